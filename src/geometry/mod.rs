@@ -1,0 +1,1 @@
+//! Gradient-direction geometry.

@@ -1,0 +1,11 @@
+//! Orthant: a desktop workbench for reinforcement learning of language models.
+
+pub mod dashboard;
+pub mod error;
+pub mod evaluation;
+pub mod geometry;
+pub mod metrics;
+pub mod objective;
+pub mod tasks;
+pub mod trainer;
+pub mod verify;

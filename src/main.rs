@@ -1,0 +1,2 @@
+//! Orthant.
+fn main() {}

@@ -1,0 +1,157 @@
+//! The fixed vocabulary of metrics: each declared once, with its unit, what it means, and which direction is good.
+
+use std::sync::Arc;
+
+/// Which direction of a metric is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Better {
+    /// Larger values are better.
+    Higher,
+    /// Smaller values are better.
+    Lower,
+    /// It depends; the help text says on what.
+    Neither,
+}
+
+/// The declaration of one metric.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// `area/name`, the key in `metrics.jsonl`.
+    pub name: &'static str,
+    /// The unit, empty for plain numbers.
+    pub unit: &'static str,
+    /// Which direction is good.
+    pub better: Better,
+    /// One or two sentences with the formula, for tooltips.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($id:ident, $name:literal, $unit:literal, $better:ident, $help:literal;)*) => {
+        $(#[doc = $help] pub static $id: Metric = Metric { name: $name, unit: $unit, better: Better::$better, help: $help };)*
+        /// Every metric that the built-in stages record, in the order of `metrics.jsonl`.
+        pub static ALL: &[&Metric] = &[$(&$id),*];
+    };
+}
+
+metrics! {
+    REWARD_MEAN, "reward/mean", "", Higher, "Mean base reward of the step's rollouts: +1 for a correct answer, -1 otherwise.";
+    REWARD_SHAPED_MEAN, "reward/shaped_mean", "", Neither, "Mean reward after the method's shaping; equals reward/mean without shaping.";
+    REWARD_ACCURACY, "reward/accuracy", "", Higher, "Share of the step's training rollouts that are correct.";
+    GROUP_UNIFORM_RATIO, "group/uniform_ratio", "", Lower, "Share of groups whose base rewards are all equal. GRPO learns nothing from them.";
+    GROUP_SHAPING_ONLY_RATIO, "group/shaping_only_ratio", "", Neither, "Share of groups whose signal comes from shaping alone: equal base rewards, unequal shaped rewards.";
+    COMPLETION_LENGTH_MEAN, "completion/length_mean", "tokens", Neither, "Mean response length, the end-of-sequence token included.";
+    COMPLETION_TRUNCATED_RATIO, "completion/truncated_ratio", "", Lower, "Share of responses cut off at the token limit.";
+    COMPLETION_NO_ANSWER_RATIO, "completion/no_answer_ratio", "", Lower, "Share of responses without a final answer.";
+    POLICY_ENTROPY, "policy/entropy", "nats", Neither, "Mean entropy per response token of the sampling distribution. A fast fall means that diversity collapses.";
+    POLICY_KL, "policy/kl", "nats", Lower, "Mean KL divergence per token from the reference policy, by the estimator of the objective.";
+    POLICY_CLIP_RATIO, "policy/clip_ratio", "", Neither, "Share of tokens whose probability ratio was clipped with effect.";
+    POLICY_LOSS, "policy/loss", "", Neither, "The objective that was minimised, KL term and entropy bonus included.";
+    POLICY_GRAD_NORM, "policy/grad_norm", "", Neither, "Global L2 norm of the gradient before clipping.";
+    POLICY_LEARNING_RATE, "policy/learning_rate", "", Neither, "Learning rate of the step, after warm-up.";
+    POLICY_SAMPLER_LOGPROB_GAP, "policy/sampler_logprob_gap", "nats", Lower, "Largest |difference| between a log-probability recorded while sampling and the one recomputed in the update.";
+    GEOMETRY_COSINE_MEAN, "geometry/cosine_mean", "", Neither, "Mean cosine between the gradient directions (Phi) of two responses of a group, over all pairs.";
+    GEOMETRY_NEGATIVE_RATIO, "geometry/negative_ratio", "", Higher, "Share of pairs within groups with a negative cosine: responses that pull the policy in opposing directions.";
+    GEOMETRY_ORTHOGONAL_RATIO, "geometry/orthogonal_ratio", "", Higher, "Share of pairs within groups with |cosine| < 0.1: responses that teach independent things.";
+    GEOMETRY_EFFECTIVE_RANK, "geometry/effective_rank", "", Higher, "Mean over groups of exp(entropy of the normalised eigenvalues of the cosine matrix): how many directions a group spans.";
+    GEOMETRY_NOVELTY_MEAN, "geometry/novelty_mean", "", Neither, "Mean exploration score nu: the part of a direction that high-reward peers do not explain.";
+    SEMANTIC_COSINE_MEAN, "semantic/cosine_mean", "", Neither, "Mean cosine between the sentence embeddings of two responses of a group.";
+    TIME_SAMPLE_S, "time/sample_s", "s", Lower, "Time of the sampling stage.";
+    TIME_VERIFY_S, "time/verify_s", "s", Lower, "Time of the verification stage.";
+    TIME_FEATURE_S, "time/feature_s", "s", Lower, "Time of the stages between verification and update: features, cosines, novelty, advantages.";
+    TIME_UPDATE_S, "time/update_s", "s", Lower, "Time of the update stage: forward, loss, backward and optimizer.";
+    TIME_STEP_S, "time/step_s", "s", Lower, "Time of the whole step without evaluations.";
+    THROUGHPUT_TOKENS_PER_S, "throughput/tokens_per_s", "tokens/s", Higher, "Response tokens of the step divided by the time of the step.";
+    MEMORY_PEAK_MIB, "memory/peak_mib", "MiB", Lower, "Largest resident memory of the process so far.";
+}
+
+/// The metric of that name, if the built-in stages declare one.
+pub fn find(name: &str) -> Option<&'static Metric> {
+    ALL.iter().copied().find(|metric| metric.name == name)
+}
+
+/// The values of one step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MetricRow {
+    /// The step, counted from 1.
+    pub step: u64,
+    /// Seconds since the run started or was resumed.
+    pub wall_s: f64,
+    /// The values that apply, in the order in which they were set.
+    pub values: Vec<(&'static Metric, f64)>,
+}
+
+impl MetricRow {
+    /// The value of `metric` at this step, if it applies.
+    pub fn get(&self, metric: &Metric) -> Option<f64> {
+        self.values.iter().find(|(m, _)| m.name == metric.name).map(|(_, value)| *value)
+    }
+}
+
+/// Rows per shared chunk of a [`History`].
+const CHUNK: usize = 256;
+
+/// All rows so far: append-only, and cheap to clone because full chunks are shared.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    full: Arc<Vec<Arc<Vec<MetricRow>>>>,
+    tail: Arc<Vec<MetricRow>>,
+}
+
+impl History {
+    /// Appends the row of the next step.
+    pub fn push(&mut self, row: MetricRow) {
+        let tail = Arc::make_mut(&mut self.tail);
+        tail.push(row);
+        if tail.len() == CHUNK {
+            let chunk = std::mem::take(tail);
+            Arc::make_mut(&mut self.full).push(Arc::new(chunk));
+        }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.full.len() * CHUNK + self.tail.len()
+    }
+
+    /// Whether there is no row yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The rows in order.
+    pub fn iter(&self) -> impl Iterator<Item = &MetricRow> {
+        self.full.iter().flat_map(|chunk| chunk.iter()).chain(self.tail.iter())
+    }
+
+    /// The newest row.
+    pub fn last(&self) -> Option<&MetricRow> {
+        self.tail.last().or_else(|| self.full.last().and_then(|chunk| chunk.last()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn history_keeps_order_across_chunks_and_clones_do_not_change() {
+        let mut history = History::default();
+        for step in 1..=600 {
+            history.push(MetricRow { step, ..MetricRow::default() });
+        }
+        let before = history.clone();
+        history.push(MetricRow { step: 601, ..MetricRow::default() });
+        assert_eq!(before.len(), 600);
+        assert_eq!(history.iter().map(|row| row.step).collect::<Vec<_>>(), (1..=601).collect::<Vec<_>>());
+        assert_eq!(before.last().map(|row| row.step), Some(600));
+    }
+
+    #[test]
+    fn metric_names_are_unique_and_have_an_area() {
+        for (i, metric) in ALL.iter().enumerate() {
+            assert!(metric.name.split_once('/').is_some(), "{}", metric.name);
+            assert!(ALL[..i].iter().all(|other| other.name != metric.name), "{} is declared twice", metric.name);
+        }
+    }
+}

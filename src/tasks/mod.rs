@@ -1,0 +1,48 @@
+//! Tasks: where problems come from and what makes an answer right.
+//!
+//! A [`Task`] deals out [`Problem`]s by index, deterministically, from two splits that never share a problem, and verifies
+//! completions. The procedural tasks also write worked solutions, from which `orthant pretrain` makes base models.
+
+use crate::verify::Verification;
+use rand_chacha::ChaCha8Rng;
+
+/// Which part of a task's problems is meant. The parts share no problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Split {
+    /// For pretraining and reinforcement learning.
+    Train,
+    /// For evaluation only.
+    HeldOut,
+}
+
+/// One problem, as the policy sees it and as the verifier needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// A stable name, equal for equal problems, such as `countdown/2,4,7,9=37`.
+    pub id: String,
+    /// The text that the policy continues.
+    pub prompt: String,
+    /// What is right: a reference answer or, where many answers are right, the condition that they meet.
+    pub answer: String,
+}
+
+/// A source of problems with an exact verifier.
+///
+/// Everything here is a function of its arguments alone, so that a run can be repeated and resumed.
+pub trait Task: Send + Sync + 'static {
+    /// The task's name in tables and file names, such as `countdown`.
+    fn name(&self) -> &str;
+
+    /// Problem number `index` of `split`. Procedural tasks are endless: every index is valid.
+    fn problem(&self, split: Split, seed: u64, index: u64) -> Problem;
+
+    /// Judges one completion (the text after the prompt, without special tokens).
+    fn verify(&self, problem: &Problem, completion: &str) -> Verification;
+
+    /// A worked solution of `problem` that ends in a right boxed answer, drawn from the task's solution strategies; `None`
+    /// where the task cannot write one.
+    fn worked_solution(&self, problem: &Problem, rng: &mut ChaCha8Rng) -> Option<String> {
+        let _ = (problem, rng);
+        None
+    }
+}

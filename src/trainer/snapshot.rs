@@ -1,0 +1,353 @@
+//! What the outside sees of a run: immutable snapshots one way, commands the other.
+//!
+//! The dashboard draws a [`RunSnapshot`] and never touches the `World` or a tensor. The same [`StepView`] is built by the
+//! trainer for the newest step and by the run folder for older ones, so every panel works live and later alike.
+
+use crate::metrics::History;
+use crate::verify::Verdict;
+use crossbeam_channel::{Receiver, Sender};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The stages of a training step, in pipeline order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Stage {
+    /// Drawing problems and sampling completions.
+    Sample,
+    /// Judging completions.
+    Verify,
+    /// Unit features and cosine matrices.
+    Features,
+    /// The method's exploration score and reward shaping.
+    Novelty,
+    /// Group-standardised advantages.
+    Advantage,
+    /// Forward, loss, backward, optimizer.
+    Update,
+    /// Held-out evaluation, on steps where one is due.
+    Evaluate,
+    /// Writing the run folder.
+    Record,
+}
+
+impl Stage {
+    /// All stages in order.
+    pub const ALL: [Self; 8] =
+        [Self::Sample, Self::Verify, Self::Features, Self::Novelty, Self::Advantage, Self::Update, Self::Evaluate, Self::Record];
+
+    /// The stage's name as shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sample => "Sample",
+            Self::Verify => "Verify",
+            Self::Features => "Features",
+            Self::Novelty => "Novelty",
+            Self::Advantage => "Advantage",
+            Self::Update => "Update",
+            Self::Evaluate => "Evaluate",
+            Self::Record => "Record",
+        }
+    }
+}
+
+/// Where a run stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// Loading the model; no step yet.
+    Starting,
+    /// Steps are running.
+    Training,
+    /// Waiting for [`TrainerCommand::Resume`] or [`TrainerCommand::StepOnce`].
+    Paused,
+    /// All steps done.
+    Finished,
+    /// Ended early on request, with a checkpoint.
+    Stopped,
+    /// Ended by an error.
+    Failed {
+        /// The error in full.
+        message: String,
+    },
+}
+
+impl RunState {
+    /// Whether no further step will come.
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Finished | Self::Stopped | Self::Failed { .. })
+    }
+}
+
+/// What does not change during a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunInfo {
+    /// The experiment's name.
+    pub name: String,
+    /// Its seed.
+    pub seed: u64,
+    /// Its method's name: `GRPO`, `Entropy bonus`, `EVOL-RL`, `G2RL` or a plugin's own.
+    pub method: String,
+    /// Its task's name.
+    pub task: String,
+    /// The model in words, such as `countdown, 0.8M parameters`.
+    pub model: String,
+    /// The device in words, such as `cpu`.
+    pub device: String,
+    /// Sampling temperature.
+    pub temperature: f64,
+    /// Steps to run.
+    pub stop_step: u64,
+    /// The run folder.
+    pub directory: PathBuf,
+    /// The resolved experiment as RON.
+    pub experiment_ron: String,
+}
+
+/// Progress within the running step.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StageProgress {
+    /// The stage that is running, if a step is.
+    pub stage: Option<Stage>,
+    /// Share of it that is done, from 0 to 1, where the stage reports it.
+    pub done: Option<f32>,
+}
+
+/// Time that each stage of the last finished step took, seconds, by [`Stage::ALL`].
+pub type StageTimes = [f64; Stage::ALL.len()];
+
+/// One rollout as the dashboard shows it. Numbers are NaN where they do not apply.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RolloutView {
+    /// The completion's text without special tokens.
+    pub completion: String,
+    /// The verifier's judgement.
+    pub verdict: Verdict,
+    /// The answer that it judged.
+    pub extracted: Option<String>,
+    /// Base reward.
+    pub reward: f32,
+    /// Reward after shaping.
+    pub shaped_reward: f32,
+    /// Exploration score nu, in [0, 1].
+    pub novelty: f32,
+    /// nu normalised within its group, in [0, 1].
+    pub novelty_normalized: f32,
+    /// Advantage within the group.
+    pub advantage: f32,
+    /// Response tokens, the end-of-sequence token included.
+    pub length: u32,
+    /// Whether the response was cut off at the token limit.
+    pub truncated: bool,
+    /// Sum of the response's token log-probabilities under the sampling distribution, nats.
+    pub logprob: f32,
+    /// Mean entropy per response token, nats.
+    pub entropy: f32,
+}
+
+/// One prompt with its rollouts and their geometry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupView {
+    /// The group's number within the step, from 0.
+    pub group: u32,
+    /// The problem's stable name.
+    pub problem_id: String,
+    /// The prompt's text.
+    pub prompt: String,
+    /// What would be right.
+    pub answer: String,
+    /// The group's rollouts, m of them.
+    pub rollouts: Vec<RolloutView>,
+    /// Cosines between gradient directions, row-major (m, m); empty where there are none.
+    pub cosine: Vec<f32>,
+}
+
+impl GroupView {
+    /// The cosine between the directions of rollouts `i` and `j`; NaN where there is none.
+    pub fn cosine(&self, i: usize, j: usize) -> f32 {
+        self.cosine.get(i * self.rollouts.len() + j).copied().unwrap_or(f32::NAN)
+    }
+
+    /// Cosines of all unordered pairs i < j.
+    pub fn pair_cosines(&self) -> impl Iterator<Item = f32> + '_ {
+        let m = self.rollouts.len();
+        (0..m).flat_map(move |i| (i + 1..m).map(move |j| self.cosine(i, j)))
+    }
+
+    /// How many rollouts are correct.
+    pub fn correct(&self) -> usize {
+        self.rollouts.iter().filter(|rollout| rollout.verdict.is_correct()).count()
+    }
+}
+
+/// Everything the dashboard shows of one step beyond its metrics.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepView {
+    /// The step, from 1.
+    pub step: u64,
+    /// Its groups in order.
+    pub groups: Vec<GroupView>,
+}
+
+/// An estimate with its 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The estimate.
+    pub value: f64,
+    /// Lower end of the interval.
+    pub low: f64,
+    /// Upper end of the interval.
+    pub high: f64,
+}
+
+/// The result of one evaluation, as in `evals.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationRecord {
+    /// The step after which it was done; 0 is the base model.
+    pub step: u64,
+    /// The suite's name.
+    pub suite: String,
+    /// Number of problems.
+    pub problems: usize,
+    /// Samples per problem.
+    pub samples: usize,
+    /// pass@k by k, ascending.
+    pub pass_at: Vec<(usize, Estimate)>,
+    /// Mean response length, tokens.
+    pub length_mean: f64,
+    /// Share of completions without an answer.
+    pub no_answer_ratio: f64,
+    /// Seconds it took.
+    pub seconds: f64,
+}
+
+impl EvaluationRecord {
+    /// pass@k, if measured.
+    pub fn pass(&self, k: usize) -> Option<Estimate> {
+        self.pass_at.iter().find(|(measured, _)| *measured == k).map(|(_, estimate)| *estimate)
+    }
+}
+
+/// A run at one moment. Cloning is cheap: the bulk is shared.
+#[derive(Clone, Debug)]
+pub struct RunSnapshot {
+    /// What does not change.
+    pub info: Arc<RunInfo>,
+    /// Where it stands.
+    pub state: RunState,
+    /// Steps finished so far.
+    pub step: u64,
+    /// Progress within the running step.
+    pub progress: StageProgress,
+    /// Stage times of the last finished step.
+    pub stage_times: StageTimes,
+    /// Metrics of every finished step.
+    pub history: History,
+    /// Evaluations so far, oldest first.
+    pub evaluations: Arc<Vec<EvaluationRecord>>,
+    /// The newest finished step.
+    pub latest: Option<Arc<StepView>>,
+    /// Steps at which checkpoints were written.
+    pub checkpoints: Arc<Vec<u64>>,
+    /// Seconds to the end at the recent pace, once known.
+    pub eta_s: Option<f64>,
+    /// Warnings so far, newest last: (step, text).
+    pub warnings: Arc<Vec<(u64, String)>>,
+}
+
+impl RunSnapshot {
+    /// The first snapshot of a run.
+    pub fn starting(info: RunInfo) -> Self {
+        Self {
+            info: Arc::new(info),
+            state: RunState::Starting,
+            step: 0,
+            progress: StageProgress::default(),
+            stage_times: [0.0; Stage::ALL.len()],
+            history: History::default(),
+            evaluations: Arc::default(),
+            latest: None,
+            checkpoints: Arc::default(),
+            eta_s: None,
+            warnings: Arc::default(),
+        }
+    }
+}
+
+/// What a person may ask of the trainer. Carried out between steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrainerCommand {
+    /// Wait after the current step.
+    Pause,
+    /// Go on.
+    Resume,
+    /// While paused: run one step and pause again.
+    StepOnce,
+    /// Write a checkpoint after the current step.
+    Checkpoint,
+    /// Finish the current step, write a checkpoint, end.
+    Stop,
+}
+
+/// Called after each new snapshot, for example to ask for a repaint.
+type Waker = Box<dyn Fn() + Send + Sync>;
+
+/// The shared place of the newest snapshot. The trainer replaces it; readers clone it. Neither waits for the other for longer
+/// than a pointer takes to copy.
+#[derive(Clone)]
+pub struct SnapshotCell {
+    newest: Arc<Mutex<RunSnapshot>>,
+    waker: Arc<Mutex<Option<Waker>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A reader that panicked cannot have left a half-written snapshot: writers only assign whole values.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl SnapshotCell {
+    /// A cell that holds `first`.
+    pub fn new(first: RunSnapshot) -> Self {
+        Self { newest: Arc::new(Mutex::new(first)), waker: Arc::default() }
+    }
+
+    /// The newest snapshot.
+    pub fn load(&self) -> RunSnapshot {
+        lock(&self.newest).clone()
+    }
+
+    /// Changes the newest snapshot in place and wakes the reader.
+    pub fn update(&self, change: impl FnOnce(&mut RunSnapshot)) {
+        change(&mut lock(&self.newest));
+        if let Some(wake) = lock(&self.waker).as_ref() {
+            wake();
+        }
+    }
+
+    /// Sets what to call after each change.
+    pub fn on_change(&self, wake: impl Fn() + Send + Sync + 'static) {
+        *lock(&self.waker) = Some(Box::new(wake));
+    }
+}
+
+/// The outside's end of a run: the newest snapshot and a way to send commands.
+#[derive(Clone)]
+pub struct RunHandle {
+    /// Newest snapshot.
+    pub snapshots: SnapshotCell,
+    /// Commands to the trainer; bounded, so use [`RunHandle::send`].
+    commands: Sender<TrainerCommand>,
+}
+
+impl RunHandle {
+    /// A handle and the trainer's end of its command channel.
+    pub fn new(first: RunSnapshot) -> (Self, Receiver<TrainerCommand>) {
+        let (commands, receiver) = crossbeam_channel::bounded(16);
+        (Self { snapshots: SnapshotCell::new(first), commands }, receiver)
+    }
+
+    /// Sends a command without waiting. Returns false where the trainer is gone or swamped.
+    pub fn send(&self, command: TrainerCommand) -> bool {
+        self.commands.try_send(command).is_ok()
+    }
+}
