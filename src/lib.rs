@@ -4,6 +4,7 @@ pub mod dashboard;
 pub mod error;
 pub mod evaluation;
 pub mod geometry;
+pub mod kernels;
 pub mod metrics;
 pub mod objective;
 pub mod tasks;
