@@ -6,6 +6,7 @@ pub mod evaluation;
 pub mod geometry;
 pub mod metrics;
 pub mod objective;
+pub mod rng;
 pub mod tasks;
 pub mod trainer;
 pub mod verify;
