@@ -7,6 +7,7 @@ pub mod geometry;
 pub mod kernels;
 pub mod metrics;
 pub mod objective;
+pub mod rng;
 pub mod tasks;
 pub mod trainer;
 pub mod verify;

@@ -3,6 +3,11 @@
 //! A [`Task`] deals out [`Problem`]s by index, deterministically, from two splits that never share a problem, and verifies
 //! completions. The procedural tasks also write worked solutions, from which `orthant pretrain` makes base models.
 
+pub mod countdown;
+mod procedural;
+
+pub use procedural::split_of;
+
 use crate::verify::Verification;
 use rand_chacha::ChaCha8Rng;
 
