@@ -10,6 +10,13 @@ use rand_chacha::ChaCha8Rng;
 /// The domain of problems, for the second word of a [`stream`] key: the highest byte tells streams of different use apart.
 pub const PROBLEMS: u64 = 1 << 56;
 
+/// The domain of sampled tokens.
+pub const SAMPLES: u64 = 2 << 56;
+/// The domain of random initial weights.
+pub const WEIGHTS: u64 = 3 << 56;
+/// The domain of worked solutions.
+pub const SOLUTIONS: u64 = 4 << 56;
+
 /// The stream with this name. Streams with different keys are independent.
 pub fn stream(key: [u64; 4]) -> ChaCha8Rng {
     let mut seed = [0; 32];
@@ -45,6 +52,12 @@ pub fn unit_f64(rng: &mut impl RngCore) -> f64 {
     let high = u64::from(rng.next_u32());
     let low = u64::from(rng.next_u32());
     ((high << 32 | low) >> 11) as f64 * STEP
+}
+
+/// A number from the standard normal distribution (Box and Muller).
+pub fn normal(rng: &mut impl RngCore) -> f64 {
+    let radius = (-2.0 * (1.0 - unit_f64(rng)).ln()).sqrt();
+    radius * (std::f64::consts::TAU * unit_f64(rng)).cos()
 }
 
 /// Puts `items` in a uniformly random order (Fisher and Yates).

@@ -1,1 +1,5 @@
-//! Suites and metrics of evaluation.
+//! Evaluation: what samples of held-out problems say of a policy. Pure.
+
+mod metrics;
+
+pub use metrics::{Estimate, bootstrap_interval, estimate_pass_at_k, mean_pass_at_k, pass_at_k};

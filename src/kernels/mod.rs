@@ -25,6 +25,7 @@ pub use linear::{linear, linear_reference};
 pub use rms_norm::{rms_norm, rms_norm_reference};
 pub use rotary::{Rotary, rotary_embedding, rotary_embedding_reference};
 pub use swiglu::{swiglu, swiglu_reference};
+pub(crate) use token_head::softmax_entropy;
 pub use token_head::{TokenStatistics, token_logprob_entropy, token_logprob_entropy_reference, token_statistics};
 
 #[cfg(test)]

@@ -107,6 +107,11 @@ fn rows_per_slice(vocabulary: usize) -> usize {
     (SLICE_LOGITS / vocabulary.max(1)).clamp(1, 4096)
 }
 
+/// Turns one row of logits into probabilities at the given temperature, in place; returns the entropy in nats.
+pub(crate) fn softmax_entropy(row: &mut [f32], inverse_temperature: f32) -> f32 {
+    softmax_row(row, 0, inverse_temperature).1
+}
+
 /// Turns one row of logits into probabilities at the given temperature; returns (log p(target), entropy).
 #[multiversion(targets = "simd")]
 fn softmax_row(row: &mut [f32], target: u32, inverse_temperature: f32) -> (f32, f32) {

@@ -2,7 +2,8 @@
 
 mod snapshot;
 
+pub use crate::evaluation::Estimate;
 pub use snapshot::{
-    Estimate, EvaluationRecord, GroupView, RolloutView, RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, Stage,
+    EvaluationRecord, GroupView, RolloutView, RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, Stage,
     StageProgress, StageTimes, StepView, TrainerCommand,
 };

@@ -3,6 +3,7 @@
 //! The dashboard draws a [`RunSnapshot`] and never touches the `World` or a tensor. The same [`StepView`] is built by the
 //! trainer for the newest step and by the run folder for older ones, so every panel works live and later alike.
 
+use crate::evaluation::Estimate;
 use crate::metrics::History;
 use crate::verify::Verdict;
 use crossbeam_channel::{Receiver, Sender};
@@ -195,17 +196,6 @@ pub struct StepView {
     pub step: u64,
     /// Its groups in order.
     pub groups: Vec<GroupView>,
-}
-
-/// An estimate with its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Estimate {
-    /// The estimate.
-    pub value: f64,
-    /// Lower end of the interval.
-    pub low: f64,
-    /// Upper end of the interval.
-    pub high: f64,
 }
 
 /// The result of one evaluation, as in `evals.jsonl`.
