@@ -89,6 +89,7 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "these results are exact, or equal bit for bit")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -90,7 +90,7 @@ pub fn normalize_novelty(novelty: &[f32], form: NoveltyForm) -> Vec<f32> {
 
 /// The shaped reward `r (1 + lambda r nu_bar)`, clipped to [-clip, clip].
 ///
-/// `reward` is the base reward, +1 or -1, and `novelty_normalized` is nu_bar in [0, 1]. For negative rewards `sign` chooses
+/// `reward` is the base reward, +1 or -1, and `novelty_normalized` is `nu_bar` in [0, 1]. For negative rewards `sign` chooses
 /// between this equation and `r (1 + lambda (nu_bar - 1/2))`, which is the prose for r = -1. With `lambda` = 0 the reward comes
 /// back bit for bit if it lies within the clip.
 pub fn shaped_reward(reward: f32, novelty_normalized: f32, lambda: f32, clip: f32, sign: IncorrectSign) -> f32 {
@@ -111,6 +111,7 @@ pub fn shaped_reward(reward: f32, novelty_normalized: f32, lambda: f32, clip: f3
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "these results are exact, or equal bit for bit")]
 mod tests {
     use super::*;
     use crate::geometry::unit_features;

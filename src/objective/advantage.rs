@@ -25,6 +25,7 @@ pub fn group_advantages(rewards: &[f32]) -> Vec<f32> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "these results are exact, or equal bit for bit")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

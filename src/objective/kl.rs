@@ -42,6 +42,7 @@ impl KlEstimator {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "these results are exact, or equal bit for bit")]
 mod tests {
     use super::*;
     use crate::objective::surrogate::tests::check_gradient;
