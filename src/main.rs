@@ -1,2 +1,7 @@
-//! Orthant.
-fn main() {}
+//! The `orthant` program; see [`orthant::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(orthant::cli::main())
+}

@@ -38,22 +38,40 @@ impl Weights {
     pub fn read(config: &Qwen3Config, folder: &Path, dtype: DType, device: &Device) -> Result<Self> {
         let mut shards: BTreeMap<PathBuf, HashMap<String, Tensor>> = BTreeMap::new();
         let locate = shard_index(folder)?;
-        let mut variables = BTreeMap::new();
-        for (name, shape) in config.parameters() {
-            let file = folder.join(locate.get(&name).map_or("model.safetensors", String::as_str));
+        Self::collect(config, dtype, device, |name| {
+            let file = folder.join(locate.get(name).map_or("model.safetensors", String::as_str));
             if !shards.contains_key(&file) {
                 let tensors = candle_core::safetensors::load(&file, &Device::Cpu)
                     .map_err(|e| Error::input(format!("cannot read the model's weights: {e} ({})", file.display())))?;
                 shards.insert(file.clone(), tensors);
             }
-            let tensor = shards[&file].get(&name).ok_or_else(|| {
-                Error::input(format!("the tensor `{name}` {shape:?} is missing ({})", file.display()))
-            })?;
+            Ok((shards[&file].get(name).cloned(), file.display().to_string()))
+        })
+    }
+
+    /// Reads the content of a `model.safetensors` that came from `origin`.
+    pub fn from_bytes(config: &Qwen3Config, bytes: &[u8], origin: &str, dtype: DType, device: &Device) -> Result<Self> {
+        let tensors = candle_core::safetensors::load_buffer(bytes, &Device::Cpu)
+            .map_err(|e| Error::input(format!("cannot read the model's weights: {e} ({origin})")))?;
+        Self::collect(config, dtype, device, |name| Ok((tensors.get(name).cloned(), origin.to_string())))
+    }
+
+    /// Checks and converts every parameter that `find` gives, with where it looked.
+    fn collect(
+        config: &Qwen3Config,
+        dtype: DType,
+        device: &Device,
+        mut find: impl FnMut(&str) -> Result<(Option<Tensor>, String)>,
+    ) -> Result<Self> {
+        let mut variables = BTreeMap::new();
+        for (name, shape) in config.parameters() {
+            let (tensor, origin) = find(&name)?;
+            let tensor =
+                tensor.ok_or_else(|| Error::input(format!("the tensor `{name}` {shape:?} is missing ({origin})")))?;
             if tensor.dims() != shape {
                 return Err(Error::input(format!(
-                    "the tensor `{name}` has shape {:?}, but config.json asks for {shape:?} ({})",
+                    "the tensor `{name}` has shape {:?}, but config.json asks for {shape:?} ({origin})",
                     tensor.dims(),
-                    file.display()
                 )));
             }
             variables.insert(name, Var::from_tensor(&tensor.to_device(device)?.to_dtype(dtype)?)?);

@@ -8,8 +8,11 @@ mod procedural;
 
 pub use procedural::split_of;
 
+use crate::error::{Error, Result};
+use crate::experiment::TaskConfig;
 use crate::verify::Verification;
 use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
 
 /// Which part of a task's problems is meant. The parts share no problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,5 +52,16 @@ pub trait Task: Send + Sync + 'static {
     fn worked_solution(&self, problem: &Problem, rng: &mut ChaCha8Rng) -> Option<String> {
         let _ = (problem, rng);
         None
+    }
+}
+
+/// The task that an experiment describes.
+pub fn build(config: &TaskConfig) -> Result<Arc<dyn Task>> {
+    match config {
+        TaskConfig::Countdown(c) => Ok(Arc::new(countdown::Countdown::new(c.numbers, c.target, c.largest)?)),
+        TaskConfig::Custom(name) => Err(Error::input(format!(
+            "the task `{name}` is not part of this program; task: Custom(..) is for programs that add their own task"
+        ))),
+        TaskConfig::Arithmetic(_) => unreachable!(),
     }
 }
