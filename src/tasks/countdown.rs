@@ -98,8 +98,9 @@ impl Task for Countdown {
         Verification { verdict, extracted: Some(answer.to_owned()) }
     }
 
-    /// Drawn from four equally likely [strategies](Strategy), whose order of trying is random; `None` where the problem has no
-    /// solution within the limits of generated problems.
+    /// Drawn from four equally likely strategies, each with a random order of trying: any steps, steps that each go on with the
+    /// result before, two pairs first, and products first. `None` where the problem has no solution within the limits of
+    /// generated problems.
     fn worked_solution(&self, problem: &Problem, rng: &mut ChaCha8Rng) -> Option<String> {
         let puzzle = Puzzle::from_id(&problem.id).filter(|puzzle| puzzle.numbers.len() <= MAX_NUMBERS)?;
         let strategy = Strategy::ALL[rng::below(rng, Strategy::ALL.len() as u32) as usize];

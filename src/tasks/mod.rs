@@ -3,6 +3,7 @@
 //! A [`Task`] deals out [`Problem`]s by index, deterministically, from two splits that never share a problem, and verifies
 //! completions. The procedural tasks also write worked solutions, from which `orthant pretrain` makes base models.
 
+pub mod arithmetic;
 pub mod countdown;
 mod procedural;
 

@@ -51,8 +51,8 @@ impl Spares {
                     Split::HeldOut => "held-out",
                 };
                 Error::input(format!(
-                    "{settings}: (almost) no {part} problem has these settings; at least {MIN_DISTINCT} different ones must \
-                     turn up in {TRIALS} times at most {TRIAL_ATTEMPTS} draws"
+                    "{settings}: (almost) no {part} problem has these settings; {TRIALS} problems of at most {TRIAL_ATTEMPTS} \
+                     draws each must give {MIN_DISTINCT} different ones; choose settings that more problems have"
                 ))
             })
         };
