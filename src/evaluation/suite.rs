@@ -1,13 +1,14 @@
 //! Running a suite: the same code for evaluations during training, of base models, and from the command line.
 
 use super::{Estimate, estimate_pass_at_k};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::experiment::{EvaluationConfig, SuiteConfig};
 use crate::model::{LanguageModel, PromptRequest, Sampling, StreamKey};
 use crate::tasks::{Problem, Split, Task};
 use crate::verify::Verdict;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 /// The result of one evaluation, as in `evals.jsonl`.
@@ -58,7 +59,13 @@ impl SuiteConfig {
     fn problems(&self, task: &dyn Task) -> Vec<Problem> {
         match self {
             Self::HeldOut(held_out) => {
-                (0..held_out.problems as u64).map(|index| task.problem(Split::HeldOut, HELD_OUT_SEED, index)).collect()
+                // Equal problems may be dealt under several numbers; each counts once, as long as there are enough.
+                let mut seen = BTreeSet::new();
+                (0..held_out.problems as u64 * 20)
+                    .map(|index| task.problem(Split::HeldOut, HELD_OUT_SEED, index))
+                    .filter(|problem| seen.insert(problem.id.clone()))
+                    .take(held_out.problems)
+                    .collect()
             }
         }
     }
@@ -77,6 +84,9 @@ pub fn evaluate(
 ) -> Result<EvaluationRecord> {
     let started = Instant::now();
     let problems = config.suite.problems(task);
+    if problems.is_empty() {
+        return Err(Error::input(format!("the suite `{}` has no problems", config.suite.label(task))));
+    }
     let sampling = Sampling { temperature: config.temperature, top_k: None, top_p: None, max_new_tokens };
     let mut correct = Vec::with_capacity(problems.len());
     let (mut tokens, mut unanswered) = (0, 0);

@@ -63,6 +63,6 @@ pub fn build(config: &TaskConfig) -> Result<Arc<dyn Task>> {
         TaskConfig::Custom(name) => Err(Error::input(format!(
             "the task `{name}` is not part of this program; task: Custom(..) is for programs that add their own task"
         ))),
-        TaskConfig::Arithmetic(_) => unreachable!(),
+        TaskConfig::Arithmetic(c) => Ok(Arc::new(arithmetic::Arithmetic::new(c.operations, c.largest)?)),
     }
 }
