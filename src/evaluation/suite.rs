@@ -39,6 +39,16 @@ impl EvaluationRecord {
     }
 }
 
+impl std::fmt::Display for EvaluationRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "step {}: {}", self.step, self.suite)?;
+        for (k, e) in &self.pass_at {
+            write!(f, ", pass@{k} {:.1} % [{:.1}, {:.1}]", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high)?;
+        }
+        Ok(())
+    }
+}
+
 /// Rows that are sampled at a time.
 const ROWS: usize = 512;
 

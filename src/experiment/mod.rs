@@ -2,6 +2,7 @@
 
 mod config;
 mod parse;
+mod run_dir;
 
 pub use config::{
     AdamWConfig, Adapter, ArithmeticConfig, CountdownConfig, DeviceChoice, EntropyBonusConfig, EvaluationConfig, Experiment,
@@ -9,3 +10,4 @@ pub use config::{
     RecordConfig, RolloutConfig, ShapeConfig, StopConfig, SuiteConfig, TaskConfig,
 };
 pub use parse::{from_text, read, set, to_text};
+pub use run_dir::{Event, Manifest, RunDir};

@@ -1,8 +1,10 @@
 //! The trainer: its thread, what it shows of a run, and what one may ask of it.
 
+mod run;
 mod snapshot;
 
 pub use crate::evaluation::{Estimate, EvaluationRecord};
+pub use run::{Run, RunBuilder, RunEnd};
 pub use snapshot::{
     GroupView, RolloutView, RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, Stage,
     StageProgress, StageTimes, StepView, TrainerCommand,

@@ -1,0 +1,242 @@
+//! The run folder: the only code that knows what is where in it.
+//!
+//! Lines are appended and flushed as they come; whole files and checkpoints are written under a temporary name, synced and
+//! renamed, so that they are there whole or not at all.
+
+use super::config::Experiment;
+use super::parse;
+use crate::error::{Error, Result};
+use serde::Serialize;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// One run's folder, open for writing.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+impl RunDir {
+    /// Makes `<parent>/<name>-s<seed>-<UTC time>/` and writes the resolved experiment into it.
+    pub fn create(parent: &Path, experiment: &Experiment) -> Result<Self> {
+        let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+        let base = format!("{}-s{}-{time}", experiment.name, experiment.seed);
+        fs::create_dir_all(parent).map_err(Error::io("making the folder of runs", parent))?;
+        let mut path = parent.join(&base);
+        let mut attempt = 2;
+        // Two runs may start within one second; `create_dir` lets only one of them have a name.
+        while let Err(error) = fs::create_dir(&path) {
+            if error.kind() != std::io::ErrorKind::AlreadyExists {
+                return Err(Error::io("making the run folder", &path)(error));
+            }
+            path = parent.join(format!("{base}-{attempt}"));
+            attempt += 1;
+        }
+        let run = Self { path };
+        for folder in ["rollouts", "geometry", "checkpoints", "figures"] {
+            let folder = run.path.join(folder);
+            fs::create_dir(&folder).map_err(Error::io("making a folder of the run", &folder))?;
+        }
+        run.write_whole("experiment.ron", format!("{}\n", parse::to_text(experiment)?).as_bytes())?;
+        Ok(run)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes `manifest.json`.
+    pub fn write_manifest(&self, manifest: &Manifest) -> Result<()> {
+        let text = serde_json::to_string_pretty(manifest).map_err(|e| Error::failed(format!("cannot write the manifest: {e}")))?;
+        self.write_whole("manifest.json", format!("{text}\n").as_bytes())
+    }
+
+    /// Appends a line to `metrics.jsonl`.
+    pub fn append_metrics(&self, line: &impl Serialize) -> Result<()> {
+        self.append_line("metrics.jsonl", line)
+    }
+
+    /// Appends a line to `evals.jsonl`.
+    pub fn append_evaluation(&self, line: &impl Serialize) -> Result<()> {
+        self.append_line("evals.jsonl", line)
+    }
+
+    /// Appends a line to `events.jsonl`.
+    pub fn append_event(&self, event: &Event) -> Result<()> {
+        self.append_line("events.jsonl", event)
+    }
+
+    /// Appends a line with the time to `log.txt`.
+    pub fn log(&self, text: &str) -> Result<()> {
+        self.append("log.txt", format!("{:.0} {text}\n", jiff::Timestamp::now()).as_bytes())
+    }
+
+    /// Writes `rollouts/step_NNNNNN.jsonl`.
+    pub fn write_rollouts<T: Serialize>(&self, step: u64, lines: &[T]) -> Result<()> {
+        let mut bytes = Vec::new();
+        for line in lines {
+            serde_json::to_writer(&mut bytes, line).map_err(|e| Error::failed(format!("cannot write a rollout: {e}")))?;
+            bytes.push(b'\n');
+        }
+        self.write_whole(&format!("rollouts/step_{step:06}.jsonl"), &bytes)
+    }
+
+    /// Writes `geometry/step_NNNNNN.safetensors` from `f32` tensors (name, shape, values).
+    pub fn write_geometry(&self, step: u64, tensors: &[(String, Vec<usize>, Vec<f32>)]) -> Result<()> {
+        let bytes: Vec<Vec<u8>> =
+            tensors.iter().map(|(_, _, values)| values.iter().flat_map(|value| value.to_le_bytes()).collect()).collect();
+        let views = tensors
+            .iter()
+            .zip(&bytes)
+            .map(|((name, shape, _), bytes)| {
+                let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes);
+                view.map(|view| (name.as_str(), view))
+            })
+            .collect::<Result<Vec<_>, _>>()
+            .and_then(|views| safetensors::serialize(views, None))
+            .map_err(|e| Error::failed(format!("cannot serialise the step's geometry: {e}")))?;
+        self.write_whole(&format!("geometry/step_{step:06}.safetensors"), &views)
+    }
+
+    /// Makes `checkpoints/step_NNNNNN/`, its content written by `fill` into a temporary folder first. Returns its path.
+    pub fn write_checkpoint(&self, step: u64, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+        let parent = self.path.join("checkpoints");
+        let target = parent.join(format!("step_{step:06}"));
+        let temporary = parent.join(format!(".step_{step:06}.tmp"));
+        if temporary.exists() {
+            fs::remove_dir_all(&temporary).map_err(Error::io("removing a half-written checkpoint", &temporary))?;
+        }
+        fs::create_dir(&temporary).map_err(Error::io("making a checkpoint's folder", &temporary))?;
+        fill(&temporary)?;
+        for entry in fs::read_dir(&temporary).map_err(Error::io("reading a checkpoint's folder", &temporary))? {
+            let path = entry.map_err(Error::io("reading a checkpoint's folder", &temporary))?.path();
+            sync(&path)?;
+        }
+        sync(&temporary)?;
+        if target.exists() {
+            fs::remove_dir_all(&target).map_err(Error::io("replacing a checkpoint", &target))?;
+        }
+        fs::rename(&temporary, &target).map_err(Error::io("putting a checkpoint in place", &target))?;
+        sync(&parent)?;
+        Ok(target)
+    }
+
+    fn append_line(&self, name: &str, line: &impl Serialize) -> Result<()> {
+        let mut bytes = serde_json::to_vec(line).map_err(|e| Error::failed(format!("cannot write a line of {name}: {e}")))?;
+        bytes.push(b'\n');
+        self.append(name, &bytes)
+    }
+
+    /// Appends with one write, so that a reader sees whole lines.
+    fn append(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.path.join(name);
+        let mut file =
+            File::options().create(true).append(true).open(&path).map_err(Error::io("opening a file of the run", &path))?;
+        file.write_all(bytes).map_err(Error::io("appending to a file of the run", &path))
+    }
+
+    fn write_whole(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.path.join(name);
+        let temporary = path.with_added_extension("tmp");
+        fs::write(&temporary, bytes).map_err(Error::io("writing a file of the run", &temporary))?;
+        fs::rename(&temporary, &path).map_err(Error::io("putting a file of the run in place", &path))
+    }
+}
+
+fn sync(path: &Path) -> Result<()> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("syncing to disk", path))
+}
+
+/// `manifest.json`: what a run is and where it stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct Manifest {
+    /// The program's version.
+    pub version: String,
+    /// The commit that the program was built from, or `unknown`.
+    pub commit: String,
+    /// The device in words.
+    pub device: String,
+    /// The model in words.
+    pub model: String,
+    /// SHA-256 of the initial weights.
+    pub model_hash: String,
+    /// SHA-256 of the task's settings.
+    pub data_hash: String,
+    /// When the run started, UTC.
+    pub started: String,
+    /// `training`, `finished`, `stopped` or `failed`.
+    pub state: String,
+    /// Steps finished.
+    pub step: u64,
+}
+
+/// A line of `events.jsonl`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Event {
+    /// The step after which it happened.
+    pub step: u64,
+    /// When, UTC.
+    pub time: String,
+    /// `started`, `paused`, `resumed`, `checkpoint`, `warning`, `stopped`, `finished` or `error`.
+    pub kind: &'static str,
+    /// What happened.
+    pub text: String,
+}
+
+impl Event {
+    /// An event that happens now.
+    pub fn now(step: u64, kind: &'static str, text: impl Into<String>) -> Self {
+        Self { step, time: format!("{:.0}", jiff::Timestamp::now()), kind, text: text.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn experiment() -> Experiment {
+        parse::from_text(r#"Experiment(name: "t", model: Bundled("countdown"), task: Countdown())"#, "test").unwrap()
+    }
+
+    #[test]
+    fn two_runs_of_one_second_get_folders_of_their_own() {
+        let parent = tempfile::tempdir().unwrap();
+        let first = RunDir::create(parent.path(), &experiment()).unwrap();
+        let second = RunDir::create(parent.path(), &experiment()).unwrap();
+        assert_ne!(first.path(), second.path());
+        let again: Experiment = parse::read(&first.path().join("experiment.ron")).unwrap();
+        assert_eq!(again, experiment());
+    }
+
+    #[test]
+    fn a_checkpoint_that_fails_half_way_is_not_there() {
+        let parent = tempfile::tempdir().unwrap();
+        let run = RunDir::create(parent.path(), &experiment()).unwrap();
+        let failed = run.write_checkpoint(3, |folder| {
+            fs::write(folder.join("half"), "x").unwrap();
+            Err(Error::failed("disk full"))
+        });
+        assert!(failed.is_err());
+        assert!(!run.path().join("checkpoints/step_000003").exists());
+        let path = run.write_checkpoint(3, |folder| Ok(fs::write(folder.join("whole"), "x").unwrap())).unwrap();
+        assert!(path.join("whole").exists());
+        assert_eq!(fs::read_dir(run.path().join("checkpoints")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn lines_and_geometry_read_back() {
+        let parent = tempfile::tempdir().unwrap();
+        let run = RunDir::create(parent.path(), &experiment()).unwrap();
+        run.append_event(&Event::now(1, "warning", "a")).unwrap();
+        run.append_event(&Event::now(2, "warning", "b")).unwrap();
+        let text = fs::read_to_string(run.path().join("events.jsonl")).unwrap();
+        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines[1]["text"], "b");
+        run.write_geometry(7, &[("cosine.0".to_string(), vec![2, 2], vec![1.0, 0.5, 0.5, 1.0])]).unwrap();
+        let path = run.path().join("geometry/step_000007.safetensors");
+        let read = candle_core::safetensors::load(path, &candle_core::Device::Cpu).unwrap();
+        assert_eq!(read["cosine.0"].to_vec2::<f32>().unwrap(), [[1.0, 0.5], [0.5, 1.0]]);
+    }
+}

@@ -1,0 +1,74 @@
+//! The entities of a training step.
+//!
+//! A *prompt group* is an entity with its problem; its *rollouts* are entities tied to it by the [`InGroup`] relationship.
+//! Each stage adds its component, so what an entity has says how far it has come. The groups of a step live until the next
+//! step begins; despawning a group despawns its rollouts.
+
+use crate::geometry::CosineMatrix;
+use crate::model::Completion;
+use crate::tasks::Problem;
+use crate::verify::Verification;
+use bevy_ecs::prelude::*;
+
+/// A prompt group, numbered from 0 within its step. Groups are put in order by this number.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PromptGroup(pub u32);
+
+/// The group's problem.
+#[derive(Component, Clone, Debug)]
+pub struct GroupProblem(pub Problem);
+
+/// The prompt's token ids.
+#[derive(Component, Clone, Debug)]
+pub struct PromptTokens(pub Vec<u32>);
+
+/// The group's rollouts, in the order in which they were sampled.
+#[derive(Component, Debug)]
+#[relationship_target(relationship = InGroup, linked_spawn)]
+pub struct Rollouts(Vec<Entity>);
+
+/// Ties a rollout to its group.
+#[derive(Component, Clone, Copy, Debug)]
+#[relationship(relationship_target = Rollouts)]
+pub struct InGroup(pub Entity);
+
+/// A sampled completion with what was recorded while sampling. Added by the sample stage.
+#[derive(Component, Clone, Debug)]
+pub struct Response(pub Completion);
+
+/// The completion's text without special tokens. Added by the sample stage.
+#[derive(Component, Clone, Debug)]
+pub struct CompletionText(pub String);
+
+/// The verifier's judgement. Added by the verify stage.
+#[derive(Component, Clone, Debug)]
+pub struct Judged(pub Verification);
+
+/// Base reward r: +1 for a correct answer, -1 otherwise. Added by the verify stage.
+#[derive(Component, Clone, Copy, Debug, PartialEq)]
+pub struct Reward(pub f32);
+
+/// Sequence feature Phi, length d. Added by the features stage.
+#[derive(Component, Clone, Debug)]
+pub struct Feature(pub Vec<f32>);
+
+/// Cosines between the group's unit features (m, m). Added to the group by the features stage.
+#[derive(Component, Clone, Debug)]
+pub struct Cosines(pub CosineMatrix);
+
+/// Exploration score. Added by the novelty stage.
+#[derive(Component, Clone, Copy, Debug, PartialEq)]
+pub struct Novelty {
+    /// nu, in [0, 1].
+    pub score: f32,
+    /// nu normalised within the group, in [0, 1].
+    pub normalized: f32,
+}
+
+/// The reward that advantages are made of. Added by a method in the novelty stage, or equal to [`Reward`].
+#[derive(Component, Clone, Copy, Debug, PartialEq)]
+pub struct ShapedReward(pub f32);
+
+/// Advantage A within the group. Added by the advantage stage.
+#[derive(Component, Clone, Copy, Debug, PartialEq)]
+pub struct Advantage(pub f32);

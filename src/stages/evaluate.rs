@@ -1,0 +1,59 @@
+//! Measures the policy on held-out problems: the base model before the first step, then on schedule, and after the last step.
+
+use super::{ActiveExperiment, ActiveTask, Monitor, Policy, RunRecorder, StageSystems, StepCounter, TrainStep};
+use crate::evaluation::{EvaluationRecord, evaluate};
+use crate::experiment::{Event, EvaluationConfig};
+use crate::trainer::{Stage, StageProgress};
+use bevy_app::{App, Plugin, Startup};
+use bevy_ecs::prelude::*;
+use std::sync::Arc;
+
+/// The evaluate stage.
+pub struct EvaluatePlugin;
+
+impl Plugin for EvaluatePlugin {
+    fn build(&self, app: &mut App) {
+        app.init_resource::<Evaluations>()
+            .add_systems(Startup, evaluate_policy)
+            .add_systems(TrainStep, evaluate_policy.in_set(StageSystems::Evaluate));
+    }
+}
+
+/// All evaluations so far, oldest first.
+#[derive(Resource, Default)]
+pub struct Evaluations(pub Arc<Vec<EvaluationRecord>>);
+
+fn is_due(evaluation: &EvaluationConfig, step: u64, last: u64) -> bool {
+    step.is_multiple_of(evaluation.every) || step == last
+}
+
+fn evaluate_policy(
+    experiment: Res<ActiveExperiment>,
+    task: Res<ActiveTask>,
+    policy: Res<Policy>,
+    step: Res<StepCounter>,
+    monitor: Res<Monitor>,
+    recorder: Res<RunRecorder>,
+    mut evaluations: ResMut<Evaluations>,
+) -> Result {
+    let experiment = &experiment.0;
+    for config in experiment.evaluations.iter().filter(|config| is_due(config, step.0, experiment.stop.steps)) {
+        monitor.0.update(|s| s.progress = StageProgress { stage: Some(Stage::Evaluate), done: Some(0.0) });
+        let mut last = 0.0;
+        let tokens = experiment.rollout.max_new_tokens;
+        let record = evaluate(&policy.0, task.0.as_ref(), config, tokens, experiment.seed, step.0, |done| {
+            monitor.report(Stage::Evaluate, &mut last, done);
+        })?;
+        recorder.0.append_evaluation(&record)?;
+        recorder.0.log(&record.to_string())?;
+        if record.no_answer_ratio > 0.5 {
+            let text = format!("{:.0} % of completions have no answer", 100.0 * record.no_answer_ratio);
+            recorder.0.append_event(&Event::now(step.0, "warning", &text))?;
+            monitor.0.update(|s| Arc::make_mut(&mut s.warnings).push((step.0, text)));
+        }
+        Arc::make_mut(&mut evaluations.0).push(record);
+        let all = evaluations.0.clone();
+        monitor.0.update(|snapshot| snapshot.evaluations = all);
+    }
+    Ok(())
+}

@@ -1,0 +1,252 @@
+//! The training step: one pass of the [`TrainStep`] schedule is one step, one plugin is one stage.
+//!
+//! Stages are system sets, chained in pipeline order. Methods and other plugins add systems to a stage's set and order them
+//! against its systems; two systems that touch the same data without an order are an error when the schedule is built.
+
+mod advantage;
+mod evaluate;
+mod features;
+mod novelty;
+mod record;
+mod sample;
+mod update;
+mod verify;
+
+pub use advantage::{AdvantagePlugin, center_group_advantages};
+pub use evaluate::{EvaluatePlugin, Evaluations};
+pub use features::{FeaturesPlugin, compute_features};
+pub use novelty::{NoveltyPlugin, NoveltySettings, score_novelty};
+pub use record::{CheckpointRequested, Checkpoints, RecordPlugin, RunRecorder, StartInfo, record_checkpoint};
+pub use sample::{SamplePlugin, sample_completions};
+pub use update::{EntropyCoefficient, Reference, UpdatePlugin, update_policy};
+pub use verify::{VerifyPlugin, verify_completions};
+
+use crate::experiment::Experiment;
+use crate::metrics::{self, Metric, MetricRow};
+use crate::model::LanguageModel;
+use crate::optim::AdamW;
+use crate::tasks::Task;
+use crate::trainer::{SnapshotCell, Stage, StageProgress, StageTimes};
+use bevy_app::{App, MainScheduleOrder, Plugin, PluginGroup, PluginGroupBuilder, Update};
+use bevy_ecs::prelude::*;
+use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, ScheduleLabel};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The schedule of one training step.
+#[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TrainStep;
+
+/// The stages of [`TrainStep`], chained in this order.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StageSystems {
+    /// Spawns groups and rollouts.
+    Sample,
+    /// Adds judgements and base rewards.
+    Verify,
+    /// Adds features and cosines.
+    Features,
+    /// Adds exploration scores and shaped rewards.
+    Novelty,
+    /// Adds advantages.
+    Advantage,
+    /// Changes the policy.
+    Update,
+    /// Measures the policy on held-out problems, where due.
+    Evaluate,
+    /// Writes the run folder and publishes the snapshot.
+    Record,
+}
+
+impl StageSystems {
+    /// The stage as the outside knows it.
+    pub fn stage(self) -> Stage {
+        match self {
+            Self::Sample => Stage::Sample,
+            Self::Verify => Stage::Verify,
+            Self::Features => Stage::Features,
+            Self::Novelty => Stage::Novelty,
+            Self::Advantage => Stage::Advantage,
+            Self::Update => Stage::Update,
+            Self::Evaluate => Stage::Evaluate,
+            Self::Record => Stage::Record,
+        }
+    }
+
+    const ALL: [Self; 8] = [
+        Self::Sample,
+        Self::Verify,
+        Self::Features,
+        Self::Novelty,
+        Self::Advantage,
+        Self::Update,
+        Self::Evaluate,
+        Self::Record,
+    ];
+}
+
+/// The moments between stages, where the clock is read.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Boundary {
+    Before(Stage),
+    AfterLast,
+}
+
+/// The experiment that is run.
+#[derive(Resource, Clone)]
+pub struct ActiveExperiment(pub Experiment);
+
+/// The task that is trained on.
+#[derive(Resource, Clone)]
+pub struct ActiveTask(pub Arc<dyn Task>);
+
+/// The policy.
+#[derive(Resource)]
+pub struct Policy(pub LanguageModel);
+
+/// The policy's optimizer.
+#[derive(Resource)]
+pub struct PolicyOptimizer(pub AdamW);
+
+/// The step that is running, from 1; between steps, the last one finished.
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StepCounter(pub u64);
+
+/// The metrics of the running step.
+#[derive(Resource, Default)]
+pub struct StepMetrics(pub MetricRow);
+
+impl StepMetrics {
+    /// Sets a metric of the running step.
+    pub fn set(&mut self, metric: &'static Metric, value: f64) {
+        self.0.values.retain(|(known, _)| known.name != metric.name);
+        self.0.values.push((metric, value));
+    }
+}
+
+/// Where the stages tell the outside how far they are.
+#[derive(Resource, Clone)]
+pub struct Monitor(pub SnapshotCell);
+
+impl Monitor {
+    /// Reports the share of the running stage that is done, at most every hundredth.
+    pub fn report(&self, stage: Stage, last: &mut f32, done: f32) {
+        if done - *last >= 0.01 {
+            *last = done;
+            self.0.update(|snapshot| snapshot.progress = StageProgress { stage: Some(stage), done: Some(done) });
+        }
+    }
+}
+
+/// Measures how long each stage takes.
+#[derive(Resource)]
+pub struct StageClock {
+    /// Seconds per stage of the running step.
+    pub times: StageTimes,
+    running: Option<(Stage, Instant)>,
+    step_started: Instant,
+}
+
+impl Default for StageClock {
+    fn default() -> Self {
+        Self { times: StageTimes::default(), running: None, step_started: Instant::now() }
+    }
+}
+
+impl StageClock {
+    fn enter(&mut self, stage: Option<Stage>) {
+        let now = Instant::now();
+        if let Some((running, since)) = self.running.take() {
+            self.times[running as usize] = (now - since).as_secs_f64();
+        }
+        if stage == Some(Stage::Sample) {
+            self.times = StageTimes::default();
+            self.step_started = now;
+        }
+        self.running = stage.map(|stage| (stage, now));
+    }
+
+    /// Seconds since the step began, without evaluation.
+    pub fn step_seconds(&self) -> f64 {
+        self.step_started.elapsed().as_secs_f64() - self.times[Stage::Evaluate as usize]
+    }
+}
+
+/// Sets up the [`TrainStep`] schedule: order of stages, strictness, clock, step counter.
+pub struct PipelinePlugin;
+
+impl Plugin for PipelinePlugin {
+    fn build(&self, app: &mut App) {
+        app.init_schedule(TrainStep).edit_schedule(TrainStep, |schedule| {
+            schedule.set_build_settings(ScheduleBuildSettings {
+                ambiguity_detection: LogLevel::Error,
+                ..ScheduleBuildSettings::default()
+            });
+        });
+        app.world_mut().resource_mut::<MainScheduleOrder>().insert_after(Update, TrainStep);
+        app.init_resource::<StepCounter>().init_resource::<StepMetrics>().init_resource::<StageClock>();
+        for set in StageSystems::ALL {
+            let stage = set.stage();
+            app.configure_sets(TrainStep, (Boundary::Before(stage), set).chain());
+            let enter = move |mut clock: ResMut<StageClock>, monitor: Res<Monitor>| {
+                clock.enter(Some(stage));
+                monitor.0.update(|snapshot| snapshot.progress = StageProgress { stage: Some(stage), done: None });
+            };
+            app.add_systems(TrainStep, enter.in_set(Boundary::Before(stage)));
+        }
+        for pair in StageSystems::ALL.windows(2) {
+            app.configure_sets(TrainStep, (pair[0], Boundary::Before(pair[1].stage())).chain());
+        }
+        app.configure_sets(TrainStep, Boundary::AfterLast.after(StageSystems::Record));
+        app.add_systems(TrainStep, begin_step.before(Boundary::Before(Stage::Sample)));
+        app.add_systems(TrainStep, finish_step.in_set(Boundary::AfterLast));
+    }
+}
+
+fn begin_step(mut step: ResMut<StepCounter>, mut metrics: ResMut<StepMetrics>) {
+    step.0 += 1;
+    metrics.0 = MetricRow { step: step.0, ..MetricRow::default() };
+}
+
+fn finish_step(mut clock: ResMut<StageClock>, monitor: Res<Monitor>) {
+    clock.enter(None);
+    let times = clock.times;
+    monitor.0.update(|snapshot| {
+        snapshot.progress = StageProgress::default();
+        snapshot.stage_times = times;
+    });
+}
+
+/// Metrics of the stages' times, for the record stage.
+fn time_metrics(clock: &StageClock, metrics: &mut StepMetrics) {
+    let time = |stage: Stage| clock.times[stage as usize];
+    metrics.set(&metrics::TIME_SAMPLE_S, time(Stage::Sample));
+    metrics.set(&metrics::TIME_VERIFY_S, time(Stage::Verify));
+    metrics.set(&metrics::TIME_FEATURE_S, time(Stage::Features) + time(Stage::Novelty) + time(Stage::Advantage));
+    metrics.set(&metrics::TIME_UPDATE_S, time(Stage::Update));
+    metrics.set(&metrics::TIME_STEP_S, clock.step_seconds());
+}
+
+/// All built-in stages. A plugin group: stages can be disabled or replaced with its builder.
+pub struct StagePlugins;
+
+impl PluginGroup for StagePlugins {
+    fn build(self) -> PluginGroupBuilder {
+        PluginGroupBuilder::start::<Self>()
+            .add(PipelinePlugin)
+            .add(SamplePlugin)
+            .add(VerifyPlugin)
+            .add(FeaturesPlugin)
+            .add(NoveltyPlugin)
+            .add(AdvantagePlugin)
+            .add(UpdatePlugin)
+            .add(EvaluatePlugin)
+            .add(RecordPlugin)
+    }
+}
+
+/// Arithmetic mean; 0 for none.
+fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
+    let (sum, count) = values.into_iter().fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));
+    if count == 0 { 0.0 } else { sum / count as f64 }
+}

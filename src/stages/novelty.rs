@@ -1,0 +1,52 @@
+//! Exploration scores: how much of each response's direction its high-reward peers do not explain.
+//!
+//! They are measured whatever the method, so that methods can be compared; shaping rewards by them is G2RL's part.
+
+use super::{StageSystems, StepMetrics, TrainStep, mean};
+use crate::geometry::{NoveltyForm, normalize_novelty, novelty};
+use crate::metrics;
+use crate::rollout::{Cosines, Novelty, PromptGroup, Reward, Rollouts};
+use bevy_app::{App, Plugin};
+use bevy_ecs::prelude::*;
+
+/// The novelty stage.
+pub struct NoveltyPlugin;
+
+impl Plugin for NoveltyPlugin {
+    fn build(&self, app: &mut App) {
+        app.init_resource::<NoveltySettings>()
+            .add_systems(TrainStep, score_novelty.in_set(StageSystems::Novelty));
+    }
+}
+
+/// How novelty is measured.
+#[derive(Resource, Clone, Copy, Debug, Default)]
+pub struct NoveltySettings {
+    /// Length of the unexplained part, or its square.
+    pub form: NoveltyForm,
+}
+
+/// Adds [`Novelty`] to every rollout.
+pub fn score_novelty(
+    mut commands: Commands,
+    settings: Res<NoveltySettings>,
+    groups: Query<(&PromptGroup, &Rollouts, &Cosines)>,
+    rewards: Query<&Reward>,
+    mut metrics: ResMut<StepMetrics>,
+) -> Result {
+    let mut all = Vec::new();
+    for (_, rollouts, cosines) in groups.iter().sort::<&PromptGroup>() {
+        let mut group_rewards = Vec::with_capacity(cosines.0.size());
+        for rollout in rollouts.iter() {
+            group_rewards.push(rewards.get(rollout)?.0);
+        }
+        let scores = novelty(&cosines.0, &group_rewards, settings.form)?;
+        let normalized = normalize_novelty(&scores, settings.form);
+        for ((rollout, &score), normalized) in rollouts.iter().zip(&scores).zip(normalized) {
+            commands.entity(rollout).insert(Novelty { score, normalized });
+        }
+        all.extend(scores.iter().map(|&score| f64::from(score)));
+    }
+    metrics.set(&metrics::GEOMETRY_NOVELTY_MEAN, mean(all));
+    Ok(())
+}

@@ -1,0 +1,267 @@
+//! Writes the run folder and publishes the snapshot of the finished step.
+
+use super::{
+    ActiveExperiment, Monitor, Policy, PolicyOptimizer, StageClock, StageSystems, StepCounter, StepMetrics, TrainStep,
+    time_metrics,
+};
+use crate::error::Error;
+use crate::experiment::{Event, RunDir};
+use crate::metrics::{self, MetricRow};
+use crate::rollout::{
+    Advantage, CompletionText, Cosines, Feature, GroupProblem, Judged, Novelty, PromptGroup, Response, Reward, Rollouts,
+    ShapedReward,
+};
+use crate::trainer::{GroupView, RolloutView, StepView};
+use bevy_app::{App, Plugin};
+use bevy_ecs::prelude::*;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The record stage.
+pub struct RecordPlugin;
+
+impl Plugin for RecordPlugin {
+    fn build(&self, app: &mut App) {
+        app.init_resource::<Checkpoints>().init_resource::<CheckpointRequested>().add_systems(
+            TrainStep,
+            (record_metrics, record_step, record_checkpoint.run_if(checkpoint_is_due))
+                .chain()
+                .in_set(StageSystems::Record),
+        );
+    }
+}
+
+/// The run folder.
+#[derive(Resource)]
+pub struct RunRecorder(pub RunDir);
+
+/// When the run started, for wall times.
+#[derive(Resource)]
+pub struct StartInfo {
+    /// The moment.
+    pub started: Instant,
+}
+
+/// Steps at which checkpoints were written.
+#[derive(Resource, Default)]
+pub struct Checkpoints(pub Arc<Vec<u64>>);
+
+/// Somebody asked for a checkpoint after this step.
+#[derive(Resource, Default)]
+pub struct CheckpointRequested(pub bool);
+
+fn checkpoint_is_due(step: Res<StepCounter>, experiment: Res<ActiveExperiment>, requested: Res<CheckpointRequested>) -> bool {
+    let every = experiment.0.record.checkpoint_every;
+    requested.0 || step.0 == experiment.0.stop.steps || (every > 0 && step.0.is_multiple_of(every))
+}
+
+fn record_metrics(
+    mut step_metrics: ResMut<StepMetrics>,
+    clock: Res<StageClock>,
+    start: Res<StartInfo>,
+    recorder: Res<RunRecorder>,
+    monitor: Res<Monitor>,
+    experiment: Res<ActiveExperiment>,
+) -> Result {
+    time_metrics(&clock, &mut step_metrics);
+    let rollouts = experiment.0.rollout.prompts_per_step * experiment.0.rollout.group_size;
+    let tokens = step_metrics.0.get(&metrics::COMPLETION_LENGTH_MEAN).unwrap_or(0.0) * rollouts as f64;
+    step_metrics.set(&metrics::THROUGHPUT_TOKENS_PER_S, tokens / clock.step_seconds().max(1e-9));
+    if let Some(peak) = peak_memory_mib() {
+        step_metrics.set(&metrics::MEMORY_PEAK_MIB, peak);
+    }
+    step_metrics.0.wall_s = start.started.elapsed().as_secs_f64();
+    let row = step_metrics.0.clone();
+    recorder.0.append_metrics(&metrics_line(&row))?;
+    monitor.0.update(|snapshot| {
+        snapshot.step = row.step;
+        let remaining = experiment.0.stop.steps.saturating_sub(row.step) as f64;
+        let recent = row.get(&metrics::TIME_STEP_S).unwrap_or(0.0);
+        // A slow exponential mean: steps get shorter and longer as responses do.
+        let pace = snapshot.eta_s.map_or(recent, |eta| 0.8 * eta / (remaining + 1.0) + 0.2 * recent);
+        snapshot.eta_s = Some(pace * remaining);
+        snapshot.history.push(row);
+    });
+    Ok(())
+}
+
+/// A flat object: `step`, `wall_s`, then the metrics in the order of their declaration, then those of plugins.
+fn metrics_line(row: &MetricRow) -> serde_json::Map<String, serde_json::Value> {
+    let mut line = serde_json::Map::new();
+    line.insert("step".to_string(), row.step.into());
+    line.insert("wall_s".to_string(), row.wall_s.into());
+    for metric in metrics::ALL {
+        if let Some(value) = row.get(metric) {
+            line.insert(metric.name.to_string(), value.into());
+        }
+    }
+    for (metric, value) in &row.values {
+        line.entry(metric.name).or_insert_with(|| (*value).into());
+    }
+    line
+}
+
+/// A line of `rollouts/step_NNNNNN.jsonl`.
+#[derive(serde::Serialize)]
+struct RolloutLine<'a> {
+    group: u32,
+    sample: usize,
+    problem: &'a str,
+    prompt: &'a str,
+    answer: &'a str,
+    completion: &'a str,
+    extracted: Option<&'a str>,
+    verdict: crate::verify::Verdict,
+    reward: f32,
+    shaped_reward: f32,
+    novelty: f32,
+    novelty_normalized: f32,
+    advantage: f32,
+    length: u32,
+    truncated: bool,
+    logprob: f32,
+    entropy: f32,
+    response_ids: &'a [u32],
+}
+
+/// What the later stages made of a rollout.
+type Outcome<'a> =
+    (&'a Response, &'a CompletionText, &'a Judged, &'a Reward, &'a ShapedReward, &'a Novelty, &'a Advantage, &'a Feature);
+
+fn record_step(
+    step: Res<StepCounter>,
+    experiment: Res<ActiveExperiment>,
+    recorder: Res<RunRecorder>,
+    monitor: Res<Monitor>,
+    groups: Query<(&PromptGroup, &GroupProblem, &Rollouts, &Cosines)>,
+    rollouts: Query<Outcome>,
+) -> Result {
+    let record = &experiment.0.record;
+    let due = |every: u64| every > 0 && step.0.is_multiple_of(every);
+    let mut view = StepView { step: step.0, groups: Vec::new() };
+    let mut response_ids = Vec::new();
+    let mut tensors = Vec::new();
+    let mut features: Vec<f32> = Vec::new();
+    for (group, problem, members, cosines) in groups.iter().sort::<&PromptGroup>() {
+        let mut views = Vec::with_capacity(cosines.0.size());
+        for member in members.iter() {
+            let outcome = rollouts.get(member)?;
+            views.push(rollout_view(outcome));
+            response_ids.push(outcome.0.0.ids.as_slice());
+            if record.features {
+                features.extend_from_slice(&outcome.7.0);
+            }
+        }
+        let size = cosines.0.size();
+        tensors.push((format!("cosine.{}", group.0), vec![size, size], cosines.0.values().to_vec()));
+        view.groups.push(GroupView {
+            group: group.0,
+            problem_id: problem.0.id.clone(),
+            prompt: problem.0.prompt.clone(),
+            answer: problem.0.answer.clone(),
+            rollouts: views,
+            cosine: cosines.0.values().to_vec(),
+        });
+    }
+    if due(record.rollouts_every) {
+        recorder.0.write_rollouts(step.0, &rollout_lines(&view, &response_ids))?;
+    }
+    if due(record.geometry_every) {
+        if record.features {
+            let count = response_ids.len().max(1);
+            tensors.push(("features".to_string(), vec![count, features.len() / count], features));
+        }
+        recorder.0.write_geometry(step.0, &tensors)?;
+    }
+    monitor.0.update(|snapshot| snapshot.latest = Some(Arc::new(view)));
+    Ok(())
+}
+
+fn rollout_view((response, text, judged, reward, shaped, novelty, advantage, _): Outcome) -> RolloutView {
+    let response = &response.0;
+    let entropy = response.entropies.iter().sum::<f32>() / response.entropies.len().max(1) as f32;
+    RolloutView {
+        completion: text.0.clone(),
+        verdict: judged.0.verdict,
+        extracted: judged.0.extracted.clone(),
+        reward: reward.0,
+        shaped_reward: shaped.0,
+        novelty: novelty.score,
+        novelty_normalized: novelty.normalized,
+        advantage: advantage.0,
+        length: response.ids.len() as u32,
+        truncated: response.truncated,
+        logprob: response.logprobs.iter().sum(),
+        entropy,
+    }
+}
+
+fn rollout_lines<'a>(view: &'a StepView, response_ids: &[&'a [u32]]) -> Vec<RolloutLine<'a>> {
+    let members = view.groups.iter().flat_map(|group| group.rollouts.iter().enumerate().map(move |(i, r)| (group, i, r)));
+    members
+        .zip(response_ids)
+        .map(|((group, sample, rollout), response_ids)| RolloutLine {
+            group: group.group,
+            sample,
+            problem: &group.problem_id,
+            prompt: &group.prompt,
+            answer: &group.answer,
+            completion: &rollout.completion,
+            extracted: rollout.extracted.as_deref(),
+            verdict: rollout.verdict,
+            reward: rollout.reward,
+            shaped_reward: rollout.shaped_reward,
+            novelty: rollout.novelty,
+            novelty_normalized: rollout.novelty_normalized,
+            advantage: rollout.advantage,
+            length: rollout.length,
+            truncated: rollout.truncated,
+            logprob: rollout.logprob,
+            entropy: rollout.entropy,
+            response_ids,
+        })
+        .collect()
+}
+
+/// Writes a checkpoint of the current step: a Hugging Face folder, and what is needed to go on from it.
+pub fn record_checkpoint(
+    step: Res<StepCounter>,
+    experiment: Res<ActiveExperiment>,
+    policy: Res<Policy>,
+    optimizer: Res<PolicyOptimizer>,
+    recorder: Res<RunRecorder>,
+    monitor: Res<Monitor>,
+    mut checkpoints: ResMut<Checkpoints>,
+    mut requested: ResMut<CheckpointRequested>,
+) -> Result {
+    requested.0 = false;
+    if checkpoints.0.last() == Some(&step.0) {
+        return Ok(());
+    }
+    let path = recorder.0.write_checkpoint(step.0, |folder| {
+        policy.0.write(folder)?;
+        optimizer.0.write(&folder.join("trainer.safetensors"))?;
+        // Everything random is a function of the seed and the step, so these two are the whole random state.
+        let state = serde_json::json!({
+            "step": step.0,
+            "seed": experiment.0.seed,
+            "optimizer_steps": optimizer.0.steps(),
+            "version": env!("CARGO_PKG_VERSION"),
+        });
+        let path = folder.join("trainer.json");
+        std::fs::write(&path, format!("{state:#}\n")).map_err(Error::io("writing the trainer's state", &path))
+    })?;
+    recorder.0.append_event(&Event::now(step.0, "checkpoint", path.display().to_string()))?;
+    Arc::make_mut(&mut checkpoints.0).push(step.0);
+    let all = checkpoints.0.clone();
+    monitor.0.update(|snapshot| snapshot.checkpoints = all);
+    Ok(())
+}
+
+/// Largest resident memory of this process so far, where the system tells.
+fn peak_memory_mib() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib / 1024.0)
+}

@@ -1,0 +1,96 @@
+//! Draws the step's problems and samples a group of completions for each.
+//!
+//! Reads the policy, the task and the step; spawns a group entity per problem with its rollouts. Problem i of step s is number
+//! (s - 1) * prompts + i of the training split, and every token is drawn by a stream keyed by (seed, step, prompt, sample), so
+//! a step is a function of the seed, the step and the weights.
+
+use super::{ActiveExperiment, ActiveTask, Monitor, Policy, StageSystems, StepCounter, StepMetrics, TrainStep, mean};
+use crate::metrics;
+use crate::model::{PromptRequest, Sampling, StreamKey};
+use crate::rollout::{CompletionText, GroupProblem, InGroup, PromptGroup, PromptTokens, Response};
+use crate::tasks::Split;
+use crate::trainer::Stage;
+use bevy_app::{App, Plugin};
+use bevy_ecs::prelude::*;
+use rayon::prelude::*;
+
+/// The sample stage.
+pub struct SamplePlugin;
+
+impl Plugin for SamplePlugin {
+    fn build(&self, app: &mut App) {
+        app.add_systems(
+            TrainStep,
+            (despawn_previous_groups, spawn_groups, sample_completions).chain().in_set(StageSystems::Sample),
+        );
+    }
+}
+
+fn despawn_previous_groups(mut commands: Commands, groups: Query<Entity, With<PromptGroup>>) {
+    for group in groups {
+        commands.entity(group).despawn();
+    }
+}
+
+fn spawn_groups(
+    mut commands: Commands,
+    experiment: Res<ActiveExperiment>,
+    task: Res<ActiveTask>,
+    policy: Res<Policy>,
+    step: Res<StepCounter>,
+) -> Result {
+    let experiment = &experiment.0;
+    let prompts = experiment.rollout.prompts_per_step as u64;
+    for index in 0..prompts {
+        let problem = task.0.problem(Split::Train, experiment.seed, (step.0 - 1) * prompts + index);
+        let tokens = policy.0.tokenizer.encode(&problem.prompt)?;
+        commands.spawn((PromptGroup(index as u32), GroupProblem(problem), PromptTokens(tokens)));
+    }
+    Ok(())
+}
+
+/// Samples every group's completions and spawns them as rollouts.
+pub fn sample_completions(
+    mut commands: Commands,
+    groups: Query<(Entity, &PromptGroup, &PromptTokens)>,
+    experiment: Res<ActiveExperiment>,
+    policy: Res<Policy>,
+    step: Res<StepCounter>,
+    monitor: Res<Monitor>,
+    mut metrics: ResMut<StepMetrics>,
+) -> Result {
+    let rollout = &experiment.0.rollout;
+    let groups: Vec<_> = groups.iter().sort::<&PromptGroup>().collect();
+    let requests: Vec<PromptRequest> = groups
+        .iter()
+        .map(|(_, group, tokens)| PromptRequest {
+            ids: tokens.0.clone(),
+            key: StreamKey { seed: experiment.0.seed, step: step.0, prompt: u64::from(group.0) },
+        })
+        .collect();
+    let sampling =
+        Sampling { temperature: rollout.temperature, top_k: None, top_p: None, max_new_tokens: rollout.max_new_tokens };
+    let mut last = 0.0;
+    let completions = policy.0.frozen.sample(&requests, rollout.group_size, &sampling, true, |done| {
+        monitor.report(Stage::Sample, &mut last, done);
+    })?;
+    let texts = completions
+        .par_iter()
+        .map(|completion| policy.0.tokenizer.decode(&completion.ids))
+        .collect::<crate::error::Result<Vec<_>>>()?;
+
+    let tokens: usize = completions.iter().map(|completion| completion.ids.len()).sum();
+    let entropy: f64 = completions.iter().flat_map(|completion| &completion.entropies).map(|&h| f64::from(h)).sum();
+    metrics.set(&metrics::COMPLETION_LENGTH_MEAN, tokens as f64 / completions.len() as f64);
+    metrics.set(
+        &metrics::COMPLETION_TRUNCATED_RATIO,
+        mean(completions.iter().map(|completion| f64::from(u8::from(completion.truncated)))),
+    );
+    metrics.set(&metrics::POLICY_ENTROPY, entropy / tokens.max(1) as f64);
+
+    for (index, (completion, text)) in completions.into_iter().zip(texts).enumerate() {
+        let (group, _, _) = groups[index / rollout.group_size];
+        commands.spawn((InGroup(group), Response(completion), CompletionText(text)));
+    }
+    Ok(())
+}

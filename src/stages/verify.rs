@@ -1,0 +1,46 @@
+//! Judges every completion with the task's verifier and gives base rewards: r = +1 for a correct answer, -1 otherwise.
+
+use super::{ActiveTask, StageSystems, StepMetrics, TrainStep, mean};
+use crate::metrics;
+use crate::rollout::{CompletionText, GroupProblem, InGroup, Judged, Reward};
+use crate::verify::Verdict;
+use bevy_app::{App, Plugin};
+use bevy_ecs::prelude::*;
+use rayon::prelude::*;
+
+/// The verify stage.
+pub struct VerifyPlugin;
+
+impl Plugin for VerifyPlugin {
+    fn build(&self, app: &mut App) {
+        app.add_systems(TrainStep, verify_completions.in_set(StageSystems::Verify));
+    }
+}
+
+/// Adds [`Judged`] and [`Reward`] to every rollout.
+pub fn verify_completions(
+    mut commands: Commands,
+    task: Res<ActiveTask>,
+    groups: Query<&GroupProblem>,
+    rollouts: Query<(Entity, &InGroup, &CompletionText)>,
+    mut metrics: ResMut<StepMetrics>,
+) -> Result {
+    let mut work = Vec::new();
+    for (rollout, group, text) in rollouts {
+        work.push((rollout, &groups.get(group.0)?.0, text));
+    }
+    let judged: Vec<_> =
+        work.par_iter().map(|(rollout, problem, text)| (*rollout, task.0.verify(problem, &text.0))).collect();
+    let accuracy = mean(judged.iter().map(|(_, v)| f64::from(u8::from(v.verdict.is_correct()))));
+    metrics.set(&metrics::REWARD_ACCURACY, accuracy);
+    metrics.set(&metrics::REWARD_MEAN, 2.0 * accuracy - 1.0);
+    metrics.set(
+        &metrics::COMPLETION_NO_ANSWER_RATIO,
+        mean(judged.iter().map(|(_, v)| f64::from(u8::from(v.verdict == Verdict::NoAnswer)))),
+    );
+    for (rollout, verification) in judged {
+        let reward = if verification.verdict.is_correct() { 1.0 } else { -1.0 };
+        commands.entity(rollout).insert((Judged(verification), Reward(reward)));
+    }
+    Ok(())
+}

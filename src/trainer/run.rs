@@ -1,0 +1,318 @@
+//! A run from start to end: preparation, the trainer's thread, and what ends it.
+
+use super::snapshot::{RunHandle, RunInfo, RunSnapshot, RunState, TrainerCommand};
+use crate::error::{Error, Result};
+use crate::experiment::{Event, Experiment, Manifest, MethodConfig, OptimizerConfig, RunDir, TaskConfig, to_text};
+use crate::methods::add_method;
+use crate::model::{LanguageModel, Qwen3, data_type, open_device};
+use crate::optim::AdamW;
+use crate::stages::{
+    ActiveExperiment, ActiveTask, CheckpointRequested, Monitor, Policy, PolicyOptimizer, Reference, RunRecorder,
+    StagePlugins, StartInfo, StepCounter, record_checkpoint,
+};
+use crate::tasks::{self, Task};
+use bevy_app::{App, Plugin};
+use bevy_ecs::error::{BevyError, ErrorContext};
+use crossbeam_channel::Receiver;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// Backward passes recurse over the graph, whose depth grows with the number of layers.
+const STACK_BYTES: usize = 256 << 20;
+
+/// Changes the app before it starts.
+type Extension = Box<dyn FnOnce(&mut App) + Send>;
+
+/// A run that is being put together: an experiment, and what a program adds to it.
+pub struct RunBuilder {
+    experiment: Experiment,
+    task: Option<Arc<dyn Task>>,
+    extensions: Vec<Extension>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunEnd {
+    /// All steps were done.
+    Finished,
+    /// It was stopped on request, after saving a checkpoint.
+    Stopped,
+}
+
+/// A run that is going on in its own thread.
+pub struct Run {
+    /// Snapshots and commands.
+    pub handle: RunHandle,
+    thread: JoinHandle<Result<RunEnd>>,
+}
+
+impl Run {
+    /// Waits for the end.
+    pub fn join(self) -> Result<RunEnd> {
+        self.thread.join().unwrap_or_else(|payload| Err(Error::failed(panic_text(payload.as_ref()))))
+    }
+}
+
+impl RunBuilder {
+    /// A run of this experiment.
+    pub fn new(experiment: Experiment) -> Self {
+        Self { experiment, task: None, extensions: Vec::new() }
+    }
+
+    /// Provides the task that the experiment names with `task: Custom(..)`.
+    #[must_use]
+    pub fn task(mut self, task: impl Task) -> Self {
+        self.task = Some(Arc::new(task));
+        self
+    }
+
+    /// Adds a plugin: a method, a stage, or anything that reads along.
+    #[must_use]
+    pub fn plugin(mut self, plugin: impl Plugin) -> Self {
+        self.extensions.push(Box::new(move |app| {
+            app.add_plugins(plugin);
+        }));
+        self
+    }
+
+    /// Loads everything, makes the run folder under `runs`, and starts the trainer's thread. Bad input is found here.
+    pub fn start(self, runs: &Path) -> Result<Run> {
+        let Self { experiment, task, extensions } = self;
+        experiment.validate()?;
+        let task = match (&experiment.task, task) {
+            (TaskConfig::Custom(name), Some(task)) if task.name() == name => task,
+            (TaskConfig::Custom(name), Some(task)) => {
+                return Err(Error::input(format!(
+                    "the experiment asks for the task `{name}`, but this program provides `{}`",
+                    task.name()
+                )));
+            }
+            (config, _) => tasks::build(config)?,
+        };
+        if let (MethodConfig::Custom(name), true) = (&experiment.method, extensions.is_empty()) {
+            return Err(Error::input(format!(
+                "the method `{name}` is not part of this program; method: Custom(..) is for programs that add their own"
+            )));
+        }
+        let device = open_device(experiment.device)?;
+        let model = LanguageModel::load(&experiment.model, data_type(experiment.precision), &device)?;
+        let reference = if experiment.objective.kl.coefficient > 0.0 {
+            Some(Qwen3::frozen(&model.config, &model.weights.copy()?)?)
+        } else {
+            None
+        };
+        let OptimizerConfig::AdamW(settings) = &experiment.optimizer;
+        let optimizer = AdamW::new(&model.weights, settings.settings())?;
+        let model_hash = model.weights.hash()?;
+
+        let directory = RunDir::create(runs, &experiment)?;
+        let info = run_info(&experiment, task.as_ref(), &model, &device, directory.path())?;
+        let manifest = Manifest {
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            commit: env!("ORTHANT_COMMIT").to_string(),
+            device: info.device.clone(),
+            model: info.model.clone(),
+            model_hash,
+            data_hash: sha256(&to_text(&experiment.task)?),
+            started: format!("{:.0}", jiff::Timestamp::now()),
+            state: "training".to_string(),
+            step: 0,
+        };
+        directory.write_manifest(&manifest)?;
+        directory.log(&format!("run of {} with {} on {}", info.name, info.method, info.device))?;
+        let (handle, commands) = RunHandle::new(RunSnapshot::starting(info));
+        let loaded = Loaded { experiment, task, model, reference, optimizer, directory, manifest, extensions };
+        let trainer_handle = handle.clone();
+        let thread = std::thread::Builder::new()
+            .name("trainer".to_string())
+            .stack_size(STACK_BYTES)
+            .spawn(move || train(loaded, &trainer_handle, &commands))
+            .map_err(|e| Error::failed(format!("cannot start the trainer's thread: {e}")))?;
+        Ok(Run { handle, thread })
+    }
+}
+
+/// What the trainer's thread takes over.
+struct Loaded {
+    experiment: Experiment,
+    task: Arc<dyn Task>,
+    model: LanguageModel,
+    reference: Option<Qwen3>,
+    optimizer: AdamW,
+    directory: RunDir,
+    manifest: Manifest,
+    extensions: Vec<Extension>,
+}
+
+fn run_info(
+    experiment: &Experiment,
+    task: &dyn Task,
+    model: &LanguageModel,
+    device: &candle_core::Device,
+    directory: &Path,
+) -> Result<RunInfo> {
+    let name = match &experiment.model {
+        crate::experiment::ModelSource::Bundled(name) => name.clone(),
+        crate::experiment::ModelSource::Local(path) => path.display().to_string(),
+    };
+    let parameters = model.parameter_count() as f64;
+    let count = if parameters >= 1e9 { format!("{:.1}B", parameters / 1e9) } else { format!("{:.2}M", parameters / 1e6) };
+    Ok(RunInfo {
+        name: experiment.name.clone(),
+        seed: experiment.seed,
+        method: experiment.method.label().to_string(),
+        task: task.name().to_string(),
+        model: format!("{name}, {count} parameters"),
+        device: match device.location() {
+            candle_core::DeviceLocation::Cpu => "cpu".to_string(),
+            candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+            candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
+        },
+        temperature: experiment.rollout.temperature,
+        stop_step: experiment.stop.steps,
+        directory: directory.to_path_buf(),
+        experiment_ron: to_text(experiment)?,
+    })
+}
+
+/// The body of the trainer's thread. Whatever happens, the snapshot, the manifest and the events say how it ended.
+fn train(loaded: Loaded, handle: &RunHandle, commands: &Receiver<TrainerCommand>) -> Result<RunEnd> {
+    let mut manifest = loaded.manifest.clone();
+    let mut app = build_app(loaded, handle);
+    let result = catch_unwind(AssertUnwindSafe(|| drive(&mut app, handle, commands))).unwrap_or_else(|payload| {
+        Err(match payload.downcast::<StageFailure>() {
+            Ok(failure) => Error::Stage { stage: failure.system, message: failure.message },
+            Err(payload) => Error::failed(panic_text(payload.as_ref())),
+        })
+    });
+    let (state, kind, text) = match &result {
+        Ok(RunEnd::Finished) => (RunState::Finished, "finished", String::new()),
+        Ok(RunEnd::Stopped) => (RunState::Stopped, "stopped", String::new()),
+        Err(error) => (RunState::Failed { message: error.to_string() }, "error", error.to_string()),
+    };
+    let step = handle.snapshots.load().step;
+    manifest.step = step;
+    manifest.state = if kind == "error" { "failed".to_string() } else { kind.to_string() };
+    let recorder = app.world().resource::<RunRecorder>();
+    let recorded = recorder
+        .0
+        .append_event(&Event::now(step, kind, text.as_str()))
+        .and_then(|()| recorder.0.log(&format!("{kind} after step {step} {text}")))
+        .and_then(|()| recorder.0.write_manifest(&manifest));
+    handle.snapshots.update(|snapshot| snapshot.state = state);
+    result.and_then(|end| recorded.map(|()| end))
+}
+
+fn build_app(loaded: Loaded, handle: &RunHandle) -> App {
+    let mut app = App::new();
+    app.set_error_handler(end_the_step)
+        .insert_resource(ActiveTask(loaded.task))
+        .insert_resource(Policy(loaded.model))
+        .insert_resource(PolicyOptimizer(loaded.optimizer))
+        .insert_resource(Monitor(handle.snapshots.clone()))
+        .insert_resource(RunRecorder(loaded.directory))
+        .insert_resource(StartInfo { started: Instant::now() });
+    if let Some(reference) = loaded.reference {
+        app.insert_resource(Reference(reference));
+    }
+    app.add_plugins(StagePlugins);
+    add_method(&mut app, &loaded.experiment.method);
+    app.insert_resource(ActiveExperiment(loaded.experiment));
+    for extension in loaded.extensions {
+        extension(&mut app);
+    }
+    app.finish();
+    app.cleanup();
+    app
+}
+
+/// Runs steps until the end, carrying out commands between them.
+fn drive(app: &mut App, handle: &RunHandle, commands: &Receiver<TrainerCommand>) -> Result<RunEnd> {
+    let last = app.world().resource::<ActiveExperiment>().0.stop.steps;
+    let mut paused = false;
+    let mut single = false;
+    handle.snapshots.update(|snapshot| snapshot.state = RunState::Training);
+    while app.world().resource::<StepCounter>().0 < last {
+        // A paused trainer waits for a command; a running one only looks.
+        let command = if paused && !single { commands.recv().ok() } else { commands.try_recv().ok() };
+        match command {
+            Some(TrainerCommand::Pause) => {
+                paused = true;
+                note(app, handle, "paused", RunState::Paused)?;
+                continue;
+            }
+            Some(TrainerCommand::Resume) => {
+                paused = false;
+                note(app, handle, "resumed", RunState::Training)?;
+                continue;
+            }
+            Some(TrainerCommand::StepOnce) => {
+                single = true;
+                continue;
+            }
+            Some(TrainerCommand::Checkpoint) if paused => {
+                save(app)?;
+                continue;
+            }
+            Some(TrainerCommand::Checkpoint) => {
+                app.world_mut().resource_mut::<CheckpointRequested>().0 = true;
+                continue;
+            }
+            Some(TrainerCommand::Stop) => {
+                save(app)?;
+                return Ok(RunEnd::Stopped);
+            }
+            None if paused && !single => return Ok(RunEnd::Stopped), // nobody is left who could resume
+            None => {}
+        }
+        single = false;
+        app.update();
+    }
+    Ok(RunEnd::Finished)
+}
+
+fn note(app: &mut App, handle: &RunHandle, kind: &'static str, state: RunState) -> Result<()> {
+    let step = app.world().resource::<StepCounter>().0;
+    handle.snapshots.update(|snapshot| snapshot.state = state);
+    app.world().resource::<RunRecorder>().0.append_event(&Event::now(step, kind, ""))
+}
+
+/// Writes a checkpoint between steps. Before the first step there is nothing to save.
+fn save(app: &mut App) -> Result<()> {
+    if app.world().resource::<StepCounter>().0 == 0 {
+        return Ok(());
+    }
+    match app.world_mut().run_system_cached::<bevy_ecs::error::Result, _, _>(record_checkpoint) {
+        Ok(result) => result.map_err(|error| Error::failed(error.to_string())),
+        Err(error) => Err(Error::failed(format!("cannot write a checkpoint: {error}"))),
+    }
+}
+
+/// A system's error on its way out of the schedule.
+struct StageFailure {
+    system: String,
+    message: String,
+}
+
+/// Leaves the schedule at once, so that no later stage runs, least of all the optimizer. Unwinding without a panic keeps the
+/// terminal quiet; the error is shown once, by whoever waits for the run.
+fn end_the_step(mut error: BevyError, context: ErrorContext) {
+    match error.take_payload() {
+        Some(payload) => resume_unwind(payload),
+        None => resume_unwind(Box::new(StageFailure { system: context.name().to_string(), message: error.to_string() })),
+    }
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(ToString::to_string).or_else(|| payload.downcast_ref::<String>().cloned());
+    format!("the trainer panicked: {}", text.unwrap_or_else(|| "no message".to_string()))
+}
+
+fn sha256(text: &str) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
