@@ -3,6 +3,6 @@
 mod snapshot;
 
 pub use snapshot::{
-    EvaluationRecord, Estimate, GroupView, RolloutView, RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, Stage,
+    Estimate, EvaluationRecord, GroupView, RolloutView, RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, Stage,
     StageProgress, StageTimes, StepView, TrainerCommand,
 };

@@ -1,0 +1,48 @@
+//! Curves over training steps as small multiples with a common x axis.
+
+use super::{Tools, caption, title};
+use crate::dashboard::state::State;
+use crate::dashboard::widgets::curve::{self, CurveContext};
+use egui::{Align, Layout, Rect, Ui, pos2, vec2};
+
+/// A curve is not drawn narrower than this, points.
+const MIN_WIDTH: f32 = 230.0;
+
+/// Draws the panel.
+pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
+    let theme = tools.theme;
+    ui.horizontal(|ui| {
+        title(ui, theme, "Curves");
+        caption(ui, theme, "over training steps; drag and Ctrl+scroll move and zoom, double-click shows all");
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let help = "Draws an exponential average over about 10 steps above the recorded values";
+            ui.checkbox(&mut state.smooth, "Average").on_hover_text(help);
+        });
+    });
+    let context = CurveContext {
+        theme,
+        color: theme.method(&state.snapshot.info.method),
+        newest: state.snapshot.step,
+        cursor: if state.shows_newest() { None } else { state.shown_step() },
+        smooth: state.smooth,
+    };
+    let curves = &state.curves;
+    let count = curves.passes.len() + curves.series.len();
+    let free = ui.available_rect_before_wrap();
+    let gap = vec2(16.0, 6.0);
+    let fits = ((free.width() + gap.x) / (MIN_WIDTH + gap.x)).floor().max(1.0) as usize;
+    let rows = count.div_ceil(fits.min(count));
+    let columns = count.div_ceil(rows);
+    let size = (free.size() + gap) / vec2(columns as f32, rows as f32) - gap;
+    let place = |index: usize| {
+        let at = vec2((index % columns) as f32, (index / columns) as f32) * (size + gap);
+        Rect::from_min_size(pos2(free.left(), free.top()) + at, size)
+    };
+    for (index, pass) in curves.passes.iter().enumerate() {
+        curve::pass(ui, context, pass, place(index));
+    }
+    for (index, series) in curves.series.iter().enumerate() {
+        curve::metric(ui, context, series, place(curves.passes.len() + index));
+    }
+    ui.advance_cursor_after_rect(free);
+}

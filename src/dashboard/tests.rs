@@ -1,0 +1,1 @@
+//! Behaviour of the window, through its accessibility tree.
