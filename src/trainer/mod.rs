@@ -3,6 +3,6 @@
 mod snapshot;
 
 pub use snapshot::{
-    Estimate, EvaluationRecord, GroupView, RolloutView, RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, Stage,
+    EvaluationRecord, Estimate, GroupView, RolloutView, RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, Stage,
     StageProgress, StageTimes, StepView, TrainerCommand,
 };

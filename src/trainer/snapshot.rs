@@ -33,16 +33,8 @@ pub enum Stage {
 
 impl Stage {
     /// All stages in order.
-    pub const ALL: [Self; 8] = [
-        Self::Sample,
-        Self::Verify,
-        Self::Features,
-        Self::Novelty,
-        Self::Advantage,
-        Self::Update,
-        Self::Evaluate,
-        Self::Record,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Sample, Self::Verify, Self::Features, Self::Novelty, Self::Advantage, Self::Update, Self::Evaluate, Self::Record];
 
     /// The stage's name as shown.
     pub fn name(self) -> &'static str {
