@@ -35,6 +35,8 @@ pub(crate) fn compact(value: f64) -> String {
         number(value, 0)
     } else if size >= 10.0 {
         number(value, 1)
+    } else if size >= 1.0 {
+        number(value, 2)
     } else if size >= 0.0995 {
         number(value, 3)
     } else if size >= 0.000_995 {
@@ -126,6 +128,7 @@ mod tests {
         assert_eq!(thousands(12.0), "12");
         assert_eq!(compact(0.083_21), "0.0832");
         assert_eq!(compact(0.153), "0.153");
+        assert_eq!(compact(7.333), "7.33");
         assert_eq!(compact(42.17), "42.2");
         assert_eq!(compact(123_456.0), "123,456");
         assert_eq!(compact(0.000_01), "1.0e\u{2212}5");

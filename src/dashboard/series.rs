@@ -73,8 +73,8 @@ impl Series {
     }
 }
 
-/// pass@k of one suite over evaluations.
-#[derive(Clone, Debug)]
+/// pass@k of one suite over evaluations; without any k before the first evaluation.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct PassCurves {
     /// The suite's name.
     pub(crate) suite: String,
@@ -91,7 +91,7 @@ pub(crate) struct PassCurves {
 pub(crate) struct Curves {
     /// Metrics over steps, as in [`CURVES`].
     pub(crate) series: Vec<Series>,
-    /// pass@k over evaluations, one per suite.
+    /// pass@k over evaluations, one per suite; one empty before the first evaluation, so that its place is kept.
     pub(crate) passes: Vec<PassCurves>,
     rows: usize,
     evaluations: usize,
@@ -101,7 +101,7 @@ impl Default for Curves {
     fn default() -> Self {
         Self {
             series: CURVES.iter().map(|&(title, metric)| Series::new(title, metric)).collect(),
-            passes: Vec::new(),
+            passes: vec![PassCurves::default()],
             rows: 0,
             evaluations: 0,
         }
@@ -124,7 +124,7 @@ impl Curves {
             }
             self.rows = history.len();
         }
-        if evaluations.len() != self.evaluations {
+        if evaluations.len() != self.evaluations && !evaluations.is_empty() {
             self.passes = pass_curves(evaluations);
             self.evaluations = evaluations.len();
         }

@@ -61,6 +61,8 @@ struct Tokens {
     error: Hex,
     error_surface: Hex,
     missing: Hex,
+    ink_light: Hex,
+    ink_dark: Hex,
     cosine: Vec<Hex>,
     novelty: Vec<Hex>,
     grpo: Hex,
@@ -123,6 +125,10 @@ pub(crate) struct Theme {
     pub(crate) error_surface: Color32,
     /// Hatching of values that do not exist.
     pub(crate) missing: Color32,
+    /// Numbers on dark map colours.
+    ink_light: Color32,
+    /// Numbers on light map colours.
+    ink_dark: Color32,
     /// GRPO.
     grpo: Color32,
     /// GRPO with an entropy bonus.
@@ -163,6 +169,8 @@ impl Theme {
             error: tokens.error.0,
             error_surface: tokens.error_surface.0,
             missing: tokens.missing.0,
+            ink_light: tokens.ink_light.0,
+            ink_dark: tokens.ink_dark.0,
             grpo: tokens.grpo.0,
             entropy_bonus: tokens.entropy_bonus.0,
             evol_rl: tokens.evol_rl.0,
@@ -205,10 +213,9 @@ impl Theme {
         }
     }
 
-    /// Black or white, whichever of the theme's strongest tones reads better on `background`.
+    /// The ink that reads better on `background`.
     pub(crate) fn text_on(&self, background: Color32) -> Color32 {
-        let (light, dark) =
-            if self.is_dark { (self.text_strong, self.background) } else { (self.sunken, self.text_strong) };
+        let (light, dark) = (self.ink_light, self.ink_dark);
         if contrast(light, background) >= contrast(dark, background) { light } else { dark }
     }
 

@@ -14,7 +14,7 @@ use egui::{Align, Layout, Rect, ScrollArea, Ui, UiBuilder, pos2, vec2};
 use std::sync::Arc;
 
 /// Width of the numbers beside the matrix, points.
-const SIDE: f32 = 232.0;
+const SIDE: f32 = 216.0;
 
 /// Draws the panel.
 pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
@@ -104,8 +104,9 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
 fn numbers(ui: &mut Ui, theme: &Theme, geometry: &GroupGeometry, marked: Option<f32>, range: f32) {
     let height = ui.available_height();
     ui.spacing_mut().item_spacing = vec2(8.0, 4.0);
-    caption(ui, theme, format!("Pairs by cosine, colours from {} to +{range}", format::number(f64::from(-range), 2)));
-    let chart = ((height - 190.0) * 0.55).clamp(70.0, 180.0);
+    caption(ui, theme, format!("Pairs by cosine, colours end at ±{range}"));
+    let free = height - 176.0;
+    let chart = (0.62 * free).clamp(64.0, 220.0);
     histogram::show(ui, theme, &geometry.histogram, marked, range, chart);
     ui.add_space(4.0);
     let of_group = |name, metric: &'static metrics::Metric| Meaning { place: "", ..Meaning::of(name, metric) };
@@ -130,5 +131,5 @@ fn numbers(ui: &mut Ui, theme: &Theme, geometry: &GroupGeometry, marked: Option<
     quantity::row(ui, theme, rank, &format!("{}{of}", format::number(geometry.effective_rank, 1)));
     ui.add_space(4.0);
     caption(ui, theme, "Spectrum");
-    spectrum::show(ui, theme, &geometry.spectrum, geometry.effective_rank, (chart * 0.6).clamp(36.0, 90.0));
+    spectrum::show(ui, theme, &geometry.spectrum, geometry.effective_rank, (0.38 * free).clamp(32.0, 130.0));
 }

@@ -8,7 +8,13 @@ use egui::{Key, ScrollArea, TextEdit, Ui, vec2};
 use std::sync::Arc;
 
 /// The smallest side of a small matrix, points.
-const MIN_SIDE: f32 = 56.0;
+const MIN_SIDE: f32 = 44.0;
+/// The largest.
+const MAX_SIDE: f32 = 132.0;
+/// The side where there are too many to fit, at least.
+const SCROLLED_SIDE: f32 = 64.0;
+/// Between tiles, points.
+const GAP: f32 = 4.0;
 
 /// Draws the panel.
 pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
@@ -36,12 +42,9 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
     if found.is_empty() {
         caption(ui, theme, "No prompt of this step contains that.");
     }
+    let side = side(found.len(), ui.available_width(), ui.available_height());
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-        let gap = 4.0;
-        let width = ui.available_width();
-        let columns = ((width + gap) / (MIN_SIDE + 8.0 + gap)).floor().max(1.0);
-        let side = ((width + gap) / columns - gap - 8.0).floor().clamp(MIN_SIDE, 120.0);
-        ui.spacing_mut().item_spacing = vec2(gap, gap);
+        ui.spacing_mut().item_spacing = vec2(GAP, GAP);
         ui.horizontal_wrapped(|ui| {
             for place in found {
                 let group = &view.groups[place];
@@ -53,4 +56,37 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
             }
         });
     });
+}
+
+/// The largest side with which `count` tiles fit without scrolling; where none does, one that reads well.
+fn side(count: usize, width: f32, height: f32) -> f32 {
+    let best = (1..=count.max(1))
+        .map(|columns| {
+            let rows = count.max(1).div_ceil(columns);
+            let by_width = (width + GAP) / columns as f32 - GAP;
+            let by_height = (height + GAP) / rows as f32 - GAP - mini_matrix::CAPTION;
+            (by_width.min(by_height) - mini_matrix::MARGIN).floor()
+        })
+        .fold(0.0, f32::max);
+    if best >= MIN_SIDE {
+        return best.min(MAX_SIDE);
+    }
+    let columns = ((width + GAP) / (SCROLLED_SIDE + mini_matrix::MARGIN + GAP)).floor().max(1.0);
+    ((width + GAP) / columns - GAP - mini_matrix::MARGIN).floor().max(MIN_SIDE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_groups_fit_without_scrolling_and_many_keep_a_readable_size() {
+        let fits = side(8, 174.0, 420.0);
+        assert!((MIN_SIDE..=MAX_SIDE).contains(&fits));
+        let columns = ((174.0 + GAP) / (fits + mini_matrix::MARGIN + GAP)).floor();
+        let rows = (8.0 / columns).ceil();
+        assert!(rows * (fits + mini_matrix::MARGIN + mini_matrix::CAPTION + GAP) - GAP <= 420.0);
+        assert!(side(64, 174.0, 420.0) >= SCROLLED_SIDE);
+        assert!(side(0, 174.0, 420.0) > 0.0);
+    }
 }

@@ -16,6 +16,8 @@ const LEFT: f32 = 32.0;
 const TOP: f32 = 30.0;
 /// Room for the novelty of each row, points.
 const RIGHT: f32 = 14.0;
+/// From this cell size on, verdicts are marks; below, bars.
+const MARK_CELL: f32 = 8.0;
 /// From this cell size on, cells carry their value.
 const VALUE_CELL: f32 = 30.0;
 
@@ -66,6 +68,7 @@ impl CosineMatrix<'_> {
         if cell >= VALUE_CELL {
             self.paint_values(painter, theme, cells, cell);
         }
+        self.paint_blocks(painter, theme, cells, cell);
         self.paint_margins(painter, theme, cells, cell);
         self.paint_pair(painter, theme, cells, cell);
 
@@ -121,25 +124,51 @@ impl CosineMatrix<'_> {
         }
     }
 
+    /// Lines between blocks of equal reward, where the order makes such blocks.
+    fn paint_blocks(&self, painter: &Painter, theme: &Theme, cells: Rect, cell: f32) {
+        if cell < MARK_CELL {
+            return;
+        }
+        let reward = |index: &usize| self.group.rollouts.get(*index).map_or(f32::NAN, |rollout| rollout.reward);
+        let rewards: Vec<f32> = self.geometry.order.iter().map(reward).collect();
+        if !rewards.is_sorted_by(|a, b| a >= b) {
+            return;
+        }
+        for (place, pair) in rewards.windows(2).enumerate() {
+            if pair[0] > pair[1] {
+                let at = (place + 1) as f32 * cell;
+                let stroke = Stroke::new(2.0, theme.panel);
+                painter.vline(cells.left() + at, cells.y_range(), stroke);
+                painter.hline(cells.x_range(), cells.top() + at, stroke);
+            }
+        }
+    }
+
     fn paint_margins(&self, painter: &Painter, theme: &Theme, cells: Rect, cell: f32) {
         let every = (13.0 / cell).ceil().max(1.0) as usize;
         let mark = (cell - 2.0).clamp(3.0, 9.0);
         for (place, &index) in self.geometry.order.iter().enumerate() {
             let Some(rollout) = self.group.rollouts.get(index) else { continue };
             let middle = (place as f32 + 0.5) * cell;
+            // The labels of the shown pair are always there; neighbours that would touch them are not.
+            let labelled = |chosen: Option<usize>| match chosen.and_then(|index| self.geometry.position(index)) {
+                Some(chosen) if chosen == place => true,
+                Some(chosen) => place.is_multiple_of(every) && (every == 1 || chosen.abs_diff(place) >= every),
+                None => place.is_multiple_of(every),
+            };
             let (is_row, is_column) = self.pair.map_or((false, false), |pair| (pair.i == index, pair.j == index));
             let (row, column) = (cells.top() + middle, cells.left() + middle);
-            if place % every == 0 || is_row {
+            if labelled(self.pair.map(|pair| pair.i)) {
                 let color = if is_row { theme.text_strong } else { theme.text_weak };
                 let at = pos2(cells.left() - 15.0, row);
                 painter.text(at, egui::Align2::RIGHT_CENTER, index, small_font(), color);
             }
-            if place % every == 0 || is_column {
+            if labelled(self.pair.map(|pair| pair.j)) {
                 let color = if is_column { theme.text_strong } else { theme.text_weak };
                 let at = pos2(column, cells.top() - 14.0);
                 painter.text(at, egui::Align2::CENTER_BOTTOM, index, small_font(), color);
             }
-            if cell >= 6.0 {
+            if cell >= MARK_CELL {
                 marks::paint_verdict(painter, pos2(cells.left() - 8.0, row), mark, rollout.verdict, theme);
                 marks::paint_verdict(painter, pos2(column, cells.top() - 8.0), mark, rollout.verdict, theme);
             } else {

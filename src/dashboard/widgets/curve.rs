@@ -8,8 +8,8 @@ use crate::metrics::Better;
 use crate::trainer::Estimate;
 use egui::{Color32, Id, Rect, Response, RichText, Stroke, Ui, UiBuilder, Vec2b, pos2, vec2};
 use egui_plot::{
-    AxisHints, HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, PlotResponse, PlotUi, Points,
-    VLine,
+    AxisHints, GridMark, HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, PlotResponse,
+    PlotUi, Points, VLine,
 };
 
 /// Height of the line with title and value, points.
@@ -34,8 +34,11 @@ pub(crate) struct CurveContext<'a> {
 pub(crate) fn metric(ui: &mut Ui, context: CurveContext<'_>, series: &Series, rect: Rect) {
     let theme = context.theme;
     let step = context.cursor.unwrap_or(context.newest);
-    let value = series.at(step).map_or_else(|| format::NOT_AVAILABLE.to_owned(), format::compact);
-    let title = title_line(ui, context, rect, series.title, &format!("{value} {}", series.metric.unit));
+    let value = series.at(step).map_or_else(
+        || format::NOT_AVAILABLE.to_owned(),
+        |value| format!("{} {}", format::compact(value), series.metric.unit),
+    );
+    let title = title_line(ui, context, rect, series.title, &value);
     Meaning::of(series.title, series.metric).on(title, theme);
     let empty = series.is_empty();
     let response = plot(ui, context, rect, series.title, empty, |plot_ui| {
@@ -67,6 +70,12 @@ fn line<'a>(plot_ui: &mut PlotUi<'a>, name: String, points: &'a [PlotPoint], col
 /// Draws pass@1 and pass@k of one suite into `rect`, with 95 % intervals as whiskers.
 pub(crate) fn pass(ui: &mut Ui, context: CurveContext<'_>, curves: &PassCurves, rect: Rect) {
     let theme = context.theme;
+    if curves.by_k.is_empty() {
+        title_line(ui, context, rect, "Held-out pass@1", format::NOT_AVAILABLE);
+        let response = plot(ui, context, rect, "no suite", true, |_| {});
+        placeholder(ui, theme, &response, "no evaluation yet");
+        return;
+    }
     let names: Vec<String> = curves.by_k.iter().map(|(k, _)| format!("pass@{k}")).collect();
     let title = names.join(", ");
     let newest: Vec<String> =
@@ -79,7 +88,7 @@ pub(crate) fn pass(ui: &mut Ui, context: CurveContext<'_>, curves: &PassCurves, 
     );
     Meaning { name: &title, help: &help, unit: "", better: Better::Higher, place: "evals.jsonl" }.on(response, theme);
     let lines: Vec<Vec<PlotPoint>> = curves.by_k.iter().map(|(_, points)| points_of(points)).collect();
-    let response = plot(ui, context, rect, &curves.suite, lines.iter().all(Vec::is_empty), |plot_ui| {
+    plot(ui, context, rect, &curves.suite, lines.iter().all(Vec::is_empty), |plot_ui| {
         for ((k, points), values) in curves.by_k.iter().zip(&lines) {
             let name = format!("pass@{k}");
             // The same hue twice: the largest k is dashed and hollow.
@@ -100,9 +109,6 @@ pub(crate) fn pass(ui: &mut Ui, context: CurveContext<'_>, curves: &PassCurves, 
             }
         }
     });
-    if lines.iter().all(Vec::is_empty) {
-        placeholder(ui, theme, &response, "no evaluation yet");
-    }
 }
 
 fn points_of(points: &[(u64, Estimate)]) -> Vec<PlotPoint> {
@@ -144,11 +150,12 @@ fn plot<'a>(
     let mut ui = ui.new_child(UiBuilder::new().max_rect(body).id_salt(("curve", name)));
     let group = Id::unique("curves over steps");
     let hints = |axis: AxisHints<'static>| axis.tick_label_color(theme.text_weak).tick_label_font(small_font());
-    let x_axis = hints(AxisHints::new_x()).min_thickness(SMALL_SIZE + 2.0).label_spacing(24.0..=36.0);
+    let x_axis = hints(AxisHints::new_x()).min_thickness(SMALL_SIZE + 2.0).label_spacing(8.0..=10.0);
     let y_axis = hints(AxisHints::new_y())
         .min_thickness(34.0)
-        .label_spacing(14.0..=18.0)
+        .label_spacing(8.0..=10.0)
         .formatter(|mark, _| axis_number(mark.value, mark.step_size));
+    let rows = f64::from(body.height() / 20.0).clamp(2.0, 6.0);
     Plot::new(name)
         .width(body.width())
         .height(body.height())
@@ -159,7 +166,10 @@ fn plot<'a>(
         .show_axes(Vec2b::new(!is_empty, !is_empty))
         .show_grid(Vec2b::new(false, !is_empty))
         .grid_color(theme.grid)
-        .grid_spacing(14.0..=160.0)
+        .grid_fade(0.0)
+        .grid_spacing(1.0..=60.0)
+        .x_grid_spacer(|input| ticks(input.bounds, 5.0))
+        .y_grid_spacer(move |input| ticks(input.bounds, rows))
         .show_y(false)
         .cursor_color(theme.text_weak)
         .allow_scroll(false)
@@ -189,8 +199,43 @@ fn label(position: &HoverPosition<'_>) -> Option<String> {
     }
 }
 
+/// Round places within `bounds`, about `count` of them.
+fn ticks((low, high): (f64, f64), count: f64) -> Vec<GridMark> {
+    let rough = (high - low) / count;
+    if !rough.is_finite() || rough <= 0.0 {
+        return Vec::new();
+    }
+    let power = 10f64.powf(rough.log10().floor());
+    let step_size = power * [1.0, 2.0, 5.0].into_iter().find(|factor| factor * power >= rough).unwrap_or(10.0);
+    let first = (low / step_size).ceil() as i64;
+    let last = (high / step_size).floor() as i64;
+    (first..=last).map(|place| GridMark { value: place as f64 * step_size, step_size }).collect()
+}
+
 /// A tick's number with as many decimals as its spacing needs.
 fn axis_number(value: f64, spacing: f64) -> String {
     let decimals = if spacing > 0.0 { (-spacing.log10()).ceil().clamp(0.0, 6.0) as usize } else { 2 };
     format::number(value, decimals)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_few() {
+        let values = |bounds| ticks(bounds, 3.0).iter().map(|mark| mark.value).collect::<Vec<_>>();
+        assert_eq!(values((0.0, 137.0)), [0.0, 50.0, 100.0]);
+        assert_eq!(values((-0.6, 0.4)), [-0.5, 0.0]);
+        assert!(values((1.0, 1.0)).is_empty());
+        assert!(values((f64::NAN, 1.0)).is_empty());
+    }
+
+    #[test]
+    fn tick_numbers_have_the_decimals_of_their_spacing() {
+        assert_eq!(axis_number(0.3, 0.1), "0.3");
+        assert_eq!(axis_number(0.25, 0.05), "0.25");
+        assert_eq!(axis_number(50.0, 50.0), "50");
+        assert_eq!(axis_number(0.02, 0.02), "0.02");
+    }
 }

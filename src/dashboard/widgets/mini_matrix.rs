@@ -7,7 +7,9 @@ use crate::trainer::GroupView;
 use egui::{Color32, Rect, Response, Role, Sense, Stroke, StrokeKind, TextureId, Ui, Vec2, WidgetInfo, pos2, vec2};
 
 /// Height of the line under the matrix, points.
-const CAPTION: f32 = 20.0;
+pub(crate) const CAPTION: f32 = 20.0;
+/// Room around the matrix, both sides together, points.
+pub(crate) const MARGIN: f32 = 8.0;
 
 /// Draws the tile with a matrix of side `side`.
 pub(crate) fn show(
@@ -18,7 +20,7 @@ pub(crate) fn show(
     side: f32,
     selected: bool,
 ) -> Response {
-    let (rect, response) = ui.allocate_exact_size(vec2(side + 8.0, side + 8.0 + CAPTION), Sense::click());
+    let (rect, response) = ui.allocate_exact_size(vec2(side + MARGIN, side + MARGIN + CAPTION), Sense::click());
     let correct = group.correct();
     let m = group.rollouts.len();
     let label = format!("Group {}, {correct} of {m} correct: {}", group.group + 1, format::one_line(&group.prompt, 80));
@@ -28,7 +30,7 @@ pub(crate) fn show(
         if selected || response.hovered() {
             painter.rect_filled(rect, 3.0, if selected { theme.hovered } else { theme.raised });
         }
-        let matrix = Rect::from_min_size(rect.min + Vec2::splat(4.0), Vec2::splat(side));
+        let matrix = Rect::from_min_size(rect.min + Vec2::splat(MARGIN / 2.0), Vec2::splat(side));
         if group.cosine.is_empty() {
             painter.rect_filled(matrix, 0.0, theme.sunken);
             marks::paint_hatching(painter, matrix, 8.0, Stroke::new(1.0, theme.missing));

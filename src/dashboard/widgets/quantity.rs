@@ -2,7 +2,8 @@
 
 use crate::dashboard::theme::Theme;
 use crate::metrics::{Better, Metric};
-use egui::{Response, RichText, Ui};
+use egui::text::{LayoutJob, TextFormat};
+use egui::{Label, Response, RichText, TextStyle, Ui};
 
 /// What a quantity means, for its tooltip.
 #[derive(Clone, Copy, Debug)]
@@ -67,18 +68,14 @@ pub(crate) fn row(ui: &mut Ui, theme: &Theme, meaning: Meaning<'_>, value: &str)
     meaning.on(response, theme)
 }
 
-/// Name and value as one short phrase.
+/// Name and value as one short phrase that is never broken into lines.
 pub(crate) fn phrase(ui: &mut Ui, theme: &Theme, meaning: Meaning<'_>, short: &str, value: &str) -> Response {
-    let response = ui
-        .scope(|ui| {
-            ui.spacing_mut().item_spacing.x = 4.0;
-            let value = RichText::new(value).color(theme.text_strong);
-            if short.is_empty() {
-                ui.label(value)
-            } else {
-                ui.label(RichText::new(short).color(theme.text_weak)) | ui.label(value)
-            }
-        })
-        .inner;
-    meaning.on(response, theme)
+    let font = TextStyle::Body.resolve(ui.style());
+    let mut job = LayoutJob::default();
+    if !short.is_empty() {
+        job.append(short, 0.0, TextFormat::simple(font.clone(), theme.text_weak));
+    }
+    let gap = if short.is_empty() { 0.0 } else { 4.0 };
+    job.append(value, gap, TextFormat::simple(font, theme.text_strong));
+    meaning.on(ui.add(Label::new(job).extend()), theme)
 }

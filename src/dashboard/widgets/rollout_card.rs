@@ -6,7 +6,7 @@ use crate::dashboard::format;
 use crate::dashboard::theme::Theme;
 use crate::metrics::Better;
 use crate::trainer::RolloutView;
-use egui::{Frame, Margin, RichText, ScrollArea, Stroke, TextStyle, Ui};
+use egui::{Frame, Margin, RichText, ScrollArea, Stroke, TextStyle, Ui, vec2};
 
 const fn meaning<'a>(name: &'a str, help: &'a str, unit: &'a str) -> Meaning<'a> {
     Meaning { name, help, unit, better: Better::Neither, place: "" }
@@ -23,7 +23,8 @@ pub(crate) fn show(ui: &mut Ui, theme: &Theme, axis: &str, index: usize, rollout
         ui.set_width(ui.available_width());
         ui.set_height((height - 14.0).max(48.0));
         ui.horizontal_wrapped(|ui| {
-            ui.spacing_mut().item_spacing.x = 10.0;
+            ui.spacing_mut().item_spacing = vec2(10.0, 2.0);
+            ui.spacing_mut().interact_size.y = 16.0;
             ui.label(RichText::new(format!("{axis} = {index}")).color(theme.text_strong));
             ui.scope(|ui| {
                 ui.spacing_mut().item_spacing.x = 4.0;
@@ -42,14 +43,18 @@ pub(crate) fn show(ui: &mut Ui, theme: &Theme, axis: &str, index: usize, rollout
             ui.add(egui::Label::new(text).truncate())
                 .on_hover_text("What the verifier judged, as it stands in the completion");
         });
-        ScrollArea::vertical().id_salt(("completion", axis)).auto_shrink([false, false]).show(ui, |ui| {
-            let text = if rollout.completion.is_empty() {
-                RichText::new("The completion is empty").color(theme.text_weak)
-            } else {
-                RichText::new(&rollout.completion).text_style(TextStyle::Monospace).color(theme.text)
-            };
-            ui.add(egui::Label::new(text).wrap());
-        });
+        ScrollArea::vertical()
+            .id_salt(("completion", axis))
+            .min_scrolled_height(16.0)
+            .auto_shrink([false, false])
+            .show(ui, |ui| {
+                let text = if rollout.completion.is_empty() {
+                    RichText::new("The completion is empty").color(theme.text_weak)
+                } else {
+                    RichText::new(&rollout.completion).text_style(TextStyle::Monospace).color(theme.text)
+                };
+                ui.add(egui::Label::new(text).wrap());
+            });
     });
 }
 
@@ -58,11 +63,11 @@ fn numbers(ui: &mut Ui, theme: &Theme, rollout: &RolloutView) {
     let shaped = rollout.shaped_reward.is_finite() && (rollout.shaped_reward - rollout.reward).abs() > 1e-6;
     let text = if shaped {
         let shaped = format::signed(f64::from(rollout.shaped_reward), 2);
-        format!("{} → {shaped}", format::signed(f64::from(rollout.reward), 0))
+        format!("{}, shaped {shaped}", format::signed(f64::from(rollout.reward), 0))
     } else {
         format::signed(f64::from(rollout.reward), 2)
     };
-    let shaped_help = "Base reward → reward after the method's shaping.";
+    let shaped_help = "Base reward of the verifier, and the reward after the method's shaping.";
     quantity::phrase(ui, theme, if shaped { Meaning { help: shaped_help, ..reward } } else { reward }, "reward", &text);
     let novelty = meaning(
         "Exploration score ν",
