@@ -10,12 +10,16 @@ use crate::trainer::{RunHandle, RunState, TrainerCommand};
 use egui::{CentralPanel, Color32, ColorImage, Frame, Margin, Panel, Ui, ViewportCommand};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// What became of the screenshot, shared with the callback that receives it and with whoever opened the window.
 pub(super) type ScreenshotResult = Arc<Mutex<Option<Result<()>>>>;
 
 /// Frames that are drawn after the last change before the screenshot is taken, so that layouts and animations settle.
 const SETTLING_FRAMES: u32 = 6;
+
+/// Snapshots that come faster than this share a frame, so that drawing leaves the processor to training.
+const SNAPSHOT_DELAY: Duration = Duration::from_millis(40);
 
 /// The dashboard as an application.
 pub(super) struct Dashboard {
@@ -41,7 +45,7 @@ impl Dashboard {
     ) -> Self {
         themes.install(ctx);
         let wake = ctx.clone();
-        handle.snapshots.on_change(move || wake.request_repaint());
+        handle.snapshots.on_change(move || wake.request_repaint_after(SNAPSHOT_DELAY));
         let state = State::new(handle.snapshots.load());
         Self {
             handle,
@@ -154,6 +158,11 @@ impl eframe::App for Dashboard {
 
     fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {
         visuals.panel_fill.to_normalized_gamma_f32()
+    }
+
+    fn on_exit(&mut self, _gl: Option<&eframe::glow::Context>) {
+        // The run may outlive the window.
+        self.handle.snapshots.on_change(|| {});
     }
 
     fn persist_egui_memory(&self) -> bool {

@@ -175,9 +175,8 @@ impl State {
         if group < groups && group != self.group {
             self.group = group;
             self.hovered = None;
-            if self.pinned.is_some() {
-                self.unpin();
-            }
+            // The pair goes, but a step that it held stays: the group was chosen from what is on screen.
+            self.pinned = None;
         }
     }
 
@@ -332,6 +331,17 @@ mod tests {
         state.unpin();
         assert_eq!(state.shown_step(), Some(6));
         assert!(state.follows());
+    }
+
+    #[test]
+    fn another_group_of_a_held_step_is_of_that_step() {
+        let mut state = State::new(testing::snapshot(5, 3, 4));
+        state.pin(Pair { i: 0, j: 2 });
+        state.take_in(testing::snapshot(6, 3, 4), 1.0);
+        state.select_group(2);
+        assert_eq!((state.pinned, state.shown_step()), (None, Some(5)));
+        state.unpin();
+        assert_eq!(state.shown_step(), Some(6));
     }
 
     #[test]

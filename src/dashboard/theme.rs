@@ -41,7 +41,6 @@ impl TryFrom<String> for Hex {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Tokens {
-    background: Hex,
     panel: Hex,
     raised: Hex,
     hovered: Hex,
@@ -85,8 +84,6 @@ struct ThemeFile {
 pub(crate) struct Theme {
     /// Whether this is the dark one.
     pub(crate) is_dark: bool,
-    /// Behind and between panels.
-    pub(crate) background: Color32,
     /// Panels.
     pub(crate) panel: Color32,
     /// Buttons, cards, the stage that runs.
@@ -149,7 +146,6 @@ impl Theme {
     fn new(tokens: &Tokens, is_dark: bool) -> Self {
         Self {
             is_dark,
-            background: tokens.background.0,
             panel: tokens.panel.0,
             raised: tokens.raised.0,
             hovered: tokens.hovered.0,
@@ -359,7 +355,7 @@ mod tests {
     #[test]
     fn text_reads_on_every_surface_it_stands_on() {
         for theme in both() {
-            let surfaces = [theme.background, theme.panel, theme.raised, theme.hovered, theme.sunken, theme.selection];
+            let surfaces = [theme.panel, theme.raised, theme.hovered, theme.sunken, theme.selection];
             for surface in surfaces {
                 for text in [theme.text, theme.text_strong] {
                     assert!(contrast(text, surface) >= 4.5, "{text:?} on {surface:?}: {}", contrast(text, surface));
@@ -380,7 +376,7 @@ mod tests {
                 theme.other_method,
             ];
             for text in colors {
-                for surface in [theme.background, theme.panel, theme.raised, theme.sunken] {
+                for surface in [theme.panel, theme.raised, theme.sunken] {
                     assert!(contrast(text, surface) >= 4.5, "{text:?} on {surface:?}: {}", contrast(text, surface));
                 }
             }

@@ -29,7 +29,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
         });
     });
     let snapshot = &state.snapshot;
-    stage_strip::show(ui, tools.theme, snapshot.progress, &snapshot.stage_times, snapshot.state.is_over());
+    stage_strip::show(ui, tools.theme, snapshot.progress, &snapshot.stage_times, &snapshot.state);
 }
 
 fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
@@ -89,7 +89,7 @@ fn follow_button(ui: &mut Ui, theme: &Theme, state: &mut State) {
         Some(step) if !state.follows() => format!("Follow live, now at {}", format::thousands(step as f64)),
         _ => "Follow live".to_owned(),
     };
-    let mut button = Button::selectable(state.follows(), text);
+    let mut button = Button::new(text).selected(state.follows());
     if let Some(missed) = state.missed_step_at {
         let age = ui.input(|input| input.time) - missed;
         if age < BLINK_S {

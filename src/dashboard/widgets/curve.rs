@@ -155,7 +155,7 @@ fn plot<'a>(
         .min_thickness(34.0)
         .label_spacing(8.0..=10.0)
         .formatter(|mark, _| axis_number(mark.value, mark.step_size));
-    let rows = f64::from(body.height() / 20.0).clamp(2.0, 6.0);
+    let rows = f64::from((body.height() - SMALL_SIZE) / 15.0).clamp(2.0, 6.0);
     Plot::new(name)
         .width(body.width())
         .height(body.height())

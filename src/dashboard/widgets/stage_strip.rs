@@ -2,7 +2,7 @@
 
 use crate::dashboard::format;
 use crate::dashboard::theme::{Theme, small_font};
-use crate::trainer::{Stage, StageProgress, StageTimes};
+use crate::trainer::{RunState, Stage, StageProgress, StageTimes};
 use egui::{Rect, Role, Sense, TextStyle, Ui, WidgetInfo, pos2, vec2};
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ fn help(stage: Stage) -> &'static str {
 }
 
 /// Draws the strip over the whole width.
-pub(crate) fn show(ui: &mut Ui, theme: &Theme, progress: StageProgress, times: &StageTimes, is_over: bool) {
+pub(crate) fn show(ui: &mut Ui, theme: &Theme, progress: StageProgress, times: &StageTimes, state: &RunState) {
     let total: f64 = times.iter().filter(|time| time.is_finite()).sum();
     let width = ui.available_width();
     let (strip, _) = ui.allocate_exact_size(vec2(width, HEIGHT), Sense::hover());
@@ -36,7 +36,7 @@ pub(crate) fn show(ui: &mut Ui, theme: &Theme, progress: StageProgress, times: &
         let left = segment.mul_add(place as f32, strip.left());
         let rect =
             Rect::from_min_max(pos2(left, strip.top()), pos2(left + segment, strip.bottom())).shrink2(vec2(1.0, 0.0));
-        let runs = progress.stage == Some(stage) && !is_over;
+        let runs = progress.stage == Some(stage) && !state.is_over();
         let took = if total > 0.0 { format::duration(time) } else { String::new() };
         let response = ui.interact(rect, ui.scope_id().with(("stage", place)), Sense::hover());
         paint_stage(ui, theme, rect, stage, &took, if total > 0.0 { (time / total) as f32 } else { 0.0 }, runs);
@@ -47,6 +47,7 @@ pub(crate) fn show(ui: &mut Ui, theme: &Theme, progress: StageProgress, times: &
         response
             .widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("Stage {} {took}{state}", stage.name())));
         response.on_hover_ui(|ui| {
+            ui.set_max_width(340.0);
             ui.label(egui::RichText::new(stage.name()).color(theme.text_strong));
             ui.label(help(stage));
             if total > 0.0 {
@@ -56,6 +57,10 @@ pub(crate) fn show(ui: &mut Ui, theme: &Theme, progress: StageProgress, times: &
                 ui.label(format!("{} done in the running step", format::percent(f64::from(done))));
             }
         });
+    }
+    if *state == RunState::Starting && progress.stage.is_none() {
+        // No stage is at work while the model loads: the whole strip shows that something is.
+        paint_progress(ui, theme, strip, None);
     }
 }
 
