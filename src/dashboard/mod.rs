@@ -62,6 +62,7 @@ pub fn open(handle: RunHandle, options: DashboardOptions) -> Result<()> {
     let viewport = egui::ViewportBuilder::default()
         .with_app_id("orthant")
         .with_title(&title)
+        .with_icon(themes.of(egui::Theme::Dark).icon())
         .with_inner_size(WINDOW_SIZE)
         .with_min_inner_size(MIN_WINDOW_SIZE);
     let native = eframe::NativeOptions {

@@ -187,6 +187,22 @@ impl Theme {
         look_up(&self.novelty, novelty)
     }
 
+    /// The window's icon: a small cosine matrix.
+    pub(crate) fn icon(&self) -> egui::IconData {
+        const CELLS: [[f32; 3]; 3] = [[1.0, 0.35, -0.7], [0.35, 1.0, 0.6], [-0.7, 0.6, 1.0]];
+        const SIZE: usize = 48;
+        let cell = SIZE / CELLS.len();
+        let rgba = (0..SIZE * SIZE)
+            .flat_map(|pixel| {
+                let (x, y) = (pixel % SIZE, pixel / SIZE);
+                let is_gap = x % cell == cell - 1 || y % cell == cell - 1;
+                let color = if is_gap { None } else { self.cosine(CELLS[y / cell][x / cell], 1.0) };
+                color.unwrap_or(Color32::TRANSPARENT).to_array()
+            })
+            .collect();
+        egui::IconData { rgba, width: SIZE as u32, height: SIZE as u32 }
+    }
+
     /// The colour that a method has everywhere.
     pub(crate) fn method(&self, name: &str) -> Color32 {
         let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
@@ -299,6 +315,7 @@ impl Themes {
             style.spacing.button_padding = egui::vec2(2.0 * GRID, 2.0);
             style.spacing.interact_size.y = 5.0 * GRID;
             style.spacing.menu_margin = Margin::same(8);
+            style.spacing.window_margin = Margin::same(12);
             style.spacing.tooltip_width = 340.0;
             style.spacing.scroll.floating = true;
         });

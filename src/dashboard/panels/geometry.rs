@@ -80,8 +80,14 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
 
 fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
     ui.horizontal(|ui| {
-        title(ui, theme, "Cosines between gradient directions");
-        caption(ui, theme, format!("group {} of {groups}", state.group + 1));
+        let is_wide = ui.available_width() >= 560.0;
+        let text = if is_wide { "Cosines between gradient directions" } else { "Cosines" };
+        title(ui, theme, text)
+            .on_hover_text("Rows and columns are the group's completions; a cell is the cosine of two of them");
+        let place = format!("group {} of {groups}", state.group + 1);
+        if ui.available_width() >= 360.0 {
+            caption(ui, theme, place);
+        }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = 2.0;
             // Laid out from the right, so in reverse.

@@ -40,7 +40,7 @@ fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
     let meaning = |name, help, unit| Meaning { name, help, unit, better: Better::Neither, place: "" };
 
     // The name gives way where the bar is narrow; what is needed at a glance does not.
-    let name_width = (ui.available_width() - 500.0).clamp(60.0, 260.0);
+    let name_width = (ui.available_width() - 470.0).clamp(90.0, 260.0);
     ui.scope(|ui| {
         ui.spacing_mut().item_spacing.x = 6.0;
         let (dot, response) = ui.allocate_exact_size(vec2(8.0, 8.0), Sense::hover());
@@ -57,31 +57,31 @@ fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
             });
         });
     });
-    quantity::phrase(
-        ui,
-        theme,
-        meaning("Seed", "The seed from which every random number of the run is derived.", ""),
-        "seed",
-        &info.seed.to_string(),
-    );
     let steps = format!("{} / {}", format::thousands(snapshot.step as f64), format::thousands(info.stop_step as f64));
     let help = "Finished optimizer steps, and how many will be run.";
     quantity::phrase(ui, theme, meaning("Steps", help, ""), "step", &steps);
-    if !snapshot.state.is_over() {
-        let eta = snapshot.eta_s.map_or_else(|| "–".to_owned(), format::clock);
-        let help = "Time to the last step at the recent pace, in minutes and seconds.";
-        quantity::phrase(ui, theme, meaning("Time left", help, ""), "ETA", &eta);
-    }
+
+    // The rest in order of need, as far as there is room.
     let newest = |metric: &Metric| snapshot.history.last().and_then(|row| row.get(metric));
-    if let Some(rate) = newest(&metrics::THROUGHPUT_TOKENS_PER_S) {
-        let meaning = Meaning::of("Throughput", &metrics::THROUGHPUT_TOKENS_PER_S);
-        quantity::phrase(ui, theme, meaning, "", &format!("{} tok/s", format::thousands(rate)));
+    let eta = snapshot.eta_s.map_or_else(|| "–".to_owned(), format::clock);
+    let rate = newest(&metrics::THROUGHPUT_TOKENS_PER_S).map(|rate| format!("{} tok/s", format::thousands(rate)));
+    let memory = newest(&metrics::MEMORY_PEAK_MIB).map(|memory| format!("{} MiB", format::thousands(memory)));
+    let seed_help = "The seed from which every random number of the run is derived.";
+    let eta_help = "Time to the last step at the recent pace, in minutes and seconds.";
+    let rest = [
+        (meaning("Time left", eta_help, ""), "ETA", (!snapshot.state.is_over()).then_some(eta)),
+        (meaning("Seed", seed_help, ""), "seed", Some(info.seed.to_string())),
+        (Meaning::of("Throughput", &metrics::THROUGHPUT_TOKENS_PER_S), "", rate),
+        (Meaning::of("Memory", &metrics::MEMORY_PEAK_MIB), "", memory),
+        (meaning("Device", "Where the tensors live.", ""), "", Some(info.device.clone())),
+    ];
+    for (meaning, short, value) in rest {
+        let Some(value) = value else { continue };
+        if ui.available_width() < 8.0 * (short.len() + value.len() + 1) as f32 {
+            break;
+        }
+        quantity::phrase(ui, theme, meaning, short, &value);
     }
-    if let Some(memory) = newest(&metrics::MEMORY_PEAK_MIB) {
-        let meaning = Meaning::of("Memory", &metrics::MEMORY_PEAK_MIB);
-        quantity::phrase(ui, theme, meaning, "", &format!("{} MiB", format::thousands(memory)));
-    }
-    quantity::phrase(ui, theme, meaning("Device", "Where the tensors live.", ""), "", &info.device);
 }
 
 fn follow_button(ui: &mut Ui, theme: &Theme, state: &mut State) {

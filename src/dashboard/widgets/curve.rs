@@ -99,13 +99,13 @@ pub(crate) fn pass(ui: &mut Ui, context: CurveContext<'_>, curves: &PassCurves, 
                     .width(LINE_WIDTH)
                     .style(style),
             );
-            let dots = Points::new(name, PlotPoints::Owned(values.clone())).color(context.color).radius(2.5);
+            let dots = Points::new(name, PlotPoints::Owned(values.clone())).color(context.color).radius(2.0);
             plot_ui.points(dots.shape(MarkerShape::Circle).filled(*k == 1).allow_hover(false));
             for (step, Estimate { low, high, .. }) in points {
                 let ends = [*low, *high].map(|end| PlotPoint::new(*step as f64, end));
                 let whisker = PlotPoints::Owned(ends.to_vec());
-                let color = context.color.gamma_multiply(0.55);
-                plot_ui.line(Line::new(format!("{k} {step}"), whisker).color(color).width(1.0).allow_hover(false));
+                plot_ui
+                    .line(Line::new(format!("{k} {step}"), whisker).color(context.color).width(1.0).allow_hover(false));
             }
         }
     });
@@ -151,12 +151,14 @@ fn plot<'a>(
     let group = Id::unique("curves over steps");
     let hints = |axis: AxisHints<'static>| axis.tick_label_color(theme.text_weak).tick_label_font(small_font());
     let x_axis = hints(AxisHints::new_x()).min_thickness(SMALL_SIZE + 2.0).label_spacing(8.0..=10.0);
-    let y_axis = hints(AxisHints::new_y())
-        .min_thickness(34.0)
-        .label_spacing(8.0..=10.0)
-        .formatter(|mark, _| axis_number(mark.value, mark.step_size));
+    let y_axis = hints(AxisHints::new_y()).min_thickness(34.0).label_spacing(8.0..=10.0).formatter(|mark, range| {
+        // A number at the very top would touch the title.
+        let room = (range.end() - mark.value) / (range.end() - range.start());
+        if room < 0.06 { String::new() } else { axis_number(mark.value, mark.step_size) }
+    });
     let rows = f64::from((body.height() - SMALL_SIZE) / 15.0).clamp(2.0, 6.0);
     Plot::new(name)
+        .min_size(vec2(32.0, 32.0))
         .width(body.width())
         .height(body.height())
         .link_axis(group, Vec2b::new(true, false))
