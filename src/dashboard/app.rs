@@ -77,8 +77,10 @@ impl Dashboard {
                 .frame(frame(10, 6))
                 .show(ui, |ui| panels::notice::failure(ui, &tools, state, &message));
         }
+        // Panel sizes are remembered per size of the window, so that a small window's do not crowd a large one.
+        let size_class = |size: f32| (size / 400.0) as u32;
         let height = ui.available_height();
-        Panel::bottom("curves")
+        Panel::bottom(("curves", size_class(height)))
             .frame(frame(10, 6))
             .resizable(true)
             .default_size((0.34 * height).clamp(180.0, 460.0))
@@ -90,13 +92,13 @@ impl Dashboard {
                 .show(ui, |ui| panels::notice::before_first_step(ui, &tools, state));
         } else {
             let width = ui.available_width();
-            Panel::left("groups")
+            Panel::left(("groups", size_class(width)))
                 .frame(frame(10, 6))
                 .resizable(true)
                 .default_size((0.16 * width).clamp(168.0, 320.0))
                 .size_range(92.0..=(0.4 * width).max(100.0))
                 .show(ui, |ui| panels::groups::show(ui, &mut tools, state));
-            Panel::right("pair")
+            Panel::right(("pair", size_class(width)))
                 .frame(frame(10, 6))
                 .resizable(true)
                 .default_size((0.31 * width).clamp(340.0, 760.0))

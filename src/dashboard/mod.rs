@@ -4,10 +4,10 @@
 //! come one way, [`TrainerCommand`](crate::trainer::TrainerCommand)s go the other, and a frame waits for neither the trainer
 //! nor the disk. Reading order:
 //!
-//! * [`app`]: the frame loop. Takes in a snapshot, draws the panels, sends commands.
-//! * [`state`]: what is shown and chosen; [`derive`](mod@derive) and [`series`]: what panels need beyond the snapshot.
-//! * [`panels`]: run bar, groups, geometry, pair, curves, status; [`widgets`]: what they are made of.
-//! * [`theme`] and [`format`](mod@format): colours and numbers; [`textures`]: matrices on the graphics card.
+//! * `app`: the frame loop. Takes in a snapshot, draws the panels, sends commands.
+//! * `state`: what is shown and chosen. `derive` and `series`: what panels need beyond the snapshot.
+//! * `panels`: run bar, groups, geometry, pair, curves, status. `widgets`: what they are made of.
+//! * `theme` and `format`: colours and numbers. `textures`: matrices on the graphics card.
 
 mod app;
 mod derive;

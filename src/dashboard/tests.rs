@@ -242,6 +242,24 @@ fn one_step_checkpoint_and_stop_send_their_commands() {
 }
 
 #[test]
+fn closing_the_window_stops_a_run_that_is_not_over() {
+    let close = |window: &mut Window| {
+        let viewport = window.harness.input_mut().viewports.get_mut(&egui::ViewportId::ROOT).unwrap();
+        viewport.events.push(egui::ViewportEvent::Close);
+        window.settle();
+    };
+    let mut window = Window::open(testing::snapshot(20, 2, 4));
+    close(&mut window);
+    assert_eq!(window.commands.try_iter().collect::<Vec<_>>(), [TrainerCommand::Stop]);
+
+    let mut finished = testing::snapshot(20, 2, 4);
+    finished.state = RunState::Finished;
+    let mut window = Window::open(finished);
+    close(&mut window);
+    assert!(window.commands.is_empty());
+}
+
+#[test]
 fn a_command_that_the_trainer_cannot_take_is_said_so() {
     let mut window = Window::open(testing::snapshot(20, 2, 4));
     drop(std::mem::replace(&mut window.commands, crossbeam_channel::bounded(1).1));

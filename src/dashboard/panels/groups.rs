@@ -12,7 +12,7 @@ const MIN_SIDE: f32 = 44.0;
 /// The largest.
 const MAX_SIDE: f32 = 132.0;
 /// The side where there are too many to fit, at least.
-const SCROLLED_SIDE: f32 = 64.0;
+const SCROLLED_SIDE: f32 = 52.0;
 /// Between tiles, points.
 const GAP: f32 = 4.0;
 
@@ -72,7 +72,7 @@ fn side(count: usize, width: f32, height: f32) -> f32 {
         return best.min(MAX_SIDE);
     }
     let columns = ((width + GAP) / (SCROLLED_SIDE + mini_matrix::MARGIN + GAP)).floor().max(1.0);
-    ((width + GAP) / columns - GAP - mini_matrix::MARGIN).floor().max(MIN_SIDE)
+    ((width + GAP) / columns - GAP - mini_matrix::MARGIN).floor().clamp(MIN_SIDE, MAX_SIDE)
 }
 
 #[cfg(test)]

@@ -145,25 +145,29 @@ impl CosineMatrix<'_> {
     }
 
     fn paint_margins(&self, painter: &Painter, theme: &Theme, cells: Rect, cell: f32) {
-        let every = (13.0 / cell).ceil().max(1.0) as usize;
+        // Numbers stand side by side over columns and above each other beside rows.
+        let every = |room: f32| (room / cell).ceil().max(1.0) as usize;
+        let digits = self.geometry.order.len().saturating_sub(1).to_string().len();
+        let (every_row, every_column) = (every(11.0), every(6.5_f32.mul_add(digits as f32, 3.0)));
         let mark = (cell - 2.0).clamp(3.0, 9.0);
         for (place, &index) in self.geometry.order.iter().enumerate() {
             let Some(rollout) = self.group.rollouts.get(index) else { continue };
             let middle = (place as f32 + 0.5) * cell;
             // The labels of the shown pair are always there; neighbours that would touch them are not.
-            let labelled = |chosen: Option<usize>| match chosen.and_then(|index| self.geometry.position(index)) {
-                Some(chosen) if chosen == place => true,
-                Some(chosen) => place.is_multiple_of(every) && (every == 1 || chosen.abs_diff(place) >= every),
-                None => place.is_multiple_of(every),
-            };
+            let labelled =
+                |chosen: Option<usize>, every: usize| match chosen.and_then(|index| self.geometry.position(index)) {
+                    Some(chosen) if chosen == place => true,
+                    Some(chosen) => place.is_multiple_of(every) && (every == 1 || chosen.abs_diff(place) >= every),
+                    None => place.is_multiple_of(every),
+                };
             let (is_row, is_column) = self.pair.map_or((false, false), |pair| (pair.i == index, pair.j == index));
             let (row, column) = (cells.top() + middle, cells.left() + middle);
-            if labelled(self.pair.map(|pair| pair.i)) {
+            if labelled(self.pair.map(|pair| pair.i), every_row) {
                 let color = if is_row { theme.text_strong } else { theme.text_weak };
                 let at = pos2(cells.left() - 15.0, row);
                 painter.text(at, egui::Align2::RIGHT_CENTER, index, small_font(), color);
             }
-            if labelled(self.pair.map(|pair| pair.j)) {
+            if labelled(self.pair.map(|pair| pair.j), every_column) {
                 let color = if is_column { theme.text_strong } else { theme.text_weak };
                 let at = pos2(column, cells.top() - 14.0);
                 painter.text(at, egui::Align2::CENTER_BOTTOM, index, small_font(), color);
