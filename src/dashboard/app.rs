@@ -83,7 +83,7 @@ impl Dashboard {
         Panel::bottom(("curves", size_class(height)))
             .frame(frame(10, 6))
             .resizable(true)
-            .default_size((0.34 * height).clamp(180.0, 460.0))
+            .default_size((0.34 * height).clamp(180.0, 400.0))
             .size_range(110.0..=(0.7 * height).max(120.0))
             .show(ui, |ui| panels::curves::show(ui, &tools, state));
         if state.shown.is_none() {

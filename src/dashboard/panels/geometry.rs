@@ -112,7 +112,7 @@ fn numbers(ui: &mut Ui, theme: &Theme, geometry: &GroupGeometry, marked: Option<
     ui.spacing_mut().item_spacing = vec2(8.0, 4.0);
     caption(ui, theme, format!("Pairs by cosine, colours end at ±{range}"));
     let free = height - 176.0;
-    let chart = (0.62 * free).clamp(64.0, 420.0);
+    let chart = (0.62 * free).clamp(64.0, 300.0);
     histogram::show(ui, theme, &geometry.histogram, marked, range, chart);
     ui.add_space(4.0);
     let of_group = |name, metric: &'static metrics::Metric| Meaning { place: "", ..Meaning::of(name, metric) };
@@ -137,5 +137,5 @@ fn numbers(ui: &mut Ui, theme: &Theme, geometry: &GroupGeometry, marked: Option<
     quantity::row(ui, theme, rank, &format!("{}{of}", format::number(geometry.effective_rank, 1)));
     ui.add_space(4.0);
     caption(ui, theme, "Spectrum");
-    spectrum::show(ui, theme, &geometry.spectrum, geometry.effective_rank, (0.38 * free).clamp(32.0, 260.0));
+    spectrum::show(ui, theme, &geometry.spectrum, geometry.effective_rank, (0.38 * free).clamp(32.0, 180.0));
 }
