@@ -1,11 +1,17 @@
 //! Orthant: a desktop workbench for reinforcement learning of language models.
 
+pub mod cli;
 pub mod dashboard;
 pub mod error;
 pub mod evaluation;
+pub mod experiment;
 pub mod geometry;
+pub mod kernels;
 pub mod metrics;
+pub mod model;
 pub mod objective;
+pub mod optim;
+pub mod rng;
 pub mod tasks;
 pub mod trainer;
 pub mod verify;

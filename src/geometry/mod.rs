@@ -1,1 +1,28 @@
-//! Gradient-direction geometry.
+//! Geometry of gradient directions within a group: cosines, novelty, reward shaping, statistics.
+//!
+//! Every response i of a group of m has a feature `Phi_i` in R^d, the mean over its tokens of
+//! `phi_t = W[y_t] - sum_v p_t[v] W[v]`: up to 1/T the gradient of `log p(y_t)` with respect to the last hidden state. From
+//! there on, with eps = [`EPSILON`]:
+//!
+//! | Step | Formula | Here |
+//! |---|---|---|
+//! | unit features | `Phi_hat = Phi / (norm(Phi) + eps)` | [`unit_features`] |
+//! | cosines | `S_ij = <Phi_hat_i, Phi_hat_j>` | [`CosineMatrix`] |
+//! | weights of the others | `w_ij = exp(r_j) [j != i] / (sum_{k != i} exp(r_k) + eps)` | [`novelty`] |
+//! | novelty | `nu_i = sqrt(max(1 - sum_j w_ij S_ij^2, 0))` | [`novelty`] |
+//! | normalised novelty | `(nu_i - min nu) / (max nu - min nu)`, 0 for all when max = min | [`normalize_novelty`] |
+//! | shaped reward | `r (1 + lambda r nu_bar)`, clipped to [-c, c] | [`shaped_reward`] |
+//! | what a step looks like | mean cosine, shares of pairs, effective rank | [`GeometryStatistics`] |
+//!
+//! Source: G2RL, arXiv 2512.15687v1, equations 7 to 13. All functions are pure; they take and return `f32` and compute in `f64`.
+
+mod cosine;
+mod novelty;
+mod statistics;
+
+pub use cosine::{CosineMatrix, unit_features};
+pub use novelty::{IncorrectSign, NoveltyForm, normalize_novelty, novelty, shaped_reward};
+pub use statistics::GeometryStatistics;
+
+/// The eps of the formulas: keeps norms and weights from dividing by zero.
+pub const EPSILON: f64 = 1e-6;

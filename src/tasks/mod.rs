@@ -3,8 +3,17 @@
 //! A [`Task`] deals out [`Problem`]s by index, deterministically, from two splits that never share a problem, and verifies
 //! completions. The procedural tasks also write worked solutions, from which `orthant pretrain` makes base models.
 
+pub mod arithmetic;
+pub mod countdown;
+mod procedural;
+
+pub use procedural::split_of;
+
+use crate::error::{Error, Result};
+use crate::experiment::TaskConfig;
 use crate::verify::Verification;
 use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
 
 /// Which part of a task's problems is meant. The parts share no problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,5 +53,16 @@ pub trait Task: Send + Sync + 'static {
     fn worked_solution(&self, problem: &Problem, rng: &mut ChaCha8Rng) -> Option<String> {
         let _ = (problem, rng);
         None
+    }
+}
+
+/// The task that an experiment describes.
+pub fn build(config: &TaskConfig) -> Result<Arc<dyn Task>> {
+    match config {
+        TaskConfig::Countdown(c) => Ok(Arc::new(countdown::Countdown::new(c.numbers, c.target, c.largest)?)),
+        TaskConfig::Custom(name) => Err(Error::input(format!(
+            "the task `{name}` is not part of this program; task: Custom(..) is for programs that add their own task"
+        ))),
+        TaskConfig::Arithmetic(c) => Ok(Arc::new(arithmetic::Arithmetic::new(c.operations, c.largest)?)),
     }
 }

@@ -2,7 +2,8 @@
 
 mod snapshot;
 
+pub use crate::evaluation::{Estimate, EvaluationRecord};
 pub use snapshot::{
-    EvaluationRecord, Estimate, GroupView, RolloutView, RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, Stage,
+    GroupView, RolloutView, RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, Stage,
     StageProgress, StageTimes, StepView, TrainerCommand,
 };

@@ -3,6 +3,7 @@
 //! The dashboard draws a [`RunSnapshot`] and never touches the `World` or a tensor. The same [`StepView`] is built by the
 //! trainer for the newest step and by the run folder for older ones, so every panel works live and later alike.
 
+use crate::evaluation::EvaluationRecord;
 use crate::metrics::History;
 use crate::verify::Verdict;
 use crossbeam_channel::{Receiver, Sender};
@@ -33,8 +34,16 @@ pub enum Stage {
 
 impl Stage {
     /// All stages in order.
-    pub const ALL: [Self; 8] =
-        [Self::Sample, Self::Verify, Self::Features, Self::Novelty, Self::Advantage, Self::Update, Self::Evaluate, Self::Record];
+    pub const ALL: [Self; 8] = [
+        Self::Sample,
+        Self::Verify,
+        Self::Features,
+        Self::Novelty,
+        Self::Advantage,
+        Self::Update,
+        Self::Evaluate,
+        Self::Record,
+    ];
 
     /// The stage's name as shown.
     pub fn name(self) -> &'static str {
@@ -187,45 +196,6 @@ pub struct StepView {
     pub step: u64,
     /// Its groups in order.
     pub groups: Vec<GroupView>,
-}
-
-/// An estimate with its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Estimate {
-    /// The estimate.
-    pub value: f64,
-    /// Lower end of the interval.
-    pub low: f64,
-    /// Upper end of the interval.
-    pub high: f64,
-}
-
-/// The result of one evaluation, as in `evals.jsonl`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EvaluationRecord {
-    /// The step after which it was done; 0 is the base model.
-    pub step: u64,
-    /// The suite's name.
-    pub suite: String,
-    /// Number of problems.
-    pub problems: usize,
-    /// Samples per problem.
-    pub samples: usize,
-    /// pass@k by k, ascending.
-    pub pass_at: Vec<(usize, Estimate)>,
-    /// Mean response length, tokens.
-    pub length_mean: f64,
-    /// Share of completions without an answer.
-    pub no_answer_ratio: f64,
-    /// Seconds it took.
-    pub seconds: f64,
-}
-
-impl EvaluationRecord {
-    /// pass@k, if measured.
-    pub fn pass(&self, k: usize) -> Option<Estimate> {
-        self.pass_at.iter().find(|(measured, _)| *measured == k).map(|(_, estimate)| *estimate)
-    }
 }
 
 /// A run at one moment. Cloning is cheap: the bulk is shared.

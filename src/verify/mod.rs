@@ -1,5 +1,8 @@
 //! Answers: extraction from a completion and comparison with what is right. Pure: no files, no tensors, no randomness.
 
+pub mod boxed;
+pub mod expression;
+
 use serde::{Deserialize, Serialize};
 
 /// What the verifier says of one completion.

@@ -1,0 +1,154 @@
+//! pass@k and its confidence interval.
+
+use crate::error::{Error, Result};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use serde::{Deserialize, Serialize};
+
+/// An estimate with its 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The estimate.
+    pub value: f64,
+    /// Lower end of the interval.
+    pub low: f64,
+    /// Upper end of the interval.
+    pub high: f64,
+}
+
+/// The unbiased estimate of pass@k from `n` samples of which `c` are correct: the chance that k samples drawn from the n
+/// without replacement hold a correct one, `1 - C(n - c, k) / C(n, k)`, and 1 where n - c < k.
+///
+/// Source: Chen et al., "Evaluating large language models trained on code" (arXiv 2107.03374), in its product form, which
+/// never forms a binomial. Fails unless 1 <= k <= n and c <= n.
+pub fn pass_at_k(n: usize, c: usize, k: usize) -> Result<f64> {
+    if k == 0 || k > n {
+        return Err(Error::input(format!("pass@{k} needs at least {} samples per problem, found {n}", k.max(1))));
+    }
+    if c > n {
+        return Err(Error::input(format!("{c} correct samples out of {n}")));
+    }
+    if n - c < k {
+        return Ok(1.0);
+    }
+    // C(n - c, k) / C(n, k) = prod_{i = n - c + 1}^{n} (1 - k / i)
+    let all_wrong: f64 = (n - c + 1..=n).map(|i| 1.0 - k as f64 / i as f64).product();
+    Ok(1.0 - all_wrong)
+}
+
+fn pass_of_problems(correct_counts: &[usize], n: usize, k: usize) -> Result<Vec<f64>> {
+    correct_counts.iter().map(|&c| pass_at_k(n, c, k)).collect()
+}
+
+/// pass@k averaged over problems, each with `n` samples; `correct_counts` (problems) says how many of them are correct.
+///
+/// Fails where [`pass_at_k`] fails or there is no problem.
+pub fn mean_pass_at_k(correct_counts: &[usize], n: usize, k: usize) -> Result<f64> {
+    mean(&pass_of_problems(correct_counts, n, k)?)
+}
+
+/// pass@k averaged over problems with its 95 % interval: [`mean_pass_at_k`] with [`bootstrap_interval`].
+pub fn estimate_pass_at_k(correct_counts: &[usize], n: usize, k: usize, seed: u64) -> Result<Estimate> {
+    bootstrap_interval(&pass_of_problems(correct_counts, n, k)?, seed)
+}
+
+fn mean(values: &[f64]) -> Result<f64> {
+    if values.is_empty() {
+        return Err(Error::input("there is no problem to average over"));
+    }
+    Ok(values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// Resamples of a bootstrap.
+const RESAMPLES: usize = 2000;
+
+/// The mean of `values`, one per problem, with its 95 % percentile-bootstrap interval over problems, from 2,000 resamples.
+///
+/// A function of its arguments alone, on every machine: resampling draws integers only. Fails where there is no problem.
+pub fn bootstrap_interval(values: &[f64], seed: u64) -> Result<Estimate> {
+    let value = mean(values)?;
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let count = values.len();
+    let mut means: Vec<f64> =
+        (0..RESAMPLES).map(|_| (0..count).map(|_| values[draw(&mut rng, count)]).sum::<f64>() / count as f64).collect();
+    means.sort_by(f64::total_cmp);
+    Ok(Estimate { value, low: quantile(&means, 0.025), high: quantile(&means, 0.975) })
+}
+
+/// An index below `count`: the high half of a 64-bit draw times `count`, even to within `count / 2^64`.
+fn draw(rng: &mut ChaCha8Rng, count: usize) -> usize {
+    ((u128::from(rng.next_u64()) * count as u128) >> 64) as usize
+}
+
+/// The quantile of sorted values, linear between neighbours.
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let position = share * (sorted.len() - 1) as f64;
+    let below = sorted[position.floor() as usize];
+    let above = sorted[position.ceil() as usize];
+    below + (above - below) * position.fract()
+}
+
+#[cfg(test)]
+#[allow(clippy::float_cmp, reason = "these results are exact, or equal bit for bit")]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn pass_at_k_agrees_with_counting_by_hand() {
+        for (n, c, k, expected) in [
+            (4, 2, 1, 0.5),
+            (4, 2, 2, 5.0 / 6.0),
+            (4, 2, 3, 1.0),
+            (16, 0, 8, 0.0),
+            (16, 1, 8, 0.5),
+            (10, 3, 5, 1.0 - 21.0 / 252.0),
+            (16, 16, 16, 1.0),
+        ] {
+            assert!((pass_at_k(n, c, k).unwrap() - expected).abs() < 1e-12, "{n} {c} {k}");
+        }
+        assert!((pass_at_k(100_000, 10, 1).unwrap() - 1e-4).abs() < 1e-12);
+    }
+
+    #[test]
+    fn impossible_counts_are_refused() {
+        assert!(pass_at_k(4, 2, 5).is_err());
+        assert!(pass_at_k(4, 2, 0).is_err());
+        assert!(pass_at_k(4, 5, 1).is_err());
+        assert!(mean_pass_at_k(&[], 4, 1).is_err());
+        assert!(bootstrap_interval(&[], 1).is_err());
+    }
+
+    #[test]
+    fn the_bootstrap_is_a_function_of_its_seed_and_near_the_normal_interval() {
+        let values: Vec<f64> = (0..400).map(|i| f64::from(i % 4 == 0)).collect();
+        let estimate = bootstrap_interval(&values, 7).unwrap();
+        assert_eq!(estimate, bootstrap_interval(&values, 7).unwrap());
+        assert_ne!(estimate, bootstrap_interval(&values, 8).unwrap());
+        assert_eq!(estimate.value, 0.25);
+        let half_width = 1.96 * (0.25f64 * 0.75 / 400.0).sqrt();
+        assert!((estimate.low - (0.25 - half_width)).abs() < 0.01, "{estimate:?}");
+        assert!((estimate.high - (0.25 + half_width)).abs() < 0.01, "{estimate:?}");
+        let sure = bootstrap_interval(&[1.0; 5], 0).unwrap();
+        assert_eq!((sure.value, sure.low, sure.high), (1.0, 1.0, 1.0));
+    }
+
+    #[test]
+    fn the_estimate_of_pass_at_k_is_the_mean_over_problems() {
+        let estimate = estimate_pass_at_k(&[0, 2, 4], 4, 2, 3).unwrap();
+        assert_eq!(estimate.value, mean_pass_at_k(&[0, 2, 4], 4, 2).unwrap());
+        assert!((estimate.value - (0.0 + 5.0 / 6.0 + 1.0) / 3.0).abs() < 1e-12);
+        assert!(estimate.low >= 0.0 && estimate.high <= 1.0 && estimate.low <= estimate.high);
+    }
+
+    proptest! {
+        #[test]
+        fn pass_at_k_is_a_share_that_grows_with_k_and_equals_the_mean_at_one(n in 1usize..200, c in 0usize..200, k in 1usize..200) {
+            let (c, k) = (c.min(n), k.min(n));
+            let pass = pass_at_k(n, c, k).unwrap();
+            prop_assert!((0.0..=1.0).contains(&pass));
+            prop_assert!(k == n || pass_at_k(n, c, k + 1).unwrap() >= pass - 1e-12);
+            prop_assert!((pass_at_k(n, c, 1).unwrap() - c as f64 / n as f64).abs() < 1e-12);
+        }
+    }
+}

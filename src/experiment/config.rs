@@ -1,0 +1,594 @@
+//! Experiment files: what a person writes, typed, with every default in one place.
+//!
+//! Field and variant names here are the file format. Unknown fields are errors; sections that are left out take the defaults
+//! of their type; the resolved experiment in a run folder has every field written out.
+
+use crate::error::{Error, Result};
+use crate::geometry::{IncorrectSign, NoveltyForm};
+use crate::objective::{KlEstimator, RatioLevel, Reduction};
+use crate::optim::{AdamWSettings, Schedule};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// One training run: model, task, method and everything else that decides its result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// Names the run folder: letters, digits, `-`, `_` and `.`.
+    pub name: String,
+    /// What it is for, in a sentence; shown in the dashboard.
+    #[serde(default)]
+    pub description: String,
+    /// Decides every random choice of the run.
+    #[serde(default)]
+    pub seed: u64,
+    /// Where tensors live.
+    #[serde(default)]
+    pub device: DeviceChoice,
+    /// The policy to start from; also the frozen reference of the KL term.
+    pub model: ModelSource,
+    /// Type of weights and compute; optimizer state is `f32` in either case.
+    #[serde(default)]
+    pub precision: Precision,
+    /// Which parameters are trained.
+    #[serde(default)]
+    pub adapter: Adapter,
+    /// Where problems come from.
+    pub task: TaskConfig,
+    /// Sampling in training.
+    #[serde(default)]
+    pub rollout: RolloutConfig,
+    /// What differs from GRPO.
+    #[serde(default)]
+    pub method: MethodConfig,
+    /// The loss.
+    #[serde(default)]
+    pub objective: ObjectiveConfig,
+    /// How the loss moves the weights.
+    #[serde(default)]
+    pub optimizer: OptimizerConfig,
+    /// What is measured on problems that are never trained on.
+    #[serde(default)]
+    pub evaluations: Vec<EvaluationConfig>,
+    /// When to end.
+    #[serde(default)]
+    pub stop: StopConfig,
+    /// What is kept in the run folder.
+    #[serde(default)]
+    pub record: RecordConfig,
+}
+
+/// Where tensors live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeviceChoice {
+    /// The first CUDA device if the program is built for CUDA and one is there, the CPU otherwise.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The CUDA device of that number.
+    Cuda(usize),
+}
+
+/// Where a model comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ModelSource {
+    /// One that comes with the program, such as `countdown`.
+    Bundled(String),
+    /// A Hugging Face folder.
+    Local(PathBuf),
+}
+
+/// Type of weights and compute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// bfloat16, with `f32` master weights and moments.
+    Bf16,
+}
+
+/// Which parameters are trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Adapter {
+    /// All of them.
+    #[default]
+    Full,
+}
+
+/// Where problems come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TaskConfig {
+    /// Combine all given numbers to reach a target.
+    Countdown(CountdownConfig),
+    /// Evaluate an expression step by step.
+    Arithmetic(ArithmeticConfig),
+    /// A task of that name which a program built on this crate provides.
+    Custom(String),
+}
+
+/// Settings of [`TaskConfig::Countdown`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CountdownConfig {
+    /// How many numbers are given, 2 to 6. More is harder.
+    pub numbers: usize,
+    /// Smallest and largest target.
+    pub target: (u32, u32),
+    /// Largest given number.
+    pub largest: u32,
+}
+
+impl Default for CountdownConfig {
+    fn default() -> Self {
+        Self { numbers: 4, target: (1, 99), largest: 13 }
+    }
+}
+
+/// Settings of [`TaskConfig::Arithmetic`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ArithmeticConfig {
+    /// How many operations an expression has, 1 to 8. More is harder.
+    pub operations: usize,
+    /// Largest number in an expression.
+    pub largest: u32,
+}
+
+impl Default for ArithmeticConfig {
+    fn default() -> Self {
+        Self { operations: 3, largest: 20 }
+    }
+}
+
+/// Sampling in training. Tokens are drawn from the full distribution: the ratio and the KL term need its log-probabilities.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RolloutConfig {
+    /// Prompts of a step.
+    pub prompts_per_step: usize,
+    /// Completions of a prompt, at least 2.
+    pub group_size: usize,
+    /// Divides the logits.
+    pub temperature: f64,
+    /// Most tokens of a completion, end-of-sequence included.
+    pub max_new_tokens: usize,
+}
+
+impl Default for RolloutConfig {
+    fn default() -> Self {
+        Self { prompts_per_step: 8, group_size: 16, temperature: 1.0, max_new_tokens: 96 }
+    }
+}
+
+/// What differs from GRPO.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub enum MethodConfig {
+    /// Nothing.
+    #[default]
+    Grpo,
+    /// The entropy of the policy is part of the objective.
+    EntropyBonus(EntropyBonusConfig),
+    /// Rewards are shaped by the novelty of gradient directions.
+    G2rl(G2rlConfig),
+    /// A method of that name which a program built on this crate provides.
+    Custom(String),
+}
+
+impl MethodConfig {
+    /// The method's name as shown.
+    pub fn label(&self) -> &str {
+        match self {
+            Self::Grpo => "GRPO",
+            Self::EntropyBonus(_) => "Entropy bonus",
+            Self::G2rl(_) => "G2RL",
+            Self::Custom(name) => name,
+        }
+    }
+}
+
+/// Settings of [`MethodConfig::EntropyBonus`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EntropyBonusConfig {
+    /// Weight of the mean token entropy.
+    pub coefficient: f64,
+}
+
+impl Default for EntropyBonusConfig {
+    fn default() -> Self {
+        Self { coefficient: 0.001 }
+    }
+}
+
+/// Settings of [`MethodConfig::G2rl`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct G2rlConfig {
+    /// Strength of the shaping, 0 to 2.
+    pub lambda: f64,
+    /// Whether the exploration score is the length of the unexplained part of a direction or its square.
+    pub novelty: NoveltyForm,
+    /// Whether a novel wrong answer is penalised less (the paper's equations) or more (its prose).
+    pub incorrect: IncorrectSign,
+    /// Shaped rewards are clipped to plus or minus this.
+    pub clip: f64,
+    /// Whether groups whose base rewards are all equal are shaped too, and so get a signal from novelty alone.
+    pub shape_uniform_groups: bool,
+}
+
+impl Default for G2rlConfig {
+    fn default() -> Self {
+        Self {
+            lambda: 0.5,
+            novelty: NoveltyForm::default(),
+            incorrect: IncorrectSign::default(),
+            clip: 3.0,
+            shape_uniform_groups: true,
+        }
+    }
+}
+
+/// The loss.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ObjectiveConfig {
+    /// How token terms become one number.
+    pub loss: Reduction,
+    /// The ratio is clipped below 1 - `clip_low`.
+    pub clip_low: f64,
+    /// The ratio is clipped above 1 + `clip_high`.
+    pub clip_high: f64,
+    /// Whether the ratio is each token's own or the whole response's.
+    pub ratio: RatioLevel,
+    /// The penalty for leaving the reference policy.
+    pub kl: KlConfig,
+    /// Passes over each batch of rollouts.
+    pub epochs: usize,
+    /// Optimizer steps per pass.
+    pub minibatches: usize,
+    /// Most tokens, prompts included, of one forward and backward pass. Decides memory, not results.
+    pub micro_batch_tokens: usize,
+}
+
+impl Default for ObjectiveConfig {
+    fn default() -> Self {
+        Self {
+            loss: Reduction::default(),
+            clip_low: 0.2,
+            clip_high: 0.2,
+            ratio: RatioLevel::default(),
+            kl: KlConfig::default(),
+            epochs: 1,
+            minibatches: 1,
+            micro_batch_tokens: 4096,
+        }
+    }
+}
+
+/// The penalty for leaving the reference policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KlConfig {
+    /// Weight of the KL term; 0 leaves it and the reference's forward pass out.
+    pub coefficient: f64,
+    /// Per-token estimator.
+    pub estimator: KlEstimator,
+}
+
+impl Default for KlConfig {
+    fn default() -> Self {
+        Self { coefficient: 0.001, estimator: KlEstimator::default() }
+    }
+}
+
+/// How the loss moves the weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum OptimizerConfig {
+    /// Adam with decoupled weight decay.
+    AdamW(AdamWConfig),
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self::AdamW(AdamWConfig::default())
+    }
+}
+
+/// Settings of [`OptimizerConfig::AdamW`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdamWConfig {
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Steps over which it rises from 0 to its peak.
+    pub warmup_steps: u64,
+    /// How it goes on afterwards.
+    pub schedule: Schedule,
+    /// Longest global gradient norm; longer gradients are scaled down.
+    pub max_grad_norm: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// Decoupled decay of matrices.
+    pub weight_decay: f64,
+}
+
+impl Default for AdamWConfig {
+    fn default() -> Self {
+        Self {
+            learning_rate: 1e-5,
+            warmup_steps: 10,
+            schedule: Schedule::Constant,
+            max_grad_norm: 1.0,
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            weight_decay: 0.0,
+        }
+    }
+}
+
+impl AdamWConfig {
+    /// The constants of the update rule.
+    pub fn settings(&self) -> AdamWSettings {
+        AdamWSettings {
+            beta1: self.beta1,
+            beta2: self.beta2,
+            eps: self.eps,
+            weight_decay: self.weight_decay,
+            max_grad_norm: self.max_grad_norm,
+        }
+    }
+
+    fn validate(&self) -> Result<()> {
+        within("optimizer.learning_rate", self.learning_rate, f64::MIN_POSITIVE, 1.0)?;
+        within("optimizer.max_grad_norm", self.max_grad_norm, f64::MIN_POSITIVE, f64::MAX)?;
+        within("optimizer.beta1", self.beta1, 0.0, 0.9999)?;
+        within("optimizer.beta2", self.beta2, 0.0, 0.999_999)?;
+        within("optimizer.eps", self.eps, f64::MIN_POSITIVE, 1.0)?;
+        within("optimizer.weight_decay", self.weight_decay, 0.0, 1.0)
+    }
+}
+
+/// One suite that is measured during training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluationConfig {
+    /// What is measured.
+    pub suite: SuiteConfig,
+    /// Steps between measurements; the base model and the last step are always measured.
+    #[serde(default = "defaults::every")]
+    pub every: u64,
+    /// Completions per problem.
+    #[serde(default = "defaults::samples")]
+    pub samples: usize,
+    /// pass@k for these k, each at most `samples`.
+    #[serde(default = "defaults::k")]
+    pub k: Vec<usize>,
+    /// Sampling temperature.
+    #[serde(default = "defaults::temperature")]
+    pub temperature: f64,
+}
+
+mod defaults {
+    pub(super) fn every() -> u64 {
+        25
+    }
+    pub(super) fn samples() -> usize {
+        16
+    }
+    pub(super) fn k() -> Vec<usize> {
+        vec![1, 4, 16]
+    }
+    pub(super) fn temperature() -> f64 {
+        0.8
+    }
+}
+
+/// Problems to measure on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SuiteConfig {
+    /// The first problems of the task's held-out split, the same in every run.
+    HeldOut(HeldOutConfig),
+}
+
+/// Settings of [`SuiteConfig::HeldOut`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HeldOutConfig {
+    /// How many problems.
+    pub problems: usize,
+}
+
+impl Default for HeldOutConfig {
+    fn default() -> Self {
+        Self { problems: 128 }
+    }
+}
+
+/// When to end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StopConfig {
+    /// Optimizer steps.
+    pub steps: u64,
+}
+
+impl Default for StopConfig {
+    fn default() -> Self {
+        Self { steps: 200 }
+    }
+}
+
+/// What is kept in the run folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecordConfig {
+    /// Steps between checkpoints; 0 writes one at the end only.
+    pub checkpoint_every: u64,
+    /// Steps between records of all completions; 0 for none.
+    pub rollouts_every: u64,
+    /// Steps between records of cosine matrices; 0 for none.
+    pub geometry_every: u64,
+    /// Whether geometry records hold the sequence features too.
+    pub features: bool,
+}
+
+impl Default for RecordConfig {
+    fn default() -> Self {
+        Self { checkpoint_every: 50, rollouts_every: 1, geometry_every: 1, features: false }
+    }
+}
+
+/// Refuses `value` outside `[low, high]`, naming the field.
+fn within(field: &str, value: f64, low: f64, high: f64) -> Result<()> {
+    if value >= low && value <= high {
+        return Ok(());
+    }
+    let bounds = match (low == f64::MIN_POSITIVE, high == f64::MAX) {
+        (true, true) => "greater than 0".to_string(),
+        (true, false) => format!("greater than 0 and at most {high}"),
+        (false, true) => format!("at least {low}"),
+        (false, false) => format!("between {low} and {high}"),
+    };
+    Err(Error::input(format!("the field `{field}` is {value}; it must be {bounds}")))
+}
+
+/// Refuses `value` outside `low..=high`, naming the field.
+fn count(field: &str, value: usize, low: usize, high: usize) -> Result<()> {
+    if (low..=high).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::input(format!("the field `{field}` is {value}; it must be between {low} and {high}")))
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+        return Err(Error::input(format!(
+            "the field `name` is {name:?}; it names a folder, so use letters, digits, `-`, `_` and `.`, not starting with a dot"
+        )));
+    }
+    Ok(())
+}
+
+impl Experiment {
+    /// Refuses values out of range, each by its field's name.
+    pub fn validate(&self) -> Result<()> {
+        check_name(&self.name)?;
+        count("rollout.prompts_per_step", self.rollout.prompts_per_step, 1, 4096)?;
+        count("rollout.group_size", self.rollout.group_size, 2, 1024)?;
+        within("rollout.temperature", self.rollout.temperature, 0.01, 100.0)?;
+        count("rollout.max_new_tokens", self.rollout.max_new_tokens, 1, 1 << 20)?;
+        match &self.method {
+            MethodConfig::EntropyBonus(bonus) => within("method.coefficient", bonus.coefficient, 0.0, 10.0)?,
+            MethodConfig::G2rl(g2rl) => {
+                within("method.lambda", g2rl.lambda, 0.0, 2.0)?;
+                within("method.clip", g2rl.clip, f64::MIN_POSITIVE, f64::MAX)?;
+            }
+            MethodConfig::Grpo | MethodConfig::Custom(_) => {}
+        }
+        let objective = &self.objective;
+        within("objective.clip_low", objective.clip_low, 0.0, 1.0)?;
+        within("objective.clip_high", objective.clip_high, 0.0, 100.0)?;
+        within("objective.kl.coefficient", objective.kl.coefficient, 0.0, 100.0)?;
+        count("objective.epochs", objective.epochs, 1, 100)?;
+        let rollouts = self.rollout.prompts_per_step * self.rollout.group_size;
+        count("objective.minibatches", objective.minibatches, 1, rollouts)?;
+        count("objective.micro_batch_tokens", objective.micro_batch_tokens, 1, usize::MAX)?;
+        let OptimizerConfig::AdamW(adamw) = &self.optimizer;
+        adamw.validate()?;
+        for (index, evaluation) in self.evaluations.iter().enumerate() {
+            let field = |name: &str| format!("evaluations.{index}.{name}");
+            let SuiteConfig::HeldOut(held_out) = &evaluation.suite;
+            count(&field("suite.problems"), held_out.problems, 1, 1_000_000)?;
+            count(&field("every"), evaluation.every as usize, 1, usize::MAX)?;
+            count(&field("samples"), evaluation.samples, 1, 4096)?;
+            within(&field("temperature"), evaluation.temperature, 0.0, 100.0)?;
+            for (place, &k) in evaluation.k.iter().enumerate() {
+                count(&field(&format!("k.{place}")), k, 1, evaluation.samples)?;
+            }
+        }
+        count("stop.steps", self.stop.steps as usize, 1, usize::MAX)
+    }
+}
+
+/// Training of a small base model from nothing on worked solutions of a procedural task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pretrain {
+    /// The model's name.
+    pub name: String,
+    /// Decides weights and data.
+    #[serde(default)]
+    pub seed: u64,
+    /// Where tensors live.
+    #[serde(default)]
+    pub device: DeviceChoice,
+    /// The network's shape.
+    pub model: ShapeConfig,
+    /// Where worked solutions come from: a procedural task.
+    pub task: TaskConfig,
+    /// Texts that become one token each, besides single bytes.
+    #[serde(default)]
+    pub words: Vec<String>,
+    /// Worked solutions per optimizer step.
+    pub batch: usize,
+    /// Optimizer steps.
+    pub steps: u64,
+    /// How the loss moves the weights.
+    #[serde(default)]
+    pub optimizer: OptimizerConfig,
+    /// Most tokens of one forward and backward pass.
+    #[serde(default = "default_micro_batch_tokens")]
+    pub micro_batch_tokens: usize,
+    /// What is measured at the end (and every so many steps) and written into the model card.
+    #[serde(default)]
+    pub evaluations: Vec<EvaluationConfig>,
+    /// The folder that the model is written to.
+    pub out: PathBuf,
+}
+
+fn default_micro_batch_tokens() -> usize {
+    4096
+}
+
+/// Shape of a network to be trained from nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShapeConfig {
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Decoder layers.
+    pub layers: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key/value heads.
+    pub kv_heads: usize,
+    /// Elements of a head.
+    pub head_dim: usize,
+    /// Width of the MLP.
+    pub intermediate_size: usize,
+    /// Longest sequence.
+    pub positions: usize,
+}
+
+impl Pretrain {
+    /// Refuses values out of range, each by its field's name.
+    pub fn validate(&self) -> Result<()> {
+        check_name(&self.name)?;
+        count("batch", self.batch, 1, 1 << 20)?;
+        count("steps", self.steps as usize, 1, usize::MAX)?;
+        count("micro_batch_tokens", self.micro_batch_tokens, 1, usize::MAX)?;
+        if self.words.iter().any(String::is_empty) {
+            return Err(Error::input("the field `words` holds an empty text; every entry must have at least one character"));
+        }
+        let OptimizerConfig::AdamW(adamw) = &self.optimizer;
+        adamw.validate()
+    }
+}

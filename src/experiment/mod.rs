@@ -1,0 +1,11 @@
+//! Experiments: the file format, its validation and overrides, and the run folder.
+
+mod config;
+mod parse;
+
+pub use config::{
+    AdamWConfig, Adapter, ArithmeticConfig, CountdownConfig, DeviceChoice, EntropyBonusConfig, EvaluationConfig, Experiment,
+    G2rlConfig, HeldOutConfig, KlConfig, MethodConfig, ModelSource, ObjectiveConfig, OptimizerConfig, Precision, Pretrain,
+    RecordConfig, RolloutConfig, ShapeConfig, StopConfig, SuiteConfig, TaskConfig,
+};
+pub use parse::{from_text, read, set, to_text};

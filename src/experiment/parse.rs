@@ -1,0 +1,241 @@
+//! RON in and out: errors that name file, line, column and the nearest right name; `--set` overrides.
+
+use crate::error::{Error, Result, nearest};
+use ron::extensions::Extensions;
+use ron::ser::PrettyConfig;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::Path;
+
+fn options() -> ron::Options {
+    ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME | Extensions::UNWRAP_VARIANT_NEWTYPES)
+}
+
+/// Reads a RON file.
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Error::input(format!("cannot read the experiment file: {e} ({})", path.display())))?;
+    from_text(&text, &path.display().to_string())
+}
+
+/// Parses RON that came from `origin`.
+pub fn from_text<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T> {
+    options().from_str(text).map_err(|error| {
+        let at = error.span.start;
+        Error::input(format!("{} ({origin}, line {}, column {})", explain(&error.code), at.line, at.col))
+    })
+}
+
+/// Writes RON with every field.
+pub fn to_text<T: Serialize>(value: &T) -> Result<String> {
+    let pretty = PrettyConfig::new().struct_names(true).compact_arrays(true);
+    options().to_string_pretty(value, pretty).map_err(|e| Error::failed(format!("cannot write RON: {e}")))
+}
+
+fn explain(error: &ron::Error) -> String {
+    let suggest = |found: &str, expected: &[&str]| {
+        let near = nearest(found, expected.iter().copied()).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+        let all = expected.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        if expected.is_empty() { near } else { format!("{near} Possible: {all}") }
+    };
+    match error {
+        ron::Error::NoSuchStructField { expected, found, outer } => {
+            let of = outer.as_ref().map(|name| format!(" of `{name}`")).unwrap_or_default();
+            format!("unknown field `{found}`{of}{}", suggest(found, expected))
+        }
+        ron::Error::NoSuchEnumVariant { expected, found, outer } => {
+            let of = outer.as_ref().map(|name| format!(" for `{name}`")).unwrap_or_default();
+            format!("unknown choice `{found}`{of}{}", suggest(found, expected))
+        }
+        ron::Error::MissingStructField { field, outer } => {
+            let of = outer.as_ref().map(|name| format!(" of `{name}`")).unwrap_or_default();
+            format!("the field `{field}`{of} is missing")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Replaces one field of `value` by RON text: `assignment` is `path=value`, where the path goes through field names and list
+/// places, such as `method.lambda=1.0` or `evaluations.0.every=10`.
+pub fn set<T: Serialize + DeserializeOwned>(value: &T, assignment: &str) -> Result<T> {
+    let (path, new) = assignment
+        .split_once('=')
+        .ok_or_else(|| Error::input(format!("--set {assignment}: write it as path=value, such as --set stop.steps=20")))?;
+    let text = to_text(value)?;
+    let mut span = 0..text.len();
+    let mut walked = String::new();
+    for step in path.trim().split('.') {
+        let entries = entries(&text, span.clone());
+        let found = match step.parse::<usize>() {
+            Ok(place) => entries.get(place).map(|entry| entry.value.clone()),
+            Err(_) => entries.iter().find(|entry| entry.name == step).map(|entry| entry.value.clone()),
+        };
+        span = found.ok_or_else(|| {
+            let within = if walked.is_empty() { "the experiment".to_string() } else { format!("`{walked}`") };
+            let names: Vec<&str> = entries.iter().map(|entry| entry.name).filter(|name| !name.is_empty()).collect();
+            let hint = match nearest(step, names.iter().copied()) {
+                Some(near) => format!("; did you mean `{near}`?"),
+                None if names.is_empty() => format!("; it has {} entries, counted from 0", entries.len()),
+                None => format!("; it has {}", names.join(", ")),
+            };
+            Error::input(format!("--set {assignment}: {within} has no field `{step}`{hint}"))
+        })?;
+        if !walked.is_empty() {
+            walked.push('.');
+        }
+        walked.push_str(step);
+    }
+    let replaced = format!("{}{}{}", &text[..span.start], new.trim(), &text[span.end..]);
+    options()
+        .from_str(&replaced)
+        .map_err(|error| Error::input(format!("--set {assignment}: {} is no value for `{path}`: {}", new.trim(), explain(&error.code))))
+}
+
+/// A field of a struct (or an element of a list, without a name) and where its value stands.
+struct Entry<'a> {
+    name: &'a str,
+    value: std::ops::Range<usize>,
+}
+
+/// The fields or elements of the struct, variant or list that stands at `span`, in text written by [`to_text`] (no comments).
+fn entries(text: &str, span: std::ops::Range<usize>) -> Vec<Entry<'_>> {
+    let bytes = text.as_bytes();
+    let Some(open) = (span.start..span.end).find(|&i| matches!(bytes[i], b'(' | b'[')) else { return Vec::new() };
+    let mut found = Vec::new();
+    let (mut depth, mut in_string) = (0usize, false);
+    let mut start = open + 1;
+    let mut name_end = None;
+    let mut i = open;
+    while i < span.end {
+        match bytes[i] {
+            b'\\' if in_string => i += 1,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'(' | b'[' | b'{' => depth += 1,
+            b':' if depth == 1 && name_end.is_none() => name_end = Some(i),
+            close @ (b')' | b']' | b'}' | b',') => {
+                if depth == 1 {
+                    let (name, value) = match name_end.take() {
+                        Some(end) => (text[start..end].trim(), end + 1..i),
+                        None => ("", start..i),
+                    };
+                    let trimmed = text[value.clone()].trim();
+                    if !trimmed.is_empty() {
+                        let begin = value.start + text[value.clone()].find(trimmed).unwrap_or(0);
+                        found.push(Entry { name, value: begin..begin + trimmed.len() });
+                    }
+                    start = i + 1;
+                }
+                if close != b',' {
+                    depth -= 1;
+                    if depth == 0 {
+                        break;
+                    }
+                }
+            }
+            _ => {}
+        }
+        i += 1;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::{Experiment, MethodConfig};
+
+    const MINIMAL: &str = r#"Experiment(name: "a", model: Bundled("countdown"), task: Countdown(numbers: 4))"#;
+
+    fn minimal() -> Experiment {
+        from_text(MINIMAL, "test.ron").unwrap()
+    }
+
+    fn message(text: &str) -> String {
+        from_text::<Experiment>(text, "test.ron").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn defaults_are_filled_in_and_the_written_experiment_reads_back_equal() {
+        let experiment = minimal();
+        assert_eq!(experiment.rollout.group_size, 16);
+        let text = to_text(&experiment).unwrap();
+        assert_eq!(from_text::<Experiment>(&text, "again").unwrap(), experiment, "{text}");
+    }
+
+    #[test]
+    fn the_example_of_the_interface_parses() {
+        let experiment: Experiment = from_text(
+            r#"Experiment(
+                name: "countdown-g2rl",
+                seed: 0,
+                device: Auto,
+                model: Bundled("countdown"),
+                precision: F32,
+                adapter: Full,
+                task: Countdown(numbers: 4, target: (1, 99)),
+                rollout: (prompts_per_step: 8, group_size: 16, temperature: 1.0, max_new_tokens: 96),
+                method: G2rl(lambda: 0.5, novelty: Residual, incorrect: AsEquation, clip: 3.0),
+                objective: (loss: Grpo, clip_low: 0.2, clip_high: 0.2, ratio: Token, kl: (coefficient: 0.001, estimator: K3), epochs: 1, minibatches: 1),
+                optimizer: AdamW(learning_rate: 1e-5, warmup_steps: 10, max_grad_norm: 1.0),
+                evaluations: [(suite: HeldOut(problems: 128), every: 25, samples: 16, k: [1, 4, 16])],
+                stop: (steps: 200),
+            )"#,
+            "interface",
+        )
+        .unwrap();
+        experiment.validate().unwrap();
+    }
+
+    #[test]
+    fn errors_name_line_column_and_the_nearest_field() {
+        let text = message("Experiment(\n    name: \"a\",\n    modell: Bundled(\"countdown\"),\n)");
+        assert!(text.contains("`modell`") && text.contains("did you mean `model`") && text.contains("line 3"), "{text}");
+        let text = message(r#"Experiment(name: "a", model: Bundled("countdown"), task: Countdwn())"#);
+        assert!(text.contains("did you mean `Countdown`"), "{text}");
+        let text = message(r#"Experiment(name: "a", model: Bundled("countdown"))"#);
+        assert!(text.contains("`task`") && text.contains("missing"), "{text}");
+        let text = message(r#"Experiment(name: "a", model: Bundled("c"), task: Countdown(), rollout: (group_size: "x"))"#);
+        assert!(text.contains("column"), "{text}");
+    }
+
+    #[test]
+    fn values_out_of_range_are_named() {
+        let text = r#"Experiment(name: "a", model: Bundled("c"), task: Countdown(), rollout: (temperature: -1.0))"#;
+        let error = from_text::<Experiment>(text, "t").unwrap().validate().unwrap_err().to_string();
+        assert!(error.contains("rollout.temperature") && error.contains("-1"), "{error}");
+    }
+
+    #[test]
+    fn overrides_reach_every_level() {
+        let mut experiment = set(&minimal(), "method=G2rl(lambda: 0.25)").unwrap();
+        experiment = set(&experiment, "method.lambda=1.0").unwrap();
+        experiment = set(&experiment, "stop.steps=20").unwrap();
+        experiment = set(&experiment, "evaluations=[(suite: HeldOut(problems: 8))]").unwrap();
+        experiment = set(&experiment, "evaluations.0.every=5").unwrap();
+        experiment = set(&experiment, "evaluations.0.suite.problems=9").unwrap();
+        experiment = set(&experiment, "task.target.1=50").unwrap();
+        experiment = set(&experiment, r#"description="a, \"b\" (c"#.to_string().as_str()).unwrap_or(experiment);
+        experiment = set(&experiment, r#"description="a, (b: c""#).unwrap();
+        experiment = set(&experiment, "seed=7").unwrap();
+        let MethodConfig::G2rl(g2rl) = &experiment.method else { panic!("{:?}", experiment.method) };
+        assert_eq!((g2rl.lambda, experiment.stop.steps, experiment.seed), (1.0, 20, 7));
+        assert_eq!(experiment.evaluations[0].every, 5);
+        assert_eq!(experiment.description, "a, (b: c");
+        let crate::experiment::TaskConfig::Countdown(countdown) = &experiment.task else { panic!() };
+        assert_eq!(countdown.target, (1, 50));
+    }
+
+    #[test]
+    fn overrides_that_name_nothing_or_do_not_fit_are_refused() {
+        for (assignment, words) in [
+            ("stop.step=3", "did you mean `steps`"),
+            ("stop.steps=many", "stop.steps"),
+            ("evaluations.3.every=1", "no field `3`"),
+            ("stop", "path=value"),
+        ] {
+            let text = set(&minimal(), assignment).unwrap_err().to_string();
+            assert!(text.contains(words), "{text}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What the kernels' tests share: fused against reference, forward and backward, and finite differences.
+
+use candle_core::{Device, Result, Tensor, Var};
+
+/// A tensor of repeatable numbers in about [-1.5, 1.5].
+pub(crate) fn random(shape: &[usize], seed: u64) -> Tensor {
+    let n: usize = shape.iter().product();
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let data: Vec<f32> = (0..n)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            ((state >> 40) as f32 / (1u64 << 24) as f32 - 0.5) * 3.0
+        })
+        .collect();
+    Tensor::from_vec(data, shape, &Device::Cpu).unwrap()
+}
+
+pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// Largest absolute difference.
+pub(crate) fn difference(a: &Tensor, b: &Tensor) -> f32 {
+    assert_eq!(a.shape(), b.shape());
+    values(a).iter().zip(values(b)).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max)
+}
+
+/// Asserts that two functions have equal values and equal gradients with respect to every input, for a loss that weighs each
+/// output differently.
+pub(crate) fn agree(
+    inputs: &[Tensor],
+    fused: impl Fn(&[Tensor]) -> Result<Tensor>,
+    reference: impl Fn(&[Tensor]) -> Result<Tensor>,
+    tolerance: f32,
+) {
+    let run = |f: &dyn Fn(&[Tensor]) -> Result<Tensor>| {
+        let vars: Vec<Var> = inputs.iter().map(|t| Var::from_tensor(t).unwrap()).collect();
+        let tensors: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
+        let y = f(&tensors).unwrap();
+        let weights = random(y.dims(), 99);
+        let grads = (&y * weights).unwrap().sum_all().unwrap().backward().unwrap();
+        let grads: Vec<Tensor> =
+            vars.iter().enumerate().map(|(i, v)| grads.get(v).unwrap_or_else(|| panic!("no gradient for input {i}")).clone()).collect();
+        (y, grads)
+    };
+    let (y, grads) = run(&fused);
+    let (expected, expected_grads) = run(&reference);
+    let forward = difference(&y, &expected);
+    assert!(forward < tolerance, "values differ by {forward:e}");
+    for (i, (grad, expected)) in grads.iter().zip(&expected_grads).enumerate() {
+        let backward = difference(grad, expected);
+        assert!(backward < 4.0 * tolerance, "gradients of input {i} differ by {backward:e}");
+    }
+    finite_differences(inputs, &grads, &fused);
+}
+
+/// Checks a few entries of each gradient against central differences.
+fn finite_differences(inputs: &[Tensor], grads: &[Tensor], f: &dyn Fn(&[Tensor]) -> Result<Tensor>) {
+    const H: f32 = 1e-2;
+    let loss = |inputs: &[Tensor]| -> f64 {
+        let y = f(inputs).unwrap();
+        let weights = random(y.dims(), 99);
+        values(&y).iter().zip(values(&weights)).map(|(y, w)| f64::from(*y) * f64::from(w)).sum()
+    };
+    for (which, grad) in grads.iter().enumerate() {
+        let grad = values(grad);
+        let data = values(&inputs[which]);
+        for entry in (0..data.len()).step_by(data.len().div_ceil(7)) {
+            let nudged = |by: f32| {
+                let mut data = data.clone();
+                data[entry] += by;
+                let mut inputs = inputs.to_vec();
+                inputs[which] = Tensor::from_vec(data, inputs[which].shape(), &Device::Cpu).unwrap();
+                loss(&inputs)
+            };
+            let slope = (nudged(H) - nudged(-H)) / f64::from(2.0 * H);
+            let error = (slope - f64::from(grad[entry])).abs();
+            assert!(error < 2e-2 * slope.abs().max(1.0), "input {which}, entry {entry}: slope {slope}, gradient {}", grad[entry]);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! A checked wrapper around the `gemm` crate for slices.
+
+use gemm::Parallelism;
+
+/// A matrix view: row and column strides into a slice.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    data: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> View<'a> {
+    /// A row-major matrix of `columns` columns.
+    pub(super) fn new(data: &'a [f32], columns: usize) -> Self {
+        let rows = data.len() / columns.max(1);
+        assert_eq!(rows * columns, data.len(), "a matrix of {columns} columns cannot have {} elements", data.len());
+        Self { data, rows, columns, row_stride: columns, column_stride: 1 }
+    }
+
+    /// The transpose, without a copy.
+    pub(super) fn t(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+}
+
+/// out = a b, or out += a b where `accumulate`. `out` is row-major (`a.rows`, `b.columns`).
+pub(super) fn matmul(out: &mut [f32], a: View<'_>, b: View<'_>, accumulate: bool) {
+    let (m, k, n) = (a.rows, a.columns, b.columns);
+    assert_eq!(b.rows, k, "inner dimensions differ");
+    assert_eq!(out.len(), m * n, "the output has the wrong size");
+    if m * n == 0 {
+        return;
+    }
+    let threads = rayon::current_num_threads();
+    let parallelism = if threads > 1 { Parallelism::Rayon(threads) } else { Parallelism::None };
+    // SAFETY: `View` ties rows, columns and strides to a slice that holds rows x columns elements, in one order or the other,
+    // so every address that `gemm` forms from them is inside it; `out` was checked above and is not aliased, being `&mut`.
+    #[allow(unsafe_code, reason = "the gemm crate takes pointers; the bounds are checked here")]
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            n as isize,
+            accumulate,
+            a.data.as_ptr(),
+            a.column_stride as isize,
+            a.row_stride as isize,
+            b.data.as_ptr(),
+            b.column_stride as isize,
+            b.row_stride as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_of_plain_and_transposed_views_are_right() {
+        let a: Vec<f32> = (0..6).map(|i| i as f32).collect(); // (2, 3)
+        let b: Vec<f32> = (0..12).map(|i| i as f32 - 4.0).collect(); // (3, 4)
+        let mut out = vec![1.0; 8];
+        matmul(&mut out, View::new(&a, 3), View::new(&b, 4), false);
+        assert_eq!(out, [8.0, 11.0, 14.0, 17.0, 8.0, 20.0, 32.0, 44.0]);
+        matmul(&mut out, View::new(&a, 3), View::new(&b, 4), true);
+        assert_eq!(out[0], 16.0);
+        let mut gram = vec![0.0; 9];
+        matmul(&mut gram, View::new(&a, 3).t(), View::new(&a, 3), false);
+        assert_eq!(gram, [9.0, 12.0, 15.0, 12.0, 17.0, 22.0, 15.0, 22.0, 29.0]);
+    }
+}

@@ -1,0 +1,32 @@
+//! Differentiable operations that candle lacks or cuts gradients in.
+//!
+//! Each file holds one operation twice: a `reference` version made of plain candle operations, which works on every device
+//! and type and is differentiated by candle itself, and a fused CPU version for `f32` with its own backward pass, run over
+//! rows by rayon and vectorised by the compiler for the processor at hand ([`multiversion`]). The public function picks the
+//! fused version where it applies. Tests hold both against each other, forward and backward.
+//!
+//! Sequences are *packed*: the tokens of all sequences stand one after another along the first dimension, without padding,
+//! and [`Segments`] says where each begins.
+
+mod attention;
+mod decode_attention;
+mod linear;
+mod matmul;
+mod rms_norm;
+mod rotary;
+mod simd;
+mod storage;
+mod swiglu;
+mod token_head;
+
+pub use attention::{Segments, causal_attention, causal_attention_reference};
+pub use decode_attention::decode_attention;
+pub use linear::{linear, linear_reference};
+pub use rms_norm::{rms_norm, rms_norm_reference};
+pub use rotary::{Rotary, rotary_embedding, rotary_embedding_reference};
+pub use swiglu::{swiglu, swiglu_reference};
+pub(crate) use token_head::softmax_entropy;
+pub use token_head::{TokenStatistics, token_logprob_entropy, token_logprob_entropy_reference, token_statistics};
+
+#[cfg(test)]
+pub(crate) mod check;

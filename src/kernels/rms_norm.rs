@@ -1,0 +1,115 @@
+//! Root-mean-square normalisation: y = x / sqrt(mean(x^2) + eps) * w (Zhang and Sennrich, 2019).
+
+use super::simd;
+use super::storage::{fused, slice, with_slices};
+use candle_core::{CpuStorage, CustomOp2, D, DType, Layout, Result, Shape, Tensor};
+use multiversion::multiversion;
+use rayon::prelude::*;
+
+/// Rows per parallel task. Fixed, so that sums over rows have one order for any number of threads.
+const ROWS: usize = 128;
+
+/// Normalises the last dimension of x (..., d) and scales it by `weight` (d).
+pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
+    if fused(&[x, weight]) {
+        x.contiguous()?.apply_op2(weight, RmsNorm { eps: eps as f32 })
+    } else {
+        rms_norm_reference(x, weight, eps)
+    }
+}
+
+/// [`rms_norm`] from plain candle operations; statistics are in `f32` whatever the type of x.
+pub fn rms_norm_reference(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
+    let wide = x.to_dtype(DType::F32)?;
+    let mean_square = wide.sqr()?.mean_keepdim(D::Minus1)?;
+    let normed = wide.broadcast_div(&(mean_square + eps)?.sqrt()?)?;
+    normed.to_dtype(x.dtype())?.broadcast_mul(weight)
+}
+
+struct RmsNorm {
+    eps: f32,
+}
+
+#[multiversion(targets = "simd")]
+fn forward_rows(y: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
+    let d = weight.len();
+    for (y, x) in y.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
+        let scale = 1.0 / (simd::dot(x, x) / d as f32 + eps).sqrt();
+        for ((y, x), w) in y.iter_mut().zip(x).zip(weight) {
+            *y = x * scale * w;
+        }
+    }
+}
+
+/// With r = 1 / sqrt(mean(x^2) + eps): dx = r (w g - x r^2 mean(w g x)), dw = sum over rows of g x r.
+#[multiversion(targets = "simd")]
+fn backward_rows(dx: &mut [f32], dw: &mut [f32], x: &[f32], grad: &[f32], weight: &[f32], eps: f32) {
+    let d = weight.len();
+    let mut scaled = vec![0.0; d];
+    for ((dx, x), grad) in dx.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(grad.chunks_exact(d)) {
+        let r = 1.0 / (simd::dot(x, x) / d as f32 + eps).sqrt();
+        for i in 0..d {
+            scaled[i] = grad[i] * weight[i];
+            dw[i] += grad[i] * x[i] * r;
+        }
+        let pull = r * r * r * simd::dot(&scaled, x) / d as f32;
+        for i in 0..d {
+            dx[i] = r * scaled[i] - x[i] * pull;
+        }
+    }
+}
+
+impl CustomOp2 for RmsNorm {
+    fn name(&self) -> &'static str {
+        "rms-norm"
+    }
+
+    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (x, weight) = (slice(s1, l1)?, slice(s2, l2)?);
+        let block = ROWS * weight.len();
+        let mut y = vec![0.0; x.len()];
+        y.par_chunks_mut(block).zip(x.par_chunks(block)).for_each(|(y, x)| forward_rows(y, x, weight, self.eps));
+        Ok((CpuStorage::F32(y), l1.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, weight: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        with_slices([x, weight, grad], |[x_data, w, g]| {
+            let d = w.len();
+            let block = ROWS * d;
+            let mut dx = vec![0.0; x_data.len()];
+            let partial: Vec<Vec<f32>> = dx
+                .par_chunks_mut(block)
+                .zip(x_data.par_chunks(block))
+                .zip(g.par_chunks(block))
+                .map(|((dx, x), g)| {
+                    let mut dw = vec![0.0; d];
+                    backward_rows(dx, &mut dw, x, g, w, self.eps);
+                    dw
+                })
+                .collect();
+            let mut dw = vec![0.0; d];
+            for part in &partial {
+                simd::add_scaled(&mut dw, 1.0, part);
+            }
+            Ok((Some(Tensor::from_vec(dx, x.shape(), x.device())?), Some(Tensor::from_vec(dw, d, x.device())?)))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{agree, random};
+    use super::*;
+
+    #[test]
+    fn fused_rms_norm_agrees_with_the_reference_forward_and_backward() {
+        for (rows, d) in [(5, 33), (300, 16)] {
+            agree(
+                &[random(&[rows, d], 1), random(&[d], 2)],
+                |t| rms_norm(&t[0], &t[1], 1e-6),
+                |t| rms_norm_reference(&t[0], &t[1], 1e-6),
+                2e-5,
+            );
+        }
+    }
+}

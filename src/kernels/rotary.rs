@@ -1,0 +1,166 @@
+//! Rotary position embedding (Su et al., 2021), in the half-split layout of Llama and Qwen: element i of a head turns together
+//! with element i + head_dim / 2 by the angle position * theta^(-2 i / head_dim).
+
+use super::storage::{fused, slice, with_slices};
+use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor, bail};
+use multiversion::multiversion;
+use rayon::prelude::*;
+use std::sync::Arc;
+
+/// Tokens per parallel task.
+const TOKENS: usize = 64;
+
+/// Cosines and sines of all positions up to a limit.
+#[derive(Clone)]
+pub struct Rotary {
+    /// cos (positions, `head_dim` / 2), then sin of the same shape.
+    table: Arc<(Vec<f32>, Vec<f32>)>,
+    half: usize,
+}
+
+impl Rotary {
+    /// Tables for `positions` positions of heads of `head_dim` elements with base `theta`.
+    pub fn new(head_dim: usize, positions: usize, theta: f64) -> Self {
+        let half = head_dim / 2;
+        let frequencies: Vec<f32> = (0..half).map(|i| 1.0 / (theta.powf(2.0 * i as f64 / head_dim as f64)) as f32).collect();
+        let angles = (0..positions).flat_map(|p| frequencies.iter().map(move |f| p as f32 * f));
+        let (cos, sin) = angles.map(|angle| (angle.cos(), angle.sin())).unzip();
+        Self { table: Arc::new((cos, sin)), half }
+    }
+
+    /// Number of positions that the tables cover.
+    pub fn positions(&self) -> usize {
+        self.table.0.len() / self.half.max(1)
+    }
+
+    fn rows(&self, position: u32) -> (&[f32], &[f32]) {
+        let range = position as usize * self.half..(position as usize + 1) * self.half;
+        (&self.table.0[range.clone()], &self.table.1[range])
+    }
+
+    /// cos and sin (tokens, 1, half) for the given positions.
+    fn tensors(&self, positions: &[u32], dtype: DType, device: &Device) -> Result<(Tensor, Tensor)> {
+        let shape = (positions.len(), 1, self.half);
+        let cos: Vec<f32> = positions.iter().flat_map(|&p| self.rows(p).0.iter().copied()).collect();
+        let sin: Vec<f32> = positions.iter().flat_map(|&p| self.rows(p).1.iter().copied()).collect();
+        Ok((
+            Tensor::from_vec(cos, shape, device)?.to_dtype(dtype)?,
+            Tensor::from_vec(sin, shape, device)?.to_dtype(dtype)?,
+        ))
+    }
+
+    fn check(&self, x: &Tensor, positions: &[u32]) -> Result<()> {
+        let (tokens, _, head_dim) = x.dims3()?;
+        if tokens != positions.len() || head_dim != 2 * self.half {
+            bail!("rotary embedding of {:?} with {} positions and head size {}", x.shape(), positions.len(), 2 * self.half);
+        }
+        match positions.iter().max() {
+            Some(&last) if last as usize >= self.positions() => {
+                bail!("position {last} is beyond the model's {} positions", self.positions())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Turns x (tokens, heads, `head_dim`) by each token's position.
+pub fn rotary_embedding(x: &Tensor, positions: &Arc<[u32]>, rotary: &Rotary) -> Result<Tensor> {
+    rotary.check(x, positions)?;
+    if fused(&[x]) {
+        let op = RotaryOp { rotary: rotary.clone(), positions: positions.clone() };
+        x.contiguous()?.apply_op1(op)
+    } else {
+        rotary_embedding_reference(x, positions, rotary)
+    }
+}
+
+/// [`rotary_embedding`] from plain candle operations.
+pub fn rotary_embedding_reference(x: &Tensor, positions: &[u32], rotary: &Rotary) -> Result<Tensor> {
+    rotary.check(x, positions)?;
+    let (cos, sin) = rotary.tensors(positions, x.dtype(), x.device())?;
+    let first = x.narrow(2, 0, rotary.half)?;
+    let second = x.narrow(2, rotary.half, rotary.half)?;
+    let turned_first = (first.broadcast_mul(&cos)? - second.broadcast_mul(&sin)?)?;
+    let turned_second = (second.broadcast_mul(&cos)? + first.broadcast_mul(&sin)?)?;
+    Tensor::cat(&[turned_first, turned_second], 2)
+}
+
+struct RotaryOp {
+    rotary: Rotary,
+    positions: Arc<[u32]>,
+}
+
+/// Turns one token's heads by (cos, sin), or back where `sign` is -1.
+#[multiversion(targets = "simd")]
+fn turn(y: &mut [f32], x: &[f32], cos: &[f32], sin: &[f32], sign: f32) {
+    let half = cos.len();
+    for (y, x) in y.chunks_exact_mut(2 * half).zip(x.chunks_exact(2 * half)) {
+        let (y1, y2) = y.split_at_mut(half);
+        let (x1, x2) = x.split_at(half);
+        for i in 0..half {
+            let s = sign * sin[i];
+            y1[i] = x1[i] * cos[i] - x2[i] * s;
+            y2[i] = x2[i] * cos[i] + x1[i] * s;
+        }
+    }
+}
+
+impl RotaryOp {
+    fn apply(&self, x: &[f32], width: usize, sign: f32) -> Vec<f32> {
+        let mut y = vec![0.0; x.len()];
+        y.par_chunks_mut(TOKENS * width)
+            .zip(x.par_chunks(TOKENS * width))
+            .zip(self.positions.par_chunks(TOKENS))
+            .for_each(|((y, x), positions)| {
+                for ((y, x), &position) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(positions) {
+                    let (cos, sin) = self.rotary.rows(position);
+                    turn(y, x, cos, sin, sign);
+                }
+            });
+        y
+    }
+}
+
+impl CustomOp1 for RotaryOp {
+    fn name(&self) -> &'static str {
+        "rotary-embedding"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (_, heads, head_dim) = layout.shape().dims3()?;
+        let y = self.apply(slice(storage, layout)?, heads * head_dim, 1.0);
+        Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let (_, heads, head_dim) = x.dims3()?;
+        with_slices([grad], |[g]| {
+            Ok(Some(Tensor::from_vec(self.apply(g, heads * head_dim, -1.0), x.shape(), x.device())?))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{agree, random};
+    use super::*;
+
+    #[test]
+    fn fused_rotary_embedding_agrees_with_the_reference_forward_and_backward() {
+        let rotary = Rotary::new(8, 32, 10_000.0);
+        let positions: Arc<[u32]> = (0..70u32).map(|i| i * 5 % 31).collect();
+        agree(
+            &[random(&[70, 3, 8], 1)],
+            |t| rotary_embedding(&t[0], &positions, &rotary),
+            |t| rotary_embedding_reference(&t[0], &positions, &rotary),
+            1e-5,
+        );
+    }
+
+    #[test]
+    fn a_position_beyond_the_table_is_an_error() {
+        let rotary = Rotary::new(8, 4, 10_000.0);
+        let x = Tensor::zeros((1, 1, 8), DType::F32, &Device::Cpu).unwrap();
+        assert!(rotary_embedding(&x, &Arc::from([4u32]), &rotary).is_err());
+    }
+}

@@ -1,0 +1,36 @@
+//! Access to the memory behind CPU tensors.
+
+use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, bail};
+
+/// Whether the fused `f32` CPU versions apply to all of `tensors`.
+pub(super) fn fused(tensors: &[&Tensor]) -> bool {
+    tensors.iter().all(|tensor| tensor.device().is_cpu() && tensor.dtype() == DType::F32)
+}
+
+/// The elements of a contiguous `f32` CPU storage.
+pub(super) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
+        None => bail!("a fused operation needs contiguous input, got {layout:?}"),
+    }
+}
+
+/// Calls `f` with the elements of contiguous `f32` CPU tensors; non-contiguous ones are copied first.
+pub(super) fn with_slices<const N: usize, R>(
+    tensors: [&Tensor; N],
+    f: impl FnOnce([&[f32]; N]) -> Result<R>,
+) -> Result<R> {
+    let mut contiguous = Vec::with_capacity(N);
+    for tensor in tensors {
+        contiguous.push(tensor.contiguous()?);
+    }
+    let guards: Vec<_> = contiguous.iter().map(|tensor| tensor.storage_and_layout()).collect();
+    let mut slices: [&[f32]; N] = [&[]; N];
+    for (out, (storage, layout)) in slices.iter_mut().zip(&guards) {
+        match &**storage {
+            Storage::Cpu(cpu) => *out = slice(cpu, layout)?,
+            _ => bail!("a fused operation needs tensors on the CPU"),
+        }
+    }
+    f(slices)
+}

@@ -1,0 +1,47 @@
+//! Models that come with the program, compiled into it.
+
+use super::config::Qwen3Config;
+use super::language_model::LanguageModel;
+use super::tokenizer::TextTokenizer;
+use super::weights::Weights;
+use crate::error::{Error, Result, nearest};
+use candle_core::{DType, Device};
+
+/// The files of one bundled model.
+struct Bundled {
+    name: &'static str,
+    config: &'static str,
+    tokenizer: &'static [u8],
+    weights: &'static [u8],
+}
+
+macro_rules! bundled {
+    ($($name:literal),*) => {
+        &[$(Bundled {
+            name: $name,
+            config: include_str!(concat!("../../assets/models/", $name, "/config.json")),
+            tokenizer: include_bytes!(concat!("../../assets/models/", $name, "/tokenizer.json")),
+            weights: include_bytes!(concat!("../../assets/models/", $name, "/model.safetensors")),
+        }),*]
+    };
+}
+
+static MODELS: &[Bundled] = bundled!();
+
+/// Names of the bundled models.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    MODELS.iter().map(|model| model.name)
+}
+
+/// Loads a bundled model.
+pub(super) fn load(name: &str, dtype: DType, device: &Device) -> Result<LanguageModel> {
+    let Some(model) = MODELS.iter().find(|model| model.name == name) else {
+        let near = nearest(name, names()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let all: Vec<_> = names().collect();
+        return Err(Error::input(format!("there is no bundled model `{name}`{near} Bundled are: {}", all.join(", "))));
+    };
+    let config = Qwen3Config::parse(model.config)?;
+    let tokenizer = TextTokenizer::from_json(model.tokenizer)?;
+    let weights = Weights::from_bytes(&config, model.weights, &format!("bundled model `{name}`"), dtype, device)?;
+    LanguageModel::new(config, tokenizer, weights)
+}

@@ -1,0 +1,23 @@
+//! Language models: Qwen3, trainable and with cached decoding, its weights and its tokenizer.
+
+mod bundled;
+mod config;
+mod decoder;
+mod device;
+mod language_model;
+mod qwen3;
+mod responses;
+mod sampler;
+mod tokenizer;
+mod weights;
+
+pub use bundled::names as bundled_models;
+pub use config::Qwen3Config;
+pub use decoder::Cache;
+pub use device::{data_type, open_device};
+pub use language_model::LanguageModel;
+pub use qwen3::{PackedTokens, Qwen3};
+pub use responses::{ResponseBatch, micro_batches};
+pub use sampler::{Completion, PromptRequest, Sampling, StreamKey};
+pub use tokenizer::{END_OF_TEXT, TextTokenizer};
+pub use weights::Weights;

@@ -1,0 +1,265 @@
+//! Sampling completions, with what the rest of the pipeline needs of them recorded on the way: log-probabilities, entropies
+//! and the sequence features of G2RL, so that neither costs another forward pass.
+
+use super::qwen3::Qwen3;
+use crate::error::{Error, Result};
+use crate::rng;
+use candle_core::{DType, Device, Tensor};
+use rayon::prelude::*;
+
+/// How tokens are drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sampling {
+    /// Divides the logits; 0 takes the likeliest token.
+    pub temperature: f64,
+    /// Draws from the k likeliest tokens only, where given.
+    pub top_k: Option<usize>,
+    /// Draws from the smallest set of likeliest tokens whose probabilities sum to at least this, where given.
+    pub top_p: Option<f64>,
+    /// Most tokens of a completion, the end-of-sequence token included.
+    pub max_new_tokens: usize,
+}
+
+/// Names one completion's stream of random numbers. Draws depend on nothing else, so neither batching nor threads change them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamKey {
+    /// The run's seed.
+    pub seed: u64,
+    /// The training step, or another number that keeps purposes apart.
+    pub step: u64,
+    /// The prompt's number within the step.
+    pub prompt: u64,
+}
+
+/// One prompt to complete.
+#[derive(Clone, Debug)]
+pub struct PromptRequest {
+    /// Token ids of the prompt, at least one.
+    pub ids: Vec<u32>,
+    /// Its stream of random numbers; the sample's number within the group is added.
+    pub key: StreamKey,
+}
+
+/// One sampled completion.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Completion {
+    /// Token ids, the end-of-sequence token included where the policy emitted one.
+    pub ids: Vec<u32>,
+    /// log p of each token under the sampling distribution, nats.
+    pub logprobs: Vec<f32>,
+    /// Entropy of the sampling distribution at each token, nats.
+    pub entropies: Vec<f32>,
+    /// Sum over tokens of phi = W\[y\] - sum over v of p\[v\] W\[v\], length d; empty where features were not asked for.
+    pub feature_sum: Vec<f32>,
+    /// Whether it was cut off at the limit.
+    pub truncated: bool,
+}
+
+/// Batch rows are compacted when the share of unfinished ones falls below this.
+const COMPACT_BELOW: f64 = 0.8;
+
+/// One row in flight.
+struct Row {
+    /// Place of its completion in the output.
+    index: usize,
+    rng: rand_chacha::ChaCha8Rng,
+    finished: bool,
+}
+
+/// What the head says of one row.
+struct Draw {
+    token: u32,
+    logprob: f32,
+    entropy: f32,
+}
+
+impl Qwen3 {
+    /// Samples `samples` completions of each prompt; completion s of prompt p is at p * samples + s. `features` asks for
+    /// [`Completion::feature_sum`]. `progress` hears the share of tokens steps done.
+    pub fn sample(
+        &self,
+        prompts: &[PromptRequest],
+        samples: usize,
+        sampling: &Sampling,
+        features: bool,
+        mut progress: impl FnMut(f32),
+    ) -> Result<Vec<Completion>> {
+        let hidden_size = self.config().hidden_size;
+        let blank = Completion {
+            ids: Vec::new(),
+            logprobs: Vec::new(),
+            entropies: Vec::new(),
+            feature_sum: vec![0.0; if features { hidden_size } else { 0 }],
+            truncated: true,
+        };
+        let mut completions = vec![blank; prompts.len() * samples];
+        if completions.is_empty() || sampling.max_new_tokens == 0 {
+            return Ok(completions);
+        }
+        if prompts.iter().any(|prompt| prompt.ids.is_empty()) {
+            return Err(Error::failed("a prompt has no token; sampling needs at least one to start from"));
+        }
+        let longest = prompts.iter().map(|prompt| prompt.ids.len()).max().unwrap_or(0);
+        if longest + sampling.max_new_tokens > self.config().max_position_embeddings {
+            return Err(Error::failed(format!(
+                "a prompt of {longest} tokens and {} new ones exceed the model's {} positions; lower max_new_tokens",
+                sampling.max_new_tokens,
+                self.config().max_position_embeddings
+            )));
+        }
+        let ids: Vec<&[u32]> = prompts.iter().map(|prompt| prompt.ids.as_slice()).collect();
+        let (mut hidden, mut cache) = self.prefill(&ids, samples, sampling.max_new_tokens)?;
+        let mut rows: Vec<Row> = (0..completions.len())
+            .map(|index| {
+                let key = prompts[index / samples].key;
+                let words = [key.seed, rng::SAMPLES | key.step, key.prompt, (index % samples) as u64];
+                Row { index, rng: rng::stream(words), finished: false }
+            })
+            .collect();
+        for step in 0..sampling.max_new_tokens {
+            let draws = self.draw(&hidden, &mut rows, sampling, features, &mut completions)?;
+            for (row, draw) in rows.iter_mut().zip(&draws).filter(|(row, _)| !row.finished) {
+                let completion = &mut completions[row.index];
+                completion.ids.push(draw.token);
+                completion.logprobs.push(draw.logprob);
+                completion.entropies.push(draw.entropy);
+                if self.config().eos_token_ids.contains(&draw.token) {
+                    completion.truncated = false;
+                    row.finished = true;
+                }
+            }
+            progress((step + 1) as f32 / sampling.max_new_tokens as f32);
+            let active: Vec<u32> = (0..rows.len() as u32).filter(|&r| !rows[r as usize].finished).collect();
+            if active.is_empty() || step + 1 == sampling.max_new_tokens {
+                break;
+            }
+            let mut tokens: Vec<u32> = draws.iter().map(|draw| draw.token).collect();
+            if (active.len() as f64) < COMPACT_BELOW * rows.len() as f64 {
+                cache.retain(&active)?;
+                tokens = active.iter().map(|&r| tokens[r as usize]).collect();
+                rows.retain(|row| !row.finished);
+            }
+            hidden = self.decode(&tokens, &mut cache)?;
+        }
+        Ok(completions)
+    }
+
+    /// Draws the next token of every row from its hidden state (rows, hidden), and adds phi to the unfinished rows' features.
+    fn draw(
+        &self,
+        hidden: &Tensor,
+        rows: &mut [Row],
+        sampling: &Sampling,
+        features: bool,
+        completions: &mut [Completion],
+    ) -> Result<Vec<Draw>> {
+        let vocabulary = self.config().vocab_size;
+        let logits = crate::kernels::linear(hidden, self.head())?;
+        let mut p: Vec<f32> = logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+        let draws: Vec<Draw> = p
+            .par_chunks_mut(vocabulary)
+            .zip(rows.par_iter_mut())
+            .map(|(p, row)| {
+                let entropy = probabilities(p, sampling);
+                let token = choose(p, rng::unit_f64(&mut row.rng));
+                Draw { token, logprob: p[token as usize].ln(), entropy }
+            })
+            .collect();
+        if features {
+            let head = self.head();
+            let probabilities = Tensor::from_vec(p, (rows.len(), vocabulary), head.device())?.to_dtype(head.dtype())?;
+            let expected = probabilities.matmul(head)?;
+            let tokens: Vec<u32> = draws.iter().map(|draw| draw.token).collect();
+            let chosen = head.index_select(&Tensor::from_vec(tokens, rows.len(), head.device())?, 0)?;
+            let phi = (chosen - expected)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
+            let d = self.config().hidden_size;
+            for (row, phi) in rows.iter().zip(phi.chunks_exact(d)).filter(|(row, _)| !row.finished) {
+                for (sum, phi) in completions[row.index].feature_sum.iter_mut().zip(phi) {
+                    *sum += phi;
+                }
+            }
+        }
+        Ok(draws)
+    }
+}
+
+/// Turns a row of logits into the sampling distribution, in place; returns its entropy in nats.
+fn probabilities(row: &mut [f32], sampling: &Sampling) -> f32 {
+    if sampling.temperature == 0.0 {
+        let best = row.iter().enumerate().fold(0, |best, (i, &z)| if z > row[best] { i } else { best });
+        row.fill(0.0);
+        row[best] = 1.0;
+        return 0.0;
+    }
+    let entropy = crate::kernels::softmax_entropy(row, (1.0 / sampling.temperature) as f32);
+    if sampling.top_k.is_none() && sampling.top_p.is_none() {
+        return entropy;
+    }
+    let mut order: Vec<usize> = (0..row.len()).collect();
+    order.sort_unstable_by(|&a, &b| row[b].total_cmp(&row[a]).then(a.cmp(&b)));
+    let mut kept = sampling.top_k.unwrap_or(row.len()).clamp(1, row.len());
+    if let Some(top_p) = sampling.top_p {
+        let mut mass = 0.0;
+        let needed = order.iter().take_while(|&&token| {
+            let more = mass < top_p;
+            mass += f64::from(row[token]);
+            more
+        });
+        kept = kept.min(needed.count().max(1));
+    }
+    for &token in &order[kept..] {
+        row[token] = 0.0;
+    }
+    let scale = 1.0 / row.iter().sum::<f32>();
+    let mut entropy = 0.0;
+    for p in row.iter_mut().filter(|p| **p > 0.0) {
+        *p *= scale;
+        entropy -= *p * p.ln();
+    }
+    entropy
+}
+
+/// The token at which the cumulative distribution passes `u` of its total.
+fn choose(p: &[f32], u: f64) -> u32 {
+    let total: f64 = p.iter().map(|&p| f64::from(p)).sum();
+    let goal = u * total;
+    let mut sum = 0.0;
+    let mut last = 0;
+    for (token, &p) in p.iter().enumerate() {
+        if p > 0.0 {
+            sum += f64::from(p);
+            last = token as u32;
+            if sum > goal {
+                break;
+            }
+        }
+    }
+    last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FULL: Sampling = Sampling { temperature: 1.0, top_k: None, top_p: None, max_new_tokens: 1 };
+
+    #[test]
+    fn top_k_and_top_p_keep_the_likeliest_tokens_and_renormalise() {
+        let logits: Vec<f32> = [0.1f32, 0.5, 0.25, 0.15].iter().map(|p| p.ln()).collect();
+        let mut row = logits.clone();
+        probabilities(&mut row, &Sampling { top_k: Some(2), ..FULL });
+        assert!((row[1] - 2.0 / 3.0).abs() < 1e-6 && (row[2] - 1.0 / 3.0).abs() < 1e-6 && row[0] == 0.0 && row[3] == 0.0);
+        let mut row = logits.clone();
+        probabilities(&mut row, &Sampling { top_p: Some(0.76), ..FULL });
+        assert!(row[0] == 0.0 && row[3] > 0.0);
+        let mut row = logits.clone();
+        probabilities(&mut row, &Sampling { temperature: 0.0, ..FULL });
+        assert_eq!(row, [0.0, 1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn choices_follow_the_cumulative_distribution_and_never_take_an_impossible_token() {
+        let p = [0.0, 0.25, 0.75, 0.0];
+        assert_eq!([0.0, 0.2499, 0.25, 0.9999].map(|u| choose(&p, u)), [1, 1, 2, 2]);
+    }
+}

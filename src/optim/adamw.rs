@@ -1,0 +1,182 @@
+//! `AdamW` (Loshchilov and Hutter, 2019) with master weights and moments in `f32` whatever the type of the weights.
+
+use super::gradients::Gradients;
+use crate::error::{Error, Result};
+use crate::model::Weights;
+use candle_core::{DType, Device, Tensor, Var};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Constants of the update rule.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamWSettings {
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// Decoupled weight decay, applied to matrices only, not to norm weights.
+    pub weight_decay: f64,
+    /// The gradient is scaled down to this global norm where it is longer.
+    pub max_grad_norm: f64,
+}
+
+/// One parameter's state.
+struct Slot {
+    name: String,
+    variable: Var,
+    /// The `f32` weights; the variable itself where that is `f32`.
+    master: Tensor,
+    first: Tensor,
+    second: Tensor,
+}
+
+/// The optimizer and its state.
+pub struct AdamW {
+    settings: AdamWSettings,
+    slots: Vec<Slot>,
+    steps: u64,
+}
+
+impl AdamW {
+    /// An optimizer of all `weights` with zero moments.
+    pub fn new(weights: &Weights, settings: AdamWSettings) -> Result<Self> {
+        let slots = weights
+            .variables()
+            .map(|(name, variable)| {
+                let master = variable.as_detached_tensor().to_dtype(DType::F32)?;
+                Ok(Slot {
+                    name: name.to_string(),
+                    variable: variable.clone(),
+                    first: master.zeros_like()?,
+                    second: master.zeros_like()?,
+                    master,
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self { settings, slots, steps: 0 })
+    }
+
+    /// Steps taken.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// One update with the given learning rate; returns the gradient's global norm before clipping.
+    pub fn step(&mut self, gradients: &Gradients, learning_rate: f64) -> Result<f64> {
+        let AdamWSettings { beta1, beta2, eps, weight_decay, max_grad_norm } = self.settings;
+        let norm = gradients.norm()?;
+        let scale = if norm > max_grad_norm { max_grad_norm / norm } else { 1.0 };
+        self.steps += 1;
+        let correction1 = 1.0 - beta1.powi(self.steps as i32);
+        let correction2 = 1.0 - beta2.powi(self.steps as i32);
+        for slot in &mut self.slots {
+            let grad = gradients
+                .get(&slot.name)
+                .ok_or_else(|| Error::failed(format!("the parameter `{}` received no gradient", slot.name)))?;
+            let grad = (grad * scale)?;
+            slot.first = ((&slot.first * beta1)? + (&grad * (1.0 - beta1))?)?;
+            slot.second = ((&slot.second * beta2)? + (grad.sqr()? * (1.0 - beta2))?)?;
+            let root = ((&slot.second / correction2)?.sqrt()? + eps)?;
+            let change = ((&slot.first / correction1)? / root)?;
+            let decay = if slot.master.rank() > 1 { 1.0 - learning_rate * weight_decay } else { 1.0 };
+            let updated = ((&slot.master * decay)? - (change * learning_rate)?)?;
+            slot.variable.set(&updated.to_dtype(slot.variable.dtype())?)?;
+            slot.master = if slot.variable.dtype() == DType::F32 { slot.variable.as_detached_tensor() } else { updated };
+        }
+        Ok(norm)
+    }
+
+    /// Writes masters, moments and the step count.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let mut tensors = HashMap::new();
+        for slot in &self.slots {
+            for (kind, tensor) in [("master", &slot.master), ("first", &slot.first), ("second", &slot.second)] {
+                tensors.insert(format!("{kind}.{}", slot.name), tensor.to_device(&Device::Cpu)?);
+            }
+        }
+        let metadata = HashMap::from([("steps".to_string(), self.steps.to_string())]);
+        let bytes = safetensors::serialize(&tensors, Some(metadata))
+            .map_err(|e| Error::failed(format!("cannot serialise the optimizer: {e} ({})", path.display())))?;
+        std::fs::write(path, bytes).map_err(Error::io("writing the optimizer", path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Qwen3Config;
+
+    fn tiny() -> Qwen3Config {
+        Qwen3Config {
+            vocab_size: 5,
+            hidden_size: 4,
+            intermediate_size: 6,
+            num_hidden_layers: 1,
+            num_attention_heads: 2,
+            num_key_value_heads: 1,
+            head_dim: 2,
+            max_position_embeddings: 16,
+            rms_norm_eps: 1e-6,
+            rope_theta: 10_000.0,
+            tie_word_embeddings: true,
+            eos_token_ids: vec![0],
+        }
+    }
+
+    #[test]
+    fn two_steps_follow_the_equations_of_the_paper() {
+        let weights = Weights::random(&tiny(), 0.1, 1, DType::F32, &Device::Cpu).unwrap();
+        let settings = AdamWSettings { beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.1, max_grad_norm: 1e9 };
+        let mut optimizer = AdamW::new(&weights, settings).unwrap();
+        let name = "model.norm.weight";
+        let matrix = "model.embed_tokens.weight";
+        let start: f64 = f64::from(weights.get(matrix).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()[0]);
+        let (mut m, mut v, mut norm_weight, mut embedding) = (0.0, 0.0, 1.0, start);
+        for step in 1..=2 {
+            // loss = sum of step * w^2 / 2 over all parameters has the gradient step * w
+            let loss = weights
+                .variables()
+                .map(|(_, variable)| (variable.as_tensor().sqr().unwrap() * (step as f64 / 2.0)).unwrap().sum_all().unwrap())
+                .reduce(|a, b| (a + b).unwrap())
+                .unwrap();
+            let mut gradients = Gradients::default();
+            gradients.accumulate(&weights, &loss.backward().unwrap()).unwrap();
+            optimizer.step(&gradients, 0.01).unwrap();
+            let g = step as f64 * norm_weight;
+            m = 0.9 * m + 0.1 * g;
+            v = 0.99 * v + 0.01 * g * g;
+            let hat = |x: f64, beta: f64| x / (1.0 - beta.powi(step));
+            norm_weight -= 0.01 * hat(m, 0.9) / (hat(v, 0.99).sqrt() + 1e-8);
+            embedding *= 1.0 - 0.01 * 0.1;
+        }
+        let got = f64::from(weights.get(name).unwrap().to_vec1::<f32>().unwrap()[0]);
+        assert!((got - norm_weight).abs() < 1e-6, "{got} {norm_weight}");
+        let got = f64::from(weights.get(matrix).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()[0]);
+        assert!((got - embedding).abs() < 0.021 && (got - start).abs() > 1e-3);
+        assert_eq!(optimizer.steps(), 2);
+    }
+
+    #[test]
+    fn long_gradients_are_scaled_to_the_limit() {
+        let weights = Weights::random(&tiny(), 0.1, 1, DType::F32, &Device::Cpu).unwrap();
+        let total: Tensor = weights
+            .variables()
+            .map(|(_, variable)| variable.as_tensor().sum_all().unwrap())
+            .reduce(|a, b| (a + b).unwrap())
+            .unwrap();
+        let mut gradients = Gradients::default();
+        gradients.accumulate(&weights, &total.backward().unwrap()).unwrap();
+        let expected = (tiny().parameter_count() as f64).sqrt();
+        assert!((gradients.norm().unwrap() - expected).abs() < 1e-4);
+    }
+
+    #[test]
+    fn a_parameter_without_gradient_is_named() {
+        let weights = Weights::random(&tiny(), 0.1, 1, DType::F32, &Device::Cpu).unwrap();
+        let loss = weights.get("model.norm.weight").unwrap().sum_all().unwrap();
+        let error = Gradients::default().accumulate(&weights, &loss.backward().unwrap()).unwrap_err();
+        assert!(error.to_string().contains("model."), "{error}");
+    }
+}

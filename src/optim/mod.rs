@@ -1,0 +1,9 @@
+//! Optimisation: accumulated gradients, clipping, `AdamW` with `f32` masters, learning-rate schedules.
+
+mod adamw;
+mod gradients;
+mod schedule;
+
+pub use adamw::{AdamW, AdamWSettings};
+pub use gradients::Gradients;
+pub use schedule::Schedule;
