@@ -1,1 +1,100 @@
-//! The window.
+//! The live dashboard: one window on one run.
+//!
+//! The window lives on the main thread and the trainer on its own. Immutable [`RunSnapshot`](crate::trainer::RunSnapshot)s
+//! come one way, [`TrainerCommand`](crate::trainer::TrainerCommand)s go the other, and a frame waits for neither the trainer
+//! nor the disk. Reading order:
+//!
+//! * `app`: the frame loop. Takes in a snapshot, draws the panels, sends commands.
+//! * `state`: what is shown and chosen. `derive` and `series`: what panels need beyond the snapshot.
+//! * `panels`: run bar, groups, geometry, pair, curves, status. `widgets`: what they are made of.
+//! * `theme` and `format`: colours and numbers. `textures`: matrices on the graphics card.
+
+mod app;
+mod derive;
+mod format;
+mod panels;
+mod series;
+mod state;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod textures;
+mod theme;
+mod widgets;
+
+use crate::error::{Error, Result};
+use crate::trainer::RunHandle;
+use app::{Dashboard, ScreenshotResult};
+use std::path::PathBuf;
+use std::sync::PoisonError;
+use theme::Themes;
+
+/// The window's size at its first start, points.
+const WINDOW_SIZE: [f32; 2] = [1280.0, 800.0];
+/// The window cannot be made smaller than this, points.
+const MIN_WINDOW_SIZE: [f32; 2] = [900.0, 600.0];
+
+/// What to do with the window beyond showing it.
+#[derive(Clone, Debug, Default)]
+pub struct DashboardOptions {
+    /// Save a picture and close.
+    pub screenshot: Option<Screenshot>,
+}
+
+/// Save the window as PNG once `after_step` steps are finished, then close the window.
+#[derive(Clone, Debug)]
+pub struct Screenshot {
+    /// The PNG file to write.
+    pub path: PathBuf,
+    /// How many steps must be finished; a run that ends earlier is pictured at its end.
+    pub after_step: u64,
+}
+
+/// Opens the window on a run and returns when it is closed. Must be called on the main thread.
+///
+/// Closing the window asks a run that is not over to stop: it finishes its step and writes a checkpoint.
+pub fn open(handle: RunHandle, options: DashboardOptions) -> Result<()> {
+    let themes = Themes::load()?;
+    let name = handle.snapshots.load().info.name.clone();
+    let title = if name.is_empty() { "Orthant".to_owned() } else { format!("{name} - Orthant") };
+    let takes_picture = options.screenshot.is_some();
+    let viewport = egui::ViewportBuilder::default()
+        .with_app_id("orthant")
+        .with_title(&title)
+        .with_icon(themes.of(egui::Theme::Dark).icon())
+        .with_inner_size(WINDOW_SIZE)
+        .with_min_inner_size(MIN_WINDOW_SIZE);
+    let native = eframe::NativeOptions {
+        viewport,
+        persist_window: !takes_picture,
+        // Pictures do not depend on what an earlier window left behind.
+        persistence_path: takes_picture.then(|| std::env::temp_dir().join(format!("orthant-{}", std::process::id()))),
+        ..eframe::NativeOptions::default()
+    };
+    let result = ScreenshotResult::default();
+    let shared = ScreenshotResult::clone(&result);
+    eframe::run_native(
+        "orthant",
+        native,
+        Box::new(move |creation| {
+            Ok(Box::new(Dashboard::new(&creation.egui_ctx, handle, themes, options.screenshot, shared)))
+        }),
+    )
+    .map_err(|error| Error::failed(format!("the window failed: {error}")))?;
+    let saved = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match saved {
+        Some(saved) => saved,
+        None if takes_picture => Err(Error::failed("the window was closed before the screenshot was taken")),
+        None => Ok(()),
+    }
+}
+
+/// Whether a display is there to open a window on.
+pub fn display_available() -> bool {
+    if cfg!(target_os = "linux") {
+        ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+    } else {
+        true
+    }
+}

@@ -1,0 +1,270 @@
+//! What panels need beyond the snapshot, computed once per step and choice: orders, histograms, spectra. No egui here.
+
+use crate::trainer::{GroupView, StepView};
+use nalgebra::{DMatrix, SymmetricEigen};
+
+/// Cosines closer to zero than this count as near-orthogonal, as in `geometry/orthogonal_ratio`.
+pub(crate) const NEAR_ORTHOGONAL: f32 = 0.1;
+
+/// Bins of the histogram of pairs over [-1, 1].
+pub(crate) const BINS: usize = 40;
+
+/// Two rollouts of a group, by their indices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pair {
+    /// The row's rollout, i.
+    pub(crate) i: usize,
+    /// The column's rollout, j.
+    pub(crate) j: usize,
+}
+
+/// The order of rows and columns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Order {
+    /// As sampled.
+    Index,
+    /// Highest reward first, so that blocks of correct and wrong rollouts show.
+    #[default]
+    Reward,
+}
+
+/// Which cosines the ends of the colour map stand for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum ColorRange {
+    /// From -1 to 1.
+    Full,
+    /// The smallest round range that holds every pair of the step.
+    #[default]
+    Fitted,
+}
+
+/// The round ranges that [`ColorRange::Fitted`] chooses from.
+const RANGES: [f32; 4] = [0.1, 0.25, 0.5, 1.0];
+
+/// What the ends of the colour map stand for at `step`.
+pub(crate) fn color_range(step: &StepView, choice: ColorRange) -> f32 {
+    if choice == ColorRange::Full {
+        return 1.0;
+    }
+    let largest = step
+        .groups
+        .iter()
+        .flat_map(GroupView::pair_cosines)
+        .filter(|cosine| cosine.is_finite())
+        .fold(0.0f32, |largest, cosine| largest.max(cosine.abs()));
+    if largest <= 0.0 {
+        return 1.0;
+    }
+    RANGES.into_iter().find(|&range| largest <= range).unwrap_or(1.0)
+}
+
+/// Rollout indices in display order.
+pub(crate) fn display_order(group: &GroupView, order: Order) -> Vec<usize> {
+    let mut indices: Vec<usize> = (0..group.rollouts.len()).collect();
+    if order == Order::Reward {
+        // Stable: rollouts of equal reward stay in the order of their indices. NaN sinks to the end.
+        let key = |i: usize| -> f32 {
+            let reward = group.rollouts[i].reward;
+            if reward.is_nan() { f32::NEG_INFINITY } else { reward }
+        };
+        indices.sort_by(|&a, &b| key(b).total_cmp(&key(a)));
+    }
+    indices
+}
+
+/// How the pairs of a group spread over [-1, 1].
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Histogram {
+    /// Pairs per bin, from -1 to 1.
+    pub(crate) counts: [u32; BINS],
+    /// Pairs with a cosine.
+    pub(crate) total: u32,
+    /// Pairs without one.
+    pub(crate) missing: u32,
+}
+
+impl Histogram {
+    fn new(cosines: impl Iterator<Item = f32>) -> Self {
+        let mut histogram = Self { counts: [0; BINS], total: 0, missing: 0 };
+        for cosine in cosines {
+            if cosine.is_finite() {
+                histogram.counts[Self::bin(cosine)] += 1;
+                histogram.total += 1;
+            } else {
+                histogram.missing += 1;
+            }
+        }
+        histogram
+    }
+
+    /// The bin that `cosine` falls into.
+    pub(crate) fn bin(cosine: f32) -> usize {
+        let place = f32::midpoint(cosine.clamp(-1.0, 1.0), 1.0) * BINS as f32;
+        (place as usize).min(BINS - 1)
+    }
+
+    /// The cosines between which `bin` lies.
+    pub(crate) fn edges(bin: usize) -> (f32, f32) {
+        let edge = |bin: usize| 2.0 * bin as f32 / BINS as f32 - 1.0;
+        (edge(bin), edge(bin + 1))
+    }
+
+    /// Pairs in the fullest bin.
+    pub(crate) fn highest(&self) -> u32 {
+        self.counts.iter().copied().max().unwrap_or(0)
+    }
+}
+
+/// The geometry of one group in one display order.
+#[derive(Clone, Debug)]
+pub(crate) struct GroupGeometry {
+    /// Rollout indices by display position.
+    pub(crate) order: Vec<usize>,
+    /// Pairs by cosine.
+    pub(crate) histogram: Histogram,
+    /// Mean cosine over pairs; NaN without pairs.
+    pub(crate) mean: f64,
+    /// Share of pairs with a negative cosine; NaN without pairs.
+    pub(crate) negative: f64,
+    /// Share of near-orthogonal pairs; NaN without pairs.
+    pub(crate) orthogonal: f64,
+    /// Eigenvalues of the cosine matrix as shares of their sum, largest first; empty where the matrix has gaps.
+    pub(crate) spectrum: Vec<f64>,
+    /// exp(entropy of the spectrum); NaN without a spectrum.
+    pub(crate) effective_rank: f64,
+    /// The pair with the lowest cosine, shown until another is chosen.
+    pub(crate) lowest: Option<Pair>,
+}
+
+impl GroupGeometry {
+    /// The geometry of `group`.
+    pub(crate) fn new(group: &GroupView, order: Order) -> Self {
+        let histogram = Histogram::new(group.pair_cosines());
+        let finite: Vec<f64> = group.pair_cosines().filter(|cosine| cosine.is_finite()).map(f64::from).collect();
+        let share = |holds: fn(f64) -> bool| {
+            finite.iter().filter(|cosine| holds(**cosine)).count() as f64 / finite.len() as f64
+        };
+        let spectrum = spectrum(group);
+        let effective_rank = if spectrum.is_empty() {
+            f64::NAN
+        } else {
+            spectrum.iter().filter(|share| **share > 0.0).map(|share| -share * share.ln()).sum::<f64>().exp()
+        };
+        let m = group.rollouts.len();
+        let lowest = (0..m)
+            .flat_map(|i| (i + 1..m).map(move |j| Pair { i, j }))
+            .filter(|pair| group.cosine(pair.i, pair.j).is_finite())
+            .min_by(|a, b| group.cosine(a.i, a.j).total_cmp(&group.cosine(b.i, b.j)))
+            .or(if m >= 2 { Some(Pair { i: 0, j: 1 }) } else { None });
+        Self {
+            order: display_order(group, order),
+            mean: finite.iter().sum::<f64>() / finite.len() as f64,
+            negative: share(|cosine| cosine < 0.0),
+            orthogonal: share(|cosine| cosine.abs() < f64::from(NEAR_ORTHOGONAL)),
+            histogram,
+            spectrum,
+            effective_rank,
+            lowest,
+        }
+    }
+
+    /// The display position of rollout `index`.
+    pub(crate) fn position(&self, index: usize) -> Option<usize> {
+        self.order.iter().position(|&at| at == index)
+    }
+}
+
+/// Eigenvalues of the group's cosine matrix as shares of their sum, largest first. Empty where a cosine is missing.
+fn spectrum(group: &GroupView) -> Vec<f64> {
+    let m = group.rollouts.len();
+    if m == 0 || group.cosine.len() != m * m || group.cosine.iter().any(|cosine| !cosine.is_finite()) {
+        return Vec::new();
+    }
+    let matrix = DMatrix::from_fn(m, m, |i, j| f64::from(group.cosine(i, j)));
+    let Some(eigen) = SymmetricEigen::try_new(matrix, f64::EPSILON, 10_000) else {
+        return Vec::new();
+    };
+    // A Gram matrix has no negative eigenvalues; rounding may leave tiny ones.
+    let mut values: Vec<f64> = eigen.eigenvalues.iter().map(|value| value.max(0.0)).collect();
+    values.sort_by(|a, b| b.total_cmp(a));
+    let sum: f64 = values.iter().sum();
+    if sum <= 0.0 {
+        return Vec::new();
+    }
+    values.iter().map(|value| value / sum).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dashboard::testing;
+
+    #[test]
+    fn identical_directions_have_rank_one_and_orthogonal_ones_full_rank() {
+        let mut group = testing::group(0, 4, 1);
+        group.cosine = vec![1.0; 16];
+        let same = GroupGeometry::new(&group, Order::Index);
+        assert!((same.effective_rank - 1.0).abs() < 1e-9, "{}", same.effective_rank);
+        assert!((same.mean - 1.0).abs() < 1e-9);
+
+        group.cosine = (0..16).map(|k| if k % 5 == 0 { 1.0 } else { 0.0 }).collect();
+        let apart = GroupGeometry::new(&group, Order::Index);
+        assert!((apart.effective_rank - 4.0).abs() < 1e-9);
+        assert!((apart.orthogonal - 1.0).abs() < 1e-9);
+        assert!(apart.negative.abs() < 1e-9);
+    }
+
+    #[test]
+    fn missing_cosines_are_counted_and_leave_no_spectrum() {
+        let mut group = testing::group(0, 3, 1);
+        group.cosine = vec![1.0, f32::NAN, 0.5, f32::NAN, 1.0, -0.5, 0.5, -0.5, 1.0];
+        let geometry = GroupGeometry::new(&group, Order::Index);
+        assert_eq!((geometry.histogram.total, geometry.histogram.missing), (2, 1));
+        assert!(geometry.mean.abs() < 1e-9);
+        assert!(geometry.effective_rank.is_nan());
+        assert_eq!(geometry.lowest, Some(Pair { i: 1, j: 2 }));
+    }
+
+    #[test]
+    fn a_group_without_cosines_has_numbers_that_say_so() {
+        let mut group = testing::group(0, 2, 1);
+        group.cosine.clear();
+        let geometry = GroupGeometry::new(&group, Order::Reward);
+        assert!(geometry.mean.is_nan() && geometry.negative.is_nan() && geometry.effective_rank.is_nan());
+        assert_eq!(geometry.lowest, Some(Pair { i: 0, j: 1 }));
+        group.rollouts.clear();
+        assert_eq!(GroupGeometry::new(&group, Order::Reward).lowest, None);
+    }
+
+    #[test]
+    fn order_by_reward_is_stable_and_puts_nan_last() {
+        let mut group = testing::group(0, 4, 1);
+        for (rollout, reward) in group.rollouts.iter_mut().zip([-1.0, 1.0, f32::NAN, 1.0]) {
+            rollout.reward = reward;
+        }
+        assert_eq!(display_order(&group, Order::Reward), [1, 3, 0, 2]);
+        assert_eq!(display_order(&group, Order::Index), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn the_fitted_range_is_the_smallest_round_one_that_holds_every_pair() {
+        let mut group = testing::group(0, 2, 1);
+        group.cosine = vec![1.0, -0.2, -0.2, 1.0];
+        let mut step = StepView { step: 1, groups: vec![group] };
+        assert!((color_range(&step, ColorRange::Fitted) - 0.25).abs() < 1e-6);
+        assert!((color_range(&step, ColorRange::Full) - 1.0).abs() < 1e-6);
+        step.groups[0].cosine.clear();
+        assert!((color_range(&step, ColorRange::Fitted) - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn bins_cover_the_whole_range() {
+        assert_eq!(Histogram::bin(-1.0), 0);
+        assert_eq!(Histogram::bin(1.0), BINS - 1);
+        assert_eq!(Histogram::bin(0.0), BINS / 2);
+        for bin in 0..BINS {
+            let (low, high) = Histogram::edges(bin);
+            assert_eq!(Histogram::bin(f32::midpoint(low, high)), bin);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The keyboard: what keys do, and the list of them.
+
+use super::Tools;
+use crate::dashboard::state::State;
+use egui::{Grid, Key, Modifiers, RichText, Ui, Window};
+
+const KEYS: [(&str, &str); 6] = [
+    ("Arrow keys", "walk the matrix and pin the pair"),
+    ("[  ]", "previous and next group"),
+    ("Escape", "let go of the pinned pair, close this list"),
+    ("Ctrl+Space", "pause and resume training"),
+    ("L", "follow the newest step, or hold this one"),
+    ("?", "this list"),
+];
+
+/// Acts on the keys pressed since the last frame. Not while a text is being edited.
+pub(crate) fn handle(ui: &Ui, state: &mut State) {
+    if ui.ctx().text_edit_focused() {
+        return;
+    }
+    let pressed = |modifiers: Modifiers, key: Key| ui.input_mut(|input| input.consume_key(modifiers, key));
+    if pressed(Modifiers::CTRL, Key::Space) {
+        state.toggle_pause();
+    }
+    // `?` is a shifted key on most layouts, so the text it makes counts and not the key.
+    if ui.input(|input| input.events.iter().any(|event| matches!(event, egui::Event::Text(text) if text == "?"))) {
+        state.keys_open = !state.keys_open;
+    }
+    if pressed(Modifiers::NONE, Key::Escape) {
+        if state.keys_open {
+            state.keys_open = false;
+        } else {
+            state.unpin();
+        }
+    }
+    for (key, rows, columns) in
+        [(Key::ArrowUp, -1, 0), (Key::ArrowDown, 1, 0), (Key::ArrowLeft, 0, -1), (Key::ArrowRight, 0, 1)]
+    {
+        if pressed(Modifiers::NONE, key) {
+            state.walk_matrix(rows, columns);
+        }
+    }
+    if pressed(Modifiers::NONE, Key::OpenBracket) {
+        state.walk_groups(-1);
+    }
+    if pressed(Modifiers::NONE, Key::CloseBracket) {
+        state.walk_groups(1);
+    }
+    if pressed(Modifiers::NONE, Key::L) {
+        state.set_follow(!state.follows());
+    }
+}
+
+/// Draws the list of keys where it is open.
+pub(crate) fn show(ui: &Ui, tools: &Tools<'_>, state: &mut State) {
+    let mut open = state.keys_open;
+    let window = Window::new("Keys").open(&mut open).collapsible(false).resizable(false);
+    window.anchor(egui::Align2::CENTER_CENTER, egui::Vec2::ZERO).show(ui.ctx(), |ui| {
+        Grid::new("keys").num_columns(2).spacing([24.0, 6.0]).show(ui, |ui| {
+            for (key, what) in KEYS {
+                ui.label(RichText::new(key).monospace().color(tools.theme.text_strong));
+                ui.label(what);
+                ui.end_row();
+            }
+        });
+    });
+    state.keys_open = open && state.keys_open;
+}

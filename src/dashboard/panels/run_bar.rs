@@ -1,0 +1,158 @@
+//! The run bar: where the run stands, its pace, the buttons that steer it, and the stage strip.
+
+use super::Tools;
+use crate::dashboard::format;
+use crate::dashboard::state::State;
+use crate::dashboard::theme::Theme;
+use crate::dashboard::widgets::quantity::{self, Meaning};
+use crate::dashboard::widgets::{marks, stage_strip};
+use crate::metrics::{self, Better, Metric};
+use crate::trainer::{RunState, TrainerCommand};
+use egui::{Align, Button, Label, Layout, RichText, Sense, Ui, vec2};
+
+/// Seconds for which "follow live" lights up when a step passes by unseen.
+const BLINK_S: f64 = 0.4;
+
+/// Draws both lines.
+pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
+    ui.horizontal(|ui| {
+        ui.set_height(24.0);
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.spacing_mut().item_spacing.x = 4.0;
+            window_buttons(ui, state);
+            ui.add_space(8.0);
+            run_buttons(ui, state);
+            ui.add_space(8.0);
+            follow_button(ui, tools.theme, state);
+            ui.add_space(8.0);
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| facts(ui, tools.theme, state));
+        });
+    });
+    let snapshot = &state.snapshot;
+    stage_strip::show(ui, tools.theme, snapshot.progress, &snapshot.stage_times, &snapshot.state);
+}
+
+fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
+    ui.spacing_mut().item_spacing.x = 14.0;
+    let snapshot = &state.snapshot;
+    let info = &snapshot.info;
+    marks::run_state(ui, theme, &snapshot.state);
+    let meaning = |name, help, unit| Meaning { name, help, unit, better: Better::Neither, place: "" };
+
+    // The name gives way where the bar is narrow; what is needed at a glance does not.
+    let name_width = (ui.available_width() - 470.0).clamp(90.0, 260.0);
+    ui.scope(|ui| {
+        ui.spacing_mut().item_spacing.x = 6.0;
+        let (dot, response) = ui.allocate_exact_size(vec2(8.0, 8.0), Sense::hover());
+        ui.painter().circle_filled(dot.center(), 4.0, theme.method(&info.method));
+        response.on_hover_text(format!("Method {}", info.method));
+        ui.scope(|ui| {
+            ui.set_max_width(name_width);
+            ui.add(Label::new(RichText::new(&info.name).color(theme.text_strong)).truncate()).on_hover_ui(|ui| {
+                ui.label(RichText::new(&info.name).color(theme.text_strong));
+                ui.label(format!("Method {}", info.method));
+                ui.label(format!("Task {}", info.task));
+                ui.label(format!("Model {}", info.model));
+                ui.label(format!("Sampling temperature {}", info.temperature));
+            });
+        });
+    });
+    let steps = format!("{} / {}", format::thousands(snapshot.step as f64), format::thousands(info.stop_step as f64));
+    let help = "Finished optimizer steps, and how many will be run.";
+    quantity::phrase(ui, theme, meaning("Steps", help, ""), "step", &steps);
+
+    // The rest in order of need, as far as there is room.
+    let newest = |metric: &Metric| snapshot.history.last().and_then(|row| row.get(metric));
+    let eta = snapshot.eta_s.map_or_else(|| "–".to_owned(), format::clock);
+    let rate = newest(&metrics::THROUGHPUT_TOKENS_PER_S).map(|rate| format!("{} tok/s", format::thousands(rate)));
+    let memory = newest(&metrics::MEMORY_PEAK_MIB).map(|memory| format!("{} MiB", format::thousands(memory)));
+    let seed_help = "The seed from which every random number of the run is derived.";
+    let eta_help = "Time to the last step at the recent pace, in minutes and seconds.";
+    let rest = [
+        (meaning("Time left", eta_help, ""), "ETA", (!snapshot.state.is_over()).then_some(eta)),
+        (meaning("Seed", seed_help, ""), "seed", Some(info.seed.to_string())),
+        (Meaning::of("Throughput", &metrics::THROUGHPUT_TOKENS_PER_S), "", rate),
+        (Meaning::of("Memory", &metrics::MEMORY_PEAK_MIB), "", memory),
+        (meaning("Device", "Where the tensors live.", ""), "", Some(info.device.clone())),
+    ];
+    for (meaning, short, value) in rest {
+        let Some(value) = value else { continue };
+        if ui.available_width() < 8.0 * (short.len() + value.len() + 1) as f32 {
+            break;
+        }
+        quantity::phrase(ui, theme, meaning, short, &value);
+    }
+}
+
+fn follow_button(ui: &mut Ui, theme: &Theme, state: &mut State) {
+    let text = match state.shown_step() {
+        Some(step) if !state.follows() => format!("Follow live, now at {}", format::thousands(step as f64)),
+        _ => "Follow live".to_owned(),
+    };
+    let mut button = Button::new(text).selected(state.follows());
+    if let Some(missed) = state.missed_step_at {
+        let age = ui.input(|input| input.time) - missed;
+        if age < BLINK_S {
+            button = button.stroke(egui::Stroke::new(1.5, theme.running));
+            ui.ctx().request_repaint_after(std::time::Duration::from_secs_f64(BLINK_S));
+        }
+    }
+    let hint = if state.follows() {
+        "Every panel shows the newest step. Click to hold this step while the run goes on."
+    } else {
+        "This step is held while the run goes on. Click to show the newest step again."
+    };
+    if ui.add_enabled(state.shown.is_some(), button).on_hover_text(hint).clicked() {
+        state.set_follow(!state.follows());
+    }
+}
+
+/// In reverse order: the bar is laid out from the right.
+fn run_buttons(ui: &mut Ui, state: &mut State) {
+    let run = state.snapshot.state.clone();
+    let stopping = state.is_pending(TrainerCommand::Stop);
+    let live = !run.is_over() && !stopping;
+    let stop = if stopping && !run.is_over() { "Stopping…" } else { "Stop" };
+    button(ui, state, live, stop, "Finish the current step, write a checkpoint and end the run", TrainerCommand::Stop);
+
+    let saving = state.is_pending(TrainerCommand::Checkpoint) && live;
+    let text = if saving { "Saving…" } else { "Checkpoint" };
+    let can_save = live && !saving && run != RunState::Starting;
+    button(ui, state, can_save, text, "Write a checkpoint after the current step", TrainerCommand::Checkpoint);
+
+    let stepping = state.is_pending(TrainerCommand::StepOnce) && live;
+    let text = if stepping { "Stepping…" } else { "One step" };
+    let can_step = live && run == RunState::Paused && !stepping;
+    button(ui, state, can_step, text, "While paused: run one step and pause again", TrainerCommand::StepOnce);
+
+    if run == RunState::Paused {
+        let resuming = state.is_pending(TrainerCommand::Resume);
+        button(ui, state, live && !resuming, "Resume", "Go on training (Ctrl+Space)", TrainerCommand::Resume);
+    } else {
+        let pausing = state.is_pending(TrainerCommand::Pause) && live;
+        let text = if pausing { "Pausing…" } else { "Pause" };
+        let can_pause = live && run == RunState::Training && !pausing;
+        button(ui, state, can_pause, text, "Wait after the current step (Ctrl+Space)", TrainerCommand::Pause);
+    }
+}
+
+fn button(ui: &mut Ui, state: &mut State, enabled: bool, text: &str, hint: &str, command: TrainerCommand) {
+    let response = ui.add_enabled(enabled, Button::new(text)).on_hover_text(hint).on_disabled_hover_text(hint);
+    if response.clicked() {
+        state.ask(command);
+    }
+}
+
+fn window_buttons(ui: &mut Ui, state: &mut State) {
+    if ui.add(Button::new("?")).on_hover_text("Keys").clicked() {
+        state.keys_open = !state.keys_open;
+    }
+    let theme = ui.ctx().theme();
+    let (text, other) = match theme {
+        egui::Theme::Dark => ("Light", egui::Theme::Light),
+        egui::Theme::Light => ("Dark", egui::Theme::Dark),
+    };
+    if ui.add(Button::new(text)).on_hover_text("Change between dark and light").clicked() {
+        ui.ctx().set_theme(other);
+    }
+}

@@ -1,0 +1,161 @@
+//! Synthetic runs for tests: countdown groups whose geometry and metrics drift over the steps as a real run's do.
+
+use crate::metrics::{self, History, MetricRow};
+use crate::trainer::{
+    Estimate, EvaluationRecord, GroupView, RolloutView, RunInfo, RunSnapshot, RunState, Stage, StageProgress, StepView,
+};
+use crate::verify::Verdict;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Steps after which evaluations are done.
+const EVALUATE_EVERY: u64 = 20;
+
+/// What does not change during the synthetic run.
+pub(crate) fn info() -> RunInfo {
+    RunInfo {
+        name: "countdown-g2rl".to_owned(),
+        seed: 0,
+        method: "G2RL".to_owned(),
+        task: "countdown".to_owned(),
+        model: "countdown, 0.8M parameters".to_owned(),
+        device: "cpu".to_owned(),
+        temperature: 1.0,
+        stop_step: 200,
+        directory: PathBuf::from("runs/countdown-g2rl-s0"),
+        experiment_ron: String::new(),
+    }
+}
+
+/// A group of `m` rollouts.
+pub(crate) fn group(number: u32, m: usize, step: u64) -> GroupView {
+    let mut rng = ChaCha8Rng::seed_from_u64(step * 1009 + u64::from(number));
+    let numbers: Vec<u32> = (0..4).map(|_| rng.random_range(1..=13)).collect();
+    let target = numbers[0] * numbers[1] + numbers[2];
+    let skill = 0.2 + 0.5 * (1.0 - (-(step as f64) / 80.0).exp());
+    let rollouts: Vec<RolloutView> = (0..m)
+        .map(|index| {
+            let correct = rng.random_bool(skill);
+            let no_answer = !correct && rng.random_bool(0.1);
+            let [a, b, c, d] = [numbers[0], numbers[1], numbers[2], numbers[3]];
+            let slip = if correct { 0 } else { rng.random_range(1..9) };
+            let answer = format!("{a}*{b}+{c}");
+            let wrong = format!("{d}*{b}+{slip}");
+            let extracted = if no_answer { None } else { Some(if correct { answer } else { wrong }) };
+            let product = a * b;
+            let mut completion = format!("{a}*{b}={product}\n{product}+{c}={}\n", product + c + slip);
+            completion.push_str(&format!("{d}+{c}={}\n", d + c).repeat(rng.random_range(0..3)));
+            completion
+                .push_str(&extracted.as_ref().map_or_else(|| "...".to_owned(), |text| format!("\\boxed{{{text}}}")));
+            let verdict = match (correct, no_answer) {
+                (true, _) => Verdict::Correct,
+                (false, true) => Verdict::NoAnswer,
+                (false, false) => Verdict::Incorrect,
+            };
+            let reward = if correct { 1.0 } else { -1.0 };
+            let novelty = rng.random_range(0.0..1.0f32);
+            RolloutView {
+                length: completion.len() as u32 + 1,
+                completion,
+                verdict,
+                extracted,
+                reward,
+                shaped_reward: reward * (1.0 + 0.5 * novelty),
+                novelty,
+                novelty_normalized: novelty,
+                advantage: reward - (2.0 * skill as f32 - 1.0) + 0.3 * (novelty - 0.5),
+                truncated: no_answer && index % 2 == 0,
+                logprob: -rng.random_range(3.0..20.0f32),
+                entropy: rng.random_range(0.05..0.3f32),
+            }
+        })
+        .collect();
+    let sharpness = 0.3 + 0.5 * (step as f32 / 200.0).min(1.0);
+    let directions: Vec<Vec<f32>> = rollouts
+        .iter()
+        .map(|rollout| {
+            let side = if rollout.verdict.is_correct() { sharpness } else { -0.6 * sharpness };
+            let mut direction: Vec<f32> = (0..12).map(|_| rng.random_range(-0.5..0.5f32)).collect();
+            direction[0] += side;
+            let norm = direction.iter().map(|x| x * x).sum::<f32>().sqrt();
+            direction.iter().map(|x| x / norm).collect()
+        })
+        .collect();
+    let cosine = directions
+        .iter()
+        .flat_map(|a| directions.iter().map(move |b| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>().clamp(-1.0, 1.0)))
+        .collect();
+    let listed = numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+    GroupView {
+        group: number,
+        problem_id: format!("countdown/{listed}={target}"),
+        prompt: format!("Use {listed} to make {target}."),
+        answer: target.to_string(),
+        rollouts,
+        cosine,
+    }
+}
+
+fn metric_row(step: u64) -> MetricRow {
+    let mut rng = ChaCha8Rng::seed_from_u64(step);
+    let grown = 1.0 - (-(step as f64) / 80.0).exp();
+    let mut noise = |scale: f64| rng.random_range(-scale..scale);
+    let accuracy = (0.2 + 0.5 * grown + noise(0.07)).clamp(0.0, 1.0);
+    let values = vec![
+        (&metrics::REWARD_MEAN, 2.0 * accuracy - 1.0),
+        (&metrics::REWARD_ACCURACY, accuracy),
+        (&metrics::COMPLETION_LENGTH_MEAN, 38.0 - 6.0 * grown + noise(1.5)),
+        (&metrics::POLICY_ENTROPY, 0.15 - 0.07 * grown + noise(0.006)),
+        (&metrics::POLICY_KL, 0.09 * grown + noise(0.004).abs()),
+        (&metrics::GEOMETRY_COSINE_MEAN, 0.05 + 0.2 * grown + noise(0.02)),
+        (&metrics::GEOMETRY_NEGATIVE_RATIO, 0.46 - 0.12 * grown + noise(0.03)),
+        (&metrics::GEOMETRY_ORTHOGONAL_RATIO, 0.31 - 0.08 * grown + noise(0.03)),
+        (&metrics::GEOMETRY_EFFECTIVE_RANK, 9.5 - 2.5 * grown + noise(0.3)),
+        (&metrics::TIME_STEP_S, 1.5),
+        (&metrics::THROUGHPUT_TOKENS_PER_S, 1940.0 + noise(60.0)),
+        (&metrics::MEMORY_PEAK_MIB, 412.0),
+    ];
+    MetricRow { step, wall_s: 1.5 * step as f64, values }
+}
+
+fn evaluation(step: u64) -> EvaluationRecord {
+    let grown = 1.0 - (-(step as f64) / 80.0).exp();
+    let estimate = |value: f64| Estimate { value, low: value - 0.04, high: value + 0.04 };
+    EvaluationRecord {
+        step,
+        suite: "countdown-heldout".to_owned(),
+        problems: 256,
+        samples: 16,
+        pass_at: vec![
+            (1, estimate(0.19 + 0.17 * grown)),
+            (4, estimate(0.48 + 0.08 * grown)),
+            (16, estimate(0.78 - 0.05 * grown)),
+        ],
+        length_mean: 36.0,
+        no_answer_ratio: 0.02,
+        seconds: 12.0,
+    }
+}
+
+/// A training run after `step` steps of `groups` groups of `m` rollouts.
+pub(crate) fn snapshot(step: u64, groups: u32, m: usize) -> RunSnapshot {
+    let mut snapshot = RunSnapshot::starting(info());
+    if step == 0 {
+        return snapshot;
+    }
+    let mut history = History::default();
+    (1..=step).for_each(|step| history.push(metric_row(step)));
+    snapshot.state = RunState::Training;
+    snapshot.step = step;
+    snapshot.progress = StageProgress { stage: Some(Stage::Sample), done: Some(0.6) };
+    snapshot.stage_times = [0.612, 0.002, 0.0004, 0.001, 0.0, 0.880, 0.0, 0.009];
+    snapshot.history = history;
+    snapshot.evaluations = Arc::new((0..=step).step_by(EVALUATE_EVERY as usize).map(evaluation).collect());
+    snapshot.latest =
+        Some(Arc::new(StepView { step, groups: (0..groups).map(|number| group(number, m, step)).collect() }));
+    snapshot.checkpoints = Arc::new((1..=step / 50).map(|count| 50 * count).collect());
+    snapshot.eta_s = Some(1.5 * 200u64.saturating_sub(step) as f64);
+    snapshot
+}

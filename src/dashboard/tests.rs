@@ -1,0 +1,424 @@
+//! Behaviour of the window, driven through its accessibility tree.
+
+use super::app::{Dashboard, ScreenshotResult};
+use super::testing;
+use super::theme::Themes;
+use crate::trainer::{RunHandle, RunSnapshot, RunState, StepView, TrainerCommand};
+use crossbeam_channel::Receiver;
+use egui::accesskit::Role;
+use egui::{Event, Key, Modifiers, PointerButton, Pos2, Rect, vec2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT, Queryable};
+use std::sync::Arc;
+
+/// A window on a run, with the trainer's end of its commands.
+struct Window {
+    harness: Harness<'static, Dashboard>,
+    handle: RunHandle,
+    commands: Receiver<TrainerCommand>,
+}
+
+impl Window {
+    fn open(snapshot: RunSnapshot) -> Self {
+        let (handle, commands) = RunHandle::new(snapshot);
+        let shared = handle.clone();
+        let harness = Harness::builder().with_size(vec2(1280.0, 800.0)).build_eframe(move |creation| {
+            let themes = Themes::load().unwrap();
+            Dashboard::new(&creation.egui_ctx, shared, themes, None, ScreenshotResult::default())
+        });
+        let mut window = Self { harness, handle, commands };
+        window.settle();
+        window
+    }
+
+    fn settle(&mut self) {
+        self.harness.run_steps(4);
+    }
+
+    fn update(&mut self, change: impl FnOnce(&mut RunSnapshot)) {
+        self.handle.snapshots.update(change);
+        self.settle();
+    }
+
+    fn has(&self, label: &str) -> bool {
+        self.harness.query_all_by_label_contains(label).next().is_some()
+    }
+
+    fn click(&mut self, label: &str) {
+        self.harness.get_by_label(label).click();
+        self.settle();
+    }
+
+    fn is_enabled(&self, label: &str) -> bool {
+        !self.harness.get_by_role_and_label(Role::Button, label).accesskit_node().is_disabled()
+    }
+
+    fn press(&mut self, modifiers: Modifiers, key: Key) {
+        self.harness.key_press_modifiers(modifiers, key);
+        self.settle();
+    }
+
+    /// Where the cosine matrix is and what it says of the shown pair.
+    fn matrix(&self) -> (Rect, String) {
+        let node = self.harness.get_by_label_contains("Cosine matrix");
+        (node.rect(), node.value().unwrap_or_default())
+    }
+
+    /// The middle of a cell of an m by m matrix in the order of indices.
+    fn cell(&mut self, i: usize, j: usize, m: usize) -> Pos2 {
+        self.click("index");
+        let (rect, _) = self.matrix();
+        rect.min + rect.size() / m as f32 * vec2(j as f32 + 0.5, i as f32 + 0.5)
+    }
+
+    fn click_at(&mut self, at: Pos2) {
+        self.harness.hover_at(at);
+        for pressed in [true, false] {
+            let button = PointerButton::Primary;
+            self.harness.event(Event::PointerButton { pos: at, button, pressed, modifiers: Modifiers::NONE });
+        }
+        self.settle();
+        self.harness.remove_cursor();
+        self.settle();
+    }
+}
+
+/// The completion of rollout `index` in the first group of `snapshot`, by its first line.
+fn first_line(snapshot: &RunSnapshot, index: usize) -> String {
+    let view = snapshot.latest.as_ref().unwrap();
+    view.groups[0].rollouts[index].completion.clone()
+}
+
+/// `snapshot` with its newest step changed.
+fn with_step(mut snapshot: RunSnapshot, change: impl FnOnce(&mut StepView)) -> RunSnapshot {
+    let mut view = (**snapshot.latest.as_ref().unwrap()).clone();
+    change(&mut view);
+    snapshot.latest = Some(Arc::new(view));
+    snapshot
+}
+
+fn name_completions(view: &mut StepView) {
+    for group in &mut view.groups {
+        for (index, rollout) in group.rollouts.iter_mut().enumerate() {
+            rollout.completion = format!("completion {index} of group {}", group.group);
+        }
+    }
+}
+
+#[test]
+fn clicking_a_cell_pins_the_pair_and_shows_both_texts() {
+    let snapshot = with_step(testing::snapshot(20, 2, 4), name_completions);
+    let mut window = Window::open(snapshot.clone());
+    let cell = window.cell(1, 3, 4);
+    window.click_at(cell);
+    assert!(window.matrix().1.contains("i 1, j 3"), "{}", window.matrix().1);
+    assert!(window.matrix().1.contains("pinned"));
+    for index in [1, 3] {
+        assert!(window.has(&first_line(&snapshot, index)), "text {index} is not there");
+    }
+    assert!(!window.has("completion 0 of group 0"));
+    window.press(Modifiers::NONE, Key::Escape);
+    assert!(!window.matrix().1.contains("pinned"));
+}
+
+#[test]
+fn hovering_over_a_cell_shows_its_pair_until_another_is_hovered() {
+    let mut window = Window::open(with_step(testing::snapshot(20, 2, 4), name_completions));
+    let cell = window.cell(0, 2, 4);
+    window.harness.hover_at(cell);
+    window.settle();
+    window.harness.remove_cursor();
+    window.settle();
+    assert!(window.matrix().1.starts_with("i 0, j 2"));
+    assert!(window.has("completion 2 of group 0"));
+}
+
+#[test]
+fn a_pinned_pair_stays_while_the_run_goes_on_and_escape_follows_again() {
+    let mut window = Window::open(testing::snapshot(20, 2, 4));
+    let cell = window.cell(0, 1, 4);
+    window.click_at(cell);
+    window.update(|snapshot| *snapshot = testing::snapshot(21, 2, 4));
+    assert!(window.has("Follow live, now at 20"));
+    assert!(window.has("21 / 200"));
+    window.press(Modifiers::NONE, Key::Escape);
+    assert!(!window.has("now at 20"));
+    assert!(window.has("step 21"));
+}
+
+#[test]
+fn arrow_keys_walk_the_matrix() {
+    let mut window = Window::open(testing::snapshot(20, 2, 4));
+    let cell = window.cell(1, 1, 4);
+    window.click_at(cell);
+    window.press(Modifiers::NONE, Key::ArrowRight);
+    window.press(Modifiers::NONE, Key::ArrowDown);
+    assert!(window.matrix().1.starts_with("i 2, j 2"), "{}", window.matrix().1);
+    window.press(Modifiers::NONE, Key::ArrowLeft);
+    window.press(Modifiers::NONE, Key::ArrowLeft);
+    window.press(Modifiers::NONE, Key::ArrowLeft);
+    assert!(window.matrix().1.starts_with("i 2, j 0"), "{}", window.matrix().1);
+}
+
+#[test]
+fn brackets_and_clicks_choose_the_group() {
+    let mut window = Window::open(with_step(testing::snapshot(20, 3, 4), name_completions));
+    assert!(window.has("group 1 of 3"));
+    window.press(Modifiers::NONE, Key::CloseBracket);
+    assert!(window.has("group 2 of 3"));
+    window.press(Modifiers::NONE, Key::OpenBracket);
+    assert!(window.has("group 1 of 3"));
+    window.harness.get_by_label_contains("Group 3, ").click();
+    window.settle();
+    assert!(window.has("group 3 of 3"));
+    assert!(window.has("of group 2"));
+}
+
+#[test]
+fn searching_leaves_the_groups_whose_prompt_contains_the_text() {
+    let snapshot = with_step(testing::snapshot(20, 3, 4), |view| {
+        view.groups[1].prompt = "Solve the maze.".to_owned();
+    });
+    let mut window = Window::open(snapshot);
+    window.harness.get_by_label("Search prompts").focus();
+    window.settle();
+    window.harness.get_by_label("Search prompts").type_text("MAZE");
+    window.settle();
+    assert!(window.has("Group 2, "));
+    assert!(!window.has("Group 1, "));
+    // Keys that steer the window are text here.
+    window.harness.get_by_label("Search prompts").type_text("?");
+    window.settle();
+    assert!(!window.has("walk the matrix"));
+}
+
+#[test]
+fn pause_button_sends_pause_and_turns_into_resume() {
+    let mut window = Window::open(testing::snapshot(20, 2, 4));
+    assert!(!window.is_enabled("One step"));
+    window.click("Pause");
+    assert_eq!(window.commands.try_recv(), Ok(TrainerCommand::Pause));
+    assert!(!window.is_enabled("Pausing…"));
+    window.update(|snapshot| snapshot.state = RunState::Paused);
+    assert!(window.is_enabled("One step"));
+    window.click("Resume");
+    assert_eq!(window.commands.try_recv(), Ok(TrainerCommand::Resume));
+    window.update(|snapshot| snapshot.state = RunState::Training);
+    assert!(window.is_enabled("Pause"));
+    assert!(window.commands.is_empty());
+}
+
+#[test]
+fn ctrl_space_pauses_and_resumes_training() {
+    let mut window = Window::open(testing::snapshot(20, 2, 4));
+    window.press(Modifiers::CTRL, Key::Space);
+    assert_eq!(window.commands.try_recv(), Ok(TrainerCommand::Pause));
+    window.press(Modifiers::CTRL, Key::Space);
+    assert!(window.commands.is_empty(), "a second press must not send the command again");
+    window.update(|snapshot| snapshot.state = RunState::Paused);
+    window.press(Modifiers::CTRL, Key::Space);
+    assert_eq!(window.commands.try_recv(), Ok(TrainerCommand::Resume));
+}
+
+#[test]
+fn one_step_checkpoint_and_stop_send_their_commands() {
+    let mut window = Window::open(testing::snapshot(20, 2, 4));
+    window.click("Checkpoint");
+    assert_eq!(window.commands.try_recv(), Ok(TrainerCommand::Checkpoint));
+    window.update(|snapshot| {
+        snapshot.state = RunState::Paused;
+        snapshot.checkpoints = Arc::new(vec![20]);
+    });
+    assert!(window.has("last checkpoint at step 20"));
+    window.click("One step");
+    assert_eq!(window.commands.try_recv(), Ok(TrainerCommand::StepOnce));
+    window.click("Stop");
+    assert_eq!(window.commands.try_recv(), Ok(TrainerCommand::Stop));
+    assert!(!window.is_enabled("Stopping…"));
+    window.update(|snapshot| snapshot.state = RunState::Stopped);
+    for button in ["Pause", "One step", "Checkpoint", "Stop"] {
+        assert!(!window.is_enabled(button), "{button} of a stopped run");
+    }
+}
+
+#[test]
+fn closing_the_window_stops_a_run_that_is_not_over() {
+    let close = |window: &mut Window| {
+        let viewport = window.harness.input_mut().viewports.get_mut(&egui::ViewportId::ROOT).unwrap();
+        viewport.events.push(egui::ViewportEvent::Close);
+        window.settle();
+    };
+    let mut window = Window::open(testing::snapshot(20, 2, 4));
+    close(&mut window);
+    assert_eq!(window.commands.try_iter().collect::<Vec<_>>(), [TrainerCommand::Stop]);
+
+    let mut finished = testing::snapshot(20, 2, 4);
+    finished.state = RunState::Finished;
+    let mut window = Window::open(finished);
+    close(&mut window);
+    assert!(window.commands.is_empty());
+}
+
+#[test]
+fn a_command_that_the_trainer_cannot_take_is_said_so() {
+    let mut window = Window::open(testing::snapshot(20, 2, 4));
+    drop(std::mem::replace(&mut window.commands, crossbeam_channel::bounded(1).1));
+    window.click("Pause");
+    assert!(window.has("did not take the command to pause"));
+    assert!(window.is_enabled("Pause"));
+}
+
+#[test]
+fn follow_live_off_freezes_the_step_while_the_run_goes_on() {
+    let mut window = Window::open(testing::snapshot(20, 2, 4));
+    window.click("Follow live");
+    window.update(|snapshot| *snapshot = testing::snapshot(25, 2, 4));
+    assert!(window.has("25 / 200"));
+    window.click("Follow live, now at 20");
+    assert!(window.has("step 25"));
+    assert!(window.is_enabled("Follow live"));
+}
+
+#[test]
+fn a_failed_run_shows_its_error_and_keeps_the_last_step() {
+    let mut window = Window::open(testing::snapshot(60, 2, 4));
+    let message = "stage `update_policy` failed: the loss is not finite";
+    window.update(|snapshot| snapshot.state = RunState::Failed { message: message.to_owned() });
+    assert!(window.has(message));
+    assert!(window.has("The run failed in step 61"));
+    assert!(window.has("lower learning rate"));
+    assert!(window.has("orthant run --resume runs/countdown-g2rl-s0"));
+    assert!(!window.is_enabled("Pause"));
+    let cell = window.cell(2, 3, 4);
+    window.click_at(cell);
+    assert!(window.matrix().1.contains("i 2, j 3"));
+}
+
+#[test]
+fn a_run_that_fails_before_its_first_step_shows_its_error() {
+    let mut window = Window::open(testing::snapshot(0, 0, 0));
+    window.update(|snapshot| snapshot.state = RunState::Failed { message: "model.safetensors: no tensor".to_owned() });
+    assert!(window.has("model.safetensors: no tensor"));
+    assert!(window.has("The run failed before its first step"));
+    assert!(window.has("no checkpoint yet"));
+}
+
+#[test]
+fn the_window_survives_a_run_without_steps() {
+    let mut window = Window::open(testing::snapshot(0, 0, 0));
+    assert!(window.has("Starting"));
+    assert!(window.has("Groups, cosines and texts appear with the first finished step."));
+    for key in [Key::ArrowDown, Key::CloseBracket, Key::Escape, Key::L] {
+        window.press(Modifiers::NONE, key);
+    }
+    window.press(Modifiers::CTRL, Key::Space);
+    assert!(window.commands.is_empty());
+    window.update(|snapshot| snapshot.state = RunState::Finished);
+    assert!(window.has("The run ended before its first step."));
+}
+
+#[test]
+fn the_first_step_fills_the_panels() {
+    let mut window = Window::open(testing::snapshot(0, 0, 0));
+    window.update(|snapshot| *snapshot = testing::snapshot(1, 2, 16));
+    assert!(window.has("Cosine matrix, 16 by 16"));
+    assert!(window.has("Group 2, "));
+    assert!(window.has("Stage Sample 612 ms, running"));
+}
+
+#[test]
+fn groups_of_every_size_and_without_cosines_are_drawn() {
+    for m in [0, 1, 2, 3, 64] {
+        let window = Window::open(testing::snapshot(3, 2, m));
+        assert!(window.has("Group 1, "), "m = {m}");
+    }
+    let window = Window::open(with_step(testing::snapshot(3, 2, 4), |view| view.groups[0].cosine.clear()));
+    assert!(window.has("This step has no cosines for the group."));
+    let window = Window::open(with_step(testing::snapshot(3, 2, 4), |view| view.groups.clear()));
+    assert!(window.has("The shown step has no groups."));
+}
+
+#[test]
+fn values_that_do_not_exist_are_said_so() {
+    let snapshot = with_step(testing::snapshot(3, 1, 2), |view| {
+        view.groups[0].cosine = vec![f32::NAN; 4];
+        for rollout in &mut view.groups[0].rollouts {
+            rollout.novelty = f32::NAN;
+            rollout.advantage = f32::NAN;
+            rollout.reward = f32::NAN;
+        }
+    });
+    let window = Window::open(snapshot);
+    assert!(window.has("cos n/a"));
+    assert!(window.has("A n/a") || window.has("An/a"));
+    assert!(window.matrix().1.contains("cosine n/a"));
+}
+
+#[test]
+fn very_long_completions_stay_inside_their_panel() {
+    let snapshot = with_step(testing::snapshot(3, 1, 2), |view| {
+        for rollout in &mut view.groups[0].rollouts {
+            rollout.completion = "and so on ".repeat(1000);
+        }
+        view.groups[0].prompt = "why ".repeat(500);
+    });
+    let window = Window::open(snapshot);
+    assert!(window.harness.get_by_label("Curves").rect().top() > 400.0);
+    assert!(window.has("and so on"));
+}
+
+#[test]
+fn question_mark_lists_the_keys_and_escape_closes_the_list() {
+    let mut window = Window::open(testing::snapshot(3, 1, 2));
+    window.harness.event(Event::Text("?".to_owned()));
+    window.settle();
+    assert!(window.has("walk the matrix and pin the pair"));
+    window.press(Modifiers::NONE, Key::Escape);
+    assert!(!window.has("walk the matrix and pin the pair"));
+    window.click("?");
+    assert!(window.has("walk the matrix and pin the pair"));
+}
+
+#[test]
+fn the_theme_button_changes_to_the_other_theme() {
+    let mut window = Window::open(testing::snapshot(3, 1, 2));
+    let dark = window.harness.query_by_label("Light").is_some();
+    window.click(if dark { "Light" } else { "Dark" });
+    assert!(window.harness.query_by_label(if dark { "Dark" } else { "Light" }).is_some());
+}
+
+#[test]
+fn warnings_are_counted_and_the_last_one_is_shown() {
+    let mut window = Window::open(testing::snapshot(3, 1, 2));
+    assert!(window.has("No warnings"));
+    window.update(|snapshot| {
+        snapshot.warnings = Arc::new(vec![(1, "first".to_owned()), (2, "entropy collapsed".to_owned())]);
+    });
+    assert!(window.has("2 warnings"));
+    assert!(window.has("step 2: entropy collapsed"));
+}
+
+#[test]
+fn numbers_explain_themselves_on_hovering() {
+    let mut window = Window::open(testing::snapshot(20, 1, 4));
+    window.harness.get_all_by_label_contains("Training accuracy").next().unwrap().hover();
+    window.harness.run_steps(60);
+    assert!(window.has("Share of the step's training rollouts that are correct."));
+    assert!(window.has("recorded as reward/accuracy"));
+}
+
+#[test]
+fn the_smallest_useful_window_shows_matrix_pair_and_curves_at_once() {
+    let window = Window::open(testing::snapshot(40, 8, 16));
+    let (matrix, _) = window.matrix();
+    assert!(matrix.width() >= 256.0, "the matrix has {} points", matrix.width());
+    let inside = |label: &str| {
+        let rect = window.harness.get_all_by_label_contains(label).next().unwrap().rect();
+        rect.min.x >= 0.0 && rect.min.y >= 0.0 && rect.max.x <= 1280.0 && rect.max.y <= 800.0
+    };
+    for label in
+        ["Training", "Pair ", "Cosine matrix", "Training accuracy", "Reward", "Entropy", "KL to reference", "Length"]
+    {
+        assert!(inside(label), "{label} is outside the window");
+    }
+}

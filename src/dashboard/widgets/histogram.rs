@@ -1,0 +1,80 @@
+//! The histogram of a group's pairwise cosines, standing on the colour map as its axis.
+
+use crate::dashboard::derive::{BINS, Histogram, NEAR_ORTHOGONAL};
+use crate::dashboard::format;
+use crate::dashboard::theme::{Theme, small_font};
+use egui::{Align2, Rect, Response, Role, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
+
+/// Height of the colour map and the numbers under it, points.
+const AXIS: f32 = 26.0;
+
+/// Draws the histogram with a mark at `marked`, over the available width.
+pub(crate) fn show(
+    ui: &mut Ui,
+    theme: &Theme,
+    histogram: &Histogram,
+    marked: Option<f32>,
+    range: f32,
+    height: f32,
+) -> Response {
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
+    let total = histogram.total;
+    response.widget_info(|| {
+        WidgetInfo::labeled(Role::GraphicsObject, true, format!("Histogram of {total} pairwise cosines"))
+    });
+    // Room for the mark's tip at both ends.
+    let plot = Rect::from_min_max(rect.min + vec2(8.0, 0.0), pos2(rect.right() - 8.0, rect.bottom() - AXIS));
+    let x = |cosine: f32| (cosine + 1.0).mul_add(plot.width() / 2.0, plot.left());
+    let painter = ui.painter();
+    painter.rect_filled(plot, 0.0, theme.sunken);
+    let near = Rect::from_x_y_ranges(x(-NEAR_ORTHOGONAL)..=x(NEAR_ORTHOGONAL), plot.y_range());
+    painter.rect_filled(near, 0.0, theme.raised);
+
+    let highest = histogram.highest().max(1) as f32;
+    let width = plot.width() / BINS as f32;
+    for (bin, &count) in histogram.counts.iter().enumerate() {
+        let (low, high) = Histogram::edges(bin);
+        let color = theme.cosine(f32::midpoint(low, high), range).unwrap_or(theme.missing);
+        let swatch = Rect::from_min_size(pos2(x(low), plot.bottom() + 2.0), vec2(width + 0.5, 6.0));
+        painter.rect_filled(swatch, 0.0, color);
+        if count > 0 {
+            let top = (plot.height() - 2.0).mul_add(-(count as f32) / highest, plot.bottom());
+            let bar = Rect::from_min_max(pos2(x(low) + 0.5, top), pos2(x(high) - 0.5, plot.bottom()));
+            // Bars near zero would vanish in the neutral colour: an outline keeps them.
+            painter.rect(
+                bar,
+                0.0,
+                color,
+                Stroke::new(1.0, theme.text_weak.gamma_multiply(0.7)),
+                egui::StrokeKind::Inside,
+            );
+        }
+    }
+    for (tick, decimals) in [(-1.0f32, 0), (-0.5, 1), (0.0, 0), (0.5, 1), (1.0, 0)] {
+        let text = format::signed(f64::from(tick), decimals);
+        painter.text(pos2(x(tick), plot.bottom() + 10.0), Align2::CENTER_TOP, text, small_font(), theme.text_weak);
+    }
+    if let Some(marked) = marked.filter(|cosine| cosine.is_finite()) {
+        let tip = pos2(x(marked), plot.bottom() + 1.0);
+        painter.vline(tip.x, plot.y_range(), Stroke::new(1.0, theme.focus));
+        let triangle = vec![tip, tip + vec2(-4.0, 7.0), tip + vec2(4.0, 7.0)];
+        painter.add(Shape::convex_polygon(triangle, theme.focus, Stroke::new(1.0, theme.panel)));
+    }
+    if histogram.missing > 0 {
+        let text = format!("{} n/a", histogram.missing);
+        painter.text(plot.right_top() + vec2(-4.0, 2.0), Align2::RIGHT_TOP, text, small_font(), theme.text_weak);
+    }
+    let bin = response.hover_pos().filter(|at| plot.x_range().contains(at.x)).map(|at| {
+        let bin = ((at.x - plot.left()) / width) as usize;
+        bin.min(BINS - 1)
+    });
+    response.on_hover_ui_at_pointer(|ui| {
+        ui.set_max_width(340.0);
+        ui.label("Pairs of this group by the cosine between their gradient directions. Shaded: near-orthogonal pairs.");
+        if let Some(bin) = bin {
+            let (low, high) = Histogram::edges(bin);
+            let span = format!("{} to {}", format::signed(f64::from(low), 2), format::signed(f64::from(high), 2));
+            ui.label(format!("{} of {total} pairs from {span}", histogram.counts[bin]));
+        }
+    })
+}

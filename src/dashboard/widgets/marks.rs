@@ -1,0 +1,97 @@
+//! Small drawn signs: verdicts and run states. Drawn, so that they never depend on a font.
+
+use crate::dashboard::theme::{LINE_WIDTH, Theme};
+use crate::trainer::RunState;
+use crate::verify::Verdict;
+use egui::{Painter, Pos2, Rect, Response, Role, Sense, Stroke, Ui, Vec2, WidgetInfo, pos2, vec2};
+
+/// A verdict in a word or two.
+pub(crate) fn verdict_word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Correct => "correct",
+        Verdict::Incorrect => "wrong",
+        Verdict::NoAnswer => "no answer",
+        Verdict::TimedOut => "timed out",
+    }
+}
+
+/// Draws a verdict: check, cross, dash, or clock hands.
+pub(crate) fn paint_verdict(painter: &Painter, center: Pos2, size: f32, verdict: Verdict, theme: &Theme) {
+    let stroke = Stroke::new(if size < 8.0 { 1.2 } else { LINE_WIDTH }, theme.verdict(verdict));
+    let at = |x: f32, y: f32| center + vec2(x, y) * (size / 2.0);
+    match verdict {
+        Verdict::Correct => {
+            painter.line(vec![at(-0.8, 0.05), at(-0.25, 0.65), at(0.8, -0.65)], stroke);
+        }
+        Verdict::Incorrect => {
+            painter.line_segment([at(-0.65, -0.65), at(0.65, 0.65)], stroke);
+            painter.line_segment([at(-0.65, 0.65), at(0.65, -0.65)], stroke);
+        }
+        Verdict::NoAnswer => {
+            painter.line_segment([at(-0.7, 0.0), at(0.7, 0.0)], stroke);
+        }
+        Verdict::TimedOut => {
+            painter.circle_stroke(center, 0.75 * size / 2.0, stroke);
+            painter.line(vec![at(0.0, -0.45), at(0.0, 0.0), at(0.35, 0.0)], stroke);
+        }
+    }
+}
+
+/// A verdict as a widget.
+pub(crate) fn verdict(ui: &mut Ui, theme: &Theme, verdict: Verdict) -> Response {
+    let (rect, response) = ui.allocate_exact_size(Vec2::splat(12.0), Sense::hover());
+    paint_verdict(ui.painter(), rect.center(), 11.0, verdict, theme);
+    response
+}
+
+/// The run's state as a mark and the word beside it.
+pub(crate) fn run_state(ui: &mut Ui, theme: &Theme, state: &RunState) -> Response {
+    let (word, color) = match state {
+        RunState::Starting => ("Starting", theme.running),
+        RunState::Training => ("Training", theme.running),
+        RunState::Paused => ("Paused", theme.paused),
+        RunState::Finished => ("Finished", theme.correct),
+        RunState::Stopped => ("Stopped", theme.text_weak),
+        RunState::Failed { .. } => ("Failed", theme.error),
+    };
+    let galley = ui.painter().layout_no_wrap(word.to_owned(), egui::TextStyle::Body.resolve(ui.style()), color);
+    let (rect, response) = ui.allocate_exact_size(vec2(18.0 + galley.size().x, 20.0), Sense::hover());
+    let center = pos2(rect.left() + 6.0, rect.center().y);
+    let painter = ui.painter();
+    let stroke = Stroke::new(LINE_WIDTH, color);
+    let square = |size: f32| Rect::from_center_size(center, Vec2::splat(size));
+    match state {
+        RunState::Starting => {
+            painter.circle_stroke(center, 4.0, stroke);
+        }
+        RunState::Training => {
+            painter.circle_filled(center, 4.5, color);
+        }
+        RunState::Paused => {
+            for x in [-2.5, 2.5] {
+                painter.rect_filled(Rect::from_center_size(center + vec2(x, 0.0), vec2(2.5, 9.0)), 0.0, color);
+            }
+        }
+        RunState::Finished => paint_verdict(painter, center, 11.0, Verdict::Correct, theme),
+        RunState::Stopped => {
+            painter.rect_filled(square(8.0), 0.0, color);
+        }
+        RunState::Failed { .. } => {
+            painter.line_segment([square(8.0).left_top(), square(8.0).right_bottom()], stroke);
+            painter.line_segment([square(8.0).left_bottom(), square(8.0).right_top()], stroke);
+        }
+    }
+    painter.galley(pos2(rect.left() + 16.0, rect.center().y - galley.size().y / 2.0), galley, color);
+    response.widget_info(|| WidgetInfo::labeled(Role::Status, true, word));
+    response
+}
+
+/// Diagonal lines over a place that has no value.
+pub(crate) fn paint_hatching(painter: &Painter, rect: Rect, spacing: f32, stroke: Stroke) {
+    let painter = painter.with_clip_rect(painter.clip_rect().intersect(rect));
+    let mut x = rect.left() - rect.height();
+    while x < rect.right() {
+        painter.line_segment([pos2(x, rect.bottom()), pos2(x + rect.height(), rect.top())], stroke);
+        x += spacing;
+    }
+}

@@ -1,0 +1,86 @@
+//! One rollout: verdict, numbers and the completion's text.
+
+use super::marks;
+use super::quantity::{self, Meaning};
+use crate::dashboard::format;
+use crate::dashboard::theme::Theme;
+use crate::metrics::Better;
+use crate::trainer::RolloutView;
+use egui::{Frame, Margin, RichText, ScrollArea, Stroke, TextStyle, Ui, vec2};
+
+const fn meaning<'a>(name: &'a str, help: &'a str, unit: &'a str) -> Meaning<'a> {
+    Meaning { name, help, unit, better: Better::Neither, place: "" }
+}
+
+/// Draws rollout number `index`, named `axis` in the matrix, in a card of `height`.
+pub(crate) fn show(ui: &mut Ui, theme: &Theme, axis: &str, index: usize, rollout: &RolloutView, height: f32) {
+    let frame = Frame::new()
+        .fill(theme.sunken)
+        .stroke(Stroke::new(1.0, theme.border))
+        .corner_radius(3.0)
+        .inner_margin(Margin::symmetric(8, 6));
+    frame.show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.set_height((height - 14.0).max(48.0));
+        ui.horizontal_wrapped(|ui| {
+            ui.spacing_mut().item_spacing = vec2(10.0, 2.0);
+            ui.spacing_mut().interact_size.y = 16.0;
+            ui.label(RichText::new(format!("{axis} = {index}")).color(theme.text_strong));
+            ui.scope(|ui| {
+                ui.spacing_mut().item_spacing.x = 4.0;
+                marks::verdict(ui, theme, rollout.verdict);
+                ui.label(RichText::new(marks::verdict_word(rollout.verdict)).color(theme.verdict(rollout.verdict)));
+            });
+            numbers(ui, theme, rollout);
+        });
+        let answer = rollout.extracted.as_deref();
+        ui.horizontal(|ui| {
+            ui.label(RichText::new("Answer").color(theme.text_weak));
+            let text = answer.map_or_else(
+                || RichText::new("none found").color(theme.text_weak),
+                |answer| RichText::new(format::one_line(answer, 200)).monospace().color(theme.text_strong),
+            );
+            ui.add(egui::Label::new(text).truncate())
+                .on_hover_text("What the verifier judged, as it stands in the completion");
+        });
+        ScrollArea::vertical()
+            .id_salt(("completion", axis))
+            .min_scrolled_height(16.0)
+            .auto_shrink([false, false])
+            .show(ui, |ui| {
+                let text = if rollout.completion.is_empty() {
+                    RichText::new("The completion is empty").color(theme.text_weak)
+                } else {
+                    RichText::new(&rollout.completion).text_style(TextStyle::Monospace).color(theme.text)
+                };
+                ui.add(egui::Label::new(text).wrap());
+            });
+    });
+}
+
+fn numbers(ui: &mut Ui, theme: &Theme, rollout: &RolloutView) {
+    let reward = meaning("Reward", "Base reward of the verifier, before the method's shaping.", "");
+    let shaped = rollout.shaped_reward.is_finite() && (rollout.shaped_reward - rollout.reward).abs() > 1e-6;
+    let text = if shaped {
+        let shaped = format::signed(f64::from(rollout.shaped_reward), 2);
+        format!("{}, shaped {shaped}", format::signed(f64::from(rollout.reward), 0))
+    } else {
+        format::signed(f64::from(rollout.reward), 2)
+    };
+    let shaped_help = "Base reward of the verifier, and the reward after the method's shaping.";
+    quantity::phrase(ui, theme, if shaped { Meaning { help: shaped_help, ..reward } } else { reward }, "reward", &text);
+    let novelty = meaning(
+        "Exploration score ν",
+        "The part of this direction that high-reward peers do not explain, in [0, 1].",
+        "",
+    );
+    quantity::phrase(ui, theme, novelty, "ν", &format::number(f64::from(rollout.novelty), 2));
+    let advantage = meaning("Advantage", "Shaped reward, standardised within the group.", "");
+    quantity::phrase(ui, theme, advantage, "A", &format::signed(f64::from(rollout.advantage), 2));
+    let length = meaning("Length", "Response tokens, the end-of-sequence token included.", "tokens");
+    let cut = if rollout.truncated { ", cut off" } else { "" };
+    quantity::phrase(ui, theme, length, "", &format!("{} tokens{cut}", rollout.length));
+    let logprob =
+        meaning("Log-probability", "Sum over the response's tokens, under the sampling distribution.", "nats");
+    quantity::phrase(ui, theme, logprob, "log p", &format::number(f64::from(rollout.logprob), 1));
+}
