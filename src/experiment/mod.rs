@@ -4,8 +4,8 @@ mod config;
 mod parse;
 
 pub use config::{
-    AdamWConfig, Adapter, ArithmeticConfig, CountdownConfig, DeviceChoice, EntropyBonusConfig, EvaluationConfig, Experiment,
-    G2rlConfig, HeldOutConfig, KlConfig, MethodConfig, ModelSource, ObjectiveConfig, OptimizerConfig, Precision, Pretrain,
-    RecordConfig, RolloutConfig, ShapeConfig, StopConfig, SuiteConfig, TaskConfig,
+    AdamWConfig, Adapter, ArithmeticConfig, CountdownConfig, DeviceChoice, EntropyBonusConfig, EvaluationConfig,
+    Experiment, G2rlConfig, HeldOutConfig, KlConfig, MethodConfig, ModelSource, ObjectiveConfig, OptimizerConfig,
+    Precision, Pretrain, RecordConfig, RolloutConfig, ShapeConfig, StopConfig, SuiteConfig, TaskConfig,
 };
 pub use parse::{from_text, read, set, to_text};
