@@ -4,7 +4,8 @@ use crate::error::{Error, Result};
 use crate::evaluation::{EvaluationRecord, evaluate};
 use crate::experiment::{self, OptimizerConfig, Precision, Pretrain};
 use crate::model::{
-    END_OF_TEXT, LanguageModel, Qwen3Config, ResponseBatch, TextTokenizer, Weights, data_type, micro_batches, open_device,
+    END_OF_TEXT, LanguageModel, Qwen3Config, ResponseBatch, TextTokenizer, Weights, data_type, micro_batches,
+    open_device,
 };
 use crate::optim::{AdamW, Gradients, Schedule};
 use crate::rng;
@@ -16,8 +17,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Example: orthant pretrain experiments/pretrain_countdown.ron
 #[derive(Args)]
+#[command(after_help = "Example: orthant pretrain experiments/pretrain_countdown.ron")]
 pub(super) struct PretrainArguments {
     /// The pretraining experiment (RON).
     experiment: PathBuf,
@@ -105,9 +106,21 @@ fn train(config: &Pretrain) -> Result<()> {
         bar.inc(1);
         for evaluation in &config.evaluations {
             if step % evaluation.every == 0 || step == config.steps {
-                let record = evaluate(&model, task.as_ref(), evaluation, 96.min(config.model.positions / 2), config.seed, step, |_| ())?;
+                let record = evaluate(
+                    &model,
+                    task.as_ref(),
+                    evaluation,
+                    96.min(config.model.positions / 2),
+                    config.seed,
+                    step,
+                    |_| (),
+                )?;
                 let line = format!("step {step}: loss {loss_mean:.4}, {}", describe(&record));
-                if bar.is_hidden() { eprintln!("{line}") } else { bar.println(line) }
+                if bar.is_hidden() {
+                    eprintln!("{line}");
+                } else {
+                    bar.println(line);
+                }
                 records.push(record);
                 model.write(&config.out)?;
             }
@@ -120,7 +133,13 @@ fn train(config: &Pretrain) -> Result<()> {
 
 /// The worked solutions of one step: (prompt, solution with end-of-text) as token ids.
 #[allow(clippy::type_complexity, reason = "a pair of token lists needs no name of its own")]
-fn examples(task: &dyn Task, model: &LanguageModel, config: &Pretrain, step: u64, end: u32) -> Result<Vec<(Vec<u32>, Vec<u32>)>> {
+fn examples(
+    task: &dyn Task,
+    model: &LanguageModel,
+    config: &Pretrain,
+    step: u64,
+    end: u32,
+) -> Result<Vec<(Vec<u32>, Vec<u32>)>> {
     let first = (step - 1) * config.batch as u64;
     (first..first + config.batch as u64)
         .into_par_iter()
@@ -128,7 +147,10 @@ fn examples(task: &dyn Task, model: &LanguageModel, config: &Pretrain, step: u64
             let problem = task.problem(Split::Train, config.seed, index);
             let mut stream = rng::stream([config.seed, rng::SOLUTIONS, index, 0]);
             let solution = task.worked_solution(&problem, &mut stream).ok_or_else(|| {
-                Error::input(format!("the task `{}` writes no worked solutions, so there is nothing to pretrain on", task.name()))
+                Error::input(format!(
+                    "the task `{}` writes no worked solutions, so there is nothing to pretrain on",
+                    task.name()
+                ))
             })?;
             let mut response = model.tokenizer.encode(&solution)?;
             response.push(end);
@@ -141,13 +163,25 @@ fn describe(record: &EvaluationRecord) -> String {
     let mut text = record.suite.clone();
     for (k, estimate) in &record.pass_at {
         // Writing to a string cannot fail.
-        let _ignored = write!(text, ", pass@{k} {:.1} % [{:.1}, {:.1}]", 100.0 * estimate.value, 100.0 * estimate.low, 100.0 * estimate.high);
+        let _ignored = write!(
+            text,
+            ", pass@{k} {:.1} % [{:.1}, {:.1}]",
+            100.0 * estimate.value,
+            100.0 * estimate.low,
+            100.0 * estimate.high
+        );
     }
     text
 }
 
 /// The model card, with what was measured.
-fn write_card(config: &Pretrain, model: &LanguageModel, tokens: usize, loss: f64, records: &[EvaluationRecord]) -> Result<()> {
+fn write_card(
+    config: &Pretrain,
+    model: &LanguageModel,
+    tokens: usize,
+    loss: f64,
+    records: &[EvaluationRecord],
+) -> Result<()> {
     let path: &Path = &config.out.join("README.md");
     let mut rows = String::new();
     for (record, evaluation) in records.iter().filter(|r| r.step == config.steps).zip(&config.evaluations) {

@@ -450,7 +450,8 @@ fn within(field: &str, value: f64, low: f64, high: f64) -> Result<()> {
     if value >= low && value <= high {
         return Ok(());
     }
-    let bounds = match (low == f64::MIN_POSITIVE, high == f64::MAX) {
+    // The extremes stand for "no limit on this side".
+    let bounds = match (low.total_cmp(&f64::MIN_POSITIVE).is_eq(), high.total_cmp(&f64::MAX).is_eq()) {
         (true, true) => "greater than 0".to_string(),
         (true, false) => format!("greater than 0 and at most {high}"),
         (false, true) => format!("at least {low}"),
@@ -586,7 +587,9 @@ impl Pretrain {
         count("steps", self.steps as usize, 1, usize::MAX)?;
         count("micro_batch_tokens", self.micro_batch_tokens, 1, usize::MAX)?;
         if self.words.iter().any(String::is_empty) {
-            return Err(Error::input("the field `words` holds an empty text; every entry must have at least one character"));
+            return Err(Error::input(
+                "the field `words` holds an empty text; every entry must have at least one character",
+            ));
         }
         let OptimizerConfig::AdamW(adamw) = &self.optimizer;
         adamw.validate()

@@ -5,9 +5,9 @@ mod parse;
 mod run_dir;
 
 pub use config::{
-    AdamWConfig, Adapter, ArithmeticConfig, CountdownConfig, DeviceChoice, EntropyBonusConfig, EvaluationConfig, Experiment,
-    G2rlConfig, HeldOutConfig, KlConfig, MethodConfig, ModelSource, ObjectiveConfig, OptimizerConfig, Precision, Pretrain,
-    RecordConfig, RolloutConfig, ShapeConfig, StopConfig, SuiteConfig, TaskConfig,
+    AdamWConfig, Adapter, ArithmeticConfig, CountdownConfig, DeviceChoice, EntropyBonusConfig, EvaluationConfig,
+    Experiment, G2rlConfig, HeldOutConfig, KlConfig, MethodConfig, ModelSource, ObjectiveConfig, OptimizerConfig,
+    Precision, Pretrain, RecordConfig, RolloutConfig, ShapeConfig, StopConfig, SuiteConfig, TaskConfig,
 };
 pub use parse::{from_text, read, set, to_text};
 pub use run_dir::{Event, Manifest, RunDir};

@@ -34,7 +34,9 @@ pub fn to_text<T: Serialize>(value: &T) -> Result<String> {
 
 fn explain(error: &ron::Error) -> String {
     let suggest = |found: &str, expected: &[&str]| {
-        let near = nearest(found, expected.iter().copied()).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+        let near = nearest(found, expected.iter().copied())
+            .map(|name| format!("; did you mean `{name}`?"))
+            .unwrap_or_default();
         let all = expected.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         if expected.is_empty() { near } else { format!("{near} Possible: {all}") }
     };
@@ -58,9 +60,9 @@ fn explain(error: &ron::Error) -> String {
 /// Replaces one field of `value` by RON text: `assignment` is `path=value`, where the path goes through field names and list
 /// places, such as `method.lambda=1.0` or `evaluations.0.every=10`.
 pub fn set<T: Serialize + DeserializeOwned>(value: &T, assignment: &str) -> Result<T> {
-    let (path, new) = assignment
-        .split_once('=')
-        .ok_or_else(|| Error::input(format!("--set {assignment}: write it as path=value, such as --set stop.steps=20")))?;
+    let (path, new) = assignment.split_once('=').ok_or_else(|| {
+        Error::input(format!("--set {assignment}: write it as path=value, such as --set stop.steps=20"))
+    })?;
     let text = to_text(value)?;
     let mut span = 0..text.len();
     let mut walked = String::new();
@@ -86,9 +88,9 @@ pub fn set<T: Serialize + DeserializeOwned>(value: &T, assignment: &str) -> Resu
         walked.push_str(step);
     }
     let replaced = format!("{}{}{}", &text[..span.start], new.trim(), &text[span.end..]);
-    options()
-        .from_str(&replaced)
-        .map_err(|error| Error::input(format!("--set {assignment}: {} is no value for `{path}`: {}", new.trim(), explain(&error.code))))
+    options().from_str(&replaced).map_err(|error| {
+        Error::input(format!("--set {assignment}: {} is no value for `{path}`: {}", new.trim(), explain(&error.code)))
+    })
 }
 
 /// A field of a struct (or an element of a list, without a name) and where its value stands.
@@ -190,12 +192,16 @@ mod tests {
     #[test]
     fn errors_name_line_column_and_the_nearest_field() {
         let text = message("Experiment(\n    name: \"a\",\n    modell: Bundled(\"countdown\"),\n)");
-        assert!(text.contains("`modell`") && text.contains("did you mean `model`") && text.contains("line 3"), "{text}");
+        assert!(
+            text.contains("`modell`") && text.contains("did you mean `model`") && text.contains("line 3"),
+            "{text}"
+        );
         let text = message(r#"Experiment(name: "a", model: Bundled("countdown"), task: Countdwn())"#);
         assert!(text.contains("did you mean `Countdown`"), "{text}");
         let text = message(r#"Experiment(name: "a", model: Bundled("countdown"))"#);
         assert!(text.contains("`task`") && text.contains("missing"), "{text}");
-        let text = message(r#"Experiment(name: "a", model: Bundled("c"), task: Countdown(), rollout: (group_size: "x"))"#);
+        let text =
+            message(r#"Experiment(name: "a", model: Bundled("c"), task: Countdown(), rollout: (group_size: "x"))"#);
         assert!(text.contains("column"), "{text}");
     }
 

@@ -1,8 +1,18 @@
 //! Causal softmax attention over packed sequences with grouped key/value heads.
 //!
-//! For query head h of a token at place i in its sequence, with key/value head g = h / (heads / `kv_heads`):
-//! p_ij = softmax over j <= i of <q_i, k_j> / sqrt(`head_dim`), out_i = sum_j p_ij v_j. Backward recomputes p instead of
-//! keeping it: with D_i = sum_j p_ij <dout_i, v_j>, ds_ij = p_ij (<dout_i, v_j> - D_i) / sqrt(`head_dim`).
+//! For query head h of the token at place i in its sequence, with key/value head h / (heads / `kv_heads`):
+//!
+//! ```text
+//! p[i, j] = softmax over j <= i of <q[i], k[j]> / sqrt(head_dim)
+//! out[i] = sum over j of p[i, j] v[j]
+//! ```
+//!
+//! Backward recomputes p instead of keeping it. With g = d loss / d out and s the scores before the softmax:
+//!
+//! ```text
+//! m[i] = sum over j of p[i, j] <g[i], v[j]>
+//! d loss / d s[i, j] = p[i, j] (<g[i], v[j]> - m[i])
+//! ```
 
 use super::simd;
 use super::storage::{fused, slice, with_slices};
@@ -67,7 +77,11 @@ impl Segments {
 pub fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor, segments: &Segments) -> Result<Tensor> {
     let (tokens, heads, head_dim) = q.dims3()?;
     let kv_heads = k.dim(1)?;
-    if tokens != segments.tokens() || k.dims() != [tokens, kv_heads, head_dim] || v.dims() != k.dims() || heads % kv_heads != 0 {
+    if tokens != segments.tokens()
+        || k.dims() != [tokens, kv_heads, head_dim]
+        || v.dims() != k.dims()
+        || heads % kv_heads != 0
+    {
         bail!("attention of q {:?}, k {:?}, v {:?} over {} tokens", q.shape(), k.shape(), v.shape(), segments.tokens());
     }
     if fused(&[q, k, v]) {
@@ -85,8 +99,10 @@ pub fn causal_attention_reference(q: &Tensor, k: &Tensor, v: &Tensor, segments: 
     let device = q.device();
     let (batch, longest) = (segments.len(), segments.ranges().map(|r| r.len()).max().unwrap_or(0));
     // Padding repeats a sequence's last token; no real query sees it, being later.
-    let padded: Vec<u32> =
-        segments.ranges().flat_map(|r| (0..longest).map(move |i| (r.start + i.min(r.len().max(1) - 1)) as u32)).collect();
+    let padded: Vec<u32> = segments
+        .ranges()
+        .flat_map(|r| (0..longest).map(move |i| (r.start + i.min(r.len().max(1) - 1)) as u32))
+        .collect();
     let packed: Vec<u32> =
         segments.ranges().enumerate().flat_map(|(b, r)| (0..r.len()).map(move |i| (b * longest + i) as u32)).collect();
     let padded = Tensor::from_vec(padded, batch * longest, device)?;
@@ -102,10 +118,10 @@ pub fn causal_attention_reference(q: &Tensor, k: &Tensor, v: &Tensor, segments: 
             .reshape((batch, heads, longest, head_dim))
     };
     let (q, k, v) = (pad(q, heads)?, repeat(pad(k, kv_heads)?)?, repeat(pad(v, kv_heads)?)?);
-    let scores = (q.matmul(&k.transpose(2, 3)?.contiguous()?)? * (1.0 / (head_dim as f64).sqrt()))?.to_dtype(DType::F32)?;
-    let mask: Vec<f32> = (0..longest)
-        .flat_map(|i| (0..longest).map(move |j| if j <= i { 0.0 } else { f32::NEG_INFINITY }))
-        .collect();
+    let scores =
+        (q.matmul(&k.transpose(2, 3)?.contiguous()?)? * (1.0 / (head_dim as f64).sqrt()))?.to_dtype(DType::F32)?;
+    let mask: Vec<f32> =
+        (0..longest).flat_map(|i| (0..longest).map(move |j| if j <= i { 0.0 } else { f32::NEG_INFINITY })).collect();
     let scores = scores.broadcast_add(&Tensor::from_vec(mask, (longest, longest), device)?)?;
     let shifted = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
     let probabilities = shifted.broadcast_div(&shifted.sum_keepdim(D::Minus1)?)?.to_dtype(v.dtype())?;
@@ -248,8 +264,7 @@ impl CustomOp3 for Attention {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (q_width, kv_width) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
         with_slices([q, k, v, grad], |[q_data, k_data, v_data, g]| {
-            let (mut dq, mut dk, mut dv) =
-                (vec![0.0; q_data.len()], vec![0.0; k_data.len()], vec![0.0; v_data.len()]);
+            let (mut dq, mut dk, mut dv) = (vec![0.0; q_data.len()], vec![0.0; k_data.len()], vec![0.0; v_data.len()]);
             let ranges: Vec<_> = self.segments.ranges().collect();
             self.segments
                 .split(&mut dq, q_width)
@@ -277,7 +292,7 @@ impl CustomOp3 for Attention {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{agree, difference, random};
+    use super::super::check::{agree, random, values};
     use super::*;
 
     #[test]
@@ -297,6 +312,6 @@ mod tests {
         let packed = causal_attention(&q, &k, &v, &Segments::from_lengths([3, 5])).unwrap();
         let part = |t: &Tensor| t.narrow(0, 3, 5).unwrap();
         let alone = causal_attention(&part(&q), &part(&k), &part(&v), &Segments::from_lengths([5])).unwrap();
-        assert_eq!(difference(&packed.narrow(0, 3, 5).unwrap(), &alone), 0.0);
+        assert_eq!(values(&packed.narrow(0, 3, 5).unwrap()), values(&alone));
     }
 }

@@ -41,8 +41,11 @@ pub(crate) fn agree(
         let y = f(&tensors).unwrap();
         let weights = random(y.dims(), 99);
         let grads = (&y * weights).unwrap().sum_all().unwrap().backward().unwrap();
-        let grads: Vec<Tensor> =
-            vars.iter().enumerate().map(|(i, v)| grads.get(v).unwrap_or_else(|| panic!("no gradient for input {i}")).clone()).collect();
+        let grads: Vec<Tensor> = vars
+            .iter()
+            .enumerate()
+            .map(|(i, v)| grads.get(v).unwrap_or_else(|| panic!("no gradient for input {i}")).clone())
+            .collect();
         (y, grads)
     };
     let (y, grads) = run(&fused);
@@ -77,7 +80,11 @@ fn finite_differences(inputs: &[Tensor], grads: &[Tensor], f: &dyn Fn(&[Tensor])
             };
             let slope = (nudged(H) - nudged(-H)) / f64::from(2.0 * H);
             let error = (slope - f64::from(grad[entry])).abs();
-            assert!(error < 2e-2 * slope.abs().max(1.0), "input {which}, entry {entry}: slope {slope}, gradient {}", grad[entry]);
+            assert!(
+                error < 2e-2 * slope.abs().max(1.0),
+                "input {which}, entry {entry}: slope {slope}, gradient {}",
+                grad[entry]
+            );
         }
     }
 }

@@ -25,7 +25,8 @@ fn reference(q: &Tensor, keys: &Tensor, values: &Tensor, starts: &[u32], end: us
     let q = q.reshape((rows, kv_heads, heads / kv_heads, head_dim))?;
     let keys = keys.narrow(2, 0, end)?;
     let values = values.narrow(2, 0, end)?.contiguous()?;
-    let scores = (q.matmul(&keys.transpose(2, 3)?.contiguous()?)? * (1.0 / (head_dim as f64).sqrt()))?.to_dtype(DType::F32)?;
+    let scores =
+        (q.matmul(&keys.transpose(2, 3)?.contiguous()?)? * (1.0 / (head_dim as f64).sqrt()))?.to_dtype(DType::F32)?;
     let mask: Vec<f32> = starts
         .iter()
         .flat_map(|&start| (0..end).map(move |slot| if slot >= start as usize { 0.0 } else { f32::NEG_INFINITY }))
@@ -43,7 +44,15 @@ struct DecodeAttention {
 
 /// One row: `out` and `q` (heads, `head_dim`), `keys` and `values` (`kv_heads`, slots, `head_dim`).
 #[multiversion(targets = "simd")]
-fn attend(out: &mut [f32], q: &[f32], keys: &[f32], values: &[f32], kv_heads: usize, head_dim: usize, span: Range<usize>) {
+fn attend(
+    out: &mut [f32],
+    q: &[f32],
+    keys: &[f32],
+    values: &[f32],
+    kv_heads: usize,
+    head_dim: usize,
+    span: Range<usize>,
+) {
     let heads_per_kv = q.len() / head_dim / kv_heads;
     let cache_width = keys.len() / kv_heads;
     let scale = 1.0 / (head_dim as f32).sqrt();

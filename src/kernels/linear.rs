@@ -55,6 +55,11 @@ mod tests {
 
     #[test]
     fn fused_linear_agrees_with_the_reference_forward_and_backward() {
-        agree(&[random(&[7, 5], 1), random(&[3, 5], 2)], |t| linear(&t[0], &t[1]), |t| linear_reference(&t[0], &t[1]), 1e-5);
+        agree(
+            &[random(&[7, 5], 1), random(&[3, 5], 2)],
+            |t| linear(&t[0], &t[1]),
+            |t| linear_reference(&t[0], &t[1]),
+            1e-5,
+        );
     }
 }

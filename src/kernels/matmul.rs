@@ -82,7 +82,7 @@ mod tests {
         matmul(&mut out, View::new(&a, 3), View::new(&b, 4), false);
         assert_eq!(out, [8.0, 11.0, 14.0, 17.0, 8.0, 20.0, 32.0, 44.0]);
         matmul(&mut out, View::new(&a, 3), View::new(&b, 4), true);
-        assert_eq!(out[0], 16.0);
+        assert_eq!(out, [16.0, 22.0, 28.0, 34.0, 16.0, 40.0, 64.0, 88.0]);
         let mut gram = vec![0.0; 9];
         matmul(&mut gram, View::new(&a, 3).t(), View::new(&a, 3), false);
         assert_eq!(gram, [9.0, 12.0, 15.0, 12.0, 17.0, 22.0, 15.0, 22.0, 29.0]);

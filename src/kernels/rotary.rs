@@ -1,5 +1,5 @@
 //! Rotary position embedding (Su et al., 2021), in the half-split layout of Llama and Qwen: element i of a head turns together
-//! with element i + head_dim / 2 by the angle position * theta^(-2 i / head_dim).
+//! with element i + `head_dim` / 2 by the angle position * theta^(-2 i / `head_dim`).
 
 use super::storage::{fused, slice, with_slices};
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor, bail};
@@ -22,7 +22,8 @@ impl Rotary {
     /// Tables for `positions` positions of heads of `head_dim` elements with base `theta`.
     pub fn new(head_dim: usize, positions: usize, theta: f64) -> Self {
         let half = head_dim / 2;
-        let frequencies: Vec<f32> = (0..half).map(|i| 1.0 / (theta.powf(2.0 * i as f64 / head_dim as f64)) as f32).collect();
+        let frequencies: Vec<f32> =
+            (0..half).map(|i| 1.0 / (theta.powf(2.0 * i as f64 / head_dim as f64)) as f32).collect();
         let angles = (0..positions).flat_map(|p| frequencies.iter().map(move |f| p as f32 * f));
         let (cos, sin) = angles.map(|angle| (angle.cos(), angle.sin())).unzip();
         Self { table: Arc::new((cos, sin)), half }
@@ -52,7 +53,12 @@ impl Rotary {
     fn check(&self, x: &Tensor, positions: &[u32]) -> Result<()> {
         let (tokens, _, head_dim) = x.dims3()?;
         if tokens != positions.len() || head_dim != 2 * self.half {
-            bail!("rotary embedding of {:?} with {} positions and head size {}", x.shape(), positions.len(), 2 * self.half);
+            bail!(
+                "rotary embedding of {:?} with {} positions and head size {}",
+                x.shape(),
+                positions.len(),
+                2 * self.half
+            );
         }
         match positions.iter().max() {
             Some(&last) if last as usize >= self.positions() => {

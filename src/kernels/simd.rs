@@ -9,18 +9,19 @@ const LANES: usize = 16;
 #[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
 pub(super) fn exp(x: f32) -> f32 {
     const MAGIC: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to the nearest integer
+    const LN_2_HIGH: f32 = 355.0 / 512.0; // the leading bits of ln 2, so that n * LN_2_HIGH is exact
     let x = if x < -87.0 { -87.0 } else { x };
     let x = if x > 88.0 { 88.0 } else { x };
     let shifted = x * std::f32::consts::LOG2_E + MAGIC;
     let n = shifted - MAGIC;
-    let r = x - n * 0.693_359_375;
+    let r = x - n * LN_2_HIGH;
     let r = r - n * -2.121_944_4e-4;
     let mut p = 1.987_569_1e-4;
     p = p * r + 1.398_2e-3;
     p = p * r + 8.333_452e-3;
     p = p * r + 4.166_579_6e-2;
     p = p * r + 1.666_666_5e-1;
-    p = p * r + 5.000_000_1e-1;
+    p = p * r + 0.5;
     let value = p * (r * r) + r + 1.0;
     let exponent = (shifted.to_bits() as i32).wrapping_sub(MAGIC.to_bits() as i32).wrapping_add(127);
     value * f32::from_bits((exponent << 23) as u32)
@@ -97,6 +98,7 @@ fn fold(lanes: [f32; LANES]) -> f32 {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "these results are exact, or equal bit for bit")]
 mod tests {
     #[test]
     fn exp_is_within_two_units_in_the_last_place() {

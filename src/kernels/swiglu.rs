@@ -82,6 +82,11 @@ mod tests {
 
     #[test]
     fn fused_swiglu_agrees_with_the_reference_forward_and_backward() {
-        agree(&[random(&[9, 21], 1), random(&[9, 21], 2)], |t| swiglu(&t[0], &t[1]), |t| swiglu_reference(&t[0], &t[1]), 1e-5);
+        agree(
+            &[random(&[9, 21], 1), random(&[9, 21], 2)],
+            |t| swiglu(&t[0], &t[1]),
+            |t| swiglu_reference(&t[0], &t[1]),
+            1e-5,
+        );
     }
 }

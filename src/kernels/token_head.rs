@@ -1,7 +1,7 @@
 //! The language-model head reduced to what training needs of it: per token the log-probability of the chosen token and the
 //! entropy of the distribution, without ever keeping the logits (tokens, vocabulary) of a batch.
 //!
-//! With z = W h / T and p = softmax(z): log p(y) = z_y - log sum exp z, H = -sum p log p. Backward recomputes p by slices of
+//! With z = W h / T and p = softmax(z): log p(y) = z\[y\] - log sum exp z, H = -sum p log p. Backward recomputes p by slices of
 //! tokens: d log p(y) / dz = onehot(y) - p, dH / dz = -p (log p + H). The sensitivity feature of G2RL (arXiv 2512.15687,
 //! eqs. 4-6) is phi = W^T (onehot(y) - p) = T d log p(y) / dh: a gather and one product.
 
@@ -21,14 +21,21 @@ const SLICE_LOGITS: usize = 1 << 21;
 pub fn token_logprob_entropy(hidden: &Tensor, head: &Tensor, targets: &Arc<[u32]>, temperature: f64) -> Result<Tensor> {
     check(hidden, head, targets)?;
     if fused(&[hidden, head]) {
-        hidden.contiguous()?.apply_op2(head, TokenHead { targets: targets.clone(), inverse_temperature: (1.0 / temperature) as f32 })
+        hidden
+            .contiguous()?
+            .apply_op2(head, TokenHead { targets: targets.clone(), inverse_temperature: (1.0 / temperature) as f32 })
     } else {
         token_logprob_entropy_reference(hidden, head, targets, temperature)
     }
 }
 
 /// [`token_logprob_entropy`] from plain candle operations.
-pub fn token_logprob_entropy_reference(hidden: &Tensor, head: &Tensor, targets: &[u32], temperature: f64) -> Result<Tensor> {
+pub fn token_logprob_entropy_reference(
+    hidden: &Tensor,
+    head: &Tensor,
+    targets: &[u32],
+    temperature: f64,
+) -> Result<Tensor> {
     check(hidden, head, targets)?;
     let logprobs = log_softmax(&(hidden.matmul(&head.t()?)?.to_dtype(DType::F32)? * (1.0 / temperature))?)?;
     let index = Tensor::from_vec(targets.to_vec(), (targets.len(), 1), hidden.device())?;
@@ -182,14 +189,22 @@ impl CustomOp2 for TokenHead {
         for ((out, h), targets) in out.chunks_mut(rows * 2).zip(h.chunks(rows * d)).zip(self.targets.chunks(rows)) {
             let logits = &mut logits[..targets.len() * vocabulary];
             matmul(logits, View::new(h, d), View::new(w, d).t(), false);
-            out.par_chunks_mut(2).zip(logits.par_chunks_mut(vocabulary)).zip(targets).for_each(|((out, row), &target)| {
-                (out[0], out[1]) = softmax_row(row, target, self.inverse_temperature);
-            });
+            out.par_chunks_mut(2).zip(logits.par_chunks_mut(vocabulary)).zip(targets).for_each(
+                |((out, row), &target)| {
+                    (out[0], out[1]) = softmax_row(row, target, self.inverse_temperature);
+                },
+            );
         }
         Ok((CpuStorage::F32(out), (n, 2).into()))
     }
 
-    fn bwd(&self, hidden: &Tensor, head: &Tensor, _out: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        hidden: &Tensor,
+        head: &Tensor,
+        _out: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (n, d) = hidden.dims2()?;
         let vocabulary = head.dim(0)?;
         let rows = rows_per_slice(vocabulary);
@@ -197,7 +212,8 @@ impl CustomOp2 for TokenHead {
             let mut dh = vec![0.0; n * d];
             let mut dw = vec![0.0; vocabulary * d];
             let mut logits = vec![0.0; rows.min(n) * vocabulary];
-            let slices = dh.chunks_mut(rows * d).zip(h.chunks(rows * d)).zip(g.chunks(rows * 2)).zip(self.targets.chunks(rows));
+            let slices =
+                dh.chunks_mut(rows * d).zip(h.chunks(rows * d)).zip(g.chunks(rows * 2)).zip(self.targets.chunks(rows));
             for (((dh, h), g), targets) in slices {
                 let logits = &mut logits[..targets.len() * vocabulary];
                 matmul(logits, View::new(h, d), View::new(w, d).t(), false);

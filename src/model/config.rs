@@ -93,8 +93,9 @@ impl Qwen3Config {
             struct Generation {
                 eos_token_id: Option<OneOrMany>,
             }
-            let parsed: Generation = serde_json::from_str(&text)
-                .map_err(|e| Error::input(format!("generation_config.json is not valid: {e} ({})", generation.display())))?;
+            let parsed: Generation = serde_json::from_str(&text).map_err(|e| {
+                Error::input(format!("generation_config.json is not valid: {e} ({})", generation.display()))
+            })?;
             for id in parsed.eos_token_id.map(OneOrMany::into_vec).unwrap_or_default() {
                 if !config.eos_token_ids.contains(&id) {
                     config.eos_token_ids.push(id);
@@ -106,7 +107,8 @@ impl Qwen3Config {
 
     /// Parses the text of a `config.json`.
     pub fn parse(text: &str) -> Result<Self> {
-        let raw: Raw = serde_json::from_str(text).map_err(|e| Error::input(format!("config.json is not a model configuration: {e}")))?;
+        let raw: Raw = serde_json::from_str(text)
+            .map_err(|e| Error::input(format!("config.json is not a model configuration: {e}")))?;
         let qwen3 = raw.model_type.as_deref() == Some("qwen3")
             || raw.architectures.iter().flatten().any(|name| name == "Qwen3ForCausalLM");
         if !qwen3 {
@@ -120,9 +122,9 @@ impl Qwen3Config {
             (raw.use_sliding_window == Some(true), "use_sliding_window: true"),
             (raw.hidden_act.as_deref().is_some_and(|act| act != "silu"), "an activation other than silu"),
             (
-                [&raw.rope_parameters, &raw.rope_scaling]
-                    .iter()
-                    .any(|rope| rope.as_ref().and_then(|r| r.rope_type.as_deref()).is_some_and(|kind| kind != "default")),
+                [&raw.rope_parameters, &raw.rope_scaling].iter().any(|rope| {
+                    rope.as_ref().and_then(|r| r.rope_type.as_deref()).is_some_and(|kind| kind != "default")
+                }),
                 "rotary scaling",
             ),
         ];
@@ -253,9 +255,10 @@ mod tests {
     #[test]
     fn the_rotary_base_is_read_where_older_and_newer_transformers_write_it() {
         let old = parse(r#""model_type": "qwen3", "rope_theta": 50000.0"#).unwrap();
-        let new = parse(r#""model_type": "qwen3", "rope_parameters": {"rope_theta": 50000.0, "rope_type": "default"}"#).unwrap();
+        let new = parse(r#""model_type": "qwen3", "rope_parameters": {"rope_theta": 50000.0, "rope_type": "default"}"#)
+            .unwrap();
         assert_eq!(old, new);
-        assert_eq!(old.rope_theta, 50000.0);
+        assert!((old.rope_theta - 50000.0).abs() < 1e-9);
     }
 
     #[test]

@@ -75,8 +75,11 @@ impl Qwen3 {
         if let Some(error) = failure {
             return Err(error.into());
         }
-        let last: Vec<u32> =
-            packed.segments.ranges().flat_map(|r| std::iter::repeat_n(r.end.saturating_sub(1) as u32, copies)).collect();
+        let last: Vec<u32> = packed
+            .segments
+            .ranges()
+            .flat_map(|r| std::iter::repeat_n(r.end.saturating_sub(1) as u32, copies))
+            .collect();
         let hidden = hidden.index_select(&Tensor::from_vec(last, rows, device)?, 0)?;
         let starts = prompts.iter().flat_map(|p| std::iter::repeat_n((longest - p.len()) as u32, copies)).collect();
         Ok((hidden, Cache { layers, starts, filled: longest }))

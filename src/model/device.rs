@@ -12,8 +12,9 @@ pub fn open_device(choice: DeviceChoice) -> Result<Device> {
         DeviceChoice::Cuda(_) if !candle_core::utils::cuda_is_available() => Err(Error::input(
             "the experiment asks for a CUDA device, but this program was built without CUDA; build it with --features cuda, or use device: Auto",
         )),
-        DeviceChoice::Cuda(ordinal) => Device::new_cuda(ordinal)
-            .map_err(|e| Error::input(format!("cannot open CUDA device {ordinal}: {e}; use device: Auto or another number"))),
+        DeviceChoice::Cuda(ordinal) => Device::new_cuda(ordinal).map_err(|e| {
+            Error::input(format!("cannot open CUDA device {ordinal}: {e}; use device: Auto or another number"))
+        }),
     }
 }
 

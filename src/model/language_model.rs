@@ -68,7 +68,8 @@ impl LanguageModel {
         self.weights.write(folder)?;
         self.tokenizer.write(folder)?;
         let path = folder.join("config.json");
-        std::fs::write(&path, format!("{:#}\n", self.config.to_json())).map_err(Error::io("writing the model's shape", &path))?;
+        std::fs::write(&path, format!("{:#}\n", self.config.to_json()))
+            .map_err(Error::io("writing the model's shape", &path))?;
         let path = folder.join("generation_config.json");
         let generation = serde_json::json!({ "do_sample": true, "eos_token_id": self.config.eos_token_ids });
         std::fs::write(&path, format!("{generation:#}\n")).map_err(Error::io("writing the generation settings", &path))

@@ -191,7 +191,10 @@ impl Qwen3 {
     /// Input embeddings (tokens, hidden).
     pub(super) fn embed(&self, ids: &[u32]) -> Result<Tensor> {
         if let Some(id) = ids.iter().find(|&&id| id as usize >= self.config.vocab_size) {
-            return Err(Error::failed(format!("token {id} is beyond the model's vocabulary of {}", self.config.vocab_size)));
+            return Err(Error::failed(format!(
+                "token {id} is beyond the model's vocabulary of {}",
+                self.config.vocab_size
+            )));
         }
         let ids = Tensor::from_slice(ids, ids.len(), self.embeddings.device())?;
         Ok(self.embeddings.index_select(&ids, 0)?)

@@ -171,7 +171,8 @@ impl Qwen3 {
             let expected = probabilities.matmul(head)?;
             let tokens: Vec<u32> = draws.iter().map(|draw| draw.token).collect();
             let chosen = head.index_select(&Tensor::from_vec(tokens, rows.len(), head.device())?, 0)?;
-            let phi = (chosen - expected)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
+            let phi =
+                (chosen - expected)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
             let d = self.config().hidden_size;
             for (row, phi) in rows.iter().zip(phi.chunks_exact(d)).filter(|(row, _)| !row.finished) {
                 for (sum, phi) in completions[row.index].feature_sum.iter_mut().zip(phi) {
@@ -248,7 +249,9 @@ mod tests {
         let logits: Vec<f32> = [0.1f32, 0.5, 0.25, 0.15].iter().map(|p| p.ln()).collect();
         let mut row = logits.clone();
         probabilities(&mut row, &Sampling { top_k: Some(2), ..FULL });
-        assert!((row[1] - 2.0 / 3.0).abs() < 1e-6 && (row[2] - 1.0 / 3.0).abs() < 1e-6 && row[0] == 0.0 && row[3] == 0.0);
+        assert!(
+            (row[1] - 2.0 / 3.0).abs() < 1e-6 && (row[2] - 1.0 / 3.0).abs() < 1e-6 && row[0] == 0.0 && row[3] == 0.0
+        );
         let mut row = logits.clone();
         probabilities(&mut row, &Sampling { top_p: Some(0.76), ..FULL });
         assert!(row[0] == 0.0 && row[3] > 0.0);

@@ -31,7 +31,8 @@ impl TextTokenizer {
     /// Writes `tokenizer.json` and a `tokenizer_config.json` that Transformers reads.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join("tokenizer.json");
-        let json = self.inner.to_string(true).map_err(|e| Error::failed(format!("cannot serialise the tokenizer: {e}")))?;
+        let json =
+            self.inner.to_string(true).map_err(|e| Error::failed(format!("cannot serialise the tokenizer: {e}")))?;
         std::fs::write(&path, json).map_err(Error::io("writing the tokenizer", &path))?;
         let path = folder.join("tokenizer_config.json");
         let config = serde_json::json!({
@@ -47,7 +48,8 @@ impl TextTokenizer {
     /// A byte-level tokenizer in which every byte is a token, digits thus single ones, and each of `words` is one token too.
     pub fn bytes_and_words(words: &[&str]) -> Result<Self> {
         let mut vocabulary = serde_json::Map::new();
-        let mut alphabet: Vec<char> = tokenizers::pre_tokenizers::byte_level::ByteLevel::alphabet().into_iter().collect();
+        let mut alphabet: Vec<char> =
+            tokenizers::pre_tokenizers::byte_level::ByteLevel::alphabet().into_iter().collect();
         alphabet.sort_unstable();
         for (id, symbol) in alphabet.iter().enumerate() {
             vocabulary.insert(symbol.to_string(), id.into());

@@ -127,7 +127,8 @@ impl Weights {
                 hasher.update(value.to_le_bytes());
             }
         }
-        Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        let digits = hasher.finalize().into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        Ok(digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect())
     }
 }
 
@@ -141,7 +142,8 @@ fn shard_index(folder: &Path) -> Result<HashMap<String, String>> {
     if !path.exists() {
         return Ok(HashMap::new());
     }
-    let text = std::fs::read_to_string(&path).map_err(|e| Error::input(format!("cannot read {}: {e}", path.display())))?;
+    let text =
+        std::fs::read_to_string(&path).map_err(|e| Error::input(format!("cannot read {}: {e}", path.display())))?;
     let index: Index = serde_json::from_str(&text)
         .map_err(|e| Error::input(format!("the list of shards is not valid: {e} ({})", path.display())))?;
     Ok(index.weight_map)

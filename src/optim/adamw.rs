@@ -83,7 +83,8 @@ impl AdamW {
             let decay = if slot.master.rank() > 1 { 1.0 - learning_rate * weight_decay } else { 1.0 };
             let updated = ((&slot.master * decay)? - (change * learning_rate)?)?;
             slot.variable.set(&updated.to_dtype(slot.variable.dtype())?)?;
-            slot.master = if slot.variable.dtype() == DType::F32 { slot.variable.as_detached_tensor() } else { updated };
+            slot.master =
+                if slot.variable.dtype() == DType::F32 { slot.variable.as_detached_tensor() } else { updated };
         }
         Ok(norm)
     }
@@ -138,7 +139,9 @@ mod tests {
             // loss = sum of step * w^2 / 2 over all parameters has the gradient step * w
             let loss = weights
                 .variables()
-                .map(|(_, variable)| (variable.as_tensor().sqr().unwrap() * (step as f64 / 2.0)).unwrap().sum_all().unwrap())
+                .map(|(_, variable)| {
+                    (variable.as_tensor().sqr().unwrap() * (step as f64 / 2.0)).unwrap().sum_all().unwrap()
+                })
                 .reduce(|a, b| (a + b).unwrap())
                 .unwrap();
             let mut gradients = Gradients::default();
