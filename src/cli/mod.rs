@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod pretrain;
+mod run;
 
 use crate::error::Result;
 use clap::{Parser, Subcommand};
@@ -15,6 +16,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Trains the model of an experiment file and opens the dashboard on it.
+    Run(run::RunArguments),
     /// Trains a small base model from nothing on worked solutions of a procedural task.
     Pretrain(pretrain::PretrainArguments),
 }
@@ -40,6 +43,7 @@ pub fn main() -> u8 {
 
 fn run(command: Command) -> Result<u8> {
     match command {
+        Command::Run(arguments) => run::run(&arguments),
         Command::Pretrain(arguments) => pretrain::run(&arguments),
     }
 }

@@ -1,0 +1,202 @@
+//! `orthant run EXPERIMENT.ron`: trains, with the dashboard on it or a progress bar.
+
+use crate::dashboard::{self, DashboardOptions, Screenshot};
+use crate::error::{Error, Result};
+use crate::experiment::{self, DeviceChoice, Experiment};
+use crate::metrics;
+use crate::trainer::{RunBuilder, RunEnd, RunHandle, RunSnapshot, TrainerCommand};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Trains the model of an experiment file and opens the dashboard on it.
+///
+/// Example: orthant run experiments/quickstart.ron --set stop.steps=20
+#[derive(Args)]
+pub(super) struct RunArguments {
+    /// The experiment (RON).
+    experiment: PathBuf,
+    /// No window: a progress bar and a line per evaluation. Taken for granted where there is no display.
+    #[arg(long)]
+    headless: bool,
+    /// The folder in which the run folder is made.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    out: PathBuf,
+    /// Overrides the experiment's seed.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Overrides the experiment's device: auto, cpu or cuda:0.
+    #[arg(long, value_name = "DEVICE", value_parser = parse_device)]
+    device: Option<DeviceChoice>,
+    /// Overrides any field: path=value, repeatable.
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+    /// Saves a picture of the dashboard, then goes on without it.
+    #[arg(long, value_name = "FILE.png", requires = "after_step")]
+    screenshot: Option<PathBuf>,
+    /// The step after which the picture is taken.
+    #[arg(long, value_name = "N", requires = "screenshot")]
+    after_step: Option<u64>,
+    /// Prints a machine-readable line last.
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_device(text: &str) -> Result<DeviceChoice, String> {
+    match text {
+        "auto" => Ok(DeviceChoice::Auto),
+        "cpu" => Ok(DeviceChoice::Cpu),
+        "cuda" => Ok(DeviceChoice::Cuda(0)),
+        _ => text
+            .strip_prefix("cuda:")
+            .and_then(|ordinal| ordinal.parse().ok())
+            .map(DeviceChoice::Cuda)
+            .ok_or_else(|| "write auto, cpu, or cuda: and a number, such as cuda:0".to_string()),
+    }
+}
+
+impl RunArguments {
+    fn experiment(&self) -> Result<Experiment> {
+        let mut experiment: Experiment = experiment::read(&self.experiment)?;
+        for assignment in &self.set {
+            experiment = experiment::set(&experiment, assignment)?;
+        }
+        if let Some(seed) = self.seed {
+            experiment.seed = seed;
+        }
+        if let Some(device) = self.device {
+            experiment.device = device;
+        }
+        experiment.validate().map_err(|e| Error::input(format!("{e} ({})", self.experiment.display())))?;
+        Ok(experiment)
+    }
+}
+
+/// Exit status after an interrupt that was saved.
+const INTERRUPTED: u8 = 130;
+
+pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
+    let experiment = arguments.experiment()?;
+    let run = RunBuilder::new(experiment).start(&arguments.out)?;
+    let handle = run.handle.clone();
+    let interrupted = stop_on_interrupt(&handle)?;
+
+    let display = !arguments.headless && dashboard::display_available();
+    if !arguments.headless && !display {
+        eprintln!("no display found, so no window; following the run here");
+    }
+    // The terminal follows the run in either case; only the window needs the main thread.
+    let follower = std::thread::Builder::new()
+        .name("progress".to_string())
+        .spawn({
+            let handle = handle.clone();
+            move || follow(&handle)
+        })
+        .map_err(|e| Error::failed(format!("cannot start the progress thread: {e}")))?;
+    if display {
+        let screenshot = arguments.screenshot.clone().zip(arguments.after_step);
+        let options =
+            DashboardOptions { screenshot: screenshot.map(|(path, after_step)| Screenshot { path, after_step }) };
+        if let Err(error) = dashboard::open(handle.clone(), options) {
+            eprintln!("the window could not be opened ({error}); following the run here");
+        }
+    }
+    let end = run.join();
+    if follower.join().is_err() {
+        eprintln!("the progress display failed");
+    }
+    let end = end?;
+    let snapshot = handle.snapshots.load();
+    summarize(&snapshot, end, arguments.json);
+    Ok(if end == RunEnd::Stopped && interrupted.load(Ordering::SeqCst) { INTERRUPTED } else { 0 })
+}
+
+/// The first Ctrl-C ends the run after its current step; the second ends the program at once.
+fn stop_on_interrupt(handle: &RunHandle) -> Result<Arc<AtomicBool>> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let handler = {
+        let (interrupted, handle) = (interrupted.clone(), handle.clone());
+        move || {
+            if interrupted.swap(true, Ordering::SeqCst) {
+                std::process::exit(i32::from(INTERRUPTED));
+            }
+            eprintln!("\ninterrupted: finishing the step and saving a checkpoint; press Ctrl-C again to leave at once");
+            if !handle.send(TrainerCommand::Stop) {
+                std::process::exit(i32::from(INTERRUPTED));
+            }
+        }
+    };
+    ctrlc::set_handler(handler).map_err(|e| Error::failed(format!("cannot watch for Ctrl-C: {e}")))?;
+    Ok(interrupted)
+}
+
+/// Shows progress on the terminal until the run is over.
+#[allow(clippy::print_stdout, reason = "evaluations are results")]
+fn follow(handle: &RunHandle) {
+    let first = handle.snapshots.load();
+    println!("{}, seed {}: {} on {} ({})", first.info.name, first.info.seed, first.info.method, first.info.model, first.info.device);
+    println!("run folder {}", first.info.directory.display());
+    let bar = ProgressBar::new(first.info.stop_step);
+    if let Ok(style) = ProgressStyle::with_template("{bar:24} step {pos}/{len}  {msg}") {
+        bar.set_style(style);
+    }
+    let mut shown = 0;
+    loop {
+        let snapshot = handle.snapshots.load();
+        for record in &snapshot.evaluations[shown..] {
+            bar.suspend(|| println!("{record}"));
+        }
+        shown = snapshot.evaluations.len();
+        bar.set_position(snapshot.step);
+        bar.set_message(describe(&snapshot));
+        if snapshot.state.is_over() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    bar.finish_and_clear();
+}
+
+fn describe(snapshot: &RunSnapshot) -> String {
+    let stage = snapshot.progress.stage.map_or("", |stage| stage.name());
+    let Some(row) = snapshot.history.last() else { return stage.to_string() };
+    let value = |metric| row.get(metric).unwrap_or(f64::NAN);
+    let eta = snapshot.eta_s.map_or(String::new(), |eta| format!("  {}:{:02} left", eta as u64 / 60, eta as u64 % 60));
+    format!(
+        "accuracy {:.3}  entropy {:.3}  {:.0} tokens/s{eta}  {stage}",
+        value(&metrics::REWARD_ACCURACY),
+        value(&metrics::POLICY_ENTROPY),
+        value(&metrics::THROUGHPUT_TOKENS_PER_S),
+    )
+}
+
+#[allow(clippy::print_stdout, reason = "results belong on standard output")]
+fn summarize(snapshot: &RunSnapshot, end: RunEnd, json: bool) {
+    let how = match end {
+        RunEnd::Finished => "finished",
+        RunEnd::Stopped => "stopped",
+    };
+    println!("{how} after step {}; everything is in {}", snapshot.step, snapshot.info.directory.display());
+    if let Some(step) = snapshot.checkpoints.last() {
+        println!("last checkpoint: {}", snapshot.info.directory.join(format!("checkpoints/step_{step:06}")).display());
+    }
+    if let (Some(first), Some(last)) = (snapshot.evaluations.first(), snapshot.evaluations.last())
+        && last.step > first.step
+    {
+        for ((k, before), (_, after)) in first.pass_at.iter().zip(&last.pass_at) {
+            println!("{}: pass@{k} {:.1} % -> {:.1} %", last.suite, 100.0 * before.value, 100.0 * after.value);
+        }
+    }
+    if json {
+        let line = serde_json::json!({
+            "state": how,
+            "step": snapshot.step,
+            "run": snapshot.info.directory,
+            "evaluation": snapshot.evaluations.last(),
+        });
+        println!("{line}");
+    }
+}
