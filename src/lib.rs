@@ -12,6 +12,7 @@ pub mod metrics;
 pub mod model;
 pub mod objective;
 pub mod optim;
+pub mod prelude;
 pub mod rng;
 pub mod rollout;
 pub mod stages;

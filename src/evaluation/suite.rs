@@ -22,7 +22,8 @@ pub struct EvaluationRecord {
     pub problems: usize,
     /// Samples per problem.
     pub samples: usize,
-    /// pass@k by k, ascending.
+    /// pass@k by k, ascending; in JSON the fields `pass@1`, `pass@4`, ...
+    #[serde(flatten, with = "pass_at_fields")]
     pub pass_at: Vec<(usize, Estimate)>,
     /// Mean response length, tokens.
     pub length_mean: f64,
@@ -36,6 +37,30 @@ impl EvaluationRecord {
     /// pass@k, if measured.
     pub fn pass(&self, k: usize) -> Option<Estimate> {
         self.pass_at.iter().find(|(measured, _)| *measured == k).map(|(_, estimate)| *estimate)
+    }
+}
+
+mod pass_at_fields {
+    use super::Estimate;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::collections::BTreeMap;
+
+    pub(super) fn serialize<S: Serializer>(pass_at: &[(usize, Estimate)], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(pass_at.iter().map(|(k, estimate)| (format!("pass@{k}"), estimate)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(usize, Estimate)>, D::Error> {
+        let fields = BTreeMap::<String, Estimate>::deserialize(deserializer)?;
+        let mut pass_at = fields
+            .into_iter()
+            .map(|(name, estimate)| match name.strip_prefix("pass@").map(str::parse) {
+                Some(Ok(k)) => Ok((k, estimate)),
+                _ => Err(D::Error::custom(format!("unknown field `{name}`"))),
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        pass_at.sort_by_key(|(k, _)| *k);
+        Ok(pass_at)
     }
 }
 
@@ -142,4 +167,27 @@ pub fn evaluate(
         no_answer_ratio: unanswered as f64 / completions as f64,
         seconds: started.elapsed().as_secs_f64(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_have_a_field_per_k_and_read_back_equal() {
+        let estimate = |value| Estimate { value, low: value - 0.1, high: value + 0.1 };
+        let record = EvaluationRecord {
+            step: 25,
+            suite: "countdown held-out 8".to_string(),
+            problems: 8,
+            samples: 16,
+            pass_at: vec![(1, estimate(0.25)), (4, estimate(0.5)), (16, estimate(0.75))],
+            length_mean: 31.5,
+            no_answer_ratio: 0.0,
+            seconds: 1.5,
+        };
+        let json = serde_json::to_value(&record).unwrap();
+        assert_eq!(json["pass@16"]["value"], 0.75);
+        assert_eq!(serde_json::from_value::<EvaluationRecord>(json).unwrap(), record);
+    }
 }

@@ -1,0 +1,17 @@
+//! What programs built on this crate need most: tasks, methods and stages of their own, and runs of them.
+
+pub use crate::error::{Error, Result};
+pub use crate::experiment::{Experiment, from_text, read};
+pub use crate::metrics::{self, Metric};
+pub use crate::rng;
+pub use crate::rollout::{
+    Advantage, CompletionText, Cosines, Feature, GroupProblem, InGroup, Judged, Novelty, PromptGroup, PromptTokens,
+    Response, Reward, Rollouts, ShapedReward,
+};
+pub use crate::stages::{
+    ActiveExperiment, ActiveTask, EntropyCoefficient, Policy, StageSystems, StepCounter, StepMetrics, TrainStep,
+    center_group_advantages, compute_features, sample_completions, score_novelty, update_policy, verify_completions,
+};
+pub use crate::tasks::{Problem, Split, Task};
+pub use crate::trainer::{Run, RunBuilder, RunEnd, RunHandle, RunSnapshot, RunState, TrainerCommand};
+pub use crate::verify::{Verdict, Verification, boxed::last_boxed};
