@@ -21,10 +21,12 @@ pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// Largest absolute difference.
+/// Largest absolute difference; infinite where one is NaN.
 pub(crate) fn difference(a: &Tensor, b: &Tensor) -> f32 {
     assert_eq!(a.shape(), b.shape());
-    values(a).iter().zip(values(b)).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max)
+    // `f32::max` would pass over NaN.
+    let differences = values(a).into_iter().zip(values(b)).map(|(x, y)| (x - y).abs());
+    differences.map(|d| if d.is_nan() { f32::INFINITY } else { d }).fold(0.0, f32::max)
 }
 
 /// Asserts that two functions have equal values and equal gradients with respect to every input, for a loss that weighs each

@@ -32,12 +32,32 @@ impl<'a> View<'a> {
     }
 }
 
+/// The `gemm` crate sums in another order for a single row and for results of at most this many elements.
+const SMALL_RESULT: usize = 256;
+
+/// Largest b, in elements, for which few rows are kept off those paths. Beyond it the general path costs many times more than
+/// the one for a single row, because it copies all of b into another order first.
+const LARGEST_KEPT: usize = 1 << 18;
+
 /// out = a b, or out += a b where `accumulate`. `out` is row-major (`a.rows`, `b.columns`).
+///
+/// Where `a` is row-major and b has at most 2^18 elements, each row of a b is the same to the last bit whatever other rows `a`
+/// has: rows of zeros keep few rows off the special paths of `gemm`. Otherwise a sampled token could depend, in one case of many
+/// thousands, on which sequences are decoded beside its own; with larger models it can.
 pub(super) fn matmul(out: &mut [f32], a: View<'_>, b: View<'_>, accumulate: bool) {
     let (m, k, n) = (a.rows, a.columns, b.columns);
     assert_eq!(b.rows, k, "inner dimensions differ");
     assert_eq!(out.len(), m * n, "the output has the wrong size");
     if m * n == 0 {
+        return;
+    }
+    let rows = (SMALL_RESULT / n + 1).max(2);
+    if m < rows && k * n <= LARGEST_KEPT && a.column_stride == 1 && !accumulate {
+        let mut padded = vec![0.0; rows * k];
+        padded[..m * k].copy_from_slice(a.data);
+        let mut product = vec![0.0; rows * n];
+        matmul(&mut product, View::new(&padded, k), b, false);
+        out.copy_from_slice(&product[..m * n]);
         return;
     }
     let threads = rayon::current_num_threads();
@@ -86,5 +106,23 @@ mod tests {
         let mut gram = vec![0.0; 9];
         matmul(&mut gram, View::new(&a, 3).t(), View::new(&a, 3), false);
         assert_eq!(gram, [9.0, 12.0, 15.0, 12.0, 17.0, 22.0, 15.0, 22.0, 29.0]);
+    }
+
+    #[test]
+    fn a_row_of_the_result_is_the_same_to_the_last_bit_whatever_other_rows_there_are() {
+        for (inner, columns) in [(32, 8), (32, 48), (128, 384), (384, 128), (700, 90)] {
+            let number = |i: usize| ((i * 7919 % 1013) as f32 - 506.0) / 507.0;
+            let a: Vec<f32> = (0..70 * inner).map(number).collect();
+            let b: Vec<f32> = (0..columns * inner).map(|i| number(i * i % 65_537)).collect();
+            let product = |rows: usize| {
+                let mut out = vec![0.0; rows * columns];
+                matmul(&mut out, View::new(&a[..rows * inner], inner), View::new(&b, inner).t(), false);
+                out
+            };
+            let whole = product(70);
+            for rows in [1, 2, 3, 5, 16, 33, 69] {
+                assert!(product(rows) == whole[..rows * columns], "{rows} rows of {inner} by {columns}");
+            }
+        }
     }
 }

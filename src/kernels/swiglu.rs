@@ -20,8 +20,7 @@ pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
 
 /// [`swiglu`] from plain candle operations.
 pub fn swiglu_reference(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
-    let sigmoid = ((gate.neg()?.exp()? + 1.0)?).recip()?;
-    (gate * sigmoid)? * up
+    gate.silu()? * up
 }
 
 struct SwiGlu;
@@ -77,8 +76,9 @@ impl CustomOp2 for SwiGlu {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{agree, random};
+    use super::super::check::{agree, difference, random};
     use super::*;
+    use candle_core::{DType, Device, Var};
 
     #[test]
     fn fused_swiglu_agrees_with_the_reference_forward_and_backward() {
@@ -88,5 +88,16 @@ mod tests {
             |t| swiglu_reference(&t[0], &t[1]),
             1e-5,
         );
+    }
+
+    #[test]
+    fn strongly_negative_gates_have_finite_gradients() {
+        for function in [swiglu, swiglu_reference] {
+            let gate = Var::new(&[-200.0f32, -100.0, -50.0, 100.0], &Device::Cpu).unwrap();
+            let up = Tensor::ones(4, DType::F32, &Device::Cpu).unwrap();
+            let gradients = function(gate.as_tensor(), &up).unwrap().sum_all().unwrap().backward().unwrap();
+            let expected = Tensor::new(&[0.0f32, 0.0, 0.0, 1.0], &Device::Cpu).unwrap();
+            assert!(difference(gradients.get(&gate).unwrap(), &expected) < 1e-6);
+        }
     }
 }

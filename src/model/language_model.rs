@@ -28,7 +28,7 @@ impl LanguageModel {
     pub fn new(config: Qwen3Config, tokenizer: TextTokenizer, weights: Weights) -> Result<Self> {
         if tokenizer.vocabulary() > config.vocab_size {
             return Err(Error::input(format!(
-                "the tokenizer has {} tokens, but the model's vocab_size is {}; tokenizer.json and config.json do not belong together",
+                "the tokenizer needs {} tokens, but the model's vocab_size is {}; tokenizer.json and config.json do not belong together",
                 tokenizer.vocabulary(),
                 config.vocab_size
             )));
@@ -60,7 +60,10 @@ impl LanguageModel {
         let config = Qwen3Config::read(folder)?;
         let tokenizer = TextTokenizer::read(folder)?;
         let weights = Weights::read(&config, folder, dtype, device)?;
-        Self::new(config, tokenizer, weights)
+        Self::new(config, tokenizer, weights).map_err(|error| match error {
+            Error::Input(message) => Error::input(format!("{message} ({})", folder.display())),
+            other => other,
+        })
     }
 
     /// Writes a Hugging Face folder; the folder must exist.

@@ -101,9 +101,9 @@ impl TextTokenizer {
         self.inner.token_to_id(token)
     }
 
-    /// Number of tokens, added ones included.
+    /// Number of ids that a model needs to know: one more than the largest, added tokens included. Ids may have gaps.
     pub fn vocabulary(&self) -> usize {
-        self.inner.get_vocab_size(true)
+        self.inner.get_vocab(true).into_values().max().map_or(0, |last| last as usize + 1)
     }
 }
 

@@ -37,9 +37,16 @@ impl Weights {
     /// Reads `model.safetensors`, or the shards that `model.safetensors.index.json` lists, from a Hugging Face folder.
     pub fn read(config: &Qwen3Config, folder: &Path, dtype: DType, device: &Device) -> Result<Self> {
         let mut shards: BTreeMap<PathBuf, HashMap<String, Tensor>> = BTreeMap::new();
-        let locate = shard_index(folder)?;
+        let index = folder.join("model.safetensors.index.json");
+        let listed = if index.exists() { Some(read_shard_index(&index)?) } else { None };
         Self::collect(config, dtype, device, |name| {
-            let file = folder.join(locate.get(name).map_or("model.safetensors", String::as_str));
+            let file = match &listed {
+                None => folder.join("model.safetensors"),
+                Some(places) => match places.get(name) {
+                    Some(place) => folder.join(place),
+                    None => return Ok((None, index.display().to_string())),
+                },
+            };
             if !shards.contains_key(&file) {
                 let tensors = candle_core::safetensors::load(&file, &Device::Cpu)
                     .map_err(|e| Error::input(format!("cannot read the model's weights: {e} ({})", file.display())))?;
@@ -132,18 +139,14 @@ impl Weights {
     }
 }
 
-/// Which file holds which tensor, empty where there is a single file.
-fn shard_index(folder: &Path) -> Result<HashMap<String, String>> {
+/// Which file holds which tensor, from a `model.safetensors.index.json`.
+fn read_shard_index(path: &Path) -> Result<HashMap<String, String>> {
     #[derive(serde::Deserialize)]
     struct Index {
         weight_map: HashMap<String, String>,
     }
-    let path = folder.join("model.safetensors.index.json");
-    if !path.exists() {
-        return Ok(HashMap::new());
-    }
     let text =
-        std::fs::read_to_string(&path).map_err(|e| Error::input(format!("cannot read {}: {e}", path.display())))?;
+        std::fs::read_to_string(path).map_err(|e| Error::input(format!("cannot read {}: {e}", path.display())))?;
     let index: Index = serde_json::from_str(&text)
         .map_err(|e| Error::input(format!("the list of shards is not valid: {e} ({})", path.display())))?;
     Ok(index.weight_map)

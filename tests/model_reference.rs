@@ -1,0 +1,725 @@
+//! The language model held against PyTorch, Transformers and candle's own Qwen3, against finite differences, and against itself:
+//! cached against uncached, batched against alone, written against read.
+//!
+//! `cargo test --test model_reference -- --nocapture` shows the largest differences.
+
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test, in helpers too")]
+#![allow(clippy::float_cmp, reason = "some results must be equal bit for bit")]
+
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Device, Tensor, Var};
+use orthant::error::{Error, Result};
+use orthant::kernels::{linear, token_logprob_entropy, token_statistics};
+use orthant::model::{
+    Completion, END_OF_TEXT, LanguageModel, PackedTokens, PromptRequest, Qwen3, Qwen3Config, ResponseBatch, Sampling,
+    StreamKey, TextTokenizer, Weights,
+};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+const CPU: Device = Device::Cpu;
+
+/// The fixtures of `fixtures/generate.py`.
+const FIXTURES: [&str; 2] = ["qwen3_tied", "qwen3_untied"];
+
+/// One fixture: a model and what Transformers says of it.
+struct Fixture {
+    config: Qwen3Config,
+    weights: Weights,
+    rows: Vec<Vec<u32>>,
+    expected: HashMap<String, Tensor>,
+}
+
+impl Fixture {
+    fn read(name: &str, dtype: DType) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+        let config = Qwen3Config::read(&folder).unwrap();
+        let weights = Weights::read(&config, &folder, dtype, &CPU).unwrap();
+        let expected = candle_core::safetensors::load(folder.join("expected.safetensors"), &CPU).unwrap();
+        let rows = expected["input_ids"].to_dtype(DType::U32).unwrap().to_vec2().unwrap();
+        Self { config, weights, rows, expected }
+    }
+
+    fn slices(&self) -> Vec<&[u32]> {
+        self.rows.iter().map(Vec::as_slice).collect()
+    }
+
+    /// Log-probability of each row's tokens after the first, given those before: (33).
+    fn logprobs(&self) -> Tensor {
+        let pairs: Vec<(&[u32], &[u32])> = self.rows.iter().map(|row| row.split_at(1)).collect();
+        let network = Qwen3::trainable(&self.config, &self.weights).unwrap();
+        let out = network.response_logprobs(&ResponseBatch::new(&pairs), 1.0).unwrap(); // (33, 2)
+        out.narrow(1, 0, 1).unwrap()
+    }
+}
+
+fn numbers(tensor: &Tensor) -> Vec<f32> {
+    tensor.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    // Written so that NaN counts as infinite.
+    let difference = |(a, b): (&f32, &f32)| if (a - b).is_nan() { f32::INFINITY } else { (a - b).abs() };
+    found.iter().zip(expected).map(difference).fold(0.0, f32::max)
+}
+
+#[track_caller]
+fn assert_near(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
+    let largest = largest_difference(found, expected);
+    eprintln!("{what}: {largest:.1e}");
+    assert!(largest <= tolerance, "{what} differ by {largest:e}, more than {tolerance:e}");
+}
+
+/// A small random model, sharper than a freshly initialised one, so that its choices depend on the context.
+fn random_model(tied: bool, eos: &[u32]) -> (Qwen3Config, Weights) {
+    let config = Qwen3Config {
+        vocab_size: 48,
+        hidden_size: 32,
+        intermediate_size: 56,
+        num_hidden_layers: 2,
+        num_attention_heads: 4,
+        num_key_value_heads: 2,
+        head_dim: 16,
+        max_position_embeddings: 96,
+        rms_norm_eps: 1e-6,
+        rope_theta: 10_000.0,
+        tie_word_embeddings: tied,
+        eos_token_ids: eos.to_vec(),
+    };
+    let weights = Weights::random(&config, 0.3, 11, DType::F32, &CPU).unwrap();
+    (config, weights)
+}
+
+fn sampling(temperature: f64, max_new_tokens: usize) -> Sampling {
+    Sampling { temperature, top_k: None, top_p: None, max_new_tokens }
+}
+
+/// Prompts of different lengths, each with a stream of its own.
+fn requests() -> Vec<PromptRequest> {
+    [1usize, 7, 3, 12, 5]
+        .iter()
+        .enumerate()
+        .map(|(index, &length)| PromptRequest {
+            ids: (0..length).map(|i| ((i * 7 + index * 13) % 48) as u32).collect(),
+            key: StreamKey { seed: 5, step: 2, prompt: index as u64 },
+        })
+        .collect()
+}
+
+fn sample(network: &Qwen3, prompts: &[PromptRequest], samples: usize, settings: &Sampling) -> Vec<Completion> {
+    network.sample(prompts, samples, settings, true, |_| ()).unwrap()
+}
+
+// --- Transformers and candle ---------------------------------------------------------------------------------------------
+
+/// Tolerance for the values of an element type. `F64` weights take the path of plain candle operations that GPUs take; its
+/// softmax and norms are in `f32`. Measured: 3e-6 for hidden states and 6e-6 for logits in both.
+const TYPES: [(DType, f32); 2] = [(DType::F32, 1e-4), (DType::F64, 1e-4)];
+
+#[test]
+fn logits_and_hidden_states_agree_with_transformers_packed_and_alone() {
+    for (name, (dtype, tolerance)) in FIXTURES.into_iter().flat_map(|name| TYPES.map(|t| (name, t))) {
+        let fixture = Fixture::read(name, dtype);
+        let network = Qwen3::frozen(&fixture.config, &fixture.weights).unwrap();
+        let (hidden, logits) = (&fixture.expected["hidden"], &fixture.expected["logits"]);
+        let compare = |what: &str, rows: &[&[u32]], hidden: &Tensor, logits: &Tensor| {
+            let found = network.forward(&PackedTokens::new(rows.iter().copied())).unwrap();
+            assert_near(
+                &format!("{name} {dtype:?}, hidden states {what}"),
+                &numbers(&found),
+                &numbers(hidden),
+                tolerance,
+            );
+            let found = linear(&found, network.head()).unwrap();
+            assert_near(&format!("{name} {dtype:?}, logits {what}"), &numbers(&found), &numbers(logits), tolerance);
+        };
+        compare("packed", &fixture.slices(), hidden, logits);
+        for (index, row) in fixture.slices().into_iter().enumerate() {
+            compare("alone", &[row], &hidden.get(index).unwrap(), &logits.get(index).unwrap());
+        }
+    }
+}
+
+#[test]
+fn loss_and_all_gradients_agree_with_transformers() {
+    // Two programs that sum f32 numbers in different orders differ by some units in the last place of the largest terms. One unit
+    // is 1.5e-5 for a loss beyond -128, and 1e-7 of a parameter's largest gradient, to which a dozen operations add theirs.
+    // Measured: 1.5e-5 for the loss, 2e-6 of the largest entry for gradients.
+    for (name, (dtype, _)) in FIXTURES.into_iter().flat_map(|name| TYPES.map(|t| (name, t))) {
+        let fixture = Fixture::read(name, dtype);
+        let loss = fixture.logprobs().sum_all().unwrap();
+        let what = format!("{name} {dtype:?}");
+        assert_near(&format!("{what}, loss"), &numbers(&loss), &numbers(&fixture.expected["loss"]), 2e-4);
+        let gradients = loss.backward().unwrap();
+        let mut worst = 0f32;
+        for (parameter, variable) in fixture.weights.variables() {
+            let expected = numbers(&fixture.expected[&format!("grad.{parameter}")]);
+            let found = numbers(gradients.get(variable).unwrap());
+            let scale = expected.iter().fold(0f32, |top, x| top.max(x.abs()));
+            let error = largest_difference(&found, &expected) / scale;
+            assert!(
+                error <= 2e-5,
+                "{what}: the gradient of {parameter} differs by {error:e} of its largest entry {scale}"
+            );
+            worst = worst.max(error);
+        }
+        assert_eq!(fixture.expected.len(), fixture.config.parameters().len() + 4, "the fixture has other gradients");
+        eprintln!("{what}, gradients, relative to the largest entry: {worst:.1e}");
+    }
+}
+
+#[test]
+fn logits_agree_with_candles_own_qwen3_at_every_position() {
+    use candle_transformers::models::qwen3::{Config, ModelForCausalLM};
+    for name in FIXTURES {
+        let fixture = Fixture::read(name, DType::F32);
+        let c = &fixture.config;
+        let config = Config {
+            vocab_size: c.vocab_size,
+            hidden_size: c.hidden_size,
+            intermediate_size: c.intermediate_size,
+            num_hidden_layers: c.num_hidden_layers,
+            num_attention_heads: c.num_attention_heads,
+            head_dim: c.head_dim,
+            attention_bias: false,
+            num_key_value_heads: c.num_key_value_heads,
+            max_position_embeddings: c.max_position_embeddings,
+            sliding_window: None,
+            max_window_layers: c.num_hidden_layers,
+            tie_word_embeddings: c.tie_word_embeddings,
+            rope_theta: c.rope_theta,
+            rms_norm_eps: c.rms_norm_eps,
+            use_sliding_window: false,
+            hidden_act: candle_nn::Activation::Silu,
+        };
+        let tensors = fixture.weights.variables().map(|(name, v)| (name.to_string(), v.as_tensor().clone())).collect();
+        let builder = candle_nn::VarBuilder::from_tensors(tensors, DType::F32, &CPU);
+        let mut theirs = ModelForCausalLM::new(&config, builder).unwrap();
+        let ours = Qwen3::frozen(&fixture.config, &fixture.weights).unwrap();
+        let mut worst = 0f32;
+        for row in fixture.slices() {
+            let hidden = ours.forward(&PackedTokens::new([row])).unwrap();
+            let logits = linear(&hidden, ours.head()).unwrap();
+            for length in 1..=row.len() {
+                theirs.clear_kv_cache();
+                let prefix = Tensor::from_slice(&row[..length], (1, length), &CPU).unwrap();
+                let last = theirs.forward(&prefix, 0).unwrap(); // (1, 1, vocabulary)
+                worst = worst.max(largest_difference(&numbers(&logits.get(length - 1).unwrap()), &numbers(&last)));
+            }
+        }
+        eprintln!("{name}, logits against candle: {worst:.1e}");
+        assert!(worst <= 1e-4, "{name}: logits differ from candle's by {worst:e}");
+    }
+}
+
+// --- Gradients -----------------------------------------------------------------------------------------------------------
+
+/// Weighted sum of log-probabilities and entropies, the form of every training loss here, at temperature 0.7.
+fn training_loss(network: &Qwen3, batch: &ResponseBatch) -> Tensor {
+    let out = network.response_logprobs(batch, 0.7).unwrap(); // (tokens, 2)
+    (out * loss_weights(batch)).unwrap().sum_all().unwrap()
+}
+
+fn loss_weights(batch: &ResponseBatch) -> Tensor {
+    let weights =
+        (0..batch.response_tokens()).flat_map(|i| [0.3 - 0.05 * (i % 11) as f32, 0.1 + 0.02 * (i % 7) as f32]);
+    Tensor::from_vec(weights.collect::<Vec<_>>(), (batch.response_tokens(), 2), &CPU).unwrap()
+}
+
+/// [`training_loss`] without its graph, added up in `f64`.
+fn training_loss_value(network: &Qwen3, batch: &ResponseBatch) -> f64 {
+    let out = numbers(&network.response_logprobs(batch, 0.7).unwrap());
+    out.iter().zip(numbers(&loss_weights(batch))).map(|(x, w)| f64::from(*x) * f64::from(w)).sum()
+}
+
+/// Prompts and responses that between them use tokens 0..48, some of them both as input and as target.
+fn training_batch() -> ResponseBatch {
+    let text: Vec<u32> = (0..60u32).map(|i| (i * i * 5 + i * 3 + 1) % 48).collect();
+    ResponseBatch::new(&[(&text[..3], &text[3..14]), (&text[14..15], &text[15..35]), (&text[35..47], &text[47..60])])
+}
+
+#[test]
+fn every_parameter_receives_a_gradient_that_is_not_zero() {
+    for (tied, dtype) in [(true, DType::F32), (false, DType::F32), (true, DType::BF16), (false, DType::BF16)] {
+        let (config, weights) = random_model(tied, &[2]);
+        let weights =
+            if dtype == DType::F32 { weights } else { Weights::random(&config, 0.3, 11, dtype, &CPU).unwrap() };
+        let network = Qwen3::trainable(&config, &weights).unwrap();
+        let gradients: GradStore = training_loss(&network, &training_batch()).backward().unwrap();
+        let without: Vec<&str> = weights
+            .variables()
+            .filter(|(_, v)| gradients.get(v).is_none_or(|g| !numbers(g).iter().any(|x| x.is_finite() && *x != 0.0)))
+            .map(|(name, _)| name)
+            .collect();
+        assert!(without.is_empty(), "tied: {tied}, {dtype:?}: no gradient reaches {}", without.join(", "));
+        let infinite: Vec<&str> = weights
+            .variables()
+            .filter(|(_, v)| gradients.get(v).is_some_and(|g| numbers(g).iter().any(|x| !x.is_finite())))
+            .map(|(name, _)| name)
+            .collect();
+        assert!(infinite.is_empty(), "tied: {tied}, {dtype:?}: gradients are not finite in {}", infinite.join(", "));
+    }
+}
+
+#[test]
+fn finite_differences_confirm_the_gradient_of_every_parameter() {
+    // In f32 the loss is known to about 1e-6, so a step of 0.02 against weights of standard deviation 0.3 gives slopes to about
+    // 1e-4; the difference of fourth order leaves little to the step itself. Errors are relative to the parameter's largest
+    // gradient where that exceeds 1. Measured: 4e-4.
+    const STEP: f64 = 0.02;
+    for tied in [true, false] {
+        let (config, weights) = random_model(tied, &[2]);
+        let network = Qwen3::trainable(&config, &weights).unwrap();
+        let frozen = Qwen3::frozen(&config, &weights).unwrap();
+        let batch = training_batch();
+        let gradients = training_loss(&network, &batch).backward().unwrap();
+        let mut worst = 0f64;
+        for (name, variable) in weights.variables() {
+            let gradient = numbers(gradients.get(variable).unwrap());
+            let scale = gradient.iter().fold(0f32, |top, g| top.max(g.abs()));
+            let steepest =
+                (0..gradient.len()).max_by(|&a, &b| gradient[a].abs().total_cmp(&gradient[b].abs())).unwrap();
+            let values = numbers(variable);
+            for entry in [steepest, 0, gradient.len() / 3, gradient.len() - 1] {
+                let at = |steps: f64| {
+                    let mut moved = values.clone();
+                    moved[entry] += (steps * STEP) as f32;
+                    let taken = f64::from(moved[entry]) - f64::from(values[entry]);
+                    variable.set(&Tensor::from_vec(moved, variable.shape(), &CPU).unwrap()).unwrap();
+                    (training_loss_value(&frozen, &batch), taken)
+                };
+                let slope = |steps: f64| {
+                    let ((above, up), (below, down)) = (at(steps), at(-steps));
+                    (above - below) / (up - down)
+                };
+                let estimate = (4.0 * slope(1.0) - slope(2.0)) / 3.0;
+                variable.set(&Tensor::from_vec(values.clone(), variable.shape(), &CPU).unwrap()).unwrap();
+                let error = (estimate - f64::from(gradient[entry])).abs() / f64::from(scale).max(1.0);
+                assert!(
+                    error < 2e-3,
+                    "tied: {tied}, {name}[{entry}]: {estimate} by differences, {} by backward, largest {scale}",
+                    gradient[entry]
+                );
+                worst = worst.max(error);
+            }
+        }
+        eprintln!("tied: {tied}, finite differences: {worst:.1e}");
+    }
+}
+
+// --- Sampling ------------------------------------------------------------------------------------------------------------
+
+#[test]
+fn sampling_records_what_an_uncached_forward_pass_says() {
+    for (tied, temperature) in [(true, 1.0), (true, 0.7), (false, 1.0), (false, 0.7)] {
+        let (config, weights) = random_model(tied, &[2, 9]);
+        let network = Qwen3::frozen(&config, &weights).unwrap();
+        let prompts = requests();
+        let completions = sample(&network, &prompts, 6, &sampling(temperature, 40));
+
+        let mut lengths: Vec<usize> = completions.iter().map(|c| c.ids.len()).collect();
+        lengths.sort_unstable();
+        lengths.dedup();
+        assert!(lengths.len() > 5, "rows should finish at different times, not only at {lengths:?}");
+        assert!(completions.iter().any(|c| c.truncated) && completions.iter().any(|c| !c.truncated));
+        for completion in &completions {
+            let (last, before) = completion.ids.split_last().unwrap();
+            assert_eq!(completion.truncated, !config.eos_token_ids.contains(last));
+            assert!(!before.iter().any(|id| config.eos_token_ids.contains(id)), "tokens follow the end of sequence");
+            assert_eq!(completion.logprobs.len(), completion.ids.len());
+            assert_eq!(completion.entropies.len(), completion.ids.len());
+        }
+
+        let pairs: Vec<(&[u32], &[u32])> =
+            completions.iter().enumerate().map(|(i, c)| (prompts[i / 6].ids.as_slice(), c.ids.as_slice())).collect();
+        let batch = ResponseBatch::new(&pairs);
+        let out = network.response_logprobs(&batch, temperature).unwrap();
+        let what = format!("tied: {tied}, temperature {temperature}, cached against uncached");
+        let logprobs: Vec<f32> = completions.iter().flat_map(|c| c.logprobs.iter().copied()).collect();
+        assert_near(&format!("{what}, log-probabilities"), &logprobs, &numbers(&out.narrow(1, 0, 1).unwrap()), 1e-4);
+        let entropies: Vec<f32> = completions.iter().flat_map(|c| c.entropies.iter().copied()).collect();
+        assert_near(&format!("{what}, entropies"), &entropies, &numbers(&out.narrow(1, 1, 1).unwrap()), 1e-4);
+
+        let mean = entropies.iter().sum::<f32>() / entropies.len() as f32;
+        assert!((0.3..3.5).contains(&mean), "a mean entropy of {mean} makes a weak test");
+
+        let hidden = network.response_hidden(&batch).unwrap();
+        let phi = token_statistics(&hidden, network.head(), batch.targets(), temperature).unwrap().phi;
+        let mut tokens = phi.chunks_exact(config.hidden_size);
+        let mut worst = 0f32;
+        for completion in &completions {
+            let mut sum = vec![0f32; config.hidden_size];
+            for token in tokens.by_ref().take(completion.ids.len()) {
+                sum.iter_mut().zip(token).for_each(|(sum, x)| *sum += x);
+            }
+            assert!(sum.iter().any(|x| x.abs() > 1e-2), "features are zero");
+            worst = worst.max(largest_difference(&completion.feature_sum, &sum));
+        }
+        eprintln!("{what}, feature sums: {worst:.1e}");
+        assert!(worst <= 1e-4, "{what}: feature sums differ by {worst:e}");
+        assert!(tokens.next().is_none());
+    }
+}
+
+#[test]
+fn samples_do_not_depend_on_batching() {
+    let (config, weights) = random_model(true, &[2]);
+    let network = Qwen3::frozen(&config, &weights).unwrap();
+    let prompts = requests();
+    for settings in [sampling(1.0, 40), Sampling { top_k: Some(20), top_p: Some(0.9), ..sampling(0.8, 40) }] {
+        let together = sample(&network, &prompts, 4, &settings);
+        assert!(together.chunks(4).any(|group| group[0].ids != group[1].ids), "samples of a group are all the same");
+        let same = |what: &str, found: &Completion, prompt: usize, index: usize| {
+            let expected = &together[prompt * 4 + index];
+            assert_eq!(found.ids, expected.ids, "{what} changes sample {index} of prompt {prompt}");
+            assert_eq!(found.truncated, expected.truncated);
+            // On the CPU and for models of this size not even the last bits change, so that no token ever does.
+            assert!(found.logprobs == expected.logprobs, "{what} changes log-probabilities");
+            assert!(found.entropies == expected.entropies, "{what} changes entropies");
+            let difference = largest_difference(&found.feature_sum, &expected.feature_sum);
+            assert!(difference < 1e-5, "{what}: feature sums differ by {difference:e}");
+        };
+        for (p, prompt) in prompts.iter().enumerate() {
+            for (i, found) in sample(&network, std::slice::from_ref(prompt), 4, &settings).iter().enumerate() {
+                same("sampling a prompt alone", found, p, i);
+            }
+            for (i, found) in sample(&network, std::slice::from_ref(prompt), 1, &settings).iter().enumerate() {
+                same("a group of one", found, p, i);
+            }
+        }
+        let reversed: Vec<PromptRequest> = prompts.iter().rev().cloned().collect();
+        for (i, found) in sample(&network, &reversed, 4, &settings).iter().enumerate() {
+            same("another order of the prompts", found, prompts.len() - 1 - i / 4, i % 4);
+        }
+        for (i, found) in sample(&network, &prompts, 9, &settings).iter().enumerate().filter(|(i, _)| i % 9 < 4) {
+            same("a larger group", found, i / 9, i % 9);
+        }
+    }
+}
+
+#[test]
+fn samples_and_gradients_do_not_depend_on_the_number_of_threads() {
+    // Kernels, sampler and matrix products ask rayon for the pool that they run in.
+    let (config, weights) = random_model(false, &[2]);
+    let network = Qwen3::trainable(&config, &weights).unwrap();
+    let frozen = Qwen3::frozen(&config, &weights).unwrap();
+    let batch = training_batch();
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let completions = sample(&frozen, &requests(), 8, &sampling(1.0, 40));
+            let gradients = training_loss(&network, &batch).backward().unwrap();
+            let gradients: Vec<f32> =
+                weights.variables().flat_map(|(_, v)| numbers(gradients.get(v).unwrap())).collect();
+            (completions, gradients)
+        })
+    };
+    let (completions, gradients) = run(1);
+    for threads in [2, 3] {
+        let (again, gradients_again) = run(threads);
+        assert!(
+            again == completions,
+            "{threads} threads change samples, or the last digits of what is recorded of them"
+        );
+        let difference = largest_difference(&gradients_again, &gradients);
+        assert!(difference == 0.0, "{threads} threads change gradients by {difference:e}");
+    }
+}
+
+#[test]
+fn greedy_decoding_is_deterministic_and_takes_the_likeliest_token() {
+    for tied in [true, false] {
+        let (config, weights) = random_model(tied, &[2]);
+        let network = Qwen3::frozen(&config, &weights).unwrap();
+        let prompts = requests();
+        let completions = sample(&network, &prompts, 2, &sampling(0.0, 30));
+        let mut other_keys = prompts.clone();
+        for request in &mut other_keys {
+            request.key.seed += 1;
+        }
+        assert_eq!(completions, sample(&network, &other_keys, 2, &sampling(0.0, 30)));
+        for (index, completion) in completions.iter().enumerate() {
+            let prompt = &prompts[index / 2].ids;
+            let whole = [prompt.as_slice(), &completion.ids].concat();
+            let hidden = network.forward(&PackedTokens::new([whole.as_slice()])).unwrap();
+            let logits: Vec<Vec<f32>> = linear(&hidden, network.head()).unwrap().to_vec2().unwrap();
+            for (token, logits) in completion.ids.iter().zip(&logits[prompt.len() - 1..]) {
+                let likeliest = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap();
+                assert_eq!(*token as usize, likeliest);
+            }
+            assert!(completion.logprobs.iter().chain(&completion.entropies).all(|x| *x == 0.0));
+        }
+    }
+}
+
+// --- Folders -------------------------------------------------------------------------------------------------------------
+
+/// A model with a tokenizer of its own.
+fn language_model(tied: bool) -> LanguageModel {
+    let tokenizer = TextTokenizer::bytes_and_words(&["Use", " to make ", "\\boxed{"]).unwrap();
+    let end = tokenizer.token_id(END_OF_TEXT).unwrap();
+    let (mut config, _) = random_model(tied, &[end, 10]);
+    config.vocab_size = tokenizer.vocabulary() + 4;
+    let weights = Weights::random(&config, 0.3, 3, DType::F32, &CPU).unwrap();
+    LanguageModel::new(config, tokenizer, weights).unwrap()
+}
+
+/// A folder with a written model.
+fn written(tied: bool) -> (tempfile::TempDir, LanguageModel) {
+    let folder = tempfile::tempdir().unwrap();
+    let model = language_model(tied);
+    model.write(folder.path()).unwrap();
+    (folder, model)
+}
+
+fn read(folder: &Path) -> Result<LanguageModel> {
+    LanguageModel::read(folder, DType::F32, &CPU)
+}
+
+/// Writes `tensors` as a safetensors file.
+fn write_tensors(path: &Path, tensors: &HashMap<String, Tensor>) {
+    candle_core::safetensors::save(tensors, path).unwrap();
+}
+
+fn read_tensors(folder: &Path) -> HashMap<String, Tensor> {
+    candle_core::safetensors::load(folder.join("model.safetensors"), &CPU).unwrap()
+}
+
+/// Asserts that the folder is refused as bad input, in words that contain all of `words`.
+#[track_caller]
+fn assert_refused(folder: &Path, words: &[&str]) {
+    match read(folder) {
+        Ok(_) => panic!("the folder was accepted; expected an error that names {words:?}"),
+        Err(Error::Input(message)) => {
+            eprintln!("{message}");
+            for word in words {
+                assert!(message.contains(word), "{message:?} does not name {word:?}");
+            }
+        }
+        Err(other) => panic!("not an input error: {other}"),
+    }
+}
+
+#[test]
+fn a_written_folder_reads_back_equal() {
+    for tied in [true, false] {
+        let (folder, model) = written(tied);
+        let again = read(folder.path()).unwrap();
+        assert_eq!(again.config, model.config);
+        assert_eq!(again.weights.hash().unwrap(), model.weights.hash().unwrap());
+        for ((name, ours), (other_name, theirs)) in model.weights.variables().zip(again.weights.variables()) {
+            assert_eq!(name, other_name);
+            let bits = |v: &Var| numbers(v).iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(ours), bits(theirs), "{name}");
+        }
+        let text = "Use 1 2 to make 3\n\\boxed{1+2}";
+        assert_eq!(again.tokenizer.encode(text).unwrap(), model.tokenizer.encode(text).unwrap());
+    }
+}
+
+#[test]
+fn copied_weights_keep_their_values_and_networks_see_changes() {
+    let (config, weights) = random_model(true, &[2]);
+    let network = Qwen3::frozen(&config, &weights).unwrap();
+    let copy = weights.copy().unwrap();
+    let before = weights.hash().unwrap();
+    let tokens = PackedTokens::new([[1u32, 2, 3].as_slice()]);
+    let hidden = numbers(&network.forward(&tokens).unwrap());
+    for (_, variable) in weights.variables() {
+        variable.set(&(variable.as_tensor() * 1.1).unwrap()).unwrap();
+    }
+    assert_eq!(copy.hash().unwrap(), before);
+    assert_ne!(weights.hash().unwrap(), before);
+    assert!(largest_difference(&numbers(&network.forward(&tokens).unwrap()), &hidden) > 1e-3);
+}
+
+#[test]
+fn sharded_folders_are_read_and_faults_in_the_list_of_shards_are_named() {
+    let (folder, model) = written(false);
+    let mut names: Vec<(String, Tensor)> = read_tensors(folder.path()).into_iter().collect();
+    names.sort_by(|a, b| a.0.cmp(&b.0));
+    let shard = |index: usize| format!("model-{index:05}-of-00002.safetensors");
+    let half = names.len() / 2;
+    let mut places: serde_json::Map<String, serde_json::Value> = names
+        .iter()
+        .enumerate()
+        .map(|(i, (name, _))| (name.clone(), shard(1 + usize::from(i >= half)).into()))
+        .collect();
+    write_tensors(&folder.path().join(shard(1)), &names[..half].iter().cloned().collect());
+    write_tensors(&folder.path().join(shard(2)), &names[half..].iter().cloned().collect());
+    std::fs::remove_file(folder.path().join("model.safetensors")).unwrap();
+    let list = folder.path().join("model.safetensors.index.json");
+    let write_list = |places: &serde_json::Map<String, serde_json::Value>| {
+        let index = serde_json::json!({ "metadata": { "total_size": 0 }, "weight_map": places });
+        std::fs::write(&list, index.to_string()).unwrap();
+    };
+    write_list(&places);
+    assert_eq!(read(folder.path()).unwrap().weights.hash().unwrap(), model.weights.hash().unwrap());
+
+    // Listed in the wrong shard, not listed at all, shard missing, list not valid.
+    let q_proj = "model.layers.1.self_attn.q_proj.weight";
+    let place = places.insert(q_proj.into(), shard(1).into()).unwrap();
+    write_list(&places);
+    assert_refused(folder.path(), &[q_proj, &shard(1)]);
+    places.remove(q_proj);
+    write_list(&places);
+    assert_refused(folder.path(), &[q_proj, "model.safetensors.index.json"]);
+    places.insert(q_proj.into(), place);
+    write_list(&places);
+    std::fs::remove_file(folder.path().join(shard(2))).unwrap();
+    assert_refused(folder.path(), &[&shard(2)]);
+    std::fs::write(&list, "{}").unwrap();
+    assert_refused(folder.path(), &["model.safetensors.index.json", "weight_map"]);
+}
+
+#[test]
+fn missing_and_misshapen_tensors_are_named_with_their_file() {
+    let (folder, _) = written(true);
+    let file = folder.path().join("model.safetensors");
+    let name = "model.layers.0.mlp.up_proj.weight";
+    let whole = read_tensors(folder.path());
+
+    let mut tensors = whole.clone();
+    tensors.remove(name);
+    write_tensors(&file, &tensors);
+    assert_refused(folder.path(), &[name, "missing", "model.safetensors", "[56, 32]"]);
+
+    tensors.insert(name.into(), Tensor::zeros((56, 31), DType::F32, &CPU).unwrap());
+    write_tensors(&file, &tensors);
+    assert_refused(folder.path(), &[name, "model.safetensors", "[56, 31]", "[56, 32]"]);
+
+    // The file holds a tied model, the configuration asks for a head.
+    write_tensors(&file, &whole);
+    let path = folder.path().join("config.json");
+    let untied = std::fs::read_to_string(&path)
+        .unwrap()
+        .replace("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false");
+    std::fs::write(&path, untied).unwrap();
+    assert_refused(folder.path(), &["lm_head.weight", "missing", "model.safetensors"]);
+}
+
+#[test]
+fn damaged_and_missing_files_are_named() {
+    let (folder, _) = written(true);
+    let path = |name: &str| folder.path().join(name);
+
+    let bytes = std::fs::read(path("model.safetensors")).unwrap();
+    for length in [0, 5, 100, bytes.len() - 1] {
+        std::fs::write(path("model.safetensors"), &bytes[..length]).unwrap();
+        assert_refused(folder.path(), &[&path("model.safetensors").display().to_string()]);
+    }
+    std::fs::remove_file(path("model.safetensors")).unwrap();
+    assert_refused(folder.path(), &[&path("model.safetensors").display().to_string()]);
+    std::fs::write(path("model.safetensors"), &bytes).unwrap();
+
+    for name in ["tokenizer.json", "config.json"] {
+        let whole = std::fs::read(path(name)).unwrap();
+        std::fs::write(path(name), &whole[..whole.len() / 2]).unwrap();
+        assert_refused(folder.path(), &[&path(name).display().to_string()]);
+        std::fs::remove_file(path(name)).unwrap();
+        assert_refused(folder.path(), &[&path(name).display().to_string()]);
+        std::fs::write(path(name), &whole).unwrap();
+    }
+    std::fs::write(path("generation_config.json"), "[").unwrap();
+    assert_refused(folder.path(), &[&path("generation_config.json").display().to_string()]);
+    std::fs::remove_file(path("generation_config.json")).unwrap();
+    read(folder.path()).unwrap();
+
+    assert_refused(&path("nowhere"), &[&path("nowhere").display().to_string(), "does not exist"]);
+}
+
+#[test]
+fn other_architectures_and_tokenizers_that_do_not_fit_are_refused() {
+    let (folder, model) = written(true);
+    let path = folder.path().join("config.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("\"qwen3\"", "\"llama\"").replace("Qwen3ForCausalLM", "LlamaForCausalLM"))
+        .unwrap();
+    assert_refused(folder.path(), &["llama", "qwen3", &path.display().to_string()]);
+    std::fs::write(&path, &text).unwrap();
+
+    let words: Vec<String> = (0..9).map(|i| format!("word {i}")).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    TextTokenizer::bytes_and_words(&words).unwrap().write(folder.path()).unwrap();
+    let vocabulary = model.config.vocab_size.to_string();
+    assert_refused(folder.path(), &["tokenizer", "266", &vocabulary, &folder.path().display().to_string()]);
+
+    // Few tokens, but one of a high number.
+    model.tokenizer.write(folder.path()).unwrap();
+    let path = folder.path().join("tokenizer.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace(": 255", ": 9000")).unwrap();
+    assert_refused(folder.path(), &["tokenizer", "9001", &vocabulary]);
+}
+
+// --- A folder of ours, read by Transformers ------------------------------------------------------------------------------
+
+#[derive(serde::Deserialize)]
+struct Answer {
+    ids: Vec<u32>,
+    logprobs: Vec<f32>,
+    decoded: String,
+}
+
+/// What Transformers says of `texts` with the model in `folder`; nothing where Python or Transformers is missing.
+fn ask_transformers(folder: &Path, texts: &[&str]) -> Option<Vec<Answer>> {
+    use std::process::{Command, Stdio};
+    let python = std::env::var("ORTHANT_PYTHON").unwrap_or_else(|_| "python3".into());
+    let questions = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(questions.path(), serde_json::to_string(texts).unwrap()).unwrap();
+    let output = Command::new(&python)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/load_folder.py"))
+        .arg(folder)
+        .env("HF_HUB_OFFLINE", "1")
+        .stdin(Stdio::from(questions.reopen().unwrap()))
+        .output();
+    let output = match output {
+        Err(error) => {
+            eprintln!("skipped: cannot start {python}: {error}; ORTHANT_PYTHON names an interpreter with Transformers");
+            return None;
+        }
+        Ok(output) => output,
+    };
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if output.status.code() == Some(3) {
+        eprintln!(
+            "skipped: {python} has no Transformers ({}); ORTHANT_PYTHON names another interpreter",
+            errors.trim()
+        );
+        return None;
+    }
+    assert!(output.status.success(), "load_folder.py failed:\n{errors}");
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+#[test]
+fn transformers_reads_a_written_folder_and_says_the_same() {
+    let texts = [
+        "Use 1 2 12 to make 36\n12*(2+1)=36\n\\boxed{12*(2+1)}",
+        "grüße, 你好 \u{1F600}\t'boxed' .",
+        "Use<|endoftext|>x",
+    ];
+    for tied in [true, false] {
+        let (folder, model) = written(tied);
+        let Some(answers) = ask_transformers(folder.path(), &texts) else { return };
+        for (text, answer) in texts.iter().zip(&answers) {
+            let ids = model.tokenizer.encode(text).unwrap();
+            assert_eq!(ids, answer.ids, "{text:?}");
+            assert_eq!(&answer.decoded, text);
+            let batch = ResponseBatch::new(&[(&ids[..1], &ids[1..])]);
+            let hidden = model.frozen.response_hidden(&batch).unwrap();
+            let targets: Arc<[u32]> = ids[1..].into();
+            let out = token_logprob_entropy(&hidden, model.frozen.head(), &targets, 1.0).unwrap();
+            let found = numbers(&out.narrow(1, 0, 1).unwrap());
+            assert_near(
+                &format!("tied: {tied}, log-probabilities against Transformers"),
+                &found,
+                &answer.logprobs,
+                1e-3,
+            );
+        }
+        assert_eq!(answers.len(), texts.len());
+    }
+}
