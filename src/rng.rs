@@ -4,7 +4,7 @@
 //! neither on what was drawn before nor on the number of threads. The sampling functions read nothing but `next_u32` and are
 //! written out here, so that a stream keeps its meaning when the `rand` crates change theirs.
 
-use rand::{RngCore, SeedableRng};
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// The domain of problems, for the second word of a [`stream`] key: the highest byte tells streams of different use apart.
@@ -30,7 +30,7 @@ pub fn stream(key: [u64; 4]) -> ChaCha8Rng {
 }
 
 /// A uniform integer in `0..n`, without bias (Lemire's multiplication with rejection); 0 where `n` is 0.
-pub fn below(rng: &mut impl RngCore, n: u32) -> u32 {
+pub fn below(rng: &mut impl Rng, n: u32) -> u32 {
     if n == 0 {
         return 0;
     }
@@ -44,13 +44,13 @@ pub fn below(rng: &mut impl RngCore, n: u32) -> u32 {
 }
 
 /// A uniform number in `[0, 1)` with 24 random bits.
-pub fn unit_f32(rng: &mut impl RngCore) -> f32 {
+pub fn unit_f32(rng: &mut impl Rng) -> f32 {
     const STEP: f32 = 1.0 / (1u32 << 24) as f32;
     (rng.next_u32() >> 8) as f32 * STEP
 }
 
 /// A uniform number in `[0, 1)` with 53 random bits, from two words of the stream.
-pub fn unit_f64(rng: &mut impl RngCore) -> f64 {
+pub fn unit_f64(rng: &mut impl Rng) -> f64 {
     const STEP: f64 = 1.0 / (1u64 << 53) as f64;
     let high = u64::from(rng.next_u32());
     let low = u64::from(rng.next_u32());
@@ -58,13 +58,13 @@ pub fn unit_f64(rng: &mut impl RngCore) -> f64 {
 }
 
 /// A number from the standard normal distribution (Box and Muller).
-pub fn normal(rng: &mut impl RngCore) -> f64 {
+pub fn normal(rng: &mut impl Rng) -> f64 {
     let radius = (-2.0 * (1.0 - unit_f64(rng)).ln()).sqrt();
     radius * (std::f64::consts::TAU * unit_f64(rng)).cos()
 }
 
 /// Puts `items` in a uniformly random order (Fisher and Yates).
-pub fn shuffle<T>(rng: &mut impl RngCore, items: &mut [T]) {
+pub fn shuffle<T>(rng: &mut impl Rng, items: &mut [T]) {
     for last in (1..items.len()).rev() {
         let other = below(rng, last as u32 + 1) as usize;
         items.swap(last, other);

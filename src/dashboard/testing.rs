@@ -5,7 +5,7 @@ use crate::trainer::{
     Estimate, EvaluationRecord, GroupView, RolloutView, RunInfo, RunSnapshot, RunState, Stage, StageProgress, StepView,
 };
 use crate::verify::Verdict;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
+use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 /// An estimate with its 95 % interval.
