@@ -34,7 +34,7 @@ pub(super) struct RunArguments {
     /// Overrides any field: path=value, repeatable.
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
-    /// Saves a picture of the dashboard, then goes on without it.
+    /// Saves a picture of the dashboard and closes it, which ends the run.
     #[arg(long, value_name = "FILE.png", requires = "after_step")]
     screenshot: Option<PathBuf>,
     /// The step after which the picture is taken.

@@ -26,7 +26,7 @@ use crate::metrics::{self, Metric, MetricRow};
 use crate::model::LanguageModel;
 use crate::optim::AdamW;
 use crate::tasks::Task;
-use crate::trainer::{SnapshotCell, Stage, StageProgress, StageTimes};
+use crate::trainer::{RunState, SnapshotCell, Stage, StageProgress, StageTimes};
 use bevy_app::{App, MainScheduleOrder, Plugin, PluginGroup, PluginGroupBuilder, Update};
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, ScheduleLabel};
@@ -203,7 +203,11 @@ impl Plugin for PipelinePlugin {
     }
 }
 
-fn begin_step(mut step: ResMut<StepCounter>, mut metrics: ResMut<StepMetrics>) {
+fn begin_step(mut step: ResMut<StepCounter>, mut metrics: ResMut<StepMetrics>, monitor: Res<Monitor>) {
+    if step.0 == 0 {
+        // The base model has been evaluated.
+        monitor.0.update(|snapshot| snapshot.state = RunState::Training);
+    }
     step.0 += 1;
     metrics.0 = MetricRow { step: step.0, ..MetricRow::default() };
 }

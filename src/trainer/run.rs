@@ -235,7 +235,6 @@ fn drive(app: &mut App, handle: &RunHandle, commands: &Receiver<TrainerCommand>)
     let last = app.world().resource::<ActiveExperiment>().0.stop.steps;
     let mut paused = false;
     let mut single = false;
-    handle.snapshots.update(|snapshot| snapshot.state = RunState::Training);
     while app.world().resource::<StepCounter>().0 < last {
         // A paused trainer waits for a command; a running one only looks.
         let command = if paused && !single { commands.recv().ok() } else { commands.try_recv().ok() };
