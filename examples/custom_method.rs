@@ -29,7 +29,8 @@ fn reward_brevity(
     rollouts: Query<(&Reward, &Response)>,
 ) -> bevy_ecs::error::Result {
     for members in groups {
-        let lengths = members.iter().map(|r| Ok(rollouts.get(r)?.1.0.ids.len())).collect::<Result<Vec<_>, BevyError>>()?;
+        let lengths =
+            members.iter().map(|r| Ok(rollouts.get(r)?.1.0.ids.len())).collect::<Result<Vec<_>, BevyError>>()?;
         for (rollout, length) in members.iter().zip(&lengths) {
             let longer = lengths.iter().filter(|other| *other > length).count() as f32 / lengths.len() as f32;
             let reward = rollouts.get(rollout)?.0.0;

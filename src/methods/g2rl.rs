@@ -23,10 +23,7 @@ impl Plugin for G2rlPlugin {
     fn build(&self, app: &mut App) {
         app.insert_resource(NoveltySettings { form: self.0.novelty })
             .insert_resource(Shaping(self.0.clone()))
-            .add_systems(
-                TrainStep,
-                shape_rewards_by_novelty.after(score_novelty).in_set(StageSystems::Novelty),
-            );
+            .add_systems(TrainStep, shape_rewards_by_novelty.after(score_novelty).in_set(StageSystems::Novelty));
     }
 }
 

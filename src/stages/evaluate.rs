@@ -2,7 +2,7 @@
 
 use super::{ActiveExperiment, ActiveTask, Monitor, Policy, RunRecorder, StageSystems, StepCounter, TrainStep};
 use crate::evaluation::{EvaluationRecord, evaluate};
-use crate::experiment::{Event, EvaluationConfig};
+use crate::experiment::{EvaluationConfig, Event};
 use crate::trainer::{Stage, StageProgress};
 use bevy_app::{App, Plugin, Startup};
 use bevy_ecs::prelude::*;

@@ -14,8 +14,7 @@ pub struct NoveltyPlugin;
 
 impl Plugin for NoveltyPlugin {
     fn build(&self, app: &mut App) {
-        app.init_resource::<NoveltySettings>()
-            .add_systems(TrainStep, score_novelty.in_set(StageSystems::Novelty));
+        app.init_resource::<NoveltySettings>().add_systems(TrainStep, score_novelty.in_set(StageSystems::Novelty));
     }
 }
 

@@ -8,8 +8,8 @@ use crate::error::Error;
 use crate::experiment::{Event, RunDir};
 use crate::metrics::{self, MetricRow};
 use crate::rollout::{
-    Advantage, CompletionText, Cosines, Feature, GroupProblem, Judged, Novelty, PromptGroup, Response, Reward, Rollouts,
-    ShapedReward,
+    Advantage, CompletionText, Cosines, Feature, GroupProblem, Judged, Novelty, PromptGroup, Response, Reward,
+    Rollouts, ShapedReward,
 };
 use crate::trainer::{GroupView, RolloutView, StepView};
 use bevy_app::{App, Plugin};
@@ -50,7 +50,11 @@ pub struct Checkpoints(pub Arc<Vec<u64>>);
 #[derive(Resource, Default)]
 pub struct CheckpointRequested(pub bool);
 
-fn checkpoint_is_due(step: Res<StepCounter>, experiment: Res<ActiveExperiment>, requested: Res<CheckpointRequested>) -> bool {
+fn checkpoint_is_due(
+    step: Res<StepCounter>,
+    experiment: Res<ActiveExperiment>,
+    requested: Res<CheckpointRequested>,
+) -> bool {
     let every = experiment.0.record.checkpoint_every;
     requested.0 || step.0 == experiment.0.stop.steps || (every > 0 && step.0.is_multiple_of(every))
 }
@@ -125,8 +129,16 @@ struct RolloutLine<'a> {
 }
 
 /// What the later stages made of a rollout.
-type Outcome<'a> =
-    (&'a Response, &'a CompletionText, &'a Judged, &'a Reward, &'a ShapedReward, &'a Novelty, &'a Advantage, &'a Feature);
+type Outcome<'a> = (
+    &'a Response,
+    &'a CompletionText,
+    &'a Judged,
+    &'a Reward,
+    &'a ShapedReward,
+    &'a Novelty,
+    &'a Advantage,
+    &'a Feature,
+);
 
 fn record_step(
     step: Res<StepCounter>,
@@ -197,7 +209,8 @@ fn rollout_view((response, text, judged, reward, shaped, novelty, advantage, _):
 }
 
 fn rollout_lines<'a>(view: &'a StepView, response_ids: &[&'a [u32]]) -> Vec<RolloutLine<'a>> {
-    let members = view.groups.iter().flat_map(|group| group.rollouts.iter().enumerate().map(move |(i, r)| (group, i, r)));
+    let members =
+        view.groups.iter().flat_map(|group| group.rollouts.iter().enumerate().map(move |(i, r)| (group, i, r)));
     members
         .zip(response_ids)
         .map(|((group, sample, rollout), response_ids)| RolloutLine {

@@ -5,9 +5,7 @@
 //! log-probabilities of the sampling policy are those recorded while sampling, at the sampling temperature. Which method is
 //! running does not matter here: methods have spoken through [`Advantage`] and [`EntropyCoefficient`].
 
-use super::{
-    ActiveExperiment, Monitor, Policy, PolicyOptimizer, StageSystems, StepCounter, StepMetrics, TrainStep,
-};
+use super::{ActiveExperiment, Monitor, Policy, PolicyOptimizer, StageSystems, StepCounter, StepMetrics, TrainStep};
 use crate::error::Error;
 use crate::experiment::{Experiment, OptimizerConfig};
 use crate::metrics;
@@ -98,8 +96,15 @@ pub fn update_policy(
         for chunk in order.chunks(samples.len().div_ceil(experiment.objective.minibatches)) {
             let minibatch: Vec<&Sample> = chunk.iter().map(|&index| &samples[index]).collect();
             let report = |share: f32| monitor.report(Stage::Update, &mut last, (done as f32 + share) / passes as f32);
-            let gradients =
-                backward(experiment, &policy.0, reference.as_deref().map(|r| &r.0), entropy.0, &minibatch, &mut totals, report)?;
+            let gradients = backward(
+                experiment,
+                &policy.0,
+                reference.as_deref().map(|r| &r.0),
+                entropy.0,
+                &minibatch,
+                &mut totals,
+                report,
+            )?;
             norms.push(optimizer.0.step(&gradients, rate)?);
             done += 1;
         }
@@ -172,7 +177,9 @@ fn backward(
         let value = f64::from(loss.to_scalar::<f32>()?);
         if !value.is_finite() {
             let (group, rollout) = first_not_finite(samples, &logprobs)?;
-            return Err(Error::failed(format!("the loss is not finite; first seen in group {group}, rollout {rollout}")));
+            return Err(Error::failed(format!(
+                "the loss is not finite; first seen in group {group}, rollout {rollout}"
+            )));
         }
         totals.loss += value;
         totals.tokens += batch.response_tokens();
