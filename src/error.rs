@@ -14,6 +14,14 @@ pub enum Error {
     /// Bad input, found before work starts. The text names the place, the fault and the remedy.
     #[error("{0}")]
     Input(String),
+    /// A field of an experiment has a value that is not possible.
+    #[error("the field `{field}` {problem}")]
+    Field {
+        /// Its path, such as `rollout.temperature`.
+        field: String,
+        /// What is wrong with it, and what would be right.
+        problem: String,
+    },
     /// A file or folder could not be read or written while working.
     #[error("{doing} failed: {source} ({})", path.display())]
     Io {
@@ -47,6 +55,11 @@ impl Error {
         Self::Input(message.into())
     }
 
+    /// A field of an experiment, by its path, that `problem` holds of: `is 0; it must be at least 1`.
+    pub fn field(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Field { field: field.into(), problem: problem.into() }
+    }
+
     /// A failure of running work.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::Failed(message.into())
@@ -61,7 +74,7 @@ impl Error {
     /// The program's exit status for this error: 2 for bad input, 1 otherwise.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Input(_) => 2,
+            Self::Input(_) | Self::Field { .. } => 2,
             _ => 1,
         }
     }

@@ -4,11 +4,13 @@ mod pretrain;
 mod run;
 
 use crate::error::Result;
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 /// Watch a language model learn to reason.
 #[derive(Parser)]
 #[command(name = "orthant", version, about, max_term_width = 100)]
+#[command(after_help = "Example: orthant run experiments/quickstart.ron")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -28,8 +30,12 @@ pub fn main() -> u8 {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version go to standard output with status 0, usage errors to standard error with status 2.
-            let status = if error.use_stderr() { 2 } else { 0 };
-            return if error.print().is_ok() { status } else { 1 };
+            let help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+            if !error.use_stderr() || help {
+                return if error.print().is_err() { 1 } else { 2 * u8::from(help) };
+            }
+            eprintln!("{}", one_paragraph(&error.render().to_string()));
+            return 2;
         }
     };
     match run(arguments.command) {
@@ -39,6 +45,16 @@ pub fn main() -> u8 {
             error.exit_status()
         }
     }
+}
+
+/// Clap's message, usage and hint, spread over several paragraphs, as one.
+fn one_paragraph(text: &str) -> String {
+    let parts = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+    parts
+        .filter(|part| !part.is_empty())
+        .map(|part| part.trim_end_matches('.').to_string())
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 fn run(command: Command) -> Result<u8> {

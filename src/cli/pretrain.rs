@@ -35,7 +35,8 @@ pub(super) fn run(arguments: &PretrainArguments) -> Result<u8> {
     for assignment in &arguments.set {
         config = experiment::set(&config, assignment)?;
     }
-    config.validate()?;
+    let locate = |error| experiment::locate(error, &arguments.experiment, &arguments.set);
+    config.validate().map_err(locate)?;
     // Backward passes recurse over the graph, so they want a large stack.
     let thread = std::thread::Builder::new()
         .name("pretrain".to_string())
@@ -43,7 +44,7 @@ pub(super) fn run(arguments: &PretrainArguments) -> Result<u8> {
         .spawn(move || train(&config))
         .map_err(|e| Error::failed(format!("cannot start the training thread: {e}")))?;
     match thread.join() {
-        Ok(result) => result.map(|()| 0),
+        Ok(result) => result.map(|()| 0).map_err(locate),
         Err(payload) => std::panic::resume_unwind(payload),
     }
 }

@@ -70,7 +70,6 @@ impl RunArguments {
         if let Some(device) = self.device {
             experiment.device = device;
         }
-        experiment.validate().map_err(|e| Error::input(format!("{e} ({})", self.experiment.display())))?;
         Ok(experiment)
     }
 }
@@ -80,7 +79,9 @@ const INTERRUPTED: u8 = 130;
 
 pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
     let experiment = arguments.experiment()?;
-    let run = RunBuilder::new(experiment).start(&arguments.out)?;
+    let run = RunBuilder::new(experiment)
+        .start(&arguments.out)
+        .map_err(|error| experiment::locate(error, &arguments.experiment, &arguments.set))?;
     let handle = run.handle.clone();
     let interrupted = stop_on_interrupt(&handle)?;
 
@@ -137,7 +138,10 @@ fn stop_on_interrupt(handle: &RunHandle) -> Result<Arc<AtomicBool>> {
 #[allow(clippy::print_stdout, reason = "evaluations are results")]
 fn follow(handle: &RunHandle) {
     let first = handle.snapshots.load();
-    println!("{}, seed {}: {} on {} ({})", first.info.name, first.info.seed, first.info.method, first.info.model, first.info.device);
+    println!(
+        "{}, seed {}: {} on {} ({})",
+        first.info.name, first.info.seed, first.info.method, first.info.model, first.info.device
+    );
     println!("run folder {}", first.info.directory.display());
     let bar = ProgressBar::new(first.info.stop_step);
     if let Ok(style) = ProgressStyle::with_template("{bar:24} step {pos}/{len}  {msg}") {

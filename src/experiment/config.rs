@@ -457,7 +457,7 @@ fn within(field: &str, value: f64, low: f64, high: f64) -> Result<()> {
         (false, true) => format!("at least {low}"),
         (false, false) => format!("between {low} and {high}"),
     };
-    Err(Error::input(format!("the field `{field}` is {value}; it must be {bounds}")))
+    Err(Error::field(field, format!("is {value}; it must be {bounds}")))
 }
 
 /// Refuses `value` outside `low..=high`, naming the field.
@@ -465,15 +465,19 @@ fn count(field: &str, value: usize, low: usize, high: usize) -> Result<()> {
     if (low..=high).contains(&value) {
         return Ok(());
     }
-    Err(Error::input(format!("the field `{field}` is {value}; it must be between {low} and {high}")))
+    let bounds = if high == usize::MAX { format!("at least {low}") } else { format!("between {low} and {high}") };
+    Err(Error::field(field, format!("is {value}; it must be {bounds}")))
 }
 
 fn check_name(name: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
-        return Err(Error::input(format!(
-            "the field `name` is {name:?}; it names a folder, so use letters, digits, `-`, `_` and `.`, not starting with a dot"
-        )));
+        return Err(Error::field(
+            "name",
+            format!(
+                "is {name:?}; it names a folder, so use letters, digits, `-`, `_` and `.`, not starting with a dot"
+            ),
+        ));
     }
     Ok(())
 }
@@ -504,19 +508,24 @@ impl Experiment {
         count("objective.micro_batch_tokens", objective.micro_batch_tokens, 1, usize::MAX)?;
         let OptimizerConfig::AdamW(adamw) = &self.optimizer;
         adamw.validate()?;
-        for (index, evaluation) in self.evaluations.iter().enumerate() {
-            let field = |name: &str| format!("evaluations.{index}.{name}");
-            let SuiteConfig::HeldOut(held_out) = &evaluation.suite;
-            count(&field("suite.problems"), held_out.problems, 1, 1_000_000)?;
-            count(&field("every"), evaluation.every as usize, 1, usize::MAX)?;
-            count(&field("samples"), evaluation.samples, 1, 4096)?;
-            within(&field("temperature"), evaluation.temperature, 0.0, 100.0)?;
-            for (place, &k) in evaluation.k.iter().enumerate() {
-                count(&field(&format!("k.{place}")), k, 1, evaluation.samples)?;
-            }
-        }
+        check_evaluations(&self.evaluations)?;
         count("stop.steps", self.stop.steps as usize, 1, usize::MAX)
     }
+}
+
+fn check_evaluations(evaluations: &[EvaluationConfig]) -> Result<()> {
+    for (index, evaluation) in evaluations.iter().enumerate() {
+        let field = |name: &str| format!("evaluations.{index}.{name}");
+        let SuiteConfig::HeldOut(held_out) = &evaluation.suite;
+        count(&field("suite.problems"), held_out.problems, 1, 1_000_000)?;
+        count(&field("every"), evaluation.every as usize, 1, usize::MAX)?;
+        count(&field("samples"), evaluation.samples, 1, 4096)?;
+        within(&field("temperature"), evaluation.temperature, 0.0, 100.0)?;
+        for (place, &k) in evaluation.k.iter().enumerate() {
+            count(&field(&format!("k.{place}")), k, 1, evaluation.samples)?;
+        }
+    }
+    Ok(())
 }
 
 /// Training of a small base model from nothing on worked solutions of a procedural task.
@@ -587,11 +596,10 @@ impl Pretrain {
         count("steps", self.steps as usize, 1, usize::MAX)?;
         count("micro_batch_tokens", self.micro_batch_tokens, 1, usize::MAX)?;
         if self.words.iter().any(String::is_empty) {
-            return Err(Error::input(
-                "the field `words` holds an empty text; every entry must have at least one character",
-            ));
+            return Err(Error::field("words", "holds an empty text; every entry must have at least one character"));
         }
         let OptimizerConfig::AdamW(adamw) = &self.optimizer;
-        adamw.validate()
+        adamw.validate()?;
+        check_evaluations(&self.evaluations)
     }
 }

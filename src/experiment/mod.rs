@@ -9,5 +9,5 @@ pub use config::{
     Experiment, G2rlConfig, HeldOutConfig, KlConfig, MethodConfig, ModelSource, ObjectiveConfig, OptimizerConfig,
     Precision, Pretrain, RecordConfig, RolloutConfig, ShapeConfig, StopConfig, SuiteConfig, TaskConfig,
 };
-pub use parse::{from_text, read, set, to_text};
+pub use parse::{from_text, locate, read, set, to_text};
 pub use run_dir::{Event, Manifest, RunDir};

@@ -1,4 +1,7 @@
 //! RON in and out: errors that name file, line, column and the nearest right name; `--set` overrides.
+//!
+//! Serde forgets where a value stood. Overrides and the places of faulty fields are therefore found in the text itself, by a
+//! small scanner that knows brackets, strings, field names and comments.
 
 use crate::error::{Error, Result, nearest};
 use ron::extensions::Extensions;
@@ -13,8 +16,12 @@ fn options() -> ron::Options {
 
 /// Reads a RON file.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Error::input(format!("cannot read the experiment file: {e} ({})", path.display())))?;
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        Error::input(format!(
+            "cannot read the experiment file: {e}; give a RON file such as experiments/quickstart.ron ({})",
+            path.display()
+        ))
+    })?;
     from_text(&text, &path.display().to_string())
 }
 
@@ -91,6 +98,66 @@ pub fn set<T: Serialize + DeserializeOwned>(value: &T, assignment: &str) -> Resu
     options().from_str(&replaced).map_err(|error| {
         Error::input(format!("--set {assignment}: {} is no value for `{path}`: {}", new.trim(), explain(&error.code)))
     })
+}
+
+/// Completes an error about a field with its place: the line and column in the experiment file at `path`, or the one of the
+/// `--set` `assignments` that gave it its value. Other errors stay as they are.
+pub fn locate(error: Error, path: &Path, assignments: &[String]) -> Error {
+    let Error::Field { field, .. } = &error else { return error };
+    let sets_it = |assignment: &&String| {
+        let target = assignment.split('=').next().unwrap_or("").trim();
+        field.strip_prefix(target).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    if let Some(assignment) = assignments.iter().rev().find(sets_it) {
+        return Error::input(format!("--set {assignment}: {error}"));
+    }
+    let place = std::fs::read_to_string(path).ok().and_then(|text| position(&text, field));
+    let place = place.map_or(String::new(), |(line, column)| format!(", line {line}, column {column}"));
+    Error::input(format!("{error} ({}{place})", path.display()))
+}
+
+/// Line and column, from 1, of the value of `field` in the text of an experiment file, if the field is written there.
+fn position(text: &str, field: &str) -> Option<(usize, usize)> {
+    let plain = blank_comments(text);
+    let mut span = 0..plain.len();
+    for step in field.split('.') {
+        let entries = entries(&plain, span);
+        let entry = match step.parse::<usize>() {
+            Ok(place) => entries.into_iter().nth(place),
+            Err(_) => entries.into_iter().find(|entry| entry.name == step),
+        };
+        span = entry?.value;
+    }
+    let before = &text[..span.start];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    Some((before.matches('\n').count() + 1, before[line_start..].chars().count() + 1))
+}
+
+/// The text with comments and `#![..]` attributes overwritten by blanks, so that everything else stays in its place.
+fn blank_comments(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut in_string = false;
+    while let Some(first) = rest.chars().next() {
+        let skipped = match first {
+            _ if in_string => 0,
+            '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
+            '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
+            '#' if rest.starts_with("#!") => rest.find(']').map_or(rest.len(), |end| end + 1),
+            _ => 0,
+        };
+        if skipped > 0 {
+            out.extend(rest[..skipped].bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }));
+            rest = &rest[skipped..];
+            continue;
+        }
+        let taken =
+            if in_string && first == '\\' { rest.chars().take(2).map(char::len_utf8).sum() } else { first.len_utf8() };
+        in_string ^= first == '"';
+        out.push_str(&rest[..taken]);
+        rest = &rest[taken..];
+    }
+    out
 }
 
 /// A field of a struct (or an element of a list, without a name) and where its value stands.
@@ -230,6 +297,31 @@ mod tests {
         assert_eq!(experiment.description, "a, (b: c");
         let crate::experiment::TaskConfig::Countdown(countdown) = &experiment.task else { panic!() };
         assert_eq!(countdown.target, (1, 50));
+    }
+
+    #[test]
+    fn fields_are_found_where_they_stand_in_the_file() {
+        let text = "#![enable(implicit_some)]\n// (a, [comment\nExperiment(\n  name: \"a /* ( \\\" \", /* x: ( */ seed: 3,\n\
+                    \tevaluations: [(suite: HeldOut(problems: 8)), (suite: HeldOut(problems: 0), k: [1, 9])], // end\n)";
+        for (field, place) in [
+            ("name", Some((4, 9))),
+            ("seed", Some((4, 43))),
+            ("evaluations.1.suite.problems", Some((5, 72))),
+            ("evaluations.1.k.1", Some((5, 83))),
+            ("rollout.temperature", None),
+            ("evaluations.2.every", None),
+        ] {
+            assert_eq!(position(text, field), place, "{field}");
+        }
+    }
+
+    #[test]
+    fn a_faulty_field_is_reported_with_the_override_that_set_it() {
+        let fault = || Error::field("stop.steps", "is 0; it must be at least 1");
+        let text = locate(fault(), Path::new("no-such.ron"), &["stop.steps=5".into(), "stop=(steps: 0)".into()]);
+        assert_eq!(text.to_string(), "--set stop=(steps: 0): the field `stop.steps` is 0; it must be at least 1");
+        let text = locate(fault(), Path::new("no-such.ron"), &["stop.st=5".into()]);
+        assert_eq!(text.to_string(), "the field `stop.steps` is 0; it must be at least 1 (no-such.ron)");
     }
 
     #[test]

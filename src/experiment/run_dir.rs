@@ -12,7 +12,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// One run's folder, open for writing.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RunDir {
     path: PathBuf,
 }
@@ -49,7 +49,8 @@ impl RunDir {
 
     /// Writes `manifest.json`.
     pub fn write_manifest(&self, manifest: &Manifest) -> Result<()> {
-        let text = serde_json::to_string_pretty(manifest).map_err(|e| Error::failed(format!("cannot write the manifest: {e}")))?;
+        let text = serde_json::to_string_pretty(manifest)
+            .map_err(|e| Error::failed(format!("cannot write the manifest: {e}")))?;
         self.write_whole("manifest.json", format!("{text}\n").as_bytes())
     }
 
@@ -77,7 +78,8 @@ impl RunDir {
     pub fn write_rollouts<T: Serialize>(&self, step: u64, lines: &[T]) -> Result<()> {
         let mut bytes = Vec::new();
         for line in lines {
-            serde_json::to_writer(&mut bytes, line).map_err(|e| Error::failed(format!("cannot write a rollout: {e}")))?;
+            serde_json::to_writer(&mut bytes, line)
+                .map_err(|e| Error::failed(format!("cannot write a rollout: {e}")))?;
             bytes.push(b'\n');
         }
         self.write_whole(&format!("rollouts/step_{step:06}.jsonl"), &bytes)
@@ -85,8 +87,10 @@ impl RunDir {
 
     /// Writes `geometry/step_NNNNNN.safetensors` from `f32` tensors (name, shape, values).
     pub fn write_geometry(&self, step: u64, tensors: &[(String, Vec<usize>, Vec<f32>)]) -> Result<()> {
-        let bytes: Vec<Vec<u8>> =
-            tensors.iter().map(|(_, _, values)| values.iter().flat_map(|value| value.to_le_bytes()).collect()).collect();
+        let bytes: Vec<Vec<u8>> = tensors
+            .iter()
+            .map(|(_, _, values)| values.iter().flat_map(|value| value.to_le_bytes()).collect())
+            .collect();
         let views = tensors
             .iter()
             .zip(&bytes)
@@ -124,7 +128,8 @@ impl RunDir {
     }
 
     fn append_line(&self, name: &str, line: &impl Serialize) -> Result<()> {
-        let mut bytes = serde_json::to_vec(line).map_err(|e| Error::failed(format!("cannot write a line of {name}: {e}")))?;
+        let mut bytes =
+            serde_json::to_vec(line).map_err(|e| Error::failed(format!("cannot write a line of {name}: {e}")))?;
         bytes.push(b'\n');
         self.append(name, &bytes)
     }
@@ -132,8 +137,11 @@ impl RunDir {
     /// Appends with one write, so that a reader sees whole lines.
     fn append(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path.join(name);
-        let mut file =
-            File::options().create(true).append(true).open(&path).map_err(Error::io("opening a file of the run", &path))?;
+        let mut file = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(Error::io("opening a file of the run", &path))?;
         file.write_all(bytes).map_err(Error::io("appending to a file of the run", &path))
     }
 

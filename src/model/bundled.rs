@@ -38,7 +38,9 @@ pub(super) fn load(name: &str, dtype: DType, device: &Device) -> Result<Language
     let Some(model) = MODELS.iter().find(|model| model.name == name) else {
         let near = nearest(name, names()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         let all: Vec<_> = names().collect();
-        return Err(Error::input(format!("there is no bundled model `{name}`{near} Bundled are: {}", all.join(", "))));
+        let problem =
+            format!("asks for the bundled model `{name}`, which does not exist{near} Bundled: {}", all.join(", "));
+        return Err(Error::field("model", problem));
     };
     let config = Qwen3Config::parse(model.config)?;
     let tokenizer = TextTokenizer::from_json(model.tokenizer)?;

@@ -47,8 +47,8 @@ impl Arithmetic {
     ///
     /// Settings that are out of range, or that hardly any problem has, are an input error.
     pub fn new(operations: usize, largest: u32) -> Result<Self> {
-        check_range("arithmetic", "operations", operations, 1..=MAX_OPERATIONS)?;
-        check_range("arithmetic", "largest", largest, 2..=MAX_LARGEST)?;
+        check_range("task.operations", operations, 1..=MAX_OPERATIONS)?;
+        check_range("task.largest", largest, 2..=MAX_LARGEST)?;
         let settings = format!("arithmetic: `operations` = {operations}, `largest` = {largest}");
         let spares = Spares::prove(&settings, |rng| draw(operations, largest, rng))?;
         Ok(Self { operations, largest, spares })
@@ -317,9 +317,9 @@ mod tests {
     #[test]
     fn bad_settings_are_named() {
         let message = |operations, largest| Arithmetic::new(operations, largest).unwrap_err().to_string();
-        assert_eq!(message(0, 9), "arithmetic: `operations` = 0 is out of range; allowed are 1 to 8");
-        assert_eq!(message(9, 9), "arithmetic: `operations` = 9 is out of range; allowed are 1 to 8");
-        assert_eq!(message(3, 1000), "arithmetic: `largest` = 1000 is out of range; allowed are 2 to 999");
+        assert_eq!(message(0, 9), "the field `task.operations` is 0; it must be between 1 and 8");
+        assert_eq!(message(9, 9), "the field `task.operations` is 9; it must be between 1 and 8");
+        assert_eq!(message(3, 1000), "the field `task.largest` is 1000; it must be between 2 and 999");
         assert!(message(1, 2).contains("problem has these settings"));
         assert!(Arithmetic::new(8, 999).is_ok() && Arithmetic::new(1, 9).is_ok());
     }

@@ -47,15 +47,13 @@ impl Countdown {
     ///
     /// Settings that are out of range, or that hardly any problem has, are an input error.
     pub fn new(numbers: usize, target: (u32, u32), largest: u32) -> Result<Self> {
-        check_range("countdown", "numbers", numbers, 2..=MAX_NUMBERS)?;
-        check_range("countdown", "largest", largest, 2..=MAX_LARGEST)?;
-        check_range("countdown", "target.0", target.0, 1..=MAX_RESULT)?;
-        check_range("countdown", "target.1", target.1, 1..=MAX_RESULT)?;
+        check_range("task.numbers", numbers, 2..=MAX_NUMBERS)?;
+        check_range("task.largest", largest, 2..=MAX_LARGEST)?;
+        check_range("task.target.0", target.0, 1..=MAX_RESULT)?;
+        check_range("task.target.1", target.1, 1..=MAX_RESULT)?;
         if target.0 > target.1 {
-            return Err(Error::input(format!(
-                "countdown: `target` = ({}, {}) is empty; the first must not be larger than the second",
-                target.0, target.1
-            )));
+            let problem = format!("is ({}, {}); the first must not be larger than the second", target.0, target.1);
+            return Err(Error::field("task.target", problem));
         }
         let settings =
             format!("countdown: `numbers` = {numbers}, `target` = ({}, {}), `largest` = {largest}", target.0, target.1);
@@ -402,12 +400,12 @@ mod tests {
     #[test]
     fn bad_settings_are_named() {
         let message = |numbers, target, largest| Countdown::new(numbers, target, largest).unwrap_err().to_string();
-        assert_eq!(message(1, (1, 99), 13), "countdown: `numbers` = 1 is out of range; allowed are 2 to 6");
-        assert_eq!(message(7, (1, 99), 13), "countdown: `numbers` = 7 is out of range; allowed are 2 to 6");
-        assert_eq!(message(4, (0, 99), 13), "countdown: `target.0` = 0 is out of range; allowed are 1 to 999");
-        assert_eq!(message(4, (1, 1000), 13), "countdown: `target.1` = 1000 is out of range; allowed are 1 to 999");
-        assert_eq!(message(4, (1, 99), 0), "countdown: `largest` = 0 is out of range; allowed are 2 to 100");
-        assert!(message(4, (50, 40), 13).contains("`target` = (50, 40) is empty"));
+        assert_eq!(message(1, (1, 99), 13), "the field `task.numbers` is 1; it must be between 2 and 6");
+        assert_eq!(message(7, (1, 99), 13), "the field `task.numbers` is 7; it must be between 2 and 6");
+        assert_eq!(message(4, (0, 99), 13), "the field `task.target.0` is 0; it must be between 1 and 999");
+        assert_eq!(message(4, (1, 1000), 13), "the field `task.target.1` is 1000; it must be between 1 and 999");
+        assert_eq!(message(4, (1, 99), 0), "the field `task.largest` is 0; it must be between 2 and 100");
+        assert!(message(4, (50, 40), 13).contains("`task.target` is (50, 40)"));
         let none = message(2, (900, 999), 13);
         assert!(
             none.starts_with("countdown: `numbers` = 2, `target` = (900, 999), `largest` = 13: (almost) no"),

@@ -92,9 +92,8 @@ fn deal(
     })
 }
 
-/// `Ok` if `value` lies in `allowed`, and else the error that names task, field, value and range.
+/// `Ok` if `value` lies in `allowed`, and else the error that names field, value and range.
 pub(super) fn check_range<T: PartialOrd + std::fmt::Display>(
-    task: &str,
     field: &str,
     value: T,
     allowed: std::ops::RangeInclusive<T>,
@@ -103,7 +102,7 @@ pub(super) fn check_range<T: PartialOrd + std::fmt::Display>(
         return Ok(());
     }
     let (low, high) = allowed.into_inner();
-    Err(Error::input(format!("{task}: `{field}` = {value} is out of range; allowed are {low} to {high}")))
+    Err(Error::field(field, format!("is {value}; it must be between {low} and {high}")))
 }
 
 #[cfg(test)]

@@ -8,10 +8,10 @@ use crate::model::{LanguageModel, Qwen3, data_type, open_device};
 use crate::optim::AdamW;
 use crate::stages::{
     ActiveExperiment, ActiveTask, CheckpointRequested, Monitor, Policy, PolicyOptimizer, Reference, RunRecorder,
-    StagePlugins, StartInfo, StepCounter, record_checkpoint,
+    StagePlugins, StartInfo, StepCounter, TrainStep, record_checkpoint,
 };
 use crate::tasks::{self, Task};
-use bevy_app::{App, Plugin};
+use bevy_app::{App, Plugin, PluginGroup, PluginGroupBuilder};
 use bevy_ecs::error::{BevyError, ErrorContext};
 use crossbeam_channel::Receiver;
 use std::any::Any;
@@ -27,10 +27,14 @@ const STACK_BYTES: usize = 256 << 20;
 /// Changes the app before it starts.
 type Extension = Box<dyn FnOnce(&mut App) + Send>;
 
+/// Changes the group of stages before it is added.
+type StageChange = Box<dyn FnOnce(PluginGroupBuilder) -> PluginGroupBuilder + Send>;
+
 /// A run that is being put together: an experiment, and what a program adds to it.
 pub struct RunBuilder {
     experiment: Experiment,
     task: Option<Arc<dyn Task>>,
+    stage_changes: Vec<StageChange>,
     extensions: Vec<Extension>,
 }
 
@@ -60,13 +64,20 @@ impl Run {
 impl RunBuilder {
     /// A run of this experiment.
     pub fn new(experiment: Experiment) -> Self {
-        Self { experiment, task: None, extensions: Vec::new() }
+        Self { experiment, task: None, stage_changes: Vec::new(), extensions: Vec::new() }
     }
 
     /// Provides the task that the experiment names with `task: Custom(..)`.
     #[must_use]
     pub fn task(mut self, task: impl Task) -> Self {
         self.task = Some(Arc::new(task));
+        self
+    }
+
+    /// Replaces stages: `stages(|group| group.disable::<VerifyPlugin>().add(MyVerifyPlugin))`.
+    #[must_use]
+    pub fn stages(mut self, change: impl FnOnce(PluginGroupBuilder) -> PluginGroupBuilder + Send + 'static) -> Self {
+        self.stage_changes.push(Box::new(change));
         self
     }
 
@@ -81,7 +92,7 @@ impl RunBuilder {
 
     /// Loads everything, makes the run folder under `runs`, and starts the trainer's thread. Bad input is found here.
     pub fn start(self, runs: &Path) -> Result<Run> {
-        let Self { experiment, task, extensions } = self;
+        let Self { experiment, task, stage_changes, extensions } = self;
         experiment.validate()?;
         let task = match (&experiment.task, task) {
             (TaskConfig::Custom(name), Some(task)) if task.name() == name => task,
@@ -123,9 +134,11 @@ impl RunBuilder {
             step: 0,
         };
         directory.write_manifest(&manifest)?;
+        directory.append_event(&Event::now(0, "started", ""))?;
         directory.log(&format!("run of {} with {} on {}", info.name, info.method, info.device))?;
         let (handle, commands) = RunHandle::new(RunSnapshot::starting(info));
-        let loaded = Loaded { experiment, task, model, reference, optimizer, directory, manifest, extensions };
+        let loaded =
+            Loaded { experiment, task, model, reference, optimizer, directory, manifest, stage_changes, extensions };
         let trainer_handle = handle.clone();
         let thread = std::thread::Builder::new()
             .name("trainer".to_string())
@@ -145,6 +158,7 @@ struct Loaded {
     optimizer: AdamW,
     directory: RunDir,
     manifest: Manifest,
+    stage_changes: Vec<StageChange>,
     extensions: Vec<Extension>,
 }
 
@@ -160,7 +174,8 @@ fn run_info(
         crate::experiment::ModelSource::Local(path) => path.display().to_string(),
     };
     let parameters = model.parameter_count() as f64;
-    let count = if parameters >= 1e9 { format!("{:.1}B", parameters / 1e9) } else { format!("{:.2}M", parameters / 1e6) };
+    let count =
+        if parameters >= 1e9 { format!("{:.1}B", parameters / 1e9) } else { format!("{:.2}M", parameters / 1e6) };
     Ok(RunInfo {
         name: experiment.name.clone(),
         seed: experiment.seed,
@@ -182,8 +197,13 @@ fn run_info(
 /// The body of the trainer's thread. Whatever happens, the snapshot, the manifest and the events say how it ended.
 fn train(loaded: Loaded, handle: &RunHandle, commands: &Receiver<TrainerCommand>) -> Result<RunEnd> {
     let mut manifest = loaded.manifest.clone();
-    let mut app = build_app(loaded, handle);
-    let result = catch_unwind(AssertUnwindSafe(|| drive(&mut app, handle, commands))).unwrap_or_else(|payload| {
+    let directory = loaded.directory.clone();
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let mut app = build_app(loaded, handle);
+        check_order(&mut app)?;
+        drive(&mut app, handle, commands)
+    }))
+    .unwrap_or_else(|payload| {
         Err(match payload.downcast::<StageFailure>() {
             Ok(failure) => Error::Stage { stage: failure.system, message: failure.message },
             Err(payload) => Error::failed(panic_text(payload.as_ref())),
@@ -197,12 +217,10 @@ fn train(loaded: Loaded, handle: &RunHandle, commands: &Receiver<TrainerCommand>
     let step = handle.snapshots.load().step;
     manifest.step = step;
     manifest.state = if kind == "error" { "failed".to_string() } else { kind.to_string() };
-    let recorder = app.world().resource::<RunRecorder>();
-    let recorded = recorder
-        .0
+    let recorded = directory
         .append_event(&Event::now(step, kind, text.as_str()))
-        .and_then(|()| recorder.0.log(&format!("{kind} after step {step} {text}")))
-        .and_then(|()| recorder.0.write_manifest(&manifest));
+        .and_then(|()| directory.log(&format!("{kind} after step {step} {text}")))
+        .and_then(|()| directory.write_manifest(&manifest));
     handle.snapshots.update(|snapshot| snapshot.state = state);
     result.and_then(|end| recorded.map(|()| end))
 }
@@ -219,7 +237,7 @@ fn build_app(loaded: Loaded, handle: &RunHandle) -> App {
     if let Some(reference) = loaded.reference {
         app.insert_resource(Reference(reference));
     }
-    app.add_plugins(StagePlugins);
+    app.add_plugins(loaded.stage_changes.into_iter().fold(StagePlugins.build(), |group, change| change(group)));
     add_method(&mut app, &loaded.experiment.method);
     app.insert_resource(ActiveExperiment(loaded.experiment));
     for extension in loaded.extensions {
@@ -228,6 +246,17 @@ fn build_app(loaded: Loaded, handle: &RunHandle) -> App {
     app.finish();
     app.cleanup();
     app
+}
+
+/// Puts the systems of a step in order, before any work: two that touch the same data without an order are an error.
+fn check_order(app: &mut App) -> Result<()> {
+    app.world_mut().schedule_scope(TrainStep, |world, schedule| match schedule.initialize(world) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::failed(format!(
+            "the systems of the training step cannot be put in order: {}",
+            error.to_string(schedule.graph(), world).trim()
+        ))),
+    })
 }
 
 /// Runs steps until the end, carrying out commands between them.
@@ -286,7 +315,7 @@ fn save(app: &mut App) -> Result<()> {
         return Ok(());
     }
     match app.world_mut().run_system_cached::<bevy_ecs::error::Result, _, _>(record_checkpoint) {
-        Ok(result) => result.map_err(|error| Error::failed(error.to_string())),
+        Ok(result) => result.map_err(|error| Error::failed(error.to_string().trim())),
         Err(error) => Err(Error::failed(format!("cannot write a checkpoint: {error}"))),
     }
 }
@@ -299,16 +328,21 @@ struct StageFailure {
 
 /// Leaves the schedule at once, so that no later stage runs, least of all the optimizer. Unwinding without a panic keeps the
 /// terminal quiet; the error is shown once, by whoever waits for the run.
+///
+/// Every schedule on the way out calls this again; the first call has named the system.
 fn end_the_step(mut error: BevyError, context: ErrorContext) {
-    match error.take_payload() {
-        Some(payload) => resume_unwind(payload),
-        None => resume_unwind(Box::new(StageFailure { system: context.name().to_string(), message: error.to_string() })),
-    }
+    let message = match error.take_payload() {
+        Some(payload) if payload.is::<StageFailure>() => resume_unwind(payload),
+        Some(payload) => panic_text(payload.as_ref()),
+        None => error.to_string().trim().to_string(),
+    };
+    resume_unwind(Box::new(StageFailure { system: context.name().to_string(), message }));
 }
 
 fn panic_text(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(ToString::to_string).or_else(|| payload.downcast_ref::<String>().cloned());
-    format!("the trainer panicked: {}", text.unwrap_or_else(|| "no message".to_string()))
+    let text =
+        payload.downcast_ref::<&str>().map(ToString::to_string).or_else(|| payload.downcast_ref::<String>().cloned());
+    format!("panic: {}", text.unwrap_or_else(|| "no message".to_string()))
 }
 
 fn sha256(text: &str) -> String {

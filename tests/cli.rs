@@ -1,0 +1,253 @@
+//! The program as a person or a script meets it: help, errors, exit statuses, and what stands where after a run.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use candle_core::{DType, Device};
+use common::{Workplace, checkpoint, json, lines, wait_until};
+use orthant::experiment::ModelSource;
+use orthant::model::LanguageModel;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What a finished command left behind.
+struct Output {
+    status: i32,
+    stdout: String,
+    stderr: String,
+}
+
+/// The program, to be run in `place` without a display.
+fn program(place: &Workplace, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_orthant"));
+    command.args(arguments).current_dir(place.path()).env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
+    command
+}
+
+fn output(command: &mut Command) -> Output {
+    let output = command.output().unwrap();
+    Output {
+        status: output.status.code().unwrap(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn orthant(place: &Workplace, arguments: &[&str]) -> Output {
+    output(&mut program(place, arguments))
+}
+
+/// An experiment file on the tiny model.
+fn experiment(steps: u64) -> String {
+    format!(
+        "// A comment with (brackets and \"quotes\".
+Experiment(
+    name: \"cli\",
+    model: Local(\"model\"),
+    task: Countdown(numbers: 3),
+    rollout: (prompts_per_step: 2, group_size: 2, max_new_tokens: 8),
+    evaluations: [(suite: HeldOut(problems: 2), every: 1000000, samples: 2, k: [1, 2])],
+    stop: (steps: {steps}),
+)
+"
+    )
+}
+
+fn write(place: &Workplace, text: &str) {
+    std::fs::write(place.path().join("experiment.ron"), text).unwrap();
+}
+
+/// The only run folder of `place`.
+fn run_folder(place: &Workplace) -> Option<PathBuf> {
+    let mut folders: Vec<_> = std::fs::read_dir(place.runs()).ok()?.map(|entry| entry.unwrap().path()).collect();
+    assert!(folders.len() <= 1, "{folders:?}");
+    folders.pop()
+}
+
+#[test]
+fn help_of_the_program_and_of_every_command_has_an_example() {
+    let place = Workplace::new();
+    let top = orthant(&place, &["--help"]);
+    assert!(top.status == 0 && top.stderr.is_empty() && top.stdout.contains("Example: orthant "), "{}", top.stdout);
+    let listed = top.stdout.split("Commands:\n").nth(1).unwrap().lines().take_while(|line| !line.is_empty());
+    let commands: Vec<_> = listed
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .map(|line| line.split_whitespace().next().unwrap())
+        .filter(|command| *command != "help")
+        .collect();
+    assert!(["run", "pretrain"].iter().all(|command| commands.contains(command)), "{commands:?}");
+    for command in commands {
+        let help = orthant(&place, &[command, "--help"]);
+        assert!(help.status == 0 && help.stderr.is_empty(), "{command}: {}", help.stderr);
+        assert!(help.stdout.contains(&format!("Example: orthant {command} ")), "{command}: {}", help.stdout);
+    }
+    let version = orthant(&place, &["--version"]);
+    assert_eq!((version.status, version.stdout.trim()), (0, concat!("orthant ", env!("CARGO_PKG_VERSION"))));
+}
+
+/// Asserts that the arguments are refused before any work, in one paragraph that holds all of `words`.
+fn assert_refused(place: &Workplace, arguments: &[&str], words: &[&str]) {
+    let output = orthant(place, arguments);
+    let text = output.stderr.trim_end();
+    assert_eq!(output.status, 2, "{arguments:?}: {text}");
+    assert!(text.starts_with("error: ") && text.lines().count() == 1, "{arguments:?}: {text}");
+    for word in words {
+        assert!(text.contains(word), "{arguments:?}: {word:?} is not in: {text}");
+    }
+    assert!(output.stdout.is_empty(), "{arguments:?}: {}", output.stdout);
+    assert!(run_folder(place).is_none(), "{arguments:?} made a run folder");
+}
+
+#[test]
+fn faults_in_an_experiment_file_are_refused_with_place_and_remedy() {
+    let place = Workplace::new();
+    for (right, wrong, words) in [
+        ("group_size: 2", "group_sise: 2", &["`group_sise`", "did you mean `group_size`", "line 6"] as &[&str]),
+        ("stop:", "stopp:", &["`stopp`", "did you mean `stop`", "line 8, column"]),
+        ("Countdown(", "Countdwn(", &["`Countdwn`", "did you mean `Countdown`", "line 5"]),
+        ("max_new_tokens: 8", "max_new_tokens: \"8\"", &["line 6, column"]),
+        ("    name: \"cli\",\n", "", &["`name`", "missing"]),
+        ("group_size: 2", "group_size: 1", &["`rollout.group_size` is 1", "between 2 and", "line 6, column 47"]),
+        ("k: [1, 2]", "k: [1, 3]", &["`evaluations.0.k.1` is 3", "between 1 and 2", "line 7"]),
+        ("steps: 2", "steps: 0", &["`stop.steps` is 0", "at least 1", "line 8, column 19"]),
+        ("name: \"cli\"", "name: \"a/b\"", &["`name`", "letters, digits", "line 3, column 11"]),
+        ("numbers: 3", "numbers: 9", &["`task.numbers` is 9", "between 2 and 6", "line 5, column 30"]),
+        ("Local(\"model\")", "Bundled(\"countdwn\")", &["`countdwn`", "did you mean `countdown`", "line 4, column 12"]),
+        ("Local(\"model\")", "Local(\"no/such\")", &["no/such", "does not exist", "config.json"]),
+        ("Countdown(numbers: 3)", "Custom(\"mine\")", &["`mine`", "programs"]),
+    ] {
+        let text = experiment(2);
+        assert!(text.contains(right), "{right}");
+        write(&place, &text.replace(right, wrong));
+        let file = if right.starts_with("Local") || right.ends_with("3)") { "" } else { "experiment.ron" };
+        assert_refused(&place, &["run", "experiment.ron", "--headless"], &[words, &[file]].concat());
+    }
+}
+
+#[test]
+fn faults_in_arguments_are_refused_with_a_remedy() {
+    let place = Workplace::new();
+    write(&place, &experiment(2));
+    let run = |more: &[&'static str]| [&["run", "experiment.ron", "--headless"], more].concat();
+    assert_refused(&place, &["run", "missing.ron", "--headless"], &["missing.ron", "cannot read", "such as"]);
+    assert_refused(&place, &run(&["--set", "stop.step=3"]), &["--set stop.step=3", "`step`", "did you mean `steps`"]);
+    assert_refused(&place, &run(&["--set", "stopp.steps=3"]), &["`stopp`", "did you mean `stop`"]);
+    assert_refused(&place, &run(&["--set", "stop.steps=many"]), &["--set stop.steps=many", "no value"]);
+    assert_refused(&place, &run(&["--set", "stop.steps=0"]), &["--set stop.steps=0", "at least 1"]);
+    assert_refused(&place, &run(&["--set", "stop.steps"]), &["path=value"]);
+    assert_refused(&place, &run(&["--set", "evaluations.4.every=1"]), &["no field `4`"]);
+    assert_refused(&place, &run(&["--device", "gpu"]), &["'gpu'", "--device", "auto, cpu, or cuda:"]);
+    assert_refused(&place, &run(&["--seed", "-1"]), &["--seed"]);
+    assert_refused(&place, &run(&["--hedless"]), &["'--hedless'", "'--headless'"]);
+    assert_refused(&place, &["rum", "experiment.ron"], &["'rum'", "'run'"]);
+    assert_refused(&place, &["run"], &["EXPERIMENT"]);
+    assert_refused(&place, &["pretrain", "experiment.ron"], &["`Pretrain`", "experiment.ron", "line 2"]);
+}
+
+#[test]
+fn a_headless_run_prints_its_evaluations_and_where_everything_is() {
+    let place = Workplace::new();
+    write(&place, &experiment(2));
+    let output = orthant(&place, &["run", "experiment.ron", "--json", "--seed", "3", "--device", "cpu"]);
+    assert_eq!(output.status, 0, "{}", output.stderr);
+    assert!(output.stderr.contains("no display"), "{}", output.stderr);
+    let folder = run_folder(&place).unwrap();
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    assert!(name.starts_with("cli-s3-"), "{name}");
+    for words in ["step 0: countdown held-out 2, pass@1 ", "step 2: countdown held-out 2, pass@1 ", name, "step_000002"]
+    {
+        assert!(output.stdout.contains(words), "{words:?} is not in: {}", output.stdout);
+    }
+    let last: Value = serde_json::from_str(output.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["state"], &last["step"]), (&"finished".into(), &2.into()));
+    assert_eq!(place.path().join(last["run"].as_str().unwrap()), folder);
+    assert!(last["evaluation"]["pass@2"]["value"].is_number(), "{last}");
+
+    let again = folder.join("experiment.ron");
+    let runs = place.path().join("elsewhere");
+    let arguments = ["run", again.to_str().unwrap(), "--headless", "--out", runs.to_str().unwrap()];
+    assert_eq!(orthant(&place, &arguments).status, 0, "a resolved experiment runs again as it is");
+}
+
+#[test]
+fn an_interrupt_saves_a_checkpoint_and_exits_with_130() {
+    let place = Workplace::new();
+    write(&place, &experiment(1_000_000));
+    let mut command = program(&place, &["run", "experiment.ron", "--headless", "--json"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("the first step", || {
+        run_folder(&place).is_some_and(|folder| {
+            std::fs::read_to_string(folder.join("metrics.jsonl")).is_ok_and(|text| text.contains('\n'))
+        })
+    });
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let output = child.wait_with_output().unwrap();
+    let (stdout, stderr) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(stderr.contains("saving a checkpoint"), "{stderr}");
+
+    let folder = run_folder(&place).unwrap();
+    let manifest = json(&folder.join("manifest.json"));
+    assert_eq!(manifest["state"], "stopped");
+    let step = manifest["step"].as_u64().unwrap();
+    checkpoint(&folder, step);
+    assert_eq!(lines(&folder.join("metrics.jsonl")).len() as u64, step);
+    let last: Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["state"], &last["step"]), (&"stopped".into(), &step.into()));
+}
+
+/// Pretraining of a tiny model into `base/`.
+const PRETRAIN: &str = "Pretrain(
+    name: \"tiny\",
+    model: (hidden_size: 16, layers: 1, heads: 2, kv_heads: 1, head_dim: 8, intermediate_size: 24, positions: 128),
+    task: Countdown(numbers: 3),
+    words: [\"Use\", \" to make \", \"\\\\boxed{\"],
+    batch: 4,
+    steps: 2,
+    evaluations: [(suite: HeldOut(problems: 2), samples: 2, k: [1, 2])],
+    out: \"base\",
+)
+";
+
+fn load(folder: &Path) -> LanguageModel {
+    LanguageModel::load(&ModelSource::Local(folder.to_path_buf()), DType::F32, &Device::Cpu).unwrap()
+}
+
+#[test]
+fn pretraining_writes_a_model_with_its_card() {
+    let place = Workplace::new();
+    write(&place, PRETRAIN);
+    let output = orthant(&place, &["pretrain", "experiment.ron"]);
+    assert_eq!(output.status, 0, "{}", output.stderr);
+    let folder = place.path().join("base");
+    let model = load(&folder);
+    assert_eq!(model.config.hidden_size, 16);
+    let card = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    for words in ["# tiny", "pass@1", "pass@2", "2 steps of 4", &model.weights.hash().unwrap()] {
+        assert!(card.contains(words), "{words:?} is not in: {card}");
+    }
+    let twice = orthant(&place, &["pretrain", "experiment.ron", "--set", "out=\"again\""]);
+    assert_eq!(twice.status, 0, "{}", twice.stderr);
+    assert_eq!(load(&place.path().join("again")).weights.hash().unwrap(), model.weights.hash().unwrap());
+}
+
+#[test]
+fn faults_in_a_pretraining_file_are_refused_with_place_and_remedy() {
+    let place = Workplace::new();
+    for (right, wrong, words) in [
+        ("batch: 4", "batch: 0", &["`batch` is 0", "line 6, column 12", "experiment.ron"] as &[&str]),
+        ("samples: 2", "samples: 0", &["`evaluations.0.samples` is 0", "line 8"]),
+        ("samples: 2", "samples: 2, every: 0", &["`evaluations.0.every` is 0", "line 8"]),
+        ("numbers: 3", "numbers: 1", &["`task.numbers` is 1", "line 4"]),
+        ("heads: 2", "heads: 0", &["num_attention_heads is 0"]),
+        ("layers: 1", "layer: 1", &["`layer`", "did you mean `layers`", "line 3"]),
+    ] {
+        assert!(PRETRAIN.contains(right), "{right}");
+        write(&place, &PRETRAIN.replace(right, wrong));
+        assert_refused(&place, &["pretrain", "experiment.ron"], words);
+        assert!(!place.path().join("base").exists(), "{wrong} made a model folder");
+    }
+}

@@ -1,0 +1,217 @@
+//! What the tests of whole runs share: a tiny random model, experiments on it, and readers of run folders.
+
+#![allow(dead_code, reason = "each test program uses a part of this")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use candle_core::{DType, Device, Tensor};
+use orthant::experiment::{ModelSource, TaskConfig};
+use orthant::model::{END_OF_TEXT, LanguageModel, Qwen3Config, TextTokenizer, Weights};
+use orthant::prelude::*;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Prompts of a step in [`Workplace::experiment`].
+pub(crate) const PROMPTS: usize = 3;
+
+/// Rollouts of a prompt.
+pub(crate) const GROUP: usize = 4;
+
+/// Most tokens of a completion.
+pub(crate) const NEW_TOKENS: usize = 24;
+
+/// A temporary folder with a model in `model/` and room for runs in `runs/`.
+pub(crate) struct Workplace {
+    folder: TempDir,
+}
+
+impl Workplace {
+    /// Makes the folder and writes the model.
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let model = folder.path().join("model");
+        std::fs::create_dir(&model).unwrap();
+        tiny_model().write(&model).unwrap();
+        Self { folder }
+    }
+
+    /// The folder itself.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The model's folder.
+    pub(crate) fn model(&self) -> PathBuf {
+        self.path().join("model")
+    }
+
+    /// The folder of runs.
+    pub(crate) fn runs(&self) -> PathBuf {
+        self.path().join("runs")
+    }
+
+    /// GRPO on Countdown with steps large enough to move the weights: 3 prompts, 4 rollouts each, 24 new tokens. Settings that
+    /// a test adds, such as `method: G2rl(), stop: (steps: 2)`, are RON fields.
+    pub(crate) fn experiment(&self, steps: u64, settings: &str) -> Experiment {
+        let mut experiment: Experiment = from_text(
+            &format!(
+                "Experiment(name: \"tiny\", model: Local(\"\"), device: Cpu, task: Countdown(numbers: 3),
+                 rollout: (prompts_per_step: {PROMPTS}, group_size: {GROUP}, max_new_tokens: {NEW_TOKENS}),
+                 optimizer: AdamW(learning_rate: 1e-2, warmup_steps: 0), stop: (steps: {steps}), {settings})"
+            ),
+            "test",
+        )
+        .unwrap();
+        experiment.model = ModelSource::Local(self.model());
+        experiment
+    }
+
+    /// The same with the task of the tests, which knows right and wrong answers.
+    pub(crate) fn parity_experiment(&self, steps: u64, settings: &str) -> Experiment {
+        let mut experiment = self.experiment(steps, settings);
+        experiment.task = TaskConfig::Custom(Parity.name().to_string());
+        experiment
+    }
+
+    /// Runs an experiment of [`Workplace::experiment`] to its end.
+    pub(crate) fn run(&self, experiment: &Experiment) -> Finished {
+        finish(RunBuilder::new(experiment.clone()).start(&self.runs()).unwrap())
+    }
+
+    /// Runs an experiment of [`Workplace::parity_experiment`] to its end.
+    pub(crate) fn run_parity(&self, experiment: &Experiment) -> Finished {
+        finish(RunBuilder::new(experiment.clone()).task(Parity).start(&self.runs()).unwrap())
+    }
+}
+
+/// A Qwen3 with two layers and random weights. Its weights are large enough for distributions far from uniform; besides the
+/// end-of-text token some bytes end a response too, so that responses differ in length.
+pub(crate) fn tiny_model() -> LanguageModel {
+    let tokenizer = TextTokenizer::bytes_and_words(&["Use", " to make ", "\\boxed{"]).unwrap();
+    let mut ends = vec![tokenizer.token_id(END_OF_TEXT).unwrap()];
+    ends.extend(100..112);
+    let config = Qwen3Config {
+        vocab_size: tokenizer.vocabulary(),
+        hidden_size: 32,
+        intermediate_size: 48,
+        num_hidden_layers: 2,
+        num_attention_heads: 4,
+        num_key_value_heads: 2,
+        head_dim: 8,
+        max_position_embeddings: 128,
+        rms_norm_eps: 1e-6,
+        rope_theta: 10_000.0,
+        tie_word_embeddings: true,
+        eos_token_ids: ends,
+    };
+    let weights = Weights::random(&config, 0.3, 1, DType::F32, &Device::Cpu).unwrap();
+    LanguageModel::new(config, tokenizer, weights).unwrap()
+}
+
+/// A task in which a completion is right where its length in characters is even, so that a random model is right about half
+/// the time.
+pub(crate) struct Parity;
+
+impl Task for Parity {
+    fn name(&self) -> &'static str {
+        "parity"
+    }
+
+    fn problem(&self, split: Split, seed: u64, index: u64) -> Problem {
+        let prompt = format!("{split:?} {seed} {index}:");
+        Problem { id: format!("parity/{prompt}"), prompt, answer: "even".to_string() }
+    }
+
+    fn verify(&self, _: &Problem, completion: &str) -> Verification {
+        let even = completion.chars().count().is_multiple_of(2);
+        let verdict = if even { Verdict::Correct } else { Verdict::Incorrect };
+        Verification { verdict, extracted: Some(completion.to_string()) }
+    }
+}
+
+/// A run that is over, without an error.
+pub(crate) struct Finished {
+    /// Its last snapshot.
+    pub(crate) snapshot: RunSnapshot,
+    /// Its folder.
+    pub(crate) folder: PathBuf,
+}
+
+/// Waits for the end of a run that has to succeed.
+pub(crate) fn finish(run: Run) -> Finished {
+    let handle = run.handle.clone();
+    assert_eq!(run.join().unwrap(), RunEnd::Finished);
+    let snapshot = handle.snapshots.load();
+    Finished { folder: snapshot.info.directory.clone(), snapshot }
+}
+
+impl Finished {
+    /// The lines of `rollouts/step_NNNNNN.jsonl`.
+    pub(crate) fn rollouts(&self, step: u64) -> Vec<Value> {
+        lines(&self.folder.join(format!("rollouts/step_{step:06}.jsonl")))
+    }
+
+    /// The tensors of `geometry/step_NNNNNN.safetensors`.
+    pub(crate) fn geometry(&self, step: u64) -> HashMap<String, Tensor> {
+        let path = self.folder.join(format!("geometry/step_{step:06}.safetensors"));
+        candle_core::safetensors::load(path, &Device::Cpu).unwrap()
+    }
+
+    /// The weights of the checkpoint after `step`.
+    pub(crate) fn weights(&self, step: u64) -> Weights {
+        checkpoint(&self.folder, step).weights
+    }
+
+    /// The lines of `metrics.jsonl` without what a clock or the memory decides.
+    pub(crate) fn repeatable_metrics(&self) -> Vec<Value> {
+        let mut rows = lines(&self.folder.join("metrics.jsonl"));
+        for row in &mut rows {
+            let fields = row.as_object_mut().unwrap();
+            fields.retain(|name, _| {
+                name != "wall_s" && !["time/", "throughput/", "memory/"].iter().any(|area| name.starts_with(area))
+            });
+        }
+        rows
+    }
+}
+
+/// Loads the checkpoint after `step` of the run in `folder`.
+pub(crate) fn checkpoint(folder: &Path, step: u64) -> LanguageModel {
+    let path = folder.join(format!("checkpoints/step_{step:06}"));
+    LanguageModel::load(&ModelSource::Local(path), DType::F32, &Device::Cpu).unwrap()
+}
+
+/// The values of a file with one JSON value a line.
+pub(crate) fn lines(path: &Path) -> Vec<Value> {
+    std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// A JSON file.
+pub(crate) fn json(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The largest absolute difference between two models' weights.
+pub(crate) fn largest_difference(a: &Weights, b: &Weights) -> f32 {
+    let difference = |(name, a): (&str, &candle_core::Var)| {
+        let b = b.get(name).unwrap();
+        (a.as_tensor() - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap()
+    };
+    a.variables().map(difference).fold(0.0, f32::max)
+}
+
+/// Waits until a snapshot fulfils `condition`; fails after a minute.
+pub(crate) fn wait_for(handle: &RunHandle, what: &str, condition: impl Fn(&RunSnapshot) -> bool) {
+    wait_until(what, || condition(&handle.snapshots.load()));
+}
+
+/// Waits until `condition` holds; fails after a minute.
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < Duration::from_secs(60), "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
