@@ -93,7 +93,7 @@ fn keep_hash(hash: Arc<Mutex<String>>) -> impl Plugin {
 fn a_run_folder_holds_all_that_was_promised() {
     let place = Workplace::new();
     let evaluation = "evaluations: [(suite: HeldOut(problems: 2), every: 2, samples: 2, k: [1, 2])]";
-    let experiment = place.experiment(3, &format!("description: \"a (\\\"test\\\")\", {evaluation}"));
+    let experiment = place.experiment(3, &format!("description: \"a (\\\"test\\\")\", method: G2rl(), {evaluation}"));
     let hash = Arc::new(Mutex::new(String::new()));
     let run = RunBuilder::new(experiment.clone()).plugin(keep_hash(hash.clone())).start(&place.runs()).unwrap();
     let Finished { snapshot, folder } = finish(run);
@@ -609,23 +609,25 @@ fn reward_length(mut commands: Commands, rollouts: Query<(Entity, &Response)>) {
     }
 }
 
+fn add_length_method(app: &mut App) {
+    app.add_systems(TrainStep, reward_length.after(score_novelty).in_set(StageSystems::Novelty));
+}
+
+fn add_entropy_bonus(app: &mut App) {
+    app.insert_resource(EntropyCoefficient(0.01));
+}
+
 #[test]
 fn the_order_in_which_plugins_are_added_does_not_matter() -> OrthantResult<()> {
     let place = Workplace::new();
-    let method = |app: &mut App| {
-        app.add_systems(TrainStep, reward_length.after(score_novelty).in_set(StageSystems::Novelty));
-    };
-    let bonus = |app: &mut App| {
-        app.insert_resource(EntropyCoefficient(0.01));
-    };
     let mut experiment = place.parity_experiment(2, "");
     experiment.method = MethodConfig::Custom("length".to_string());
     let builder = || RunBuilder::new(experiment.clone()).task(Parity);
-    let one = finish(builder().plugin(method).plugin(bonus).start(&place.runs())?);
-    let other = finish(builder().plugin(bonus).plugin(method).start(&place.runs())?);
+    let one = finish(builder().plugin(add_length_method).plugin(add_entropy_bonus).start(&place.runs())?);
+    let other = finish(builder().plugin(add_entropy_bonus).plugin(add_length_method).start(&place.runs())?);
     assert_eq!(one.repeatable_metrics(), other.repeatable_metrics());
     assert_eq!(one.weights(2).hash()?, other.weights(2).hash()?);
-    let without = finish(builder().plugin(method).start(&place.runs())?);
+    let without = finish(builder().plugin(add_length_method).start(&place.runs())?);
     assert_ne!(one.weights(2).hash()?, without.weights(2).hash()?);
     Ok(())
 }
