@@ -82,6 +82,14 @@ pub struct MetricRow {
 }
 
 impl MetricRow {
+    /// Reads a line of `metrics.jsonl`; `None` where it is not one. Metrics that no built-in stage declares are left out.
+    pub fn from_json(line: &str) -> Option<Self> {
+        let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).ok()?;
+        let values = fields.iter().filter_map(|(name, value)| Some((find(name)?, value.as_f64()?))).collect();
+        let wall_s = fields.get("wall_s").and_then(serde_json::Value::as_f64).unwrap_or(0.0);
+        Some(Self { step: fields.get("step")?.as_u64()?, wall_s, values })
+    }
+
     /// The value of `metric` at this step, if it applies.
     pub fn get(&self, metric: &Metric) -> Option<f64> {
         self.values.iter().find(|(m, _)| m.name == metric.name).map(|(_, value)| *value)

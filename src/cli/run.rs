@@ -18,7 +18,11 @@ use std::time::Duration;
 #[derive(Args)]
 pub(super) struct RunArguments {
     /// The experiment (RON).
-    experiment: PathBuf,
+    #[arg(required_unless_present = "resume")]
+    experiment: Option<PathBuf>,
+    /// Goes on with the run in this folder from its newest checkpoint; `--set stop.steps=N` gives it more steps.
+    #[arg(long, value_name = "RUN_DIR", conflicts_with_all = ["experiment", "seed", "device", "out"])]
+    resume: Option<PathBuf>,
     /// No window: a progress bar and a line per evaluation. Taken for granted where there is no display.
     #[arg(long)]
     headless: bool,
@@ -59,8 +63,13 @@ fn parse_device(text: &str) -> Result<DeviceChoice, String> {
 }
 
 impl RunArguments {
-    fn experiment(&self) -> Result<Experiment> {
-        let mut experiment: Experiment = experiment::read(&self.experiment)?;
+    fn builder(&self) -> Result<RunBuilder> {
+        let path = match (&self.resume, &self.experiment) {
+            (Some(folder), _) => return RunBuilder::resume(folder, &self.set),
+            (None, Some(path)) => path,
+            (None, None) => return Err(Error::input("give an experiment file, or --resume and a run folder")),
+        };
+        let mut experiment: Experiment = experiment::read(path)?;
         for assignment in &self.set {
             experiment = experiment::set(&experiment, assignment)?;
         }
@@ -70,7 +79,7 @@ impl RunArguments {
         if let Some(device) = self.device {
             experiment.device = device;
         }
-        Ok(experiment)
+        Ok(RunBuilder::new(experiment))
     }
 }
 
@@ -78,10 +87,13 @@ impl RunArguments {
 const INTERRUPTED: u8 = 130;
 
 pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
-    let experiment = arguments.experiment()?;
-    let run = RunBuilder::new(experiment)
-        .start(&arguments.out)
-        .map_err(|error| experiment::locate(error, &arguments.experiment, &arguments.set))?;
+    // A resumed run's experiment stands in its folder.
+    let file = arguments.resume.as_ref().map(|folder| folder.join("experiment.ron"));
+    let file = file.as_ref().or(arguments.experiment.as_ref());
+    let run = arguments.builder()?.start(&arguments.out).map_err(|error| match file {
+        Some(file) => experiment::locate(error, file, &arguments.set),
+        None => error,
+    })?;
     let handle = run.handle.clone();
     let interrupted = stop_on_interrupt(&handle)?;
 
@@ -147,7 +159,7 @@ fn follow(handle: &RunHandle) {
     if let Ok(style) = ProgressStyle::with_template("{bar:24} step {pos}/{len}  {msg}") {
         bar.set_style(style);
     }
-    let mut shown = 0;
+    let mut shown = first.evaluations.len();
     loop {
         let snapshot = handle.snapshots.load();
         for record in &snapshot.evaluations[shown..] {

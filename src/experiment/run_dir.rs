@@ -6,7 +6,9 @@
 use super::config::Experiment;
 use super::parse;
 use crate::error::{Error, Result};
-use serde::Serialize;
+use crate::evaluation::EvaluationRecord;
+use crate::metrics::MetricRow;
+use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -40,6 +42,93 @@ impl RunDir {
         }
         run.write_whole("experiment.ron", format!("{}\n", parse::to_text(experiment)?).as_bytes())?;
         Ok(run)
+    }
+
+    /// Opens an existing run folder; returns it with the experiment that it holds.
+    pub fn open(path: &Path) -> Result<(Self, Experiment)> {
+        let file = path.join("experiment.ron");
+        if !file.is_file() {
+            return Err(Error::input(format!(
+                "{} is not a run folder: it has no experiment.ron; give a folder that `orthant run` made",
+                path.display()
+            )));
+        }
+        Ok((Self { path: path.to_path_buf() }, parse::read(&file)?))
+    }
+
+    /// The newest checkpoint: its step and folder.
+    pub fn newest_checkpoint(&self) -> Result<(u64, PathBuf)> {
+        let folder = self.path.join("checkpoints");
+        let newest = list(&folder)?
+            .into_iter()
+            .filter_map(|path| Some((step_number(path.file_name()?.to_str()?)?, path)))
+            .filter(|(_, path)| path.join("trainer.json").is_file())
+            .max();
+        newest.ok_or_else(|| {
+            Error::input(format!(
+                "the run has no checkpoint to go on from ({}); start it again with `orthant run {}`",
+                folder.display(),
+                self.path.join("experiment.ron").display()
+            ))
+        })
+    }
+
+    /// Takes the run back to where it was after `step`: drops what was logged later, and whatever a crash left half-written.
+    /// Afterwards each step stands once.
+    pub fn rewind(&self, step: u64, experiment: &Experiment) -> Result<()> {
+        for name in ["metrics.jsonl", "evals.jsonl", "events.jsonl"] {
+            let kept: String =
+                self.lines(name)?.into_iter().filter(|(at, _)| *at <= step).map(|(_, line)| line + "\n").collect();
+            self.write_whole(name, kept.as_bytes())?;
+        }
+        for folder in ["rollouts", "geometry", "checkpoints"] {
+            for path in list(&self.path.join(folder))? {
+                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                let half_written = name.ends_with(".tmp");
+                if half_written || step_number(name).is_some_and(|at| at > step) {
+                    let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                    removed.map_err(Error::io("removing what was written after the checkpoint", &path))?;
+                }
+            }
+        }
+        self.write_whole("experiment.ron", format!("{}\n", parse::to_text(experiment)?).as_bytes())
+    }
+
+    /// The metrics recorded so far.
+    pub fn read_metrics(&self) -> Result<Vec<MetricRow>> {
+        Ok(self.lines("metrics.jsonl")?.iter().filter_map(|(_, line)| MetricRow::from_json(line)).collect())
+    }
+
+    /// The evaluations recorded so far.
+    pub fn read_evaluations(&self) -> Result<Vec<EvaluationRecord>> {
+        Ok(self.lines("evals.jsonl")?.iter().filter_map(|(_, line)| serde_json::from_str(line).ok()).collect())
+    }
+
+    /// Steps with a whole checkpoint, ascending.
+    pub fn checkpoint_steps(&self) -> Result<Vec<u64>> {
+        let mut steps: Vec<u64> = list(&self.path.join("checkpoints"))?
+            .iter()
+            .filter_map(|path| step_number(path.file_name()?.to_str()?))
+            .collect();
+        steps.sort_unstable();
+        Ok(steps)
+    }
+
+    /// The whole lines of a JSONL file with their `step`; a line cut off by a crash is left out.
+    fn lines(&self, name: &str) -> Result<Vec<(u64, String)>> {
+        #[derive(Deserialize)]
+        struct At {
+            step: u64,
+        }
+        let path = self.path.join(name);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(Error::io("reading a file of the run", &path)(error)),
+        };
+        let parsed =
+            text.lines().filter_map(|line| Some((serde_json::from_str::<At>(line).ok()?.step, line.to_string())));
+        Ok(parsed.collect())
     }
 
     /// The folder.
@@ -151,6 +240,21 @@ impl RunDir {
         fs::write(&temporary, bytes).map_err(Error::io("writing a file of the run", &temporary))?;
         fs::rename(&temporary, &path).map_err(Error::io("putting a file of the run in place", &path))
     }
+}
+
+/// What is in a folder, in no particular order; nothing where there is no folder.
+fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io("reading a folder of the run", folder)(error)),
+    };
+    entries.map(|entry| Ok(entry.map_err(Error::io("reading a folder of the run", folder))?.path())).collect()
+}
+
+/// N of `step_N`, with or without an extension.
+fn step_number(name: &str) -> Option<u64> {
+    name.strip_prefix("step_")?.split('.').next()?.parse().ok()
 }
 
 fn sync(path: &Path) -> Result<()> {

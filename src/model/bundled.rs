@@ -26,7 +26,7 @@ macro_rules! bundled {
     };
 }
 
-static MODELS: &[Bundled] = bundled!();
+static MODELS: &[Bundled] = bundled!("countdown");
 
 /// Names of the bundled models.
 pub fn names() -> impl Iterator<Item = &'static str> {

@@ -89,6 +89,37 @@ impl AdamW {
         Ok(norm)
     }
 
+    /// An optimizer of all `weights` in the state that [`Self::write`] left in a file.
+    pub fn read(weights: &Weights, settings: AdamWSettings, path: &Path) -> Result<Self> {
+        let bad =
+            |what: String| Error::input(format!("the optimizer's state cannot be read: {what} ({})", path.display()));
+        let bytes = std::fs::read(path).map_err(|e| bad(e.to_string()))?;
+        let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).map_err(|e| bad(e.to_string()))?;
+        let steps = metadata.metadata().as_ref().and_then(|m| m.get("steps")).and_then(|steps| steps.parse().ok());
+        let mut optimizer = Self::new(weights, settings)?;
+        optimizer.steps = steps.ok_or_else(|| bad("it has no step count".to_string()))?;
+        let mut tensors =
+            candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).map_err(|e| bad(e.to_string()))?;
+        for slot in &mut optimizer.slots {
+            let mut take = |kind: &str| -> Result<Tensor> {
+                let name = format!("{kind}.{}", slot.name);
+                match tensors.remove(&name) {
+                    Some(tensor) if tensor.shape() == slot.variable.shape() => {
+                        Ok(tensor.to_device(slot.variable.device())?)
+                    }
+                    Some(tensor) => Err(bad(format!("`{name}` has shape {:?}", tensor.dims()))),
+                    None => Err(bad(format!("`{name}` is missing"))),
+                }
+            };
+            let master = take("master")?;
+            slot.first = take("first")?;
+            slot.second = take("second")?;
+            slot.variable.set(&master.to_dtype(slot.variable.dtype())?)?;
+            slot.master = if slot.variable.dtype() == DType::F32 { slot.variable.as_detached_tensor() } else { master };
+        }
+        Ok(optimizer)
+    }
+
     /// Writes masters, moments and the step count.
     pub fn write(&self, path: &Path) -> Result<()> {
         let mut tensors = HashMap::new();

@@ -14,7 +14,7 @@ pub struct EvaluatePlugin;
 impl Plugin for EvaluatePlugin {
     fn build(&self, app: &mut App) {
         app.init_resource::<Evaluations>()
-            .add_systems(Startup, evaluate_policy)
+            .add_systems(Startup, evaluate_policy.run_if(is_new_run))
             .add_systems(TrainStep, evaluate_policy.in_set(StageSystems::Evaluate));
     }
 }
@@ -22,6 +22,11 @@ impl Plugin for EvaluatePlugin {
 /// All evaluations so far, oldest first.
 #[derive(Resource, Default)]
 pub struct Evaluations(pub Arc<Vec<EvaluationRecord>>);
+
+/// A resumed run has its base evaluation already.
+fn is_new_run(step: Res<StepCounter>) -> bool {
+    step.0 == 0
+}
 
 fn is_due(evaluation: &EvaluationConfig, step: u64, last: u64) -> bool {
     step.is_multiple_of(evaluation.every) || step == last

@@ -204,14 +204,12 @@ impl Plugin for PipelinePlugin {
 }
 
 fn begin_step(mut step: ResMut<StepCounter>, mut metrics: ResMut<StepMetrics>, monitor: Res<Monitor>) {
-    if step.0 == 0 {
-        // The base model has been evaluated.
-        monitor.0.update(|snapshot| {
-            if snapshot.state == RunState::Starting {
-                snapshot.state = RunState::Training;
-            }
-        });
-    }
+    monitor.0.update(|snapshot| {
+        // Now the base model has been evaluated.
+        if snapshot.state == RunState::Starting {
+            snapshot.state = RunState::Training;
+        }
+    });
     step.0 += 1;
     metrics.0 = MetricRow { step: step.0, ..MetricRow::default() };
 }

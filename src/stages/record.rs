@@ -38,8 +38,10 @@ pub struct RunRecorder(pub RunDir);
 /// When the run started, for wall times.
 #[derive(Resource)]
 pub struct StartInfo {
-    /// The moment.
+    /// The moment at which it was started or resumed.
     pub started: Instant,
+    /// Seconds that it had run before it was resumed.
+    pub earlier_s: f64,
 }
 
 /// Steps at which checkpoints were written.
@@ -74,7 +76,7 @@ fn record_metrics(
     if let Some(peak) = peak_memory_mib() {
         step_metrics.set(&metrics::MEMORY_PEAK_MIB, peak);
     }
-    step_metrics.0.wall_s = start.started.elapsed().as_secs_f64();
+    step_metrics.0.wall_s = start.earlier_s + start.started.elapsed().as_secs_f64();
     let row = step_metrics.0.clone();
     recorder.0.append_metrics(&metrics_line(&row))?;
     monitor.0.update(|snapshot| {

@@ -2,13 +2,15 @@
 
 use super::snapshot::{RunHandle, RunInfo, RunSnapshot, RunState, TrainerCommand};
 use crate::error::{Error, Result};
+use crate::evaluation::EvaluationRecord;
 use crate::experiment::{Event, Experiment, Manifest, MethodConfig, OptimizerConfig, RunDir, TaskConfig, to_text};
 use crate::methods::add_method;
+use crate::metrics::MetricRow;
 use crate::model::{LanguageModel, Qwen3, data_type, open_device};
 use crate::optim::AdamW;
 use crate::stages::{
-    ActiveExperiment, ActiveTask, CheckpointRequested, Monitor, Policy, PolicyOptimizer, Reference, RunRecorder,
-    StagePlugins, StartInfo, StepCounter, TrainStep, record_checkpoint,
+    ActiveExperiment, ActiveTask, CheckpointRequested, Checkpoints, Evaluations, Monitor, Policy, PolicyOptimizer,
+    Reference, RunRecorder, StagePlugins, StartInfo, StepCounter, TrainStep, record_checkpoint,
 };
 use crate::tasks::{self, Task};
 use bevy_app::{App, Plugin, PluginGroup, PluginGroupBuilder};
@@ -33,6 +35,7 @@ type StageChange = Box<dyn FnOnce(PluginGroupBuilder) -> PluginGroupBuilder + Se
 /// A run that is being put together: an experiment, and what a program adds to it.
 pub struct RunBuilder {
     experiment: Experiment,
+    resumed: Option<RunDir>,
     task: Option<Arc<dyn Task>>,
     stage_changes: Vec<StageChange>,
     extensions: Vec<Extension>,
@@ -64,7 +67,17 @@ impl Run {
 impl RunBuilder {
     /// A run of this experiment.
     pub fn new(experiment: Experiment) -> Self {
-        Self { experiment, task: None, stage_changes: Vec::new(), extensions: Vec::new() }
+        Self { experiment, resumed: None, task: None, stage_changes: Vec::new(), extensions: Vec::new() }
+    }
+
+    /// Goes on with the run in this folder from its newest checkpoint. `overrides` are as for [`crate::experiment::set`], such
+    /// as `stop.steps=300`.
+    pub fn resume(folder: &Path, overrides: &[String]) -> Result<Self> {
+        let (directory, mut experiment) = RunDir::open(folder)?;
+        for assignment in overrides {
+            experiment = crate::experiment::set(&experiment, assignment)?;
+        }
+        Ok(Self { resumed: Some(directory), ..Self::new(experiment) })
     }
 
     /// Provides the task that the experiment names with `task: Custom(..)`.
@@ -92,7 +105,7 @@ impl RunBuilder {
 
     /// Loads everything, makes the run folder under `runs`, and starts the trainer's thread. Bad input is found here.
     pub fn start(self, runs: &Path) -> Result<Run> {
-        let Self { experiment, task, stage_changes, extensions } = self;
+        let Self { experiment, resumed, task, stage_changes, extensions } = self;
         experiment.validate()?;
         let task = match (&experiment.task, task) {
             (TaskConfig::Custom(name), Some(task)) if task.name() == name => task,
@@ -110,17 +123,41 @@ impl RunBuilder {
             )));
         }
         let device = open_device(experiment.device)?;
-        let model = LanguageModel::load(&experiment.model, data_type(experiment.precision), &device)?;
+        let dtype = data_type(experiment.precision);
+        let checkpoint = resumed.as_ref().map(RunDir::newest_checkpoint).transpose()?;
+        let base = LanguageModel::load(&experiment.model, dtype, &device)?;
+        let model_hash = base.weights.hash()?;
         let reference = if experiment.objective.kl.coefficient > 0.0 {
-            Some(Qwen3::frozen(&model.config, &model.weights.copy()?)?)
+            Some(Qwen3::frozen(&base.config, &base.weights.copy()?)?)
         } else {
             None
         };
         let OptimizerConfig::AdamW(settings) = &experiment.optimizer;
-        let optimizer = AdamW::new(&model.weights, settings.settings())?;
-        let model_hash = model.weights.hash()?;
-
-        let directory = RunDir::create(runs, &experiment)?;
+        let (model, optimizer, step) = match &checkpoint {
+            None => {
+                let optimizer = AdamW::new(&base.weights, settings.settings())?;
+                (base, optimizer, 0)
+            }
+            Some((step, folder)) => {
+                let model = LanguageModel::read(folder, dtype, &device)?;
+                let state = folder.join("trainer.safetensors");
+                let optimizer = AdamW::read(&model.weights, settings.settings(), &state)?;
+                (model, optimizer, *step)
+            }
+        };
+        if step >= experiment.stop.steps {
+            return Err(Error::input(format!(
+                "the run is already at step {step} of {}; give it more with --set stop.steps=N",
+                experiment.stop.steps
+            )));
+        }
+        let directory = match resumed {
+            Some(directory) => {
+                directory.rewind(step, &experiment)?;
+                directory
+            }
+            None => RunDir::create(runs, &experiment)?,
+        };
         let info = run_info(&experiment, task.as_ref(), &model, &device, directory.path())?;
         let manifest = Manifest {
             version: env!("CARGO_PKG_VERSION").to_string(),
@@ -131,14 +168,26 @@ impl RunBuilder {
             data_hash: sha256(&to_text(&experiment.task)?),
             started: format!("{:.0}", jiff::Timestamp::now()),
             state: "training".to_string(),
-            step: 0,
+            step,
         };
         directory.write_manifest(&manifest)?;
-        directory.append_event(&Event::now(0, "started", ""))?;
-        directory.log(&format!("run of {} with {} on {}", info.name, info.method, info.device))?;
+        directory.append_event(&Event::now(step, if checkpoint.is_some() { "resumed" } else { "started" }, ""))?;
+        directory.log(&format!("run of {} with {} on {}, from step {step}", info.name, info.method, info.device))?;
+        let past = Past::read(&directory, step)?;
         let (handle, commands) = RunHandle::new(RunSnapshot::starting(info));
-        let loaded =
-            Loaded { experiment, task, model, reference, optimizer, directory, manifest, stage_changes, extensions };
+        past.show(&handle);
+        let loaded = Loaded {
+            experiment,
+            task,
+            model,
+            reference,
+            optimizer,
+            directory,
+            manifest,
+            past,
+            stage_changes,
+            extensions,
+        };
         let trainer_handle = handle.clone();
         let thread = std::thread::Builder::new()
             .name("trainer".to_string())
@@ -158,8 +207,37 @@ struct Loaded {
     optimizer: AdamW,
     directory: RunDir,
     manifest: Manifest,
+    past: Past,
     stage_changes: Vec<StageChange>,
     extensions: Vec<Extension>,
+}
+
+/// What a resumed run has behind it; empty for a new one.
+struct Past {
+    step: u64,
+    rows: Vec<MetricRow>,
+    evaluations: Arc<Vec<EvaluationRecord>>,
+    checkpoints: Arc<Vec<u64>>,
+}
+
+impl Past {
+    fn read(directory: &RunDir, step: u64) -> Result<Self> {
+        Ok(Self {
+            step,
+            rows: directory.read_metrics()?,
+            evaluations: Arc::new(directory.read_evaluations()?),
+            checkpoints: Arc::new(directory.checkpoint_steps()?),
+        })
+    }
+
+    fn show(&self, handle: &RunHandle) {
+        handle.snapshots.update(|snapshot| {
+            snapshot.step = self.step;
+            self.rows.iter().for_each(|row| snapshot.history.push(row.clone()));
+            snapshot.evaluations = self.evaluations.clone();
+            snapshot.checkpoints = self.checkpoints.clone();
+        });
+    }
 }
 
 fn run_info(
@@ -233,11 +311,17 @@ fn build_app(loaded: Loaded, handle: &RunHandle) -> App {
         .insert_resource(PolicyOptimizer(loaded.optimizer))
         .insert_resource(Monitor(handle.snapshots.clone()))
         .insert_resource(RunRecorder(loaded.directory))
-        .insert_resource(StartInfo { started: Instant::now() });
+        .insert_resource(StartInfo {
+            started: Instant::now(),
+            earlier_s: loaded.past.rows.last().map_or(0.0, |row| row.wall_s),
+        });
     if let Some(reference) = loaded.reference {
         app.insert_resource(Reference(reference));
     }
-    app.add_plugins(loaded.stage_changes.into_iter().fold(StagePlugins.build(), |group, change| change(group)));
+    app.add_plugins(loaded.stage_changes.into_iter().fold(StagePlugins.build(), |group, change| change(group)))
+        .insert_resource(StepCounter(loaded.past.step))
+        .insert_resource(Evaluations(loaded.past.evaluations))
+        .insert_resource(Checkpoints(loaded.past.checkpoints));
     add_method(&mut app, &loaded.experiment.method);
     app.insert_resource(ActiveExperiment(loaded.experiment));
     for extension in loaded.extensions {
