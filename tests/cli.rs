@@ -109,7 +109,7 @@ fn faults_in_an_experiment_file_are_refused_with_place_and_remedy() {
         ("Countdown(", "Countdwn(", &["`Countdwn`", "did you mean `Countdown`", "line 5"]),
         ("max_new_tokens: 8", "max_new_tokens: \"8\"", &["line 6, column"]),
         ("    name: \"cli\",\n", "", &["`name`", "missing"]),
-        ("group_size: 2", "group_size: 1", &["`rollout.group_size` is 1", "between 2 and", "line 6, column 47"]),
+        ("group_size: 2", "group_size: 1", &["`rollout.group_size` is 1", "between 2 and", "line 6, column 48"]),
         ("k: [1, 2]", "k: [1, 3]", &["`evaluations.0.k.1` is 3", "between 1 and 2", "line 7"]),
         ("steps: 2", "steps: 0", &["`stop.steps` is 0", "at least 1", "line 8, column 19"]),
         ("name: \"cli\"", "name: \"a/b\"", &["`name`", "letters, digits", "line 3, column 11"]),

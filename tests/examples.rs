@@ -2,8 +2,10 @@
 
 use orthant::prelude::*;
 
+#[allow(unreachable_pub, reason = "an example is a program of its own")]
 #[path = "../examples/custom_method.rs"]
 mod custom_method;
+#[allow(unreachable_pub, reason = "an example is a program of its own")]
 #[path = "../examples/custom_task.rs"]
 mod custom_task;
 

@@ -13,9 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Trains the model of an experiment file and opens the dashboard on it.
-///
-/// Example: orthant run experiments/quickstart.ron --set stop.steps=20
 #[derive(Args)]
+#[command(after_help = "Example: orthant run experiments/quickstart.ron --set stop.steps=20")]
 pub(super) struct RunArguments {
     /// The experiment (RON).
     #[arg(required_unless_present = "resume")]
@@ -30,7 +29,7 @@ pub(super) struct RunArguments {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     out: PathBuf,
     /// Overrides the experiment's seed.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
     /// Overrides the experiment's device: auto, cpu or cuda:0.
     #[arg(long, value_name = "DEVICE", value_parser = parse_device)]
