@@ -61,6 +61,7 @@ pub fn train(runs: &std::path::Path) -> Result<RunSnapshot> {
 }
 
 #[allow(dead_code, reason = "the tests include this file as a module and call `train`")]
+#[allow(clippy::print_stdout, reason = "a program's result")]
 fn main() -> Result<()> {
     let snapshot = train(std::path::Path::new("runs"))?;
     let shaped = snapshot.history.last().and_then(|row| row.get(&metrics::REWARD_SHAPED_MEAN));

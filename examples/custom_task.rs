@@ -55,6 +55,7 @@ pub fn train(runs: &std::path::Path) -> Result<RunSnapshot> {
 }
 
 #[allow(dead_code, reason = "the tests include this file as a module and call `train`")]
+#[allow(clippy::print_stdout, reason = "a program's result")]
 fn main() -> Result<()> {
     let snapshot = train(std::path::Path::new("runs"))?;
     let accuracy = snapshot.history.last().and_then(|row| row.get(&metrics::REWARD_ACCURACY));

@@ -115,6 +115,11 @@ fn faults_in_an_experiment_file_are_refused_with_place_and_remedy() {
         ("name: \"cli\"", "name: \"a/b\"", &["`name`", "letters, digits", "line 3, column 11"]),
         ("numbers: 3", "numbers: 9", &["`task.numbers` is 9", "between 2 and 6", "line 5, column 30"]),
         ("Local(\"model\")", "Bundled(\"countdwn\")", &["`countdwn`", "did you mean `countdown`", "line 4, column 12"]),
+        (
+            "max_new_tokens: 8",
+            "max_new_tokens: 128",
+            &["`rollout.max_new_tokens` is 128", "positions", "line 6, column 67"],
+        ),
         ("Local(\"model\")", "Local(\"no/such\")", &["no/such", "does not exist", "config.json"]),
         ("Countdown(numbers: 3)", "Custom(\"mine\")", &["`mine`", "programs"]),
     ] {

@@ -1,5 +1,7 @@
 //! A run that is interrupted and resumed is the run that was not interrupted.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use orthant::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};

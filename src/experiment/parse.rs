@@ -42,10 +42,9 @@ pub fn to_text<T: Serialize>(value: &T) -> Result<String> {
 fn explain(error: &ron::Error) -> String {
     let suggest = |found: &str, expected: &[&str]| {
         let near = nearest(found, expected.iter().copied())
-            .map(|name| format!("; did you mean `{name}`?"))
-            .unwrap_or_default();
+            .map_or("; possible".to_string(), |name| format!("; did you mean `{name}`? Possible"));
         let all = expected.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        if expected.is_empty() { near } else { format!("{near} Possible: {all}") }
+        if expected.is_empty() { String::new() } else { format!("{near}: {all}") }
     };
     match error {
         ron::Error::NoSuchStructField { expected, found, outer } => {
@@ -305,9 +304,9 @@ mod tests {
                     \tevaluations: [(suite: HeldOut(problems: 8)), (suite: HeldOut(problems: 0), k: [1, 9])], // end\n)";
         for (field, place) in [
             ("name", Some((4, 9))),
-            ("seed", Some((4, 43))),
-            ("evaluations.1.suite.problems", Some((5, 72))),
-            ("evaluations.1.k.1", Some((5, 83))),
+            ("seed", Some((4, 40))),
+            ("evaluations.1.suite.problems", Some((5, 73))),
+            ("evaluations.1.k.1", Some((5, 84))),
             ("rollout.temperature", None),
             ("evaluations.2.every", None),
         ] {

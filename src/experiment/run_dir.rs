@@ -84,7 +84,7 @@ impl RunDir {
         for folder in ["rollouts", "geometry", "checkpoints"] {
             for path in list(&self.path.join(folder))? {
                 let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-                let half_written = name.ends_with(".tmp");
+                let half_written = path.extension().is_some_and(|extension| extension == "tmp");
                 if half_written || step_number(name).is_some_and(|at| at > step) {
                     let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
                     removed.map_err(Error::io("removing what was written after the checkpoint", &path))?;
@@ -332,7 +332,12 @@ mod tests {
         });
         assert!(failed.is_err());
         assert!(!run.path().join("checkpoints/step_000003").exists());
-        let path = run.write_checkpoint(3, |folder| Ok(fs::write(folder.join("whole"), "x").unwrap())).unwrap();
+        let path = run
+            .write_checkpoint(3, |folder| {
+                fs::write(folder.join("whole"), "x").unwrap();
+                Ok(())
+            })
+            .unwrap();
         assert!(path.join("whole").exists());
         assert_eq!(fs::read_dir(run.path().join("checkpoints")).unwrap().count(), 1);
     }

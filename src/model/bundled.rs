@@ -36,10 +36,10 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// Loads a bundled model.
 pub(super) fn load(name: &str, dtype: DType, device: &Device) -> Result<LanguageModel> {
     let Some(model) = MODELS.iter().find(|model| model.name == name) else {
-        let near = nearest(name, names()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let near =
+            nearest(name, names()).map_or("; bundled".to_string(), |near| format!("; did you mean `{near}`? Bundled"));
         let all: Vec<_> = names().collect();
-        let problem =
-            format!("asks for the bundled model `{name}`, which does not exist{near} Bundled: {}", all.join(", "));
+        let problem = format!("asks for the bundled model `{name}`, which does not exist{near}: {}", all.join(", "));
         return Err(Error::field("model", problem));
     };
     let config = Qwen3Config::parse(model.config)?;

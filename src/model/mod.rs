@@ -21,3 +21,4 @@ pub use responses::{ResponseBatch, micro_batches};
 pub use sampler::{Completion, PromptRequest, Sampling, StreamKey};
 pub use tokenizer::{END_OF_TEXT, TextTokenizer};
 pub use weights::Weights;
+pub(crate) use weights::hexadecimal;

@@ -134,9 +134,14 @@ impl Weights {
                 hasher.update(value.to_le_bytes());
             }
         }
-        let digits = hasher.finalize().into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        Ok(digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect())
+        Ok(hexadecimal(hasher.finalize()))
     }
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hexadecimal(bytes: impl IntoIterator<Item = u8>) -> String {
+    let digits = bytes.into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect()
 }
 
 /// Which file holds which tensor, from a `model.safetensors.index.json`.

@@ -43,7 +43,7 @@ pub fn center_group_advantages(
             shaped.push(shaped_reward.0);
         }
         let advantages = group_advantages(&shaped);
-        let is_uniform = base.iter().all(|reward| *reward == base[0]);
+        let is_uniform = base.iter().all(|reward| reward.to_bits() == base[0].to_bits());
         let has_signal = advantages.iter().any(|advantage| *advantage != 0.0);
         uniform.push(f64::from(u8::from(is_uniform)));
         shaping_only.push(f64::from(u8::from(is_uniform && has_signal)));

@@ -1,9 +1,13 @@
 //! Moves the policy: forward, loss, backward and optimizer, over minibatches and micro-batches.
 //!
-//! loss = - sum over tokens of w_t (min(rho_t A, clip(rho_t) A) - beta kl_t + c H_t), with rho the ratio to the sampling policy,
-//! kl the estimator against the frozen reference, H the token entropy, and w_t the weights of the reduction. The
-//! log-probabilities of the sampling policy are those recorded while sampling, at the sampling temperature. Which method is
-//! running does not matter here: methods have spoken through [`Advantage`] and [`EntropyCoefficient`].
+//! ```text
+//! loss = - sum over tokens of w_t (min(rho_t A, clip(rho_t) A) - beta kl_t + c H_t)
+//! ```
+//!
+//! with rho the ratio to the sampling policy, kl the estimator against the frozen reference, H the token entropy, and w the
+//! weights of the reduction. The log-probabilities of the sampling policy are those recorded while sampling, at the sampling
+//! temperature. Which method is running does not matter here: methods have spoken through [`Advantage`] and
+//! [`EntropyCoefficient`].
 
 use super::{ActiveExperiment, Monitor, Policy, PolicyOptimizer, StageSystems, StepCounter, StepMetrics, TrainStep};
 use crate::error::Error;

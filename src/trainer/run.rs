@@ -6,13 +6,13 @@ use crate::evaluation::EvaluationRecord;
 use crate::experiment::{Event, Experiment, Manifest, MethodConfig, OptimizerConfig, RunDir, TaskConfig, to_text};
 use crate::methods::add_method;
 use crate::metrics::MetricRow;
-use crate::model::{LanguageModel, Qwen3, data_type, open_device};
+use crate::model::{LanguageModel, Qwen3, data_type, hexadecimal, open_device};
 use crate::optim::AdamW;
 use crate::stages::{
     ActiveExperiment, ActiveTask, CheckpointRequested, Checkpoints, Evaluations, Monitor, Policy, PolicyOptimizer,
     Reference, RunRecorder, StagePlugins, StartInfo, StepCounter, TrainStep, record_checkpoint,
 };
-use crate::tasks::{self, Task};
+use crate::tasks::{self, Split, Task};
 use bevy_app::{App, Plugin, PluginGroup, PluginGroupBuilder};
 use bevy_ecs::error::{BevyError, ErrorContext};
 use crossbeam_channel::Receiver;
@@ -132,6 +132,7 @@ impl RunBuilder {
         } else {
             None
         };
+        check_length(&experiment, task.as_ref(), &base)?;
         let OptimizerConfig::AdamW(settings) = &experiment.optimizer;
         let (model, optimizer, step) = match &checkpoint {
             None => {
@@ -196,6 +197,19 @@ impl RunBuilder {
             .map_err(|e| Error::failed(format!("cannot start the trainer's thread: {e}")))?;
         Ok(Run { handle, thread })
     }
+}
+
+/// Refuses responses that would be too long for the model, judged by the first prompt.
+fn check_length(experiment: &Experiment, task: &dyn Task, model: &LanguageModel) -> Result<()> {
+    let prompt = model.tokenizer.encode(&task.problem(Split::Train, experiment.seed, 0).prompt)?.len();
+    let (new, positions) = (experiment.rollout.max_new_tokens, model.config.max_position_embeddings);
+    if prompt + new <= positions {
+        return Ok(());
+    }
+    let problem = format!(
+        "is {new}; with a prompt of {prompt} tokens that is more than the {positions} positions of the model; lower it"
+    );
+    Err(Error::field("rollout.max_new_tokens", problem))
 }
 
 /// What the trainer's thread takes over.
@@ -431,5 +445,5 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
 
 fn sha256(text: &str) -> String {
     use sha2::Digest;
-    sha2::Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(sha2::Sha256::digest(text.as_bytes()))
 }

@@ -211,7 +211,7 @@ pub(crate) fn wait_for(handle: &RunHandle, what: &str, condition: impl Fn(&RunSn
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {
-        assert!(started.elapsed() < Duration::from_secs(60), "waited in vain for {what}");
+        assert!(started.elapsed() < Duration::from_mins(1), "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
