@@ -11,7 +11,7 @@ struct CountEven {
 }
 
 impl Task for CountEven {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "count-even"
     }
 

@@ -368,12 +368,14 @@ fn panic_in_the_second_step(step: Res<StepCounter>) {
     assert!(step.0 != 2, "the judge fell over");
 }
 
+/// A plugin without a type of its own.
+type Add = fn(&mut App);
+
 #[test]
 fn a_stage_that_fails_or_panics_ends_the_step_before_the_optimizer() {
     let place = Workplace::new();
     let experiment = place.parity_experiment(3, "record: (checkpoint_every: 1)");
     let clean = place.run_parity(&experiment).weights(1).hash().unwrap();
-    type Add = fn(&mut App);
     let failing: Add = |app| {
         app.add_systems(TrainStep, fail_in_the_second_step.in_set(StageSystems::Verify));
     };
