@@ -21,6 +21,9 @@ pub use sample::{SamplePlugin, sample_completions};
 pub use update::{EntropyCoefficient, Reference, UpdatePlugin, update_policy};
 pub use verify::{VerifyPlugin, verify_completions};
 
+/// The stages as system sets of [`TrainStep`], chained in pipeline order.
+pub use crate::trainer::Stage as StageSystems;
+
 use crate::experiment::Experiment;
 use crate::metrics::{self, Metric, MetricRow};
 use crate::model::LanguageModel;
@@ -36,54 +39,6 @@ use std::time::Instant;
 /// The schedule of one training step.
 #[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TrainStep;
-
-/// The stages of [`TrainStep`], chained in this order.
-#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum StageSystems {
-    /// Spawns groups and rollouts.
-    Sample,
-    /// Adds judgements and base rewards.
-    Verify,
-    /// Adds features and cosines.
-    Features,
-    /// Adds exploration scores and shaped rewards.
-    Novelty,
-    /// Adds advantages.
-    Advantage,
-    /// Changes the policy.
-    Update,
-    /// Measures the policy on held-out problems, where due.
-    Evaluate,
-    /// Writes the run folder and publishes the snapshot.
-    Record,
-}
-
-impl StageSystems {
-    /// The stage as the outside knows it.
-    pub fn stage(self) -> Stage {
-        match self {
-            Self::Sample => Stage::Sample,
-            Self::Verify => Stage::Verify,
-            Self::Features => Stage::Features,
-            Self::Novelty => Stage::Novelty,
-            Self::Advantage => Stage::Advantage,
-            Self::Update => Stage::Update,
-            Self::Evaluate => Stage::Evaluate,
-            Self::Record => Stage::Record,
-        }
-    }
-
-    const ALL: [Self; 8] = [
-        Self::Sample,
-        Self::Verify,
-        Self::Features,
-        Self::Novelty,
-        Self::Advantage,
-        Self::Update,
-        Self::Evaluate,
-        Self::Record,
-    ];
-}
 
 /// The moments between stages, where the clock is read.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -185,9 +140,8 @@ impl Plugin for PipelinePlugin {
         });
         app.world_mut().resource_mut::<MainScheduleOrder>().insert_after(Update, TrainStep);
         app.init_resource::<StepCounter>().init_resource::<StepMetrics>().init_resource::<StageClock>();
-        for set in StageSystems::ALL {
-            let stage = set.stage();
-            app.configure_sets(TrainStep, (Boundary::Before(stage), set).chain());
+        for stage in StageSystems::ALL {
+            app.configure_sets(TrainStep, (Boundary::Before(stage), stage).chain());
             let enter = move |mut clock: ResMut<StageClock>, monitor: Res<Monitor>| {
                 clock.enter(Some(stage));
                 monitor.0.update(|snapshot| snapshot.progress = StageProgress { stage: Some(stage), done: None });
@@ -195,7 +149,7 @@ impl Plugin for PipelinePlugin {
             app.add_systems(TrainStep, enter.in_set(Boundary::Before(stage)));
         }
         for pair in StageSystems::ALL.windows(2) {
-            app.configure_sets(TrainStep, (pair[0], Boundary::Before(pair[1].stage())).chain());
+            app.configure_sets(TrainStep, (pair[0], Boundary::Before(pair[1])).chain());
         }
         app.configure_sets(TrainStep, Boundary::AfterLast.after(StageSystems::Record));
         app.add_systems(TrainStep, begin_step.before(Boundary::Before(Stage::Sample)));

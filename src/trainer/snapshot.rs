@@ -6,13 +6,14 @@
 use crate::evaluation::EvaluationRecord;
 use crate::metrics::History;
 use crate::verify::Verdict;
+use bevy_ecs::schedule::SystemSet;
 use crossbeam_channel::{Receiver, Sender};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The stages of a training step, in pipeline order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// The stages of a training step, in pipeline order; also the system sets of the schedule (as `stages::StageSystems`).
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Stage {
     /// Drawing problems and sampling completions.
     Sample,
