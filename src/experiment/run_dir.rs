@@ -24,7 +24,9 @@ impl RunDir {
     pub fn create(parent: &Path, experiment: &Experiment) -> Result<Self> {
         let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
         let base = format!("{}-s{}-{time}", experiment.name, experiment.seed);
-        fs::create_dir_all(parent).map_err(Error::io("making the folder of runs", parent))?;
+        fs::create_dir_all(parent).map_err(|e| {
+            Error::input(format!("cannot make the folder of runs: {e}; give another with --out ({})", parent.display()))
+        })?;
         let mut path = parent.join(&base);
         let mut attempt = 2;
         // Two runs may start within one second; `create_dir` lets only one of them have a name.
@@ -134,6 +136,11 @@ impl RunDir {
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Reads `manifest.json`; `None` where there is none that can be read.
+    pub fn read_manifest(&self) -> Option<Manifest> {
+        serde_json::from_str(&fs::read_to_string(self.path.join("manifest.json")).ok()?).ok()
     }
 
     /// Writes `manifest.json`.
@@ -262,7 +269,7 @@ fn sync(path: &Path) -> Result<()> {
 }
 
 /// `manifest.json`: what a run is and where it stands.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Manifest {
     /// The program's version.
     pub version: String,

@@ -1,8 +1,8 @@
 //! Measures the policy on held-out problems: the base model before the first step, then on schedule, and after the last step.
 
-use super::{ActiveExperiment, ActiveTask, Monitor, Policy, RunRecorder, StageSystems, StepCounter, TrainStep};
+use super::{ActiveExperiment, ActiveTask, Monitor, Policy, RunRecorder, StageSystems, StepCounter, TrainStep, warn};
 use crate::evaluation::{EvaluationRecord, evaluate};
-use crate::experiment::{EvaluationConfig, Event};
+use crate::experiment::EvaluationConfig;
 use crate::trainer::{Stage, StageProgress};
 use bevy_app::{App, Plugin, Startup};
 use bevy_ecs::prelude::*;
@@ -52,9 +52,8 @@ fn evaluate_policy(
         recorder.0.append_evaluation(&record)?;
         recorder.0.log(&record.to_string())?;
         if record.no_answer_ratio > 0.5 {
-            let text = format!("{:.0} % of completions have no answer", 100.0 * record.no_answer_ratio);
-            recorder.0.append_event(&Event::now(step.0, "warning", &text))?;
-            monitor.0.update(|s| Arc::make_mut(&mut s.warnings).push((step.0, text)));
+            let text = format!("{:.0} % of held-out completions have no answer", 100.0 * record.no_answer_ratio);
+            warn(&recorder, &monitor, step.0, text)?;
         }
         Arc::make_mut(&mut evaluations.0).push(record);
         let all = evaluations.0.clone();

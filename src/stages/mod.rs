@@ -24,7 +24,7 @@ pub use verify::{VerifyPlugin, verify_completions};
 /// The stages as system sets of [`TrainStep`], chained in pipeline order.
 pub use crate::trainer::Stage as StageSystems;
 
-use crate::experiment::Experiment;
+use crate::experiment::{Event, Experiment};
 use crate::metrics::{self, Metric, MetricRow};
 use crate::model::LanguageModel;
 use crate::optim::AdamW;
@@ -91,6 +91,13 @@ impl Monitor {
             self.0.update(|snapshot| snapshot.progress = StageProgress { stage: Some(stage), done: Some(done) });
         }
     }
+}
+
+/// Records something that a person should know about, and shows it.
+fn warn(recorder: &RunRecorder, monitor: &Monitor, step: u64, text: String) -> crate::error::Result<()> {
+    recorder.0.append_event(&Event::now(step, "warning", &text))?;
+    monitor.0.update(|snapshot| Arc::make_mut(&mut snapshot.warnings).push((step, text)));
+    Ok(())
 }
 
 /// Measures how long each stage takes.

@@ -9,7 +9,10 @@
 //! temperature. Which method is running does not matter here: methods have spoken through [`Advantage`] and
 //! [`EntropyCoefficient`].
 
-use super::{ActiveExperiment, Monitor, Policy, PolicyOptimizer, StageSystems, StepCounter, StepMetrics, TrainStep};
+use super::{
+    ActiveExperiment, Monitor, Policy, PolicyOptimizer, RunRecorder, StageSystems, StepCounter, StepMetrics, TrainStep,
+    warn,
+};
 use crate::error::Error;
 use crate::experiment::{Experiment, OptimizerConfig};
 use crate::metrics;
@@ -39,6 +42,9 @@ pub struct Reference(pub Qwen3);
 /// Weight c of the mean token entropy in the objective.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq)]
 pub struct EntropyCoefficient(pub f64);
+
+/// Sampler and update compute the same log-probabilities up to rounding; a larger difference, nats, means that they do not.
+const GAP_WARNING: f64 = 1e-2;
 
 /// One rollout as the update sees it.
 struct Sample<'a> {
@@ -70,6 +76,7 @@ pub fn update_policy(
     mut optimizer: ResMut<PolicyOptimizer>,
     groups: Query<(&PromptGroup, &PromptTokens, &Rollouts)>,
     rollouts: Query<(&Response, &Advantage)>,
+    recorder: Res<RunRecorder>,
     monitor: Res<Monitor>,
     mut metrics: ResMut<StepMetrics>,
 ) -> Result {
@@ -119,6 +126,10 @@ pub fn update_policy(
     metrics.set(&metrics::POLICY_LEARNING_RATE, rate);
     metrics.set(&metrics::POLICY_CLIP_RATIO, totals.clipped as f64 / tokens);
     metrics.set(&metrics::POLICY_SAMPLER_LOGPROB_GAP, totals.gap);
+    if totals.gap > GAP_WARNING {
+        let text = format!("sampling and update disagree by {:.2e} nats on a token's log-probability", totals.gap);
+        warn(&recorder, &monitor, step.0, text)?;
+    }
     if reference.is_some() {
         metrics.set(&metrics::POLICY_KL, totals.kl / tokens);
     }

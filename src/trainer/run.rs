@@ -3,7 +3,9 @@
 use super::snapshot::{RunHandle, RunInfo, RunSnapshot, RunState, TrainerCommand};
 use crate::error::{Error, Result};
 use crate::evaluation::EvaluationRecord;
-use crate::experiment::{Event, Experiment, Manifest, MethodConfig, OptimizerConfig, RunDir, TaskConfig, to_text};
+use crate::experiment::{
+    Event, Experiment, Manifest, MethodConfig, ModelSource, OptimizerConfig, RunDir, TaskConfig, to_text,
+};
 use crate::methods::add_method;
 use crate::metrics::MetricRow;
 use crate::model::{LanguageModel, Qwen3, data_type, hexadecimal, open_device};
@@ -105,8 +107,14 @@ impl RunBuilder {
 
     /// Loads everything, makes the run folder under `runs`, and starts the trainer's thread. Bad input is found here.
     pub fn start(self, runs: &Path) -> Result<Run> {
-        let Self { experiment, resumed, task, stage_changes, extensions } = self;
+        let Self { mut experiment, resumed, task, stage_changes, extensions } = self;
         experiment.validate()?;
+        // The resolved experiment runs again from any folder.
+        if let ModelSource::Local(folder) = &mut experiment.model
+            && let Ok(absolute) = folder.canonicalize()
+        {
+            *folder = absolute;
+        }
         let task = match (&experiment.task, task) {
             (TaskConfig::Custom(name), Some(task)) if task.name() == name => task,
             (TaskConfig::Custom(name), Some(task)) => {
@@ -167,7 +175,9 @@ impl RunBuilder {
             model: info.model.clone(),
             model_hash,
             data_hash: sha256(&to_text(&experiment.task)?),
-            started: format!("{:.0}", jiff::Timestamp::now()),
+            started: directory
+                .read_manifest()
+                .map_or_else(|| format!("{:.0}", jiff::Timestamp::now()), |earlier| earlier.started),
             state: "training".to_string(),
             step,
         };
@@ -262,8 +272,8 @@ fn run_info(
     directory: &Path,
 ) -> Result<RunInfo> {
     let name = match &experiment.model {
-        crate::experiment::ModelSource::Bundled(name) => name.clone(),
-        crate::experiment::ModelSource::Local(path) => path.display().to_string(),
+        ModelSource::Bundled(name) => name.clone(),
+        ModelSource::Local(path) => path.display().to_string(),
     };
     let parameters = model.parameter_count() as f64;
     let count =
