@@ -104,3 +104,63 @@ fn resuming_what_is_no_run_or_is_already_done_is_bad_input() {
     let error = RunBuilder::resume(&run, &[]).unwrap().start(runs.path()).err().unwrap();
     assert!(matches!(&error, Error::Input(text) if text.contains("no checkpoint")), "{error}");
 }
+
+/// Steps of the lines of `metrics.jsonl`.
+fn steps(run: &Path) -> Vec<u64> {
+    lines(run, "metrics.jsonl").iter().map(|line| line["step"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn killing_a_run_at_any_moment_leaves_a_folder_that_goes_on_from_its_newest_checkpoint() {
+    let runs = tempfile::tempdir().unwrap();
+    let file = runs.path().join("experiment.ron");
+    let mut endless = experiment(100_000);
+    endless.record.checkpoint_every = 1;
+    fs::write(&file, orthant::experiment::to_text(&endless).unwrap()).unwrap();
+    for delay_ms in [300, 433, 571, 700] {
+        let parent = runs.path().join(delay_ms.to_string());
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_orthant"))
+            .args(["run", "--headless", "--out"])
+            .args([&parent, &file])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        // The delay counts from the first checkpoint, so that there is something to go on from on any machine.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+        let run = loop {
+            assert!(std::time::Instant::now() < deadline, "no checkpoint within a minute");
+            let found = fs::read_dir(&parent).into_iter().flatten().flatten().map(|entry| entry.path()).next();
+            match found {
+                Some(run) if run.join("checkpoints/step_000001").exists() => break run,
+                _ => std::thread::sleep(std::time::Duration::from_millis(10)),
+            }
+        };
+        std::thread::sleep(std::time::Duration::from_millis(delay_ms));
+        child.kill().unwrap(); // SIGKILL on Unix: nothing of the program runs any more
+        child.wait().unwrap();
+
+        let newest = fs::read_dir(run.join("checkpoints"))
+            .unwrap()
+            .filter_map(|entry| entry.unwrap().file_name().to_str()?.strip_prefix("step_")?.parse::<u64>().ok())
+            .max()
+            .unwrap();
+        let last = steps_before_a_cut(&run).max(newest);
+        assert!(last <= newest + 1, "steps after the newest checkpoint are at most the one that was running");
+        let resumed = RunBuilder::resume(&run, &[format!("stop.steps={}", newest + 2)]).unwrap();
+        finish(resumed, runs.path());
+        assert_eq!(steps(&run), (1..=newest + 2).collect::<Vec<_>>());
+        let leftovers = fs::read_dir(run.join("checkpoints"))
+            .unwrap()
+            .flatten()
+            .filter(|e| e.path().to_string_lossy().ends_with(".tmp"));
+        assert_eq!(leftovers.count(), 0);
+    }
+}
+
+/// The newest step with a whole line in `metrics.jsonl`.
+fn steps_before_a_cut(run: &Path) -> u64 {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let whole = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok()?["step"].as_u64();
+    text.lines().filter_map(whole).max().unwrap_or(0)
+}
