@@ -335,4 +335,20 @@ mod tests {
             assert!(text.contains(words), "{text}");
         }
     }
+
+    #[test]
+    fn every_experiment_file_of_the_repository_is_valid() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+        let mut seen = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.file_name().unwrap().to_string_lossy().starts_with("pretrain_") {
+                read::<crate::experiment::Pretrain>(&path).unwrap().validate().unwrap();
+            } else {
+                read::<Experiment>(&path).unwrap().validate().unwrap();
+            }
+            seen += 1;
+        }
+        assert!(seen >= 4);
+    }
 }
