@@ -1,10 +1,7 @@
 //! What panels need beyond the snapshot, computed once per step and choice: orders, histograms, spectra. No egui here.
 
+use crate::geometry::{NEAR_ORTHOGONAL, effective_rank, spectrum};
 use crate::trainer::{GroupView, StepView};
-use nalgebra::{DMatrix, SymmetricEigen};
-
-/// Cosines closer to zero than this count as near-orthogonal, as in `geometry/orthogonal_ratio`.
-pub(crate) const NEAR_ORTHOGONAL: f32 = 0.1;
 
 /// Bins of the histogram of pairs over [-1, 1].
 pub(crate) const BINS: usize = 40;
@@ -144,13 +141,9 @@ impl GroupGeometry {
         let share = |holds: fn(f64) -> bool| {
             finite.iter().filter(|cosine| holds(**cosine)).count() as f64 / finite.len() as f64
         };
-        let spectrum = spectrum(group);
-        let effective_rank = if spectrum.is_empty() {
-            f64::NAN
-        } else {
-            spectrum.iter().filter(|share| **share > 0.0).map(|share| -share * share.ln()).sum::<f64>().exp()
-        };
         let m = group.rollouts.len();
+        let spectrum = spectrum(&group.cosine, m).unwrap_or_default();
+        let effective_rank = if spectrum.is_empty() { f64::NAN } else { effective_rank(&spectrum) };
         let lowest = (0..m)
             .flat_map(|i| (i + 1..m).map(move |j| Pair { i, j }))
             .filter(|pair| group.cosine(pair.i, pair.j).is_finite())
@@ -172,26 +165,6 @@ impl GroupGeometry {
     pub(crate) fn position(&self, index: usize) -> Option<usize> {
         self.order.iter().position(|&at| at == index)
     }
-}
-
-/// Eigenvalues of the group's cosine matrix as shares of their sum, largest first. Empty where a cosine is missing.
-fn spectrum(group: &GroupView) -> Vec<f64> {
-    let m = group.rollouts.len();
-    if m == 0 || group.cosine.len() != m * m || group.cosine.iter().any(|cosine| !cosine.is_finite()) {
-        return Vec::new();
-    }
-    let matrix = DMatrix::from_fn(m, m, |i, j| f64::from(group.cosine(i, j)));
-    let Some(eigen) = SymmetricEigen::try_new(matrix, f64::EPSILON, 10_000) else {
-        return Vec::new();
-    };
-    // A Gram matrix has no negative eigenvalues; rounding may leave tiny ones.
-    let mut values: Vec<f64> = eigen.eigenvalues.iter().map(|value| value.max(0.0)).collect();
-    values.sort_by(|a, b| b.total_cmp(a));
-    let sum: f64 = values.iter().sum();
-    if sum <= 0.0 {
-        return Vec::new();
-    }
-    values.iter().map(|value| value / sum).collect()
 }
 
 #[cfg(test)]

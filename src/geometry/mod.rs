@@ -22,7 +22,7 @@ mod statistics;
 
 pub use cosine::{CosineMatrix, unit_features};
 pub use novelty::{IncorrectSign, NoveltyForm, normalize_novelty, novelty, shaped_reward};
-pub use statistics::GeometryStatistics;
+pub use statistics::{GeometryStatistics, NEAR_ORTHOGONAL, effective_rank, spectrum};
 
 /// The eps of the formulas: keeps norms and weights from dividing by zero.
 pub const EPSILON: f64 = 1e-6;

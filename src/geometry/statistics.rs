@@ -3,8 +3,8 @@
 use super::CosineMatrix;
 use nalgebra::{DMatrix, SymmetricEigen};
 
-/// Cosines at most this far from zero count as orthogonal.
-const ORTHOGONAL: f32 = 0.1;
+/// Cosines closer to zero than this count as near-orthogonal.
+pub const NEAR_ORTHOGONAL: f32 = 0.1;
 
 /// Numbers about the directions of one group, or of several groups pooled.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,7 +13,7 @@ pub struct GeometryStatistics {
     pub cosine_mean: f64,
     /// Share of pairs with a negative cosine; NaN where there is no pair.
     pub negative_ratio: f64,
-    /// Share of pairs with a cosine within +-0.1; NaN where there is no pair.
+    /// Share of pairs with |cosine| < 0.1; NaN where there is no pair.
     pub orthogonal_ratio: f64,
     /// exp of the entropy of the eigenvalues of the cosine matrix, normalised to sum 1: how many directions the group spans,
     /// from 1 to min(m, d). 0 for a group whose features are all zero. Over several groups: the mean.
@@ -29,7 +29,7 @@ impl GeometryStatistics {
         for cosine in cosines.pairs() {
             sum += f64::from(cosine);
             negative += usize::from(cosine < 0.0);
-            orthogonal += usize::from(cosine.abs() < ORTHOGONAL);
+            orthogonal += usize::from(cosine.abs() < NEAR_ORTHOGONAL);
             pairs += 1;
         }
         let per_pair = |sum: f64| if pairs == 0 { f64::NAN } else { sum / pairs as f64 };
@@ -37,7 +37,11 @@ impl GeometryStatistics {
             cosine_mean: per_pair(sum),
             negative_ratio: per_pair(negative as f64),
             orthogonal_ratio: per_pair(orthogonal as f64),
-            effective_rank: effective_rank(cosines),
+            effective_rank: match spectrum(cosines.values(), cosines.size()) {
+                None => f64::NAN,
+                Some(shares) if shares.is_empty() => 0.0,
+                Some(shares) => effective_rank(&shares),
+            },
             pairs,
         }
     }
@@ -69,22 +73,33 @@ impl GeometryStatistics {
     }
 }
 
-/// exp of the entropy of the eigenvalues normalised to sum 1. The matrix is a Gram matrix, so its eigenvalues are not negative
-/// but for rounding, which is clipped.
-fn effective_rank(cosines: &CosineMatrix) -> f64 {
-    let size = cosines.size();
+/// Eigenvalues of a cosine matrix (size, size) as shares of their sum, largest first; empty where all are zero. `None` where
+/// the decomposition does not converge, or the values are not finite or not size x size. The matrix is a Gram matrix, so its eigenvalues
+/// are not negative but for rounding, which is clipped.
+pub fn spectrum(cosines: &[f32], size: usize) -> Option<Vec<f64>> {
+    if cosines.len() != size * size || cosines.iter().any(|cosine| !cosine.is_finite()) {
+        return None;
+    }
     if size == 0 {
-        return 0.0;
+        return Some(Vec::new());
     }
-    let matrix = DMatrix::from_iterator(size, size, cosines.values().iter().map(|&cosine| f64::from(cosine)));
-    let Some(decomposition) = SymmetricEigen::try_new(matrix, f64::EPSILON, 1000 * size) else { return f64::NAN };
-    let eigenvalues = decomposition.eigenvalues.map(|value| value.max(0.0));
-    let total = eigenvalues.sum();
+    let matrix = DMatrix::from_iterator(size, size, cosines.iter().map(|&cosine| f64::from(cosine)));
+    let decomposition = SymmetricEigen::try_new(matrix, f64::EPSILON, 1000 * size)?;
+    let mut shares: Vec<f64> = decomposition.eigenvalues.iter().map(|value| value.max(0.0)).collect();
+    shares.sort_by(|a, b| b.total_cmp(a));
+    let total: f64 = shares.iter().sum();
     if total <= 0.0 {
-        return 0.0;
+        return Some(Vec::new());
     }
-    let entropy: f64 = eigenvalues.iter().map(|value| value / total).filter(|p| *p > 0.0).map(|p| -p * p.ln()).sum();
-    entropy.exp()
+    for share in &mut shares {
+        *share /= total;
+    }
+    Some(shares)
+}
+
+/// exp of the entropy of a [`spectrum`]: how many directions it spreads over.
+pub fn effective_rank(spectrum: &[f64]) -> f64 {
+    spectrum.iter().filter(|share| **share > 0.0).map(|share| -share * share.ln()).sum::<f64>().exp()
 }
 
 #[cfg(test)]

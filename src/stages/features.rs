@@ -1,7 +1,7 @@
 //! Gradient directions: sequence features Phi = sum of phi over response tokens / (length + eps), and their cosines within each
 //! group. The sums were accumulated while sampling, so this costs no forward pass.
 
-use super::{ActiveExperiment, StageSystems, StepMetrics, TrainStep};
+use super::{StageSystems, StepMetrics, TrainStep};
 use crate::geometry::{CosineMatrix, EPSILON, GeometryStatistics};
 use crate::metrics;
 use crate::rollout::{Cosines, Feature, PromptGroup, Response, Rollouts};
@@ -22,7 +22,6 @@ pub fn compute_features(
     mut commands: Commands,
     groups: Query<(Entity, &Rollouts), With<PromptGroup>>,
     responses: Query<&Response>,
-    experiment: Res<ActiveExperiment>,
 ) -> Result {
     for (group, rollouts) in groups {
         let mut features = Vec::new();
@@ -36,7 +35,6 @@ pub fn compute_features(
             commands.entity(rollout).insert(Feature(feature));
         }
         let cosines = CosineMatrix::from_features(&features, dim)?;
-        debug_assert_eq!(cosines.size(), experiment.0.rollout.group_size);
         commands.entity(group).insert(Cosines(cosines));
     }
     Ok(())

@@ -1,8 +1,9 @@
 //! The histogram of a group's pairwise cosines, standing on the colour map as its axis.
 
-use crate::dashboard::derive::{BINS, Histogram, NEAR_ORTHOGONAL};
+use crate::dashboard::derive::{BINS, Histogram};
 use crate::dashboard::format;
 use crate::dashboard::theme::{Theme, small_font};
+use crate::geometry::NEAR_ORTHOGONAL;
 use egui::{Align2, Rect, Response, Role, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
 
 /// Height of the colour map and the numbers under it, points.
