@@ -37,16 +37,7 @@ pub(super) fn run(arguments: &PretrainArguments) -> Result<u8> {
     }
     let locate = |error| experiment::locate(error, &arguments.experiment, &arguments.set);
     config.validate().map_err(locate)?;
-    // Backward passes recurse over the graph, so they want a large stack.
-    let thread = std::thread::Builder::new()
-        .name("pretrain".to_string())
-        .stack_size(256 << 20)
-        .spawn(move || train(&config))
-        .map_err(|e| Error::failed(format!("cannot start the training thread: {e}")))?;
-    match thread.join() {
-        Ok(result) => result.map(|()| 0).map_err(locate),
-        Err(payload) => std::panic::resume_unwind(payload),
-    }
+    super::on_large_stack("pretrain", || train(&config)).map(|()| 0).map_err(locate)
 }
 
 fn train(config: &Pretrain) -> Result<()> {

@@ -11,7 +11,7 @@
 //! | weights of the others | `w_ij = exp(r_j) [j != i] / (sum_{k != i} exp(r_k) + eps)` | [`novelty`] |
 //! | novelty | `nu_i = sqrt(max(1 - sum_j w_ij S_ij^2, 0))` | [`novelty`] |
 //! | normalised novelty | `(nu_i - min nu) / (max nu - min nu)`, 0 for all when max = min | [`normalize_novelty`] |
-//! | shaped reward | `r (1 + lambda r nu_bar)`, clipped to [-c, c] | [`shaped_reward`] |
+//! | shaped reward | `r (1 + lambda r nu_bar)`, clipped to [-c, c] | [`shaped_reward`], [`shape_group`] |
 //! | what a step looks like | mean cosine, shares of pairs, effective rank | [`GeometryStatistics`] |
 //!
 //! Source: G2RL, arXiv 2512.15687v1, equations 7 to 13. All functions are pure; they take and return `f32` and compute in `f64`.
@@ -21,7 +21,7 @@ mod novelty;
 mod statistics;
 
 pub use cosine::{CosineMatrix, unit_features};
-pub use novelty::{IncorrectSign, NoveltyForm, normalize_novelty, novelty, shaped_reward};
+pub use novelty::{IncorrectSign, NoveltyForm, Shaping, normalize_novelty, novelty, shape_group, shaped_reward};
 pub use statistics::{GeometryStatistics, NEAR_ORTHOGONAL, effective_rank, spectrum};
 
 /// The eps of the formulas: keeps norms and weights from dividing by zero.
