@@ -6,8 +6,7 @@
 use candle_core::{DType, Device, Tensor, Var};
 use orthant::error::Result;
 use orthant::geometry::{
-    CosineMatrix, GeometryStatistics, IncorrectSign, NoveltyForm, normalize_novelty, novelty, shaped_reward,
-    unit_features,
+    CosineMatrix, GroupGeometry, IncorrectSign, NoveltyForm, normalize_novelty, novelty, shaped_reward, unit_features,
 };
 use orthant::objective::{
     BatchTotals, ClippedObjective, KlEstimator, RatioLevel, Reduction, expand_to_tokens, group_advantages,
@@ -100,13 +99,13 @@ fn geometry_agrees_from_features_to_advantages() {
         let unit = unit_features(&group.feature, group.d).unwrap();
         assert_near(&format!("{name}, unit features"), &wide(&unit), &group.unit, 3e-7);
 
-        let statistics = GeometryStatistics::new(&cosines);
+        let statistics = GroupGeometry::new(&cosines, &vec![true; cosines.size()]);
         assert_near(
             &format!("{name}, statistics"),
             &[
-                statistics.cosine_mean,
-                statistics.negative_ratio,
-                statistics.orthogonal_ratio,
+                statistics.all.mean,
+                statistics.all.negative_ratio,
+                statistics.all.orthogonal_ratio,
                 statistics.effective_rank,
             ],
             &[group.cosine_mean, group.negative_ratio, group.orthogonal_ratio, group.effective_rank],

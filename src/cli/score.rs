@@ -3,7 +3,7 @@
 use super::{model_source, on_large_stack};
 use crate::error::{Error, Result};
 use crate::experiment::DeviceChoice;
-use crate::geometry::{GeometryStatistics, IncorrectSign, NoveltyForm, Shaping};
+use crate::geometry::{CosineMatrix, IncorrectSign, NoveltyForm, PairStatistics, Shaping, pearson, spearman};
 use crate::model::{GradientForm, LanguageModel, open_device};
 use crate::scoring::{ScoreProgress, ScoreSettings, Scores, read_inputs, score};
 use candle_core::DType;
@@ -158,22 +158,36 @@ pub(super) fn run(arguments: &ScoreArguments) -> Result<u8> {
 
 #[allow(clippy::print_stdout, reason = "results belong on standard output")]
 fn summarize(scores: &Scores, form: Option<GradientForm>, arguments: &ScoreArguments) {
-    let pooled = GeometryStatistics::pooled(scores.groups.iter().map(|group| GeometryStatistics::new(&group.cosines)));
+    let cosines: Vec<f32> = scores.groups.iter().flat_map(|group| group.cosines.pairs()).collect();
+    let statistics = PairStatistics::of(cosines.iter().copied());
     println!(
         "{} responses in {} groups; scores in {}",
         scores.responses.len(),
         scores.groups.len(),
         arguments.out.display()
     );
-    if let Some(pooled) = pooled.filter(|pooled| pooled.pairs > 0) {
+    if statistics.pairs > 0 {
         println!(
-            "feature cosines of {} pairs: mean {:.4}, negative {:.1} %, near-orthogonal {:.1} %; mean effective rank {:.2}",
-            pooled.pairs,
-            pooled.cosine_mean,
-            100.0 * pooled.negative_ratio,
-            100.0 * pooled.orthogonal_ratio,
-            pooled.effective_rank
+            "feature cosines of {} pairs: mean {:.4}, negative {:.1} %, near-orthogonal {:.1} %",
+            statistics.pairs,
+            statistics.mean,
+            100.0 * statistics.negative_ratio,
+            100.0 * statistics.orthogonal_ratio
         );
+    }
+    let wide = |cosines: &[f32]| cosines.iter().copied().map(f64::from).collect::<Vec<_>>();
+    let gradient_cosines: Vec<f32> = scores
+        .groups
+        .iter()
+        .filter_map(|group| group.gradient_cosines.as_ref())
+        .flat_map(CosineMatrix::pairs)
+        .collect();
+    let fidelity =
+        |correlation: fn(&[f64], &[f64]) -> Option<f64>| correlation(&wide(&cosines), &wide(&gradient_cosines));
+    let (linear, rank) =
+        if gradient_cosines.is_empty() { (None, None) } else { (fidelity(pearson), fidelity(spearman)) };
+    if let (Some(linear), Some(rank)) = (linear, rank) {
+        println!("feature cosines against gradient cosines: Pearson {linear:.3}, Spearman {rank:.3}");
     }
     if let Some(form @ GradientForm::Sketch { dimension, .. }) = form {
         let error = form.standard_error();
@@ -186,7 +200,9 @@ fn summarize(scores: &Scores, form: Option<GradientForm>, arguments: &ScoreArgum
             "responses": scores.responses.len(),
             "groups": scores.groups.len(),
             "out": arguments.out,
-            "cosine_mean": pooled.map(|pooled| pooled.cosine_mean).filter(|mean| mean.is_finite()),
+            "cosine_mean": statistics.mean,
+            "fidelity_pearson": linear,
+            "fidelity_spearman": rank,
             "gradient_standard_error": form.map(GradientForm::standard_error),
         });
         println!("{line}");

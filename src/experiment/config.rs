@@ -50,6 +50,9 @@ pub struct Experiment {
     /// What is measured on problems that are never trained on.
     #[serde(default)]
     pub evaluations: Vec<EvaluationConfig>,
+    /// Whether and when real parameter gradients are compared with the features that stand in for them.
+    #[serde(default)]
+    pub fidelity: Option<FidelityConfig>,
     /// When to end.
     #[serde(default)]
     pub stop: StopConfig,
@@ -411,6 +414,25 @@ impl Default for HeldOutConfig {
     }
 }
 
+/// When real parameter gradients are compared with the features that stand in for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FidelityConfig {
+    /// Steps between comparisons.
+    pub every: u64,
+    /// How many of the step's groups are compared; each of their responses costs a backward pass.
+    pub groups: usize,
+    /// Projects gradients to this many numbers per tensor, for models whose gradients do not fit into memory a few at a time. The
+    /// standard error of a cosine is then at most sqrt(2 / projection).
+    pub projection: Option<usize>,
+}
+
+impl Default for FidelityConfig {
+    fn default() -> Self {
+        Self { every: 25, groups: 2, projection: None }
+    }
+}
+
 /// When to end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -437,11 +459,13 @@ pub struct RecordConfig {
     pub geometry_every: u64,
     /// Whether geometry records hold the sequence features too.
     pub features: bool,
+    /// Steps between records of what each token adds to the direction of its response; 0 for none. Costs a forward pass.
+    pub tokens_every: u64,
 }
 
 impl Default for RecordConfig {
     fn default() -> Self {
-        Self { checkpoint_every: 50, rollouts_every: 1, geometry_every: 1, features: false }
+        Self { checkpoint_every: 50, rollouts_every: 1, geometry_every: 1, features: false, tokens_every: 25 }
     }
 }
 
@@ -509,6 +533,11 @@ impl Experiment {
         let OptimizerConfig::AdamW(adamw) = &self.optimizer;
         adamw.validate()?;
         check_evaluations(&self.evaluations)?;
+        if let Some(fidelity) = &self.fidelity {
+            count("fidelity.every", fidelity.every as usize, 1, usize::MAX)?;
+            count("fidelity.groups", fidelity.groups, 1, self.rollout.prompts_per_step)?;
+            count("fidelity.projection", fidelity.projection.unwrap_or(16), 16, 1 << 30)?;
+        }
         count("stop.steps", self.stop.steps as usize, 1, usize::MAX)
     }
 }

@@ -138,7 +138,12 @@ impl CosineMatrix {
 
     /// The cosines of all unordered pairs, i < j, row by row: m (m - 1) / 2 of them.
     pub fn pairs(&self) -> impl Iterator<Item = f32> + '_ {
-        self.indices().map(|(i, j)| self.values[i * self.size + j])
+        self.indexed_pairs().map(|(_, _, cosine)| cosine)
+    }
+
+    /// All unordered pairs i < j with their cosines, row by row.
+    pub fn indexed_pairs(&self) -> impl Iterator<Item = (usize, usize, f32)> + '_ {
+        self.indices().map(|(i, j)| (i, j, self.values[i * self.size + j]))
     }
 
     fn indices(&self) -> impl Iterator<Item = (usize, usize)> + use<> {

@@ -12,17 +12,25 @@
 //! | novelty | `nu_i = sqrt(max(1 - sum_j w_ij S_ij^2, 0))` | [`novelty`] |
 //! | normalised novelty | `(nu_i - min nu) / (max nu - min nu)`, 0 for all when max = min | [`normalize_novelty`] |
 //! | shaped reward | `r (1 + lambda r nu_bar)`, clipped to [-c, c] | [`shaped_reward`], [`shape_group`] |
-//! | what a step looks like | mean cosine, shares of pairs, effective rank | [`GeometryStatistics`] |
+//! | what a group looks like | distribution of cosines by kind of pair, spectrum, effective rank | [`GroupGeometry`] |
+//! | what a token adds to a cosine | `alpha_t <phi_t, Phi_j>` over the norms | [`attribute_tokens`] |
+//! | how well one geometry predicts another | Pearson's and Spearman's correlation | [`pearson`], [`spearman`] |
 //!
 //! Source: G2RL, arXiv 2512.15687v1, equations 7 to 13. All functions are pure; they take and return `f32` and compute in `f64`.
 
+mod attribution;
+mod correlation;
 mod cosine;
 mod novelty;
 mod statistics;
 
+pub use attribution::{TokenAttribution, attribute_tokens};
+pub use correlation::{pearson, spearman};
 pub use cosine::{CosineMatrix, unit_features};
 pub use novelty::{IncorrectSign, NoveltyForm, Shaping, normalize_novelty, novelty, shape_group, shaped_reward};
-pub use statistics::{GeometryStatistics, NEAR_ORTHOGONAL, effective_rank, spectrum};
+pub use statistics::{
+    GroupGeometry, HISTOGRAM_BINS, NEAR_ORTHOGONAL, PairKind, PairStatistics, QUANTILE_LEVELS, effective_rank, spectrum,
+};
 
 /// The eps of the formulas: keeps norms and weights from dividing by zero.
 pub const EPSILON: f64 = 1e-6;

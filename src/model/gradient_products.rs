@@ -59,20 +59,76 @@ pub struct GradientProducts {
 }
 
 impl GradientProducts {
-    /// Cosines between the gradients over all parameters.
-    pub fn cosines(&self) -> Result<CosineMatrix> {
-        self.cosines_of(|_| true)
-    }
-
-    /// Cosines between the gradients over the parameters whose names fulfil `part`.
-    pub fn cosines_of(&self, part: impl Fn(&str) -> bool) -> Result<CosineMatrix> {
+    /// Cosines between the gradients over the parameters of a part of the network.
+    pub fn cosines(&self, block: ParameterBlock) -> Result<CosineMatrix> {
         let mut sum = vec![0.0; self.size * self.size];
-        for (_, products) in self.by_parameter.iter().filter(|(name, _)| part(name)) {
+        for (_, products) in self.by_parameter.iter().filter(|(name, _)| block.holds(name)) {
             for (sum, product) in sum.iter_mut().zip(products) {
                 *sum += product;
             }
         }
         CosineMatrix::from_products(&sum, self.size)
+    }
+}
+
+/// A part of the network whose gradients are looked at by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ParameterBlock {
+    /// All parameters.
+    All,
+    /// Input embeddings; with tied embeddings the head as well.
+    Embeddings,
+    /// The head, where it has weights of its own.
+    Head,
+    /// Projections of the attention, in all layers.
+    Attention,
+    /// The MLPs of all layers.
+    Mlp,
+    /// All norms.
+    Norms,
+    /// Everything in one decoder layer, from 0.
+    Layer(usize),
+}
+
+impl ParameterBlock {
+    /// The parts of a network of so many layers.
+    pub fn of_network(layers: usize, tied: bool) -> Vec<Self> {
+        let mut blocks = vec![Self::All, Self::Embeddings];
+        if !tied {
+            blocks.push(Self::Head);
+        }
+        blocks.extend([Self::Attention, Self::Mlp, Self::Norms]);
+        blocks.extend((0..layers).map(Self::Layer));
+        blocks
+    }
+
+    /// Whether the parameter of that Hugging Face name belongs to this part.
+    pub fn holds(self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Embeddings => name.starts_with("model.embed_tokens."),
+            Self::Head => name.starts_with("lm_head."),
+            Self::Attention => name.contains(".self_attn.") && name.contains("_proj."),
+            Self::Mlp => name.contains(".mlp."),
+            Self::Norms => name.contains("norm."),
+            Self::Layer(index) => {
+                name.strip_prefix("model.layers.").and_then(|rest| rest.split('.').next()) == Some(&index.to_string())
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for ParameterBlock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Embeddings => f.write_str("embeddings"),
+            Self::Head => f.write_str("head"),
+            Self::Attention => f.write_str("attention"),
+            Self::Mlp => f.write_str("mlp"),
+            Self::Norms => f.write_str("norms"),
+            Self::Layer(index) => write!(f, "layer {index}"),
+        }
     }
 }
 
@@ -228,7 +284,7 @@ mod tests {
             let form = GradientForm::Exact { memory_bytes };
             let products = model.gradient_products(&PAIRS, 0.7, form, || count += 1).unwrap();
             passes.push(count);
-            products.cosines().unwrap()
+            products.cosines(ParameterBlock::All).unwrap()
         });
         // With one gradient held: 5 + 4 + 3 + 2 + 1 passes; with two: 5 + 3 + 1; with all: 5.
         assert_eq!(passes, [15, 9, 5]);
@@ -238,18 +294,41 @@ mod tests {
     }
 
     #[test]
+    fn every_parameter_is_in_one_kind_of_block_and_layers_hold_what_is_theirs() {
+        let kinds = [
+            ParameterBlock::Embeddings,
+            ParameterBlock::Head,
+            ParameterBlock::Attention,
+            ParameterBlock::Mlp,
+            ParameterBlock::Norms,
+        ];
+        let mut config = model().config;
+        config.tie_word_embeddings = false;
+        config.num_hidden_layers = 12;
+        for (name, _) in config.parameters() {
+            assert_eq!(kinds.iter().filter(|kind| kind.holds(&name)).count(), 1, "{name}");
+            let layers = (0..12).filter(|&layer| ParameterBlock::Layer(layer).holds(&name)).count();
+            assert_eq!(layers, usize::from(name.contains("layers")), "{name}");
+        }
+    }
+
+    #[test]
     fn parts_of_the_network_add_up_to_the_whole() {
         let form = GradientForm::Exact { memory_bytes: 1 << 30 };
-        let products = model().gradient_products(&PAIRS, 1.0, form, || ()).unwrap();
-        let square = |part: &dyn Fn(&str) -> bool, i: usize| -> f64 {
-            products.by_parameter.iter().filter(|(name, _)| part(name)).map(|(_, p)| p[i * products.size + i]).sum()
+        let model = model();
+        let products = model.gradient_products(&PAIRS, 1.0, form, || ()).unwrap();
+        let square = |block: ParameterBlock, i: usize| -> f64 {
+            let held = products.by_parameter.iter().filter(|(name, _)| block.holds(name));
+            held.map(|(_, p)| p[i * products.size + i]).sum()
         };
-        let layers = |name: &str| name.contains("layers");
         for i in 0..PAIRS.len() {
-            let whole = square(&|_| true, i);
-            assert!((square(&layers, i) + square(&|name| !layers(name), i) - whole).abs() <= 1e-12 * whole);
+            let kinds: f64 = ParameterBlock::of_network(0, true)[1..].iter().map(|&block| square(block, i)).sum();
+            let whole = square(ParameterBlock::All, i);
+            assert!((kinds - whole).abs() <= 1e-12 * whole);
         }
-        assert_ne!(products.cosines_of(layers).unwrap(), products.cosines().unwrap());
+        let [all, layer] =
+            [ParameterBlock::All, ParameterBlock::Layer(1)].map(|block| products.cosines(block).unwrap());
+        assert_ne!(all, layer);
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub use bundled::names as bundled_models;
 pub use config::Qwen3Config;
 pub use decoder::Cache;
 pub use device::{data_type, open_device};
-pub use gradient_products::{GradientForm, GradientProducts};
+pub use gradient_products::{GradientForm, GradientProducts, ParameterBlock};
 pub use language_model::LanguageModel;
 pub use qwen3::{PackedTokens, Qwen3};
 pub use responses::{ResponseBatch, micro_batches};

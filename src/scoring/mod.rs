@@ -14,7 +14,7 @@ pub use output::{GroupScores, ResponseScore, Scores};
 use crate::error::{Error, Result};
 use crate::geometry::{CosineMatrix, EPSILON, NoveltyForm, Shaping, normalize_novelty, novelty, shape_group};
 use crate::kernels::token_statistics;
-use crate::model::{GradientForm, LanguageModel, ResponseBatch, micro_batches};
+use crate::model::{GradientForm, LanguageModel, ParameterBlock, ResponseBatch, micro_batches};
 use crate::objective::group_advantages;
 use std::collections::HashMap;
 
@@ -86,7 +86,8 @@ pub fn score(
             Some(form) => {
                 let pairs: Vec<_> = members.iter().map(|&i| inputs[i].pair()).collect();
                 let heard = || progress(ScoreProgress::Gradient);
-                Some(model.gradient_products(&pairs, settings.temperature, form, heard)?.cosines().map_err(in_group)?)
+                let products = model.gradient_products(&pairs, settings.temperature, form, heard)?;
+                Some(products.cosines(ParameterBlock::All).map_err(in_group)?)
             }
         };
         group_scores.push(GroupScores { name, members, cosines, gradient_cosines });

@@ -6,18 +6,24 @@
 mod advantage;
 mod evaluate;
 mod features;
+mod fidelity;
+mod geometry;
 mod novelty;
 mod record;
 mod sample;
+mod tokens;
 mod update;
 mod verify;
 
 pub use advantage::{AdvantagePlugin, center_group_advantages};
 pub use evaluate::{EvaluatePlugin, Evaluations};
 pub use features::{FeaturesPlugin, compute_features};
+pub use fidelity::{FidelityPlugin, measure_fidelity};
+pub use geometry::{GeometryPlugin, measure_geometry};
 pub use novelty::{NoveltyPlugin, NoveltySettings, score_novelty};
 pub use record::{CheckpointRequested, Checkpoints, RecordPlugin, RunRecorder, StartInfo, record_checkpoint};
 pub use sample::{SamplePlugin, sample_completions};
+pub use tokens::{TokensPlugin, record_tokens};
 pub use update::{EntropyCoefficient, Reference, UpdatePlugin, update_policy};
 pub use verify::{VerifyPlugin, verify_completions};
 
@@ -204,7 +210,10 @@ impl PluginGroup for StagePlugins {
             .add(SamplePlugin)
             .add(VerifyPlugin)
             .add(FeaturesPlugin)
+            .add(FidelityPlugin)
+            .add(TokensPlugin)
             .add(NoveltyPlugin)
+            .add(GeometryPlugin)
             .add(AdvantagePlugin)
             .add(UpdatePlugin)
             .add(EvaluatePlugin)

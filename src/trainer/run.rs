@@ -4,7 +4,8 @@ use super::snapshot::{RunHandle, RunInfo, RunSnapshot, RunState, TrainerCommand}
 use crate::error::{Error, Result};
 use crate::evaluation::EvaluationRecord;
 use crate::experiment::{
-    Event, Experiment, Manifest, MethodConfig, ModelSource, OptimizerConfig, RunDir, TaskConfig, to_text,
+    Event, Experiment, FidelityRecord, Manifest, MethodConfig, ModelSource, OptimizerConfig, RunDir, TaskConfig,
+    to_text,
 };
 use crate::methods::add_method;
 use crate::metrics::MetricRow;
@@ -241,6 +242,7 @@ struct Past {
     step: u64,
     rows: Vec<MetricRow>,
     evaluations: Arc<Vec<EvaluationRecord>>,
+    fidelity: Arc<Vec<FidelityRecord>>,
     checkpoints: Arc<Vec<u64>>,
 }
 
@@ -250,6 +252,7 @@ impl Past {
             step,
             rows: directory.read_metrics()?,
             evaluations: Arc::new(directory.read_evaluations()?),
+            fidelity: Arc::new(directory.read_fidelity()?),
             checkpoints: Arc::new(directory.checkpoint_steps()?),
         })
     }
@@ -259,6 +262,7 @@ impl Past {
             snapshot.step = self.step;
             self.rows.iter().for_each(|row| snapshot.history.push(row.clone()));
             snapshot.evaluations = self.evaluations.clone();
+            snapshot.fidelity = self.fidelity.clone();
             snapshot.checkpoints = self.checkpoints.clone();
         });
     }

@@ -4,6 +4,7 @@
 //! trainer for the newest step and by the run folder for older ones, so every panel works live and later alike.
 
 use crate::evaluation::EvaluationRecord;
+use crate::experiment::FidelityRecord;
 use crate::metrics::History;
 use crate::verify::Verdict;
 use bevy_ecs::schedule::SystemSet;
@@ -170,6 +171,8 @@ pub struct GroupView {
     pub rollouts: Vec<RolloutView>,
     /// Cosines between gradient directions, row-major (m, m); empty where there are none.
     pub cosine: Vec<f32>,
+    /// Cosines between gradients over all parameters, row-major (m, m); empty where there are none.
+    pub gradient: Vec<f32>,
 }
 
 impl GroupView {
@@ -218,6 +221,8 @@ pub struct RunSnapshot {
     pub evaluations: Arc<Vec<EvaluationRecord>>,
     /// The newest finished step.
     pub latest: Option<Arc<StepView>>,
+    /// How well features stood in for parameter gradients, oldest first.
+    pub fidelity: Arc<Vec<FidelityRecord>>,
     /// Steps at which checkpoints were written.
     pub checkpoints: Arc<Vec<u64>>,
     /// Seconds to the end at the recent pace, once known.
@@ -238,6 +243,7 @@ impl RunSnapshot {
             history: History::default(),
             evaluations: Arc::default(),
             latest: None,
+            fidelity: Arc::default(),
             checkpoints: Arc::default(),
             eta_s: None,
             warnings: Arc::default(),
