@@ -109,7 +109,8 @@ impl Weights {
         self.variable(name).map(|variable| variable.as_tensor().clone())
     }
 
-    fn variable(&self, name: &str) -> Result<&Var> {
+    /// The variable of that name.
+    pub(crate) fn variable(&self, name: &str) -> Result<&Var> {
         self.variables.get(name).ok_or_else(|| Error::failed(format!("the model has no tensor `{name}`")))
     }
 
