@@ -2,7 +2,8 @@
 //! says how they were made.
 //!
 //! Largest absolute differences measured: cosines, unit features and statistics 9e-8, novelty 5e-8, shaped rewards and advantages
-//! 4e-7; @@MEASURED@@
+//! 4e-7; centred rewards 5e-8; losses 2e-9 in `f64` and 5e-8 in `f32`, their gradients 2e-9 and 3e-8, KL 9e-10 and 2e-8.
+//! The fixtures have nine digits.
 
 use candle_core::{DType, Device, Tensor, Var};
 use orthant::geometry::{
@@ -285,7 +286,7 @@ fn advantages_are_those_of_trl_but_for_the_divisor() {
             let [ours, trls] = match case.scale {
                 AdvantageScale::Group => divisors(group),
                 AdvantageScale::Batch => divisors(&batch.rewards),
-                AdvantageScale::None => [1.0; 2],
+                AdvantageScale::Unscaled => [1.0; 2],
             };
             let found: Vec<f64> = wide(found).iter().map(|advantage| advantage * ours).collect();
             let expected: Vec<f64> = expected.iter().map(|advantage| advantage * trls).collect();

@@ -245,7 +245,8 @@ pub struct ObjectiveConfig {
     pub ratio: Option<RatioLevel>,
     /// What becomes of responses that were cut off at the token limit.
     pub truncated: Truncated,
-    /// What centred rewards are divided by: the deviation of the `Group` or of the `Batch`, or nothing (`None`).
+    /// What centred rewards are divided by: the deviation of the `Group` or of the `Batch`, or nothing
+    /// (`Unscaled`).
     pub advantage_scale: AdvantageScale,
     /// The penalty for leaving the reference policy.
     pub kl: KlConfig,

@@ -1,6 +1,7 @@
 //! The parameters of a model under their Hugging Face names: made at random, read from and written to a folder.
 
 use super::config::Qwen3Config;
+use super::finite::first_not_finite;
 use crate::error::{Error, Result};
 use crate::rng;
 use candle_core::{DType, Device, Tensor, Var};
@@ -80,6 +81,9 @@ impl Weights {
                     "the tensor `{name}` has shape {:?}, but config.json asks for {shape:?} ({origin})",
                     tensor.dims(),
                 )));
+            }
+            if first_not_finite([(name.as_str(), &tensor)])?.is_some() {
+                return Err(Error::input(format!("the tensor `{name}` has values that are not finite ({origin})")));
             }
             variables.insert(name, Var::from_tensor(&tensor.to_device(device)?.to_dtype(dtype)?)?);
         }

@@ -20,7 +20,7 @@ pub enum AdvantageScale {
     /// `sqrt(variance + 1e-6)` of the rewards of all the step's groups.
     Batch,
     /// 1, as in Dr. GRPO (arXiv 2503.20783): no bias towards groups that are nearly all right or all wrong.
-    None,
+    Unscaled,
 }
 
 impl AdvantageScale {
@@ -33,7 +33,7 @@ impl AdvantageScale {
         let divisor = |group: &[f32]| match self {
             Self::Group => deviation(group.iter().copied()),
             Self::Batch => whole,
-            Self::None => 1.0,
+            Self::Unscaled => 1.0,
         };
         groups.iter().map(|group| centred(group, divisor(group))).collect()
     }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const ALL: [AdvantageScale; 3] = [AdvantageScale::Group, AdvantageScale::Batch, AdvantageScale::None];
+    const ALL: [AdvantageScale; 3] = [AdvantageScale::Group, AdvantageScale::Batch, AdvantageScale::Unscaled];
 
     #[test]
     fn half_right_gives_plus_and_minus_one() {
@@ -84,11 +84,11 @@ mod tests {
     #[test]
     fn each_scale_divides_by_what_it_says() {
         let groups = [vec![1.0, -1.0, -1.0, -1.0], vec![1.0, 1.0, 0.5, 0.5], vec![1.0; 4]];
-        let all = groups.concat().into_iter().map(f64::from);
         for (scale, divisors) in [
             (AdvantageScale::Group, [0.75f64, 0.0625].map(|variance| (variance + 1e-6).sqrt())),
-            (AdvantageScale::Batch, [(all.clone().map(|r| r * r).sum::<f64>() / 12.0 - 0.0625 + 1e-6).sqrt(); 2]),
-            (AdvantageScale::None, [1.0; 2]),
+            // The twelve rewards sum to 5, their squares to 10.5.
+            (AdvantageScale::Batch, [(10.5 / 12.0 - 25.0 / 144.0 + 1e-6f64).sqrt(); 2]),
+            (AdvantageScale::Unscaled, [1.0; 2]),
         ] {
             let advantages = scale.advantages(&groups);
             for (found, centred) in advantages[0].iter().zip([1.5, -0.5, -0.5, -0.5]) {
@@ -146,7 +146,10 @@ mod tests {
         fn advantages_follow_a_permutation_of_rewards_and_groups(groups in groups(), turn in 0usize..9) {
             let turned = |groups: &[Vec<f32>]| {
                 let mut groups = groups.to_vec();
-                groups.iter_mut().for_each(|group| { let by = turn % group.len(); group.rotate_left(by) });
+                for group in &mut groups {
+                    let by = turn % group.len();
+                    group.rotate_left(by);
+                }
                 groups.reverse();
                 groups
             };

@@ -218,7 +218,9 @@ proptest! {
 
     #[test]
     fn zero_advantages_have_no_gradient(mut examples in examples()) {
-        examples.iter_mut().for_each(|example| example.advantage = 0.0);
+        for example in &mut examples {
+            example.advantage = 0.0;
+        }
         for loss in ALL {
             let found = evaluate(&plain(loss), &examples, &totals(&examples));
             prop_assert!(found.logprobs.iter().flatten().all(|gradient| *gradient == 0.0), "{:?}", loss);
@@ -228,7 +230,9 @@ proptest! {
 
     #[test]
     fn on_policy_every_loss_has_the_gradient_weight_times_advantage(mut examples in examples()) {
-        examples.iter_mut().flat_map(|example| &mut example.tokens).for_each(|token| token.old = token.logprob);
+        for token in examples.iter_mut().flat_map(|example| &mut example.tokens) {
+            token.old = token.logprob;
+        }
         let totals = totals(&examples);
         for loss in ALL {
             let found = evaluate(&plain(loss), &examples, &totals);

@@ -1,9 +1,8 @@
 //! `AdamW` (Loshchilov and Hutter, 2019) with master weights and moments in `f32` whatever the type of the weights.
 
 use super::gradients::Gradients;
-use super::guard::first_not_finite;
 use crate::error::{Error, Result};
-use crate::model::Weights;
+use crate::model::{Weights, first_not_finite};
 use candle_core::{DType, Device, Tensor, Var};
 use std::collections::HashMap;
 use std::path::Path;

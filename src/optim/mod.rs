@@ -2,10 +2,8 @@
 
 mod adamw;
 mod gradients;
-mod guard;
 mod schedule;
 
 pub use adamw::{AdamW, AdamWSettings};
 pub use gradients::Gradients;
-pub use guard::first_not_finite;
 pub use schedule::Schedule;

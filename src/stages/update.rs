@@ -14,9 +14,9 @@ use super::{
 use crate::error::Error;
 use crate::experiment::OptimizerConfig;
 use crate::metrics;
-use crate::model::{LanguageModel, Qwen3, ResponseBatch, micro_batches};
+use crate::model::{LanguageModel, Qwen3, ResponseBatch, first_not_finite, micro_batches};
 use crate::objective::{BatchTotals, MicroBatch, MicroLoss, Objective};
-use crate::optim::{Gradients, first_not_finite};
+use crate::optim::Gradients;
 use crate::rng;
 use crate::rollout::{Advantage, PromptGroup, PromptTokens, Response, Rollouts};
 use crate::trainer::Stage;
