@@ -44,8 +44,8 @@ metrics! {
     COMPLETION_TRUNCATED_RATIO, "completion/truncated_ratio", "", Lower, "Share of responses cut off at the token limit.";
     COMPLETION_NO_ANSWER_RATIO, "completion/no_answer_ratio", "", Lower, "Share of responses without a final answer.";
     POLICY_ENTROPY, "policy/entropy", "nats", Neither, "Mean entropy per response token of the sampling distribution. A fast fall means that diversity collapses.";
-    POLICY_KL, "policy/kl", "nats", Lower, "Mean KL divergence per token from the reference policy, by the estimator of the objective.";
-    POLICY_CLIP_RATIO, "policy/clip_ratio", "", Neither, "Share of tokens whose probability ratio was clipped with effect.";
+    POLICY_KL, "policy/kl", "nats", Lower, "Mean KL divergence from the reference policy per token trained on, by the estimator of the objective.";
+    POLICY_CLIP_RATIO, "policy/clip_ratio", "", Neither, "Share of the tokens trained on whose probability ratio was clipped with effect.";
     POLICY_LOSS, "policy/loss", "", Neither, "The objective that was minimised, KL term and entropy bonus included.";
     POLICY_GRAD_NORM, "policy/grad_norm", "", Neither, "Global L2 norm of the gradient before clipping.";
     POLICY_LEARNING_RATE, "policy/learning_rate", "", Neither, "Learning rate of the step, after warm-up.";

@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::geometry::{IncorrectSign, NoveltyForm};
-use crate::objective::{KlEstimator, RatioLevel, Reduction};
+use crate::objective::{AdvantageScale, KlEstimator, Loss, Objective, RatioLevel, Truncated};
 use crate::optim::{AdamWSettings, Schedule};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -195,7 +195,7 @@ impl MethodConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EntropyBonusConfig {
-    /// Weight of the mean token entropy.
+    /// Weight of the mean entropy over the tokens of a mini-batch, nats, whatever the loss.
     pub coefficient: f64,
 }
 
@@ -237,14 +237,20 @@ impl Default for G2rlConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ObjectiveConfig {
-    /// How token terms become one number.
-    pub loss: Reduction,
-    /// The ratio is clipped below 1 - `clip_low`.
+    /// Surrogate and weights of tokens: `Grpo`, `DrGrpo`, `Dapo`, `Bnpo`, `Gspo` or `Cispo`. [`crate::objective`] has the table.
+    pub loss: Loss,
+    /// The ratio is clipped below 1 - `clip_low`. No effect on `Cispo`.
     pub clip_low: f64,
-    /// The ratio is clipped above 1 + `clip_high`.
+    /// The ratio is clipped above 1 + `clip_high`. For `Gspo` both are usually about 3e-4.
     pub clip_high: f64,
-    /// Whether the ratio is each token's own or the whole response's.
-    pub ratio: RatioLevel,
+    /// Whether the ratio is each token's own or the whole response's. Left out, the one that the loss is defined with: `Sequence`
+    /// for `Gspo`, `Token` for the others. `Grpo` with `Sequence` is `Gspo`.
+    pub ratio: Option<RatioLevel>,
+    /// What becomes of responses that were cut off at the token limit.
+    pub truncated: Truncated,
+    /// What centred rewards are divided by: the deviation of the `Group` or of the `Batch`, or nothing
+    /// (`Unscaled`).
+    pub advantage_scale: AdvantageScale,
     /// The penalty for leaving the reference policy.
     pub kl: KlConfig,
     /// Passes over each batch of rollouts.
@@ -258,15 +264,58 @@ pub struct ObjectiveConfig {
 impl Default for ObjectiveConfig {
     fn default() -> Self {
         Self {
-            loss: Reduction::default(),
+            loss: Loss::default(),
             clip_low: 0.2,
             clip_high: 0.2,
-            ratio: RatioLevel::default(),
+            ratio: None,
+            truncated: Truncated::default(),
+            advantage_scale: AdvantageScale::default(),
             kl: KlConfig::default(),
             epochs: 1,
             minibatches: 1,
             micro_batch_tokens: 4096,
         }
+    }
+}
+
+impl ObjectiveConfig {
+    /// The settings of the loss, with the entropy bonus that a method asks for.
+    pub fn settings(&self, entropy_coefficient: f64) -> Objective {
+        Objective {
+            loss: self.loss,
+            ratio: self.ratio.unwrap_or(self.loss.ratio()),
+            clip_low: self.clip_low,
+            clip_high: self.clip_high,
+            kl: self.kl.estimator,
+            kl_coefficient: self.kl.coefficient,
+            entropy_coefficient,
+        }
+    }
+
+    /// `rollouts` is the number of rollouts of a step.
+    fn validate(&self, rollouts: usize) -> Result<()> {
+        match (self.loss, self.ratio) {
+            (Loss::Gspo, Some(RatioLevel::Token)) => {
+                let problem = "is Token, but the loss Gspo is defined by the ratio of a whole response; \
+                               leave `ratio` out or set it to Sequence, or choose the loss Grpo";
+                return Err(Error::field("objective.ratio", problem));
+            }
+            (Loss::DrGrpo | Loss::Dapo | Loss::Bnpo | Loss::Cispo, Some(RatioLevel::Sequence)) => {
+                let problem = format!(
+                    "is Sequence, but the loss {:?} sums over tokens and would count a response's one ratio once per token; \
+                     leave `ratio` out or set it to Token, or choose the loss Gspo",
+                    self.loss
+                );
+                return Err(Error::field("objective.ratio", problem));
+            }
+            _ => {}
+        }
+        within("objective.clip_low", self.clip_low, 0.0, 1.0)?;
+        within("objective.clip_high", self.clip_high, 0.0, 100.0)?;
+        within("objective.kl.coefficient", self.kl.coefficient, 0.0, 100.0)?;
+        count("objective.epochs", self.epochs, 1, 100)?;
+        count("objective.minibatches", self.minibatches, 1, rollouts)?;
+        count("objective.micro_batch_tokens", self.micro_batch_tokens, 1, usize::MAX)
     }
 }
 
@@ -522,14 +571,7 @@ impl Experiment {
             }
             MethodConfig::Grpo | MethodConfig::Custom(_) => {}
         }
-        let objective = &self.objective;
-        within("objective.clip_low", objective.clip_low, 0.0, 1.0)?;
-        within("objective.clip_high", objective.clip_high, 0.0, 100.0)?;
-        within("objective.kl.coefficient", objective.kl.coefficient, 0.0, 100.0)?;
-        count("objective.epochs", objective.epochs, 1, 100)?;
-        let rollouts = self.rollout.prompts_per_step * self.rollout.group_size;
-        count("objective.minibatches", objective.minibatches, 1, rollouts)?;
-        count("objective.micro_batch_tokens", objective.micro_batch_tokens, 1, usize::MAX)?;
+        self.objective.validate(self.rollout.prompts_per_step * self.rollout.group_size)?;
         let OptimizerConfig::AdamW(adamw) = &self.optimizer;
         adamw.validate()?;
         check_evaluations(&self.evaluations)?;

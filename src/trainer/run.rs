@@ -110,12 +110,13 @@ impl RunBuilder {
     pub fn start(self, runs: &Path) -> Result<Run> {
         let Self { mut experiment, resumed, task, stage_changes, extensions } = self;
         experiment.validate()?;
-        // The resolved experiment runs again from any folder.
+        // The resolved experiment runs again from any folder, and leaves nothing open.
         if let ModelSource::Local(folder) = &mut experiment.model
             && let Ok(absolute) = folder.canonicalize()
         {
             *folder = absolute;
         }
+        experiment.objective.ratio.get_or_insert(experiment.objective.loss.ratio());
         let task = match (&experiment.task, task) {
             (TaskConfig::Custom(name), Some(task)) if task.name() == name => task,
             (TaskConfig::Custom(name), Some(task)) => {
