@@ -433,7 +433,8 @@ pub struct RecordConfig {
     pub checkpoint_every: u64,
     /// Steps between records of all completions; 0 for none.
     pub rollouts_every: u64,
-    /// Steps between records of cosine matrices; 0 for none.
+    /// Steps between records of cosine matrices; 0 for none. A method that does not act on features measures them in these
+    /// steps only.
     pub geometry_every: u64,
     /// Whether geometry records hold the sequence features too.
     pub features: bool,
@@ -442,6 +443,13 @@ pub struct RecordConfig {
 impl Default for RecordConfig {
     fn default() -> Self {
         Self { checkpoint_every: 50, rollouts_every: 1, geometry_every: 1, features: false }
+    }
+}
+
+impl RecordConfig {
+    /// Whether the cosine matrices of `step` are recorded.
+    pub fn geometry_is_due(&self, step: u64) -> bool {
+        self.geometry_every > 0 && step.is_multiple_of(self.geometry_every)
     }
 }
 

@@ -1,7 +1,12 @@
 //! Gradient directions: sequence features Phi = sum of phi over response tokens / (length + eps), and their cosines within each
 //! group. The sums were accumulated while sampling, so this costs no forward pass.
+//!
+//! They are there in the steps that [`FeatureDemand`] names: every step where the method acts on them, and otherwise the
+//! steps whose geometry is recorded. In other steps sampling leaves them out and rollouts have no [`Feature`] and no
+//! `Novelty`, groups no [`Cosines`], and `metrics.jsonl` no geometry.
 
-use super::{StageSystems, StepMetrics, TrainStep};
+use super::{ActiveExperiment, StageSystems, StepCounter, StepMetrics, TrainStep};
+use crate::experiment::RecordConfig;
 use crate::geometry::{CosineMatrix, EPSILON, GeometryStatistics};
 use crate::metrics;
 use crate::rollout::{Cosines, Feature, PromptGroup, Response, Rollouts};
@@ -13,8 +18,38 @@ pub struct FeaturesPlugin;
 
 impl Plugin for FeaturesPlugin {
     fn build(&self, app: &mut App) {
-        app.add_systems(TrainStep, (compute_features, measure_geometry).chain().in_set(StageSystems::Features));
+        app.add_systems(
+            TrainStep,
+            (compute_features, measure_geometry).chain().run_if(features_are_wanted).in_set(StageSystems::Features),
+        );
     }
+}
+
+/// In which steps sequence features are recorded. A method that reads features, cosines or novelty inserts
+/// [`FeatureDemand::EveryStep`].
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FeatureDemand {
+    /// In steps whose geometry is recorded (`record.geometry_every`).
+    #[default]
+    WhereRecorded,
+    /// In every step.
+    EveryStep,
+}
+
+impl FeatureDemand {
+    /// Whether features are recorded in `step`.
+    pub fn holds(self, step: StepCounter, record: &RecordConfig) -> bool {
+        self == Self::EveryStep || record.geometry_is_due(step.0)
+    }
+}
+
+/// Run condition: the running step has features.
+pub fn features_are_wanted(
+    demand: Res<FeatureDemand>,
+    step: Res<StepCounter>,
+    experiment: Res<ActiveExperiment>,
+) -> bool {
+    demand.holds(*step, &experiment.0.record)
 }
 
 /// Adds [`Feature`] to every rollout and [`Cosines`] to every group.
