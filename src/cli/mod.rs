@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod bench;
 mod pretrain;
 mod run;
 
@@ -22,6 +23,8 @@ enum Command {
     Run(run::RunArguments),
     /// Trains a small base model from nothing on worked solutions of a procedural task.
     Pretrain(pretrain::PretrainArguments),
+    /// Times the stages of training on random weights of a given shape.
+    Bench(bench::BenchArguments),
 }
 
 /// Runs the program; returns its exit status.
@@ -61,5 +64,6 @@ fn run(command: Command) -> Result<u8> {
     match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Pretrain(arguments) => pretrain::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     }
 }
