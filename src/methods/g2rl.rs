@@ -3,12 +3,12 @@
 //! 1. the reward is shaped by the novelty of the response's gradient direction within its group:
 //!    r~ = clip(r (1 + lambda r `nu_bar`), -c, c) (eqs. 12-14), with nu the exploration score of the novelty stage.
 //!
-//! Features, cosines and scores are measured for every method; here they act.
+//! Features, cosines and scores may be measured for every method; here they act, so every step has them.
 
 use crate::experiment::G2rlConfig;
 use crate::geometry::shaped_reward;
 use crate::rollout::{Novelty, PromptGroup, Reward, Rollouts, ShapedReward};
-use crate::stages::{NoveltySettings, StageSystems, TrainStep, score_novelty};
+use crate::stages::{FeatureDemand, NoveltySettings, StageSystems, TrainStep, score_novelty};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 
@@ -21,7 +21,8 @@ struct Shaping(G2rlConfig);
 
 impl Plugin for G2rlPlugin {
     fn build(&self, app: &mut App) {
-        app.insert_resource(NoveltySettings { form: self.0.novelty })
+        app.insert_resource(FeatureDemand::EveryStep)
+            .insert_resource(NoveltySettings { form: self.0.novelty })
             .insert_resource(Shaping(self.0.clone()))
             .add_systems(TrainStep, shape_rewards_by_novelty.after(score_novelty).in_set(StageSystems::Novelty));
     }
