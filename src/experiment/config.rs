@@ -4,7 +4,7 @@
 //! of their type; the resolved experiment in a run folder has every field written out.
 
 use crate::error::{Error, Result};
-use crate::geometry::{IncorrectSign, NoveltyForm};
+use crate::geometry::{IncorrectSign, LambdaSchedule, NoveltyForm, TokenWeights};
 use crate::objective::{KlEstimator, RatioLevel, Reduction};
 use crate::optim::{AdamWSettings, Schedule};
 use serde::{Deserialize, Serialize};
@@ -208,6 +208,10 @@ impl Default for EntropyBonusConfig {
 pub struct G2rlConfig {
     /// Strength of the shaping, 0 to 2.
     pub lambda: f64,
+    /// How that strength goes on over the run.
+    pub lambda_schedule: LambdaSchedule,
+    /// How much each token counts in a response's direction.
+    pub alpha: TokenWeights,
     /// Whether the exploration score is the length of the unexplained part of a direction or its square.
     pub novelty: NoveltyForm,
     /// Whether a novel wrong answer is penalised less (the paper's equations) or more (its prose).
@@ -222,6 +226,8 @@ impl Default for G2rlConfig {
     fn default() -> Self {
         Self {
             lambda: 0.5,
+            lambda_schedule: LambdaSchedule::default(),
+            alpha: TokenWeights::default(),
             novelty: NoveltyForm::default(),
             incorrect: IncorrectSign::default(),
             clip: 3.0,
@@ -494,6 +500,10 @@ impl Experiment {
             MethodConfig::EntropyBonus(bonus) => within("method.coefficient", bonus.coefficient, 0.0, 10.0)?,
             MethodConfig::G2rl(g2rl) => {
                 within("method.lambda", g2rl.lambda, 0.0, 2.0)?;
+                if let LambdaSchedule::Linear { to, over_steps } = g2rl.lambda_schedule {
+                    within("method.lambda_schedule.to", to, 0.0, 2.0)?;
+                    count("method.lambda_schedule.over_steps", over_steps as usize, 1, usize::MAX)?;
+                }
                 within("method.clip", g2rl.clip, f64::MIN_POSITIVE, f64::MAX)?;
             }
             MethodConfig::Grpo | MethodConfig::Custom(_) => {}

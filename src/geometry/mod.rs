@@ -1,6 +1,6 @@
 //! Geometry of gradient directions within a group: cosines, novelty, reward shaping, statistics.
 //!
-//! Every response i of a group of m has a feature `Phi_i` in R^d, the mean over its tokens of
+//! Every response i of a group of m has a feature `Phi_i` in R^d, the mean (weighted by [`TokenWeights`]) over its tokens of
 //! `phi_t = W[y_t] - sum_v p_t[v] W[v]`: up to 1/T the gradient of `log p(y_t)` with respect to the last hidden state. From
 //! there on, with eps = [`EPSILON`]:
 //!
@@ -19,10 +19,12 @@
 mod cosine;
 mod novelty;
 mod statistics;
+mod token_weights;
 
 pub use cosine::{CosineMatrix, unit_features};
-pub use novelty::{IncorrectSign, NoveltyForm, normalize_novelty, novelty, shaped_reward};
+pub use novelty::{IncorrectSign, LambdaSchedule, NoveltyForm, normalize_novelty, novelty, shaped_reward};
 pub use statistics::{GeometryStatistics, NEAR_ORTHOGONAL, effective_rank, spectrum};
+pub use token_weights::TokenWeights;
 
 /// The eps of the formulas: keeps norms and weights from dividing by zero.
 pub const EPSILON: f64 = 1e-6;

@@ -3,6 +3,7 @@
 
 use super::qwen3::Qwen3;
 use crate::error::{Error, Result};
+use crate::geometry::TokenWeights;
 use crate::rng;
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
@@ -49,7 +50,8 @@ pub struct Completion {
     pub logprobs: Vec<f32>,
     /// Entropy of the sampling distribution at each token, nats.
     pub entropies: Vec<f32>,
-    /// Sum over tokens of phi = W\[y\] - sum over v of p\[v\] W\[v\], length d; empty where features were not asked for.
+    /// Sum over tokens of alpha phi, with phi = W\[y\] - sum over v of p\[v\] W\[v\] and the alpha that was asked for, length d;
+    /// empty where features were not asked for.
     pub feature_sum: Vec<f32>,
     /// Whether it was cut off at the limit.
     pub truncated: bool,
@@ -75,13 +77,13 @@ struct Draw {
 
 impl Qwen3 {
     /// Samples `samples` completions of each prompt; completion s of prompt p is at p * samples + s. `features` asks for
-    /// [`Completion::feature_sum`]. `progress` hears the share of tokens steps done.
+    /// [`Completion::feature_sum`] and says how tokens are weighed in it. `progress` hears the share of tokens steps done.
     pub fn sample(
         &self,
         prompts: &[PromptRequest],
         samples: usize,
         sampling: &Sampling,
-        features: bool,
+        features: Option<TokenWeights>,
         mut progress: impl FnMut(f32),
     ) -> Result<Vec<Completion>> {
         let hidden_size = self.config().hidden_size;
@@ -89,7 +91,7 @@ impl Qwen3 {
             ids: Vec::new(),
             logprobs: Vec::new(),
             entropies: Vec::new(),
-            feature_sum: vec![0.0; if features { hidden_size } else { 0 }],
+            feature_sum: vec![0.0; if features.is_some() { hidden_size } else { 0 }],
             truncated: true,
         };
         let mut completions = vec![blank; prompts.len() * samples];
@@ -144,13 +146,13 @@ impl Qwen3 {
         Ok(completions)
     }
 
-    /// Draws the next token of every row from its hidden state (rows, hidden), and adds phi to the unfinished rows' features.
+    /// Draws the next token of every row from its hidden state (rows, hidden), and adds alpha phi to the unfinished rows' features.
     fn draw(
         &self,
         hidden: &Tensor,
         rows: &mut [Row],
         sampling: &Sampling,
-        features: bool,
+        features: Option<TokenWeights>,
         completions: &mut [Completion],
     ) -> Result<Vec<Draw>> {
         let vocabulary = self.config().vocab_size;
@@ -165,7 +167,7 @@ impl Qwen3 {
                 Draw { token, logprob: p[token as usize].ln(), entropy }
             })
             .collect();
-        if features {
+        if let Some(weights) = features {
             let head = self.head();
             let probabilities = Tensor::from_vec(p, (rows.len(), vocabulary), head.device())?.to_dtype(head.dtype())?;
             let expected = probabilities.matmul(head)?;
@@ -174,9 +176,11 @@ impl Qwen3 {
             let phi =
                 (chosen - expected)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
             let d = self.config().hidden_size;
-            for (row, phi) in rows.iter().zip(phi.chunks_exact(d)).filter(|(row, _)| !row.finished) {
+            let drawn = rows.iter().zip(&draws).zip(phi.chunks_exact(d));
+            for ((row, draw), phi) in drawn.filter(|((row, _), _)| !row.finished) {
+                let alpha = weights.alpha(draw.entropy);
                 for (sum, phi) in completions[row.index].feature_sum.iter_mut().zip(phi) {
-                    *sum += phi;
+                    *sum += alpha * phi;
                 }
             }
         }

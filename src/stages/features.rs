@@ -1,8 +1,8 @@
-//! Gradient directions: sequence features Phi = sum of phi over response tokens / (length + eps), and their cosines within each
-//! group. The sums were accumulated while sampling, so this costs no forward pass.
+//! Gradient directions: sequence features Phi = sum of alpha phi over response tokens / (sum of alpha + eps), and their cosines
+//! within each group. The sums were accumulated while sampling, so this costs no forward pass.
 
 use super::{StageSystems, StepMetrics, TrainStep};
-use crate::geometry::{CosineMatrix, EPSILON, GeometryStatistics};
+use crate::geometry::{CosineMatrix, GeometryStatistics, TokenWeights};
 use crate::metrics;
 use crate::rollout::{Cosines, Feature, PromptGroup, Response, Rollouts};
 use bevy_app::{App, Plugin};
@@ -13,13 +13,19 @@ pub struct FeaturesPlugin;
 
 impl Plugin for FeaturesPlugin {
     fn build(&self, app: &mut App) {
-        app.add_systems(TrainStep, (compute_features, measure_geometry).chain().in_set(StageSystems::Features));
+        app.init_resource::<FeatureWeights>()
+            .add_systems(TrainStep, (compute_features, measure_geometry).chain().in_set(StageSystems::Features));
     }
 }
+
+/// How tokens are weighed in [`Feature`]; the sample stage sums by the same weights.
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FeatureWeights(pub TokenWeights);
 
 /// Adds [`Feature`] to every rollout and [`Cosines`] to every group.
 pub fn compute_features(
     mut commands: Commands,
+    weights: Res<FeatureWeights>,
     groups: Query<(Entity, &Rollouts), With<PromptGroup>>,
     responses: Query<&Response>,
 ) -> Result {
@@ -28,8 +34,7 @@ pub fn compute_features(
         let mut dim = 0;
         for rollout in rollouts.iter() {
             let response = &responses.get(rollout)?.0;
-            let scale = 1.0 / (response.ids.len() as f64 + EPSILON);
-            let feature: Vec<f32> = response.feature_sum.iter().map(|&sum| (f64::from(sum) * scale) as f32).collect();
+            let feature = weights.0.feature(&response.feature_sum, &response.entropies);
             dim = feature.len();
             features.extend_from_slice(&feature);
             commands.entity(rollout).insert(Feature(feature));

@@ -14,7 +14,7 @@ mod verify;
 
 pub use advantage::{AdvantagePlugin, center_group_advantages};
 pub use evaluate::{EvaluatePlugin, Evaluations};
-pub use features::{FeaturesPlugin, compute_features};
+pub use features::{FeatureWeights, FeaturesPlugin, compute_features};
 pub use novelty::{NoveltyPlugin, NoveltySettings, score_novelty};
 pub use record::{CheckpointRequested, Checkpoints, RecordPlugin, RunRecorder, StartInfo, record_checkpoint};
 pub use sample::{SamplePlugin, sample_completions};

@@ -4,7 +4,10 @@
 //! (s - 1) * prompts + i of the training split, and every token is drawn by a stream keyed by (seed, step, prompt, sample), so
 //! a step is a function of the seed, the step and the weights.
 
-use super::{ActiveExperiment, ActiveTask, Monitor, Policy, StageSystems, StepCounter, StepMetrics, TrainStep, mean};
+use super::{
+    ActiveExperiment, ActiveTask, FeatureWeights, Monitor, Policy, StageSystems, StepCounter, StepMetrics, TrainStep,
+    mean,
+};
 use crate::metrics;
 use crate::model::{PromptRequest, Sampling, StreamKey};
 use crate::rollout::{CompletionText, GroupProblem, InGroup, PromptGroup, PromptTokens, Response};
@@ -19,7 +22,7 @@ pub struct SamplePlugin;
 
 impl Plugin for SamplePlugin {
     fn build(&self, app: &mut App) {
-        app.add_systems(
+        app.init_resource::<FeatureWeights>().add_systems(
             TrainStep,
             (despawn_previous_groups, spawn_groups, sample_completions).chain().in_set(StageSystems::Sample),
         );
@@ -55,6 +58,7 @@ pub fn sample_completions(
     groups: Query<(Entity, &PromptGroup, &PromptTokens)>,
     experiment: Res<ActiveExperiment>,
     policy: Res<Policy>,
+    weights: Res<FeatureWeights>,
     step: Res<StepCounter>,
     monitor: Res<Monitor>,
     mut metrics: ResMut<StepMetrics>,
@@ -71,7 +75,7 @@ pub fn sample_completions(
     let sampling =
         Sampling { temperature: rollout.temperature, top_k: None, top_p: None, max_new_tokens: rollout.max_new_tokens };
     let mut last = 0.0;
-    let completions = policy.0.frozen.sample(&requests, rollout.group_size, &sampling, true, |done| {
+    let completions = policy.0.frozen.sample(&requests, rollout.group_size, &sampling, Some(weights.0), |done| {
         monitor.report(Stage::Sample, &mut last, done);
     })?;
     let texts = completions
