@@ -170,6 +170,8 @@ pub enum MethodConfig {
     Grpo,
     /// The entropy of the policy is part of the objective.
     EntropyBonus(EntropyBonusConfig),
+    /// Rewards are banded by the novelty of what responses say.
+    EvolRl(EvolRlConfig),
     /// Rewards are shaped by the novelty of gradient directions.
     G2rl(G2rlConfig),
     /// A method of that name which a program built on this crate provides.
@@ -182,6 +184,7 @@ impl MethodConfig {
         match self {
             Self::Grpo => "GRPO",
             Self::EntropyBonus(_) => "Entropy bonus",
+            Self::EvolRl(_) => "EVOL-RL",
             Self::G2rl(_) => "G2RL",
             Self::Custom(name) => name,
         }
@@ -199,6 +202,53 @@ pub struct EntropyBonusConfig {
 impl Default for EntropyBonusConfig {
     fn default() -> Self {
         Self { coefficient: 0.001 }
+    }
+}
+
+/// Settings of [`MethodConfig::EvolRl`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvolRlConfig {
+    /// What turns responses into vectors.
+    pub encoder: EncoderSource,
+    /// Who says which responses are correct.
+    pub labels: Labels,
+    /// Weight of the mean token entropy in the objective.
+    pub entropy_coefficient: f64,
+}
+
+impl Default for EvolRlConfig {
+    fn default() -> Self {
+        Self { encoder: EncoderSource::default(), labels: Labels::default(), entropy_coefficient: 0.003 }
+    }
+}
+
+/// Who says which responses are correct.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Labels {
+    /// The task's verifier.
+    #[default]
+    Verifier,
+    /// The group itself: the most frequent answer counts as correct.
+    Majority,
+}
+
+/// Where a sentence encoder comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EncoderSource {
+    /// The base model itself, frozen: the mean of its final hidden states over the response. Needs no download.
+    #[default]
+    Policy,
+    /// A Hugging Face folder with a BERT-type sentence encoder, such as all-MiniLM-L6-v2.
+    Local(PathBuf),
+}
+
+impl std::fmt::Display for EncoderSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Policy => write!(f, "Policy"),
+            Self::Local(folder) => write!(f, "Local({:?})", folder.display().to_string()),
+        }
     }
 }
 
@@ -443,11 +493,13 @@ pub struct RecordConfig {
     pub geometry_every: u64,
     /// Whether geometry records hold the sequence features too.
     pub features: bool,
+    /// Measures semantic cosines beside gradient cosines with this encoder. A method that has an encoder measures with its own.
+    pub encoder: Option<EncoderSource>,
 }
 
 impl Default for RecordConfig {
     fn default() -> Self {
-        Self { checkpoint_every: 50, rollouts_every: 1, geometry_every: 1, features: false }
+        Self { checkpoint_every: 50, rollouts_every: 1, geometry_every: 1, features: false, encoder: None }
     }
 }
 
@@ -489,6 +541,33 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 impl Experiment {
+    /// The sentence encoder that the method or the record asks for.
+    pub fn encoder(&self) -> Option<&EncoderSource> {
+        match &self.method {
+            MethodConfig::EvolRl(evol_rl) => Some(&evol_rl.encoder),
+            _ => self.record.encoder.as_ref(),
+        }
+    }
+
+    /// Makes the folders that it names absolute where they exist, so that it runs again from anywhere.
+    pub fn make_folders_absolute(&mut self) {
+        let mut folders: Vec<&mut PathBuf> = Vec::new();
+        if let ModelSource::Local(folder) = &mut self.model {
+            folders.push(folder);
+        }
+        if let MethodConfig::EvolRl(EvolRlConfig { encoder: EncoderSource::Local(folder), .. }) = &mut self.method {
+            folders.push(folder);
+        }
+        if let Some(EncoderSource::Local(folder)) = &mut self.record.encoder {
+            folders.push(folder);
+        }
+        for folder in folders {
+            if let Ok(absolute) = folder.canonicalize() {
+                *folder = absolute;
+            }
+        }
+    }
+
     /// Refuses values out of range, each by its field's name.
     pub fn validate(&self) -> Result<()> {
         check_name(&self.name)?;
@@ -498,6 +577,16 @@ impl Experiment {
         count("rollout.max_new_tokens", self.rollout.max_new_tokens, 1, 1 << 20)?;
         match &self.method {
             MethodConfig::EntropyBonus(bonus) => within("method.coefficient", bonus.coefficient, 0.0, 10.0)?,
+            MethodConfig::EvolRl(evol_rl) => {
+                within("method.entropy_coefficient", evol_rl.entropy_coefficient, 0.0, 10.0)?;
+                if let Some(other) = self.record.encoder.as_ref().filter(|encoder| **encoder != evol_rl.encoder) {
+                    let own = &evol_rl.encoder;
+                    return Err(Error::field(
+                        "record.encoder",
+                        format!("is {other}, but the method measures with its own, {own}; leave this field out"),
+                    ));
+                }
+            }
             MethodConfig::G2rl(g2rl) => {
                 within("method.lambda", g2rl.lambda, 0.0, 2.0)?;
                 if let LambdaSchedule::Linear { to, over_steps } = g2rl.lambda_schedule {

@@ -1,4 +1,4 @@
-//! Geometry of gradient directions within a group: cosines, novelty, reward shaping, statistics.
+//! Geometry of a group of responses: cosines, novelty, reward shaping, statistics; of gradient directions and of embeddings.
 //!
 //! Every response i of a group of m has a feature `Phi_i` in R^d, the mean (weighted by [`TokenWeights`]) over its tokens of
 //! `phi_t = W[y_t] - sum_v p_t[v] W[v]`: up to 1/T the gradient of `log p(y_t)` with respect to the last hidden state. From
@@ -14,15 +14,26 @@
 //! | shaped reward | `r (1 + lambda r nu_bar)`, clipped to [-c, c] | [`shaped_reward`] |
 //! | what a step looks like | mean cosine, shares of pairs, effective rank | [`GeometryStatistics`] |
 //!
-//! Source: G2RL, arXiv 2512.15687v1, equations 7 to 13. All functions are pure; they take and return `f32` and compute in `f64`.
+//! Source: G2RL, arXiv 2512.15687v1, equations 7 to 13. The same for sentence embeddings, after EVOL-RL (arXiv 2509.15194):
+//!
+//! | Step | Formula | Here |
+//! |---|---|---|
+//! | cosines | `<e_i, e_j>` of unit embeddings | [`CosineMatrix`] |
+//! | novelty | `n_i = 1 - (mean of s_ij over i's class + max of s_ij over all others) / 2`, `s_ij = clip(cos_ij, 0, 1)` | [`semantic_novelty`] |
+//! | normalised novelty | min-max within the class; 1 for a class of one, 1/2 for all where max = min | [`normalize_within_classes`] |
+//! | reward | correct: `1/2 + n_bar / 2`; incorrect: `-1 + n_bar / 2`; no answer: -1 | [`banded_reward`] |
+//!
+//! All functions are pure. They take `f32` and compute in `f64`.
 
 mod cosine;
 mod novelty;
+mod semantic;
 mod statistics;
 mod token_weights;
 
 pub use cosine::{CosineMatrix, unit_features};
 pub use novelty::{IncorrectSign, LambdaSchedule, NoveltyForm, normalize_novelty, novelty, shaped_reward};
+pub use semantic::{AnswerClass, banded_reward, normalize_within_classes, semantic_novelty};
 pub use statistics::{GeometryStatistics, NEAR_ORTHOGONAL, effective_rank, spectrum};
 pub use token_weights::TokenWeights;
 

@@ -1,9 +1,11 @@
-//! Language models: Qwen3, trainable and with cached decoding, its weights and its tokenizer.
+//! Language models: Qwen3, trainable and with cached decoding, its weights and its tokenizer; sentence encoders.
 
+mod bert;
 mod bundled;
 mod config;
 mod decoder;
 mod device;
+mod encoder;
 mod language_model;
 mod qwen3;
 mod responses;
@@ -11,10 +13,12 @@ mod sampler;
 mod tokenizer;
 mod weights;
 
+pub use bert::BertEncoder;
 pub use bundled::names as bundled_models;
 pub use config::Qwen3Config;
 pub use decoder::Cache;
 pub use device::{data_type, open_device};
+pub use encoder::{Passage, PolicyEncoder, SentenceEncoder};
 pub use language_model::LanguageModel;
 pub use qwen3::{PackedTokens, Qwen3};
 pub use responses::{ResponseBatch, micro_batches};

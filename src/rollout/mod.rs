@@ -56,6 +56,14 @@ pub struct Feature(pub Vec<f32>);
 #[derive(Component, Clone, Debug)]
 pub struct Cosines(pub CosineMatrix);
 
+/// Sentence embedding of the response, of unit length. Added by the features stage where an encoder is configured.
+#[derive(Component, Clone, Debug)]
+pub struct Embedding(pub Vec<f32>);
+
+/// Cosines between the group's embeddings (m, m). Added to the group by the features stage where an encoder is configured.
+#[derive(Component, Clone, Debug)]
+pub struct SemanticCosines(pub CosineMatrix);
+
 /// Exploration score. Added by the novelty stage.
 #[derive(Component, Clone, Copy, Debug, PartialEq)]
 pub struct Novelty {

@@ -45,7 +45,7 @@ pub fn compute_features(
     Ok(())
 }
 
-fn measure_geometry(groups: Query<(&PromptGroup, &Cosines)>, mut metrics: ResMut<StepMetrics>) {
+pub(super) fn measure_geometry(groups: Query<(&PromptGroup, &Cosines)>, mut metrics: ResMut<StepMetrics>) {
     let statistics = groups.iter().sort::<&PromptGroup>().map(|(_, cosines)| GeometryStatistics::new(&cosines.0));
     if let Some(pooled) = GeometryStatistics::pooled(statistics) {
         metrics.set(&metrics::GEOMETRY_COSINE_MEAN, pooled.cosine_mean);

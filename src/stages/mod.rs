@@ -9,6 +9,7 @@ mod features;
 mod novelty;
 mod record;
 mod sample;
+mod semantic;
 mod update;
 mod verify;
 
@@ -18,6 +19,7 @@ pub use features::{FeatureWeights, FeaturesPlugin, compute_features};
 pub use novelty::{NoveltyPlugin, NoveltySettings, score_novelty};
 pub use record::{CheckpointRequested, Checkpoints, RecordPlugin, RunRecorder, StartInfo, record_checkpoint};
 pub use sample::{SamplePlugin, sample_completions};
+pub use semantic::{Encoder, SemanticPlugin, embed_responses};
 pub use update::{EntropyCoefficient, Reference, UpdatePlugin, update_policy};
 pub use verify::{VerifyPlugin, verify_completions};
 
@@ -204,6 +206,7 @@ impl PluginGroup for StagePlugins {
             .add(SamplePlugin)
             .add(VerifyPlugin)
             .add(FeaturesPlugin)
+            .add(SemanticPlugin)
             .add(NoveltyPlugin)
             .add(AdvantagePlugin)
             .add(UpdatePlugin)

@@ -9,7 +9,7 @@ use crate::experiment::{Event, RunDir};
 use crate::metrics::{self, MetricRow};
 use crate::rollout::{
     Advantage, CompletionText, Cosines, Feature, GroupProblem, Judged, Novelty, PromptGroup, Response, Reward,
-    Rollouts, ShapedReward,
+    Rollouts, SemanticCosines, ShapedReward,
 };
 use crate::trainer::{GroupView, RolloutView, StepView};
 use bevy_app::{App, Plugin};
@@ -147,7 +147,7 @@ fn record_step(
     experiment: Res<ActiveExperiment>,
     recorder: Res<RunRecorder>,
     monitor: Res<Monitor>,
-    groups: Query<(&PromptGroup, &GroupProblem, &Rollouts, &Cosines)>,
+    groups: Query<(&PromptGroup, &GroupProblem, &Rollouts, &Cosines, Option<&SemanticCosines>)>,
     rollouts: Query<Outcome>,
 ) -> Result {
     let record = &experiment.0.record;
@@ -156,7 +156,7 @@ fn record_step(
     let mut response_ids = Vec::new();
     let mut tensors = Vec::new();
     let mut features: Vec<f32> = Vec::new();
-    for (group, problem, members, cosines) in groups.iter().sort::<&PromptGroup>() {
+    for (group, problem, members, cosines, semantic) in groups.iter().sort::<&PromptGroup>() {
         let mut views = Vec::with_capacity(cosines.0.size());
         for member in members.iter() {
             let outcome = rollouts.get(member)?;
@@ -168,6 +168,10 @@ fn record_step(
         }
         let size = cosines.0.size();
         tensors.push((format!("cosine.{}", group.0), vec![size, size], cosines.0.values().to_vec()));
+        let semantic = semantic.map_or(Vec::new(), |semantic| semantic.0.values().to_vec());
+        if !semantic.is_empty() {
+            tensors.push((format!("semantic.{}", group.0), vec![size, size], semantic.clone()));
+        }
         view.groups.push(GroupView {
             group: group.0,
             problem_id: problem.0.id.clone(),
@@ -175,6 +179,7 @@ fn record_step(
             answer: problem.0.answer.clone(),
             rollouts: views,
             cosine: cosines.0.values().to_vec(),
+            semantic,
         });
     }
     if due(record.rollouts_every) {

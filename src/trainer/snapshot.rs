@@ -170,6 +170,8 @@ pub struct GroupView {
     pub rollouts: Vec<RolloutView>,
     /// Cosines between gradient directions, row-major (m, m); empty where there are none.
     pub cosine: Vec<f32>,
+    /// Cosines between sentence embeddings, row-major (m, m); empty without an encoder.
+    pub semantic: Vec<f32>,
 }
 
 impl GroupView {
