@@ -77,6 +77,25 @@ pub enum ModelSource {
     Bundled(String),
     /// A Hugging Face folder.
     Local(PathBuf),
+    /// A repository of the Hugging Face hub, downloaded where it is not in the hub's cache yet.
+    Hub(HubRepository),
+}
+
+/// A repository of the Hugging Face hub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HubRepository {
+    /// `owner/name`, such as `Qwen/Qwen3-1.7B-Base`.
+    pub repo: String,
+    /// Branch, tag or commit; the commit that it stood for is written into the run folder.
+    #[serde(default = "defaults::revision")]
+    pub revision: String,
+}
+
+impl std::fmt::Display for HubRepository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} at {}", self.repo, self.revision)
+    }
 }
 
 /// Type of weights and compute.
@@ -241,6 +260,8 @@ pub enum EncoderSource {
     Policy,
     /// A Hugging Face folder with a BERT-type sentence encoder, such as all-MiniLM-L6-v2.
     Local(PathBuf),
+    /// The same from the Hugging Face hub, such as `Hub(repo: "sentence-transformers/all-MiniLM-L6-v2")`.
+    Hub(HubRepository),
 }
 
 impl std::fmt::Display for EncoderSource {
@@ -248,6 +269,7 @@ impl std::fmt::Display for EncoderSource {
         match self {
             Self::Policy => write!(f, "Policy"),
             Self::Local(folder) => write!(f, "Local({:?})", folder.display().to_string()),
+            Self::Hub(source) => write!(f, "Hub({source})"),
         }
     }
 }
@@ -432,6 +454,9 @@ pub struct EvaluationConfig {
 }
 
 mod defaults {
+    pub(super) fn revision() -> String {
+        "main".to_string()
+    }
     pub(super) fn every() -> u64 {
         25
     }
@@ -549,23 +574,10 @@ impl Experiment {
         }
     }
 
-    /// Makes the folders that it names absolute where they exist, so that it runs again from anywhere.
-    pub fn make_folders_absolute(&mut self) {
-        let mut folders: Vec<&mut PathBuf> = Vec::new();
-        if let ModelSource::Local(folder) = &mut self.model {
-            folders.push(folder);
-        }
-        if let MethodConfig::EvolRl(EvolRlConfig { encoder: EncoderSource::Local(folder), .. }) = &mut self.method {
-            folders.push(folder);
-        }
-        if let Some(EncoderSource::Local(folder)) = &mut self.record.encoder {
-            folders.push(folder);
-        }
-        for folder in folders {
-            if let Ok(absolute) = folder.canonicalize() {
-                *folder = absolute;
-            }
-        }
+    /// Every place in which it names a sentence encoder.
+    pub fn encoders_mut(&mut self) -> impl Iterator<Item = &mut EncoderSource> {
+        let own = if let MethodConfig::EvolRl(evol_rl) = &mut self.method { Some(&mut evol_rl.encoder) } else { None };
+        own.into_iter().chain(self.record.encoder.as_mut())
     }
 
     /// Refuses values out of range, each by its field's name.

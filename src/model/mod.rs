@@ -6,6 +6,7 @@ mod config;
 mod decoder;
 mod device;
 mod encoder;
+pub mod hub;
 mod language_model;
 mod qwen3;
 mod responses;
@@ -14,6 +15,7 @@ mod tokenizer;
 mod weights;
 
 pub use bert::BertEncoder;
+pub(crate) use bert::FILES as ENCODER_FILES;
 pub use bundled::names as bundled_models;
 pub use config::Qwen3Config;
 pub use decoder::Cache;

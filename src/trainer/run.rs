@@ -9,7 +9,8 @@ use crate::experiment::{
 use crate::methods::add_method;
 use crate::metrics::MetricRow;
 use crate::model::{
-    BertEncoder, LanguageModel, PolicyEncoder, Qwen3, SentenceEncoder, data_type, hexadecimal, open_device,
+    BertEncoder, ENCODER_FILES, LanguageModel, PolicyEncoder, Qwen3, SentenceEncoder, data_type, hexadecimal, hub,
+    open_device,
 };
 use crate::optim::AdamW;
 use crate::stages::{
@@ -22,7 +23,7 @@ use bevy_ecs::error::{BevyError, ErrorContext};
 use crossbeam_channel::Receiver;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -111,7 +112,7 @@ impl RunBuilder {
     pub fn start(self, runs: &Path) -> Result<Run> {
         let Self { mut experiment, resumed, task, stage_changes, extensions } = self;
         experiment.validate()?;
-        experiment.make_folders_absolute();
+        settle_sources(&mut experiment)?;
         let task = match (&experiment.task, task) {
             (TaskConfig::Custom(name), Some(task)) if task.name() == name => task,
             (TaskConfig::Custom(name), Some(task)) => {
@@ -205,6 +206,32 @@ fn check_length(experiment: &Experiment, task: &dyn Task, model: &LanguageModel)
     Err(Error::field("rollout.max_new_tokens", problem))
 }
 
+/// Settles where model and encoders come from, so that the resolved experiment runs again from any folder and with the same
+/// weights: folders become absolute, branches of the hub become commits. Downloads what is not there.
+fn settle_sources(experiment: &mut Experiment) -> Result<()> {
+    let absolute = |folder: &mut PathBuf| {
+        if let Ok(found) = folder.canonicalize() {
+            *folder = found;
+        }
+    };
+    match &mut experiment.model {
+        ModelSource::Bundled(_) => {}
+        ModelSource::Local(folder) => absolute(folder),
+        ModelSource::Hub(source) => source.revision = hub::commit_of(&hub::fetch_model(source)?),
+    }
+    for encoder in experiment.encoders_mut() {
+        match encoder {
+            EncoderSource::Policy => {}
+            EncoderSource::Local(folder) => absolute(folder),
+            EncoderSource::Hub(source) => {
+                let folder = hub::fetch(&source.repo, &source.revision, &ENCODER_FILES)?;
+                source.revision = hub::commit_of(&folder);
+            }
+        }
+    }
+    Ok(())
+}
+
 /// What stays as it is during the run: the reference of the KL term and the sentence encoder.
 struct FrozenBase {
     reference: Option<Qwen3>,
@@ -224,6 +251,10 @@ impl FrozenBase {
                 network()?.map(|network| SentenceEncoder::Policy(PolicyEncoder::new(network, base.tokenizer.clone())))
             }
             Some(EncoderSource::Local(folder)) => Some(SentenceEncoder::Bert(BertEncoder::read(folder, device)?)),
+            Some(EncoderSource::Hub(source)) => {
+                let folder = hub::fetch(&source.repo, &source.revision, &ENCODER_FILES)?;
+                Some(SentenceEncoder::Bert(BertEncoder::read(&folder, device)?))
+            }
         };
         Ok(Self { reference: if has_kl { network()? } else { None }, encoder })
     }
@@ -281,6 +312,7 @@ fn run_info(
     let name = match &experiment.model {
         ModelSource::Bundled(name) => name.clone(),
         ModelSource::Local(path) => path.display().to_string(),
+        ModelSource::Hub(source) => source.to_string(),
     };
     let parameters = model.parameter_count() as f64;
     let count =
