@@ -7,6 +7,7 @@ mod common;
 use common::Workplace;
 use orthant::experiment::{self, EncoderSource, HubRepository, MethodConfig, ModelSource};
 use orthant::prelude::Experiment;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -156,9 +157,10 @@ fn a_model_in_shards_is_downloaded_with_all_of_them() {
         std::fs::copy(place.model().join(file), sharded.join(file)).unwrap();
     }
     let tensors = candle_core::safetensors::load(place.model().join("model.safetensors"), &candle_core::Device::Cpu);
+    let tensors: BTreeMap<_, _> = tensors.unwrap().into_iter().collect();
     let mut map = serde_json::Map::new();
-    let mut shards = [std::collections::HashMap::new(), std::collections::HashMap::new()];
-    for (name, tensor) in tensors.unwrap() {
+    let mut shards = [HashMap::new(), HashMap::new()];
+    for (name, tensor) in tensors {
         let shard = usize::from(name.contains("mlp"));
         map.insert(name.clone(), format!("model-0000{}-of-00002.safetensors", shard + 1).into());
         shards[shard].insert(name, tensor);

@@ -121,7 +121,7 @@ fn evol_rl_gives_the_rewards_of_its_description_for_both_kinds_of_labels() {
                     let found = number(&line["shaped_reward"]);
                     assert!((found - expected).abs() < 1e-5, "{labels}, step {step}: {found} is not {expected}");
                     // The base reward stays the verifier's.
-                    assert_eq!(number(&line["reward"]), if line["verdict"] == "correct" { 1.0 } else { -1.0 });
+                    assert_eq!(line["reward"], if line["verdict"] == "correct" { 1.0 } else { -1.0 });
                     *seen.entry(class).or_insert(0) += 1;
                 }
             }

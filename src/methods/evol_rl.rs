@@ -102,7 +102,7 @@ mod tests {
         let equal = |answer: &str| if answer == "16/2" { "8".to_string() } else { answer.to_string() };
         assert_eq!(by_majority(&group, equal), [Incorrect, Correct, Invalid, Correct, Invalid, Invalid]);
         // All answers differ: the first one sampled wins.
-        let apart = by_majority(&group, |answer| answer.to_string());
+        let apart = by_majority(&group, ToString::to_string);
         assert_eq!(apart, [Correct, Incorrect, Invalid, Incorrect, Invalid, Invalid]);
         assert_eq!(by_majority(&group[2..3], equal), [Invalid]);
     }

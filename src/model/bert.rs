@@ -145,7 +145,7 @@ impl Shape {
         Ok(shape)
     }
 
-    /// Transformers' names of the exact GELU, of its approximation by tanh, and of ReLU.
+    /// Transformers' names of the exact GELU, of its approximation by tanh, and of the rectifier.
     fn activation(&self) -> Option<HiddenAct> {
         match self.hidden_act.as_str() {
             "gelu" => Some(HiddenAct::Gelu),
