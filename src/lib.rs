@@ -15,6 +15,7 @@ pub mod optim;
 pub mod prelude;
 pub mod rng;
 pub mod rollout;
+pub mod scoring;
 pub mod stages;
 pub mod tasks;
 pub mod trainer;

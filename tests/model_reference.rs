@@ -10,14 +10,13 @@ use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
 use orthant::error::{Error, Result};
 use orthant::geometry::TokenWeights;
-use orthant::kernels::{linear, token_logprob_entropy, token_statistics};
+use orthant::kernels::{linear, token_statistics};
 use orthant::model::{
     Completion, END_OF_TEXT, LanguageModel, PackedTokens, PromptRequest, Qwen3, Qwen3Config, ResponseBatch, Sampling,
     StreamKey, TextTokenizer, Weights,
 };
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 
 const CPU: Device = Device::Cpu;
 
@@ -653,74 +652,4 @@ fn other_architectures_and_tokenizers_that_do_not_fit_are_refused() {
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace(": 255", ": 9000")).unwrap();
     assert_refused(folder.path(), &["tokenizer", "9001", &vocabulary]);
-}
-
-// --- A folder of ours, read by Transformers ------------------------------------------------------------------------------
-
-#[derive(serde::Deserialize)]
-struct Answer {
-    ids: Vec<u32>,
-    logprobs: Vec<f32>,
-    decoded: String,
-}
-
-/// What Transformers says of `texts` with the model in `folder`; nothing where Python or Transformers is missing.
-fn ask_transformers(folder: &Path, texts: &[&str]) -> Option<Vec<Answer>> {
-    use std::process::{Command, Stdio};
-    let python = std::env::var("ORTHANT_PYTHON").unwrap_or_else(|_| "python3".into());
-    let questions = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(questions.path(), serde_json::to_string(texts).unwrap()).unwrap();
-    let output = Command::new(&python)
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/load_folder.py"))
-        .arg(folder)
-        .env("HF_HUB_OFFLINE", "1")
-        .stdin(Stdio::from(questions.reopen().unwrap()))
-        .output();
-    let output = match output {
-        Err(error) => {
-            eprintln!("skipped: cannot start {python}: {error}; ORTHANT_PYTHON names an interpreter with Transformers");
-            return None;
-        }
-        Ok(output) => output,
-    };
-    let errors = String::from_utf8_lossy(&output.stderr);
-    if output.status.code() == Some(3) {
-        eprintln!(
-            "skipped: {python} has no Transformers ({}); ORTHANT_PYTHON names another interpreter",
-            errors.trim()
-        );
-        return None;
-    }
-    assert!(output.status.success(), "load_folder.py failed:\n{errors}");
-    Some(serde_json::from_slice(&output.stdout).unwrap())
-}
-
-#[test]
-fn transformers_reads_a_written_folder_and_says_the_same() {
-    let texts = [
-        "Use 1 2 12 to make 36\n12*(2+1)=36\n\\boxed{12*(2+1)}",
-        "grüße, 你好 \u{1F600}\t'boxed' .",
-        "Use<|endoftext|>x",
-    ];
-    for tied in [true, false] {
-        let (folder, model) = written(tied);
-        let Some(answers) = ask_transformers(folder.path(), &texts) else { return };
-        for (text, answer) in texts.iter().zip(&answers) {
-            let ids = model.tokenizer.encode(text).unwrap();
-            assert_eq!(ids, answer.ids, "{text:?}");
-            assert_eq!(&answer.decoded, text);
-            let batch = ResponseBatch::new(&[(&ids[..1], &ids[1..])]);
-            let hidden = model.frozen.response_hidden(&batch).unwrap();
-            let targets: Arc<[u32]> = ids[1..].into();
-            let out = token_logprob_entropy(&hidden, model.frozen.head(), &targets, 1.0).unwrap();
-            let found = numbers(&out.narrow(1, 0, 1).unwrap());
-            assert_near(
-                &format!("tied: {tied}, log-probabilities against Transformers"),
-                &found,
-                &answer.logprobs,
-                1e-3,
-            );
-        }
-        assert_eq!(answers.len(), texts.len());
-    }
 }

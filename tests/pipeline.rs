@@ -16,6 +16,7 @@ use orthant::experiment::{self, AdamWConfig, MethodConfig, OptimizerConfig};
 use orthant::geometry::{IncorrectSign, NoveltyForm};
 use orthant::kernels::token_statistics;
 use orthant::model::ResponseBatch;
+use orthant::objective::{Loss, RatioLevel, Truncated};
 use orthant::prelude::{Experiment, Result as OrthantResult, *};
 use orthant::stages::{VerifyPlugin, record_checkpoint};
 use serde_json::Value;
@@ -101,7 +102,10 @@ fn a_run_folder_holds_all_that_was_promised() {
 
     let name = folder.file_name().unwrap().to_str().unwrap();
     assert!(name.starts_with("tiny-s0-2"), "{name}");
-    assert_eq!(experiment::read::<Experiment>(&folder.join("experiment.ron")).unwrap(), experiment);
+    // Left open in the experiment, filled in when it starts.
+    let mut resolved = experiment.clone();
+    resolved.objective.ratio = Some(RatioLevel::Token);
+    assert_eq!(experiment::read::<Experiment>(&folder.join("experiment.ron")).unwrap(), resolved);
 
     let manifest = json(&folder.join("manifest.json"));
     assert_eq!((&manifest["state"], &manifest["step"]), (&"finished".into(), &3.into()), "{manifest}");
@@ -359,6 +363,75 @@ fn the_size_of_micro_batches_changes_results_by_rounding_only() {
     assert!(largest_difference(&whole, &tiny_model().weights) > 1e-2);
     let difference = largest_difference(&whole, &single);
     assert!(difference < 1e-5, "{difference}");
+}
+
+#[test]
+fn every_loss_trains_and_resolves_its_ratio() {
+    let place = Workplace::new();
+    let mut hashes = Vec::new();
+    for loss in [Loss::Grpo, Loss::DrGrpo, Loss::Dapo, Loss::Bnpo, Loss::Gspo, Loss::Cispo] {
+        let settings =
+            format!("objective: (loss: {loss:?}, minibatches: 2, advantage_scale: Unscaled, clip_high: 0.28)");
+        let run = place.run_parity(&place.parity_experiment(1, &settings));
+        let resolved: Experiment = experiment::read(&run.folder.join("experiment.ron")).unwrap();
+        let ratio = if loss == Loss::Gspo { RatioLevel::Sequence } else { RatioLevel::Token };
+        assert_eq!(resolved.objective.ratio, Some(ratio));
+        assert_eq!(lines(&run.folder.join("metrics.jsonl")).len(), 1);
+        hashes.push(run.weights(1).hash().unwrap());
+    }
+    let sequence =
+        "objective: (loss: Grpo, ratio: Sequence, minibatches: 2, advantage_scale: Unscaled, clip_high: 0.28)";
+    let gspo = place.run_parity(&place.parity_experiment(1, sequence)).weights(1).hash().unwrap();
+    assert_eq!(gspo, hashes[4], "Grpo with the ratio of sequences is Gspo");
+    hashes.sort();
+    hashes.dedup();
+    assert_eq!(hashes.len(), 6, "two losses did the same");
+}
+
+/// Makes nonsense of what was recorded of truncated responses, all of which may be made to be truncated.
+fn spoil_truncated(all: bool) -> impl Plugin {
+    move |app: &mut App| {
+        let system = move |mut responses: Query<&mut Response>| {
+            for mut response in &mut responses {
+                response.0.truncated |= all;
+                if response.0.truncated {
+                    response.0.logprobs.fill(-30.0);
+                }
+            }
+        };
+        app.add_systems(TrainStep, system.before(update_policy).in_set(StageSystems::Update));
+    }
+}
+
+#[test]
+fn masked_responses_give_neither_gradient_nor_metrics() {
+    let place = Workplace::new();
+    let run = |truncated, plugin: Option<bool>| {
+        let mut experiment = place.parity_experiment(1, "method: EntropyBonus(coefficient: 0.1)");
+        experiment.objective.truncated = truncated;
+        experiment.objective.minibatches = 2;
+        experiment.objective.loss = Loss::Dapo;
+        let mut builder = RunBuilder::new(experiment).task(Parity);
+        if let Some(all) = plugin {
+            builder = builder.plugin(spoil_truncated(all));
+        }
+        finish(builder.start(&place.runs()).unwrap())
+    };
+    let clean = run(Truncated::Mask, None);
+    let masked = clean.rollouts(1).iter().filter(|line| line["truncated"] == true).count();
+    assert!(masked > 0 && masked < PROMPTS * GROUP, "{masked} of {} truncated", PROMPTS * GROUP);
+    let spoilt = run(Truncated::Mask, Some(false));
+    assert_eq!(spoilt.weights(1).hash().unwrap(), clean.weights(1).hash().unwrap());
+    for metric in ["policy/kl", "policy/clip_ratio", "policy/loss", "policy/sampler_logprob_gap", "policy/grad_norm"] {
+        assert_eq!(spoilt.repeatable_metrics()[0][metric], clean.repeatable_metrics()[0][metric], "{metric}");
+    }
+    let kept = run(Truncated::Keep, None).weights(1).hash().unwrap();
+    assert_ne!(kept, clean.weights(1).hash().unwrap());
+    assert_ne!(run(Truncated::Keep, Some(false)).weights(1).hash().unwrap(), kept);
+
+    let nothing = run(Truncated::Mask, Some(true));
+    assert_eq!(nothing.weights(1).hash().unwrap(), tiny_model().weights.hash().unwrap());
+    assert_near(number(&nothing.repeatable_metrics()[0]["policy/grad_norm"]), 0.0, 0.0, "gradient of nothing");
 }
 
 #[test]

@@ -1,16 +1,16 @@
-//! Geometry and objective agree with PyTorch's float64 results. `fixtures/generate.py` says how those were made.
+//! Geometry agrees with PyTorch's float64 results, advantages and losses with those of TRL's own code. `fixtures/generate.py`
+//! says how they were made.
 //!
 //! Largest absolute differences measured: cosines, unit features and statistics 9e-8, novelty 5e-8, shaped rewards and advantages
-//! 4e-7; KL terms and surrogates in `f32` 9e-8, their gradients 2e-8; in `f64` 1e-8, which is the fixture's nine digits.
+//! 4e-7; centred rewards 5e-8; losses 2e-9 in `f64` and 5e-8 in `f32`, their gradients 2e-9 and 3e-8, KL 9e-10 and 2e-8.
+//! The fixtures have nine digits.
 
 use candle_core::{DType, Device, Tensor, Var};
-use orthant::error::Result;
 use orthant::geometry::{
-    CosineMatrix, GeometryStatistics, IncorrectSign, NoveltyForm, normalize_novelty, novelty, shaped_reward,
-    unit_features,
+    CosineMatrix, GroupGeometry, IncorrectSign, NoveltyForm, normalize_novelty, novelty, shaped_reward, unit_features,
 };
 use orthant::objective::{
-    BatchTotals, ClippedObjective, KlEstimator, RatioLevel, Reduction, expand_to_tokens, group_advantages,
+    AdvantageScale, BatchTotals, KlEstimator, Loss, MicroBatch, Objective, Truncated, group_advantages,
 };
 use serde::Deserialize;
 
@@ -52,31 +52,62 @@ struct Shaped {
 }
 
 #[derive(Deserialize)]
-struct MicroBatch {
-    name: String,
-    lengths: Vec<usize>,
-    clip_low: f64,
-    clip_high: f64,
-    logprobs: Vec<f64>,
-    old: Vec<f64>,
-    reference: Vec<f64>,
-    response_advantages: Vec<f32>,
-    grpo_weights: Vec<f64>,
-    k1: Term,
-    k2: Term,
-    k3: Term,
-    token: Term,
-    sequence: Term,
+struct Trl {
+    response_limit: usize,
+    batches: Vec<RolloutBatch>,
+    cases: Vec<TrlLoss>,
+    scales: Vec<TrlAdvantages>,
 }
 
 #[derive(Deserialize)]
-struct Term {
+struct RolloutBatch {
+    name: String,
+    group: usize,
+    lengths: Vec<usize>,
+    truncated: Vec<bool>,
+    rewards: Vec<f32>,
+    logprobs: Vec<f64>,
+    old: Vec<f64>,
+    reference: Vec<f64>,
+    entropies: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct TrlLoss {
+    loss: Loss,
+    batch: String,
+    clip_low: f64,
+    clip_high: f64,
+    beta: f64,
+    entropy: f64,
+    mask: bool,
+    advantages: Vec<f32>,
     values: Vec<f64>,
-    gradient: Vec<f64>,
+    clip_ratio: Vec<f64>,
+    kl: Vec<f64>,
+    logprob_gradient: Vec<f64>,
+    entropy_gradient: Option<Vec<f64>>,
+}
+
+#[derive(Deserialize)]
+struct TrlAdvantages {
+    scale: AdvantageScale,
+    batch: String,
+    advantages: Vec<f64>,
 }
 
 fn cases<T: for<'a> Deserialize<'a>>(json: &str) -> Vec<T> {
     serde_json::from_str::<Fixture<T>>(json).expect("a fixture of this shape").cases
+}
+
+fn trl() -> Trl {
+    serde_json::from_str(include_str!("fixtures/trl.json")).expect("a fixture of this shape")
+}
+
+impl Trl {
+    fn batch(&self, name: &str) -> &RolloutBatch {
+        self.batches.iter().find(|batch| batch.name == name).expect("a batch of that name")
+    }
 }
 
 fn assert_near(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
@@ -100,13 +131,13 @@ fn geometry_agrees_from_features_to_advantages() {
         let unit = unit_features(&group.feature, group.d).unwrap();
         assert_near(&format!("{name}, unit features"), &wide(&unit), &group.unit, 3e-7);
 
-        let statistics = GeometryStatistics::new(&cosines);
+        let statistics = GroupGeometry::new(&cosines, &vec![true; cosines.size()]);
         assert_near(
             &format!("{name}, statistics"),
             &[
-                statistics.cosine_mean,
-                statistics.negative_ratio,
-                statistics.orthogonal_ratio,
+                statistics.all.mean,
+                statistics.all.negative_ratio,
+                statistics.all.orthogonal_ratio,
                 statistics.effective_rank,
             ],
             &[group.cosine_mean, group.negative_ratio, group.orthogonal_ratio, group.effective_rank],
@@ -136,54 +167,129 @@ fn geometry_agrees_from_features_to_advantages() {
     }
 }
 
-/// Checks `function`'s values and the gradient of their weighted sum, in `dtype`.
-fn check_term(
-    what: &str,
-    batch: &MicroBatch,
-    dtype: DType,
-    tolerance: f64,
-    expected: &Term,
-    function: impl Fn(&Tensor) -> Result<Tensor>,
-) {
-    let tensor = |values: &[f64]| Tensor::new(values, &Device::Cpu).and_then(|t| t.to_dtype(dtype)).expect("a tensor");
-    let numbers = |t: &Tensor| t.to_dtype(DType::F64).and_then(|t| t.to_vec1::<f64>()).expect("a vector");
+/// What one mini-batch gives.
+struct Found {
+    value: f64,
+    clip_ratio: f64,
+    kl: f64,
+    /// By log-probability and by entropy, for all tokens of the mini-batch.
+    gradients: [Vec<f64>; 2],
+}
+
+/// The loss of the responses `range` of a batch, one of `minibatches`, as the update computes it: masked responses are left out,
+/// but count as responses.
+fn evaluate(case: &TrlLoss, batch: &RolloutBatch, limit: usize, range: std::ops::Range<usize>, dtype: DType) -> Found {
+    let truncated = if case.mask { Truncated::Mask } else { Truncated::Keep };
+    let trained = |response: &usize| truncated.trains(batch.truncated[*response]);
+    let tokens_of = |responses: &[usize]| responses.iter().map(|&i| batch.lengths[i]).sum::<usize>();
+    let all: Vec<usize> = (0..batch.lengths.len()).filter(trained).collect();
+    let own: Vec<usize> = range.clone().filter(trained).collect();
+    let totals = BatchTotals {
+        responses: range.len(),
+        tokens: tokens_of(&own),
+        mean_tokens: tokens_of(&all) as f64 / case.values.len() as f64,
+        response_limit: limit,
+    };
+    let start = |response: usize| batch.lengths[..response].iter().sum::<usize>();
+    let places: Vec<usize> = own.iter().flat_map(|&i| start(i)..start(i + 1)).collect();
+    let tensor = |values: &[f64]| {
+        let values: Vec<f64> = places.iter().map(|&place| values[place]).collect();
+        Tensor::new(values, &Device::Cpu).and_then(|t| t.to_dtype(dtype)).expect("a tensor")
+    };
     let logprobs = Var::from_tensor(&tensor(&batch.logprobs)).expect("a variable");
-    let values = function(&logprobs).expect("values");
-    let loss = (&values * tensor(&batch.grpo_weights)).and_then(|t| t.sum_all()).expect("a sum");
-    let gradients = loss.backward().expect("gradients");
-    let gradient = gradients.get(&logprobs).expect("a gradient of the log-probabilities");
-    let what = format!("{}, {what} {dtype:?}", batch.name);
-    assert_near(&format!("{what} values"), &numbers(&values), &expected.values, tolerance);
-    assert_near(&format!("{what} gradient"), &numbers(gradient), &expected.gradient, tolerance);
+    let entropies = Var::from_tensor(&tensor(&batch.entropies)).expect("a variable");
+    let reference = tensor(&batch.reference);
+    let micro_batch = MicroBatch {
+        logprobs: &logprobs,
+        entropies: &entropies,
+        old_logprobs: &tensor(&batch.old),
+        reference: (case.beta > 0.0).then_some(&reference),
+        advantages: &own.iter().map(|&i| case.advantages[i]).collect::<Vec<_>>(),
+        lengths: &own.iter().map(|&i| batch.lengths[i]).collect::<Vec<_>>(),
+    };
+    let objective = Objective {
+        loss: case.loss,
+        ratio: case.loss.ratio(),
+        clip_low: case.clip_low,
+        clip_high: case.clip_high,
+        kl: KlEstimator::K3,
+        kl_coefficient: case.beta,
+        entropy_coefficient: case.entropy,
+    };
+    let loss = objective.loss(&micro_batch, &totals).expect("a loss");
+    let store = loss.loss.backward().expect("gradients");
+    let gradient = |variable: &Var| {
+        let mut dense = vec![0.0; start(range.end) - start(range.start)];
+        if let Some(gradient) = store.get(variable) {
+            let gradient = gradient.to_dtype(DType::F64).and_then(|g| g.to_vec1::<f64>()).expect("a vector");
+            places.iter().zip(gradient).for_each(|(&place, g)| dense[place - start(range.start)] = g);
+        }
+        dense
+    };
+    let tokens = totals.tokens as f64;
+    Found {
+        value: loss.loss.to_dtype(DType::F64).and_then(|t| t.to_scalar()).expect("a number"),
+        clip_ratio: loss.clipped as f64 / tokens,
+        kl: loss.kl / tokens,
+        gradients: [gradient(&logprobs), gradient(&entropies)],
+    }
 }
 
 #[test]
-fn objectives_and_their_gradients_agree() {
-    for batch in cases::<MicroBatch>(include_str!("fixtures/objective.json")) {
-        let tokens = batch.logprobs.len();
-        let totals = BatchTotals { responses: batch.lengths.len(), tokens, response_limit: 8 };
-        let weights = Reduction::Grpo.token_weights(&batch.lengths, &totals);
-        assert_near(&format!("{}, weights", batch.name), &wide(&weights), &batch.grpo_weights, 1e-7);
-        let advantages = expand_to_tokens(&batch.response_advantages, &batch.lengths).unwrap();
+fn losses_and_their_gradients_are_those_of_trl() {
+    let trl = trl();
+    for case in &trl.cases {
+        let batch = trl.batch(&case.batch);
+        let responses = batch.lengths.len();
+        let minibatches = case.values.len();
+        for (dtype, tolerance) in [(DType::F64, 1e-8), (DType::F32, 1e-6)] {
+            let found: Vec<Found> = (0..minibatches)
+                .map(|i| i * responses / minibatches..(i + 1) * responses / minibatches)
+                .map(|range| evaluate(case, batch, trl.response_limit, range, dtype))
+                .collect();
+            let settings = (case.clip_low, case.clip_high, case.beta, case.entropy, case.mask, minibatches);
+            let what = format!("{:?} of {}, {settings:?}, {dtype:?}", case.loss, batch.name);
+            let each = |of: fn(&Found) -> f64| found.iter().map(of).collect::<Vec<_>>();
+            assert_near(&format!("{what} values"), &each(|f| f.value), &case.values, tolerance);
+            if !case.clip_ratio.is_empty() {
+                // TRL computes this share in f32.
+                assert_near(&format!("{what} clip ratio"), &each(|f| f.clip_ratio), &case.clip_ratio, 1e-7);
+            }
+            if !case.kl.is_empty() {
+                assert_near(&format!("{what} KL"), &each(|f| f.kl), &case.kl, tolerance);
+            }
+            let gradient = |index: usize| found.iter().flat_map(|f| f.gradients[index].clone()).collect::<Vec<_>>();
+            assert_near(&format!("{what} gradient"), &gradient(0), &case.logprob_gradient, tolerance);
+            let none = vec![0.0; case.logprob_gradient.len()];
+            let expected = case.entropy_gradient.as_ref().unwrap_or(&none);
+            assert_near(&format!("{what} gradient by entropy"), &gradient(1), expected, tolerance);
+        }
+    }
+}
 
-        for (dtype, tolerance) in [(DType::F64, 5e-8), (DType::F32, 2e-6)] {
-            let tensor =
-                |values: &[f64]| Tensor::new(values, &Device::Cpu).and_then(|t| t.to_dtype(dtype)).expect("a tensor");
-            let (old, reference) = (tensor(&batch.old), tensor(&batch.reference));
-            let advantages = tensor(&wide(&advantages));
-            for (kl, expected) in
-                [(KlEstimator::K1, &batch.k1), (KlEstimator::K2, &batch.k2), (KlEstimator::K3, &batch.k3)]
-            {
-                check_term(&format!("{kl:?}"), &batch, dtype, tolerance, expected, |logprobs| {
-                    kl.per_token(logprobs, &reference)
-                });
-            }
-            for (ratio, expected) in [(RatioLevel::Token, &batch.token), (RatioLevel::Sequence, &batch.sequence)] {
-                let clip = ClippedObjective { clip_low: batch.clip_low, clip_high: batch.clip_high, ratio };
-                check_term(&format!("{ratio:?} surrogate"), &batch, dtype, tolerance, expected, |logprobs| {
-                    Ok(clip.per_token(logprobs, &old, &advantages, &batch.lengths)?.objective)
-                });
-            }
+#[test]
+fn advantages_are_those_of_trl_but_for_the_divisor() {
+    let trl = trl();
+    for case in &trl.scales {
+        let batch = trl.batch(&case.batch);
+        let groups: Vec<Vec<f32>> = batch.rewards.chunks(batch.group).map(<[f32]>::to_vec).collect();
+        let found: Vec<Vec<f32>> = case.scale.advantages(&groups);
+        // TRL divides by the sample deviation + 1e-4, we by the root of the population variance + 1e-6.
+        let divisors = |rewards: &[f32]| -> [f64; 2] {
+            let count = rewards.len() as f64;
+            let mean = wide(rewards).iter().sum::<f64>() / count;
+            let squares: f64 = wide(rewards).iter().map(|reward| (reward - mean).powi(2)).sum();
+            [(squares / count + 1e-6).sqrt(), (squares / (count - 1.0)).sqrt() + 1e-4]
+        };
+        for ((group, found), expected) in groups.iter().zip(&found).zip(case.advantages.chunks(batch.group)) {
+            let [ours, trls] = match case.scale {
+                AdvantageScale::Group => divisors(group),
+                AdvantageScale::Batch => divisors(&batch.rewards),
+                AdvantageScale::Unscaled => [1.0; 2],
+            };
+            let found: Vec<f64> = wide(found).iter().map(|advantage| advantage * ours).collect();
+            let expected: Vec<f64> = expected.iter().map(|advantage| advantage * trls).collect();
+            assert_near(&format!("{:?} advantages of {}", case.scale, batch.name), &found, &expected, 2e-7);
         }
     }
 }

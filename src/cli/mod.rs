@@ -2,8 +2,11 @@
 
 mod pretrain;
 mod run;
+mod score;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::experiment::{DeviceChoice, ModelSource};
+use crate::model::bundled_models;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
@@ -22,6 +25,8 @@ enum Command {
     Run(run::RunArguments),
     /// Trains a small base model from nothing on worked solutions of a procedural task.
     Pretrain(pretrain::PretrainArguments),
+    /// Measures log-probabilities, gradient directions, novelty and advantages of any responses, whoever generated them.
+    Score(score::ScoreArguments),
 }
 
 /// Runs the program; returns its exit status.
@@ -61,5 +66,40 @@ fn run(command: Command) -> Result<u8> {
     match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Pretrain(arguments) => pretrain::run(&arguments),
+        Command::Score(arguments) => score::run(&arguments),
     }
+}
+
+/// The model that `--model` names: a bundled model by its name, anything else is a folder.
+fn model_source(text: &str) -> ModelSource {
+    if bundled_models().any(|name| name == text) {
+        ModelSource::Bundled(text.to_string())
+    } else {
+        ModelSource::Local(text.into())
+    }
+}
+
+fn parse_device(text: &str) -> Result<DeviceChoice, String> {
+    match text {
+        "auto" => Ok(DeviceChoice::Auto),
+        "cpu" => Ok(DeviceChoice::Cpu),
+        "cuda" => Ok(DeviceChoice::Cuda(0)),
+        _ => text
+            .strip_prefix("cuda:")
+            .and_then(|ordinal| ordinal.parse().ok())
+            .map(DeviceChoice::Cuda)
+            .ok_or_else(|| "write auto, cpu, or cuda: and a number, such as cuda:0".to_string()),
+    }
+}
+
+/// Does `work` on a thread with a large stack, because backward passes recurse over the graph.
+fn on_large_stack<T: Send>(name: &str, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name(name.to_string())
+            .stack_size(256 << 20)
+            .spawn_scoped(scope, work)
+            .map_err(|e| Error::failed(format!("cannot start the thread `{name}`: {e}")))?;
+        thread.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
+    })
 }

@@ -37,16 +37,7 @@ pub(super) fn run(arguments: &PretrainArguments) -> Result<u8> {
     }
     let locate = |error| experiment::locate(error, &arguments.experiment, &arguments.set);
     config.validate().map_err(locate)?;
-    // Backward passes recurse over the graph, so they want a large stack.
-    let thread = std::thread::Builder::new()
-        .name("pretrain".to_string())
-        .stack_size(256 << 20)
-        .spawn(move || train(&config))
-        .map_err(|e| Error::failed(format!("cannot start the training thread: {e}")))?;
-    match thread.join() {
-        Ok(result) => result.map(|()| 0).map_err(locate),
-        Err(payload) => std::panic::resume_unwind(payload),
-    }
+    super::on_large_stack("pretrain", || train(&config)).map(|()| 0).map_err(locate)
 }
 
 fn train(config: &Pretrain) -> Result<()> {
@@ -88,7 +79,7 @@ fn train(config: &Pretrain) -> Result<()> {
         let examples = examples(task.as_ref(), &model, config, step, end)?;
         let lengths: Vec<usize> = examples.iter().map(|(prompt, response)| prompt.len() + response.len()).collect();
         let targets: usize = examples.iter().map(|(_, response)| response.len()).sum();
-        let mut gradients = Gradients::default();
+        let mut gradients = Gradients::zeros(&model.weights)?;
         let mut total = 0.0;
         for range in micro_batches(&lengths, config.micro_batch_tokens) {
             let pairs: Vec<(&[u32], &[u32])> =
@@ -99,7 +90,7 @@ fn train(config: &Pretrain) -> Result<()> {
             gradients.accumulate(&model.weights, &loss.backward()?)?;
         }
         let rate = Schedule::rate(settings.schedule, settings.learning_rate, step, settings.warmup_steps, config.steps);
-        optimizer.step(&gradients, rate)?;
+        optimizer.step(&gradients, gradients.norm()?, rate)?;
         tokens_seen += lengths.iter().sum::<usize>();
         loss_mean = if loss_mean.is_nan() { total } else { 0.95 * loss_mean + 0.05 * total };
         let pace = tokens_seen as f64 / started.elapsed().as_secs_f64();

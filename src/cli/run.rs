@@ -32,7 +32,7 @@ pub(super) struct RunArguments {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
     /// Overrides the experiment's device: auto, cpu or cuda:0.
-    #[arg(long, value_name = "DEVICE", value_parser = parse_device)]
+    #[arg(long, value_name = "DEVICE", value_parser = super::parse_device)]
     device: Option<DeviceChoice>,
     /// Overrides any field: path=value, repeatable.
     #[arg(long, value_name = "PATH=VALUE")]
@@ -46,19 +46,6 @@ pub(super) struct RunArguments {
     /// Prints a machine-readable line last.
     #[arg(long)]
     json: bool,
-}
-
-fn parse_device(text: &str) -> Result<DeviceChoice, String> {
-    match text {
-        "auto" => Ok(DeviceChoice::Auto),
-        "cpu" => Ok(DeviceChoice::Cpu),
-        "cuda" => Ok(DeviceChoice::Cuda(0)),
-        _ => text
-            .strip_prefix("cuda:")
-            .and_then(|ordinal| ordinal.parse().ok())
-            .map(DeviceChoice::Cuda)
-            .ok_or_else(|| "write auto, cpu, or cuda: and a number, such as cuda:0".to_string()),
-    }
 }
 
 impl RunArguments {

@@ -177,12 +177,12 @@ mod tests {
     fn identical_directions_have_rank_one_and_orthogonal_ones_full_rank() {
         let mut group = testing::group(0, 4, 1);
         group.cosine = vec![1.0; 16];
-        let same = GroupGeometry::new(&group, Compared::Gradients, Order::Index);
+        let same = GroupGeometry::new(&group, Compared::Directions, Order::Index);
         assert!((same.effective_rank - 1.0).abs() < 1e-9, "{}", same.effective_rank);
         assert!((same.mean - 1.0).abs() < 1e-9);
 
         group.cosine = (0..16).map(|k| if k % 5 == 0 { 1.0 } else { 0.0 }).collect();
-        let apart = GroupGeometry::new(&group, Compared::Gradients, Order::Index);
+        let apart = GroupGeometry::new(&group, Compared::Directions, Order::Index);
         assert!((apart.effective_rank - 4.0).abs() < 1e-9);
         assert!((apart.orthogonal - 1.0).abs() < 1e-9);
         assert!(apart.negative.abs() < 1e-9);
@@ -192,7 +192,7 @@ mod tests {
     fn missing_cosines_are_counted_and_leave_no_spectrum() {
         let mut group = testing::group(0, 3, 1);
         group.cosine = vec![1.0, f32::NAN, 0.5, f32::NAN, 1.0, -0.5, 0.5, -0.5, 1.0];
-        let geometry = GroupGeometry::new(&group, Compared::Gradients, Order::Index);
+        let geometry = GroupGeometry::new(&group, Compared::Directions, Order::Index);
         assert_eq!((geometry.histogram.total, geometry.histogram.missing), (2, 1));
         assert!(geometry.mean.abs() < 1e-9);
         assert!(geometry.effective_rank.is_nan());
@@ -203,11 +203,11 @@ mod tests {
     fn a_group_without_cosines_has_numbers_that_say_so() {
         let mut group = testing::group(0, 2, 1);
         group.cosine.clear();
-        let geometry = GroupGeometry::new(&group, Compared::Gradients, Order::Reward);
+        let geometry = GroupGeometry::new(&group, Compared::Directions, Order::Reward);
         assert!(geometry.mean.is_nan() && geometry.negative.is_nan() && geometry.effective_rank.is_nan());
         assert_eq!(geometry.lowest, Some(Pair { i: 0, j: 1 }));
         group.rollouts.clear();
-        assert_eq!(GroupGeometry::new(&group, Compared::Gradients, Order::Reward).lowest, None);
+        assert_eq!(GroupGeometry::new(&group, Compared::Directions, Order::Reward).lowest, None);
     }
 
     #[test]
@@ -225,10 +225,10 @@ mod tests {
         let mut group = testing::group(0, 2, 1);
         group.cosine = vec![1.0, -0.2, -0.2, 1.0];
         let mut step = StepView { step: 1, groups: vec![group] };
-        assert!((color_range(&step, Compared::Gradients, ColorRange::Fitted) - 0.25).abs() < 1e-6);
-        assert!((color_range(&step, Compared::Gradients, ColorRange::Full) - 1.0).abs() < 1e-6);
+        assert!((color_range(&step, Compared::Directions, ColorRange::Fitted) - 0.25).abs() < 1e-6);
+        assert!((color_range(&step, Compared::Directions, ColorRange::Full) - 1.0).abs() < 1e-6);
         step.groups[0].cosine.clear();
-        assert!((color_range(&step, Compared::Gradients, ColorRange::Fitted) - 1.0).abs() < 1e-6);
+        assert!((color_range(&step, Compared::Directions, ColorRange::Fitted) - 1.0).abs() < 1e-6);
     }
 
     #[test]

@@ -227,7 +227,7 @@ impl State {
 
     /// What the shown cosines compare: what the person chose, or gradients where the step has nothing else.
     pub(crate) fn compared(&self) -> Compared {
-        if self.has_meanings() { self.comparison } else { Compared::Gradients }
+        if self.has_meanings() { self.comparison } else { Compared::Directions }
     }
 
     /// What the ends of the colour map stand for.

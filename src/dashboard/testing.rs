@@ -96,6 +96,7 @@ pub(crate) fn group(number: u32, m: usize, step: u64) -> GroupView {
         rollouts,
         cosine,
         semantic: Vec::new(),
+        gradient: Vec::new(),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::geometry::{IncorrectSign, LambdaSchedule, NoveltyForm, TokenWeights};
-use crate::objective::{KlEstimator, RatioLevel, Reduction};
+use crate::objective::{AdvantageScale, KlEstimator, Loss, Objective, RatioLevel, Truncated};
 use crate::optim::{AdamWSettings, Schedule};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -50,6 +50,9 @@ pub struct Experiment {
     /// What is measured on problems that are never trained on.
     #[serde(default)]
     pub evaluations: Vec<EvaluationConfig>,
+    /// Whether and when real parameter gradients are compared with the features that stand in for them.
+    #[serde(default)]
+    pub fidelity: Option<FidelityConfig>,
     /// When to end.
     #[serde(default)]
     pub stop: StopConfig,
@@ -214,7 +217,7 @@ impl MethodConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EntropyBonusConfig {
-    /// Weight of the mean token entropy.
+    /// Weight of the mean entropy over the tokens of a mini-batch, nats, whatever the loss.
     pub coefficient: f64,
 }
 
@@ -312,14 +315,20 @@ impl Default for G2rlConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ObjectiveConfig {
-    /// How token terms become one number.
-    pub loss: Reduction,
-    /// The ratio is clipped below 1 - `clip_low`.
+    /// Surrogate and weights of tokens: `Grpo`, `DrGrpo`, `Dapo`, `Bnpo`, `Gspo` or `Cispo`. [`crate::objective`] has the table.
+    pub loss: Loss,
+    /// The ratio is clipped below 1 - `clip_low`. No effect on `Cispo`.
     pub clip_low: f64,
-    /// The ratio is clipped above 1 + `clip_high`.
+    /// The ratio is clipped above 1 + `clip_high`. For `Gspo` both are usually about 3e-4.
     pub clip_high: f64,
-    /// Whether the ratio is each token's own or the whole response's.
-    pub ratio: RatioLevel,
+    /// Whether the ratio is each token's own or the whole response's. Left out, the one that the loss is defined with: `Sequence`
+    /// for `Gspo`, `Token` for the others. `Grpo` with `Sequence` is `Gspo`.
+    pub ratio: Option<RatioLevel>,
+    /// What becomes of responses that were cut off at the token limit.
+    pub truncated: Truncated,
+    /// What centred rewards are divided by: the deviation of the `Group` or of the `Batch`, or nothing
+    /// (`Unscaled`).
+    pub advantage_scale: AdvantageScale,
     /// The penalty for leaving the reference policy.
     pub kl: KlConfig,
     /// Passes over each batch of rollouts.
@@ -333,15 +342,58 @@ pub struct ObjectiveConfig {
 impl Default for ObjectiveConfig {
     fn default() -> Self {
         Self {
-            loss: Reduction::default(),
+            loss: Loss::default(),
             clip_low: 0.2,
             clip_high: 0.2,
-            ratio: RatioLevel::default(),
+            ratio: None,
+            truncated: Truncated::default(),
+            advantage_scale: AdvantageScale::default(),
             kl: KlConfig::default(),
             epochs: 1,
             minibatches: 1,
             micro_batch_tokens: 4096,
         }
+    }
+}
+
+impl ObjectiveConfig {
+    /// The settings of the loss, with the entropy bonus that a method asks for.
+    pub fn settings(&self, entropy_coefficient: f64) -> Objective {
+        Objective {
+            loss: self.loss,
+            ratio: self.ratio.unwrap_or(self.loss.ratio()),
+            clip_low: self.clip_low,
+            clip_high: self.clip_high,
+            kl: self.kl.estimator,
+            kl_coefficient: self.kl.coefficient,
+            entropy_coefficient,
+        }
+    }
+
+    /// `rollouts` is the number of rollouts of a step.
+    fn validate(&self, rollouts: usize) -> Result<()> {
+        match (self.loss, self.ratio) {
+            (Loss::Gspo, Some(RatioLevel::Token)) => {
+                let problem = "is Token, but the loss Gspo is defined by the ratio of a whole response; \
+                               leave `ratio` out or set it to Sequence, or choose the loss Grpo";
+                return Err(Error::field("objective.ratio", problem));
+            }
+            (Loss::DrGrpo | Loss::Dapo | Loss::Bnpo | Loss::Cispo, Some(RatioLevel::Sequence)) => {
+                let problem = format!(
+                    "is Sequence, but the loss {:?} sums over tokens and would count a response's one ratio once per token; \
+                     leave `ratio` out or set it to Token, or choose the loss Gspo",
+                    self.loss
+                );
+                return Err(Error::field("objective.ratio", problem));
+            }
+            _ => {}
+        }
+        within("objective.clip_low", self.clip_low, 0.0, 1.0)?;
+        within("objective.clip_high", self.clip_high, 0.0, 100.0)?;
+        within("objective.kl.coefficient", self.kl.coefficient, 0.0, 100.0)?;
+        count("objective.epochs", self.epochs, 1, 100)?;
+        count("objective.minibatches", self.minibatches, 1, rollouts)?;
+        count("objective.micro_batch_tokens", self.micro_batch_tokens, 1, usize::MAX)
     }
 }
 
@@ -492,6 +544,25 @@ impl Default for HeldOutConfig {
     }
 }
 
+/// When real parameter gradients are compared with the features that stand in for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FidelityConfig {
+    /// Steps between comparisons.
+    pub every: u64,
+    /// How many of the step's groups are compared; each of their responses costs a backward pass.
+    pub groups: usize,
+    /// Projects gradients to this many numbers per tensor, for models whose gradients do not fit into memory a few at a time. The
+    /// standard error of a cosine is then at most sqrt(2 / projection).
+    pub projection: Option<usize>,
+}
+
+impl Default for FidelityConfig {
+    fn default() -> Self {
+        Self { every: 25, groups: 2, projection: None }
+    }
+}
+
 /// When to end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -518,13 +589,22 @@ pub struct RecordConfig {
     pub geometry_every: u64,
     /// Whether geometry records hold the sequence features too.
     pub features: bool,
+    /// Steps between records of what each token adds to the direction of its response; 0 for none. Costs a forward pass.
+    pub tokens_every: u64,
     /// Measures semantic cosines beside gradient cosines with this encoder. A method that has an encoder measures with its own.
     pub encoder: Option<EncoderSource>,
 }
 
 impl Default for RecordConfig {
     fn default() -> Self {
-        Self { checkpoint_every: 50, rollouts_every: 1, geometry_every: 1, features: false, encoder: None }
+        Self {
+            checkpoint_every: 50,
+            rollouts_every: 1,
+            geometry_every: 1,
+            features: false,
+            tokens_every: 25,
+            encoder: None,
+        }
     }
 }
 
@@ -609,17 +689,15 @@ impl Experiment {
             }
             MethodConfig::Grpo | MethodConfig::Custom(_) => {}
         }
-        let objective = &self.objective;
-        within("objective.clip_low", objective.clip_low, 0.0, 1.0)?;
-        within("objective.clip_high", objective.clip_high, 0.0, 100.0)?;
-        within("objective.kl.coefficient", objective.kl.coefficient, 0.0, 100.0)?;
-        count("objective.epochs", objective.epochs, 1, 100)?;
-        let rollouts = self.rollout.prompts_per_step * self.rollout.group_size;
-        count("objective.minibatches", objective.minibatches, 1, rollouts)?;
-        count("objective.micro_batch_tokens", objective.micro_batch_tokens, 1, usize::MAX)?;
+        self.objective.validate(self.rollout.prompts_per_step * self.rollout.group_size)?;
         let OptimizerConfig::AdamW(adamw) = &self.optimizer;
         adamw.validate()?;
         check_evaluations(&self.evaluations)?;
+        if let Some(fidelity) = &self.fidelity {
+            count("fidelity.every", fidelity.every as usize, 1, usize::MAX)?;
+            count("fidelity.groups", fidelity.groups, 1, self.rollout.prompts_per_step)?;
+            count("fidelity.projection", fidelity.projection.unwrap_or(16), 16, 1 << 30)?;
+        }
         count("stop.steps", self.stop.steps as usize, 1, usize::MAX)
     }
 }

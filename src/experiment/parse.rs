@@ -279,6 +279,36 @@ mod tests {
     }
 
     #[test]
+    fn choices_of_the_objective_parse_and_contradictions_are_refused() {
+        let objective = |fields: &str| {
+            let text = MINIMAL.replace("name: \"a\"", &format!("name: \"a\", objective: ({fields})"));
+            let experiment: Experiment = from_text(&text, "test.ron").unwrap();
+            let written = to_text(&experiment).unwrap();
+            assert_eq!(from_text::<Experiment>(&written, "again").unwrap(), experiment, "{written}");
+            (written, experiment.validate().map_err(|error| error.to_string()))
+        };
+        for scale in ["Group", "Batch", "Unscaled"] {
+            let (written, valid) = objective(&format!("advantage_scale: {scale}, truncated: Mask"));
+            assert!(written.contains(&format!("advantage_scale: {scale}")) && written.contains("truncated: Mask"));
+            valid.unwrap();
+        }
+        for loss in ["Grpo", "DrGrpo", "Dapo", "Bnpo", "Gspo", "Cispo"] {
+            objective(&format!("loss: {loss}")).1.unwrap();
+            let (written, token) = objective(&format!("loss: {loss}, ratio: Token"));
+            assert!(written.contains("ratio: Token"), "{written}");
+            let sequence = objective(&format!("loss: {loss}, ratio: Sequence")).1;
+            assert_eq!(token.is_ok(), loss != "Gspo");
+            assert_eq!(sequence.is_ok(), ["Grpo", "Gspo"].contains(&loss));
+            for error in [token, sequence].into_iter().filter_map(Result::err) {
+                assert!(["`objective.ratio`", loss, "set it to"].iter().all(|word| error.contains(word)), "{error}");
+            }
+        }
+        let gspo = set(&minimal(), "objective.loss=Gspo").unwrap();
+        let both = set(&set(&gspo, "objective.ratio=Token").unwrap(), "objective.advantage_scale=Unscaled").unwrap();
+        assert!(gspo.validate().is_ok() && both.validate().is_err());
+    }
+
+    #[test]
     fn overrides_reach_every_level() {
         let mut experiment = set(&minimal(), "method=G2rl(lambda: 0.25)").unwrap();
         experiment = set(&experiment, "method.lambda=1.0").unwrap();

@@ -7,7 +7,9 @@ use super::config::Experiment;
 use super::parse;
 use crate::error::{Error, Result};
 use crate::evaluation::EvaluationRecord;
+use crate::geometry::TokenAttribution;
 use crate::metrics::MetricRow;
+use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::Write;
@@ -38,7 +40,7 @@ impl RunDir {
             attempt += 1;
         }
         let run = Self { path };
-        for folder in ["rollouts", "geometry", "checkpoints", "figures"] {
+        for folder in ["rollouts", "geometry", "tokens", "checkpoints", "figures"] {
             let folder = run.path.join(folder);
             fs::create_dir(&folder).map_err(Error::io("making a folder of the run", &folder))?;
         }
@@ -78,12 +80,12 @@ impl RunDir {
     /// Takes the run back to where it was after `step`: drops what was logged later, and whatever a crash left half-written.
     /// Afterwards each step stands once.
     pub fn rewind(&self, step: u64, experiment: &Experiment) -> Result<()> {
-        for name in ["metrics.jsonl", "evals.jsonl", "events.jsonl"] {
+        for name in ["metrics.jsonl", "evals.jsonl", "events.jsonl", "fidelity.jsonl"] {
             let kept: String =
                 self.lines(name)?.into_iter().filter(|(at, _)| *at <= step).map(|(_, line)| line + "\n").collect();
             self.write_whole(name, kept.as_bytes())?;
         }
-        for folder in ["rollouts", "geometry", "checkpoints"] {
+        for folder in ["rollouts", "geometry", "tokens", "checkpoints"] {
             for path in list(&self.path.join(folder))? {
                 let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
                 let half_written = path.extension().is_some_and(|extension| extension == "tmp");
@@ -104,6 +106,11 @@ impl RunDir {
     /// The evaluations recorded so far.
     pub fn read_evaluations(&self) -> Result<Vec<EvaluationRecord>> {
         Ok(self.lines("evals.jsonl")?.iter().filter_map(|(_, line)| serde_json::from_str(line).ok()).collect())
+    }
+
+    /// The proxy fidelity measured so far.
+    pub fn read_fidelity(&self) -> Result<Vec<FidelityRecord>> {
+        Ok(self.lines("fidelity.jsonl")?.iter().filter_map(|(_, line)| serde_json::from_str(line).ok()).collect())
     }
 
     /// Steps with a whole checkpoint, ascending.
@@ -160,6 +167,11 @@ impl RunDir {
         self.append_line("evals.jsonl", line)
     }
 
+    /// Appends a line to `fidelity.jsonl`.
+    pub fn append_fidelity(&self, record: &FidelityRecord) -> Result<()> {
+        self.append_line("fidelity.jsonl", record)
+    }
+
     /// Appends a line to `events.jsonl`.
     pub fn append_event(&self, event: &Event) -> Result<()> {
         self.append_line("events.jsonl", event)
@@ -172,32 +184,60 @@ impl RunDir {
 
     /// Writes `rollouts/step_NNNNNN.jsonl`.
     pub fn write_rollouts<T: Serialize>(&self, step: u64, lines: &[T]) -> Result<()> {
+        self.write_lines(&format!("rollouts/step_{step:06}.jsonl"), lines)
+    }
+
+    /// Writes `geometry/step_NNNNNN.jsonl`: statistics, a line per group.
+    pub fn write_group_geometry<T: Serialize>(&self, step: u64, lines: &[T]) -> Result<()> {
+        self.write_lines(&format!("geometry/step_{step:06}.jsonl"), lines)
+    }
+
+    fn write_lines<T: Serialize>(&self, name: &str, lines: &[T]) -> Result<()> {
         let mut bytes = Vec::new();
         for line in lines {
             serde_json::to_writer(&mut bytes, line)
-                .map_err(|e| Error::failed(format!("cannot write a rollout: {e}")))?;
+                .map_err(|e| Error::failed(format!("cannot write a line of {name}: {e}")))?;
             bytes.push(b'\n');
         }
-        self.write_whole(&format!("rollouts/step_{step:06}.jsonl"), &bytes)
+        self.write_whole(name, &bytes)
     }
 
     /// Writes `geometry/step_NNNNNN.safetensors` from `f32` tensors (name, shape, values).
-    pub fn write_geometry(&self, step: u64, tensors: &[(String, Vec<usize>, Vec<f32>)]) -> Result<()> {
-        let bytes: Vec<Vec<u8>> = tensors
-            .iter()
-            .map(|(_, _, values)| values.iter().flat_map(|value| value.to_le_bytes()).collect())
-            .collect();
-        let views = tensors
-            .iter()
-            .zip(&bytes)
-            .map(|((name, shape, _), bytes)| {
-                let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes);
-                view.map(|view| (name.as_str(), view))
-            })
-            .collect::<Result<Vec<_>, _>>()
-            .and_then(|views| safetensors::serialize(views, None))
-            .map_err(|e| Error::failed(format!("cannot serialise the step's geometry: {e}")))?;
-        self.write_whole(&format!("geometry/step_{step:06}.safetensors"), &views)
+    pub fn write_geometry(&self, step: u64, tensors: Vec<(String, Vec<usize>, Vec<f32>)>) -> Result<()> {
+        let cpu = &Device::Cpu;
+        let tensors =
+            tensors.into_iter().map(|(name, shape, values)| Ok((name, Tensor::from_vec(values, shape, cpu)?)));
+        self.write_tensors(&format!("geometry/step_{step:06}.safetensors"), tensors.collect::<Result<_>>()?)
+    }
+
+    /// Writes `tokens/step_NNNNNN.safetensors`.
+    pub fn write_tokens(&self, step: u64, groups: &[GroupTokens]) -> Result<()> {
+        let cpu = &Device::Cpu;
+        let mut tensors = Vec::new();
+        for tokens in groups {
+            let (count, m) = (tokens.attribution.norms.len(), tokens.lengths.len());
+            let mut offsets = vec![0i64];
+            offsets.extend(tokens.lengths.iter().scan(0, |end, &length| {
+                *end += length as i64;
+                Some(*end)
+            }));
+            let mut add = |name: &str, tensor| tensors.push((format!("{name}.{}", tokens.group), tensor));
+            add("offsets", Tensor::from_vec(offsets, m + 1, cpu)?);
+            add("norm", Tensor::from_slice(&tokens.attribution.norms, count, cpu)?);
+            add("share", Tensor::from_slice(&tokens.attribution.shares, (count, m), cpu)?);
+            add("logprob", Tensor::from_slice(&tokens.logprobs, count, cpu)?);
+            add("entropy", Tensor::from_slice(&tokens.entropies, count, cpu)?);
+        }
+        // Runs made before there was a token view have no folder for it.
+        let folder = self.path.join("tokens");
+        fs::create_dir_all(&folder).map_err(Error::io("making a folder of the run", &folder))?;
+        self.write_tensors(&format!("tokens/step_{step:06}.safetensors"), tensors)
+    }
+
+    fn write_tensors(&self, name: &str, tensors: Vec<(String, Tensor)>) -> Result<()> {
+        let bytes = safetensors::serialize(tensors, None)
+            .map_err(|e| Error::failed(format!("cannot serialise {name}: {e}")))?;
+        self.write_whole(name, &bytes)
     }
 
     /// Makes `checkpoints/step_NNNNNN/`, its content written by `fill` into a temporary folder first. Returns its path.
@@ -266,6 +306,47 @@ fn step_number(name: &str) -> Option<u64> {
 
 fn sync(path: &Path) -> Result<()> {
     File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("syncing to disk", path))
+}
+
+/// One group's tokens, for the token view.
+#[derive(Clone, Debug)]
+pub struct GroupTokens {
+    /// The group's number within the step.
+    pub group: u32,
+    /// Tokens of each response (m).
+    pub lengths: Vec<usize>,
+    /// |phi| and parts in the cosines.
+    pub attribution: TokenAttribution,
+    /// log p of every token under the sampling distribution, nats: (tokens).
+    pub logprobs: Vec<f32>,
+    /// Entropy of the sampling distribution at every token, nats: (tokens).
+    pub entropies: Vec<f32>,
+}
+
+/// A line of `fidelity.jsonl`: how well features stood in for parameter gradients in one step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FidelityRecord {
+    /// The step.
+    pub step: u64,
+    /// Groups compared.
+    pub groups: usize,
+    /// Pairs of responses compared.
+    pub pairs: usize,
+    /// The whole network first, then its parts.
+    pub blocks: Vec<BlockFidelity>,
+}
+
+/// Fidelity for one part of the network. Numbers are null where they do not exist, such as correlations of constants.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockFidelity {
+    /// `all`, `embeddings`, `head`, `attention`, `mlp`, `norms`, or `layer N`.
+    pub block: String,
+    /// Pearson's correlation of feature cosines with the cosines of these gradients.
+    pub pearson: Option<f64>,
+    /// Spearman's rank correlation of the same.
+    pub spearman: Option<f64>,
+    /// Mean cosine between these gradients.
+    pub cosine_mean: Option<f64>,
 }
 
 /// `manifest.json`: what a run is and where it stands.
@@ -358,7 +439,7 @@ mod tests {
         let text = fs::read_to_string(run.path().join("events.jsonl")).unwrap();
         let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines[1]["text"], "b");
-        run.write_geometry(7, &[("cosine.0".to_string(), vec![2, 2], vec![1.0, 0.5, 0.5, 1.0])]).unwrap();
+        run.write_geometry(7, vec![("cosine.0".to_string(), vec![2, 2], vec![1.0, 0.5, 0.5, 1.0])]).unwrap();
         let path = run.path().join("geometry/step_000007.safetensors");
         let read = candle_core::safetensors::load(path, &candle_core::Device::Cpu).unwrap();
         assert_eq!(read["cosine.0"].to_vec2::<f32>().unwrap(), [[1.0, 0.5], [0.5, 1.0]]);

@@ -77,6 +77,30 @@ impl CosineMatrix {
         Self { size, values }
     }
 
+    /// The cosine matrix of vectors with these inner `products` (size, size), row-major and symmetric: `P_ij / sqrt(P_ii P_jj)`,
+    /// without eps; a zero vector has cosine 0 with all, itself included.
+    ///
+    /// Fails where the number of products is wrong or a product is not finite.
+    pub fn from_products(products: &[f64], size: usize) -> Result<Self> {
+        if Some(products.len()) != size.checked_mul(size) || products.iter().any(|product| !product.is_finite()) {
+            return Err(Error::input(format!(
+                "{} products do not make a {size} x {size} cosine matrix of finite numbers",
+                products.len()
+            )));
+        }
+        let norm = |i: usize| products[i * size + i].max(0.0).sqrt();
+        let mut values = vec![0.0; size * size];
+        for i in 0..size {
+            for j in i..size {
+                let norms = norm(i) * norm(j);
+                let cosine = if norms > 0.0 { (products[i * size + j] / norms).clamp(-1.0, 1.0) as f32 } else { 0.0 };
+                values[i * size + j] = cosine;
+                values[j * size + i] = cosine;
+            }
+        }
+        Ok(Self { size, values })
+    }
+
     /// A matrix computed earlier, such as one read back from a run folder: `values` (size, size), row-major.
     ///
     /// Fails where the number of values is wrong, a value is not in [-1, 1], or the matrix is not symmetric.
@@ -126,7 +150,12 @@ impl CosineMatrix {
 
     /// The cosines of all unordered pairs, i < j, row by row: m (m - 1) / 2 of them.
     pub fn pairs(&self) -> impl Iterator<Item = f32> + '_ {
-        self.indices().map(|(i, j)| self.values[i * self.size + j])
+        self.indexed_pairs().map(|(_, _, cosine)| cosine)
+    }
+
+    /// All unordered pairs i < j with their cosines, row by row.
+    pub fn indexed_pairs(&self) -> impl Iterator<Item = (usize, usize, f32)> + '_ {
+        self.indices().map(|(i, j)| (i, j, self.values[i * self.size + j]))
     }
 
     fn indices(&self) -> impl Iterator<Item = (usize, usize)> + use<> {

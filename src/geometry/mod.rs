@@ -11,8 +11,10 @@
 //! | weights of the others | `w_ij = exp(r_j) [j != i] / (sum_{k != i} exp(r_k) + eps)` | [`novelty`] |
 //! | novelty | `nu_i = sqrt(max(1 - sum_j w_ij S_ij^2, 0))` | [`novelty`] |
 //! | normalised novelty | `(nu_i - min nu) / (max nu - min nu)`, 0 for all when max = min | [`normalize_novelty`] |
-//! | shaped reward | `r (1 + lambda r nu_bar)`, clipped to [-c, c] | [`shaped_reward`] |
-//! | what a step looks like | mean cosine, shares of pairs, effective rank | [`GeometryStatistics`] |
+//! | shaped reward | `r (1 + lambda r nu_bar)`, clipped to [-c, c] | [`shaped_reward`], [`shape_group`] |
+//! | what a group looks like | distribution of cosines by kind of pair, spectrum, effective rank | [`GroupGeometry`] |
+//! | what a token adds to a cosine | `alpha_t <phi_t, Phi_j>` over the norms | [`attribute_tokens`] |
+//! | how well one geometry predicts another | Pearson's and Spearman's correlation | [`pearson`], [`spearman`] |
 //!
 //! Source: G2RL, arXiv 2512.15687v1, equations 7 to 13. The same for sentence embeddings, after EVOL-RL (arXiv 2509.15194):
 //!
@@ -25,16 +27,24 @@
 //!
 //! All functions are pure. They take `f32` and compute in `f64`.
 
+mod attribution;
+mod correlation;
 mod cosine;
 mod novelty;
 mod semantic;
 mod statistics;
 mod token_weights;
 
+pub use attribution::{TokenAttribution, attribute_tokens};
+pub use correlation::{pearson, spearman};
 pub use cosine::{CosineMatrix, unit_features};
-pub use novelty::{IncorrectSign, LambdaSchedule, NoveltyForm, normalize_novelty, novelty, shaped_reward};
+pub use novelty::{
+    IncorrectSign, LambdaSchedule, NoveltyForm, Shaping, normalize_novelty, novelty, shape_group, shaped_reward,
+};
 pub use semantic::{AnswerClass, banded_reward, normalize_within_classes, semantic_novelty};
-pub use statistics::{GeometryStatistics, NEAR_ORTHOGONAL, effective_rank, spectrum};
+pub use statistics::{
+    GroupGeometry, HISTOGRAM_BINS, NEAR_ORTHOGONAL, PairKind, PairStatistics, QUANTILE_LEVELS, effective_rank, spectrum,
+};
 pub use token_weights::TokenWeights;
 
 /// The eps of the formulas: keeps norms and weights from dividing by zero.

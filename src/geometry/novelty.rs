@@ -140,6 +140,28 @@ pub fn shaped_reward(reward: f32, novelty_normalized: f32, lambda: f32, clip: f3
     }
 }
 
+/// How novelty shapes the rewards of a group.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shaping {
+    /// Strength, at least 0.
+    pub lambda: f32,
+    /// Shaped rewards lie within plus and minus this.
+    pub clip: f32,
+    /// Which way novelty moves the reward of an incorrect response.
+    pub incorrect: IncorrectSign,
+    /// Whether groups whose base rewards are all equal are shaped too.
+    pub shape_uniform_groups: bool,
+}
+
+/// The shaped rewards (m) of a group with base rewards `rewards` (m) and normalised novelty `novelty_normalized` (m), by
+/// [`shaped_reward`]. A group of equal rewards that is not to be shaped keeps them, within the clip.
+pub fn shape_group(rewards: &[f32], novelty_normalized: &[f32], shaping: &Shaping) -> Vec<f32> {
+    let uniform = rewards.windows(2).all(|pair| pair[0].to_bits() == pair[1].to_bits());
+    let lambda = if uniform && !shaping.shape_uniform_groups { 0.0 } else { shaping.lambda };
+    let shape = |(&reward, &nu)| shaped_reward(reward, nu, lambda, shaping.clip, shaping.incorrect);
+    rewards.iter().zip(novelty_normalized).map(shape).collect()
+}
+
 #[cfg(test)]
 #[allow(clippy::float_cmp, reason = "these results are exact, or equal bit for bit")]
 mod tests {

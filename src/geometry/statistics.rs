@@ -2,74 +2,118 @@
 
 use super::CosineMatrix;
 use nalgebra::{DMatrix, SymmetricEigen};
+use serde::Serialize;
 
 /// Cosines closer to zero than this count as near-orthogonal.
 pub const NEAR_ORTHOGONAL: f32 = 0.1;
 
-/// Numbers about the directions of one group, or of several groups pooled.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct GeometryStatistics {
-    /// Mean cosine over pairs; NaN where there is no pair.
-    pub cosine_mean: f64,
-    /// Share of pairs with a negative cosine; NaN where there is no pair.
-    pub negative_ratio: f64,
-    /// Share of pairs with |cosine| < 0.1; NaN where there is no pair.
-    pub orthogonal_ratio: f64,
-    /// exp of the entropy of the eigenvalues of the cosine matrix, normalised to sum 1: how many directions the group spans,
-    /// from 1 to min(m, d). 0 for a group whose features are all zero. Over several groups: the mean.
-    pub effective_rank: f64,
-    /// Number of unordered pairs of responses.
+/// Bins of a [`PairStatistics::histogram`], equally wide over [-1, 1].
+pub const HISTOGRAM_BINS: usize = 20;
+
+/// The levels of [`PairStatistics::quantiles`].
+pub const QUANTILE_LEVELS: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
+
+/// The cosines of some pairs of responses as a whole. Numbers are NaN (null in JSON) where there is no pair.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PairStatistics {
+    /// Number of unordered pairs.
     pub pairs: usize,
+    /// Mean cosine.
+    pub mean: f64,
+    /// Share of negative cosines.
+    pub negative_ratio: f64,
+    /// Share of cosines with |cosine| < 0.1.
+    pub orthogonal_ratio: f64,
+    /// At the [`QUANTILE_LEVELS`], linear between the order statistics.
+    pub quantiles: [f64; 5],
+    /// Pairs in each of [`HISTOGRAM_BINS`] bins from -1 to 1; a bin holds its lower bound, the last one its upper bound too.
+    pub histogram: [usize; HISTOGRAM_BINS],
 }
 
-impl GeometryStatistics {
-    /// The statistics of one group.
-    pub fn new(cosines: &CosineMatrix) -> Self {
-        let (mut sum, mut negative, mut orthogonal, mut pairs) = (0.0, 0usize, 0usize, 0usize);
-        for cosine in cosines.pairs() {
-            sum += f64::from(cosine);
-            negative += usize::from(cosine < 0.0);
-            orthogonal += usize::from(cosine.abs() < NEAR_ORTHOGONAL);
-            pairs += 1;
+impl PairStatistics {
+    /// The statistics of these cosines.
+    pub fn of(cosines: impl IntoIterator<Item = f32>) -> Self {
+        let mut sorted: Vec<f64> = cosines.into_iter().map(f64::from).collect();
+        sorted.sort_by(f64::total_cmp);
+        let pairs = sorted.len();
+        let share = |count: usize| count as f64 / pairs as f64; // 0 / 0 is NaN
+        let mut histogram = [0; HISTOGRAM_BINS];
+        for cosine in &sorted {
+            let bin = ((cosine + 1.0) / 2.0 * HISTOGRAM_BINS as f64).max(0.0) as usize;
+            histogram[bin.min(HISTOGRAM_BINS - 1)] += 1;
         }
-        let per_pair = |sum: f64| if pairs == 0 { f64::NAN } else { sum / pairs as f64 };
+        let quantile = |level: f64| {
+            let place = level * pairs.saturating_sub(1) as f64;
+            let at = |place: f64| sorted.get(place as usize).copied().unwrap_or(f64::NAN);
+            at(place.floor()) + (at(place.ceil()) - at(place.floor())) * place.fract()
+        };
         Self {
-            cosine_mean: per_pair(sum),
-            negative_ratio: per_pair(negative as f64),
-            orthogonal_ratio: per_pair(orthogonal as f64),
-            effective_rank: match spectrum(cosines.values(), cosines.size()) {
-                None => f64::NAN,
-                Some(shares) if shares.is_empty() => 0.0,
-                Some(shares) => effective_rank(&shares),
-            },
             pairs,
+            mean: sorted.iter().sum::<f64>() / pairs as f64,
+            negative_ratio: share(sorted.iter().filter(|cosine| **cosine < 0.0).count()),
+            orthogonal_ratio: share(sorted.iter().filter(|cosine| cosine.abs() < f64::from(NEAR_ORTHOGONAL)).count()),
+            quantiles: QUANTILE_LEVELS.map(quantile),
+            histogram,
         }
     }
+}
 
-    /// The statistics of several groups together: the mean and the shares over all their pairs, the effective rank as the mean
-    /// over groups. `None` where there is no group.
-    pub fn pooled(groups: impl IntoIterator<Item = Self>) -> Option<Self> {
-        let (mut count, mut pairs, mut rank, mut sums) = (0usize, 0usize, 0.0, [0.0; 3]);
-        for group in groups {
-            count += 1;
-            rank += group.effective_rank;
-            if group.pairs > 0 {
-                pairs += group.pairs;
-                let shares = [group.cosine_mean, group.negative_ratio, group.orthogonal_ratio];
-                for (sum, share) in sums.iter_mut().zip(shares) {
-                    *sum += share * group.pairs as f64;
-                }
-            }
+/// What two responses of a pair are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PairKind {
+    /// Both are correct.
+    Correct,
+    /// One is correct, the other is not.
+    Mixed,
+    /// Neither is correct.
+    Incorrect,
+}
+
+impl PairKind {
+    /// The kind of a pair by whether its two responses are correct.
+    pub fn of(first: bool, second: bool) -> Self {
+        match (first, second) {
+            (true, true) => Self::Correct,
+            (false, false) => Self::Incorrect,
+            _ => Self::Mixed,
         }
-        let [cosine_mean, negative_ratio, orthogonal_ratio] =
-            sums.map(|sum| if pairs == 0 { f64::NAN } else { sum / pairs as f64 });
-        (count > 0).then(|| Self {
-            cosine_mean,
-            negative_ratio,
-            orthogonal_ratio,
-            effective_rank: rank / count as f64,
-            pairs,
-        })
+    }
+}
+
+/// The geometry of one group.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GroupGeometry {
+    /// All pairs.
+    pub all: PairStatistics,
+    /// Pairs of correct responses.
+    pub correct: PairStatistics,
+    /// Pairs of a correct and an incorrect response.
+    pub mixed: PairStatistics,
+    /// Pairs of incorrect responses.
+    pub incorrect: PairStatistics,
+    /// The [`spectrum`] of the cosine matrix; empty where all features are zero.
+    pub spectrum: Vec<f64>,
+    /// The [`effective_rank`] of that spectrum: how many directions the group spans, from 1 to min(m, d); 0 where all
+    /// features are zero.
+    pub effective_rank: f64,
+}
+
+impl GroupGeometry {
+    /// The geometry of a group with these cosines (m, m), whose responses are correct or not (m).
+    pub fn new(cosines: &CosineMatrix, correct: &[bool]) -> Self {
+        let of_kind = |kind: PairKind| {
+            let members = cosines.indexed_pairs().filter(|(i, j, _)| PairKind::of(correct[*i], correct[*j]) == kind);
+            PairStatistics::of(members.map(|(_, _, cosine)| cosine))
+        };
+        let spectrum = spectrum(cosines.values(), cosines.size());
+        Self {
+            all: PairStatistics::of(cosines.pairs()),
+            correct: of_kind(PairKind::Correct),
+            mixed: of_kind(PairKind::Mixed),
+            incorrect: of_kind(PairKind::Incorrect),
+            effective_rank: spectrum.as_deref().map_or(f64::NAN, effective_rank),
+            spectrum: spectrum.unwrap_or_default(),
+        }
     }
 }
 
@@ -97,8 +141,11 @@ pub fn spectrum(cosines: &[f32], size: usize) -> Option<Vec<f64>> {
     Some(shares)
 }
 
-/// exp of the entropy of a [`spectrum`]: how many directions it spreads over.
+/// exp of the entropy of a [`spectrum`]: how many directions it spreads over. 0 for an empty one.
 pub fn effective_rank(spectrum: &[f64]) -> f64 {
+    if spectrum.is_empty() {
+        return 0.0;
+    }
     spectrum.iter().filter(|share| **share > 0.0).map(|share| -share * share.ln()).sum::<f64>().exp()
 }
 
@@ -108,33 +155,44 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn statistics(features: &[f32], dim: usize) -> GeometryStatistics {
-        GeometryStatistics::new(&CosineMatrix::from_features(features, dim).unwrap())
+    fn geometry(features: &[f32], dim: usize, correct: &[bool]) -> GroupGeometry {
+        GroupGeometry::new(&CosineMatrix::from_features(features, dim).unwrap(), correct)
     }
 
     #[test]
     fn effective_rank_counts_directions() {
-        let axes = statistics(&[1.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 3.0], 3);
+        let axes = geometry(&[1.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 3.0], 3, &[true; 3]);
         assert!((axes.effective_rank - 3.0).abs() < 1e-9, "{axes:?}");
-        assert_eq!((axes.cosine_mean, axes.negative_ratio, axes.orthogonal_ratio, axes.pairs), (0.0, 0.0, 1.0, 3));
-        let line = statistics(&[1.0, 1.0, 2.0, 2.0, -1.0, -1.0, 3.0, 3.0], 2);
+        let all = &axes.all;
+        assert_eq!((all.mean, all.negative_ratio, all.orthogonal_ratio, all.pairs), (0.0, 0.0, 1.0, 3));
+        let line = geometry(&[1.0, 1.0, 2.0, 2.0, -1.0, -1.0, 3.0, 3.0], 2, &[true; 4]);
         assert!((line.effective_rank - 1.0).abs() < 1e-4, "{line:?}");
-        assert_eq!((line.negative_ratio, line.orthogonal_ratio, line.pairs), (0.5, 0.0, 6));
-        assert_eq!(statistics(&[0.0, 0.0], 1).effective_rank, 0.0);
+        assert_eq!((line.all.negative_ratio, line.all.orthogonal_ratio, line.all.pairs), (0.5, 0.0, 6));
+        assert_eq!(geometry(&[0.0, 0.0], 1, &[false; 2]).effective_rank, 0.0);
     }
 
     #[test]
-    fn pooling_weighs_pairs_for_shares_and_groups_for_the_rank() {
-        let opposed = statistics(&[1.0, -1.0], 1);
-        let lone = statistics(&[1.0], 1);
-        let axes = statistics(&[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0], 3);
-        let pooled = GeometryStatistics::pooled([opposed, lone, axes]).unwrap();
-        assert_eq!(pooled.pairs, 4);
-        assert!((pooled.negative_ratio - 0.25).abs() < 1e-12 && (pooled.orthogonal_ratio - 0.75).abs() < 1e-12);
-        assert!((pooled.cosine_mean + 0.25).abs() < 1e-5);
-        assert!((pooled.effective_rank - 5.0 / 3.0).abs() < 1e-5, "{pooled:?}");
-        assert!(GeometryStatistics::pooled([]).is_none());
-        assert!(GeometryStatistics::pooled([lone]).unwrap().cosine_mean.is_nan());
+    fn pairs_are_told_apart_by_what_their_responses_are() {
+        // Directions 0, 0, 90 and 180 degrees; the first and third are correct.
+        let group = geometry(&[1.0, 0.0, 1.0, 0.0, 0.0, 1.0, -1.0, 0.0], 2, &[true, false, true, false]);
+        let means = [&group.correct, &group.mixed, &group.incorrect].map(|s| (s.pairs, (s.mean * 1e3).round() / 1e3));
+        assert_eq!(means, [(1, 0.0), (4, 0.0), (1, -1.0)]);
+        assert_eq!(group.mixed.negative_ratio, 0.25);
+        let lone = geometry(&[1.0], 1, &[true]);
+        assert!(lone.all.pairs == 0 && lone.all.mean.is_nan() && lone.correct.quantiles.iter().all(|q| q.is_nan()));
+        assert!(serde_json::to_value(&lone).unwrap()["all"]["mean"].is_null());
+    }
+
+    #[test]
+    fn quantiles_and_histogram_describe_the_distribution() {
+        // As numpy.quantile of these values, method "linear".
+        let statistics = PairStatistics::of([0.5, -1.0, 0.0, 1.0, 0.25]);
+        for (found, expected) in statistics.quantiles.iter().zip([-0.8, 0.0, 0.25, 0.5, 0.9]) {
+            assert!((found - expected).abs() < 1e-12, "{statistics:?}");
+        }
+        let filled: Vec<usize> = (0..HISTOGRAM_BINS).filter(|&bin| statistics.histogram[bin] == 1).collect();
+        assert_eq!(filled, [0, 10, 12, 15, 19]);
+        assert_eq!(statistics.histogram.iter().sum::<usize>(), 5);
     }
 
     proptest! {
@@ -142,7 +200,7 @@ mod tests {
         fn effective_rank_lies_between_one_and_the_number_of_dimensions(
             features in prop::collection::vec(prop::array::uniform3(0.1f32..3.0), 1..14),
         ) {
-            let rank = statistics(&features.concat(), 3).effective_rank;
+            let rank = geometry(&features.concat(), 3, &vec![true; features.len()]).effective_rank;
             prop_assert!((1.0 - 1e-9..=3.0 + 1e-4).contains(&rank), "{}", rank);
         }
     }

@@ -7,33 +7,61 @@ use std::path::Path;
 #[derive(Clone)]
 pub struct TextTokenizer {
     inner: tokenizers::Tokenizer,
+    /// Files that came with it and go where it goes: name and content.
+    companions: Vec<(&'static str, Vec<u8>)>,
 }
+
+/// What else Transformers keeps of a tokenizer in a model folder.
+const COMPANIONS: [&str; 6] = [
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "vocab.json",
+    "merges.txt",
+];
 
 /// Marks the end of a response in the tokenizers that this program makes.
 pub const END_OF_TEXT: &str = "<|endoftext|>";
 
 impl TextTokenizer {
-    /// Reads `tokenizer.json` from a model folder.
+    /// Reads `tokenizer.json` from a model folder, and keeps what else of a tokenizer stands there.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("tokenizer.json");
         let bytes = std::fs::read(&path)
             .map_err(|e| Error::input(format!("cannot read the model's tokenizer.json: {e} ({})", path.display())))?;
-        Self::from_json(&bytes).map_err(|e| Error::input(format!("{e} ({})", path.display())))
+        let mut tokenizer = Self::from_json(&bytes).map_err(|e| Error::input(format!("{e} ({})", path.display())))?;
+        for name in COMPANIONS {
+            let path = folder.join(name);
+            if path.exists() {
+                let content = std::fs::read(&path)
+                    .map_err(|e| Error::input(format!("cannot read the model's {name}: {e} ({})", path.display())))?;
+                tokenizer.companions.push((name, content));
+            }
+        }
+        Ok(tokenizer)
     }
 
     /// Parses the text of a `tokenizer.json`.
     pub fn from_json(bytes: &[u8]) -> Result<Self> {
         tokenizers::Tokenizer::from_bytes(bytes)
-            .map(|inner| Self { inner })
+            .map(|inner| Self { inner, companions: Vec::new() })
             .map_err(|e| Error::input(format!("the tokenizer is not valid: {e}")))
     }
 
-    /// Writes `tokenizer.json` and a `tokenizer_config.json` that Transformers reads.
+    /// Writes `tokenizer.json` and the files that came with it, or else a `tokenizer_config.json` that Transformers reads.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join("tokenizer.json");
         let json =
             self.inner.to_string(true).map_err(|e| Error::failed(format!("cannot serialise the tokenizer: {e}")))?;
         std::fs::write(&path, json).map_err(Error::io("writing the tokenizer", &path))?;
+        for (name, content) in &self.companions {
+            let path = folder.join(name);
+            std::fs::write(&path, content).map_err(Error::io("writing the tokenizer's files", &path))?;
+        }
+        if self.companions.iter().any(|(name, _)| *name == "tokenizer_config.json") {
+            return Ok(());
+        }
         let path = folder.join("tokenizer_config.json");
         let config = serde_json::json!({
             "tokenizer_class": "PreTrainedTokenizerFast",

@@ -1,6 +1,7 @@
 //! The parameters of a model under their Hugging Face names: made at random, read from and written to a folder.
 
 use super::config::Qwen3Config;
+use super::finite::first_not_finite;
 use crate::error::{Error, Result};
 use crate::rng;
 use candle_core::{DType, Device, Tensor, Var};
@@ -81,6 +82,9 @@ impl Weights {
                     tensor.dims(),
                 )));
             }
+            if first_not_finite([(name.as_str(), &tensor)])?.is_some() {
+                return Err(Error::input(format!("the tensor `{name}` has values that are not finite ({origin})")));
+            }
             variables.insert(name, Var::from_tensor(&tensor.to_device(device)?.to_dtype(dtype)?)?);
         }
         Ok(Self { variables })
@@ -109,7 +113,8 @@ impl Weights {
         self.variable(name).map(|variable| variable.as_tensor().clone())
     }
 
-    fn variable(&self, name: &str) -> Result<&Var> {
+    /// The variable of that name.
+    pub(crate) fn variable(&self, name: &str) -> Result<&Var> {
         self.variables.get(name).ok_or_else(|| Error::failed(format!("the model has no tensor `{name}`")))
     }
 

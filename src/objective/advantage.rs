@@ -1,4 +1,6 @@
-//! Advantages within a group.
+//! Advantages: how much better each response is than its group.
+
+use serde::{Deserialize, Serialize};
 
 /// The eps under the root.
 const EPSILON: f64 = 1e-6;
@@ -6,22 +8,61 @@ const EPSILON: f64 = 1e-6;
 /// A spread of rewards within a group of at most this, relative to the largest of 1 and their size, is rounding.
 const NOISE: f64 = 1e-6;
 
-/// Advantages (m) of a group's rewards (m): `(r - mean) / sqrt(population variance + 1e-6)`.
+/// What the rewards of a group, less their mean, are divided by.
 ///
-/// GRPO's standardisation, step 9 of the method. All 0 where the rewards are equal; `max - min <= 1e-6 max(1, max |r|)`
-/// counts as equal, because such a spread comes from rounding and must not become a direction of training.
+/// With the population variance and its eps under the root, as in step 9 of the method. TRL (`scale_rewards`) divides by the
+/// sample deviation plus 1e-4 instead, so that its advantages are smaller by about `sqrt(1 - 1/n)` of n rewards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AdvantageScale {
+    /// `sqrt(variance + 1e-6)` of the group: every group with any difference has the same weight.
+    #[default]
+    Group,
+    /// `sqrt(variance + 1e-6)` of the rewards of all the step's groups.
+    Batch,
+    /// 1, as in Dr. GRPO (arXiv 2503.20783): no bias towards groups that are nearly all right or all wrong.
+    Unscaled,
+}
+
+impl AdvantageScale {
+    /// Advantages of a step's groups: rewards (groups, m) to (groups, m), where groups may differ in size.
+    ///
+    /// All 0 in a group whose rewards are equal; `max - min <= 1e-6 max(1, max |r|)` counts as equal, because such a spread comes
+    /// from rounding and must not become a direction of training.
+    pub fn advantages(self, groups: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        let whole = deviation(groups.iter().flatten().copied());
+        let divisor = |group: &[f32]| match self {
+            Self::Group => deviation(group.iter().copied()),
+            Self::Batch => whole,
+            Self::Unscaled => 1.0,
+        };
+        groups.iter().map(|group| centred(group, divisor(group))).collect()
+    }
+}
+
+/// Advantages (m) of one group's rewards (m) by [`AdvantageScale::Group`]: `(r - mean) / sqrt(population variance + 1e-6)`.
 pub fn group_advantages(rewards: &[f32]) -> Vec<f32> {
-    let rewards: Vec<f64> = rewards.iter().copied().map(f64::from).collect();
-    let low = rewards.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = rewards.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    centred(rewards, deviation(rewards.iter().copied()))
+}
+
+/// `(r - mean) / divisor`, or all 0 where the rewards differ by rounding only.
+fn centred(rewards: &[f32], divisor: f64) -> Vec<f32> {
+    let wide = || rewards.iter().copied().map(f64::from);
+    let (low, high) = (wide().fold(f64::INFINITY, f64::min), wide().fold(f64::NEG_INFINITY, f64::max));
     if high - low <= NOISE * low.abs().max(high.abs()).max(1.0) {
         return vec![0.0; rewards.len()];
     }
-    let count = rewards.len() as f64;
-    let mean = rewards.iter().sum::<f64>() / count;
-    let variance = rewards.iter().map(|reward| (reward - mean).powi(2)).sum::<f64>() / count;
-    let deviation = (variance + EPSILON).sqrt();
-    rewards.iter().map(|reward| ((reward - mean) / deviation) as f32).collect()
+    let mean = mean(wide());
+    wide().map(|reward| ((reward - mean) / divisor) as f32).collect()
+}
+
+fn deviation(rewards: impl Iterator<Item = f32> + Clone) -> f64 {
+    let rewards = rewards.map(f64::from);
+    let center = mean(rewards.clone());
+    (mean(rewards.map(|reward| (reward - center).powi(2))) + EPSILON).sqrt()
+}
+
+fn mean(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    values.clone().sum::<f64>() / values.count() as f64
 }
 
 #[cfg(test)]
@@ -29,6 +70,8 @@ pub fn group_advantages(rewards: &[f32]) -> Vec<f32> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    const ALL: [AdvantageScale; 3] = [AdvantageScale::Group, AdvantageScale::Batch, AdvantageScale::Unscaled];
 
     #[test]
     fn half_right_gives_plus_and_minus_one() {
@@ -39,11 +82,45 @@ mod tests {
     }
 
     #[test]
+    fn each_scale_divides_by_what_it_says() {
+        let groups = [vec![1.0, -1.0, -1.0, -1.0], vec![1.0, 1.0, 0.5, 0.5], vec![1.0; 4]];
+        for (scale, divisors) in [
+            (AdvantageScale::Group, [0.75f64, 0.0625].map(|variance| (variance + 1e-6).sqrt())),
+            // The twelve rewards sum to 5, their squares to 10.5.
+            (AdvantageScale::Batch, [(10.5 / 12.0 - 25.0 / 144.0 + 1e-6f64).sqrt(); 2]),
+            (AdvantageScale::Unscaled, [1.0; 2]),
+        ] {
+            let advantages = scale.advantages(&groups);
+            for (found, centred) in advantages[0].iter().zip([1.5, -0.5, -0.5, -0.5]) {
+                assert!((f64::from(*found) - centred / divisors[0]).abs() < 1e-6, "{scale:?} {found}");
+            }
+            for (found, centred) in advantages[1].iter().zip([0.25, 0.25, -0.25, -0.25]) {
+                assert!((f64::from(*found) - centred / divisors[1]).abs() < 1e-6, "{scale:?} {found}");
+            }
+            assert_eq!(advantages[2], [0.0; 4]);
+        }
+    }
+
+    #[test]
     fn equal_rewards_and_rounding_noise_give_nothing() {
         assert_eq!(group_advantages(&[1.25; 5]), [0.0; 5]);
-        assert_eq!(group_advantages(&[0.1, 0.1 + f32::EPSILON * 0.1]), [0.0; 2]);
         assert_eq!(group_advantages(&[0.7]), [0.0]);
         assert!(group_advantages(&[]).is_empty());
+        for scale in ALL {
+            let advantages = scale.advantages(&[vec![0.1, 0.1 + f32::EPSILON * 0.1], vec![1.0, -1.0], Vec::new()]);
+            assert_eq!(advantages[0], [0.0; 2], "{scale:?}");
+            assert!(advantages[1][0] > 0.0 && advantages[2].is_empty());
+        }
+    }
+
+    fn groups() -> impl Strategy<Value = Vec<Vec<f32>>> {
+        // Multiples of 1/8 stay exact when they are shifted by one.
+        let reward = (-24i8..24).prop_map(|eighths| f32::from(eighths) / 8.0);
+        prop::collection::vec(prop::collection::vec(reward, 1..9), 1..5)
+    }
+
+    fn near(a: &[Vec<f32>], b: &[Vec<f32>]) -> bool {
+        a.iter().flatten().zip(b.iter().flatten()).all(|(a, b)| (a - b).abs() <= 1e-5 * a.abs().max(1.0))
     }
 
     proptest! {
@@ -54,6 +131,32 @@ mod tests {
             let mean = advantages.iter().copied().map(f64::from).sum::<f64>() / count;
             let variance = advantages.iter().map(|&a| (f64::from(a) - mean).powi(2)).sum::<f64>() / count;
             prop_assert!(mean.abs() < 1e-6 && variance <= 1.0 + 1e-6, "{} {}", mean, variance);
+        }
+
+        #[test]
+        fn a_shift_of_all_rewards_changes_nothing(groups in groups(), eighths in -80i8..80) {
+            let shift = f32::from(eighths) / 8.0;
+            let shifted: Vec<Vec<f32>> = groups.iter().map(|g| g.iter().map(|r| r + shift).collect()).collect();
+            for scale in ALL {
+                prop_assert!(near(&scale.advantages(&groups), &scale.advantages(&shifted)), "{:?}", scale);
+            }
+        }
+
+        #[test]
+        fn advantages_follow_a_permutation_of_rewards_and_groups(groups in groups(), turn in 0usize..9) {
+            let turned = |groups: &[Vec<f32>]| {
+                let mut groups = groups.to_vec();
+                for group in &mut groups {
+                    let by = turn % group.len();
+                    group.rotate_left(by);
+                }
+                groups.reverse();
+                groups
+            };
+            for scale in ALL {
+                let (after, before) = (scale.advantages(&turned(&groups)), turned(&scale.advantages(&groups)));
+                prop_assert!(near(&after, &before), "{:?}", scale);
+            }
         }
     }
 }

@@ -45,10 +45,22 @@ impl KlEstimator {
 #[allow(clippy::float_cmp, reason = "these results are exact, or equal bit for bit")]
 mod tests {
     use super::*;
-    use crate::objective::surrogate::tests::check_gradient;
+    use crate::objective::tests::check_gradient;
     use candle_core::{DType, Device};
 
     const ALL: [KlEstimator; 3] = [KlEstimator::K1, KlEstimator::K2, KlEstimator::K3];
+
+    #[test]
+    fn values_obey_the_formulas() {
+        let (l, reference) = (-1.2f64, -0.5);
+        for (estimator, expected) in
+            [(KlEstimator::K1, -0.7), (KlEstimator::K2, 0.245), (KlEstimator::K3, 0.7f64.exp() - 1.7)]
+        {
+            let tensor = |value: f64| Tensor::new(&[value], &Device::Cpu).unwrap();
+            let value = estimator.per_token(&tensor(l), &tensor(reference)).unwrap().to_vec1::<f64>().unwrap()[0];
+            assert!((value - expected).abs() < 1e-15, "{estimator:?}: {value}");
+        }
+    }
 
     #[test]
     fn gradients_agree_with_finite_differences() {

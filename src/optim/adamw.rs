@@ -2,7 +2,7 @@
 
 use super::gradients::Gradients;
 use crate::error::{Error, Result};
-use crate::model::Weights;
+use crate::model::{Weights, first_not_finite};
 use candle_core::{DType, Device, Tensor, Var};
 use std::collections::HashMap;
 use std::path::Path;
@@ -63,14 +63,17 @@ impl AdamW {
         self.steps
     }
 
-    /// One update with the given learning rate; returns the gradient's global norm before clipping.
-    pub fn step(&mut self, gradients: &Gradients, learning_rate: f64) -> Result<f64> {
+    /// One update with the given learning rate from gradients with this global norm.
+    ///
+    /// New weights are stored when all of them are known to be finite. Fails otherwise, naming the first that is not: no weight
+    /// has changed then, but the moments have, so the optimizer is not to be used any more.
+    pub fn step(&mut self, gradients: &Gradients, norm: f64, learning_rate: f64) -> Result<()> {
         let AdamWSettings { beta1, beta2, eps, weight_decay, max_grad_norm } = self.settings;
-        let norm = gradients.norm()?;
         let scale = if norm > max_grad_norm { max_grad_norm / norm } else { 1.0 };
         self.steps += 1;
         let correction1 = 1.0 - beta1.powi(self.steps as i32);
         let correction2 = 1.0 - beta2.powi(self.steps as i32);
+        let mut updates = Vec::with_capacity(self.slots.len());
         for slot in &mut self.slots {
             let grad = gradients
                 .get(&slot.name)
@@ -81,12 +84,18 @@ impl AdamW {
             let root = ((&slot.second / correction2)?.sqrt()? + eps)?;
             let change = ((&slot.first / correction1)? / root)?;
             let decay = if slot.master.rank() > 1 { 1.0 - learning_rate * weight_decay } else { 1.0 };
-            let updated = ((&slot.master * decay)? - (change * learning_rate)?)?;
+            updates.push(((&slot.master * decay)? - (change * learning_rate)?)?);
+        }
+        let named = self.slots.iter().map(|slot| slot.name.as_str()).zip(&updates);
+        if let Some(name) = first_not_finite(named)? {
+            return Err(Error::failed(format!("the optimizer's step would make the weight `{name}` not finite")));
+        }
+        for (slot, updated) in self.slots.iter_mut().zip(updates) {
             slot.variable.set(&updated.to_dtype(slot.variable.dtype())?)?;
             slot.master =
                 if slot.variable.dtype() == DType::F32 { slot.variable.as_detached_tensor() } else { updated };
         }
-        Ok(norm)
+        Ok(())
     }
 
     /// An optimizer of all `weights` in the state that [`Self::write`] left in a file.
@@ -175,9 +184,9 @@ mod tests {
                 })
                 .reduce(|a, b| (a + b).unwrap())
                 .unwrap();
-            let mut gradients = Gradients::default();
+            let mut gradients = Gradients::zeros(&weights).unwrap();
             gradients.accumulate(&weights, &loss.backward().unwrap()).unwrap();
-            optimizer.step(&gradients, 0.01).unwrap();
+            optimizer.step(&gradients, gradients.norm().unwrap(), 0.01).unwrap();
             let g = step as f64 * norm_weight;
             m = 0.9 * m + 0.1 * g;
             v = 0.99 * v + 0.01 * g * g;
@@ -200,7 +209,7 @@ mod tests {
             .map(|(_, variable)| variable.as_tensor().sum_all().unwrap())
             .reduce(|a, b| (a + b).unwrap())
             .unwrap();
-        let mut gradients = Gradients::default();
+        let mut gradients = Gradients::zeros(&weights).unwrap();
         gradients.accumulate(&weights, &total.backward().unwrap()).unwrap();
         let expected = (tiny().parameter_count() as f64).sqrt();
         assert!((gradients.norm().unwrap() - expected).abs() < 1e-4);
@@ -210,7 +219,20 @@ mod tests {
     fn a_parameter_without_gradient_is_named() {
         let weights = Weights::random(&tiny(), 0.1, 1, DType::F32, &Device::Cpu).unwrap();
         let loss = weights.get("model.norm.weight").unwrap().sum_all().unwrap();
-        let error = Gradients::default().accumulate(&weights, &loss.backward().unwrap()).unwrap_err();
+        let mut gradients = Gradients::zeros(&weights).unwrap();
+        let error = gradients.accumulate(&weights, &loss.backward().unwrap()).unwrap_err();
         assert!(error.to_string().contains("model."), "{error}");
+    }
+
+    #[test]
+    fn a_step_that_would_break_a_weight_names_it_and_changes_none() {
+        let weights = Weights::random(&tiny(), 0.1, 1, DType::F32, &Device::Cpu).unwrap();
+        let before = weights.hash().unwrap();
+        // Without eps, a gradient of 0 gives 0 / 0.
+        let settings = AdamWSettings { beta1: 0.9, beta2: 0.99, eps: 0.0, weight_decay: 0.0, max_grad_norm: 1.0 };
+        let mut optimizer = AdamW::new(&weights, settings).unwrap();
+        let error = optimizer.step(&Gradients::zeros(&weights).unwrap(), 0.0, 0.01).unwrap_err().to_string();
+        assert!(error.contains("model.") && error.contains("not finite"), "{error}");
+        assert_eq!(weights.hash().unwrap(), before);
     }
 }

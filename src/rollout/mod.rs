@@ -4,7 +4,7 @@
 //! Each stage adds its component, so what an entity has says how far it has come. The groups of a step live until the next
 //! step begins; despawning a group despawns its rollouts.
 
-use crate::geometry::CosineMatrix;
+use crate::geometry::{CosineMatrix, GroupGeometry};
 use crate::model::Completion;
 use crate::tasks::Problem;
 use crate::verify::Verification;
@@ -55,6 +55,15 @@ pub struct Feature(pub Vec<f32>);
 /// Cosines between the group's unit features (m, m). Added to the group by the features stage.
 #[derive(Component, Clone, Debug)]
 pub struct Cosines(pub CosineMatrix);
+
+/// Cosines between the gradients over all parameters (m, m). Added to some groups by the features stage, on the schedule of
+/// [`crate::experiment::FidelityConfig`].
+#[derive(Component, Clone, Debug)]
+pub struct GradientCosines(pub CosineMatrix);
+
+/// Statistics of the group's directions. Added to the group by the novelty stage.
+#[derive(Component, Clone, Debug)]
+pub struct Geometry(pub GroupGeometry);
 
 /// Sentence embedding of the response, of unit length. Added by the features stage where an encoder is configured.
 #[derive(Component, Clone, Debug)]

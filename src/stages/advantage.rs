@@ -1,9 +1,8 @@
-//! Advantages within each group: A = (r~ - mean) / sqrt(variance + eps), from shaped rewards where a method shaped them and
-//! base rewards otherwise.
+//! Advantages: A = (r~ - mean of the group) / deviation, from shaped rewards where a method shaped them and base rewards
+//! otherwise. `objective.advantage_scale` says whose deviation.
 
-use super::{StageSystems, StepMetrics, TrainStep, mean};
+use super::{ActiveExperiment, StageSystems, StepMetrics, TrainStep, mean};
 use crate::metrics;
-use crate::objective::group_advantages;
 use crate::rollout::{Advantage, PromptGroup, Reward, Rollouts, ShapedReward};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
@@ -30,30 +29,35 @@ fn keep_unshaped_rewards(mut commands: Commands, rollouts: Query<(Entity, &Rewar
 /// Adds [`Advantage`] to every rollout.
 pub fn center_group_advantages(
     mut commands: Commands,
+    experiment: Res<ActiveExperiment>,
     groups: Query<(&PromptGroup, &Rollouts)>,
     rewards: Query<(&Reward, &ShapedReward)>,
     mut metrics: ResMut<StepMetrics>,
 ) -> Result {
-    let (mut uniform, mut shaping_only, mut shaped_means) = (Vec::new(), Vec::new(), Vec::new());
-    for (_, rollouts) in groups.iter().sort::<&PromptGroup>() {
-        let (mut base, mut shaped) = (Vec::new(), Vec::new());
+    let groups: Vec<&Rollouts> = groups.iter().sort::<&PromptGroup>().map(|(_, rollouts)| rollouts).collect();
+    let (mut uniform, mut shaped) = (Vec::new(), Vec::new());
+    for rollouts in &groups {
+        let mut base = Vec::new();
+        let mut group = Vec::new();
         for rollout in rollouts.iter() {
             let (reward, shaped_reward) = rewards.get(rollout)?;
             base.push(reward.0);
-            shaped.push(shaped_reward.0);
+            group.push(shaped_reward.0);
         }
-        let advantages = group_advantages(&shaped);
-        let is_uniform = base.iter().all(|reward| reward.to_bits() == base[0].to_bits());
-        let has_signal = advantages.iter().any(|advantage| *advantage != 0.0);
-        uniform.push(f64::from(u8::from(is_uniform)));
-        shaping_only.push(f64::from(u8::from(is_uniform && has_signal)));
-        shaped_means.extend(shaped.iter().map(|&reward| f64::from(reward)));
+        uniform.push(base.iter().all(|reward| reward.to_bits() == base[0].to_bits()));
+        shaped.push(group);
+    }
+    let advantages = experiment.0.objective.advantage_scale.advantages(&shaped);
+    let share = |condition: bool| f64::from(u8::from(condition));
+    let has_signal = |group: &[f32]| group.iter().any(|advantage| *advantage != 0.0);
+    let shaping_only = uniform.iter().zip(&advantages).map(|(&uniform, group)| share(uniform && has_signal(group)));
+    metrics.set(&metrics::GROUP_SHAPING_ONLY_RATIO, mean(shaping_only));
+    metrics.set(&metrics::GROUP_UNIFORM_RATIO, mean(uniform.iter().copied().map(share)));
+    metrics.set(&metrics::REWARD_SHAPED_MEAN, mean(shaped.iter().flatten().copied().map(f64::from)));
+    for (rollouts, advantages) in groups.into_iter().zip(advantages) {
         for (rollout, advantage) in rollouts.iter().zip(advantages) {
             commands.entity(rollout).insert(Advantage(advantage));
         }
     }
-    metrics.set(&metrics::GROUP_UNIFORM_RATIO, mean(uniform));
-    metrics.set(&metrics::GROUP_SHAPING_ONLY_RATIO, mean(shaping_only));
-    metrics.set(&metrics::REWARD_SHAPED_MEAN, mean(shaped_means));
     Ok(())
 }

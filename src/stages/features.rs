@@ -1,9 +1,8 @@
 //! Gradient directions: sequence features Phi = sum of alpha phi over response tokens / (sum of alpha + eps), and their cosines
 //! within each group. The sums were accumulated while sampling, so this costs no forward pass.
 
-use super::{StageSystems, StepMetrics, TrainStep};
-use crate::geometry::{CosineMatrix, GeometryStatistics, TokenWeights};
-use crate::metrics;
+use super::{StageSystems, TrainStep};
+use crate::geometry::{CosineMatrix, TokenWeights};
 use crate::rollout::{Cosines, Feature, PromptGroup, Response, Rollouts};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
@@ -13,8 +12,7 @@ pub struct FeaturesPlugin;
 
 impl Plugin for FeaturesPlugin {
     fn build(&self, app: &mut App) {
-        app.init_resource::<FeatureWeights>()
-            .add_systems(TrainStep, (compute_features, measure_geometry).chain().in_set(StageSystems::Features));
+        app.init_resource::<FeatureWeights>().add_systems(TrainStep, compute_features.in_set(StageSystems::Features));
     }
 }
 
@@ -43,14 +41,4 @@ pub fn compute_features(
         commands.entity(group).insert(Cosines(cosines));
     }
     Ok(())
-}
-
-pub(super) fn measure_geometry(groups: Query<(&PromptGroup, &Cosines)>, mut metrics: ResMut<StepMetrics>) {
-    let statistics = groups.iter().sort::<&PromptGroup>().map(|(_, cosines)| GeometryStatistics::new(&cosines.0));
-    if let Some(pooled) = GeometryStatistics::pooled(statistics) {
-        metrics.set(&metrics::GEOMETRY_COSINE_MEAN, pooled.cosine_mean);
-        metrics.set(&metrics::GEOMETRY_NEGATIVE_RATIO, pooled.negative_ratio);
-        metrics.set(&metrics::GEOMETRY_ORTHOGONAL_RATIO, pooled.orthogonal_ratio);
-        metrics.set(&metrics::GEOMETRY_EFFECTIVE_RANK, pooled.effective_rank);
-    }
 }

@@ -6,20 +6,26 @@
 mod advantage;
 mod evaluate;
 mod features;
+mod fidelity;
+mod geometry;
 mod novelty;
 mod record;
 mod sample;
 mod semantic;
+mod tokens;
 mod update;
 mod verify;
 
 pub use advantage::{AdvantagePlugin, center_group_advantages};
 pub use evaluate::{EvaluatePlugin, Evaluations};
 pub use features::{FeatureWeights, FeaturesPlugin, compute_features};
+pub use fidelity::{FidelityPlugin, measure_fidelity};
+pub use geometry::{GeometryPlugin, measure_geometry};
 pub use novelty::{NoveltyPlugin, NoveltySettings, score_novelty};
 pub use record::{CheckpointRequested, Checkpoints, RecordPlugin, RunRecorder, StartInfo, record_checkpoint};
 pub use sample::{SamplePlugin, sample_completions};
 pub use semantic::{Encoder, SemanticPlugin, embed_responses};
+pub use tokens::{TokensPlugin, record_tokens};
 pub use update::{EntropyCoefficient, Reference, UpdatePlugin, update_policy};
 pub use verify::{VerifyPlugin, verify_completions};
 
@@ -207,7 +213,10 @@ impl PluginGroup for StagePlugins {
             .add(VerifyPlugin)
             .add(FeaturesPlugin)
             .add(SemanticPlugin)
+            .add(FidelityPlugin)
+            .add(TokensPlugin)
             .add(NoveltyPlugin)
+            .add(GeometryPlugin)
             .add(AdvantagePlugin)
             .add(UpdatePlugin)
             .add(EvaluatePlugin)

@@ -6,10 +6,11 @@ use super::{
 };
 use crate::error::Error;
 use crate::experiment::{Event, RunDir};
+use crate::geometry::GroupGeometry;
 use crate::metrics::{self, MetricRow};
 use crate::rollout::{
-    Advantage, CompletionText, Cosines, Feature, GroupProblem, Judged, Novelty, PromptGroup, Response, Reward,
-    Rollouts, SemanticCosines, ShapedReward,
+    Advantage, CompletionText, Cosines, Feature, Geometry, GradientCosines, GroupProblem, Judged, Novelty, PromptGroup,
+    Response, Reward, Rollouts, SemanticCosines, ShapedReward,
 };
 use crate::trainer::{GroupView, RolloutView, StepView};
 use bevy_app::{App, Plugin};
@@ -130,6 +131,25 @@ struct RolloutLine<'a> {
     response_ids: &'a [u32],
 }
 
+/// A line of `geometry/step_NNNNNN.jsonl`.
+#[derive(serde::Serialize)]
+struct GeometryLine<'a> {
+    group: u32,
+    #[serde(flatten)]
+    geometry: &'a GroupGeometry,
+}
+
+/// What the later stages made of a group.
+type GroupOutcome<'a> = (
+    &'a PromptGroup,
+    &'a GroupProblem,
+    &'a Rollouts,
+    &'a Cosines,
+    Option<&'a SemanticCosines>,
+    Option<&'a GradientCosines>,
+    &'a Geometry,
+);
+
 /// What the later stages made of a rollout.
 type Outcome<'a> = (
     &'a Response,
@@ -147,7 +167,7 @@ fn record_step(
     experiment: Res<ActiveExperiment>,
     recorder: Res<RunRecorder>,
     monitor: Res<Monitor>,
-    groups: Query<(&PromptGroup, &GroupProblem, &Rollouts, &Cosines, Option<&SemanticCosines>)>,
+    groups: Query<GroupOutcome>,
     rollouts: Query<Outcome>,
 ) -> Result {
     let record = &experiment.0.record;
@@ -156,7 +176,8 @@ fn record_step(
     let mut response_ids = Vec::new();
     let mut tensors = Vec::new();
     let mut features: Vec<f32> = Vec::new();
-    for (group, problem, members, cosines, semantic) in groups.iter().sort::<&PromptGroup>() {
+    let mut geometries = Vec::new();
+    for (group, problem, members, cosines, semantic, gradients, geometry) in groups.iter().sort::<&PromptGroup>() {
         let mut views = Vec::with_capacity(cosines.0.size());
         for member in members.iter() {
             let outcome = rollouts.get(member)?;
@@ -180,7 +201,12 @@ fn record_step(
             rollouts: views,
             cosine: cosines.0.values().to_vec(),
             semantic,
+            gradient: gradients.map_or_else(Vec::new, |gradients| gradients.0.values().to_vec()),
         });
+        if let Some(gradients) = gradients {
+            tensors.push((format!("gradient.{}", group.0), vec![size, size], gradients.0.values().to_vec()));
+        }
+        geometries.push(GeometryLine { group: group.0, geometry: &geometry.0 });
     }
     if due(record.rollouts_every) {
         recorder.0.write_rollouts(step.0, &rollout_lines(&view, &response_ids))?;
@@ -190,7 +216,8 @@ fn record_step(
             let count = response_ids.len().max(1);
             tensors.push(("features".to_string(), vec![count, features.len() / count], features));
         }
-        recorder.0.write_geometry(step.0, &tensors)?;
+        recorder.0.write_geometry(step.0, tensors)?;
+        recorder.0.write_group_geometry(step.0, &geometries)?;
     }
     monitor.0.update(|snapshot| snapshot.latest = Some(Arc::new(view)));
     Ok(())

@@ -3,8 +3,7 @@
 //! Runs in the features stage where an encoder is configured, by the method or by `record.encoder`, whatever the method is. The
 //! encoder does not change during a run, so the numbers of different steps can be compared.
 
-use super::features::measure_geometry;
-use super::{StageSystems, StepMetrics, TrainStep, mean};
+use super::{StageSystems, StepMetrics, TrainStep, mean, measure_fidelity};
 use crate::error::Error;
 use crate::geometry::CosineMatrix;
 use crate::metrics;
@@ -20,7 +19,7 @@ impl Plugin for SemanticPlugin {
     fn build(&self, app: &mut App) {
         app.add_systems(
             TrainStep,
-            (embed_responses, measure_semantics.after(measure_geometry))
+            (embed_responses, measure_semantics.after(measure_fidelity))
                 .chain()
                 .run_if(resource_exists::<Encoder>)
                 .in_set(StageSystems::Features),

@@ -1,30 +1,28 @@
 //! Moves the policy: forward, loss, backward and optimizer, over minibatches and micro-batches.
 //!
-//! ```text
-//! loss = - sum over tokens of w_t (min(rho_t A, clip(rho_t) A) - beta kl_t + c H_t)
-//! ```
+//! The loss is [`Objective::loss`]; [`crate::objective`] has its formula. The log-probabilities of the sampling policy are those
+//! recorded while sampling, at the sampling temperature. Which method is running does not matter here: methods have spoken
+//! through [`Advantage`] and [`EntropyCoefficient`].
 //!
-//! with rho the ratio to the sampling policy, kl the estimator against the frozen reference, H the token entropy, and w the
-//! weights of the reduction. The log-probabilities of the sampling policy are those recorded while sampling, at the sampling
-//! temperature. Which method is running does not matter here: methods have spoken through [`Advantage`] and
-//! [`EntropyCoefficient`].
+//! Nothing that is not finite gets into the weights: the weights at the start, each mini-batch's loss and gradient, and what the
+//! optimizer would store are looked at, and the step ends with an error that names the tensor or the rollout.
 
 use super::{
     ActiveExperiment, Monitor, Policy, PolicyOptimizer, RunRecorder, StageSystems, StepCounter, StepMetrics, TrainStep,
     warn,
 };
 use crate::error::Error;
-use crate::experiment::{Experiment, OptimizerConfig};
+use crate::experiment::OptimizerConfig;
 use crate::metrics;
-use crate::model::{LanguageModel, Qwen3, ResponseBatch, micro_batches};
-use crate::objective::{BatchTotals, ClippedObjective, expand_to_tokens};
+use crate::model::{LanguageModel, Qwen3, ResponseBatch, first_not_finite, micro_batches};
+use crate::objective::{BatchTotals, MicroBatch, MicroLoss, Objective};
 use crate::optim::Gradients;
 use crate::rng;
 use crate::rollout::{Advantage, PromptGroup, PromptTokens, Response, Rollouts};
 use crate::trainer::Stage;
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
-use candle_core::Tensor;
+use candle_core::{Tensor, Var};
 
 /// The update stage.
 pub struct UpdatePlugin;
@@ -52,8 +50,15 @@ struct Sample<'a> {
     response: &'a [u32],
     old_logprobs: &'a [f32],
     advantage: f32,
-    /// Where it stands, for error messages.
+    /// Whether its tokens are trained on.
+    trained: bool,
+    /// Group and number within it, for error messages.
     place: (u32, usize),
+}
+
+/// Number of response tokens that are trained on.
+fn trained_tokens<'a>(samples: impl IntoIterator<Item = &'a Sample<'a>>) -> usize {
+    samples.into_iter().filter(|sample| sample.trained).map(|sample| sample.response.len()).sum()
 }
 
 /// Sums over the tokens of a step, for metrics.
@@ -81,6 +86,12 @@ pub fn update_policy(
     mut metrics: ResMut<StepMetrics>,
 ) -> Result {
     let experiment = &experiment.0;
+    let objective = &experiment.objective;
+    let weights = &policy.0.weights;
+    if let Some(name) = first_not_finite(weights.variables().map(|(name, variable)| (name, Var::as_tensor(variable))))?
+    {
+        return Err(Error::failed(format!("the weight `{name}` is not finite before the update")).into());
+    }
     let mut samples = Vec::new();
     for (group, prompt, members) in groups.iter().sort::<&PromptGroup>() {
         for (index, rollout) in members.iter().enumerate() {
@@ -90,34 +101,47 @@ pub fn update_policy(
                 response: &response.0.ids,
                 old_logprobs: &response.0.logprobs,
                 advantage: advantage.0,
+                trained: objective.truncated.trains(response.0.truncated),
                 place: (group.0, index),
             });
         }
     }
     let OptimizerConfig::AdamW(adamw) = &experiment.optimizer;
     let rate = adamw.schedule.rate(adamw.learning_rate, step.0, adamw.warmup_steps, experiment.stop.steps);
-    let passes = experiment.objective.epochs * experiment.objective.minibatches;
+    let policy_loss = PolicyLoss {
+        policy: &policy.0,
+        reference: reference.as_deref().map(|reference| &reference.0),
+        objective: objective.settings(entropy.0),
+        temperature: experiment.rollout.temperature,
+        micro_batch_tokens: objective.micro_batch_tokens,
+    };
+    let mean_tokens = trained_tokens(&samples) as f64 / objective.minibatches as f64;
+    let passes = objective.epochs * objective.minibatches;
     let (mut totals, mut norms, mut last) = (Totals::default(), Vec::new(), 0.0);
-    let mut done = 0;
-    for epoch in 0..experiment.objective.epochs {
+    for epoch in 0..objective.epochs {
         let mut order: Vec<usize> = (0..samples.len()).collect();
         if passes > 1 {
             rng::shuffle(&mut rng::stream([experiment.seed, rng::MINIBATCHES | step.0, epoch as u64, 0]), &mut order);
         }
-        for chunk in order.chunks(samples.len().div_ceil(experiment.objective.minibatches)) {
-            let minibatch: Vec<&Sample> = chunk.iter().map(|&index| &samples[index]).collect();
-            let report = |share: f32| monitor.report(Stage::Update, &mut last, (done as f32 + share) / passes as f32);
-            let gradients = backward(
-                experiment,
-                &policy.0,
-                reference.as_deref().map(|r| &r.0),
-                entropy.0,
-                &minibatch,
-                &mut totals,
-                report,
-            )?;
-            norms.push(optimizer.0.step(&gradients, rate)?);
-            done += 1;
+        for index in 0..objective.minibatches {
+            let bound = |index: usize| index * samples.len() / objective.minibatches;
+            let mut minibatch: Vec<&Sample> =
+                order[bound(index)..bound(index + 1)].iter().map(|&index| &samples[index]).collect();
+            let of_minibatch = BatchTotals {
+                responses: minibatch.len(),
+                tokens: trained_tokens(minibatch.iter().copied()),
+                mean_tokens,
+                response_limit: experiment.rollout.max_new_tokens,
+            };
+            minibatch.retain(|sample| sample.trained);
+            let done = (epoch * objective.minibatches + index) as f32;
+            let report = |share: f32| monitor.report(Stage::Update, &mut last, (done + share) / passes as f32);
+            // Differences to the sampler are only meaningful before the weights have moved.
+            let measure_gap = norms.is_empty();
+            let (gradients, norm) =
+                policy_loss.gradients(&minibatch, &of_minibatch, measure_gap, &mut totals, report)?;
+            optimizer.0.step(&gradients, norm, rate)?;
+            norms.push(norm);
         }
     }
     let tokens = totals.tokens.max(1) as f64;
@@ -136,89 +160,124 @@ pub fn update_policy(
     Ok(())
 }
 
-/// The gradient of one minibatch, summed over micro-batches.
-fn backward(
-    experiment: &Experiment,
-    policy: &LanguageModel,
-    reference: Option<&Qwen3>,
-    entropy_coefficient: f64,
-    minibatch: &[&Sample],
-    totals: &mut Totals,
-    mut report: impl FnMut(f32),
-) -> crate::error::Result<Gradients> {
-    let objective = &experiment.objective;
-    let temperature = experiment.rollout.temperature;
-    let clipping =
-        ClippedObjective { clip_low: objective.clip_low, clip_high: objective.clip_high, ratio: objective.ratio };
-    let batch_totals = BatchTotals {
-        responses: minibatch.len(),
-        tokens: minibatch.iter().map(|sample| sample.response.len()).sum(),
-        response_limit: experiment.rollout.max_new_tokens,
-    };
-    let lengths: Vec<usize> = minibatch.iter().map(|s| s.prompt.len() + s.response.len()).collect();
-    let runs = micro_batches(&lengths, objective.micro_batch_tokens);
-    let mut gradients = Gradients::default();
-    // Differences to the sampler are only meaningful before the weights have moved.
-    let measure_gap = totals.tokens == 0;
-    for (index, run) in runs.iter().enumerate() {
-        let samples = &minibatch[run.clone()];
-        let pairs: Vec<(&[u32], &[u32])> = samples.iter().map(|s| (s.prompt, s.response)).collect();
-        let lengths: Vec<usize> = samples.iter().map(|s| s.response.len()).collect();
-        let batch = ResponseBatch::new(&pairs);
-        let device = policy.trainable.device();
-        let vector = |values: Vec<f32>| {
-            let count = values.len();
-            Tensor::from_vec(values, count, device)
-        };
-        let old = vector(samples.iter().flat_map(|s| s.old_logprobs.iter().copied()).collect())?;
-        let advantages = vector(expand_to_tokens(&samples.iter().map(|s| s.advantage).collect::<Vec<_>>(), &lengths)?)?;
-        let weights = vector(objective.loss.token_weights(&lengths, &batch_totals))?;
-
-        let statistics = policy.trainable.response_logprobs(&batch, temperature)?; // (tokens, 2)
-        let logprobs = statistics.narrow(1, 0, 1)?.squeeze(1)?; // (tokens)
-        let surrogate = clipping.per_token(&logprobs, &old, &advantages, &lengths)?;
-        let mut terms = surrogate.objective.clone(); // (tokens), to be maximised
-        if let Some(reference) = reference {
-            let anchor = reference.response_logprobs(&batch, temperature)?.narrow(1, 0, 1)?.squeeze(1)?;
-            let kl = objective.kl.estimator.per_token(&logprobs, &anchor)?;
-            totals.kl += f64::from(kl.sum_all()?.to_scalar::<f32>()?);
-            terms = (terms - (kl * objective.kl.coefficient)?)?;
-        }
-        if entropy_coefficient != 0.0 {
-            let entropy = statistics.narrow(1, 1, 1)?.squeeze(1)?;
-            terms = (terms + (entropy * entropy_coefficient)?)?;
-        }
-        let loss = (terms * weights)?.sum_all()?.neg()?;
-        let value = f64::from(loss.to_scalar::<f32>()?);
-        if !value.is_finite() {
-            let (group, rollout) = first_not_finite(samples, &logprobs)?;
-            return Err(Error::failed(format!(
-                "the loss is not finite; first seen in group {group}, rollout {rollout}"
-            )));
-        }
-        totals.loss += value;
-        totals.tokens += batch.response_tokens();
-        totals.clipped += surrogate.clipped_tokens()?;
-        if measure_gap {
-            let gap = (logprobs.detach() - &old)?.abs()?.max_all()?.to_scalar::<f32>()?;
-            totals.gap = totals.gap.max(f64::from(gap));
-        }
-        gradients.accumulate(&policy.weights, &loss.backward()?)?;
-        report((index + 1) as f32 / runs.len() as f32);
-    }
-    Ok(gradients)
+/// The loss as a function of rollouts: models and settings.
+struct PolicyLoss<'a> {
+    policy: &'a LanguageModel,
+    reference: Option<&'a Qwen3>,
+    objective: Objective,
+    temperature: f64,
+    micro_batch_tokens: usize,
 }
 
-/// The place of the first rollout with a log-probability that is not finite, or of the first rollout at all.
-fn first_not_finite(samples: &[&Sample], logprobs: &Tensor) -> crate::error::Result<(u32, usize)> {
-    let logprobs = logprobs.to_vec1::<f32>()?;
-    let mut rest = logprobs.as_slice();
-    for sample in samples {
-        let (own, after) = rest.split_at(sample.response.len());
-        if own.iter().any(|value| !value.is_finite()) {
-            return Ok(sample.place);
+/// The loss of some rollouts.
+struct Evaluated {
+    loss: MicroLoss,
+    /// The loss as a number.
+    value: f64,
+    /// Under the policy: (tokens).
+    logprobs: Tensor,
+    /// Under the policy that sampled: (tokens).
+    old: Tensor,
+}
+
+impl PolicyLoss<'_> {
+    /// The gradient of the loss of a mini-batch, summed over micro-batches, and its global norm. Fails where loss or gradient are
+    /// not finite, naming the rollout to blame.
+    fn gradients(
+        &self,
+        minibatch: &[&Sample],
+        of_minibatch: &BatchTotals,
+        measure_gap: bool,
+        totals: &mut Totals,
+        mut report: impl FnMut(f32),
+    ) -> crate::error::Result<(Gradients, f64)> {
+        let lengths: Vec<usize> = minibatch.iter().map(|s| s.prompt.len() + s.response.len()).collect();
+        let runs = micro_batches(&lengths, self.micro_batch_tokens);
+        let mut gradients = Gradients::zeros(&self.policy.weights)?;
+        for (index, run) in runs.iter().enumerate() {
+            let samples = &minibatch[run.clone()];
+            let Evaluated { loss, value, logprobs, old } = self.evaluate(samples, of_minibatch)?;
+            if !value.is_finite() {
+                return Err(self.blame("the loss is not finite", samples, of_minibatch));
+            }
+            totals.loss += value;
+            totals.kl += loss.kl;
+            totals.clipped += loss.clipped;
+            if measure_gap {
+                let gap = (logprobs.detach() - &old)?.abs()?.max_all()?.to_scalar::<f32>()?;
+                totals.gap = totals.gap.max(f64::from(gap));
+            }
+            gradients.accumulate(&self.policy.weights, &loss.loss.backward()?)?;
+            report((index + 1) as f32 / runs.len() as f32);
         }
-        rest = after;
+        totals.tokens += of_minibatch.tokens;
+        match gradients.norm() {
+            Ok(norm) => Ok((gradients, norm)),
+            Err(error) => Err(self.blame(&error.to_string(), minibatch, of_minibatch)),
+        }
     }
-    Ok(samples.first().map_or((0, 0), |sample| sample.place))
+
+    /// Forward pass and loss of rollouts that fit into memory.
+    fn evaluate(&self, samples: &[&Sample], of_minibatch: &BatchTotals) -> crate::error::Result<Evaluated> {
+        let pairs: Vec<(&[u32], &[u32])> = samples.iter().map(|s| (s.prompt, s.response)).collect();
+        let batch = ResponseBatch::new(&pairs);
+        let old: Vec<f32> = samples.iter().flat_map(|s| s.old_logprobs.iter().copied()).collect();
+        let old = Tensor::from_vec(old, batch.response_tokens(), self.policy.trainable.device())?; // (tokens)
+        let column = |statistics: &Tensor, index| statistics.narrow(1, index, 1)?.squeeze(1);
+        let statistics = self.policy.trainable.response_logprobs(&batch, self.temperature)?; // (tokens, 2)
+        let logprobs = column(&statistics, 0)?; // (tokens)
+        let reference = match self.reference {
+            Some(reference) => Some(column(&reference.response_logprobs(&batch, self.temperature)?, 0)?), // (tokens)
+            None => None,
+        };
+        let micro_batch = MicroBatch {
+            logprobs: &logprobs,
+            entropies: &column(&statistics, 1)?,
+            old_logprobs: &old,
+            reference: reference.as_ref(),
+            advantages: &samples.iter().map(|s| s.advantage).collect::<Vec<_>>(),
+            lengths: &samples.iter().map(|s| s.response.len()).collect::<Vec<_>>(),
+        };
+        let loss = self.objective.loss(&micro_batch, of_minibatch)?;
+        let value = f64::from(loss.loss.to_scalar::<f32>()?);
+        Ok(Evaluated { loss, value, logprobs, old })
+    }
+
+    /// The error that `problem` is, with the first rollout that has it alone. Runs the rollouts one by one, which only a run that
+    /// is over has to pay for.
+    fn blame(&self, problem: &str, samples: &[&Sample], of_minibatch: &BatchTotals) -> Error {
+        for sample in samples {
+            let (group, rollout) = sample.place;
+            match self.fault(sample, of_minibatch) {
+                Ok(None) => {}
+                Ok(Some(what)) => {
+                    return Error::failed(format!(
+                        "{problem}; group {group}, rollout {rollout} is to blame: its {what} not finite"
+                    ));
+                }
+                Err(error) => return error,
+            }
+        }
+        let places: Vec<String> = samples.iter().map(|s| format!("{}/{}", s.place.0, s.place.1)).collect();
+        Error::failed(format!("{problem}, though it is for each rollout alone; group/rollout: {}", places.join(", ")))
+    }
+
+    /// What is not finite when a rollout is alone.
+    fn fault(&self, sample: &Sample, of_minibatch: &BatchTotals) -> crate::error::Result<Option<&'static str>> {
+        let Evaluated { loss, value, logprobs, old } = self.evaluate(&[sample], of_minibatch)?;
+        if let Some(name) =
+            first_not_finite([("log-probabilities are", &logprobs), ("sampled log-probabilities are", &old)])?
+        {
+            return Ok(Some(name));
+        }
+        if !sample.advantage.is_finite() {
+            return Ok(Some("advantage is"));
+        }
+        if !value.is_finite() {
+            return Ok(Some("loss is"));
+        }
+        let mut gradients = Gradients::zeros(&self.policy.weights)?;
+        gradients.accumulate(&self.policy.weights, &loss.loss.backward()?)?;
+        Ok(gradients.norm().is_err().then_some("gradient is"))
+    }
 }

@@ -4,7 +4,8 @@ use super::snapshot::{RunHandle, RunInfo, RunSnapshot, RunState, TrainerCommand}
 use crate::error::{Error, Result};
 use crate::evaluation::EvaluationRecord;
 use crate::experiment::{
-    EncoderSource, Event, Experiment, Manifest, MethodConfig, ModelSource, OptimizerConfig, RunDir, TaskConfig, to_text,
+    EncoderSource, Event, Experiment, FidelityRecord, Manifest, MethodConfig, ModelSource, OptimizerConfig, RunDir,
+    TaskConfig, to_text,
 };
 use crate::methods::add_method;
 use crate::metrics::MetricRow;
@@ -113,6 +114,7 @@ impl RunBuilder {
         let Self { mut experiment, resumed, task, stage_changes, extensions } = self;
         experiment.validate()?;
         settle_sources(&mut experiment)?;
+        experiment.objective.ratio.get_or_insert(experiment.objective.loss.ratio());
         let task = match (&experiment.task, task) {
             (TaskConfig::Custom(name), Some(task)) if task.name() == name => task,
             (TaskConfig::Custom(name), Some(task)) => {
@@ -279,6 +281,7 @@ struct Past {
     step: u64,
     rows: Vec<MetricRow>,
     evaluations: Arc<Vec<EvaluationRecord>>,
+    fidelity: Arc<Vec<FidelityRecord>>,
     checkpoints: Arc<Vec<u64>>,
 }
 
@@ -288,6 +291,7 @@ impl Past {
             step,
             rows: directory.read_metrics()?,
             evaluations: Arc::new(directory.read_evaluations()?),
+            fidelity: Arc::new(directory.read_fidelity()?),
             checkpoints: Arc::new(directory.checkpoint_steps()?),
         })
     }
@@ -297,6 +301,7 @@ impl Past {
             snapshot.step = self.step;
             self.rows.iter().for_each(|row| snapshot.history.push(row.clone()));
             snapshot.evaluations = self.evaluations.clone();
+            snapshot.fidelity = self.fidelity.clone();
             snapshot.checkpoints = self.checkpoints.clone();
         });
     }

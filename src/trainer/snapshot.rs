@@ -4,6 +4,7 @@
 //! trainer for the newest step and by the run folder for older ones, so every panel works live and later alike.
 
 use crate::evaluation::EvaluationRecord;
+use crate::experiment::FidelityRecord;
 use crate::metrics::History;
 use crate::verify::Verdict;
 use bevy_ecs::schedule::SystemSet;
@@ -172,6 +173,8 @@ pub struct GroupView {
     pub cosine: Vec<f32>,
     /// Cosines between sentence embeddings, row-major (m, m); empty without an encoder.
     pub semantic: Vec<f32>,
+    /// Cosines between gradients over all parameters, row-major (m, m); empty where there are none.
+    pub gradient: Vec<f32>,
 }
 
 /// What of two rollouts is compared by a cosine.
@@ -179,7 +182,7 @@ pub struct GroupView {
 pub enum Compared {
     /// Gradient directions Phi: where they push the policy.
     #[default]
-    Gradients,
+    Directions,
     /// Sentence embeddings: what they say.
     Meanings,
 }
@@ -188,7 +191,7 @@ impl GroupView {
     /// All cosines of that kind, row-major (m, m); empty where there are none.
     pub fn cosines(&self, compared: Compared) -> &[f32] {
         match compared {
-            Compared::Gradients => &self.cosine,
+            Compared::Directions => &self.cosine,
             Compared::Meanings => &self.semantic,
         }
     }
@@ -238,6 +241,8 @@ pub struct RunSnapshot {
     pub evaluations: Arc<Vec<EvaluationRecord>>,
     /// The newest finished step.
     pub latest: Option<Arc<StepView>>,
+    /// How well features stood in for parameter gradients, oldest first.
+    pub fidelity: Arc<Vec<FidelityRecord>>,
     /// Steps at which checkpoints were written.
     pub checkpoints: Arc<Vec<u64>>,
     /// Seconds to the end at the recent pace, once known.
@@ -258,6 +263,7 @@ impl RunSnapshot {
             history: History::default(),
             evaluations: Arc::default(),
             latest: None,
+            fidelity: Arc::default(),
             checkpoints: Arc::default(),
             eta_s: None,
             warnings: Arc::default(),

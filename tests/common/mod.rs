@@ -89,6 +89,11 @@ impl Workplace {
 /// A Qwen3 with two layers and random weights. Its weights are large enough for distributions far from uniform; besides the
 /// end-of-text token some bytes end a response too, so that responses differ in length.
 pub(crate) fn tiny_model() -> LanguageModel {
+    tiny_model_with_head(true)
+}
+
+/// [`tiny_model`] with a head that is tied to the embeddings, or one of its own.
+pub(crate) fn tiny_model_with_head(tied: bool) -> LanguageModel {
     let tokenizer = TextTokenizer::bytes_and_words(&["Use", " to make ", "\\boxed{"]).unwrap();
     let mut ends = vec![tokenizer.token_id(END_OF_TEXT).unwrap()];
     ends.extend(100..112);
@@ -103,7 +108,7 @@ pub(crate) fn tiny_model() -> LanguageModel {
         max_position_embeddings: 128,
         rms_norm_eps: 1e-6,
         rope_theta: 10_000.0,
-        tie_word_embeddings: true,
+        tie_word_embeddings: tied,
         eos_token_ids: ends,
     };
     let weights = Weights::random(&config, 0.3, 1, DType::F32, &Device::Cpu).unwrap();

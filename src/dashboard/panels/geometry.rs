@@ -87,7 +87,7 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
         let is_wide = ui.available_width() >= if has_choice { 720.0 } else { 560.0 };
         let text = match state.compared() {
             _ if !is_wide => "Cosines",
-            Compared::Gradients => "Cosines between gradient directions",
+            Compared::Directions => "Cosines between gradient directions",
             Compared::Meanings => "Cosines between embeddings",
         };
         title(ui, theme, text)
@@ -116,7 +116,7 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
                 let semantic = "Cosines between sentence embeddings: whether completions say the same";
                 ui.selectable_value(&mut state.comparison, Compared::Meanings, "semantic").on_hover_text(semantic);
                 let gradient = "Cosines between gradient directions: whether completions push the policy the same way";
-                ui.selectable_value(&mut state.comparison, Compared::Gradients, "gradient").on_hover_text(gradient);
+                ui.selectable_value(&mut state.comparison, Compared::Directions, "gradient").on_hover_text(gradient);
             }
         });
     });
@@ -132,7 +132,7 @@ fn numbers(ui: &mut Ui, theme: &Theme, geometry: &GroupGeometry, compared: Compa
     ui.add_space(4.0);
     let of_group = |name, metric: &'static metrics::Metric| Meaning { place: "", ..Meaning::of(name, metric) };
     let mean = match compared {
-        Compared::Gradients => of_group("Mean cosine", &metrics::GEOMETRY_COSINE_MEAN),
+        Compared::Directions => of_group("Mean cosine", &metrics::GEOMETRY_COSINE_MEAN),
         Compared::Meanings => of_group("Mean cosine", &metrics::SEMANTIC_COSINE_MEAN),
     };
     quantity::row(ui, theme, mean, &format::signed(geometry.mean, 3));

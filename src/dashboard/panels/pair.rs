@@ -43,7 +43,9 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
         }
         ui.label(RichText::new(format!("cos {}", format::signed(f64::from(cosine), 3))).color(theme.text_strong))
             .on_hover_text(match compared {
-                Compared::Gradients => "Cosine between the gradient directions Φ of the two completions, from −1 to +1",
+                Compared::Directions => {
+                    "Cosine between the gradient directions Φ of the two completions, from −1 to +1"
+                }
                 Compared::Meanings => "Cosine between the sentence embeddings of the two completions, from −1 to +1",
             });
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| match choice {

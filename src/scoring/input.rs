@@ -1,0 +1,134 @@
+//! Lines to score: JSON objects with texts or token ids.
+
+use crate::error::{Error, Result};
+use crate::model::{LanguageModel, TextTokenizer};
+use crate::verify::boxed_answer_matches;
+use serde::Deserialize;
+use std::io::BufRead;
+use std::path::Path;
+
+/// One response to score.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScoreInput {
+    /// The group that it belongs to, as written in its line: a text or a number.
+    pub group: serde_json::Value,
+    /// Token ids of the prompt, at least one.
+    pub prompt: Vec<u32>,
+    /// Token ids of the response.
+    pub response: Vec<u32>,
+    /// Its base reward.
+    pub reward: f32,
+}
+
+impl ScoreInput {
+    /// Prompt and response.
+    pub fn pair(&self) -> (&[u32], &[u32]) {
+        (&self.prompt, &self.response)
+    }
+}
+
+/// A line as it is written. Lines of a run folder's `rollouts/*.jsonl` are among those that are understood; fields that are not
+/// named here are ignored.
+#[derive(Deserialize)]
+struct Line {
+    group: serde_json::Value,
+    prompt: Option<String>,
+    prompt_ids: Option<Vec<u32>>,
+    #[serde(alias = "completion")]
+    response: Option<String>,
+    response_ids: Option<Vec<u32>>,
+    reward: Option<f64>,
+    gold: Option<String>,
+}
+
+/// Rewards further from 0 are refused.
+const LARGEST_REWARD: f64 = 100.0;
+
+/// Reads a file with one response a line. Token ids are used as they are, and before texts; texts are tokenised, prompt
+/// and response each by itself, and nothing is added to them. A `gold` answer instead of a reward gives +1 to a response whose last
+/// box holds it and -1 to others. Empty lines are skipped.
+///
+/// Fails, naming file and line, where a line is not such an object, or what it says does not fit the model.
+pub fn read_inputs(path: &Path, model: &LanguageModel) -> Result<Vec<ScoreInput>> {
+    let file = std::fs::File::open(path)
+        .map_err(|e| Error::input(format!("the responses to score cannot be read: {e} ({})", path.display())))?;
+    let mut inputs = Vec::new();
+    for (index, line) in std::io::BufReader::new(file).split(b'\n').enumerate() {
+        let at = |problem: &str| Error::input(format!("line {}: {problem} ({})", index + 1, path.display()));
+        let line = line.map_err(|e| at(&format!("cannot be read: {e}")))?;
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let line = parse(&line).map_err(|problem| at(&problem))?;
+        inputs.push(input(line, model).map_err(|problem| at(&problem))?);
+    }
+    if inputs.is_empty() {
+        let remedy = "give one JSON object a line, with `group`, `prompt`, `response` and `reward`";
+        return Err(Error::input(format!("there is no response to score; {remedy} ({})", path.display())));
+    }
+    Ok(inputs)
+}
+
+fn parse(line: &[u8]) -> Result<Line, String> {
+    serde_json::from_slice(line).map_err(|error| {
+        // The position within the line is a column; serde_json calls the line 1.
+        let text = error.to_string();
+        let text = text.split(" at line ").next().unwrap_or(&text);
+        format!(
+            "column {}: {text}; a line is a JSON object such as {}",
+            error.column(),
+            r#"{"group": "g1", "prompt": "...", "response": "...", "reward": 1.0}"#
+        )
+    })
+}
+
+fn input(line: Line, model: &LanguageModel) -> Result<ScoreInput, String> {
+    if !(line.group.is_string() || line.group.is_number()) {
+        return Err("the field `group` must be a text or a number".to_string());
+    }
+    let tokenizer = &model.tokenizer;
+    let prompt = tokens(tokenizer, "prompt", line.prompt.as_deref(), line.prompt_ids)?;
+    let response = tokens(tokenizer, "response", line.response.as_deref(), line.response_ids)?;
+    if prompt.is_empty() {
+        return Err("the prompt has no token; the first token of a response needs one before it".to_string());
+    }
+    let (length, limit) = (prompt.len() + response.len(), model.config.max_position_embeddings);
+    if length > limit {
+        return Err(format!(
+            "prompt and response have {length} tokens, but the model has {limit} positions; shorten them"
+        ));
+    }
+    if let Some(id) = prompt.iter().chain(&response).find(|&&id| id as usize >= model.config.vocab_size) {
+        return Err(format!("token id {id} is beyond the model's vocabulary of {}", model.config.vocab_size));
+    }
+    let reward = match (line.reward, line.gold) {
+        (Some(reward), _) if reward.abs() <= LARGEST_REWARD => reward as f32,
+        (Some(reward), _) => {
+            return Err(format!(
+                "the reward {reward} is too large: novelty weighs by exp(reward), so rewards lie within {LARGEST_REWARD} of 0; usual are -1 and 1"
+            ));
+        }
+        (None, Some(gold)) => {
+            let text = match line.response {
+                Some(text) => text,
+                None => tokenizer.decode(&response).map_err(|error| error.to_string())?,
+            };
+            if boxed_answer_matches(&gold, &text) { 1.0 } else { -1.0 }
+        }
+        (None, None) => return Err("the fields `reward` and `gold` are both missing; give one of them".to_string()),
+    };
+    Ok(ScoreInput { group: line.group, prompt, response, reward })
+}
+
+fn tokens(
+    tokenizer: &TextTokenizer,
+    name: &str,
+    text: Option<&str>,
+    ids: Option<Vec<u32>>,
+) -> Result<Vec<u32>, String> {
+    match (ids, text) {
+        (Some(ids), _) => Ok(ids),
+        (None, Some(text)) => tokenizer.encode(text).map_err(|error| error.to_string()),
+        (None, None) => Err(format!("the field `{name}` is missing; give it, or `{name}_ids`")),
+    }
+}

@@ -1,0 +1,118 @@
+//! Proxy fidelity: how well the cosines of features predict the cosines of real parameter gradients, which the paper asserts and
+//! does not measure.
+//!
+//! On its schedule (`fidelity: (every: 25, groups: 2)`), for the step's first groups and before the update, the gradient of every
+//! response's mean token log-likelihood at the sampling temperature is computed over all parameters. Reads [`Cosines`] and
+//! [`Response`]; adds [`GradientCosines`] to those groups, and over their pairs correlates the cosines of gradients, of the whole
+//! network and of its parts, with those of features.
+
+use super::{
+    ActiveExperiment, Monitor, Policy, RunRecorder, StageSystems, StepCounter, StepMetrics, TrainStep, compute_features,
+};
+use crate::experiment::{BlockFidelity, FidelityRecord};
+use crate::geometry::{CosineMatrix, pearson, spearman};
+use crate::metrics::{self, Metric};
+use crate::model::{GradientForm, ParameterBlock};
+use crate::rollout::{Cosines, GradientCosines, PromptGroup, PromptTokens, Response, Rollouts};
+use crate::trainer::Stage;
+use bevy_app::{App, Plugin};
+use bevy_ecs::prelude::*;
+use std::sync::Arc;
+
+/// Fidelity, in the features stage.
+pub struct FidelityPlugin;
+
+impl Plugin for FidelityPlugin {
+    fn build(&self, app: &mut App) {
+        app.add_systems(
+            TrainStep,
+            measure_fidelity.run_if(fidelity_is_due).after(compute_features).in_set(StageSystems::Features),
+        );
+    }
+}
+
+/// Memory for gradients, bytes.
+const GRADIENT_MEMORY: usize = 4 << 30;
+
+fn fidelity_is_due(experiment: Res<ActiveExperiment>, step: Res<StepCounter>) -> bool {
+    experiment.0.fidelity.is_some_and(|fidelity| step.0.is_multiple_of(fidelity.every))
+}
+
+/// Adds [`GradientCosines`] to the step's first groups and records the correlations.
+pub fn measure_fidelity(
+    mut commands: Commands,
+    experiment: Res<ActiveExperiment>,
+    step: Res<StepCounter>,
+    policy: Res<Policy>,
+    groups: Query<(Entity, &PromptGroup, &PromptTokens, &Rollouts, &Cosines)>,
+    responses: Query<&Response>,
+    recorder: Res<RunRecorder>,
+    monitor: Res<Monitor>,
+    mut metrics: ResMut<StepMetrics>,
+) -> Result {
+    let Some(config) = experiment.0.fidelity else { return Ok(()) };
+    let model = &policy.0;
+    let form = match config.projection {
+        None => GradientForm::Exact { memory_bytes: GRADIENT_MEMORY },
+        Some(dimension) => GradientForm::Sketch { dimension, seed: experiment.0.seed },
+    };
+    let blocks = ParameterBlock::of_network(model.config.num_hidden_layers, model.config.tie_word_embeddings);
+    let wide = |cosines: &CosineMatrix| cosines.pairs().map(f64::from).collect::<Vec<_>>();
+    let mut features = Vec::new();
+    let mut gradients = vec![Vec::new(); blocks.len()];
+    let chosen: Vec<_> = groups.iter().sort::<&PromptGroup>().take(config.groups).collect();
+    let (mut last, mut done) = (0.0, 0);
+    let all: usize = chosen.iter().map(|(_, _, _, members, _)| members.len()).sum();
+    for (entity, _, prompt, members, cosines) in &chosen {
+        let mut pairs: Vec<(&[u32], &[u32])> = Vec::with_capacity(members.len());
+        for member in members.iter() {
+            pairs.push((&prompt.0, &responses.get(member)?.0.ids));
+        }
+        let products = model.gradient_products(&pairs, experiment.0.rollout.temperature, form, || {
+            done += 1;
+            monitor.report(Stage::Features, &mut last, done as f32 / all as f32);
+        })?;
+        features.extend(wide(&cosines.0));
+        for (block, gradients) in blocks.iter().zip(&mut gradients) {
+            gradients.extend(wide(&products.cosines(*block)?));
+        }
+        commands.entity(*entity).insert(GradientCosines(products.cosines(ParameterBlock::All)?));
+    }
+    let record = FidelityRecord {
+        step: step.0,
+        groups: chosen.len(),
+        pairs: features.len(),
+        blocks: blocks
+            .iter()
+            .zip(&gradients)
+            .map(|(block, gradients)| BlockFidelity {
+                block: block.to_string(),
+                pearson: pearson(&features, gradients),
+                spearman: spearman(&features, gradients),
+                cosine_mean: (!gradients.is_empty()).then(|| super::mean(gradients.iter().copied())),
+            })
+            .collect(),
+    };
+    for (block, fidelity) in blocks.iter().zip(&record.blocks) {
+        if let (Some(metric), Some(value)) = (pearson_metric(*block), fidelity.pearson) {
+            metrics.set(metric, value);
+        }
+    }
+    if let Some(value) = record.blocks[0].spearman {
+        metrics.set(&metrics::FIDELITY_SPEARMAN, value);
+    }
+    recorder.0.append_fidelity(&record)?;
+    monitor.0.update(|snapshot| Arc::make_mut(&mut snapshot.fidelity).push(record));
+    Ok(())
+}
+
+fn pearson_metric(block: ParameterBlock) -> Option<&'static Metric> {
+    match block {
+        ParameterBlock::All => Some(&metrics::FIDELITY_PEARSON),
+        ParameterBlock::Embeddings => Some(&metrics::FIDELITY_EMBEDDINGS_PEARSON),
+        ParameterBlock::Attention => Some(&metrics::FIDELITY_ATTENTION_PEARSON),
+        ParameterBlock::Mlp => Some(&metrics::FIDELITY_MLP_PEARSON),
+        ParameterBlock::Norms => Some(&metrics::FIDELITY_NORMS_PEARSON),
+        ParameterBlock::Head | ParameterBlock::Layer(_) => None,
+    }
+}
