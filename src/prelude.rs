@@ -5,8 +5,8 @@ pub use crate::experiment::{Experiment, from_text, read};
 pub use crate::metrics::{self, Metric};
 pub use crate::rng;
 pub use crate::rollout::{
-    Advantage, CompletionText, Cosines, Feature, GroupProblem, InGroup, Judged, Novelty, PromptGroup, PromptTokens,
-    Response, Reward, Rollouts, ShapedReward,
+    Advantage, CompletionText, Cosines, Embedding, Feature, GroupProblem, InGroup, Judged, Novelty, PromptGroup,
+    PromptTokens, Response, Reward, Rollouts, SemanticCosines, ShapedReward,
 };
 pub use crate::stages::{
     ActiveExperiment, ActiveTask, EntropyCoefficient, FeatureDemand, Policy, StageSystems, StepCounter, StepMetrics,

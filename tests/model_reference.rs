@@ -9,6 +9,7 @@
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
 use orthant::error::{Error, Result};
+use orthant::geometry::TokenWeights;
 use orthant::kernels::{linear, token_statistics};
 use orthant::model::{
     Completion, END_OF_TEXT, LanguageModel, PackedTokens, PromptRequest, Qwen3, Qwen3Config, ResponseBatch, Sampling,
@@ -108,7 +109,7 @@ fn requests() -> Vec<PromptRequest> {
 }
 
 fn sample(network: &Qwen3, prompts: &[PromptRequest], samples: usize, settings: &Sampling) -> Vec<Completion> {
-    network.sample(prompts, samples, settings, true, |_| ()).unwrap()
+    network.sample(prompts, samples, settings, Some(TokenWeights::Uniform), |_| ()).unwrap()
 }
 
 // --- Transformers and candle ---------------------------------------------------------------------------------------------

@@ -169,8 +169,18 @@ fn a_run_folder_holds_all_that_was_promised() {
 
 #[test]
 fn features_summed_while_sampling_equal_those_of_a_forward_pass_and_give_the_recorded_cosines() {
+    check_features("Grpo", |_| 1.0);
+}
+
+#[test]
+fn features_weighed_by_entropy_equal_those_of_a_forward_pass_too() {
+    check_features("G2rl(alpha: Entropy)", f64::from);
+}
+
+/// Compares recorded features and cosines with sums of alpha phi from a forward pass; `alpha` is a function of the entropy.
+fn check_features(method: &str, alpha: fn(f32) -> f64) {
     let place = Workplace::new();
-    let mut experiment = place.experiment(1, "record: (features: true)");
+    let mut experiment = place.experiment(1, &format!("method: {method}, record: (features: true)"));
     experiment.rollout.temperature = 0.8;
     let run = place.run(&experiment);
     let (rollouts, geometry) = (run.rollouts(1), run.geometry(1));
@@ -185,9 +195,11 @@ fn features_summed_while_sampling_equal_those_of_a_forward_pass_and_give_the_rec
         let hidden = model.frozen.response_hidden(&ResponseBatch::new(&[(&prompt, &response)])).unwrap();
         let head = model.weights.get("model.embed_tokens.weight").unwrap();
         let statistics = token_statistics(&hidden, &head, &response, 0.8).unwrap();
+        let alphas: Vec<f64> = statistics.entropies.iter().map(|&entropy| alpha(entropy)).collect();
         for (column, &found) in feature.iter().enumerate() {
-            let sum: f64 = statistics.phi.iter().skip(column).step_by(feature.len()).map(|&phi| f64::from(phi)).sum();
-            assert_near(f64::from(found), sum / (response.len() as f64 + EPSILON), 2e-6, "feature");
+            let phi = statistics.phi.iter().skip(column).step_by(feature.len());
+            let sum: f64 = phi.zip(&alphas).map(|(&phi, alpha)| alpha * f64::from(phi)).sum();
+            assert_near(f64::from(found), sum / (alphas.iter().sum::<f64>() + EPSILON), 2e-6, "feature");
         }
         let logprob: f64 = statistics.logprobs.iter().map(|&l| f64::from(l)).sum();
         assert_near(number(&line["logprob"]), logprob, 1e-3, "log-probability");
@@ -261,17 +273,25 @@ fn formulas(
 #[test]
 fn novelty_shaped_rewards_and_advantages_obey_the_formulas_of_the_method() {
     let place = Workplace::new();
-    for (form, sign, lambda, clip) in [
-        (NoveltyForm::Residual, IncorrectSign::AsEquation, 0.5, 3.0),
-        (NoveltyForm::Residual, IncorrectSign::AsProse, 1.0, 1.25),
-        (NoveltyForm::Squared, IncorrectSign::AsEquation, 2.0, 1.25),
-        (NoveltyForm::Squared, IncorrectSign::AsProse, 0.5, 3.0),
+    // lambda in the first and in the second step.
+    for (form, sign, lambdas, clip, more) in [
+        (NoveltyForm::Residual, IncorrectSign::AsEquation, [0.5, 0.5], 3.0, ""),
+        (NoveltyForm::Residual, IncorrectSign::AsProse, [1.0, 1.0], 1.25, "alpha: Entropy"),
+        (NoveltyForm::Squared, IncorrectSign::AsEquation, [2.0, 2.0], 1.25, "lambda_schedule: Constant"),
+        (
+            NoveltyForm::Squared,
+            IncorrectSign::AsProse,
+            [0.5, 0.4],
+            3.0,
+            "lambda_schedule: Linear(to: 0.1, over_steps: 4)",
+        ),
     ] {
+        let lambda = lambdas[0];
         let method =
-            format!("method: G2rl(lambda: {lambda:?}, clip: {clip:?}, novelty: {form:?}, incorrect: {sign:?})");
+            format!("method: G2rl(lambda: {lambda:?}, clip: {clip:?}, novelty: {form:?}, incorrect: {sign:?}, {more})");
         let run = place.run_parity(&place.parity_experiment(2, &method));
         let mut mixed = 0;
-        for step in 1..=2 {
+        for (step, lambda) in (1..=2).zip(lambdas) {
             let (rollouts, geometry) = (run.rollouts(step), run.geometry(step));
             for (group, members) in groups(&rollouts).iter().enumerate() {
                 let rewards: Vec<f64> = members.iter().map(|line| number(&line["reward"])).collect();

@@ -7,18 +7,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 fn experiment(steps: u64) -> Experiment {
+    experiment_with("G2rl(lambda: 0.5)", steps)
+}
+
+fn experiment_with(method: &str, steps: u64) -> Experiment {
     let text = r#"Experiment(
         name: "resume",
         model: Bundled("countdown"),
         task: Countdown(numbers: 3),
         rollout: (prompts_per_step: 3, group_size: 4, max_new_tokens: 40),
-        method: G2rl(lambda: 0.5),
+        method: METHOD,
         optimizer: AdamW(learning_rate: 1e-3, warmup_steps: 4),
         objective: (epochs: 2, minibatches: 2),
         evaluations: [(suite: HeldOut(problems: 4), every: 2, samples: 2, k: [1, 2])],
         record: (checkpoint_every: 3),
     )"#;
-    let mut experiment: Experiment = from_text(text, "resume.rs").unwrap();
+    let mut experiment: Experiment = from_text(&text.replace("METHOD", method), "resume.rs").unwrap();
     experiment.stop.steps = steps;
     experiment
 }
@@ -54,9 +58,19 @@ fn weights(run: &Path, step: u64) -> Vec<u8> {
 
 #[test]
 fn three_steps_and_three_more_are_six_steps_byte_for_byte() {
+    check_halves("G2rl(lambda: 0.5, alpha: Entropy, lambda_schedule: Linear(to: 0.0, over_steps: 6))");
+}
+
+/// The encoder is the base model, not the policy of the checkpoint.
+#[test]
+fn three_steps_and_three_more_are_six_steps_with_a_sentence_encoder_too() {
+    check_halves("EvolRl(labels: Majority)");
+}
+
+fn check_halves(method: &str) {
     let runs = tempfile::tempdir().unwrap();
-    let straight = finish(RunBuilder::new(experiment(6)), runs.path());
-    let halves = finish(RunBuilder::new(experiment(3)), runs.path());
+    let straight = finish(RunBuilder::new(experiment_with(method, 6)), runs.path());
+    let halves = finish(RunBuilder::new(experiment_with(method, 3)), runs.path());
     assert_eq!(weights(&straight, 3), weights(&halves, 3));
     // The last step of the first half was evaluated because it was the last; in the long run it is not.
     let resumed = RunBuilder::resume(&halves, &["stop.steps=6".to_string()]).unwrap();
@@ -73,6 +87,8 @@ fn three_steps_and_three_more_are_six_steps_byte_for_byte() {
     for step in 1..=6 {
         let name = format!("rollouts/step_{step:06}.jsonl");
         assert_eq!(lines(&straight, &name), lines(&halves, &name));
+        let name = format!("geometry/step_{step:06}.safetensors");
+        assert_eq!(fs::read(straight.join(&name)).unwrap(), fs::read(halves.join(&name)).unwrap());
     }
 }
 

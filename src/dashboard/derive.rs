@@ -1,7 +1,7 @@
 //! What panels need beyond the snapshot, computed once per step and choice: orders, histograms, spectra. No egui here.
 
 use crate::geometry::{NEAR_ORTHOGONAL, effective_rank, spectrum};
-use crate::trainer::{GroupView, StepView};
+use crate::trainer::{Compared, GroupView, StepView};
 
 /// Bins of the histogram of pairs over [-1, 1].
 pub(crate) const BINS: usize = 40;
@@ -39,14 +39,14 @@ pub(crate) enum ColorRange {
 const RANGES: [f32; 4] = [0.1, 0.25, 0.5, 1.0];
 
 /// What the ends of the colour map stand for at `step`.
-pub(crate) fn color_range(step: &StepView, choice: ColorRange) -> f32 {
+pub(crate) fn color_range(step: &StepView, compared: Compared, choice: ColorRange) -> f32 {
     if choice == ColorRange::Full {
         return 1.0;
     }
     let largest = step
         .groups
         .iter()
-        .flat_map(GroupView::pair_cosines)
+        .flat_map(|group| group.pair_cosines(compared))
         .filter(|cosine| cosine.is_finite())
         .fold(0.0f32, |largest, cosine| largest.max(cosine.abs()));
     if largest <= 0.0 {
@@ -135,19 +135,20 @@ pub(crate) struct GroupGeometry {
 
 impl GroupGeometry {
     /// The geometry of `group`.
-    pub(crate) fn new(group: &GroupView, order: Order) -> Self {
-        let histogram = Histogram::new(group.pair_cosines());
-        let finite: Vec<f64> = group.pair_cosines().filter(|cosine| cosine.is_finite()).map(f64::from).collect();
+    pub(crate) fn new(group: &GroupView, compared: Compared, order: Order) -> Self {
+        let histogram = Histogram::new(group.pair_cosines(compared));
+        let finite: Vec<f64> =
+            group.pair_cosines(compared).filter(|cosine| cosine.is_finite()).map(f64::from).collect();
         let share = |holds: fn(f64) -> bool| {
             finite.iter().filter(|cosine| holds(**cosine)).count() as f64 / finite.len() as f64
         };
         let m = group.rollouts.len();
-        let spectrum = spectrum(&group.cosine, m).unwrap_or_default();
+        let spectrum = spectrum(group.cosines(compared), m).unwrap_or_default();
         let effective_rank = if spectrum.is_empty() { f64::NAN } else { effective_rank(&spectrum) };
         let lowest = (0..m)
             .flat_map(|i| (i + 1..m).map(move |j| Pair { i, j }))
-            .filter(|pair| group.cosine(pair.i, pair.j).is_finite())
-            .min_by(|a, b| group.cosine(a.i, a.j).total_cmp(&group.cosine(b.i, b.j)))
+            .filter(|pair| group.cosine(compared, pair.i, pair.j).is_finite())
+            .min_by(|a, b| group.cosine(compared, a.i, a.j).total_cmp(&group.cosine(compared, b.i, b.j)))
             .or(if m >= 2 { Some(Pair { i: 0, j: 1 }) } else { None });
         Self {
             order: display_order(group, order),
@@ -176,12 +177,12 @@ mod tests {
     fn identical_directions_have_rank_one_and_orthogonal_ones_full_rank() {
         let mut group = testing::group(0, 4, 1);
         group.cosine = vec![1.0; 16];
-        let same = GroupGeometry::new(&group, Order::Index);
+        let same = GroupGeometry::new(&group, Compared::Directions, Order::Index);
         assert!((same.effective_rank - 1.0).abs() < 1e-9, "{}", same.effective_rank);
         assert!((same.mean - 1.0).abs() < 1e-9);
 
         group.cosine = (0..16).map(|k| if k % 5 == 0 { 1.0 } else { 0.0 }).collect();
-        let apart = GroupGeometry::new(&group, Order::Index);
+        let apart = GroupGeometry::new(&group, Compared::Directions, Order::Index);
         assert!((apart.effective_rank - 4.0).abs() < 1e-9);
         assert!((apart.orthogonal - 1.0).abs() < 1e-9);
         assert!(apart.negative.abs() < 1e-9);
@@ -191,7 +192,7 @@ mod tests {
     fn missing_cosines_are_counted_and_leave_no_spectrum() {
         let mut group = testing::group(0, 3, 1);
         group.cosine = vec![1.0, f32::NAN, 0.5, f32::NAN, 1.0, -0.5, 0.5, -0.5, 1.0];
-        let geometry = GroupGeometry::new(&group, Order::Index);
+        let geometry = GroupGeometry::new(&group, Compared::Directions, Order::Index);
         assert_eq!((geometry.histogram.total, geometry.histogram.missing), (2, 1));
         assert!(geometry.mean.abs() < 1e-9);
         assert!(geometry.effective_rank.is_nan());
@@ -202,11 +203,11 @@ mod tests {
     fn a_group_without_cosines_has_numbers_that_say_so() {
         let mut group = testing::group(0, 2, 1);
         group.cosine.clear();
-        let geometry = GroupGeometry::new(&group, Order::Reward);
+        let geometry = GroupGeometry::new(&group, Compared::Directions, Order::Reward);
         assert!(geometry.mean.is_nan() && geometry.negative.is_nan() && geometry.effective_rank.is_nan());
         assert_eq!(geometry.lowest, Some(Pair { i: 0, j: 1 }));
         group.rollouts.clear();
-        assert_eq!(GroupGeometry::new(&group, Order::Reward).lowest, None);
+        assert_eq!(GroupGeometry::new(&group, Compared::Directions, Order::Reward).lowest, None);
     }
 
     #[test]
@@ -224,10 +225,10 @@ mod tests {
         let mut group = testing::group(0, 2, 1);
         group.cosine = vec![1.0, -0.2, -0.2, 1.0];
         let mut step = StepView { step: 1, groups: vec![group] };
-        assert!((color_range(&step, ColorRange::Fitted) - 0.25).abs() < 1e-6);
-        assert!((color_range(&step, ColorRange::Full) - 1.0).abs() < 1e-6);
+        assert!((color_range(&step, Compared::Directions, ColorRange::Fitted) - 0.25).abs() < 1e-6);
+        assert!((color_range(&step, Compared::Directions, ColorRange::Full) - 1.0).abs() < 1e-6);
         step.groups[0].cosine.clear();
-        assert!((color_range(&step, ColorRange::Fitted) - 1.0).abs() < 1e-6);
+        assert!((color_range(&step, Compared::Directions, ColorRange::Fitted) - 1.0).abs() < 1e-6);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::derive::{self, ColorRange, GroupGeometry, Order, Pair};
 use super::series::Curves;
-use crate::trainer::{GroupView, RunSnapshot, RunState, StepView, TrainerCommand};
+use crate::trainer::{Compared, GroupView, RunSnapshot, RunState, StepView, TrainerCommand};
 use std::sync::Arc;
 
 /// Which pair the pair panel shows, and why.
@@ -47,6 +47,8 @@ pub(crate) struct State {
     pub(crate) follow: Follow,
     /// The chosen group, by its place in the step.
     pub(crate) group: usize,
+    /// What the shown cosines compare, where the step has such cosines; see [`State::compared`].
+    pub(crate) comparison: Compared,
     /// The order of rows and columns.
     pub(crate) order: Order,
     /// What the colour map's ends stand for.
@@ -71,10 +73,10 @@ pub(crate) struct State {
     pub(crate) missed_step_at: Option<f64>,
     pending: Option<Pending>,
     geometry: Option<(GeometryKey, Arc<GroupGeometry>)>,
-    range: Option<(u64, ColorRange, f32)>,
+    range: Option<(u64, Compared, ColorRange, f32)>,
 }
 
-type GeometryKey = (u64, usize, Order);
+type GeometryKey = (u64, usize, Compared, Order);
 
 impl State {
     /// The state of a window that has just been opened.
@@ -84,6 +86,7 @@ impl State {
             snapshot: snapshot.clone(),
             follow: Follow::Live,
             group: 0,
+            comparison: Compared::default(),
             order: Order::default(),
             color_range: ColorRange::default(),
             pinned: None,
@@ -206,25 +209,36 @@ impl State {
     pub(crate) fn geometry(&mut self) -> Option<Arc<GroupGeometry>> {
         let view = self.shown.clone()?;
         let group = view.groups.get(self.group)?;
-        let key = (view.step, self.group, self.order);
+        let key = (view.step, self.group, self.compared(), self.order);
         match &self.geometry {
             Some((cached, geometry)) if *cached == key => Some(Arc::clone(geometry)),
             _ => {
-                let geometry = Arc::new(GroupGeometry::new(group, self.order));
+                let geometry = Arc::new(GroupGeometry::new(group, self.compared(), self.order));
                 self.geometry = Some((key, Arc::clone(&geometry)));
                 Some(geometry)
             }
         }
     }
 
+    /// Whether the shown step has cosines between embeddings.
+    pub(crate) fn has_meanings(&self) -> bool {
+        self.shown.as_ref().is_some_and(|view| view.groups.iter().any(|group| !group.semantic.is_empty()))
+    }
+
+    /// What the shown cosines compare: what the person chose, or gradients where the step has nothing else.
+    pub(crate) fn compared(&self) -> Compared {
+        if self.has_meanings() { self.comparison } else { Compared::Directions }
+    }
+
     /// What the ends of the colour map stand for.
     pub(crate) fn range(&mut self) -> f32 {
         let Some(view) = self.shown.clone() else { return 1.0 };
+        let compared = self.compared();
         match self.range {
-            Some((step, choice, range)) if step == view.step && choice == self.color_range => range,
+            Some((step, of, choice, range)) if (step, of, choice) == (view.step, compared, self.color_range) => range,
             _ => {
-                let range = derive::color_range(&view, self.color_range);
-                self.range = Some((view.step, self.color_range, range));
+                let range = derive::color_range(&view, compared, self.color_range);
+                self.range = Some((view.step, compared, self.color_range, range));
                 range
             }
         }

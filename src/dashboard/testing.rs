@@ -95,6 +95,7 @@ pub(crate) fn group(number: u32, m: usize, step: u64) -> GroupView {
         answer: target.to_string(),
         rollouts,
         cosine,
+        semantic: Vec::new(),
         gradient: Vec::new(),
     }
 }

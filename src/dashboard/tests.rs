@@ -339,6 +339,21 @@ fn groups_of_every_size_and_without_cosines_are_drawn() {
 }
 
 #[test]
+fn a_step_with_embeddings_offers_their_cosines_and_a_step_without_does_not() {
+    let plain = Window::open(testing::snapshot(3, 1, 3));
+    assert!(!plain.has("semantic"));
+    let mut window = Window::open(with_step(testing::snapshot(3, 1, 3), |view| {
+        view.groups[0].semantic = vec![1.0, 0.875, 0.75, 0.875, 1.0, 0.5, 0.75, 0.5, 1.0];
+    }));
+    window.click("semantic");
+    assert!(window.matrix().1.contains("cosine +0.50"), "{}", window.matrix().1);
+    assert!(window.has("+0.708"), "the mean of the three pairs");
+    // A step without embeddings shows its gradient cosines; the choice stays for the next that has them.
+    window.update(|snapshot| *snapshot = testing::snapshot(4, 1, 3));
+    assert!(window.has("Cosines between gradient directions") && !window.has("semantic"));
+}
+
+#[test]
 fn values_that_do_not_exist_are_said_so() {
     let snapshot = with_step(testing::snapshot(3, 1, 2), |view| {
         view.groups[0].cosine = vec![f32::NAN; 4];

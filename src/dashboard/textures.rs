@@ -2,7 +2,7 @@
 
 use super::derive::{self, Order};
 use super::theme::Theme;
-use crate::trainer::GroupView;
+use crate::trainer::{Compared, GroupView};
 use egui::{Color32, ColorImage, TextureHandle, TextureId, TextureOptions};
 
 /// What a texture shows.
@@ -10,6 +10,8 @@ use egui::{Color32, ColorImage, TextureHandle, TextureId, TextureOptions};
 pub(crate) struct MatrixKey {
     /// The step.
     pub(crate) step: u64,
+    /// What the cosines compare.
+    pub(crate) compared: Compared,
     /// The order of rows and columns.
     pub(crate) order: Order,
     /// What the colour map's ends stand for.
@@ -61,7 +63,8 @@ fn picture(theme: &Theme, group: &GroupView, key: MatrixKey) -> ColorImage {
     if m == 0 {
         return ColorImage::filled([1, 1], Color32::TRANSPARENT);
     }
-    let color = |i: usize, j: usize| theme.cosine(group.cosine(i, j), key.range).unwrap_or(Color32::TRANSPARENT);
+    let color =
+        |i: usize, j: usize| theme.cosine(group.cosine(key.compared, i, j), key.range).unwrap_or(Color32::TRANSPARENT);
     let pixels = order.iter().flat_map(|&i| order.iter().map(move |&j| (i, j))).map(|(i, j)| color(i, j)).collect();
     ColorImage::new([m, m], pixels)
 }

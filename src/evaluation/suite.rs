@@ -136,7 +136,7 @@ pub fn evaluate(
             })
             .collect::<Result<Vec<_>>>()?;
         let base = (number * chunk) as f32;
-        let completions = model.frozen.sample(&prompts, config.samples, &sampling, false, |share| {
+        let completions = model.frozen.sample(&prompts, config.samples, &sampling, None, |share| {
             progress((base + share * problems_chunk.len() as f32) / problems.len() as f32);
         })?;
         tokens += completions.iter().map(|completion| completion.ids.len()).sum::<usize>();

@@ -4,7 +4,7 @@
 //! of their type; the resolved experiment in a run folder has every field written out.
 
 use crate::error::{Error, Result};
-use crate::geometry::{IncorrectSign, NoveltyForm};
+use crate::geometry::{IncorrectSign, LambdaSchedule, NoveltyForm, TokenWeights};
 use crate::objective::{AdvantageScale, KlEstimator, Loss, Objective, RatioLevel, Truncated};
 use crate::optim::{AdamWSettings, Schedule};
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,25 @@ pub enum ModelSource {
     Bundled(String),
     /// A Hugging Face folder.
     Local(PathBuf),
+    /// A repository of the Hugging Face hub, downloaded where it is not in the hub's cache yet.
+    Hub(HubRepository),
+}
+
+/// A repository of the Hugging Face hub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HubRepository {
+    /// `owner/name`, such as `Qwen/Qwen3-1.7B-Base`.
+    pub repo: String,
+    /// Branch, tag or commit; the commit that it stood for is written into the run folder.
+    #[serde(default = "defaults::revision")]
+    pub revision: String,
+}
+
+impl std::fmt::Display for HubRepository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} at {}", self.repo, self.revision)
+    }
 }
 
 /// Type of weights and compute.
@@ -173,6 +192,8 @@ pub enum MethodConfig {
     Grpo,
     /// The entropy of the policy is part of the objective.
     EntropyBonus(EntropyBonusConfig),
+    /// Rewards are banded by the novelty of what responses say.
+    EvolRl(EvolRlConfig),
     /// Rewards are shaped by the novelty of gradient directions.
     G2rl(G2rlConfig),
     /// A method of that name which a program built on this crate provides.
@@ -185,6 +206,7 @@ impl MethodConfig {
         match self {
             Self::Grpo => "GRPO",
             Self::EntropyBonus(_) => "Entropy bonus",
+            Self::EvolRl(_) => "EVOL-RL",
             Self::G2rl(_) => "G2RL",
             Self::Custom(name) => name,
         }
@@ -205,12 +227,66 @@ impl Default for EntropyBonusConfig {
     }
 }
 
+/// Settings of [`MethodConfig::EvolRl`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvolRlConfig {
+    /// What turns responses into vectors.
+    pub encoder: EncoderSource,
+    /// Who says which responses are correct.
+    pub labels: Labels,
+    /// Weight of the mean token entropy in the objective.
+    pub entropy_coefficient: f64,
+}
+
+impl Default for EvolRlConfig {
+    fn default() -> Self {
+        Self { encoder: EncoderSource::default(), labels: Labels::default(), entropy_coefficient: 0.003 }
+    }
+}
+
+/// Who says which responses are correct.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Labels {
+    /// The task's verifier.
+    #[default]
+    Verifier,
+    /// The group itself: the most frequent answer counts as correct.
+    Majority,
+}
+
+/// Where a sentence encoder comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EncoderSource {
+    /// The base model itself, frozen: the mean of its final hidden states over the response. Needs no download.
+    #[default]
+    Policy,
+    /// A Hugging Face folder with a BERT-type sentence encoder, such as all-MiniLM-L6-v2.
+    Local(PathBuf),
+    /// The same from the Hugging Face hub, such as `Hub(repo: "sentence-transformers/all-MiniLM-L6-v2")`.
+    Hub(HubRepository),
+}
+
+impl std::fmt::Display for EncoderSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Policy => write!(f, "Policy"),
+            Self::Local(folder) => write!(f, "Local({:?})", folder.display().to_string()),
+            Self::Hub(source) => write!(f, "Hub({source})"),
+        }
+    }
+}
+
 /// Settings of [`MethodConfig::G2rl`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct G2rlConfig {
     /// Strength of the shaping, 0 to 2.
     pub lambda: f64,
+    /// How that strength goes on over the run.
+    pub lambda_schedule: LambdaSchedule,
+    /// How much each token counts in a response's direction.
+    pub alpha: TokenWeights,
     /// Whether the exploration score is the length of the unexplained part of a direction or its square.
     pub novelty: NoveltyForm,
     /// Whether a novel wrong answer is penalised less (the paper's equations) or more (its prose).
@@ -225,6 +301,8 @@ impl Default for G2rlConfig {
     fn default() -> Self {
         Self {
             lambda: 0.5,
+            lambda_schedule: LambdaSchedule::default(),
+            alpha: TokenWeights::default(),
             novelty: NoveltyForm::default(),
             incorrect: IncorrectSign::default(),
             clip: 3.0,
@@ -428,6 +506,9 @@ pub struct EvaluationConfig {
 }
 
 mod defaults {
+    pub(super) fn revision() -> String {
+        "main".to_string()
+    }
     pub(super) fn every() -> u64 {
         25
     }
@@ -518,11 +599,20 @@ pub struct RecordConfig {
     pub features: bool,
     /// Steps between records of what each token adds to the direction of its response; 0 for none. Costs a forward pass.
     pub tokens_every: u64,
+    /// Measures semantic cosines beside gradient cosines with this encoder. A method that has an encoder measures with its own.
+    pub encoder: Option<EncoderSource>,
 }
 
 impl Default for RecordConfig {
     fn default() -> Self {
-        Self { checkpoint_every: 50, rollouts_every: 1, geometry_every: 1, features: false, tokens_every: 25 }
+        Self {
+            checkpoint_every: 50,
+            rollouts_every: 1,
+            geometry_every: 1,
+            features: false,
+            tokens_every: 25,
+            encoder: None,
+        }
     }
 }
 
@@ -576,6 +666,20 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 impl Experiment {
+    /// The sentence encoder that the method or the record asks for.
+    pub fn encoder(&self) -> Option<&EncoderSource> {
+        match &self.method {
+            MethodConfig::EvolRl(evol_rl) => Some(&evol_rl.encoder),
+            _ => self.record.encoder.as_ref(),
+        }
+    }
+
+    /// Every place in which it names a sentence encoder.
+    pub fn encoders_mut(&mut self) -> impl Iterator<Item = &mut EncoderSource> {
+        let own = if let MethodConfig::EvolRl(evol_rl) = &mut self.method { Some(&mut evol_rl.encoder) } else { None };
+        own.into_iter().chain(self.record.encoder.as_mut())
+    }
+
     /// Refuses values out of range, each by its field's name.
     pub fn validate(&self) -> Result<()> {
         check_name(&self.name)?;
@@ -585,8 +689,22 @@ impl Experiment {
         count("rollout.max_new_tokens", self.rollout.max_new_tokens, 1, 1 << 20)?;
         match &self.method {
             MethodConfig::EntropyBonus(bonus) => within("method.coefficient", bonus.coefficient, 0.0, 10.0)?,
+            MethodConfig::EvolRl(evol_rl) => {
+                within("method.entropy_coefficient", evol_rl.entropy_coefficient, 0.0, 10.0)?;
+                if let Some(other) = self.record.encoder.as_ref().filter(|encoder| **encoder != evol_rl.encoder) {
+                    let own = &evol_rl.encoder;
+                    return Err(Error::field(
+                        "record.encoder",
+                        format!("is {other}, but the method measures with its own, {own}; leave this field out"),
+                    ));
+                }
+            }
             MethodConfig::G2rl(g2rl) => {
                 within("method.lambda", g2rl.lambda, 0.0, 2.0)?;
+                if let LambdaSchedule::Linear { to, over_steps } = g2rl.lambda_schedule {
+                    within("method.lambda_schedule.to", to, 0.0, 2.0)?;
+                    count("method.lambda_schedule.over_steps", over_steps as usize, 1, usize::MAX)?;
+                }
                 within("method.clip", g2rl.clip, f64::MIN_POSITIVE, f64::MAX)?;
             }
             MethodConfig::Grpo | MethodConfig::Custom(_) => {}

@@ -53,6 +53,18 @@ impl CosineMatrix {
     pub fn from_features(features: &[f32], dim: usize) -> Result<Self> {
         let rows = rows(features, dim)?;
         let divisors: Vec<f64> = rows.iter().map(|row| divisor(row)).collect();
+        Ok(Self::from_rows(&rows, &divisors))
+    }
+
+    /// The cosine matrix of `vectors` (m, dim), row-major, that have unit length already, such as sentence embeddings.
+    ///
+    /// Fails where `vectors` is not a whole number of rows of `dim` finite numbers.
+    pub fn from_unit_vectors(vectors: &[f32], dim: usize) -> Result<Self> {
+        let rows = rows(vectors, dim)?;
+        Ok(Self::from_rows(&rows, &vec![1.0; rows.len()]))
+    }
+
+    fn from_rows(rows: &[&[f32]], divisors: &[f64]) -> Self {
         let size = rows.len();
         let mut values = vec![0.0; size * size];
         for i in 0..size {
@@ -62,7 +74,7 @@ impl CosineMatrix {
                 values[j * size + i] = cosine;
             }
         }
-        Ok(Self { size, values })
+        Self { size, values }
     }
 
     /// The cosine matrix of vectors with these inner `products` (size, size), row-major and symmetric: `P_ij / sqrt(P_ii P_jj)`,
@@ -177,10 +189,17 @@ mod tests {
     }
 
     #[test]
+    fn unit_vectors_are_compared_without_eps() {
+        let matrix = CosineMatrix::from_unit_vectors(&[0.6, 0.8, 1.0, 0.0, 0.6, 0.8], 2).unwrap();
+        assert!((matrix.get(0, 1) - 0.6).abs() < 1e-7 && (matrix.get(0, 2) - 1.0).abs() < 1e-7);
+    }
+
+    #[test]
     fn bad_features_are_refused() {
         assert!(CosineMatrix::from_features(&[1.0, 2.0, 3.0], 2).is_err());
         assert!(CosineMatrix::from_features(&[1.0], 0).is_err());
         assert!(CosineMatrix::from_features(&[1.0, f32::NAN], 2).is_err());
+        assert!(CosineMatrix::from_unit_vectors(&[1.0, f32::NAN], 2).is_err());
         assert!(unit_features(&[f32::INFINITY], 1).is_err());
         assert!(CosineMatrix::from_values(vec![1.0, 0.5, 0.4, 1.0], 2).is_err());
         assert!(CosineMatrix::from_values(vec![1.5], 1).is_err());

@@ -1,6 +1,6 @@
-//! Geometry of gradient directions within a group: cosines, novelty, reward shaping, statistics.
+//! Geometry of a group of responses: cosines, novelty, reward shaping, statistics; of gradient directions and of embeddings.
 //!
-//! Every response i of a group of m has a feature `Phi_i` in R^d, the mean over its tokens of
+//! Every response i of a group of m has a feature `Phi_i` in R^d, the mean (weighted by [`TokenWeights`]) over its tokens of
 //! `phi_t = W[y_t] - sum_v p_t[v] W[v]`: up to 1/T the gradient of `log p(y_t)` with respect to the last hidden state. From
 //! there on, with eps = [`EPSILON`]:
 //!
@@ -16,21 +16,36 @@
 //! | what a token adds to a cosine | `alpha_t <phi_t, Phi_j>` over the norms | [`attribute_tokens`] |
 //! | how well one geometry predicts another | Pearson's and Spearman's correlation | [`pearson`], [`spearman`] |
 //!
-//! Source: G2RL, arXiv 2512.15687v1, equations 7 to 13. All functions are pure; they take and return `f32` and compute in `f64`.
+//! Source: G2RL, arXiv 2512.15687v1, equations 7 to 13. The same for sentence embeddings, after EVOL-RL (arXiv 2509.15194):
+//!
+//! | Step | Formula | Here |
+//! |---|---|---|
+//! | cosines | `<e_i, e_j>` of unit embeddings | [`CosineMatrix`] |
+//! | novelty | `n_i = 1 - (mean of s_ij over i's class + max of s_ij over all others) / 2`, `s_ij = clip(cos_ij, 0, 1)` | [`semantic_novelty`] |
+//! | normalised novelty | min-max within the class; 1 for a class of one, 1/2 for all where max = min | [`normalize_within_classes`] |
+//! | reward | correct: `1/2 + n_bar / 2`; incorrect: `-1 + n_bar / 2`; no answer: -1 | [`banded_reward`] |
+//!
+//! All functions are pure. They take `f32` and compute in `f64`.
 
 mod attribution;
 mod correlation;
 mod cosine;
 mod novelty;
+mod semantic;
 mod statistics;
+mod token_weights;
 
 pub use attribution::{TokenAttribution, attribute_tokens};
 pub use correlation::{pearson, spearman};
 pub use cosine::{CosineMatrix, unit_features};
-pub use novelty::{IncorrectSign, NoveltyForm, Shaping, normalize_novelty, novelty, shape_group, shaped_reward};
+pub use novelty::{
+    IncorrectSign, LambdaSchedule, NoveltyForm, Shaping, normalize_novelty, novelty, shape_group, shaped_reward,
+};
+pub use semantic::{AnswerClass, banded_reward, normalize_within_classes, semantic_novelty};
 pub use statistics::{
     GroupGeometry, HISTOGRAM_BINS, NEAR_ORTHOGONAL, PairKind, PairStatistics, QUANTILE_LEVELS, effective_rank, spectrum,
 };
+pub use token_weights::TokenWeights;
 
 /// The eps of the formulas: keeps norms and weights from dividing by zero.
 pub const EPSILON: f64 = 1e-6;

@@ -28,6 +28,36 @@ pub enum IncorrectSign {
     AsProse,
 }
 
+/// How the strength lambda of the shaping goes on over a run. The paper keeps it constant; a falling one explores first and
+/// ends as GRPO.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum LambdaSchedule {
+    /// lambda in every step.
+    #[default]
+    Constant,
+    /// On a straight line from lambda in step 1 to `to` in step `over_steps` + 1, and `to` from there on.
+    Linear {
+        /// The strength in the end, 0 to 2.
+        to: f64,
+        /// Steps that the change takes, at least 1.
+        over_steps: u64,
+    },
+}
+
+impl LambdaSchedule {
+    /// The strength at `step` (from 1) of a schedule that starts at `lambda`.
+    pub fn strength(self, lambda: f64, step: u64) -> f64 {
+        match self {
+            Self::Constant => lambda,
+            Self::Linear { to, over_steps } => {
+                let done = (step.saturating_sub(1) as f64 / over_steps.max(1) as f64).min(1.0);
+                (1.0 - done) * lambda + done * to
+            }
+        }
+    }
+}
+
 /// Exploration scores nu (m), each in [0, 1], of a group with base rewards `rewards` (m).
 ///
 /// `nu_i` is the part of i's direction that its high-reward peers do not explain: with
@@ -178,6 +208,17 @@ mod tests {
         assert_eq!(normalize_novelty(&[0.5, 0.500001], form), [0.0, 0.0]);
         assert_eq!(normalize_novelty(&[0.5, f32::NAN], form), [0.0, 0.0]);
         assert!(normalize_novelty(&[], form).is_empty());
+    }
+
+    #[test]
+    fn lambda_moves_on_a_straight_line_and_then_stays() {
+        let falling = LambdaSchedule::Linear { to: 0.0, over_steps: 4 };
+        assert_eq!(
+            [1, 2, 3, 4, 5, 6, 99].map(|step| falling.strength(0.5, step)),
+            [0.5, 0.375, 0.25, 0.125, 0.0, 0.0, 0.0]
+        );
+        assert_eq!(LambdaSchedule::Linear { to: 2.0, over_steps: 1 }.strength(1.0, 2), 2.0);
+        assert_eq!(LambdaSchedule::Constant.strength(0.5, 1000), 0.5);
     }
 
     #[test]

@@ -3,12 +3,18 @@
 //! 1. the reward is shaped by the novelty of the response's gradient direction within its group:
 //!    r~ = clip(r (1 + lambda r `nu_bar`), -c, c) (eqs. 12-14), with nu the exploration score of the novelty stage.
 //!
+//! Options beyond the paper's own settings, each a field of [`G2rlConfig`]: a schedule for lambda, tokens weighed by entropy in
+//! the direction (alpha), the score without its root, the other sign for incorrect responses, and groups with equal rewards
+//! left alone.
+//!
 //! Features, cosines and scores may be measured for every method; here they act, so every step has them.
 
 use crate::experiment::G2rlConfig;
-use crate::geometry::shaped_reward;
+use crate::geometry::{Shaping, shape_group};
 use crate::rollout::{Novelty, PromptGroup, Reward, Rollouts, ShapedReward};
-use crate::stages::{FeatureDemand, NoveltySettings, StageSystems, TrainStep, score_novelty};
+use crate::stages::{
+    FeatureDemand, FeatureWeights, NoveltySettings, StageSystems, StepCounter, TrainStep, score_novelty,
+};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 
@@ -17,13 +23,14 @@ pub struct G2rlPlugin(pub G2rlConfig);
 
 /// Settings of the shaping, as a resource.
 #[derive(Resource, Clone)]
-struct Shaping(G2rlConfig);
+struct Settings(G2rlConfig);
 
 impl Plugin for G2rlPlugin {
     fn build(&self, app: &mut App) {
         app.insert_resource(FeatureDemand::EveryStep)
+            .insert_resource(FeatureWeights(self.0.alpha))
             .insert_resource(NoveltySettings { form: self.0.novelty })
-            .insert_resource(Shaping(self.0.clone()))
+            .insert_resource(Settings(self.0.clone()))
             .add_systems(TrainStep, shape_rewards_by_novelty.after(score_novelty).in_set(StageSystems::Novelty));
     }
 }
@@ -32,22 +39,26 @@ impl Plugin for G2rlPlugin {
 #[allow(private_interfaces, reason = "the system is public so that others can order against it, not to be called")]
 pub fn shape_rewards_by_novelty(
     mut commands: Commands,
-    shaping: Res<Shaping>,
+    settings: Res<Settings>,
+    step: Res<StepCounter>,
     groups: Query<&Rollouts, With<PromptGroup>>,
     rollouts: Query<(&Reward, &Novelty)>,
 ) -> Result {
-    let config = &shaping.0;
+    let config = &settings.0;
+    let shaping = Shaping {
+        lambda: config.lambda_schedule.strength(config.lambda, step.0) as f32,
+        clip: config.clip as f32,
+        incorrect: config.incorrect,
+        shape_uniform_groups: config.shape_uniform_groups,
+    };
     for members in groups {
-        let first = members.iter().next().map(|first| rollouts.get(first)).transpose()?;
-        let mut uniform = true;
+        let (mut base, mut novelty) = (Vec::new(), Vec::new());
         for member in members.iter() {
-            uniform &= Some(rollouts.get(member)?.0) == first.map(|(reward, _)| reward);
+            let (reward, score) = rollouts.get(member)?;
+            base.push(reward.0);
+            novelty.push(score.normalized);
         }
-        let lambda = if uniform && !config.shape_uniform_groups { 0.0 } else { config.lambda };
-        for member in members.iter() {
-            let (reward, novelty) = rollouts.get(member)?;
-            let shaped =
-                shaped_reward(reward.0, novelty.normalized, lambda as f32, config.clip as f32, config.incorrect);
+        for (member, shaped) in members.iter().zip(shape_group(&base, &novelty, &shaping)) {
             commands.entity(member).insert(ShapedReward(shaped));
         }
     }

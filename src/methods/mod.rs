@@ -4,9 +4,11 @@
 //! sets resources that the stages read; one that reads features, cosines or novelty sets `FeatureDemand::EveryStep`. GRPO itself is the pipeline without any method plugin.
 
 mod entropy_bonus;
+mod evol_rl;
 mod g2rl;
 
 pub use entropy_bonus::EntropyBonusPlugin;
+pub use evol_rl::{EvolRlPlugin, shape_rewards_by_meaning};
 pub use g2rl::{G2rlPlugin, shape_rewards_by_novelty};
 
 use crate::experiment::MethodConfig;
@@ -18,6 +20,9 @@ pub fn add_method(app: &mut App, method: &MethodConfig) {
         MethodConfig::Grpo | MethodConfig::Custom(_) => {}
         MethodConfig::EntropyBonus(config) => {
             app.add_plugins(EntropyBonusPlugin(config.clone()));
+        }
+        MethodConfig::EvolRl(config) => {
+            app.add_plugins(EvolRlPlugin(config.clone()));
         }
         MethodConfig::G2rl(config) => {
             app.add_plugins(G2rlPlugin(config.clone()));

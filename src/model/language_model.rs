@@ -45,6 +45,7 @@ impl LanguageModel {
     pub fn load(source: &ModelSource, dtype: DType, device: &Device) -> Result<Self> {
         match source {
             ModelSource::Local(folder) => Self::read(folder, dtype, device),
+            ModelSource::Hub(source) => Self::read(&super::hub::fetch_model(source)?, dtype, device),
             ModelSource::Bundled(name) => super::bundled::load(name, dtype, device),
         }
     }

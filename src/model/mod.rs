@@ -1,11 +1,14 @@
-//! Language models: Qwen3, trainable and with cached decoding, its weights and its tokenizer.
+//! Language models: Qwen3, trainable and with cached decoding, its weights and its tokenizer; sentence encoders.
 
+mod bert;
 mod bundled;
 mod config;
 mod decoder;
 mod device;
+mod encoder;
 mod finite;
 mod gradient_products;
+pub mod hub;
 mod language_model;
 mod qwen3;
 mod responses;
@@ -13,10 +16,13 @@ mod sampler;
 mod tokenizer;
 mod weights;
 
+pub use bert::BertEncoder;
+pub(crate) use bert::FILES as ENCODER_FILES;
 pub use bundled::names as bundled_models;
 pub use config::Qwen3Config;
 pub use decoder::Cache;
 pub use device::{data_type, open_device};
+pub use encoder::{Passage, PolicyEncoder, SentenceEncoder};
 pub use finite::first_not_finite;
 pub use gradient_products::{GradientForm, GradientProducts, ParameterBlock};
 pub use language_model::LanguageModel;

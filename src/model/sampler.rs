@@ -3,6 +3,7 @@
 
 use super::qwen3::Qwen3;
 use crate::error::{Error, Result};
+use crate::geometry::TokenWeights;
 use crate::kernels::{HeadDraws, TILE, Uniforms, one_pass_head, place};
 use crate::rng;
 use candle_core::{DType, Device, Tensor};
@@ -50,7 +51,8 @@ pub struct Completion {
     pub logprobs: Vec<f32>,
     /// Entropy of the sampling distribution at each token, nats.
     pub entropies: Vec<f32>,
-    /// Sum over tokens of phi = W\[y\] - sum over v of p\[v\] W\[v\], length d; empty where features were not asked for.
+    /// Sum over tokens of alpha phi, with phi = W\[y\] - sum over v of p\[v\] W\[v\] and the alpha that was asked for, length d;
+    /// empty where features were not asked for.
     pub feature_sum: Vec<f32>,
     /// Whether it was cut off at the limit.
     pub truncated: bool,
@@ -69,13 +71,13 @@ struct Row {
 
 impl Qwen3 {
     /// Samples `samples` completions of each prompt; completion s of prompt p is at p * samples + s. `features` asks for
-    /// [`Completion::feature_sum`]. `progress` hears the share of tokens steps done.
+    /// [`Completion::feature_sum`] and says how tokens are weighed in it. `progress` hears the share of tokens steps done.
     pub fn sample(
         &self,
         prompts: &[PromptRequest],
         samples: usize,
         sampling: &Sampling,
-        features: bool,
+        features: Option<TokenWeights>,
         mut progress: impl FnMut(f32),
     ) -> Result<Vec<Completion>> {
         let hidden_size = self.config().hidden_size;
@@ -83,7 +85,7 @@ impl Qwen3 {
             ids: Vec::new(),
             logprobs: Vec::new(),
             entropies: Vec::new(),
-            feature_sum: vec![0.0; if features { hidden_size } else { 0 }],
+            feature_sum: vec![0.0; if features.is_some() { hidden_size } else { 0 }],
             truncated: true,
         };
         let mut completions = vec![blank; prompts.len() * samples];
@@ -111,15 +113,17 @@ impl Qwen3 {
             })
             .collect();
         for step in 0..sampling.max_new_tokens {
-            let draws = self.draw(&hidden, &mut rows, sampling, features)?;
+            let draws = self.draw(&hidden, &mut rows, sampling, features.is_some())?;
             for (r, row) in rows.iter_mut().enumerate().filter(|(_, row)| !row.finished) {
                 let completion = &mut completions[row.index];
                 completion.ids.push(draws.tokens[r]);
                 completion.logprobs.push(draws.logprobs[r]);
                 completion.entropies.push(draws.entropies[r]);
-                // Without features both are empty.
-                for (sum, phi) in completion.feature_sum.iter_mut().zip(draws.phi.iter().skip(r * hidden_size)) {
-                    *sum += phi;
+                if let Some(weights) = features {
+                    let alpha = weights.alpha(draws.entropies[r]);
+                    for (sum, phi) in completion.feature_sum.iter_mut().zip(&draws.phi[r * hidden_size..]) {
+                        *sum += alpha * phi;
+                    }
                 }
                 if self.config().eos_token_ids.contains(&draws.tokens[r]) {
                     completion.truncated = false;

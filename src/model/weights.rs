@@ -5,7 +5,7 @@ use super::finite::first_not_finite;
 use crate::error::{Error, Result};
 use crate::rng;
 use candle_core::{DType, Device, Tensor, Var};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 /// Named parameters, each a variable whose value can be replaced in place.
@@ -147,6 +147,12 @@ impl Weights {
 pub(crate) fn hexadecimal(bytes: impl IntoIterator<Item = u8>) -> String {
     let digits = bytes.into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
     digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect()
+}
+
+/// The files that a `model.safetensors.index.json` lists, each once.
+pub(super) fn shard_files(index: &Path) -> Result<Vec<String>> {
+    let files: BTreeSet<String> = read_shard_index(index)?.into_values().collect();
+    Ok(files.into_iter().collect())
 }
 
 /// Which file holds which tensor, from a `model.safetensors.index.json`.

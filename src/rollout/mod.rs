@@ -65,6 +65,14 @@ pub struct GradientCosines(pub CosineMatrix);
 #[derive(Component, Clone, Debug)]
 pub struct Geometry(pub GroupGeometry);
 
+/// Sentence embedding of the response, of unit length. Added by the features stage where an encoder is configured.
+#[derive(Component, Clone, Debug)]
+pub struct Embedding(pub Vec<f32>);
+
+/// Cosines between the group's embeddings (m, m). Added to the group by the features stage where an encoder is configured.
+#[derive(Component, Clone, Debug)]
+pub struct SemanticCosines(pub CosineMatrix);
+
 /// Exploration score. Added by the novelty stage, in steps with features.
 #[derive(Component, Clone, Copy, Debug, PartialEq)]
 pub struct Novelty {

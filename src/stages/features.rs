@@ -1,13 +1,13 @@
-//! Gradient directions: sequence features Phi = sum of phi over response tokens / (length + eps), and their cosines within each
-//! group. The sums were accumulated while sampling, so this costs no forward pass.
+//! Gradient directions: sequence features Phi = sum of alpha phi over response tokens / (sum of alpha + eps), and their cosines
+//! within each group. The sums were accumulated while sampling, so this costs no forward pass.
 //!
 //! They are there in the steps that [`FeatureDemand`] names: every step where the method acts on them, and otherwise the
-//! steps whose geometry is recorded. In other steps sampling leaves them out and rollouts have no [`Feature`] and no
+//! steps in which something is recorded of them. In other steps sampling leaves them out and rollouts have no [`Feature`] and no
 //! `Novelty`, groups no [`Cosines`], and `metrics.jsonl` no geometry.
 
 use super::{ActiveExperiment, StageSystems, StepCounter, TrainStep};
 use crate::experiment::Experiment;
-use crate::geometry::{CosineMatrix, EPSILON};
+use crate::geometry::{CosineMatrix, TokenWeights};
 use crate::rollout::{Cosines, Feature, PromptGroup, Response, Rollouts};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
@@ -17,7 +17,9 @@ pub struct FeaturesPlugin;
 
 impl Plugin for FeaturesPlugin {
     fn build(&self, app: &mut App) {
-        app.add_systems(TrainStep, compute_features.run_if(features_are_wanted).in_set(StageSystems::Features));
+        app.init_resource::<FeatureDemand>()
+            .init_resource::<FeatureWeights>()
+            .add_systems(TrainStep, compute_features.run_if(features_are_wanted).in_set(StageSystems::Features));
     }
 }
 
@@ -43,6 +45,10 @@ impl FeatureDemand {
     }
 }
 
+/// How tokens are weighed in [`Feature`]; the sample stage sums by the same weights.
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FeatureWeights(pub TokenWeights);
+
 /// Run condition: the running step has features.
 pub fn features_are_wanted(
     demand: Res<FeatureDemand>,
@@ -55,6 +61,7 @@ pub fn features_are_wanted(
 /// Adds [`Feature`] to every rollout and [`Cosines`] to every group.
 pub fn compute_features(
     mut commands: Commands,
+    weights: Res<FeatureWeights>,
     groups: Query<(Entity, &Rollouts), With<PromptGroup>>,
     responses: Query<&Response>,
 ) -> Result {
@@ -63,8 +70,7 @@ pub fn compute_features(
         let mut dim = 0;
         for rollout in rollouts.iter() {
             let response = &responses.get(rollout)?.0;
-            let scale = 1.0 / (response.ids.len() as f64 + EPSILON);
-            let feature: Vec<f32> = response.feature_sum.iter().map(|&sum| (f64::from(sum) * scale) as f32).collect();
+            let feature = weights.0.feature(&response.feature_sum, &response.entropies);
             dim = feature.len();
             features.extend_from_slice(&feature);
             commands.entity(rollout).insert(Feature(feature));

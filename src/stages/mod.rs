@@ -11,18 +11,20 @@ mod geometry;
 mod novelty;
 mod record;
 mod sample;
+mod semantic;
 mod tokens;
 mod update;
 mod verify;
 
 pub use advantage::{AdvantagePlugin, center_group_advantages};
 pub use evaluate::{EvaluatePlugin, Evaluations};
-pub use features::{FeatureDemand, FeaturesPlugin, compute_features, features_are_wanted};
+pub use features::{FeatureDemand, FeatureWeights, FeaturesPlugin, compute_features, features_are_wanted};
 pub use fidelity::{FidelityPlugin, measure_fidelity};
 pub use geometry::{GeometryPlugin, measure_geometry};
 pub use novelty::{NoveltyPlugin, NoveltySettings, score_novelty};
 pub use record::{CheckpointRequested, Checkpoints, RecordPlugin, RunRecorder, StartInfo, record_checkpoint};
 pub use sample::{SamplePlugin, sample_completions};
+pub use semantic::{Encoder, SemanticPlugin, embed_responses};
 pub use tokens::{TokensPlugin, record_tokens};
 pub use update::{EntropyCoefficient, Reference, UpdatePlugin, update_policy};
 pub use verify::{VerifyPlugin, verify_completions};
@@ -211,6 +213,7 @@ impl PluginGroup for StagePlugins {
             .add(SamplePlugin)
             .add(VerifyPlugin)
             .add(FeaturesPlugin)
+            .add(SemanticPlugin)
             .add(FidelityPlugin)
             .add(TokensPlugin)
             .add(NoveltyPlugin)

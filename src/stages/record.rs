@@ -6,11 +6,11 @@ use super::{
 };
 use crate::error::Error;
 use crate::experiment::{Event, RunDir};
-use crate::geometry::GroupGeometry;
+use crate::geometry::{CosineMatrix, GroupGeometry};
 use crate::metrics::{self, MetricRow};
 use crate::rollout::{
     Advantage, CompletionText, Cosines, Feature, Geometry, GradientCosines, GroupProblem, Judged, Novelty, PromptGroup,
-    Response, Reward, Rollouts, ShapedReward,
+    Response, Reward, Rollouts, SemanticCosines, ShapedReward,
 };
 use crate::trainer::{GroupView, RolloutView, StepView};
 use bevy_app::{App, Plugin};
@@ -145,6 +145,7 @@ type GroupOutcome<'a> = (
     &'a GroupProblem,
     &'a Rollouts,
     Option<&'a Cosines>,
+    Option<&'a SemanticCosines>,
     Option<&'a GradientCosines>,
     Option<&'a Geometry>,
 );
@@ -176,7 +177,7 @@ fn record_step(
     let mut tensors = Vec::new();
     let mut features: Vec<f32> = Vec::new();
     let mut geometries = Vec::new();
-    for (group, problem, members, cosines, gradients, geometry) in groups.iter().sort::<&PromptGroup>() {
+    for (group, problem, members, cosines, semantic, gradients, geometry) in groups.iter().sort::<&PromptGroup>() {
         let mut views = Vec::with_capacity(members.len());
         for member in members.iter() {
             let outcome = rollouts.get(member)?;
@@ -186,10 +187,14 @@ fn record_step(
                 features.extend_from_slice(&feature.0);
             }
         }
-        let cosine = cosines.map_or_else(Vec::new, |cosines| cosines.0.values().to_vec());
-        if let Some(cosines) = cosines {
-            let size = cosines.0.size();
-            tensors.push((format!("cosine.{}", group.0), vec![size, size], cosine.clone()));
+        let values = |matrix: Option<&CosineMatrix>| matrix.map_or_else(Vec::new, |matrix| matrix.values().to_vec());
+        let cosine = values(cosines.map(|cosines| &cosines.0));
+        let semantic = values(semantic.map(|cosines| &cosines.0));
+        let gradient = values(gradients.map(|cosines| &cosines.0));
+        for (name, values) in [("cosine", &cosine), ("semantic", &semantic), ("gradient", &gradient)] {
+            if !values.is_empty() {
+                tensors.push((format!("{name}.{}", group.0), vec![members.len(); 2], values.clone()));
+            }
         }
         view.groups.push(GroupView {
             group: group.0,
@@ -198,12 +203,9 @@ fn record_step(
             answer: problem.0.answer.clone(),
             rollouts: views,
             cosine,
-            gradient: gradients.map_or_else(Vec::new, |gradients| gradients.0.values().to_vec()),
+            semantic,
+            gradient,
         });
-        if let Some(gradients) = gradients {
-            let size = gradients.0.size();
-            tensors.push((format!("gradient.{}", group.0), vec![size, size], gradients.0.values().to_vec()));
-        }
         geometries.extend(geometry.map(|geometry| GeometryLine { group: group.0, geometry: &geometry.0 }));
     }
     if due(record.rollouts_every) {

@@ -6,8 +6,8 @@
 //! [`FeatureDemand`] names.
 
 use super::{
-    ActiveExperiment, ActiveTask, FeatureDemand, Monitor, Policy, StageSystems, StepCounter, StepMetrics, TrainStep,
-    mean,
+    ActiveExperiment, ActiveTask, FeatureDemand, FeatureWeights, Monitor, Policy, StageSystems, StepCounter,
+    StepMetrics, TrainStep, mean,
 };
 use crate::metrics;
 use crate::model::{PromptRequest, Sampling, StreamKey};
@@ -23,7 +23,7 @@ pub struct SamplePlugin;
 
 impl Plugin for SamplePlugin {
     fn build(&self, app: &mut App) {
-        app.add_systems(
+        app.init_resource::<FeatureWeights>().add_systems(
             TrainStep,
             (despawn_previous_groups, spawn_groups, sample_completions).chain().in_set(StageSystems::Sample),
         );
@@ -59,6 +59,7 @@ pub fn sample_completions(
     groups: Query<(Entity, &PromptGroup, &PromptTokens)>,
     experiment: Res<ActiveExperiment>,
     policy: Res<Policy>,
+    weights: Res<FeatureWeights>,
     step: Res<StepCounter>,
     demand: Res<FeatureDemand>,
     monitor: Res<Monitor>,
@@ -75,7 +76,7 @@ pub fn sample_completions(
         .collect();
     let sampling =
         Sampling { temperature: rollout.temperature, top_k: None, top_p: None, max_new_tokens: rollout.max_new_tokens };
-    let features = demand.holds(*step, &experiment.0);
+    let features = demand.holds(*step, &experiment.0).then_some(weights.0);
     let mut last = 0.0;
     let completions = policy.0.frozen.sample(&requests, rollout.group_size, &sampling, features, |done| {
         monitor.report(Stage::Sample, &mut last, done);

@@ -5,7 +5,10 @@
 //! `offsets.g` i64 (m + 1), `norm.g` (tokens): |phi|, `share.g` (tokens, m): the token's part in the cosine with each member
 //! ([`attribute_tokens`]), `logprob.g` and `entropy.g` (tokens) as recorded while sampling.
 
-use super::{ActiveExperiment, Monitor, Policy, RunRecorder, StageSystems, StepCounter, TrainStep, compute_features};
+use super::{
+    ActiveExperiment, FeatureWeights, Monitor, Policy, RunRecorder, StageSystems, StepCounter, TrainStep,
+    compute_features,
+};
 use crate::experiment::GroupTokens;
 use crate::geometry::attribute_tokens;
 use crate::kernels::token_statistics;
@@ -36,6 +39,7 @@ pub fn record_tokens(
     experiment: Res<ActiveExperiment>,
     step: Res<StepCounter>,
     policy: Res<Policy>,
+    weights: Res<FeatureWeights>,
     groups: Query<(&PromptGroup, &PromptTokens, &Rollouts)>,
     rollouts: Query<(&Response, &Feature)>,
     recorder: Res<RunRecorder>,
@@ -64,7 +68,7 @@ pub fn record_tokens(
             let hidden = model.response_hidden(&batch)?; // (response tokens, d)
             phi.extend(token_statistics(&hidden, model.head(), batch.targets(), temperature)?.phi);
         }
-        let alpha = vec![1.0; logprobs.len()];
+        let alpha: Vec<f32> = entropies.iter().map(|&entropy| weights.0.alpha(entropy)).collect();
         let lengths: Vec<usize> = pairs.iter().map(|(_, response)| response.len()).collect();
         let attribution = attribute_tokens(&phi, &alpha, &lengths, &features, dim)?;
         records.push(GroupTokens { group: group.0, lengths, attribution, logprobs, entropies });

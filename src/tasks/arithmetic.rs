@@ -85,6 +85,11 @@ impl Task for Arithmetic {
         Verification { verdict, extracted: Some(answer.to_owned()) }
     }
 
+    /// Equal numbers are the same answer; any other answer is the same as itself only.
+    fn answer_class(&self, _: &Problem, answer: &str) -> String {
+        number(answer).map_or_else(|| answer.split_whitespace().collect(), |value| value.to_string())
+    }
+
     /// The steps come in a random order among those that evaluate the expression; `None` where the problem's name holds no
     /// expression of integers with integer intermediate results.
     fn worked_solution(&self, problem: &Problem, rng: &mut ChaCha8Rng) -> Option<String> {
@@ -215,6 +220,16 @@ mod tests {
 
     fn verdict(question: &str, completion: &str) -> Verdict {
         default_task().verify(&named(&format!("arithmetic/{question}")), completion).verdict
+    }
+
+    #[test]
+    fn answers_are_the_same_where_they_are_equal_numbers() {
+        let task = Arithmetic::new(2, 20).unwrap();
+        let problem = task.problem(Split::Train, 0, 0);
+        let class = |answer| task.answer_class(&problem, answer);
+        assert_eq!(class("14/2"), class(" 7 "));
+        assert_ne!(class("3+4"), class("7"), "an expression is no number");
+        assert_eq!(class("3 + 4"), class("3+4"));
     }
 
     #[test]

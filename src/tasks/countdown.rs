@@ -96,6 +96,14 @@ impl Task for Countdown {
         Verification { verdict, extracted: Some(answer.to_owned()) }
     }
 
+    /// Expressions that use the given numbers as asked are the same answer where their values are equal, whatever the target is;
+    /// any other answer is the same as itself only.
+    fn answer_class(&self, problem: &Problem, answer: &str) -> String {
+        let value = Puzzle::from_id(&problem.id).and_then(|puzzle| puzzle.value(answer));
+        let text = || format!("not of the given numbers: {}", answer.split_whitespace().collect::<String>());
+        value.map_or_else(text, |value| value.to_string())
+    }
+
     /// Drawn from four equally likely strategies, each with a random order of trying: any steps, steps that each go on with the
     /// result before, two pairs first, and products first. `None` where the problem has no solution within the limits of
     /// generated problems.
@@ -132,10 +140,15 @@ impl Puzzle {
     }
 
     fn is_solved_by(&self, answer: &str) -> bool {
-        let Ok(expression) = Expression::parse(answer) else { return false };
+        self.value(answer) == Some(Rational::from_integer(i64::from(self.target)))
+    }
+
+    /// The value of an expression that uses each given number exactly once; `None` for any other text.
+    fn value(&self, answer: &str) -> Option<Rational> {
+        let expression = Expression::parse(answer).ok()?;
         let mut used = expression.numbers();
         used.sort_unstable();
-        used == self.numbers && expression.evaluate() == Ok(Rational::from_integer(i64::from(self.target)))
+        if used == self.numbers { expression.evaluate().ok() } else { None }
     }
 }
 
@@ -331,6 +344,17 @@ mod tests {
 
     fn verdict(problem: &Problem, completion: &str) -> Verdict {
         default_task().verify(problem, completion).verdict
+    }
+
+    #[test]
+    fn answers_are_the_same_where_proper_expressions_have_equal_values() {
+        let class = |answer| default_task().answer_class(&puzzle("2,3,4", 20), answer);
+        assert_eq!(class("(2+3)*4"), "20");
+        assert_eq!(class("4 * (3+2)"), class("(2+3)*4"));
+        assert_eq!(class("2/(3*4)"), "1/6");
+        assert_ne!(class("20"), class("(2+3)*4"), "a number alone does not use what was given");
+        assert_eq!(class("5 * 4"), class("5*4"));
+        assert_ne!(class("5*4"), class("4*5"));
     }
 
     #[test]

@@ -48,6 +48,13 @@ pub trait Task: Send + Sync + 'static {
     /// Judges one completion (the text after the prompt, without special tokens).
     fn verify(&self, problem: &Problem, completion: &str) -> Verification;
 
+    /// A normal form of an `answer` to `problem`, as [`Verification::extracted`] has it: answers are the same where these texts
+    /// are equal. By default the answer without white space.
+    fn answer_class(&self, problem: &Problem, answer: &str) -> String {
+        let _ = problem;
+        answer.split_whitespace().collect()
+    }
+
     /// A worked solution of `problem` that ends in a right boxed answer, drawn from the task's solution strategies; `None`
     /// where the task cannot write one.
     fn worked_solution(&self, problem: &Problem, rng: &mut ChaCha8Rng) -> Option<String> {

@@ -6,6 +6,6 @@ mod snapshot;
 pub use crate::evaluation::{Estimate, EvaluationRecord};
 pub use run::{Run, RunBuilder, RunEnd};
 pub use snapshot::{
-    GroupView, RolloutView, RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, Stage, StageProgress, StageTimes,
-    StepView, TrainerCommand,
+    Compared, GroupView, RolloutView, RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, Stage, StageProgress,
+    StageTimes, StepView, TrainerCommand,
 };

@@ -4,16 +4,19 @@ use super::snapshot::{RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, T
 use crate::error::{Error, Result};
 use crate::evaluation::EvaluationRecord;
 use crate::experiment::{
-    Event, Experiment, FidelityRecord, Manifest, MethodConfig, ModelSource, OptimizerConfig, RunDir, TaskConfig,
-    to_text,
+    EncoderSource, Event, Experiment, FidelityRecord, Manifest, MethodConfig, ModelSource, OptimizerConfig, RunDir,
+    TaskConfig, to_text,
 };
 use crate::methods::add_method;
 use crate::metrics::MetricRow;
-use crate::model::{LanguageModel, Qwen3, data_type, hexadecimal, open_device};
+use crate::model::{
+    BertEncoder, ENCODER_FILES, LanguageModel, PolicyEncoder, Qwen3, SentenceEncoder, data_type, hexadecimal, hub,
+    open_device,
+};
 use crate::optim::AdamW;
 use crate::stages::{
-    ActiveExperiment, ActiveTask, CheckpointRequested, Checkpoints, Evaluations, Monitor, Policy, PolicyOptimizer,
-    Reference, RunRecorder, StagePlugins, StartInfo, StepCounter, TrainStep, record_checkpoint,
+    ActiveExperiment, ActiveTask, CheckpointRequested, Checkpoints, Encoder, Evaluations, Monitor, Policy,
+    PolicyOptimizer, Reference, RunRecorder, StagePlugins, StartInfo, StepCounter, TrainStep, record_checkpoint,
 };
 use crate::tasks::{self, Split, Task};
 use bevy_app::{App, Plugin, PluginGroup, PluginGroupBuilder};
@@ -21,7 +24,7 @@ use bevy_ecs::error::{BevyError, ErrorContext};
 use crossbeam_channel::Receiver;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -119,12 +122,7 @@ impl RunBuilder {
     pub fn start(self, runs: &Path) -> Result<Run> {
         let Self { mut experiment, resumed, task, model, stage_changes, extensions } = self;
         experiment.validate()?;
-        // The resolved experiment runs again from any folder, and leaves nothing open.
-        if let ModelSource::Local(folder) = &mut experiment.model
-            && let Ok(absolute) = folder.canonicalize()
-        {
-            *folder = absolute;
-        }
+        settle_sources(&mut experiment)?;
         experiment.objective.ratio.get_or_insert(experiment.objective.loss.ratio());
         let task = match (&experiment.task, task) {
             (TaskConfig::Custom(name), Some(task)) if task.name() == name => task,
@@ -149,11 +147,7 @@ impl RunBuilder {
             None => LanguageModel::load(&experiment.model, dtype, &device)?,
         };
         let model_hash = base.weights.hash()?;
-        let reference = if experiment.objective.kl.coefficient > 0.0 {
-            Some(Qwen3::frozen(&base.config, &base.weights.copy()?)?)
-        } else {
-            None
-        };
+        let frozen = FrozenBase::new(&experiment, &base, &device)?;
         check_length(&experiment, task.as_ref(), &base)?;
         let OptimizerConfig::AdamW(settings) = &experiment.optimizer;
         let (model, optimizer, step) = match &checkpoint {
@@ -201,18 +195,8 @@ impl RunBuilder {
         let past = Past::read(&directory, step)?;
         let (handle, commands) = RunHandle::new(RunSnapshot::starting(info));
         past.show(&handle);
-        let loaded = Loaded {
-            experiment,
-            task,
-            model,
-            reference,
-            optimizer,
-            directory,
-            manifest,
-            past,
-            stage_changes,
-            extensions,
-        };
+        let loaded =
+            Loaded { experiment, task, model, frozen, optimizer, directory, manifest, past, stage_changes, extensions };
         let snapshots = handle.snapshots.clone();
         let thread = std::thread::Builder::new()
             .name("trainer".to_string())
@@ -236,12 +220,66 @@ fn check_length(experiment: &Experiment, task: &dyn Task, model: &LanguageModel)
     Err(Error::field("rollout.max_new_tokens", problem))
 }
 
+/// Settles where model and encoders come from, so that the resolved experiment runs again from any folder and with the same
+/// weights: folders become absolute, branches of the hub become commits. Downloads what is not there.
+fn settle_sources(experiment: &mut Experiment) -> Result<()> {
+    let absolute = |folder: &mut PathBuf| {
+        if let Ok(found) = folder.canonicalize() {
+            *folder = found;
+        }
+    };
+    match &mut experiment.model {
+        ModelSource::Bundled(_) => {}
+        ModelSource::Local(folder) => absolute(folder),
+        ModelSource::Hub(source) => source.revision = hub::commit_of(&hub::fetch_model(source)?),
+    }
+    for encoder in experiment.encoders_mut() {
+        match encoder {
+            EncoderSource::Policy => {}
+            EncoderSource::Local(folder) => absolute(folder),
+            EncoderSource::Hub(source) => {
+                let folder = hub::fetch(&source.repo, &source.revision, &ENCODER_FILES)?;
+                source.revision = hub::commit_of(&folder);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What stays as it is during the run: the reference of the KL term and the sentence encoder.
+struct FrozenBase {
+    reference: Option<Qwen3>,
+    encoder: Option<SentenceEncoder>,
+}
+
+impl FrozenBase {
+    /// Both are views of one copy of the base model's weights where both need it.
+    fn new(experiment: &Experiment, base: &LanguageModel, device: &candle_core::Device) -> Result<Self> {
+        let has_kl = experiment.objective.kl.coefficient > 0.0;
+        let encoder = experiment.encoder();
+        let weights = if has_kl || encoder == Some(&EncoderSource::Policy) { Some(base.weights.copy()?) } else { None };
+        let network = || weights.as_ref().map(|weights| Qwen3::frozen(&base.config, weights)).transpose();
+        let encoder = match encoder {
+            None => None,
+            Some(EncoderSource::Policy) => {
+                network()?.map(|network| SentenceEncoder::Policy(PolicyEncoder::new(network, base.tokenizer.clone())))
+            }
+            Some(EncoderSource::Local(folder)) => Some(SentenceEncoder::Bert(BertEncoder::read(folder, device)?)),
+            Some(EncoderSource::Hub(source)) => {
+                let folder = hub::fetch(&source.repo, &source.revision, &ENCODER_FILES)?;
+                Some(SentenceEncoder::Bert(BertEncoder::read(&folder, device)?))
+            }
+        };
+        Ok(Self { reference: if has_kl { network()? } else { None }, encoder })
+    }
+}
+
 /// What the trainer's thread takes over.
 struct Loaded {
     experiment: Experiment,
     task: Arc<dyn Task>,
     model: LanguageModel,
-    reference: Option<Qwen3>,
+    frozen: FrozenBase,
     optimizer: AdamW,
     directory: RunDir,
     manifest: Manifest,
@@ -291,6 +329,7 @@ fn run_info(
     let name = match &experiment.model {
         ModelSource::Bundled(name) => name.clone(),
         ModelSource::Local(path) => path.display().to_string(),
+        ModelSource::Hub(source) => source.to_string(),
     };
     let parameters = model.parameter_count() as f64;
     let count =
@@ -356,8 +395,11 @@ fn build_app(loaded: Loaded, snapshots: &SnapshotCell) -> App {
             started: Instant::now(),
             earlier_s: loaded.past.rows.last().map_or(0.0, |row| row.wall_s),
         });
-    if let Some(reference) = loaded.reference {
+    if let Some(reference) = loaded.frozen.reference {
         app.insert_resource(Reference(reference));
+    }
+    if let Some(encoder) = loaded.frozen.encoder {
+        app.insert_resource(Encoder(encoder));
     }
     app.add_plugins(loaded.stage_changes.into_iter().fold(StagePlugins.build(), |group, change| change(group)))
         .insert_resource(StepCounter(loaded.past.step))

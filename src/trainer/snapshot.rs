@@ -171,20 +171,40 @@ pub struct GroupView {
     pub rollouts: Vec<RolloutView>,
     /// Cosines between gradient directions, row-major (m, m); empty where there are none.
     pub cosine: Vec<f32>,
+    /// Cosines between sentence embeddings, row-major (m, m); empty without an encoder.
+    pub semantic: Vec<f32>,
     /// Cosines between gradients over all parameters, row-major (m, m); empty where there are none.
     pub gradient: Vec<f32>,
 }
 
+/// What of two rollouts is compared by a cosine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Compared {
+    /// Gradient directions Phi: where they push the policy.
+    #[default]
+    Directions,
+    /// Sentence embeddings: what they say.
+    Meanings,
+}
+
 impl GroupView {
-    /// The cosine between the directions of rollouts `i` and `j`; NaN where there is none.
-    pub fn cosine(&self, i: usize, j: usize) -> f32 {
-        self.cosine.get(i * self.rollouts.len() + j).copied().unwrap_or(f32::NAN)
+    /// All cosines of that kind, row-major (m, m); empty where there are none.
+    pub fn cosines(&self, compared: Compared) -> &[f32] {
+        match compared {
+            Compared::Directions => &self.cosine,
+            Compared::Meanings => &self.semantic,
+        }
+    }
+
+    /// The cosine between rollouts `i` and `j`; NaN where there is none.
+    pub fn cosine(&self, compared: Compared, i: usize, j: usize) -> f32 {
+        self.cosines(compared).get(i * self.rollouts.len() + j).copied().unwrap_or(f32::NAN)
     }
 
     /// Cosines of all unordered pairs i < j.
-    pub fn pair_cosines(&self) -> impl Iterator<Item = f32> + '_ {
+    pub fn pair_cosines(&self, compared: Compared) -> impl Iterator<Item = f32> + '_ {
         let m = self.rollouts.len();
-        (0..m).flat_map(move |i| (i + 1..m).map(move |j| self.cosine(i, j)))
+        (0..m).flat_map(move |i| (i + 1..m).map(move |j| self.cosine(compared, i, j)))
     }
 
     /// How many rollouts are correct.

@@ -2,6 +2,9 @@
 
 pub mod boxed;
 pub mod expression;
+mod majority;
+
+pub use majority::majority;
 
 use expression::Expression;
 use serde::{Deserialize, Serialize};

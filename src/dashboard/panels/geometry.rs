@@ -10,6 +10,7 @@ use crate::dashboard::widgets::cosine_matrix::CosineMatrix;
 use crate::dashboard::widgets::quantity::{self, Meaning};
 use crate::dashboard::widgets::{histogram, spectrum};
 use crate::metrics::{self, Better};
+use crate::trainer::Compared;
 use egui::{Align, Layout, Rect, ScrollArea, Ui, UiBuilder, pos2, vec2};
 use std::sync::Arc;
 
@@ -26,18 +27,20 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
     };
     let Some(group) = view.groups.get(state.group) else { return };
     header(ui, theme, state, view.groups.len());
-    if group.cosine.is_empty() {
+    let compared = state.compared();
+    if group.cosines(compared).is_empty() {
         ui.add_space(8.0);
         ui.label("This step has no cosines for the group.");
         caption(ui, theme, "They are computed where the method needs them or the experiment records geometry.");
         return;
     }
     let range = state.range();
-    let key = MatrixKey { step: view.step, order: state.order, range };
+    let key = MatrixKey { step: view.step, compared, order: state.order, range };
     let texture = tools.textures.matrix(ui.ctx(), theme, group, state.group, key);
     let chosen = state.pair(&geometry);
     let matrix = CosineMatrix {
         group,
+        compared,
         geometry: &geometry,
         texture,
         range,
@@ -66,9 +69,9 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
     };
     let mut beside = ui.new_child(UiBuilder::new().max_rect(left).id_salt("matrix"));
     let output = matrix.show(&mut beside, theme, left.size());
-    let marked = matrix.pair.map(|pair| group.cosine(pair.i, pair.j));
+    let marked = matrix.pair.map(|pair| group.cosine(compared, pair.i, pair.j));
     let mut beside = ui.new_child(UiBuilder::new().max_rect(right).id_salt("numbers"));
-    ScrollArea::vertical().show(&mut beside, |ui| numbers(ui, theme, &geometry, marked, range));
+    ScrollArea::vertical().show(&mut beside, |ui| numbers(ui, theme, &geometry, compared, marked, range));
     ui.advance_cursor_after_rect(free);
 
     if let Some(pair) = output.clicked {
@@ -80,8 +83,13 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
 
 fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
     ui.horizontal(|ui| {
-        let is_wide = ui.available_width() >= 560.0;
-        let text = if is_wide { "Cosines between gradient directions" } else { "Cosines" };
+        let has_choice = state.has_meanings();
+        let is_wide = ui.available_width() >= if has_choice { 720.0 } else { 560.0 };
+        let text = match state.compared() {
+            _ if !is_wide => "Cosines",
+            Compared::Directions => "Cosines between gradient directions",
+            Compared::Meanings => "Cosines between embeddings",
+        };
         title(ui, theme, text)
             .on_hover_text("Rows and columns are the group's completions; a cell is the cosine of two of them");
         let place = format!("group {} of {groups}", state.group + 1);
@@ -103,11 +111,18 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
             let by_index = "Rows and columns as sampled";
             ui.selectable_value(&mut state.order, Order::Index, "index").on_hover_text(by_index);
             caption(ui, theme, "order");
+            if has_choice {
+                ui.add_space(8.0);
+                let semantic = "Cosines between sentence embeddings: whether completions say the same";
+                ui.selectable_value(&mut state.comparison, Compared::Meanings, "semantic").on_hover_text(semantic);
+                let gradient = "Cosines between gradient directions: whether completions push the policy the same way";
+                ui.selectable_value(&mut state.comparison, Compared::Directions, "gradient").on_hover_text(gradient);
+            }
         });
     });
 }
 
-fn numbers(ui: &mut Ui, theme: &Theme, geometry: &GroupGeometry, marked: Option<f32>, range: f32) {
+fn numbers(ui: &mut Ui, theme: &Theme, geometry: &GroupGeometry, compared: Compared, marked: Option<f32>, range: f32) {
     let height = ui.available_height();
     ui.spacing_mut().item_spacing = vec2(8.0, 4.0);
     caption(ui, theme, format!("Pairs by cosine, colours end at ±{range}"));
@@ -116,12 +131,11 @@ fn numbers(ui: &mut Ui, theme: &Theme, geometry: &GroupGeometry, marked: Option<
     histogram::show(ui, theme, &geometry.histogram, marked, range, chart);
     ui.add_space(4.0);
     let of_group = |name, metric: &'static metrics::Metric| Meaning { place: "", ..Meaning::of(name, metric) };
-    quantity::row(
-        ui,
-        theme,
-        of_group("Mean cosine", &metrics::GEOMETRY_COSINE_MEAN),
-        &format::signed(geometry.mean, 3),
-    );
+    let mean = match compared {
+        Compared::Directions => of_group("Mean cosine", &metrics::GEOMETRY_COSINE_MEAN),
+        Compared::Meanings => of_group("Mean cosine", &metrics::SEMANTIC_COSINE_MEAN),
+    };
+    quantity::row(ui, theme, mean, &format::signed(geometry.mean, 3));
     let negative = of_group("Negative pairs", &metrics::GEOMETRY_NEGATIVE_RATIO);
     quantity::row(ui, theme, negative, &format::percent(geometry.negative));
     let orthogonal = of_group("Near-orthogonal pairs", &metrics::GEOMETRY_ORTHOGONAL_RATIO);

@@ -37,7 +37,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
         return;
     };
     tools.textures.keep(view.groups.len());
-    let key = MatrixKey { step: view.step, order: state.order, range: state.range() };
+    let key = MatrixKey { step: view.step, compared: state.compared(), order: state.order, range: state.range() };
     let found: Vec<usize> = (0..view.groups.len()).filter(|&place| state.finds(&view.groups[place])).collect();
     if found.is_empty() {
         caption(ui, theme, "No prompt of this step contains that.");
@@ -49,7 +49,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
             for place in found {
                 let group = &view.groups[place];
                 let texture = tools.textures.matrix(ui.ctx(), theme, group, place, key);
-                let tile = mini_matrix::show(ui, theme, group, texture, side, place == state.group);
+                let tile = mini_matrix::show(ui, theme, group, key.compared, texture, side, place == state.group);
                 if tile.clicked() {
                     state.select_group(place);
                 }

@@ -5,7 +5,7 @@ use crate::dashboard::format;
 use crate::dashboard::state::{Choice, State};
 use crate::dashboard::theme::Theme;
 use crate::dashboard::widgets::rollout_card;
-use crate::trainer::GroupView;
+use crate::trainer::{Compared, GroupView};
 use egui::{Align, Layout, RichText, ScrollArea, Sense, TextStyle, Ui, vec2};
 use std::sync::Arc;
 
@@ -33,7 +33,8 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
         }
         return;
     };
-    let cosine = group.cosine(pair.i, pair.j);
+    let compared = state.compared();
+    let cosine = group.cosine(compared, pair.i, pair.j);
     ui.horizontal(|ui| {
         title(ui, theme, &format!("Pair {}, {}", pair.i, pair.j));
         let (swatch, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
@@ -41,7 +42,12 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
             ui.painter().rect(swatch, 1.0, color, egui::Stroke::new(1.0, theme.text_weak), egui::StrokeKind::Inside);
         }
         ui.label(RichText::new(format!("cos {}", format::signed(f64::from(cosine), 3))).color(theme.text_strong))
-            .on_hover_text("Cosine between the gradient directions Φ of the two completions, from −1 to +1");
+            .on_hover_text(match compared {
+                Compared::Directions => {
+                    "Cosine between the gradient directions Φ of the two completions, from −1 to +1"
+                }
+                Compared::Meanings => "Cosine between the sentence embeddings of the two completions, from −1 to +1",
+            });
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| match choice {
             Choice::Pinned => {
                 if ui.button("Unpin").on_hover_text("Let go of the pair (Escape)").clicked() {

@@ -4,7 +4,7 @@ use super::marks;
 use crate::dashboard::derive::{GroupGeometry, Pair};
 use crate::dashboard::format;
 use crate::dashboard::theme::{Theme, small_font};
-use crate::trainer::GroupView;
+use crate::trainer::{Compared, GroupView};
 use egui::{
     Color32, CursorIcon, Painter, Rect, Response, Role, Sense, Stroke, StrokeKind, TextureId, Ui, Vec2, WidgetInfo,
     pos2, vec2,
@@ -25,6 +25,8 @@ const VALUE_CELL: f32 = 30.0;
 pub(crate) struct CosineMatrix<'a> {
     /// The group.
     pub(crate) group: &'a GroupView,
+    /// What its cosines compare.
+    pub(crate) compared: Compared,
     /// Its geometry, for the order.
     pub(crate) geometry: &'a GroupGeometry,
     /// One pixel per cell, in display order.
@@ -88,7 +90,7 @@ impl CosineMatrix<'_> {
         let m = self.geometry.order.len();
         response.widget_info(|| WidgetInfo::labeled(Role::GraphicsObject, true, format!("Cosine matrix, {m} by {m}")));
         if let Some(Pair { i, j }) = self.pair {
-            let cosine = format::signed(f64::from(self.group.cosine(i, j)), 2);
+            let cosine = format::signed(f64::from(self.group.cosine(self.compared, i, j)), 2);
             let pinned = if self.pinned { ", pinned" } else { "" };
             ui.ctx().accesskit_node_builder(response.id, |node| {
                 node.set_value(format!("i {i}, j {j}, cosine {cosine}{pinned}"));
@@ -104,7 +106,7 @@ impl CosineMatrix<'_> {
         let stroke = Stroke::new(1.0, theme.missing);
         for (row, &i) in self.geometry.order.iter().enumerate() {
             for (column, &j) in self.geometry.order.iter().enumerate() {
-                if !self.group.cosine(i, j).is_finite() {
+                if !self.group.cosine(self.compared, i, j).is_finite() {
                     let spacing = if cell < 8.0 { 2.0 * cell } else { 6.0 };
                     marks::paint_hatching(painter, Self::cell_rect(cells, cell, row, column), spacing, stroke);
                 }
@@ -115,7 +117,7 @@ impl CosineMatrix<'_> {
     fn paint_values(&self, painter: &Painter, theme: &Theme, cells: Rect, cell: f32) {
         for (row, &i) in self.geometry.order.iter().enumerate() {
             for (column, &j) in self.geometry.order.iter().enumerate() {
-                let cosine = self.group.cosine(i, j);
+                let cosine = self.group.cosine(self.compared, i, j);
                 let color = theme.cosine(cosine, self.range).map_or(theme.text_weak, |color| theme.text_on(color));
                 let rect = Self::cell_rect(cells, cell, row, column);
                 let text = format::signed(f64::from(cosine), 2);

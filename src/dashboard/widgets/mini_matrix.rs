@@ -3,7 +3,7 @@
 use super::marks;
 use crate::dashboard::format;
 use crate::dashboard::theme::{Theme, small_font};
-use crate::trainer::GroupView;
+use crate::trainer::{Compared, GroupView};
 use egui::{Color32, Rect, Response, Role, Sense, Stroke, StrokeKind, TextureId, Ui, Vec2, WidgetInfo, pos2, vec2};
 
 /// Height of the line under the matrix, points.
@@ -16,6 +16,7 @@ pub(crate) fn show(
     ui: &mut Ui,
     theme: &Theme,
     group: &GroupView,
+    compared: Compared,
     texture: TextureId,
     side: f32,
     selected: bool,
@@ -31,7 +32,7 @@ pub(crate) fn show(
             painter.rect_filled(rect, 3.0, if selected { theme.hovered } else { theme.raised });
         }
         let matrix = Rect::from_min_size(rect.min + Vec2::splat(MARGIN / 2.0), Vec2::splat(side));
-        if group.cosine.is_empty() {
+        if group.cosines(compared).is_empty() {
             painter.rect_filled(matrix, 0.0, theme.sunken);
             marks::paint_hatching(painter, matrix, 8.0, Stroke::new(1.0, theme.missing));
         } else {

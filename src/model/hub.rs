@@ -1,0 +1,123 @@
+//! Files from the Hugging Face hub, through its cache on this machine (the same that Python's libraries use).
+//!
+//! `HF_HOME` says where the cache is, `HF_ENDPOINT` which hub is asked, `HF_TOKEN` (or the token that `hf auth login` left in the
+//! cache) who asks. What is in the cache is not asked for again, so a run that has been started once starts without a network.
+//! A branch that has moved on is therefore seen only after its cache is removed; a commit as revision is clear in any case.
+
+use crate::error::{Error, Result};
+use crate::experiment::HubRepository;
+use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
+use hf_hub::{Cache, Repo, RepoType};
+use std::path::{Path, PathBuf};
+
+const WEIGHTS: &str = "model.safetensors";
+const SHARDS: &str = "model.safetensors.index.json";
+
+/// Downloads `files` of `revision` (a branch, tag or commit) of `repo` where they are not in the cache yet. Returns the folder
+/// that holds them, all of the same commit, whose name is that commit.
+///
+/// A file or repository that does not exist, a hub that cannot be reached and one that asks for a token are input errors.
+pub fn fetch(repo: &str, revision: &str, files: &[&str]) -> Result<PathBuf> {
+    Hub::from_environment()?.fetch(repo, revision, files)
+}
+
+/// [`fetch`] of a language model: shape, tokenizer and weights, in one file or in shards.
+pub(crate) fn fetch_model(source: &HubRepository) -> Result<PathBuf> {
+    let hub = Hub::from_environment()?;
+    let folder = hub.fetch(&source.repo, &source.revision, &["config.json", "tokenizer.json"])?;
+    let commit = commit_of(&folder);
+    let is_whole = hub.cached(&source.repo, &commit, WEIGHTS).is_some()
+        || (hub.cached(&source.repo, &commit, SHARDS).is_none() && hub.get(&source.repo, &commit, WEIGHTS)?.is_some());
+    if !is_whole {
+        hub.fetch(&source.repo, &commit, &[SHARDS])?;
+        let shards = super::weights::shard_files(&folder.join(SHARDS))?;
+        hub.fetch(&source.repo, &commit, &shards.iter().map(String::as_str).collect::<Vec<_>>())?;
+    }
+    Ok(folder)
+}
+
+/// The commit that a folder of [`fetch`] belongs to.
+pub(crate) fn commit_of(folder: &Path) -> String {
+    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The hub as the environment describes it.
+struct Hub {
+    api: Api,
+    cache: Cache,
+    endpoint: String,
+}
+
+impl Hub {
+    fn from_environment() -> Result<Self> {
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        if set("HF_HOME").is_none() && std::env::home_dir().is_none() {
+            return Err(Error::input("there is no home folder to keep downloads in; set HF_HOME to a folder"));
+        }
+        let endpoint = set("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_string());
+        let cache = Cache::from_env();
+        let token = set("HF_TOKEN").or_else(|| cache.token());
+        let api = ApiBuilder::from_cache(cache.clone())
+            .with_endpoint(endpoint.trim_end_matches('/').to_string())
+            .with_token(token)
+            .with_retries(2)
+            .build()
+            .map_err(|e| Error::failed(format!("cannot prepare downloads from the hub: {e}")))?;
+        Ok(Self { api, cache, endpoint })
+    }
+
+    fn fetch(&self, repo: &str, revision: &str, files: &[&str]) -> Result<PathBuf> {
+        let mut revision = revision.to_string();
+        let mut folder = PathBuf::new();
+        for file in files {
+            let path = self.get(repo, &revision, file)?.ok_or_else(|| {
+                Error::input(format!(
+                    "the hub has no file {file} in {repo} at revision {revision}; check the name and the revision ({})",
+                    self.endpoint
+                ))
+            })?;
+            folder = path.parent().unwrap_or(&path).to_path_buf();
+            // A branch may move between two downloads; its commit does not.
+            revision = commit_of(&folder);
+        }
+        Ok(folder)
+    }
+
+    /// The file's path in the cache; `None` where the hub says that it does not exist.
+    fn get(&self, repo: &str, revision: &str, file: &str) -> Result<Option<PathBuf>> {
+        if let Some(path) = self.cached(repo, revision, file) {
+            return Ok(Some(path));
+        }
+        match self.api.repo(repository(repo, revision)).download(file) {
+            Ok(path) => Ok(Some(path)),
+            Err(error) => self.explain(repo, file, &error),
+        }
+    }
+
+    /// The file's path if it is in the cache, `revision` being a commit or a name whose commit is known.
+    fn cached(&self, repo: &str, revision: &str, file: &str) -> Option<PathBuf> {
+        let cache = self.cache.repo(repository(repo, revision));
+        let of_commit = cache.pointer_path(revision).join(file);
+        if of_commit.exists() { Some(of_commit) } else { cache.get(file) }
+    }
+
+    fn explain(&self, repo: &str, file: &str, error: &ApiError) -> Result<Option<PathBuf>> {
+        let endpoint = &self.endpoint;
+        // The status is in the text only: the HTTP client's error type is not part of the library's interface.
+        let text = error.to_string();
+        let status = text.split_once("http status: ").and_then(|(_, rest)| rest.get(..3)?.parse::<u16>().ok());
+        match status {
+            Some(404) => Ok(None),
+            Some(401 | 403) => Err(Error::input(format!(
+                "the hub does not give {file} of {repo} to you; check the name, and set HF_TOKEN to a token with access ({endpoint})"
+            ))),
+            _ => Err(Error::input(format!(
+                "cannot download {file} of {repo} from the hub: {text}; check the network and HF_ENDPOINT, or give a downloaded folder with Local(\"..\") ({endpoint})"
+            ))),
+        }
+    }
+}
+
+fn repository(repo: &str, revision: &str) -> Repo {
+    Repo::with_revision(repo.to_string(), RepoType::Model, revision.to_string())
+}
