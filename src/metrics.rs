@@ -36,10 +36,11 @@ macro_rules! metrics {
 
 metrics! {
     REWARD_MEAN, "reward/mean", "", Higher, "Mean base reward of the step's rollouts: +1 for a correct answer, -1 otherwise.";
-    REWARD_SHAPED_MEAN, "reward/shaped_mean", "", Neither, "Mean reward after the method's shaping; equals reward/mean without shaping.";
+    REWARD_SHAPED_MEAN, "reward/shaped_mean", "", Neither, "Mean of the rewards that advantages are made of: base rewards after the method's shaping and the penalty for length.";
     REWARD_ACCURACY, "reward/accuracy", "", Higher, "Share of the step's training rollouts that are correct.";
+    REWARD_LENGTH_PENALTY_MEAN, "reward/length_penalty_mean", "", Higher, "Mean of what responses near the token limit lose of their reward, 0 or less (objective.truncated: SoftPenalty).";
     GROUP_UNIFORM_RATIO, "group/uniform_ratio", "", Lower, "Share of groups whose base rewards are all equal. GRPO learns nothing from them.";
-    GROUP_SHAPING_ONLY_RATIO, "group/shaping_only_ratio", "", Neither, "Share of groups whose signal comes from shaping alone: equal base rewards, unequal shaped rewards.";
+    GROUP_SHAPING_ONLY_RATIO, "group/shaping_only_ratio", "", Neither, "Share of groups whose signal comes from shaping or the penalty for length alone: equal base rewards, unequal shaped rewards.";
     COMPLETION_LENGTH_MEAN, "completion/length_mean", "tokens", Neither, "Mean response length, the end-of-sequence token included.";
     COMPLETION_TRUNCATED_RATIO, "completion/truncated_ratio", "", Lower, "Share of responses cut off at the token limit.";
     COMPLETION_NO_ANSWER_RATIO, "completion/no_answer_ratio", "", Lower, "Share of responses without a final answer.";

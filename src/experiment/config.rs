@@ -324,7 +324,8 @@ pub struct ObjectiveConfig {
     /// Whether the ratio is each token's own or the whole response's. Left out, the one that the loss is defined with: `Sequence`
     /// for `Gspo`, `Token` for the others. `Grpo` with `Sequence` is `Gspo`.
     pub ratio: Option<RatioLevel>,
-    /// What becomes of responses that were cut off at the token limit.
+    /// What becomes of responses that reach the token limit: `Keep`, `Mask` or `SoftPenalty(buffer: 32)`, which takes up to
+    /// `strength` (1 if left out) from the reward over the last `buffer` tokens before the limit.
     pub truncated: Truncated,
     /// What centred rewards are divided by: the deviation of the `Group` or of the `Batch`, or nothing
     /// (`Unscaled`).
@@ -370,8 +371,7 @@ impl ObjectiveConfig {
         }
     }
 
-    /// `rollouts` is the number of rollouts of a step.
-    fn validate(&self, rollouts: usize) -> Result<()> {
+    fn validate(&self, rollout: &RolloutConfig) -> Result<()> {
         match (self.loss, self.ratio) {
             (Loss::Gspo, Some(RatioLevel::Token)) => {
                 let problem = "is Token, but the loss Gspo is defined by the ratio of a whole response; \
@@ -391,8 +391,12 @@ impl ObjectiveConfig {
         within("objective.clip_low", self.clip_low, 0.0, 1.0)?;
         within("objective.clip_high", self.clip_high, 0.0, 100.0)?;
         within("objective.kl.coefficient", self.kl.coefficient, 0.0, 100.0)?;
+        if let Truncated::SoftPenalty { buffer, strength } = self.truncated {
+            count("objective.truncated.buffer", buffer, 1, rollout.max_new_tokens)?;
+            within("objective.truncated.strength", strength, f64::MIN_POSITIVE, 100.0)?;
+        }
         count("objective.epochs", self.epochs, 1, 100)?;
-        count("objective.minibatches", self.minibatches, 1, rollouts)?;
+        count("objective.minibatches", self.minibatches, 1, rollout.prompts_per_step * rollout.group_size)?;
         count("objective.micro_batch_tokens", self.micro_batch_tokens, 1, usize::MAX)
     }
 }
@@ -709,7 +713,7 @@ impl Experiment {
             }
             MethodConfig::Grpo | MethodConfig::Custom(_) => {}
         }
-        self.objective.validate(self.rollout.prompts_per_step * self.rollout.group_size)?;
+        self.objective.validate(&self.rollout)?;
         let OptimizerConfig::AdamW(adamw) = &self.optimizer;
         adamw.validate()?;
         check_evaluations(&self.evaluations)?;

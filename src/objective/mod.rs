@@ -33,12 +33,13 @@
 //!   `num_items_in_batch * gradient_accumulation_steps / steps_per_generation`.
 //!
 //! Responses that [`Truncated::Mask`] leaves out give no tokens to any of these sums; among the `responses` they count, as in
-//! TRL. KL has the weights of the loss. The entropy bonus is a mean over the mini-batch's tokens whatever the loss.
+//! TRL. [`Truncated::SoftPenalty`] changes rewards, not sums. KL has the weights of the loss. The entropy bonus is a mean over the mini-batch's tokens whatever the loss.
 //!
 //! | Part | Here |
 //! |---|---|
 //! | `A = (r - mean) / deviation` | [`AdvantageScale`], [`group_advantages`] |
 //! | weight and ratio | [`Loss`], [`RatioLevel`], [`BatchTotals`], [`Truncated`] |
+//! | what a long response loses | [`Truncated::penalty`] |
 //! | `KL` from `l` and `l_ref` | [`KlEstimator`] |
 //! | all of it | [`Objective::loss`] |
 //!
