@@ -478,49 +478,6 @@ fn masked_responses_give_neither_gradient_nor_metrics() {
 }
 
 #[test]
-fn the_soft_penalty_lowers_the_rewards_that_advantages_are_made_of_and_no_other() {
-    let place = Workplace::new();
-    let run = |method: &str, truncated: &str| {
-        let settings = format!("method: {method}, objective: (truncated: {truncated}, advantage_scale: Unscaled)");
-        place.run_parity(&place.parity_experiment(1, &settings))
-    };
-    for method in ["Grpo", "G2rl()", "EvolRl()"] {
-        let plain = run(method, "Keep");
-        let penalized = run(method, "SoftPenalty(buffer: 16, strength: 0.5)");
-        let (before, after) = (plain.rollouts(1), penalized.rollouts(1));
-        let mut penalties = Vec::new();
-        for (before, after) in before.iter().zip(&after) {
-            for field in ["response_ids", "reward", "verdict", "novelty"] {
-                assert_eq!(before[field], after[field], "{field}");
-            }
-            let beyond = number(&after["length"]) - (NEW_TOKENS - 16) as f64;
-            let expected = -0.5 * (beyond / 16.0).clamp(0.0, 1.0);
-            let change = number(&after["shaped_reward"]) - number(&before["shaped_reward"]);
-            assert_near(change, expected, 1e-6, "penalty");
-            penalties.push(expected);
-        }
-        for lines in after.chunks(GROUP) {
-            let center = lines.iter().map(|line| number(&line["shaped_reward"])).sum::<f64>() / GROUP as f64;
-            for line in lines {
-                assert_near(number(&line["advantage"]), number(&line["shaped_reward"]) - center, 1e-6, "advantage");
-            }
-        }
-        let partial = penalties.iter().filter(|penalty| **penalty > -0.5 && **penalty < 0.0).count();
-        assert!(partial > 0 && penalties.contains(&-0.5), "the slope is untested: {penalties:?}");
-        let [before, after] = [&plain, &penalized].map(|run| run.repeatable_metrics().remove(0));
-        for metric in ["reward/accuracy", "reward/mean", "group/uniform_ratio"] {
-            assert_eq!(before[metric], after[metric], "{metric}");
-        }
-        let mean = penalties.iter().sum::<f64>() / penalties.len() as f64;
-        assert_near(number(&after["reward/length_penalty_mean"]), mean, 1e-9, "mean penalty");
-        assert!(before["reward/length_penalty_mean"].is_null());
-        let shift = number(&after["reward/shaped_mean"]) - number(&before["reward/shaped_mean"]);
-        assert_near(shift, mean, 1e-6, "shaped mean");
-        assert_ne!(plain.weights(1).hash().unwrap(), penalized.weights(1).hash().unwrap());
-    }
-}
-
-#[test]
 fn equal_rewards_teach_grpo_nothing_and_g2rl_by_shaping_alone() {
     let place = Workplace::new();
     let run = |method: &str| {

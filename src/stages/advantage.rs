@@ -6,7 +6,7 @@
 
 use super::{ActiveExperiment, StageSystems, StepMetrics, TrainStep, mean};
 use crate::metrics;
-use crate::objective::Truncated;
+use crate::objective::{Truncated, is_uniform};
 use crate::rollout::{Advantage, PromptGroup, Response, Reward, Rollouts, ShapedReward};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
@@ -75,7 +75,7 @@ pub fn center_group_advantages(
             base.push(reward.0);
             group.push(shaped_reward.0);
         }
-        uniform.push(base.iter().all(|reward| reward.to_bits() == base[0].to_bits()));
+        uniform.push(is_uniform(&base));
         shaped.push(group);
     }
     let advantages = experiment.0.objective.advantage_scale.advantages(&shaped);
