@@ -38,10 +38,11 @@ metrics! {
     REWARD_MEAN, "reward/mean", "", Higher, "Mean base reward of the completions sampled in the step: +1 for a correct answer, -1 otherwise.";
     REWARD_SHAPED_MEAN, "reward/shaped_mean", "", Neither, "Mean of the rewards that advantages are made of: base rewards after the method's shaping and the penalty for length.";
     REWARD_ACCURACY, "reward/accuracy", "", Higher, "Share of the completions sampled in the step that are correct.";
-    REWARD_LENGTH_PENALTY_MEAN, "reward/length_penalty_mean", "", Higher, "Mean of what responses near the token limit lose of their reward, 0 or less (objective.truncated: SoftPenalty).";
+    REWARD_LENGTH_PENALTY_MEAN, "reward/length_penalty_mean", "", Higher, "Mean of what responses near the token limit lose of their reward, 0 or less (objective.truncated).";
     GROUP_UNIFORM_RATIO, "group/uniform_ratio", "", Lower, "Share of the groups trained on whose base rewards are all equal. GRPO learns nothing from them.";
     GROUP_SHAPING_ONLY_RATIO, "group/shaping_only_ratio", "", Neither, "Share of groups whose signal comes from shaping or the penalty for length alone: equal base rewards, unequal shaped rewards.";
     GROUP_RESAMPLED_RATIO, "group/resampled_ratio", "", Lower, "Groups sampled in further rounds of dynamic sampling, per prompt of the step: 0 where the first round had a signal everywhere.";
+    CURRICULUM_SOLVE_RATE, "curriculum/solve_rate", "", Neither, "Mean solve rate, as measured before the step, of the levels of the problems drawn: near one half where the curriculum finds what it looks for.";
     COMPLETION_LENGTH_MEAN, "completion/length_mean", "tokens", Neither, "Mean response length, the end-of-sequence token included.";
     COMPLETION_TRUNCATED_RATIO, "completion/truncated_ratio", "", Lower, "Share of responses cut off at the token limit.";
     COMPLETION_NO_ANSWER_RATIO, "completion/no_answer_ratio", "", Lower, "Share of responses without a final answer.";

@@ -20,6 +20,9 @@ pub const SOLUTIONS: u64 = 4 << 56;
 /// The domain of the order of minibatches.
 pub const MINIBATCHES: u64 = 5 << 56;
 
+/// The domain of a curriculum's choices.
+pub const CURRICULUM: u64 = 6 << 56;
+
 /// The stream with this name. Streams with different keys are independent.
 pub fn stream(key: [u64; 4]) -> ChaCha8Rng {
     let mut seed = [0; 32];

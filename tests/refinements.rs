@@ -1,5 +1,5 @@
 //! The refinements of training that an experiment may ask for, in whole runs on a tiny random model: dynamic sampling, the penalty
-//! for length, the adaptive KL coefficient, and several passes over the rollouts.
+//! for length, the adaptive KL coefficient, the curriculum, and several passes over the rollouts.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -9,11 +9,11 @@ use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use candle_core::{Tensor, Var};
 use common::{Finished, GROUP, NEW_TOKENS, PROMPTS, Parity, Workplace, finish, json, largest_difference, tiny_model};
-use orthant::experiment::{AdamWConfig, DynamicSampling, OptimizerConfig};
+use orthant::experiment::{AdamWConfig, CurriculumConfig, DynamicSampling, OptimizerConfig};
 use orthant::model::{LanguageModel, ResponseBatch};
 use orthant::objective::Loss;
 use orthant::prelude::*;
-use orthant::stages::VerifyPlugin;
+use orthant::stages::{Curriculum, VerifyPlugin};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,14 +27,14 @@ fn assert_near(found: f64, expected: f64, tolerance: f64, what: &str) {
     assert!((found - expected).abs() <= tolerance, "{what}: found {found}, expected {expected}");
 }
 
-/// The task of the tests, except that three problems of four are unsolvable; counts what it judges.
+/// The task of the tests, except that every third problem is unsolvable; counts what it judges.
 #[derive(Clone, Default)]
-struct MostlyHopeless {
+struct SomeHopeless {
     judged: Arc<AtomicUsize>,
     correct: Arc<AtomicUsize>,
 }
 
-impl Task for MostlyHopeless {
+impl Task for SomeHopeless {
     fn name(&self) -> &'static str {
         "parity"
     }
@@ -45,7 +45,7 @@ impl Task for MostlyHopeless {
 
     fn verify(&self, problem: &Problem, completion: &str) -> Verification {
         let mut verification = Parity.verify(problem, completion);
-        if index_of(&problem.id) % 4 != 3 {
+        if index_of(&problem.id).is_multiple_of(3) {
             verification.verdict = Verdict::Incorrect;
         }
         self.judged.fetch_add(1, Ordering::SeqCst);
@@ -80,19 +80,22 @@ fn kept(run: &Finished, step: u64) -> Vec<Kept> {
     lines.chunks(GROUP).enumerate().map(group).collect()
 }
 
+/// Steps of the test of dynamic sampling.
+const STEPS: u64 = 6;
+
 #[test]
 fn dynamic_sampling_replaces_uniform_groups_by_further_problems() {
     let place = Workplace::new();
     let run = |rounds: Option<usize>, steps: u64| {
         let mut experiment = place.parity_experiment(steps, "record: (checkpoint_every: 1)");
         experiment.rollout.dynamic = rounds.map(|rounds| DynamicSampling { rounds });
-        let task = MostlyHopeless::default();
+        let task = SomeHopeless::default();
         (finish(RunBuilder::new(experiment).task(task.clone()).start(&place.runs()).unwrap()), task)
     };
     let (plain, _) = run(None, 1);
-    let (dynamic, task) = run(Some(2), 4);
+    let (dynamic, task) = run(Some(1), STEPS);
     let (mut dealt, mut seen, mut full) = (0, BTreeSet::new(), 0);
-    for (step, row) in (1..=4).zip(dynamic.repeatable_metrics()) {
+    for (step, row) in (1..=STEPS).zip(dynamic.repeatable_metrics()) {
         let groups = kept(&dynamic, step);
         let now = PROMPTS + (number(&row["group/resampled_ratio"]) * PROMPTS as f64).round() as usize;
         for group in &groups {
@@ -104,7 +107,7 @@ fn dynamic_sampling_replaces_uniform_groups_by_further_problems() {
         assert!(order.is_sorted(), "{order:?}");
         // What is short of signals used up its rounds; uniform groups are then the first ones that were dealt.
         let uniform: Vec<usize> = groups.iter().filter(|group| !group.signal).map(|group| group.problem).collect();
-        full += usize::from(uniform.is_empty());
+        full += u64::from(uniform.is_empty());
         let signal: BTreeSet<usize> = groups.iter().filter(|group| group.signal).map(|group| group.problem).collect();
         let first = (dealt..).filter(|problem| !signal.contains(problem)).take(uniform.len());
         assert_eq!(uniform, first.collect::<Vec<_>>());
@@ -113,7 +116,7 @@ fn dynamic_sampling_replaces_uniform_groups_by_further_problems() {
         let state = json(&dynamic.folder.join(format!("checkpoints/step_{step:06}/trainer.json")));
         assert_eq!(state["problems"], dealt);
     }
-    assert!(full > 0 && full < 4, "in {full} of 4 steps every group has a signal");
+    assert!(full > 0 && full < STEPS, "in {full} of {STEPS} steps every group has a signal");
     // Every completion was judged once, kept or not.
     assert_eq!(task.judged.load(Ordering::SeqCst), dealt * GROUP);
 
@@ -134,7 +137,7 @@ fn accuracy_with_dynamic_sampling_is_that_of_all_completions() {
     let run = |rounds| {
         let mut experiment = experiment.clone();
         experiment.rollout.dynamic = Some(DynamicSampling { rounds });
-        let task = MostlyHopeless::default();
+        let task = SomeHopeless::default();
         let run = finish(RunBuilder::new(experiment).task(task.clone()).start(&place.runs()).unwrap());
         (run.repeatable_metrics().remove(0), kept(&run, 1), task)
     };
@@ -278,6 +281,75 @@ fn the_kl_coefficient_follows_the_controller_and_enters_the_loss() {
     assert!(run("coefficient: 0.0").repeatable_metrics()[0]["policy/kl_coefficient"].is_null());
 }
 
+/// Levels by the number of the problem: the first is always solved, the second now and then, the third never.
+struct ThreeLevels;
+
+impl Task for ThreeLevels {
+    fn name(&self) -> &'static str {
+        "parity"
+    }
+
+    fn problem(&self, split: Split, seed: u64, index: u64) -> Problem {
+        Parity.problem(split, seed, index)
+    }
+
+    fn verify(&self, problem: &Problem, completion: &str) -> Verification {
+        let verdict = match self.level(problem) {
+            0 => Verdict::Correct,
+            1 => Parity.verify(problem, completion).verdict,
+            _ => Verdict::Incorrect,
+        };
+        Verification { verdict, extracted: None }
+    }
+
+    fn levels(&self) -> usize {
+        3
+    }
+
+    fn level(&self, problem: &Problem) -> usize {
+        index_of(&problem.id) % 3
+    }
+}
+
+#[test]
+fn the_curriculum_draws_by_the_solve_rates_that_it_measured() {
+    let place = Workplace::new();
+    let config = CurriculumConfig { floor: 0.05, rate: 0.2 };
+    let mut experiment = place.parity_experiment(40, "record: (geometry_every: 0)");
+    experiment.rollout.curriculum = Some(config);
+    let run = finish(RunBuilder::new(experiment.clone()).task(ThreeLevels).start(&place.runs()).unwrap());
+    let (mut rates, mut next, mut drawn) = (vec![0.5; 3], 0, Vec::new());
+    for (step, row) in (1..=40).zip(run.repeatable_metrics()) {
+        let curriculum = Curriculum::new(config, 3).resumed(Some(rates.clone()));
+        let groups = kept(&run, step);
+        for group in &groups {
+            let taken = (next..).find(|&number| curriculum.takes(experiment.seed, number as u64, number % 3)).unwrap();
+            assert_eq!(group.problem, taken, "step {step}");
+            next = taken + 1;
+        }
+        let expected = groups.iter().map(|group| rates[group.problem % 3]).sum::<f64>() / PROMPTS as f64;
+        assert_near(number(&row["curriculum/solve_rate"]), expected, 1e-12, "expected solve rate");
+        for group in &groups {
+            let correct = group.lines.iter().filter(|line| line["verdict"] == "correct").count();
+            let rate = &mut rates[group.problem % 3];
+            *rate += config.rate * (correct as f64 / GROUP as f64 - *rate);
+            drawn.push(group.problem % 3);
+        }
+    }
+    let state = json(&run.folder.join("checkpoints/step_000040/trainer.json"));
+    assert_eq!(state["solve_rates"], serde_json::json!(rates));
+    assert_eq!(state["problems"], next);
+    assert!(rates[0] > 0.9 && rates[2] < 0.1, "{rates:?}");
+    let share = |drawn: &[usize]| drawn.iter().filter(|level| **level == 1).count() as f64 / drawn.len() as f64;
+    let (first, last) = drawn.split_at(drawn.len() / 4);
+    println!("share of the level in the middle: {} in the first quarter, {} later", share(first), share(last));
+    assert!(share(last) > 0.6 && share(last) > share(first));
+
+    // A task without levels has nothing to choose from.
+    let error = RunBuilder::new(experiment).task(Parity).start(&place.runs()).err().unwrap();
+    assert!(error.exit_status() == 2 && error.to_string().contains("`rollout.curriculum`"), "{error}");
+}
+
 /// AdamW by the paper's equations, from zero moments.
 struct ByHand {
     settings: AdamWConfig,
@@ -344,7 +416,8 @@ fn surrogate(loss: Loss, now: &Tensor, old: &Tensor, advantage: f64) -> (Tensor,
 fn two_epochs_of_two_mini_batches_are_what_a_step_by_step_computation_gives() {
     let place = Workplace::new();
     // With a large eps the step is nearly proportional to the gradient, and rounding stays rounding.
-    let adamw = AdamWConfig { learning_rate: 0.2, warmup_steps: 0, eps: 1e-2, ..AdamWConfig::default() };
+    let adamw =
+        AdamWConfig { learning_rate: 0.02, warmup_steps: 0, eps: 1e-2, max_grad_norm: 100.0, ..AdamWConfig::default() };
     for loss in [Loss::Grpo, Loss::DrGrpo, Loss::Dapo, Loss::Bnpo, Loss::Gspo, Loss::Cispo] {
         let mut experiment = place.parity_experiment(1, "objective: (epochs: 2, minibatches: 2)");
         experiment.objective.loss = loss;
@@ -395,22 +468,12 @@ fn two_epochs_of_two_mini_batches_are_what_a_step_by_step_computation_gives() {
         }
         let row = run.repeatable_metrics().remove(0);
         let passes = 2.0 * all_tokens as f64;
-        println!(
-            "{loss:?}: moved {}, apart {:e}; clip {} {}, kl {} {}, loss {} {}",
-            largest_difference(&run.weights(1), &tiny_model().weights),
-            largest_difference(&run.weights(1), &model.weights),
-            row["policy/clip_ratio"],
-            clipped as f64 / passes,
-            row["policy/kl"],
-            kl_sum / passes,
-            row["policy/loss"],
-            losses.iter().sum::<f64>() / 4.0,
-        );
+        println!("{loss:?}: {:e}", largest_difference(&run.weights(1), &model.weights));
         assert!(largest_difference(&run.weights(1), &tiny_model().weights) > 1e-2);
         assert!(largest_difference(&run.weights(1), &model.weights) < 1e-5, "{loss:?}");
         assert!(clipped > 0, "{loss:?} is not clipped anywhere");
         assert_near(number(&row["policy/clip_ratio"]), clipped as f64 / passes, 1e-12, "clip ratio");
-        assert_near(number(&row["policy/kl"]), kl_sum / passes, 1e-6, "KL");
+        assert_near(number(&row["policy/kl"]), kl_sum / passes, 1e-6 * (kl_sum / passes).max(1.0), "KL");
         assert_near(number(&row["policy/loss"]), losses.iter().sum::<f64>() / 4.0, 1e-6, "loss");
     }
 }

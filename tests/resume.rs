@@ -68,7 +68,7 @@ fn three_steps_and_three_more_are_six_steps_with_a_sentence_encoder_too() {
     check_halves(|steps| experiment_with("EvolRl(labels: Majority)", steps));
 }
 
-/// What a step takes over from earlier ones, the number of the next problem and the KL coefficient, comes from the checkpoint.
+/// What a step takes over from earlier ones, the number of the next problem, solve rates and the KL coefficient, comes from the checkpoint.
 #[test]
 fn three_steps_and_three_more_are_six_steps_with_every_refinement() {
     let metrics = check_halves(|steps| {
@@ -76,6 +76,7 @@ fn three_steps_and_three_more_are_six_steps_with_every_refinement() {
         for assignment in [
             "task=Countdown()",
             "rollout.dynamic=(rounds: 2)",
+            "rollout.curriculum=(rate: 0.2)",
             "objective.truncated=SoftPenalty(buffer: 16, strength: 0.5)",
             "objective.kl.target=0.005",
             "objective.kl.horizon=3",
@@ -85,7 +86,9 @@ fn three_steps_and_three_more_are_six_steps_with_every_refinement() {
         experiment
     });
     let differs = |name: &str| metrics.iter().any(|row| row[name] != metrics[0][name]);
-    for name in ["group/resampled_ratio", "reward/length_penalty_mean", "policy/kl_coefficient"] {
+    for name in
+        ["group/resampled_ratio", "curriculum/solve_rate", "reward/length_penalty_mean", "policy/kl_coefficient"]
+    {
         assert!(differs(name), "{name} is the same in every step: {metrics:?}");
     }
 }

@@ -176,8 +176,28 @@ pub struct RolloutConfig {
     pub temperature: f64,
     /// Most tokens of a completion, end-of-sequence included.
     pub max_new_tokens: usize,
-    /// Replaces groups whose base rewards are all equal by groups of further problems; left out, the step takes them as they come.
+    /// Replaces groups whose base rewards are all equal, whatever the method makes of them, by groups of further problems; left
+    /// out, the step takes them as they come.
     pub dynamic: Option<DynamicSampling>,
+    /// Draws problems that the policy solves about half of the time more often, by the task's levels of difficulty; left out,
+    /// problems come as they are dealt. Of the procedural tasks Countdown has levels.
+    pub curriculum: Option<CurriculumConfig>,
+}
+
+/// A curriculum by measured solve rate; `src/stages/curriculum.rs` has the formula.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CurriculumConfig {
+    /// Least probability that a problem is taken, whatever the solve rate of its level.
+    pub floor: f64,
+    /// How much a group moves the solve rate of its level: about the last 1 / `rate` groups of a level count.
+    pub rate: f64,
+}
+
+impl Default for CurriculumConfig {
+    fn default() -> Self {
+        Self { floor: 0.1, rate: 0.05 }
+    }
 }
 
 /// Dynamic sampling (DAPO, arXiv 2503.14476). The step keeps `prompts_per_step` groups; where the rounds do not bring enough that
@@ -197,7 +217,14 @@ impl Default for DynamicSampling {
 
 impl Default for RolloutConfig {
     fn default() -> Self {
-        Self { prompts_per_step: 8, group_size: 16, temperature: 1.0, max_new_tokens: 96, dynamic: None }
+        Self {
+            prompts_per_step: 8,
+            group_size: 16,
+            temperature: 1.0,
+            max_new_tokens: 96,
+            dynamic: None,
+            curriculum: None,
+        }
     }
 }
 
@@ -735,6 +762,10 @@ impl Experiment {
         count("rollout.max_new_tokens", self.rollout.max_new_tokens, 1, 1 << 20)?;
         if let Some(dynamic) = self.rollout.dynamic {
             count("rollout.dynamic.rounds", dynamic.rounds, 1, 100)?;
+        }
+        if let Some(curriculum) = self.rollout.curriculum {
+            within("rollout.curriculum.floor", curriculum.floor, 0.001, 1.0)?;
+            within("rollout.curriculum.rate", curriculum.rate, 0.0001, 1.0)?;
         }
         match &self.method {
             MethodConfig::EntropyBonus(bonus) => within("method.coefficient", bonus.coefficient, 0.0, 10.0)?,

@@ -322,6 +322,7 @@ mod tests {
             "objective: (truncated: SoftPenalty(buffer: 96, strength: 0.5))",
             "objective: (kl: (target: 0.02, horizon: 100))",
             "rollout: (dynamic: (rounds: 2))",
+            "rollout: (curriculum: (floor: 0.2))",
         ] {
             with(right).unwrap();
         }
@@ -339,6 +340,8 @@ mod tests {
                 ["`objective.truncated.strength` is 0", "greater than 0"],
             ),
             ("rollout: (dynamic: (rounds: 0))", ["`rollout.dynamic.rounds` is 0", "between 1 and 100"]),
+            ("rollout: (curriculum: (floor: 0.0))", ["`rollout.curriculum.floor` is 0", "between 0.001 and 1"]),
+            ("rollout: (curriculum: (rate: 2.0))", ["`rollout.curriculum.rate` is 2", "between 0.0001 and 1"]),
             ("objective: (kl: (target: 0.0))", ["`objective.kl.target` is 0", "greater than 0"]),
             ("objective: (kl: (target: 0.1, horizon: 0))", ["`objective.kl.horizon` is 0", "at least 1"]),
             ("objective: (kl: (target: 0.1, coefficient: 0))", ["`objective.kl.coefficient` is 0", "such as 0.001"]),

@@ -64,7 +64,7 @@ impl SampledGroups<'_, '_> {
 }
 
 /// Samples and verifies further groups until enough have a signal or the rounds are used up.
-fn sample_further_rounds(world: &mut World) -> Result {
+pub(super) fn sample_further_rounds(world: &mut World) -> Result {
     let rollout = &world.resource::<ActiveExperiment>().0.rollout;
     let (prompts, rounds) = (rollout.prompts_per_step, rollout.dynamic.map_or(0, |dynamic| dynamic.rounds));
     let mut sampled = SystemState::<SampledGroups>::new(world);
@@ -79,7 +79,7 @@ fn sample_further_rounds(world: &mut World) -> Result {
 }
 
 /// Keeps the step's groups, numbered from 0, and despawns the others.
-fn keep_groups(
+pub(super) fn keep_groups(
     mut commands: Commands,
     experiment: Res<ActiveExperiment>,
     sampled: SampledGroups,
@@ -87,7 +87,7 @@ fn keep_groups(
 ) -> Result {
     let prompts = experiment.0.rollout.prompts_per_step;
     let mut groups = sampled.with_signal()?;
-    metrics.set(&metrics::GROUP_RESAMPLED_RATIO, (groups.len() - prompts) as f64 / prompts as f64);
+    metrics.set(&metrics::GROUP_RESAMPLED_RATIO, groups.len().saturating_sub(prompts) as f64 / prompts as f64);
     groups.sort_by_key(|(_, signal)| !signal); // stable: in order among themselves
     for (index, (group, _)) in groups.into_iter().enumerate() {
         if index < prompts {

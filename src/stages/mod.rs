@@ -4,6 +4,7 @@
 //! against its systems; two systems that touch the same data without an order are an error when the schedule is built.
 
 mod advantage;
+mod curriculum;
 mod dynamic;
 mod evaluate;
 mod features;
@@ -18,6 +19,7 @@ mod update;
 mod verify;
 
 pub use advantage::{AdvantagePlugin, center_group_advantages};
+pub use curriculum::{Curriculum, CurriculumPlugin};
 pub use dynamic::DynamicSamplingPlugin;
 pub use evaluate::{EvaluatePlugin, Evaluations};
 pub use features::{FeatureDemand, FeatureWeights, FeaturesPlugin, compute_features, features_are_wanted};

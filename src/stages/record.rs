@@ -1,8 +1,8 @@
 //! Writes the run folder and publishes the snapshot of the finished step.
 
 use super::{
-    ActiveExperiment, KlCoefficient, Monitor, Policy, PolicyOptimizer, ProblemCursor, StageClock, StageSystems,
-    StepCounter, StepMetrics, TrainStep, time_metrics,
+    ActiveExperiment, Curriculum, KlCoefficient, Monitor, Policy, PolicyOptimizer, ProblemCursor, StageClock,
+    StageSystems, StepCounter, StepMetrics, TrainStep, time_metrics,
 };
 use crate::experiment::{Event, RunDir};
 use crate::geometry::{CosineMatrix, GroupGeometry};
@@ -277,6 +277,7 @@ pub fn record_checkpoint(
     policy: Res<Policy>,
     optimizer: Res<PolicyOptimizer>,
     problems: Res<ProblemCursor>,
+    curriculum: Option<Res<Curriculum>>,
     kl_coefficient: Res<KlCoefficient>,
     recorder: Res<RunRecorder>,
     monitor: Res<Monitor>,
@@ -295,6 +296,7 @@ pub fn record_checkpoint(
             seed: experiment.0.seed,
             optimizer_steps: optimizer.0.steps(),
             problems: Some(problems.0),
+            solve_rates: curriculum.map(|curriculum| curriculum.solve_rates().to_vec()),
             kl_coefficient: experiment.0.objective.kl.target.map(|_| kl_coefficient.0),
             version: env!("CARGO_PKG_VERSION").to_string(),
         };

@@ -1,7 +1,7 @@
 //! Draws the step's problems and samples a group of completions for each.
 //!
 //! Reads the policy, the task and the step; spawns a group entity per problem with its rollouts. Problems are dealt in the order
-//! of their numbers in the training split, each once; [`ProblemCursor`] counts them. Every token is drawn by a stream keyed by
+//! of their numbers in the training split, each once; [`ProblemCursor`] counts them. A [`Curriculum`] passes some over. Every token is drawn by a stream keyed by
 //! (seed, step, group, sample), so a step is a function of the seed, the step, the cursor and the weights. Features are summed
 //! on the way in the steps that [`FeatureDemand`] names.
 //!
@@ -9,8 +9,8 @@
 //! the metrics become those of all that was sampled.
 
 use super::{
-    ActiveExperiment, ActiveTask, FeatureDemand, FeatureWeights, Monitor, Policy, SampleRound, StageSystems,
-    StepCounter, StepMetrics, TrainStep, dynamic::SampledGroups, mean,
+    ActiveExperiment, ActiveTask, Curriculum, FeatureDemand, FeatureWeights, Monitor, Policy, SampleRound,
+    StageSystems, StepCounter, StepMetrics, TrainStep, dynamic::SampledGroups, mean,
 };
 use crate::metrics;
 use crate::model::{PromptRequest, Sampling, StreamKey};
@@ -53,14 +53,22 @@ fn spawn_groups(
     task: Res<ActiveTask>,
     policy: Res<Policy>,
     sampled: SampledGroups,
+    curriculum: Option<Res<Curriculum>>,
     mut cursor: ResMut<ProblemCursor>,
 ) -> Result {
     let experiment = &experiment.0;
     let sampled = sampled.with_signal()?;
     let missing = experiment.rollout.prompts_per_step - sampled.iter().filter(|(_, signal)| *signal).count();
     for number in sampled.len()..sampled.len() + missing {
-        let problem = task.0.problem(Split::Train, experiment.seed, cursor.0);
-        cursor.0 += 1;
+        let problem = loop {
+            let problem = task.0.problem(Split::Train, experiment.seed, cursor.0);
+            let takes = |c: &Res<Curriculum>| c.takes(experiment.seed, cursor.0, task.0.level(&problem));
+            let taken = curriculum.as_ref().is_none_or(takes);
+            cursor.0 += 1;
+            if taken {
+                break problem;
+            }
+        };
         let tokens = policy.0.tokenizer.encode(&problem.prompt)?;
         commands.spawn((PromptGroup(number as u32), GroupProblem(problem), PromptTokens(tokens)));
     }

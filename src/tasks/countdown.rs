@@ -30,6 +30,9 @@ const MAX_RESULT: u32 = 999;
 /// The largest number that may be given.
 const MAX_LARGEST: u32 = 100;
 
+/// Levels of difficulty: level l has problems that 2^l to 2^(l+1) - 1 ways lead to, the last one all with more.
+const LEVELS: usize = 7;
+
 const OPERATORS: [Operator; 4] = [Operator::Add, Operator::Subtract, Operator::Multiply, Operator::Divide];
 
 /// The countdown task. Its settings are checked once, by [`Countdown::new`], and hold from then on.
@@ -94,6 +97,18 @@ impl Task for Countdown {
         let correct = Puzzle::from_id(&problem.id).is_some_and(|puzzle| puzzle.is_solved_by(answer));
         let verdict = if correct { Verdict::Correct } else { Verdict::Incorrect };
         Verification { verdict, extracted: Some(answer.to_owned()) }
+    }
+
+    /// By the number of ways to the target. The bundled model at temperature 1 solves 0, 5, 8, 13, 27, 36 and 47 % of the problems of
+    /// levels 0 to 6 (384 problems of the default settings, 8 completions each); targets say less: 28 % up to 10 and 14 % beyond 50.
+    fn levels(&self) -> usize {
+        LEVELS
+    }
+
+    fn level(&self, problem: &Problem) -> usize {
+        let ways =
+            Puzzle::from_id(&problem.id).map_or(0, |puzzle| ways(&puzzle.numbers, puzzle.target, 1 << (LEVELS - 1)));
+        ways.checked_ilog2().unwrap_or(0) as usize
     }
 
     /// Expressions that use the given numbers as asked are the same answer where their values are equal, whatever the target is;
@@ -192,6 +207,33 @@ fn combined(operator: Operator, large: u32, small: u32) -> Option<u32> {
         Operator::Divide => return None,
     };
     (1..=MAX_RESULT).contains(&result).then_some(result)
+}
+
+/// In how many ways steps within the limits lead from `numbers` to `target`, counted up to `most`: each step combines any two of the
+/// values that are left, so solutions whose steps come in another order are ways of their own.
+fn ways(numbers: &[u32], target: u32, most: usize) -> usize {
+    if let [only] = *numbers {
+        return usize::from(only == target);
+    }
+    let mut found = 0;
+    let mut rest = Vec::with_capacity(numbers.len() - 1);
+    for (position, &first) in numbers.iter().enumerate() {
+        for (before, &second) in numbers[..position].iter().enumerate() {
+            for operator in OPERATORS {
+                let Some(result) = combined(operator, first.max(second), first.min(second)) else { continue };
+                rest.clear();
+                rest.extend(
+                    numbers.iter().enumerate().filter(|(i, _)| ![position, before].contains(i)).map(|(_, n)| *n),
+                );
+                rest.push(result);
+                found += ways(&rest, target, most - found);
+                if found == most {
+                    return found;
+                }
+            }
+        }
+    }
+    found
 }
 
 /// How a worked solution goes about it. Which pair comes first, which operator, and so the order of steps that do not depend on
@@ -344,6 +386,30 @@ mod tests {
 
     fn verdict(problem: &Problem, completion: &str) -> Verdict {
         default_task().verify(problem, completion).verdict
+    }
+
+    #[test]
+    fn levels_go_by_the_number_of_ways_to_the_target() {
+        // Counted apart from this, in Python.
+        for (numbers, target, expected) in [
+            (&[1, 2][..], 3, 1),
+            (&[2, 2], 4, 2),
+            (&[2, 3, 6], 6, 4),
+            (&[4, 7, 9, 2], 39, 4),
+            (&[1; 4], 4, 24),
+            (&[1, 2, 3, 4], 24, 41),
+            (&[10, 11, 12, 13], 99, 3),
+            (&[1, 2, 3, 4, 5], 60, 111),
+        ] {
+            assert_eq!(ways(numbers, target, usize::MAX), expected, "{numbers:?} {target}");
+            assert_eq!(ways(numbers, target, 3), expected.min(3), "{numbers:?} {target}");
+        }
+        let level = |numbers, target| default_task().level(&puzzle(numbers, target));
+        assert_eq!([level("10,11,12,13", 99), level("2,4,7,9", 39), level("1,2,3,4", 24)], [1, 2, 5]);
+        assert_eq!([level("1,2,3,4,5", 60), level("1,2", 9)], [6, 0]);
+        let task = default_task();
+        let found: BTreeSet<usize> = (0..300).map(|index| task.level(&task.problem(Split::Train, 0, index))).collect();
+        assert!(found.into_iter().eq(0..task.levels()));
     }
 
     #[test]

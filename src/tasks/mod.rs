@@ -48,6 +48,18 @@ pub trait Task: Send + Sync + 'static {
     /// Judges one completion (the text after the prompt, without special tokens).
     fn verify(&self, problem: &Problem, completion: &str) -> Verification;
 
+    /// How many levels of difficulty the task tells apart, for a curriculum; 1 where it tells none apart.
+    fn levels(&self) -> usize {
+        1
+    }
+
+    /// The level of `problem`, below [`Self::levels`]. Levels need no order: what counts is that problems of one level are about
+    /// equally hard.
+    fn level(&self, problem: &Problem) -> usize {
+        let _ = problem;
+        0
+    }
+
     /// A normal form of an `answer` to `problem`, as [`Verification::extracted`] has it: answers are the same where these texts
     /// are equal. By default the answer without white space.
     fn answer_class(&self, problem: &Problem, answer: &str) -> String {

@@ -16,9 +16,9 @@ use crate::model::{
 };
 use crate::optim::AdamW;
 use crate::stages::{
-    ActiveExperiment, ActiveTask, CheckpointRequested, Checkpoints, DynamicSamplingPlugin, Encoder, Evaluations,
-    KlCoefficient, Monitor, Policy, PolicyOptimizer, ProblemCursor, Reference, RunRecorder, SampleRound, StagePlugins,
-    StartInfo, StepCounter, TrainStep, record_checkpoint,
+    ActiveExperiment, ActiveTask, CheckpointRequested, Checkpoints, Curriculum, CurriculumPlugin,
+    DynamicSamplingPlugin, Encoder, Evaluations, KlCoefficient, Monitor, Policy, PolicyOptimizer, ProblemCursor,
+    Reference, RunRecorder, SampleRound, StagePlugins, StartInfo, StepCounter, TrainStep, record_checkpoint,
 };
 use crate::tasks::{self, Split, Task};
 use bevy_app::{App, Plugin, PluginGroup, PluginGroupBuilder};
@@ -137,6 +137,10 @@ impl RunBuilder {
             }
             (config, _) => tasks::build(config)?,
         };
+        if experiment.rollout.curriculum.is_some() && task.levels() < 2 {
+            let problem = format!("needs levels of difficulty, and the task `{}` has none; leave it out", task.name());
+            return Err(Error::field("rollout.curriculum", problem));
+        }
         if let (MethodConfig::Custom(name), true) = (&experiment.method, extensions.is_empty()) {
             return Err(Error::input(format!(
                 "the method `{name}` is not part of this program; method: Custom(..) is for programs that add their own"
@@ -402,7 +406,7 @@ fn train(loaded: Loaded, snapshots: &SnapshotCell, commands: &Receiver<TrainerCo
 fn build_app(loaded: Loaded, snapshots: &SnapshotCell) -> App {
     let mut app = App::new();
     app.set_error_handler(end_the_step)
-        .insert_resource(ActiveTask(loaded.task))
+        .insert_resource(ActiveTask(loaded.task.clone()))
         .insert_resource(Policy(loaded.model))
         .insert_resource(PolicyOptimizer(loaded.optimizer))
         .insert_resource(Monitor(snapshots.clone()))
@@ -430,6 +434,10 @@ fn build_app(loaded: Loaded, snapshots: &SnapshotCell) -> App {
     app.insert_resource(ProblemCursor(dealt));
     if rollout.dynamic.is_some() {
         app.add_plugins(DynamicSamplingPlugin);
+    }
+    if let Some(config) = rollout.curriculum {
+        let curriculum = Curriculum::new(config, loaded.task.levels()).resumed(loaded.state.solve_rates);
+        app.add_plugins(CurriculumPlugin(curriculum));
     }
     add_method(&mut app, &loaded.experiment.method);
     app.insert_resource(ActiveExperiment(loaded.experiment));

@@ -21,6 +21,9 @@ pub struct TrainerState {
     pub optimizer_steps: u64,
     /// Problems of the training split dealt so far.
     pub problems: Option<u64>,
+    /// Measured solve rate of every level, where there is a curriculum.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub solve_rates: Option<Vec<f64>>,
     /// Weight of the KL term in the next step, where it is adapted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kl_coefficient: Option<f64>,
