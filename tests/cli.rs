@@ -77,7 +77,7 @@ fn help_of_the_program_and_of_every_command_has_an_example() {
         .map(|line| line.split_whitespace().next().unwrap())
         .filter(|command| *command != "help")
         .collect();
-    assert!(["run", "pretrain"].iter().all(|command| commands.contains(command)), "{commands:?}");
+    assert!(["run", "pretrain", "bench"].iter().all(|command| commands.contains(command)), "{commands:?}");
     for command in commands {
         let help = orthant(&place, &[command, "--help"]);
         assert!(help.status == 0 && help.stderr.is_empty(), "{command}: {}", help.stderr);
@@ -279,4 +279,71 @@ fn faults_in_a_pretraining_file_are_refused_with_place_and_remedy() {
         assert_refused(&place, &["pretrain", "experiment.ron"], words);
         assert!(!place.path().join("base").exists(), "{wrong} made a model folder");
     }
+}
+
+/// A shape that takes no time.
+const TINY: [&str; 23] = [
+    "bench",
+    "--hidden",
+    "16",
+    "--layers",
+    "1",
+    "--heads",
+    "2",
+    "--kv-heads",
+    "1",
+    "--head-dim",
+    "8",
+    "--intermediate",
+    "24",
+    "--vocab",
+    "600",
+    "--prompts",
+    "2",
+    "--group",
+    "2",
+    "--prompt-len",
+    "3",
+    "--new-tokens",
+    "5",
+];
+
+#[test]
+fn the_benchmark_reports_medians_of_whole_steps() {
+    let place = Workplace::new();
+    for dtype in ["f32", "bf16"] {
+        let timed = orthant(&place, &[&TINY[..], &["--repeat", "2", "--dtype", dtype, "--json"]].concat());
+        assert_eq!(timed.status, 0, "{dtype}: {}", timed.stderr);
+        let report: Value = serde_json::from_str(timed.stdout.lines().last().unwrap()).unwrap();
+        let number = |name: &str| report[name].as_f64().unwrap_or_else(|| panic!("{name} in {report}"));
+        // Embeddings; two norms, four projections with two norms, three matrices; the last norm.
+        let attention = 16 * 16 + 2 * 16 * 8 + 16 * 16 + 2 * 8;
+        assert_eq!(report["params"], 600 * 16 + 2 * 16 + attention + 3 * 16 * 24 + 16);
+        assert!((number("sample_tok_s") * number("sample_s") / 20.0 - 1.0).abs() < 1e-9, "4 responses of 5 tokens");
+        assert!((number("update_tok_s") * number("update_s") / 32.0 - 1.0).abs() < 1e-9, "4 sequences of 8 tokens");
+        for step in ["step_grpo_s", "step_g2rl_s"] {
+            assert!(number(step) > 0.0 && number(step) < 60.0, "{report}");
+        }
+        assert!(number("step_grpo_s") > number("sample_s").min(number("update_s")));
+        assert!(number("peak_memory_mib") > 1.0);
+    }
+    let table = orthant(&place, &[&TINY[..], &["--repeat", "1"]].concat());
+    assert_eq!(table.status, 0, "{}", table.stderr);
+    for words in ["sample ", "update ", "step, GRPO", "step, G2RL", "2 prompts of 3 tokens", "medians of 1"] {
+        assert!(table.stdout.contains(words), "{words:?} is not in: {}", table.stdout);
+    }
+    assert!(run_folder(&place).is_none(), "the benchmark leaves nothing behind");
+}
+
+#[test]
+fn shapes_that_cannot_be_are_refused_with_a_remedy() {
+    let place = Workplace::new();
+    let bench = |more: &[&'static str]| [&["bench"], more].concat();
+    assert_refused(&place, &bench(&["--heads", "6", "--kv-heads", "4"]), &["--heads 6", "--kv-heads 4", "multiple"]);
+    assert_refused(&place, &bench(&["--head-dim", "7"]), &["--head-dim 7", "even"]);
+    assert_refused(&place, &bench(&["--layers", "0"]), &["--layers", "1..=1024"]);
+    assert_refused(&place, &bench(&["--group", "1"]), &["--group", "2..=1024"]);
+    assert_refused(&place, &bench(&["--dtype", "f16"]), &["'f16'", "f32 or bf16"]);
+    let huge = ["--hidden", "65536", "--intermediate", "1048576", "--layers", "1000"];
+    assert_refused(&place, &bench(&huge), &["GiB", "--hidden"]);
 }

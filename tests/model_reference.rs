@@ -313,7 +313,7 @@ fn finite_differences_confirm_the_gradient_of_every_parameter() {
 
 #[test]
 fn sampling_records_what_an_uncached_forward_pass_says() {
-    for (tied, temperature) in [(true, 1.0), (true, 0.7), (false, 1.0), (false, 0.7)] {
+    for (tied, temperature) in [true, false].into_iter().flat_map(|tied| [0.7, 1.0, 1.5].map(|t| (tied, t))) {
         let (config, weights) = random_model(tied, &[2, 9]);
         let network = Qwen3::frozen(&config, &weights).unwrap();
         let prompts = requests();
@@ -379,7 +379,8 @@ fn samples_do_not_depend_on_batching() {
             assert!(found.logprobs == expected.logprobs, "{what} changes log-probabilities");
             assert!(found.entropies == expected.entropies, "{what} changes entropies");
             let difference = largest_difference(&found.feature_sum, &expected.feature_sum);
-            assert!(difference < 1e-5, "{what}: feature sums differ by {difference:e}");
+            let tolerance = if settings.top_k.is_some() { 1e-5 } else { 0.0 };
+            assert!(difference <= tolerance, "{what}: feature sums differ by {difference:e}");
         };
         for (p, prompt) in prompts.iter().enumerate() {
             for (i, found) in sample(&network, std::slice::from_ref(prompt), 4, &settings).iter().enumerate() {

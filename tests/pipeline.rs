@@ -334,6 +334,49 @@ fn without_strength_the_methods_are_grpo_bit_for_bit_and_with_strength_they_are_
     assert_ne!(weights("method: EntropyBonus(coefficient: 0.1)"), grpo);
 }
 
+/// Whether a line of `metrics.jsonl` has geometry; all of it or nothing.
+fn has_geometry(line: &Value) -> bool {
+    let names = STEP_METRICS.iter().filter(|name| name.starts_with("geometry/"));
+    let present: Vec<bool> = names.map(|name| line[*name].is_number()).collect();
+    assert!(present.iter().all(|is| *is == present[0]), "{line}");
+    present[0]
+}
+
+#[test]
+fn features_that_nobody_needs_are_left_out_and_change_nothing_else() {
+    let place = Workplace::new();
+    let with = place.run_parity(&place.parity_experiment(2, "method: Grpo"));
+    let without = place.run_parity(&place.parity_experiment(2, "method: Grpo, record: (geometry_every: 0)"));
+    assert_eq!(without.weights(2).hash().unwrap(), with.weights(2).hash().unwrap());
+    assert!(with.repeatable_metrics().iter().all(has_geometry));
+    let mut others = with.repeatable_metrics();
+    for line in &mut others {
+        line.as_object_mut().unwrap().retain(|name, _| !name.starts_with("geometry/"));
+    }
+    assert_eq!(without.repeatable_metrics(), others);
+    for (line, full) in without.rollouts(2).iter().zip(with.rollouts(2)) {
+        assert!(line["novelty"].is_null() && line["novelty_normalized"].is_null(), "{line}");
+        assert_eq!((&line["response_ids"], &line["advantage"]), (&full["response_ids"], &full["advantage"]));
+    }
+    assert_eq!(std::fs::read_dir(without.folder.join("geometry")).unwrap().count(), 0);
+    let view = without.snapshot.latest.unwrap();
+    assert!(view.groups.iter().all(|group| group.cosine.is_empty() && group.rollouts[0].novelty.is_nan()));
+}
+
+#[test]
+fn features_are_there_in_recorded_steps_and_in_every_step_of_a_method_that_acts_on_them() {
+    let place = Workplace::new();
+    let steps = |settings: &str| {
+        let run = place.run_parity(&place.parity_experiment(3, settings));
+        let files = (1..=3).filter(|step| run.folder.join(format!("geometry/step_{step:06}.safetensors")).exists());
+        let files: Vec<u64> = files.collect();
+        (run.repeatable_metrics().iter().map(has_geometry).collect::<Vec<_>>(), files)
+    };
+    assert_eq!(steps("method: Grpo, record: (geometry_every: 2)"), (vec![false, true, false], vec![2]));
+    assert_eq!(steps("method: G2rl(), record: (geometry_every: 2)"), (vec![true; 3], vec![2]));
+    assert_eq!(steps("method: G2rl(), record: (geometry_every: 0)"), (vec![true; 3], vec![]));
+}
+
 #[test]
 fn a_run_is_repeatable_from_its_folder_and_another_seed_gives_another_run() {
     let place = Workplace::new();
@@ -649,6 +692,23 @@ fn a_run_that_is_paused_before_its_first_step_says_so_after_it() {
     assert_eq!(run.handle.snapshots.load().state, RunState::Paused);
     assert!(run.handle.send(TrainerCommand::Resume));
     assert_eq!(run.join().unwrap(), RunEnd::Finished);
+}
+
+#[test]
+fn a_run_starts_from_the_model_it_is_given_and_ends_when_it_is_paused_and_nobody_is_left_to_resume_it() {
+    let place = Workplace::new();
+    let mut experiment = place.experiment(1000, "");
+    experiment.model = orthant::experiment::ModelSource::Local("no/such/folder".into());
+    let model = tiny_model();
+    let hash = model.weights.hash().unwrap();
+    let run = RunBuilder::new(experiment).model(model).start(&place.runs()).unwrap();
+    assert!(run.handle.send(TrainerCommand::Pause));
+    wait_for(&run.handle, "the pause", |snapshot| snapshot.state == RunState::Paused);
+    let folder = run.handle.snapshots.load().info.directory.clone();
+    assert_eq!(run.join().unwrap(), RunEnd::Stopped);
+    let manifest = json(&folder.join("manifest.json"));
+    assert_eq!((&manifest["state"], manifest["model_hash"].as_str()), (&"stopped".into(), Some(hash.as_str())));
+    assert_eq!(std::fs::read_dir(folder.join("checkpoints")).unwrap().count(), 0);
 }
 
 #[test]

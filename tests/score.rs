@@ -131,6 +131,9 @@ fn every_number_agrees_with_transformers_and_autograd() {
                 differences.check("log-probability of a response", &written.column("logprob"), &sums, 1e-3);
                 differences.check("log-probability of a token", &written.tensor("logprobs"), &logprobs.concat(), 1e-3);
                 differences.check("feature", &written.tensor("features"), &numbers(&case["features"]), 1e-3);
+                let weighted = Written::of(place.path(), &["--temperature", &temperature, "--alpha", "entropy"]);
+                let expected_features = numbers(&case["features_by_entropy"]);
+                differences.check("feature by entropy", &weighted.tensor("features"), &expected_features, 1e-3);
                 for name in ["cosine", "gradient_cosine"] {
                     for (group, expected) in case[name].as_array().unwrap().iter().enumerate() {
                         differences.check(name, &written.tensor(&format!("{name}.{group}")), &numbers(expected), 1e-4);

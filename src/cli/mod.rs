@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod bench;
 mod pretrain;
 mod run;
 mod score;
@@ -27,6 +28,8 @@ enum Command {
     Pretrain(pretrain::PretrainArguments),
     /// Measures log-probabilities, gradient directions, novelty and advantages of any responses, whoever generated them.
     Score(score::ScoreArguments),
+    /// Times the stages of training on random weights of a given shape.
+    Bench(bench::BenchArguments),
 }
 
 /// Runs the program; returns its exit status.
@@ -67,6 +70,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Run(arguments) => run::run(&arguments),
         Command::Pretrain(arguments) => pretrain::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     }
 }
 

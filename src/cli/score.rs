@@ -3,7 +3,9 @@
 use super::{model_source, on_large_stack};
 use crate::error::{Error, Result};
 use crate::experiment::DeviceChoice;
-use crate::geometry::{CosineMatrix, IncorrectSign, NoveltyForm, PairStatistics, Shaping, pearson, spearman};
+use crate::geometry::{
+    CosineMatrix, IncorrectSign, NoveltyForm, PairStatistics, Shaping, TokenWeights, pearson, spearman,
+};
 use crate::model::{GradientForm, LanguageModel, open_device};
 use crate::scoring::{ScoreProgress, ScoreSettings, Scores, read_inputs, score};
 use candle_core::DType;
@@ -39,6 +41,9 @@ pub(super) struct ScoreArguments {
     /// The length of the unexplained part of a direction, or its square.
     #[arg(long, value_enum, default_value_t = NoveltyChoice::Residual)]
     novelty: NoveltyChoice,
+    /// How tokens are weighed in a feature: alike, or by the entropy of their distribution.
+    #[arg(long, value_enum, default_value_t = AlphaChoice::Uniform)]
+    alpha: AlphaChoice,
     /// Whether a novel wrong answer is penalised less (the paper's equations) or more (its prose).
     #[arg(long, value_enum, default_value_t = IncorrectChoice::AsEquation)]
     incorrect: IncorrectChoice,
@@ -77,6 +82,12 @@ enum IncorrectChoice {
     AsProse,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum AlphaChoice {
+    Uniform,
+    Entropy,
+}
+
 fn at_least_a_hundredth(text: &str) -> Result<f64, String> {
     number(text, 0.01)
 }
@@ -106,6 +117,10 @@ impl ScoreArguments {
             novelty: match self.novelty {
                 NoveltyChoice::Residual => NoveltyForm::Residual,
                 NoveltyChoice::Squared => NoveltyForm::Squared,
+            },
+            alpha: match self.alpha {
+                AlphaChoice::Uniform => TokenWeights::Uniform,
+                AlphaChoice::Entropy => TokenWeights::Entropy,
             },
             shaping: Shaping {
                 lambda: self.lambda as f32,

@@ -557,6 +557,13 @@ pub struct FidelityConfig {
     pub projection: Option<usize>,
 }
 
+impl FidelityConfig {
+    /// Whether gradients and features are compared in `step`.
+    pub fn is_due(&self, step: u64) -> bool {
+        step.is_multiple_of(self.every)
+    }
+}
+
 impl Default for FidelityConfig {
     fn default() -> Self {
         Self { every: 25, groups: 2, projection: None }
@@ -585,7 +592,8 @@ pub struct RecordConfig {
     pub checkpoint_every: u64,
     /// Steps between records of all completions; 0 for none.
     pub rollouts_every: u64,
-    /// Steps between records of cosine matrices; 0 for none.
+    /// Steps between records of cosine matrices; 0 for none. A method that does not act on features measures them in these
+    /// steps only.
     pub geometry_every: u64,
     /// Whether geometry records hold the sequence features too.
     pub features: bool,
@@ -605,6 +613,18 @@ impl Default for RecordConfig {
             tokens_every: 25,
             encoder: None,
         }
+    }
+}
+
+impl RecordConfig {
+    /// Whether the cosine matrices of `step` are recorded.
+    pub fn geometry_is_due(&self, step: u64) -> bool {
+        self.geometry_every > 0 && step.is_multiple_of(self.geometry_every)
+    }
+
+    /// Whether the tokens of `step` are recorded.
+    pub fn tokens_are_due(&self, step: u64) -> bool {
+        self.tokens_every > 0 && step.is_multiple_of(self.tokens_every)
     }
 }
 

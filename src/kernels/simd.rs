@@ -1,7 +1,14 @@
 //! Loops that the compiler vectorises once they are inlined into a `#[multiversion]` function.
 
 /// Lanes of a reduction: enough for one AVX-512 register, or several smaller ones.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
+
+/// a b + c, rounded once where `FMA` says that the processor does so in one instruction.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
+pub(super) fn multiply_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
+    if FMA { a.mul_add(b, c) } else { a * b + c }
+}
 
 /// e^x to within 2 units in the last place, without branches: Cody-Waite reduction and the polynomial of Cephes' `expf`.
 /// NaN stays NaN; arguments beyond the range of `f32` saturate.

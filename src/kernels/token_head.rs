@@ -44,7 +44,8 @@ pub fn token_logprob_entropy_reference(
     Tensor::cat(&[chosen, entropy], 1)
 }
 
-fn log_softmax(z: &Tensor) -> Result<Tensor> {
+/// Logarithm of the softmax over the last dimension.
+pub(super) fn log_softmax(z: &Tensor) -> Result<Tensor> {
     let shifted = z.broadcast_sub(&z.max_keepdim(D::Minus1)?.detach())?;
     shifted.broadcast_sub(&shifted.exp()?.sum_keepdim(D::Minus1)?.log()?)
 }

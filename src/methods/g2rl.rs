@@ -7,12 +7,14 @@
 //! the direction (alpha), the score without its root, the other sign for incorrect responses, and groups with equal rewards
 //! left alone.
 //!
-//! Features, cosines and scores are measured for every method; here they act.
+//! Features, cosines and scores may be measured for every method; here they act, so every step has them.
 
 use crate::experiment::G2rlConfig;
 use crate::geometry::{Shaping, shape_group};
 use crate::rollout::{Novelty, PromptGroup, Reward, Rollouts, ShapedReward};
-use crate::stages::{FeatureWeights, NoveltySettings, StageSystems, StepCounter, TrainStep, score_novelty};
+use crate::stages::{
+    FeatureDemand, FeatureWeights, NoveltySettings, StageSystems, StepCounter, TrainStep, score_novelty,
+};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 
@@ -25,8 +27,9 @@ struct Settings(G2rlConfig);
 
 impl Plugin for G2rlPlugin {
     fn build(&self, app: &mut App) {
-        app.insert_resource(NoveltySettings { form: self.0.novelty })
+        app.insert_resource(FeatureDemand::EveryStep)
             .insert_resource(FeatureWeights(self.0.alpha))
+            .insert_resource(NoveltySettings { form: self.0.novelty })
             .insert_resource(Settings(self.0.clone()))
             .add_systems(TrainStep, shape_rewards_by_novelty.after(score_novelty).in_set(StageSystems::Novelty));
     }

@@ -1,7 +1,7 @@
 //! Methods: each file holds what differs from GRPO, and nothing else.
 //!
 //! A method is a plugin. It shapes rewards by inserting `ShapedReward` in `StageSystems::Novelty` after `score_novelty`, or
-//! sets resources that the stages read. GRPO itself is the pipeline without any method plugin.
+//! sets resources that the stages read; one that reads features, cosines or novelty sets `FeatureDemand::EveryStep`. GRPO itself is the pipeline without any method plugin.
 
 mod entropy_bonus;
 mod evol_rl;

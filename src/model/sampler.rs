@@ -4,6 +4,7 @@
 use super::qwen3::Qwen3;
 use crate::error::{Error, Result};
 use crate::geometry::TokenWeights;
+use crate::kernels::{HeadDraws, TILE, Uniforms, one_pass_head, place};
 use crate::rng;
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
@@ -68,13 +69,6 @@ struct Row {
     finished: bool,
 }
 
-/// What the head says of one row.
-struct Draw {
-    token: u32,
-    logprob: f32,
-    entropy: f32,
-}
-
 impl Qwen3 {
     /// Samples `samples` completions of each prompt; completion s of prompt p is at p * samples + s. `features` asks for
     /// [`Completion::feature_sum`] and says how tokens are weighed in it. `progress` hears the share of tokens steps done.
@@ -119,13 +113,19 @@ impl Qwen3 {
             })
             .collect();
         for step in 0..sampling.max_new_tokens {
-            let draws = self.draw(&hidden, &mut rows, sampling, features, &mut completions)?;
-            for (row, draw) in rows.iter_mut().zip(&draws).filter(|(row, _)| !row.finished) {
+            let draws = self.draw(&hidden, &mut rows, sampling, features.is_some())?;
+            for (r, row) in rows.iter_mut().enumerate().filter(|(_, row)| !row.finished) {
                 let completion = &mut completions[row.index];
-                completion.ids.push(draw.token);
-                completion.logprobs.push(draw.logprob);
-                completion.entropies.push(draw.entropy);
-                if self.config().eos_token_ids.contains(&draw.token) {
+                completion.ids.push(draws.tokens[r]);
+                completion.logprobs.push(draws.logprobs[r]);
+                completion.entropies.push(draws.entropies[r]);
+                if let Some(weights) = features {
+                    let alpha = weights.alpha(draws.entropies[r]);
+                    for (sum, phi) in completion.feature_sum.iter_mut().zip(&draws.phi[r * hidden_size..]) {
+                        *sum += alpha * phi;
+                    }
+                }
+                if self.config().eos_token_ids.contains(&draws.tokens[r]) {
                     completion.truncated = false;
                     row.finished = true;
                 }
@@ -135,7 +135,7 @@ impl Qwen3 {
             if active.is_empty() || step + 1 == sampling.max_new_tokens {
                 break;
             }
-            let mut tokens: Vec<u32> = draws.iter().map(|draw| draw.token).collect();
+            let mut tokens = draws.tokens;
             if (active.len() as f64) < COMPACT_BELOW * rows.len() as f64 {
                 cache.retain(&active)?;
                 tokens = active.iter().map(|&r| tokens[r as usize]).collect();
@@ -146,43 +146,47 @@ impl Qwen3 {
         Ok(completions)
     }
 
-    /// Draws the next token of every row from its hidden state (rows, hidden), and adds alpha phi to the unfinished rows' features.
-    fn draw(
-        &self,
-        hidden: &Tensor,
-        rows: &mut [Row],
-        sampling: &Sampling,
-        features: Option<TokenWeights>,
-        completions: &mut [Completion],
-    ) -> Result<Vec<Draw>> {
-        let vocabulary = self.config().vocab_size;
-        let logits = crate::kernels::linear(hidden, self.head())?;
+    /// Draws the next token of every row from its hidden state (rows, hidden).
+    fn draw(&self, hidden: &Tensor, rows: &mut [Row], sampling: &Sampling, features: bool) -> Result<HeadDraws> {
+        if sampling.temperature == 0.0 || sampling.top_k.is_some() || sampling.top_p.is_some() {
+            return self.draw_of_few(hidden, rows, sampling, features);
+        }
+        // Small vocabularies are one tile, and their streams need no second number.
+        let tiles = self.config().vocab_size > TILE;
+        let uniforms = rows.iter_mut().map(|Row { rng, .. }| Uniforms {
+            token: rng::unit_f64(rng),
+            tile: if tiles { rng::unit_f64(rng) } else { 0.0 },
+        });
+        let uniforms: Vec<Uniforms> = uniforms.collect();
+        Ok(one_pass_head(hidden, self.head(), sampling.temperature, &uniforms, features)?)
+    }
+
+    /// [`Self::draw`] where only some tokens are possible, which all logits decide together.
+    fn draw_of_few(&self, hidden: &Tensor, rows: &mut [Row], sampling: &Sampling, features: bool) -> Result<HeadDraws> {
+        let (head, vocabulary) = (self.head(), self.config().vocab_size);
+        let logits = crate::kernels::linear(hidden, head)?;
         let mut p: Vec<f32> = logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
-        let draws: Vec<Draw> = p
+        let mut draws = HeadDraws::default();
+        let drawn: Vec<(u32, f32, f32)> = p
             .par_chunks_mut(vocabulary)
             .zip(rows.par_iter_mut())
             .map(|(p, row)| {
                 let entropy = probabilities(p, sampling);
-                let token = choose(p, rng::unit_f64(&mut row.rng));
-                Draw { token, logprob: p[token as usize].ln(), entropy }
+                let weights: Vec<f64> = p.iter().map(|&p| f64::from(p)).collect();
+                let token = place(&weights, rng::unit_f64(&mut row.rng));
+                (token as u32, p[token].ln(), entropy)
             })
             .collect();
-        if let Some(weights) = features {
-            let head = self.head();
+        for (token, logprob, entropy) in drawn {
+            draws.tokens.push(token);
+            draws.logprobs.push(logprob);
+            draws.entropies.push(entropy);
+        }
+        if features {
             let probabilities = Tensor::from_vec(p, (rows.len(), vocabulary), head.device())?.to_dtype(head.dtype())?;
-            let expected = probabilities.matmul(head)?;
-            let tokens: Vec<u32> = draws.iter().map(|draw| draw.token).collect();
-            let chosen = head.index_select(&Tensor::from_vec(tokens, rows.len(), head.device())?, 0)?;
-            let phi =
-                (chosen - expected)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
-            let d = self.config().hidden_size;
-            let drawn = rows.iter().zip(&draws).zip(phi.chunks_exact(d));
-            for ((row, draw), phi) in drawn.filter(|((row, _), _)| !row.finished) {
-                let alpha = weights.alpha(draw.entropy);
-                for (sum, phi) in completions[row.index].feature_sum.iter_mut().zip(phi) {
-                    *sum += alpha * phi;
-                }
-            }
+            let chosen = head.index_select(&Tensor::from_slice(&draws.tokens, rows.len(), head.device())?, 0)?;
+            let phi = (chosen - probabilities.matmul(head)?)?.to_dtype(DType::F32)?;
+            draws.phi = phi.to_device(&Device::Cpu)?.flatten_all()?.to_vec1()?;
         }
         Ok(draws)
     }
@@ -224,24 +228,6 @@ fn probabilities(row: &mut [f32], sampling: &Sampling) -> f32 {
     entropy
 }
 
-/// The token at which the cumulative distribution passes `u` of its total.
-fn choose(p: &[f32], u: f64) -> u32 {
-    let total: f64 = p.iter().map(|&p| f64::from(p)).sum();
-    let goal = u * total;
-    let mut sum = 0.0;
-    let mut last = 0;
-    for (token, &p) in p.iter().enumerate() {
-        if p > 0.0 {
-            sum += f64::from(p);
-            last = token as u32;
-            if sum > goal {
-                break;
-            }
-        }
-    }
-    last
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,11 +248,5 @@ mod tests {
         let mut row = logits.clone();
         probabilities(&mut row, &Sampling { temperature: 0.0, ..FULL });
         assert_eq!(row, [0.0, 1.0, 0.0, 0.0]);
-    }
-
-    #[test]
-    fn choices_follow_the_cumulative_distribution_and_never_take_an_impossible_token() {
-        let p = [0.0, 0.25, 0.75, 0.0];
-        assert_eq!([0.0, 0.2499, 0.25, 0.9999].map(|u| choose(&p, u)), [1, 1, 2, 2]);
     }
 }

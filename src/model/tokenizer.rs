@@ -111,6 +111,23 @@ impl TextTokenizer {
         Self::from_json(json.to_string().as_bytes())
     }
 
+    /// A tokenizer whose tokens are the numbers below `vocabulary`, written with spaces between them.
+    pub fn numbers(vocabulary: usize) -> Result<Self> {
+        let numbers: serde_json::Map<_, _> = (0..vocabulary).map(|id| (id.to_string(), id.into())).collect();
+        let json = serde_json::json!({
+            "version": "1.0",
+            "truncation": null,
+            "padding": null,
+            "added_tokens": [],
+            "normalizer": null,
+            "pre_tokenizer": { "type": "WhitespaceSplit" },
+            "post_processor": null,
+            "decoder": null,
+            "model": { "type": "WordLevel", "vocab": numbers, "unk_token": "0" },
+        });
+        Self::from_json(json.to_string().as_bytes())
+    }
+
     /// Token ids of a text, without special tokens added.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         self.inner
@@ -150,5 +167,13 @@ mod tests {
         assert_eq!(tokenizer.vocabulary(), 256 + 1 + 3);
         let end = tokenizer.token_id(END_OF_TEXT).unwrap();
         assert_eq!(tokenizer.decode(&[end]).unwrap(), "");
+    }
+
+    #[test]
+    fn numbers_are_their_own_tokens() {
+        let tokenizer = TextTokenizer::numbers(300).unwrap();
+        assert_eq!(tokenizer.encode("7 299 0 12").unwrap(), [7, 299, 0, 12]);
+        assert_eq!(tokenizer.decode(&[7, 299, 0, 12]).unwrap(), "7 299 0 12");
+        assert_eq!(tokenizer.vocabulary(), 300);
     }
 }

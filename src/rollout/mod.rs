@@ -48,11 +48,11 @@ pub struct Judged(pub Verification);
 #[derive(Component, Clone, Copy, Debug, PartialEq)]
 pub struct Reward(pub f32);
 
-/// Sequence feature Phi, length d. Added by the features stage.
+/// Sequence feature Phi, length d. Added by the features stage, in steps with features.
 #[derive(Component, Clone, Debug)]
 pub struct Feature(pub Vec<f32>);
 
-/// Cosines between the group's unit features (m, m). Added to the group by the features stage.
+/// Cosines between the group's unit features (m, m). Added to the group by the features stage, in steps with features.
 #[derive(Component, Clone, Debug)]
 pub struct Cosines(pub CosineMatrix);
 
@@ -61,7 +61,7 @@ pub struct Cosines(pub CosineMatrix);
 #[derive(Component, Clone, Debug)]
 pub struct GradientCosines(pub CosineMatrix);
 
-/// Statistics of the group's directions. Added to the group by the novelty stage.
+/// Statistics of the group's directions. Added to the group by the novelty stage, in steps with features.
 #[derive(Component, Clone, Debug)]
 pub struct Geometry(pub GroupGeometry);
 
@@ -73,7 +73,7 @@ pub struct Embedding(pub Vec<f32>);
 #[derive(Component, Clone, Debug)]
 pub struct SemanticCosines(pub CosineMatrix);
 
-/// Exploration score. Added by the novelty stage.
+/// Exploration score. Added by the novelty stage, in steps with features.
 #[derive(Component, Clone, Copy, Debug, PartialEq)]
 pub struct Novelty {
     /// nu, in [0, 1].

@@ -12,7 +12,7 @@ pub use input::{ScoreInput, read_inputs};
 pub use output::{GroupScores, ResponseScore, Scores};
 
 use crate::error::{Error, Result};
-use crate::geometry::{CosineMatrix, EPSILON, NoveltyForm, Shaping, normalize_novelty, novelty, shape_group};
+use crate::geometry::{CosineMatrix, NoveltyForm, Shaping, TokenWeights, normalize_novelty, novelty, shape_group};
 use crate::kernels::token_statistics;
 use crate::model::{GradientForm, LanguageModel, ParameterBlock, ResponseBatch, micro_batches};
 use crate::objective::group_advantages;
@@ -25,6 +25,8 @@ pub struct ScoreSettings {
     pub temperature: f64,
     /// Length of the unexplained part of a direction, or its square.
     pub novelty: NoveltyForm,
+    /// How tokens are weighed in a feature; entropies are those at the sampling temperature.
+    pub alpha: TokenWeights,
     /// How novelty shapes the reward.
     pub shaping: Shaping,
     /// Whether parameter gradients are computed, and in which form their products are taken.
@@ -133,21 +135,24 @@ fn measure(
         let statistics = |temperature| token_statistics(&hidden, model.frozen.head(), batch.targets(), temperature);
         let plain = statistics(1.0)?;
         let sampling = if settings.temperature == 1.0 { None } else { Some(statistics(settings.temperature)?) };
-        let phi = &sampling.as_ref().unwrap_or(&plain).phi;
+        let sampling = sampling.as_ref().unwrap_or(&plain);
         let mut at = 0;
         for input in inputs {
             let tokens = at..at + input.response.len();
             let entropy: f64 = plain.entropies[tokens.clone()].iter().copied().map(f64::from).sum();
-            let mut sum = vec![0f64; d];
-            for phi in phi[tokens.start * d..tokens.end * d].chunks_exact(d) {
-                for (sum, &phi) in sum.iter_mut().zip(phi) {
-                    *sum += f64::from(phi);
+            let entropies = &sampling.entropies[tokens.clone()];
+            let mut sum = vec![0f32; d];
+            let phi = sampling.phi[tokens.start * d..tokens.end * d].chunks_exact(d);
+            for (phi, &entropy) in phi.zip(entropies) {
+                let alpha = settings.alpha.alpha(entropy);
+                for (sum, phi) in sum.iter_mut().zip(phi) {
+                    *sum += alpha * phi;
                 }
             }
             measured.push(Measured {
                 logprobs: plain.logprobs[tokens.clone()].to_vec(),
                 entropy: (!tokens.is_empty()).then(|| entropy / tokens.len() as f64),
-                feature: sum.into_iter().map(|sum| (sum / (tokens.len() as f64 + EPSILON)) as f32).collect(),
+                feature: settings.alpha.feature(&sum, entropies),
             });
             at = tokens.end;
         }

@@ -1,7 +1,12 @@
 //! Gradient directions: sequence features Phi = sum of alpha phi over response tokens / (sum of alpha + eps), and their cosines
 //! within each group. The sums were accumulated while sampling, so this costs no forward pass.
+//!
+//! They are there in the steps that [`FeatureDemand`] names: every step where the method acts on them, and otherwise the
+//! steps in which something is recorded of them. In other steps sampling leaves them out and rollouts have no [`Feature`] and no
+//! `Novelty`, groups no [`Cosines`], and `metrics.jsonl` no geometry.
 
-use super::{StageSystems, TrainStep};
+use super::{ActiveExperiment, StageSystems, StepCounter, TrainStep};
+use crate::experiment::Experiment;
 use crate::geometry::{CosineMatrix, TokenWeights};
 use crate::rollout::{Cosines, Feature, PromptGroup, Response, Rollouts};
 use bevy_app::{App, Plugin};
@@ -12,13 +17,46 @@ pub struct FeaturesPlugin;
 
 impl Plugin for FeaturesPlugin {
     fn build(&self, app: &mut App) {
-        app.init_resource::<FeatureWeights>().add_systems(TrainStep, compute_features.in_set(StageSystems::Features));
+        app.init_resource::<FeatureDemand>()
+            .init_resource::<FeatureWeights>()
+            .add_systems(TrainStep, compute_features.run_if(features_are_wanted).in_set(StageSystems::Features));
+    }
+}
+
+/// In which steps sequence features are recorded. A method that reads features, cosines or novelty inserts
+/// [`FeatureDemand::EveryStep`].
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FeatureDemand {
+    /// In steps for which something is recorded of them: cosines (`record.geometry_every`), tokens (`record.tokens_every`) or their
+    /// fidelity (`fidelity.every`).
+    #[default]
+    WhereRecorded,
+    /// In every step.
+    EveryStep,
+}
+
+impl FeatureDemand {
+    /// Whether features are recorded in `step`.
+    pub fn holds(self, step: StepCounter, experiment: &Experiment) -> bool {
+        self == Self::EveryStep
+            || experiment.record.geometry_is_due(step.0)
+            || experiment.record.tokens_are_due(step.0)
+            || experiment.fidelity.is_some_and(|fidelity| fidelity.is_due(step.0))
     }
 }
 
 /// How tokens are weighed in [`Feature`]; the sample stage sums by the same weights.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FeatureWeights(pub TokenWeights);
+
+/// Run condition: the running step has features.
+pub fn features_are_wanted(
+    demand: Res<FeatureDemand>,
+    step: Res<StepCounter>,
+    experiment: Res<ActiveExperiment>,
+) -> bool {
+    demand.holds(*step, &experiment.0)
+}
 
 /// Adds [`Feature`] to every rollout and [`Cosines`] to every group.
 pub fn compute_features(

@@ -35,7 +35,7 @@ impl Plugin for FidelityPlugin {
 const GRADIENT_MEMORY: usize = 4 << 30;
 
 fn fidelity_is_due(experiment: Res<ActiveExperiment>, step: Res<StepCounter>) -> bool {
-    experiment.0.fidelity.is_some_and(|fidelity| step.0.is_multiple_of(fidelity.every))
+    experiment.0.fidelity.is_some_and(|fidelity| fidelity.is_due(step.0))
 }
 
 /// Adds [`GradientCosines`] to the step's first groups and records the correlations.

@@ -18,7 +18,7 @@ mod verify;
 
 pub use advantage::{AdvantagePlugin, center_group_advantages};
 pub use evaluate::{EvaluatePlugin, Evaluations};
-pub use features::{FeatureWeights, FeaturesPlugin, compute_features};
+pub use features::{FeatureDemand, FeatureWeights, FeaturesPlugin, compute_features, features_are_wanted};
 pub use fidelity::{FidelityPlugin, measure_fidelity};
 pub use geometry::{GeometryPlugin, measure_geometry};
 pub use novelty::{NoveltyPlugin, NoveltySettings, score_novelty};
@@ -155,6 +155,7 @@ impl Plugin for PipelinePlugin {
         });
         app.world_mut().resource_mut::<MainScheduleOrder>().insert_after(Update, TrainStep);
         app.init_resource::<StepCounter>().init_resource::<StepMetrics>().init_resource::<StageClock>();
+        app.init_resource::<FeatureDemand>();
         for stage in StageSystems::ALL {
             app.configure_sets(TrainStep, (Boundary::Before(stage), stage).chain());
             let enter = move |mut clock: ResMut<StageClock>, monitor: Res<Monitor>| {

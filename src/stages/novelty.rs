@@ -1,8 +1,9 @@
 //! Exploration scores: how much of each response's direction its high-reward peers do not explain.
 //!
-//! They are measured whatever the method, so that methods can be compared; shaping rewards by them is G2RL's part.
+//! They are measured wherever there are features, whatever the method, so that methods can be compared; shaping rewards by
+//! them is G2RL's part.
 
-use super::{StageSystems, StepMetrics, TrainStep, mean};
+use super::{StageSystems, StepMetrics, TrainStep, features_are_wanted, mean};
 use crate::geometry::{NoveltyForm, normalize_novelty, novelty};
 use crate::metrics;
 use crate::rollout::{Cosines, Novelty, PromptGroup, Reward, Rollouts};
@@ -14,7 +15,8 @@ pub struct NoveltyPlugin;
 
 impl Plugin for NoveltyPlugin {
     fn build(&self, app: &mut App) {
-        app.init_resource::<NoveltySettings>().add_systems(TrainStep, score_novelty.in_set(StageSystems::Novelty));
+        app.init_resource::<NoveltySettings>()
+            .add_systems(TrainStep, score_novelty.run_if(features_are_wanted).in_set(StageSystems::Novelty));
     }
 }
 

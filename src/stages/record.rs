@@ -6,7 +6,7 @@ use super::{
 };
 use crate::error::Error;
 use crate::experiment::{Event, RunDir};
-use crate::geometry::GroupGeometry;
+use crate::geometry::{CosineMatrix, GroupGeometry};
 use crate::metrics::{self, MetricRow};
 use crate::rollout::{
     Advantage, CompletionText, Cosines, Feature, Geometry, GradientCosines, GroupProblem, Judged, Novelty, PromptGroup,
@@ -144,10 +144,10 @@ type GroupOutcome<'a> = (
     &'a PromptGroup,
     &'a GroupProblem,
     &'a Rollouts,
-    &'a Cosines,
+    Option<&'a Cosines>,
     Option<&'a SemanticCosines>,
     Option<&'a GradientCosines>,
-    &'a Geometry,
+    Option<&'a Geometry>,
 );
 
 /// What the later stages made of a rollout.
@@ -157,9 +157,9 @@ type Outcome<'a> = (
     &'a Judged,
     &'a Reward,
     &'a ShapedReward,
-    &'a Novelty,
     &'a Advantage,
-    &'a Feature,
+    Option<&'a Novelty>,
+    Option<&'a Feature>,
 );
 
 fn record_step(
@@ -178,20 +178,23 @@ fn record_step(
     let mut features: Vec<f32> = Vec::new();
     let mut geometries = Vec::new();
     for (group, problem, members, cosines, semantic, gradients, geometry) in groups.iter().sort::<&PromptGroup>() {
-        let mut views = Vec::with_capacity(cosines.0.size());
+        let mut views = Vec::with_capacity(members.len());
         for member in members.iter() {
             let outcome = rollouts.get(member)?;
             views.push(rollout_view(outcome));
             response_ids.push(outcome.0.0.ids.as_slice());
-            if record.features {
-                features.extend_from_slice(&outcome.7.0);
+            if let (true, Some(feature)) = (record.features, outcome.7) {
+                features.extend_from_slice(&feature.0);
             }
         }
-        let size = cosines.0.size();
-        tensors.push((format!("cosine.{}", group.0), vec![size, size], cosines.0.values().to_vec()));
-        let semantic = semantic.map_or(Vec::new(), |semantic| semantic.0.values().to_vec());
-        if !semantic.is_empty() {
-            tensors.push((format!("semantic.{}", group.0), vec![size, size], semantic.clone()));
+        let values = |matrix: Option<&CosineMatrix>| matrix.map_or_else(Vec::new, |matrix| matrix.values().to_vec());
+        let cosine = values(cosines.map(|cosines| &cosines.0));
+        let semantic = values(semantic.map(|cosines| &cosines.0));
+        let gradient = values(gradients.map(|cosines| &cosines.0));
+        for (name, values) in [("cosine", &cosine), ("semantic", &semantic), ("gradient", &gradient)] {
+            if !values.is_empty() {
+                tensors.push((format!("{name}.{}", group.0), vec![members.len(); 2], values.clone()));
+            }
         }
         view.groups.push(GroupView {
             group: group.0,
@@ -199,19 +202,16 @@ fn record_step(
             prompt: problem.0.prompt.clone(),
             answer: problem.0.answer.clone(),
             rollouts: views,
-            cosine: cosines.0.values().to_vec(),
+            cosine,
             semantic,
-            gradient: gradients.map_or_else(Vec::new, |gradients| gradients.0.values().to_vec()),
+            gradient,
         });
-        if let Some(gradients) = gradients {
-            tensors.push((format!("gradient.{}", group.0), vec![size, size], gradients.0.values().to_vec()));
-        }
-        geometries.push(GeometryLine { group: group.0, geometry: &geometry.0 });
+        geometries.extend(geometry.map(|geometry| GeometryLine { group: group.0, geometry: &geometry.0 }));
     }
     if due(record.rollouts_every) {
         recorder.0.write_rollouts(step.0, &rollout_lines(&view, &response_ids))?;
     }
-    if due(record.geometry_every) {
+    if record.geometry_is_due(step.0) {
         if record.features {
             let count = response_ids.len().max(1);
             tensors.push(("features".to_string(), vec![count, features.len() / count], features));
@@ -223,7 +223,7 @@ fn record_step(
     Ok(())
 }
 
-fn rollout_view((response, text, judged, reward, shaped, novelty, advantage, _): Outcome) -> RolloutView {
+fn rollout_view((response, text, judged, reward, shaped, advantage, novelty, _): Outcome) -> RolloutView {
     let response = &response.0;
     let entropy = response.entropies.iter().sum::<f32>() / response.entropies.len().max(1) as f32;
     RolloutView {
@@ -232,8 +232,8 @@ fn rollout_view((response, text, judged, reward, shaped, novelty, advantage, _):
         extracted: judged.0.extracted.clone(),
         reward: reward.0,
         shaped_reward: shaped.0,
-        novelty: novelty.score,
-        novelty_normalized: novelty.normalized,
+        novelty: novelty.map_or(f32::NAN, |novelty| novelty.score),
+        novelty_normalized: novelty.map_or(f32::NAN, |novelty| novelty.normalized),
         advantage: advantage.0,
         length: response.ids.len() as u32,
         truncated: response.truncated,

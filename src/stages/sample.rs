@@ -2,11 +2,12 @@
 //!
 //! Reads the policy, the task and the step; spawns a group entity per problem with its rollouts. Problem i of step s is number
 //! (s - 1) * prompts + i of the training split, and every token is drawn by a stream keyed by (seed, step, prompt, sample), so
-//! a step is a function of the seed, the step and the weights.
+//! a step is a function of the seed, the step and the weights. Features are summed on the way in the steps that
+//! [`FeatureDemand`] names.
 
 use super::{
-    ActiveExperiment, ActiveTask, FeatureWeights, Monitor, Policy, StageSystems, StepCounter, StepMetrics, TrainStep,
-    mean,
+    ActiveExperiment, ActiveTask, FeatureDemand, FeatureWeights, Monitor, Policy, StageSystems, StepCounter,
+    StepMetrics, TrainStep, mean,
 };
 use crate::metrics;
 use crate::model::{PromptRequest, Sampling, StreamKey};
@@ -60,6 +61,7 @@ pub fn sample_completions(
     policy: Res<Policy>,
     weights: Res<FeatureWeights>,
     step: Res<StepCounter>,
+    demand: Res<FeatureDemand>,
     monitor: Res<Monitor>,
     mut metrics: ResMut<StepMetrics>,
 ) -> Result {
@@ -74,8 +76,9 @@ pub fn sample_completions(
         .collect();
     let sampling =
         Sampling { temperature: rollout.temperature, top_k: None, top_p: None, max_new_tokens: rollout.max_new_tokens };
+    let features = demand.holds(*step, &experiment.0).then_some(weights.0);
     let mut last = 0.0;
-    let completions = policy.0.frozen.sample(&requests, rollout.group_size, &sampling, Some(weights.0), |done| {
+    let completions = policy.0.frozen.sample(&requests, rollout.group_size, &sampling, features, |done| {
         monitor.report(Stage::Sample, &mut last, done);
     })?;
     let texts = completions

@@ -31,8 +31,7 @@ impl Plugin for TokensPlugin {
 }
 
 fn tokens_are_due(experiment: Res<ActiveExperiment>, step: Res<StepCounter>) -> bool {
-    let every = experiment.0.record.tokens_every;
-    every > 0 && step.0.is_multiple_of(every)
+    experiment.0.record.tokens_are_due(step.0)
 }
 
 /// Writes the step's token records.

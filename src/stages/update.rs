@@ -23,6 +23,7 @@ use crate::trainer::Stage;
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use candle_core::{Tensor, Var};
+use std::collections::BTreeSet;
 
 /// The update stage.
 pub struct UpdatePlugin;
@@ -258,8 +259,13 @@ impl PolicyLoss<'_> {
                 Err(error) => return error,
             }
         }
-        let places: Vec<String> = samples.iter().map(|s| format!("{}/{}", s.place.0, s.place.1)).collect();
-        Error::failed(format!("{problem}, though it is for each rollout alone; group/rollout: {}", places.join(", ")))
+        let groups: BTreeSet<u32> = samples.iter().map(|sample| sample.place.0).collect();
+        let groups: Vec<String> = groups.iter().map(ToString::to_string).collect();
+        Error::failed(format!(
+            "{problem}, though each of the {} rollouts alone is fine (groups {})",
+            samples.len(),
+            groups.join(", ")
+        ))
     }
 
     /// What is not finite when a rollout is alone.

@@ -1,6 +1,6 @@
 //! A run from start to end: preparation, the trainer's thread, and what ends it.
 
-use super::snapshot::{RunHandle, RunInfo, RunSnapshot, RunState, TrainerCommand};
+use super::snapshot::{RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, TrainerCommand};
 use crate::error::{Error, Result};
 use crate::evaluation::EvaluationRecord;
 use crate::experiment::{
@@ -43,6 +43,7 @@ pub struct RunBuilder {
     experiment: Experiment,
     resumed: Option<RunDir>,
     task: Option<Arc<dyn Task>>,
+    model: Option<LanguageModel>,
     stage_changes: Vec<StageChange>,
     extensions: Vec<Extension>,
 }
@@ -64,8 +65,9 @@ pub struct Run {
 }
 
 impl Run {
-    /// Waits for the end.
+    /// Waits for the end. A paused run that no other handle could resume ends where it is, without a checkpoint.
     pub fn join(self) -> Result<RunEnd> {
+        drop(self.handle);
         self.thread.join().unwrap_or_else(|payload| Err(Error::failed(panic_text(payload.as_ref()))))
     }
 }
@@ -73,7 +75,7 @@ impl Run {
 impl RunBuilder {
     /// A run of this experiment.
     pub fn new(experiment: Experiment) -> Self {
-        Self { experiment, resumed: None, task: None, stage_changes: Vec::new(), extensions: Vec::new() }
+        Self { experiment, resumed: None, task: None, model: None, stage_changes: Vec::new(), extensions: Vec::new() }
     }
 
     /// Goes on with the run in this folder from its newest checkpoint. `overrides` are as for [`crate::experiment::set`], such
@@ -90,6 +92,13 @@ impl RunBuilder {
     #[must_use]
     pub fn task(mut self, task: impl Task) -> Self {
         self.task = Some(Arc::new(task));
+        self
+    }
+
+    /// Provides the model to start from, in place of the one that the experiment names.
+    #[must_use]
+    pub fn model(mut self, model: LanguageModel) -> Self {
+        self.model = Some(model);
         self
     }
 
@@ -111,7 +120,7 @@ impl RunBuilder {
 
     /// Loads everything, makes the run folder under `runs`, and starts the trainer's thread. Bad input is found here.
     pub fn start(self, runs: &Path) -> Result<Run> {
-        let Self { mut experiment, resumed, task, stage_changes, extensions } = self;
+        let Self { mut experiment, resumed, task, model, stage_changes, extensions } = self;
         experiment.validate()?;
         settle_sources(&mut experiment)?;
         experiment.objective.ratio.get_or_insert(experiment.objective.loss.ratio());
@@ -133,7 +142,10 @@ impl RunBuilder {
         let device = open_device(experiment.device)?;
         let dtype = data_type(experiment.precision);
         let checkpoint = resumed.as_ref().map(RunDir::newest_checkpoint).transpose()?;
-        let base = LanguageModel::load(&experiment.model, dtype, &device)?;
+        let base = match model {
+            Some(model) => model,
+            None => LanguageModel::load(&experiment.model, dtype, &device)?,
+        };
         let model_hash = base.weights.hash()?;
         let frozen = FrozenBase::new(&experiment, &base, &device)?;
         check_length(&experiment, task.as_ref(), &base)?;
@@ -185,11 +197,11 @@ impl RunBuilder {
         past.show(&handle);
         let loaded =
             Loaded { experiment, task, model, frozen, optimizer, directory, manifest, past, stage_changes, extensions };
-        let trainer_handle = handle.clone();
+        let snapshots = handle.snapshots.clone();
         let thread = std::thread::Builder::new()
             .name("trainer".to_string())
             .stack_size(STACK_BYTES)
-            .spawn(move || train(loaded, &trainer_handle, &commands))
+            .spawn(move || train(loaded, &snapshots, &commands))
             .map_err(|e| Error::failed(format!("cannot start the trainer's thread: {e}")))?;
         Ok(Run { handle, thread })
     }
@@ -341,13 +353,13 @@ fn run_info(
 }
 
 /// The body of the trainer's thread. Whatever happens, the snapshot, the manifest and the events say how it ended.
-fn train(loaded: Loaded, handle: &RunHandle, commands: &Receiver<TrainerCommand>) -> Result<RunEnd> {
+fn train(loaded: Loaded, snapshots: &SnapshotCell, commands: &Receiver<TrainerCommand>) -> Result<RunEnd> {
     let mut manifest = loaded.manifest.clone();
     let directory = loaded.directory.clone();
     let result = catch_unwind(AssertUnwindSafe(|| {
-        let mut app = build_app(loaded, handle);
+        let mut app = build_app(loaded, snapshots);
         check_order(&mut app)?;
-        drive(&mut app, handle, commands)
+        drive(&mut app, snapshots, commands)
     }))
     .unwrap_or_else(|payload| {
         Err(match payload.downcast::<StageFailure>() {
@@ -360,24 +372,24 @@ fn train(loaded: Loaded, handle: &RunHandle, commands: &Receiver<TrainerCommand>
         Ok(RunEnd::Stopped) => (RunState::Stopped, "stopped", String::new()),
         Err(error) => (RunState::Failed { message: error.to_string() }, "error", error.to_string()),
     };
-    let step = handle.snapshots.load().step;
+    let step = snapshots.load().step;
     manifest.step = step;
     manifest.state = if kind == "error" { "failed".to_string() } else { kind.to_string() };
     let recorded = directory
         .append_event(&Event::now(step, kind, text.as_str()))
         .and_then(|()| directory.log(&format!("{kind} after step {step} {text}")))
         .and_then(|()| directory.write_manifest(&manifest));
-    handle.snapshots.update(|snapshot| snapshot.state = state);
+    snapshots.update(|snapshot| snapshot.state = state);
     result.and_then(|end| recorded.map(|()| end))
 }
 
-fn build_app(loaded: Loaded, handle: &RunHandle) -> App {
+fn build_app(loaded: Loaded, snapshots: &SnapshotCell) -> App {
     let mut app = App::new();
     app.set_error_handler(end_the_step)
         .insert_resource(ActiveTask(loaded.task))
         .insert_resource(Policy(loaded.model))
         .insert_resource(PolicyOptimizer(loaded.optimizer))
-        .insert_resource(Monitor(handle.snapshots.clone()))
+        .insert_resource(Monitor(snapshots.clone()))
         .insert_resource(RunRecorder(loaded.directory))
         .insert_resource(StartInfo {
             started: Instant::now(),
@@ -415,7 +427,7 @@ fn check_order(app: &mut App) -> Result<()> {
 }
 
 /// Runs steps until the end, carrying out commands between them.
-fn drive(app: &mut App, handle: &RunHandle, commands: &Receiver<TrainerCommand>) -> Result<RunEnd> {
+fn drive(app: &mut App, snapshots: &SnapshotCell, commands: &Receiver<TrainerCommand>) -> Result<RunEnd> {
     let last = app.world().resource::<ActiveExperiment>().0.stop.steps;
     let mut paused = false;
     let mut single = false;
@@ -425,12 +437,12 @@ fn drive(app: &mut App, handle: &RunHandle, commands: &Receiver<TrainerCommand>)
         match command {
             Some(TrainerCommand::Pause) => {
                 paused = true;
-                note(app, handle, "paused", RunState::Paused)?;
+                note(app, snapshots, "paused", RunState::Paused)?;
                 continue;
             }
             Some(TrainerCommand::Resume) => {
                 paused = false;
-                note(app, handle, "resumed", RunState::Training)?;
+                note(app, snapshots, "resumed", RunState::Training)?;
                 continue;
             }
             Some(TrainerCommand::StepOnce) => {
@@ -458,9 +470,9 @@ fn drive(app: &mut App, handle: &RunHandle, commands: &Receiver<TrainerCommand>)
     Ok(RunEnd::Finished)
 }
 
-fn note(app: &mut App, handle: &RunHandle, kind: &'static str, state: RunState) -> Result<()> {
+fn note(app: &mut App, snapshots: &SnapshotCell, kind: &'static str, state: RunState) -> Result<()> {
     let step = app.world().resource::<StepCounter>().0;
-    handle.snapshots.update(|snapshot| snapshot.state = state);
+    snapshots.update(|snapshot| snapshot.state = state);
     app.world().resource::<RunRecorder>().0.append_event(&Event::now(step, kind, ""))
 }
 

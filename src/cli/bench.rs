@@ -1,0 +1,390 @@
+//! `orthant bench`: times whole training steps on random weights of a given shape.
+//!
+//! Two runs take steps in turn, GRPO without features and G2RL with them, both with a KL coefficient of 0.001, so that whatever
+//! slows the machine down meets both. They are runs like any other, with the stages of training and the trainer's own clock;
+//! only their prompts are random, their verifier flips a coin, and their model never ends a response.
+//!
+//! What G2RL adds to a step is the second product of the head (`kernels::one_pass_head`), 2 V d operations per new token, and
+//! in comparison nothing: no forward pass, cosines of a few vectors. With N parameters outside of the embeddings, prompts of p
+//! and responses of n tokens, a GRPO step with a reference needs per sequence about
+//!
+//! ```text
+//! sampling            2 N n + 2 V d n
+//! reference           2 N (p + n) + 2 V d n
+//! forward, backward   6 N (p + n) + 6 V d n (and 2 V d n for the logits that backward recomputes)
+//! ```
+//!
+//! operations, attention aside. At the default shape (N = 4.7M, V d = 0.13M, p = 32, n = 128) the second product is
+//! 0.034 of 7.5 Gflop, 0.5 % of the step; at the shape of Qwen3-1.7B (N = 1.41G, V d = 0.31G, the same lengths) it is
+//! 0.08 of 2.64 Tflop, 3.0 %.
+
+use super::parse_device;
+use crate::error::{Error, Result};
+use crate::experiment::{self, DeviceChoice, Experiment, G2rlConfig, MethodConfig, Precision};
+use crate::metrics::{self, Metric, MetricRow};
+use crate::model::{LanguageModel, Qwen3Config, TextTokenizer, Weights, data_type, open_device};
+use crate::rng;
+use crate::tasks::{Problem, Split, Task};
+use crate::trainer::{Run, RunBuilder, RunSnapshot, RunState, TrainerCommand};
+use crate::verify::{Verdict, Verification};
+use clap::Args;
+use clap::builder::RangedU64ValueParser;
+use indicatif::{ProgressBar, ProgressStyle};
+use sha2::Digest;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Times the stages of training on random weights.
+#[derive(Args)]
+#[command(
+    after_help = "Example: orthant bench --hidden 128 --layers 4 --heads 4 --kv-heads 2 --intermediate 384 --json"
+)]
+pub(super) struct BenchArguments {
+    /// Width of the residual stream.
+    #[arg(long, value_name = "N", default_value = "256", value_parser = count(1, 1 << 16))]
+    hidden: usize,
+    /// Decoder layers.
+    #[arg(long, value_name = "N", default_value = "6", value_parser = count(1, 1024))]
+    layers: usize,
+    /// Query heads.
+    #[arg(long, value_name = "N", default_value = "8", value_parser = count(1, 1024))]
+    heads: usize,
+    /// Key/value heads; they divide the query heads.
+    #[arg(long, value_name = "N", default_value = "4", value_parser = count(1, 1024))]
+    kv_heads: usize,
+    /// Elements of a head; an even number.
+    #[arg(long, value_name = "N", default_value = "32", value_parser = count(2, 1024))]
+    head_dim: usize,
+    /// Width of the MLP.
+    #[arg(long, value_name = "N", default_value = "768", value_parser = count(1, 1 << 20))]
+    intermediate: usize,
+    /// Tokens of the vocabulary.
+    #[arg(long, value_name = "N", default_value = "512", value_parser = count(2, 1 << 22))]
+    vocab: usize,
+    /// Prompts of a step.
+    #[arg(long, value_name = "N", default_value = "8", value_parser = count(1, 4096))]
+    prompts: usize,
+    /// Completions of a prompt.
+    #[arg(long, value_name = "N", default_value = "16", value_parser = count(2, 1024))]
+    group: usize,
+    /// Tokens of a prompt.
+    #[arg(long, value_name = "N", default_value = "32", value_parser = count(1, 1 << 20))]
+    prompt_len: usize,
+    /// Tokens of a completion.
+    #[arg(long, value_name = "N", default_value = "128", value_parser = count(1, 1 << 20))]
+    new_tokens: usize,
+    /// Where tensors live: auto, cpu or cuda:0.
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = parse_device)]
+    device: DeviceChoice,
+    /// Type of weights and compute: f32 or bf16.
+    #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = parse_precision)]
+    dtype: Precision,
+    /// Timed steps of each method, after one that is not timed.
+    #[arg(long, value_name = "N", default_value = "3", value_parser = count(1, 1000))]
+    repeat: usize,
+    /// Prints one machine-readable line instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+fn count(low: u64, high: u64) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(low..=high)
+}
+
+fn parse_precision(text: &str) -> Result<Precision, String> {
+    match text {
+        "f32" => Ok(Precision::F32),
+        "bf16" => Ok(Precision::Bf16),
+        _ => Err("write f32 or bf16".to_string()),
+    }
+}
+
+impl BenchArguments {
+    fn shape(&self) -> Result<Qwen3Config> {
+        if !self.heads.is_multiple_of(self.kv_heads) {
+            let (heads, kv_heads) = (self.heads, self.kv_heads);
+            return Err(Error::input(format!(
+                "--heads {heads} is not a multiple of --kv-heads {kv_heads}; make it one"
+            )));
+        }
+        if !self.head_dim.is_multiple_of(2) {
+            return Err(Error::input(format!(
+                "--head-dim {} is odd; rotary positions need an even number",
+                self.head_dim
+            )));
+        }
+        Ok(Qwen3Config {
+            vocab_size: self.vocab,
+            hidden_size: self.hidden,
+            intermediate_size: self.intermediate,
+            num_hidden_layers: self.layers,
+            num_attention_heads: self.heads,
+            num_key_value_heads: self.kv_heads,
+            head_dim: self.head_dim,
+            max_position_embeddings: self.prompt_len + self.new_tokens,
+            rms_norm_eps: 1e-6,
+            rope_theta: 10_000.0,
+            tie_word_embeddings: true,
+            // A token that the model does not have: no response ends before its last token.
+            eos_token_ids: vec![self.vocab as u32],
+        })
+    }
+
+    /// Refuses what cannot fit: weights, reference, gradients and moments of both runs, and one cache.
+    fn check_memory(&self, shape: &Qwen3Config) -> Result<()> {
+        let element = data_type(self.dtype).size_in_bytes();
+        let weights = shape.parameter_count() as f64 * (2 * element + 12) as f64;
+        let slots = (self.prompts * self.group) as f64 * (self.prompt_len + self.new_tokens) as f64;
+        let cache = slots * (2 * self.layers * self.kv_heads * self.head_dim * element) as f64;
+        let needed = 2.0 * weights + cache;
+        match available_memory() {
+            Some(available) if self.device == DeviceChoice::Cpu && needed > available => Err(Error::input(format!(
+                "this shape needs at least {:.1} GiB, but {:.1} GiB are free; choose smaller --hidden, --layers, --vocab or --prompts",
+                needed / GIB,
+                available / GIB
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn start(&self, method: MethodConfig, shape: &Qwen3Config, folder: &TemporaryFolder) -> Result<Stepper> {
+        let mut experiment: Experiment = experiment::from_text(EXPERIMENT, "bench")?;
+        experiment.device = self.device;
+        experiment.precision = self.dtype;
+        experiment.method = method;
+        experiment.rollout.prompts_per_step = self.prompts;
+        experiment.rollout.group_size = self.group;
+        experiment.rollout.max_new_tokens = self.new_tokens;
+        let device = open_device(self.device)?;
+        let weights = Weights::random(shape, INIT_STD, experiment.seed, data_type(self.dtype), &device)?;
+        let model = LanguageModel::new(shape.clone(), TextTokenizer::numbers(self.vocab)?, weights)?;
+        let task = CoinFlip { prompt_len: self.prompt_len, vocabulary: self.vocab as u32 };
+        Stepper::new(RunBuilder::new(experiment).task(task).model(model).start(&folder.0)?)
+    }
+}
+
+/// What both runs have in common.
+const EXPERIMENT: &str = r#"Experiment(
+    name: "bench",
+    model: Local("random weights"),
+    task: Custom("bench"),
+    objective: (kl: (coefficient: 0.001)),
+    record: (checkpoint_every: 0, rollouts_every: 0, geometry_every: 0, tokens_every: 0),
+    stop: (steps: 1000000),
+)"#;
+
+/// Standard deviation of initial weights, as in Transformers' Qwen3.
+const INIT_STD: f64 = 0.02;
+
+const GIB: f64 = (1u64 << 30) as f64;
+
+/// Random prompts of one length; every response is right or wrong by the toss of a coin.
+struct CoinFlip {
+    prompt_len: usize,
+    vocabulary: u32,
+}
+
+impl Task for CoinFlip {
+    fn name(&self) -> &'static str {
+        "bench"
+    }
+
+    fn problem(&self, split: Split, seed: u64, index: u64) -> Problem {
+        let mut stream = rng::stream([seed, rng::PROBLEMS, index, u64::from(split == Split::HeldOut)]);
+        let words: Vec<String> =
+            (0..self.prompt_len).map(|_| rng::below(&mut stream, self.vocabulary).to_string()).collect();
+        Problem { id: format!("bench/{split:?}/{index}"), prompt: words.join(" "), answer: "heads".to_string() }
+    }
+
+    fn verify(&self, problem: &Problem, completion: &str) -> Verification {
+        // The problem alone would give all of a group one reward, and so no gradient to speak of.
+        let hash = sha2::Sha256::new().chain_update(&problem.id).chain_update(completion).finalize();
+        let verdict = if hash[0] % 2 == 0 { Verdict::Correct } else { Verdict::Incorrect };
+        Verification { verdict, extracted: None }
+    }
+}
+
+/// A run that takes a step when it is told to.
+struct Stepper(Run);
+
+impl Stepper {
+    fn new(run: Run) -> Result<Self> {
+        let stepper = Self(run);
+        stepper.command(TrainerCommand::Pause, |snapshot| snapshot.state == RunState::Paused)?;
+        Ok(stepper)
+    }
+
+    /// Runs one step; returns its metrics.
+    fn step(&self) -> Result<MetricRow> {
+        let before = self.0.handle.snapshots.load().step;
+        let after = self.command(TrainerCommand::StepOnce, |snapshot| {
+            snapshot.step > before && snapshot.progress.stage.is_none()
+        })?;
+        after.history.last().cloned().ok_or_else(|| Error::failed("a step left no metrics"))
+    }
+
+    fn command(&self, command: TrainerCommand, done: impl Fn(&RunSnapshot) -> bool) -> Result<RunSnapshot> {
+        let handle = &self.0.handle;
+        if !handle.send(command) {
+            return Err(Error::failed("the trainer does not listen"));
+        }
+        loop {
+            let snapshot = handle.snapshots.load();
+            match &snapshot.state {
+                RunState::Failed { message } => return Err(Error::failed(message)),
+                _ if done(&snapshot) => return Ok(snapshot),
+                _ => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    }
+}
+
+/// The folder of the run folders, gone at the end.
+struct TemporaryFolder(PathBuf);
+
+impl TemporaryFolder {
+    fn new() -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("orthant-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&path).map_err(Error::io("making a temporary folder", &path))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            eprintln!("{} could not be removed: {error}", self.0.display());
+        }
+    }
+}
+
+pub(super) fn run(arguments: &BenchArguments) -> Result<u8> {
+    let shape = arguments.shape()?;
+    arguments.check_memory(&shape)?;
+    let folder = TemporaryFolder::new()?;
+    let bar = ProgressBar::new(2 * (arguments.repeat as u64 + 1));
+    if let Ok(style) = ProgressStyle::with_template("{bar:24} step {pos}/{len}") {
+        bar.set_style(style);
+    }
+    let step = |stepper: &Stepper| {
+        let row = stepper.step();
+        bar.inc(1);
+        row
+    };
+    let g2rl = arguments.start(MethodConfig::G2rl(G2rlConfig::default()), &shape, &folder)?;
+    // The peak of one run: the other is not there yet.
+    let peak = step(&g2rl)?.get(&metrics::MEMORY_PEAK_MIB);
+    let grpo = arguments.start(MethodConfig::Grpo, &shape, &folder)?;
+    step(&grpo)?;
+    let mut pairs = Vec::with_capacity(arguments.repeat);
+    for repeat in 0..arguments.repeat {
+        // Each goes first half of the time.
+        pairs.push(if repeat % 2 == 0 {
+            let first = step(&grpo)?;
+            (first, step(&g2rl)?)
+        } else {
+            let first = step(&g2rl)?;
+            (step(&grpo)?, first)
+        });
+    }
+    bar.finish_and_clear();
+    for stepper in [grpo, g2rl] {
+        stepper.0.join()?;
+    }
+    let report = Report::new(arguments, &shape, &pairs, peak);
+    print(arguments, &report);
+    Ok(0)
+}
+
+/// What is reported; times and rates are medians, those of the stages over the steps of GRPO.
+#[derive(serde::Serialize)]
+struct Report {
+    /// Number of parameters.
+    params: usize,
+    /// Seconds of the sample stage.
+    sample_s: f64,
+    /// New tokens per second of the sample stage.
+    sample_tok_s: f64,
+    /// Seconds of the update stage: reference, forward, backward and optimizer.
+    update_s: f64,
+    /// Tokens of prompts and responses per second of the update stage.
+    update_tok_s: f64,
+    /// Seconds of a whole step of GRPO.
+    step_grpo_s: f64,
+    /// Seconds of a whole step of G2RL.
+    step_g2rl_s: f64,
+    /// Step of G2RL over the step of GRPO beside it: median, least and greatest of the pairs.
+    step_ratio: f64,
+    step_ratio_min: f64,
+    step_ratio_max: f64,
+    /// Largest resident memory of the process during a step of G2RL, MiB; null where the system does not tell.
+    peak_memory_mib: Option<f64>,
+}
+
+impl Report {
+    fn new(
+        arguments: &BenchArguments,
+        shape: &Qwen3Config,
+        pairs: &[(MetricRow, MetricRow)],
+        peak_memory_mib: Option<f64>,
+    ) -> Self {
+        let seconds = |row: &MetricRow, metric: &Metric| row.get(metric).unwrap_or(f64::NAN);
+        let grpo = |metric| median(pairs.iter().map(|(grpo, _)| seconds(grpo, metric)).collect());
+        let step = &metrics::TIME_STEP_S;
+        let ratios: Vec<f64> = pairs.iter().map(|(grpo, g2rl)| seconds(g2rl, step) / seconds(grpo, step)).collect();
+        let sequences = (arguments.prompts * arguments.group) as f64;
+        let (sample_s, update_s) = (grpo(&metrics::TIME_SAMPLE_S), grpo(&metrics::TIME_UPDATE_S));
+        Self {
+            params: shape.parameter_count(),
+            sample_s,
+            sample_tok_s: sequences * arguments.new_tokens as f64 / sample_s,
+            update_s,
+            update_tok_s: sequences * (arguments.prompt_len + arguments.new_tokens) as f64 / update_s,
+            step_grpo_s: grpo(step),
+            step_g2rl_s: median(pairs.iter().map(|(_, g2rl)| seconds(g2rl, step)).collect()),
+            step_ratio_min: ratios.iter().copied().fold(f64::INFINITY, f64::min),
+            step_ratio_max: ratios.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            step_ratio: median(ratios),
+            peak_memory_mib,
+        }
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
+    f64::midpoint(low, high)
+}
+
+#[allow(clippy::print_stdout, reason = "results belong on standard output")]
+fn print(arguments: &BenchArguments, report: &Report) {
+    if arguments.json {
+        println!("{}", serde_json::json!(report));
+        return;
+    }
+    let BenchArguments { prompts, group, prompt_len, new_tokens, repeat, .. } = arguments;
+    println!(
+        "{:.2}M parameters; {prompts} prompts of {prompt_len} tokens x {group} responses of {new_tokens}; medians of {repeat}",
+        report.params as f64 / 1e6
+    );
+    println!("{:<12} {:>9} {:>10}", "", "seconds", "tokens/s");
+    println!("{:<12} {:>9.3} {:>10.0}", "sample", report.sample_s, report.sample_tok_s);
+    println!("{:<12} {:>9.3} {:>10.0}", "update", report.update_s, report.update_tok_s);
+    println!("{:<12} {:>9.3}", "step, GRPO", report.step_grpo_s);
+    println!("{:<12} {:>9.3}", "step, G2RL", report.step_g2rl_s);
+    println!(
+        "G2RL / GRPO, step by step: {:.3} ({:.3} to {:.3})",
+        report.step_ratio, report.step_ratio_min, report.step_ratio_max
+    );
+    if let Some(peak) = report.peak_memory_mib {
+        println!("peak memory: {peak:.0} MiB");
+    }
+}
+
+/// Memory that programs can still have, bytes, where the system tells.
+fn available_memory() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(1024.0 * kib)
+}
