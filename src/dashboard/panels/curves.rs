@@ -7,7 +7,7 @@ use egui::emath::NumExt as _;
 use egui::{Align, Layout, Rect, ScrollArea, Sense, Ui, Vec2, vec2};
 
 /// A curve is not drawn narrower than this, points.
-const MIN_WIDTH: f32 = 200.0;
+const MIN_WIDTH: f32 = 190.0;
 /// Nor lower; the panel scrolls instead.
 const MIN_HEIGHT: f32 = 72.0;
 /// The preferred ratio of a curve's width to its height, title included.
