@@ -1,6 +1,7 @@
 //! A run from start to end: preparation, the trainer's thread, and what ends it.
 
 use super::snapshot::{RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, TrainerCommand};
+use super::state::TrainerState;
 use crate::error::{Error, Result};
 use crate::evaluation::EvaluationRecord;
 use crate::experiment::{
@@ -15,12 +16,14 @@ use crate::model::{
 };
 use crate::optim::AdamW;
 use crate::stages::{
-    ActiveExperiment, ActiveTask, CheckpointRequested, Checkpoints, Encoder, Evaluations, Monitor, Policy,
-    PolicyOptimizer, Reference, RunRecorder, StagePlugins, StartInfo, StepCounter, TrainStep, record_checkpoint,
+    ActiveExperiment, ActiveTask, CheckpointRequested, Checkpoints, DynamicSamplingPlugin, Encoder, Evaluations,
+    KlCoefficient, Monitor, Policy, PolicyOptimizer, ProblemCursor, Reference, RunRecorder, SampleRound, StagePlugins,
+    StartInfo, StepCounter, TrainStep, record_checkpoint,
 };
 use crate::tasks::{self, Split, Task};
 use bevy_app::{App, Plugin, PluginGroup, PluginGroupBuilder};
 use bevy_ecs::error::{BevyError, ErrorContext};
+use bevy_ecs::schedule::ScheduleLabel;
 use crossbeam_channel::Receiver;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -147,18 +150,19 @@ impl RunBuilder {
         let frozen = FrozenBase::new(&experiment, &base, &device)?;
         check_length(&experiment, task.as_ref(), &base)?;
         let OptimizerConfig::AdamW(settings) = &experiment.optimizer;
-        let (model, optimizer, step) = match &checkpoint {
+        let (model, optimizer, state) = match &checkpoint {
             None => {
                 let optimizer = AdamW::new(&base.weights, settings.settings())?;
-                (base, optimizer, 0)
+                (base, optimizer, TrainerState::default())
             }
-            Some((step, folder)) => {
+            Some((_, folder)) => {
                 let model = LanguageModel::read(folder, dtype, &device)?;
-                let state = folder.join("trainer.safetensors");
-                let optimizer = AdamW::read(&model.weights, settings.settings(), &state)?;
-                (model, optimizer, *step)
+                let moments = folder.join("trainer.safetensors");
+                let optimizer = AdamW::read(&model.weights, settings.settings(), &moments)?;
+                (model, optimizer, TrainerState::read(folder)?)
             }
         };
+        let step = state.step;
         if step >= experiment.stop.steps {
             return Err(Error::input(format!(
                 "the run is already at step {step} of {}; give it more with --set stop.steps=N",
@@ -192,8 +196,19 @@ impl RunBuilder {
         let past = Past::read(&directory, step)?;
         let (handle, commands) = RunHandle::new(RunSnapshot::starting(info));
         past.show(&handle);
-        let loaded =
-            Loaded { experiment, task, model, frozen, optimizer, directory, manifest, past, stage_changes, extensions };
+        let loaded = Loaded {
+            experiment,
+            task,
+            model,
+            frozen,
+            optimizer,
+            state,
+            directory,
+            manifest,
+            past,
+            stage_changes,
+            extensions,
+        };
         let snapshots = handle.snapshots.clone();
         let thread = std::thread::Builder::new()
             .name("trainer".to_string())
@@ -278,6 +293,7 @@ struct Loaded {
     model: LanguageModel,
     frozen: FrozenBase,
     optimizer: AdamW,
+    state: TrainerState,
     directory: RunDir,
     manifest: Manifest,
     past: Past,
@@ -402,6 +418,16 @@ fn build_app(loaded: Loaded, snapshots: &SnapshotCell) -> App {
         .insert_resource(StepCounter(loaded.past.step))
         .insert_resource(Evaluations(loaded.past.evaluations))
         .insert_resource(Checkpoints(loaded.past.checkpoints));
+    let kl = &loaded.experiment.objective.kl;
+    let adapted = loaded.state.kl_coefficient.filter(|_| kl.target.is_some());
+    app.insert_resource(KlCoefficient(adapted.unwrap_or(kl.coefficient)));
+    let rollout = &loaded.experiment.rollout;
+    // Checkpoints without a cursor are of runs in which every step dealt as many problems as it kept.
+    let dealt = loaded.state.problems.unwrap_or(loaded.state.step * rollout.prompts_per_step as u64);
+    app.insert_resource(ProblemCursor(dealt));
+    if rollout.dynamic.is_some() {
+        app.add_plugins(DynamicSamplingPlugin);
+    }
     add_method(&mut app, &loaded.experiment.method);
     app.insert_resource(ActiveExperiment(loaded.experiment));
     for extension in loaded.extensions {
@@ -414,13 +440,16 @@ fn build_app(loaded: Loaded, snapshots: &SnapshotCell) -> App {
 
 /// Puts the systems of a step in order, before any work: two that touch the same data without an order are an error.
 fn check_order(app: &mut App) -> Result<()> {
-    app.world_mut().schedule_scope(TrainStep, |world, schedule| match schedule.initialize(world) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Error::failed(format!(
-            "the systems of the training step cannot be put in order: {}",
-            error.to_string(schedule.graph(), world).trim()
-        ))),
-    })
+    for label in [TrainStep.intern(), SampleRound.intern()] {
+        app.world_mut().schedule_scope(label, |world, schedule| match schedule.initialize(world) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::failed(format!(
+                "the systems of the training step cannot be put in order: {}",
+                error.to_string(schedule.graph(), world).trim()
+            ))),
+        })?;
+    }
+    Ok(())
 }
 
 /// Runs steps until the end, carrying out commands between them.
