@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod grade;
 mod pretrain;
 mod run;
 mod score;
@@ -25,6 +26,8 @@ enum Command {
     Run(run::RunArguments),
     /// Trains a small base model from nothing on worked solutions of a procedural task.
     Pretrain(pretrain::PretrainArguments),
+    /// Verifies answers: a verdict for every completion of a file.
+    Grade(grade::GradeArguments),
     /// Measures log-probabilities, gradient directions, novelty and advantages of any responses, whoever generated them.
     Score(score::ScoreArguments),
 }
@@ -66,6 +69,7 @@ fn run(command: Command) -> Result<u8> {
     match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Pretrain(arguments) => pretrain::run(&arguments),
+        Command::Grade(arguments) => grade::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
     }
 }
