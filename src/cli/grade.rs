@@ -130,7 +130,10 @@ fn for_chunks(path: &Path, mut work: impl FnMut(&[(usize, Vec<u8>)]) -> Result<(
     let unreadable = |error| Error::input(format!("the completions cannot be read: {error} ({})", path.display()));
     let file = File::open(path).map_err(unreadable)?;
     if !file.metadata().map_err(unreadable)?.is_file() {
-        return Err(Error::input(format!("the completions must be a file, because it is read twice ({})", path.display())));
+        return Err(Error::input(format!(
+            "the completions must be a file, because it is read twice ({})",
+            path.display()
+        )));
     }
     let (mut chunk, mut bytes) = (Vec::new(), 0);
     for (index, line) in BufReader::new(file).split(b'\n').enumerate() {

@@ -53,7 +53,12 @@ impl Value {
 
     fn plus(self, other: Self) -> Self {
         let (re, im) = (self.re + other.re, self.im + other.im);
-        Self { re, im, error: self.error + other.error + UNIT * re.hypot(im), branched: self.branched || other.branched }
+        Self {
+            re,
+            im,
+            error: self.error + other.error + UNIT * re.hypot(im),
+            branched: self.branched || other.branched,
+        }
     }
 
     fn times(self, other: Self) -> Self {
@@ -97,7 +102,11 @@ impl Value {
         let size = self.size();
         let slack = size - self.error;
         let cut = self.re < 0.0 || !self.is_real();
-        let angle = if self.is_real() { if self.re < 0.0 { std::f64::consts::PI } else { 0.0 } } else { self.im.atan2(self.re) };
+        let angle = if self.is_real() {
+            if self.re < 0.0 { std::f64::consts::PI } else { 0.0 }
+        } else {
+            self.im.atan2(self.re)
+        };
         let error = if slack > 0.0 { self.error / slack + UNIT * (1.0 + size.ln().abs()) } else { f64::INFINITY };
         Self { re: size.ln(), im: angle, error, branched: self.branched || cut }
     }
@@ -121,7 +130,8 @@ impl Value {
             return Self::unknown();
         }
         let re = f(self.re);
-        let error = slope(self.re).abs() * (self.error + UNIT * self.re.abs()) + UNIT * re.abs() + self.error * self.error;
+        let error =
+            slope(self.re).abs() * (self.error + UNIT * self.re.abs()) + UNIT * re.abs() + self.error * self.error;
         Self { re, im: 0.0, error: 2.0 * error, branched: self.branched }
     }
 
@@ -194,7 +204,9 @@ impl Point {
         let number = match self {
             Self::Positive(number) | Self::Negative(number) | Self::Integer(number) => number,
         };
-        let mut hash = name.bytes().fold(0xcbf29ce484222325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100000001b3));
+        let mut hash = name
+            .bytes()
+            .fold(0xcbf29ce484222325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100000001b3));
         hash = hash.wrapping_add((number + 1).wrapping_mul(0x9e3779b97f4a7c15));
         hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58476d1ce4e5b9);
         hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d049bb133111eb);
@@ -275,7 +287,11 @@ fn call(function: Function, arguments: &[Value]) -> Value {
             let whole = if function == Function::Floor { z.re.floor() } else { z.re.ceil() };
             // Next to a step the value is not known.
             let near = (z.re - z.re.round()).abs() <= z.error;
-            if z.is_real() && !near { Value { branched: z.branched, ..Value::exact(whole, 0.0) } } else { Value::unknown() }
+            if z.is_real() && !near {
+                Value { branched: z.branched, ..Value::exact(whole, 0.0) }
+            } else {
+                Value::unknown()
+            }
         }
         Function::Factorial => match natural(z) {
             Some(n) => Value::exact((1..=n).map(f64::from).product(), 0.0),
@@ -285,7 +301,8 @@ fn call(function: Function, arguments: &[Value]) -> Value {
             Some(k) => {
                 let mut value = Value::exact(1.0, 0.0);
                 for i in 0..k {
-                    value = value.times(z.minus(Value::exact(f64::from(i), 0.0))).over(Value::exact(f64::from(i + 1), 0.0));
+                    value =
+                        value.times(z.minus(Value::exact(f64::from(i), 0.0))).over(Value::exact(f64::from(i + 1), 0.0));
                 }
                 value
             }
@@ -297,6 +314,7 @@ fn call(function: Function, arguments: &[Value]) -> Value {
 /// A small natural number.
 fn natural(value: Value) -> Option<u32> {
     let near = value.re.round();
-    let is_natural = value.is_real() && (value.re - near).abs() <= value.error.max(1e-12) && (0.0..=170.0).contains(&near);
+    let is_natural =
+        value.is_real() && (value.re - near).abs() <= value.error.max(1e-12) && (0.0..=170.0).contains(&near);
     is_natural.then_some(near as u32)
 }

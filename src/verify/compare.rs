@@ -106,7 +106,9 @@ impl Comparer {
                 Some(number) => self.nodes(&Node::integer(number), other),
                 None => Ok(matches!(other, Node::Variable(name) if name.eq_ignore_ascii_case(word))),
             },
-            (Node::Based { digits, base }, other) | (other, Node::Based { digits, base }) => self.based(digits, *base, other),
+            (Node::Based { digits, base }, other) | (other, Node::Based { digits, base }) => {
+                self.based(digits, *base, other)
+            }
             (Node::List(gold), Node::List(answer)) if gold.iter().all(is_long_text) => self.in_order(gold, answer),
             (Node::List(gold), Node::List(answer)) | (Node::List(gold), Node::Set(answer)) => {
                 if gold.iter().any(|item| matches!(item, Node::Chain { .. })) && self.same_reals(gold, answer)? {
@@ -115,35 +117,56 @@ impl Comparer {
                 self.in_any_order(gold, answer)
             }
             (Node::Set(gold_items), Node::Set(answer_items) | Node::List(answer_items)) => {
-                let (Node::Set(gold), Node::Set(answer)) =
-                    (self.distinct(gold_items)?, self.distinct(answer_items)?)
+                let (Node::Set(gold), Node::Set(answer)) = (self.distinct(gold_items)?, self.distinct(answer_items)?)
                 else {
                     return Ok(false);
                 };
                 self.in_any_order(&gold, &answer)
             }
-            (Node::List(_), Node::Union(_) | Node::Group { .. } | Node::Difference(..)) => self.inequalities_solved(gold, answer),
+            (Node::List(_), Node::Union(_) | Node::Group { .. } | Node::Difference(..)) => {
+                self.inequalities_solved(gold, answer)
+            }
             (Node::Set(items), other) | (other, Node::Set(items)) if items.len() == 1 && !is_set(other) => {
                 if matches!(gold, Node::Set(_)) { self.nodes(&items[0], other) } else { self.nodes(other, &items[0]) }
             }
             (Node::List(_), _) => Ok(false),
             // The bare coordinates of a point, in order.
-            (Node::Group { open: '(', close: ')', items }, Node::List(answer)) if !items.iter().any(has_infinity) => self.in_order(items, answer),
+            (Node::Group { open: '(', close: ')', items }, Node::List(answer)) if !items.iter().any(has_infinity) => {
+                self.in_order(items, answer)
+            }
             (_, Node::List(_)) => Ok(false),
-            (Node::Group { open, close, items }, Node::Group { open: answer_open, close: answer_close, items: answer }) => {
+            (
+                Node::Group { open, close, items },
+                Node::Group { open: answer_open, close: answer_close, items: answer },
+            ) => {
                 if open == answer_open && close == answer_close {
                     return self.in_order(items, answer);
                 }
                 // Infinity is never an element, whatever bracket stands there.
-                if items.iter().any(has_infinity) { self.same_sets(gold, &Node::Union(vec![Node::Group { open: *answer_open, close: *answer_close, items: answer.clone() }])) } else { Ok(false) }
+                if items.iter().any(has_infinity) {
+                    self.same_sets(
+                        gold,
+                        &Node::Union(vec![Node::Group {
+                            open: *answer_open,
+                            close: *answer_close,
+                            items: answer.clone(),
+                        }]),
+                    )
+                } else {
+                    Ok(false)
+                }
             }
             (Node::Matrix(gold), Node::Matrix(answer)) => self.matrices(gold, answer),
-            (Node::Matrix(rows), Node::Group { open, close, items }) | (Node::Group { open, close, items }, Node::Matrix(rows)) => {
+            (Node::Matrix(rows), Node::Group { open, close, items })
+            | (Node::Group { open, close, items }, Node::Matrix(rows)) => {
                 let brackets_match = matches!((open, close), ('(', ')') | ('[', ']'));
-                let column: Option<Vec<Node>> = rows.iter().map(|row| <[Node; 1]>::try_from(row.clone()).ok().map(|[cell]| cell)).collect();
+                let column: Option<Vec<Node>> =
+                    rows.iter().map(|row| <[Node; 1]>::try_from(row.clone()).ok().map(|[cell]| cell)).collect();
                 match column {
                     _ if !brackets_match => Ok(false),
-                    Some(column) if !items.iter().any(|item| matches!(item, Node::Group { .. })) => self.in_order(&column, items),
+                    Some(column) if !items.iter().any(|item| matches!(item, Node::Group { .. })) => {
+                        self.in_order(&column, items)
+                    }
                     _ => {
                         let rows_of_answer: Option<Vec<Vec<Node>>> = items.iter().map(row).collect();
                         match rows_of_answer {
@@ -153,7 +176,10 @@ impl Comparer {
                     }
                 }
             }
-            (Node::Ratio(gold), Node::Ratio(answer)) if gold.len() != 2 || answer.len() != 2 => self.in_order(gold, answer),
+            (Node::Quantity { .. }, _) | (_, Node::Quantity { .. }) => self.quantities(gold, answer),
+            (Node::Ratio(gold), Node::Ratio(answer)) if gold.len() != 2 || answer.len() != 2 => {
+                self.in_order(gold, answer)
+            }
             (Node::Ratio(parts), other) if !matches!(other, Node::Ratio(_)) => match quotient(parts) {
                 Some(quotient) => self.nodes(&quotient, other),
                 None => Ok(false),
@@ -167,7 +193,9 @@ impl Comparer {
                 _ => Ok(false),
             },
             _ if is_set(gold) || is_set(answer) => self.same_sets(gold, answer),
-            _ if is_structure(gold) || is_structure(answer) => Ok(simplify(gold.clone(), &mut self.budget)? == simplify(answer.clone(), &mut self.budget)?),
+            _ if is_structure(gold) || is_structure(answer) => {
+                Ok(simplify(gold.clone(), &mut self.budget)? == simplify(answer.clone(), &mut self.budget)?)
+            }
             _ => self.quantities(gold, answer),
         }
     }
@@ -242,10 +270,12 @@ impl Comparer {
     fn based(&mut self, digits: &str, base: u32, other: &Node) -> Decided {
         Ok(match other {
             Node::Based { digits: other, base: other_base } => other == digits && *other_base == base,
-            Node::Number { value, decimal: None } => value.is_integer() && {
-                self.budget.spend((value.numer().bits() / 64 + 1).pow(2))?;
-                value.numer().to_string() == digits
-            },
+            Node::Number { value, decimal: None } => {
+                value.is_integer() && {
+                    self.budget.spend((value.numer().bits() / 64 + 1).pow(2))?;
+                    value.numer().to_string() == digits
+                }
+            }
             _ => false,
         })
     }
@@ -380,6 +410,12 @@ impl Comparer {
         if named && !matches!(gold, Node::Variable(_)) {
             return self.all_equal(gold, &members[1..], relations);
         }
+        if let ([value, name], false) = (members, named)
+            && is_name(name)
+            && !matches!(gold, Node::Variable(_))
+        {
+            return self.nodes(gold, value);
+        }
         // Without a name in front all members are values.
         let first = self.nodes(gold, &members[0])?;
         let has_variable = |node: &Node| node.any(&|part| matches!(part, Node::Variable(_)));
@@ -391,7 +427,8 @@ impl Comparer {
         }
         let rest = &members[1..];
         for (member, relation) in rest.iter().zip(relations) {
-            let close = self.nodes(gold, member)? || (*relation == Relation::Approximate && self.rounds_to(gold, member)?);
+            let close =
+                self.nodes(gold, member)? || (*relation == Relation::Approximate && self.rounds_to(gold, member)?);
             if !close {
                 return Ok(false);
             }
@@ -428,6 +465,9 @@ impl Comparer {
                 None => Ok(false),
             };
         };
+        if let ([name, set], [Relation::ElementOf]) = (answer_members.as_slice(), answer_relations.as_slice()) {
+            return Ok(name_of(gold).as_ref() == Some(name) && self.nodes(gold, set)?);
+        }
         if let Some(solved) = solved {
             // Only a solved inequality answers; an equivalent one may be the question.
             if name_of(gold) != name_of(answer) {
@@ -460,7 +500,8 @@ impl Comparer {
 
     /// Whether a - b and c - d differ by a constant factor, which for inequalities must be positive.
     fn proportional(&mut self, a: &Node, b: &Node, c: &Node, d: &Node, positive: bool) -> Decided {
-        let mut difference = |a: &Node, b: &Node| simplify(Node::Sum(vec![a.clone(), b.clone().negative()]), &mut self.budget);
+        let mut difference =
+            |a: &Node, b: &Node| simplify(Node::Sum(vec![a.clone(), b.clone().negative()]), &mut self.budget);
         let (gold, answer) = (difference(a, b)?, difference(c, d)?);
         if variables(&gold) != variables(&answer) {
             return Ok(false);
@@ -503,14 +544,17 @@ impl Comparer {
                     _ => self.nodes(gold, answer),
                 }
             }
-            (Node::Quantity { value, unit }, other) => {
+            (Node::Quantity { value, unit: words }, other) | (other, Node::Quantity { value, unit: words }) => {
                 // Percent and degrees may be words.
-                let value = spelled_out(value, unit);
-                self.nodes(&value, other)
-            }
-            (other, Node::Quantity { value, unit }) => {
-                let value = spelled_out(value, unit);
-                self.nodes(other, &value)
+                let value = spelled_out(value, words);
+                let plain = !matches!(value, Node::Percent(_) | Node::Degrees(_));
+                if plain && matches!(other, Node::Percent(_) | Node::Degrees(_)) && unit(words).is_some() {
+                    Ok(false)
+                } else if matches!(gold, Node::Quantity { .. }) {
+                    self.nodes(&value, other)
+                } else {
+                    self.nodes(other, &value)
+                }
             }
             (Node::Percent(gold), Node::Percent(answer)) => self.scalars(gold, answer),
             (Node::Percent(inner), other) | (other, Node::Percent(inner)) => {
@@ -560,13 +604,18 @@ impl Comparer {
         let discrete = has(&|part| matches!(part, Node::Call(Function::Factorial | Function::Binomial, _)));
         let mut agreed = 0;
         for number in 0..POINTS {
-            let points = if discrete { [Point::Integer(2 * number), Point::Integer(2 * number + 1)] } else { [Point::Positive(number), Point::Negative(number)] };
+            let points = if discrete {
+                [Point::Integer(2 * number), Point::Integer(2 * number + 1)]
+            } else {
+                [Point::Positive(number), Point::Negative(number)]
+            };
             for point in points {
                 let gold = evaluate(gold, point, &mut self.budget)?;
                 let answer = evaluate(answer, point, &mut self.budget)?;
                 match gold.compare(answer) {
                     Comparison::Equal => agreed += 1,
-                    Comparison::Different if matches!(point, Point::Negative(_)) && (gold.branched || answer.branched) => {}
+                    Comparison::Different
+                        if matches!(point, Point::Negative(_)) && (gold.branched || answer.branched) => {}
                     Comparison::Different => return Ok(false),
                     Comparison::Unknown => {}
                 }
@@ -661,10 +710,13 @@ fn decimal_of(node: &Node) -> Option<(Number, u32)> {
         Node::Quantity { value, .. } => decimal_of(value),
         Node::Product(factors) => match factors.as_slice() {
             [Node::Number { value, .. }, other] if *value == Number::from_integer((-1).into()) => decimal_of(other),
-            [number @ Node::Number { decimal: Some(_), .. }, Node::Power(base, exponent)] if **base == Node::integer(10) => {
+            [number @ Node::Number { decimal: Some(_), .. }, Node::Power(base, exponent)]
+                if **base == Node::integer(10) =>
+            {
                 let (step, significant) = decimal_of(number)?;
                 let Node::Number { value, .. } = &**exponent else { return None };
-                let exponent = i32::try_from(value.numer()).ok().filter(|exponent| value.is_integer() && exponent.abs() <= 400)?;
+                let exponent =
+                    i32::try_from(value.numer()).ok().filter(|exponent| value.is_integer() && exponent.abs() <= 400)?;
                 Some((step * Number::from_integer(10.into()).pow(exponent), significant))
             }
             _ => None,
@@ -675,8 +727,27 @@ fn decimal_of(node: &Node) -> Option<(Number, u32)> {
 
 fn number_word(word: &str) -> Option<i64> {
     const WORDS: [&str; 21] = [
-        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen",
-        "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+        "twenty",
     ];
     WORDS.iter().position(|candidate| *candidate == word).map(|at| at as i64)
 }

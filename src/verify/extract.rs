@@ -105,14 +105,18 @@ fn closed_letter(text: &str) -> Option<char> {
     let letter = inner.chars().next().filter(|letter| is_choice(*letter))?;
     let after = inner[1..].chars().next()?;
     let rest = &inner[2..].trim_start();
-    let another = rest.strip_prefix(['(', '[']).is_some() || boxed_alone(rest) || rest.starts_with("and ") || rest.starts_with("or ");
+    let another = rest.strip_prefix(['(', '[']).is_some()
+        || boxed_alone(rest)
+        || rest.starts_with("and ")
+        || rest.starts_with("or ");
     (matches!(after, ')' | ']' | '.' | ':') && !another).then(|| letter.to_ascii_uppercase())
 }
 
 /// Whether a text begins with a letter of a choice that stands alone.
 fn boxed_alone(text: &str) -> bool {
     let mut chars = text.chars();
-    chars.next().is_some_and(|c| c.is_ascii_uppercase() && is_choice(c)) && !chars.next().is_some_and(char::is_alphanumeric)
+    chars.next().is_some_and(|c| c.is_ascii_uppercase() && is_choice(c))
+        && !chars.next().is_some_and(char::is_alphanumeric)
 }
 
 /// The letter after "answer is". Without brackets it is a capital: "the answer is a number" names none.
@@ -130,14 +134,19 @@ fn announced_letter(rest: &str) -> Option<char> {
     let next = chars.next();
     let closes = match next {
         Some(')' | ']') => true,
-        _ => bracketed.is_none() && letter.is_ascii_uppercase() && !next.is_some_and(|c| c.is_alphanumeric() || c == '\''),
+        _ => {
+            bracketed.is_none()
+                && letter.is_ascii_uppercase()
+                && !next.is_some_and(|c| c.is_alphanumeric() || c == '\'')
+        }
     };
     closes.then_some(letter)
 }
 
 /// A capital letter that is the last word.
 fn final_letter(completion: &str) -> Option<char> {
-    let end = completion.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '.' | '*' | ')' | ']' | '$' | '"'));
+    let end =
+        completion.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '.' | '*' | ')' | ']' | '$' | '"'));
     let letter = end.chars().next_back().filter(|letter| letter.is_ascii_uppercase() && is_choice(*letter))?;
     let before = end[..end.len() - 1].chars().next_back();
     let alone = before.is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '[' | '*' | '$' | ':' | '"'));
@@ -196,7 +205,15 @@ mod tests {
         ] {
             assert_eq!(choice(text).and_then(|choice| choice.letter), expected, "{text}");
         }
-        for text in [r"\boxed{A, B}", r"\boxed{(A) (B)}", r"\boxed{A or B}", r"\boxed{AB}", r"\boxed{K}", r"\boxed{42}", r"\boxed{A. B. C.}"] {
+        for text in [
+            r"\boxed{A, B}",
+            r"\boxed{(A) (B)}",
+            r"\boxed{A or B}",
+            r"\boxed{AB}",
+            r"\boxed{K}",
+            r"\boxed{42}",
+            r"\boxed{A. B. C.}",
+        ] {
             assert_eq!(choice(text).unwrap().letter, None, "{text}");
         }
     }

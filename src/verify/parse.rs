@@ -73,7 +73,18 @@ pub(super) fn words(tokens: &[Token]) -> Option<String> {
 }
 
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
 
 /// Whether a word outside `\text` is a word rather than a product of variables.
@@ -181,16 +192,13 @@ impl Parser<'_> {
     }
 
     fn item(&mut self) -> Parsed {
-        if let Some(text) = self.text() {
-            return Ok(text);
-        }
         self.skip_label();
-        let first = self.deeper(Self::sets)?;
+        let first = self.member()?;
         let (mut members, mut relations) = (vec![first], Vec::new());
         while let Some(relation) = self.peek().and_then(relation) {
             self.at += 1;
             relations.push(relation);
-            members.push(self.deeper(Self::sets)?);
+            members.push(self.member()?);
         }
         Ok(match members.pop() {
             Some(only) if relations.is_empty() => only,
@@ -199,6 +207,47 @@ impl Parser<'_> {
                 Node::Chain { members, relations }
             }
         })
+    }
+
+    /// One side of a relation.
+    fn member(&mut self) -> Parsed {
+        if let Some(digits) = self.digits_with_letters() {
+            return Ok(digits);
+        }
+        match self.text() {
+            Some(text) => Ok(text),
+            None => self.deeper(Self::sets),
+        }
+    }
+
+    /// A number with letters among its digits, and its base: `A5_{11}`.
+    fn digits_with_letters(&mut self) -> Option<Node> {
+        let rest = &self.tokens[self.at..];
+        let mut digits = String::new();
+        for token in rest.iter().take(20) {
+            match token {
+                Token::Number(part) | Token::Word(part) | Token::Text(part) => digits.push_str(&part.to_uppercase()),
+                Token::Letter(letter) => digits.push(letter.to_ascii_uppercase()),
+                _ => break,
+            }
+        }
+        let mixed =
+            digits.bytes().any(|byte| byte.is_ascii_digit()) && digits.bytes().any(|byte| byte.is_ascii_alphabetic());
+        let below = rest.iter().take(20).position(|token| *token == Token::Symbol('_')).filter(|_| mixed)?;
+        let base = match &rest[below + 1..] {
+            [Token::Number(base), ..] | [Token::Symbol('{'), Token::Number(base), Token::Symbol('}'), ..] => base,
+            _ => return None,
+        };
+        let base: u32 = base.parse().ok().filter(|base| (11..=36).contains(base))?;
+        let length = below + if rest[below + 1] == Token::Symbol('{') { 4 } else { 2 };
+        let names_digits_only = rest[..below]
+            .iter()
+            .all(|token| matches!(token, Token::Number(_) | Token::Word(_) | Token::Text(_) | Token::Letter(_)));
+        if !names_digits_only {
+            return None;
+        }
+        self.at += length;
+        Some(Node::Based { digits, base })
     }
 
     /// An item that begins with a word and has nothing but words, letters and numbers.
@@ -210,12 +259,15 @@ impl Parser<'_> {
         }
         let rest = &self.tokens[self.at..];
         let plain = |token: &Token| {
-            matches!(token, Token::Text(_) | Token::Word(_) | Token::Letter(_) | Token::Number(_) | Token::Symbol('\'' | '{'))
+            matches!(
+                token,
+                Token::Text(_) | Token::Word(_) | Token::Letter(_) | Token::Number(_) | Token::Symbol('\'' | '{')
+            )
         };
         let length = rest.iter().position(|token| !plain(token)).unwrap_or(rest.len());
         let ends = match rest.get(length) {
             None | Some(Token::EndMatrix) => true,
-            Some(Token::Symbol(symbol)) => matches!(symbol, ',' | ';' | ')' | ']' | '}' | '⦄' | '&' | '⏎'),
+            Some(Token::Symbol(symbol)) => matches!(symbol, ',' | ';' | ')' | ']' | '}' | '⦄' | '&' | '⏎' | '=' | '≈'),
             Some(_) => false,
         };
         let text = words(&rest[..length]).filter(|_| ends && !rest[..length].contains(&Token::Symbol('{')))?;
@@ -223,10 +275,14 @@ impl Parser<'_> {
         Some(Node::Text(text))
     }
 
-    /// Passes over `The answer is` and `Area:`.
+    /// Passes over `The answer is`, `Area:` and a leading `≈`.
     fn skip_label(&mut self) {
+        if self.take('≈') {
+            return;
+        }
         let rest = &self.tokens[self.at..];
-        let length = rest.iter().position(|token| !matches!(token, Token::Text(_) | Token::Word(_))).unwrap_or(rest.len());
+        let length =
+            rest.iter().position(|token| !matches!(token, Token::Text(_) | Token::Word(_))).unwrap_or(rest.len());
         let last = match length.checked_sub(1).and_then(|last| rest.get(last)) {
             Some(Token::Text(word) | Token::Word(word)) => word.to_lowercase(),
             _ => return,
@@ -278,7 +334,9 @@ impl Parser<'_> {
         let unit = match (currency, unit) {
             (Some(currency), None) => Some(currency),
             // `$5 per day`, `\$1.85\ \text{USD}`.
-            (Some(currency), Some(unit)) => Some(if unit == "usd" || unit.starts_with("dollar") { currency } else { format!("{currency} {unit}") }),
+            (Some(currency), Some(unit)) => {
+                Some(if unit == "usd" || unit.starts_with("dollar") { currency } else { format!("{currency} {unit}") })
+            }
             (None, unit) => unit,
         };
         Ok(match unit {
@@ -309,7 +367,9 @@ impl Parser<'_> {
             match self.peek() {
                 Some(Token::Text(word) | Token::Word(word)) => unit.push(word.to_lowercase()),
                 Some(Token::Symbol('$')) => unit.push("dollar".to_string()),
-                Some(Token::Symbol('/')) if matches!(self.tokens.get(self.at + 1), Some(Token::Text(_))) => unit.push("per".to_string()),
+                Some(Token::Symbol('/')) if matches!(self.tokens.get(self.at + 1), Some(Token::Text(_))) => {
+                    unit.push("per".to_string())
+                }
                 _ => break,
             }
             self.at += 1;
@@ -358,12 +418,20 @@ impl Parser<'_> {
 
     fn product(&mut self) -> Parsed {
         let mut factors = vec![self.signed_power()?];
+        // `990/7°` are 990/7 degrees.
+        let mut degrees = false;
         loop {
             if self.take('*') {
                 factors.push(self.signed_power()?);
             } else if self.is('/') && !matches!(self.tokens.get(self.at + 1), Some(Token::Text(_))) {
                 self.at += 1;
-                let divisor = self.signed_power()?;
+                let divisor = match self.signed_power()? {
+                    Node::Degrees(inner) => {
+                        degrees = true;
+                        *inner
+                    }
+                    other => other,
+                };
                 factors.push(divisor.power(Node::integer(-1)));
             } else if self.begins_factor() {
                 factors.push(self.power()?);
@@ -373,6 +441,7 @@ impl Parser<'_> {
         }
         Ok(match <[Node; 1]>::try_from(factors) {
             Ok([factor]) => factor,
+            Err(factors) if degrees => Node::Degrees(Box::new(Node::Product(factors))),
             Err(factors) => Node::Product(factors),
         })
     }
@@ -385,7 +454,9 @@ impl Parser<'_> {
     fn begins_factor(&self) -> bool {
         match self.peek() {
             Some(Token::Letter(_) | Token::Number(_) | Token::BeginMatrix) => true,
-            Some(Token::Word(word)) => !(is_prose(word) && word.chars().any(|c| c.is_ascii_lowercase())) && !super::units::is_known(word),
+            Some(Token::Word(word)) => {
+                !(is_prose(word) && word.chars().any(|c| c.is_ascii_lowercase())) && !super::units::is_known(word)
+            }
             Some(Token::Command(name)) => name != "choose" && name != "top",
             Some(Token::Symbol(symbol)) => match symbol {
                 '(' | '[' | '{' | '⦃' | '⟨' | '⌊' | '⌈' | '∞' | '∅' => true,
@@ -669,7 +740,9 @@ impl Parser<'_> {
                     };
                     let argument = self.call_argument()?;
                     Ok(match (exponent, inverse) {
-                        (Some(exponent), Some(inverse)) if exponent == Node::integer(-1) => Node::Call(inverse, vec![argument]),
+                        (Some(exponent), Some(inverse)) if exponent == Node::integer(-1) => {
+                            Node::Call(inverse, vec![argument])
+                        }
                         (exponent, _) => raise(Node::Call(function, vec![argument]), exponent),
                     })
                 }
@@ -691,7 +764,10 @@ impl Parser<'_> {
         {
             let (first, rest) = (digits[..1].to_string(), digits[1..].to_string());
             self.tokens[self.at] = Token::Number(rest);
-            return Ok(Node::Number { value: Number::from_integer(first.parse().map_err(|_| Fault::Unreadable)?), decimal: None });
+            return Ok(Node::Number {
+                value: Number::from_integer(first.parse().map_err(|_| Fault::Unreadable)?),
+                decimal: None,
+            });
         }
         self.atom()
     }
@@ -795,7 +871,8 @@ impl Parser<'_> {
             }
             '⌊' | '⌈' => {
                 let inner = self.deeper(Self::sum)?;
-                let (close, function) = if open == '⌊' { ('⌋', Function::Floor) } else { ('⌉', Function::Ceiling) };
+                let (close, function) =
+                    if open == '⌊' { ('⌋', Function::Floor) } else { ('⌉', Function::Ceiling) };
                 self.expect(close)?;
                 Ok(Node::Call(function, vec![inner]))
             }
@@ -843,7 +920,9 @@ fn raise(base: Node, exponent: Option<Node>) -> Node {
 /// A token as part of a name.
 fn spelling(token: &Token) -> String {
     match token {
-        Token::Number(text) | Token::Repeating(text) | Token::Word(text) | Token::Text(text) | Token::Command(text) => text.clone(),
+        Token::Number(text) | Token::Repeating(text) | Token::Word(text) | Token::Text(text) | Token::Command(text) => {
+            text.clone()
+        }
         Token::Letter(letter) => letter.to_string(),
         Token::Symbol(symbol) => symbol.to_string(),
         Token::BeginMatrix | Token::EndMatrix => "matrix".to_string(),

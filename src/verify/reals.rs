@@ -28,7 +28,10 @@ pub(super) fn intervals(node: &Node, budget: &mut Budget) -> Result<Option<Vec<I
     let mut joined: Vec<Interval> = Vec::with_capacity(pieces.len());
     for piece in pieces {
         match joined.last_mut() {
-            Some(last) if piece.low.at < last.high.at || (piece.low.at == last.high.at && (piece.low.closed || last.high.closed)) => {
+            Some(last)
+                if piece.low.at < last.high.at
+                    || (piece.low.at == last.high.at && (piece.low.closed || last.high.closed)) =>
+            {
                 if piece.high.at > last.high.at || (piece.high.at == last.high.at && piece.high.closed) {
                     last.high = piece.high;
                 }
@@ -167,21 +170,23 @@ fn solved(members: &[Node], relations: &[Relation], budget: &mut Budget) -> Resu
     })
 }
 
-/// Whether a node is a name that an answer gives a value to: `x`, `AB`, `f(x)`, `\angle ABC`.
+/// Whether a node is a name that an answer gives a value to: `x`, `AB`, `f(x)`, `\angle ABC`, `(r, \theta)`.
 pub(super) fn is_name(node: &Node) -> bool {
     match node {
         Node::Variable(_) | Node::Text(_) => true,
         Node::Product(factors) => match factors.as_slice() {
             [Node::Variable(function), argument] => {
-                let applied = matches!(function.as_str(), "f" | "g" | "h" | "p" | "q" | "P" | "F" | "G" | "Q" | "V" | "A")
-                    || function.starts_with(['f', 'g', 'h']);
+                let applied =
+                    matches!(function.as_str(), "f" | "g" | "h" | "p" | "q" | "P" | "F" | "G" | "Q" | "V" | "A")
+                        || function.starts_with(['f', 'g', 'h']);
                 let sign = matches!(function.as_str(), "\\angle" | "\\triangle" | "\\Delta");
-                (applied && matches!(argument, Node::Variable(_) | Node::Number { .. } | Node::Group { .. })) || (sign && is_name(argument))
+                (applied && matches!(argument, Node::Variable(_) | Node::Number { .. } | Node::Group { .. }))
+                    || (sign && is_name(argument))
             }
             [Node::Variable(measure), Node::Variable(angle), Node::Variable(_)] => measure == "m" && angle == "\\angle",
             _ => false,
         },
-        // i and e may be names where something is said of them, but then they are no constants; they are left alone.
+        Node::Group { items, .. } => items.iter().all(|item| matches!(item, Node::Variable(_))),
         _ => false,
     }
 }

@@ -160,7 +160,9 @@ fn product(items: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
     if let Some(rows) = matrix {
         let scalar = Node::Product(std::iter::once(Node::number(number)).chain(product).collect());
         let scaled = |row: Vec<Node>| {
-            row.into_iter().map(|cell| simplify(Node::Product(vec![scalar.clone(), cell]), budget)).collect::<Result<Vec<_>, _>>()
+            row.into_iter()
+                .map(|cell| simplify(Node::Product(vec![scalar.clone(), cell]), budget))
+                .collect::<Result<Vec<_>, _>>()
         };
         return Ok(Node::Matrix(rows.into_iter().map(scaled).collect::<Result<_, _>>()?));
     }
@@ -186,7 +188,8 @@ fn power(base: Node, exponent: Node, budget: &mut Budget) -> Result<Node, Exhaus
             power(*inner, combined, budget)
         }
         Node::Product(factors) if exponent_value.is_integer() => {
-            let raised = factors.into_iter().map(|factor| power(factor, exponent.clone(), budget)).collect::<Result<_, _>>()?;
+            let raised =
+                factors.into_iter().map(|factor| power(factor, exponent.clone(), budget)).collect::<Result<_, _>>()?;
             product(raised, budget)
         }
         other => Ok(other.power(exponent)),
@@ -235,7 +238,9 @@ fn exact_root(value: &Number, degree: u32, budget: &mut Budget) -> Result<Option
         let root = of.nth_root(degree);
         (root.pow(degree) == *of).then_some(root)
     };
-    Ok(root(value.numer()).zip(root(value.denom())).map(|(numerator, denominator)| Number::new_raw(numerator, denominator)))
+    Ok(root(value.numer())
+        .zip(root(value.denom()))
+        .map(|(numerator, denominator)| Number::new_raw(numerator, denominator)))
 }
 
 fn call(function: Function, arguments: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
@@ -248,7 +253,9 @@ fn call(function: Function, arguments: Vec<Node>, budget: &mut Budget) -> Result
         .collect();
     let unchanged = |arguments| Ok(Node::Call(function, arguments));
     match (function, numbers.as_deref()) {
-        (Function::Abs, Some([value])) => Ok(Node::number(if is_negative(value) { -value.clone() } else { value.clone() })),
+        (Function::Abs, Some([value])) => {
+            Ok(Node::number(if is_negative(value) { -value.clone() } else { value.clone() }))
+        }
         (Function::Floor, Some([value])) => Ok(Node::number(value.floor())),
         (Function::Ceiling, Some([value])) => Ok(Node::number(value.ceil())),
         (Function::Factorial, Some([value])) if value.is_integer() && !is_negative(value) => {
@@ -256,7 +263,9 @@ fn call(function: Function, arguments: Vec<Node>, budget: &mut Budget) -> Result
             budget.spend(u64::from(n) * u64::from(n) / 16)?;
             Ok(Node::number(Number::from_integer((2..=n).fold(BigInt::from(1), |product, factor| product * factor))))
         }
-        (Function::Binomial, Some([n, k])) if n.is_integer() && k.is_integer() && !is_negative(n) => binomial(n.numer(), k.numer(), budget),
+        (Function::Binomial, Some([n, k])) if n.is_integer() && k.is_integer() && !is_negative(n) => {
+            binomial(n.numer(), k.numer(), budget)
+        }
         (Function::Root, _) => root(arguments, budget),
         (Function::Logarithm, Some([argument, base])) => match exact_logarithm(argument, base, budget)? {
             Some(logarithm) => Ok(Node::integer(logarithm)),
@@ -285,7 +294,9 @@ fn binomial(n: &BigInt, k: &BigInt, budget: &mut Budget) -> Result<Node, Exhaust
 fn root(arguments: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
     let Ok([radicand, degree]) = <[Node; 2]>::try_from(arguments) else { return Err(Exhausted) };
     let n = match &degree {
-        Node::Number { value, .. } if value.is_integer() => u32::try_from(value.numer()).ok().filter(|n| (1..=64).contains(n)),
+        Node::Number { value, .. } if value.is_integer() => {
+            u32::try_from(value.numer()).ok().filter(|n| (1..=64).contains(n))
+        }
         _ => None,
     };
     let Some(n) = n else { return Ok(radicand.power(power(degree, Node::integer(-1), budget)?)) };

@@ -38,7 +38,8 @@ pub(super) enum Commas {
 /// Tokens of a text, and whether the other reading of its commas would give other tokens.
 pub(super) fn tokenize(text: &str, commas: Commas, budget: &mut Budget) -> Result<(Vec<Token>, bool), Exhausted> {
     budget.spend(4 * text.len() as u64)?;
-    let mut lexer = Lexer { text, at: 0, commas, tokens: Vec::new(), braces: Vec::new(), brackets: 0, ambiguous: false };
+    let mut lexer =
+        Lexer { text, at: 0, commas, tokens: Vec::new(), braces: Vec::new(), brackets: 0, ambiguous: false };
     while lexer.at < text.len() {
         lexer.next();
     }
@@ -208,8 +209,8 @@ fn symbol_command(name: &str) -> Option<char> {
 
 /// Functions whose name may stand without a backslash.
 const BARE_FUNCTIONS: [&str; 18] = [
-    "sqrt", "sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "arcsin", "arccos", "arctan", "pi", "theta", "alpha", "beta", "exp",
-    "binom",
+    "sqrt", "sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "arcsin", "arccos", "arctan", "pi", "theta",
+    "alpha", "beta", "exp", "binom",
 ];
 
 impl Lexer<'_> {
@@ -231,7 +232,8 @@ impl Lexer<'_> {
 
     fn next(&mut self) {
         let Some(c) = self.peek() else { return };
-        if digit(c).is_some() || (c == '.' && self.rest()[1..].chars().next().is_some_and(|next| digit(next).is_some())) {
+        if digit(c).is_some() || (c == '.' && self.rest()[1..].chars().next().is_some_and(|next| digit(next).is_some()))
+        {
             return self.number();
         }
         if c.is_ascii_alphabetic() || (c.is_alphabetic() && self.in_text()) {
@@ -368,7 +370,7 @@ impl Lexer<'_> {
 
     /// The bytes of a separator of thousands at the start of `text`, and whether it may also separate two numbers.
     fn separator(&self, text: &str) -> Option<(usize, bool)> {
-        for spelling in [r",\!", "{,}", r"{,}\!", r"\,", r"\ ", r"\;", "\u{a0}", "\u{2009}", "\u{202f}", "~"] {
+        for spelling in [r",\!", "{,}", r"{,}\!", r"\,", r"\ ", r"\;", " ", "\u{a0}", "\u{2009}", "\u{202f}", "~"] {
             if let Some(after) = text.strip_prefix(spelling) {
                 return Some((spelling.len() + Self::blank(after), false));
             }
@@ -455,7 +457,8 @@ impl Lexer<'_> {
         .to_string();
         self.at += name.len();
         match name.as_str() {
-            "left" | "right" | "bigl" | "bigr" | "Bigl" | "Bigr" | "big" | "Big" | "bigg" | "Bigg" | "biggl" | "biggr" | "middle" => {
+            "left" | "right" | "bigl" | "bigr" | "Bigl" | "Bigr" | "big" | "Big" | "bigg" | "Bigg" | "biggl"
+            | "biggr" | "middle" => {
                 let rest = self.rest();
                 let start = Self::blank(rest);
                 // `\left.` is no bracket.
@@ -463,15 +466,20 @@ impl Lexer<'_> {
                     self.at += start + 1;
                 }
             }
-            "text" | "textbf" | "textit" | "textrm" | "textnormal" | "textsf" | "texttt" | "mbox" | "hbox" | "mathrm" | "operatorname" | "rm"
-            | "mathsf" | "mathtt" => self.text_group(name == "mathrm" || name == "operatorname"),
+            "text" | "textbf" | "textit" | "textrm" | "textnormal" | "textsf" | "texttt" | "mbox" | "hbox"
+            | "mathrm" | "operatorname" | "rm" | "mathsf" | "mathtt" => {
+                self.text_group(name == "mathrm" || name == "operatorname")
+            }
             "begin" | "end" => {
                 let environment = self.short_argument();
                 if name == "begin" && environment == "array" {
                     // The columns' alignment.
                     self.short_argument();
                 }
-                let matrix = matches!(environment.as_str(), "pmatrix" | "bmatrix" | "Bmatrix" | "matrix" | "smallmatrix" | "array");
+                let matrix = matches!(
+                    environment.as_str(),
+                    "pmatrix" | "bmatrix" | "Bmatrix" | "matrix" | "smallmatrix" | "array"
+                );
                 self.tokens.push(match (matrix, name.as_str()) {
                     (true, "begin") => Token::BeginMatrix,
                     (true, _) => Token::EndMatrix,
@@ -491,8 +499,9 @@ impl Lexer<'_> {
             "frac" | "dfrac" | "tfrac" | "cfrac" => self.tokens.push(Token::Command("frac".to_string())),
             "binom" | "dbinom" | "tbinom" => self.tokens.push(Token::Command("binom".to_string())),
             "and" | "or" | "lor" | "vee" => self.symbol(','),
-            "quad" | "qquad" | "displaystyle" | "textstyle" | "limits" | "mathbf" | "boldsymbol" | "bold" | "bf" | "mathit" | "it" | "underline"
-            | "overline" | "vec" | "hat" | "bar" | "overrightarrow" | "widehat" | "mathcal" | "thinspace" | "hfill" | "boxed" | "fbox" | "ensuremath" => {}
+            "quad" | "qquad" | "displaystyle" | "textstyle" | "limits" | "mathbf" | "boldsymbol" | "bold" | "bf"
+            | "mathit" | "it" | "underline" | "overline" | "vec" | "hat" | "bar" | "overrightarrow" | "widehat"
+            | "mathcal" | "thinspace" | "hfill" | "boxed" | "fbox" | "ensuremath" => {}
             other => match symbol_command(other) {
                 Some(symbol) => {
                     self.track(symbol);

@@ -77,7 +77,10 @@ impl Relation {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Node {
     /// A number; `decimal` where it was written with a decimal point.
-    Number { value: Number, decimal: Option<Decimal> },
+    Number {
+        value: Number,
+        decimal: Option<Decimal>,
+    },
     /// A variable, or any other name.
     Variable(String),
     Constant(Constant),
@@ -90,13 +93,23 @@ pub(super) enum Node {
     Percent(Box<Node>),
     Degrees(Box<Node>),
     /// A number with a unit, in words.
-    Quantity { value: Box<Node>, unit: String },
+    Quantity {
+        value: Box<Node>,
+        unit: String,
+    },
     /// Digits and the base that stands below them.
-    Based { digits: String, base: u32 },
+    Based {
+        digits: String,
+        base: u32,
+    },
     /// `a:b:c`, a ratio or a time.
     Ratio(Vec<Node>),
     /// At least two items in round or square brackets: a tuple, a point, an interval.
-    Group { open: char, close: char, items: Vec<Node> },
+    Group {
+        open: char,
+        close: char,
+        items: Vec<Node>,
+    },
     Set(Vec<Node>),
     /// At least two items between commas, without brackets.
     List(Vec<Node>),
@@ -107,7 +120,10 @@ pub(super) enum Node {
     /// Rows of equal length.
     Matrix(Vec<Vec<Node>>),
     /// A chain; one more member than relations.
-    Chain { members: Vec<Node>, relations: Vec<Relation> },
+    Chain {
+        members: Vec<Node>,
+        relations: Vec<Relation>,
+    },
     /// Words, in lower case.
     Text(String),
 }
@@ -126,7 +142,10 @@ impl Node {
             Self::Number { value, decimal } => Self::Number { value: -value, decimal },
             Self::Degrees(inner) => Self::Degrees(Box::new(inner.negative())),
             Self::Percent(inner) => Self::Percent(Box::new(inner.negative())),
-            Self::Constant(Constant::Infinity) => Self::Product(vec![Self::integer(-1), self]),
+            Self::Based { digits, base } => match digits.strip_prefix('-') {
+                Some(positive) => Self::Based { digits: positive.to_string(), base },
+                None => Self::Based { digits: format!("-{digits}"), base },
+            },
             other => Self::Product(vec![Self::integer(-1), other]),
         }
     }
@@ -138,8 +157,15 @@ impl Node {
     /// The parts of this node that are nodes.
     pub(super) fn children(&self) -> Vec<&Self> {
         match self {
-            Self::Number { .. } | Self::Variable(_) | Self::Constant(_) | Self::Based { .. } | Self::Reals | Self::Text(_) => Vec::new(),
-            Self::Sum(items) | Self::Product(items) | Self::Call(_, items) | Self::Ratio(items) | Self::Set(items) => items.iter().collect(),
+            Self::Number { .. }
+            | Self::Variable(_)
+            | Self::Constant(_)
+            | Self::Based { .. }
+            | Self::Reals
+            | Self::Text(_) => Vec::new(),
+            Self::Sum(items) | Self::Product(items) | Self::Call(_, items) | Self::Ratio(items) | Self::Set(items) => {
+                items.iter().collect()
+            }
             Self::Group { items, .. } | Self::List(items) | Self::Union(items) => items.iter().collect(),
             Self::Chain { members, .. } => members.iter().collect(),
             Self::Power(a, b) | Self::Difference(a, b) => vec![a, b],

@@ -14,7 +14,7 @@ pub(super) struct Unit {
 /// (names, dimension, numerator, denominator)
 type Row = (&'static [&'static str], &'static str, i64, i64);
 
-const UNITS: [Row; 38] = [
+const UNITS: [Row; 39] = [
     (&["mm", "millimeter", "millimetre"], "length", 1, 1000),
     (&["cm", "centimeter", "centimetre"], "length", 1, 100),
     (&["m", "meter", "metre"], "length", 1, 1),
@@ -52,6 +52,7 @@ const UNITS: [Row; 38] = [
     (&["am", "a.m"], "morning", 1, 1),
     (&["pm", "p.m"], "afternoon", 1, 1),
     (&["acre"], "acres", 1, 1),
+    (&["degree", "deg"], "degrees", 1, 1),
     (&["radian", "rad"], "radians", 1, 1),
 ];
 
