@@ -149,10 +149,7 @@ impl RunBuilder {
         let device = open_device(experiment.device)?;
         let dtype = data_type(experiment.precision);
         let checkpoint = resumed.as_ref().map(RunDir::newest_checkpoint).transpose()?;
-        let base = match model {
-            Some(model) => model,
-            None => LanguageModel::load(&experiment.model, dtype, &device)?,
-        };
+        let base = model.map_or_else(|| LanguageModel::load(&experiment.model, dtype, &device), Ok)?;
         let model_hash = base.weights.hash()?;
         let frozen = FrozenBase::new(&experiment, &base, &device)?;
         check_length(&experiment, task.as_ref(), &base)?;
