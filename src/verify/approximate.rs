@@ -199,7 +199,7 @@ pub(super) enum Point {
 }
 
 impl Point {
-    /// The value of a variable: a hash of its name and the point's number (FNV-1a, then the finaliser of SplitMix64).
+    /// The value of a variable: a hash of its name and the point's number (FNV-1a, then the finaliser of `SplitMix64`).
     fn value(self, name: &str) -> f64 {
         let number = match self {
             Self::Positive(number) | Self::Negative(number) | Self::Integer(number) => number,
@@ -297,7 +297,7 @@ fn call(function: Function, arguments: &[Value]) -> Value {
             Some(n) => Value::exact((1..=n).map(f64::from).product(), 0.0),
             None => Value::unknown(),
         },
-        Function::Binomial => match second.and_then(|k| natural(k)) {
+        Function::Binomial => match second.and_then(natural) {
             Some(k) => {
                 let mut value = Value::exact(1.0, 0.0);
                 for i in 0..k {

@@ -14,8 +14,10 @@ pub fn last_boxed(completion: &str) -> Option<&str> {
     let mut open: Vec<Option<usize>> = Vec::new();
     let mut last: Option<(usize, usize)> = None;
     let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
+    let is_special = |byte: &u8| matches!(byte, b'\\' | b'{' | b'}');
+    while let Some(next) = bytes[at..].iter().position(is_special) {
+        at += next;
+        match bytes[at] {
             b'\\' => {
                 if let Some(name) = BOXES.iter().find(|name| bytes[at..].starts_with(name)) {
                     at += name.len();

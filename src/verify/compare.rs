@@ -110,7 +110,7 @@ impl Comparer {
                 self.based(digits, *base, other)
             }
             (Node::List(gold), Node::List(answer)) if gold.iter().all(is_long_text) => self.in_order(gold, answer),
-            (Node::List(gold), Node::List(answer)) | (Node::List(gold), Node::Set(answer)) => {
+            (Node::List(gold), Node::List(answer) | Node::Set(answer)) => {
                 if gold.iter().any(|item| matches!(item, Node::Chain { .. })) && self.same_reals(gold, answer)? {
                     return Ok(true);
                 }
@@ -129,12 +129,11 @@ impl Comparer {
             (Node::Set(items), other) | (other, Node::Set(items)) if items.len() == 1 && !is_set(other) => {
                 if matches!(gold, Node::Set(_)) { self.nodes(&items[0], other) } else { self.nodes(other, &items[0]) }
             }
-            (Node::List(_), _) => Ok(false),
             // The bare coordinates of a point, in order.
             (Node::Group { open: '(', close: ')', items }, Node::List(answer)) if !items.iter().any(has_infinity) => {
                 self.in_order(items, answer)
             }
-            (_, Node::List(_)) => Ok(false),
+            (Node::List(_), _) | (_, Node::List(_)) => Ok(false),
             (
                 Node::Group { open, close, items },
                 Node::Group { open: answer_open, close: answer_close, items: answer },
@@ -556,13 +555,14 @@ impl Comparer {
                     self.nodes(other, &value)
                 }
             }
-            (Node::Percent(gold), Node::Percent(answer)) => self.scalars(gold, answer),
+            (Node::Percent(gold), Node::Percent(answer)) | (Node::Degrees(gold), Node::Degrees(answer)) => {
+                self.scalars(gold, answer)
+            }
             (Node::Percent(inner), other) | (other, Node::Percent(inner)) => {
                 // The question may ask for the number of percent.
                 let share = if matches!(gold, Node::Percent(_)) { gold } else { answer };
                 Ok(self.scalars(inner, other)? || self.scalars(share, other)?)
             }
-            (Node::Degrees(gold), Node::Degrees(answer)) => self.scalars(gold, answer),
             (Node::Degrees(inner), other) | (other, Node::Degrees(inner)) => {
                 let angle = if matches!(gold, Node::Degrees(_)) { gold } else { answer };
                 Ok(self.scalars(inner, other)? || self.scalars(angle, other)?)
@@ -579,7 +579,10 @@ impl Comparer {
         }
         let decimal = match (decimal_of(gold), decimal_of(answer)) {
             (Some(a), Some(b)) => Some(if a.0 > b.0 { a } else { b }),
-            (a, b) => a.or(b),
+            // An integer is no rounded number.
+            (Some(a), None) if !is_integer(&right) => Some(a),
+            (None, Some(b)) if !is_integer(&left) => Some(b),
+            _ => None,
         };
         if let Some((step, significant)) = decimal
             && significant >= SIGNIFICANT
@@ -637,6 +640,10 @@ fn with_signs(node: Node, other: bool) -> Result<Node, Exhausted> {
 
 fn is_long_text(node: &Node) -> bool {
     matches!(node, Node::Text(text) if text.chars().count() > 1)
+}
+
+fn is_integer(node: &Node) -> bool {
+    matches!(node, Node::Number { value, .. } if value.is_integer())
 }
 
 fn has_infinity(node: &Node) -> bool {

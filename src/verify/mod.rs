@@ -13,7 +13,8 @@
 //! * of several boxes the last counts;
 //! * a list is not one of its members, and needs as many items as the gold answer;
 //! * an equation or inequality that has still to be solved answers neither a number nor an interval: it may be the question;
-//! * a decimal stands for a number that it does not equal only with at least six significant digits, and to within one unit of the last;
+//! * a decimal stands for a number that it does not equal only with at least six significant digits, to within one unit of the last, and
+//!   never for an integer;
 //! * digits in another base than asked for are wrong.
 
 mod approximate;

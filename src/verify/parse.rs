@@ -234,9 +234,10 @@ impl Parser<'_> {
         let mixed =
             digits.bytes().any(|byte| byte.is_ascii_digit()) && digits.bytes().any(|byte| byte.is_ascii_alphabetic());
         let below = rest.iter().take(20).position(|token| *token == Token::Symbol('_')).filter(|_| mixed)?;
-        let base = match &rest[below + 1..] {
-            [Token::Number(base), ..] | [Token::Symbol('{'), Token::Number(base), Token::Symbol('}'), ..] => base,
-            _ => return None,
+        let ([Token::Number(base), ..] | [Token::Symbol('{'), Token::Number(base), Token::Symbol('}'), ..]) =
+            &rest[below + 1..]
+        else {
+            return None;
         };
         let base: u32 = base.parse().ok().filter(|base| (11..=36).contains(base))?;
         let length = below + if rest[below + 1] == Token::Symbol('{') { 4 } else { 2 };
@@ -368,7 +369,7 @@ impl Parser<'_> {
                 Some(Token::Text(word) | Token::Word(word)) => unit.push(word.to_lowercase()),
                 Some(Token::Symbol('$')) => unit.push("dollar".to_string()),
                 Some(Token::Symbol('/')) if matches!(self.tokens.get(self.at + 1), Some(Token::Text(_))) => {
-                    unit.push("per".to_string())
+                    unit.push("per".to_string());
                 }
                 _ => break,
             }
@@ -455,7 +456,8 @@ impl Parser<'_> {
         match self.peek() {
             Some(Token::Letter(_) | Token::Number(_) | Token::BeginMatrix) => true,
             Some(Token::Word(word)) => {
-                !(is_prose(word) && word.chars().any(|c| c.is_ascii_lowercase())) && !super::units::is_known(word)
+                let is_upper = word.chars().all(|c| c.is_ascii_uppercase());
+                (is_upper || !is_prose(word)) && !super::units::is_known(word)
             }
             Some(Token::Command(name)) => name != "choose" && name != "top",
             Some(Token::Symbol(symbol)) => match symbol {
@@ -655,7 +657,6 @@ impl Parser<'_> {
         if word.chars().all(|c| c.is_ascii_uppercase()) {
             return self.name(word.to_string());
         }
-        // `sin` and others are commands already; a number in an exponent of ten as calculators write it, `1e5`, is not one word.
         self.budget.spend(word.len() as u64)?;
         let mut factors = Vec::new();
         let last = word.len() - 1;

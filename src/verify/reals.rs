@@ -4,6 +4,7 @@ use super::approximate::{Point, evaluate};
 use super::budget::{Budget, Exhausted};
 use super::simplify::simplify;
 use super::tree::{Constant, Node, Relation};
+use std::cmp::Ordering;
 
 /// An end of an interval. Ends are ordered and joined by their approximate value and compared by their exact one.
 #[derive(Clone, Debug)]
@@ -24,22 +25,31 @@ pub(super) struct Interval {
 /// touch. `None` for anything else, and where ends are no real numbers in order.
 pub(super) fn intervals(node: &Node, budget: &mut Budget) -> Result<Option<Vec<Interval>>, Exhausted> {
     let Some(mut pieces) = pieces(node, budget)? else { return Ok(None) };
-    pieces.sort_by(|a, b| a.low.at.total_cmp(&b.low.at).then(b.low.closed.cmp(&a.low.closed)));
+    pieces.sort_by(|a, b| order(&a.low, &b.low).then(b.low.closed.cmp(&a.low.closed)));
     let mut joined: Vec<Interval> = Vec::with_capacity(pieces.len());
     for piece in pieces {
-        match joined.last_mut() {
-            Some(last)
-                if piece.low.at < last.high.at
-                    || (piece.low.at == last.high.at && (piece.low.closed || last.high.closed)) =>
-            {
-                if piece.high.at > last.high.at || (piece.high.at == last.high.at && piece.high.closed) {
-                    last.high = piece.high;
-                }
-            }
-            _ => joined.push(piece),
+        let Some(last) = joined.last_mut() else {
+            joined.push(piece);
+            continue;
+        };
+        let touches = match order(&piece.low, &last.high) {
+            Ordering::Less => true,
+            Ordering::Equal => piece.low.closed || last.high.closed,
+            Ordering::Greater => false,
+        };
+        if !touches {
+            joined.push(piece);
+        } else if order(&piece.high, &last.high).then(piece.high.closed.cmp(&last.high.closed)) == Ordering::Greater {
+            last.high = piece.high;
         }
     }
     Ok(Some(joined))
+}
+
+/// The order of two ends; those within rounding of each other are equal.
+fn order(a: &End, b: &End) -> Ordering {
+    let near = (a.at - b.at).abs() <= 1e-12 * a.at.abs().max(1.0);
+    if near && a.at.is_finite() { Ordering::Equal } else { a.at.total_cmp(&b.at) }
 }
 
 fn end(node: &Node, closed: bool, budget: &mut Budget) -> Result<Option<End>, Exhausted> {
@@ -49,7 +59,7 @@ fn end(node: &Node, closed: bool, budget: &mut Budget) -> Result<Option<End>, Ex
     let value = simplify(node.clone(), budget)?;
     let at = match &value {
         Node::Constant(Constant::Infinity) => f64::INFINITY,
-        negative if *negative == Node::integer(-1).times_infinity() => f64::NEG_INFINITY,
+        negative if *negative == Node::Constant(Constant::Infinity).negative() => f64::NEG_INFINITY,
         other => {
             let value = evaluate(other, Point::Positive(0), budget)?;
             if !(value.is_real() && value.re.is_finite()) {
@@ -61,14 +71,8 @@ fn end(node: &Node, closed: bool, budget: &mut Budget) -> Result<Option<End>, Ex
     Ok(Some(End { value, closed: closed && at.is_finite(), at }))
 }
 
-impl Node {
-    fn times_infinity(self) -> Self {
-        Self::Product(vec![self, Self::Constant(Constant::Infinity)])
-    }
-}
-
 fn minus_infinity() -> End {
-    End { value: Node::integer(-1).times_infinity(), closed: false, at: f64::NEG_INFINITY }
+    End { value: Node::Constant(Constant::Infinity).negative(), closed: false, at: f64::NEG_INFINITY }
 }
 
 fn infinity() -> End {
@@ -78,7 +82,7 @@ fn infinity() -> End {
 /// The interval between two ends, if they are in order.
 fn between(low: Option<End>, high: Option<End>) -> Option<Vec<Interval>> {
     let (low, high) = (low?, high?);
-    (low.at < high.at).then(|| vec![Interval { low, high }])
+    (order(&low, &high) == Ordering::Less).then(|| vec![Interval { low, high }])
 }
 
 fn pieces(node: &Node, budget: &mut Budget) -> Result<Option<Vec<Interval>>, Exhausted> {
@@ -123,15 +127,17 @@ fn pieces(node: &Node, budget: &mut Budget) -> Result<Option<Vec<Interval>>, Exh
 /// An interval without a point.
 fn without(interval: Interval, point: &End) -> Vec<Interval> {
     let Interval { mut low, mut high } = interval;
-    if point.at > low.at && point.at < high.at {
-        return vec![Interval { low, high: point.clone() }, Interval { low: point.clone(), high }];
+    match (order(&low, point), order(point, &high)) {
+        (Ordering::Less, Ordering::Less) => {
+            vec![Interval { low, high: point.clone() }, Interval { low: point.clone(), high }]
+        }
+        (Ordering::Equal, Ordering::Equal) => Vec::new(),
+        (at_low, at_high) => {
+            low.closed &= at_low != Ordering::Equal;
+            high.closed &= at_high != Ordering::Equal;
+            vec![Interval { low, high }]
+        }
     }
-    if low.at == high.at && low.at == point.at {
-        return Vec::new();
-    }
-    low.closed &= low.at != point.at;
-    high.closed &= high.at != point.at;
-    vec![Interval { low, high }]
 }
 
 /// The intervals of `x < a`, `a < x`, `a < x < b` and `x != a`, where `x` is a name and the rest is constant.

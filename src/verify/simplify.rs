@@ -311,7 +311,7 @@ fn root(arguments: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
     power(radicand, exponent, budget)
 }
 
-/// log_b(a) where it is an integer.
+/// The logarithm where it is an integer.
 fn exact_logarithm(argument: &Number, base: &Number, budget: &mut Budget) -> Result<Option<i64>, Exhausted> {
     if is_negative(argument) || is_zero(argument) || *base <= one() {
         return Ok(None);

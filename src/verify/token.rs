@@ -251,7 +251,6 @@ impl Lexer<'_> {
                     self.symbol('}');
                 }
             }
-            '$' | '~' => {}
             '.' => {
                 if self.rest().starts_with("..") {
                     self.at += 2;
@@ -273,7 +272,7 @@ impl Lexer<'_> {
                 self.symbol('^');
             }
             '£' | '€' | '¥' => self.tokens.push(Token::Text(c.to_string())),
-            '"' | '“' | '”' | '?' | '`' => {}
+            '$' | '~' | '"' | '“' | '”' | '?' | '`' => {}
             c if c.is_whitespace() || is_invisible(c) => {}
             c => self.other(c),
         }
@@ -363,6 +362,29 @@ impl Lexer<'_> {
         }
     }
 
+    /// The exponent of ten of `1.5e-3` as calculators and programs write it.
+    fn exponent_of_ten(&mut self) {
+        let Some(after) = self.rest().strip_prefix(['e', 'E']) else { return };
+        let (negative, digits) = match after.strip_prefix('-') {
+            Some(digits) => (true, digits),
+            None => (false, after.strip_prefix('+').unwrap_or(after)),
+        };
+        let (exponent, width) = Self::digits(digits);
+        if exponent.is_empty() || digits[width..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '.') {
+            return;
+        }
+        self.at = self.text.len() - digits.len() + width;
+        self.symbol('*');
+        self.tokens.push(Token::Number("10".to_string()));
+        self.symbol('^');
+        self.symbol('{');
+        if negative {
+            self.symbol('-');
+        }
+        self.tokens.push(Token::Number(without_zeros(&exponent)));
+        self.symbol('}');
+    }
+
     /// The bytes of white space and of invisible characters at the start of `text`.
     fn blank(text: &str) -> usize {
         text.find(|c: char| !(c.is_whitespace() || is_invisible(c))).unwrap_or(text.len())
@@ -371,8 +393,10 @@ impl Lexer<'_> {
     /// The bytes of a separator of thousands at the start of `text`, and whether it may also separate two numbers.
     fn separator(&self, text: &str) -> Option<(usize, bool)> {
         for spelling in [r",\!", "{,}", r"{,}\!", r"\,", r"\ ", r"\;", " ", "\u{a0}", "\u{2009}", "\u{202f}", "~"] {
-            if let Some(after) = text.strip_prefix(spelling) {
-                return Some((spelling.len() + Self::blank(after), false));
+            if let Some(mut after) = text.strip_prefix(spelling) {
+                after = after.trim_start_matches(r"\!").trim_start_matches([' ', '\n']);
+                after = after.strip_prefix(r"\,").or(after.strip_prefix(r"\;")).unwrap_or(after);
+                return Some((text.len() - after.len(), false));
             }
         }
         if text.starts_with(',') && self.brackets == 0 { Some((1, true)) } else { None }
@@ -420,7 +444,7 @@ impl Lexer<'_> {
                 let body = body.strip_prefix('\\')?.strip_prefix(name)?.strip_prefix('{')?;
                 let (digits, width) = Self::digits(body);
                 let after = body[width..].strip_prefix('}')?;
-                (!digits.is_empty()).then(|| (digits, after.len()))
+                (!digits.is_empty()).then_some((digits, after.len()))
             });
             if let Some((digits, left)) = repeating {
                 self.at = self.text.len() - left;
@@ -430,6 +454,7 @@ impl Lexer<'_> {
             }
         }
         self.tokens.push(Token::Number(text));
+        self.exponent_of_ten();
     }
 
     /// What follows a backslash.
@@ -468,7 +493,7 @@ impl Lexer<'_> {
             }
             "text" | "textbf" | "textit" | "textrm" | "textnormal" | "textsf" | "texttt" | "mbox" | "hbox"
             | "mathrm" | "operatorname" | "rm" | "mathsf" | "mathtt" => {
-                self.text_group(name == "mathrm" || name == "operatorname")
+                self.text_group(name == "mathrm" || name == "operatorname");
             }
             "begin" | "end" => {
                 let environment = self.short_argument();
