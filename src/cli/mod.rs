@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod bench;
+mod eval;
 mod pretrain;
 mod run;
 mod score;
@@ -26,6 +27,8 @@ enum Command {
     Run(run::RunArguments),
     /// Trains a small base model from nothing on worked solutions of a procedural task.
     Pretrain(pretrain::PretrainArguments),
+    /// Measures pass@k, the majority's and the mean accuracy of a model on a suite of problems.
+    Eval(eval::EvalArguments),
     /// Measures log-probabilities, gradient directions, novelty and advantages of any responses, whoever generated them.
     Score(score::ScoreArguments),
     /// Times the stages of training on random weights of a given shape.
@@ -69,6 +72,7 @@ fn run(command: Command) -> Result<u8> {
     match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Pretrain(arguments) => pretrain::run(&arguments),
+        Command::Eval(arguments) => eval::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     }

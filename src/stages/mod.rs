@@ -17,7 +17,7 @@ mod update;
 mod verify;
 
 pub use advantage::{AdvantagePlugin, center_group_advantages};
-pub use evaluate::{EvaluatePlugin, Evaluations};
+pub use evaluate::{EvaluatePlugin, Evaluations, Suites};
 pub use features::{FeatureDemand, FeatureWeights, FeaturesPlugin, compute_features, features_are_wanted};
 pub use fidelity::{FidelityPlugin, measure_fidelity};
 pub use geometry::{GeometryPlugin, measure_geometry};

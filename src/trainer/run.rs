@@ -2,10 +2,10 @@
 
 use super::snapshot::{RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, TrainerCommand};
 use crate::error::{Error, Result};
-use crate::evaluation::EvaluationRecord;
+use crate::evaluation::{EvaluationRecord, Suite};
 use crate::experiment::{
-    EncoderSource, Event, Experiment, FidelityRecord, Manifest, MethodConfig, ModelSource, OptimizerConfig, RunDir,
-    TaskConfig, to_text,
+    DataSource, EncoderSource, Event, Experiment, FidelityRecord, HeldOutSource, Manifest, MethodConfig, ModelSource,
+    OptimizerConfig, RunDir, SuiteConfig, TaskConfig, to_text,
 };
 use crate::methods::add_method;
 use crate::metrics::MetricRow;
@@ -16,12 +16,14 @@ use crate::model::{
 use crate::optim::AdamW;
 use crate::stages::{
     ActiveExperiment, ActiveTask, CheckpointRequested, Checkpoints, Encoder, Evaluations, Monitor, Policy,
-    PolicyOptimizer, Reference, RunRecorder, StagePlugins, StartInfo, StepCounter, TrainStep, record_checkpoint,
+    PolicyOptimizer, Reference, RunRecorder, StagePlugins, StartInfo, StepCounter, Suites, TrainStep,
+    record_checkpoint,
 };
-use crate::tasks::{self, Split, Task};
+use crate::tasks::{self, Problem, Split, Task};
 use bevy_app::{App, Plugin, PluginGroup, PluginGroupBuilder};
 use bevy_ecs::error::{BevyError, ErrorContext};
 use crossbeam_channel::Receiver;
+use rayon::prelude::*;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
@@ -124,16 +126,6 @@ impl RunBuilder {
         experiment.validate()?;
         settle_sources(&mut experiment)?;
         experiment.objective.ratio.get_or_insert(experiment.objective.loss.ratio());
-        let task = match (&experiment.task, task) {
-            (TaskConfig::Custom(name), Some(task)) if task.name() == name => task,
-            (TaskConfig::Custom(name), Some(task)) => {
-                return Err(Error::input(format!(
-                    "the experiment asks for the task `{name}`, but this program provides `{}`",
-                    task.name()
-                )));
-            }
-            (config, _) => tasks::build(config)?,
-        };
         if let (MethodConfig::Custom(name), true) = (&experiment.method, extensions.is_empty()) {
             return Err(Error::input(format!(
                 "the method `{name}` is not part of this program; method: Custom(..) is for programs that add their own"
@@ -146,9 +138,27 @@ impl RunBuilder {
             Some(model) => model,
             None => LanguageModel::load(&experiment.model, dtype, &device)?,
         };
+        let task = match (&experiment.task, task) {
+            (TaskConfig::Custom(name), Some(task)) if task.name() == name => task,
+            (TaskConfig::Custom(name), Some(task)) => {
+                return Err(Error::input(format!(
+                    "the experiment asks for the task `{name}`, but this program provides `{}`",
+                    task.name()
+                )));
+            }
+            (config, _) => tasks::build(config, &base.tokenizer)?,
+        };
+        let suites = experiment
+            .evaluations
+            .iter()
+            .map(|evaluation| Suite::new(&evaluation.suite, &task, &base.tokenizer))
+            .collect::<Result<Vec<_>>>()?;
         let model_hash = base.weights.hash()?;
         let frozen = FrozenBase::new(&experiment, &base, &device)?;
         check_length(&experiment, task.as_ref(), &base)?;
+        for suite in &suites {
+            suite.check_length(&base, experiment.rollout.max_new_tokens)?;
+        }
         let OptimizerConfig::AdamW(settings) = &experiment.optimizer;
         let (model, optimizer, step) = match &checkpoint {
             None => {
@@ -182,7 +192,9 @@ impl RunBuilder {
             device: info.device.clone(),
             model: info.model.clone(),
             model_hash,
-            data_hash: sha256(&to_text(&experiment.task)?),
+            data_hash: task
+                .hash()
+                .map_or_else(|| Ok(sha256(&to_text(&experiment.task)?)), |hash| Ok::<_, Error>(hash.to_string()))?,
             started: directory
                 .read_manifest()
                 .map_or_else(|| format!("{:.0}", jiff::Timestamp::now()), |earlier| earlier.started),
@@ -195,8 +207,25 @@ impl RunBuilder {
         let past = Past::read(&directory, step)?;
         let (handle, commands) = RunHandle::new(RunSnapshot::starting(info));
         past.show(&handle);
-        let loaded =
-            Loaded { experiment, task, model, frozen, optimizer, directory, manifest, past, stage_changes, extensions };
+        if checkpoint.is_none() {
+            for text in suites.iter().filter_map(|suite| suite.overlap(task.as_ref())) {
+                directory.append_event(&Event::now(step, "warning", &text))?;
+                handle.snapshots.update(|snapshot| Arc::make_mut(&mut snapshot.warnings).push((step, text)));
+            }
+        }
+        let loaded = Loaded {
+            experiment,
+            task,
+            suites,
+            model,
+            frozen,
+            optimizer,
+            directory,
+            manifest,
+            past,
+            stage_changes,
+            extensions,
+        };
         let snapshots = handle.snapshots.clone();
         let thread = std::thread::Builder::new()
             .name("trainer".to_string())
@@ -207,9 +236,17 @@ impl RunBuilder {
     }
 }
 
-/// Refuses responses that would be too long for the model, judged by the first prompt.
+/// Refuses responses that would be too long for the model after the longest prompt of a data set, or the first one of a task
+/// without an end.
 fn check_length(experiment: &Experiment, task: &dyn Task, model: &LanguageModel) -> Result<()> {
-    let prompt = model.tokenizer.encode(&task.problem(Split::Train, experiment.seed, 0).prompt)?.len();
+    let length = |problem: &Problem| Ok(model.tokenizer.encode(&problem.prompt)?.len());
+    let prompt = match task.all(Split::Train) {
+        None => length(&task.problem(Split::Train, experiment.seed, 0))?,
+        Some(all) => {
+            let lengths = all.par_iter().map(|(problem, _)| length(problem)).collect::<Result<Vec<_>>>()?;
+            lengths.into_iter().max().unwrap_or(0)
+        }
+    };
     let (new, positions) = (experiment.rollout.max_new_tokens, model.config.max_position_embeddings);
     if prompt + new <= positions {
         return Ok(());
@@ -220,7 +257,7 @@ fn check_length(experiment: &Experiment, task: &dyn Task, model: &LanguageModel)
     Err(Error::field("rollout.max_new_tokens", problem))
 }
 
-/// Settles where model and encoders come from, so that the resolved experiment runs again from any folder and with the same
+/// Settles where model, encoders and data come from, so that the resolved experiment runs again from any folder and with the same
 /// weights: folders become absolute, branches of the hub become commits. Downloads what is not there.
 fn settle_sources(experiment: &mut Experiment) -> Result<()> {
     let absolute = |folder: &mut PathBuf| {
@@ -232,6 +269,27 @@ fn settle_sources(experiment: &mut Experiment) -> Result<()> {
         ModelSource::Bundled(_) => {}
         ModelSource::Local(folder) => absolute(folder),
         ModelSource::Hub(source) => source.revision = hub::commit_of(&hub::fetch_model(source)?),
+    }
+    let settle = |source: &mut DataSource| match source {
+        DataSource::Local(file) => {
+            absolute(file);
+            Ok(())
+        }
+        DataSource::Hub(source) => {
+            source.revision = hub::commit_of(&hub::fetch_dataset(source)?);
+            Ok::<_, Error>(())
+        }
+    };
+    if let TaskConfig::Dataset(data) = &mut experiment.task {
+        settle(&mut data.source)?;
+        if let HeldOutSource::Other(other) = &mut data.held_out {
+            settle(other)?;
+        }
+    }
+    for evaluation in &mut experiment.evaluations {
+        if let SuiteConfig::File(suite) = &mut evaluation.suite {
+            absolute(&mut suite.path);
+        }
     }
     for encoder in experiment.encoders_mut() {
         match encoder {
@@ -278,6 +336,7 @@ impl FrozenBase {
 struct Loaded {
     experiment: Experiment,
     task: Arc<dyn Task>,
+    suites: Vec<Suite>,
     model: LanguageModel,
     frozen: FrozenBase,
     optimizer: AdamW,
@@ -387,6 +446,7 @@ fn build_app(loaded: Loaded, snapshots: &SnapshotCell) -> App {
     let mut app = App::new();
     app.set_error_handler(end_the_step)
         .insert_resource(ActiveTask(loaded.task))
+        .insert_resource(Suites(loaded.suites))
         .insert_resource(Policy(loaded.model))
         .insert_resource(PolicyOptimizer(loaded.optimizer))
         .insert_resource(Monitor(snapshots.clone()))
