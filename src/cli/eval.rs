@@ -45,8 +45,8 @@ pub(super) struct EvalArguments {
     /// The first so many problems only. Left out, all of a data set and 128 held-out problems.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     limit: Option<u64>,
-    /// What a problem is put into: plain, qwen_boxed, choice, chat (the model's chat template) or a Jinja file. Left out, chat where
-    /// the model has a chat template, and else plain.
+    /// What a problem is put into: `plain`, `qwen_boxed`, `choice`, `chat` (the model's chat template) or a Jinja file. Left out, `chat`
+    /// where the model has a chat template, and else `plain`.
     #[arg(long, value_name = "NAME_OR_FILE")]
     template: Option<String>,
     /// What the answers of a file are. Left out, choices where every answer is one letter from A to J, and mathematics where not.

@@ -456,7 +456,7 @@ mod tests {
             match file {
                 "amc.json" | "aime24.json" | "aime25.json" => assert_eq!(whole, count, "{file}"),
                 "gpqa_diamond.json" => {
-                    assert!(records.iter().all(|r| ["A", "B", "C", "D"].contains(&r.answer.as_str())))
+                    assert!(records.iter().all(|r| ["A", "B", "C", "D"].contains(&r.answer.as_str())));
                 }
                 _ => {}
             }

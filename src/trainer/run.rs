@@ -138,16 +138,7 @@ impl RunBuilder {
             Some(model) => model,
             None => LanguageModel::load(&experiment.model, dtype, &device)?,
         };
-        let task = match (&experiment.task, task) {
-            (TaskConfig::Custom(name), Some(task)) if task.name() == name => task,
-            (TaskConfig::Custom(name), Some(task)) => {
-                return Err(Error::input(format!(
-                    "the experiment asks for the task `{name}`, but this program provides `{}`",
-                    task.name()
-                )));
-            }
-            (config, _) => tasks::build(config, &base.tokenizer)?,
-        };
+        let task = task_of(&experiment, task, &base)?;
         let suites = experiment
             .evaluations
             .iter()
@@ -208,10 +199,7 @@ impl RunBuilder {
         let (handle, commands) = RunHandle::new(RunSnapshot::starting(info));
         past.show(&handle);
         if checkpoint.is_none() {
-            for text in suites.iter().filter_map(|suite| suite.overlap(task.as_ref())) {
-                directory.append_event(&Event::now(step, "warning", &text))?;
-                handle.snapshots.update(|snapshot| Arc::make_mut(&mut snapshot.warnings).push((step, text)));
-            }
+            warn_of_overlap(&suites, task.as_ref(), &directory, &handle)?;
         }
         let loaded = Loaded {
             experiment,
@@ -234,6 +222,27 @@ impl RunBuilder {
             .map_err(|e| Error::failed(format!("cannot start the trainer's thread: {e}")))?;
         Ok(Run { handle, thread })
     }
+}
+
+/// The task that the experiment names: the program's own or the one that was `provided`.
+fn task_of(experiment: &Experiment, provided: Option<Arc<dyn Task>>, model: &LanguageModel) -> Result<Arc<dyn Task>> {
+    match (&experiment.task, provided) {
+        (TaskConfig::Custom(name), Some(task)) if task.name() == name => Ok(task),
+        (TaskConfig::Custom(name), Some(task)) => Err(Error::input(format!(
+            "the experiment asks for the task `{name}`, but this program provides `{}`",
+            task.name()
+        ))),
+        (config, _) => tasks::build(config, &model.tokenizer),
+    }
+}
+
+/// Records for every suite which of its problems are trained on too, and shows it.
+fn warn_of_overlap(suites: &[Suite], task: &dyn Task, directory: &RunDir, handle: &RunHandle) -> Result<()> {
+    for text in suites.iter().filter_map(|suite| suite.overlap(task)) {
+        directory.append_event(&Event::now(0, "warning", &text))?;
+        handle.snapshots.update(|snapshot| Arc::make_mut(&mut snapshot.warnings).push((0, text)));
+    }
+    Ok(())
 }
 
 /// Refuses responses that would be too long for the model after the longest prompt of a data set, or the first one of a task
