@@ -32,13 +32,13 @@ fn main() -> Result<()> {
     {
         let hidden = Tensor::randn(0f32, 1.0, (rows, d), &Device::Cpu)?;
         let weight = Tensor::randn(0f32, 0.1, (vocabulary, d), &Device::Cpu)?;
-        let mut cells = String::new();
+        print!("{rows:>5} {d:>5} {vocabulary:>8}");
         for head in [one_pass_head as Head, one_pass_head_reference] {
             for features in [false, true] {
-                cells += &format!(" {:>10.3} ms", median_ms(head, &hidden, &weight, features)?);
+                print!(" {:>10.3} ms", median_ms(head, &hidden, &weight, features)?);
             }
         }
-        println!("{rows:>5} {d:>5} {vocabulary:>8}{cells}");
+        println!();
     }
     Ok(())
 }

@@ -35,16 +35,19 @@ macro_rules! metrics {
 }
 
 metrics! {
-    REWARD_MEAN, "reward/mean", "", Higher, "Mean base reward of the step's rollouts: +1 for a correct answer, -1 otherwise.";
-    REWARD_SHAPED_MEAN, "reward/shaped_mean", "", Neither, "Mean reward after the method's shaping; equals reward/mean without shaping.";
-    REWARD_ACCURACY, "reward/accuracy", "", Higher, "Share of the step's training rollouts that are correct.";
-    GROUP_UNIFORM_RATIO, "group/uniform_ratio", "", Lower, "Share of groups whose base rewards are all equal. GRPO learns nothing from them.";
-    GROUP_SHAPING_ONLY_RATIO, "group/shaping_only_ratio", "", Neither, "Share of groups whose signal comes from shaping alone: equal base rewards, unequal shaped rewards.";
+    REWARD_MEAN, "reward/mean", "", Higher, "Mean base reward of the completions sampled in the step: +1 for a correct answer, -1 otherwise.";
+    REWARD_SHAPED_MEAN, "reward/shaped_mean", "", Neither, "Mean of the rewards that advantages are made of: base rewards after the method's shaping and the penalty for length.";
+    REWARD_ACCURACY, "reward/accuracy", "", Higher, "Share of the completions sampled in the step that are correct.";
+    REWARD_LENGTH_PENALTY_MEAN, "reward/length_penalty_mean", "", Higher, "Mean of what responses near the token limit lose of their reward, 0 or less (objective.truncated: SoftPenalty).";
+    GROUP_UNIFORM_RATIO, "group/uniform_ratio", "", Lower, "Share of the groups trained on whose base rewards are all equal. GRPO learns nothing from them.";
+    GROUP_SHAPING_ONLY_RATIO, "group/shaping_only_ratio", "", Neither, "Share of groups whose signal comes from shaping or the penalty for length alone: equal base rewards, unequal shaped rewards.";
+    GROUP_RESAMPLED_RATIO, "group/resampled_ratio", "", Lower, "Groups sampled in further rounds of dynamic sampling, per prompt of the step: 0 where the first round had a signal everywhere.";
     COMPLETION_LENGTH_MEAN, "completion/length_mean", "tokens", Neither, "Mean response length, the end-of-sequence token included.";
     COMPLETION_TRUNCATED_RATIO, "completion/truncated_ratio", "", Lower, "Share of responses cut off at the token limit.";
     COMPLETION_NO_ANSWER_RATIO, "completion/no_answer_ratio", "", Lower, "Share of responses without a final answer.";
     POLICY_ENTROPY, "policy/entropy", "nats", Neither, "Mean entropy per response token of the sampling distribution. A fast fall means that diversity collapses.";
     POLICY_KL, "policy/kl", "nats", Lower, "Mean KL divergence from the reference policy per token trained on, by the estimator of the objective.";
+    POLICY_KL_COEFFICIENT, "policy/kl_coefficient", "", Neither, "Weight of the KL term in the step; moves where objective.kl has a target.";
     POLICY_CLIP_RATIO, "policy/clip_ratio", "", Neither, "Share of the tokens trained on whose probability ratio was clipped with effect.";
     POLICY_LOSS, "policy/loss", "", Neither, "The objective that was minimised, KL term and entropy bonus included.";
     POLICY_GRAD_NORM, "policy/grad_norm", "", Neither, "Global L2 norm of the gradient before clipping.";
@@ -76,7 +79,7 @@ metrics! {
     TIME_FEATURE_S, "time/feature_s", "s", Lower, "Time of the stages between verification and update: features, cosines, novelty, advantages.";
     TIME_UPDATE_S, "time/update_s", "s", Lower, "Time of the update stage: forward, loss, backward and optimizer.";
     TIME_STEP_S, "time/step_s", "s", Lower, "Time of the whole step without evaluations.";
-    THROUGHPUT_TOKENS_PER_S, "throughput/tokens_per_s", "tokens/s", Higher, "Response tokens of the step divided by the time of the step.";
+    THROUGHPUT_TOKENS_PER_S, "throughput/tokens_per_s", "tokens/s", Higher, "Response tokens sampled in the step divided by the time of the step.";
     MEMORY_PEAK_MIB, "memory/peak_mib", "MiB", Lower, "Largest resident memory of the process so far.";
 }
 

@@ -9,9 +9,9 @@ pub use crate::rollout::{
     PromptTokens, Response, Reward, Rollouts, SemanticCosines, ShapedReward,
 };
 pub use crate::stages::{
-    ActiveExperiment, ActiveTask, EntropyCoefficient, FeatureDemand, Policy, StageSystems, StepCounter, StepMetrics,
-    TrainStep, center_group_advantages, compute_features, sample_completions, score_novelty, update_policy,
-    verify_completions,
+    ActiveExperiment, ActiveTask, EntropyCoefficient, FeatureDemand, Policy, SampleRound, StageSystems, StepCounter,
+    StepMetrics, TrainStep, center_group_advantages, compute_features, sample_completions, score_novelty,
+    update_policy, verify_completions,
 };
 pub use crate::tasks::{Problem, Split, Task};
 pub use crate::trainer::{Run, RunBuilder, RunEnd, RunHandle, RunSnapshot, RunState, TrainerCommand};

@@ -152,6 +152,30 @@ fn faults_in_arguments_are_refused_with_a_remedy() {
 }
 
 #[test]
+fn faults_in_a_methods_settings_are_refused_with_the_field_and_a_remedy() {
+    let place = Workplace::new();
+    write(&place, &experiment(2));
+    for (method, words) in [
+        (
+            "G2rl(lambda_schedule: Linear(to: 3.0, over_steps: 5))",
+            ["`method.lambda_schedule.to` is 3", "between 0 and 2"],
+        ),
+        (
+            "G2rl(lambda_schedule: Linear(to: 0.0, over_steps: 0))",
+            ["`method.lambda_schedule.over_steps` is 0", "at least 1"],
+        ),
+        ("G2rl(lambda_schedule: Linear(to: 0.0, steps: 5))", ["`steps`", "did you mean `over_steps`"]),
+        ("G2rl(alpha: Entrpy)", ["`Entrpy`", "did you mean `Entropy`"]),
+        ("EvolRl(lables: Majority)", ["`lables`", "did you mean `labels`"]),
+        ("EvolRl(encoder: Polcy)", ["`Polcy`", "did you mean `Policy`"]),
+        ("EvolRl(entropy_coefficient: -1.0)", ["`method.entropy_coefficient` is -1", "between 0 and 10"]),
+        ("EvolRl(encoder: Hub(repo: \"a/b\", revison: \"v1\"))", ["`revison`", "did you mean `revision`"]),
+    ] {
+        assert_refused(&place, &["run", "experiment.ron", "--headless", "--set", &format!("method={method}")], &words);
+    }
+}
+
+#[test]
 fn a_headless_run_prints_its_evaluations_and_where_everything_is() {
     let place = Workplace::new();
     write(&place, &experiment(2));

@@ -151,8 +151,17 @@ fn fidelity_compares_features_with_the_gradients_of_the_policy_that_sampled() {
 
 #[test]
 fn what_tokens_add_is_recorded_and_sums_to_the_recorded_cosines() {
+    check_tokens("method: G2rl()");
+}
+
+#[test]
+fn what_tokens_weighed_by_entropy_add_sums_to_the_recorded_cosines_too() {
+    check_tokens("method: G2rl(alpha: Entropy)");
+}
+
+fn check_tokens(method: &str) {
     let place = Workplace::new();
-    let mut experiment = place.parity_experiment(2, "method: G2rl()");
+    let mut experiment = place.parity_experiment(2, method);
     experiment.record.tokens_every = 2;
     experiment.rollout.temperature = 0.8;
     let run = place.run_parity(&experiment);

@@ -325,6 +325,10 @@ fn without_strength_the_methods_are_grpo_bit_for_bit_and_with_strength_they_are_
     let weights = |method: &str| place.run_parity(&place.parity_experiment(2, method)).weights(2).hash().unwrap();
     let grpo = weights("method: Grpo");
     assert_eq!(weights("method: G2rl(lambda: 0.0)"), grpo);
+    assert_eq!(
+        weights("method: G2rl(lambda: 0.0, alpha: Entropy, lambda_schedule: Linear(to: 0.0, over_steps: 9))"),
+        grpo
+    );
     assert_eq!(weights("method: EntropyBonus(coefficient: 0.0)"), grpo);
     assert_ne!(weights("method: G2rl(lambda: 0.5)"), grpo);
     assert_ne!(weights("method: EntropyBonus(coefficient: 0.1)"), grpo);

@@ -58,29 +58,52 @@ fn weights(run: &Path, step: u64) -> Vec<u8> {
 
 #[test]
 fn three_steps_and_three_more_are_six_steps_byte_for_byte() {
-    check_halves("G2rl(lambda: 0.5, alpha: Entropy, lambda_schedule: Linear(to: 0.0, over_steps: 6))");
+    let method = "G2rl(lambda: 0.5, alpha: Entropy, lambda_schedule: Linear(to: 0.0, over_steps: 6))";
+    check_halves(|steps| experiment_with(method, steps));
 }
 
 /// The encoder is the base model, not the policy of the checkpoint.
 #[test]
 fn three_steps_and_three_more_are_six_steps_with_a_sentence_encoder_too() {
-    check_halves("EvolRl(labels: Majority)");
+    check_halves(|steps| experiment_with("EvolRl(labels: Majority)", steps));
 }
 
-fn check_halves(method: &str) {
+/// What a step takes over from earlier ones, the number of the next problem and the KL coefficient, comes from the checkpoint.
+#[test]
+fn three_steps_and_three_more_are_six_steps_with_every_refinement() {
+    let metrics = check_halves(|steps| {
+        let mut experiment = experiment_with("G2rl(lambda: 0.5)", steps);
+        for assignment in [
+            "task=Countdown()",
+            "rollout.dynamic=(rounds: 2)",
+            "objective.truncated=SoftPenalty(buffer: 16, strength: 0.5)",
+            "objective.kl.target=0.005",
+            "objective.kl.horizon=3",
+        ] {
+            experiment = orthant::experiment::set(&experiment, assignment).unwrap();
+        }
+        experiment
+    });
+    let differs = |name: &str| metrics.iter().any(|row| row[name] != metrics[0][name]);
+    for name in ["group/resampled_ratio", "reward/length_penalty_mean", "policy/kl_coefficient"] {
+        assert!(differs(name), "{name} is the same in every step: {metrics:?}");
+    }
+}
+
+/// Returns the metrics of the run.
+fn check_halves(experiment: impl Fn(u64) -> Experiment) -> Vec<serde_json::Value> {
     let runs = tempfile::tempdir().unwrap();
-    let straight = finish(RunBuilder::new(experiment_with(method, 6)), runs.path());
-    let halves = finish(RunBuilder::new(experiment_with(method, 3)), runs.path());
+    let straight = finish(RunBuilder::new(experiment(6)), runs.path());
+    let halves = finish(RunBuilder::new(experiment(3)), runs.path());
     assert_eq!(weights(&straight, 3), weights(&halves, 3));
     // The last step of the first half was evaluated because it was the last; in the long run it is not.
     let resumed = RunBuilder::resume(&halves, &["stop.steps=6".to_string()]).unwrap();
     assert_eq!(finish(resumed, runs.path()), halves);
 
     assert_eq!(weights(&straight, 6), weights(&halves, 6));
-    assert_eq!(
-        fs::read(straight.join("checkpoints/step_000006/trainer.safetensors")).unwrap(),
-        fs::read(halves.join("checkpoints/step_000006/trainer.safetensors")).unwrap()
-    );
+    for name in ["checkpoints/step_000006/trainer.safetensors", "checkpoints/step_000006/trainer.json"] {
+        assert_eq!(fs::read(straight.join(name)).unwrap(), fs::read(halves.join(name)).unwrap(), "{name}");
+    }
     assert_eq!(lines(&straight, "metrics.jsonl"), lines(&halves, "metrics.jsonl"));
     let evaluations = |run: &Path| lines(run, "evals.jsonl").into_iter().filter(|e| e["step"] != 3).collect::<Vec<_>>();
     assert_eq!(evaluations(&straight), evaluations(&halves));
@@ -90,6 +113,7 @@ fn check_halves(method: &str) {
         let name = format!("geometry/step_{step:06}.safetensors");
         assert_eq!(fs::read(straight.join(&name)).unwrap(), fs::read(halves.join(&name)).unwrap());
     }
+    lines(&straight, "metrics.jsonl")
 }
 
 #[test]

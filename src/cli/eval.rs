@@ -75,6 +75,7 @@ pub(super) struct EvalArguments {
 #[derive(Clone, Copy, ValueEnum)]
 enum VerifierChoice {
     Math,
+    MathAnywhere,
     Choice,
 }
 
@@ -122,6 +123,7 @@ impl EvalArguments {
         } else if Path::new(&self.suite).is_file() {
             let verifier = self.verifier.map(|verifier| match verifier {
                 VerifierChoice::Math => AnswerFormat::Math,
+                VerifierChoice::MathAnywhere => AnswerFormat::MathAnywhere,
                 VerifierChoice::Choice => AnswerFormat::Choice,
             });
             let config = FileSuite { path: PathBuf::from(&self.suite), template, verifier, problems: limit };

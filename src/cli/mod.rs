@@ -2,6 +2,7 @@
 
 mod bench;
 mod eval;
+mod grade;
 mod pretrain;
 mod run;
 mod score;
@@ -29,6 +30,8 @@ enum Command {
     Pretrain(pretrain::PretrainArguments),
     /// Measures pass@k, the majority's and the mean accuracy of a model on a suite of problems.
     Eval(eval::EvalArguments),
+    /// Verifies answers: a verdict for every completion of a file.
+    Grade(grade::GradeArguments),
     /// Measures log-probabilities, gradient directions, novelty and advantages of any responses, whoever generated them.
     Score(score::ScoreArguments),
     /// Times the stages of training on random weights of a given shape.
@@ -73,6 +76,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Run(arguments) => run::run(&arguments),
         Command::Pretrain(arguments) => pretrain::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
+        Command::Grade(arguments) => grade::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     }

@@ -6,7 +6,7 @@ use crate::experiment::DeviceChoice;
 use crate::geometry::{
     CosineMatrix, IncorrectSign, NoveltyForm, PairStatistics, Shaping, TokenWeights, pearson, spearman,
 };
-use crate::model::{GradientForm, LanguageModel, open_device};
+use crate::model::{GRADIENT_MEMORY, GradientForm, LanguageModel, open_device};
 use crate::scoring::{ScoreProgress, ScoreSettings, Scores, read_inputs, score};
 use candle_core::DType;
 use clap::{Args, ValueEnum};
@@ -102,9 +102,6 @@ fn number(text: &str, least: f64) -> Result<f64, String> {
         _ => Err(format!("give a number of at least {least}")),
     }
 }
-
-/// Memory for gradients, bytes.
-const GRADIENT_MEMORY: usize = 4 << 30;
 
 impl ScoreArguments {
     fn settings(&self) -> ScoreSettings {

@@ -8,7 +8,7 @@ use egui_plot::PlotPoint;
 pub(crate) const SMOOTHING_STEPS: f64 = 10.0;
 
 /// The metrics shown as curves, with their titles, in reading order.
-pub(crate) const CURVES: [(&str, &Metric); 9] = [
+pub(crate) const CURVES: [(&str, &Metric); 11] = [
     ("Training accuracy", &metrics::REWARD_ACCURACY),
     ("Reward", &metrics::REWARD_MEAN),
     ("Entropy", &metrics::POLICY_ENTROPY),
@@ -18,7 +18,12 @@ pub(crate) const CURVES: [(&str, &Metric); 9] = [
     ("Negative pairs", &metrics::GEOMETRY_NEGATIVE_RATIO),
     ("Near-orthogonal pairs", &metrics::GEOMETRY_ORTHOGONAL_RATIO),
     ("Effective rank", &metrics::GEOMETRY_EFFECTIVE_RANK),
+    ("Semantic cosine", &metrics::SEMANTIC_COSINE_MEAN),
+    ("Proxy fidelity", &metrics::FIDELITY_PEARSON),
 ];
+
+/// Of [`CURVES`] the last ones, which not every run measures: they have a place only where there is something to draw.
+const OPTIONAL: usize = 2;
 
 /// One metric over steps. Lines are broken where a value is not a number.
 #[derive(Clone, Debug)]
@@ -109,6 +114,16 @@ impl Default for Curves {
 }
 
 impl Curves {
+    /// The curves that have a place in the window.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = &Series> {
+        let always = CURVES.len() - OPTIONAL;
+        self.series
+            .iter()
+            .enumerate()
+            .filter(move |(place, series)| *place < always || !series.is_empty())
+            .map(|(_, s)| s)
+    }
+
     /// Takes in what is new.
     pub(crate) fn extend(&mut self, history: &History, evaluations: &[EvaluationRecord]) {
         if history.len() < self.rows {

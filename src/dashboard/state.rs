@@ -2,6 +2,7 @@
 
 use super::derive::{self, ColorRange, GroupGeometry, Order, Pair};
 use super::series::Curves;
+use crate::experiment::FidelityRecord;
 use crate::trainer::{Compared, GroupView, RunSnapshot, RunState, StepView, TrainerCommand};
 use std::sync::Arc;
 
@@ -220,14 +221,20 @@ impl State {
         }
     }
 
-    /// Whether the shown step has cosines between embeddings.
-    pub(crate) fn has_meanings(&self) -> bool {
-        self.shown.as_ref().is_some_and(|view| view.groups.iter().any(|group| !group.semantic.is_empty()))
+    /// The newest proxy fidelity that had been measured at the shown step.
+    pub(crate) fn fidelity(&self) -> Option<FidelityRecord> {
+        let step = self.shown_step()?;
+        self.snapshot.fidelity.iter().rev().find(|record| record.step <= step).cloned()
     }
 
-    /// What the shown cosines compare: what the person chose, or gradients where the step has nothing else.
+    /// Whether the shown step has cosines of that kind in any group.
+    pub(crate) fn has(&self, compared: Compared) -> bool {
+        self.shown.as_ref().is_some_and(|view| view.groups.iter().any(|group| !group.cosines(compared).is_empty()))
+    }
+
+    /// What the shown cosines compare: what the person chose, or directions where the step does not have that.
     pub(crate) fn compared(&self) -> Compared {
-        if self.has_meanings() { self.comparison } else { Compared::Directions }
+        if self.has(self.comparison) { self.comparison } else { Compared::Directions }
     }
 
     /// What the ends of the colour map stand for.

@@ -339,6 +339,34 @@ fn groups_of_every_size_and_without_cosines_are_drawn() {
 }
 
 #[test]
+fn a_step_with_parameter_gradients_offers_true_cosines_and_fidelity_stands_part_by_part() {
+    let mut window = Window::open(with_step(testing::snapshot(3, 1, 3), |view| {
+        view.groups[0].gradient = vec![1.0, 0.25, -0.5, 0.25, 1.0, 0.0, -0.5, 0.0, 1.0];
+    }));
+    assert!(!window.has("Proxy fidelity, "));
+    window.update(|snapshot| {
+        let block = |block: &str, pearson| crate::experiment::BlockFidelity {
+            block: block.to_string(),
+            pearson,
+            spearman: pearson,
+            cosine_mean: Some(0.01),
+        };
+        let blocks = vec![block("all", Some(0.78)), block("layer 0", Some(-0.12)), block("norms", None)];
+        let record = crate::experiment::FidelityRecord { step: 2, groups: 1, pairs: 3, blocks };
+        snapshot.fidelity = std::sync::Arc::new(vec![record]);
+    });
+    assert!(window.has("Proxy fidelity, step 2, 3 pairs"));
+    for text in ["Fidelity of all: +0.78", "Fidelity of layer 0: −0.12", "Fidelity of norms: n/a"] {
+        assert!(window.has(text), "{text}");
+    }
+    window.click("true");
+    assert!(window.matrix().1.contains("cosine −0.50"), "{}", window.matrix().1);
+    // A step without them shows directions; fidelity measured later than the shown step is not shown.
+    window.update(|snapshot| *snapshot = testing::snapshot(4, 1, 3));
+    assert!(window.has("Cosines between gradient directions") && !window.has("Proxy fidelity, "));
+}
+
+#[test]
 fn a_step_with_embeddings_offers_their_cosines_and_a_step_without_does_not() {
     let plain = Window::open(testing::snapshot(3, 1, 3));
     assert!(!plain.has("semantic"));

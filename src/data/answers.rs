@@ -1,36 +1,30 @@
-//! The data sets' only way to the verifier: judging a completion, and whether two answers are the same.
+//! The data sets' way to the verifier: judging a completion, and whether two answers are the same.
 
 use crate::experiment::AnswerFormat;
-use crate::verify::{Verdict, Verification, boxed::last_boxed, boxed_answer_matches};
+use crate::verify::{self, Equality, Verification, answers_equal};
 
-/// Judges `completion` by its last box: against an answer in mathematical notation, or the letter of a choice.
-pub(crate) fn judge(format: AnswerFormat, gold: &str, completion: &str) -> Verification {
-    let answer = last_boxed(completion);
-    let extracted = match format {
-        AnswerFormat::Math => answer.map(str::to_string),
-        AnswerFormat::Choice => answer.and_then(letter).map(String::from),
-    };
-    let verdict = match &extracted {
-        None => Verdict::NoAnswer,
-        Some(answer) if same_answer(format, gold, answer) => Verdict::Correct,
-        Some(_) => Verdict::Incorrect,
-    };
-    Verification { verdict, extracted }
-}
-
-/// Whether `answer` says the same as `gold`.
-pub(crate) fn same_answer(format: AnswerFormat, gold: &str, answer: &str) -> bool {
-    match format {
-        AnswerFormat::Math => boxed_answer_matches(gold, &format!("\\boxed{{{answer}}}")),
-        AnswerFormat::Choice => gold.trim() == answer.trim(),
+impl AnswerFormat {
+    fn verifier(self) -> verify::AnswerFormat {
+        match self {
+            Self::Math => verify::AnswerFormat::Math,
+            Self::MathAnywhere => verify::AnswerFormat::MathAnywhere,
+            Self::Choice => verify::AnswerFormat::Choice,
+        }
     }
 }
 
-/// The one capital letter that a box holds besides brackets, dots and `\text`.
-fn letter(boxed: &str) -> Option<char> {
-    let bare = boxed.replace("\\textbf", "").replace("\\text", "");
-    let mut letters = bare.chars().filter(|c| !"{}(). ".contains(*c));
-    letters.next().filter(|letter| letters.next().is_none() && ('A'..='J').contains(letter))
+/// Judges `completion` by the right answer.
+pub(crate) fn judge(format: AnswerFormat, gold: &str, completion: &str) -> Verification {
+    verify::verify(gold, completion, format.verifier())
+}
+
+/// Whether two answers of completions say the same. Neither is the right one, so either may be the one that is compared with.
+pub(crate) fn same_answer(format: AnswerFormat, one: &str, other: &str) -> bool {
+    let equal = |one: &str, other: &str| match format {
+        AnswerFormat::Math | AnswerFormat::MathAnywhere => answers_equal(one, other) == Equality::Equal,
+        AnswerFormat::Choice => judge(format, one, &format!("\\boxed{{{other}}}")).verdict.is_correct(),
+    };
+    equal(one, other) || equal(other, one)
 }
 
 #[cfg(test)]
@@ -38,19 +32,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_judged_by_value_and_choices_by_letter() {
+    fn answers_are_the_same_where_the_verifier_says_so_in_either_order() {
         use AnswerFormat::{Choice, Math};
-        for (format, gold, completion, verdict) in [
-            (Math, "12", r"so \boxed{3*4}", Verdict::Correct),
-            (Math, "12", r"so \boxed{13}", Verdict::Incorrect),
-            (Math, "12", "so 12", Verdict::NoAnswer),
-            (Choice, "C", r"\boxed{C}", Verdict::Correct),
-            (Choice, "C", r"\boxed{\text{(C).}}", Verdict::Correct),
-            (Choice, "C", r"\boxed{D}", Verdict::Incorrect),
-            (Choice, "C", r"\boxed{CD}", Verdict::NoAnswer),
-            (Choice, "C", r"\boxed{c}", Verdict::NoAnswer),
+        for (format, one, other, same) in [
+            (Math, "12", "3 \\cdot 4", true),
+            (Math, "\\frac{1}{2}", "0.5", true),
+            (Math, "12", "13", false),
+            (Math, "x \\ge 2", "[2, \\infty)", true),
+            (Choice, "C", "\\text{(C)}", true),
+            (Choice, "C", "D", false),
         ] {
-            assert_eq!(judge(format, gold, completion).verdict, verdict, "{completion}");
+            assert_eq!(same_answer(format, one, other), same, "{one} {other}");
+            assert_eq!(same_answer(format, other, one), same, "{other} {one}");
         }
     }
 }

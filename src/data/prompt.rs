@@ -81,7 +81,9 @@ impl PromptTemplate {
     /// The prompt for a record.
     pub fn render(&self, record: &Record, format: AnswerFormat) -> Result<String> {
         let instruction = record.system.as_deref().unwrap_or(match format {
-            AnswerFormat::Math => "Please reason step by step, and put your final answer within \\boxed{}.",
+            AnswerFormat::Math | AnswerFormat::MathAnywhere => {
+                "Please reason step by step, and put your final answer within \\boxed{}."
+            }
             AnswerFormat::Choice => {
                 "Please reason step by step, and put the letter of the right choice within \\boxed{}."
             }

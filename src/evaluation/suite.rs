@@ -128,7 +128,7 @@ impl Suite {
     pub fn classes(&self, problem: &Problem, answers: &[Option<&str>]) -> Vec<Option<usize>> {
         answer_classes(answers, |one, other| match &self.judge {
             Judge::Task(task) => task.same_answer(problem, one, other),
-            Judge::Format(format) => same_answer(*format, one, other) || same_answer(*format, other, one),
+            Judge::Format(format) => same_answer(*format, one, other),
         })
     }
 

@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::geometry::{IncorrectSign, LambdaSchedule, NoveltyForm, TokenWeights};
-use crate::objective::{AdvantageScale, KlEstimator, Loss, Objective, RatioLevel, Truncated};
+use crate::objective::{AdvantageScale, KlEstimator, Loss, MAX_KL_COEFFICIENT, Objective, RatioLevel, Truncated};
 use crate::optim::{AdamWSettings, Schedule};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -225,7 +225,9 @@ pub enum AnswerFormat {
     /// Mathematics in the last box.
     #[default]
     Math,
-    /// The letter of a choice.
+    /// Mathematics in the last box; without a box, after "the answer is"; without that, the last number.
+    MathAnywhere,
+    /// The letter of a choice: in the last box, after "the answer is", or alone at the end.
     Choice,
 }
 
@@ -256,11 +258,28 @@ pub struct RolloutConfig {
     pub temperature: f64,
     /// Most tokens of a completion, end-of-sequence included.
     pub max_new_tokens: usize,
+    /// Replaces groups whose base rewards are all equal by groups of further problems; left out, the step takes them as they come.
+    pub dynamic: Option<DynamicSampling>,
+}
+
+/// Dynamic sampling (DAPO, arXiv 2503.14476). The step keeps `prompts_per_step` groups; where the rounds do not bring enough that
+/// have a signal, uniform ones fill up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DynamicSampling {
+    /// Most further rounds of a step. A round samples as many groups as still lack a signal.
+    pub rounds: usize,
+}
+
+impl Default for DynamicSampling {
+    fn default() -> Self {
+        Self { rounds: 3 }
+    }
 }
 
 impl Default for RolloutConfig {
     fn default() -> Self {
-        Self { prompts_per_step: 8, group_size: 16, temperature: 1.0, max_new_tokens: 96 }
+        Self { prompts_per_step: 8, group_size: 16, temperature: 1.0, max_new_tokens: 96, dynamic: None }
     }
 }
 
@@ -404,7 +423,8 @@ pub struct ObjectiveConfig {
     /// Whether the ratio is each token's own or the whole response's. Left out, the one that the loss is defined with: `Sequence`
     /// for `Gspo`, `Token` for the others. `Grpo` with `Sequence` is `Gspo`.
     pub ratio: Option<RatioLevel>,
-    /// What becomes of responses that were cut off at the token limit.
+    /// What becomes of responses that reach the token limit: `Keep`, `Mask` or `SoftPenalty(buffer: 32)`, which takes up to
+    /// `strength` (1 if left out) from the reward over the last `buffer` tokens before the limit.
     pub truncated: Truncated,
     /// What centred rewards are divided by: the deviation of the `Group` or of the `Batch`, or nothing
     /// (`Unscaled`).
@@ -437,21 +457,20 @@ impl Default for ObjectiveConfig {
 }
 
 impl ObjectiveConfig {
-    /// The settings of the loss, with the entropy bonus that a method asks for.
-    pub fn settings(&self, entropy_coefficient: f64) -> Objective {
+    /// The settings of the loss, with the KL coefficient in force and the entropy bonus that a method asks for.
+    pub fn settings(&self, kl_coefficient: f64, entropy_coefficient: f64) -> Objective {
         Objective {
             loss: self.loss,
             ratio: self.ratio.unwrap_or(self.loss.ratio()),
             clip_low: self.clip_low,
             clip_high: self.clip_high,
             kl: self.kl.estimator,
-            kl_coefficient: self.kl.coefficient,
+            kl_coefficient,
             entropy_coefficient,
         }
     }
 
-    /// `rollouts` is the number of rollouts of a step.
-    fn validate(&self, rollouts: usize) -> Result<()> {
+    fn validate(&self, rollout: &RolloutConfig) -> Result<()> {
         match (self.loss, self.ratio) {
             (Loss::Gspo, Some(RatioLevel::Token)) => {
                 let problem = "is Token, but the loss Gspo is defined by the ratio of a whole response; \
@@ -470,9 +489,13 @@ impl ObjectiveConfig {
         }
         within("objective.clip_low", self.clip_low, 0.0, 1.0)?;
         within("objective.clip_high", self.clip_high, 0.0, 100.0)?;
-        within("objective.kl.coefficient", self.kl.coefficient, 0.0, 100.0)?;
+        self.kl.validate()?;
+        if let Truncated::SoftPenalty { buffer, strength } = self.truncated {
+            count("objective.truncated.buffer", buffer, 1, rollout.max_new_tokens)?;
+            within("objective.truncated.strength", strength, f64::MIN_POSITIVE, 100.0)?;
+        }
         count("objective.epochs", self.epochs, 1, 100)?;
-        count("objective.minibatches", self.minibatches, 1, rollouts)?;
+        count("objective.minibatches", self.minibatches, 1, rollout.prompts_per_step * rollout.group_size)?;
         count("objective.micro_batch_tokens", self.micro_batch_tokens, 1, usize::MAX)
     }
 }
@@ -481,15 +504,40 @@ impl ObjectiveConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KlConfig {
-    /// Weight of the KL term; 0 leaves it and the reference's forward pass out.
+    /// Weight of the KL term; 0 leaves it and the reference's forward pass out. With a `target`, the weight in the first step.
     pub coefficient: f64,
     /// Per-token estimator.
     pub estimator: KlEstimator,
+    /// The mean KL per token, nats, that the weight is adapted to from step to step; left out, the weight stays.
+    /// [`crate::objective::adapted_kl_coefficient`] has the rule.
+    pub target: Option<f64>,
+    /// 1 / K of that rule: in so many steps a KL 10 % above its target raises the weight by about 10 %. The paper's K is 0.1.
+    pub horizon: u64,
+}
+
+impl KlConfig {
+    fn validate(&self) -> Result<()> {
+        within("objective.kl.coefficient", self.coefficient, 0.0, MAX_KL_COEFFICIENT)?;
+        count("objective.kl.horizon", self.horizon as usize, 1, usize::MAX)?;
+        let Some(target) = self.target else { return Ok(()) };
+        within("objective.kl.target", target, f64::MIN_POSITIVE, f64::MAX)?;
+        if self.coefficient == 0.0 {
+            let problem =
+                "is 0, which no adaptation changes; with a `target` give the weight to begin with, such as 0.001";
+            return Err(Error::field("objective.kl.coefficient", problem));
+        }
+        if self.estimator == KlEstimator::K1 {
+            let problem = "is K1, whose expected gradient is zero, so that no weight brings the KL to its `target`; \
+                           choose K2 or K3, or leave `target` out";
+            return Err(Error::field("objective.kl.estimator", problem));
+        }
+        Ok(())
+    }
 }
 
 impl Default for KlConfig {
     fn default() -> Self {
-        Self { coefficient: 0.001, estimator: KlEstimator::default() }
+        Self { coefficient: 0.001, estimator: KlEstimator::default(), target: None, horizon: 10 }
     }
 }
 
@@ -809,6 +857,9 @@ impl Experiment {
         count("rollout.group_size", self.rollout.group_size, 2, 1024)?;
         within("rollout.temperature", self.rollout.temperature, 0.01, 100.0)?;
         count("rollout.max_new_tokens", self.rollout.max_new_tokens, 1, 1 << 20)?;
+        if let Some(dynamic) = self.rollout.dynamic {
+            count("rollout.dynamic.rounds", dynamic.rounds, 1, 100)?;
+        }
         match &self.method {
             MethodConfig::EntropyBonus(bonus) => within("method.coefficient", bonus.coefficient, 0.0, 10.0)?,
             MethodConfig::EvolRl(evol_rl) => {
@@ -831,7 +882,7 @@ impl Experiment {
             }
             MethodConfig::Grpo | MethodConfig::Custom(_) => {}
         }
-        self.objective.validate(self.rollout.prompts_per_step * self.rollout.group_size)?;
+        self.objective.validate(&self.rollout)?;
         let OptimizerConfig::AdamW(adamw) = &self.optimizer;
         adamw.validate()?;
         check_evaluations(&self.evaluations)?;

@@ -6,10 +6,10 @@ mod run_dir;
 
 pub use config::{
     AdamWConfig, Adapter, AnswerFormat, ArithmeticConfig, CountdownConfig, DataSource, DatasetConfig, DeviceChoice,
-    EncoderSource, EntropyBonusConfig, EvaluationConfig, EvolRlConfig, Experiment, FidelityConfig, FileSuite,
-    G2rlConfig, HeldOutConfig, HeldOutSource, HubDataset, HubRepository, KlConfig, Labels, MethodConfig, ModelSource,
-    NamedSuite, ObjectiveConfig, OptimizerConfig, Precision, Pretrain, RecordConfig, RolloutConfig, ShapeConfig,
-    StopConfig, SuiteConfig, TaskConfig,
+    DynamicSampling, EncoderSource, EntropyBonusConfig, EvaluationConfig, EvolRlConfig, Experiment, FidelityConfig,
+    FileSuite, G2rlConfig, HeldOutConfig, HeldOutSource, HubDataset, HubRepository, KlConfig, Labels, MethodConfig,
+    ModelSource, NamedSuite, ObjectiveConfig, OptimizerConfig, Precision, Pretrain, RecordConfig, RolloutConfig,
+    ShapeConfig, StopConfig, SuiteConfig, TaskConfig,
 };
 pub use parse::{from_text, locate, read, set, to_text};
 pub use run_dir::{BlockFidelity, Event, FidelityRecord, GroupTokens, Manifest, RunDir};

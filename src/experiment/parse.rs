@@ -309,6 +309,47 @@ mod tests {
     }
 
     #[test]
+    fn refinements_are_off_unless_written_and_refused_where_they_make_no_sense() {
+        let with = |section: &str| {
+            let text = MINIMAL.replace("name: \"a\"", &format!("name: \"a\", {section}"));
+            let experiment: Experiment = from_text(&text, "test.ron").unwrap();
+            let written = to_text(&experiment).unwrap();
+            assert_eq!(from_text::<Experiment>(&written, "again").unwrap(), experiment, "{written}");
+            experiment.validate().map_err(|error| error.to_string())
+        };
+        for right in [
+            "objective: (truncated: SoftPenalty(buffer: 32))",
+            "objective: (truncated: SoftPenalty(buffer: 96, strength: 0.5))",
+            "objective: (kl: (target: 0.02, horizon: 100))",
+            "rollout: (dynamic: (rounds: 2))",
+        ] {
+            with(right).unwrap();
+        }
+        for (wrong, words) in [
+            (
+                "objective: (truncated: SoftPenalty(buffer: 0))",
+                ["`objective.truncated.buffer` is 0", "between 1 and 96"],
+            ),
+            (
+                "objective: (truncated: SoftPenalty(buffer: 97))",
+                ["`objective.truncated.buffer` is 97", "between 1 and 96"],
+            ),
+            (
+                "objective: (truncated: SoftPenalty(buffer: 8, strength: 0.0))",
+                ["`objective.truncated.strength` is 0", "greater than 0"],
+            ),
+            ("rollout: (dynamic: (rounds: 0))", ["`rollout.dynamic.rounds` is 0", "between 1 and 100"]),
+            ("objective: (kl: (target: 0.0))", ["`objective.kl.target` is 0", "greater than 0"]),
+            ("objective: (kl: (target: 0.1, horizon: 0))", ["`objective.kl.horizon` is 0", "at least 1"]),
+            ("objective: (kl: (target: 0.1, coefficient: 0))", ["`objective.kl.coefficient` is 0", "such as 0.001"]),
+            ("objective: (kl: (target: 0.1, estimator: K1))", ["`objective.kl.estimator` is K1", "K2 or K3"]),
+        ] {
+            let error = with(wrong).unwrap_err();
+            assert!(words.iter().all(|word| error.contains(word)), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
     fn overrides_reach_every_level() {
         let mut experiment = set(&minimal(), "method=G2rl(lambda: 0.25)").unwrap();
         experiment = set(&experiment, "method.lambda=1.0").unwrap();

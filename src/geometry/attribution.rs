@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 /// The parts of a group's tokens in the directions of their responses.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenAttribution {
-    /// |phi_t| of every token of the group, response after response: (tokens).
+    /// `|phi_t|` of every token of the group, response after response: (tokens).
     pub norms: Vec<f32>,
     /// Row-major (tokens, m): what token t of response i adds to the cosine `S_ij`. Over the tokens of i, column j sums to
     /// `S_ij`.
@@ -70,10 +70,13 @@ mod tests {
         let mut features = Vec::new();
         for &length in lengths {
             let total = f64::from(alpha[at..at + length].iter().sum::<f32>()) + EPSILON;
-            for k in 0..3 {
-                let sum: f64 = (at..at + length).map(|t| f64::from(alpha[t]) * f64::from(phi[t][k])).sum();
-                features.push((sum / total) as f32);
+            let mut sum = [0.0; 3];
+            for (phi, &alpha) in phi[at..at + length].iter().zip(&alpha[at..]) {
+                for (sum, &phi) in sum.iter_mut().zip(phi) {
+                    *sum += f64::from(alpha) * f64::from(phi);
+                }
             }
+            features.extend(sum.map(|sum| (sum / total) as f32));
             at += length;
         }
         features

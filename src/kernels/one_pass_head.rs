@@ -1,10 +1,10 @@
 //! The language-model head of a decode step in one pass: the sampled token, its log-probability, the entropy of the
 //! distribution and the sensitivity feature, without ever storing the logits (rows, vocabulary).
 //!
-//! With z = W h and x = z / T, the feature phi = W\[y\] - sum_v p\[v\] W\[v\] (arXiv 2512.15687, eqs. 4-6) subtracts attention
-//! over the vocabulary: the query is h, keys and values are both W. So it is computed as attention is, from tiles of W, each
-//! used for both products while it is in the cache. The softmax is online (Milakov and Gimelshein, arXiv 1805.02867): every row
-//! keeps its running maximum m of z and, over the tokens so far,
+//! With z = W h and x = z / T, the feature phi = W\[y\] - sum over v of p\[v\] W\[v\] (arXiv 2512.15687, eqs. 4-6) subtracts
+//! attention over the vocabulary: the query is h, keys and values are both W. So it is computed as attention is, from tiles of
+//! W, each used for both products while it is in the cache. The softmax is online (Milakov and Gimelshein, arXiv 1805.02867):
+//! every row keeps its running maximum m of z and, over the tokens so far,
 //!
 //! ```text
 //! S = sum e^(x - m/T)      M = sum (x - m/T) e^(x - m/T)      E = sum e^(x - m/T) W[v]
@@ -87,7 +87,7 @@ pub fn one_pass_head(
     with_slices([hidden, head], |[h, w]| {
         // As many blocks as keep all threads busy together with the spans, and no more: each block reads all of W.
         let blocks = rayon::current_num_threads().div_ceil(vocabulary.div_ceil(SPAN));
-        let rows = uniforms.len().div_ceil(blocks).next_multiple_of(LANES).min(BLOCK);
+        let rows = uniforms.len().div_ceil(blocks).next_multiple_of(LANES).clamp(LANES, BLOCK);
         let parts: Vec<HeadDraws> = h
             .par_chunks(rows * d)
             .zip(uniforms.par_chunks(rows))
@@ -201,7 +201,7 @@ struct Partial {
     sums: Vec<f64>,
     /// M.
     moments: Vec<f64>,
-    /// E (lanes, d); empty without features.
+    /// E (rows, rounded up to fours, d); empty without features.
     expected: Vec<f32>,
     /// (tiles, rows)
     candidates: Vec<Candidate>,
@@ -249,7 +249,7 @@ impl Pass {
             tops: vec![f32::NEG_INFINITY; lanes],
             sums: vec![0.0; lanes],
             moments: vec![0.0; lanes],
-            expected: vec![0.0; if self.features { lanes * d } else { 0 }],
+            expected: vec![0.0; if self.features { uniforms.len().next_multiple_of(4) * d } else { 0 }],
             candidates: Vec::with_capacity(w.len().div_ceil(TILE * d) * uniforms.len()),
         };
         let mut scores = vec![0.0; TILE * lanes]; // (tokens, lanes)
@@ -267,13 +267,13 @@ impl Pass {
                 let (shift, sum) = (self.shift(before[row], partial.tops[row]), partial.sums[row]);
                 partial.moments[row] = shift.exp() * (partial.moments[row] + shift * sum) + f64::from(moments[row]);
                 partial.sums[row] = shift.exp() * sum + masses[row];
-                if self.features && shift < 0.0 {
+                if shift < 0.0 {
                     let factor = shift.exp() as f32;
-                    partial.expected[row * d..][..d].iter_mut().for_each(|e| *e *= factor);
+                    partial.expected.iter_mut().skip(row * d).take(d).for_each(|e| *e *= factor);
                 }
             }
             if self.features {
-                expect(&mut partial.expected, scores, w, d);
+                expect(&mut partial.expected, scores, lanes, w, d);
             }
             for (row, uniforms) in uniforms.iter().enumerate() {
                 let goal = uniforms.token * masses[row];
@@ -302,11 +302,9 @@ impl Pass {
                 + b.exp() * (after.moments[row] + b * after.sums[row]);
             before.sums[row] = a.exp() * before.sums[row] + b.exp() * after.sums[row];
             before.tops[row] = merged;
-            if self.features {
-                let (a, b) = (a.exp() as f32, b.exp() as f32);
-                for (e, f) in before.expected[row * d..][..d].iter_mut().zip(&after.expected[row * d..][..d]) {
-                    *e = *e * a + f * b;
-                }
+            let (a, b) = (a.exp() as f32, b.exp() as f32);
+            for (e, f) in before.expected.iter_mut().zip(&after.expected).skip(row * d).take(d) {
+                *e = *e * a + f * b;
             }
         }
         before.candidates.extend(after.candidates);
@@ -390,12 +388,11 @@ fn score(scores: &mut [f32], w: &[f32], h: &[f32], d: usize) {
     }
 }
 
-/// expected (lanes, d) += transpose of weights (tokens, lanes) times w (tokens, d).
+/// expected (rows, d) += transpose of the first rows of weights (tokens, lanes), times w (tokens, d). Rows come in fours.
 #[multiversion(targets = "simd")]
-fn expect(expected: &mut [f32], weights: &[f32], w: &[f32], d: usize) {
+fn expect(expected: &mut [f32], weights: &[f32], lanes: usize, w: &[f32], d: usize) {
     const FMA: bool = target_cfg_f!(target_feature = "fma");
     const WIDE: usize = if target_cfg_f!(target_feature = "avx512f") { 4 } else { 1 };
-    let lanes = expected.len() / d;
     for column in columns::<WIDE>(d) {
         for (four, expected) in expected.chunks_exact_mut(4 * d).enumerate() {
             let rows = |token: usize| {
@@ -469,6 +466,7 @@ fn multiply<const FMA: bool, const R: usize, const B: usize>(
 #[cfg(test)]
 mod tests {
     use super::super::check::{difference, random};
+    use super::super::token_head::token_statistics;
     use super::*;
     use crate::rng;
 
@@ -483,15 +481,20 @@ mod tests {
         difference(&tensor(a), &tensor(b))
     }
 
-    /// Holds the fused version against the reference; returns the largest difference.
+    /// Holds the fused version against the reference, and against what the head of a forward pass says of the same tokens;
+    /// returns the largest difference.
     fn agreement(hidden: &Tensor, head: &Tensor, temperature: f64, features: bool) -> f32 {
         let uniforms = uniforms(hidden.dim(0).unwrap(), 7);
         let found = one_pass_head(hidden, head, temperature, &uniforms, features).unwrap();
         let expected = one_pass_head_reference(hidden, head, temperature, &uniforms, features).unwrap();
         assert_eq!(found.tokens, expected.tokens);
         assert_eq!(found.phi.is_empty(), !features);
-        let logprobs = apart(&found.logprobs, &expected.logprobs);
-        logprobs.max(apart(&found.entropies, &expected.entropies)).max(apart(&found.phi, &expected.phi))
+        let forward = token_statistics(hidden, head, &found.tokens, temperature).unwrap();
+        let phi = if features { forward.phi } else { Vec::new() };
+        let both = |found: &[f32], a: &[f32], b: &[f32]| apart(found, a).max(apart(found, b));
+        both(&found.logprobs, &expected.logprobs, &forward.logprobs)
+            .max(both(&found.entropies, &expected.entropies, &forward.entropies))
+            .max(both(&found.phi, &expected.phi, &phi))
     }
 
     /// What the head says of given tokens, computed without tiles in 64 bits.

@@ -16,6 +16,9 @@ use candle_core::DType;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
+/// Memory that [`GradientForm::Exact`] gets where nothing else is said, bytes.
+pub const GRADIENT_MEMORY: usize = 4 << 30;
+
 /// How gradients are kept until their products are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GradientForm {

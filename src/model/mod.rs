@@ -24,7 +24,7 @@ pub use decoder::Cache;
 pub use device::{data_type, open_device};
 pub use encoder::{Passage, PolicyEncoder, SentenceEncoder};
 pub use finite::first_not_finite;
-pub use gradient_products::{GradientForm, GradientProducts, ParameterBlock};
+pub use gradient_products::{GRADIENT_MEMORY, GradientForm, GradientProducts, ParameterBlock};
 pub use language_model::LanguageModel;
 pub use qwen3::{PackedTokens, Qwen3};
 pub use responses::{ResponseBatch, micro_batches};

@@ -39,6 +39,11 @@ impl AdvantageScale {
     }
 }
 
+/// Whether the rewards of a group are all equal, bit for bit: nothing tells its responses apart.
+pub fn is_uniform(rewards: &[f32]) -> bool {
+    rewards.windows(2).all(|pair| pair[0].to_bits() == pair[1].to_bits())
+}
+
 /// Advantages (m) of one group's rewards (m) by [`AdvantageScale::Group`]: `(r - mean) / sqrt(population variance + 1e-6)`.
 pub fn group_advantages(rewards: &[f32]) -> Vec<f32> {
     centred(rewards, deviation(rewards.iter().copied()))

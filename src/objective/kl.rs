@@ -41,6 +41,23 @@ impl KlEstimator {
     }
 }
 
+/// Largest relative error that the controller of the coefficient acts on.
+const ERROR_CLIP: f64 = 0.2;
+
+/// Largest coefficient, also of an experiment. The smallest is above 0, from where there would be no way back.
+pub(crate) const MAX_KL_COEFFICIENT: f64 = 100.0;
+
+/// The coefficient of the next step, after a step with `coefficient` in which the mean KL per token was `kl`, nats:
+///
+/// `coefficient (1 + K clip((kl - target) / target, -0.2, 0.2))` with `K = 1 / horizon`,
+///
+/// the proportional controller of Ziegler et al. (2019, arXiv 1909.08593, eq. 3). The paper has K = 0.1 and the KL of whole
+/// responses. Stays within 100 and the smallest normal number.
+pub fn adapted_kl_coefficient(coefficient: f64, kl: f64, target: f64, horizon: u64) -> f64 {
+    let error = ((kl - target) / target).clamp(-ERROR_CLIP, ERROR_CLIP);
+    (coefficient * (1.0 + error / horizon as f64)).clamp(f64::MIN_POSITIVE, MAX_KL_COEFFICIENT)
+}
+
 #[cfg(test)]
 #[allow(clippy::float_cmp, reason = "these results are exact, or equal bit for bit")]
 mod tests {
@@ -49,6 +66,30 @@ mod tests {
     use candle_core::{DType, Device};
 
     const ALL: [KlEstimator; 3] = [KlEstimator::K1, KlEstimator::K2, KlEstimator::K3];
+
+    #[test]
+    fn the_coefficient_moves_in_proportion_to_the_error_within_bounds() {
+        for (kl, horizon, factor) in
+            [(0.02, 10, 1.0), (0.021, 10, 1.005), (0.018, 100, 0.999), (7.0, 10, 1.02), (0.0, 10, 0.98), (-3.0, 1, 0.8)]
+        {
+            let found = adapted_kl_coefficient(0.5, kl, 0.02, horizon);
+            assert!((found - 0.5 * factor).abs() < 1e-15, "{kl} {horizon}: {found}");
+        }
+        let many = |kl: f64| (0..10_000).fold(0.1, |beta, _| adapted_kl_coefficient(beta, kl, 0.02, 1));
+        assert_eq!(many(1.0), MAX_KL_COEFFICIENT);
+        assert_eq!(many(0.0), f64::MIN_POSITIVE);
+        assert!(adapted_kl_coefficient(many(0.0), 1.0, 0.02, 1) > f64::MIN_POSITIVE);
+    }
+
+    /// A policy whose KL is inversely proportional to the coefficient ends where its KL is the target, from either side.
+    #[test]
+    fn the_controller_settles_where_the_kl_is_the_target() {
+        for start in [1e-4, 0.05, 10.0] {
+            let kl = |beta: f64| 0.002 / beta;
+            let beta = (0..2000).fold(start, |beta, _| adapted_kl_coefficient(beta, kl(beta), 0.02, 10));
+            assert!((kl(beta) - 0.02).abs() < 1e-12, "{start}: {beta}");
+        }
+    }
 
     #[test]
     fn values_obey_the_formulas() {

@@ -33,13 +33,15 @@
 //!   `num_items_in_batch * gradient_accumulation_steps / steps_per_generation`.
 //!
 //! Responses that [`Truncated::Mask`] leaves out give no tokens to any of these sums; among the `responses` they count, as in
-//! TRL. KL has the weights of the loss. The entropy bonus is a mean over the mini-batch's tokens whatever the loss.
+//! TRL. [`Truncated::SoftPenalty`] changes rewards, not sums. KL has the weights of the loss. The entropy bonus is a mean over the mini-batch's tokens whatever the loss.
 //!
 //! | Part | Here |
 //! |---|---|
 //! | `A = (r - mean) / deviation` | [`AdvantageScale`], [`group_advantages`] |
 //! | weight and ratio | [`Loss`], [`RatioLevel`], [`BatchTotals`], [`Truncated`] |
+//! | what a long response loses | [`Truncated::penalty`] |
 //! | `KL` from `l` and `l_ref` | [`KlEstimator`] |
+//! | `beta` of the next step, where it is adaptive | [`adapted_kl_coefficient`] |
 //! | all of it | [`Objective::loss`] |
 //!
 //! Tensors are flat, `(tokens)`: the response tokens of all responses of a micro-batch behind each other, no padding. The
@@ -53,8 +55,9 @@ mod surrogate;
 mod tests;
 mod weights;
 
-pub use advantage::{AdvantageScale, group_advantages};
-pub use kl::KlEstimator;
+pub use advantage::{AdvantageScale, group_advantages, is_uniform};
+pub(crate) use kl::MAX_KL_COEFFICIENT;
+pub use kl::{KlEstimator, adapted_kl_coefficient};
 pub use loss::{MicroBatch, MicroLoss, Objective};
 pub use weights::{BatchTotals, Loss, RatioLevel, Truncated};
 

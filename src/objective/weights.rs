@@ -29,8 +29,9 @@ pub enum RatioLevel {
     Sequence,
 }
 
-/// What becomes of responses that were cut off at the token limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What becomes of responses that reach the token limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Truncated {
     /// They are trained on like the others.
     #[default]
@@ -38,14 +39,41 @@ pub enum Truncated {
     /// Their tokens enter no sum: they give no gradient, neither by their advantage nor by KL or entropy. Their rewards still
     /// count in their group's mean, and they still count as responses.
     Mask,
+    /// They are trained on, and [`Truncated::penalty`] is added to their reward: the soft overlong punishment of DAPO.
+    SoftPenalty {
+        /// Tokens before the limit over which the penalty grows, from 1 to the limit.
+        buffer: usize,
+        /// The penalty at the limit; the paper's is 1.
+        #[serde(default = "full_strength")]
+        strength: f64,
+    },
+}
+
+fn full_strength() -> f64 {
+    1.0
 }
 
 impl Truncated {
     /// Whether the tokens of a response are trained on.
     pub fn trains(self, truncated: bool) -> bool {
         match self {
-            Self::Keep => true,
+            Self::Keep | Self::SoftPenalty { .. } => true,
             Self::Mask => !truncated,
+        }
+    }
+
+    /// What is added to the reward of a response of `length` tokens, end-of-sequence token included, sampled under a `limit`.
+    ///
+    /// With `SoftPenalty`, 0 up to `limit - buffer`, then linear to `-strength` at the limit (DAPO, arXiv 2503.14476, eq. 13, times
+    /// the strength): -strength clip((length - (limit - buffer)) / buffer, 0, 1). It depends on the length alone, so a response
+    /// that ends by itself with its last possible token has the penalty of one that was cut off. Otherwise 0.
+    pub fn penalty(self, length: usize, limit: usize) -> f32 {
+        match self {
+            Self::Keep | Self::Mask => 0.0,
+            Self::SoftPenalty { buffer, strength } => {
+                let beyond = (length + buffer).saturating_sub(limit) as f64;
+                -(strength * (beyond / buffer as f64).min(1.0)) as f32
+            }
         }
     }
 }
@@ -94,6 +122,7 @@ pub(super) fn per_token<T: Copy>(values: impl IntoIterator<Item = T>, lengths: &
 #[allow(clippy::float_cmp, reason = "these results are exact")]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn every_row_of_the_table_holds() {
@@ -107,6 +136,35 @@ mod tests {
             (Loss::Bnpo, 0.1),
         ] {
             assert_eq!(loss.token_weight(2, &totals), weight, "{loss:?}");
+        }
+    }
+
+    #[test]
+    fn the_soft_penalty_grows_over_the_buffer_and_no_further() {
+        let penalty = |length| Truncated::SoftPenalty { buffer: 8, strength: 0.5 }.penalty(length, 20);
+        let lengths = [0, 11, 12, 13, 16, 19, 20, 21, 1000];
+        assert_eq!(lengths.map(penalty), [0.0, 0.0, 0.0, -0.0625, -0.25, -0.4375, -0.5, -0.5, -0.5]);
+        // The whole response may be the buffer.
+        let penalty = |length| Truncated::SoftPenalty { buffer: 20, strength: 1.0 }.penalty(length, 20);
+        assert_eq!([0, 5, 20].map(penalty), [0.0, -0.25, -1.0]);
+        assert_eq!([Truncated::Keep, Truncated::Mask].map(|truncated| truncated.penalty(20, 20)), [0.0; 2]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_soft_penalty_is_the_papers_piecewise_function(
+            limit in 1usize..400, share in 0.0f64..1.0, length in 0usize..500, strength in 0.0f64..3.0,
+        ) {
+            let buffer = 1 + (share * (limit - 1) as f64) as usize;
+            let expected = if length <= limit - buffer {
+                0.0
+            } else if length <= limit {
+                ((limit - buffer) as f64 - length as f64) / buffer as f64
+            } else {
+                -1.0
+            };
+            let found = Truncated::SoftPenalty { buffer, strength }.penalty(length, limit);
+            prop_assert!((f64::from(found) - strength * expected).abs() < 1e-6, "{} {}", found, expected);
         }
     }
 

@@ -82,7 +82,8 @@ pub struct Novelty {
     pub normalized: f32,
 }
 
-/// The reward that advantages are made of. Added by a method in the novelty stage, or equal to [`Reward`].
+/// The reward that advantages are made of. Added by a method in the novelty stage, or equal to [`Reward`]; the advantage stage
+/// takes the penalty for length from it.
 #[derive(Component, Clone, Copy, Debug, PartialEq)]
 pub struct ShapedReward(pub f32);
 

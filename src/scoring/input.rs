@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::model::{LanguageModel, TextTokenizer};
-use crate::verify::boxed_answer_matches;
+use crate::verify::{AnswerFormat, verify};
 use serde::Deserialize;
 use std::io::BufRead;
 use std::path::Path;
@@ -113,7 +113,7 @@ fn input(line: Line, model: &LanguageModel) -> Result<ScoreInput, String> {
                 Some(text) => text,
                 None => tokenizer.decode(&response).map_err(|error| error.to_string())?,
             };
-            if boxed_answer_matches(&gold, &text) { 1.0 } else { -1.0 }
+            if verify(&gold, &text, AnswerFormat::Math).verdict.is_correct() { 1.0 } else { -1.0 }
         }
         (None, None) => return Err("the fields `reward` and `gold` are both missing; give one of them".to_string()),
     };

@@ -134,7 +134,8 @@ fn measure(
         let hidden = model.frozen.response_hidden(&batch)?; // (response tokens, d)
         let statistics = |temperature| token_statistics(&hidden, model.frozen.head(), batch.targets(), temperature);
         let plain = statistics(1.0)?;
-        let sampling = if settings.temperature == 1.0 { None } else { Some(statistics(settings.temperature)?) };
+        let is_plain = settings.temperature.to_bits() == 1f64.to_bits();
+        let sampling = if is_plain { None } else { Some(statistics(settings.temperature)?) };
         let sampling = sampling.as_ref().unwrap_or(&plain);
         let mut at = 0;
         for input in inputs {

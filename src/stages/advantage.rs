@@ -1,9 +1,13 @@
 //! Advantages: A = (r~ - mean of the group) / deviation, from shaped rewards where a method shaped them and base rewards
-//! otherwise. `objective.advantage_scale` says whose deviation.
+//! otherwise, less the penalty for length where `objective.truncated` has one. `objective.advantage_scale` says whose deviation.
+//!
+//! The penalty comes after the shaping, so that it means the same for every method: EVOL-RL replaces the base reward, and G2RL
+//! shapes by its sign. Base rewards, and with them accuracy and uniform groups, do not know of it.
 
 use super::{ActiveExperiment, StageSystems, StepMetrics, TrainStep, mean};
 use crate::metrics;
-use crate::rollout::{Advantage, PromptGroup, Reward, Rollouts, ShapedReward};
+use crate::objective::{Truncated, is_uniform};
+use crate::rollout::{Advantage, PromptGroup, Response, Reward, Rollouts, ShapedReward};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 
@@ -14,7 +18,9 @@ impl Plugin for AdvantagePlugin {
     fn build(&self, app: &mut App) {
         app.add_systems(
             TrainStep,
-            (keep_unshaped_rewards, center_group_advantages).chain().in_set(StageSystems::Advantage),
+            (keep_unshaped_rewards, penalize_length.run_if(length_is_penalized), center_group_advantages)
+                .chain()
+                .in_set(StageSystems::Advantage),
         );
     }
 }
@@ -24,6 +30,31 @@ fn keep_unshaped_rewards(mut commands: Commands, rollouts: Query<(Entity, &Rewar
     for (rollout, reward) in rollouts {
         commands.entity(rollout).insert(ShapedReward(reward.0));
     }
+}
+
+fn length_is_penalized(experiment: Res<ActiveExperiment>) -> bool {
+    matches!(experiment.0.objective.truncated, Truncated::SoftPenalty { .. })
+}
+
+/// Takes from the rewards of responses near the token limit what [`Truncated::penalty`] says.
+fn penalize_length(
+    experiment: Res<ActiveExperiment>,
+    mut rollouts: Query<(&Response, &mut ShapedReward)>,
+    groups: Query<(&PromptGroup, &Rollouts)>,
+    mut metrics: ResMut<StepMetrics>,
+) -> Result {
+    let (truncated, limit) = (experiment.0.objective.truncated, experiment.0.rollout.max_new_tokens);
+    let mut penalties = Vec::new();
+    for (_, members) in groups.iter().sort::<&PromptGroup>() {
+        for member in members.iter() {
+            let (response, mut reward) = rollouts.get_mut(member)?;
+            let penalty = truncated.penalty(response.0.ids.len(), limit);
+            reward.0 += penalty;
+            penalties.push(f64::from(penalty));
+        }
+    }
+    metrics.set(&metrics::REWARD_LENGTH_PENALTY_MEAN, mean(penalties));
+    Ok(())
 }
 
 /// Adds [`Advantage`] to every rollout.
@@ -44,7 +75,7 @@ pub fn center_group_advantages(
             base.push(reward.0);
             group.push(shaped_reward.0);
         }
-        uniform.push(base.iter().all(|reward| reward.to_bits() == base[0].to_bits()));
+        uniform.push(is_uniform(&base));
         shaped.push(group);
     }
     let advantages = experiment.0.objective.advantage_scale.advantages(&shaped);

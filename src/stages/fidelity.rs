@@ -12,7 +12,7 @@ use super::{
 use crate::experiment::{BlockFidelity, FidelityRecord};
 use crate::geometry::{CosineMatrix, pearson, spearman};
 use crate::metrics::{self, Metric};
-use crate::model::{GradientForm, ParameterBlock};
+use crate::model::{GRADIENT_MEMORY, GradientForm, ParameterBlock};
 use crate::rollout::{Cosines, GradientCosines, PromptGroup, PromptTokens, Response, Rollouts};
 use crate::trainer::Stage;
 use bevy_app::{App, Plugin};
@@ -30,9 +30,6 @@ impl Plugin for FidelityPlugin {
         );
     }
 }
-
-/// Memory for gradients, bytes.
-const GRADIENT_MEMORY: usize = 4 << 30;
 
 fn fidelity_is_due(experiment: Res<ActiveExperiment>, step: Res<StepCounter>) -> bool {
     experiment.0.fidelity.is_some_and(|fidelity| fidelity.is_due(step.0))

@@ -4,6 +4,7 @@
 //! against its systems; two systems that touch the same data without an order are an error when the schedule is built.
 
 mod advantage;
+mod dynamic;
 mod evaluate;
 mod features;
 mod fidelity;
@@ -17,16 +18,17 @@ mod update;
 mod verify;
 
 pub use advantage::{AdvantagePlugin, center_group_advantages};
+pub use dynamic::DynamicSamplingPlugin;
 pub use evaluate::{EvaluatePlugin, Evaluations, Suites};
 pub use features::{FeatureDemand, FeatureWeights, FeaturesPlugin, compute_features, features_are_wanted};
 pub use fidelity::{FidelityPlugin, measure_fidelity};
 pub use geometry::{GeometryPlugin, measure_geometry};
 pub use novelty::{NoveltyPlugin, NoveltySettings, score_novelty};
 pub use record::{CheckpointRequested, Checkpoints, RecordPlugin, RunRecorder, StartInfo, record_checkpoint};
-pub use sample::{SamplePlugin, sample_completions};
+pub use sample::{ProblemCursor, SamplePlugin, sample_completions};
 pub use semantic::{Encoder, SemanticPlugin, embed_responses};
 pub use tokens::{TokensPlugin, record_tokens};
-pub use update::{EntropyCoefficient, Reference, UpdatePlugin, update_policy};
+pub use update::{EntropyCoefficient, KlCoefficient, Reference, UpdatePlugin, update_policy};
 pub use verify::{VerifyPlugin, verify_completions};
 
 /// The stages as system sets of [`TrainStep`], chained in pipeline order.
@@ -47,6 +49,11 @@ use std::time::Instant;
 /// The schedule of one training step.
 #[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TrainStep;
+
+/// The stages Sample and Verify once more within a step, for the further groups of dynamic sampling (`rollout.dynamic`). Systems
+/// that change what is sampled or how it is judged belong here as well as in [`TrainStep`].
+#[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SampleRound;
 
 /// The moments between stages, where the clock is read.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -127,11 +134,7 @@ impl StageClock {
     fn enter(&mut self, stage: Option<Stage>) {
         let now = Instant::now();
         if let Some((running, since)) = self.running.take() {
-            self.times[running as usize] = (now - since).as_secs_f64();
-        }
-        if stage == Some(Stage::Sample) {
-            self.times = StageTimes::default();
-            self.step_started = now;
+            self.times[running as usize] += (now - since).as_secs_f64();
         }
         self.running = stage.map(|stage| (stage, now));
     }
@@ -142,38 +145,49 @@ impl StageClock {
     }
 }
 
-/// Sets up the [`TrainStep`] schedule: order of stages, strictness, clock, step counter.
+/// Sets up the schedules [`TrainStep`] and [`SampleRound`]: order of stages, strictness, clock, step counter.
 pub struct PipelinePlugin;
 
 impl Plugin for PipelinePlugin {
     fn build(&self, app: &mut App) {
-        app.init_schedule(TrainStep).edit_schedule(TrainStep, |schedule| {
-            schedule.set_build_settings(ScheduleBuildSettings {
-                ambiguity_detection: LogLevel::Error,
-                ..ScheduleBuildSettings::default()
-            });
-        });
+        add_stages(app, TrainStep, &StageSystems::ALL);
+        add_stages(app, SampleRound, &[Stage::Sample, Stage::Verify]);
         app.world_mut().resource_mut::<MainScheduleOrder>().insert_after(Update, TrainStep);
         app.init_resource::<StepCounter>().init_resource::<StepMetrics>().init_resource::<StageClock>();
         app.init_resource::<FeatureDemand>();
-        for stage in StageSystems::ALL {
-            app.configure_sets(TrainStep, (Boundary::Before(stage), stage).chain());
-            let enter = move |mut clock: ResMut<StageClock>, monitor: Res<Monitor>| {
-                clock.enter(Some(stage));
-                monitor.0.update(|snapshot| snapshot.progress = StageProgress { stage: Some(stage), done: None });
-            };
-            app.add_systems(TrainStep, enter.in_set(Boundary::Before(stage)));
-        }
-        for pair in StageSystems::ALL.windows(2) {
-            app.configure_sets(TrainStep, (pair[0], Boundary::Before(pair[1])).chain());
-        }
         app.configure_sets(TrainStep, Boundary::AfterLast.after(StageSystems::Record));
         app.add_systems(TrainStep, begin_step.before(Boundary::Before(Stage::Sample)));
         app.add_systems(TrainStep, finish_step.in_set(Boundary::AfterLast));
     }
 }
 
-fn begin_step(mut step: ResMut<StepCounter>, mut metrics: ResMut<StepMetrics>, monitor: Res<Monitor>) {
+/// Puts `stages` in order in a schedule, with a look at the clock before each.
+fn add_stages(app: &mut App, schedule: impl ScheduleLabel + Clone, stages: &[Stage]) {
+    app.init_schedule(schedule.clone()).edit_schedule(schedule.clone(), |schedule| {
+        schedule.set_build_settings(ScheduleBuildSettings {
+            ambiguity_detection: LogLevel::Error,
+            ..ScheduleBuildSettings::default()
+        });
+    });
+    for &stage in stages {
+        app.configure_sets(schedule.clone(), (Boundary::Before(stage), stage).chain());
+        let enter = move |mut clock: ResMut<StageClock>, monitor: Res<Monitor>| {
+            clock.enter(Some(stage));
+            monitor.0.update(|snapshot| snapshot.progress = StageProgress { stage: Some(stage), done: None });
+        };
+        app.add_systems(schedule.clone(), enter.in_set(Boundary::Before(stage)));
+    }
+    for pair in stages.windows(2) {
+        app.configure_sets(schedule.clone(), (pair[0], Boundary::Before(pair[1])).chain());
+    }
+}
+
+fn begin_step(
+    mut step: ResMut<StepCounter>,
+    mut metrics: ResMut<StepMetrics>,
+    mut clock: ResMut<StageClock>,
+    monitor: Res<Monitor>,
+) {
     monitor.0.update(|snapshot| {
         // Now the base model has been evaluated.
         if snapshot.state == RunState::Starting {
@@ -181,6 +195,7 @@ fn begin_step(mut step: ResMut<StepCounter>, mut metrics: ResMut<StepMetrics>, m
         }
     });
     step.0 += 1;
+    *clock = StageClock::default();
     metrics.0 = MetricRow { step: step.0, ..MetricRow::default() };
 }
 

@@ -1,10 +1,9 @@
 //! Writes the run folder and publishes the snapshot of the finished step.
 
 use super::{
-    ActiveExperiment, Monitor, Policy, PolicyOptimizer, StageClock, StageSystems, StepCounter, StepMetrics, TrainStep,
-    time_metrics,
+    ActiveExperiment, KlCoefficient, Monitor, Policy, PolicyOptimizer, ProblemCursor, StageClock, StageSystems,
+    StepCounter, StepMetrics, TrainStep, time_metrics,
 };
-use crate::error::Error;
 use crate::experiment::{Event, RunDir};
 use crate::geometry::{CosineMatrix, GroupGeometry};
 use crate::metrics::{self, MetricRow};
@@ -12,7 +11,7 @@ use crate::rollout::{
     Advantage, CompletionText, Cosines, Feature, Geometry, GradientCosines, GroupProblem, Judged, Novelty, PromptGroup,
     Response, Reward, Rollouts, SemanticCosines, ShapedReward,
 };
-use crate::trainer::{GroupView, RolloutView, StepView};
+use crate::trainer::{GroupView, RolloutView, StepView, TrainerState};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use std::sync::Arc;
@@ -72,7 +71,8 @@ fn record_metrics(
 ) -> Result {
     time_metrics(&clock, &mut step_metrics);
     let rollouts = experiment.0.rollout.prompts_per_step * experiment.0.rollout.group_size;
-    let tokens = step_metrics.0.get(&metrics::COMPLETION_LENGTH_MEAN).unwrap_or(0.0) * rollouts as f64;
+    let sampled = rollouts as f64 * (1.0 + step_metrics.0.get(&metrics::GROUP_RESAMPLED_RATIO).unwrap_or(0.0));
+    let tokens = step_metrics.0.get(&metrics::COMPLETION_LENGTH_MEAN).unwrap_or(0.0) * sampled;
     step_metrics.set(&metrics::THROUGHPUT_TOKENS_PER_S, tokens / clock.step_seconds().max(1e-9));
     if let Some(peak) = peak_memory_mib() {
         step_metrics.set(&metrics::MEMORY_PEAK_MIB, peak);
@@ -276,6 +276,8 @@ pub fn record_checkpoint(
     experiment: Res<ActiveExperiment>,
     policy: Res<Policy>,
     optimizer: Res<PolicyOptimizer>,
+    problems: Res<ProblemCursor>,
+    kl_coefficient: Res<KlCoefficient>,
     recorder: Res<RunRecorder>,
     monitor: Res<Monitor>,
     mut checkpoints: ResMut<Checkpoints>,
@@ -288,15 +290,15 @@ pub fn record_checkpoint(
     let path = recorder.0.write_checkpoint(step.0, |folder| {
         policy.0.write(folder)?;
         optimizer.0.write(&folder.join("trainer.safetensors"))?;
-        // Everything random is a function of the seed and the step, so these two are the whole random state.
-        let state = serde_json::json!({
-            "step": step.0,
-            "seed": experiment.0.seed,
-            "optimizer_steps": optimizer.0.steps(),
-            "version": env!("CARGO_PKG_VERSION"),
-        });
-        let path = folder.join("trainer.json");
-        std::fs::write(&path, format!("{state:#}\n")).map_err(Error::io("writing the trainer's state", &path))
+        let state = TrainerState {
+            step: step.0,
+            seed: experiment.0.seed,
+            optimizer_steps: optimizer.0.steps(),
+            problems: Some(problems.0),
+            kl_coefficient: experiment.0.objective.kl.target.map(|_| kl_coefficient.0),
+            version: env!("CARGO_PKG_VERSION").to_string(),
+        };
+        state.write(folder)
     })?;
     recorder.0.append_event(&Event::now(step.0, "checkpoint", path.display().to_string()))?;
     Arc::make_mut(&mut checkpoints.0).push(step.0);

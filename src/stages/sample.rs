@@ -1,17 +1,20 @@
 //! Draws the step's problems and samples a group of completions for each.
 //!
-//! Reads the policy, the task and the step; spawns a group entity per problem with its rollouts. Problem i of step s is number
-//! (s - 1) * prompts + i of the training split, and every token is drawn by a stream keyed by (seed, step, prompt, sample), so
-//! a step is a function of the seed, the step and the weights. Features are summed on the way in the steps that
-//! [`FeatureDemand`] names.
+//! Reads the policy, the task and the step; spawns a group entity per problem with its rollouts. Problems are dealt in the order
+//! of their numbers in the training split, each once; [`ProblemCursor`] counts them. Every token is drawn by a stream keyed by
+//! (seed, step, group, sample), so a step is a function of the seed, the step, the cursor and the weights. Features are summed
+//! on the way in the steps that [`FeatureDemand`] names.
+//!
+//! The systems belong to [`SampleRound`] too: where groups have been sampled already, they add as many as lack a signal, and
+//! the metrics become those of all that was sampled.
 
 use super::{
-    ActiveExperiment, ActiveTask, FeatureDemand, FeatureWeights, Monitor, Policy, StageSystems, StepCounter,
-    StepMetrics, TrainStep, mean,
+    ActiveExperiment, ActiveTask, FeatureDemand, FeatureWeights, Monitor, Policy, SampleRound, StageSystems,
+    StepCounter, StepMetrics, TrainStep, dynamic::SampledGroups, mean,
 };
 use crate::metrics;
 use crate::model::{PromptRequest, Sampling, StreamKey};
-use crate::rollout::{CompletionText, GroupProblem, InGroup, PromptGroup, PromptTokens, Response};
+use crate::rollout::{CompletionText, GroupProblem, InGroup, PromptGroup, PromptTokens, Response, Rollouts};
 use crate::tasks::Split;
 use crate::trainer::Stage;
 use bevy_app::{App, Plugin};
@@ -23,12 +26,20 @@ pub struct SamplePlugin;
 
 impl Plugin for SamplePlugin {
     fn build(&self, app: &mut App) {
-        app.init_resource::<FeatureWeights>().add_systems(
-            TrainStep,
-            (despawn_previous_groups, spawn_groups, sample_completions).chain().in_set(StageSystems::Sample),
-        );
+        let round = || (spawn_groups, sample_completions).chain().in_set(StageSystems::Sample);
+        app.init_resource::<FeatureWeights>()
+            .init_resource::<ProblemCursor>()
+            .add_systems(
+                TrainStep,
+                (despawn_previous_groups.before(spawn_groups).in_set(StageSystems::Sample), round()),
+            )
+            .add_systems(SampleRound, round());
     }
 }
+
+/// How many problems of the training split have been dealt: the number of the next one. Belongs to a checkpoint.
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProblemCursor(pub u64);
 
 fn despawn_previous_groups(mut commands: Commands, groups: Query<Entity, With<PromptGroup>>) {
     for group in groups {
@@ -41,22 +52,27 @@ fn spawn_groups(
     experiment: Res<ActiveExperiment>,
     task: Res<ActiveTask>,
     policy: Res<Policy>,
-    step: Res<StepCounter>,
+    sampled: SampledGroups,
+    mut cursor: ResMut<ProblemCursor>,
 ) -> Result {
     let experiment = &experiment.0;
-    let prompts = experiment.rollout.prompts_per_step as u64;
-    for index in 0..prompts {
-        let problem = task.0.problem(Split::Train, experiment.seed, (step.0 - 1) * prompts + index);
+    let sampled = sampled.with_signal()?;
+    let missing = experiment.rollout.prompts_per_step - sampled.iter().filter(|(_, signal)| *signal).count();
+    for number in sampled.len()..sampled.len() + missing {
+        let problem = task.0.problem(Split::Train, experiment.seed, cursor.0);
+        cursor.0 += 1;
         let tokens = policy.0.tokenizer.encode(&problem.prompt)?;
-        commands.spawn((PromptGroup(index as u32), GroupProblem(problem), PromptTokens(tokens)));
+        commands.spawn((PromptGroup(number as u32), GroupProblem(problem), PromptTokens(tokens)));
     }
     Ok(())
 }
 
-/// Samples every group's completions and spawns them as rollouts.
+/// Samples the completions of every group that has none and spawns them as rollouts.
 pub fn sample_completions(
     mut commands: Commands,
-    groups: Query<(Entity, &PromptGroup, &PromptTokens)>,
+    groups: Query<(Entity, &PromptGroup, &PromptTokens), Without<Rollouts>>,
+    earlier: Query<(&PromptGroup, &Rollouts)>,
+    responses: Query<&Response>,
     experiment: Res<ActiveExperiment>,
     policy: Res<Policy>,
     weights: Res<FeatureWeights>,
@@ -86,12 +102,19 @@ pub fn sample_completions(
         .map(|completion| policy.0.tokenizer.decode(&completion.ids))
         .collect::<crate::error::Result<Vec<_>>>()?;
 
-    let tokens: usize = completions.iter().map(|completion| completion.ids.len()).sum();
-    let entropy: f64 = completions.iter().flat_map(|completion| &completion.entropies).map(|&h| f64::from(h)).sum();
-    metrics.set(&metrics::COMPLETION_LENGTH_MEAN, tokens as f64 / completions.len() as f64);
+    let mut all = Vec::new();
+    for (_, members) in earlier.iter().sort::<&PromptGroup>() {
+        for member in members.iter() {
+            all.push(&responses.get(member)?.0);
+        }
+    }
+    all.extend(&completions);
+    let tokens: usize = all.iter().map(|completion| completion.ids.len()).sum();
+    let entropy: f64 = all.iter().flat_map(|completion| &completion.entropies).map(|&h| f64::from(h)).sum();
+    metrics.set(&metrics::COMPLETION_LENGTH_MEAN, tokens as f64 / all.len() as f64);
     metrics.set(
         &metrics::COMPLETION_TRUNCATED_RATIO,
-        mean(completions.iter().map(|completion| f64::from(u8::from(completion.truncated)))),
+        mean(all.iter().map(|completion| f64::from(u8::from(completion.truncated)))),
     );
     metrics.set(&metrics::POLICY_ENTROPY, entropy / tokens.max(1) as f64);
 

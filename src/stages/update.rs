@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::experiment::OptimizerConfig;
 use crate::metrics;
 use crate::model::{LanguageModel, Qwen3, ResponseBatch, first_not_finite, micro_batches};
-use crate::objective::{BatchTotals, MicroBatch, MicroLoss, Objective};
+use crate::objective::{BatchTotals, MicroBatch, MicroLoss, Objective, adapted_kl_coefficient};
 use crate::optim::Gradients;
 use crate::rng;
 use crate::rollout::{Advantage, PromptGroup, PromptTokens, Response, Rollouts};
@@ -37,6 +37,11 @@ impl Plugin for UpdatePlugin {
 /// The frozen policy that the KL term compares with; absent where its coefficient is 0.
 #[derive(Resource)]
 pub struct Reference(pub Qwen3);
+
+/// Weight beta of the KL term in the next step. Moves after each step where the experiment has a target for the KL, and belongs
+/// to a checkpoint then.
+#[derive(Resource, Clone, Copy, Debug, PartialEq)]
+pub struct KlCoefficient(pub f64);
 
 /// Weight c of the mean token entropy in the objective.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq)]
@@ -79,6 +84,7 @@ pub fn update_policy(
     policy: Res<Policy>,
     reference: Option<Res<Reference>>,
     entropy: Res<EntropyCoefficient>,
+    mut kl_coefficient: ResMut<KlCoefficient>,
     mut optimizer: ResMut<PolicyOptimizer>,
     groups: Query<(&PromptGroup, &PromptTokens, &Rollouts)>,
     rollouts: Query<(&Response, &Advantage)>,
@@ -112,7 +118,7 @@ pub fn update_policy(
     let policy_loss = PolicyLoss {
         policy: &policy.0,
         reference: reference.as_deref().map(|reference| &reference.0),
-        objective: objective.settings(entropy.0),
+        objective: objective.settings(kl_coefficient.0, entropy.0),
         temperature: experiment.rollout.temperature,
         micro_batch_tokens: objective.micro_batch_tokens,
     };
@@ -156,7 +162,13 @@ pub fn update_policy(
         warn(&recorder, &monitor, step.0, text)?;
     }
     if reference.is_some() {
-        metrics.set(&metrics::POLICY_KL, totals.kl / tokens);
+        let kl = totals.kl / tokens;
+        metrics.set(&metrics::POLICY_KL, kl);
+        metrics.set(&metrics::POLICY_KL_COEFFICIENT, kl_coefficient.0);
+        // Where every response is masked nothing was measured.
+        if let (Some(target), 1..) = (objective.kl.target, totals.tokens) {
+            kl_coefficient.0 = adapted_kl_coefficient(kl_coefficient.0, kl, target, objective.kl.horizon);
+        }
     }
     Ok(())
 }

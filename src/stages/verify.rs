@@ -1,6 +1,8 @@
 //! Judges every completion with the task's verifier and gives base rewards: r = +1 for a correct answer, -1 otherwise.
+//!
+//! In a [`SampleRound`] it judges what is new, and the metrics become those of all that was sampled.
 
-use super::{ActiveTask, StageSystems, StepMetrics, TrainStep, mean};
+use super::{ActiveTask, SampleRound, StageSystems, StepMetrics, TrainStep, mean};
 use crate::metrics;
 use crate::rollout::{CompletionText, GroupProblem, InGroup, Judged, Reward};
 use crate::verify::Verdict;
@@ -13,16 +15,18 @@ pub struct VerifyPlugin;
 
 impl Plugin for VerifyPlugin {
     fn build(&self, app: &mut App) {
-        app.add_systems(TrainStep, verify_completions.in_set(StageSystems::Verify));
+        app.add_systems(TrainStep, verify_completions.in_set(StageSystems::Verify))
+            .add_systems(SampleRound, verify_completions.in_set(StageSystems::Verify));
     }
 }
 
-/// Adds [`Judged`] and [`Reward`] to every rollout.
+/// Adds [`Judged`] and [`Reward`] to every rollout that has not been judged.
 pub fn verify_completions(
     mut commands: Commands,
     task: Res<ActiveTask>,
     groups: Query<&GroupProblem>,
-    rollouts: Query<(Entity, &InGroup, &CompletionText)>,
+    rollouts: Query<(Entity, &InGroup, &CompletionText), Without<Judged>>,
+    earlier: Query<&Judged>,
     mut metrics: ResMut<StepMetrics>,
 ) -> Result {
     let mut work = Vec::new();
@@ -31,13 +35,13 @@ pub fn verify_completions(
     }
     let judged: Vec<_> =
         work.par_iter().map(|(rollout, problem, text)| (*rollout, task.0.verify(problem, &text.0))).collect();
-    let accuracy = mean(judged.iter().map(|(_, v)| f64::from(u8::from(v.verdict.is_correct()))));
+    let verdicts: Vec<Verdict> =
+        earlier.iter().map(|judged| judged.0.verdict).chain(judged.iter().map(|(_, v)| v.verdict)).collect();
+    let share = |holds: fn(&Verdict) -> bool| mean(verdicts.iter().map(|verdict| f64::from(u8::from(holds(verdict)))));
+    let accuracy = share(|verdict| verdict.is_correct());
     metrics.set(&metrics::REWARD_ACCURACY, accuracy);
     metrics.set(&metrics::REWARD_MEAN, 2.0 * accuracy - 1.0);
-    metrics.set(
-        &metrics::COMPLETION_NO_ANSWER_RATIO,
-        mean(judged.iter().map(|(_, v)| f64::from(u8::from(v.verdict == Verdict::NoAnswer)))),
-    );
+    metrics.set(&metrics::COMPLETION_NO_ANSWER_RATIO, share(|verdict| *verdict == Verdict::NoAnswer));
     for (rollout, verification) in judged {
         let reward = if verification.verdict.is_correct() { 1.0 } else { -1.0 };
         commands.entity(rollout).insert((Judged(verification), Reward(reward)));

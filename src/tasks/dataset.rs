@@ -125,7 +125,7 @@ impl Task for Dataset {
     }
 
     fn same_answer(&self, _: &Problem, one: &str, other: &str) -> bool {
-        same_answer(self.format, one, other) || same_answer(self.format, other, one)
+        same_answer(self.format, one, other)
     }
 
     fn all(&self, split: Split) -> Option<&[(Problem, String)]> {

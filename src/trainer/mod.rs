@@ -2,6 +2,7 @@
 
 mod run;
 mod snapshot;
+mod state;
 
 pub use crate::evaluation::{Estimate, EvaluationRecord};
 pub use run::{Run, RunBuilder, RunEnd};
@@ -9,3 +10,4 @@ pub use snapshot::{
     Compared, GroupView, RolloutView, RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, Stage, StageProgress,
     StageTimes, StepView, TrainerCommand,
 };
+pub use state::TrainerState;

@@ -1,6 +1,7 @@
 //! A run from start to end: preparation, the trainer's thread, and what ends it.
 
 use super::snapshot::{RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, TrainerCommand};
+use super::state::TrainerState;
 use crate::error::{Error, Result};
 use crate::evaluation::{EvaluationRecord, Suite};
 use crate::experiment::{
@@ -15,13 +16,14 @@ use crate::model::{
 };
 use crate::optim::AdamW;
 use crate::stages::{
-    ActiveExperiment, ActiveTask, CheckpointRequested, Checkpoints, Encoder, Evaluations, Monitor, Policy,
-    PolicyOptimizer, Reference, RunRecorder, StagePlugins, StartInfo, StepCounter, Suites, TrainStep,
-    record_checkpoint,
+    ActiveExperiment, ActiveTask, CheckpointRequested, Checkpoints, DynamicSamplingPlugin, Encoder, Evaluations,
+    KlCoefficient, Monitor, Policy, PolicyOptimizer, ProblemCursor, Reference, RunRecorder, SampleRound, StagePlugins,
+    StartInfo, StepCounter, Suites, TrainStep, record_checkpoint,
 };
 use crate::tasks::{self, Problem, Split, Task};
 use bevy_app::{App, Plugin, PluginGroup, PluginGroupBuilder};
 use bevy_ecs::error::{BevyError, ErrorContext};
+use bevy_ecs::schedule::ScheduleLabel;
 use crossbeam_channel::Receiver;
 use rayon::prelude::*;
 use std::any::Any;
@@ -134,35 +136,26 @@ impl RunBuilder {
         let device = open_device(experiment.device)?;
         let dtype = data_type(experiment.precision);
         let checkpoint = resumed.as_ref().map(RunDir::newest_checkpoint).transpose()?;
-        let base = match model {
-            Some(model) => model,
-            None => LanguageModel::load(&experiment.model, dtype, &device)?,
-        };
+        let base = model.map_or_else(|| LanguageModel::load(&experiment.model, dtype, &device), Ok)?;
         let task = task_of(&experiment, task, &base)?;
-        let suites = experiment
-            .evaluations
-            .iter()
-            .map(|evaluation| Suite::new(&evaluation.suite, &task, &base.tokenizer))
-            .collect::<Result<Vec<_>>>()?;
+        let suites = suites_of(&experiment, &task, &base)?;
         let model_hash = base.weights.hash()?;
         let frozen = FrozenBase::new(&experiment, &base, &device)?;
         check_length(&experiment, task.as_ref(), &base)?;
-        for suite in &suites {
-            suite.check_length(&base, experiment.rollout.max_new_tokens)?;
-        }
         let OptimizerConfig::AdamW(settings) = &experiment.optimizer;
-        let (model, optimizer, step) = match &checkpoint {
+        let (model, optimizer, state) = match &checkpoint {
             None => {
                 let optimizer = AdamW::new(&base.weights, settings.settings())?;
-                (base, optimizer, 0)
+                (base, optimizer, TrainerState::default())
             }
-            Some((step, folder)) => {
+            Some((_, folder)) => {
                 let model = LanguageModel::read(folder, dtype, &device)?;
-                let state = folder.join("trainer.safetensors");
-                let optimizer = AdamW::read(&model.weights, settings.settings(), &state)?;
-                (model, optimizer, *step)
+                let moments = folder.join("trainer.safetensors");
+                let optimizer = AdamW::read(&model.weights, settings.settings(), &moments)?;
+                (model, optimizer, TrainerState::read(folder)?)
             }
         };
+        let step = state.step;
         if step >= experiment.stop.steps {
             return Err(Error::input(format!(
                 "the run is already at step {step} of {}; give it more with --set stop.steps=N",
@@ -183,9 +176,10 @@ impl RunBuilder {
             device: info.device.clone(),
             model: info.model.clone(),
             model_hash,
-            data_hash: task
-                .hash()
-                .map_or_else(|| Ok(sha256(&to_text(&experiment.task)?)), |hash| Ok::<_, Error>(hash.to_string()))?,
+            data_hash: match task.hash() {
+                Some(hash) => hash.to_string(),
+                None => sha256(&to_text(&experiment.task)?),
+            },
             started: directory
                 .read_manifest()
                 .map_or_else(|| format!("{:.0}", jiff::Timestamp::now()), |earlier| earlier.started),
@@ -208,6 +202,7 @@ impl RunBuilder {
             model,
             frozen,
             optimizer,
+            state,
             directory,
             manifest,
             past,
@@ -234,6 +229,16 @@ fn task_of(experiment: &Experiment, provided: Option<Arc<dyn Task>>, model: &Lan
         ))),
         (config, _) => tasks::build(config, &model.tokenizer),
     }
+}
+
+/// The suites of the experiment's evaluations, in order. Refuses those whose prompts leave too little room.
+fn suites_of(experiment: &Experiment, task: &Arc<dyn Task>, model: &LanguageModel) -> Result<Vec<Suite>> {
+    let suites = experiment.evaluations.iter().map(|evaluation| {
+        let suite = Suite::new(&evaluation.suite, task, &model.tokenizer)?;
+        suite.check_length(model, experiment.rollout.max_new_tokens)?;
+        Ok(suite)
+    });
+    suites.collect()
 }
 
 /// Records for every suite which of its problems are trained on too, and shows it.
@@ -349,6 +354,7 @@ struct Loaded {
     model: LanguageModel,
     frozen: FrozenBase,
     optimizer: AdamW,
+    state: TrainerState,
     directory: RunDir,
     manifest: Manifest,
     past: Past,
@@ -474,6 +480,16 @@ fn build_app(loaded: Loaded, snapshots: &SnapshotCell) -> App {
         .insert_resource(StepCounter(loaded.past.step))
         .insert_resource(Evaluations(loaded.past.evaluations))
         .insert_resource(Checkpoints(loaded.past.checkpoints));
+    let kl = &loaded.experiment.objective.kl;
+    let adapted = loaded.state.kl_coefficient.filter(|_| kl.target.is_some());
+    app.insert_resource(KlCoefficient(adapted.unwrap_or(kl.coefficient)));
+    let rollout = &loaded.experiment.rollout;
+    // Checkpoints without a cursor are of runs in which every step dealt as many problems as it kept.
+    let dealt = loaded.state.problems.unwrap_or(loaded.state.step * rollout.prompts_per_step as u64);
+    app.insert_resource(ProblemCursor(dealt));
+    if rollout.dynamic.is_some() {
+        app.add_plugins(DynamicSamplingPlugin);
+    }
     add_method(&mut app, &loaded.experiment.method);
     app.insert_resource(ActiveExperiment(loaded.experiment));
     for extension in loaded.extensions {
@@ -486,13 +502,16 @@ fn build_app(loaded: Loaded, snapshots: &SnapshotCell) -> App {
 
 /// Puts the systems of a step in order, before any work: two that touch the same data without an order are an error.
 fn check_order(app: &mut App) -> Result<()> {
-    app.world_mut().schedule_scope(TrainStep, |world, schedule| match schedule.initialize(world) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Error::failed(format!(
-            "the systems of the training step cannot be put in order: {}",
-            error.to_string(schedule.graph(), world).trim()
-        ))),
-    })
+    for label in [TrainStep.intern(), SampleRound.intern()] {
+        app.world_mut().schedule_scope(label, |world, schedule| match schedule.initialize(world) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::failed(format!(
+                "the systems of the training step cannot be put in order: {}",
+                error.to_string(schedule.graph(), world).trim()
+            ))),
+        })?;
+    }
+    Ok(())
 }
 
 /// Runs steps until the end, carrying out commands between them.

@@ -185,6 +185,8 @@ pub enum Compared {
     Directions,
     /// Sentence embeddings: what they say.
     Meanings,
+    /// Gradients over all parameters: where they really push the policy.
+    Parameters,
 }
 
 impl GroupView {
@@ -193,6 +195,7 @@ impl GroupView {
         match compared {
             Compared::Directions => &self.cosine,
             Compared::Meanings => &self.semantic,
+            Compared::Parameters => &self.gradient,
         }
     }
 

@@ -1,12 +1,39 @@
 //! Answers: extraction from a completion and comparison with what is right. Pure: no files, no tensors, no randomness.
+//!
+//! ```text
+//! completion -> boxed / extract -> token -> parse -> compare -> verdict
+//!                 last box        spellings  tree    structures, then scalars:
+//!                                                    simplify (exact, canonical), approximate (values with error bounds)
+//! ```
+//!
+//! The comparison is asymmetric: the gold answer says what form is asked for. It is bounded by a step [`budget`], so that no answer,
+//! however long or deep, takes more than some milliseconds; what is not decided by then is [`Verdict::TimedOut`].
+//!
+//! A model gets no credit by covering itself:
+//! * of several boxes the last counts;
+//! * a list is not one of its members, and needs as many items as the gold answer;
+//! * an equation or inequality that has still to be solved answers neither a number nor an interval: it may be the question;
+//! * a decimal stands for a number that it does not equal only with at least six significant digits, and to within one unit of the last;
+//! * digits in another base than asked for are wrong.
 
+mod approximate;
 pub mod boxed;
+mod budget;
+#[cfg(test)]
+mod cases;
+mod compare;
 pub mod expression;
+mod extract;
 mod majority;
+mod parse;
+mod reals;
+mod simplify;
+mod token;
+mod tree;
+mod units;
 
 pub use majority::majority;
 
-use expression::Expression;
 use serde::{Deserialize, Serialize};
 
 /// What the verifier says of one completion.
@@ -39,28 +66,72 @@ pub struct Verification {
     pub extracted: Option<String>,
 }
 
-/// Whether the last box of a completion holds the answer `gold`: the same text, or an arithmetic expression of the same value.
-pub fn boxed_answer_matches(gold: &str, completion: &str) -> bool {
-    let Some(answer) = boxed::last_boxed(completion) else { return false };
-    let value = |text: &str| Expression::parse(text).and_then(|expression| expression.evaluate());
-    answer == gold.trim() || matches!((value(answer), value(gold)), (Ok(answer), Ok(gold)) if answer == gold)
+/// Where a completion's answer is looked for, and how it is compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerFormat {
+    /// A mathematical answer in the last box. Nothing else counts.
+    #[default]
+    Math,
+    /// A mathematical answer in the last box; without a box, after "the answer is"; without that, the last number.
+    MathAnywhere,
+    /// A letter from A to J: in the last box, after "the answer is", or alone at the end.
+    Choice,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::boxed_answer_matches;
+/// How two answers compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Equality {
+    /// They are the same answer.
+    Equal,
+    /// They are not.
+    Different,
+    /// The comparison did not end within its step budget.
+    TimedOut,
+}
 
-    #[test]
-    fn boxed_answers_match_by_text_or_by_value() {
-        for (gold, completion, expected) in [
-            ("12", r"so \boxed{12}", true),
-            ("12", r"so \boxed{3*4}", true),
-            ("x+1", r"\boxed{ x+1 }", true),
-            ("12", r"\boxed{13}", false),
-            ("12", "12", false),
-            ("1/0", r"\boxed{2/0}", false),
-        ] {
-            assert_eq!(boxed_answer_matches(gold, completion), expected, "{gold} {completion}");
-        }
+/// Judges a completion by the right answer, which is bare: without box and without explanation.
+///
+/// ```
+/// use orthant::verify::{AnswerFormat, Verdict, verify};
+/// let verification = verify(r"\frac{1}{2}", r"Half of them, so \boxed{0.5}.", AnswerFormat::Math);
+/// assert_eq!(verification.verdict, Verdict::Correct);
+/// assert_eq!(verification.extracted.as_deref(), Some("0.5"));
+/// ```
+pub fn verify(gold: &str, completion: &str, format: AnswerFormat) -> Verification {
+    let found = match format {
+        AnswerFormat::Choice => return verify_choice(gold, completion),
+        AnswerFormat::Math => boxed::last_boxed(completion),
+        AnswerFormat::MathAnywhere => boxed::last_boxed(completion).or_else(|| extract::phrase_or_number(completion)),
+    };
+    let verdict = match found.map(|answer| answers_equal(gold, answer)) {
+        None => Verdict::NoAnswer,
+        Some(Equality::Equal) => Verdict::Correct,
+        Some(Equality::Different) => Verdict::Incorrect,
+        Some(Equality::TimedOut) => Verdict::TimedOut,
+    };
+    Verification { verdict, extracted: found.map(str::to_string) }
+}
+
+fn verify_choice(gold: &str, completion: &str) -> Verification {
+    let Some(choice) = extract::choice(completion) else {
+        return Verification { verdict: Verdict::NoAnswer, extracted: None };
+    };
+    let right = choice.letter.is_some() && choice.letter == extract::boxed_letter(gold);
+    let verdict = if right { Verdict::Correct } else { Verdict::Incorrect };
+    Verification { verdict, extracted: Some(choice.text) }
+}
+
+/// Compares an answer with the right one, both bare. For equal-valued answers of two completions, either may come first: the order matters
+/// only between forms (an interval and an inequality, a decimal and an equation).
+pub fn answers_equal(gold: &str, answer: &str) -> Equality {
+    let (gold, answer) = (gold.trim(), answer.trim());
+    if gold == answer && !gold.is_empty() {
+        return Equality::Equal;
+    }
+    match compare::equal(gold, answer) {
+        Ok(true) => Equality::Equal,
+        Ok(false) => Equality::Different,
+        Err(budget::Exhausted) => Equality::TimedOut,
     }
 }

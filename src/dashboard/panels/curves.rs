@@ -7,7 +7,7 @@ use egui::emath::NumExt as _;
 use egui::{Align, Layout, Rect, ScrollArea, Sense, Ui, Vec2, vec2};
 
 /// A curve is not drawn narrower than this, points.
-const MIN_WIDTH: f32 = 200.0;
+const MIN_WIDTH: f32 = 190.0;
 /// Nor lower; the panel scrolls instead.
 const MIN_HEIGHT: f32 = 72.0;
 /// The preferred ratio of a curve's width to its height, title included.
@@ -32,7 +32,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
         smooth: state.smooth,
     };
     let curves = &state.curves;
-    let count = curves.passes.len() + curves.series.len();
+    let count = curves.passes.len() + curves.shown().count();
     let free = ui.available_size();
     let gap = vec2(16.0, 6.0);
     let (columns, rows) = arrange(count, free, gap);
@@ -47,7 +47,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
         for (index, pass) in curves.passes.iter().enumerate() {
             curve::pass(ui, context, pass, place(index));
         }
-        for (index, series) in curves.series.iter().enumerate() {
+        for (index, series) in curves.shown().enumerate() {
             curve::metric(ui, context, series, place(curves.passes.len() + index));
         }
     });

@@ -8,7 +8,8 @@ use crate::dashboard::textures::MatrixKey;
 use crate::dashboard::theme::Theme;
 use crate::dashboard::widgets::cosine_matrix::CosineMatrix;
 use crate::dashboard::widgets::quantity::{self, Meaning};
-use crate::dashboard::widgets::{histogram, spectrum};
+use crate::dashboard::widgets::{fidelity_bars, histogram, spectrum};
+use crate::experiment::FidelityRecord;
 use crate::metrics::{self, Better};
 use crate::trainer::Compared;
 use egui::{Align, Layout, Rect, ScrollArea, Ui, UiBuilder, pos2, vec2};
@@ -31,7 +32,15 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
     if group.cosines(compared).is_empty() {
         ui.add_space(8.0);
         ui.label("This step has no cosines for the group.");
-        caption(ui, theme, "They are computed where the method needs them or the experiment records geometry.");
+        caption(
+            ui,
+            theme,
+            if compared == Compared::Parameters {
+                "Gradients over all parameters are computed for the groups that fidelity.groups counts."
+            } else {
+                "They are computed where the method needs them or the experiment records geometry."
+            },
+        );
         return;
     }
     let range = state.range();
@@ -71,7 +80,9 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
     let output = matrix.show(&mut beside, theme, left.size());
     let marked = matrix.pair.map(|pair| group.cosine(compared, pair.i, pair.j));
     let mut beside = ui.new_child(UiBuilder::new().max_rect(right).id_salt("numbers"));
-    ScrollArea::vertical().show(&mut beside, |ui| numbers(ui, theme, &geometry, compared, marked, range));
+    let fidelity = state.fidelity();
+    ScrollArea::vertical()
+        .show(&mut beside, |ui| numbers(ui, theme, &geometry, compared, marked, range, fidelity.as_ref()));
     ui.advance_cursor_after_rect(free);
 
     if let Some(pair) = output.clicked {
@@ -83,12 +94,13 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
 
 fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
     ui.horizontal(|ui| {
-        let has_choice = state.has_meanings();
+        let has_choice = state.has(Compared::Meanings) || state.has(Compared::Parameters);
         let is_wide = ui.available_width() >= if has_choice { 720.0 } else { 560.0 };
         let text = match state.compared() {
             _ if !is_wide => "Cosines",
             Compared::Directions => "Cosines between gradient directions",
             Compared::Meanings => "Cosines between embeddings",
+            Compared::Parameters => "Cosines between parameter gradients",
         };
         title(ui, theme, text)
             .on_hover_text("Rows and columns are the group's completions; a cell is the cosine of two of them");
@@ -113,8 +125,15 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
             caption(ui, theme, "order");
             if has_choice {
                 ui.add_space(8.0);
-                let semantic = "Cosines between sentence embeddings: whether completions say the same";
-                ui.selectable_value(&mut state.comparison, Compared::Meanings, "semantic").on_hover_text(semantic);
+                if state.has(Compared::Parameters) {
+                    let truth =
+                        "Cosines between gradients over all parameters: what the gradient directions stand in for";
+                    ui.selectable_value(&mut state.comparison, Compared::Parameters, "true").on_hover_text(truth);
+                }
+                if state.has(Compared::Meanings) {
+                    let semantic = "Cosines between sentence embeddings: whether completions say the same";
+                    ui.selectable_value(&mut state.comparison, Compared::Meanings, "semantic").on_hover_text(semantic);
+                }
                 let gradient = "Cosines between gradient directions: whether completions push the policy the same way";
                 ui.selectable_value(&mut state.comparison, Compared::Directions, "gradient").on_hover_text(gradient);
             }
@@ -122,8 +141,17 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
     });
 }
 
-fn numbers(ui: &mut Ui, theme: &Theme, geometry: &GroupGeometry, compared: Compared, marked: Option<f32>, range: f32) {
-    let height = ui.available_height();
+fn numbers(
+    ui: &mut Ui,
+    theme: &Theme,
+    geometry: &GroupGeometry,
+    compared: Compared,
+    marked: Option<f32>,
+    range: f32,
+    fidelity: Option<&FidelityRecord>,
+) {
+    let below = fidelity.map_or(0.0, fidelity_bars::height);
+    let height = ui.available_height() - below;
     ui.spacing_mut().item_spacing = vec2(8.0, 4.0);
     caption(ui, theme, format!("Pairs by cosine, colours end at ±{range}"));
     let free = height - 176.0;
@@ -131,9 +159,17 @@ fn numbers(ui: &mut Ui, theme: &Theme, geometry: &GroupGeometry, compared: Compa
     histogram::show(ui, theme, &geometry.histogram, marked, range, chart);
     ui.add_space(4.0);
     let of_group = |name, metric: &'static metrics::Metric| Meaning { place: "", ..Meaning::of(name, metric) };
+    let truth = Meaning {
+        name: "Mean cosine",
+        help: "Mean cosine between the gradients of this group's completions over all parameters.",
+        unit: "",
+        better: Better::Neither,
+        place: "",
+    };
     let mean = match compared {
         Compared::Directions => of_group("Mean cosine", &metrics::GEOMETRY_COSINE_MEAN),
         Compared::Meanings => of_group("Mean cosine", &metrics::SEMANTIC_COSINE_MEAN),
+        Compared::Parameters => truth,
     };
     quantity::row(ui, theme, mean, &format::signed(geometry.mean, 3));
     let negative = of_group("Negative pairs", &metrics::GEOMETRY_NEGATIVE_RATIO);
@@ -152,4 +188,8 @@ fn numbers(ui: &mut Ui, theme: &Theme, geometry: &GroupGeometry, compared: Compa
     ui.add_space(4.0);
     caption(ui, theme, "Spectrum");
     spectrum::show(ui, theme, &geometry.spectrum, geometry.effective_rank, (0.38 * free).clamp(32.0, 180.0));
+    if let Some(fidelity) = fidelity {
+        ui.add_space(4.0);
+        fidelity_bars::show(ui, theme, fidelity);
+    }
 }

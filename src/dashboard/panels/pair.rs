@@ -47,6 +47,9 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
                     "Cosine between the gradient directions Φ of the two completions, from −1 to +1"
                 }
                 Compared::Meanings => "Cosine between the sentence embeddings of the two completions, from −1 to +1",
+                Compared::Parameters => {
+                    "Cosine between the gradients of the two completions over all parameters, from −1 to +1"
+                }
             });
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| match choice {
             Choice::Pinned => {

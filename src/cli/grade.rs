@@ -1,0 +1,167 @@
+//! `orthant grade`: verdicts on any completions, whoever generated them.
+
+use crate::error::{Error, Result};
+use crate::verify::{AnswerFormat, Verdict, Verification, verify};
+use clap::Args;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+#[derive(Args)]
+#[command(
+    after_help = "Each input line: {\"id\": 1, \"gold\": \"1/2\", \"completion\": \"... \\\\boxed{0.5}\"}, and optionally \"format\": \"math\" (the \
+                        last box counts, nothing else) or \"choice\" (a letter from A to J). Out comes, in the same order, {\"id\": 1, \"verdict\": \
+                        \"correct\", \"extracted\": \"0.5\"}; verdicts are correct, incorrect, no_answer and timed_out.\n\n\
+                        Example: orthant grade completions.jsonl > verdicts.jsonl"
+)]
+pub(super) struct GradeArguments {
+    /// The completions, one JSON object a line.
+    #[arg(value_name = "FILE.jsonl")]
+    file: PathBuf,
+    /// Prints a machine-readable line last: how many lines got which verdict.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A line as it is written; fields that are not named here are ignored.
+#[derive(Deserialize)]
+struct Line {
+    id: serde_json::Value,
+    gold: String,
+    completion: String,
+    #[serde(default)]
+    format: LineFormat,
+}
+
+/// The formats that a line may name.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum LineFormat {
+    #[default]
+    Math,
+    Choice,
+}
+
+/// A line of the output.
+#[derive(Serialize)]
+struct Graded {
+    id: serde_json::Value,
+    #[serde(flatten)]
+    verification: Verification,
+}
+
+/// How many lines got which verdict.
+#[derive(Default, Serialize)]
+struct Counts {
+    lines: u64,
+    correct: u64,
+    incorrect: u64,
+    no_answer: u64,
+    timed_out: u64,
+}
+
+impl Counts {
+    fn add(&mut self, verdict: Verdict) {
+        self.lines += 1;
+        match verdict {
+            Verdict::Correct => self.correct += 1,
+            Verdict::Incorrect => self.incorrect += 1,
+            Verdict::NoAnswer => self.no_answer += 1,
+            Verdict::TimedOut => self.timed_out += 1,
+        }
+    }
+}
+
+/// Lines that are worked on at a time, and bytes after which fewer will do.
+const CHUNK_LINES: usize = 4096;
+const CHUNK_BYTES: usize = 16 << 20;
+
+/// Reads the file twice: all lines are checked before the first verdict is given. Memory is that of one chunk of lines.
+pub(super) fn run(arguments: &GradeArguments) -> Result<u8> {
+    let mut lines = 0;
+    let path = &arguments.file;
+    for_chunks(path, |chunk| {
+        lines += chunk.len();
+        chunk.par_iter().try_for_each(|(number, text)| parse(text, *number, path).map(drop))
+    })?;
+    if lines == 0 {
+        let remedy = "give one JSON object a line, with `id`, `gold` and `completion`";
+        return Err(Error::input(format!("there is nothing to grade; {remedy} ({})", path.display())));
+    }
+    let writing = |error| Error::io("writing verdicts", "standard output")(error);
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut counts = Counts::default();
+    for_chunks(path, |chunk| {
+        let graded: Vec<(Verdict, String)> =
+            chunk.par_iter().map(|(number, text)| grade(parse(text, *number, path)?)).collect::<Result<_>>()?;
+        for (verdict, line) in graded {
+            counts.add(verdict);
+            writeln!(out, "{line}").map_err(writing)?;
+        }
+        Ok(())
+    })?;
+    if arguments.json {
+        writeln!(out, "{}", serde_json::json!(counts)).map_err(writing)?;
+    }
+    out.flush().map_err(writing)?;
+    eprintln!(
+        "{} lines: {} correct, {} incorrect, {} without an answer, {} timed out",
+        counts.lines, counts.correct, counts.incorrect, counts.no_answer, counts.timed_out
+    );
+    Ok(0)
+}
+
+fn grade(line: Line) -> Result<(Verdict, String)> {
+    let format = match line.format {
+        LineFormat::Math => AnswerFormat::Math,
+        LineFormat::Choice => AnswerFormat::Choice,
+    };
+    let verification = verify(&line.gold, &line.completion, format);
+    let verdict = verification.verdict;
+    let text = serde_json::to_string(&Graded { id: line.id, verification })
+        .map_err(|error| Error::failed(format!("a verdict cannot be written as JSON: {error}")))?;
+    Ok((verdict, text))
+}
+
+/// Calls `work` with the lines of a file, each with its number from 1, some thousands at a time. Empty lines are skipped.
+fn for_chunks(path: &Path, mut work: impl FnMut(&[(usize, Vec<u8>)]) -> Result<()>) -> Result<()> {
+    let unreadable = |error| Error::input(format!("the completions cannot be read: {error} ({})", path.display()));
+    let file = File::open(path).map_err(unreadable)?;
+    if !file.metadata().map_err(unreadable)?.is_file() {
+        return Err(Error::input(format!(
+            "the completions must be a file, because it is read twice ({})",
+            path.display()
+        )));
+    }
+    let (mut chunk, mut bytes) = (Vec::new(), 0);
+    for (index, line) in BufReader::new(file).split(b'\n').enumerate() {
+        let line = line.map_err(unreadable)?;
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        bytes += line.len();
+        chunk.push((index + 1, line));
+        if chunk.len() == CHUNK_LINES || bytes >= CHUNK_BYTES {
+            work(&chunk)?;
+            chunk.clear();
+            bytes = 0;
+        }
+    }
+    if chunk.is_empty() { Ok(()) } else { work(&chunk) }
+}
+
+fn parse(line: &[u8], number: usize, path: &Path) -> Result<Line> {
+    serde_json::from_slice(line).map_err(|error| {
+        // The position within the line is a column; serde_json calls the line 1.
+        let text = error.to_string();
+        let text = text.split(" at line ").next().unwrap_or(&text);
+        Error::input(format!(
+            "line {number}, column {}: {text}; a line is a JSON object such as {} ({})",
+            error.column(),
+            r#"{"id": 1, "gold": "1/2", "completion": "\\boxed{0.5}"}"#,
+            path.display()
+        ))
+    })
+}

@@ -1,0 +1,220 @@
+//! Answers that stand outside a box: phrases, the last number, letters of choices.
+
+use super::boxed::last_boxed;
+
+/// The answer after the last "answer is" or "answer:", up to the end of its line or sentence; without such a phrase, the last
+/// number of the text.
+pub(super) fn phrase_or_number(completion: &str) -> Option<&str> {
+    phrase(completion).or_else(|| last_number(completion))
+}
+
+/// Phrases that announce an answer. `####` is GSM8K's.
+const PHRASES: [&str; 4] = ["answer is", "answer:", "answers are", "####"];
+
+/// Signs of emphasis and spacing around an answer.
+fn is_frame(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '*' | '$' | ':' | '_' | '"')
+}
+
+/// What follows the last announcement.
+fn announced(completion: &str) -> Option<&str> {
+    let lower = completion.to_ascii_lowercase();
+    let start = PHRASES.iter().filter_map(|phrase| Some(lower.rfind(phrase)? + phrase.len())).max()?;
+    Some(completion[start..].trim_start_matches(is_frame))
+}
+
+fn phrase(completion: &str) -> Option<&str> {
+    let rest = announced(completion)?;
+    let line = rest.lines().next()?;
+    let sentence = line.split(". ").next()?;
+    let answer = sentence.trim_end_matches(|c: char| is_frame(c) || c == '.');
+    (!answer.is_empty()).then_some(answer)
+}
+
+/// The last integer, decimal or fraction of two integers.
+fn last_number(completion: &str) -> Option<&str> {
+    let bytes = completion.as_bytes();
+    let part = |at: usize| {
+        let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+        digit(at) || (matches!(bytes[at], b'.' | b',' | b'/') && at > 0 && digit(at - 1) && digit(at + 1))
+    };
+    let end = bytes.iter().rposition(u8::is_ascii_digit)? + 1;
+    let mut start = end;
+    while start > 0 && part(start - 1) {
+        start -= 1;
+    }
+    // A minus sign, but not the one of a difference or a range.
+    let operand = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b')' | b'}');
+    if start > 0 && bytes[start - 1] == b'-' && !(start > 1 && operand(bytes[start - 2])) {
+        start -= 1;
+    }
+    completion.get(start..end)
+}
+
+/// A choice that a completion makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    /// Its letter in upper case; `None` where there is a box with something else in it.
+    pub(super) letter: Option<char>,
+    /// As it stands in the completion.
+    pub(super) text: String,
+}
+
+/// The choice of a completion: its last box, else the letter after the last "answer is", else a capital letter that stands alone at the
+/// end. Letters are A to J.
+pub(super) fn choice(completion: &str) -> Option<Choice> {
+    if let Some(content) = last_boxed(completion) {
+        return Some(Choice { letter: boxed_letter(content), text: content.to_string() });
+    }
+    let found = |letter: char| Choice { letter: Some(letter.to_ascii_uppercase()), text: letter.to_string() };
+    if let Some(letter) = announced(completion).and_then(announced_letter) {
+        return Some(found(letter));
+    }
+    final_letter(completion).map(found)
+}
+
+fn is_choice(letter: char) -> bool {
+    matches!(letter.to_ascii_uppercase(), 'A'..='J')
+}
+
+/// The letter of `B`, `(B)`, `\text{B}`, `B.`, `(B) 42` or `B: both`; of nothing that names two.
+pub(super) fn boxed_letter(content: &str) -> Option<char> {
+    let mut rest = content.trim();
+    for wrapper in [r"\text", r"\textbf", r"\mathrm", r"\mathbf", r"\textit"] {
+        if let Some(inner) = rest.strip_prefix(wrapper).and_then(|rest| rest.trim_start().strip_prefix('{')) {
+            let (inner, after) = inner.split_once('}')?;
+            if after.trim_matches(|c: char| c.is_whitespace() || matches!(c, ')' | '.')).is_empty() {
+                rest = inner.trim();
+                break;
+            }
+            // `\textbf{(B)}\ 42`
+            return closed_letter(inner.trim());
+        }
+    }
+    let whole = rest.trim_matches(|c: char| matches!(c, '(' | ')' | '.' | '[' | ']' | '$') || c.is_whitespace());
+    let mut chars = whole.chars();
+    if let (Some(letter), None) = (chars.next(), chars.next()) {
+        return is_choice(letter).then(|| letter.to_ascii_uppercase());
+    }
+    closed_letter(rest)
+}
+
+/// The letter of `(B) 42`, `B) 42`, `B. 42` or `B: 42`, where what follows names no other.
+fn closed_letter(text: &str) -> Option<char> {
+    let inner = text.trim_start_matches(['(', '[']);
+    let letter = inner.chars().next().filter(|letter| is_choice(*letter))?;
+    let after = inner[1..].chars().next()?;
+    let rest = &inner[2..].trim_start();
+    let another = rest.strip_prefix(['(', '[']).is_some()
+        || boxed_alone(rest)
+        || rest.starts_with("and ")
+        || rest.starts_with("or ");
+    (matches!(after, ')' | ']' | '.' | ':') && !another).then(|| letter.to_ascii_uppercase())
+}
+
+/// Whether a text begins with a letter of a choice that stands alone.
+fn boxed_alone(text: &str) -> bool {
+    let mut chars = text.chars();
+    chars.next().is_some_and(|c| c.is_ascii_uppercase() && is_choice(c))
+        && !chars.next().is_some_and(char::is_alphanumeric)
+}
+
+/// The letter after "answer is". Without brackets it is a capital: "the answer is a number" names none.
+fn announced_letter(rest: &str) -> Option<char> {
+    let mut rest = rest;
+    for word in ["option ", "choice ", "Option ", "Choice "] {
+        rest = rest.strip_prefix(word).unwrap_or(rest).trim_start_matches(is_frame);
+    }
+    for wrapper in [r"\text{", r"\textbf{", r"\mathrm{", r"\mathbf{"] {
+        rest = rest.strip_prefix(wrapper).unwrap_or(rest);
+    }
+    let bracketed = rest.strip_prefix(['(', '[']);
+    let mut chars = bracketed.unwrap_or(rest).chars();
+    let letter = chars.next().filter(|letter| is_choice(*letter))?;
+    let next = chars.next();
+    let closes = match next {
+        Some(')' | ']') => true,
+        _ => {
+            bracketed.is_none()
+                && letter.is_ascii_uppercase()
+                && !next.is_some_and(|c| c.is_alphanumeric() || c == '\'')
+        }
+    };
+    closes.then_some(letter)
+}
+
+/// A capital letter that is the last word.
+fn final_letter(completion: &str) -> Option<char> {
+    let end =
+        completion.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '.' | '*' | ')' | ']' | '$' | '"'));
+    let letter = end.chars().next_back().filter(|letter| letter.is_ascii_uppercase() && is_choice(*letter))?;
+    let before = end[..end.len() - 1].chars().next_back();
+    let alone = before.is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '[' | '*' | '$' | ':' | '"'));
+    alone.then_some(letter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_box_phrases_and_then_the_last_number_count() {
+        for (text, expected) in [
+            ("So the answer is 42.", Some("42")),
+            ("The answer is: $\\frac{1}{2}$.", Some("\\frac{1}{2}")),
+            ("Answer: **7**", Some("7")),
+            ("She has 3 + 4 = 7.\n#### 7", Some("7")),
+            ("The answer is 3. The other was 4.", Some("3")),
+            ("the answer is 1\nNo, the answer is 2\nBye", Some("2")),
+            ("we get 3, then -1/2", Some("-1/2")),
+            ("from 10-12 people", Some("12")),
+            ("it costs 1,234.50 in all", Some("1,234.50")),
+            ("no number", None),
+            ("The answer is", None),
+            ("", None),
+        ] {
+            assert_eq!(phrase_or_number(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn choices_are_found_and_articles_are_none() {
+        for (text, expected) in [
+            (r"\boxed{B}", Some('B')),
+            (r"\boxed{b}", Some('B')),
+            (r"\boxed{(C)}", Some('C')),
+            (r"\boxed{\text{D}}", Some('D')),
+            (r"\boxed{\text{(D)}}", Some('D')),
+            (r"\boxed{\textbf{(E)}\ 42}", Some('E')),
+            (r"\boxed{A. both}", Some('A')),
+            (r"\boxed{J}", Some('J')),
+            (r"\boxed B", Some('B')),
+            ("The answer is (B).", Some('B')),
+            ("The answer is (b)", Some('B')),
+            ("the answer is B because", Some('B')),
+            ("**Answer: C**", Some('C')),
+            ("The answer is option D", Some('D')),
+            ("Therefore C", Some('C')),
+            ("so it must be (D).", Some('D')),
+            ("The answer is a number", None),
+            ("what we need is a", None),
+            ("as said before", None),
+            ("NASA", None),
+            ("so do I think", None),
+            ("", None),
+        ] {
+            assert_eq!(choice(text).and_then(|choice| choice.letter), expected, "{text}");
+        }
+        for text in [
+            r"\boxed{A, B}",
+            r"\boxed{(A) (B)}",
+            r"\boxed{A or B}",
+            r"\boxed{AB}",
+            r"\boxed{K}",
+            r"\boxed{42}",
+            r"\boxed{A. B. C.}",
+        ] {
+            assert_eq!(choice(text).unwrap().letter, None, "{text}");
+        }
+    }
+}

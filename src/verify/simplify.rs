@@ -1,0 +1,327 @@
+//! A canonical form: rational parts folded into exact numbers, sums and products flattened, collected and sorted.
+//!
+//! Two answers of one canonical form are equal. The reverse does not hold; [`super::approximate`] decides where forms differ.
+
+use super::budget::{Budget, Exhausted};
+use super::tree::{Constant, Function, Node, Number};
+use num_bigint::{BigInt, Sign};
+use std::collections::BTreeMap;
+
+/// The largest exact numerator or denominator, in bits.
+const MAX_BITS: u64 = 16_384;
+
+/// The largest number whose factorial is computed.
+const MAX_FACTORIAL: u32 = 1_000;
+
+/// The canonical form of an answer. Exact numbers beyond 2^16384 exhaust the budget.
+pub(super) fn simplify(node: Node, budget: &mut Budget) -> Result<Node, Exhausted> {
+    budget.spend(10)?;
+    let node = node.map_children(&mut |child| simplify(child, budget))?;
+    Ok(match node {
+        Node::Number { value, .. } => Node::number(value),
+        Node::Sum(items) => sum(items, budget)?,
+        Node::Product(items) => product(items, budget)?,
+        Node::Power(base, exponent) => power(*base, *exponent, budget)?,
+        Node::Percent(inner) => product(vec![*inner, Node::number(Number::new(1.into(), 100.into()))], budget)?,
+        Node::Call(function, arguments) => call(function, arguments, budget)?,
+        Node::Set(mut items) => {
+            items.sort();
+            items.dedup();
+            Node::Set(items)
+        }
+        other => other,
+    })
+}
+
+/// Bits of the larger of numerator and denominator.
+fn bits(value: &Number) -> u64 {
+    value.numer().bits().max(value.denom().bits())
+}
+
+/// Pays for a product or a sum of two numbers.
+fn pay(a: &Number, b: &Number, budget: &mut Budget) -> Result<(), Exhausted> {
+    let bits = bits(a) + bits(b);
+    if bits > 2 * MAX_BITS {
+        return Err(Exhausted);
+    }
+    let limbs = bits / 64 + 1;
+    budget.spend(1 + limbs * limbs / 2)
+}
+
+pub(super) fn is_zero(value: &Number) -> bool {
+    value.numer().sign() == Sign::NoSign
+}
+
+pub(super) fn is_negative(value: &Number) -> bool {
+    value.numer().sign() == Sign::Minus
+}
+
+fn one() -> Number {
+    Number::from_integer(1.into())
+}
+
+fn zero() -> Number {
+    Number::from_integer(0.into())
+}
+
+/// Splits the number in front off a term: `3x` is (x, 3).
+fn coefficient(term: Node) -> (Node, Number) {
+    match term {
+        Node::Product(mut factors) => match factors.first() {
+            Some(Node::Number { value, .. }) => {
+                let value = value.clone();
+                factors.remove(0);
+                let rest = match <[Node; 1]>::try_from(factors) {
+                    Ok([factor]) => factor,
+                    Err(factors) => Node::Product(factors),
+                };
+                (rest, value)
+            }
+            _ => (Node::Product(factors), one()),
+        },
+        other => (other, one()),
+    }
+}
+
+fn sum(items: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
+    let mut constant = zero();
+    let mut terms: BTreeMap<Node, Number> = BTreeMap::new();
+    let flat = items.into_iter().flat_map(|item| match item {
+        Node::Sum(items) => items,
+        other => vec![other],
+    });
+    for item in flat {
+        budget.spend(20)?;
+        if let Node::Number { value, .. } = item {
+            pay(&constant, &value, budget)?;
+            constant += value;
+        } else {
+            let (term, factor) = coefficient(item);
+            let entry = terms.entry(term).or_insert_with(zero);
+            pay(entry, &factor, budget)?;
+            *entry += factor;
+        }
+    }
+    let mut sum = Vec::new();
+    if !is_zero(&constant) {
+        sum.push(Node::number(constant));
+    }
+    for (term, factor) in terms {
+        if factor == one() {
+            sum.push(term);
+        } else if !is_zero(&factor) {
+            sum.push(product(vec![Node::number(factor), term], budget)?);
+        }
+    }
+    Ok(match <[Node; 1]>::try_from(sum) {
+        Ok([item]) => item,
+        Err(items) if items.is_empty() => Node::number(zero()),
+        Err(items) => Node::Sum(items),
+    })
+}
+
+fn product(items: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
+    let mut number = one();
+    // Bases and the sums of their exponents.
+    let mut factors: BTreeMap<Node, Vec<Node>> = BTreeMap::new();
+    let mut matrix = None;
+    let flat = items.into_iter().flat_map(|item| match item {
+        Node::Product(items) => items,
+        other => vec![other],
+    });
+    for item in flat {
+        budget.spend(20)?;
+        match item {
+            Node::Number { value, .. } => {
+                pay(&number, &value, budget)?;
+                number *= value;
+            }
+            Node::Matrix(rows) if matrix.is_none() => matrix = Some(rows),
+            Node::Power(base, exponent) => factors.entry(*base).or_default().push(*exponent),
+            other => factors.entry(other).or_default().push(Node::integer(1)),
+        }
+    }
+    // Zero times infinity, and zero over zero, are not zero.
+    let absorbs = |base: &Node| !matches!(base, Node::Number { .. } | Node::Constant(Constant::Infinity));
+    if is_zero(&number) && matrix.is_none() && factors.keys().all(absorbs) {
+        return Ok(Node::number(number));
+    }
+    let mut product = Vec::new();
+    for (base, exponents) in factors {
+        let exponent = sum(exponents, budget)?;
+        match power(base, exponent, budget)? {
+            Node::Number { value, .. } => {
+                pay(&number, &value, budget)?;
+                number *= value;
+            }
+            other => product.push(other),
+        }
+    }
+    if let Some(rows) = matrix {
+        let scalar = Node::Product(std::iter::once(Node::number(number)).chain(product).collect());
+        let scaled = |row: Vec<Node>| {
+            row.into_iter()
+                .map(|cell| simplify(Node::Product(vec![scalar.clone(), cell]), budget))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        return Ok(Node::Matrix(rows.into_iter().map(scaled).collect::<Result<_, _>>()?));
+    }
+    if number != one() || product.is_empty() {
+        product.insert(0, Node::number(number));
+    }
+    Ok(match <[Node; 1]>::try_from(product) {
+        Ok([item]) => item,
+        Err(items) => Node::Product(items),
+    })
+}
+
+fn power(base: Node, exponent: Node, budget: &mut Budget) -> Result<Node, Exhausted> {
+    let Node::Number { value: exponent_value, .. } = &exponent else { return Ok(base.power(exponent)) };
+    if exponent_value.is_integer() && *exponent_value.numer() == BigInt::from(1) {
+        return Ok(base);
+    }
+    match base {
+        Node::Number { value, .. } => number_power(value, exponent, budget),
+        // (x^a)^n = x^(an) and (xy)^n = x^n y^n hold for integers n.
+        Node::Power(inner, first) if exponent_value.is_integer() => {
+            let combined = product(vec![*first, exponent], budget)?;
+            power(*inner, combined, budget)
+        }
+        Node::Product(factors) if exponent_value.is_integer() => {
+            let raised =
+                factors.into_iter().map(|factor| power(factor, exponent.clone(), budget)).collect::<Result<_, _>>()?;
+            product(raised, budget)
+        }
+        other => Ok(other.power(exponent)),
+    }
+}
+
+/// A power of a number, where it is rational.
+fn number_power(value: Number, exponent: Node, budget: &mut Budget) -> Result<Node, Exhausted> {
+    let Node::Number { value: power, .. } = &exponent else { return Ok(Node::number(value).power(exponent)) };
+    let unit = value.is_integer() && value.numer().bits() <= 1;
+    if unit && power.is_integer() {
+        // 0, 1 and -1.
+        let odd = power.numer().bit(0);
+        return Ok(match value.numer().sign() {
+            Sign::NoSign if power.numer().sign() == Sign::Plus => Node::integer(0),
+            Sign::NoSign => Node::number(value).power(exponent),
+            Sign::Minus if odd => Node::integer(-1),
+            _ => Node::integer(1),
+        });
+    }
+    if !power.is_integer() {
+        // A rational root to a rational power, such as 8^(2/3).
+        let degree = u32::try_from(power.denom()).ok().filter(|degree| *degree <= 64);
+        if let Some(degree) = degree.filter(|_| !is_negative(&value))
+            && let Some(root) = exact_root(&value, degree, budget)?
+        {
+            return number_power(root, Node::number(Number::from_integer(power.numer().clone())), budget);
+        }
+        return Ok(Node::number(value).power(exponent));
+    }
+    let size = u32::try_from(power.numer().magnitude()).map_err(|_| Exhausted)?;
+    if bits(&value).saturating_mul(u64::from(size)) > MAX_BITS {
+        return Err(Exhausted);
+    }
+    let limbs = bits(&value) * u64::from(size) / 64 + 1;
+    budget.spend(limbs * limbs / 2)?;
+    let raised = Number::new_raw(value.numer().pow(size), value.denom().pow(size));
+    Ok(Node::number(if is_negative(power) { raised.recip() } else { raised }))
+}
+
+/// The root of a number that is not negative, if it is rational.
+fn exact_root(value: &Number, degree: u32, budget: &mut Budget) -> Result<Option<Number>, Exhausted> {
+    let limbs = bits(value) / 64 + 1;
+    budget.spend(4 * limbs * limbs + 20)?;
+    let root = |of: &BigInt| {
+        let root = of.nth_root(degree);
+        (root.pow(degree) == *of).then_some(root)
+    };
+    Ok(root(value.numer())
+        .zip(root(value.denom()))
+        .map(|(numerator, denominator)| Number::new_raw(numerator, denominator)))
+}
+
+fn call(function: Function, arguments: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
+    let numbers: Option<Vec<Number>> = arguments
+        .iter()
+        .map(|argument| match argument {
+            Node::Number { value, .. } => Some(value.clone()),
+            _ => None,
+        })
+        .collect();
+    let unchanged = |arguments| Ok(Node::Call(function, arguments));
+    match (function, numbers.as_deref()) {
+        (Function::Abs, Some([value])) => {
+            Ok(Node::number(if is_negative(value) { -value.clone() } else { value.clone() }))
+        }
+        (Function::Floor, Some([value])) => Ok(Node::number(value.floor())),
+        (Function::Ceiling, Some([value])) => Ok(Node::number(value.ceil())),
+        (Function::Factorial, Some([value])) if value.is_integer() && !is_negative(value) => {
+            let n = u32::try_from(value.numer()).ok().filter(|n| *n <= MAX_FACTORIAL).ok_or(Exhausted)?;
+            budget.spend(u64::from(n) * u64::from(n) / 16)?;
+            Ok(Node::number(Number::from_integer((2..=n).fold(BigInt::from(1), |product, factor| product * factor))))
+        }
+        (Function::Binomial, Some([n, k])) if n.is_integer() && k.is_integer() && !is_negative(n) => {
+            binomial(n.numer(), k.numer(), budget)
+        }
+        (Function::Root, _) => root(arguments, budget),
+        (Function::Logarithm, Some([argument, base])) => match exact_logarithm(argument, base, budget)? {
+            Some(logarithm) => Ok(Node::integer(logarithm)),
+            None => unchanged(arguments),
+        },
+        _ => unchanged(arguments),
+    }
+}
+
+fn binomial(n: &BigInt, k: &BigInt, budget: &mut Budget) -> Result<Node, Exhausted> {
+    if k.sign() == Sign::Minus || k > n {
+        return Ok(Node::integer(0));
+    }
+    let other = n - k;
+    let smaller = u32::try_from(k.min(&other)).ok().filter(|k| *k <= MAX_FACTORIAL).ok_or(Exhausted)?;
+    if n.bits() * u64::from(smaller) > MAX_BITS {
+        return Err(Exhausted);
+    }
+    let limbs = n.bits() * u64::from(smaller) / 64 + 1;
+    budget.spend(u64::from(smaller) * (limbs + 10))?;
+    let value = (1..=smaller).fold(BigInt::from(1), |value, i| value * (n - (smaller - i)) / i);
+    Ok(Node::number(Number::from_integer(value)))
+}
+
+/// Roots as powers: exact ones as numbers, odd ones of negative numbers as negative.
+fn root(arguments: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
+    let Ok([radicand, degree]) = <[Node; 2]>::try_from(arguments) else { return Err(Exhausted) };
+    let n = match &degree {
+        Node::Number { value, .. } if value.is_integer() => {
+            u32::try_from(value.numer()).ok().filter(|n| (1..=64).contains(n))
+        }
+        _ => None,
+    };
+    let Some(n) = n else { return Ok(radicand.power(power(degree, Node::integer(-1), budget)?)) };
+    let exponent = Node::number(Number::new(1.into(), n.into()));
+    if let Node::Number { value, .. } = &radicand
+        && is_negative(value)
+        && n % 2 == 1
+    {
+        let positive = number_power(-value.clone(), exponent, budget)?;
+        return product(vec![Node::integer(-1), positive], budget);
+    }
+    power(radicand, exponent, budget)
+}
+
+/// log_b(a) where it is an integer.
+fn exact_logarithm(argument: &Number, base: &Number, budget: &mut Budget) -> Result<Option<i64>, Exhausted> {
+    if is_negative(argument) || is_zero(argument) || *base <= one() {
+        return Ok(None);
+    }
+    let (below_one, mut rest) = if *argument < one() { (true, argument.recip()) } else { (false, argument.clone()) };
+    let mut logarithm = 0;
+    while rest > one() {
+        pay(&rest, base, budget)?;
+        rest /= base;
+        logarithm += 1;
+    }
+    Ok((rest == one()).then_some(if below_one { -logarithm } else { logarithm }))
+}

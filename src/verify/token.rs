@@ -1,0 +1,569 @@
+//! Answers as tokens: LaTeX, Unicode and plain spellings of the same thing become the same tokens. One pass.
+
+use super::budget::{Budget, Exhausted};
+
+/// A piece of an answer. Spacing, sizes (`\left`, `\big`), dollar signs and decorations (`\mathbf`, `\overline` over letters) are gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    /// Digits with at most one decimal point; thousands separators and superfluous leading zeros are gone.
+    Number(String),
+    /// The decimals of the number before this token repeat: the digits under the line.
+    Repeating(String),
+    /// One letter.
+    Letter(char),
+    /// Several letters in a row outside `\text`.
+    Word(String),
+    /// A word inside `\text` and the like.
+    Text(String),
+    /// A function, Greek letter or other command, without its backslash.
+    Command(String),
+    /// `\begin{...matrix}` or `array`.
+    BeginMatrix,
+    /// Its end.
+    EndMatrix,
+    /// Everything else, as the Unicode character that it is written with: `≤` for `\le`, `⦃` for `\{`, `⏎` for `\\`, `$` for a
+    /// dollar as currency.
+    Symbol(char),
+}
+
+/// How a comma between groups of three digits outside brackets is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Commas {
+    /// `1,234` is one number.
+    Thousands,
+    /// `1,234` are two numbers. `1,\!234` and `1{,}234` are one number all the same.
+    Separate,
+}
+
+/// Tokens of a text, and whether the other reading of its commas would give other tokens.
+pub(super) fn tokenize(text: &str, commas: Commas, budget: &mut Budget) -> Result<(Vec<Token>, bool), Exhausted> {
+    budget.spend(4 * text.len() as u64)?;
+    let mut lexer =
+        Lexer { text, at: 0, commas, tokens: Vec::new(), braces: Vec::new(), brackets: 0, ambiguous: false };
+    while lexer.at < text.len() {
+        lexer.next();
+    }
+    Ok((lexer.tokens, lexer.ambiguous))
+}
+
+/// What an open brace began.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Brace {
+    Math,
+    Text,
+}
+
+struct Lexer<'a> {
+    text: &'a str,
+    at: usize,
+    commas: Commas,
+    tokens: Vec<Token>,
+    braces: Vec<Brace>,
+    /// Open round and square brackets and set braces.
+    brackets: usize,
+    ambiguous: bool,
+}
+
+/// Characters without a width, and marks of direction.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{ad}' | '\u{fe0e}' | '\u{fe0f}')
+}
+
+/// The value of a decimal digit: ASCII, full-width, or one of the mathematical alphabets.
+fn digit(c: char) -> Option<u32> {
+    match c {
+        '0'..='9' => Some(c as u32 - '0' as u32),
+        '０'..='９' => Some(c as u32 - '０' as u32),
+        '\u{1d7ce}'..='\u{1d7ff}' => Some((c as u32 - 0x1d7ce) % 10),
+        _ => None,
+    }
+}
+
+/// A raised character as what it raises.
+fn superscript(c: char) -> Option<char> {
+    Some(match c {
+        '⁰' => '0',
+        '¹' => '1',
+        '²' => '2',
+        '³' => '3',
+        '⁴'..='⁹' => char::from(b'4' + (c as u32 - '⁴' as u32) as u8),
+        '⁻' => '-',
+        'ⁿ' => 'n',
+        _ => return None,
+    })
+}
+
+/// A lowered digit.
+fn subscript(c: char) -> Option<char> {
+    matches!(c, '₀'..='₉').then(|| char::from(b'0' + (c as u32 - '₀' as u32) as u8))
+}
+
+/// A fraction in one character, as numerator and denominator.
+fn vulgar(c: char) -> Option<(&'static str, &'static str)> {
+    Some(match c {
+        '½' => ("1", "2"),
+        '⅓' => ("1", "3"),
+        '⅔' => ("2", "3"),
+        '¼' => ("1", "4"),
+        '¾' => ("3", "4"),
+        '⅕' => ("1", "5"),
+        '⅖' => ("2", "5"),
+        '⅗' => ("3", "5"),
+        '⅘' => ("4", "5"),
+        '⅙' => ("1", "6"),
+        '⅚' => ("5", "6"),
+        '⅛' => ("1", "8"),
+        '⅜' => ("3", "8"),
+        '⅝' => ("5", "8"),
+        '⅞' => ("7", "8"),
+        _ => return None,
+    })
+}
+
+/// Characters that stand for a LaTeX command.
+fn command_of(c: char) -> Option<&'static str> {
+    Some(match c {
+        'π' | '𝜋' => "pi",
+        '√' => "sqrt",
+        'α' => "alpha",
+        'β' => "beta",
+        'γ' => "gamma",
+        'δ' => "delta",
+        'θ' => "theta",
+        'λ' => "lambda",
+        'μ' => "mu",
+        'σ' => "sigma",
+        'φ' => "phi",
+        'ω' => "omega",
+        'Δ' => "Delta",
+        'ℝ' => "reals",
+        _ => return None,
+    })
+}
+
+/// One spelling for characters of one meaning.
+fn symbol_of(c: char) -> char {
+    match c {
+        '−' | '–' | '‐' | '‑' | '－' => '-',
+        '＋' => '+',
+        '×' | '·' | '⋅' | '∙' | '∗' => '*',
+        '÷' | '∕' | '⁄' => '/',
+        '，' => ',',
+        '；' => ';',
+        '：' | '∶' => ':',
+        '（' => '(',
+        '）' => ')',
+        '［' => '[',
+        '］' => ']',
+        '＝' => '=',
+        '⩽' | '≦' => '≤',
+        '⩾' | '≧' => '≥',
+        '≅' | '≃' | '∼' => '≈',
+        'º' | '˚' => '°',
+        '′' | '’' => '\'',
+        '⟨' | '〈' => '⟨',
+        '⟩' | '〉' => '⟩',
+        '∅' | 'Ø' => '∅',
+        '∣' => '|',
+        '％' => '%',
+        other => other,
+    }
+}
+
+/// Commands that are one symbol.
+fn symbol_command(name: &str) -> Option<char> {
+    Some(match name {
+        "times" | "cdot" | "ast" | "bullet" => '*',
+        "div" => '/',
+        "pm" => '±',
+        "mp" => '∓',
+        "le" | "leq" | "leqslant" | "leqq" => '≤',
+        "ge" | "geq" | "geqslant" | "geqq" => '≥',
+        "lt" => '<',
+        "gt" => '>',
+        "ne" | "neq" => '≠',
+        "approx" | "simeq" | "cong" => '≈',
+        "in" => '∈',
+        "cup" => '∪',
+        "setminus" | "backslash" | "smallsetminus" => '∖',
+        "infty" => '∞',
+        "circ" | "degree" => '°',
+        "emptyset" | "varnothing" => '∅',
+        "lbrace" => '⦃',
+        "rbrace" => '⦄',
+        "langle" => '⟨',
+        "rangle" => '⟩',
+        "lvert" | "rvert" | "vert" | "mid" => '|',
+        "lfloor" => '⌊',
+        "rfloor" => '⌋',
+        "lceil" => '⌈',
+        "rceil" => '⌉',
+        "lbrack" => '[',
+        "rbrack" => ']',
+        "colon" => ':',
+        "prime" => '\'',
+        "dots" | "ldots" | "cdots" => '…',
+        _ => return None,
+    })
+}
+
+/// Functions whose name may stand without a backslash.
+const BARE_FUNCTIONS: [&str; 18] = [
+    "sqrt", "sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "arcsin", "arccos", "arctan", "pi", "theta",
+    "alpha", "beta", "exp", "binom",
+];
+
+impl Lexer<'_> {
+    fn rest(&self) -> &str {
+        &self.text[self.at..]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn symbol(&mut self, symbol: char) {
+        self.tokens.push(Token::Symbol(symbol));
+    }
+
+    fn in_text(&self) -> bool {
+        self.braces.last() == Some(&Brace::Text)
+    }
+
+    fn next(&mut self) {
+        let Some(c) = self.peek() else { return };
+        if digit(c).is_some() || (c == '.' && self.rest()[1..].chars().next().is_some_and(|next| digit(next).is_some()))
+        {
+            return self.number();
+        }
+        if c.is_ascii_alphabetic() || (c.is_alphabetic() && self.in_text()) {
+            return self.letters();
+        }
+        self.at += c.len_utf8();
+        match c {
+            '\\' => self.command(),
+            '{' => {
+                self.braces.push(Brace::Math);
+                self.symbol('{');
+            }
+            '}' => {
+                if self.braces.pop() != Some(Brace::Text) {
+                    self.symbol('}');
+                }
+            }
+            '$' | '~' => {}
+            '.' => {
+                if self.rest().starts_with("..") {
+                    self.at += 2;
+                    self.symbol('…');
+                }
+            }
+            '<' | '>' | '!' if self.rest().starts_with('=') => {
+                self.at += 1;
+                self.symbol(match c {
+                    '<' => '≤',
+                    '>' => '≥',
+                    _ => '≠',
+                });
+            }
+            '=' if self.rest().starts_with('=') => {}
+            '-' if self.in_text() => {}
+            '*' if self.rest().starts_with('*') => {
+                self.at += 1;
+                self.symbol('^');
+            }
+            '£' | '€' | '¥' => self.tokens.push(Token::Text(c.to_string())),
+            '"' | '“' | '”' | '?' | '`' => {}
+            c if c.is_whitespace() || is_invisible(c) => {}
+            c => self.other(c),
+        }
+    }
+
+    fn other(&mut self, c: char) {
+        if let Some(raised) = superscript(c) {
+            let mut raised = vec![raised];
+            while let Some((next, width)) = self.peek().and_then(|c| Some((superscript(c)?, c.len_utf8()))) {
+                raised.push(next);
+                self.at += width;
+            }
+            self.symbol('^');
+            self.symbol('{');
+            let digits: String = raised.iter().filter(|c| c.is_ascii_digit()).collect();
+            if raised.first() == Some(&'-') {
+                self.symbol('-');
+            }
+            if !digits.is_empty() {
+                self.tokens.push(Token::Number(without_zeros(&digits)));
+            }
+            if raised.contains(&'n') {
+                self.tokens.push(Token::Letter('n'));
+            }
+            self.symbol('}');
+        } else if let Some(lowered) = subscript(c) {
+            let mut digits = String::from(lowered);
+            while let Some((next, width)) = self.peek().and_then(|c| Some((subscript(c)?, c.len_utf8()))) {
+                digits.push(next);
+                self.at += width;
+            }
+            self.symbol('_');
+            self.tokens.push(Token::Number(without_zeros(&digits)));
+        } else if let Some((numerator, denominator)) = vulgar(c) {
+            self.tokens.push(Token::Command("frac".to_string()));
+            self.tokens.push(Token::Number(numerator.to_string()));
+            self.tokens.push(Token::Number(denominator.to_string()));
+        } else if let Some(command) = command_of(c) {
+            self.tokens.push(Token::Command(command.to_string()));
+        } else {
+            let symbol = symbol_of(c);
+            self.track(symbol);
+            self.symbol(symbol);
+        }
+    }
+
+    fn track(&mut self, symbol: char) {
+        match symbol {
+            '(' | '[' | '⦃' | '⟨' => self.brackets += 1,
+            ')' | ']' | '⦄' | '⟩' => self.brackets = self.brackets.saturating_sub(1),
+            _ => {}
+        }
+    }
+
+    /// ASCII letters up to the first other character.
+    fn letters(&mut self) {
+        let rest = self.rest();
+        let text_mode = self.in_text();
+        let mut word = String::new();
+        let mut chars = rest.char_indices().peekable();
+        let mut end = rest.len();
+        while let Some((at, c)) = chars.next() {
+            let next_is_letter = chars.peek().is_some_and(|(_, next)| next.is_ascii_alphabetic());
+            // Dots of abbreviations: `p.m.`, `sq.`.
+            if c.is_alphabetic() && !is_invisible(c) && (text_mode || c.is_ascii()) {
+                word.push(c);
+            } else if is_invisible(c) || (text_mode && c == '.' && next_is_letter) {
+            } else {
+                end = at;
+                break;
+            }
+        }
+        self.at += end;
+        let lower = word.to_lowercase();
+        if lower == "and" || lower == "or" {
+            self.symbol(',');
+        } else if text_mode {
+            self.tokens.push(Token::Text(word));
+        } else if lower == "infinity" || lower == "infty" {
+            self.symbol('∞');
+        } else if let (Some(letter), true) = (word.chars().next(), word.len() == 1) {
+            self.tokens.push(Token::Letter(letter));
+        } else if BARE_FUNCTIONS.contains(&word.as_str()) {
+            self.tokens.push(Token::Command(word));
+        } else {
+            self.tokens.push(Token::Word(word));
+        }
+    }
+
+    /// The bytes of white space and of invisible characters at the start of `text`.
+    fn blank(text: &str) -> usize {
+        text.find(|c: char| !(c.is_whitespace() || is_invisible(c))).unwrap_or(text.len())
+    }
+
+    /// The bytes of a separator of thousands at the start of `text`, and whether it may also separate two numbers.
+    fn separator(&self, text: &str) -> Option<(usize, bool)> {
+        for spelling in [r",\!", "{,}", r"{,}\!", r"\,", r"\ ", r"\;", " ", "\u{a0}", "\u{2009}", "\u{202f}", "~"] {
+            if let Some(after) = text.strip_prefix(spelling) {
+                return Some((spelling.len() + Self::blank(after), false));
+            }
+        }
+        if text.starts_with(',') && self.brackets == 0 { Some((1, true)) } else { None }
+    }
+
+    fn digits(text: &str) -> (String, usize) {
+        let mut digits = String::new();
+        for (at, c) in text.char_indices() {
+            match digit(c) {
+                Some(value) => digits.extend(char::from_digit(value, 10)),
+                None if is_invisible(c) => {}
+                None => return (digits, at),
+            }
+        }
+        (digits, text.len())
+    }
+
+    fn number(&mut self) {
+        let (mut whole, width) = Self::digits(self.rest());
+        self.at += width;
+        let grouped = (1..=3).contains(&whole.len()) && !whole.starts_with('0');
+        let mut grouped_by = None;
+        while grouped && let Some((width, ambiguous)) = self.separator(self.rest()) {
+            let (group, digits) = Self::digits(&self.rest()[width..]);
+            if group.len() != 3 || grouped_by.is_some_and(|by| by != ambiguous) {
+                break;
+            }
+            self.ambiguous |= ambiguous;
+            if ambiguous && self.commas == Commas::Separate {
+                break;
+            }
+            grouped_by = Some(ambiguous);
+            whole.push_str(&group);
+            self.at += width + digits;
+        }
+        let mut text = without_zeros(&whole);
+        if let Some(after) = self.rest().strip_prefix('.') {
+            let (decimals, width) = Self::digits(after);
+            if !decimals.is_empty() {
+                text = format!("{text}.{decimals}");
+                self.at += 1 + width;
+            }
+            let repeating = ["overline", "bar", "dot"].iter().find_map(|name| {
+                let body = self.rest().strip_prefix('.').unwrap_or(self.rest());
+                let body = body.strip_prefix('\\')?.strip_prefix(name)?.strip_prefix('{')?;
+                let (digits, width) = Self::digits(body);
+                let after = body[width..].strip_prefix('}')?;
+                (!digits.is_empty()).then(|| (digits, after.len()))
+            });
+            if let Some((digits, left)) = repeating {
+                self.at = self.text.len() - left;
+                self.tokens.push(Token::Number(text));
+                self.tokens.push(Token::Repeating(digits));
+                return;
+            }
+        }
+        self.tokens.push(Token::Number(text));
+    }
+
+    /// What follows a backslash.
+    fn command(&mut self) {
+        let Some(c) = self.peek() else { return };
+        if !c.is_ascii_alphabetic() {
+            self.at += c.len_utf8();
+            match c {
+                '{' => self.bracket('⦃'),
+                '}' => self.bracket('⦄'),
+                '%' => self.symbol('%'),
+                '$' => self.symbol('$'),
+                '|' => self.symbol('‖'),
+                '\\' => self.symbol('⏎'),
+                '&' | '#' => self.symbol(c),
+                // `\,`, `\!`, `\(` and the like are spacing or change the mode.
+                _ => {}
+            }
+            return;
+        }
+        let name = {
+            let rest = self.rest();
+            &rest[..rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len())]
+        }
+        .to_string();
+        self.at += name.len();
+        match name.as_str() {
+            "left" | "right" | "bigl" | "bigr" | "Bigl" | "Bigr" | "big" | "Big" | "bigg" | "Bigg" | "biggl"
+            | "biggr" | "middle" => {
+                let rest = self.rest();
+                let start = Self::blank(rest);
+                // `\left.` is no bracket.
+                if rest[start..].starts_with('.') {
+                    self.at += start + 1;
+                }
+            }
+            "text" | "textbf" | "textit" | "textrm" | "textnormal" | "textsf" | "texttt" | "mbox" | "hbox"
+            | "mathrm" | "operatorname" | "rm" | "mathsf" | "mathtt" => {
+                self.text_group(name == "mathrm" || name == "operatorname")
+            }
+            "begin" | "end" => {
+                let environment = self.short_argument();
+                if name == "begin" && environment == "array" {
+                    // The columns' alignment.
+                    self.short_argument();
+                }
+                let matrix = matches!(
+                    environment.as_str(),
+                    "pmatrix" | "bmatrix" | "Bmatrix" | "matrix" | "smallmatrix" | "array"
+                );
+                self.tokens.push(match (matrix, name.as_str()) {
+                    (true, "begin") => Token::BeginMatrix,
+                    (true, _) => Token::EndMatrix,
+                    _ => Token::Command(format!("{name} {environment}")),
+                });
+            }
+            "phantom" | "hphantom" | "vphantom" | "hspace" | "color" | "label" | "tag" => self.skip_argument(),
+            "mathbb" => {
+                let letter = self.rest().trim_start_matches(['{', ' ']).chars().next();
+                self.skip_argument();
+                match letter {
+                    Some('R') => self.tokens.push(Token::Command("reals".to_string())),
+                    Some(letter) => self.tokens.push(Token::Command(format!("mathbb {letter}"))),
+                    None => {}
+                }
+            }
+            "frac" | "dfrac" | "tfrac" | "cfrac" => self.tokens.push(Token::Command("frac".to_string())),
+            "binom" | "dbinom" | "tbinom" => self.tokens.push(Token::Command("binom".to_string())),
+            "and" | "or" | "lor" | "vee" => self.symbol(','),
+            "quad" | "qquad" | "displaystyle" | "textstyle" | "limits" | "mathbf" | "boldsymbol" | "bold" | "bf"
+            | "mathit" | "it" | "underline" | "overline" | "vec" | "hat" | "bar" | "overrightarrow" | "widehat"
+            | "mathcal" | "thinspace" | "hfill" | "boxed" | "fbox" | "ensuremath" => {}
+            other => match symbol_command(other) {
+                Some(symbol) => {
+                    self.track(symbol);
+                    self.symbol(symbol);
+                }
+                None => self.tokens.push(Token::Command(name)),
+            },
+        }
+    }
+
+    fn bracket(&mut self, symbol: char) {
+        self.track(symbol);
+        self.symbol(symbol);
+    }
+
+    /// The group after `\text`; after `\mathrm` (`math`), one letter is a variable and functions are functions.
+    fn text_group(&mut self, math: bool) {
+        self.at += Self::blank(self.rest());
+        let Some(body) = self.rest().strip_prefix('{') else { return };
+        let letters = &body[..body.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(body.len())];
+        if math && body[letters.len()..].starts_with('}') && (letters.len() == 1 || BARE_FUNCTIONS.contains(&letters)) {
+            let letters = letters.to_string();
+            self.at += letters.len() + 2;
+            self.tokens.push(match letters.chars().next() {
+                Some(letter) if letters.len() == 1 => Token::Letter(letter),
+                _ => Token::Command(letters),
+            });
+            return;
+        }
+        self.at += 1;
+        self.braces.push(Brace::Text);
+    }
+
+    /// The text of a group of a few bytes without braces in it; empty where there is none.
+    fn short_argument(&mut self) -> String {
+        let Some(body) = self.rest().strip_prefix('{') else { return String::new() };
+        let Some(end) = body.bytes().take(20).position(|byte| byte == b'}') else { return String::new() };
+        let argument = body[..end].to_string();
+        self.at += end + 2;
+        argument
+    }
+
+    /// Skips a balanced group or one character.
+    fn skip_argument(&mut self) {
+        self.at += Self::blank(self.rest());
+        let mut depth = 0_usize;
+        while let Some(c) = self.peek() {
+            self.at += c.len_utf8();
+            match c {
+                '{' => depth += 1,
+                '}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth == 0 {
+                return;
+            }
+        }
+    }
+}
+
+/// Digits without superfluous leading zeros.
+fn without_zeros(digits: &str) -> String {
+    let trimmed = digits.trim_start_matches('0');
+    if trimmed.is_empty() { "0".to_string() } else { trimmed.to_string() }
+}
