@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod dashboard;
+pub mod data;
 pub mod error;
 pub mod evaluation;
 pub mod experiment;

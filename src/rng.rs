@@ -17,6 +17,11 @@ pub const WEIGHTS: u64 = 3 << 56;
 /// The domain of worked solutions.
 pub const SOLUTIONS: u64 = 4 << 56;
 
+/// The domain of the order of problems in a data set.
+pub const PROBLEM_ORDER: u64 = 6 << 56;
+/// The domain of the order of choices in a question.
+pub const CHOICES: u64 = 7 << 56;
+
 /// The domain of the order of minibatches.
 pub const MINIBATCHES: u64 = 5 << 56;
 

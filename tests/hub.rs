@@ -5,7 +5,9 @@
 mod common;
 
 use common::Workplace;
-use orthant::experiment::{self, EncoderSource, HubRepository, MethodConfig, ModelSource};
+use orthant::experiment::{
+    self, DataSource, EncoderSource, HubRepository, MethodConfig, ModelSource, TaskConfig, from_text,
+};
 use orthant::prelude::Experiment;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Write};
@@ -209,4 +211,44 @@ fn what_the_hub_does_not_have_or_give_and_a_hub_out_of_reach_are_bad_input() {
         assert!(words.iter().all(|word| stderr.contains(word)), "{stderr}");
         assert!(stderr.contains(endpoint), "{stderr}");
     }
+}
+
+#[test]
+fn data_sets_are_downloaded_once_and_the_run_names_their_commit() {
+    let place = Workplace::new();
+    let (data, benchmark) = (place.path().join("data"), place.path().join("benchmark"));
+    std::fs::create_dir_all(data.join("algebra/train")).unwrap();
+    std::fs::create_dir(&benchmark).unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/math_tiny.parquet");
+    std::fs::copy(fixture, data.join("algebra/train/0000.parquet")).unwrap();
+    std::fs::write(data.join("more.csv"), "problem,answer\nWhat is 6?,6\nWhat is 7?,7\n").unwrap();
+    std::fs::write(benchmark.join("test.jsonl"), r#"{"problem": "What is 5?", "answer": "5", "unique_id": "t/5"}"#)
+        .unwrap();
+    let server = Server::start(
+        vec![("datasets/tiny/math", data), ("datasets/HuggingFaceH4/MATH-500", benchmark)],
+        Some("secret"),
+    );
+    let endpoint = server.endpoint.clone();
+    let mut experiment = place.experiment(1, "evaluations: [(suite: Named(name: \"math500\"), samples: 2, k: [1])]");
+    experiment.task = from_text(
+        "Dataset(source: Hub(repo: \"tiny/math\", files: [\"algebra/train/0000.parquet\", \"more.csv\"]), template: \"plain\")",
+        "test",
+    )
+    .unwrap();
+    let (status, stderr, folder) = run(&place, &experiment, &endpoint, "secret");
+    assert_eq!(status, 0, "{stderr}");
+    assert_eq!(server.files(), ["0000.parquet", "more.csv", "test.jsonl"]);
+    let folder = folder.unwrap();
+    let resolved: Experiment = experiment::read(&folder.join("experiment.ron")).unwrap();
+    let TaskConfig::Dataset(dataset) = &resolved.task else { panic!("the task is a data set") };
+    let DataSource::Hub(source) = &dataset.source else { panic!("the data set is on the hub") };
+    assert_eq!(source.revision, COMMIT);
+    assert_eq!(common::lines(&folder.join("evals.jsonl"))[0]["suite"], "MATH500");
+
+    drop(server);
+    let (status, stderr, _) = run(&place, &resolved, &endpoint, "");
+    assert_eq!(status, 0, "{stderr}");
+    experiment.task = from_text("Dataset(source: Hub(repo: \"tiny/math\", files: [\"other.csv\"]))", "test").unwrap();
+    let (status, stderr, _) = run(&place, &experiment, &endpoint, "");
+    assert!(status == 2 && stderr.contains("cannot download other.csv of tiny/math"), "{stderr}");
 }

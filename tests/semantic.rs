@@ -50,8 +50,9 @@ impl Task for Lengths {
         Verification { verdict, extracted }
     }
 
-    fn answer_class(&self, _: &Problem, answer: &str) -> String {
-        (answer.parse::<usize>().unwrap() % 3).to_string()
+    fn same_answer(&self, _: &Problem, one: &str, other: &str) -> bool {
+        let class = |answer: &str| answer.parse::<usize>().unwrap() % 3;
+        class(one) == class(other)
     }
 }
 

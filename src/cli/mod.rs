@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod bench;
+mod eval;
 mod grade;
 mod pretrain;
 mod run;
@@ -27,6 +28,8 @@ enum Command {
     Run(run::RunArguments),
     /// Trains a small base model from nothing on worked solutions of a procedural task.
     Pretrain(pretrain::PretrainArguments),
+    /// Measures pass@k, the majority's and the mean accuracy of a model on a suite of problems.
+    Eval(eval::EvalArguments),
     /// Verifies answers: a verdict for every completion of a file.
     Grade(grade::GradeArguments),
     /// Measures log-probabilities, gradient directions, novelty and advantages of any responses, whoever generated them.
@@ -72,6 +75,7 @@ fn run(command: Command) -> Result<u8> {
     match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Pretrain(arguments) => pretrain::run(&arguments),
+        Command::Eval(arguments) => eval::run(&arguments),
         Command::Grade(arguments) => grade::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),

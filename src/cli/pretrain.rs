@@ -1,7 +1,7 @@
 //! `orthant pretrain EXPERIMENT.ron`: a small base model from nothing.
 
 use crate::error::{Error, Result};
-use crate::evaluation::{EvaluationRecord, evaluate};
+use crate::evaluation::{EvaluationRecord, Suite, evaluate};
 use crate::experiment::{self, OptimizerConfig, Precision, Pretrain};
 use crate::model::{
     END_OF_TEXT, LanguageModel, Qwen3Config, ResponseBatch, TextTokenizer, Weights, data_type, micro_batches,
@@ -42,9 +42,11 @@ pub(super) fn run(arguments: &PretrainArguments) -> Result<u8> {
 
 fn train(config: &Pretrain) -> Result<()> {
     let device = open_device(config.device)?;
-    let task = tasks::build(&config.task)?;
     let words: Vec<&str> = config.words.iter().map(String::as_str).collect();
     let tokenizer = TextTokenizer::bytes_and_words(&words)?;
+    let task = tasks::build(&config.task, &tokenizer)?;
+    let suites = config.evaluations.iter().map(|evaluation| Suite::new(&evaluation.suite, &task, &tokenizer));
+    let suites = suites.collect::<Result<Vec<_>>>()?;
     let end = tokenizer.token_id(END_OF_TEXT).ok_or_else(|| Error::failed("the tokenizer has no end-of-text token"))?;
     let shape = Qwen3Config {
         vocab_size: tokenizer.vocabulary(),
@@ -96,17 +98,10 @@ fn train(config: &Pretrain) -> Result<()> {
         let pace = tokens_seen as f64 / started.elapsed().as_secs_f64();
         bar.set_message(format!("loss {loss_mean:.4} nats/token  {pace:.0} tokens/s"));
         bar.inc(1);
-        for evaluation in &config.evaluations {
+        for (evaluation, suite) in config.evaluations.iter().zip(&suites) {
             if step % evaluation.every == 0 || step == config.steps {
-                let record = evaluate(
-                    &model,
-                    task.as_ref(),
-                    evaluation,
-                    96.min(config.model.positions / 2),
-                    config.seed,
-                    step,
-                    |_| (),
-                )?;
+                let record =
+                    evaluate(&model, suite, evaluation, 96.min(config.model.positions / 2), config.seed, step, |_| ())?;
                 let line = format!("step {step}: loss {loss_mean:.4}, {}", describe(&record));
                 if bar.is_hidden() {
                     eprintln!("{line}");

@@ -135,7 +135,9 @@ fn evaluation(step: u64) -> EvaluationRecord {
             (4, estimate(0.48 + 0.08 * grown)),
             (16, estimate(0.78 - 0.05 * grown)),
         ],
+        maj_at: vec![(16, estimate(0.25 + 0.17 * grown))],
         length_mean: 36.0,
+        truncated_ratio: 0.01,
         no_answer_ratio: 0.02,
         seconds: 12.0,
     }

@@ -1,9 +1,10 @@
-//! pass@k and its confidence interval.
+//! pass@k, the majority's accuracy, and their confidence intervals.
 
 use crate::error::{Error, Result};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// An estimate with its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +35,25 @@ pub fn pass_at_k(n: usize, c: usize, k: usize) -> Result<f64> {
     // C(n - c, k) / C(n, k) = prod_{i = n - c + 1}^{n} (1 - k / i)
     let all_wrong: f64 = (n - c + 1..=n).map(|i| 1.0 - k as f64 / i as f64).product();
     Ok(1.0 - all_wrong)
+}
+
+/// The chance that the most frequent answer to one problem is right: each of the n samples votes for the class of its answer,
+/// samples without an answer (`None`) do not vote, and of classes with equally many votes one wins at random, so that the value
+/// is (tied classes that are correct) / (tied classes). 0 where nobody votes.
+///
+/// `classes` holds each sample's class and `correct` whether its answer is right; a class is as right as its first sample.
+///
+/// Source: Wang et al., "Self-consistency improves chain of thought reasoning in language models" (arXiv 2203.11171).
+pub fn majority_correct(classes: &[Option<usize>], correct: &[bool]) -> f64 {
+    let mut votes: BTreeMap<usize, (usize, bool)> = BTreeMap::new();
+    for (class, &correct) in classes.iter().zip(correct) {
+        if let Some(class) = class {
+            votes.entry(*class).or_insert((0, correct)).0 += 1;
+        }
+    }
+    let most = votes.values().map(|(count, _)| *count).max().unwrap_or(0);
+    let tied: Vec<bool> = votes.values().filter(|(count, _)| *count == most).map(|(_, correct)| *correct).collect();
+    tied.iter().filter(|correct| **correct).count() as f64 / tied.len().max(1) as f64
 }
 
 fn pass_of_problems(correct_counts: &[usize], n: usize, k: usize) -> Result<Vec<f64>> {
@@ -141,7 +161,41 @@ mod tests {
         assert!(estimate.low >= 0.0 && estimate.high <= 1.0 && estimate.low <= estimate.high);
     }
 
+    #[test]
+    fn the_majority_counts_ties_by_their_share_of_correct_classes_and_nobody_votes_without_an_answer() {
+        let majority = |votes: &[(Option<usize>, bool)]| {
+            let (classes, correct): (Vec<_>, Vec<_>) = votes.iter().copied().unzip();
+            majority_correct(&classes, &correct)
+        };
+        let (right, wrong, other, none) = ((Some(0), true), (Some(1), false), (Some(2), false), (None, false));
+        assert_eq!(majority(&[right, wrong, right]), 1.0);
+        assert_eq!(majority(&[wrong, wrong, right]), 0.0);
+        assert_eq!(majority(&[right, wrong]), 0.5);
+        assert_eq!(majority(&[other, right, wrong]), 1.0 / 3.0);
+        assert_eq!(majority(&[none, none, none, right]), 1.0);
+        assert_eq!(majority(&[none, none]), 0.0);
+        assert_eq!(majority(&[]), 0.0);
+        // Two ways of writing the right answer that are not seen as the same: two classes, both right.
+        assert_eq!(majority(&[right, (Some(3), true), wrong]), 2.0 / 3.0);
+    }
+
     proptest! {
+        #[test]
+        fn the_majority_is_the_mean_over_all_ways_of_breaking_the_tie(votes in proptest::collection::vec(0usize..4, 1..9), right in 0usize..4) {
+            let classes: Vec<Option<usize>> = votes.iter().map(|&vote| (vote < 3).then_some(vote)).collect();
+            let correct: Vec<bool> = votes.iter().map(|&vote| vote == right && vote < 3).collect();
+            // Each possible winner in turn, counted anew.
+            let count = |class: usize| votes.iter().filter(|&&vote| vote == class).count();
+            let winners: Vec<usize> =
+                (0..3).filter(|&class| count(class) > 0 && (0..3).all(|other| count(other) <= count(class))).collect();
+            let expected = if winners.is_empty() {
+                0.0
+            } else {
+                winners.iter().map(|&class| f64::from(u8::from(class == right))).sum::<f64>() / winners.len() as f64
+            };
+            prop_assert!((majority_correct(&classes, &correct) - expected).abs() < 1e-15);
+        }
+
         #[test]
         fn pass_at_k_is_a_share_that_grows_with_k_and_equals_the_mean_at_one(n in 1usize..200, c in 0usize..200, k in 1usize..200) {
             let (c, k) = (c.min(n), k.min(n));

@@ -1,7 +1,13 @@
 //! Evaluation: what samples of held-out problems say of a policy.
 
 mod metrics;
+mod output;
+mod sampling;
 mod suite;
+mod summary;
 
-pub use metrics::{Estimate, bootstrap_interval, estimate_pass_at_k, mean_pass_at_k, pass_at_k};
-pub use suite::{EvaluationRecord, evaluate};
+pub use metrics::{Estimate, bootstrap_interval, estimate_pass_at_k, majority_correct, mean_pass_at_k, pass_at_k};
+pub use output::EvaluationFolder;
+pub use sampling::{EvaluationSettings, ProblemOutcome, SampledAnswer, sample_suite};
+pub use suite::{Suite, SuiteProblem};
+pub use summary::{EvaluationRecord, Summary, evaluate};

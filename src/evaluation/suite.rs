@@ -1,193 +1,182 @@
-//! Running a suite: the same code for evaluations during training, of base models, and from the command line.
+//! Suites: problems to measure on, and who judges the answers.
 
-use super::{Estimate, estimate_pass_at_k};
+use crate::data::{PromptTemplate, Record, TrainingTexts, WORDS, judge, named, read_records, same_answer};
 use crate::error::{Error, Result};
-use crate::experiment::{EvaluationConfig, SuiteConfig};
-use crate::model::{LanguageModel, PromptRequest, Sampling, StreamKey};
-use crate::tasks::{Problem, Split, Task};
-use crate::verify::Verdict;
+use crate::experiment::{AnswerFormat, DataSource, FileSuite, NamedSuite, SuiteConfig};
+use crate::model::{LanguageModel, TextTokenizer, hexadecimal};
+use crate::tasks::{Problem, Split, Task, answer_classes, dataset};
+use crate::verify::Verification;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
-use std::time::Instant;
-
-/// The result of one evaluation, as in `evals.jsonl`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EvaluationRecord {
-    /// The step after which it was done; 0 is the base model.
-    pub step: u64,
-    /// The suite's name.
-    pub suite: String,
-    /// Number of problems.
-    pub problems: usize,
-    /// Samples per problem.
-    pub samples: usize,
-    /// pass@k by k, ascending; in JSON the fields `pass@1`, `pass@4`, ...
-    #[serde(flatten, with = "pass_at_fields")]
-    pub pass_at: Vec<(usize, Estimate)>,
-    /// Mean response length, tokens.
-    pub length_mean: f64,
-    /// Share of completions without an answer.
-    pub no_answer_ratio: f64,
-    /// Seconds it took.
-    pub seconds: f64,
-}
-
-impl EvaluationRecord {
-    /// pass@k, if measured.
-    pub fn pass(&self, k: usize) -> Option<Estimate> {
-        self.pass_at.iter().find(|(measured, _)| *measured == k).map(|(_, estimate)| *estimate)
-    }
-}
-
-mod pass_at_fields {
-    use super::Estimate;
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-    use std::collections::BTreeMap;
-
-    pub(super) fn serialize<S: Serializer>(pass_at: &[(usize, Estimate)], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(pass_at.iter().map(|(k, estimate)| (format!("pass@{k}"), estimate)))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(usize, Estimate)>, D::Error> {
-        let fields = BTreeMap::<String, Estimate>::deserialize(deserializer)?;
-        let mut pass_at = fields
-            .into_iter()
-            .map(|(name, estimate)| match name.strip_prefix("pass@").map(str::parse) {
-                Some(Ok(k)) => Ok((k, estimate)),
-                _ => Err(D::Error::custom(format!("unknown field `{name}`"))),
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        pass_at.sort_by_key(|(k, _)| *k);
-        Ok(pass_at)
-    }
-}
-
-impl std::fmt::Display for EvaluationRecord {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "step {}: {}", self.step, self.suite)?;
-        for (k, e) in &self.pass_at {
-            write!(f, ", pass@{k} {:.1} % [{:.1}, {:.1}]", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high)?;
-        }
-        Ok(())
-    }
-}
-
-/// Rows that are sampled at a time.
-const ROWS: usize = 512;
-
-/// Keeps the random numbers of evaluations apart from those of training steps.
-const EVALUATION_STEPS: u64 = 1 << 48;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// The seed of held-out problems: one for all runs, so that runs with different seeds are measured on the same problems.
 const HELD_OUT_SEED: u64 = 0;
 
-impl SuiteConfig {
-    /// The suite's name in records and tables.
-    pub fn label(&self, task: &dyn Task) -> String {
-        match self {
-            Self::HeldOut(held_out) => format!("{} held-out {}", task.name(), held_out.problems),
-        }
-    }
-
-    fn problems(&self, task: &dyn Task) -> Vec<Problem> {
-        match self {
-            Self::HeldOut(held_out) => {
-                // Equal problems may be dealt under several numbers; each counts once, as long as there are enough.
-                let mut seen = BTreeSet::new();
-                (0..held_out.problems as u64 * 20)
-                    .map(|index| task.problem(Split::HeldOut, HELD_OUT_SEED, index))
-                    .filter(|problem| seen.insert(problem.id.clone()))
-                    .take(held_out.problems)
-                    .collect()
-            }
-        }
-    }
+/// A problem of a suite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SuiteProblem {
+    /// Prompt and answer. No other problem of the suite has its id.
+    pub problem: Problem,
+    /// The problem's text without what the prompt adds to it.
+    pub text: String,
+    /// Subject, where the data set names one.
+    pub subject: Option<String>,
+    /// Difficulty, where the data set names one.
+    pub level: Option<String>,
 }
 
-/// Samples completions of every problem of the suite and measures pass@k. `step` is recorded and, with `seed`, names the random
-/// numbers; `progress` hears the share that is done.
-pub fn evaluate(
-    model: &LanguageModel,
-    task: &dyn Task,
-    config: &EvaluationConfig,
-    max_new_tokens: usize,
-    seed: u64,
-    step: u64,
-    mut progress: impl FnMut(f32),
-) -> Result<EvaluationRecord> {
-    let started = Instant::now();
-    let problems = config.suite.problems(task);
-    if problems.is_empty() {
-        return Err(Error::input(format!("the suite `{}` has no problems", config.suite.label(task))));
+/// Who judges answers.
+#[derive(Clone)]
+enum Judge {
+    Task(Arc<dyn Task>),
+    Format(AnswerFormat),
+}
+
+/// Problems to measure on.
+#[derive(Clone)]
+pub struct Suite {
+    /// Its name in records and tables.
+    pub name: String,
+    /// Its problems, at least one.
+    pub problems: Vec<SuiteProblem>,
+    judge: Judge,
+}
+
+impl Suite {
+    /// The suite that an experiment describes: of `task`'s held-out problems, or of a data set. `tokenizer` brings the model's chat
+    /// template. Downloads what is not there.
+    pub fn new(config: &SuiteConfig, task: &Arc<dyn Task>, tokenizer: &TextTokenizer) -> Result<Self> {
+        match config {
+            SuiteConfig::HeldOut(held_out) => Ok(Self::held_out(task.clone(), held_out.problems)),
+            SuiteConfig::Named(suite) => Self::named(suite, tokenizer),
+            SuiteConfig::File(suite) => Self::file(suite, tokenizer),
+        }
     }
-    let sampling = Sampling { temperature: config.temperature, top_k: None, top_p: None, max_new_tokens };
-    let mut correct = Vec::with_capacity(problems.len());
-    let (mut tokens, mut unanswered) = (0, 0);
-    let chunk = (ROWS / config.samples).max(1);
-    for (number, problems_chunk) in problems.chunks(chunk).enumerate() {
-        let prompts = problems_chunk
-            .iter()
-            .enumerate()
-            .map(|(i, problem)| {
-                let key = StreamKey { seed, step: EVALUATION_STEPS + step, prompt: (number * chunk + i) as u64 };
-                Ok(PromptRequest { ids: model.tokenizer.encode(&problem.prompt)?, key })
+
+    /// A published benchmark, from the hub or its cache.
+    pub fn named(config: &NamedSuite, tokenizer: &TextTokenizer) -> Result<Self> {
+        let data = named(&config.name)?;
+        let records = read_records(&dataset::files(&DataSource::Hub(data.source()))?)?;
+        let template = PromptTemplate::new(config.template.as_deref(), tokenizer)?;
+        Self::of_records(data.name, records, config.problems, Some(data.format), &template)
+    }
+
+    /// The problems of a file.
+    pub fn file(config: &FileSuite, tokenizer: &TextTokenizer) -> Result<Self> {
+        let records = read_records(std::slice::from_ref(&config.path))?;
+        let template = PromptTemplate::new(config.template.as_deref(), tokenizer)?;
+        let name = config.path.file_stem().unwrap_or_default().to_string_lossy();
+        Self::of_records(&name, records, config.problems, config.verifier, &template)
+    }
+
+    /// The first `count` held-out problems of a task, each once.
+    pub fn held_out(task: Arc<dyn Task>, count: usize) -> Self {
+        let texts: HashMap<&str, &str> = task
+            .all(Split::HeldOut)
+            .into_iter()
+            .flatten()
+            .map(|(problem, text)| (problem.id.as_str(), text.as_str()))
+            .collect();
+        // Equal problems may be dealt under several numbers; each counts once, as long as there are enough.
+        let mut seen = BTreeSet::new();
+        let problems: Vec<_> = (0..count as u64 * 20)
+            .map(|index| task.problem(Split::HeldOut, HELD_OUT_SEED, index))
+            .filter(|problem| seen.insert(problem.id.clone()))
+            .take(count)
+            .map(|problem| {
+                let text = texts.get(problem.id.as_str()).map_or_else(|| problem.prompt.clone(), ToString::to_string);
+                SuiteProblem { problem, text, subject: None, level: None }
+            })
+            .collect();
+        let name = format!("{} held-out {}", task.name(), problems.len());
+        Self { name, problems, judge: Judge::Task(task) }
+    }
+
+    fn of_records(
+        name: &str,
+        records: Vec<Record>,
+        limit: Option<usize>,
+        format: Option<AnswerFormat>,
+        template: &PromptTemplate,
+    ) -> Result<Self> {
+        let letter = |record: &Record| matches!(record.answer.as_bytes(), [b'A'..=b'J']);
+        let all_letters = records.iter().all(|record| record.has_choices || letter(record));
+        let format = format.unwrap_or(if all_letters { AnswerFormat::Choice } else { AnswerFormat::Math });
+        let problems = records
+            .into_iter()
+            .take(limit.unwrap_or(usize::MAX))
+            .map(|record| {
+                let prompt = template.render(&record, format)?;
+                let problem = Problem { id: record.id, prompt, answer: record.answer };
+                Ok(SuiteProblem { problem, text: record.problem, subject: record.subject, level: record.level })
             })
             .collect::<Result<Vec<_>>>()?;
-        let base = (number * chunk) as f32;
-        let completions = model.frozen.sample(&prompts, config.samples, &sampling, None, |share| {
-            progress((base + share * problems_chunk.len() as f32) / problems.len() as f32);
-        })?;
-        tokens += completions.iter().map(|completion| completion.ids.len()).sum::<usize>();
-        let verdicts = completions
-            .par_iter()
-            .enumerate()
-            .map(|(i, completion)| {
-                let text = model.tokenizer.decode(&completion.ids)?;
-                Ok(task.verify(&problems_chunk[i / config.samples], &text).verdict)
-            })
-            .collect::<Result<Vec<Verdict>>>()?;
-        unanswered += verdicts.iter().filter(|verdict| **verdict == Verdict::NoAnswer).count();
-        correct.extend(verdicts.chunks(config.samples).map(|group| group.iter().filter(|v| v.is_correct()).count()));
+        Ok(Self { name: name.to_string(), problems, judge: Judge::Format(format) })
     }
-    let completions = problems.len() * config.samples;
-    let pass_at = config
-        .k
-        .iter()
-        .map(|&k| Ok((k, estimate_pass_at_k(&correct, config.samples, k, seed)?)))
-        .collect::<Result<Vec<_>>>()?;
-    Ok(EvaluationRecord {
-        step,
-        suite: config.suite.label(task),
-        problems: problems.len(),
-        samples: config.samples,
-        pass_at,
-        length_mean: tokens as f64 / completions as f64,
-        no_answer_ratio: unanswered as f64 / completions as f64,
-        seconds: started.elapsed().as_secs_f64(),
-    })
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Judges one completion.
+    pub fn verify(&self, problem: &Problem, completion: &str) -> Verification {
+        match &self.judge {
+            Judge::Task(task) => task.verify(problem, completion),
+            Judge::Format(format) => judge(*format, &problem.answer, completion),
+        }
+    }
 
-    #[test]
-    fn records_have_a_field_per_k_and_read_back_equal() {
-        let estimate = |value| Estimate { value, low: value - 0.1, high: value + 0.1 };
-        let record = EvaluationRecord {
-            step: 25,
-            suite: "countdown held-out 8".to_string(),
-            problems: 8,
-            samples: 16,
-            pass_at: vec![(1, estimate(0.25)), (4, estimate(0.5)), (16, estimate(0.75))],
-            length_mean: 31.5,
-            no_answer_ratio: 0.0,
-            seconds: 1.5,
-        };
-        let json = serde_json::to_value(&record).unwrap();
-        assert_eq!(json["pass@16"]["value"], 0.75);
-        assert_eq!(serde_json::from_value::<EvaluationRecord>(json).unwrap(), record);
+    /// Classes of the same answer, as [`answer_classes`] numbers them.
+    pub fn classes(&self, problem: &Problem, answers: &[Option<&str>]) -> Vec<Option<usize>> {
+        answer_classes(answers, |one, other| match &self.judge {
+            Judge::Task(task) => task.same_answer(problem, one, other),
+            Judge::Format(format) => same_answer(*format, one, other),
+        })
+    }
+
+    /// The largest number of tokens of a prompt.
+    pub fn longest_prompt(&self, tokenizer: &TextTokenizer) -> Result<usize> {
+        let lengths = self.problems.par_iter().map(|item| Ok(tokenizer.encode(&item.problem.prompt)?.len()));
+        Ok(lengths.collect::<Result<Vec<_>>>()?.into_iter().max().unwrap_or(0))
+    }
+
+    /// Refuses completions of `max_new_tokens` tokens if they are too long for the model after the longest prompt.
+    pub fn check_length(&self, model: &LanguageModel, max_new_tokens: usize) -> Result<()> {
+        let longest = self.longest_prompt(&model.tokenizer)?;
+        let positions = model.config.max_position_embeddings;
+        if longest + max_new_tokens <= positions {
+            return Ok(());
+        }
+        Err(Error::input(format!(
+            "the suite {} has a prompt of {longest} tokens; with {max_new_tokens} new ones that is more than the {positions} \
+             positions of the model; lower the number of new tokens, or choose other problems or another template",
+            self.name
+        )))
+    }
+
+    /// What to say of problems that are also among those that `task` trains on, if any are ([`TrainingTexts`]).
+    pub fn overlap(&self, task: &dyn Task) -> Option<String> {
+        let training = TrainingTexts::new(task.all(Split::Train)?.iter().map(|(_, text)| text.as_str()));
+        let shared: Vec<_> = self.problems.iter().filter(|item| training.overlap(&item.text)).collect();
+        let example = shared.first()?;
+        Some(format!(
+            "{} of the {} problems of {} ({:.1} %) overlap with training problems ({WORDS} words in a row), such as {}: {}",
+            shared.len(),
+            self.problems.len(),
+            self.name,
+            100.0 * shared.len() as f64 / self.problems.len() as f64,
+            example.problem.id,
+            example.text.chars().take(100).collect::<String>()
+        ))
+    }
+
+    /// SHA-256 of the problems: ids, prompts and answers.
+    pub fn hash(&self) -> String {
+        let mut hasher = Sha256::new();
+        for SuiteProblem { problem, .. } in &self.problems {
+            for text in [&problem.id, &problem.prompt, &problem.answer] {
+                hasher.update((text.len() as u64).to_le_bytes());
+                hasher.update(text);
+            }
+        }
+        hexadecimal(hasher.finalize())
     }
 }

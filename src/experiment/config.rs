@@ -120,12 +120,14 @@ pub enum Adapter {
 }
 
 /// Where problems come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum TaskConfig {
     /// Combine all given numbers to reach a target.
     Countdown(CountdownConfig),
     /// Evaluate an expression step by step.
     Arithmetic(ArithmeticConfig),
+    /// The problems of a data set.
+    Dataset(DatasetConfig),
     /// A task of that name which a program built on this crate provides.
     Custom(String),
 }
@@ -161,6 +163,86 @@ pub struct ArithmeticConfig {
 impl Default for ArithmeticConfig {
     fn default() -> Self {
         Self { operations: 3, largest: 20 }
+    }
+}
+
+/// Settings of [`TaskConfig::Dataset`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetConfig {
+    /// Where the problems come from.
+    pub source: DataSource,
+    /// What a problem is put into: `plain`, `qwen_boxed`, `choice`, `chat` (the model's chat template) or a Jinja file. Left out,
+    /// `chat` where the model has a chat template, and else `plain`, the problem as it is.
+    #[serde(default)]
+    pub template: Option<String>,
+    /// What an answer is.
+    #[serde(default)]
+    pub verifier: AnswerFormat,
+    /// The problems that are never trained on.
+    #[serde(default)]
+    pub held_out: HeldOutSource,
+}
+
+/// Where a data set comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DataSource {
+    /// A file: JSON, JSON Lines, CSV or Parquet.
+    Local(PathBuf),
+    /// Files of a repository of the Hugging Face hub, downloaded where they are not in the hub's cache yet.
+    Hub(HubDataset),
+}
+
+impl DataSource {
+    fn validate(&self, field: &str) -> Result<()> {
+        match self {
+            Self::Hub(hub) if hub.files.is_empty() => {
+                let problem = "is empty; name at least one file of the repository, such as test.jsonl";
+                Err(Error::field(format!("{field}.files"), problem))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Files of a data set on the Hugging Face hub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HubDataset {
+    /// `owner/name`, such as `openai/gsm8k`.
+    pub repo: String,
+    /// The files, such as `main/train-00000-of-00001.parquet`; all rows of them, in this order.
+    pub files: Vec<String>,
+    /// Branch, tag or commit; the commit that it stood for is written into the run folder. `refs/convert/parquet` is the
+    /// hub's own conversion, with files `CONFIG/SPLIT/0000.parquet`.
+    #[serde(default = "defaults::revision")]
+    pub revision: String,
+}
+
+/// What an answer is, and so when two are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AnswerFormat {
+    /// Mathematics in the last box.
+    #[default]
+    Math,
+    /// Mathematics in the last box; without a box, after "the answer is"; without that, the last number.
+    MathAnywhere,
+    /// The letter of a choice: in the last box, after "the answer is", or alone at the end.
+    Choice,
+}
+
+/// The problems of a data set that are never trained on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum HeldOutSource {
+    /// About this share of the problems, between 0 and 1: those whose text has a small hash, whatever else is in the files.
+    Share(f64),
+    /// Another data set.
+    Other(DataSource),
+}
+
+impl Default for HeldOutSource {
+    fn default() -> Self {
+        Self::Share(0.1)
     }
 }
 
@@ -601,6 +683,41 @@ mod defaults {
 pub enum SuiteConfig {
     /// The first problems of the task's held-out split, the same in every run.
     HeldOut(HeldOutConfig),
+    /// A published benchmark, such as `Named(name: "MATH500")`.
+    Named(NamedSuite),
+    /// The problems of a file, such as `File(path: "problems.jsonl")`.
+    File(FileSuite),
+}
+
+/// Settings of [`SuiteConfig::Named`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedSuite {
+    /// `MATH500`, `AMC`, `AIME24`, `AIME25`, `GPQA`, `MMLU-Pro` or `GSM8K`.
+    pub name: String,
+    /// As [`DatasetConfig::template`].
+    #[serde(default)]
+    pub template: Option<String>,
+    /// The first so many problems only.
+    #[serde(default)]
+    pub problems: Option<usize>,
+}
+
+/// Settings of [`SuiteConfig::File`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileSuite {
+    /// JSON, JSON Lines, CSV or Parquet.
+    pub path: PathBuf,
+    /// As [`DatasetConfig::template`].
+    #[serde(default)]
+    pub template: Option<String>,
+    /// What an answer is. Left out, `Choice` where every answer is one letter from A to J, and `Math` where not.
+    #[serde(default)]
+    pub verifier: Option<AnswerFormat>,
+    /// The first so many problems only.
+    #[serde(default)]
+    pub problems: Option<usize>,
 }
 
 /// Settings of [`SuiteConfig::HeldOut`].
@@ -756,6 +873,13 @@ impl Experiment {
     /// Refuses values out of range, each by its field's name.
     pub fn validate(&self) -> Result<()> {
         check_name(&self.name)?;
+        if let TaskConfig::Dataset(data) = &self.task {
+            data.source.validate("task.source")?;
+            match &data.held_out {
+                HeldOutSource::Share(share) => within("task.held_out", *share, 0.0001, 0.9999)?,
+                HeldOutSource::Other(other) => other.validate("task.held_out")?,
+            }
+        }
         count("rollout.prompts_per_step", self.rollout.prompts_per_step, 1, 4096)?;
         count("rollout.group_size", self.rollout.group_size, 2, 1024)?;
         within("rollout.temperature", self.rollout.temperature, 0.01, 100.0)?;
@@ -805,8 +929,13 @@ impl Experiment {
 fn check_evaluations(evaluations: &[EvaluationConfig]) -> Result<()> {
     for (index, evaluation) in evaluations.iter().enumerate() {
         let field = |name: &str| format!("evaluations.{index}.{name}");
-        let SuiteConfig::HeldOut(held_out) = &evaluation.suite;
-        count(&field("suite.problems"), held_out.problems, 1, 1_000_000)?;
+        let problems = match &evaluation.suite {
+            SuiteConfig::HeldOut(held_out) => held_out.problems,
+            SuiteConfig::Named(NamedSuite { problems, .. }) | SuiteConfig::File(FileSuite { problems, .. }) => {
+                problems.unwrap_or(1)
+            }
+        };
+        count(&field("suite.problems"), problems, 1, 1_000_000)?;
         count(&field("every"), evaluation.every as usize, 1, usize::MAX)?;
         count(&field("samples"), evaluation.samples, 1, 4096)?;
         within(&field("temperature"), evaluation.temperature, 0.0, 100.0)?;

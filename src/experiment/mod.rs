@@ -5,10 +5,11 @@ mod parse;
 mod run_dir;
 
 pub use config::{
-    AdamWConfig, Adapter, ArithmeticConfig, CountdownConfig, CurriculumConfig, DeviceChoice, DynamicSampling,
-    EncoderSource, EntropyBonusConfig, EvaluationConfig, EvolRlConfig, Experiment, FidelityConfig, G2rlConfig,
-    HeldOutConfig, HubRepository, KlConfig, Labels, MethodConfig, ModelSource, ObjectiveConfig, OptimizerConfig,
-    Precision, Pretrain, RecordConfig, RolloutConfig, ShapeConfig, StopConfig, SuiteConfig, TaskConfig,
+    AdamWConfig, Adapter, AnswerFormat, ArithmeticConfig, CountdownConfig, CurriculumConfig, DataSource, DatasetConfig,
+    DeviceChoice, DynamicSampling, EncoderSource, EntropyBonusConfig, EvaluationConfig, EvolRlConfig, Experiment,
+    FidelityConfig, FileSuite, G2rlConfig, HeldOutConfig, HeldOutSource, HubDataset, HubRepository, KlConfig, Labels,
+    MethodConfig, ModelSource, NamedSuite, ObjectiveConfig, OptimizerConfig, Precision, Pretrain, RecordConfig,
+    RolloutConfig, ShapeConfig, StopConfig, SuiteConfig, TaskConfig,
 };
 pub use parse::{from_text, locate, read, set, to_text};
 pub use run_dir::{BlockFidelity, Event, FidelityRecord, GroupTokens, Manifest, RunDir};

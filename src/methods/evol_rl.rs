@@ -18,6 +18,7 @@ use crate::experiment::{EvolRlConfig, Labels};
 use crate::geometry::{AnswerClass, banded_reward, normalize_within_classes, semantic_novelty};
 use crate::rollout::{GroupProblem, Judged, PromptGroup, Rollouts, SemanticCosines, ShapedReward};
 use crate::stages::{ActiveTask, EntropyCoefficient, StageSystems, TrainStep, score_novelty};
+use crate::tasks::answer_classes;
 use crate::verify::{Verification, majority};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
@@ -53,7 +54,12 @@ pub fn shape_rewards_by_meaning(
         }
         let classes = match labels.0 {
             Labels::Verifier => verifications.iter().map(|v| class(v, v.verdict.is_correct())).collect(),
-            Labels::Majority => by_majority(&verifications, |answer| task.0.answer_class(&problem.0, answer)),
+            Labels::Majority => {
+                let answers: Vec<_> =
+                    verifications.iter().map(|verification| verification.extracted.as_deref()).collect();
+                let same = |one: &str, other: &str| task.0.same_answer(&problem.0, one, other);
+                by_majority(&verifications, &answer_classes(&answers, same))
+            }
         };
         let novelty = semantic_novelty(&cosines.0, &classes)?;
         let normalized = normalize_within_classes(&novelty, &classes);
@@ -72,12 +78,10 @@ fn class(verification: &Verification, is_correct: bool) -> AnswerClass {
     }
 }
 
-/// Classes by agreement with the most frequent answer, answers being the same where their normal forms are.
-fn by_majority(verifications: &[&Verification], normal_form: impl Fn(&str) -> String) -> Vec<AnswerClass> {
-    let answers: Vec<Option<String>> =
-        verifications.iter().map(|verification| verification.extracted.as_deref().map(&normal_form)).collect();
-    let winner = majority(&answers);
-    verifications.iter().zip(&answers).map(|(v, answer)| class(v, answer.as_ref() == winner)).collect()
+/// Classes by agreement with the most frequent answer; `answers` has the same number for the same answer.
+fn by_majority(verifications: &[&Verification], answers: &[Option<usize>]) -> Vec<AnswerClass> {
+    let winner = majority(answers);
+    verifications.iter().zip(answers).map(|(v, answer)| class(v, answer.as_ref() == winner)).collect()
 }
 
 #[cfg(test)]
@@ -99,11 +103,11 @@ mod tests {
             verified(None, Verdict::NoAnswer),
         ];
         let group: Vec<&Verification> = group.iter().collect();
-        let equal = |answer: &str| if answer == "16/2" { "8".to_string() } else { answer.to_string() };
-        assert_eq!(by_majority(&group, equal), [Incorrect, Correct, Invalid, Correct, Invalid, Invalid]);
+        let equal = [Some(0), Some(1), None, Some(1), None, None];
+        assert_eq!(by_majority(&group, &equal), [Incorrect, Correct, Invalid, Correct, Invalid, Invalid]);
         // All answers differ: the first one sampled wins.
-        let apart = by_majority(&group, ToString::to_string);
+        let apart = by_majority(&group, &[Some(0), Some(1), None, Some(2), None, None]);
         assert_eq!(apart, [Correct, Incorrect, Invalid, Incorrect, Invalid, Invalid]);
-        assert_eq!(by_majority(&group[2..3], equal), [Invalid]);
+        assert_eq!(by_majority(&group[2..3], &equal[2..3]), [Invalid]);
     }
 }

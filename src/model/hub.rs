@@ -5,7 +5,7 @@
 //! A branch that has moved on is therefore seen only after its cache is removed; a commit as revision is clear in any case.
 
 use crate::error::{Error, Result};
-use crate::experiment::HubRepository;
+use crate::experiment::{HubDataset, HubRepository};
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo, RepoType};
 use std::path::{Path, PathBuf};
@@ -18,12 +18,18 @@ const SHARDS: &str = "model.safetensors.index.json";
 ///
 /// A file or repository that does not exist, a hub that cannot be reached and one that asks for a token are input errors.
 pub fn fetch(repo: &str, revision: &str, files: &[&str]) -> Result<PathBuf> {
-    Hub::from_environment()?.fetch(repo, revision, files)
+    Hub::from_environment(RepoType::Model)?.fetch(repo, revision, files)
+}
+
+/// [`fetch`] of a data set's files, which may lie in folders of the repository.
+pub(crate) fn fetch_dataset(source: &HubDataset) -> Result<PathBuf> {
+    let files: Vec<&str> = source.files.iter().map(String::as_str).collect();
+    Hub::from_environment(RepoType::Dataset)?.fetch(&source.repo, &source.revision, &files)
 }
 
 /// [`fetch`] of a language model: shape, tokenizer and weights, in one file or in shards.
 pub(crate) fn fetch_model(source: &HubRepository) -> Result<PathBuf> {
-    let hub = Hub::from_environment()?;
+    let hub = Hub::from_environment(RepoType::Model)?;
     let folder = hub.fetch(&source.repo, &source.revision, &["config.json", "tokenizer.json"])?;
     let commit = commit_of(&folder);
     let is_whole = hub.cached(&source.repo, &commit, WEIGHTS).is_some()
@@ -41,15 +47,16 @@ pub(crate) fn commit_of(folder: &Path) -> String {
     folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The hub as the environment describes it.
+/// The hub as the environment describes it, for repositories of one kind.
 struct Hub {
+    kind: RepoType,
     api: Api,
     cache: Cache,
     endpoint: String,
 }
 
 impl Hub {
-    fn from_environment() -> Result<Self> {
+    fn from_environment(kind: RepoType) -> Result<Self> {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         if set("HF_HOME").is_none() && std::env::home_dir().is_none() {
             return Err(Error::input("there is no home folder to keep downloads in; set HF_HOME to a folder"));
@@ -63,7 +70,7 @@ impl Hub {
             .with_retries(2)
             .build()
             .map_err(|e| Error::failed(format!("cannot prepare downloads from the hub: {e}")))?;
-        Ok(Self { api, cache, endpoint })
+        Ok(Self { kind, api, cache, endpoint })
     }
 
     fn fetch(&self, repo: &str, revision: &str, files: &[&str]) -> Result<PathBuf> {
@@ -76,7 +83,7 @@ impl Hub {
                     self.endpoint
                 ))
             })?;
-            folder = path.parent().unwrap_or(&path).to_path_buf();
+            folder = path.ancestors().nth(Path::new(file).components().count()).unwrap_or(&path).to_path_buf();
             // A branch may move between two downloads; its commit does not.
             revision = commit_of(&folder);
         }
@@ -88,7 +95,7 @@ impl Hub {
         if let Some(path) = self.cached(repo, revision, file) {
             return Ok(Some(path));
         }
-        match self.api.repo(repository(repo, revision)).download(file) {
+        match self.api.repo(self.repository(repo, revision)).download(file) {
             Ok(path) => Ok(Some(path)),
             Err(error) => self.explain(repo, file, &error),
         }
@@ -96,9 +103,13 @@ impl Hub {
 
     /// The file's path if it is in the cache, `revision` being a commit or a name whose commit is known.
     fn cached(&self, repo: &str, revision: &str, file: &str) -> Option<PathBuf> {
-        let cache = self.cache.repo(repository(repo, revision));
+        let cache = self.cache.repo(self.repository(repo, revision));
         let of_commit = cache.pointer_path(revision).join(file);
         if of_commit.exists() { Some(of_commit) } else { cache.get(file) }
+    }
+
+    fn repository(&self, repo: &str, revision: &str) -> Repo {
+        Repo::with_revision(repo.to_string(), self.kind, revision.to_string())
     }
 
     fn explain(&self, repo: &str, file: &str, error: &ApiError) -> Result<Option<PathBuf>> {
@@ -112,12 +123,8 @@ impl Hub {
                 "the hub does not give {file} of {repo} to you; check the name, and set HF_TOKEN to a token with access ({endpoint})"
             ))),
             _ => Err(Error::input(format!(
-                "cannot download {file} of {repo} from the hub: {text}; check the network and HF_ENDPOINT, or give a downloaded folder with Local(\"..\") ({endpoint})"
+                "cannot download {file} of {repo} from the hub: {text}; check the network and HF_ENDPOINT, or give what you have downloaded with Local(\"..\") ({endpoint})"
             ))),
         }
     }
-}
-
-fn repository(repo: &str, revision: &str) -> Repo {
-    Repo::with_revision(repo.to_string(), RepoType::Model, revision.to_string())
 }

@@ -49,6 +49,11 @@ impl TextTokenizer {
             .map_err(|e| Error::input(format!("the tokenizer is not valid: {e}")))
     }
 
+    /// A file that came with the tokenizer, such as `chat_template.jinja`.
+    pub fn companion(&self, name: &str) -> Option<&[u8]> {
+        self.companions.iter().find(|(known, _)| *known == name).map(|(_, content)| content.as_slice())
+    }
+
     /// Writes `tokenizer.json` and the files that came with it, or else a `tokenizer_config.json` that Transformers reads.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join("tokenizer.json");

@@ -1,7 +1,7 @@
 //! Measures the policy on held-out problems: the base model before the first step, then on schedule, and after the last step.
 
-use super::{ActiveExperiment, ActiveTask, Monitor, Policy, RunRecorder, StageSystems, StepCounter, TrainStep, warn};
-use crate::evaluation::{EvaluationRecord, evaluate};
+use super::{ActiveExperiment, Monitor, Policy, RunRecorder, StageSystems, StepCounter, TrainStep, warn};
+use crate::evaluation::{EvaluationRecord, Suite, evaluate};
 use crate::experiment::EvaluationConfig;
 use crate::trainer::{Stage, StageProgress};
 use bevy_app::{App, Plugin, Startup};
@@ -23,6 +23,10 @@ impl Plugin for EvaluatePlugin {
 #[derive(Resource, Default)]
 pub struct Evaluations(pub Arc<Vec<EvaluationRecord>>);
 
+/// The suites of the experiment's evaluations, in the same order.
+#[derive(Resource)]
+pub struct Suites(pub Vec<Suite>);
+
 /// A resumed run has its base evaluation already.
 fn is_new_run(step: Res<StepCounter>) -> bool {
     step.0 == 0
@@ -34,7 +38,7 @@ fn is_due(evaluation: &EvaluationConfig, step: u64, last: u64) -> bool {
 
 fn evaluate_policy(
     experiment: Res<ActiveExperiment>,
-    task: Res<ActiveTask>,
+    suites: Res<Suites>,
     policy: Res<Policy>,
     step: Res<StepCounter>,
     monitor: Res<Monitor>,
@@ -42,11 +46,12 @@ fn evaluate_policy(
     mut evaluations: ResMut<Evaluations>,
 ) -> Result {
     let experiment = &experiment.0;
-    for config in experiment.evaluations.iter().filter(|config| is_due(config, step.0, experiment.stop.steps)) {
+    let all = experiment.evaluations.iter().zip(&suites.0);
+    for (config, suite) in all.filter(|(config, _)| is_due(config, step.0, experiment.stop.steps)) {
         monitor.0.update(|s| s.progress = StageProgress { stage: Some(Stage::Evaluate), done: Some(0.0) });
         let mut last = 0.0;
         let tokens = experiment.rollout.max_new_tokens;
-        let record = evaluate(&policy.0, task.0.as_ref(), config, tokens, experiment.seed, step.0, |done| {
+        let record = evaluate(&policy.0, suite, config, tokens, experiment.seed, step.0, |done| {
             monitor.report(Stage::Evaluate, &mut last, done);
         })?;
         recorder.0.append_evaluation(&record)?;

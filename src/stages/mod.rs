@@ -21,7 +21,7 @@ mod verify;
 pub use advantage::{AdvantagePlugin, center_group_advantages};
 pub use curriculum::{Curriculum, CurriculumPlugin};
 pub use dynamic::DynamicSamplingPlugin;
-pub use evaluate::{EvaluatePlugin, Evaluations};
+pub use evaluate::{EvaluatePlugin, Evaluations, Suites};
 pub use features::{FeatureDemand, FeatureWeights, FeaturesPlugin, compute_features, features_are_wanted};
 pub use fidelity::{FidelityPlugin, measure_fidelity};
 pub use geometry::{GeometryPlugin, measure_geometry};

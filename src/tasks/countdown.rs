@@ -12,7 +12,7 @@
 //! these from the name alone, so problems with the same name are the same problem in whatever order the prompt lists the numbers.
 
 use super::procedural::{Spares, check_range};
-use super::{Problem, Split, Task};
+use super::{Problem, Split, Task, same_text};
 use crate::error::{Error, Result};
 use crate::rng;
 use crate::verify::boxed::last_boxed;
@@ -113,10 +113,12 @@ impl Task for Countdown {
 
     /// Expressions that use the given numbers as asked are the same answer where their values are equal, whatever the target is;
     /// any other answer is the same as itself only.
-    fn answer_class(&self, problem: &Problem, answer: &str) -> String {
-        let value = Puzzle::from_id(&problem.id).and_then(|puzzle| puzzle.value(answer));
-        let text = || format!("not of the given numbers: {}", answer.split_whitespace().collect::<String>());
-        value.map_or_else(text, |value| value.to_string())
+    fn same_answer(&self, problem: &Problem, one: &str, other: &str) -> bool {
+        let value = |answer| Puzzle::from_id(&problem.id).and_then(|puzzle| puzzle.value(answer));
+        match (value(one), value(other)) {
+            (None, None) => same_text(one, other),
+            (one, other) => one == other,
+        }
     }
 
     /// Drawn from four equally likely strategies, each with a random order of trying: any steps, steps that each go on with the
@@ -414,13 +416,13 @@ mod tests {
 
     #[test]
     fn answers_are_the_same_where_proper_expressions_have_equal_values() {
-        let class = |answer| default_task().answer_class(&puzzle("2,3,4", 20), answer);
-        assert_eq!(class("(2+3)*4"), "20");
-        assert_eq!(class("4 * (3+2)"), class("(2+3)*4"));
-        assert_eq!(class("2/(3*4)"), "1/6");
-        assert_ne!(class("20"), class("(2+3)*4"), "a number alone does not use what was given");
-        assert_eq!(class("5 * 4"), class("5*4"));
-        assert_ne!(class("5*4"), class("4*5"));
+        let same = |one, other| default_task().same_answer(&puzzle("2,3,4", 20), one, other);
+        assert!(same("4 * (3+2)", "(2+3)*4"));
+        assert!(same("2/(3*4)", "2/3/4"));
+        assert!(!same("2/(3*4)", "2*3/4"));
+        assert!(!same("20", "(2+3)*4"), "a number alone does not use what was given");
+        assert!(same("5 * 4", "5*4"));
+        assert!(!same("5*4", "4*5"));
     }
 
     #[test]

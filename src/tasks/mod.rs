@@ -5,14 +5,17 @@
 
 pub mod arithmetic;
 pub mod countdown;
+pub mod dataset;
 mod procedural;
 
 pub use procedural::split_of;
 
 use crate::error::{Error, Result};
 use crate::experiment::TaskConfig;
+use crate::model::TextTokenizer;
 use crate::verify::Verification;
 use rand_chacha::ChaCha8Rng;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Which part of a task's problems is meant. The parts share no problem.
@@ -42,7 +45,7 @@ pub trait Task: Send + Sync + 'static {
     /// The task's name in tables and file names, such as `countdown`.
     fn name(&self) -> &str;
 
-    /// Problem number `index` of `split`. Procedural tasks are endless: every index is valid.
+    /// Problem number `index` of `split`. Every index is valid: procedural tasks are endless, data sets start again.
     fn problem(&self, split: Split, seed: u64, index: u64) -> Problem;
 
     /// Judges one completion (the text after the prompt, without special tokens).
@@ -60,11 +63,22 @@ pub trait Task: Send + Sync + 'static {
         0
     }
 
-    /// A normal form of an `answer` to `problem`, as [`Verification::extracted`] has it: answers are the same where these texts
-    /// are equal. By default the answer without white space.
-    fn answer_class(&self, problem: &Problem, answer: &str) -> String {
+    /// Whether two answers to `problem`, as [`Verification::extracted`] has them, say the same. By default they do where they are
+    /// equal but for white space.
+    fn same_answer(&self, problem: &Problem, one: &str, other: &str) -> bool {
         let _ = problem;
-        answer.split_whitespace().collect()
+        same_text(one, other)
+    }
+
+    /// All problems of `split`, each with its text without what the prompt adds to it; `None` where there is no end to them.
+    fn all(&self, split: Split) -> Option<&[(Problem, String)]> {
+        let _ = split;
+        None
+    }
+
+    /// SHA-256 of the problems, where they are not made from the settings alone.
+    fn hash(&self) -> Option<&str> {
+        None
     }
 
     /// A worked solution of `problem` that ends in a right boxed answer, drawn from the task's solution strategies; `None`
@@ -75,9 +89,33 @@ pub trait Task: Send + Sync + 'static {
     }
 }
 
-/// The task that an experiment describes.
-pub fn build(config: &TaskConfig) -> Result<Arc<dyn Task>> {
+/// Whether two texts are equal but for white space.
+fn same_text(one: &str, other: &str) -> bool {
+    let bare = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+    bare(one) == bare(other)
+}
+
+/// Answers sorted into classes of the `same` answer, numbered from 0 in order of appearance; `None` where there is no answer.
+///
+/// An answer joins the first class whose first answer is the same: being the same need not be transitive.
+pub fn answer_classes(answers: &[Option<&str>], same: impl Fn(&str, &str) -> bool) -> Vec<Option<usize>> {
+    let mut firsts: Vec<&str> = Vec::new();
+    let mut known: HashMap<&str, usize> = HashMap::new();
+    let mut class_of = |answer| {
+        *known.entry(answer).or_insert_with(|| {
+            firsts.iter().position(|first| same(first, answer)).unwrap_or_else(|| {
+                firsts.push(answer);
+                firsts.len() - 1
+            })
+        })
+    };
+    answers.iter().map(|answer| answer.map(&mut class_of)).collect()
+}
+
+/// The task that an experiment describes, for a model with this tokenizer.
+pub fn build(config: &TaskConfig, tokenizer: &TextTokenizer) -> Result<Arc<dyn Task>> {
     match config {
+        TaskConfig::Dataset(c) => Ok(Arc::new(dataset::Dataset::new(c, tokenizer)?)),
         TaskConfig::Countdown(c) => Ok(Arc::new(countdown::Countdown::new(c.numbers, c.target, c.largest)?)),
         TaskConfig::Custom(name) => Err(Error::input(format!(
             "the task `{name}` is not part of this program; task: Custom(..) is for programs that add their own task"

@@ -3,10 +3,10 @@
 use super::snapshot::{RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, TrainerCommand};
 use super::state::TrainerState;
 use crate::error::{Error, Result};
-use crate::evaluation::EvaluationRecord;
+use crate::evaluation::{EvaluationRecord, Suite};
 use crate::experiment::{
-    EncoderSource, Event, Experiment, FidelityRecord, Manifest, MethodConfig, ModelSource, OptimizerConfig, RunDir,
-    TaskConfig, to_text,
+    DataSource, EncoderSource, Event, Experiment, FidelityRecord, HeldOutSource, Manifest, MethodConfig, ModelSource,
+    OptimizerConfig, RunDir, SuiteConfig, TaskConfig, to_text,
 };
 use crate::methods::add_method;
 use crate::metrics::MetricRow;
@@ -18,13 +18,14 @@ use crate::optim::AdamW;
 use crate::stages::{
     ActiveExperiment, ActiveTask, CheckpointRequested, Checkpoints, Curriculum, CurriculumPlugin,
     DynamicSamplingPlugin, Encoder, Evaluations, KlCoefficient, Monitor, Policy, PolicyOptimizer, ProblemCursor,
-    Reference, RunRecorder, SampleRound, StagePlugins, StartInfo, StepCounter, TrainStep, record_checkpoint,
+    Reference, RunRecorder, SampleRound, StagePlugins, StartInfo, StepCounter, Suites, TrainStep, record_checkpoint,
 };
-use crate::tasks::{self, Split, Task};
+use crate::tasks::{self, Problem, Split, Task};
 use bevy_app::{App, Plugin, PluginGroup, PluginGroupBuilder};
 use bevy_ecs::error::{BevyError, ErrorContext};
 use bevy_ecs::schedule::ScheduleLabel;
 use crossbeam_channel::Receiver;
+use rayon::prelude::*;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
@@ -127,20 +128,6 @@ impl RunBuilder {
         experiment.validate()?;
         settle_sources(&mut experiment)?;
         experiment.objective.ratio.get_or_insert(experiment.objective.loss.ratio());
-        let task = match (&experiment.task, task) {
-            (TaskConfig::Custom(name), Some(task)) if task.name() == name => task,
-            (TaskConfig::Custom(name), Some(task)) => {
-                return Err(Error::input(format!(
-                    "the experiment asks for the task `{name}`, but this program provides `{}`",
-                    task.name()
-                )));
-            }
-            (config, _) => tasks::build(config)?,
-        };
-        if experiment.rollout.curriculum.is_some() && task.levels() < 2 {
-            let problem = format!("needs levels of difficulty, and the task `{}` has none; leave it out", task.name());
-            return Err(Error::field("rollout.curriculum", problem));
-        }
         if let (MethodConfig::Custom(name), true) = (&experiment.method, extensions.is_empty()) {
             return Err(Error::input(format!(
                 "the method `{name}` is not part of this program; method: Custom(..) is for programs that add their own"
@@ -150,6 +137,12 @@ impl RunBuilder {
         let dtype = data_type(experiment.precision);
         let checkpoint = resumed.as_ref().map(RunDir::newest_checkpoint).transpose()?;
         let base = model.map_or_else(|| LanguageModel::load(&experiment.model, dtype, &device), Ok)?;
+        let task = task_of(&experiment, task, &base)?;
+        if experiment.rollout.curriculum.is_some() && task.levels() < 2 {
+            let problem = format!("needs levels of difficulty, and the task `{}` has none; leave it out", task.name());
+            return Err(Error::field("rollout.curriculum", problem));
+        }
+        let suites = suites_of(&experiment, &task, &base)?;
         let model_hash = base.weights.hash()?;
         let frozen = FrozenBase::new(&experiment, &base, &device)?;
         check_length(&experiment, task.as_ref(), &base)?;
@@ -187,7 +180,10 @@ impl RunBuilder {
             device: info.device.clone(),
             model: info.model.clone(),
             model_hash,
-            data_hash: sha256(&to_text(&experiment.task)?),
+            data_hash: match task.hash() {
+                Some(hash) => hash.to_string(),
+                None => sha256(&to_text(&experiment.task)?),
+            },
             started: directory
                 .read_manifest()
                 .map_or_else(|| format!("{:.0}", jiff::Timestamp::now()), |earlier| earlier.started),
@@ -200,9 +196,13 @@ impl RunBuilder {
         let past = Past::read(&directory, step)?;
         let (handle, commands) = RunHandle::new(RunSnapshot::starting(info));
         past.show(&handle);
+        if checkpoint.is_none() {
+            warn_of_overlap(&suites, task.as_ref(), &directory, &handle)?;
+        }
         let loaded = Loaded {
             experiment,
             task,
+            suites,
             model,
             frozen,
             optimizer,
@@ -223,9 +223,48 @@ impl RunBuilder {
     }
 }
 
-/// Refuses responses that would be too long for the model, judged by the first prompt.
+/// The task that the experiment names: the program's own or the one that was `provided`.
+fn task_of(experiment: &Experiment, provided: Option<Arc<dyn Task>>, model: &LanguageModel) -> Result<Arc<dyn Task>> {
+    match (&experiment.task, provided) {
+        (TaskConfig::Custom(name), Some(task)) if task.name() == name => Ok(task),
+        (TaskConfig::Custom(name), Some(task)) => Err(Error::input(format!(
+            "the experiment asks for the task `{name}`, but this program provides `{}`",
+            task.name()
+        ))),
+        (config, _) => tasks::build(config, &model.tokenizer),
+    }
+}
+
+/// The suites of the experiment's evaluations, in order. Refuses those whose prompts leave too little room.
+fn suites_of(experiment: &Experiment, task: &Arc<dyn Task>, model: &LanguageModel) -> Result<Vec<Suite>> {
+    let suites = experiment.evaluations.iter().map(|evaluation| {
+        let suite = Suite::new(&evaluation.suite, task, &model.tokenizer)?;
+        suite.check_length(model, experiment.rollout.max_new_tokens)?;
+        Ok(suite)
+    });
+    suites.collect()
+}
+
+/// Records for every suite which of its problems are trained on too, and shows it.
+fn warn_of_overlap(suites: &[Suite], task: &dyn Task, directory: &RunDir, handle: &RunHandle) -> Result<()> {
+    for text in suites.iter().filter_map(|suite| suite.overlap(task)) {
+        directory.append_event(&Event::now(0, "warning", &text))?;
+        handle.snapshots.update(|snapshot| Arc::make_mut(&mut snapshot.warnings).push((0, text)));
+    }
+    Ok(())
+}
+
+/// Refuses responses that would be too long for the model after the longest prompt of a data set, or the first one of a task
+/// without an end.
 fn check_length(experiment: &Experiment, task: &dyn Task, model: &LanguageModel) -> Result<()> {
-    let prompt = model.tokenizer.encode(&task.problem(Split::Train, experiment.seed, 0).prompt)?.len();
+    let length = |problem: &Problem| Ok(model.tokenizer.encode(&problem.prompt)?.len());
+    let prompt = match task.all(Split::Train) {
+        None => length(&task.problem(Split::Train, experiment.seed, 0))?,
+        Some(all) => {
+            let lengths = all.par_iter().map(|(problem, _)| length(problem)).collect::<Result<Vec<_>>>()?;
+            lengths.into_iter().max().unwrap_or(0)
+        }
+    };
     let (new, positions) = (experiment.rollout.max_new_tokens, model.config.max_position_embeddings);
     if prompt + new <= positions {
         return Ok(());
@@ -236,7 +275,7 @@ fn check_length(experiment: &Experiment, task: &dyn Task, model: &LanguageModel)
     Err(Error::field("rollout.max_new_tokens", problem))
 }
 
-/// Settles where model and encoders come from, so that the resolved experiment runs again from any folder and with the same
+/// Settles where model, encoders and data come from, so that the resolved experiment runs again from any folder and with the same
 /// weights: folders become absolute, branches of the hub become commits. Downloads what is not there.
 fn settle_sources(experiment: &mut Experiment) -> Result<()> {
     let absolute = |folder: &mut PathBuf| {
@@ -248,6 +287,27 @@ fn settle_sources(experiment: &mut Experiment) -> Result<()> {
         ModelSource::Bundled(_) => {}
         ModelSource::Local(folder) => absolute(folder),
         ModelSource::Hub(source) => source.revision = hub::commit_of(&hub::fetch_model(source)?),
+    }
+    let settle = |source: &mut DataSource| match source {
+        DataSource::Local(file) => {
+            absolute(file);
+            Ok(())
+        }
+        DataSource::Hub(source) => {
+            source.revision = hub::commit_of(&hub::fetch_dataset(source)?);
+            Ok::<_, Error>(())
+        }
+    };
+    if let TaskConfig::Dataset(data) = &mut experiment.task {
+        settle(&mut data.source)?;
+        if let HeldOutSource::Other(other) = &mut data.held_out {
+            settle(other)?;
+        }
+    }
+    for evaluation in &mut experiment.evaluations {
+        if let SuiteConfig::File(suite) = &mut evaluation.suite {
+            absolute(&mut suite.path);
+        }
     }
     for encoder in experiment.encoders_mut() {
         match encoder {
@@ -294,6 +354,7 @@ impl FrozenBase {
 struct Loaded {
     experiment: Experiment,
     task: Arc<dyn Task>,
+    suites: Vec<Suite>,
     model: LanguageModel,
     frozen: FrozenBase,
     optimizer: AdamW,
@@ -404,6 +465,7 @@ fn build_app(loaded: Loaded, snapshots: &SnapshotCell) -> App {
     let mut app = App::new();
     app.set_error_handler(end_the_step)
         .insert_resource(ActiveTask(loaded.task.clone()))
+        .insert_resource(Suites(loaded.suites))
         .insert_resource(Policy(loaded.model))
         .insert_resource(PolicyOptimizer(loaded.optimizer))
         .insert_resource(Monitor(snapshots.clone()))

@@ -1,0 +1,315 @@
+//! `orthant eval`: pass@k, the majority's and the mean accuracy of a model on a suite.
+
+use super::{model_source, on_large_stack};
+use crate::data::NAMED;
+use crate::error::{Error, Result, nearest};
+use crate::evaluation::{EvaluationFolder, EvaluationSettings, ProblemOutcome, Suite, Summary, sample_suite};
+use crate::experiment::{
+    AnswerFormat, ArithmeticConfig, CountdownConfig, DeviceChoice, FileSuite, NamedSuite, Precision, TaskConfig,
+};
+use crate::model::{LanguageModel, data_type, open_device};
+use crate::tasks;
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+#[derive(Args)]
+#[command(
+    after_help = "Suites: MATH500, AMC, AIME24, AIME25, GPQA, MMLU-Pro, GSM8K (from the Hugging Face hub), countdown, arithmetic (held-out \
+                        problems), or a file (.json, .jsonl, .csv, .parquet) with `problem`, `question` or `prompt`, and `answer`.\n\n\
+                        An evaluation that was cut off goes on where it was when it is started again with the same --out.\n\n\
+                        Example: orthant eval --model countdown --suite countdown --samples 16 --limit 128"
+)]
+pub(super) struct EvalArguments {
+    /// The model: a Hugging Face folder, or the name of a bundled model.
+    #[arg(long, value_name = "DIR")]
+    model: String,
+    /// The problems: a suite's name, or a file.
+    #[arg(long, value_name = "NAME_OR_FILE")]
+    suite: String,
+    /// Completions per problem.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    samples: u64,
+    /// pass@k for these k, such as 1,4,16. Left out, the powers of 4 up to the number of samples, and that number.
+    #[arg(long, value_delimiter = ',')]
+    k: Vec<usize>,
+    /// Sampling temperature; 0 takes the likeliest token.
+    #[arg(long, value_name = "T", default_value_t = 0.8, value_parser = temperature)]
+    temperature: f64,
+    /// Most tokens of a completion. Left out, 4096 or what the model's positions leave after the longest prompt.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    max_new_tokens: Option<u64>,
+    /// The first so many problems only. Left out, all of a data set and 128 held-out problems.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    limit: Option<u64>,
+    /// What a problem is put into: `plain`, `qwen_boxed`, `choice`, `chat` (the model's chat template) or a Jinja file. Left out, `chat`
+    /// where the model has a chat template, and else `plain`.
+    #[arg(long, value_name = "NAME_OR_FILE")]
+    template: Option<String>,
+    /// What the answers of a file are. Left out, choices where every answer is one letter from A to J, and mathematics where not.
+    #[arg(long, value_enum)]
+    verifier: Option<VerifierChoice>,
+    /// Decides every random draw.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// The folder for eval.json and samples.jsonl.
+    #[arg(long, value_name = "DIR", default_value = "evaluation")]
+    out: PathBuf,
+    /// Where tensors live: auto, cpu or cuda:0.
+    #[arg(long, default_value = "auto", value_parser = super::parse_device)]
+    device: DeviceChoice,
+    /// Type of weights and compute.
+    #[arg(long, value_enum, default_value_t = DtypeChoice::F32)]
+    dtype: DtypeChoice,
+    /// Completions that are sampled at a time. Decides memory, not results. Left out, as many as fit into 4 GiB of keys and values.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    rows: Option<u64>,
+    /// Prints a machine-readable line last.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum VerifierChoice {
+    Math,
+    MathAnywhere,
+    Choice,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum DtypeChoice {
+    F32,
+    Bf16,
+}
+
+fn temperature(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0.0..=100.0).contains(&value) => Ok(value),
+        _ => Err("give a number between 0 and 100".to_string()),
+    }
+}
+
+/// Most tokens of a completion where nobody says.
+const NEW_TOKENS: usize = 4096;
+
+/// Held-out problems where nobody says.
+const HELD_OUT: usize = 128;
+
+impl EvalArguments {
+    fn suite(&self, model: &LanguageModel) -> Result<Suite> {
+        let limit = self.limit.map(|limit| limit as usize);
+        let template = self.template.clone();
+        let procedural = match self.suite.to_lowercase().as_str() {
+            "countdown" => Some(TaskConfig::Countdown(CountdownConfig::default())),
+            "arithmetic" => Some(TaskConfig::Arithmetic(ArithmeticConfig::default())),
+            _ => None,
+        };
+        if let Some(config) = procedural {
+            if template.is_some() || self.verifier.is_some() {
+                return Err(Error::input(format!(
+                    "the suite {} has prompts and a verifier of its own; leave --template and --verifier out",
+                    self.suite
+                )));
+            }
+            let task = tasks::build(&config, &model.tokenizer)?;
+            return Ok(Suite::held_out(task, limit.unwrap_or(HELD_OUT)));
+        }
+        if NAMED.iter().any(|suite| suite.name.eq_ignore_ascii_case(&self.suite)) {
+            let config = NamedSuite { name: self.suite.clone(), template, problems: limit };
+            Suite::named(&config, &model.tokenizer)
+        } else if Path::new(&self.suite).is_file() {
+            let verifier = self.verifier.map(|verifier| match verifier {
+                VerifierChoice::Math => AnswerFormat::Math,
+                VerifierChoice::MathAnywhere => AnswerFormat::MathAnywhere,
+                VerifierChoice::Choice => AnswerFormat::Choice,
+            });
+            let config = FileSuite { path: PathBuf::from(&self.suite), template, verifier, problems: limit };
+            Suite::file(&config, &model.tokenizer)
+        } else {
+            let names: Vec<&str> = NAMED.iter().map(|suite| suite.name).chain(["countdown", "arithmetic"]).collect();
+            let near = nearest(&self.suite, names.iter().copied());
+            let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+            Err(Error::input(format!(
+                "the suite `{}` is neither a file nor one of {}{near}",
+                self.suite,
+                names.join(", ")
+            )))
+        }
+    }
+
+    /// The k of pass@k.
+    fn k(&self, samples: usize) -> Result<Vec<usize>> {
+        if let Some(k) = self.k.iter().find(|k| !(1..=samples).contains(k)) {
+            return Err(Error::input(format!("--k {k}: it must be between 1 and the number of samples, {samples}")));
+        }
+        if self.k.is_empty() {
+            let powers = std::iter::successors(Some(1), |k| Some(4 * k)).take_while(|k| *k < samples);
+            return Ok(powers.chain([samples]).collect());
+        }
+        Ok(self.k.clone())
+    }
+}
+
+pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
+    let samples = arguments.samples as usize;
+    let k = arguments.k(samples)?;
+    let device = open_device(arguments.device)?;
+    let precision = match arguments.dtype {
+        DtypeChoice::F32 => Precision::F32,
+        DtypeChoice::Bf16 => Precision::Bf16,
+    };
+    let model = LanguageModel::load(&model_source(&arguments.model), data_type(precision), &device)?;
+    let suite = arguments.suite(&model)?;
+    let room = model.config.max_position_embeddings.saturating_sub(suite.longest_prompt(&model.tokenizer)?);
+    let max_new_tokens = arguments.max_new_tokens.map_or(NEW_TOKENS.min(room).max(1), |tokens| tokens as usize);
+    suite.check_length(&model, max_new_tokens)?;
+    let settings = EvaluationSettings {
+        samples,
+        temperature: arguments.temperature,
+        max_new_tokens,
+        seed: arguments.seed,
+        step: 0,
+        rows: arguments.rows.map(|rows| rows as usize),
+    };
+    let decisive = json!({
+        "suite": suite.name,
+        "suite_hash": suite.hash(),
+        "model": arguments.model,
+        "model_hash": model.weights.hash()?,
+        "samples": samples,
+        "temperature": settings.temperature,
+        "max_new_tokens": max_new_tokens,
+        "seed": settings.seed,
+    });
+    let (mut folder, mut outcomes) = EvaluationFolder::open(&arguments.out, &decisive, &suite, samples)?;
+
+    let first = outcomes.len();
+    let started = Instant::now();
+    let bar = ProgressBar::new(suite.problems.len() as u64).with_position(first as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len} problems  {msg}  {eta} left") {
+        bar.set_style(style);
+    }
+    on_large_stack("eval", || {
+        let each = |samples: &[_]| {
+            folder.append(samples)?;
+            outcomes.push(ProblemOutcome::of(samples));
+            let correct: usize = outcomes.iter().map(|outcome| outcome.correct).sum();
+            let accuracy = correct as f64 / (outcomes.len() * samples.len()) as f64;
+            bar.set_message(format!("accuracy {:.1} %", 100.0 * accuracy));
+            Ok(())
+        };
+        let progress = |share: f32| bar.set_position((share * suite.problems.len() as f32) as u64);
+        sample_suite(&model, &suite, first, &settings, each, progress)
+    })?;
+    bar.finish_and_clear();
+    let tokens: usize = outcomes[first..].iter().map(|outcome| outcome.tokens).sum();
+    let pace = tokens as f64 / started.elapsed().as_secs_f64();
+
+    let summary = Summary::new(&outcomes, samples, &k, settings.seed)?;
+    let by = |name: fn(&crate::evaluation::SuiteProblem) -> Option<&String>| -> Result<Vec<(String, Summary)>> {
+        let mut parts: BTreeMap<&str, Vec<ProblemOutcome>> = BTreeMap::new();
+        for (item, outcome) in suite.problems.iter().zip(&outcomes) {
+            parts.entry(name(item).map_or("", String::as_str)).or_default().push(*outcome);
+        }
+        parts.remove("");
+        let summaries = parts
+            .into_iter()
+            .map(|(name, outcomes)| Ok((name.to_string(), Summary::new(&outcomes, samples, &k, settings.seed)?)));
+        summaries.collect()
+    };
+    let subjects = by(|item| item.subject.as_ref())?;
+    let levels = by(|item| item.level.as_ref())?;
+
+    let mut result = Map::new();
+    result.insert("suite".to_string(), suite.name.clone().into());
+    result.insert("model".to_string(), arguments.model.clone().into());
+    for (name, value) in fields(&summary)? {
+        result.insert(name, value);
+    }
+    result.insert("temperature".to_string(), settings.temperature.into());
+    result.insert("max_new_tokens".to_string(), max_new_tokens.into());
+    result.insert("seed".to_string(), settings.seed.into());
+    for (name, parts) in [("subjects", &subjects), ("levels", &levels)] {
+        if !parts.is_empty() {
+            let parts = parts.iter().map(|(name, summary)| Ok((name.clone(), Value::Object(fields(summary)?))));
+            result.insert(name.to_string(), Value::Object(parts.collect::<Result<_>>()?));
+        }
+    }
+    folder.finish(&Value::Object(result.clone()))?;
+
+    print(&suite, &summary, &subjects, &levels, first, (tokens > 0).then_some(pace), &arguments.out);
+    if arguments.json {
+        result.insert("tokens_per_s".to_string(), if tokens > 0 { pace.into() } else { Value::Null });
+        result.insert("out".to_string(), arguments.out.display().to_string().into());
+        print_line(&Value::Object(result));
+    }
+    Ok(0)
+}
+
+/// A summary as it stands in `eval.json`.
+fn fields(summary: &Summary) -> Result<Map<String, Value>> {
+    let mut fields = Map::new();
+    fields.insert("problems".to_string(), summary.problems.into());
+    fields.insert("samples".to_string(), summary.samples.into());
+    for (name, estimate) in summary.estimates() {
+        let value = serde_json::to_value(estimate);
+        fields.insert(name, value.map_err(|e| Error::failed(format!("cannot write an estimate: {e}")))?);
+    }
+    fields.insert("length_mean".to_string(), summary.length_mean.into());
+    fields.insert("truncated_ratio".to_string(), summary.truncated_ratio.into());
+    fields.insert("no_answer_ratio".to_string(), summary.no_answer_ratio.into());
+    Ok(fields)
+}
+
+#[allow(clippy::print_stdout, reason = "results belong on standard output")]
+fn print_line(result: &Value) {
+    println!("{result}");
+}
+
+#[allow(clippy::print_stdout, reason = "results belong on standard output")]
+fn print(
+    suite: &Suite,
+    summary: &Summary,
+    subjects: &[(String, Summary)],
+    levels: &[(String, Summary)],
+    first: usize,
+    pace: Option<f64>,
+    out: &Path,
+) {
+    println!(
+        "{}: {} problems, {} samples each, %, with 95 % intervals over problems",
+        suite.name, summary.problems, summary.samples
+    );
+    let width = subjects.iter().chain(levels).map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(8);
+    let estimates: Vec<_> = summary.estimates().collect();
+    let names: Vec<String> = estimates.iter().map(|(name, _)| format!("{name:>20}")).collect();
+    println!("{:width$}  problems{}", "", names.concat());
+    let row = |name: &str, summary: &Summary| {
+        let cells: Vec<String> = summary
+            .estimates()
+            .map(|(_, e)| {
+                format!("{:>20}", format!("{:.1} [{:.1}, {:.1}]", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high))
+            })
+            .collect();
+        println!("{name:width$}  {:>8}{}", summary.problems, cells.concat());
+    };
+    row("all", summary);
+    for (name, part) in subjects {
+        row(name, part);
+    }
+    for (name, part) in levels {
+        row(&format!("level {name}"), part);
+    }
+    let pace = pace.map_or(String::new(), |pace| format!(", {pace:.0} tokens/s"));
+    let earlier = if first > 0 { format!(" ({first} problems were there already)") } else { String::new() };
+    println!(
+        "mean length {:.1} tokens, {:.1} % cut off, {:.1} % without an answer{pace}; in {}{earlier}",
+        summary.length_mean,
+        100.0 * summary.truncated_ratio,
+        100.0 * summary.no_answer_ratio,
+        out.display()
+    );
+}

@@ -1,0 +1,60 @@
+//! Overlap: problems of an evaluation that the policy is also trained on.
+//!
+//! Two texts overlap where 13 words in a row are equal, as in Brown et al., "Language models are few-shot learners" (arXiv
+//! 2005.14165, appendix C), or where both are shorter than that and all of their words are. A word is a run of letters and digits in lower case.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// Words in a row that make an overlap.
+pub(crate) const WORDS: usize = 13;
+
+/// The texts of training problems, by the hashes of their runs of words.
+pub(crate) struct TrainingTexts(HashSet<u64>);
+
+impl TrainingTexts {
+    /// Of these texts.
+    pub(crate) fn new<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
+        Self(texts.flat_map(runs).collect())
+    }
+
+    /// Whether `text` overlaps with one of them.
+    pub(crate) fn overlap(&self, text: &str) -> bool {
+        runs(text).iter().any(|run| self.0.contains(run))
+    }
+}
+
+/// Hashes of the runs of [`WORDS`] words of a text, or of all words of a shorter text.
+fn runs(text: &str) -> Vec<u64> {
+    let lower = text.to_lowercase();
+    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let hash = |run: &[&str]| {
+        let mut hasher = DefaultHasher::new();
+        run.hash(&mut hasher);
+        hasher.finish()
+    };
+    if words.len() < WORDS { vec![hash(&words)] } else { words.windows(WORDS).map(hash).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thirteen_words_in_a_row_overlap_and_twelve_do_not() {
+        let numbers = |range: std::ops::Range<u32>| range.map(|n| n.to_string()).collect::<Vec<_>>();
+        let training = TrainingTexts::new([numbers(0..40).join(" ")].iter().map(String::as_str));
+        assert!(training.overlap(&numbers(0..40).join(", ")));
+        assert!(training.overlap(&format!("before {} after", numbers(20..33).join("-"))));
+        assert!(!training.overlap(&format!("before {} after", numbers(20..32).join(" "))));
+        assert!(!training.overlap(&numbers(20..32).join(" ")), "a short text overlaps with a short one only");
+    }
+
+    #[test]
+    fn short_texts_overlap_where_all_words_are_equal() {
+        let training = TrainingTexts::new(["What is $1 + 1$?"].into_iter());
+        assert!(training.overlap("what is  1+1"));
+        assert!(!training.overlap("What is $1 + 2$?"));
+        assert!(!training.overlap("What is $1 + 1$, then?"));
+    }
+}

@@ -1,0 +1,224 @@
+//! What the outcomes of a suite's problems come to, and the record of an evaluation in training.
+
+use super::{
+    Estimate, EvaluationSettings, ProblemOutcome, Suite, bootstrap_interval, estimate_pass_at_k, sample_suite,
+};
+use crate::error::{Error, Result};
+use crate::experiment::EvaluationConfig;
+use crate::model::LanguageModel;
+use serde::{Deserialize, Serialize};
+use std::time::Instant;
+
+/// Estimates over problems, each with its 95 % interval.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// Number of problems.
+    pub problems: usize,
+    /// Samples per problem.
+    pub samples: usize,
+    /// pass@k by k, ascending.
+    pub pass_at: Vec<(usize, Estimate)>,
+    /// Accuracy of the majority of all samples.
+    pub majority: Estimate,
+    /// Mean accuracy of all samples.
+    pub mean: Estimate,
+    /// Mean response length, tokens.
+    pub length_mean: f64,
+    /// Share of completions cut off at the limit.
+    pub truncated_ratio: f64,
+    /// Share of completions without an answer.
+    pub no_answer_ratio: f64,
+}
+
+impl Summary {
+    /// Summarises the `outcomes` of problems with `samples` samples each: pass@k for every k of `k`. `seed` decides the
+    /// bootstrap's resamples. Fails where there is no problem or a k does not lie between 1 and `samples`.
+    pub fn new(outcomes: &[ProblemOutcome], samples: usize, k: &[usize], seed: u64) -> Result<Self> {
+        let correct: Vec<usize> = outcomes.iter().map(|outcome| outcome.correct).collect();
+        let accuracies: Vec<f64> = correct.iter().map(|&correct| correct as f64 / samples as f64).collect();
+        let majorities: Vec<f64> = outcomes.iter().map(|outcome| outcome.majority).collect();
+        let mut k = k.to_vec();
+        k.sort_unstable();
+        k.dedup();
+        let pass_at =
+            k.iter().map(|&k| Ok((k, estimate_pass_at_k(&correct, samples, k, seed)?))).collect::<Result<Vec<_>>>()?;
+        let total = |count: fn(&ProblemOutcome) -> usize| outcomes.iter().map(count).sum::<usize>() as f64;
+        let completions = (outcomes.len() * samples) as f64;
+        Ok(Self {
+            problems: outcomes.len(),
+            samples,
+            pass_at,
+            majority: bootstrap_interval(&majorities, seed)?,
+            mean: bootstrap_interval(&accuracies, seed)?,
+            length_mean: total(|outcome| outcome.tokens) / completions,
+            truncated_ratio: total(|outcome| outcome.truncated) / completions,
+            no_answer_ratio: total(|outcome| outcome.unanswered) / completions,
+        })
+    }
+
+    /// The estimates by their names: `pass@1`, ..., `maj@16`, `mean@16`.
+    pub fn estimates(&self) -> impl Iterator<Item = (String, Estimate)> {
+        let pass = self.pass_at.iter().map(|(k, estimate)| (format!("pass@{k}"), *estimate));
+        let of_all = [("maj", self.majority), ("mean", self.mean)];
+        pass.chain(of_all.map(|(name, estimate)| (format!("{name}@{}", self.samples), estimate)))
+    }
+}
+
+/// The result of one evaluation, as in `evals.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationRecord {
+    /// The step after which it was done; 0 is the base model.
+    pub step: u64,
+    /// The suite's name.
+    pub suite: String,
+    /// Number of problems.
+    pub problems: usize,
+    /// Samples per problem.
+    pub samples: usize,
+    /// pass@k by k, ascending; in JSON the fields `pass@1`, `pass@4`, ...
+    #[serde(flatten, with = "pass_at_fields")]
+    pub pass_at: Vec<(usize, Estimate)>,
+    /// Accuracy of the majority of k samples by k; in JSON the fields `maj@16`, ...
+    #[serde(flatten, with = "maj_at_fields")]
+    pub maj_at: Vec<(usize, Estimate)>,
+    /// Mean response length, tokens.
+    pub length_mean: f64,
+    /// Share of completions cut off at the limit.
+    #[serde(default)]
+    pub truncated_ratio: f64,
+    /// Share of completions without an answer.
+    pub no_answer_ratio: f64,
+    /// Seconds it took.
+    pub seconds: f64,
+}
+
+impl EvaluationRecord {
+    /// pass@k, if measured.
+    pub fn pass(&self, k: usize) -> Option<Estimate> {
+        self.pass_at.iter().find(|(measured, _)| *measured == k).map(|(_, estimate)| *estimate)
+    }
+}
+
+macro_rules! fields {
+    ($module:ident, $prefix:literal) => {
+        mod $module {
+            use super::Estimate;
+            use serde::{Deserialize, Deserializer, Serializer};
+            use std::collections::BTreeMap;
+
+            pub(super) fn serialize<S: Serializer>(
+                estimates: &[(usize, Estimate)],
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                serializer.collect_map(estimates.iter().map(|(k, estimate)| (format!("{}{k}", $prefix), estimate)))
+            }
+
+            pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Vec<(usize, Estimate)>, D::Error> {
+                let fields = BTreeMap::<String, Estimate>::deserialize(deserializer)?;
+                let mut estimates: Vec<(usize, Estimate)> = fields
+                    .into_iter()
+                    .filter_map(|(name, estimate)| Some((name.strip_prefix($prefix)?.parse().ok()?, estimate)))
+                    .collect();
+                estimates.sort_by_key(|(k, _)| *k);
+                Ok(estimates)
+            }
+        }
+    };
+}
+
+fields!(pass_at_fields, "pass@");
+fields!(maj_at_fields, "maj@");
+
+impl std::fmt::Display for EvaluationRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "step {}: {}", self.step, self.suite)?;
+        for (name, estimates) in [("pass", &self.pass_at), ("maj", &self.maj_at)] {
+            for (k, e) in estimates {
+                write!(f, ", {name}@{k} {:.1} % [{:.1}, {:.1}]", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Samples completions of every problem of the suite and measures pass@k and maj@samples. `step` is recorded and, with `seed`,
+/// names the random numbers; `progress` hears the share that is done.
+pub fn evaluate(
+    model: &LanguageModel,
+    suite: &Suite,
+    config: &EvaluationConfig,
+    max_new_tokens: usize,
+    seed: u64,
+    step: u64,
+    progress: impl FnMut(f32),
+) -> Result<EvaluationRecord> {
+    let started = Instant::now();
+    if suite.problems.is_empty() {
+        return Err(Error::input(format!("the suite `{}` has no problems", suite.name)));
+    }
+    let samples = config.samples;
+    let settings =
+        EvaluationSettings { samples, temperature: config.temperature, max_new_tokens, seed, step, rows: None };
+    let mut outcomes = Vec::with_capacity(suite.problems.len());
+    let each = |samples: &[_]| {
+        outcomes.push(ProblemOutcome::of(samples));
+        Ok(())
+    };
+    sample_suite(model, suite, 0, &settings, each, progress)?;
+    let summary = Summary::new(&outcomes, samples, &config.k, seed)?;
+    Ok(EvaluationRecord {
+        step,
+        suite: suite.name.clone(),
+        problems: summary.problems,
+        samples,
+        pass_at: summary.pass_at,
+        maj_at: vec![(samples, summary.majority)],
+        length_mean: summary.length_mean,
+        truncated_ratio: summary.truncated_ratio,
+        no_answer_ratio: summary.no_answer_ratio,
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_have_a_field_per_k_and_read_back_equal() {
+        let estimate = |value| Estimate { value, low: value - 0.1, high: value + 0.1 };
+        let record = EvaluationRecord {
+            step: 25,
+            suite: "countdown held-out 8".to_string(),
+            problems: 8,
+            samples: 16,
+            pass_at: vec![(1, estimate(0.25)), (4, estimate(0.5)), (16, estimate(0.75))],
+            maj_at: vec![(16, estimate(0.375))],
+            length_mean: 31.5,
+            truncated_ratio: 0.25,
+            no_answer_ratio: 0.0,
+            seconds: 1.5,
+        };
+        let json = serde_json::to_value(&record).unwrap();
+        assert_eq!((&json["pass@16"]["value"], &json["maj@16"]["value"]), (&0.75.into(), &0.375.into()));
+        assert_eq!(serde_json::from_value::<EvaluationRecord>(json).unwrap(), record);
+    }
+
+    #[test]
+    fn summaries_are_means_over_problems() {
+        let outcome = |correct, majority| ProblemOutcome { correct, majority, tokens: 20, truncated: 1, unanswered: 2 };
+        let summary = Summary::new(&[outcome(0, 0.0), outcome(2, 0.5), outcome(4, 1.0)], 4, &[2, 1, 2], 3).unwrap();
+        let values: Vec<(String, f64)> = summary.estimates().map(|(name, estimate)| (name, estimate.value)).collect();
+        let expected = [("pass@1", 0.5), ("pass@2", (5.0 / 6.0 + 1.0) / 3.0), ("maj@4", 0.5), ("mean@4", 0.5)];
+        for ((name, value), (expected_name, expected)) in values.iter().zip(expected) {
+            assert!(name == expected_name && (value - expected).abs() < 1e-12, "{name} {value}");
+        }
+        assert_eq!((values.len(), summary.problems, summary.samples), (4, 3, 4));
+        let shares = [summary.length_mean - 5.0, summary.truncated_ratio - 0.25, summary.no_answer_ratio - 0.5];
+        assert!(shares.iter().all(|difference| difference.abs() < 1e-12), "{shares:?}");
+        assert!(Summary::new(&[], 4, &[1], 0).is_err());
+        assert!(Summary::new(&[outcome(1, 1.0)], 4, &[5], 0).is_err());
+    }
+}

@@ -1,0 +1,301 @@
+//! `orthant eval`, and training on data sets, with a tiny random model and the bundled one.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use common::{Workplace, json, lines};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+/// Runs the program in `place`; returns exit status, standard output and standard error.
+fn orthant(place: &Workplace, arguments: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_orthant"))
+        .args(arguments)
+        .current_dir(place.path())
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY")
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// Evaluates with these arguments, which must succeed; returns standard output.
+fn eval(place: &Workplace, arguments: &[&str]) -> String {
+    let (status, stdout, stderr) = orthant(place, &[&["eval", "--device", "cpu"], arguments].concat());
+    assert_eq!(status, 0, "{stderr}");
+    stdout
+}
+
+fn read(place: &Workplace, file: &str) -> String {
+    std::fs::read_to_string(place.path().join(file)).unwrap()
+}
+
+/// Twelve little problems with subjects and levels.
+fn write_suite(place: &Workplace, name: &str) {
+    let rows: Vec<String> = (0..12)
+        .map(|n| {
+            let subject = if n % 3 == 0 { "sums" } else { "products" };
+            json!({ "id": format!("p{n}"), "problem": format!("{n} and {n}?"), "answer": n.to_string(), "subject": subject, "level": n % 2 + 1 })
+                .to_string()
+        })
+        .collect();
+    std::fs::write(place.path().join(name), rows.join("\n")).unwrap();
+}
+
+#[test]
+fn an_evaluation_says_what_its_samples_say() {
+    let place = Workplace::new();
+    let arguments = ["--model", "countdown", "--suite", "countdown", "--samples", "6", "--limit", "10"];
+    let more = ["--max-new-tokens", "64", "--k", "1,2", "--seed", "3", "--out", "out", "--json"];
+    let stdout = eval(&place, &[&arguments[..], &more].concat());
+    let result = json(&place.path().join("out/eval.json"));
+    let samples = lines(&place.path().join("out/samples.jsonl"));
+    assert_eq!((result["problems"].clone(), result["samples"].clone(), samples.len()), (json!(10), json!(6), 60));
+
+    let mut problems: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for (number, line) in samples.iter().enumerate() {
+        assert_eq!(line["sample"], number % 6);
+        assert_eq!(line["answer_class"].is_null(), line["extracted"].is_null());
+        assert_eq!(line["extracted"].is_null(), line["verdict"] == "no_answer");
+        problems.entry(line["problem"].as_str().unwrap()).or_default().push(line);
+    }
+    assert_eq!(problems.len(), 10);
+    let correct = |lines: &[&Value]| lines.iter().filter(|line| line["verdict"] == "correct").count() as f64;
+    let mean = |of: &dyn Fn(&[&Value]) -> f64| problems.values().map(|lines| of(lines)).sum::<f64>() / 10.0;
+    let accuracy = mean(&|lines| correct(lines) / 6.0);
+    assert!(accuracy > 0.0 && accuracy < 1.0, "the test needs right and wrong answers");
+    // Of all pairs of samples, those in which one is right.
+    let pass_at_2 = mean(&|lines| {
+        let pairs: Vec<f64> = (0..6)
+            .flat_map(|i| (0..i).map(move |j| (i, j)))
+            .map(|(i, j)| correct(&[lines[i], lines[j]]).min(1.0))
+            .collect();
+        pairs.iter().sum::<f64>() / pairs.len() as f64
+    });
+    let majority = mean(&|lines| {
+        let mut votes: BTreeMap<u64, Vec<&Value>> = BTreeMap::new();
+        for line in lines.iter().filter(|line| !line["answer_class"].is_null()) {
+            votes.entry(line["answer_class"].as_u64().unwrap()).or_default().push(line);
+        }
+        let most = votes.values().map(Vec::len).max().unwrap_or(0);
+        let tied: Vec<f64> =
+            votes.values().filter(|lines| lines.len() == most).map(|lines| correct(&lines[..1])).collect();
+        tied.iter().sum::<f64>() / tied.len().max(1) as f64
+    });
+    for (name, expected) in [("pass@1", accuracy), ("pass@2", pass_at_2), ("maj@6", majority), ("mean@6", accuracy)] {
+        let estimate = |part: &str| result[name][part].as_f64().unwrap();
+        assert!((estimate("value") - expected).abs() < 1e-12, "{name}: {result}");
+        assert!(estimate("low") <= estimate("value") && estimate("value") <= estimate("high"), "{name}: {result}");
+    }
+    let length = samples.iter().map(|line| line["length"].as_f64().unwrap()).sum::<f64>() / 60.0;
+    assert!((result["length_mean"].as_f64().unwrap() - length).abs() < 1e-9);
+    // The last line of standard output says the same, and the table before it is for people.
+    let last: Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(last["maj@6"], result["maj@6"]);
+    assert!(last["tokens_per_s"].as_f64().unwrap() > 0.0);
+    let table = format!("{:.1} [{:.1}, ", 100.0 * accuracy, 100.0 * result["pass@1"]["low"].as_f64().unwrap());
+    assert!(stdout.contains("pass@2") && stdout.contains(&table), "{stdout}");
+}
+
+#[test]
+fn neither_batches_nor_a_kill_change_a_byte() {
+    let place = Workplace::new();
+    write_suite(&place, "suite.jsonl");
+    let run = |out: &str, rows: &str| {
+        let arguments = ["--model", "model", "--suite", "suite.jsonl", "--samples", "3", "--max-new-tokens", "20"];
+        eval(&place, &[&arguments[..], &["--temperature", "1.2", "--rows", rows, "--out", out]].concat())
+    };
+    run("whole", "512");
+    run("single", "1");
+    for file in ["samples.jsonl", "eval.json"] {
+        assert_eq!(read(&place, &format!("whole/{file}")), read(&place, &format!("single/{file}")), "{file}");
+    }
+    let samples = read(&place, "whole/samples.jsonl");
+    let ends: Vec<usize> = samples.match_indices('\n').map(|(at, _)| at + 1).collect();
+    // Killed within a line, within a problem, between problems, before the first and after the last.
+    for (number, cut) in [ends[7] + 9, ends[10], ends[5], 0, samples.len()].into_iter().enumerate() {
+        let out = format!("killed{number}");
+        let folder = place.path().join(&out);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::copy(place.path().join("whole/settings.json"), folder.join("settings.json")).unwrap();
+        std::fs::write(folder.join("samples.jsonl"), &samples[..cut]).unwrap();
+        let stdout = run(&out, "5");
+        let there = ends.iter().filter(|end| **end <= cut).count() / 3;
+        assert_eq!(stdout.contains(&format!("({there} problems were there already)")), there > 0, "{stdout}");
+        for file in ["samples.jsonl", "eval.json"] {
+            assert_eq!(read(&place, &format!("whole/{file}")), read(&place, &format!("{out}/{file}")), "{cut} {file}");
+        }
+    }
+    let arguments =
+        ["eval", "--model", "model", "--suite", "suite.jsonl", "--samples", "3", "--out", "whole", "--seed", "1"];
+    let (status, _, stderr) = orthant(&place, &arguments);
+    assert!(status == 2 && stderr.contains("other settings") && stderr.contains("--out"), "{stderr}");
+}
+
+#[test]
+fn results_stand_by_subject_and_level_too() {
+    let place = Workplace::new();
+    write_suite(&place, "suite.jsonl");
+    let arguments = ["--model", "model", "--suite", "suite.jsonl", "--samples", "2", "--max-new-tokens", "8"];
+    let stdout = eval(&place, &[&arguments[..], &["--out", "out"]].concat());
+    let result = json(&place.path().join("out/eval.json"));
+    assert_eq!(result["suite"], "suite");
+    assert_eq!(result["subjects"]["sums"]["problems"], 4);
+    assert_eq!(result["subjects"]["products"]["problems"], 8);
+    assert_eq!(result["levels"]["2"]["problems"], 6);
+    assert!(result["levels"]["1"]["maj@2"]["value"].is_number());
+    assert!(stdout.contains("products") && stdout.contains("level 2"), "{stdout}");
+}
+
+#[test]
+fn the_prompt_is_the_problem_or_what_the_chat_template_makes_of_it() {
+    let place = Workplace::new();
+    write_suite(&place, "suite.jsonl");
+    let run = |out: &str, template: &[&str]| {
+        let arguments =
+            ["--model", "model", "--suite", "suite.jsonl", "--samples", "2", "--limit", "3", "--max-new-tokens", "8"];
+        eval(&place, &[&arguments[..], &["--out", out], template].concat());
+        read(&place, &format!("{out}/samples.jsonl"))
+    };
+    let plain = run("plain", &[]);
+    std::fs::write(place.path().join("same.jinja"), "{{ problem }}").unwrap();
+    assert_eq!(run("file", &["--template", "same.jinja"]), plain);
+    std::fs::write(
+        place.model().join("chat_template.jinja"),
+        "{% for m in messages[1:] %}<{{ m.content }}>{% endfor %}",
+    )
+    .unwrap();
+    let chat = run("chat", &[]);
+    assert_ne!(chat, plain);
+    std::fs::write(place.path().join("same.jinja"), "<{{ problem }}>").unwrap();
+    assert_eq!(run("file2", &["--template", "same.jinja"]), chat);
+    assert_eq!(run("plain2", &["--template", "plain"]), plain);
+}
+
+#[test]
+fn bad_input_is_refused_before_any_work() {
+    let place = Workplace::new();
+    write_suite(&place, "suite.jsonl");
+    std::fs::write(place.path().join("bad.jsonl"), "{\"problem\": \"p\", \"answer\": \"1\"}\n{\"problem\": ").unwrap();
+    std::fs::write(place.path().join("bad.csv"), "text,label\nx,1\n").unwrap();
+    std::fs::write(place.path().join("bad.jinja"), "a\n{% if %}").unwrap();
+    for (arguments, words) in [
+        (&["--suite", "math50"] as &[&str], &["`math50`", "did you mean `MATH500`", "countdown"] as &[&str]),
+        (&["--suite", "bad.jsonl"], &["line 2", "bad.jsonl"]),
+        (&["--suite", "bad.csv"], &["among text, label", "bad.csv"]),
+        (&["--suite", "suite.jsonl", "--template", "bad.jinja"], &["bad.jinja, line 2"]),
+        (&["--suite", "suite.jsonl", "--template", "chat"], &["has none"]),
+        (&["--suite", "suite.jsonl", "--k", "1,17"], &["--k 17", "between 1 and the number of samples, 16"]),
+        (&["--suite", "suite.jsonl", "--samples", "0"], &["--samples"]),
+        (&["--suite", "suite.jsonl", "--temperature", "-1"], &["--temperature"]),
+        (&["--suite", "suite.jsonl", "--max-new-tokens", "1000"], &["128 positions", "suite"]),
+        (&["--suite", "countdown", "--template", "plain"], &["--template"]),
+    ] {
+        let all = [&["eval", "--model", "model", "--out", "out"], arguments].concat();
+        let (status, stdout, stderr) = orthant(&place, &all);
+        assert!(status == 2 && stdout.is_empty() && stderr.trim_end().lines().count() == 1, "{arguments:?}: {stderr}");
+        assert!(words.iter().all(|word| stderr.contains(word)), "{arguments:?}: {stderr}");
+        assert!(!place.path().join("out/samples.jsonl").exists());
+    }
+}
+
+/// A run folder's path, from the last line of `orthant run --json`.
+fn run_folder(stdout: &str) -> String {
+    let last: Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    last["run"].as_str().unwrap().to_string()
+}
+
+#[test]
+fn a_model_trains_on_a_file_of_problems_and_is_measured_on_another() {
+    let place = Workplace::new();
+    write_suite(&place, "train.jsonl");
+    std::fs::write(place.path().join("test.csv"), "question,answer\n100 and 100?,25\n7 and 7?,7\n").unwrap();
+    std::fs::write(
+        place.path().join("experiment.ron"),
+        "Experiment(name: \"data\", model: Local(\"model\"), device: Cpu,
+            task: Dataset(source: Local(\"train.jsonl\"), held_out: Share(0.3)),
+            rollout: (prompts_per_step: 2, group_size: 2, max_new_tokens: 8),
+            evaluations: [(suite: HeldOut(problems: 3), samples: 2, k: [1, 2]), (suite: File(path: \"test.csv\"), samples: 2, k: [1])],
+            stop: (steps: 3), record: (checkpoint_every: 2))",
+    )
+    .unwrap();
+    let (status, stdout, stderr) = orthant(&place, &["run", "experiment.ron", "--headless", "--json"]);
+    assert_eq!(status, 0, "{stderr}");
+    let folder = run_folder(&stdout);
+    let folder = place.path().join(folder);
+    let evaluations = lines(&folder.join("evals.jsonl"));
+    assert_eq!(evaluations.len(), 4, "two suites, before and after");
+    assert_eq!((&evaluations[1]["suite"], &evaluations[1]["problems"]), (&json!("test"), &json!(2)));
+    assert!(evaluations.iter().all(|record| record["maj@2"]["value"].is_number()));
+    // 7 and 7? is in both files.
+    let warnings: Vec<_> =
+        lines(&folder.join("events.jsonl")).into_iter().filter(|event| event["kind"] == "warning").collect();
+    let text =
+        warnings.iter().map(|event| event["text"].as_str().unwrap()).find(|text| text.contains("overlap")).unwrap();
+    assert!(text.contains("1 of the 2 problems of test (50.0 %)") && text.contains("7 and 7?"), "{text}");
+    // What is trained on is not what is held out, and no problem comes twice before all have come.
+    let trained: Vec<String> = (1..=3)
+        .flat_map(|step| lines(&folder.join(format!("rollouts/step_{step:06}.jsonl"))))
+        .filter(|line| line["sample"] == 0)
+        .map(|line| line["problem"].as_str().unwrap().to_string())
+        .collect();
+    let mut distinct = trained.clone();
+    distinct.sort();
+    distinct.dedup();
+    assert_eq!((trained.len(), distinct.len()), (6, 6), "{trained:?}");
+    let resolved = std::fs::read_to_string(folder.join("experiment.ron")).unwrap();
+    let absolute = place.path().canonicalize().unwrap().join("train.jsonl").display().to_string();
+    assert!(resolved.contains(&absolute), "{resolved}");
+
+    let (status, stdout, stderr) = orthant(
+        &place,
+        &["run", "--resume", folder.to_str().unwrap(), "--headless", "--json", "--set", "stop.steps=4"],
+    );
+    assert_eq!(status, 0, "{stderr}");
+    assert!(stdout.lines().last().unwrap().contains("\"step\":4"), "{stdout}");
+}
+
+#[test]
+fn the_smoke_experiment_trains_on_the_real_problems() {
+    let Some(data) = std::env::var_os("ORTHANT_DATA") else {
+        eprintln!("skipped: ORTHANT_DATA is not set");
+        return;
+    };
+    let data = Path::new(&data).canonicalize().unwrap();
+    let place = Workplace::new();
+    // Every byte is a token of the tiny model, so problems are long.
+    let config = place.model().join("config.json");
+    let mut shape = json(&config);
+    shape["max_position_embeddings"] = 16384.into();
+    std::fs::write(&config, shape.to_string()).unwrap();
+    let experiment = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/math_smoke.ron");
+    let source = format!("task.source=Local({:?})", data.join("math_train.parquet").display().to_string());
+    let arguments = [
+        "run",
+        experiment.to_str().unwrap(),
+        "--headless",
+        "--json",
+        "--set",
+        "model=Local(\"model\")",
+        "--set",
+        &source,
+    ];
+    let smaller = ["--set", "stop.steps=2", "--set", "rollout.max_new_tokens=16", "--device", "cpu"];
+    let suite = format!(
+        "evaluations=[(suite: File(path: {:?}, problems: 4), samples: 2, k: [1])]",
+        data.join("math500.json").display().to_string()
+    );
+    let (status, stdout, stderr) = orthant(&place, &[&arguments[..], &smaller, &["--set", &suite]].concat());
+    assert_eq!(status, 0, "{stderr}");
+    let folder = place.path().join(run_folder(&stdout));
+    let prompt = lines(&folder.join("rollouts/step_000001.jsonl"))[0]["prompt"].as_str().unwrap().to_string();
+    assert!(
+        prompt.starts_with("<|im_start|>system\nPlease reason step by step")
+            && prompt.ends_with("<|im_start|>assistant\n")
+    );
+    assert_eq!(lines(&folder.join("evals.jsonl")).last().unwrap()["suite"], "math500");
+}
