@@ -109,6 +109,7 @@ fn measure_solve_rates(
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "these results are exact")]
 mod tests {
     use super::*;
 
