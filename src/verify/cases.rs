@@ -879,6 +879,7 @@ fn what_a_fuzzer_found_stays_fixed() {
         answers_equal(gold, answer);
         answers_equal(answer, gold);
     }
+    assert_eq!(verify("A\u{fffd}", r"\boxed{A}", AnswerFormat::Choice).verdict, Verdict::Incorrect);
 }
 
 /// Well-formed answers, as their authors write them.

@@ -104,16 +104,16 @@ fn closed_letter(text: &str) -> Option<char> {
     let inner = text.trim_start_matches(['(', '[']);
     let letter = inner.chars().next().filter(|letter| is_choice(*letter))?;
     let after = inner[1..].chars().next()?;
-    let rest = &inner[2..].trim_start();
+    let rest = inner[1 + after.len_utf8()..].trim_start();
     let another = rest.strip_prefix(['(', '[']).is_some()
-        || boxed_alone(rest)
+        || stands_alone(rest)
         || rest.starts_with("and ")
         || rest.starts_with("or ");
     (matches!(after, ')' | ']' | '.' | ':') && !another).then(|| letter.to_ascii_uppercase())
 }
 
 /// Whether a text begins with a letter of a choice that stands alone.
-fn boxed_alone(text: &str) -> bool {
+fn stands_alone(text: &str) -> bool {
     let mut chars = text.chars();
     chars.next().is_some_and(|c| c.is_ascii_uppercase() && is_choice(c))
         && !chars.next().is_some_and(char::is_alphanumeric)

@@ -6,7 +6,7 @@
 //!                                                    simplify (exact, canonical), approximate (values with error bounds)
 //! ```
 //!
-//! The comparison is asymmetric: the gold answer says what form is asked for. It is bounded by a step [`budget`], so that no answer,
+//! The comparison is asymmetric: the gold answer says what form is asked for. It is bounded by a step budget, so that no answer,
 //! however long or deep, takes more than some milliseconds; what is not decided by then is [`Verdict::TimedOut`].
 //!
 //! A model gets no credit by covering itself:

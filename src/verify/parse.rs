@@ -533,7 +533,7 @@ impl Parser<'_> {
 
     /// A number, its repeating decimals, the fraction of a mixed number, or the base below it.
     fn number(&mut self, digits: &str) -> Parsed {
-        self.budget.spend((digits.len() as u64).pow(2) / 1000)?;
+        self.budget.spend((digits.len() as u64).pow(2) / 100)?;
         if self.take('_') {
             return Ok(Node::Based { digits: digits.to_string(), base: self.base()? });
         }
@@ -547,7 +547,7 @@ impl Parser<'_> {
             // 0.1(6) = (16 - 1) / (100 - 10)
             let repeating = repeating.clone();
             self.at += 1;
-            self.budget.spend((repeating.len() as u64).pow(2) / 1000)?;
+            self.budget.spend((repeating.len() as u64).pow(2) / 100)?;
             let shift = BigInt::from(10).pow(repeating.len() as u32);
             let all: BigInt = format!("{whole}{decimals}{repeating}").parse().map_err(|_| Fault::Unreadable)?;
             let value = Number::new(all - integer, scale * (shift - 1));
@@ -778,7 +778,7 @@ impl Parser<'_> {
         if let Some(Token::Number(digits)) = self.peek() {
             let integer = digits.parse::<BigInt>();
             if let Ok(integer) = integer {
-                self.budget.spend((digits.len() as u64).pow(2) / 1000)?;
+                self.budget.spend((digits.len() as u64).pow(2) / 100)?;
                 self.at += 1;
                 return Ok(Node::number(Number::from_integer(integer)));
             }

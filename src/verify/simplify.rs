@@ -45,7 +45,8 @@ fn pay(a: &Number, b: &Number, budget: &mut Budget) -> Result<(), Exhausted> {
         return Err(Exhausted);
     }
     let limbs = bits / 64 + 1;
-    budget.spend(1 + limbs * limbs / 2)
+    // Reducing to lowest terms takes a step per bit, each over all limbs.
+    budget.spend(1 + 4 * limbs * limbs)
 }
 
 pub(super) fn is_zero(value: &Number) -> bool {
@@ -233,7 +234,7 @@ fn number_power(value: Number, exponent: Node, budget: &mut Budget) -> Result<No
 /// The root of a number that is not negative, if it is rational.
 fn exact_root(value: &Number, degree: u32, budget: &mut Budget) -> Result<Option<Number>, Exhausted> {
     let limbs = bits(value) / 64 + 1;
-    budget.spend(4 * limbs * limbs + 20)?;
+    budget.spend(16 * limbs * limbs + 20)?;
     let root = |of: &BigInt| {
         let root = of.nth_root(degree);
         (root.pow(degree) == *of).then_some(root)
