@@ -84,7 +84,7 @@ fn fraction(answer: &str) -> Option<(i64, i64)> {
 fn core(answer: &str) -> String {
     let mut text = answer.replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac").replace("mbox", "text");
     text = match text.split_once(r"\text{") {
-        Some((before, after)) if before.is_empty() => after.replace(['(', ')'], ""),
+        Some(("", after)) => after.replace(['(', ')'], ""),
         Some((before, _)) => before.to_string(),
         None => text,
     };
