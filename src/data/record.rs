@@ -452,7 +452,7 @@ mod tests {
             let ids: BTreeSet<&str> = records.iter().map(|record| record.id.as_str()).collect();
             assert_eq!(ids.len(), count, "{file}");
             assert!(records.iter().all(|record| !record.answer.is_empty() && !record.problem.is_empty()), "{file}");
-            let whole = records.iter().filter(|record| record.answer.bytes().all(|byte| byte.is_ascii_digit())).count();
+            let whole = records.iter().filter(|record| record.answer.parse::<i64>().is_ok()).count();
             match file {
                 "amc.json" | "aime24.json" | "aime25.json" => assert_eq!(whole, count, "{file}"),
                 "gpqa_diamond.json" => {
