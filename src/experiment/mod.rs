@@ -11,4 +11,4 @@ pub use config::{
     RecordConfig, RolloutConfig, ShapeConfig, StopConfig, SuiteConfig, TaskConfig,
 };
 pub use parse::{from_text, locate, read, set, to_text};
-pub use run_dir::{BlockFidelity, Event, FidelityRecord, GroupTokens, Manifest, RunDir};
+pub use run_dir::{BlockFidelity, Event, FidelityRecord, GroupTokens, Manifest, RolloutRecord, RunDir, Tail};
