@@ -5,6 +5,7 @@ mod grade;
 mod pretrain;
 mod run;
 mod score;
+mod view;
 
 use crate::error::{Error, Result};
 use crate::experiment::{DeviceChoice, ModelSource};
@@ -25,6 +26,8 @@ struct Arguments {
 enum Command {
     /// Trains the model of an experiment file and opens the dashboard on it.
     Run(run::RunArguments),
+    /// Opens the dashboard on a run folder: a finished run, or one that is still going on.
+    View(view::ViewArguments),
     /// Trains a small base model from nothing on worked solutions of a procedural task.
     Pretrain(pretrain::PretrainArguments),
     /// Verifies answers: a verdict for every completion of a file.
@@ -71,6 +74,7 @@ fn one_paragraph(text: &str) -> String {
 fn run(command: Command) -> Result<u8> {
     match command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::View(arguments) => view::run(&arguments),
         Command::Pretrain(arguments) => pretrain::run(&arguments),
         Command::Grade(arguments) => grade::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
