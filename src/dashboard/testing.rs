@@ -157,7 +157,9 @@ pub(crate) fn run_folder(recorded: &[u64]) -> TempDir {
     std::fs::write(folder.path().join("experiment.ron"), experiment).unwrap();
     std::fs::create_dir(folder.path().join("rollouts")).unwrap();
     std::fs::create_dir(folder.path().join("geometry")).unwrap();
-    recorded.iter().for_each(|&step| record_step(folder.path(), step));
+    for &step in recorded {
+        record_step(folder.path(), step);
+    }
     folder
 }
 

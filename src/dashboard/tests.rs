@@ -665,7 +665,6 @@ fn a_run_of_fifty_thousand_steps_opens_at_once() {
     let mut window = Watching::open(folder.path());
     let opened = started.elapsed();
     window.wait_for("Step 50,000 of 50,000");
-    println!("read in {opened:?}, drawn after {:?}", started.elapsed());
     // A generous bound, for machines that do much else.
     assert!(started.elapsed() < Duration::from_secs(20), "{opened:?}, drawn after {:?}", started.elapsed());
 }

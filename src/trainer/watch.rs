@@ -108,7 +108,9 @@ impl Reader {
         let mut changed = [&metrics, &evaluations, &events, &fidelity].iter().any(|lines| !lines.is_empty());
 
         let rows: Vec<MetricRow> = metrics.par_iter().filter_map(|line| MetricRow::from_json(line)).collect();
-        rows.into_iter().for_each(|row| snapshot.history.push(row));
+        for row in rows {
+            snapshot.history.push(row);
+        }
         snapshot.step = snapshot.history.last().map_or(0, |row| row.step);
         if !evaluations.is_empty() {
             let records = evaluations.iter().filter_map(|line| serde_json::from_str(line).ok());

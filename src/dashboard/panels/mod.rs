@@ -24,12 +24,14 @@ pub(crate) struct Tools<'a> {
     pub(crate) textures: &'a mut Textures,
 }
 
-/// What stands in a panel while the first step that it shows is being read.
+/// What stands in a panel that has nothing to show, while the first step is being read and otherwise. Fills the panel, which would
+/// shrink to the words and stay so.
 fn placeholder(ui: &mut Ui, theme: &Theme, state: &State, otherwise: &str) {
     match state.loading() {
         Some(step) => caption(ui, theme, format!("loading step {}", format::thousands(step as f64))),
         None => caption(ui, theme, otherwise),
     };
+    ui.allocate_space(ui.available_size());
 }
 
 /// A panel's title.

@@ -132,7 +132,7 @@ pub(crate) fn no_record(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
                 ui.horizontal(|ui| {
                     let width = 132.0 * buttons.len() as f32 - 12.0;
                     ui.spacing_mut().item_spacing.x = 12.0;
-                    ui.add_space((ui.available_width() - width) / 2.0 - 12.0);
+                    ui.add_space((ui.available_width() - width) / 2.0);
                     for step in buttons {
                         let button = egui::Button::new(format!("Show step {step}")).min_size(egui::vec2(120.0, 24.0));
                         if ui.add(button).on_hover_text("The nearest step with a record").clicked() {

@@ -3,7 +3,7 @@
 use super::Tools;
 use crate::dashboard::format;
 use crate::dashboard::state::State;
-use crate::dashboard::theme::Theme;
+use crate::dashboard::theme::{LINE_WIDTH, Theme};
 use egui::{Align, Button, Color32, Label, Layout, Pos2, Rect, Response, RichText, Sense, Shape, Stroke, Ui, Vec2};
 use egui::{WidgetInfo, pos2, vec2};
 use std::time::Duration;
@@ -12,8 +12,6 @@ use std::time::Duration;
 const BLINK_S: f64 = 0.4;
 /// A button's size, points.
 const BUTTON: Vec2 = vec2(28.0, 22.0);
-/// Width of the words that say which step is shown, points.
-const READOUT: f32 = 148.0;
 /// Half the height of a drawn sign, points.
 const SIGN: f32 = 4.5;
 /// A mark is not drawn nearer than this to the one before, points.
@@ -54,8 +52,10 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
             0 => "No step yet".to_owned(),
             _ => format!("Step {} of {}", format::thousands(at as f64), format::thousands(newest as f64)),
         };
-        ui.allocate_ui_with_layout(vec2(READOUT, BUTTON.y), Layout::left_to_right(Align::Center), |ui| {
-            ui.set_min_width(READOUT);
+        // Wide enough for the largest number, so that the slider stays where it is.
+        let width = 15.0f32.mul_add(format::thousands(newest as f64).len() as f32, 64.0);
+        ui.allocate_ui_with_layout(vec2(width, BUTTON.y), Layout::left_to_right(Align::Center), |ui| {
+            ui.set_min_width(width);
             ui.add(Label::new(RichText::new(readout).color(theme.text_strong)).truncate());
         });
         track(ui, theme, state);
@@ -91,36 +91,36 @@ fn button(ui: &mut Ui, label: &str, hint: &str, enabled: bool, sign: Sign) -> bo
     response.on_hover_text(hint).on_disabled_hover_text(hint).clicked()
 }
 
-/// A triangle that points to the right (1) or left (-1).
-fn triangle(at: Pos2, direction: f32, color: Color32) -> Shape {
-    let points = [vec2(-0.6, -1.0), vec2(-0.6, 1.0), vec2(0.8, 0.0)];
+/// An angle that points to the right (1) or left (-1).
+fn angle(at: Pos2, direction: f32, color: Color32) -> Shape {
+    let points = [vec2(-0.4, -1.0), vec2(0.5, 0.0), vec2(-0.4, 1.0)];
     let points = points.map(|point| at + vec2(direction * point.x, point.y) * SIGN);
-    Shape::convex_polygon(points.to_vec(), color, Stroke::NONE)
+    Shape::line(points.to_vec(), Stroke::new(LINE_WIDTH, color))
 }
 
 fn bar(at: Pos2, color: Color32) -> Shape {
-    Shape::rect_filled(Rect::from_center_size(at, vec2(2.0, 2.0 * SIGN)), 0.0, color)
+    Shape::line_segment([at - vec2(0.0, SIGN), at + vec2(0.0, SIGN)], Stroke::new(LINE_WIDTH, color))
 }
 
 fn first(at: Pos2, color: Color32) -> Vec<Shape> {
-    vec![bar(at - vec2(4.5, 0.0), color), triangle(at + vec2(1.5, 0.0), -1.0, color)]
+    vec![bar(at - vec2(3.5, 0.0), color), angle(at + vec2(1.5, 0.0), -1.0, color)]
 }
 
 fn previous(at: Pos2, color: Color32) -> Vec<Shape> {
-    vec![triangle(at, -1.0, color)]
+    vec![angle(at, -1.0, color)]
 }
 
 fn next(at: Pos2, color: Color32) -> Vec<Shape> {
-    vec![triangle(at, 1.0, color)]
+    vec![angle(at, 1.0, color)]
 }
 
 fn last(at: Pos2, color: Color32) -> Vec<Shape> {
-    vec![triangle(at - vec2(1.5, 0.0), 1.0, color), bar(at + vec2(4.5, 0.0), color)]
+    vec![angle(at - vec2(1.5, 0.0), 1.0, color), bar(at + vec2(3.5, 0.0), color)]
 }
 
-/// Playing: two triangles.
 fn play(at: Pos2, color: Color32) -> Vec<Shape> {
-    vec![triangle(at - vec2(3.5, 0.0), 1.0, color), triangle(at + vec2(3.5, 0.0), 1.0, color)]
+    let points = [vec2(-0.7, -1.0), vec2(-0.7, 1.0), vec2(1.0, 0.0)].map(|point| at + point * SIGN);
+    vec![Shape::convex_polygon(points.to_vec(), color, Stroke::NONE)]
 }
 
 /// Holding: a square, so that nobody takes it for the pause of the training.
