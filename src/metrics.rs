@@ -151,6 +151,13 @@ impl History {
         self.full.iter().flat_map(|chunk| chunk.iter()).chain(self.tail.iter())
     }
 
+    /// The row of `step`, if there is one. Rows stand in the order of their steps.
+    pub fn at(&self, step: u64) -> Option<&MetricRow> {
+        let chunk = self.full.partition_point(|chunk| chunk.last().is_some_and(|row| row.step < step));
+        let rows = self.full.get(chunk).unwrap_or(&self.tail);
+        rows.get(rows.partition_point(|row| row.step < step)).filter(|row| row.step == step)
+    }
+
     /// The newest row.
     pub fn last(&self) -> Option<&MetricRow> {
         self.tail.last().or_else(|| self.full.last().and_then(|chunk| chunk.last()))
@@ -172,6 +179,8 @@ mod tests {
         assert_eq!(before.len(), 600);
         assert_eq!(history.iter().map(|row| row.step).collect::<Vec<_>>(), (1..=601).collect::<Vec<_>>());
         assert_eq!(before.last().map(|row| row.step), Some(600));
+        assert!((1..=601).all(|step| history.at(step).is_some_and(|row| row.step == step)));
+        assert!(before.at(0).is_none() && before.at(601).is_none());
     }
 
     #[test]

@@ -201,6 +201,17 @@ fn a_headless_run_prints_its_evaluations_and_where_everything_is() {
 }
 
 #[test]
+fn viewing_needs_a_run_folder_and_a_display_and_says_so() {
+    let place = Workplace::new();
+    assert_refused(&place, &["view"], &["<RUN_DIR>"]);
+    assert_refused(&place, &["view", "nowhere"], &["nowhere is not a run folder", "`orthant run`"]);
+    write(&place, &experiment(1));
+    assert_eq!(orthant(&place, &["run", "experiment.ron", "--headless"]).status, 0);
+    let folder = run_folder(&place).unwrap();
+    assert_refused(&place, &["view", folder.to_str().unwrap()], &["no display", "xvfb-run"]);
+}
+
+#[test]
 fn an_interrupt_saves_a_checkpoint_and_exits_with_130() {
     let place = Workplace::new();
     write(&place, &experiment(1_000_000));

@@ -205,3 +205,24 @@ fn bad_settings_of_the_fidelity_are_refused_by_name() {
         assert!(words.iter().all(|word| error.contains(word)), "{error}");
     }
 }
+
+#[test]
+fn what_a_run_recorded_reads_back_as_the_step_that_it_showed() {
+    let place = Workplace::new();
+    let settings = "method: G2rl(), record: (rollouts_every: 2, geometry_every: 1, encoder: Policy)";
+    let run = place.run_parity(&place.parity_experiment(4, settings));
+    let folder = orthant::experiment::RunDir::at(&run.folder);
+    assert_eq!(folder.recorded_steps().unwrap(), [2, 4]);
+    assert!(folder.read_step(3).unwrap().is_none());
+    let shown = run.snapshot.latest.as_ref().unwrap();
+    assert!(shown.groups.iter().all(|group| !group.cosine.is_empty() && !group.semantic.is_empty()));
+    assert_eq!(folder.read_step(4).unwrap().as_ref(), Some(shown.as_ref()));
+    let watched = orthant::trainer::WatchedRun::open(&run.folder).unwrap();
+    let seen = watched.snapshots.load();
+    assert_eq!((seen.state, seen.step), (run.snapshot.state.clone(), 4));
+    assert_eq!(seen.checkpoints, run.snapshot.checkpoints);
+    let times = |history: &orthant::metrics::History| -> Vec<(u64, u64)> {
+        history.iter().map(|row| (row.step, row.wall_s.to_bits())).collect()
+    };
+    assert_eq!(times(&seen.history), times(&run.snapshot.history));
+}

@@ -6,6 +6,7 @@ mod grade;
 mod pretrain;
 mod run;
 mod score;
+mod view;
 
 use crate::error::{Error, Result};
 use crate::experiment::{DeviceChoice, ModelSource};
@@ -26,6 +27,8 @@ struct Arguments {
 enum Command {
     /// Trains the model of an experiment file and opens the dashboard on it.
     Run(run::RunArguments),
+    /// Opens the dashboard on a run folder: a finished run, or one that is still going on.
+    View(view::ViewArguments),
     /// Trains a small base model from nothing on worked solutions of a procedural task.
     Pretrain(pretrain::PretrainArguments),
     /// Measures pass@k, the majority's and the mean accuracy of a model on a suite of problems.
@@ -74,6 +77,7 @@ fn one_paragraph(text: &str) -> String {
 fn run(command: Command) -> Result<u8> {
     match command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::View(arguments) => view::run(&arguments),
         Command::Pretrain(arguments) => pretrain::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Grade(arguments) => grade::run(&arguments),

@@ -1,12 +1,13 @@
-//! The window's frame loop: takes in the newest snapshot, lays out the panels, passes commands on.
+//! The window's frame loop: takes in the newest snapshot and the step that is shown, lays out the panels, passes commands on.
 
 use super::Screenshot;
+use super::loader::StepLoader;
 use super::panels::{self, Tools};
 use super::state::State;
 use super::textures::Textures;
 use super::theme::Themes;
 use crate::error::{Error, Result};
-use crate::trainer::{RunHandle, RunState, TrainerCommand};
+use crate::trainer::{RunHandle, RunState, SnapshotCell, TrainerCommand};
 use egui::{CentralPanel, Color32, ColorImage, Frame, Margin, Panel, Ui, ViewportCommand};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,9 +22,15 @@ const SETTLING_FRAMES: u32 = 6;
 /// Snapshots that come faster than this share a frame, so that drawing leaves the processor to training.
 const SNAPSHOT_DELAY: Duration = Duration::from_millis(40);
 
+/// Time between frames while the view moves by itself or waits for a step.
+const FRAME: Duration = Duration::from_millis(33);
+
 /// The dashboard as an application.
 pub(super) struct Dashboard {
-    handle: RunHandle,
+    snapshots: SnapshotCell,
+    /// The trainer, where the run is of this process.
+    trainer: Option<RunHandle>,
+    loader: StepLoader,
     themes: Themes,
     textures: Textures,
     state: State,
@@ -35,20 +42,25 @@ pub(super) struct Dashboard {
 }
 
 impl Dashboard {
-    /// A dashboard on `handle`, drawing with `ctx`.
+    /// A dashboard on the run of `snapshots`, drawing with `ctx`.
     pub(super) fn new(
         ctx: &egui::Context,
-        handle: RunHandle,
+        snapshots: SnapshotCell,
+        trainer: Option<RunHandle>,
         themes: Themes,
         screenshot: Option<Screenshot>,
         screenshot_result: ScreenshotResult,
-    ) -> Self {
+    ) -> Result<Self> {
         themes.install(ctx);
         let wake = ctx.clone();
-        handle.snapshots.on_change(move || wake.request_repaint_after(SNAPSHOT_DELAY));
-        let state = State::new(handle.snapshots.load());
-        Self {
-            handle,
+        snapshots.on_change(move || wake.request_repaint_after(SNAPSHOT_DELAY));
+        let state = State::new(snapshots.load());
+        let wake = ctx.clone();
+        let loader = StepLoader::start(&state.snapshot.info.directory, move || wake.request_repaint())?;
+        Ok(Self {
+            snapshots,
+            trainer,
+            loader,
             themes,
             textures: Textures::default(),
             state,
@@ -56,6 +68,25 @@ impl Dashboard {
             screenshot_result,
             settled_frames: 0,
             stop_sent: false,
+        })
+    }
+
+    /// Brings the state up to date: the newest snapshot, and the step at the cursor where that is at hand.
+    fn take_in(&mut self, ctx: &egui::Context) {
+        self.state.take_in(self.snapshots.load(), ctx.input(|input| input.time));
+        if let Some(latest) = &self.state.snapshot.latest {
+            self.loader.keep(latest);
+        }
+        if let Some(screenshot) = self.screenshot.as_ref().filter(|_| self.state.is_watched()) {
+            self.state.move_to(screenshot.after_step);
+        }
+        self.state.play();
+        while let Some(step) = self.state.wanted() {
+            let Some(data) = self.loader.get(step) else { break };
+            self.state.take_step(step, data);
+        }
+        if self.state.is_playing() || self.state.wanted().is_some() {
+            ctx.request_repaint_after(FRAME);
         }
     }
 
@@ -71,6 +102,10 @@ impl Dashboard {
             .frame(frame(10, 2))
             .exact_size(24.0)
             .show(ui, |ui| panels::status::show(ui, &tools, state));
+        Panel::bottom("scrubber")
+            .frame(frame(10, 2))
+            .exact_size(30.0)
+            .show(ui, |ui| panels::scrubber::show(ui, &tools, state));
         if let RunState::Failed { message } = &state.snapshot.state {
             let message = message.clone();
             Panel::top("failure")
@@ -86,10 +121,12 @@ impl Dashboard {
             .default_size((0.34 * height).clamp(180.0, 400.0))
             .size_range(110.0..=(0.7 * height).max(120.0))
             .show(ui, |ui| panels::curves::show(ui, &tools, state));
-        if state.shown.is_none() {
+        if state.newest_step() == 0 {
             CentralPanel::no_frame()
                 .frame(frame(10, 6))
                 .show(ui, |ui| panels::notice::before_first_step(ui, &tools, state));
+        } else if state.absence().is_some() {
+            CentralPanel::no_frame().frame(frame(10, 6)).show(ui, |ui| panels::notice::no_record(ui, &tools, state));
         } else {
             let width = ui.available_width();
             Panel::left(("groups", size_class(width)))
@@ -97,21 +134,30 @@ impl Dashboard {
                 .resizable(true)
                 .default_size((0.16 * width).clamp(168.0, 320.0))
                 .size_range(92.0..=(0.4 * width).max(100.0))
-                .show(ui, |ui| panels::groups::show(ui, &mut tools, state));
+                .show(ui, |ui| {
+                    fade(ui, state);
+                    panels::groups::show(ui, &mut tools, state);
+                });
             Panel::right(("pair", size_class(width)))
                 .frame(frame(10, 6))
                 .resizable(true)
                 .default_size((0.31 * width).clamp(340.0, 760.0))
                 .size_range(220.0..=(0.6 * width).max(230.0))
-                .show(ui, |ui| panels::pair::show(ui, &tools, state));
-            CentralPanel::no_frame().frame(frame(10, 6)).show(ui, |ui| panels::geometry::show(ui, &mut tools, state));
+                .show(ui, |ui| {
+                    fade(ui, state);
+                    panels::pair::show(ui, &tools, state);
+                });
+            CentralPanel::no_frame().frame(frame(10, 6)).show(ui, |ui| {
+                fade(ui, state);
+                panels::geometry::show(ui, &mut tools, state);
+            });
         }
         panels::keys::show(ui, &tools, state);
     }
 
     fn send_commands(&mut self) {
         for command in std::mem::take(&mut self.state.commands) {
-            let taken = self.handle.send(command);
+            let taken = self.trainer.as_ref().is_some_and(|trainer| trainer.send(command));
             self.state.sent(command, taken);
             self.stop_sent |= taken && command == TrainerCommand::Stop;
         }
@@ -121,7 +167,8 @@ impl Dashboard {
     fn take_screenshot(&mut self, ctx: &egui::Context) {
         let Some(screenshot) = &self.screenshot else { return };
         let snapshot = &self.state.snapshot;
-        if snapshot.step < screenshot.after_step && !snapshot.state.is_over() {
+        let is_reached = snapshot.step >= screenshot.after_step || snapshot.state.is_over();
+        if !is_reached || self.state.wanted().is_some() {
             return;
         }
         self.settled_frames += 1;
@@ -144,16 +191,20 @@ impl Dashboard {
 
 impl eframe::App for Dashboard {
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
-        let now = ui.input(|input| input.time);
-        self.state.take_in(self.handle.snapshots.load(), now);
-        if ui.input(|input| input.viewport().close_requested())
+        self.take_in(ui.ctx());
+        if let Some(trainer) = &self.trainer
+            && ui.input(|input| input.viewport().close_requested())
             && !self.stop_sent
             && !self.state.snapshot.state.is_over()
         {
             // The window closes at once; the trainer finishes its step and writes a checkpoint.
-            self.stop_sent = self.handle.send(TrainerCommand::Stop);
+            self.stop_sent = trainer.send(TrainerCommand::Stop);
         }
+        let drawn = self.state.cursor_step();
         self.draw(ui);
+        if self.state.cursor_step() != drawn {
+            ui.ctx().request_repaint();
+        }
         self.send_commands();
         self.take_screenshot(ui.ctx());
     }
@@ -164,12 +215,19 @@ impl eframe::App for Dashboard {
 
     fn on_exit(&mut self, _gl: Option<&eframe::glow::Context>) {
         // The run may outlive the window.
-        self.handle.snapshots.on_change(|| {});
+        self.snapshots.on_change(|| {});
     }
 
     fn persist_egui_memory(&self) -> bool {
         // A window that only takes a picture leaves no trace in the next one.
         self.screenshot.is_none() && self.settled_frames == 0
+    }
+}
+
+/// What is older than the cursor is drawn fainter while the step at the cursor is being read.
+fn fade(ui: &mut Ui, state: &State) {
+    if state.loading().is_some() {
+        ui.set_opacity(0.6);
     }
 }
 

@@ -79,6 +79,18 @@ pub(crate) fn clock(seconds: f64) -> String {
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
+/// How long ago something was, in seconds, as people say it.
+pub(crate) fn ago(seconds: f64) -> String {
+    let (count, unit) = match seconds {
+        s if !s.is_finite() || s < 2.0 => return "just now".to_owned(),
+        s if s < 60.0 => (s, "s"),
+        s if s < 3600.0 => (s / 60.0, "min"),
+        s if s < 48.0 * 3600.0 => (s / 3600.0, "h"),
+        s => (s / 86_400.0, "days"),
+    };
+    format!("{} {unit} ago", count.floor())
+}
+
 /// A short time given in seconds, as milliseconds or seconds.
 pub(crate) fn duration(seconds: f64) -> String {
     if !seconds.is_finite() {
@@ -111,6 +123,12 @@ pub(crate) fn one_line(text: &str, max_chars: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_ago_are_said_in_the_unit_that_fits() {
+        let said = [0.0, 59.0, 185.0, 7300.0, 1e6].map(ago);
+        assert_eq!(said, ["just now", "59 s ago", "3 min ago", "2 h ago", "11 days ago"]);
+    }
 
     #[test]
     fn numbers_have_true_signs_and_a_word_for_nan() {

@@ -1,17 +1,19 @@
-//! The live dashboard: one window on one run.
+//! The dashboard: one window on one run, of this process or read from its folder.
 //!
 //! The window lives on the main thread and the trainer on its own. Immutable [`RunSnapshot`](crate::trainer::RunSnapshot)s
 //! come one way, [`TrainerCommand`](crate::trainer::TrainerCommand)s go the other, and a frame waits for neither the trainer
 //! nor the disk. Reading order:
 //!
 //! * `app`: the frame loop. Takes in a snapshot, draws the panels, sends commands.
+//! * `loader`: older steps, read from the run folder on a thread of its own.
 //! * `state`: what is shown and chosen. `derive` and `series`: what panels need beyond the snapshot.
-//! * `panels`: run bar, groups, geometry, pair, curves, status. `widgets`: what they are made of.
+//! * `panels`: run bar, groups, geometry, pair, curves, scrubber, status. `widgets`: what they are made of.
 //! * `theme` and `format`: colours and numbers. `textures`: matrices on the graphics card.
 
 mod app;
 mod derive;
 mod format;
+mod loader;
 mod panels;
 mod series;
 mod state;
@@ -24,7 +26,7 @@ mod theme;
 mod widgets;
 
 use crate::error::{Error, Result};
-use crate::trainer::RunHandle;
+use crate::trainer::{RunHandle, SnapshotCell, WatchedRun};
 use app::{Dashboard, ScreenshotResult};
 use std::path::PathBuf;
 use std::sync::PoisonError;
@@ -47,16 +49,26 @@ pub struct DashboardOptions {
 pub struct Screenshot {
     /// The PNG file to write.
     pub path: PathBuf,
-    /// How many steps must be finished; a run that ends earlier is pictured at its end.
+    /// How many steps must be finished; a run that ends earlier is pictured at its end. Of a run that is read from its folder,
+    /// this step is shown.
     pub after_step: u64,
 }
 
-/// Opens the window on a run and returns when it is closed. Must be called on the main thread.
+/// Opens the window on a run of this process and returns when it is closed. Must be called on the main thread.
 ///
 /// Closing the window asks a run that is not over to stop: it finishes its step and writes a checkpoint.
 pub fn open(handle: RunHandle, options: DashboardOptions) -> Result<()> {
+    open_window(handle.snapshots.clone(), Some(handle), options)
+}
+
+/// Opens the window on a run that is read from its folder and returns when it is closed. Must be called on the main thread.
+pub fn open_folder(run: &WatchedRun, options: DashboardOptions) -> Result<()> {
+    open_window(run.snapshots.clone(), None, options)
+}
+
+fn open_window(snapshots: SnapshotCell, trainer: Option<RunHandle>, options: DashboardOptions) -> Result<()> {
     let themes = Themes::load()?;
-    let name = handle.snapshots.load().info.name.clone();
+    let name = snapshots.load().info.name.clone();
     let title = if name.is_empty() { "Orthant".to_owned() } else { format!("{name} - Orthant") };
     let takes_picture = options.screenshot.is_some();
     let viewport = egui::ViewportBuilder::default()
@@ -78,7 +90,8 @@ pub fn open(handle: RunHandle, options: DashboardOptions) -> Result<()> {
         "orthant",
         native,
         Box::new(move |creation| {
-            Ok(Box::new(Dashboard::new(&creation.egui_ctx, handle, themes, options.screenshot, shared)))
+            let ctx = &creation.egui_ctx;
+            Ok(Box::new(Dashboard::new(ctx, snapshots, trainer, themes, options.screenshot, shared)?))
         }),
     )
     .map_err(|error| Error::failed(format!("the window failed: {error}")))?;

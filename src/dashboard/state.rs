@@ -1,8 +1,12 @@
-//! What the window shows: the newest snapshot, the step being shown, and what the person has chosen. No drawing here.
+//! What the window shows: the newest snapshot, the step at the cursor, and what the person has chosen. No drawing here.
+//!
+//! The cursor follows the newest step until the person moves it or pins a pair; then it stays until it is told to follow again.
 
 use super::derive::{self, ColorRange, GroupGeometry, Order, Pair};
+use super::loader::{Absence, StepData};
 use super::series::Curves;
-use crate::experiment::FidelityRecord;
+use crate::experiment::{self, Experiment, FidelityRecord};
+use crate::metrics::MetricRow;
 use crate::trainer::{Compared, GroupView, RunSnapshot, RunState, StepView, TrainerCommand};
 use std::sync::Arc;
 
@@ -17,16 +21,10 @@ pub(crate) enum Choice {
     Lowest,
 }
 
-/// Which step is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Follow {
-    /// Always the newest.
-    Live,
-    /// The one that the person held.
-    Held,
-    /// The one that was shown when a pair was pinned; letting go of the pair follows again.
-    HeldByPin,
-}
+/// Time between two steps while they are played, seconds.
+const PLAY_INTERVAL_S: f64 = 0.1;
+/// A step that is at hand sooner is not announced as being read, seconds: titles would only flicker.
+const LOADING_S: f64 = 0.15;
 
 /// A command that was sent and has not shown its effect yet.
 #[derive(Clone, Copy, Debug)]
@@ -42,10 +40,20 @@ struct Pending {
 pub(crate) struct State {
     /// The newest snapshot.
     pub(crate) snapshot: RunSnapshot,
-    /// The step that every panel shows; `None` before the first.
+    /// The rollouts that every panel shows: of the step at the cursor, or of an earlier one while that is being read.
     pub(crate) shown: Option<Arc<StepView>>,
-    /// Whether the shown step follows the newest.
-    pub(crate) follow: Follow,
+    /// The step that the person moved to; `None` follows the newest.
+    cursor: Option<u64>,
+    /// A step of which there is nothing to show, and why.
+    absent: Option<(u64, Absence)>,
+    /// The step that is being read, and since when, seconds of egui's clock.
+    wanted: Option<(u64, f64)>,
+    /// When playing moved the cursor last, seconds of egui's clock; `None` where nothing is played.
+    played_at: Option<f64>,
+    /// The time of the newest snapshot, seconds of egui's clock.
+    now: f64,
+    /// Every how many steps rollouts are recorded, where the experiment can be read.
+    pub(crate) rollouts_every: Option<u64>,
     /// The chosen group, by its place in the step.
     pub(crate) group: usize,
     /// What the shown cosines compare, where the step has such cosines; see [`State::compared`].
@@ -82,10 +90,16 @@ type GeometryKey = (u64, usize, Compared, Order);
 impl State {
     /// The state of a window that has just been opened.
     pub(crate) fn new(snapshot: RunSnapshot) -> Self {
+        let experiment = experiment::from_text::<Experiment>(&snapshot.info.experiment_ron, "run folder");
         let mut state = Self {
             shown: None,
+            cursor: None,
+            absent: None,
+            wanted: None,
+            played_at: None,
+            now: 0.0,
+            rollouts_every: experiment.ok().map(|experiment| experiment.record.rollouts_every),
             snapshot: snapshot.clone(),
-            follow: Follow::Live,
             group: 0,
             comparison: Compared::default(),
             order: Order::default(),
@@ -109,11 +123,9 @@ impl State {
 
     /// Takes in the newest snapshot at `now`, seconds of egui's clock.
     pub(crate) fn take_in(&mut self, snapshot: RunSnapshot, now: f64) {
+        self.now = now;
         self.curves.extend(&snapshot.history, &snapshot.evaluations);
-        let newest = snapshot.latest.as_ref().map(|view| view.step);
-        if newest != self.snapshot.latest.as_ref().map(|view| view.step) && !self.follows() {
-            self.missed_step_at = Some(now);
-        }
+        let before = self.newest_step();
         if let Some(pending) = self.pending {
             let done = match pending.command {
                 TrainerCommand::Pause => snapshot.state == RunState::Paused,
@@ -129,47 +141,162 @@ impl State {
             }
         }
         self.snapshot = snapshot;
-        if self.follows() || self.shown.is_none() {
-            self.show_newest();
+        if self.newest_step() > before && !self.follows() {
+            self.missed_step_at = Some(now);
         }
+        if let Some(latest) = self.snapshot.latest.clone()
+            && latest.step == self.cursor_step()
+        {
+            self.show(latest);
+        }
+        self.note_wanted();
     }
 
-    fn show_newest(&mut self) {
-        let newest = self.snapshot.latest.as_ref();
-        if newest.map(|view| view.step) == self.shown.as_ref().map(|view| view.step) {
+    fn show(&mut self, view: Arc<StepView>) {
+        if self.shown_step() == Some(view.step) {
             return;
         }
-        self.shown = newest.map(Arc::clone);
+        self.group = self.group.min(view.groups.len().saturating_sub(1));
+        self.shown = Some(view);
+        // Pairs belong to the step that was shown.
         self.hovered = None;
-        let groups = self.shown.as_ref().map_or(0, |view| view.groups.len());
-        self.group = self.group.min(groups.saturating_sub(1));
+        self.pinned = None;
     }
 
-    /// Whether the shown step follows the newest.
+    /// Takes what was read of `step`.
+    pub(crate) fn take_step(&mut self, step: u64, data: StepData) {
+        if step != self.cursor_step() {
+            return;
+        }
+        match data {
+            StepData::Recorded(view) => self.show(view),
+            // Playing goes from record to record.
+            StepData::Absent(Absence::NotRecorded { after: Some(after), .. })
+                if self.is_playing() && after <= self.newest_step() =>
+            {
+                self.cursor = Some(after);
+            }
+            StepData::Absent(absence) => self.absent = Some((step, absence)),
+        }
+        self.note_wanted();
+    }
+
+    /// The newest finished step; 0 before the first.
+    pub(crate) fn newest_step(&self) -> u64 {
+        self.snapshot.latest.as_ref().map_or(0, |view| view.step).max(self.snapshot.step)
+    }
+
+    /// The step at the cursor, which every panel shows; 0 before the first.
+    pub(crate) fn cursor_step(&self) -> u64 {
+        self.cursor.unwrap_or(u64::MAX).min(self.newest_step())
+    }
+
+    /// The step at the cursor, where its rollouts are not at hand.
+    pub(crate) fn wanted(&self) -> Option<u64> {
+        let step = self.cursor_step();
+        let is_there = self.shown_step() == Some(step) || self.absence().is_some();
+        (step > 0 && !is_there).then_some(step)
+    }
+
+    fn note_wanted(&mut self) {
+        self.wanted = match (self.wanted(), self.wanted) {
+            // While the cursor moves on from step to step, the panels wait for one and then the next.
+            (Some(step), Some((_, since))) => Some((step, since)),
+            (step, _) => step.map(|step| (step, self.now)),
+        };
+    }
+
+    /// The step that is being read, once that takes long enough to say so.
+    pub(crate) fn loading(&self) -> Option<u64> {
+        self.wanted.filter(|(_, since)| self.shown.is_none() || self.now - since >= LOADING_S).map(|(step, _)| step)
+    }
+
+    /// Why there is nothing to show of the step at the cursor.
+    pub(crate) fn absence(&self) -> Option<&Absence> {
+        self.absent.as_ref().filter(|(step, _)| *step == self.cursor_step()).map(|(_, absence)| absence)
+    }
+
+    /// The metrics of the step at the cursor.
+    pub(crate) fn metrics(&self) -> Option<&MetricRow> {
+        self.snapshot.history.at(self.cursor_step())
+    }
+
+    /// Whether the cursor follows the newest step.
     pub(crate) fn follows(&self) -> bool {
-        self.follow == Follow::Live
+        self.cursor.is_none()
     }
 
-    /// The step being shown.
+    /// The step whose rollouts are shown.
     pub(crate) fn shown_step(&self) -> Option<u64> {
         self.shown.as_ref().map(|view| view.step)
     }
 
-    /// Whether the shown step is the newest one.
-    pub(crate) fn shows_newest(&self) -> bool {
-        self.shown_step() == self.snapshot.latest.as_ref().map(|view| view.step)
+    /// Whether the run is read from its folder, so that there is no trainer to ask for anything.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.snapshot.last_written.is_some()
     }
 
     /// Turns following the newest step on or off.
     pub(crate) fn set_follow(&mut self, follow: bool) {
-        self.follow = if follow { Follow::Live } else { Follow::Held };
+        self.played_at = None;
         self.missed_step_at = None;
         if follow {
-            // The pinned pair belongs to the step that was shown.
-            if !self.shows_newest() {
-                self.pinned = None;
+            self.cursor = None;
+        } else {
+            self.hold(self.newest_step());
+        }
+    }
+
+    /// Moves the cursor to a step, where it stays.
+    pub(crate) fn move_to(&mut self, step: u64) {
+        self.played_at = None;
+        self.hold(step);
+    }
+
+    /// Moves the cursor by some steps.
+    pub(crate) fn step_by(&mut self, by: i64) {
+        self.move_to(self.cursor_step().saturating_add_signed(by));
+    }
+
+    fn hold(&mut self, step: u64) {
+        let newest = self.newest_step();
+        if newest == 0 {
+            return;
+        }
+        if self.follows() {
+            self.missed_step_at = None;
+        }
+        self.cursor = Some(step.clamp(1, newest));
+    }
+
+    /// Whether steps are being played.
+    pub(crate) fn is_playing(&self) -> bool {
+        self.played_at.is_some()
+    }
+
+    /// Starts playing steps from the cursor, or from the first where it is at the newest; stops where they are being played.
+    pub(crate) fn toggle_playing(&mut self) {
+        if self.is_playing() {
+            self.played_at = None;
+        } else if self.newest_step() > 1 {
+            if self.cursor_step() == self.newest_step() {
+                self.hold(1);
             }
-            self.show_newest();
+            self.played_at = Some(self.now);
+        }
+    }
+
+    /// Moves the cursor on where steps are being played and the next one is due. At the newest step it follows again.
+    pub(crate) fn play(&mut self) {
+        let is_due = self.played_at.is_some_and(|at| self.now - at >= PLAY_INTERVAL_S);
+        if !is_due || self.wanted().is_some() {
+            return;
+        }
+        if self.cursor_step() == self.newest_step() {
+            self.set_follow(true);
+        } else {
+            self.hold(self.cursor_step() + 1);
+            self.played_at = Some(self.now);
         }
     }
 
@@ -262,19 +389,15 @@ impl State {
 
     /// Pins a pair. The shown step stays, so that the texts can be read while the run goes on.
     pub(crate) fn pin(&mut self, pair: Pair) {
-        self.pinned = Some(pair);
-        if self.follows() {
-            self.follow = Follow::HeldByPin;
-            self.missed_step_at = None;
+        if let Some(step) = self.shown_step() {
+            self.move_to(step);
+            self.pinned = Some(pair);
         }
     }
 
-    /// Lets go of the pinned pair, and follows again if the pin had stopped that.
+    /// Lets go of the pinned pair. The step stays.
     pub(crate) fn unpin(&mut self) {
         self.pinned = None;
-        if self.follow == Follow::HeldByPin {
-            self.set_follow(true);
-        }
     }
 
     /// Moves the pinned pair by rows and columns of the displayed matrix; pins the shown pair first where none is.
@@ -318,6 +441,9 @@ impl State {
 
     /// Pauses a training run and resumes a paused one.
     pub(crate) fn toggle_pause(&mut self) {
+        if self.is_watched() {
+            return;
+        }
         match self.snapshot.state {
             RunState::Training if !self.is_pending(TrainerCommand::Pause) => self.ask(TrainerCommand::Pause),
             RunState::Paused if !self.is_pending(TrainerCommand::Resume) => self.ask(TrainerCommand::Resume),
@@ -342,37 +468,75 @@ mod tests {
     use crate::dashboard::testing;
 
     #[test]
-    fn a_pin_holds_the_step_and_letting_go_follows_again() {
+    fn a_pin_holds_the_step_and_letting_go_of_it_leaves_the_step() {
         let mut state = State::new(testing::snapshot(5, 3, 4));
-        assert_eq!(state.shown_step(), Some(5));
+        assert_eq!((state.shown_step(), state.follows()), (Some(5), true));
         state.pin(Pair { i: 0, j: 2 });
         state.take_in(testing::snapshot(6, 3, 4), 1.0);
-        assert_eq!(state.shown_step(), Some(5));
+        assert_eq!((state.shown_step(), state.pinned), (Some(5), Some(Pair { i: 0, j: 2 })));
         assert_eq!(state.missed_step_at, Some(1.0));
-        state.unpin();
-        assert_eq!(state.shown_step(), Some(6));
-        assert!(state.follows());
-    }
-
-    #[test]
-    fn another_group_of_a_held_step_is_of_that_step() {
-        let mut state = State::new(testing::snapshot(5, 3, 4));
-        state.pin(Pair { i: 0, j: 2 });
-        state.take_in(testing::snapshot(6, 3, 4), 1.0);
         state.select_group(2);
-        assert_eq!((state.pinned, state.shown_step()), (None, Some(5)));
+        assert_eq!((state.shown_step(), state.pinned), (Some(5), None));
         state.unpin();
-        assert_eq!(state.shown_step(), Some(6));
+        assert_eq!(state.cursor_step(), 5);
+        state.set_follow(true);
+        state.take_in(testing::snapshot(6, 3, 4), 1.1);
+        assert_eq!((state.shown_step(), state.missed_step_at), (Some(6), None));
     }
 
     #[test]
-    fn a_step_that_a_person_froze_stays_when_a_pin_is_let_go() {
-        let mut state = State::new(testing::snapshot(5, 3, 4));
-        state.set_follow(false);
-        state.pin(Pair { i: 0, j: 1 });
-        state.unpin();
-        state.take_in(testing::snapshot(6, 3, 4), 1.0);
-        assert_eq!(state.shown_step(), Some(5));
+    fn the_cursor_stays_between_the_first_and_the_newest_step() {
+        let mut state = State::new(testing::snapshot(5, 1, 2));
+        state.step_by(-9);
+        assert_eq!(state.cursor_step(), 1);
+        state.step_by(99);
+        assert_eq!((state.cursor_step(), state.follows()), (5, false));
+        let mut empty = State::new(testing::snapshot(0, 0, 0));
+        empty.move_to(3);
+        empty.toggle_playing();
+        assert_eq!((empty.cursor_step(), empty.wanted(), empty.follows()), (0, None, true));
+    }
+
+    #[test]
+    fn a_step_that_is_not_at_hand_is_wanted_and_the_old_one_stays_until_it_comes() {
+        let mut state = State::new(testing::snapshot(5, 2, 2));
+        state.move_to(3);
+        state.take_in(testing::snapshot(5, 2, 2), 1.0);
+        assert_eq!((state.wanted(), state.shown_step(), state.loading()), (Some(3), Some(5), None));
+        state.take_in(testing::snapshot(5, 2, 2), 1.2);
+        assert_eq!(state.loading(), Some(3));
+        state.take_step(4, StepData::Recorded(testing::step(4, 2, 2)));
+        assert_eq!(state.shown_step(), Some(5), "nobody wants step 4 any more");
+        state.take_step(3, StepData::Recorded(testing::step(3, 2, 2)));
+        assert_eq!((state.wanted(), state.shown_step(), state.loading()), (None, Some(3), None));
+        state.move_to(2);
+        let absence = Absence::NotRecorded { before: None, after: Some(3) };
+        state.take_step(2, StepData::Absent(absence.clone()));
+        assert_eq!((state.wanted(), state.absence()), (None, Some(&absence)));
+        state.move_to(3);
+        assert_eq!((state.wanted(), state.absence()), (None, None));
+    }
+
+    #[test]
+    fn playing_goes_from_record_to_record_and_follows_at_the_end() {
+        let mut state = State::new(testing::snapshot(4, 1, 2));
+        state.toggle_playing();
+        assert_eq!(state.cursor_step(), 1);
+        let mut seen = Vec::new();
+        for frame in 0..20 {
+            state.take_in(testing::snapshot(4, 1, 2), 0.06 * f64::from(frame));
+            state.play();
+            while let Some(step) = state.wanted() {
+                let absent = StepData::Absent(Absence::NotRecorded { before: Some(1), after: Some(3) });
+                let data = if step == 2 { absent } else { StepData::Recorded(testing::step(step, 1, 2)) };
+                state.take_step(step, data);
+            }
+            if seen.last() != Some(&state.cursor_step()) {
+                seen.push(state.cursor_step());
+            }
+        }
+        assert_eq!(seen, [1, 3, 4]);
+        assert!(state.follows() && !state.is_playing());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Synthetic runs for tests: countdown groups whose geometry and metrics drift over the steps as a real run's do.
 
+use crate::experiment::{RolloutRecord, RunDir};
 use crate::metrics::{self, History, MetricRow};
 use crate::trainer::{
     Estimate, EvaluationRecord, GroupView, RolloutView, RunInfo, RunSnapshot, RunState, Stage, StageProgress, StepView,
@@ -7,8 +8,9 @@ use crate::trainer::{
 use crate::verify::Verdict;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tempfile::TempDir;
 
 /// Steps after which evaluations are done.
 const EVALUATE_EVERY: u64 = 20;
@@ -143,6 +145,61 @@ fn evaluation(step: u64) -> EvaluationRecord {
     }
 }
 
+/// The step of a run with `groups` groups of `m` rollouts.
+pub(crate) fn step(step: u64, groups: u32, m: usize) -> Arc<StepView> {
+    Arc::new(StepView { step, groups: (0..groups).map(|number| group(number, m, step)).collect() })
+}
+
+/// The folder of a run in which these steps are recorded, with two groups of four rollouts each, and has no metrics yet.
+pub(crate) fn run_folder(recorded: &[u64]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let every = "record: (rollouts_every: 10)";
+    let experiment =
+        format!("Experiment(name: \"watched\", model: Bundled(\"countdown\"), task: Countdown(), {every})");
+    std::fs::write(folder.path().join("experiment.ron"), experiment).unwrap();
+    std::fs::create_dir(folder.path().join("rollouts")).unwrap();
+    std::fs::create_dir(folder.path().join("geometry")).unwrap();
+    for &step in recorded {
+        record_step(folder.path(), step);
+    }
+    folder
+}
+
+/// Records a step of two groups of four rollouts.
+pub(crate) fn record_step(folder: &Path, number: u64) {
+    let view = step(number, 2, 4);
+    let mut records = Vec::new();
+    let mut tensors = Vec::new();
+    for group in &view.groups {
+        records.extend(group.rollouts.iter().enumerate().map(|(sample, rollout)| RolloutRecord {
+            group: group.group,
+            sample,
+            problem: group.problem_id.clone(),
+            prompt: group.prompt.clone(),
+            answer: group.answer.clone(),
+            rollout: rollout.clone(),
+            response_ids: Vec::new(),
+        }));
+        tensors.push((format!("cosine.{}", group.group), vec![4, 4], group.cosine.clone()));
+    }
+    let run = RunDir::at(folder);
+    run.write_geometry(number, tensors).unwrap();
+    run.write_rollouts(number, &records).unwrap();
+}
+
+/// Lines of `metrics.jsonl`.
+pub(crate) fn metric_lines(steps: impl Iterator<Item = u64>) -> String {
+    let line = |step: u64| {
+        let row = metric_row(step);
+        let mut fields: serde_json::Map<String, serde_json::Value> =
+            row.values.iter().map(|(metric, value)| (metric.name.to_owned(), (*value).into())).collect();
+        fields.insert("step".to_owned(), step.into());
+        fields.insert("wall_s".to_owned(), row.wall_s.into());
+        serde_json::to_string(&fields).unwrap() + "\n"
+    };
+    steps.map(line).collect()
+}
+
 /// A training run after `step` steps of `groups` groups of `m` rollouts.
 pub(crate) fn snapshot(step: u64, groups: u32, m: usize) -> RunSnapshot {
     let mut snapshot = RunSnapshot::starting(info());
@@ -157,8 +214,7 @@ pub(crate) fn snapshot(step: u64, groups: u32, m: usize) -> RunSnapshot {
     snapshot.stage_times = [0.612, 0.002, 0.0004, 0.001, 0.0, 0.880, 0.0, 0.009];
     snapshot.history = history;
     snapshot.evaluations = Arc::new((0..=step).step_by(EVALUATE_EVERY as usize).map(evaluation).collect());
-    snapshot.latest =
-        Some(Arc::new(StepView { step, groups: (0..groups).map(|number| group(number, m, step)).collect() }));
+    snapshot.latest = Some(self::step(step, groups, m));
     snapshot.checkpoints = Arc::new((1..=step / 50).map(|count| 50 * count).collect());
     snapshot.eta_s = Some(1.5 * 200u64.saturating_sub(step) as f64);
     snapshot

@@ -3,13 +3,16 @@
 use super::app::{Dashboard, ScreenshotResult};
 use super::testing;
 use super::theme::Themes;
-use crate::trainer::{RunHandle, RunSnapshot, RunState, StepView, TrainerCommand};
+use crate::trainer::{RunHandle, RunSnapshot, RunState, StepView, TrainerCommand, WatchedRun};
 use crossbeam_channel::Receiver;
 use egui::accesskit::Role;
 use egui::{Event, Key, Modifiers, PointerButton, Pos2, Rect, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
+use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 /// A window on a run, with the trainer's end of its commands.
 struct Window {
@@ -24,7 +27,8 @@ impl Window {
         let shared = handle.clone();
         let harness = Harness::builder().with_size(vec2(1280.0, 800.0)).build_eframe(move |creation| {
             let themes = Themes::load().unwrap();
-            Dashboard::new(&creation.egui_ctx, shared, themes, None, ScreenshotResult::default())
+            let (snapshots, trainer) = (shared.snapshots.clone(), Some(shared));
+            Dashboard::new(&creation.egui_ctx, snapshots, trainer, themes, None, ScreenshotResult::default()).unwrap()
         });
         let mut window = Self { harness, handle, commands };
         window.settle();
@@ -134,16 +138,17 @@ fn hovering_over_a_cell_shows_its_pair_until_another_is_hovered() {
 }
 
 #[test]
-fn a_pinned_pair_stays_while_the_run_goes_on_and_escape_follows_again() {
+fn a_pinned_pair_stays_while_the_run_goes_on_and_end_follows_again() {
     let mut window = Window::open(testing::snapshot(20, 2, 4));
     let cell = window.cell(0, 1, 4);
     window.click_at(cell);
     window.update(|snapshot| *snapshot = testing::snapshot(21, 2, 4));
-    assert!(window.has("Follow live, now at 20"));
-    assert!(window.has("21 / 200"));
+    assert!(window.has("Step 20 of 21") && window.has("21 / 200"));
+    assert!(window.matrix().1.contains("pinned"));
     window.press(Modifiers::NONE, Key::Escape);
-    assert!(!window.has("now at 20"));
-    assert!(window.has("step 21"));
+    assert!(window.has("Step 20 of 21") && !window.matrix().1.contains("pinned"));
+    window.press(Modifiers::NONE, Key::End);
+    assert!(window.has("Step 21 of 21"));
 }
 
 #[test]
@@ -273,10 +278,9 @@ fn follow_live_off_freezes_the_step_while_the_run_goes_on() {
     let mut window = Window::open(testing::snapshot(20, 2, 4));
     window.click("Follow live");
     window.update(|snapshot| *snapshot = testing::snapshot(25, 2, 4));
-    assert!(window.has("25 / 200"));
-    window.click("Follow live, now at 20");
-    assert!(window.has("step 25"));
-    assert!(window.is_enabled("Follow live"));
+    assert!(window.has("25 / 200") && window.has("Step 20 of 25"));
+    window.click("Follow live");
+    assert!(window.has("Step 25 of 25"));
 }
 
 #[test]
@@ -446,7 +450,7 @@ fn numbers_explain_themselves_on_hovering() {
     let mut window = Window::open(testing::snapshot(20, 1, 4));
     window.harness.get_all_by_label_contains("Training accuracy").next().unwrap().hover();
     window.harness.run_steps(60);
-    assert!(window.has("Share of the step's training rollouts that are correct."));
+    assert!(window.has("Share of the completions sampled in the step that are correct."));
     assert!(window.has("recorded as reward/accuracy"));
 }
 
@@ -459,9 +463,208 @@ fn the_smallest_useful_window_shows_matrix_pair_and_curves_at_once() {
         let rect = window.harness.get_all_by_label_contains(label).next().unwrap().rect();
         rect.min.x >= 0.0 && rect.min.y >= 0.0 && rect.max.x <= 1280.0 && rect.max.y <= 800.0
     };
-    for label in
-        ["Training", "Pair ", "Cosine matrix", "Training accuracy", "Reward", "Entropy", "KL to reference", "Length"]
-    {
+    for label in [
+        "First step",
+        "Training",
+        "Pair ",
+        "Cosine matrix",
+        "Training accuracy",
+        "Reward",
+        "Entropy",
+        "KL to reference",
+        "Length",
+    ] {
         assert!(inside(label), "{label} is outside the window");
     }
+}
+
+#[test]
+fn the_step_keys_and_buttons_move_the_cursor_and_every_panel_follows() {
+    let mut window = Window::open(testing::snapshot(18, 2, 4));
+    window.update(|snapshot| *snapshot = testing::snapshot(19, 2, 4));
+    window.update(|snapshot| *snapshot = testing::snapshot(20, 2, 4));
+    let newest = window.matrix().1;
+    window.press(Modifiers::NONE, Key::Comma);
+    assert!(window.has("Step 19 of 20") && window.has("step 19"));
+    assert_ne!(window.matrix().1, newest, "the matrix is that of step 19");
+    let throughput = |step: u64| {
+        let history = testing::snapshot(20, 1, 2).history;
+        let rate = history.at(step).unwrap().get(&crate::metrics::THROUGHPUT_TOKENS_PER_S).unwrap();
+        format!("{} tok/s", super::format::thousands(rate))
+    };
+    assert!(window.has(&throughput(19)) && !window.has(&throughput(20)));
+    window.click("Previous step");
+    assert!(window.has("Step 18 of 20"));
+    window.press(Modifiers::NONE, Key::Period);
+    assert!(window.has("Step 19 of 20"));
+    window.click("Next step");
+    assert!(window.has("Step 20 of 20") && window.matrix().1 == newest);
+    // At the newest step by hand is not following.
+    window.update(|snapshot| *snapshot = testing::snapshot(21, 2, 4));
+    assert!(window.has("Step 20 of 21"));
+    window.click("Newest step");
+    window.update(|snapshot| *snapshot = testing::snapshot(22, 2, 4));
+    assert!(window.has("Step 22 of 22"));
+    window.press(Modifiers::NONE, Key::Home);
+    assert!(window.has("Step 1 of 22"));
+    assert!(!window.is_enabled("First step") && !window.is_enabled("Previous step"));
+    assert!(window.commands.is_empty(), "moving the cursor asks nothing of the trainer");
+}
+
+#[test]
+fn clicking_into_the_scrubber_moves_to_the_step_there() {
+    let mut window = Window::open(testing::snapshot(101, 2, 4));
+    let rect = window.harness.get_by_label("Step shown").rect();
+    window.click_at(rect.center());
+    assert!(window.has("Step 51 of 101"));
+    window.click_at(rect.left_center());
+    assert!(window.has("Step 1 of 101"));
+}
+
+#[test]
+fn space_plays_the_view_and_follows_at_the_end_while_training_goes_on() {
+    let mut window = Window::open(testing::snapshot(6, 2, 4));
+    for step in 1..=6 {
+        window.update(|snapshot| *snapshot = testing::snapshot(step, 2, 4));
+    }
+    window.press(Modifiers::NONE, Key::Home);
+    assert!(window.has("Step 1 of 6"));
+    window.press(Modifiers::NONE, Key::Space);
+    window.harness.run_steps(20);
+    assert!(window.has("Step 6 of 6") && window.is_enabled("Play"));
+    window.update(|snapshot| *snapshot = testing::snapshot(7, 2, 4));
+    assert!(window.has("Step 7 of 7"));
+    assert!(window.commands.is_empty());
+}
+
+/// A window on a run folder.
+struct Watching {
+    harness: Harness<'static, Dashboard>,
+    run: WatchedRun,
+}
+
+impl Watching {
+    fn open(folder: &Path) -> Self {
+        let run = WatchedRun::open(folder).unwrap();
+        let snapshots = run.snapshots.clone();
+        let harness = Harness::builder().with_size(vec2(1280.0, 800.0)).build_eframe(move |creation| {
+            let themes = Themes::load().unwrap();
+            Dashboard::new(&creation.egui_ctx, snapshots, None, themes, None, ScreenshotResult::default()).unwrap()
+        });
+        Self { harness, run }
+    }
+
+    fn has(&self, label: &str) -> bool {
+        self.harness.query_all_by_label_contains(label).next().is_some()
+    }
+
+    /// Draws frames until the text is there.
+    fn wait_for(&mut self, label: &str) {
+        let started = Instant::now();
+        while !self.has(label) {
+            assert!(started.elapsed() < Duration::from_secs(20), "waited in vain for `{label}`");
+            std::thread::sleep(Duration::from_millis(5));
+            self.harness.run_steps(1);
+        }
+    }
+
+    fn press(&mut self, key: Key) {
+        self.harness.key_press_modifiers(Modifiers::NONE, key);
+        self.harness.run_steps(2);
+    }
+}
+
+fn append(folder: &Path, name: &str, text: &str) {
+    let mut file = std::fs::File::options().create(true).append(true).open(folder.join(name)).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+#[test]
+fn a_growing_folder_is_followed_and_a_half_written_line_waits() {
+    let folder = testing::run_folder(&[1, 2, 3]);
+    let mut window = Watching::open(folder.path());
+    window.wait_for("No step yet");
+    assert!(window.has("The run folder has no metrics so far"));
+    append(folder.path(), "metrics.jsonl", &testing::metric_lines(1..=2));
+    window.wait_for("Step 2 of 2");
+    window.wait_for("Cosine matrix, 4 by 4");
+    assert!(window.has("Watching") && window.has("last written"));
+    for button in ["Pause", "One step", "Checkpoint", "Stop"] {
+        assert!(window.harness.query_by_role_and_label(Role::Button, button).is_none(), "{button} of another's run");
+    }
+    let line = testing::metric_lines(3..=3);
+    append(folder.path(), "metrics.jsonl", &line[..40]);
+    append(folder.path(), "events.jsonl", "{\"step\":2,\"time\":\"\",\"kind\":\"warning\",\"text\":\"odd\"}\n");
+    window.wait_for("step 2: odd");
+    assert!(window.has("Step 2 of 2"));
+    append(folder.path(), "metrics.jsonl", &line[40..]);
+    window.wait_for("Step 3 of 3");
+    assert!(window.run.snapshots.load().history.len() == 3);
+}
+
+#[test]
+fn steps_without_a_record_say_so_and_lead_to_the_nearest_that_have_one() {
+    let folder = testing::run_folder(&[10, 20]);
+    append(folder.path(), "metrics.jsonl", &testing::metric_lines(1..=20));
+    let mut window = Watching::open(folder.path());
+    window.wait_for("Cosine matrix, 4 by 4");
+    window.press(Key::Comma);
+    window.wait_for("Step 19 was not recorded");
+    assert!(window.has("record.rollouts_every: 10"));
+    assert!(!window.has("Cosine matrix"));
+    let accuracy = testing::snapshot(20, 1, 2).history.at(19).unwrap().get(&crate::metrics::REWARD_ACCURACY).unwrap();
+    assert!(window.has(&super::format::compact(accuracy)), "the curves show the step's metrics");
+    window.harness.get_by_label("Show step 10").click();
+    window.harness.run_steps(2);
+    window.wait_for("Step 10 of 20");
+    window.wait_for("Cosine matrix, 4 by 4");
+    std::fs::write(folder.path().join("rollouts/step_000011.jsonl"), "{\n").unwrap();
+    window.press(Key::Period);
+    window.wait_for("The record of step 11 cannot be read");
+    assert!(window.has("rollouts/step_000011.jsonl, line 1"));
+}
+
+#[test]
+fn a_run_that_was_killed_says_when_it_was_last_heard_of() {
+    let folder = testing::run_folder(&[1]);
+    append(folder.path(), "metrics.jsonl", &testing::metric_lines(1..=1));
+    let earlier = SystemTime::now() - Duration::from_secs(190);
+    for name in ["metrics.jsonl", "experiment.ron"] {
+        std::fs::File::options().append(true).open(folder.path().join(name)).unwrap().set_modified(earlier).unwrap();
+    }
+    let mut window = Watching::open(folder.path());
+    window.wait_for("last written 3 min ago");
+}
+
+#[test]
+fn a_run_that_is_over_shows_how_it_ended() {
+    let folder = testing::run_folder(&[1]);
+    append(folder.path(), "metrics.jsonl", &testing::metric_lines(1..=1));
+    append(folder.path(), "events.jsonl", "{\"step\":1,\"time\":\"\",\"kind\":\"error\",\"text\":\"disk full\"}\n");
+    let manifest = |state: &str| {
+        let text = ["version", "commit", "device", "model", "model_hash", "data_hash", "started"]
+            .map(|name| format!("\"{name}\": \"\", "))
+            .concat();
+        std::fs::write(folder.path().join("manifest.json"), format!("{{{text}\"state\": \"{state}\", \"step\": 1}}"))
+            .unwrap();
+    };
+    manifest("finished");
+    let mut window = Watching::open(folder.path());
+    window.wait_for("Finished");
+    assert!(!window.has("last written") && !window.has("Follow live"));
+    manifest("failed");
+    window.wait_for("disk full");
+    assert!(window.has("The run failed in step 2"));
+}
+
+#[test]
+fn a_run_of_fifty_thousand_steps_opens_at_once() {
+    let folder = testing::run_folder(&[]);
+    std::fs::write(folder.path().join("metrics.jsonl"), testing::metric_lines(1..=50_000)).unwrap();
+    let started = Instant::now();
+    let mut window = Watching::open(folder.path());
+    let opened = started.elapsed();
+    window.wait_for("Step 50,000 of 50,000");
+    // A generous bound, for machines that do much else.
+    assert!(started.elapsed() < Duration::from_secs(20), "{opened:?}, drawn after {:?}", started.elapsed());
 }

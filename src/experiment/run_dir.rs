@@ -9,13 +9,20 @@ use crate::error::{Error, Result};
 use crate::evaluation::EvaluationRecord;
 use crate::geometry::TokenAttribution;
 use crate::metrics::MetricRow;
+use crate::trainer::{GroupView, RolloutView, StepView};
 use candle_core::{Device, Tensor};
+use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-/// One run's folder, open for writing.
+/// Files that grow by lines while a run goes on.
+const LOGS: [&str; 4] = ["metrics.jsonl", "evals.jsonl", "events.jsonl", "fidelity.jsonl"];
+
+/// One run's folder.
 #[derive(Clone, Debug)]
 pub struct RunDir {
     path: PathBuf,
@@ -57,7 +64,12 @@ impl RunDir {
                 path.display()
             )));
         }
-        Ok((Self { path: path.to_path_buf() }, parse::read(&file)?))
+        Ok((Self::at(path), parse::read(&file)?))
+    }
+
+    /// The run folder at `path`, whatever is there: for reading what may be in it.
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.to_path_buf() }
     }
 
     /// The newest checkpoint: its step and folder.
@@ -80,7 +92,7 @@ impl RunDir {
     /// Takes the run back to where it was after `step`: drops what was logged later, and whatever a crash left half-written.
     /// Afterwards each step stands once.
     pub fn rewind(&self, step: u64, experiment: &Experiment) -> Result<()> {
-        for name in ["metrics.jsonl", "evals.jsonl", "events.jsonl", "fidelity.jsonl"] {
+        for name in LOGS {
             let kept: String =
                 self.lines(name)?.into_iter().filter(|(at, _)| *at <= step).map(|(_, line)| line + "\n").collect();
             self.write_whole(name, kept.as_bytes())?;
@@ -121,6 +133,98 @@ impl RunDir {
             .collect();
         steps.sort_unstable();
         Ok(steps)
+    }
+
+    /// Steps with a record, ascending: those that [`RunDir::read_step`] can read. Costs a listing of `rollouts/`.
+    pub fn recorded_steps(&self) -> Result<Vec<u64>> {
+        let mut steps: Vec<u64> = list(&self.path.join("rollouts"))?
+            .iter()
+            .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
+            .filter_map(|path| step_number(path.file_name()?.to_str()?))
+            .collect();
+        steps.sort_unstable();
+        Ok(steps)
+    }
+
+    /// The record of `step`: its rollouts, and the cosine matrices that were recorded with them. `None` where the step was not
+    /// recorded. A file that is damaged is an error that names the place.
+    pub fn read_step(&self, step: u64) -> Result<Option<StepView>> {
+        let name = rollouts_file(step);
+        let path = self.path.join(&name);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io("reading the rollouts of a step", &path)(error)),
+        };
+        let mut groups: Vec<GroupView> = Vec::new();
+        for (number, line) in text.lines().enumerate() {
+            let record: RolloutRecord = serde_json::from_str(line)
+                .map_err(|error| Error::failed(format!("{name}, line {}: {error}", number + 1)))?;
+            record.join(&mut groups);
+        }
+        self.read_cosines(step, &mut groups)?;
+        Ok(Some(StepView { step, groups }))
+    }
+
+    /// Fills in the cosine matrices of `geometry/step_NNNNNN.safetensors`; leaves them empty where they were not recorded.
+    fn read_cosines(&self, step: u64, groups: &mut [GroupView]) -> Result<()> {
+        let name = geometry_file(step);
+        let path = self.path.join(&name);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(Error::io("reading the geometry of a step", &path)(error)),
+        };
+        let tensors = SafeTensors::deserialize(&bytes).map_err(|error| Error::failed(format!("{name}: {error}")))?;
+        for group in groups {
+            let (number, m) = (group.group, group.rollouts.len());
+            let matrix = |kind: &str| {
+                let Ok(tensor) = tensors.tensor(&format!("{kind}.{number}")) else { return Ok(Vec::new()) };
+                if tensor.dtype() != Dtype::F32 || tensor.shape() != [m, m] {
+                    return Err(Error::failed(format!(
+                        "{name}: {kind}.{number} is {:?} {:?}; for {m} rollouts it must be F32 [{m}, {m}]",
+                        tensor.dtype(),
+                        tensor.shape()
+                    )));
+                }
+                let (values, _) = tensor.data().as_chunks();
+                Ok(values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+            };
+            group.cosine = matrix("cosine")?;
+            group.semantic = matrix("semantic")?;
+            group.gradient = matrix("gradient")?;
+        }
+        Ok(())
+    }
+
+    /// Reads `metrics.jsonl` as it grows.
+    pub fn tail_metrics(&self) -> Tail {
+        self.tail("metrics.jsonl")
+    }
+
+    /// Reads `evals.jsonl` as it grows.
+    pub fn tail_evaluations(&self) -> Tail {
+        self.tail("evals.jsonl")
+    }
+
+    /// Reads `events.jsonl` as it grows.
+    pub fn tail_events(&self) -> Tail {
+        self.tail("events.jsonl")
+    }
+
+    /// Reads `fidelity.jsonl` as it grows.
+    pub fn tail_fidelity(&self) -> Tail {
+        self.tail("fidelity.jsonl")
+    }
+
+    fn tail(&self, name: &str) -> Tail {
+        Tail { path: self.path.join(name), offset: 0 }
+    }
+
+    /// When the run was last heard of: the newest time of its logs and its manifest.
+    pub fn last_written(&self) -> Option<SystemTime> {
+        let time = |name: &str| fs::metadata(self.path.join(name)).and_then(|file| file.modified()).ok();
+        LOGS.into_iter().chain(["experiment.ron", "manifest.json", "log.txt"]).filter_map(time).max()
     }
 
     /// The whole lines of a JSONL file with their `step`; a line cut off by a crash is left out.
@@ -182,9 +286,9 @@ impl RunDir {
         self.append("log.txt", format!("{:.0} {text}\n", jiff::Timestamp::now()).as_bytes())
     }
 
-    /// Writes `rollouts/step_NNNNNN.jsonl`.
-    pub fn write_rollouts<T: Serialize>(&self, step: u64, lines: &[T]) -> Result<()> {
-        self.write_lines(&format!("rollouts/step_{step:06}.jsonl"), lines)
+    /// Writes `rollouts/step_NNNNNN.jsonl`, a line per rollout.
+    pub fn write_rollouts(&self, step: u64, records: &[RolloutRecord]) -> Result<()> {
+        self.write_lines(&rollouts_file(step), records)
     }
 
     /// Writes `geometry/step_NNNNNN.jsonl`: statistics, a line per group.
@@ -207,7 +311,7 @@ impl RunDir {
         let cpu = &Device::Cpu;
         let tensors =
             tensors.into_iter().map(|(name, shape, values)| Ok((name, Tensor::from_vec(values, shape, cpu)?)));
-        self.write_tensors(&format!("geometry/step_{step:06}.safetensors"), tensors.collect::<Result<_>>()?)
+        self.write_tensors(&geometry_file(step), tensors.collect::<Result<_>>()?)
     }
 
     /// Writes `tokens/step_NNNNNN.safetensors`.
@@ -289,6 +393,14 @@ impl RunDir {
     }
 }
 
+fn rollouts_file(step: u64) -> String {
+    format!("rollouts/step_{step:06}.jsonl")
+}
+
+fn geometry_file(step: u64) -> String {
+    format!("geometry/step_{step:06}.safetensors")
+}
+
 /// What is in a folder, in no particular order; nothing where there is no folder.
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
@@ -306,6 +418,83 @@ fn step_number(name: &str) -> Option<u64> {
 
 fn sync(path: &Path) -> Result<()> {
     File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("syncing to disk", path))
+}
+
+/// Reads the lines of a growing file as they come.
+#[derive(Debug)]
+pub struct Tail {
+    path: PathBuf,
+    offset: u64,
+}
+
+impl Tail {
+    /// The whole lines written since the last call; a half-written one is left for the next. `None` where the file has become
+    /// shorter: the run was taken back to a checkpoint, and everything is to be read again from the beginning.
+    pub fn lines(&mut self) -> Result<Option<Vec<String>>> {
+        let mut file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok((self.offset == 0).then(Vec::new));
+            }
+            Err(error) => return Err(Error::io("opening a file of the run", &self.path)(error)),
+        };
+        let mut bytes = Vec::new();
+        let mut read = || -> std::io::Result<bool> {
+            if file.metadata()?.len() < self.offset {
+                return Ok(false);
+            }
+            file.seek(SeekFrom::Start(self.offset))?;
+            file.read_to_end(&mut bytes)?;
+            Ok(true)
+        };
+        if !read().map_err(Error::io("reading a file of the run", &self.path))? {
+            return Ok(None);
+        }
+        bytes.truncate(bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1));
+        self.offset += bytes.len() as u64;
+        Ok(Some(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()))
+    }
+}
+
+/// A line of `rollouts/step_NNNNNN.jsonl`: one rollout with its problem.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RolloutRecord {
+    /// The group's number within the step, from 0.
+    pub group: u32,
+    /// The rollout's number within the group, from 0.
+    pub sample: usize,
+    /// The problem's stable name.
+    pub problem: String,
+    /// The prompt's text.
+    pub prompt: String,
+    /// What would be right.
+    pub answer: String,
+    /// The rollout itself. Numbers that do not apply are null.
+    #[serde(flatten)]
+    pub rollout: RolloutView,
+    /// The response's token ids.
+    pub response_ids: Vec<u32>,
+}
+
+impl RolloutRecord {
+    /// Puts the rollout into its group: the last one, or a new one.
+    fn join(self, groups: &mut Vec<GroupView>) {
+        if groups.last().is_none_or(|group| group.group != self.group) {
+            groups.push(GroupView {
+                group: self.group,
+                problem_id: self.problem,
+                prompt: self.prompt,
+                answer: self.answer,
+                rollouts: Vec::new(),
+                cosine: Vec::new(),
+                semantic: Vec::new(),
+                gradient: Vec::new(),
+            });
+        }
+        if let Some(group) = groups.last_mut() {
+            group.rollouts.push(self.rollout);
+        }
+    }
 }
 
 /// One group's tokens, for the token view.
@@ -373,14 +562,14 @@ pub struct Manifest {
 }
 
 /// A line of `events.jsonl`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Event {
     /// The step after which it happened.
     pub step: u64,
     /// When, UTC.
     pub time: String,
     /// `started`, `paused`, `resumed`, `checkpoint`, `warning`, `stopped`, `finished` or `error`.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// What happened.
     pub text: String,
 }
@@ -388,7 +577,7 @@ pub struct Event {
 impl Event {
     /// An event that happens now.
     pub fn now(step: u64, kind: &'static str, text: impl Into<String>) -> Self {
-        Self { step, time: format!("{:.0}", jiff::Timestamp::now()), kind, text: text.into() }
+        Self { step, time: format!("{:.0}", jiff::Timestamp::now()), kind: kind.into(), text: text.into() }
     }
 }
 
@@ -428,6 +617,86 @@ mod tests {
             .unwrap();
         assert!(path.join("whole").exists());
         assert_eq!(fs::read_dir(run.path().join("checkpoints")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_growing_file_is_read_by_whole_lines_and_a_shorter_one_anew() {
+        let parent = tempfile::tempdir().unwrap();
+        let run = RunDir::create(parent.path(), &experiment()).unwrap();
+        let path = run.path().join("metrics.jsonl");
+        let mut tail = run.tail_metrics();
+        assert_eq!(tail.lines().unwrap(), Some(vec![]));
+        fs::write(&path, "one\ntwo\nthr").unwrap();
+        assert_eq!(tail.lines().unwrap(), Some(vec!["one".to_string(), "two".to_string()]));
+        assert_eq!(tail.lines().unwrap(), Some(vec![]));
+        fs::write(&path, "one\ntwo\nthree\n").unwrap();
+        assert_eq!(tail.lines().unwrap(), Some(vec!["three".to_string()]));
+        fs::write(&path, "one\n").unwrap();
+        assert_eq!(tail.lines().unwrap(), None);
+    }
+
+    fn record(group: u32, sample: usize) -> RolloutRecord {
+        RolloutRecord {
+            group,
+            sample,
+            problem: format!("p{group}"),
+            prompt: "Why?\n".to_string(),
+            answer: "42".to_string(),
+            rollout: RolloutView {
+                completion: format!("because \u{1f600} {sample}"),
+                verdict: crate::verify::Verdict::NoAnswer,
+                extracted: None,
+                reward: -1.0,
+                shaped_reward: -1.1,
+                novelty: 0.3,
+                novelty_normalized: 0.1,
+                advantage: -0.7,
+                length: 3,
+                truncated: true,
+                logprob: -4.25,
+                entropy: 1.5,
+            },
+            response_ids: vec![7, 8, 9],
+        }
+    }
+
+    #[test]
+    fn a_recorded_step_reads_back_as_it_was_and_null_is_nan() {
+        let parent = tempfile::tempdir().unwrap();
+        let run = RunDir::create(parent.path(), &experiment()).unwrap();
+        let mut records = vec![record(0, 0), record(0, 1), record(1, 0)];
+        records[2].rollout.novelty = f32::NAN;
+        run.write_rollouts(12, &records).unwrap();
+        let matrix = vec![1.0, -0.25, -0.25, 1.0];
+        run.write_geometry(12, vec![("cosine.0".to_string(), vec![2, 2], matrix.clone())]).unwrap();
+        assert_eq!(run.recorded_steps().unwrap(), [12]);
+        let view = run.read_step(12).unwrap().unwrap();
+        assert_eq!((view.step, view.groups.len()), (12, 2));
+        assert_eq!(view.groups[0].rollouts, [records[0].rollout.clone(), records[1].rollout.clone()]);
+        assert_eq!((&view.groups[0].cosine, view.groups[0].semantic.len()), (&matrix, 0));
+        assert_eq!((view.groups[1].problem_id.as_str(), view.groups[1].prompt.as_str()), ("p1", "Why?\n"));
+        assert!(view.groups[1].rollouts[0].novelty.is_nan() && view.groups[1].cosine.is_empty());
+        assert!(run.read_step(13).unwrap().is_none());
+    }
+
+    #[test]
+    fn damaged_records_are_errors_that_name_the_place() {
+        let parent = tempfile::tempdir().unwrap();
+        let run = RunDir::create(parent.path(), &experiment()).unwrap();
+        let refused = |step: u64| run.read_step(step).unwrap_err().to_string();
+        run.write_rollouts(1, &[record(0, 0), record(0, 1)]).unwrap();
+        let path = run.path().join("rollouts/step_000001.jsonl");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, &text[..text.len() - 20]).unwrap();
+        assert!(refused(1).starts_with("rollouts/step_000001.jsonl, line 2: "), "{}", refused(1));
+        fs::write(&path, [0xff, 0xfe, b'\n']).unwrap();
+        assert!(refused(1).contains("step_000001.jsonl"), "{}", refused(1));
+
+        run.write_rollouts(2, &[record(0, 0), record(0, 1)]).unwrap();
+        run.write_geometry(2, vec![("cosine.0".to_string(), vec![3, 3], vec![0.0; 9])]).unwrap();
+        assert!(refused(2).contains("for 2 rollouts it must be F32 [2, 2]"), "{}", refused(2));
+        fs::write(run.path().join("geometry/step_000002.safetensors"), "not a tensor").unwrap();
+        assert!(refused(2).starts_with("geometry/step_000002.safetensors: "), "{}", refused(2));
     }
 
     #[test]

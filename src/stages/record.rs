@@ -4,7 +4,7 @@ use super::{
     ActiveExperiment, Curriculum, KlCoefficient, Monitor, Policy, PolicyOptimizer, ProblemCursor, StageClock,
     StageSystems, StepCounter, StepMetrics, TrainStep, time_metrics,
 };
-use crate::experiment::{Event, RunDir};
+use crate::experiment::{Event, RolloutRecord, RunDir};
 use crate::geometry::{CosineMatrix, GroupGeometry};
 use crate::metrics::{self, MetricRow};
 use crate::rollout::{
@@ -24,7 +24,8 @@ impl Plugin for RecordPlugin {
     fn build(&self, app: &mut App) {
         app.init_resource::<Checkpoints>().init_resource::<CheckpointRequested>().add_systems(
             TrainStep,
-            (record_metrics, record_step, record_checkpoint.run_if(checkpoint_is_due))
+            // A line of metrics says that the step's record is there.
+            (record_step, record_metrics, record_checkpoint.run_if(checkpoint_is_due))
                 .chain()
                 .in_set(StageSystems::Record),
         );
@@ -108,29 +109,6 @@ fn metrics_line(row: &MetricRow) -> serde_json::Map<String, serde_json::Value> {
     line
 }
 
-/// A line of `rollouts/step_NNNNNN.jsonl`.
-#[derive(serde::Serialize)]
-struct RolloutLine<'a> {
-    group: u32,
-    sample: usize,
-    problem: &'a str,
-    prompt: &'a str,
-    answer: &'a str,
-    completion: &'a str,
-    extracted: Option<&'a str>,
-    verdict: crate::verify::Verdict,
-    reward: f32,
-    shaped_reward: f32,
-    novelty: f32,
-    novelty_normalized: f32,
-    advantage: f32,
-    length: u32,
-    truncated: bool,
-    logprob: f32,
-    entropy: f32,
-    response_ids: &'a [u32],
-}
-
 /// A line of `geometry/step_NNNNNN.jsonl`.
 #[derive(serde::Serialize)]
 struct GeometryLine<'a> {
@@ -208,9 +186,6 @@ fn record_step(
         });
         geometries.extend(geometry.map(|geometry| GeometryLine { group: group.0, geometry: &geometry.0 }));
     }
-    if due(record.rollouts_every) {
-        recorder.0.write_rollouts(step.0, &rollout_lines(&view, &response_ids))?;
-    }
     if record.geometry_is_due(step.0) {
         if record.features {
             let count = response_ids.len().max(1);
@@ -218,6 +193,10 @@ fn record_step(
         }
         recorder.0.write_geometry(step.0, tensors)?;
         recorder.0.write_group_geometry(step.0, &geometries)?;
+    }
+    // After the geometry: whoever finds a step's rollouts finds its matrices too.
+    if due(record.rollouts_every) {
+        recorder.0.write_rollouts(step.0, &rollout_records(&view, &response_ids))?;
     }
     monitor.0.update(|snapshot| snapshot.latest = Some(Arc::new(view)));
     Ok(())
@@ -242,30 +221,19 @@ fn rollout_view((response, text, judged, reward, shaped, advantage, novelty, _):
     }
 }
 
-fn rollout_lines<'a>(view: &'a StepView, response_ids: &[&'a [u32]]) -> Vec<RolloutLine<'a>> {
+fn rollout_records(view: &StepView, response_ids: &[&[u32]]) -> Vec<RolloutRecord> {
     let members =
         view.groups.iter().flat_map(|group| group.rollouts.iter().enumerate().map(move |(i, r)| (group, i, r)));
     members
         .zip(response_ids)
-        .map(|((group, sample, rollout), response_ids)| RolloutLine {
+        .map(|((group, sample, rollout), response_ids)| RolloutRecord {
             group: group.group,
             sample,
-            problem: &group.problem_id,
-            prompt: &group.prompt,
-            answer: &group.answer,
-            completion: &rollout.completion,
-            extracted: rollout.extracted.as_deref(),
-            verdict: rollout.verdict,
-            reward: rollout.reward,
-            shaped_reward: rollout.shaped_reward,
-            novelty: rollout.novelty,
-            novelty_normalized: rollout.novelty_normalized,
-            advantage: rollout.advantage,
-            length: rollout.length,
-            truncated: rollout.truncated,
-            logprob: rollout.logprob,
-            entropy: rollout.entropy,
-            response_ids,
+            problem: group.problem_id.clone(),
+            prompt: group.prompt.clone(),
+            answer: group.answer.clone(),
+            rollout: rollout.clone(),
+            response_ids: response_ids.to_vec(),
         })
         .collect()
 }

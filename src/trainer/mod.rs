@@ -1,8 +1,9 @@
-//! The trainer: its thread, what it shows of a run, and what one may ask of it.
+//! The trainer: its thread, what it shows of a run, and what one may ask of it; and runs that are only looked at.
 
 mod run;
 mod snapshot;
 mod state;
+mod watch;
 
 pub use crate::evaluation::{Estimate, EvaluationRecord};
 pub use run::{Run, RunBuilder, RunEnd};
@@ -11,3 +12,4 @@ pub use snapshot::{
     StageTimes, StepView, TrainerCommand,
 };
 pub use state::TrainerState;
+pub use watch::WatchedRun;

@@ -9,9 +9,10 @@ use crate::metrics::History;
 use crate::verify::Verdict;
 use bevy_ecs::schedule::SystemSet;
 use crossbeam_channel::{Receiver, Sender};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 /// The stages of a training step, in pipeline order; also the system sets of the schedule (as `stages::StageSystems`).
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -127,8 +128,9 @@ pub struct StageProgress {
 /// Time that each stage of the last finished step took, seconds, by [`Stage::ALL`].
 pub type StageTimes = [f64; Stage::ALL.len()];
 
-/// One rollout as the dashboard shows it. Numbers are NaN where they do not apply.
-#[derive(Clone, Debug, PartialEq)]
+/// One rollout as the dashboard shows it and as the run folder holds it. Numbers are NaN where they do not apply, which JSON
+/// writes as null.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RolloutView {
     /// The completion's text without special tokens.
     pub completion: String,
@@ -137,23 +139,35 @@ pub struct RolloutView {
     /// The answer that it judged.
     pub extracted: Option<String>,
     /// Base reward.
+    #[serde(deserialize_with = "number_or_nan")]
     pub reward: f32,
     /// Reward after shaping.
+    #[serde(deserialize_with = "number_or_nan")]
     pub shaped_reward: f32,
     /// Exploration score nu, in [0, 1].
+    #[serde(deserialize_with = "number_or_nan")]
     pub novelty: f32,
     /// nu normalised within its group, in [0, 1].
+    #[serde(deserialize_with = "number_or_nan")]
     pub novelty_normalized: f32,
     /// Advantage within the group.
+    #[serde(deserialize_with = "number_or_nan")]
     pub advantage: f32,
     /// Response tokens, the end-of-sequence token included.
     pub length: u32,
     /// Whether the response was cut off at the token limit.
     pub truncated: bool,
     /// Sum of the response's token log-probabilities under the sampling distribution, nats.
+    #[serde(deserialize_with = "number_or_nan")]
     pub logprob: f32,
     /// Mean entropy per response token, nats.
+    #[serde(deserialize_with = "number_or_nan")]
     pub entropy: f32,
+}
+
+/// Reads a number; null is NaN.
+fn number_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f32::NAN))
 }
 
 /// One prompt with its rollouts and their geometry.
@@ -242,7 +256,7 @@ pub struct RunSnapshot {
     pub history: History,
     /// Evaluations so far, oldest first.
     pub evaluations: Arc<Vec<EvaluationRecord>>,
-    /// The newest finished step.
+    /// The newest finished step, where this process made it; older ones are in the run folder.
     pub latest: Option<Arc<StepView>>,
     /// How well features stood in for parameter gradients, oldest first.
     pub fidelity: Arc<Vec<FidelityRecord>>,
@@ -252,6 +266,8 @@ pub struct RunSnapshot {
     pub eta_s: Option<f64>,
     /// Warnings so far, newest last: (step, text).
     pub warnings: Arc<Vec<(u64, String)>>,
+    /// Where the run is read from its folder: when that was last written to. `None` for a run of this process.
+    pub last_written: Option<SystemTime>,
 }
 
 impl RunSnapshot {
@@ -270,6 +286,7 @@ impl RunSnapshot {
             checkpoints: Arc::default(),
             eta_s: None,
             warnings: Arc::default(),
+            last_written: None,
         }
     }
 }

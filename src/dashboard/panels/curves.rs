@@ -27,8 +27,8 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     let context = CurveContext {
         theme,
         color: theme.method(&state.snapshot.info.method),
-        newest: state.snapshot.step,
-        cursor: if state.shows_newest() { None } else { state.shown_step() },
+        newest: state.newest_step(),
+        cursor: Some(state.cursor_step()).filter(|&step| step != state.newest_step()),
         smooth: state.smooth,
     };
     let curves = &state.curves;

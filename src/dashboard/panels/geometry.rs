@@ -1,6 +1,6 @@
 //! The geometry of the chosen group: its cosine matrix, the histogram of its pairs, and its numbers.
 
-use super::{Tools, caption, title};
+use super::{Tools, caption, placeholder, title};
 use crate::dashboard::derive::{ColorRange, GroupGeometry, Order};
 use crate::dashboard::format;
 use crate::dashboard::state::{Choice, State};
@@ -23,7 +23,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
     let theme = tools.theme;
     let (Some(view), Some(geometry)) = (state.shown.as_ref().map(Arc::clone), state.geometry()) else {
         title(ui, theme, "Geometry");
-        caption(ui, theme, "The shown step has no groups.");
+        placeholder(ui, theme, state, "The shown step has no groups.");
         return;
     };
     let Some(group) = view.groups.get(state.group) else { return };

@@ -22,7 +22,9 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
     let view = state.shown.as_ref().map(Arc::clone);
     ui.horizontal(|ui| {
         title(ui, theme, "Groups");
-        if let Some(view) = &view {
+        if let Some(step) = state.loading() {
+            caption(ui, theme, format!("loading step {step}"));
+        } else if let Some(view) = &view {
             caption(ui, theme, format!("step {}", view.step));
         }
     });
@@ -33,7 +35,6 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
         response.surrender_focus();
     }
     let Some(view) = view else {
-        caption(ui, theme, "They appear with the first step.");
         return;
     };
     tools.textures.keep(view.groups.len());

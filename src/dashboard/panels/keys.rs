@@ -4,9 +4,12 @@ use super::Tools;
 use crate::dashboard::state::State;
 use egui::{Grid, Key, Modifiers, RichText, Ui, Window};
 
-const KEYS: [(&str, &str); 6] = [
+const KEYS: [(&str, &str); 9] = [
     ("Arrow keys", "walk the matrix and pin the pair"),
     ("[  ]", "previous and next group"),
+    (",  .", "one step back and one step on"),
+    ("Home  End", "the first step; the newest, from now on"),
+    ("Space", "play the steps, ten a second, or stop playing"),
     ("Escape", "let go of the pinned pair, close this list"),
     ("Ctrl+Space", "pause and resume training"),
     ("L", "follow the newest step, or hold this one"),
@@ -45,6 +48,21 @@ pub(crate) fn handle(ui: &Ui, state: &mut State) {
     }
     if pressed(Modifiers::NONE, Key::CloseBracket) {
         state.walk_groups(1);
+    }
+    for (key, by) in [(Key::Comma, -1), (Key::Period, 1)] {
+        if pressed(Modifiers::NONE, key) {
+            state.step_by(by);
+        }
+    }
+    if pressed(Modifiers::NONE, Key::Home) {
+        state.move_to(1);
+    }
+    if pressed(Modifiers::NONE, Key::End) {
+        state.set_follow(true);
+    }
+    // A button that has the keyboard takes the space bar for itself.
+    if ui.memory(|memory| memory.focused().is_none()) && pressed(Modifiers::NONE, Key::Space) {
+        state.toggle_playing();
     }
     if pressed(Modifiers::NONE, Key::L) {
         state.set_follow(!state.follows());

@@ -7,8 +7,11 @@ pub(crate) mod keys;
 pub(crate) mod notice;
 pub(crate) mod pair;
 pub(crate) mod run_bar;
+pub(crate) mod scrubber;
 pub(crate) mod status;
 
+use super::format;
+use super::state::State;
 use super::textures::Textures;
 use super::theme::Theme;
 use egui::{Response, RichText, Ui};
@@ -19,6 +22,16 @@ pub(crate) struct Tools<'a> {
     pub(crate) theme: &'a Theme,
     /// Matrices as textures.
     pub(crate) textures: &'a mut Textures,
+}
+
+/// What stands in a panel that has nothing to show, while the first step is being read and otherwise. Fills the panel, which would
+/// shrink to the words and stay so.
+fn placeholder(ui: &mut Ui, theme: &Theme, state: &State, otherwise: &str) {
+    match state.loading() {
+        Some(step) => caption(ui, theme, format!("loading step {}", format::thousands(step as f64))),
+        None => caption(ui, theme, otherwise),
+    };
+    ui.allocate_space(ui.available_size());
 }
 
 /// A panel's title.

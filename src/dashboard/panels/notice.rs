@@ -1,6 +1,7 @@
-//! What stands above the panels when a run has failed, and in place of them before its first step.
+//! What stands above the panels when a run has failed, and in place of them where a step has nothing to show.
 
 use super::{Tools, caption, title};
+use crate::dashboard::loader::Absence;
 use crate::dashboard::state::State;
 use crate::trainer::{RunState, Stage};
 use egui::{Align, Frame, Layout, Margin, RichText, ScrollArea, Stroke, Ui};
@@ -72,6 +73,9 @@ pub(crate) fn before_first_step(ui: &mut Ui, tools: &Tools<'_>, state: &State) {
     let info = &state.snapshot.info;
     let stage = state.snapshot.progress.stage;
     let (heading, text) = match &state.snapshot.state {
+        run if state.is_watched() && !run.is_over() => {
+            ("No step yet", "The run folder has no metrics so far. Steps appear here as the run writes them.")
+        }
         RunState::Starting if stage == Some(Stage::Evaluate) => (
             "Evaluating the base model",
             "The model is measured on the held-out problems before training, so that there is something to compare with.",
@@ -100,6 +104,48 @@ pub(crate) fn before_first_step(ui: &mut Ui, tools: &Tools<'_>, state: &State) {
         ui.add_space(12.0);
         if !state.snapshot.state.is_over() {
             caption(ui, theme, "Groups, cosines and texts appear with the first finished step.");
+        }
+    });
+}
+
+/// Stands in the middle of the window where the step at the cursor has metrics only.
+pub(crate) fn no_record(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
+    let theme = tools.theme;
+    let step = state.cursor_step();
+    let Some(absence) = state.absence().cloned() else { return };
+    ui.add_space((ui.available_height() * 0.28).max(12.0));
+    ui.vertical_centered(|ui| {
+        ui.set_max_width(520.0);
+        match absence {
+            Absence::NotRecorded { before, after } => {
+                title(ui, theme, &format!("Step {step} was not recorded"));
+                ui.label(
+                    "Its completions and cosines are not in the run folder; its metrics stand in the curves below.",
+                );
+                if let Some(every) = state.rollouts_every {
+                    ui.add_space(4.0);
+                    caption(ui, theme, format!("record.rollouts_every: {every}"));
+                }
+                ui.add_space(12.0);
+                // Centred by hand: rows are laid out from the left.
+                let buttons: Vec<u64> = before.into_iter().chain(after).collect();
+                ui.horizontal(|ui| {
+                    let width = 132.0 * buttons.len() as f32 - 12.0;
+                    ui.spacing_mut().item_spacing.x = 12.0;
+                    ui.add_space((ui.available_width() - width) / 2.0);
+                    for step in buttons {
+                        let button = egui::Button::new(format!("Show step {step}")).min_size(egui::vec2(120.0, 24.0));
+                        if ui.add(button).on_hover_text("The nearest step with a record").clicked() {
+                            state.move_to(step);
+                        }
+                    }
+                });
+            }
+            Absence::Unreadable(error) => {
+                title(ui, theme, &format!("The record of step {step} cannot be read"));
+                ui.label(RichText::new(error).monospace().color(theme.error));
+                ui.label("The file is damaged or was changed; other steps and the metrics are not affected.");
+            }
         }
     });
 }

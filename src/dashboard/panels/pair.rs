@@ -1,6 +1,6 @@
 //! The pair panel: the texts of two rollouts and what is known about each.
 
-use super::{Tools, caption, title};
+use super::{Tools, caption, placeholder, title};
 use crate::dashboard::format;
 use crate::dashboard::state::{Choice, State};
 use crate::dashboard::theme::Theme;
@@ -20,7 +20,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     let group = view.as_ref().and_then(|view| view.groups.get(state.group));
     let (Some(group), Some(geometry)) = (group, geometry) else {
         title(ui, theme, "Pair");
-        caption(ui, theme, "The two texts of a pair appear here.");
+        placeholder(ui, theme, state, "The two texts of a pair appear here.");
         return;
     };
     let Some((pair, choice)) = state.pair(&geometry) else {

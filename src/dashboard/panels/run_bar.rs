@@ -6,12 +6,14 @@ use crate::dashboard::state::State;
 use crate::dashboard::theme::Theme;
 use crate::dashboard::widgets::quantity::{self, Meaning};
 use crate::dashboard::widgets::{marks, stage_strip};
-use crate::metrics::{self, Better, Metric};
-use crate::trainer::{RunState, TrainerCommand};
+use crate::metrics::{self, Better, Metric, MetricRow};
+use crate::trainer::{RunState, Stage, StageTimes, TrainerCommand};
 use egui::{Align, Button, Label, Layout, RichText, Sense, Ui, vec2};
+use std::time::Duration;
 
-/// Seconds for which "follow live" lights up when a step passes by unseen.
-const BLINK_S: f64 = 0.4;
+/// A watched run that has not written for this long may have been killed, seconds; and for this many of its steps.
+const SILENT_S: f64 = 60.0;
+const SILENT_STEPS: f64 = 3.0;
 
 /// Draws both lines.
 pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
@@ -21,22 +23,57 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
             ui.spacing_mut().item_spacing.x = 4.0;
             window_buttons(ui, state);
             ui.add_space(8.0);
-            run_buttons(ui, state);
-            ui.add_space(8.0);
-            follow_button(ui, tools.theme, state);
-            ui.add_space(8.0);
+            if !state.is_watched() {
+                run_buttons(ui, state);
+                ui.add_space(8.0);
+            }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| facts(ui, tools.theme, state));
         });
     });
     let snapshot = &state.snapshot;
-    stage_strip::show(ui, tools.theme, snapshot.progress, &snapshot.stage_times, &snapshot.state);
+    let is_live = !state.is_watched() && state.cursor_step() == state.newest_step();
+    let recorded = if is_live { None } else { Some(state.metrics().map(recorded_times).unwrap_or_default()) };
+    let times = recorded.as_ref().unwrap_or(&snapshot.stage_times);
+    stage_strip::show(ui, tools.theme, snapshot.progress, times, recorded.is_some(), &snapshot.state);
+}
+
+/// The stage times that `metrics.jsonl` holds; NaN where it does not tell stages apart.
+fn recorded_times(row: &MetricRow) -> StageTimes {
+    let mut times = [f64::NAN; Stage::ALL.len()];
+    for (stage, metric) in [
+        (Stage::Sample, &metrics::TIME_SAMPLE_S),
+        (Stage::Verify, &metrics::TIME_VERIFY_S),
+        (Stage::Features, &metrics::TIME_FEATURE_S),
+        (Stage::Update, &metrics::TIME_UPDATE_S),
+    ] {
+        times[stage as usize] = row.get(metric).unwrap_or(f64::NAN);
+    }
+    times
+}
+
+/// Where the run stands; for a run that another process writes, when it was last heard of.
+fn run_state(ui: &mut Ui, theme: &Theme, state: &State) {
+    let snapshot = &state.snapshot;
+    let Some(written) = snapshot.last_written.filter(|_| !snapshot.state.is_over()) else {
+        marks::run_state(ui, theme, &snapshot.state);
+        return;
+    };
+    let age = written.elapsed().unwrap_or_default().as_secs_f64();
+    let step = snapshot.history.last().and_then(|row| row.get(&metrics::TIME_STEP_S)).unwrap_or(0.0);
+    let is_silent = age > SILENT_S.max(SILENT_STEPS * step);
+    marks::watching(ui, theme, snapshot.state == RunState::Paused, is_silent).on_hover_text(
+        "The run belongs to another process and is read from its folder. A run that was killed says no more.",
+    );
+    let color = if is_silent { theme.warning } else { theme.text_weak };
+    ui.label(RichText::new(format!("last written {}", format::ago(age))).color(color));
+    ui.ctx().request_repaint_after(Duration::from_secs(if age < 60.0 { 1 } else { 15 }));
 }
 
 fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
     ui.spacing_mut().item_spacing.x = 14.0;
     let snapshot = &state.snapshot;
     let info = &snapshot.info;
-    marks::run_state(ui, theme, &snapshot.state);
+    run_state(ui, theme, state);
     let meaning = |name, help, unit| Meaning { name, help, unit, better: Better::Neither, place: "" };
 
     // The name gives way where the bar is narrow; what is needed at a glance does not.
@@ -62,10 +99,11 @@ fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
     quantity::phrase(ui, theme, meaning("Steps", help, ""), "step", &steps);
 
     // The rest in order of need, as far as there is room.
-    let newest = |metric: &Metric| snapshot.history.last().and_then(|row| row.get(metric));
+    let row = state.metrics();
+    let at_cursor = |metric: &Metric| row.and_then(|row| row.get(metric));
     let eta = snapshot.eta_s.map_or_else(|| "–".to_owned(), format::clock);
-    let rate = newest(&metrics::THROUGHPUT_TOKENS_PER_S).map(|rate| format!("{} tok/s", format::thousands(rate)));
-    let memory = newest(&metrics::MEMORY_PEAK_MIB).map(|memory| format!("{} MiB", format::thousands(memory)));
+    let rate = at_cursor(&metrics::THROUGHPUT_TOKENS_PER_S).map(|rate| format!("{} tok/s", format::thousands(rate)));
+    let memory = at_cursor(&metrics::MEMORY_PEAK_MIB).map(|memory| format!("{} MiB", format::thousands(memory)));
     let seed_help = "The seed from which every random number of the run is derived.";
     let eta_help = "Time to the last step at the recent pace, in minutes and seconds.";
     let rest = [
@@ -81,29 +119,6 @@ fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
             break;
         }
         quantity::phrase(ui, theme, meaning, short, &value);
-    }
-}
-
-fn follow_button(ui: &mut Ui, theme: &Theme, state: &mut State) {
-    let text = match state.shown_step() {
-        Some(step) if !state.follows() => format!("Follow live, now at {}", format::thousands(step as f64)),
-        _ => "Follow live".to_owned(),
-    };
-    let mut button = Button::new(text).selected(state.follows());
-    if let Some(missed) = state.missed_step_at {
-        let age = ui.input(|input| input.time) - missed;
-        if age < BLINK_S {
-            button = button.stroke(egui::Stroke::new(1.5, theme.running));
-            ui.ctx().request_repaint_after(std::time::Duration::from_secs_f64(BLINK_S));
-        }
-    }
-    let hint = if state.follows() {
-        "Every panel shows the newest step. Click to hold this step while the run goes on."
-    } else {
-        "This step is held while the run goes on. Click to show the newest step again."
-    };
-    if ui.add_enabled(state.shown.is_some(), button).on_hover_text(hint).clicked() {
-        state.set_follow(!state.follows());
     }
 }
 

@@ -78,9 +78,16 @@ pub(crate) fn pass(ui: &mut Ui, context: CurveContext<'_>, curves: &PassCurves, 
     }
     let names: Vec<String> = curves.by_k.iter().map(|(k, _)| format!("pass@{k}")).collect();
     let title = names.join(", ");
-    let newest: Vec<String> =
-        curves.by_k.iter().filter_map(|(_, points)| Some(format::compact(points.last()?.1.value))).collect();
-    let response = title_line(ui, context, rect, &title, &newest.join(", "));
+    let step = context.cursor.unwrap_or(context.newest);
+    let at = |points: &[(u64, Estimate)]| {
+        points.iter().rev().find(|(at, _)| *at <= step).map(|(_, estimate)| estimate.value)
+    };
+    let values: Vec<String> = curves
+        .by_k
+        .iter()
+        .map(|(_, points)| at(points).map_or(format::NOT_AVAILABLE.to_owned(), format::compact))
+        .collect();
+    let response = title_line(ui, context, rect, &title, &values.join(", "));
     let help = format!(
         "Held-out evaluation on {}: {} problems, {} samples each. pass@k is the unbiased estimate of the chance that one of k \
          samples is correct; whiskers are 95 % intervals.",
@@ -115,7 +122,7 @@ fn points_of(points: &[(u64, Estimate)]) -> Vec<PlotPoint> {
     points.iter().map(|(step, estimate)| PlotPoint::new(*step as f64, estimate.value)).collect()
 }
 
-/// Title at the left, newest value at the right.
+/// Title at the left, the value at the cursor at the right.
 fn title_line(ui: &mut Ui, context: CurveContext<'_>, rect: Rect, title: &str, value: &str) -> Response {
     let line = Rect::from_min_size(rect.min, vec2(rect.width(), TITLE));
     let mut ui = ui.new_child(UiBuilder::new().max_rect(line).layout(egui::Layout::right_to_left(egui::Align::Center)));

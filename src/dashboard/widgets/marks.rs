@@ -3,7 +3,7 @@
 use crate::dashboard::theme::{LINE_WIDTH, Theme};
 use crate::trainer::RunState;
 use crate::verify::Verdict;
-use egui::{Painter, Pos2, Rect, Response, Role, Sense, Stroke, Ui, Vec2, WidgetInfo, pos2, vec2};
+use egui::{Color32, Painter, Pos2, Rect, Response, Role, Sense, Stroke, Ui, Vec2, WidgetInfo, pos2, vec2};
 
 /// A verdict in a word or two.
 pub(crate) fn verdict_word(verdict: Verdict) -> &'static str {
@@ -54,33 +54,58 @@ pub(crate) fn run_state(ui: &mut Ui, theme: &Theme, state: &RunState) -> Respons
         RunState::Stopped => ("Stopped", theme.text_weak),
         RunState::Failed { .. } => ("Failed", theme.error),
     };
-    let galley = ui.painter().layout_no_wrap(word.to_owned(), egui::TextStyle::Body.resolve(ui.style()), color);
-    let (rect, response) = ui.allocate_exact_size(vec2(18.0 + galley.size().x, 20.0), Sense::hover());
-    let center = pos2(rect.left() + 6.0, rect.center().y);
-    let painter = ui.painter();
     let stroke = Stroke::new(LINE_WIDTH, color);
-    let square = |size: f32| Rect::from_center_size(center, Vec2::splat(size));
-    match state {
+    let square = |center: Pos2, size: f32| Rect::from_center_size(center, Vec2::splat(size));
+    marked_word(ui, word, color, |painter, center| match state {
         RunState::Starting => {
             painter.circle_stroke(center, 4.0, stroke);
         }
         RunState::Training => {
             painter.circle_filled(center, 4.5, color);
         }
-        RunState::Paused => {
-            for x in [-2.5, 2.5] {
-                painter.rect_filled(Rect::from_center_size(center + vec2(x, 0.0), vec2(2.5, 9.0)), 0.0, color);
-            }
-        }
+        RunState::Paused => paint_pause(painter, center, color),
         RunState::Finished => paint_verdict(painter, center, 11.0, Verdict::Correct, theme),
         RunState::Stopped => {
-            painter.rect_filled(square(8.0), 0.0, color);
+            painter.rect_filled(square(center, 8.0), 0.0, color);
         }
         RunState::Failed { .. } => {
-            painter.line_segment([square(8.0).left_top(), square(8.0).right_bottom()], stroke);
-            painter.line_segment([square(8.0).left_bottom(), square(8.0).right_top()], stroke);
+            painter.line_segment([square(center, 8.0).left_top(), square(center, 8.0).right_bottom()], stroke);
+            painter.line_segment([square(center, 8.0).left_bottom(), square(center, 8.0).right_top()], stroke);
         }
+    })
+}
+
+/// The state of a run that another process writes: a ring, for it is only looked at; faint where nothing comes any more.
+pub(crate) fn watching(ui: &mut Ui, theme: &Theme, is_paused: bool, is_silent: bool) -> Response {
+    let color = match (is_silent, is_paused) {
+        (true, _) => theme.text_weak,
+        (false, true) => theme.paused,
+        (false, false) => theme.running,
+    };
+    let word = if is_paused { "Watching, paused" } else { "Watching" };
+    marked_word(ui, word, color, |painter, center| {
+        if is_paused {
+            paint_pause(painter, center, color);
+        } else {
+            painter.circle_stroke(center, 4.5, Stroke::new(LINE_WIDTH, color));
+            if !is_silent {
+                painter.circle_filled(center, 2.0, color);
+            }
+        }
+    })
+}
+
+fn paint_pause(painter: &Painter, center: Pos2, color: Color32) {
+    for x in [-2.5, 2.5] {
+        painter.rect_filled(Rect::from_center_size(center + vec2(x, 0.0), vec2(2.5, 9.0)), 0.0, color);
     }
+}
+
+fn marked_word(ui: &mut Ui, word: &str, color: Color32, paint: impl FnOnce(&Painter, Pos2)) -> Response {
+    let galley = ui.painter().layout_no_wrap(word.to_owned(), egui::TextStyle::Body.resolve(ui.style()), color);
+    let (rect, response) = ui.allocate_exact_size(vec2(18.0 + galley.size().x, 20.0), Sense::hover());
+    let painter = ui.painter();
+    paint(painter, pos2(rect.left() + 6.0, rect.center().y));
     painter.galley(pos2(rect.left() + 16.0, rect.center().y - galley.size().y / 2.0), galley, color);
     response.widget_info(|| WidgetInfo::labeled(Role::Status, true, word));
     response

@@ -26,8 +26,16 @@ fn help(stage: Stage) -> &'static str {
     }
 }
 
-/// Draws the strip over the whole width.
-pub(crate) fn show(ui: &mut Ui, theme: &Theme, progress: StageProgress, times: &StageTimes, state: &RunState) {
+/// Draws the strip over the whole width. Times that were recorded, not measured in this process, are NaN for some stages, and those
+/// of Features count Novelty and Advantage too.
+pub(crate) fn show(
+    ui: &mut Ui,
+    theme: &Theme,
+    progress: StageProgress,
+    times: &StageTimes,
+    is_recorded: bool,
+    state: &RunState,
+) {
     let total: f64 = times.iter().filter(|time| time.is_finite()).sum();
     let width = ui.available_width();
     let (strip, _) = ui.allocate_exact_size(vec2(width, HEIGHT), Sense::hover());
@@ -37,9 +45,11 @@ pub(crate) fn show(ui: &mut Ui, theme: &Theme, progress: StageProgress, times: &
         let rect =
             Rect::from_min_max(pos2(left, strip.top()), pos2(left + segment, strip.bottom())).shrink2(vec2(1.0, 0.0));
         let runs = progress.stage == Some(stage) && !state.is_over();
-        let took = if total > 0.0 { format::duration(time) } else { String::new() };
+        let is_known = total > 0.0 && time.is_finite();
+        let took = if is_known { format::duration(time) } else { String::new() };
+        let share = if is_known { time / total } else { 0.0 };
         let response = ui.interact(rect, ui.scope_id().with(("stage", place)), Sense::hover());
-        paint_stage(ui, theme, rect, stage, &took, if total > 0.0 { (time / total) as f32 } else { 0.0 }, runs);
+        paint_stage(ui, theme, rect, stage, &took, share as f32, runs);
         if runs {
             paint_progress(ui, theme, rect, progress.done);
         }
@@ -50,8 +60,12 @@ pub(crate) fn show(ui: &mut Ui, theme: &Theme, progress: StageProgress, times: &
             ui.set_max_width(340.0);
             ui.label(egui::RichText::new(stage.name()).color(theme.text_strong));
             ui.label(help(stage));
-            if total > 0.0 {
-                ui.label(format!("{took} in the last finished step, {} of it", format::percent(time / total)));
+            if is_known {
+                let step = if is_recorded { "the shown step" } else { "the last finished step" };
+                ui.label(format!("{took} in {step}, {} of it", format::percent(share)));
+            }
+            if is_recorded && stage == Stage::Features {
+                ui.label("As recorded in the run folder: with Novelty and Advantage.");
             }
             if let Some(done) = progress.done.filter(|_| runs) {
                 ui.label(format!("{} done in the running step", format::percent(f64::from(done))));
