@@ -213,11 +213,11 @@ fn run_folder(stdout: &str) -> String {
 fn a_model_trains_on_a_file_of_problems_and_is_measured_on_another() {
     let place = Workplace::new();
     write_suite(&place, "train.jsonl");
-    std::fs::write(place.path().join("test.csv"), "question,answer\n100 and 100?,25\n7 and 7?,7\n").unwrap();
+    std::fs::write(place.path().join("test.csv"), "question,answer\n100 and 100?,25\n9 and 9?,9\n").unwrap();
     std::fs::write(
         place.path().join("experiment.ron"),
         "Experiment(name: \"data\", model: Local(\"model\"), device: Cpu,
-            task: Dataset(source: Local(\"train.jsonl\"), held_out: Share(0.3)),
+            task: Dataset(source: Local(\"train.jsonl\"), held_out: Share(0.25)),
             rollout: (prompts_per_step: 2, group_size: 2, max_new_tokens: 8),
             evaluations: [(suite: HeldOut(problems: 3), samples: 2, k: [1, 2]), (suite: File(path: \"test.csv\"), samples: 2, k: [1])],
             stop: (steps: 3), record: (checkpoint_every: 2))",
@@ -231,12 +231,12 @@ fn a_model_trains_on_a_file_of_problems_and_is_measured_on_another() {
     assert_eq!(evaluations.len(), 4, "two suites, before and after");
     assert_eq!((&evaluations[1]["suite"], &evaluations[1]["problems"]), (&json!("test"), &json!(2)));
     assert!(evaluations.iter().all(|record| record["maj@2"]["value"].is_number()));
-    // 7 and 7? is in both files.
+    // 9 and 9? is trained on; of the twelve problems the share of a quarter happens to keep out six.
     let warnings: Vec<_> =
         lines(&folder.join("events.jsonl")).into_iter().filter(|event| event["kind"] == "warning").collect();
     let text =
         warnings.iter().map(|event| event["text"].as_str().unwrap()).find(|text| text.contains("overlap")).unwrap();
-    assert!(text.contains("1 of the 2 problems of test (50.0 %)") && text.contains("7 and 7?"), "{text}");
+    assert!(text.contains("1 of the 2 problems of test (50.0 %)") && text.contains("9 and 9?"), "{text}");
     // What is trained on is not what is held out, and no problem comes twice before all have come.
     let trained: Vec<String> = (1..=3)
         .flat_map(|step| lines(&folder.join(format!("rollouts/step_{step:06}.jsonl"))))

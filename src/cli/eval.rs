@@ -37,7 +37,7 @@ pub(super) struct EvalArguments {
     #[arg(long, value_delimiter = ',')]
     k: Vec<usize>,
     /// Sampling temperature; 0 takes the likeliest token.
-    #[arg(long, value_name = "T", default_value_t = 0.8, value_parser = temperature)]
+    #[arg(long, value_name = "T", default_value_t = 0.8, value_parser = temperature, allow_negative_numbers = true)]
     temperature: f64,
     /// Most tokens of a completion. Left out, 4096 or what the model's positions leave after the longest prompt.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]

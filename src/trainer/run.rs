@@ -138,6 +138,7 @@ impl RunBuilder {
         let checkpoint = resumed.as_ref().map(RunDir::newest_checkpoint).transpose()?;
         let base = model.map_or_else(|| LanguageModel::load(&experiment.model, dtype, &device), Ok)?;
         let task = task_of(&experiment, task, &base)?;
+        check_length(&experiment, task.as_ref(), &base)?;
         if experiment.rollout.curriculum.is_some() && task.levels() < 2 {
             let problem = format!("needs levels of difficulty, and the task `{}` has none; leave it out", task.name());
             return Err(Error::field("rollout.curriculum", problem));
@@ -145,7 +146,6 @@ impl RunBuilder {
         let suites = suites_of(&experiment, &task, &base)?;
         let model_hash = base.weights.hash()?;
         let frozen = FrozenBase::new(&experiment, &base, &device)?;
-        check_length(&experiment, task.as_ref(), &base)?;
         let OptimizerConfig::AdamW(settings) = &experiment.optimizer;
         let (model, optimizer, state) = match &checkpoint {
             None => {
