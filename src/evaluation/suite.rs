@@ -152,7 +152,7 @@ impl Suite {
         )))
     }
 
-    /// What to say of problems that are also among those that `task` trains on, if any are ([`TrainingTexts`]).
+    /// What to say of problems that are also among those that `task` trains on, if any are.
     pub fn overlap(&self, task: &dyn Task) -> Option<String> {
         let training = TrainingTexts::new(task.all(Split::Train)?.iter().map(|(_, text)| text.as_str()));
         let shared: Vec<_> = self.problems.iter().filter(|item| training.overlap(&item.text)).collect();
