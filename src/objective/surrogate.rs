@@ -67,7 +67,7 @@ fn response_means(values: &Tensor, lengths: &[usize]) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::objective::KlEstimator;
+    use crate::objective::tests::plain;
     use candle_core::{Device, Var};
 
     const OLD: [f64; 6] = [-1.0, -1.0, -2.0, -1.0, -1.0, -0.5];
@@ -75,24 +75,12 @@ mod tests {
     const NOW: [f64; 6] = [-0.95, -0.5, -2.5, -0.5, -1.5, -0.5];
     const ADVANTAGES: [f64; 6] = [0.7, 0.7, 0.7, -1.3, -1.3, -1.3];
 
-    fn objective(loss: Loss) -> Objective {
-        Objective {
-            loss,
-            ratio: loss.ratio(),
-            clip_low: 0.2,
-            clip_high: 0.28,
-            kl: KlEstimator::K3,
-            kl_coefficient: 0.0,
-            entropy_coefficient: 0.0,
-        }
-    }
-
     fn tensor(values: [f64; 6]) -> Tensor {
         Tensor::new(&values, &Device::Cpu).unwrap()
     }
 
     fn surrogate(loss: Loss) -> (Vec<f64>, Vec<u8>) {
-        let found = objective(loss).surrogate(&tensor(NOW), &tensor(OLD), &tensor(ADVANTAGES), &[3, 3]).unwrap();
+        let found = plain(loss).surrogate(&tensor(NOW), &tensor(OLD), &tensor(ADVANTAGES), &[3, 3]).unwrap();
         (found.terms.to_vec1().unwrap(), found.clipped.to_vec1().unwrap())
     }
 
@@ -125,7 +113,7 @@ mod tests {
         let advantages = Tensor::new(&[1.0f32, -1.0, 1.0, -1.0], &Device::Cpu).unwrap();
         for loss in [Loss::Grpo, Loss::Gspo, Loss::Cispo] {
             let logprobs = Var::new(&[-0.1f32, -0.1, -300.0, -300.0], &Device::Cpu).unwrap();
-            let terms = objective(loss).surrogate(&logprobs, &old, &advantages, &[1; 4]).unwrap().terms;
+            let terms = plain(loss).surrogate(&logprobs, &old, &advantages, &[1; 4]).unwrap().terms;
             let gradient = terms.sum_all().unwrap().backward().unwrap();
             let gradient = gradient.get(&logprobs).unwrap().to_vec1::<f32>().unwrap();
             let terms = terms.to_vec1::<f32>().unwrap();

@@ -61,7 +61,7 @@ struct Outcome {
     entropies: Vec<Vec<f64>>,
 }
 
-fn plain(loss: Loss) -> Objective {
+pub(super) fn plain(loss: Loss) -> Objective {
     Objective {
         loss,
         ratio: loss.ratio(),
