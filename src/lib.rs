@@ -6,6 +6,7 @@ pub mod data;
 pub mod error;
 pub mod evaluation;
 pub mod experiment;
+pub mod figures;
 pub mod geometry;
 pub mod kernels;
 pub mod methods;

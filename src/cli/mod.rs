@@ -6,28 +6,34 @@ mod grade;
 mod pretrain;
 mod run;
 mod score;
+mod start;
 mod view;
 
+use crate::dashboard::{DashboardOptions, PanelKind, Screenshot};
 use crate::error::{Error, Result};
 use crate::experiment::{DeviceChoice, ModelSource};
 use crate::model::bundled_models;
-use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 /// Watch a language model learn to reason.
 #[derive(Parser)]
 #[command(name = "orthant", version, about, max_term_width = 100)]
-#[command(after_help = "Example: orthant run experiments/quickstart.ron")]
+#[command(after_help = "Without a command the desktop opens: experiments to start, runs to look at.\n\n\
+    Example: orthant run experiments/quickstart.ron")]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    #[command(flatten)]
+    start: start::StartArguments,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Trains the model of an experiment file and opens the dashboard on it.
     Run(run::RunArguments),
-    /// Opens the dashboard on a run folder: a finished run, or one that is still going on.
+    /// Opens the dashboard on run folders: finished runs, or runs that are still going on, several side by side.
     View(view::ViewArguments),
     /// Trains a small base model from nothing on worked solutions of a procedural task.
     Pretrain(pretrain::PretrainArguments),
@@ -47,15 +53,18 @@ pub fn main() -> u8 {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version go to standard output with status 0, usage errors to standard error with status 2.
-            let help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
-            if !error.use_stderr() || help {
-                return if error.print().is_err() { 1 } else { 2 * u8::from(help) };
+            if !error.use_stderr() {
+                return u8::from(error.print().is_err());
             }
             eprintln!("{}", one_paragraph(&error.render().to_string()));
             return 2;
         }
     };
-    match run(arguments.command) {
+    let done = match arguments.command {
+        Some(command) => run(command),
+        None => start::run(arguments.start),
+    };
+    match done {
         Ok(status) => status,
         Err(error) => {
             eprintln!("error: {error}");
@@ -84,6 +93,60 @@ fn run(command: Command) -> Result<u8> {
         Command::Score(arguments) => score::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     }
+}
+
+/// How the window opens.
+#[derive(Args)]
+struct WindowArguments {
+    /// Saves a picture of the window and closes it, which ends a run of this program.
+    #[arg(long, value_name = "FILE.png", requires = "after_step")]
+    screenshot: Option<PathBuf>,
+    /// The step that the picture shows; a run that is going on is waited for.
+    #[arg(long, value_name = "N", requires = "screenshot")]
+    after_step: Option<u64>,
+    /// The window's size in points, such as 1280x800.
+    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = parse_size)]
+    window_size: Option<[f32; 2]>,
+    /// Dark or light; otherwise as the window was last.
+    #[arg(long, value_name = "THEME")]
+    theme: Option<ThemeChoice>,
+    /// The panel to bring to the front: groups, geometry, pair, curves, rollouts, timeline, health or experiment.
+    #[arg(long, value_name = "PANEL", value_parser = parse_panel)]
+    panel: Option<PanelKind>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ThemeChoice {
+    Dark,
+    Light,
+}
+
+impl WindowArguments {
+    fn options(&self) -> DashboardOptions {
+        let screenshot = self.screenshot.clone().zip(self.after_step);
+        DashboardOptions {
+            screenshot: screenshot.map(|(path, after_step)| Screenshot { path, after_step }),
+            size: self.window_size,
+            theme: self.theme.map(|theme| match theme {
+                ThemeChoice::Dark => egui::Theme::Dark,
+                ThemeChoice::Light => egui::Theme::Light,
+            }),
+            panel: self.panel,
+        }
+    }
+}
+
+fn parse_size(text: &str) -> Result<[f32; 2], String> {
+    let parsed = text.split_once('x').and_then(|(width, height)| Some([width.parse().ok()?, height.parse().ok()?]));
+    parsed
+        .filter(|size| size.iter().all(|points| (200.0..=16384.0).contains(points)))
+        .ok_or_else(|| "write width and height in points, such as 1280x800".to_string())
+}
+
+fn parse_panel(text: &str) -> Result<PanelKind, String> {
+    let panel = PanelKind::ALL.into_iter().find(|panel| panel.title().eq_ignore_ascii_case(text));
+    panel
+        .ok_or_else(|| format!("there is no such panel; there are {}", PanelKind::ALL.map(PanelKind::title).join(", ")))
 }
 
 /// The model that `--model` names: a bundled model by its name, anything else is a folder.

@@ -1,6 +1,7 @@
 //! `orthant run EXPERIMENT.ron`: trains, with the dashboard on it or a progress bar.
 
-use crate::dashboard::{self, DashboardOptions, Screenshot};
+use super::WindowArguments;
+use crate::dashboard;
 use crate::error::{Error, Result};
 use crate::experiment::{self, DeviceChoice, Experiment};
 use crate::metrics;
@@ -37,12 +38,8 @@ pub(super) struct RunArguments {
     /// Overrides any field: path=value, repeatable.
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
-    /// Saves a picture of the dashboard and closes it, which ends the run.
-    #[arg(long, value_name = "FILE.png", requires = "after_step")]
-    screenshot: Option<PathBuf>,
-    /// The step after which the picture is taken.
-    #[arg(long, value_name = "N", requires = "screenshot")]
-    after_step: Option<u64>,
+    #[command(flatten)]
+    window: WindowArguments,
     /// Prints a machine-readable line last.
     #[arg(long)]
     json: bool,
@@ -96,10 +93,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
         })
         .map_err(|e| Error::failed(format!("cannot start the progress thread: {e}")))?;
     if display {
-        let screenshot = arguments.screenshot.clone().zip(arguments.after_step);
-        let options =
-            DashboardOptions { screenshot: screenshot.map(|(path, after_step)| Screenshot { path, after_step }) };
-        if let Err(error) = dashboard::open(handle.clone(), options) {
+        if let Err(error) = dashboard::open(handle.clone(), arguments.window.options()) {
             eprintln!("the window could not be opened ({error}); following the run here");
         }
     }

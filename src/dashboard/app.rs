@@ -1,13 +1,16 @@
-//! The window's frame loop: takes in the newest snapshot and the step that is shown, lays out the panels, passes commands on.
+//! The window's frame loop: takes in the newest snapshots and the step that is shown, lays out the panels, passes commands on.
 
 use super::Screenshot;
-use super::loader::StepLoader;
+use super::dock::Dock;
+use super::open_run::{OpenRun, RunSource};
+use super::panels::runs::RunTabs;
 use super::panels::{self, Tools};
-use super::state::State;
+use super::start::Start;
+use super::state::{State, Wish};
 use super::textures::Textures;
 use super::theme::Themes;
 use crate::error::{Error, Result};
-use crate::trainer::{RunHandle, RunState, SnapshotCell, TrainerCommand};
+use crate::trainer::RunState;
 use egui::{CentralPanel, Color32, ColorImage, Frame, Margin, Panel, Ui, ViewportCommand};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,84 +22,159 @@ pub(super) type ScreenshotResult = Arc<Mutex<Option<Result<()>>>>;
 /// Frames that are drawn after the last change before the screenshot is taken, so that layouts and animations settle.
 const SETTLING_FRAMES: u32 = 6;
 
-/// Snapshots that come faster than this share a frame, so that drawing leaves the processor to training.
-const SNAPSHOT_DELAY: Duration = Duration::from_millis(40);
-
 /// Time between frames while the view moves by itself or waits for a step.
 const FRAME: Duration = Duration::from_millis(33);
 
 /// The dashboard as an application.
 pub(super) struct Dashboard {
-    snapshots: SnapshotCell,
-    /// The trainer, where the run is of this process.
-    trainer: Option<RunHandle>,
-    loader: StepLoader,
+    runs: Vec<OpenRun>,
+    /// The run that every panel shows.
+    active: usize,
+    start: Option<Start>,
+    /// Whether the start screen covers the runs.
+    start_is_open: bool,
+    dock: Dock,
     themes: Themes,
     textures: Textures,
-    state: State,
     screenshot: Option<Screenshot>,
     screenshot_result: ScreenshotResult,
     settled_frames: u32,
-    /// Whether closing the window stops the run.
-    stop_sent: bool,
 }
 
 impl Dashboard {
-    /// A dashboard on the run of `snapshots`, drawing with `ctx`.
+    /// A dashboard on `runs`, drawing with `ctx`; with a start screen where `start` is given.
     pub(super) fn new(
         ctx: &egui::Context,
-        snapshots: SnapshotCell,
-        trainer: Option<RunHandle>,
+        runs: Vec<RunSource>,
+        start: Option<Start>,
+        dock: Dock,
         themes: Themes,
         screenshot: Option<Screenshot>,
         screenshot_result: ScreenshotResult,
     ) -> Result<Self> {
         themes.install(ctx);
-        let wake = ctx.clone();
-        snapshots.on_change(move || wake.request_repaint_after(SNAPSHOT_DELAY));
-        let state = State::new(snapshots.load());
-        let wake = ctx.clone();
-        let loader = StepLoader::start(&state.snapshot.info.directory, move || wake.request_repaint())?;
+        let runs = runs.into_iter().map(|run| OpenRun::new(ctx, run)).collect::<Result<Vec<_>>>()?;
         Ok(Self {
-            snapshots,
-            trainer,
-            loader,
+            start_is_open: runs.is_empty(),
+            runs,
+            active: 0,
+            start,
+            dock,
             themes,
             textures: Textures::default(),
-            state,
             screenshot,
             screenshot_result,
             settled_frames: 0,
-            stop_sent: false,
         })
     }
 
-    /// Brings the state up to date: the newest snapshot, and the step at the cursor where that is at hand.
+    /// Opens another run and shows it; one that is open already is shown.
+    fn open(&mut self, ctx: &egui::Context, source: RunSource) -> Result<()> {
+        let directory = source.snapshots().load().info.directory.clone();
+        let open = self.runs.iter().position(|run| run.state.snapshot.info.directory == directory);
+        let place = match open {
+            Some(place) => place,
+            None => {
+                self.runs.push(OpenRun::new(ctx, source)?);
+                self.runs.len() - 1
+            }
+        };
+        self.show_run(place);
+        self.start_is_open = false;
+        Ok(())
+    }
+
+    /// Shows another of the open runs, with what has been chosen so far.
+    fn show_run(&mut self, place: usize) {
+        if place == self.active || place >= self.runs.len() {
+            return;
+        }
+        let choices = self.runs[self.active].state.choices();
+        self.active = place;
+        self.runs[place].state.choose(choices);
+        self.textures.clear();
+    }
+
+    fn close_run(&mut self, place: usize) {
+        // A run that trains goes on; its window may be opened again from the start screen.
+        self.runs.remove(place);
+        if self.active >= place && self.active > 0 {
+            self.active -= 1;
+        }
+        self.start_is_open |= self.runs.is_empty();
+        self.textures.clear();
+    }
+
+    /// Brings the state up to date: the newest snapshots, and the step at the cursor where that is at hand.
     fn take_in(&mut self, ctx: &egui::Context) {
-        self.state.take_in(self.snapshots.load(), ctx.input(|input| input.time));
-        if let Some(latest) = &self.state.snapshot.latest {
-            self.loader.keep(latest);
+        let now = ctx.input(|input| input.time);
+        // Curves of all runs are laid over each other, so they follow one setting.
+        if let Some(settings) = self.runs.get(self.active).map(|run| run.state.curve_settings.clone()) {
+            for run in &mut self.runs {
+                run.state.curve_settings.clone_from(&settings);
+            }
         }
-        if let Some(screenshot) = self.screenshot.as_ref().filter(|_| self.state.is_watched()) {
-            self.state.move_to(screenshot.after_step);
+        for run in &mut self.runs {
+            run.take_in(now);
         }
-        self.state.play();
-        while let Some(step) = self.state.wanted() {
-            let Some(data) = self.loader.get(step) else { break };
-            self.state.take_step(step, data);
+        if let Some(start) = &mut self.start {
+            for source in start.take_in() {
+                if let Err(error) = self.open(ctx, source) {
+                    self.start.iter_mut().for_each(|start| start.fail(error.to_string()));
+                }
+            }
         }
-        if self.state.is_playing() || self.state.wanted().is_some() {
+        let Some(run) = self.runs.get_mut(self.active) else { return };
+        if let Some(screenshot) = self.screenshot.as_ref().filter(|_| run.state.is_watched()) {
+            run.state.move_to(screenshot.after_step);
+        }
+        run.find_step();
+        if run.state.is_playing() || run.state.wanted().is_some() {
             ctx.request_repaint_after(FRAME);
         }
     }
 
+    fn act(&mut self, asked: Option<RunTabs>) {
+        match asked {
+            Some(RunTabs::Show(place)) => {
+                self.start_is_open = false;
+                self.show_run(place);
+            }
+            Some(RunTabs::Close(place)) => self.close_run(place),
+            Some(RunTabs::Start) => self.start_is_open = true,
+            None => {}
+        }
+    }
+
     fn draw(&mut self, ui: &mut Ui) {
+        if self.runs.len() > 1 || (self.start.is_some() && !self.runs.is_empty()) {
+            let theme = self.themes.of(ui.ctx().theme());
+            let tabs: Vec<&State> = self.runs.iter().map(|run| &run.state).collect();
+            let shown = (!self.start_is_open).then_some(self.active);
+            let asked = Panel::top("runs")
+                .frame(Frame::new().fill(theme.sunken).inner_margin(Margin::symmetric(10, 2)))
+                .show(ui, |ui| panels::runs::show(ui, theme, &tabs, shown, self.start.is_some()))
+                .inner;
+            self.act(asked);
+        }
         let theme = self.themes.of(ui.ctx().theme());
-        let state = &mut self.state;
-        let mut tools = Tools { theme, textures: &mut self.textures };
+        let frame = |x: i8, y: i8| Frame::new().fill(theme.panel).inner_margin(Margin::symmetric(x, y));
+        if self.start_is_open
+            && let Some(start) = &mut self.start
+        {
+            CentralPanel::no_frame().frame(frame(16, 12)).show(ui, |ui| panels::start::show(ui, theme, start));
+            return;
+        }
+        let mut others = Vec::new();
+        let mut shown = None;
+        for (place, run) in self.runs.iter_mut().enumerate() {
+            if place == self.active { shown = Some(&mut run.state) } else { others.push(&run.state) }
+        }
+        let Some(state) = shown else { return };
+        let light = self.themes.of(egui::Theme::Light);
+        let mut tools = Tools { theme, light, textures: &mut self.textures, others: &others };
         panels::keys::handle(ui, state);
 
-        let frame = |x: i8, y: i8| Frame::new().fill(theme.panel).inner_margin(Margin::symmetric(x, y));
         Panel::top("run bar").frame(frame(10, 6)).show(ui, |ui| panels::run_bar::show(ui, &tools, state));
         Panel::bottom("status")
             .frame(frame(10, 2))
@@ -112,63 +190,27 @@ impl Dashboard {
                 .frame(frame(10, 6))
                 .show(ui, |ui| panels::notice::failure(ui, &tools, state, &message));
         }
-        // Panel sizes are remembered per size of the window, so that a small window's do not crowd a large one.
-        let size_class = |size: f32| (size / 400.0) as u32;
-        let height = ui.available_height();
-        Panel::bottom(("curves", size_class(height)))
-            .frame(frame(10, 6))
-            .resizable(true)
-            .default_size((0.34 * height).clamp(180.0, 400.0))
-            .size_range(110.0..=(0.7 * height).max(120.0))
-            .show(ui, |ui| panels::curves::show(ui, &tools, state));
-        if state.newest_step() == 0 {
-            CentralPanel::no_frame()
-                .frame(frame(10, 6))
-                .show(ui, |ui| panels::notice::before_first_step(ui, &tools, state));
-        } else if state.absence().is_some() {
-            CentralPanel::no_frame().frame(frame(10, 6)).show(ui, |ui| panels::notice::no_record(ui, &tools, state));
-        } else {
-            let width = ui.available_width();
-            Panel::left(("groups", size_class(width)))
-                .frame(frame(10, 6))
-                .resizable(true)
-                .default_size((0.16 * width).clamp(168.0, 320.0))
-                .size_range(92.0..=(0.4 * width).max(100.0))
-                .show(ui, |ui| {
-                    fade(ui, state);
-                    panels::groups::show(ui, &mut tools, state);
-                });
-            Panel::right(("pair", size_class(width)))
-                .frame(frame(10, 6))
-                .resizable(true)
-                .default_size((0.31 * width).clamp(340.0, 760.0))
-                .size_range(220.0..=(0.6 * width).max(230.0))
-                .show(ui, |ui| {
-                    fade(ui, state);
-                    panels::pair::show(ui, &tools, state);
-                });
-            CentralPanel::no_frame().frame(frame(10, 6)).show(ui, |ui| {
-                fade(ui, state);
-                panels::geometry::show(ui, &mut tools, state);
-            });
-        }
+        CentralPanel::no_frame().show(ui, |ui| self.dock.show(ui, &mut tools, state));
         panels::keys::show(ui, &tools, state);
-    }
-
-    fn send_commands(&mut self) {
-        for command in std::mem::take(&mut self.state.commands) {
-            let taken = self.trainer.as_ref().is_some_and(|trainer| trainer.send(command));
-            self.state.sent(command, taken);
-            self.stop_sent |= taken && command == TrainerCommand::Stop;
+        panels::palette::show(ui, &tools, state);
+        for wish in std::mem::take(&mut state.wishes) {
+            match wish {
+                Wish::ShowPanel(panel) => self.dock.bring_up(panel),
+                Wish::ResetLayout => self.dock.reset(),
+            }
         }
     }
 
     /// Takes the screenshot once its step is finished and the picture has settled.
     fn take_screenshot(&mut self, ctx: &egui::Context) {
         let Some(screenshot) = &self.screenshot else { return };
-        let snapshot = &self.state.snapshot;
-        let is_reached = snapshot.step >= screenshot.after_step || snapshot.state.is_over();
-        if !is_reached || self.state.wanted().is_some() {
+        if let Some(run) = self.runs.get(self.active) {
+            let snapshot = &run.state.snapshot;
+            let is_reached = snapshot.step >= screenshot.after_step || snapshot.state.is_over();
+            if !is_reached || run.state.wanted().is_some() {
+                return;
+            }
+        } else if self.start.as_ref().is_some_and(Start::is_reading) {
             return;
         }
         self.settled_frames += 1;
@@ -192,20 +234,16 @@ impl Dashboard {
 impl eframe::App for Dashboard {
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
         self.take_in(ui.ctx());
-        if let Some(trainer) = &self.trainer
-            && ui.input(|input| input.viewport().close_requested())
-            && !self.stop_sent
-            && !self.state.snapshot.state.is_over()
-        {
-            // The window closes at once; the trainer finishes its step and writes a checkpoint.
-            self.stop_sent = trainer.send(TrainerCommand::Stop);
+        if ui.input(|input| input.viewport().close_requested()) {
+            // The window closes at once; a trainer finishes its step and writes a checkpoint.
+            self.runs.iter_mut().for_each(OpenRun::stop);
         }
-        let drawn = self.state.cursor_step();
+        let drawn = self.runs.get(self.active).map(|run| run.state.cursor_step());
         self.draw(ui);
-        if self.state.cursor_step() != drawn {
+        if self.runs.get(self.active).map(|run| run.state.cursor_step()) != drawn {
             ui.ctx().request_repaint();
         }
-        self.send_commands();
+        self.runs.iter_mut().for_each(OpenRun::send_commands);
         self.take_screenshot(ui.ctx());
     }
 
@@ -213,21 +251,13 @@ impl eframe::App for Dashboard {
         visuals.panel_fill.to_normalized_gamma_f32()
     }
 
-    fn on_exit(&mut self, _gl: Option<&eframe::glow::Context>) {
-        // The run may outlive the window.
-        self.snapshots.on_change(|| {});
+    fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        self.dock.remember(storage);
     }
 
     fn persist_egui_memory(&self) -> bool {
         // A window that only takes a picture leaves no trace in the next one.
         self.screenshot.is_none() && self.settled_frames == 0
-    }
-}
-
-/// What is older than the cursor is drawn fainter while the step at the cursor is being read.
-fn fade(ui: &mut Ui, state: &State) {
-    if state.loading().is_some() {
-        ui.set_opacity(0.6);
     }
 }
 

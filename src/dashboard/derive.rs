@@ -1,6 +1,6 @@
 //! What panels need beyond the snapshot, computed once per step and choice: orders, histograms, spectra. No egui here.
 
-use crate::geometry::{NEAR_ORTHOGONAL, effective_rank, spectrum};
+use crate::geometry::{NEAR_ORTHOGONAL, Projection, cluster_order, effective_rank, project, spectrum};
 use crate::trainer::{Compared, GroupView, StepView};
 
 /// Bins of the histogram of pairs over [-1, 1].
@@ -23,6 +23,8 @@ pub(crate) enum Order {
     /// Highest reward first, so that blocks of correct and wrong rollouts show.
     #[default]
     Reward,
+    /// By hierarchical clustering of the cosines, so that rollouts that push alike stand together.
+    Cluster,
 }
 
 /// Which cosines the ends of the colour map stand for.
@@ -56,8 +58,11 @@ pub(crate) fn color_range(step: &StepView, compared: Compared, choice: ColorRang
 }
 
 /// Rollout indices in display order.
-pub(crate) fn display_order(group: &GroupView, order: Order) -> Vec<usize> {
+pub(crate) fn display_order(group: &GroupView, compared: Compared, order: Order) -> Vec<usize> {
     let mut indices: Vec<usize> = (0..group.rollouts.len()).collect();
+    if order == Order::Cluster && !group.cosines(compared).is_empty() {
+        return cluster_order(group.cosines(compared), indices.len());
+    }
     if order == Order::Reward {
         // Stable: rollouts of equal reward stay in the order of their indices. NaN sinks to the end.
         let key = |i: usize| -> f32 {
@@ -72,8 +77,8 @@ pub(crate) fn display_order(group: &GroupView, order: Order) -> Vec<usize> {
 /// How the pairs of a group spread over [-1, 1].
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Histogram {
-    /// Pairs per bin, from -1 to 1.
-    pub(crate) counts: [u32; BINS],
+    /// Pairs per bin, from -1 to 1: of two correct rollouts, of a correct and another one, of two others.
+    pub(crate) counts: [[u32; 3]; BINS],
     /// Pairs with a cosine.
     pub(crate) total: u32,
     /// Pairs without one.
@@ -81,11 +86,14 @@ pub(crate) struct Histogram {
 }
 
 impl Histogram {
-    fn new(cosines: impl Iterator<Item = f32>) -> Self {
-        let mut histogram = Self { counts: [0; BINS], total: 0, missing: 0 };
-        for cosine in cosines {
+    fn new(group: &GroupView, compared: Compared) -> Self {
+        let mut histogram = Self { counts: [[0; 3]; BINS], total: 0, missing: 0 };
+        let m = group.rollouts.len();
+        for (i, j) in (0..m).flat_map(|i| (i + 1..m).map(move |j| (i, j))) {
+            let cosine = group.cosine(compared, i, j);
             if cosine.is_finite() {
-                histogram.counts[Self::bin(cosine)] += 1;
+                let correct = [i, j].into_iter().filter(|&index| group.rollouts[index].verdict.is_correct()).count();
+                histogram.counts[Self::bin(cosine)][2 - correct] += 1;
                 histogram.total += 1;
             } else {
                 histogram.missing += 1;
@@ -108,7 +116,7 @@ impl Histogram {
 
     /// Pairs in the fullest bin.
     pub(crate) fn highest(&self) -> u32 {
-        self.counts.iter().copied().max().unwrap_or(0)
+        self.counts.iter().map(|kinds| kinds.iter().sum()).max().unwrap_or(0)
     }
 }
 
@@ -129,6 +137,8 @@ pub(crate) struct GroupGeometry {
     pub(crate) spectrum: Vec<f64>,
     /// exp(entropy of the spectrum); NaN without a spectrum.
     pub(crate) effective_rank: f64,
+    /// The directions in the plane in which they spread most, where there is one.
+    pub(crate) projection: Option<Projection>,
     /// The pair with the lowest cosine, shown until another is chosen.
     pub(crate) lowest: Option<Pair>,
 }
@@ -136,7 +146,7 @@ pub(crate) struct GroupGeometry {
 impl GroupGeometry {
     /// The geometry of `group`.
     pub(crate) fn new(group: &GroupView, compared: Compared, order: Order) -> Self {
-        let histogram = Histogram::new(group.pair_cosines(compared));
+        let histogram = Histogram::new(group, compared);
         let finite: Vec<f64> =
             group.pair_cosines(compared).filter(|cosine| cosine.is_finite()).map(f64::from).collect();
         let share = |holds: fn(f64) -> bool| {
@@ -151,13 +161,14 @@ impl GroupGeometry {
             .min_by(|a, b| group.cosine(compared, a.i, a.j).total_cmp(&group.cosine(compared, b.i, b.j)))
             .or(if m >= 2 { Some(Pair { i: 0, j: 1 }) } else { None });
         Self {
-            order: display_order(group, order),
+            order: display_order(group, compared, order),
             mean: finite.iter().sum::<f64>() / finite.len() as f64,
             negative: share(|cosine| cosine < 0.0),
             orthogonal: share(|cosine| cosine.abs() < f64::from(NEAR_ORTHOGONAL)),
             histogram,
             spectrum,
             effective_rank,
+            projection: project(group.cosines(compared), m),
             lowest,
         }
     }
@@ -172,6 +183,7 @@ impl GroupGeometry {
 mod tests {
     use super::*;
     use crate::dashboard::testing;
+    use crate::verify::Verdict;
 
     #[test]
     fn identical_directions_have_rank_one_and_orthogonal_ones_full_rank() {
@@ -216,8 +228,8 @@ mod tests {
         for (rollout, reward) in group.rollouts.iter_mut().zip([-1.0, 1.0, f32::NAN, 1.0]) {
             rollout.reward = reward;
         }
-        assert_eq!(display_order(&group, Order::Reward), [1, 3, 0, 2]);
-        assert_eq!(display_order(&group, Order::Index), [0, 1, 2, 3]);
+        assert_eq!(display_order(&group, Compared::Directions, Order::Reward), [1, 3, 0, 2]);
+        assert_eq!(display_order(&group, Compared::Directions, Order::Index), [0, 1, 2, 3]);
     }
 
     #[test]
@@ -229,6 +241,17 @@ mod tests {
         assert!((color_range(&step, Compared::Directions, ColorRange::Full) - 1.0).abs() < 1e-6);
         step.groups[0].cosine.clear();
         assert!((color_range(&step, Compared::Directions, ColorRange::Fitted) - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn pairs_are_counted_by_how_many_of_the_two_are_correct() {
+        let mut group = testing::group(0, 3, 1);
+        let verdicts = [Verdict::Correct, Verdict::Correct, Verdict::NoAnswer];
+        group.rollouts.iter_mut().zip(verdicts).for_each(|(rollout, verdict)| rollout.verdict = verdict);
+        group.cosine = vec![1.0, 0.9, 0.0, 0.9, 1.0, -0.9, 0.0, -0.9, 1.0];
+        let histogram = GroupGeometry::new(&group, Compared::Directions, Order::Index).histogram;
+        let at = |cosine| histogram.counts[Histogram::bin(cosine)];
+        assert_eq!((at(0.9), at(0.0), at(-0.9)), ([1, 0, 0], [0, 1, 0], [0, 1, 0]));
     }
 
     #[test]

@@ -7,15 +7,21 @@
 //! * `app`: the frame loop. Takes in a snapshot, draws the panels, sends commands.
 //! * `loader`: older steps, read from the run folder on a thread of its own.
 //! * `state`: what is shown and chosen. `derive` and `series`: what panels need beyond the snapshot.
-//! * `panels`: run bar, groups, geometry, pair, curves, scrubber, status. `widgets`: what they are made of.
+//! * `open_run`: one of the runs that the window has open. `start`: what the start screen finds and starts.
+//! * `dock`: where panels are. `panels`: one per file. `widgets`: what they are made of. `health`: what to look after.
 //! * `theme` and `format`: colours and numbers. `textures`: matrices on the graphics card.
 
 mod app;
 mod derive;
+mod dock;
+mod export;
 mod format;
+mod health;
 mod loader;
+mod open_run;
 mod panels;
 mod series;
+mod start;
 mod state;
 #[cfg(test)]
 mod testing;
@@ -26,11 +32,17 @@ mod theme;
 mod widgets;
 
 use crate::error::{Error, Result};
-use crate::trainer::{RunHandle, SnapshotCell, WatchedRun};
+use crate::trainer::{RunHandle, WatchedRun};
 use app::{Dashboard, ScreenshotResult};
+use dock::Dock;
+use open_run::RunSource;
+use start::{Start, StartedRuns};
 use std::path::PathBuf;
 use std::sync::PoisonError;
 use theme::Themes;
+
+pub use dock::PanelKind;
+pub use start::Places;
 
 /// The window's size at its first start, points.
 const WINDOW_SIZE: [f32; 2] = [1280.0, 800.0];
@@ -42,6 +54,12 @@ const MIN_WINDOW_SIZE: [f32; 2] = [900.0, 600.0];
 pub struct DashboardOptions {
     /// Save a picture and close.
     pub screenshot: Option<Screenshot>,
+    /// The window's size, points.
+    pub size: Option<[f32; 2]>,
+    /// Dark or light; otherwise as the system or the last window had it.
+    pub theme: Option<egui::Theme>,
+    /// The panel to bring to the front.
+    pub panel: Option<PanelKind>,
 }
 
 /// Save the window as PNG once `after_step` steps are finished, then close the window.
@@ -58,24 +76,30 @@ pub struct Screenshot {
 ///
 /// Closing the window asks a run that is not over to stop: it finishes its step and writes a checkpoint.
 pub fn open(handle: RunHandle, options: DashboardOptions) -> Result<()> {
-    open_window(handle.snapshots.clone(), Some(handle), options)
+    open_window(vec![RunSource::Trainer(handle)], None, options)
 }
 
-/// Opens the window on a run that is read from its folder and returns when it is closed. Must be called on the main thread.
-pub fn open_folder(run: &WatchedRun, options: DashboardOptions) -> Result<()> {
-    open_window(run.snapshots.clone(), None, options)
+/// Opens the window on runs that are read from their folders and returns when it is closed. Must be called on the main thread.
+pub fn open_folders(runs: Vec<WatchedRun>, options: DashboardOptions) -> Result<()> {
+    open_window(runs.into_iter().map(RunSource::Folder).collect(), None, options)
 }
 
-fn open_window(snapshots: SnapshotCell, trainer: Option<RunHandle>, options: DashboardOptions) -> Result<()> {
+/// Opens the window on the start screen and returns when it is closed and every run that was started in it has ended. Must be
+/// called on the main thread.
+pub fn open_start(places: Places, options: DashboardOptions) -> Result<()> {
+    open_window(Vec::new(), Some(places), options)
+}
+
+fn open_window(runs: Vec<RunSource>, places: Option<Places>, options: DashboardOptions) -> Result<()> {
     let themes = Themes::load()?;
-    let name = snapshots.load().info.name.clone();
+    let name = runs.first().map(|run| run.snapshots().load().info.name.clone()).unwrap_or_default();
     let title = if name.is_empty() { "Orthant".to_owned() } else { format!("{name} - Orthant") };
     let takes_picture = options.screenshot.is_some();
     let viewport = egui::ViewportBuilder::default()
         .with_app_id("orthant")
         .with_title(&title)
         .with_icon(themes.of(egui::Theme::Dark).icon())
-        .with_inner_size(WINDOW_SIZE)
+        .with_inner_size(options.size.unwrap_or(WINDOW_SIZE))
         .with_min_inner_size(MIN_WINDOW_SIZE);
     let native = eframe::NativeOptions {
         viewport,
@@ -85,16 +109,30 @@ fn open_window(snapshots: SnapshotCell, trainer: Option<RunHandle>, options: Das
         ..eframe::NativeOptions::default()
     };
     let result = ScreenshotResult::default();
-    let shared = ScreenshotResult::clone(&result);
+    let started = StartedRuns::default();
+    let (shared, owned) = (ScreenshotResult::clone(&result), StartedRuns::clone(&started));
     eframe::run_native(
         "orthant",
         native,
         Box::new(move |creation| {
             let ctx = &creation.egui_ctx;
-            Ok(Box::new(Dashboard::new(ctx, snapshots, trainer, themes, options.screenshot, shared)?))
+            if let Some(theme) = options.theme {
+                ctx.set_theme(theme);
+            }
+            let start = places.map(|places| Start::new(places, owned, ctx.clone()));
+            let mut dock = Dock::remembered(creation.storage);
+            if let Some(panel) = options.panel {
+                dock.bring_up(panel);
+            }
+            Ok(Box::new(Dashboard::new(ctx, runs, start, dock, themes, options.screenshot, shared)?))
         }),
     )
     .map_err(|error| Error::failed(format!("the window failed: {error}")))?;
+    let started = std::mem::take(&mut *started.lock().unwrap_or_else(PoisonError::into_inner));
+    for run in started {
+        // Told to stop as the window closed; what went wrong earlier stood in the window.
+        run.join()?;
+    }
     let saved = result.lock().unwrap_or_else(PoisonError::into_inner).take();
     match saved {
         Some(saved) => saved,

@@ -1,80 +1,274 @@
-//! Curves over training steps, extended by the new rows of each snapshot.
+//! Curves over training steps, extended by the new rows of each snapshot, and thinned for drawing.
+//!
+//! A curve keeps its points and, above them, their ranges over ever longer stretches, so that what is drawn of it is bounded by
+//! the width of the picture and not by the length of the run.
 
 use crate::metrics::{self, History, Metric};
 use crate::trainer::{Estimate, EvaluationRecord};
 use egui_plot::PlotPoint;
 
-/// Steps over which the smoothed curve averages, as in an exponential average with weight 2 / (n + 1).
-pub(crate) const SMOOTHING_STEPS: f64 = 10.0;
+/// Steps over which curves are smoothed at first.
+pub(crate) const SMOOTHING_STEPS: u32 = 10;
 
-/// The metrics shown as curves, with their titles, in reading order.
-pub(crate) const CURVES: [(&str, &Metric); 11] = [
-    ("Training accuracy", &metrics::REWARD_ACCURACY),
-    ("Reward", &metrics::REWARD_MEAN),
-    ("Entropy", &metrics::POLICY_ENTROPY),
-    ("KL to reference", &metrics::POLICY_KL),
-    ("Length", &metrics::COMPLETION_LENGTH_MEAN),
-    ("Mean cosine", &metrics::GEOMETRY_COSINE_MEAN),
-    ("Negative pairs", &metrics::GEOMETRY_NEGATIVE_RATIO),
-    ("Near-orthogonal pairs", &metrics::GEOMETRY_ORTHOGONAL_RATIO),
-    ("Effective rank", &metrics::GEOMETRY_EFFECTIVE_RANK),
-    ("Semantic cosine", &metrics::SEMANTIC_COSINE_MEAN),
-    ("Proxy fidelity", &metrics::FIDELITY_PEARSON),
+/// The metrics shown as curves at first, with their titles, in reading order. The last ones have a place only in runs that measure
+/// them.
+const CURVES: [(&str, &Metric, bool); 11] = [
+    ("Training accuracy", &metrics::REWARD_ACCURACY, false),
+    ("Reward", &metrics::REWARD_MEAN, false),
+    ("Entropy", &metrics::POLICY_ENTROPY, false),
+    ("KL to reference", &metrics::POLICY_KL, false),
+    ("Length", &metrics::COMPLETION_LENGTH_MEAN, false),
+    ("Mean cosine", &metrics::GEOMETRY_COSINE_MEAN, false),
+    ("Negative pairs", &metrics::GEOMETRY_NEGATIVE_RATIO, false),
+    ("Near-orthogonal pairs", &metrics::GEOMETRY_ORTHOGONAL_RATIO, false),
+    ("Effective rank", &metrics::GEOMETRY_EFFECTIVE_RANK, false),
+    ("Semantic cosine", &metrics::SEMANTIC_COSINE_MEAN, true),
+    ("Proxy fidelity", &metrics::FIDELITY_PEARSON, true),
 ];
 
-/// Of [`CURVES`] the last ones, which not every run measures: they have a place only where there is something to draw.
-const OPTIONAL: usize = 2;
+/// A metric's title in the window: its own words where it has some, else its name.
+pub(crate) fn title_of(metric: &Metric) -> &'static str {
+    let known = CURVES.iter().find(|(_, known, _)| known.name == metric.name);
+    let declared = || metrics::find(metric.name).map_or("", |metric| metric.name);
+    known.map_or_else(declared, |(title, _, _)| *title)
+}
 
-/// One metric over steps. Lines are broken where a value is not a number.
+/// What the x axis shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Axis {
+    /// Training steps.
+    #[default]
+    Step,
+    /// Seconds since the run's start.
+    Time,
+    /// Seconds since the start of the earliest open run.
+    Clock,
+}
+
+/// One small plot.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CurvePanel {
+    /// What it shows.
+    pub(crate) metrics: Vec<&'static Metric>,
+    /// Whether its y axis is logarithmic.
+    pub(crate) is_log: bool,
+    /// Whether it has a place only where there is something to draw.
+    pub(crate) is_optional: bool,
+}
+
+/// What is shown as curves, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CurveSettings {
+    /// The plots in order.
+    pub(crate) panels: Vec<CurvePanel>,
+    /// Steps over which curves are smoothed; 0 shows them as recorded.
+    pub(crate) span: u32,
+    /// What the x axis shows.
+    pub(crate) axis: Axis,
+    /// Whether runs that differ in their seed only are drawn as their mean with a band.
+    pub(crate) joins_seeds: bool,
+    /// Steps whose values are written into the plots.
+    pub(crate) pins: Vec<u64>,
+    /// Other runs that are not drawn, by their folders.
+    pub(crate) hidden: Vec<std::path::PathBuf>,
+}
+
+impl Default for CurveSettings {
+    fn default() -> Self {
+        let panel = |&(_, metric, is_optional): &(_, &'static Metric, bool)| CurvePanel {
+            metrics: vec![metric],
+            is_log: false,
+            is_optional,
+        };
+        Self {
+            panels: CURVES.iter().map(panel).collect(),
+            span: SMOOTHING_STEPS,
+            axis: Axis::default(),
+            joins_seeds: false,
+            pins: Vec::new(),
+            hidden: Vec::new(),
+        }
+    }
+}
+
+/// Points that a stretch stands for, per level.
+const FACTOR: usize = 4;
+/// Levels above the points: the highest stands for `FACTOR^LEVELS` = 65,536 of them.
+const LEVELS: u32 = 8;
+
+/// The range of the values in a stretch of points.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Stretch {
+    /// Between the first and the last step.
+    first: f64,
+    last: f64,
+    low: f64,
+    high: f64,
+}
+
+/// An unbroken line: its points, and ranges of ever longer stretches of them.
+#[derive(Clone, Debug, Default)]
+struct Pyramid {
+    points: Vec<PlotPoint>,
+    levels: Vec<Vec<Stretch>>,
+}
+
+impl Pyramid {
+    fn push(&mut self, x: f64, y: f64) {
+        let place = self.points.len();
+        self.points.push(PlotPoint::new(x, y));
+        self.levels.resize(LEVELS as usize, Vec::new());
+        for (level, stretches) in (1u32..).zip(&mut self.levels) {
+            match stretches.get_mut(place / FACTOR.pow(level)) {
+                Some(stretch) => {
+                    stretch.last = x;
+                    stretch.low = stretch.low.min(y);
+                    stretch.high = stretch.high.max(y);
+                }
+                None => stretches.push(Stretch { first: x, last: x, low: y, high: y }),
+            }
+        }
+    }
+
+    /// The line between `from` and `to`, with a neighbour on either side, in about `most` points at most. Longer lines are drawn by
+    /// the lowest and the highest value of each stretch, so that no spike is lost.
+    fn visible(&self, from: f64, to: f64, most: usize) -> Vec<PlotPoint> {
+        let first = self.points.partition_point(|point| point.x < from).saturating_sub(1);
+        let end = (self.points.partition_point(|point| point.x <= to) + 1).min(self.points.len());
+        if first >= end {
+            return Vec::new();
+        }
+        if end - first <= most {
+            return self.points[first..end].to_vec();
+        }
+        let fits = |level: &u32| 2 * (end - first).div_ceil(FACTOR.pow(*level)) <= most;
+        let level = (1..LEVELS).find(fits).unwrap_or(LEVELS);
+        let stretches = &self.levels[level as usize - 1];
+        let size = FACTOR.pow(level);
+        let shown = &stretches[first / size..(end - 1) / size + 1];
+        let two = |stretch: &Stretch| {
+            let (at, length) = (stretch.first, stretch.last - stretch.first);
+            [PlotPoint::new(at + 0.25 * length, stretch.low), PlotPoint::new(at + 0.75 * length, stretch.high)]
+        };
+        shown.iter().flat_map(two).collect()
+    }
+}
+
+/// A line that is broken where a value is not a number.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Curve {
+    pieces: Vec<Pyramid>,
+    is_broken: bool,
+}
+
+impl Curve {
+    fn push(&mut self, step: u64, value: f64) {
+        if !value.is_finite() {
+            self.is_broken = true;
+            return;
+        }
+        if std::mem::take(&mut self.is_broken) || self.pieces.is_empty() {
+            self.pieces.push(Pyramid::default());
+        }
+        if let Some(piece) = self.pieces.last_mut() {
+            piece.push(step as f64, value);
+        }
+    }
+
+    /// The pieces between two steps, in about `most` points each at most.
+    pub(crate) fn visible(&self, from: f64, to: f64, most: usize) -> Vec<Vec<PlotPoint>> {
+        // Of very many pieces each gets its share.
+        let most = (most / self.pieces.len().max(1)).max(16);
+        let pieces = self.pieces.iter().filter(|piece| {
+            piece.points.last().is_some_and(|last| last.x >= from)
+                && piece.points.first().is_some_and(|first| first.x <= to)
+        });
+        pieces.map(|piece| piece.visible(from, to, most)).filter(|points| !points.is_empty()).collect()
+    }
+
+    /// The value at `step`.
+    pub(crate) fn at(&self, step: u64) -> Option<f64> {
+        let step = step as f64;
+        let place = self.pieces.partition_point(|piece| piece.points.last().is_some_and(|last| last.x < step));
+        let points = &self.pieces.get(place)?.points;
+        let place = points.partition_point(|point| point.x < step);
+        points.get(place).filter(|point| (point.x - step).abs() < 0.5).map(|point| point.y)
+    }
+
+    /// All points in order.
+    pub(crate) fn points(&self) -> impl Iterator<Item = &PlotPoint> {
+        self.pieces.iter().flat_map(|piece| &piece.points)
+    }
+
+    fn len(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.points.len()).sum()
+    }
+}
+
+/// One metric over steps.
 #[derive(Clone, Debug)]
 pub(crate) struct Series {
-    /// The panel's title.
-    pub(crate) title: &'static str,
     /// The metric.
     pub(crate) metric: &'static Metric,
     /// Values as recorded.
-    pub(crate) raw: Vec<Vec<PlotPoint>>,
-    /// Values averaged over [`SMOOTHING_STEPS`].
-    pub(crate) smooth: Vec<Vec<PlotPoint>>,
-    average: Option<f64>,
-    broken: bool,
+    pub(crate) raw: Curve,
+    /// Values averaged with weights that fall exponentially with age, divided by the sum of the weights so that the start is not
+    /// biased (as the moments of Adam, arXiv 1412.6980, section 3).
+    pub(crate) smooth: Curve,
+    span: u32,
+    weighted: f64,
+    weights: f64,
 }
 
 impl Series {
-    fn new(title: &'static str, metric: &'static Metric) -> Self {
-        Self { title, metric, raw: Vec::new(), smooth: Vec::new(), average: None, broken: true }
+    fn new(metric: &'static Metric, span: u32) -> Self {
+        Self { metric, raw: Curve::default(), smooth: Curve::default(), span, weighted: 0.0, weights: 0.0 }
     }
 
     fn push(&mut self, step: u64, value: f64) {
+        self.raw.push(step, value);
+        self.push_smooth(step, value);
+    }
+
+    fn push_smooth(&mut self, step: u64, value: f64) {
         if !value.is_finite() {
-            self.broken = true;
+            self.smooth.is_broken = true;
             return;
         }
-        let weight = 2.0 / (SMOOTHING_STEPS + 1.0);
-        let average = self.average.map_or(value, |average| weight.mul_add(value - average, average));
-        self.average = Some(average);
-        if std::mem::take(&mut self.broken) {
-            self.raw.push(Vec::new());
-            self.smooth.push(Vec::new());
+        let weight = 2.0 / (f64::from(self.span) + 1.0);
+        self.weighted = weight.mul_add(value - self.weighted, self.weighted);
+        self.weights = weight.mul_add(1.0 - self.weights, self.weights);
+        self.smooth.push(step, self.weighted / self.weights);
+    }
+
+    /// Smooths over another number of steps.
+    fn set_span(&mut self, span: u32) {
+        if span == self.span || span == 0 {
+            return;
         }
-        if let (Some(raw), Some(smooth)) = (self.raw.last_mut(), self.smooth.last_mut()) {
-            raw.push(PlotPoint::new(step as f64, value));
-            smooth.push(PlotPoint::new(step as f64, average));
+        let mut again = Self::new(self.metric, span);
+        for (number, piece) in self.raw.pieces.iter().enumerate() {
+            again.smooth.is_broken = number > 0;
+            piece.points.iter().for_each(|point| again.push_smooth(point.x as u64, point.y));
         }
+        again.smooth.is_broken = self.raw.is_broken;
+        again.raw = std::mem::take(&mut self.raw);
+        *self = again;
     }
 
     /// The recorded value at `step`.
     pub(crate) fn at(&self, step: u64) -> Option<f64> {
-        let step = step as f64;
-        self.raw.iter().find_map(|line| {
-            let place = line.partition_point(|point| point.x < step);
-            line.get(place).filter(|point| (point.x - step).abs() < 0.5).map(|point| point.y)
-        })
+        self.raw.at(step)
     }
 
     /// Whether there is nothing to draw.
     pub(crate) fn is_empty(&self) -> bool {
-        self.raw.is_empty()
+        self.raw.pieces.is_empty()
+    }
+
+    /// Whether there are enough points for an average to tell something.
+    pub(crate) fn is_long(&self) -> bool {
+        self.raw.len() > 20
     }
 }
 
@@ -94,50 +288,70 @@ pub(crate) struct PassCurves {
 /// All curves of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Curves {
-    /// Metrics over steps, as in [`CURVES`].
-    pub(crate) series: Vec<Series>,
+    series: Vec<Series>,
     /// pass@k over evaluations, one per suite; one empty before the first evaluation, so that its place is kept.
     pub(crate) passes: Vec<PassCurves>,
-    rows: usize,
+    /// Step and seconds since the start of every row.
+    times: Vec<(u64, f64)>,
     evaluations: usize,
 }
 
 impl Default for Curves {
     fn default() -> Self {
-        Self {
-            series: CURVES.iter().map(|&(title, metric)| Series::new(title, metric)).collect(),
-            passes: vec![PassCurves::default()],
-            rows: 0,
-            evaluations: 0,
-        }
+        Self { series: Vec::new(), passes: vec![PassCurves::default()], times: Vec::new(), evaluations: 0 }
     }
 }
 
 impl Curves {
-    /// The curves that have a place in the window.
-    pub(crate) fn shown(&self) -> impl Iterator<Item = &Series> {
-        let always = CURVES.len() - OPTIONAL;
-        self.series
-            .iter()
-            .enumerate()
-            .filter(move |(place, series)| *place < always || !series.is_empty())
-            .map(|(_, s)| s)
+    /// The curve of `metric`, if it is one of those that were asked for.
+    pub(crate) fn of(&self, metric: &Metric) -> Option<&Series> {
+        self.series.iter().find(|series| series.metric.name == metric.name)
     }
 
-    /// Takes in what is new.
-    pub(crate) fn extend(&mut self, history: &History, evaluations: &[EvaluationRecord]) {
-        if history.len() < self.rows {
+    /// Whether a plot has a place in the window.
+    pub(crate) fn has_place(&self, panel: &CurvePanel) -> bool {
+        !panel.is_optional
+            || panel.metrics.iter().any(|metric| self.of(metric).is_some_and(|series| !series.is_empty()))
+    }
+
+    /// Seconds since the run's start at `step`; of a step between two rows, that of the later one.
+    pub(crate) fn time_of(&self, step: f64) -> f64 {
+        let place = self.times.partition_point(|(at, _)| (*at as f64) < step);
+        self.times.get(place).or(self.times.last()).map_or(0.0, |(_, seconds)| *seconds)
+    }
+
+    /// The first step that ended after `seconds` since the run's start.
+    pub(crate) fn step_at(&self, seconds: f64) -> f64 {
+        let place = self.times.partition_point(|(_, at)| *at < seconds);
+        self.times.get(place).or(self.times.last()).map_or(0.0, |(step, _)| *step as f64)
+    }
+
+    /// Takes in what is new, for the metrics and the smoothing that `settings` asks for.
+    pub(crate) fn extend(&mut self, history: &History, evaluations: &[EvaluationRecord], settings: &CurveSettings) {
+        if history.len() < self.times.len() {
             *self = Self::default();
         }
-        if history.len() > self.rows {
-            for row in history.iter().skip(self.rows) {
+        let known = self.times.len();
+        for metric in settings.panels.iter().flat_map(|panel| &panel.metrics) {
+            if self.of(metric).is_none() {
+                let mut series = Series::new(metric, settings.span.max(1));
+                let rows = history.iter().take(known);
+                rows.for_each(|row| row.get(metric).into_iter().for_each(|value| series.push(row.step, value)));
+                self.series.push(series);
+            }
+        }
+        for series in &mut self.series {
+            series.set_span(settings.span);
+        }
+        if history.len() > known {
+            for row in history.iter().skip(known) {
                 for series in &mut self.series {
                     if let Some(value) = row.get(series.metric) {
                         series.push(row.step, value);
                     }
                 }
+                self.times.push((row.step, row.wall_s));
             }
-            self.rows = history.len();
         }
         if evaluations.len() != self.evaluations && !evaluations.is_empty() {
             self.passes = pass_curves(evaluations);
@@ -172,48 +386,117 @@ mod tests {
     use super::*;
     use crate::dashboard::testing;
     use crate::metrics::MetricRow;
+    use proptest::prelude::*;
 
     fn row(step: u64, value: f64) -> MetricRow {
-        MetricRow { step, wall_s: 0.0, values: vec![(&metrics::REWARD_MEAN, value)] }
+        MetricRow { step, wall_s: 2.0 * step as f64, values: vec![(&metrics::REWARD_MEAN, value)] }
+    }
+
+    fn reward(curves: &Curves) -> &Series {
+        curves.of(&metrics::REWARD_MEAN).unwrap()
     }
 
     #[test]
     fn curves_grow_by_new_rows_only_and_break_at_nan() {
+        let settings = CurveSettings::default();
         let mut history = History::default();
         history.push(row(1, 0.5));
         history.push(row(2, f64::NAN));
         let mut curves = Curves::default();
-        curves.extend(&history, &[]);
+        curves.extend(&history, &[], &settings);
         history.push(row(3, 1.0));
         history.push(row(4, 1.0));
-        curves.extend(&history, &[]);
-        let reward = curves.series.iter().find(|series| series.metric.name == "reward/mean").unwrap();
-        assert_eq!(reward.raw.iter().map(Vec::len).collect::<Vec<_>>(), [1, 2]);
-        assert_eq!(reward.at(3), Some(1.0));
-        assert_eq!(reward.at(2), None);
-        assert!(reward.smooth[1][0].y < 1.0);
-        assert!(curves.series.iter().find(|series| series.metric.name == "policy/kl").unwrap().is_empty());
+        curves.extend(&history, &[], &settings);
+        let reward = reward(&curves);
+        assert_eq!(reward.raw.pieces.iter().map(|piece| piece.points.len()).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!((reward.at(3), reward.at(2)), (Some(1.0), None));
+        assert!(reward.smooth.at(3).unwrap() < 1.0);
+        assert!(curves.of(&metrics::POLICY_KL).unwrap().is_empty());
+        assert!((curves.time_of(3.0) - 6.0).abs() < 1e-9 && (curves.step_at(6.0) - 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn averages_are_not_biased_at_the_start() {
+        let mut series = Series::new(&metrics::REWARD_MEAN, 10);
+        (1..=5).for_each(|step| series.push(step, 3.0));
+        assert!(series.smooth.points().all(|point| (point.y - 3.0).abs() < 1e-12));
+        series.push(6, 4.0);
+        let after = series.smooth.at(6).unwrap();
+        assert!(after > 3.0 && after < 3.5, "{after}");
+    }
+
+    #[test]
+    fn another_span_smooths_the_whole_curve_anew() {
+        let values = [1.0, 2.0, f64::NAN, 0.5, 4.0];
+        let filled = |span| {
+            let mut series = Series::new(&metrics::REWARD_MEAN, span);
+            (1u64..).zip(values).for_each(|(step, value)| series.push(step, value));
+            series
+        };
+        let mut changed = filled(10);
+        changed.set_span(3);
+        let values = |series: &Series| series.smooth.points().map(|point| point.y).collect::<Vec<_>>();
+        assert_eq!(values(&changed), values(&filled(3)));
+        assert_ne!(values(&changed), values(&filled(10)));
+        assert_eq!(changed.smooth.pieces.len(), 2);
+    }
+
+    #[test]
+    fn a_metric_that_is_asked_for_later_has_its_whole_past() {
+        let mut settings = CurveSettings { panels: Vec::new(), ..CurveSettings::default() };
+        let mut history = History::default();
+        (1..=30).for_each(|step| history.push(row(step, step as f64)));
+        let mut curves = Curves::default();
+        curves.extend(&history, &[], &settings);
+        assert!(curves.of(&metrics::REWARD_MEAN).is_none());
+        let metrics = vec![&metrics::REWARD_MEAN];
+        settings.panels.push(CurvePanel { metrics, is_log: false, is_optional: false });
+        curves.extend(&history, &[], &settings);
+        assert_eq!(reward(&curves).raw.len(), 30);
     }
 
     #[test]
     fn a_shorter_history_starts_the_curves_anew() {
+        let settings = CurveSettings::default();
         let mut long = History::default();
         (1..=3).for_each(|step| long.push(row(step, 0.0)));
         let mut short = History::default();
         short.push(row(1, 0.0));
         let mut curves = Curves::default();
-        curves.extend(&long, &[]);
-        curves.extend(&short, &[]);
-        assert_eq!(curves.series[1].raw[0].len(), 1);
+        curves.extend(&long, &[], &settings);
+        curves.extend(&short, &[], &settings);
+        assert_eq!(reward(&curves).raw.len(), 1);
     }
 
     #[test]
     fn suites_get_a_curve_each_for_one_and_for_many_samples() {
         let snapshot = testing::snapshot(40, 2, 4);
         let mut curves = Curves::default();
-        curves.extend(&snapshot.history, &snapshot.evaluations);
+        curves.extend(&snapshot.history, &snapshot.evaluations, &CurveSettings::default());
         assert_eq!(curves.passes.len(), 1);
         assert_eq!(curves.passes[0].by_k.iter().map(|(k, _)| *k).collect::<Vec<_>>(), [1, 16]);
         assert_eq!(curves.passes[0].by_k[0].1.len(), snapshot.evaluations.len());
+    }
+
+    proptest! {
+        #[test]
+        fn thinned_lines_are_short_and_lose_no_extreme(
+            values in proptest::collection::vec(-1e3f64..1e3, 1..3000),
+            from in 0usize..3000,
+            length in 0usize..3000,
+        ) {
+            let mut line = Pyramid::default();
+            values.iter().enumerate().for_each(|(place, value)| line.push(place as f64, *value));
+            let (low, high) = (from as f64, (from + length) as f64);
+            let shown = line.visible(low, high, 100);
+            prop_assert!(shown.len() <= 110, "{}", shown.len());
+            prop_assert!(shown.windows(2).all(|pair| pair[0].x <= pair[1].x));
+            let inside = values.iter().enumerate().filter(|(place, _)| (from..=from + length).contains(place));
+            for (_, value) in inside {
+                let most = shown.iter().map(|point| point.y).fold(f64::NEG_INFINITY, f64::max);
+                let least = shown.iter().map(|point| point.y).fold(f64::INFINITY, f64::min);
+                prop_assert!(least <= *value && *value <= most);
+            }
+        }
     }
 }

@@ -3,11 +3,15 @@
 //! The cursor follows the newest step until the person moves it or pins a pair; then it stays until it is told to follow again.
 
 use super::derive::{self, ColorRange, GroupGeometry, Order, Pair};
+use super::dock::PanelKind;
+use super::export::ExportResult;
+use super::health::{self, Finding};
 use super::loader::{Absence, StepData};
-use super::series::Curves;
+use super::panels::palette::Palette;
+use super::series::{CurveSettings, Curves};
 use crate::experiment::{self, Experiment, FidelityRecord};
 use crate::metrics::MetricRow;
-use crate::trainer::{Compared, GroupView, RunSnapshot, RunState, StepView, TrainerCommand};
+use crate::trainer::{Compared, GroupView, LiveSetting, RunSnapshot, RunState, StepView, TrainerCommand};
 use std::sync::Arc;
 
 /// Which pair the pair panel shows, and why.
@@ -25,6 +29,25 @@ pub(crate) enum Choice {
 const PLAY_INTERVAL_S: f64 = 0.1;
 /// A step that is at hand sooner is not announced as being read, seconds: titles would only flicker.
 const LOADING_S: f64 = 0.15;
+
+/// What the person asked of the window, rather than of the trainer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// Bring a panel to the front.
+    ShowPanel(PanelKind),
+    /// Bring back the first layout.
+    ResetLayout,
+}
+
+/// What is chosen independently of the run, and stays when another run is shown.
+#[derive(Clone, Debug)]
+pub(crate) struct Choices {
+    comparison: Compared,
+    order: Order,
+    color_range: ColorRange,
+    search: String,
+    curve_settings: CurveSettings,
+}
 
 /// A command that was sent and has not shown its effect yet.
 #[derive(Clone, Copy, Debug)]
@@ -62,18 +85,33 @@ pub(crate) struct State {
     pub(crate) order: Order,
     /// What the colour map's ends stand for.
     pub(crate) color_range: ColorRange,
+    /// Whether everything that can be compared stands side by side.
+    pub(crate) side_by_side: bool,
+    /// Whether the directions are drawn in place of the histogram.
+    pub(crate) shows_directions: bool,
     /// The pinned pair.
     pub(crate) pinned: Option<Pair>,
     /// The pair under the pointer, kept until the pointer finds another.
     pub(crate) hovered: Option<Pair>,
     /// What the prompts are searched for.
     pub(crate) search: String,
-    /// Whether curves are drawn smoothed.
-    pub(crate) smooth: bool,
+    /// What is shown as curves, and how.
+    pub(crate) curve_settings: CurveSettings,
+    /// What became of the last export.
+    pub(crate) export: ExportResult,
     /// Whether the list of keys is open.
     pub(crate) keys_open: bool,
     /// Curves of the whole run.
     pub(crate) curves: Curves,
+    /// The experiment, where it can be read.
+    pub(crate) experiment: Option<Experiment>,
+    /// Values of live settings that are being edited.
+    pub(crate) drafts: Vec<(LiveSetting, String)>,
+    findings: ((u64, usize), Vec<Finding>),
+    /// The command palette.
+    pub(crate) palette: Palette,
+    /// What the person asked the window for in this frame.
+    pub(crate) wishes: Vec<Wish>,
     /// What the person asked the trainer for in this frame.
     pub(crate) commands: Vec<TrainerCommand>,
     /// Why the last command did not reach the trainer.
@@ -98,16 +136,24 @@ impl State {
             wanted: None,
             played_at: None,
             now: 0.0,
-            rollouts_every: experiment.ok().map(|experiment| experiment.record.rollouts_every),
+            rollouts_every: experiment.as_ref().ok().map(|experiment| experiment.record.rollouts_every),
+            experiment: experiment.ok(),
+            drafts: Vec::new(),
+            findings: Default::default(),
+            palette: Palette::default(),
+            wishes: Vec::new(),
             snapshot: snapshot.clone(),
             group: 0,
             comparison: Compared::default(),
             order: Order::default(),
             color_range: ColorRange::default(),
+            side_by_side: false,
+            shows_directions: false,
             pinned: None,
             hovered: None,
             search: String::new(),
-            smooth: true,
+            curve_settings: CurveSettings::default(),
+            export: ExportResult::default(),
             keys_open: false,
             curves: Curves::default(),
             commands: Vec::new(),
@@ -124,7 +170,7 @@ impl State {
     /// Takes in the newest snapshot at `now`, seconds of egui's clock.
     pub(crate) fn take_in(&mut self, snapshot: RunSnapshot, now: f64) {
         self.now = now;
-        self.curves.extend(&snapshot.history, &snapshot.evaluations);
+        self.curves.extend(&snapshot.history, &snapshot.evaluations, &self.curve_settings);
         let before = self.newest_step();
         if let Some(pending) = self.pending {
             let done = match pending.command {
@@ -132,6 +178,7 @@ impl State {
                 TrainerCommand::Resume => snapshot.state == RunState::Training,
                 TrainerCommand::StepOnce => snapshot.step > pending.step,
                 TrainerCommand::Checkpoint => snapshot.checkpoints.len() > pending.checkpoints,
+                TrainerCommand::Set(setting, value) => snapshot.value_of(setting) == Some(value),
                 TrainerCommand::Stop => false,
             };
             // Commands are carried out between steps: after two more steps something else must have happened.
@@ -412,6 +459,33 @@ impl State {
         self.pin(Pair { i: walk(pair.i, rows), j: walk(pair.j, columns) });
     }
 
+    /// What is chosen, for another run.
+    pub(crate) fn choices(&self) -> Choices {
+        Choices {
+            comparison: self.comparison,
+            order: self.order,
+            color_range: self.color_range,
+            search: self.search.clone(),
+            curve_settings: self.curve_settings.clone(),
+        }
+    }
+
+    /// Takes over what was chosen.
+    pub(crate) fn choose(&mut self, choices: Choices) {
+        let Choices { comparison, order, color_range, search, curve_settings } = choices;
+        self.comparison = comparison;
+        self.order = order;
+        self.color_range = color_range;
+        self.search = search;
+        self.curve_settings = curve_settings;
+    }
+
+    /// The value of a setting now: as last changed, or as the experiment has it; `None` where it cannot be changed.
+    pub(crate) fn live(&self, setting: LiveSetting) -> Option<f64> {
+        let written = setting.of(self.experiment.as_ref()?)?;
+        Some(self.snapshot.value_of(setting).unwrap_or(written))
+    }
+
     /// Asks the trainer for something.
     pub(crate) fn ask(&mut self, command: TrainerCommand) {
         self.commands.push(command);
@@ -432,6 +506,24 @@ impl State {
                 verb(command)
             ));
         }
+    }
+
+    /// What there is to look after at the cursor.
+    pub(crate) fn findings(&self) -> &[Finding] {
+        &self.findings.1
+    }
+
+    /// Judges the run's health where the cursor or the history has moved.
+    pub(crate) fn judge(&mut self) {
+        let key = (self.cursor_step(), self.snapshot.history.len());
+        if self.findings.0 != key {
+            self.findings = (key, health::findings(&self.snapshot, key.0));
+        }
+    }
+
+    /// Whether a new value of `setting` was sent and does not hold yet.
+    pub(crate) fn is_pending_setting(&self, setting: LiveSetting) -> bool {
+        self.pending.is_some_and(|pending| matches!(pending.command, TrainerCommand::Set(of, _) if of == setting))
     }
 
     /// Whether `command` was sent and has not shown its effect yet.
@@ -458,6 +550,7 @@ fn verb(command: TrainerCommand) -> &'static str {
         TrainerCommand::Resume => "resume",
         TrainerCommand::StepOnce => "run one step",
         TrainerCommand::Checkpoint => "write a checkpoint",
+        TrainerCommand::Set(..) => "change a setting",
         TrainerCommand::Stop => "stop",
     }
 }

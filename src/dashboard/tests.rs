@@ -1,9 +1,11 @@
 //! Behaviour of the window, driven through its accessibility tree.
 
 use super::app::{Dashboard, ScreenshotResult};
+use super::dock::Dock;
+use super::open_run::RunSource;
 use super::testing;
 use super::theme::Themes;
-use crate::trainer::{RunHandle, RunSnapshot, RunState, StepView, TrainerCommand, WatchedRun};
+use crate::trainer::{RunHandle, RunSnapshot, RunState, SnapshotCell, StepView, TrainerCommand, WatchedRun};
 use crossbeam_channel::Receiver;
 use egui::accesskit::Role;
 use egui::{Event, Key, Modifiers, PointerButton, Pos2, Rect, vec2};
@@ -13,6 +15,10 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+
+fn dashboard(ctx: &egui::Context, themes: Themes, runs: Vec<RunSource>) -> Dashboard {
+    Dashboard::new(ctx, runs, None, Dock::default(), themes, None, ScreenshotResult::default()).unwrap()
+}
 
 /// A window on a run, with the trainer's end of its commands.
 struct Window {
@@ -27,8 +33,7 @@ impl Window {
         let shared = handle.clone();
         let harness = Harness::builder().with_size(vec2(1280.0, 800.0)).build_eframe(move |creation| {
             let themes = Themes::load().unwrap();
-            let (snapshots, trainer) = (shared.snapshots.clone(), Some(shared));
-            Dashboard::new(&creation.egui_ctx, snapshots, trainer, themes, None, ScreenshotResult::default()).unwrap()
+            dashboard(&creation.egui_ctx, themes, vec![RunSource::Trainer(shared)])
         });
         let mut window = Self { harness, handle, commands };
         window.settle();
@@ -485,7 +490,7 @@ fn the_step_keys_and_buttons_move_the_cursor_and_every_panel_follows() {
     window.update(|snapshot| *snapshot = testing::snapshot(20, 2, 4));
     let newest = window.matrix().1;
     window.press(Modifiers::NONE, Key::Comma);
-    assert!(window.has("Step 19 of 20") && window.has("step 19"));
+    assert!(window.has("Step 19 of 20"));
     assert_ne!(window.matrix().1, newest, "the matrix is that of step 19");
     let throughput = |step: u64| {
         let history = testing::snapshot(20, 1, 2).history;
@@ -540,7 +545,7 @@ fn space_plays_the_view_and_follows_at_the_end_while_training_goes_on() {
 /// A window on a run folder.
 struct Watching {
     harness: Harness<'static, Dashboard>,
-    run: WatchedRun,
+    snapshots: SnapshotCell,
 }
 
 impl Watching {
@@ -549,9 +554,9 @@ impl Watching {
         let snapshots = run.snapshots.clone();
         let harness = Harness::builder().with_size(vec2(1280.0, 800.0)).build_eframe(move |creation| {
             let themes = Themes::load().unwrap();
-            Dashboard::new(&creation.egui_ctx, snapshots, None, themes, None, ScreenshotResult::default()).unwrap()
+            dashboard(&creation.egui_ctx, themes, vec![RunSource::Folder(run)])
         });
-        Self { harness, run }
+        Self { harness, snapshots }
     }
 
     fn has(&self, label: &str) -> bool {
@@ -599,7 +604,7 @@ fn a_growing_folder_is_followed_and_a_half_written_line_waits() {
     assert!(window.has("Step 2 of 2"));
     append(folder.path(), "metrics.jsonl", &line[40..]);
     window.wait_for("Step 3 of 3");
-    assert!(window.run.snapshots.load().history.len() == 3);
+    assert!(window.snapshots.load().history.len() == 3);
 }
 
 #[test]

@@ -14,14 +14,19 @@ pub(crate) struct MatrixKey {
     pub(crate) compared: Compared,
     /// The order of rows and columns.
     pub(crate) order: Order,
+    /// The cosines that an order by cluster is by.
+    pub(crate) clustered: Compared,
     /// What the colour map's ends stand for.
     pub(crate) range: f32,
 }
 
-/// One texture per group of the shown step.
+/// What was drawn, in which theme, and where it is.
+type Entry = Option<(MatrixKey, bool, TextureHandle)>;
+
+/// One texture per group of the shown step and kind of cosine.
 #[derive(Default)]
 pub(crate) struct Textures {
-    entries: Vec<Option<(MatrixKey, bool, TextureHandle)>>,
+    entries: Vec<[Entry; 3]>,
 }
 
 impl Textures {
@@ -35,9 +40,9 @@ impl Textures {
         key: MatrixKey,
     ) -> TextureId {
         if self.entries.len() <= place {
-            self.entries.resize_with(place + 1, || None);
+            self.entries.resize_with(place + 1, Default::default);
         }
-        let entry = &mut self.entries[place];
+        let entry = &mut self.entries[place][key.compared as usize];
         if let Some((cached, is_dark, texture)) = entry {
             if *cached != key || *is_dark != theme.is_dark {
                 texture.set(picture(theme, group, key), TextureOptions::NEAREST);
@@ -50,6 +55,11 @@ impl Textures {
         entry.insert((key, theme.is_dark, texture)).2.id()
     }
 
+    /// Frees all textures.
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+    }
+
     /// Frees the textures of groups from `groups` on.
     pub(crate) fn keep(&mut self, groups: usize) {
         self.entries.truncate(groups);
@@ -58,7 +68,7 @@ impl Textures {
 
 /// One pixel per cell; transparent where there is no cosine.
 fn picture(theme: &Theme, group: &GroupView, key: MatrixKey) -> ColorImage {
-    let order = derive::display_order(group, key.order);
+    let order = derive::display_order(group, key.clustered, key.order);
     let m = order.len();
     if m == 0 {
         return ColorImage::filled([1, 1], Color32::TRANSPARENT);

@@ -69,6 +69,7 @@ struct Tokens {
     evol_rl: Hex,
     g2rl: Hex,
     other_method: Hex,
+    stages: [Hex; 6],
 }
 
 /// The file.
@@ -136,6 +137,8 @@ pub(crate) struct Theme {
     g2rl: Color32,
     /// A method from a plugin.
     other_method: Color32,
+    /// Sample, verify, features, update, evaluate, the rest.
+    stages: [Color32; 6],
     /// From -1 to +1.
     cosine: Vec<Color32>,
     /// From 0 to 1.
@@ -172,6 +175,7 @@ impl Theme {
             evol_rl: tokens.evol_rl.0,
             g2rl: tokens.g2rl.0,
             other_method: tokens.other_method.0,
+            stages: tokens.stages.map(|color| color.0),
             cosine: color_map(&tokens.cosine),
             novelty: color_map(&tokens.novelty),
         }
@@ -213,6 +217,11 @@ impl Theme {
             "g2rl" => self.g2rl,
             _ => self.other_method,
         }
+    }
+
+    /// The colours of sample, verify, features, update, evaluate, and the rest of a step.
+    pub(crate) fn stages(&self) -> [Color32; 6] {
+        self.stages
     }
 
     /// The colour of a verdict.

@@ -1,13 +1,19 @@
 //! Overlap: problems of an evaluation that the policy is also trained on.
 //!
-//! Two texts overlap where 13 words in a row are equal, as in Brown et al., "Language models are few-shot learners" (arXiv
-//! 2005.14165, appendix C), or where both are shorter than that and all of their words are. A word is a run of letters and digits in lower case.
+//! Of a problem's runs of 13 words (the length of Brown et al., "Language models are few-shot learners", arXiv 2005.14165,
+//! appendix C) at least half must stand in training problems. One run alone proves nothing in mathematics: "relatively prime
+//! positive integers find m n" is in every tenth problem of some competitions. That a share of the sample decides follows Touvron et
+//! al., "Llama 2" (arXiv 2307.09288, appendix A.6). Shorter problems overlap where all of their words are equal. A word is a run of
+//! letters and digits in lower case.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Words in a row that make an overlap.
 pub(crate) const WORDS: usize = 13;
+
+/// The share of a problem's runs that makes an overlap.
+const SHARE: f64 = 0.5;
 
 /// The texts of training problems, by the hashes of their runs of words.
 pub(crate) struct TrainingTexts(HashSet<u64>);
@@ -18,9 +24,11 @@ impl TrainingTexts {
         Self(texts.flat_map(runs).collect())
     }
 
-    /// Whether `text` overlaps with one of them.
+    /// Whether `text` overlaps with them.
     pub(crate) fn overlap(&self, text: &str) -> bool {
-        runs(text).iter().any(|run| self.0.contains(run))
+        let runs = runs(text);
+        let shared = runs.iter().filter(|run| self.0.contains(run)).count();
+        shared as f64 >= SHARE * runs.len() as f64
     }
 }
 
@@ -41,12 +49,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thirteen_words_in_a_row_overlap_and_twelve_do_not() {
+    fn half_of_the_runs_of_thirteen_words_overlap_and_fewer_do_not() {
         let numbers = |range: std::ops::Range<u32>| range.map(|n| n.to_string()).collect::<Vec<_>>();
         let training = TrainingTexts::new([numbers(0..40).join(" ")].iter().map(String::as_str));
         assert!(training.overlap(&numbers(0..40).join(", ")));
-        assert!(training.overlap(&format!("before {} after", numbers(20..33).join("-"))));
-        assert!(!training.overlap(&format!("before {} after", numbers(20..32).join(" "))));
+        // 14 words, two runs, of which one is known.
+        assert!(training.overlap(&format!("{} end", numbers(20..33).join("-"))));
+        // 15 words, three runs, of which one is known: a stock phrase.
+        assert!(!training.overlap(&format!("begin {} end", numbers(20..33).join("-"))));
+        assert!(!training.overlap(&format!("{} end", numbers(20..32).join(" "))));
         assert!(!training.overlap(&numbers(20..32).join(" ")), "a short text overlaps with a short one only");
     }
 

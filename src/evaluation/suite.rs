@@ -158,7 +158,7 @@ impl Suite {
         let shared: Vec<_> = self.problems.iter().filter(|item| training.overlap(&item.text)).collect();
         let example = shared.first()?;
         Some(format!(
-            "{} of the {} problems of {} ({:.1} %) overlap with training problems ({WORDS} words in a row), such as {}: {}",
+            "{} of the {} problems of {} ({:.1} %) overlap with training problems (half of their runs of {WORDS} words), such as {}: {}",
             shared.len(),
             self.problems.len(),
             self.name,

@@ -12,4 +12,6 @@ pub use config::{
     RolloutConfig, ShapeConfig, StopConfig, SuiteConfig, TaskConfig,
 };
 pub use parse::{from_text, locate, read, set, to_text};
-pub use run_dir::{BlockFidelity, Event, FidelityRecord, GroupTokens, Manifest, RolloutRecord, RunDir, Tail};
+pub use run_dir::{
+    BlockFidelity, Event, FidelityRecord, GroupTokens, Manifest, RolloutRecord, RunDir, SettingEdit, Tail,
+};

@@ -125,6 +125,11 @@ impl RunDir {
         Ok(self.lines("fidelity.jsonl")?.iter().filter_map(|(_, line)| serde_json::from_str(line).ok()).collect())
     }
 
+    /// What happened beside training so far.
+    pub fn read_events(&self) -> Result<Vec<Event>> {
+        Ok(self.lines("events.jsonl")?.iter().filter_map(|(_, line)| serde_json::from_str(line).ok()).collect())
+    }
+
     /// Steps with a whole checkpoint, ascending.
     pub fn checkpoint_steps(&self) -> Result<Vec<u64>> {
         let mut steps: Vec<u64> = list(&self.path.join("checkpoints"))?
@@ -225,6 +230,26 @@ impl RunDir {
     pub fn last_written(&self) -> Option<SystemTime> {
         let time = |name: &str| fs::metadata(self.path.join(name)).and_then(|file| file.modified()).ok();
         LOGS.into_iter().chain(["experiment.ron", "manifest.json", "log.txt"]).filter_map(time).max()
+    }
+
+    /// The newest line of `metrics.jsonl`, without reading the whole file.
+    pub fn last_metrics(&self) -> Result<Option<MetricRow>> {
+        /// More than any line has.
+        const END_BYTES: u64 = 1 << 16;
+        let path = self.path.join("metrics.jsonl");
+        let read = || -> std::io::Result<Vec<u8>> {
+            let mut file = fs::File::open(&path)?;
+            let length = file.metadata()?.len();
+            file.seek(SeekFrom::Start(length.saturating_sub(END_BYTES)))?;
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        match read() {
+            Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).lines().rev().find_map(MetricRow::from_json)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("reading the metrics", &path)(error)),
+        }
     }
 
     /// The whole lines of a JSONL file with their `step`; a line cut off by a crash is left out.
@@ -568,16 +593,36 @@ pub struct Event {
     pub step: u64,
     /// When, UTC.
     pub time: String,
-    /// `started`, `paused`, `resumed`, `checkpoint`, `warning`, `stopped`, `finished` or `error`.
+    /// `started`, `paused`, `resumed`, `edit`, `checkpoint`, `warning`, `stopped`, `finished` or `error`.
     pub kind: Cow<'static, str>,
     /// What happened.
     pub text: String,
+    /// What was changed, where a setting was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edit: Option<SettingEdit>,
+}
+
+/// A setting that was changed while the run went on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SettingEdit {
+    /// Its path in the experiment, such as `optimizer.learning_rate`.
+    pub path: Cow<'static, str>,
+    /// What it was.
+    pub from: f64,
+    /// What it is from the next step on.
+    pub to: f64,
 }
 
 impl Event {
     /// An event that happens now.
     pub fn now(step: u64, kind: &'static str, text: impl Into<String>) -> Self {
-        Self { step, time: format!("{:.0}", jiff::Timestamp::now()), kind: kind.into(), text: text.into() }
+        Self { step, time: format!("{:.0}", jiff::Timestamp::now()), kind: kind.into(), text: text.into(), edit: None }
+    }
+
+    /// A setting is changed now.
+    pub fn edited(step: u64, edit: SettingEdit) -> Self {
+        let text = format!("{} from {:?} to {:?}", edit.path, edit.from, edit.to);
+        Self { edit: Some(edit), ..Self::now(step, "edit", text) }
     }
 }
 

@@ -14,6 +14,8 @@
 //! | shaped reward | `r (1 + lambda r nu_bar)`, clipped to [-c, c] | [`shaped_reward`], [`shape_group`] |
 //! | what a group looks like | distribution of cosines by kind of pair, spectrum, effective rank | [`GroupGeometry`] |
 //! | what a token adds to a cosine | `alpha_t <phi_t, Phi_j>` over the norms | [`attribute_tokens`] |
+//! | the plane in which directions spread most | eigenvectors of the cosine matrix | [`project`] |
+//! | an order in which like directions stand together | average linkage of the cosines | [`cluster_order`] |
 //! | how well one geometry predicts another | Pearson's and Spearman's correlation | [`pearson`], [`spearman`] |
 //!
 //! Source: G2RL, arXiv 2512.15687v1, equations 7 to 13. The same for sentence embeddings, after EVOL-RL (arXiv 2509.15194):
@@ -28,19 +30,23 @@
 //! All functions are pure. They take `f32` and compute in `f64`.
 
 mod attribution;
+mod cluster;
 mod correlation;
 mod cosine;
 mod novelty;
+mod projection;
 mod semantic;
 mod statistics;
 mod token_weights;
 
 pub use attribution::{TokenAttribution, attribute_tokens};
+pub use cluster::cluster_order;
 pub use correlation::{pearson, spearman};
 pub use cosine::{CosineMatrix, unit_features};
 pub use novelty::{
     IncorrectSign, LambdaSchedule, NoveltyForm, Shaping, normalize_novelty, novelty, shape_group, shaped_reward,
 };
+pub use projection::{Projection, project};
 pub use semantic::{AnswerClass, banded_reward, normalize_within_classes, semantic_novelty};
 pub use statistics::{
     GroupGeometry, HISTOGRAM_BINS, NEAR_ORTHOGONAL, PairKind, PairStatistics, QUANTILE_LEVELS, effective_rank, spectrum,

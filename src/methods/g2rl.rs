@@ -21,25 +21,24 @@ use bevy_ecs::prelude::*;
 /// G2RL.
 pub struct G2rlPlugin(pub G2rlConfig);
 
-/// Settings of the shaping, as a resource.
+/// Settings of the shaping, as a resource: what is changed in it holds from the next step on.
 #[derive(Resource, Clone)]
-struct Settings(G2rlConfig);
+pub struct G2rlSettings(pub G2rlConfig);
 
 impl Plugin for G2rlPlugin {
     fn build(&self, app: &mut App) {
         app.insert_resource(FeatureDemand::EveryStep)
             .insert_resource(FeatureWeights(self.0.alpha))
             .insert_resource(NoveltySettings { form: self.0.novelty })
-            .insert_resource(Settings(self.0.clone()))
+            .insert_resource(G2rlSettings(self.0.clone()))
             .add_systems(TrainStep, shape_rewards_by_novelty.after(score_novelty).in_set(StageSystems::Novelty));
     }
 }
 
 /// Adds [`ShapedReward`] to every rollout.
-#[allow(private_interfaces, reason = "the system is public so that others can order against it, not to be called")]
 pub fn shape_rewards_by_novelty(
     mut commands: Commands,
-    settings: Res<Settings>,
+    settings: Res<G2rlSettings>,
     step: Res<StepCounter>,
     groups: Query<&Rollouts, With<PromptGroup>>,
     rollouts: Query<(&Reward, &Novelty)>,

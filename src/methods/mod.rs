@@ -11,7 +11,7 @@ mod grpo;
 
 pub use entropy_bonus::EntropyBonusPlugin;
 pub use evol_rl::{EvolRlPlugin, shape_rewards_by_meaning};
-pub use g2rl::{G2rlPlugin, shape_rewards_by_novelty};
+pub use g2rl::{G2rlPlugin, G2rlSettings, shape_rewards_by_novelty};
 pub use grpo::GrpoPlugin;
 
 use crate::experiment::MethodConfig;

@@ -26,7 +26,9 @@ pub use features::{FeatureDemand, FeatureWeights, FeaturesPlugin, compute_featur
 pub use fidelity::{FidelityPlugin, measure_fidelity};
 pub use geometry::{GeometryPlugin, measure_geometry};
 pub use novelty::{NoveltyPlugin, NoveltySettings, score_novelty};
-pub use record::{CheckpointRequested, Checkpoints, RecordPlugin, RunRecorder, StartInfo, record_checkpoint};
+pub use record::{
+    CheckpointRequested, Checkpoints, LiveEdits, RecordPlugin, RunRecorder, StartInfo, record_checkpoint,
+};
 pub use sample::{ProblemCursor, SamplePlugin, sample_completions};
 pub use semantic::{Encoder, SemanticPlugin, embed_responses};
 pub use tokens::{TokensPlugin, record_tokens};
@@ -217,6 +219,9 @@ fn time_metrics(clock: &StageClock, metrics: &mut StepMetrics) {
     metrics.set(&metrics::TIME_VERIFY_S, time(Stage::Verify));
     metrics.set(&metrics::TIME_FEATURE_S, time(Stage::Features) + time(Stage::Novelty) + time(Stage::Advantage));
     metrics.set(&metrics::TIME_UPDATE_S, time(Stage::Update));
+    if time(Stage::Evaluate) > 0.0 {
+        metrics.set(&metrics::TIME_EVALUATE_S, time(Stage::Evaluate));
+    }
     metrics.set(&metrics::TIME_STEP_S, clock.step_seconds());
 }
 

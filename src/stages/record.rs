@@ -4,7 +4,7 @@ use super::{
     ActiveExperiment, Curriculum, KlCoefficient, Monitor, Policy, PolicyOptimizer, ProblemCursor, StageClock,
     StageSystems, StepCounter, StepMetrics, TrainStep, time_metrics,
 };
-use crate::experiment::{Event, RolloutRecord, RunDir};
+use crate::experiment::{Event, RolloutRecord, RunDir, SettingEdit};
 use crate::geometry::{CosineMatrix, GroupGeometry};
 use crate::metrics::{self, MetricRow};
 use crate::rollout::{
@@ -16,19 +16,63 @@ use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use std::sync::Arc;
 use std::time::Instant;
+use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// The record stage.
 pub struct RecordPlugin;
 
 impl Plugin for RecordPlugin {
     fn build(&self, app: &mut App) {
-        app.init_resource::<Checkpoints>().init_resource::<CheckpointRequested>().add_systems(
-            TrainStep,
-            // A line of metrics says that the step's record is there.
-            (record_step, record_metrics, record_checkpoint.run_if(checkpoint_is_due))
-                .chain()
-                .in_set(StageSystems::Record),
-        );
+        app.init_resource::<Checkpoints>()
+            .init_resource::<CheckpointRequested>()
+            .init_resource::<LiveEdits>()
+            .init_resource::<ProcessUse>()
+            .add_systems(
+                TrainStep,
+                // A line of metrics says that the step's record is there.
+                (record_step, record_metrics, record_checkpoint.run_if(checkpoint_is_due))
+                    .chain()
+                    .in_set(StageSystems::Record),
+            );
+    }
+}
+
+/// Settings that were changed during the run, as they are now: what a checkpoint carries over.
+#[derive(Resource, Default)]
+pub struct LiveEdits(pub Vec<SettingEdit>);
+
+/// What this process uses of the machine.
+#[derive(Resource)]
+struct ProcessUse {
+    system: System,
+    /// Processor time up to the step before, seconds.
+    cpu_s: Option<f64>,
+}
+
+impl Default for ProcessUse {
+    fn default() -> Self {
+        let mut process = Self { system: System::new(), cpu_s: None };
+        process.cpu_s = process.now().map(|(cpu_s, _)| cpu_s);
+        process
+    }
+}
+
+impl ProcessUse {
+    /// Processor time so far, seconds, and resident memory, MiB, where the system tells.
+    fn now(&mut self) -> Option<(f64, f64)> {
+        let id = sysinfo::get_current_pid().ok()?;
+        let what = ProcessRefreshKind::nothing().with_cpu().with_memory().without_tasks();
+        self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&[id]), false, what);
+        let process = self.system.process(id)?;
+        Some((process.accumulated_cpu_time() as f64 / 1e3, process.memory() as f64 / f64::from(1 << 20)))
+    }
+
+    fn record(&mut self, metrics: &mut StepMetrics) {
+        let Some((cpu_s, memory)) = self.now() else { return };
+        metrics.set(&metrics::MEMORY_RESIDENT_MIB, memory);
+        if let Some(before) = self.cpu_s.replace(cpu_s) {
+            metrics.set(&metrics::TIME_CPU_S, cpu_s - before);
+        }
     }
 }
 
@@ -69,8 +113,10 @@ fn record_metrics(
     recorder: Res<RunRecorder>,
     monitor: Res<Monitor>,
     experiment: Res<ActiveExperiment>,
+    mut process: ResMut<ProcessUse>,
 ) -> Result {
     time_metrics(&clock, &mut step_metrics);
+    process.record(&mut step_metrics);
     let rollouts = experiment.0.rollout.prompts_per_step * experiment.0.rollout.group_size;
     let sampled = rollouts as f64 * (1.0 + step_metrics.0.get(&metrics::GROUP_RESAMPLED_RATIO).unwrap_or(0.0));
     let tokens = step_metrics.0.get(&metrics::COMPLETION_LENGTH_MEAN).unwrap_or(0.0) * sampled;
@@ -247,6 +293,7 @@ pub fn record_checkpoint(
     problems: Res<ProblemCursor>,
     curriculum: Option<Res<Curriculum>>,
     kl_coefficient: Res<KlCoefficient>,
+    edits: Res<LiveEdits>,
     recorder: Res<RunRecorder>,
     monitor: Res<Monitor>,
     mut checkpoints: ResMut<Checkpoints>,
@@ -266,14 +313,19 @@ pub fn record_checkpoint(
             problems: Some(problems.0),
             solve_rates: curriculum.map(|curriculum| curriculum.solve_rates().to_vec()),
             kl_coefficient: experiment.0.objective.kl.target.map(|_| kl_coefficient.0),
+            edits: edits.0.clone(),
             version: env!("CARGO_PKG_VERSION").to_string(),
         };
         state.write(folder)
     })?;
-    recorder.0.append_event(&Event::now(step.0, "checkpoint", path.display().to_string()))?;
+    let written = Event::now(step.0, "checkpoint", path.display().to_string());
+    recorder.0.append_event(&written)?;
     Arc::make_mut(&mut checkpoints.0).push(step.0);
     let all = checkpoints.0.clone();
-    monitor.0.update(|snapshot| snapshot.checkpoints = all);
+    monitor.0.update(|snapshot| {
+        snapshot.checkpoints = all;
+        Arc::make_mut(&mut snapshot.events).push(written);
+    });
     Ok(())
 }
 

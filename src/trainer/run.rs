@@ -1,14 +1,14 @@
 //! A run from start to end: preparation, the trainer's thread, and what ends it.
 
-use super::snapshot::{RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, TrainerCommand};
+use super::snapshot::{LiveSetting, RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, TrainerCommand};
 use super::state::TrainerState;
 use crate::error::{Error, Result};
 use crate::evaluation::{EvaluationRecord, Suite};
 use crate::experiment::{
     DataSource, EncoderSource, Event, Experiment, FidelityRecord, HeldOutSource, Manifest, MethodConfig, ModelSource,
-    OptimizerConfig, RunDir, SuiteConfig, TaskConfig, to_text,
+    OptimizerConfig, RunDir, SettingEdit, SuiteConfig, TaskConfig, to_text,
 };
-use crate::methods::add_method;
+use crate::methods::{G2rlSettings, add_method};
 use crate::metrics::MetricRow;
 use crate::model::{
     BertEncoder, ENCODER_FILES, LanguageModel, PolicyEncoder, Qwen3, SentenceEncoder, data_type, hexadecimal, hub,
@@ -17,8 +17,9 @@ use crate::model::{
 use crate::optim::AdamW;
 use crate::stages::{
     ActiveExperiment, ActiveTask, CheckpointRequested, Checkpoints, Curriculum, CurriculumPlugin,
-    DynamicSamplingPlugin, Encoder, Evaluations, KlCoefficient, Monitor, Policy, PolicyOptimizer, ProblemCursor,
-    Reference, RunRecorder, SampleRound, StagePlugins, StartInfo, StepCounter, Suites, TrainStep, record_checkpoint,
+    DynamicSamplingPlugin, Encoder, Evaluations, KlCoefficient, LiveEdits, Monitor, Policy, PolicyOptimizer,
+    ProblemCursor, Reference, RunRecorder, SampleRound, StagePlugins, StartInfo, StepCounter, Suites, TrainStep,
+    record_checkpoint,
 };
 use crate::tasks::{self, Problem, Split, Task};
 use bevy_app::{App, Plugin, PluginGroup, PluginGroupBuilder};
@@ -46,6 +47,7 @@ type StageChange = Box<dyn FnOnce(PluginGroupBuilder) -> PluginGroupBuilder + Se
 pub struct RunBuilder {
     experiment: Experiment,
     resumed: Option<RunDir>,
+    overrides: Vec<String>,
     task: Option<Arc<dyn Task>>,
     model: Option<LanguageModel>,
     stage_changes: Vec<StageChange>,
@@ -79,17 +81,25 @@ impl Run {
 impl RunBuilder {
     /// A run of this experiment.
     pub fn new(experiment: Experiment) -> Self {
-        Self { experiment, resumed: None, task: None, model: None, stage_changes: Vec::new(), extensions: Vec::new() }
+        Self {
+            experiment,
+            resumed: None,
+            overrides: Vec::new(),
+            task: None,
+            model: None,
+            stage_changes: Vec::new(),
+            extensions: Vec::new(),
+        }
     }
 
-    /// Goes on with the run in this folder from its newest checkpoint. `overrides` are as for [`crate::experiment::set`], such
-    /// as `stop.steps=300`.
+    /// Goes on with the run in this folder from its newest checkpoint, with the settings that were changed until then.
+    /// `overrides` are as for [`crate::experiment::set`], such as `stop.steps=300`, and win over such changes.
     pub fn resume(folder: &Path, overrides: &[String]) -> Result<Self> {
         let (directory, mut experiment) = RunDir::open(folder)?;
         for assignment in overrides {
             experiment = crate::experiment::set(&experiment, assignment)?;
         }
-        Ok(Self { resumed: Some(directory), ..Self::new(experiment) })
+        Ok(Self { resumed: Some(directory), overrides: overrides.to_vec(), ..Self::new(experiment) })
     }
 
     /// Provides the task that the experiment names with `task: Custom(..)`.
@@ -124,7 +134,7 @@ impl RunBuilder {
 
     /// Loads everything, makes the run folder under `runs`, and starts the trainer's thread. Bad input is found here.
     pub fn start(self, runs: &Path) -> Result<Run> {
-        let Self { mut experiment, resumed, task, model, stage_changes, extensions } = self;
+        let Self { mut experiment, resumed, overrides, task, model, stage_changes, extensions } = self;
         experiment.validate()?;
         settle_sources(&mut experiment)?;
         experiment.objective.ratio.get_or_insert(experiment.objective.loss.ratio());
@@ -147,7 +157,7 @@ impl RunBuilder {
         let model_hash = base.weights.hash()?;
         let frozen = FrozenBase::new(&experiment, &base, &device)?;
         let OptimizerConfig::AdamW(settings) = &experiment.optimizer;
-        let (model, optimizer, state) = match &checkpoint {
+        let (model, optimizer, mut state) = match &checkpoint {
             None => {
                 let optimizer = AdamW::new(&base.weights, settings.settings())?;
                 (base, optimizer, TrainerState::default())
@@ -173,7 +183,15 @@ impl RunBuilder {
             }
             None => RunDir::create(runs, &experiment)?,
         };
-        let info = run_info(&experiment, task.as_ref(), &model, &device, directory.path())?;
+        // The run folder's experiment stays the one that the run began with.
+        let is_overridden =
+            |path: &str| overrides.iter().any(|text| text.split('=').next().map(str::trim) == Some(path));
+        state.edits.retain(|edit| !is_overridden(&edit.path));
+        let began_with = to_text(&experiment)?;
+        for edit in &state.edits {
+            experiment = changed(&experiment, &edit.path, edit.to)?;
+        }
+        let info = run_info(&experiment, began_with, task.as_ref(), &model, &device, directory.path());
         let manifest = Manifest {
             version: env!("CARGO_PKG_VERSION").to_string(),
             commit: env!("ORTHANT_COMMIT").to_string(),
@@ -191,7 +209,8 @@ impl RunBuilder {
             step,
         };
         directory.write_manifest(&manifest)?;
-        directory.append_event(&Event::now(step, if checkpoint.is_some() { "resumed" } else { "started" }, ""))?;
+        let began = Event::now(step, if checkpoint.is_some() { "resumed" } else { "started" }, "");
+        directory.append_event(&began)?;
         directory.log(&format!("run of {} with {} on {}, from step {step}", info.name, info.method, info.device))?;
         let past = Past::read(&directory, step)?;
         let (handle, commands) = RunHandle::new(RunSnapshot::starting(info));
@@ -373,6 +392,7 @@ struct Past {
     evaluations: Arc<Vec<EvaluationRecord>>,
     fidelity: Arc<Vec<FidelityRecord>>,
     checkpoints: Arc<Vec<u64>>,
+    events: Arc<Vec<Event>>,
 }
 
 impl Past {
@@ -383,6 +403,7 @@ impl Past {
             evaluations: Arc::new(directory.read_evaluations()?),
             fidelity: Arc::new(directory.read_fidelity()?),
             checkpoints: Arc::new(directory.checkpoint_steps()?),
+            events: Arc::new(directory.read_events()?),
         })
     }
 
@@ -393,17 +414,21 @@ impl Past {
             snapshot.evaluations = self.evaluations.clone();
             snapshot.fidelity = self.fidelity.clone();
             snapshot.checkpoints = self.checkpoints.clone();
+            snapshot.events = self.events.clone();
+            let warnings = self.events.iter().filter(|event| event.kind == "warning");
+            snapshot.warnings = Arc::new(warnings.map(|event| (event.step, event.text.clone())).collect());
         });
     }
 }
 
 fn run_info(
     experiment: &Experiment,
+    experiment_ron: String,
     task: &dyn Task,
     model: &LanguageModel,
     device: &candle_core::Device,
     directory: &Path,
-) -> Result<RunInfo> {
+) -> RunInfo {
     let name = match &experiment.model {
         ModelSource::Bundled(name) => name.clone(),
         ModelSource::Local(path) => path.display().to_string(),
@@ -412,7 +437,7 @@ fn run_info(
     let parameters = model.parameter_count() as f64;
     let count =
         if parameters >= 1e9 { format!("{:.1}B", parameters / 1e9) } else { format!("{:.2}M", parameters / 1e6) };
-    Ok(RunInfo {
+    RunInfo {
         name: experiment.name.clone(),
         seed: experiment.seed,
         method: experiment.method.label().to_string(),
@@ -426,8 +451,8 @@ fn run_info(
         temperature: experiment.rollout.temperature,
         stop_step: experiment.stop.steps,
         directory: directory.to_path_buf(),
-        experiment_ron: to_text(experiment)?,
-    })
+        experiment_ron,
+    }
 }
 
 /// The body of the trainer's thread. Whatever happens, the snapshot, the manifest and the events say how it ended.
@@ -453,11 +478,15 @@ fn train(loaded: Loaded, snapshots: &SnapshotCell, commands: &Receiver<TrainerCo
     let step = snapshots.load().step;
     manifest.step = step;
     manifest.state = if kind == "error" { "failed".to_string() } else { kind.to_string() };
+    let ended = Event::now(step, kind, text.as_str());
     let recorded = directory
-        .append_event(&Event::now(step, kind, text.as_str()))
+        .append_event(&ended)
         .and_then(|()| directory.log(&format!("{kind} after step {step} {text}")))
         .and_then(|()| directory.write_manifest(&manifest));
-    snapshots.update(|snapshot| snapshot.state = state);
+    snapshots.update(|snapshot| {
+        Arc::make_mut(&mut snapshot.events).push(ended);
+        snapshot.state = state;
+    });
     result.and_then(|end| recorded.map(|()| end))
 }
 
@@ -491,6 +520,7 @@ fn build_app(loaded: Loaded, snapshots: &SnapshotCell) -> App {
     // Checkpoints without a cursor are of runs in which every step dealt as many problems as it kept.
     let dealt = loaded.state.problems.unwrap_or(loaded.state.step * rollout.prompts_per_step as u64);
     app.insert_resource(ProblemCursor(dealt));
+    app.insert_resource(LiveEdits(loaded.state.edits));
     if rollout.dynamic.is_some() {
         app.add_plugins(DynamicSamplingPlugin);
     }
@@ -553,6 +583,10 @@ fn drive(app: &mut App, snapshots: &SnapshotCell, commands: &Receiver<TrainerCom
                 app.world_mut().resource_mut::<CheckpointRequested>().0 = true;
                 continue;
             }
+            Some(TrainerCommand::Set(setting, value)) => {
+                set_live(app, snapshots, setting, value)?;
+                continue;
+            }
             Some(TrainerCommand::Stop) => {
                 save(app)?;
                 return Ok(RunEnd::Stopped);
@@ -569,7 +603,56 @@ fn drive(app: &mut App, snapshots: &SnapshotCell, commands: &Receiver<TrainerCom
 fn note(app: &mut App, snapshots: &SnapshotCell, kind: &'static str, state: RunState) -> Result<()> {
     let step = app.world().resource::<StepCounter>().0;
     snapshots.update(|snapshot| snapshot.state = state);
-    app.world().resource::<RunRecorder>().0.append_event(&Event::now(step, kind, ""))
+    record_event(app, snapshots, Event::now(step, kind, ""))
+}
+
+fn record_event(app: &App, snapshots: &SnapshotCell, event: Event) -> Result<()> {
+    app.world().resource::<RunRecorder>().0.append_event(&event)?;
+    snapshots.update(|snapshot| Arc::make_mut(&mut snapshot.events).push(event));
+    Ok(())
+}
+
+/// The experiment with another value of one setting, checked as the file is.
+fn changed(experiment: &Experiment, path: &str, value: f64) -> Result<Experiment> {
+    let changed = crate::experiment::set(experiment, &format!("{path}={value:?}"))?;
+    changed.validate()?;
+    Ok(changed)
+}
+
+/// Changes a setting from the next step on. What cannot be is a warning, and the run goes on as it was.
+fn set_live(app: &mut App, snapshots: &SnapshotCell, setting: LiveSetting, value: f64) -> Result<()> {
+    let step = app.world().resource::<StepCounter>().0;
+    let experiment = &app.world().resource::<ActiveExperiment>().0;
+    let path = setting.path();
+    let tried = match setting.of(experiment) {
+        Some(from) if from.to_bits() == value.to_bits() => return Ok(()),
+        Some(from) => changed(experiment, path, value).map(|experiment| (from, experiment)),
+        None => Err(Error::input(format!("this run has no {path} that could be changed"))),
+    };
+    let (from, experiment) = match tried {
+        Ok(tried) => tried,
+        Err(error) => {
+            let text = format!("{path} stays as it is: {error}");
+            snapshots.update(|snapshot| Arc::make_mut(&mut snapshot.warnings).push((step, text.clone())));
+            return record_event(app, snapshots, Event::now(step, "warning", text));
+        }
+    };
+    let world = app.world_mut();
+    world.resource_mut::<ActiveExperiment>().0 = experiment;
+    match setting {
+        LiveSetting::LearningRate | LiveSetting::Temperature => {}
+        LiveSetting::Lambda => {
+            if let Some(mut settings) = world.get_resource_mut::<G2rlSettings>() {
+                settings.0.lambda = value;
+            }
+        }
+        LiveSetting::KlCoefficient => world.resource_mut::<KlCoefficient>().0 = value,
+    }
+    let edit = SettingEdit { path: path.into(), from, to: value };
+    let edits = &mut world.resource_mut::<LiveEdits>().0;
+    edits.retain(|earlier| earlier.path != edit.path);
+    edits.push(edit.clone());
+    record_event(app, snapshots, Event::edited(step, edit))
 }
 
 /// Writes a checkpoint between steps. Before the first step there is nothing to save.

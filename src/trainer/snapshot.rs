@@ -4,7 +4,7 @@
 //! trainer for the newest step and by the run folder for older ones, so every panel works live and later alike.
 
 use crate::evaluation::EvaluationRecord;
-use crate::experiment::FidelityRecord;
+use crate::experiment::{Event, Experiment, FidelityRecord, MethodConfig, OptimizerConfig};
 use crate::metrics::History;
 use crate::verify::Verdict;
 use bevy_ecs::schedule::SystemSet;
@@ -262,6 +262,8 @@ pub struct RunSnapshot {
     pub fidelity: Arc<Vec<FidelityRecord>>,
     /// Steps at which checkpoints were written.
     pub checkpoints: Arc<Vec<u64>>,
+    /// What happened beside training, oldest first: pauses, changed settings, checkpoints.
+    pub events: Arc<Vec<Event>>,
     /// Seconds to the end at the recent pace, once known.
     pub eta_s: Option<f64>,
     /// Warnings so far, newest last: (step, text).
@@ -284,15 +286,65 @@ impl RunSnapshot {
             latest: None,
             fidelity: Arc::default(),
             checkpoints: Arc::default(),
+            events: Arc::default(),
             eta_s: None,
             warnings: Arc::default(),
             last_written: None,
         }
     }
+
+    /// What a setting was changed to last; `None` where it was not changed.
+    pub fn value_of(&self, setting: LiveSetting) -> Option<f64> {
+        let edits = self.events.iter().rev().filter_map(|event| event.edit.as_ref());
+        edits.into_iter().find(|edit| edit.path == setting.path()).map(|edit| edit.to)
+    }
+}
+
+/// A setting that may be changed while the run goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LiveSetting {
+    /// The optimizer's learning rate after warm-up.
+    LearningRate,
+    /// G2RL's strength of shaping.
+    Lambda,
+    /// Temperature of sampling.
+    Temperature,
+    /// Weight of the KL term.
+    KlCoefficient,
+}
+
+impl LiveSetting {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::LearningRate, Self::Lambda, Self::Temperature, Self::KlCoefficient];
+
+    /// Its path in the experiment.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::LearningRate => "optimizer.learning_rate",
+            Self::Lambda => "method.lambda",
+            Self::Temperature => "rollout.temperature",
+            Self::KlCoefficient => "objective.kl.coefficient",
+        }
+    }
+
+    /// The experiment's value; `None` where it has no such setting or where it cannot be changed during a run.
+    pub fn of(self, experiment: &Experiment) -> Option<f64> {
+        let OptimizerConfig::AdamW(adamw) = &experiment.optimizer;
+        match self {
+            Self::LearningRate => Some(adamw.learning_rate),
+            Self::Lambda => match &experiment.method {
+                MethodConfig::G2rl(config) => Some(config.lambda),
+                _ => None,
+            },
+            Self::Temperature => Some(experiment.rollout.temperature),
+            // Without a KL term at the start there is no reference model.
+            Self::KlCoefficient => Some(experiment.objective.kl.coefficient).filter(|&weight| weight > 0.0),
+        }
+    }
 }
 
 /// What a person may ask of the trainer. Carried out between steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum TrainerCommand {
     /// Wait after the current step.
     Pause,
@@ -302,6 +354,8 @@ pub enum TrainerCommand {
     StepOnce,
     /// Write a checkpoint after the current step.
     Checkpoint,
+    /// Change a setting from the next step on.
+    Set(LiveSetting, f64),
     /// Finish the current step, write a checkpoint, end.
     Stop,
 }

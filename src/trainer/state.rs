@@ -4,6 +4,7 @@
 //! generator in it; what a step takes over from the steps before it is.
 
 use crate::error::{Error, Result};
+use crate::experiment::SettingEdit;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -27,6 +28,9 @@ pub struct TrainerState {
     /// Weight of the KL term in the next step, where it is adapted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kl_coefficient: Option<f64>,
+    /// Settings that were changed during the run, as they are now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<SettingEdit>,
     /// The program's version.
     pub version: String,
 }

@@ -124,10 +124,11 @@ impl Reader {
             match event.kind.as_ref() {
                 "paused" => self.is_paused = true,
                 "started" | "resumed" => self.is_paused = false,
-                "warning" => Arc::make_mut(&mut snapshot.warnings).push((event.step, event.text)),
-                "error" => self.error = Some(event.text),
+                "warning" => Arc::make_mut(&mut snapshot.warnings).push((event.step, event.text.clone())),
+                "error" => self.error = Some(event.text.clone()),
                 _ => {}
             }
+            Arc::make_mut(&mut snapshot.events).push(event);
         }
         let checkpoints = self.run.checkpoint_steps()?;
         if *snapshot.checkpoints != checkpoints {

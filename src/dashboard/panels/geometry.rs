@@ -1,18 +1,18 @@
 //! The geometry of the chosen group: its cosine matrix, the histogram of its pairs, and its numbers.
 
 use super::{Tools, caption, placeholder, title};
-use crate::dashboard::derive::{ColorRange, GroupGeometry, Order};
+use crate::dashboard::derive::{ColorRange, GroupGeometry, Order, Pair};
 use crate::dashboard::format;
 use crate::dashboard::state::{Choice, State};
 use crate::dashboard::textures::MatrixKey;
 use crate::dashboard::theme::Theme;
 use crate::dashboard::widgets::cosine_matrix::CosineMatrix;
 use crate::dashboard::widgets::quantity::{self, Meaning};
-use crate::dashboard::widgets::{fidelity_bars, histogram, spectrum};
+use crate::dashboard::widgets::{directions, fidelity_bars, histogram, spectrum};
 use crate::experiment::FidelityRecord;
 use crate::metrics::{self, Better};
 use crate::trainer::Compared;
-use egui::{Align, Layout, Rect, ScrollArea, Ui, UiBuilder, pos2, vec2};
+use egui::{Align, Layout, Rect, ScrollArea, Ui, UiBuilder, Vec2, pos2, vec2};
 use std::sync::Arc;
 
 /// Width of the numbers beside the matrix, points.
@@ -44,17 +44,29 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
         return;
     }
     let range = state.range();
-    let key = MatrixKey { step: view.step, compared, order: state.order, range };
-    let texture = tools.textures.matrix(ui.ctx(), theme, group, state.group, key);
+    let key = MatrixKey { step: view.step, compared, order: state.order, clustered: compared, range };
     let chosen = state.pair(&geometry);
-    let matrix = CosineMatrix {
-        group,
-        compared,
-        geometry: &geometry,
-        texture,
-        range,
-        pair: chosen.map(|(pair, _)| pair),
-        pinned: matches!(chosen, Some((_, Choice::Pinned))),
+    let pair = chosen.map(|(pair, _)| pair);
+    let shown: Vec<Compared> = if state.side_by_side {
+        let kinds = [Compared::Directions, Compared::Meanings, Compared::Parameters];
+        kinds.into_iter().filter(|&kind| !group.cosines(kind).is_empty()).collect()
+    } else {
+        vec![compared]
+    };
+    let place_in_step = state.group;
+    let matrix = |tools: &mut Tools<'_>, ui: &mut Ui, compared: Compared, size: Vec2| {
+        // One order for all, so that a place means the same pair everywhere.
+        let key = MatrixKey { compared, ..key };
+        let matrix = CosineMatrix {
+            group,
+            compared,
+            geometry: &geometry,
+            texture: tools.textures.matrix(ui.ctx(), theme, group, place_in_step, key),
+            range,
+            pair,
+            pinned: matches!(chosen, Some((_, Choice::Pinned))),
+        };
+        matrix.show(ui, theme, size)
     };
     let free = ui.available_rect_before_wrap();
     // The numbers stand beside the matrix where there is room, else below it.
@@ -76,20 +88,88 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
             Rect::from_min_max(pos2(free.left(), split + 8.0), free.max),
         )
     };
-    let mut beside = ui.new_child(UiBuilder::new().max_rect(left).id_salt("matrix"));
-    let output = matrix.show(&mut beside, theme, left.size());
-    let marked = matrix.pair.map(|pair| group.cosine(compared, pair.i, pair.j));
+    let (mut clicked, mut hovered) = (None, None);
+    let width = left.width() / shown.len() as f32;
+    for (place, &kind) in shown.iter().enumerate() {
+        let head = if shown.len() > 1 { 16.0 } else { 0.0 };
+        let min = pos2(left.left() + place as f32 * width, left.top());
+        let part = Rect::from_min_size(min, vec2(width - 4.0, left.height()));
+        let mut beside = ui.new_child(UiBuilder::new().max_rect(part).id_salt(("matrix", place)));
+        if shown.len() > 1 {
+            beside.spacing_mut().item_spacing.y = 0.0;
+            let word = ["gradient", "semantic", "true"][kind as usize];
+            let cosine = pair.map_or(f32::NAN, |pair| group.cosine(kind, pair.i, pair.j));
+            caption(&mut beside, theme, format!("{word} {}", format::signed(f64::from(cosine), 2)));
+        }
+        let output = matrix(tools, &mut beside, kind, part.size() - vec2(0.0, head));
+        clicked = clicked.or(output.clicked);
+        hovered = hovered.or(output.hovered);
+    }
+    let marked = pair.map(|pair| group.cosine(compared, pair.i, pair.j));
     let mut beside = ui.new_child(UiBuilder::new().max_rect(right).id_salt("numbers"));
     let fidelity = state.fidelity();
-    ScrollArea::vertical()
-        .show(&mut beside, |ui| numbers(ui, theme, &geometry, compared, marked, range, fidelity.as_ref()));
+    let shows_both = right.width() >= 2.0 * SIDE + 24.0 && right.height() >= SIDE;
+    let (mut arrow, mut arrow_clicked) = (None, None);
+    if shows_both || state.shows_directions {
+        beside.horizontal_top(|ui| {
+            if shows_both {
+                ui.allocate_ui(vec2(SIDE, right.height()), |ui| {
+                    ui.vertical(|ui| {
+                        ui.set_width(SIDE);
+                        ScrollArea::vertical()
+                            .show(ui, |ui| numbers(ui, theme, &geometry, compared, marked, range, fidelity.as_ref()));
+                    });
+                });
+                ui.add_space(12.0);
+            }
+            ui.vertical(|ui| {
+                if !shows_both {
+                    ui.set_width(right.width());
+                    side_choice(ui, state);
+                }
+                caption(ui, theme, "Directions on their principal axes");
+                let room = ui.available_rect_before_wrap();
+                match &geometry.projection {
+                    Some(projection) if directions::fits(room) => {
+                        let side = room.width().min(room.height());
+                        (arrow, arrow_clicked) = directions::show(ui, theme, group, projection, pair, side);
+                    }
+                    Some(_) => {
+                        caption(ui, theme, "Make the panel larger to see them.");
+                    }
+                    None => {
+                        caption(ui, theme, "A cosine of the group is missing, so there is no projection.");
+                    }
+                }
+            });
+        });
+    } else {
+        side_choice(&mut beside, state);
+        ScrollArea::vertical()
+            .show(&mut beside, |ui| numbers(ui, theme, &geometry, compared, marked, range, fidelity.as_ref()));
+    }
     ui.advance_cursor_after_rect(free);
 
-    if let Some(pair) = output.clicked {
+    // An arrow stands for its completion: it takes the place of the row and leaves the column.
+    let with_arrow = |index: usize| Pair { i: index, j: pair.map_or(index, |pair| pair.j) };
+    let clicked = clicked.or(arrow_clicked.map(with_arrow));
+    let hovered = hovered.or(arrow.map(with_arrow));
+    if let Some(pair) = clicked {
         if state.pinned == Some(pair) { state.unpin() } else { state.pin(pair) }
-    } else if output.hovered.is_some() {
-        state.hovered = output.hovered;
+    } else if hovered.is_some() {
+        state.hovered = hovered;
     }
+}
+
+/// What stands beside the matrix where there is room for one of the two.
+fn side_choice(ui: &mut Ui, state: &mut State) {
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 2.0;
+        ui.selectable_value(&mut state.shows_directions, false, "numbers")
+            .on_hover_text("Histogram, numbers and spectrum of the group's cosines");
+        ui.selectable_value(&mut state.shows_directions, true, "directions")
+            .on_hover_text("The directions as arrows on their principal axes");
+    });
 }
 
 fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
@@ -122,6 +202,8 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
             ui.selectable_value(&mut state.order, Order::Reward, "reward").on_hover_text(by_reward);
             let by_index = "Rows and columns as sampled";
             ui.selectable_value(&mut state.order, Order::Index, "index").on_hover_text(by_index);
+            let by_cluster = "Rows and columns by clusters of like directions (average linkage of the cosines)";
+            ui.selectable_value(&mut state.order, Order::Cluster, "cluster").on_hover_text(by_cluster);
             caption(ui, theme, "order");
             if has_choice {
                 ui.add_space(8.0);
@@ -134,6 +216,8 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
                     let semantic = "Cosines between sentence embeddings: whether completions say the same";
                     ui.selectable_value(&mut state.comparison, Compared::Meanings, "semantic").on_hover_text(semantic);
                 }
+                ui.toggle_value(&mut state.side_by_side, "all")
+                    .on_hover_text("Everything that can be compared, side by side");
                 let gradient = "Cosines between gradient directions: whether completions push the policy the same way";
                 ui.selectable_value(&mut state.comparison, Compared::Directions, "gradient").on_hover_text(gradient);
             }

@@ -1,6 +1,6 @@
 //! The groups of the shown step as small multiples, searchable by prompt.
 
-use super::{Tools, caption, title};
+use super::{Tools, caption};
 use crate::dashboard::state::State;
 use crate::dashboard::textures::MatrixKey;
 use crate::dashboard::widgets::mini_matrix;
@@ -20,15 +20,11 @@ const GAP: f32 = 4.0;
 pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
     let theme = tools.theme;
     let view = state.shown.as_ref().map(Arc::clone);
-    ui.horizontal(|ui| {
-        title(ui, theme, "Groups");
-        if let Some(step) = state.loading() {
-            caption(ui, theme, format!("loading step {step}"));
-        } else if let Some(view) = &view {
-            caption(ui, theme, format!("step {}", view.step));
-        }
-    });
-    let search = TextEdit::singleline(&mut state.search).hint_text("Search prompts").desired_width(f32::INFINITY);
+    let hint = match state.loading() {
+        Some(step) => format!("loading step {step}"),
+        None => "Search prompts".to_owned(),
+    };
+    let search = TextEdit::singleline(&mut state.search).hint_text(hint).desired_width(f32::INFINITY);
     let response = ui.add(search).accessible_name("Search prompts");
     if response.has_focus() && ui.input(|input| input.key_pressed(Key::Escape)) {
         state.search.clear();
@@ -38,7 +34,8 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
         return;
     };
     tools.textures.keep(view.groups.len());
-    let key = MatrixKey { step: view.step, compared: state.compared(), order: state.order, range: state.range() };
+    let compared = state.compared();
+    let key = MatrixKey { step: view.step, compared, order: state.order, clustered: compared, range: state.range() };
     let found: Vec<usize> = (0..view.groups.len()).filter(|&place| state.finds(&view.groups[place])).collect();
     if found.is_empty() {
         caption(ui, theme, "No prompt of this step contains that.");

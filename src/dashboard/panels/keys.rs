@@ -1,16 +1,19 @@
 //! The keyboard: what keys do, and the list of them.
 
 use super::Tools;
-use crate::dashboard::state::State;
+use crate::dashboard::dock::PanelKind;
+use crate::dashboard::state::{State, Wish};
 use egui::{Grid, Key, Modifiers, RichText, Ui, Window};
 
-const KEYS: [(&str, &str); 9] = [
+const KEYS: [(&str, &str); 11] = [
     ("Arrow keys", "walk the matrix and pin the pair"),
     ("[  ]", "previous and next group"),
     (",  .", "one step back and one step on"),
     ("Home  End", "the first step; the newest, from now on"),
     ("Space", "play the steps, ten a second, or stop playing"),
     ("Escape", "let go of the pinned pair, close this list"),
+    ("Ctrl+K", "find everything that the window can do"),
+    ("1 … 8", "bring up groups, geometry, pair, curves, rollouts, timeline, health, experiment"),
     ("Ctrl+Space", "pause and resume training"),
     ("L", "follow the newest step, or hold this one"),
     ("?", "this list"),
@@ -52,6 +55,12 @@ pub(crate) fn handle(ui: &Ui, state: &mut State) {
     for (key, by) in [(Key::Comma, -1), (Key::Period, 1)] {
         if pressed(Modifiers::NONE, key) {
             state.step_by(by);
+        }
+    }
+    let numbers = [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8];
+    for (key, panel) in numbers.into_iter().zip(PanelKind::ALL) {
+        if pressed(Modifiers::NONE, key) {
+            state.wishes.push(Wish::ShowPanel(panel));
         }
     }
     if pressed(Modifiers::NONE, Key::Home) {

@@ -1,15 +1,22 @@
 //! Panels: one per file. Each reads the [`State`](super::state::State), draws itself, and changes choices or asks for commands.
 
 pub(crate) mod curves;
+pub(crate) mod experiment;
 pub(crate) mod geometry;
 pub(crate) mod groups;
+pub(crate) mod health;
 pub(crate) mod keys;
 pub(crate) mod notice;
 pub(crate) mod pair;
+pub(crate) mod palette;
 pub(crate) mod run_bar;
+pub(crate) mod runs;
 pub(crate) mod scrubber;
+pub(crate) mod start;
 pub(crate) mod status;
+pub(crate) mod timeline;
 
+use super::dock::PanelKind;
 use super::format;
 use super::state::State;
 use super::textures::Textures;
@@ -20,8 +27,54 @@ use egui::{Response, RichText, Ui};
 pub(crate) struct Tools<'a> {
     /// Colours.
     pub(crate) theme: &'a Theme,
+    /// Colours of what is exported.
+    pub(crate) light: &'a Theme,
     /// Matrices as textures.
     pub(crate) textures: &'a mut Textures,
+    /// The other open runs.
+    pub(crate) others: &'a [&'a State],
+}
+
+/// Draws a panel of the dock.
+pub(crate) fn show(panel: PanelKind, ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
+    let shows_step = matches!(panel, PanelKind::Groups | PanelKind::Geometry | PanelKind::Pair | PanelKind::Rollouts);
+    if shows_step {
+        if panel == PanelKind::Geometry && state.newest_step() == 0 {
+            return notice::before_first_step(ui, tools, state);
+        }
+        if panel == PanelKind::Geometry && state.absence().is_some() {
+            return notice::no_record(ui, tools, state);
+        }
+        if state.newest_step() == 0 || state.absence().is_some() {
+            caption(ui, tools.theme, "Nothing to show yet");
+            return;
+        }
+        // What is older than the cursor is drawn fainter while the step at the cursor is being read.
+        if state.loading().is_some() {
+            ui.set_opacity(0.6);
+        }
+    }
+    match panel {
+        PanelKind::Groups => groups::show(ui, tools, state),
+        PanelKind::Geometry => geometry::show(ui, tools, state),
+        PanelKind::Pair => pair::show(ui, tools, state),
+        PanelKind::Curves => curves::show(ui, tools, state),
+        PanelKind::Rollouts => caption(ui, tools.theme, "Completions of the step").surrender_focus(),
+        PanelKind::Timeline => timeline::show(ui, tools, state),
+        PanelKind::Health => health::show(ui, tools, state),
+        PanelKind::Experiment => experiment::show(ui, tools, state),
+    }
+}
+
+/// What stands on a panel's tab.
+pub(crate) fn tab_title(panel: PanelKind, state: &State) -> String {
+    match panel {
+        PanelKind::Health => match state.findings().len() {
+            0 => panel.title().to_owned(),
+            count => format!("{} {count}", panel.title()),
+        },
+        _ => panel.title().to_owned(),
+    }
 }
 
 /// What stands in a panel that has nothing to show, while the first step is being read and otherwise. Fills the panel, which would

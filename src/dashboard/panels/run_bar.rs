@@ -162,12 +162,16 @@ fn window_buttons(ui: &mut Ui, state: &mut State) {
     if ui.add(Button::new("?")).on_hover_text("Keys").clicked() {
         state.keys_open = !state.keys_open;
     }
-    let theme = ui.ctx().theme();
-    let (text, other) = match theme {
-        egui::Theme::Dark => ("Light", egui::Theme::Light),
-        egui::Theme::Light => ("Dark", egui::Theme::Dark),
-    };
+    let text = if ui.ctx().theme() == egui::Theme::Dark { "Light" } else { "Dark" };
     if ui.add(Button::new(text)).on_hover_text("Change between dark and light").clicked() {
-        ui.ctx().set_theme(other);
+        change_theme(ui.ctx());
     }
+}
+
+/// Changes between dark and light.
+pub(crate) fn change_theme(ctx: &egui::Context) {
+    ctx.set_theme(match ctx.theme() {
+        egui::Theme::Dark => egui::Theme::Light,
+        egui::Theme::Light => egui::Theme::Dark,
+    });
 }

@@ -2,83 +2,178 @@
 
 use super::quantity::Meaning;
 use crate::dashboard::format;
-use crate::dashboard::series::{PassCurves, Series};
+use crate::dashboard::series::{Axis, PassCurves};
 use crate::dashboard::theme::{LINE_WIDTH, SMALL_SIZE, Theme, small_font};
-use crate::metrics::Better;
+use crate::metrics::{Better, Metric};
 use crate::trainer::Estimate;
 use egui::{Color32, Id, Rect, Response, RichText, Stroke, Ui, UiBuilder, Vec2b, pos2, vec2};
 use egui_plot::{
-    AxisHints, GridMark, HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, PlotResponse,
-    PlotUi, Points, VLine,
+    AxisHints, FilledArea, GridMark, HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints,
+    PlotResponse, PlotUi, Points, Text, VLine,
 };
 
 /// Height of the line with title and value, points.
-const TITLE: f32 = 18.0;
+pub(crate) const TITLE: f32 = 18.0;
+/// Room for the plot's menu at the end of that line, points.
+pub(crate) const MENU: f32 = 20.0;
 
 /// What all curves share.
 #[derive(Clone, Copy)]
 pub(crate) struct CurveContext<'a> {
     /// Colours.
     pub(crate) theme: &'a Theme,
-    /// The method's colour.
+    /// The shown run's colour.
     pub(crate) color: Color32,
     /// The newest finished step.
     pub(crate) newest: u64,
-    /// The step that is shown, where it is not the newest.
-    pub(crate) cursor: Option<u64>,
-    /// Whether to draw averages over the raw values.
-    pub(crate) smooth: bool,
+    /// Where the x axis ends.
+    pub(crate) x_end: f64,
+    /// What the x axis shows.
+    pub(crate) axis: Axis,
+    /// The step that is shown, where it is not the newest, and its place on the x axis.
+    pub(crate) cursor: Option<(u64, f64)>,
+    /// Places of pinned steps.
+    pub(crate) pins: &'a [(u64, f64)],
+    /// Places of changed settings, and what was changed.
+    pub(crate) edits: &'a [(f64, String)],
 }
 
-/// Draws one metric into `rect`.
-pub(crate) fn metric(ui: &mut Ui, context: CurveContext<'_>, series: &Series, rect: Rect) {
+/// A line as it is drawn, with x already on the axis.
+pub(crate) struct Trace {
+    /// What the pointer says of it; empty where the plot has one run and one metric.
+    pub(crate) name: String,
+    /// Its colour.
+    pub(crate) color: Color32,
+    /// Solid, or other for further metrics.
+    pub(crate) style: LineStyle,
+    /// Unbroken pieces.
+    pub(crate) pieces: Vec<Vec<PlotPoint>>,
+    /// Recorded values behind an average: drawn faintly.
+    pub(crate) shadow: Vec<Vec<PlotPoint>>,
+    /// Lowest and highest of several seeds: (x, low, high).
+    pub(crate) band: Vec<(f64, f64, f64)>,
+}
+
+/// One plot of metrics over the x axis.
+pub(crate) struct MetricPlot<'a> {
+    /// Its title.
+    pub(crate) title: &'a str,
+    /// The metric that the tooltip explains.
+    pub(crate) metric: &'static Metric,
+    /// The value of the shown run at the cursor.
+    pub(crate) value: String,
+    /// Values of the shown run at the pinned steps.
+    pub(crate) pinned: Vec<f64>,
+    /// Whether the y axis is logarithmic.
+    pub(crate) is_log: bool,
+    /// The lines.
+    pub(crate) traces: Vec<Trace>,
+}
+
+/// What was done to a plot.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CurveClicks {
+    /// The place on the x axis that was clicked, and whether Shift was held.
+    pub(crate) clicked: Option<(f64, bool)>,
+    /// The x axis as it is shown.
+    pub(crate) bounds: Option<(f64, f64)>,
+}
+
+/// Draws one plot into `rect`; the last 20 points of the title line are left free.
+pub(crate) fn metric(ui: &mut Ui, context: CurveContext<'_>, curve: MetricPlot<'_>, rect: Rect) -> CurveClicks {
     let theme = context.theme;
-    let step = context.cursor.unwrap_or(context.newest);
-    let value = series.at(step).map_or_else(
-        || format::NOT_AVAILABLE.to_owned(),
-        |value| format!("{} {}", format::compact(value), series.metric.unit),
-    );
-    let title = title_line(ui, context, rect, series.title, &value);
-    Meaning::of(series.title, series.metric).on(title, theme);
-    let empty = series.is_empty();
-    let response = plot(ui, context, rect, series.title, empty, |plot_ui| {
-        let smoothed = context.smooth && series.raw.iter().map(Vec::len).sum::<usize>() > 20;
-        for (part, points) in series.raw.iter().enumerate() {
-            let color = if smoothed { context.color.gamma_multiply(0.3) } else { context.color };
-            line(plot_ui, format!("raw {part}"), points, color, smoothed);
+    let title = title_line(ui, context, rect, curve.title, &curve.value);
+    Meaning::of(curve.title, curve.metric).on(title, theme);
+    let empty = curve.traces.iter().all(|trace| trace.pieces.is_empty() && trace.shadow.is_empty());
+    let name = format!("{} {}", curve.title, curve.metric.name);
+    let is_log = curve.is_log;
+    let height = move |y: f64| if is_log { y.log10() } else { y };
+    let response = plot(ui, context, rect, &name, empty, is_log, |plot_ui| {
+        let lift = |points: &[PlotPoint]| -> Vec<PlotPoint> {
+            let points = points.iter().map(|point| PlotPoint::new(point.x, height(point.y)));
+            points.filter(|point| point.y.is_finite()).collect()
+        };
+        for trace in &curve.traces {
+            if !trace.band.is_empty() {
+                let xs: Vec<f64> = trace.band.iter().map(|(x, ..)| *x).collect();
+                let lows: Vec<f64> = trace.band.iter().map(|(_, low, _)| height(*low)).collect();
+                let highs: Vec<f64> = trace.band.iter().map(|(.., high)| height(*high)).collect();
+                if lows.iter().all(|low| low.is_finite()) {
+                    let area = FilledArea::new("", &xs, &lows, &highs).allow_hover(false);
+                    plot_ui.add(area.fill_color(trace.color.gamma_multiply(0.18)).stroke(Stroke::NONE));
+                }
+            }
+            for points in &trace.shadow {
+                line(plot_ui, String::new(), lift(points), trace.color.gamma_multiply(0.3), trace.style, true);
+            }
+            for points in &trace.pieces {
+                line(plot_ui, trace.name.clone(), lift(points), trace.color, trace.style, false);
+            }
         }
-        if smoothed {
-            for (part, points) in series.smooth.iter().enumerate() {
-                line(plot_ui, format!("average {part}"), points, context.color, false);
+        for ((_, x), value) in context.pins.iter().zip(&curve.pinned) {
+            if height(*value).is_finite() {
+                let at = PlotPoint::new(*x, height(*value));
+                plot_ui.points(
+                    Points::new("", PlotPoints::Owned(vec![at])).color(theme.focus).radius(2.5).allow_hover(false),
+                );
+                let text = RichText::new(format::compact(*value)).size(SMALL_SIZE).color(theme.text_strong);
+                plot_ui.text(Text::new("", at, text).anchor(egui::Align2::LEFT_BOTTOM).allow_hover(false));
             }
         }
     });
     if empty {
         placeholder(ui, theme, &response, if context.newest == 0 { "no step yet" } else { "not recorded by this run" });
     }
+    let place = |at: egui::Pos2| response.transform.value_from_position(at).x;
+    let is_shift = ui.input(|input| input.modifiers.shift);
+    let bounds = response.transform.bounds();
+    CurveClicks {
+        clicked: response
+            .response
+            .clicked()
+            .then(|| response.response.interact_pointer_pos().map(|at| (place(at), is_shift)))
+            .flatten(),
+        bounds: Some((bounds.min()[0], bounds.max()[0])),
+    }
 }
 
 /// A line; a dot where it is a single point. Averages are what the pointer snaps to, if there are any.
-fn line<'a>(plot_ui: &mut PlotUi<'a>, name: String, points: &'a [PlotPoint], color: Color32, is_background: bool) {
+fn line(
+    plot_ui: &mut PlotUi<'_>,
+    name: String,
+    points: Vec<PlotPoint>,
+    color: Color32,
+    style: LineStyle,
+    is_background: bool,
+) {
     if points.len() == 1 {
-        plot_ui.points(Points::new(name, points).color(color).radius(2.0).allow_hover(!is_background));
+        let points = Points::new(name, PlotPoints::Owned(points));
+        plot_ui.points(points.color(color).radius(2.0).allow_hover(!is_background));
     } else {
-        plot_ui.line(Line::new(name, points).color(color).width(LINE_WIDTH).allow_hover(!is_background));
+        let line = Line::new(name, PlotPoints::Owned(points)).color(color).width(LINE_WIDTH).style(style);
+        plot_ui.line(line.allow_hover(!is_background));
     }
 }
 
 /// Draws pass@1 and pass@k of one suite into `rect`, with 95 % intervals as whiskers.
-pub(crate) fn pass(ui: &mut Ui, context: CurveContext<'_>, curves: &PassCurves, rect: Rect) {
+pub(crate) fn pass(
+    ui: &mut Ui,
+    context: CurveContext<'_>,
+    curves: &PassCurves,
+    others: &[(Color32, &PassCurves, &dyn Fn(u64) -> f64)],
+    place: impl Fn(u64) -> f64,
+    rect: Rect,
+) {
     let theme = context.theme;
     if curves.by_k.is_empty() {
         title_line(ui, context, rect, "Held-out pass@1", format::NOT_AVAILABLE);
-        let response = plot(ui, context, rect, "no suite", true, |_| {});
+        let response = plot(ui, context, rect, "no suite", true, false, |_| {});
         placeholder(ui, theme, &response, "no evaluation yet");
         return;
     }
     let names: Vec<String> = curves.by_k.iter().map(|(k, _)| format!("pass@{k}")).collect();
     let title = names.join(", ");
-    let step = context.cursor.unwrap_or(context.newest);
+    let step = context.cursor.map_or(context.newest, |(step, _)| step);
     let at = |points: &[(u64, Estimate)]| {
         points.iter().rev().find(|(at, _)| *at <= step).map(|(_, estimate)| estimate.value)
     };
@@ -94,8 +189,15 @@ pub(crate) fn pass(ui: &mut Ui, context: CurveContext<'_>, curves: &PassCurves, 
         curves.suite, curves.problems, curves.samples
     );
     Meaning { name: &title, help: &help, unit: "", better: Better::Higher, place: "evals.jsonl" }.on(response, theme);
-    let lines: Vec<Vec<PlotPoint>> = curves.by_k.iter().map(|(_, points)| points_of(points)).collect();
-    plot(ui, context, rect, &curves.suite, lines.iter().all(Vec::is_empty), |plot_ui| {
+    let lines: Vec<Vec<PlotPoint>> = curves.by_k.iter().map(|(_, points)| points_of(points, &place)).collect();
+    plot(ui, context, rect, &curves.suite, lines.iter().all(Vec::is_empty), false, |plot_ui| {
+        for (color, other, place) in others {
+            for (k, points) in other.by_k.iter().filter(|(k, _)| curves.by_k.iter().any(|(of, _)| of == k)) {
+                let style = if *k == 1 { LineStyle::Solid } else { LineStyle::Dashed { length: 5.0 } };
+                let line = Line::new(format!("pass@{k}"), PlotPoints::Owned(points_of(points, place)));
+                plot_ui.line(line.color(color.gamma_multiply(0.7)).width(LINE_WIDTH).style(style));
+            }
+        }
         for ((k, points), values) in curves.by_k.iter().zip(&lines) {
             let name = format!("pass@{k}");
             // The same hue twice: the largest k is dashed and hollow.
@@ -109,7 +211,7 @@ pub(crate) fn pass(ui: &mut Ui, context: CurveContext<'_>, curves: &PassCurves, 
             let dots = Points::new(name, PlotPoints::Owned(values.clone())).color(context.color).radius(2.0);
             plot_ui.points(dots.shape(MarkerShape::Circle).filled(*k == 1).allow_hover(false));
             for (step, Estimate { low, high, .. }) in points {
-                let ends = [*low, *high].map(|end| PlotPoint::new(*step as f64, end));
+                let ends = [*low, *high].map(|end| PlotPoint::new(place(*step), end));
                 let whisker = PlotPoints::Owned(ends.to_vec());
                 plot_ui
                     .line(Line::new(format!("{k} {step}"), whisker).color(context.color).width(1.0).allow_hover(false));
@@ -118,13 +220,13 @@ pub(crate) fn pass(ui: &mut Ui, context: CurveContext<'_>, curves: &PassCurves, 
     });
 }
 
-fn points_of(points: &[(u64, Estimate)]) -> Vec<PlotPoint> {
-    points.iter().map(|(step, estimate)| PlotPoint::new(*step as f64, estimate.value)).collect()
+fn points_of(points: &[(u64, Estimate)], place: impl Fn(u64) -> f64) -> Vec<PlotPoint> {
+    points.iter().map(|(step, estimate)| PlotPoint::new(place(*step), estimate.value)).collect()
 }
 
 /// Title at the left, the value at the cursor at the right.
 fn title_line(ui: &mut Ui, context: CurveContext<'_>, rect: Rect, title: &str, value: &str) -> Response {
-    let line = Rect::from_min_size(rect.min, vec2(rect.width(), TITLE));
+    let line = Rect::from_min_size(rect.min, vec2(rect.width() - MENU, TITLE));
     let mut ui = ui.new_child(UiBuilder::new().max_rect(line).layout(egui::Layout::right_to_left(egui::Align::Center)));
     let value = ui.label(RichText::new(value.trim()).color(context.theme.text_strong));
     ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
@@ -150,6 +252,7 @@ fn plot<'a>(
     rect: Rect,
     name: &'a str,
     is_empty: bool,
+    is_log: bool,
     draw: impl FnOnce(&mut PlotUi<'a>) + 'a,
 ) -> PlotResponse<()> {
     let theme = context.theme;
@@ -158,11 +261,21 @@ fn plot<'a>(
     let group = Id::unique("curves over steps");
     let hints = |axis: AxisHints<'static>| axis.tick_label_color(theme.text_weak).tick_label_font(small_font());
     let x_axis = hints(AxisHints::new_x()).min_thickness(SMALL_SIZE + 2.0).label_spacing(8.0..=10.0);
-    let y_axis = hints(AxisHints::new_y()).min_thickness(34.0).label_spacing(8.0..=10.0).formatter(|mark, range| {
-        // A number at the very top would touch the title.
-        let room = (range.end() - mark.value) / (range.end() - range.start());
-        if room < 0.06 { String::new() } else { axis_number(mark.value, mark.step_size) }
+    let axis = context.axis;
+    let x_axis = x_axis.formatter(move |mark, _| match axis {
+        Axis::Step => axis_number(mark.value, mark.step_size),
+        Axis::Time | Axis::Clock => format::clock(mark.value.max(0.0)),
     });
+    let y_axis =
+        hints(AxisHints::new_y()).min_thickness(34.0).label_spacing(8.0..=10.0).formatter(move |mark, range| {
+            // A number at the very top would touch the title.
+            let room = (range.end() - mark.value) / (range.end() - range.start());
+            match (room < 0.06, is_log) {
+                (true, _) => String::new(),
+                (false, true) => format::compact(10f64.powf(mark.value)),
+                (false, false) => axis_number(mark.value, mark.step_size),
+            }
+        });
     let rows = f64::from((body.height() - SMALL_SIZE) / 15.0).clamp(2.0, 6.0);
     Plot::new(name)
         .min_size(vec2(32.0, 32.0))
@@ -187,22 +300,35 @@ fn plot<'a>(
         .allow_axis_zoom_drag(false)
         .set_margin_fraction(vec2(0.02, 0.12))
         .include_x(0.0)
-        .include_x(context.newest.max(10) as f64)
-        .label_formatter(label)
+        .include_x(context.x_end)
+        .label_formatter(move |position| label(position, axis, is_log))
         .show(&mut ui, move |plot_ui| {
-            if let Some(step) = context.cursor {
-                let cursor = VLine::new("shown step", step as f64).allow_hover(false);
+            for (x, text) in context.edits {
+                let edit = VLine::new(text.clone(), *x).style(LineStyle::Dotted { spacing: 4.0 });
+                plot_ui.vline(edit.stroke(Stroke::new(1.0, theme.warning)));
+            }
+            for (_, x) in context.pins {
+                let pin = VLine::new("pinned step", *x).allow_hover(false);
+                plot_ui.vline(pin.stroke(Stroke::new(1.0, theme.text_weak)));
+            }
+            if let Some((_, x)) = context.cursor {
+                let cursor = VLine::new("shown step", x).allow_hover(false);
                 plot_ui.vline(cursor.stroke(Stroke::new(1.0, theme.focus.gamma_multiply(0.7))));
             }
             draw(plot_ui);
         })
 }
 
-fn label(position: &HoverPosition<'_>) -> Option<String> {
+fn label(position: &HoverPosition<'_>, axis: Axis, is_log: bool) -> Option<String> {
     match position {
         HoverPosition::NearDataPoint { position, plot_name, .. } => {
-            let average = if plot_name.starts_with("average") { " (average)" } else { "" };
-            Some(format!("step {:.0}\n{}{average}", position.x, format::compact(position.y)))
+            let x = match axis {
+                Axis::Step => format!("step {:.0}", position.x),
+                Axis::Time | Axis::Clock => format::clock(position.x.max(0.0)),
+            };
+            let y = if is_log { 10f64.powf(position.y) } else { position.y };
+            let name = if plot_name.is_empty() { String::new() } else { format!("{plot_name}\n") };
+            Some(format!("{name}{x}\n{}", format::compact(y)))
         }
         HoverPosition::Elsewhere { .. } => None,
     }

@@ -33,22 +33,18 @@ pub(crate) fn show(
 
     let highest = histogram.highest().max(1) as f32;
     let width = plot.width() / BINS as f32;
-    for (bin, &count) in histogram.counts.iter().enumerate() {
+    let kinds = [theme.correct, theme.text_weak, theme.wrong];
+    for (bin, counts) in histogram.counts.iter().enumerate() {
         let (low, high) = Histogram::edges(bin);
         let color = theme.cosine(f32::midpoint(low, high), range).unwrap_or(theme.missing);
         let swatch = Rect::from_min_size(pos2(x(low), plot.bottom() + 2.0), vec2(width + 0.5, 6.0));
         painter.rect_filled(swatch, 0.0, color);
-        if count > 0 {
-            let top = (plot.height() - 2.0).mul_add(-(count as f32) / highest, plot.bottom());
-            let bar = Rect::from_min_max(pos2(x(low) + 0.5, top), pos2(x(high) - 0.5, plot.bottom()));
-            // Bars near zero would vanish in the neutral colour: an outline keeps them.
-            painter.rect(
-                bar,
-                0.0,
-                color,
-                Stroke::new(1.0, theme.text_weak.gamma_multiply(0.7)),
-                egui::StrokeKind::Inside,
-            );
+        let mut bottom = plot.bottom();
+        for (&count, color) in counts.iter().zip(kinds).filter(|(count, _)| **count > 0) {
+            let top = bottom - (plot.height() - 2.0) * count as f32 / highest;
+            let bar = Rect::from_min_max(pos2(x(low) + 0.5, top), pos2(x(high) - 0.5, bottom));
+            painter.rect_filled(bar, 0.0, color);
+            bottom = top;
         }
     }
     for (tick, decimals) in [(-1.0f32, 0), (-0.5, 1), (0.0, 0), (0.5, 1), (1.0, 0)] {
@@ -71,11 +67,15 @@ pub(crate) fn show(
     });
     response.on_hover_ui_at_pointer(|ui| {
         ui.set_max_width(340.0);
-        ui.label("Pairs of this group by the cosine between their gradient directions. Shaded: near-orthogonal pairs.");
+        ui.label("Pairs of this group by their cosine. Shaded: near-orthogonal pairs.");
+        for (name, color) in ["two correct", "one correct", "none correct"].into_iter().zip(kinds) {
+            ui.colored_label(color, name);
+        }
         if let Some(bin) = bin {
             let (low, high) = Histogram::edges(bin);
             let span = format!("{} to {}", format::signed(f64::from(low), 2), format::signed(f64::from(high), 2));
-            ui.label(format!("{} of {total} pairs from {span}", histogram.counts[bin]));
+            let [both, one, none] = histogram.counts[bin];
+            ui.label(format!("{} of {total} pairs from {span}: {both}, {one}, {none}", both + one + none));
         }
     })
 }

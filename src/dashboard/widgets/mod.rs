@@ -2,6 +2,7 @@
 
 pub(crate) mod cosine_matrix;
 pub(crate) mod curve;
+pub(crate) mod directions;
 pub(crate) mod fidelity_bars;
 pub(crate) mod histogram;
 pub(crate) mod marks;

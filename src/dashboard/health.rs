@@ -1,0 +1,312 @@
+//! What a person should look after, from the metrics around the step at the cursor. No egui here.
+//!
+//! Thresholds are rules of thumb; each is said in the text, so that nobody has to guess why something is listed.
+
+use super::format;
+use crate::metrics::{self, Metric};
+use crate::trainer::RunSnapshot;
+
+/// Steps up to the cursor whose mean counts as the present.
+const WINDOW: u64 = 10;
+/// How far back the present is compared with, steps.
+const BACK: u64 = 50;
+
+/// How much something matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    /// Worth knowing.
+    Note,
+    /// Training suffers from it.
+    Warning,
+}
+
+/// Something that a person should look after.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Finding {
+    /// How much it matters.
+    pub(crate) level: Level,
+    /// What it is.
+    pub(crate) title: &'static str,
+    /// The numbers behind it, and the rule.
+    pub(crate) detail: String,
+    /// What to try.
+    pub(crate) advice: &'static str,
+    /// The metric that shows it.
+    pub(crate) metric: &'static Metric,
+}
+
+/// What there is to look after at `step`, most important first.
+pub(crate) fn findings(snapshot: &RunSnapshot, step: u64) -> Vec<Finding> {
+    let look = Look { snapshot, step };
+    let mut found: Vec<Finding> = [
+        look.truncation(),
+        look.no_answers(),
+        look.uniform_groups(),
+        look.entropy(),
+        look.kl(),
+        look.sampler_gap(),
+        look.fidelity(),
+        look.clipping(),
+        look.gradient(),
+        look.rank(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    found.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+    found
+}
+
+struct Look<'a> {
+    snapshot: &'a RunSnapshot,
+    step: u64,
+}
+
+impl Look<'_> {
+    /// Mean over the last steps up to `end`, where there is any.
+    fn mean(&self, metric: &Metric, end: u64) -> Option<f64> {
+        let rows = (end.saturating_sub(WINDOW - 1).max(1)..=end).filter_map(|step| self.snapshot.history.at(step));
+        let values: Vec<f64> = rows.filter_map(|row| row.get(metric)).filter(|value| value.is_finite()).collect();
+        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    }
+
+    fn now(&self, metric: &Metric) -> Option<f64> {
+        self.mean(metric, self.step)
+    }
+
+    fn truncation(&self) -> Option<Finding> {
+        let metric = &metrics::COMPLETION_TRUNCATED_RATIO;
+        let share = self.now(metric).filter(|&share| share > 0.1)?;
+        Some(Finding {
+            level: Level::Warning,
+            title: "Many responses are cut off",
+            detail: format!(
+                "{} of the last responses reached the token limit; above 10 % the reward measures the limit.",
+                format::percent(share)
+            ),
+            advice: "Raise rollout.max_new_tokens, or set objective.truncated to Mask or SoftPenalty.",
+            metric,
+        })
+    }
+
+    fn no_answers(&self) -> Option<Finding> {
+        let metric = &metrics::COMPLETION_NO_ANSWER_RATIO;
+        let share = self.now(metric).filter(|&share| share > 0.3)?;
+        Some(Finding {
+            level: Level::Warning,
+            title: "Many responses have no answer",
+            detail: format!("The verifier found no final answer in {} of the last responses.", format::percent(share)),
+            advice: "Read some of them under Rollouts: does the prompt template ask for the form that the verifier reads?",
+            metric,
+        })
+    }
+
+    fn uniform_groups(&self) -> Option<Finding> {
+        let metric = &metrics::GROUP_UNIFORM_RATIO;
+        let share = self.now(metric).filter(|&share| share > 0.5)?;
+        let accuracy = self.now(&metrics::REWARD_ACCURACY).unwrap_or(f64::NAN);
+        let advice = if accuracy > 0.5 {
+            "The problems are too easy: use harder ones, rollout.curriculum, or rollout.dynamic."
+        } else {
+            "The problems are too hard: use easier ones, larger groups, rollout.curriculum, or rollout.dynamic."
+        };
+        Some(Finding {
+            level: Level::Warning,
+            title: "Most groups teach nothing by their rewards",
+            detail: format!(
+                "In {} of the last groups all base rewards are equal, at an accuracy of {}.",
+                format::percent(share),
+                format::percent(accuracy)
+            ),
+            advice,
+            metric,
+        })
+    }
+
+    fn entropy(&self) -> Option<Finding> {
+        let metric = &metrics::POLICY_ENTROPY;
+        let now = self.now(metric)?;
+        let first = self.mean(metric, WINDOW).filter(|_| self.step >= 2 * WINDOW)?;
+        (now < 0.4 * first).then(|| Finding {
+            level: Level::Warning,
+            title: "Entropy is collapsing",
+            detail: format!(
+                "{} nats per token, {} of what it was in the first steps; below 40 % samples repeat each other.",
+                format::compact(now),
+                format::percent(now / first)
+            ),
+            advice: "Lower the learning rate, raise objective.clip_high, or use a method that rewards diversity (G2RL, an entropy bonus).",
+            metric,
+        })
+    }
+
+    fn kl(&self) -> Option<Finding> {
+        let metric = &metrics::POLICY_KL;
+        let now = self.now(metric)?;
+        let before = self.step.checked_sub(BACK).filter(|&step| step > 0).and_then(|step| self.mean(metric, step));
+        let runs_away = before.is_some_and(|before| now > 0.2 && now > 4.0 * before);
+        (now > 0.5 || runs_away).then(|| Finding {
+            level: Level::Warning,
+            title: "The policy runs away from the reference",
+            detail: match before {
+                Some(before) => format!(
+                    "KL is {} nats per token; {BACK} steps ago it was {}. Listed above 0.5, or above 0.2 and four times as much as {BACK} steps ago.",
+                    format::compact(now),
+                    format::compact(before)
+                ),
+                None => format!("KL is {} nats per token, listed above 0.5.", format::compact(now)),
+            },
+            advice: "Lower the learning rate, raise objective.kl.coefficient, or give objective.kl a target.",
+            metric,
+        })
+    }
+
+    fn sampler_gap(&self) -> Option<Finding> {
+        let metric = &metrics::POLICY_SAMPLER_LOGPROB_GAP;
+        let gap = self.now(metric).filter(|&gap| gap > 0.01)?;
+        Some(Finding {
+            level: Level::Warning,
+            title: "Sampler and trainer disagree",
+            detail: format!(
+                "Their log-probabilities differ by up to {} nats; above 0.01 updates are off-policy by rounding.",
+                format::compact(gap)
+            ),
+            advice: "Use precision: F32, or smaller steps: with lower precision ratios drift from 1 before anything is learnt.",
+            metric,
+        })
+    }
+
+    fn fidelity(&self) -> Option<Finding> {
+        let record = self.snapshot.fidelity.iter().rev().find(|record| record.step <= self.step)?;
+        let pearson = record.blocks.first()?.pearson.filter(|&pearson| pearson < 0.5)?;
+        Some(Finding {
+            level: Level::Note,
+            title: "Features tell little about the true gradients",
+            detail: format!(
+                "Their cosines correlate with those over all parameters by {} at step {}; listed below 0.5.",
+                format::signed(pearson, 2),
+                record.step
+            ),
+            advice: "Read novelty with care: it speaks for the last layer. The fidelity bars say which parameters differ.",
+            metric: &metrics::FIDELITY_PEARSON,
+        })
+    }
+
+    fn clipping(&self) -> Option<Finding> {
+        let metric = &metrics::POLICY_CLIP_RATIO;
+        let share = self.now(metric).filter(|&share| share > 0.2)?;
+        Some(Finding {
+            level: Level::Warning,
+            title: "Much of the update is clipped away",
+            detail: format!("{} of the tokens had their ratio clipped; listed above 20 %.", format::percent(share)),
+            advice: "Lower the learning rate or objective.epochs, or use fewer mini-batches.",
+            metric,
+        })
+    }
+
+    fn gradient(&self) -> Option<Finding> {
+        let metric = &metrics::POLICY_GRAD_NORM;
+        let norm = self.snapshot.history.at(self.step)?.get(metric)?;
+        let before = self.step.checked_sub(1).filter(|&step| step > 0).and_then(|step| self.mean(metric, step))?;
+        (before > 0.0 && norm > 10.0 * before).then(|| Finding {
+            level: Level::Note,
+            title: "The gradient jumps in this step",
+            detail: format!(
+                "Its norm is {}, {} times the mean of the steps before; listed from ten times on.",
+                format::compact(norm),
+                format::number(norm / before, 0)
+            ),
+            advice: "Look at the completions of the step; lower optimizer.max_grad_norm if it happens often.",
+            metric,
+        })
+    }
+
+    fn rank(&self) -> Option<Finding> {
+        let metric = &metrics::GEOMETRY_EFFECTIVE_RANK;
+        let rank = self.now(metric).filter(|&rank| rank < 2.0)?;
+        Some(Finding {
+            level: Level::Note,
+            title: "Groups span few directions",
+            detail: format!(
+                "The effective rank of the cosine matrices is {}; below 2 nearly all responses of a group push alike.",
+                format::number(rank, 1)
+            ),
+            advice: "Raise the temperature or lambda, or use larger groups.",
+            metric,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::{History, MetricRow};
+    use crate::trainer::RunInfo;
+
+    fn run(values: impl Fn(u64) -> Vec<(&'static Metric, f64)>, steps: u64) -> RunSnapshot {
+        let mut snapshot = RunSnapshot::starting(RunInfo::default());
+        let mut history = History::default();
+        (1..=steps).for_each(|step| history.push(MetricRow { step, wall_s: 0.0, values: values(step) }));
+        snapshot.history = history;
+        snapshot.step = steps;
+        snapshot
+    }
+
+    fn titles(snapshot: &RunSnapshot, step: u64) -> Vec<&'static str> {
+        findings(snapshot, step).iter().map(|finding| finding.title).collect()
+    }
+
+    #[test]
+    fn a_healthy_run_has_no_findings() {
+        let healthy = run(
+            |step| {
+                vec![
+                    (&metrics::COMPLETION_TRUNCATED_RATIO, 0.02),
+                    (&metrics::COMPLETION_NO_ANSWER_RATIO, 0.1),
+                    (&metrics::GROUP_UNIFORM_RATIO, 0.3),
+                    (&metrics::POLICY_ENTROPY, 0.5 - 0.001 * step as f64),
+                    (&metrics::POLICY_KL, 0.001 * step as f64),
+                    (&metrics::POLICY_SAMPLER_LOGPROB_GAP, 1e-6),
+                    (&metrics::POLICY_GRAD_NORM, 1.0),
+                    (&metrics::GEOMETRY_EFFECTIVE_RANK, 6.0),
+                ]
+            },
+            100,
+        );
+        assert!((1..=100).all(|step| findings(&healthy, step).is_empty()));
+        assert!(findings(&RunSnapshot::starting(RunInfo::default()), 0).is_empty());
+    }
+
+    #[test]
+    fn entropy_and_kl_are_compared_with_what_they_were() {
+        let run = run(
+            |step| {
+                let late = step > 60;
+                vec![
+                    (&metrics::POLICY_ENTROPY, if late { 0.1 } else { 0.5 }),
+                    (&metrics::POLICY_KL, if late { 0.3 } else { 0.01 }),
+                ]
+            },
+            90,
+        );
+        assert!(titles(&run, 60).is_empty());
+        assert_eq!(titles(&run, 75), ["Entropy is collapsing", "The policy runs away from the reference"]);
+    }
+
+    #[test]
+    fn uniform_groups_get_advice_that_fits_their_accuracy() {
+        let advice = |accuracy: f64| {
+            let run =
+                run(move |_| vec![(&metrics::GROUP_UNIFORM_RATIO, 0.9), (&metrics::REWARD_ACCURACY, accuracy)], 5);
+            findings(&run, 5)[0].advice
+        };
+        assert!(advice(0.95).contains("too easy"));
+        assert!(advice(0.02).contains("too hard"));
+    }
+
+    #[test]
+    fn numbers_that_do_not_exist_are_no_findings() {
+        let run = run(|_| vec![(&metrics::COMPLETION_TRUNCATED_RATIO, f64::NAN), (&metrics::POLICY_KL, f64::NAN)], 5);
+        assert!(findings(&run, 5).is_empty());
+    }
+}

@@ -1,0 +1,94 @@
+//! One run that the window has open: where its snapshots come from, and what is shown of it.
+
+use super::loader::StepLoader;
+use super::state::State;
+use crate::error::Result;
+use crate::trainer::{RunHandle, SnapshotCell, TrainerCommand, WatchedRun};
+use std::time::Duration;
+
+/// Snapshots that come faster than this share a frame, so that drawing leaves the processor to training.
+const SNAPSHOT_DELAY: Duration = Duration::from_millis(40);
+
+/// A run to open.
+pub(super) enum RunSource {
+    /// A run of this process.
+    Trainer(RunHandle),
+    /// A run that is read from its folder.
+    Folder(WatchedRun),
+}
+
+impl RunSource {
+    /// Its snapshots.
+    pub(super) fn snapshots(&self) -> &SnapshotCell {
+        match self {
+            Self::Trainer(handle) => &handle.snapshots,
+            Self::Folder(run) => &run.snapshots,
+        }
+    }
+}
+
+/// An open run.
+pub(super) struct OpenRun {
+    source: RunSource,
+    loader: StepLoader,
+    /// What is shown of it.
+    pub(super) state: State,
+    /// Whether the trainer was told to stop.
+    stop_sent: bool,
+}
+
+impl OpenRun {
+    /// Opens `source` in the window of `ctx`, which is woken when something changes.
+    pub(super) fn new(ctx: &egui::Context, source: RunSource) -> Result<Self> {
+        let wake = ctx.clone();
+        source.snapshots().on_change(move || wake.request_repaint_after(SNAPSHOT_DELAY));
+        let state = State::new(source.snapshots().load());
+        let wake = ctx.clone();
+        let loader = StepLoader::start(&state.snapshot.info.directory, move || wake.request_repaint())?;
+        Ok(Self { source, loader, state, stop_sent: false })
+    }
+
+    /// Takes in the newest snapshot at `now`, seconds of egui's clock.
+    pub(super) fn take_in(&mut self, now: f64) {
+        self.state.take_in(self.source.snapshots().load(), now);
+        if let Some(latest) = &self.state.snapshot.latest {
+            self.loader.keep(latest);
+        }
+    }
+
+    /// Moves the cursor on where steps are played, and takes the step at the cursor where it is at hand.
+    pub(super) fn find_step(&mut self) {
+        self.state.play();
+        while let Some(step) = self.state.wanted() {
+            let Some(data) = self.loader.get(step) else { break };
+            self.state.take_step(step, data);
+        }
+        self.state.judge();
+    }
+
+    /// Passes on what the person asked for in this frame.
+    pub(super) fn send_commands(&mut self) {
+        for command in std::mem::take(&mut self.state.commands) {
+            let taken = matches!(&self.source, RunSource::Trainer(trainer) if trainer.send(command));
+            self.state.sent(command, taken);
+            self.stop_sent |= taken && command == TrainerCommand::Stop;
+        }
+    }
+
+    /// Tells the trainer to stop, where there is one that has not been told.
+    pub(super) fn stop(&mut self) {
+        if let RunSource::Trainer(trainer) = &self.source
+            && !self.stop_sent
+            && !self.state.snapshot.state.is_over()
+        {
+            self.stop_sent = trainer.send(TrainerCommand::Stop);
+        }
+    }
+}
+
+impl Drop for OpenRun {
+    fn drop(&mut self) {
+        // The run may outlive the window.
+        self.source.snapshots().on_change(|| {});
+    }
+}

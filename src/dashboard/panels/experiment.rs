@@ -1,0 +1,150 @@
+//! The experiment panel: settings that can be changed while the run goes on, what happened beside training, and the experiment.
+
+use super::{Tools, caption};
+use crate::dashboard::format;
+use crate::dashboard::state::State;
+use crate::dashboard::theme::Theme;
+use crate::trainer::{LiveSetting, TrainerCommand};
+use egui::{Grid, Key, RichText, ScrollArea, TextEdit, Ui, vec2};
+
+/// Width of the settings and events, points.
+const SIDE: f32 = 380.0;
+
+/// Draws the panel.
+pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
+    let theme = tools.theme;
+    let free = ui.available_size();
+    ui.horizontal_top(|ui| {
+        ui.allocate_ui(vec2(SIDE.min(0.5 * free.x), free.y), |ui| {
+            ui.vertical(|ui| {
+                settings(ui, theme, state);
+                ui.add_space(8.0);
+                events(ui, theme, state);
+            });
+        });
+        ui.vertical(|ui| {
+            ui.horizontal(|ui| {
+                caption(ui, theme, "The experiment as it began, with every default written out");
+                if ui.button("Copy").on_hover_text("Copy the experiment as RON").clicked() {
+                    ui.ctx().copy_text(state.snapshot.info.experiment_ron.clone());
+                }
+            });
+            ScrollArea::both().id_salt("experiment").auto_shrink([false, false]).show(ui, |ui| {
+                let mut text = state.snapshot.info.experiment_ron.as_str();
+                ui.add(
+                    TextEdit::multiline(&mut text).code_editor().desired_width(f32::INFINITY).frame(egui::Frame::NONE),
+                );
+            });
+        });
+    });
+}
+
+/// What a setting is, for its tooltip.
+fn help(setting: LiveSetting) -> (&'static str, &'static str) {
+    match setting {
+        LiveSetting::LearningRate => ("Learning rate", "The rate after warm-up; the schedule goes on from it."),
+        LiveSetting::Lambda => {
+            ("Lambda", "G2RL's strength of shaping: the reward is multiplied by 1 + lambda nu, within its bounds.")
+        }
+        LiveSetting::Temperature => {
+            ("Temperature", "Temperature of sampling, and of the log-probabilities that are trained on.")
+        }
+        LiveSetting::KlCoefficient => {
+            ("KL coefficient", "Weight of the KL divergence from the reference policy in the loss.")
+        }
+    }
+}
+
+fn settings(ui: &mut Ui, theme: &Theme, state: &mut State) {
+    let can_edit = !state.is_watched() && !state.snapshot.state.is_over();
+    caption(
+        ui,
+        theme,
+        if can_edit {
+            "Live settings: Enter applies from the next step on, and events.jsonl notes it"
+        } else {
+            "Settings that a training run of this window lets you change"
+        },
+    );
+    Grid::new("live settings").num_columns(4).spacing([12.0, 4.0]).show(ui, |ui| {
+        for setting in LiveSetting::ALL {
+            let Some(value) = state.live(setting) else { continue };
+            let (name, what) = help(setting);
+            ui.label(name).on_hover_text(format!("{what}\nField {}", setting.path()));
+            setting_field(ui, theme, state, setting, name, value, can_edit);
+            let written = state.experiment.as_ref().and_then(|experiment| setting.of(experiment));
+            match written.filter(|written| written.to_bits() != value.to_bits()) {
+                Some(written) => caption(ui, theme, format!("was {written:?}")),
+                None => caption(ui, theme, ""),
+            };
+            ui.end_row();
+        }
+    });
+}
+
+fn setting_field(
+    ui: &mut Ui,
+    theme: &Theme,
+    state: &mut State,
+    setting: LiveSetting,
+    name: &str,
+    value: f64,
+    can_edit: bool,
+) {
+    let place = state.drafts.iter().position(|(of, _)| *of == setting);
+    let mut text = place.map_or_else(|| format!("{value:?}"), |place| state.drafts[place].1.clone());
+    let parsed = text.trim().parse::<f64>().ok().filter(|value| value.is_finite() && *value >= 0.0);
+    let field = TextEdit::singleline(&mut text).desired_width(110.0).font(egui::TextStyle::Monospace);
+    let field = if parsed.is_none() { field.text_color(theme.error) } else { field };
+    let response = ui.add_enabled(can_edit, field).accessible_name(name);
+    if response.changed() {
+        match place {
+            Some(place) => state.drafts[place].1.clone_from(&text),
+            None => state.drafts.push((setting, text.clone())),
+        }
+    }
+    if response.lost_focus() {
+        let is_entered = ui.input(|input| input.key_pressed(Key::Enter));
+        state.drafts.retain(|(of, _)| *of != setting);
+        let parsed = text.trim().parse::<f64>().ok().filter(|value| value.is_finite() && *value >= 0.0);
+        if let Some(new) = parsed.filter(|new| is_entered && new.to_bits() != value.to_bits()) {
+            state.ask(TrainerCommand::Set(setting, new));
+        }
+    }
+    let waits = state.is_pending_setting(setting);
+    caption(ui, theme, if waits { "after this step" } else { "" });
+}
+
+fn events(ui: &mut Ui, theme: &Theme, state: &mut State) {
+    caption(ui, theme, "Events, newest first; a click shows the step");
+    let mut wanted = None;
+    ScrollArea::vertical().id_salt("events").auto_shrink([false, false]).show(ui, |ui| {
+        for event in state.snapshot.events.iter().rev().take(500) {
+            ui.horizontal_top(|ui| {
+                ui.spacing_mut().item_spacing.x = 8.0;
+                if ui
+                    .link(format!("step {}", format::thousands(event.step as f64)))
+                    .on_hover_text(&event.time)
+                    .clicked()
+                {
+                    wanted = Some(event.step);
+                }
+                let color = match event.kind.as_ref() {
+                    "warning" => theme.warning,
+                    "error" => theme.error,
+                    "edit" => theme.text_strong,
+                    _ => theme.text,
+                };
+                let text = match event.kind.as_ref() {
+                    // The path says no more than the step does.
+                    "checkpoint" | "started" | "resumed" | "paused" | "finished" | "stopped" => event.kind.to_string(),
+                    kind => format!("{kind}: {}", event.text),
+                };
+                ui.add(egui::Label::new(RichText::new(text).color(color)).wrap());
+            });
+        }
+    });
+    if let Some(step) = wanted.filter(|&step| step > 0) {
+        state.move_to(step);
+    }
+}

@@ -1,0 +1,187 @@
+//! The command palette: everything that the window can do, found by typing (Ctrl+K).
+
+use super::Tools;
+use crate::dashboard::dock::PanelKind;
+use crate::dashboard::state::{State, Wish};
+use crate::trainer::{Compared, RunState, TrainerCommand};
+use egui::{Align2, Area, Frame, Id, Key, Modifiers, Order, RichText, ScrollArea, TextEdit, Ui, vec2};
+
+/// Width of the palette, points.
+const WIDTH: f32 = 460.0;
+
+/// What has been typed and chosen.
+#[derive(Debug, Default)]
+pub(crate) struct Palette {
+    /// Whether it is open.
+    pub(crate) is_open: bool,
+    text: String,
+    chosen: usize,
+}
+
+/// Something that the palette can do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Action {
+    Wish(Wish),
+    Command(TrainerCommand),
+    Compare(Compared),
+    Order(crate::dashboard::derive::Order),
+    Follow,
+    First,
+    Play,
+    GoTo(u64),
+    Keys,
+    Theme,
+}
+
+/// What can be done now, in words.
+fn actions(state: &State) -> Vec<(String, Action)> {
+    use crate::dashboard::derive::Order;
+    let mut actions: Vec<(String, Action)> = PanelKind::ALL
+        .iter()
+        .map(|&panel| (format!("Show {}", panel.title().to_lowercase()), Action::Wish(Wish::ShowPanel(panel))))
+        .collect();
+    let run = &state.snapshot.state;
+    if !state.is_watched() && !run.is_over() {
+        match run {
+            RunState::Paused => {
+                actions.push(("Resume training".to_owned(), Action::Command(TrainerCommand::Resume)));
+                actions.push(("Run one step".to_owned(), Action::Command(TrainerCommand::StepOnce)));
+            }
+            _ => actions.push(("Pause training".to_owned(), Action::Command(TrainerCommand::Pause))),
+        }
+        actions.push(("Write a checkpoint".to_owned(), Action::Command(TrainerCommand::Checkpoint)));
+        actions.push(("Stop training".to_owned(), Action::Command(TrainerCommand::Stop)));
+    }
+    for (name, compared) in [
+        ("Compare gradient directions", Compared::Directions),
+        ("Compare meanings", Compared::Meanings),
+        ("Compare parameter gradients", Compared::Parameters),
+    ] {
+        if state.has(compared) {
+            actions.push((name.to_owned(), Action::Compare(compared)));
+        }
+    }
+    for (name, order) in [("index", Order::Index), ("reward", Order::Reward), ("cluster", Order::Cluster)] {
+        actions.push((format!("Order by {name}"), Action::Order(order)));
+    }
+    actions.push(("Follow the newest step".to_owned(), Action::Follow));
+    actions.push(("Go to the first step".to_owned(), Action::First));
+    actions.push(("Play the steps".to_owned(), Action::Play));
+    actions.push(("Reset the layout".to_owned(), Action::Wish(Wish::ResetLayout)));
+    actions.push(("Change between dark and light".to_owned(), Action::Theme));
+    actions.push(("Show the keys".to_owned(), Action::Keys));
+    actions
+}
+
+/// The actions whose words contain every typed word; a number goes to that step.
+fn matching(state: &State, text: &str) -> Vec<(String, Action)> {
+    let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+    let mut found: Vec<(String, Action)> = actions(state)
+        .into_iter()
+        .filter(|(name, _)| words.iter().all(|word| name.to_lowercase().contains(word)))
+        .collect();
+    let number = words.iter().find_map(|word| word.parse::<u64>().ok());
+    if let Some(step) = number.filter(|step| (1..=state.newest_step()).contains(step)) {
+        found.insert(0, (format!("Go to step {step}"), Action::GoTo(step)));
+    }
+    found
+}
+
+/// Draws the palette where it is open, and acts on what is chosen.
+pub(crate) fn show(ui: &Ui, tools: &Tools<'_>, state: &mut State) {
+    let ctx = ui.ctx();
+    if ctx.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::K)) {
+        state.palette = Palette { is_open: !state.palette.is_open, ..Palette::default() };
+    }
+    if !state.palette.is_open {
+        return;
+    }
+    let theme = tools.theme;
+    let found = matching(state, &state.palette.text);
+    let (down, up, enter, escape) = ctx.input_mut(|input| {
+        let mut pressed = |key| input.consume_key(Modifiers::NONE, key);
+        (pressed(Key::ArrowDown), pressed(Key::ArrowUp), pressed(Key::Enter), pressed(Key::Escape))
+    });
+    let mut chosen = state.palette.chosen.min(found.len().saturating_sub(1));
+    if down {
+        chosen = (chosen + 1).min(found.len().saturating_sub(1));
+    }
+    if up {
+        chosen = chosen.saturating_sub(1);
+    }
+    let mut done = None;
+    let area = Area::new(Id::unique("palette")).order(Order::Foreground).anchor(Align2::CENTER_TOP, vec2(0.0, 96.0));
+    area.show(ctx, |ui| {
+        Frame::popup(ui.style()).show(ui, |ui| {
+            ui.set_width(WIDTH);
+            let field = TextEdit::singleline(&mut state.palette.text)
+                .hint_text("What to do, or a step's number")
+                .desired_width(f32::INFINITY);
+            let response = ui.add(field).accessible_name("Command");
+            response.request_focus();
+            if response.changed() {
+                chosen = 0;
+            }
+            ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
+                for (place, (name, action)) in found.iter().enumerate() {
+                    let text = RichText::new(name).color(if place == chosen { theme.text_strong } else { theme.text });
+                    let response = ui.add_sized(
+                        vec2(ui.available_width(), 22.0),
+                        egui::Button::selectable(place == chosen, text).right_text(""),
+                    );
+                    if place == chosen && (down || up) {
+                        response.scroll_to_me(None);
+                    }
+                    if response.clicked() {
+                        done = Some(*action);
+                    }
+                }
+                if found.is_empty() {
+                    ui.label(RichText::new("Nothing does that").color(theme.text_weak));
+                }
+            });
+        });
+    });
+    state.palette.chosen = chosen;
+    if enter {
+        done = found.get(chosen).map(|(_, action)| *action);
+    }
+    if escape || done.is_some() {
+        state.palette = Palette::default();
+    }
+    if let Some(action) = done {
+        act(ctx, state, action);
+    }
+}
+
+fn act(ctx: &egui::Context, state: &mut State, action: Action) {
+    match action {
+        Action::Wish(wish) => state.wishes.push(wish),
+        Action::Command(command) => state.ask(command),
+        Action::Compare(compared) => state.comparison = compared,
+        Action::Order(order) => state.order = order,
+        Action::Follow => state.set_follow(true),
+        Action::First => state.move_to(1),
+        Action::Play => state.toggle_playing(),
+        Action::GoTo(step) => state.move_to(step),
+        Action::Keys => state.keys_open = true,
+        Action::Theme => super::run_bar::change_theme(ctx),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dashboard::testing;
+
+    #[test]
+    fn words_find_actions_and_a_number_finds_a_step() {
+        let state = State::new(testing::snapshot(20, 2, 4));
+        let names = |text: &str| matching(&state, text).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(names("HEALTH"), ["Show health"]);
+        assert_eq!(names("order clus"), ["Order by cluster"]);
+        assert_eq!(matching(&state, "12")[0].1, Action::GoTo(12));
+        assert!(names("21").is_empty(), "there is no step 21 yet");
+        assert!(names("resume").is_empty(), "the run is not paused");
+    }
+}

@@ -1,0 +1,251 @@
+//! The start screen: experiments to start at the left, past runs to look at or go on with at the right.
+
+use super::{caption, title};
+use crate::dashboard::format;
+use crate::dashboard::start::{Editor, PastRun, Start};
+use crate::dashboard::theme::Theme;
+use egui::{Align, Button, Frame, Label, Layout, Margin, RichText, ScrollArea, Sense, TextEdit, Ui, vec2};
+
+/// Draws the screen.
+pub(crate) fn show(ui: &mut Ui, theme: &Theme, start: &mut Start) {
+    ui.horizontal(|ui| {
+        ui.label(RichText::new("Orthant").size(20.0).color(theme.text_strong));
+        caption(ui, theme, "watch a language model learn to reason");
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if ui.button("Read again").on_hover_text("Look for experiments and runs again").clicked() {
+                start.read_again();
+            }
+            if start.is_opening() {
+                ui.label("Loading…");
+                ui.spinner();
+            }
+        });
+    });
+    if let Some(error) = start.error.clone() {
+        let frame = Frame::new().fill(theme.error_surface).corner_radius(3.0).inner_margin(Margin::symmetric(10, 6));
+        frame.show(ui, |ui| {
+            ui.horizontal(|ui| {
+                ui.set_width(ui.available_width());
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    if ui.button("Dismiss").clicked() {
+                        start.error = None;
+                    }
+                    ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                        ui.add(Label::new(RichText::new(error).color(theme.text_strong)).wrap());
+                    });
+                });
+            });
+        });
+    }
+    ui.add_space(8.0);
+    let free = ui.available_size();
+    let gap = 16.0;
+    ui.horizontal_top(|ui| {
+        ui.spacing_mut().item_spacing.x = gap;
+        let half = (free.x - gap) / 2.0;
+        ui.allocate_ui(vec2(half, free.y), |ui| {
+            ui.vertical(|ui| {
+                ui.set_width(half);
+                experiments(ui, theme, start);
+            });
+        });
+        ui.vertical(|ui| {
+            ui.set_width(half);
+            runs(ui, theme, start);
+        });
+    });
+}
+
+fn experiments(ui: &mut Ui, theme: &Theme, start: &mut Start) {
+    ui.horizontal(|ui| {
+        title(ui, theme, "Experiments");
+        caption(ui, theme, start.places().experiments.display().to_string());
+    });
+    if start.found.experiments.is_empty() && !start.is_reading() {
+        ui.label("No experiment files here.");
+        caption(ui, theme, "Start Orthant in the folder that has experiments/, or write an experiment file there.");
+        return;
+    }
+    let list_height = if start.editor.is_some() { 0.36 * ui.available_height() } else { ui.available_height() };
+    let mut chosen = None;
+    ScrollArea::vertical().id_salt("experiments").max_height(list_height).auto_shrink([false, false]).show(ui, |ui| {
+        for file in &start.found.experiments {
+            let name = file.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let is_chosen = start.editor.as_ref().is_some_and(|editor| editor.path == file.path);
+            let (line, color) = match &file.experiment {
+                Some(experiment) => (experiment.description.as_str(), theme.method(experiment.method.label())),
+                None => ("This file has an error", theme.error),
+            };
+            if entry(ui, theme, &name, line, color, is_chosen) {
+                chosen = Some(Editor::new(file));
+            }
+        }
+    });
+    if let Some(editor) = chosen {
+        start.editor = Some(editor);
+    }
+    let Some(mut editor) = start.editor.take() else { return };
+    let keep = edit(ui, theme, start, &mut editor);
+    start.editor = keep.then_some(editor);
+}
+
+/// A line of the list; says whether it was clicked.
+fn entry(ui: &mut Ui, theme: &Theme, name: &str, line: &str, color: egui::Color32, is_chosen: bool) -> bool {
+    let frame = Frame::new()
+        .fill(if is_chosen { theme.hovered } else { theme.raised })
+        .corner_radius(3.0)
+        .inner_margin(Margin::symmetric(10, 5));
+    let response = frame
+        .show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ui.spacing_mut().item_spacing.y = 1.0;
+            ui.horizontal(|ui| {
+                let (dot, _) = ui.allocate_exact_size(vec2(8.0, 8.0), Sense::hover());
+                ui.painter().circle_filled(dot.center(), 4.0, color);
+                ui.add(Label::new(RichText::new(name).color(theme.text_strong)).selectable(false));
+            });
+            if !line.is_empty() {
+                ui.add(Label::new(RichText::new(line).color(theme.text_weak)).truncate().selectable(false));
+            }
+        })
+        .response
+        .interact(Sense::click());
+    response
+        .widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, is_chosen, format!("Experiment {name}")));
+    response.clicked()
+}
+
+/// The experiment that is looked at. Says whether it stays open.
+fn edit(ui: &mut Ui, theme: &Theme, start: &mut Start, editor: &mut Editor) -> bool {
+    let mut keep = true;
+    ui.add_space(8.0);
+    ui.horizontal(|ui| {
+        let can_start = editor.parsed.is_ok() && !start.is_opening();
+        if ui.add_enabled(can_start, Button::new("Start run")).on_hover_text("Train with the text below").clicked()
+            && let Ok(experiment) = &editor.parsed
+        {
+            start.run(experiment.clone());
+        }
+        let is_there = editor.path.file_name().is_some_and(|name| name.to_string_lossy() == editor.name.trim());
+        let save = if is_there { "Save" } else { "Save as new" };
+        let can_save = editor.is_changed() || !is_there;
+        if ui.add_enabled(can_save, Button::new(save)).clicked() {
+            match editor.save() {
+                Ok(()) => start.read_again(),
+                Err(error) => start.fail(error.to_string()),
+            }
+        }
+        ui.add(TextEdit::singleline(&mut editor.name).desired_width(200.0)).accessible_name("File name");
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if ui.button("Close").clicked() {
+                keep = false;
+            }
+        });
+    });
+    match &editor.parsed {
+        Ok(_) if editor.differences.is_empty() => {
+            caption(ui, theme, "All settings are the defaults");
+        }
+        Ok(_) => {
+            let list = editor.differences.join("   ");
+            ui.add(
+                Label::new(
+                    RichText::new(format!("Differs from the defaults in  {list}")).small().color(theme.text_weak),
+                )
+                .wrap(),
+            );
+        }
+        Err(error) => {
+            ui.add(Label::new(RichText::new(error).color(theme.error)).wrap());
+        }
+    }
+    ScrollArea::both().id_salt("experiment text").auto_shrink([false, false]).show(ui, |ui| {
+        let field = TextEdit::multiline(&mut editor.text).code_editor().desired_width(f32::INFINITY);
+        if ui.add(field).accessible_name("Experiment text").changed() {
+            editor.check();
+        }
+    });
+    keep
+}
+
+fn runs(ui: &mut Ui, theme: &Theme, start: &mut Start) {
+    ui.horizontal(|ui| {
+        title(ui, theme, "Runs");
+        caption(ui, theme, start.places().runs.display().to_string());
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let ticked = start.ticked.len();
+            let text = if ticked > 1 { format!("Open {ticked} together") } else { "Open together".to_owned() };
+            let hint = "Tick runs to open them in one window and lay their curves over each other";
+            if ui.add_enabled(ticked > 0, Button::new(text)).on_hover_text(hint).on_disabled_hover_text(hint).clicked()
+            {
+                let folders = std::mem::take(&mut start.ticked);
+                start.open(&folders);
+            }
+        });
+    });
+    if start.found.runs.is_empty() && !start.is_reading() {
+        ui.label("No runs yet.");
+        caption(ui, theme, "Choose an experiment at the left and start it; quickstart.ron is the one to begin with.");
+        return;
+    }
+    let list: Vec<PastRun> = start.found.runs.clone();
+    ScrollArea::vertical().id_salt("runs").auto_shrink([false, false]).show(ui, |ui| {
+        for run in &list {
+            run_entry(ui, theme, start, run);
+        }
+    });
+}
+
+fn run_entry(ui: &mut Ui, theme: &Theme, start: &mut Start, run: &PastRun) {
+    let frame = Frame::new().fill(theme.raised).corner_radius(3.0).inner_margin(Margin::symmetric(10, 5));
+    frame.show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.spacing_mut().item_spacing.y = 1.0;
+        ui.horizontal(|ui| {
+            let mut is_ticked = start.ticked.contains(&run.path);
+            let name = format!("{} s{}", run.name, run.seed);
+            if ui.checkbox(&mut is_ticked, "").accessible_name(format!("Tick {name}")).changed() {
+                start.ticked.retain(|path| *path != run.path);
+                if is_ticked {
+                    start.ticked.push(run.path.clone());
+                }
+            }
+            let (dot, _) = ui.allocate_exact_size(vec2(8.0, 8.0), Sense::hover());
+            ui.painter().circle_filled(dot.center(), 4.0, theme.method(&run.method));
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                if ui.button("Open").clicked() {
+                    start.open(std::slice::from_ref(&run.path));
+                }
+                let goes_on =
+                    matches!(run.state.as_str(), "stopped" | "failed" | "silent") && run.steps.0 < run.steps.1;
+                let hint = "Go on from the newest checkpoint";
+                if goes_on && ui.add_enabled(!start.is_opening(), Button::new("Resume")).on_hover_text(hint).clicked() {
+                    start.resume(run.path.clone());
+                }
+                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                    ui.add(Label::new(RichText::new(name).color(theme.text_strong)).truncate());
+                });
+            });
+        });
+        ui.horizontal(|ui| {
+            let color = match run.state.as_str() {
+                "failed" => theme.error,
+                "training" => theme.running,
+                "silent" => theme.warning,
+                _ => theme.text_weak,
+            };
+            ui.label(RichText::new(&run.state).color(color));
+            let mut facts = vec![
+                run.method.clone(),
+                format!("step {} / {}", format::thousands(run.steps.0 as f64), format::thousands(run.steps.1 as f64)),
+            ];
+            facts.extend(run.accuracy.map(|accuracy| format!("accuracy {}", format::percent(accuracy))));
+            facts.extend(run.pass_at_1.map(|pass| format!("pass@1 {}", format::percent(pass))));
+            facts.push(run.started.replace('T', " ").trim_end_matches('Z').to_owned());
+            ui.add(Label::new(RichText::new(facts.join("   ")).color(theme.text_weak)).truncate());
+        });
+        if let Some(error) = &run.error {
+            ui.add(Label::new(RichText::new(format::one_line(error, 200)).small().color(theme.error)).truncate());
+        }
+    });
+}

@@ -1,0 +1,225 @@
+//! The timeline: the last steps as bands of stages, with memory and processor use under them.
+
+use super::{Tools, caption};
+use crate::dashboard::format;
+use crate::dashboard::state::State;
+use crate::dashboard::theme::{LINE_WIDTH, Theme, small_font};
+use crate::metrics::{self, Metric, MetricRow};
+use egui::{Align2, Color32, Rect, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
+
+/// A step's band is not drawn narrower than this, points.
+const BAND: f32 = 6.0;
+/// Steps shown at most.
+const STEPS: usize = 240;
+/// Height of the two lines below the bands, with their gap, points.
+const LINES: f32 = 44.0;
+/// Room for the axis at the left, points.
+const AXIS: f32 = 64.0;
+
+/// The stages whose times are recorded, in order; what is left of the step comes last.
+const STAGES: [(&str, &Metric); 5] = [
+    ("Sample", &metrics::TIME_SAMPLE_S),
+    ("Verify", &metrics::TIME_VERIFY_S),
+    ("Features", &metrics::TIME_FEATURE_S),
+    ("Update", &metrics::TIME_UPDATE_S),
+    ("Evaluate", &metrics::TIME_EVALUATE_S),
+];
+
+/// What one step cost, seconds: the stages and the rest.
+fn parts(row: &MetricRow) -> [f64; STAGES.len() + 1] {
+    let mut parts = [0.0; STAGES.len() + 1];
+    for (part, (_, metric)) in parts.iter_mut().zip(STAGES) {
+        *part = row.get(metric).filter(|seconds| seconds.is_finite()).unwrap_or(0.0).max(0.0);
+    }
+    // The step's own time leaves evaluations out.
+    let known: f64 = parts[..STAGES.len() - 1].iter().sum();
+    parts[STAGES.len()] = (row.get(&metrics::TIME_STEP_S).unwrap_or(known) - known).max(0.0);
+    parts
+}
+
+/// Draws the panel.
+pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
+    let theme = tools.theme;
+    let newest = state.newest_step();
+    if newest == 0 {
+        caption(ui, theme, "The first finished step appears here.");
+        return;
+    }
+    let free = ui.available_size();
+    let count = (((free.x - AXIS) / BAND) as usize).clamp(1, STEPS) as u64;
+    // The cursor stays in view.
+    let last = state.cursor_step().saturating_add(count / 2).clamp(count.min(newest), newest);
+    let first = last.saturating_sub(count - 1).max(1);
+    let rows: Vec<&MetricRow> = (first..=last).filter_map(|step| state.snapshot.history.at(step)).collect();
+    legend(ui, theme, &rows);
+    let free = ui.available_size();
+    let (rect, response) = ui.allocate_exact_size(free, Sense::click());
+    response.widget_info(|| {
+        WidgetInfo::labeled(egui::Role::Image, true, format!("Time per stage of steps {first} to {last}"))
+    });
+    let bands = Rect::from_min_max(
+        pos2(rect.left() + AXIS, rect.top() + 4.0),
+        pos2(rect.right(), rect.bottom() - 2.0 * LINES - 18.0),
+    );
+    let width = bands.width() / (last - first + 1) as f32;
+    let x = |step: u64| width.mul_add((step - first) as f32, bands.left());
+    let longest = rows.iter().map(|row| parts(row).iter().sum::<f64>()).fold(0.0f64, f64::max).max(1e-9);
+    let painter = ui.painter_at(rect);
+    let axis_text = |at: egui::Pos2, anchor: Align2, text: String| {
+        painter.text(at, anchor, text, small_font(), theme.text_weak);
+    };
+    axis_text(bands.left_top() - vec2(6.0, 0.0), Align2::RIGHT_TOP, format::duration(longest));
+    axis_text(bands.left_bottom() - vec2(6.0, 0.0), Align2::RIGHT_BOTTOM, "0".to_owned());
+    painter.hline(bands.x_range(), bands.bottom(), Stroke::new(1.0, theme.grid));
+    for row in &rows {
+        let mut low = bands.bottom();
+        for (part, color) in parts(row).into_iter().zip(colors(theme)) {
+            let height = (part / longest) as f32 * bands.height();
+            let gap = if width > 4.0 { 1.0 } else { 0.0 };
+            let block = Rect::from_min_max(pos2(x(row.step), low - height), pos2(x(row.step) + width - gap, low));
+            painter.rect_filled(block, 0.0, color);
+            low -= height;
+        }
+    }
+    let line = |place: f32| {
+        let top = bands.bottom() + 18.0 + place * LINES;
+        Rect::from_min_max(pos2(bands.left(), top), pos2(bands.right(), top + LINES - 10.0))
+    };
+    let middle = |step: u64| x(step) + width / 2.0;
+    let memory = &metrics::MEMORY_RESIDENT_MIB;
+    let largest = rows.iter().filter_map(|row| row.get(memory)).fold(0.0f64, f64::max);
+    let megabytes = format!("{} MiB", format::thousands(largest));
+    trace(
+        &painter,
+        theme,
+        line(0.0),
+        "memory",
+        megabytes,
+        rows.iter().map(|row| (middle(row.step), row.get(memory).unwrap_or(f64::NAN) / largest.max(1.0))),
+    );
+    let cores = std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
+    let used = |row: &MetricRow| Some(row.get(&metrics::TIME_CPU_S)? / parts(row).iter().sum::<f64>().max(1e-9));
+    let most = rows.iter().filter_map(|row| used(row)).fold(0.0f64, f64::max).max(cores);
+    let title = format!("{} cores", format::number(most, 0));
+    trace(
+        &painter,
+        theme,
+        line(1.0),
+        "processor",
+        title,
+        rows.iter().map(|row| (middle(row.step), used(row).unwrap_or(f64::NAN) / most)),
+    );
+    let cursor = state.cursor_step();
+    if (first..=last).contains(&cursor) {
+        painter.vline(middle(cursor), rect.y_range(), Stroke::new(1.0, theme.focus));
+    }
+    let at = |pointer: egui::Pos2| {
+        let step = first + ((pointer.x - bands.left()) / width).max(0.0) as u64;
+        step.min(last)
+    };
+    if response.clicked()
+        && let Some(pointer) = response.interact_pointer_pos()
+    {
+        state.move_to(at(pointer));
+    }
+    if let Some(row) = response.hover_pos().and_then(|pointer| state.snapshot.history.at(at(pointer))) {
+        response.on_hover_ui_at_pointer(|ui| explain(ui, theme, row, used(row)));
+    }
+}
+
+fn colors(theme: &Theme) -> [Color32; STAGES.len() + 1] {
+    theme.stages()
+}
+
+fn legend(ui: &mut Ui, theme: &Theme, rows: &[&MetricRow]) {
+    let total: Vec<f64> = rows.iter().map(|row| parts(row)).fold(vec![0.0; STAGES.len() + 1], |mut sum, parts| {
+        sum.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
+        sum
+    });
+    let all: f64 = total.iter().sum::<f64>().max(1e-12);
+    ui.horizontal(|ui| {
+        let names = STAGES.iter().map(|(name, _)| *name).chain(["Other"]);
+        for ((name, color), part) in names.zip(colors(theme)).zip(&total) {
+            if *part <= 0.0 {
+                continue;
+            }
+            let (swatch, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
+            ui.painter().rect_filled(swatch, 1.0, color);
+            ui.label(format!("{name} {}", format::percent(part / all))).on_hover_text(format!(
+                "{name}: {} in these {} steps",
+                format::duration(*part),
+                rows.len()
+            ));
+            ui.add_space(4.0);
+        }
+    });
+}
+
+/// A small curve with its name and the value at its upper edge; NaN breaks it.
+fn trace(
+    painter: &egui::Painter,
+    theme: &Theme,
+    rect: Rect,
+    name: &str,
+    top: String,
+    points: impl Iterator<Item = (f32, f64)>,
+) {
+    painter.text(rect.left_top() - vec2(6.0, 0.0), Align2::RIGHT_TOP, top, small_font(), theme.text_weak);
+    painter.text(rect.left_bottom() - vec2(6.0, 0.0), Align2::RIGHT_BOTTOM, name, small_font(), theme.text_weak);
+    painter.hline(rect.x_range(), rect.bottom(), Stroke::new(1.0, theme.grid));
+    let mut piece = Vec::new();
+    let stroke = Stroke::new(LINE_WIDTH, theme.text);
+    let place = |(x, share): (f32, f64)| pos2(x, rect.height().mul_add(-(share.clamp(0.0, 1.0) as f32), rect.bottom()));
+    for point in points {
+        if point.1.is_finite() {
+            piece.push(place(point));
+        } else if !piece.is_empty() {
+            painter.line(std::mem::take(&mut piece), stroke);
+        }
+    }
+    match piece.as_slice() {
+        [] => {}
+        [only] => {
+            painter.circle_filled(*only, LINE_WIDTH, theme.text);
+        }
+        _ => {
+            painter.line(piece, stroke);
+        }
+    }
+}
+
+fn explain(ui: &mut Ui, theme: &Theme, row: &MetricRow, used: Option<f64>) {
+    ui.set_max_width(340.0);
+    ui.label(egui::RichText::new(format!("Step {}", format::thousands(row.step as f64))).color(theme.text_strong));
+    let names = STAGES.iter().map(|(name, _)| *name).chain(["Other"]);
+    let all = parts(row);
+    let total: f64 = all.iter().sum::<f64>().max(1e-12);
+    for (name, part) in names.zip(all).filter(|(_, part)| *part > 0.0) {
+        ui.label(format!("{name} {}, {}", format::duration(part), format::percent(part / total)));
+    }
+    if let Some(memory) = row.get(&metrics::MEMORY_RESIDENT_MIB) {
+        ui.label(format!("Resident memory {} MiB", format::thousands(memory)));
+    }
+    if let Some(used) = used {
+        ui.label(format!("{} cores busy on average", format::number(used, 2)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_stage_accounts_for_is_other_and_evaluations_are_beside_the_step() {
+        let values = vec![
+            (&metrics::TIME_SAMPLE_S, 1.0),
+            (&metrics::TIME_UPDATE_S, 2.0),
+            (&metrics::TIME_EVALUATE_S, 5.0),
+            (&metrics::TIME_STEP_S, 3.5),
+        ];
+        let row = MetricRow { step: 1, wall_s: 0.0, values };
+        assert_eq!(parts(&row), [1.0, 0.0, 0.0, 2.0, 5.0, 0.5]);
+        let missing = MetricRow { step: 1, wall_s: 0.0, values: vec![(&metrics::TIME_SAMPLE_S, f64::NAN)] };
+        assert_eq!(parts(&missing), [0.0; 6]);
+    }
+}
