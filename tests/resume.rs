@@ -36,17 +36,14 @@ fn finish(builder: RunBuilder, runs: &Path) -> PathBuf {
 
 /// The lines of a JSONL file without what depends on the clock.
 fn lines(run: &Path, name: &str) -> Vec<serde_json::Value> {
-    let timed = |key: &str| {
-        key.starts_with("time")
-            || key.starts_with("throughput")
-            || ["wall_s", "memory/peak_mib", "seconds"].contains(&key)
-    };
+    let measured =
+        |key: &str| ["time", "throughput/", "memory/", "wall_s", "seconds"].iter().any(|start| key.starts_with(start));
     fs::read_to_string(run.join(name))
         .unwrap()
         .lines()
         .map(|line| {
             let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
-            fields.retain(|key, _| !timed(key));
+            fields.retain(|key, _| !measured(key));
             fields.into()
         })
         .collect()

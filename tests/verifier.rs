@@ -1,13 +1,15 @@
-//! The verifier on the answers of real data sets: `ORTHANT_DATA` names a folder with `math500.json`, `amc.json`, `aime24.json` and
-//! `aime25.json`, lists of objects with an `answer`. Without it these tests have nothing to do.
+//! The verifier on the answers of real data sets: `ORTHANT_DATA` names a folder with `math_train.parquet`, `math500.json`, `amc.json`,
+//! `aime24.json` and `aime25.json`. Without it these tests have nothing to do. `-- --nocapture` prints how many agree, by kind.
 //!
 //! `cargo test --release --test verifier -- --ignored --nocapture` measures speed.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use orthant::data::{Record, read_records};
 use orthant::verify::boxed::last_boxed;
 use orthant::verify::{AnswerFormat, Equality, Verdict, answers_equal, verify};
-use std::collections::BTreeSet;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Instant;
 
@@ -25,9 +27,35 @@ fn golds() -> Option<Vec<Vec<String>>> {
     Some(files.into_iter().map(answers).collect())
 }
 
-/// Whether the braces of an answer are closed; some golds in circulation were cut off.
-fn is_whole(answer: &str) -> bool {
-    answer.matches('{').count() == answer.matches('}').count()
+/// What sort of answer it is, by its looks.
+fn kind(answer: &str) -> &'static str {
+    let plain = answer.replace([',', ' ', '$'], "").replace(r"\!", "");
+    let has = |words: &[&str]| words.iter().any(|word| answer.contains(word));
+    if plain.parse::<i64>().is_ok() {
+        "integer"
+    } else if plain.parse::<f64>().is_ok() {
+        "decimal"
+    } else if has(&["matrix"]) {
+        "matrix"
+    } else if has(&[r"\text", r"\mbox", r"\circ", r"\%"]) {
+        "text or unit"
+    } else if has(&[r"\cup", r"\infty", "[", "]"]) {
+        "interval"
+    } else if has(&["=", "<", ">", r"\le", r"\ge"]) && !has(&[r"\left"]) {
+        "equation"
+    } else if answer.contains(',') && has(&["("]) {
+        "tuple"
+    } else if answer.contains(',') {
+        "list or set"
+    } else if has(&["x", "y", "n", "k", "z"]) && !has(&[r"\frac", r"\sqrt", r"\sin"]) {
+        "expression"
+    } else if has(&["sqrt"]) {
+        "root"
+    } else if has(&["frac", "/"]) {
+        "fraction"
+    } else {
+        "other"
+    }
 }
 
 /// Other spellings of an answer.
@@ -103,7 +131,7 @@ fn core(answer: &str) -> String {
 fn every_gold_answer_is_correct_in_a_box_however_it_is_spelt() {
     let Some(files) = golds() else { return };
     let mut checked = 0;
-    for gold in files.iter().flatten().filter(|gold| is_whole(gold)) {
+    for gold in files.iter().flatten() {
         for form in std::iter::once(gold.clone()).chain(rewritings(gold)) {
             let verdict = verify(gold, &format!(r"so \boxed{{{form}}}"), AnswerFormat::Math).verdict;
             assert_eq!(verdict, Verdict::Correct, "gold {gold}, answer {form}");
@@ -128,6 +156,85 @@ fn no_gold_answer_is_taken_for_one_of_its_neighbours() {
         }
     }
     assert!(checked > 20_000, "{checked}");
+}
+
+/// Right and all, by kind.
+#[derive(Default)]
+struct Agreement(BTreeMap<&'static str, [usize; 6]>);
+
+impl Agreement {
+    fn count(&mut self, kind: &'static str, column: usize, agrees: bool) {
+        let row = self.0.entry(kind).or_default();
+        row[2 * column] += usize::from(agrees);
+        row[2 * column + 1] += 1;
+    }
+
+    fn total(&self) -> [usize; 6] {
+        self.0.values().fold([0; 6], |mut sum, row| {
+            sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+            sum
+        })
+    }
+
+    fn print(&self) {
+        println!("{:14} {:>13} {:>15} {:>17}", "kind", "itself", "rewritten", "not a neighbour");
+        for (kind, row) in self.0.iter().map(|(kind, row)| (*kind, *row)).chain([("all", self.total())]) {
+            let pair = |column: usize| format!("{} / {}", row[2 * column], row[2 * column + 1]);
+            println!("{kind:14} {:>13} {:>15} {:>17}", pair(0), pair(1), pair(2));
+        }
+    }
+}
+
+/// Answers of later problems that are compared with each answer.
+const NEIGHBOURS: usize = 30;
+
+#[test]
+fn the_answers_of_math_agree_with_themselves_and_not_with_others() {
+    let Some(folder) = std::env::var_os("ORTHANT_DATA") else {
+        eprintln!("skipped: ORTHANT_DATA does not name a folder with data");
+        return;
+    };
+    let records = read_records(&[Path::new(&folder).join("math_train.parquet")]).unwrap();
+    let cut = records.iter().filter(|record| !record.has_whole_answer()).count();
+    let train: Vec<String> = records.into_iter().filter(Record::has_whole_answer).map(|record| record.answer).collect();
+    println!("{cut} answers are cut off in the file");
+    let mut agreement = Agreement::default();
+    for golds in golds().unwrap().iter().chain([&train]) {
+        let verdicts: Vec<_> = golds
+            .par_iter()
+            .enumerate()
+            .map(|(at, gold)| {
+                let is_right = |form: &str| {
+                    verify(gold, &format!(r"so \boxed{{{form}}}"), AnswerFormat::Math).verdict == Verdict::Correct
+                };
+                let forms: Vec<(String, bool)> =
+                    rewritings(gold).into_iter().map(|form| (form.clone(), is_right(&form))).collect();
+                let others: BTreeSet<&String> =
+                    golds[at + 1..].iter().take(NEIGHBOURS).filter(|other| core(other) != core(gold)).collect();
+                let apart: Vec<bool> =
+                    others.iter().map(|other| answers_equal(gold, other) == Equality::Different).collect();
+                (gold, is_right(gold), forms, apart)
+            })
+            .collect();
+        for (gold, itself, forms, apart) in verdicts {
+            let kind = kind(gold);
+            agreement.count(kind, 0, itself);
+            for (form, agrees) in forms {
+                if !agrees {
+                    println!("gold {gold}, rewritten {form}");
+                }
+                agreement.count(kind, 1, agrees);
+            }
+            apart.into_iter().for_each(|agrees| agreement.count(kind, 2, agrees));
+        }
+    }
+    agreement.print();
+    let [itself, golds, rewritten, forms, apart, pairs] = agreement.total();
+    assert!(golds > 8000 && forms > 40_000 && pairs > 100_000);
+    assert_eq!(itself, golds, "every answer that is whole agrees with itself");
+    assert!(forms - rewritten <= forms / 1000, "{} of {forms} rewritings are not understood", forms - rewritten);
+    // Equal by value, not by looks: an angle with and without its unit, a ratio and a fraction.
+    assert!(pairs - apart <= pairs / 1000, "{} of {pairs} pairs are taken for equal", pairs - apart);
 }
 
 /// The median and the 95th percentile of seconds.
@@ -164,7 +271,7 @@ fn speed() {
     );
     let Some(files) = golds() else { return };
     let (mut spelt, mut different) = (Vec::new(), Vec::new());
-    let golds: Vec<&String> = files.iter().flatten().filter(|gold| is_whole(gold)).collect();
+    let golds: Vec<&String> = files.iter().flatten().collect();
     for (at, gold) in golds.iter().enumerate() {
         let timed = |answer: &str| {
             let start = Instant::now();

@@ -118,7 +118,7 @@ impl EvalArguments {
             return Ok(Suite::held_out(task, limit.unwrap_or(HELD_OUT)));
         }
         if NAMED.iter().any(|suite| suite.name.eq_ignore_ascii_case(&self.suite)) {
-            let config = NamedSuite { name: self.suite.clone(), template, problems: limit };
+            let config = NamedSuite { name: self.suite.clone(), template, problems: limit, revision: None };
             Suite::named(&config, &model.tokenizer)
         } else if Path::new(&self.suite).is_file() {
             let verifier = self.verifier.map(|verifier| match verifier {
@@ -163,6 +163,7 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     };
     let model = LanguageModel::load(&model_source(&arguments.model), data_type(precision), &device)?;
     let suite = arguments.suite(&model)?;
+    suite.notes.iter().for_each(|note| eprintln!("warning: {note}"));
     let room = model.config.max_position_embeddings.saturating_sub(suite.longest_prompt(&model.tokenizer)?);
     let max_new_tokens = arguments.max_new_tokens.map_or(NEW_TOKENS.min(room).max(1), |tokens| tokens as usize);
     suite.check_length(&model, max_new_tokens)?;

@@ -14,11 +14,12 @@ pub(crate) struct NamedDataset {
 }
 
 impl NamedDataset {
-    pub(crate) fn source(&self) -> HubDataset {
+    /// Where it lies, at `revision` or at the newest one.
+    pub(crate) fn source(&self, revision: Option<&str>) -> HubDataset {
         HubDataset {
             repo: self.repo.to_string(),
             files: self.files.iter().map(ToString::to_string).collect(),
-            revision: self.revision.to_string(),
+            revision: revision.unwrap_or(self.revision).to_string(),
         }
     }
 }

@@ -68,7 +68,9 @@ impl PromptTemplate {
         environment.add_function("raise_exception", |message: String| -> Result<String, minijinja::Error> {
             Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
         });
-        environment.add_template_owned(name.to_string(), source).map_err(|e| fault(name, &e))?;
+        environment
+            .add_template_owned(name.to_string(), without_generation_tags(&source))
+            .map_err(|e| fault(name, &e))?;
         let special = ["bos_token", "eos_token"].map(|token| special_token(&config, token));
         Ok(Self { environment, name: name.to_string(), special })
     }
@@ -100,6 +102,28 @@ impl PromptTemplate {
         let template = self.environment.get_template(&self.name).map_err(|e| fault(&self.name, &e))?;
         template.render(values).map_err(|e| fault(&self.name, &e))
     }
+}
+
+/// The template without `{% generation %}` and `{% endgeneration %}`, by which Transformers marks what an assistant said: what stands
+/// between them is rendered as it is. Their control of white space stays.
+fn without_generation_tags(source: &str) -> String {
+    let mut text = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(start) = rest.find("{%") {
+        let Some(length) = rest[start..].find("%}") else { break };
+        let tag = &rest[start + 2..start + length];
+        let word = tag.trim_matches(['-', '+']).trim();
+        let plain = match word {
+            "generation" => Some("if true"),
+            "endgeneration" => Some("endif"),
+            _ => None,
+        };
+        text.push_str(&rest[..start + 2]);
+        text.push_str(&plain.map_or_else(|| tag.to_string(), |plain| tag.replace(word, &format!(" {plain} "))));
+        text.push_str("%}");
+        rest = &rest[start + length + 2..];
+    }
+    text + rest
 }
 
 fn read(name: &str) -> Result<String> {
@@ -197,6 +221,19 @@ mod tests {
         let files = [("tokenizer_config.json", config.as_str()), ("chat_template.jinja", "own {{ problem }}")];
         assert_eq!(prompt(None, &files).unwrap(), "own Is 1 < 2 & \"so\"?");
         assert_eq!(prompt(None, &[]).unwrap(), "Is 1 < 2 & \"so\"?");
+    }
+
+    #[test]
+    fn marks_of_what_the_assistant_said_leave_no_trace() {
+        let template = "{%- for m in messages %}<{{ m.role }}>\n  {%- generation -%}\n  {{ m.content }}{% endgeneration %}\n\
+            {% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}";
+        let config = serde_json::json!({"chat_template": template}).to_string();
+        let marked = prompt(None, &[("tokenizer_config.json", &config)]).unwrap();
+        let plain = template.replace("{%- generation -%}\n  ", "").replace("{% endgeneration %}\n", "");
+        let plain = plain.replace(">\n  {{", ">{{");
+        let config = serde_json::json!({"chat_template": plain}).to_string();
+        assert_eq!(marked, prompt(None, &[("tokenizer_config.json", &config)]).unwrap());
+        assert!(marked.contains("<user>") && marked.ends_with("<assistant>"), "{marked}");
     }
 
     #[test]

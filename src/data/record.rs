@@ -3,7 +3,7 @@
 //! | Meaning | Columns, the first that is there; upper and lower case are the same |
 //! |---|---|
 //! | problem | `problem`, `question`, `prompt`: a text, or a conversation `[{role, content}]` of at most a system message and one user message |
-//! | answer | `answer` (a text after `#### ` where it holds one), `ground_truth`, `reward_model.ground_truth`, or the last box of `solution` |
+//! | answer | `answer` (a text after `#### ` where it holds one), `ground_truth`, `reward_model.ground_truth`, or the last box of `solution`; also where the answer was cut off |
 //! | choices | `options` or `choices` with the letter of the right one as `answer`; or `Correct Answer` and `Incorrect Answer 1`, ..., which are shuffled |
 //! | id | `id`, `unique_id`, `question_id`, `Record ID`, `extra_info.index`; else the number of the row |
 //! | subject | `subject`, `type`, `category`, `Subdomain` |
@@ -35,6 +35,18 @@ pub struct Record {
     pub subject: Option<String>,
     /// Difficulty, such as `5`.
     pub level: Option<String>,
+}
+
+impl Record {
+    /// Whether the answer's braces are closed. Copies of MATH are in circulation whose answers were cut off at the first closing brace
+    /// of `\\frac{\\sqrt{3}}{2}`: nobody can be right about these.
+    pub fn has_whole_answer(&self) -> bool {
+        is_whole(&self.answer)
+    }
+}
+
+fn is_whole(answer: &str) -> bool {
+    answer.matches('{').count() == answer.matches('}').count()
 }
 
 /// Letters of choices.
@@ -188,6 +200,9 @@ fn answer(row: &Row) -> Result<Option<String>, String> {
         let text = plain_text(value).ok_or("the answer is neither a text nor a number")?;
         // GSM8K writes the solution out and the answer after it.
         let last = text.rsplit_once("####").map_or(text.as_str(), |(_, last)| last.trim());
+        let boxed = || column(row, SOLUTION).and_then(Value::as_str).and_then(last_boxed);
+        // The solution still has what was cut off.
+        let last = if is_whole(last) { last } else { boxed().unwrap_or(last) };
         return Ok(Some(whole_number(last).unwrap_or_else(|| last.to_string())));
     }
     Ok(column(row, SOLUTION).and_then(Value::as_str).and_then(last_boxed).map(str::to_string))
@@ -331,6 +346,19 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_was_cut_off_is_taken_from_the_solution_or_told_apart() {
+        let cut = serde_json::json!({"problem": "p", "answer": "\\frac{\\sqrt{3"});
+        assert!(!only(&cut).has_whole_answer());
+        let mut with_solution = cut.clone();
+        with_solution["solution"] = "so \\boxed{\\frac{\\sqrt{3}}{2}}".into();
+        let record = only(&with_solution);
+        assert_eq!((record.answer.as_str(), record.has_whole_answer()), ("\\frac{\\sqrt{3}}{2}", true));
+        let mut whole = with_solution;
+        whole["answer"] = "\\{1, 2\\}".into();
+        assert_eq!(only(&whole).answer, "\\{1, 2\\}");
+    }
+
+    #[test]
     fn whole_numbers_lose_their_zeros_and_nothing_else_does() {
         for (text, expected) in [
             ("025", Some("25")),
@@ -430,6 +458,8 @@ mod tests {
             ]
         );
         assert!(records.iter().all(|record| record.system.as_deref().unwrap().contains("step by step")));
+        let other_codec = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/math_tiny_zstd.parquet");
+        assert_eq!(read_records(&[other_codec]).unwrap(), records);
     }
 
     #[test]

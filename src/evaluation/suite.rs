@@ -42,6 +42,8 @@ pub struct Suite {
     /// Its problems, at least one.
     pub problems: Vec<SuiteProblem>,
     judge: Judge,
+    /// What there is to say of the data, such as problems that had to be left out.
+    pub notes: Vec<String>,
 }
 
 impl Suite {
@@ -58,7 +60,7 @@ impl Suite {
     /// A published benchmark, from the hub or its cache.
     pub fn named(config: &NamedSuite, tokenizer: &TextTokenizer) -> Result<Self> {
         let data = named(&config.name)?;
-        let records = read_records(&dataset::files(&DataSource::Hub(data.source()))?)?;
+        let records = read_records(&dataset::files(&DataSource::Hub(data.source(config.revision.as_deref())))?)?;
         let template = PromptTemplate::new(config.template.as_deref(), tokenizer)?;
         Self::of_records(data.name, records, config.problems, Some(data.format), &template)
     }
@@ -91,7 +93,7 @@ impl Suite {
             })
             .collect();
         let name = format!("{} held-out {}", task.name(), problems.len());
-        Self { name, problems, judge: Judge::Task(task) }
+        Self { name, problems, judge: Judge::Task(task), notes: Vec::new() }
     }
 
     fn of_records(
@@ -101,6 +103,8 @@ impl Suite {
         format: Option<AnswerFormat>,
         template: &PromptTemplate,
     ) -> Result<Self> {
+        let mut notes = Vec::new();
+        let records = dataset::whole_records(records, name, &mut notes)?;
         let letter = |record: &Record| matches!(record.answer.as_bytes(), [b'A'..=b'J']);
         let all_letters = records.iter().all(|record| record.has_choices || letter(record));
         let format = format.unwrap_or(if all_letters { AnswerFormat::Choice } else { AnswerFormat::Math });
@@ -113,7 +117,7 @@ impl Suite {
                 Ok(SuiteProblem { problem, text: record.problem, subject: record.subject, level: record.level })
             })
             .collect::<Result<Vec<_>>>()?;
-        Ok(Self { name: name.to_string(), problems, judge: Judge::Format(format) })
+        Ok(Self { name: name.to_string(), problems, judge: Judge::Format(format), notes })
     }
 
     /// Judges one completion.

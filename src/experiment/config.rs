@@ -701,6 +701,9 @@ pub struct NamedSuite {
     /// The first so many problems only.
     #[serde(default)]
     pub problems: Option<usize>,
+    /// Branch, tag or commit of the repository on the hub, in place of the newest. The run folder names the commit.
+    #[serde(default)]
+    pub revision: Option<String>,
 }
 
 /// Settings of [`SuiteConfig::File`].

@@ -40,6 +40,26 @@ pub struct Dataset {
     train: Vec<(Problem, String)>,
     held_out: Vec<(Problem, String)>,
     hash: String,
+    notes: Vec<String>,
+}
+
+/// The records whose answers are whole; what is left out is noted. Fails where nothing is left.
+pub(crate) fn whole_records(records: Vec<Record>, name: &str, notes: &mut Vec<String>) -> Result<Vec<Record>> {
+    let count = records.len();
+    let (whole, cut): (Vec<_>, Vec<_>) = records.into_iter().partition(Record::has_whole_answer);
+    if let Some(first) = cut.first() {
+        let text = format!(
+            "{} of the {count} problems of {name} are left out because their answers are cut off in the data, such as {}: {}",
+            cut.len(),
+            first.id,
+            first.answer
+        );
+        if whole.is_empty() {
+            return Err(Error::input(text));
+        }
+        notes.push(text);
+    }
+    Ok(whole)
 }
 
 impl Dataset {
@@ -49,9 +69,11 @@ impl Dataset {
     /// problems, because one side would have none.
     pub fn new(config: &DatasetConfig, tokenizer: &TextTokenizer) -> Result<Self> {
         let template = PromptTemplate::new(config.template.as_deref(), tokenizer)?;
-        let records = read_records(&files(&config.source)?)?;
+        let mut notes = Vec::new();
+        let mut read = |source: &DataSource| whole_records(read_records(&files(source)?)?, &name(source), &mut notes);
+        let records = read(&config.source)?;
         let (train, held_out) = match &config.held_out {
-            HeldOutSource::Other(other) => (records, read_records(&files(other)?)?),
+            HeldOutSource::Other(other) => (records, read(other)?),
             HeldOutSource::Share(share) => divide(records, *share)?,
         };
         let problems = |records: Vec<Record>| {
@@ -70,7 +92,7 @@ impl Dataset {
             }
         }
         let hash = hexadecimal(hasher.finalize());
-        Ok(Self { name: name(&config.source), format: config.verifier, train, held_out, hash })
+        Ok(Self { name: name(&config.source), format: config.verifier, train, held_out, hash, notes })
     }
 
     fn side(&self, split: Split) -> &[(Problem, String)] {
@@ -130,6 +152,10 @@ impl Task for Dataset {
 
     fn all(&self, split: Split) -> Option<&[(Problem, String)]> {
         Some(self.side(split))
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     fn hash(&self) -> Option<&str> {

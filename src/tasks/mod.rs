@@ -51,6 +51,11 @@ pub trait Task: Send + Sync + 'static {
     /// Judges one completion (the text after the prompt, without special tokens).
     fn verify(&self, problem: &Problem, completion: &str) -> Verification;
 
+    /// What a run should warn of before it starts, such as problems that had to be left out.
+    fn notes(&self) -> &[String] {
+        &[]
+    }
+
     /// How many levels of difficulty the task tells apart, for a curriculum; 1 where it tells none apart.
     fn levels(&self) -> usize {
         1

@@ -2,6 +2,7 @@
 
 use super::snapshot::{LiveSetting, RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, TrainerCommand};
 use super::state::TrainerState;
+use crate::data::named;
 use crate::error::{Error, Result};
 use crate::evaluation::{EvaluationRecord, Suite};
 use crate::experiment::{
@@ -216,7 +217,7 @@ impl RunBuilder {
         let (handle, commands) = RunHandle::new(RunSnapshot::starting(info));
         past.show(&handle);
         if checkpoint.is_none() {
-            warn_of_overlap(&suites, task.as_ref(), &directory, &handle)?;
+            warn_of_data(&suites, task.as_ref(), &directory, &handle)?;
         }
         let loaded = Loaded {
             experiment,
@@ -264,9 +265,10 @@ fn suites_of(experiment: &Experiment, task: &Arc<dyn Task>, model: &LanguageMode
     suites.collect()
 }
 
-/// Records for every suite which of its problems are trained on too, and shows it.
-fn warn_of_overlap(suites: &[Suite], task: &dyn Task, directory: &RunDir, handle: &RunHandle) -> Result<()> {
-    for text in suites.iter().filter_map(|suite| suite.overlap(task)) {
+/// Records which problems had to be left out, and for every suite which of its problems are trained on too, and shows it.
+fn warn_of_data(suites: &[Suite], task: &dyn Task, directory: &RunDir, handle: &RunHandle) -> Result<()> {
+    let notes = task.notes().iter().chain(suites.iter().flat_map(|suite| &suite.notes)).cloned();
+    for text in notes.chain(suites.iter().filter_map(|suite| suite.overlap(task))) {
         directory.append_event(&Event::now(0, "warning", &text))?;
         handle.snapshots.update(|snapshot| Arc::make_mut(&mut snapshot.warnings).push((0, text)));
     }
@@ -324,8 +326,13 @@ fn settle_sources(experiment: &mut Experiment) -> Result<()> {
         }
     }
     for evaluation in &mut experiment.evaluations {
-        if let SuiteConfig::File(suite) = &mut evaluation.suite {
-            absolute(&mut suite.path);
+        match &mut evaluation.suite {
+            SuiteConfig::HeldOut(_) => {}
+            SuiteConfig::File(suite) => absolute(&mut suite.path),
+            SuiteConfig::Named(suite) => {
+                let source = named(&suite.name)?.source(suite.revision.as_deref());
+                suite.revision = Some(hub::commit_of(&hub::fetch_dataset(&source)?));
+            }
         }
     }
     for encoder in experiment.encoders_mut() {
