@@ -168,14 +168,16 @@ fn check_tokens(method: &str) {
     assert!(!run.folder.join("tokens/step_000001.safetensors").exists());
     let path = run.folder.join("tokens/step_000002.safetensors");
     let tokens = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
-    assert_eq!(tokens.len(), 5 * PROMPTS);
+    assert_eq!(tokens.len(), 8 * PROMPTS);
     let rollouts = run.rollouts(2);
+    let view = orthant::experiment::RunDir::at(&run.folder).read_step(2).unwrap().unwrap();
+    assert_eq!(Some(&view), run.snapshot.latest.as_deref());
     let mut largest = 0.0f32;
     for (group, (cosines, _)) in by_group(&run, 2).iter().enumerate() {
         let tensor = |name: &str| &tokens[&format!("{name}.{group}")];
         let offsets: Vec<i64> = tensor("offsets").to_vec1().unwrap();
         let shares: Vec<Vec<f32>> = tensor("share").to_vec2().unwrap();
-        let (logprobs, norms) = (values(tensor("logprob")), values(tensor("norm")));
+        let (logprobs, norms, ratios) = (values(tensor("logprob")), values(tensor("norm")), values(tensor("ratio")));
         assert_eq!(offsets.len(), GROUP + 1);
         for (i, range) in offsets.windows(2).map(|pair| pair[0] as usize..pair[1] as usize).enumerate() {
             let line = &rollouts[group * GROUP + i];
@@ -183,6 +185,12 @@ fn check_tokens(method: &str) {
             let logprob: f32 = logprobs[range.clone()].iter().sum();
             assert!((f64::from(logprob) - line["logprob"].as_f64().unwrap()).abs() < 1e-4);
             assert!(norms[range.clone()].iter().all(|norm| *norm >= 0.0));
+            // One pass over the rollouts: the update saw the policy that sampled.
+            assert!(ratios[range.clone()].iter().all(|ratio| (ratio - 1.0).abs() < 1e-3));
+            let shown = &view.groups[group];
+            let own = shown.tokens.as_ref().unwrap();
+            assert_eq!(own.range(i), range);
+            assert_eq!(own.pieces(i, &shown.rollouts[i].completion).concat(), shown.rollouts[i].completion);
             for j in 0..GROUP {
                 let sum: f32 = shares[range.clone()].iter().map(|shares| shares[j]).sum();
                 largest = largest.max((sum - cosines[i * GROUP + j]).abs());

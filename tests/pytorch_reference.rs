@@ -229,7 +229,7 @@ fn evaluate(case: &TrlLoss, batch: &RolloutBatch, limit: usize, range: std::ops:
     let tokens = totals.tokens as f64;
     Found {
         value: loss.loss.to_dtype(DType::F64).and_then(|t| t.to_scalar()).expect("a number"),
-        clip_ratio: loss.clipped as f64 / tokens,
+        clip_ratio: loss.clipped.iter().filter(|&&clipped| clipped).count() as f64 / tokens,
         kl: loss.kl / tokens,
         gradients: [gradient(&logprobs), gradient(&entropies)],
     }

@@ -1,7 +1,8 @@
 //! The window's frame loop: takes in the newest snapshots and the step that is shown, lays out the panels, passes commands on.
 
 use super::Screenshot;
-use super::dock::Dock;
+use super::dock::{Dock, PanelKind};
+use super::export;
 use super::open_run::{OpenRun, RunSource};
 use super::panels::runs::RunTabs;
 use super::panels::{self, Tools};
@@ -11,7 +12,7 @@ use super::textures::Textures;
 use super::theme::Themes;
 use crate::error::{Error, Result};
 use crate::trainer::RunState;
-use egui::{CentralPanel, Color32, ColorImage, Frame, Margin, Panel, Ui, ViewportCommand};
+use egui::{CentralPanel, Color32, ColorImage, Frame, Margin, Panel, Rect, Ui, ViewportCommand};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -197,6 +198,7 @@ impl Dashboard {
             match wish {
                 Wish::ShowPanel(panel) => self.dock.bring_up(panel),
                 Wish::ResetLayout => self.dock.reset(),
+                Wish::SavePicture(panel, rect) => save_panel(ui.ctx(), state, panel, rect),
             }
         }
     }
@@ -261,7 +263,19 @@ impl eframe::App for Dashboard {
     }
 }
 
-fn save_png(image: &ColorImage, path: &Path) -> Result<()> {
+/// Saves a picture of a panel into the run folder's figures, from the next frame.
+fn save_panel(ctx: &egui::Context, state: &State, panel: PanelKind, rect: Rect) {
+    let folder = state.snapshot.info.directory.join("figures");
+    let name = format!("{}_step_{:06}.png", panel.title().to_lowercase(), state.cursor_step());
+    let (result, wake, scale) = (state.export.clone(), ctx.clone(), ctx.pixels_per_point());
+    ctx.request_screenshot(move |image| {
+        let picture = image.region(&rect, Some(scale));
+        export::write_picture(folder, name, picture, &result, wake);
+    });
+    ctx.request_repaint();
+}
+
+pub(super) fn save_png(image: &ColorImage, path: &Path) -> Result<()> {
     let [width, height] = image.size;
     let bytes: Vec<u8> = image.pixels.iter().flat_map(Color32::to_srgba_unmultiplied).collect();
     image::save_buffer(path, &bytes, width as u32, height as u32, image::ExtendedColorType::Rgba8)

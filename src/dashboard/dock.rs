@@ -3,7 +3,7 @@
 //! Panels cannot be closed, only moved, so that none is ever lost; [`Dock::reset`] brings the first layout back.
 
 use super::panels::{self, Tools};
-use super::state::State;
+use super::state::{State, Wish};
 use crate::dashboard::theme::Theme;
 use egui::{Color32, Frame, Margin, Stroke, Ui, Visuals, WidgetText};
 use egui_tiles::{
@@ -182,6 +182,38 @@ impl Behavior<PanelKind> for Panes<'_, '_> {
             }
             _ => text.into(),
         }
+    }
+
+    fn top_bar_right_ui(
+        &mut self,
+        tiles: &Tiles<PanelKind>,
+        ui: &mut Ui,
+        _tile: TileId,
+        tabs: &egui_tiles::Tabs,
+        _scroll_offset: &mut f32,
+    ) {
+        let Some(active) = tabs.active else { return };
+        let Some(Tile::Pane(panel)) = tiles.get(active) else { return };
+        let (panel, rect) = (*panel, tiles.rect(active));
+        ui.add_space(6.0);
+        let button = egui::Button::new("…").frame(false);
+        let (response, _) = egui::containers::menu::MenuButton::from_button(button).ui(ui, |ui| {
+            ui.set_min_width(180.0);
+            let format = if panel == PanelKind::Experiment { "Copy as RON" } else { "Copy as CSV" };
+            if ui.button(format).clicked() {
+                let text = panels::as_text(panel, self.tools, self.state);
+                ui.ctx().copy_text(text);
+            }
+            let hint = "A PNG of the panel in the run folder's figures";
+            if let Some(rect) = rect
+                && ui.button("Save picture").on_hover_text(hint).clicked()
+            {
+                self.state.wishes.push(Wish::SavePicture(panel, rect));
+            }
+        });
+        let name = format!("More about {}", panel.title().to_lowercase());
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, name.clone()));
+        response.on_hover_text("Copy what the panel shows, or save a picture of it");
     }
 
     fn tab_bar_height(&self, _style: &egui::Style) -> f32 {

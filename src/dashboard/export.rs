@@ -1,9 +1,12 @@
-//! Curves as files: CSV with the recorded values, SVG and PNG as the window shows them. Written on a thread of its own.
+//! What panels show as tables (CSV) and files (curves as SVG and PNG, any panel as a picture). Files are written on a thread of
+//! their own.
 
+use super::derive::{GroupGeometry, Order};
 use super::series::{CurveSettings, Curves, title_of};
 use crate::error::{Error, Result};
 use crate::figures::{Figure, FigureLine, FigurePlot};
-use egui::Color32;
+use crate::trainer::{Compared, GroupView, StepView};
+use egui::{Color32, ColorImage};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -38,7 +41,7 @@ pub(crate) fn csv(runs: &[Exported<'_>], settings: &CurveSettings) -> String {
             .collect();
         steps.sort_unstable();
         steps.dedup();
-        let name = format!("\"{}\"", run.name.replace('"', "\"\""));
+        let name = field(&run.name);
         for step in steps {
             let values = metrics.iter().map(|metric| {
                 let value = run.curves.of(metric).and_then(|series| series.at(step));
@@ -49,6 +52,78 @@ pub(crate) fn csv(runs: &[Exported<'_>], settings: &CurveSettings) -> String {
         }
     }
     text
+}
+
+/// A text as a field of CSV.
+pub(crate) fn field(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
+}
+
+/// A number as a field of CSV: empty where there is none.
+pub(crate) fn number(value: f64) -> String {
+    if value.is_finite() { value.to_string() } else { String::new() }
+}
+
+/// The groups of a step: a line each, with the statistics of their pairs.
+pub(crate) fn groups(view: &StepView, compared: Compared) -> String {
+    let mut text = String::from(
+        "step,group,problem,correct,completions,cosine_mean,negative_ratio,orthogonal_ratio,effective_rank\n",
+    );
+    for group in &view.groups {
+        let geometry = GroupGeometry::new(group, compared, Order::Index);
+        let numbers = [geometry.mean, geometry.negative, geometry.orthogonal, geometry.effective_rank].map(number);
+        text.push_str(&format!(
+            "{},{},{},{},{},{}\n",
+            view.step,
+            group.group,
+            field(&group.problem_id),
+            group.correct(),
+            group.rollouts.len(),
+            numbers.join(",")
+        ));
+    }
+    text
+}
+
+/// The cosine matrix of a group in display order, with the completions' indices at its head and side.
+pub(crate) fn cosines(group: &GroupView, compared: Compared, order: &[usize]) -> String {
+    let names: Vec<String> = order.iter().map(ToString::to_string).collect();
+    let mut text = format!("completion,{}\n", names.join(","));
+    for &i in order {
+        let row: Vec<String> = order.iter().map(|&j| number(f64::from(group.cosine(compared, i, j)))).collect();
+        text.push_str(&format!("{i},{}\n", row.join(",")));
+    }
+    text
+}
+
+/// Saves a part of the window as PNG into `folder` and tells `result`.
+pub(crate) fn write_picture(
+    folder: PathBuf,
+    name: String,
+    picture: ColorImage,
+    result: &ExportResult,
+    wake: egui::Context,
+) {
+    in_background(result, wake, move || {
+        std::fs::create_dir_all(&folder).map_err(Error::io("making the folder for figures", &folder))?;
+        super::app::save_png(&picture, &folder.join(&name))?;
+        Ok(format!("{name} is in {}", folder.display()))
+    });
+}
+
+/// Does `work` on a thread of its own and tells `result` what became of it.
+fn in_background(result: &ExportResult, wake: egui::Context, work: impl FnOnce() -> Result<String> + Send + 'static) {
+    let (told, failed) = (Arc::clone(result), Arc::clone(result));
+    let tell = |result: &ExportResult, what: Result<String, String>| {
+        *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
+    };
+    let work = move || {
+        tell(&told, work().map_err(|error| error.to_string()));
+        wake.request_repaint();
+    };
+    if let Err(error) = std::thread::Builder::new().name("export".to_owned()).spawn(work) {
+        tell(&failed, Err(format!("cannot start the thread that exports: {error}")));
+    }
 }
 
 /// The shown curves as a figure, averaged as in the window, over steps.
@@ -85,26 +160,15 @@ pub(crate) fn figure(runs: &[Exported<'_>], settings: &CurveSettings) -> Figure 
 
 /// Writes `curves.csv`, `curves.svg` and `curves.png` into `folder` and tells `result`.
 pub(crate) fn write(folder: PathBuf, csv: String, figure: Figure, result: &ExportResult, wake: egui::Context) {
-    let (told, failed) = (Arc::clone(result), Arc::clone(result));
-    let tell = |result: &ExportResult, what: Result<String, String>| {
-        *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
-    };
-    let work = move || {
-        let write = || -> Result<()> {
-            std::fs::create_dir_all(&folder).map_err(Error::io("making the folder for figures", &folder))?;
-            for (name, text) in [("curves.csv", csv), ("curves.svg", figure.svg()?)] {
-                let path = folder.join(name);
-                std::fs::write(&path, text).map_err(Error::io("writing the export", &path))?;
-            }
-            figure.write_png(&folder.join("curves.png"))
-        };
-        let written = write().map(|()| format!("curves.csv, curves.svg and curves.png are in {}", folder.display()));
-        tell(&told, written.map_err(|error| error.to_string()));
-        wake.request_repaint();
-    };
-    if let Err(error) = std::thread::Builder::new().name("export".to_owned()).spawn(work) {
-        tell(&failed, Err(format!("cannot start the thread that exports: {error}")));
-    }
+    in_background(result, wake, move || {
+        std::fs::create_dir_all(&folder).map_err(Error::io("making the folder for figures", &folder))?;
+        for (name, text) in [("curves.csv", csv), ("curves.svg", figure.svg()?)] {
+            let path = folder.join(name);
+            std::fs::write(&path, text).map_err(Error::io("writing the export", &path))?;
+        }
+        figure.write_png(&folder.join("curves.png"))?;
+        Ok(format!("curves.csv, curves.svg and curves.png are in {}", folder.display()))
+    });
 }
 
 #[cfg(test)]

@@ -11,8 +11,10 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Steps that are kept after they were shown.
+/// Steps that are kept after they were shown, at most.
 const KEPT: usize = 16;
+/// Memory that the tokens of the kept steps may take, bytes; the newest is kept in any case.
+const KEPT_BYTES: usize = 256 << 20;
 
 /// What there is of a step beyond its metrics.
 #[derive(Clone, Debug)]
@@ -96,7 +98,11 @@ impl StepLoader {
         }
         self.kept.retain(|kept| kept.step != view.step);
         self.kept.push_back(Arc::clone(view));
-        if self.kept.len() > KEPT {
+        let size = |view: &Arc<StepView>| -> usize {
+            view.groups.iter().filter_map(|group| Some(group.tokens.as_ref()?.size())).sum()
+        };
+        while self.kept.len() > KEPT || (self.kept.len() > 1 && self.kept.iter().map(size).sum::<usize>() > KEPT_BYTES)
+        {
             self.kept.pop_front();
         }
     }

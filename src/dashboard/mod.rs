@@ -7,6 +7,7 @@
 //! * `app`: the frame loop. Takes in a snapshot, draws the panels, sends commands.
 //! * `loader`: older steps, read from the run folder on a thread of its own.
 //! * `state`: what is shown and chosen. `derive` and `series`: what panels need beyond the snapshot.
+//! * `rollouts`, `problems`, `tokens`: completions as rows, problems over time, what tokens and differences look like.
 //! * `open_run`: one of the runs that the window has open. `start`: what the start screen finds and starts.
 //! * `dock`: where panels are. `panels`: one per file. `widgets`: what they are made of. `health`: what to look after.
 //! * `theme` and `format`: colours and numbers. `textures`: matrices on the graphics card.
@@ -20,6 +21,8 @@ mod health;
 mod loader;
 mod open_run;
 mod panels;
+mod problems;
+mod rollouts;
 mod series;
 mod start;
 mod state;
@@ -29,6 +32,7 @@ mod testing;
 mod tests;
 mod textures;
 mod theme;
+mod tokens;
 mod widgets;
 
 use crate::error::{Error, Result};

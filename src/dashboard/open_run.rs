@@ -1,6 +1,7 @@
 //! One run that the window has open: where its snapshots come from, and what is shown of it.
 
 use super::loader::StepLoader;
+use super::problems::ProblemReader;
 use super::state::State;
 use crate::error::Result;
 use crate::trainer::{RunHandle, SnapshotCell, TrainerCommand, WatchedRun};
@@ -31,6 +32,8 @@ impl RunSource {
 pub(super) struct OpenRun {
     source: RunSource,
     loader: StepLoader,
+    problems: Option<ProblemReader>,
+    wake: egui::Context,
     /// What is shown of it.
     pub(super) state: State,
     /// Whether the trainer was told to stop.
@@ -45,7 +48,7 @@ impl OpenRun {
         let state = State::new(source.snapshots().load());
         let wake = ctx.clone();
         let loader = StepLoader::start(&state.snapshot.info.directory, move || wake.request_repaint())?;
-        Ok(Self { source, loader, state, stop_sent: false })
+        Ok(Self { source, loader, problems: None, wake: ctx.clone(), state, stop_sent: false })
     }
 
     /// Takes in the newest snapshot at `now`, seconds of egui's clock.
@@ -64,6 +67,22 @@ impl OpenRun {
             self.state.take_step(step, data);
         }
         self.state.judge();
+        self.read_problems();
+    }
+
+    /// Reads how often problems were solved, once somebody wants to see that.
+    fn read_problems(&mut self) {
+        if !std::mem::take(&mut self.state.wants_problems) {
+            return;
+        }
+        if self.problems.is_none() {
+            let wake = self.wake.clone();
+            let directory = &self.state.snapshot.info.directory;
+            self.problems = ProblemReader::start(directory, move || wake.request_repaint_after(SNAPSHOT_DELAY)).ok();
+        }
+        if let Some(reader) = &mut self.problems {
+            self.state.problems = reader.get(self.state.newest_step());
+        }
     }
 
     /// Passes on what the person asked for in this frame.

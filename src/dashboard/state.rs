@@ -8,8 +8,11 @@ use super::export::ExportResult;
 use super::health::{self, Finding};
 use super::loader::{Absence, StepData};
 use super::panels::palette::Palette;
+use super::problems::ProblemTable;
+use super::rollouts::{Place, RolloutChoices, Rows};
 use super::series::{CurveSettings, Curves};
-use crate::experiment::{self, Experiment, FidelityRecord};
+use super::tokens::{self, Differences, TextView};
+use crate::experiment::{self, Event, Experiment, FidelityRecord};
 use crate::metrics::MetricRow;
 use crate::trainer::{Compared, GroupView, LiveSetting, RunSnapshot, RunState, StepView, TrainerCommand};
 use std::sync::Arc;
@@ -31,12 +34,14 @@ const PLAY_INTERVAL_S: f64 = 0.1;
 const LOADING_S: f64 = 0.15;
 
 /// What the person asked of the window, rather than of the trainer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Wish {
     /// Bring a panel to the front.
     ShowPanel(PanelKind),
     /// Bring back the first layout.
     ResetLayout,
+    /// Save a picture of a panel, which is there.
+    SavePicture(PanelKind, egui::Rect),
 }
 
 /// What is chosen independently of the run, and stays when another run is shown.
@@ -47,6 +52,8 @@ pub(crate) struct Choices {
     color_range: ColorRange,
     search: String,
     curve_settings: CurveSettings,
+    text_view: TextView,
+    rollouts: RolloutChoices,
 }
 
 /// A command that was sent and has not shown its effect yet.
@@ -95,6 +102,17 @@ pub(crate) struct State {
     pub(crate) hovered: Option<Pair>,
     /// What the prompts are searched for.
     pub(crate) search: String,
+    /// How the completions of a pair are written.
+    pub(crate) text_view: TextView,
+    /// What is chosen among the step's completions.
+    pub(crate) rollouts: RolloutChoices,
+    /// The completion that was chosen from a table.
+    pub(crate) chosen: Option<Place>,
+    to_choose: Option<(u64, Place)>,
+    /// How often each problem was solved, as far as it has been read.
+    pub(crate) problems: Arc<ProblemTable>,
+    /// Whether somebody wants to see that.
+    pub(crate) wants_problems: bool,
     /// What is shown as curves, and how.
     pub(crate) curve_settings: CurveSettings,
     /// What became of the last export.
@@ -120,6 +138,8 @@ pub(crate) struct State {
     pub(crate) missed_step_at: Option<f64>,
     pending: Option<Pending>,
     geometry: Option<(GeometryKey, Arc<GroupGeometry>)>,
+    differences: Option<((u64, usize, Pair), Arc<Differences>)>,
+    rows: Option<((u64, usize, RolloutChoices), Arc<Rows>)>,
     range: Option<(u64, Compared, ColorRange, f32)>,
 }
 
@@ -152,6 +172,12 @@ impl State {
             pinned: None,
             hovered: None,
             search: String::new(),
+            text_view: TextView::default(),
+            rollouts: RolloutChoices::default(),
+            chosen: None,
+            to_choose: None,
+            problems: Arc::default(),
+            wants_problems: false,
             curve_settings: CurveSettings::default(),
             export: ExportResult::default(),
             keys_open: false,
@@ -161,6 +187,8 @@ impl State {
             missed_step_at: None,
             pending: None,
             geometry: None,
+            differences: None,
+            rows: None,
             range: None,
         };
         state.take_in(snapshot, 0.0);
@@ -208,6 +236,11 @@ impl State {
         // Pairs belong to the step that was shown.
         self.hovered = None;
         self.pinned = None;
+        self.chosen = None;
+        if let Some((_, place)) = self.to_choose.take_if(|(step, _)| Some(*step) == self.shown.as_ref().map(|v| v.step))
+        {
+            self.choose_rollout(place);
+        }
     }
 
     /// Takes what was read of `step`.
@@ -298,6 +331,31 @@ impl State {
     pub(crate) fn move_to(&mut self, step: u64) {
         self.played_at = None;
         self.hold(step);
+    }
+
+    /// Steps at which something happened beside training, in order: checkpoints, evaluations, warnings, pauses, changed settings.
+    pub(crate) fn event_steps(&self) -> Vec<u64> {
+        let snapshot = &self.snapshot;
+        let marked = |event: &&Event| event.edit.is_some() || event.kind == "paused";
+        let mut steps: Vec<u64> = (snapshot.events.iter().filter(marked).map(|event| event.step))
+            .chain(snapshot.checkpoints.iter().copied())
+            .chain(snapshot.evaluations.iter().map(|evaluation| evaluation.step))
+            .chain(snapshot.warnings.iter().map(|(step, _)| *step))
+            .filter(|step| (1..=self.newest_step()).contains(step))
+            .collect();
+        steps.sort_unstable();
+        steps.dedup();
+        steps
+    }
+
+    /// Moves the cursor to the next event (+1) or the one before (-1), where there is one.
+    pub(crate) fn jump_to_event(&mut self, by: i64) {
+        let (steps, at) = (self.event_steps(), self.cursor_step());
+        let found =
+            if by > 0 { steps.iter().find(|&&step| step > at) } else { steps.iter().rev().find(|&&step| step < at) };
+        if let Some(&step) = found {
+            self.move_to(step);
+        }
     }
 
     /// Moves the cursor by some steps.
@@ -395,6 +453,67 @@ impl State {
         }
     }
 
+    /// What the completions of a pair of the chosen group have that the other has not.
+    pub(crate) fn differences(&mut self, pair: Pair) -> Arc<Differences> {
+        let Some(view) = self.shown.clone() else { return Arc::default() };
+        let key = (view.step, self.group, pair);
+        match &self.differences {
+            Some((cached, differences)) if *cached == key => Arc::clone(differences),
+            _ => {
+                let text = |index: usize| {
+                    let rollout = view.groups.get(self.group).and_then(|group| group.rollouts.get(index));
+                    rollout.map_or("", |rollout| rollout.completion.as_str())
+                };
+                let differences = Arc::new(tokens::differences(text(pair.i), text(pair.j)));
+                self.differences = Some((key, Arc::clone(&differences)));
+                differences
+            }
+        }
+    }
+
+    /// The completions that are listed, computed when step, group or choices have changed.
+    pub(crate) fn rows(&mut self) -> Arc<Rows> {
+        let Some(view) = self.shown.clone() else { return Arc::default() };
+        match &self.rows {
+            Some(((step, group, choices), rows))
+                if *step == view.step && *group == self.group && *choices == self.rollouts =>
+            {
+                Arc::clone(rows)
+            }
+            _ => {
+                let rows = Arc::new(Rows::new(&view, self.group, &self.rollouts));
+                self.rows = Some(((view.step, self.group, self.rollouts.clone()), Arc::clone(&rows)));
+                rows
+            }
+        }
+    }
+
+    /// Chooses a completion, and its group with it.
+    pub(crate) fn choose_rollout(&mut self, place: Place) {
+        self.select_group(place.group);
+        self.chosen = Some(place);
+    }
+
+    /// Chooses a completion of a step as soon as that is shown.
+    pub(crate) fn choose_when_shown(&mut self, step: u64, place: Place) {
+        if self.shown_step() == Some(step) {
+            self.choose_rollout(place);
+        } else {
+            self.to_choose = Some((step, place));
+        }
+    }
+
+    /// The completion that is shown in full: the chosen one while its group is, otherwise the first of the shown pair.
+    pub(crate) fn shown_rollout(&mut self) -> Option<Place> {
+        let group = self.group;
+        if let Some(chosen) = self.chosen.filter(|chosen| chosen.group == group) {
+            return Some(chosen);
+        }
+        let geometry = self.geometry()?;
+        let index = self.pair(&geometry).map_or(0, |(pair, _)| pair.i);
+        (!geometry.order.is_empty()).then_some(Place { group, index })
+    }
+
     /// The newest proxy fidelity that had been measured at the shown step.
     pub(crate) fn fidelity(&self) -> Option<FidelityRecord> {
         let step = self.shown_step()?;
@@ -467,17 +586,21 @@ impl State {
             color_range: self.color_range,
             search: self.search.clone(),
             curve_settings: self.curve_settings.clone(),
+            text_view: self.text_view,
+            rollouts: RolloutChoices { brush: None, ..self.rollouts.clone() },
         }
     }
 
     /// Takes over what was chosen.
     pub(crate) fn choose(&mut self, choices: Choices) {
-        let Choices { comparison, order, color_range, search, curve_settings } = choices;
+        let Choices { comparison, order, color_range, search, curve_settings, text_view, rollouts } = choices;
         self.comparison = comparison;
         self.order = order;
         self.color_range = color_range;
         self.search = search;
         self.curve_settings = curve_settings;
+        self.text_view = text_view;
+        self.rollouts = rollouts;
     }
 
     /// The value of a setting now: as last changed, or as the experiment has it; `None` where it cannot be changed.

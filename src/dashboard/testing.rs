@@ -99,6 +99,7 @@ pub(crate) fn group(number: u32, m: usize, step: u64) -> GroupView {
         cosine,
         semantic: Vec::new(),
         gradient: Vec::new(),
+        tokens: None,
     }
 }
 

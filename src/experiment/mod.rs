@@ -12,6 +12,4 @@ pub use config::{
     RolloutConfig, ShapeConfig, StopConfig, SuiteConfig, TaskConfig,
 };
 pub use parse::{from_text, locate, read, set, to_text};
-pub use run_dir::{
-    BlockFidelity, Event, FidelityRecord, GroupTokens, Manifest, RolloutRecord, RunDir, SettingEdit, Tail,
-};
+pub use run_dir::{BlockFidelity, Event, FidelityRecord, Manifest, RolloutRecord, RunDir, SettingEdit, Tail};

@@ -7,9 +7,8 @@ use super::config::Experiment;
 use super::parse;
 use crate::error::{Error, Result};
 use crate::evaluation::EvaluationRecord;
-use crate::geometry::TokenAttribution;
 use crate::metrics::MetricRow;
-use crate::trainer::{GroupView, RolloutView, StepView};
+use crate::trainer::{GroupTokens, GroupView, RolloutView, StepView};
 use candle_core::{Device, Tensor};
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -17,6 +16,7 @@ use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Files that grow by lines while a run goes on.
@@ -168,7 +168,14 @@ impl RunDir {
             record.join(&mut groups);
         }
         self.read_cosines(step, &mut groups)?;
+        self.read_tokens(step, &mut groups)?;
         Ok(Some(StepView { step, groups }))
+    }
+
+    /// The lines of `rollouts/step_NNNNNN.jsonl`. Fails where the step was not recorded.
+    pub(crate) fn read_rollout_lines(&self, step: u64) -> Result<String> {
+        let path = self.path.join(rollouts_file(step));
+        fs::read_to_string(&path).map_err(Error::io("reading the rollouts of a step", &path))
     }
 
     /// Fills in the cosine matrices of `geometry/step_NNNNNN.safetensors`; leaves them empty where they were not recorded.
@@ -198,6 +205,56 @@ impl RunDir {
             group.cosine = matrix("cosine")?;
             group.semantic = matrix("semantic")?;
             group.gradient = matrix("gradient")?;
+        }
+        Ok(())
+    }
+
+    /// Fills in the tokens of `tokens/step_NNNNNN.safetensors` where they were recorded. Runs that were made before texts and ratios
+    /// were recorded have neither: no token view.
+    fn read_tokens(&self, step: u64, groups: &mut [GroupView]) -> Result<()> {
+        let name = tokens_file(step);
+        let path = self.path.join(&name);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(Error::io("reading the tokens of a step", &path)(error)),
+        };
+        let tensors = SafeTensors::deserialize(&bytes).map_err(|error| Error::failed(format!("{name}: {error}")))?;
+        for group in groups {
+            let (number, m) = (group.group, group.rollouts.len());
+            let lengths: Vec<usize> = group.rollouts.iter().map(|rollout| rollout.length as usize).collect();
+            let tokens: usize = lengths.iter().sum();
+            if tensors.tensor(&format!("end.{number}")).is_err() {
+                continue;
+            }
+            let data = |kind: &str, of: Dtype, shape: &[usize]| {
+                let tensor = tensors
+                    .tensor(&format!("{kind}.{number}"))
+                    .map_err(|error| Error::failed(format!("{name}: {kind}.{number}: {error}")))?;
+                if tensor.dtype() != of || tensor.shape() != shape {
+                    return Err(Error::failed(format!(
+                        "{name}: {kind}.{number} is {:?} {:?}; for {m} rollouts of {tokens} tokens it must be {of:?} {shape:?}",
+                        tensor.dtype(),
+                        tensor.shape()
+                    )));
+                }
+                Ok(tensor.data())
+            };
+            let floats = |kind: &str, shape: &[usize]| -> Result<Vec<f32>> {
+                let (values, _) = data(kind, Dtype::F32, shape)?.as_chunks();
+                Ok(values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+            };
+            let (ends, _) = data("end", Dtype::U32, &[tokens])?.as_chunks();
+            group.tokens = Some(Arc::new(GroupTokens {
+                offsets: GroupTokens::offsets_of(&lengths),
+                ends: ends.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect(),
+                norms: floats("norm", &[tokens])?,
+                shares: floats("share", &[tokens, m])?,
+                logprobs: floats("logprob", &[tokens])?,
+                entropies: floats("entropy", &[tokens])?,
+                ratios: floats("ratio", &[tokens])?,
+                clipped: data("clipped", Dtype::U8, &[tokens])?.iter().map(|&clipped| clipped != 0).collect(),
+            }));
         }
         Ok(())
     }
@@ -339,28 +396,30 @@ impl RunDir {
         self.write_tensors(&geometry_file(step), tensors.collect::<Result<_>>()?)
     }
 
-    /// Writes `tokens/step_NNNNNN.safetensors`.
-    pub fn write_tokens(&self, step: u64, groups: &[GroupTokens]) -> Result<()> {
+    /// Writes `tokens/step_NNNNNN.safetensors`: for every group g of m responses that has tokens `offsets.g` i64 (m + 1), `end.g` u32,
+    /// `norm.g`, `logprob.g`, `entropy.g`, `ratio.g` f32 and `clipped.g` u8 (tokens), and `share.g` f32 (tokens, m). What they hold:
+    /// [`GroupTokens`].
+    pub fn write_tokens(&self, step: u64, groups: &[GroupView]) -> Result<()> {
         let cpu = &Device::Cpu;
         let mut tensors = Vec::new();
-        for tokens in groups {
-            let (count, m) = (tokens.attribution.norms.len(), tokens.lengths.len());
-            let mut offsets = vec![0i64];
-            offsets.extend(tokens.lengths.iter().scan(0, |end, &length| {
-                *end += length as i64;
-                Some(*end)
-            }));
-            let mut add = |name: &str, tensor| tensors.push((format!("{name}.{}", tokens.group), tensor));
-            add("offsets", Tensor::from_vec(offsets, m + 1, cpu)?);
-            add("norm", Tensor::from_slice(&tokens.attribution.norms, count, cpu)?);
-            add("share", Tensor::from_slice(&tokens.attribution.shares, (count, m), cpu)?);
+        for (group, tokens) in groups.iter().filter_map(|group| Some((group.group, group.tokens.as_deref()?))) {
+            let (count, m) = (tokens.norms.len(), tokens.offsets.len().saturating_sub(1));
+            let mut add = |name: &str, tensor| tensors.push((format!("{name}.{group}"), tensor));
+            let offsets = tokens.offsets.iter().map(|&offset| offset as i64).collect();
+            let clipped = tokens.clipped.iter().copied().map(u8::from).collect();
+            add("offsets", Tensor::from_vec::<_, i64>(offsets, m + 1, cpu)?);
+            add("end", Tensor::from_slice(&tokens.ends, count, cpu)?);
+            add("norm", Tensor::from_slice(&tokens.norms, count, cpu)?);
+            add("share", Tensor::from_slice(&tokens.shares, (count, m), cpu)?);
             add("logprob", Tensor::from_slice(&tokens.logprobs, count, cpu)?);
             add("entropy", Tensor::from_slice(&tokens.entropies, count, cpu)?);
+            add("ratio", Tensor::from_slice(&tokens.ratios, count, cpu)?);
+            add("clipped", Tensor::from_vec::<_, u8>(clipped, count, cpu)?);
         }
         // Runs made before there was a token view have no folder for it.
         let folder = self.path.join("tokens");
         fs::create_dir_all(&folder).map_err(Error::io("making a folder of the run", &folder))?;
-        self.write_tensors(&format!("tokens/step_{step:06}.safetensors"), tensors)
+        self.write_tensors(&tokens_file(step), tensors)
     }
 
     fn write_tensors(&self, name: &str, tensors: Vec<(String, Tensor)>) -> Result<()> {
@@ -420,6 +479,10 @@ impl RunDir {
 
 fn rollouts_file(step: u64) -> String {
     format!("rollouts/step_{step:06}.jsonl")
+}
+
+fn tokens_file(step: u64) -> String {
+    format!("tokens/step_{step:06}.safetensors")
 }
 
 fn geometry_file(step: u64) -> String {
@@ -514,27 +577,13 @@ impl RolloutRecord {
                 cosine: Vec::new(),
                 semantic: Vec::new(),
                 gradient: Vec::new(),
+                tokens: None,
             });
         }
         if let Some(group) = groups.last_mut() {
             group.rollouts.push(self.rollout);
         }
     }
-}
-
-/// One group's tokens, for the token view.
-#[derive(Clone, Debug)]
-pub struct GroupTokens {
-    /// The group's number within the step.
-    pub group: u32,
-    /// Tokens of each response (m).
-    pub lengths: Vec<usize>,
-    /// |phi| and parts in the cosines.
-    pub attribution: TokenAttribution,
-    /// log p of every token under the sampling distribution, nats: (tokens).
-    pub logprobs: Vec<f32>,
-    /// Entropy of the sampling distribution at every token, nats: (tokens).
-    pub entropies: Vec<f32>,
 }
 
 /// A line of `fidelity.jsonl`: how well features stood in for parameter gradients in one step.

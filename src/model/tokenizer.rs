@@ -146,6 +146,20 @@ impl TextTokenizer {
         self.inner.decode(ids, true).map_err(|e| Error::failed(format!("cannot turn tokens into text: {e}")))
     }
 
+    /// Where each token's text ends in [`TextTokenizer::decode`]'s text of `ids`, bytes: (tokens). A character that several tokens
+    /// make up belongs to the last of them; special tokens end where the token before them ends.
+    pub fn text_ends(&self, ids: &[u32]) -> Result<Vec<u32>> {
+        let mut stream = self.inner.decode_stream(true);
+        let mut end = 0;
+        ids.iter()
+            .map(|&id| {
+                let piece = stream.step(id).map_err(|e| Error::failed(format!("cannot turn tokens into text: {e}")))?;
+                end += piece.map_or(0, |piece| piece.len()) as u32;
+                Ok(end)
+            })
+            .collect()
+    }
+
     /// The id of one token, if the vocabulary has it.
     pub fn token_id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)

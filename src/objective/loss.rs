@@ -46,8 +46,8 @@ pub struct MicroLoss {
     pub loss: Tensor,
     /// Sum over tokens of the KL estimate, nats.
     pub kl: f64,
-    /// Tokens whose ratio was clipped with effect.
-    pub clipped: usize,
+    /// Whether the ratio was clipped with effect: (tokens).
+    pub clipped: Vec<bool>,
 }
 
 impl Objective {
@@ -85,7 +85,7 @@ impl Objective {
             let bonus = (batch.entropies.sum_all()? * (self.entropy_coefficient / totals.tokens.max(1) as f64))?;
             loss = (loss - bonus)?;
         }
-        let clipped = surrogate.clipped.to_vec1::<u8>()?.into_iter().map(usize::from).sum();
+        let clipped = surrogate.clipped.to_vec1::<u8>()?.into_iter().map(|clipped| clipped != 0).collect();
         Ok(MicroLoss { loss, kl: kl_sum, clipped })
     }
 }

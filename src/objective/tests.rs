@@ -115,6 +115,7 @@ fn evaluate(objective: &Objective, examples: &[Example], totals: &BatchTotals) -
         lengths.iter().map(&mut cut).collect()
     };
     let loss = loss.to_scalar().unwrap();
+    let clipped = clipped.into_iter().filter(|&clipped| clipped).count();
     Outcome { loss, clipped, logprobs: split(&logprobs), entropies: split(&entropies) }
 }
 

@@ -4,7 +4,7 @@
 //! Each stage adds its component, so what an entity has says how far it has come. The groups of a step live until the next
 //! step begins; despawning a group despawns its rollouts.
 
-use crate::geometry::{CosineMatrix, GroupGeometry};
+use crate::geometry::{CosineMatrix, GroupGeometry, TokenAttribution};
 use crate::model::Completion;
 use crate::tasks::Problem;
 use crate::verify::Verification;
@@ -64,6 +64,20 @@ pub struct GradientCosines(pub CosineMatrix);
 /// Statistics of the group's directions. Added to the group by the novelty stage, in steps with features.
 #[derive(Component, Clone, Debug)]
 pub struct Geometry(pub GroupGeometry);
+
+/// What the tokens of the group add to its cosines. Added to the group by the features stage, in steps whose tokens are recorded.
+#[derive(Component, Clone, Debug)]
+pub struct TokenParts(pub TokenAttribution);
+
+/// What the update made of the rollout's tokens, in the last pass over them: (tokens). Added by the update stage, in steps whose
+/// tokens are recorded, to rollouts that are trained on.
+#[derive(Component, Clone, Debug, PartialEq)]
+pub struct TokenUpdate {
+    /// Probability under the policy divided by that under the policy that sampled.
+    pub ratios: Vec<f32>,
+    /// Whether clipping took the token's gradient away.
+    pub clipped: Vec<bool>,
+}
 
 /// Sentence embedding of the response, of unit length. Added by the features stage where an encoder is configured.
 #[derive(Component, Clone, Debug)]

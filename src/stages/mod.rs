@@ -31,7 +31,7 @@ pub use record::{
 };
 pub use sample::{ProblemCursor, SamplePlugin, sample_completions};
 pub use semantic::{Encoder, SemanticPlugin, embed_responses};
-pub use tokens::{TokensPlugin, record_tokens};
+pub use tokens::{TokensPlugin, attribute_step_tokens};
 pub use update::{EntropyCoefficient, KlCoefficient, Reference, UpdatePlugin, update_policy};
 pub use verify::{VerifyPlugin, verify_completions};
 

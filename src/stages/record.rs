@@ -5,13 +5,14 @@ use super::{
     StageSystems, StepCounter, StepMetrics, TrainStep, time_metrics,
 };
 use crate::experiment::{Event, RolloutRecord, RunDir, SettingEdit};
-use crate::geometry::{CosineMatrix, GroupGeometry};
+use crate::geometry::{CosineMatrix, GroupGeometry, TokenAttribution};
 use crate::metrics::{self, MetricRow};
+use crate::model::TextTokenizer;
 use crate::rollout::{
     Advantage, CompletionText, Cosines, Feature, Geometry, GradientCosines, GroupProblem, Judged, Novelty, PromptGroup,
-    Response, Reward, Rollouts, SemanticCosines, ShapedReward,
+    Response, Reward, Rollouts, SemanticCosines, ShapedReward, TokenParts, TokenUpdate,
 };
-use crate::trainer::{GroupView, RolloutView, StepView, TrainerState};
+use crate::trainer::{GroupTokens, GroupView, RolloutView, StepView, TrainerState};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use std::sync::Arc;
@@ -172,6 +173,7 @@ type GroupOutcome<'a> = (
     Option<&'a SemanticCosines>,
     Option<&'a GradientCosines>,
     Option<&'a Geometry>,
+    Option<&'a TokenParts>,
 );
 
 /// What the later stages made of a rollout.
@@ -184,11 +186,13 @@ type Outcome<'a> = (
     &'a Advantage,
     Option<&'a Novelty>,
     Option<&'a Feature>,
+    Option<&'a TokenUpdate>,
 );
 
 fn record_step(
     step: Res<StepCounter>,
     experiment: Res<ActiveExperiment>,
+    policy: Res<Policy>,
     recorder: Res<RunRecorder>,
     monitor: Res<Monitor>,
     groups: Query<GroupOutcome>,
@@ -201,7 +205,8 @@ fn record_step(
     let mut tensors = Vec::new();
     let mut features: Vec<f32> = Vec::new();
     let mut geometries = Vec::new();
-    for (group, problem, members, cosines, semantic, gradients, geometry) in groups.iter().sort::<&PromptGroup>() {
+    for (group, problem, members, cosines, semantic, gradients, geometry, parts) in groups.iter().sort::<&PromptGroup>()
+    {
         let mut views = Vec::with_capacity(members.len());
         for member in members.iter() {
             let outcome = rollouts.get(member)?;
@@ -211,6 +216,14 @@ fn record_step(
                 features.extend_from_slice(&feature.0);
             }
         }
+        let tokens = match parts {
+            Some(parts) => {
+                let members: Vec<Outcome> =
+                    members.iter().map(|member| rollouts.get(member)).collect::<Result<_, _>>()?;
+                Some(Arc::new(group_tokens(&policy.0.tokenizer, &parts.0, &members)?))
+            }
+            None => None,
+        };
         let values = |matrix: Option<&CosineMatrix>| matrix.map_or_else(Vec::new, |matrix| matrix.values().to_vec());
         let cosine = values(cosines.map(|cosines| &cosines.0));
         let semantic = values(semantic.map(|cosines| &cosines.0));
@@ -229,6 +242,7 @@ fn record_step(
             cosine,
             semantic,
             gradient,
+            tokens,
         });
         geometries.extend(geometry.map(|geometry| GeometryLine { group: group.0, geometry: &geometry.0 }));
     }
@@ -240,7 +254,10 @@ fn record_step(
         recorder.0.write_geometry(step.0, tensors)?;
         recorder.0.write_group_geometry(step.0, &geometries)?;
     }
-    // After the geometry: whoever finds a step's rollouts finds its matrices too.
+    if record.tokens_are_due(step.0) {
+        recorder.0.write_tokens(step.0, &view.groups)?;
+    }
+    // After the geometry and the tokens: whoever finds a step's rollouts finds these too.
     if due(record.rollouts_every) {
         recorder.0.write_rollouts(step.0, &rollout_records(&view, &response_ids))?;
     }
@@ -248,7 +265,44 @@ fn record_step(
     Ok(())
 }
 
-fn rollout_view((response, text, judged, reward, shaped, advantage, novelty, _): Outcome) -> RolloutView {
+/// What is known of the tokens of a group.
+fn group_tokens(
+    tokenizer: &TextTokenizer,
+    parts: &TokenAttribution,
+    members: &[Outcome],
+) -> crate::error::Result<GroupTokens> {
+    let lengths: Vec<usize> = members.iter().map(|member| member.0.0.ids.len()).collect();
+    let mut tokens = GroupTokens {
+        offsets: GroupTokens::offsets_of(&lengths),
+        norms: parts.norms.clone(),
+        shares: parts.shares.clone(),
+        ends: Vec::new(),
+        logprobs: Vec::new(),
+        entropies: Vec::new(),
+        ratios: Vec::new(),
+        clipped: Vec::new(),
+    };
+    for (response, .., update) in members {
+        let response = &response.0;
+        let count = response.ids.len();
+        tokens.ends.extend(tokenizer.text_ends(&response.ids)?);
+        tokens.logprobs.extend_from_slice(&response.logprobs);
+        tokens.entropies.extend_from_slice(&response.entropies);
+        match update {
+            Some(update) => {
+                tokens.ratios.extend_from_slice(&update.ratios);
+                tokens.clipped.extend_from_slice(&update.clipped);
+            }
+            None => {
+                tokens.ratios.extend(std::iter::repeat_n(f32::NAN, count));
+                tokens.clipped.extend(std::iter::repeat_n(false, count));
+            }
+        }
+    }
+    Ok(tokens)
+}
+
+fn rollout_view((response, text, judged, reward, shaped, advantage, novelty, ..): Outcome) -> RolloutView {
     let response = &response.0;
     let entropy = response.entropies.iter().sum::<f32>() / response.entropies.len().max(1) as f32;
     RolloutView {

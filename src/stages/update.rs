@@ -18,9 +18,10 @@ use crate::model::{LanguageModel, Qwen3, ResponseBatch, first_not_finite, micro_
 use crate::objective::{BatchTotals, MicroBatch, MicroLoss, Objective, adapted_kl_coefficient};
 use crate::optim::Gradients;
 use crate::rng;
-use crate::rollout::{Advantage, PromptGroup, PromptTokens, Response, Rollouts};
+use crate::rollout::{Advantage, PromptGroup, PromptTokens, Response, Rollouts, TokenUpdate};
 use crate::trainer::Stage;
 use bevy_app::{App, Plugin};
+use bevy_ecs::entity::EntityHashMap;
 use bevy_ecs::prelude::*;
 use candle_core::{Tensor, Var};
 use std::collections::BTreeSet;
@@ -60,6 +61,8 @@ struct Sample<'a> {
     trained: bool,
     /// Group and number within it, for error messages.
     place: (u32, usize),
+    /// The rollout.
+    rollout: Entity,
 }
 
 /// Number of response tokens that are trained on.
@@ -75,10 +78,13 @@ struct Totals {
     kl: f64,
     clipped: usize,
     gap: f64,
+    /// By rollout, in steps whose tokens are recorded.
+    tokens_of: Option<EntityHashMap<TokenUpdate>>,
 }
 
 /// One update of the policy from the step's rollouts.
 pub fn update_policy(
+    mut commands: Commands,
     experiment: Res<ActiveExperiment>,
     step: Res<StepCounter>,
     policy: Res<Policy>,
@@ -110,6 +116,7 @@ pub fn update_policy(
                 advantage: advantage.0,
                 trained: objective.truncated.trains(response.0.truncated),
                 place: (group.0, index),
+                rollout,
             });
         }
     }
@@ -124,7 +131,9 @@ pub fn update_policy(
     };
     let mean_tokens = trained_tokens(&samples) as f64 / objective.minibatches as f64;
     let passes = objective.epochs * objective.minibatches;
-    let (mut totals, mut norms, mut last) = (Totals::default(), Vec::new(), 0.0);
+    let tokens_of = experiment.record.tokens_are_due(step.0).then(EntityHashMap::default);
+    let mut totals = Totals { tokens_of, ..Totals::default() };
+    let (mut norms, mut last) = (Vec::new(), 0.0);
     for epoch in 0..objective.epochs {
         let mut order: Vec<usize> = (0..samples.len()).collect();
         if passes > 1 {
@@ -150,6 +159,9 @@ pub fn update_policy(
             optimizer.0.step(&gradients, norm, rate)?;
             norms.push(norm);
         }
+    }
+    for (rollout, update) in totals.tokens_of.into_iter().flatten() {
+        commands.entity(rollout).insert(update);
     }
     let tokens = totals.tokens.max(1) as f64;
     metrics.set(&metrics::POLICY_LOSS, totals.loss / passes as f64);
@@ -215,7 +227,17 @@ impl PolicyLoss<'_> {
             }
             totals.loss += value;
             totals.kl += loss.kl;
-            totals.clipped += loss.clipped;
+            totals.clipped += loss.clipped.iter().filter(|&&clipped| clipped).count();
+            if let Some(tokens_of) = &mut totals.tokens_of {
+                let log_ratios: Vec<f32> = (logprobs.detach() - &old)?.to_vec1()?;
+                let mut at = 0;
+                for sample in samples {
+                    let range = at..at + sample.response.len();
+                    at = range.end;
+                    let ratios = log_ratios[range.clone()].iter().map(|log_ratio| log_ratio.exp()).collect();
+                    tokens_of.insert(sample.rollout, TokenUpdate { ratios, clipped: loss.clipped[range].to_vec() });
+                }
+            }
             if measure_gap {
                 let gap = (logprobs.detach() - &old)?.abs()?.max_all()?.to_scalar::<f32>()?;
                 totals.gap = totals.gap.max(f64::from(gap));

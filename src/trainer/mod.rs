@@ -8,8 +8,8 @@ mod watch;
 pub use crate::evaluation::{Estimate, EvaluationRecord};
 pub use run::{Run, RunBuilder, RunEnd};
 pub use snapshot::{
-    Compared, GroupView, LiveSetting, RolloutView, RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, Stage,
-    StageProgress, StageTimes, StepView, TrainerCommand,
+    Compared, GroupTokens, GroupView, LiveSetting, RolloutView, RunHandle, RunInfo, RunSnapshot, RunState,
+    SnapshotCell, Stage, StageProgress, StageTimes, StepView, TrainerCommand,
 };
 pub use state::TrainerState;
 pub use watch::WatchedRun;

@@ -432,17 +432,27 @@ fn header(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     });
 }
 
-fn export_curves(ctx: &egui::Context, tools: &Tools<'_>, state: &State) {
+/// The runs whose curves are shown.
+fn exported<'a>(tools: &Tools<'a>, state: &'a State) -> Vec<Exported<'a>> {
     let shown =
         tools.others.iter().filter(|other| !state.curve_settings.hidden.contains(&other.snapshot.info.directory));
-    let runs: Vec<Exported<'_>> = std::iter::once(state)
+    std::iter::once(state)
         .chain(shown.copied())
         .map(|run| {
             let info = &run.snapshot.info;
             let color = tools.light.method(&info.method);
             Exported { name: format!("{} s{}", info.name, info.seed), color, curves: &run.curves }
         })
-        .collect();
+        .collect()
+}
+
+/// The shown curves as CSV.
+pub(crate) fn csv(tools: &Tools<'_>, state: &State) -> String {
+    export::csv(&exported(tools, state), &state.curve_settings)
+}
+
+fn export_curves(ctx: &egui::Context, tools: &Tools<'_>, state: &State) {
+    let runs = exported(tools, state);
     let folder = state.snapshot.info.directory.join("figures");
     let csv = export::csv(&runs, &state.curve_settings);
     export::write(folder, csv, export::figure(&runs, &state.curve_settings), &state.export, ctx.clone());

@@ -1,11 +1,11 @@
 //! The health panel: what a person should look after at the step of the cursor, and what the run warned of.
 
 use super::{Tools, caption};
-use crate::dashboard::format;
 use crate::dashboard::health::{Finding, Level};
 use crate::dashboard::state::State;
 use crate::dashboard::theme::Theme;
 use crate::dashboard::widgets::quantity::Meaning;
+use crate::dashboard::{export, format};
 use egui::{Frame, Margin, RichText, ScrollArea, Ui, vec2};
 
 /// The least width of a column, points.
@@ -14,6 +14,16 @@ const COLUMN: f32 = 420.0;
 /// Whether the panel has anything that training suffers from.
 pub(crate) fn is_warning(state: &State) -> bool {
     state.findings().iter().any(|finding| finding.level == Level::Warning)
+}
+
+/// What there is to look after, as CSV.
+pub(crate) fn csv(state: &State) -> String {
+    let mut text = String::from("step,finding,detail,advice,metric\n");
+    for finding in state.findings() {
+        let fields = [finding.title, &finding.detail, finding.advice, finding.metric.name].map(export::field);
+        text.push_str(&format!("{},{}\n", state.cursor_step(), fields.join(",")));
+    }
+    text
 }
 
 /// Draws the panel.

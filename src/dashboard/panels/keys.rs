@@ -5,10 +5,11 @@ use crate::dashboard::dock::PanelKind;
 use crate::dashboard::state::{State, Wish};
 use egui::{Grid, Key, Modifiers, RichText, Ui, Window};
 
-const KEYS: [(&str, &str); 11] = [
+const KEYS: [(&str, &str); 12] = [
     ("Arrow keys", "walk the matrix and pin the pair"),
     ("[  ]", "previous and next group"),
     (",  .", "one step back and one step on"),
+    ("<  >", "the event before and the next: checkpoint, evaluation, warning, pause, changed setting"),
     ("Home  End", "the first step; the newest, from now on"),
     ("Space", "play the steps, ten a second, or stop playing"),
     ("Escape", "let go of the pinned pair, close this list"),
@@ -53,6 +54,9 @@ pub(crate) fn handle(ui: &Ui, state: &mut State) {
         state.walk_groups(1);
     }
     for (key, by) in [(Key::Comma, -1), (Key::Period, 1)] {
+        if pressed(Modifiers::SHIFT, key) {
+            state.jump_to_event(by);
+        }
         if pressed(Modifiers::NONE, key) {
             state.step_by(by);
         }

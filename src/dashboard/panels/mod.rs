@@ -9,6 +9,8 @@ pub(crate) mod keys;
 pub(crate) mod notice;
 pub(crate) mod pair;
 pub(crate) mod palette;
+pub(crate) mod problems;
+pub(crate) mod rollouts;
 pub(crate) mod run_bar;
 pub(crate) mod runs;
 pub(crate) mod scrubber;
@@ -17,7 +19,9 @@ pub(crate) mod status;
 pub(crate) mod timeline;
 
 use super::dock::PanelKind;
+use super::export;
 use super::format;
+use super::rollouts::{self as rollout_rows, Place, Rows};
 use super::state::State;
 use super::textures::Textures;
 use super::theme::Theme;
@@ -37,7 +41,8 @@ pub(crate) struct Tools<'a> {
 
 /// Draws a panel of the dock.
 pub(crate) fn show(panel: PanelKind, ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
-    let shows_step = matches!(panel, PanelKind::Groups | PanelKind::Geometry | PanelKind::Pair | PanelKind::Rollouts);
+    let is_of_step = panel == PanelKind::Rollouts && !state.rollouts.shows_problems;
+    let shows_step = is_of_step || matches!(panel, PanelKind::Groups | PanelKind::Geometry | PanelKind::Pair);
     if shows_step {
         if panel == PanelKind::Geometry && state.newest_step() == 0 {
             return notice::before_first_step(ui, tools, state);
@@ -59,10 +64,35 @@ pub(crate) fn show(panel: PanelKind, ui: &mut Ui, tools: &mut Tools<'_>, state: 
         PanelKind::Geometry => geometry::show(ui, tools, state),
         PanelKind::Pair => pair::show(ui, tools, state),
         PanelKind::Curves => curves::show(ui, tools, state),
-        PanelKind::Rollouts => caption(ui, tools.theme, "Completions of the step").surrender_focus(),
+        PanelKind::Rollouts => rollouts::show(ui, tools, state),
         PanelKind::Timeline => timeline::show(ui, tools, state),
         PanelKind::Health => health::show(ui, tools, state),
         PanelKind::Experiment => experiment::show(ui, tools, state),
+    }
+}
+
+/// What a panel shows, as text for the clipboard: CSV, and RON for the experiment.
+pub(crate) fn as_text(panel: PanelKind, tools: &Tools<'_>, state: &mut State) -> String {
+    let compared = state.compared();
+    match panel {
+        PanelKind::Curves => return curves::csv(tools, state),
+        PanelKind::Timeline => return timeline::csv(state),
+        PanelKind::Health => return health::csv(state),
+        PanelKind::Experiment => return state.snapshot.info.experiment_ron.clone(),
+        PanelKind::Rollouts if state.rollouts.shows_problems => return super::problems::csv(&state.problems),
+        PanelKind::Groups | PanelKind::Geometry | PanelKind::Pair | PanelKind::Rollouts => {}
+    }
+    let (Some(view), Some(geometry)) = (state.shown.clone(), state.geometry()) else { return String::new() };
+    let group = state.group;
+    match panel {
+        PanelKind::Geometry => export::cosines(&view.groups[group], compared, &geometry.order),
+        PanelKind::Pair => {
+            let pair = state.pair(&geometry).map_or(Vec::new(), |(pair, _)| vec![pair.i, pair.j]);
+            let listed = pair.into_iter().map(|index| Place { group, index }).collect();
+            rollout_rows::csv(&view, &Rows { listed, ..Rows::default() })
+        }
+        PanelKind::Rollouts => rollout_rows::csv(&view, &state.rows()),
+        _ => export::groups(&view, compared),
     }
 }
 

@@ -1,12 +1,15 @@
 //! The pair panel: the texts of two rollouts and what is known about each.
 
 use super::{Tools, caption, placeholder, title};
+use crate::dashboard::derive::Pair;
 use crate::dashboard::format;
 use crate::dashboard::state::{Choice, State};
 use crate::dashboard::theme::Theme;
-use crate::dashboard::widgets::rollout_card;
+use crate::dashboard::tokens::{TextView, TokenQuantity};
+use crate::dashboard::widgets::rollout_card::{self, Extent};
+use crate::dashboard::widgets::token_text::{Body, TokenBody};
 use crate::trainer::{Compared, GroupView};
-use egui::{Align, Layout, RichText, ScrollArea, Sense, TextStyle, Ui, vec2};
+use egui::{Align, ComboBox, Layout, RichText, ScrollArea, Sense, TextStyle, Ui, vec2};
 use std::sync::Arc;
 
 /// From this width on the two completions stand beside each other, points.
@@ -27,12 +30,74 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
         title(ui, theme, "Pair");
         prompt(ui, theme, group);
         if let Some(rollout) = group.rollouts.first() {
-            rollout_card::show(ui, theme, "i", 0, rollout, ui.available_height());
+            rollout_card::show(ui, theme, "i = 0", rollout, Body::Marked(&[]), Extent::Full, ui.available_height());
         } else {
             caption(ui, theme, "The group has no rollouts.");
         }
         return;
     };
+    header(ui, theme, state, group, pair, choice);
+    prompt(ui, theme, group);
+    let text_view = text_view(state, group);
+    let differences = if text_view == TextView::Differences { state.differences(pair) } else { Arc::default() };
+    let card = |ui: &mut Ui, axis: &str, height: f32| {
+        let (index, other, marks) = match axis {
+            "j" => (pair.j, pair.i, &differences.second),
+            _ => (pair.i, pair.j, &differences.first),
+        };
+        let Some(rollout) = group.rollouts.get(index) else { return };
+        let body = body(text_view, group, index, other, marks);
+        let name = if pair.i == pair.j { format!("i, j = {index}") } else { format!("{axis} = {index}") };
+        rollout_card::show(ui, theme, &name, rollout, body, Extent::Full, height);
+    };
+    if pair.i == pair.j {
+        card(ui, "i", ui.available_height());
+    } else if ui.available_width() >= BESIDE {
+        let height = ui.available_height();
+        ui.columns_const(|columns: &mut [Ui; 2]| {
+            for (ui, axis) in columns.iter_mut().zip(["i", "j"]) {
+                card(ui, axis, height);
+            }
+        });
+    } else {
+        let height = (ui.available_height() - 6.0) / 2.0;
+        ui.spacing_mut().item_spacing.y = 6.0;
+        for axis in ["i", "j"] {
+            ui.push_id(axis, |ui| card(ui, axis, height));
+        }
+    }
+}
+
+/// What was chosen, or plain text where the step has no tokens for it.
+fn text_view(state: &State, group: &GroupView) -> TextView {
+    match state.text_view {
+        TextView::Tokens(_) if group.tokens.is_none() => TextView::Differences,
+        chosen => chosen,
+    }
+}
+
+/// How completion `index` is written beside `other`.
+fn body<'a>(
+    view: TextView,
+    group: &'a GroupView,
+    index: usize,
+    other: usize,
+    marks: &'a [std::ops::Range<usize>],
+) -> Body<'a> {
+    match (view, &group.tokens) {
+        (TextView::Tokens(quantity), Some(tokens)) => {
+            // Both texts are shaded on one scale.
+            let of = |index: usize, other: usize| quantity.reach(&quantity.values(tokens, index, other));
+            let reach = of(index, other).max(of(other, index));
+            Body::Tokens(TokenBody { tokens, index, other, quantity, reach, lit: None })
+        }
+        (TextView::Differences, _) => Body::Marked(marks),
+        _ => Body::Marked(&[]),
+    }
+}
+
+/// The pair, its cosine, how the texts are written, and how to let go.
+fn header(ui: &mut Ui, theme: &Theme, state: &mut State, group: &GroupView, pair: Pair, choice: Choice) {
     let compared = state.compared();
     let cosine = group.cosine(compared, pair.i, pair.j);
     ui.horizontal(|ui| {
@@ -51,45 +116,45 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
                     "Cosine between the gradients of the two completions over all parameters, from −1 to +1"
                 }
             });
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| match choice {
-            Choice::Pinned => {
-                if ui.button("Unpin").on_hover_text("Let go of the pair (Escape)").clicked() {
-                    state.unpin();
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            match choice {
+                Choice::Pinned => {
+                    if ui.button("Unpin").on_hover_text("Let go of the pair (Escape)").clicked() {
+                        state.unpin();
+                    }
+                }
+                Choice::Hovered => {
+                    caption(ui, theme, "click pins");
+                }
+                Choice::Lowest => {
+                    caption(ui, theme, "lowest cosine");
                 }
             }
-            Choice::Hovered => {
-                caption(ui, theme, "click pins");
-            }
-            Choice::Lowest => {
-                caption(ui, theme, "lowest cosine of the group");
-            }
+            let shown = text_view(state, group);
+            let response = ComboBox::from_id_salt("text view")
+                .selected_text(shown.name())
+                .width(104.0)
+                .show_ui(ui, |ui| {
+                    for view in [TextView::Differences, TextView::Plain] {
+                        ui.selectable_value(&mut state.text_view, view, view.name());
+                    }
+                    for quantity in TokenQuantity::ALL {
+                        let view = TextView::Tokens(quantity);
+                        ui.add_enabled_ui(group.tokens.is_some(), |ui| {
+                            ui.selectable_value(&mut state.text_view, view, format!("tokens by {}", view.name()))
+                                .on_hover_text(quantity.help())
+                                .on_disabled_hover_text("Tokens are recorded every record.tokens_every steps");
+                        });
+                    }
+                })
+                .response;
+            response.on_hover_text(match shown {
+                TextView::Plain => "The texts as they are; the verifier's answer is underlined",
+                TextView::Differences => "What the other text has not is marked; the verifier's answer is underlined",
+                TextView::Tokens(quantity) => quantity.help(),
+            });
         });
     });
-    prompt(ui, theme, group);
-    let rollouts = [("i", pair.i), ("j", pair.j)];
-    let width = ui.available_width();
-    if pair.i == pair.j {
-        if let Some(rollout) = group.rollouts.get(pair.i) {
-            rollout_card::show(ui, theme, "i, j", pair.i, rollout, ui.available_height());
-        }
-    } else if width >= BESIDE {
-        let height = ui.available_height();
-        ui.columns_const(|columns: &mut [Ui; 2]| {
-            for (ui, (axis, index)) in columns.iter_mut().zip(rollouts) {
-                if let Some(rollout) = group.rollouts.get(index) {
-                    rollout_card::show(ui, theme, axis, index, rollout, height);
-                }
-            }
-        });
-    } else {
-        let height = (ui.available_height() - 6.0) / 2.0;
-        ui.spacing_mut().item_spacing.y = 6.0;
-        for (axis, index) in rollouts {
-            if let Some(rollout) = group.rollouts.get(index) {
-                ui.push_id(axis, |ui| rollout_card::show(ui, theme, axis, index, rollout, height));
-            }
-        }
-    }
 }
 
 /// The prompt, at most a few lines of it without scrolling, and what would be right.

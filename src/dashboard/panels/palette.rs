@@ -28,6 +28,7 @@ enum Action {
     Follow,
     First,
     Play,
+    Event(i64),
     GoTo(u64),
     Keys,
     Theme,
@@ -67,6 +68,8 @@ fn actions(state: &State) -> Vec<(String, Action)> {
     actions.push(("Follow the newest step".to_owned(), Action::Follow));
     actions.push(("Go to the first step".to_owned(), Action::First));
     actions.push(("Play the steps".to_owned(), Action::Play));
+    actions.push(("Go to the next event".to_owned(), Action::Event(1)));
+    actions.push(("Go to the event before".to_owned(), Action::Event(-1)));
     actions.push(("Reset the layout".to_owned(), Action::Wish(Wish::ResetLayout)));
     actions.push(("Change between dark and light".to_owned(), Action::Theme));
     actions.push(("Show the keys".to_owned(), Action::Keys));
@@ -163,6 +166,7 @@ fn act(ctx: &egui::Context, state: &mut State, action: Action) {
         Action::Follow => state.set_follow(true),
         Action::First => state.move_to(1),
         Action::Play => state.toggle_playing(),
+        Action::Event(by) => state.jump_to_event(by),
         Action::GoTo(step) => state.move_to(step),
         Action::Keys => state.keys_open = true,
         Action::Theme => super::run_bar::change_theme(ctx),

@@ -148,7 +148,8 @@ impl Scale {
     }
 }
 
-/// The slider with its marks: checkpoints below the line, warnings above it.
+/// The slider with its marks: checkpoints (triangles) and evaluations (dots) below the line; warnings (lines), changed settings
+/// (diamonds) and pauses (bars) above it.
 fn track(ui: &mut Ui, theme: &Theme, state: &mut State) {
     let (rect, response) =
         ui.allocate_exact_size(vec2(ui.available_width().max(40.0), BUTTON.y), Sense::click_and_drag());
@@ -165,7 +166,11 @@ fn track(ui: &mut Ui, theme: &Theme, state: &mut State) {
     if let Some(pointer) = response.interact_pointer_pos()
         && (response.dragged() || response.clicked())
     {
-        state.move_to(scale.step(pointer.x));
+        let step = scale.step(pointer.x);
+        // A click on a mark means what is marked.
+        let near = |at: &u64| (scale.x(*at) - pointer.x).abs() <= MARK_GAP;
+        let marked = state.event_steps().into_iter().find(near).filter(|_| response.clicked());
+        state.move_to(marked.unwrap_or(step));
     }
     let knob = pos2(scale.x(state.cursor_step()), middle);
     painter.rect_filled(groove(knob.x), 1.5, theme.focus);
@@ -176,9 +181,34 @@ fn track(ui: &mut Ui, theme: &Theme, state: &mut State) {
     for x in apart(state.snapshot.warnings.iter().map(|(step, _)| scale.x(*step))) {
         painter.line_segment([pos2(x, middle - 10.0), pos2(x, middle - 4.0)], Stroke::new(2.0, theme.warning));
     }
+    for (x, is_edit) in events(state).map(|(step, is_edit)| (scale.x(step), is_edit)) {
+        let at = pos2(x, middle - 7.0);
+        if is_edit {
+            let points = [vec2(0.0, -3.5), vec2(3.5, 0.0), vec2(0.0, 3.5), vec2(-3.5, 0.0)].map(|point| at + point);
+            painter.add(Shape::convex_polygon(points.to_vec(), theme.running, Stroke::NONE));
+        } else {
+            for x in [-1.5, 1.5] {
+                let bar = Rect::from_center_size(at + vec2(x, 0.0), vec2(1.5, 6.0));
+                painter.rect_filled(bar, 0.0, theme.paused);
+            }
+        }
+    }
+    for x in apart(state.snapshot.evaluations.iter().filter(|e| e.step > 0).map(|e| scale.x(e.step))) {
+        painter.circle_filled(pos2(x, middle + 7.0), 1.5, theme.text_weak);
+    }
     let fill = if response.hovered() || response.dragged() { theme.text_strong } else { theme.text };
     painter.circle(knob, 6.0, fill, Stroke::new(1.5, theme.panel));
     explain(state, theme, scale, response);
+}
+
+/// Changed settings and pauses, by step; `true` is a changed setting.
+fn events(state: &State) -> impl Iterator<Item = (u64, bool)> + '_ {
+    let events = state.snapshot.events.iter();
+    events.filter_map(|event| match (event.edit.is_some(), event.kind.as_ref()) {
+        (true, _) => Some((event.step, true)),
+        (_, "paused") => Some((event.step, false)),
+        _ => None,
+    })
 }
 
 /// Places in ascending order, without those that would lie on one another.
@@ -203,6 +233,17 @@ fn explain(state: &State, theme: &Theme, scale: Scale, response: Response) {
         ui.label(RichText::new(format!("Step {}", format::thousands(step as f64))).color(theme.text_strong));
         for at in state.snapshot.checkpoints.iter().filter(|&&at| is_near(at)) {
             ui.label(format!("Checkpoint at step {at}"));
+        }
+        for event in state.snapshot.events.iter().filter(|event| is_near(event.step)) {
+            if event.edit.is_some() || event.kind == "paused" {
+                ui.label(format!("Step {}: {}", event.step, format::one_line(&event.text, 160)));
+            }
+        }
+        for evaluation in state.snapshot.evaluations.iter().filter(|evaluation| is_near(evaluation.step)) {
+            if let Some((k, pass)) = evaluation.pass_at.first() {
+                let pass = format::percent(pass.value);
+                ui.label(format!("Evaluation at step {}: {} pass@{k} {pass}", evaluation.step, evaluation.suite));
+            }
         }
         for (at, text) in state.snapshot.warnings.iter().filter(|(at, _)| is_near(*at)).take(3) {
             ui.label(RichText::new(format!("Step {at}: {}", format::one_line(text, 160))).color(theme.warning));

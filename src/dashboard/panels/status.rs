@@ -4,6 +4,7 @@ use super::{Tools, caption};
 use crate::dashboard::format;
 use crate::dashboard::state::State;
 use egui::{Align, Label, Layout, RichText, ScrollArea, Ui};
+use std::sync::PoisonError;
 
 /// Draws the line.
 pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &State) {
@@ -34,6 +35,14 @@ fn warnings(ui: &mut Ui, tools: &Tools<'_>, state: &State) {
     let theme = tools.theme;
     if let Some(refused) = &state.refused {
         ui.add(Label::new(RichText::new(refused).color(theme.warning)).truncate());
+        return;
+    }
+    if let Some(told) = state.export.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        let (text, color) = match told {
+            Ok(text) => (text, theme.text),
+            Err(text) => (text, theme.error),
+        };
+        ui.add(Label::new(RichText::new(text).color(color)).truncate());
         return;
     }
     let warnings = &state.snapshot.warnings;

@@ -1,9 +1,9 @@
 //! The timeline: the last steps as bands of stages, with memory and processor use under them.
 
 use super::{Tools, caption};
-use crate::dashboard::format;
 use crate::dashboard::state::State;
 use crate::dashboard::theme::{LINE_WIDTH, Theme, small_font};
+use crate::dashboard::{export, format};
 use crate::metrics::{self, Metric, MetricRow};
 use egui::{Align2, Color32, Rect, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 
@@ -35,6 +35,19 @@ fn parts(row: &MetricRow) -> [f64; STAGES.len() + 1] {
     let known: f64 = parts[..STAGES.len() - 1].iter().sum();
     parts[STAGES.len()] = (row.get(&metrics::TIME_STEP_S).unwrap_or(known) - known).max(0.0);
     parts
+}
+
+/// What every step cost, as CSV.
+pub(crate) fn csv(state: &State) -> String {
+    let names: Vec<String> = STAGES.iter().map(|(name, _)| format!("{}_s", name.to_lowercase())).collect();
+    let mut text = format!("step,{},rest_s,resident_mib,cpu_s\n", names.join(","));
+    for row in state.snapshot.history.iter() {
+        let seconds = parts(row).map(export::number).join(",");
+        let of = |metric: &Metric| export::number(row.get(metric).unwrap_or(f64::NAN));
+        let (memory, cpu) = (of(&metrics::MEMORY_RESIDENT_MIB), of(&metrics::TIME_CPU_S));
+        text.push_str(&format!("{},{seconds},{memory},{cpu}\n", row.step));
+    }
+    text
 }
 
 /// Draws the panel.

@@ -9,5 +9,8 @@ pub(crate) mod marks;
 pub(crate) mod mini_matrix;
 pub(crate) mod quantity;
 pub(crate) mod rollout_card;
+pub(crate) mod scatter;
 pub(crate) mod spectrum;
 pub(crate) mod stage_strip;
+pub(crate) mod token_chart;
+pub(crate) mod token_text;

@@ -2,60 +2,86 @@
 
 use super::marks;
 use super::quantity::{self, Meaning};
+use super::token_text::{self, Body};
 use crate::dashboard::format;
 use crate::dashboard::theme::Theme;
+use crate::dashboard::tokens::answer_range;
 use crate::metrics::Better;
 use crate::trainer::RolloutView;
-use egui::{Frame, Margin, RichText, ScrollArea, Stroke, TextStyle, Ui, vec2};
+use egui::{Frame, Margin, RichText, ScrollArea, Stroke, Ui, vec2};
+
+/// How much is said of a rollout beside its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Every number and the extracted answer.
+    Full,
+    /// The verdict, where the numbers stand elsewhere.
+    Brief,
+}
 
 const fn meaning<'a>(name: &'a str, help: &'a str, unit: &'a str) -> Meaning<'a> {
     Meaning { name, help, unit, better: Better::Neither, place: "" }
 }
 
-/// Draws rollout number `index`, named `axis` in the matrix, in a card of `height`.
-pub(crate) fn show(ui: &mut Ui, theme: &Theme, axis: &str, index: usize, rollout: &RolloutView, height: f32) {
+/// Draws a rollout, named `name`, in a card of `height`; returns the token under the pointer.
+pub(crate) fn show(
+    ui: &mut Ui,
+    theme: &Theme,
+    name: &str,
+    rollout: &RolloutView,
+    body: Body<'_>,
+    extent: Extent,
+    height: f32,
+) -> Option<usize> {
     let frame = Frame::new()
         .fill(theme.sunken)
         .stroke(Stroke::new(1.0, theme.border))
         .corner_radius(3.0)
         .inner_margin(Margin::symmetric(8, 6));
-    frame.show(ui, |ui| {
-        ui.set_width(ui.available_width());
-        ui.set_height((height - 14.0).max(48.0));
-        ui.horizontal_wrapped(|ui| {
-            ui.spacing_mut().item_spacing = vec2(10.0, 2.0);
-            ui.spacing_mut().interact_size.y = 16.0;
-            ui.label(RichText::new(format!("{axis} = {index}")).color(theme.text_strong));
-            ui.scope(|ui| {
-                ui.spacing_mut().item_spacing.x = 4.0;
-                marks::verdict(ui, theme, rollout.verdict);
-                ui.label(RichText::new(marks::verdict_word(rollout.verdict)).color(theme.verdict(rollout.verdict)));
+    frame
+        .show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ui.set_height((height - 14.0).max(48.0));
+            ui.horizontal_wrapped(|ui| {
+                ui.spacing_mut().item_spacing = vec2(10.0, 2.0);
+                ui.spacing_mut().interact_size.y = 16.0;
+                ui.label(RichText::new(name).color(theme.text_strong));
+                ui.scope(|ui| {
+                    ui.spacing_mut().item_spacing.x = 4.0;
+                    marks::verdict(ui, theme, rollout.verdict);
+                    ui.label(RichText::new(marks::verdict_word(rollout.verdict)).color(theme.verdict(rollout.verdict)));
+                });
+                if extent == Extent::Full {
+                    numbers(ui, theme, rollout);
+                }
             });
-            numbers(ui, theme, rollout);
-        });
-        let answer = rollout.extracted.as_deref();
-        ui.horizontal(|ui| {
-            ui.label(RichText::new("Answer").color(theme.text_weak));
-            let text = answer.map_or_else(
-                || RichText::new("none found").color(theme.text_weak),
-                |answer| RichText::new(format::one_line(answer, 200)).monospace().color(theme.text_strong),
-            );
-            ui.add(egui::Label::new(text).truncate())
-                .on_hover_text("What the verifier judged, as it stands in the completion");
-        });
-        ScrollArea::vertical()
-            .id_salt(("completion", axis))
-            .min_scrolled_height(16.0)
-            .auto_shrink([false, false])
-            .show(ui, |ui| {
-                let text = if rollout.completion.is_empty() {
-                    RichText::new("The completion is empty").color(theme.text_weak)
-                } else {
-                    RichText::new(&rollout.completion).text_style(TextStyle::Monospace).color(theme.text)
-                };
-                ui.add(egui::Label::new(text).wrap());
-            });
-    });
+            let answer = rollout.extracted.as_deref();
+            if extent == Extent::Full {
+                ui.horizontal(|ui| {
+                    ui.label(RichText::new("Answer").color(theme.text_weak));
+                    let text = answer.map_or_else(
+                        || RichText::new("none found").color(theme.text_weak),
+                        |answer| RichText::new(format::one_line(answer, 200)).monospace().color(theme.text_strong),
+                    );
+                    ui.add(egui::Label::new(text).truncate())
+                        .on_hover_text("What the verifier judged, underlined in the completion");
+                });
+            }
+            ScrollArea::vertical()
+                .id_salt(("completion", name.split(' ').next()))
+                .min_scrolled_height(16.0)
+                .auto_shrink([false, false])
+                .show(ui, |ui| {
+                    if rollout.completion.is_empty() {
+                        ui.label(RichText::new("The completion is empty").color(theme.text_weak));
+                        return None;
+                    }
+                    let range = answer_range(&rollout.completion, answer);
+                    token_text::show(ui, theme, &rollout.completion, range, theme.verdict(rollout.verdict), body)
+                })
+                .inner
+        })
+        .inner
 }
 
 fn numbers(ui: &mut Ui, theme: &Theme, rollout: &RolloutView) {
