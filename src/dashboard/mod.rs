@@ -22,6 +22,8 @@ mod loader;
 mod open_run;
 mod panels;
 mod problems;
+#[cfg(test)]
+mod rollout_tests;
 mod rollouts;
 mod series;
 mod start;

@@ -3,7 +3,8 @@
 use crate::experiment::{RolloutRecord, RunDir};
 use crate::metrics::{self, History, MetricRow};
 use crate::trainer::{
-    Estimate, EvaluationRecord, GroupView, RolloutView, RunInfo, RunSnapshot, RunState, Stage, StageProgress, StepView,
+    Estimate, EvaluationRecord, GroupTokens, GroupView, RolloutView, RunInfo, RunSnapshot, RunState, Stage,
+    StageProgress, StepView,
 };
 use crate::verify::Verdict;
 use rand::{RngExt, SeedableRng};
@@ -103,6 +104,29 @@ pub(crate) fn group(number: u32, m: usize, step: u64) -> GroupView {
     }
 }
 
+/// Gives every group tokens: a character each, and one for the end.
+pub(crate) fn add_tokens(view: &mut StepView) {
+    for group in &mut view.groups {
+        let lengths: Vec<usize> = group.rollouts.iter().map(|rollout| rollout.completion.len() + 1).collect();
+        for (rollout, &length) in group.rollouts.iter_mut().zip(&lengths) {
+            rollout.length = length as u32;
+        }
+        let (count, m) = (lengths.iter().sum(), lengths.len());
+        let wave = |token: usize| (token as f32 * 0.7).sin();
+        let ends = lengths.iter().flat_map(|&length| (1..=length as u32).map(move |end| end.min(length as u32 - 1)));
+        group.tokens = Some(Arc::new(GroupTokens {
+            offsets: GroupTokens::offsets_of(&lengths),
+            ends: ends.collect(),
+            norms: (0..count).map(|token| wave(token).abs()).collect(),
+            shares: (0..count * m).map(|place| 0.01 * wave(place)).collect(),
+            logprobs: (0..count).map(|token| -wave(token).abs()).collect(),
+            entropies: (0..count).map(|token| 0.5 * wave(token).abs()).collect(),
+            ratios: (0..count).map(|token| 1.0 + 0.3 * wave(token)).collect(),
+            clipped: (0..count).map(|token| token % 7 == 0).collect(),
+        }));
+    }
+}
+
 fn metric_row(step: u64) -> MetricRow {
     let mut rng = ChaCha8Rng::seed_from_u64(step);
     let grown = 1.0 - (-(step as f64) / 80.0).exp();
@@ -168,7 +192,8 @@ pub(crate) fn run_folder(recorded: &[u64]) -> TempDir {
 
 /// Records a step of two groups of four rollouts.
 pub(crate) fn record_step(folder: &Path, number: u64) {
-    let view = step(number, 2, 4);
+    let mut view = (*step(number, 2, 4)).clone();
+    add_tokens(&mut view);
     let mut records = Vec::new();
     let mut tensors = Vec::new();
     for group in &view.groups {
@@ -185,6 +210,7 @@ pub(crate) fn record_step(folder: &Path, number: u64) {
     }
     let run = RunDir::at(folder);
     run.write_geometry(number, tensors).unwrap();
+    run.write_tokens(number, &view.groups).unwrap();
     run.write_rollouts(number, &records).unwrap();
 }
 

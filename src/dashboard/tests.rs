@@ -21,14 +21,14 @@ fn dashboard(ctx: &egui::Context, themes: Themes, runs: Vec<RunSource>) -> Dashb
 }
 
 /// A window on a run, with the trainer's end of its commands.
-struct Window {
-    harness: Harness<'static, Dashboard>,
-    handle: RunHandle,
-    commands: Receiver<TrainerCommand>,
+pub(super) struct Window {
+    pub(super) harness: Harness<'static, Dashboard>,
+    pub(super) handle: RunHandle,
+    pub(super) commands: Receiver<TrainerCommand>,
 }
 
 impl Window {
-    fn open(snapshot: RunSnapshot) -> Self {
+    pub(super) fn open(snapshot: RunSnapshot) -> Self {
         let (handle, commands) = RunHandle::new(snapshot);
         let shared = handle.clone();
         let harness = Harness::builder().with_size(vec2(1280.0, 800.0)).build_eframe(move |creation| {
@@ -40,47 +40,47 @@ impl Window {
         window
     }
 
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.harness.run_steps(4);
     }
 
-    fn update(&mut self, change: impl FnOnce(&mut RunSnapshot)) {
+    pub(super) fn update(&mut self, change: impl FnOnce(&mut RunSnapshot)) {
         self.handle.snapshots.update(change);
         self.settle();
     }
 
-    fn has(&self, label: &str) -> bool {
+    pub(super) fn has(&self, label: &str) -> bool {
         self.harness.query_all_by_label_contains(label).next().is_some()
     }
 
-    fn click(&mut self, label: &str) {
+    pub(super) fn click(&mut self, label: &str) {
         self.harness.get_by_label(label).click();
         self.settle();
     }
 
-    fn is_enabled(&self, label: &str) -> bool {
+    pub(super) fn is_enabled(&self, label: &str) -> bool {
         !self.harness.get_by_role_and_label(Role::Button, label).accesskit_node().is_disabled()
     }
 
-    fn press(&mut self, modifiers: Modifiers, key: Key) {
+    pub(super) fn press(&mut self, modifiers: Modifiers, key: Key) {
         self.harness.key_press_modifiers(modifiers, key);
         self.settle();
     }
 
     /// Where the cosine matrix is and what it says of the shown pair.
-    fn matrix(&self) -> (Rect, String) {
+    pub(super) fn matrix(&self) -> (Rect, String) {
         let node = self.harness.get_by_label_contains("Cosine matrix");
         (node.rect(), node.value().unwrap_or_default())
     }
 
     /// The middle of a cell of an m by m matrix in the order of indices.
-    fn cell(&mut self, i: usize, j: usize, m: usize) -> Pos2 {
+    pub(super) fn cell(&mut self, i: usize, j: usize, m: usize) -> Pos2 {
         self.click("index");
         let (rect, _) = self.matrix();
         rect.min + rect.size() / m as f32 * vec2(j as f32 + 0.5, i as f32 + 0.5)
     }
 
-    fn click_at(&mut self, at: Pos2) {
+    pub(super) fn click_at(&mut self, at: Pos2) {
         self.harness.hover_at(at);
         for pressed in [true, false] {
             let button = PointerButton::Primary;
@@ -99,14 +99,14 @@ fn first_line(snapshot: &RunSnapshot, index: usize) -> String {
 }
 
 /// `snapshot` with its newest step changed.
-fn with_step(mut snapshot: RunSnapshot, change: impl FnOnce(&mut StepView)) -> RunSnapshot {
+pub(super) fn with_step(mut snapshot: RunSnapshot, change: impl FnOnce(&mut StepView)) -> RunSnapshot {
     let mut view = (**snapshot.latest.as_ref().unwrap()).clone();
     change(&mut view);
     snapshot.latest = Some(Arc::new(view));
     snapshot
 }
 
-fn name_completions(view: &mut StepView) {
+pub(super) fn name_completions(view: &mut StepView) {
     for group in &mut view.groups {
         for (index, rollout) in group.rollouts.iter_mut().enumerate() {
             rollout.completion = format!("completion {index} of group {}", group.group);

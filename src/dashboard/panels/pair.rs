@@ -148,6 +148,7 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, group: &GroupView, pair
                     }
                 })
                 .response;
+            let response = response.accessible_name("How the texts are written");
             response.on_hover_text(match shown {
                 TextView::Plain => "The texts as they are; the verifier's answer is underlined",
                 TextView::Differences => "What the other text has not is marked; the verifier's answer is underlined",

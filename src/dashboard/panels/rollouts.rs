@@ -12,7 +12,10 @@ use crate::dashboard::widgets::token_text::{Body, TokenBody};
 use crate::dashboard::widgets::{marks, token_chart};
 use crate::trainer::StepView;
 use crate::verify::Verdict;
-use egui::{Align, Button, ComboBox, Id, Label, Layout, Rect, RichText, Sense, TextEdit, Ui, UiBuilder, pos2};
+use egui::{
+    Align, Button, ComboBox, Id, Label, Layout, Rect, RichText, Sense, Shape, Stroke, TextEdit, Ui, UiBuilder, pos2,
+    vec2,
+};
 use egui_extras::{Column, TableBuilder, TableRow};
 use std::sync::Arc;
 
@@ -89,12 +92,14 @@ fn controls(ui: &mut Ui, theme: &Theme, state: &mut State) {
         ui.separator();
         ui.add(search).accessible_name("Search completions");
         let name = |verdict: Option<Verdict>| verdict.map_or("any verdict", marks::verdict_word);
-        ComboBox::from_id_salt("verdict").selected_text(name(choices.verdict)).width(92.0).show_ui(ui, |ui| {
+        let verdicts = ComboBox::from_id_salt("verdict").selected_text(name(choices.verdict)).width(92.0);
+        let list = verdicts.show_ui(ui, |ui| {
             let all = [Verdict::Correct, Verdict::Incorrect, Verdict::NoAnswer, Verdict::TimedOut];
             for verdict in std::iter::once(None).chain(all.map(Some)) {
                 ui.selectable_value(&mut choices.verdict, verdict, name(verdict));
             }
         });
+        list.response.accessible_name("Verdict");
         let count = if rows.listed.len() == rows.total {
             format!("{} completions", format::thousands(rows.total as f64))
         } else {
@@ -231,18 +236,16 @@ fn sort_by(
 ) {
     header.col(|ui| {
         let is_sorted = choices.sort == sort && (sort != Sort::Place || choices.descending);
-        let sign = match (is_sorted, choices.descending) {
-            (false, _) => "",
-            (true, true) => "↓",
-            (true, false) => "↑",
-        };
         let color = if is_sorted { theme.text_strong } else { theme.text_weak };
-        let text = RichText::new(format!("{short}{sign}")).small().color(color);
+        let text = RichText::new(short).small().color(color);
         let button = Button::new(text).frame(false).truncate();
         // Numbers stand at the right of their columns.
         let side = if matches!(sort, Sort::By(_)) { Align::Max } else { Align::Min };
         let layout = Layout::top_down(side).with_main_justify(false);
         let response = ui.with_layout(layout, |ui| ui.add(button)).inner.accessible_name(format!("Sort by {name}"));
+        if is_sorted {
+            paint_order(ui, theme, response.rect, choices.descending);
+        }
         if response.on_hover_text(format!("{help} Click to sort, again to turn around.")).clicked() {
             // Numbers are looked through from the largest.
             let starts_descending = matches!(sort, Sort::By(_));
@@ -250,6 +253,14 @@ fn sort_by(
             choices.sort = sort;
         }
     });
+}
+
+/// A triangle over a column's head: down where the largest comes first.
+fn paint_order(ui: &Ui, theme: &Theme, head: Rect, descending: bool) {
+    let down = if descending { 1.0 } else { -1.0 };
+    let points = [vec2(-3.0, -2.0), vec2(3.0, -2.0), vec2(0.0, 2.0)];
+    let points = points.map(|at| head.center_top() + vec2(at.x, at.y * down)).to_vec();
+    ui.painter().add(Shape::convex_polygon(points, theme.text_strong, Stroke::NONE));
 }
 
 /// The scatter plot with its axes.
@@ -271,7 +282,7 @@ fn plane(ui: &mut Ui, theme: &Theme, state: &mut State, view: &StepView, shown: 
                     }
                 })
                 .response;
-            response.on_hover_text(before.help());
+            response.accessible_name(of).on_hover_text(before.help());
             if *chosen != before {
                 state.rollouts.brush = None;
             }

@@ -6,7 +6,7 @@ use crate::dashboard::tokens::TokenQuantity;
 use crate::trainer::GroupTokens;
 use egui::text::{LayoutJob, TextFormat};
 use egui::text_selection::LabelSelectionState;
-use egui::{Color32, FontId, Label, RichText, Sense, Stroke, Ui};
+use egui::{Color32, FontId, Label, RichText, Role, Sense, Stroke, Ui, WidgetInfo};
 use std::ops::Range;
 
 /// How a completion is written.
@@ -59,6 +59,8 @@ pub(crate) fn show(
                 let cursor = galley.cursor_from_pos(pointer - position).index.0;
                 starts.partition_point(|&start| start <= cursor).saturating_sub(1)
             });
+            let label = galley.text().to_owned();
+            response.widget_info(|| WidgetInfo::labeled(Role::Label, true, label.clone()));
             LabelSelectionState::label_text_selection(ui, &response, position, galley, theme.text, Stroke::NONE);
             if let Some(token) = lit {
                 response.on_hover_ui_at_pointer(|ui| explain(ui, theme, text, body, token));
