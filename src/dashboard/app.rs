@@ -235,17 +235,7 @@ impl Dashboard {
 
 impl eframe::App for Dashboard {
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
-        self.take_in(ui.ctx());
-        if ui.input(|input| input.viewport().close_requested()) {
-            // The window closes at once; a trainer finishes its step and writes a checkpoint.
-            self.runs.iter_mut().for_each(OpenRun::stop);
-        }
-        let drawn = self.runs.get(self.active).map(|run| run.state.cursor_step());
-        self.draw(ui);
-        if self.runs.get(self.active).map(|run| run.state.cursor_step()) != drawn {
-            ui.ctx().request_repaint();
-        }
-        self.runs.iter_mut().for_each(OpenRun::send_commands);
+        self.frame(ui);
         self.take_screenshot(ui.ctx());
     }
 
@@ -260,6 +250,23 @@ impl eframe::App for Dashboard {
     fn persist_egui_memory(&self) -> bool {
         // A window that only takes a picture leaves no trace in the next one.
         self.screenshot.is_none() && self.settled_frames == 0
+    }
+}
+
+impl Dashboard {
+    /// One frame: takes in what is new, draws, and passes on what the person asked for.
+    pub(super) fn frame(&mut self, ui: &mut Ui) {
+        self.take_in(ui.ctx());
+        if ui.input(|input| input.viewport().close_requested()) {
+            // The window closes at once; a trainer finishes its step and writes a checkpoint.
+            self.runs.iter_mut().for_each(OpenRun::stop);
+        }
+        let drawn = self.runs.get(self.active).map(|run| run.state.cursor_step());
+        self.draw(ui);
+        if self.runs.get(self.active).map(|run| run.state.cursor_step()) != drawn {
+            ui.ctx().request_repaint();
+        }
+        self.runs.iter_mut().for_each(OpenRun::send_commands);
     }
 }
 

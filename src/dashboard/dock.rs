@@ -119,6 +119,15 @@ impl Dock {
         self.tree.make_active(|_, tile| matches!(tile, Tile::Pane(pane) if *pane == panel));
     }
 
+    /// A layout in which every panel can be seen.
+    #[cfg(test)]
+    pub(crate) fn with_every_panel() -> Self {
+        let mut tiles = Tiles::default();
+        let panes = PanelKind::ALL.map(|panel| tiles.insert_pane(panel)).map(|pane| tiles.insert_tab_tile(vec![pane]));
+        let root = tiles.insert_grid_tile(panes.to_vec());
+        Self { tree: Tree::new(egui::Id::unique("dock"), root, tiles) }
+    }
+
     /// Whether a panel can be seen.
     #[cfg(test)]
     pub(crate) fn is_up(&self, panel: PanelKind) -> bool {

@@ -21,6 +21,8 @@ mod health;
 mod loader;
 mod open_run;
 mod panels;
+#[cfg(test)]
+mod performance;
 mod problems;
 #[cfg(test)]
 mod rollout_tests;

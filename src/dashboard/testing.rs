@@ -127,7 +127,8 @@ pub(crate) fn add_tokens(view: &mut StepView) {
     }
 }
 
-fn metric_row(step: u64) -> MetricRow {
+/// The metrics of a step.
+pub(crate) fn metric_row(step: u64) -> MetricRow {
     let mut rng = ChaCha8Rng::seed_from_u64(step);
     let grown = 1.0 - (-(step as f64) / 80.0).exp();
     let mut noise = |scale: f64| rng.random_range(-scale..scale);
