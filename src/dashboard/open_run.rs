@@ -4,11 +4,13 @@ use super::loader::StepLoader;
 use super::problems::ProblemReader;
 use super::state::State;
 use crate::error::Result;
-use crate::trainer::{RunHandle, SnapshotCell, TrainerCommand, WatchedRun};
+use crate::trainer::{Change, RunHandle, SnapshotCell, TrainerCommand, WatchedRun};
 use std::time::Duration;
 
 /// Snapshots that come faster than this share a frame, so that drawing leaves the processor to training.
 const SNAPSHOT_DELAY: Duration = Duration::from_millis(40);
+/// Nor is the window drawn more often than this only because the running step has come further.
+const PROGRESS_DELAY: Duration = Duration::from_millis(250);
 
 /// A run to open.
 pub(super) enum RunSource {
@@ -44,7 +46,9 @@ impl OpenRun {
     /// Opens `source` in the window of `ctx`, which is woken when something changes.
     pub(super) fn new(ctx: &egui::Context, source: RunSource) -> Result<Self> {
         let wake = ctx.clone();
-        source.snapshots().on_change(move || wake.request_repaint_after(SNAPSHOT_DELAY));
+        source.snapshots().on_change(move |change| {
+            wake.request_repaint_after(if change == Change::Progress { PROGRESS_DELAY } else { SNAPSHOT_DELAY });
+        });
         let state = State::new(source.snapshots().load());
         let wake = ctx.clone();
         let loader = StepLoader::start(&state.snapshot.info.directory, move || wake.request_repaint())?;
@@ -108,6 +112,6 @@ impl OpenRun {
 impl Drop for OpenRun {
     fn drop(&mut self) {
         // The run may outlive the window.
-        self.source.snapshots().on_change(|| {});
+        self.source.snapshots().on_change(|_| {});
     }
 }

@@ -48,7 +48,7 @@ fn evaluate_policy(
     let experiment = &experiment.0;
     let all = experiment.evaluations.iter().zip(&suites.0);
     for (config, suite) in all.filter(|(config, _)| is_due(config, step.0, experiment.stop.steps)) {
-        monitor.0.update(|s| s.progress = StageProgress { stage: Some(Stage::Evaluate), done: Some(0.0) });
+        monitor.0.progress(StageProgress { stage: Some(Stage::Evaluate), done: Some(0.0) });
         let mut last = 0.0;
         let tokens = experiment.rollout.max_new_tokens;
         let record = evaluate(&policy.0, suite, config, tokens, experiment.seed, step.0, |done| {

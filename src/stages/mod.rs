@@ -107,7 +107,7 @@ impl Monitor {
     pub fn report(&self, stage: Stage, last: &mut f32, done: f32) {
         if done - *last >= 0.01 {
             *last = done;
-            self.0.update(|snapshot| snapshot.progress = StageProgress { stage: Some(stage), done: Some(done) });
+            self.0.progress(StageProgress { stage: Some(stage), done: Some(done) });
         }
     }
 }
@@ -177,7 +177,7 @@ fn add_stages(app: &mut App, schedule: impl ScheduleLabel + Clone, stages: &[Sta
         app.configure_sets(schedule.clone(), (Boundary::Before(stage), stage).chain());
         let enter = move |mut clock: ResMut<StageClock>, monitor: Res<Monitor>| {
             clock.enter(Some(stage));
-            monitor.0.update(|snapshot| snapshot.progress = StageProgress { stage: Some(stage), done: None });
+            monitor.0.progress(StageProgress { stage: Some(stage), done: None });
         };
         app.add_systems(schedule.clone(), enter.in_set(Boundary::Before(stage)));
     }

@@ -8,7 +8,7 @@ mod watch;
 pub use crate::evaluation::{Estimate, EvaluationRecord};
 pub use run::{Run, RunBuilder, RunEnd};
 pub use snapshot::{
-    Compared, GroupTokens, GroupView, LiveSetting, RolloutView, RunHandle, RunInfo, RunSnapshot, RunState,
+    Change, Compared, GroupTokens, GroupView, LiveSetting, RolloutView, RunHandle, RunInfo, RunSnapshot, RunState,
     SnapshotCell, Stage, StageProgress, StageTimes, StepView, TrainerCommand,
 };
 pub use state::TrainerState;

@@ -430,8 +430,17 @@ pub enum TrainerCommand {
     Stop,
 }
 
+/// What an update of the snapshot changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Only how far the running step has come.
+    Progress,
+    /// Something that stays: a finished step, the state, an evaluation.
+    Lasting,
+}
+
 /// Called after each new snapshot, for example to ask for a repaint.
-type Waker = Box<dyn Fn() + Send + Sync>;
+type Waker = Box<dyn Fn(Change) + Send + Sync>;
 
 /// The shared place of the newest snapshot. The trainer replaces it; readers clone it. Neither waits for the other for longer
 /// than a pointer takes to copy.
@@ -460,13 +469,23 @@ impl SnapshotCell {
     /// Changes the newest snapshot in place and wakes the reader.
     pub fn update(&self, change: impl FnOnce(&mut RunSnapshot)) {
         change(&mut lock(&self.newest));
+        self.wake(Change::Lasting);
+    }
+
+    /// Says how far the running step has come and wakes the reader.
+    pub fn progress(&self, progress: StageProgress) {
+        lock(&self.newest).progress = progress;
+        self.wake(Change::Progress);
+    }
+
+    fn wake(&self, change: Change) {
         if let Some(wake) = lock(&self.waker).as_ref() {
-            wake();
+            wake(change);
         }
     }
 
     /// Sets what to call after each change.
-    pub fn on_change(&self, wake: impl Fn() + Send + Sync + 'static) {
+    pub fn on_change(&self, wake: impl Fn(Change) + Send + Sync + 'static) {
         *lock(&self.waker) = Some(Box::new(wake));
     }
 }
