@@ -14,5 +14,5 @@ pub use crate::stages::{
     update_policy, verify_completions,
 };
 pub use crate::tasks::{Problem, Split, Task};
-pub use crate::trainer::{Run, RunBuilder, RunEnd, RunHandle, RunSnapshot, RunState, TrainerCommand};
+pub use crate::trainer::{LiveSetting, Run, RunBuilder, RunEnd, RunHandle, RunSnapshot, RunState, TrainerCommand};
 pub use crate::verify::{Verdict, Verification, boxed::last_boxed};

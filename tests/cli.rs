@@ -87,6 +87,12 @@ fn help_of_the_program_and_of_every_command_has_an_example() {
     assert_eq!((version.status, version.stdout.trim()), (0, concat!("orthant ", env!("CARGO_PKG_VERSION"))));
 }
 
+#[test]
+fn without_a_command_and_a_display_the_program_says_what_to_do() {
+    let place = Workplace::new();
+    assert_refused(&place, &[], &["display", "orthant run"]);
+}
+
 /// Asserts that the arguments are refused before any work, in one paragraph that holds all of `words`.
 fn assert_refused(place: &Workplace, arguments: &[&str], words: &[&str]) {
     let output = orthant(place, arguments);

@@ -90,6 +90,72 @@ fn three_steps_and_three_more_are_six_steps_with_every_refinement() {
     }
 }
 
+/// Settings that were changed while the run went on hold after it is resumed, and so does the order in which they came.
+#[test]
+fn a_run_whose_settings_were_changed_goes_on_with_them() {
+    let runs = tempfile::tempdir().unwrap();
+    // Pauses after step 2, changes settings there, and goes on until `last` is finished.
+    let changed_after_step_2 = |last: u64| {
+        let run = RunBuilder::new(experiment(6)).start(runs.path()).unwrap();
+        let handle = run.handle.clone();
+        let wait = |what: &str, holds: &dyn Fn(&RunSnapshot) -> bool| {
+            let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+            while !holds(&handle.snapshots.load()) {
+                assert!(std::time::Instant::now() < deadline, "waiting for {what}");
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+        };
+        let step_to = |step: u64| {
+            while handle.snapshots.load().step < step {
+                let before = handle.snapshots.load().step;
+                assert!(handle.send(TrainerCommand::StepOnce));
+                wait("a step", &|now| now.step > before);
+            }
+        };
+        assert!(handle.send(TrainerCommand::Pause));
+        wait("the pause", &|now| now.state == RunState::Paused);
+        assert!(handle.snapshots.load().step <= 2);
+        step_to(2);
+        for (setting, value) in [
+            (LiveSetting::LearningRate, 2e-3),
+            (LiveSetting::Lambda, 0.9),
+            (LiveSetting::Temperature, 0.7),
+            (LiveSetting::KlCoefficient, 0.05),
+            (LiveSetting::LearningRate, 5e-4),
+        ] {
+            assert!(handle.send(TrainerCommand::Set(setting, value)));
+            wait("the setting", &|now| now.value_of(setting) == Some(value));
+        }
+        step_to(last);
+        let end = if last == 6 { TrainerCommand::Resume } else { TrainerCommand::Stop };
+        assert!(handle.send(end));
+        run.join().unwrap();
+        handle.snapshots.load().info.directory.clone()
+    };
+    let straight = changed_after_step_2(6);
+    let halves = changed_after_step_2(4);
+    assert_eq!(finish(RunBuilder::resume(&halves, &[]).unwrap(), runs.path()), halves);
+    assert_eq!(weights(&straight, 6), weights(&halves, 6));
+    assert_eq!(lines(&straight, "metrics.jsonl"), lines(&halves, "metrics.jsonl"));
+    let rates: Vec<f64> =
+        lines(&halves, "metrics.jsonl").iter().map(|row| row["policy/learning_rate"].as_f64().unwrap()).collect();
+    assert!(rates[1] > rates[2] && rates[5] < 6e-4, "the last rate holds from step 3 on: {rates:?}");
+    let edited = |run: &Path| -> Vec<serde_json::Value> {
+        lines(run, "events.jsonl")
+            .into_iter()
+            .filter(|event| event["kind"] == "edit")
+            .map(|e| e["text"].clone())
+            .collect()
+    };
+    assert_eq!(edited(&halves).len(), 5);
+    assert_eq!(edited(&straight), edited(&halves));
+    // What is set when resuming wins over what was changed before.
+    let other = changed_after_step_2(4);
+    finish(RunBuilder::resume(&other, &["optimizer.learning_rate=1e-5".to_string()]).unwrap(), runs.path());
+    let last = lines(&other, "metrics.jsonl")[5]["policy/learning_rate"].as_f64().unwrap();
+    assert!(last < 1.1e-5, "{last}");
+}
+
 /// Returns the metrics of the run.
 fn check_halves(experiment: impl Fn(u64) -> Experiment) -> Vec<serde_json::Value> {
     let runs = tempfile::tempdir().unwrap();

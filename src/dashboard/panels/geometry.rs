@@ -234,6 +234,8 @@ fn numbers(
     range: f32,
     fidelity: Option<&FidelityRecord>,
 ) {
+    // The scroll bar has room of its own.
+    ui.set_max_width(ui.available_width() - 10.0);
     let below = fidelity.map_or(0.0, fidelity_bars::height);
     let height = ui.available_height() - below;
     ui.spacing_mut().item_spacing = vec2(8.0, 4.0);
