@@ -1,7 +1,7 @@
 //! Behaviour of the panels that show completions: the rollouts panel, the token view, problems over time, the scrubber's events.
 
-use super::testing;
-use super::tests::{Window, name_completions, with_step};
+use super::testing::{self, Window, with_step};
+use super::tests::name_completions;
 use crate::experiment::{Event, SettingEdit};
 use crate::trainer::{RunInfo, RunSnapshot};
 use crate::verify::Verdict;
