@@ -117,6 +117,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
                     ui.vertical(|ui| {
                         ui.set_width(SIDE);
                         ScrollArea::vertical()
+                            .auto_shrink([false, true])
                             .show(ui, |ui| numbers(ui, theme, &geometry, compared, marked, range, fidelity.as_ref()));
                     });
                 });
@@ -146,6 +147,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
     } else {
         side_choice(&mut beside, state);
         ScrollArea::vertical()
+            .auto_shrink([false, true])
             .show(&mut beside, |ui| numbers(ui, theme, &geometry, compared, marked, range, fidelity.as_ref()));
     }
     ui.advance_cursor_after_rect(free);

@@ -35,7 +35,18 @@ pub(crate) fn failure(ui: &mut Ui, tools: &Tools<'_>, state: &State, message: &s
         });
         ui.add_space(2.0);
         for advice in advice(state, message) {
-            ui.label(RichText::new(advice).color(theme.text));
+            // A command is written so that it can be typed again.
+            match advice.split_once("  ") {
+                Some((words, command)) => {
+                    ui.horizontal(|ui| {
+                        ui.label(RichText::new(words).color(theme.text));
+                        ui.label(RichText::new(command).monospace().color(theme.text_strong));
+                    });
+                }
+                None => {
+                    ui.label(RichText::new(advice).color(theme.text));
+                }
+            }
         }
     });
 }

@@ -15,6 +15,9 @@ use std::sync::Arc;
 /// From this width on the two completions stand beside each other, points.
 const BESIDE: f32 = 640.0;
 
+/// A card below this height has no room for numbers beside its text, points.
+const FULL: f32 = 132.0;
+
 /// Draws the panel.
 pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     let theme = tools.theme;
@@ -48,7 +51,9 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
         let Some(rollout) = group.rollouts.get(index) else { return };
         let body = body(text_view, group, index, other, marks);
         let name = if pair.i == pair.j { format!("i, j = {index}") } else { format!("{axis} = {index}") };
-        rollout_card::show(ui, theme, &name, rollout, body, Extent::Full, height);
+        // The text comes before the numbers.
+        let extent = if height < FULL { Extent::Brief } else { Extent::Full };
+        rollout_card::show(ui, theme, &name, rollout, body, extent, height);
     };
     if pair.i == pair.j {
         card(ui, "i", ui.available_height());
