@@ -1,7 +1,6 @@
 //! Behaviour of the panels that show completions: the rollouts panel, the token view, problems over time, the scrubber's events.
 
-use super::testing::{self, Window, with_step};
-use super::tests::name_completions;
+use super::testing::{self, Window, name_completions, with_step};
 use crate::experiment::{Event, SettingEdit};
 use crate::trainer::{RunInfo, RunSnapshot};
 use crate::verify::Verdict;

@@ -247,3 +247,96 @@ pub(crate) fn snapshot(step: u64, groups: u32, m: usize) -> RunSnapshot {
     snapshot.eta_s = Some(1.5 * 200u64.saturating_sub(step) as f64);
     snapshot
 }
+
+/// `snapshot` with its newest step changed.
+pub(super) fn with_step(mut snapshot: RunSnapshot, change: impl FnOnce(&mut StepView)) -> RunSnapshot {
+    let mut view = (**snapshot.latest.as_ref().unwrap()).clone();
+    change(&mut view);
+    snapshot.latest = Some(Arc::new(view));
+    snapshot
+}
+
+pub(super) fn name_completions(view: &mut StepView) {
+    for group in &mut view.groups {
+        for (index, rollout) in group.rollouts.iter_mut().enumerate() {
+            rollout.completion = format!("completion {index} of group {}", group.group);
+        }
+    }
+}
+
+/// A window on `runs`.
+pub(super) fn dashboard(ctx: &egui::Context, themes: Themes, runs: Vec<RunSource>) -> Dashboard {
+    Dashboard::new(ctx, runs, None, Dock::default(), themes, None, ScreenshotResult::default()).unwrap()
+}
+
+/// A window on a run, with the trainer's end of its commands.
+pub(super) struct Window {
+    pub(super) harness: Harness<'static, Dashboard>,
+    pub(super) handle: RunHandle,
+    pub(super) commands: Receiver<TrainerCommand>,
+}
+
+impl Window {
+    pub(super) fn open(snapshot: RunSnapshot) -> Self {
+        let (handle, commands) = RunHandle::new(snapshot);
+        let shared = handle.clone();
+        let harness = Harness::builder().with_size(vec2(1280.0, 800.0)).build_eframe(move |creation| {
+            let themes = Themes::load().unwrap();
+            dashboard(&creation.egui_ctx, themes, vec![RunSource::Trainer(shared)])
+        });
+        let mut window = Self { harness, handle, commands };
+        window.settle();
+        window
+    }
+
+    pub(super) fn settle(&mut self) {
+        self.harness.run_steps(4);
+    }
+
+    pub(super) fn update(&mut self, change: impl FnOnce(&mut RunSnapshot)) {
+        self.handle.snapshots.update(change);
+        self.settle();
+    }
+
+    pub(super) fn has(&self, label: &str) -> bool {
+        self.harness.query_all_by_label_contains(label).next().is_some()
+    }
+
+    pub(super) fn click(&mut self, label: &str) {
+        self.harness.get_by_label(label).click();
+        self.settle();
+    }
+
+    pub(super) fn is_enabled(&self, label: &str) -> bool {
+        !self.harness.get_by_role_and_label(Role::Button, label).accesskit_node().is_disabled()
+    }
+
+    pub(super) fn press(&mut self, modifiers: Modifiers, key: Key) {
+        self.harness.key_press_modifiers(modifiers, key);
+        self.settle();
+    }
+
+    /// Where the cosine matrix is and what it says of the shown pair.
+    pub(super) fn matrix(&self) -> (Rect, String) {
+        let node = self.harness.get_by_label_contains("Cosine matrix");
+        (node.rect(), node.value().unwrap_or_default())
+    }
+
+    /// The middle of a cell of an m by m matrix in the order of indices.
+    pub(super) fn cell(&mut self, i: usize, j: usize, m: usize) -> Pos2 {
+        self.click("index");
+        let (rect, _) = self.matrix();
+        rect.min + rect.size() / m as f32 * vec2(j as f32 + 0.5, i as f32 + 0.5)
+    }
+
+    pub(super) fn click_at(&mut self, at: Pos2) {
+        self.harness.hover_at(at);
+        for pressed in [true, false] {
+            let button = PointerButton::Primary;
+            self.harness.event(Event::PointerButton { pos: at, button, pressed, modifiers: Modifiers::NONE });
+        }
+        self.settle();
+        self.harness.remove_cursor();
+        self.settle();
+    }
+}

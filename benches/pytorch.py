@@ -1,0 +1,211 @@
+"""Times PyTorch, Transformers and TRL at the work of `orthant bench`, and `orthant bench` beside them in the same run.
+
+    cargo build --release
+    pip install torch transformers trl
+    python benches/pytorch.py --orthant target/release/orthant
+
+Same shape, same numbers of sequences and tokens, random weights, f32, no early stop. Whoever is measured has the machine for itself;
+they take turns, so that a disturbance meets all. The last line is JSON.
+
+generate   Transformers' `generate` with its cache, sampling at temperature 1
+update     forward, clipped surrogate, backward, gradient clipping at 1, AdamW; with the reference's forward pass and KL, as the step has it
+step       TRL's GRPOTrainer, one optimizer step with KL 0.001: generation, old and reference log-probabilities, update
+"""
+
+import argparse
+import json
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+PARTS = ["generate", "update", "step"]
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--orthant", help="the program to measure beside")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--micro-batch", type=int, default=16, help="sequences of a forward pass in update and step")
+    for name, value in dict(hidden=256, layers=6, heads=8, kv_heads=4, head_dim=32, intermediate=768, vocab=512, prompts=8,
+                            group=16, prompt_len=32, new_tokens=128).items():
+        parser.add_argument("--" + name.replace("_", "-"), type=int, default=value)
+    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def model_of(args):
+    import torch
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    config = Qwen3Config(vocab_size=args.vocab, hidden_size=args.hidden, num_hidden_layers=args.layers,
+                         num_attention_heads=args.heads, num_key_value_heads=args.kv_heads, head_dim=args.head_dim,
+                         intermediate_size=args.intermediate, tie_word_embeddings=True, eos_token_id=None,
+                         pad_token_id=0, bos_token_id=None, max_position_embeddings=4096)
+    model = Qwen3ForCausalLM(config)
+    model.generation_config.eos_token_id = None
+    model.generation_config.pad_token_id = 0
+    return model
+
+
+def prompts_of(args):
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    prompts = torch.randint(1, args.vocab, (args.prompts, args.prompt_len), generator=generator)
+    return prompts.repeat_interleave(args.group, 0)
+
+
+def timed(work, repeat):
+    work()
+    times = []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def generate(args):
+    import torch
+
+    model, prompts = model_of(args).eval(), prompts_of(args)
+
+    @torch.inference_mode()
+    def work():
+        found = model.generate(prompts, attention_mask=torch.ones_like(prompts), do_sample=True, temperature=1.0, top_k=0,
+                               max_new_tokens=args.new_tokens, min_new_tokens=args.new_tokens)
+        assert found.shape[1] == args.prompt_len + args.new_tokens
+
+    seconds = timed(work, args.repeat)
+    return {"seconds": seconds, "tok_s": prompts.shape[0] * args.new_tokens / seconds}
+
+
+def update(args):
+    import torch
+
+    model, reference, prompts = model_of(args), model_of(args).eval(), prompts_of(args)
+    count, length = prompts.shape[0], args.prompt_len + args.new_tokens
+    tokens = torch.cat([prompts, torch.randint(1, args.vocab, (count, args.new_tokens))], 1)
+    advantages = torch.randn(count, 1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, fused=True)
+
+    def logprobs(model, tokens):
+        keep = args.new_tokens + 1
+        logits = model(tokens, logits_to_keep=keep).logits[:, :-1]
+        return torch.gather(logits.log_softmax(-1), 2, tokens[:, -args.new_tokens:, None])[..., 0]
+
+    with torch.no_grad():
+        old = torch.cat([logprobs(model, part) for part in tokens.split(args.micro_batch)])
+
+    def work(with_reference):
+        for start in range(0, count, args.micro_batch):
+            part = slice(start, start + args.micro_batch)
+            now = logprobs(model, tokens[part])
+            ratio = (now - old[part]).exp()
+            loss = -torch.minimum(ratio * advantages[part], ratio.clamp(0.8, 1.2) * advantages[part])
+            if with_reference:
+                with torch.no_grad():
+                    base = logprobs(reference, tokens[part])
+                loss = loss + 0.001 * ((base - now).exp() - (base - now) - 1)
+            (loss.sum() / (count * args.new_tokens)).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    alone = timed(lambda: work(False), args.repeat)
+    both = timed(lambda: work(True), args.repeat)
+    return {"seconds": both, "tok_s": count * length / both, "seconds_without_reference": alone,
+            "tok_s_without_reference": count * length / alone}
+
+
+def step(args):
+    import torch
+    from datasets import Dataset
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast, TrainerCallback
+    from trl import GRPOConfig, GRPOTrainer
+
+    vocabulary = {str(number): number for number in range(args.vocab)}
+    plain = Tokenizer(models.WordLevel(vocabulary, unk_token="0"))
+    plain.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=plain, pad_token="0", eos_token="0")
+    prompts = [" ".join(map(str, row.tolist())) for row in prompts_of(args)[:: args.group]]
+    count = args.prompts * args.group
+    toss = random.Random(0)
+
+    def reward(completions, **_):
+        return [toss.choice([-1.0, 1.0]) for _ in completions]
+
+    class Clock(TrainerCallback):
+        marks = []
+
+        def on_step_begin(self, *_, **__):
+            self.marks.append([time.perf_counter()])
+
+        def on_step_end(self, *_, **__):
+            self.marks[-1].append(time.perf_counter())
+
+    with tempfile.TemporaryDirectory() as folder:
+        config = GRPOConfig(output_dir=folder, per_device_train_batch_size=args.micro_batch,
+                            gradient_accumulation_steps=count // args.micro_batch, num_generations=args.group,
+                            max_completion_length=args.new_tokens, beta=0.001, temperature=1.0, max_steps=args.repeat + 1,
+                            learning_rate=1e-6, use_cpu=True, report_to=[], save_strategy="no", logging_steps=1000,
+                            disable_tqdm=True, bf16=False, gradient_checkpointing=False, shuffle_dataset=False,
+                            generation_kwargs={"min_new_tokens": args.new_tokens})
+        model = model_of(args)
+        trainer = GRPOTrainer(model=model, reward_funcs=reward, args=config, processing_class=tokenizer,
+                              train_dataset=Dataset.from_dict({"prompt": prompts * (args.repeat + 2)}),
+                              callbacks=[Clock()])
+        trainer.train()
+    times = [end - begin for begin, end in Clock.marks[1:]]
+    assert times and torch.get_num_threads() == args.threads
+    return {"seconds": statistics.median(times)}
+
+
+def peak_mib(usage):
+    return usage.ru_maxrss / 1024
+
+
+def main():
+    args = arguments()
+    if args.part:
+        print(json.dumps({**globals()[args.part](args), "peak_mib": peak_mib(resource.getrusage(resource.RUSAGE_SELF))}))
+        return
+    found = {}
+    for part in PARTS:
+        line = subprocess.run([sys.executable, __file__, *sys.argv[1:], "--part", part], check=True, capture_output=True,
+                              text=True).stdout.splitlines()[-1]
+        found[part] = json.loads(line)
+        print(part, found[part], flush=True)
+        if args.orthant:
+            names = ["hidden", "layers", "heads", "kv_heads", "head_dim", "intermediate", "vocab", "prompts", "group",
+                     "prompt_len", "new_tokens", "repeat"]
+            options = [text for name in names for text in ("--" + name.replace("_", "-"), str(getattr(args, name)))]
+            line = subprocess.run([args.orthant, "bench", "--json", *options], check=True, capture_output=True,
+                                  text=True).stdout.splitlines()[-1]
+            found.setdefault("orthant", []).append(json.loads(line))
+            print("orthant", found["orthant"][-1], flush=True)
+    if args.orthant:
+        own = {name: statistics.median(run[name] for run in found["orthant"]) for name in found["orthant"][0]}
+        ratios = {
+            "sampling, orthant tokens/s over generate": own["sample_tok_s"] / found["generate"]["tok_s"],
+            "update, orthant tokens/s over PyTorch": own["update_tok_s"] / found["update"]["tok_s"],
+            "step, TRL seconds over orthant G2RL": found["step"]["seconds"] / own["step_g2rl_s"],
+            "step, orthant G2RL over GRPO": own["step_g2rl_s"] / own["step_grpo_s"],
+            "memory, orthant peak over TRL": own["peak_memory_mib"] / found["step"]["peak_mib"],
+        }
+        for name, ratio in ratios.items():
+            print(f"{ratio:8.2f}  {name}")
+        found["ratios"] = ratios
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
