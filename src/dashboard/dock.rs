@@ -255,6 +255,10 @@ impl Behavior<PanelKind> for Panes<'_, '_> {
         if state.active { self.theme().text_strong } else { self.theme().text_weak }
     }
 
+    fn drag_preview_color(&self, _visuals: &Visuals) -> Color32 {
+        self.theme().selection.gamma_multiply(0.6)
+    }
+
     fn gap_width(&self, _style: &egui::Style) -> f32 {
         2.0
     }

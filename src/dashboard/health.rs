@@ -182,7 +182,7 @@ impl Look<'_> {
             metric,
         });
         let value = now.map(|now| format!("{} nats", format::compact(now)));
-        Check { name: "KL to the reference", value, rule: "above 0.5, or above 0.2 and growing fast", metric, finding }
+        Check { name: "KL to the reference", value, rule: "above 0.5, or 0.2 and growing", metric, finding }
     }
 
     fn sampler_gap(&self) -> Check {

@@ -3,7 +3,7 @@
 use super::{Tools, caption};
 use crate::dashboard::export;
 use crate::dashboard::format;
-use crate::dashboard::series::{Axis, CurvePanel, CurveSettings, title_of};
+use crate::dashboard::series::{Axis, CurvePanel, CurveSettings, PassCurves, title_of};
 use crate::dashboard::state::State;
 use crate::dashboard::theme::Theme;
 use crate::dashboard::traces::{self, Source};
@@ -12,6 +12,7 @@ use crate::dashboard::widgets::marks;
 use crate::metrics::{self, Metric};
 use egui::emath::NumExt as _;
 use egui::{Align, Button, Layout, Rect, RichText, ScrollArea, Sense, TextEdit, Ui, UiBuilder, Vec2, pos2, vec2};
+use std::borrow::Cow;
 use std::sync::PoisonError;
 
 /// A curve is not drawn narrower than this, points.
@@ -31,7 +32,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     let marks = Marks::of(&sources, &settings);
     let context = marks.context(theme, &sources, settings.axis);
     let newest = state.newest_step();
-    let passes = &state.curves.passes;
+    let passes = suites(&sources);
     let shown: Vec<usize> = (0..settings.panels.len())
         .filter(|&place| sources.iter().any(|source| source.curves().has_place(&settings.panels[place])))
         .collect();
@@ -51,6 +52,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
             Rect::from_min_size(all.min + at, size)
         };
         for (index, pass) in passes.iter().enumerate() {
+            let pass: &PassCurves = pass;
             let places: Vec<_> = sources.iter().map(|source| move |step: u64| source.x(step as f64)).collect();
             let same = |source: &Source<'_>| source.curves().passes.iter().position(|other| other.suite == pass.suite);
             let others: Vec<_> = sources
@@ -106,6 +108,23 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
         state.curve_settings = settings;
         ui.ctx().request_repaint();
     }
+}
+
+/// The curves of every suite of the shown run; those of suites that only others have are without points.
+fn suites<'a>(sources: &[Source<'a>]) -> Vec<Cow<'a, PassCurves>> {
+    let own = &sources[0].curves().passes;
+    let mut suites: Vec<Cow<'a, PassCurves>> = own.iter().map(Cow::Borrowed).collect();
+    for other in sources[1..].iter().flat_map(|source| &source.curves().passes) {
+        if !other.by_k.is_empty() && !suites.iter().any(|suite| suite.suite == other.suite) {
+            let by_k = other.by_k.iter().map(|(k, _)| (*k, Vec::new())).collect();
+            suites.push(Cow::Owned(PassCurves { by_k, ..other.clone() }));
+        }
+    }
+    // The place that is kept for the first evaluation is not needed any more.
+    if suites.len() > 1 {
+        suites.retain(|suite| !suite.by_k.is_empty());
+    }
+    suites
 }
 
 /// What is marked on the x axis of the shown run.

@@ -190,7 +190,7 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
         title(ui, theme, text)
             .on_hover_text("Rows and columns are the group's completions; a cell is the cosine of two of them");
         let place = format!("group {} of {groups}", state.group + 1);
-        if ui.available_width() >= if has_choice { 560.0 } else { 360.0 } {
+        if ui.available_width() >= if has_choice { 700.0 } else { 360.0 } {
             caption(ui, theme, place);
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -212,7 +212,7 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
             caption(ui, theme, "order");
             if has_choice {
                 ui.add_space(8.0);
-                ui.toggle_value(&mut state.side_by_side, "side by side")
+                ui.toggle_value(&mut state.side_by_side, "all")
                     .on_hover_text("Everything that can be compared, side by side with one order");
                 if state.has(Compared::Parameters) {
                     let truth =

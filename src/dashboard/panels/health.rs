@@ -107,7 +107,8 @@ fn line(ui: &mut Ui, theme: &Theme, check: &Check) {
             let value = check.value.as_deref().unwrap_or("not measured");
             let color = if check.value.is_some() { theme.text_strong } else { theme.text_weak };
             let value = ui.label(RichText::new(value).color(color));
-            let rule = caption(ui, theme, format!("listed {}", check.rule));
+            let rule = RichText::new(format!("listed {}", check.rule)).small().color(theme.text_weak);
+            let rule = ui.add(egui::Label::new(rule).truncate());
             name | value | rule
         })
         .inner;

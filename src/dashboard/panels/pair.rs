@@ -6,6 +6,7 @@ use crate::dashboard::format;
 use crate::dashboard::state::{Choice, State};
 use crate::dashboard::theme::Theme;
 use crate::dashboard::tokens::{TextView, TokenQuantity};
+use crate::dashboard::widgets::marks;
 use crate::dashboard::widgets::quantity::Meaning;
 use crate::dashboard::widgets::rollout_card::{self, Extent};
 use crate::dashboard::widgets::token_text::{Body, TokenBody};
@@ -110,8 +111,12 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, group: &GroupView, pair
     ui.horizontal(|ui| {
         title(ui, theme, &format!("Pair {}, {}", pair.i, pair.j));
         let (swatch, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
-        if let Some(color) = theme.cosine(cosine, state.range()) {
-            ui.painter().rect(swatch, 1.0, color, egui::Stroke::new(1.0, theme.text_weak), egui::StrokeKind::Inside);
+        let outline = egui::Stroke::new(1.0, theme.text_weak);
+        match theme.cosine(cosine, state.range()) {
+            Some(color) => {
+                ui.painter().rect(swatch, 1.0, color, outline, egui::StrokeKind::Inside);
+            }
+            None => marks::paint_hatching(ui.painter(), swatch, 4.0, outline),
         }
         let label =
             ui.label(RichText::new(format!("cos {}", format::signed(f64::from(cosine), 3))).color(theme.text_strong));

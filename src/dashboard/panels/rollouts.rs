@@ -69,7 +69,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
 fn controls(ui: &mut Ui, theme: &Theme, state: &mut State) {
     let rows = state.rows();
     let choices = &mut state.rollouts;
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         for (problems, name, hint) in [
             (false, "completions", "The completions of the shown step"),
             (true, "problems", "How often each problem was solved, over the recorded steps of the run"),
@@ -137,8 +137,10 @@ fn completions(ui: &mut Ui, theme: &Theme, state: &mut State, view: &StepView, s
     let width = ui.available_width();
     let numbers: &[Quantity] = if width >= 760.0 {
         &Quantity::ALL
-    } else {
+    } else if width >= 460.0 {
         &[Quantity::Reward, Quantity::Novelty, Quantity::Advantage, Quantity::Length]
+    } else {
+        &[Quantity::Novelty, Quantity::Advantage]
     };
     let mut table = TableBuilder::new(ui)
         .id_salt("completions")

@@ -90,7 +90,8 @@ pub(crate) fn metric(ui: &mut Ui, context: CurveContext<'_>, curve: MetricPlot<'
                 plot_ui.points(Points::new("", corner).color(Color32::TRANSPARENT).radius(0.0).allow_hover(false));
             }
         }
-        for trace in &curve.traces {
+        // The shown run comes first and lies on top.
+        for trace in curve.traces.iter().rev() {
             if !trace.band.is_empty() {
                 let xs: Vec<f64> = trace.band.iter().map(|(x, ..)| *x).collect();
                 let lows: Vec<f64> = trace.band.iter().map(|(_, low, _)| height(*low)).collect();
@@ -100,9 +101,11 @@ pub(crate) fn metric(ui: &mut Ui, context: CurveContext<'_>, curve: MetricPlot<'
                     plot_ui.add(area.fill_color(trace.color.gamma_multiply(0.18)).stroke(Stroke::NONE));
                 }
             }
+            // The shadows of many runs would hide their averages.
+            let faint = if curve.traces.len() > 2 { 0.15 } else { 0.3 };
             let style = STYLES[trace.place % STYLES.len()];
             for points in &trace.shadow {
-                line(plot_ui, String::new(), lift(points), trace.color.gamma_multiply(0.3), style, true);
+                line(plot_ui, String::new(), lift(points), trace.color.gamma_multiply(faint), style, true);
             }
             for points in &trace.pieces {
                 line(plot_ui, trace.name.clone(), lift(points), trace.color, style, false);
@@ -198,7 +201,8 @@ pub(crate) fn pass(
     );
     Meaning { name: &title, help: &help, unit: "", better: Better::Higher, place: "evals.jsonl" }.on(response, theme);
     let lines: Vec<Vec<PlotPoint>> = curves.by_k.iter().map(|(_, points)| points_of(points, &place)).collect();
-    plot(ui, context, rect, &curves.suite, lines.iter().all(Vec::is_empty), false, |plot_ui| {
+    let is_empty = others.is_empty() && lines.iter().all(Vec::is_empty);
+    plot(ui, context, rect, &curves.suite, is_empty, false, |plot_ui| {
         for (color, other, place) in others {
             for (k, points) in other.by_k.iter().filter(|(k, _)| curves.by_k.iter().any(|(of, _)| of == k)) {
                 let style = if *k == 1 { LineStyle::Solid } else { LineStyle::Dashed { length: 5.0 } };
