@@ -107,12 +107,12 @@ impl Look<'_> {
         let metric = &metrics::COMPLETION_NO_ANSWER_RATIO;
         let now = self.now(metric);
         let finding = now.filter(|&share| share > 0.3).map(|share| Finding {
-                level: Level::Warning,
-                title: "Many responses have no answer",
-                detail: format!("The verifier found no final answer in {} of the last responses.", format::percent(share)),
-                advice: "Read some of them under Rollouts: does the prompt template ask for the form that the verifier reads?",
-                metric,
-            });
+            level: Level::Warning,
+            title: "Many responses have no answer",
+            detail: format!("The verifier found no final answer in {} of the last responses.", format::percent(share)),
+            advice: "Read some of them under Rollouts: does the prompt template ask for the form that the verifier reads?",
+            metric,
+        });
         let (name, rule) = ("Responses without an answer", "above 30 %");
         Check { name, value: now.map(format::percent), rule, metric, finding }
     }
@@ -189,15 +189,15 @@ impl Look<'_> {
         let metric = &metrics::POLICY_SAMPLER_LOGPROB_GAP;
         let now = self.now(metric);
         let finding = now.filter(|&gap| gap > 0.01).map(|gap| Finding {
-                level: Level::Warning,
-                title: "Sampler and trainer disagree",
-                detail: format!(
-                    "Their log-probabilities differ by up to {} nats; above 0.01 updates are off-policy by rounding.",
-                    format::compact(gap)
-                ),
-                advice: "Use precision: F32, or smaller steps: with lower precision ratios drift from 1 before anything is learnt.",
-                metric,
-            });
+            level: Level::Warning,
+            title: "Sampler and trainer disagree",
+            detail: format!(
+                "Their log-probabilities differ by up to {} nats; above 0.01 updates are off-policy by rounding.",
+                format::compact(gap)
+            ),
+            advice: "Use precision: F32, or smaller steps: with lower precision ratios drift from 1 before anything is learnt.",
+            metric,
+        });
         let (name, rule) = ("Gap between sampler and trainer", "above 0.01 nats");
         Check { name, value: now.map(format::compact), rule, metric, finding }
     }

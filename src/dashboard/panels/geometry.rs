@@ -91,11 +91,12 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
         )
     };
     let (mut clicked, mut hovered) = (None, None);
-    let width = left.width() / shown.len() as f32;
+    let columns = columns(shown.len(), left.size());
+    let cell = left.size() / vec2(columns as f32, shown.len().div_ceil(columns) as f32);
     for (place, &kind) in shown.iter().enumerate() {
         let head = if shown.len() > 1 { 16.0 } else { 0.0 };
-        let min = pos2(left.left() + place as f32 * width, left.top());
-        let part = Rect::from_min_size(min, vec2(width - 4.0, left.height()));
+        let at = vec2((place % columns) as f32, (place / columns) as f32);
+        let part = Rect::from_min_size(left.min + at * cell, cell - vec2(4.0, 0.0));
         let mut beside = ui.new_child(UiBuilder::new().max_rect(part).id_salt(("matrix", place)));
         if shown.len() > 1 {
             beside.spacing_mut().item_spacing.y = 0.0;
@@ -156,6 +157,12 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
     } else if hovered.is_some() {
         state.hovered = hovered;
     }
+}
+
+/// In how many columns `count` squares are largest within `room`.
+fn columns(count: usize, room: Vec2) -> usize {
+    let side = |columns: usize| (room.x / columns as f32).min(room.y / count.div_ceil(columns) as f32);
+    (1..=count).max_by(|&a, &b| side(a).total_cmp(&side(b)).then(b.cmp(&a))).unwrap_or(1)
 }
 
 /// What stands beside the matrix, or beside the numbers where there is room for both.
@@ -282,5 +289,18 @@ fn numbers(
     if let Some(fidelity) = fidelity {
         ui.add_space(4.0);
         fidelity_bars::show(ui, theme, fidelity);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matrices_stand_where_they_are_largest() {
+        assert_eq!(columns(1, vec2(400.0, 400.0)), 1);
+        assert_eq!(columns(3, vec2(430.0, 400.0)), 2);
+        assert_eq!(columns(3, vec2(1200.0, 400.0)), 3);
+        assert_eq!(columns(2, vec2(200.0, 500.0)), 1);
     }
 }

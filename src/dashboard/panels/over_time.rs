@@ -8,7 +8,7 @@ use crate::dashboard::theme::Theme;
 use crate::dashboard::traces::{self, Source, Trace};
 use crate::dashboard::widgets::curve::{self, MetricPlot};
 use crate::metrics::{self, Metric};
-use egui::{Color32, Rect, Sense, Ui, vec2};
+use egui::{Color32, Sense, Ui, vec2};
 
 /// A band is not drawn lower than this, points.
 const MIN_HEIGHT: f32 = 60.0;
@@ -24,16 +24,16 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &State) -> Option<u64>
     let marks = Marks::of(&sources, settings);
     let context = marks.context(theme, &sources, settings.axis);
     let bounds = super::curves::bounds(ui);
-    let plots = [quantiles(own, theme), share(own, &metrics::GEOMETRY_NEGATIVE_RATIO, theme.cosine(-0.7, 1.0)), {
-        share(own, &metrics::GEOMETRY_ORTHOGONAL_RATIO, Some(theme.text_weak))
-    }];
+    let plots = [
+        quantiles(own, theme),
+        share(own, &metrics::GEOMETRY_NEGATIVE_RATIO, theme.cosine(-0.7, 1.0)),
+        share(own, &metrics::GEOMETRY_ORTHOGONAL_RATIO, Some(theme.text_weak)),
+    ];
     let gap = 6.0;
     let height = ((ui.available_height() + gap) / plots.len() as f32 - gap).clamp(MIN_HEIGHT, MAX_HEIGHT);
     let mut clicked = None;
     for (title, metric, color, band) in plots {
         let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
-        // The curves' titles leave room for a menu; here is none.
-        let rect = Rect::from_min_max(rect.min, rect.max + vec2(curve::MENU, 0.0)).intersect(ui.max_rect());
         let step = state.cursor_step();
         let value = own.curves().of(metric).and_then(|series| series.at(step));
         let line = traces::traces(&sources, &[metric], settings, bounds, (rect.width() as usize).max(64));

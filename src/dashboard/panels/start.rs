@@ -204,8 +204,12 @@ fn run_entry(ui: &mut Ui, theme: &Theme, start: &mut Start, run: &PastRun) {
         ui.horizontal(|ui| {
             let mut is_ticked = start.ticked.contains(&run.path);
             let name = format!("{} s{}", run.name, run.seed);
-            ui.visuals_mut().widgets.inactive.bg_stroke.color = theme.text_weak;
-            if ui.checkbox(&mut is_ticked, "").accessible_name(format!("Tick {name}")).changed() {
+            let tick = ui.scope(|ui| {
+                // On a card the box needs an outline that is seen.
+                ui.visuals_mut().widgets.inactive.bg_stroke.color = theme.text_weak;
+                ui.checkbox(&mut is_ticked, "").accessible_name(format!("Tick {name}"))
+            });
+            if tick.inner.changed() {
                 start.ticked.retain(|path| *path != run.path);
                 if is_ticked {
                     start.ticked.push(run.path.clone());
