@@ -139,7 +139,7 @@ impl std::fmt::Display for ParameterBlock {
 type Gradient = Vec<Vec<f32>>;
 
 impl LanguageModel {
-    /// Inner products between the gradients, over all parameters, of the mean token log-likelihood at `temperature` of
+    /// Inner products between the gradients, over all parameters that are trained, of the mean token log-likelihood at `temperature` of
     /// responses, given as (prompt, response) pairs with at least one prompt token each. An empty response has the gradient 0.
     ///
     /// `progress` hears of every backward pass. Runs deep recursions: call it on a thread with a large stack.
@@ -154,11 +154,11 @@ impl LanguageModel {
         let held = match form {
             // One of those that fit is the partner on its way through.
             GradientForm::Exact { memory_bytes } => {
-                (memory_bytes / (self.parameter_count() * size_of::<f32>())).saturating_sub(1).clamp(1, size.max(1))
+                (memory_bytes / (self.trained().count() * size_of::<f32>())).saturating_sub(1).clamp(1, size.max(1))
             }
             GradientForm::Sketch { .. } => size.max(1),
         };
-        let names: Vec<&str> = self.weights.variables().map(|(name, _)| name).collect();
+        let names: Vec<&str> = self.trained().variables().map(|(name, _)| name).collect();
         let mut products = vec![vec![0.0; size * size]; names.len()];
         for start in (0..size).step_by(held) {
             let mut block: Vec<Gradient> = Vec::with_capacity(held);
@@ -191,7 +191,7 @@ impl LanguageModel {
             let statistics = self.trainable.response_logprobs(&batch, temperature)?; // (length, 2)
             Some(statistics.narrow(1, 0, 1)?.mean_all()?.backward()?)
         };
-        self.weights
+        self.trained()
             .variables()
             .enumerate()
             .map(|(index, (name, variable))| {

@@ -100,7 +100,7 @@ pub fn update_policy(
 ) -> Result {
     let experiment = &experiment.0;
     let objective = &experiment.objective;
-    let weights = &policy.0.weights;
+    let weights = policy.0.trained();
     if let Some(name) = first_not_finite(weights.variables().map(|(name, variable)| (name, Var::as_tensor(variable))))?
     {
         return Err(Error::failed(format!("the weight `{name}` is not finite before the update")).into());
@@ -127,7 +127,7 @@ pub fn update_policy(
         reference: reference.as_deref().map(|reference| &reference.0),
         objective: objective.settings(kl_coefficient.0, entropy.0),
         temperature: experiment.rollout.temperature,
-        micro_batch_tokens: objective.micro_batch_tokens,
+        micro_batch_tokens: objective.micro_batch_tokens(),
     };
     let mean_tokens = trained_tokens(&samples) as f64 / objective.minibatches as f64;
     let passes = objective.epochs * objective.minibatches;
@@ -218,7 +218,7 @@ impl PolicyLoss<'_> {
     ) -> crate::error::Result<(Gradients, f64)> {
         let lengths: Vec<usize> = minibatch.iter().map(|s| s.prompt.len() + s.response.len()).collect();
         let runs = micro_batches(&lengths, self.micro_batch_tokens);
-        let mut gradients = Gradients::zeros(&self.policy.weights)?;
+        let mut gradients = Gradients::zeros(self.policy.trained())?;
         for (index, run) in runs.iter().enumerate() {
             let samples = &minibatch[run.clone()];
             let Evaluated { loss, value, logprobs, old } = self.evaluate(samples, of_minibatch)?;
@@ -242,7 +242,7 @@ impl PolicyLoss<'_> {
                 let gap = (logprobs.detach() - &old)?.abs()?.max_all()?.to_scalar::<f32>()?;
                 totals.gap = totals.gap.max(f64::from(gap));
             }
-            gradients.accumulate(&self.policy.weights, &loss.loss.backward()?)?;
+            gradients.accumulate(self.policy.trained(), &loss.loss.backward()?)?;
             report((index + 1) as f32 / runs.len() as f32);
         }
         totals.tokens += of_minibatch.tokens;
@@ -316,8 +316,8 @@ impl PolicyLoss<'_> {
         if !value.is_finite() {
             return Ok(Some("loss is"));
         }
-        let mut gradients = Gradients::zeros(&self.policy.weights)?;
-        gradients.accumulate(&self.policy.weights, &loss.loss.backward()?)?;
+        let mut gradients = Gradients::zeros(self.policy.trained())?;
+        gradients.accumulate(self.policy.trained(), &loss.loss.backward()?)?;
         Ok(gradients.norm().is_err().then_some("gradient is"))
     }
 }
