@@ -177,11 +177,11 @@ impl Workload {
         let (layers, d) = (shape.num_hidden_layers, shape.hidden_size);
         let inputs = tokens * d * element * (layers + 1);
         let activations = if self.recompute { inputs + layer } else { layers * layer + inputs / (layers + 1) };
-        let in_work = match (is_lora, self.recompute) {
-            (true, _) => trained * element,
+        let in_work = if self.recompute && !is_lora {
             // One layer's, and the head's.
-            (false, true) => (all - largest) / layers * element + largest * element,
-            (false, false) => trained * element,
+            ((all - largest) / layers + largest) * element
+        } else {
+            trained * element
         };
         let head_sums = if is_lora || self.is_fused() { 0 } else { largest * 4 };
         let slots = self.groups * self.group_size * (self.prompt + self.new_tokens);

@@ -9,6 +9,9 @@ use crate::model::Qwen3Config;
 /// The share of a device's free memory that a plan may use: estimates are right to about 15 %, and other programs go on.
 const USABLE: f64 = 0.9;
 
+/// A change of settings, in words and as a function.
+type Change = (String, Box<dyn Fn(&mut Experiment)>);
+
 /// How a run uses memory.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -80,7 +83,6 @@ impl Plan {
             change(&mut changed);
             Self::new(&changed, &workload.shape, workload.prompt, workload.on_cpu, available)
         };
-        type Change<'a> = (String, Box<dyn Fn(&mut Experiment) + 'a>);
         let mut changes: Vec<Change> = Vec::new();
         if experiment.rollout.groups_at_a_time.is_some_and(|groups| groups > 1) {
             changes.push(("rollout.groups_at_a_time=1".to_string(), Box::new(|e| e.rollout.groups_at_a_time = None)));
@@ -124,7 +126,7 @@ impl Plan {
             let is_shorter = text.starts_with("rollout.max_new_tokens");
             let has_shorter = found.iter().any(|text| text.starts_with("rollout.max_new_tokens"));
             let has_part = text.contains(" and ") && found.iter().any(|one| text.contains(one.as_str()));
-            if !(is_shorter && has_shorter) && !has_part && with(change).fits() {
+            if !has_part && (!is_shorter || !has_shorter) && with(change).fits() {
                 found.push(text.clone());
             }
         }

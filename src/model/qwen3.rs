@@ -205,6 +205,12 @@ impl Qwen3 {
         self.finish(&x)
     }
 
+    /// The output of one layer (tokens, hidden) from its input, over whole sequences.
+    pub(super) fn layer(&self, index: usize, x: &Tensor, tokens: &PackedTokens) -> Result<Tensor> {
+        let attend = |q: &Tensor, (k, v): KeysValues| causal_attention(q, &k, &v, &tokens.segments);
+        Ok(self.layers[index].forward(x, &tokens.positions, &self.shape, attend)?)
+    }
+
     /// Input embeddings (tokens, hidden).
     pub(super) fn embed(&self, ids: &[u32]) -> Result<Tensor> {
         if let Some(id) = ids.iter().find(|&&id| id as usize >= self.config.vocab_size) {

@@ -81,7 +81,7 @@ impl TensorFiles {
     pub(super) fn open(folder: &Path) -> Result<Self> {
         let index = folder.join(INDEX);
         if !index.exists() {
-            return Self::of_files(vec![TensorFile::open(folder.join(WHOLE))?]);
+            return Self::open_file(folder.join(WHOLE));
         }
         let listed = read_index(&index)?;
         let names: BTreeSet<&String> = listed.values().collect();
@@ -105,20 +105,20 @@ impl TensorFiles {
 
     /// The one file at `path`.
     pub(crate) fn open_file(path: PathBuf) -> Result<Self> {
-        Self::of_files(vec![TensorFile::open(path)?])
+        Ok(Self::of_files(vec![TensorFile::open(path)?]))
     }
 
     /// The content of a file that is in memory and came from `origin`.
     pub(super) fn of_bytes(bytes: &'static [u8], origin: &str) -> Result<Self> {
-        Self::of_files(vec![TensorFile::new(Content::Memory(bytes, origin.to_string()))?])
+        Ok(Self::of_files(vec![TensorFile::new(Content::Memory(bytes, origin.to_string()))?]))
     }
 
-    fn of_files(files: Vec<TensorFile>) -> Result<Self> {
+    fn of_files(files: Vec<TensorFile>) -> Self {
         let names = |(number, file): (usize, &TensorFile)| {
             file.tensors.keys().map(|name| (name.clone(), number)).collect::<Vec<_>>()
         };
         let places = files.iter().enumerate().flat_map(names).collect();
-        Ok(Self { files, places, index: None })
+        Self { files, places, index: None }
     }
 
     /// A text that stands beside the tensors under `key`.

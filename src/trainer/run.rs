@@ -166,17 +166,8 @@ impl RunBuilder {
         let suites = suites_of(&experiment, &task, &base)?;
         let model_hash = base.weights.hash()?;
         let frozen = FrozenBase::new(&experiment, &base, checkpoint.is_none(), &device)?;
-        let OptimizerConfig::AdamW(settings) = &experiment.optimizer;
         let folder = checkpoint.as_ref().map(|(_, folder)| folder.as_path());
-        let model = policy_of(&experiment, base, folder, dtype, &device)?;
-        let (optimizer, mut state) = match folder {
-            None => (AdamW::new(model.trained(), settings.settings())?, TrainerState::default()),
-            Some(folder) => {
-                let moments = folder.join("trainer.safetensors");
-                let optimizer = AdamW::read(model.trained(), settings.settings(), &moments)?;
-                (optimizer, TrainerState::read(folder)?)
-            }
-        };
+        let (model, optimizer, mut state) = state_of(&experiment, base, folder, dtype, &device)?;
         let step = state.step;
         if step >= experiment.stop.steps {
             return Err(Error::input(format!(
@@ -274,6 +265,27 @@ fn policy_of(
             base.with_adapter(adapter)
         }
     }
+}
+
+/// Policy, optimizer and the rest of a run's state as they were in a checkpoint, or as they begin.
+fn state_of(
+    experiment: &Experiment,
+    base: LanguageModel,
+    checkpoint: Option<&Path>,
+    dtype: DType,
+    device: &Device,
+) -> Result<(LanguageModel, AdamW, TrainerState)> {
+    let OptimizerConfig::AdamW(settings) = &experiment.optimizer;
+    let settings = settings.settings();
+    let model = policy_of(experiment, base, checkpoint, dtype, device)?;
+    let (optimizer, state) = match checkpoint {
+        None => (AdamW::new(model.trained(), settings)?, TrainerState::default()),
+        Some(folder) => {
+            let optimizer = AdamW::read(model.trained(), settings, &folder.join("trainer.safetensors"))?;
+            (optimizer, TrainerState::read(folder)?)
+        }
+    };
+    Ok((model, optimizer, state))
 }
 
 /// The task that the experiment names: the program's own or the one that was `provided`.
