@@ -3,8 +3,8 @@
 //! A step has three phases, and the largest decides. While sampling there are keys and values of all completions in flight. While
 //! gradients are computed there is the graph of a micro-batch: every layer's activations, or, where layers are computed again in
 //! backward, every layer's input and one layer's activations. The optimizer needs room for a few copies of the largest tensor.
-//! What the model keeps per token is counted from its operations in `src/kernels`: fused ones (`f32` on the CPU) keep their inputs
-//! and outputs, the others what candle's graph keeps of each small operation.
+//! What the model keeps per token is counted from its operations in `src/kernels`: fused ones (on a GPU, and in `f32` on the CPU) keep
+//! their inputs and outputs, the others what candle's graph keeps of each small operation.
 
 use crate::experiment::{Adapter, Experiment, Precision};
 use crate::kernels::rows_per_device_slice;
@@ -90,6 +90,9 @@ impl Estimate {
 /// The program, its tokenizer, its threads and its libraries, bytes; on a GPU, its context and the libraries' workspaces.
 const PROGRAM: [u64; 2] = [110 << 20, 900 << 20];
 
+/// Logits of a slice of tokens on a GPU and their gradients, bytes.
+const DEVICE_LOGITS: usize = 8 << 26;
+
 impl Workload {
     /// What the experiment asks for, with prompts of at most `prompt` tokens.
     pub fn new(experiment: &Experiment, shape: &Qwen3Config, prompt: usize, on_cpu: bool) -> Self {
@@ -117,9 +120,9 @@ impl Workload {
         }
     }
 
-    /// Whether the fused operations apply.
+    /// Whether the fused operations apply: on a GPU, and in `f32` on the CPU.
     fn is_fused(&self) -> bool {
-        self.on_cpu && self.precision == Precision::F32
+        !self.on_cpu || self.precision == Precision::F32
     }
 
     /// Number of parameters that are trained.
@@ -130,6 +133,14 @@ impl Workload {
                 adapter_parameters(config, &self.shape).iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
             }
         }
+    }
+
+    /// Outputs of the linear layers of one decoder layer that an adapter adds to.
+    fn adapted_outputs(&self) -> usize {
+        let Adapter::Lora(config) = &self.adapter else { return 0 };
+        let parameters = adapter_parameters(config, &self.shape);
+        let outputs = parameters.iter().filter(|(name, _)| name.ends_with("lora_B.weight")).map(|(_, shape)| shape[0]);
+        outputs.sum::<usize>() / self.shape.num_hidden_layers
     }
 
     /// Tokens of the largest micro-batch: a sequence that is longer than the limit is one by itself.
@@ -146,10 +157,12 @@ impl Workload {
         let shape = &self.shape;
         let (d, mlp) = (shape.hidden_size, shape.intermediate_size);
         let (q, kv) = (shape.num_attention_heads * shape.head_dim, shape.num_key_value_heads * shape.head_dim);
+        // An adapter adds its product and the sum to each output.
+        let added = 2 * self.adapted_outputs();
         if self.is_fused() {
             // Outputs of: two norms and two sums with their projections (d); projection, norm, rotary, attention (q);
             // projections, norm, rotary (kv); gate, up, product (mlp).
-            return 4 * (6 * d + 4 * q + 4 * kv + 3 * mlp);
+            return self.element() * (6 * d + 4 * q + 4 * kv + 3 * mlp + added);
         }
         // In elements of two bytes: norms hold their input, its square and the quotient in f32, and two rounded results.
         let norms = 8 * (2 * d + q + kv);
@@ -157,7 +170,7 @@ impl Workload {
         let projections = q + 2 * kv + 2 * d + 2 * mlp;
         let rest = 2 * mlp + 2 * d;
         let attention = 8 * q + 4 * kv + 13 * shape.num_attention_heads * (self.prompt + self.new_tokens);
-        self.element() * (norms + rotary + projections + rest + attention)
+        self.element() * (norms + rotary + projections + rest + attention + added)
     }
 
     /// Bytes that backward through one layer holds per token beside the graph.
@@ -183,9 +196,12 @@ impl Workload {
         } else {
             trained * element
         };
-        let head_sums = if is_lora || self.is_fused() { 0 } else { largest * 4 };
+        // The gradient of the head is summed over slices in f32.
+        let head_sums = if is_lora || element == 4 { 0 } else { largest * 4 };
         let slots = self.groups * self.group_size * (self.prompt + self.new_tokens);
-        let logits = if self.is_fused() {
+        let logits = if !self.on_cpu {
+            DEVICE_LOGITS
+        } else if self.is_fused() {
             8 << 20
         } else {
             let rows = (self.groups * self.group_size).max(rows_per_device_slice(shape.vocab_size).min(tokens));

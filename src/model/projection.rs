@@ -3,7 +3,7 @@
 use crate::kernels::linear;
 use candle_core::{Result, Tensor};
 
-/// y = x W^T, or x W^T + scale (x A^T) B^T.
+/// y = x W^T, or x W^T + (scale x A^T) B^T.
 pub(super) struct Projection {
     weight: Tensor, // (out, in)
     low_rank: Option<LowRank>,
@@ -28,7 +28,8 @@ impl Projection {
         let y = linear(x, &self.weight)?;
         match &self.low_rank {
             None => Ok(y),
-            Some(LowRank { a, b, scale }) => y + (linear(&linear(x, a)?, b)? * *scale)?,
+            // The product with A is the small one, so it is what is scaled.
+            Some(LowRank { a, b, scale }) => y + linear(&(linear(x, a)? * *scale)?, b)?,
         }
     }
 }
