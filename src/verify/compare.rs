@@ -185,6 +185,10 @@ impl Comparer {
                     rows.iter().map(|row| <[Node; 1]>::try_from(row.clone()).ok().map(|[cell]| cell)).collect();
                 match column {
                     _ if !brackets_match => Ok(false),
+                    // A row of the gold answer as a tuple.
+                    _ if rows.len() == 1 && !items.iter().any(is_structure) => {
+                        Ok(matches!(gold, Node::Matrix(_)) && self.in_order(&rows[0], items)?)
+                    }
                     Some(column) if !items.iter().any(|item| matches!(item, Node::Group { .. })) => {
                         self.in_order(&column, items)
                     }
@@ -493,9 +497,11 @@ impl Comparer {
     fn gold_inequality(&mut self, gold: &Node, members: &[Node], relations: &[Relation], answer: &Node) -> Decided {
         let solved = intervals(gold, &mut self.budget)?;
         let Node::Chain { members: answer_members, relations: answer_relations } = answer else {
-            return match solved {
-                Some(_) => self.inequalities_solved(gold, answer),
-                None => Ok(false),
+            return match (solved, answer) {
+                // Of several bounds each must say something: `x > 2, x > 3` is no `x > 2`.
+                (Some(solved), Node::List(parts)) if parts.len() != solved.len() => Ok(false),
+                (Some(_), _) => self.inequalities_solved(gold, answer),
+                (None, _) => Ok(false),
             };
         };
         if let ([name, set], [Relation::ElementOf]) = (answer_members.as_slice(), answer_relations.as_slice()) {

@@ -500,6 +500,9 @@ impl Parser<'_> {
                 factors.push(divisor.power(Node::integer(-1)));
             } else if self.is_unit_fraction() {
                 break;
+            } else if self.stand_side_by_side(factors.last()) {
+                // `2 3` is not 6.
+                return Err(Fault::Unreadable);
             } else if self.begins_factor() {
                 factors.push(self.power()?);
             } else {
@@ -511,6 +514,12 @@ impl Parser<'_> {
             Err(factors) if degrees => Node::Degrees(Box::new(Node::Product(factors))),
             Err(factors) => Node::Product(factors),
         })
+    }
+
+    /// Whether a number follows a number.
+    fn stand_side_by_side(&self, last: Option<&Node>) -> bool {
+        let is_number = |at: usize| matches!(self.tokens.get(at), Some(Token::Number(_)));
+        matches!(last, Some(Node::Number { .. })) && is_number(self.at) && is_number(self.at - 1)
     }
 
     /// `2 * -3`.
@@ -609,8 +618,21 @@ impl Parser<'_> {
         if self.take('-') {
             return Ok(self.deeper(Self::exponent)?.negative());
         }
+        if let Some(letter) = self.first_letter() {
+            return self.letter(letter);
+        }
         let base = self.deeper(Self::atom)?;
         if self.take('^') { Ok(base.power(self.deeper(Self::exponent)?)) } else { Ok(base) }
+    }
+
+    /// The first of several small letters, which alone belongs to the `^` or `_` in front of it: `e^xe^y`.
+    fn first_letter(&mut self) -> Option<char> {
+        let Some(Token::Word(word)) = self.peek() else { return None };
+        let first = word.chars().next().filter(|_| word.bytes().all(|byte| byte.is_ascii_lowercase()))?;
+        let rest = word[1..].to_string();
+        let letter = rest.chars().next().filter(|_| rest.len() == 1);
+        self.tokens[self.at] = letter.map_or(Token::Word(rest), Token::Letter);
+        Some(first)
     }
 
     fn atom(&mut self) -> Parsed {
@@ -742,6 +764,8 @@ impl Parser<'_> {
                     name.push_str(&spelling(token));
                     self.at += 1;
                 }
+            } else if let Some(letter) = self.first_letter() {
+                name.push(letter);
             } else {
                 let token = self.peek().ok_or(Fault::Unreadable)?;
                 name.push_str(&spelling(token));

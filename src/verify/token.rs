@@ -192,7 +192,7 @@ fn symbol_command(name: &str) -> Option<char> {
         "lt" => '<',
         "gt" => '>',
         "ne" | "neq" => '≠',
-        "approx" | "simeq" | "cong" => '≈',
+        "approx" | "simeq" | "cong" | "sim" => '≈',
         "in" => '∈',
         "cup" | "bigcup" => '∪',
         "land" | "wedge" => '∧',
