@@ -946,7 +946,9 @@ fn corpus() -> &'static [String] {
     CORPUS.get_or_init(|| {
         let lines = include_str!("../../tests/fixtures/completions.jsonl").lines();
         let parsed = lines.map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-        parsed.flat_map(|line| ["gold", "completion"].map(|field| line[field].as_str().unwrap().to_string())).collect()
+        let texts =
+            parsed.flat_map(|line| ["gold", "completion"].map(|field| line[field].as_str().unwrap().to_string()));
+        texts.map(|text| text.trim_start_matches(r"so \boxed{").to_string()).filter(|text| !text.is_empty()).collect()
     })
 }
 
@@ -954,7 +956,7 @@ fn corpus() -> &'static [String] {
 fn splices() -> impl Strategy<Value = String> {
     let piece = (any::<proptest::sample::Index>(), any::<proptest::sample::Index>(), 1_usize..12).prop_map(
         |(text, start, length)| {
-            let chars: Vec<char> = text.get(corpus()).trim_start_matches(r"so \boxed{").chars().collect();
+            let chars: Vec<char> = text.get(corpus()).chars().collect();
             let start = start.index(chars.len());
             chars[start..].iter().take(length).collect::<String>()
         },
