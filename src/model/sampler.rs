@@ -58,9 +58,6 @@ pub struct Completion {
     pub truncated: bool,
 }
 
-/// Batch rows are compacted when the share of unfinished ones falls below this.
-const COMPACT_BELOW: f64 = 0.8;
-
 /// One row in flight.
 struct Row {
     /// Place of its completion in the output.
@@ -136,7 +133,7 @@ impl Qwen3 {
                 break;
             }
             let mut tokens = draws.tokens;
-            if (active.len() as f64) < COMPACT_BELOW * rows.len() as f64 {
+            if cache.worth_retaining(active.len()) {
                 cache.retain(&active)?;
                 tokens = active.iter().map(|&r| tokens[r as usize]).collect();
                 rows.retain(|row| !row.finished);
