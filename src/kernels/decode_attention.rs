@@ -10,24 +10,27 @@ use multiversion::multiversion;
 use multiversion::target::target_cfg_f;
 
 /// Slots of a page.
-pub(crate) const PAGE: usize = LANES;
+pub const PAGE: usize = LANES;
 
 /// Numbers of heads, and elements of each.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Heads {
-    pub(crate) heads: usize,
-    pub(crate) kv_heads: usize,
-    pub(crate) head_dim: usize,
+pub struct Heads {
+    /// Query heads.
+    pub heads: usize,
+    /// Key/value heads; they divide the query heads.
+    pub kv_heads: usize,
+    /// Elements of a head.
+    pub head_dim: usize,
 }
 
 impl Heads {
     /// Elements of a layer's part of a page: keys (`kv_heads`, `head_dim`, slots), then values (`kv_heads`, slots, `head_dim`).
-    pub(crate) fn page_len(self) -> usize {
+    pub fn page_len(self) -> usize {
         2 * self.kv_heads * self.head_dim * PAGE
     }
 
     /// Writes a token's keys and values, each (`kv_heads`, `head_dim`), into a slot of a layer's page.
-    pub(crate) fn write(self, page: &mut [f32], slot: usize, keys: &[f32], values: &[f32]) {
+    pub fn write(self, page: &mut [f32], slot: usize, keys: &[f32], values: &[f32]) {
         let (page_keys, page_values) = page.split_at_mut(self.page_len() / 2);
         for (kept, key) in page_keys[slot..].iter_mut().step_by(PAGE).zip(keys) {
             *kept = *key;
@@ -42,7 +45,7 @@ impl Heads {
 /// Attends from one row's q (heads, `head_dim`) to `pages`, a layer's pages with the number of slots filled in each; writes
 /// (heads, `head_dim`) to `out`. There must be a filled slot.
 #[multiversion(targets = "simd")]
-pub(crate) fn paged_attention(out: &mut [f32], q: &[f32], pages: &[(&[f32], usize)], dims: Heads) {
+pub fn paged_attention(out: &mut [f32], q: &[f32], pages: &[(&[f32], usize)], dims: Heads) {
     const FMA: bool = target_cfg_f!(target_feature = "fma");
     let Heads { heads, kv_heads, head_dim } = dims;
     let (group, slots) = (heads / kv_heads, pages.len() * PAGE);
@@ -121,7 +124,7 @@ fn add_weighted<const FMA: bool>(out: &mut [f32], p: &[f32], values: &[f32]) {
 
 /// Attention from plain candle operations: from q (rows, heads, `head_dim`) to the slots `starts[row]..end` of the caches
 /// (rows, `kv_heads`, slots, `head_dim`); returns (rows, heads * `head_dim`). Slots before a row's start are left padding.
-pub(crate) fn padded_attention(
+pub fn padded_attention(
     q: &Tensor,
     keys: &Tensor,
     values: &Tensor,

@@ -7,21 +7,24 @@
 //!
 //! The plain references are those of the operations on rows, [`super::linear_reference`] and its like.
 
+use super::linear::linear_reference;
 use super::rotary::Rotary;
 use super::simd::{self, LANES, multiply_add};
+use super::storage::{fused, with_slices};
+use candle_core::{Result, Tensor};
 use multiversion::multiversion;
 use multiversion::target::target_cfg_f;
 use rayon::prelude::*;
 
 /// Most rows of a block: four vectors of lanes, so that each element of W is used for four multiplications.
-pub(crate) const BLOCK: usize = 4 * LANES;
+pub const BLOCK: usize = 4 * LANES;
 
 /// Rows of W that a product takes together.
 const TOGETHER: usize = 4;
 
 /// y (out, lanes) = W (out, in) x (in, lanes), or y += W x where `accumulate`, with the rows of W cut into `splits` parts that may run
 /// at the same time.
-pub(crate) fn product(y: &mut [f32], w: &[f32], x: &[f32], lanes: usize, accumulate: bool, splits: usize) {
+pub fn product(y: &mut [f32], w: &[f32], x: &[f32], lanes: usize, accumulate: bool, splits: usize) {
     let (out, inner) = (y.len() / lanes, x.len() / lanes);
     assert!(y.len() == out * lanes && x.len() == inner * lanes && w.len() == out * inner, "sizes of a product");
     if w.is_empty() {
@@ -31,6 +34,26 @@ pub(crate) fn product(y: &mut [f32], w: &[f32], x: &[f32], lanes: usize, accumul
     y.par_chunks_mut(part * lanes).zip(w.par_chunks(part * inner)).for_each(|(y, w)| {
         multiply_rows(y, w, x, inner, accumulate);
     });
+}
+
+/// x W^T for few rows x (n, in) and W (out, in), without a gradient: [`super::linear`] by way of [`product`].
+pub fn thin_linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    if !fused(&[x, weight]) {
+        return linear_reference(x, weight);
+    }
+    let ((rows, inner), out) = (x.dims2()?, weight.dim(0)?);
+    let mut y = vec![0.0; rows * out];
+    with_slices([x, weight], |[x, w]| {
+        for (y, x) in y.chunks_mut(BLOCK * out).zip(x.chunks(BLOCK * inner)) {
+            let lanes = (x.len() / inner).next_multiple_of(LANES);
+            let mut upright = vec![0.0; out * lanes];
+            let x = stand_up(x.chunks_exact(inner), inner, lanes);
+            product(&mut upright, w, &x, lanes, false, rayon::current_num_threads());
+            lay_down(y, &upright, lanes);
+        }
+        Ok(())
+    })?;
+    Tensor::from_vec(y, (rows, out), x.device())
 }
 
 #[multiversion(targets = "simd")]
@@ -114,7 +137,7 @@ pub(super) fn multiply<const FMA: bool, const R: usize, const B: usize>(
 
 /// Root-mean-square normalisation of x (n * d, lanes) in place, each d features on their own: see [`super::rms_norm`].
 #[multiversion(targets = "simd")]
-pub(crate) fn rms_norm(x: &mut [f32], weight: &[f32], eps: f32, lanes: usize) {
+pub fn rms_norm(x: &mut [f32], weight: &[f32], eps: f32, lanes: usize) {
     let d = weight.len();
     for x in x.chunks_exact_mut(d * lanes) {
         for first in (0..lanes).step_by(LANES) {
@@ -135,7 +158,7 @@ pub(crate) fn rms_norm(x: &mut [f32], weight: &[f32], eps: f32, lanes: usize) {
 }
 
 /// Cosines, then sines (`head_dim` / 2, lanes) of the positions of a block's rows.
-pub(crate) fn turns(rotary: &Rotary, positions: &[u32], lanes: usize) -> (Vec<f32>, Vec<f32>) {
+pub fn turns(rotary: &Rotary, positions: &[u32], lanes: usize) -> (Vec<f32>, Vec<f32>) {
     let rows: Vec<(&[f32], &[f32])> = positions.iter().map(|&position| rotary.rows(position)).collect();
     let half = rows.first().map_or(0, |(cos, _)| cos.len());
     let (mut cos, mut sin) = (vec![0.0; half * lanes], vec![0.0; half * lanes]);
@@ -151,7 +174,7 @@ pub(crate) fn turns(rotary: &Rotary, positions: &[u32], lanes: usize) -> (Vec<f3
 /// Turns the heads of x (heads * `head_dim`, lanes) in place by cos and sin (`head_dim` / 2, lanes): see
 /// [`super::rotary_embedding`].
 #[multiversion(targets = "simd")]
-pub(crate) fn turn(x: &mut [f32], cos: &[f32], sin: &[f32]) {
+pub fn turn(x: &mut [f32], cos: &[f32], sin: &[f32]) {
     for head in x.chunks_exact_mut(2 * cos.len()) {
         let (first, second) = head.split_at_mut(cos.len());
         for (((x, y), c), s) in first.iter_mut().zip(second).zip(cos).zip(sin) {
@@ -162,14 +185,14 @@ pub(crate) fn turn(x: &mut [f32], cos: &[f32], sin: &[f32]) {
 
 /// gate = silu(gate) * up: see [`super::swiglu`].
 #[multiversion(targets = "simd")]
-pub(crate) fn swiglu(gate: &mut [f32], up: &[f32]) {
+pub fn swiglu(gate: &mut [f32], up: &[f32]) {
     for (g, u) in gate.iter_mut().zip(up) {
         *g = *g / (1.0 + simd::exp(-*g)) * u;
     }
 }
 
 /// Stands rows (at most `lanes`, d) upright: (d, lanes), zero beyond the rows.
-pub(crate) fn stand_up<'a>(rows: impl Iterator<Item = &'a [f32]>, d: usize, lanes: usize) -> Vec<f32> {
+pub fn stand_up<'a>(rows: impl Iterator<Item = &'a [f32]>, d: usize, lanes: usize) -> Vec<f32> {
     let rows: Vec<&[f32]> = rows.collect();
     let mut upright = vec![0.0; d * lanes];
     // A few features of all rows at a time, so that what is written stays in the nearest cache.
@@ -184,7 +207,7 @@ pub(crate) fn stand_up<'a>(rows: impl Iterator<Item = &'a [f32]>, d: usize, lane
 }
 
 /// Lays a block (d, lanes) down as rows (at most `lanes`, d).
-pub(crate) fn lay_down(rows: &mut [f32], upright: &[f32], lanes: usize) {
+pub fn lay_down(rows: &mut [f32], upright: &[f32], lanes: usize) {
     let d = upright.len() / lanes;
     // A few features of all rows at a time, so that what is read stays in the nearest cache.
     for (first, features) in upright.chunks(LANES * lanes).enumerate() {
@@ -199,9 +222,9 @@ pub(crate) fn lay_down(rows: &mut [f32], upright: &[f32], lanes: usize) {
 #[cfg(test)]
 mod tests {
     use super::super::check::{difference, random, values};
-    use super::super::{linear_reference, rms_norm_reference, rotary_embedding_reference, swiglu_reference};
+    use super::super::{rms_norm_reference, rotary_embedding_reference, swiglu_reference};
     use super::*;
-    use candle_core::{Device, Tensor};
+    use candle_core::Device;
 
     /// The block of a tensor (rows, d), and its number of lanes.
     fn block(rows: &Tensor) -> (Vec<f32>, usize) {
@@ -231,6 +254,14 @@ mod tests {
                 product(&mut found, &values(&w), &x, lanes, true, splits);
                 assert!(difference(&rows(&found, lanes, count), &(&expected + &y).unwrap()) < 1e-4);
             }
+        }
+    }
+
+    #[test]
+    fn linear_of_few_rows_agrees_with_the_reference() {
+        for count in [1, 16, 70] {
+            let (x, w) = (random(&[count, 33], 1), random(&[300, 33], 2));
+            assert!(difference(&thin_linear(&x, &w).unwrap(), &linear_reference(&x, &w).unwrap()) < 1e-4);
         }
     }
 

@@ -10,7 +10,7 @@
 
 mod attention;
 mod decode_attention;
-pub(crate) mod lanes;
+pub mod lanes;
 mod linear;
 mod matmul;
 mod one_pass_head;
@@ -22,7 +22,8 @@ mod swiglu;
 mod token_head;
 
 pub use attention::{Segments, causal_attention, causal_attention_reference};
-pub(crate) use decode_attention::{Heads, PAGE, padded_attention, paged_attention};
+pub use decode_attention::{Heads, PAGE, padded_attention, paged_attention};
+pub use lanes::thin_linear;
 pub use linear::{linear, linear_reference};
 pub use one_pass_head::{HeadDraws, Uniforms, one_pass_head, one_pass_head_reference};
 pub(crate) use one_pass_head::{TILE, place};
