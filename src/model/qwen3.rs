@@ -49,26 +49,26 @@ pub(super) type KeysValues = (Tensor, Tensor);
 
 /// One decoder layer.
 pub(super) struct Layer {
-    input_norm: Tensor,
-    q_proj: Tensor,
-    k_proj: Tensor,
-    v_proj: Tensor,
-    q_norm: Tensor,
-    k_norm: Tensor,
-    o_proj: Tensor,
-    post_norm: Tensor,
-    gate_proj: Tensor,
-    up_proj: Tensor,
-    down_proj: Tensor,
+    pub(super) input_norm: Tensor,
+    pub(super) q_proj: Tensor,
+    pub(super) k_proj: Tensor,
+    pub(super) v_proj: Tensor,
+    pub(super) q_norm: Tensor,
+    pub(super) k_norm: Tensor,
+    pub(super) o_proj: Tensor,
+    pub(super) post_norm: Tensor,
+    pub(super) gate_proj: Tensor,
+    pub(super) up_proj: Tensor,
+    pub(super) down_proj: Tensor,
 }
 
 /// What every layer needs to know.
 pub(super) struct Shape {
-    heads: usize,
-    kv_heads: usize,
-    head_dim: usize,
-    eps: f64,
-    rotary: Rotary,
+    pub(super) heads: usize,
+    pub(super) kv_heads: usize,
+    pub(super) head_dim: usize,
+    pub(super) eps: f64,
+    pub(super) rotary: Rotary,
 }
 
 impl Layer {
@@ -99,10 +99,10 @@ impl Layer {
 /// A Qwen3 network over some weights.
 pub struct Qwen3 {
     config: Qwen3Config,
-    embeddings: Tensor, // (vocabulary, hidden)
+    pub(super) embeddings: Tensor, // (vocabulary, hidden)
     pub(super) layers: Vec<Layer>,
     pub(super) shape: Shape,
-    norm: Tensor,
+    pub(super) norm: Tensor,
     head: Tensor, // (vocabulary, hidden)
 }
 
@@ -190,14 +190,17 @@ impl Qwen3 {
 
     /// Input embeddings (tokens, hidden).
     pub(super) fn embed(&self, ids: &[u32]) -> Result<Tensor> {
-        if let Some(id) = ids.iter().find(|&&id| id as usize >= self.config.vocab_size) {
-            return Err(Error::failed(format!(
-                "token {id} is beyond the model's vocabulary of {}",
-                self.config.vocab_size
-            )));
-        }
+        self.check_ids(ids)?;
         let ids = Tensor::from_slice(ids, ids.len(), self.embeddings.device())?;
         Ok(self.embeddings.index_select(&ids, 0)?)
+    }
+
+    pub(super) fn check_ids(&self, ids: &[u32]) -> Result<()> {
+        let vocabulary = self.config.vocab_size;
+        match ids.iter().find(|&&id| id as usize >= vocabulary) {
+            Some(id) => Err(Error::failed(format!("token {id} is beyond the model's vocabulary of {vocabulary}"))),
+            None => Ok(()),
+        }
     }
 
     /// The last norm.
