@@ -12,7 +12,7 @@ use candle_core::Tensor;
 use std::sync::Arc;
 
 /// Keys and values of a batch of growing sequences.
-pub struct Cache(Kind);
+pub(super) struct Cache(Kind);
 
 enum Kind {
     Paged(PagedCache),
