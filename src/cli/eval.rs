@@ -55,9 +55,9 @@ pub(super) struct EvalArguments {
     /// Decides every random draw.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The folder for eval.json and samples.jsonl.
-    #[arg(long, value_name = "DIR", default_value = "evaluation")]
-    out: PathBuf,
+    /// The folder for eval.json and samples.jsonl. Left out, `runs/eval-MODEL-SUITE`.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Where tensors live: auto, cpu or cuda:0.
     #[arg(long, default_value = "auto", value_parser = super::parse_device)]
     device: DeviceChoice,
@@ -175,7 +175,8 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
         "max_new_tokens": max_new_tokens,
         "seed": settings.seed,
     });
-    let (mut folder, mut outcomes) = EvaluationFolder::open(&arguments.out, &decisive, &suite, samples)?;
+    let out = arguments.out.clone().unwrap_or_else(|| default_out(&arguments.model, &suite.name));
+    let (mut folder, mut outcomes) = EvaluationFolder::open(&out, &decisive, &suite, samples)?;
 
     let first = outcomes.len();
     let started = Instant::now();
@@ -231,13 +232,21 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     }
     folder.finish(&Value::Object(result.clone()))?;
 
-    print(&suite, &summary, &subjects, &levels, first, (tokens > 0).then_some(pace), &arguments.out);
+    print(&suite, &summary, &subjects, &levels, first, (tokens > 0).then_some(pace), &out);
     if arguments.json {
         result.insert("tokens_per_s".to_string(), if tokens > 0 { pace.into() } else { Value::Null });
-        result.insert("out".to_string(), arguments.out.display().to_string().into());
+        result.insert("out".to_string(), out.display().to_string().into());
         print_line(&Value::Object(result));
     }
     Ok(0)
+}
+
+/// The folder where nobody names one.
+fn default_out(model: &str, suite: &str) -> PathBuf {
+    let model = Path::new(model).file_name().unwrap_or_default().to_string_lossy();
+    let name =
+        format!("eval-{model}-{suite}").replace(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.')), "-");
+    Path::new("runs").join(name)
 }
 
 /// A summary as it stands in `eval.json`.

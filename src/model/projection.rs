@@ -23,6 +23,11 @@ impl Projection {
         Self { weight, low_rank }
     }
 
+    /// The weight (out, in), where nothing is added to it.
+    pub(super) fn plain(&self) -> Option<&Tensor> {
+        self.low_rank.is_none().then_some(&self.weight)
+    }
+
     /// (n, out) of x (n, in).
     pub(super) fn apply(&self, x: &Tensor) -> Result<Tensor> {
         let y = linear(x, &self.weight)?;

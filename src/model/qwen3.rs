@@ -51,29 +51,35 @@ pub(super) type KeysValues = (Tensor, Tensor);
 
 /// One decoder layer.
 pub(super) struct Layer {
-    input_norm: Tensor,
-    q_proj: Projection,
-    k_proj: Projection,
-    v_proj: Projection,
-    q_norm: Tensor,
-    k_norm: Tensor,
-    o_proj: Projection,
-    post_norm: Tensor,
-    gate_proj: Projection,
-    up_proj: Projection,
-    down_proj: Projection,
+    pub(super) input_norm: Tensor,
+    pub(super) q_proj: Projection,
+    pub(super) k_proj: Projection,
+    pub(super) v_proj: Projection,
+    pub(super) q_norm: Tensor,
+    pub(super) k_norm: Tensor,
+    pub(super) o_proj: Projection,
+    pub(super) post_norm: Tensor,
+    pub(super) gate_proj: Projection,
+    pub(super) up_proj: Projection,
+    pub(super) down_proj: Projection,
 }
 
 /// What every layer needs to know.
 pub(super) struct Shape {
-    heads: usize,
-    kv_heads: usize,
-    head_dim: usize,
-    eps: f64,
-    rotary: Rotary,
+    pub(super) heads: usize,
+    pub(super) kv_heads: usize,
+    pub(super) head_dim: usize,
+    pub(super) eps: f64,
+    pub(super) rotary: Rotary,
 }
 
 impl Layer {
+    /// Whether all of its linear layers are plain products.
+    pub(super) fn is_plain(&self) -> bool {
+        let Self { q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, .. } = self;
+        [q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj].iter().all(|p| p.plain().is_some())
+    }
+
     /// x + attention(x), then + mlp. `attend` turns queries (tokens, heads, `head_dim`) and this layer's new keys and values
     /// into (tokens, heads * `head_dim`).
     pub(super) fn forward(
@@ -102,10 +108,10 @@ impl Layer {
 /// A Qwen3 network over some weights.
 pub struct Qwen3 {
     config: Qwen3Config,
-    embeddings: Tensor, // (vocabulary, hidden)
+    pub(super) embeddings: Tensor, // (vocabulary, hidden)
     pub(super) layers: Vec<Layer>,
     pub(super) shape: Shape,
-    norm: Tensor,
+    pub(super) norm: Tensor,
     head: Tensor, // (vocabulary, hidden)
 }
 
@@ -213,14 +219,17 @@ impl Qwen3 {
 
     /// Input embeddings (tokens, hidden).
     pub(super) fn embed(&self, ids: &[u32]) -> Result<Tensor> {
-        if let Some(id) = ids.iter().find(|&&id| id as usize >= self.config.vocab_size) {
-            return Err(Error::failed(format!(
-                "token {id} is beyond the model's vocabulary of {}",
-                self.config.vocab_size
-            )));
-        }
+        self.check_ids(ids)?;
         let ids = Tensor::from_slice(ids, ids.len(), self.embeddings.device())?;
         Ok(self.embeddings.index_select(&ids, 0)?)
+    }
+
+    pub(super) fn check_ids(&self, ids: &[u32]) -> Result<()> {
+        let vocabulary = self.config.vocab_size;
+        match ids.iter().find(|&&id| id as usize >= vocabulary) {
+            Some(id) => Err(Error::failed(format!("token {id} is beyond the model's vocabulary of {vocabulary}"))),
+            None => Ok(()),
+        }
     }
 
     /// The last norm.
