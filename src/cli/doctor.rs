@@ -176,6 +176,7 @@ fn describe(report: &mut Report, estimate: &Estimate) {
         ("keys and values", estimate.kv_cache),
         ("logits", estimate.logits),
         ("activations", estimate.activations),
+        ("one layer's backward", estimate.layer),
         ("gradients", estimate.gradients),
         ("optimizer's scratch", estimate.scratch),
     ] {

@@ -52,8 +52,10 @@ pub struct Estimate {
     pub kv_cache: u64,
     /// Logits and what else one step of sampling or one slice of the head holds of all tokens of the vocabulary.
     pub logits: u64,
-    /// What the graph of a micro-batch keeps, and what backward needs on top.
+    /// What the graph of a micro-batch keeps from forward to backward.
     pub activations: u64,
+    /// What backward through one layer needs besides: the layer's graph where it is computed again, and gradients within it.
+    pub layer: u64,
     /// Gradients, summed over micro-batches and of the micro-batch in work.
     pub gradients: u64,
     /// Temporary tensors of the optimizer.
@@ -66,9 +68,9 @@ impl Estimate {
         self.resident() + self.kv_cache + self.logits
     }
 
-    /// Memory while gradients are computed.
+    /// Memory while gradients are computed: the head is done before backward comes to the layers.
     pub fn update(&self) -> u64 {
-        self.resident() + self.gradients + self.logits + self.activations
+        self.resident() + self.gradients + self.activations + self.logits.max(self.layer)
     }
 
     /// Memory while the optimizer works.
@@ -88,7 +90,7 @@ impl Estimate {
 }
 
 /// The program, its tokenizer, its threads and its libraries, bytes; on a GPU, its context and the libraries' workspaces.
-const PROGRAM: [u64; 2] = [110 << 20, 900 << 20];
+const PROGRAM: [u64; 2] = [85 << 20, 900 << 20];
 
 /// Logits of a slice of tokens on a GPU and their gradients, bytes.
 const DEVICE_LOGITS: usize = 8 << 26;
@@ -175,7 +177,8 @@ impl Workload {
 
     /// Bytes that backward through one layer holds per token beside the graph.
     fn backward_bytes(&self) -> usize {
-        4 * (3 * self.shape.intermediate_size + 2 * self.shape.hidden_size)
+        self.element().max(if self.on_cpu { 4 } else { 2 })
+            * (3 * self.shape.intermediate_size + 2 * self.shape.hidden_size)
     }
 
     /// Bytes by what they are for.
@@ -189,7 +192,8 @@ impl Workload {
         let layer = tokens * self.layer_bytes();
         let (layers, d) = (shape.num_hidden_layers, shape.hidden_size);
         let inputs = tokens * d * element * (layers + 1);
-        let activations = if self.recompute { inputs + layer } else { layers * layer + inputs / (layers + 1) };
+        let (activations, again) =
+            if self.recompute { (inputs, layer) } else { (layers * layer + inputs / (layers + 1), 0) };
         let in_work = if self.recompute && !is_lora {
             // One layer's, and the head's.
             ((all - largest) / layers + largest) * element
@@ -215,7 +219,8 @@ impl Workload {
             optimizer: bytes(trained * (8 + if element == 4 { 0 } else { 4 })),
             kv_cache: bytes(slots * 2 * layers * shape.num_key_value_heads * shape.head_dim * element),
             logits: bytes(logits),
-            activations: bytes(activations + tokens * self.backward_bytes()),
+            activations: bytes(activations),
+            layer: bytes(again + tokens * self.backward_bytes()),
             gradients: bytes(trained * 4 + in_work + head_sums),
             scratch: bytes(5 * 4 * largest),
         }
