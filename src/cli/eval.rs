@@ -1,13 +1,13 @@
 //! `orthant eval`: pass@k, the majority's and the mean accuracy of a model on a suite.
 
-use super::{model_source, on_large_stack};
+use super::{DtypeChoice, model_source, on_large_stack};
 use crate::data::NAMED;
 use crate::error::{Error, Result, nearest};
 use crate::evaluation::{EvaluationFolder, EvaluationSettings, ProblemOutcome, Suite, Summary, sample_suite};
 use crate::experiment::{
-    AnswerFormat, ArithmeticConfig, CountdownConfig, DeviceChoice, FileSuite, NamedSuite, Precision, TaskConfig,
+    AnswerFormat, ArithmeticConfig, CountdownConfig, DeviceChoice, FileSuite, NamedSuite, TaskConfig,
 };
-use crate::model::{LanguageModel, data_type, open_device};
+use crate::model::{LanguageModel, open_device};
 use crate::tasks;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -77,12 +77,6 @@ enum VerifierChoice {
     Math,
     MathAnywhere,
     Choice,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum DtypeChoice {
-    F32,
-    Bf16,
 }
 
 fn temperature(text: &str) -> Result<f64, String> {
@@ -157,11 +151,7 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     let samples = arguments.samples as usize;
     let k = arguments.k(samples)?;
     let device = open_device(arguments.device)?;
-    let precision = match arguments.dtype {
-        DtypeChoice::F32 => Precision::F32,
-        DtypeChoice::Bf16 => Precision::Bf16,
-    };
-    let model = LanguageModel::load(&model_source(&arguments.model), data_type(precision), &device)?;
+    let model = LanguageModel::load(&model_source(&arguments.model), arguments.dtype.dtype(), &device)?.merged()?;
     let suite = arguments.suite(&model)?;
     suite.notes.iter().for_each(|note| eprintln!("warning: {note}"));
     let room = model.config.max_position_embeddings.saturating_sub(suite.longest_prompt(&model.tokenizer)?);

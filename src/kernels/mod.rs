@@ -10,6 +10,9 @@
 
 mod attention;
 mod decode_attention;
+mod given;
+mod half;
+pub mod lanes;
 mod linear;
 mod matmul;
 mod one_pass_head;
@@ -21,15 +24,17 @@ mod swiglu;
 mod token_head;
 
 pub use attention::{Segments, causal_attention, causal_attention_reference};
-pub use decode_attention::decode_attention;
+pub use decode_attention::{Heads, PAGE, padded_attention, paged_attention};
+pub use lanes::thin_linear;
 pub use linear::{linear, linear_reference};
 pub use one_pass_head::{HeadDraws, Uniforms, one_pass_head, one_pass_head_reference};
 pub(crate) use one_pass_head::{TILE, place};
 pub use rms_norm::{rms_norm, rms_norm_reference};
 pub use rotary::{Rotary, rotary_embedding, rotary_embedding_reference};
 pub use swiglu::{swiglu, swiglu_reference};
-pub(crate) use token_head::softmax_entropy;
+pub(crate) use storage::{Elements, fused};
 pub use token_head::{TokenStatistics, token_logprob_entropy, token_logprob_entropy_reference, token_statistics};
+pub(crate) use token_head::{rows_per_device_slice, softmax_entropy};
 
 #[cfg(test)]
 pub(crate) mod check;
