@@ -106,7 +106,7 @@ fn the_papers_experiment_runs_on_its_vocabulary() {
         "model=Local(\"model\")",
         "device=Cpu",
         "task.source=Local(\"problems.jsonl\")",
-        "task.template=plain",
+        "task.template=\"plain\"",
         "rollout.prompts_per_step=2",
         "rollout.group_size=2",
         "rollout.max_new_tokens=6",
