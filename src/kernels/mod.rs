@@ -29,8 +29,8 @@ pub use one_pass_head::{HeadDraws, Uniforms, one_pass_head, one_pass_head_refere
 pub(crate) use one_pass_head::{TILE, place};
 pub use rms_norm::{rms_norm, rms_norm_reference};
 pub use rotary::{Rotary, rotary_embedding, rotary_embedding_reference};
-pub use swiglu::{swiglu, swiglu_reference};
 pub(crate) use storage::{Elements, fused};
+pub use swiglu::{swiglu, swiglu_reference};
 pub(crate) use token_head::softmax_entropy;
 pub use token_head::{TokenStatistics, token_logprob_entropy, token_logprob_entropy_reference, token_statistics};
 
