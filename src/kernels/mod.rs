@@ -10,6 +10,8 @@
 
 mod attention;
 mod decode_attention;
+mod given;
+mod half;
 pub mod lanes;
 mod linear;
 mod matmul;
@@ -31,8 +33,8 @@ pub use rms_norm::{rms_norm, rms_norm_reference};
 pub use rotary::{Rotary, rotary_embedding, rotary_embedding_reference};
 pub(crate) use storage::{Elements, fused};
 pub use swiglu::{swiglu, swiglu_reference};
-pub(crate) use token_head::softmax_entropy;
 pub use token_head::{TokenStatistics, token_logprob_entropy, token_logprob_entropy_reference, token_statistics};
+pub(crate) use token_head::{rows_per_device_slice, softmax_entropy};
 
 #[cfg(test)]
 pub(crate) mod check;

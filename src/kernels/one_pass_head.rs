@@ -29,6 +29,7 @@
 //! Each block of at most 64 rows reads W once.
 
 use super::lanes::{self, BLOCK, columns, multiply};
+use super::linear::{linear, times};
 use super::simd::{self, LANES, multiply_add};
 use super::storage::{fused, with_slices};
 use super::token_head::log_softmax;
@@ -113,7 +114,7 @@ pub fn one_pass_head_reference(
 ) -> Result<HeadDraws> {
     let (_, vocabulary) = check(hidden, head, uniforms)?;
     let (rows, tiles, device) = (uniforms.len(), vocabulary.div_ceil(TILE), head.device());
-    let logprobs = log_softmax(&(hidden.matmul(&head.t()?)?.to_dtype(DType::F32)? * (1.0 / temperature))?)?; // (rows, V)
+    let logprobs = log_softmax(&(linear(hidden, head)?.to_dtype(DType::F32)? * (1.0 / temperature))?)?; // (rows, V)
     let p = logprobs.exp()?;
     let entropies = (&p * &logprobs)?.sum(1)?.neg()?.to_vec1()?;
 
@@ -129,7 +130,7 @@ pub fn one_pass_head_reference(
 
     let index = Tensor::from_slice(&tokens, rows, device)?;
     let phi = if features {
-        let expected = p.to_dtype(head.dtype())?.matmul(head)?;
+        let expected = times(&p, head)?;
         let phi = (head.index_select(&index, 0)? - expected)?;
         phi.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.flatten_all()?.to_vec1()?
     } else {

@@ -1,18 +1,18 @@
 //! Cached decoding: prompts are prefilled once per group, rows grow in lock step, finished rows leave the batch.
 //!
-//! On the CPU in `f32` that is [`super::paged_decoder`]. What stands here beside it is made of the layers of [`super::qwen3`] and plain
+//! On the CPU in `f32`, without an adapter, that is [`super::paged_decoder`]. What stands here beside it is made of the layers of [`super::qwen3`] and plain
 //! candle operations, for every device and type. Every row's prompt is right-aligned in the padded cache, so that all rows write
 //! their next token into the same slot; a row begins at its own start slot and has its own positions. Nothing keeps a graph.
 
 use super::paged_decoder::PagedCache;
-use super::qwen3::{PackedTokens, Qwen3};
+use super::qwen3::{Layer, PackedTokens, Qwen3};
 use crate::error::Result;
 use crate::kernels::{fused, padded_attention};
 use candle_core::Tensor;
 use std::sync::Arc;
 
 /// Keys and values of a batch of growing sequences.
-pub struct Cache(Kind);
+pub(super) struct Cache(Kind);
 
 enum Kind {
     Paged(PagedCache),
@@ -71,7 +71,7 @@ impl Qwen3 {
     /// Runs each prompt once and makes a cache of `copies` rows per prompt with room for `new_tokens` more. Returns the final
     /// hidden state of each row's last prompt token (rows, hidden), and the cache; row r belongs to prompt r / copies.
     pub(super) fn prefill(&self, prompts: &[&[u32]], copies: usize, new_tokens: usize) -> Result<(Tensor, Cache)> {
-        Ok(if fused(&[&self.embeddings]) {
+        Ok(if fused(&[&self.embeddings]) && self.layers.iter().all(Layer::is_plain) {
             let (hidden, cache) = self.prefill_paged(prompts, copies)?;
             (hidden, Cache(Kind::Paged(cache)))
         } else {

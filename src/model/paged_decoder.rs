@@ -5,10 +5,11 @@
 //! of a prompt exist once and serve all rows of its group. Every row's numbers are the same to the last bit whatever other rows
 //! are decoded beside it, and on any number of threads.
 
+use super::projection::Projection;
 use super::qwen3::{Layer, PackedTokens, Qwen3};
 use crate::error::{Error, Result};
 use crate::kernels::{Elements, Heads, PAGE, lanes, paged_attention};
-use candle_core::Tensor;
+use candle_core::{Tensor, bail};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -97,18 +98,22 @@ struct Weights<'a> {
 
 impl<'a> Weights<'a> {
     fn of(layer: &'a Layer) -> candle_core::Result<Self> {
+        let plain = |projection: &'a Projection| match projection.plain() {
+            Some(weight) => Elements::of(weight),
+            None => bail!("paged decoding knows no adapters"),
+        };
         Ok(Self {
             input_norm: Elements::of(&layer.input_norm)?,
-            q_proj: Elements::of(&layer.q_proj)?,
-            k_proj: Elements::of(&layer.k_proj)?,
-            v_proj: Elements::of(&layer.v_proj)?,
+            q_proj: plain(&layer.q_proj)?,
+            k_proj: plain(&layer.k_proj)?,
+            v_proj: plain(&layer.v_proj)?,
             q_norm: Elements::of(&layer.q_norm)?,
             k_norm: Elements::of(&layer.k_norm)?,
-            o_proj: Elements::of(&layer.o_proj)?,
+            o_proj: plain(&layer.o_proj)?,
             post_norm: Elements::of(&layer.post_norm)?,
-            gate_proj: Elements::of(&layer.gate_proj)?,
-            up_proj: Elements::of(&layer.up_proj)?,
-            down_proj: Elements::of(&layer.down_proj)?,
+            gate_proj: plain(&layer.gate_proj)?,
+            up_proj: plain(&layer.up_proj)?,
+            down_proj: plain(&layer.down_proj)?,
         })
     }
 }

@@ -45,6 +45,17 @@ impl ResponseBatch {
         self.targets.len()
     }
 
+    /// Prompts and responses.
+    pub(super) fn tokens(&self) -> &PackedTokens {
+        &self.tokens
+    }
+
+    /// Of hidden states (tokens, hidden) those that predict the response tokens.
+    pub(super) fn select(&self, hidden: &Tensor) -> Result<Tensor> {
+        let index = Tensor::from_slice(&self.predictors, self.predictors.len(), hidden.device())?;
+        Ok(hidden.index_select(&index, 0)?)
+    }
+
     /// The response tokens of all pairs, one after another.
     pub fn targets(&self) -> &Arc<[u32]> {
         &self.targets
@@ -54,9 +65,7 @@ impl ResponseBatch {
 impl Qwen3 {
     /// Final hidden states (response tokens, hidden) that predict the response tokens.
     pub fn response_hidden(&self, batch: &ResponseBatch) -> Result<Tensor> {
-        let hidden = self.forward(&batch.tokens)?;
-        let index = Tensor::from_slice(&batch.predictors, batch.predictors.len(), hidden.device())?;
-        Ok(hidden.index_select(&index, 0)?)
+        batch.select(&self.forward(&batch.tokens)?)
     }
 
     /// Log-probability (column 0) and entropy (column 1), nats, of every response token at `temperature`: (response tokens, 2).

@@ -57,7 +57,7 @@ pub fn attribute_step_tokens(
         }
         let lengths: Vec<usize> = pairs.iter().map(|(prompt, response)| prompt.len() + response.len()).collect();
         let mut phi = Vec::with_capacity(alpha.len() * dim);
-        for run in micro_batches(&lengths, experiment.0.objective.micro_batch_tokens) {
+        for run in micro_batches(&lengths, experiment.0.objective.micro_batch_tokens()) {
             let batch = ResponseBatch::new(&pairs[run]);
             let hidden = model.response_hidden(&batch)?; // (response tokens, d)
             phi.extend(token_statistics(&hidden, model.head(), batch.targets(), temperature)?.phi);

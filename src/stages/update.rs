@@ -12,9 +12,9 @@ use super::{
     warn,
 };
 use crate::error::Error;
-use crate::experiment::OptimizerConfig;
+use crate::experiment::{OptimizerConfig, Precision};
 use crate::metrics;
-use crate::model::{LanguageModel, Qwen3, ResponseBatch, first_not_finite, micro_batches};
+use crate::model::{LanguageModel, LayerInputs, Qwen3, ResponseBatch, first_not_finite, micro_batches};
 use crate::objective::{BatchTotals, MicroBatch, MicroLoss, Objective, adapted_kl_coefficient};
 use crate::optim::Gradients;
 use crate::rng;
@@ -49,7 +49,12 @@ pub struct KlCoefficient(pub f64);
 pub struct EntropyCoefficient(pub f64);
 
 /// Sampler and update compute the same log-probabilities up to rounding; a larger difference, nats, means that they do not.
-const GAP_WARNING: f64 = 1e-2;
+fn largest_gap(precision: Precision) -> f64 {
+    match precision {
+        Precision::F32 => 1e-2,
+        Precision::Bf16 => 0.5,
+    }
+}
 
 /// One rollout as the update sees it.
 struct Sample<'a> {
@@ -100,7 +105,7 @@ pub fn update_policy(
 ) -> Result {
     let experiment = &experiment.0;
     let objective = &experiment.objective;
-    let weights = &policy.0.weights;
+    let weights = policy.0.trained();
     if let Some(name) = first_not_finite(weights.variables().map(|(name, variable)| (name, Var::as_tensor(variable))))?
     {
         return Err(Error::failed(format!("the weight `{name}` is not finite before the update")).into());
@@ -127,7 +132,8 @@ pub fn update_policy(
         reference: reference.as_deref().map(|reference| &reference.0),
         objective: objective.settings(kl_coefficient.0, entropy.0),
         temperature: experiment.rollout.temperature,
-        micro_batch_tokens: objective.micro_batch_tokens,
+        micro_batch_tokens: objective.micro_batch_tokens(),
+        recompute: objective.recompute_layers.unwrap_or(false),
     };
     let mean_tokens = trained_tokens(&samples) as f64 / objective.minibatches as f64;
     let passes = objective.epochs * objective.minibatches;
@@ -169,7 +175,7 @@ pub fn update_policy(
     metrics.set(&metrics::POLICY_LEARNING_RATE, rate);
     metrics.set(&metrics::POLICY_CLIP_RATIO, totals.clipped as f64 / tokens);
     metrics.set(&metrics::POLICY_SAMPLER_LOGPROB_GAP, totals.gap);
-    if totals.gap > GAP_WARNING {
+    if totals.gap > largest_gap(experiment.precision) {
         let text = format!("sampling and update disagree by {:.2e} nats on a token's log-probability", totals.gap);
         warn(&recorder, &monitor, step.0, text)?;
     }
@@ -192,6 +198,8 @@ struct PolicyLoss<'a> {
     objective: Objective,
     temperature: f64,
     micro_batch_tokens: usize,
+    /// Whether backward computes layers again.
+    recompute: bool,
 }
 
 /// The loss of some rollouts.
@@ -203,6 +211,8 @@ struct Evaluated {
     logprobs: Tensor,
     /// Under the policy that sampled: (tokens).
     old: Tensor,
+    /// What backward needs where layers are computed again.
+    layers: Option<LayerInputs>,
 }
 
 impl PolicyLoss<'_> {
@@ -218,10 +228,10 @@ impl PolicyLoss<'_> {
     ) -> crate::error::Result<(Gradients, f64)> {
         let lengths: Vec<usize> = minibatch.iter().map(|s| s.prompt.len() + s.response.len()).collect();
         let runs = micro_batches(&lengths, self.micro_batch_tokens);
-        let mut gradients = Gradients::zeros(&self.policy.weights)?;
+        let mut gradients = Gradients::zeros(self.policy.trained())?;
         for (index, run) in runs.iter().enumerate() {
             let samples = &minibatch[run.clone()];
-            let Evaluated { loss, value, logprobs, old } = self.evaluate(samples, of_minibatch)?;
+            let Evaluated { loss, value, logprobs, old, layers } = self.evaluate(samples, of_minibatch)?;
             if !value.is_finite() {
                 return Err(self.blame("the loss is not finite", samples, of_minibatch));
             }
@@ -242,7 +252,7 @@ impl PolicyLoss<'_> {
                 let gap = (logprobs.detach() - &old)?.abs()?.max_all()?.to_scalar::<f32>()?;
                 totals.gap = totals.gap.max(f64::from(gap));
             }
-            gradients.accumulate(&self.policy.weights, &loss.loss.backward()?)?;
+            self.backward(&loss.loss, layers, &mut gradients)?;
             report((index + 1) as f32 / runs.len() as f32);
         }
         totals.tokens += of_minibatch.tokens;
@@ -259,7 +269,13 @@ impl PolicyLoss<'_> {
         let old: Vec<f32> = samples.iter().flat_map(|s| s.old_logprobs.iter().copied()).collect();
         let old = Tensor::from_vec(old, batch.response_tokens(), self.policy.trainable.device())?; // (tokens)
         let column = |statistics: &Tensor, index| statistics.narrow(1, index, 1)?.squeeze(1);
-        let statistics = self.policy.trainable.response_logprobs(&batch, self.temperature)?; // (tokens, 2)
+        let policy = &self.policy.trainable;
+        let (statistics, layers) = if self.recompute {
+            let (statistics, layers) = policy.response_logprobs_recomputed(&batch, self.temperature)?;
+            (statistics, Some(layers))
+        } else {
+            (policy.response_logprobs(&batch, self.temperature)?, None)
+        }; // (tokens, 2)
         let logprobs = column(&statistics, 0)?; // (tokens)
         let reference = match self.reference {
             Some(reference) => Some(column(&reference.response_logprobs(&batch, self.temperature)?, 0)?), // (tokens)
@@ -275,7 +291,24 @@ impl PolicyLoss<'_> {
         };
         let loss = self.objective.loss(&micro_batch, of_minibatch)?;
         let value = f64::from(loss.loss.to_scalar::<f32>()?);
-        Ok(Evaluated { loss, value, logprobs, old })
+        Ok(Evaluated { loss, value, logprobs, old, layers })
+    }
+
+    /// Adds the gradients of a loss.
+    fn backward(
+        &self,
+        loss: &Tensor,
+        layers: Option<LayerInputs>,
+        gradients: &mut Gradients,
+    ) -> crate::error::Result<()> {
+        let parameters = self.policy.trained();
+        match layers {
+            None => gradients.accumulate(parameters, &loss.backward()?),
+            Some(layers) => {
+                self.policy.trainable.backward(loss, layers, |store| gradients.accumulate_part(parameters, store))?;
+                gradients.check_complete()
+            }
+        }
     }
 
     /// The error that `problem` is, with the first rollout that has it alone. Runs the rollouts one by one, which only a run that
@@ -304,7 +337,7 @@ impl PolicyLoss<'_> {
 
     /// What is not finite when a rollout is alone.
     fn fault(&self, sample: &Sample, of_minibatch: &BatchTotals) -> crate::error::Result<Option<&'static str>> {
-        let Evaluated { loss, value, logprobs, old } = self.evaluate(&[sample], of_minibatch)?;
+        let Evaluated { loss, value, logprobs, old, layers } = self.evaluate(&[sample], of_minibatch)?;
         if let Some(name) =
             first_not_finite([("log-probabilities are", &logprobs), ("sampled log-probabilities are", &old)])?
         {
@@ -316,8 +349,8 @@ impl PolicyLoss<'_> {
         if !value.is_finite() {
             return Ok(Some("loss is"));
         }
-        let mut gradients = Gradients::zeros(&self.policy.weights)?;
-        gradients.accumulate(&self.policy.weights, &loss.loss.backward()?)?;
+        let mut gradients = Gradients::zeros(self.policy.trained())?;
+        self.backward(&loss.loss, layers, &mut gradients)?;
         Ok(gradients.norm().is_err().then_some("gradient is"))
     }
 }
