@@ -31,8 +31,8 @@ pub use one_pass_head::{HeadDraws, Uniforms, one_pass_head, one_pass_head_refere
 pub(crate) use one_pass_head::{TILE, place};
 pub use rms_norm::{rms_norm, rms_norm_reference};
 pub use rotary::{Rotary, rotary_embedding, rotary_embedding_reference};
-pub use swiglu::{swiglu, swiglu_reference};
 pub(crate) use storage::{Elements, fused};
+pub use swiglu::{swiglu, swiglu_reference};
 pub use token_head::{TokenStatistics, token_logprob_entropy, token_logprob_entropy_reference, token_statistics};
 pub(crate) use token_head::{rows_per_device_slice, softmax_entropy};
 

@@ -48,7 +48,7 @@ impl<'a> Elements<'a> {
         match (&*storage, layout.contiguous_offsets()) {
             (Storage::Cpu(CpuStorage::F32(_)), Some((start, end))) => {
                 Ok(Self { storage: Box::new(storage), range: start..end })
-            },
+            }
             _ => bail!("expected contiguous f32 on the CPU, got {tensor:?}"),
         }
     }
