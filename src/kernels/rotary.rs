@@ -34,7 +34,8 @@ impl Rotary {
         self.table.0.len() / self.half.max(1)
     }
 
-    fn rows(&self, position: u32) -> (&[f32], &[f32]) {
+    /// cos and sin of one position.
+    pub(super) fn rows(&self, position: u32) -> (&[f32], &[f32]) {
         let range = position as usize * self.half..(position as usize + 1) * self.half;
         (&self.table.0[range.clone()], &self.table.1[range])
     }
@@ -60,6 +61,11 @@ impl Rotary {
                 2 * self.half
             );
         }
+        self.check_positions(positions)
+    }
+
+    /// Fails where a position is beyond the tables.
+    pub(crate) fn check_positions(&self, positions: &[u32]) -> Result<()> {
         match positions.iter().max() {
             Some(&last) if last as usize >= self.positions() => {
                 bail!("position {last} is beyond the model's {} positions", self.positions())

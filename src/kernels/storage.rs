@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, bail};
 
 /// Whether the fused `f32` CPU versions apply to all of `tensors`.
-pub(super) fn fused(tensors: &[&Tensor]) -> bool {
+pub(crate) fn fused(tensors: &[&Tensor]) -> bool {
     tensors.iter().all(|tensor| tensor.device().is_cpu() && tensor.dtype() == DType::F32)
 }
 
@@ -16,7 +16,7 @@ pub(super) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a 
 }
 
 /// Calls `f` with the elements of contiguous `f32` CPU tensors; non-contiguous ones are copied first.
-pub(super) fn with_slices<const N: usize, R>(
+pub(crate) fn with_slices<const N: usize, R>(
     tensors: [&Tensor; N],
     f: impl FnOnce([&[f32]; N]) -> Result<R>,
 ) -> Result<R> {

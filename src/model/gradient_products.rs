@@ -8,6 +8,7 @@
 //! matrix need them: exact in any memory, for about `m (m + h) / (2 h)` backward passes where h gradients fit. A
 //! [`GradientForm::Sketch`] needs m passes and little memory, for an error that it states.
 
+use super::gradient_sum::GradientSum;
 use super::language_model::LanguageModel;
 use super::responses::ResponseBatch;
 use crate::error::{Error, Result};
@@ -184,20 +185,22 @@ impl LanguageModel {
     }
 
     fn gradient(&self, pair: (&[u32], &[u32]), temperature: f64, form: GradientForm) -> Result<Gradient> {
-        let batch = ResponseBatch::new(&[pair]);
-        let store = if pair.1.is_empty() {
+        let gradients = if pair.1.is_empty() {
             None
         } else {
-            let statistics = self.trainable.response_logprobs(&batch, temperature)?; // (length, 2)
-            Some(statistics.narrow(1, 0, 1)?.mean_all()?.backward()?)
+            let mut sum = GradientSum::new(&self.trainable, &self.weights)?;
+            let pass = sum.forward(ResponseBatch::new(&[pair])?, temperature)?;
+            let mean = pass.statistics().narrow(1, 0, 1)?.mean_all()?;
+            sum.backward(pass, &mean)?;
+            Some(sum.finish()?)
         };
         self.weights
             .variables()
             .enumerate()
-            .map(|(index, (name, variable))| {
-                let Some(store) = &store else { return Ok(Vec::new()) };
-                let gradient = store
-                    .get(variable)
+            .map(|(index, (name, _))| {
+                let Some(gradients) = &gradients else { return Ok(Vec::new()) };
+                let gradient = gradients
+                    .get(name)
                     .ok_or_else(|| Error::failed(format!("the parameter `{name}` received no gradient")))?;
                 let values: Vec<f32> = gradient.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?;
                 Ok(match form {

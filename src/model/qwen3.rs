@@ -6,7 +6,9 @@
 use super::config::Qwen3Config;
 use super::weights::Weights;
 use crate::error::{Error, Result};
-use crate::kernels::{Rotary, Segments, causal_attention, linear, rms_norm, rotary_embedding, swiglu};
+use crate::kernels::{
+    LayerParts, LayerShape, Rotary, Segments, causal_attention, linear, rms_norm, rotary_embedding, swiglu,
+};
 use candle_core::{Device, Tensor};
 use std::sync::Arc;
 
@@ -15,9 +17,9 @@ use std::sync::Arc;
 pub struct PackedTokens {
     /// Token ids of all sequences, one after another.
     pub ids: Vec<u32>,
-    /// Each token's position within its sequence.
+    /// Each token's position within its whole sequence.
     pub positions: Arc<[u32]>,
-    /// Where each sequence begins.
+    /// Where each sequence or branch begins, and what it goes on from.
     pub segments: Segments,
 }
 
@@ -31,6 +33,21 @@ impl PackedTokens {
             lengths.push(sequence.len());
         }
         Self { ids, positions: positions.into(), segments: Segments::from_lengths(lengths) }
+    }
+
+    /// Packs sequences and branches of them, each with the number of the part that it goes on from, as [`Segments::branching`].
+    pub fn branching<'a>(parts: impl IntoIterator<Item = (&'a [u32], Option<usize>)>) -> Result<Self> {
+        let parts: Vec<_> = parts.into_iter().collect();
+        let segments = Segments::branching(parts.iter().map(|(ids, parent)| (ids.len(), *parent)))?;
+        let positions = |part: &crate::kernels::Segment| {
+            let start = part.prefix.len();
+            start as u32..(start + part.tokens.len()) as u32
+        };
+        Ok(Self {
+            ids: parts.iter().flat_map(|(ids, _)| ids.iter().copied()).collect(),
+            positions: segments.parts().iter().flat_map(positions).collect(),
+            segments,
+        })
     }
 
     /// Number of tokens.
@@ -72,6 +89,36 @@ pub(super) struct Shape {
 }
 
 impl Layer {
+    /// The weights.
+    pub(super) fn parts(&self) -> LayerParts<&Tensor> {
+        let Self {
+            input_norm,
+            q_proj,
+            k_proj,
+            v_proj,
+            q_norm,
+            k_norm,
+            o_proj,
+            post_norm,
+            gate_proj,
+            up_proj,
+            down_proj,
+        } = self;
+        LayerParts {
+            input_norm,
+            q_proj,
+            k_proj,
+            v_proj,
+            q_norm,
+            k_norm,
+            o_proj,
+            post_norm,
+            gate_proj,
+            up_proj,
+            down_proj,
+        }
+    }
+
     /// x + attention(x), then + mlp. `attend` turns queries (tokens, heads, `head_dim`) and this layer's new keys and values
     /// into (tokens, heads * `head_dim`).
     pub(super) fn forward(
@@ -99,11 +146,11 @@ impl Layer {
 /// A Qwen3 network over some weights.
 pub struct Qwen3 {
     config: Qwen3Config,
-    embeddings: Tensor, // (vocabulary, hidden)
+    pub(super) embeddings: Tensor, // (vocabulary, hidden)
     pub(super) layers: Vec<Layer>,
     pub(super) shape: Shape,
-    norm: Tensor,
-    head: Tensor, // (vocabulary, hidden)
+    pub(super) norm: Tensor,
+    pub(super) head: Tensor, // (vocabulary, hidden)
 }
 
 impl Qwen3 {
@@ -172,6 +219,9 @@ impl Qwen3 {
 
     /// Final hidden states (tokens, hidden), after the last norm, of whole sequences.
     pub fn forward(&self, tokens: &PackedTokens) -> Result<Tensor> {
+        if self.is_plain() {
+            return self.plain_forward(tokens);
+        }
         self.forward_with(tokens, |_| {})
     }
 
@@ -188,16 +238,54 @@ impl Qwen3 {
         self.finish(&x)
     }
 
+    /// All weights.
+    pub(super) fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        let layers = self.layers.iter().flat_map(|layer| layer.parts().into_array());
+        [&self.embeddings, &self.norm, &self.head].into_iter().chain(layers)
+    }
+
+    /// Whether the input embeddings are the head.
+    pub(super) fn is_tied(&self) -> bool {
+        self.config.tie_word_embeddings
+    }
+
+    /// What the layers' fused version needs to know beside the weights.
+    pub(super) fn layer_shape<'a>(&'a self, tokens: &'a PackedTokens) -> LayerShape<'a> {
+        let Shape { heads, kv_heads, head_dim, eps, rotary } = &self.shape;
+        LayerShape {
+            hidden: self.config.hidden_size,
+            intermediate: self.config.intermediate_size,
+            heads: *heads,
+            kv_heads: *kv_heads,
+            head_dim: *head_dim,
+            eps: *eps as f32,
+            rotary,
+            positions: &tokens.positions,
+            segments: &tokens.segments,
+        }
+    }
+
+    /// Fails where a token or a position is beyond what the model has.
+    pub(super) fn check(&self, tokens: &PackedTokens) -> Result<()> {
+        self.shape.rotary.check_positions(&tokens.positions)?;
+        self.check_ids(&tokens.ids)
+    }
+
     /// Input embeddings (tokens, hidden).
     pub(super) fn embed(&self, ids: &[u32]) -> Result<Tensor> {
+        self.check_ids(ids)?;
+        let ids = Tensor::from_slice(ids, ids.len(), self.embeddings.device())?;
+        Ok(self.embeddings.index_select(&ids, 0)?)
+    }
+
+    fn check_ids(&self, ids: &[u32]) -> Result<()> {
         if let Some(id) = ids.iter().find(|&&id| id as usize >= self.config.vocab_size) {
             return Err(Error::failed(format!(
                 "token {id} is beyond the model's vocabulary of {}",
                 self.config.vocab_size
             )));
         }
-        let ids = Tensor::from_slice(ids, ids.len(), self.embeddings.device())?;
-        Ok(self.embeddings.index_select(&ids, 0)?)
+        Ok(())
     }
 
     /// The last norm.

@@ -1,6 +1,7 @@
 //! `AdamW` (Loshchilov and Hutter, 2019) with master weights and moments in `f32` whatever the type of the weights.
 
 use super::gradients::Gradients;
+use super::rule::Rule;
 use crate::error::{Error, Result};
 use crate::model::{Weights, first_not_finite};
 use candle_core::{DType, Device, Tensor, Var};
@@ -30,6 +31,17 @@ struct Slot {
     master: Tensor,
     first: Tensor,
     second: Tensor,
+}
+
+impl Slot {
+    /// What a step multiplies the weights by.
+    fn decay(&self, learning_rate: f64, weight_decay: f64) -> f64 {
+        if self.master.rank() > 1 { 1.0 - learning_rate * weight_decay } else { 1.0 }
+    }
+}
+
+fn not_finite(name: &str) -> Error {
+    Error::failed(format!("the optimizer's step would make the weight `{name}` not finite"))
 }
 
 /// The optimizer and its state.
@@ -69,28 +81,44 @@ impl AdamW {
     /// has changed then, but the moments have, so the optimizer is not to be used any more.
     pub fn step(&mut self, gradients: &Gradients, norm: f64, learning_rate: f64) -> Result<()> {
         let AdamWSettings { beta1, beta2, eps, weight_decay, max_grad_norm } = self.settings;
-        let scale = if norm > max_grad_norm { max_grad_norm / norm } else { 1.0 };
         self.steps += 1;
-        let correction1 = 1.0 - beta1.powi(self.steps as i32);
-        let correction2 = 1.0 - beta2.powi(self.steps as i32);
+        let rule = Rule {
+            beta1,
+            beta2,
+            eps,
+            learning_rate,
+            scale: if norm > max_grad_norm { max_grad_norm / norm } else { 1.0 },
+            correction1: 1.0 - beta1.powi(self.steps as i32),
+            correction2: 1.0 - beta2.powi(self.steps as i32),
+        };
+        // New weights by slot; `None` where they are computed again in place.
         let mut updates = Vec::with_capacity(self.slots.len());
         for slot in &mut self.slots {
             let grad = gradients
                 .get(&slot.name)
                 .ok_or_else(|| Error::failed(format!("the parameter `{}` received no gradient", slot.name)))?;
-            let grad = (grad * scale)?;
-            slot.first = ((&slot.first * beta1)? + (&grad * (1.0 - beta1))?)?;
-            slot.second = ((&slot.second * beta2)? + (grad.sqr()? * (1.0 - beta2))?)?;
-            let root = ((&slot.second / correction2)?.sqrt()? + eps)?;
-            let change = ((&slot.first / correction1)? / root)?;
-            let decay = if slot.master.rank() > 1 { 1.0 - learning_rate * weight_decay } else { 1.0 };
-            updates.push(((&slot.master * decay)? - (change * learning_rate)?)?);
+            let decay = slot.decay(learning_rate, weight_decay);
+            if Rule::applies(&[slot.variable.as_tensor(), &slot.master, &slot.first, &slot.second, grad]) {
+                rule.moments(&slot.first, &slot.second, grad)?;
+                if !rule.keeps_finite(&slot.master, &slot.first, &slot.second, decay)? {
+                    return Err(not_finite(&slot.name));
+                }
+                updates.push(None);
+            } else {
+                (slot.first, slot.second) = rule.moments_reference(&slot.first, &slot.second, grad)?;
+                updates.push(Some(rule.change_reference(&slot.master, &slot.first, &slot.second, decay)?));
+            }
         }
         let named = self.slots.iter().map(|slot| slot.name.as_str()).zip(&updates);
-        if let Some(name) = first_not_finite(named)? {
-            return Err(Error::failed(format!("the optimizer's step would make the weight `{name}` not finite")));
+        if let Some(name) = first_not_finite(named.filter_map(|(name, update)| Some((name, update.as_ref()?))))? {
+            return Err(not_finite(name));
         }
         for (slot, updated) in self.slots.iter_mut().zip(updates) {
+            let Some(updated) = updated else {
+                let decay = slot.decay(learning_rate, weight_decay);
+                rule.change(slot.variable.as_tensor(), &slot.first, &slot.second, decay)?;
+                continue;
+            };
             slot.variable.set(&updated.to_dtype(slot.variable.dtype())?)?;
             slot.master =
                 if slot.variable.dtype() == DType::F32 { slot.variable.as_detached_tensor() } else { updated };
