@@ -403,7 +403,7 @@ fn the_size_of_micro_batches_changes_results_by_rounding_only() {
     let weights = |tokens| {
         let mut experiment = place.parity_experiment(2, "method: G2rl()");
         experiment.optimizer = OptimizerConfig::AdamW(adamw.clone());
-        experiment.objective.micro_batch_tokens = tokens;
+        experiment.objective.micro_batch_tokens = Some(tokens);
         place.run_parity(&experiment).weights(2)
     };
     let (whole, single) = (weights(4096), weights(1));

@@ -426,7 +426,7 @@ fn two_epochs_of_two_mini_batches_are_what_a_step_by_step_computation_gives() {
         experiment.objective.loss = loss;
         (experiment.objective.clip_low, experiment.objective.clip_high) = (CLIP, CLIP);
         experiment.objective.kl.coefficient = BETA;
-        experiment.objective.micro_batch_tokens = 100;
+        experiment.objective.micro_batch_tokens = Some(100);
         experiment.optimizer = OptimizerConfig::AdamW(adamw.clone());
         let run = place.run_parity(&experiment);
         let lines = run.rollouts(1);

@@ -81,7 +81,7 @@ fn train(config: &Pretrain) -> Result<()> {
         let examples = examples(task.as_ref(), &model, config, step, end)?;
         let lengths: Vec<usize> = examples.iter().map(|(prompt, response)| prompt.len() + response.len()).collect();
         let targets: usize = examples.iter().map(|(_, response)| response.len()).sum();
-        let mut sum = GradientSum::new(&model.trainable, &model.weights)?;
+        let mut sum = GradientSum::new(&model.trainable, &model.weights, false)?;
         let mut total = 0.0;
         for range in micro_batches(&lengths, config.micro_batch_tokens) {
             let pairs: Vec<(&[u32], &[u32])> =

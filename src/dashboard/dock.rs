@@ -5,6 +5,7 @@
 use super::panels::{self, Tools};
 use super::state::{State, Wish};
 use crate::dashboard::theme::Theme;
+use crate::dashboard::widgets::marks;
 use egui::{Color32, Frame, Margin, Stroke, Ui, Visuals, WidgetText};
 use egui_tiles::{
     Behavior, Container, Linear, LinearDir, SimplificationOptions, TabState, Tile, TileId, Tiles, Tree, UiResponse,
@@ -205,7 +206,7 @@ impl Behavior<PanelKind> for Panes<'_, '_> {
         let Some(Tile::Pane(panel)) = tiles.get(active) else { return };
         let (panel, rect) = (*panel, tiles.rect(active));
         ui.add_space(6.0);
-        let button = egui::Button::new("…").frame(false);
+        let button = egui::Button::new("").frame(false).min_size(egui::vec2(20.0, 20.0));
         let (response, _) = egui::containers::menu::MenuButton::from_button(button).ui(ui, |ui| {
             ui.set_min_width(180.0);
             let format = if panel == PanelKind::Experiment { "Copy as RON" } else { "Copy as CSV" };
@@ -220,6 +221,7 @@ impl Behavior<PanelKind> for Panes<'_, '_> {
                 self.state.wishes.push(Wish::SavePicture(panel, rect));
             }
         });
+        marks::paint_more(ui, &response);
         let name = format!("More about {}", panel.title().to_lowercase());
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, name.clone()));
         response.on_hover_text("Copy what the panel shows, or save a picture of it");
@@ -251,6 +253,10 @@ impl Behavior<PanelKind> for Panes<'_, '_> {
 
     fn tab_text_color(&self, _: &Visuals, _: &Tiles<PanelKind>, _: TileId, state: &TabState) -> Color32 {
         if state.active { self.theme().text_strong } else { self.theme().text_weak }
+    }
+
+    fn drag_preview_color(&self, _visuals: &Visuals) -> Color32 {
+        self.theme().selection.gamma_multiply(0.6)
     }
 
     fn gap_width(&self, _style: &egui::Style) -> f32 {

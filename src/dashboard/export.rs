@@ -2,29 +2,23 @@
 //! their own.
 
 use super::derive::{GroupGeometry, Order};
-use super::series::{CurveSettings, Curves, title_of};
+use super::series::{Axis, CurveSettings, title_of};
+use super::traces::{self, Source, Trace};
 use crate::error::{Error, Result};
 use crate::figures::{Figure, FigureLine, FigurePlot};
 use crate::trainer::{Compared, GroupView, StepView};
-use egui::{Color32, ColorImage};
+use egui::ColorImage;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Points of a line in a figure, at most.
+const FIGURE_POINTS: usize = 2000;
 
 /// What became of an export: the files, or why there are none.
 pub(crate) type ExportResult = Arc<Mutex<Option<Result<String, String>>>>;
 
-/// A run whose curves are exported.
-pub(crate) struct Exported<'a> {
-    /// Its name, with the seed.
-    pub(crate) name: String,
-    /// Its colour in figures, which are white.
-    pub(crate) color: Color32,
-    /// Its curves.
-    pub(crate) curves: &'a Curves,
-}
-
 /// All recorded values of the shown metrics: a line per run and step.
-pub(crate) fn csv(runs: &[Exported<'_>], settings: &CurveSettings) -> String {
+pub(crate) fn csv(runs: &[Source<'_>], settings: &CurveSettings) -> String {
     let mut metrics = Vec::new();
     for metric in settings.panels.iter().flat_map(|panel| &panel.metrics) {
         if !metrics.contains(metric) {
@@ -36,15 +30,15 @@ pub(crate) fn csv(runs: &[Exported<'_>], settings: &CurveSettings) -> String {
     for run in runs {
         let mut steps: Vec<u64> = metrics
             .iter()
-            .filter_map(|metric| run.curves.of(metric))
+            .filter_map(|metric| run.curves().of(metric))
             .flat_map(|series| series.raw.points().map(|point| point.x as u64))
             .collect();
         steps.sort_unstable();
         steps.dedup();
-        let name = field(&run.name);
+        let name = field(&run.name());
         for step in steps {
             let values = metrics.iter().map(|metric| {
-                let value = run.curves.of(metric).and_then(|series| series.at(step));
+                let value = run.curves().of(metric).and_then(|series| series.at(step));
                 value.map_or_else(String::new, |value| value.to_string())
             });
             let line = values.collect::<Vec<_>>().join(",");
@@ -126,36 +120,42 @@ fn in_background(result: &ExportResult, wake: egui::Context, work: impl FnOnce()
     }
 }
 
-/// The shown curves as a figure, averaged as in the window, over steps.
-pub(crate) fn figure(runs: &[Exported<'_>], settings: &CurveSettings) -> Figure {
-    let plots =
-        settings.panels.iter().filter(|panel| runs.iter().any(|run| run.curves.has_place(panel))).map(|panel| {
-            let lines = runs.iter().flat_map(|run| {
-                panel.metrics.iter().enumerate().filter_map(move |(place, metric)| {
-                    let series = run.curves.of(metric)?;
-                    let curve = if settings.span > 0 && series.is_long() { &series.smooth } else { &series.raw };
-                    let mut points = Vec::new();
-                    for piece in curve.visible(0.0, f64::INFINITY, 2000) {
-                        if let Some(last) = points.last().map(|(x, _)| *x) {
-                            points.push((last, f64::NAN));
-                        }
-                        points.extend(piece.iter().map(|point| (point.x, point.y)));
-                    }
-                    Some(FigureLine {
-                        name: run.name.clone(),
-                        color: [run.color.r(), run.color.g(), run.color.b()],
-                        is_dashed: place > 0,
-                        points,
-                        band: Vec::new(),
-                    })
-                })
-            });
-            let titles: Vec<&str> = panel.metrics.iter().map(|metric| title_of(metric)).collect();
-            let unit = panel.metrics.first().map_or("", |metric| metric.unit);
-            let title = if unit.is_empty() { titles.join(", ") } else { format!("{}, {unit}", titles.join(", ")) };
-            FigurePlot { title, is_log: panel.is_log, lines: lines.collect() }
-        });
-    Figure { x_label: "step".to_owned(), plots: plots.collect() }
+/// The shown curves as a figure: averaged, joined and over the x axis as in the window.
+pub(crate) fn figure(runs: &[Source<'_>], settings: &CurveSettings) -> Figure {
+    let drawn = settings.panels.iter().filter(|panel| runs.iter().any(|run| run.curves().has_place(panel)));
+    let plots = drawn.map(|panel| {
+        let traces = traces::traces(runs, &panel.metrics, settings, (0.0, f64::INFINITY), FIGURE_POINTS);
+        let titles: Vec<&str> = panel.metrics.iter().map(|metric| title_of(metric)).collect();
+        let unit = panel.metrics.first().map_or("", |metric| metric.unit);
+        let title = if unit.is_empty() { titles.join(", ") } else { format!("{}, {unit}", titles.join(", ")) };
+        FigurePlot { title, is_log: panel.is_log, lines: traces.into_iter().map(figure_line).collect() }
+    });
+    let x_label = match settings.axis {
+        Axis::Step => "step",
+        Axis::Time => "seconds since the run began",
+        Axis::Clock => "seconds since the first run began",
+    };
+    let plots: Vec<FigurePlot> = plots.collect();
+    let mut figure = Figure { x_label: x_label.to_owned(), plots };
+    // A single run still has a name in the legend.
+    if let [only] = runs {
+        for line in figure.plots.iter_mut().flat_map(|plot| &mut plot.lines).filter(|line| line.name.is_empty()) {
+            line.name = only.name();
+        }
+    }
+    figure
+}
+
+fn figure_line(trace: Trace) -> FigureLine {
+    let mut points = Vec::new();
+    for piece in trace.pieces {
+        if let Some(last) = points.last().map(|(x, _)| *x) {
+            points.push((last, f64::NAN));
+        }
+        points.extend(piece.iter().map(|point| (point.x, point.y)));
+    }
+    let [red, green, blue, _] = trace.color.to_array();
+    FigureLine { name: trace.name, color: [red, green, blue], is_dashed: trace.place > 0, points, band: trace.band }
 }
 
 /// Writes `curves.csv`, `curves.svg` and `curves.png` into `folder` and tells `result`.
@@ -174,25 +174,48 @@ pub(crate) fn write(folder: PathBuf, csv: String, figure: Figure, result: &Expor
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dashboard::state::State;
     use crate::dashboard::testing;
+    use crate::trainer::RunInfo;
 
     #[test]
     fn the_table_has_a_line_per_step_and_the_figure_a_plot_per_panel() {
         let snapshot = testing::snapshot(30, 1, 2);
+        let named = |name: &str, seed| {
+            let mut snapshot = snapshot.clone();
+            snapshot.info = Arc::new(RunInfo { name: name.to_owned(), seed, ..testing::info() });
+            State::new(snapshot)
+        };
+        let states = [named("a", 0), named("b \"x\"", 1)];
         let settings = CurveSettings::default();
-        let mut curves = Curves::default();
-        curves.extend(&snapshot.history, &[], &settings);
-        let run = |name: &str| Exported { name: name.to_owned(), color: Color32::BLACK, curves: &curves };
-        let text = csv(&[run("a s0"), run("b \"s1\"")], &settings);
+        let runs = traces::sources(&states.iter().collect::<Vec<_>>(), Axis::Step, |_| egui::Color32::BLACK);
+        let text = csv(&runs, &settings);
         assert_eq!(text.lines().count(), 61);
         let fields: Vec<&str> = text.lines().nth(30).unwrap().split(',').collect();
         assert_eq!(fields[..2], ["\"a s0\"", "30"]);
         let accuracy = snapshot.history.at(30).unwrap().get(&crate::metrics::REWARD_ACCURACY).unwrap();
         assert_eq!(fields[2].parse::<f64>().unwrap().to_bits(), accuracy.to_bits());
-        assert!(text.contains("\"b \"\"s1\"\"\",1,"));
-        let figure = figure(&[run("a s0")], &settings);
+        assert!(text.contains("\"b \"\"x\"\" s1\",1,"));
+        let figure = figure(&runs[..1], &settings);
         assert_eq!(figure.plots.len(), 9, "what the run does not measure has no plot");
-        assert_eq!(figure.plots[0].lines[0].points.len(), 30);
+        let line = &figure.plots[0].lines[0];
+        assert_eq!((line.points.len(), line.name.as_str()), (30, "a s0"));
+    }
+
+    #[test]
+    fn a_figure_joins_seeds_and_has_the_axis_of_the_window() {
+        let states = [0, 1].map(|seed| {
+            let mut snapshot = testing::snapshot(30, 1, 2);
+            snapshot.info = Arc::new(RunInfo { seed, ..testing::info() });
+            State::new(snapshot)
+        });
+        let settings = CurveSettings { joins_seeds: true, axis: Axis::Time, ..CurveSettings::default() };
+        let runs = traces::sources(&states.iter().collect::<Vec<_>>(), settings.axis, |_| egui::Color32::BLACK);
+        let figure = figure(&runs, &settings);
+        assert_eq!(figure.x_label, "seconds since the run began");
+        let [line] = figure.plots[0].lines.as_slice() else { panic!("the seeds are not joined") };
+        assert_eq!((line.points.len(), line.band.len()), (30, 30));
+        assert!((line.points[29].0 - 45.0).abs() < 1e-9, "1.5 seconds a step");
     }
 
     #[test]

@@ -35,10 +35,25 @@ pub(crate) struct Finding {
     pub(crate) metric: &'static Metric,
 }
 
-/// What there is to look after at `step`, most important first.
-pub(crate) fn findings(snapshot: &RunSnapshot, step: u64) -> Vec<Finding> {
+/// Something that is watched.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Check {
+    /// What is watched.
+    pub(crate) name: &'static str,
+    /// Its value now, in words; `None` where the run does not measure it or not yet.
+    pub(crate) value: Option<String>,
+    /// When it is listed.
+    pub(crate) rule: &'static str,
+    /// The metric that shows it.
+    pub(crate) metric: &'static Metric,
+    /// What a person should look after.
+    pub(crate) finding: Option<Finding>,
+}
+
+/// Everything that is watched, as it is at `step`, with what is most important first.
+pub(crate) fn checks(snapshot: &RunSnapshot, step: u64) -> Vec<Check> {
     let look = Look { snapshot, step };
-    let mut found: Vec<Finding> = [
+    let mut checks = vec![
         look.truncation(),
         look.no_answers(),
         look.uniform_groups(),
@@ -49,12 +64,9 @@ pub(crate) fn findings(snapshot: &RunSnapshot, step: u64) -> Vec<Finding> {
         look.clipping(),
         look.gradient(),
         look.rank(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    found.sort_by_key(|finding| std::cmp::Reverse(finding.level));
-    found
+    ];
+    checks.sort_by_key(|check| std::cmp::Reverse(check.finding.as_ref().map(|finding| finding.level)));
+    checks
 }
 
 struct Look<'a> {
@@ -74,10 +86,10 @@ impl Look<'_> {
         self.mean(metric, self.step)
     }
 
-    fn truncation(&self) -> Option<Finding> {
+    fn truncation(&self) -> Check {
         let metric = &metrics::COMPLETION_TRUNCATED_RATIO;
-        let share = self.now(metric).filter(|&share| share > 0.1)?;
-        Some(Finding {
+        let now = self.now(metric);
+        let finding = now.filter(|&share| share > 0.1).map(|share| Finding {
             level: Level::Warning,
             title: "Many responses are cut off",
             detail: format!(
@@ -86,48 +98,56 @@ impl Look<'_> {
             ),
             advice: "Raise rollout.max_new_tokens, or set objective.truncated to Mask or SoftPenalty.",
             metric,
-        })
+        });
+        let (name, rule) = ("Responses cut off", "above 10 %");
+        Check { name, value: now.map(format::percent), rule, metric, finding }
     }
 
-    fn no_answers(&self) -> Option<Finding> {
+    fn no_answers(&self) -> Check {
         let metric = &metrics::COMPLETION_NO_ANSWER_RATIO;
-        let share = self.now(metric).filter(|&share| share > 0.3)?;
-        Some(Finding {
+        let now = self.now(metric);
+        let finding = now.filter(|&share| share > 0.3).map(|share| Finding {
             level: Level::Warning,
             title: "Many responses have no answer",
             detail: format!("The verifier found no final answer in {} of the last responses.", format::percent(share)),
             advice: "Read some of them under Rollouts: does the prompt template ask for the form that the verifier reads?",
             metric,
-        })
+        });
+        let (name, rule) = ("Responses without an answer", "above 30 %");
+        Check { name, value: now.map(format::percent), rule, metric, finding }
     }
 
-    fn uniform_groups(&self) -> Option<Finding> {
+    fn uniform_groups(&self) -> Check {
         let metric = &metrics::GROUP_UNIFORM_RATIO;
-        let share = self.now(metric).filter(|&share| share > 0.5)?;
-        let accuracy = self.now(&metrics::REWARD_ACCURACY).unwrap_or(f64::NAN);
-        let advice = if accuracy > 0.5 {
-            "The problems are too easy: use harder ones, rollout.curriculum, or rollout.dynamic."
-        } else {
-            "The problems are too hard: use easier ones, larger groups, rollout.curriculum, or rollout.dynamic."
-        };
-        Some(Finding {
-            level: Level::Warning,
-            title: "Most groups teach nothing by their rewards",
-            detail: format!(
-                "In {} of the last groups all base rewards are equal, at an accuracy of {}.",
-                format::percent(share),
-                format::percent(accuracy)
-            ),
-            advice,
-            metric,
-        })
+        let now = self.now(metric);
+        let finding = now.filter(|&share| share > 0.5).map(|share| {
+            let accuracy = self.now(&metrics::REWARD_ACCURACY).unwrap_or(f64::NAN);
+            let advice = if accuracy > 0.5 {
+                "The problems are too easy: use harder ones, rollout.curriculum, or rollout.dynamic."
+            } else {
+                "The problems are too hard: use easier ones, larger groups, rollout.curriculum, or rollout.dynamic."
+            };
+            Finding {
+                level: Level::Warning,
+                title: "Most groups teach nothing by their rewards",
+                detail: format!(
+                    "In {} of the last groups all base rewards are equal, at an accuracy of {}.",
+                    format::percent(share),
+                    format::percent(accuracy)
+                ),
+                advice,
+                metric,
+            }
+        });
+        let (name, rule) = ("Groups with equal rewards", "above 50 %");
+        Check { name, value: now.map(format::percent), rule, metric, finding }
     }
 
-    fn entropy(&self) -> Option<Finding> {
+    fn entropy(&self) -> Check {
         let metric = &metrics::POLICY_ENTROPY;
-        let now = self.now(metric)?;
-        let first = self.mean(metric, WINDOW).filter(|_| self.step >= 2 * WINDOW)?;
-        (now < 0.4 * first).then(|| Finding {
+        let now = self.now(metric);
+        let first = self.mean(metric, WINDOW).filter(|_| self.step >= 2 * WINDOW);
+        let finding = now.zip(first).filter(|(now, first)| *now < 0.4 * first).map(|(now, first)| Finding {
             level: Level::Warning,
             title: "Entropy is collapsing",
             detail: format!(
@@ -137,15 +157,17 @@ impl Look<'_> {
             ),
             advice: "Lower the learning rate, raise objective.clip_high, or use a method that rewards diversity (G2RL, an entropy bonus).",
             metric,
-        })
+        });
+        let value = now.map(|now| format!("{} nats", format::compact(now)));
+        Check { name: "Entropy", value, rule: "below 40 % of the first steps'", metric, finding }
     }
 
-    fn kl(&self) -> Option<Finding> {
+    fn kl(&self) -> Check {
         let metric = &metrics::POLICY_KL;
-        let now = self.now(metric)?;
+        let now = self.now(metric);
         let before = self.step.checked_sub(BACK).filter(|&step| step > 0).and_then(|step| self.mean(metric, step));
-        let runs_away = before.is_some_and(|before| now > 0.2 && now > 4.0 * before);
-        (now > 0.5 || runs_away).then(|| Finding {
+        let runs_away = |now: f64| before.is_some_and(|before| now > 0.2 && now > 4.0 * before);
+        let finding = now.filter(|&now| now > 0.5 || runs_away(now)).map(|now| Finding {
             level: Level::Warning,
             title: "The policy runs away from the reference",
             detail: match before {
@@ -158,13 +180,15 @@ impl Look<'_> {
             },
             advice: "Lower the learning rate, raise objective.kl.coefficient, or give objective.kl a target.",
             metric,
-        })
+        });
+        let value = now.map(|now| format!("{} nats", format::compact(now)));
+        Check { name: "KL to the reference", value, rule: "above 0.5, or 0.2 and growing", metric, finding }
     }
 
-    fn sampler_gap(&self) -> Option<Finding> {
+    fn sampler_gap(&self) -> Check {
         let metric = &metrics::POLICY_SAMPLER_LOGPROB_GAP;
-        let gap = self.now(metric).filter(|&gap| gap > 0.01)?;
-        Some(Finding {
+        let now = self.now(metric);
+        let finding = now.filter(|&gap| gap > 0.01).map(|gap| Finding {
             level: Level::Warning,
             title: "Sampler and trainer disagree",
             detail: format!(
@@ -173,42 +197,49 @@ impl Look<'_> {
             ),
             advice: "Use precision: F32, or smaller steps: with lower precision ratios drift from 1 before anything is learnt.",
             metric,
-        })
+        });
+        let (name, rule) = ("Gap between sampler and trainer", "above 0.01 nats");
+        Check { name, value: now.map(format::compact), rule, metric, finding }
     }
 
-    fn fidelity(&self) -> Option<Finding> {
-        let record = self.snapshot.fidelity.iter().rev().find(|record| record.step <= self.step)?;
-        let pearson = record.blocks.first()?.pearson.filter(|&pearson| pearson < 0.5)?;
-        Some(Finding {
+    fn fidelity(&self) -> Check {
+        let metric = &metrics::FIDELITY_PEARSON;
+        let record = self.snapshot.fidelity.iter().rev().find(|record| record.step <= self.step);
+        let now = record.and_then(|record| Some((record.step, record.blocks.first()?.pearson?)));
+        let finding = now.filter(|(_, pearson)| *pearson < 0.5).map(|(step, pearson)| Finding {
             level: Level::Note,
             title: "Features tell little about the true gradients",
             detail: format!(
-                "Their cosines correlate with those over all parameters by {} at step {}; listed below 0.5.",
-                format::signed(pearson, 2),
-                record.step
+                "Their cosines correlate with those over all parameters by {} at step {step}; listed below 0.5.",
+                format::signed(pearson, 2)
             ),
             advice: "Read novelty with care: it speaks for the last layer. The fidelity bars say which parameters differ.",
-            metric: &metrics::FIDELITY_PEARSON,
-        })
+            metric,
+        });
+        let value = now.map(|(_, pearson)| format::signed(pearson, 2));
+        Check { name: "Proxy fidelity", value, rule: "below 0.5", metric, finding }
     }
 
-    fn clipping(&self) -> Option<Finding> {
+    fn clipping(&self) -> Check {
         let metric = &metrics::POLICY_CLIP_RATIO;
-        let share = self.now(metric).filter(|&share| share > 0.2)?;
-        Some(Finding {
+        let now = self.now(metric);
+        let finding = now.filter(|&share| share > 0.2).map(|share| Finding {
             level: Level::Warning,
             title: "Much of the update is clipped away",
             detail: format!("{} of the tokens had their ratio clipped; listed above 20 %.", format::percent(share)),
             advice: "Lower the learning rate or objective.epochs, or use fewer mini-batches.",
             metric,
-        })
+        });
+        let (name, rule) = ("Tokens clipped", "above 20 %");
+        Check { name, value: now.map(format::percent), rule, metric, finding }
     }
 
-    fn gradient(&self) -> Option<Finding> {
+    fn gradient(&self) -> Check {
         let metric = &metrics::POLICY_GRAD_NORM;
-        let norm = self.snapshot.history.at(self.step)?.get(metric)?;
-        let before = self.step.checked_sub(1).filter(|&step| step > 0).and_then(|step| self.mean(metric, step))?;
-        (before > 0.0 && norm > 10.0 * before).then(|| Finding {
+        let now = self.snapshot.history.at(self.step).and_then(|row| row.get(metric));
+        let before = self.step.checked_sub(1).filter(|&step| step > 0).and_then(|step| self.mean(metric, step));
+        let jumps = |(norm, before): &(f64, f64)| *before > 0.0 && *norm > 10.0 * before;
+        let finding = now.zip(before).filter(jumps).map(|(norm, before)| Finding {
             level: Level::Note,
             title: "The gradient jumps in this step",
             detail: format!(
@@ -218,13 +249,15 @@ impl Look<'_> {
             ),
             advice: "Look at the completions of the step; lower optimizer.max_grad_norm if it happens often.",
             metric,
-        })
+        });
+        let value = now.map(format::compact);
+        Check { name: "Norm of the gradient", value, rule: "above ten times the steps before", metric, finding }
     }
 
-    fn rank(&self) -> Option<Finding> {
+    fn rank(&self) -> Check {
         let metric = &metrics::GEOMETRY_EFFECTIVE_RANK;
-        let rank = self.now(metric).filter(|&rank| rank < 2.0)?;
-        Some(Finding {
+        let now = self.now(metric);
+        let finding = now.filter(|&rank| rank < 2.0).map(|rank| Finding {
             level: Level::Note,
             title: "Groups span few directions",
             detail: format!(
@@ -233,7 +266,9 @@ impl Look<'_> {
             ),
             advice: "Raise the temperature or lambda, or use larger groups.",
             metric,
-        })
+        });
+        let (name, rule) = ("Effective rank of groups", "below 2");
+        Check { name, value: now.map(|rank| format::number(rank, 1)), rule, metric, finding }
     }
 }
 
@@ -256,6 +291,10 @@ mod tests {
         findings(snapshot, step).iter().map(|finding| finding.title).collect()
     }
 
+    fn findings(snapshot: &RunSnapshot, step: u64) -> Vec<Finding> {
+        checks(snapshot, step).into_iter().filter_map(|check| check.finding).collect()
+    }
+
     #[test]
     fn a_healthy_run_has_no_findings() {
         let healthy = run(
@@ -274,6 +313,9 @@ mod tests {
             100,
         );
         assert!((1..=100).all(|step| findings(&healthy, step).is_empty()));
+        let said: Vec<_> = checks(&healthy, 100).into_iter().map(|check| (check.name, check.value)).collect();
+        assert!(said.contains(&("Responses cut off", Some("2 %".to_owned()))), "{said:?}");
+        assert!(said.contains(&("Proxy fidelity", None)), "it was not measured");
         assert!(findings(&RunSnapshot::starting(RunInfo::default()), 0).is_empty());
     }
 

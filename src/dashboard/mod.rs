@@ -6,7 +6,7 @@
 //!
 //! * `app`: the frame loop. Takes in a snapshot, draws the panels, sends commands.
 //! * `loader`: older steps, read from the run folder on a thread of its own.
-//! * `state`: what is shown and chosen. `derive` and `series`: what panels need beyond the snapshot.
+//! * `state`: what is shown and chosen. `derive`, `series` and `traces`: what panels need beyond the snapshot.
 //! * `rollouts`, `problems`, `tokens`: completions as rows, problems over time, what tokens and differences look like.
 //! * `open_run`: one of the runs that the window has open. `start`: what the start screen finds and starts.
 //! * `dock`: where panels are. `panels`: one per file. `widgets`: what they are made of. `health`: what to look after.
@@ -29,6 +29,8 @@ mod rollout_tests;
 mod rollouts;
 mod series;
 mod start;
+#[cfg(test)]
+mod start_tests;
 mod state;
 #[cfg(test)]
 mod testing;
@@ -37,6 +39,9 @@ mod tests;
 mod textures;
 mod theme;
 mod tokens;
+mod traces;
+#[cfg(test)]
+mod watch_tests;
 mod widgets;
 
 use crate::error::{Error, Result};

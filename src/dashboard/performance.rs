@@ -8,10 +8,11 @@ use super::dock::Dock;
 use super::open_run::RunSource;
 use super::testing;
 use super::theme::Themes;
-use crate::trainer::{RunHandle, RunSnapshot, StepView, WatchedRun};
+use crate::metrics;
+use crate::trainer::{RunBuilder, RunHandle, RunSnapshot, StepView, TrainerCommand, WatchedRun};
 use egui::{RawInput, Rect, pos2, vec2};
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// A window without a screen.
 struct Bench {
@@ -120,7 +121,17 @@ fn frames_of_large_groups_and_long_runs_stay_within_their_time() {
 #[ignore = "measures time"]
 fn a_run_of_50_000_steps_opens_in_two_seconds() {
     let folder = testing::run_folder(&[10, 50_000]);
-    let text = testing::metric_lines(1..=50_000);
+    // Every metric that there is, though no run records all of them.
+    let line = |step: u64| {
+        let value = |place: usize| (step as f64 + 0.37 * place as f64).sin();
+        let fields: Vec<String> = metrics::ALL
+            .iter()
+            .enumerate()
+            .map(|(place, metric)| format!("\"{}\":{}", metric.name, value(place)))
+            .collect();
+        format!("{{\"step\":{step},\"wall_s\":{},{}}}\n", 1.5 * step as f64, fields.join(","))
+    };
+    let text: String = (1..=50_000).map(line).collect();
     std::fs::write(folder.path().join("metrics.jsonl"), &text).unwrap();
     let start = Instant::now();
     let run = WatchedRun::open(folder.path()).unwrap();
@@ -153,4 +164,76 @@ fn a_stream_of_100_steps_a_second_keeps_up() {
         }
     });
     assert!(median < 40.0, "a frame takes longer than four steps do: {median:.1} ms");
+}
+
+/// Processor time of this thread, nanoseconds.
+fn thread_time() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    text.split(' ').next().unwrap().parse().unwrap()
+}
+
+#[test]
+#[ignore = "measures time"]
+fn training_loses_little_to_a_window_that_nobody_touches() {
+    const BLOCKS: usize = 8;
+    const STEPS: u64 = 6;
+    let folder = tempfile::tempdir().unwrap();
+    let rollout = "rollout: (prompts_per_step: 8, group_size: 8, max_new_tokens: 64)";
+    let text = format!(
+        "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), {rollout}, method: G2rl(), stop: (steps: 9999))"
+    );
+    let experiment = crate::experiment::from_text(&text, "experiment").unwrap();
+    let run = RunBuilder::new(experiment).start(folder.path()).unwrap();
+    let mut bench = Bench::new(RunSource::Trainer(run.handle.clone()));
+    // When the window wants to be drawn next.
+    let due = Arc::new(Mutex::new(None::<Instant>));
+    let wake = Arc::clone(&due);
+    bench.ctx.set_request_repaint_callback(move |info| {
+        let at = Instant::now() + info.delay.min(Duration::from_secs(3600));
+        let mut due = wake.lock().unwrap();
+        *due = Some(due.map_or(at, |due| due.min(at)));
+    });
+    let newest = || run.handle.snapshots.load().step;
+    let (mut drawing, mut open_s, mut frames) = (0, 0.0, 0);
+    let mut steps: [Vec<f64>; 2] = Default::default();
+    let mut cpu: [Vec<f64>; 2] = Default::default();
+    for block in 0..2 * BLOCKS {
+        let is_open = block % 2 == 1;
+        let (first, begin, before) = (newest(), Instant::now(), thread_time());
+        while newest() < first + STEPS {
+            if is_open && due.lock().unwrap().take_if(|due| *due <= Instant::now()).is_some() {
+                bench.frame(None);
+                frames += 1;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if is_open {
+            drawing += thread_time() - before;
+            open_s += begin.elapsed().as_secs_f64();
+        }
+        // The step in which the block began belongs to neither.
+        let snapshot = run.handle.snapshots.load();
+        for row in (first + 2..=first + STEPS).filter_map(|step| snapshot.history.at(step)) {
+            steps[usize::from(is_open)].extend(row.get(&metrics::TIME_STEP_S));
+            cpu[usize::from(is_open)].extend(row.get(&metrics::TIME_CPU_S));
+        }
+    }
+    run.handle.send(TrainerCommand::Stop);
+    run.join().unwrap();
+    let median = |values: &mut Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    let cores = std::thread::available_parallelism().unwrap().get() as f64;
+    let share = drawing as f64 / 1e9 / (open_s * cores);
+    let [closed, open] = steps.each_mut().map(median);
+    let [closed_cpu, open_cpu] = cpu.each_mut().map(median);
+    eprintln!(
+        "{frames} frames in {open_s:.1} s take {:.2} % of {cores} cores; a step takes {closed:.3} s without and {open:.3} s with the \
+         window (ratio {:.3}), {closed_cpu:.3} s and {open_cpu:.3} s of processor time (ratio {:.3})",
+        100.0 * share,
+        open / closed,
+        open_cpu / closed_cpu
+    );
+    assert!(share < 0.02, "{share}");
 }

@@ -57,6 +57,15 @@ impl Quantity {
         }
     }
 
+    /// Its name in a search.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Shaped => "shaped",
+            Self::Logprob => "logprob",
+            _ => self.name(),
+        }
+    }
+
     /// What it is, with where it stands in the run folder.
     pub(crate) fn help(self) -> &'static str {
         match self {
@@ -133,6 +142,41 @@ pub(crate) struct Brush {
     pub(crate) y: [f64; 2],
 }
 
+/// What is searched for: words, and conditions on numbers such as `novelty>0.5`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Search {
+    /// What the completion must contain, in lower case.
+    words: String,
+    /// Bounds that a quantity must keep; `true` is a lower bound.
+    bounds: Vec<(Quantity, bool, f64)>,
+}
+
+impl Search {
+    /// Reads what was typed. A condition is the name of a quantity, `<` or `>`, and a number; everything else is looked for as it is.
+    pub(crate) fn parse(text: &str) -> Self {
+        let condition = |term: &str| -> Option<(Quantity, bool, f64)> {
+            let at = term.find(['<', '>'])?;
+            let quantity = Quantity::ALL.into_iter().find(|quantity| quantity.key() == &term[..at])?;
+            Some((quantity, term.as_bytes()[at] == b'>', term[at + 1..].parse().ok()?))
+        };
+        let text = text.to_lowercase();
+        let (conditions, words): (Vec<&str>, Vec<&str>) = text.split(' ').partition(|term| condition(term).is_some());
+        Self {
+            words: words.join(" ").trim().to_owned(),
+            bounds: conditions.into_iter().filter_map(condition).collect(),
+        }
+    }
+
+    fn finds(&self, rollout: &RolloutView) -> bool {
+        let holds = |&(quantity, is_lower, bound): &(Quantity, bool, f64)| {
+            let value = quantity.of(rollout);
+            if is_lower { value > bound } else { value < bound }
+        };
+        self.bounds.iter().all(holds)
+            && (self.words.is_empty() || rollout.completion.to_lowercase().contains(&self.words))
+    }
+}
+
 /// What is chosen in the panel.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RolloutChoices {
@@ -186,7 +230,7 @@ pub(crate) struct Rows {
 impl Rows {
     /// The rows of `view`, of which `group` is the chosen one.
     pub(crate) fn new(view: &StepView, group: usize, choices: &RolloutChoices) -> Self {
-        let wanted = choices.text.trim().to_lowercase();
+        let search = Search::parse(&choices.text);
         let groups = view.groups.iter().enumerate().filter(|(place, _)| choices.whole_step || *place == group);
         let all: Vec<Place> =
             groups.flat_map(|(group, of)| (0..of.rollouts.len()).map(move |index| Place { group, index })).collect();
@@ -196,8 +240,7 @@ impl Rows {
             .into_iter()
             .filter(|&place| {
                 let rollout = rollout(place);
-                choices.verdict.is_none_or(|verdict| verdict == rollout.verdict)
-                    && (wanted.is_empty() || rollout.completion.to_lowercase().contains(&wanted))
+                choices.verdict.is_none_or(|verdict| verdict == rollout.verdict) && search.finds(rollout)
             })
             .collect();
         let mut listed: Vec<Place> = filtered
@@ -283,6 +326,23 @@ mod tests {
         assert!(brushed.listed.len() < correct);
         choices.text = "NOT IN ANY".to_owned();
         assert!(rows(&choices).filtered.is_empty());
+    }
+
+    #[test]
+    fn conditions_on_numbers_stand_among_the_words_of_a_search() {
+        let view = testing::step(20, 1, 12);
+        let listed = |text: &str| {
+            let choices = RolloutChoices { text: text.to_owned(), ..RolloutChoices::default() };
+            let rows = Rows::new(&view, 0, &choices);
+            rows.listed.iter().map(|place| &view.groups[0].rollouts[place.index]).collect::<Vec<_>>()
+        };
+        let half = listed("Novelty>0.5");
+        assert!(!half.is_empty() && half.len() < 12 && half.iter().all(|rollout| rollout.novelty > 0.5));
+        let both = listed("novelty>0.5 BOXED reward<0");
+        assert!(both.iter().all(|rollout| rollout.completion.contains("boxed") && rollout.reward < 0.0));
+        assert!(both.len() < half.len());
+        assert_eq!(Search::parse("length>3x a<b").words, "length>3x a<b", "what is no condition is text");
+        assert_eq!(listed("novelty<nan").len(), 0);
     }
 
     #[test]

@@ -26,6 +26,15 @@ const CURVES: [(&str, &Metric, bool); 11] = [
     ("Proxy fidelity", &metrics::FIDELITY_PEARSON, true),
 ];
 
+/// The metrics that the geometry panel shows over time, whatever is shown as curves.
+const OVER_TIME: [&Metric; 5] = [
+    &metrics::GEOMETRY_COSINE_Q05,
+    &metrics::GEOMETRY_COSINE_MEDIAN,
+    &metrics::GEOMETRY_COSINE_Q95,
+    &metrics::GEOMETRY_NEGATIVE_RATIO,
+    &metrics::GEOMETRY_ORTHOGONAL_RATIO,
+];
+
 /// A metric's title in the window: its own words where it has some, else its name.
 pub(crate) fn title_of(metric: &Metric) -> &'static str {
     let known = CURVES.iter().find(|(_, known, _)| known.name == metric.name);
@@ -131,8 +140,9 @@ impl Pyramid {
     }
 
     /// The line between `from` and `to`, with a neighbour on either side, in about `most` points at most. Longer lines are drawn by
-    /// the lowest and the highest value of each stretch, so that no spike is lost.
-    fn visible(&self, from: f64, to: f64, most: usize) -> Vec<PlotPoint> {
+    /// the lowest and the highest value of each stretch, so that no spike is lost; where `is_average` is set, by the middle between
+    /// the two, for the spikes stand behind an average anyway.
+    fn visible(&self, from: f64, to: f64, most: usize, is_average: bool) -> Vec<PlotPoint> {
         let first = self.points.partition_point(|point| point.x < from).saturating_sub(1);
         let end = (self.points.partition_point(|point| point.x <= to) + 1).min(self.points.len());
         if first >= end {
@@ -146,6 +156,12 @@ impl Pyramid {
         let stretches = &self.levels[level as usize - 1];
         let size = FACTOR.pow(level);
         let shown = &stretches[first / size..(end - 1) / size + 1];
+        if is_average {
+            let middle = |stretch: &Stretch| {
+                PlotPoint::new(f64::midpoint(stretch.first, stretch.last), f64::midpoint(stretch.low, stretch.high))
+            };
+            return shown.iter().map(middle).collect();
+        }
         let two = |stretch: &Stretch| {
             let (at, length) = (stretch.first, stretch.last - stretch.first);
             [PlotPoint::new(at + 0.25 * length, stretch.low), PlotPoint::new(at + 0.75 * length, stretch.high)]
@@ -159,6 +175,7 @@ impl Pyramid {
 pub(crate) struct Curve {
     pieces: Vec<Pyramid>,
     is_broken: bool,
+    is_average: bool,
 }
 
 impl Curve {
@@ -183,7 +200,7 @@ impl Curve {
             piece.points.last().is_some_and(|last| last.x >= from)
                 && piece.points.first().is_some_and(|first| first.x <= to)
         });
-        pieces.map(|piece| piece.visible(from, to, most)).filter(|points| !points.is_empty()).collect()
+        pieces.map(|piece| piece.visible(from, to, most, self.is_average)).filter(|points| !points.is_empty()).collect()
     }
 
     /// The value at `step`.
@@ -222,7 +239,8 @@ pub(crate) struct Series {
 
 impl Series {
     fn new(metric: &'static Metric, span: u32) -> Self {
-        Self { metric, raw: Curve::default(), smooth: Curve::default(), span, weighted: 0.0, weights: 0.0 }
+        let smooth = Curve { is_average: true, ..Curve::default() };
+        Self { metric, raw: Curve::default(), smooth, span, weighted: 0.0, weights: 0.0 }
     }
 
     fn push(&mut self, step: u64, value: f64) {
@@ -266,9 +284,14 @@ impl Series {
         self.raw.pieces.is_empty()
     }
 
-    /// Whether there are enough points for an average to tell something.
-    pub(crate) fn is_long(&self) -> bool {
-        self.raw.len() > 20
+    /// Whether the average over `span` steps is drawn: where there are enough points for it to tell something.
+    pub(crate) fn is_averaged(&self, span: u32) -> bool {
+        span > 0 && self.raw.len() > 20
+    }
+
+    /// The value that is drawn at `step`.
+    pub(crate) fn shown_at(&self, step: u64, span: u32) -> Option<f64> {
+        if self.is_averaged(span) { self.smooth.at(step) } else { self.at(step) }
     }
 }
 
@@ -332,7 +355,7 @@ impl Curves {
             *self = Self::default();
         }
         let known = self.times.len();
-        for metric in settings.panels.iter().flat_map(|panel| &panel.metrics) {
+        for metric in settings.panels.iter().flat_map(|panel| &panel.metrics).chain(&OVER_TIME) {
             if self.of(metric).is_none() {
                 let mut series = Series::new(metric, settings.span.max(1));
                 let rows = history.iter().take(known);
@@ -488,7 +511,7 @@ mod tests {
             let mut line = Pyramid::default();
             values.iter().enumerate().for_each(|(place, value)| line.push(place as f64, *value));
             let (low, high) = (from as f64, (from + length) as f64);
-            let shown = line.visible(low, high, 100);
+            let shown = line.visible(low, high, 100, false);
             prop_assert!(shown.len() <= 110, "{}", shown.len());
             prop_assert!(shown.windows(2).all(|pair| pair[0].x <= pair[1].x));
             let inside = values.iter().enumerate().filter(|(place, _)| (from..=from + length).contains(place));
@@ -496,6 +519,12 @@ mod tests {
                 let most = shown.iter().map(|point| point.y).fold(f64::NEG_INFINITY, f64::max);
                 let least = shown.iter().map(|point| point.y).fold(f64::INFINITY, f64::min);
                 prop_assert!(least <= *value && *value <= most);
+            }
+            // An average runs between the extremes.
+            let average = line.visible(low, high, 100, true);
+            prop_assert!(average.len() <= 110 && average.windows(2).all(|pair| pair[0].x <= pair[1].x));
+            for point in &average {
+                prop_assert!(values.iter().any(|value| *value <= point.y) && values.iter().any(|value| *value >= point.y));
             }
         }
     }

@@ -5,7 +5,7 @@
 use super::derive::{self, ColorRange, GroupGeometry, Order, Pair};
 use super::dock::PanelKind;
 use super::export::ExportResult;
-use super::health::{self, Finding};
+use super::health::{self, Check, Finding};
 use super::loader::{Absence, StepData};
 use super::panels::palette::Palette;
 use super::problems::ProblemTable;
@@ -42,6 +42,18 @@ pub(crate) enum Wish {
     ResetLayout,
     /// Save a picture of a panel, which is there.
     SavePicture(PanelKind, egui::Rect),
+}
+
+/// What stands beside the matrix.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Histogram, numbers and spectrum.
+    #[default]
+    Numbers,
+    /// The directions as arrows.
+    Directions,
+    /// The run's cosines over its steps.
+    OverTime,
 }
 
 /// What is chosen independently of the run, and stays when another run is shown.
@@ -94,8 +106,8 @@ pub(crate) struct State {
     pub(crate) color_range: ColorRange,
     /// Whether everything that can be compared stands side by side.
     pub(crate) side_by_side: bool,
-    /// Whether the directions are drawn in place of the histogram.
-    pub(crate) shows_directions: bool,
+    /// What stands beside the matrix.
+    pub(crate) side: Side,
     /// The pinned pair.
     pub(crate) pinned: Option<Pair>,
     /// The pair under the pointer, kept until the pointer finds another.
@@ -125,7 +137,7 @@ pub(crate) struct State {
     pub(crate) experiment: Option<Experiment>,
     /// Values of live settings that are being edited.
     pub(crate) drafts: Vec<(LiveSetting, String)>,
-    findings: ((u64, usize), Vec<Finding>),
+    checks: ((u64, usize), Vec<Check>),
     /// The command palette.
     pub(crate) palette: Palette,
     /// What the person asked the window for in this frame.
@@ -159,7 +171,7 @@ impl State {
             rollouts_every: experiment.as_ref().ok().map(|experiment| experiment.record.rollouts_every),
             experiment: experiment.ok(),
             drafts: Vec::new(),
-            findings: Default::default(),
+            checks: Default::default(),
             palette: Palette::default(),
             wishes: Vec::new(),
             snapshot: snapshot.clone(),
@@ -168,7 +180,7 @@ impl State {
             order: Order::default(),
             color_range: ColorRange::default(),
             side_by_side: false,
-            shows_directions: false,
+            side: Side::default(),
             pinned: None,
             hovered: None,
             search: String::new(),
@@ -632,15 +644,20 @@ impl State {
     }
 
     /// What there is to look after at the cursor.
-    pub(crate) fn findings(&self) -> &[Finding] {
-        &self.findings.1
+    pub(crate) fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.checks.1.iter().filter_map(|check| check.finding.as_ref())
+    }
+
+    /// Everything that is watched, as it is at the cursor.
+    pub(crate) fn checks(&self) -> &[Check] {
+        &self.checks.1
     }
 
     /// Judges the run's health where the cursor or the history has moved.
     pub(crate) fn judge(&mut self) {
         let key = (self.cursor_step(), self.snapshot.history.len());
-        if self.findings.0 != key {
-            self.findings = (key, health::findings(&self.snapshot, key.0));
+        if self.checks.0 != key {
+            self.checks = (key, health::checks(&self.snapshot, key.0));
         }
     }
 

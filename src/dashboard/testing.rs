@@ -1,12 +1,21 @@
 //! Synthetic runs for tests: countdown groups whose geometry and metrics drift over the steps as a real run's do.
 
+use super::app::{Dashboard, ScreenshotResult};
+use super::dock::Dock;
+use super::open_run::RunSource;
+use super::theme::Themes;
 use crate::experiment::{RolloutRecord, RunDir};
 use crate::metrics::{self, History, MetricRow};
 use crate::trainer::{
-    Estimate, EvaluationRecord, GroupTokens, GroupView, RolloutView, RunInfo, RunSnapshot, RunState, Stage,
-    StageProgress, StepView,
+    Estimate, EvaluationRecord, GroupTokens, GroupView, RolloutView, RunHandle, RunInfo, RunSnapshot, RunState, Stage,
+    StageProgress, StepView, TrainerCommand,
 };
 use crate::verify::Verdict;
+use crossbeam_channel::Receiver;
+use egui::accesskit::Role;
+use egui::{Event, Key, Modifiers, PointerButton, Pos2, Rect, vec2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT, Queryable};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::{Path, PathBuf};
@@ -140,6 +149,9 @@ pub(crate) fn metric_row(step: u64) -> MetricRow {
         (&metrics::POLICY_ENTROPY, 0.15 - 0.07 * grown + noise(0.006)),
         (&metrics::POLICY_KL, 0.09 * grown + noise(0.004).abs()),
         (&metrics::GEOMETRY_COSINE_MEAN, 0.05 + 0.2 * grown + noise(0.02)),
+        (&metrics::GEOMETRY_COSINE_Q05, -0.3 + 0.1 * grown + noise(0.02)),
+        (&metrics::GEOMETRY_COSINE_MEDIAN, 0.03 + 0.2 * grown + noise(0.02)),
+        (&metrics::GEOMETRY_COSINE_Q95, 0.4 + 0.3 * grown + noise(0.02)),
         (&metrics::GEOMETRY_NEGATIVE_RATIO, 0.46 - 0.12 * grown + noise(0.03)),
         (&metrics::GEOMETRY_ORTHOGONAL_RATIO, 0.31 - 0.08 * grown + noise(0.03)),
         (&metrics::GEOMETRY_EFFECTIVE_RANK, 9.5 - 2.5 * grown + noise(0.3)),

@@ -266,7 +266,8 @@ impl Theme {
             (&mut widgets.active, self.hovered, self.focus, self.text_strong),
             (&mut widgets.open, self.raised, self.text_weak, self.text_strong),
         ] {
-            state.bg_fill = fill;
+            // The boxes of check marks, which stand on panels and cards.
+            state.bg_fill = self.sunken;
             state.weak_bg_fill = fill;
             state.bg_stroke = Stroke::new(1.0, line);
             state.fg_stroke = Stroke::new(1.0, text);

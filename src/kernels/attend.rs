@@ -367,6 +367,7 @@ impl WithSimd for ForwardUnit<'_> {
     type Output = Vec<f32>;
 
     #[inline(always)]
+    #[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
     fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
         let mut out = vec![0.0; self.segment.tokens.len() * self.inputs.heads.group() * self.inputs.heads.size];
         forward_unit(simd, &mut out, self.inputs, self.segment, self.head);
@@ -385,6 +386,7 @@ impl WithSimd for BackwardUnit<'_> {
     type Output = UnitGradients;
 
     #[inline(always)]
+    #[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
     fn with_simd<S: Simd>(self, simd: S) -> UnitGradients {
         backward_unit(simd, self.grad, self.inputs, self.segment, self.head)
     }

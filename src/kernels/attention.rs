@@ -16,7 +16,6 @@
 
 use super::attend::{self, Columns, Heads, Inputs};
 use super::segments::Segments;
-use super::simd;
 use super::storage::{fused, slice, with_slices};
 use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor, bail};
 
@@ -87,20 +86,6 @@ pub fn causal_attention_reference(q: &Tensor, k: &Tensor, v: &Tensor, segments: 
     let probabilities = shifted.broadcast_div(&shifted.sum_keepdim(D::Minus1)?)?.to_dtype(v.dtype())?;
     let out = probabilities.matmul(&v)?.transpose(1, 2)?.contiguous()?.reshape((batch * longest, heads * head_dim))?;
     out.index_select(&packed, 0)
-}
-
-/// Turns scores into probabilities in place.
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
-pub(super) fn softmax(scores: &mut [f32]) {
-    let top = simd::max(scores);
-    for s in scores.iter_mut() {
-        *s = simd::exp(*s - top);
-    }
-    let scale = 1.0 / simd::sum(scores);
-    for s in scores.iter_mut() {
-        *s *= scale;
-    }
 }
 
 struct Attention {

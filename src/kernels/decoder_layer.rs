@@ -26,7 +26,7 @@ use rayon::prelude::*;
 const ELEMENTS: usize = 16_384;
 
 /// Something for each weight of a layer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct LayerParts<T> {
     pub(crate) input_norm: T,
     pub(crate) q_proj: T,
@@ -115,6 +115,13 @@ pub(crate) struct Saved {
 }
 
 impl Saved {
+    /// The layer's input alone; gives all other buffers back.
+    pub(crate) fn into_input(self, buffers: &mut Buffers) -> Vec<f32> {
+        let Self { x, q, k, v, attention, x1, gate, up } = self;
+        buffers.give([q, k, v, attention, x1, gate, up]);
+        x
+    }
+
     /// Gives all buffers back.
     pub(crate) fn free(self, buffers: &mut Buffers) {
         let Self { x, q, k, v, attention, x1, gate, up } = self;
@@ -260,7 +267,9 @@ impl LayerShape<'_> {
                 part
             })
             .collect();
-        parts.iter().for_each(|part| simd::add_scaled(sum, 1.0, part));
+        for part in &parts {
+            simd::add_scaled(sum, 1.0, part);
+        }
     }
 }
 

@@ -12,6 +12,9 @@ mod attend;
 mod attention;
 mod decode_attention;
 mod decoder_layer;
+mod given;
+mod half;
+pub mod lanes;
 mod linear;
 mod matmul;
 mod one_pass_head;
@@ -25,8 +28,9 @@ mod tiles;
 mod token_head;
 
 pub use attention::{causal_attention, causal_attention_reference};
-pub use decode_attention::decode_attention;
+pub use decode_attention::{Heads, PAGE, padded_attention, paged_attention};
 pub(crate) use decoder_layer::{Buffers, LayerParts, LayerShape, Saved};
+pub use lanes::thin_linear;
 pub use linear::{linear, linear_reference};
 pub use one_pass_head::{HeadDraws, Uniforms, one_pass_head, one_pass_head_reference};
 pub(crate) use one_pass_head::{TILE, place};
@@ -34,9 +38,9 @@ pub(crate) use rms_norm::{add_norm_backward, norm};
 pub use rms_norm::{rms_norm, rms_norm_reference};
 pub use rotary::{Rotary, rotary_embedding, rotary_embedding_reference};
 pub use segments::{Segment, Segments};
-pub(crate) use storage::{fused, with_slices};
+pub(crate) use storage::{Elements, fused, with_slices};
 pub use swiglu::{swiglu, swiglu_reference};
-pub(crate) use token_head::{TokenHead, softmax_entropy};
+pub(crate) use token_head::{TokenHead, rows_per_device_slice, softmax_entropy};
 pub use token_head::{TokenStatistics, token_logprob_entropy, token_logprob_entropy_reference, token_statistics};
 
 #[cfg(test)]

@@ -56,7 +56,9 @@ pub(crate) fn add_norm_backward(
             part
         })
         .collect();
-    parts.iter().for_each(|part| simd::add_scaled(weight_sum, 1.0, part));
+    for part in &parts {
+        simd::add_scaled(weight_sum, 1.0, part);
+    }
 }
 
 #[multiversion(targets = "simd")]

@@ -34,7 +34,7 @@ impl Rotary {
         self.table.0.len() / self.half.max(1)
     }
 
-    /// cos and sin of one position.
+    /// cos and sin (`head_dim` / 2) of a position.
     pub(super) fn rows(&self, position: u32) -> (&[f32], &[f32]) {
         let range = position as usize * self.half..(position as usize + 1) * self.half;
         (&self.table.0[range.clone()], &self.table.1[range])

@@ -1,6 +1,7 @@
 //! Access to the memory behind CPU tensors.
 
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, bail};
+use std::ops::{Deref, Range};
 
 /// Whether the fused `f32` CPU versions apply to all of `tensors`.
 pub(crate) fn fused(tensors: &[&Tensor]) -> bool {
@@ -33,4 +34,33 @@ pub(crate) fn with_slices<const N: usize, R>(
         }
     }
     f(slices)
+}
+
+/// The elements of a contiguous `f32` CPU tensor, readable as long as this lives.
+pub(crate) struct Elements<'a> {
+    storage: Box<dyn Deref<Target = Storage> + Sync + 'a>,
+    range: Range<usize>,
+}
+
+impl<'a> Elements<'a> {
+    pub(crate) fn of(tensor: &'a Tensor) -> Result<Self> {
+        let (storage, layout) = tensor.storage_and_layout();
+        match (&*storage, layout.contiguous_offsets()) {
+            (Storage::Cpu(CpuStorage::F32(_)), Some((start, end))) => {
+                Ok(Self { storage: Box::new(storage), range: start..end })
+            }
+            _ => bail!("expected contiguous f32 on the CPU, got {tensor:?}"),
+        }
+    }
+}
+
+impl Deref for Elements<'_> {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        match &**self.storage {
+            Storage::Cpu(CpuStorage::F32(elements)) => &elements[self.range.clone()],
+            _ => &[], // refused by `of`
+        }
+    }
 }

@@ -88,9 +88,7 @@ fn tile<S: Simd, const B: usize, const ADD: bool>(
     if ADD {
         for (r, sums) in sums.iter_mut().enumerate() {
             let out = S::as_simd_f32s(&out[r * stride..][columns.clone()]).0;
-            for j in 0..B {
-                sums[j] = out[j];
-            }
+            sums.copy_from_slice(&out[..B]);
         }
     }
     for (k, b) in b.data.chunks_exact(b.stride).enumerate() {

@@ -5,12 +5,12 @@
 //! network goes through candle's graph as a whole.
 
 use super::qwen3::{PackedTokens, Qwen3};
+use super::recompute::LayerInputs;
 use super::responses::ResponseBatch;
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::kernels::{
-    Buffers, LayerParts, LayerShape, Saved, TokenHead, add_norm_backward, fused, norm, token_logprob_entropy,
-    with_slices,
+    Buffers, LayerParts, LayerShape, Saved, TokenHead, add_norm_backward, norm, token_logprob_entropy, with_slices,
 };
 use crate::optim::Gradients;
 use candle_core::{Device, Tensor, TensorId, Var};
@@ -20,17 +20,20 @@ use std::collections::HashMap;
 pub struct GradientSum<'a> {
     network: &'a Qwen3,
     weights: &'a Weights,
-    sums: Sums,
+    /// Whether backward computes what is in the layers again.
+    recompute: bool,
+    sums: Sums<'a>,
     buffers: Buffers,
 }
 
-enum Sums {
+enum Sums<'a> {
     Graph(Gradients),
-    Layers(LayerSums),
+    Layers(LayerSums<'a>),
 }
 
 /// Sums in the order of the network.
-struct LayerSums {
+struct LayerSums<'a> {
+    weights: Vec<LayerParts<&'a Tensor>>,
     embeddings: Vec<f32>,
     layers: Vec<LayerParts<Vec<f32>>>,
     norm: Vec<f32>,
@@ -42,19 +45,34 @@ struct LayerSums {
 pub struct ForwardPass {
     batch: ResponseBatch,
     statistics: Tensor,
-    kept: Option<Kept>,
+    kept: Kept,
+}
+
+/// What the backward pass needs beside the loss's graph.
+enum Kept {
+    /// Nothing: that graph is everything.
+    Graph,
+    /// Layers that are computed again as graphs.
+    LayerGraphs(LayerInputs),
+    Layers(KeptLayers),
 }
 
 /// What the backward pass without a graph needs.
-struct Kept {
-    layers: Vec<Saved>,
+struct KeptLayers {
+    layers: Vec<KeptLayer>,
     /// Inputs of the last norm that predict response tokens: (response tokens, hidden).
     selected: Vec<f32>,
     /// The same after the norm.
     hidden: Vec<f32>,
     head: TokenHead,
-    /// Leaf of the loss's graph.
-    statistics: Var,
+    /// The statistics, where the loss's graph begins.
+    leaf: Var,
+}
+
+enum KeptLayer {
+    Whole(Saved),
+    /// (tokens, hidden)
+    Input(Vec<f32>),
 }
 
 impl ForwardPass {
@@ -65,58 +83,69 @@ impl ForwardPass {
 }
 
 impl<'a> GradientSum<'a> {
-    /// No gradient yet. `network` is the trainable one over `weights`.
-    pub fn new(network: &'a Qwen3, weights: &'a Weights) -> Result<Self> {
-        let sums = if network.tensors().all(|tensor| fused(&[tensor]) && tensor.is_variable()) {
+    /// No gradient yet. `network` is the trainable one over `weights`. With `recompute` a pass keeps only the layers' inputs, for
+    /// another forward pass in backward.
+    pub fn new(network: &'a Qwen3, weights: &'a Weights, recompute: bool) -> Result<Self> {
+        let sums = if let Some(layers) = network.fused_layers(Tensor::is_variable) {
             let zeros = |tensor: &Tensor| vec![0.0; tensor.elem_count()];
             Sums::Layers(LayerSums {
                 embeddings: zeros(&network.embeddings),
-                layers: network
-                    .layers
-                    .iter()
-                    .map(|layer| LayerParts::from_array(layer.parts().into_array().map(zeros)))
-                    .collect(),
+                layers: layers.iter().map(|layer| LayerParts::from_array(layer.into_array().map(zeros))).collect(),
                 norm: zeros(&network.norm),
                 head: (!network.is_tied()).then(|| zeros(&network.head)),
+                weights: layers,
             })
         } else {
             Sums::Graph(Gradients::zeros(weights)?)
         };
-        Ok(Self { network, weights, sums, buffers: Buffers::default() })
+        Ok(Self { network, weights, recompute, sums, buffers: Buffers::default() })
     }
 
     /// The forward pass of a batch, at `temperature`.
     pub fn forward(&mut self, batch: ResponseBatch, temperature: f64) -> Result<ForwardPass> {
-        let Self { network, sums, buffers, .. } = self;
-        if let Sums::Graph(_) = sums {
-            let statistics = network.response_logprobs(&batch, temperature)?;
-            return Ok(ForwardPass { batch, statistics, kept: None });
-        }
+        let Self { network, recompute, sums, buffers, .. } = self;
+        let weights = match sums {
+            Sums::Layers(sums) => &sums.weights,
+            Sums::Graph(_) if *recompute => {
+                let (statistics, layers) = network.response_logprobs_recomputed(&batch, temperature)?;
+                return Ok(ForwardPass { batch, statistics, kept: Kept::LayerGraphs(layers) });
+            }
+            Sums::Graph(_) => {
+                let statistics = network.response_logprobs(&batch, temperature)?;
+                return Ok(ForwardPass { batch, statistics, kept: Kept::Graph });
+            }
+        };
         let head = TokenHead::new(batch.targets(), network.config().vocab_size, temperature)?;
-        let mut layers = Vec::with_capacity(network.layers.len());
-        let x = network.run_layers(batch.tokens(), buffers, |saved, _| layers.push(saved))?;
+        let mut layers = Vec::with_capacity(weights.len());
+        let x = network.run_layers(weights, batch.tokens(), buffers, |saved, buffers| {
+            layers.push(if *recompute { KeptLayer::Input(saved.into_input(buffers)) } else { KeptLayer::Whole(saved) });
+        })?;
         let selected = network.select(x, batch.predictors(), buffers);
         let mut hidden = buffers.take(selected.len());
         let statistics = network.head_statistics(&head, &mut hidden, &selected, batch.response_tokens())?;
-        let statistics = Var::from_tensor(&statistics)?;
-        let kept = Kept { layers, selected, hidden, head, statistics };
-        Ok(ForwardPass { batch, statistics: kept.statistics.as_tensor().clone(), kept: Some(kept) })
+        let leaf = Var::from_tensor(&statistics)?;
+        let statistics = leaf.as_tensor().clone();
+        Ok(ForwardPass { batch, statistics, kept: Kept::Layers(KeptLayers { layers, selected, hidden, head, leaf }) })
     }
 
     /// Adds the gradients of `loss`, a scalar made of the pass's statistics.
     pub fn backward(&mut self, pass: ForwardPass, loss: &Tensor) -> Result<()> {
         let ForwardPass { batch, kept, .. } = pass;
-        let Self { network, weights, sums, buffers } = self;
+        let Self { network, weights, sums, buffers, .. } = self;
         match (sums, kept) {
-            (Sums::Graph(gradients), _) => gradients.accumulate(weights, &loss.backward()?),
-            (Sums::Layers(sums), Some(kept)) => {
+            (Sums::Graph(gradients), Kept::Graph) => gradients.accumulate(weights, &loss.backward()?),
+            (Sums::Graph(gradients), Kept::LayerGraphs(layers)) => {
+                network.backward(loss, layers, |store| gradients.accumulate_part(weights, store))?;
+                gradients.check_complete()
+            }
+            (Sums::Layers(sums), Kept::Layers(kept)) => {
                 let store = loss.backward()?;
                 let grad = store
-                    .get(&kept.statistics)
+                    .get(&kept.leaf)
                     .ok_or_else(|| Error::failed("the loss does not depend on the policy: there is no gradient"))?;
-                network.backward(sums, &batch, kept, grad, buffers)
+                network.layers_backward(sums, &batch, kept, grad, buffers)
             }
-            (Sums::Layers(_), None) => Err(Error::failed("the forward pass belongs to another sum of gradients")),
+            _ => Err(Error::failed("the forward pass belongs to another sum of gradients")),
         }
     }
 
@@ -127,7 +156,7 @@ impl<'a> GradientSum<'a> {
 
     /// The sum, by parameter name.
     pub fn finish(self) -> Result<Gradients> {
-        let LayerSums { embeddings, layers, norm, head } = match self.sums {
+        let LayerSums { weights, embeddings, layers, norm, head } = match self.sums {
             Sums::Graph(gradients) => return Ok(gradients),
             Sums::Layers(sums) => sums,
         };
@@ -135,8 +164,8 @@ impl<'a> GradientSum<'a> {
         by_id.insert(self.network.embeddings.id(), embeddings);
         by_id.insert(self.network.norm.id(), norm);
         by_id.extend(head.map(|head| (self.network.head.id(), head)));
-        for (layer, sums) in self.network.layers.iter().zip(layers) {
-            by_id.extend(layer.parts().into_array().map(Tensor::id).into_iter().zip(sums.into_array()));
+        for (layer, sums) in weights.iter().zip(layers) {
+            by_id.extend(layer.into_array().map(Tensor::id).into_iter().zip(sums.into_array()));
         }
         let tensor = |(name, variable): (&str, &Var)| {
             let sum = by_id
@@ -149,19 +178,14 @@ impl<'a> GradientSum<'a> {
 }
 
 impl Qwen3 {
-    /// Whether the network's values can be had without a graph: on the CPU, in `f32`, and not followed by gradients.
-    pub(super) fn is_plain(&self) -> bool {
-        self.tensors().all(|tensor| fused(&[tensor]) && !tensor.track_op())
-    }
-
     /// Log-probability and entropy of every response token, without gradients where the network is frozen: (response tokens, 2).
     fn statistics(&self, batch: &ResponseBatch, temperature: f64, buffers: &mut Buffers) -> Result<Tensor> {
-        if !self.is_plain() {
+        let Some(layers) = self.fused_layers(|weight| !weight.track_op()) else {
             let hidden = self.response_hidden(batch)?;
             return Ok(token_logprob_entropy(&hidden, self.head(), batch.targets(), temperature)?);
-        }
+        };
         let head = TokenHead::new(batch.targets(), self.config().vocab_size, temperature)?;
-        let x = self.run_layers(batch.tokens(), buffers, Saved::free)?;
+        let x = self.run_layers(&layers, batch.tokens(), buffers, Saved::free)?;
         let selected = self.select(x, batch.predictors(), buffers);
         let mut hidden = buffers.take(selected.len());
         let statistics = self.head_statistics(&head, &mut hidden, &selected, batch.response_tokens());
@@ -169,9 +193,9 @@ impl Qwen3 {
         statistics
     }
 
-    /// Final hidden states (tokens, hidden) of a plain network.
-    pub(super) fn plain_forward(&self, tokens: &PackedTokens) -> Result<Tensor> {
-        let x = self.run_layers(tokens, &mut Buffers::default(), Saved::free)?;
+    /// Final hidden states (tokens, hidden), given the layers' weights.
+    pub(super) fn fused_forward(&self, layers: &[LayerParts<&Tensor>], tokens: &PackedTokens) -> Result<Tensor> {
+        let x = self.run_layers(layers, tokens, &mut Buffers::default(), Saved::free)?;
         let mut hidden = vec![0.0; x.len()];
         self.last_norm(&mut hidden, &x)?;
         Ok(Tensor::from_vec(hidden, (tokens.len(), self.config().hidden_size), &Device::Cpu)?)
@@ -210,6 +234,7 @@ impl Qwen3 {
     /// Runs all layers; returns the input of the last norm (tokens, hidden) and hands what backward needs to `keep`.
     fn run_layers(
         &self,
+        layers: &[LayerParts<&Tensor>],
         tokens: &PackedTokens,
         buffers: &mut Buffers,
         mut keep: impl FnMut(Saved, &mut Buffers),
@@ -224,8 +249,8 @@ impl Qwen3 {
             }
             Ok(())
         })?;
-        for layer in &self.layers {
-            x = with_slices(layer.parts().into_array(), |parts| {
+        for layer in layers {
+            x = with_slices(layer.into_array(), |parts| {
                 let (y, saved) = shape.forward(x, &LayerParts::from_array(parts), buffers);
                 keep(saved, buffers);
                 Ok(y)
@@ -234,15 +259,15 @@ impl Qwen3 {
         Ok(x)
     }
 
-    fn backward(
+    fn layers_backward(
         &self,
         sums: &mut LayerSums,
         batch: &ResponseBatch,
-        kept: Kept,
+        kept: KeptLayers,
         grad: &Tensor,
         buffers: &mut Buffers,
     ) -> Result<()> {
-        let Kept { layers, selected, hidden, head, .. } = kept;
+        let KeptLayers { layers, selected, hidden, head, .. } = kept;
         let d = self.config().hidden_size;
         let eps = self.config().rms_norm_eps as f32;
         let tokens = batch.tokens();
@@ -264,9 +289,18 @@ impl Qwen3 {
         buffers.give([hidden, selected, by_hidden, by_selected]);
 
         let shape: LayerShape = self.layer_shape(tokens);
-        for ((layer, saved), sums) in self.layers.iter().zip(layers).zip(&mut sums.layers).rev() {
-            with_slices(layer.parts().into_array(), |parts| {
-                shape.backward(&mut grad, saved, &LayerParts::from_array(parts), sums, buffers);
+        for ((layer, kept), sums) in sums.weights.iter().zip(layers).zip(&mut sums.layers).rev() {
+            with_slices(layer.into_array(), |parts| {
+                let parts = LayerParts::from_array(parts);
+                let saved = match kept {
+                    KeptLayer::Whole(saved) => saved,
+                    KeptLayer::Input(x) => {
+                        let (y, saved) = shape.forward(x, &parts, buffers);
+                        buffers.give([y]);
+                        saved
+                    }
+                };
+                shape.backward(&mut grad, saved, &parts, sums, buffers);
                 Ok(())
             })?;
         }

@@ -21,19 +21,17 @@ impl ResponseBatch {
     pub fn new(pairs: &[(&[u32], &[u32])]) -> Result<Self> {
         let mut parts: Vec<(&[u32], Option<usize>)> = Vec::new();
         let mut predictors = Vec::new();
-        let (mut shared, mut tokens): (Option<(&[u32], usize, usize)>, usize) = (None, 0);
-        for &(prompt, response) in pairs {
-            let (parent, last) = match shared {
-                Some((known, parent, last)) if known == prompt => (parent, last),
-                _ => {
-                    parts.push((prompt, None));
-                    tokens += prompt.len();
-                    let last = tokens.checked_sub(1).filter(|_| !prompt.is_empty());
-                    let last = last.ok_or_else(|| Error::failed("a prompt has no token"))?;
-                    shared = Some((prompt, parts.len() - 1, last));
-                    (parts.len() - 1, last)
-                }
-            };
+        // The number of the last prompt's part, and its last token.
+        let (mut parent, mut last, mut tokens) = (0, 0, 0);
+        for (index, &(prompt, response)) in pairs.iter().enumerate() {
+            if prompt.is_empty() {
+                return Err(Error::failed("a prompt has no token"));
+            }
+            if index == 0 || pairs[index - 1].0 != prompt {
+                parts.push((prompt, None));
+                tokens += prompt.len();
+                (parent, last) = (parts.len() - 1, tokens - 1);
+            }
             if let Some((_, seen)) = response.split_last() {
                 parts.push((seen, Some(parent)));
                 predictors.push(last as u32);
@@ -70,6 +68,12 @@ impl ResponseBatch {
         self.targets.len()
     }
 
+    /// Of hidden states (tokens, hidden) those that predict the response tokens.
+    pub(super) fn select(&self, hidden: &Tensor) -> Result<Tensor> {
+        let index = Tensor::from_slice(&self.predictors, self.predictors.len(), hidden.device())?;
+        Ok(hidden.index_select(&index, 0)?)
+    }
+
     /// The response tokens of all pairs, one after another.
     pub fn targets(&self) -> &Arc<[u32]> {
         &self.targets
@@ -79,9 +83,7 @@ impl ResponseBatch {
 impl Qwen3 {
     /// Final hidden states (response tokens, hidden) that predict the response tokens.
     pub fn response_hidden(&self, batch: &ResponseBatch) -> Result<Tensor> {
-        let hidden = self.forward(&batch.tokens)?;
-        let index = Tensor::from_slice(&batch.predictors, batch.predictors.len(), hidden.device())?;
-        Ok(hidden.index_select(&index, 0)?)
+        batch.select(&self.forward(&batch.tokens)?)
     }
 
     /// Log-probability (column 0) and entropy (column 1), nats, of every response token at `temperature`: (response tokens, 2).

@@ -4,7 +4,7 @@
 use super::qwen3::Qwen3;
 use crate::error::{Error, Result};
 use crate::geometry::TokenWeights;
-use crate::kernels::{HeadDraws, TILE, Uniforms, one_pass_head, place};
+use crate::kernels::{HeadDraws, TILE, Uniforms, one_pass_head, place, thin_linear};
 use crate::rng;
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
@@ -57,9 +57,6 @@ pub struct Completion {
     /// Whether it was cut off at the limit.
     pub truncated: bool,
 }
-
-/// Batch rows are compacted when the share of unfinished ones falls below this.
-const COMPACT_BELOW: f64 = 0.8;
 
 /// One row in flight.
 struct Row {
@@ -136,7 +133,7 @@ impl Qwen3 {
                 break;
             }
             let mut tokens = draws.tokens;
-            if (active.len() as f64) < COMPACT_BELOW * rows.len() as f64 {
+            if cache.worth_retaining(active.len()) {
                 cache.retain(&active)?;
                 tokens = active.iter().map(|&r| tokens[r as usize]).collect();
                 rows.retain(|row| !row.finished);
@@ -164,7 +161,7 @@ impl Qwen3 {
     /// [`Self::draw`] where only some tokens are possible, which all logits decide together.
     fn draw_of_few(&self, hidden: &Tensor, rows: &mut [Row], sampling: &Sampling, features: bool) -> Result<HeadDraws> {
         let (head, vocabulary) = (self.head(), self.config().vocab_size);
-        let logits = crate::kernels::linear(hidden, head)?;
+        let logits = thin_linear(hidden, head)?;
         let mut p: Vec<f32> = logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
         let mut draws = HeadDraws::default();
         let drawn: Vec<(u32, f32, f32)> = p
@@ -201,12 +198,18 @@ fn probabilities(row: &mut [f32], sampling: &Sampling) -> f32 {
         return 0.0;
     }
     let entropy = crate::kernels::softmax_entropy(row, (1.0 / sampling.temperature) as f32);
-    if sampling.top_k.is_none() && sampling.top_p.is_none() {
+    if entropy.is_nan() || (sampling.top_k.is_none() && sampling.top_p.is_none()) {
         return entropy;
     }
-    let mut order: Vec<usize> = (0..row.len()).collect();
-    order.sort_unstable_by(|&a, &b| row[b].total_cmp(&row[a]).then(a.cmp(&b)));
-    let mut kept = sampling.top_k.unwrap_or(row.len()).clamp(1, row.len());
+    // Tokens below this share of 1 - top_p add up to less than 1 - top_p, so none of them is needed.
+    let floor = sampling.top_p.map_or(0.0, |top_p| (1.0 - top_p) / row.len() as f64);
+    let mut order: Vec<usize> = (0..row.len()).filter(|&token| f64::from(row[token]) >= floor).collect();
+    let likelier = |a: &usize, b: &usize| row[*b].total_cmp(&row[*a]).then(a.cmp(b));
+    if let Some(k) = sampling.top_k.map(|k| k.max(1)).filter(|&k| k < order.len()) {
+        order.select_nth_unstable_by(k, likelier);
+        order.truncate(k);
+    }
+    order.sort_unstable_by(likelier);
     if let Some(top_p) = sampling.top_p {
         let mut mass = 0.0;
         let needed = order.iter().take_while(|&&token| {
@@ -214,12 +217,14 @@ fn probabilities(row: &mut [f32], sampling: &Sampling) -> f32 {
             mass += f64::from(row[token]);
             more
         });
-        kept = kept.min(needed.count().max(1));
+        order.truncate(needed.count().max(1));
     }
-    for &token in &order[kept..] {
-        row[token] = 0.0;
+    let kept: Vec<f32> = order.iter().map(|&token| row[token]).collect();
+    let scale = 1.0 / kept.iter().sum::<f32>();
+    row.fill(0.0);
+    for (token, p) in order.into_iter().zip(kept) {
+        row[token] = p;
     }
-    let scale = 1.0 / row.iter().sum::<f32>();
     let mut entropy = 0.0;
     for p in row.iter_mut().filter(|p| **p > 0.0) {
         *p *= scale;
@@ -248,5 +253,31 @@ mod tests {
         let mut row = logits.clone();
         probabilities(&mut row, &Sampling { temperature: 0.0, ..FULL });
         assert_eq!(row, [0.0, 1.0, 0.0, 0.0]);
+    }
+    #[test]
+    fn the_tokens_kept_are_the_first_of_all_sorted() {
+        let mut stream = rng::stream([1, 2, 3, 4]);
+        for (top_k, top_p) in
+            [(Some(7), None), (None, Some(0.6)), (Some(40), Some(0.99)), (Some(500), None), (None, Some(1.0))]
+        {
+            let logits: Vec<f32> = (0..300).map(|_| 6.0 * rng::unit_f64(&mut stream) as f32).collect();
+            let mut p = logits.clone();
+            crate::kernels::softmax_entropy(&mut p, 1.0);
+            let mut sorted: Vec<usize> = (0..300).collect();
+            sorted.sort_by(|&a, &b| p[b].total_cmp(&p[a]));
+            let mut mass = 0.0;
+            sorted.truncate(top_k.unwrap_or(300));
+            sorted.retain(|&token| {
+                let before = mass;
+                mass += f64::from(p[token]);
+                before < top_p.unwrap_or(2.0)
+            });
+            sorted.sort_unstable();
+            let mut row = logits;
+            probabilities(&mut row, &Sampling { top_k, top_p, ..FULL });
+            let kept: Vec<usize> = (0..300).filter(|&token| row[token] > 0.0).collect();
+            assert_eq!(kept, sorted, "top_k {top_k:?}, top_p {top_p:?}");
+            assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        }
     }
 }

@@ -4,11 +4,13 @@ use crate::error::{Error, Result};
 use crate::model::Weights;
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor, Var};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One gradient tensor per parameter.
 pub struct Gradients {
     by_name: BTreeMap<String, Tensor>,
+    /// Parameters that no backward pass has given a gradient.
+    missing: BTreeSet<String>,
 }
 
 impl Gradients {
@@ -18,24 +20,39 @@ impl Gradients {
             let zeros = Tensor::zeros(variable.shape(), DType::F32, variable.device())?;
             Ok((name.to_string(), zeros))
         };
-        Ok(Self { by_name: weights.variables().map(zeros).collect::<Result<_>>()? })
+        let missing = weights.variables().map(|(name, _)| name.to_string()).collect();
+        Ok(Self { by_name: weights.variables().map(zeros).collect::<Result<_>>()?, missing })
     }
 
     /// Gradients that have been summed already: `f32` tensors by parameter name.
     pub(crate) fn from_sums(by_name: BTreeMap<String, Tensor>) -> Self {
-        Self { by_name }
+        Self { by_name, missing: BTreeSet::new() }
     }
 
     /// Adds the gradients of one backward pass. Every parameter must have one: a missing gradient means that some operation
     /// cuts the graph, and training on would be silently wrong.
     pub fn accumulate(&mut self, weights: &Weights, store: &GradStore) -> Result<()> {
+        self.accumulate_part(weights, store)?;
+        self.check_complete()
+    }
+
+    /// Adds the gradients of a part of a backward pass, which has some of the parameters. [`Self::check_complete`] is for the end.
+    pub fn accumulate_part(&mut self, weights: &Weights, store: &GradStore) -> Result<()> {
         for (name, sum) in &mut self.by_name {
-            let grad = store
-                .get(weights.variable(name)?)
-                .ok_or_else(|| Error::failed(format!("the parameter `{name}` received no gradient")))?;
-            *sum = (&*sum + grad.to_dtype(DType::F32)?)?;
+            if let Some(grad) = store.get(weights.variable(name)?) {
+                *sum = (&*sum + grad.to_dtype(DType::F32)?)?;
+                self.missing.remove(name);
+            }
         }
         Ok(())
+    }
+
+    /// Fails, naming it, where a parameter has not received any gradient yet.
+    pub fn check_complete(&self) -> Result<()> {
+        match self.missing.first() {
+            None => Ok(()),
+            Some(name) => Err(Error::failed(format!("the parameter `{name}` received no gradient"))),
+        }
     }
 
     /// The gradient of one parameter.

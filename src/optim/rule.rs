@@ -53,7 +53,7 @@ impl Rule {
     }
 
     /// New weights, from plain candle operations.
-    pub(super) fn change_reference(
+    pub(super) fn changed_reference(
         &self,
         weight: &Tensor,
         first: &Tensor,
@@ -82,12 +82,15 @@ impl Rule {
         second.inplace_op2(grad, &moment(self.beta2, true))
     }
 
-    /// Whether [`Self::change`] would leave all weights finite.
-    pub(super) fn keeps_finite(&self, weight: &Tensor, first: &Tensor, second: &Tensor, decay: f64) -> Result<bool> {
+    /// The sum of what [`Self::change`] would make of the weights: not finite where one of them is not.
+    pub(super) fn changed_sum(&self, weight: &Tensor, first: &Tensor, second: &Tensor, decay: f64) -> Result<Tensor> {
         let change = self.constants(decay);
+        let device = weight.device();
         with_slices([weight, first, second], |[weight, first, second]| {
             let blocks = weight.par_chunks(BLOCK).zip(first.par_chunks(BLOCK)).zip(second.par_chunks(BLOCK));
-            Ok(blocks.all(|((weight, first), second)| finite_after(weight, first, second, change)))
+            let sums: Vec<f32> =
+                blocks.map(|((weight, first), second)| changed_block_sum(weight, first, second, change)).collect();
+            Tensor::new(sums.iter().sum::<f32>(), device)
         })
     }
 
@@ -118,12 +121,14 @@ impl Change {
 }
 
 #[multiversion(targets = "simd")]
-fn finite_after(weight: &[f32], first: &[f32], second: &[f32], change: Change) -> bool {
-    let mut finite = true;
-    for ((weight, first), second) in weight.iter().zip(first).zip(second) {
-        finite &= change.of(*weight, *first, *second).is_finite();
+fn changed_block_sum(weight: &[f32], first: &[f32], second: &[f32], change: Change) -> f32 {
+    let mut lanes = [0f32; 16];
+    for ((weight, first), second) in weight.chunks(16).zip(first.chunks(16)).zip(second.chunks(16)) {
+        for (((sum, weight), first), second) in lanes.iter_mut().zip(weight).zip(first).zip(second) {
+            *sum += change.of(*weight, *first, *second);
+        }
     }
-    finite
+    lanes.iter().sum()
 }
 
 #[multiversion(targets = "simd")]
@@ -206,11 +211,13 @@ mod tests {
         let [weight, first, grad] = [1, 2, 3].map(|seed| random(&shape, seed));
         let second = random(&shape, 4).sqr().unwrap();
         let (first_expected, second_expected) = rule.moments_reference(&first, &second, &grad).unwrap();
-        let expected = rule.change_reference(&weight, &first_expected, &second_expected, 0.99).unwrap();
+        let expected = rule.changed_reference(&weight, &first_expected, &second_expected, 0.99).unwrap();
         assert!(Rule::applies(&[&weight, &first, &second, &grad]));
         rule.moments(&first, &second, &grad).unwrap();
         assert!(difference(&first, &first_expected) < 1e-6 && difference(&second, &second_expected) < 1e-6);
-        assert!(rule.keeps_finite(&weight, &first, &second, 0.99).unwrap());
+        let sum = rule.changed_sum(&weight, &first, &second, 0.99).unwrap().to_scalar::<f32>().unwrap();
+        let expected_sum = expected.sum_all().unwrap().to_scalar::<f32>().unwrap();
+        assert!((sum - expected_sum).abs() < 1e-2, "{sum} {expected_sum}");
         rule.change(&weight, &first, &second, 0.99).unwrap();
         assert!(difference(&weight, &expected) < 1e-5);
     }
@@ -228,6 +235,6 @@ mod tests {
         };
         let weight = random(&[40], 1);
         let zeros = weight.zeros_like().unwrap();
-        assert!(!rule.keeps_finite(&weight, &zeros, &zeros, 1.0).unwrap());
+        assert!(rule.changed_sum(&weight, &zeros, &zeros, 1.0).unwrap().to_scalar::<f32>().unwrap().is_nan());
     }
 }

@@ -56,7 +56,7 @@ pub fn attribute_step_tokens(
             alpha.extend(response.0.entropies.iter().map(|&entropy| weights.0.alpha(entropy)));
         }
         let mut phi = Vec::with_capacity(alpha.len() * dim);
-        for run in response_micro_batches(&pairs, experiment.0.objective.micro_batch_tokens) {
+        for run in response_micro_batches(&pairs, experiment.0.objective.micro_batch_tokens()) {
             let batch = ResponseBatch::new(&pairs[run])?;
             let hidden = model.response_hidden(&batch)?; // (response tokens, d)
             phi.extend(token_statistics(&hidden, model.head(), batch.targets(), temperature)?.phi);

@@ -12,7 +12,7 @@ use super::{
     warn,
 };
 use crate::error::Error;
-use crate::experiment::OptimizerConfig;
+use crate::experiment::{OptimizerConfig, Precision};
 use crate::metrics;
 use crate::model::{
     ForwardPass, GradientSum, LanguageModel, Qwen3, ResponseBatch, first_not_finite, response_micro_batches,
@@ -51,7 +51,12 @@ pub struct KlCoefficient(pub f64);
 pub struct EntropyCoefficient(pub f64);
 
 /// Sampler and update compute the same log-probabilities up to rounding; a larger difference, nats, means that they do not.
-const GAP_WARNING: f64 = 1e-2;
+fn largest_gap(precision: Precision) -> f64 {
+    match precision {
+        Precision::F32 => 1e-2,
+        Precision::Bf16 => 0.5,
+    }
+}
 
 /// One rollout as the update sees it.
 struct Sample<'a> {
@@ -102,7 +107,7 @@ pub fn update_policy(
 ) -> Result {
     let experiment = &experiment.0;
     let objective = &experiment.objective;
-    let weights = &policy.0.weights;
+    let weights = policy.0.trained();
     if let Some(name) = first_not_finite(weights.variables().map(|(name, variable)| (name, Var::as_tensor(variable))))?
     {
         return Err(Error::failed(format!("the weight `{name}` is not finite before the update")).into());
@@ -129,7 +134,8 @@ pub fn update_policy(
         reference: reference.as_deref().map(|reference| &reference.0),
         objective: objective.settings(kl_coefficient.0, entropy.0),
         temperature: experiment.rollout.temperature,
-        micro_batch_tokens: objective.micro_batch_tokens,
+        micro_batch_tokens: objective.micro_batch_tokens(),
+        recompute: objective.recompute_layers.unwrap_or(false),
     };
     let mean_tokens = trained_tokens(&samples) as f64 / objective.minibatches as f64;
     let passes = objective.epochs * objective.minibatches;
@@ -173,7 +179,7 @@ pub fn update_policy(
     metrics.set(&metrics::POLICY_LEARNING_RATE, rate);
     metrics.set(&metrics::POLICY_CLIP_RATIO, totals.clipped as f64 / tokens);
     metrics.set(&metrics::POLICY_SAMPLER_LOGPROB_GAP, totals.gap);
-    if totals.gap > GAP_WARNING {
+    if totals.gap > largest_gap(experiment.precision) {
         let text = format!("sampling and update disagree by {:.2e} nats on a token's log-probability", totals.gap);
         warn(&recorder, &monitor, step.0, text)?;
     }
@@ -196,6 +202,8 @@ struct PolicyLoss<'a> {
     objective: Objective,
     temperature: f64,
     micro_batch_tokens: usize,
+    /// Whether backward computes layers again.
+    recompute: bool,
 }
 
 /// The loss of some rollouts.
@@ -224,7 +232,7 @@ impl PolicyLoss<'_> {
     ) -> crate::error::Result<(Gradients, f64)> {
         let pairs: Vec<(&[u32], &[u32])> = minibatch.iter().map(|s| (s.prompt, s.response)).collect();
         let runs = response_micro_batches(&pairs, self.micro_batch_tokens);
-        let mut sum = GradientSum::new(&self.policy.trainable, &self.policy.weights)?;
+        let mut sum = GradientSum::new(&self.policy.trainable, self.policy.trained(), self.recompute)?;
         for (index, run) in runs.iter().enumerate() {
             let samples = &minibatch[run.clone()];
             let Evaluated { loss, value, logprobs, old, pass } = self.evaluate(&mut sum, samples, of_minibatch)?;
@@ -317,7 +325,7 @@ impl PolicyLoss<'_> {
 
     /// What is not finite when a rollout is alone.
     fn fault(&self, sample: &Sample, of_minibatch: &BatchTotals) -> crate::error::Result<Option<&'static str>> {
-        let mut sum = GradientSum::new(&self.policy.trainable, &self.policy.weights)?;
+        let mut sum = GradientSum::new(&self.policy.trainable, self.policy.trained(), self.recompute)?;
         let Evaluated { loss, value, logprobs, old, pass } = self.evaluate(&mut sum, &[sample], of_minibatch)?;
         if let Some(name) =
             first_not_finite([("log-probabilities are", &logprobs), ("sampled log-probabilities are", &old)])?

@@ -1,17 +1,18 @@
 //! Curves over training steps as small multiples with a common x axis: of the shown run, and of the other open ones.
 
 use super::{Tools, caption};
-use crate::dashboard::export::{self, Exported};
+use crate::dashboard::export;
 use crate::dashboard::format;
-use crate::dashboard::series::{Axis, CurvePanel, CurveSettings, Curves, title_of};
+use crate::dashboard::series::{Axis, CurvePanel, CurveSettings, PassCurves, title_of};
 use crate::dashboard::state::State;
-use crate::dashboard::widgets::curve::{self, CurveContext, MENU, MetricPlot, TITLE, Trace};
+use crate::dashboard::theme::Theme;
+use crate::dashboard::traces::{self, Source};
+use crate::dashboard::widgets::curve::{self, CurveContext, MENU, MetricPlot, TITLE};
+use crate::dashboard::widgets::marks;
 use crate::metrics::{self, Metric};
 use egui::emath::NumExt as _;
-use egui::{
-    Align, Button, Color32, Layout, Rect, RichText, ScrollArea, Sense, TextEdit, Ui, UiBuilder, Vec2, pos2, vec2,
-};
-use egui_plot::{LineStyle, PlotPoint};
+use egui::{Align, Button, Layout, Rect, RichText, ScrollArea, Sense, TextEdit, Ui, UiBuilder, Vec2, pos2, vec2};
+use std::borrow::Cow;
 use std::sync::PoisonError;
 
 /// A curve is not drawn narrower than this, points.
@@ -20,124 +21,20 @@ const MIN_WIDTH: f32 = 190.0;
 const MIN_HEIGHT: f32 = 72.0;
 /// The preferred ratio of a curve's width to its height, title included.
 const ASPECT: f32 = 2.2;
-/// Places at which the mean over seeds is taken.
-const MEAN_POINTS: usize = 160;
-
-/// One run's curves, and where they lie on the x axis.
-#[derive(Clone, Copy)]
-struct Source<'a> {
-    state: &'a State,
-    curves: &'a Curves,
-    color: Color32,
-    axis: Axis,
-    /// Seconds between the earliest run's start and this run's.
-    offset: f64,
-}
-
-impl Source<'_> {
-    fn x(&self, step: f64) -> f64 {
-        match self.axis {
-            Axis::Step => step,
-            Axis::Time => self.curves.time_of(step),
-            Axis::Clock => self.offset + self.curves.time_of(step),
-        }
-    }
-
-    fn step(&self, x: f64) -> f64 {
-        match self.axis {
-            Axis::Step => x,
-            Axis::Time => self.curves.step_at(x),
-            Axis::Clock => self.curves.step_at(x - self.offset),
-        }
-    }
-
-    fn name(&self) -> String {
-        format!("{} s{}", self.state.snapshot.info.name, self.state.snapshot.info.seed)
-    }
-
-    fn pieces(&self, pieces: Vec<Vec<PlotPoint>>) -> Vec<Vec<PlotPoint>> {
-        let place = |points: Vec<PlotPoint>| points.into_iter().map(|at| PlotPoint::new(self.x(at.x), at.y)).collect();
-        pieces.into_iter().map(place).collect()
-    }
-
-    /// The line of one metric.
-    fn trace(
-        &self,
-        metric: &Metric,
-        style: LineStyle,
-        name: String,
-        span: u32,
-        bounds: (f64, f64),
-        most: usize,
-    ) -> Trace {
-        let empty = Trace { name, color: self.color, style, pieces: Vec::new(), shadow: Vec::new(), band: Vec::new() };
-        let Some(series) = self.curves.of(metric) else { return empty };
-        let (from, to) = (self.step(bounds.0), self.step(bounds.1) + 1.0);
-        let raw = || self.pieces(series.raw.visible(from, to, most));
-        if span > 0 && series.is_long() {
-            Trace { pieces: self.pieces(series.smooth.visible(from, to, most)), shadow: raw(), ..empty }
-        } else {
-            Trace { pieces: raw(), ..empty }
-        }
-    }
-}
-
-/// When a run began, seconds since 1970, where its events say.
-fn started_s(state: &State) -> Option<f64> {
-    let event = state.snapshot.events.first()?;
-    let time: jiff::Timestamp = event.time.parse().ok()?;
-    Some(time.as_second() as f64)
-}
 
 /// Draws the panel.
 pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     let theme = tools.theme;
     header(ui, tools, state);
     let mut settings = state.curve_settings.clone();
-    let others: Vec<&State> = tools
-        .others
-        .iter()
-        .copied()
-        .filter(|other| !settings.hidden.contains(&other.snapshot.info.directory))
-        .collect();
-    let begin =
-        std::iter::once(&*state).chain(others.iter().copied()).filter_map(started_s).fold(f64::INFINITY, f64::min);
-    let source = |of: &'_ State| -> (Color32, f64) {
-        (theme.method(&of.snapshot.info.method), started_s(of).map_or(0.0, |started| started - begin))
-    };
-    let (color, offset) = source(state);
-    let own = Source { state, curves: &state.curves, color, axis: settings.axis, offset };
-    let sources: Vec<Source<'_>> = std::iter::once(own)
-        .chain(others.iter().map(|&other| {
-            let (color, offset) = source(other);
-            Source { state: other, curves: &other.curves, color, axis: settings.axis, offset }
-        }))
-        .collect();
+    let sources = sources(tools, state, theme);
+    let own = sources[0];
+    let marks = Marks::of(&sources, &settings);
+    let context = marks.context(theme, &sources, settings.axis);
     let newest = state.newest_step();
-    let ends = sources.iter().map(|source| source.x(source.state.newest_step() as f64));
-    let least = if settings.axis == Axis::Step { 10.0 } else { 1.0 };
-    let cursor = Some(state.cursor_step()).filter(|&step| step != newest).map(|step| (step, own.x(step as f64)));
-    let pins: Vec<(u64, f64)> = settings.pins.iter().map(|&step| (step, own.x(step as f64))).collect();
-    let edits: Vec<(f64, String)> = state
-        .snapshot
-        .events
-        .iter()
-        .filter(|event| event.edit.is_some())
-        .map(|event| (own.x(event.step as f64), event.text.clone()))
-        .collect();
-    let context = CurveContext {
-        theme,
-        color,
-        newest,
-        x_end: ends.fold(least, f64::max),
-        axis: settings.axis,
-        cursor,
-        pins: &pins,
-        edits: &edits,
-    };
-    let passes = &state.curves.passes;
+    let passes = suites(&sources);
     let shown: Vec<usize> = (0..settings.panels.len())
-        .filter(|&place| sources.iter().any(|source| source.curves.has_place(&settings.panels[place])))
+        .filter(|&place| sources.iter().any(|source| source.curves().has_place(&settings.panels[place])))
         .collect();
     let count = passes.len() + shown.len();
     let free = ui.available_size();
@@ -145,7 +42,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     let (columns, rows) = arrange(count, free, gap);
     let cells = vec2(columns as f32, rows as f32);
     let size = ((free + gap) / cells - gap).at_least(vec2(0.0, MIN_HEIGHT));
-    let bounds = ui.data(|data| data.get_temp::<(f64, f64)>(bounds_id())).unwrap_or((0.0, f64::INFINITY));
+    let bounds = bounds(ui);
     let mut changed = None;
     let mut clicks = curve::CurveClicks::default();
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
@@ -155,14 +52,15 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
             Rect::from_min_size(all.min + at, size)
         };
         for (index, pass) in passes.iter().enumerate() {
+            let pass: &PassCurves = pass;
             let places: Vec<_> = sources.iter().map(|source| move |step: u64| source.x(step as f64)).collect();
-            let same = |source: &Source<'_>| source.curves.passes.iter().position(|other| other.suite == pass.suite);
+            let same = |source: &Source<'_>| source.curves().passes.iter().position(|other| other.suite == pass.suite);
             let others: Vec<_> = sources
                 .iter()
                 .zip(&places)
                 .skip(1)
                 .filter_map(|(source, place)| {
-                    let curves = &source.curves.passes[same(source)?];
+                    let curves = &source.curves().passes[same(source)?];
                     Some((source.color, curves, place as &dyn Fn(u64) -> f64))
                 })
                 .collect();
@@ -212,6 +110,65 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     }
 }
 
+/// The curves of every suite of the shown run; those of suites that only others have are without points.
+fn suites<'a>(sources: &[Source<'a>]) -> Vec<Cow<'a, PassCurves>> {
+    let own = &sources[0].curves().passes;
+    let mut suites: Vec<Cow<'a, PassCurves>> = own.iter().map(Cow::Borrowed).collect();
+    for other in sources[1..].iter().flat_map(|source| &source.curves().passes) {
+        if !other.by_k.is_empty() && !suites.iter().any(|suite| suite.suite == other.suite) {
+            let by_k = other.by_k.iter().map(|(k, _)| (*k, Vec::new())).collect();
+            suites.push(Cow::Owned(PassCurves { by_k, ..other.clone() }));
+        }
+    }
+    // The place that is kept for the first evaluation is not needed any more.
+    if suites.len() > 1 {
+        suites.retain(|suite| !suite.by_k.is_empty());
+    }
+    suites
+}
+
+/// What is marked on the x axis of the shown run.
+pub(crate) struct Marks {
+    cursor: Option<(u64, f64)>,
+    pins: Vec<(u64, f64)>,
+    edits: Vec<(f64, String)>,
+}
+
+impl Marks {
+    /// The marks of the first of `sources`.
+    pub(crate) fn of(sources: &[Source<'_>], settings: &CurveSettings) -> Self {
+        let own = &sources[0];
+        let (step, newest) = (own.state.cursor_step(), own.state.newest_step());
+        let events = own.state.snapshot.events.iter().filter(|event| event.edit.is_some());
+        Self {
+            cursor: (step != newest).then(|| (step, own.x(step as f64))),
+            pins: settings.pins.iter().map(|&step| (step, own.x(step as f64))).collect(),
+            edits: events.map(|event| (own.x(event.step as f64), event.text.clone())).collect(),
+        }
+    }
+
+    /// What the plots share.
+    pub(crate) fn context<'a>(&'a self, theme: &'a Theme, sources: &[Source<'_>], axis: Axis) -> CurveContext<'a> {
+        let ends = sources.iter().map(|source| source.x(source.state.newest_step() as f64));
+        let least = if axis == Axis::Step { 10.0 } else { 1.0 };
+        CurveContext {
+            theme,
+            color: sources[0].color,
+            newest: sources[0].state.newest_step(),
+            x_end: ends.fold(least, f64::max),
+            axis,
+            cursor: self.cursor,
+            pins: &self.pins,
+            edits: &self.edits,
+        }
+    }
+}
+
+/// The part of the x axis that was last shown.
+pub(crate) fn bounds(ui: &Ui) -> (f64, f64) {
+    ui.data(|data| data.get_temp(bounds_id())).unwrap_or((0.0, f64::INFINITY))
+}
+
 fn bounds_id() -> egui::Id {
     egui::Id::unique("shown range of the curves")
 }
@@ -224,35 +181,16 @@ fn metric_plot<'a>(
     bounds: (f64, f64),
     width: f32,
 ) -> MetricPlot<'a> {
-    const STYLES: [LineStyle; 3] =
-        [LineStyle::Solid, LineStyle::Dashed { length: 6.0 }, LineStyle::Dotted { spacing: 4.0 }];
     let own = &sources[0];
     let first = panel.metrics[0];
     let step = own.state.cursor_step();
-    let at = |metric: &Metric, step: u64| own.curves.of(metric).and_then(|series| series.at(step));
+    let at = |metric: &Metric, step: u64| own.curves().of(metric).and_then(|series| series.at(step));
     let values: Vec<String> = panel
         .metrics
         .iter()
         .map(|metric| at(metric, step).map_or_else(|| format::NOT_AVAILABLE.to_owned(), format::compact))
         .collect();
-    let mut traces = Vec::new();
-    let most = (width as usize).max(64);
-    for (metric, style) in panel.metrics.iter().zip(STYLES.into_iter().cycle()) {
-        let name = |run: String| match (sources.len() > 1, panel.metrics.len() > 1) {
-            (false, false) => String::new(),
-            (true, false) => run,
-            (false, true) => metric.name.to_owned(),
-            (true, true) => format!("{run}, {}", metric.name),
-        };
-        for family in families(sources, settings.joins_seeds) {
-            if let [only] = family.as_slice() {
-                traces.push(only.trace(metric, style, name(only.name()), settings.span, bounds, most));
-            } else {
-                let label = format!("{}, mean of {} seeds", family[0].state.snapshot.info.name, family.len());
-                traces.push(mean_trace(&family, metric, style, name(label), settings.span));
-            }
-        }
-    }
+    let traces = traces::traces(sources, &panel.metrics, settings, bounds, (width as usize).max(64));
     let unit = if panel.metrics.len() == 1 { format!(" {}", first.unit) } else { String::new() };
     MetricPlot {
         title: title_of(first),
@@ -264,54 +202,11 @@ fn metric_plot<'a>(
     }
 }
 
-/// Runs that differ in their seed only stand together where that is asked for.
-fn families<'a, 'b>(sources: &'b [Source<'a>], joins_seeds: bool) -> Vec<Vec<&'b Source<'a>>> {
-    let mut families: Vec<Vec<&Source<'_>>> = Vec::new();
-    for source in sources {
-        let key = |source: &Source<'_>| {
-            let info = &source.state.snapshot.info;
-            (info.name.clone(), info.method.clone(), info.task.clone(), info.model.clone())
-        };
-        match families.iter_mut().find(|family| joins_seeds && key(family[0]) == key(source)) {
-            Some(family) => family.push(source),
-            None => families.push(vec![source]),
-        }
-    }
-    families
-}
-
-/// The mean over seeds with the range from the lowest to the highest, as far as all of them have come.
-fn mean_trace(family: &[&Source<'_>], metric: &Metric, style: LineStyle, name: String, span: u32) -> Trace {
-    let mut trace =
-        Trace { name, color: family[0].color, style, pieces: Vec::new(), shadow: Vec::new(), band: Vec::new() };
-    let all: Option<Vec<_>> = family.iter().map(|source| source.curves.of(metric)).collect();
-    let Some(all) = all else { return trace };
-    let last = family.iter().map(|source| source.state.newest_step()).min().unwrap_or(0);
-    let count = (last as usize).min(MEAN_POINTS);
-    let mut points = Vec::new();
-    for place in 1..=count {
-        let step = (place as u64 * last).div_ceil(count as u64);
-        let of = |series: &&crate::dashboard::series::Series| {
-            if span > 0 && series.is_long() { series.smooth.at(step) } else { series.at(step) }
-        };
-        let Some(values) = all.iter().map(of).collect::<Option<Vec<f64>>>() else { continue };
-        let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let x = family[0].x(step as f64);
-        points.push(PlotPoint::new(x, mean));
-        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-        trace.band.push((x, low, values.iter().copied().fold(f64::NEG_INFINITY, f64::max)));
-    }
-    if !points.is_empty() {
-        trace.pieces.push(points);
-    }
-    trace
-}
-
 /// The menu of one plot: `Some(None)` takes the plot away, `Some(Some(..))` changes it.
 fn menu(ui: &mut Ui, corner: Rect, panel: &CurvePanel) -> Option<Option<CurvePanel>> {
     let mut changed = None;
     let mut ui = ui.new_child(UiBuilder::new().max_rect(corner).id_salt(("plot menu", panel.metrics[0].name)));
-    let button = Button::new("…").frame(false);
+    let button = Button::new("").frame(false).min_size(corner.size());
     let (response, _) = egui::containers::menu::MenuButton::from_button(button).ui(&mut ui, |ui| {
         ui.set_min_width(230.0);
         let mut is_log = panel.is_log;
@@ -338,7 +233,10 @@ fn menu(ui: &mut Ui, corner: Rect, panel: &CurvePanel) -> Option<Option<CurvePan
             changed = Some(None);
         }
     });
-    response.on_hover_text(format!("What the plot of {} shows", title_of(panel.metrics[0])));
+    marks::paint_more(&ui, &response);
+    let name = format!("What the plot of {} shows", title_of(panel.metrics[0]));
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, name.clone()));
+    response.on_hover_text(name);
     changed
 }
 
@@ -432,27 +330,21 @@ fn header(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     });
 }
 
-/// The runs whose curves are shown.
-fn exported<'a>(tools: &Tools<'a>, state: &'a State) -> Vec<Exported<'a>> {
-    let shown =
-        tools.others.iter().filter(|other| !state.curve_settings.hidden.contains(&other.snapshot.info.directory));
-    std::iter::once(state)
-        .chain(shown.copied())
-        .map(|run| {
-            let info = &run.snapshot.info;
-            let color = tools.light.method(&info.method);
-            Exported { name: format!("{} s{}", info.name, info.seed), color, curves: &run.curves }
-        })
-        .collect()
+/// The runs whose curves are shown, in the colours of `theme`; the shown one comes first.
+fn sources<'a>(tools: &Tools<'a>, state: &'a State, theme: &Theme) -> Vec<Source<'a>> {
+    let settings = &state.curve_settings;
+    let others = tools.others.iter().copied().filter(|other| !settings.hidden.contains(&other.snapshot.info.directory));
+    let states: Vec<&State> = std::iter::once(state).chain(others).collect();
+    traces::sources(&states, settings.axis, |method| theme.method(method))
 }
 
 /// The shown curves as CSV.
 pub(crate) fn csv(tools: &Tools<'_>, state: &State) -> String {
-    export::csv(&exported(tools, state), &state.curve_settings)
+    export::csv(&sources(tools, state, tools.light), &state.curve_settings)
 }
 
 fn export_curves(ctx: &egui::Context, tools: &Tools<'_>, state: &State) {
-    let runs = exported(tools, state);
+    let runs = sources(tools, state, tools.light);
     let folder = state.snapshot.info.directory.join("figures");
     let csv = export::csv(&runs, &state.curve_settings);
     export::write(folder, csv, export::figure(&runs, &state.curve_settings), &state.export, ctx.clone());

@@ -63,7 +63,7 @@ fn settings(ui: &mut Ui, theme: &Theme, state: &mut State) {
         if can_edit {
             "Live settings: Enter applies from the next step on, and events.jsonl notes it"
         } else {
-            "Settings that a training run of this window lets you change"
+            "Settings that can be changed in the window of a training run, as they are now"
         },
     );
     Grid::new("live settings").num_columns(4).spacing([12.0, 4.0]).show(ui, |ui| {
@@ -71,7 +71,12 @@ fn settings(ui: &mut Ui, theme: &Theme, state: &mut State) {
             let Some(value) = state.live(setting) else { continue };
             let (name, what) = help(setting);
             ui.label(name).on_hover_text(format!("{what}\nField {}", setting.path()));
-            setting_field(ui, theme, state, setting, name, value, can_edit);
+            if can_edit {
+                setting_field(ui, theme, state, setting, name, value);
+            } else {
+                ui.label(RichText::new(format!("{value:?}")).monospace().color(theme.text_strong));
+                ui.label("");
+            }
             let written = state.experiment.as_ref().and_then(|experiment| setting.of(experiment));
             match written.filter(|written| written.to_bits() != value.to_bits()) {
                 Some(written) => caption(ui, theme, format!("was {written:?}")),
@@ -82,21 +87,13 @@ fn settings(ui: &mut Ui, theme: &Theme, state: &mut State) {
     });
 }
 
-fn setting_field(
-    ui: &mut Ui,
-    theme: &Theme,
-    state: &mut State,
-    setting: LiveSetting,
-    name: &str,
-    value: f64,
-    can_edit: bool,
-) {
+fn setting_field(ui: &mut Ui, theme: &Theme, state: &mut State, setting: LiveSetting, name: &str, value: f64) {
     let place = state.drafts.iter().position(|(of, _)| *of == setting);
     let mut text = place.map_or_else(|| format!("{value:?}"), |place| state.drafts[place].1.clone());
     let parsed = text.trim().parse::<f64>().ok().filter(|value| value.is_finite() && *value >= 0.0);
-    let field = TextEdit::singleline(&mut text).desired_width(110.0).font(egui::TextStyle::Monospace);
+    let field = TextEdit::singleline(&mut text).min_size(vec2(110.0, 0.0)).font(egui::TextStyle::Monospace);
     let field = if parsed.is_none() { field.text_color(theme.error) } else { field };
-    let response = ui.add_enabled(can_edit, field).accessible_name(name);
+    let response = ui.add(field.desired_width(110.0)).accessible_name(name);
     if response.changed() {
         match place {
             Some(place) => state.drafts[place].1.clone_from(&text),

@@ -1,9 +1,9 @@
 //! The geometry of the chosen group: its cosine matrix, the histogram of its pairs, and its numbers.
 
-use super::{Tools, caption, placeholder, title};
+use super::{Tools, caption, over_time, placeholder, title};
 use crate::dashboard::derive::{ColorRange, GroupGeometry, Order, Pair};
 use crate::dashboard::format;
-use crate::dashboard::state::{Choice, State};
+use crate::dashboard::state::{Choice, Side, State};
 use crate::dashboard::textures::MatrixKey;
 use crate::dashboard::theme::Theme;
 use crate::dashboard::widgets::cosine_matrix::CosineMatrix;
@@ -15,6 +15,8 @@ use crate::trainer::Compared;
 use egui::{Align, Layout, Rect, ScrollArea, Ui, UiBuilder, Vec2, pos2, vec2};
 use std::sync::Arc;
 
+/// Where a group's numbers come from.
+const FOLDER: &str = "geometry/, as the group's matrix of cosines";
 /// Width of the numbers beside the matrix, points.
 const SIDE: f32 = 216.0;
 
@@ -72,7 +74,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
     // The numbers stand beside the matrix where there is room, else below it.
     let is_wide = free.width() >= SIDE + 220.0;
     let (left, right) = if is_wide {
-        let side = (free.width() - SIDE - 12.0).min(free.height() + 16.0);
+        let side = (free.width() - SIDE - 12.0).min((free.height() + 16.0) * shown.len() as f32);
         let split = free.left() + side;
         (
             Rect::from_min_max(free.min, pos2(split, free.bottom())),
@@ -89,11 +91,12 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
         )
     };
     let (mut clicked, mut hovered) = (None, None);
-    let width = left.width() / shown.len() as f32;
+    let columns = columns(shown.len(), left.size());
+    let cell = left.size() / vec2(columns as f32, shown.len().div_ceil(columns) as f32);
     for (place, &kind) in shown.iter().enumerate() {
         let head = if shown.len() > 1 { 16.0 } else { 0.0 };
-        let min = pos2(left.left() + place as f32 * width, left.top());
-        let part = Rect::from_min_size(min, vec2(width - 4.0, left.height()));
+        let at = vec2((place % columns) as f32, (place / columns) as f32);
+        let part = Rect::from_min_size(left.min + at * cell, cell - vec2(4.0, 0.0));
         let mut beside = ui.new_child(UiBuilder::new().max_rect(part).id_salt(("matrix", place)));
         if shown.len() > 1 {
             beside.spacing_mut().item_spacing.y = 0.0;
@@ -106,52 +109,45 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
         hovered = hovered.or(output.hovered);
     }
     let marked = pair.map(|pair| group.cosine(compared, pair.i, pair.j));
-    let mut beside = ui.new_child(UiBuilder::new().max_rect(right).id_salt("numbers"));
     let fidelity = state.fidelity();
     let shows_both = right.width() >= 2.0 * SIDE + 24.0 && right.height() >= SIDE;
-    let (mut arrow, mut arrow_clicked) = (None, None);
-    if shows_both || state.shows_directions {
-        beside.horizontal_top(|ui| {
-            if shows_both {
-                ui.allocate_ui(vec2(SIDE, right.height()), |ui| {
-                    ui.vertical(|ui| {
-                        ui.set_width(SIDE);
-                        ScrollArea::vertical()
-                            .auto_shrink([false, true])
-                            .show(ui, |ui| numbers(ui, theme, &geometry, compared, marked, range, fidelity.as_ref()));
-                    });
-                });
-                ui.add_space(12.0);
-            }
-            ui.vertical(|ui| {
-                if !shows_both {
-                    ui.set_width(right.width());
-                    side_choice(ui, state);
-                }
-                caption(ui, theme, "Directions on their principal axes");
-                let room = ui.available_rect_before_wrap();
-                match &geometry.projection {
-                    Some(projection) if directions::fits(room) => {
-                        let side = room.width().min(room.height());
-                        (arrow, arrow_clicked) = directions::show(ui, theme, group, projection, pair, side);
-                    }
-                    Some(_) => {
-                        caption(ui, theme, "Make the panel larger to see them.");
-                    }
-                    None => {
-                        caption(ui, theme, "A cosine of the group is missing, so there is no projection.");
-                    }
-                }
-            });
-        });
-    } else {
-        side_choice(&mut beside, state);
+    let (mut arrow, mut arrow_clicked, mut step_clicked) = (None, None, None);
+    let numbers = |ui: &mut Ui| {
         ScrollArea::vertical()
             .auto_shrink([false, true])
-            .show(&mut beside, |ui| numbers(ui, theme, &geometry, compared, marked, range, fidelity.as_ref()));
+            .show(ui, |ui| numbers(ui, theme, &geometry, compared, marked, range, fidelity.as_ref()));
+    };
+    let mut rest = right;
+    if shows_both {
+        let part = Rect::from_min_size(right.min, vec2(SIDE, right.height()));
+        numbers(&mut ui.new_child(UiBuilder::new().max_rect(part).id_salt("numbers")));
+        rest.min.x += SIDE + 12.0;
+    }
+    let mut beside = ui.new_child(UiBuilder::new().max_rect(rest).id_salt("beside the matrix"));
+    match side_choice(&mut beside, state, shows_both) {
+        Side::OverTime => step_clicked = over_time::show(&mut beside, tools, state),
+        Side::Numbers => numbers(&mut beside),
+        Side::Directions => {
+            let room = beside.available_rect_before_wrap();
+            match &geometry.projection {
+                Some(projection) if directions::fits(room) => {
+                    let side = room.width().min(room.height());
+                    (arrow, arrow_clicked) = directions::show(&mut beside, theme, group, projection, pair, side);
+                }
+                Some(_) => {
+                    caption(&mut beside, theme, "Make the panel larger to see them.");
+                }
+                None => {
+                    caption(&mut beside, theme, "A cosine of the group is missing, so there is no projection.");
+                }
+            }
+        }
     }
     ui.advance_cursor_after_rect(free);
 
+    if let Some(step) = step_clicked {
+        state.move_to(step);
+    }
     // An arrow stands for its completion: it takes the place of the row and leaves the column.
     let with_arrow = |index: usize| Pair { i: index, j: pair.map_or(index, |pair| pair.j) };
     let clicked = clicked.or(arrow_clicked.map(with_arrow));
@@ -163,21 +159,35 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
     }
 }
 
-/// What stands beside the matrix where there is room for one of the two.
-fn side_choice(ui: &mut Ui, state: &mut State) {
+/// In how many columns `count` squares are largest within `room`.
+fn columns(count: usize, room: Vec2) -> usize {
+    let side = |columns: usize| (room.x / columns as f32).min(room.y / count.div_ceil(columns) as f32);
+    (1..=count).max_by(|&a, &b| side(a).total_cmp(&side(b)).then(b.cmp(&a))).unwrap_or(1)
+}
+
+/// What stands beside the matrix, or beside the numbers where there is room for both.
+fn side_choice(ui: &mut Ui, state: &mut State, has_numbers: bool) -> Side {
+    let shown = if has_numbers && state.side == Side::Numbers { Side::Directions } else { state.side };
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 2.0;
-        ui.selectable_value(&mut state.shows_directions, false, "numbers")
-            .on_hover_text("Histogram, numbers and spectrum of the group's cosines");
-        ui.selectable_value(&mut state.shows_directions, true, "directions")
-            .on_hover_text("The directions as arrows on their principal axes");
+        for (side, name, hint) in [
+            (Side::Numbers, "numbers", "Histogram, numbers and spectrum of the group's cosines"),
+            (Side::Directions, "directions", "The group's directions as arrows on their two principal axes"),
+            (Side::OverTime, "over time", "The cosines of all groups over the steps of the run, as bands"),
+        ] {
+            let is_offered = side != Side::Numbers || !has_numbers;
+            if is_offered && ui.selectable_label(shown == side, name).on_hover_text(hint).clicked() {
+                state.side = side;
+            }
+        }
     });
+    shown
 }
 
 fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
     ui.horizontal(|ui| {
         let has_choice = state.has(Compared::Meanings) || state.has(Compared::Parameters);
-        let is_wide = ui.available_width() >= if has_choice { 720.0 } else { 560.0 };
+        let is_wide = ui.available_width() >= if has_choice { 860.0 } else { 560.0 };
         let text = match state.compared() {
             _ if !is_wide => "Cosines",
             Compared::Directions => "Cosines between gradient directions",
@@ -187,7 +197,7 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
         title(ui, theme, text)
             .on_hover_text("Rows and columns are the group's completions; a cell is the cosine of two of them");
         let place = format!("group {} of {groups}", state.group + 1);
-        if ui.available_width() >= 360.0 {
+        if ui.available_width() >= if has_choice { 700.0 } else { 360.0 } {
             caption(ui, theme, place);
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -209,6 +219,8 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
             caption(ui, theme, "order");
             if has_choice {
                 ui.add_space(8.0);
+                ui.toggle_value(&mut state.side_by_side, "all")
+                    .on_hover_text("Everything that can be compared, side by side with one order");
                 if state.has(Compared::Parameters) {
                     let truth =
                         "Cosines between gradients over all parameters: what the gradient directions stand in for";
@@ -218,8 +230,6 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
                     let semantic = "Cosines between sentence embeddings: whether completions say the same";
                     ui.selectable_value(&mut state.comparison, Compared::Meanings, "semantic").on_hover_text(semantic);
                 }
-                ui.toggle_value(&mut state.side_by_side, "all")
-                    .on_hover_text("Everything that can be compared, side by side");
                 let gradient = "Cosines between gradient directions: whether completions push the policy the same way";
                 ui.selectable_value(&mut state.comparison, Compared::Directions, "gradient").on_hover_text(gradient);
             }
@@ -246,13 +256,13 @@ fn numbers(
     let chart = (0.62 * free).clamp(64.0, 300.0);
     histogram::show(ui, theme, &geometry.histogram, marked, range, chart);
     ui.add_space(4.0);
-    let of_group = |name, metric: &'static metrics::Metric| Meaning { place: "", ..Meaning::of(name, metric) };
+    let of_group = |name, metric: &'static metrics::Metric| Meaning { place: FOLDER, ..Meaning::of(name, metric) };
     let truth = Meaning {
         name: "Mean cosine",
         help: "Mean cosine between the gradients of this group's completions over all parameters.",
         unit: "",
         better: Better::Neither,
-        place: "",
+        place: FOLDER,
     };
     let mean = match compared {
         Compared::Directions => of_group("Mean cosine", &metrics::GEOMETRY_COSINE_MEAN),
@@ -269,7 +279,7 @@ fn numbers(
         help: "exp(entropy of the normalised eigenvalues of this group's cosine matrix): how many directions it spans.",
         unit: "",
         better: Better::Higher,
-        place: "",
+        place: FOLDER,
     };
     let of = if geometry.effective_rank.is_finite() { format!(" of {}", geometry.order.len()) } else { String::new() };
     quantity::row(ui, theme, rank, &format!("{}{of}", format::number(geometry.effective_rank, 1)));
@@ -279,5 +289,18 @@ fn numbers(
     if let Some(fidelity) = fidelity {
         ui.add_space(4.0);
         fidelity_bars::show(ui, theme, fidelity);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matrices_stand_where_they_are_largest() {
+        assert_eq!(columns(1, vec2(400.0, 400.0)), 1);
+        assert_eq!(columns(3, vec2(430.0, 400.0)), 2);
+        assert_eq!(columns(3, vec2(1200.0, 400.0)), 3);
+        assert_eq!(columns(2, vec2(200.0, 500.0)), 1);
     }
 }

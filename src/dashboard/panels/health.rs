@@ -1,19 +1,21 @@
 //! The health panel: what a person should look after at the step of the cursor, and what the run warned of.
 
 use super::{Tools, caption};
-use crate::dashboard::health::{Finding, Level};
+use crate::dashboard::health::{Check, Finding, Level};
 use crate::dashboard::state::State;
 use crate::dashboard::theme::Theme;
+use crate::dashboard::widgets::marks;
 use crate::dashboard::widgets::quantity::Meaning;
 use crate::dashboard::{export, format};
-use egui::{Frame, Margin, RichText, ScrollArea, Ui, vec2};
+use crate::verify::Verdict;
+use egui::{Frame, Margin, RichText, ScrollArea, Sense, Stroke, Ui, vec2};
 
 /// The least width of a column, points.
 const COLUMN: f32 = 420.0;
 
 /// Whether the panel has anything that training suffers from.
 pub(crate) fn is_warning(state: &State) -> bool {
-    state.findings().iter().any(|finding| finding.level == Level::Warning)
+    state.findings().any(|finding| finding.level == Level::Warning)
 }
 
 /// What there is to look after, as CSV.
@@ -30,7 +32,7 @@ pub(crate) fn csv(state: &State) -> String {
 pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     let theme = tools.theme;
     let step = state.cursor_step();
-    let findings = state.findings();
+    let findings: Vec<&Finding> = state.findings().collect();
     caption(
         ui,
         theme,
@@ -49,6 +51,11 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
                 card(&mut columns[place % columns.len()], theme, finding);
             }
         });
+        if step > 0 {
+            ui.add_space(if findings.is_empty() { 2.0 } else { 8.0 });
+            caption(ui, theme, "What is watched, over the last ten steps");
+            watched(ui, theme, state.checks());
+        }
         let warnings = &state.snapshot.warnings;
         if warnings.is_empty() {
             return;
@@ -68,6 +75,44 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     if let Some(step) = wanted.filter(|&step| step > 0) {
         state.move_to(step);
     }
+}
+
+/// Every rule with its value, a line each, in as many columns as there is room for.
+fn watched(ui: &mut Ui, theme: &Theme, checks: &[Check]) {
+    let columns = ((ui.available_width() / COLUMN) as usize).clamp(1, 3);
+    let rows = checks.len().div_ceil(columns);
+    ui.columns(columns, |columns| {
+        for (ui, part) in columns.iter_mut().zip(checks.chunks(rows.max(1))) {
+            for check in part {
+                line(ui, theme, check);
+            }
+        }
+    });
+}
+
+fn line(ui: &mut Ui, theme: &Theme, check: &Check) {
+    let response = ui
+        .horizontal(|ui| {
+            let (sign, _) = ui.allocate_exact_size(vec2(12.0, 16.0), Sense::hover());
+            let (painter, at) = (ui.painter(), sign.center());
+            match (&check.finding, &check.value) {
+                (Some(_), _) => {
+                    painter.vline(at.x, at.y - 5.0..=at.y + 1.5, Stroke::new(2.0, theme.warning));
+                    painter.circle_filled(at + vec2(0.0, 4.5), 1.2, theme.warning);
+                }
+                (None, Some(_)) => marks::paint_verdict(painter, at, 10.0, Verdict::Correct, theme),
+                (None, None) => marks::paint_verdict(painter, at, 10.0, Verdict::NoAnswer, theme),
+            }
+            let name = ui.label(check.name);
+            let value = check.value.as_deref().unwrap_or("not measured");
+            let color = if check.value.is_some() { theme.text_strong } else { theme.text_weak };
+            let value = ui.label(RichText::new(value).color(color));
+            let rule = RichText::new(format!("listed {}", check.rule)).small().color(theme.text_weak);
+            let rule = ui.add(egui::Label::new(rule).truncate());
+            name | value | rule
+        })
+        .inner;
+    Meaning::of(check.name, check.metric).on(response, theme);
 }
 
 fn card(ui: &mut Ui, theme: &Theme, finding: &Finding) {

@@ -7,6 +7,7 @@ pub(crate) mod groups;
 pub(crate) mod health;
 pub(crate) mod keys;
 pub(crate) mod notice;
+pub(crate) mod over_time;
 pub(crate) mod pair;
 pub(crate) mod palette;
 pub(crate) mod problems;
@@ -99,7 +100,7 @@ pub(crate) fn as_text(panel: PanelKind, tools: &Tools<'_>, state: &mut State) ->
 /// What stands on a panel's tab.
 pub(crate) fn tab_title(panel: PanelKind, state: &State) -> String {
     match panel {
-        PanelKind::Health => match state.findings().len() {
+        PanelKind::Health => match state.findings().count() {
             0 => panel.title().to_owned(),
             count => format!("{} {count}", panel.title()),
         },

@@ -6,8 +6,11 @@ use crate::dashboard::format;
 use crate::dashboard::state::{Choice, State};
 use crate::dashboard::theme::Theme;
 use crate::dashboard::tokens::{TextView, TokenQuantity};
+use crate::dashboard::widgets::marks;
+use crate::dashboard::widgets::quantity::Meaning;
 use crate::dashboard::widgets::rollout_card::{self, Extent};
 use crate::dashboard::widgets::token_text::{Body, TokenBody};
+use crate::metrics::Better;
 use crate::trainer::{Compared, GroupView};
 use egui::{Align, ComboBox, Layout, RichText, ScrollArea, Sense, TextStyle, Ui, vec2};
 use std::sync::Arc;
@@ -108,19 +111,16 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, group: &GroupView, pair
     ui.horizontal(|ui| {
         title(ui, theme, &format!("Pair {}, {}", pair.i, pair.j));
         let (swatch, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
-        if let Some(color) = theme.cosine(cosine, state.range()) {
-            ui.painter().rect(swatch, 1.0, color, egui::Stroke::new(1.0, theme.text_weak), egui::StrokeKind::Inside);
+        let outline = egui::Stroke::new(1.0, theme.text_weak);
+        match theme.cosine(cosine, state.range()) {
+            Some(color) => {
+                ui.painter().rect(swatch, 1.0, color, outline, egui::StrokeKind::Inside);
+            }
+            None => marks::paint_hatching(ui.painter(), swatch, 4.0, outline),
         }
-        ui.label(RichText::new(format!("cos {}", format::signed(f64::from(cosine), 3))).color(theme.text_strong))
-            .on_hover_text(match compared {
-                Compared::Directions => {
-                    "Cosine between the gradient directions Φ of the two completions, from −1 to +1"
-                }
-                Compared::Meanings => "Cosine between the sentence embeddings of the two completions, from −1 to +1",
-                Compared::Parameters => {
-                    "Cosine between the gradients of the two completions over all parameters, from −1 to +1"
-                }
-            });
+        let label =
+            ui.label(RichText::new(format!("cos {}", format::signed(f64::from(cosine), 3))).color(theme.text_strong));
+        meaning(compared).on(label, theme);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             match choice {
                 Choice::Pinned => {
@@ -161,6 +161,30 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, group: &GroupView, pair
             });
         });
     });
+}
+
+/// What the cosine of a pair is.
+fn meaning(compared: Compared) -> Meaning<'static> {
+    let (name, help, place) = match compared {
+        Compared::Directions => (
+            "Cosine of gradient directions",
+            "⟨Φ_i, Φ_j⟩ / (|Φ_i| |Φ_j|) from −1 to +1, where Φ is the mean of φ_t over a completion's tokens. +1: both push the policy \
+             the same way; 0: they teach independent things; −1: they pull against each other.",
+            "geometry/ as cosine",
+        ),
+        Compared::Meanings => (
+            "Cosine of sentence embeddings",
+            "⟨e_i, e_j⟩ / (|e_i| |e_j|) from −1 to +1: +1 where both completions say the same.",
+            "geometry/ as semantic",
+        ),
+        Compared::Parameters => (
+            "Cosine of parameter gradients",
+            "⟨g_i, g_j⟩ / (|g_i| |g_j|) from −1 to +1, where g is the gradient of a completion's log-probability over all parameters: \
+             what the gradient directions stand in for.",
+            "geometry/ as gradient",
+        ),
+    };
+    Meaning { name, help, unit: "", better: Better::Neither, place }
 }
 
 /// The prompt, at most a few lines of it without scrolling, and what would be right.

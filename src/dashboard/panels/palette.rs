@@ -34,6 +34,31 @@ enum Action {
     Theme,
 }
 
+impl Action {
+    /// The key that does the same.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Wish(Wish::ShowPanel(panel)) => {
+                const KEYS: [&str; 8] = ["1", "2", "3", "4", "5", "6", "7", "8"];
+                PanelKind::ALL.iter().position(|other| *other == panel).map_or("", |place| KEYS[place])
+            }
+            Self::Command(TrainerCommand::Pause | TrainerCommand::Resume) => "Ctrl+Space",
+            Self::Follow => "End",
+            Self::First => "Home",
+            Self::Play => "Space",
+            Self::Event(by) => {
+                if by > 0 {
+                    ">"
+                } else {
+                    "<"
+                }
+            }
+            Self::Keys => "?",
+            _ => "",
+        }
+    }
+}
+
 /// What can be done now, in words.
 fn actions(state: &State) -> Vec<(String, Action)> {
     use crate::dashboard::derive::Order;
@@ -130,7 +155,8 @@ pub(crate) fn show(ui: &Ui, tools: &Tools<'_>, state: &mut State) {
                     let text = RichText::new(name).color(if place == chosen { theme.text_strong } else { theme.text });
                     let response = ui.add_sized(
                         vec2(ui.available_width(), 22.0),
-                        egui::Button::selectable(place == chosen, text).right_text(""),
+                        egui::Button::selectable(place == chosen, text)
+                            .right_text(RichText::new(action.key()).small().color(theme.text_weak)),
                     );
                     if place == chosen && (down || up) {
                         response.scroll_to_me(None);

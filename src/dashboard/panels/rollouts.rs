@@ -69,7 +69,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
 fn controls(ui: &mut Ui, theme: &Theme, state: &mut State) {
     let rows = state.rows();
     let choices = &mut state.rollouts;
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         for (problems, name, hint) in [
             (false, "completions", "The completions of the shown step"),
             (true, "problems", "How often each problem was solved, over the recorded steps of the run"),
@@ -79,7 +79,7 @@ fn controls(ui: &mut Ui, theme: &Theme, state: &mut State) {
             }
         }
         ui.separator();
-        let search = TextEdit::singleline(&mut choices.text).hint_text("Search").desired_width(130.0);
+        let search = TextEdit::singleline(&mut choices.text).hint_text("Search, novelty>0.5").desired_width(150.0);
         if choices.shows_problems {
             ui.add(search).accessible_name("Search problems");
             return;
@@ -90,7 +90,10 @@ fn controls(ui: &mut Ui, theme: &Theme, state: &mut State) {
             }
         }
         ui.separator();
-        ui.add(search).accessible_name("Search completions");
+        ui.add(search).accessible_name("Search completions").on_hover_text(
+            "What the completions must contain. Conditions on numbers may stand among the words: novelty>0.5 reward<0; \
+             also shaped, advantage, length, logprob, entropy.",
+        );
         let name = |verdict: Option<Verdict>| verdict.map_or("any verdict", marks::verdict_word);
         let verdicts = ComboBox::from_id_salt("verdict").selected_text(name(choices.verdict)).width(92.0);
         let list = verdicts.show_ui(ui, |ui| {
@@ -134,8 +137,10 @@ fn completions(ui: &mut Ui, theme: &Theme, state: &mut State, view: &StepView, s
     let width = ui.available_width();
     let numbers: &[Quantity] = if width >= 760.0 {
         &Quantity::ALL
-    } else {
+    } else if width >= 460.0 {
         &[Quantity::Reward, Quantity::Novelty, Quantity::Advantage, Quantity::Length]
+    } else {
+        &[Quantity::Novelty, Quantity::Advantage]
     };
     let mut table = TableBuilder::new(ui)
         .id_salt("completions")
@@ -313,7 +318,13 @@ fn full(ui: &mut Ui, theme: &Theme, state: &mut State, view: &StepView, shown: O
     let Some(tokens) = &group.tokens else {
         let height = ui.available_height() - 18.0;
         rollout_card::show(ui, theme, &name, rollout, Body::Marked(&[]), Extent::Brief, height);
-        caption(ui, theme, "Tokens are recorded every record.tokens_every steps.");
+        let every = state.experiment.as_ref().map(|experiment| experiment.record.tokens_every);
+        let text = match every {
+            Some(0) => "Tokens are not recorded (record.tokens_every: 0).".to_owned(),
+            Some(every) => format!("Tokens are recorded every {every} steps (record.tokens_every)."),
+            None => "Tokens are recorded every record.tokens_every steps.".to_owned(),
+        };
+        caption(ui, theme, text);
         return;
     };
     // The part is that in the cosine with the other response of the pair.

@@ -74,7 +74,7 @@ fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
     let snapshot = &state.snapshot;
     let info = &snapshot.info;
     run_state(ui, theme, state);
-    let meaning = |name, help, unit| Meaning { name, help, unit, better: Better::Neither, place: "" };
+    let meaning = |name, help, place| Meaning { name, help, unit: "", better: Better::Neither, place };
 
     // The name gives way where the bar is narrow; what is needed at a glance does not.
     let name_width = (ui.available_width() - 470.0).clamp(90.0, 260.0);
@@ -96,7 +96,13 @@ fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
     });
     let steps = format!("{} / {}", format::thousands(snapshot.step as f64), format::thousands(info.stop_step as f64));
     let help = "Finished optimizer steps, and how many will be run.";
-    quantity::phrase(ui, theme, meaning("Steps", help, ""), "step", &steps);
+    quantity::phrase(
+        ui,
+        theme,
+        meaning("Steps", help, "manifest.json, and experiment.ron as stop.steps"),
+        "step",
+        &steps,
+    );
 
     // The rest in order of need, as far as there is room.
     let row = state.metrics();
@@ -108,10 +114,10 @@ fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
     let eta_help = "Time to the last step at the recent pace, in minutes and seconds.";
     let rest = [
         (meaning("Time left", eta_help, ""), "ETA", (!snapshot.state.is_over()).then_some(eta)),
-        (meaning("Seed", seed_help, ""), "seed", Some(info.seed.to_string())),
+        (meaning("Seed", seed_help, "experiment.ron"), "seed", Some(info.seed.to_string())),
         (Meaning::of("Throughput", &metrics::THROUGHPUT_TOKENS_PER_S), "", rate),
         (Meaning::of("Memory", &metrics::MEMORY_PEAK_MIB), "", memory),
-        (meaning("Device", "Where the tensors live.", ""), "", Some(info.device.clone())),
+        (meaning("Device", "Where the tensors live.", "manifest.json"), "", Some(info.device.clone())),
     ];
     for (meaning, short, value) in rest {
         let Some(value) = value else { continue };

@@ -9,7 +9,7 @@ use egui::{Align, Button, Frame, Label, Layout, Margin, RichText, ScrollArea, Se
 /// Draws the screen.
 pub(crate) fn show(ui: &mut Ui, theme: &Theme, start: &mut Start) {
     ui.horizontal(|ui| {
-        ui.label(RichText::new("Orthant").size(20.0).color(theme.text_strong));
+        title(ui, theme, "Orthant");
         caption(ui, theme, "watch a language model learn to reason");
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if ui.button("Read again").on_hover_text("Look for experiments and runs again").clicked() {
@@ -204,7 +204,12 @@ fn run_entry(ui: &mut Ui, theme: &Theme, start: &mut Start, run: &PastRun) {
         ui.horizontal(|ui| {
             let mut is_ticked = start.ticked.contains(&run.path);
             let name = format!("{} s{}", run.name, run.seed);
-            if ui.checkbox(&mut is_ticked, "").accessible_name(format!("Tick {name}")).changed() {
+            let tick = ui.scope(|ui| {
+                // On a card the box needs an outline that is seen.
+                ui.visuals_mut().widgets.inactive.bg_stroke.color = theme.text_weak;
+                ui.checkbox(&mut is_ticked, "").accessible_name(format!("Tick {name}"))
+            });
+            if tick.inner.changed() {
                 start.ticked.retain(|path| *path != run.path);
                 if is_ticked {
                     start.ticked.push(run.path.clone());

@@ -3,6 +3,7 @@
 use super::{Tools, caption};
 use crate::dashboard::state::State;
 use crate::dashboard::theme::{LINE_WIDTH, Theme, small_font};
+use crate::dashboard::widgets::quantity::Meaning;
 use crate::dashboard::{export, format};
 use crate::metrics::{self, Metric, MetricRow};
 use egui::{Align2, Color32, Rect, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
@@ -158,11 +159,17 @@ fn legend(ui: &mut Ui, theme: &Theme, rows: &[&MetricRow]) {
             }
             let (swatch, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
             ui.painter().rect_filled(swatch, 1.0, color);
-            ui.label(format!("{name} {}", format::percent(part / all))).on_hover_text(format!(
-                "{name}: {} in these {} steps",
-                format::duration(*part),
-                rows.len()
-            ));
+            let label = ui.label(format!("{name} {}", format::percent(part / all)));
+            let metric = STAGES.iter().find(|(stage, _)| *stage == name).map(|(_, metric)| *metric);
+            label.on_hover_ui(|ui| {
+                match metric {
+                    Some(metric) => Meaning::of(name, metric).show(ui, theme),
+                    None => {
+                        ui.label("What no stage accounts for: time/step_s less the stages' times.");
+                    }
+                }
+                ui.label(format!("{} in these {} steps", format::duration(*part), rows.len()));
+            });
             ui.add_space(4.0);
         }
     });

@@ -4,6 +4,7 @@ use super::quantity::Meaning;
 use crate::dashboard::format;
 use crate::dashboard::series::{Axis, PassCurves};
 use crate::dashboard::theme::{LINE_WIDTH, SMALL_SIZE, Theme, small_font};
+use crate::dashboard::traces::Trace;
 use crate::metrics::{Better, Metric};
 use crate::trainer::Estimate;
 use egui::{Color32, Id, Rect, Response, RichText, Stroke, Ui, UiBuilder, Vec2b, pos2, vec2};
@@ -16,6 +17,10 @@ use egui_plot::{
 pub(crate) const TITLE: f32 = 18.0;
 /// Room for the plot's menu at the end of that line, points.
 pub(crate) const MENU: f32 = 20.0;
+
+/// How the lines of a plot's metrics are drawn, by their places.
+const STYLES: [LineStyle; 3] =
+    [LineStyle::Solid, LineStyle::Dashed { length: 6.0 }, LineStyle::Dotted { spacing: 4.0 }];
 
 /// What all curves share.
 #[derive(Clone, Copy)]
@@ -36,22 +41,6 @@ pub(crate) struct CurveContext<'a> {
     pub(crate) pins: &'a [(u64, f64)],
     /// Places of changed settings, and what was changed.
     pub(crate) edits: &'a [(f64, String)],
-}
-
-/// A line as it is drawn, with x already on the axis.
-pub(crate) struct Trace {
-    /// What the pointer says of it; empty where the plot has one run and one metric.
-    pub(crate) name: String,
-    /// Its colour.
-    pub(crate) color: Color32,
-    /// Solid, or other for further metrics.
-    pub(crate) style: LineStyle,
-    /// Unbroken pieces.
-    pub(crate) pieces: Vec<Vec<PlotPoint>>,
-    /// Recorded values behind an average: drawn faintly.
-    pub(crate) shadow: Vec<Vec<PlotPoint>>,
-    /// Lowest and highest of several seeds: (x, low, high).
-    pub(crate) band: Vec<(f64, f64, f64)>,
 }
 
 /// One plot of metrics over the x axis.
@@ -93,7 +82,16 @@ pub(crate) fn metric(ui: &mut Ui, context: CurveContext<'_>, curve: MetricPlot<'
             let points = points.iter().map(|point| PlotPoint::new(point.x, height(point.y)));
             points.filter(|point| point.y.is_finite()).collect()
         };
-        for trace in &curve.traces {
+        if let Some(level) = constant(&curve.traces).map(height).filter(|level| level.is_finite()) {
+            // A flat line has no height of its own.
+            let room = 0.1f64.mul_add(level.abs(), 1e-3);
+            for y in [level - room, level + room] {
+                let corner = PlotPoints::Owned(vec![PlotPoint::new(context.x_end, y)]);
+                plot_ui.points(Points::new("", corner).color(Color32::TRANSPARENT).radius(0.0).allow_hover(false));
+            }
+        }
+        // The shown run comes first and lies on top.
+        for trace in curve.traces.iter().rev() {
             if !trace.band.is_empty() {
                 let xs: Vec<f64> = trace.band.iter().map(|(x, ..)| *x).collect();
                 let lows: Vec<f64> = trace.band.iter().map(|(_, low, _)| height(*low)).collect();
@@ -103,11 +101,14 @@ pub(crate) fn metric(ui: &mut Ui, context: CurveContext<'_>, curve: MetricPlot<'
                     plot_ui.add(area.fill_color(trace.color.gamma_multiply(0.18)).stroke(Stroke::NONE));
                 }
             }
+            // The shadows of many runs would hide their averages.
+            let faint = if curve.traces.len() > 2 { 0.15 } else { 0.3 };
+            let style = STYLES[trace.place % STYLES.len()];
             for points in &trace.shadow {
-                line(plot_ui, String::new(), lift(points), trace.color.gamma_multiply(0.3), trace.style, true);
+                line(plot_ui, String::new(), lift(points), trace.color.gamma_multiply(faint), style, true);
             }
             for points in &trace.pieces {
-                line(plot_ui, trace.name.clone(), lift(points), trace.color, trace.style, false);
+                line(plot_ui, trace.name.clone(), lift(points), trace.color, style, false);
             }
         }
         for ((_, x), value) in context.pins.iter().zip(&curve.pinned) {
@@ -135,6 +136,16 @@ pub(crate) fn metric(ui: &mut Ui, context: CurveContext<'_>, curve: MetricPlot<'
             .flatten(),
         bounds: Some((bounds.min()[0], bounds.max()[0])),
     }
+}
+
+/// The value of lines that have no other; bands are never without height where values differ.
+fn constant(traces: &[Trace]) -> Option<f64> {
+    let mut values = traces
+        .iter()
+        .flat_map(|trace| trace.pieces.iter().chain(&trace.shadow).flatten().map(|point| point.y))
+        .chain(traces.iter().flat_map(|trace| &trace.band).flat_map(|(_, low, high)| [*low, *high]));
+    let first = values.next()?;
+    values.all(|value| value.to_bits() == first.to_bits()).then_some(first)
 }
 
 /// A line; a dot where it is a single point. Averages are what the pointer snaps to, if there are any.
@@ -190,7 +201,8 @@ pub(crate) fn pass(
     );
     Meaning { name: &title, help: &help, unit: "", better: Better::Higher, place: "evals.jsonl" }.on(response, theme);
     let lines: Vec<Vec<PlotPoint>> = curves.by_k.iter().map(|(_, points)| points_of(points, &place)).collect();
-    plot(ui, context, rect, &curves.suite, lines.iter().all(Vec::is_empty), false, |plot_ui| {
+    let is_empty = others.is_empty() && lines.iter().all(Vec::is_empty);
+    plot(ui, context, rect, &curves.suite, is_empty, false, |plot_ui| {
         for (color, other, place) in others {
             for (k, points) in other.by_k.iter().filter(|(k, _)| curves.by_k.iter().any(|(of, _)| of == k)) {
                 let style = if *k == 1 { LineStyle::Solid } else { LineStyle::Dashed { length: 5.0 } };
@@ -263,7 +275,7 @@ fn plot<'a>(
     let x_axis = hints(AxisHints::new_x()).min_thickness(SMALL_SIZE + 2.0).label_spacing(8.0..=10.0);
     let axis = context.axis;
     let x_axis = x_axis.formatter(move |mark, _| match axis {
-        Axis::Step => axis_number(mark.value, mark.step_size),
+        Axis::Step => step_number(mark.value, mark.step_size),
         Axis::Time | Axis::Clock => format::clock(mark.value.max(0.0)),
     });
     let y_axis =
@@ -347,6 +359,15 @@ fn ticks((low, high): (f64, f64), count: f64) -> Vec<GridMark> {
     (first..=last).map(|place| GridMark { value: place as f64 * step_size, step_size }).collect()
 }
 
+/// A step at a tick: thousands as k, so that long runs have room for their numbers.
+fn step_number(value: f64, spacing: f64) -> String {
+    if spacing >= 1000.0 && value > 0.0 {
+        format!("{}k", axis_number(value / 1000.0, spacing / 1000.0))
+    } else {
+        axis_number(value, spacing)
+    }
+}
+
 /// A tick's number with as many decimals as its spacing needs.
 fn axis_number(value: f64, spacing: f64) -> String {
     let decimals = if spacing > 0.0 { (-spacing.log10()).ceil().clamp(0.0, 6.0) as usize } else { 2 };
@@ -372,5 +393,7 @@ mod tests {
         assert_eq!(axis_number(0.25, 0.05), "0.25");
         assert_eq!(axis_number(50.0, 50.0), "50");
         assert_eq!(axis_number(0.02, 0.02), "0.02");
+        assert_eq!([0.0, 20_000.0].map(|step| step_number(step, 20_000.0)), ["0", "20k"]);
+        assert_eq!(step_number(1500.0, 500.0), "1500");
     }
 }

@@ -30,13 +30,13 @@ pub(crate) fn show(
     painter.circle(center, radius, theme.sunken, Stroke::new(1.0, theme.grid));
     painter.hline(center.x - radius..=center.x + radius, center.y, Stroke::new(1.0, theme.grid));
     painter.vline(center.x, center.y - radius..=center.y + radius, Stroke::new(1.0, theme.grid));
+    // In the corners, where no arrow comes.
     for (axis, share) in projection.shares.iter().enumerate() {
-        let text = format::percent(*share);
-        let (at, anchor) = match axis {
-            0 => (center + vec2(radius - 4.0, -2.0), Align2::RIGHT_BOTTOM),
-            _ => (center + vec2(4.0, 2.0 - radius), Align2::LEFT_TOP),
+        let (name, at, anchor) = match axis {
+            0 => ("→", rect.right_bottom(), Align2::RIGHT_BOTTOM),
+            _ => ("↑", rect.left_top(), Align2::LEFT_TOP),
         };
-        painter.text(at, anchor, text, small_font(), theme.text_weak);
+        painter.text(at, anchor, format!("{name} {}", format::percent(*share)), small_font(), theme.text_weak);
     }
     let is_chosen = |index: usize| pair.is_some_and(|pair| pair.i == index || pair.j == index);
     // What is chosen lies on top.

@@ -111,6 +111,14 @@ fn marked_word(ui: &mut Ui, word: &str, color: Color32, paint: impl FnOnce(&Pain
     response
 }
 
+/// The sign of a menu with more: three dots above each other, which nobody takes for the end of a text that was cut off.
+pub(crate) fn paint_more(ui: &Ui, response: &Response) {
+    let color = ui.style().interact(response).fg_stroke.color;
+    for y in [-4.5, 0.0, 4.5] {
+        ui.painter().circle_filled(response.rect.center() + vec2(0.0, y), 1.3, color);
+    }
+}
+
 /// Diagonal lines over a place that has no value.
 pub(crate) fn paint_hatching(painter: &Painter, rect: Rect, spacing: f32, stroke: Stroke) {
     let painter = painter.with_clip_rect(painter.clip_rect().intersect(rect));

@@ -32,11 +32,13 @@ pub(crate) fn show(
             painter.rect_filled(rect, 3.0, if selected { theme.hovered } else { theme.raised });
         }
         let matrix = Rect::from_min_size(rect.min + Vec2::splat(MARGIN / 2.0), Vec2::splat(side));
-        if group.cosines(compared).is_empty() {
-            painter.rect_filled(matrix, 0.0, theme.sunken);
-            marks::paint_hatching(painter, matrix, 8.0, Stroke::new(1.0, theme.missing));
-        } else {
-            painter.rect_filled(matrix, 0.0, theme.missing);
+        // Cells without a cosine are transparent: the hatching shows through.
+        painter.rect_filled(matrix, 0.0, theme.sunken);
+        let cosines = group.cosines(compared);
+        if cosines.is_empty() || cosines.iter().any(|cosine| !cosine.is_finite()) {
+            marks::paint_hatching(painter, matrix, 5.0, Stroke::new(1.0, theme.missing));
+        }
+        if !cosines.is_empty() {
             painter.image(texture, matrix, Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0)), Color32::WHITE);
         }
         if selected || response.has_focus() {

@@ -1,7 +1,7 @@
 //! A number with its name, and what it means in the tooltip.
 
 use crate::dashboard::theme::Theme;
-use crate::metrics::{Better, Metric};
+use crate::metrics::{self, Better, Metric};
 use egui::text::{LayoutJob, TextFormat};
 use egui::{Label, Response, RichText, TextStyle, Ui};
 
@@ -16,7 +16,7 @@ pub(crate) struct Meaning<'a> {
     pub(crate) unit: &'a str,
     /// Which direction is good.
     pub(crate) better: Better,
-    /// Where it stands in the run folder.
+    /// Where it stands in the run folder: the name of a metric, or a file.
     pub(crate) place: &'a str,
 }
 
@@ -40,8 +40,10 @@ impl<'a> Meaning<'a> {
             Better::Lower => facts.push("lower is better".to_owned()),
             Better::Neither => {}
         }
-        if !self.place.is_empty() {
-            facts.push(format!("recorded as {}", self.place));
+        if metrics::find(self.place).is_some() {
+            facts.push(format!("recorded as {} in metrics.jsonl", self.place));
+        } else if !self.place.is_empty() {
+            facts.push(format!("recorded in {}", self.place));
         }
         if !facts.is_empty() {
             ui.label(RichText::new(facts.join(", ")).small().color(theme.text_weak));

@@ -19,8 +19,8 @@ pub(crate) enum Extent {
     Brief,
 }
 
-const fn meaning<'a>(name: &'a str, help: &'a str, unit: &'a str) -> Meaning<'a> {
-    Meaning { name, help, unit, better: Better::Neither, place: "" }
+const fn meaning<'a>(name: &'a str, help: &'a str, unit: &'a str, place: &'a str) -> Meaning<'a> {
+    Meaning { name, help, unit, better: Better::Neither, place }
 }
 
 /// Draws a rollout, named `name`, in a card of `height`; returns the token under the pointer.
@@ -85,28 +85,40 @@ pub(crate) fn show(
 }
 
 fn numbers(ui: &mut Ui, theme: &Theme, rollout: &RolloutView) {
-    let reward = meaning("Reward", "Base reward of the verifier, before the method's shaping.", "");
     let shaped = rollout.shaped_reward.is_finite() && (rollout.shaped_reward - rollout.reward).abs() > 1e-6;
-    let text = if shaped {
+    let (reward, text) = if shaped {
         let shaped = format::signed(f64::from(rollout.shaped_reward), 2);
-        format!("{}, shaped {shaped}", format::signed(f64::from(rollout.reward), 0))
+        let help =
+            "Base reward of the verifier, and the reward after the method's shaping; of G2RL r(1 + λ r ν̄), clipped.";
+        (
+            meaning("Reward", help, "", "rollouts/ as reward and shaped_reward"),
+            format!("{}, shaped {shaped}", format::signed(f64::from(rollout.reward), 0)),
+        )
     } else {
-        format::signed(f64::from(rollout.reward), 2)
+        let help = "Base reward of the verifier, +1 for a correct answer and −1 otherwise; the method shaped nothing.";
+        (meaning("Reward", help, "", "rollouts/ as reward"), format::signed(f64::from(rollout.reward), 2))
     };
-    let shaped_help = "Base reward of the verifier, and the reward after the method's shaping.";
-    quantity::phrase(ui, theme, if shaped { Meaning { help: shaped_help, ..reward } } else { reward }, "reward", &text);
+    quantity::phrase(ui, theme, reward, "reward", &text);
     let novelty = meaning(
         "Exploration score ν",
-        "The part of this direction that high-reward peers do not explain, in [0, 1].",
+        "ν = √(1 − Σ_j w_j ⟨Φ_i, Φ_j⟩²) with weights w that grow with the rewards of the others: the part of this direction that \
+         high-reward peers do not explain, in [0, 1]. High for a correct answer is what G2RL rewards.",
         "",
+        "rollouts/ as novelty",
     );
     quantity::phrase(ui, theme, novelty, "ν", &format::number(f64::from(rollout.novelty), 2));
-    let advantage = meaning("Advantage", "Shaped reward, standardised within the group.", "");
+    let advantage = meaning(
+        "Advantage",
+        "A = (r − mean of the group) / deviation, of the shaped rewards: above 0 the update makes this answer more probable.",
+        "",
+        "rollouts/ as advantage",
+    );
     quantity::phrase(ui, theme, advantage, "A", &format::signed(f64::from(rollout.advantage), 2));
-    let length = meaning("Length", "Response tokens, the end-of-sequence token included.", "tokens");
+    let help = "Response tokens, the end-of-sequence token included.";
+    let length = meaning("Length", help, "tokens", "rollouts/ as length");
     let cut = if rollout.truncated { ", cut off" } else { "" };
     quantity::phrase(ui, theme, length, "", &format!("{} tokens{cut}", rollout.length));
-    let logprob =
-        meaning("Log-probability", "Sum over the response's tokens, under the sampling distribution.", "nats");
+    let help = "Σ_t log p(y_t | y_<t) under the sampling distribution: near 0 for what the policy was sure of.";
+    let logprob = meaning("Log-probability", help, "nats", "rollouts/ as logprob");
     quantity::phrase(ui, theme, logprob, "log p", &format::number(f64::from(rollout.logprob), 1));
 }

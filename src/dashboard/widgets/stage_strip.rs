@@ -9,8 +9,8 @@ use std::time::Duration;
 /// Height of the strip, points.
 pub(crate) const HEIGHT: f32 = 28.0;
 
-/// How often a stage of unknown progress moves.
-const TICK: Duration = Duration::from_millis(100);
+/// How often a stage of unknown progress moves: seldom, for it is drawn on the processor that trains.
+const TICK: Duration = Duration::from_millis(250);
 
 /// What a stage does, for its tooltip.
 fn help(stage: Stage) -> &'static str {
@@ -63,6 +63,18 @@ pub(crate) fn show(
             if is_known {
                 let step = if is_recorded { "the shown step" } else { "the last finished step" };
                 ui.label(format!("{took} in {step}, {} of it", format::percent(share)));
+            }
+            let place = match stage {
+                Stage::Sample => "time/sample_s",
+                Stage::Verify => "time/verify_s",
+                Stage::Features | Stage::Novelty | Stage::Advantage => "time/feature_s",
+                Stage::Update => "time/update_s",
+                Stage::Evaluate => "time/evaluate_s",
+                Stage::Record => "",
+            };
+            if !place.is_empty() {
+                let text = format!("recorded as {place} in metrics.jsonl");
+                ui.label(egui::RichText::new(text).small().color(theme.text_weak));
             }
             if is_recorded && stage == Stage::Features {
                 ui.label("As recorded in the run folder: with Novelty and Advantage.");

@@ -1,0 +1,135 @@
+//! Behaviour of the start screen: experiments are looked at, edited, saved and started; runs are opened, compared and gone on with.
+
+use super::app::{Dashboard, ScreenshotResult};
+use super::dock::Dock;
+use super::start::{Places, Start, StartedRuns};
+use super::testing;
+use super::theme::Themes;
+use egui::accesskit::Role;
+use egui::{Key, Modifiers, vec2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT, Queryable};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const EXPERIMENT: &str = "Experiment(name: \"mine\", description: \"What it is for.\", model: Bundled(\"countdown\"), \
+                          task: Countdown(), method: Grpo, stop: (steps: 7))";
+
+struct Screen {
+    harness: Harness<'static, Dashboard>,
+    folder: TempDir,
+}
+
+impl Screen {
+    /// A start screen on an experiment and these runs: name and state.
+    fn open(runs: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let places = Places { experiments: folder.path().join("experiments"), runs: folder.path().join("runs") };
+        std::fs::create_dir(&places.experiments).unwrap();
+        std::fs::create_dir(&places.runs).unwrap();
+        std::fs::write(places.experiments.join("mine.ron"), EXPERIMENT).unwrap();
+        for (name, state) in runs {
+            run_folder(&places.runs.join(name), name, state);
+        }
+        let harness = Harness::builder().with_size(vec2(1280.0, 800.0)).build_eframe(move |creation| {
+            let ctx = &creation.egui_ctx;
+            let start = Start::new(places, StartedRuns::default(), ctx.clone());
+            let (themes, result) = (Themes::load().unwrap(), ScreenshotResult::default());
+            Dashboard::new(ctx, Vec::new(), Some(start), Dock::default(), themes, None, result).unwrap()
+        });
+        let mut screen = Self { harness, folder };
+        screen.wait_for("mine.ron");
+        screen
+    }
+
+    fn has(&self, label: &str) -> bool {
+        self.harness.query_all_by_label_contains(label).next().is_some()
+    }
+
+    fn wait_for(&mut self, label: &str) {
+        let started = Instant::now();
+        while !self.has(label) {
+            assert!(started.elapsed() < Duration::from_secs(20), "waited in vain for `{label}`");
+            std::thread::sleep(Duration::from_millis(5));
+            self.harness.run_steps(1);
+        }
+    }
+
+    fn click(&mut self, label: &str) {
+        self.harness.get_by_label(label).click();
+        self.harness.run_steps(4);
+    }
+
+    fn is_enabled(&self, label: &str) -> bool {
+        !self.harness.get_by_role_and_label(Role::Button, label).accesskit_node().is_disabled()
+    }
+
+    /// Replaces what a field holds.
+    fn type_into(&mut self, field: &str, text: &str) {
+        self.harness.get_by_label(field).focus();
+        self.harness.run_steps(2);
+        self.harness.key_press_modifiers(Modifiers::COMMAND, Key::A);
+        self.harness.run_steps(2);
+        self.harness.get_by_label(field).type_text(text);
+        self.harness.run_steps(4);
+    }
+}
+
+fn run_folder(folder: &Path, name: &str, state: &str) {
+    std::fs::create_dir(folder).unwrap();
+    std::fs::write(folder.join("experiment.ron"), EXPERIMENT.replace("mine", name)).unwrap();
+    std::fs::write(folder.join("metrics.jsonl"), testing::metric_lines(1..=5)).unwrap();
+    let manifest = ["version", "commit", "device", "model", "model_hash", "data_hash"]
+        .map(|name| format!("\"{name}\": \"\", "))
+        .concat();
+    let started = "\"started\": \"2026-01-01T12:00:00Z\"";
+    let manifest = format!("{{{manifest}{started}, \"state\": \"{state}\", \"step\": 5}}");
+    std::fs::write(folder.join("manifest.json"), manifest).unwrap();
+    let event =
+        |kind: &str, text: &str| format!("{{\"step\":5,\"time\":\"\",\"kind\":\"{kind}\",\"text\":\"{text}\"}}\n");
+    std::fs::write(folder.join("events.jsonl"), event("error", "disk full")).unwrap();
+}
+
+#[test]
+fn an_experiment_is_edited_with_validation_and_saved_as_a_new_file() {
+    let mut screen = Screen::open(&[]);
+    assert!(screen.has("What it is for.") && screen.has("No runs yet."));
+    screen.click("Experiment mine.ron");
+    assert!(screen.has("Differs from the defaults in") && screen.has("steps: 7"));
+    assert!(screen.is_enabled("Start run") && !screen.is_enabled("Save"));
+    screen.type_into("Experiment text", &EXPERIMENT.replace("steps: 7", "steps: 0"));
+    assert!(screen.has("stop.steps") && !screen.is_enabled("Start run"));
+    screen.type_into("Experiment text", &EXPERIMENT.replace("steps: 7", "steps: 9"));
+    assert!(screen.has("steps: 9") && screen.is_enabled("Start run"));
+    screen.type_into("File name", "other.ron");
+    screen.click("Save as new");
+    screen.wait_for("Experiment other.ron");
+    let read = |name: &str| std::fs::read_to_string(screen.folder.path().join("experiments").join(name)).unwrap();
+    assert!(read("other.ron").contains("steps: 9") && read("mine.ron").contains("steps: 7"));
+}
+
+#[test]
+fn runs_stand_with_state_step_and_accuracy_and_ticked_ones_open_together() {
+    let mut screen = Screen::open(&[("first", "stopped"), ("second", "failed")]);
+    screen.wait_for("first s0");
+    assert!(screen.has("step 5 / 7") && screen.has("disk full"));
+    let accuracy = testing::snapshot(5, 1, 2).history.at(5).unwrap().get(&crate::metrics::REWARD_ACCURACY).unwrap();
+    assert!(screen.has(&format!("accuracy {}", super::format::percent(accuracy))));
+    assert_eq!(screen.harness.query_all_by_role_and_label(Role::Button, "Resume").count(), 2);
+    screen.click("Tick first s0");
+    screen.click("Tick second s0");
+    screen.click("Open 2 together");
+    screen.wait_for("Step 5 of 5");
+    let started = Instant::now();
+    while screen.harness.query_all_by_role_and_label(Role::Button, "second s0").next().is_none()
+        || screen.harness.query_all_by_role_and_label(Role::Button, "first s0").next().is_none()
+    {
+        assert!(started.elapsed() < Duration::from_secs(20), "not both runs are open");
+        std::thread::sleep(Duration::from_millis(5));
+        screen.harness.run_steps(1);
+    }
+    assert!(screen.has("Join seeds"), "the curves of both lie over each other");
+    screen.click("Start");
+    assert!(screen.has("Experiment mine.ron"));
+}

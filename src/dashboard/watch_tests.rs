@@ -1,0 +1,146 @@
+//! Behaviour of the window on run folders: growing, killed, finished, failed, very long, with steps that were not recorded.
+
+use super::app::Dashboard;
+use super::open_run::RunSource;
+use super::testing::{self, dashboard};
+use super::theme::Themes;
+use crate::trainer::{SnapshotCell, WatchedRun};
+use egui::accesskit::Role;
+use egui::{Key, Modifiers, vec2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+/// A window on a run folder.
+struct Watching {
+    harness: Harness<'static, Dashboard>,
+    snapshots: SnapshotCell,
+}
+
+impl Watching {
+    fn open(folder: &Path) -> Self {
+        let run = WatchedRun::open(folder).unwrap();
+        let snapshots = run.snapshots.clone();
+        let harness = Harness::builder().with_size(vec2(1280.0, 800.0)).build_eframe(move |creation| {
+            let themes = Themes::load().unwrap();
+            dashboard(&creation.egui_ctx, themes, vec![RunSource::Folder(run)])
+        });
+        Self { harness, snapshots }
+    }
+
+    fn has(&self, label: &str) -> bool {
+        self.harness.query_all_by_label_contains(label).next().is_some()
+    }
+
+    /// Draws frames until the text is there.
+    fn wait_for(&mut self, label: &str) {
+        let started = Instant::now();
+        while !self.has(label) {
+            assert!(started.elapsed() < Duration::from_secs(20), "waited in vain for `{label}`");
+            std::thread::sleep(Duration::from_millis(5));
+            self.harness.run_steps(1);
+        }
+    }
+
+    fn press(&mut self, key: Key) {
+        self.harness.key_press_modifiers(Modifiers::NONE, key);
+        self.harness.run_steps(2);
+    }
+}
+
+fn append(folder: &Path, name: &str, text: &str) {
+    let mut file = std::fs::File::options().create(true).append(true).open(folder.join(name)).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+#[test]
+fn a_growing_folder_is_followed_and_a_half_written_line_waits() {
+    let folder = testing::run_folder(&[1, 2, 3]);
+    let mut window = Watching::open(folder.path());
+    window.wait_for("No step yet");
+    assert!(window.has("The run folder has no metrics so far"));
+    append(folder.path(), "metrics.jsonl", &testing::metric_lines(1..=2));
+    window.wait_for("Step 2 of 2");
+    window.wait_for("Cosine matrix, 4 by 4");
+    assert!(window.has("Watching") && window.has("last written"));
+    for button in ["Pause", "One step", "Checkpoint", "Stop"] {
+        assert!(window.harness.query_by_role_and_label(Role::Button, button).is_none(), "{button} of another's run");
+    }
+    let line = testing::metric_lines(3..=3);
+    append(folder.path(), "metrics.jsonl", &line[..40]);
+    append(folder.path(), "events.jsonl", "{\"step\":2,\"time\":\"\",\"kind\":\"warning\",\"text\":\"odd\"}\n");
+    window.wait_for("step 2: odd");
+    assert!(window.has("Step 2 of 2"));
+    append(folder.path(), "metrics.jsonl", &line[40..]);
+    window.wait_for("Step 3 of 3");
+    assert!(window.snapshots.load().history.len() == 3);
+}
+
+#[test]
+fn steps_without_a_record_say_so_and_lead_to_the_nearest_that_have_one() {
+    let folder = testing::run_folder(&[10, 20]);
+    append(folder.path(), "metrics.jsonl", &testing::metric_lines(1..=20));
+    let mut window = Watching::open(folder.path());
+    window.wait_for("Cosine matrix, 4 by 4");
+    window.press(Key::Comma);
+    window.wait_for("Step 19 was not recorded");
+    assert!(window.has("record.rollouts_every: 10"));
+    assert!(!window.has("Cosine matrix"));
+    let accuracy = testing::snapshot(20, 1, 2).history.at(19).unwrap().get(&crate::metrics::REWARD_ACCURACY).unwrap();
+    assert!(window.has(&super::format::compact(accuracy)), "the curves show the step's metrics");
+    window.harness.get_by_label("Show step 10").click();
+    window.harness.run_steps(2);
+    window.wait_for("Step 10 of 20");
+    window.wait_for("Cosine matrix, 4 by 4");
+    std::fs::write(folder.path().join("rollouts/step_000011.jsonl"), "{\n").unwrap();
+    window.press(Key::Period);
+    window.wait_for("The record of step 11 cannot be read");
+    assert!(window.has("rollouts/step_000011.jsonl, line 1"));
+}
+
+#[test]
+fn a_run_that_was_killed_says_when_it_was_last_heard_of() {
+    let folder = testing::run_folder(&[1]);
+    append(folder.path(), "metrics.jsonl", &testing::metric_lines(1..=1));
+    let earlier = SystemTime::now() - Duration::from_secs(190);
+    for name in ["metrics.jsonl", "experiment.ron"] {
+        std::fs::File::options().append(true).open(folder.path().join(name)).unwrap().set_modified(earlier).unwrap();
+    }
+    let mut window = Watching::open(folder.path());
+    window.wait_for("last written 3 min ago");
+}
+
+#[test]
+fn a_run_that_is_over_shows_how_it_ended() {
+    let folder = testing::run_folder(&[1]);
+    append(folder.path(), "metrics.jsonl", &testing::metric_lines(1..=1));
+    append(folder.path(), "events.jsonl", "{\"step\":1,\"time\":\"\",\"kind\":\"error\",\"text\":\"disk full\"}\n");
+    let manifest = |state: &str| {
+        let text = ["version", "commit", "device", "model", "model_hash", "data_hash", "started"]
+            .map(|name| format!("\"{name}\": \"\", "))
+            .concat();
+        std::fs::write(folder.path().join("manifest.json"), format!("{{{text}\"state\": \"{state}\", \"step\": 1}}"))
+            .unwrap();
+    };
+    manifest("finished");
+    let mut window = Watching::open(folder.path());
+    window.wait_for("Finished");
+    assert!(!window.has("last written") && !window.has("Follow live"));
+    manifest("failed");
+    window.wait_for("disk full");
+    assert!(window.has("The run failed in step 2"));
+}
+
+#[test]
+fn a_run_of_fifty_thousand_steps_opens_at_once() {
+    let folder = testing::run_folder(&[]);
+    std::fs::write(folder.path().join("metrics.jsonl"), testing::metric_lines(1..=50_000)).unwrap();
+    let started = Instant::now();
+    let mut window = Watching::open(folder.path());
+    let opened = started.elapsed();
+    window.wait_for("Step 50,000 of 50,000");
+    // A generous bound, for machines that do much else.
+    assert!(started.elapsed() < Duration::from_secs(20), "{opened:?}, drawn after {:?}", started.elapsed());
+}
