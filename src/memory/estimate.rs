@@ -125,6 +125,11 @@ impl Workload {
         !self.on_cpu || self.precision == Precision::F32
     }
 
+    /// Whether layers run forward and backward without a graph.
+    fn is_layerwise(&self) -> bool {
+        self.on_cpu && self.precision == Precision::F32 && self.adapter == Adapter::Full
+    }
+
     /// Number of parameters that are trained.
     pub fn trained(&self) -> usize {
         match &self.adapter {
@@ -157,6 +162,10 @@ impl Workload {
         let shape = &self.shape;
         let (d, mlp) = (shape.hidden_size, shape.intermediate_size);
         let (q, kv) = (shape.num_attention_heads * shape.head_dim, shape.num_key_value_heads * shape.head_dim);
+        if self.is_layerwise() {
+            // The layer's input and the sum after attention (d); projection and attention (q); projections (kv); gate, up (mlp).
+            return self.element() * (2 * d + 2 * q + 2 * kv + 2 * mlp);
+        }
         // An adapter adds its product and the sum to each output.
         let added = 2 * self.adapted_outputs();
         if self.is_fused() {
@@ -175,7 +184,15 @@ impl Workload {
 
     /// Bytes that backward through one layer holds per token beside the graph.
     fn backward_bytes(&self) -> usize {
-        4 * (3 * self.shape.intermediate_size + 2 * self.shape.hidden_size)
+        let shape = &self.shape;
+        let (d, mlp) = (shape.hidden_size, shape.intermediate_size);
+        if self.is_layerwise() {
+            let (q, kv) = (shape.num_attention_heads * shape.head_dim, shape.num_key_value_heads * shape.head_dim);
+            // Two norms and the gradient (d); queries and keys after their norms, their gradients and what these are put
+            // together from (q, kv); the activation (mlp). The head's inputs and their gradients before that (d).
+            return 4 * (mlp + 3 * d + 3 * q + 5 * kv).max(4 * d);
+        }
+        4 * (3 * mlp + 2 * d)
     }
 
     /// Bytes by what they are for.
@@ -190,7 +207,9 @@ impl Workload {
         let (layers, d) = (shape.num_hidden_layers, shape.hidden_size);
         let inputs = tokens * d * element * (layers + 1);
         let activations = if self.recompute { inputs + layer } else { layers * layer + inputs / (layers + 1) };
-        let in_work = if self.recompute && !is_lora {
+        let in_work = if self.is_layerwise() {
+            0
+        } else if self.recompute && !is_lora {
             // One layer's, and the head's.
             ((all - largest) / layers + largest) * element
         } else {
@@ -217,7 +236,8 @@ impl Workload {
             logits: bytes(logits),
             activations: bytes(activations + tokens * self.backward_bytes()),
             gradients: bytes(trained * 4 + in_work + head_sums),
-            scratch: bytes(5 * 4 * largest),
+            // In place the optimizer needs nothing; squares are for the norm.
+            scratch: bytes(if self.is_layerwise() { 4 * largest } else { 5 * 4 * largest }),
         }
     }
 
