@@ -145,7 +145,7 @@ fn a_run_for_which_there_is_no_memory_does_not_start() {
 /// Log-probabilities of a text under the frozen network.
 fn logprobs(model: &LanguageModel) -> Vec<f32> {
     let ids = model.tokenizer.encode("Use 1 2 12 to make 36\n12*(2+1)=36\n\\boxed{12*(2+1)}").unwrap();
-    let batch = ResponseBatch::new(&[(&ids[..1], &ids[1..])]);
+    let batch = ResponseBatch::new(&[(&ids[..1], &ids[1..])]).unwrap();
     let found = model.frozen.response_logprobs(&batch, 1.0).unwrap().narrow(1, 0, 1).unwrap();
     found.flatten_all().unwrap().to_vec1().unwrap()
 }

@@ -30,7 +30,7 @@ fn adapted(targets: &[LoraTarget]) -> LanguageModel {
 /// The mean log-probability of a text under the network with gradients.
 fn objective(model: &LanguageModel) -> Tensor {
     let ids = model.tokenizer.encode("Use 1 2 12 to make 36\n12*(2+1)=36").unwrap();
-    let batch = ResponseBatch::new(&[(&ids[..4], &ids[4..])]);
+    let batch = ResponseBatch::new(&[(&ids[..4], &ids[4..])]).unwrap();
     model.trainable.response_logprobs(&batch, 0.8).unwrap().narrow(1, 0, 1).unwrap().mean_all().unwrap()
 }
 
@@ -189,7 +189,7 @@ fn peft_reads_an_adapter_and_transformers_its_export_and_both_say_the_same() {
     assert!(export.status.success(), "{}", String::from_utf8_lossy(&export.stderr));
     let model = checkpoint(&run.folder, 2);
     let ids = model.tokenizer.encode(text).unwrap();
-    let batch = ResponseBatch::new(&[(&ids[..1], &ids[1..])]);
+    let batch = ResponseBatch::new(&[(&ids[..1], &ids[1..])]).unwrap();
     let logprobs = |model: &LanguageModel| -> Vec<f32> {
         let found = model.frozen.response_logprobs(&batch, 1.0).unwrap().narrow(1, 0, 1).unwrap();
         found.flatten_all().unwrap().to_vec1().unwrap()

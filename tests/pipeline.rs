@@ -192,7 +192,7 @@ fn check_features(method: &str, alpha: fn(f32) -> f64) {
     for (line, feature) in rollouts.iter().zip(&features) {
         let prompt = model.tokenizer.encode(line["prompt"].as_str().unwrap()).unwrap();
         let response: Vec<u32> = line["response_ids"].as_array().unwrap().iter().map(|id| number(id) as u32).collect();
-        let hidden = model.frozen.response_hidden(&ResponseBatch::new(&[(&prompt, &response)])).unwrap();
+        let hidden = model.frozen.response_hidden(&ResponseBatch::new(&[(&prompt, &response)]).unwrap()).unwrap();
         let head = model.weights.get("model.embed_tokens.weight").unwrap();
         let statistics = token_statistics(&hidden, &head, &response, 0.8).unwrap();
         let alphas: Vec<f64> = statistics.entropies.iter().map(|&entropy| alpha(entropy)).collect();

@@ -382,7 +382,8 @@ impl ByHand {
 }
 
 fn logprobs(model: &LanguageModel, (prompt, response): (&[u32], &[u32])) -> Tensor {
-    let statistics = model.trainable.response_logprobs(&ResponseBatch::new(&[(prompt, response)]), 1.0).unwrap();
+    let statistics =
+        model.trainable.response_logprobs(&ResponseBatch::new(&[(prompt, response)]).unwrap(), 1.0).unwrap();
     statistics.narrow(1, 0, 1).unwrap().squeeze(1).unwrap()
 }
 

@@ -72,7 +72,9 @@ impl Quantity {
             Self::Reward => {
                 "Base reward of the verifier: +1 for a correct answer, −1 otherwise. `reward` in rollouts/."
             }
-            Self::Shaped => "Reward after the method's shaping, r(1 + λ r ν̄), clipped. `shaped_reward` in rollouts/.",
+            Self::Shaped => {
+                "Reward after the method's shaping, r (1 + λ r ν), clipped, with ν normalised within the group. `shaped_reward` in rollouts/."
+            }
             Self::Novelty => {
                 "Exploration score ν in [0, 1]: the part of the direction that high-reward peers do not explain. `novelty` in rollouts/."
             }

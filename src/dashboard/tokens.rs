@@ -46,7 +46,7 @@ impl TokenQuantity {
                 "|φ_t|, the length of the token's feature φ_t = W e_t − Σ_v p(v) W e_v: how hard the token pushes the last hidden state. Large where the policy was surprised."
             }
             Self::Share => {
-                "What the token adds to the cosine of the two directions: α_t ⟨φ_t, Φ_j⟩ by the norms. The parts of all tokens of a completion add up to the cosine. Blue pulls the two together, orange apart."
+                "What the token adds to the cosine of the two directions: α_t φ_t · Φ_j by the norms. The parts of all tokens of a completion add up to the cosine. Blue pulls the two together, orange apart."
             }
             Self::Logprob => "Log-probability under the sampling distribution, nats. Darker is more probable.",
             Self::Entropy => {

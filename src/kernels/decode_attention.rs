@@ -92,7 +92,9 @@ pub fn paged_attention(out: &mut [f32], q: &[f32], pages: &[(&[f32], usize)], di
         }
     }
     for (out, scale) in out.chunks_exact_mut(head_dim).zip(scales) {
-        out.iter_mut().for_each(|x| *x *= scale);
+        for x in out {
+            *x *= scale;
+        }
     }
 }
 
@@ -124,13 +126,7 @@ fn add_weighted<const FMA: bool>(out: &mut [f32], p: &[f32], values: &[f32]) {
 
 /// Attention from plain candle operations: from q (rows, heads, `head_dim`) to the slots `starts[row]..end` of the caches
 /// (rows, `kv_heads`, slots, `head_dim`); returns (rows, heads * `head_dim`). Slots before a row's start are left padding.
-pub fn padded_attention(
-    q: &Tensor,
-    keys: &Tensor,
-    values: &Tensor,
-    starts: &[u32],
-    end: usize,
-) -> Result<Tensor> {
+pub fn padded_attention(q: &Tensor, keys: &Tensor, values: &Tensor, starts: &[u32], end: usize) -> Result<Tensor> {
     let (rows, heads, head_dim) = q.dims3()?;
     let kv_heads = keys.dim(1)?;
     let q = q.reshape((rows, kv_heads, heads / kv_heads, head_dim))?;
@@ -156,7 +152,9 @@ mod tests {
 
     #[test]
     fn attention_over_pages_agrees_with_the_reference() {
-        for (heads, kv_heads, head_dim, filled) in [(4, 2, 6, [1, 0, 0]), (4, 4, 32, [16, 16, 3]), (6, 2, 40, [5, 16, 1])] {
+        for (heads, kv_heads, head_dim, filled) in
+            [(4, 2, 6, [1, 0, 0]), (4, 4, 32, [16, 16, 3]), (6, 2, 40, [5, 16, 1])]
+        {
             let dims = Heads { heads, kv_heads, head_dim };
             let slots: usize = filled.iter().sum();
             let q = random(&[1, heads, head_dim], 1);

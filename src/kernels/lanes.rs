@@ -24,6 +24,9 @@ const TOGETHER: usize = 4;
 
 /// y (out, lanes) = W (out, in) x (in, lanes), or y += W x where `accumulate`, with the rows of W cut into `splits` parts that may run
 /// at the same time.
+///
+/// # Panics
+/// Where the sizes do not fit together.
 pub fn product(y: &mut [f32], w: &[f32], x: &[f32], lanes: usize, accumulate: bool, splits: usize) {
     let (out, inner) = (y.len() / lanes, x.len() / lanes);
     assert!(y.len() == out * lanes && x.len() == inner * lanes && w.len() == out * inner, "sizes of a product");

@@ -61,6 +61,11 @@ impl Rotary {
                 2 * self.half
             );
         }
+        self.check_positions(positions)
+    }
+
+    /// Fails where a position is beyond the tables.
+    pub(crate) fn check_positions(&self, positions: &[u32]) -> Result<()> {
         match positions.iter().max() {
             Some(&last) if last as usize >= self.positions() => {
                 bail!("position {last} is beyond the model's {} positions", self.positions())

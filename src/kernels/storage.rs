@@ -17,7 +17,7 @@ pub(super) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a 
 }
 
 /// Calls `f` with the elements of contiguous `f32` CPU tensors; non-contiguous ones are copied first.
-pub(super) fn with_slices<const N: usize, R>(
+pub(crate) fn with_slices<const N: usize, R>(
     tensors: [&Tensor; N],
     f: impl FnOnce([&[f32]; N]) -> Result<R>,
 ) -> Result<R> {
@@ -48,7 +48,7 @@ impl<'a> Elements<'a> {
         match (&*storage, layout.contiguous_offsets()) {
             (Storage::Cpu(CpuStorage::F32(_)), Some((start, end))) => {
                 Ok(Self { storage: Box::new(storage), range: start..end })
-            },
+            }
             _ => bail!("expected contiguous f32 on the CPU, got {tensor:?}"),
         }
     }

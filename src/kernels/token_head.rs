@@ -23,9 +23,7 @@ const SLICE_LOGITS: usize = 1 << 21;
 pub fn token_logprob_entropy(hidden: &Tensor, head: &Tensor, targets: &Arc<[u32]>, temperature: f64) -> Result<Tensor> {
     check(hidden, head, targets)?;
     if fused(&[hidden, head]) {
-        hidden
-            .contiguous()?
-            .apply_op2(head, TokenHead { targets: targets.clone(), inverse_temperature: (1.0 / temperature) as f32 })
+        hidden.contiguous()?.apply_op2(head, TokenHead::new(targets, head.dim(0)?, temperature)?)
     } else {
         sliced(hidden, head, targets, temperature)
     }
@@ -124,6 +122,10 @@ fn check(hidden: &Tensor, head: &Tensor, targets: &[u32]) -> Result<()> {
     if n != targets.len() || d != head_d {
         bail!("token head of hidden {:?}, weight {:?} and {} targets", hidden.shape(), head.shape(), targets.len());
     }
+    check_targets(targets, vocabulary)
+}
+
+fn check_targets(targets: &[u32], vocabulary: usize) -> Result<()> {
     match targets.iter().max() {
         Some(&last) if last as usize >= vocabulary => bail!("token {last} is beyond the vocabulary of {vocabulary}"),
         _ => Ok(()),
@@ -257,23 +259,24 @@ fn gradient_row(row: &mut [f32], target: u32, entropy: f32, grad: [f32; 2], inve
     row[target as usize] += grad_logprob * inverse_temperature;
 }
 
-struct TokenHead {
+/// The fused version for given tokens.
+pub(crate) struct TokenHead {
     targets: Arc<[u32]>,
     inverse_temperature: f32,
 }
 
-impl CustomOp2 for TokenHead {
-    fn name(&self) -> &'static str {
-        "token-head"
+impl TokenHead {
+    /// Fails where a target is not in the vocabulary.
+    pub(crate) fn new(targets: &Arc<[u32]>, vocabulary: usize, temperature: f64) -> Result<Self> {
+        check_targets(targets, vocabulary)?;
+        Ok(Self { targets: targets.clone(), inverse_temperature: (1.0 / temperature) as f32 })
     }
 
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (h, w) = (slice(s1, l1)?, slice(s2, l2)?);
-        let (n, d) = l1.shape().dims2()?;
-        let vocabulary = l2.shape().dims2()?.0;
+    /// out (n, 2) from h (n, d) and w (V, d).
+    pub(crate) fn forward(&self, out: &mut [f32], h: &[f32], w: &[f32], d: usize) {
+        let vocabulary = w.len() / d;
         let rows = rows_per_slice(vocabulary);
-        let mut out = vec![0.0; n * 2];
-        let mut logits = vec![0.0; rows.min(n) * vocabulary];
+        let mut logits = vec![0.0; rows.min(self.targets.len()) * vocabulary];
         for ((out, h), targets) in out.chunks_mut(rows * 2).zip(h.chunks(rows * d)).zip(self.targets.chunks(rows)) {
             let logits = &mut logits[..targets.len() * vocabulary];
             matmul(logits, View::new(h, d), View::new(w, d).t(), false);
@@ -283,6 +286,49 @@ impl CustomOp2 for TokenHead {
                 },
             );
         }
+    }
+
+    /// Writes the gradient by h to `dh` (n, d) and adds that by w to `dw` (V, d), given that by the output, `grad` (n, 2).
+    pub(crate) fn backward(
+        &self,
+        dh: &mut [f32],
+        mut dw: Option<&mut [f32]>,
+        h: &[f32],
+        w: &[f32],
+        grad: &[f32],
+        d: usize,
+    ) {
+        let vocabulary = w.len() / d;
+        let rows = rows_per_slice(vocabulary);
+        let mut logits = vec![0.0; rows.min(self.targets.len()) * vocabulary];
+        let slices =
+            dh.chunks_mut(rows * d).zip(h.chunks(rows * d)).zip(grad.chunks(rows * 2)).zip(self.targets.chunks(rows));
+        for (((dh, h), grad), targets) in slices {
+            let logits = &mut logits[..targets.len() * vocabulary];
+            matmul(logits, View::new(h, d), View::new(w, d).t(), false);
+            logits.par_chunks_mut(vocabulary).zip(grad.par_chunks(2)).zip(targets).for_each(
+                |((row, grad), &target)| {
+                    let (_, entropy) = softmax_row(row, target, self.inverse_temperature);
+                    gradient_row(row, target, entropy, [grad[0], grad[1]], self.inverse_temperature);
+                },
+            );
+            matmul(dh, View::new(logits, vocabulary), View::new(w, d), false);
+            if let Some(dw) = &mut dw {
+                matmul(dw, View::new(logits, vocabulary).t(), View::new(h, d), true);
+            }
+        }
+    }
+}
+
+impl CustomOp2 for TokenHead {
+    fn name(&self) -> &'static str {
+        "token-head"
+    }
+
+    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (n, d) = l1.shape().dims2()?;
+        let mut out = vec![0.0; n * 2];
+        self.forward(&mut out, slice(s1, l1)?, slice(s2, l2)?, d);
         Ok((CpuStorage::F32(out), (n, 2).into()))
     }
 
@@ -294,27 +340,11 @@ impl CustomOp2 for TokenHead {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (n, d) = hidden.dims2()?;
-        let vocabulary = head.dim(0)?;
-        let rows = rows_per_slice(vocabulary);
         with_slices([hidden, head, grad], |[h, w, g]| {
             let mut dh = vec![0.0; n * d];
-            let mut dw = vec![0.0; vocabulary * d];
-            let mut logits = vec![0.0; rows.min(n) * vocabulary];
-            let slices =
-                dh.chunks_mut(rows * d).zip(h.chunks(rows * d)).zip(g.chunks(rows * 2)).zip(self.targets.chunks(rows));
-            for (((dh, h), g), targets) in slices {
-                let logits = &mut logits[..targets.len() * vocabulary];
-                matmul(logits, View::new(h, d), View::new(w, d).t(), false);
-                logits.par_chunks_mut(vocabulary).zip(g.par_chunks(2)).zip(targets).for_each(|((row, g), &target)| {
-                    let (_, entropy) = softmax_row(row, target, self.inverse_temperature);
-                    gradient_row(row, target, entropy, [g[0], g[1]], self.inverse_temperature);
-                });
-                matmul(dh, View::new(logits, vocabulary), View::new(w, d), false);
-                if head.track_op() {
-                    matmul(&mut dw, View::new(logits, vocabulary).t(), View::new(h, d), true);
-                }
-            }
-            let dw = if head.track_op() { Some(Tensor::from_vec(dw, (vocabulary, d), head.device())?) } else { None };
+            let mut dw = if head.track_op() { Some(vec![0.0; w.len()]) } else { None };
+            self.backward(&mut dh, dw.as_deref_mut(), h, w, g, d);
+            let dw = dw.map(|dw| Tensor::from_vec(dw, head.shape(), head.device())).transpose()?;
             Ok((Some(Tensor::from_vec(dh, (n, d), hidden.device())?), dw))
         })
     }

@@ -23,6 +23,8 @@ pub struct Workload {
     pub on_cpu: bool,
     /// Whether a frozen base model is needed beside the policy.
     pub has_reference: bool,
+    /// Groups of completions of a step.
+    pub prompts: usize,
     /// Groups of completions sampled at a time.
     pub groups: usize,
     /// Completions of a group.
@@ -106,6 +108,7 @@ impl Workload {
             adapter: experiment.adapter.clone(),
             on_cpu,
             has_reference: experiment.objective.kl.coefficient > 0.0 || has_policy_encoder,
+            prompts: rollout.prompts_per_step,
             groups: rollout.groups_at_a_time.unwrap_or(rollout.prompts_per_step).min(rollout.prompts_per_step),
             group_size: rollout.group_size,
             prompt,
@@ -125,6 +128,11 @@ impl Workload {
     /// Whether the fused operations apply: on a GPU, and in `f32` on the CPU.
     fn is_fused(&self) -> bool {
         !self.on_cpu || self.precision == Precision::F32
+    }
+
+    /// Whether layers run forward and backward without a graph.
+    fn is_layerwise(&self) -> bool {
+        self.on_cpu && self.precision == Precision::F32 && self.adapter == Adapter::Full
     }
 
     /// Number of parameters that are trained.
@@ -150,8 +158,9 @@ impl Workload {
         self.micro_batch_tokens.max(self.prompt + self.new_tokens).min(self.step_tokens())
     }
 
+    /// Tokens of all responses of a step, which share their groups' prompts.
     fn step_tokens(&self) -> usize {
-        self.groups * self.group_size * (self.prompt + self.new_tokens)
+        self.prompts * (self.prompt + self.group_size * self.new_tokens)
     }
 
     /// Bytes that the graph of one layer keeps per token.
@@ -159,6 +168,10 @@ impl Workload {
         let shape = &self.shape;
         let (d, mlp) = (shape.hidden_size, shape.intermediate_size);
         let (q, kv) = (shape.num_attention_heads * shape.head_dim, shape.num_key_value_heads * shape.head_dim);
+        if self.is_layerwise() {
+            // The layer's input and the sum after attention (d); projection and attention (q); projections (kv); gate, up (mlp).
+            return self.element() * (2 * d + 2 * q + 2 * kv + 2 * mlp);
+        }
         // An adapter adds its product and the sum to each output.
         let added = 2 * self.adapted_outputs();
         if self.is_fused() {
@@ -177,8 +190,15 @@ impl Workload {
 
     /// Bytes that backward through one layer holds per token beside the graph.
     fn backward_bytes(&self) -> usize {
-        self.element().max(if self.on_cpu { 4 } else { 2 })
-            * (3 * self.shape.intermediate_size + 2 * self.shape.hidden_size)
+        let shape = &self.shape;
+        let (d, mlp) = (shape.hidden_size, shape.intermediate_size);
+        if self.is_layerwise() {
+            let (q, kv) = (shape.num_attention_heads * shape.head_dim, shape.num_key_value_heads * shape.head_dim);
+            // Two norms and the gradient (d); queries and keys after their norms, their gradients and what these are put
+            // together from (q, kv); the activation (mlp). The head's inputs and their gradients before that (d).
+            return 4 * (mlp + 3 * d + 3 * q + 5 * kv).max(4 * d);
+        }
+        self.element().max(if self.on_cpu { 4 } else { 2 }) * (3 * mlp + 2 * d)
     }
 
     /// Bytes by what they are for.
@@ -194,7 +214,9 @@ impl Workload {
         let inputs = tokens * d * element * (layers + 1);
         let (activations, again) =
             if self.recompute { (inputs, layer) } else { (layers * layer + inputs / (layers + 1), 0) };
-        let in_work = if self.recompute && !is_lora {
+        let in_work = if self.is_layerwise() {
+            0
+        } else if self.recompute && !is_lora {
             // One layer's, and the head's.
             ((all - largest) / layers + largest) * element
         } else {
@@ -222,7 +244,8 @@ impl Workload {
             activations: bytes(activations),
             layer: bytes(again + tokens * self.backward_bytes()),
             gradients: bytes(trained * 4 + in_work + head_sums),
-            scratch: bytes(5 * 4 * largest),
+            // In place the optimizer needs nothing; squares are for the norm.
+            scratch: bytes(if self.is_layerwise() { 4 * largest } else { 5 * 4 * largest }),
         }
     }
 

@@ -42,7 +42,6 @@ impl Plan {
                 workload.groups -= 1;
             }
         }
-        let groups = std::mem::replace(&mut workload.groups, experiment.rollout.prompts_per_step);
         let objective = &experiment.objective;
         let recompute = objective.recompute_layers.map_or(vec![false, true], |given| vec![given]);
         let tokens = match objective.micro_batch_tokens {
@@ -57,7 +56,6 @@ impl Plan {
                 }
             }
         }
-        workload.groups = groups;
         let estimate = workload.estimate();
         Self { workload, estimate, available }
     }

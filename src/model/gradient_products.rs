@@ -8,13 +8,12 @@
 //! matrix need them: exact in any memory, for about `m (m + h) / (2 h)` backward passes where h gradients fit. A
 //! [`GradientForm::Sketch`] needs m passes and little memory, for an error that it states.
 
+use super::gradient_sum::GradientSum;
 use super::language_model::LanguageModel;
 use super::responses::ResponseBatch;
 use crate::error::{Error, Result};
 use crate::geometry::CosineMatrix;
-use crate::optim::Gradients;
-use candle_core::backprop::GradStore;
-use candle_core::{Tensor, Var};
+use candle_core::Var;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -193,18 +192,12 @@ impl LanguageModel {
         if pair.1.is_empty() {
             return Ok(vec![Vec::new(); parameters.variables().count()]);
         }
-        let batch = ResponseBatch::new(&[pair]);
-        let mut gradients = Gradients::zeros(parameters)?;
-        let mean = |statistics: Tensor| statistics.narrow(1, 0, 1)?.mean_all(); // of (length, 2)
-        if batch.len() > GRAPH_TOKENS {
-            let (statistics, layers) = self.trainable.response_logprobs_recomputed(&batch, temperature)?;
-            let add = |store: &GradStore| gradients.accumulate_part(parameters, store);
-            self.trainable.backward(&mean(statistics)?, layers, add)?;
-            gradients.check_complete()?;
-        } else {
-            let statistics = self.trainable.response_logprobs(&batch, temperature)?;
-            gradients.accumulate(parameters, &mean(statistics)?.backward()?)?;
-        }
+        let batch = ResponseBatch::new(&[pair])?;
+        let mut sum = GradientSum::new(&self.trainable, parameters, batch.len() > GRAPH_TOKENS)?;
+        let pass = sum.forward(batch, temperature)?;
+        let mean = pass.statistics().narrow(1, 0, 1)?.mean_all()?; // of (length, 2)
+        sum.backward(pass, &mean)?;
+        let gradients = sum.finish()?;
         let values = |(index, (name, _)): (usize, (&str, &Var))| {
             let gradient = gradients.get(name).ok_or_else(|| Error::failed(format!("`{name}` has no gradient")))?;
             let values: Vec<f32> = gradient.flatten_all()?.to_vec1()?;

@@ -8,7 +8,9 @@ use super::config::Qwen3Config;
 use super::projection::{LowRank, Projection};
 use super::weights::Weights;
 use crate::error::{Error, Result};
-use crate::kernels::{Rotary, Segments, causal_attention, rms_norm, rotary_embedding, swiglu};
+use crate::kernels::{
+    LayerParts, LayerShape, Rotary, Segments, causal_attention, fused, rms_norm, rotary_embedding, swiglu,
+};
 use candle_core::{Device, Tensor};
 use std::sync::Arc;
 
@@ -17,9 +19,9 @@ use std::sync::Arc;
 pub struct PackedTokens {
     /// Token ids of all sequences, one after another.
     pub ids: Vec<u32>,
-    /// Each token's position within its sequence.
+    /// Each token's position within its whole sequence.
     pub positions: Arc<[u32]>,
-    /// Where each sequence begins.
+    /// Where each sequence or branch begins, and what it goes on from.
     pub segments: Segments,
 }
 
@@ -33,6 +35,21 @@ impl PackedTokens {
             lengths.push(sequence.len());
         }
         Self { ids, positions: positions.into(), segments: Segments::from_lengths(lengths) }
+    }
+
+    /// Packs sequences and branches of them, each with the number of the part that it goes on from, as [`Segments::branching`].
+    pub fn branching<'a>(parts: impl IntoIterator<Item = (&'a [u32], Option<usize>)>) -> Result<Self> {
+        let parts: Vec<_> = parts.into_iter().collect();
+        let segments = Segments::branching(parts.iter().map(|(ids, parent)| (ids.len(), *parent)))?;
+        let positions = |part: &crate::kernels::Segment| {
+            let start = part.prefix.len();
+            start as u32..(start + part.tokens.len()) as u32
+        };
+        Ok(Self {
+            ids: parts.iter().flat_map(|(ids, _)| ids.iter().copied()).collect(),
+            positions: segments.parts().iter().flat_map(positions).collect(),
+            segments,
+        })
     }
 
     /// Number of tokens.
@@ -76,8 +93,24 @@ pub(super) struct Shape {
 impl Layer {
     /// Whether all of its linear layers are plain products.
     pub(super) fn is_plain(&self) -> bool {
-        let Self { q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, .. } = self;
-        [q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj].iter().all(|p| p.plain().is_some())
+        self.parts().is_some()
+    }
+
+    /// The weights, where all linear layers are plain products.
+    pub(super) fn parts(&self) -> Option<LayerParts<&Tensor>> {
+        Some(LayerParts {
+            input_norm: &self.input_norm,
+            q_proj: self.q_proj.plain()?,
+            k_proj: self.k_proj.plain()?,
+            v_proj: self.v_proj.plain()?,
+            q_norm: &self.q_norm,
+            k_norm: &self.k_norm,
+            o_proj: self.o_proj.plain()?,
+            post_norm: &self.post_norm,
+            gate_proj: self.gate_proj.plain()?,
+            up_proj: self.up_proj.plain()?,
+            down_proj: self.down_proj.plain()?,
+        })
     }
 
     /// x + attention(x), then + mlp. `attend` turns queries (tokens, heads, `head_dim`) and this layer's new keys and values
@@ -112,7 +145,7 @@ pub struct Qwen3 {
     pub(super) layers: Vec<Layer>,
     pub(super) shape: Shape,
     pub(super) norm: Tensor,
-    head: Tensor, // (vocabulary, hidden)
+    pub(super) head: Tensor, // (vocabulary, hidden)
 }
 
 impl Qwen3 {
@@ -195,6 +228,9 @@ impl Qwen3 {
 
     /// Final hidden states (tokens, hidden), after the last norm, of whole sequences.
     pub fn forward(&self, tokens: &PackedTokens) -> Result<Tensor> {
+        if let Some(layers) = self.fused_layers(|weight| !weight.track_op()) {
+            return self.fused_forward(&layers, tokens);
+        }
         self.forward_with(tokens, |_| {})
     }
 
@@ -209,6 +245,41 @@ impl Qwen3 {
             })?;
         }
         self.finish(&x)
+    }
+
+    /// The layers' weights, where the fused layers apply: in `f32` on the CPU, without adapters, and `accepts` every weight.
+    pub(super) fn fused_layers(&self, accepts: impl Fn(&Tensor) -> bool) -> Option<Vec<LayerParts<&Tensor>>> {
+        let layers: Vec<_> = self.layers.iter().map(Layer::parts).collect::<Option<_>>()?;
+        let weights = layers.iter().flat_map(|layer| layer.into_array());
+        let mut weights = [&self.embeddings, &self.norm, &self.head].into_iter().chain(weights);
+        weights.all(|weight| fused(&[weight]) && accepts(weight)).then_some(layers)
+    }
+
+    /// Whether the input embeddings are the head.
+    pub(super) fn is_tied(&self) -> bool {
+        self.config.tie_word_embeddings
+    }
+
+    /// What the layers' fused version needs to know beside the weights.
+    pub(super) fn layer_shape<'a>(&'a self, tokens: &'a PackedTokens) -> LayerShape<'a> {
+        let Shape { heads, kv_heads, head_dim, eps, rotary } = &self.shape;
+        LayerShape {
+            hidden: self.config.hidden_size,
+            intermediate: self.config.intermediate_size,
+            heads: *heads,
+            kv_heads: *kv_heads,
+            head_dim: *head_dim,
+            eps: *eps as f32,
+            rotary,
+            positions: &tokens.positions,
+            segments: &tokens.segments,
+        }
+    }
+
+    /// Fails where a token or a position is beyond what the model has.
+    pub(super) fn check(&self, tokens: &PackedTokens) -> Result<()> {
+        self.shape.rotary.check_positions(&tokens.positions)?;
+        self.check_ids(&tokens.ids)
     }
 
     /// The output of one layer (tokens, hidden) from its input, over whole sequences.

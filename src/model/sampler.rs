@@ -257,7 +257,9 @@ mod tests {
     #[test]
     fn the_tokens_kept_are_the_first_of_all_sorted() {
         let mut stream = rng::stream([1, 2, 3, 4]);
-        for (top_k, top_p) in [(Some(7), None), (None, Some(0.6)), (Some(40), Some(0.99)), (Some(500), None), (None, Some(1.0))] {
+        for (top_k, top_p) in
+            [(Some(7), None), (None, Some(0.6)), (Some(40), Some(0.99)), (Some(500), None), (None, Some(1.0))]
+        {
             let logits: Vec<f32> = (0..300).map(|_| 6.0 * rng::unit_f64(&mut stream) as f32).collect();
             let mut p = logits.clone();
             crate::kernels::softmax_entropy(&mut p, 1.0);

@@ -1,6 +1,7 @@
 //! `AdamW` (Loshchilov and Hutter, 2019) with master weights and moments in `f32` whatever the type of the weights.
 
 use super::gradients::Gradients;
+use super::rule::Rule;
 use crate::error::{Error, Result};
 use crate::model::{TensorFiles, Weights, first_not_finite, write_tensors};
 use candle_core::{DType, Tensor, Var};
@@ -30,6 +31,13 @@ struct Slot {
     master: Tensor,
     first: Tensor,
     second: Tensor,
+}
+
+impl Slot {
+    /// Whether the rule applies in place.
+    fn is_fused(&self, grad: &Tensor) -> bool {
+        Rule::applies(&[self.variable.as_tensor(), &self.master, &self.first, &self.second, grad])
+    }
 }
 
 /// The optimizer and its state.
@@ -69,16 +77,17 @@ impl AdamW {
     /// has changed then, but the moments have, so the optimizer is not to be used any more.
     pub fn step(&mut self, gradients: &Gradients, norm: f64, learning_rate: f64) -> Result<()> {
         let AdamWSettings { beta1, beta2, eps, weight_decay, max_grad_norm } = self.settings;
-        let scale = if norm > max_grad_norm { max_grad_norm / norm } else { 1.0 };
         self.steps += 1;
-        let correction1 = 1.0 - beta1.powi(self.steps as i32);
-        let correction2 = 1.0 - beta2.powi(self.steps as i32);
-        let updated = |slot: &Slot| -> Result<Tensor> {
-            let root = ((&slot.second / correction2)?.sqrt()? + eps)?;
-            let change = ((&slot.first / correction1)? / root)?;
-            let decay = if slot.master.rank() > 1 { 1.0 - learning_rate * weight_decay } else { 1.0 };
-            Ok(((&slot.master * decay)? - (change * learning_rate)?)?)
+        let rule = Rule {
+            beta1,
+            beta2,
+            eps,
+            learning_rate,
+            scale: if norm > max_grad_norm { max_grad_norm / norm } else { 1.0 },
+            correction1: 1.0 - beta1.powi(self.steps as i32),
+            correction2: 1.0 - beta2.powi(self.steps as i32),
         };
+        let decay = |slot: &Slot| if slot.master.rank() > 1 { 1.0 - learning_rate * weight_decay } else { 1.0 };
         // New weights are computed once to be looked at and once to be stored: keeping them in between would take the memory of
         // another model.
         let mut sums = Vec::with_capacity(self.slots.len());
@@ -86,17 +95,24 @@ impl AdamW {
             let grad = gradients
                 .get(&slot.name)
                 .ok_or_else(|| Error::failed(format!("the parameter `{}` received no gradient", slot.name)))?;
-            let grad = (grad * scale)?;
-            slot.first = ((&slot.first * beta1)? + (&grad * (1.0 - beta1))?)?;
-            slot.second = ((&slot.second * beta2)? + (grad.sqr()? * (1.0 - beta2))?)?;
-            sums.push(updated(slot)?.sum_all()?);
+            if slot.is_fused(grad) {
+                rule.moments(&slot.first, &slot.second, grad)?;
+                sums.push(rule.changed_sum(&slot.master, &slot.first, &slot.second, decay(slot))?);
+            } else {
+                (slot.first, slot.second) = rule.moments_reference(&slot.first, &slot.second, grad)?;
+                sums.push(rule.changed_reference(&slot.master, &slot.first, &slot.second, decay(slot))?.sum_all()?);
+            }
         }
         let named = self.slots.iter().map(|slot| slot.name.as_str()).zip(&sums);
         if let Some(name) = first_not_finite(named)? {
             return Err(Error::failed(format!("the optimizer's step would make the weight `{name}` not finite")));
         }
         for slot in &mut self.slots {
-            let updated = updated(slot)?;
+            if slot.is_fused(&slot.first) {
+                rule.change(slot.variable.as_tensor(), &slot.first, &slot.second, decay(slot))?;
+                continue;
+            }
+            let updated = rule.changed_reference(&slot.master, &slot.first, &slot.second, decay(slot))?;
             slot.variable.set(&updated.to_dtype(slot.variable.dtype())?)?;
             slot.master =
                 if slot.variable.dtype() == DType::F32 { slot.variable.as_detached_tensor() } else { updated };

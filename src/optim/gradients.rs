@@ -24,6 +24,11 @@ impl Gradients {
         Ok(Self { by_name: weights.variables().map(zeros).collect::<Result<_>>()?, missing })
     }
 
+    /// Gradients that have been summed already: `f32` tensors by parameter name.
+    pub(crate) fn from_sums(by_name: BTreeMap<String, Tensor>) -> Self {
+        Self { by_name, missing: BTreeSet::new() }
+    }
+
     /// Adds the gradients of one backward pass. Every parameter must have one: a missing gradient means that some operation
     /// cuts the graph, and training on would be silently wrong.
     pub fn accumulate(&mut self, weights: &Weights, store: &GradStore) -> Result<()> {

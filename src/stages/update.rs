@@ -14,7 +14,9 @@ use super::{
 use crate::error::Error;
 use crate::experiment::{OptimizerConfig, Precision};
 use crate::metrics;
-use crate::model::{LanguageModel, LayerInputs, Qwen3, ResponseBatch, first_not_finite, micro_batches};
+use crate::model::{
+    ForwardPass, GradientSum, LanguageModel, Qwen3, ResponseBatch, first_not_finite, response_micro_batches,
+};
 use crate::objective::{BatchTotals, MicroBatch, MicroLoss, Objective, adapted_kl_coefficient};
 use crate::optim::Gradients;
 use crate::rng;
@@ -156,6 +158,8 @@ pub fn update_policy(
                 response_limit: experiment.rollout.max_new_tokens,
             };
             minibatch.retain(|sample| sample.trained);
+            // Responses to one prompt side by side share its tokens.
+            minibatch.sort_by_key(|sample| sample.place);
             let done = (epoch * objective.minibatches + index) as f32;
             let report = |share: f32| monitor.report(Stage::Update, &mut last, (done + share) / passes as f32);
             // Differences to the sampler are only meaningful before the weights have moved.
@@ -211,8 +215,8 @@ struct Evaluated {
     logprobs: Tensor,
     /// Under the policy that sampled: (tokens).
     old: Tensor,
-    /// What backward needs where layers are computed again.
-    layers: Option<LayerInputs>,
+    /// What backward needs.
+    pass: ForwardPass,
 }
 
 impl PolicyLoss<'_> {
@@ -226,12 +230,12 @@ impl PolicyLoss<'_> {
         totals: &mut Totals,
         mut report: impl FnMut(f32),
     ) -> crate::error::Result<(Gradients, f64)> {
-        let lengths: Vec<usize> = minibatch.iter().map(|s| s.prompt.len() + s.response.len()).collect();
-        let runs = micro_batches(&lengths, self.micro_batch_tokens);
-        let mut gradients = Gradients::zeros(self.policy.trained())?;
+        let pairs: Vec<(&[u32], &[u32])> = minibatch.iter().map(|s| (s.prompt, s.response)).collect();
+        let runs = response_micro_batches(&pairs, self.micro_batch_tokens);
+        let mut sum = GradientSum::new(&self.policy.trainable, self.policy.trained(), self.recompute)?;
         for (index, run) in runs.iter().enumerate() {
             let samples = &minibatch[run.clone()];
-            let Evaluated { loss, value, logprobs, old, layers } = self.evaluate(samples, of_minibatch)?;
+            let Evaluated { loss, value, logprobs, old, pass } = self.evaluate(&mut sum, samples, of_minibatch)?;
             if !value.is_finite() {
                 return Err(self.blame("the loss is not finite", samples, of_minibatch));
             }
@@ -252,10 +256,11 @@ impl PolicyLoss<'_> {
                 let gap = (logprobs.detach() - &old)?.abs()?.max_all()?.to_scalar::<f32>()?;
                 totals.gap = totals.gap.max(f64::from(gap));
             }
-            self.backward(&loss.loss, layers, &mut gradients)?;
+            sum.backward(pass, &loss.loss)?;
             report((index + 1) as f32 / runs.len() as f32);
         }
         totals.tokens += of_minibatch.tokens;
+        let gradients = sum.finish()?;
         match gradients.norm() {
             Ok(norm) => Ok((gradients, norm)),
             Err(error) => Err(self.blame(&error.to_string(), minibatch, of_minibatch)),
@@ -263,27 +268,27 @@ impl PolicyLoss<'_> {
     }
 
     /// Forward pass and loss of rollouts that fit into memory.
-    fn evaluate(&self, samples: &[&Sample], of_minibatch: &BatchTotals) -> crate::error::Result<Evaluated> {
+    fn evaluate(
+        &self,
+        sum: &mut GradientSum,
+        samples: &[&Sample],
+        of_minibatch: &BatchTotals,
+    ) -> crate::error::Result<Evaluated> {
         let pairs: Vec<(&[u32], &[u32])> = samples.iter().map(|s| (s.prompt, s.response)).collect();
-        let batch = ResponseBatch::new(&pairs);
+        let batch = ResponseBatch::new(&pairs)?;
         let old: Vec<f32> = samples.iter().flat_map(|s| s.old_logprobs.iter().copied()).collect();
         let old = Tensor::from_vec(old, batch.response_tokens(), self.policy.trainable.device())?; // (tokens)
         let column = |statistics: &Tensor, index| statistics.narrow(1, index, 1)?.squeeze(1);
-        let policy = &self.policy.trainable;
-        let (statistics, layers) = if self.recompute {
-            let (statistics, layers) = policy.response_logprobs_recomputed(&batch, self.temperature)?;
-            (statistics, Some(layers))
-        } else {
-            (policy.response_logprobs(&batch, self.temperature)?, None)
-        }; // (tokens, 2)
-        let logprobs = column(&statistics, 0)?; // (tokens)
         let reference = match self.reference {
-            Some(reference) => Some(column(&reference.response_logprobs(&batch, self.temperature)?, 0)?), // (tokens)
+            Some(reference) => Some(column(&sum.statistics_under(reference, &batch, self.temperature)?, 0)?), // (tokens)
             None => None,
         };
+        let pass = sum.forward(batch, self.temperature)?;
+        let statistics = pass.statistics(); // (tokens, 2)
+        let logprobs = column(statistics, 0)?; // (tokens)
         let micro_batch = MicroBatch {
             logprobs: &logprobs,
-            entropies: &column(&statistics, 1)?,
+            entropies: &column(statistics, 1)?,
             old_logprobs: &old,
             reference: reference.as_ref(),
             advantages: &samples.iter().map(|s| s.advantage).collect::<Vec<_>>(),
@@ -291,24 +296,7 @@ impl PolicyLoss<'_> {
         };
         let loss = self.objective.loss(&micro_batch, of_minibatch)?;
         let value = f64::from(loss.loss.to_scalar::<f32>()?);
-        Ok(Evaluated { loss, value, logprobs, old, layers })
-    }
-
-    /// Adds the gradients of a loss.
-    fn backward(
-        &self,
-        loss: &Tensor,
-        layers: Option<LayerInputs>,
-        gradients: &mut Gradients,
-    ) -> crate::error::Result<()> {
-        let parameters = self.policy.trained();
-        match layers {
-            None => gradients.accumulate(parameters, &loss.backward()?),
-            Some(layers) => {
-                self.policy.trainable.backward(loss, layers, |store| gradients.accumulate_part(parameters, store))?;
-                gradients.check_complete()
-            }
-        }
+        Ok(Evaluated { loss, value, logprobs, old, pass })
     }
 
     /// The error that `problem` is, with the first rollout that has it alone. Runs the rollouts one by one, which only a run that
@@ -337,7 +325,8 @@ impl PolicyLoss<'_> {
 
     /// What is not finite when a rollout is alone.
     fn fault(&self, sample: &Sample, of_minibatch: &BatchTotals) -> crate::error::Result<Option<&'static str>> {
-        let Evaluated { loss, value, logprobs, old, layers } = self.evaluate(&[sample], of_minibatch)?;
+        let mut sum = GradientSum::new(&self.policy.trainable, self.policy.trained(), self.recompute)?;
+        let Evaluated { loss, value, logprobs, old, pass } = self.evaluate(&mut sum, &[sample], of_minibatch)?;
         if let Some(name) =
             first_not_finite([("log-probabilities are", &logprobs), ("sampled log-probabilities are", &old)])?
         {
@@ -349,8 +338,7 @@ impl PolicyLoss<'_> {
         if !value.is_finite() {
             return Ok(Some("loss is"));
         }
-        let mut gradients = Gradients::zeros(self.policy.trained())?;
-        self.backward(&loss.loss, layers, &mut gradients)?;
-        Ok(gradients.norm().is_err().then_some("gradient is"))
+        sum.backward(pass, &loss.loss)?;
+        Ok(sum.finish()?.norm().is_err().then_some("gradient is"))
     }
 }

@@ -178,29 +178,8 @@ impl Comparer {
                 }
             }
             (Node::Matrix(gold), Node::Matrix(answer)) => self.matrices(gold, answer),
-            (Node::Matrix(rows), Node::Group { open, close, items })
-            | (Node::Group { open, close, items }, Node::Matrix(rows)) => {
-                let brackets_match = matches!((open, close), ('(', ')') | ('[', ']'));
-                let column: Option<Vec<Node>> =
-                    rows.iter().map(|row| <[Node; 1]>::try_from(row.clone()).ok().map(|[cell]| cell)).collect();
-                match column {
-                    _ if !brackets_match => Ok(false),
-                    // A row of the gold answer as a tuple.
-                    _ if rows.len() == 1 && !items.iter().any(is_structure) => {
-                        Ok(matches!(gold, Node::Matrix(_)) && self.in_order(&rows[0], items)?)
-                    }
-                    Some(column) if !items.iter().any(|item| matches!(item, Node::Group { .. })) => {
-                        self.in_order(&column, items)
-                    }
-                    _ => {
-                        let rows_of_answer: Option<Vec<Vec<Node>>> = items.iter().map(row).collect();
-                        match rows_of_answer {
-                            Some(answer) => self.matrices(rows, &answer),
-                            None => Ok(false),
-                        }
-                    }
-                }
-            }
+            (Node::Matrix(rows), Node::Group { .. }) => self.matrix_and_group(rows, answer, true),
+            (Node::Group { .. }, Node::Matrix(rows)) => self.matrix_and_group(rows, gold, false),
             (Node::Quantity { .. }, _) | (_, Node::Quantity { .. }) => self.quantities(gold, answer),
             (Node::Ratio(gold), Node::Ratio(answer)) if gold.len() != 2 || answer.len() != 2 => {
                 self.in_order(gold, answer)
@@ -276,6 +255,26 @@ impl Comparer {
             }
         }
         Ok(Node::Set(distinct))
+    }
+
+    /// A matrix and a tuple: its column, its row where the matrix is the gold answer, or its rows one by one.
+    fn matrix_and_group(&mut self, rows: &[Vec<Node>], group: &Node, matrix_is_gold: bool) -> Decided {
+        let Node::Group { open: open @ ('(' | '['), close, items } = group else { return Ok(false) };
+        if *close != (if *open == '(' { ')' } else { ']' }) {
+            return Ok(false);
+        }
+        if rows.len() == 1 && !items.iter().any(is_structure) {
+            return Ok(matrix_is_gold && self.in_order(&rows[0], items)?);
+        }
+        let column: Option<Vec<Node>> =
+            rows.iter().map(|row| <[Node; 1]>::try_from(row.clone()).ok().map(|[cell]| cell)).collect();
+        if let Some(column) = column.filter(|_| !items.iter().any(|item| matches!(item, Node::Group { .. }))) {
+            return self.in_order(&column, items);
+        }
+        match items.iter().map(row).collect::<Option<Vec<_>>>() {
+            Some(other) => self.matrices(rows, &other),
+            None => Ok(false),
+        }
     }
 
     fn matrices(&mut self, gold: &[Vec<Node>], answer: &[Vec<Node>]) -> Decided {
@@ -744,7 +743,7 @@ fn is_combination(node: &Node) -> bool {
             };
             items.iter().all(factor) && different(items)
         }
-        Node::Call(_, arguments) => {
+        Node::Call(function, arguments) if *function != Function::Root => {
             arguments.first().is_some_and(|argument| variable(argument) || is_combination(argument))
                 && arguments[1..].iter().all(|other| matches!(other, Node::Number { .. }))
         }

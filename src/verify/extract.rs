@@ -90,8 +90,10 @@ fn goes_on(rest: &str) -> bool {
     let rest = bare(rest);
     let after = ["or ", "and ", ",", "/", "&"].iter().find_map(|word| rest.strip_prefix(word));
     let Some(after) = after.map(bare) else { return false };
-    let after = ["or ", "and "].iter().find_map(|word| after.strip_prefix(word)).unwrap_or(&after);
-    stands_alone(&bare(after))
+    let after = bare(["or ", "and "].iter().find_map(|word| after.strip_prefix(word)).unwrap_or(&after));
+    // `B, I believe`
+    let is_pronoun = after.strip_prefix("I ").is_some_and(|next| next.starts_with(|c: char| c.is_lowercase()));
+    stands_alone(&after) && !is_pronoun
 }
 
 fn is_choice(letter: char) -> bool {
@@ -242,6 +244,16 @@ mod tests {
             ("the answer is B because", Some('B')),
             ("**Answer: C**", Some('C')),
             ("The answer is option D", Some('D')),
+            (r"\boxed{\text{Option B}}", Some('B')),
+            (r"\boxed{3.5}. The answer is (B).", Some('B')),
+            (r"the answer is \(B\)", Some('B')),
+            ("The answer is B, I believe.", Some('B')),
+            ("The answer is B, because A is wrong.", Some('B')),
+            ("The answer is A or B", None),
+            ("The answer is A, B, C, or D", None),
+            ("The answer is not B", None),
+            ("A or B", None),
+            ("It isn't B", None),
             ("Therefore C", Some('C')),
             ("so it must be (D).", Some('D')),
             ("The answer is a number", None),

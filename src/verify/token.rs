@@ -575,7 +575,7 @@ impl Lexer<'_> {
                 }
             }
             "frac" | "dfrac" | "tfrac" | "cfrac" | "sfrac" | "nicefrac" | "flatfrac" => {
-                self.tokens.push(Token::Command("frac".to_string()))
+                self.tokens.push(Token::Command("frac".to_string()));
             }
             "binom" | "dbinom" | "tbinom" => self.tokens.push(Token::Command("binom".to_string())),
             "surd" => self.tokens.push(Token::Command("sqrt".to_string())),

@@ -168,18 +168,18 @@ fn meaning(compared: Compared) -> Meaning<'static> {
     let (name, help, place) = match compared {
         Compared::Directions => (
             "Cosine of gradient directions",
-            "⟨Φ_i, Φ_j⟩ / (|Φ_i| |Φ_j|) from −1 to +1, where Φ is the mean of φ_t over a completion's tokens. +1: both push the policy \
+            "Φ_i · Φ_j / (|Φ_i| |Φ_j|) from −1 to +1, where Φ is the mean of φ_t over a completion's tokens. +1: both push the policy \
              the same way; 0: they teach independent things; −1: they pull against each other.",
             "geometry/ as cosine",
         ),
         Compared::Meanings => (
             "Cosine of sentence embeddings",
-            "⟨e_i, e_j⟩ / (|e_i| |e_j|) from −1 to +1: +1 where both completions say the same.",
+            "e_i · e_j / (|e_i| |e_j|) from −1 to +1: +1 where both completions say the same.",
             "geometry/ as semantic",
         ),
         Compared::Parameters => (
             "Cosine of parameter gradients",
-            "⟨g_i, g_j⟩ / (|g_i| |g_j|) from −1 to +1, where g is the gradient of a completion's log-probability over all parameters: \
+            "g_i · g_j / (|g_i| |g_j|) from −1 to +1, where g is the gradient of a completion's log-probability over all parameters: \
              what the gradient directions stand in for.",
             "geometry/ as gradient",
         ),

@@ -33,8 +33,8 @@ pub(crate) fn show(
     // In the corners, where no arrow comes.
     for (axis, share) in projection.shares.iter().enumerate() {
         let (name, at, anchor) = match axis {
-            0 => ("→", rect.right_bottom(), Align2::RIGHT_BOTTOM),
-            _ => ("↑", rect.left_top(), Align2::LEFT_TOP),
+            0 => ("x", rect.right_bottom(), Align2::RIGHT_BOTTOM),
+            _ => ("y", rect.left_top(), Align2::LEFT_TOP),
         };
         painter.text(at, anchor, format!("{name} {}", format::percent(*share)), small_font(), theme.text_weak);
     }

@@ -88,8 +88,7 @@ fn numbers(ui: &mut Ui, theme: &Theme, rollout: &RolloutView) {
     let shaped = rollout.shaped_reward.is_finite() && (rollout.shaped_reward - rollout.reward).abs() > 1e-6;
     let (reward, text) = if shaped {
         let shaped = format::signed(f64::from(rollout.shaped_reward), 2);
-        let help =
-            "Base reward of the verifier, and the reward after the method's shaping; of G2RL r(1 + λ r ν̄), clipped.";
+        let help = "Base reward of the verifier, and the reward after the method's shaping; of G2RL r (1 + λ r ν), clipped, with ν normalised within the group.";
         (
             meaning("Reward", help, "", "rollouts/ as reward and shaped_reward"),
             format!("{}, shaped {shaped}", format::signed(f64::from(rollout.reward), 0)),
@@ -101,7 +100,7 @@ fn numbers(ui: &mut Ui, theme: &Theme, rollout: &RolloutView) {
     quantity::phrase(ui, theme, reward, "reward", &text);
     let novelty = meaning(
         "Exploration score ν",
-        "ν = √(1 − Σ_j w_j ⟨Φ_i, Φ_j⟩²) with weights w that grow with the rewards of the others: the part of this direction that \
+        "ν = √(1 − Σ_j w_j (Φ_i · Φ_j)²) with weights w that grow with the rewards of the others: the part of this direction that \
          high-reward peers do not explain, in [0, 1]. High for a correct answer is what G2RL rewards.",
         "",
         "rollouts/ as novelty",
