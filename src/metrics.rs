@@ -79,7 +79,7 @@ metrics! {
     TIME_VERIFY_S, "time/verify_s", "s", Lower, "Time of the verification stage.";
     TIME_FEATURE_S, "time/feature_s", "s", Lower, "Time of the stages between verification and update: features, cosines, novelty, advantages.";
     TIME_UPDATE_S, "time/update_s", "s", Lower, "Time of the update stage: forward, loss, backward and optimizer.";
-    TIME_EVALUATE_S, "time/evaluate_s", "s", Lower, "Time of held-out evaluations in the step; not part of time/step_s.";
+    TIME_EVALUATE_S, "time/evaluate_s", "s", Lower, "Time of held-out evaluations in the step; not part of the step's time.";
     TIME_CPU_S, "time/cpu_s", "s", Neither, "Processor time of the whole process since the step before, all cores together.";
     TIME_STEP_S, "time/step_s", "s", Lower, "Time of the whole step without evaluations.";
     THROUGHPUT_TOKENS_PER_S, "throughput/tokens_per_s", "tokens/s", Higher, "Response tokens sampled in the step divided by the time of the step.";

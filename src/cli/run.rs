@@ -92,10 +92,8 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
             move || follow(&handle)
         })
         .map_err(|e| Error::failed(format!("cannot start the progress thread: {e}")))?;
-    if display {
-        if let Err(error) = dashboard::open(handle.clone(), arguments.window.options()) {
-            eprintln!("the window could not be opened ({error}); following the run here");
-        }
+    if display && let Err(error) = dashboard::open(handle.clone(), arguments.window.options()) {
+        eprintln!("the window could not be opened ({error}); following the run here");
     }
     let end = run.join();
     if follower.join().is_err() {

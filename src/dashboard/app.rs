@@ -73,12 +73,11 @@ impl Dashboard {
     fn open(&mut self, ctx: &egui::Context, source: RunSource) -> Result<()> {
         let directory = source.snapshots().load().info.directory.clone();
         let open = self.runs.iter().position(|run| run.state.snapshot.info.directory == directory);
-        let place = match open {
-            Some(place) => place,
-            None => {
-                self.runs.push(OpenRun::new(ctx, source)?);
-                self.runs.len() - 1
-            }
+        let place = if let Some(place) = open {
+            place
+        } else {
+            self.runs.push(OpenRun::new(ctx, source)?);
+            self.runs.len() - 1
         };
         self.show_run(place);
         self.start_is_open = false;

@@ -42,7 +42,8 @@ pub(crate) fn csv(runs: &[Source<'_>], settings: &CurveSettings) -> String {
                 value.map_or_else(String::new, |value| value.to_string())
             });
             let line = values.collect::<Vec<_>>().join(",");
-            text.push_str(&format!("{name},{step},{line}\n"));
+            let line = format!("{name},{step},{line}\n");
+            text.push_str(&line);
         }
     }
     text
@@ -66,7 +67,7 @@ pub(crate) fn groups(view: &StepView, compared: Compared) -> String {
     for group in &view.groups {
         let geometry = GroupGeometry::new(group, compared, Order::Index);
         let numbers = [geometry.mean, geometry.negative, geometry.orthogonal, geometry.effective_rank].map(number);
-        text.push_str(&format!(
+        let line = format!(
             "{},{},{},{},{},{}\n",
             view.step,
             group.group,
@@ -74,7 +75,8 @@ pub(crate) fn groups(view: &StepView, compared: Compared) -> String {
             group.correct(),
             group.rollouts.len(),
             numbers.join(",")
-        ));
+        );
+        text.push_str(&line);
     }
     text
 }
@@ -85,7 +87,8 @@ pub(crate) fn cosines(group: &GroupView, compared: Compared, order: &[usize]) ->
     let mut text = format!("completion,{}\n", names.join(","));
     for &i in order {
         let row: Vec<String> = order.iter().map(|&j| number(f64::from(group.cosine(compared, i, j)))).collect();
-        text.push_str(&format!("{i},{}\n", row.join(",")));
+        let line = format!("{i},{}\n", row.join(","));
+        text.push_str(&line);
     }
     text
 }

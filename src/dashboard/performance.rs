@@ -203,7 +203,7 @@ fn training_loses_little_to_a_window_that_nobody_touches() {
     let due = Arc::new(Mutex::new(None::<Instant>));
     let wake = Arc::clone(&due);
     bench.ctx.set_request_repaint_callback(move |info| {
-        let at = Instant::now() + info.delay.min(Duration::from_secs(3600));
+        let at = Instant::now() + info.delay.min(Duration::from_hours(1));
         let mut due = wake.lock().unwrap();
         *due = Some(due.map_or(at, |due| due.min(at)));
     });

@@ -163,18 +163,16 @@ impl Reading {
                     return;
                 }
             };
-            let place = match self.places.get(line.problem.as_ref()) {
-                Some(&place) => place,
-                None => {
-                    self.places.insert(line.problem.to_string(), self.problems.len());
-                    self.problems.push(ProblemHistory {
-                        id: line.problem.to_string(),
-                        prompt: super::format::one_line(&line.prompt, 160),
-                        attempts: Vec::new(),
-                    });
-                    self.problems.len() - 1
-                }
-            };
+            let known = self.places.get(line.problem.as_ref()).copied();
+            let place = known.unwrap_or_else(|| {
+                self.places.insert(line.problem.to_string(), self.problems.len());
+                self.problems.push(ProblemHistory {
+                    id: line.problem.to_string(),
+                    prompt: super::format::one_line(&line.prompt, 160),
+                    attempts: Vec::new(),
+                });
+                self.problems.len() - 1
+            });
             let attempts = &mut self.problems[place].attempts;
             let at = attempts.partition_point(|attempt| (attempt.step, attempt.group) < (step, line.group));
             if attempts.get(at).is_none_or(|attempt| (attempt.step, attempt.group) != (step, line.group)) {
@@ -198,7 +196,8 @@ pub(crate) fn csv(table: &ProblemTable) -> String {
     for problem in &table.problems {
         let name = super::export::field(&problem.id);
         for Attempt { step, group, correct, count } in &problem.attempts {
-            text.push_str(&format!("{name},{step},{group},{correct},{count}\n"));
+            let line = format!("{name},{step},{group},{correct},{count}\n");
+            text.push_str(&line);
         }
     }
     text

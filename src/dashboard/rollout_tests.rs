@@ -223,7 +223,7 @@ fn problems_are_listed_with_their_solve_rates_and_lead_to_the_step_that_met_them
     window.settle();
     window.harness.get_by_label("Search problems").type_text(&group.problem_id);
     window.settle();
-    assert_eq!(rows(&window), [name.clone()]);
+    assert_eq!(rows(&window), std::slice::from_ref(&name));
     assert!(window.has(&super::format::percent(group.correct() as f64 / 4.0)));
     window.harness.get_by_role_and_label(Role::Row, &name).click();
     window.settle();
@@ -276,7 +276,7 @@ fn what_panels_show_is_copied_as_tables() {
     let text = copied(&mut window, "geometry", "Copy as CSV");
     let cells: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
     assert_eq!(cells.len(), 5);
-    assert_eq!(cells[2][4].parse::<f64>().unwrap(), f64::from(group.cosine[4 + 3]));
+    assert_eq!(cells[2][4].parse::<f64>().unwrap().to_bits(), f64::from(group.cosine[4 + 3]).to_bits());
     assert_eq!(copied(&mut window, "groups", "Copy as CSV").lines().count(), 3);
     let pair = copied(&mut window, "pair", "Copy as CSV");
     assert!(pair.lines().count() == 3 && pair.contains("of group 0"), "{pair}");

@@ -5,7 +5,6 @@ use super::format;
 use super::tokens::TokenQuantity;
 use crate::trainer::{RolloutView, StepView};
 use crate::verify::Verdict;
-use std::fmt::Write as _;
 
 /// A number that every completion has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -280,9 +279,8 @@ pub(crate) fn csv(view: &StepView, rows: &Rows) -> String {
         let group = &view.groups[place.group];
         let rollout = &group.rollouts[place.index];
         let numbers: Vec<String> = Quantity::ALL.iter().map(|quantity| export::number(quantity.of(rollout))).collect();
-        let _ = writeln!(
-            text,
-            "{},{},{},{},{},{},{},{},{}",
+        let line = format!(
+            "{},{},{},{},{},{},{},{},{}\n",
             view.step,
             group.group,
             place.index,
@@ -293,6 +291,7 @@ pub(crate) fn csv(view: &StepView, rows: &Rows) -> String {
             export::field(rollout.extracted.as_deref().unwrap_or_default()),
             export::field(&rollout.completion)
         );
+        text.push_str(&line);
     }
     text
 }

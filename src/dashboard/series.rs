@@ -155,7 +155,7 @@ impl Pyramid {
         let level = (1..LEVELS).find(fits).unwrap_or(LEVELS);
         let stretches = &self.levels[level as usize - 1];
         let size = FACTOR.pow(level);
-        let shown = &stretches[first / size..(end - 1) / size + 1];
+        let shown = &stretches[first / size..=(end - 1) / size];
         if is_average {
             let middle = |stretch: &Stretch| {
                 PlotPoint::new(f64::midpoint(stretch.first, stretch.last), f64::midpoint(stretch.low, stretch.high))

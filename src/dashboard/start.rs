@@ -173,7 +173,8 @@ impl Start {
 
     /// Opens run folders to look at.
     pub(super) fn open(&mut self, folders: &[PathBuf]) {
-        for folder in folders.to_vec() {
+        for folder in folders {
+            let folder = folder.clone();
             let work = move || Answer::Opened(WatchedRun::open(&folder).map(RunSource::Folder));
             self.opening += usize::from(self.spawn("open run", work));
         }
@@ -253,7 +254,10 @@ impl Editor {
     /// Writes the text to the file `name` beside the one that it came from. Another existing file is not overwritten.
     pub(super) fn save(&mut self) -> Result<()> {
         let name = self.name.trim();
-        if name.is_empty() || name.contains(['/', '\\']) || !name.ends_with(".ron") {
+        if name.is_empty()
+            || name.contains(['/', '\\'])
+            || Path::new(name).extension().is_none_or(|extension| extension != "ron")
+        {
             return Err(Error::input(format!(
                 "`{name}` is no name for an experiment file; write one such as mine.ron"
             )));

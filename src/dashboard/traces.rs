@@ -146,12 +146,11 @@ pub(crate) fn traces(
             (true, true) => format!("{run}, {}", metric.name),
         };
         for family in families(sources, settings.joins_seeds) {
-            let (run, trace) = match family.as_slice() {
-                [only] => (only.name(), only.trace(only.curves().of(metric), settings.span, bounds, most)),
-                _ => {
-                    let run = format!("{}, mean of {} seeds", family[0].state.snapshot.info.name, family.len());
-                    (run, mean(&family, metric, settings.span))
-                }
+            let (run, trace) = if let [only] = family.as_slice() {
+                (only.name(), only.trace(only.curves().of(metric), settings.span, bounds, most))
+            } else {
+                let run = format!("{}, mean of {} seeds", family[0].state.snapshot.info.name, family.len());
+                (run, mean(&family, metric, settings.span))
             };
             traces.push(Trace { name: name(run), place, ..trace });
         }

@@ -209,13 +209,13 @@ fn number(value: f64) -> String {
 /// Makes the window's own font known to plotters.
 fn install_font() {
     static FONT: OnceLock<Vec<u8>> = OnceLock::new();
+    static INSTALLED: OnceLock<bool> = OnceLock::new();
     FONT.get_or_init(|| {
         let fonts = egui::FontDefinitions::default();
         let name = fonts.families.get(&egui::FontFamily::Proportional).and_then(|names| names.first());
         let data = name.and_then(|name| fonts.font_data.get(name));
         data.map(|data| data.font.as_ref().as_ref().to_vec()).unwrap_or_default()
     });
-    static INSTALLED: OnceLock<bool> = OnceLock::new();
     // A font that cannot be read shows as an error of the drawing.
     INSTALLED
         .get_or_init(|| FONT.get().is_some_and(|bytes| register_font("sans-serif", FontStyle::Normal, bytes).is_ok()));

@@ -30,15 +30,16 @@ pub fn cluster_order(cosines: &[f32], m: usize) -> Vec<usize> {
         }
         let (a, b) = best;
         let (size_a, size_b) = (clusters[a].len() as f64, clusters[b].len() as f64);
-        for other in 0..count {
-            let merged = (size_a * mean[a][other] + size_b * mean[b][other]) / (size_a + size_b);
-            mean[a][other] = merged;
-            mean[other][a] = merged;
+        let merge = |(to_a, to_b): (&f64, &f64)| (size_a * to_a + size_b * to_b) / (size_a + size_b);
+        let merged: Vec<f64> = mean[a].iter().zip(&mean[b]).map(merge).collect();
+        for (row, &value) in mean.iter_mut().zip(&merged) {
+            row[a] = value;
         }
+        mean[a] = merged;
         mean.remove(b);
-        mean.iter_mut().for_each(|row| {
+        for row in &mut mean {
             row.remove(b);
-        });
+        }
         let mut second = clusters.remove(b);
         let first = &mut clusters[a];
         if (first.len(), std::cmp::Reverse(first[0])) < (second.len(), std::cmp::Reverse(second[0])) {

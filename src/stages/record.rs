@@ -288,15 +288,12 @@ fn group_tokens(
         tokens.ends.extend(tokenizer.text_ends(&response.ids)?);
         tokens.logprobs.extend_from_slice(&response.logprobs);
         tokens.entropies.extend_from_slice(&response.entropies);
-        match update {
-            Some(update) => {
-                tokens.ratios.extend_from_slice(&update.ratios);
-                tokens.clipped.extend_from_slice(&update.clipped);
-            }
-            None => {
-                tokens.ratios.extend(std::iter::repeat_n(f32::NAN, count));
-                tokens.clipped.extend(std::iter::repeat_n(false, count));
-            }
+        if let Some(update) = update {
+            tokens.ratios.extend_from_slice(&update.ratios);
+            tokens.clipped.extend_from_slice(&update.clipped);
+        } else {
+            tokens.ratios.extend(std::iter::repeat_n(f32::NAN, count));
+            tokens.clipped.extend(std::iter::repeat_n(false, count));
         }
     }
     Ok(tokens)

@@ -86,8 +86,8 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     }
     let clicked = clicks.clicked.map(|(x, shift)| (own.step(x).round().max(1.0) as u64, shift));
     match changed {
-        Some((panel, Some(new))) => settings.panels[panel] = new,
-        Some((panel, None)) => {
+        Some((panel, Change::To(new))) => settings.panels[panel] = new,
+        Some((panel, Change::Removal)) => {
             settings.panels.remove(panel);
         }
         None => {}
@@ -202,8 +202,16 @@ fn metric_plot<'a>(
     }
 }
 
-/// The menu of one plot: `Some(None)` takes the plot away, `Some(Some(..))` changes it.
-fn menu(ui: &mut Ui, corner: Rect, panel: &CurvePanel) -> Option<Option<CurvePanel>> {
+/// What the menu of a plot does to it.
+enum Change {
+    /// Shows something else.
+    To(CurvePanel),
+    /// Takes it away.
+    Removal,
+}
+
+/// The menu of one plot.
+fn menu(ui: &mut Ui, corner: Rect, panel: &CurvePanel) -> Option<Change> {
     let mut changed = None;
     let mut ui = ui.new_child(UiBuilder::new().max_rect(corner).id_salt(("plot menu", panel.metrics[0].name)));
     let button = Button::new("").frame(false).min_size(corner.size());
@@ -211,13 +219,13 @@ fn menu(ui: &mut Ui, corner: Rect, panel: &CurvePanel) -> Option<Option<CurvePan
         ui.set_min_width(230.0);
         let mut is_log = panel.is_log;
         if ui.checkbox(&mut is_log, "Logarithmic").changed() {
-            changed = Some(Some(CurvePanel { is_log, ..panel.clone() }));
+            changed = Some(Change::To(CurvePanel { is_log, ..panel.clone() }));
         }
         if panel.metrics.len() > 1 {
             for metric in &panel.metrics {
                 if ui.button(format!("Without {}", metric.name)).clicked() {
                     let metrics = panel.metrics.iter().copied().filter(|other| other.name != metric.name).collect();
-                    changed = Some(Some(CurvePanel { metrics, ..panel.clone() }));
+                    changed = Some(Change::To(CurvePanel { metrics, ..panel.clone() }));
                 }
             }
         }
@@ -225,12 +233,12 @@ fn menu(ui: &mut Ui, corner: Rect, panel: &CurvePanel) -> Option<Option<CurvePan
             if let Some(metric) = choose_metric(ui, &panel.metrics) {
                 let mut new = panel.clone();
                 new.metrics.push(metric);
-                changed = Some(Some(new));
+                changed = Some(Change::To(new));
                 ui.close();
             }
         });
         if ui.button("Remove this plot").clicked() {
-            changed = Some(None);
+            changed = Some(Change::Removal);
         }
     });
     marks::paint_more(&ui, &response);

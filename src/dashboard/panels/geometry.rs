@@ -6,12 +6,12 @@ use crate::dashboard::format;
 use crate::dashboard::state::{Choice, Side, State};
 use crate::dashboard::textures::MatrixKey;
 use crate::dashboard::theme::Theme;
-use crate::dashboard::widgets::cosine_matrix::CosineMatrix;
+use crate::dashboard::widgets::cosine_matrix::{CosineMatrix, MatrixOutput};
 use crate::dashboard::widgets::quantity::{self, Meaning};
 use crate::dashboard::widgets::{directions, fidelity_bars, histogram, spectrum};
 use crate::experiment::FidelityRecord;
 use crate::metrics::{self, Better};
-use crate::trainer::Compared;
+use crate::trainer::{Compared, GroupView};
 use egui::{Align, Layout, Rect, ScrollArea, Ui, UiBuilder, Vec2, pos2, vec2};
 use std::sync::Arc;
 
@@ -46,42 +46,50 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
         return;
     }
     let range = state.range();
-    let key = MatrixKey { step: view.step, compared, order: state.order, clustered: compared, range };
     let chosen = state.pair(&geometry);
-    let pair = chosen.map(|(pair, _)| pair);
-    let shown: Vec<Compared> = if state.side_by_side {
+    let shown = Shown {
+        group,
+        geometry: &geometry,
+        pair: chosen.map(|(pair, _)| pair),
+        pinned: matches!(chosen, Some((_, Choice::Pinned))),
+        key: MatrixKey { step: view.step, compared, order: state.order, clustered: compared, range },
+        place: state.group,
+    };
+    let kinds: Vec<Compared> = if state.side_by_side {
         let kinds = [Compared::Directions, Compared::Meanings, Compared::Parameters];
         kinds.into_iter().filter(|&kind| !group.cosines(kind).is_empty()).collect()
     } else {
         vec![compared]
     };
-    let place_in_step = state.group;
-    let matrix = |tools: &mut Tools<'_>, ui: &mut Ui, compared: Compared, size: Vec2| {
-        // One order for all, so that a place means the same pair everywhere.
-        let key = MatrixKey { compared, ..key };
-        let matrix = CosineMatrix {
-            group,
-            compared,
-            geometry: &geometry,
-            texture: tools.textures.matrix(ui.ctx(), theme, group, place_in_step, key),
-            range,
-            pair,
-            pinned: matches!(chosen, Some((_, Choice::Pinned))),
-        };
-        matrix.show(ui, theme, size)
-    };
     let free = ui.available_rect_before_wrap();
-    // The numbers stand beside the matrix where there is room, else below it.
-    let is_wide = free.width() >= SIDE + 220.0;
-    let (left, right) = if is_wide {
-        let side = (free.width() - SIDE - 12.0).min((free.height() + 16.0) * shown.len() as f32);
+    let (left, right) = split(free, kinds.len());
+    let matrix = shown.matrices(ui, tools, &kinds, left);
+    let beside = shown.beside(ui, tools, state, right);
+    ui.advance_cursor_after_rect(free);
+
+    if let Some(step) = beside.step {
+        state.move_to(step);
+    }
+    // An arrow stands for its completion: it takes the place of the row and leaves the column.
+    let with_arrow = |index: usize| Pair { i: index, j: shown.pair.map_or(index, |pair| pair.j) };
+    let clicked = matrix.clicked.or(beside.clicked.map(with_arrow));
+    let hovered = matrix.hovered.or(beside.hovered.map(with_arrow));
+    if let Some(pair) = clicked {
+        if state.pinned == Some(pair) { state.unpin() } else { state.pin(pair) }
+    } else if hovered.is_some() {
+        state.hovered = hovered;
+    }
+}
+
+/// Where the matrices are and what stands beside them, where there is room, else below them.
+fn split(free: Rect, matrices: usize) -> (Rect, Rect) {
+    if free.width() >= SIDE + 220.0 {
+        let side = (free.width() - SIDE - 12.0).min((free.height() + 16.0) * matrices as f32);
         let split = free.left() + side;
+        let end = free.right().min(split + 12.0 + 720.0);
         (
             Rect::from_min_max(free.min, pos2(split, free.bottom())),
-            Rect::from_min_max(
-                pos2(split + 12.0, free.top()),
-                pos2(free.right().min(split + 12.0 + 720.0), free.bottom()),
-            ),
+            Rect::from_min_max(pos2(split + 12.0, free.top()), pos2(end, free.bottom())),
         )
     } else {
         let split = free.top() + free.width().min(0.62 * free.height());
@@ -89,73 +97,107 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
             Rect::from_min_max(free.min, pos2(free.right(), split)),
             Rect::from_min_max(pos2(free.left(), split + 8.0), free.max),
         )
-    };
-    let (mut clicked, mut hovered) = (None, None);
-    let columns = columns(shown.len(), left.size());
-    let cell = left.size() / vec2(columns as f32, shown.len().div_ceil(columns) as f32);
-    for (place, &kind) in shown.iter().enumerate() {
-        let head = if shown.len() > 1 { 16.0 } else { 0.0 };
-        let at = vec2((place % columns) as f32, (place / columns) as f32);
-        let part = Rect::from_min_size(left.min + at * cell, cell - vec2(4.0, 0.0));
-        let mut beside = ui.new_child(UiBuilder::new().max_rect(part).id_salt(("matrix", place)));
-        if shown.len() > 1 {
-            beside.spacing_mut().item_spacing.y = 0.0;
-            let word = ["gradient", "semantic", "true"][kind as usize];
-            let cosine = pair.map_or(f32::NAN, |pair| group.cosine(kind, pair.i, pair.j));
-            caption(&mut beside, theme, format!("{word} {}", format::signed(f64::from(cosine), 2)));
-        }
-        let output = matrix(tools, &mut beside, kind, part.size() - vec2(0.0, head));
-        clicked = clicked.or(output.clicked);
-        hovered = hovered.or(output.hovered);
     }
-    let marked = pair.map(|pair| group.cosine(compared, pair.i, pair.j));
-    let fidelity = state.fidelity();
-    let shows_both = right.width() >= 2.0 * SIDE + 24.0 && right.height() >= SIDE;
-    let (mut arrow, mut arrow_clicked, mut step_clicked) = (None, None, None);
-    let numbers = |ui: &mut Ui| {
-        ScrollArea::vertical()
-            .auto_shrink([false, true])
-            .show(ui, |ui| numbers(ui, theme, &geometry, compared, marked, range, fidelity.as_ref()));
-    };
-    let mut rest = right;
-    if shows_both {
-        let part = Rect::from_min_size(right.min, vec2(SIDE, right.height()));
-        numbers(&mut ui.new_child(UiBuilder::new().max_rect(part).id_salt("numbers")));
-        rest.min.x += SIDE + 12.0;
-    }
-    let mut beside = ui.new_child(UiBuilder::new().max_rect(rest).id_salt("beside the matrix"));
-    match side_choice(&mut beside, state, shows_both) {
-        Side::OverTime => step_clicked = over_time::show(&mut beside, tools, state),
-        Side::Numbers => numbers(&mut beside),
-        Side::Directions => {
-            let room = beside.available_rect_before_wrap();
-            match &geometry.projection {
-                Some(projection) if directions::fits(room) => {
-                    let side = room.width().min(room.height());
-                    (arrow, arrow_clicked) = directions::show(&mut beside, theme, group, projection, pair, side);
-                }
-                Some(_) => {
-                    caption(&mut beside, theme, "Make the panel larger to see them.");
-                }
-                None => {
-                    caption(&mut beside, theme, "A cosine of the group is missing, so there is no projection.");
-                }
-            }
-        }
-    }
-    ui.advance_cursor_after_rect(free);
+}
 
-    if let Some(step) = step_clicked {
-        state.move_to(step);
+/// The group that is shown.
+struct Shown<'a> {
+    group: &'a GroupView,
+    geometry: &'a GroupGeometry,
+    pair: Option<Pair>,
+    pinned: bool,
+    key: MatrixKey,
+    /// The group's place in the step.
+    place: usize,
+}
+
+/// What the pointer did beside the matrix.
+#[derive(Default)]
+struct Beside {
+    /// The completion whose arrow is under the pointer.
+    hovered: Option<usize>,
+    /// The completion whose arrow was clicked.
+    clicked: Option<usize>,
+    /// The step that was clicked.
+    step: Option<u64>,
+}
+
+impl Shown<'_> {
+    /// Draws a matrix for each of `kinds` into `rect`, in one order, so that a place means the same pair everywhere.
+    fn matrices(&self, ui: &mut Ui, tools: &mut Tools<'_>, kinds: &[Compared], rect: Rect) -> MatrixOutput {
+        let theme = tools.theme;
+        let mut done = MatrixOutput { hovered: None, clicked: None };
+        let columns = columns(kinds.len(), rect.size());
+        let cell = rect.size() / vec2(columns as f32, kinds.len().div_ceil(columns) as f32);
+        for (place, &compared) in kinds.iter().enumerate() {
+            let head = if kinds.len() > 1 { 16.0 } else { 0.0 };
+            let at = vec2((place % columns) as f32, (place / columns) as f32);
+            let part = Rect::from_min_size(rect.min + at * cell, cell - vec2(4.0, 0.0));
+            let mut ui = ui.new_child(UiBuilder::new().max_rect(part).id_salt(("matrix", place)));
+            if kinds.len() > 1 {
+                ui.spacing_mut().item_spacing.y = 0.0;
+                let word = ["gradient", "semantic", "true"][compared as usize];
+                let cosine = self.pair.map_or(f32::NAN, |pair| self.group.cosine(compared, pair.i, pair.j));
+                caption(&mut ui, theme, format!("{word} {}", format::signed(f64::from(cosine), 2)));
+            }
+            let key = MatrixKey { compared, ..self.key };
+            let matrix = CosineMatrix {
+                group: self.group,
+                compared,
+                geometry: self.geometry,
+                texture: tools.textures.matrix(ui.ctx(), theme, self.group, self.place, key),
+                range: key.range,
+                pair: self.pair,
+                pinned: self.pinned,
+            };
+            let output = matrix.show(&mut ui, theme, part.size() - vec2(0.0, head));
+            done.clicked = done.clicked.or(output.clicked);
+            done.hovered = done.hovered.or(output.hovered);
+        }
+        done
     }
-    // An arrow stands for its completion: it takes the place of the row and leaves the column.
-    let with_arrow = |index: usize| Pair { i: index, j: pair.map_or(index, |pair| pair.j) };
-    let clicked = clicked.or(arrow_clicked.map(with_arrow));
-    let hovered = hovered.or(arrow.map(with_arrow));
-    if let Some(pair) = clicked {
-        if state.pinned == Some(pair) { state.unpin() } else { state.pin(pair) }
-    } else if hovered.is_some() {
-        state.hovered = hovered;
+
+    /// Draws numbers, arrows or the run over time into `rect`; numbers and one of the others where there is room for both.
+    fn beside(&self, ui: &mut Ui, tools: &Tools<'_>, state: &mut State, rect: Rect) -> Beside {
+        let theme = tools.theme;
+        let MatrixKey { compared, range, .. } = self.key;
+        let marked = self.pair.map(|pair| self.group.cosine(compared, pair.i, pair.j));
+        let fidelity = state.fidelity();
+        let numbers = |ui: &mut Ui| {
+            ScrollArea::vertical()
+                .auto_shrink([false, true])
+                .show(ui, |ui| numbers(ui, theme, self.geometry, compared, marked, range, fidelity.as_ref()));
+        };
+        let shows_both = rect.width() >= 2.0 * SIDE + 24.0 && rect.height() >= SIDE;
+        let mut rest = rect;
+        if shows_both {
+            let part = Rect::from_min_size(rect.min, vec2(SIDE, rect.height()));
+            numbers(&mut ui.new_child(UiBuilder::new().max_rect(part).id_salt("numbers")));
+            rest.min.x += SIDE + 12.0;
+        }
+        let mut ui = ui.new_child(UiBuilder::new().max_rect(rest).id_salt("beside the matrix"));
+        let mut done = Beside::default();
+        match side_choice(&mut ui, state, shows_both) {
+            Side::OverTime => done.step = over_time::show(&mut ui, tools, state),
+            Side::Numbers => numbers(&mut ui),
+            Side::Directions => (done.hovered, done.clicked) = self.directions(&mut ui, theme),
+        }
+        done
+    }
+
+    /// Draws the arrows; returns the completion under the pointer and the one that was clicked.
+    fn directions(&self, ui: &mut Ui, theme: &Theme) -> (Option<usize>, Option<usize>) {
+        let room = ui.available_rect_before_wrap();
+        let absence = match &self.geometry.projection {
+            Some(projection) if directions::fits(room) => {
+                let side = room.width().min(room.height());
+                return directions::show(ui, theme, self.group, projection, self.pair, side);
+            }
+            Some(_) => "Make the panel larger to see them.",
+            None => "A cosine of the group is missing, so there is no projection.",
+        };
+        caption(ui, theme, absence);
+        (None, None)
     }
 }
 

@@ -23,7 +23,8 @@ pub(crate) fn csv(state: &State) -> String {
     let mut text = String::from("step,finding,detail,advice,metric\n");
     for finding in state.findings() {
         let fields = [finding.title, &finding.detail, finding.advice, finding.metric.name].map(export::field);
-        text.push_str(&format!("{},{}\n", state.cursor_step(), fields.join(",")));
+        let line = format!("{},{}\n", state.cursor_step(), fields.join(","));
+        text.push_str(&line);
     }
     text
 }

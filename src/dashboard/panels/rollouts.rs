@@ -10,7 +10,7 @@ use crate::dashboard::widgets::rollout_card::{self, Extent};
 use crate::dashboard::widgets::scatter::{self, Asked};
 use crate::dashboard::widgets::token_text::{Body, TokenBody};
 use crate::dashboard::widgets::{marks, token_chart};
-use crate::trainer::StepView;
+use crate::trainer::{RolloutView, StepView};
 use crate::verify::Verdict;
 use egui::{
     Align, Button, ComboBox, Id, Label, Layout, Rect, RichText, Sense, Shape, Stroke, TextEdit, Ui, UiBuilder, pos2,
@@ -178,34 +178,7 @@ fn completions(ui: &mut Ui, theme: &Theme, state: &mut State, view: &StepView, s
                 let group = &view.groups[place.group];
                 let rollout = &group.rollouts[place.index];
                 row.set_selected(shown == Some(place));
-                row.col(|ui| {
-                    ui.add(Label::new(RichText::new(axis(place)).small().color(theme.text_strong)).selectable(false));
-                });
-                row.col(|ui| {
-                    let text = format!("{}.{}", place.group + 1, place.index);
-                    ui.add(Label::new(RichText::new(text).color(theme.text_weak)).selectable(false));
-                });
-                row.col(|ui| {
-                    marks::verdict(ui, theme, rollout.verdict);
-                });
-                for quantity in numbers {
-                    row.col(|ui| {
-                        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                            ui.add_space(4.0);
-                            let text = quantity.format(quantity.of(rollout));
-                            ui.add(Label::new(RichText::new(text).color(theme.text_strong)).selectable(false));
-                        });
-                    });
-                }
-                row.col(|ui| {
-                    let text = rollout.extracted.as_deref().map_or("none", str::trim);
-                    let text = RichText::new(format::one_line(text, 60)).monospace();
-                    ui.add(Label::new(text.color(theme.text)).truncate().selectable(false));
-                });
-                row.col(|ui| {
-                    let text = RichText::new(one_line(&rollout.completion)).monospace().color(theme.text);
-                    ui.add(Label::new(text).truncate().selectable(false));
-                });
+                cells(&mut row, theme, axis(place), place, rollout, numbers);
                 let response = row.response();
                 let name = format!("Completion {} of group {}", place.index, place.group + 1);
                 response.widget_info(|| {
@@ -222,6 +195,45 @@ fn completions(ui: &mut Ui, theme: &Theme, state: &mut State, view: &StepView, s
     if let Some(place) = clicked {
         state.choose_rollout(place);
     }
+}
+
+/// What a row of the table says of a completion.
+fn cells(
+    row: &mut TableRow<'_, '_>,
+    theme: &Theme,
+    axis: &str,
+    place: Place,
+    rollout: &RolloutView,
+    numbers: &[Quantity],
+) {
+    row.col(|ui| {
+        ui.add(Label::new(RichText::new(axis).small().color(theme.text_strong)).selectable(false));
+    });
+    row.col(|ui| {
+        let text = format!("{}.{}", place.group + 1, place.index);
+        ui.add(Label::new(RichText::new(text).color(theme.text_weak)).selectable(false));
+    });
+    row.col(|ui| {
+        marks::verdict(ui, theme, rollout.verdict);
+    });
+    for quantity in numbers {
+        row.col(|ui| {
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                ui.add_space(4.0);
+                let text = quantity.format(quantity.of(rollout));
+                ui.add(Label::new(RichText::new(text).color(theme.text_strong)).selectable(false));
+            });
+        });
+    }
+    row.col(|ui| {
+        let text = rollout.extracted.as_deref().map_or("none", str::trim);
+        let text = RichText::new(format::one_line(text, 60)).monospace();
+        ui.add(Label::new(text.color(theme.text)).truncate().selectable(false));
+    });
+    row.col(|ui| {
+        let text = RichText::new(one_line(&rollout.completion)).monospace().color(theme.text);
+        ui.add(Label::new(text).truncate().selectable(false));
+    });
 }
 
 /// All lines of a text on one.

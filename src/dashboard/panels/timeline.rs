@@ -46,7 +46,8 @@ pub(crate) fn csv(state: &State) -> String {
         let seconds = parts(row).map(export::number).join(",");
         let of = |metric: &Metric| export::number(row.get(metric).unwrap_or(f64::NAN));
         let (memory, cpu) = (of(&metrics::MEMORY_RESIDENT_MIB), of(&metrics::TIME_CPU_S));
-        text.push_str(&format!("{},{seconds},{memory},{cpu}\n", row.step));
+        let line = format!("{},{seconds},{memory},{cpu}\n", row.step);
+        text.push_str(&line);
     }
     text
 }
@@ -238,8 +239,8 @@ mod tests {
             (&metrics::TIME_STEP_S, 3.5),
         ];
         let row = MetricRow { step: 1, wall_s: 0.0, values };
-        assert_eq!(parts(&row), [1.0, 0.0, 0.0, 2.0, 5.0, 0.5]);
+        assert_eq!(parts(&row).map(f64::to_bits), [1.0f64, 0.0, 0.0, 2.0, 5.0, 0.5].map(f64::to_bits));
         let missing = MetricRow { step: 1, wall_s: 0.0, values: vec![(&metrics::TIME_SAMPLE_S, f64::NAN)] };
-        assert_eq!(parts(&missing), [0.0; 6]);
+        assert_eq!(parts(&missing).map(f64::to_bits), [0.0f64; 6].map(f64::to_bits));
     }
 }

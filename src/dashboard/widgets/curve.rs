@@ -166,12 +166,15 @@ fn line(
     }
 }
 
+/// pass@k of another run: its colour, and where its steps lie on the x axis.
+pub(crate) type OtherPass<'a> = (Color32, &'a PassCurves, &'a dyn Fn(u64) -> f64);
+
 /// Draws pass@1 and pass@k of one suite into `rect`, with 95 % intervals as whiskers.
 pub(crate) fn pass(
     ui: &mut Ui,
     context: CurveContext<'_>,
     curves: &PassCurves,
-    others: &[(Color32, &PassCurves, &dyn Fn(u64) -> f64)],
+    others: &[OtherPass<'_>],
     place: impl Fn(u64) -> f64,
     rect: Rect,
 ) {

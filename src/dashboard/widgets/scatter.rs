@@ -5,7 +5,7 @@ use crate::dashboard::format;
 use crate::dashboard::rollouts::{Brush, Place, Quantity, Rows};
 use crate::dashboard::theme::{Theme, small_font};
 use crate::trainer::{RolloutView, StepView};
-use egui::{Align2, Pos2, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2};
+use egui::{Align2, Painter, Pos2, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2};
 use std::collections::HashSet;
 
 /// A point is found by the pointer up to this far, points.
@@ -77,15 +77,7 @@ pub(crate) fn show(
     };
     let painter = ui.painter_at(rect);
     painter.rect_filled(plot, 2.0, theme.sunken);
-    let text = |position: Pos2, anchor: Align2, text: &str| {
-        painter.text(position, anchor, text, small_font(), theme.text_weak);
-    };
-    text(plot.left_bottom() + vec2(0.0, 3.0), Align2::LEFT_TOP, &axes[0].format(x[0]));
-    text(plot.right_bottom() + vec2(0.0, 3.0), Align2::RIGHT_TOP, &axes[0].format(x[1]));
-    text(plot.center_bottom() + vec2(0.0, 3.0), Align2::CENTER_TOP, axes[0].name());
-    text(plot.left_top() - vec2(4.0, 0.0), Align2::RIGHT_TOP, &axes[1].format(y[1]));
-    text(plot.left_bottom() - vec2(4.0, 0.0), Align2::RIGHT_BOTTOM, &axes[1].format(y[0]));
-    text(plot.left_center() - vec2(4.0, 0.0), Align2::RIGHT_CENTER, axes[1].short());
+    paint_axes(&painter, theme, plot, axes, [x, y]);
     if drawn.is_empty() {
         painter.text(plot.center(), Align2::CENTER_CENTER, "no values", small_font(), theme.text_weak);
         return None;
@@ -99,9 +91,8 @@ pub(crate) fn show(
             painter.circle_filled(at(*values), 1.5, theme.missing);
         }
     }
-    for (place, values) in drawn.iter().filter(|(place, _)| lit.contains(place)) {
+    for (_, values) in drawn.iter().filter(|(place, _)| lit.contains(place)) {
         painter.circle_stroke(at(*values), 7.0, Stroke::new(1.5, theme.focus));
-        let _ = place;
     }
     let area = |brush: Brush| Rect::from_two_pos(at([brush.x[0], brush.y[0]]), at([brush.x[1], brush.y[1]]));
     if let Some(brush) = brush {
@@ -141,27 +132,39 @@ pub(crate) fn show(
     response.on_hover_ui_at_pointer(|ui| {
         ui.set_max_width(340.0);
         match hovered {
-            Some(place) => {
-                let rollout = rollout(place);
-                let [x, y] = values(place).map(|value| value);
-                ui.label(format!(
-                    "Completion {} of group {}, {}, {} {}, {} {}",
-                    place.index,
-                    place.group + 1,
-                    marks::verdict_word(rollout.verdict),
-                    axes[0].name(),
-                    axes[0].format(x),
-                    axes[1].name(),
-                    axes[1].format(y)
-                ));
-                ui.label(egui::RichText::new(format::one_line(&rollout.completion, 90)).monospace());
-            }
+            Some(place) => explain(ui, place, rollout(place), axes),
             None => {
                 ui.label("Drag to list a part of the completions only; click beside the points to list all again.");
             }
         }
     });
     asked
+}
+
+/// The names of the axes and where they begin and end.
+fn paint_axes(painter: &Painter, theme: &Theme, plot: Rect, axes: [Quantity; 2], [x, y]: [[f64; 2]; 2]) {
+    let text = |position: Pos2, anchor: Align2, text: &str| {
+        painter.text(position, anchor, text, small_font(), theme.text_weak);
+    };
+    text(plot.left_bottom() + vec2(0.0, 3.0), Align2::LEFT_TOP, &axes[0].format(x[0]));
+    text(plot.right_bottom() + vec2(0.0, 3.0), Align2::RIGHT_TOP, &axes[0].format(x[1]));
+    text(plot.center_bottom() + vec2(0.0, 3.0), Align2::CENTER_TOP, axes[0].name());
+    text(plot.left_top() - vec2(4.0, 0.0), Align2::RIGHT_TOP, &axes[1].format(y[1]));
+    text(plot.left_bottom() - vec2(4.0, 0.0), Align2::RIGHT_BOTTOM, &axes[1].format(y[0]));
+    text(plot.left_center() - vec2(4.0, 0.0), Align2::RIGHT_CENTER, axes[1].short());
+}
+
+/// The completion under the pointer.
+fn explain(ui: &mut Ui, place: Place, rollout: &RolloutView, axes: [Quantity; 2]) {
+    let values = axes.map(|quantity| format!("{} {}", quantity.name(), quantity.format(quantity.of(rollout))));
+    ui.label(format!(
+        "Completion {} of group {}, {}, {}",
+        place.index,
+        place.group + 1,
+        marks::verdict_word(rollout.verdict),
+        values.join(", ")
+    ));
+    ui.label(egui::RichText::new(format::one_line(&rollout.completion, 90)).monospace());
 }
 
 #[cfg(test)]

@@ -163,7 +163,8 @@ pub(crate) fn explain(ui: &mut Ui, theme: &Theme, text: &str, body: TokenBody<'_
         let value = quantity.values(body.tokens, body.index, body.other).get(token).copied().unwrap_or(f32::NAN);
         let mut name = quantity.name().to_owned();
         if quantity == TokenQuantity::Share {
-            name.push_str(&format!(" with {}", body.other));
+            let line = format!(" with {}", body.other);
+            name.push_str(&line);
         }
         ui.label(format!("{name}  {}", quantity.format(value)));
     }
