@@ -102,7 +102,7 @@ impl ModelFiles {
             )));
         }
         let tensors = self.tensors.ok_or_else(|| Error::failed(format!("{} was not downloaded", self.origin)))?;
-        let weights = Weights::read(&self.config, &tensors, dtype, device)?;
+        let weights = Weights::of_files(&self.config, &tensors, dtype, device)?;
         let model = LanguageModel::new(self.config, self.tokenizer, weights).map_err(|error| match error {
             Error::Input(message) => Error::input(format!("{message} ({})", self.origin)),
             other => other,

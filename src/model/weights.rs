@@ -35,8 +35,13 @@ impl Weights {
         Ok(Self { variables })
     }
 
+    /// Reads the weights of a model of this shape from a Hugging Face folder, whole or in shards.
+    pub fn read(config: &Qwen3Config, folder: &Path, dtype: DType, device: &Device) -> Result<Self> {
+        Self::of_files(config, &TensorFiles::open(folder)?, dtype, device)
+    }
+
     /// Reads the tensors of a model of this shape, one after another, each converted on the way.
-    pub(super) fn read(config: &Qwen3Config, files: &TensorFiles, dtype: DType, device: &Device) -> Result<Self> {
+    pub(super) fn of_files(config: &Qwen3Config, files: &TensorFiles, dtype: DType, device: &Device) -> Result<Self> {
         let read = |(name, shape): (String, Vec<usize>)| {
             let variable = files.read(&name, &shape, dtype, device)?;
             Ok((name, variable))
