@@ -14,7 +14,7 @@
 //! d loss / d s[i, j] = p[i, j] (<g[i], v[j]> - m[i])
 //! ```
 
-use super::simd;
+use super::{cuda, simd};
 use super::storage::{fused, slice, with_slices};
 use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor, bail};
 use multiversion::multiversion;
@@ -25,7 +25,7 @@ use std::sync::Arc;
 /// Where each sequence of a packed batch begins: n + 1 offsets into the tokens, the last being their number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segments {
-    offsets: Arc<[usize]>,
+    pub(super) offsets: Arc<[usize]>,
 }
 
 impl Segments {
@@ -87,6 +87,8 @@ pub fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor, segments: &Segments)
     if fused(&[q, k, v]) {
         let op = Attention { segments: segments.clone(), heads, kv_heads, head_dim };
         q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op)
+    } else if cuda::applies(&[q, k, v]) {
+        cuda::causal_attention(q, k, v, segments)
     } else {
         causal_attention_reference(q, k, v, segments)
     }

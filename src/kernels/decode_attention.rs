@@ -1,7 +1,7 @@
 //! Attention of one new token per row over that row's cached keys and values. Forward only.
 
 use super::attention::softmax;
-use super::simd;
+use super::{cuda, simd};
 use super::storage::{fused, slice};
 use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor};
 use multiversion::multiversion;
@@ -13,10 +13,14 @@ use std::sync::Arc;
 /// `head_dim`); returns (rows, heads * `head_dim`). Slots before a row's start are left padding.
 pub fn decode_attention(q: &Tensor, keys: &Tensor, values: &Tensor, starts: &Arc<[u32]>, end: usize) -> Result<Tensor> {
     if fused(&[q, keys, values]) {
-        q.contiguous()?.apply_op3_no_bwd(keys, values, &DecodeAttention { starts: starts.clone(), end })
-    } else {
-        reference(q, keys, values, starts, end)
+        return q.contiguous()?.apply_op3_no_bwd(keys, values, &DecodeAttention { starts: starts.clone(), end });
     }
+    if cuda::applies(&[q, keys, values])
+        && let Some(out) = cuda::decode_attention(q, keys, values, starts, end)?
+    {
+        return Ok(out);
+    }
+    reference(q, keys, values, starts, end)
 }
 
 fn reference(q: &Tensor, keys: &Tensor, values: &Tensor, starts: &[u32], end: usize) -> Result<Tensor> {

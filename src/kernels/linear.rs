@@ -1,12 +1,19 @@
 //! y = x W^T, without copies of W in either pass.
 
+use super::cuda;
 use super::matmul::{View, matmul};
 use super::storage::{fused, slice, with_slices};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 /// x W^T for x (n, in) and W (out, in), as Hugging Face stores linear layers. Returns (n, out).
 pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    if fused(&[x, weight]) { x.contiguous()?.apply_op2(weight, Linear) } else { linear_reference(x, weight) }
+    if fused(&[x, weight]) {
+        x.contiguous()?.apply_op2(weight, Linear)
+    } else if cuda::applies(&[x, weight]) {
+        cuda::linear(x, weight)
+    } else {
+        linear_reference(x, weight)
+    }
 }
 
 /// [`linear`] from plain candle operations.

@@ -9,6 +9,7 @@
 //! and [`Segments`] says where each begins.
 
 mod attention;
+pub(crate) mod cuda;
 mod decode_attention;
 mod linear;
 mod matmul;

@@ -6,7 +6,7 @@
 //! eqs. 4-6) is phi = W^T (onehot(y) - p) = T d log p(y) / dh: a gather and one product.
 
 use super::matmul::{View, matmul};
-use super::simd;
+use super::{cuda, simd};
 use super::storage::{fused, slice, with_slices};
 use candle_core::{CpuStorage, CustomOp2, D, DType, Layout, Result, Shape, Tensor, bail};
 use multiversion::multiversion;
@@ -24,6 +24,8 @@ pub fn token_logprob_entropy(hidden: &Tensor, head: &Tensor, targets: &Arc<[u32]
         hidden
             .contiguous()?
             .apply_op2(head, TokenHead { targets: targets.clone(), inverse_temperature: (1.0 / temperature) as f32 })
+    } else if cuda::applies(&[hidden, head]) {
+        cuda::token_logprob_entropy(hidden, head, targets, temperature)
     } else {
         token_logprob_entropy_reference(hidden, head, targets, temperature)
     }
