@@ -1,12 +1,21 @@
 //! Synthetic runs for tests: countdown groups whose geometry and metrics drift over the steps as a real run's do.
 
+use super::app::{Dashboard, ScreenshotResult};
+use super::dock::Dock;
+use super::open_run::RunSource;
+use super::theme::Themes;
 use crate::experiment::{RolloutRecord, RunDir};
 use crate::metrics::{self, History, MetricRow};
 use crate::trainer::{
-    Estimate, EvaluationRecord, GroupTokens, GroupView, RolloutView, RunInfo, RunSnapshot, RunState, Stage,
-    StageProgress, StepView,
+    Estimate, EvaluationRecord, GroupTokens, GroupView, RolloutView, RunHandle, RunInfo, RunSnapshot, RunState, Stage,
+    StageProgress, StepView, TrainerCommand,
 };
 use crate::verify::Verdict;
+use crossbeam_channel::Receiver;
+use egui::accesskit::Role;
+use egui::{Event, Key, Modifiers, PointerButton, Pos2, Rect, vec2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT, Queryable};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::{Path, PathBuf};

@@ -1,14 +1,12 @@
 //! Behaviour of the window, driven through its accessibility tree.
 
-use super::app::{Dashboard, ScreenshotResult};
-use super::dock::Dock;
+use super::app::Dashboard;
 use super::open_run::RunSource;
 use super::testing::{self, Window, dashboard, name_completions, with_step};
 use super::theme::Themes;
-use crate::trainer::{RunHandle, RunSnapshot, RunState, SnapshotCell, StepView, TrainerCommand, WatchedRun};
-use crossbeam_channel::Receiver;
+use crate::trainer::{RunSnapshot, RunState, SnapshotCell, TrainerCommand, WatchedRun};
 use egui::accesskit::Role;
-use egui::{Event, Key, Modifiers, PointerButton, Pos2, Rect, vec2};
+use egui::{Event, Key, Modifiers, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 use std::io::Write;
