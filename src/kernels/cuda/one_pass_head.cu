@@ -4,8 +4,7 @@
 #define TILE 512  // tokens of a sampler's tile
 
 struct State {  // of a row: running maximum of z, sum and first moment of e^((z - top) / T)
-    double sum, first;
-    float top, unused;
+    double sum, first, top;
 };
 
 // What becomes of exponents when their maximum rises; without a maximum nothing has been summed yet.
@@ -53,7 +52,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     unsigned lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
     float* row = logits + (size_t)blockIdx.x * tokens;
     State* state = states + blockIdx.x;
-    float before = state->top, top = before;
+    float before = (float)state->top, top = before;
     for (unsigned v = threadIdx.x; v < tokens; v += THREADS) top = larger(row[v], top);
     for (int d = WARP / 2; d > 0; d /= 2) top = larger(top, __shfl_xor_sync(FULL, top, d));
     if (lane == 0) highest[warp] = top;
@@ -117,7 +116,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     State state = states[blockIdx.x];
     size_t base = (size_t)blockIdx.x * tiles;
     for (unsigned tile = threadIdx.x; tile < tiles; tile += THREADS)
-        masses[base + tile] *= expf(shift_of(tops[base + tile], state.top, inverse_temperature));
+        masses[base + tile] *= expf(shift_of(tops[base + tile], (float)state.top, inverse_temperature));
     __syncthreads();
     if (threadIdx.x < WARP) {
         double total;
@@ -125,7 +124,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
         if (threadIdx.x == 0) {
             token = candidates[base + tile];
             double log_sum = log(state.sum);
-            float shift = shift_of(tops[base + tile], state.top, inverse_temperature);
+            float shift = shift_of(tops[base + tile], (float)state.top, inverse_temperature);
             float logprob = (float)((double)candidate_logs[base + tile] + shift - log_sum);
             results[3 * blockIdx.x] = token;
             results[3 * blockIdx.x + 1] = __float_as_uint(logprob);

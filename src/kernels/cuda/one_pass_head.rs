@@ -18,9 +18,6 @@ pub(super) static PROGRAM: Program = Program {
 /// Bytes of W in a chunk: well below the second-level cache (40 MiB on an A100, 50 MiB on an H100), which other operands share.
 const CHUNK_BYTES: usize = 16 << 20;
 
-/// Bytes of a row's state.
-const STATE: usize = 24;
-
 const THREADS: usize = 256;
 
 /// [`crate::kernels::one_pass_head`] on a GPU. Features (rows, d) stay there, and are not in the draws.
@@ -55,8 +52,7 @@ fn chunked(
 
     let uniforms: Vec<f64> = uniforms.iter().flat_map(|u| [u.token, u.tile]).collect();
     let uniforms = Tensor::from_vec(uniforms, (rows, 2), device)?;
-    let first_state = [0f64.to_le_bytes().as_slice(), &0f64.to_le_bytes(), &f32::NEG_INFINITY.to_le_bytes(), &[0; 4]];
-    let states = Tensor::from_vec(first_state.concat().repeat(rows), (rows, STATE), device)?;
+    let states = Tensor::from_vec([0.0, 0.0, f64::NEG_INFINITY].repeat(rows), (rows, 3), device)?;
     let expected = Tensor::zeros((rows, width.max(1)), DType::F32, device)?;
     let logits = uninitialised(rows * chunk, DType::F32, device)?;
     let weights = uninitialised(rows * chunk, dtype, device)?;

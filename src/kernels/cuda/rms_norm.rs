@@ -22,7 +22,8 @@ pub(in crate::kernels) fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Res
     let y = node2([&x, weight], x.shape(), x.dtype(), move |[x, weight], _, grad| backward(x, weight, grad, eps))?;
     let d = weight.elem_count();
     let rows = x.elem_count() / d;
-    let arguments = arguments![&x, &aligned(weight)?, &y, rows, d, eps];
+    let weight = aligned(weight)?;
+    let arguments = arguments![&x, &weight, &y, rows, d, eps];
     launch(PROGRAM.of(x.dtype()), "rms_norm_forward", [rows.div_ceil(WARPS), 1], 32 * WARPS, arguments)?;
     Ok(y)
 }

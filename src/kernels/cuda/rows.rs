@@ -1,6 +1,6 @@
 //! Rows of a matrix by index, with a backward pass that sums in a fixed order and in parallel.
 
-use super::launch::{Program, aligned, arguments, launch, uninitialised};
+use super::launch::{Program, aligned, arguments, launch};
 use super::node::node1;
 use candle_core::{Result, Tensor};
 

@@ -23,7 +23,8 @@ pub(in crate::kernels) fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     let y = node2([&gate, &up], gate.shape(), gate.dtype(), |[gate, up], _, grad| {
         let d_gate = uninitialised(gate.shape(), gate.dtype(), gate.device())?;
         let d_up = uninitialised(gate.shape(), gate.dtype(), gate.device())?;
-        let arguments = arguments![gate, up, &aligned(grad)?, &d_gate, &d_up, gate.elem_count()];
+        let grad = aligned(grad)?;
+        let arguments = arguments![gate, up, &grad, &d_gate, &d_up, gate.elem_count()];
         launch(PROGRAM.of(gate.dtype()), "swiglu_backward", blocks(gate), 256, arguments)?;
         Ok([Some(d_gate), Some(d_up)])
     })?;
