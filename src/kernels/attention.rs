@@ -14,8 +14,8 @@
 //! d loss / d s[i, j] = p[i, j] (<g[i], v[j]> - m[i])
 //! ```
 
-use super::{cuda, simd};
 use super::storage::{fused, slice, with_slices};
+use super::{cuda, simd};
 use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor, bail};
 use multiversion::multiversion;
 use rayon::prelude::*;

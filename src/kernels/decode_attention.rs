@@ -1,8 +1,8 @@
 //! Attention of one new token per row over that row's cached keys and values. Forward only.
 
 use super::attention::softmax;
-use super::{cuda, simd};
 use super::storage::{fused, slice};
+use super::{cuda, simd};
 use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor};
 use multiversion::multiversion;
 use rayon::prelude::*;

@@ -2,15 +2,17 @@
 //!
 //! Each file holds one operation twice: a `reference` version made of plain candle operations, which works on every device
 //! and type and is differentiated by candle itself, and a fused CPU version for `f32` with its own backward pass, run over
-//! rows by rayon and vectorised by the compiler for the processor at hand ([`multiversion`]). The public function picks the
-//! fused version where it applies. Tests hold both against each other, forward and backward.
+//! rows by rayon and vectorised by the compiler for the processor at hand ([`multiversion`]). A third version, for NVIDIA GPUs,
+//! stands in `cuda`. The public function picks the version that applies. Tests hold all against each other, forward and
+//! backward.
 //!
 //! Sequences are *packed*: the tokens of all sequences stand one after another along the first dimension, without padding,
 //! and [`Segments`] says where each begins.
 
 mod attention;
-pub(crate) mod cuda;
+mod cuda;
 mod decode_attention;
+mod gather;
 mod linear;
 mod matmul;
 mod one_pass_head;
@@ -22,7 +24,12 @@ mod swiglu;
 mod token_head;
 
 pub use attention::{Segments, causal_attention, causal_attention_reference};
+pub(crate) use cuda::{
+    Parameter, Rule, accumulate, adamw, add_features, applies as on_gpu, one_pass_head as one_pass_head_on_gpu,
+    open as open_cuda, peak_memory as peak_gpu_memory, squared_norms,
+};
 pub use decode_attention::decode_attention;
+pub use gather::gather_rows;
 pub use linear::{linear, linear_reference};
 pub use one_pass_head::{HeadDraws, Uniforms, one_pass_head, one_pass_head_reference};
 pub(crate) use one_pass_head::{TILE, place};

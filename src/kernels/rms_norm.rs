@@ -1,7 +1,7 @@
 //! Root-mean-square normalisation: y = x / sqrt(mean(x^2) + eps) * w (Zhang and Sennrich, 2019).
 
-use super::{cuda, simd};
 use super::storage::{fused, slice, with_slices};
+use super::{cuda, simd};
 use candle_core::{CpuStorage, CustomOp2, D, DType, Layout, Result, Shape, Tensor};
 use multiversion::multiversion;
 use rayon::prelude::*;

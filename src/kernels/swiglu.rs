@@ -1,7 +1,7 @@
 //! The gated activation of the MLP: silu(gate) * up, with silu(x) = x / (1 + e^-x) (Shazeer, 2020).
 
-use super::{cuda, simd};
 use super::storage::{fused, slice, with_slices};
+use super::{cuda, simd};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use multiversion::multiversion;
 use rayon::prelude::*;

@@ -6,8 +6,8 @@
 //! eqs. 4-6) is phi = W^T (onehot(y) - p) = T d log p(y) / dh: a gather and one product.
 
 use super::matmul::{View, matmul};
-use super::{cuda, simd};
 use super::storage::{fused, slice, with_slices};
+use super::{cuda, simd};
 use candle_core::{CpuStorage, CustomOp2, D, DType, Layout, Result, Shape, Tensor, bail};
 use multiversion::multiversion;
 use rayon::prelude::*;

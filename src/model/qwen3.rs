@@ -6,7 +6,7 @@
 use super::config::Qwen3Config;
 use super::weights::Weights;
 use crate::error::{Error, Result};
-use crate::kernels::{Rotary, Segments, causal_attention, linear, rms_norm, rotary_embedding, swiglu};
+use crate::kernels::{Rotary, Segments, causal_attention, gather_rows, linear, rms_norm, rotary_embedding, swiglu};
 use candle_core::{Device, Tensor};
 use std::sync::Arc;
 
@@ -196,8 +196,7 @@ impl Qwen3 {
                 self.config.vocab_size
             )));
         }
-        let ids = Tensor::from_slice(ids, ids.len(), self.embeddings.device())?;
-        Ok(self.embeddings.index_select(&ids, 0)?)
+        Ok(gather_rows(&self.embeddings, ids)?)
     }
 
     /// The last norm.

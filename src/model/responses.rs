@@ -2,7 +2,7 @@
 
 use super::qwen3::{PackedTokens, Qwen3};
 use crate::error::Result;
-use crate::kernels::token_logprob_entropy;
+use crate::kernels::{gather_rows, token_logprob_entropy};
 use candle_core::Tensor;
 use std::sync::Arc;
 
@@ -55,8 +55,7 @@ impl Qwen3 {
     /// Final hidden states (response tokens, hidden) that predict the response tokens.
     pub fn response_hidden(&self, batch: &ResponseBatch) -> Result<Tensor> {
         let hidden = self.forward(&batch.tokens)?;
-        let index = Tensor::from_slice(&batch.predictors, batch.predictors.len(), hidden.device())?;
-        Ok(hidden.index_select(&index, 0)?)
+        Ok(gather_rows(&hidden, &batch.predictors)?)
     }
 
     /// Log-probability (column 0) and entropy (column 1), nats, of every response token at `temperature`: (response tokens, 2).

@@ -2,6 +2,7 @@
 
 use super::gradients::Gradients;
 use crate::error::{Error, Result};
+use crate::kernels::{self, Parameter, Rule};
 use crate::model::{Weights, first_not_finite};
 use candle_core::{DType, Device, Tensor, Var};
 use std::collections::HashMap;
@@ -71,6 +72,9 @@ impl AdamW {
         let AdamWSettings { beta1, beta2, eps, weight_decay, max_grad_norm } = self.settings;
         let scale = if norm > max_grad_norm { max_grad_norm / norm } else { 1.0 };
         self.steps += 1;
+        if self.slots.iter().all(|slot| kernels::on_gpu(&[&slot.master, &slot.first, &slot.second])) {
+            return self.step_on_gpu(gradients, scale, learning_rate);
+        }
         let correction1 = 1.0 - beta1.powi(self.steps as i32);
         let correction2 = 1.0 - beta2.powi(self.steps as i32);
         let mut updates = Vec::with_capacity(self.slots.len());
@@ -96,6 +100,34 @@ impl AdamW {
                 if slot.variable.dtype() == DType::F32 { slot.variable.as_detached_tensor() } else { updated };
         }
         Ok(())
+    }
+
+    /// The update by kernels that work in place, so that nothing is allocated.
+    fn step_on_gpu(&self, gradients: &Gradients, scale: f64, learning_rate: f64) -> Result<()> {
+        let AdamWSettings { beta1, beta2, eps, weight_decay, .. } = self.settings;
+        let decay = (1.0 - learning_rate * weight_decay) as f32;
+        let parameters = self.slots.iter().map(|slot| {
+            let gradient = gradients
+                .get(&slot.name)
+                .ok_or_else(|| Error::failed(format!("the parameter `{}` received no gradient", slot.name)))?;
+            Ok(Parameter {
+                weight: &slot.variable,
+                master: &slot.master,
+                first: &slot.first,
+                second: &slot.second,
+                gradient,
+                decay: if slot.master.rank() > 1 { decay } else { 1.0 },
+            })
+        });
+        let parameters = parameters.collect::<Result<Vec<_>>>()?;
+        let rule = Rule { beta1, beta2, eps, learning_rate, scale, steps: self.steps as i32 };
+        match kernels::adamw(&parameters, rule)? {
+            Some(place) => {
+                let name = &self.slots[place].name;
+                Err(Error::failed(format!("the optimizer's step would make the weight `{name}` not finite")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// An optimizer of all `weights` in the state that [`Self::write`] left in a file.

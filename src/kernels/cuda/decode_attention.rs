@@ -40,7 +40,14 @@ pub(in crate::kernels) fn decode_attention(
     attend(q, keys, values, starts, end, splits).map(Some)
 }
 
-fn attend(q: &Tensor, keys: &Tensor, values: &Tensor, starts: &Arc<[u32]>, end: usize, splits: usize) -> Result<Tensor> {
+fn attend(
+    q: &Tensor,
+    keys: &Tensor,
+    values: &Tensor,
+    starts: &Arc<[u32]>,
+    end: usize,
+    splits: usize,
+) -> Result<Tensor> {
     let (rows, heads, head_dim) = q.dims3()?;
     let (_, kv_heads, slots, _) = keys.dims4()?;
     let q = aligned(q)?;

@@ -183,8 +183,7 @@ pub(super) fn launch(
             Argument::F32(value) => builder.arg(value),
         };
     }
-    let config =
-        LaunchConfig { grid_dim: (blocks[0], blocks[1], 1), block_dim: (threads, 1, 1), shared_mem_bytes: 0 };
+    let config = LaunchConfig { grid_dim: (blocks[0], blocks[1], 1), block_dim: (threads, 1, 1), shared_mem_bytes: 0 };
     #[allow(unsafe_code, reason = "kernels are foreign code")]
     // SAFETY: the functions that call this pass what the kernel of that name takes, which the emulator checks by number, size and
     // bounds for the same calls; all of the tensors' work is on this stream, so their memory is neither freed nor used by others

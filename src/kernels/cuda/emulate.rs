@@ -23,9 +23,8 @@ static COMPILER: LazyLock<Option<String>> = LazyLock::new(|| {
         return None;
     }
     let named = std::env::var("CXX").ok();
-    let works = |name: &String| {
-        Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success())
-    };
+    let works =
+        |name: &String| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
     named.into_iter().chain(["c++", "g++", "clang++"].map(String::from)).find(works)
 });
 

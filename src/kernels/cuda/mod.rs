@@ -26,20 +26,22 @@ mod rows;
 mod swiglu;
 mod token_head;
 
+#[cfg(all(test, feature = "cuda"))]
+mod compile_tests;
 #[cfg(feature = "cuda")]
+mod device;
+#[cfg(not(feature = "cuda"))]
+#[path = "no_device.rs"]
 mod device;
 #[cfg(test)]
 mod emulate;
-#[cfg(all(test, feature = "cuda"))]
-mod compile_tests;
 
 pub(super) use attention::causal_attention;
 pub(super) use decode_attention::decode_attention;
-#[cfg(feature = "cuda")]
 pub(crate) use device::{open, peak_memory};
 pub(super) use linear::linear;
 pub(crate) use one_pass_head::{add_features, one_pass_head};
-pub(crate) use optimizer::{accumulate, adamw, squared_norms};
+pub(crate) use optimizer::{Parameter, Rule, accumulate, adamw, squared_norms};
 pub(super) use rms_norm::rms_norm;
 pub(super) use rotary::rotary_embedding;
 pub(crate) use rows::gather_rows;

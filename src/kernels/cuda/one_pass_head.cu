@@ -140,9 +140,10 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     }
 }
 
-// sums[index[row]] += alpha[row] phi[row]; rows have different indices. A block per row.
+// sums[index[row]] += alpha[row] phi[row]; rows have different indices, and those with alpha 0 are left out. A block per row.
 extern "C" __global__ void head_add_features(const float* phi, const unsigned* index, const float* alpha, float* sums,
                                              unsigned width) {
+    if (alpha[blockIdx.x] == 0.0f) return;
     for (unsigned i = threadIdx.x; i < width; i += blockDim.x)
         sums[(size_t)index[blockIdx.x] * width + i] += alpha[blockIdx.x] * phi[(size_t)blockIdx.x * width + i];
 }

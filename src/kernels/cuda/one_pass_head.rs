@@ -67,8 +67,20 @@ fn chunked(
         let weights = weights.narrow(0, 0, rows * tokens)?.reshape((rows, tokens))?;
         multiply(&logits, &hidden, &w.t()?, false)?;
         let arguments = arguments![
-            &logits, &weights, &states, &expected, &uniforms, &candidates, &logs, &masses, &tops, tokens, first, tiles,
-            width, inverse_temperature
+            &logits,
+            &weights,
+            &states,
+            &expected,
+            &uniforms,
+            &candidates,
+            &logs,
+            &masses,
+            &tops,
+            tokens,
+            first,
+            tiles,
+            width,
+            inverse_temperature
         ];
         launch(program, "head_chunk", [rows, 1], THREADS, arguments)?;
         if features {
@@ -76,7 +88,17 @@ fn chunked(
         }
     }
     let arguments = arguments![
-        &states, &uniforms, &candidates, &logs, &masses, &tops, &head, &expected, &results, tiles, width,
+        &states,
+        &uniforms,
+        &candidates,
+        &logs,
+        &masses,
+        &tops,
+        &head,
+        &expected,
+        &results,
+        tiles,
+        width,
         inverse_temperature
     ];
     launch(program, "head_finish", [rows, 1], THREADS, arguments)?;
@@ -89,7 +111,8 @@ fn chunked(
     Ok((draws, features.then_some(expected)))
 }
 
-/// sums\[index\[r\]\] += alpha\[r\] phi\[r\]: `sums` (any, d) and `phi` (rows, d) in `f32`; indices are distinct.
+/// sums\[index\[r\]\] += alpha\[r\] phi\[r\]: `sums` (any, d) and `phi` (rows, d) in `f32`; indices are distinct, and
+/// rows with an alpha of 0 are left out, whatever is in them.
 pub(crate) fn add_features(sums: &Tensor, phi: &Tensor, index: &[u32], alpha: &[f32]) -> Result<()> {
     let (rows, d) = phi.dims2()?;
     let index = Tensor::from_slice(index, rows, phi.device())?;

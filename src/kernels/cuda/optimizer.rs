@@ -80,7 +80,18 @@ pub(crate) fn adamw(parameters: &[Parameter], rule: Rule) -> Result<Option<usize
         let n = p.master.elem_count();
         let flag = flags.narrow(0, i, 1)?;
         let arguments = arguments![
-            p.master, p.gradient, p.first, p.second, &flag, n as u64, scale, beta1, beta2, rate, root_correction, eps,
+            p.master,
+            p.gradient,
+            p.first,
+            p.second,
+            &flag,
+            n as u64,
+            scale,
+            beta1,
+            beta2,
+            rate,
+            root_correction,
+            eps,
             p.decay
         ];
         launch(PROGRAM.of(DType::F32), "adamw_moments", [n.div_ceil(THREADS), 1], THREADS, arguments)?;
@@ -94,8 +105,7 @@ pub(crate) fn adamw(parameters: &[Parameter], rule: Rule) -> Result<Option<usize
         // In `f32` the weight is the master, which the kernel writes anyway.
         let nothing = uninitialised(1, dtype, device)?;
         let weight = if dtype == DType::F32 { &nothing } else { p.weight };
-        let arguments =
-            arguments![p.master, p.first, p.second, weight, n as u64, rate, root_correction, eps, p.decay];
+        let arguments = arguments![p.master, p.first, p.second, weight, n as u64, rate, root_correction, eps, p.decay];
         launch(PROGRAM.of(dtype), "adamw_store", [n.div_ceil(THREADS), 1], THREADS, arguments)?;
     }
     Ok(None)
@@ -186,7 +196,14 @@ mod tests {
         let rule = Rule { beta1: 0.9, beta2: 0.99, eps: 0.0, learning_rate: 0.01, scale: 1.0, steps: 1 };
         let parameters: Vec<Parameter> = [&good, &zeros]
             .into_iter()
-            .map(|s| Parameter { weight: &s[0], master: &s[0], first: &s[1], second: &s[2], gradient: &s[3], decay: 1.0 })
+            .map(|s| Parameter {
+                weight: &s[0],
+                master: &s[0],
+                first: &s[1],
+                second: &s[2],
+                gradient: &s[3],
+                decay: 1.0,
+            })
             .collect();
         assert_eq!(adamw(&parameters, rule).unwrap(), Some(1));
         assert_eq!(values(&good[0]), [1.0; 5]);

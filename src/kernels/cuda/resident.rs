@@ -35,12 +35,11 @@ where
     let address = Arc::as_ptr(owner).cast::<()>() as usize;
     ENTRIES.with_borrow_mut(|entries| {
         let known = entries.iter().position(|entry| entry.address == address && entry.device.same_device(device));
-        let entry = match known {
-            Some(place) => entries.remove(place),
-            None => {
-                let tensor = upload(owner)?;
-                Entry { address, device: device.clone(), tensor, _owner: Box::new(owner.clone()) }
-            }
+        let entry = if let Some(place) = known {
+            entries.remove(place)
+        } else {
+            let tensor = upload(owner)?;
+            Entry { address, device: device.clone(), tensor, _owner: Box::new(owner.clone()) }
         };
         let tensor = entry.tensor.clone();
         entries.push(entry);

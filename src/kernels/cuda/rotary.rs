@@ -7,7 +7,8 @@ use super::resident::{indices, resident};
 use candle_core::{Result, Tensor};
 use std::sync::Arc;
 
-pub(super) static PROGRAM: Program = Program { name: "rotary", source: include_str!("rotary.cu"), kernels: &["rotary_turn"] };
+pub(super) static PROGRAM: Program =
+    Program { name: "rotary", source: include_str!("rotary.cu"), kernels: &["rotary_turn"] };
 
 /// Elements that a thread turns: 16 bytes of each half of a head.
 const BYTES: usize = 16;

@@ -89,8 +89,7 @@ impl Slices {
             let (count, vocabulary) = logits.dims2()?;
             let (out, grad) = (out.narrow(0, first, count)?, grad.narrow(0, first, count)?);
             let d_logits = d_logits.narrow(0, 0, count)?;
-            let arguments =
-                arguments![logits, targets, &out, &grad, &d_logits, vocabulary, self.inverse_temperature];
+            let arguments = arguments![logits, targets, &out, &grad, &d_logits, vocabulary, self.inverse_temperature];
             launch(PROGRAM.of(dtype), "token_head_backward", [count, 1], THREADS, arguments)?;
             parts.push(d_logits.matmul(&head)?);
             if let Some(dw) = &dw {
