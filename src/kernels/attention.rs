@@ -15,6 +15,7 @@
 //! ```
 
 use super::attend::{self, Columns, Heads, Inputs};
+use super::cuda;
 use super::segments::Segments;
 use super::storage::{fused, slice, with_slices};
 use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor, bail};
@@ -35,6 +36,8 @@ pub fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor, segments: &Segments)
         let heads = Heads { queries: heads, keys: kv_heads, size: head_dim };
         let op = Attention { segments: segments.clone(), heads };
         q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op)
+    } else if cuda::applies(&[q, k, v]) {
+        cuda::causal_attention(q, k, v, segments)
     } else {
         causal_attention_reference(q, k, v, segments)
     }

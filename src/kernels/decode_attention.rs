@@ -4,10 +4,12 @@
 //! that the slots are the SIMD lanes of the scores, and the values (slots, `head_dim`). A page is read in order and once, and may
 //! belong to many rows: the pages of a prompt serve all rows of its group.
 
+use super::cuda;
 use super::simd::{self, LANES, multiply_add};
 use candle_core::{D, DType, Result, Tensor};
 use multiversion::multiversion;
 use multiversion::target::target_cfg_f;
+use std::sync::Arc;
 
 /// Slots of a page.
 pub const PAGE: usize = LANES;
@@ -124,9 +126,25 @@ fn add_weighted<const FMA: bool>(out: &mut [f32], p: &[f32], values: &[f32]) {
     }
 }
 
-/// Attention from plain candle operations: from q (rows, heads, `head_dim`) to the slots `starts[row]..end` of the caches
-/// (rows, `kv_heads`, slots, `head_dim`); returns (rows, heads * `head_dim`). Slots before a row's start are left padding.
-pub fn padded_attention(q: &Tensor, keys: &Tensor, values: &Tensor, starts: &[u32], end: usize) -> Result<Tensor> {
+/// Attends from q (rows, heads, `head_dim`) to the slots `starts[row]..end` of the caches (rows, `kv_heads`, slots, `head_dim`);
+/// returns (rows, heads * `head_dim`). Slots before a row's start are left padding.
+pub fn padded_attention(q: &Tensor, keys: &Tensor, values: &Tensor, starts: &Arc<[u32]>, end: usize) -> Result<Tensor> {
+    if cuda::applies(&[q, keys, values])
+        && let Some(out) = cuda::decode_attention(q, keys, values, starts, end)?
+    {
+        return Ok(out);
+    }
+    padded_attention_reference(q, keys, values, starts, end)
+}
+
+/// [`padded_attention`] from plain candle operations.
+pub(super) fn padded_attention_reference(
+    q: &Tensor,
+    keys: &Tensor,
+    values: &Tensor,
+    starts: &[u32],
+    end: usize,
+) -> Result<Tensor> {
     let (rows, heads, head_dim) = q.dims3()?;
     let kv_heads = keys.dim(1)?;
     let q = q.reshape((rows, kv_heads, heads / kv_heads, head_dim))?;
@@ -160,7 +178,7 @@ mod tests {
             let q = random(&[1, heads, head_dim], 1);
             let keys = random(&[1, kv_heads, slots, head_dim], 2);
             let cached = random(&[1, kv_heads, slots, head_dim], 3);
-            let expected = padded_attention(&q, &keys, &cached, &[0], slots).unwrap();
+            let expected = padded_attention(&q, &keys, &cached, &[0].into(), slots).unwrap();
 
             let token = |t: &Tensor, slot: usize| values(&t.narrow(2, slot, 1).unwrap());
             let (mut pages, mut slot) = (Vec::new(), 0);
@@ -184,10 +202,10 @@ mod tests {
     fn slots_before_a_rows_start_are_not_seen() {
         let q = random(&[2, 4, 6], 1);
         let (keys, cached) = (random(&[2, 2, 10, 6], 2), random(&[2, 2, 10, 6], 3));
-        let both = padded_attention(&q, &keys, &cached, &[0, 5], 8).unwrap();
+        let both = padded_attention(&q, &keys, &cached, &[0, 5].into(), 8).unwrap();
         let part = |t: &Tensor| t.narrow(0, 1, 1).unwrap().narrow(2, 5, 3).unwrap();
         let q = q.narrow(0, 1, 1).unwrap();
-        let alone = padded_attention(&q, &part(&keys), &part(&cached), &[0], 3).unwrap();
+        let alone = padded_attention(&q, &part(&keys), &part(&cached), &[0].into(), 3).unwrap();
         assert!(difference(&both.narrow(0, 1, 1).unwrap(), &alone) < 1e-5);
     }
 }

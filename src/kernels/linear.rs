@@ -1,5 +1,6 @@
 //! y = x W^T, without copies of W in either pass.
 
+use super::cuda;
 use super::given::{given, given2};
 use super::half;
 use super::matmul::{View, matmul};
@@ -10,6 +11,9 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     if fused(&[x, weight]) {
         return x.contiguous()?.apply_op2(weight, Linear);
+    }
+    if cuda::applies(&[x, weight]) {
+        return cuda::linear(x, weight);
     }
     if half::applies(&[x, weight]) {
         let y = half::linear(&x.detach(), &weight.detach())?;

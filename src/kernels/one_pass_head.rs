@@ -28,6 +28,7 @@
 //! Cost: 2 V d multiplications and additions per row for z, as any head, and 2 V d more for E where features are asked for.
 //! Each block of at most 64 rows reads W once.
 
+use super::cuda;
 use super::lanes::{self, BLOCK, columns, multiply};
 use super::linear::{linear, times};
 use super::simd::{self, LANES, multiply_add};
@@ -78,6 +79,14 @@ pub fn one_pass_head(
     uniforms: &[Uniforms],
     features: bool,
 ) -> Result<HeadDraws> {
+    if cuda::applies(&[hidden, head]) {
+        check(hidden, head, uniforms)?;
+        let (mut draws, phi) = cuda::one_pass_head(hidden, head, temperature, uniforms, features)?;
+        if let Some(phi) = phi {
+            draws.phi = phi.flatten_all()?.to_vec1()?;
+        }
+        return Ok(draws);
+    }
     if !fused(&[hidden, head]) {
         return one_pass_head_reference(hidden, head, temperature, uniforms, features);
     }

@@ -1,7 +1,7 @@
 //! Root-mean-square normalisation: y = x / sqrt(mean(x^2) + eps) * w (Zhang and Sennrich, 2019).
 
-use super::simd;
 use super::storage::{fused, slice, with_slices};
+use super::{cuda, simd};
 use candle_core::{CpuStorage, CustomOp2, D, DType, Layout, Result, Shape, Tensor};
 use multiversion::multiversion;
 use rayon::prelude::*;
@@ -13,6 +13,8 @@ pub(super) const ROWS: usize = 64;
 pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
     if fused(&[x, weight]) {
         x.contiguous()?.apply_op2(weight, RmsNorm { eps: eps as f32 })
+    } else if cuda::applies(&[x, weight]) {
+        cuda::rms_norm(x, weight, eps)
     } else {
         rms_norm_reference(x, weight, eps)
     }

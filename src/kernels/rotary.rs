@@ -1,6 +1,7 @@
 //! Rotary position embedding (Su et al., 2021), in the half-split layout of Llama and Qwen: element i of a head turns together
 //! with element i + `head_dim` / 2 by the angle position * theta^(-2 i / `head_dim`).
 
+use super::cuda;
 use super::storage::{fused, slice, with_slices};
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor, bail};
 use multiversion::multiversion;
@@ -14,7 +15,7 @@ const TOKENS: usize = 64;
 #[derive(Clone)]
 pub struct Rotary {
     /// cos (positions, `head_dim` / 2), then sin of the same shape.
-    table: Arc<(Vec<f32>, Vec<f32>)>,
+    pub(super) table: Arc<(Vec<f32>, Vec<f32>)>,
     half: usize,
 }
 
@@ -81,6 +82,8 @@ pub fn rotary_embedding(x: &Tensor, positions: &Arc<[u32]>, rotary: &Rotary) -> 
     if fused(&[x]) {
         let op = RotaryOp { rotary: rotary.clone(), positions: positions.clone() };
         x.contiguous()?.apply_op1(op)
+    } else if cuda::applies(&[x]) {
+        cuda::rotary_embedding(x, positions, rotary)
     } else {
         rotary_embedding_reference(x, positions, rotary)
     }

@@ -1,7 +1,6 @@
 //! Which tokens of a packed batch belong together.
 
 use candle_core::{Result, bail};
-
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -70,6 +69,11 @@ impl Segments {
 
     /// The segments in order.
     pub fn parts(&self) -> &[Segment] {
+        &self.parts
+    }
+
+    /// The segments, and who else holds them.
+    pub(super) fn shared_parts(&self) -> &Arc<[Segment]> {
         &self.parts
     }
 

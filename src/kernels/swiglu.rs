@@ -1,7 +1,7 @@
 //! The gated activation of the MLP: silu(gate) * up, with silu(x) = x / (1 + e^-x) (Shazeer, 2020).
 
-use super::simd;
 use super::storage::{fused, slice, with_slices};
+use super::{cuda, simd};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use multiversion::multiversion;
 use rayon::prelude::*;
@@ -13,6 +13,8 @@ const BLOCK: usize = 16_384;
 pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     if fused(&[gate, up]) {
         gate.contiguous()?.apply_op2(&up.contiguous()?, SwiGlu)
+    } else if cuda::applies(&[gate, up]) {
+        cuda::swiglu(gate, up)
     } else {
         swiglu_reference(gate, up)
     }

@@ -8,8 +8,8 @@
 use super::given::given2;
 use super::linear::{linear, times};
 use super::matmul::{View, matmul};
-use super::simd;
 use super::storage::{fused, slice, with_slices};
+use super::{cuda, simd};
 use candle_core::{CpuStorage, CustomOp2, D, DType, Layout, Result, Shape, Tensor, bail};
 use multiversion::multiversion;
 use rayon::prelude::*;
@@ -24,6 +24,8 @@ pub fn token_logprob_entropy(hidden: &Tensor, head: &Tensor, targets: &Arc<[u32]
     check(hidden, head, targets)?;
     if fused(&[hidden, head]) {
         hidden.contiguous()?.apply_op2(head, TokenHead::new(targets, head.dim(0)?, temperature)?)
+    } else if cuda::applies(&[hidden, head]) {
+        cuda::token_logprob_entropy(hidden, head, targets, temperature)
     } else {
         sliced(hidden, head, targets, temperature)
     }

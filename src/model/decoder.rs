@@ -47,7 +47,7 @@ pub(super) struct PaddedCache {
     /// Per layer: keys and values (rows, `kv_heads`, slots, `head_dim`).
     layers: Vec<(Tensor, Tensor)>,
     /// First slot of each row's prompt.
-    starts: Vec<u32>,
+    starts: Arc<[u32]>,
     /// Slots filled so far.
     filled: usize,
 }

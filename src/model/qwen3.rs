@@ -9,7 +9,7 @@ use super::projection::{LowRank, Projection};
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::kernels::{
-    LayerParts, LayerShape, Rotary, Segments, causal_attention, fused, rms_norm, rotary_embedding, swiglu,
+    LayerParts, LayerShape, Rotary, Segments, causal_attention, fused, gather_rows, rms_norm, rotary_embedding, swiglu,
 };
 use candle_core::{Device, Tensor};
 use std::sync::Arc;
@@ -291,8 +291,7 @@ impl Qwen3 {
     /// Input embeddings (tokens, hidden).
     pub(super) fn embed(&self, ids: &[u32]) -> Result<Tensor> {
         self.check_ids(ids)?;
-        let ids = Tensor::from_slice(ids, ids.len(), self.embeddings.device())?;
-        Ok(self.embeddings.index_select(&ids, 0)?)
+        Ok(gather_rows(&self.embeddings, ids)?)
     }
 
     pub(super) fn check_ids(&self, ids: &[u32]) -> Result<()> {

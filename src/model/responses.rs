@@ -2,7 +2,7 @@
 
 use super::qwen3::{PackedTokens, Qwen3};
 use crate::error::{Error, Result};
-use crate::kernels::token_logprob_entropy;
+use crate::kernels::{gather_rows, token_logprob_entropy};
 use candle_core::Tensor;
 use std::sync::Arc;
 
@@ -70,8 +70,7 @@ impl ResponseBatch {
 
     /// Of hidden states (tokens, hidden) those that predict the response tokens.
     pub(super) fn select(&self, hidden: &Tensor) -> Result<Tensor> {
-        let index = Tensor::from_slice(&self.predictors, self.predictors.len(), hidden.device())?;
-        Ok(hidden.index_select(&index, 0)?)
+        Ok(gather_rows(hidden, &self.predictors)?)
     }
 
     /// The response tokens of all pairs, one after another.

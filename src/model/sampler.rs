@@ -4,7 +4,9 @@
 use super::qwen3::Qwen3;
 use crate::error::{Error, Result};
 use crate::geometry::TokenWeights;
-use crate::kernels::{HeadDraws, TILE, Uniforms, one_pass_head, place, thin_linear};
+use crate::kernels::{
+    HeadDraws, TILE, Uniforms, add_features, on_gpu, one_pass_head, one_pass_head_on_gpu, place, thin_linear,
+};
 use crate::rng;
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
@@ -109,14 +111,29 @@ impl Qwen3 {
                 Row { index, rng: rng::stream(words), finished: false }
             })
             .collect();
+        // Where features are made on a GPU they stay there until all are summed.
+        let mut sums_on_gpu = None;
         for step in 0..sampling.max_new_tokens {
-            let draws = self.draw(&hidden, &mut rows, sampling, features.is_some())?;
+            let (draws, phi) = self.draw(&hidden, &mut rows, sampling, features.is_some())?;
+            if let (Some(weights), Some(phi)) = (features, &phi) {
+                let sums = match &sums_on_gpu {
+                    Some(sums) => sums,
+                    None => {
+                        sums_on_gpu.insert(Tensor::zeros((completions.len(), hidden_size), DType::F32, phi.device())?)
+                    }
+                };
+                let index: Vec<u32> = rows.iter().map(|row| row.index as u32).collect();
+                let alpha = rows.iter().zip(&draws.entropies);
+                let alpha: Vec<f32> =
+                    alpha.map(|(row, &entropy)| if row.finished { 0.0 } else { weights.alpha(entropy) }).collect();
+                add_features(sums, phi, &index, &alpha)?;
+            }
             for (r, row) in rows.iter_mut().enumerate().filter(|(_, row)| !row.finished) {
                 let completion = &mut completions[row.index];
                 completion.ids.push(draws.tokens[r]);
                 completion.logprobs.push(draws.logprobs[r]);
                 completion.entropies.push(draws.entropies[r]);
-                if let Some(weights) = features {
+                if let (Some(weights), None) = (features, &phi) {
                     let alpha = weights.alpha(draws.entropies[r]);
                     for (sum, phi) in completion.feature_sum.iter_mut().zip(&draws.phi[r * hidden_size..]) {
                         *sum += alpha * phi;
@@ -140,13 +157,25 @@ impl Qwen3 {
             }
             hidden = self.decode(&tokens, &mut cache)?;
         }
+        if let Some(sums) = sums_on_gpu {
+            for (completion, sum) in completions.iter_mut().zip(sums.to_vec2()?) {
+                completion.feature_sum = sum;
+            }
+        }
         Ok(completions)
     }
 
-    /// Draws the next token of every row from its hidden state (rows, hidden).
-    fn draw(&self, hidden: &Tensor, rows: &mut [Row], sampling: &Sampling, features: bool) -> Result<HeadDraws> {
+    /// Draws the next token of every row from its hidden state (rows, hidden). Features that are made on a GPU (rows, hidden) are
+    /// returned beside the draws, not in them.
+    fn draw(
+        &self,
+        hidden: &Tensor,
+        rows: &mut [Row],
+        sampling: &Sampling,
+        features: bool,
+    ) -> Result<(HeadDraws, Option<Tensor>)> {
         if sampling.temperature == 0.0 || sampling.top_k.is_some() || sampling.top_p.is_some() {
-            return self.draw_of_few(hidden, rows, sampling, features);
+            return Ok((self.draw_of_few(hidden, rows, sampling, features)?, None));
         }
         // Small vocabularies are one tile, and their streams need no second number.
         let tiles = self.config().vocab_size > TILE;
@@ -155,7 +184,10 @@ impl Qwen3 {
             tile: if tiles { rng::unit_f64(rng) } else { 0.0 },
         });
         let uniforms: Vec<Uniforms> = uniforms.collect();
-        Ok(one_pass_head(hidden, self.head(), sampling.temperature, &uniforms, features)?)
+        if on_gpu(&[hidden, self.head()]) {
+            return Ok(one_pass_head_on_gpu(hidden, self.head(), sampling.temperature, &uniforms, features)?);
+        }
+        Ok((one_pass_head(hidden, self.head(), sampling.temperature, &uniforms, features)?, None))
     }
 
     /// [`Self::draw`] where only some tokens are possible, which all logits decide together.

@@ -3,6 +3,7 @@
 use super::gradients::Gradients;
 use super::rule::Rule;
 use crate::error::{Error, Result};
+use crate::kernels::{self, Parameter};
 use crate::model::{TensorFiles, Weights, first_not_finite, write_tensors};
 use candle_core::{DType, Tensor, Var};
 use std::collections::HashMap;
@@ -78,12 +79,16 @@ impl AdamW {
     pub fn step(&mut self, gradients: &Gradients, norm: f64, learning_rate: f64) -> Result<()> {
         let AdamWSettings { beta1, beta2, eps, weight_decay, max_grad_norm } = self.settings;
         self.steps += 1;
+        let scale = if norm > max_grad_norm { max_grad_norm / norm } else { 1.0 };
+        if self.slots.iter().all(|slot| kernels::on_gpu(&[&slot.master, &slot.first, &slot.second])) {
+            return self.step_on_gpu(gradients, scale, learning_rate);
+        }
         let rule = Rule {
             beta1,
             beta2,
             eps,
             learning_rate,
-            scale: if norm > max_grad_norm { max_grad_norm / norm } else { 1.0 },
+            scale,
             correction1: 1.0 - beta1.powi(self.steps as i32),
             correction2: 1.0 - beta2.powi(self.steps as i32),
         };
@@ -118,6 +123,34 @@ impl AdamW {
                 if slot.variable.dtype() == DType::F32 { slot.variable.as_detached_tensor() } else { updated };
         }
         Ok(())
+    }
+
+    /// The update by kernels that work in place, so that nothing is allocated.
+    fn step_on_gpu(&self, gradients: &Gradients, scale: f64, learning_rate: f64) -> Result<()> {
+        let AdamWSettings { beta1, beta2, eps, weight_decay, .. } = self.settings;
+        let decay = (1.0 - learning_rate * weight_decay) as f32;
+        let parameters = self.slots.iter().map(|slot| {
+            let gradient = gradients
+                .get(&slot.name)
+                .ok_or_else(|| Error::failed(format!("the parameter `{}` received no gradient", slot.name)))?;
+            Ok(Parameter {
+                weight: &slot.variable,
+                master: &slot.master,
+                first: &slot.first,
+                second: &slot.second,
+                gradient,
+                decay: if slot.master.rank() > 1 { decay } else { 1.0 },
+            })
+        });
+        let parameters = parameters.collect::<Result<Vec<_>>>()?;
+        let rule = kernels::Rule { beta1, beta2, eps, learning_rate, scale, steps: self.steps as i32 };
+        match kernels::adamw(&parameters, rule)? {
+            Some(place) => {
+                let name = &self.slots[place].name;
+                Err(Error::failed(format!("the optimizer's step would make the weight `{name}` not finite")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// An optimizer of all `weights` in the state that [`Self::write`] left in a file.

@@ -1,6 +1,7 @@
 //! Gradients by parameter name, summed over micro-batches in `f32`.
 
 use crate::error::{Error, Result};
+use crate::kernels;
 use crate::model::Weights;
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor, Var};
@@ -40,7 +41,11 @@ impl Gradients {
     pub fn accumulate_part(&mut self, weights: &Weights, store: &GradStore) -> Result<()> {
         for (name, sum) in &mut self.by_name {
             if let Some(grad) = store.get(weights.variable(name)?) {
-                *sum = (&*sum + grad.to_dtype(DType::F32)?)?;
+                if kernels::on_gpu(&[sum]) {
+                    kernels::accumulate(sum, grad)?;
+                } else {
+                    *sum = (&*sum + grad.to_dtype(DType::F32)?)?;
+                }
                 self.missing.remove(name);
             }
         }
@@ -63,8 +68,13 @@ impl Gradients {
     /// Global L2 norm over all parameters. Fails, naming the parameter, where it is not finite.
     pub fn norm(&self) -> Result<f64> {
         let mut total = 0.0;
-        for (name, grad) in &self.by_name {
-            let square = f64::from(grad.sqr()?.sum_all()?.to_scalar::<f32>()?);
+        let on_gpu = kernels::on_gpu(&self.by_name.values().collect::<Vec<_>>());
+        let squares = if on_gpu { kernels::squared_norms(self.by_name.values())? } else { Vec::new() };
+        for (index, (name, grad)) in self.by_name.iter().enumerate() {
+            let square = match squares.get(index) {
+                Some(square) => *square,
+                None => f64::from(grad.sqr()?.sum_all()?.to_scalar::<f32>()?),
+            };
             if !square.is_finite() {
                 return Err(Error::failed(format!("the gradient of `{name}` has no finite norm")));
             }
