@@ -20,6 +20,14 @@ fn thread_time() -> u64 {
     text.split(' ').next().unwrap().parse().unwrap()
 }
 
+/// Processor time of all threads of this process so far, seconds.
+fn process_time() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap();
+    // Fields 14 and 15, counted behind the name, which may hold spaces; in hundredths of a second.
+    let ticks = text.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2);
+    ticks.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
+}
+
 /// A window without a screen.
 struct Bench {
     ctx: egui::Context,
@@ -150,12 +158,12 @@ fn a_run_of_50_000_steps_opens_in_two_seconds() {
     };
     let text: String = (1..=50_000).map(line).collect();
     std::fs::write(folder.path().join("metrics.jsonl"), &text).unwrap();
-    let (start, before) = (Instant::now(), thread_time());
+    let (start, before) = (Instant::now(), process_time());
     let run = WatchedRun::open(folder.path()).unwrap();
     let read = start.elapsed().as_secs_f64();
     let mut bench = Bench::new(RunSource::Folder(run));
     bench.frame(None);
-    let (shown, own) = (start.elapsed().as_secs_f64(), (thread_time() - before) as f64 / 1e9);
+    let (shown, own) = (start.elapsed().as_secs_f64(), process_time() - before);
     let size = text.len() as f64 / 1e6;
     eprintln!(
         "{size:.1} MB of metrics: read after {read:.2} s, first frame after {shown:.2} s, with {own:.2} s of processor time"
@@ -189,8 +197,8 @@ fn a_stream_of_100_steps_a_second_keeps_up() {
 #[test]
 #[ignore = "measures time"]
 fn training_loses_little_to_a_window_that_nobody_touches() {
-    const BLOCKS: usize = 8;
-    const STEPS: u64 = 6;
+    const BLOCKS: usize = 4;
+    const STEPS: u64 = 5;
     let folder = tempfile::tempdir().unwrap();
     let rollout = "rollout: (prompts_per_step: 8, group_size: 8, max_new_tokens: 64)";
     let text = format!(
