@@ -155,23 +155,23 @@ fn doctor_says_what_is_missing_and_what_to_change() {
     let prompt = estimate["estimate"]["kv_cache"].as_u64().unwrap() / (8 * 2 * 2 * 2 * 8 * 4) - 100;
     assert!((10..30).contains(&prompt), "{prompt}");
 
-    // A GPU of 1 GiB for long completions: too little, and what would help.
+    // A GPU of 2 GiB for long completions: too little, and what would help.
     let long = ["rollout.max_new_tokens=20000", "rollout.group_size=1000"].map(ToString::to_string);
     let config = std::fs::read_to_string(place.model().join("config.json")).unwrap();
     let many = config.replace("\"max_position_embeddings\": 128", "\"max_position_embeddings\": 40000");
     std::fs::write(place.model().join("config.json"), many).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_orthant"));
-    command.args(["doctor", "experiment.ron", "--memory", "1", "--json"]).args(long.iter().flat_map(|s| ["--set", s]));
+    command.args(["doctor", "experiment.ron", "--memory", "2", "--json"]).args(long.iter().flat_map(|s| ["--set", s]));
     let output = command.current_dir(place.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let (found, errors) = (answer(&output), String::from_utf8_lossy(&output.stderr).into_owned());
     assert_eq!(found["fits"], false);
-    assert!(errors.contains("a GPU with 1 GiB") && errors.contains("rollout.max_new_tokens="), "{errors}");
+    assert!(errors.contains("a GPU with 2 GiB") && errors.contains("rollout.max_new_tokens="), "{errors}");
     // What is recommended helps.
     let remedy = found["remedies"].as_array().unwrap().iter().map(|text| text.as_str().unwrap());
     let remedy = remedy.filter(|text| text.starts_with("rollout.max_new_tokens")).next_back().unwrap().to_string();
     let mut command = Command::new(env!("CARGO_BIN_EXE_orthant"));
-    command.args(["doctor", "experiment.ron", "--memory", "1", "--json"]).args(long.iter().flat_map(|s| ["--set", s]));
+    command.args(["doctor", "experiment.ron", "--memory", "2", "--json"]).args(long.iter().flat_map(|s| ["--set", s]));
     let output = command.args(["--set", &remedy]).current_dir(place.path()).output().unwrap();
     assert_eq!((output.status.code(), &answer(&output)["fits"]), (Some(0), &Value::Bool(true)));
 

@@ -286,7 +286,9 @@ fn gradients_layer_by_layer_are_those_of_the_graph() {
                     numbers(expected.get(variable).unwrap()).iter().map(|x| x * passes as f32).collect();
                 let scale = expected.iter().fold(0f32, |top, x| top.max(x.abs()));
                 let error = largest_difference(&numbers(found.get(name).unwrap()), &expected) / scale;
-                assert!(error <= 2e-5, "{name}, tied: {tied}, {dtype:?}: {error:e} of the largest entry {scale}");
+                // The graph adds parts of a gradient in the type of the weights: one unit in the last place of bf16 is 2^-7.
+                let bound = if dtype == DType::F32 { 2e-5 } else { 1.0 / 128.0 };
+                assert!(error <= bound, "{name}, tied: {tied}, {dtype:?}: {error:e} of the largest entry {scale}");
             }
         }
     }

@@ -63,6 +63,12 @@ impl Element for f32 {
     }
 }
 
+impl Element for f64 {
+    fn of(value: f32) -> Self {
+        value.into()
+    }
+}
+
 impl Element for bf16 {
     fn of(value: f32) -> Self {
         Self::from_f32(value)
@@ -171,6 +177,7 @@ impl TensorFiles {
     pub(crate) fn read(&self, name: &str, shape: &[usize], dtype: DType, device: &Device) -> Result<Var> {
         let (file, info) = self.find(name, shape)?;
         match dtype {
+            DType::F64 => file.variable::<f64>(name, info, device),
             DType::F32 => file.variable::<f32>(name, info, device),
             DType::BF16 => file.variable::<bf16>(name, info, device),
             DType::F16 => file.variable::<f16>(name, info, device),
