@@ -4,12 +4,16 @@
     pip install torch transformers trl
     python benches/pytorch.py --orthant target/release/orthant
 
-Same shape, same numbers of sequences and tokens, random weights, f32, no early stop. Whoever is measured has the machine for itself;
-they take turns, so that a disturbance meets all. The last line is JSON.
+Same shape, same numbers of sequences and tokens, random weights, no early stop, by default f32 on the CPU. Whoever is measured has
+the machine for itself; they take turns, so that a disturbance meets all. The last line is JSON.
+
+On a GPU (`--device cuda --dtype bf16`) a part that is not installed (TRL) is left out, and the rate of a large matrix product is
+measured too, of which the update's products are a share.
 
 generate   Transformers' `generate` with its cache, sampling at temperature 1
 update     forward, clipped surrogate, backward, gradient clipping at 1, AdamW; with the reference's forward pass and KL, as the step has it
 step       TRL's GRPOTrainer, one optimizer step with KL 0.001: generation, old and reference log-probabilities, update
+product    operations per second of a product of two matrices of 8192 x 8192 (only on a GPU)
 """
 
 import argparse
@@ -22,7 +26,7 @@ import sys
 import tempfile
 import time
 
-PARTS = ["generate", "update", "step"]
+PARTS = ["generate", "update", "step", "product"]
 
 
 def arguments():
@@ -30,6 +34,8 @@ def arguments():
     parser.add_argument("--orthant", help="the program to measure beside")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--micro-batch", type=int, default=16, help="sequences of a forward pass in update and step")
     for name, value in dict(hidden=256, layers=6, heads=8, kv_heads=4, head_dim=32, intermediate=768, vocab=512, prompts=8,
                             group=16, prompt_len=32, new_tokens=128).items():
@@ -48,7 +54,7 @@ def model_of(args):
                          num_attention_heads=args.heads, num_key_value_heads=args.kv_heads, head_dim=args.head_dim,
                          intermediate_size=args.intermediate, tie_word_embeddings=True, eos_token_id=None,
                          pad_token_id=0, bos_token_id=None, max_position_embeddings=4096)
-    model = Qwen3ForCausalLM(config)
+    model = Qwen3ForCausalLM(config).to(args.device, {"f32": torch.float32, "bf16": torch.bfloat16}[args.dtype])
     model.generation_config.eos_token_id = None
     model.generation_config.pad_token_id = 0
     return model
@@ -59,15 +65,20 @@ def prompts_of(args):
 
     generator = torch.Generator().manual_seed(0)
     prompts = torch.randint(1, args.vocab, (args.prompts, args.prompt_len), generator=generator)
-    return prompts.repeat_interleave(args.group, 0)
+    return prompts.repeat_interleave(args.group, 0).to(args.device)
 
 
-def timed(work, repeat):
+def timed(work, repeat, args):
+    import torch
+
+    wait = torch.cuda.synchronize if args.device == "cuda" else lambda: None
     work()
     times = []
     for _ in range(repeat):
+        wait()
         start = time.perf_counter()
         work()
+        wait()
         times.append(time.perf_counter() - start)
     return statistics.median(times)
 
@@ -83,7 +94,7 @@ def generate(args):
                                max_new_tokens=args.new_tokens, min_new_tokens=args.new_tokens)
         assert found.shape[1] == args.prompt_len + args.new_tokens
 
-    seconds = timed(work, args.repeat)
+    seconds = timed(work, args.repeat, args)
     return {"seconds": seconds, "tok_s": prompts.shape[0] * args.new_tokens / seconds}
 
 
@@ -92,14 +103,14 @@ def update(args):
 
     model, reference, prompts = model_of(args), model_of(args).eval(), prompts_of(args)
     count, length = prompts.shape[0], args.prompt_len + args.new_tokens
-    tokens = torch.cat([prompts, torch.randint(1, args.vocab, (count, args.new_tokens))], 1)
-    advantages = torch.randn(count, 1)
+    tokens = torch.cat([prompts, torch.randint(1, args.vocab, (count, args.new_tokens)).to(args.device)], 1)
+    advantages = torch.randn(count, 1).to(args.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, fused=True)
 
     def logprobs(model, tokens):
         keep = args.new_tokens + 1
         logits = model(tokens, logits_to_keep=keep).logits[:, :-1]
-        return torch.gather(logits.log_softmax(-1), 2, tokens[:, -args.new_tokens:, None])[..., 0]
+        return torch.gather(logits.float().log_softmax(-1), 2, tokens[:, -args.new_tokens:, None])[..., 0]
 
     with torch.no_grad():
         old = torch.cat([logprobs(model, part) for part in tokens.split(args.micro_batch)])
@@ -119,8 +130,8 @@ def update(args):
         optimizer.step()
         optimizer.zero_grad()
 
-    alone = timed(lambda: work(False), args.repeat)
-    both = timed(lambda: work(True), args.repeat)
+    alone = timed(lambda: work(False), args.repeat, args)
+    both = timed(lambda: work(True), args.repeat, args)
     return {"seconds": both, "tok_s": count * length / both, "seconds_without_reference": alone,
             "tok_s_without_reference": count * length / alone}
 
@@ -156,8 +167,8 @@ def step(args):
         config = GRPOConfig(output_dir=folder, per_device_train_batch_size=args.micro_batch,
                             gradient_accumulation_steps=count // args.micro_batch, num_generations=args.group,
                             max_completion_length=args.new_tokens, beta=0.001, temperature=1.0, max_steps=args.repeat + 1,
-                            learning_rate=1e-6, use_cpu=True, report_to=[], save_strategy="no", logging_steps=1000,
-                            disable_tqdm=True, bf16=False, gradient_checkpointing=False, shuffle_dataset=False,
+                            learning_rate=1e-6, use_cpu=args.device == "cpu", report_to=[], save_strategy="no", logging_steps=1000,
+                            disable_tqdm=True, bf16=args.dtype == "bf16", gradient_checkpointing=False, shuffle_dataset=False,
                             generation_kwargs={"min_new_tokens": args.new_tokens})
         model = model_of(args)
         trainer = GRPOTrainer(model=model, reward_funcs=reward, args=config, processing_class=tokenizer,
@@ -169,38 +180,67 @@ def step(args):
     return {"seconds": statistics.median(times)}
 
 
-def peak_mib(usage):
-    return usage.ru_maxrss / 1024
+def product(args):
+    import torch
+
+    n = 8192
+    a, b = (torch.randn(n, n, device=args.device, dtype=torch.bfloat16 if args.dtype == "bf16" else torch.float32) for _ in "ab")
+    seconds = timed(lambda: [a @ b for _ in range(20)], 5, args) / 20
+    return {"seconds": seconds, "flop_s": 2 * n**3 / seconds}
+
+
+def operations(args):
+    """Multiplications and additions of the update per token of prompts and responses, attention aside: forward and backward, the
+    reference's forward pass, and the logits that backward recomputes; see `orthant bench`."""
+    attention = (2 * args.heads + 2 * args.kv_heads) * args.head_dim * args.hidden
+    inner = args.layers * (attention + 3 * args.hidden * args.intermediate)
+    return 8 * inner + 10 * args.vocab * args.hidden * args.new_tokens / (args.prompt_len + args.new_tokens)
+
+
+def peak_mib(args):
+    if args.device == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main():
     args = arguments()
     if args.part:
-        print(json.dumps({**globals()[args.part](args), "peak_mib": peak_mib(resource.getrusage(resource.RUSAGE_SELF))}))
+        print(json.dumps({**globals()[args.part](args), "peak_mib": peak_mib(args)}))
         return
     found = {}
-    for part in PARTS:
-        line = subprocess.run([sys.executable, __file__, *sys.argv[1:], "--part", part], check=True, capture_output=True,
-                              text=True).stdout.splitlines()[-1]
-        found[part] = json.loads(line)
+    on_gpu = args.device == "cuda"
+    for part in PARTS if on_gpu else PARTS[:3]:
+        run = subprocess.run([sys.executable, __file__, *sys.argv[1:], "--part", part], check=not on_gpu, capture_output=True,
+                             text=True)
+        if run.returncode:
+            print(part, "left out:", run.stderr.strip().splitlines()[-1], flush=True)
+            continue
+        found[part] = json.loads(run.stdout.splitlines()[-1])
         print(part, found[part], flush=True)
-        if args.orthant:
+        if args.orthant and part != "product":
             names = ["hidden", "layers", "heads", "kv_heads", "head_dim", "intermediate", "vocab", "prompts", "group",
                      "prompt_len", "new_tokens", "repeat"]
-            options = [text for name in names for text in ("--" + name.replace("_", "-"), str(getattr(args, name)))]
+            options = ["--device", "cuda:0" if on_gpu else "cpu", "--dtype", args.dtype]
+            options += [text for name in names for text in ("--" + name.replace("_", "-"), str(getattr(args, name)))]
             line = subprocess.run([args.orthant, "bench", "--json", *options], check=True, capture_output=True,
                                   text=True).stdout.splitlines()[-1]
             found.setdefault("orthant", []).append(json.loads(line))
             print("orthant", found["orthant"][-1], flush=True)
     if args.orthant:
         own = {name: statistics.median(run[name] for run in found["orthant"]) for name in found["orthant"][0]}
-        ratios = {
-            "sampling, orthant tokens/s over generate": own["sample_tok_s"] / found["generate"]["tok_s"],
-            "update, orthant tokens/s over PyTorch": own["update_tok_s"] / found["update"]["tok_s"],
-            "step, TRL seconds over orthant G2RL": found["step"]["seconds"] / own["step_g2rl_s"],
-            "step, orthant G2RL over GRPO": own["step_g2rl_s"] / own["step_grpo_s"],
-            "memory, orthant peak over TRL": own["peak_memory_mib"] / found["step"]["peak_mib"],
-        }
+        ratios = {"step, orthant G2RL over GRPO": own["step_g2rl_s"] / own["step_grpo_s"]}
+        if "generate" in found:
+            ratios["sampling, orthant tokens/s over generate"] = own["sample_tok_s"] / found["generate"]["tok_s"]
+        if "update" in found:
+            ratios["update, orthant tokens/s over PyTorch"] = own["update_tok_s"] / found["update"]["tok_s"]
+        if "step" in found:
+            ratios["step, TRL seconds over orthant G2RL"] = found["step"]["seconds"] / own["step_g2rl_s"]
+            ratios["memory, orthant peak over TRL"] = own["peak_memory_mib"] / found["step"]["peak_mib"]
+        if "product" in found:
+            ratios["update, share of the rate of products"] = own["update_tok_s"] * operations(args) / found["product"]["flop_s"]
         for name, ratio in ratios.items():
             print(f"{ratio:8.2f}  {name}")
         found["ratios"] = ratios

@@ -9,6 +9,7 @@ pub mod experiment;
 pub mod figures;
 pub mod geometry;
 pub mod kernels;
+pub mod memory;
 pub mod methods;
 pub mod metrics;
 pub mod model;

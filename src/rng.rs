@@ -14,6 +14,8 @@ pub const PROBLEMS: u64 = 1 << 56;
 pub const SAMPLES: u64 = 2 << 56;
 /// The domain of random initial weights.
 pub const WEIGHTS: u64 = 3 << 56;
+/// The domain of the random start of adapters.
+pub const ADAPTERS: u64 = 8 << 56;
 /// The domain of worked solutions.
 pub const SOLUTIONS: u64 = 4 << 56;
 

@@ -218,7 +218,7 @@ fn transformers_reads_a_checkpoint_and_says_the_same() {
             let ids = model.tokenizer.encode(text).unwrap();
             assert_eq!(ids, answer.ids, "{text:?}");
             assert_eq!(&answer.decoded, text);
-            let batch = ResponseBatch::new(&[(&ids[..1], &ids[1..])]);
+            let batch = ResponseBatch::new(&[(&ids[..1], &ids[1..])]).unwrap();
             let found = model.frozen.response_logprobs(&batch, 1.0).unwrap().narrow(1, 0, 1).unwrap();
             let found: Vec<f32> = found.flatten_all().unwrap().to_vec1().unwrap();
             assert_eq!(found.len(), answer.logprobs.len());

@@ -86,7 +86,7 @@ fn micro_batches_change_nothing_before_the_first_update_and_rounding_after_it() 
     let place = Workplace::new();
     let run = |tokens: usize| {
         let mut experiment = place.parity_experiment(2, "method: G2rl(), objective: (kl: (coefficient: 0.1))");
-        experiment.objective.micro_batch_tokens = tokens;
+        experiment.objective.micro_batch_tokens = Some(tokens);
         place.run_parity(&experiment)
     };
     let whole = run(4096);

@@ -137,6 +137,47 @@ fn neither_batches_nor_a_kill_change_a_byte() {
 }
 
 #[test]
+fn an_evaluation_that_is_killed_goes_on_to_the_same_bytes() {
+    let place = Workplace::new();
+    write_suite(&place, "suite.jsonl");
+    let arguments =
+        ["--model", "model", "--suite", "suite.jsonl", "--samples", "3", "--max-new-tokens", "100", "--rows", "1"];
+    eval(&place, &[&arguments[..], &["--out", "whole"]].concat());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_orthant"))
+        .args(["eval", "--device", "cpu", "--out", "killed"])
+        .args(arguments)
+        .current_dir(place.path())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let samples = place.path().join("killed/samples.jsonl");
+    while !std::fs::metadata(&samples).is_ok_and(|metadata| metadata.len() > 0) && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    child.kill().ok();
+    child.wait().unwrap();
+    eval(&place, &[&arguments[..], &["--out", "killed"]].concat());
+
+    // Stopped while the settings were written, and within a character of a sample.
+    std::fs::create_dir(place.path().join("early")).unwrap();
+    std::fs::write(place.path().join("early/settings.json"), "{\n  \"sui").unwrap();
+    eval(&place, &[&arguments[..], &["--out", "early"]].concat());
+    std::fs::create_dir(place.path().join("character")).unwrap();
+    std::fs::copy(place.path().join("whole/settings.json"), place.path().join("character/settings.json")).unwrap();
+    let text = read(&place, "whole/samples.jsonl");
+    let six: usize = text.split_inclusive('\n').take(6).map(str::len).sum();
+    let cut = [&text.as_bytes()[..six], b"{\"problem\":\"p2\",\"completion\":\"\xc3"].concat();
+    std::fs::write(place.path().join("character/samples.jsonl"), cut).unwrap();
+    let stdout = eval(&place, &[&arguments[..], &["--out", "character"]].concat());
+    assert!(stdout.contains("(2 problems were there already)"), "{stdout}");
+    for out in ["killed", "early", "character"] {
+        for file in ["settings.json", "samples.jsonl", "eval.json"] {
+            assert_eq!(read(&place, &format!("whole/{file}")), read(&place, &format!("{out}/{file}")), "{out} {file}");
+        }
+    }
+}
+
+#[test]
 fn results_stand_by_subject_and_level_too() {
     let place = Workplace::new();
     write_suite(&place, "suite.jsonl");
@@ -162,6 +203,14 @@ fn the_prompt_is_the_problem_or_what_the_chat_template_makes_of_it() {
         read(&place, &format!("{out}/samples.jsonl"))
     };
     let plain = run("plain", &[]);
+    // White space belongs to a prompt: a newline at its end is a token like any other.
+    let suite = read(&place, "suite.jsonl");
+    std::fs::write(place.path().join("suite.jsonl"), suite.replace("?\"", "?\\n\"").replace("problem", "prompt"))
+        .unwrap();
+    assert_ne!(run("newline", &[]), plain);
+    std::fs::write(place.path().join("newline.jinja"), "{{ problem }}\n\n").unwrap();
+    std::fs::write(place.path().join("suite.jsonl"), &suite).unwrap();
+    assert_eq!(run("template", &["--template", "newline.jinja"]), read(&place, "newline/samples.jsonl"));
     std::fs::write(place.path().join("same.jinja"), "{{ problem }}").unwrap();
     assert_eq!(run("file", &["--template", "same.jinja"]), plain);
     std::fs::write(
@@ -200,6 +249,68 @@ fn bad_input_is_refused_before_any_work() {
         assert!(status == 2 && stdout.is_empty() && stderr.trim_end().lines().count() == 1, "{arguments:?}: {stderr}");
         assert!(words.iter().all(|word| stderr.contains(word)), "{arguments:?}: {stderr}");
         assert!(!place.path().join("out/samples.jsonl").exists());
+    }
+}
+
+#[test]
+fn data_that_cannot_be_used_is_refused_and_says_why() {
+    let place = Workplace::new();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/math_tiny.parquet");
+    let parquet = std::fs::read(fixture).unwrap();
+    let cases: [(&str, &[u8], &[&str]); 12] = [
+        ("columns.csv", b"text,label\nx,1\n", &["no column for a problem", "among text, label"]),
+        (
+            "columns.jsonl",
+            b"{\"problem\": \"p\", \"result\": 1}",
+            &["no column for an answer", "among problem, result"],
+        ),
+        ("null.jsonl", b"{\"problem\": \"p\", \"answer\": null}", &["line 1: no answer in any of the columns"]),
+        ("null.csv", b"problem,answer\np,1\nq,\n", &["line 3: no answer in any of the columns"]),
+        ("cut.parquet", &parquet[..parquet.len() / 2], &["not a Parquet file that can be read"]),
+        ("quote.csv", b"problem,answer\n\"p,1\nq,2\n", &["a quotation mark has no partner"]),
+        ("fields.csv", b"problem,answer\np,1,2\n", &["line 2: not valid CSV: 3 fields where the first line has 2"]),
+        ("empty.jsonl", b"", &["the data set has no row"]),
+        ("empty.json", b"", &["not valid JSON"]),
+        ("empty.csv", b"", &["the data set has no row"]),
+        ("empty.parquet", b"", &["not a Parquet file that can be read"]),
+        ("bytes.jsonl", b"{\"problem\": \"\xff\", \"answer\": \"1\"}", &["UTF-8"]),
+    ];
+    for (name, content, words) in cases {
+        std::fs::write(place.path().join(name), content).unwrap();
+        let source = format!("task=Dataset(source: Local({name:?}))");
+        std::fs::write(
+            place.path().join("experiment.ron"),
+            "Experiment(name: \"data\", model: Local(\"model\"), device: Cpu, task: Countdown(numbers: 3), stop: (steps: 1))",
+        )
+        .unwrap();
+        for arguments in [
+            &["eval", "--model", "model", "--out", "out", "--suite", name] as &[&str],
+            &["run", "experiment.ron", "--headless", "--set", &source],
+        ] {
+            let (status, stdout, stderr) = orthant(&place, arguments);
+            assert!(status == 2 && stdout.is_empty() && stderr.trim_end().lines().count() == 1, "{name}: {stderr}");
+            assert!(stderr.contains(name) && words.iter().all(|word| stderr.contains(word)), "{name}: {stderr}");
+        }
+    }
+    let source = "task=Dataset(source: Local(\"missing.jsonl\"))";
+    let (status, _, stderr) = orthant(&place, &["run", "experiment.ron", "--headless", "--set", source]);
+    assert!(status == 2 && stderr.contains("cannot be read") && stderr.contains("missing.jsonl"), "{stderr}");
+    // What other programs write is read: a byte order mark, carriage returns, empty lines.
+    let same: [(&str, &[u8]); 4] = [
+        ("plain.csv", b"problem,answer\n1 and 1?,2\n"),
+        ("marked.csv", b"\xef\xbb\xbfProblem,Answer\r\n1 and 1?,2\r\n\r\n"),
+        ("marked.jsonl", b"\xef\xbb\xbf{\"problem\": \"1 and 1?\", \"answer\": 2}\r\n\r\n"),
+        ("marked.json", b"\xef\xbb\xbf[{\"prompt\": \"1 and 1?\", \"answer\": \"2\"}]\r\n"),
+    ];
+    for (name, content) in same {
+        std::fs::write(place.path().join(name), content).unwrap();
+        let out = format!("out-{name}");
+        eval(&place, &["--model", "model", "--suite", name, "--samples", "2", "--max-new-tokens", "8", "--out", &out]);
+        assert_eq!(
+            read(&place, &format!("{out}/samples.jsonl")),
+            read(&place, "out-plain.csv/samples.jsonl"),
+            "{name}"
+        );
     }
 }
 

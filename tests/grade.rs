@@ -4,6 +4,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Runs `orthant grade` on a file with these bytes; returns status, lines of standard output, and standard error.
@@ -55,6 +56,21 @@ fn every_line_gets_its_verdict_in_the_order_of_the_input() {
     }
     assert_eq!(lines[cases.len()], json!({"lines": 9, "correct": 3, "incorrect": 3, "no_answer": 2, "timed_out": 1}));
     assert!(stderr.starts_with("9 lines: 3 correct"), "{stderr}");
+}
+
+#[test]
+fn the_file_of_completions_is_graded_as_it_says() {
+    let text = include_str!("fixtures/completions.jsonl");
+    let (status, lines, stderr) = grade(text.as_bytes(), &[]);
+    assert_eq!(status, 0, "{stderr}");
+    let expected: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), expected.len());
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for (expected, graded) in expected.iter().zip(&lines) {
+        assert_eq!(graded["verdict"], expected["verdict"], "{expected}");
+        *kinds.entry(expected["id"].as_str().unwrap()).or_default() += 1;
+    }
+    eprintln!("{} completions: {kinds:?}", expected.len());
 }
 
 #[test]

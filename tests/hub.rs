@@ -25,7 +25,7 @@ struct Server {
     endpoint: String,
     requests: Arc<Mutex<Vec<String>>>,
     is_over: Arc<AtomicBool>,
-    /// Whether the connection breaks in the middle of weights.
+    /// Whether the connection breaks in the middle of weights and of data.
     breaks: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -85,12 +85,20 @@ fn answer(
     let may = token.is_none_or(|token| header("authorization") == Some(&format!("bearer {token}")));
     let content = repositories.iter().find_map(|(name, folder)| {
         let (revision, file) = path.strip_prefix(&format!("/{name}/resolve/"))?.split_once('/')?;
-        if ["main", COMMIT].contains(&revision) { std::fs::read(folder.join(file)).ok() } else { None }
+        if ["main", "refs%2Fconvert%2Fparquet", COMMIT].contains(&revision) {
+            std::fs::read(folder.join(file)).ok()
+        } else {
+            None
+        }
     });
     let mut send = |status: &str, more: &str, body: &[u8]| {
         let length = body.len();
         write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{more}\r\n").unwrap();
-        let sent = if breaks && path.ends_with(".safetensors") && length > 1000 { length / 2 } else { length };
+        let sent = if breaks && [".safetensors", ".parquet"].iter().any(|end| path.ends_with(end)) && length > 1000 {
+            length / 2
+        } else {
+            length
+        };
         stream.write_all(&body[..sent]).unwrap();
     };
     match content {
@@ -256,16 +264,27 @@ fn data_sets_are_downloaded_once_and_the_run_names_their_commit() {
     std::fs::create_dir_all(data.join("algebra/train")).unwrap();
     std::fs::create_dir(&benchmark).unwrap();
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/math_tiny.parquet");
-    std::fs::copy(fixture, data.join("algebra/train/0000.parquet")).unwrap();
+    std::fs::copy(&fixture, data.join("algebra/train/0000.parquet")).unwrap();
+    let converted = place.path().join("converted");
+    std::fs::create_dir_all(converted.join("main/test")).unwrap();
+    std::fs::copy(fixture, converted.join("main/test/0000.parquet")).unwrap();
     std::fs::write(data.join("more.csv"), "problem,answer\nWhat is 6?,6\nWhat is 7?,7\n").unwrap();
     std::fs::write(benchmark.join("test.jsonl"), r#"{"problem": "What is 5?", "answer": "5", "unique_id": "t/5"}"#)
         .unwrap();
     let server = Server::start(
-        vec![("datasets/tiny/math", data), ("datasets/HuggingFaceH4/MATH-500", benchmark)],
+        vec![
+            ("datasets/tiny/math", data),
+            ("datasets/HuggingFaceH4/MATH-500", benchmark),
+            ("datasets/openai/gsm8k", converted),
+        ],
         Some("secret"),
     );
     let endpoint = server.endpoint.clone();
-    let mut experiment = place.experiment(1, "evaluations: [(suite: Named(name: \"math500\"), samples: 2, k: [1])]");
+    let mut experiment = place.experiment(
+        1,
+        "evaluations: [(suite: Named(name: \"math500\"), samples: 2, k: [1]),
+            (suite: Named(name: \"GSM8K\", template: \"plain\"), samples: 2, k: [1])]",
+    );
     experiment.task = from_text(
         "Dataset(source: Hub(repo: \"tiny/math\", files: [\"algebra/train/0000.parquet\", \"more.csv\"]), template: \"plain\")",
         "test",
@@ -279,9 +298,16 @@ fn data_sets_are_downloaded_once_and_the_run_names_their_commit() {
     let TaskConfig::Dataset(dataset) = &resolved.task else { panic!("the task is a data set") };
     let DataSource::Hub(source) = &dataset.source else { panic!("the data set is on the hub") };
     assert_eq!(source.revision, COMMIT);
-    let SuiteConfig::Named(suite) = &resolved.evaluations[0].suite else { panic!("the suite has a name") };
-    assert_eq!(suite.revision.as_deref(), Some(COMMIT));
-    assert_eq!(common::lines(&folder.join("evals.jsonl"))[0]["suite"], "MATH500");
+    for evaluation in &resolved.evaluations {
+        let SuiteConfig::Named(suite) = &evaluation.suite else { panic!("the suite has a name") };
+        assert_eq!(suite.revision.as_deref(), Some(COMMIT));
+    }
+    let evaluations = common::lines(&folder.join("evals.jsonl"));
+    assert_eq!((&evaluations[0]["suite"], &evaluations[1]["suite"]), (&"MATH500".into(), &"GSM8K".into()));
+    // The hub's own conversions lie at a revision with slashes.
+    let requests = server.requests.lock().unwrap().clone();
+    let path = "/datasets/openai/gsm8k/resolve/refs%2Fconvert%2Fparquet/main/test/0000.parquet";
+    assert!(requests.iter().any(|request| request == path), "{requests:?}");
 
     drop(server);
     let (status, stderr, _) = run(&place, &resolved, &endpoint, "");
@@ -289,4 +315,36 @@ fn data_sets_are_downloaded_once_and_the_run_names_their_commit() {
     experiment.task = from_text("Dataset(source: Hub(repo: \"tiny/math\", files: [\"other.csv\"]))", "test").unwrap();
     let (status, stderr, _) = run(&place, &experiment, &endpoint, "");
     assert!(status == 2 && stderr.contains("cannot download other.csv of tiny/math"), "{stderr}");
+}
+
+#[test]
+fn data_that_the_hub_does_not_have_and_downloads_that_break_off_are_bad_input() {
+    let place = Workplace::new();
+    let data = place.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/math_tiny.parquet");
+    std::fs::copy(fixture, data.join("train.parquet")).unwrap();
+    let server = Server::start(vec![("datasets/tiny/math", data)], None);
+    let experiment = |source: &str| {
+        let mut experiment = place.experiment(1, "");
+        experiment.task = from_text(&format!("Dataset(source: Hub({source}), template: \"plain\")"), "test").unwrap();
+        experiment
+    };
+    let whole = "repo: \"tiny/math\", files: [\"train.parquet\"]";
+    for (source, words) in [
+        ("repo: \"tiny/math\", files: [\"test.parquet\"]", ["no file test.parquet in tiny/math", "main"]),
+        ("repo: \"tiny/other\", files: [\"train.parquet\"]", ["no file train.parquet in tiny/other", "main"]),
+        (&format!("{whole}, revision: \"v9\""), ["no file train.parquet in tiny/math", "v9"]),
+    ] {
+        let (status, stderr, folder) = run(&place, &experiment(source), &server.endpoint, "");
+        assert_eq!((status, folder), (2, None), "{stderr}");
+        assert!(words.iter().all(|word| stderr.contains(word)), "{stderr}");
+    }
+    server.breaks.store(true, Ordering::SeqCst);
+    let (status, stderr, folder) = run(&place, &experiment(whole), &server.endpoint, "");
+    assert_eq!((status, folder), (2, None), "{stderr}");
+    assert!(stderr.contains("cannot download train.parquet of tiny/math"), "{stderr}");
+    server.breaks.store(false, Ordering::SeqCst);
+    let (status, stderr, _) = run(&place, &experiment(whole), &server.endpoint, "");
+    assert_eq!(status, 0, "{stderr}");
 }

@@ -12,9 +12,10 @@ use orthant::error::{Error, Result};
 use orthant::geometry::TokenWeights;
 use orthant::kernels::{linear, token_statistics};
 use orthant::model::{
-    Completion, END_OF_TEXT, LanguageModel, PackedTokens, PromptRequest, Qwen3, Qwen3Config, ResponseBatch, Sampling,
-    StreamKey, TextTokenizer, Weights,
+    Completion, END_OF_TEXT, GradientSum, LanguageModel, PackedTokens, PromptRequest, Qwen3, Qwen3Config,
+    ResponseBatch, Sampling, StreamKey, TextTokenizer, Weights,
 };
+use orthant::optim::Gradients;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -49,8 +50,19 @@ impl Fixture {
     fn logprobs(&self) -> Tensor {
         let pairs: Vec<(&[u32], &[u32])> = self.rows.iter().map(|row| row.split_at(1)).collect();
         let network = Qwen3::trainable(&self.config, &self.weights).unwrap();
-        let out = network.response_logprobs(&ResponseBatch::new(&pairs), 1.0).unwrap(); // (33, 2)
+        let out = network.response_logprobs(&ResponseBatch::new(&pairs).unwrap(), 1.0).unwrap(); // (33, 2)
         out.narrow(1, 0, 1).unwrap()
+    }
+
+    /// The gradients of the sum of [`Self::logprobs`] as training computes them.
+    fn summed_gradients(&self) -> Gradients {
+        let pairs: Vec<(&[u32], &[u32])> = self.rows.iter().map(|row| row.split_at(1)).collect();
+        let network = Qwen3::trainable(&self.config, &self.weights).unwrap();
+        let mut sum = GradientSum::new(&network, &self.weights, false).unwrap();
+        let pass = sum.forward(ResponseBatch::new(&pairs).unwrap(), 1.0).unwrap();
+        let loss = pass.statistics().narrow(1, 0, 1).unwrap().sum_all().unwrap();
+        sum.backward(pass, &loss).unwrap();
+        sum.finish().unwrap()
     }
 }
 
@@ -153,17 +165,19 @@ fn loss_and_all_gradients_agree_with_transformers() {
         let what = format!("{name} {dtype:?}");
         assert_near(&format!("{what}, loss"), &numbers(&loss), &numbers(&fixture.expected["loss"]), 2e-4);
         let gradients = loss.backward().unwrap();
+        let layer_by_layer = fixture.summed_gradients();
         let mut worst = 0f32;
         for (parameter, variable) in fixture.weights.variables() {
             let expected = numbers(&fixture.expected[&format!("grad.{parameter}")]);
-            let found = numbers(gradients.get(variable).unwrap());
             let scale = expected.iter().fold(0f32, |top, x| top.max(x.abs()));
-            let error = largest_difference(&found, &expected) / scale;
-            assert!(
-                error <= 2e-5,
-                "{what}: the gradient of {parameter} differs by {error:e} of its largest entry {scale}"
-            );
-            worst = worst.max(error);
+            for found in [gradients.get(variable), layer_by_layer.get(parameter)] {
+                let error = largest_difference(&numbers(found.unwrap()), &expected) / scale;
+                assert!(
+                    error <= 2e-5,
+                    "{what}: the gradient of {parameter} differs by {error:e} of its largest entry {scale}"
+                );
+                worst = worst.max(error);
+            }
         }
         assert_eq!(fixture.expected.len(), fixture.config.parameters().len() + 4, "the fixture has other gradients");
         eprintln!("{what}, gradients, relative to the largest entry: {worst:.1e}");
@@ -237,7 +251,59 @@ fn training_loss_value(network: &Qwen3, batch: &ResponseBatch) -> f64 {
 /// Prompts and responses that between them use tokens 0..48, some of them both as input and as target.
 fn training_batch() -> ResponseBatch {
     let text: Vec<u32> = (0..60u32).map(|i| (i * i * 5 + i * 3 + 1) % 48).collect();
-    ResponseBatch::new(&[(&text[..3], &text[3..14]), (&text[14..15], &text[15..35]), (&text[35..47], &text[47..60])])
+    ResponseBatch::new(&[
+        (&text[..3], &text[3..14]),
+        (&text[..3], &text[20..29]),
+        (&text[14..15], &text[15..35]),
+        (&text[35..47], &text[47..60]),
+    ])
+    .unwrap()
+}
+
+/// The gradients of [`training_loss`] as training computes them, over `passes` passes.
+fn summed_gradients(network: &Qwen3, weights: &Weights, passes: usize, recompute: bool) -> Gradients {
+    let mut sum = GradientSum::new(network, weights, recompute).unwrap();
+    for _ in 0..passes {
+        let pass = sum.forward(training_batch(), 0.7).unwrap();
+        let loss = (pass.statistics() * loss_weights(&training_batch())).unwrap().sum_all().unwrap();
+        sum.backward(pass, &loss).unwrap();
+    }
+    sum.finish().unwrap()
+}
+
+#[test]
+fn gradients_layer_by_layer_are_those_of_the_graph() {
+    for (tied, dtype) in [(true, DType::F32), (false, DType::F32), (true, DType::BF16)] {
+        let (config, weights) = random_model(tied, &[2]);
+        let weights =
+            if dtype == DType::F32 { weights } else { Weights::random(&config, 0.3, 11, dtype, &CPU).unwrap() };
+        let network = Qwen3::trainable(&config, &weights).unwrap();
+        let expected = training_loss(&network, &training_batch()).backward().unwrap();
+        for (passes, recompute) in [(1, false), (3, false), (2, true)] {
+            let found = summed_gradients(&network, &weights, passes, recompute);
+            for (name, variable) in weights.variables() {
+                let expected: Vec<f32> =
+                    numbers(expected.get(variable).unwrap()).iter().map(|x| x * passes as f32).collect();
+                let scale = expected.iter().fold(0f32, |top, x| top.max(x.abs()));
+                let error = largest_difference(&numbers(found.get(name).unwrap()), &expected) / scale;
+                // The graph adds parts of a gradient in the type of the weights: one unit in the last place of bf16 is 2^-7.
+                let bound = if dtype == DType::F32 { 2e-5 } else { 1.0 / 128.0 };
+                assert!(error <= bound, "{name}, tied: {tied}, {dtype:?}: {error:e} of the largest entry {scale}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_frozen_network_says_what_the_graph_says() {
+    for tied in [true, false] {
+        let (config, weights) = random_model(tied, &[2]);
+        let [graph, plain] = [Qwen3::trainable, Qwen3::frozen].map(|make| {
+            let network = make(&config, &weights).unwrap();
+            numbers(&network.response_logprobs(&training_batch(), 0.7).unwrap())
+        });
+        assert_near(&format!("statistics, tied: {tied}"), &plain, &graph, 1e-5);
+    }
 }
 
 #[test]
@@ -334,7 +400,7 @@ fn sampling_records_what_an_uncached_forward_pass_says() {
 
         let pairs: Vec<(&[u32], &[u32])> =
             completions.iter().enumerate().map(|(i, c)| (prompts[i / 6].ids.as_slice(), c.ids.as_slice())).collect();
-        let batch = ResponseBatch::new(&pairs);
+        let batch = ResponseBatch::new(&pairs).unwrap();
         let out = network.response_logprobs(&batch, temperature).unwrap();
         let what = format!("tied: {tied}, temperature {temperature}, cached against uncached");
         let logprobs: Vec<f32> = completions.iter().flat_map(|c| c.logprobs.iter().copied()).collect();
@@ -411,9 +477,12 @@ fn samples_and_gradients_do_not_depend_on_the_number_of_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let completions = sample(&frozen, &requests(), 8, &sampling(1.0, 40));
-            let gradients = training_loss(&network, &batch).backward().unwrap();
-            let gradients: Vec<f32> =
-                weights.variables().flat_map(|(_, v)| numbers(gradients.get(v).unwrap())).collect();
+            let graph = training_loss(&network, &batch).backward().unwrap();
+            let summed = summed_gradients(&network, &weights, 2, false);
+            let gradients: Vec<f32> = weights
+                .variables()
+                .flat_map(|(name, v)| [numbers(graph.get(v).unwrap()), numbers(summed.get(name).unwrap())].concat())
+                .collect();
             (completions, gradients)
         })
     };

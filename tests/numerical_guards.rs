@@ -77,7 +77,7 @@ fn a_loss_that_is_not_finite_ends_the_run_and_names_the_rollout() {
     let words = ["the loss is not finite", "group 1, rollout 2", "its advantage is not finite"];
     assert_fails(&place, experiment(&place), poison_advantage(f32::NAN), 1, &words);
     let mut small = experiment(&place);
-    small.objective.micro_batch_tokens = 1;
+    small.objective.micro_batch_tokens = Some(1);
     small.objective.minibatches = 2;
     assert_fails(&place, small, poison_advantage(f32::INFINITY), 1, &words);
 }

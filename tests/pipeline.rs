@@ -105,6 +105,9 @@ fn a_run_folder_holds_all_that_was_promised() {
     // Left open in the experiment, filled in when it starts.
     let mut resolved = experiment.clone();
     resolved.objective.ratio = Some(RatioLevel::Token);
+    resolved.objective.micro_batch_tokens = Some(4096);
+    resolved.objective.recompute_layers = Some(false);
+    resolved.rollout.groups_at_a_time = Some(resolved.rollout.prompts_per_step);
     assert_eq!(experiment::read::<Experiment>(&folder.join("experiment.ron")).unwrap(), resolved);
 
     let manifest = json(&folder.join("manifest.json"));
@@ -192,7 +195,7 @@ fn check_features(method: &str, alpha: fn(f32) -> f64) {
     for (line, feature) in rollouts.iter().zip(&features) {
         let prompt = model.tokenizer.encode(line["prompt"].as_str().unwrap()).unwrap();
         let response: Vec<u32> = line["response_ids"].as_array().unwrap().iter().map(|id| number(id) as u32).collect();
-        let hidden = model.frozen.response_hidden(&ResponseBatch::new(&[(&prompt, &response)])).unwrap();
+        let hidden = model.frozen.response_hidden(&ResponseBatch::new(&[(&prompt, &response)]).unwrap()).unwrap();
         let head = model.weights.get("model.embed_tokens.weight").unwrap();
         let statistics = token_statistics(&hidden, &head, &response, 0.8).unwrap();
         let alphas: Vec<f64> = statistics.entropies.iter().map(|&entropy| alpha(entropy)).collect();
@@ -403,7 +406,7 @@ fn the_size_of_micro_batches_changes_results_by_rounding_only() {
     let weights = |tokens| {
         let mut experiment = place.parity_experiment(2, "method: G2rl()");
         experiment.optimizer = OptimizerConfig::AdamW(adamw.clone());
-        experiment.objective.micro_batch_tokens = tokens;
+        experiment.objective.micro_batch_tokens = Some(tokens);
         place.run_parity(&experiment).weights(2)
     };
     let (whole, single) = (weights(4096), weights(1));

@@ -382,7 +382,8 @@ impl ByHand {
 }
 
 fn logprobs(model: &LanguageModel, (prompt, response): (&[u32], &[u32])) -> Tensor {
-    let statistics = model.trainable.response_logprobs(&ResponseBatch::new(&[(prompt, response)]), 1.0).unwrap();
+    let statistics =
+        model.trainable.response_logprobs(&ResponseBatch::new(&[(prompt, response)]).unwrap(), 1.0).unwrap();
     statistics.narrow(1, 0, 1).unwrap().squeeze(1).unwrap()
 }
 
@@ -425,7 +426,7 @@ fn two_epochs_of_two_mini_batches_are_what_a_step_by_step_computation_gives() {
         experiment.objective.loss = loss;
         (experiment.objective.clip_low, experiment.objective.clip_high) = (CLIP, CLIP);
         experiment.objective.kl.coefficient = BETA;
-        experiment.objective.micro_batch_tokens = 100;
+        experiment.objective.micro_batch_tokens = Some(100);
         experiment.optimizer = OptimizerConfig::AdamW(adamw.clone());
         let run = place.run_parity(&experiment);
         let lines = run.rollouts(1);
@@ -475,7 +476,8 @@ fn two_epochs_of_two_mini_batches_are_what_a_step_by_step_computation_gives() {
         assert!(largest_difference(&run.weights(1), &model.weights) < 1e-5, "{loss:?}");
         assert!(clipped > 0, "{loss:?} is not clipped anywhere");
         assert_near(number(&row["policy/clip_ratio"]), clipped as f64 / passes, 1e-12, "clip ratio");
-        assert_near(number(&row["policy/kl"]), kl_sum / passes, 1e-6 * (kl_sum / passes).max(1.0), "KL");
+        // Far from the reference K3 is nearly e^(log ratio), so a difference of log-probabilities is a relative one of the KL.
+        assert_near(number(&row["policy/kl"]), kl_sum / passes, 1e-5 * (kl_sum / passes).max(0.1), "KL");
         assert_near(number(&row["policy/loss"]), losses.iter().sum::<f64>() / 4.0, 1e-6, "loss");
     }
 }

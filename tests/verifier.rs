@@ -211,8 +211,8 @@ fn the_answers_of_math_agree_with_themselves_and_not_with_others() {
                     rewritings(gold).into_iter().map(|form| (form.clone(), is_right(&form))).collect();
                 let others: BTreeSet<&String> =
                     golds[at + 1..].iter().take(NEIGHBOURS).filter(|other| core(other) != core(gold)).collect();
-                let apart: Vec<bool> =
-                    others.iter().map(|other| answers_equal(gold, other) == Equality::Different).collect();
+                let apart: Vec<(&String, bool)> =
+                    others.iter().map(|other| (*other, answers_equal(gold, other) == Equality::Different)).collect();
                 (gold, is_right(gold), forms, apart)
             })
             .collect();
@@ -225,7 +225,12 @@ fn the_answers_of_math_agree_with_themselves_and_not_with_others() {
                 }
                 agreement.count(kind, 1, agrees);
             }
-            apart.into_iter().for_each(|agrees| agreement.count(kind, 2, agrees));
+            for (other, differs) in apart {
+                if !differs {
+                    println!("gold {gold}, neighbour {other}");
+                }
+                agreement.count(kind, 2, differs);
+            }
         }
     }
     agreement.print();

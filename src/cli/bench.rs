@@ -21,12 +21,14 @@
 use super::parse_device;
 use crate::error::{Error, Result};
 use crate::experiment::{self, DeviceChoice, Experiment, G2rlConfig, MethodConfig, Precision};
+use crate::memory;
 use crate::metrics::{self, Metric, MetricRow};
 use crate::model::{LanguageModel, Qwen3Config, TextTokenizer, Weights, data_type, open_device};
 use crate::rng;
 use crate::tasks::{Problem, Split, Task};
 use crate::trainer::{Run, RunBuilder, RunSnapshot, RunState, TrainerCommand};
 use crate::verify::{Verdict, Verification};
+use candle_core::Device;
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -137,12 +139,14 @@ impl BenchArguments {
         let slots = (self.prompts * self.group) as f64 * (self.prompt_len + self.new_tokens) as f64;
         let cache = slots * (2 * self.layers * self.kv_heads * self.head_dim * element) as f64;
         let needed = 2.0 * weights + cache;
-        match available_memory() {
-            Some(available) if self.device == DeviceChoice::Cpu && needed > available => Err(Error::input(format!(
-                "this shape needs at least {:.1} GiB, but {:.1} GiB are free; choose smaller --hidden, --layers, --vocab or --prompts",
-                needed / GIB,
-                available / GIB
-            ))),
+        match memory::available(&Device::Cpu) {
+            Some(available) if self.device == DeviceChoice::Cpu && needed > available as f64 => {
+                Err(Error::input(format!(
+                    "this shape needs at least {}, but {} are free; choose smaller --hidden, --layers, --vocab or --prompts",
+                    memory::in_gib(needed as u64),
+                    memory::in_gib(available)
+                )))
+            }
             _ => Ok(()),
         }
     }
@@ -175,8 +179,6 @@ const EXPERIMENT: &str = r#"Experiment(
 
 /// Standard deviation of initial weights, as in Transformers' Qwen3.
 const INIT_STD: f64 = 0.02;
-
-const GIB: f64 = (1u64 << 30) as f64;
 
 /// Random prompts of one length; every response is right or wrong by the toss of a coin.
 struct CoinFlip {
@@ -273,7 +275,8 @@ pub(super) fn run(arguments: &BenchArguments) -> Result<u8> {
     };
     let g2rl = arguments.start(MethodConfig::G2rl(G2rlConfig::default()), &shape, &folder)?;
     // The peak of one run: the other is not there yet.
-    let peak = step(&g2rl)?.get(&metrics::MEMORY_PEAK_MIB);
+    let first = step(&g2rl)?;
+    let peak = first.get(&metrics::MEMORY_GPU_PEAK_MIB).or_else(|| first.get(&metrics::MEMORY_PEAK_MIB));
     let grpo = arguments.start(MethodConfig::Grpo, &shape, &folder)?;
     step(&grpo)?;
     let mut pairs = Vec::with_capacity(arguments.repeat);
@@ -317,7 +320,7 @@ struct Report {
     step_ratio: f64,
     step_ratio_min: f64,
     step_ratio_max: f64,
-    /// Largest resident memory of the process during a step of G2RL, MiB; null where the system does not tell.
+    /// Most memory of a step of G2RL, MiB: of tensors on the GPU, or of the process; null where the system does not tell.
     peak_memory_mib: Option<f64>,
 }
 
@@ -379,12 +382,4 @@ fn print(arguments: &BenchArguments, report: &Report) {
     if let Some(peak) = report.peak_memory_mib {
         println!("peak memory: {peak:.0} MiB");
     }
-}
-
-/// Memory that programs can still have, bytes, where the system tells.
-fn available_memory() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
-    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(1024.0 * kib)
 }

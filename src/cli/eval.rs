@@ -1,13 +1,13 @@
 //! `orthant eval`: pass@k, the majority's and the mean accuracy of a model on a suite.
 
-use super::{model_source, on_large_stack};
+use super::{DtypeChoice, model_source, on_large_stack};
 use crate::data::NAMED;
 use crate::error::{Error, Result, nearest};
 use crate::evaluation::{EvaluationFolder, EvaluationSettings, ProblemOutcome, Suite, Summary, sample_suite};
 use crate::experiment::{
-    AnswerFormat, ArithmeticConfig, CountdownConfig, DeviceChoice, FileSuite, NamedSuite, Precision, TaskConfig,
+    AnswerFormat, ArithmeticConfig, CountdownConfig, DeviceChoice, FileSuite, NamedSuite, TaskConfig,
 };
-use crate::model::{LanguageModel, data_type, open_device};
+use crate::model::{LanguageModel, open_device};
 use crate::tasks;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -55,9 +55,9 @@ pub(super) struct EvalArguments {
     /// Decides every random draw.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The folder for eval.json and samples.jsonl.
-    #[arg(long, value_name = "DIR", default_value = "evaluation")]
-    out: PathBuf,
+    /// The folder for eval.json and samples.jsonl. Left out, `runs/eval-MODEL-SUITE`.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Where tensors live: auto, cpu or cuda:0.
     #[arg(long, default_value = "auto", value_parser = super::parse_device)]
     device: DeviceChoice,
@@ -77,12 +77,6 @@ enum VerifierChoice {
     Math,
     MathAnywhere,
     Choice,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum DtypeChoice {
-    F32,
-    Bf16,
 }
 
 fn temperature(text: &str) -> Result<f64, String> {
@@ -157,11 +151,7 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     let samples = arguments.samples as usize;
     let k = arguments.k(samples)?;
     let device = open_device(arguments.device)?;
-    let precision = match arguments.dtype {
-        DtypeChoice::F32 => Precision::F32,
-        DtypeChoice::Bf16 => Precision::Bf16,
-    };
-    let model = LanguageModel::load(&model_source(&arguments.model), data_type(precision), &device)?;
+    let model = LanguageModel::load(&model_source(&arguments.model), arguments.dtype.dtype(), &device)?.merged()?;
     let suite = arguments.suite(&model)?;
     suite.notes.iter().for_each(|note| eprintln!("warning: {note}"));
     let room = model.config.max_position_embeddings.saturating_sub(suite.longest_prompt(&model.tokenizer)?);
@@ -185,7 +175,8 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
         "max_new_tokens": max_new_tokens,
         "seed": settings.seed,
     });
-    let (mut folder, mut outcomes) = EvaluationFolder::open(&arguments.out, &decisive, &suite, samples)?;
+    let out = arguments.out.clone().unwrap_or_else(|| default_out(&arguments.model, &suite.name));
+    let (mut folder, mut outcomes) = EvaluationFolder::open(&out, &decisive, &suite, samples)?;
 
     let first = outcomes.len();
     let started = Instant::now();
@@ -241,13 +232,21 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     }
     folder.finish(&Value::Object(result.clone()))?;
 
-    print(&suite, &summary, &subjects, &levels, first, (tokens > 0).then_some(pace), &arguments.out);
+    print(&suite, &summary, &subjects, &levels, first, (tokens > 0).then_some(pace), &out);
     if arguments.json {
         result.insert("tokens_per_s".to_string(), if tokens > 0 { pace.into() } else { Value::Null });
-        result.insert("out".to_string(), arguments.out.display().to_string().into());
+        result.insert("out".to_string(), out.display().to_string().into());
         print_line(&Value::Object(result));
     }
     Ok(0)
+}
+
+/// The folder where nobody names one.
+fn default_out(model: &str, suite: &str) -> PathBuf {
+    let model = Path::new(model).file_name().unwrap_or_default().to_string_lossy();
+    let name =
+        format!("eval-{model}-{suite}").replace(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.')), "-");
+    Path::new("runs").join(name)
 }
 
 /// A summary as it stands in `eval.json`.

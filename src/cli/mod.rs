@@ -1,7 +1,9 @@
 //! The command line: one file per command.
 
 mod bench;
+mod doctor;
 mod eval;
+mod export;
 mod grade;
 mod pretrain;
 mod run;
@@ -13,6 +15,7 @@ use crate::dashboard::{DashboardOptions, PanelKind, Screenshot};
 use crate::error::{Error, Result};
 use crate::experiment::{DeviceChoice, ModelSource};
 use crate::model::bundled_models;
+use candle_core::DType;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -43,8 +46,12 @@ enum Command {
     Grade(grade::GradeArguments),
     /// Measures log-probabilities, gradient directions, novelty and advantages of any responses, whoever generated them.
     Score(score::ScoreArguments),
+    /// Writes a model as a Hugging Face folder: an adapter merged into its base model, or a model in another type.
+    Export(export::ExportArguments),
     /// Times the stages of training on random weights of a given shape.
     Bench(bench::BenchArguments),
+    /// Says what an experiment needs of memory and disk, whether its files are there, and what this machine has.
+    Doctor(doctor::DoctorArguments),
 }
 
 /// Runs the program; returns its exit status.
@@ -91,7 +98,9 @@ fn run(command: Command) -> Result<u8> {
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Grade(arguments) => grade::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
     }
 }
 
@@ -147,6 +156,22 @@ fn parse_panel(text: &str) -> Result<PanelKind, String> {
     let panel = PanelKind::ALL.into_iter().find(|panel| panel.title().eq_ignore_ascii_case(text));
     panel
         .ok_or_else(|| format!("there is no such panel; there are {}", PanelKind::ALL.map(PanelKind::title).join(", ")))
+}
+
+/// Type of weights and compute.
+#[derive(Clone, Copy, ValueEnum)]
+enum DtypeChoice {
+    F32,
+    Bf16,
+}
+
+impl DtypeChoice {
+    fn dtype(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::Bf16 => DType::BF16,
+        }
+    }
 }
 
 /// The model that `--model` names: a bundled model by its name, anything else is a folder.

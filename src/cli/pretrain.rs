@@ -4,10 +4,10 @@ use crate::error::{Error, Result};
 use crate::evaluation::{EvaluationRecord, Suite, evaluate};
 use crate::experiment::{self, OptimizerConfig, Precision, Pretrain};
 use crate::model::{
-    END_OF_TEXT, LanguageModel, Qwen3Config, ResponseBatch, TextTokenizer, Weights, data_type, micro_batches,
-    open_device,
+    END_OF_TEXT, GradientSum, LanguageModel, Qwen3Config, ResponseBatch, TextTokenizer, Weights, data_type,
+    micro_batches, open_device,
 };
-use crate::optim::{AdamW, Gradients, Schedule};
+use crate::optim::{AdamW, Schedule};
 use crate::rng;
 use crate::tasks::{self, Split, Task};
 use clap::Args;
@@ -81,16 +81,17 @@ fn train(config: &Pretrain) -> Result<()> {
         let examples = examples(task.as_ref(), &model, config, step, end)?;
         let lengths: Vec<usize> = examples.iter().map(|(prompt, response)| prompt.len() + response.len()).collect();
         let targets: usize = examples.iter().map(|(_, response)| response.len()).sum();
-        let mut gradients = Gradients::zeros(&model.weights)?;
+        let mut sum = GradientSum::new(&model.trainable, &model.weights, false)?;
         let mut total = 0.0;
         for range in micro_batches(&lengths, config.micro_batch_tokens) {
             let pairs: Vec<(&[u32], &[u32])> =
                 examples[range].iter().map(|(prompt, response)| (prompt.as_slice(), response.as_slice())).collect();
-            let logprobs = model.trainable.response_logprobs(&ResponseBatch::new(&pairs), 1.0)?.narrow(1, 0, 1)?;
-            let loss = (logprobs.sum_all()? * (-1.0 / targets as f64))?;
+            let pass = sum.forward(ResponseBatch::new(&pairs)?, 1.0)?;
+            let loss = (pass.statistics().narrow(1, 0, 1)?.sum_all()? * (-1.0 / targets as f64))?;
             total += f64::from(loss.to_scalar::<f32>()?);
-            gradients.accumulate(&model.weights, &loss.backward()?)?;
+            sum.backward(pass, &loss)?;
         }
+        let gradients = sum.finish()?;
         let rate = Schedule::rate(settings.schedule, settings.learning_rate, step, settings.warmup_steps, config.steps);
         optimizer.step(&gradients, gradients.norm()?, rate)?;
         tokens_seen += lengths.iter().sum::<usize>();

@@ -144,7 +144,7 @@ pub(super) fn run(arguments: &ScoreArguments) -> Result<u8> {
         ))
     })?;
     let device = open_device(arguments.device)?;
-    let model = LanguageModel::load(&model_source(&arguments.model), DType::F32, &device)?;
+    let model = LanguageModel::load(&model_source(&arguments.model), DType::F32, &device)?.merged()?;
     let inputs = read_inputs(&arguments.input, &model)?;
 
     let bar = ProgressBar::new(inputs.len() as u64);

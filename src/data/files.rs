@@ -74,11 +74,24 @@ fn row(place: String, value: Value) -> Result<Row, String> {
 }
 
 fn csv(path: &Path) -> Result<Vec<Row>, String> {
-    let mut reader = csv::Reader::from_path(path).map_err(|e| format!("the data file cannot be read: {e}"))?;
+    let content = std::fs::read(path).map_err(|e| format!("the data file cannot be read: {e}"))?;
+    // Quotes come in pairs, within a field too. An open one would swallow the rows after it.
+    if content.iter().fold(false, |is_open, byte| is_open ^ (*byte == b'"')) {
+        return Err(
+            "not valid CSV: a quotation mark has no partner (within a quoted field it is written twice)".to_string()
+        );
+    }
+    let mut reader = csv::Reader::from_reader(content.as_slice());
     let names = reader.headers().map_err(|e| format!("line 1: not valid CSV: {e}"))?.clone();
     let mut rows = Vec::new();
     for record in reader.records() {
-        let record = record.map_err(|e| format!("not valid CSV: {e}"))?;
+        let record = record.map_err(|e| match e.kind() {
+            csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
+                let line = pos.as_ref().map_or(0, csv::Position::line);
+                format!("line {line}: not valid CSV: {len} fields where the first line has {expected_len}")
+            }
+            _ => format!("not valid CSV: {e}"),
+        })?;
         let line = record.position().map_or(0, csv::Position::line);
         let columns = names.iter().zip(&record).map(|(name, value)| (name.to_string(), value.into())).collect();
         rows.push(Row { place: format!("line {line}"), columns });
@@ -136,7 +149,8 @@ mod tests {
             ("a.json", "[{\"p\": \"1\"},\n 3]", ["row 2: not an object", "a.json"]),
             ("a.json", "[{\"p\": \"1\"},\n {]", ["line 2 column 3", "a.json"]),
             ("a.json", "{\"rows\": []}", ["neither a list of objects", "a.json"]),
-            ("a.csv", "p,q\n1,2\n3\n", ["line: 3", "a.csv"]),
+            ("a.csv", "p,q\n1,2\n3\n", ["line 3: not valid CSV: 1 fields where the first line has 2", "a.csv"]),
+            ("a.csv", "p,q\n1,2\n3,\"4\n5,6\n", ["a quotation mark has no partner", "a.csv"]),
             ("a.parquet", "PAR1 no", ["not a Parquet file", "a.parquet"]),
             ("a.txt", "", [".jsonl", "a.txt"]),
         ] {

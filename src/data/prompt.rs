@@ -1,7 +1,8 @@
 //! Prompts: a problem put into a template (Jinja, as Transformers' chat templates are).
 //!
 //! A template sees `problem`, with its choices listed where it has some, and `instruction`: the system message that the data set
-//! gives with the problem or else one that asks for a boxed answer. A model's chat template sees both as `messages`.
+//! gives with the problem or else one that asks for a boxed answer. A model's chat template sees both as `messages`. `plain` is the
+//! problem as it is, to its last newline; the others leave white space around it out.
 
 use super::record::Record;
 use crate::error::{Error, Result, nearest};
@@ -94,7 +95,7 @@ impl PromptTemplate {
         let values = context! {
             problem => record.problem,
             instruction,
-            messages => [context! { role => "system", content => instruction }, context! { role => "user", content => record.problem }],
+            messages => [context! { role => "system", content => instruction }, context! { role => "user", content => record.problem.trim() }],
             add_generation_prompt => true,
             bos_token,
             eos_token,
@@ -206,6 +207,14 @@ mod tests {
             choice.render(&record(), AnswerFormat::Choice).unwrap(),
             "Is 1 < 2 & \"so\"?\n\nPlease reason step by step, and put the letter of the right choice within \\boxed{}.\n"
         );
+        let spaced = Record { problem: " 1 + 1 =\n".to_string(), ..record() };
+        let rendered = |name| {
+            let template = PromptTemplate::new(Some(name), &tokenizer(&[])).unwrap();
+            template.render(&spaced, AnswerFormat::Math).unwrap()
+        };
+        assert_eq!(rendered("plain"), " 1 + 1 =\n");
+        assert!(rendered("qwen_boxed").contains("<|im_start|>user\n1 + 1 =<|im_end|>"));
+        assert!(rendered("choice").starts_with("1 + 1 =\n\nPlease"));
         let own = Record { system: Some("Box it.".to_string()), ..record() };
         assert_eq!(choice.render(&own, AnswerFormat::Math).unwrap(), "Is 1 < 2 & \"so\"?\n\nBox it.\n");
     }

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 pub struct Record {
     /// A name that no other record of the data set has.
     pub id: String,
-    /// The problem, with its choices where it has some.
+    /// The problem as the file has it, white space included; with its choices where it has some.
     pub problem: String,
     /// The system message that the data set gives with the problem.
     pub system: Option<String>,
@@ -117,10 +117,16 @@ fn column<'a>(row: &'a Row, aliases: &[&str]) -> Option<&'a Value> {
     })
 }
 
-/// Refuses a file whose first row has no column for the problem or the answer.
+/// Refuses a file whose first row has no column for the problem or the answer, be it null.
 fn check_layout(rows: &[Row], path: &Path) -> Result<()> {
     let Some(first) = rows.first() else { return Ok(()) };
-    let lacks = |aliases: &[&[&str]]| aliases.iter().all(|aliases| column(first, aliases).is_none());
+    let has = |alias: &&str| {
+        first.columns.iter().any(|(known, value)| match alias.split_once('.') {
+            None => known.trim().eq_ignore_ascii_case(alias),
+            Some((name, inner)) => known.trim().eq_ignore_ascii_case(name) && value.get(inner).is_some(),
+        })
+    };
+    let lacks = |aliases: &[&[&str]]| !aliases.iter().any(|aliases| aliases.iter().any(has));
     let (what, aliases) = if lacks(&[PROBLEM]) {
         ("a problem", PROBLEM.join(", "))
     } else if lacks(&[ANSWER, SOLUTION, CORRECT]) {
@@ -140,6 +146,7 @@ fn record(row: &Row, number: usize) -> Result<Record, String> {
     let (system, mut problem) = match column(row, PROBLEM) {
         None => return Err(format!("no problem in any of the columns {}", PROBLEM.join(", "))),
         Some(Value::Array(messages)) => conversation(messages)?,
+        Some(Value::String(text)) => (None, text.clone()),
         Some(value) => (None, plain_text(value).ok_or("the problem is no text")?),
     };
     if problem.trim().is_empty() {
@@ -226,7 +233,7 @@ fn choices(row: &Row, problem: &str) -> Result<Option<(Vec<String>, usize)>, Str
         let mut choices = vec![correct];
         choices.extend(INCORRECT.iter().filter_map(|name| column(row, &[name]).and_then(plain_text)));
         // The file's order would tell which one is right. The order belongs to the question, wherever it stands in the file.
-        let digest = Sha256::digest(problem.as_bytes());
+        let digest = Sha256::digest(problem.trim().as_bytes());
         let word = digest.iter().take(8).rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
         let mut order: Vec<usize> = (0..choices.len()).collect();
         rng::shuffle(&mut rng::stream([CHOICE_SEED, rng::CHOICES, word, 0]), &mut order);

@@ -29,9 +29,11 @@ impl EvaluationFolder {
         let settings_path = path.join("settings.json");
         let samples_path = path.join("samples.jsonl");
         let text = format!("{settings:#}\n");
+        let earlier_samples = fs::read(&samples_path).unwrap_or_default();
         match fs::read_to_string(&settings_path) {
             Ok(earlier) if earlier == text => {}
-            Err(_) if !samples_path.exists() => {
+            // Nothing has been sampled yet: whoever began may have been stopped while writing the settings.
+            _ if earlier_samples.is_empty() => {
                 fs::write(&settings_path, text).map_err(Error::io("writing the settings", &settings_path))?;
             }
             _ => {
@@ -41,8 +43,9 @@ impl EvaluationFolder {
                 )));
             }
         }
-        let earlier = fs::read_to_string(&samples_path).unwrap_or_default();
-        let (outcomes, whole) = outcomes(&earlier, suite, samples);
+        // The last line may end within a character.
+        let valid = earlier_samples.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        let (outcomes, whole) = outcomes(valid, suite, samples);
         let file = File::options()
             .create(true)
             .append(true)

@@ -112,11 +112,96 @@ pub enum Precision {
 }
 
 /// Which parameters are trained.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub enum Adapter {
     /// All of them.
     #[default]
     Full,
+    /// Low-rank additions to linear layers (arXiv 2106.09685), such as `Lora(rank: 16, alpha: 32.0)`. The base model stays as it is
+    /// and serves as the reference too; checkpoints are PEFT folders.
+    Lora(LoraConfig),
+}
+
+/// Settings of [`Adapter::Lora`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoraConfig {
+    /// Rank r of the additions.
+    pub rank: usize,
+    /// The additions are multiplied by `alpha` / r.
+    pub alpha: f64,
+    /// The linear layers that get one: `q_proj`, `k_proj`, `v_proj`, `o_proj`, `gate_proj`, `up_proj`, `down_proj`.
+    pub targets: Vec<LoraTarget>,
+}
+
+impl LoraConfig {
+    /// What the additions are multiplied by.
+    pub fn scale(&self) -> f64 {
+        self.alpha / self.rank as f64
+    }
+
+    fn validate(&self) -> Result<()> {
+        count("adapter.rank", self.rank, 1, 4096)?;
+        within("adapter.alpha", self.alpha, f64::MIN_POSITIVE, 1e6)?;
+        if self.targets.is_empty() {
+            return Err(Error::field("adapter.targets", "is empty; name at least one linear layer, such as q_proj"));
+        }
+        for (place, target) in self.targets.iter().enumerate() {
+            if self.targets[..place].contains(target) {
+                return Err(Error::field("adapter.targets", format!("names {} twice", target.name())));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Default for LoraConfig {
+    fn default() -> Self {
+        Self { rank: 16, alpha: 32.0, targets: LoraTarget::ALL.to_vec() }
+    }
+}
+
+/// A linear layer of a decoder layer, by its name in files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum LoraTarget {
+    #[serde(rename = "q_proj")]
+    Q,
+    #[serde(rename = "k_proj")]
+    K,
+    #[serde(rename = "v_proj")]
+    V,
+    #[serde(rename = "o_proj")]
+    O,
+    #[serde(rename = "gate_proj")]
+    Gate,
+    #[serde(rename = "up_proj")]
+    Up,
+    #[serde(rename = "down_proj")]
+    Down,
+}
+
+impl LoraTarget {
+    /// All of them.
+    pub const ALL: [Self; 7] = [Self::Q, Self::K, Self::V, Self::O, Self::Gate, Self::Up, Self::Down];
+
+    /// Its place within a decoder layer, such as `self_attn.q_proj`.
+    pub fn module(self) -> &'static str {
+        match self {
+            Self::Q => "self_attn.q_proj",
+            Self::K => "self_attn.k_proj",
+            Self::V => "self_attn.v_proj",
+            Self::O => "self_attn.o_proj",
+            Self::Gate => "mlp.gate_proj",
+            Self::Up => "mlp.up_proj",
+            Self::Down => "mlp.down_proj",
+        }
+    }
+
+    /// Its name, such as `q_proj`.
+    pub fn name(self) -> &'static str {
+        self.module().rsplit('.').next().unwrap_or_default()
+    }
 }
 
 /// Where problems come from.
@@ -258,6 +343,9 @@ pub struct RolloutConfig {
     pub temperature: f64,
     /// Most tokens of a completion, end-of-sequence included.
     pub max_new_tokens: usize,
+    /// How many prompts' groups are sampled at a time. Decides memory, not results. Left out, as many as the device has memory for the
+    /// keys and values of; the number is written into the run folder.
+    pub groups_at_a_time: Option<usize>,
     /// Replaces groups whose base rewards are all equal, whatever the method makes of them, by groups of further problems; left
     /// out, the step takes them as they come.
     pub dynamic: Option<DynamicSampling>,
@@ -304,6 +392,7 @@ impl Default for RolloutConfig {
             group_size: 16,
             temperature: 1.0,
             max_new_tokens: 96,
+            groups_at_a_time: None,
             dynamic: None,
             curriculum: None,
         }
@@ -462,9 +551,16 @@ pub struct ObjectiveConfig {
     pub epochs: usize,
     /// Optimizer steps per pass.
     pub minibatches: usize,
-    /// Most tokens, prompts included, of one forward and backward pass. Decides memory, not results.
-    pub micro_batch_tokens: usize,
+    /// Most tokens, prompts included, of one forward and backward pass. Decides memory, and the results no further than the order of
+    /// sums does. Left out, up to 4096 as the device's memory allows; the number is written into the run folder.
+    pub micro_batch_tokens: Option<usize>,
+    /// Whether backward computes every layer again instead of keeping what is in it (gradient checkpointing): a third more work for a
+    /// fraction of the memory. Left out, where the memory of the device asks for it.
+    pub recompute_layers: Option<bool>,
 }
+
+/// Most tokens of a forward and backward pass where nobody says.
+pub const MICRO_BATCH_TOKENS: usize = 4096;
 
 impl Default for ObjectiveConfig {
     fn default() -> Self {
@@ -478,7 +574,8 @@ impl Default for ObjectiveConfig {
             kl: KlConfig::default(),
             epochs: 1,
             minibatches: 1,
-            micro_batch_tokens: 4096,
+            micro_batch_tokens: None,
+            recompute_layers: None,
         }
     }
 }
@@ -495,6 +592,11 @@ impl ObjectiveConfig {
             kl_coefficient,
             entropy_coefficient,
         }
+    }
+
+    /// Most tokens of one forward and backward pass.
+    pub fn micro_batch_tokens(&self) -> usize {
+        self.micro_batch_tokens.unwrap_or(MICRO_BATCH_TOKENS)
     }
 
     fn validate(&self, rollout: &RolloutConfig) -> Result<()> {
@@ -523,7 +625,7 @@ impl ObjectiveConfig {
         }
         count("objective.epochs", self.epochs, 1, 100)?;
         count("objective.minibatches", self.minibatches, 1, rollout.prompts_per_step * rollout.group_size)?;
-        count("objective.micro_batch_tokens", self.micro_batch_tokens, 1, usize::MAX)
+        count("objective.micro_batch_tokens", self.micro_batch_tokens(), 1, usize::MAX)
     }
 }
 
@@ -883,10 +985,16 @@ impl Experiment {
                 HeldOutSource::Other(other) => other.validate("task.held_out")?,
             }
         }
+        if let Adapter::Lora(lora) = &self.adapter {
+            lora.validate()?;
+        }
         count("rollout.prompts_per_step", self.rollout.prompts_per_step, 1, 4096)?;
         count("rollout.group_size", self.rollout.group_size, 2, 1024)?;
         within("rollout.temperature", self.rollout.temperature, 0.01, 100.0)?;
         count("rollout.max_new_tokens", self.rollout.max_new_tokens, 1, 1 << 20)?;
+        if let Some(groups) = self.rollout.groups_at_a_time {
+            count("rollout.groups_at_a_time", groups, 1, 4096)?;
+        }
         if let Some(dynamic) = self.rollout.dynamic {
             count("rollout.dynamic.rounds", dynamic.rounds, 1, 100)?;
         }

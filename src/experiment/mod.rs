@@ -8,8 +8,9 @@ pub use config::{
     AdamWConfig, Adapter, AnswerFormat, ArithmeticConfig, CountdownConfig, CurriculumConfig, DataSource, DatasetConfig,
     DeviceChoice, DynamicSampling, EncoderSource, EntropyBonusConfig, EvaluationConfig, EvolRlConfig, Experiment,
     FidelityConfig, FileSuite, G2rlConfig, HeldOutConfig, HeldOutSource, HubDataset, HubRepository, KlConfig, Labels,
-    MethodConfig, ModelSource, NamedSuite, ObjectiveConfig, OptimizerConfig, Precision, Pretrain, RecordConfig,
-    RolloutConfig, ShapeConfig, StopConfig, SuiteConfig, TaskConfig,
+    LoraConfig, LoraTarget, MICRO_BATCH_TOKENS, MethodConfig, ModelSource, NamedSuite, ObjectiveConfig,
+    OptimizerConfig, Precision, Pretrain, RecordConfig, RolloutConfig, ShapeConfig, StopConfig, SuiteConfig,
+    TaskConfig,
 };
 pub use parse::{from_text, locate, read, set, to_text};
 pub use run_dir::{BlockFidelity, Event, FidelityRecord, Manifest, RolloutRecord, RunDir, SettingEdit, Tail};

@@ -1,6 +1,6 @@
 //! What the kernels' tests share: fused against reference, forward and backward, and finite differences.
 
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
 
 /// A tensor of repeatable numbers in about [-1.5, 1.5].
 pub(crate) fn random(shape: &[usize], seed: u64) -> Tensor {
@@ -37,6 +37,17 @@ pub(crate) fn agree(
     reference: impl Fn(&[Tensor]) -> Result<Tensor>,
     tolerance: f32,
 ) {
+    let grads = agree_without_differences(inputs, &fused, reference, tolerance);
+    finite_differences(inputs, &grads, &fused);
+}
+
+/// [`agree`] without finite differences, for inputs that make these expensive. Returns the gradients.
+pub(crate) fn agree_without_differences(
+    inputs: &[Tensor],
+    fused: impl Fn(&[Tensor]) -> Result<Tensor>,
+    reference: impl Fn(&[Tensor]) -> Result<Tensor>,
+    tolerance: f32,
+) -> Vec<Tensor> {
     let run = |f: &dyn Fn(&[Tensor]) -> Result<Tensor>| {
         let vars: Vec<Var> = inputs.iter().map(|t| Var::from_tensor(t).unwrap()).collect();
         let tensors: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
@@ -58,7 +69,48 @@ pub(crate) fn agree(
         let backward = difference(grad, expected);
         assert!(backward < 4.0 * tolerance, "gradients of input {i} differ by {backward:e}");
     }
-    finite_differences(inputs, &grads, &fused);
+    grads
+}
+
+/// The tensor rounded to `bf16`.
+pub(crate) fn rounded(tensor: &Tensor) -> Tensor {
+    tensor.to_dtype(DType::BF16).unwrap()
+}
+
+/// Asserts that a result in `bf16` is what it should be, up to roundings of it and of what it is made of.
+pub(crate) fn within_bf16(found: &Tensor, expected: &Tensor) {
+    assert_eq!(found.shape(), expected.shape());
+    let (found, expected) = (values(&found.to_dtype(DType::F32).unwrap()), values(expected));
+    let size = (expected.iter().map(|x| x * x).sum::<f32>() / expected.len().max(1) as f32).sqrt();
+    for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        let allowed = 0.02 * (expected.abs() + size);
+        assert!((found - expected).abs() <= allowed, "element {i}: {found} for {expected}, of size {size}");
+    }
+}
+
+/// Asserts that a function of `bf16` tensors has the values and gradients that the reference has in `f32` for the same inputs.
+pub(crate) fn agree_in_bf16(
+    inputs: &[Tensor],
+    fused: impl Fn(&[Tensor]) -> Result<Tensor>,
+    reference: impl Fn(&[Tensor]) -> Result<Tensor>,
+) {
+    let run = |f: &dyn Fn(&[Tensor]) -> Result<Tensor>, dtype: DType| {
+        let vars: Vec<Var> =
+            inputs.iter().map(|t| Var::from_tensor(&rounded(t).to_dtype(dtype).unwrap()).unwrap()).collect();
+        let tensors: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
+        let y = f(&tensors).unwrap();
+        let weights = rounded(&random(y.dims(), 99)).to_dtype(y.dtype()).unwrap();
+        let grads = (&y * weights).unwrap().sum_all().unwrap().backward().unwrap();
+        let grads: Vec<Tensor> = vars.iter().map(|v| grads.get(v).unwrap().clone()).collect();
+        (y, grads)
+    };
+    let (y, grads) = run(&fused, DType::BF16);
+    let (expected, expected_grads) = run(&reference, DType::F32);
+    within_bf16(&y, &expected);
+    for (grad, expected) in grads.iter().zip(&expected_grads) {
+        assert_eq!(grad.dtype(), DType::BF16);
+        within_bf16(grad, expected);
+    }
 }
 
 /// Checks a few entries of each gradient against central differences.

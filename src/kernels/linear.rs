@@ -1,12 +1,37 @@
 //! y = x W^T, without copies of W in either pass.
 
+use super::cuda;
+use super::given::{given, given2};
+use super::half;
 use super::matmul::{View, matmul};
 use super::storage::{fused, slice, with_slices};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
-/// x W^T for x (n, in) and W (out, in), as Hugging Face stores linear layers. Returns (n, out).
+/// x W^T for x (n, in) and W (out, in), as Hugging Face stores linear layers. Returns (n, out). A frozen W costs no gradient.
 pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    if fused(&[x, weight]) { x.contiguous()?.apply_op2(weight, Linear) } else { linear_reference(x, weight) }
+    if fused(&[x, weight]) {
+        return x.contiguous()?.apply_op2(weight, Linear);
+    }
+    if cuda::applies(&[x, weight]) {
+        return cuda::linear(x, weight);
+    }
+    if half::applies(&[x, weight]) {
+        let y = half::linear(&x.detach(), &weight.detach())?;
+        return given2(x, weight, y, |x, weight, grad| {
+            let dw = if weight.track_op() { Some(half::outer(grad, x)?) } else { None };
+            Ok((Some(half::times(grad, weight)?), dw))
+        });
+    }
+    if weight.track_op() {
+        return linear_reference(x, weight);
+    }
+    let frozen = weight.clone();
+    given(x, linear_reference(&x.detach(), weight)?, move |_, grad| grad.matmul(&frozen))
+}
+
+/// p W for p (n, out) and W (out, in), without gradients. Returns (n, in) in the type of W.
+pub(super) fn times(p: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    if half::applies(&[weight]) { half::times(p, weight) } else { p.to_dtype(weight.dtype())?.matmul(weight) }
 }
 
 /// [`linear`] from plain candle operations.
@@ -50,8 +75,29 @@ impl CustomOp2 for Linear {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{agree, random};
+    use super::super::check::{agree, difference, random};
     use super::*;
+    use candle_core::{DType, Var};
+
+    /// The version for other devices and types, of a weight that is tracked and one that is not.
+    #[test]
+    fn a_frozen_weight_changes_no_value_and_costs_no_gradient() {
+        let (x, w) = (Var::from_tensor(&random(&[7, 5], 1)).unwrap(), Var::from_tensor(&random(&[3, 5], 2)).unwrap());
+        let gradients = |dtype: DType, frozen: bool| {
+            let weight = if frozen { w.detach() } else { w.as_tensor().clone() };
+            let y = linear(&x.to_dtype(dtype).unwrap(), &weight.to_dtype(dtype).unwrap()).unwrap();
+            let store = y.to_dtype(DType::F32).unwrap().sqr().unwrap().sum_all().unwrap().backward().unwrap();
+            (store.get(&x).unwrap().clone(), store.get(&w).is_some())
+        };
+        let (expected, _) = gradients(DType::F32, false);
+        for (dtype, tolerance) in [(DType::F32, 1e-4), (DType::F64, 1e-4), (DType::BF16, 0.2)] {
+            for frozen in [false, true] {
+                let (found, has_weight) = gradients(dtype, frozen);
+                let off = difference(&found, &expected);
+                assert!(off < tolerance && has_weight != frozen, "{dtype:?} {frozen} {off}");
+            }
+        }
+    }
 
     #[test]
     fn fused_linear_agrees_with_the_reference_forward_and_backward() {

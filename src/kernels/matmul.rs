@@ -35,15 +35,12 @@ impl<'a> View<'a> {
 /// The `gemm` crate sums in another order for a single row and for results of at most this many elements.
 const SMALL_RESULT: usize = 256;
 
-/// Largest b, in elements, for which few rows are kept off those paths. Beyond it the general path costs many times more than
-/// the one for a single row, because it copies all of b into another order first.
-const LARGEST_KEPT: usize = 1 << 18;
-
 /// out = a b, or out += a b where `accumulate`. `out` is row-major (`a.rows`, `b.columns`).
 ///
-/// Where `a` is row-major and b has at most 2^18 elements, each row of a b is the same to the last bit whatever other rows `a`
-/// has: rows of zeros keep few rows off the special paths of `gemm`. Otherwise a sampled token could depend, in one case of many
-/// thousands, on which sequences are decoded beside its own; with larger models it can.
+/// Where `a` is row-major each row of a b is the same to the last bit whatever other rows `a` has: rows of zeros keep few rows off
+/// the special paths of `gemm`. Otherwise a sampled token could depend, in one case of many thousands, on which prompts are
+/// prefilled beside its own. The general path copies all of b first, which is much for few rows: decoding does without
+/// ([`super::lanes`]).
 pub(super) fn matmul(out: &mut [f32], a: View<'_>, b: View<'_>, accumulate: bool) {
     let (m, k, n) = (a.rows, a.columns, b.columns);
     assert_eq!(b.rows, k, "inner dimensions differ");
@@ -52,7 +49,7 @@ pub(super) fn matmul(out: &mut [f32], a: View<'_>, b: View<'_>, accumulate: bool
         return;
     }
     let rows = (SMALL_RESULT / n + 1).max(2);
-    if m < rows && k * n <= LARGEST_KEPT && a.column_stride == 1 && !accumulate {
+    if m < rows && a.column_stride == 1 && !accumulate {
         let mut padded = vec![0.0; rows * k];
         padded[..m * k].copy_from_slice(a.data);
         let mut product = vec![0.0; rows * n];
@@ -110,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_row_of_the_result_is_the_same_to_the_last_bit_whatever_other_rows_there_are() {
-        for (inner, columns) in [(32, 8), (32, 48), (128, 384), (384, 128), (700, 90)] {
+        for (inner, columns) in [(32, 8), (32, 48), (128, 384), (384, 128), (700, 90), (3000, 200)] {
             let number = |i: usize| ((i * 7919 % 1013) as f32 - 506.0) / 507.0;
             let a: Vec<f32> = (0..70 * inner).map(number).collect();
             let b: Vec<f32> = (0..columns * inner).map(|i| number(i * i % 65_537)).collect();

@@ -2,33 +2,53 @@
 //!
 //! Each file holds one operation twice: a `reference` version made of plain candle operations, which works on every device
 //! and type and is differentiated by candle itself, and a fused CPU version for `f32` with its own backward pass, run over
-//! rows by rayon and vectorised by the compiler for the processor at hand ([`multiversion`]). The public function picks the
-//! fused version where it applies. Tests hold both against each other, forward and backward.
+//! rows by rayon and vectorised by the compiler for the processor at hand ([`multiversion`]). A third version, for NVIDIA GPUs,
+//! stands in `cuda`. The public function picks the version that applies. Tests hold all against each other, forward and
+//! backward.
 //!
 //! Sequences are *packed*: the tokens of all sequences stand one after another along the first dimension, without padding,
-//! and [`Segments`] says where each begins.
+//! and [`Segments`] says where each begins, and which go on from another.
 
+mod attend;
 mod attention;
+mod cuda;
 mod decode_attention;
+mod decoder_layer;
+mod gather;
+mod given;
+mod half;
+pub mod lanes;
 mod linear;
 mod matmul;
 mod one_pass_head;
 mod rms_norm;
 mod rotary;
+mod segments;
 mod simd;
 mod storage;
 mod swiglu;
+mod tiles;
 mod token_head;
 
-pub use attention::{Segments, causal_attention, causal_attention_reference};
-pub use decode_attention::decode_attention;
+pub use attention::{causal_attention, causal_attention_reference};
+pub(crate) use cuda::{
+    Parameter, Rule, accumulate, adamw, add_features, applies as on_gpu, one_pass_head as one_pass_head_on_gpu,
+    open as open_cuda, peak_memory as peak_gpu_memory, squared_norms,
+};
+pub use decode_attention::{Heads, PAGE, padded_attention, paged_attention};
+pub(crate) use decoder_layer::{Buffers, LayerParts, LayerShape, Saved};
+pub use gather::gather_rows;
+pub use lanes::thin_linear;
 pub use linear::{linear, linear_reference};
 pub use one_pass_head::{HeadDraws, Uniforms, one_pass_head, one_pass_head_reference};
 pub(crate) use one_pass_head::{TILE, place};
+pub(crate) use rms_norm::{add_norm_backward, norm};
 pub use rms_norm::{rms_norm, rms_norm_reference};
 pub use rotary::{Rotary, rotary_embedding, rotary_embedding_reference};
+pub use segments::{Segment, Segments};
+pub(crate) use storage::{Elements, fused, with_slices};
 pub use swiglu::{swiglu, swiglu_reference};
-pub(crate) use token_head::softmax_entropy;
+pub(crate) use token_head::{TokenHead, rows_per_device_slice, softmax_entropy};
 pub use token_head::{TokenStatistics, token_logprob_entropy, token_logprob_entropy_reference, token_statistics};
 
 #[cfg(test)]

@@ -28,6 +28,9 @@
 //! Cost: 2 V d multiplications and additions per row for z, as any head, and 2 V d more for E where features are asked for.
 //! Each block of at most 64 rows reads W once.
 
+use super::cuda;
+use super::lanes::{self, BLOCK, columns, multiply};
+use super::linear::{linear, times};
 use super::simd::{self, LANES, multiply_add};
 use super::storage::{fused, with_slices};
 use super::token_head::log_softmax;
@@ -41,9 +44,6 @@ pub(crate) const TILE: usize = 512;
 
 /// Tokens that are gone through one after another; different spans may run at the same time.
 const SPAN: usize = 16 * TILE;
-
-/// Most rows of a block: four vectors of lanes.
-const BLOCK: usize = 4 * LANES;
 
 /// Tokens of a subtotal within a tile.
 const SUBTOTAL: usize = 32;
@@ -79,6 +79,14 @@ pub fn one_pass_head(
     uniforms: &[Uniforms],
     features: bool,
 ) -> Result<HeadDraws> {
+    if cuda::applies(&[hidden, head]) {
+        check(hidden, head, uniforms)?;
+        let (mut draws, phi) = cuda::one_pass_head(hidden, head, temperature, uniforms, features)?;
+        if let Some(phi) = phi {
+            draws.phi = phi.flatten_all()?.to_vec1()?;
+        }
+        return Ok(draws);
+    }
     if !fused(&[hidden, head]) {
         return one_pass_head_reference(hidden, head, temperature, uniforms, features);
     }
@@ -115,7 +123,7 @@ pub fn one_pass_head_reference(
 ) -> Result<HeadDraws> {
     let (_, vocabulary) = check(hidden, head, uniforms)?;
     let (rows, tiles, device) = (uniforms.len(), vocabulary.div_ceil(TILE), head.device());
-    let logprobs = log_softmax(&(hidden.matmul(&head.t()?)?.to_dtype(DType::F32)? * (1.0 / temperature))?)?; // (rows, V)
+    let logprobs = log_softmax(&(linear(hidden, head)?.to_dtype(DType::F32)? * (1.0 / temperature))?)?; // (rows, V)
     let p = logprobs.exp()?;
     let entropies = (&p * &logprobs)?.sum(1)?.neg()?.to_vec1()?;
 
@@ -131,7 +139,7 @@ pub fn one_pass_head_reference(
 
     let index = Tensor::from_slice(&tokens, rows, device)?;
     let phi = if features {
-        let expected = p.to_dtype(head.dtype())?.matmul(head)?;
+        let expected = times(&p, head)?;
         let phi = (head.index_select(&index, 0)? - expected)?;
         phi.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.flatten_all()?.to_vec1()?
     } else {
@@ -259,7 +267,7 @@ impl Pass {
             let tokens = w.len() / d;
             let scores = &mut scores[..tokens * lanes];
             let subtotals = &mut subtotals[..tokens.div_ceil(SUBTOTAL) * lanes];
-            score(scores, w, h, d);
+            lanes::product(scores, w, h, lanes, false, 1);
             let before = partial.tops.clone();
             exponentials(scores, self.inverse_temperature, &mut partial.tops, subtotals, &mut moments);
             let masses: Vec<f64> = (0..lanes).map(|row| lane(subtotals, lanes, row).sum()).collect();
@@ -357,37 +365,6 @@ fn exponentials(
     }
 }
 
-/// scores (tokens, lanes) = w (tokens, d) h (d, lanes).
-#[multiversion(targets = "simd")]
-fn score(scores: &mut [f32], w: &[f32], h: &[f32], d: usize) {
-    const FMA: bool = target_cfg_f!(target_feature = "fma");
-    const WIDE: usize = if target_cfg_f!(target_feature = "avx512f") { 4 } else { 1 };
-    let lanes = h.len() / d;
-    scores.fill(0.0);
-    for (scores, w) in scores.chunks_mut(4 * lanes).zip(w.chunks(4 * d)) {
-        for column in columns::<WIDE>(lanes) {
-            let wide = column.len() > LANES;
-            if w.len() == 4 * d {
-                let w: [&[f32]; 4] = std::array::from_fn(|token| &w[token * d..(token + 1) * d]);
-                let w = |k: usize| [w[0][k], w[1][k], w[2][k], w[3][k]];
-                if wide {
-                    multiply::<FMA, 4, WIDE>(scores, lanes, w, h, column.start);
-                } else {
-                    multiply::<FMA, 4, 1>(scores, lanes, w, h, column.start);
-                }
-            } else {
-                for (scores, w) in scores.chunks_mut(lanes).zip(w.chunks(d)) {
-                    if wide {
-                        multiply::<FMA, 1, WIDE>(scores, lanes, |k| [w[k]], h, column.start);
-                    } else {
-                        multiply::<FMA, 1, 1>(scores, lanes, |k| [w[k]], h, column.start);
-                    }
-                }
-            }
-        }
-    }
-}
-
 /// expected (rows, d) += transpose of the first rows of weights (tokens, lanes), times w (tokens, d). Rows come in fours.
 #[multiversion(targets = "simd")]
 fn expect(expected: &mut [f32], weights: &[f32], lanes: usize, w: &[f32], d: usize) {
@@ -412,53 +389,6 @@ fn expect(expected: &mut [f32], weights: &[f32], lanes: usize, w: &[f32], d: usi
                     }
                 }
             }
-        }
-    }
-}
-
-/// Cuts `0..n` into ranges of `WIDE` vectors, then of one, then the rest.
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
-fn columns<const WIDE: usize>(n: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-    let mut start = 0;
-    std::iter::from_fn(move || {
-        let length = [WIDE * LANES, LANES].into_iter().find(|length| start + length <= n).unwrap_or(n - start);
-        start += length;
-        (length > 0).then(|| start - length..start)
-    })
-}
-
-/// c += a b for the `B` vectors of columns from `first` on: c (`R`, columns), a (`R`, inner) by columns, b (inner, columns).
-/// Every element is summed over the inner dimension in order.
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
-fn multiply<const FMA: bool, const R: usize, const B: usize>(
-    c: &mut [f32],
-    columns: usize,
-    a: impl Fn(usize) -> [f32; R],
-    b: &[f32],
-    first: usize,
-) {
-    let mut sums = [[[0f32; LANES]; B]; R];
-    for (r, sums) in sums.iter_mut().enumerate() {
-        for (j, sum) in sums.iter_mut().enumerate() {
-            sum.copy_from_slice(&c[r * columns + first + j * LANES..][..LANES]);
-        }
-    }
-    for (k, b) in b.chunks_exact(columns).enumerate() {
-        let b = b[first..first + B * LANES].as_chunks::<LANES>().0;
-        let a = a(k);
-        for r in 0..R {
-            for j in 0..B {
-                for i in 0..LANES {
-                    sums[r][j][i] = multiply_add::<FMA>(a[r], b[j][i], sums[r][j][i]);
-                }
-            }
-        }
-    }
-    for (r, sums) in sums.iter().enumerate() {
-        for (j, sum) in sums.iter().enumerate() {
-            c[r * columns + first + j * LANES..][..LANES].copy_from_slice(sum);
         }
     }
 }

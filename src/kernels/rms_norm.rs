@@ -1,18 +1,20 @@
 //! Root-mean-square normalisation: y = x / sqrt(mean(x^2) + eps) * w (Zhang and Sennrich, 2019).
 
-use super::simd;
 use super::storage::{fused, slice, with_slices};
+use super::{cuda, simd};
 use candle_core::{CpuStorage, CustomOp2, D, DType, Layout, Result, Shape, Tensor};
 use multiversion::multiversion;
 use rayon::prelude::*;
 
 /// Rows per parallel task. Fixed, so that sums over rows have one order for any number of threads.
-const ROWS: usize = 128;
+pub(super) const ROWS: usize = 64;
 
 /// Normalises the last dimension of x (..., d) and scales it by `weight` (d).
 pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
     if fused(&[x, weight]) {
         x.contiguous()?.apply_op2(weight, RmsNorm { eps: eps as f32 })
+    } else if cuda::applies(&[x, weight]) {
+        cuda::rms_norm(x, weight, eps)
     } else {
         rms_norm_reference(x, weight, eps)
     }
@@ -30,31 +32,62 @@ struct RmsNorm {
     eps: f32,
 }
 
+/// y = x / sqrt(mean(x^2) + eps) * weight, by rows.
+pub(crate) fn norm(y: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
+    let block = ROWS * weight.len();
+    y.par_chunks_mut(block).zip(x.par_chunks(block)).for_each(|(y, x)| norm_rows(y, x, weight, eps));
+}
+
+/// Adds the gradient by the norm's input x to `sum`, and that by its weight to `weight_sum`, given that by its output.
+pub(crate) fn add_norm_backward(
+    sum: &mut [f32],
+    grad: &[f32],
+    x: &[f32],
+    weight: &[f32],
+    weight_sum: &mut [f32],
+    eps: f32,
+) {
+    let block = ROWS * weight.len();
+    let parts: Vec<Vec<f32>> = sum
+        .par_chunks_mut(block)
+        .zip(grad.par_chunks(block))
+        .zip(x.par_chunks(block))
+        .map(|((sum, grad), x)| {
+            let mut part = vec![0.0; weight.len()];
+            norm_rows_backward(sum, grad, x, weight, &mut part, eps);
+            part
+        })
+        .collect();
+    for part in &parts {
+        simd::add_scaled(weight_sum, 1.0, part);
+    }
+}
+
 #[multiversion(targets = "simd")]
-fn forward_rows(y: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
+pub(super) fn norm_rows(y: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
     let d = weight.len();
     for (y, x) in y.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
-        let scale = 1.0 / (simd::dot(x, x) / d as f32 + eps).sqrt();
+        let r = 1.0 / (simd::dot(x, x) / d as f32 + eps).sqrt();
         for ((y, x), w) in y.iter_mut().zip(x).zip(weight) {
-            *y = x * scale * w;
+            *y = x * r * w;
         }
     }
 }
 
 /// With r = 1 / sqrt(mean(x^2) + eps): dx = r (w g - x r^2 mean(w g x)), dw = sum over rows of g x r.
 #[multiversion(targets = "simd")]
-fn backward_rows(dx: &mut [f32], dw: &mut [f32], x: &[f32], grad: &[f32], weight: &[f32], eps: f32) {
+fn norm_rows_backward(sum: &mut [f32], grad: &[f32], x: &[f32], weight: &[f32], by_weight: &mut [f32], eps: f32) {
     let d = weight.len();
     let mut scaled = vec![0.0; d];
-    for ((dx, x), grad) in dx.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(grad.chunks_exact(d)) {
+    for ((sum, grad), x) in sum.chunks_exact_mut(d).zip(grad.chunks_exact(d)).zip(x.chunks_exact(d)) {
         let r = 1.0 / (simd::dot(x, x) / d as f32 + eps).sqrt();
-        for i in 0..d {
-            scaled[i] = grad[i] * weight[i];
-            dw[i] += grad[i] * x[i] * r;
+        for ((((s, dw), g), x), w) in scaled.iter_mut().zip(by_weight.iter_mut()).zip(grad).zip(x).zip(weight) {
+            *s = g * w;
+            *dw += g * x * r;
         }
         let pull = r * r * r * simd::dot(&scaled, x) / d as f32;
-        for i in 0..d {
-            dx[i] = r * scaled[i] - x[i] * pull;
+        for ((sum, s), x) in sum.iter_mut().zip(&scaled).zip(x) {
+            *sum += r * s - x * pull;
         }
     }
 }
@@ -66,32 +99,19 @@ impl CustomOp2 for RmsNorm {
 
     fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
         let (x, weight) = (slice(s1, l1)?, slice(s2, l2)?);
-        let block = ROWS * weight.len();
         let mut y = vec![0.0; x.len()];
-        y.par_chunks_mut(block).zip(x.par_chunks(block)).for_each(|(y, x)| forward_rows(y, x, weight, self.eps));
+        norm(&mut y, x, weight, self.eps);
         Ok((CpuStorage::F32(y), l1.shape().clone()))
     }
 
     fn bwd(&self, x: &Tensor, weight: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         with_slices([x, weight, grad], |[x_data, w, g]| {
-            let d = w.len();
-            let block = ROWS * d;
-            let mut dx = vec![0.0; x_data.len()];
-            let partial: Vec<Vec<f32>> = dx
-                .par_chunks_mut(block)
-                .zip(x_data.par_chunks(block))
-                .zip(g.par_chunks(block))
-                .map(|((dx, x), g)| {
-                    let mut dw = vec![0.0; d];
-                    backward_rows(dx, &mut dw, x, g, w, self.eps);
-                    dw
-                })
-                .collect();
-            let mut dw = vec![0.0; d];
-            for part in &partial {
-                simd::add_scaled(&mut dw, 1.0, part);
-            }
-            Ok((Some(Tensor::from_vec(dx, x.shape(), x.device())?), Some(Tensor::from_vec(dw, d, x.device())?)))
+            let (mut dx, mut dw) = (vec![0.0; x_data.len()], vec![0.0; w.len()]);
+            add_norm_backward(&mut dx, g, x_data, w, &mut dw, self.eps);
+            Ok((
+                Some(Tensor::from_vec(dx, x.shape(), x.device())?),
+                Some(Tensor::from_vec(dw, weight.shape(), x.device())?),
+            ))
         })
     }
 }

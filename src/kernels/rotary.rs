@@ -1,6 +1,7 @@
 //! Rotary position embedding (Su et al., 2021), in the half-split layout of Llama and Qwen: element i of a head turns together
 //! with element i + `head_dim` / 2 by the angle position * theta^(-2 i / `head_dim`).
 
+use super::cuda;
 use super::storage::{fused, slice, with_slices};
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor, bail};
 use multiversion::multiversion;
@@ -14,7 +15,7 @@ const TOKENS: usize = 64;
 #[derive(Clone)]
 pub struct Rotary {
     /// cos (positions, `head_dim` / 2), then sin of the same shape.
-    table: Arc<(Vec<f32>, Vec<f32>)>,
+    pub(super) table: Arc<(Vec<f32>, Vec<f32>)>,
     half: usize,
 }
 
@@ -34,7 +35,8 @@ impl Rotary {
         self.table.0.len() / self.half.max(1)
     }
 
-    fn rows(&self, position: u32) -> (&[f32], &[f32]) {
+    /// cos and sin (`head_dim` / 2) of a position.
+    pub(super) fn rows(&self, position: u32) -> (&[f32], &[f32]) {
         let range = position as usize * self.half..(position as usize + 1) * self.half;
         (&self.table.0[range.clone()], &self.table.1[range])
     }
@@ -60,6 +62,11 @@ impl Rotary {
                 2 * self.half
             );
         }
+        self.check_positions(positions)
+    }
+
+    /// Fails where a position is beyond the tables.
+    pub(crate) fn check_positions(&self, positions: &[u32]) -> Result<()> {
         match positions.iter().max() {
             Some(&last) if last as usize >= self.positions() => {
                 bail!("position {last} is beyond the model's {} positions", self.positions())
@@ -75,6 +82,8 @@ pub fn rotary_embedding(x: &Tensor, positions: &Arc<[u32]>, rotary: &Rotary) -> 
     if fused(&[x]) {
         let op = RotaryOp { rotary: rotary.clone(), positions: positions.clone() };
         x.contiguous()?.apply_op1(op)
+    } else if cuda::applies(&[x]) {
+        cuda::rotary_embedding(x, positions, rotary)
     } else {
         rotary_embedding_reference(x, positions, rotary)
     }

@@ -1,9 +1,10 @@
 //! Access to the memory behind CPU tensors.
 
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, bail};
+use std::ops::{Deref, Range};
 
 /// Whether the fused `f32` CPU versions apply to all of `tensors`.
-pub(super) fn fused(tensors: &[&Tensor]) -> bool {
+pub(crate) fn fused(tensors: &[&Tensor]) -> bool {
     tensors.iter().all(|tensor| tensor.device().is_cpu() && tensor.dtype() == DType::F32)
 }
 
@@ -16,7 +17,7 @@ pub(super) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a 
 }
 
 /// Calls `f` with the elements of contiguous `f32` CPU tensors; non-contiguous ones are copied first.
-pub(super) fn with_slices<const N: usize, R>(
+pub(crate) fn with_slices<const N: usize, R>(
     tensors: [&Tensor; N],
     f: impl FnOnce([&[f32]; N]) -> Result<R>,
 ) -> Result<R> {
@@ -33,4 +34,33 @@ pub(super) fn with_slices<const N: usize, R>(
         }
     }
     f(slices)
+}
+
+/// The elements of a contiguous `f32` CPU tensor, readable as long as this lives.
+pub(crate) struct Elements<'a> {
+    storage: Box<dyn Deref<Target = Storage> + Sync + 'a>,
+    range: Range<usize>,
+}
+
+impl<'a> Elements<'a> {
+    pub(crate) fn of(tensor: &'a Tensor) -> Result<Self> {
+        let (storage, layout) = tensor.storage_and_layout();
+        match (&*storage, layout.contiguous_offsets()) {
+            (Storage::Cpu(CpuStorage::F32(_)), Some((start, end))) => {
+                Ok(Self { storage: Box::new(storage), range: start..end })
+            }
+            _ => bail!("expected contiguous f32 on the CPU, got {tensor:?}"),
+        }
+    }
+}
+
+impl Deref for Elements<'_> {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        match &**self.storage {
+            Storage::Cpu(CpuStorage::F32(elements)) => &elements[self.range.clone()],
+            _ => &[], // refused by `of`
+        }
+    }
 }

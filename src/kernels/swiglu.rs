@@ -1,7 +1,7 @@
 //! The gated activation of the MLP: silu(gate) * up, with silu(x) = x / (1 + e^-x) (Shazeer, 2020).
 
-use super::simd;
 use super::storage::{fused, slice, with_slices};
+use super::{cuda, simd};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use multiversion::multiversion;
 use rayon::prelude::*;
@@ -13,6 +13,8 @@ const BLOCK: usize = 16_384;
 pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     if fused(&[gate, up]) {
         gate.contiguous()?.apply_op2(&up.contiguous()?, SwiGlu)
+    } else if cuda::applies(&[gate, up]) {
+        cuda::swiglu(gate, up)
     } else {
         swiglu_reference(gate, up)
     }
@@ -25,8 +27,20 @@ pub fn swiglu_reference(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
 
 struct SwiGlu;
 
+/// y = silu(gate) * up.
+pub(super) fn activate(y: &mut [f32], gate: &[f32], up: &[f32]) {
+    let blocks = y.par_chunks_mut(BLOCK).zip(gate.par_chunks(BLOCK)).zip(up.par_chunks(BLOCK));
+    blocks.for_each(|((y, gate), up)| activate_elements(y, gate, up));
+}
+
+/// Replaces `gate` and `up` by the gradients by them, given that by their activation.
+pub(super) fn activate_backward(gate: &mut [f32], up: &mut [f32], grad: &[f32]) {
+    let blocks = gate.par_chunks_mut(BLOCK).zip(up.par_chunks_mut(BLOCK)).zip(grad.par_chunks(BLOCK));
+    blocks.for_each(|((gate, up), grad)| activate_elements_backward(gate, up, grad));
+}
+
 #[multiversion(targets = "simd")]
-fn forward_block(y: &mut [f32], gate: &[f32], up: &[f32]) {
+fn activate_elements(y: &mut [f32], gate: &[f32], up: &[f32]) {
     for ((y, g), u) in y.iter_mut().zip(gate).zip(up) {
         *y = g / (1.0 + simd::exp(-g)) * u;
     }
@@ -34,11 +48,12 @@ fn forward_block(y: &mut [f32], gate: &[f32], up: &[f32]) {
 
 /// d gate = grad up s (1 + gate (1 - s)), d up = grad gate s, with s = sigmoid(gate).
 #[multiversion(targets = "simd")]
-fn backward_block(d_gate: &mut [f32], d_up: &mut [f32], gate: &[f32], up: &[f32], grad: &[f32]) {
-    for ((((dg, du), g), u), grad) in d_gate.iter_mut().zip(d_up.iter_mut()).zip(gate).zip(up).zip(grad) {
-        let s = 1.0 / (1.0 + simd::exp(-g));
-        *dg = grad * u * s * (1.0 + g * (1.0 - s));
-        *du = grad * g * s;
+fn activate_elements_backward(gate: &mut [f32], up: &mut [f32], grad: &[f32]) {
+    for ((g, u), grad) in gate.iter_mut().zip(up.iter_mut()).zip(grad) {
+        let s = 1.0 / (1.0 + simd::exp(-*g));
+        let by_gate = grad * *u * s * (1.0 + *g * (1.0 - s));
+        *u = grad * *g * s;
+        *g = by_gate;
     }
 }
 
@@ -50,24 +65,14 @@ impl CustomOp2 for SwiGlu {
     fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
         let (gate, up) = (slice(s1, l1)?, slice(s2, l2)?);
         let mut y = vec![0.0; gate.len()];
-        y.par_chunks_mut(BLOCK)
-            .zip(gate.par_chunks(BLOCK))
-            .zip(up.par_chunks(BLOCK))
-            .for_each(|((y, gate), up)| forward_block(y, gate, up));
+        activate(&mut y, gate, up);
         Ok((CpuStorage::F32(y), l1.shape().clone()))
     }
 
     fn bwd(&self, gate: &Tensor, up: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         with_slices([gate, up, grad], |[g, u, grad]| {
-            let mut d_gate = vec![0.0; g.len()];
-            let mut d_up = vec![0.0; g.len()];
-            d_gate
-                .par_chunks_mut(BLOCK)
-                .zip(d_up.par_chunks_mut(BLOCK))
-                .zip(g.par_chunks(BLOCK))
-                .zip(u.par_chunks(BLOCK))
-                .zip(grad.par_chunks(BLOCK))
-                .for_each(|((((d_gate, d_up), g), u), grad)| backward_block(d_gate, d_up, g, u, grad));
+            let (mut d_gate, mut d_up) = (g.to_vec(), u.to_vec());
+            activate_backward(&mut d_gate, &mut d_up, grad);
             let tensor = |data| Tensor::from_vec(data, gate.shape(), gate.device());
             Ok((Some(tensor(d_gate)?), Some(tensor(d_up)?)))
         })

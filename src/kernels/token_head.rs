@@ -5,9 +5,11 @@
 //! tokens: d log p(y) / dz = onehot(y) - p, dH / dz = -p (log p + H). The sensitivity feature of G2RL (arXiv 2512.15687,
 //! eqs. 4-6) is phi = W^T (onehot(y) - p) = T d log p(y) / dh: a gather and one product.
 
+use super::given::given2;
+use super::linear::{linear, times};
 use super::matmul::{View, matmul};
-use super::simd;
 use super::storage::{fused, slice, with_slices};
+use super::{cuda, simd};
 use candle_core::{CpuStorage, CustomOp2, D, DType, Layout, Result, Shape, Tensor, bail};
 use multiversion::multiversion;
 use rayon::prelude::*;
@@ -21,12 +23,79 @@ const SLICE_LOGITS: usize = 1 << 21;
 pub fn token_logprob_entropy(hidden: &Tensor, head: &Tensor, targets: &Arc<[u32]>, temperature: f64) -> Result<Tensor> {
     check(hidden, head, targets)?;
     if fused(&[hidden, head]) {
-        hidden
-            .contiguous()?
-            .apply_op2(head, TokenHead { targets: targets.clone(), inverse_temperature: (1.0 / temperature) as f32 })
+        hidden.contiguous()?.apply_op2(head, TokenHead::new(targets, head.dim(0)?, temperature)?)
+    } else if cuda::applies(&[hidden, head]) {
+        cuda::token_logprob_entropy(hidden, head, targets, temperature)
     } else {
-        token_logprob_entropy_reference(hidden, head, targets, temperature)
+        sliced(hidden, head, targets, temperature)
     }
+}
+
+/// [`token_logprob_entropy`] for other devices and types: from candle operations on slices of tokens, which backward computes
+/// again.
+fn sliced(hidden: &Tensor, head: &Tensor, targets: &Arc<[u32]>, temperature: f64) -> Result<Tensor> {
+    let rows = rows_per_device_slice(head.dim(0)?);
+    let mut parts = Vec::new();
+    for (slice, targets) in targets.chunks(rows).enumerate() {
+        let h = hidden.detach().narrow(0, slice * rows, targets.len())?;
+        let logprobs = slice_logprobs(&h, &head.detach(), temperature)?; // (rows, V)
+        parts.push(Tensor::cat(&[chosen(&logprobs, targets)?, entropy(&logprobs)?], 1)?);
+    }
+    let value =
+        if parts.is_empty() { Tensor::zeros((0, 2), DType::F32, head.device())? } else { Tensor::cat(&parts, 0)? };
+    let targets = targets.clone();
+    given2(hidden, head, value, move |hidden, head, grad| {
+        let (hidden, w) = (hidden.detach(), head.detach());
+        let (mut dh, mut dw) = (Vec::new(), None);
+        for (slice, targets) in targets.chunks(rows).enumerate() {
+            let at = slice * rows;
+            let h = hidden.narrow(0, at, targets.len())?;
+            let grad = grad.narrow(0, at, targets.len())?;
+            let (g, g_entropy) = (grad.narrow(1, 0, 1)?, grad.narrow(1, 1, 1)?); // (rows, 1) each
+            let logprobs = slice_logprobs(&h, &w, temperature)?;
+            let p = logprobs.exp()?;
+            // d loss / dz = g (onehot - p) - g_entropy p (log p + H)
+            let pull = logprobs.broadcast_add(&entropy(&logprobs)?)?.broadcast_mul(&g_entropy)?.broadcast_add(&g)?;
+            let index = Tensor::from_slice(targets, (targets.len(), 1), w.device())?;
+            let dz = ((p * pull)?.neg()?.scatter_add(&index, &g.contiguous()?, 1)? * (1.0 / temperature))?;
+            dh.push(times(&dz, &w)?);
+            if head.track_op() {
+                // Sums in f32; on a GPU the products themselves are of the type of W.
+                let part = if w.device().is_cpu() {
+                    dz.t()?.matmul(&h.to_dtype(DType::F32)?)?
+                } else {
+                    dz.to_dtype(w.dtype())?.t()?.matmul(&h)?.to_dtype(DType::F32)?
+                };
+                dw = Some(match dw {
+                    None => part,
+                    Some(sum) => (sum + part)?,
+                });
+            }
+        }
+        let dh = if dh.is_empty() { hidden.zeros_like()? } else { Tensor::cat(&dh, 0)? };
+        Ok((Some(dh), dw.map(|dw: Tensor| dw.to_dtype(head.dtype())).transpose()?))
+    })
+}
+
+/// Log-probabilities (rows, V) in `f32` of a few rows of hidden states.
+fn slice_logprobs(hidden: &Tensor, head: &Tensor, temperature: f64) -> Result<Tensor> {
+    log_softmax(&(linear(hidden, head)?.to_dtype(DType::F32)? * (1.0 / temperature))?)
+}
+
+/// The log-probabilities of the targets: (rows, 1).
+fn chosen(logprobs: &Tensor, targets: &[u32]) -> Result<Tensor> {
+    logprobs.gather(&Tensor::from_slice(targets, (targets.len(), 1), logprobs.device())?, 1)
+}
+
+/// The entropies of distributions: (rows, 1).
+fn entropy(logprobs: &Tensor) -> Result<Tensor> {
+    (logprobs.exp()? * logprobs)?.sum_keepdim(1)?.neg()
+}
+
+/// Tokens whose logits are held at a time where they are made by candle operations, which hold a few tensors of that size.
+pub(crate) fn rows_per_device_slice(vocabulary: usize) -> usize {
+    const LOGITS: usize = 1 << 25;
+    (LOGITS / vocabulary.max(1)).clamp(16, 4096)
 }
 
 /// [`token_logprob_entropy`] from plain candle operations.
@@ -55,6 +124,10 @@ fn check(hidden: &Tensor, head: &Tensor, targets: &[u32]) -> Result<()> {
     if n != targets.len() || d != head_d {
         bail!("token head of hidden {:?}, weight {:?} and {} targets", hidden.shape(), head.shape(), targets.len());
     }
+    check_targets(targets, vocabulary)
+}
+
+fn check_targets(targets: &[u32], vocabulary: usize) -> Result<()> {
     match targets.iter().max() {
         Some(&last) if last as usize >= vocabulary => bail!("token {last} is beyond the vocabulary of {vocabulary}"),
         _ => Ok(()),
@@ -75,9 +148,10 @@ pub struct TokenStatistics {
 /// Log-probabilities, entropies and sensitivity features of given tokens: `hidden` (n, d), `head` (V, d), `targets` (n).
 pub fn token_statistics(hidden: &Tensor, head: &Tensor, targets: &[u32], temperature: f64) -> Result<TokenStatistics> {
     check(hidden, head, targets)?;
-    let cpu = candle_core::Device::Cpu;
-    let widen = |t: &Tensor| t.detach().to_device(&cpu)?.to_dtype(DType::F32)?.contiguous();
-    let (hidden, head) = (widen(hidden)?, widen(head)?);
+    let (hidden, head) = (hidden.detach().contiguous()?, head.detach());
+    if !fused(&[&hidden, &head]) {
+        return sliced_statistics(&hidden, &head, targets, temperature);
+    }
     let (n, d) = hidden.dims2()?;
     let vocabulary = head.dim(0)?;
     let mut statistics = TokenStatistics { logprobs: vec![0.0; n], entropies: vec![0.0; n], phi: vec![0.0; n * d] };
@@ -108,6 +182,23 @@ pub fn token_statistics(hidden: &Tensor, head: &Tensor, targets: &[u32], tempera
         }
         Ok(())
     })?;
+    Ok(statistics)
+}
+
+/// [`token_statistics`] for other devices and types.
+fn sliced_statistics(hidden: &Tensor, head: &Tensor, targets: &[u32], temperature: f64) -> Result<TokenStatistics> {
+    let rows = rows_per_device_slice(head.dim(0)?);
+    let mut statistics = TokenStatistics { logprobs: Vec::new(), entropies: Vec::new(), phi: Vec::new() };
+    let values = |t: &Tensor| t.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>();
+    for (slice, targets) in targets.chunks(rows).enumerate() {
+        let logprobs = slice_logprobs(&hidden.narrow(0, slice * rows, targets.len())?, head, temperature)?;
+        statistics.logprobs.extend(values(&chosen(&logprobs, targets)?)?);
+        statistics.entropies.extend(values(&entropy(&logprobs)?)?);
+        let embeddings = head.index_select(&Tensor::from_slice(targets, targets.len(), head.device())?, 0)?;
+        let expected = times(&logprobs.exp()?, head)?;
+        let wide = |t: Tensor| t.to_dtype(DType::F32);
+        statistics.phi.extend(values(&(wide(embeddings)? - wide(expected)?)?)?);
+    }
     Ok(statistics)
 }
 
@@ -170,23 +261,24 @@ fn gradient_row(row: &mut [f32], target: u32, entropy: f32, grad: [f32; 2], inve
     row[target as usize] += grad_logprob * inverse_temperature;
 }
 
-struct TokenHead {
+/// The fused version for given tokens.
+pub(crate) struct TokenHead {
     targets: Arc<[u32]>,
     inverse_temperature: f32,
 }
 
-impl CustomOp2 for TokenHead {
-    fn name(&self) -> &'static str {
-        "token-head"
+impl TokenHead {
+    /// Fails where a target is not in the vocabulary.
+    pub(crate) fn new(targets: &Arc<[u32]>, vocabulary: usize, temperature: f64) -> Result<Self> {
+        check_targets(targets, vocabulary)?;
+        Ok(Self { targets: targets.clone(), inverse_temperature: (1.0 / temperature) as f32 })
     }
 
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (h, w) = (slice(s1, l1)?, slice(s2, l2)?);
-        let (n, d) = l1.shape().dims2()?;
-        let vocabulary = l2.shape().dims2()?.0;
+    /// out (n, 2) from h (n, d) and w (V, d).
+    pub(crate) fn forward(&self, out: &mut [f32], h: &[f32], w: &[f32], d: usize) {
+        let vocabulary = w.len() / d;
         let rows = rows_per_slice(vocabulary);
-        let mut out = vec![0.0; n * 2];
-        let mut logits = vec![0.0; rows.min(n) * vocabulary];
+        let mut logits = vec![0.0; rows.min(self.targets.len()) * vocabulary];
         for ((out, h), targets) in out.chunks_mut(rows * 2).zip(h.chunks(rows * d)).zip(self.targets.chunks(rows)) {
             let logits = &mut logits[..targets.len() * vocabulary];
             matmul(logits, View::new(h, d), View::new(w, d).t(), false);
@@ -196,6 +288,49 @@ impl CustomOp2 for TokenHead {
                 },
             );
         }
+    }
+
+    /// Writes the gradient by h to `dh` (n, d) and adds that by w to `dw` (V, d), given that by the output, `grad` (n, 2).
+    pub(crate) fn backward(
+        &self,
+        dh: &mut [f32],
+        mut dw: Option<&mut [f32]>,
+        h: &[f32],
+        w: &[f32],
+        grad: &[f32],
+        d: usize,
+    ) {
+        let vocabulary = w.len() / d;
+        let rows = rows_per_slice(vocabulary);
+        let mut logits = vec![0.0; rows.min(self.targets.len()) * vocabulary];
+        let slices =
+            dh.chunks_mut(rows * d).zip(h.chunks(rows * d)).zip(grad.chunks(rows * 2)).zip(self.targets.chunks(rows));
+        for (((dh, h), grad), targets) in slices {
+            let logits = &mut logits[..targets.len() * vocabulary];
+            matmul(logits, View::new(h, d), View::new(w, d).t(), false);
+            logits.par_chunks_mut(vocabulary).zip(grad.par_chunks(2)).zip(targets).for_each(
+                |((row, grad), &target)| {
+                    let (_, entropy) = softmax_row(row, target, self.inverse_temperature);
+                    gradient_row(row, target, entropy, [grad[0], grad[1]], self.inverse_temperature);
+                },
+            );
+            matmul(dh, View::new(logits, vocabulary), View::new(w, d), false);
+            if let Some(dw) = &mut dw {
+                matmul(dw, View::new(logits, vocabulary).t(), View::new(h, d), true);
+            }
+        }
+    }
+}
+
+impl CustomOp2 for TokenHead {
+    fn name(&self) -> &'static str {
+        "token-head"
+    }
+
+    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (n, d) = l1.shape().dims2()?;
+        let mut out = vec![0.0; n * 2];
+        self.forward(&mut out, slice(s1, l1)?, slice(s2, l2)?, d);
         Ok((CpuStorage::F32(out), (n, 2).into()))
     }
 
@@ -207,27 +342,11 @@ impl CustomOp2 for TokenHead {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (n, d) = hidden.dims2()?;
-        let vocabulary = head.dim(0)?;
-        let rows = rows_per_slice(vocabulary);
         with_slices([hidden, head, grad], |[h, w, g]| {
             let mut dh = vec![0.0; n * d];
-            let mut dw = vec![0.0; vocabulary * d];
-            let mut logits = vec![0.0; rows.min(n) * vocabulary];
-            let slices =
-                dh.chunks_mut(rows * d).zip(h.chunks(rows * d)).zip(g.chunks(rows * 2)).zip(self.targets.chunks(rows));
-            for (((dh, h), g), targets) in slices {
-                let logits = &mut logits[..targets.len() * vocabulary];
-                matmul(logits, View::new(h, d), View::new(w, d).t(), false);
-                logits.par_chunks_mut(vocabulary).zip(g.par_chunks(2)).zip(targets).for_each(|((row, g), &target)| {
-                    let (_, entropy) = softmax_row(row, target, self.inverse_temperature);
-                    gradient_row(row, target, entropy, [g[0], g[1]], self.inverse_temperature);
-                });
-                matmul(dh, View::new(logits, vocabulary), View::new(w, d), false);
-                if head.track_op() {
-                    matmul(&mut dw, View::new(logits, vocabulary).t(), View::new(h, d), true);
-                }
-            }
-            let dw = if head.track_op() { Some(Tensor::from_vec(dw, (vocabulary, d), head.device())?) } else { None };
+            let mut dw = if head.track_op() { Some(vec![0.0; w.len()]) } else { None };
+            self.backward(&mut dh, dw.as_deref_mut(), h, w, g, d);
+            let dw = dw.map(|dw| Tensor::from_vec(dw, head.shape(), head.device())).transpose()?;
             Ok((Some(Tensor::from_vec(dh, (n, d), hidden.device())?), dw))
         })
     }
@@ -235,7 +354,7 @@ impl CustomOp2 for TokenHead {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{agree, difference, random, values};
+    use super::super::check::{agree, agree_without_differences, difference, random, values};
     use super::*;
     use candle_core::{Device, Var};
 
@@ -250,6 +369,31 @@ mod tests {
                 2e-5,
             );
         }
+    }
+
+    /// The version for other devices and types, over several slices, tracked and frozen.
+    #[test]
+    fn slices_from_candle_operations_agree_with_the_reference_forward_and_backward() {
+        let vocabulary = (1 << 25) / 16 + 5; // 16 rows a slice
+        let n = 35;
+        let targets: Arc<[u32]> = (0..n as u32).map(|i| i * 70_001 % vocabulary as u32).collect();
+        let (h, w) = (random(&[n, 2], 1), random(&[vocabulary, 2], 2));
+        agree_without_differences(
+            &[h.clone(), w.clone()],
+            |t| sliced(&t[0], &t[1], &targets, 0.7),
+            |t| token_logprob_entropy(&t[0], &t[1], &targets, 0.7),
+            2e-4,
+        );
+        let frozen = w.clone();
+        agree_without_differences(
+            &[h.clone()],
+            |t| sliced(&t[0], &frozen, &targets, 0.7),
+            |t| token_logprob_entropy(&t[0], &frozen, &targets, 0.7),
+            2e-4,
+        );
+        let [found, expected] = [sliced_statistics(&h, &w, &targets, 0.7), token_statistics(&h, &w, &targets, 0.7)]
+            .map(|statistics| Tensor::new(statistics.unwrap().phi, &Device::Cpu).unwrap());
+        assert!(difference(&found, &expected) < 1e-4);
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! Models that come with the program, compiled into it.
 
 use super::config::Qwen3Config;
-use super::language_model::LanguageModel;
+use super::tensor_files::TensorFiles;
 use super::tokenizer::TextTokenizer;
-use super::weights::Weights;
 use crate::error::{Error, Result, nearest};
-use candle_core::{DType, Device};
 
 /// The files of one bundled model.
 struct Bundled {
@@ -33,8 +31,8 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     MODELS.iter().map(|model| model.name)
 }
 
-/// Loads a bundled model.
-pub(super) fn load(name: &str, dtype: DType, device: &Device) -> Result<LanguageModel> {
+/// The shape, tokenizer and weights of a bundled model.
+pub(super) fn open(name: &str) -> Result<(Qwen3Config, TextTokenizer, TensorFiles)> {
     let Some(model) = MODELS.iter().find(|model| model.name == name) else {
         let near =
             nearest(name, names()).map_or("; bundled".to_string(), |near| format!("; did you mean `{near}`? Bundled"));
@@ -42,8 +40,6 @@ pub(super) fn load(name: &str, dtype: DType, device: &Device) -> Result<Language
         let problem = format!("asks for the bundled model `{name}`, which does not exist{near}: {}", all.join(", "));
         return Err(Error::field("model", problem));
     };
-    let config = Qwen3Config::parse(model.config)?;
-    let tokenizer = TextTokenizer::from_json(model.tokenizer)?;
-    let weights = Weights::from_bytes(&config, model.weights, &format!("bundled model `{name}`"), dtype, device)?;
-    LanguageModel::new(config, tokenizer, weights)
+    let files = TensorFiles::of_bytes(model.weights, &format!("bundled model `{name}`"))?;
+    Ok((Qwen3Config::parse(model.config)?, TextTokenizer::from_json(model.tokenizer)?, files))
 }

@@ -1,6 +1,7 @@
 //! `config.json` of a Qwen3 folder, as older and newer Transformers write it.
 
 use crate::error::{Error, Result};
+use candle_core::DType;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -210,8 +211,13 @@ impl Qwen3Config {
         self.parameters().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
     }
 
-    /// The text of a `config.json` that both older and newer Transformers read.
-    pub fn to_json(&self) -> serde_json::Value {
+    /// The text of a `config.json` that both older and newer Transformers read, for weights of `dtype`.
+    pub fn to_json(&self, dtype: DType) -> serde_json::Value {
+        let dtype = match dtype {
+            DType::BF16 => "bfloat16",
+            DType::F16 => "float16",
+            _ => "float32",
+        };
         serde_json::json!({
             "architectures": ["Qwen3ForCausalLM"],
             "model_type": "qwen3",
@@ -233,7 +239,7 @@ impl Qwen3Config {
             "rope_theta": self.rope_theta,
             "sliding_window": null,
             "tie_word_embeddings": self.tie_word_embeddings,
-            "torch_dtype": "float32",
+            "torch_dtype": dtype,
             "use_cache": true,
             "use_sliding_window": false,
             "vocab_size": self.vocab_size,
@@ -276,6 +282,6 @@ mod tests {
     #[test]
     fn written_configurations_read_back_equal() {
         let config = parse(r#""model_type": "qwen3", "eos_token_id": [3]"#).unwrap();
-        assert_eq!(Qwen3Config::parse(&config.to_json().to_string()).unwrap(), config);
+        assert_eq!(Qwen3Config::parse(&config.to_json(DType::F32).to_string()).unwrap(), config);
     }
 }

@@ -1,16 +1,49 @@
 //! Cached decoding: prompts are prefilled once per group, rows grow in lock step, finished rows leave the batch.
 //!
-//! Every row's prompt is right-aligned in the cache, so that all rows write their next token into the same slot; a row begins
-//! at its own start slot and has its own positions. Nothing here keeps a graph.
+//! On the CPU in `f32`, without an adapter, that is [`super::paged_decoder`]. What stands here beside it is made of the layers of [`super::qwen3`] and plain
+//! candle operations, for every device and type. Every row's prompt is right-aligned in the padded cache, so that all rows write
+//! their next token into the same slot; a row begins at its own start slot and has its own positions. Nothing keeps a graph.
 
-use super::qwen3::{PackedTokens, Qwen3};
+use super::paged_decoder::PagedCache;
+use super::qwen3::{Layer, PackedTokens, Qwen3};
 use crate::error::Result;
-use crate::kernels::decode_attention;
+use crate::kernels::{fused, padded_attention};
 use candle_core::Tensor;
 use std::sync::Arc;
 
 /// Keys and values of a batch of growing sequences.
-pub struct Cache {
+pub(super) struct Cache(Kind);
+
+enum Kind {
+    Paged(PagedCache),
+    Padded(PaddedCache),
+}
+
+/// Batch rows are compacted when the share of unfinished ones falls below this.
+const COMPACT_BELOW: f64 = 0.8;
+
+impl Cache {
+    /// Whether it pays to [`Self::retain`] so many of the rows.
+    pub(super) fn worth_retaining(&self, rows: usize) -> bool {
+        match &self.0 {
+            // Nothing is copied.
+            Kind::Paged(cache) => rows < cache.rows(),
+            Kind::Padded(cache) => (rows as f64) < COMPACT_BELOW * cache.starts.len() as f64,
+        }
+    }
+
+    /// Keeps the given rows only, which are in order.
+    pub(super) fn retain(&mut self, rows: &[u32]) -> Result<()> {
+        match &mut self.0 {
+            Kind::Paged(cache) => cache.retain(rows),
+            Kind::Padded(cache) => cache.retain(rows)?,
+        }
+        Ok(())
+    }
+}
+
+/// The cache of the plain operations.
+pub(super) struct PaddedCache {
     /// Per layer: keys and values (rows, `kv_heads`, slots, `head_dim`).
     layers: Vec<(Tensor, Tensor)>,
     /// First slot of each row's prompt.
@@ -19,14 +52,9 @@ pub struct Cache {
     filled: usize,
 }
 
-impl Cache {
-    /// Number of rows.
-    pub fn rows(&self) -> usize {
-        self.starts.len()
-    }
-
-    /// Keeps the given rows only, in the given order.
-    pub fn retain(&mut self, rows: &[u32]) -> Result<()> {
+impl PaddedCache {
+    /// Keeps the given rows only.
+    pub(super) fn retain(&mut self, rows: &[u32]) -> Result<()> {
         if let Some((keys, _)) = self.layers.first() {
             let index = Tensor::from_slice(rows, rows.len(), keys.device())?;
             for (keys, values) in &mut self.layers {
@@ -42,7 +70,31 @@ impl Cache {
 impl Qwen3 {
     /// Runs each prompt once and makes a cache of `copies` rows per prompt with room for `new_tokens` more. Returns the final
     /// hidden state of each row's last prompt token (rows, hidden), and the cache; row r belongs to prompt r / copies.
-    pub fn prefill(&self, prompts: &[&[u32]], copies: usize, new_tokens: usize) -> Result<(Tensor, Cache)> {
+    pub(super) fn prefill(&self, prompts: &[&[u32]], copies: usize, new_tokens: usize) -> Result<(Tensor, Cache)> {
+        Ok(if fused(&[&self.embeddings]) && self.layers.iter().all(Layer::is_plain) {
+            let (hidden, cache) = self.prefill_paged(prompts, copies)?;
+            (hidden, Cache(Kind::Paged(cache)))
+        } else {
+            let (hidden, cache) = self.prefill_padded(prompts, copies, new_tokens)?;
+            (hidden, Cache(Kind::Padded(cache)))
+        })
+    }
+
+    /// Appends one token to every row; returns the final hidden states (rows, hidden).
+    pub(super) fn decode(&self, tokens: &[u32], cache: &mut Cache) -> Result<Tensor> {
+        match &mut cache.0 {
+            Kind::Paged(cache) => self.decode_paged(tokens, cache),
+            Kind::Padded(cache) => self.decode_padded(tokens, cache),
+        }
+    }
+
+    /// [`Self::prefill`] into a padded cache.
+    pub(super) fn prefill_padded(
+        &self,
+        prompts: &[&[u32]],
+        copies: usize,
+        new_tokens: usize,
+    ) -> Result<(Tensor, PaddedCache)> {
         let packed = PackedTokens::new(prompts.iter().copied());
         let longest = prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
         let slots = longest + new_tokens;
@@ -75,18 +127,20 @@ impl Qwen3 {
         if let Some(error) = failure {
             return Err(error.into());
         }
-        let last: Vec<u32> = packed
-            .segments
-            .ranges()
-            .flat_map(|r| std::iter::repeat_n(r.end.saturating_sub(1) as u32, copies))
-            .collect();
-        let hidden = hidden.index_select(&Tensor::from_vec(last, rows, device)?, 0)?;
+        let hidden = self.last_hidden(&hidden, &packed, copies)?;
         let starts = prompts.iter().flat_map(|p| std::iter::repeat_n((longest - p.len()) as u32, copies)).collect();
-        Ok((hidden, Cache { layers, starts, filled: longest }))
+        Ok((hidden, PaddedCache { layers, starts, filled: longest }))
     }
 
-    /// Appends one token to every row; returns the final hidden states (rows, hidden).
-    pub fn decode(&self, tokens: &[u32], cache: &mut Cache) -> Result<Tensor> {
+    /// The hidden state of every sequence's last token, `copies` times: (sequences * copies, hidden).
+    pub(super) fn last_hidden(&self, hidden: &Tensor, packed: &PackedTokens, copies: usize) -> Result<Tensor> {
+        let last = |r: std::ops::Range<usize>| std::iter::repeat_n(r.end.saturating_sub(1) as u32, copies);
+        let last: Vec<u32> = packed.segments.ranges().flat_map(last).collect();
+        Ok(hidden.index_select(&Tensor::from_slice(&last, last.len(), self.device())?, 0)?)
+    }
+
+    /// [`Self::decode`] with a padded cache.
+    pub(super) fn decode_padded(&self, tokens: &[u32], cache: &mut PaddedCache) -> Result<Tensor> {
         let rows = tokens.len();
         let slot = cache.filled;
         let positions: Arc<[u32]> = cache.starts.iter().map(|&start| slot as u32 - start).collect();
@@ -97,7 +151,7 @@ impl Qwen3 {
                 let new = (rows, kv_heads, 1, head_dim);
                 keys.slice_set(&k.contiguous()?.reshape(new)?, 2, slot)?;
                 values.slice_set(&v.contiguous()?.reshape(new)?, 2, slot)?;
-                decode_attention(q, keys, values, &cache.starts, slot + 1)
+                padded_attention(q, keys, values, &cache.starts, slot + 1)
             })?;
         }
         cache.filled += 1;

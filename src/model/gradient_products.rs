@@ -8,11 +8,12 @@
 //! matrix need them: exact in any memory, for about `m (m + h) / (2 h)` backward passes where h gradients fit. A
 //! [`GradientForm::Sketch`] needs m passes and little memory, for an error that it states.
 
+use super::gradient_sum::GradientSum;
 use super::language_model::LanguageModel;
 use super::responses::ResponseBatch;
 use crate::error::{Error, Result};
 use crate::geometry::CosineMatrix;
-use candle_core::DType;
+use candle_core::Var;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -135,11 +136,14 @@ impl std::fmt::Display for ParameterBlock {
     }
 }
 
+/// Longest sequence, tokens, whose whole graph is kept for backward; layers of longer ones are computed again.
+const GRAPH_TOKENS: usize = 2048;
+
 /// One response's gradient: the elements of every parameter, in the order of the names.
 type Gradient = Vec<Vec<f32>>;
 
 impl LanguageModel {
-    /// Inner products between the gradients, over all parameters, of the mean token log-likelihood at `temperature` of
+    /// Inner products between the gradients, over all parameters that are trained, of the mean token log-likelihood at `temperature` of
     /// responses, given as (prompt, response) pairs with at least one prompt token each. An empty response has the gradient 0.
     ///
     /// `progress` hears of every backward pass. Runs deep recursions: call it on a thread with a large stack.
@@ -154,11 +158,11 @@ impl LanguageModel {
         let held = match form {
             // One of those that fit is the partner on its way through.
             GradientForm::Exact { memory_bytes } => {
-                (memory_bytes / (self.parameter_count() * size_of::<f32>())).saturating_sub(1).clamp(1, size.max(1))
+                (memory_bytes / (self.trained().count() * size_of::<f32>())).saturating_sub(1).clamp(1, size.max(1))
             }
             GradientForm::Sketch { .. } => size.max(1),
         };
-        let names: Vec<&str> = self.weights.variables().map(|(name, _)| name).collect();
+        let names: Vec<&str> = self.trained().variables().map(|(name, _)| name).collect();
         let mut products = vec![vec![0.0; size * size]; names.len()];
         for start in (0..size).step_by(held) {
             let mut block: Vec<Gradient> = Vec::with_capacity(held);
@@ -184,30 +188,27 @@ impl LanguageModel {
     }
 
     fn gradient(&self, pair: (&[u32], &[u32]), temperature: f64, form: GradientForm) -> Result<Gradient> {
-        let batch = ResponseBatch::new(&[pair]);
-        let store = if pair.1.is_empty() {
-            None
-        } else {
-            let statistics = self.trainable.response_logprobs(&batch, temperature)?; // (length, 2)
-            Some(statistics.narrow(1, 0, 1)?.mean_all()?.backward()?)
-        };
-        self.weights
-            .variables()
-            .enumerate()
-            .map(|(index, (name, variable))| {
-                let Some(store) = &store else { return Ok(Vec::new()) };
-                let gradient = store
-                    .get(variable)
-                    .ok_or_else(|| Error::failed(format!("the parameter `{name}` received no gradient")))?;
-                let values: Vec<f32> = gradient.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?;
-                Ok(match form {
-                    GradientForm::Sketch { dimension, seed } if dimension < values.len() => {
-                        sketch(&values, dimension, seed ^ (index as u64) << 40)
-                    }
-                    _ => values,
-                })
+        let parameters = self.trained();
+        if pair.1.is_empty() {
+            return Ok(vec![Vec::new(); parameters.variables().count()]);
+        }
+        let batch = ResponseBatch::new(&[pair])?;
+        let mut sum = GradientSum::new(&self.trainable, parameters, batch.len() > GRAPH_TOKENS)?;
+        let pass = sum.forward(batch, temperature)?;
+        let mean = pass.statistics().narrow(1, 0, 1)?.mean_all()?; // of (length, 2)
+        sum.backward(pass, &mean)?;
+        let gradients = sum.finish()?;
+        let values = |(index, (name, _)): (usize, (&str, &Var))| {
+            let gradient = gradients.get(name).ok_or_else(|| Error::failed(format!("`{name}` has no gradient")))?;
+            let values: Vec<f32> = gradient.flatten_all()?.to_vec1()?;
+            Ok(match form {
+                GradientForm::Sketch { dimension, seed } if dimension < values.len() => {
+                    sketch(&values, dimension, seed ^ (index as u64) << 40)
+                }
+                _ => values,
             })
-            .collect()
+        };
+        parameters.variables().enumerate().map(values).collect()
     }
 }
 
@@ -252,7 +253,7 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 mod tests {
     use super::*;
     use crate::model::{END_OF_TEXT, Qwen3Config, TextTokenizer, Weights};
-    use candle_core::Device;
+    use candle_core::{DType, Device};
 
     fn model() -> LanguageModel {
         let tokenizer = TextTokenizer::bytes_and_words(&[]).unwrap();

@@ -4,14 +4,12 @@
 //! cache) who asks. What is in the cache is not asked for again, so a run that has been started once starts without a network.
 //! A branch that has moved on is therefore seen only after its cache is removed; a commit as revision is clear in any case.
 
+use super::tensor_files::{INDEX as SHARDS, WHOLE as WEIGHTS, shard_files};
 use crate::error::{Error, Result};
 use crate::experiment::{HubDataset, HubRepository};
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo, RepoType};
 use std::path::{Path, PathBuf};
-
-const WEIGHTS: &str = "model.safetensors";
-const SHARDS: &str = "model.safetensors.index.json";
 
 /// Downloads `files` of `revision` (a branch, tag or commit) of `repo` where they are not in the cache yet. Returns the folder
 /// that holds them, all of the same commit, whose name is that commit.
@@ -36,10 +34,41 @@ pub(crate) fn fetch_model(source: &HubRepository) -> Result<PathBuf> {
         || (hub.cached(&source.repo, &commit, SHARDS).is_none() && hub.get(&source.repo, &commit, WEIGHTS)?.is_some());
     if !is_whole {
         hub.fetch(&source.repo, &commit, &[SHARDS])?;
-        let shards = super::weights::shard_files(&folder.join(SHARDS))?;
+        let shards = shard_files(&folder.join(SHARDS))?;
         hub.fetch(&source.repo, &commit, &shards.iter().map(String::as_str).collect::<Vec<_>>())?;
     }
     Ok(folder)
+}
+
+/// Shape and tokenizer of a language model, without its weights: [`fetch`] of the small files.
+pub(crate) fn fetch_shape(source: &HubRepository) -> Result<PathBuf> {
+    Hub::from_environment(RepoType::Model)?.fetch(&source.repo, &source.revision, &["config.json", "tokenizer.json"])
+}
+
+/// Whether files of a repository of models are in the cache.
+pub(crate) fn is_cached(source: &HubRepository, files: &[&str]) -> Result<bool> {
+    let hub = Hub::from_environment(RepoType::Model)?;
+    Ok(files.iter().all(|file| hub.cached(&source.repo, &source.revision, file).is_some()))
+}
+
+/// [`is_cached`] of a language model with all its weights.
+pub(crate) fn is_cached_model(source: &HubRepository) -> Result<bool> {
+    if !is_cached(source, &["config.json", "tokenizer.json"])? {
+        return Ok(false);
+    }
+    if is_cached(source, &[WEIGHTS])? {
+        return Ok(true);
+    }
+    let hub = Hub::from_environment(RepoType::Model)?;
+    let Some(index) = hub.cached(&source.repo, &source.revision, SHARDS) else { return Ok(false) };
+    let shards = shard_files(&index)?;
+    is_cached(source, &shards.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Whether all files of a data set are in the cache.
+pub(crate) fn is_cached_dataset(source: &HubDataset) -> Result<bool> {
+    let hub = Hub::from_environment(RepoType::Dataset)?;
+    Ok(source.files.iter().all(|file| hub.cached(&source.repo, &source.revision, file).is_some()))
 }
 
 /// The commit that a folder of [`fetch`] belongs to.

@@ -1,12 +1,15 @@
 //! A model as the rest of the program uses it: weights, tokenizer, and the network over them in its two forms.
 
+use super::adapter::LoraAdapter;
 use super::config::Qwen3Config;
+use super::files::ModelFiles;
 use super::qwen3::Qwen3;
+use super::tensor_files::WHOLE;
 use super::tokenizer::TextTokenizer;
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::experiment::ModelSource;
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Var};
 use std::path::Path;
 
 /// A loaded language model.
@@ -15,8 +18,10 @@ pub struct LanguageModel {
     pub config: Qwen3Config,
     /// Its text codec.
     pub tokenizer: TextTokenizer,
-    /// Its parameters.
+    /// Its parameters, without those of an adapter.
     pub weights: Weights,
+    /// Its adapter, where it has one: then `weights` stay as they are.
+    pub adapter: Option<LoraAdapter>,
     /// The network with gradients.
     pub trainable: Qwen3,
     /// The same network, seeing the same weights as they change, without gradients.
@@ -38,45 +43,65 @@ impl LanguageModel {
         }
         let trainable = Qwen3::trainable(&config, &weights)?;
         let frozen = Qwen3::frozen(&config, &weights)?;
-        Ok(Self { config, tokenizer, weights, trainable, frozen })
+        Ok(Self { config, tokenizer, weights, adapter: None, trainable, frozen })
+    }
+
+    /// The same model with an adapter, which is what is trained from now on.
+    pub fn with_adapter(self, adapter: LoraAdapter) -> Result<Self> {
+        let trainable = Qwen3::adapted(&self.config, &self.weights, &adapter, true)?;
+        let frozen = Qwen3::adapted(&self.config, &self.weights, &adapter, false)?;
+        Ok(Self { trainable, frozen, adapter: Some(adapter), ..self })
+    }
+
+    /// The same model as one without an adapter: its products are added to the weights, in `f32`, and rounded to their type.
+    pub fn merged(self) -> Result<Self> {
+        let Some(adapter) = &self.adapter else { return Ok(self) };
+        adapter.merge_into(&self.weights)?;
+        Self::new(self.config, self.tokenizer, self.weights)
+    }
+
+    /// The same model with weights of another type.
+    pub fn converted(self, dtype: DType) -> Result<Self> {
+        if self.trainable.head().dtype() == dtype {
+            return Ok(self);
+        }
+        let convert = |(name, variable): (&str, &Var)| {
+            Ok((name.to_string(), Var::from_tensor(&variable.as_detached_tensor().to_dtype(dtype)?)?))
+        };
+        let weights = Weights::of(self.weights.variables().map(convert).collect::<Result<Vec<_>>>()?);
+        Self::new(self.config, self.tokenizer, weights)
     }
 
     /// Loads the model that an experiment names.
     pub fn load(source: &ModelSource, dtype: DType, device: &Device) -> Result<Self> {
-        match source {
-            ModelSource::Local(folder) => Self::read(folder, dtype, device),
-            ModelSource::Hub(source) => Self::read(&super::hub::fetch_model(source)?, dtype, device),
-            ModelSource::Bundled(name) => super::bundled::load(name, dtype, device),
-        }
+        ModelFiles::open(source)?.load(dtype, device)
     }
 
-    /// Reads a Hugging Face folder.
+    /// Reads a Hugging Face folder, of a model or of an adapter.
     pub fn read(folder: &Path, dtype: DType, device: &Device) -> Result<Self> {
-        if !folder.is_dir() {
-            return Err(Error::input(format!(
-                "the model folder {} does not exist; give a folder with config.json, tokenizer.json and model.safetensors",
-                folder.display()
-            )));
-        }
-        let config = Qwen3Config::read(folder)?;
-        let tokenizer = TextTokenizer::read(folder)?;
-        let weights = Weights::read(&config, folder, dtype, device)?;
-        Self::new(config, tokenizer, weights).map_err(|error| match error {
-            Error::Input(message) => Error::input(format!("{message} ({})", folder.display())),
-            other => other,
-        })
+        ModelFiles::open_folder(folder)?.load(dtype, device)
     }
 
-    /// Writes a Hugging Face folder; the folder must exist.
+    /// Writes a Hugging Face folder; the folder must exist. A model with an adapter becomes a PEFT folder, which holds the adapter and
+    /// names the base model.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        self.weights.write(folder)?;
         self.tokenizer.write(folder)?;
+        if let Some(adapter) = &self.adapter {
+            return adapter.write(folder);
+        }
+        self.weights.write(&folder.join(WHOLE), str::to_string)?;
         let path = folder.join("config.json");
-        std::fs::write(&path, format!("{:#}\n", self.config.to_json()))
+        let dtype = self.trainable.head().dtype();
+        std::fs::write(&path, format!("{:#}\n", self.config.to_json(dtype)))
             .map_err(Error::io("writing the model's shape", &path))?;
         let path = folder.join("generation_config.json");
         let generation = serde_json::json!({ "do_sample": true, "eos_token_id": self.config.eos_token_ids });
         std::fs::write(&path, format!("{generation:#}\n")).map_err(Error::io("writing the generation settings", &path))
+    }
+
+    /// The parameters that are trained: those of the adapter where there is one, and else all.
+    pub fn trained(&self) -> &Weights {
+        self.adapter.as_ref().map_or(&self.weights, LoraAdapter::weights)
     }
 
     /// Number of parameters.

@@ -1,12 +1,13 @@
 //! Log-probabilities of given responses: the forward pass of training.
 
 use super::qwen3::{PackedTokens, Qwen3};
-use crate::error::Result;
-use crate::kernels::token_logprob_entropy;
+use crate::error::{Error, Result};
+use crate::kernels::{gather_rows, token_logprob_entropy};
 use candle_core::Tensor;
 use std::sync::Arc;
 
-/// Prompts with their responses, packed.
+/// Prompts with their responses, packed. Responses to one prompt that follow each other share its tokens, and a response's last
+/// token, which predicts nothing, is left out.
 pub struct ResponseBatch {
     tokens: PackedTokens,
     /// Which tokens' hidden states predict the response tokens.
@@ -17,20 +18,42 @@ pub struct ResponseBatch {
 
 impl ResponseBatch {
     /// Packs (prompt, response) pairs. Prompts have at least one token.
-    pub fn new(pairs: &[(&[u32], &[u32])]) -> Self {
-        let sequences: Vec<Vec<u32>> = pairs.iter().map(|(prompt, response)| [*prompt, *response].concat()).collect();
-        let tokens = PackedTokens::new(sequences.iter().map(Vec::as_slice));
-        let predictors = tokens
-            .segments
-            .ranges()
-            .zip(pairs)
-            .flat_map(|(range, (prompt, _))| (range.start + prompt.len() - 1..range.end - 1).map(|i| i as u32))
-            .collect();
+    pub fn new(pairs: &[(&[u32], &[u32])]) -> Result<Self> {
+        let mut parts: Vec<(&[u32], Option<usize>)> = Vec::new();
+        let mut predictors = Vec::new();
+        // The number of the last prompt's part, and its last token.
+        let (mut parent, mut last, mut tokens) = (0, 0, 0);
+        for (index, &(prompt, response)) in pairs.iter().enumerate() {
+            if prompt.is_empty() {
+                return Err(Error::failed("a prompt has no token"));
+            }
+            if index == 0 || pairs[index - 1].0 != prompt {
+                parts.push((prompt, None));
+                tokens += prompt.len();
+                (parent, last) = (parts.len() - 1, tokens - 1);
+            }
+            if let Some((_, seen)) = response.split_last() {
+                parts.push((seen, Some(parent)));
+                predictors.push(last as u32);
+                predictors.extend((tokens..tokens + seen.len()).map(|token| token as u32));
+                tokens += seen.len();
+            }
+        }
         let targets = pairs.iter().flat_map(|(_, response)| response.iter().copied()).collect();
-        Self { tokens, predictors, targets }
+        Ok(Self { tokens: PackedTokens::branching(parts)?, predictors, targets })
     }
 
-    /// Number of tokens, prompts included.
+    /// The packed tokens.
+    pub(super) fn tokens(&self) -> &PackedTokens {
+        &self.tokens
+    }
+
+    /// For each response token the token whose hidden state predicts it.
+    pub(super) fn predictors(&self) -> &[u32] {
+        &self.predictors
+    }
+
+    /// Number of packed tokens.
     pub fn len(&self) -> usize {
         self.tokens.len()
     }
@@ -45,6 +68,11 @@ impl ResponseBatch {
         self.targets.len()
     }
 
+    /// Of hidden states (tokens, hidden) those that predict the response tokens.
+    pub(super) fn select(&self, hidden: &Tensor) -> Result<Tensor> {
+        Ok(gather_rows(hidden, &self.predictors)?)
+    }
+
     /// The response tokens of all pairs, one after another.
     pub fn targets(&self) -> &Arc<[u32]> {
         &self.targets
@@ -54,9 +82,7 @@ impl ResponseBatch {
 impl Qwen3 {
     /// Final hidden states (response tokens, hidden) that predict the response tokens.
     pub fn response_hidden(&self, batch: &ResponseBatch) -> Result<Tensor> {
-        let hidden = self.forward(&batch.tokens)?;
-        let index = Tensor::from_slice(&batch.predictors, batch.predictors.len(), hidden.device())?;
-        Ok(hidden.index_select(&index, 0)?)
+        batch.select(&self.forward(&batch.tokens)?)
     }
 
     /// Log-probability (column 0) and entropy (column 1), nats, of every response token at `temperature`: (response tokens, 2).
@@ -67,29 +93,58 @@ impl Qwen3 {
 
 /// Cuts a list of lengths into consecutive runs of at most `limit` tokens, each with at least one element.
 pub fn micro_batches(lengths: &[usize], limit: usize) -> Vec<std::ops::Range<usize>> {
+    runs(lengths.len(), limit, |index, _| lengths[index])
+}
+
+/// Cuts (prompt, response) pairs into consecutive runs of at most `limit` tokens as [`ResponseBatch`] packs them, each with at
+/// least one pair.
+pub fn response_micro_batches(pairs: &[(&[u32], &[u32])], limit: usize) -> Vec<std::ops::Range<usize>> {
+    runs(pairs.len(), limit, |index, first| {
+        let (prompt, response) = pairs[index];
+        let shared = !first && pairs[index - 1].0 == prompt;
+        response.len().saturating_sub(1) + if shared { 0 } else { prompt.len() }
+    })
+}
+
+/// Cuts `0..count` into consecutive runs of at most `limit` tokens; `tokens` says how many an element has, as a run's first or not.
+fn runs(count: usize, limit: usize, tokens: impl Fn(usize, bool) -> usize) -> Vec<std::ops::Range<usize>> {
     let mut runs = Vec::new();
-    let (mut start, mut tokens) = (0, 0);
-    for (index, &length) in lengths.iter().enumerate() {
-        if index > start && tokens + length > limit {
+    let (mut start, mut sum) = (0, 0);
+    for index in 0..count {
+        if index > start && sum + tokens(index, false) > limit {
             runs.push(start..index);
-            (start, tokens) = (index, 0);
+            (start, sum) = (index, 0);
         }
-        tokens += length;
+        sum += tokens(index, index == start);
     }
-    if start < lengths.len() {
-        runs.push(start..lengths.len());
+    if start < count {
+        runs.push(start..count);
     }
     runs
 }
 
 #[cfg(test)]
 mod tests {
-    use super::micro_batches;
+    use super::*;
 
     #[test]
     fn micro_batches_keep_to_the_limit_where_they_can_and_lose_nothing() {
         assert_eq!(micro_batches(&[3, 3, 3, 9, 1], 6), [0..2, 2..3, 3..4, 4..5]);
         assert_eq!(micro_batches(&[5], 1), vec![0..1]);
         assert!(micro_batches(&[], 6).is_empty());
+    }
+
+    #[test]
+    fn responses_to_one_prompt_share_it_and_count_it_once() {
+        let (a, b): (&[u32], &[u32]) = (&[1, 2, 3], &[4]);
+        let pairs: [(&[u32], &[u32]); 5] = [(a, &[5, 6]), (a, &[7]), (a, &[]), (b, &[8, 9, 9]), (a, &[5])];
+        let batch = ResponseBatch::new(&pairs).unwrap();
+        assert_eq!(batch.tokens.ids, [1, 2, 3, 5, 4, 8, 9, 1, 2, 3]);
+        assert_eq!(&*batch.tokens.positions, [0, 1, 2, 3, 0, 1, 2, 0, 1, 2]);
+        assert_eq!(batch.predictors, [2, 3, 2, 4, 5, 6, 9]);
+        assert_eq!(&*batch.targets, [5, 6, 7, 8, 9, 9, 5]);
+        assert_eq!(response_micro_batches(&pairs, 4), [0..3, 3..4, 4..5]);
+        assert_eq!(response_micro_batches(&pairs, 10), vec![0..5]);
+        assert!(ResponseBatch::new(&[(&[], &[1])]).is_err());
     }
 }

@@ -4,7 +4,9 @@
 use super::qwen3::Qwen3;
 use crate::error::{Error, Result};
 use crate::geometry::TokenWeights;
-use crate::kernels::{HeadDraws, TILE, Uniforms, one_pass_head, place};
+use crate::kernels::{
+    HeadDraws, TILE, Uniforms, add_features, on_gpu, one_pass_head, one_pass_head_on_gpu, place, thin_linear,
+};
 use crate::rng;
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
@@ -58,9 +60,6 @@ pub struct Completion {
     pub truncated: bool,
 }
 
-/// Batch rows are compacted when the share of unfinished ones falls below this.
-const COMPACT_BELOW: f64 = 0.8;
-
 /// One row in flight.
 struct Row {
     /// Place of its completion in the output.
@@ -112,14 +111,29 @@ impl Qwen3 {
                 Row { index, rng: rng::stream(words), finished: false }
             })
             .collect();
+        // Where features are made on a GPU they stay there until all are summed.
+        let mut sums_on_gpu = None;
         for step in 0..sampling.max_new_tokens {
-            let draws = self.draw(&hidden, &mut rows, sampling, features.is_some())?;
+            let (draws, phi) = self.draw(&hidden, &mut rows, sampling, features.is_some())?;
+            if let (Some(weights), Some(phi)) = (features, &phi) {
+                let sums = match &sums_on_gpu {
+                    Some(sums) => sums,
+                    None => {
+                        sums_on_gpu.insert(Tensor::zeros((completions.len(), hidden_size), DType::F32, phi.device())?)
+                    }
+                };
+                let index: Vec<u32> = rows.iter().map(|row| row.index as u32).collect();
+                let alpha = rows.iter().zip(&draws.entropies);
+                let alpha: Vec<f32> =
+                    alpha.map(|(row, &entropy)| if row.finished { 0.0 } else { weights.alpha(entropy) }).collect();
+                add_features(sums, phi, &index, &alpha)?;
+            }
             for (r, row) in rows.iter_mut().enumerate().filter(|(_, row)| !row.finished) {
                 let completion = &mut completions[row.index];
                 completion.ids.push(draws.tokens[r]);
                 completion.logprobs.push(draws.logprobs[r]);
                 completion.entropies.push(draws.entropies[r]);
-                if let Some(weights) = features {
+                if let (Some(weights), None) = (features, &phi) {
                     let alpha = weights.alpha(draws.entropies[r]);
                     for (sum, phi) in completion.feature_sum.iter_mut().zip(&draws.phi[r * hidden_size..]) {
                         *sum += alpha * phi;
@@ -136,20 +150,32 @@ impl Qwen3 {
                 break;
             }
             let mut tokens = draws.tokens;
-            if (active.len() as f64) < COMPACT_BELOW * rows.len() as f64 {
+            if cache.worth_retaining(active.len()) {
                 cache.retain(&active)?;
                 tokens = active.iter().map(|&r| tokens[r as usize]).collect();
                 rows.retain(|row| !row.finished);
             }
             hidden = self.decode(&tokens, &mut cache)?;
         }
+        if let Some(sums) = sums_on_gpu {
+            for (completion, sum) in completions.iter_mut().zip(sums.to_vec2()?) {
+                completion.feature_sum = sum;
+            }
+        }
         Ok(completions)
     }
 
-    /// Draws the next token of every row from its hidden state (rows, hidden).
-    fn draw(&self, hidden: &Tensor, rows: &mut [Row], sampling: &Sampling, features: bool) -> Result<HeadDraws> {
+    /// Draws the next token of every row from its hidden state (rows, hidden). Features that are made on a GPU (rows, hidden) are
+    /// returned beside the draws, not in them.
+    fn draw(
+        &self,
+        hidden: &Tensor,
+        rows: &mut [Row],
+        sampling: &Sampling,
+        features: bool,
+    ) -> Result<(HeadDraws, Option<Tensor>)> {
         if sampling.temperature == 0.0 || sampling.top_k.is_some() || sampling.top_p.is_some() {
-            return self.draw_of_few(hidden, rows, sampling, features);
+            return Ok((self.draw_of_few(hidden, rows, sampling, features)?, None));
         }
         // Small vocabularies are one tile, and their streams need no second number.
         let tiles = self.config().vocab_size > TILE;
@@ -158,13 +184,16 @@ impl Qwen3 {
             tile: if tiles { rng::unit_f64(rng) } else { 0.0 },
         });
         let uniforms: Vec<Uniforms> = uniforms.collect();
-        Ok(one_pass_head(hidden, self.head(), sampling.temperature, &uniforms, features)?)
+        if on_gpu(&[hidden, self.head()]) {
+            return Ok(one_pass_head_on_gpu(hidden, self.head(), sampling.temperature, &uniforms, features)?);
+        }
+        Ok((one_pass_head(hidden, self.head(), sampling.temperature, &uniforms, features)?, None))
     }
 
     /// [`Self::draw`] where only some tokens are possible, which all logits decide together.
     fn draw_of_few(&self, hidden: &Tensor, rows: &mut [Row], sampling: &Sampling, features: bool) -> Result<HeadDraws> {
         let (head, vocabulary) = (self.head(), self.config().vocab_size);
-        let logits = crate::kernels::linear(hidden, head)?;
+        let logits = thin_linear(hidden, head)?;
         let mut p: Vec<f32> = logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
         let mut draws = HeadDraws::default();
         let drawn: Vec<(u32, f32, f32)> = p
@@ -201,12 +230,18 @@ fn probabilities(row: &mut [f32], sampling: &Sampling) -> f32 {
         return 0.0;
     }
     let entropy = crate::kernels::softmax_entropy(row, (1.0 / sampling.temperature) as f32);
-    if sampling.top_k.is_none() && sampling.top_p.is_none() {
+    if entropy.is_nan() || (sampling.top_k.is_none() && sampling.top_p.is_none()) {
         return entropy;
     }
-    let mut order: Vec<usize> = (0..row.len()).collect();
-    order.sort_unstable_by(|&a, &b| row[b].total_cmp(&row[a]).then(a.cmp(&b)));
-    let mut kept = sampling.top_k.unwrap_or(row.len()).clamp(1, row.len());
+    // Tokens below this share of 1 - top_p add up to less than 1 - top_p, so none of them is needed.
+    let floor = sampling.top_p.map_or(0.0, |top_p| (1.0 - top_p) / row.len() as f64);
+    let mut order: Vec<usize> = (0..row.len()).filter(|&token| f64::from(row[token]) >= floor).collect();
+    let likelier = |a: &usize, b: &usize| row[*b].total_cmp(&row[*a]).then(a.cmp(b));
+    if let Some(k) = sampling.top_k.map(|k| k.max(1)).filter(|&k| k < order.len()) {
+        order.select_nth_unstable_by(k, likelier);
+        order.truncate(k);
+    }
+    order.sort_unstable_by(likelier);
     if let Some(top_p) = sampling.top_p {
         let mut mass = 0.0;
         let needed = order.iter().take_while(|&&token| {
@@ -214,12 +249,14 @@ fn probabilities(row: &mut [f32], sampling: &Sampling) -> f32 {
             mass += f64::from(row[token]);
             more
         });
-        kept = kept.min(needed.count().max(1));
+        order.truncate(needed.count().max(1));
     }
-    for &token in &order[kept..] {
-        row[token] = 0.0;
+    let kept: Vec<f32> = order.iter().map(|&token| row[token]).collect();
+    let scale = 1.0 / kept.iter().sum::<f32>();
+    row.fill(0.0);
+    for (token, p) in order.into_iter().zip(kept) {
+        row[token] = p;
     }
-    let scale = 1.0 / row.iter().sum::<f32>();
     let mut entropy = 0.0;
     for p in row.iter_mut().filter(|p| **p > 0.0) {
         *p *= scale;
@@ -248,5 +285,31 @@ mod tests {
         let mut row = logits.clone();
         probabilities(&mut row, &Sampling { temperature: 0.0, ..FULL });
         assert_eq!(row, [0.0, 1.0, 0.0, 0.0]);
+    }
+    #[test]
+    fn the_tokens_kept_are_the_first_of_all_sorted() {
+        let mut stream = rng::stream([1, 2, 3, 4]);
+        for (top_k, top_p) in
+            [(Some(7), None), (None, Some(0.6)), (Some(40), Some(0.99)), (Some(500), None), (None, Some(1.0))]
+        {
+            let logits: Vec<f32> = (0..300).map(|_| 6.0 * rng::unit_f64(&mut stream) as f32).collect();
+            let mut p = logits.clone();
+            crate::kernels::softmax_entropy(&mut p, 1.0);
+            let mut sorted: Vec<usize> = (0..300).collect();
+            sorted.sort_by(|&a, &b| p[b].total_cmp(&p[a]));
+            let mut mass = 0.0;
+            sorted.truncate(top_k.unwrap_or(300));
+            sorted.retain(|&token| {
+                let before = mass;
+                mass += f64::from(p[token]);
+                before < top_p.unwrap_or(2.0)
+            });
+            sorted.sort_unstable();
+            let mut row = logits;
+            probabilities(&mut row, &Sampling { top_k, top_p, ..FULL });
+            let kept: Vec<usize> = (0..300).filter(|&token| row[token] > 0.0).collect();
+            assert_eq!(kept, sorted, "top_k {top_k:?}, top_p {top_p:?}");
+            assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        }
     }
 }

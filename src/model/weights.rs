@@ -1,12 +1,12 @@
 //! The parameters of a model under their Hugging Face names: made at random, read from and written to a folder.
 
 use super::config::Qwen3Config;
-use super::finite::first_not_finite;
+use super::tensor_files::TensorFiles;
 use crate::error::{Error, Result};
 use crate::rng;
 use candle_core::{DType, Device, Tensor, Var};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 /// Named parameters, each a variable whose value can be replaced in place.
 #[derive(Clone)]
@@ -35,77 +35,39 @@ impl Weights {
         Ok(Self { variables })
     }
 
-    /// Reads `model.safetensors`, or the shards that `model.safetensors.index.json` lists, from a Hugging Face folder.
+    /// Reads the weights of a model of this shape from a Hugging Face folder, whole or in shards.
     pub fn read(config: &Qwen3Config, folder: &Path, dtype: DType, device: &Device) -> Result<Self> {
-        let mut shards: BTreeMap<PathBuf, HashMap<String, Tensor>> = BTreeMap::new();
-        let index = folder.join("model.safetensors.index.json");
-        let listed = if index.exists() { Some(read_shard_index(&index)?) } else { None };
-        Self::collect(config, dtype, device, |name| {
-            let file = match &listed {
-                None => folder.join("model.safetensors"),
-                Some(places) => match places.get(name) {
-                    Some(place) => folder.join(place),
-                    None => return Ok((None, index.display().to_string())),
-                },
-            };
-            if !shards.contains_key(&file) {
-                let tensors = candle_core::safetensors::load(&file, &Device::Cpu)
-                    .map_err(|e| Error::input(format!("cannot read the model's weights: {e} ({})", file.display())))?;
-                shards.insert(file.clone(), tensors);
-            }
-            Ok((shards[&file].get(name).cloned(), file.display().to_string()))
-        })
+        Self::of_files(config, &TensorFiles::open(folder)?, dtype, device)
     }
 
-    /// Reads the content of a `model.safetensors` that came from `origin`.
-    pub fn from_bytes(config: &Qwen3Config, bytes: &[u8], origin: &str, dtype: DType, device: &Device) -> Result<Self> {
-        let tensors = candle_core::safetensors::load_buffer(bytes, &Device::Cpu)
-            .map_err(|e| Error::input(format!("cannot read the model's weights: {e} ({origin})")))?;
-        Self::collect(config, dtype, device, |name| Ok((tensors.get(name).cloned(), origin.to_string())))
+    /// Reads the tensors of a model of this shape, one after another, each converted on the way.
+    pub(super) fn of_files(config: &Qwen3Config, files: &TensorFiles, dtype: DType, device: &Device) -> Result<Self> {
+        let read = |(name, shape): (String, Vec<usize>)| {
+            let variable = files.read(&name, &shape, dtype, device)?;
+            Ok((name, variable))
+        };
+        Ok(Self { variables: config.parameters().into_iter().map(read).collect::<Result<_>>()? })
     }
 
-    /// Checks and converts every parameter that `find` gives, with where it looked.
-    fn collect(
-        config: &Qwen3Config,
-        dtype: DType,
-        device: &Device,
-        mut find: impl FnMut(&str) -> Result<(Option<Tensor>, String)>,
-    ) -> Result<Self> {
-        let mut variables = BTreeMap::new();
-        for (name, shape) in config.parameters() {
-            let (tensor, origin) = find(&name)?;
-            let tensor =
-                tensor.ok_or_else(|| Error::input(format!("the tensor `{name}` {shape:?} is missing ({origin})")))?;
-            if tensor.dims() != shape {
-                return Err(Error::input(format!(
-                    "the tensor `{name}` has shape {:?}, but config.json asks for {shape:?} ({origin})",
-                    tensor.dims(),
-                )));
-            }
-            if first_not_finite([(name.as_str(), &tensor)])?.is_some() {
-                return Err(Error::input(format!("the tensor `{name}` has values that are not finite ({origin})")));
-            }
-            variables.insert(name, Var::from_tensor(&tensor.to_device(device)?.to_dtype(dtype)?)?);
-        }
-        Ok(Self { variables })
+    /// The given variables.
+    pub(super) fn of(variables: impl IntoIterator<Item = (String, Var)>) -> Self {
+        Self { variables: variables.into_iter().collect() }
     }
 
-    /// Writes `model.safetensors` into `folder`, in `f32`.
-    pub fn write(&self, folder: &Path) -> Result<()> {
-        let path = folder.join("model.safetensors");
-        let mut tensors = HashMap::new();
-        for (name, variable) in &self.variables {
-            tensors.insert(name.clone(), variable.to_device(&Device::Cpu)?.to_dtype(DType::F32)?);
-        }
-        let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
-        let bytes = safetensors::serialize(&tensors, Some(metadata))
-            .map_err(|e| Error::failed(format!("cannot serialise the weights: {e} ({})", path.display())))?;
-        std::fs::write(&path, bytes).map_err(Error::io("writing the weights", &path))
+    /// Writes a safetensors file, in the variables' own type, with `rename` of each name.
+    pub(super) fn write(&self, path: &Path, rename: impl Fn(&str) -> String) -> Result<()> {
+        let tensors = self.variables.iter().map(|(name, variable)| (rename(name), variable.as_tensor().clone()));
+        write_tensors(path, tensors, HashMap::from([("format".to_string(), "pt".to_string())]))
     }
 
     /// The variables by name, in a fixed order.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &Var)> {
         self.variables.iter().map(|(name, variable)| (name.as_str(), variable))
+    }
+
+    /// Number of elements.
+    pub fn count(&self) -> usize {
+        self.variables.values().map(|variable| variable.elem_count()).sum()
     }
 
     /// The tensor of that name, followed by gradients.
@@ -129,41 +91,37 @@ impl Weights {
 
     /// SHA-256 over names, shapes and values as `f32`, in hexadecimal.
     pub fn hash(&self) -> Result<String> {
+        /// Values that are widened at a time.
+        const PIECE: usize = 1 << 22;
         use sha2::Digest;
         let mut hasher = sha2::Sha256::new();
         for (name, variable) in &self.variables {
             hasher.update(name.as_bytes());
             hasher.update(format!("{:?}", variable.dims()).as_bytes());
-            let values: Vec<f32> = variable.flatten_all()?.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.to_vec1()?;
-            for value in values {
-                hasher.update(value.to_le_bytes());
+            let flat = variable.as_detached_tensor().flatten_all()?;
+            for start in (0..flat.elem_count()).step_by(PIECE) {
+                let piece = flat.narrow(0, start, PIECE.min(flat.elem_count() - start))?;
+                let values: Vec<f32> = piece.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.to_vec1()?;
+                let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
+                hasher.update(&bytes);
             }
         }
         Ok(hexadecimal(hasher.finalize()))
     }
 }
 
+/// Writes a safetensors file. Only one tensor at a time is copied.
+pub(crate) fn write_tensors(
+    path: &Path,
+    tensors: impl IntoIterator<Item = (String, Tensor)>,
+    metadata: HashMap<String, String>,
+) -> Result<()> {
+    safetensors::serialize_to_file(tensors, Some(metadata), path)
+        .map_err(|e| Error::failed(format!("writing tensors failed: {e} ({})", path.display())))
+}
+
 /// Bytes as hexadecimal digits.
 pub(crate) fn hexadecimal(bytes: impl IntoIterator<Item = u8>) -> String {
     let digits = bytes.into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
     digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect()
-}
-
-/// The files that a `model.safetensors.index.json` lists, each once.
-pub(super) fn shard_files(index: &Path) -> Result<Vec<String>> {
-    let files: BTreeSet<String> = read_shard_index(index)?.into_values().collect();
-    Ok(files.into_iter().collect())
-}
-
-/// Which file holds which tensor, from a `model.safetensors.index.json`.
-fn read_shard_index(path: &Path) -> Result<HashMap<String, String>> {
-    #[derive(serde::Deserialize)]
-    struct Index {
-        weight_map: HashMap<String, String>,
-    }
-    let text =
-        std::fs::read_to_string(path).map_err(|e| Error::input(format!("cannot read {}: {e}", path.display())))?;
-    let index: Index = serde_json::from_str(&text)
-        .map_err(|e| Error::input(format!("the list of shards is not valid: {e} ({})", path.display())))?;
-    Ok(index.weight_map)
 }

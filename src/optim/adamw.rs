@@ -1,9 +1,11 @@
 //! `AdamW` (Loshchilov and Hutter, 2019) with master weights and moments in `f32` whatever the type of the weights.
 
 use super::gradients::Gradients;
+use super::rule::Rule;
 use crate::error::{Error, Result};
-use crate::model::{Weights, first_not_finite};
-use candle_core::{DType, Device, Tensor, Var};
+use crate::kernels::{self, Parameter};
+use crate::model::{TensorFiles, Weights, first_not_finite, write_tensors};
+use candle_core::{DType, Tensor, Var};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -30,6 +32,13 @@ struct Slot {
     master: Tensor,
     first: Tensor,
     second: Tensor,
+}
+
+impl Slot {
+    /// Whether the rule applies in place.
+    fn is_fused(&self, grad: &Tensor) -> bool {
+        Rule::applies(&[self.variable.as_tensor(), &self.master, &self.first, &self.second, grad])
+    }
 }
 
 /// The optimizer and its state.
@@ -69,28 +78,46 @@ impl AdamW {
     /// has changed then, but the moments have, so the optimizer is not to be used any more.
     pub fn step(&mut self, gradients: &Gradients, norm: f64, learning_rate: f64) -> Result<()> {
         let AdamWSettings { beta1, beta2, eps, weight_decay, max_grad_norm } = self.settings;
-        let scale = if norm > max_grad_norm { max_grad_norm / norm } else { 1.0 };
         self.steps += 1;
-        let correction1 = 1.0 - beta1.powi(self.steps as i32);
-        let correction2 = 1.0 - beta2.powi(self.steps as i32);
-        let mut updates = Vec::with_capacity(self.slots.len());
+        let scale = if norm > max_grad_norm { max_grad_norm / norm } else { 1.0 };
+        if self.slots.iter().all(|slot| kernels::on_gpu(&[&slot.master, &slot.first, &slot.second])) {
+            return self.step_on_gpu(gradients, scale, learning_rate);
+        }
+        let rule = Rule {
+            beta1,
+            beta2,
+            eps,
+            learning_rate,
+            scale,
+            correction1: 1.0 - beta1.powi(self.steps as i32),
+            correction2: 1.0 - beta2.powi(self.steps as i32),
+        };
+        let decay = |slot: &Slot| if slot.master.rank() > 1 { 1.0 - learning_rate * weight_decay } else { 1.0 };
+        // New weights are computed once to be looked at and once to be stored: keeping them in between would take the memory of
+        // another model.
+        let mut sums = Vec::with_capacity(self.slots.len());
         for slot in &mut self.slots {
             let grad = gradients
                 .get(&slot.name)
                 .ok_or_else(|| Error::failed(format!("the parameter `{}` received no gradient", slot.name)))?;
-            let grad = (grad * scale)?;
-            slot.first = ((&slot.first * beta1)? + (&grad * (1.0 - beta1))?)?;
-            slot.second = ((&slot.second * beta2)? + (grad.sqr()? * (1.0 - beta2))?)?;
-            let root = ((&slot.second / correction2)?.sqrt()? + eps)?;
-            let change = ((&slot.first / correction1)? / root)?;
-            let decay = if slot.master.rank() > 1 { 1.0 - learning_rate * weight_decay } else { 1.0 };
-            updates.push(((&slot.master * decay)? - (change * learning_rate)?)?);
+            if slot.is_fused(grad) {
+                rule.moments(&slot.first, &slot.second, grad)?;
+                sums.push(rule.changed_sum(&slot.master, &slot.first, &slot.second, decay(slot))?);
+            } else {
+                (slot.first, slot.second) = rule.moments_reference(&slot.first, &slot.second, grad)?;
+                sums.push(rule.changed_reference(&slot.master, &slot.first, &slot.second, decay(slot))?.sum_all()?);
+            }
         }
-        let named = self.slots.iter().map(|slot| slot.name.as_str()).zip(&updates);
+        let named = self.slots.iter().map(|slot| slot.name.as_str()).zip(&sums);
         if let Some(name) = first_not_finite(named)? {
             return Err(Error::failed(format!("the optimizer's step would make the weight `{name}` not finite")));
         }
-        for (slot, updated) in self.slots.iter_mut().zip(updates) {
+        for slot in &mut self.slots {
+            if slot.is_fused(&slot.first) {
+                rule.change(slot.variable.as_tensor(), &slot.first, &slot.second, decay(slot))?;
+                continue;
+            }
+            let updated = rule.changed_reference(&slot.master, &slot.first, &slot.second, decay(slot))?;
             slot.variable.set(&updated.to_dtype(slot.variable.dtype())?)?;
             slot.master =
                 if slot.variable.dtype() == DType::F32 { slot.variable.as_detached_tensor() } else { updated };
@@ -98,49 +125,64 @@ impl AdamW {
         Ok(())
     }
 
+    /// The update by kernels that work in place, so that nothing is allocated.
+    fn step_on_gpu(&self, gradients: &Gradients, scale: f64, learning_rate: f64) -> Result<()> {
+        let AdamWSettings { beta1, beta2, eps, weight_decay, .. } = self.settings;
+        let decay = (1.0 - learning_rate * weight_decay) as f32;
+        let parameters = self.slots.iter().map(|slot| {
+            let gradient = gradients
+                .get(&slot.name)
+                .ok_or_else(|| Error::failed(format!("the parameter `{}` received no gradient", slot.name)))?;
+            Ok(Parameter {
+                weight: &slot.variable,
+                master: &slot.master,
+                first: &slot.first,
+                second: &slot.second,
+                gradient,
+                decay: if slot.master.rank() > 1 { decay } else { 1.0 },
+            })
+        });
+        let parameters = parameters.collect::<Result<Vec<_>>>()?;
+        let rule = kernels::Rule { beta1, beta2, eps, learning_rate, scale, steps: self.steps as i32 };
+        match kernels::adamw(&parameters, rule)? {
+            Some(place) => {
+                let name = &self.slots[place].name;
+                Err(Error::failed(format!("the optimizer's step would make the weight `{name}` not finite")))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// An optimizer of all `weights` in the state that [`Self::write`] left in a file.
     pub fn read(weights: &Weights, settings: AdamWSettings, path: &Path) -> Result<Self> {
         let bad =
             |what: String| Error::input(format!("the optimizer's state cannot be read: {what} ({})", path.display()));
-        let bytes = std::fs::read(path).map_err(|e| bad(e.to_string()))?;
-        let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).map_err(|e| bad(e.to_string()))?;
-        let steps = metadata.metadata().as_ref().and_then(|m| m.get("steps")).and_then(|steps| steps.parse().ok());
+        let files = TensorFiles::open_file(path.to_path_buf()).map_err(|error| bad(error.to_string()))?;
+        let steps = files.metadata("steps").and_then(|steps| steps.parse().ok());
         let mut optimizer = Self::new(weights, settings)?;
         optimizer.steps = steps.ok_or_else(|| bad("it has no step count".to_string()))?;
-        let mut tensors =
-            candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).map_err(|e| bad(e.to_string()))?;
         for slot in &mut optimizer.slots {
-            let mut take = |kind: &str| -> Result<Tensor> {
+            let read = |kind: &str| -> Result<Tensor> {
                 let name = format!("{kind}.{}", slot.name);
-                match tensors.remove(&name) {
-                    Some(tensor) if tensor.shape() == slot.variable.shape() => {
-                        Ok(tensor.to_device(slot.variable.device())?)
-                    }
-                    Some(tensor) => Err(bad(format!("`{name}` has shape {:?}", tensor.dims()))),
-                    None => Err(bad(format!("`{name}` is missing"))),
-                }
+                let found = files.read(&name, slot.variable.dims(), DType::F32, slot.variable.device());
+                Ok(found.map_err(|error| bad(error.to_string()))?.as_detached_tensor())
             };
-            let master = take("master")?;
-            slot.first = take("first")?;
-            slot.second = take("second")?;
+            let master = read("master")?;
             slot.variable.set(&master.to_dtype(slot.variable.dtype())?)?;
             slot.master = if slot.variable.dtype() == DType::F32 { slot.variable.as_detached_tensor() } else { master };
+            slot.first = read("first")?;
+            slot.second = read("second")?;
         }
         Ok(optimizer)
     }
 
     /// Writes masters, moments and the step count.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let mut tensors = HashMap::new();
-        for slot in &self.slots {
-            for (kind, tensor) in [("master", &slot.master), ("first", &slot.first), ("second", &slot.second)] {
-                tensors.insert(format!("{kind}.{}", slot.name), tensor.to_device(&Device::Cpu)?);
-            }
-        }
-        let metadata = HashMap::from([("steps".to_string(), self.steps.to_string())]);
-        let bytes = safetensors::serialize(&tensors, Some(metadata))
-            .map_err(|e| Error::failed(format!("cannot serialise the optimizer: {e} ({})", path.display())))?;
-        std::fs::write(path, bytes).map_err(Error::io("writing the optimizer", path))
+        let tensors = self.slots.iter().flat_map(|slot| {
+            let kinds = [("master", &slot.master), ("first", &slot.first), ("second", &slot.second)];
+            kinds.map(|(kind, tensor)| (format!("{kind}.{}", slot.name), tensor.clone()))
+        });
+        write_tensors(path, tensors, HashMap::from([("steps".to_string(), self.steps.to_string())]))
     }
 }
 
@@ -148,6 +190,7 @@ impl AdamW {
 mod tests {
     use super::*;
     use crate::model::Qwen3Config;
+    use candle_core::Device;
 
     fn tiny() -> Qwen3Config {
         Qwen3Config {

@@ -2,6 +2,7 @@
 
 mod adamw;
 mod gradients;
+mod rule;
 mod schedule;
 
 pub use adamw::{AdamW, AdamWSettings};

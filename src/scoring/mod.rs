@@ -14,7 +14,7 @@ pub use output::{GroupScores, ResponseScore, Scores};
 use crate::error::{Error, Result};
 use crate::geometry::{CosineMatrix, NoveltyForm, Shaping, TokenWeights, normalize_novelty, novelty, shape_group};
 use crate::kernels::token_statistics;
-use crate::model::{GradientForm, LanguageModel, ParameterBlock, ResponseBatch, micro_batches};
+use crate::model::{GradientForm, LanguageModel, ParameterBlock, ResponseBatch, response_micro_batches};
 use crate::objective::group_advantages;
 use std::collections::HashMap;
 
@@ -126,11 +126,10 @@ fn measure(
 ) -> Result<Vec<Measured>> {
     let d = model.config.hidden_size;
     let mut measured = Vec::with_capacity(inputs.len());
-    let lengths: Vec<usize> = inputs.iter().map(|input| input.prompt.len() + input.response.len()).collect();
-    for run in micro_batches(&lengths, settings.micro_batch_tokens) {
-        let inputs = &inputs[run];
-        let pairs: Vec<_> = inputs.iter().map(ScoreInput::pair).collect();
-        let batch = ResponseBatch::new(&pairs);
+    let pairs: Vec<_> = inputs.iter().map(ScoreInput::pair).collect();
+    for run in response_micro_batches(&pairs, settings.micro_batch_tokens) {
+        let inputs = &inputs[run.clone()];
+        let batch = ResponseBatch::new(&pairs[run])?;
         let hidden = model.frozen.response_hidden(&batch)?; // (response tokens, d)
         let statistics = |temperature| token_statistics(&hidden, model.frozen.head(), batch.targets(), temperature);
         let plain = statistics(1.0)?;

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::experiment::{Event, RolloutRecord, RunDir, SettingEdit};
 use crate::geometry::{CosineMatrix, GroupGeometry, TokenAttribution};
+use crate::kernels::peak_gpu_memory;
 use crate::metrics::{self, MetricRow};
 use crate::model::TextTokenizer;
 use crate::rollout::{
@@ -114,6 +115,7 @@ fn record_metrics(
     recorder: Res<RunRecorder>,
     monitor: Res<Monitor>,
     experiment: Res<ActiveExperiment>,
+    policy: Res<Policy>,
     mut process: ResMut<ProcessUse>,
 ) -> Result {
     time_metrics(&clock, &mut step_metrics);
@@ -124,6 +126,9 @@ fn record_metrics(
     step_metrics.set(&metrics::THROUGHPUT_TOKENS_PER_S, tokens / clock.step_seconds().max(1e-9));
     if let Some(peak) = peak_memory_mib() {
         step_metrics.set(&metrics::MEMORY_PEAK_MIB, peak);
+    }
+    if let Some(peak) = peak_gpu_memory(policy.0.trainable.device())? {
+        step_metrics.set(&metrics::MEMORY_GPU_PEAK_MIB, peak as f64 / (1 << 20) as f64);
     }
     step_metrics.0.wall_s = start.earlier_s + start.started.elapsed().as_secs_f64();
     let row = step_metrics.0.clone();

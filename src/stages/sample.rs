@@ -102,9 +102,14 @@ pub fn sample_completions(
         Sampling { temperature: rollout.temperature, top_k: None, top_p: None, max_new_tokens: rollout.max_new_tokens };
     let features = demand.holds(*step, &experiment.0).then_some(weights.0);
     let mut last = 0.0;
-    let completions = policy.0.frozen.sample(&requests, rollout.group_size, &sampling, features, |done| {
-        monitor.report(Stage::Sample, &mut last, done);
-    })?;
+    let at_a_time = rollout.groups_at_a_time.unwrap_or(requests.len()).max(1);
+    let mut completions = Vec::with_capacity(requests.len() * rollout.group_size);
+    for (wave, requests) in requests.chunks(at_a_time).enumerate() {
+        let waves = groups.len().div_ceil(at_a_time) as f32;
+        completions.extend(policy.0.frozen.sample(requests, rollout.group_size, &sampling, features, |done| {
+            monitor.report(Stage::Sample, &mut last, (wave as f32 + done) / waves);
+        })?);
+    }
     let texts = completions
         .par_iter()
         .map(|completion| policy.0.tokenizer.decode(&completion.ids))

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::geometry::attribute_tokens;
 use crate::kernels::token_statistics;
-use crate::model::{ResponseBatch, micro_batches};
+use crate::model::{ResponseBatch, response_micro_batches};
 use crate::rollout::{Feature, PromptGroup, PromptTokens, Response, Rollouts, TokenParts};
 use crate::trainer::Stage;
 use bevy_app::{App, Plugin};
@@ -55,10 +55,9 @@ pub fn attribute_step_tokens(
             features.extend_from_slice(&feature.0);
             alpha.extend(response.0.entropies.iter().map(|&entropy| weights.0.alpha(entropy)));
         }
-        let lengths: Vec<usize> = pairs.iter().map(|(prompt, response)| prompt.len() + response.len()).collect();
         let mut phi = Vec::with_capacity(alpha.len() * dim);
-        for run in micro_batches(&lengths, experiment.0.objective.micro_batch_tokens) {
-            let batch = ResponseBatch::new(&pairs[run]);
+        for run in response_micro_batches(&pairs, experiment.0.objective.micro_batch_tokens()) {
+            let batch = ResponseBatch::new(&pairs[run])?;
             let hidden = model.response_hidden(&batch)?; // (response tokens, d)
             phi.extend(token_statistics(&hidden, model.head(), batch.targets(), temperature)?.phi);
         }

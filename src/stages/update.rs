@@ -12,9 +12,11 @@ use super::{
     warn,
 };
 use crate::error::Error;
-use crate::experiment::OptimizerConfig;
+use crate::experiment::{OptimizerConfig, Precision};
 use crate::metrics;
-use crate::model::{LanguageModel, Qwen3, ResponseBatch, first_not_finite, micro_batches};
+use crate::model::{
+    ForwardPass, GradientSum, LanguageModel, Qwen3, ResponseBatch, first_not_finite, response_micro_batches,
+};
 use crate::objective::{BatchTotals, MicroBatch, MicroLoss, Objective, adapted_kl_coefficient};
 use crate::optim::Gradients;
 use crate::rng;
@@ -49,7 +51,12 @@ pub struct KlCoefficient(pub f64);
 pub struct EntropyCoefficient(pub f64);
 
 /// Sampler and update compute the same log-probabilities up to rounding; a larger difference, nats, means that they do not.
-const GAP_WARNING: f64 = 1e-2;
+fn largest_gap(precision: Precision) -> f64 {
+    match precision {
+        Precision::F32 => 1e-2,
+        Precision::Bf16 => 0.5,
+    }
+}
 
 /// One rollout as the update sees it.
 struct Sample<'a> {
@@ -100,7 +107,7 @@ pub fn update_policy(
 ) -> Result {
     let experiment = &experiment.0;
     let objective = &experiment.objective;
-    let weights = &policy.0.weights;
+    let weights = policy.0.trained();
     if let Some(name) = first_not_finite(weights.variables().map(|(name, variable)| (name, Var::as_tensor(variable))))?
     {
         return Err(Error::failed(format!("the weight `{name}` is not finite before the update")).into());
@@ -127,7 +134,8 @@ pub fn update_policy(
         reference: reference.as_deref().map(|reference| &reference.0),
         objective: objective.settings(kl_coefficient.0, entropy.0),
         temperature: experiment.rollout.temperature,
-        micro_batch_tokens: objective.micro_batch_tokens,
+        micro_batch_tokens: objective.micro_batch_tokens(),
+        recompute: objective.recompute_layers.unwrap_or(false),
     };
     let mean_tokens = trained_tokens(&samples) as f64 / objective.minibatches as f64;
     let passes = objective.epochs * objective.minibatches;
@@ -150,6 +158,8 @@ pub fn update_policy(
                 response_limit: experiment.rollout.max_new_tokens,
             };
             minibatch.retain(|sample| sample.trained);
+            // Responses to one prompt side by side share its tokens.
+            minibatch.sort_by_key(|sample| sample.place);
             let done = (epoch * objective.minibatches + index) as f32;
             let report = |share: f32| monitor.report(Stage::Update, &mut last, (done + share) / passes as f32);
             // Differences to the sampler are only meaningful before the weights have moved.
@@ -169,7 +179,7 @@ pub fn update_policy(
     metrics.set(&metrics::POLICY_LEARNING_RATE, rate);
     metrics.set(&metrics::POLICY_CLIP_RATIO, totals.clipped as f64 / tokens);
     metrics.set(&metrics::POLICY_SAMPLER_LOGPROB_GAP, totals.gap);
-    if totals.gap > GAP_WARNING {
+    if totals.gap > largest_gap(experiment.precision) {
         let text = format!("sampling and update disagree by {:.2e} nats on a token's log-probability", totals.gap);
         warn(&recorder, &monitor, step.0, text)?;
     }
@@ -192,6 +202,8 @@ struct PolicyLoss<'a> {
     objective: Objective,
     temperature: f64,
     micro_batch_tokens: usize,
+    /// Whether backward computes layers again.
+    recompute: bool,
 }
 
 /// The loss of some rollouts.
@@ -203,6 +215,8 @@ struct Evaluated {
     logprobs: Tensor,
     /// Under the policy that sampled: (tokens).
     old: Tensor,
+    /// What backward needs.
+    pass: ForwardPass,
 }
 
 impl PolicyLoss<'_> {
@@ -216,12 +230,12 @@ impl PolicyLoss<'_> {
         totals: &mut Totals,
         mut report: impl FnMut(f32),
     ) -> crate::error::Result<(Gradients, f64)> {
-        let lengths: Vec<usize> = minibatch.iter().map(|s| s.prompt.len() + s.response.len()).collect();
-        let runs = micro_batches(&lengths, self.micro_batch_tokens);
-        let mut gradients = Gradients::zeros(&self.policy.weights)?;
+        let pairs: Vec<(&[u32], &[u32])> = minibatch.iter().map(|s| (s.prompt, s.response)).collect();
+        let runs = response_micro_batches(&pairs, self.micro_batch_tokens);
+        let mut sum = GradientSum::new(&self.policy.trainable, self.policy.trained(), self.recompute)?;
         for (index, run) in runs.iter().enumerate() {
             let samples = &minibatch[run.clone()];
-            let Evaluated { loss, value, logprobs, old } = self.evaluate(samples, of_minibatch)?;
+            let Evaluated { loss, value, logprobs, old, pass } = self.evaluate(&mut sum, samples, of_minibatch)?;
             if !value.is_finite() {
                 return Err(self.blame("the loss is not finite", samples, of_minibatch));
             }
@@ -242,10 +256,11 @@ impl PolicyLoss<'_> {
                 let gap = (logprobs.detach() - &old)?.abs()?.max_all()?.to_scalar::<f32>()?;
                 totals.gap = totals.gap.max(f64::from(gap));
             }
-            gradients.accumulate(&self.policy.weights, &loss.loss.backward()?)?;
+            sum.backward(pass, &loss.loss)?;
             report((index + 1) as f32 / runs.len() as f32);
         }
         totals.tokens += of_minibatch.tokens;
+        let gradients = sum.finish()?;
         match gradients.norm() {
             Ok(norm) => Ok((gradients, norm)),
             Err(error) => Err(self.blame(&error.to_string(), minibatch, of_minibatch)),
@@ -253,21 +268,27 @@ impl PolicyLoss<'_> {
     }
 
     /// Forward pass and loss of rollouts that fit into memory.
-    fn evaluate(&self, samples: &[&Sample], of_minibatch: &BatchTotals) -> crate::error::Result<Evaluated> {
+    fn evaluate(
+        &self,
+        sum: &mut GradientSum,
+        samples: &[&Sample],
+        of_minibatch: &BatchTotals,
+    ) -> crate::error::Result<Evaluated> {
         let pairs: Vec<(&[u32], &[u32])> = samples.iter().map(|s| (s.prompt, s.response)).collect();
-        let batch = ResponseBatch::new(&pairs);
+        let batch = ResponseBatch::new(&pairs)?;
         let old: Vec<f32> = samples.iter().flat_map(|s| s.old_logprobs.iter().copied()).collect();
         let old = Tensor::from_vec(old, batch.response_tokens(), self.policy.trainable.device())?; // (tokens)
         let column = |statistics: &Tensor, index| statistics.narrow(1, index, 1)?.squeeze(1);
-        let statistics = self.policy.trainable.response_logprobs(&batch, self.temperature)?; // (tokens, 2)
-        let logprobs = column(&statistics, 0)?; // (tokens)
         let reference = match self.reference {
-            Some(reference) => Some(column(&reference.response_logprobs(&batch, self.temperature)?, 0)?), // (tokens)
+            Some(reference) => Some(column(&sum.statistics_under(reference, &batch, self.temperature)?, 0)?), // (tokens)
             None => None,
         };
+        let pass = sum.forward(batch, self.temperature)?;
+        let statistics = pass.statistics(); // (tokens, 2)
+        let logprobs = column(statistics, 0)?; // (tokens)
         let micro_batch = MicroBatch {
             logprobs: &logprobs,
-            entropies: &column(&statistics, 1)?,
+            entropies: &column(statistics, 1)?,
             old_logprobs: &old,
             reference: reference.as_ref(),
             advantages: &samples.iter().map(|s| s.advantage).collect::<Vec<_>>(),
@@ -275,7 +296,7 @@ impl PolicyLoss<'_> {
         };
         let loss = self.objective.loss(&micro_batch, of_minibatch)?;
         let value = f64::from(loss.loss.to_scalar::<f32>()?);
-        Ok(Evaluated { loss, value, logprobs, old })
+        Ok(Evaluated { loss, value, logprobs, old, pass })
     }
 
     /// The error that `problem` is, with the first rollout that has it alone. Runs the rollouts one by one, which only a run that
@@ -304,7 +325,8 @@ impl PolicyLoss<'_> {
 
     /// What is not finite when a rollout is alone.
     fn fault(&self, sample: &Sample, of_minibatch: &BatchTotals) -> crate::error::Result<Option<&'static str>> {
-        let Evaluated { loss, value, logprobs, old } = self.evaluate(&[sample], of_minibatch)?;
+        let mut sum = GradientSum::new(&self.policy.trainable, self.policy.trained(), self.recompute)?;
+        let Evaluated { loss, value, logprobs, old, pass } = self.evaluate(&mut sum, &[sample], of_minibatch)?;
         if let Some(name) =
             first_not_finite([("log-probabilities are", &logprobs), ("sampled log-probabilities are", &old)])?
         {
@@ -316,8 +338,7 @@ impl PolicyLoss<'_> {
         if !value.is_finite() {
             return Ok(Some("loss is"));
         }
-        let mut gradients = Gradients::zeros(&self.policy.weights)?;
-        gradients.accumulate(&self.policy.weights, &loss.loss.backward()?)?;
-        Ok(gradients.norm().is_err().then_some("gradient is"))
+        sum.backward(pass, &loss.loss)?;
+        Ok(sum.finish()?.norm().is_err().then_some("gradient is"))
     }
 }

@@ -113,7 +113,7 @@ fn place(text: &str) -> f64 {
 /// Training and held-out records. Neither side is empty: the problem with the smallest place is held out and the one with the
 /// largest trained on, whatever the share.
 fn divide(records: Vec<Record>, share: f64) -> Result<(Vec<Record>, Vec<Record>)> {
-    let places: Vec<f64> = records.iter().map(|record| place(&record.problem)).collect();
+    let places: Vec<f64> = records.iter().map(|record| place(record.problem.trim())).collect();
     let smallest = places.iter().copied().fold(1.0, f64::min);
     let largest = places.iter().copied().fold(0.0, f64::max);
     if smallest >= largest {

@@ -15,6 +15,7 @@ use crate::experiment::TaskConfig;
 use crate::model::TextTokenizer;
 use crate::verify::Verification;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -91,6 +92,18 @@ pub trait Task: Send + Sync + 'static {
     fn worked_solution(&self, problem: &Problem, rng: &mut ChaCha8Rng) -> Option<String> {
         let _ = (problem, rng);
         None
+    }
+}
+
+/// Tokens of the longest training prompt of a data set, or of the first one of a task without an end.
+pub(crate) fn longest_prompt(task: &dyn Task, seed: u64, tokenizer: &TextTokenizer) -> Result<usize> {
+    let length = |problem: &Problem| Ok(tokenizer.encode(&problem.prompt)?.len());
+    match task.all(Split::Train) {
+        None => length(&task.problem(Split::Train, seed, 0)),
+        Some(all) => {
+            let lengths = all.par_iter().map(|(problem, _)| length(problem)).collect::<Result<Vec<_>>>()?;
+            Ok(lengths.into_iter().max().unwrap_or(0))
+        }
     }
 }
 

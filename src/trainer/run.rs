@@ -6,14 +6,15 @@ use crate::data::named;
 use crate::error::{Error, Result};
 use crate::evaluation::{EvaluationRecord, Suite};
 use crate::experiment::{
-    DataSource, EncoderSource, Event, Experiment, FidelityRecord, HeldOutSource, Manifest, MethodConfig, ModelSource,
-    OptimizerConfig, RunDir, SettingEdit, SuiteConfig, TaskConfig, to_text,
+    Adapter, DataSource, EncoderSource, Event, Experiment, FidelityRecord, HeldOutSource, Manifest, MethodConfig,
+    ModelSource, OptimizerConfig, RunDir, SettingEdit, SuiteConfig, TaskConfig, to_text,
 };
+use crate::memory::{self, Plan};
 use crate::methods::{G2rlSettings, add_method};
 use crate::metrics::MetricRow;
 use crate::model::{
-    BertEncoder, ENCODER_FILES, LanguageModel, PolicyEncoder, Qwen3, SentenceEncoder, data_type, hexadecimal, hub,
-    open_device,
+    BertEncoder, ENCODER_FILES, LanguageModel, LoraAdapter, ModelFiles, PolicyEncoder, Qwen3, Qwen3Config,
+    SentenceEncoder, TextTokenizer, data_type, hexadecimal, hub, open_device,
 };
 use crate::optim::AdamW;
 use crate::stages::{
@@ -22,12 +23,12 @@ use crate::stages::{
     ProblemCursor, Reference, RunRecorder, SampleRound, StagePlugins, StartInfo, StepCounter, Suites, TrainStep,
     record_checkpoint,
 };
-use crate::tasks::{self, Problem, Split, Task};
+use crate::tasks::{self, Task};
 use bevy_app::{App, Plugin, PluginGroup, PluginGroupBuilder};
 use bevy_ecs::error::{BevyError, ErrorContext};
 use bevy_ecs::schedule::ScheduleLabel;
+use candle_core::{DType, Device};
 use crossbeam_channel::Receiver;
-use rayon::prelude::*;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
@@ -147,29 +148,26 @@ impl RunBuilder {
         let device = open_device(experiment.device)?;
         let dtype = data_type(experiment.precision);
         let checkpoint = resumed.as_ref().map(RunDir::newest_checkpoint).transpose()?;
-        let base = model.map_or_else(|| LanguageModel::load(&experiment.model, dtype, &device), Ok)?;
-        let task = task_of(&experiment, task, &base)?;
-        check_length(&experiment, task.as_ref(), &base)?;
+        let source = match model {
+            Some(model) => Source::Loaded(Box::new(model)),
+            None => Source::Files(Box::new(ModelFiles::open(&experiment.model)?)),
+        };
+        let (shape, tokenizer) = source.parts();
+        let task = task_of(&experiment, task, tokenizer)?;
+        let prompt = check_length(&experiment, task.as_ref(), shape, tokenizer)?;
+        let plan = Plan::new(&experiment, shape, prompt, device.is_cpu(), memory::available(&device));
+        plan.check(&experiment, &memory::device_name(&device))?;
+        plan.settle(&mut experiment);
+        let base = source.load(dtype, &device)?;
         if experiment.rollout.curriculum.is_some() && task.levels() < 2 {
             let problem = format!("needs levels of difficulty, and the task `{}` has none; leave it out", task.name());
             return Err(Error::field("rollout.curriculum", problem));
         }
         let suites = suites_of(&experiment, &task, &base)?;
         let model_hash = base.weights.hash()?;
-        let frozen = FrozenBase::new(&experiment, &base, &device)?;
-        let OptimizerConfig::AdamW(settings) = &experiment.optimizer;
-        let (model, optimizer, mut state) = match &checkpoint {
-            None => {
-                let optimizer = AdamW::new(&base.weights, settings.settings())?;
-                (base, optimizer, TrainerState::default())
-            }
-            Some((_, folder)) => {
-                let model = LanguageModel::read(folder, dtype, &device)?;
-                let moments = folder.join("trainer.safetensors");
-                let optimizer = AdamW::read(&model.weights, settings.settings(), &moments)?;
-                (model, optimizer, TrainerState::read(folder)?)
-            }
-        };
+        let frozen = FrozenBase::new(&experiment, &base, checkpoint.is_none(), &device)?;
+        let folder = checkpoint.as_ref().map(|(_, folder)| folder.as_path());
+        let (model, optimizer, mut state) = state_of(&experiment, base, folder, dtype, &device)?;
         let step = state.step;
         if step >= experiment.stop.steps {
             return Err(Error::input(format!(
@@ -243,15 +241,66 @@ impl RunBuilder {
     }
 }
 
+/// The policy as it was in a checkpoint, or as it begins: the base model, or the base model with an adapter.
+fn policy_of(
+    experiment: &Experiment,
+    base: LanguageModel,
+    checkpoint: Option<&Path>,
+    dtype: DType,
+    device: &Device,
+) -> Result<LanguageModel> {
+    let source = experiment.model.clone();
+    match (&experiment.adapter, checkpoint) {
+        (Adapter::Full, None) => Ok(base),
+        (Adapter::Full, Some(folder)) => {
+            drop(base);
+            LanguageModel::read(folder, dtype, device)
+        }
+        (Adapter::Lora(config), None) => {
+            let adapter = LoraAdapter::new(config, source, &base.config, experiment.seed, dtype, device)?;
+            base.with_adapter(adapter)
+        }
+        (Adapter::Lora(config), Some(folder)) => {
+            let adapter = LoraAdapter::read(folder, config, source, &base.config, dtype, device)?;
+            base.with_adapter(adapter)
+        }
+    }
+}
+
+/// Policy, optimizer and the rest of a run's state as they were in a checkpoint, or as they begin.
+fn state_of(
+    experiment: &Experiment,
+    base: LanguageModel,
+    checkpoint: Option<&Path>,
+    dtype: DType,
+    device: &Device,
+) -> Result<(LanguageModel, AdamW, TrainerState)> {
+    let OptimizerConfig::AdamW(settings) = &experiment.optimizer;
+    let settings = settings.settings();
+    let model = policy_of(experiment, base, checkpoint, dtype, device)?;
+    let (optimizer, state) = match checkpoint {
+        None => (AdamW::new(model.trained(), settings)?, TrainerState::default()),
+        Some(folder) => {
+            let optimizer = AdamW::read(model.trained(), settings, &folder.join("trainer.safetensors"))?;
+            (optimizer, TrainerState::read(folder)?)
+        }
+    };
+    Ok((model, optimizer, state))
+}
+
 /// The task that the experiment names: the program's own or the one that was `provided`.
-fn task_of(experiment: &Experiment, provided: Option<Arc<dyn Task>>, model: &LanguageModel) -> Result<Arc<dyn Task>> {
+fn task_of(
+    experiment: &Experiment,
+    provided: Option<Arc<dyn Task>>,
+    tokenizer: &TextTokenizer,
+) -> Result<Arc<dyn Task>> {
     match (&experiment.task, provided) {
         (TaskConfig::Custom(name), Some(task)) if task.name() == name => Ok(task),
         (TaskConfig::Custom(name), Some(task)) => Err(Error::input(format!(
             "the experiment asks for the task `{name}`, but this program provides `{}`",
             task.name()
         ))),
-        (config, _) => tasks::build(config, &model.tokenizer),
+        (config, _) => tasks::build(config, tokenizer),
     }
 }
 
@@ -276,24 +325,44 @@ fn warn_of_data(suites: &[Suite], task: &dyn Task, directory: &RunDir, handle: &
 }
 
 /// Refuses responses that would be too long for the model after the longest prompt of a data set, or the first one of a task
-/// without an end.
-fn check_length(experiment: &Experiment, task: &dyn Task, model: &LanguageModel) -> Result<()> {
-    let length = |problem: &Problem| Ok(model.tokenizer.encode(&problem.prompt)?.len());
-    let prompt = match task.all(Split::Train) {
-        None => length(&task.problem(Split::Train, experiment.seed, 0))?,
-        Some(all) => {
-            let lengths = all.par_iter().map(|(problem, _)| length(problem)).collect::<Result<Vec<_>>>()?;
-            lengths.into_iter().max().unwrap_or(0)
-        }
-    };
-    let (new, positions) = (experiment.rollout.max_new_tokens, model.config.max_position_embeddings);
+/// without an end. Returns the length of that prompt, tokens.
+fn check_length(
+    experiment: &Experiment,
+    task: &dyn Task,
+    shape: &Qwen3Config,
+    tokenizer: &TextTokenizer,
+) -> Result<usize> {
+    let prompt = tasks::longest_prompt(task, experiment.seed, tokenizer)?;
+    let (new, positions) = (experiment.rollout.max_new_tokens, shape.max_position_embeddings);
     if prompt + new <= positions {
-        return Ok(());
+        return Ok(prompt);
     }
     let problem = format!(
         "is {new}; with a prompt of {prompt} tokens that is more than the {positions} positions of the model; lower it"
     );
     Err(Error::field("rollout.max_new_tokens", problem))
+}
+
+/// The model to start from: one that a program provides, or files.
+enum Source {
+    Loaded(Box<LanguageModel>),
+    Files(Box<ModelFiles>),
+}
+
+impl Source {
+    fn parts(&self) -> (&Qwen3Config, &TextTokenizer) {
+        match self {
+            Self::Loaded(model) => (&model.config, &model.tokenizer),
+            Self::Files(files) => (&files.config, &files.tokenizer),
+        }
+    }
+
+    fn load(self, dtype: DType, device: &Device) -> Result<LanguageModel> {
+        match self {
+            Self::Loaded(model) => model.merged(),
+            Self::Files(files) => files.load(dtype, device)?.merged(),
+        }
+    }
 }
 
 /// Settles where model, encoders and data come from, so that the resolved experiment runs again from any folder and with the same
@@ -355,11 +424,17 @@ struct FrozenBase {
 }
 
 impl FrozenBase {
-    /// Both are views of one copy of the base model's weights where both need it.
-    fn new(experiment: &Experiment, base: &LanguageModel, device: &candle_core::Device) -> Result<Self> {
+    /// Both are views of one set of weights: the base model's own where these are not trained, because an adapter is or because
+    /// training goes on from a checkpoint, and a copy where training begins with them.
+    fn new(experiment: &Experiment, base: &LanguageModel, begins: bool, device: &Device) -> Result<Self> {
         let has_kl = experiment.objective.kl.coefficient > 0.0;
         let encoder = experiment.encoder();
-        let weights = if has_kl || encoder == Some(&EncoderSource::Policy) { Some(base.weights.copy()?) } else { None };
+        let is_trained = begins && experiment.adapter == Adapter::Full;
+        let weights = match has_kl || encoder == Some(&EncoderSource::Policy) {
+            false => None,
+            true if is_trained => Some(base.weights.copy()?),
+            true => Some(base.weights.clone()),
+        };
         let network = || weights.as_ref().map(|weights| Qwen3::frozen(&base.config, weights)).transpose();
         let encoder = match encoder {
             None => None,
@@ -450,11 +525,7 @@ fn run_info(
         method: experiment.method.label().to_string(),
         task: task.name().to_string(),
         model: format!("{name}, {count} parameters"),
-        device: match device.location() {
-            candle_core::DeviceLocation::Cpu => "cpu".to_string(),
-            candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
-            candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
-        },
+        device: memory::device_name(device),
         temperature: experiment.rollout.temperature,
         stop_step: experiment.stop.steps,
         directory: directory.to_path_buf(),

@@ -1,4 +1,14 @@
-//! What the verifier must say: gold answers with what equals them and what does not, by kind; then whole completions.
+//! What the verifier must say: gold answers with what equals them and what does not, by kind; then whole completions. More of both,
+//! as a file that `orthant grade` reads, are in `tests/fixtures/completions.jsonl`.
+//!
+//! The properties at the end are the fuzzer: random bytes, random texts of the alphabet of answers, well-formed answers from a grammar,
+//! and pieces of real answers put together. To let it run for longer than a test should:
+//!
+//! ```sh
+//! PROPTEST_CASES=1000000 cargo test --release --lib verify::
+//! ```
+//!
+//! What it finds becomes a case of `what_a_fuzzer_found_stays_fixed`.
 
 use super::{AnswerFormat, Equality, Verdict, answers_equal, verify};
 use proptest::prelude::*;
@@ -426,8 +436,17 @@ const EQUATIONS: &[Case] = &[
             r"\angle A = 5",
             r"\text{Area} = 5",
             "a_1=5",
+            "m+n=5",
+            "xy=5",
+            r"\frac{a}{b}=5",
+            "m+n=2+3=5",
+            "|AB|=5",
+            r"\cos x=5",
         ],
-        &["x=6", "2x=10", "x^2-25=0", "x+1=5", "x=5=6", "5=6", "x=4=5", "xy=5", "x^2=5", "x<5", "x \\le 5"],
+        &[
+            "x=6", "2x=10", "x^2-25=0", "x+1=5", "x=5=6", "5=6", "x=4=5", "x^2=5", "x<5", "x \\le 5", "m+n=6",
+            "m=2, n=3", "x+x=5", "m+n=4+2",
+        ],
     ),
     (
         "y=2x+3",
@@ -921,7 +940,41 @@ fn answers() -> impl Strategy<Value = String> {
     ]
 }
 
+/// The answers of the file of completions.
+fn corpus() -> &'static [String] {
+    static CORPUS: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
+    CORPUS.get_or_init(|| {
+        let lines = include_str!("../../tests/fixtures/completions.jsonl").lines();
+        let parsed = lines.map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let texts =
+            parsed.flat_map(|line| ["gold", "completion"].map(|field| line[field].as_str().unwrap().to_string()));
+        texts.map(|text| text.trim_start_matches(r"so \boxed{").to_string()).filter(|text| !text.is_empty()).collect()
+    })
+}
+
+/// Pieces of real answers, one after the other.
+fn splices() -> impl Strategy<Value = String> {
+    let piece = (any::<proptest::sample::Index>(), any::<proptest::sample::Index>(), 1_usize..12).prop_map(
+        |(text, start, length)| {
+            let chars: Vec<char> = text.get(corpus()).chars().collect();
+            let start = start.index(chars.len());
+            chars[start..].iter().take(length).collect::<String>()
+        },
+    );
+    proptest::collection::vec(piece, 1..6).prop_map(|pieces| pieces.concat())
+}
+
 proptest! {
+    #[test]
+    fn no_splice_of_real_answers_panics_or_takes_long(gold in splices(), answer in splices()) {
+        let start = std::time::Instant::now();
+        answers_equal(&gold, &answer);
+        verify(&gold, &answer, AnswerFormat::Choice);
+        verify(&gold, &format!(r"\boxed{{{answer}}}"), AnswerFormat::MathAnywhere);
+        prop_assert!(start.elapsed().as_secs_f64() < 2.0, "{} and {}", gold, answer);
+        prop_assert!(gold.trim().is_empty() || answers_equal(&gold, &gold) == Equality::Equal);
+    }
+
     #[test]
     fn no_text_of_this_alphabet_panics(
         gold in r"(\\(frac|sqrt|text|left|right|cup|pm|infty|pi|sin|log|circ|binom|begin\{pmatrix\}|end\{pmatrix\}|overline|mathbb|\\|\{|\}|!|,|%|\$)|[{}()\[\],;:=<>+*/^_!|&%$'. -]|[0-9]{1,3}|[a-zA-Z]|½|²|π|≤|∞|°){0,24}",

@@ -2,8 +2,8 @@
 
 use super::approximate::{Comparison, Point, Value, evaluate};
 use super::budget::{Budget, Exhausted};
-use super::parse::{Fault, is_prose, parse, words};
-use super::reals::{Interval, intervals, is_name};
+use super::parse::{Fault, is_prose, number_word, parse, words};
+use super::reals::{Interval, intervals, is_application, is_name};
 use super::simplify::{is_negative, simplify};
 use super::token::{Commas, Token, tokenize};
 use super::tree::{Constant, Decimal, Function, Node, Number, Relation};
@@ -44,10 +44,25 @@ impl Comparer {
         if gold == answer || self.same_words(&gold, &answer)? {
             return Ok((true, ambiguous));
         }
-        let parsed = parse(&gold, &mut self.budget).and_then(|gold| Ok((gold, parse(&answer, &mut self.budget)?)));
+        if self.same_tokens(&gold, &answer)? {
+            return Ok((true, ambiguous));
+        }
+        // `(B) 12` names a choice and says what it is.
+        let labelled = match label(&answer) {
+            Some((letter, content)) => match label(&gold) {
+                Some((gold, [])) => gold == letter,
+                _ => self.same_tokens(&gold, content)?,
+            },
+            None => false,
+        };
+        Ok((labelled, ambiguous))
+    }
+
+    fn same_tokens(&mut self, gold: &[Token], answer: &[Token]) -> Decided {
+        let parsed = parse(gold, &mut self.budget).and_then(|gold| Ok((gold, parse(answer, &mut self.budget)?)));
         match parsed {
-            Ok((gold, answer)) => Ok((self.answers(&gold, &answer)?, ambiguous)),
-            Err(Fault::Unreadable) => Ok((false, ambiguous)),
+            Ok((gold, answer)) => self.answers(&gold, &answer),
+            Err(Fault::Unreadable) => Ok(false),
             Err(Fault::Exhausted) => Err(Exhausted),
         }
     }
@@ -102,8 +117,9 @@ impl Comparer {
             (Node::Chain { members, relations }, _) => self.gold_chain(gold, members, relations, answer),
             (_, Node::Chain { members, relations }) => self.answer_chain(gold, members, relations),
             (Node::Text(gold), Node::Text(answer)) => Ok(gold == answer),
-            (Node::Text(word), other) | (other, Node::Text(word)) => match number_word(word) {
-                Some(number) => self.nodes(&Node::integer(number), other),
+            (Node::Text(word), other) | (other, Node::Text(word)) => match meaning(word) {
+                Some(meaning) if matches!(gold, Node::Text(_)) => self.nodes(&meaning, other),
+                Some(meaning) => self.nodes(other, &meaning),
                 None => Ok(matches!(other, Node::Variable(name) if name.eq_ignore_ascii_case(word))),
             },
             (Node::Based { digits, base }, other) | (other, Node::Based { digits, base }) => {
@@ -123,15 +139,21 @@ impl Comparer {
                 };
                 self.in_any_order(&gold, &answer)
             }
-            (Node::List(_), Node::Union(_) | Node::Group { .. } | Node::Difference(..)) => {
-                self.inequalities_solved(gold, answer)
+            (Node::List(values), Node::Union(_) | Node::Group { .. } | Node::Difference(..)) => {
+                match (coordinates(values), answer) {
+                    (Some(values), Node::Group { open: '(', close: ')', items }) => self.in_order(&values, items),
+                    _ => self.inequalities_solved(gold, answer),
+                }
             }
             (Node::Set(items), other) | (other, Node::Set(items)) if items.len() == 1 && !is_set(other) => {
                 if matches!(gold, Node::Set(_)) { self.nodes(&items[0], other) } else { self.nodes(other, &items[0]) }
             }
-            // The bare coordinates of a point, in order.
+            // The bare coordinates of a point, in order, or each with its name.
             (Node::Group { open: '(', close: ')', items }, Node::List(answer)) if !items.iter().any(has_infinity) => {
-                self.in_order(items, answer)
+                match coordinates(answer) {
+                    Some(values) => self.in_order(items, &values),
+                    None => self.in_order(items, answer),
+                }
             }
             (Node::List(_), _) | (_, Node::List(_)) => Ok(false),
             (
@@ -156,25 +178,8 @@ impl Comparer {
                 }
             }
             (Node::Matrix(gold), Node::Matrix(answer)) => self.matrices(gold, answer),
-            (Node::Matrix(rows), Node::Group { open, close, items })
-            | (Node::Group { open, close, items }, Node::Matrix(rows)) => {
-                let brackets_match = matches!((open, close), ('(', ')') | ('[', ']'));
-                let column: Option<Vec<Node>> =
-                    rows.iter().map(|row| <[Node; 1]>::try_from(row.clone()).ok().map(|[cell]| cell)).collect();
-                match column {
-                    _ if !brackets_match => Ok(false),
-                    Some(column) if !items.iter().any(|item| matches!(item, Node::Group { .. })) => {
-                        self.in_order(&column, items)
-                    }
-                    _ => {
-                        let rows_of_answer: Option<Vec<Vec<Node>>> = items.iter().map(row).collect();
-                        match rows_of_answer {
-                            Some(answer) => self.matrices(rows, &answer),
-                            None => Ok(false),
-                        }
-                    }
-                }
-            }
+            (Node::Matrix(rows), Node::Group { .. }) => self.matrix_and_group(rows, answer, true),
+            (Node::Group { .. }, Node::Matrix(rows)) => self.matrix_and_group(rows, gold, false),
             (Node::Quantity { .. }, _) | (_, Node::Quantity { .. }) => self.quantities(gold, answer),
             (Node::Ratio(gold), Node::Ratio(answer)) if gold.len() != 2 || answer.len() != 2 => {
                 self.in_order(gold, answer)
@@ -252,6 +257,26 @@ impl Comparer {
         Ok(Node::Set(distinct))
     }
 
+    /// A matrix and a tuple: its column, its row where the matrix is the gold answer, or its rows one by one.
+    fn matrix_and_group(&mut self, rows: &[Vec<Node>], group: &Node, matrix_is_gold: bool) -> Decided {
+        let Node::Group { open: open @ ('(' | '['), close, items } = group else { return Ok(false) };
+        if *close != (if *open == '(' { ')' } else { ']' }) {
+            return Ok(false);
+        }
+        if rows.len() == 1 && !items.iter().any(is_structure) {
+            return Ok(matrix_is_gold && self.in_order(&rows[0], items)?);
+        }
+        let column: Option<Vec<Node>> =
+            rows.iter().map(|row| <[Node; 1]>::try_from(row.clone()).ok().map(|[cell]| cell)).collect();
+        if let Some(column) = column.filter(|_| !items.iter().any(|item| matches!(item, Node::Group { .. }))) {
+            return self.in_order(&column, items);
+        }
+        match items.iter().map(row).collect::<Option<Vec<_>>>() {
+            Some(other) => self.matrices(rows, &other),
+            None => Ok(false),
+        }
+    }
+
     fn matrices(&mut self, gold: &[Vec<Node>], answer: &[Vec<Node>]) -> Decided {
         if gold.len() != answer.len() {
             return Ok(false);
@@ -275,6 +300,9 @@ impl Comparer {
                     value.numer().to_string() == digits
                 }
             }
+            // `2A3` reads as a product.
+            Node::Product(factors) => spelt_out(factors).is_some_and(|spelt| spelt == digits),
+            Node::Variable(name) => name == digits,
             _ => false,
         })
     }
@@ -347,7 +375,9 @@ impl Comparer {
                 return Ok(false);
             }
             if let Some((name, value)) = solved_for {
-                if answer_members[0] == *name {
+                let is_function = value.any(&|part| matches!(part, Node::Variable(_)));
+                let depends = |node: &Node| is_application(node) || *node == Node::Variable("y".to_string());
+                if answer_members[0] == *name || (is_function && depends(name) && depends(&answer_members[0])) {
                     return self.all_equal(value, &answer_members[1..], &answer_relations[..]);
                 }
                 if let [a, b] = answer_members.as_slice()
@@ -356,7 +386,7 @@ impl Comparer {
                     return self.nodes(value, a);
                 }
                 // A value must be given; a line may be written in any form.
-                if !value.any(&|part| matches!(part, Node::Variable(_))) {
+                if !is_function {
                     return Ok(false);
                 }
             }
@@ -399,25 +429,32 @@ impl Comparer {
 
     /// An answer that is an equation, where the gold answer is none: `x = 5`, `2 + 3 = 5`, `x = 1/3 ≈ 0.33`, `x in S`.
     fn answer_chain(&mut self, gold: &Node, members: &[Node], relations: &[Relation]) -> Decided {
-        let named = is_name(&members[0]);
+        let has_variable = |node: &Node| node.any(&|part| matches!(part, Node::Variable(_)));
+        let named = is_name(&members[0]) || (is_combination(&members[0]) && !has_variable(gold));
         if let ([_, set], [Relation::ElementOf]) = (members, relations) {
             return Ok(named && self.nodes(gold, set)?);
         }
         if !relations.iter().all(|relation| matches!(relation, Relation::Equal | Relation::Approximate)) {
             return Ok(false);
         }
-        if named && !matches!(gold, Node::Variable(_)) {
+        if named && gold.any(&|part| part == &members[0]) {
+            // `x = 2x + 3` is still to be solved.
+            return Ok(false);
+        }
+        // Between letters of choices an equation says nothing.
+        let is_letter = matches!(gold, Node::Variable(name) if name.chars().all(|c| c.is_ascii_uppercase()));
+        if named && !is_letter {
             return self.all_equal(gold, &members[1..], relations);
         }
         if let ([value, name], false) = (members, named)
             && is_name(name)
-            && !matches!(gold, Node::Variable(_))
+            && !is_letter
+            && !gold.any(&|part| part == name)
         {
             return self.nodes(gold, value);
         }
         // Without a name in front all members are values.
         let first = self.nodes(gold, &members[0])?;
-        let has_variable = |node: &Node| node.any(&|part| matches!(part, Node::Variable(_)));
         if has_variable(&members[0]) != has_variable(gold) {
             return Ok(false);
         }
@@ -459,9 +496,11 @@ impl Comparer {
     fn gold_inequality(&mut self, gold: &Node, members: &[Node], relations: &[Relation], answer: &Node) -> Decided {
         let solved = intervals(gold, &mut self.budget)?;
         let Node::Chain { members: answer_members, relations: answer_relations } = answer else {
-            return match solved {
-                Some(_) => self.inequalities_solved(gold, answer),
-                None => Ok(false),
+            return match (solved, answer) {
+                // Of several bounds each must say something: `x > 2, x > 3` is no `x > 2`.
+                (Some(solved), Node::List(parts)) if parts.len() != solved.len() => Ok(false),
+                (Some(_), _) => self.inequalities_solved(gold, answer),
+                (None, _) => Ok(false),
             };
         };
         if let ([name, set], [Relation::ElementOf]) = (answer_members.as_slice(), answer_relations.as_slice()) {
@@ -541,6 +580,16 @@ impl Comparer {
                         self.scalars(&scaled(gold, from.factor), &scaled(answer, to.factor))
                     }
                     _ => self.nodes(gold, answer),
+                }
+            }
+            (Node::Quantity { value, unit: words }, Node::Product(factors))
+                if unit(words).is_some()
+                    && unit_in_letters(factors).is_some_and(|(_, of)| unit(&of) == unit(words)) =>
+            {
+                // `6 m^2` outside `\text`
+                match unit_in_letters(factors) {
+                    Some((rest, _)) => self.nodes(value, &rest),
+                    None => Ok(false),
                 }
             }
             (Node::Quantity { value, unit: words }, other) | (other, Node::Quantity { value, unit: words }) => {
@@ -638,6 +687,103 @@ fn with_signs(node: Node, other: bool) -> Result<Node, Exhausted> {
     })
 }
 
+/// The letter of `(B) 12` and the tokens after it.
+fn label(tokens: &[Token]) -> Option<(char, &[Token])> {
+    let letter = |token: &Token| match token {
+        Token::Letter(letter) => Some(*letter),
+        Token::Text(word) if word.len() == 1 => word.chars().next(),
+        _ => None,
+    };
+    let [Token::Symbol('('), inner, Token::Symbol(')'), rest @ ..] = tokens else { return None };
+    letter(inner).filter(|letter| matches!(letter, 'A'..='J')).map(|letter| (letter, rest))
+}
+
+/// What a text says that can be said in signs.
+fn meaning(text: &str) -> Option<Node> {
+    match text {
+        "empty set" | "the empty set" | "null set" => Some(Node::Set(Vec::new())),
+        "all real numbers" | "all reals" | "real numbers" | "the real numbers" => Some(Node::Reals),
+        _ => number_word(text).map(Node::integer),
+    }
+}
+
+/// The values of `x = 2, y = 3`, in the order of their names where these are single letters, else in the order of the list.
+fn coordinates(items: &[Node]) -> Option<Vec<Node>> {
+    let mut named = Vec::with_capacity(items.len());
+    for item in items {
+        let Node::Chain { members, relations } = item else { return None };
+        let ([Node::Variable(name), value], [Relation::Equal]) = (members.as_slice(), relations.as_slice()) else {
+            return None;
+        };
+        named.push((name, value));
+    }
+    let mut sorted = named.clone();
+    sorted.sort_by_key(|(name, _)| *name);
+    if sorted.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+        return None;
+    }
+    let named = if named.iter().all(|(name, _)| name.len() == 1) { sorted } else { named };
+    Some(named.into_iter().map(|(_, value)| value.clone()).collect())
+}
+
+/// A sum, product or quotient of different variables, or a function of one: what a question may ask for, such as `m + n`.
+fn is_combination(node: &Node) -> bool {
+    let variable = |node: &Node| matches!(node, Node::Variable(_));
+    let different = |items: &[Node]| items.iter().enumerate().all(|(at, item)| !items[..at].contains(item));
+    match node {
+        Node::Sum(items) => items.iter().all(variable) && different(items),
+        Node::Product(items) => {
+            let plain = |item: &Node| match item {
+                Node::Product(inner) => inner.iter().all(variable) && different(inner),
+                other => variable(other),
+            };
+            let factor = |item: &Node| match item {
+                Node::Power(base, exponent) => plain(base) && **exponent == Node::integer(-1),
+                other => plain(other),
+            };
+            items.iter().all(factor) && different(items)
+        }
+        Node::Call(function, arguments) if *function != Function::Root => {
+            arguments.first().is_some_and(|argument| variable(argument) || is_combination(argument))
+                && arguments[1..].iter().all(|other| matches!(other, Node::Number { .. }))
+        }
+        _ => false,
+    }
+}
+
+/// Digits and capital letters that read as a product.
+fn spelt_out(factors: &[Node]) -> Option<String> {
+    let mut spelt = String::new();
+    for factor in factors {
+        match factor {
+            Node::Number { value, decimal: None } if value.is_integer() && value.numer().bits() < 64 => {
+                spelt.push_str(&value.numer().to_string());
+            }
+            Node::Variable(name) => spelt.push_str(name),
+            _ => return None,
+        }
+    }
+    Some(spelt)
+}
+
+/// A product whose last factors are letters that may be a unit, `6 c m^2`, as the product of the others and the unit's name.
+fn unit_in_letters(factors: &[Node]) -> Option<(Node, String)> {
+    let letter = |node: &Node| match node {
+        Node::Variable(name) if name.len() <= 2 => Some(name.clone()),
+        Node::Power(base, exponent) => match (&**base, &**exponent) {
+            (Node::Variable(name), Node::Number { value, .. }) => Some(format!("{name}^{value}")),
+            _ => None,
+        },
+        _ => None,
+    };
+    let count = factors.iter().rev().take_while(|factor| letter(factor).is_some()).count();
+    let (rest, letters) = factors.split_at(factors.len() - count);
+    if rest.is_empty() || letters.is_empty() {
+        return None;
+    }
+    Some((Node::Product(rest.to_vec()), letters.iter().filter_map(letter).collect()))
+}
+
 fn is_long_text(node: &Node) -> bool {
     matches!(node, Node::Text(text) if text.chars().count() > 1)
 }
@@ -730,31 +876,4 @@ fn decimal_of(node: &Node) -> Option<(Number, u32)> {
         },
         _ => None,
     }
-}
-
-fn number_word(word: &str) -> Option<i64> {
-    const WORDS: [&str; 21] = [
-        "zero",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-        "twenty",
-    ];
-    WORDS.iter().position(|candidate| *candidate == word).map(|at| at as i64)
 }

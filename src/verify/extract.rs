@@ -54,23 +54,46 @@ fn last_number(completion: &str) -> Option<&str> {
 /// A choice that a completion makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Choice {
-    /// Its letter in upper case; `None` where there is a box with something else in it.
+    /// Its letter in upper case; `None` where something else stands there, or several letters.
     pub(super) letter: Option<char>,
     /// As it stands in the completion.
     pub(super) text: String,
 }
 
-/// The choice of a completion: its last box, else the letter after the last "answer is", else a capital letter that stands alone at the
-/// end. Letters are A to J.
+/// The choice of a completion: the letter in its last box, else the letter after the last "answer is", else a capital letter that
+/// stands alone at the end. Letters are A to J. Who names several has chosen none.
 pub(super) fn choice(completion: &str) -> Option<Choice> {
-    if let Some(content) = last_boxed(completion) {
-        return Some(Choice { letter: boxed_letter(content), text: content.to_string() });
+    let boxed =
+        last_boxed(completion).map(|content| Choice { letter: boxed_letter(content), text: content.to_string() });
+    if let Some(choice) = boxed.as_ref().filter(|choice| choice.letter.is_some() || names_letters(&choice.text)) {
+        return Some(choice.clone());
     }
     let found = |letter: char| Choice { letter: Some(letter.to_ascii_uppercase()), text: letter.to_string() };
-    if let Some(letter) = announced(completion).and_then(announced_letter) {
-        return Some(found(letter));
+    if let Some((letter, rest)) = announced(completion).and_then(announced_letter) {
+        if !goes_on(rest) {
+            return Some(found(letter));
+        }
+        return Some(Choice { letter: None, text: phrase(completion).unwrap_or_default().to_string() });
     }
-    final_letter(completion).map(found)
+    final_letter(completion).map(found).or(boxed)
+}
+
+/// Whether a letter of a choice stands alone anywhere in a text.
+fn names_letters(text: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric()).any(|word| stands_alone(word) && word.len() == 1)
+}
+
+/// Whether a text goes on with another letter: ` or C`, `, B`, `/B`.
+fn goes_on(rest: &str) -> bool {
+    let bare =
+        |text: &str| text.trim_start_matches(|c: char| is_frame(c) || matches!(c, '(' | '[' | ')' | ']')).to_string();
+    let rest = bare(rest);
+    let after = ["or ", "and ", ",", "/", "&"].iter().find_map(|word| rest.strip_prefix(word));
+    let Some(after) = after.map(bare) else { return false };
+    let after = bare(["or ", "and "].iter().find_map(|word| after.strip_prefix(word)).unwrap_or(&after));
+    // `B, I believe`
+    let is_pronoun = after.strip_prefix("I ").is_some_and(|next| next.starts_with(|c: char| c.is_lowercase()));
+    stands_alone(&after) && !is_pronoun
 }
 
 fn is_choice(letter: char) -> bool {
@@ -79,12 +102,22 @@ fn is_choice(letter: char) -> bool {
 
 /// The letter of `B`, `(B)`, `\text{B}`, `B.`, `(B) 42` or `B: both`; of nothing that names two.
 pub(super) fn boxed_letter(content: &str) -> Option<char> {
-    let mut rest = content.trim();
-    for wrapper in [r"\text", r"\textbf", r"\mathrm", r"\mathbf", r"\textit"] {
+    let mut rest = without_word(content.trim());
+    for wrapper in [
+        r"\text",
+        r"\textbf",
+        r"\mathrm",
+        r"\mathbf",
+        r"\textit",
+        r"\textrm",
+        r"\mathsf",
+        r"\mathcal",
+        r"\operatorname",
+    ] {
         if let Some(inner) = rest.strip_prefix(wrapper).and_then(|rest| rest.trim_start().strip_prefix('{')) {
             let (inner, after) = inner.split_once('}')?;
             if after.trim_matches(|c: char| c.is_whitespace() || matches!(c, ')' | '.')).is_empty() {
-                rest = inner.trim();
+                rest = without_word(inner.trim());
                 break;
             }
             // `\textbf{(B)}\ 42`
@@ -97,6 +130,14 @@ pub(super) fn boxed_letter(content: &str) -> Option<char> {
         return is_choice(letter).then(|| letter.to_ascii_uppercase());
     }
     closed_letter(rest)
+}
+
+/// A text without the word in front of a letter.
+fn without_word(text: &str) -> &str {
+    ["Option ", "option ", "Choice ", "choice ", "Answer ", "answer "]
+        .iter()
+        .find_map(|word| text.strip_prefix(word))
+        .map_or(text, str::trim_start)
 }
 
 /// The letter of `(B) 42`, `B) 42`, `B. 42` or `B: 42`, where what follows names no other.
@@ -119,17 +160,18 @@ fn stands_alone(text: &str) -> bool {
         && !chars.next().is_some_and(char::is_alphanumeric)
 }
 
-/// The letter after "answer is". Without brackets it is a capital: "the answer is a number" names none.
-fn announced_letter(rest: &str) -> Option<char> {
+/// The letter after "answer is", and what follows it. Without brackets it is a capital: "the answer is a number" names none.
+fn announced_letter(rest: &str) -> Option<(char, &str)> {
     let mut rest = rest;
     for word in ["option ", "choice ", "Option ", "Choice "] {
         rest = rest.strip_prefix(word).unwrap_or(rest).trim_start_matches(is_frame);
     }
-    for wrapper in [r"\text{", r"\textbf{", r"\mathrm{", r"\mathbf{"] {
+    for wrapper in [r"\(", r"\text{", r"\textbf{", r"\mathrm{", r"\mathbf{"] {
         rest = rest.strip_prefix(wrapper).unwrap_or(rest);
     }
     let bracketed = rest.strip_prefix(['(', '[']);
-    let mut chars = bracketed.unwrap_or(rest).chars();
+    let inner = bracketed.unwrap_or(rest);
+    let mut chars = inner.chars();
     let letter = chars.next().filter(|letter| is_choice(*letter))?;
     let next = chars.next();
     let closes = match next {
@@ -140,17 +182,25 @@ fn announced_letter(rest: &str) -> Option<char> {
                 && !next.is_some_and(|c| c.is_alphanumeric() || c == '\'')
         }
     };
-    closes.then_some(letter)
+    closes.then(|| (letter, &inner[letter.len_utf8()..]))
 }
 
-/// A capital letter that is the last word.
+/// A capital letter that is the last word, and neither the last of several letters nor denied.
 fn final_letter(completion: &str) -> Option<char> {
     let end =
         completion.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '.' | '*' | ')' | ']' | '$' | '"'));
     let letter = end.chars().next_back().filter(|letter| letter.is_ascii_uppercase() && is_choice(*letter))?;
     let before = end[..end.len() - 1].chars().next_back();
     let alone = before.is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '[' | '*' | '$' | ':' | '"'));
-    alone.then_some(letter)
+    let mut words = end[..end.len() - 1]
+        .split(|c: char| !(c.is_alphanumeric() || c == '\''))
+        .filter(|word| !word.is_empty())
+        .rev()
+        .skip_while(|word| matches!(word.to_lowercase().as_str(), "or" | "and" | "option" | "choice" | "answer"));
+    let earlier = words.next().unwrap_or_default();
+    let denied = earlier.eq_ignore_ascii_case("not") || earlier.ends_with("n't");
+    let another = earlier.len() == 1 && stands_alone(earlier);
+    (alone && !denied && !another).then_some(letter)
 }
 
 #[cfg(test)]
@@ -194,6 +244,16 @@ mod tests {
             ("the answer is B because", Some('B')),
             ("**Answer: C**", Some('C')),
             ("The answer is option D", Some('D')),
+            (r"\boxed{\text{Option B}}", Some('B')),
+            (r"\boxed{3.5}. The answer is (B).", Some('B')),
+            (r"the answer is \(B\)", Some('B')),
+            ("The answer is B, I believe.", Some('B')),
+            ("The answer is B, because A is wrong.", Some('B')),
+            ("The answer is A or B", None),
+            ("The answer is A, B, C, or D", None),
+            ("The answer is not B", None),
+            ("A or B", None),
+            ("It isn't B", None),
             ("Therefore C", Some('C')),
             ("so it must be (D).", Some('D')),
             ("The answer is a number", None),

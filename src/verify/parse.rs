@@ -12,6 +12,7 @@
 //! ```
 
 use super::budget::{Budget, Exhausted, MAX_DEPTH};
+use super::reals::is_name;
 use super::token::Token;
 use super::tree::{Constant, Decimal, Function, Node, Number, Relation};
 use num_bigint::BigInt;
@@ -39,7 +40,11 @@ type Parsed<T = Node> = Result<T, Fault>;
 /// The whole of `tokens` as an answer.
 pub(super) fn parse(tokens: &[Token], budget: &mut Budget) -> Parsed {
     let mut parser = Parser { tokens: tokens.to_vec(), at: 0, depth: 0, bars: 0, budget };
-    let items = parser.items()?;
+    let mut items = parser.items()?;
+    if items.len() == 1 && parser.take_command("over") {
+        let denominator = parser.sum()?;
+        items = items.into_iter().map(|numerator| numerator.over(denominator.clone())).collect();
+    }
     if parser.at < parser.tokens.len() {
         return Err(Fault::Unreadable);
     }
@@ -53,13 +58,13 @@ pub(super) fn parse(tokens: &[Token], budget: &mut Budget) -> Parsed {
 /// The words of an answer that is a text, in lower case with single spaces, without punctuation.
 pub(super) fn words(tokens: &[Token]) -> Option<String> {
     let mut words: Vec<String> = Vec::new();
-    let has_comma = tokens.contains(&Token::Symbol(','));
+    let has_comma = tokens.iter().any(|token| matches!(token, Token::Symbol(',' | '∧')));
     for token in tokens {
         match token {
             Token::Text(word) | Token::Word(word) | Token::Number(word) => words.push(word.to_lowercase()),
             Token::Letter(letter) => words.push(letter.to_lowercase().to_string()),
             Token::Symbol('(' | ')' | '[' | ']') if !has_comma => {}
-            Token::Symbol('{' | '}' | ',' | '\'' | ':') => {}
+            Token::Symbol('{' | '}' | ',' | '∧' | '\'' | ':') => {}
             _ => return None,
         }
     }
@@ -146,6 +151,12 @@ impl Parser<'_> {
         self.peek() == Some(&Token::Symbol(symbol))
     }
 
+    fn take_command(&mut self, name: &str) -> bool {
+        let found = matches!(self.peek(), Some(Token::Command(command)) if command == name);
+        self.at += usize::from(found);
+        found
+    }
+
     fn take(&mut self, symbol: char) -> bool {
         let found = self.is(symbol);
         self.at += usize::from(found);
@@ -168,16 +179,24 @@ impl Parser<'_> {
         result
     }
 
-    /// Items between commas or semicolons, up to a token that is part of none.
+    /// Items between commas, semicolons or "and", up to a token that is part of none. Two bounds of one name, `x > 1 and x < 4`, are
+    /// one item.
     fn items(&mut self) -> Parsed<Vec<Node>> {
         let mut items = Vec::new();
+        let mut both = false;
         loop {
-            while self.take(',') || self.take(';') {}
+            while self.take(',') || self.take(';') || self.is('∧') {
+                both = self.take('∧');
+            }
             if self.at_end() {
                 return Ok(items);
             }
-            items.push(self.item()?);
-            if !(self.is(',') || self.is(';')) {
+            let item = self.item()?;
+            match items.last().filter(|_| both).and_then(|last| between(last, &item)) {
+                Some(joined) => *items.last_mut().ok_or(Fault::Unreadable)? = joined,
+                None => items.push(item),
+            }
+            if !(self.is(',') || self.is(';') || self.is('∧')) {
                 return Ok(items);
             }
         }
@@ -220,7 +239,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A number with letters among its digits, and its base: `A5_{11}`.
+    /// A number with letters among its digits, and its base: `A5_{11}`, or of at least two capitals only: `BEE_{16}`.
     fn digits_with_letters(&mut self) -> Option<Node> {
         let rest = &self.tokens[self.at..];
         let mut digits = String::new();
@@ -231,15 +250,22 @@ impl Parser<'_> {
                 _ => break,
             }
         }
-        let mixed =
-            digits.bytes().any(|byte| byte.is_ascii_digit()) && digits.bytes().any(|byte| byte.is_ascii_alphabetic());
-        let below = rest.iter().take(20).position(|token| *token == Token::Symbol('_')).filter(|_| mixed)?;
+        let lettered = digits.bytes().any(|byte| byte.is_ascii_alphabetic());
+        let all_letters = !digits.bytes().any(|byte| byte.is_ascii_digit());
+        let is_capital = |token: &Token| matches!(token, Token::Word(part) | Token::Text(part) if part.bytes().all(|byte| byte.is_ascii_uppercase()));
+        if !lettered || (all_letters && !(digits.len() > 1 && rest.first().is_some_and(is_capital))) {
+            return None;
+        }
+        let below = rest.iter().take(20).position(|token| *token == Token::Symbol('_'))?;
         let ([Token::Number(base), ..] | [Token::Symbol('{'), Token::Number(base), Token::Symbol('}'), ..]) =
             &rest[below + 1..]
         else {
             return None;
         };
         let base: u32 = base.parse().ok().filter(|base| (11..=36).contains(base))?;
+        if !digits.chars().all(|digit| digit.is_digit(base)) {
+            return None;
+        }
         let length = below + if rest[below + 1] == Token::Symbol('{') { 4 } else { 2 };
         let names_digits_only = rest[..below]
             .iter()
@@ -254,6 +280,7 @@ impl Parser<'_> {
     /// An item that begins with a word and has nothing but words, letters and numbers.
     fn text(&mut self) -> Option<Node> {
         match self.peek()? {
+            Token::Text(sign) if matches!(sign.as_str(), "£" | "€" | "¥") => return None,
             Token::Text(_) => {}
             Token::Word(word) if is_prose(word) => {}
             _ => return None,
@@ -268,7 +295,9 @@ impl Parser<'_> {
         let length = rest.iter().position(|token| !plain(token)).unwrap_or(rest.len());
         let ends = match rest.get(length) {
             None | Some(Token::EndMatrix) => true,
-            Some(Token::Symbol(symbol)) => matches!(symbol, ',' | ';' | ')' | ']' | '}' | '⦄' | '&' | '⏎' | '=' | '≈'),
+            Some(Token::Symbol(symbol)) => {
+                matches!(symbol, ',' | '∧' | ';' | ')' | ']' | '}' | '⦄' | '&' | '⏎' | '=' | '≈')
+            }
             Some(_) => false,
         };
         let text = words(&rest[..length]).filter(|_| ends && !rest[..length].contains(&Token::Symbol('{')))?;
@@ -331,7 +360,12 @@ impl Parser<'_> {
             }
             value = Node::Ratio(parts);
         }
-        let unit = self.unit()?;
+        let mut unit = self.unit()?;
+        // `3 million dollars`.
+        if let Some((multiple, rest)) = unit.as_deref().and_then(multiple) {
+            value = Node::Product(vec![value, Node::integer(multiple)]);
+            unit = (!rest.is_empty()).then(|| rest.to_string());
+        }
         let unit = match (currency, unit) {
             (Some(currency), None) => Some(currency),
             // `$5 per day`, `\$1.85\ \text{USD}`.
@@ -361,34 +395,63 @@ impl Parser<'_> {
         Some(unit.to_string())
     }
 
-    /// Words after a number, with an exponent if there is one: `cm^2`.
+    /// Words after a number, with an exponent if there is one: `cm^2`, `m/s`, `\frac{m}{s}`.
     fn unit(&mut self) -> Parsed<Option<String>> {
         let mut unit: Vec<String> = Vec::new();
+        // The braces of a fraction of units.
+        let mut braces = 0;
         loop {
+            let next_is_word = self.is_text_at(1);
             match self.peek() {
                 Some(Token::Text(word) | Token::Word(word)) => unit.push(word.to_lowercase()),
                 Some(Token::Symbol('$')) => unit.push("dollar".to_string()),
-                Some(Token::Symbol('/')) if matches!(self.tokens.get(self.at + 1), Some(Token::Text(_))) => {
-                    unit.push("per".to_string());
+                Some(Token::Symbol('/')) if next_is_word => unit.push("per".to_string()),
+                Some(Token::Symbol('*')) if next_is_word => {}
+                Some(Token::Command(_)) if self.is_unit_fraction() => {
+                    self.at += 1;
+                    braces += 1;
                 }
+                Some(Token::Symbol('}'))
+                    if braces == 1 && self.tokens.get(self.at + 1) == Some(&Token::Symbol('{')) =>
+                {
+                    unit.push("per".to_string());
+                    self.at += 1;
+                    braces += 1;
+                }
+                Some(Token::Symbol('}')) if braces == 2 => braces = 0,
                 _ => break,
             }
             self.at += 1;
             if self.is('^') && !unit.is_empty() {
                 self.at += 1;
                 let braced = self.take('{');
-                let Some(Token::Number(exponent)) = self.peek() else { return Err(Fault::Unreadable) };
-                let exponent = exponent.clone();
+                let sign = if self.take('-') { "-" } else { "" };
+                let (Some(Token::Number(exponent)), Some(last)) = (self.peek(), unit.last_mut()) else {
+                    return Err(Fault::Unreadable);
+                };
+                *last = format!("{last}^{sign}{exponent}");
                 self.at += 1;
                 if braced {
                     self.expect('}')?;
                 }
-                if let Some(last) = unit.last_mut() {
-                    *last = format!("{last}^{exponent}");
-                }
             }
         }
+        // `5 is wrong` is no 5.
+        let denies = |word: &String| matches!(word.as_str(), "is" | "not" | "wrong" | "incorrect" | "no");
+        if braces > 0 || unit.iter().any(denies) {
+            return Err(Fault::Unreadable);
+        }
         Ok((!unit.is_empty()).then(|| unit.join(" ")))
+    }
+
+    fn is_text_at(&self, offset: usize) -> bool {
+        matches!(self.tokens.get(self.at + offset), Some(Token::Text(_)))
+    }
+
+    /// `\frac{\text{m}}{\text{s}}`.
+    fn is_unit_fraction(&self) -> bool {
+        let is_fraction = matches!(self.peek(), Some(Token::Command(name)) if name == "frac");
+        is_fraction && self.tokens.get(self.at + 1) == Some(&Token::Symbol('{')) && self.is_text_at(2)
     }
 
     fn sum(&mut self) -> Parsed {
@@ -422,9 +485,10 @@ impl Parser<'_> {
         // `990/7°` are 990/7 degrees.
         let mut degrees = false;
         loop {
-            if self.take('*') {
+            if self.is('*') && !self.is_text_at(1) {
+                self.at += 1;
                 factors.push(self.signed_power()?);
-            } else if self.is('/') && !matches!(self.tokens.get(self.at + 1), Some(Token::Text(_))) {
+            } else if self.is('/') && !self.is_text_at(1) {
                 self.at += 1;
                 let divisor = match self.signed_power()? {
                     Node::Degrees(inner) => {
@@ -434,6 +498,11 @@ impl Parser<'_> {
                     other => other,
                 };
                 factors.push(divisor.power(Node::integer(-1)));
+            } else if self.is_unit_fraction() {
+                break;
+            } else if self.stand_side_by_side(factors.last()) {
+                // `2 3` is not 6.
+                return Err(Fault::Unreadable);
             } else if self.begins_factor() {
                 factors.push(self.power()?);
             } else {
@@ -445,6 +514,12 @@ impl Parser<'_> {
             Err(factors) if degrees => Node::Degrees(Box::new(Node::Product(factors))),
             Err(factors) => Node::Product(factors),
         })
+    }
+
+    /// Whether a number follows a number.
+    fn stand_side_by_side(&self, last: Option<&Node>) -> bool {
+        let is_number = |at: usize| matches!(self.tokens.get(at), Some(Token::Number(_)));
+        matches!(last, Some(Node::Number { .. })) && is_number(self.at) && is_number(self.at - 1)
     }
 
     /// `2 * -3`.
@@ -459,7 +534,7 @@ impl Parser<'_> {
                 let is_upper = word.chars().all(|c| c.is_ascii_uppercase());
                 (is_upper || !is_prose(word)) && !super::units::is_known(word)
             }
-            Some(Token::Command(name)) => name != "choose" && name != "top",
+            Some(Token::Command(name)) => name != "choose" && name != "over",
             Some(Token::Symbol(symbol)) => match symbol {
                 '(' | '[' | '{' | '⦃' | '⟨' | '⌊' | '⌈' | '∞' | '∅' => true,
                 '|' => self.bars == 0,
@@ -479,6 +554,14 @@ impl Parser<'_> {
                 base = Node::Percent(Box::new(base));
             } else if self.take('°') {
                 base = Node::Degrees(Box::new(base));
+            } else if let (Node::Number { value, decimal: None }, true) = (&base, self.is('_')) {
+                // `(101)_2`
+                let digits = value.numer().to_string();
+                if !value.is_integer() {
+                    return Err(Fault::Unreadable);
+                }
+                self.at += 1;
+                base = Node::Based { digits, base: self.base()? };
             } else if self.is('\'') {
                 self.at += 1;
                 base = match base {
@@ -488,6 +571,8 @@ impl Parser<'_> {
             } else if self.take('^') {
                 if self.take_degrees() {
                     base = Node::Degrees(Box::new(base));
+                } else if self.take_ordinal() {
+                    // `3^{\text{rd}}`
                 } else {
                     base = base.power(self.deeper(Self::exponent)?);
                 }
@@ -498,14 +583,34 @@ impl Parser<'_> {
         Err(Fault::Exhausted)
     }
 
-    /// `\circ`, in braces or not.
+    /// The ending of an ordinal, in braces or not.
+    fn take_ordinal(&mut self) -> bool {
+        let is_ending =
+            |token: &Token| matches!(token, Token::Text(word) if matches!(word.as_str(), "st" | "nd" | "rd" | "th"));
+        let length = match &self.tokens[self.at..] {
+            [ending, ..] if is_ending(ending) => 1,
+            [Token::Symbol('{'), ending, Token::Symbol('}'), ..] if is_ending(ending) => 3,
+            _ => 0,
+        };
+        self.at += length;
+        length > 0
+    }
+
+    /// `\circ` or the letter o after `^`, in braces or not.
     fn take_degrees(&mut self) -> bool {
-        if self.take('°') {
-            return true;
-        }
-        let braced = self.tokens[self.at..].starts_with(&[Token::Symbol('{'), Token::Symbol('°'), Token::Symbol('}')]);
-        self.at += 3 * usize::from(braced);
-        braced
+        let is_ring = |token: &Token| match token {
+            Token::Symbol(symbol) => *symbol == '°',
+            Token::Letter(letter) => *letter == 'o',
+            Token::Text(word) => word == "o",
+            _ => false,
+        };
+        let length = match &self.tokens[self.at..] {
+            [ring, ..] if is_ring(ring) => 1,
+            [Token::Symbol('{'), ring, Token::Symbol('}'), ..] if is_ring(ring) => 3,
+            _ => 0,
+        };
+        self.at += length;
+        length > 0
     }
 
     /// What stands after `^`: a group, a signed number, a name or a function; then a further `^` belongs to it.
@@ -513,8 +618,21 @@ impl Parser<'_> {
         if self.take('-') {
             return Ok(self.deeper(Self::exponent)?.negative());
         }
+        if let Some(letter) = self.first_letter() {
+            return self.letter(letter);
+        }
         let base = self.deeper(Self::atom)?;
         if self.take('^') { Ok(base.power(self.deeper(Self::exponent)?)) } else { Ok(base) }
+    }
+
+    /// The first of several small letters, which alone belongs to the `^` or `_` in front of it: `e^xe^y`.
+    fn first_letter(&mut self) -> Option<char> {
+        let Some(Token::Word(word)) = self.peek() else { return None };
+        let first = word.chars().next().filter(|_| word.bytes().all(|byte| byte.is_ascii_lowercase()))?;
+        let rest = word[1..].to_string();
+        let letter = rest.chars().next().filter(|_| rest.len() == 1);
+        self.tokens[self.at] = letter.map_or(Token::Word(rest), Token::Letter);
+        Some(first)
     }
 
     fn atom(&mut self) -> Parsed {
@@ -615,9 +733,11 @@ impl Parser<'_> {
     fn base(&mut self) -> Parsed<u32> {
         let braced = self.take('{');
         let base = match self.peek() {
-            Some(Token::Number(base)) => base.parse().ok().filter(|base| (2..=36).contains(base)),
+            Some(Token::Number(base)) => base.parse().ok(),
+            Some(Token::Text(word) | Token::Word(word)) => number_word(word).and_then(|base| u32::try_from(base).ok()),
             _ => None,
         };
+        let base = base.filter(|base| (2..=36).contains(base));
         self.at += 1;
         if braced {
             self.expect('}')?;
@@ -644,6 +764,8 @@ impl Parser<'_> {
                     name.push_str(&spelling(token));
                     self.at += 1;
                 }
+            } else if let Some(letter) = self.first_letter() {
+                name.push(letter);
             } else {
                 let token = self.peek().ok_or(Fault::Unreadable)?;
                 name.push_str(&spelling(token));
@@ -693,12 +815,12 @@ impl Parser<'_> {
     fn command(&mut self, name: &str) -> Parsed {
         match name {
             "pi" => Ok(Node::Constant(Constant::Pi)),
-            "reals" => Ok(Node::Reals),
+            "reals" => Ok(self.half_of_reals().unwrap_or(Node::Reals)),
             "exp" => Ok(Node::Constant(Constant::E).power(self.call_argument()?)),
             "frac" => {
                 let numerator = self.deeper(Self::argument)?;
                 let denominator = self.deeper(Self::argument)?;
-                Ok(Node::Product(vec![numerator, denominator.power(Node::integer(-1))]))
+                Ok(numerator.over(denominator))
             }
             "binom" => {
                 let (n, k) = if self.take('(') {
@@ -753,6 +875,26 @@ impl Parser<'_> {
         }
     }
 
+    /// The `^+` or `^-` of the positive or negative reals.
+    fn half_of_reals(&mut self) -> Option<Node> {
+        let (sign, length) = match &self.tokens[self.at..] {
+            [Token::Symbol('^' | '_'), Token::Symbol(sign @ ('+' | '-')), ..] => (*sign, 2),
+            [
+                Token::Symbol('^' | '_'),
+                Token::Symbol('{'),
+                Token::Symbol(sign @ ('+' | '-')),
+                Token::Symbol('}'),
+                ..,
+            ] => (*sign, 4),
+            _ => return None,
+        };
+        self.at += length;
+        let infinity = Node::Constant(Constant::Infinity);
+        let items =
+            if sign == '+' { vec![Node::integer(0), infinity] } else { vec![infinity.negative(), Node::integer(0)] };
+        Some(Node::Group { open: '(', close: ')', items })
+    }
+
     fn function_exponent(&mut self) -> Parsed<Option<Node>> {
         if self.take('^') { self.deeper(Self::exponent).map(Some) } else { Ok(None) }
     }
@@ -789,8 +931,19 @@ impl Parser<'_> {
     /// The argument of `\sin` and the like: brackets, or a product up to the next function.
     fn call_argument(&mut self) -> Parsed {
         self.deeper(|parser| {
-            if parser.is('(') || parser.is('[') || parser.is('{') || parser.is('|') {
+            if parser.is('{') || parser.is('|') {
                 return parser.power();
+            }
+            if parser.is('(') || parser.is('[') {
+                // The exponent of `\sin(x)^2` is that of the sine.
+                let argument = parser.atom()?;
+                let start = parser.at;
+                parser.take('^');
+                if parser.take_degrees() {
+                    return Ok(Node::Degrees(Box::new(argument)));
+                }
+                parser.at = start;
+                return Ok(argument);
             }
             if parser.take('-') {
                 return Ok(parser.call_argument()?.negative());
@@ -847,14 +1000,23 @@ impl Parser<'_> {
                     Err(items) if items.is_empty() => return Err(Fault::Unreadable),
                     Err(items) => Node::List(items),
                 };
-                if self.peek() == Some(&Token::Command("choose".to_string())) {
-                    self.at += 1;
+                if self.take_command("over") {
+                    let denominator = self.deeper(Self::sum)?;
+                    self.expect('}')?;
+                    return Ok(node.over(denominator));
+                }
+                if self.take_command("choose") {
                     let k = self.deeper(Self::sum)?;
                     self.expect('}')?;
                     return Ok(Node::Call(Function::Binomial, vec![node, k]));
                 }
                 self.expect('}')?;
                 Ok(node)
+            }
+            '⦃' if self.takes_condition() => {
+                let condition = self.deeper(Self::item)?;
+                self.expect('⦄')?;
+                Ok(Node::Union(vec![condition]))
             }
             '⦃' => {
                 let items = self.deeper(Self::items)?;
@@ -879,6 +1041,21 @@ impl Parser<'_> {
             }
             _ => Err(Fault::Unreadable),
         }
+    }
+
+    /// The `x :` or `x \in \mathbb{R} \mid` of a set that is given by a condition.
+    fn takes_condition(&mut self) -> bool {
+        let length = match &self.tokens[self.at..] {
+            [Token::Letter(_), Token::Symbol(':' | '|'), ..] => 2,
+            [Token::Letter(_), Token::Symbol('∈'), Token::Command(reals), Token::Symbol(':' | '|'), ..]
+                if reals == "reals" =>
+            {
+                4
+            }
+            _ => 0,
+        };
+        self.at += length;
+        length > 0
     }
 
     /// Rows up to the end of the environment; a product of it and a scalar is left as a product.
@@ -908,6 +1085,81 @@ impl Parser<'_> {
             return Err(Fault::Unreadable);
         }
         Ok(Node::Matrix(rows))
+    }
+}
+
+/// `x > a` and `x < b`, in either order and written either way, as `a < x < b`.
+fn between(one: &Node, other: &Node) -> Option<Node> {
+    // The bound, the name, and how the bound stands to the name.
+    let bound = |node: &Node| {
+        let Node::Chain { members, relations } = node else { return None };
+        let ([left, right], [relation]) = (members.as_slice(), relations.as_slice()) else { return None };
+        match (is_name(left), is_name(right)) {
+            (true, false) => Some((right.clone(), left.clone(), relation.reversed())),
+            (false, true) => Some((left.clone(), right.clone(), *relation)),
+            _ => None,
+        }
+    };
+    let ((a, name, first), (b, other, second)) = (bound(one)?, bound(other)?);
+    let below = |relation| matches!(relation, Relation::Less | Relation::LessOrEqual);
+    let above = |relation| matches!(relation, Relation::Greater | Relation::GreaterOrEqual);
+    if name != other {
+        None
+    } else if below(first) && above(second) {
+        Some(Node::Chain { members: vec![a, name, b], relations: vec![first, second.reversed()] })
+    } else if above(first) && below(second) {
+        Some(Node::Chain { members: vec![b, name, a], relations: vec![second, first.reversed()] })
+    } else {
+        None
+    }
+}
+
+/// The value of `million` and the like in front of a unit, and the rest of the unit.
+fn multiple(unit: &str) -> Option<(i64, &str)> {
+    let (word, rest) = unit.split_once(' ').unwrap_or((unit, ""));
+    let multiple = match word {
+        "thousand" => 1_000,
+        "million" => 1_000_000,
+        "billion" => 1_000_000_000,
+        "trillion" => 1_000_000_000_000,
+        _ => return None,
+    };
+    Some((multiple, rest))
+}
+
+/// The number that words name: `seven`, `twenty one`, `one hundred`.
+pub(super) fn number_word(words: &str) -> Option<i64> {
+    const SMALL: [&str; 20] = [
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+    ];
+    const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+    let small = |word: &str| SMALL.iter().position(|known| *known == word).map(|at| at as i64);
+    let tens = |word: &str| TENS.iter().position(|known| *known == word).map(|at| 10 * (at as i64 + 2));
+    match words.split(' ').collect::<Vec<_>>().as_slice() {
+        ["a" | "one", "hundred"] => Some(100),
+        ["a" | "one", "thousand"] => Some(1000),
+        [ten, one] => Some(tens(ten)? + small(one).filter(|one| (1..10).contains(one))?),
+        [word] => small(word).or_else(|| tens(word)),
+        _ => None,
     }
 }
 

@@ -110,11 +110,11 @@ fn pieces(node: &Node, budget: &mut Budget) -> Result<Option<Vec<Interval>>, Exh
             Some(all)
         }
         Node::Difference(whole, removed) => {
-            let (Some(whole), Node::Set(points)) = (pieces(whole, budget)?, &**removed) else { return Ok(None) };
-            let mut left = whole;
-            for point in points {
-                let Some(point) = end(point, false, budget)? else { return Ok(None) };
-                left = left.into_iter().flat_map(|interval| without(interval, &point)).collect();
+            let (Some(mut left), Some(removed)) = (pieces(whole, budget)?, pieces(removed, budget)?) else {
+                return Ok(None);
+            };
+            for gap in removed {
+                left = left.into_iter().flat_map(|interval| without(interval, &gap)).collect();
                 budget.spend(10 * left.len() as u64)?;
             }
             Some(left)
@@ -124,20 +124,28 @@ fn pieces(node: &Node, budget: &mut Budget) -> Result<Option<Vec<Interval>>, Exh
     })
 }
 
-/// An interval without a point.
-fn without(interval: Interval, point: &End) -> Vec<Interval> {
-    let Interval { mut low, mut high } = interval;
-    match (order(&low, point), order(point, &high)) {
-        (Ordering::Less, Ordering::Less) => {
-            vec![Interval { low, high: point.clone() }, Interval { low: point.clone(), high }]
-        }
-        (Ordering::Equal, Ordering::Equal) => Vec::new(),
-        (at_low, at_high) => {
-            low.closed &= at_low != Ordering::Equal;
-            high.closed &= at_high != Ordering::Equal;
-            vec![Interval { low, high }]
-        }
-    }
+/// An interval without another one: what is left of it below and above the gap.
+fn without(interval: Interval, gap: &Interval) -> Vec<Interval> {
+    let other_side = |end: &End| End { closed: !end.closed && end.at.is_finite(), ..end.clone() };
+    let earlier = |a: End, b: End| match order(&a, &b) {
+        Ordering::Less => a,
+        Ordering::Greater => b,
+        Ordering::Equal => End { closed: a.closed && b.closed, ..a },
+    };
+    let later = |a: End, b: End| match order(&a, &b) {
+        Ordering::Greater => a,
+        Ordering::Less => b,
+        Ordering::Equal => End { closed: a.closed && b.closed, ..a },
+    };
+    let Interval { low, high } = interval;
+    let below = Interval { low: low.clone(), high: earlier(high.clone(), other_side(&gap.low)) };
+    let above = Interval { low: later(low, other_side(&gap.high)), high };
+    let holds_something = |part: &Interval| match order(&part.low, &part.high) {
+        Ordering::Less => true,
+        Ordering::Equal => part.low.closed && part.high.closed,
+        Ordering::Greater => false,
+    };
+    [below, above].into_iter().filter(holds_something).collect()
 }
 
 /// The intervals of `x < a`, `a < x`, `a < x < b` and `x != a`, where `x` is a name and the rest is constant.
@@ -154,7 +162,9 @@ fn solved(members: &[Node], relations: &[Relation], budget: &mut Budget) -> Resu
             };
             let Some(bound) = end(bound, closed(relation), budget)? else { return Ok(None) };
             if relation == Relation::NotEqual {
-                Some(without(Interval { low: minus_infinity(), high: infinity() }, &bound))
+                let point = End { closed: true, ..bound };
+                let gap = Interval { low: point.clone(), high: point };
+                Some(without(Interval { low: minus_infinity(), high: infinity() }, &gap))
             } else if rises(relation) {
                 between(Some(minus_infinity()), Some(bound))
             } else if falls(relation) {
@@ -176,19 +186,29 @@ fn solved(members: &[Node], relations: &[Relation], budget: &mut Budget) -> Resu
     })
 }
 
+/// Whether a node is a function at a place, such as `f(x)`, `f^{-1}(x)` or `P(5)`.
+pub(super) fn is_application(node: &Node) -> bool {
+    let Node::Product(factors) = node else { return false };
+    let [function, argument] = factors.as_slice() else { return false };
+    let function = match function {
+        Node::Power(function, exponent) if **exponent == Node::integer(-1) => function,
+        other => other,
+    };
+    let Node::Variable(function) = function else { return false };
+    let applied = matches!(function.as_str(), "p" | "q" | "P" | "F" | "G" | "Q" | "V" | "A")
+        || function.starts_with(['f', 'g', 'h']);
+    applied && matches!(argument, Node::Variable(_) | Node::Number { .. } | Node::Group { .. })
+}
+
 /// Whether a node is a name that an answer gives a value to: `x`, `AB`, `f(x)`, `\angle ABC`, `(r, \theta)`.
 pub(super) fn is_name(node: &Node) -> bool {
     match node {
         Node::Variable(_) | Node::Text(_) => true,
         Node::Product(factors) => match factors.as_slice() {
-            [Node::Variable(function), argument] => {
-                let applied =
-                    matches!(function.as_str(), "f" | "g" | "h" | "p" | "q" | "P" | "F" | "G" | "Q" | "V" | "A")
-                        || function.starts_with(['f', 'g', 'h']);
-                let sign = matches!(function.as_str(), "\\angle" | "\\triangle" | "\\Delta");
-                (applied && matches!(argument, Node::Variable(_) | Node::Number { .. } | Node::Group { .. }))
-                    || (sign && is_name(argument))
+            [Node::Variable(sign), name] if matches!(sign.as_str(), "\\angle" | "\\triangle" | "\\Delta") => {
+                is_name(name)
             }
+            [_, _] => is_application(node),
             [Node::Variable(measure), Node::Variable(angle), Node::Variable(_)] => measure == "m" && angle == "\\angle",
             _ => false,
         },

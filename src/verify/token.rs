@@ -38,8 +38,16 @@ pub(super) enum Commas {
 /// Tokens of a text, and whether the other reading of its commas would give other tokens.
 pub(super) fn tokenize(text: &str, commas: Commas, budget: &mut Budget) -> Result<(Vec<Token>, bool), Exhausted> {
     budget.spend(4 * text.len() as u64)?;
-    let mut lexer =
-        Lexer { text, at: 0, commas, tokens: Vec::new(), braces: Vec::new(), brackets: 0, ambiguous: false };
+    let mut lexer = Lexer {
+        text,
+        at: 0,
+        commas,
+        tokens: Vec::new(),
+        braces: Vec::new(),
+        brackets: 0,
+        ambiguous: false,
+        aligned: 0,
+    };
     while lexer.at < text.len() {
         lexer.next();
     }
@@ -62,6 +70,8 @@ struct Lexer<'a> {
     /// Open round and square brackets and set braces.
     brackets: usize,
     ambiguous: bool,
+    /// Open environments that only align equations.
+    aligned: usize,
 }
 
 /// Characters without a width, and marks of direction.
@@ -182,12 +192,15 @@ fn symbol_command(name: &str) -> Option<char> {
         "lt" => '<',
         "gt" => '>',
         "ne" | "neq" => '≠',
-        "approx" | "simeq" | "cong" => '≈',
+        "approx" | "simeq" | "cong" | "sim" => '≈',
         "in" => '∈',
-        "cup" => '∪',
+        "cup" | "bigcup" => '∪',
+        "land" | "wedge" => '∧',
         "setminus" | "backslash" | "smallsetminus" => '∖',
         "infty" => '∞',
-        "circ" | "degree" => '°',
+        "circ" | "degree" | "textdegree" => '°',
+        "textdollar" => '$',
+        "cr" | "newline" => '⏎',
         "emptyset" | "varnothing" => '∅',
         "lbrace" => '⦃',
         "rbrace" => '⦄',
@@ -266,7 +279,14 @@ impl Lexer<'_> {
                 });
             }
             '=' if self.rest().starts_with('=') => {}
-            '-' if self.in_text() => {}
+            '+' if self.rest().starts_with("/-") => {
+                self.at += 2;
+                self.symbol('±');
+            }
+            // The hyphen of a compound, but not the sign of a number.
+            '-' if self.in_text() && self.is_hyphen() => {}
+            '&' if self.aligned > 0 => {}
+            '¢' => self.tokens.push(Token::Text("cents".to_string())),
             '*' if self.rest().starts_with('*') => {
                 self.at += 1;
                 self.symbol('^');
@@ -319,6 +339,20 @@ impl Lexer<'_> {
         }
     }
 
+    fn is_hyphen(&self) -> bool {
+        match self.tokens.last() {
+            Some(Token::Text(_) | Token::Word(_) | Token::Letter(_)) => true,
+            Some(Token::Number(_)) => self.rest().starts_with(char::is_alphabetic),
+            _ => false,
+        }
+    }
+
+    /// Whether a word stands between two brackets, such as the `U` of `(1,2) U (3,4)`.
+    fn is_between_brackets(&self) -> bool {
+        let after = self.rest()[Self::blank(self.rest())..].trim_start_matches(r"\left").trim_start();
+        matches!(self.tokens.last(), Some(Token::Symbol(')' | ']'))) && after.starts_with(['(', '['])
+    }
+
     fn track(&mut self, symbol: char) {
         match symbol {
             '(' | '[' | '⦃' | '⟨' => self.brackets += 1,
@@ -347,12 +381,21 @@ impl Lexer<'_> {
         }
         self.at += end;
         let lower = word.to_lowercase();
-        if lower == "and" || lower == "or" {
+        // `p.m.` outside `\text`.
+        let half_of_day = self.rest().strip_prefix(".m").filter(|_| matches!(lower.as_str(), "a" | "p"));
+        if let (Some(after), Some(Token::Number(_))) = (half_of_day, self.tokens.last()) {
+            self.at = self.text.len() - after.len();
+            self.tokens.push(Token::Text(format!("{lower}m")));
+        } else if lower == "and" {
+            self.symbol('∧');
+        } else if lower == "or" {
             self.symbol(',');
+        } else if word == "U" && self.is_between_brackets() {
+            self.symbol('∪');
+        } else if matches!(lower.as_str(), "infinity" | "infty" | "inf") {
+            self.symbol('∞');
         } else if text_mode {
             self.tokens.push(Token::Text(word));
-        } else if lower == "infinity" || lower == "infty" {
-            self.symbol('∞');
         } else if let (Some(letter), true) = (word.chars().next(), word.len() == 1) {
             self.tokens.push(Token::Letter(letter));
         } else if BARE_FUNCTIONS.contains(&word.as_str()) {
@@ -468,7 +511,7 @@ impl Lexer<'_> {
                 '%' => self.symbol('%'),
                 '$' => self.symbol('$'),
                 '|' => self.symbol('‖'),
-                '\\' => self.symbol('⏎'),
+                '\\' => self.line_break(),
                 '&' | '#' => self.symbol(c),
                 // `\,`, `\!`, `\(` and the like are spacing or change the mode.
                 _ => {}
@@ -501,6 +544,14 @@ impl Lexer<'_> {
                     // The columns' alignment.
                     self.short_argument();
                 }
+                let aligns = matches!(
+                    environment.as_str(),
+                    "aligned" | "align" | "align*" | "gathered" | "gather*" | "split" | "equation*"
+                );
+                if aligns {
+                    self.aligned = if name == "begin" { self.aligned + 1 } else { self.aligned.saturating_sub(1) };
+                    return;
+                }
                 let matrix = matches!(
                     environment.as_str(),
                     "pmatrix" | "bmatrix" | "Bmatrix" | "matrix" | "smallmatrix" | "array"
@@ -511,7 +562,9 @@ impl Lexer<'_> {
                     _ => Token::Command(format!("{name} {environment}")),
                 });
             }
-            "phantom" | "hphantom" | "vphantom" | "hspace" | "color" | "label" | "tag" => self.skip_argument(),
+            "phantom" | "hphantom" | "vphantom" | "hspace" | "color" | "textcolor" | "colorbox" | "label" | "tag" => {
+                self.skip_argument();
+            }
             "mathbb" => {
                 let letter = self.rest().trim_start_matches(['{', ' ']).chars().next();
                 self.skip_argument();
@@ -521,12 +574,17 @@ impl Lexer<'_> {
                     None => {}
                 }
             }
-            "frac" | "dfrac" | "tfrac" | "cfrac" => self.tokens.push(Token::Command("frac".to_string())),
+            "frac" | "dfrac" | "tfrac" | "cfrac" | "sfrac" | "nicefrac" | "flatfrac" => {
+                self.tokens.push(Token::Command("frac".to_string()));
+            }
             "binom" | "dbinom" | "tbinom" => self.tokens.push(Token::Command("binom".to_string())),
-            "and" | "or" | "lor" | "vee" => self.symbol(','),
+            "surd" => self.tokens.push(Token::Command("sqrt".to_string())),
+            "or" | "lor" | "vee" => self.symbol(','),
             "quad" | "qquad" | "displaystyle" | "textstyle" | "limits" | "mathbf" | "boldsymbol" | "bold" | "bf"
             | "mathit" | "it" | "underline" | "overline" | "vec" | "hat" | "bar" | "overrightarrow" | "widehat"
-            | "mathcal" | "thinspace" | "hfill" | "boxed" | "fbox" | "ensuremath" => {}
+            | "mathcal" | "thinspace" | "hfill" | "boxed" | "fbox" | "ensuremath" | "therefore" | "blacksquare"
+            | "checkmark" | "qed" | "scriptstyle" | "tiny" | "small" | "normalsize" | "large" | "Large" | "LARGE"
+            | "huge" | "Huge" => {}
             other => match symbol_command(other) {
                 Some(symbol) => {
                     self.track(symbol);
@@ -542,12 +600,23 @@ impl Lexer<'_> {
         self.symbol(symbol);
     }
 
-    /// The group after `\text`; after `\mathrm` (`math`), one letter is a variable and functions are functions.
+    /// `\\` or `\\[2pt]`, which within aligned equations separates items.
+    fn line_break(&mut self) {
+        self.symbol(if self.aligned > 0 { ',' } else { '⏎' });
+        let Some(length) = self.rest().strip_prefix('[') else { return };
+        let Some(end) = length.bytes().take(12).position(|byte| byte == b']') else { return };
+        if length[..end].ends_with(|c: char| c.is_ascii_lowercase()) {
+            self.at += end + 2;
+        }
+    }
+
+    /// The group after `\text`, where functions are functions; after `\mathrm` (`math`), one letter is a variable.
     fn text_group(&mut self, math: bool) {
         self.at += Self::blank(self.rest());
         let Some(body) = self.rest().strip_prefix('{') else { return };
         let letters = &body[..body.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(body.len())];
-        if math && body[letters.len()..].starts_with('}') && (letters.len() == 1 || BARE_FUNCTIONS.contains(&letters)) {
+        let is_name = (math && letters.len() == 1) || BARE_FUNCTIONS.contains(&letters);
+        if body[letters.len()..].starts_with('}') && is_name {
             let letters = letters.to_string();
             self.at += letters.len() + 2;
             self.tokens.push(match letters.chars().next() {

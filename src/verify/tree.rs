@@ -154,6 +154,10 @@ impl Node {
         Self::Power(Box::new(self), Box::new(exponent))
     }
 
+    pub(super) fn over(self, denominator: Self) -> Self {
+        Self::Product(vec![self, denominator.power(Self::integer(-1))])
+    }
+
     /// The parts of this node that are nodes.
     pub(super) fn children(&self) -> Vec<&Self> {
         match self {

@@ -1,0 +1,59 @@
+//! Kernels for NVIDIA GPUs.
+//!
+//! Each operation stands in a CUDA source and a Rust file of one name. Sources are compiled when they are first used, by NVRTC,
+//! for the tensors' type (`f32` or `bf16`; arithmetic is in `f32`) and where it matters for the size of heads. The Rust side is
+//! written in terms of tensors and [`launch`](launch::launch), and a launch does not care where tensors are: in tests they are
+//! on the CPU, the sources are compiled as C++ and run by an emulator of blocks and warps, so that kernels, launch geometry and
+//! order of arguments are all tested on machines without a GPU.
+//!
+//! Everything runs on one stream per device, so launches and copies take effect in the order in which they are made.
+
+mod attention;
+mod decode_attention;
+#[cfg_attr(
+    not(any(feature = "cuda", test)),
+    allow(dead_code, unused_variables, reason = "without GPUs nothing is launched")
+)]
+mod launch;
+mod linear;
+mod node;
+mod one_pass_head;
+mod optimizer;
+mod resident;
+mod rms_norm;
+mod rotary;
+mod rows;
+mod swiglu;
+mod token_head;
+
+#[cfg(all(test, feature = "cuda"))]
+mod compile_tests;
+#[cfg(feature = "cuda")]
+mod device;
+#[cfg(not(feature = "cuda"))]
+#[path = "no_device.rs"]
+mod device;
+#[cfg(test)]
+mod emulate;
+
+pub(super) use attention::causal_attention;
+pub(super) use decode_attention::decode_attention;
+pub(crate) use device::{open, peak_memory};
+pub(super) use linear::linear;
+pub(crate) use one_pass_head::{add_features, one_pass_head};
+pub(crate) use optimizer::{Parameter, Rule, accumulate, adamw, squared_norms};
+pub(super) use rms_norm::rms_norm;
+pub(super) use rotary::rotary_embedding;
+pub(crate) use rows::gather_rows;
+pub(super) use swiglu::swiglu;
+pub(super) use token_head::token_logprob_entropy;
+
+use candle_core::{DType, Tensor};
+
+/// Whether the kernels apply to all of `tensors`: on one GPU of compute capability 8.0 at least, all `f32` or all `bf16`.
+pub(crate) fn applies(tensors: &[&Tensor]) -> bool {
+    let Some(first) = tensors.first() else { return false };
+    matches!(first.dtype(), DType::F32 | DType::BF16)
+        && tensors.iter().all(|t| t.dtype() == first.dtype() && t.device().same_device(first.device()))
+        && launch::has_kernels(first.device())
+}

@@ -1,0 +1,31 @@
+// silu(gate) * up; PACK elements per thread.
+extern "C" __global__ void swiglu_forward(const scalar* gate, const scalar* up, scalar* y, unsigned n) {
+    size_t i = ((size_t)blockIdx.x * blockDim.x + threadIdx.x) * PACK;
+    if (i >= n) return;
+    float g[PACK], u[PACK];
+    load(g, gate + i, n - i);
+    load(u, up + i, n - i);
+#pragma unroll
+    for (int j = 0; j < PACK; j++) g[j] = g[j] / (1.0f + expf(-g[j])) * u[j];
+    store(y + i, g, n - i);
+}
+
+// d gate = grad up s (1 + gate (1 - s)), d up = grad gate s, with s = sigmoid(gate).
+extern "C" __global__ void swiglu_backward(const scalar* gate, const scalar* up, const scalar* grad, scalar* d_gate,
+                                           scalar* d_up, unsigned n) {
+    size_t i = ((size_t)blockIdx.x * blockDim.x + threadIdx.x) * PACK;
+    if (i >= n) return;
+    float g[PACK], u[PACK], d[PACK];
+    load(g, gate + i, n - i);
+    load(u, up + i, n - i);
+    load(d, grad + i, n - i);
+#pragma unroll
+    for (int j = 0; j < PACK; j++) {
+        float s = 1.0f / (1.0f + expf(-g[j]));
+        float of_gate = d[j] * u[j] * s * (1.0f + g[j] * (1.0f - s));
+        u[j] = d[j] * g[j] * s;
+        g[j] = of_gate;
+    }
+    store(d_gate + i, g, n - i);
+    store(d_up + i, u, n - i);
+}

@@ -1,0 +1,65 @@
+//! The gated activation; see [`crate::kernels::swiglu`].
+
+use super::launch::{Program, aligned, arguments, launch, uninitialised};
+use super::node::node2;
+use candle_core::{Result, Tensor, bail};
+
+pub(super) static PROGRAM: Program =
+    Program { name: "swiglu", source: include_str!("swiglu.cu"), kernels: &["swiglu_forward", "swiglu_backward"] };
+
+/// Bytes of each tensor that a thread works on.
+const BYTES: usize = 16;
+
+fn blocks(x: &Tensor) -> [usize; 2] {
+    [x.elem_count().div_ceil(BYTES / x.dtype().size_in_bytes()).div_ceil(256), 1]
+}
+
+/// [`crate::kernels::swiglu`] on a GPU.
+pub(in crate::kernels) fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+    if gate.shape() != up.shape() || gate.elem_count() > u32::MAX as usize {
+        bail!("swiglu of {:?} and {:?}", gate.shape(), up.shape());
+    }
+    let (gate, up) = (aligned(gate)?, aligned(up)?);
+    let y = node2([&gate, &up], gate.shape(), gate.dtype(), |[gate, up], _, grad| {
+        let d_gate = uninitialised(gate.shape(), gate.dtype(), gate.device())?;
+        let d_up = uninitialised(gate.shape(), gate.dtype(), gate.device())?;
+        let grad = aligned(grad)?;
+        let arguments = arguments![gate, up, &grad, &d_gate, &d_up, gate.elem_count()];
+        launch(PROGRAM.of(gate.dtype()), "swiglu_backward", blocks(gate), 256, arguments)?;
+        Ok([Some(d_gate), Some(d_up)])
+    })?;
+    let arguments = arguments![&gate, &up, &y, gate.elem_count()];
+    launch(PROGRAM.of(gate.dtype()), "swiglu_forward", blocks(&gate), 256, arguments)?;
+    Ok(y)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::check::{agree, agree_in_bf16, difference, random};
+    use super::super::super::swiglu_reference;
+    use super::super::emulate;
+    use super::*;
+    use candle_core::{DType, Device, Var};
+
+    #[test]
+    fn emulated_swiglu_agrees_with_the_reference_forward_and_backward() {
+        if !emulate::available() {
+            return;
+        }
+        let inputs = [random(&[9, 131], 1), random(&[9, 131], 2)];
+        agree(&inputs, |t| swiglu(&t[0], &t[1]), |t| swiglu_reference(&t[0], &t[1]), 1e-5);
+        agree_in_bf16(&inputs, |t| swiglu(&t[0], &t[1]), |t| swiglu_reference(&t[0], &t[1]));
+    }
+
+    #[test]
+    fn strongly_negative_gates_have_finite_gradients() {
+        if !emulate::available() {
+            return;
+        }
+        let gate = Var::new(&[-200.0f32, -100.0, -50.0, 100.0], &Device::Cpu).unwrap();
+        let up = Tensor::ones(4, DType::F32, &Device::Cpu).unwrap();
+        let gradients = swiglu(gate.as_tensor(), &up).unwrap().sum_all().unwrap().backward().unwrap();
+        let expected = Tensor::new(&[0.0f32, 0.0, 0.0, 1.0], &Device::Cpu).unwrap();
+        assert!(difference(gradients.get(&gate).unwrap(), &expected) < 1e-6);
+    }
+}

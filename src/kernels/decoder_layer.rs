@@ -1,0 +1,345 @@
+//! A whole decoder layer of Qwen3 on the CPU in `f32`, forward and backward, without a graph.
+//!
+//! It computes what `model::qwen3::Layer` computes from single operations, which is its reference:
+//!
+//! ```text
+//! q, k, v = Wq n, Wk n, Wv n                 with n = norm(x)
+//! x1 = x + Wo attention(rope(norm(q)), rope(norm(k)), v)
+//! y = x1 + Wdown (silu(Wgate n1) * Wup n1)   with n1 = norm(x1)
+//! ```
+//!
+//! Between the matrix products every element is touched once: norms take in the residual sum, head norms and rotary
+//! embedding are one pass. Backward keeps what products made (q, k, v before their norms, the attention's output, x1, gate and up) and
+//! makes everything else again. Gradients by weights are added where they are summed; buffers are used again by the next layer.
+
+use super::attend::{self, Columns, Heads, Inputs};
+use super::matmul::{View, matmul};
+use super::rms_norm::{ROWS, add_norm_backward, norm, norm_rows};
+use super::rotary::Rotary;
+use super::segments::Segments;
+use super::simd;
+use super::swiglu::{activate, activate_backward};
+use multiversion::multiversion;
+use rayon::prelude::*;
+
+/// Elements per parallel task.
+const ELEMENTS: usize = 16_384;
+
+/// Something for each weight of a layer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LayerParts<T> {
+    pub(crate) input_norm: T,
+    pub(crate) q_proj: T,
+    pub(crate) k_proj: T,
+    pub(crate) v_proj: T,
+    pub(crate) q_norm: T,
+    pub(crate) k_norm: T,
+    pub(crate) o_proj: T,
+    pub(crate) post_norm: T,
+    pub(crate) gate_proj: T,
+    pub(crate) up_proj: T,
+    pub(crate) down_proj: T,
+}
+
+impl<T> LayerParts<T> {
+    /// In the order of [`Self::into_array`].
+    pub(crate) fn from_array(parts: [T; 11]) -> Self {
+        let [input_norm, q_proj, k_proj, v_proj, q_norm, k_norm, o_proj, post_norm, gate_proj, up_proj, down_proj] =
+            parts;
+        Self { input_norm, q_proj, k_proj, v_proj, q_norm, k_norm, o_proj, post_norm, gate_proj, up_proj, down_proj }
+    }
+
+    /// All parts, in the order of their declaration.
+    pub(crate) fn into_array(self) -> [T; 11] {
+        let Self {
+            input_norm,
+            q_proj,
+            k_proj,
+            v_proj,
+            q_norm,
+            k_norm,
+            o_proj,
+            post_norm,
+            gate_proj,
+            up_proj,
+            down_proj,
+        } = self;
+        [input_norm, q_proj, k_proj, v_proj, q_norm, k_norm, o_proj, post_norm, gate_proj, up_proj, down_proj]
+    }
+}
+
+/// What all layers share.
+#[derive(Clone, Copy)]
+pub(crate) struct LayerShape<'a> {
+    pub(crate) hidden: usize,
+    pub(crate) intermediate: usize,
+    pub(crate) heads: usize,
+    pub(crate) kv_heads: usize,
+    pub(crate) head_dim: usize,
+    pub(crate) eps: f32,
+    pub(crate) rotary: &'a Rotary,
+    /// Of each token.
+    pub(crate) positions: &'a [u32],
+    pub(crate) segments: &'a Segments,
+}
+
+/// Buffers that are used again.
+#[derive(Default)]
+pub(crate) struct Buffers(Vec<Vec<f32>>);
+
+impl Buffers {
+    /// `len` elements with whatever is in them.
+    pub(crate) fn take(&mut self, len: usize) -> Vec<f32> {
+        let fitting = (0..self.0.len()).filter(|&i| self.0[i].capacity() >= len).min_by_key(|&i| self.0[i].capacity());
+        let mut buffer = fitting.map(|i| self.0.swap_remove(i)).unwrap_or_default();
+        buffer.resize(len, 0.0);
+        buffer
+    }
+
+    /// Takes back buffers.
+    pub(crate) fn give(&mut self, buffers: impl IntoIterator<Item = Vec<f32>>) {
+        self.0.extend(buffers);
+    }
+}
+
+/// What backward needs of a layer's forward pass; all (tokens, ...).
+pub(crate) struct Saved {
+    x: Vec<f32>,
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    attention: Vec<f32>,
+    x1: Vec<f32>,
+    gate: Vec<f32>,
+    up: Vec<f32>,
+}
+
+impl Saved {
+    /// The layer's input alone; gives all other buffers back.
+    pub(crate) fn into_input(self, buffers: &mut Buffers) -> Vec<f32> {
+        let Self { x, q, k, v, attention, x1, gate, up } = self;
+        buffers.give([q, k, v, attention, x1, gate, up]);
+        x
+    }
+
+    /// Gives all buffers back.
+    pub(crate) fn free(self, buffers: &mut Buffers) {
+        let Self { x, q, k, v, attention, x1, gate, up } = self;
+        buffers.give([x, q, k, v, attention, x1, gate, up]);
+    }
+}
+
+impl LayerShape<'_> {
+    fn tokens(&self) -> usize {
+        self.positions.len()
+    }
+
+    fn attention_heads(&self) -> Heads {
+        Heads { queries: self.heads, keys: self.kv_heads, size: self.head_dim }
+    }
+
+    fn widths(&self) -> (usize, usize) {
+        (self.heads * self.head_dim, self.kv_heads * self.head_dim)
+    }
+
+    /// x (tokens, inner) times the transpose of `weight` (n, inner).
+    fn linear(&self, x: &[f32], weight: &[f32], buffers: &mut Buffers) -> Vec<f32> {
+        let inner = x.len() / self.tokens().max(1);
+        let mut y = buffers.take(self.tokens() * (weight.len() / inner.max(1)));
+        matmul(&mut y, View::new(x, inner), View::new(weight, inner).t(), false);
+        y
+    }
+
+    /// The layer's output for `x` (tokens, hidden), and what its backward pass needs.
+    pub(crate) fn forward(&self, x: Vec<f32>, w: &LayerParts<&[f32]>, buffers: &mut Buffers) -> (Vec<f32>, Saved) {
+        let mut normed = buffers.take(x.len());
+        norm(&mut normed, &x, w.input_norm, self.eps);
+        let q = self.linear(&normed, w.q_proj, buffers);
+        let k = self.linear(&normed, w.k_proj, buffers);
+        let v = self.linear(&normed, w.v_proj, buffers);
+        let (turned_q, turned_k) = (self.turn(&q, w.q_norm, buffers), self.turn(&k, w.k_norm, buffers));
+        let mut attention = buffers.take(q.len());
+        attend::forward(&mut attention, self.inputs(&turned_q, &turned_k, &v), self.segments);
+        let mut x1 = self.linear(&attention, w.o_proj, buffers);
+        add_norm(&mut normed, &mut x1, &x, w.post_norm, self.eps);
+        let gate = self.linear(&normed, w.gate_proj, buffers);
+        let up = self.linear(&normed, w.up_proj, buffers);
+        let mut activated = buffers.take(gate.len());
+        activate(&mut activated, &gate, &up);
+        let mut y = self.linear(&activated, w.down_proj, buffers);
+        add(&mut y, &x1);
+        buffers.give([normed, turned_q, turned_k, activated]);
+        (y, Saved { x, q, k, v, attention, x1, gate, up })
+    }
+
+    /// Turns the gradient by the output, `grad` (tokens, hidden), into that by the input, and adds the gradients by the weights
+    /// to `sums`.
+    pub(crate) fn backward(
+        &self,
+        grad: &mut [f32],
+        saved: Saved,
+        w: &LayerParts<&[f32]>,
+        sums: &mut LayerParts<Vec<f32>>,
+        buffers: &mut Buffers,
+    ) {
+        let Saved { x, q, k, v, attention, x1, mut gate, mut up } = saved;
+        let (hidden, intermediate) = (self.hidden, self.intermediate);
+        let (q_width, kv_width) = self.widths();
+        let mut normed = buffers.take(x.len());
+        let mut by_normed = buffers.take(x.len());
+
+        // The MLP.
+        let mut activated = buffers.take(gate.len());
+        activate(&mut activated, &gate, &up);
+        add_weight_gradient(&mut sums.down_proj, grad, &activated, hidden, intermediate);
+        // `activated` becomes the gradient by it, `gate` and `up` those by them.
+        matmul(&mut activated, View::new(grad, hidden), View::new(w.down_proj, intermediate), false);
+        activate_backward(&mut gate, &mut up, &activated);
+        norm(&mut normed, &x1, w.post_norm, self.eps);
+        add_weight_gradient(&mut sums.gate_proj, &gate, &normed, intermediate, hidden);
+        add_weight_gradient(&mut sums.up_proj, &up, &normed, intermediate, hidden);
+        matmul(&mut by_normed, View::new(&gate, intermediate), View::new(w.gate_proj, hidden), false);
+        matmul(&mut by_normed, View::new(&up, intermediate), View::new(w.up_proj, hidden), true);
+        add_norm_backward(grad, &by_normed, &x1, w.post_norm, &mut sums.post_norm, self.eps);
+        buffers.give([activated, gate, up, x1]);
+
+        // The attention.
+        add_weight_gradient(&mut sums.o_proj, grad, &attention, hidden, q_width);
+        let mut by_attention = attention;
+        matmul(&mut by_attention, View::new(grad, hidden), View::new(w.o_proj, q_width), false);
+        let (turned_q, turned_k) = (self.turn(&q, w.q_norm, buffers), self.turn(&k, w.k_norm, buffers));
+        let (mut dq, mut dk, mut dv) = (buffers.take(q.len()), buffers.take(k.len()), buffers.take(v.len()));
+        let gradients = attend::backward(&by_attention, self.inputs(&turned_q, &turned_k, &v), self.segments);
+        gradients.by_queries(&mut dq);
+        gradients.by_keys(&mut dk);
+        gradients.by_values(&mut dv);
+        drop(gradients);
+        self.turn_backward(&mut dq, &q, w.q_norm, &mut sums.q_norm);
+        self.turn_backward(&mut dk, &k, w.k_norm, &mut sums.k_norm);
+        norm(&mut normed, &x, w.input_norm, self.eps);
+        let parts = [(&dq, w.q_proj, &mut sums.q_proj, q_width), (&dk, w.k_proj, &mut sums.k_proj, kv_width)];
+        for (index, (d, weight, sum, width)) in
+            parts.into_iter().chain([(&dv, w.v_proj, &mut sums.v_proj, kv_width)]).enumerate()
+        {
+            add_weight_gradient(sum, d, &normed, width, hidden);
+            matmul(&mut by_normed, View::new(d, width), View::new(weight, hidden), index > 0);
+        }
+        add_norm_backward(grad, &by_normed, &x, w.input_norm, &mut sums.input_norm, self.eps);
+        buffers.give([normed, by_normed, by_attention, turned_q, turned_k, dq, dk, dv, x, q, k, v]);
+    }
+
+    fn inputs<'a>(&self, q: &'a [f32], k: &'a [f32], v: &'a [f32]) -> Inputs<'a> {
+        let (q_width, kv_width) = self.widths();
+        let [k, v] = [k, v].map(|data| Columns { data, width: kv_width });
+        Inputs { q: Columns { data: q, width: q_width }, k, v, heads: self.attention_heads() }
+    }
+
+    /// Every head of x (tokens, heads * `head_dim`) normalised and turned by its token's position.
+    fn turn(&self, x: &[f32], weight: &[f32], buffers: &mut Buffers) -> Vec<f32> {
+        let mut y = buffers.take(x.len());
+        let width = x.len() / self.tokens().max(1);
+        let block = (ROWS * width).max(1);
+        y.par_chunks_mut(block).zip(x.par_chunks(block)).zip(self.positions.par_chunks(ROWS)).for_each(
+            |((y, x), positions)| {
+                let rows = y.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(positions);
+                for ((y, x), &position) in rows {
+                    turn_heads(y, x, weight, self.rotary.rows(position), self.eps);
+                }
+            },
+        );
+        y
+    }
+
+    /// Turns the gradient by [`Self::turn`]'s result into that by its input x, in place, and adds that by its weight to `sum`.
+    fn turn_backward(&self, grad: &mut [f32], x: &[f32], weight: &[f32], sum: &mut [f32]) {
+        let width = x.len() / self.tokens().max(1);
+        let block = (ROWS * width).max(1);
+        let parts: Vec<Vec<f32>> = grad
+            .par_chunks_mut(block)
+            .zip(x.par_chunks(block))
+            .zip(self.positions.par_chunks(ROWS))
+            .map(|((grad, x), positions)| {
+                let mut part = vec![0.0; weight.len()];
+                let rows = grad.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(positions);
+                for ((grad, x), &position) in rows {
+                    turn_heads_backward(grad, x, weight, &mut part, self.rotary.rows(position), self.eps);
+                }
+                part
+            })
+            .collect();
+        for part in &parts {
+            simd::add_scaled(sum, 1.0, part);
+        }
+    }
+}
+
+/// sum (out, inner) += grad^T x for grad (tokens, out) and x (tokens, inner).
+fn add_weight_gradient(sum: &mut [f32], grad: &[f32], x: &[f32], out: usize, inner: usize) {
+    matmul(sum, View::new(grad, out).t(), View::new(x, inner), true);
+}
+
+/// sum += x, and y = norm(sum), by rows.
+fn add_norm(y: &mut [f32], sum: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
+    let block = ROWS * weight.len();
+    let blocks = y.par_chunks_mut(block).zip(sum.par_chunks_mut(block)).zip(x.par_chunks(block));
+    blocks.for_each(|((y, sum), x)| {
+        add_elements(sum, x);
+        norm_rows(y, sum, weight, eps);
+    });
+}
+
+/// y += x.
+fn add(y: &mut [f32], x: &[f32]) {
+    y.par_chunks_mut(ELEMENTS).zip(x.par_chunks(ELEMENTS)).for_each(|(y, x)| add_elements(y, x));
+}
+
+#[multiversion(targets = "simd")]
+fn add_elements(y: &mut [f32], x: &[f32]) {
+    simd::add_scaled(y, 1.0, x);
+}
+
+/// One token's heads: norm, then rotation by (cos, sin) in halves.
+#[multiversion(targets = "simd")]
+fn turn_heads(y: &mut [f32], x: &[f32], weight: &[f32], (cos, sin): (&[f32], &[f32]), eps: f32) {
+    let (d, half) = (weight.len(), cos.len());
+    let (w1, w2) = weight.split_at(half);
+    for (y, x) in y.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
+        let r = 1.0 / (simd::dot(x, x) / d as f32 + eps).sqrt();
+        let ((y1, y2), (x1, x2)) = (y.split_at_mut(half), x.split_at(half));
+        for i in 0..half {
+            let (a, b) = (x1[i] * r * w1[i], x2[i] * r * w2[i]);
+            y1[i] = a * cos[i] - b * sin[i];
+            y2[i] = b * cos[i] + a * sin[i];
+        }
+    }
+}
+
+/// The gradient by one token's heads before norm and rotation, in place.
+#[multiversion(targets = "simd")]
+fn turn_heads_backward(
+    grad: &mut [f32],
+    x: &[f32],
+    weight: &[f32],
+    by_weight: &mut [f32],
+    (cos, sin): (&[f32], &[f32]),
+    eps: f32,
+) {
+    let (d, half) = (weight.len(), cos.len());
+    for (grad, x) in grad.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
+        let r = 1.0 / (simd::dot(x, x) / d as f32 + eps).sqrt();
+        let (g1, g2) = grad.split_at_mut(half);
+        for i in 0..half {
+            let (a, b) = (g1[i], g2[i]);
+            g1[i] = a * cos[i] + b * sin[i];
+            g2[i] = b * cos[i] - a * sin[i];
+        }
+        for (((g, dw), x), w) in grad.iter_mut().zip(by_weight.iter_mut()).zip(x).zip(weight) {
+            *dw += *g * x * r;
+            *g *= w;
+        }
+        let pull = r * r * r * simd::dot(grad, x) / d as f32;
+        for (g, x) in grad.iter_mut().zip(x) {
+            *g = r * *g - x * pull;
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Operations on a block of rows that stands upright: (features, lanes), each row in a SIMD lane of its own, lanes without a row
+//! being zero. They are what decoding is made of: few rows, much weight.
+//!
+//! A product takes W as it is stored, row by row, each element being multiplied with a vector of rows: nothing is packed and no
+//! lane is ever summed over. Every element of a result is summed over the features in order, so a row's values are the same to
+//! the last bit whatever other rows there are and however the work is split.
+//!
+//! The plain references are those of the operations on rows, [`super::linear_reference`] and its like.
+
+use super::linear::linear_reference;
+use super::rotary::Rotary;
+use super::simd::{self, LANES, multiply_add};
+use super::storage::{fused, with_slices};
+use candle_core::{Result, Tensor};
+use multiversion::multiversion;
+use multiversion::target::target_cfg_f;
+use rayon::prelude::*;
+
+/// Most rows of a block: four vectors of lanes, so that each element of W is used for four multiplications.
+pub const BLOCK: usize = 4 * LANES;
+
+/// Rows of W that a product takes together.
+const TOGETHER: usize = 4;
+
+/// y (out, lanes) = W (out, in) x (in, lanes), or y += W x where `accumulate`, with the rows of W cut into `splits` parts that may run
+/// at the same time.
+///
+/// # Panics
+/// Where the sizes do not fit together.
+pub fn product(y: &mut [f32], w: &[f32], x: &[f32], lanes: usize, accumulate: bool, splits: usize) {
+    let (out, inner) = (y.len() / lanes, x.len() / lanes);
+    assert!(y.len() == out * lanes && x.len() == inner * lanes && w.len() == out * inner, "sizes of a product");
+    if w.is_empty() {
+        return;
+    }
+    let part = out.div_ceil(splits).next_multiple_of(TOGETHER);
+    y.par_chunks_mut(part * lanes).zip(w.par_chunks(part * inner)).for_each(|(y, w)| {
+        multiply_rows(y, w, x, inner, accumulate);
+    });
+}
+
+/// x W^T for few rows x (n, in) and W (out, in), without a gradient: [`super::linear`] by way of [`product`].
+pub fn thin_linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    if !fused(&[x, weight]) {
+        return linear_reference(x, weight);
+    }
+    let ((rows, inner), out) = (x.dims2()?, weight.dim(0)?);
+    let mut y = vec![0.0; rows * out];
+    with_slices([x, weight], |[x, w]| {
+        for (y, x) in y.chunks_mut(BLOCK * out).zip(x.chunks(BLOCK * inner)) {
+            let lanes = (x.len() / inner).next_multiple_of(LANES);
+            let mut upright = vec![0.0; out * lanes];
+            let x = stand_up(x.chunks_exact(inner), inner, lanes);
+            product(&mut upright, w, &x, lanes, false, rayon::current_num_threads());
+            lay_down(y, &upright, lanes);
+        }
+        Ok(())
+    })?;
+    Tensor::from_vec(y, (rows, out), x.device())
+}
+
+#[multiversion(targets = "simd")]
+fn multiply_rows(y: &mut [f32], w: &[f32], x: &[f32], inner: usize, accumulate: bool) {
+    const FMA: bool = target_cfg_f!(target_feature = "fma");
+    const WIDE: usize = if target_cfg_f!(target_feature = "avx512f") { 4 } else { 1 };
+    let lanes = x.len() / inner;
+    for (y, w) in y.chunks_mut(TOGETHER * lanes).zip(w.chunks(TOGETHER * inner)) {
+        if !accumulate {
+            y.fill(0.0);
+        }
+        for column in columns::<WIDE>(lanes) {
+            let wide = column.len() > LANES;
+            if w.len() == TOGETHER * inner {
+                let w: [&[f32]; TOGETHER] = std::array::from_fn(|row| &w[row * inner..(row + 1) * inner]);
+                let w = |k: usize| std::array::from_fn(|row| w[row][k]);
+                if wide {
+                    multiply::<FMA, TOGETHER, WIDE>(y, lanes, w, x, column.start);
+                } else {
+                    multiply::<FMA, TOGETHER, 1>(y, lanes, w, x, column.start);
+                }
+            } else {
+                for (y, w) in y.chunks_mut(lanes).zip(w.chunks(inner)) {
+                    if wide {
+                        multiply::<FMA, 1, WIDE>(y, lanes, |k| [w[k]], x, column.start);
+                    } else {
+                        multiply::<FMA, 1, 1>(y, lanes, |k| [w[k]], x, column.start);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Cuts `0..n` into ranges of `WIDE` vectors, then of one, then the rest.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
+pub(super) fn columns<const WIDE: usize>(n: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let length = [WIDE * LANES, LANES].into_iter().find(|length| start + length <= n).unwrap_or(n - start);
+        start += length;
+        (length > 0).then(|| start - length..start)
+    })
+}
+
+/// c += a b for the `B` vectors of columns from `first` on: c (`R`, columns), a (`R`, inner) by columns, b (inner, columns).
+/// Every element is summed over the inner dimension in order.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
+pub(super) fn multiply<const FMA: bool, const R: usize, const B: usize>(
+    c: &mut [f32],
+    columns: usize,
+    a: impl Fn(usize) -> [f32; R],
+    b: &[f32],
+    first: usize,
+) {
+    let mut sums = [[[0f32; LANES]; B]; R];
+    for (r, sums) in sums.iter_mut().enumerate() {
+        for (j, sum) in sums.iter_mut().enumerate() {
+            sum.copy_from_slice(&c[r * columns + first + j * LANES..][..LANES]);
+        }
+    }
+    for (k, b) in b.chunks_exact(columns).enumerate() {
+        let b = b[first..first + B * LANES].as_chunks::<LANES>().0;
+        let a = a(k);
+        for r in 0..R {
+            for j in 0..B {
+                for i in 0..LANES {
+                    sums[r][j][i] = multiply_add::<FMA>(a[r], b[j][i], sums[r][j][i]);
+                }
+            }
+        }
+    }
+    for (r, sums) in sums.iter().enumerate() {
+        for (j, sum) in sums.iter().enumerate() {
+            c[r * columns + first + j * LANES..][..LANES].copy_from_slice(sum);
+        }
+    }
+}
+
+/// Root-mean-square normalisation of x (n * d, lanes) in place, each d features on their own: see [`super::rms_norm`].
+#[multiversion(targets = "simd")]
+pub fn rms_norm(x: &mut [f32], weight: &[f32], eps: f32, lanes: usize) {
+    let d = weight.len();
+    for x in x.chunks_exact_mut(d * lanes) {
+        for first in (0..lanes).step_by(LANES) {
+            let mut squares = [0f32; LANES];
+            for x in x.chunks_exact(lanes) {
+                for (sum, x) in squares.iter_mut().zip(&x[first..first + LANES]) {
+                    *sum += x * x;
+                }
+            }
+            let scales = squares.map(|sum| 1.0 / (sum / d as f32 + eps).sqrt());
+            for (x, w) in x.chunks_exact_mut(lanes).zip(weight) {
+                for (x, scale) in x[first..first + LANES].iter_mut().zip(scales) {
+                    *x = *x * scale * w;
+                }
+            }
+        }
+    }
+}
+
+/// Cosines, then sines (`head_dim` / 2, lanes) of the positions of a block's rows.
+pub fn turns(rotary: &Rotary, positions: &[u32], lanes: usize) -> (Vec<f32>, Vec<f32>) {
+    let rows: Vec<(&[f32], &[f32])> = positions.iter().map(|&position| rotary.rows(position)).collect();
+    let half = rows.first().map_or(0, |(cos, _)| cos.len());
+    let (mut cos, mut sin) = (vec![0.0; half * lanes], vec![0.0; half * lanes]);
+    for (lane, (row_cos, row_sin)) in rows.into_iter().enumerate() {
+        for i in 0..half {
+            cos[i * lanes + lane] = row_cos[i];
+            sin[i * lanes + lane] = row_sin[i];
+        }
+    }
+    (cos, sin)
+}
+
+/// Turns the heads of x (heads * `head_dim`, lanes) in place by cos and sin (`head_dim` / 2, lanes): see
+/// [`super::rotary_embedding`].
+#[multiversion(targets = "simd")]
+pub fn turn(x: &mut [f32], cos: &[f32], sin: &[f32]) {
+    for head in x.chunks_exact_mut(2 * cos.len()) {
+        let (first, second) = head.split_at_mut(cos.len());
+        for (((x, y), c), s) in first.iter_mut().zip(second).zip(cos).zip(sin) {
+            (*x, *y) = (*x * c - *y * s, *y * c + *x * s);
+        }
+    }
+}
+
+/// gate = silu(gate) * up: see [`super::swiglu`].
+#[multiversion(targets = "simd")]
+pub fn swiglu(gate: &mut [f32], up: &[f32]) {
+    for (g, u) in gate.iter_mut().zip(up) {
+        *g = *g / (1.0 + simd::exp(-*g)) * u;
+    }
+}
+
+/// Stands rows (at most `lanes`, d) upright: (d, lanes), zero beyond the rows.
+pub fn stand_up<'a>(rows: impl Iterator<Item = &'a [f32]>, d: usize, lanes: usize) -> Vec<f32> {
+    let rows: Vec<&[f32]> = rows.collect();
+    let mut upright = vec![0.0; d * lanes];
+    // A few features of all rows at a time, so that what is written stays in the nearest cache.
+    for (first, features) in upright.chunks_mut(LANES * lanes).enumerate() {
+        for (lane, row) in rows.iter().enumerate() {
+            for (x, value) in features[lane..].iter_mut().step_by(lanes).zip(&row[first * LANES..]) {
+                *x = *value;
+            }
+        }
+    }
+    upright
+}
+
+/// Lays a block (d, lanes) down as rows (at most `lanes`, d).
+pub fn lay_down(rows: &mut [f32], upright: &[f32], lanes: usize) {
+    let d = upright.len() / lanes;
+    // A few features of all rows at a time, so that what is read stays in the nearest cache.
+    for (first, features) in upright.chunks(LANES * lanes).enumerate() {
+        for (lane, row) in rows.chunks_exact_mut(d).enumerate() {
+            for (value, x) in row[first * LANES..].iter_mut().zip(features[lane..].iter().step_by(lanes)) {
+                *value = *x;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{difference, random, values};
+    use super::super::{rms_norm_reference, rotary_embedding_reference, swiglu_reference};
+    use super::*;
+    use candle_core::Device;
+
+    /// The block of a tensor (rows, d), and its number of lanes.
+    fn block(rows: &Tensor) -> (Vec<f32>, usize) {
+        let (count, d) = rows.dims2().unwrap();
+        let lanes = count.next_multiple_of(LANES);
+        (stand_up(values(rows).chunks(d), d, lanes), lanes)
+    }
+
+    fn rows(upright: &[f32], lanes: usize, count: usize) -> Tensor {
+        let d = upright.len() / lanes;
+        let mut rows = vec![0.0; count * d];
+        lay_down(&mut rows, upright, lanes);
+        Tensor::from_vec(rows, (count, d), &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn products_agree_with_the_reference_for_every_number_of_rows_and_splits() {
+        for (count, inner, out) in [(1, 6, 19), (16, 8, 4), (33, 40, 70), (64, 33, 131)] {
+            let (x, w, y) = (random(&[count, inner], 1), random(&[out, inner], 2), random(&[count, out], 3));
+            let expected = linear_reference(&x, &w).unwrap();
+            let (x, lanes) = block(&x);
+            for splits in [1, 2, 7, 200] {
+                let mut found = vec![f32::NAN; out * lanes];
+                product(&mut found, &values(&w), &x, lanes, false, splits);
+                assert!(difference(&rows(&found, lanes, count), &expected) < 1e-4);
+                let (mut found, _) = block(&y);
+                product(&mut found, &values(&w), &x, lanes, true, splits);
+                assert!(difference(&rows(&found, lanes, count), &(&expected + &y).unwrap()) < 1e-4);
+            }
+        }
+    }
+
+    #[test]
+    fn linear_of_few_rows_agrees_with_the_reference() {
+        for count in [1, 16, 70] {
+            let (x, w) = (random(&[count, 33], 1), random(&[300, 33], 2));
+            assert!(difference(&thin_linear(&x, &w).unwrap(), &linear_reference(&x, &w).unwrap()) < 1e-4);
+        }
+    }
+
+    #[test]
+    fn a_row_of_a_product_is_the_same_to_the_last_bit_whatever_stands_beside_it() {
+        let (inner, out) = (700, 90);
+        let (x, w) = (random(&[64, inner], 1), random(&[out, inner], 2));
+        let run = |first: usize, count: usize, splits: usize| {
+            let (x, lanes) = block(&x.narrow(0, first, count).unwrap());
+            let mut y = vec![0.0; out * lanes];
+            product(&mut y, &values(&w), &x, lanes, false, splits);
+            values(&rows(&y, lanes, count))
+        };
+        let whole = run(0, 64, 1);
+        for (first, count, splits) in [(0, 1, 1), (63, 1, 3), (17, 16, 2), (5, 40, 1), (0, 64, 5)] {
+            let range = first * out..(first + count) * out;
+            assert!(run(first, count, splits) == whole[range], "{count} rows from {first} in {splits} parts");
+        }
+    }
+
+    #[test]
+    fn upright_operations_agree_with_the_references_on_rows() {
+        let (count, heads, head_dim) = (21, 3, 10);
+        let d = heads * head_dim;
+        let (x, up) = (random(&[count, d], 1), random(&[count, d], 2));
+        let weight = random(&[head_dim], 3);
+        let by_head = x.reshape((count, heads, head_dim)).unwrap();
+
+        let (mut found, lanes) = block(&x);
+        rms_norm(&mut found, &values(&weight), 1e-6, lanes);
+        let expected = rms_norm_reference(&by_head, &weight, 1e-6).unwrap().reshape((count, d)).unwrap();
+        assert!(difference(&rows(&found, lanes, count), &expected) < 2e-5);
+
+        let rotary = Rotary::new(head_dim, 64, 10_000.0);
+        let positions: Vec<u32> = (0..count as u32).map(|i| i * 7 % 64).collect();
+        let (mut found, _) = block(&x);
+        let (cos, sin) = turns(&rotary, &positions, lanes);
+        turn(&mut found, &cos, &sin);
+        let expected = rotary_embedding_reference(&by_head, &positions, &rotary).unwrap().reshape((count, d)).unwrap();
+        assert!(difference(&rows(&found, lanes, count), &expected) < 1e-5);
+
+        let (mut found, _) = block(&x);
+        swiglu(&mut found, &block(&up).0);
+        assert!(difference(&rows(&found, lanes, count), &swiglu_reference(&x, &up).unwrap()) < 1e-5);
+    }
+}

@@ -1,0 +1,257 @@
+//! What a run will need: bytes by what they are for, of each phase of a step. Pure: a function of shapes and settings.
+//!
+//! A step has three phases, and the largest decides. While sampling there are keys and values of all completions in flight. While
+//! gradients are computed there is the graph of a micro-batch: every layer's activations, or, where layers are computed again in
+//! backward, every layer's input and one layer's activations. The optimizer needs room for a few copies of the largest tensor.
+//! What the model keeps per token is counted from its operations in `src/kernels`: fused ones (on a GPU, and in `f32` on the CPU) keep
+//! their inputs and outputs, the others what candle's graph keeps of each small operation.
+
+use crate::experiment::{Adapter, Experiment, Precision};
+use crate::kernels::rows_per_device_slice;
+use crate::model::{Qwen3Config, adapter_parameters};
+
+/// What decides how much memory a run needs.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// The network.
+    pub shape: Qwen3Config,
+    /// Type of weights and compute.
+    pub precision: Precision,
+    /// Which parameters are trained.
+    pub adapter: Adapter,
+    /// Whether tensors are in the machine's own memory.
+    pub on_cpu: bool,
+    /// Whether a frozen base model is needed beside the policy.
+    pub has_reference: bool,
+    /// Groups of completions of a step.
+    pub prompts: usize,
+    /// Groups of completions sampled at a time.
+    pub groups: usize,
+    /// Completions of a group.
+    pub group_size: usize,
+    /// Tokens of the longest prompt.
+    pub prompt: usize,
+    /// Most tokens of a completion.
+    pub new_tokens: usize,
+    /// Most tokens of a forward and backward pass.
+    pub micro_batch_tokens: usize,
+    /// Whether layers are computed again in backward.
+    pub recompute: bool,
+}
+
+/// Bytes by what they are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Estimate {
+    /// The program itself, with what does not depend on the run.
+    pub program: u64,
+    /// The policy's weights, an adapter's among them.
+    pub weights: u64,
+    /// The frozen base model, where it has memory of its own.
+    pub reference: u64,
+    /// Master weights and moments.
+    pub optimizer: u64,
+    /// Keys and values of the completions in flight.
+    pub kv_cache: u64,
+    /// Logits and what else one step of sampling or one slice of the head holds of all tokens of the vocabulary.
+    pub logits: u64,
+    /// What the graph of a micro-batch keeps from forward to backward.
+    pub activations: u64,
+    /// What backward through one layer needs besides: the layer's graph where it is computed again, and gradients within it.
+    pub layer: u64,
+    /// Gradients, summed over micro-batches and of the micro-batch in work.
+    pub gradients: u64,
+    /// Temporary tensors of the optimizer.
+    pub scratch: u64,
+}
+
+impl Estimate {
+    /// Memory while sampling.
+    pub fn sampling(&self) -> u64 {
+        self.resident() + self.kv_cache + self.logits
+    }
+
+    /// Memory while gradients are computed: the head is done before backward comes to the layers.
+    pub fn update(&self) -> u64 {
+        self.resident() + self.gradients + self.activations + self.logits.max(self.layer)
+    }
+
+    /// Memory while the optimizer works.
+    pub fn step(&self) -> u64 {
+        self.resident() + self.gradients + self.scratch
+    }
+
+    /// The most memory at any time.
+    pub fn peak(&self) -> u64 {
+        self.sampling().max(self.update()).max(self.step())
+    }
+
+    /// What is there in every phase.
+    fn resident(&self) -> u64 {
+        self.program + self.weights + self.reference + self.optimizer
+    }
+}
+
+/// The program, its tokenizer, its threads and its libraries, bytes; on a GPU, its context and the libraries' workspaces.
+const PROGRAM: [u64; 2] = [85 << 20, 900 << 20];
+
+/// Logits of a slice of tokens on a GPU and their gradients, bytes.
+const DEVICE_LOGITS: usize = 8 << 26;
+
+impl Workload {
+    /// What the experiment asks for, with prompts of at most `prompt` tokens.
+    pub fn new(experiment: &Experiment, shape: &Qwen3Config, prompt: usize, on_cpu: bool) -> Self {
+        let has_policy_encoder = experiment.encoder() == Some(&crate::experiment::EncoderSource::Policy);
+        let rollout = &experiment.rollout;
+        Self {
+            shape: shape.clone(),
+            precision: experiment.precision,
+            adapter: experiment.adapter.clone(),
+            on_cpu,
+            has_reference: experiment.objective.kl.coefficient > 0.0 || has_policy_encoder,
+            prompts: rollout.prompts_per_step,
+            groups: rollout.groups_at_a_time.unwrap_or(rollout.prompts_per_step).min(rollout.prompts_per_step),
+            group_size: rollout.group_size,
+            prompt,
+            new_tokens: rollout.max_new_tokens,
+            micro_batch_tokens: experiment.objective.micro_batch_tokens(),
+            recompute: experiment.objective.recompute_layers.unwrap_or(false),
+        }
+    }
+
+    fn element(&self) -> usize {
+        match self.precision {
+            Precision::F32 => 4,
+            Precision::Bf16 => 2,
+        }
+    }
+
+    /// Whether the fused operations apply: on a GPU, and in `f32` on the CPU.
+    fn is_fused(&self) -> bool {
+        !self.on_cpu || self.precision == Precision::F32
+    }
+
+    /// Whether layers run forward and backward without a graph.
+    fn is_layerwise(&self) -> bool {
+        self.on_cpu && self.precision == Precision::F32 && self.adapter == Adapter::Full
+    }
+
+    /// Number of parameters that are trained.
+    pub fn trained(&self) -> usize {
+        match &self.adapter {
+            Adapter::Full => self.shape.parameter_count(),
+            Adapter::Lora(config) => {
+                adapter_parameters(config, &self.shape).iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
+            }
+        }
+    }
+
+    /// Outputs of the linear layers of one decoder layer that an adapter adds to.
+    fn adapted_outputs(&self) -> usize {
+        let Adapter::Lora(config) = &self.adapter else { return 0 };
+        let parameters = adapter_parameters(config, &self.shape);
+        let outputs = parameters.iter().filter(|(name, _)| name.ends_with("lora_B.weight")).map(|(_, shape)| shape[0]);
+        outputs.sum::<usize>() / self.shape.num_hidden_layers
+    }
+
+    /// Tokens of the largest micro-batch: a sequence that is longer than the limit is one by itself.
+    fn batch_tokens(&self) -> usize {
+        self.micro_batch_tokens.max(self.prompt + self.new_tokens).min(self.step_tokens())
+    }
+
+    /// Tokens of all responses of a step, which share their groups' prompts.
+    fn step_tokens(&self) -> usize {
+        self.prompts * (self.prompt + self.group_size * self.new_tokens)
+    }
+
+    /// Bytes that the graph of one layer keeps per token.
+    fn layer_bytes(&self) -> usize {
+        let shape = &self.shape;
+        let (d, mlp) = (shape.hidden_size, shape.intermediate_size);
+        let (q, kv) = (shape.num_attention_heads * shape.head_dim, shape.num_key_value_heads * shape.head_dim);
+        if self.is_layerwise() {
+            // The layer's input and the sum after attention (d); projection and attention (q); projections (kv); gate, up (mlp).
+            return self.element() * (2 * d + 2 * q + 2 * kv + 2 * mlp);
+        }
+        // An adapter adds its product and the sum to each output.
+        let added = 2 * self.adapted_outputs();
+        if self.is_fused() {
+            // Outputs of: two norms and two sums with their projections (d); projection, norm, rotary, attention (q);
+            // projections, norm, rotary (kv); gate, up, product (mlp).
+            return self.element() * (6 * d + 4 * q + 4 * kv + 3 * mlp + added);
+        }
+        // In elements of two bytes: norms hold their input, its square and the quotient in f32, and two rounded results.
+        let norms = 8 * (2 * d + q + kv);
+        let rotary = 4 * (q + kv);
+        let projections = q + 2 * kv + 2 * d + 2 * mlp;
+        let rest = 2 * mlp + 2 * d;
+        let attention = 8 * q + 4 * kv + 13 * shape.num_attention_heads * (self.prompt + self.new_tokens);
+        self.element() * (norms + rotary + projections + rest + attention + added)
+    }
+
+    /// Bytes that backward through one layer holds per token beside the graph.
+    fn backward_bytes(&self) -> usize {
+        let shape = &self.shape;
+        let (d, mlp) = (shape.hidden_size, shape.intermediate_size);
+        if self.is_layerwise() {
+            let (q, kv) = (shape.num_attention_heads * shape.head_dim, shape.num_key_value_heads * shape.head_dim);
+            // Two norms and the gradient (d); queries and keys after their norms, their gradients and what these are put
+            // together from (q, kv); the activation (mlp). The head's inputs and their gradients before that (d).
+            return 4 * (mlp + 3 * d + 3 * q + 5 * kv).max(4 * d);
+        }
+        self.element().max(if self.on_cpu { 4 } else { 2 }) * (3 * mlp + 2 * d)
+    }
+
+    /// Bytes by what they are for.
+    pub fn estimate(&self) -> Estimate {
+        let shape = &self.shape;
+        let (element, trained) = (self.element(), self.trained());
+        let all = shape.parameter_count();
+        let is_lora = matches!(self.adapter, Adapter::Lora(_));
+        let largest = if is_lora { 0 } else { shape.vocab_size * shape.hidden_size };
+        let tokens = self.batch_tokens();
+        let layer = tokens * self.layer_bytes();
+        let (layers, d) = (shape.num_hidden_layers, shape.hidden_size);
+        let inputs = tokens * d * element * (layers + 1);
+        let (activations, again) =
+            if self.recompute { (inputs, layer) } else { (layers * layer + inputs / (layers + 1), 0) };
+        let in_work = if self.is_layerwise() {
+            0
+        } else if self.recompute && !is_lora {
+            // One layer's, and the head's.
+            ((all - largest) / layers + largest) * element
+        } else {
+            trained * element
+        };
+        // The gradient of the head is summed over slices in f32.
+        let head_sums = if is_lora || element == 4 { 0 } else { largest * 4 };
+        let slots = self.groups * self.group_size * (self.prompt + self.new_tokens);
+        let logits = if !self.on_cpu {
+            DEVICE_LOGITS
+        } else if self.is_fused() {
+            8 << 20
+        } else {
+            let rows = (self.groups * self.group_size).max(rows_per_device_slice(shape.vocab_size).min(tokens));
+            6 * 4 * rows * shape.vocab_size
+        };
+        let bytes = |count: usize| count as u64;
+        Estimate {
+            program: PROGRAM[usize::from(!self.on_cpu)],
+            weights: bytes(all * element + if is_lora { trained * element } else { 0 }),
+            reference: if self.has_reference && !is_lora { bytes(all * element) } else { 0 },
+            optimizer: bytes(trained * (8 + if element == 4 { 0 } else { 4 })),
+            kv_cache: bytes(slots * 2 * layers * shape.num_key_value_heads * shape.head_dim * element),
+            logits: bytes(logits),
+            activations: bytes(activations),
+            layer: bytes(again + tokens * self.backward_bytes()),
+            gradients: bytes(trained * 4 + in_work + head_sums),
+            // In place the optimizer needs nothing; squares are for the norm.
+            scratch: bytes(if self.is_layerwise() { 4 * largest } else { 5 * 4 * largest }),
+        }
+    }
+
+    /// Bytes of a checkpoint on disk.
+    pub fn checkpoint_bytes(&self) -> u64 {
+        let policy = if matches!(self.adapter, Adapter::Full) { self.shape.parameter_count() } else { self.trained() };
+        (policy * self.element() + 12 * self.trained()) as u64
+    }
+}

@@ -1,0 +1,9 @@
+//! Memory: what a device has, what a run will need of it, and settings that make it fit.
+
+mod device;
+mod estimate;
+mod plan;
+
+pub use device::{available, device_name, in_gib, total};
+pub use estimate::{Estimate, Workload};
+pub use plan::Plan;

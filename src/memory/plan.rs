@@ -1,0 +1,151 @@
+//! Settings that decide memory only, chosen so that a run fits its device; and what to change where none do.
+
+use super::device::in_gib;
+use super::estimate::{Estimate, Workload};
+use crate::error::{Error, Result};
+use crate::experiment::{Adapter, Experiment, LoraConfig, MICRO_BATCH_TOKENS, Precision};
+use crate::model::Qwen3Config;
+
+/// The share of a device's free memory that a plan may use: estimates are right to about 15 %, and other programs go on.
+const USABLE: f64 = 0.9;
+
+/// A change of settings, in words and as a function.
+type Change = (String, Box<dyn Fn(&mut Experiment)>);
+
+/// How a run uses memory.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The choices among what decides its memory.
+    pub workload: Workload,
+    /// What it will need then.
+    pub estimate: Estimate,
+    /// What the device has for it, bytes, where known.
+    pub available: Option<u64>,
+}
+
+impl Plan {
+    /// The plan of an experiment with prompts of at most `prompt` tokens. Settings that the experiment gives stay; the others are
+    /// those that need least recomputation and most completions at a time of those that fit, or the ones that need least memory.
+    pub fn new(
+        experiment: &Experiment,
+        shape: &Qwen3Config,
+        prompt: usize,
+        on_cpu: bool,
+        available: Option<u64>,
+    ) -> Self {
+        let mut workload = Workload::new(experiment, shape, prompt, on_cpu);
+        let fits = |workload: &Workload, phase: fn(&Estimate) -> u64| {
+            available.is_none_or(|available| phase(&workload.estimate()) as f64 <= USABLE * available as f64)
+        };
+        if experiment.rollout.groups_at_a_time.is_none() {
+            while workload.groups > 1 && !fits(&workload, Estimate::sampling) {
+                workload.groups -= 1;
+            }
+        }
+        let objective = &experiment.objective;
+        let recompute = objective.recompute_layers.map_or(vec![false, true], |given| vec![given]);
+        let tokens = match objective.micro_batch_tokens {
+            Some(given) => vec![given],
+            None => (0..4).map(|half| MICRO_BATCH_TOKENS >> half).collect(),
+        };
+        'choice: for &tokens in &tokens {
+            for &recompute in &recompute {
+                (workload.micro_batch_tokens, workload.recompute) = (tokens, recompute);
+                if fits(&workload, Estimate::update) {
+                    break 'choice;
+                }
+            }
+        }
+        let estimate = workload.estimate();
+        Self { workload, estimate, available }
+    }
+
+    /// Whether the run fits.
+    pub fn fits(&self) -> bool {
+        self.available.is_none_or(|available| self.estimate.peak() <= available)
+    }
+
+    /// Writes the choices into the experiment.
+    pub fn settle(&self, experiment: &mut Experiment) {
+        experiment.rollout.groups_at_a_time.get_or_insert(self.workload.groups);
+        experiment.objective.micro_batch_tokens.get_or_insert(self.workload.micro_batch_tokens);
+        experiment.objective.recompute_layers.get_or_insert(self.workload.recompute);
+    }
+
+    /// Changes of settings, one at a time, with which the run would fit; the gentlest first. Where no single one is enough, the ones
+    /// that save most together.
+    pub fn remedies(&self, experiment: &Experiment) -> Vec<String> {
+        let (workload, available) = (&self.workload, self.available);
+        let with = |change: &dyn Fn(&mut Experiment)| {
+            let mut changed = experiment.clone();
+            change(&mut changed);
+            Self::new(&changed, &workload.shape, workload.prompt, workload.on_cpu, available)
+        };
+        let mut changes: Vec<Change> = Vec::new();
+        if experiment.rollout.groups_at_a_time.is_some_and(|groups| groups > 1) {
+            changes.push(("rollout.groups_at_a_time=1".to_string(), Box::new(|e| e.rollout.groups_at_a_time = None)));
+        }
+        if experiment.objective.recompute_layers == Some(false) {
+            changes.push((
+                "objective.recompute_layers=true".to_string(),
+                Box::new(|e| e.objective.recompute_layers = None),
+            ));
+        }
+        if experiment.objective.micro_batch_tokens.is_some_and(|tokens| tokens > 512) {
+            changes.push((
+                "objective.micro_batch_tokens=512".to_string(),
+                Box::new(|e| e.objective.micro_batch_tokens = None),
+            ));
+        }
+        if experiment.precision == Precision::F32 {
+            changes.push(("precision=Bf16".to_string(), Box::new(|e| e.precision = Precision::Bf16)));
+        }
+        if experiment.adapter == Adapter::Full {
+            let lora: fn(&mut Experiment) = |e| e.adapter = Adapter::Lora(LoraConfig::default());
+            changes.push(("adapter=Lora(rank: 16)".to_string(), Box::new(lora)));
+            changes.push((
+                "precision=Bf16 and adapter=Lora(rank: 16)".to_string(),
+                Box::new(|e| {
+                    e.precision = Precision::Bf16;
+                    e.adapter = Adapter::Lora(LoraConfig::default());
+                }),
+            ));
+        }
+        let mut tokens = experiment.rollout.max_new_tokens / 2;
+        while tokens >= 256 {
+            changes.push((
+                format!("rollout.max_new_tokens={tokens}"),
+                Box::new(move |e| e.rollout.max_new_tokens = tokens),
+            ));
+            tokens /= 2;
+        }
+        let mut found: Vec<String> = Vec::new();
+        for (text, change) in &changes {
+            let is_shorter = text.starts_with("rollout.max_new_tokens");
+            let has_shorter = found.iter().any(|text| text.starts_with("rollout.max_new_tokens"));
+            let has_part = text.contains(" and ") && found.iter().any(|one| text.contains(one.as_str()));
+            if !has_part && (!is_shorter || !has_shorter) && with(change).fits() {
+                found.push(text.clone());
+            }
+        }
+        found
+    }
+
+    /// Refuses a run that does not fit.
+    pub fn check(&self, experiment: &Experiment, device: &str) -> Result<()> {
+        if self.fits() {
+            return Ok(());
+        }
+        let remedies = self.remedies(experiment);
+        let remedy = if remedies.is_empty() {
+            "no single setting is enough; choose a smaller model or a larger device".to_string()
+        } else {
+            format!("it would fit with {}", remedies.join(", or with "))
+        };
+        Err(Error::input(format!(
+            "the run needs about {}, but {device} has {} free; {remedy} (`orthant doctor` shows what needs how much)",
+            in_gib(self.estimate.peak()),
+            in_gib(self.available.unwrap_or(0)),
+        )))
+    }
+}

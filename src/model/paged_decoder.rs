@@ -1,0 +1,336 @@
+//! Cached decoding on the CPU in `f32`: blocks of rows go through all layers on their own, without waiting for each other.
+//!
+//! A block stands upright, each row in a SIMD lane ([`lanes`]), and reads every weight once. Its layer is the one of
+//! [`super::qwen3`], step by step, in memory that is allocated once per token. Keys and values are in pages of all layers; the pages
+//! of a prompt exist once and serve all rows of its group. Every row's numbers are the same to the last bit whatever other rows
+//! are decoded beside it, and on any number of threads.
+
+use super::projection::Projection;
+use super::qwen3::{Layer, PackedTokens, Qwen3};
+use crate::error::{Error, Result};
+use crate::kernels::{Elements, Heads, PAGE, lanes, paged_attention};
+use candle_core::{Tensor, bail};
+use rayon::prelude::*;
+use std::sync::Arc;
+
+/// Keys and values of a batch of growing sequences.
+pub(super) struct PagedCache {
+    rows: Vec<Row>,
+}
+
+/// A row's pages, each (layers, [`Heads::page_len`]).
+struct Row {
+    prompt: Arc<Pages>,
+    completion: Pages,
+}
+
+#[derive(Default)]
+struct Pages {
+    pages: Vec<Vec<f32>>,
+    tokens: usize,
+}
+
+impl Pages {
+    /// The page of the next token, and its slot there.
+    fn next(&mut self, page_len: usize) -> (&mut [f32], usize) {
+        let (page, slot) = (self.tokens / PAGE, self.tokens % PAGE);
+        if page == self.pages.len() {
+            self.pages.push(vec![0.0; page_len]);
+        }
+        (&mut self.pages[page], slot)
+    }
+
+    /// A layer's part of every page, with the number of slots filled when there are `tokens` tokens.
+    fn layer(&self, layer: usize, part: usize, tokens: usize) -> impl Iterator<Item = (&[f32], usize)> {
+        let filled = move |index: usize| (tokens - index * PAGE).min(PAGE);
+        self.pages.iter().enumerate().map(move |(index, page)| (&page[layer * part..][..part], filled(index)))
+    }
+}
+
+impl Row {
+    fn position(&self) -> u32 {
+        (self.prompt.tokens + self.completion.tokens) as u32
+    }
+
+    /// Keeps the new token's keys and values of a layer and attends to all tokens: `qkv` is the layer's q (heads, `head_dim`), k and v
+    /// (`kv_heads`, `head_dim`) one after another, `out` (heads, `head_dim`).
+    fn attend(&mut self, out: &mut [f32], qkv: &[f32], layer: usize, layers: usize, heads: Heads) {
+        let (q, kv) = qkv.split_at(heads.heads * heads.head_dim);
+        let (k, v) = kv.split_at(kv.len() / 2);
+        let part = heads.page_len();
+        let (page, slot) = self.completion.next(layers * part);
+        heads.write(&mut page[layer * part..][..part], slot, k, v);
+        let prompt = self.prompt.layer(layer, part, self.prompt.tokens);
+        let pages: Vec<_> = prompt.chain(self.completion.layer(layer, part, self.completion.tokens + 1)).collect();
+        paged_attention(out, q, &pages, heads);
+    }
+}
+
+impl PagedCache {
+    /// Keeps the given rows only, in the given order, which rises.
+    pub(super) fn retain(&mut self, rows: &[u32]) {
+        let mut index = 0;
+        self.rows.retain(|_| {
+            index += 1;
+            rows.binary_search(&(index - 1)).is_ok()
+        });
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows.len()
+    }
+}
+
+/// The weights of a layer, readable.
+struct Weights<'a> {
+    input_norm: Elements<'a>,
+    q_proj: Elements<'a>,
+    k_proj: Elements<'a>,
+    v_proj: Elements<'a>,
+    q_norm: Elements<'a>,
+    k_norm: Elements<'a>,
+    o_proj: Elements<'a>,
+    post_norm: Elements<'a>,
+    gate_proj: Elements<'a>,
+    up_proj: Elements<'a>,
+    down_proj: Elements<'a>,
+}
+
+impl<'a> Weights<'a> {
+    fn of(layer: &'a Layer) -> candle_core::Result<Self> {
+        let plain = |projection: &'a Projection| match projection.plain() {
+            Some(weight) => Elements::of(weight),
+            None => bail!("paged decoding knows no adapters"),
+        };
+        Ok(Self {
+            input_norm: Elements::of(&layer.input_norm)?,
+            q_proj: plain(&layer.q_proj)?,
+            k_proj: plain(&layer.k_proj)?,
+            v_proj: plain(&layer.v_proj)?,
+            q_norm: Elements::of(&layer.q_norm)?,
+            k_norm: Elements::of(&layer.k_norm)?,
+            o_proj: plain(&layer.o_proj)?,
+            post_norm: Elements::of(&layer.post_norm)?,
+            gate_proj: plain(&layer.gate_proj)?,
+            up_proj: plain(&layer.up_proj)?,
+            down_proj: plain(&layer.down_proj)?,
+        })
+    }
+}
+
+/// What all blocks of a step have in common.
+struct Step<'a> {
+    network: &'a Qwen3,
+    heads: Heads,
+    embeddings: Elements<'a>,
+    layers: Vec<Weights<'a>>,
+    norm: Elements<'a>,
+    /// Parts of a block's work that may run at the same time.
+    splits: usize,
+}
+
+impl Qwen3 {
+    /// [`Qwen3::prefill`] into pages.
+    pub(super) fn prefill_paged(&self, prompts: &[&[u32]], copies: usize) -> Result<(Tensor, PagedCache)> {
+        let packed = PackedTokens::new(prompts.iter().copied());
+        let (heads, layers) = (self.heads(), self.layers.len());
+        let mut caches: Vec<Pages> = prompts.iter().map(|_| Pages::default()).collect();
+        let mut layer = 0;
+        let mut failure = None;
+        let hidden = self.forward_with(&packed, |(keys, values)| {
+            let kept = keys.contiguous().and_then(|keys| {
+                let values = values.contiguous()?;
+                let (keys, values) = (Elements::of(&keys)?, Elements::of(&values)?);
+                let (part, width) = (heads.page_len(), heads.kv_heads * heads.head_dim);
+                for (cache, range) in caches.iter_mut().zip(packed.segments.ranges()) {
+                    cache.pages.resize_with(range.len().div_ceil(PAGE), || vec![0.0; layers * part]);
+                    cache.tokens = range.len();
+                    for (place, token) in range.enumerate() {
+                        let page = &mut cache.pages[place / PAGE][layer * part..][..part];
+                        let token = token * width..(token + 1) * width;
+                        heads.write(page, place % PAGE, &keys[token.clone()], &values[token]);
+                    }
+                }
+                Ok(())
+            });
+            failure = failure.take().or(kept.err());
+            layer += 1;
+        })?;
+        if let Some(error) = failure {
+            return Err(error.into());
+        }
+        let rows = caches.into_iter().map(Arc::new).flat_map(|prompt| {
+            std::iter::repeat_n(prompt, copies).map(|prompt| Row { prompt, completion: Pages::default() })
+        });
+        Ok((self.last_hidden(&hidden, &packed, copies)?, PagedCache { rows: rows.collect() }))
+    }
+
+    /// [`Qwen3::decode`] with pages.
+    pub(super) fn decode_paged(&self, tokens: &[u32], cache: &mut PagedCache) -> Result<Tensor> {
+        self.check_ids(tokens)?;
+        let positions = self.shape.rotary.positions();
+        if cache.rows.iter().any(|row| row.position() as usize >= positions) {
+            return Err(Error::failed(format!("a sequence grows beyond the model's {positions} positions")));
+        }
+        let (rows, hidden) = (tokens.len(), self.config().hidden_size);
+        let (size, splits) = cut(rows, rayon::current_num_threads());
+        let step = Step {
+            network: self,
+            heads: self.heads(),
+            embeddings: Elements::of(&self.embeddings)?,
+            layers: self.layers.iter().map(Weights::of).collect::<candle_core::Result<_>>()?,
+            norm: Elements::of(&self.norm)?,
+            splits,
+        };
+        let mut out = vec![0.0; rows * hidden];
+        out.par_chunks_mut(size * hidden)
+            .zip(cache.rows.par_chunks_mut(size))
+            .zip(tokens.par_chunks(size))
+            .for_each(|((out, rows), tokens)| step.run(out, rows, tokens));
+        Ok(Tensor::from_vec(out, (rows, hidden), self.device())?)
+    }
+
+    fn heads(&self) -> Heads {
+        let shape = &self.shape;
+        Heads { heads: shape.heads, kv_heads: shape.kv_heads, head_dim: shape.head_dim }
+    }
+}
+
+/// The number of rows of a block, and the number of parts of its work that may run at the same time. As many blocks as keep all
+/// threads busy, but no smaller than two vectors of lanes, since each reads all weights.
+fn cut(rows: usize, threads: usize) -> (usize, usize) {
+    let blocks = rows.div_ceil(lanes::BLOCK).next_multiple_of(threads);
+    let size = rows.div_ceil(blocks).next_multiple_of(lanes::BLOCK / 4).clamp(lanes::BLOCK / 2, lanes::BLOCK);
+    (size, threads.div_ceil(rows.div_ceil(size).max(1)))
+}
+
+impl Step<'_> {
+    /// One token of some rows: writes their final hidden states (rows, hidden) to `out`.
+    fn run(&self, out: &mut [f32], rows: &mut [Row], tokens: &[u32]) {
+        let (config, shape, splits) = (self.network.config(), &self.network.shape, self.splits);
+        let (hidden, eps, layers) = (config.hidden_size, shape.eps as f32, self.layers.len());
+        let count = rows.len();
+        let lanes = count.next_multiple_of(lanes::BLOCK / 4);
+        let (q_width, kv_width) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
+        let width = q_width + 2 * kv_width;
+
+        let positions: Vec<u32> = rows.iter().map(Row::position).collect();
+        let (cos, sin) = lanes::turns(&shape.rotary, &positions, lanes);
+        let embedding = |&token: &u32| &self.embeddings[token as usize * hidden..][..hidden];
+        let mut x = lanes::stand_up(tokens.iter().map(embedding), hidden, lanes); // (hidden, lanes)
+        let mut normed = vec![0.0; hidden * lanes];
+        let mut qkv = vec![0.0; width * lanes];
+        let mut qkv_rows = vec![0.0; count * width];
+        let mut attended_rows = vec![0.0; count * q_width];
+        let mut gate = vec![0.0; config.intermediate_size * lanes];
+        let mut up = vec![0.0; config.intermediate_size * lanes];
+        for (index, layer) in self.layers.iter().enumerate() {
+            normed.copy_from_slice(&x);
+            lanes::rms_norm(&mut normed, &layer.input_norm, eps, lanes);
+            let (q, kv) = qkv.split_at_mut(q_width * lanes);
+            let (k, v) = kv.split_at_mut(kv_width * lanes);
+            lanes::product(q, &layer.q_proj, &normed, lanes, false, splits);
+            lanes::product(k, &layer.k_proj, &normed, lanes, false, splits);
+            lanes::product(v, &layer.v_proj, &normed, lanes, false, splits);
+            lanes::rms_norm(q, &layer.q_norm, eps, lanes);
+            lanes::rms_norm(k, &layer.k_norm, eps, lanes);
+            lanes::turn(q, &cos, &sin);
+            lanes::turn(k, &cos, &sin);
+
+            lanes::lay_down(&mut qkv_rows, &qkv, lanes);
+            rows.par_iter_mut()
+                .zip(attended_rows.par_chunks_mut(q_width))
+                .zip(qkv_rows.par_chunks(width))
+                .with_min_len(count.div_ceil(splits))
+                .for_each(|((row, out), qkv)| row.attend(out, qkv, index, layers, self.heads));
+            let attended = lanes::stand_up(attended_rows.chunks_exact(q_width), q_width, lanes);
+            lanes::product(&mut x, &layer.o_proj, &attended, lanes, true, splits);
+
+            normed.copy_from_slice(&x);
+            lanes::rms_norm(&mut normed, &layer.post_norm, eps, lanes);
+            lanes::product(&mut gate, &layer.gate_proj, &normed, lanes, false, splits);
+            lanes::product(&mut up, &layer.up_proj, &normed, lanes, false, splits);
+            lanes::swiglu(&mut gate, &up);
+            lanes::product(&mut x, &layer.down_proj, &gate, lanes, true, splits);
+        }
+        lanes::rms_norm(&mut x, &self.norm, eps, lanes);
+        lanes::lay_down(out, &x, lanes);
+        for row in rows {
+            row.completion.tokens += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Qwen3Config, Weights};
+    use super::*;
+    use crate::kernels::check::difference;
+    use candle_core::{DType, Device};
+
+    fn network() -> Qwen3 {
+        let config = Qwen3Config {
+            vocab_size: 48,
+            hidden_size: 36,
+            intermediate_size: 56,
+            num_hidden_layers: 3,
+            num_attention_heads: 4,
+            num_key_value_heads: 2,
+            head_dim: 18,
+            max_position_embeddings: 96,
+            rms_norm_eps: 1e-6,
+            rope_theta: 10_000.0,
+            tie_word_embeddings: true,
+            eos_token_ids: vec![2],
+        };
+        Qwen3::frozen(&config, &Weights::random(&config, 0.3, 11, DType::F32, &Device::Cpu).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn pages_and_padded_caches_of_plain_operations_agree_while_rows_grow_and_leave() {
+        let network = network();
+        let text: Vec<u32> = (0..40).map(|i| (i * 7 + i / 5) % 48).collect();
+        let prompts: [&[u32]; 4] = [&text[..1], &text[1..18], &text[18..34], &text[34..]];
+        let (mut found, mut paged) = network.prefill_paged(&prompts, 9).unwrap();
+        let (mut expected, mut padded) = network.prefill_padded(&prompts, 9, 40).unwrap();
+        let mut worst = 0f32;
+        for step in 0..40usize {
+            worst = worst.max(difference(&found, &expected));
+            if step % 9 == 8 {
+                let kept: Vec<u32> = (0..paged.rows() as u32).filter(|row| row % 3 != 1).collect();
+                paged.retain(&kept);
+                padded.retain(&kept).unwrap();
+            }
+            let tokens: Vec<u32> = (0..paged.rows()).map(|row| ((row * row + 5 * step) % 48) as u32).collect();
+            found = network.decode_paged(&tokens, &mut paged).unwrap();
+            expected = network.decode_padded(&tokens, &mut padded).unwrap();
+        }
+        eprintln!("paged against padded: {worst:.1e}");
+        assert!(worst < 1e-4, "{worst:e}");
+    }
+
+    #[test]
+    fn rows_are_cut_into_blocks_for_all_threads() {
+        for (rows, threads, expected) in [
+            (128, 2, (64, 1)),
+            (192, 2, (48, 1)),
+            (128, 1, (64, 1)),
+            (64, 2, (32, 1)),
+            (1, 2, (32, 2)),
+            (128, 16, (32, 4)),
+            (1000, 3, (64, 1)),
+        ] {
+            assert_eq!(cut(rows, threads), expected, "{rows} rows on {threads} threads");
+        }
+    }
+
+    #[test]
+    fn a_sequence_does_not_grow_beyond_the_positions() {
+        let network = network();
+        let prompt = vec![3; 95];
+        let (_, mut cache) = network.prefill_paged(&[&prompt], 1).unwrap();
+        assert!(network.decode_paged(&[1], &mut cache).is_ok());
+        assert!(network.decode_paged(&[1], &mut cache).unwrap_err().to_string().contains("96 positions"));
+        assert!(network.decode_paged(&[48], &mut cache).unwrap_err().to_string().contains("vocabulary"));
+    }
+}

@@ -1,0 +1,221 @@
+//! Model folders as they come: shards, types of weights, and whatever can be wrong with them; runs in bf16.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use candle_core::{DType, Device, Tensor};
+use common::{Workplace, json, largest_difference, tiny_model, tiny_model_with_head};
+use orthant::experiment::Precision;
+use orthant::model::{LanguageModel, ResponseBatch};
+use orthant::prelude::*;
+use serde_json::json;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Writes a model's folder with its weights in `dtype`, in one file or in three shards.
+fn write_folder(folder: &Path, model: &LanguageModel, dtype: DType, sharded: bool) {
+    model.write(folder).unwrap();
+    let tensors: Vec<(String, Tensor)> = model
+        .weights
+        .variables()
+        .map(|(name, variable)| (name.to_string(), variable.as_detached_tensor().to_dtype(dtype).unwrap()))
+        .collect();
+    let shards = if sharded { 3 } else { 1 };
+    let mut map = serde_json::Map::new();
+    for shard in 0..shards {
+        let name = if sharded { format!("model-{shard}.safetensors") } else { "model.safetensors".to_string() };
+        let part: HashMap<&str, Tensor> =
+            tensors.iter().skip(shard).step_by(shards).map(|(name, tensor)| (name.as_str(), tensor.clone())).collect();
+        map.extend(part.keys().map(|tensor| ((*tensor).to_string(), name.clone().into())));
+        candle_core::safetensors::save(&part, folder.join(&name)).unwrap();
+    }
+    if sharded {
+        std::fs::remove_file(folder.join("model.safetensors")).unwrap();
+        let index = json!({ "metadata": {}, "weight_map": map });
+        std::fs::write(folder.join("model.safetensors.index.json"), index.to_string()).unwrap();
+    }
+}
+
+#[test]
+fn shards_and_types_of_weights_make_no_difference() {
+    for tied in [true, false] {
+        let model = tiny_model_with_head(tied);
+        for stored in [DType::F32, DType::F16, DType::BF16] {
+            let folders = [false, true].map(|sharded| {
+                let folder = tempfile::tempdir().unwrap();
+                write_folder(folder.path(), &model, stored, sharded);
+                folder
+            });
+            for dtype in [DType::F32, DType::BF16] {
+                let [whole, sharded] =
+                    folders.each_ref().map(|folder| LanguageModel::read(folder.path(), dtype, &Device::Cpu).unwrap());
+                assert_eq!(whole.weights.hash().unwrap(), sharded.weights.hash().unwrap());
+                for (name, variable) in whole.weights.variables() {
+                    assert_eq!(variable.dtype(), dtype, "{name}");
+                    let expected = model.weights.get(name).unwrap();
+                    let expected = expected.to_dtype(stored).unwrap().to_dtype(DType::F32).unwrap();
+                    let expected = expected.to_dtype(dtype).unwrap().to_dtype(DType::F32).unwrap();
+                    let found = variable.to_dtype(DType::F32).unwrap();
+                    let off = (found - expected).unwrap().abs().unwrap().max_all().unwrap();
+                    assert!(off.to_scalar::<f32>().unwrap() == 0.0, "{name} {stored:?} {dtype:?}");
+                }
+            }
+        }
+    }
+}
+
+/// Refuses a model before there is a run folder, with status 2 and all of `words`.
+fn refused(place: &Workplace, words: &[&str]) {
+    let error = RunBuilder::new(place.experiment(1, "")).start(&place.runs()).map(|_| ()).unwrap_err();
+    let text = error.to_string();
+    assert_eq!(error.exit_status(), 2, "{text}");
+    assert!(words.iter().all(|word| text.contains(word)), "{text}");
+    assert!(!place.runs().exists());
+}
+
+#[test]
+fn what_is_wrong_with_a_folder_is_said_before_training_starts() {
+    let name = "model.layers.1.mlp.up_proj.weight";
+    let place = Workplace::new();
+    let path = |file: &str| place.model().join(file);
+    let sharded = || write_folder(&place.model(), &tiny_model(), DType::BF16, true);
+
+    sharded();
+    std::fs::remove_file(path("model-1.safetensors")).unwrap();
+    refused(&place, &["shard model-1.safetensors", "missing"]);
+
+    sharded();
+    let mut bytes = std::fs::read(path("model-2.safetensors")).unwrap();
+    bytes.truncate(bytes.len() - 3);
+    std::fs::write(path("model-2.safetensors"), &bytes).unwrap();
+    refused(&place, &["model-2.safetensors", "truncated"]);
+    bytes.truncate(5);
+    std::fs::write(path("model-2.safetensors"), &bytes).unwrap();
+    refused(&place, &["model-2.safetensors", "header"]);
+
+    sharded();
+    let index = std::fs::read_to_string(path("model.safetensors.index.json")).unwrap();
+    std::fs::write(path("model.safetensors.index.json"), index.replace(name, "something.else")).unwrap();
+    refused(&place, &[name, "missing", "model.safetensors.index.json"]);
+    std::fs::write(path("model.safetensors.index.json"), index.replace("model-1", "../model-1")).unwrap();
+    refused(&place, &["outside its folder"]);
+    std::fs::remove_file(path("model.safetensors.index.json")).unwrap();
+    refused(&place, &["model.safetensors", "No such file"]);
+
+    // One tensor of another shape, one of another type, and none at all.
+    for (tensor, words) in [
+        (Some(Tensor::zeros((3, 5), DType::F32, &Device::Cpu).unwrap()), [name, "[3, 5]", "[48, 32]"]),
+        (Some(Tensor::zeros((48, 32), DType::U8, &Device::Cpu).unwrap()), [name, "U8", "quantised"]),
+        (None, [name, "missing", "model.safetensors"]),
+    ] {
+        tiny_model().write(&place.model()).unwrap();
+        let mut tensors = candle_core::safetensors::load(path("model.safetensors"), &Device::Cpu).unwrap();
+        match tensor {
+            Some(tensor) => tensors.insert(name.to_string(), tensor),
+            None => tensors.remove(name),
+        };
+        candle_core::safetensors::save(&tensors, path("model.safetensors")).unwrap();
+        refused(&place, &words);
+        refused(&place, &[path("model.safetensors").to_str().unwrap()]);
+    }
+
+    let config = std::fs::read_to_string(path("config.json")).unwrap();
+    std::fs::write(path("config.json"), config.replace("qwen3", "llama").replace("Qwen3For", "LlamaFor")).unwrap();
+    refused(&place, &["`llama`", "qwen3", "config.json"]);
+}
+
+#[test]
+fn a_run_for_which_there_is_no_memory_does_not_start() {
+    let place = Workplace::new();
+    let config = std::fs::read_to_string(place.model().join("config.json")).unwrap();
+    let long = config.replace("\"max_position_embeddings\": 128", "\"max_position_embeddings\": 2000000");
+    std::fs::write(place.model().join("config.json"), long).unwrap();
+    let mut experiment = place.experiment(1, "");
+    experiment.rollout.max_new_tokens = 1 << 20;
+    experiment.rollout.group_size = 1024;
+    let error = RunBuilder::new(experiment).start(&place.runs()).map(|_| ()).unwrap_err();
+    let text = error.to_string();
+    assert_eq!(error.exit_status(), 2, "{text}");
+    let words = ["the run needs about", "cpu has", "rollout.max_new_tokens="];
+    assert!(words.iter().all(|word| text.contains(word)), "{text}");
+    assert!(!place.runs().exists());
+}
+
+/// Log-probabilities of a text under the frozen network.
+fn logprobs(model: &LanguageModel) -> Vec<f32> {
+    let ids = model.tokenizer.encode("Use 1 2 12 to make 36\n12*(2+1)=36\n\\boxed{12*(2+1)}").unwrap();
+    let batch = ResponseBatch::new(&[(&ids[..1], &ids[1..])]).unwrap();
+    let found = model.frozen.response_logprobs(&batch, 1.0).unwrap().narrow(1, 0, 1).unwrap();
+    found.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+#[test]
+fn bf16_says_what_f32_says_to_the_precision_of_bf16() {
+    let folder = tempfile::tempdir().unwrap();
+    write_folder(folder.path(), &tiny_model(), DType::BF16, false);
+    let [wide, narrow] = [DType::F32, DType::BF16]
+        .map(|dtype| logprobs(&LanguageModel::read(folder.path(), dtype, &Device::Cpu).unwrap()));
+    let off: Vec<f32> = wide.iter().zip(&narrow).map(|(wide, narrow)| (wide - narrow).abs()).collect();
+    let (mean, largest) = (off.iter().sum::<f32>() / off.len() as f32, off.iter().copied().fold(0.0, f32::max));
+    eprintln!("log-probabilities in bf16 against f32: mean {mean:.1e}, largest {largest:.1e} nats");
+    // The model's log-probabilities are of the order of 5 nats; a bf16 number has 8 significant bits.
+    assert!(mean > 0.0 && mean < 0.02 && largest < 0.2, "{mean} {largest}");
+}
+
+#[test]
+fn a_run_in_bf16_learns_as_one_in_f32_and_its_checkpoints_are_bf16() {
+    let place = Workplace::new();
+    let mut runs = Vec::new();
+    for precision in [Precision::F32, Precision::Bf16] {
+        let mut experiment = place.parity_experiment(2, "method: G2rl()");
+        experiment.precision = precision;
+        runs.push(place.run_parity(&experiment));
+    }
+    let folder = runs[1].folder.join("checkpoints/step_000002");
+    assert_eq!(json(&folder.join("config.json"))["torch_dtype"], "bfloat16");
+    let bytes = std::fs::read(folder.join("model.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert!(tensors.iter().all(|(_, tensor)| tensor.dtype() == safetensors::Dtype::BF16));
+    // Masters and moments are f32, and the weights are the masters, rounded.
+    let state = candle_core::safetensors::load(folder.join("trainer.safetensors"), &Device::Cpu).unwrap();
+    assert!(state.values().all(|tensor| tensor.dtype() == DType::F32));
+    let weights = runs[1].weights(2);
+    let mut is_finer = false;
+    for (name, variable) in weights.variables() {
+        let master = &state[&format!("master.{name}")];
+        let rounded = master.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap();
+        let off = |a: &Tensor| (a - variable.as_tensor()).unwrap().abs().unwrap().max_all().unwrap();
+        assert!(off(&rounded).to_scalar::<f32>().unwrap() == 0.0, "{name}");
+        is_finer |= off(master).to_scalar::<f32>().unwrap() > 0.0;
+    }
+    assert!(is_finer);
+    // Two steps of at most 1e-2 each, from weights that bf16 rounds by up to 2^-9 of their size.
+    let moved = largest_difference(&weights, &tiny_model().weights);
+    assert!(moved > 5e-3 && moved < 3e-2, "{moved}");
+    let (f32_kl, bf16_kl) = (metric(&runs[0], "policy/kl"), metric(&runs[1], "policy/kl"));
+    assert!(f32_kl > 0.0 && bf16_kl > 0.1 * f32_kl && bf16_kl < 10.0 * f32_kl, "{f32_kl} {bf16_kl}");
+}
+
+fn metric(run: &common::Finished, name: &str) -> f64 {
+    run.repeatable_metrics().last().unwrap()[name].as_f64().unwrap()
+}
+
+#[test]
+fn a_bf16_run_that_is_resumed_is_the_one_that_was_not_interrupted() {
+    for adapter in ["Full", "Lora(rank: 4)"] {
+        let place = Workplace::new();
+        let settings = format!("precision: Bf16, adapter: {adapter}, method: G2rl(), record: (checkpoint_every: 2)");
+        let straight = place.run_parity(&place.parity_experiment(4, &settings));
+        let half = place.run_parity(&place.parity_experiment(2, &settings));
+        let resumed = RunBuilder::resume(&half.folder, &["stop.steps=4".to_string()]).unwrap().task(common::Parity);
+        let resumed = common::finish(resumed.start(&place.runs()).unwrap());
+        assert_eq!(straight.repeatable_metrics(), resumed.repeatable_metrics());
+        for file in std::fs::read_dir(straight.folder.join("checkpoints/step_000004")).unwrap() {
+            let name = file.unwrap().file_name();
+            let read =
+                |run: &common::Finished| std::fs::read(run.folder.join("checkpoints/step_000004").join(&name)).unwrap();
+            assert!(read(&straight) == read(&resumed), "{adapter}: {name:?}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! LoRA: an adapter is trained and nothing else, and Python's PEFT reads it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use candle_core::{DType, Device, Tensor, Var};
+use common::{Workplace, checkpoint, json, largest_difference, tiny_model};
+use orthant::experiment::{LoraConfig, LoraTarget, ModelSource};
+use orthant::model::{LanguageModel, LoraAdapter, ResponseBatch};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+const SETTINGS: &str = "adapter: Lora(rank: 4, alpha: 8.0), method: G2rl(), record: (checkpoint_every: 2)";
+
+/// A tiny model with an adapter whose B is not zero any more.
+fn adapted(targets: &[LoraTarget]) -> LanguageModel {
+    let base = tiny_model();
+    let config = LoraConfig { rank: 3, alpha: 6.0, targets: targets.to_vec() };
+    let source = ModelSource::Local(PathBuf::from("base"));
+    let adapter = LoraAdapter::new(&config, source, &base.config, 7, DType::F32, &Device::Cpu).unwrap();
+    for (name, variable) in adapter.weights().variables().filter(|(name, _)| name.contains("lora_B")) {
+        let shift = name.len() as f64;
+        let values: Vec<f32> = (0..variable.elem_count()).map(|i| (0.05 * (i as f64 + shift).sin()) as f32).collect();
+        variable.set(&Tensor::from_vec(values, variable.dims(), &Device::Cpu).unwrap()).unwrap();
+    }
+    base.with_adapter(adapter).unwrap()
+}
+
+/// The mean log-probability of a text under the network with gradients.
+fn objective(model: &LanguageModel) -> Tensor {
+    let ids = model.tokenizer.encode("Use 1 2 12 to make 36\n12*(2+1)=36").unwrap();
+    let batch = ResponseBatch::new(&[(&ids[..4], &ids[4..])]).unwrap();
+    model.trainable.response_logprobs(&batch, 0.8).unwrap().narrow(1, 0, 1).unwrap().mean_all().unwrap()
+}
+
+#[test]
+fn gradients_of_an_adapter_are_right_and_its_base_has_none() {
+    let model = adapted(&LoraTarget::ALL);
+    let store = objective(&model).backward().unwrap();
+    for (name, variable) in model.weights.variables() {
+        assert!(store.get(variable).is_none(), "{name} is frozen");
+    }
+    for (name, variable) in model.adapter.as_ref().unwrap().weights().variables() {
+        let gradient: Vec<f32> = store.get(variable).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        let start: Vec<f32> = variable.flatten_all().unwrap().to_vec1().unwrap();
+        // The entry with the largest gradient, against central differences.
+        let entry = (0..gradient.len()).max_by(|&a, &b| gradient[a].abs().total_cmp(&gradient[b].abs())).unwrap();
+        let nudged = |by: f32| {
+            let mut values = start.clone();
+            values[entry] += by;
+            variable.set(&Tensor::from_vec(values, variable.dims(), &Device::Cpu).unwrap()).unwrap();
+            f64::from(objective(&model).to_scalar::<f32>().unwrap())
+        };
+        const H: f32 = 4e-3;
+        let slope = (nudged(H) - nudged(-H)) / f64::from(2.0 * H);
+        nudged(0.0);
+        let found = f64::from(gradient[entry]);
+        assert!((slope - found).abs() < 0.03 * slope.abs().max(0.02), "{name}: slope {slope}, gradient {found}");
+    }
+}
+
+#[test]
+fn a_new_adapter_changes_nothing_and_a_merged_one_says_the_same() {
+    let base = tiny_model();
+    let plain = objective(&base).to_scalar::<f32>().unwrap();
+    let source = ModelSource::Local(PathBuf::from("base"));
+    let config = LoraConfig::default();
+    let adapter = LoraAdapter::new(&config, source, &base.config, 0, DType::F32, &Device::Cpu).unwrap();
+    assert_eq!(objective(&base.with_adapter(adapter).unwrap()).to_scalar::<f32>().unwrap(), plain);
+
+    let model = adapted(&[LoraTarget::Q, LoraTarget::V, LoraTarget::Down]);
+    let before = objective(&model).to_scalar::<f32>().unwrap();
+    assert!((before - plain).abs() > 1e-2);
+    let merged = model.merged().unwrap();
+    assert!(merged.adapter.is_none());
+    assert!((objective(&merged).to_scalar::<f32>().unwrap() - before).abs() < 1e-4);
+}
+
+#[test]
+fn a_run_trains_the_adapter_only_and_its_checkpoint_is_a_peft_folder() {
+    let place = Workplace::new();
+    let run = place.run_parity(&place.parity_experiment(2, SETTINGS));
+    let folder = run.folder.join("checkpoints/step_000002");
+    let mut files: Vec<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    files.sort();
+    let expected = ["adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "tokenizer_config.json"];
+    assert_eq!(files, [expected.as_slice(), &["trainer.json", "trainer.safetensors"]].concat());
+    let config = json(&folder.join("adapter_config.json"));
+    for (field, value) in [
+        ("peft_type", json!("LORA")),
+        ("r", json!(4)),
+        ("lora_alpha", json!(8.0)),
+        ("base_model_name_or_path", json!(place.model().canonicalize().unwrap())),
+    ] {
+        assert_eq!(config[field], value, "{field}");
+    }
+    let load = |file: &str| candle_core::safetensors::load(folder.join(file), &Device::Cpu).unwrap();
+    let (weights, state) = (load("adapter_model.safetensors"), load("trainer.safetensors"));
+    // Two layers, seven linear layers in each, A and B.
+    assert_eq!((weights.len(), state.len()), (28, 3 * 28));
+    let name = "base_model.model.model.layers.1.mlp.down_proj.lora_B.weight";
+    assert_eq!(weights[name].dims(), [32, 4]);
+    assert!(weights.values().all(|tensor| tensor.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap() > 0.0));
+
+    // The checkpoint loads with its base model, which has not changed.
+    let model = checkpoint(&run.folder, 2);
+    assert!(largest_difference(&model.weights, &tiny_model().weights) == 0.0);
+    assert!(
+        (objective(&model).to_scalar::<f32>().unwrap() - objective(&tiny_model()).to_scalar::<f32>().unwrap()).abs()
+            > 1e-4
+    );
+    // The reference is the base model: no distance before the first update, some after it.
+    let kl = |row: usize| run.repeatable_metrics()[row]["policy/kl"].as_f64().unwrap();
+    assert!(kl(0).abs() < 1e-9 && kl(1) > 1e-6, "{} {}", kl(0), kl(1));
+}
+
+#[test]
+fn two_steps_and_two_more_are_four_steps_byte_for_byte() {
+    let place = Workplace::new();
+    let straight = place.run_parity(&place.parity_experiment(4, SETTINGS));
+    let half = place.run_parity(&place.parity_experiment(2, SETTINGS));
+    let resumed = orthant::prelude::RunBuilder::resume(&half.folder, &["stop.steps=4".to_string()]).unwrap();
+    let resumed = common::finish(resumed.task(common::Parity).start(&place.runs()).unwrap());
+    assert_eq!(straight.repeatable_metrics(), resumed.repeatable_metrics());
+    for name in ["adapter_model.safetensors", "trainer.safetensors"] {
+        let read =
+            |run: &common::Finished| std::fs::read(run.folder.join("checkpoints/step_000004").join(name)).unwrap();
+        assert!(read(&straight) == read(&resumed), "{name}");
+    }
+}
+
+#[test]
+fn adapters_that_cannot_be_used_are_refused_by_the_field() {
+    let place = Workplace::new();
+    let run = place.run_parity(&place.parity_experiment(1, SETTINGS));
+    let folder = run.folder.join("checkpoints/step_000001");
+    let path = folder.join("adapter_config.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let base = place.model().canonicalize().unwrap();
+    for (from, to, word) in [
+        ("\"LORA\"", "\"IA3\"", "`IA3`"),
+        ("\"use_dora\": false", "\"use_dora\": true", "use_dora"),
+        ("\"q_proj\"", "\"w_pack\"", "w_pack"),
+        ("\"r\": 4", "\"r\": 5", "lora_A.weight"),
+        (base.to_str().unwrap(), "/nowhere/at/all", "base_model_name_or_path"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        std::fs::write(&path, text.replace(from, to)).unwrap();
+        let error = LanguageModel::read(&folder, DType::F32, &Device::Cpu).map(|_| ()).unwrap_err();
+        assert!(error.exit_status() == 2 && error.to_string().contains(word), "{error}");
+    }
+}
+
+/// What Transformers, with PEFT where there is an adapter, says of the text; nothing where Python lacks them.
+fn ask_python(base: &Path, adapter: Option<&Path>, text: &str) -> Option<Vec<f32>> {
+    use std::process::{Command, Stdio};
+    let python = std::env::var("ORTHANT_PYTHON").unwrap_or_else(|_| "python3".into());
+    let questions = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(questions.path(), json!([text]).to_string()).unwrap();
+    let mut command = Command::new(&python);
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/load_folder.py")).arg(base).args(adapter);
+    let output = command.env("HF_HUB_OFFLINE", "1").stdin(Stdio::from(questions.reopen().unwrap())).output().ok()?;
+    if output.status.code() == Some(3) {
+        return None;
+    }
+    assert!(output.status.success(), "load_folder.py failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    let answers: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    Some(answers[0]["logprobs"].as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32).collect())
+}
+
+#[test]
+fn peft_reads_an_adapter_and_transformers_its_export_and_both_say_the_same() {
+    let text = "Use 1 2 12 to make 36\n12*(2+1)=36\n\\boxed{12*(2+1)}";
+    let place = Workplace::new();
+    let run = place.run_parity(&place.parity_experiment(2, SETTINGS));
+    let folder = run.folder.join("checkpoints/step_000002");
+    let out = place.path().join("merged");
+    let export = std::process::Command::new(env!("CARGO_BIN_EXE_orthant"))
+        .args(["export", "--dtype", "f32", "--json", "--model"])
+        .arg(&folder)
+        .arg("--out")
+        .arg(&out)
+        .output()
+        .unwrap();
+    assert!(export.status.success(), "{}", String::from_utf8_lossy(&export.stderr));
+    let model = checkpoint(&run.folder, 2);
+    let ids = model.tokenizer.encode(text).unwrap();
+    let batch = ResponseBatch::new(&[(&ids[..1], &ids[1..])]).unwrap();
+    let logprobs = |model: &LanguageModel| -> Vec<f32> {
+        let found = model.frozen.response_logprobs(&batch, 1.0).unwrap().narrow(1, 0, 1).unwrap();
+        found.flatten_all().unwrap().to_vec1().unwrap()
+    };
+    let ours = logprobs(&model);
+    let close = |theirs: &[f32], what: &str| {
+        assert_eq!(ours.len(), theirs.len());
+        let off = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(off < 1e-3, "{what}: {off}");
+        eprintln!("{what}: {off:.1e}");
+    };
+    let exported = LanguageModel::read(&out, DType::F32, &Device::Cpu).unwrap();
+    assert!(
+        exported.adapter.is_none()
+            && exported.trained().variables().all(|(_, v): (&str, &Var)| v.dtype() == DType::F32)
+    );
+    close(&logprobs(&exported), "the export");
+    let Some(peft) = ask_python(&place.model(), Some(&folder), text) else {
+        eprintln!("skipped: no Python with Transformers and PEFT; ORTHANT_PYTHON names one");
+        return;
+    };
+    close(&peft, "PEFT");
+    close(&ask_python(&out, None, text).unwrap(), "Transformers");
+    let base = ask_python(&place.model(), None, text).unwrap();
+    assert!(base.iter().zip(&ours).any(|(base, ours)| (base - ours).abs() > 1e-3));
+}
