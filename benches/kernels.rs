@@ -86,7 +86,8 @@ mod decode_attention {
     fn reference(bencher: Bencher, slots: usize) {
         let cache = random(&[1, HEADS.kv_heads, slots, HEADS.head_dim]);
         let q = random(&[1, HEADS.heads, HEADS.head_dim]);
-        bencher.bench(|| kernels::padded_attention(black_box(&q), &cache, &cache, &[0], slots).unwrap());
+        let starts = [0].into();
+        bencher.bench(|| kernels::padded_attention(black_box(&q), &cache, &cache, &starts, slots).unwrap());
     }
 }
 

@@ -168,11 +168,11 @@ fn doctor_says_what_is_missing_and_what_to_change() {
     assert_eq!(found["fits"], false);
     assert!(errors.contains("a GPU with 2 GiB") && errors.contains("rollout.max_new_tokens="), "{errors}");
     // What is recommended helps.
-    let remedy = found["remedies"].as_array().unwrap().iter().map(|text| text.as_str().unwrap());
-    let remedy = remedy.filter(|text| text.starts_with("rollout.max_new_tokens")).next_back().unwrap().to_string();
+    let mut remedies = found["remedies"].as_array().unwrap().iter().map(|text| text.as_str().unwrap());
+    let remedy = remedies.rfind(|text| text.starts_with("rollout.max_new_tokens")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_orthant"));
     command.args(["doctor", "experiment.ron", "--memory", "2", "--json"]).args(long.iter().flat_map(|s| ["--set", s]));
-    let output = command.args(["--set", &remedy]).current_dir(place.path()).output().unwrap();
+    let output = command.args(["--set", remedy]).current_dir(place.path()).output().unwrap();
     assert_eq!((output.status.code(), &answer(&output)["fits"]), (Some(0), &Value::Bool(true)));
 
     // Data that is not there.

@@ -386,7 +386,7 @@ mod tests {
         );
         let frozen = w.clone();
         agree_without_differences(
-            &[h.clone()],
+            std::slice::from_ref(&h),
             |t| sliced(&t[0], &frozen, &targets, 0.7),
             |t| token_logprob_entropy(&t[0], &frozen, &targets, 0.7),
             2e-4,

@@ -191,22 +191,7 @@ impl RunBuilder {
             experiment = changed(&experiment, &edit.path, edit.to)?;
         }
         let info = run_info(&experiment, began_with, task.as_ref(), &model, &device, directory.path());
-        let manifest = Manifest {
-            version: env!("CARGO_PKG_VERSION").to_string(),
-            commit: env!("ORTHANT_COMMIT").to_string(),
-            device: info.device.clone(),
-            model: info.model.clone(),
-            model_hash,
-            data_hash: match task.hash() {
-                Some(hash) => hash.to_string(),
-                None => sha256(&to_text(&experiment.task)?),
-            },
-            started: directory
-                .read_manifest()
-                .map_or_else(|| format!("{:.0}", jiff::Timestamp::now()), |earlier| earlier.started),
-            state: "training".to_string(),
-            step,
-        };
+        let manifest = manifest_of(&info, &experiment, task.as_ref(), model_hash, &directory, step)?;
         directory.write_manifest(&manifest)?;
         let began = Event::now(step, if checkpoint.is_some() { "resumed" } else { "started" }, "");
         directory.append_event(&began)?;
@@ -239,6 +224,33 @@ impl RunBuilder {
             .map_err(|e| Error::failed(format!("cannot start the trainer's thread: {e}")))?;
         Ok(Run { handle, thread })
     }
+}
+
+/// What a run says of itself while it trains. A resumed run began when it was first started.
+fn manifest_of(
+    info: &RunInfo,
+    experiment: &Experiment,
+    task: &dyn Task,
+    model_hash: String,
+    directory: &RunDir,
+    step: u64,
+) -> Result<Manifest> {
+    Ok(Manifest {
+        version: env!("CARGO_PKG_VERSION").to_string(),
+        commit: env!("ORTHANT_COMMIT").to_string(),
+        device: info.device.clone(),
+        model: info.model.clone(),
+        model_hash,
+        data_hash: match task.hash() {
+            Some(hash) => hash.to_string(),
+            None => sha256(&to_text(&experiment.task)?),
+        },
+        started: directory
+            .read_manifest()
+            .map_or_else(|| format!("{:.0}", jiff::Timestamp::now()), |earlier| earlier.started),
+        state: "training".to_string(),
+        step,
+    })
 }
 
 /// The policy as it was in a checkpoint, or as it begins: the base model, or the base model with an adapter.

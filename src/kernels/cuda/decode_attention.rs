@@ -88,7 +88,7 @@ mod tests {
             for splits in [1, 3] {
                 let found = attend(&q, &keys, &values, &starts, end, splits).unwrap();
                 assert!(difference(&found, &expected) < 1e-5, "{splits} splits");
-                let [q, keys, values] = [&q, &keys, &values].map(|t| rounded(t));
+                let [q, keys, values] = [&q, &keys, &values].map(rounded);
                 let found = attend(&q, &keys, &values, &starts, end, splits).unwrap();
                 let [q, keys, values] = [q, keys, values].map(|t| t.to_dtype(DType::F32).unwrap());
                 within_bf16(&found, &on_cpu(&q, &keys, &values, &starts, end).unwrap());

@@ -55,12 +55,12 @@ impl Emulator {
         let folder = Folder(std::env::temp_dir().join(folder));
         std::fs::create_dir_all(&folder.0)?;
         let kernels = variant.program.kernels;
-        let cases: String = kernels
+        let cases = kernels
             .iter()
-            .map(|name| format!("        if (name == \"{name}\") return emulator::launch({name}, arguments), true;\n"))
-            .collect();
+            .map(|name| format!("        if (name == \"{name}\") return emulator::launch({name}, arguments), true;"));
+        let cases = cases.collect::<Vec<_>>().join("\n");
         let source = format!(
-            "#include \"emulator.h\"\n#line 1 \"common.cuh\"\n{COMMON}\n#line 1 \"{name}.cu\"\n{}\nint main() {{\n    return emulator::serve([](const std::string& name, const std::vector<emulator::Argument>& arguments) {{\n{cases}        return false;\n    }});\n}}\n",
+            "#include \"emulator.h\"\n#line 1 \"common.cuh\"\n{COMMON}\n#line 1 \"{name}.cu\"\n{}\nint main() {{\n    return emulator::serve([](const std::string& name, const std::vector<emulator::Argument>& arguments) {{\n{cases}\n        return false;\n    }});\n}}\n",
             variant.program.source
         );
         std::fs::write(folder.0.join("emulator.h"), include_str!("emulator.h"))?;
