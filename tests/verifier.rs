@@ -177,10 +177,10 @@ impl Agreement {
     }
 
     fn print(&self) {
-        println!("{:14} {:>13} {:>15} {:>17}", "kind", "itself", "rewritten", "not a neighbour");
+        eprintln!("{:14} {:>13} {:>15} {:>17}", "kind", "itself", "rewritten", "not a neighbour");
         for (kind, row) in self.0.iter().map(|(kind, row)| (*kind, *row)).chain([("all", self.total())]) {
             let pair = |column: usize| format!("{} / {}", row[2 * column], row[2 * column + 1]);
-            println!("{kind:14} {:>13} {:>15} {:>17}", pair(0), pair(1), pair(2));
+            eprintln!("{kind:14} {:>13} {:>15} {:>17}", pair(0), pair(1), pair(2));
         }
     }
 }
@@ -197,7 +197,7 @@ fn the_answers_of_math_agree_with_themselves_and_not_with_others() {
     let records = read_records(&[Path::new(&folder).join("math_train.parquet")]).unwrap();
     let cut = records.iter().filter(|record| !record.has_whole_answer()).count();
     let train: Vec<String> = records.into_iter().filter(Record::has_whole_answer).map(|record| record.answer).collect();
-    println!("{cut} answers are cut off in the file");
+    eprintln!("{cut} answers are cut off in the file");
     let mut agreement = Agreement::default();
     for golds in golds().unwrap().iter().chain([&train]) {
         let verdicts: Vec<_> = golds
@@ -221,13 +221,13 @@ fn the_answers_of_math_agree_with_themselves_and_not_with_others() {
             agreement.count(kind, 0, itself);
             for (form, agrees) in forms {
                 if !agrees {
-                    println!("gold {gold}, rewritten {form}");
+                    eprintln!("gold {gold}, rewritten {form}");
                 }
                 agreement.count(kind, 1, agrees);
             }
             for (other, differs) in apart {
                 if !differs {
-                    println!("gold {gold}, neighbour {other}");
+                    eprintln!("gold {gold}, neighbour {other}");
                 }
                 agreement.count(kind, 2, differs);
             }
