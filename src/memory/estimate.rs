@@ -214,16 +214,16 @@ impl Workload {
         let inputs = tokens * d * element * (layers + 1);
         let (activations, again) =
             if self.recompute { (inputs, layer) } else { (layers * layer + inputs / (layers + 1), 0) };
+        // The gradient of the head is summed over slices in f32.
+        let head_sums = if is_lora || element == 4 { 0 } else { largest * 4 };
         let in_work = if self.is_layerwise() {
             0
         } else if self.recompute && !is_lora {
-            // One layer's, and the head's.
-            ((all - largest) / layers + largest) * element
+            // One layer's; the head's are added up before that.
+            ((all - largest) / layers * element).max(largest * element + head_sums)
         } else {
-            trained * element
+            trained * element + head_sums
         };
-        // The gradient of the head is summed over slices in f32.
-        let head_sums = if is_lora || element == 4 { 0 } else { largest * 4 };
         let slots = self.groups * self.group_size * (self.prompt + self.new_tokens);
         let logits = if !self.on_cpu {
             DEVICE_LOGITS
@@ -243,7 +243,7 @@ impl Workload {
             logits: bytes(logits),
             activations: bytes(activations),
             layer: bytes(again + tokens * self.backward_bytes()),
-            gradients: bytes(trained * 4 + in_work + head_sums),
+            gradients: bytes(trained * 4 + in_work),
             // In place the optimizer needs nothing; squares are for the norm.
             scratch: bytes(if self.is_layerwise() { 4 * largest } else { 5 * 4 * largest }),
         }
