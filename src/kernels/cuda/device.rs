@@ -10,16 +10,27 @@ use candle_core::cuda::cudarc::nvrtc::{CompileError, CompileOptions, compile_ptx
 use candle_core::cuda::{CudaStorageSlice, DeviceId};
 use candle_core::{CudaDevice, CudaStorage, DType, Device, Error, Layout, Result, Storage, Tensor, bail};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::c_void;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-/// Opens a device with one stream for all threads, and lets its memory pool keep what is freed.
+/// Opens a device, once per program: with one stream for all threads, and a memory pool that keeps what is freed.
 ///
 /// candle's own choice, a stream per thread, would let the trainer's thread read weights before the thread that loads them has
 /// written them. And by default the pool returns free memory to the driver whenever somebody waits for the device, which is after
 /// every token.
 pub(crate) fn open(ordinal: usize) -> Result<Device> {
+    static OPEN: Mutex<BTreeMap<usize, Device>> = Mutex::new(BTreeMap::new());
+    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(device) = open.get(&ordinal) {
+        return Ok(device.clone());
+    }
+    let device = open_new(ordinal)?;
+    open.insert(ordinal, device.clone());
+    Ok(device)
+}
+
+fn open_new(ordinal: usize) -> Result<Device> {
     let device = Device::new_cuda_with_stream(ordinal)?;
     let cuda = device.as_cuda_device()?;
     #[allow(unsafe_code, reason = "events per tensor would cost several calls per launch")]
