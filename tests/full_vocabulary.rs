@@ -89,13 +89,9 @@ fn orthant(place: &Path, arguments: &[&str]) -> Value {
 }
 
 #[test]
+#[ignore = "takes 16 GiB of memory and minutes: cargo test --release --test full_vocabulary -- --ignored --nocapture"]
 fn the_papers_experiment_runs_on_its_vocabulary() {
     const LIMIT_MIB: f64 = 24.0 * 1024.0;
-    const NEEDED: u64 = 17 << 30;
-    if let Some(free) = orthant::memory::available(&candle_core::Device::Cpu).filter(|&free| free < NEEDED) {
-        eprintln!("skipped: {} MiB of memory are free, and it takes {}", free >> 20, NEEDED >> 20);
-        return;
-    }
     let place = tempfile::tempdir().unwrap();
     let model = place.path().join("model");
     std::fs::create_dir(&model).unwrap();
@@ -113,7 +109,8 @@ fn the_papers_experiment_runs_on_its_vocabulary() {
         "task.source=Local(\"problems.jsonl\")",
         "task.template=\"plain\"",
         "rollout.prompts_per_step=2",
-        "rollout.group_size=2",
+        // Two wrong answers are equally novel, which would leave no gradient.
+        "rollout.group_size=3",
         "rollout.max_new_tokens=6",
         "objective.minibatches=1",
         "evaluations=[]",
