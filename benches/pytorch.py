@@ -171,6 +171,9 @@ def step(args):
                             disable_tqdm=True, bf16=args.dtype == "bf16", gradient_checkpointing=False, shuffle_dataset=False,
                             generation_kwargs={"min_new_tokens": args.new_tokens})
         model = model_of(args)
+        # TRL loads the reference policy from where the model came from.
+        model.save_pretrained(folder + "/model")
+        model.config._name_or_path = folder + "/model"
         trainer = GRPOTrainer(model=model, reward_funcs=reward, args=config, processing_class=tokenizer,
                               train_dataset=Dataset.from_dict({"prompt": prompts * (args.repeat + 2)}),
                               callbacks=[Clock()])
