@@ -85,6 +85,7 @@ metrics! {
     THROUGHPUT_TOKENS_PER_S, "throughput/tokens_per_s", "tokens/s", Higher, "Response tokens sampled in the step divided by the time of the step.";
     MEMORY_PEAK_MIB, "memory/peak_mib", "MiB", Lower, "Largest resident memory of the process so far.";
     MEMORY_GPU_PEAK_MIB, "memory/gpu_peak_mib", "MiB", Lower, "Most memory that tensors on the GPU took at one time in the step.";
+    GPU_BUSY_RATIO, "gpu/busy_ratio", "", Higher, "Share of the step's time in which the GPU computed, by the driver's samples; what is missing waits for the processor.";
     MEMORY_RESIDENT_MIB, "memory/resident_mib", "MiB", Lower, "Resident memory of the process at the end of the step.";
 }
 

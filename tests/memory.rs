@@ -195,3 +195,18 @@ fn doctor_without_an_experiment_looks_at_the_machine() {
     assert!(output.status.success() && text.contains("threads") && text.contains("countdown"), "{text}");
     assert_eq!(answer(&output)["devices"][0], "cpu");
 }
+
+#[test]
+fn a_thousand_steps_take_no_more_memory_than_a_hundred() {
+    let place = Workplace::new();
+    let text = r#"Experiment(name: "long", model: Local("model"), device: Cpu, task: Countdown(numbers: 3),
+        rollout: (prompts_per_step: 2, group_size: 4, max_new_tokens: 16),
+        method: G2rl(), objective: (kl: (coefficient: 0.001)), stop: (steps: 1000), record: (checkpoint_every: 250))"#;
+    std::fs::write(place.path().join("experiment.ron"), text).unwrap();
+    let run = answer(&orthant(&place, "run", &[]));
+    let rows = common::lines(&place.path().join(run["run"].as_str().unwrap()).join("metrics.jsonl"));
+    let peak = |step: usize| rows[step - 1]["memory/peak_mib"].as_f64().unwrap();
+    eprintln!("peak memory after 100 steps {:.2} MiB, after 1,000 {:.2} MiB", peak(100), peak(1000));
+    // A step's row of metrics, which the dashboard shows, stays in memory: about a kilobyte.
+    assert!(peak(1000) < 1.03 * peak(100), "{} and {} MiB", peak(100), peak(1000));
+}

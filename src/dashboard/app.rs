@@ -10,9 +10,11 @@ use super::start::Start;
 use super::state::{State, Wish};
 use super::textures::Textures;
 use super::theme::Themes;
+use super::vector;
 use crate::error::{Error, Result};
 use crate::trainer::RunState;
-use egui::{CentralPanel, Color32, ColorImage, Frame, Margin, Panel, Rect, Ui, ViewportCommand};
+use egui::layers::PaintList;
+use egui::{CentralPanel, Color32, ColorImage, Frame, LayerId, Margin, Panel, Rect, Ui, ViewportCommand};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -197,7 +199,10 @@ impl Dashboard {
             match wish {
                 Wish::ShowPanel(panel) => self.dock.bring_up(panel),
                 Wish::ResetLayout => self.dock.reset(),
-                Wish::SavePicture(panel, rect) => save_panel(ui.ctx(), state, panel, rect),
+                Wish::SavePicture(panel, rect) => {
+                    let svg = painted_svg(ui.ctx(), rect, theme.panel, &self.textures);
+                    save_panel(ui.ctx(), state, panel, rect, svg);
+                }
             }
         }
     }
@@ -269,14 +274,22 @@ impl Dashboard {
     }
 }
 
-/// Saves a picture of a panel into the run folder's figures, from the next frame.
-fn save_panel(ctx: &egui::Context, state: &State, panel: PanelKind, rect: Rect) {
+/// What this frame has painted inside of `rect` so far, as SVG.
+fn painted_svg(ctx: &egui::Context, rect: Rect, background: Color32, textures: &Textures) -> String {
+    ctx.graphics(|graphics| {
+        let shapes = graphics.get(LayerId::background()).into_iter().flat_map(PaintList::all_entries);
+        vector::svg(shapes, rect, background, |texture| textures.picture(texture))
+    })
+}
+
+/// Saves a panel into the run folder's figures: `svg`, and the pixels of the next frame as PNG.
+fn save_panel(ctx: &egui::Context, state: &State, panel: PanelKind, rect: Rect, svg: String) {
     let folder = state.snapshot.info.directory.join("figures");
-    let name = format!("{}_step_{:06}.png", panel.title().to_lowercase(), state.cursor_step());
+    let name = format!("{}_step_{:06}", panel.title().to_lowercase(), state.cursor_step());
     let (result, wake, scale) = (state.export.clone(), ctx.clone(), ctx.pixels_per_point());
     ctx.request_screenshot(move |image| {
         let picture = image.region(&rect, Some(scale));
-        export::write_picture(folder, name, picture, &result, wake);
+        export::write_picture(folder, name, picture, svg, &result, wake);
     });
     ctx.request_repaint();
 }

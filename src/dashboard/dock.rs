@@ -214,7 +214,7 @@ impl Behavior<PanelKind> for Panes<'_, '_> {
                 let text = panels::as_text(panel, self.tools, self.state);
                 ui.ctx().copy_text(text);
             }
-            let hint = "A PNG of the panel in the run folder's figures";
+            let hint = "The panel as SVG and PNG in the run folder's figures";
             if let Some(rect) = rect
                 && ui.button("Save picture").on_hover_text(hint).clicked()
             {

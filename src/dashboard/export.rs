@@ -1,4 +1,4 @@
-//! What panels show as tables (CSV) and files (curves as SVG and PNG, any panel as a picture). Files are written on a thread of
+//! What panels show as tables (CSV) and files (curves as a figure, any panel as it is seen, both as SVG and PNG). Files are written on a thread of
 //! their own.
 
 use super::derive::{GroupGeometry, Order};
@@ -93,18 +93,21 @@ pub(crate) fn cosines(group: &GroupView, compared: Compared, order: &[usize]) ->
     text
 }
 
-/// Saves a part of the window as PNG into `folder` and tells `result`.
+/// Saves a part of the window as `name.png` and `name.svg` into `folder` and tells `result`.
 pub(crate) fn write_picture(
     folder: PathBuf,
     name: String,
     picture: ColorImage,
+    svg: String,
     result: &ExportResult,
     wake: egui::Context,
 ) {
     in_background(result, wake, move || {
         std::fs::create_dir_all(&folder).map_err(Error::io("making the folder for figures", &folder))?;
-        super::app::save_png(&picture, &folder.join(&name))?;
-        Ok(format!("{name} is in {}", folder.display()))
+        super::app::save_png(&picture, &folder.join(format!("{name}.png")))?;
+        let path = folder.join(format!("{name}.svg"));
+        std::fs::write(&path, svg).map_err(Error::io("writing the picture", &path))?;
+        Ok(format!("{name}.png and {name}.svg are in {}", folder.display()))
     });
 }
 

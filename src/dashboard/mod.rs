@@ -10,7 +10,7 @@
 //! * `rollouts`, `problems`, `tokens`: completions as rows, problems over time, what tokens and differences look like.
 //! * `open_run`: one of the runs that the window has open. `start`: what the start screen finds and starts.
 //! * `dock`: where panels are. `panels`: one per file. `widgets`: what they are made of. `health`: what to look after.
-//! * `theme` and `format`: colours and numbers. `textures`: matrices on the graphics card.
+//! * `theme` and `format`: colours and numbers. `textures`: matrices on the graphics card. `vector`: what was painted, as SVG.
 
 mod app;
 mod derive;
@@ -23,7 +23,11 @@ mod open_run;
 mod panels;
 #[cfg(test)]
 mod performance;
+#[cfg(test)]
+mod picture_tests;
 mod problems;
+#[cfg(test)]
+mod rasterizer;
 #[cfg(test)]
 mod rollout_tests;
 mod rollouts;
@@ -40,6 +44,7 @@ mod textures;
 mod theme;
 mod tokens;
 mod traces;
+mod vector;
 #[cfg(test)]
 mod watch_tests;
 mod widgets;

@@ -3,6 +3,7 @@
 use super::app::{Dashboard, ScreenshotResult};
 use super::dock::Dock;
 use super::open_run::RunSource;
+use super::rasterizer::Rasterizer;
 use super::theme::Themes;
 use crate::experiment::{RolloutRecord, RunDir};
 use crate::metrics::{self, History, MetricRow};
@@ -292,7 +293,8 @@ impl Window {
     pub(super) fn open(snapshot: RunSnapshot) -> Self {
         let (handle, commands) = RunHandle::new(snapshot);
         let shared = handle.clone();
-        let harness = Harness::builder().with_size(vec2(1280.0, 800.0)).build_eframe(move |creation| {
+        let builder = Harness::builder().with_size(vec2(1280.0, 800.0)).renderer(Rasterizer::default());
+        let harness = builder.build_eframe(move |creation| {
             let themes = Themes::load().unwrap();
             dashboard(&creation.egui_ctx, themes, vec![RunSource::Trainer(shared)])
         });

@@ -4,6 +4,7 @@ use super::derive::{self, Order};
 use super::theme::Theme;
 use crate::trainer::{Compared, GroupView};
 use egui::{Color32, ColorImage, TextureHandle, TextureId, TextureOptions};
+use std::sync::Arc;
 
 /// What a texture shows.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,13 +21,17 @@ pub(crate) struct MatrixKey {
     pub(crate) range: f32,
 }
 
-/// What was drawn, in which theme, and where it is.
-type Entry = Option<(MatrixKey, bool, TextureHandle)>;
+struct Entry {
+    key: MatrixKey,
+    is_dark: bool,
+    picture: Arc<ColorImage>,
+    texture: TextureHandle,
+}
 
 /// One texture per group of the shown step and kind of cosine.
 #[derive(Default)]
 pub(crate) struct Textures {
-    entries: Vec<[Entry; 3]>,
+    entries: Vec<[Option<Entry>; 3]>,
 }
 
 impl Textures {
@@ -43,16 +48,23 @@ impl Textures {
             self.entries.resize_with(place + 1, Default::default);
         }
         let entry = &mut self.entries[place][key.compared as usize];
-        if let Some((cached, is_dark, texture)) = entry {
-            if *cached != key || *is_dark != theme.is_dark {
-                texture.set(picture(theme, group, key), TextureOptions::NEAREST);
-                (*cached, *is_dark) = (key, theme.is_dark);
+        if let Some(entry) = entry {
+            if entry.key != key || entry.is_dark != theme.is_dark {
+                (entry.key, entry.is_dark, entry.picture) = (key, theme.is_dark, Arc::new(picture(theme, group, key)));
+                entry.texture.set(Arc::clone(&entry.picture), TextureOptions::NEAREST);
             }
-            return texture.id();
+            return entry.texture.id();
         }
+        let picture = Arc::new(picture(theme, group, key));
         let name = format!("cosine matrix {place}");
-        let texture = ctx.load_texture(name, picture(theme, group, key), TextureOptions::NEAREST);
-        entry.insert((key, theme.is_dark, texture)).2.id()
+        let texture = ctx.load_texture(name, Arc::clone(&picture), TextureOptions::NEAREST);
+        entry.insert(Entry { key, is_dark: theme.is_dark, picture, texture }).texture.id()
+    }
+
+    /// The picture that a texture was made of, one pixel per cell.
+    pub(crate) fn picture(&self, texture: TextureId) -> Option<Arc<ColorImage>> {
+        let entry = self.entries.iter().flatten().flatten().find(|entry| entry.texture.id() == texture)?;
+        Some(Arc::clone(&entry.picture))
     }
 
     /// Frees all textures.

@@ -3,6 +3,7 @@
 //! A unit copies its keys and values into order once: transposed where they meet queries, so that the lanes are keys. It keeps
 //! no score longer than its tile needs it; backward computes them again.
 
+use super::buffers::{Buffers, with_thread_buffers};
 use super::segments::{Segment, Segments};
 use super::simd::{self, LANES};
 use super::tiles::{Matrix, MatrixMut, ROWS, add_transposed_product, product};
@@ -34,6 +35,16 @@ impl Heads {
         head * self.size..(head + 1) * self.size
     }
 
+    /// Elements of a head, padded to whole vectors.
+    fn padded_size(self) -> usize {
+        self.size.next_multiple_of(LANES)
+    }
+
+    /// Tokens that a segment sees, padded to whole vectors.
+    fn padded_tokens(self, segment: &Segment) -> usize {
+        (segment.prefix.len() + segment.tokens.len()).next_multiple_of(LANES)
+    }
+
     fn scale(self) -> f32 {
         1.0 / (self.size as f32).sqrt()
     }
@@ -62,68 +73,82 @@ pub(super) struct Inputs<'a> {
 }
 
 /// Attention of all tokens: out (tokens, query heads * size).
-pub(super) fn forward(out: &mut [f32], inputs: Inputs, segments: &Segments) {
-    let units =
-        units(segments, inputs.heads, |segment, head| Arch::new().dispatch(ForwardUnit { inputs, segment, head }));
-    gather(out, segments, inputs.heads, |segment, head| &units[segment * inputs.heads.keys + head]);
+pub(super) fn forward(out: &mut [f32], inputs: Inputs, segments: &Segments, buffers: &mut Buffers) {
+    let heads = inputs.heads;
+    let units = Units::new(segments, heads, |segment| segment.tokens.len() * heads.group() * heads.size);
+    let mut results = buffers.take(units.len());
+    units.each(&mut results, |out, segment, head| Arch::new().dispatch(ForwardUnit { out, inputs, segment, head }));
+    gather(out, segments, heads, |segment, head| units.of(&results, segment, head));
+    buffers.give([results]);
 }
 
-/// Gradients of what one unit reads.
-pub(super) struct UnitGradients {
-    /// By its queries: (tokens, group, size).
-    q: Vec<f32>,
-    /// By the keys that it sees: (prefix and own tokens, size); then by the values.
-    k: Vec<f32>,
-    v: Vec<f32>,
-}
-
-/// The gradients of all units, given that of the output: `grad` (tokens, query heads * size).
+/// The gradients of what every unit reads, given that of the output.
 pub(super) struct Gradients<'a> {
-    units: Vec<UnitGradients>,
-    segments: &'a Segments,
-    heads: Heads,
+    /// Of a unit: by its queries (tokens, group, size), by the keys that it sees (padded tokens, padded size), by their values.
+    results: Vec<f32>,
+    units: Units<'a>,
 }
 
-/// The backward pass.
-pub(super) fn backward<'a>(grad: &[f32], inputs: Inputs, segments: &'a Segments) -> Gradients<'a> {
-    let units = units(segments, inputs.heads, |segment, head| {
-        Arch::new().dispatch(BackwardUnit { grad, inputs, segment, head })
+/// The backward pass; `grad` (tokens, query heads * size).
+pub(super) fn backward<'a>(
+    grad: &[f32],
+    inputs: Inputs,
+    segments: &'a Segments,
+    buffers: &mut Buffers,
+) -> Gradients<'a> {
+    let heads = inputs.heads;
+    let units = Units::new(segments, heads, |segment| {
+        segment.tokens.len() * heads.group() * heads.size + 2 * heads.padded_tokens(segment) * heads.padded_size()
     });
-    Gradients { units, segments, heads: inputs.heads }
+    let mut results = buffers.take(units.len());
+    units.each(&mut results, |out, segment, head| {
+        Arch::new().dispatch(BackwardUnit { out, grad, inputs, segment, head });
+    });
+    Gradients { results, units }
 }
 
 impl Gradients<'_> {
     /// Writes the gradients by the queries to `out` (tokens, query heads * size).
     pub(super) fn by_queries(&self, out: &mut [f32]) {
-        gather(out, self.segments, self.heads, |segment, head| &self.unit(segment, head).q);
+        gather(out, self.units.segments, self.units.heads, |segment, head| self.units.of(&self.results, segment, head));
     }
 
     /// Writes the gradients by the keys to `out` (tokens, key/value heads * size).
     pub(super) fn by_keys(&self, out: &mut [f32]) {
-        self.gather_seen(out, |unit| &unit.k);
+        self.gather_seen(out, 0);
     }
 
     /// As [`Self::by_keys`], by the values.
     pub(super) fn by_values(&self, out: &mut [f32]) {
-        self.gather_seen(out, |unit| &unit.v);
+        self.gather_seen(out, 1);
     }
 
-    fn unit(&self, segment: usize, head: usize) -> &UnitGradients {
-        &self.units[segment * self.heads.keys + head]
+    /// Gives the memory back.
+    pub(super) fn free(self, buffers: &mut Buffers) {
+        buffers.give([self.results]);
+    }
+
+    /// A unit's gradient by a token that it sees: by its key (0) or value (1).
+    fn seen(&self, number: usize, head: usize, which: usize, token: usize) -> &[f32] {
+        let heads = self.units.heads;
+        let segment = &self.units.segments.parts()[number];
+        let queries = segment.tokens.len() * heads.group() * heads.size;
+        let row = which * heads.padded_tokens(segment) + token;
+        &self.units.of(&self.results, number, head)[queries + row * heads.padded_size()..][..heads.size]
     }
 
     /// A token's gradient is the sum of those of its own segment and of the segment's branches, in order.
-    fn gather_seen(&self, out: &mut [f32], of: impl Fn(&UnitGradients) -> &[f32] + Sync) {
-        let Heads { keys, size, .. } = self.heads;
-        let width = keys * size;
-        let branches = self.segments.branches();
-        self.segments.split(out, width).into_par_iter().enumerate().for_each(|(number, out)| {
-            let before = self.segments.parts()[number].prefix.len();
+    fn gather_seen(&self, out: &mut [f32], which: usize) {
+        let Heads { keys, size, .. } = self.units.heads;
+        let (segments, width) = (self.units.segments, keys * size);
+        let branches = segments.branches();
+        segments.split(out, width).into_par_iter().enumerate().for_each(|(number, out)| {
+            let before = segments.parts()[number].prefix.len();
             for (token, row) in out.chunks_exact_mut(width).enumerate() {
                 for (head, sum) in row.chunks_exact_mut(size).enumerate() {
-                    sum.copy_from_slice(&of(self.unit(number, head))[(before + token) * size..][..size]);
+                    sum.copy_from_slice(self.seen(number, head, which, before + token));
                     for &branch in &branches[number] {
-                        let part = &of(self.unit(branch, head))[token * size..][..size];
+                        let part = self.seen(branch, head, which, token);
                         sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
                     }
                 }
@@ -132,17 +157,54 @@ impl Gradients<'_> {
     }
 }
 
-/// What `work` makes of every segment and key/value head.
-fn units<T: Send>(segments: &Segments, heads: Heads, work: impl Fn(&Segment, usize) -> T + Sync) -> Vec<T> {
-    (0..segments.len() * heads.keys)
-        .into_par_iter()
-        .with_max_len(1)
-        .map(|unit| work(&segments.parts()[unit / heads.keys], unit % heads.keys))
-        .collect()
+/// The units of work, one per segment and key/value head, and where their results are in one buffer.
+struct Units<'a> {
+    segments: &'a Segments,
+    heads: Heads,
+    /// Where the results of each segment's first head begin, and the end of all.
+    starts: Vec<usize>,
+}
+
+impl<'a> Units<'a> {
+    /// `size` is that of one head's results.
+    fn new(segments: &'a Segments, heads: Heads, size: impl Fn(&Segment) -> usize) -> Self {
+        let mut starts = vec![0];
+        let mut end = 0;
+        for segment in segments.parts() {
+            end += heads.keys * size(segment);
+            starts.push(end);
+        }
+        Self { segments, heads, starts }
+    }
+
+    /// Elements of all results.
+    fn len(&self) -> usize {
+        self.starts[self.segments.len()]
+    }
+
+    /// The results of a unit.
+    fn of<'b>(&self, results: &'b [f32], segment: usize, head: usize) -> &'b [f32] {
+        let (start, end) = (self.starts[segment], self.starts[segment + 1]);
+        let size = (end - start) / self.heads.keys;
+        &results[start + head * size..][..size]
+    }
+
+    /// Has `work` write the results of every unit.
+    fn each(&self, mut results: &mut [f32], work: impl Fn(&mut [f32], &Segment, usize) + Sync) {
+        let mut parts = Vec::with_capacity(self.segments.len() * self.heads.keys);
+        for (segment, ends) in self.segments.parts().iter().zip(self.starts.windows(2)) {
+            for head in 0..self.heads.keys {
+                let (part, rest) = results.split_at_mut((ends[1] - ends[0]) / self.heads.keys);
+                parts.push((part, segment, head));
+                results = rest;
+            }
+        }
+        parts.into_par_iter().with_max_len(1).for_each(|(part, segment, head)| work(part, segment, head));
+    }
 }
 
 /// Puts units' rows (tokens, group, size) together to `out` (tokens, query heads * size).
-fn gather<'a>(out: &mut [f32], segments: &Segments, heads: Heads, unit: impl Fn(usize, usize) -> &'a Vec<f32> + Sync) {
+fn gather<'a>(out: &mut [f32], segments: &Segments, heads: Heads, unit: impl Fn(usize, usize) -> &'a [f32] + Sync) {
     let columns = heads.group() * heads.size;
     let width = heads.keys * columns;
     segments.split(out, width).into_par_iter().enumerate().for_each(|(number, out)| {
@@ -169,9 +231,9 @@ impl Seen<'_> {
     }
 
     /// (tokens, elements)
-    fn plain(&self, tokens: usize) -> Vec<f32> {
-        let width = self.heads.size.next_multiple_of(LANES);
-        let mut out = vec![0.0; tokens * width];
+    fn plain(&self, buffers: &mut Buffers) -> Vec<f32> {
+        let width = self.heads.padded_size();
+        let mut out = buffers.zeros(self.heads.padded_tokens(self.segment) * width);
         for (out, row) in out.chunks_exact_mut(width).zip(self.rows()) {
             out[..row.len()].copy_from_slice(row);
         }
@@ -179,8 +241,9 @@ impl Seen<'_> {
     }
 
     /// (elements, tokens)
-    fn transposed(&self, tokens: usize) -> Vec<f32> {
-        let mut out = vec![0.0; self.heads.size * tokens];
+    fn transposed(&self, buffers: &mut Buffers) -> Vec<f32> {
+        let tokens = self.heads.padded_tokens(self.segment);
+        let mut out = buffers.zeros(self.heads.size * tokens);
         for (token, row) in self.rows().enumerate() {
             for (element, value) in row.iter().enumerate() {
                 out[element * tokens + token] = *value;
@@ -217,16 +280,22 @@ fn exponentials(scores: &mut [f32], seen: usize) -> f32 {
 /// out (tokens, group, size)
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
-fn forward_unit<S: Simd>(simd: S, out: &mut [f32], inputs: Inputs, segment: &Segment, head: usize) {
+fn forward_unit<S: Simd>(
+    simd: S,
+    out: &mut [f32],
+    inputs: Inputs,
+    segment: &Segment,
+    head: usize,
+    buffers: &mut Buffers,
+) {
     let Inputs { q, k, v, heads } = inputs;
     let (before, own) = (segment.prefix.len(), segment.tokens.len());
-    let (columns, width) = (heads.group() * heads.size, heads.size.next_multiple_of(LANES));
-    let stride = (before + own).next_multiple_of(LANES);
-    let keys = Seen { columns: k, segment, heads, head }.transposed(stride);
-    let values = Seen { columns: v, segment, heads, head }.plain(stride);
-    let mut queries = vec![0.0; ROWS * heads.size];
-    let mut scores = vec![0.0; ROWS * stride];
-    let mut sums = vec![0.0; ROWS * width];
+    let (columns, width, stride) = (heads.group() * heads.size, heads.padded_size(), heads.padded_tokens(segment));
+    let keys = Seen { columns: k, segment, heads, head }.transposed(buffers);
+    let values = Seen { columns: v, segment, heads, head }.plain(buffers);
+    let mut queries = buffers.take(ROWS * heads.size);
+    let mut scores = buffers.take(ROWS * stride);
+    let mut sums = buffers.take(ROWS * width);
     for member in 0..heads.group() {
         let of = heads.of(head * heads.group() + member);
         for first in (0..own).step_by(ROWS) {
@@ -262,23 +331,25 @@ fn forward_unit<S: Simd>(simd: S, out: &mut [f32], inputs: Inputs, segment: &Seg
             }
         }
     }
+    buffers.give([keys, values, queries, scores, sums]);
 }
 
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
-fn backward_unit<S: Simd>(simd: S, grad: &[f32], inputs: Inputs, segment: &Segment, head: usize) -> UnitGradients {
-    let Inputs { q, k, v, heads } = inputs;
+fn backward_unit<S: Simd>(simd: S, unit: BackwardUnit, buffers: &mut Buffers) {
+    let BackwardUnit { out, grad, inputs: Inputs { q, k, v, heads }, segment, head } = unit;
     let grad = Columns { data: grad, width: heads.queries * heads.size };
     let (before, own) = (segment.prefix.len(), segment.tokens.len());
-    let (columns, width) = (heads.group() * heads.size, heads.size.next_multiple_of(LANES));
-    let stride = (before + own).next_multiple_of(LANES);
+    let (columns, width, stride) = (heads.group() * heads.size, heads.padded_size(), heads.padded_tokens(segment));
     let (keys, values) = (Seen { columns: k, segment, heads, head }, Seen { columns: v, segment, heads, head });
-    let (keys, keys_t, values_t) = (keys.plain(stride), keys.transposed(stride), values.transposed(stride));
-    let (mut queries, mut grads) = (vec![0.0; BLOCK * width], vec![0.0; BLOCK * width]);
+    let (keys, keys_t, values_t) = (keys.plain(buffers), keys.transposed(buffers), values.transposed(buffers));
+    let (mut queries, mut grads) = (buffers.take(BLOCK * width), buffers.take(BLOCK * width));
     // Probabilities and the gradients by scores of a block.
-    let (mut p, mut ds) = (vec![0.0; BLOCK * stride], vec![0.0; BLOCK * stride]);
-    let mut dq_rows = vec![0.0; ROWS * width];
-    let (mut dq, mut dk, mut dv) = (vec![0.0; own * columns], vec![0.0; stride * width], vec![0.0; stride * width]);
+    let (mut p, mut ds) = (buffers.take(BLOCK * stride), buffers.take(BLOCK * stride));
+    let mut dq_rows = buffers.take(ROWS * width);
+    let (dq, by_seen) = out.split_at_mut(own * columns);
+    by_seen.fill(0.0);
+    let (dk, dv) = by_seen.split_at_mut(stride * width);
     for member in 0..heads.group() {
         let of = heads.of(head * heads.group() + member);
         for block in (0..own).step_by(BLOCK) {
@@ -335,7 +406,7 @@ fn backward_unit<S: Simd>(simd: S, grad: &[f32], inputs: Inputs, segment: &Segme
                 }
             }
             // The scale of the scores is in `queries` already.
-            for (sum, left, right) in [(&mut dk, &ds, &queries), (&mut dv, &p, &grads)] {
+            for (sum, left, right) in [(&mut *dk, &ds, &queries), (&mut *dv, &p, &grads)] {
                 add_transposed_product(
                     simd,
                     MatrixMut { data: sum, stride: width },
@@ -348,34 +419,31 @@ fn backward_unit<S: Simd>(simd: S, grad: &[f32], inputs: Inputs, segment: &Segme
             }
         }
     }
-    let unpad = |padded: Vec<f32>| {
-        if width == heads.size {
-            return padded;
-        }
-        padded.chunks_exact(width).flat_map(|row| row[..heads.size].iter().copied()).collect()
-    };
-    UnitGradients { q: dq, k: unpad(dk), v: unpad(dv) }
+    buffers.give([keys, keys_t, values_t, queries, grads, p, ds, dq_rows]);
 }
 
+/// Writes (tokens, group, size).
 struct ForwardUnit<'a> {
+    out: &'a mut [f32],
     inputs: Inputs<'a>,
     segment: &'a Segment,
     head: usize,
 }
 
 impl WithSimd for ForwardUnit<'_> {
-    type Output = Vec<f32>;
+    type Output = ();
 
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
-    fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
-        let mut out = vec![0.0; self.segment.tokens.len() * self.inputs.heads.group() * self.inputs.heads.size];
-        forward_unit(simd, &mut out, self.inputs, self.segment, self.head);
-        out
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { out, inputs, segment, head } = self;
+        with_thread_buffers(|buffers| forward_unit(simd, out, inputs, segment, head, buffers));
     }
 }
 
+/// Writes what [`Gradients`] says of a unit.
 struct BackwardUnit<'a> {
+    out: &'a mut [f32],
     grad: &'a [f32],
     inputs: Inputs<'a>,
     segment: &'a Segment,
@@ -383,11 +451,11 @@ struct BackwardUnit<'a> {
 }
 
 impl WithSimd for BackwardUnit<'_> {
-    type Output = UnitGradients;
+    type Output = ();
 
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
-    fn with_simd<S: Simd>(self, simd: S) -> UnitGradients {
-        backward_unit(simd, self.grad, self.inputs, self.segment, self.head)
+    fn with_simd<S: Simd>(self, simd: S) {
+        with_thread_buffers(|buffers| backward_unit(simd, self, buffers));
     }
 }

@@ -15,6 +15,7 @@
 //! ```
 
 use super::attend::{self, Columns, Heads, Inputs};
+use super::buffers::Buffers;
 use super::cuda;
 use super::segments::Segments;
 use super::storage::{fused, slice, with_slices};
@@ -120,7 +121,7 @@ impl CustomOp3 for Attention {
     ) -> Result<(CpuStorage, Shape)> {
         let (q, k, v) = (slice(s1, l1)?, slice(s2, l2)?, slice(s3, l3)?);
         let mut out = vec![0.0; q.len()];
-        attend::forward(&mut out, self.inputs(q, k, v), &self.segments);
+        attend::forward(&mut out, self.inputs(q, k, v), &self.segments, &mut Buffers::default());
         Ok((CpuStorage::F32(out), (self.segments.tokens(), self.heads.queries * self.heads.size).into()))
     }
 
@@ -133,7 +134,8 @@ impl CustomOp3 for Attention {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         with_slices([q, k, v, grad], |[q_data, k_data, v_data, grad]| {
-            let gradients = attend::backward(grad, self.inputs(q_data, k_data, v_data), &self.segments);
+            let inputs = self.inputs(q_data, k_data, v_data);
+            let gradients = attend::backward(grad, inputs, &self.segments, &mut Buffers::default());
             let (mut dq, mut dk, mut dv) = (vec![0.0; q_data.len()], vec![0.0; k_data.len()], vec![0.0; v_data.len()]);
             gradients.by_queries(&mut dq);
             gradients.by_keys(&mut dk);

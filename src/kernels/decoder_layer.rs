@@ -13,6 +13,7 @@
 //! makes everything else again. Gradients by weights are added where they are summed; buffers are used again by the next layer.
 
 use super::attend::{self, Columns, Heads, Inputs};
+use super::buffers::Buffers;
 use super::matmul::{View, matmul};
 use super::rms_norm::{ROWS, add_norm_backward, norm, norm_rows};
 use super::rotary::Rotary;
@@ -83,25 +84,6 @@ pub(crate) struct LayerShape<'a> {
     pub(crate) segments: &'a Segments,
 }
 
-/// Buffers that are used again.
-#[derive(Default)]
-pub(crate) struct Buffers(Vec<Vec<f32>>);
-
-impl Buffers {
-    /// `len` elements with whatever is in them.
-    pub(crate) fn take(&mut self, len: usize) -> Vec<f32> {
-        let fitting = (0..self.0.len()).filter(|&i| self.0[i].capacity() >= len).min_by_key(|&i| self.0[i].capacity());
-        let mut buffer = fitting.map(|i| self.0.swap_remove(i)).unwrap_or_default();
-        buffer.resize(len, 0.0);
-        buffer
-    }
-
-    /// Takes back buffers.
-    pub(crate) fn give(&mut self, buffers: impl IntoIterator<Item = Vec<f32>>) {
-        self.0.extend(buffers);
-    }
-}
-
 /// What backward needs of a layer's forward pass; all (tokens, ...).
 pub(crate) struct Saved {
     x: Vec<f32>,
@@ -159,7 +141,7 @@ impl LayerShape<'_> {
         let v = self.linear(&normed, w.v_proj, buffers);
         let (turned_q, turned_k) = (self.turn(&q, w.q_norm, buffers), self.turn(&k, w.k_norm, buffers));
         let mut attention = buffers.take(q.len());
-        attend::forward(&mut attention, self.inputs(&turned_q, &turned_k, &v), self.segments);
+        attend::forward(&mut attention, self.inputs(&turned_q, &turned_k, &v), self.segments, buffers);
         let mut x1 = self.linear(&attention, w.o_proj, buffers);
         add_norm(&mut normed, &mut x1, &x, w.post_norm, self.eps);
         let gate = self.linear(&normed, w.gate_proj, buffers);
@@ -209,11 +191,11 @@ impl LayerShape<'_> {
         matmul(&mut by_attention, View::new(grad, hidden), View::new(w.o_proj, q_width), false);
         let (turned_q, turned_k) = (self.turn(&q, w.q_norm, buffers), self.turn(&k, w.k_norm, buffers));
         let (mut dq, mut dk, mut dv) = (buffers.take(q.len()), buffers.take(k.len()), buffers.take(v.len()));
-        let gradients = attend::backward(&by_attention, self.inputs(&turned_q, &turned_k, &v), self.segments);
+        let gradients = attend::backward(&by_attention, self.inputs(&turned_q, &turned_k, &v), self.segments, buffers);
         gradients.by_queries(&mut dq);
         gradients.by_keys(&mut dk);
         gradients.by_values(&mut dv);
-        drop(gradients);
+        gradients.free(buffers);
         self.turn_backward(&mut dq, &q, w.q_norm, &mut sums.q_norm);
         self.turn_backward(&mut dk, &k, w.k_norm, &mut sums.k_norm);
         norm(&mut normed, &x, w.input_norm, self.eps);

@@ -11,6 +11,7 @@
 
 mod attend;
 mod attention;
+mod buffers;
 mod cuda;
 mod decode_attention;
 mod decoder_layer;
@@ -31,12 +32,13 @@ mod tiles;
 mod token_head;
 
 pub use attention::{causal_attention, causal_attention_reference};
+pub(crate) use buffers::Buffers;
 pub(crate) use cuda::{
     Parameter, Rule, accumulate, adamw, add_features, applies as on_gpu, one_pass_head as one_pass_head_on_gpu,
     open as open_cuda, peak_memory as peak_gpu_memory, squared_norms,
 };
 pub use decode_attention::{Heads, PAGE, padded_attention, paged_attention};
-pub(crate) use decoder_layer::{Buffers, LayerParts, LayerShape, Saved};
+pub(crate) use decoder_layer::{LayerParts, LayerShape, Saved};
 pub use gather::gather_rows;
 pub use lanes::thin_linear;
 pub use linear::{linear, linear_reference};

@@ -5,6 +5,7 @@
 //! tokens: d log p(y) / dz = onehot(y) - p, dH / dz = -p (log p + H). The sensitivity feature of G2RL (arXiv 2512.15687,
 //! eqs. 4-6) is phi = W^T (onehot(y) - p) = T d log p(y) / dh: a gather and one product.
 
+use super::buffers::Buffers;
 use super::given::given2;
 use super::linear::{linear, times};
 use super::matmul::{View, matmul};
@@ -275,12 +276,12 @@ impl TokenHead {
     }
 
     /// out (n, 2) from h (n, d) and w (V, d).
-    pub(crate) fn forward(&self, out: &mut [f32], h: &[f32], w: &[f32], d: usize) {
+    pub(crate) fn forward(&self, out: &mut [f32], h: &[f32], w: &[f32], d: usize, buffers: &mut Buffers) {
         let vocabulary = w.len() / d;
         let rows = rows_per_slice(vocabulary);
-        let mut logits = vec![0.0; rows.min(self.targets.len()) * vocabulary];
+        let mut all_logits = buffers.take(rows.min(self.targets.len()) * vocabulary);
         for ((out, h), targets) in out.chunks_mut(rows * 2).zip(h.chunks(rows * d)).zip(self.targets.chunks(rows)) {
-            let logits = &mut logits[..targets.len() * vocabulary];
+            let logits = &mut all_logits[..targets.len() * vocabulary];
             matmul(logits, View::new(h, d), View::new(w, d).t(), false);
             out.par_chunks_mut(2).zip(logits.par_chunks_mut(vocabulary)).zip(targets).for_each(
                 |((out, row), &target)| {
@@ -288,6 +289,7 @@ impl TokenHead {
                 },
             );
         }
+        buffers.give([all_logits]);
     }
 
     /// Writes the gradient by h to `dh` (n, d) and adds that by w to `dw` (V, d), given that by the output, `grad` (n, 2).
@@ -299,14 +301,15 @@ impl TokenHead {
         w: &[f32],
         grad: &[f32],
         d: usize,
+        buffers: &mut Buffers,
     ) {
         let vocabulary = w.len() / d;
         let rows = rows_per_slice(vocabulary);
-        let mut logits = vec![0.0; rows.min(self.targets.len()) * vocabulary];
+        let mut all_logits = buffers.take(rows.min(self.targets.len()) * vocabulary);
         let slices =
             dh.chunks_mut(rows * d).zip(h.chunks(rows * d)).zip(grad.chunks(rows * 2)).zip(self.targets.chunks(rows));
         for (((dh, h), grad), targets) in slices {
-            let logits = &mut logits[..targets.len() * vocabulary];
+            let logits = &mut all_logits[..targets.len() * vocabulary];
             matmul(logits, View::new(h, d), View::new(w, d).t(), false);
             logits.par_chunks_mut(vocabulary).zip(grad.par_chunks(2)).zip(targets).for_each(
                 |((row, grad), &target)| {
@@ -319,6 +322,7 @@ impl TokenHead {
                 matmul(dw, View::new(logits, vocabulary).t(), View::new(h, d), true);
             }
         }
+        buffers.give([all_logits]);
     }
 }
 
@@ -330,7 +334,7 @@ impl CustomOp2 for TokenHead {
     fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
         let (n, d) = l1.shape().dims2()?;
         let mut out = vec![0.0; n * 2];
-        self.forward(&mut out, slice(s1, l1)?, slice(s2, l2)?, d);
+        self.forward(&mut out, slice(s1, l1)?, slice(s2, l2)?, d, &mut Buffers::default());
         Ok((CpuStorage::F32(out), (n, 2).into()))
     }
 
@@ -345,7 +349,7 @@ impl CustomOp2 for TokenHead {
         with_slices([hidden, head, grad], |[h, w, g]| {
             let mut dh = vec![0.0; n * d];
             let mut dw = if head.track_op() { Some(vec![0.0; w.len()]) } else { None };
-            self.backward(&mut dh, dw.as_deref_mut(), h, w, g, d);
+            self.backward(&mut dh, dw.as_deref_mut(), h, w, g, d, &mut Buffers::default());
             let dw = dw.map(|dw| Tensor::from_vec(dw, head.shape(), head.device())).transpose()?;
             Ok((Some(Tensor::from_vec(dh, (n, d), hidden.device())?), dw))
         })

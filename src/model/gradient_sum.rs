@@ -122,7 +122,7 @@ impl<'a> GradientSum<'a> {
         })?;
         let selected = network.select(x, batch.predictors(), buffers);
         let mut hidden = buffers.take(selected.len());
-        let statistics = network.head_statistics(&head, &mut hidden, &selected, batch.response_tokens())?;
+        let statistics = network.head_statistics(&head, &mut hidden, &selected, batch.response_tokens(), buffers)?;
         let leaf = Var::from_tensor(&statistics)?;
         let statistics = leaf.as_tensor().clone();
         Ok(ForwardPass { batch, statistics, kept: Kept::Layers(KeptLayers { layers, selected, hidden, head, leaf }) })
@@ -188,7 +188,7 @@ impl Qwen3 {
         let x = self.run_layers(&layers, batch.tokens(), buffers, Saved::free)?;
         let selected = self.select(x, batch.predictors(), buffers);
         let mut hidden = buffers.take(selected.len());
-        let statistics = self.head_statistics(&head, &mut hidden, &selected, batch.response_tokens());
+        let statistics = self.head_statistics(&head, &mut hidden, &selected, batch.response_tokens(), buffers);
         buffers.give([selected, hidden]);
         statistics
     }
@@ -221,11 +221,18 @@ impl Qwen3 {
     }
 
     /// Writes the last norm of `selected` to `hidden`; returns the head's statistics (tokens, 2).
-    fn head_statistics(&self, head: &TokenHead, hidden: &mut [f32], selected: &[f32], tokens: usize) -> Result<Tensor> {
+    fn head_statistics(
+        &self,
+        head: &TokenHead,
+        hidden: &mut [f32],
+        selected: &[f32],
+        tokens: usize,
+        buffers: &mut Buffers,
+    ) -> Result<Tensor> {
         self.last_norm(hidden, selected)?;
         let mut out = vec![0.0; tokens * 2];
         with_slices([&self.head], |[weight]| {
-            head.forward(&mut out, hidden, weight, self.config().hidden_size);
+            head.forward(&mut out, hidden, weight, self.config().hidden_size, buffers);
             Ok(())
         })?;
         Ok(Tensor::from_vec(out, (tokens, 2), &Device::Cpu)?)
@@ -276,7 +283,7 @@ impl Qwen3 {
         by_selected.fill(0.0);
         with_slices([&self.head, &self.norm, grad], |[weight, norm_weight, grad]| {
             let sum = sums.head.as_mut().unwrap_or(&mut sums.embeddings);
-            head.backward(&mut by_hidden, Some(sum), &hidden, weight, grad, d);
+            head.backward(&mut by_hidden, Some(sum), &hidden, weight, grad, d, buffers);
             add_norm_backward(&mut by_selected, &by_hidden, &selected, norm_weight, &mut sums.norm, eps);
             Ok(())
         })?;

@@ -7,6 +7,7 @@ use super::{
 use crate::experiment::{Event, RolloutRecord, RunDir, SettingEdit};
 use crate::geometry::{CosineMatrix, GroupGeometry, TokenAttribution};
 use crate::kernels::peak_gpu_memory;
+use crate::memory::GpuBusy;
 use crate::metrics::{self, MetricRow};
 use crate::model::TextTokenizer;
 use crate::rollout::{
@@ -16,6 +17,7 @@ use crate::rollout::{
 use crate::trainer::{GroupTokens, GroupView, RolloutView, StepView, TrainerState};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
+use candle_core::Device;
 use std::sync::Arc;
 use std::time::Instant;
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
@@ -49,11 +51,13 @@ struct ProcessUse {
     system: System,
     /// Processor time up to the step before, seconds.
     cpu_s: Option<f64>,
+    /// Watched from the end of the first step on.
+    gpu: Option<GpuBusy>,
 }
 
 impl Default for ProcessUse {
     fn default() -> Self {
-        let mut process = Self { system: System::new(), cpu_s: None };
+        let mut process = Self { system: System::new(), cpu_s: None, gpu: None };
         process.cpu_s = process.now().map(|(cpu_s, _)| cpu_s);
         process
     }
@@ -69,7 +73,10 @@ impl ProcessUse {
         Some((process.accumulated_cpu_time() as f64 / 1e3, process.memory() as f64 / f64::from(1 << 20)))
     }
 
-    fn record(&mut self, metrics: &mut StepMetrics) {
+    fn record(&mut self, metrics: &mut StepMetrics, device: &Device) {
+        if let Some(share) = self.gpu.get_or_insert_with(|| GpuBusy::new(device)).since_last() {
+            metrics.set(&metrics::GPU_BUSY_RATIO, share);
+        }
         let Some((cpu_s, memory)) = self.now() else { return };
         metrics.set(&metrics::MEMORY_RESIDENT_MIB, memory);
         if let Some(before) = self.cpu_s.replace(cpu_s) {
@@ -119,7 +126,7 @@ fn record_metrics(
     mut process: ResMut<ProcessUse>,
 ) -> Result {
     time_metrics(&clock, &mut step_metrics);
-    process.record(&mut step_metrics);
+    process.record(&mut step_metrics, policy.0.trainable.device());
     let rollouts = experiment.0.rollout.prompts_per_step * experiment.0.rollout.group_size;
     let sampled = rollouts as f64 * (1.0 + step_metrics.0.get(&metrics::GROUP_RESAMPLED_RATIO).unwrap_or(0.0));
     let tokens = step_metrics.0.get(&metrics::COMPLETION_LENGTH_MEAN).unwrap_or(0.0) * sampled;

@@ -1,4 +1,4 @@
-//! The timeline: the last steps as bands of stages, with memory and processor use under them.
+//! The timeline: the last steps as bands of stages, with what they used of memory, processors and GPU under them.
 
 use super::{Tools, caption};
 use crate::dashboard::state::State;
@@ -12,8 +12,8 @@ use egui::{Align2, Color32, Rect, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 const BAND: f32 = 6.0;
 /// Steps shown at most.
 const STEPS: usize = 240;
-/// Height of the two lines below the bands, with their gap, points.
-const LINES: f32 = 44.0;
+/// Height of a line below the bands, with its gap, points.
+const LINE: f32 = 44.0;
 /// Room for the axis at the left, points.
 const AXIS: f32 = 64.0;
 
@@ -41,12 +41,17 @@ fn parts(row: &MetricRow) -> [f64; STAGES.len() + 1] {
 /// What every step cost, as CSV.
 pub(crate) fn csv(state: &State) -> String {
     let names: Vec<String> = STAGES.iter().map(|(name, _)| format!("{}_s", name.to_lowercase())).collect();
-    let mut text = format!("step,{},rest_s,resident_mib,cpu_s\n", names.join(","));
+    let mut text = format!("step,{},rest_s,resident_mib,cpu_s,gpu_peak_mib,gpu_busy_ratio\n", names.join(","));
     for row in state.snapshot.history.iter() {
         let seconds = parts(row).map(export::number).join(",");
         let of = |metric: &Metric| export::number(row.get(metric).unwrap_or(f64::NAN));
-        let (memory, cpu) = (of(&metrics::MEMORY_RESIDENT_MIB), of(&metrics::TIME_CPU_S));
-        let line = format!("{},{seconds},{memory},{cpu}\n", row.step);
+        let used = [
+            &metrics::MEMORY_RESIDENT_MIB,
+            &metrics::TIME_CPU_S,
+            &metrics::MEMORY_GPU_PEAK_MIB,
+            &metrics::GPU_BUSY_RATIO,
+        ];
+        let line = format!("{},{seconds},{}\n", row.step, used.map(of).join(","));
         text.push_str(&line);
     }
     text
@@ -72,9 +77,10 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     response.widget_info(|| {
         WidgetInfo::labeled(egui::Role::Image, true, format!("Time per stage of steps {first} to {last}"))
     });
+    let lines = uses(&rows);
     let bands = Rect::from_min_max(
         pos2(rect.left() + AXIS, rect.top() + 4.0),
-        pos2(rect.right(), rect.bottom() - 2.0 * LINES - 18.0),
+        pos2(rect.right(), rect.bottom() - lines.len() as f32 * LINE - 18.0),
     );
     let width = bands.width() / (last - first + 1) as f32;
     let x = |step: u64| width.mul_add((step - first) as f32, bands.left());
@@ -96,34 +102,13 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
             low -= height;
         }
     }
-    let line = |place: f32| {
-        let top = bands.bottom() + 18.0 + place * LINES;
-        Rect::from_min_max(pos2(bands.left(), top), pos2(bands.right(), top + LINES - 10.0))
-    };
     let middle = |step: u64| x(step) + width / 2.0;
-    let memory = &metrics::MEMORY_RESIDENT_MIB;
-    let largest = rows.iter().filter_map(|row| row.get(memory)).fold(0.0f64, f64::max);
-    let megabytes = format!("{} MiB", format::thousands(largest));
-    trace(
-        &painter,
-        theme,
-        line(0.0),
-        "memory",
-        megabytes,
-        rows.iter().map(|row| (middle(row.step), row.get(memory).unwrap_or(f64::NAN) / largest.max(1.0))),
-    );
-    let cores = std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
-    let used = |row: &MetricRow| Some(row.get(&metrics::TIME_CPU_S)? / parts(row).iter().sum::<f64>().max(1e-9));
-    let most = rows.iter().filter_map(|row| used(row)).fold(0.0f64, f64::max).max(cores);
-    let title = format!("{} cores", format::number(most, 0));
-    trace(
-        &painter,
-        theme,
-        line(1.0),
-        "processor",
-        title,
-        rows.iter().map(|row| (middle(row.step), used(row).unwrap_or(f64::NAN) / most)),
-    );
+    for (place, Use { name, top, most, of }) in lines.iter().enumerate() {
+        let upper = (place as f32).mul_add(LINE, bands.bottom() + 18.0);
+        let line = Rect::from_min_max(pos2(bands.left(), upper), pos2(bands.right(), upper + LINE - 10.0));
+        let points = rows.iter().map(|row| (middle(row.step), of(row).unwrap_or(f64::NAN) / most));
+        trace(&painter, theme, line, name, top.clone(), points);
+    }
     let cursor = state.cursor_step();
     if (first..=last).contains(&cursor) {
         painter.vline(middle(cursor), rect.y_range(), Stroke::new(1.0, theme.focus));
@@ -138,8 +123,45 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
         state.move_to(at(pointer));
     }
     if let Some(row) = response.hover_pos().and_then(|pointer| state.snapshot.history.at(at(pointer))) {
-        response.on_hover_ui_at_pointer(|ui| explain(ui, theme, row, used(row)));
+        response.on_hover_ui_at_pointer(|ui| explain(ui, theme, row));
     }
+}
+
+/// What a step uses of the machine: a line below the bands.
+struct Use {
+    name: &'static str,
+    /// What the upper edge stands for, in words and as a value.
+    top: String,
+    most: f64,
+    of: fn(&MetricRow) -> Option<f64>,
+}
+
+/// Processor time over wall time: how many cores were busy.
+fn cores_used(row: &MetricRow) -> Option<f64> {
+    Some(row.get(&metrics::TIME_CPU_S)? / parts(row).iter().sum::<f64>().max(1e-9))
+}
+
+/// The lines: the process's memory and processors, and the GPU's where there is one.
+fn uses(rows: &[&MetricRow]) -> Vec<Use> {
+    let most = |of: fn(&MetricRow) -> Option<f64>| rows.iter().filter_map(|row| of(row)).fold(0.0f64, f64::max);
+    let memory = |name, of: fn(&MetricRow) -> Option<f64>| {
+        let most = most(of);
+        Use { name, top: format!("{} MiB", format::thousands(most)), most: most.max(1.0), of }
+    };
+    let cores = std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
+    let cores = most(cores_used).max(cores);
+    let mut uses = vec![
+        memory("memory", |row| row.get(&metrics::MEMORY_RESIDENT_MIB)),
+        Use { name: "processor", top: format!("{} cores", format::number(cores, 0)), most: cores, of: cores_used },
+    ];
+    if rows.iter().any(|row| row.get(&metrics::MEMORY_GPU_PEAK_MIB).is_some()) {
+        uses.push(memory("GPU memory", |row| row.get(&metrics::MEMORY_GPU_PEAK_MIB)));
+    }
+    if rows.iter().any(|row| row.get(&metrics::GPU_BUSY_RATIO).is_some()) {
+        let of: fn(&MetricRow) -> Option<f64> = |row| row.get(&metrics::GPU_BUSY_RATIO);
+        uses.push(Use { name: "GPU busy", top: "100 %".to_owned(), most: 1.0, of });
+    }
+    uses
 }
 
 fn colors(theme: &Theme) -> [Color32; STAGES.len() + 1] {
@@ -209,7 +231,7 @@ fn trace(
     }
 }
 
-fn explain(ui: &mut Ui, theme: &Theme, row: &MetricRow, used: Option<f64>) {
+fn explain(ui: &mut Ui, theme: &Theme, row: &MetricRow) {
     ui.set_max_width(340.0);
     ui.label(egui::RichText::new(format!("Step {}", format::thousands(row.step as f64))).color(theme.text_strong));
     let names = STAGES.iter().map(|(name, _)| *name).chain(["Other"]);
@@ -221,14 +243,34 @@ fn explain(ui: &mut Ui, theme: &Theme, row: &MetricRow, used: Option<f64>) {
     if let Some(memory) = row.get(&metrics::MEMORY_RESIDENT_MIB) {
         ui.label(format!("Resident memory {} MiB", format::thousands(memory)));
     }
-    if let Some(used) = used {
+    if let Some(used) = cores_used(row) {
         ui.label(format!("{} cores busy on average", format::number(used, 2)));
+    }
+    if let Some(memory) = row.get(&metrics::MEMORY_GPU_PEAK_MIB) {
+        ui.label(format!("At most {} MiB of tensors on the GPU", format::thousands(memory)));
+    }
+    if let Some(share) = row.get(&metrics::GPU_BUSY_RATIO) {
+        ui.label(format!("The GPU computed for {} of the time", format::percent(share)));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_gpu_has_lines_where_there_is_one() {
+        let row = |step: u64, values: Vec<(&'static Metric, f64)>| MetricRow { step, wall_s: 0.0, values };
+        let cpu = row(1, vec![(&metrics::TIME_STEP_S, 2.0), (&metrics::TIME_CPU_S, 3.0)]);
+        let names = |rows: &[&MetricRow]| uses(rows).iter().map(|line| line.name).collect::<Vec<_>>();
+        assert_eq!(names(&[&cpu]), ["memory", "processor"]);
+        assert!((cores_used(&cpu).unwrap() - 1.5).abs() < 1e-12);
+        let gpu = row(2, vec![(&metrics::MEMORY_GPU_PEAK_MIB, 2048.0), (&metrics::GPU_BUSY_RATIO, 0.75)]);
+        assert_eq!(names(&[&cpu, &gpu]), ["memory", "processor", "GPU memory", "GPU busy"]);
+        let lines = uses(&[&cpu, &gpu]);
+        assert_eq!(lines[2].top, "2,048 MiB");
+        assert!(((lines[3].of)(&gpu).unwrap() / lines[3].most - 0.75).abs() < 1e-12);
+    }
 
     #[test]
     fn what_no_stage_accounts_for_is_other_and_evaluations_are_beside_the_step() {

@@ -1,0 +1,57 @@
+//! Memory that is used again: pages that the system has just handed out cost more than what is computed in them.
+
+use std::cell::RefCell;
+
+/// Buffers that are used again.
+#[derive(Default)]
+pub(crate) struct Buffers(Vec<Vec<f32>>);
+
+impl Buffers {
+    /// `len` elements with whatever is in them.
+    pub(crate) fn take(&mut self, len: usize) -> Vec<f32> {
+        let fitting = (0..self.0.len()).filter(|&i| self.0[i].capacity() >= len).min_by_key(|&i| self.0[i].capacity());
+        let mut buffer = fitting.map(|i| self.0.swap_remove(i)).unwrap_or_default();
+        buffer.resize(len, 0.0);
+        buffer
+    }
+
+    /// `len` zeros.
+    pub(super) fn zeros(&mut self, len: usize) -> Vec<f32> {
+        let mut buffer = self.take(len);
+        buffer.fill(0.0);
+        buffer
+    }
+
+    /// Takes back buffers.
+    pub(crate) fn give(&mut self, buffers: impl IntoIterator<Item = Vec<f32>>) {
+        self.0.extend(buffers);
+    }
+}
+
+thread_local! {
+    static OF_THREAD: RefCell<Buffers> = RefCell::default();
+}
+
+/// Does `work`, which must not call this function again, with the buffers of this thread.
+pub(super) fn with_thread_buffers<T>(work: impl FnOnce(&mut Buffers) -> T) -> T {
+    OF_THREAD.with_borrow_mut(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smallest_buffer_that_fits_is_used_again() {
+        let mut buffers = Buffers::default();
+        let (small, large) = (vec![1.0; 10], vec![2.0; 100]);
+        let places = [small.as_ptr(), large.as_ptr()];
+        buffers.give([large, small]);
+        let first = buffers.take(9);
+        assert_eq!((first.as_ptr(), first.len()), (places[0], 9));
+        let second = buffers.zeros(9);
+        assert_eq!(second.as_ptr(), places[1]);
+        assert_eq!(second, [0.0; 9]);
+        assert_eq!(buffers.take(200).len(), 200, "there is always one");
+    }
+}
