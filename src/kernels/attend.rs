@@ -40,14 +40,14 @@ impl Heads {
         self.size.next_multiple_of(LANES)
     }
 
-    /// Tokens that a segment sees, padded to whole vectors.
-    fn padded_tokens(self, segment: &Segment) -> usize {
-        (segment.prefix.len() + segment.tokens.len()).next_multiple_of(LANES)
-    }
-
     fn scale(self) -> f32 {
         1.0 / (self.size as f32).sqrt()
     }
+}
+
+/// Tokens that a segment sees, padded to whole vectors.
+fn padded_tokens(segment: &Segment) -> usize {
+    (segment.prefix.len() + segment.tokens.len()).next_multiple_of(LANES)
 }
 
 /// A row-major matrix with a row for each token.
@@ -98,7 +98,7 @@ pub(super) fn backward<'a>(
 ) -> Gradients<'a> {
     let heads = inputs.heads;
     let units = Units::new(segments, heads, |segment| {
-        segment.tokens.len() * heads.group() * heads.size + 2 * heads.padded_tokens(segment) * heads.padded_size()
+        segment.tokens.len() * heads.group() * heads.size + 2 * padded_tokens(segment) * heads.padded_size()
     });
     let mut results = buffers.take(units.len());
     units.each(&mut results, |out, segment, head| {
@@ -133,7 +133,7 @@ impl Gradients<'_> {
         let heads = self.units.heads;
         let segment = &self.units.segments.parts()[number];
         let queries = segment.tokens.len() * heads.group() * heads.size;
-        let row = which * heads.padded_tokens(segment) + token;
+        let row = which * padded_tokens(segment) + token;
         &self.units.of(&self.results, number, head)[queries + row * heads.padded_size()..][..heads.size]
     }
 
@@ -233,7 +233,7 @@ impl Seen<'_> {
     /// (tokens, elements)
     fn plain(&self, buffers: &mut Buffers) -> Vec<f32> {
         let width = self.heads.padded_size();
-        let mut out = buffers.zeros(self.heads.padded_tokens(self.segment) * width);
+        let mut out = buffers.zeros(padded_tokens(self.segment) * width);
         for (out, row) in out.chunks_exact_mut(width).zip(self.rows()) {
             out[..row.len()].copy_from_slice(row);
         }
@@ -242,7 +242,7 @@ impl Seen<'_> {
 
     /// (elements, tokens)
     fn transposed(&self, buffers: &mut Buffers) -> Vec<f32> {
-        let tokens = self.heads.padded_tokens(self.segment);
+        let tokens = padded_tokens(self.segment);
         let mut out = buffers.zeros(self.heads.size * tokens);
         for (token, row) in self.rows().enumerate() {
             for (element, value) in row.iter().enumerate() {
@@ -290,7 +290,7 @@ fn forward_unit<S: Simd>(
 ) {
     let Inputs { q, k, v, heads } = inputs;
     let (before, own) = (segment.prefix.len(), segment.tokens.len());
-    let (columns, width, stride) = (heads.group() * heads.size, heads.padded_size(), heads.padded_tokens(segment));
+    let (columns, width, stride) = (heads.group() * heads.size, heads.padded_size(), padded_tokens(segment));
     let keys = Seen { columns: k, segment, heads, head }.transposed(buffers);
     let values = Seen { columns: v, segment, heads, head }.plain(buffers);
     let mut queries = buffers.take(ROWS * heads.size);
@@ -340,7 +340,7 @@ fn backward_unit<S: Simd>(simd: S, unit: BackwardUnit, buffers: &mut Buffers) {
     let BackwardUnit { out, grad, inputs: Inputs { q, k, v, heads }, segment, head } = unit;
     let grad = Columns { data: grad, width: heads.queries * heads.size };
     let (before, own) = (segment.prefix.len(), segment.tokens.len());
-    let (columns, width, stride) = (heads.group() * heads.size, heads.padded_size(), heads.padded_tokens(segment));
+    let (columns, width, stride) = (heads.group() * heads.size, heads.padded_size(), padded_tokens(segment));
     let (keys, values) = (Seen { columns: k, segment, heads, head }, Seen { columns: v, segment, heads, head });
     let (keys, keys_t, values_t) = (keys.plain(buffers), keys.transposed(buffers), values.transposed(buffers));
     let (mut queries, mut grads) = (buffers.take(BLOCK * width), buffers.take(BLOCK * width));
