@@ -77,7 +77,9 @@ pub(super) fn forward(out: &mut [f32], inputs: Inputs, segments: &Segments, buff
     let heads = inputs.heads;
     let units = Units::new(segments, heads, |segment| segment.tokens.len() * heads.group() * heads.size);
     let mut results = buffers.take(units.len());
-    units.each(&mut results, |out, segment, head| Arch::new().dispatch(ForwardUnit { out, inputs, segment, head }));
+    units.each(&mut results, |out, segment, head| {
+        with_thread_buffers(|buffers| Arch::new().dispatch(ForwardUnit { out, inputs, segment, head, buffers }));
+    });
     gather(out, segments, heads, |segment, head| units.of(&results, segment, head));
     buffers.give([results]);
 }
@@ -102,7 +104,7 @@ pub(super) fn backward<'a>(
     });
     let mut results = buffers.take(units.len());
     units.each(&mut results, |out, segment, head| {
-        Arch::new().dispatch(BackwardUnit { out, grad, inputs, segment, head });
+        with_thread_buffers(|buffers| Arch::new().dispatch(BackwardUnit { out, grad, inputs, segment, head, buffers }));
     });
     Gradients { results, units }
 }
@@ -280,15 +282,8 @@ fn exponentials(scores: &mut [f32], seen: usize) -> f32 {
 /// out (tokens, group, size)
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
-fn forward_unit<S: Simd>(
-    simd: S,
-    out: &mut [f32],
-    inputs: Inputs,
-    segment: &Segment,
-    head: usize,
-    buffers: &mut Buffers,
-) {
-    let Inputs { q, k, v, heads } = inputs;
+fn forward_unit<S: Simd>(simd: S, unit: ForwardUnit) {
+    let ForwardUnit { out, inputs: Inputs { q, k, v, heads }, segment, head, buffers } = unit;
     let (before, own) = (segment.prefix.len(), segment.tokens.len());
     let (columns, width, stride) = (heads.group() * heads.size, heads.padded_size(), padded_tokens(segment));
     let keys = Seen { columns: k, segment, heads, head }.transposed(buffers);
@@ -336,8 +331,8 @@ fn forward_unit<S: Simd>(
 
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
-fn backward_unit<S: Simd>(simd: S, unit: BackwardUnit, buffers: &mut Buffers) {
-    let BackwardUnit { out, grad, inputs: Inputs { q, k, v, heads }, segment, head } = unit;
+fn backward_unit<S: Simd>(simd: S, unit: BackwardUnit) {
+    let BackwardUnit { out, grad, inputs: Inputs { q, k, v, heads }, segment, head, buffers } = unit;
     let grad = Columns { data: grad, width: heads.queries * heads.size };
     let (before, own) = (segment.prefix.len(), segment.tokens.len());
     let (columns, width, stride) = (heads.group() * heads.size, heads.padded_size(), padded_tokens(segment));
@@ -423,11 +418,14 @@ fn backward_unit<S: Simd>(simd: S, unit: BackwardUnit, buffers: &mut Buffers) {
 }
 
 /// Writes (tokens, group, size).
+///
+/// Buffers come with the unit: what is in a closure below `with_simd` is not compiled for the vectors of this machine.
 struct ForwardUnit<'a> {
     out: &'a mut [f32],
     inputs: Inputs<'a>,
     segment: &'a Segment,
     head: usize,
+    buffers: &'a mut Buffers,
 }
 
 impl WithSimd for ForwardUnit<'_> {
@@ -436,8 +434,7 @@ impl WithSimd for ForwardUnit<'_> {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { out, inputs, segment, head } = self;
-        with_thread_buffers(|buffers| forward_unit(simd, out, inputs, segment, head, buffers));
+        forward_unit(simd, self);
     }
 }
 
@@ -448,6 +445,7 @@ struct BackwardUnit<'a> {
     inputs: Inputs<'a>,
     segment: &'a Segment,
     head: usize,
+    buffers: &'a mut Buffers,
 }
 
 impl WithSimd for BackwardUnit<'_> {
@@ -456,6 +454,6 @@ impl WithSimd for BackwardUnit<'_> {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
     fn with_simd<S: Simd>(self, simd: S) {
-        with_thread_buffers(|buffers| backward_unit(simd, self, buffers));
+        backward_unit(simd, self);
     }
 }
