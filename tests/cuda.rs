@@ -152,7 +152,8 @@ fn attention_agrees_with_the_cpu() {
 fn heads_agree_with_the_cpu() {
     let Some(device) = device() else { return };
     let (n, d, vocabulary) = (70, 256, 5000);
-    let inputs = [random(&[n, d], 1), (random(&[vocabulary, d], 2) * 0.3).unwrap()];
+    // A power of two, so that `bf16` still holds them.
+    let inputs = [random(&[n, d], 1), (random(&[vocabulary, d], 2) * 0.25).unwrap()];
     let targets: Arc<[u32]> = (0..n as u32).map(|i| i * 71 % vocabulary as u32).collect();
     compare("token_logprob_entropy", &device, &inputs, &|t| token_logprob_entropy(&t[0], &t[1], &targets, 0.9));
 
@@ -213,7 +214,9 @@ fn the_model_and_its_gradients_agree_with_the_cpu() {
     let batch = ResponseBatch::new(&pairs).unwrap();
     let run = |model: &LanguageModel| {
         let out = model.trainable.response_logprobs(&batch, 1.0).unwrap();
-        let gradients = out.mean_all().unwrap().backward().unwrap();
+        // The mean log-probability of what a policy samples has no gradient but noise, so tokens are weighed differently.
+        let weights = random(out.dims(), 99).to_device(out.device()).unwrap();
+        let gradients = (&out * weights).unwrap().sum_all().unwrap().backward().unwrap();
         let of = |(name, variable): (&str, &Var)| (name.to_string(), values(gradients.get(variable).unwrap()));
         (values(&out), model.weights.variables().map(of).collect::<Vec<_>>())
     };
@@ -221,8 +224,9 @@ fn the_model_and_its_gradients_agree_with_the_cpu() {
     for dtype in TYPES {
         let (found, gradients) = run(&bundled(dtype, &device));
         let error = relative_error(&found, &expected);
-        // Roundings of all layers add up.
-        let bound = if dtype == DType::F32 { 1e-4 } else { 5e-2 };
+        // Roundings of all layers add up, and most tokens are nearly certain. PyTorch's own pass in `bf16` over completions of this
+        // model is off by 4 to 6 % in the log-probabilities and by 24 to 51 % in the worst gradient.
+        let (bound, gradient_bound) = if dtype == DType::F32 { (1e-4, 3e-4) } else { (8e-2, 0.3) };
         let worst = gradients
             .iter()
             .zip(&expected_gradients)
@@ -230,7 +234,7 @@ fn the_model_and_its_gradients_agree_with_the_cpu() {
             .fold((0.0, ""), |worst, (error, name)| if error > worst.0 { (error, name) } else { worst });
         eprintln!("model, {dtype:?}: log-probabilities {error:.1e}, worst gradient {:.1e} ({})", worst.0, worst.1);
         assert!(error < bound, "log-probabilities in {dtype:?} are off by {error:e}");
-        assert!(worst.0 < 3.0 * bound, "the gradient of {} in {dtype:?} is off by {:e}", worst.1, worst.0);
+        assert!(worst.0 < gradient_bound, "the gradient of {} in {dtype:?} is off by {:e}", worst.1, worst.0);
     }
 }
 

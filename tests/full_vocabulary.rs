@@ -1,5 +1,6 @@
 //! A stand-in for the real thing: a model of Qwen3-1.7B's shape with two layers and the whole vocabulary of 151,936, in bf16 and in
 //! shards, through the program as a person uses it: doctor, two steps of the paper's experiment made short, checkpoint, export.
+//! Takes 10 GiB of memory, 7 GiB of disk for temporary files and about 90 s on two cores.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -81,6 +82,8 @@ fn write_model(folder: &Path) {
 fn orthant(place: &Path, arguments: &[&str]) -> Value {
     let started = std::time::Instant::now();
     let mut command = Command::new(env!("CARGO_BIN_EXE_orthant"));
+    // What is freed is given back at once, so that the measured peak is that of what is in use.
+    command.env("MIMALLOC_PURGE_DELAY", "0");
     let output = command.args(arguments).arg("--json").current_dir(place).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{arguments:?}: {text}\n{}", String::from_utf8_lossy(&output.stderr));
@@ -89,9 +92,13 @@ fn orthant(place: &Path, arguments: &[&str]) -> Value {
 }
 
 #[test]
-#[ignore = "takes 16 GiB of memory and minutes: cargo test --release --test full_vocabulary -- --ignored --nocapture"]
 fn the_papers_experiment_runs_on_its_vocabulary() {
-    const LIMIT_MIB: f64 = 24.0 * 1024.0;
+    const LIMIT_MIB: f64 = 12.0 * 1024.0;
+    const NEEDED: u64 = 12 << 30;
+    if let Some(free) = orthant::memory::available(&candle_core::Device::Cpu).filter(|&free| free < NEEDED) {
+        eprintln!("skipped: {} MiB of memory are free, and it takes {}", free >> 20, NEEDED >> 20);
+        return;
+    }
     let place = tempfile::tempdir().unwrap();
     let model = place.path().join("model");
     std::fs::create_dir(&model).unwrap();

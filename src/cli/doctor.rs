@@ -175,9 +175,11 @@ fn describe(report: &mut Report, estimate: &Estimate) {
         ("optimizer", estimate.optimizer),
         ("keys and values", estimate.kv_cache),
         ("logits", estimate.logits),
-        ("activations", estimate.activations),
-        ("one layer's backward", estimate.layer),
         ("gradients", estimate.gradients),
+        ("activations", estimate.activations),
+        ("the head's backward", estimate.head),
+        ("one layer's backward", estimate.layer),
+        ("the embeddings' backward", estimate.embeddings),
         ("optimizer's scratch", estimate.scratch),
     ] {
         report.memory(name, bytes);

@@ -52,20 +52,32 @@ fn blocks(matrix: &Tensor, mut each: impl FnMut(usize, &[f32])) -> Result<()> {
 
 /// x W^T: x (n, in), W (out, in), both `bf16`. Returns (n, out).
 pub(super) fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    let y = products(x, weight, bf16::from_f32)?;
+    Tensor::from_vec(y, (x.dim(0)?, weight.dim(0)?), weight.device())
+}
+
+/// [`linear`] without the rounding: (n, out) in `f32`.
+pub(super) fn wide_linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    let y = products(x, weight, |value| value)?;
+    Tensor::from_vec(y, (x.dim(0)?, weight.dim(0)?), weight.device())
+}
+
+/// The elements of x W^T, turned into what is kept of them by `of`.
+fn products<T: Clone + Send + Sync>(x: &Tensor, weight: &Tensor, of: impl Fn(f32) -> T + Sync) -> Result<Vec<T>> {
     let ((n, inner), out) = (x.dims2()?, weight.dim(0)?);
     let x = wide(x)?;
-    let mut y = vec![bf16::ZERO; n * out];
+    let mut y = vec![of(0.0); n * out];
     blocks(weight, |first, w| {
         let rows = w.len() / inner;
         let mut product = vec![0.0; n * rows];
         matmul(&mut product, View::new(&x, inner), View::new(w, inner).t(), false);
         y.par_chunks_mut(out).zip(product.par_chunks(rows)).for_each(|(y, product)| {
             for (y, value) in y[first..].iter_mut().zip(product) {
-                *y = bf16::from_f32(*value);
+                *y = of(*value);
             }
         });
     })?;
-    Tensor::from_vec(y, (n, out), weight.device())
+    Ok(y)
 }
 
 /// g W: g (n, out) of any type, W (out, in) `bf16`. Returns (n, in), `bf16`.

@@ -5,7 +5,7 @@ use super::given::{given, given2};
 use super::half;
 use super::matmul::{View, matmul};
 use super::storage::{fused, slice, with_slices};
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor};
 
 /// x W^T for x (n, in) and W (out, in), as Hugging Face stores linear layers. Returns (n, out). A frozen W costs no gradient.
 pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
@@ -27,6 +27,12 @@ pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     }
     let frozen = weight.clone();
     given(x, linear_reference(&x.detach(), weight)?, move |_, grad| grad.matmul(&frozen))
+}
+
+/// [`linear`] without gradients, in `f32`. What comes of logits depends on small differences of large numbers, so products of `bf16`
+/// are not rounded to that type where it can be helped.
+pub(super) fn logits(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    if half::applies(&[x, weight]) { half::wide_linear(x, weight) } else { linear(x, weight)?.to_dtype(DType::F32) }
 }
 
 /// p W for p (n, out) and W (out, in), without gradients. Returns (n, in) in the type of W.
@@ -77,7 +83,7 @@ impl CustomOp2 for Linear {
 mod tests {
     use super::super::check::{agree, difference, random};
     use super::*;
-    use candle_core::{DType, Var};
+    use candle_core::Var;
 
     /// The version for other devices and types, of a weight that is tracked and one that is not.
     #[test]

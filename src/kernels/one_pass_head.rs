@@ -30,7 +30,7 @@
 
 use super::cuda;
 use super::lanes::{self, BLOCK, columns, multiply};
-use super::linear::{linear, times};
+use super::linear::{logits, times};
 use super::simd::{self, LANES, multiply_add};
 use super::storage::{fused, with_slices};
 use super::token_head::log_softmax;
@@ -123,7 +123,7 @@ pub fn one_pass_head_reference(
 ) -> Result<HeadDraws> {
     let (_, vocabulary) = check(hidden, head, uniforms)?;
     let (rows, tiles, device) = (uniforms.len(), vocabulary.div_ceil(TILE), head.device());
-    let logprobs = log_softmax(&(linear(hidden, head)?.to_dtype(DType::F32)? * (1.0 / temperature))?)?; // (rows, V)
+    let logprobs = log_softmax(&(logits(hidden, head)? * (1.0 / temperature))?)?; // (rows, V)
     let p = logprobs.exp()?;
     let entropies = (&p * &logprobs)?.sum(1)?.neg()?.to_vec1()?;
 

@@ -1,7 +1,8 @@
 //! Root-mean-square normalisation: y = x / sqrt(mean(x^2) + eps) * w (Zhang and Sennrich, 2019).
 
+use super::given::{Gradients2, given2};
 use super::storage::{fused, slice, with_slices};
-use super::{cuda, simd};
+use super::{cuda, half, simd};
 use candle_core::{CpuStorage, CustomOp2, D, DType, Layout, Result, Shape, Tensor};
 use multiversion::multiversion;
 use rayon::prelude::*;
@@ -15,6 +16,9 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
         x.contiguous()?.apply_op2(weight, RmsNorm { eps: eps as f32 })
     } else if cuda::applies(&[x, weight]) {
         cuda::rms_norm(x, weight, eps)
+    } else if half::applies(&[x, weight]) {
+        let y = rms_norm_reference(&x.detach(), &weight.detach(), eps)?;
+        given2(x, weight, y, move |x, weight, grad| backward_in_f32(x, weight, grad, eps as f32))
     } else {
         rms_norm_reference(x, weight, eps)
     }
@@ -26,6 +30,24 @@ pub fn rms_norm_reference(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tenso
     let mean_square = wide.sqr()?.mean_keepdim(D::Minus1)?;
     let normed = wide.broadcast_div(&(mean_square + eps)?.sqrt()?)?;
     normed.to_dtype(x.dtype())?.broadcast_mul(weight)
+}
+
+/// Gradients of tensors of another type. candle would sum those of the weight over the rows in that type, which in `bf16` loses all
+/// but the first few hundred of them.
+fn backward_in_f32(x: &Tensor, weight: &Tensor, grad: &Tensor, eps: f32) -> Result<Gradients2> {
+    let dtype = x.dtype();
+    let wide = |t: &Tensor| t.detach().to_dtype(DType::F32);
+    let (dx, dw) = gradients(&wide(x)?, &wide(weight)?, &wide(grad)?, eps)?;
+    Ok((Some(dx.to_dtype(dtype)?), if weight.track_op() { Some(dw.to_dtype(dtype)?) } else { None }))
+}
+
+/// Gradients of x and of the weight, given that of the norm.
+fn gradients(x: &Tensor, weight: &Tensor, grad: &Tensor, eps: f32) -> Result<(Tensor, Tensor)> {
+    with_slices([x, weight, grad], |[x_data, w, g]| {
+        let (mut dx, mut dw) = (vec![0.0; x_data.len()], vec![0.0; w.len()]);
+        add_norm_backward(&mut dx, g, x_data, w, &mut dw, eps);
+        Ok((Tensor::from_vec(dx, x.shape(), x.device())?, Tensor::from_vec(dw, weight.shape(), x.device())?))
+    })
 }
 
 struct RmsNorm {
@@ -105,21 +127,33 @@ impl CustomOp2 for RmsNorm {
     }
 
     fn bwd(&self, x: &Tensor, weight: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        with_slices([x, weight, grad], |[x_data, w, g]| {
-            let (mut dx, mut dw) = (vec![0.0; x_data.len()], vec![0.0; w.len()]);
-            add_norm_backward(&mut dx, g, x_data, w, &mut dw, self.eps);
-            Ok((
-                Some(Tensor::from_vec(dx, x.shape(), x.device())?),
-                Some(Tensor::from_vec(dw, weight.shape(), x.device())?),
-            ))
-        })
+        let (dx, dw) = gradients(x, weight, grad, self.eps)?;
+        Ok((Some(dx), Some(dw)))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{agree, random};
+    use super::super::check::{agree, random, rounded, values, within_bf16};
     use super::*;
+    use candle_core::Var;
+
+    /// The gradient of the weight is a sum over rows, here of 3000 numbers of one sign.
+    #[test]
+    fn gradients_in_bf16_are_summed_in_f32() {
+        let x = [rounded(&(random(&[3000, 16], 1).abs().unwrap() + 1.0).unwrap()), rounded(&random(&[16], 2))];
+        let gradients = |dtype: DType| -> Vec<Tensor> {
+            let [x, weight] = x.each_ref().map(|t| Var::from_tensor(&t.to_dtype(dtype).unwrap()).unwrap());
+            let y = rms_norm(x.as_tensor(), weight.as_tensor(), 1e-6).unwrap();
+            let store = y.sum_all().unwrap().backward().unwrap();
+            [x, weight].map(|t| store.get(&t).unwrap().clone()).into()
+        };
+        let (found, expected) = (gradients(DType::BF16), gradients(DType::F32));
+        assert!(values(&expected[1]).iter().all(|sum| *sum > 1000.0));
+        for (found, expected) in found.iter().zip(&expected) {
+            within_bf16(found, expected);
+        }
+    }
 
     #[test]
     fn fused_rms_norm_agrees_with_the_reference_forward_and_backward() {

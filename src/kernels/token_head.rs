@@ -7,11 +7,11 @@
 
 use super::buffers::Buffers;
 use super::given::given2;
-use super::linear::{linear, times};
+use super::linear::{logits, times};
 use super::matmul::{View, matmul};
 use super::storage::{fused, slice, with_slices};
 use super::{cuda, simd};
-use candle_core::{CpuStorage, CustomOp2, D, DType, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, D, DType, InplaceOp3, Layout, Result, Shape, Tensor, bail};
 use multiversion::multiversion;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -47,7 +47,9 @@ fn sliced(hidden: &Tensor, head: &Tensor, targets: &Arc<[u32]>, temperature: f64
     let targets = targets.clone();
     given2(hidden, head, value, move |hidden, head, grad| {
         let (hidden, w) = (hidden.detach(), head.detach());
-        let (mut dh, mut dw) = (Vec::new(), None);
+        let mut dh = Vec::new();
+        // Sums in f32.
+        let mut dw = if head.track_op() { Some(Tensor::zeros(w.shape(), DType::F32, w.device())?) } else { None };
         for (slice, targets) in targets.chunks(rows).enumerate() {
             let at = slice * rows;
             let h = hidden.narrow(0, at, targets.len())?;
@@ -60,17 +62,8 @@ fn sliced(hidden: &Tensor, head: &Tensor, targets: &Arc<[u32]>, temperature: f64
             let index = Tensor::from_slice(targets, (targets.len(), 1), w.device())?;
             let dz = ((p * pull)?.neg()?.scatter_add(&index, &g.contiguous()?, 1)? * (1.0 / temperature))?;
             dh.push(times(&dz, &w)?);
-            if head.track_op() {
-                // Sums in f32; on a GPU the products themselves are of the type of W.
-                let part = if w.device().is_cpu() {
-                    dz.t()?.matmul(&h.to_dtype(DType::F32)?)?
-                } else {
-                    dz.to_dtype(w.dtype())?.t()?.matmul(&h)?.to_dtype(DType::F32)?
-                };
-                dw = Some(match dw {
-                    None => part,
-                    Some(sum) => (sum + part)?,
-                });
+            if let Some(sum) = &mut dw {
+                add_outer(sum, &dz, &h)?;
             }
         }
         let dh = if dh.is_empty() { hidden.zeros_like()? } else { Tensor::cat(&dh, 0)? };
@@ -78,9 +71,45 @@ fn sliced(hidden: &Tensor, head: &Tensor, targets: &Arc<[u32]>, temperature: f64
     })
 }
 
+/// sum (V, d) += dz^T h, with dz (rows, V) and sum in `f32`. On a GPU the products are of the type of h.
+fn add_outer(sum: &mut Tensor, dz: &Tensor, h: &Tensor) -> Result<()> {
+    if sum.device().is_cpu() {
+        // In place: a sum of this size is not to be held twice.
+        return sum.inplace_op3(&dz.contiguous()?, &h.to_dtype(DType::F32)?.contiguous()?, &AddOuter);
+    }
+    *sum = (&*sum + dz.to_dtype(h.dtype())?.t()?.matmul(h)?.to_dtype(DType::F32)?)?;
+    Ok(())
+}
+
+struct AddOuter;
+
+impl InplaceOp3 for AddOuter {
+    fn name(&self) -> &'static str {
+        "add-outer"
+    }
+
+    fn cpu_fwd(
+        &self,
+        s1: &mut CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+        s3: &CpuStorage,
+        l3: &Layout,
+    ) -> Result<()> {
+        let ((_, vocabulary), (_, d)) = (l2.shape().dims2()?, l3.shape().dims2()?);
+        let (CpuStorage::F32(sum), Some((start, end))) = (s1, l1.contiguous_offsets()) else {
+            bail!("products are summed in contiguous f32")
+        };
+        let (dz, h) = (View::new(slice(s2, l2)?, vocabulary), View::new(slice(s3, l3)?, d));
+        matmul(&mut sum[start..end], dz.t(), h, true);
+        Ok(())
+    }
+}
+
 /// Log-probabilities (rows, V) in `f32` of a few rows of hidden states.
 fn slice_logprobs(hidden: &Tensor, head: &Tensor, temperature: f64) -> Result<Tensor> {
-    log_softmax(&(linear(hidden, head)?.to_dtype(DType::F32)? * (1.0 / temperature))?)
+    log_softmax(&(logits(hidden, head)? * (1.0 / temperature))?)
 }
 
 /// The log-probabilities of the targets: (rows, 1).

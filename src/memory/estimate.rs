@@ -2,7 +2,8 @@
 //!
 //! A step has three phases, and the largest decides. While sampling there are keys and values of all completions in flight. While
 //! gradients are computed there is the graph of a micro-batch: every layer's activations, or, where layers are computed again in
-//! backward, every layer's input and one layer's activations. The optimizer needs room for a few copies of the largest tensor.
+//! backward, every layer's input and one layer's activations. Backward goes through the head, the layers and the embeddings, and the
+//! most demanding of them counts. The optimizer works in place.
 //! What the model keeps per token is counted from its operations in `src/kernels`: fused ones (on a GPU, and in `f32` on the CPU) keep
 //! their inputs and outputs, the others what candle's graph keeps of each small operation.
 
@@ -52,14 +53,19 @@ pub struct Estimate {
     pub optimizer: u64,
     /// Keys and values of the completions in flight.
     pub kv_cache: u64,
-    /// Logits and what else one step of sampling or one slice of the head holds of all tokens of the vocabulary.
+    /// Logits and what else one step of sampling holds of all tokens of the vocabulary.
     pub logits: u64,
+    /// Gradients, summed over micro-batches.
+    pub gradients: u64,
     /// What the graph of a micro-batch keeps from forward to backward.
     pub activations: u64,
-    /// What backward through one layer needs besides: the layer's graph where it is computed again, and gradients within it.
+    /// What backward through the head needs besides: logits of a slice of tokens, and the gradient of its matrix in the making.
+    pub head: u64,
+    /// What backward through one layer needs besides: the layer's graph where it is computed again, gradients within it, and those
+    /// of the micro-batch so far.
     pub layer: u64,
-    /// Gradients, summed over micro-batches and of the micro-batch in work.
-    pub gradients: u64,
+    /// What backward through the embeddings needs besides: their gradient in the making, and all others of the micro-batch.
+    pub embeddings: u64,
     /// Temporary tensors of the optimizer.
     pub scratch: u64,
 }
@@ -70,9 +76,9 @@ impl Estimate {
         self.resident() + self.kv_cache + self.logits
     }
 
-    /// Memory while gradients are computed: the head is done before backward comes to the layers.
+    /// Memory while gradients are computed.
     pub fn update(&self) -> u64 {
-        self.resident() + self.gradients + self.activations + self.logits.max(self.layer)
+        self.resident() + self.gradients + self.activations + self.head.max(self.layer).max(self.embeddings)
     }
 
     /// Memory while the optimizer works.
@@ -96,6 +102,12 @@ const PROGRAM: [u64; 2] = [85 << 20, 900 << 20];
 
 /// Logits of a slice of tokens on a GPU and their gradients, bytes.
 const DEVICE_LOGITS: usize = 8 << 26;
+
+/// Those of a slice of tokens where the operations are fused on the CPU, bytes.
+const FUSED_LOGITS: usize = 8 << 20;
+
+/// Tensors in `f32` of the size of the logits that the operations of candle hold at a time.
+const UNFUSED_LOGITS: usize = 5;
 
 impl Workload {
     /// What the experiment asks for, with prompts of at most `prompt` tokens.
@@ -179,8 +191,8 @@ impl Workload {
             // projections, norm, rotary (kv); gate, up, product (mlp).
             return self.element() * (6 * d + 4 * q + 4 * kv + 3 * mlp + added);
         }
-        // In elements of two bytes: norms hold their input, its square and the quotient in f32, and two rounded results.
-        let norms = 8 * (2 * d + q + kv);
+        // In elements of two bytes: results of the norms.
+        let norms = 2 * d + q + kv;
         let rotary = 4 * (q + kv);
         let projections = q + 2 * kv + 2 * d + 2 * mlp;
         let rest = 2 * mlp + 2 * d;
@@ -214,24 +226,25 @@ impl Workload {
         let inputs = tokens * d * element * (layers + 1);
         let (activations, again) =
             if self.recompute { (inputs, layer) } else { (layers * layer + inputs / (layers + 1), 0) };
-        // The gradient of the head is summed over slices in f32.
-        let head_sums = if is_lora || element == 4 { 0 } else { largest * 4 };
+        // Gradients that backward has made of parameters before they are added to the sums.
         let in_work = if self.is_layerwise() {
             0
         } else if self.recompute && !is_lora {
-            // One layer's; the head's are added up before that.
-            ((all - largest) / layers * element).max(largest * element + head_sums)
+            let tables = if shape.tie_word_embeddings { 1 } else { 2 };
+            (all - tables * largest) / layers * element
         } else {
-            trained * element + head_sums
+            trained * element
         };
         let slots = self.groups * self.group_size * (self.prompt + self.new_tokens);
-        let logits = if !self.on_cpu {
-            DEVICE_LOGITS
-        } else if self.is_fused() {
-            8 << 20
+        // That of the embeddings is added to the head's: by candle's operation into a copy, by the kernel in a tensor of its own first.
+        // All others are still there where backward is one graph.
+        let copies = if self.on_cpu { 1 } else { 2 };
+        let embeddings = if self.is_layerwise() || is_lora {
+            0
+        } else if self.recompute {
+            (copies + 1) * element * largest
         } else {
-            let rows = (self.groups * self.group_size).max(rows_per_device_slice(shape.vocab_size).min(tokens));
-            6 * 4 * rows * shape.vocab_size
+            in_work + copies * element * largest
         };
         let bytes = |count: usize| count as u64;
         Estimate {
@@ -240,18 +253,110 @@ impl Workload {
             reference: if self.has_reference && !is_lora { bytes(all * element) } else { 0 },
             optimizer: bytes(trained * (8 + if element == 4 { 0 } else { 4 })),
             kv_cache: bytes(slots * 2 * layers * shape.num_key_value_heads * shape.head_dim * element),
-            logits: bytes(logits),
+            logits: bytes(self.slice_bytes(self.groups * self.group_size)),
+            gradients: bytes(trained * 4),
             activations: bytes(activations),
-            layer: bytes(again + tokens * self.backward_bytes()),
-            gradients: bytes(trained * 4 + in_work),
-            // In place the optimizer needs nothing; squares are for the norm.
-            scratch: bytes(if self.is_layerwise() { 4 * largest } else { 5 * 4 * largest }),
+            head: bytes(self.head_bytes(tokens, largest)),
+            layer: bytes(again + tokens * self.backward_bytes() + in_work),
+            embeddings: bytes(embeddings),
+            // The optimizer changes everything in place. On the CPU the gradient's squares are made for its norm.
+            scratch: bytes(if self.on_cpu { 4 * largest } else { 0 }),
         }
+    }
+
+    /// Bytes of the logits of some tokens, and of what is made of them.
+    fn slice_bytes(&self, tokens: usize) -> usize {
+        if !self.on_cpu {
+            DEVICE_LOGITS
+        } else if self.is_fused() {
+            FUSED_LOGITS
+        } else {
+            4 * UNFUSED_LOGITS * tokens * self.shape.vocab_size
+        }
+    }
+
+    /// Bytes that backward through the head holds at a time, with a matrix of `matrix` elements.
+    fn head_bytes(&self, tokens: usize, matrix: usize) -> usize {
+        let (slice, responses) = (rows_per_device_slice(self.shape.vocab_size), tokens.saturating_sub(self.prompt));
+        let logits = self.slice_bytes(slice.min(responses));
+        if self.is_layerwise() {
+            return logits;
+        }
+        // The matrix's gradient is summed over slices in f32. In the first slice of candle's operations there is no sum before the
+        // gradient of the logits is done.
+        let beside = if responses <= slice && !self.is_fused() { 2 * logits / UNFUSED_LOGITS } else { logits };
+        // Then it is rounded, and candle adds it to zeros into a third tensor.
+        logits.max(4 * matrix + beside).max(3 * self.element() * matrix)
     }
 
     /// Bytes of a checkpoint on disk.
     pub fn checkpoint_bytes(&self) -> u64 {
         let policy = if matches!(self.adapter, Adapter::Full) { self.shape.parameter_count() } else { self.trained() };
         (policy * self.element() + 12 * self.trained()) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::LoraConfig;
+
+    fn workload(precision: Precision, on_cpu: bool) -> Workload {
+        let shape = Qwen3Config {
+            vocab_size: 151_936,
+            hidden_size: 2048,
+            intermediate_size: 6144,
+            num_hidden_layers: 28,
+            num_attention_heads: 16,
+            num_key_value_heads: 8,
+            head_dim: 128,
+            max_position_embeddings: 32_768,
+            rms_norm_eps: 1e-6,
+            rope_theta: 1e6,
+            tie_word_embeddings: true,
+            eos_token_ids: vec![0],
+        };
+        Workload {
+            shape,
+            precision,
+            adapter: Adapter::Full,
+            on_cpu,
+            has_reference: true,
+            prompts: 16,
+            groups: 16,
+            group_size: 16,
+            prompt: 200,
+            new_tokens: 1000,
+            micro_batch_tokens: 4096,
+            recompute: true,
+        }
+    }
+
+    /// On a GPU the optimizer's kernels work in place, so a step has what is always there and the sums of gradients: 20 bytes
+    /// per parameter, of the weight, the reference, the master, two moments and the sum.
+    #[test]
+    fn on_a_gpu_the_optimizer_needs_no_room_of_its_own() {
+        for (precision, bytes) in [(Precision::Bf16, 2 + 2 + 12 + 4), (Precision::F32, 4 + 4 + 8 + 4)] {
+            let workload = workload(precision, false);
+            let estimate = workload.estimate();
+            assert_eq!(estimate.scratch, 0);
+            assert_eq!(estimate.step() - estimate.program, bytes * workload.shape.parameter_count() as u64);
+            assert!(estimate.step() < estimate.update());
+            // On the CPU candle makes the squares of the largest gradient.
+            let on_cpu = Workload { on_cpu: true, ..workload }.estimate();
+            assert_eq!(on_cpu.scratch, 4 * 151_936 * 2048);
+        }
+    }
+
+    #[test]
+    fn an_adapter_has_no_gradient_of_the_vocabulary() {
+        for on_cpu in [false, true] {
+            let full = workload(Precision::Bf16, on_cpu);
+            let adapter = Adapter::Lora(LoraConfig::default());
+            let (adapted, full) = (Workload { adapter, ..full.clone() }.estimate(), full.estimate());
+            assert!(adapted.embeddings == 0 && adapted.scratch == 0 && adapted.reference == 0);
+            assert!(adapted.head < full.head && 20 * adapted.gradients < full.gradients);
+            assert_eq!(adapted.logits, full.logits);
+        }
     }
 }

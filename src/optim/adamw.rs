@@ -37,7 +37,7 @@ struct Slot {
 impl Slot {
     /// Whether the rule applies in place.
     fn is_fused(&self, grad: &Tensor) -> bool {
-        Rule::applies(&[self.variable.as_tensor(), &self.master, &self.first, &self.second, grad])
+        Rule::applies(&[&self.master, &self.first, &self.second, grad])
     }
 }
 
@@ -114,7 +114,11 @@ impl AdamW {
         }
         for slot in &mut self.slots {
             if slot.is_fused(&slot.first) {
-                rule.change(slot.variable.as_tensor(), &slot.first, &slot.second, decay(slot))?;
+                // The master is the variable itself where that is f32.
+                rule.change(&slot.master, &slot.first, &slot.second, decay(slot))?;
+                if slot.variable.dtype() != DType::F32 {
+                    slot.variable.set(&slot.master.to_dtype(slot.variable.dtype())?)?;
+                }
                 continue;
             }
             let updated = rule.changed_reference(&slot.master, &slot.first, &slot.second, decay(slot))?;

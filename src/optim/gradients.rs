@@ -4,7 +4,8 @@ use crate::error::{Error, Result};
 use crate::kernels;
 use crate::model::Weights;
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Tensor, Var};
+use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Tensor, Var, bail};
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One gradient tensor per parameter.
@@ -44,7 +45,7 @@ impl Gradients {
                 if kernels::on_gpu(&[sum]) {
                     kernels::accumulate(sum, grad)?;
                 } else {
-                    *sum = (&*sum + grad.to_dtype(DType::F32)?)?;
+                    add(sum, grad)?;
                 }
                 self.missing.remove(name);
             }
@@ -81,5 +82,73 @@ impl Gradients {
             total += square;
         }
         Ok(total.sqrt())
+    }
+}
+
+/// sum += grad; sum is `f32`.
+fn add(sum: &mut Tensor, grad: &Tensor) -> Result<()> {
+    if sum.device().is_cpu() && matches!(grad.dtype(), DType::F32 | DType::BF16) {
+        return Ok(sum.inplace_op2(&grad.contiguous()?, &Add)?);
+    }
+    *sum = (&*sum + grad.to_dtype(DType::F32)?)?;
+    Ok(())
+}
+
+/// Adds in place on the CPU.
+struct Add;
+
+/// Elements per parallel task.
+const BLOCK: usize = 16_384;
+
+impl InplaceOp2 for Add {
+    fn name(&self) -> &'static str {
+        "add-gradient"
+    }
+
+    fn cpu_fwd(
+        &self,
+        sum: &mut CpuStorage,
+        sum_layout: &Layout,
+        grad: &CpuStorage,
+        grad_layout: &Layout,
+    ) -> candle_core::Result<()> {
+        let (Some((start, end)), Some((from, to))) =
+            (sum_layout.contiguous_offsets(), grad_layout.contiguous_offsets())
+        else {
+            bail!("gradients are summed in contiguous tensors")
+        };
+        match (sum, grad) {
+            (CpuStorage::F32(sum), CpuStorage::F32(grad)) => add_values(&mut sum[start..end], &grad[from..to], |g| g),
+            (CpuStorage::F32(sum), CpuStorage::BF16(grad)) => {
+                add_values(&mut sum[start..end], &grad[from..to], half::bf16::to_f32);
+            }
+            _ => bail!("gradients are summed in f32"),
+        }
+        Ok(())
+    }
+}
+
+fn add_values<T: Copy + Sync>(sum: &mut [f32], grad: &[T], widen: impl Fn(T) -> f32 + Sync) {
+    sum.par_chunks_mut(BLOCK).zip(grad.par_chunks(BLOCK)).for_each(|(sum, grad)| {
+        for (sum, grad) in sum.iter_mut().zip(grad) {
+            *sum += widen(*grad);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn gradients_of_both_types_are_added_in_f32() {
+        let device = &Device::Cpu;
+        let mut sum = Tensor::new(&[1f32, 2.0, 3.0, 4.0], device).unwrap();
+        let grad = Tensor::new(&[[0.25f32, 0.5], [1.0 / 512.0, 2.0]], device).unwrap();
+        add(&mut sum, &grad.flatten_all().unwrap().to_dtype(DType::BF16).unwrap()).unwrap();
+        // A transposed gradient, too.
+        add(&mut sum, &grad.t().unwrap().flatten_all().unwrap()).unwrap();
+        assert_eq!(sum.to_vec1::<f32>().unwrap(), [1.5, 2.5 + 1.0 / 512.0, 3.5 + 1.0 / 512.0, 8.0]);
     }
 }

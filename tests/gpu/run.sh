@@ -59,7 +59,7 @@ grep -E '^(model|F32|BF16)' "$work/tests.txt" | sed 's/^/    /' >"$work/differen
 section "twenty steps of the bundled model"
 training() {
     timeout 120 "$ORTHANT" run experiments/quickstart.ron --headless --json --out "$work/runs" --set "device=$device_ron" \
-        --set stop.steps=20 --set 'evaluations=[]' --set 'fidelity=(every: 0)' >"$work/training.txt" || { tail -n 5 "$work/training.txt"; return 1; }
+        --set stop.steps=20 --set 'evaluations=[]' --set fidelity=None >"$work/training.txt" || { tail -n 5 "$work/training.txt"; return 1; }
     tail -n 1 "$work/training.txt" | grep -q '"state":"finished","step":20,'
 }
 case "$DEVICE" in cpu) device_ron=Cpu ;; cuda:*) device_ron="Cuda(${DEVICE#cuda:})" ;; *) echo "DEVICE is cpu or cuda:N" >&2; exit 2 ;; esac
@@ -89,11 +89,13 @@ else
 fi
 dtype=bf16
 speed() {
-    if [ "$DEVICE" != cpu ] && "$PYTHON" -c 'import torch, transformers; assert torch.cuda.is_available()' 2>/dev/null; then
-        timeout 270 "$PYTHON" benches/pytorch.py --device cuda --dtype "$dtype" --repeat 1 --micro-batch 8 --orthant "$ORTHANT" "${shape[@]}" \
+    local torch='import torch, transformers' kind=cpu
+    [ "$DEVICE" = cpu ] || { torch="$torch; assert torch.cuda.is_available()" kind=cuda; }
+    if "$PYTHON" -c "$torch" 2>/dev/null; then
+        timeout 270 "$PYTHON" benches/pytorch.py --device "$kind" --dtype "$dtype" --repeat 1 --micro-batch 8 --orthant "$ORTHANT" "${shape[@]}" \
             >"$work/speed.txt"
     else
-        echo "PyTorch for the GPU is not at hand; Orthant alone:" >"$work/speed.txt"
+        echo "PyTorch for this device is not at hand; Orthant alone:" >"$work/speed.txt"
         timeout 200 "$ORTHANT" bench --device "$DEVICE" --dtype "$dtype" --repeat 2 "${shape[@]}" >>"$work/speed.txt"
     fi
     local status=$?

@@ -98,10 +98,11 @@ pub(super) fn has_kernels(device: &CudaDevice) -> bool {
     capability(device).is_ok_and(|(major, _)| major >= 8)
 }
 
-/// Compiles a variant for a compute capability; returns PTX.
-pub(super) fn compile(variant: Variant, (major, minor): (i32, i32)) -> Result<String> {
+/// Compiles a variant for an architecture; returns PTX. `compute_80` is a virtual one, whose PTX the driver assembles; for `sm_80`
+/// NVRTC assembles it too, and fails where that fails.
+pub(super) fn compile(variant: Variant, architecture: &str) -> Result<String> {
     let mut options = variant.macros();
-    options.push(format!("--gpu-architecture=compute_{major}{minor}"));
+    options.push(format!("--gpu-architecture={architecture}"));
     options.push("--std=c++17".to_string());
     let source = format!("{COMMON}\n#line 1 \"{}.cu\"\n{}", variant.program.name, variant.program.source);
     let name = Some(format!("{}.cu", variant.program.name));
@@ -126,11 +127,13 @@ fn function(device: &CudaDevice, variant: Variant, name: &'static str) -> Result
     if let Some(function) = FUNCTIONS.with_borrow(|functions| functions.get(&key).cloned()) {
         return Ok(function);
     }
-    let capability = capability(device)?;
+    let (major, minor) = capability(device)?;
     let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
-    let ptx = match compiled.entry((variant.key(), capability)) {
+    let ptx = match compiled.entry((variant.key(), (major, minor))) {
         std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-        std::collections::hash_map::Entry::Vacant(entry) => entry.insert(compile(variant, capability)?),
+        std::collections::hash_map::Entry::Vacant(entry) => {
+            entry.insert(compile(variant, &format!("compute_{major}{minor}"))?)
+        }
     };
     let module = format!("orthant-{:?}", variant.key());
     let function = device.get_or_load_custom_func(name, &module, ptx)?.into_cuda_function();
