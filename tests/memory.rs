@@ -197,7 +197,7 @@ fn doctor_without_an_experiment_looks_at_the_machine() {
 }
 
 #[test]
-fn a_thousand_steps_take_no_more_memory_than_a_hundred() {
+fn a_step_leaves_next_to_nothing_in_memory() {
     let place = Workplace::new();
     let text = r#"Experiment(name: "long", model: Local("model"), device: Cpu, task: Countdown(numbers: 3),
         rollout: (prompts_per_step: 2, group_size: 4, max_new_tokens: 16),
@@ -206,7 +206,12 @@ fn a_thousand_steps_take_no_more_memory_than_a_hundred() {
     let run = answer(&orthant(&place, "run", &[]));
     let rows = common::lines(&place.path().join(run["run"].as_str().unwrap()).join("metrics.jsonl"));
     let peak = |step: usize| rows[step - 1]["memory/peak_mib"].as_f64().unwrap();
-    eprintln!("peak memory after 100 steps {:.2} MiB, after 1,000 {:.2} MiB", peak(100), peak(1000));
-    // A step's row of metrics, which the dashboard shows, stays in memory: about a kilobyte.
-    assert!(peak(1000) < 1.03 * peak(100), "{} and {} MiB", peak(100), peak(1000));
+    let per_step = (peak(1000) - peak(100)) * 1024.0 / 900.0;
+    eprintln!(
+        "peak memory after 100 steps {:.2} MiB, after 1,000 {:.2} MiB: {per_step:.1} KiB a step",
+        peak(100),
+        peak(1000)
+    );
+    // A row of metrics stays, for the dashboard's curves.
+    assert!(per_step < 10.0, "{per_step} KiB of each step stay in memory");
 }
