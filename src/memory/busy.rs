@@ -36,7 +36,7 @@ impl Source {
     fn new(device: &Device) -> Option<Self> {
         let Device::Cuda(device) = device else { return None };
         let uuid = device.cuda_stream().context().uuid().ok()?;
-        let hex: String = uuid.bytes.iter().map(|byte| format!("{:02x}", *byte as u8)).collect();
+        let hex = format!("{:032x}", u128::from_be_bytes(uuid.bytes.map(|byte| byte as u8)));
         // Cards have the same numbers for the driver and for CUDA only by chance.
         let uuid = format!("GPU-{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
         Some(Self { nvml: nvml_wrapper::Nvml::init().ok()?, uuid, last: 0 })
