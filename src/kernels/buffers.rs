@@ -9,8 +9,17 @@ pub(crate) struct Buffers(Vec<Vec<f32>>);
 impl Buffers {
     /// `len` elements with whatever is in them.
     pub(crate) fn take(&mut self, len: usize) -> Vec<f32> {
-        let fitting = (0..self.0.len()).filter(|&i| self.0[i].capacity() >= len).min_by_key(|&i| self.0[i].capacity());
-        let mut buffer = fitting.map(|i| self.0.swap_remove(i)).unwrap_or_default();
+        let capacity = |&i: &usize| self.0[i].capacity();
+        let places = 0..self.0.len();
+        let mut buffer = if let Some(place) = places.clone().filter(|i| capacity(i) >= len).min_by_key(capacity) {
+            self.0.swap_remove(place)
+        } else {
+            // One that is too small makes room, so that there are never more than were in use at one time.
+            if let Some(place) = places.max_by_key(capacity) {
+                self.0.swap_remove(place);
+            }
+            Vec::with_capacity(len)
+        };
         buffer.resize(len, 0.0);
         buffer
     }
@@ -53,5 +62,15 @@ mod tests {
         assert_eq!(second.as_ptr(), places[1]);
         assert_eq!(second, [0.0; 9]);
         assert_eq!(buffers.take(200).len(), 200, "there is always one");
+    }
+
+    #[test]
+    fn buffers_do_not_pile_up_while_texts_become_longer() {
+        let mut buffers = Buffers::default();
+        for len in 1..100 {
+            let (keys, scores) = (buffers.take(8 * len), buffers.take(len));
+            buffers.give([keys, scores]);
+        }
+        assert_eq!(buffers.0.len(), 2);
     }
 }
