@@ -71,14 +71,16 @@ fn save(window: &mut Window, folder: &Path, panel: &str) -> (String, RgbaImage) 
     window.click("Save picture");
     let [svg, png] = ["svg", "png"].map(|kind| folder.join(format!("figures/{panel}_step_000020.{kind}")));
     let started = std::time::Instant::now();
-    // The last file is the vector picture.
-    while !svg.exists() {
-        assert!(started.elapsed() < std::time::Duration::from_secs(20), "nothing was saved");
+    // The last file is the vector picture, and this is its end.
+    let text = loop {
+        match std::fs::read_to_string(&svg) {
+            Ok(text) if text.ends_with("</svg>\n") => break text,
+            _ => assert!(started.elapsed() < std::time::Duration::from_secs(20), "nothing was saved"),
+        }
         std::thread::sleep(std::time::Duration::from_millis(2));
         window.settle();
-    }
-    std::thread::sleep(std::time::Duration::from_millis(50));
-    (std::fs::read_to_string(svg).unwrap(), image::open(png).unwrap().into_rgba8())
+    };
+    (text, image::open(png).unwrap().into_rgba8())
 }
 
 #[test]

@@ -25,7 +25,7 @@ impl Buffers {
     }
 
     /// `len` zeros.
-    pub(super) fn zeros(&mut self, len: usize) -> Vec<f32> {
+    pub(crate) fn zeros(&mut self, len: usize) -> Vec<f32> {
         let mut buffer = self.take(len);
         buffer.fill(0.0);
         buffer

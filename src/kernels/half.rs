@@ -3,7 +3,7 @@
 //! are few rows.
 
 use super::matmul::{View, matmul};
-use candle_core::{DType, Result, Storage, Tensor, bail};
+use candle_core::{DType, Result, Storage, Tensor, WithDType, bail};
 use half::bf16;
 use rayon::prelude::*;
 
@@ -52,18 +52,16 @@ fn blocks(matrix: &Tensor, mut each: impl FnMut(usize, &[f32])) -> Result<()> {
 
 /// x W^T: x (n, in), W (out, in), both `bf16`. Returns (n, out).
 pub(super) fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    let y = products(x, weight, bf16::from_f32)?;
-    Tensor::from_vec(y, (x.dim(0)?, weight.dim(0)?), weight.device())
+    products(x, weight, bf16::from_f32)
 }
 
 /// [`linear`] without the rounding: (n, out) in `f32`.
 pub(super) fn wide_linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    let y = products(x, weight, |value| value)?;
-    Tensor::from_vec(y, (x.dim(0)?, weight.dim(0)?), weight.device())
+    products(x, weight, |value| value)
 }
 
-/// The elements of x W^T, turned into what is kept of them by `of`.
-fn products<T: Clone + Send + Sync>(x: &Tensor, weight: &Tensor, of: impl Fn(f32) -> T + Sync) -> Result<Vec<T>> {
+/// x W^T, each element turned into what is kept of it by `of`.
+fn products<T: WithDType>(x: &Tensor, weight: &Tensor, of: impl Fn(f32) -> T + Sync) -> Result<Tensor> {
     let ((n, inner), out) = (x.dims2()?, weight.dim(0)?);
     let x = wide(x)?;
     let mut y = vec![of(0.0); n * out];
@@ -77,7 +75,7 @@ fn products<T: Clone + Send + Sync>(x: &Tensor, weight: &Tensor, of: impl Fn(f32
             }
         });
     })?;
-    Ok(y)
+    Tensor::from_vec(y, (n, out), weight.device())
 }
 
 /// g W: g (n, out) of any type, W (out, in) `bf16`. Returns (n, in), `bf16`.

@@ -48,7 +48,7 @@ pub(crate) use rms_norm::{add_norm_backward, norm};
 pub use rms_norm::{rms_norm, rms_norm_reference};
 pub use rotary::{Rotary, rotary_embedding, rotary_embedding_reference};
 pub use segments::{Segment, Segments};
-pub(crate) use storage::{Elements, fused, with_slices};
+pub(crate) use storage::{Elements, fused, slice, slice_mut, with_slices};
 pub use swiglu::{swiglu, swiglu_reference};
 pub(crate) use token_head::{TokenHead, rows_per_device_slice, softmax_entropy};
 pub use token_head::{TokenStatistics, token_logprob_entropy, token_logprob_entropy_reference, token_statistics};

@@ -1,6 +1,6 @@
 //! Access to the memory behind CPU tensors.
 
-use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, bail};
+use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, WithDType, bail};
 use std::ops::{Deref, Range};
 
 /// Whether the fused `f32` CPU versions apply to all of `tensors`.
@@ -8,11 +8,19 @@ pub(crate) fn fused(tensors: &[&Tensor]) -> bool {
     tensors.iter().all(|tensor| tensor.device().is_cpu() && tensor.dtype() == DType::F32)
 }
 
-/// The elements of a contiguous `f32` CPU storage.
-pub(super) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+/// The elements of a contiguous CPU storage.
+pub(crate) fn slice<'a, T: WithDType>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [T]> {
     match layout.contiguous_offsets() {
-        Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
+        Some((start, end)) => Ok(&storage.as_slice::<T>()?[start..end]),
         None => bail!("a fused operation needs contiguous input, got {layout:?}"),
+    }
+}
+
+/// The elements of a contiguous `f32` CPU storage, to be changed in place.
+pub(crate) fn slice_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [f32]> {
+    match (storage, layout.contiguous_offsets()) {
+        (CpuStorage::F32(data), Some((start, end))) => Ok(&mut data[start..end]),
+        _ => bail!("an operation in place needs contiguous f32, got {layout:?}"),
     }
 }
 

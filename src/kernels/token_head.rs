@@ -9,7 +9,7 @@ use super::buffers::Buffers;
 use super::given::given2;
 use super::linear::{logits, times};
 use super::matmul::{View, matmul};
-use super::storage::{fused, slice, with_slices};
+use super::storage::{fused, slice, slice_mut, with_slices};
 use super::{cuda, simd};
 use candle_core::{CpuStorage, CustomOp2, D, DType, InplaceOp3, Layout, Result, Shape, Tensor, bail};
 use multiversion::multiversion;
@@ -98,11 +98,8 @@ impl InplaceOp3 for AddOuter {
         l3: &Layout,
     ) -> Result<()> {
         let ((_, vocabulary), (_, d)) = (l2.shape().dims2()?, l3.shape().dims2()?);
-        let (CpuStorage::F32(sum), Some((start, end))) = (s1, l1.contiguous_offsets()) else {
-            bail!("products are summed in contiguous f32")
-        };
         let (dz, h) = (View::new(slice(s2, l2)?, vocabulary), View::new(slice(s3, l3)?, d));
-        matmul(&mut sum[start..end], dz.t(), h, true);
+        matmul(slice_mut(s1, l1)?, dz.t(), h, true);
         Ok(())
     }
 }

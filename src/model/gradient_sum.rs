@@ -279,16 +279,14 @@ impl Qwen3 {
         let eps = self.config().rms_norm_eps as f32;
         let tokens = batch.tokens();
         let mut by_hidden = buffers.take(hidden.len());
-        let mut by_selected = buffers.take(selected.len());
-        by_selected.fill(0.0);
+        let mut by_selected = buffers.zeros(selected.len());
         with_slices([&self.head, &self.norm, grad], |[weight, norm_weight, grad]| {
             let sum = sums.head.as_mut().unwrap_or(&mut sums.embeddings);
             head.backward(&mut by_hidden, Some(sum), &hidden, weight, grad, d, buffers);
             add_norm_backward(&mut by_selected, &by_hidden, &selected, norm_weight, &mut sums.norm, eps);
             Ok(())
         })?;
-        let mut grad = buffers.take(tokens.len() * d);
-        grad.fill(0.0);
+        let mut grad = buffers.zeros(tokens.len() * d);
         // A prompt's last token predicts the first token of all of its responses.
         for (row, &token) in by_selected.chunks_exact(d).zip(batch.predictors()) {
             add_row(&mut grad[token as usize * d..][..d], row);

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::kernels;
 use crate::model::Weights;
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Tensor, Var, bail};
+use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Tensor, Var};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -112,17 +112,10 @@ impl InplaceOp2 for Add {
         grad: &CpuStorage,
         grad_layout: &Layout,
     ) -> candle_core::Result<()> {
-        let (Some((start, end)), Some((from, to))) =
-            (sum_layout.contiguous_offsets(), grad_layout.contiguous_offsets())
-        else {
-            bail!("gradients are summed in contiguous tensors")
-        };
-        match (sum, grad) {
-            (CpuStorage::F32(sum), CpuStorage::F32(grad)) => add_values(&mut sum[start..end], &grad[from..to], |g| g),
-            (CpuStorage::F32(sum), CpuStorage::BF16(grad)) => {
-                add_values(&mut sum[start..end], &grad[from..to], half::bf16::to_f32);
-            }
-            _ => bail!("gradients are summed in f32"),
+        let sum = kernels::slice_mut(sum, sum_layout)?;
+        match grad {
+            CpuStorage::BF16(_) => add_values(sum, kernels::slice(grad, grad_layout)?, half::bf16::to_f32),
+            _ => add_values(sum, kernels::slice(grad, grad_layout)?, |g| g),
         }
         Ok(())
     }

@@ -3,8 +3,8 @@
 //! With g the scaled gradient: m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g^2, and
 //! w = decay w - rate (m / correction1) / (sqrt(v / correction2) + eps).
 
-use crate::kernels::{fused, with_slices};
-use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, Tensor, bail};
+use crate::kernels::{fused, slice, slice_mut, with_slices};
+use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, Tensor};
 use multiversion::multiversion;
 use rayon::prelude::*;
 
@@ -147,27 +147,13 @@ fn move_block(moment: &mut [f32], grad: &[f32], by: &Moment) {
     }
 }
 
-fn elements<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    match layout.contiguous_offsets() {
-        Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
-        None => bail!("the optimizer needs contiguous tensors"),
-    }
-}
-
-fn elements_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [f32]> {
-    match (storage, layout.contiguous_offsets()) {
-        (CpuStorage::F32(data), Some((start, end))) => Ok(&mut data[start..end]),
-        _ => bail!("the optimizer needs contiguous f32 tensors"),
-    }
-}
-
 impl InplaceOp2 for Moment {
     fn name(&self) -> &'static str {
         "adamw-moment"
     }
 
     fn cpu_fwd(&self, s1: &mut CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<()> {
-        let (moment, grad) = (elements_mut(s1, l1)?, elements(s2, l2)?);
+        let (moment, grad) = (slice_mut(s1, l1)?, slice(s2, l2)?);
         moment
             .par_chunks_mut(BLOCK)
             .zip(grad.par_chunks(BLOCK))
@@ -190,7 +176,7 @@ impl InplaceOp3 for Change {
         s3: &CpuStorage,
         l3: &Layout,
     ) -> Result<()> {
-        let (weight, first, second) = (elements_mut(s1, l1)?, elements(s2, l2)?, elements(s3, l3)?);
+        let (weight, first, second) = (slice_mut(s1, l1)?, slice(s2, l2)?, slice(s3, l3)?);
         let blocks = weight.par_chunks_mut(BLOCK).zip(first.par_chunks(BLOCK)).zip(second.par_chunks(BLOCK));
         blocks.for_each(|((weight, first), second)| change_block(weight, first, second, *self));
         Ok(())
