@@ -52,7 +52,7 @@ fn what_was_chosen_stands_in_the_run_folder() {
     let place = Workplace::new();
     let run = place.run_parity(&place.parity_experiment(1, ""));
     let text = std::fs::read_to_string(run.folder.join("experiment.ron")).unwrap();
-    for line in ["groups_at_a_time: 3", "micro_batch_tokens: 4096", "recompute_layers: false"] {
+    for line in ["groups_at_a_time: 3", "micro_batch_tokens: 2048", "recompute_layers: false"] {
         assert!(text.contains(line), "{line}: {text}");
     }
 }

@@ -10,7 +10,7 @@ use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
 use orthant::error::{Error, Result};
 use orthant::geometry::TokenWeights;
-use orthant::kernels::{linear, token_statistics};
+use orthant::kernels::{Buffers, linear, token_statistics};
 use orthant::model::{
     Completion, END_OF_TEXT, GradientSum, LanguageModel, PackedTokens, PromptRequest, Qwen3, Qwen3Config,
     ResponseBatch, Sampling, StreamKey, TextTokenizer, Weights,
@@ -58,7 +58,8 @@ impl Fixture {
     fn summed_gradients(&self) -> Gradients {
         let pairs: Vec<(&[u32], &[u32])> = self.rows.iter().map(|row| row.split_at(1)).collect();
         let network = Qwen3::trainable(&self.config, &self.weights).unwrap();
-        let mut sum = GradientSum::new(&network, &self.weights, false).unwrap();
+        let mut buffers = Buffers::default();
+        let mut sum = GradientSum::new(&network, &self.weights, false, &mut buffers).unwrap();
         let pass = sum.forward(ResponseBatch::new(&pairs).unwrap(), 1.0).unwrap();
         let loss = pass.statistics().narrow(1, 0, 1).unwrap().sum_all().unwrap();
         sum.backward(pass, &loss).unwrap();
@@ -262,7 +263,8 @@ fn training_batch() -> ResponseBatch {
 
 /// The gradients of [`training_loss`] as training computes them, over `passes` passes.
 fn summed_gradients(network: &Qwen3, weights: &Weights, passes: usize, recompute: bool) -> Gradients {
-    let mut sum = GradientSum::new(network, weights, recompute).unwrap();
+    let mut buffers = Buffers::default();
+    let mut sum = GradientSum::new(network, weights, recompute, &mut buffers).unwrap();
     for _ in 0..passes {
         let pass = sum.forward(training_batch(), 0.7).unwrap();
         let loss = (pass.statistics() * loss_weights(&training_batch())).unwrap().sum_all().unwrap();

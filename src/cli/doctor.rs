@@ -181,6 +181,7 @@ fn describe(report: &mut Report, estimate: &Estimate) {
         ("one layer's backward", estimate.layer),
         ("the embeddings' backward", estimate.embeddings),
         ("optimizer's scratch", estimate.scratch),
+        ("kept for the next step", estimate.kept),
     ] {
         report.memory(name, bytes);
     }

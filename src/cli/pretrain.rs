@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::evaluation::{EvaluationRecord, Suite, evaluate};
 use crate::experiment::{self, OptimizerConfig, Precision, Pretrain};
+use crate::kernels::Buffers;
 use crate::model::{
     END_OF_TEXT, GradientSum, LanguageModel, Qwen3Config, ResponseBatch, TextTokenizer, Weights, data_type,
     micro_batches, open_device,
@@ -76,12 +77,13 @@ fn train(config: &Pretrain) -> Result<()> {
     let mut tokens_seen = 0;
     let mut loss_mean = f64::NAN;
     let mut records = Vec::new();
+    let mut buffers = Buffers::default();
     let started = Instant::now();
     for step in 1..=config.steps {
         let examples = examples(task.as_ref(), &model, config, step, end)?;
         let lengths: Vec<usize> = examples.iter().map(|(prompt, response)| prompt.len() + response.len()).collect();
         let targets: usize = examples.iter().map(|(_, response)| response.len()).sum();
-        let mut sum = GradientSum::new(&model.trainable, &model.weights, false)?;
+        let mut sum = GradientSum::new(&model.trainable, &model.weights, false, &mut buffers)?;
         let mut total = 0.0;
         for range in micro_batches(&lengths, config.micro_batch_tokens) {
             let pairs: Vec<(&[u32], &[u32])> =

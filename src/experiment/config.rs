@@ -552,7 +552,7 @@ pub struct ObjectiveConfig {
     /// Optimizer steps per pass.
     pub minibatches: usize,
     /// Most tokens, prompts included, of one forward and backward pass. Decides memory, and the results no further than the order of
-    /// sums does. Left out, up to 4096 as the device's memory allows; the number is written into the run folder.
+    /// sums does. Left out, up to 4096 on a GPU and 2048 on the CPU as the memory allows; the number is written into the run folder.
     pub micro_batch_tokens: Option<usize>,
     /// Whether backward computes every layer again instead of keeping what is in it (gradient checkpointing): a third more work for a
     /// fraction of the memory. Left out, where the memory of the device asks for it.

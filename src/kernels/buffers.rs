@@ -2,9 +2,9 @@
 
 use std::cell::RefCell;
 
-/// Buffers that are used again.
+/// Buffers that are used again: what a pass frees here is there for the next one.
 #[derive(Default)]
-pub(crate) struct Buffers(Vec<Vec<f32>>);
+pub struct Buffers(Vec<Vec<f32>>);
 
 impl Buffers {
     /// `len` elements with whatever is in them.

@@ -32,7 +32,7 @@ mod tiles;
 mod token_head;
 
 pub use attention::{causal_attention, causal_attention_reference};
-pub(crate) use buffers::Buffers;
+pub use buffers::Buffers;
 pub(crate) use cuda::{
     Parameter, Rule, accumulate, adamw, add_features, applies as on_gpu, one_pass_head as one_pass_head_on_gpu,
     open as open_cuda, peak_memory as peak_gpu_memory, squared_norms,

@@ -68,12 +68,15 @@ pub struct Estimate {
     pub embeddings: u64,
     /// Temporary tensors of the optimizer.
     pub scratch: u64,
+    /// What gradients are computed in that stays there for the next step: activations and all of a layer's backward, where layers run
+    /// without a graph.
+    pub kept: u64,
 }
 
 impl Estimate {
     /// Memory while sampling.
     pub fn sampling(&self) -> u64 {
-        self.resident() + self.kv_cache + self.logits
+        self.resident() + self.kept + self.kv_cache + self.logits
     }
 
     /// Memory while gradients are computed.
@@ -83,7 +86,7 @@ impl Estimate {
 
     /// Memory while the optimizer works.
     pub fn step(&self) -> u64 {
-        self.resident() + self.gradients + self.scratch
+        self.resident() + self.kept + self.gradients + self.scratch
     }
 
     /// The most memory at any time.
@@ -247,6 +250,7 @@ impl Workload {
             in_work + copies * element * largest
         };
         let bytes = |count: usize| count as u64;
+        let backward = again + tokens * self.backward_bytes() + in_work;
         Estimate {
             program: PROGRAM[usize::from(!self.on_cpu)],
             weights: bytes(all * element + if is_lora { trained * element } else { 0 }),
@@ -257,10 +261,11 @@ impl Workload {
             gradients: bytes(trained * 4),
             activations: bytes(activations),
             head: bytes(self.head_bytes(tokens, largest)),
-            layer: bytes(again + tokens * self.backward_bytes() + in_work),
+            layer: bytes(backward),
             embeddings: bytes(embeddings),
             // The optimizer changes everything in place. On the CPU the gradient's squares are made for its norm.
             scratch: bytes(if self.on_cpu { 4 * largest } else { 0 }),
+            kept: if self.is_layerwise() { bytes(activations + backward) } else { 0 },
         }
     }
 

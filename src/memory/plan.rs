@@ -46,7 +46,8 @@ impl Plan {
         let recompute = objective.recompute_layers.map_or(vec![false, true], |given| vec![given]);
         let tokens = match objective.micro_batch_tokens {
             Some(given) => vec![given],
-            None => (0..4).map(|half| MICRO_BATCH_TOKENS >> half).collect(),
+            // Processors gain nothing from more than half as many, and what they compute in stays in memory.
+            None => (usize::from(on_cpu)..4).map(|half| MICRO_BATCH_TOKENS >> half).collect(),
         };
         'choice: for &tokens in &tokens {
             for &recompute in &recompute {

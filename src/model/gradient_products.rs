@@ -13,6 +13,7 @@ use super::language_model::LanguageModel;
 use super::responses::ResponseBatch;
 use crate::error::{Error, Result};
 use crate::geometry::CosineMatrix;
+use crate::kernels::Buffers;
 use candle_core::Var;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -164,10 +165,11 @@ impl LanguageModel {
         };
         let names: Vec<&str> = self.trained().variables().map(|(name, _)| name).collect();
         let mut products = vec![vec![0.0; size * size]; names.len()];
+        let mut buffers = Buffers::default();
         for start in (0..size).step_by(held) {
             let mut block: Vec<Gradient> = Vec::with_capacity(held);
             for (j, pair) in pairs.iter().enumerate().skip(start) {
-                let gradient = self.gradient(*pair, temperature, form)?;
+                let gradient = self.gradient(*pair, temperature, form, &mut buffers)?;
                 progress();
                 let own = j < start + held;
                 for (i, other) in block.iter().chain(own.then_some(&gradient)).enumerate().map(|(i, g)| (start + i, g))
@@ -187,13 +189,19 @@ impl LanguageModel {
         Ok(GradientProducts { size, by_parameter })
     }
 
-    fn gradient(&self, pair: (&[u32], &[u32]), temperature: f64, form: GradientForm) -> Result<Gradient> {
+    fn gradient(
+        &self,
+        pair: (&[u32], &[u32]),
+        temperature: f64,
+        form: GradientForm,
+        buffers: &mut Buffers,
+    ) -> Result<Gradient> {
         let parameters = self.trained();
         if pair.1.is_empty() {
             return Ok(vec![Vec::new(); parameters.variables().count()]);
         }
         let batch = ResponseBatch::new(&[pair])?;
-        let mut sum = GradientSum::new(&self.trainable, parameters, batch.len() > GRAPH_TOKENS)?;
+        let mut sum = GradientSum::new(&self.trainable, parameters, batch.len() > GRAPH_TOKENS, buffers)?;
         let pass = sum.forward(batch, temperature)?;
         let mean = pass.statistics().narrow(1, 0, 1)?.mean_all()?; // of (length, 2)
         sum.backward(pass, &mean)?;

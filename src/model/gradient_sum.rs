@@ -23,7 +23,7 @@ pub struct GradientSum<'a> {
     /// Whether backward computes what is in the layers again.
     recompute: bool,
     sums: Sums<'a>,
-    buffers: Buffers,
+    buffers: &'a mut Buffers,
 }
 
 enum Sums<'a> {
@@ -84,8 +84,13 @@ impl ForwardPass {
 
 impl<'a> GradientSum<'a> {
     /// No gradient yet. `network` is the trainable one over `weights`. With `recompute` a pass keeps only the layers' inputs, for
-    /// another forward pass in backward.
-    pub fn new(network: &'a Qwen3, weights: &'a Weights, recompute: bool) -> Result<Self> {
+    /// another forward pass in backward. Passes work in `buffers`, which hold memory until they are dropped.
+    pub fn new(
+        network: &'a Qwen3,
+        weights: &'a Weights,
+        recompute: bool,
+        buffers: &'a mut Buffers,
+    ) -> Result<Self> {
         let sums = if let Some(layers) = network.fused_layers(Tensor::is_variable) {
             let zeros = |tensor: &Tensor| vec![0.0; tensor.elem_count()];
             Sums::Layers(LayerSums {
@@ -98,7 +103,7 @@ impl<'a> GradientSum<'a> {
         } else {
             Sums::Graph(Gradients::zeros(weights)?)
         };
-        Ok(Self { network, weights, recompute, sums, buffers: Buffers::default() })
+        Ok(Self { network, weights, recompute, sums, buffers })
     }
 
     /// The forward pass of a batch, at `temperature`.
@@ -151,7 +156,7 @@ impl<'a> GradientSum<'a> {
 
     /// Log-probabilities and entropies under another network, without gradients, with the same buffers.
     pub fn statistics_under(&mut self, network: &Qwen3, batch: &ResponseBatch, temperature: f64) -> Result<Tensor> {
-        network.statistics(batch, temperature, &mut self.buffers)
+        network.statistics(batch, temperature, self.buffers)
     }
 
     /// The sum, by parameter name.

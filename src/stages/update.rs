@@ -13,6 +13,7 @@ use super::{
 };
 use crate::error::Error;
 use crate::experiment::{OptimizerConfig, Precision};
+use crate::kernels::Buffers;
 use crate::metrics;
 use crate::model::{
     ForwardPass, GradientSum, LanguageModel, Qwen3, ResponseBatch, first_not_finite, response_micro_batches,
@@ -104,6 +105,7 @@ pub fn update_policy(
     recorder: Res<RunRecorder>,
     monitor: Res<Monitor>,
     mut metrics: ResMut<StepMetrics>,
+    mut buffers: Local<Buffers>,
 ) -> Result {
     let experiment = &experiment.0;
     let objective = &experiment.objective;
@@ -165,7 +167,7 @@ pub fn update_policy(
             // Differences to the sampler are only meaningful before the weights have moved.
             let measure_gap = norms.is_empty();
             let (gradients, norm) =
-                policy_loss.gradients(&minibatch, &of_minibatch, measure_gap, &mut totals, report)?;
+                policy_loss.gradients(&minibatch, &of_minibatch, measure_gap, &mut buffers, &mut totals, report)?;
             optimizer.0.step(&gradients, norm, rate)?;
             norms.push(norm);
         }
@@ -227,12 +229,13 @@ impl PolicyLoss<'_> {
         minibatch: &[&Sample],
         of_minibatch: &BatchTotals,
         measure_gap: bool,
+        buffers: &mut Buffers,
         totals: &mut Totals,
         mut report: impl FnMut(f32),
     ) -> crate::error::Result<(Gradients, f64)> {
         let pairs: Vec<(&[u32], &[u32])> = minibatch.iter().map(|s| (s.prompt, s.response)).collect();
         let runs = response_micro_batches(&pairs, self.micro_batch_tokens);
-        let mut sum = GradientSum::new(&self.policy.trainable, self.policy.trained(), self.recompute)?;
+        let mut sum = GradientSum::new(&self.policy.trainable, self.policy.trained(), self.recompute, buffers)?;
         for (index, run) in runs.iter().enumerate() {
             let samples = &minibatch[run.clone()];
             let Evaluated { loss, value, logprobs, old, pass } = self.evaluate(&mut sum, samples, of_minibatch)?;
@@ -325,7 +328,9 @@ impl PolicyLoss<'_> {
 
     /// What is not finite when a rollout is alone.
     fn fault(&self, sample: &Sample, of_minibatch: &BatchTotals) -> crate::error::Result<Option<&'static str>> {
-        let mut sum = GradientSum::new(&self.policy.trainable, self.policy.trained(), self.recompute)?;
+        let mut buffers = Buffers::default();
+        let mut sum =
+            GradientSum::new(&self.policy.trainable, self.policy.trained(), self.recompute, &mut buffers)?;
         let Evaluated { loss, value, logprobs, old, pass } = self.evaluate(&mut sum, &[sample], of_minibatch)?;
         if let Some(name) =
             first_not_finite([("log-probabilities are", &logprobs), ("sampled log-probabilities are", &old)])?
