@@ -36,6 +36,24 @@ fn layers_that_are_computed_again_give_the_same_weights() {
 }
 
 #[test]
+fn an_offloaded_reference_is_asked_the_same() {
+    let place = Workplace::new();
+    for method in ["G2rl()", "EvolRl(encoder: Policy)"] {
+        let run = |offload: bool| {
+            let settings = format!(
+                "method: {method}, objective: (offload_reference: {offload}, kl: (coefficient: 0.1), epochs: 2, minibatches: 2)"
+            );
+            let run = place.run_parity(&place.parity_experiment(3, &settings));
+            (run.weights(3).hash().unwrap(), run.repeatable_metrics())
+        };
+        let (resident, offloaded) = (run(false), run(true));
+        assert_eq!(resident.0, offloaded.0, "{method}");
+        assert_eq!(resident.1, offloaded.1, "{method}");
+        assert!(resident.1[2]["policy/kl"].as_f64().unwrap() > 0.0, "the policy has left its reference");
+    }
+}
+
+#[test]
 fn groups_sampled_one_after_another_are_those_sampled_together() {
     let place = Workplace::new();
     let run = |groups: usize| {
@@ -52,7 +70,9 @@ fn what_was_chosen_stands_in_the_run_folder() {
     let place = Workplace::new();
     let run = place.run_parity(&place.parity_experiment(1, ""));
     let text = std::fs::read_to_string(run.folder.join("experiment.ron")).unwrap();
-    for line in ["groups_at_a_time: 3", "micro_batch_tokens: 2048", "recompute_layers: false"] {
+    for line in
+        ["groups_at_a_time: 3", "micro_batch_tokens: 2048", "recompute_layers: false", "offload_reference: false"]
+    {
         assert!(text.contains(line), "{line}: {text}");
     }
 }

@@ -595,7 +595,7 @@ fn a_written_folder_reads_back_equal() {
 fn copied_weights_keep_their_values_and_networks_see_changes() {
     let (config, weights) = random_model(true, &[2]);
     let network = Qwen3::frozen(&config, &weights).unwrap();
-    let copy = weights.copy().unwrap();
+    let copy = weights.copy(&CPU).unwrap();
     let before = weights.hash().unwrap();
     let tokens = PackedTokens::new([[1u32, 2, 3].as_slice()]);
     let hidden = numbers(&network.forward(&tokens).unwrap());

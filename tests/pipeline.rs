@@ -105,8 +105,9 @@ fn a_run_folder_holds_all_that_was_promised() {
     // Left open in the experiment, filled in when it starts.
     let mut resolved = experiment.clone();
     resolved.objective.ratio = Some(RatioLevel::Token);
-    resolved.objective.micro_batch_tokens = Some(4096);
+    resolved.objective.micro_batch_tokens = Some(2048);
     resolved.objective.recompute_layers = Some(false);
+    resolved.objective.offload_reference = Some(false);
     resolved.rollout.groups_at_a_time = Some(resolved.rollout.prompts_per_step);
     assert_eq!(experiment::read::<Experiment>(&folder.join("experiment.ron")).unwrap(), resolved);
 

@@ -137,8 +137,8 @@ fn examine(experiment: &Experiment, arguments: &DoctorArguments, report: &mut Re
     report.line(
         "chosen",
         format!(
-            "rollout.groups_at_a_time={}, objective.micro_batch_tokens={}, objective.recompute_layers={}",
-            workload.groups, workload.micro_batch_tokens, workload.recompute
+            "rollout.groups_at_a_time={}, objective.micro_batch_tokens={}, objective.recompute_layers={}, objective.offload_reference={}",
+            workload.groups, workload.micro_batch_tokens, workload.recompute, workload.offload
         ),
     );
     describe(report, estimate);
@@ -156,6 +156,7 @@ fn examine(experiment: &Experiment, arguments: &DoctorArguments, report: &mut Re
         "groups_at_a_time": workload.groups,
         "micro_batch_tokens": workload.micro_batch_tokens,
         "recompute_layers": workload.recompute,
+        "offload_reference": workload.offload,
         "remedies": if plan.fits() { Vec::new() } else { plan.remedies(experiment) },
     });
     if let serde_json::Value::Object(fields) = json {
@@ -166,12 +167,16 @@ fn examine(experiment: &Experiment, arguments: &DoctorArguments, report: &mut Re
 
 fn describe(report: &mut Report, estimate: &Estimate) {
     report.line("while sampling", in_gib(estimate.sampling()));
+    if estimate.asked > 0 {
+        report.line("while the reference is asked", in_gib(estimate.asking()));
+    }
     report.line("while computing gradients", in_gib(estimate.update()));
     report.line("while the optimizer works", in_gib(estimate.step()));
     for (name, bytes) in [
         ("program", estimate.program),
         ("weights", estimate.weights),
         ("reference model", estimate.reference),
+        ("reference model while it is asked", estimate.asked),
         ("optimizer", estimate.optimizer),
         ("keys and values", estimate.kv_cache),
         ("logits", estimate.logits),

@@ -557,6 +557,9 @@ pub struct ObjectiveConfig {
     /// Whether backward computes every layer again instead of keeping what is in it (gradient checkpointing): a third more work for a
     /// fraction of the memory. Left out, where the memory of the device asks for it.
     pub recompute_layers: Option<bool>,
+    /// Whether the frozen base model, which the KL term and EVOL-RL's encoder `Policy` ask, waits in the machine's memory and is on the
+    /// device once a step only. An adapter's base model is the policy's own and stays. Left out, where the memory of the device asks for it.
+    pub offload_reference: Option<bool>,
 }
 
 /// Most tokens of a forward and backward pass where nobody says.
@@ -576,6 +579,7 @@ impl Default for ObjectiveConfig {
             minibatches: 1,
             micro_batch_tokens: None,
             recompute_layers: None,
+            offload_reference: None,
         }
     }
 }

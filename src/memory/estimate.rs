@@ -1,6 +1,7 @@
 //! What a run will need: bytes by what they are for, of each phase of a step. Pure: a function of shapes and settings.
 //!
-//! A step has three phases, and the largest decides. While sampling there are keys and values of all completions in flight. While
+//! A step has phases, and the largest decides. While sampling there are keys and values of all completions in flight. An offloaded
+//! base model is on the device while it is asked, and no gradient then. While
 //! gradients are computed there is the graph of a micro-batch: every layer's activations, or, where layers are computed again in
 //! backward, every layer's input and one layer's activations. Backward goes through the head, the layers and the embeddings, and the
 //! most demanding of them counts. The optimizer works in place.
@@ -38,6 +39,8 @@ pub struct Workload {
     pub micro_batch_tokens: usize,
     /// Whether layers are computed again in backward.
     pub recompute: bool,
+    /// Whether the frozen base model is on the device only while it is asked.
+    pub offload: bool,
 }
 
 /// Bytes by what they are for.
@@ -47,8 +50,10 @@ pub struct Estimate {
     pub program: u64,
     /// The policy's weights, an adapter's among them.
     pub weights: u64,
-    /// The frozen base model, where it has memory of its own.
+    /// The frozen base model, where it has memory of its own and is not offloaded.
     pub reference: u64,
+    /// The frozen base model where it is offloaded, with its forward pass.
+    pub asked: u64,
     /// Master weights and moments.
     pub optimizer: u64,
     /// Keys and values of the completions in flight.
@@ -79,6 +84,11 @@ impl Estimate {
         self.resident() + self.kept + self.kv_cache + self.logits
     }
 
+    /// Memory while an offloaded base model is on the device.
+    pub fn asking(&self) -> u64 {
+        self.resident() + self.kept + self.asked
+    }
+
     /// Memory while gradients are computed.
     pub fn update(&self) -> u64 {
         self.resident() + self.gradients + self.activations + self.head.max(self.layer).max(self.embeddings)
@@ -91,7 +101,7 @@ impl Estimate {
 
     /// The most memory at any time.
     pub fn peak(&self) -> u64 {
-        self.sampling().max(self.update()).max(self.step())
+        self.sampling().max(self.asking()).max(self.update()).max(self.step())
     }
 
     /// What is there in every phase.
@@ -130,6 +140,7 @@ impl Workload {
             new_tokens: rollout.max_new_tokens,
             micro_batch_tokens: experiment.objective.micro_batch_tokens(),
             recompute: experiment.objective.recompute_layers.unwrap_or(false),
+            offload: experiment.objective.offload_reference.unwrap_or(false),
         }
     }
 
@@ -148,6 +159,11 @@ impl Workload {
     /// Whether layers run forward and backward without a graph.
     fn is_layerwise(&self) -> bool {
         self.on_cpu && self.precision == Precision::F32 && self.adapter == Adapter::Full
+    }
+
+    /// Whether there is a frozen base model beside the policy's weights.
+    pub fn has_own_reference(&self) -> bool {
+        self.has_reference && self.adapter == Adapter::Full
     }
 
     /// Number of parameters that are trained.
@@ -238,6 +254,9 @@ impl Workload {
         } else {
             trained * element
         };
+        let has_own_reference = self.has_own_reference();
+        // Without gradients one layer's outputs are there at a time, its input and its output, and logits of a slice.
+        let forward = layer + 2 * tokens * d * element + self.slice_bytes(tokens);
         let slots = self.groups * self.group_size * (self.prompt + self.new_tokens);
         // That of the embeddings is added to the head's: by candle's operation into a copy, by the kernel in a tensor of its own first.
         // All others are still there where backward is one graph.
@@ -254,7 +273,8 @@ impl Workload {
         Estimate {
             program: PROGRAM[usize::from(!self.on_cpu)],
             weights: bytes(all * element + if is_lora { trained * element } else { 0 }),
-            reference: if self.has_reference && !is_lora { bytes(all * element) } else { 0 },
+            reference: if has_own_reference && !self.offload { bytes(all * element) } else { 0 },
+            asked: if has_own_reference && self.offload { bytes(all * element + forward) } else { 0 },
             optimizer: bytes(trained * (8 + if element == 4 { 0 } else { 4 })),
             kv_cache: bytes(slots * 2 * layers * shape.num_key_value_heads * shape.head_dim * element),
             logits: bytes(self.slice_bytes(self.groups * self.group_size)),
@@ -334,6 +354,7 @@ mod tests {
             new_tokens: 1000,
             micro_batch_tokens: 4096,
             recompute: true,
+            offload: false,
         }
     }
 
@@ -351,6 +372,17 @@ mod tests {
             let on_cpu = Workload { on_cpu: true, ..workload }.estimate();
             assert_eq!(on_cpu.scratch, 4 * 151_936 * 2048);
         }
+    }
+
+    #[test]
+    fn an_offloaded_reference_leaves_its_room_to_gradients() {
+        let resident = workload(Precision::Bf16, false);
+        let offloaded = Workload { offload: true, ..resident.clone() };
+        let (resident, offloaded) = (resident.estimate(), offloaded.estimate());
+        assert_eq!(resident.update() - offloaded.update(), resident.reference);
+        assert_eq!(resident.sampling() - offloaded.sampling(), resident.reference);
+        assert!(offloaded.asked > resident.reference && offloaded.asking() < offloaded.update());
+        assert!(offloaded.peak() < resident.peak());
     }
 
     #[test]

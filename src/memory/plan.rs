@@ -37,13 +37,13 @@ impl Plan {
         let fits = |workload: &Workload, phase: fn(&Estimate) -> u64| {
             available.is_none_or(|available| phase(&workload.estimate()) as f64 <= USABLE * available as f64)
         };
-        if experiment.rollout.groups_at_a_time.is_none() {
-            while workload.groups > 1 && !fits(&workload, Estimate::sampling) {
-                workload.groups -= 1;
-            }
-        }
+        let most_groups = workload.groups;
+        workload.groups = experiment.rollout.groups_at_a_time.map_or(1, |_| most_groups);
         let objective = &experiment.objective;
         let recompute = objective.recompute_layers.map_or(vec![false, true], |given| vec![given]);
+        // The machine's own memory is no refuge from itself.
+        let offload = objective.offload_reference.map_or(vec![false, true], |given| vec![given]);
+        let offload = if on_cpu || !workload.has_own_reference() { &offload[..1] } else { &offload };
         let tokens = match objective.micro_batch_tokens {
             Some(given) => vec![given],
             // Processors gain nothing from more than half as many, and what they compute in stays in memory.
@@ -51,10 +51,18 @@ impl Plan {
         };
         'choice: for &tokens in &tokens {
             for &recompute in &recompute {
-                (workload.micro_batch_tokens, workload.recompute) = (tokens, recompute);
-                if fits(&workload, Estimate::update) {
-                    break 'choice;
+                for &offload in offload {
+                    (workload.micro_batch_tokens, workload.recompute, workload.offload) = (tokens, recompute, offload);
+                    if fits(&workload, Estimate::peak) {
+                        break 'choice;
+                    }
                 }
+            }
+        }
+        if experiment.rollout.groups_at_a_time.is_none() {
+            workload.groups = most_groups;
+            while workload.groups > 1 && !fits(&workload, Estimate::sampling) {
+                workload.groups -= 1;
             }
         }
         let estimate = workload.estimate();
@@ -71,6 +79,7 @@ impl Plan {
         experiment.rollout.groups_at_a_time.get_or_insert(self.workload.groups);
         experiment.objective.micro_batch_tokens.get_or_insert(self.workload.micro_batch_tokens);
         experiment.objective.recompute_layers.get_or_insert(self.workload.recompute);
+        experiment.objective.offload_reference.get_or_insert(self.workload.offload);
     }
 
     /// Changes of settings, one at a time, with which the run would fit; the gentlest first. Where no single one is enough, the ones
@@ -90,6 +99,12 @@ impl Plan {
             changes.push((
                 "objective.recompute_layers=true".to_string(),
                 Box::new(|e| e.objective.recompute_layers = None),
+            ));
+        }
+        if experiment.objective.offload_reference == Some(false) && !workload.on_cpu {
+            changes.push((
+                "objective.offload_reference=true".to_string(),
+                Box::new(|e| e.objective.offload_reference = None),
             ));
         }
         if experiment.objective.micro_batch_tokens.is_some_and(|tokens| tokens > 512) {
@@ -148,5 +163,51 @@ impl Plan {
             in_gib(self.estimate.peak()),
             in_gib(self.available.unwrap_or(0)),
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::from_text;
+
+    fn shape() -> Qwen3Config {
+        Qwen3Config {
+            vocab_size: 151_936,
+            hidden_size: 2048,
+            intermediate_size: 6144,
+            num_hidden_layers: 28,
+            num_attention_heads: 16,
+            num_key_value_heads: 8,
+            head_dim: 128,
+            max_position_embeddings: 32_768,
+            rms_norm_eps: 1e-6,
+            rope_theta: 1e6,
+            tie_word_embeddings: true,
+            eos_token_ids: vec![0],
+        }
+    }
+
+    /// The less memory there is, the more is given up, the cheapest first.
+    #[test]
+    fn the_reference_is_offloaded_before_layers_are_computed_again() {
+        let text = r#"Experiment(name: "plan", model: Local("model"), task: Countdown(numbers: 3), precision: Bf16,
+            rollout: (prompts_per_step: 16, group_size: 16, max_new_tokens: 1000),
+            method: G2rl(), objective: (kl: (coefficient: 0.001)))"#;
+        let experiment: Experiment = from_text(text, "test").unwrap();
+        let plan = |gib: f64, on_cpu: bool| {
+            let bytes = (gib * f64::from(1 << 30)) as u64;
+            Plan::new(&experiment, &shape(), 200, on_cpu, Some(bytes))
+        };
+        let mut found = Vec::new();
+        for tenths in (200..=1000).rev() {
+            let plan = plan(f64::from(tenths) / 10.0, false);
+            let Workload { micro_batch_tokens, recompute, offload, .. } = plan.workload;
+            if found.last() != Some(&(micro_batch_tokens, recompute, offload)) {
+                found.push((micro_batch_tokens, recompute, offload));
+            }
+        }
+        assert_eq!(found[..4], [(4096, false, false), (4096, false, true), (4096, true, false), (4096, true, true)]);
+        assert!(!plan(24.0, true).workload.offload, "the machine's own memory is where it would go");
     }
 }

@@ -9,6 +9,7 @@
 //! high, because hidden states of a language model share a large common part; they rank texts all the same.
 
 use super::bert::BertEncoder;
+use super::frozen_network::FrozenNetwork;
 use super::qwen3::{PackedTokens, Qwen3};
 use super::responses::micro_batches;
 use super::tokenizer::TextTokenizer;
@@ -76,24 +77,28 @@ fn unit(mut vector: Vec<f32>, place: usize) -> Result<Vec<f32>> {
 
 /// The base model as an encoder.
 pub struct PolicyEncoder {
-    network: Qwen3,
+    network: FrozenNetwork,
     tokenizer: TextTokenizer,
 }
 
 impl PolicyEncoder {
     /// An encoder over a network that does not change during the run.
-    pub fn new(network: Qwen3, tokenizer: TextTokenizer) -> Self {
+    pub fn new(network: FrozenNetwork, tokenizer: TextTokenizer) -> Self {
         Self { network, tokenizer }
     }
 
     fn embed(&self, passages: &[Passage]) -> Result<Vec<Vec<f32>>> {
         let sequences: Vec<Vec<u32>> =
             passages.iter().map(|passage| [passage.prompt, passage.response].concat()).collect();
+        self.network.with(|network| self.vectors(network, passages, &sequences))
+    }
+
+    fn vectors(&self, network: &Qwen3, passages: &[Passage], sequences: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
         let lengths: Vec<usize> = sequences.iter().map(Vec::len).collect();
         let mut vectors = Vec::with_capacity(passages.len());
         for run in micro_batches(&lengths, BATCH_TOKENS) {
             let packed = PackedTokens::new(sequences[run.clone()].iter().map(Vec::as_slice));
-            let hidden = self.network.forward(&packed)?.to_dtype(DType::F32)?; // (tokens, hidden)
+            let hidden = network.forward(&packed)?.to_dtype(DType::F32)?; // (tokens, hidden)
             for (range, passage) in packed.segments.ranges().zip(&passages[run]) {
                 let start = range.start + passage.prompt.len() + self.answer_start(passage)?;
                 vectors.push(hidden.narrow(0, start, range.end - start)?.mean(0)?.to_vec1::<f32>()?);
@@ -128,7 +133,7 @@ mod tests {
     }
 
     fn encoder(model: &LanguageModel) -> PolicyEncoder {
-        let network = Qwen3::frozen(&model.config, &model.weights.copy().unwrap()).unwrap();
+        let network = FrozenNetwork::new(&model.config, &model.weights).unwrap();
         PolicyEncoder::new(network, model.tokenizer.clone())
     }
 
@@ -177,10 +182,10 @@ mod tests {
     #[test]
     fn a_vector_that_is_not_finite_is_an_error_that_names_its_response() {
         let model = bundled();
-        let weights = model.weights.copy().unwrap();
+        let weights = model.weights.copy(&Device::Cpu).unwrap();
         let (_, norm) = weights.variables().find(|(name, _)| *name == "model.norm.weight").unwrap();
         norm.set(&norm.affine(f64::NAN, 0.0).unwrap()).unwrap();
-        let network = Qwen3::frozen(&model.config, &weights).unwrap();
+        let network = FrozenNetwork::new(&model.config, &weights).unwrap();
         let encoder = SentenceEncoder::Policy(PolicyEncoder::new(network, model.tokenizer.clone()));
         let passage = Passage { prompt: &[1], response: &[2, 3], text: "" };
         let error = encoder.embed(&[passage]).unwrap_err().to_string();

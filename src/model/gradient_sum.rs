@@ -85,12 +85,7 @@ impl ForwardPass {
 impl<'a> GradientSum<'a> {
     /// No gradient yet. `network` is the trainable one over `weights`. With `recompute` a pass keeps only the layers' inputs, for
     /// another forward pass in backward. Passes work in `buffers`, which hold memory until they are dropped.
-    pub fn new(
-        network: &'a Qwen3,
-        weights: &'a Weights,
-        recompute: bool,
-        buffers: &'a mut Buffers,
-    ) -> Result<Self> {
+    pub fn new(network: &'a Qwen3, weights: &'a Weights, recompute: bool, buffers: &'a mut Buffers) -> Result<Self> {
         let sums = if let Some(layers) = network.fused_layers(Tensor::is_variable) {
             let zeros = |tensor: &Tensor| vec![0.0; tensor.elem_count()];
             Sums::Layers(LayerSums {
@@ -154,11 +149,6 @@ impl<'a> GradientSum<'a> {
         }
     }
 
-    /// Log-probabilities and entropies under another network, without gradients, with the same buffers.
-    pub fn statistics_under(&mut self, network: &Qwen3, batch: &ResponseBatch, temperature: f64) -> Result<Tensor> {
-        network.statistics(batch, temperature, self.buffers)
-    }
-
     /// The sum, by parameter name.
     pub fn finish(self) -> Result<Gradients> {
         let LayerSums { weights, embeddings, layers, norm, head } = match self.sums {
@@ -183,8 +173,14 @@ impl<'a> GradientSum<'a> {
 }
 
 impl Qwen3 {
-    /// Log-probability and entropy of every response token, without gradients where the network is frozen: (response tokens, 2).
-    fn statistics(&self, batch: &ResponseBatch, temperature: f64, buffers: &mut Buffers) -> Result<Tensor> {
+    /// Log-probability (column 0) and entropy (column 1), nats, of every response token at `temperature`, without gradients where the
+    /// network is frozen: (response tokens, 2).
+    pub(crate) fn response_statistics(
+        &self,
+        batch: &ResponseBatch,
+        temperature: f64,
+        buffers: &mut Buffers,
+    ) -> Result<Tensor> {
         let Some(layers) = self.fused_layers(|weight| !weight.track_op()) else {
             let hidden = self.response_hidden(batch)?;
             return Ok(token_logprob_entropy(&hidden, self.head(), batch.targets(), temperature)?);

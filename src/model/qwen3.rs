@@ -160,6 +160,11 @@ impl Qwen3 {
         Self::build(config, &|name| Ok(weights.get(name)?.detach()), &|_| Ok(None))
     }
 
+    /// A network without gradients on `device`, with memory of its own where `weights` are elsewhere.
+    pub(super) fn frozen_on(config: &Qwen3Config, weights: &Weights, device: &Device) -> Result<Self> {
+        Self::build(config, &|name| Ok(weights.get(name)?.detach().to_device(device)?), &|_| Ok(None))
+    }
+
     /// A network that shares the memory of `weights` and adds an adapter to it. Gradients follow the adapter where `tracked`, and
     /// `weights` never.
     pub fn adapted(config: &Qwen3Config, weights: &Weights, adapter: &LoraAdapter, tracked: bool) -> Result<Self> {

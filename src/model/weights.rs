@@ -80,11 +80,13 @@ impl Weights {
         self.variables.get(name).ok_or_else(|| Error::failed(format!("the model has no tensor `{name}`")))
     }
 
-    /// A copy with memory of its own, that later changes to `self` do not reach.
-    pub fn copy(&self) -> Result<Self> {
+    /// A copy on `device` with memory of its own, that later changes to `self` do not reach.
+    pub fn copy(&self, device: &Device) -> Result<Self> {
         let mut variables = BTreeMap::new();
         for (name, variable) in &self.variables {
-            variables.insert(name.clone(), Var::from_tensor(&variable.copy()?)?);
+            let is_there = variable.device().same_device(device);
+            let copy = if is_there { variable.copy()? } else { variable.to_device(device)? };
+            variables.insert(name.clone(), Var::from_tensor(&copy)?);
         }
         Ok(Self { variables })
     }

@@ -16,7 +16,8 @@ use crate::experiment::{OptimizerConfig, Precision};
 use crate::kernels::Buffers;
 use crate::metrics;
 use crate::model::{
-    ForwardPass, GradientSum, LanguageModel, Qwen3, ResponseBatch, first_not_finite, response_micro_batches,
+    ForwardPass, FrozenNetwork, GradientSum, LanguageModel, Qwen3, ResponseBatch, first_not_finite,
+    response_micro_batches,
 };
 use crate::objective::{BatchTotals, MicroBatch, MicroLoss, Objective, adapted_kl_coefficient};
 use crate::optim::Gradients;
@@ -40,7 +41,7 @@ impl Plugin for UpdatePlugin {
 
 /// The frozen policy that the KL term compares with; absent where its coefficient is 0.
 #[derive(Resource)]
-pub struct Reference(pub Qwen3);
+pub struct Reference(pub FrozenNetwork);
 
 /// Weight beta of the KL term in the next step. Moves after each step where the experiment has a target for the KL, and belongs
 /// to a checkpoint then.
@@ -64,6 +65,8 @@ struct Sample<'a> {
     prompt: &'a [u32],
     response: &'a [u32],
     old_logprobs: &'a [f32],
+    /// Under the reference, where there is one and the rollout is trained on.
+    reference: Option<Vec<f32>>,
     advantage: f32,
     /// Whether its tokens are trained on.
     trained: bool,
@@ -122,6 +125,7 @@ pub fn update_policy(
                 prompt: &prompt.0,
                 response: &response.0.ids,
                 old_logprobs: &response.0.logprobs,
+                reference: None,
                 advantage: advantage.0,
                 trained: objective.truncated.trains(response.0.truncated),
                 place: (group.0, index),
@@ -133,7 +137,6 @@ pub fn update_policy(
     let rate = adamw.schedule.rate(adamw.learning_rate, step.0, adamw.warmup_steps, experiment.stop.steps);
     let policy_loss = PolicyLoss {
         policy: &policy.0,
-        reference: reference.as_deref().map(|reference| &reference.0),
         objective: objective.settings(kl_coefficient.0, entropy.0),
         temperature: experiment.rollout.temperature,
         micro_batch_tokens: objective.micro_batch_tokens(),
@@ -141,9 +144,16 @@ pub fn update_policy(
     };
     let mean_tokens = trained_tokens(&samples) as f64 / objective.minibatches as f64;
     let passes = objective.epochs * objective.minibatches;
+    // A forward pass is a third of the work of a forward and a backward pass.
+    let (ahead, mut last) = (if reference.is_some() { 1.0 / 3.0 } else { 0.0 }, 0.0);
+    let mut report = |done: f32| monitor.report(Stage::Update, &mut last, done / (ahead + passes as f32));
+    if let Some(reference) = &reference {
+        let report = |share: f32| report(ahead * share);
+        reference.0.with(|network| policy_loss.ask_reference(network, &mut samples, &mut buffers, report))?;
+    }
     let tokens_of = experiment.record.tokens_are_due(step.0).then(EntityHashMap::default);
     let mut totals = Totals { tokens_of, ..Totals::default() };
-    let (mut norms, mut last) = (Vec::new(), 0.0);
+    let mut norms = Vec::new();
     for epoch in 0..objective.epochs {
         let mut order: Vec<usize> = (0..samples.len()).collect();
         if passes > 1 {
@@ -162,12 +172,13 @@ pub fn update_policy(
             minibatch.retain(|sample| sample.trained);
             // Responses to one prompt side by side share its tokens.
             minibatch.sort_by_key(|sample| sample.place);
-            let done = (epoch * objective.minibatches + index) as f32;
-            let report = |share: f32| monitor.report(Stage::Update, &mut last, (done + share) / passes as f32);
+            let done = ahead + (epoch * objective.minibatches + index) as f32;
             // Differences to the sampler are only meaningful before the weights have moved.
             let measure_gap = norms.is_empty();
             let (gradients, norm) =
-                policy_loss.gradients(&minibatch, &of_minibatch, measure_gap, &mut buffers, &mut totals, report)?;
+                policy_loss.gradients(&minibatch, &of_minibatch, measure_gap, &mut buffers, &mut totals, |share| {
+                    report(done + share);
+                })?;
             optimizer.0.step(&gradients, norm, rate)?;
             norms.push(norm);
         }
@@ -200,7 +211,6 @@ pub fn update_policy(
 /// The loss as a function of rollouts: models and settings.
 struct PolicyLoss<'a> {
     policy: &'a LanguageModel,
-    reference: Option<&'a Qwen3>,
     objective: Objective,
     temperature: f64,
     micro_batch_tokens: usize,
@@ -222,6 +232,31 @@ struct Evaluated {
 }
 
 impl PolicyLoss<'_> {
+    /// Gives every sample that is trained on its tokens' log-probabilities under the reference.
+    fn ask_reference(
+        &self,
+        reference: &Qwen3,
+        samples: &mut [Sample],
+        buffers: &mut Buffers,
+        mut report: impl FnMut(f32),
+    ) -> crate::error::Result<()> {
+        let mut trained: Vec<&mut Sample> = samples.iter_mut().filter(|sample| sample.trained).collect();
+        let pairs: Vec<(&[u32], &[u32])> = trained.iter().map(|s| (s.prompt, s.response)).collect();
+        let runs = response_micro_batches(&pairs, self.micro_batch_tokens);
+        for (index, run) in runs.iter().enumerate() {
+            let batch = ResponseBatch::new(&pairs[run.clone()])?;
+            let statistics = reference.response_statistics(&batch, self.temperature, buffers)?; // (tokens, 2)
+            let logprobs: Vec<f32> = statistics.narrow(1, 0, 1)?.flatten_all()?.to_vec1()?;
+            let mut rest = logprobs.as_slice();
+            for sample in &mut trained[run.clone()] {
+                let (own, others) = rest.split_at(sample.response.len());
+                (sample.reference, rest) = (Some(own.to_vec()), others);
+            }
+            report((index + 1) as f32 / runs.len() as f32);
+        }
+        Ok(())
+    }
+
     /// The gradient of the loss of a mini-batch, summed over micro-batches, and its global norm. Fails where loss or gradient are
     /// not finite, naming the rollout to blame.
     fn gradients(
@@ -282,10 +317,9 @@ impl PolicyLoss<'_> {
         let old: Vec<f32> = samples.iter().flat_map(|s| s.old_logprobs.iter().copied()).collect();
         let old = Tensor::from_vec(old, batch.response_tokens(), self.policy.trainable.device())?; // (tokens)
         let column = |statistics: &Tensor, index| statistics.narrow(1, index, 1)?.squeeze(1);
-        let reference = match self.reference {
-            Some(reference) => Some(column(&sum.statistics_under(reference, &batch, self.temperature)?, 0)?), // (tokens)
-            None => None,
-        };
+        let reference: Option<Vec<&[f32]>> = samples.iter().map(|s| s.reference.as_deref()).collect();
+        let tensor = |logprobs: Vec<&[f32]>| Tensor::from_vec(logprobs.concat(), batch.response_tokens(), old.device());
+        let reference = reference.map(tensor).transpose()?; // (tokens)
         let pass = sum.forward(batch, self.temperature)?;
         let statistics = pass.statistics(); // (tokens, 2)
         let logprobs = column(statistics, 0)?; // (tokens)
@@ -329,8 +363,7 @@ impl PolicyLoss<'_> {
     /// What is not finite when a rollout is alone.
     fn fault(&self, sample: &Sample, of_minibatch: &BatchTotals) -> crate::error::Result<Option<&'static str>> {
         let mut buffers = Buffers::default();
-        let mut sum =
-            GradientSum::new(&self.policy.trainable, self.policy.trained(), self.recompute, &mut buffers)?;
+        let mut sum = GradientSum::new(&self.policy.trainable, self.policy.trained(), self.recompute, &mut buffers)?;
         let Evaluated { loss, value, logprobs, old, pass } = self.evaluate(&mut sum, &[sample], of_minibatch)?;
         if let Some(name) =
             first_not_finite([("log-probabilities are", &logprobs), ("sampled log-probabilities are", &old)])?

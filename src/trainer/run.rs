@@ -13,7 +13,7 @@ use crate::memory::{self, Plan};
 use crate::methods::{G2rlSettings, add_method};
 use crate::metrics::MetricRow;
 use crate::model::{
-    BertEncoder, ENCODER_FILES, LanguageModel, LoraAdapter, ModelFiles, PolicyEncoder, Qwen3, Qwen3Config,
+    BertEncoder, ENCODER_FILES, FrozenNetwork, LanguageModel, LoraAdapter, ModelFiles, PolicyEncoder, Qwen3Config,
     SentenceEncoder, TextTokenizer, data_type, hexadecimal, hub, open_device,
 };
 use crate::optim::AdamW;
@@ -431,23 +431,31 @@ fn settle_sources(experiment: &mut Experiment) -> Result<()> {
 
 /// What stays as it is during the run: the reference of the KL term and the sentence encoder.
 struct FrozenBase {
-    reference: Option<Qwen3>,
+    reference: Option<FrozenNetwork>,
     encoder: Option<SentenceEncoder>,
 }
 
 impl FrozenBase {
     /// Both are views of one set of weights: the base model's own where these are not trained, because an adapter is or because
-    /// training goes on from a checkpoint, and a copy where training begins with them.
+    /// training goes on from a checkpoint, and a copy where training begins with them, or where they wait in the machine's memory.
     fn new(experiment: &Experiment, base: &LanguageModel, begins: bool, device: &Device) -> Result<Self> {
         let has_kl = experiment.objective.kl.coefficient > 0.0;
         let encoder = experiment.encoder();
         let is_trained = begins && experiment.adapter == Adapter::Full;
+        let is_offloaded = experiment.objective.offload_reference == Some(true) && experiment.adapter == Adapter::Full;
         let weights = match has_kl || encoder == Some(&EncoderSource::Policy) {
             false => None,
-            true if is_trained => Some(base.weights.copy()?),
+            true if is_offloaded => Some(base.weights.copy(&Device::Cpu)?),
+            true if is_trained => Some(base.weights.copy(device)?),
             true => Some(base.weights.clone()),
         };
-        let network = || weights.as_ref().map(|weights| Qwen3::frozen(&base.config, weights)).transpose();
+        let network = || {
+            let network = |weights| match is_offloaded {
+                true => Ok(FrozenNetwork::offloaded(&base.config, weights, device)),
+                false => FrozenNetwork::new(&base.config, weights),
+            };
+            weights.as_ref().map(network).transpose()
+        };
         let encoder = match encoder {
             None => None,
             Some(EncoderSource::Policy) => {

@@ -1,0 +1,67 @@
+//! A network that is not trained: the reference of the KL term, or what responses are embedded by.
+
+use super::config::Qwen3Config;
+use super::qwen3::Qwen3;
+use super::weights::Weights;
+use crate::error::Result;
+use candle_core::Device;
+
+/// A network that is not trained, on its device or waiting in the machine's memory.
+pub struct FrozenNetwork(Place);
+
+enum Place {
+    Device(Qwen3),
+    Host { config: Qwen3Config, weights: Weights, device: Device },
+}
+
+impl FrozenNetwork {
+    /// The network over `weights`, whose memory it shares.
+    pub fn new(config: &Qwen3Config, weights: &Weights) -> Result<Self> {
+        Ok(Self(Place::Device(Qwen3::frozen(config, weights)?)))
+    }
+
+    /// The network over `weights`, which wait where they are and are on `device` only while they are used.
+    pub fn offloaded(config: &Qwen3Config, weights: &Weights, device: &Device) -> Self {
+        Self(Place::Host { config: config.clone(), weights: weights.clone(), device: device.clone() })
+    }
+
+    /// Does `work` with the network. An offloaded one is brought to its device before and leaves it after: all that a step asks of it
+    /// should be asked in one go.
+    pub fn with<T>(&self, work: impl FnOnce(&Qwen3) -> Result<T>) -> Result<T> {
+        match &self.0 {
+            Place::Device(network) => work(network),
+            Place::Host { config, weights, device } => work(&Qwen3::frozen_on(config, weights, device)?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::language_model::LanguageModel;
+    use super::super::qwen3::PackedTokens;
+    use super::*;
+    use crate::experiment::ModelSource;
+    use candle_core::DType;
+
+    #[test]
+    fn an_offloaded_network_says_the_same_and_does_not_follow_training() {
+        let source = ModelSource::Bundled("countdown".to_string());
+        let LanguageModel { config, weights, .. } = LanguageModel::load(&source, DType::F32, &Device::Cpu).unwrap();
+        let ids: Vec<u32> = (1..20).collect();
+        let hidden = |network: &FrozenNetwork| -> Vec<f32> {
+            let run = |network: &Qwen3| {
+                Ok(network.forward(&PackedTokens::new([ids.as_slice()]))?.flatten_all()?.to_vec1()?)
+            };
+            network.with(run).unwrap()
+        };
+        let shared = FrozenNetwork::new(&config, &weights).unwrap();
+        let offloaded = FrozenNetwork::offloaded(&config, &weights.copy(&Device::Cpu).unwrap(), &Device::Cpu);
+        let before = hidden(&shared);
+        assert_eq!(before, hidden(&offloaded));
+        for (_, variable) in weights.variables() {
+            variable.set(&(variable.as_tensor() * 0.5).unwrap()).unwrap();
+        }
+        assert_eq!(before, hidden(&offloaded));
+        assert_ne!(before, hidden(&shared), "this one shares the memory that has changed");
+    }
+}

@@ -1,0 +1,126 @@
+//! Fused operations against the plain candle operations that they replace, in time.
+//!
+//! Not how fast they are: `cargo bench --bench kernels` says that. Code can lose its vector instructions without any result becoming
+//! wrong, and is then several times slower. The bounds are at most half of what two cores with AVX-512 gain where little of the time
+//! is in matrix products, which both sides share.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use candle_core::{Device, Tensor, Var};
+use orthant::kernels::{self, Heads, PAGE, Rotary, Segments, Uniforms};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const HIDDEN: usize = 256;
+const INTERMEDIATE: usize = 768;
+const HEADS: Heads = Heads { heads: 8, kv_heads: 4, head_dim: 32 };
+const VOCABULARY: usize = 512;
+const LENGTH: usize = 160;
+const TOKENS: usize = 8 * LENGTH;
+
+fn random(shape: &[usize]) -> Tensor {
+    Tensor::randn(0f32, 1.0, shape, &Device::Cpu).unwrap()
+}
+
+/// The shortest time of `reference` over that of `fused`, taken in turns, so that whatever else the machine does meets both.
+fn ratio(mut fused: impl FnMut(), mut reference: impl FnMut()) -> f64 {
+    let time = |work: &mut dyn FnMut()| {
+        let started = Instant::now();
+        work();
+        started.elapsed()
+    };
+    let (mut best, mut plain) = (Duration::MAX, Duration::MAX);
+    for _ in 0..20 {
+        best = best.min(time(&mut fused)).min(time(&mut fused));
+        plain = plain.min(time(&mut reference));
+    }
+    plain.as_secs_f64() / best.as_secs_f64()
+}
+
+/// [`ratio`] of forward and backward.
+fn training(
+    inputs: &[&[usize]],
+    fused: impl Fn(&[Tensor]) -> candle_core::Result<Tensor>,
+    reference: impl Fn(&[Tensor]) -> candle_core::Result<Tensor>,
+) -> f64 {
+    let vars: Vec<Var> = inputs.iter().map(|shape| Var::from_tensor(&random(shape)).unwrap()).collect();
+    let inputs: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
+    let weights = random(fused(&inputs).unwrap().dims());
+    let both = |f: &dyn Fn(&[Tensor]) -> candle_core::Result<Tensor>| {
+        (f(&inputs).unwrap() * &weights).unwrap().sum_all().unwrap().backward().unwrap();
+    };
+    ratio(|| both(&fused), || both(&reference))
+}
+
+#[test]
+fn fused_operations_are_faster_than_what_they_replace() {
+    let mut report: Vec<(&str, f64, f64)> = Vec::new();
+    let mut add = |name, wanted, found| report.push((name, wanted, found));
+
+    let segments = Segments::from_lengths([LENGTH; TOKENS / LENGTH]);
+    let q = [TOKENS, HEADS.heads, HEADS.head_dim];
+    let kv = [TOKENS, HEADS.kv_heads, HEADS.head_dim];
+    let attention = training(
+        &[&q, &kv, &kv],
+        |t| kernels::causal_attention(&t[0], &t[1], &t[2], &segments),
+        |t| kernels::causal_attention_reference(&t[0], &t[1], &t[2], &segments),
+    );
+    add("causal_attention", 5.0, attention);
+    let norm = training(
+        &[&[TOKENS, HIDDEN], &[HIDDEN]],
+        |t| kernels::rms_norm(&t[0], &t[1], 1e-6),
+        |t| kernels::rms_norm_reference(&t[0], &t[1], 1e-6),
+    );
+    add("rms_norm", 2.0, norm);
+    let positions: Arc<[u32]> = (0..TOKENS).map(|token| (token % LENGTH) as u32).collect();
+    let rotary = Rotary::new(HEADS.head_dim, LENGTH, 10_000.0);
+    let rotary_embedding = training(
+        &[&q],
+        |t| kernels::rotary_embedding(&t[0], &positions, &rotary),
+        |t| kernels::rotary_embedding_reference(&t[0], &positions, &rotary),
+    );
+    add("rotary_embedding", 1.3, rotary_embedding);
+    let mlp = [TOKENS, INTERMEDIATE];
+    let swiglu =
+        training(&[&mlp, &mlp], |t| kernels::swiglu(&t[0], &t[1]), |t| kernels::swiglu_reference(&t[0], &t[1]));
+    add("swiglu", 2.2, swiglu);
+    let targets: Arc<[u32]> = (0..TOKENS).map(|token| (token * 7 % VOCABULARY) as u32).collect();
+    let head = training(
+        &[&[TOKENS, HIDDEN], &[VOCABULARY, HIDDEN]],
+        |t| kernels::token_logprob_entropy(&t[0], &t[1], &targets, 1.0),
+        |t| kernels::token_logprob_entropy_reference(&t[0], &t[1], &targets, 1.0),
+    );
+    add("token_logprob_entropy", 0.8, head);
+
+    let (hidden, weight) = (random(&[64, HIDDEN]), (random(&[8 * VOCABULARY, HIDDEN]) * 0.1).unwrap());
+    let uniforms = vec![Uniforms { token: 0.4, tile: 0.6 }; 64];
+    let draw = ratio(
+        || drop(kernels::one_pass_head(&hidden, &weight, 1.0, &uniforms, true).unwrap()),
+        || drop(kernels::one_pass_head_reference(&hidden, &weight, 1.0, &uniforms, true).unwrap()),
+    );
+    add("one_pass_head", 1.1, draw);
+    let (x, weight) = (random(&[64, HIDDEN]), random(&[INTERMEDIATE, HIDDEN]));
+    let thin = ratio(
+        || drop(kernels::thin_linear(&x, &weight).unwrap()),
+        || drop(kernels::linear_reference(&x, &weight).unwrap()),
+    );
+    add("thin_linear", 0.9, thin);
+    let page: Vec<f32> = random(&[HEADS.page_len()]).to_vec1().unwrap();
+    let pages = vec![page; LENGTH / PAGE];
+    let pages: Vec<(&[f32], usize)> = pages.iter().map(|page| (page.as_slice(), PAGE)).collect();
+    let q: Vec<f32> = random(&[HEADS.heads * HEADS.head_dim]).to_vec1().unwrap();
+    let mut out = vec![0.0; q.len()];
+    let cache = random(&[1, HEADS.kv_heads, LENGTH, HEADS.head_dim]);
+    let query = random(&[1, HEADS.heads, HEADS.head_dim]);
+    let starts = [0].into();
+    let decode = ratio(
+        || kernels::paged_attention(&mut out, &q, &pages, HEADS),
+        || drop(kernels::padded_attention(&query, &cache, &cache, &starts, LENGTH).unwrap()),
+    );
+    add("paged_attention", 8.0, decode);
+
+    for (name, wanted, found) in &report {
+        eprintln!("{name:22} {found:6.2} times as fast as its reference, at least {wanted} wanted");
+    }
+    assert!(report.iter().all(|(_, wanted, found)| found >= wanted), "an operation has become slow: {report:?}");
+}
