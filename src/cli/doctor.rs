@@ -127,6 +127,7 @@ fn examine(experiment: &Experiment, arguments: &DoctorArguments, report: &mut Re
     };
     let plan = Plan::new(experiment, &files.config, prompt.unwrap_or(ASSUMED_PROMPT), on_cpu, available);
     let Plan { workload, estimate, .. } = &plan;
+    let is_offloaded = workload.reference == memory::Reference::Offloaded;
     let known = if prompt.is_some() { "" } else { " (assumed: the data is not here)" };
     report
         .line("tokens", format!("prompts up to {}{known}, completions up to {}", workload.prompt, workload.new_tokens));
@@ -138,7 +139,7 @@ fn examine(experiment: &Experiment, arguments: &DoctorArguments, report: &mut Re
         "chosen",
         format!(
             "rollout.groups_at_a_time={}, objective.micro_batch_tokens={}, objective.recompute_layers={}, objective.offload_reference={}",
-            workload.groups, workload.micro_batch_tokens, workload.recompute, workload.offload
+            workload.groups, workload.micro_batch_tokens, workload.recompute, is_offloaded
         ),
     );
     describe(report, estimate);
@@ -156,7 +157,7 @@ fn examine(experiment: &Experiment, arguments: &DoctorArguments, report: &mut Re
         "groups_at_a_time": workload.groups,
         "micro_batch_tokens": workload.micro_batch_tokens,
         "recompute_layers": workload.recompute,
-        "offload_reference": workload.offload,
+        "offload_reference": is_offloaded,
         "remedies": if plan.fits() { Vec::new() } else { plan.remedies(experiment) },
     });
     if let serde_json::Value::Object(fields) = json {

@@ -12,6 +12,17 @@ use crate::experiment::{Adapter, Experiment, Precision};
 use crate::kernels::rows_per_device_slice;
 use crate::model::{Qwen3Config, adapter_parameters};
 
+/// Where the frozen base model is that the KL term or an encoder asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reference {
+    /// Nothing asks one.
+    Absent,
+    /// On the device, beside the policy.
+    Resident,
+    /// In the machine's memory, and on the device while it is asked.
+    Offloaded,
+}
+
 /// What decides how much memory a run needs.
 #[derive(Clone, Debug)]
 pub struct Workload {
@@ -23,8 +34,8 @@ pub struct Workload {
     pub adapter: Adapter,
     /// Whether tensors are in the machine's own memory.
     pub on_cpu: bool,
-    /// Whether a frozen base model is needed beside the policy.
-    pub has_reference: bool,
+    /// The frozen base model, which for an adapter is the policy's own.
+    pub reference: Reference,
     /// Groups of completions of a step.
     pub prompts: usize,
     /// Groups of completions sampled at a time.
@@ -39,8 +50,6 @@ pub struct Workload {
     pub micro_batch_tokens: usize,
     /// Whether layers are computed again in backward.
     pub recompute: bool,
-    /// Whether the frozen base model is on the device only while it is asked.
-    pub offload: bool,
 }
 
 /// Bytes by what they are for.
@@ -132,7 +141,11 @@ impl Workload {
             precision: experiment.precision,
             adapter: experiment.adapter.clone(),
             on_cpu,
-            has_reference: experiment.objective.kl.coefficient > 0.0 || has_policy_encoder,
+            reference: match experiment.objective.offload_reference {
+                _ if experiment.objective.kl.coefficient == 0.0 && !has_policy_encoder => Reference::Absent,
+                Some(true) => Reference::Offloaded,
+                _ => Reference::Resident,
+            },
             prompts: rollout.prompts_per_step,
             groups: rollout.groups_at_a_time.unwrap_or(rollout.prompts_per_step).min(rollout.prompts_per_step),
             group_size: rollout.group_size,
@@ -140,7 +153,6 @@ impl Workload {
             new_tokens: rollout.max_new_tokens,
             micro_batch_tokens: experiment.objective.micro_batch_tokens(),
             recompute: experiment.objective.recompute_layers.unwrap_or(false),
-            offload: experiment.objective.offload_reference.unwrap_or(false),
         }
     }
 
@@ -161,9 +173,9 @@ impl Workload {
         self.on_cpu && self.precision == Precision::F32 && self.adapter == Adapter::Full
     }
 
-    /// Whether there is a frozen base model beside the policy's weights.
-    pub fn has_own_reference(&self) -> bool {
-        self.has_reference && self.adapter == Adapter::Full
+    /// Where the frozen base model is, if it has weights of its own.
+    pub fn own_reference(&self) -> Reference {
+        if self.adapter == Adapter::Full { self.reference } else { Reference::Absent }
     }
 
     /// Number of parameters that are trained.
@@ -254,7 +266,6 @@ impl Workload {
         } else {
             trained * element
         };
-        let has_own_reference = self.has_own_reference();
         // Without gradients one layer's outputs are there at a time, its input and its output, and logits of a slice.
         let forward = layer + 2 * tokens * d * element + self.slice_bytes(tokens);
         let slots = self.groups * self.group_size * (self.prompt + self.new_tokens);
@@ -273,8 +284,8 @@ impl Workload {
         Estimate {
             program: PROGRAM[usize::from(!self.on_cpu)],
             weights: bytes(all * element + if is_lora { trained * element } else { 0 }),
-            reference: if has_own_reference && !self.offload { bytes(all * element) } else { 0 },
-            asked: if has_own_reference && self.offload { bytes(all * element + forward) } else { 0 },
+            reference: if self.own_reference() == Reference::Resident { bytes(all * element) } else { 0 },
+            asked: if self.own_reference() == Reference::Offloaded { bytes(all * element + forward) } else { 0 },
             optimizer: bytes(trained * (8 + if element == 4 { 0 } else { 4 })),
             kv_cache: bytes(slots * 2 * layers * shape.num_key_value_heads * shape.head_dim * element),
             logits: bytes(self.slice_bytes(self.groups * self.group_size)),
@@ -346,7 +357,7 @@ mod tests {
             precision,
             adapter: Adapter::Full,
             on_cpu,
-            has_reference: true,
+            reference: Reference::Resident,
             prompts: 16,
             groups: 16,
             group_size: 16,
@@ -354,7 +365,6 @@ mod tests {
             new_tokens: 1000,
             micro_batch_tokens: 4096,
             recompute: true,
-            offload: false,
         }
     }
 
@@ -377,7 +387,7 @@ mod tests {
     #[test]
     fn an_offloaded_reference_leaves_its_room_to_gradients() {
         let resident = workload(Precision::Bf16, false);
-        let offloaded = Workload { offload: true, ..resident.clone() };
+        let offloaded = Workload { reference: Reference::Offloaded, ..resident.clone() };
         let (resident, offloaded) = (resident.estimate(), offloaded.estimate());
         assert_eq!(resident.update() - offloaded.update(), resident.reference);
         assert_eq!(resident.sampling() - offloaded.sampling(), resident.reference);

@@ -7,5 +7,5 @@ mod plan;
 
 pub use busy::GpuBusy;
 pub use device::{available, device_name, in_gib, total};
-pub use estimate::{Estimate, Workload};
+pub use estimate::{Estimate, Reference, Workload};
 pub use plan::Plan;

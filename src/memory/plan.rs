@@ -1,7 +1,7 @@
 //! Settings that decide memory only, chosen so that a run fits its device; and what to change where none do.
 
 use super::device::in_gib;
-use super::estimate::{Estimate, Workload};
+use super::estimate::{Estimate, Reference, Workload};
 use crate::error::{Error, Result};
 use crate::experiment::{Adapter, Experiment, LoraConfig, MICRO_BATCH_TOKENS, Precision};
 use crate::model::Qwen3Config;
@@ -42,8 +42,10 @@ impl Plan {
         let objective = &experiment.objective;
         let recompute = objective.recompute_layers.map_or(vec![false, true], |given| vec![given]);
         // The machine's own memory is no refuge from itself.
-        let offload = objective.offload_reference.map_or(vec![false, true], |given| vec![given]);
-        let offload = if on_cpu || !workload.has_own_reference() { &offload[..1] } else { &offload };
+        let has_choice =
+            objective.offload_reference.is_none() && !on_cpu && workload.own_reference() == Reference::Resident;
+        let references =
+            if has_choice { vec![Reference::Resident, Reference::Offloaded] } else { vec![workload.reference] };
         let tokens = match objective.micro_batch_tokens {
             Some(given) => vec![given],
             // Processors gain nothing from more than half as many, and what they compute in stays in memory.
@@ -51,8 +53,9 @@ impl Plan {
         };
         'choice: for &tokens in &tokens {
             for &recompute in &recompute {
-                for &offload in offload {
-                    (workload.micro_batch_tokens, workload.recompute, workload.offload) = (tokens, recompute, offload);
+                for &reference in &references {
+                    (workload.micro_batch_tokens, workload.recompute) = (tokens, recompute);
+                    workload.reference = reference;
                     if fits(&workload, Estimate::peak) {
                         break 'choice;
                     }
@@ -79,7 +82,7 @@ impl Plan {
         experiment.rollout.groups_at_a_time.get_or_insert(self.workload.groups);
         experiment.objective.micro_batch_tokens.get_or_insert(self.workload.micro_batch_tokens);
         experiment.objective.recompute_layers.get_or_insert(self.workload.recompute);
-        experiment.objective.offload_reference.get_or_insert(self.workload.offload);
+        experiment.objective.offload_reference.get_or_insert(self.workload.reference == Reference::Offloaded);
     }
 
     /// Changes of settings, one at a time, with which the run would fit; the gentlest first. Where no single one is enough, the ones
@@ -170,6 +173,7 @@ impl Plan {
 mod tests {
     use super::*;
     use crate::experiment::from_text;
+    use Reference::{Offloaded, Resident};
 
     fn shape() -> Qwen3Config {
         Qwen3Config {
@@ -202,12 +206,15 @@ mod tests {
         let mut found = Vec::new();
         for tenths in (200..=1000).rev() {
             let plan = plan(f64::from(tenths) / 10.0, false);
-            let Workload { micro_batch_tokens, recompute, offload, .. } = plan.workload;
-            if found.last() != Some(&(micro_batch_tokens, recompute, offload)) {
-                found.push((micro_batch_tokens, recompute, offload));
+            let Workload { micro_batch_tokens, recompute, reference, .. } = plan.workload;
+            let choice = (micro_batch_tokens, recompute, reference);
+            if found.last() != Some(&choice) {
+                found.push(choice);
             }
         }
-        assert_eq!(found[..4], [(4096, false, false), (4096, false, true), (4096, true, false), (4096, true, true)]);
-        assert!(!plan(24.0, true).workload.offload, "the machine's own memory is where it would go");
+        let wanted =
+            [(4096, false, Resident), (4096, false, Offloaded), (4096, true, Resident), (4096, true, Offloaded)];
+        assert_eq!(found[..4], wanted);
+        assert_eq!(plan(24.0, true).workload.reference, Resident, "the machine's own memory is where it would go");
     }
 }

@@ -450,9 +450,12 @@ impl FrozenBase {
             true => Some(base.weights.clone()),
         };
         let network = || {
-            let network = |weights| match is_offloaded {
-                true => Ok(FrozenNetwork::offloaded(&base.config, weights, device)),
-                false => FrozenNetwork::new(&base.config, weights),
+            let network = |weights| {
+                if is_offloaded {
+                    Ok(FrozenNetwork::offloaded(&base.config, weights, device))
+                } else {
+                    FrozenNetwork::new(&base.config, weights)
+                }
             };
             weights.as_ref().map(network).transpose()
         };
