@@ -967,11 +967,15 @@ fn splices() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn no_splice_of_real_answers_panics_or_takes_long(gold in splices(), answer in splices()) {
-        let start = std::time::Instant::now();
-        answers_equal(&gold, &answer);
-        verify(&gold, &answer, AnswerFormat::Choice);
-        verify(&gold, &format!(r"\boxed{{{answer}}}"), AnswerFormat::MathAnywhere);
-        prop_assert!(start.elapsed().as_secs_f64() < 2.0, "{} and {}", gold, answer);
+        // The fastest of three: a busy machine may stop a test for seconds.
+        let is_fast = (0..3).any(|_| {
+            let start = std::time::Instant::now();
+            answers_equal(&gold, &answer);
+            verify(&gold, &answer, AnswerFormat::Choice);
+            verify(&gold, &format!(r"\boxed{{{answer}}}"), AnswerFormat::MathAnywhere);
+            start.elapsed().as_secs_f64() < 0.5
+        });
+        prop_assert!(is_fast, "{} and {}", gold, answer);
         prop_assert!(gold.trim().is_empty() || answers_equal(&gold, &gold) == Equality::Equal);
     }
 
