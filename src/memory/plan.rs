@@ -48,7 +48,7 @@ impl Plan {
             if has_choice { vec![Reference::Resident, Reference::Offloaded] } else { vec![workload.reference] };
         let tokens = match objective.micro_batch_tokens {
             Some(given) => vec![given],
-            // Processors gain nothing from more than half as many, and what they compute in stays in memory.
+            // Processors gain next to nothing from more than half as many, and what they compute in stays in memory.
             None => (usize::from(on_cpu)..4).map(|half| MICRO_BATCH_TOKENS >> half).collect(),
         };
         'choice: for &tokens in &tokens {
