@@ -333,12 +333,13 @@ impl Workload {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::experiment::LoraConfig;
 
-    fn workload(precision: Precision, on_cpu: bool) -> Workload {
-        let shape = Qwen3Config {
+    /// The shape of Qwen3-1.7B.
+    pub(in crate::memory) fn qwen3_1_7b() -> Qwen3Config {
+        Qwen3Config {
             vocab_size: 151_936,
             hidden_size: 2048,
             intermediate_size: 6144,
@@ -351,9 +352,12 @@ mod tests {
             rope_theta: 1e6,
             tie_word_embeddings: true,
             eos_token_ids: vec![0],
-        };
+        }
+    }
+
+    fn workload(precision: Precision, on_cpu: bool) -> Workload {
         Workload {
-            shape,
+            shape: qwen3_1_7b(),
             precision,
             adapter: Adapter::Full,
             on_cpu,

@@ -175,23 +175,6 @@ mod tests {
     use crate::experiment::from_text;
     use Reference::{Offloaded, Resident};
 
-    fn shape() -> Qwen3Config {
-        Qwen3Config {
-            vocab_size: 151_936,
-            hidden_size: 2048,
-            intermediate_size: 6144,
-            num_hidden_layers: 28,
-            num_attention_heads: 16,
-            num_key_value_heads: 8,
-            head_dim: 128,
-            max_position_embeddings: 32_768,
-            rms_norm_eps: 1e-6,
-            rope_theta: 1e6,
-            tie_word_embeddings: true,
-            eos_token_ids: vec![0],
-        }
-    }
-
     /// The less memory there is, the more is given up, the cheapest first.
     #[test]
     fn the_reference_is_offloaded_before_layers_are_computed_again() {
@@ -199,9 +182,10 @@ mod tests {
             rollout: (prompts_per_step: 16, group_size: 16, max_new_tokens: 1000),
             method: G2rl(), objective: (kl: (coefficient: 0.001)))"#;
         let experiment: Experiment = from_text(text, "test").unwrap();
+        let shape = super::super::estimate::tests::qwen3_1_7b();
         let plan = |gib: f64, on_cpu: bool| {
             let bytes = (gib * f64::from(1 << 30)) as u64;
-            Plan::new(&experiment, &shape(), 200, on_cpu, Some(bytes))
+            Plan::new(&experiment, &shape, 200, on_cpu, Some(bytes))
         };
         let mut found = Vec::new();
         for tenths in (200..=1000).rev() {
