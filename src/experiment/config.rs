@@ -558,7 +558,7 @@ pub struct ObjectiveConfig {
     /// fraction of the memory. Left out, where the memory of the device asks for it.
     pub recompute_layers: Option<bool>,
     /// Whether the frozen base model, which the KL term and EVOL-RL's encoder `Policy` ask, waits in the machine's memory and is on the
-    /// device once a step only. An adapter's base model is the policy's own and stays. Left out, where the memory of the device asks for it.
+    /// device only while they ask, each once a step. An adapter's base model is the policy's own and stays. Left out, where the memory of the device asks for it.
     pub offload_reference: Option<bool>,
 }
 

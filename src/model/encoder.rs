@@ -46,15 +46,28 @@ impl SentenceEncoder {
     ///
     /// Fails where an embedding is not finite or has no direction; the passage is named by its place.
     pub fn embed(&self, passages: &[Passage]) -> Result<Vec<Vec<f32>>> {
-        let vectors = match self {
-            Self::Policy(encoder) => encoder.embed(passages)?,
-            Self::Bert(encoder) => {
-                let texts: Vec<&str> = passages.iter().map(|passage| after_thinking(passage.text)).collect();
-                encoder.embed(&texts)?
-            }
-        };
-        vectors.into_iter().enumerate().map(|(place, vector)| unit(vector, place)).collect()
+        self.with(|embed| embed(passages))
     }
+
+    /// Does `work` with [`Self::embed`] as a function: an encoder whose network is offloaded is brought to its device once.
+    pub fn with<T>(&self, work: impl FnOnce(&Embed) -> Result<T>) -> Result<T> {
+        match self {
+            Self::Policy(encoder) => {
+                encoder.network.with(|network| work(&|passages| units(encoder.vectors(network, passages)?)))
+            }
+            Self::Bert(encoder) => work(&|passages| {
+                let texts: Vec<&str> = passages.iter().map(|passage| after_thinking(passage.text)).collect();
+                units(encoder.embed(&texts)?)
+            }),
+        }
+    }
+}
+
+/// Turns passages into vectors of unit length.
+pub type Embed<'a> = dyn Fn(&[Passage]) -> Result<Vec<Vec<f32>>> + 'a;
+
+fn units(vectors: Vec<Vec<f32>>) -> Result<Vec<Vec<f32>>> {
+    vectors.into_iter().enumerate().map(|(place, vector)| unit(vector, place)).collect()
 }
 
 /// The text after the last `</think>`, or all of it.
@@ -87,13 +100,9 @@ impl PolicyEncoder {
         Self { network, tokenizer }
     }
 
-    fn embed(&self, passages: &[Passage]) -> Result<Vec<Vec<f32>>> {
+    fn vectors(&self, network: &Qwen3, passages: &[Passage]) -> Result<Vec<Vec<f32>>> {
         let sequences: Vec<Vec<u32>> =
             passages.iter().map(|passage| [passage.prompt, passage.response].concat()).collect();
-        self.network.with(|network| self.vectors(network, passages, &sequences))
-    }
-
-    fn vectors(&self, network: &Qwen3, passages: &[Passage], sequences: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
         let lengths: Vec<usize> = sequences.iter().map(Vec::len).collect();
         let mut vectors = Vec::with_capacity(passages.len());
         for run in micro_batches(&lengths, BATCH_TOKENS) {

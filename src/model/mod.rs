@@ -31,7 +31,7 @@ pub(crate) use bert::FILES as ENCODER_FILES;
 pub use bundled::names as bundled_models;
 pub use config::Qwen3Config;
 pub use device::{data_type, open_device};
-pub use encoder::{Passage, PolicyEncoder, SentenceEncoder};
+pub use encoder::{Embed, Passage, PolicyEncoder, SentenceEncoder};
 pub use files::ModelFiles;
 pub use finite::first_not_finite;
 pub use frozen_network::FrozenNetwork;

@@ -40,16 +40,27 @@ pub fn embed_responses(
     groups: Query<(Entity, &PromptGroup, &PromptTokens, &Rollouts)>,
     responses: Query<(&Response, &CompletionText)>,
 ) -> Result {
-    for (entity, group, prompt, rollouts) in groups.iter().sort::<&PromptGroup>() {
+    let groups: Vec<_> = groups.iter().sort::<&PromptGroup>().collect();
+    let mut passages_of = Vec::new();
+    for (_, _, prompt, rollouts) in &groups {
         let mut passages = Vec::new();
         for rollout in rollouts.iter() {
             let (response, text) = responses.get(rollout)?;
             passages.push(Passage { prompt: &prompt.0, response: &response.0.ids, text: &text.0 });
         }
-        let embeddings = encoder
-            .0
-            .embed(&passages)
-            .map_err(|e| Error::failed(format!("cannot embed the responses of group {}: {e}", group.0)))?;
+        passages_of.push(passages);
+    }
+    let embeddings_of = encoder.0.with(|embed| {
+        let mut embeddings = Vec::new();
+        for ((_, group, ..), passages) in groups.iter().zip(&passages_of) {
+            embeddings.push(
+                embed(passages)
+                    .map_err(|e| Error::failed(format!("cannot embed the responses of group {}: {e}", group.0)))?,
+            );
+        }
+        Ok(embeddings)
+    })?;
+    for ((entity, _, _, rollouts), embeddings) in groups.into_iter().zip(embeddings_of) {
         let dim = embeddings.first().map_or(0, Vec::len);
         let cosines = CosineMatrix::from_unit_vectors(&embeddings.concat(), dim)?;
         commands.entity(entity).insert(SemanticCosines(cosines));
