@@ -7,6 +7,7 @@ pub mod error;
 pub mod evaluation;
 pub mod experiment;
 pub mod figures;
+mod files;
 pub mod geometry;
 pub mod kernels;
 pub mod memory;

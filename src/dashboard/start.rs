@@ -3,6 +3,7 @@
 use super::open_run::RunSource;
 use crate::error::{Error, Result};
 use crate::experiment::{self, Event, Experiment, RunDir};
+use crate::files::{self, SETTINGS_BYTES};
 use crate::metrics;
 use crate::trainer::{Run, RunBuilder, WatchedRun};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -301,7 +302,7 @@ fn find(places: &Places) -> Found {
     let experiments = list(&places.experiments)
         .into_iter()
         .filter(|path| path.extension().is_some_and(|extension| extension == "ron"))
-        .filter_map(|path| std::fs::read_to_string(&path).ok().map(|text| (path, text)))
+        .filter_map(|path| files::read_text(&path, SETTINGS_BYTES).ok().map(|text| (path, text)))
         // Files of other commands are no experiments to run from here.
         .filter(|(_, text)| text.contains("Experiment("))
         .map(|(path, text)| ExperimentFile { experiment: experiment::from_text(&text, "").ok(), path, text })

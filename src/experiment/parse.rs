@@ -4,6 +4,7 @@
 //! small scanner that knows brackets, strings, field names and comments.
 
 use crate::error::{Error, Result, nearest};
+use crate::files::{self, SETTINGS_BYTES};
 use ron::extensions::Extensions;
 use ron::ser::PrettyConfig;
 use serde::Serialize;
@@ -16,7 +17,7 @@ fn options() -> ron::Options {
 
 /// Reads a RON file.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = std::fs::read_to_string(path).map_err(|e| {
+    let text = files::read_text(path, SETTINGS_BYTES).map_err(|e| {
         Error::input(format!(
             "cannot read the experiment file: {e}; give a RON file such as experiments/quickstart.ron ({})",
             path.display()
@@ -110,7 +111,7 @@ pub fn locate(error: Error, path: &Path, assignments: &[String]) -> Error {
     if let Some(assignment) = assignments.iter().rev().find(sets_it) {
         return Error::input(format!("--set {assignment}: {error}"));
     }
-    let place = std::fs::read_to_string(path).ok().and_then(|text| position(&text, field));
+    let place = files::read_text(path, SETTINGS_BYTES).ok().and_then(|text| position(&text, field));
     let place = place.map_or(String::new(), |(line, column)| format!(", line {line}, column {column}"));
     Error::input(format!("{error} ({}{place})", path.display()))
 }

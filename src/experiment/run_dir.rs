@@ -7,6 +7,7 @@ use super::config::Experiment;
 use super::parse;
 use crate::error::{Error, Result};
 use crate::evaluation::EvaluationRecord;
+use crate::files;
 use crate::metrics::MetricRow;
 use crate::trainer::{GroupTokens, GroupView, RolloutView, StepView};
 use candle_core::{Device, Tensor};
@@ -471,9 +472,7 @@ impl RunDir {
 
     fn write_whole(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path.join(name);
-        let temporary = path.with_added_extension("tmp");
-        fs::write(&temporary, bytes).map_err(Error::io("writing a file of the run", &temporary))?;
-        fs::rename(&temporary, &path).map_err(Error::io("putting a file of the run in place", &path))
+        files::write_whole(&path, bytes).map_err(Error::io("writing a file of the run", &path))
     }
 }
 

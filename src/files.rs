@@ -1,0 +1,92 @@
+//! The one way to read a small file that somebody else made, and to put a whole file in its place.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+/// Most bytes of a file of settings: an experiment, a configuration, a template, a list of shards.
+pub(crate) const SETTINGS_BYTES: u64 = 16 << 20;
+
+/// Most bytes of a tokenizer's file. Those of large vocabularies have about 30 MiB.
+pub(crate) const TOKENIZER_BYTES: u64 = 256 << 20;
+
+/// Opens a regular file. Devices, pipes and folders are refused: they may have no end.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    // Asked before it is opened: opening a pipe that nobody writes to would wait for ever.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    File::open(path)
+}
+
+/// The content of a regular file of at most `limit` bytes.
+pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        let why = format!("it has more than {limit} bytes, the most that is read of such a file");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+    }
+    Ok(bytes)
+}
+
+/// The text of a regular file of at most `limit` bytes, without a byte order mark. Text in UTF-16, and bytes that are not UTF-8,
+/// are refused by name.
+pub(crate) fn read_text(path: &Path, limit: u64) -> io::Result<String> {
+    decode(read(path, limit)?)
+}
+
+/// Bytes of a file as text; see [`read_text`].
+pub(crate) fn decode(bytes: Vec<u8>) -> io::Result<String> {
+    let refused = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(refused("it is text in UTF-16; save it as UTF-8".to_string()));
+    }
+    let mut text = String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        refused(format!("line {line} is not valid UTF-8"))
+    })?;
+    if text.starts_with('\u{feff}') {
+        text.drain(..'\u{feff}'.len_utf8());
+    }
+    Ok(text)
+}
+
+/// Puts a whole file in its place: written under another name, synced, renamed. After a crash there is the old file or the new one.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_added_extension("tmp");
+    let mut file = File::create(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    drop(file);
+    fs::rename(&temporary, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_read_without_its_mark_up_to_a_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        write_whole(&path, "\u{feff}{\"a\": 1}".as_bytes()).unwrap();
+        assert_eq!(read_text(&path, 100).unwrap(), "{\"a\": 1}");
+        assert_eq!(read(&path, 11).unwrap().len(), 11);
+        assert_eq!(read(&path, 10).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        write_whole(&path, b"one\n\xc3(").unwrap();
+        assert_eq!(read_text(&path, 100).unwrap_err().to_string(), "line 2 is not valid UTF-8");
+        write_whole(&path, &[0xff, 0xfe, b'a', 0]).unwrap();
+        assert!(read_text(&path, 100).unwrap_err().to_string().contains("UTF-16"));
+        assert!(!folder.path().join("a.json.tmp").exists());
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(read(folder.path(), 10).unwrap_err().to_string().contains("not a regular file"));
+        #[cfg(unix)]
+        assert!(read(Path::new("/dev/zero"), 10).unwrap_err().to_string().contains("not a regular file"));
+    }
+}
