@@ -19,6 +19,7 @@
 //! 0.08 of 2.64 Tflop, 3.0 %.
 
 use super::parse_device;
+use super::terminal::{note, say};
 use crate::error::{Error, Result};
 use crate::experiment::{self, DeviceChoice, Experiment, G2rlConfig, MethodConfig, Precision};
 use crate::memory;
@@ -255,7 +256,7 @@ impl TemporaryFolder {
 impl Drop for TemporaryFolder {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            eprintln!("{} could not be removed: {error}", self.0.display());
+            note!("{} could not be removed: {error}", self.0.display());
         }
     }
 }
@@ -295,7 +296,7 @@ pub(super) fn run(arguments: &BenchArguments) -> Result<u8> {
         stepper.0.join()?;
     }
     let report = Report::new(arguments, &shape, &pairs, peak);
-    print(arguments, &report);
+    print(arguments, &report)?;
     Ok(0)
 }
 
@@ -359,27 +360,28 @@ fn median(mut values: Vec<f64>) -> f64 {
     f64::midpoint(low, high)
 }
 
-#[allow(clippy::print_stdout, reason = "results belong on standard output")]
-fn print(arguments: &BenchArguments, report: &Report) {
+fn print(arguments: &BenchArguments, report: &Report) -> Result<()> {
     if arguments.json {
-        println!("{}", serde_json::json!(report));
-        return;
+        return say!("{}", serde_json::json!(report));
     }
     let BenchArguments { prompts, group, prompt_len, new_tokens, repeat, .. } = arguments;
-    println!(
+    say!(
         "{:.2}M parameters; {prompts} prompts of {prompt_len} tokens x {group} responses of {new_tokens}; medians of {repeat}",
         report.params as f64 / 1e6
-    );
-    println!("{:<12} {:>9} {:>10}", "", "seconds", "tokens/s");
-    println!("{:<12} {:>9.3} {:>10.0}", "sample", report.sample_s, report.sample_tok_s);
-    println!("{:<12} {:>9.3} {:>10.0}", "update", report.update_s, report.update_tok_s);
-    println!("{:<12} {:>9.3}", "step, GRPO", report.step_grpo_s);
-    println!("{:<12} {:>9.3}", "step, G2RL", report.step_g2rl_s);
-    println!(
+    )?;
+    say!("{:<12} {:>9} {:>10}", "", "seconds", "tokens/s")?;
+    say!("{:<12} {:>9.3} {:>10.0}", "sample", report.sample_s, report.sample_tok_s)?;
+    say!("{:<12} {:>9.3} {:>10.0}", "update", report.update_s, report.update_tok_s)?;
+    say!("{:<12} {:>9.3}", "step, GRPO", report.step_grpo_s)?;
+    say!("{:<12} {:>9.3}", "step, G2RL", report.step_g2rl_s)?;
+    say!(
         "G2RL / GRPO, step by step: {:.3} ({:.3} to {:.3})",
-        report.step_ratio, report.step_ratio_min, report.step_ratio_max
-    );
+        report.step_ratio,
+        report.step_ratio_min,
+        report.step_ratio_max
+    )?;
     if let Some(peak) = report.peak_memory_mib {
-        println!("peak memory: {peak:.0} MiB");
+        say!("peak memory: {peak:.0} MiB")?;
     }
+    Ok(())
 }

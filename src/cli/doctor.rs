@@ -1,6 +1,8 @@
 //! `orthant doctor`: what this machine has, and whether an experiment will run on it.
 
+use super::terminal::{note, say};
 use crate::error::Result;
+use crate::escape::one_line;
 use crate::experiment::{
     self, DataSource, DeviceChoice, EncoderSource, Experiment, HeldOutSource, ModelSource, SuiteConfig, TaskConfig,
 };
@@ -74,7 +76,7 @@ pub(super) fn run(arguments: &DoctorArguments) -> Result<u8> {
         experiment.validate().map_err(located)?;
         examine(&experiment, arguments, &mut report).map_err(located)?;
     }
-    print(&report, arguments.json);
+    print(&report, arguments.json)?;
     Ok(if report.problems.is_empty() { 0 } else { 2 })
 }
 
@@ -314,18 +316,18 @@ fn count(parameters: usize) -> String {
     if millions >= 1000.0 { format!("{:.2}B", millions / 1e3) } else { format!("{millions:.2}M") }
 }
 
-#[allow(clippy::print_stdout, reason = "results belong on standard output")]
-fn print(report: &Report, json: bool) {
+fn print(report: &Report, json: bool) -> Result<()> {
     let width = report.lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, text) in &report.lines {
-        println!("{name:width$}  {text}");
+        say!("{name:width$}  {}", one_line(text))?;
     }
     for problem in &report.problems {
-        eprintln!("error: {problem}");
+        note!("error: {problem}");
     }
     if json {
         let mut fields = report.json.clone();
         fields.insert("problems".to_string(), report.problems.clone().into());
-        println!("{}", serde_json::Value::Object(fields));
+        say!("{}", serde_json::Value::Object(fields))?;
     }
+    Ok(())
 }

@@ -1,8 +1,10 @@
 //! `orthant eval`: pass@k, the majority's and the mean accuracy of a model on a suite.
 
+use super::terminal::{note, say, shown};
 use super::{DtypeChoice, model_source, on_large_stack};
 use crate::data::NAMED;
 use crate::error::{Error, Result, nearest};
+use crate::escape::one_line;
 use crate::evaluation::{EvaluationFolder, EvaluationSettings, ProblemOutcome, Suite, Summary, sample_suite};
 use crate::experiment::{
     AnswerFormat, ArithmeticConfig, CountdownConfig, DeviceChoice, FileSuite, NamedSuite, TaskConfig,
@@ -153,7 +155,7 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     let device = open_device(arguments.device)?;
     let model = LanguageModel::load(&model_source(&arguments.model), arguments.dtype.dtype(), &device)?.merged()?;
     let suite = arguments.suite(&model)?;
-    suite.notes.iter().for_each(|note| eprintln!("warning: {note}"));
+    suite.notes.iter().for_each(|note| note!("warning: {note}"));
     let room = model.config.max_position_embeddings.saturating_sub(suite.longest_prompt(&model.tokenizer)?);
     let max_new_tokens = arguments.max_new_tokens.map_or(NEW_TOKENS.min(room).max(1), |tokens| tokens as usize);
     suite.check_length(&model, max_new_tokens)?;
@@ -232,11 +234,11 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     }
     folder.finish(&Value::Object(result.clone()))?;
 
-    print(&suite, &summary, &subjects, &levels, first, (tokens > 0).then_some(pace), &out);
+    print(&suite, &summary, &subjects, &levels, first, (tokens > 0).then_some(pace), &out)?;
     if arguments.json {
         result.insert("tokens_per_s".to_string(), if tokens > 0 { pace.into() } else { Value::Null });
-        result.insert("out".to_string(), out.display().to_string().into());
-        print_line(&Value::Object(result));
+        result.insert("out".to_string(), shown(&out).into());
+        say!("{}", Value::Object(result))?;
     }
     Ok(0)
 }
@@ -264,12 +266,6 @@ fn fields(summary: &Summary) -> Result<Map<String, Value>> {
     Ok(fields)
 }
 
-#[allow(clippy::print_stdout, reason = "results belong on standard output")]
-fn print_line(result: &Value) {
-    println!("{result}");
-}
-
-#[allow(clippy::print_stdout, reason = "results belong on standard output")]
 fn print(
     suite: &Suite,
     summary: &Summary,
@@ -278,15 +274,17 @@ fn print(
     first: usize,
     pace: Option<f64>,
     out: &Path,
-) {
-    println!(
+) -> Result<()> {
+    say!(
         "{}: {} problems, {} samples each, %, with 95 % intervals over problems",
-        suite.name, summary.problems, summary.samples
-    );
-    let width = subjects.iter().chain(levels).map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(8);
+        suite.name,
+        summary.problems,
+        summary.samples
+    )?;
+    let width = subjects.iter().chain(levels).map(|(name, _)| one_line(name).chars().count()).max().unwrap_or(0).max(8);
     let estimates: Vec<_> = summary.estimates().collect();
     let names: Vec<String> = estimates.iter().map(|(name, _)| format!("{name:>20}")).collect();
-    println!("{:width$}  problems{}", "", names.concat());
+    say!("{:width$}  problems{}", "", names.concat())?;
     let row = |name: &str, summary: &Summary| {
         let cells: Vec<String> = summary
             .estimates()
@@ -294,22 +292,22 @@ fn print(
                 format!("{:>20}", format!("{:.1} [{:.1}, {:.1}]", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high))
             })
             .collect();
-        println!("{name:width$}  {:>8}{}", summary.problems, cells.concat());
+        say!("{:width$}  {:>8}{}", one_line(name), summary.problems, cells.concat())
     };
-    row("all", summary);
+    row("all", summary)?;
     for (name, part) in subjects {
-        row(name, part);
+        row(name, part)?;
     }
     for (name, part) in levels {
-        row(&format!("level {name}"), part);
+        row(&format!("level {name}"), part)?;
     }
     let pace = pace.map_or(String::new(), |pace| format!(", {pace:.0} tokens/s"));
     let earlier = if first > 0 { format!(" ({first} problems were there already)") } else { String::new() };
-    println!(
+    say!(
         "mean length {:.1} tokens, {:.1} % cut off, {:.1} % without an answer{pace}; in {}{earlier}",
         summary.length_mean,
         100.0 * summary.truncated_ratio,
         100.0 * summary.no_answer_ratio,
         out.display()
-    );
+    )
 }

@@ -1,5 +1,6 @@
 //! `orthant export`: a model as a Hugging Face folder, adapters merged.
 
+use super::terminal::{say, shown};
 use super::{DtypeChoice, model_source};
 use crate::error::{Error, Result};
 use crate::model::LanguageModel;
@@ -24,7 +25,6 @@ pub(super) struct ExportArguments {
     json: bool,
 }
 
-#[allow(clippy::print_stdout, reason = "results belong on standard output")]
 pub(super) fn run(arguments: &ExportArguments) -> Result<u8> {
     let out = &arguments.out;
     if out.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
@@ -37,9 +37,9 @@ pub(super) fn run(arguments: &ExportArguments) -> Result<u8> {
         .map_err(|error| Error::input(format!("cannot make the folder {}: {error}", out.display())))?;
     let model = model.converted(arguments.dtype.dtype())?;
     model.write(out)?;
-    println!("{} parameters in {}", model.parameter_count(), out.display());
+    say!("{} parameters in {}", model.parameter_count(), out.display())?;
     if arguments.json {
-        println!("{}", serde_json::json!({ "out": out, "params": model.parameter_count() }));
+        say!("{}", serde_json::json!({ "out": shown(out), "params": model.parameter_count() }))?;
     }
     Ok(0)
 }

@@ -9,6 +9,7 @@ mod pretrain;
 mod run;
 mod score;
 mod start;
+mod terminal;
 mod view;
 
 use crate::dashboard::{DashboardOptions, PanelKind, Screenshot};
@@ -17,7 +18,10 @@ use crate::experiment::{DeviceChoice, ModelSource};
 use crate::model::bundled_models;
 use candle_core::DType;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use terminal::note;
 
 /// Watch a language model learn to reason.
 #[derive(Parser)]
@@ -56,28 +60,50 @@ enum Command {
 
 /// Runs the program; returns its exit status.
 pub fn main() -> u8 {
+    tell_of_panics();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version go to standard output with status 0, usage errors to standard error with status 2.
             if !error.use_stderr() {
-                return u8::from(error.print().is_err());
+                return match error.print() {
+                    Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                        status(Err(Error::io("writing help", "standard output")(error)))
+                    }
+                    _ => 0,
+                };
             }
-            eprintln!("{}", one_paragraph(&error.render().to_string()));
+            note!("{}", one_paragraph(&error.render().to_string()));
             return 2;
         }
     };
-    let done = match arguments.command {
-        Some(command) => run(command),
-        None => start::run(arguments.start),
-    };
-    match done {
-        Ok(status) => status,
-        Err(error) => {
-            eprintln!("error: {error}");
-            error.exit_status()
-        }
+    catch_unwind(AssertUnwindSafe(|| {
+        status(match arguments.command {
+            Some(command) => run(command),
+            None => start::run(arguments.start),
+        })
+    }))
+    .unwrap_or(1)
+}
+
+/// The exit status of what was done; an error is told first.
+fn status(done: Result<u8>) -> u8 {
+    done.unwrap_or_else(|error| {
+        note!("error: {error}");
+        error.exit_status()
+    })
+}
+
+/// Tells of a fault of the program itself as of any other error. `RUST_BACKTRACE` has it told in Rust's own way.
+fn tell_of_panics() {
+    if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
+        return;
     }
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or(String::new(), |place| format!(" ({}:{})", place.file(), place.line()));
+        let text = panic.payload_as_str().unwrap_or("no message");
+        note!("error: this is a fault of orthant itself, please report it: {text}{place}");
+    }));
 }
 
 /// Clap's message, usage and hint, spread over several paragraphs, as one.

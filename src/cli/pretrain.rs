@@ -1,5 +1,6 @@
 //! `orthant pretrain EXPERIMENT.ron`: a small base model from nothing.
 
+use super::terminal::tell_above;
 use crate::error::{Error, Result};
 use crate::evaluation::{EvaluationRecord, Suite, evaluate};
 use crate::experiment::{self, OptimizerConfig, Precision, Pretrain};
@@ -106,11 +107,7 @@ fn train(config: &Pretrain) -> Result<()> {
                 let record =
                     evaluate(&model, suite, evaluation, 96.min(config.model.positions / 2), config.seed, step, |_| ())?;
                 let line = format!("step {step}: loss {loss_mean:.4}, {}", describe(&record));
-                if bar.is_hidden() {
-                    eprintln!("{line}");
-                } else {
-                    bar.println(line);
-                }
+                tell_above(&bar, &line);
                 records.push(record);
                 model.write(&config.out)?;
             }

@@ -1,5 +1,6 @@
 //! `orthant score`: the geometry of any responses, whoever generated them.
 
+use super::terminal::{say, shown};
 use super::{model_source, on_large_stack};
 use crate::error::{Error, Result};
 use crate::experiment::DeviceChoice;
@@ -164,28 +165,27 @@ pub(super) fn run(arguments: &ScoreArguments) -> Result<u8> {
     bar.finish_and_clear();
     let scores = scores?;
     scores.write(&arguments.out)?;
-    summarize(&scores, settings.gradients, arguments);
+    summarize(&scores, settings.gradients, arguments)?;
     Ok(0)
 }
 
-#[allow(clippy::print_stdout, reason = "results belong on standard output")]
-fn summarize(scores: &Scores, form: Option<GradientForm>, arguments: &ScoreArguments) {
+fn summarize(scores: &Scores, form: Option<GradientForm>, arguments: &ScoreArguments) -> Result<()> {
     let cosines: Vec<f32> = scores.groups.iter().flat_map(|group| group.cosines.pairs()).collect();
     let statistics = PairStatistics::of(cosines.iter().copied());
-    println!(
+    say!(
         "{} responses in {} groups; scores in {}",
         scores.responses.len(),
         scores.groups.len(),
         arguments.out.display()
-    );
+    )?;
     if statistics.pairs > 0 {
-        println!(
+        say!(
             "feature cosines of {} pairs: mean {:.4}, negative {:.1} %, near-orthogonal {:.1} %",
             statistics.pairs,
             statistics.mean,
             100.0 * statistics.negative_ratio,
             100.0 * statistics.orthogonal_ratio
-        );
+        )?;
     }
     let wide = |cosines: &[f32]| cosines.iter().copied().map(f64::from).collect::<Vec<_>>();
     let gradient_cosines: Vec<f32> = scores
@@ -199,24 +199,23 @@ fn summarize(scores: &Scores, form: Option<GradientForm>, arguments: &ScoreArgum
     let (linear, rank) =
         if gradient_cosines.is_empty() { (None, None) } else { (fidelity(pearson), fidelity(spearman)) };
     if let (Some(linear), Some(rank)) = (linear, rank) {
-        println!("feature cosines against gradient cosines: Pearson {linear:.3}, Spearman {rank:.3}");
+        say!("feature cosines against gradient cosines: Pearson {linear:.3}, Spearman {rank:.3}")?;
     }
     if let Some(form @ GradientForm::Sketch { dimension, .. }) = form {
         let error = form.standard_error();
-        println!(
-            "gradient cosines from projections to {dimension} numbers per tensor: standard error at most {error:.3}"
-        );
+        say!("gradient cosines from projections to {dimension} numbers per tensor: standard error at most {error:.3}")?;
     }
     if arguments.json {
         let line = serde_json::json!({
             "responses": scores.responses.len(),
             "groups": scores.groups.len(),
-            "out": arguments.out,
+            "out": shown(&arguments.out),
             "cosine_mean": statistics.mean,
             "fidelity_pearson": linear,
             "fidelity_spearman": rank,
             "gradient_standard_error": form.map(GradientForm::standard_error),
         });
-        println!("{line}");
+        say!("{line}")?;
     }
+    Ok(())
 }

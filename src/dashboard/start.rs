@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Runs that the window started; whoever opened it waits for their ends.
-pub(super) type StartedRuns = Arc<Mutex<Vec<Run>>>;
+pub type StartedRuns = Arc<Mutex<Vec<Run>>>;
 
 /// Where experiments and runs are.
 #[derive(Clone, Debug)]
@@ -378,5 +378,47 @@ mod tests {
         editor.save().unwrap();
         assert!(!editor.is_changed());
         assert_eq!(std::fs::read_to_string(folder.path().join("c.ron")).unwrap(), editor.text);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn devices_and_pipes_in_the_folders_are_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = Places { experiments: folder.path().join("experiments"), runs: folder.path().join("runs") };
+        std::fs::create_dir_all(&places.experiments).unwrap();
+        std::fs::write(places.experiments.join("small.ron"), SMALL).unwrap();
+        let small: Experiment = experiment::from_text(SMALL, "small").unwrap();
+        let zero = |path: PathBuf| {
+            std::fs::remove_file(&path).ok();
+            std::os::unix::fs::symlink("/dev/zero", path).unwrap();
+        };
+        let pipe = |path: PathBuf| {
+            std::fs::remove_file(&path).ok();
+            assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+        };
+        zero(places.experiments.join("zero.ron"));
+        pipe(places.experiments.join("pipe.ron"));
+        std::fs::create_dir(places.experiments.join("folder.ron")).unwrap();
+        let large = std::fs::File::create(places.experiments.join("large.ron")).unwrap();
+        large.set_len(SETTINGS_BYTES + 1).unwrap();
+        for name in ["manifest.json", "metrics.jsonl", "evals.jsonl", "events.jsonl", "experiment.ron"] {
+            for (kind, make) in [("zero", &zero as &dyn Fn(PathBuf)), ("pipe", &pipe)] {
+                let runs = places.runs.join(format!("{name}-{kind}"));
+                let run = RunDir::create(&runs, &small).unwrap();
+                let manifest = r#"{"version": "", "commit": "", "device": "", "model": "", "model_hash": "", "data_hash": "",
+                    "started": "", "state": "failed", "step": 3}"#;
+                std::fs::write(run.path().join("manifest.json"), manifest).unwrap();
+                make(run.path().join(name));
+                std::fs::rename(run.path(), places.runs.join(format!("run-{name}-{kind}"))).unwrap();
+                std::fs::remove_dir(&runs).unwrap();
+            }
+        }
+        let found = find(&places);
+        assert_eq!(found.experiments.len(), 1);
+        // What names a run must be there; of logs that are none nothing is shown.
+        assert_eq!(found.runs.len(), 6);
+        for run in &found.runs {
+            assert_eq!((run.name.as_str(), run.accuracy, run.pass_at_1), ("a", None, None));
+        }
     }
 }

@@ -6,8 +6,9 @@
 use super::config::Experiment;
 use super::parse;
 use crate::error::{Error, Result};
+use crate::escape::escaped;
 use crate::evaluation::EvaluationRecord;
-use crate::files;
+use crate::files::{self, SETTINGS_BYTES};
 use crate::metrics::MetricRow;
 use crate::trainer::{GroupTokens, GroupView, RolloutView, StepView};
 use candle_core::{Device, Tensor};
@@ -296,7 +297,7 @@ impl RunDir {
         const END_BYTES: u64 = 1 << 16;
         let path = self.path.join("metrics.jsonl");
         let read = || -> std::io::Result<Vec<u8>> {
-            let mut file = fs::File::open(&path)?;
+            let mut file = files::open_regular(&path)?;
             let length = file.metadata()?.len();
             file.seek(SeekFrom::Start(length.saturating_sub(END_BYTES)))?;
             let mut bytes = Vec::new();
@@ -317,7 +318,7 @@ impl RunDir {
             step: u64,
         }
         let path = self.path.join(name);
-        let text = match fs::read_to_string(&path) {
+        let text = match files::read_text(&path, u64::MAX) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(Error::io("reading a file of the run", &path)(error)),
@@ -334,7 +335,7 @@ impl RunDir {
 
     /// Reads `manifest.json`; `None` where there is none that can be read.
     pub fn read_manifest(&self) -> Option<Manifest> {
-        serde_json::from_str(&fs::read_to_string(self.path.join("manifest.json")).ok()?).ok()
+        serde_json::from_str(&files::read_text(&self.path.join("manifest.json"), SETTINGS_BYTES).ok()?).ok()
     }
 
     /// Writes `manifest.json`.
@@ -366,7 +367,7 @@ impl RunDir {
 
     /// Appends a line with the time to `log.txt`.
     pub fn log(&self, text: &str) -> Result<()> {
-        self.append("log.txt", format!("{:.0} {text}\n", jiff::Timestamp::now()).as_bytes())
+        self.append("log.txt", format!("{:.0} {}\n", jiff::Timestamp::now(), escaped(text)).as_bytes())
     }
 
     /// Writes `rollouts/step_NNNNNN.jsonl`, a line per rollout.
@@ -518,7 +519,7 @@ impl Tail {
     /// The whole lines written since the last call; a half-written one is left for the next. `None` where the file has become
     /// shorter: the run was taken back to a checkpoint, and everything is to be read again from the beginning.
     pub fn lines(&mut self) -> Result<Option<Vec<String>>> {
-        let mut file = match File::open(&self.path) {
+        let mut file = match files::open_regular(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok((self.offset == 0).then(Vec::new));

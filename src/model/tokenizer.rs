@@ -12,7 +12,7 @@ pub struct TextTokenizer {
 }
 
 /// What else Transformers keeps of a tokenizer in a model folder.
-const COMPANIONS: [&str; 6] = [
+pub(super) const COMPANIONS: [&str; 6] = [
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",

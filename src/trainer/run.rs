@@ -692,6 +692,15 @@ fn drive(app: &mut App, snapshots: &SnapshotCell, commands: &Receiver<TrainerCom
                 save(app)?;
                 return Ok(RunEnd::Stopped);
             }
+            Some(TrainerCommand::WindowLost) => {
+                let what = if paused { "saved and stopped, because it was paused" } else { "goes on without a window" };
+                warn(app, snapshots, format!("the window is gone; the run {what}"))?;
+                if paused {
+                    save(app)?;
+                    return Ok(RunEnd::Stopped);
+                }
+                continue;
+            }
             None if paused && !single => return Ok(RunEnd::Stopped), // nobody is left who could resume
             None => {}
         }
@@ -705,6 +714,12 @@ fn note(app: &mut App, snapshots: &SnapshotCell, kind: &'static str, state: RunS
     let step = app.world().resource::<StepCounter>().0;
     snapshots.update(|snapshot| snapshot.state = state);
     record_event(app, snapshots, Event::now(step, kind, ""))
+}
+
+fn warn(app: &App, snapshots: &SnapshotCell, text: String) -> Result<()> {
+    let step = app.world().resource::<StepCounter>().0;
+    snapshots.update(|snapshot| Arc::make_mut(&mut snapshot.warnings).push((step, text.clone())));
+    record_event(app, snapshots, Event::now(step, "warning", text))
 }
 
 fn record_event(app: &App, snapshots: &SnapshotCell, event: Event) -> Result<()> {
@@ -733,9 +748,7 @@ fn set_live(app: &mut App, snapshots: &SnapshotCell, setting: LiveSetting, value
     let (from, experiment) = match tried {
         Ok(tried) => tried,
         Err(error) => {
-            let text = format!("{path} stays as it is: {error}");
-            snapshots.update(|snapshot| Arc::make_mut(&mut snapshot.warnings).push((step, text.clone())));
-            return record_event(app, snapshots, Event::now(step, "warning", text));
+            return warn(app, snapshots, format!("{path} stays as it is: {error}"));
         }
     };
     let world = app.world_mut();

@@ -428,6 +428,9 @@ pub enum TrainerCommand {
     Set(LiveSetting, f64),
     /// Finish the current step, write a checkpoint, end.
     Stop,
+    /// Note that the window is gone without having been closed. A running trainer goes on; a paused one, whom nobody could tell to go
+    /// on, stops.
+    WindowLost,
 }
 
 /// What an update of the snapshot changed.
