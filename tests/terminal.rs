@@ -210,7 +210,22 @@ fn names_that_are_not_unicode_are_shown_as_far_as_they_can_be() {
         let output = program(&place, &arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
         assert_quiet(&output, "input");
+        assert_eq!(text(&output.stderr).lines().count(), 1, "{}", text(&output.stderr));
     }
+    // A run holds its paths as text.
+    let folder = place.path().join(odd);
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::rename(place.model(), folder.join("model")).unwrap();
+    let file = place.path().join("experiment.ron");
+    let output =
+        program(&place, &[OsStr::new("run"), file.as_os_str(), OsStr::new("--headless")]).current_dir(&folder).output();
+    let output = output.unwrap();
+    assert!(
+        output.status.code() == Some(2) && text(&output.stderr).contains("no Unicode text"),
+        "{}",
+        text(&output.stderr)
+    );
+    assert!(!folder.join("runs").exists());
 }
 
 /// Asserts that nothing in the output is obeyed by a terminal.

@@ -1,6 +1,6 @@
 //! `orthant eval`: pass@k, the majority's and the mean accuracy of a model on a suite.
 
-use super::terminal::{note, say, shown};
+use super::terminal::{note, say, text_of};
 use super::{DtypeChoice, model_source, on_large_stack};
 use crate::data::NAMED;
 use crate::error::{Error, Result, nearest};
@@ -237,7 +237,7 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     print(&suite, &summary, &subjects, &levels, first, (tokens > 0).then_some(pace), &out)?;
     if arguments.json {
         result.insert("tokens_per_s".to_string(), if tokens > 0 { pace.into() } else { Value::Null });
-        result.insert("out".to_string(), shown(&out).into());
+        result.insert("out".to_string(), text_of(&out).into());
         say!("{}", Value::Object(result))?;
     }
     Ok(0)

@@ -1,6 +1,6 @@
 //! `orthant export`: a model as a Hugging Face folder, adapters merged.
 
-use super::terminal::{say, shown};
+use super::terminal::{say, text_of};
 use super::{DtypeChoice, model_source};
 use crate::error::{Error, Result};
 use crate::model::LanguageModel;
@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &ExportArguments) -> Result<u8> {
     model.write(out)?;
     say!("{} parameters in {}", model.parameter_count(), out.display())?;
     if arguments.json {
-        say!("{}", serde_json::json!({ "out": shown(out), "params": model.parameter_count() }))?;
+        say!("{}", serde_json::json!({ "out": text_of(out), "params": model.parameter_count() }))?;
     }
     Ok(0)
 }

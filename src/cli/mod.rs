@@ -1,5 +1,7 @@
 //! The command line: one file per command.
 
+#![warn(clippy::print_stderr, reason = "messages pass through `terminal`")]
+
 mod bench;
 mod doctor;
 mod eval;
@@ -14,6 +16,7 @@ mod view;
 
 use crate::dashboard::{DashboardOptions, PanelKind, Screenshot};
 use crate::error::{Error, Result};
+use crate::escape::one_line;
 use crate::experiment::{DeviceChoice, ModelSource};
 use crate::model::bundled_models;
 use candle_core::DType;
@@ -89,7 +92,10 @@ pub fn main() -> u8 {
 /// The exit status of what was done; an error is told first.
 fn status(done: Result<u8>) -> u8 {
     done.unwrap_or_else(|error| {
-        note!("error: {error}");
+        let text = error.to_string();
+        // Bad input is told in one paragraph, whatever it holds.
+        let text = if error.exit_status() == 2 { one_line(&text) } else { text.as_str().into() };
+        note!("error: {text}");
         error.exit_status()
     })
 }

@@ -1,7 +1,7 @@
 //! `orthant run EXPERIMENT.ron`: trains, with the dashboard on it or a progress bar.
 
 use super::WindowArguments;
-use super::terminal::{note, say, shown};
+use super::terminal::{note, say, text_of};
 use crate::dashboard::{self, WindowEnd};
 use crate::error::{Error, Result};
 use crate::experiment::{self, DeviceChoice, Experiment};
@@ -216,7 +216,7 @@ fn summarize(snapshot: &RunSnapshot, end: RunEnd, json: bool) -> Result<()> {
         let line = serde_json::json!({
             "state": how,
             "step": snapshot.step,
-            "run": shown(&snapshot.info.directory),
+            "run": text_of(&snapshot.info.directory),
             "evaluation": snapshot.evaluations.last(),
         });
         say!("{line}")?;

@@ -1,6 +1,6 @@
 //! `orthant score`: the geometry of any responses, whoever generated them.
 
-use super::terminal::{say, shown};
+use super::terminal::{say, text_of};
 use super::{model_source, on_large_stack};
 use crate::error::{Error, Result};
 use crate::experiment::DeviceChoice;
@@ -209,7 +209,7 @@ fn summarize(scores: &Scores, form: Option<GradientForm>, arguments: &ScoreArgum
         let line = serde_json::json!({
             "responses": scores.responses.len(),
             "groups": scores.groups.len(),
-            "out": shown(&arguments.out),
+            "out": text_of(&arguments.out),
             "cosine_mean": statistics.mean,
             "fidelity_pearson": linear,
             "fidelity_spearman": rank,

@@ -59,6 +59,6 @@ pub(super) fn tell_above(bar: &ProgressBar, text: &str) {
 }
 
 /// A path for JSON, which has no other text than Unicode.
-pub(super) fn shown(path: &Path) -> String {
+pub(super) fn text_of(path: &Path) -> String {
     path.display().to_string()
 }

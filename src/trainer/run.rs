@@ -384,17 +384,19 @@ fn settle_sources(experiment: &mut Experiment) -> Result<()> {
         if let Ok(found) = folder.canonicalize() {
             *folder = found;
         }
+        if folder.to_str().is_some() {
+            return Ok(());
+        }
+        let path = folder.display();
+        Err(Error::input(format!("the name of {path} is no Unicode text, as which the run folder holds it; rename it")))
     };
     match &mut experiment.model {
         ModelSource::Bundled(_) => {}
-        ModelSource::Local(folder) => absolute(folder),
+        ModelSource::Local(folder) => absolute(folder)?,
         ModelSource::Hub(source) => source.revision = hub::commit_of(&hub::fetch_model(source)?),
     }
     let settle = |source: &mut DataSource| match source {
-        DataSource::Local(file) => {
-            absolute(file);
-            Ok(())
-        }
+        DataSource::Local(file) => absolute(file),
         DataSource::Hub(source) => {
             source.revision = hub::commit_of(&hub::fetch_dataset(source)?);
             Ok::<_, Error>(())
@@ -409,7 +411,7 @@ fn settle_sources(experiment: &mut Experiment) -> Result<()> {
     for evaluation in &mut experiment.evaluations {
         match &mut evaluation.suite {
             SuiteConfig::HeldOut(_) => {}
-            SuiteConfig::File(suite) => absolute(&mut suite.path),
+            SuiteConfig::File(suite) => absolute(&mut suite.path)?,
             SuiteConfig::Named(suite) => {
                 let source = named(&suite.name)?.source(suite.revision.as_deref());
                 suite.revision = Some(hub::commit_of(&hub::fetch_dataset(&source)?));
@@ -419,7 +421,7 @@ fn settle_sources(experiment: &mut Experiment) -> Result<()> {
     for encoder in experiment.encoders_mut() {
         match encoder {
             EncoderSource::Policy => {}
-            EncoderSource::Local(folder) => absolute(folder),
+            EncoderSource::Local(folder) => absolute(folder)?,
             EncoderSource::Hub(source) => {
                 let folder = hub::fetch(&source.repo, &source.revision, &ENCODER_FILES)?;
                 source.revision = hub::commit_of(&folder);
