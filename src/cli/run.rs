@@ -23,6 +23,13 @@ pub(super) struct RunArguments {
     /// Goes on with the run in this folder from its newest checkpoint; `--set stop.steps=N` gives it more steps.
     #[arg(long, value_name = "RUN_DIR", conflicts_with_all = ["experiment", "seed", "device", "out"])]
     resume: Option<PathBuf>,
+    /// With --resume: goes on from the checkpoint of this step instead of the newest. Later checkpoints are set aside.
+    #[arg(long, value_name = "N", requires = "resume")]
+    from_step: Option<u64>,
+    /// With --resume: goes on although model, data, templates, seed, task or method are not those of the run so far, and records
+    /// what changed.
+    #[arg(long, requires = "resume")]
+    accept_changes: bool,
     /// No window: a progress bar and a line per evaluation. Taken for granted where there is no display.
     #[arg(long)]
     headless: bool,
@@ -48,7 +55,10 @@ pub(super) struct RunArguments {
 impl RunArguments {
     fn builder(&self) -> Result<RunBuilder> {
         let path = match (&self.resume, &self.experiment) {
-            (Some(folder), _) => return RunBuilder::resume(folder, &self.set),
+            (Some(folder), _) => {
+                let builder = RunBuilder::resume(folder, &self.set)?;
+                return Ok(builder.from_step(self.from_step).accept_changes(self.accept_changes));
+            }
             (None, Some(path)) => path,
             (None, None) => return Err(Error::input("give an experiment file, or --resume and a run folder")),
         };
@@ -99,10 +109,21 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
     if follower.join().is_err() {
         eprintln!("the progress display failed");
     }
-    let end = end?;
     let snapshot = handle.snapshots.load();
+    let end = end.map_err(|error| with_way_on(error, &snapshot))?;
     summarize(&snapshot, end, arguments.json);
     Ok(if end == RunEnd::Stopped && interrupted.load(Ordering::SeqCst) { INTERRUPTED } else { 0 })
+}
+
+/// Adds how to go on to what a run failed of.
+fn with_way_on(error: Error, snapshot: &RunSnapshot) -> Error {
+    match snapshot.checkpoints.last() {
+        Some(step) => Error::failed(format!(
+            "{error}; go on from the checkpoint of step {step} with `orthant run --resume {}`",
+            snapshot.info.directory.display()
+        )),
+        None => error,
+    }
 }
 
 /// The first Ctrl-C ends the run after its current step; the second ends the program at once.
@@ -133,6 +154,11 @@ fn follow(handle: &RunHandle) {
         first.info.name, first.info.seed, first.info.method, first.info.model, first.info.device
     );
     println!("run folder {}", first.info.directory.display());
+    if let Some(began) = first.events.iter().rposition(|event| event.kind == "resumed") {
+        for event in &first.events[began..] {
+            eprintln!("{}: {}", event.kind, event.text);
+        }
+    }
     let bar = ProgressBar::new(first.info.stop_step);
     if let Ok(style) = ProgressStyle::with_template("{bar:24} step {pos}/{len}  {msg}") {
         bar.set_style(style);
