@@ -61,7 +61,7 @@ pub(crate) fn decode(bytes: Vec<u8>) -> io::Result<String> {
 /// Puts a whole file in its place: written under another name, synced, renamed. After a crash there is the old file or the new one.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     place(path, bytes, true)?;
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or(Ok(()), sync)
+    path.parent().map_or(Ok(()), sync)
 }
 
 /// The same for a file that is synced later: whoever reads it finds it whole, but a loss of power may empty it.
@@ -84,6 +84,7 @@ fn place(path: &Path, bytes: &[u8], is_synced: bool) -> io::Result<()> {
 
 /// Brings a file, or the names in a folder, to the disk.
 pub(crate) fn sync(path: &Path) -> io::Result<()> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     // Other systems have no way to sync a folder.
     if cfg!(unix) || !path.is_dir() { File::open(path)?.sync_all() } else { Ok(()) }
 }

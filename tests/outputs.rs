@@ -76,7 +76,7 @@ fn scores_replace_scores_only_and_lines_and_tensors_belong_together_after_any_ki
         (lines(&out.join("scores.jsonl")).len(), tensors["features"].dims()[0])
     };
     assert_eq!(scored(), (6, 6));
-    let mut inputs = ["many.jsonl", "few.jsonl"].iter().cycle();
+    let mut inputs = ["many.jsonl", "few.jsonl"].into_iter().cycle();
     for delay in 0..12 {
         let child = start(&place, &score(inputs.next().unwrap()));
         let tensors = out.join("scores.safetensors");

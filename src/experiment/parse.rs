@@ -131,8 +131,9 @@ fn compare(path: &str, one: &str, other: &str, found: &mut Vec<Difference>) {
         return;
     }
     let head = |text: &str| text.split(['(', '[']).next().unwrap_or_default().to_string();
-    let parts = |text| entries(text, 0..text.len());
-    let (mine, theirs) = (parts(one), parts(other));
+    // Brackets within a text are none.
+    let span = |text: &str| if text.starts_with('"') { 0..0 } else { 0..text.len() };
+    let (mine, theirs) = (entries(one, span(one)), entries(other, span(other)));
     let names = |entries: &[Entry]| entries.iter().map(|entry| entry.name.to_string()).collect::<Vec<_>>();
     if mine.is_empty() || head(one) != head(other) || names(&mine) != names(&theirs) {
         found.push(Difference { path: path.to_string(), from: one.to_string(), to: other.to_string() });
@@ -460,6 +461,9 @@ mod tests {
             .fold(one.clone(), |now, difference| set(&now, &format!("{}={}", difference.path, difference.to)).unwrap());
         assert_eq!(again, other);
         assert!(differences(&one, &one).unwrap().is_empty());
+        let described = |text: &str| set(&one, &format!("description=\"{text}\"")).unwrap();
+        let found = differences(&described("a (x: 1)"), &described("a (x: 2)")).unwrap();
+        assert_eq!(found[0].path, "description");
         let fewer = set(&one, "evaluations=[(suite: HeldOut(problems: 8))]").unwrap();
         assert_eq!(differences(&one, &fewer).unwrap()[0].path, "evaluations");
     }

@@ -30,6 +30,8 @@ impl RunDir {
     /// Checkpoints of later steps are set aside, and so is a copy of every log with damaged lines.
     pub fn rewind(&self, step: u64) -> Result<Rewound> {
         let mut rewound = Rewound::default();
+        // First, so that whoever goes on after a kill in the midst of this goes on from the same step.
+        self.rewind_checkpoints(step, &mut rewound)?;
         for name in LOGS {
             self.rewind_log(name, step, &mut rewound)?;
         }
@@ -48,7 +50,6 @@ impl RunDir {
                 rewound.removed.push(format!("{removed} {} of {folder}/", plural(removed, "file")));
             }
         }
-        self.rewind_checkpoints(step, &mut rewound)?;
         for name in LOGS.into_iter().chain(["manifest.json", "experiment.ron"]) {
             let path = self.path().join(name).with_added_extension("tmp");
             if path.is_file() {

@@ -63,6 +63,7 @@ impl RunDir {
             path = parent.join(format!("{base}-{attempt}"));
             attempt += 1;
         }
+        files::sync(parent).map_err(Error::io("syncing to disk", parent))?;
         let run = Self::at(&path);
         for folder in ["rollouts", "geometry", "tokens", "checkpoints", "figures"] {
             let folder = run.path.join(folder);
@@ -677,8 +678,9 @@ impl SettingEdit {
     /// The change that makes a field differ.
     pub fn of(difference: &Difference) -> Self {
         let value = |ron: &str| {
-            let number = ron.parse::<u64>().map(Value::from).or_else(|_| ron.parse::<f64>().map(Value::from));
-            number.ok().filter(Value::is_number).unwrap_or_else(|| ron.into())
+            let whole = ron.parse::<u64>().map(Value::from).or_else(|_| ron.parse::<i64>().map(Value::from));
+            let number = whole.ok().or_else(|| ron.parse::<f64>().ok().map(Value::from));
+            number.filter(Value::is_number).unwrap_or_else(|| ron.into())
         };
         Self { path: difference.path.clone().into(), from: value(&difference.from), to: value(&difference.to) }
     }
@@ -723,6 +725,46 @@ mod tests {
         assert_ne!(first.path(), second.path());
         let again: Experiment = parse::read(&first.path().join("experiment.ron")).unwrap();
         assert_eq!(again, experiment());
+    }
+
+    #[test]
+    fn a_run_that_says_it_is_training_while_nobody_holds_its_lock_is_interrupted() {
+        let parent = tempfile::tempdir().unwrap();
+        let run = RunDir::create(parent.path(), &experiment()).unwrap();
+        let manifest = |state: &str| -> Manifest {
+            let text = r#"{"version": "0.1.0", "commit": "", "device": "cpu", "model": "m", "model_hash": "", "data_hash": "",
+                "started": "", "state": "STATE", "step": 0}"#;
+            serde_json::from_str(&text.replace("STATE", state)).unwrap()
+        };
+        // Made by an older version, which had no lock: nobody knows.
+        assert!(!run.is_interrupted(&manifest("training")));
+        let lock = run.lock().unwrap();
+        assert!(!run.is_interrupted(&manifest("training")));
+        drop(lock);
+        assert!(run.is_interrupted(&manifest("training")) && !run.is_interrupted(&manifest("finished")));
+    }
+
+    #[test]
+    fn a_changed_setting_comes_back_as_it_was_given() {
+        for (ron, json) in [
+            ("4", "4"),
+            ("-3", "-3"),
+            ("18446744073709551615", "18446744073709551615"),
+            ("0.001", "0.001"),
+            ("inf", "\"inf\""),
+            ("Grpo", "\"Grpo\""),
+            ("\"4\"", "\"\\\"4\\\"\""),
+        ] {
+            let edit =
+                SettingEdit::of(&Difference { path: "a.b".to_string(), from: "0".to_string(), to: ron.to_string() });
+            let text = serde_json::to_string(&edit).unwrap();
+            assert!(text.ends_with(&format!("\"to\":{json}}}")), "{text}");
+            let again: SettingEdit = serde_json::from_str(&text).unwrap();
+            assert_eq!(again.assignment(), format!("a.b={ron}"));
+        }
+        // As older versions wrote it.
+        let old: SettingEdit = serde_json::from_str(r#"{"path": "method.lambda", "from": 0.5, "to": 1.0}"#).unwrap();
+        assert_eq!(old.assignment(), "method.lambda=1.0");
     }
 
     #[test]

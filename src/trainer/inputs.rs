@@ -50,12 +50,9 @@ impl Inputs {
         }
         let mut hashes = BTreeMap::new();
         for suite in suites {
-            let number = 2 + hashes.keys().filter(|name: &&String| name.starts_with(&suite.name)).count();
-            let name = if hashes.contains_key(&suite.name) {
-                format!("{} ({number})", suite.name)
-            } else {
-                suite.name.clone()
-            };
+            let numbered = (2..).map(|number| format!("{} ({number})", suite.name));
+            let mut names = std::iter::once(suite.name.clone()).chain(numbered);
+            let name = names.find(|name| !hashes.contains_key(name)).unwrap_or_default();
             hashes.insert(name, suite.hash());
         }
         Ok(Self {

@@ -164,8 +164,12 @@ impl Resumed {
         self.file == settled.began
     }
 
-    /// Adds what another checkpoint could be gone on from to an error about this one.
+    /// Adds what other checkpoint could be gone on from to an error about this one's content. With checksums it is whole, and what is
+    /// wrong is something else.
     pub(super) fn way_on(&self, error: Error) -> Error {
+        if self.folder.join(checksums::CHECKSUMS).exists() {
+            return error;
+        }
         way_on(&self.directory, self.state.step, error)
     }
 
@@ -184,9 +188,6 @@ impl Resumed {
         if self.manifest.is_none() {
             let text = "manifest.json is missing or damaged, so nothing says whether model and data are those that the run began with";
             events.push(Event::now(step, "warning", text));
-        }
-        if !self.lock.is_kept() {
-            events.push(Event::now(step, "warning", NO_LOCKS));
         }
         events.extend(replaced.iter().map(inputs::event));
         events.extend(settled.events.iter().map(|edit| Event::edited(step, edit.clone())));

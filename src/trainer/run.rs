@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::evaluation::{EvaluationRecord, Suite};
 use crate::experiment::{
     Adapter, DataSource, EncoderSource, Event, Experiment, FidelityRecord, HeldOutSource, Manifest, MethodConfig,
-    ModelSource, OptimizerConfig, RunDir, SettingEdit, SuiteConfig, TaskConfig, to_text,
+    ModelSource, OptimizerConfig, ReplacedInput, RunDir, SettingEdit, SuiteConfig, TaskConfig, to_text,
 };
 use crate::files::lock::FolderLock;
 use crate::files::space;
@@ -194,30 +194,21 @@ impl RunBuilder {
         let replaced = resumed.as_ref().map_or(Ok(Vec::new()), |resumed| inputs.check(resumed))?;
         let frozen = FrozenBase::new(&experiment, &base, resumed.is_none(), &device)?;
         let (model, optimizer, mut state) = state_of(&experiment, base, resumed.as_ref(), dtype, &device)?;
-        let (directory, lock, events, earlier, began) = match (resumed, settled) {
-            (Some(resumed), Some(settled)) => {
-                let rewound = resumed.directory.rewind(step)?;
-                if !resumed.is_written(&settled) {
-                    resumed.directory.write_experiment(&settled.began)?;
-                }
-                let events = resumed.events(&rewound, &settled, &replaced);
-                take_over(&mut state, &settled);
-                (resumed.directory, resumed.lock, events, resumed.manifest, settled.began)
-            }
-            _ => {
-                let directory = RunDir::create(runs, &experiment)?;
-                let lock = directory.lock()?;
-                let events = vec![Event::now(0, "started", "")];
-                (directory, lock, events, None, experiment.clone())
-            }
+        let place = match resumed.zip(settled) {
+            Some((resumed, settled)) => Place::again(resumed, settled, &replaced, &mut state)?,
+            None => Place::new(runs, &experiment, notes(&suites, task.as_ref()))?,
         };
+        let Place { directory, lock, mut events, earlier, began } = place;
+        events.extend(room.map(|text| Event::now(step, "warning", text)));
+        if !lock.is_kept() {
+            events.push(Event::now(step, "warning", NO_LOCKS));
+        }
         let info = run_info(&experiment, to_text(&began)?, task.as_ref(), &model, &device, directory.path());
         let mut manifest = manifest_of(&info, earlier, step);
         inputs.record(&mut manifest);
         manifest.replaced.extend(replaced);
-        let notes = if step > 0 { Vec::new() } else { notes(&suites, task.as_ref(), room, &lock) };
-        for event in events.into_iter().chain(notes) {
-            directory.append_event(&event)?;
+        for event in &events {
+            directory.append_event(event)?;
             directory.log(&format!("{} {}", event.kind, event.text))?;
         }
         directory.write_manifest(&manifest)?;
@@ -282,12 +273,41 @@ fn check_room(experiment: &Experiment, checkpoint: u64, step: u64, place: &Path)
     }))
 }
 
-/// Lets the changes of a resumed run take effect on what its checkpoint carries over.
-fn take_over(state: &mut TrainerState, settled: &Settled) {
-    state.edits.clone_from(&settled.edits);
-    // A weight that is given wins over the adapted one.
-    if settled.events.iter().any(|edit| edit.path.starts_with("objective.kl")) {
-        state.kl_coefficient = None;
+/// Where a run is written to, and what there is to say of its beginning.
+struct Place {
+    directory: RunDir,
+    lock: FolderLock,
+    /// What happened before the first step.
+    events: Vec<Event>,
+    /// The manifest of a run that goes on.
+    earlier: Option<Manifest>,
+    /// What `experiment.ron` says.
+    began: Experiment,
+}
+
+impl Place {
+    fn new(runs: &Path, experiment: &Experiment, notes: Vec<Event>) -> Result<Self> {
+        let directory = RunDir::create(runs, experiment)?;
+        let lock = directory.lock()?;
+        let mut events = vec![Event::now(0, "started", "")];
+        events.extend(notes);
+        Ok(Self { directory, lock, events, earlier: None, began: experiment.clone() })
+    }
+
+    /// The folder of a run that goes on, taken back to its checkpoint; changed settings take effect on what that carries over.
+    fn again(resumed: Resumed, settled: Settled, replaced: &[ReplacedInput], state: &mut TrainerState) -> Result<Self> {
+        let rewound = resumed.directory.rewind(state.step)?;
+        if !resumed.is_written(&settled) {
+            resumed.directory.write_experiment(&settled.began)?;
+        }
+        let events = resumed.events(&rewound, &settled, replaced);
+        state.edits = settled.edits;
+        // A weight that is given wins over the adapted one.
+        if settled.events.iter().any(|edit| edit.path.starts_with("objective.kl")) {
+            state.kl_coefficient = None;
+        }
+        let Resumed { directory, lock, manifest, .. } = resumed;
+        Ok(Self { directory, lock, events, earlier: manifest, began: settled.began })
     }
 }
 
@@ -392,13 +412,11 @@ fn suites_of(experiment: &Experiment, task: &Arc<dyn Task>, model: &LanguageMode
     suites.collect()
 }
 
-/// What there is to warn of before a run: problems that had to be left out, suites whose problems are trained on too, a disk that is too
-/// small, and a file system without locks.
-fn notes(suites: &[Suite], task: &dyn Task, room: Option<String>, lock: &FolderLock) -> Vec<Event> {
+/// What there is to warn of before a run: problems that had to be left out, and suites whose problems are trained on too.
+fn notes(suites: &[Suite], task: &dyn Task) -> Vec<Event> {
     let notes = task.notes().iter().chain(suites.iter().flat_map(|suite| &suite.notes)).cloned();
-    let locks = (!lock.is_kept()).then(|| NO_LOCKS.to_string());
     let overlaps = suites.iter().filter_map(|suite| suite.overlap(task));
-    notes.chain(overlaps).chain(room).chain(locks).map(|text| Event::now(0, "warning", text)).collect()
+    notes.chain(overlaps).map(|text| Event::now(0, "warning", text)).collect()
 }
 
 /// Refuses responses that would be too long for the model after the longest prompt of a data set, or the first one of a task
