@@ -6,13 +6,13 @@ use crate::escape::one_line;
 use crate::experiment::{
     self, DataSource, DeviceChoice, EncoderSource, Experiment, HeldOutSource, ModelSource, SuiteConfig, TaskConfig,
 };
+use crate::files::space;
 use crate::memory::{self, Estimate, Plan, in_gib};
 use crate::model::{ENCODER_FILES, ModelFiles, bundled_models, hub, open_device};
 use crate::tasks;
 use candle_core::Device;
 use clap::Args;
-use std::path::{Path, PathBuf};
-use sysinfo::Disks;
+use std::path::PathBuf;
 
 #[derive(Args)]
 #[command(after_help = "Exit status 0 where the experiment can run here, 2 where it cannot.\n\n\
@@ -202,7 +202,7 @@ fn disk(experiment: &Experiment, checkpoint: u64, arguments: &DoctorArguments, r
     let checkpoints = steps.div_ceil(if every == 0 { steps } else { every });
     let needed = checkpoints * checkpoint;
     let text = format!("{} for {checkpoints} checkpoints of {}", in_gib(needed), in_gib(checkpoint));
-    match free_disk(&arguments.out) {
+    match space::free(&arguments.out) {
         Some(free) => {
             report.line("disk", format!("{text}; {} free", in_gib(free)));
             // Another machine has another disk.
@@ -217,14 +217,6 @@ fn disk(experiment: &Experiment, checkpoint: u64, arguments: &DoctorArguments, r
         None => report.line("disk", text),
     }
     report.json.insert("disk".to_string(), needed.into());
-}
-
-/// Free bytes of the disk that a folder is on or will be on.
-fn free_disk(folder: &Path) -> Option<u64> {
-    let folder = std::path::absolute(folder).ok()?;
-    let disks = Disks::new_with_refreshed_list();
-    let holding = disks.list().iter().filter(|disk| folder.starts_with(disk.mount_point()));
-    holding.max_by_key(|disk| disk.mount_point().as_os_str().len()).map(sysinfo::Disk::available_space)
 }
 
 /// Whether something is there, or what is to be done about it.

@@ -2,7 +2,8 @@
 
 use super::terminal::{say, text_of};
 use super::{DtypeChoice, model_source};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::files::staging::StagedFolder;
 use crate::model::LanguageModel;
 use candle_core::{DType, Device};
 use clap::Args;
@@ -27,16 +28,13 @@ pub(super) struct ExportArguments {
 
 pub(super) fn run(arguments: &ExportArguments) -> Result<u8> {
     let out = &arguments.out;
-    if out.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(Error::input(format!("{} is not empty; give a new folder with --out", out.display())));
-    }
+    let staged = StagedFolder::begin(out, &[])?;
     let source = model_source(&arguments.model);
     // Adapters are merged in f32 and rounded once.
     let model = LanguageModel::load(&source, DType::F32, &Device::Cpu)?.merged()?;
-    std::fs::create_dir_all(out)
-        .map_err(|error| Error::input(format!("cannot make the folder {}: {error}", out.display())))?;
     let model = model.converted(arguments.dtype.dtype())?;
-    model.write(out)?;
+    model.write(staged.path())?;
+    staged.finish()?;
     say!("{} parameters in {}", model.parameter_count(), out.display())?;
     if arguments.json {
         say!("{}", serde_json::json!({ "out": text_of(out), "params": model.parameter_count() }))?;

@@ -2,13 +2,13 @@
 
 use super::terminal::{say, text_of};
 use super::{model_source, on_large_stack};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::experiment::DeviceChoice;
 use crate::geometry::{
     CosineMatrix, IncorrectSign, NoveltyForm, PairStatistics, Shaping, TokenWeights, pearson, spearman,
 };
 use crate::model::{GRADIENT_MEMORY, GradientForm, LanguageModel, open_device};
-use crate::scoring::{ScoreProgress, ScoreSettings, Scores, read_inputs, score};
+use crate::scoring::{ScoreFolder, ScoreProgress, ScoreSettings, Scores, read_inputs, score};
 use candle_core::DType;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -138,12 +138,7 @@ impl ScoreArguments {
 pub(super) fn run(arguments: &ScoreArguments) -> Result<u8> {
     let settings = arguments.settings();
     // Found before the work rather than after it.
-    std::fs::create_dir_all(&arguments.out).map_err(|e| {
-        Error::input(format!(
-            "the folder for the scores cannot be made: {e}; choose another --out ({})",
-            arguments.out.display()
-        ))
-    })?;
+    let folder = ScoreFolder::open(&arguments.out, &arguments.input)?;
     let device = open_device(arguments.device)?;
     let model = LanguageModel::load(&model_source(&arguments.model), DType::F32, &device)?.merged()?;
     let inputs = read_inputs(&arguments.input, &model)?;
@@ -164,7 +159,7 @@ pub(super) fn run(arguments: &ScoreArguments) -> Result<u8> {
     });
     bar.finish_and_clear();
     let scores = scores?;
-    scores.write(&arguments.out)?;
+    folder.write(&scores)?;
     summarize(&scores, settings.gradients, arguments)?;
     Ok(0)
 }

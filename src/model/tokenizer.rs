@@ -54,12 +54,15 @@ impl TextTokenizer {
         self.companions.iter().find(|(known, _)| *known == name).map(|(_, content)| content.as_slice())
     }
 
+    /// The text of its `tokenizer.json`.
+    pub(crate) fn to_json(&self) -> Result<String> {
+        self.inner.to_string(true).map_err(|e| Error::failed(format!("cannot serialise the tokenizer: {e}")))
+    }
+
     /// Writes `tokenizer.json` and the files that came with it, or else a `tokenizer_config.json` that Transformers reads.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join("tokenizer.json");
-        let json =
-            self.inner.to_string(true).map_err(|e| Error::failed(format!("cannot serialise the tokenizer: {e}")))?;
-        std::fs::write(&path, json).map_err(Error::io("writing the tokenizer", &path))?;
+        std::fs::write(&path, self.to_json()?).map_err(Error::io("writing the tokenizer", &path))?;
         for (name, content) in &self.companions {
             let path = folder.join(name);
             std::fs::write(&path, content).map_err(Error::io("writing the tokenizer's files", &path))?;

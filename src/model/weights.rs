@@ -5,6 +5,7 @@ use super::tensor_files::TensorFiles;
 use crate::error::{Error, Result};
 use crate::rng;
 use candle_core::{DType, Device, Tensor, Var};
+use safetensors::SafeTensorError;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
@@ -118,8 +119,10 @@ pub(crate) fn write_tensors(
     tensors: impl IntoIterator<Item = (String, Tensor)>,
     metadata: HashMap<String, String>,
 ) -> Result<()> {
-    safetensors::serialize_to_file(tensors, Some(metadata), path)
-        .map_err(|e| Error::failed(format!("writing tensors failed: {e} ({})", path.display())))
+    safetensors::serialize_to_file(tensors, Some(metadata), path).map_err(|error| match error {
+        SafeTensorError::IoError(source) => Error::io("writing tensors", path)(source),
+        other => Error::failed(format!("writing tensors failed: {other} ({})", path.display())),
+    })
 }
 
 /// Bytes as hexadecimal digits.

@@ -9,7 +9,7 @@ mod input;
 mod output;
 
 pub use input::{ScoreInput, read_inputs};
-pub use output::{GroupScores, ResponseScore, Scores};
+pub use output::{GroupScores, ResponseScore, ScoreFolder, Scores};
 
 use crate::error::{Error, Result};
 use crate::geometry::{CosineMatrix, NoveltyForm, Shaping, TokenWeights, normalize_novelty, novelty, shape_group};
