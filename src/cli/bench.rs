@@ -24,7 +24,7 @@ use crate::experiment::{self, DeviceChoice, Experiment, G2rlConfig, MethodConfig
 use crate::memory;
 use crate::metrics::{self, Metric, MetricRow};
 use crate::model::{LanguageModel, Qwen3Config, TextTokenizer, Weights, data_type, open_device};
-use crate::rng;
+use crate::rng::{self, Domain};
 use crate::tasks::{Problem, Split, Task};
 use crate::trainer::{Run, RunBuilder, RunSnapshot, RunState, TrainerCommand};
 use crate::verify::{Verdict, Verification};
@@ -192,7 +192,7 @@ impl Task for CoinFlip {
     }
 
     fn problem(&self, split: Split, seed: u64, index: u64) -> Problem {
-        let mut stream = rng::stream([seed, rng::PROBLEMS, index, u64::from(split == Split::HeldOut)]);
+        let mut stream = rng::stream(seed, Domain::Problems, [0, index, u64::from(split == Split::HeldOut)]);
         let words: Vec<String> =
             (0..self.prompt_len).map(|_| rng::below(&mut stream, self.vocabulary).to_string()).collect();
         Problem { id: format!("bench/{split:?}/{index}"), prompt: words.join(" "), answer: "heads".to_string() }
