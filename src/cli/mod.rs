@@ -14,6 +14,7 @@ mod view;
 use crate::dashboard::{DashboardOptions, PanelKind, Screenshot};
 use crate::error::{Error, Result};
 use crate::experiment::{DeviceChoice, ModelSource};
+use crate::kernels::flush_subnormals;
 use crate::model::bundled_models;
 use candle_core::DType;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -67,6 +68,8 @@ pub fn main() -> u8 {
             return 2;
         }
     };
+    // Threads that are made from here on have this from their maker.
+    flush_subnormals();
     let done = match arguments.command {
         Some(command) => run(command),
         None => start::run(arguments.start),
@@ -202,7 +205,10 @@ fn on_large_stack<T: Send>(name: &str, work: impl FnOnce() -> Result<T> + Send) 
         let thread = std::thread::Builder::new()
             .name(name.to_string())
             .stack_size(256 << 20)
-            .spawn_scoped(scope, work)
+            .spawn_scoped(scope, || {
+                flush_subnormals();
+                work()
+            })
             .map_err(|e| Error::failed(format!("cannot start the thread `{name}`: {e}")))?;
         thread.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
     })

@@ -9,6 +9,7 @@ use crate::experiment::{
     Adapter, DataSource, EncoderSource, Event, Experiment, FidelityRecord, HeldOutSource, Manifest, MethodConfig,
     ModelSource, OptimizerConfig, RunDir, SettingEdit, SuiteConfig, TaskConfig, to_text,
 };
+use crate::kernels::flush_subnormals;
 use crate::memory::{self, Plan};
 use crate::methods::{G2rlSettings, add_method};
 use crate::metrics::MetricRow;
@@ -558,6 +559,7 @@ fn run_info(
 
 /// The body of the trainer's thread. Whatever happens, the snapshot, the manifest and the events say how it ended.
 fn train(loaded: Loaded, snapshots: &SnapshotCell, commands: &Receiver<TrainerCommand>) -> Result<RunEnd> {
+    flush_subnormals();
     let mut manifest = loaded.manifest.clone();
     let directory = loaded.directory.clone();
     let result = catch_unwind(AssertUnwindSafe(|| {
