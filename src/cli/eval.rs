@@ -200,7 +200,7 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     let tokens: usize = outcomes[first..].iter().map(|outcome| outcome.tokens).sum();
     let pace = tokens as f64 / started.elapsed().as_secs_f64();
 
-    let summary = Summary::new(&outcomes, samples, &k, settings.seed)?;
+    let summary = Summary::new(&outcomes, samples, &k)?;
     let by = |name: fn(&crate::evaluation::SuiteProblem) -> Option<&String>| -> Result<Vec<(String, Summary)>> {
         let mut parts: BTreeMap<&str, Vec<ProblemOutcome>> = BTreeMap::new();
         for (item, outcome) in suite.problems.iter().zip(&outcomes) {
@@ -209,7 +209,7 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
         parts.remove("");
         let summaries = parts
             .into_iter()
-            .map(|(name, outcomes)| Ok((name.to_string(), Summary::new(&outcomes, samples, &k, settings.seed)?)));
+            .map(|(name, outcomes)| Ok((name.to_string(), Summary::new(&outcomes, samples, &k)?)));
         summaries.collect()
     };
     let subjects = by(|item| item.subject.as_ref())?;
