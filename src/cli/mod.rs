@@ -17,7 +17,8 @@ use crate::experiment::{DeviceChoice, ModelSource};
 use crate::kernels::flush_subnormals;
 use crate::model::bundled_models;
 use candle_core::DType;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::RangedI64ValueParser;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Watch a language model learn to reason.
@@ -57,7 +58,10 @@ enum Command {
 
 /// Runs the program; returns its exit status.
 pub fn main() -> u8 {
-    let arguments = match Arguments::try_parse() {
+    let parsed = with_negative_numbers(Arguments::command())
+        .try_get_matches()
+        .and_then(|mut matches| Arguments::from_arg_matches_mut(&mut matches));
+    let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version go to standard output with status 0, usage errors to standard error with status 2.
@@ -81,6 +85,16 @@ pub fn main() -> u8 {
             error.exit_status()
         }
     }
+}
+
+/// Takes `--lambda -1` for an option with a value, so that the refusal speaks of `--lambda` and what it may be, not of an unknown
+/// option `-1`.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let allow = |argument: clap::Arg| {
+        let takes_values = argument.get_action().takes_values();
+        argument.allow_negative_numbers(takes_values)
+    };
+    command.mut_args(allow).mut_subcommands(with_negative_numbers)
 }
 
 /// Clap's message, usage and hint, spread over several paragraphs, as one.
@@ -146,6 +160,15 @@ impl WindowArguments {
             panel: self.panel,
         }
     }
+}
+
+/// A whole number of a range, which the refusal of any other names.
+fn whole<T: TryFrom<i64> + Clone + Send + Sync>(low: i64, high: i64) -> RangedI64ValueParser<T> {
+    RangedI64ValueParser::new().range(low..=high)
+}
+
+fn parse_seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("give a whole number between 0 and {}", u64::MAX))
 }
 
 fn parse_size(text: &str) -> Result<[f32; 2], String> {
