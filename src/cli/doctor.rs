@@ -1,6 +1,7 @@
 //! `orthant doctor`: what this machine has, and whether an experiment will run on it.
 
 use super::terminal::{note, say};
+use super::whole;
 use crate::error::Result;
 use crate::escape::one_line;
 use crate::experiment::{
@@ -27,7 +28,7 @@ pub(super) struct DoctorArguments {
     #[arg(long, value_name = "DEVICE", value_parser = super::parse_device)]
     device: Option<DeviceChoice>,
     /// Plans for a GPU with so many GiB of memory, whatever this machine has.
-    #[arg(long, value_name = "GIB", requires = "experiment", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    #[arg(long, value_name = "GIB", requires = "experiment", value_parser = whole::<u64>(1, 100_000))]
     memory: Option<u64>,
     /// The folder in which run folders are made.
     #[arg(long, value_name = "DIR", default_value = "runs")]

@@ -1,7 +1,7 @@
 //! `orthant eval`: pass@k, the majority's and the mean accuracy of a model on a suite.
 
 use super::terminal::{note, say, text_of};
-use super::{DtypeChoice, model_source, on_large_stack};
+use super::{DtypeChoice, model_source, on_large_stack, parse_seed, whole};
 use crate::data::NAMED;
 use crate::error::{Error, Result, nearest};
 use crate::escape::one_line;
@@ -33,19 +33,19 @@ pub(super) struct EvalArguments {
     #[arg(long, value_name = "NAME_OR_FILE")]
     suite: String,
     /// Completions per problem.
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = whole::<u64>(1, 4096))]
     samples: u64,
     /// pass@k for these k, such as 1,4,16. Left out, the powers of 4 up to the number of samples, and that number.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = whole::<usize>(1, 4096))]
     k: Vec<usize>,
     /// Sampling temperature; 0 takes the likeliest token.
-    #[arg(long, value_name = "T", default_value_t = 0.8, value_parser = temperature, allow_negative_numbers = true)]
+    #[arg(long, value_name = "T", default_value_t = 0.8, value_parser = temperature)]
     temperature: f64,
     /// Most tokens of a completion. Left out, 4096 or what the model's positions leave after the longest prompt.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1, 1 << 20))]
     max_new_tokens: Option<u64>,
     /// The first so many problems only. Left out, all of a data set and 128 held-out problems.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1, 1_000_000))]
     limit: Option<u64>,
     /// What a problem is put into: `plain`, `qwen_boxed`, `choice`, `chat` (the model's chat template) or a Jinja file. Left out, `chat`
     /// where the model has a chat template, and else `plain`.
@@ -55,7 +55,7 @@ pub(super) struct EvalArguments {
     #[arg(long, value_enum)]
     verifier: Option<VerifierChoice>,
     /// Decides every random draw.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse_seed)]
     seed: u64,
     /// The folder for eval.json and samples.jsonl. Left out, `runs/eval-MODEL-SUITE`.
     #[arg(long, value_name = "DIR")]
@@ -67,7 +67,7 @@ pub(super) struct EvalArguments {
     #[arg(long, value_enum, default_value_t = DtypeChoice::F32)]
     dtype: DtypeChoice,
     /// Completions that are sampled at a time. Decides memory, not results. Left out, as many as fit into 4 GiB of keys and values.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1, 1 << 20))]
     rows: Option<u64>,
     /// Prints a machine-readable line last.
     #[arg(long)]
@@ -138,8 +138,10 @@ impl EvalArguments {
 
     /// The k of pass@k.
     fn k(&self, samples: usize) -> Result<Vec<usize>> {
-        if let Some(k) = self.k.iter().find(|k| !(1..=samples).contains(k)) {
-            return Err(Error::input(format!("--k {k}: it must be between 1 and the number of samples, {samples}")));
+        if let Some(k) = self.k.iter().find(|k| **k > samples) {
+            return Err(Error::input(format!(
+                "--k {k} is more than --samples {samples}; pass@{k} needs {k} samples of each problem: give a smaller --k or more --samples"
+            )));
         }
         if self.k.is_empty() {
             let powers = std::iter::successors(Some(1), |k| Some(4 * k)).take_while(|k| *k < samples);
@@ -202,16 +204,15 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     let tokens: usize = outcomes[first..].iter().map(|outcome| outcome.tokens).sum();
     let pace = tokens as f64 / started.elapsed().as_secs_f64();
 
-    let summary = Summary::new(&outcomes, samples, &k, settings.seed)?;
+    let summary = Summary::new(&outcomes, samples, &k)?;
     let by = |name: fn(&crate::evaluation::SuiteProblem) -> Option<&String>| -> Result<Vec<(String, Summary)>> {
         let mut parts: BTreeMap<&str, Vec<ProblemOutcome>> = BTreeMap::new();
         for (item, outcome) in suite.problems.iter().zip(&outcomes) {
             parts.entry(name(item).map_or("", String::as_str)).or_default().push(*outcome);
         }
         parts.remove("");
-        let summaries = parts
-            .into_iter()
-            .map(|(name, outcomes)| Ok((name.to_string(), Summary::new(&outcomes, samples, &k, settings.seed)?)));
+        let summaries =
+            parts.into_iter().map(|(name, outcomes)| Ok((name.to_string(), Summary::new(&outcomes, samples, &k)?)));
         summaries.collect()
     };
     let subjects = by(|item| item.subject.as_ref())?;

@@ -11,7 +11,7 @@ use crate::model::{
     micro_batches, open_device,
 };
 use crate::optim::{AdamW, AdamWSettings, Schedule};
-use crate::rng;
+use crate::rng::{self, Domain};
 use crate::tasks::{self, Split, Task};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -225,7 +225,7 @@ fn examples(
         .into_par_iter()
         .map(|index| {
             let problem = task.problem(Split::Train, config.seed, index);
-            let mut stream = rng::stream([config.seed, rng::SOLUTIONS, index, 0]);
+            let mut stream = rng::stream(config.seed, Domain::Solutions, [0, index, 0]);
             let solution = task.worked_solution(&problem, &mut stream).ok_or_else(|| {
                 Error::input(format!(
                     "the task `{}` writes no worked solutions, so there is nothing to pretrain on",

@@ -39,7 +39,7 @@ pub(super) struct RunArguments {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     out: PathBuf,
     /// Overrides the experiment's seed.
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = super::parse_seed)]
     seed: Option<u64>,
     /// Overrides the experiment's device: auto, cpu or cuda:0.
     #[arg(long, value_name = "DEVICE", value_parser = super::parse_device)]

@@ -1,8 +1,8 @@
 //! `orthant score`: the geometry of any responses, whoever generated them.
 
 use super::terminal::{say, text_of};
-use super::{model_source, on_large_stack};
-use crate::error::Result;
+use super::{model_source, on_large_stack, parse_seed, whole};
+use crate::error::{Error, Result};
 use crate::experiment::DeviceChoice;
 use crate::geometry::{
     CosineMatrix, IncorrectSign, NoveltyForm, PairStatistics, Shaping, TokenWeights, pearson, spearman,
@@ -55,17 +55,17 @@ pub(super) struct ScoreArguments {
     #[arg(long)]
     exact_gradients: bool,
     /// Projects gradients to this many numbers per tensor: less memory, for a standard error of a cosine of at most sqrt(2/K).
-    #[arg(long, value_name = "K", requires = "exact_gradients", value_parser = clap::value_parser!(u64).range(16..1 << 32))]
+    #[arg(long, value_name = "K", requires = "exact_gradients", value_parser = whole::<u64>(16, (1 << 32) - 1))]
     projection: Option<u64>,
     /// Decides the projection.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse_seed)]
     seed: u64,
     /// Where tensors live: auto, cpu or cuda:0.
     #[arg(long, default_value = "auto", value_parser = super::parse_device)]
     device: DeviceChoice,
     /// Most tokens of one forward pass. Decides memory, not results.
-    #[arg(long, value_name = "N", default_value_t = 4096)]
-    micro_batch_tokens: usize,
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = whole::<u64>(1, 1 << 30))]
+    micro_batch_tokens: u64,
     /// Prints a machine-readable line last.
     #[arg(long)]
     json: bool,
@@ -130,7 +130,7 @@ impl ScoreArguments {
                 shape_uniform_groups: !self.keep_uniform_groups,
             },
             gradients: self.exact_gradients.then_some(form),
-            micro_batch_tokens: self.micro_batch_tokens,
+            micro_batch_tokens: self.micro_batch_tokens as usize,
         }
     }
 }

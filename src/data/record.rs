@@ -11,7 +11,7 @@
 
 use super::files::{Row, read_rows};
 use crate::error::{Error, Result};
-use crate::rng;
+use crate::rng::{self, Domain};
 use crate::verify::boxed::last_boxed;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -236,7 +236,7 @@ fn choices(row: &Row, problem: &str) -> Result<Option<(Vec<String>, usize)>, Str
         let digest = Sha256::digest(problem.trim().as_bytes());
         let word = digest.iter().take(8).rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
         let mut order: Vec<usize> = (0..choices.len()).collect();
-        rng::shuffle(&mut rng::stream([CHOICE_SEED, rng::CHOICES, word, 0]), &mut order);
+        rng::shuffle(&mut rng::stream(CHOICE_SEED, Domain::Choices, [0, word, 0]), &mut order);
         let right = order.iter().position(|&place| place == 0).unwrap_or(0);
         return Ok(Some((order.into_iter().map(|place| choices[place].clone()).collect(), right)));
     }

@@ -386,7 +386,7 @@ mod tests {
             ),
             (
                 "objective: (truncated: SoftPenalty(buffer: 97))",
-                ["`objective.truncated.buffer` is 97", "between 1 and 96"],
+                ["`objective.truncated.buffer` is 97", "between 1 and 96 (`rollout.max_new_tokens`)"],
             ),
             (
                 "objective: (truncated: SoftPenalty(buffer: 8, strength: 0.0))",

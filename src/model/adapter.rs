@@ -11,7 +11,7 @@ use super::tensor_files::TensorFiles;
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::experiment::{HubRepository, LoraConfig, LoraTarget, ModelSource};
-use crate::rng;
+use crate::rng::{self, Domain};
 use candle_core::{DType, Device, Tensor, Var};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ impl LoraAdapter {
             let count: usize = shape.iter().product();
             let values: Vec<f32> = if name.ends_with("lora_A.weight") {
                 let bound = 1.0 / (shape[1] as f32).sqrt();
-                let mut stream = rng::stream([seed, rng::ADAPTERS, index as u64, 0]);
+                let mut stream = rng::stream(seed, Domain::Adapters, [0, index as u64, 0]);
                 (0..count).map(|_| bound * (2.0 * rng::unit_f32(&mut stream) - 1.0)).collect()
             } else {
                 vec![0.0; count]

@@ -3,7 +3,7 @@
 use super::config::Qwen3Config;
 use super::tensor_files::TensorFiles;
 use crate::error::{Error, Result};
-use crate::rng;
+use crate::rng::{self, Domain};
 use candle_core::{DType, Device, Tensor, Var};
 use safetensors::SafeTensorError;
 use std::collections::{BTreeMap, HashMap};
@@ -27,7 +27,7 @@ impl Weights {
                 vec![1.0f32; count]
             } else {
                 let std = if name.contains("o_proj") || name.contains("down_proj") { residual } else { std };
-                let mut stream = rng::stream([seed, rng::WEIGHTS, index as u64, 0]);
+                let mut stream = rng::stream(seed, Domain::Weights, [0, index as u64, 0]);
                 (0..count).map(|_| (rng::normal(&mut stream) * std) as f32).collect()
             };
             let tensor = Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?;

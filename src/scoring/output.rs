@@ -23,8 +23,8 @@ pub struct ResponseScore {
     pub length: usize,
     /// log p of the response at temperature 1, nats.
     pub logprob: f64,
-    /// Mean entropy per token at temperature 1, nats; `None` without tokens.
-    pub entropy: Option<f64>,
+    /// Mean entropy per token at temperature 1, nats.
+    pub entropy: f64,
     /// nu, in [0, 1].
     pub novelty: f32,
     /// nu normalised within the group, in [0, 1].

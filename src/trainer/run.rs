@@ -14,6 +14,7 @@ use crate::experiment::{
 };
 use crate::files::lock::FolderLock;
 use crate::files::space;
+use crate::kernels::flush_subnormals;
 use crate::memory::{self, Plan};
 use crate::methods::{G2rlSettings, add_method};
 use crate::metrics::MetricRow;
@@ -643,6 +644,7 @@ fn run_info(
 
 /// The body of the trainer's thread. Whatever happens, the snapshot, the manifest and the events say how it ended.
 fn train(loaded: Loaded, lock: FolderLock, snapshots: &SnapshotCell, orders: &Orders) -> Result<RunEnd> {
+    flush_subnormals();
     let mut manifest = loaded.manifest.clone();
     let directory = loaded.directory.clone();
     let result = catch_unwind(AssertUnwindSafe(|| {
