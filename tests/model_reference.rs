@@ -98,6 +98,7 @@ fn random_model(tied: bool, eos: &[u32]) -> (Qwen3Config, Weights) {
         max_position_embeddings: 96,
         rms_norm_eps: 1e-6,
         rope_theta: 10_000.0,
+        rope_scaling: None,
         tie_word_embeddings: tied,
         eos_token_ids: eos.to_vec(),
     };

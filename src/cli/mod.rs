@@ -14,8 +14,8 @@ mod view;
 use crate::dashboard::{DashboardOptions, PanelKind, Screenshot};
 use crate::error::{Error, Result};
 use crate::experiment::{DeviceChoice, ModelSource};
-use crate::model::bundled_models;
-use candle_core::DType;
+use crate::model::{LanguageModel, bundled_models};
+use candle_core::{DType, Device};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -181,6 +181,14 @@ fn model_source(text: &str) -> ModelSource {
     } else {
         ModelSource::Local(text.into())
     }
+}
+
+/// Loads a model as one without an adapter, and says on standard error what about it is worth a warning.
+fn load_model(model: &str, base: Option<&String>, dtype: DType, device: &Device) -> Result<LanguageModel> {
+    let base = base.map(|base| model_source(base));
+    let model = LanguageModel::load_on(&model_source(model), base.as_ref(), dtype, device)?;
+    model.notes().iter().for_each(|note| eprintln!("warning: {note}"));
+    model.merged()
 }
 
 fn parse_device(text: &str) -> Result<DeviceChoice, String> {

@@ -159,6 +159,7 @@ impl RunBuilder {
         plan.check(&experiment, &memory::device_name(&device))?;
         plan.settle(&mut experiment);
         let base = source.load(dtype, &device)?;
+        let notes = base.notes().to_vec();
         if experiment.rollout.curriculum.is_some() && task.levels() < 2 {
             let problem = format!("needs levels of difficulty, and the task `{}` has none; leave it out", task.name());
             return Err(Error::field("rollout.curriculum", problem));
@@ -200,7 +201,7 @@ impl RunBuilder {
         let (handle, commands) = RunHandle::new(RunSnapshot::starting(info));
         past.show(&handle);
         if checkpoint.is_none() {
-            warn_of_data(&suites, task.as_ref(), &directory, &handle)?;
+            warn_of_input(&notes, &suites, task.as_ref(), &directory, &handle)?;
         }
         let loaded = Loaded {
             experiment,
@@ -326,9 +327,16 @@ fn suites_of(experiment: &Experiment, task: &Arc<dyn Task>, model: &LanguageMode
     suites.collect()
 }
 
-/// Records which problems had to be left out, and for every suite which of its problems are trained on too, and shows it.
-fn warn_of_data(suites: &[Suite], task: &dyn Task, directory: &RunDir, handle: &RunHandle) -> Result<()> {
-    let notes = task.notes().iter().chain(suites.iter().flat_map(|suite| &suite.notes)).cloned();
+/// Records what about the model is worth a warning, which problems had to be left out, and for every suite which of its problems are
+/// trained on too, and shows it.
+fn warn_of_input(
+    of_model: &[String],
+    suites: &[Suite],
+    task: &dyn Task,
+    directory: &RunDir,
+    handle: &RunHandle,
+) -> Result<()> {
+    let notes = of_model.iter().chain(task.notes()).chain(suites.iter().flat_map(|suite| &suite.notes)).cloned();
     for text in notes.chain(suites.iter().filter_map(|suite| suite.overlap(task))) {
         directory.append_event(&Event::now(0, "warning", &text))?;
         handle.snapshots.update(|snapshot| Arc::make_mut(&mut snapshot.warnings).push((0, text)));
