@@ -4,7 +4,7 @@
 //! beyond that must be at its default or without effect on an adapter that is trained already; anything else is refused by name.
 
 use super::adapter::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraAdapter, PREFIX};
-use super::adapter_targets::{Targets, pattern_value};
+use super::adapter_targets::{Patterns, Targets};
 use super::bundled;
 use super::config::Qwen3Config;
 use super::fields::Fields;
@@ -45,6 +45,9 @@ const KNOWN: [&str; 23] = [
     "use_rslora",
 ];
 
+/// Rank and alpha in PEFT where its settings are silent.
+const DEFAULT: usize = 8;
+
 /// Ways to begin an adapter that leave the base model as it is.
 const INITIALISATIONS: [&str; 3] = ["gaussian", "eva", "orthogonal"];
 
@@ -52,6 +55,8 @@ const INITIALISATIONS: [&str; 3] = ["gaussian", "eva", "orthogonal"];
 pub(super) struct AdapterFiles {
     fields: Fields,
     targets: Targets,
+    ranks: Patterns,
+    alphas: Patterns,
     tensors: TensorFiles,
     /// By the name of an adapted module: the names of its tensors A and B.
     modules: BTreeMap<String, [Option<String>; 2]>,
@@ -71,13 +76,12 @@ impl AdapterFiles {
         let path = folder.join(ADAPTER_CONFIG);
         let text = folder::text(folder, ADAPTER_CONFIG)?
             .ok_or_else(|| Error::input(format!("the adapter has no {ADAPTER_CONFIG} ({})", path.display())))?;
-        let read = || {
-            let fields = Fields::parse(ADAPTER_CONFIG, &text)?;
-            check_settings(&fields)?;
-            let targets = Targets::read(&fields)?;
-            Ok((fields, targets))
-        };
-        let (fields, targets) = read().map_err(|error: Error| Error::input(format!("{error} ({})", path.display())))?;
+        let located = |error: Error| Error::input(format!("{error} ({})", path.display()));
+        let fields = Fields::parse(ADAPTER_CONFIG, &text).map_err(located)?;
+        check_settings(&fields).map_err(located)?;
+        let targets = Targets::read(&fields).map_err(located)?;
+        let ranks = Patterns::read(&fields, "rank_pattern").map_err(located)?;
+        let alphas = Patterns::read(&fields, "alpha_pattern").map_err(located)?;
         let weights = folder::member(folder, ADAPTER_WEIGHTS)?.ok_or_else(|| {
             let path = folder.join(ADAPTER_WEIGHTS);
             let remedy = if folder.join("adapter_model.bin").exists() {
@@ -96,11 +100,12 @@ impl AdapterFiles {
             })?;
             let place = &mut modules.entry(module).or_default()[matrix];
             if let Some(other) = place.replace(name.to_string()) {
-                let what = format!("the tensors `{other}` and `{name}` are the same matrix of two adapters; keep one of them");
+                let what =
+                    format!("the tensors `{other}` and `{name}` are the same matrix of two adapters; keep one of them");
                 return Err(Error::input(format!("{what} ({})", tensors.origin(name))));
             }
         }
-        Ok(Self { fields, targets, tensors, modules })
+        Ok(Self { fields, targets, ranks, alphas, tensors, modules })
     }
 
     /// The model that its settings name.
@@ -124,7 +129,7 @@ impl AdapterFiles {
         let (mut parameters, mut scales) = (Vec::new(), BTreeMap::new());
         for (module, dims) in linear_layers(shape) {
             let found = self.modules.get(&module);
-            let is_named = self.targets.has(&module)?;
+            let is_named = self.targets.has(&module);
             let (rank, scale) = match found {
                 Some(_) if !is_named => return Err(self.contradiction(&module)),
                 Some(_) => self.rank_and_scale(&module)?,
@@ -154,19 +159,17 @@ impl AdapterFiles {
 
     /// Rank and scale of a module's product by the settings.
     fn rank_and_scale(&self, module: &str) -> Result<(usize, f64)> {
-        let patterns = ["rank_pattern", "alpha_pattern"].map(|name| Ok::<_, Error>((name, self.fields.object(name)?)));
-        let [ranks, alphas] = patterns;
-        let ((ranks_name, ranks), (alphas_name, alphas)) = (ranks?, alphas?);
-        let rank = match pattern_value(ranks_name, ranks.as_ref(), module)?.zip(ranks.as_ref()) {
-            Some((name, ranks)) => ranks.count(name)?,
-            None => self.fields.count("r")?,
+        let rank = match self.ranks.get(module) {
+            None => self.fields.count("r")?.unwrap_or(DEFAULT),
+            Some(rank) => rank
+                .as_u64()
+                .map(|rank| rank as usize)
+                .ok_or_else(|| self.fields.wrong("rank_pattern", "ranks are whole numbers"))?,
         };
-        let alpha = match pattern_value(alphas_name, alphas.as_ref(), module)?.zip(alphas.as_ref()) {
-            Some((name, alphas)) => alphas.number(name)?,
-            None => self.fields.number("lora_alpha")?,
+        let alpha = match self.alphas.get(module) {
+            None => self.fields.number("lora_alpha")?.unwrap_or(DEFAULT as f64),
+            Some(alpha) => alpha.as_f64().ok_or_else(|| self.fields.wrong("alpha_pattern", "alphas are numbers"))?,
         };
-        // What PEFT takes where its settings are silent.
-        let (rank, alpha) = (rank.unwrap_or(8), alpha.unwrap_or(8.0));
         if rank == 0 {
             return Err(self.fields.wrong("r", "the rank of an adapter must be at least 1"));
         }
@@ -208,23 +211,22 @@ impl FittingAdapter {
     ) -> Result<Weights> {
         for (name, shape) in &parameters {
             if !self.parameters.iter().any(|(other, dims)| other == name && dims == shape) {
-                return Err(Error::input(format!("the adapter has no tensor `{name}` {shape:?} ({})", self.files.path())));
+                return Err(Error::input(format!(
+                    "the adapter has no tensor `{name}` {shape:?} ({})",
+                    self.files.path()
+                )));
             }
         }
         if self.parameters.len() > parameters.len() {
-            let what = "the adapter has more tensors than the experiment's adapter asks for; give it the targets that it has";
+            let what =
+                "the adapter has more tensors than the experiment's adapter asks for; give it the targets that it has";
             return Err(Error::input(format!("{what} ({})", self.files.path())));
         }
         read(&self.files, parameters, dtype, device)
     }
 }
 
-fn read(
-    files: &AdapterFiles,
-    parameters: Vec<(String, Vec<usize>)>,
-    dtype: DType,
-    device: &Device,
-) -> Result<Weights> {
+fn read(files: &AdapterFiles, parameters: Vec<(String, Vec<usize>)>, dtype: DType, device: &Device) -> Result<Weights> {
     let place = |parameter: &str| {
         let (module, matrix) = parse_parameter(parameter)?;
         files.modules.get(&module)?[matrix].clone()

@@ -10,7 +10,7 @@ pub(super) struct Targets {
     names: Names,
     excluded: Names,
     /// The layers that are meant, where not all are, and what stands before a layer's number in the names of its modules.
-    layers: Option<(Vec<usize>, Vec<String>)>,
+    layers: Option<(Vec<usize>, Vec<Regex>)>,
 }
 
 enum Names {
@@ -27,8 +27,10 @@ impl Targets {
     /// Reads the fields of an `adapter_config.json`.
     pub(super) fn read(fields: &Fields) -> Result<Self> {
         let names = Names::read(fields, "target_modules")?;
-        let layers = fields.list("layers_to_transform", as_count, "it must be the number of a layer, or a list of them")?;
-        let patterns = fields.list("layers_pattern", as_text, "it must be a text, or a list of them")?.unwrap_or_default();
+        let layers =
+            fields.list("layers_to_transform", as_count, "it must be the number of a layer, or a list of them")?;
+        let patterns =
+            fields.list("layers_pattern", as_text, "it must be a text, or a list of them")?.unwrap_or_default();
         let layers = layers.filter(|layers| !layers.is_empty());
         if layers.is_some() && !matches!(names, Names::List(_)) {
             return Err(fields.wrong("layers_to_transform", "it needs a list of names as target_modules"));
@@ -36,36 +38,32 @@ impl Targets {
         if layers.is_none() && patterns.iter().any(|pattern| !pattern.is_empty()) {
             return Err(fields.wrong("layers_pattern", "it needs layers_to_transform"));
         }
-        let patterns = patterns.into_iter().filter(|pattern| !pattern.is_empty()).collect();
-        Ok(Self { names, excluded: Names::read(fields, "exclude_modules")?, layers: layers.map(|layers| (layers, patterns)) })
+        // Without a pattern the number is the first that stands between dots after two other parts.
+        let mut starts: Vec<String> = patterns.iter().map(|pattern| format!(r"(?:^|.*?\.)(?:{pattern})")).collect();
+        if starts.is_empty() {
+            starts.push(r".*?\.[^.]*".to_string());
+        }
+        let numbers = starts.iter().map(|start| compile("layers_pattern", &format!(r"^{start}\.(\d+)\.")));
+        let numbers = numbers.collect::<Result<Vec<_>>>()?;
+        let excluded = Names::read(fields, "exclude_modules")?;
+        Ok(Self { names, excluded, layers: layers.map(|layers| (layers, numbers)) })
     }
 
     /// Whether a linear layer of that name, such as `model.layers.0.self_attn.q_proj`, is adapted.
-    pub(super) fn has(&self, module: &str) -> Result<bool> {
-        if self.excluded.has(module)?.unwrap_or(false) {
-            return Ok(false);
+    pub(super) fn has(&self, module: &str) -> bool {
+        if self.excluded.has(module).unwrap_or(false) {
+            return false;
         }
         // A whole name needs no layer.
         let is_whole = matches!(&self.names, Names::List(names) if names.iter().any(|name| name == module));
-        Ok(is_whole || (self.names.has(module)?.unwrap_or(true) && self.has_layer(module)?))
+        is_whole || (self.names.has(module).unwrap_or(true) && self.has_layer(module))
     }
 
-    /// Whether the layer that a module belongs to is meant. Its number is the first one that follows the pattern, or without a pattern
-    /// the first that stands between dots after two other parts.
-    fn has_layer(&self, module: &str) -> Result<bool> {
-        let Some((layers, patterns)) = &self.layers else { return Ok(true) };
-        let patterns = match patterns.as_slice() {
-            [] => vec![r".*?\.[^.]*".to_string()],
-            patterns => patterns.iter().map(|pattern| format!(r"(?:^|.*?\.)(?:{pattern})")).collect(),
-        };
-        for pattern in patterns {
-            let expression = compile("layers_pattern", &format!(r"^{pattern}\.(\d+)\."))?;
-            let found = expression.captures(module).map_err(|error| unreadable("layers_pattern", &error))?;
-            if let Some(number) = found.as_ref().and_then(|found| found.get(1)) {
-                return Ok(number.as_str().parse().is_ok_and(|number| layers.contains(&number)));
-            }
-        }
-        Ok(false)
+    /// Whether the layer that a module belongs to is meant.
+    fn has_layer(&self, module: &str) -> bool {
+        let Some((layers, numbers)) = &self.layers else { return true };
+        let number = numbers.iter().find_map(|number| number.captures(module).ok()??.get(1));
+        number.is_some_and(|number| number.as_str().parse().is_ok_and(|number| layers.contains(&number)))
     }
 }
 
@@ -73,7 +71,9 @@ impl Names {
     fn read(fields: &Fields, field: &str) -> Result<Self> {
         Ok(match fields.get(field) {
             None => Self::Absent,
-            Some(Value::String(all)) if all.eq_ignore_ascii_case("all-linear") && field == "target_modules" => Self::AllLinear,
+            Some(Value::String(all)) if all.eq_ignore_ascii_case("all-linear") && field == "target_modules" => {
+                Self::AllLinear
+            }
             Some(Value::String(expression)) => Self::Expression(compile(field, &format!(r"\A(?:{expression})\z"))?),
             Some(_) => {
                 let names = fields.list(field, as_text, "it must be a list of names, or an expression")?;
@@ -82,28 +82,33 @@ impl Names {
         })
     }
 
-    fn has(&self, module: &str) -> Result<Option<bool>> {
-        Ok(match self {
+    fn has(&self, module: &str) -> Option<bool> {
+        match self {
             Self::Absent => None,
             Self::AllLinear => Some(true),
             Self::List(names) => Some(names.iter().any(|name| ends_with(module, name))),
-            Self::Expression(expression) => {
-                Some(expression.is_match(module).map_err(|error| unreadable("target_modules", &error))?)
-            }
-        })
+            Self::Expression(expression) => Some(matches(expression, module)),
+        }
     }
 }
 
-/// The value that a `rank_pattern` or `alpha_pattern` has for a module: that of the first expression that the module's name, or what
-/// follows one of its dots, matches.
-pub(super) fn pattern_value<'a>(field: &str, patterns: Option<&'a Fields>, module: &str) -> Result<Option<&'a str>> {
-    for name in patterns.into_iter().flat_map(|patterns| patterns.map().keys()) {
-        let expression = compile(field, &format!(r"\A(?:.*\.)?(?:{name})\z"))?;
-        if expression.is_match(module).map_err(|error| unreadable(field, &error))? {
-            return Ok(Some(name));
-        }
+/// A `rank_pattern` or `alpha_pattern`: values for modules whose name, or what follows one of its dots, an expression matches.
+pub(super) struct Patterns(Vec<(Regex, Value)>);
+
+impl Patterns {
+    /// Reads the field of an `adapter_config.json`.
+    pub(super) fn read(fields: &Fields, field: &str) -> Result<Self> {
+        let patterns = fields.object(field)?.unwrap_or_default();
+        let read = |(name, value): (&String, &Value)| {
+            Ok((compile(field, &format!(r"\A(?:.*\.)?(?:{name})\z"))?, value.clone()))
+        };
+        Ok(Self(patterns.map().iter().map(read).collect::<Result<_>>()?))
     }
-    Ok(None)
+
+    /// The value for a module: that of the first expression that matches.
+    pub(super) fn get(&self, module: &str) -> Option<&Value> {
+        self.0.iter().find(|(expression, _)| matches(expression, module)).map(|(_, value)| value)
+    }
 }
 
 /// Whether `module` is `name`, or ends with it after a dot.
@@ -119,12 +124,15 @@ fn as_count(value: &Value) -> Option<usize> {
     value.as_u64().and_then(|count| usize::try_from(count).ok())
 }
 
-fn compile(field: &str, expression: &str) -> Result<Regex> {
-    Regex::new(expression).map_err(|error| unreadable(field, &error))
+/// Whether the expression matches; one that gives up, because it goes back over the name too often, does not.
+fn matches(expression: &Regex, module: &str) -> bool {
+    expression.is_match(module).unwrap_or(false)
 }
 
-fn unreadable(field: &str, error: &fancy_regex::Error) -> Error {
-    Error::input(format!("adapter_config.json's {field} has an expression that cannot be used: {error}"))
+fn compile(field: &str, expression: &str) -> Result<Regex> {
+    Regex::new(expression).map_err(|error| {
+        Error::input(format!("adapter_config.json's {field} has an expression that cannot be used: {error}"))
+    })
 }
 
 #[cfg(test)]
@@ -132,7 +140,7 @@ mod tests {
     use super::*;
 
     fn adapted(fields: &str, module: &str) -> bool {
-        Targets::read(&Fields::parse("adapter_config.json", fields).unwrap()).unwrap().has(module).unwrap()
+        Targets::read(&Fields::parse("adapter_config.json", fields).unwrap()).unwrap().has(module)
     }
 
     #[test]
@@ -176,12 +184,13 @@ mod tests {
     #[test]
     fn the_first_pattern_that_matches_the_end_of_a_name_counts() {
         let patterns = r#"{"layers.0.self_attn.q_proj": 4, "q_proj": 8, "^model.layers.1.*v_proj": 2, "k_.*": 3}"#;
-        let patterns = Fields::parse("rank_pattern", patterns).unwrap();
-        let of = |module: &str| pattern_value("rank_pattern", Some(&patterns), module).unwrap();
-        assert_eq!(of("model.layers.0.self_attn.q_proj"), Some("layers.0.self_attn.q_proj"));
-        assert_eq!(of("model.layers.1.self_attn.q_proj"), Some("q_proj"));
-        assert_eq!(of("model.layers.1.self_attn.v_proj"), Some("^model.layers.1.*v_proj"));
-        assert_eq!(of("model.layers.1.self_attn.k_proj"), Some("k_.*"));
+        let fields = Fields::parse("adapter_config.json", &format!(r#"{{"rank_pattern": {patterns}}}"#)).unwrap();
+        let patterns = Patterns::read(&fields, "rank_pattern").unwrap();
+        let of = |module: &str| patterns.get(module).and_then(Value::as_u64);
+        assert_eq!(of("model.layers.0.self_attn.q_proj"), Some(4));
+        assert_eq!(of("model.layers.1.self_attn.q_proj"), Some(8));
+        assert_eq!(of("model.layers.1.self_attn.v_proj"), Some(2));
+        assert_eq!(of("model.layers.1.self_attn.k_proj"), Some(3));
         assert_eq!(of("model.layers.0.self_attn.v_proj"), None);
     }
 }

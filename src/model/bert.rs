@@ -3,20 +3,20 @@
 //! The network is candle's own; here are its folder, its batches and its errors. Texts are cut at the model's maximum number of
 //! positions. Weights and compute are `f32` whatever the policy's precision is.
 
+use super::codec::Codec;
 use super::encoder::BATCH_TOKENS;
 use super::fields::Fields;
 use super::folder;
 use super::tensor_files::TensorFiles;
 use crate::error::{Error, Result};
-use crate::files::{TOKENIZER_BYTES, decode};
-use crate::guard::caught;
+use crate::files::TOKENIZER_BYTES;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::{BertModel, Config, HiddenAct, PositionEmbeddingType};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use std::path::Path;
-use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationParams};
+use tokenizers::Encoding;
 
 /// The largest size that an encoder may have.
 const LARGEST: usize = 1 << 24;
@@ -27,7 +27,7 @@ pub(crate) const FILES: [&str; 3] = ["config.json", "tokenizer.json", "model.saf
 /// A loaded encoder.
 pub struct BertEncoder {
     network: BertModel,
-    tokenizer: Tokenizer,
+    tokenizer: Codec,
     /// Fills up the rows of a batch; never looked at.
     padding: u32,
     device: Device,
@@ -73,10 +73,9 @@ impl BertEncoder {
 
     /// The mean last hidden state of each text (texts, hidden), not yet of unit length.
     pub(super) fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
-        let failed = |why: &str| Error::failed(format!("the sentence encoder cannot tokenise a response: {why}"));
         let encode = |text: &&str| {
-            let encoded = caught(|| self.tokenizer.encode(*text, true)).map_err(|why| failed(&why))?;
-            encoded.map_err(|error| failed(&error.to_string()))
+            let failed = |why| Error::failed(format!("the sentence encoder cannot tokenise a response: {why}"));
+            self.tokenizer.encode(text, true).map_err(failed)
         };
         let encodings = texts.par_iter().map(encode).collect::<Result<Vec<_>>>()?;
         // Texts of like length share a batch, so that there is little padding.
@@ -182,29 +181,17 @@ fn activation(fields: &Fields) -> Result<HiddenAct> {
 }
 
 /// The tokenizer, cutting texts at the model's positions.
-fn codec(bytes: Vec<u8>, shape: &Shape) -> Result<Tokenizer, String> {
+fn codec(bytes: Vec<u8>, shape: &Shape) -> Result<Codec, String> {
     let invalid = |why: String| format!("the sentence encoder's tokenizer is not valid: {why}");
-    let text = decode(bytes).map_err(|error| invalid(error.to_string()))?;
-    let mut codec =
-        caught(|| Tokenizer::from_bytes(text)).map_err(invalid)?.map_err(|error| invalid(error.to_string()))?;
-    let needed = codec.get_vocab(true).into_values().max().map_or(0, |last| last as usize + 1);
+    let (codec, _) = Codec::parse(bytes).map_err(invalid)?;
+    let needed = codec.vocabulary();
     if needed > shape.vocab_size {
         return Err(format!(
             "the sentence encoder's tokenizer needs {needed} tokens, but its config.json has vocab_size {}; they do not belong together",
             shape.vocab_size
         ));
     }
-    let special = codec.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
-    let positions = shape.max_position_embeddings;
-    if positions <= special {
-        return Err(format!("the sentence encoder has {positions} positions, of which special tokens take {special}"));
-    }
-    // A folder's own settings of these are for other uses: all-MiniLM-L6-v2 cuts at 128 tokens and pads to them.
-    codec
-        .with_truncation(Some(TruncationParams { max_length: positions, ..TruncationParams::default() }))
-        .map_err(|e| format!("the sentence encoder's tokenizer cannot cut texts: {e}"))?
-        .with_padding(None);
-    Ok(codec)
+    codec.cut_at(shape.max_position_embeddings).map_err(invalid)
 }
 
 fn network(path: &Path, shape: &Shape, device: &Device) -> Result<BertModel> {

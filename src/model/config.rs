@@ -158,7 +158,8 @@ impl Qwen3Config {
     /// Takes what is known from a `config.json` and refuses what would change the network.
     pub(super) fn of_fields(fields: &Fields) -> Result<Self> {
         let kind = fields.text("model_type")?;
-        let architectures = fields.list("architectures", |name| name.as_str().map(str::to_string), "it must be a list of names")?;
+        let architectures =
+            fields.list("architectures", |name| name.as_str().map(str::to_string), "it must be a list of names")?;
         let is_qwen3 = match kind {
             Some(kind) => kind == "qwen3",
             None => architectures.iter().flatten().any(|name| name == "Qwen3ForCausalLM"),
@@ -176,8 +177,11 @@ impl Qwen3Config {
         fields.at_defaults(&defaults())?;
         let count = |name: &str| fields.count(name)?.ok_or_else(|| fields.missing(name));
         let num_hidden_layers = count("num_hidden_layers")?;
-        let layer_types = fields.list("layer_types", |kind| kind.as_str().map(str::to_string), "it must be a list of names")?;
-        if layer_types.is_some_and(|kinds| kinds.len() != num_hidden_layers || kinds.iter().any(|kind| kind != "full_attention")) {
+        let layer_types =
+            fields.list("layer_types", |kind| kind.as_str().map(str::to_string), "it must be a list of names")?;
+        if layer_types
+            .is_some_and(|kinds| kinds.len() != num_hidden_layers || kinds.iter().any(|kind| kind != "full_attention"))
+        {
             let right = format!("only \"full_attention\" in each of the {num_hidden_layers} layers is supported");
             return Err(fields.wrong("layer_types", &right));
         }
@@ -243,7 +247,10 @@ impl Qwen3Config {
             return Err(Error::input(format!("the model's head_dim ({}) must be even", self.head_dim)));
         }
         if self.rms_norm_eps < 0.0 {
-            return Err(Error::input(format!("the model's rms_norm_eps is {}; it must not be negative", self.rms_norm_eps)));
+            return Err(Error::input(format!(
+                "the model's rms_norm_eps is {}; it must not be negative",
+                self.rms_norm_eps
+            )));
         }
         Ok(())
     }
@@ -353,15 +360,57 @@ mod tests {
     }
 
     #[test]
-    fn other_architectures_and_unsupported_options_are_refused_by_name() {
-        for (json, word) in [
-            (r#""model_type": "llama""#, "llama"),
-            (r#""model_type": "qwen3", "attention_bias": true"#, "attention_bias"),
-            (r#""model_type": "qwen3", "rope_scaling": {"type": "yarn"}"#, "rotary scaling"),
+    fn what_would_change_the_network_is_refused_by_name_and_its_default_is_not() {
+        for (json, words) in [
+            (r#""model_type": "llama""#, ["llama", "qwen3"]),
+            (r#""model_type": "qwen3", "attention_bias": true"#, ["attention_bias", "true"]),
+            (r#""model_type": "qwen3", "attention_dropout": 0.1"#, ["attention_dropout", "0.1"]),
+            (r#""model_type": "qwen3", "hidden_act": "gelu""#, ["hidden_act", "gelu"]),
+            (r#""model_type": "qwen3", "use_sliding_window": true"#, ["use_sliding_window", "true"]),
+            (
+                r#""model_type": "qwen3", "layer_types": ["full_attention", "sliding_attention"]"#,
+                ["layer_types", "sliding"],
+            ),
+            (r#""model_type": "qwen3", "layer_types": ["full_attention"]"#, ["layer_types", "2 layers"]),
+            (r#""model_type": "qwen3", "partial_rotary_factor": 0.5"#, ["partial_rotary_factor", "0.5"]),
+            (r#""model_type": "qwen3", "final_logit_softcapping": 30.0"#, ["final_logit_softcapping", "30"]),
+            (
+                r#""model_type": "qwen3", "quantization_config": {"quant_method": "bitsandbytes"}"#,
+                ["bitsandbytes", "quantised"],
+            ),
+            (r#""model_type": "qwen3", "eos_token_id": -1"#, ["eos_token_id is -1", "0 to 63"]),
+            (r#""model_type": "qwen3", "eos_token_id": [3, 64]"#, ["eos_token_id is [3,64]", "0 to 63"]),
+            (r#""model_type": "qwen3", "rope_theta": "big""#, ["rope_theta", "big"]),
+            (r#""model_type": "qwen3", "num_hidden_layers": 2147483648"#, ["num_hidden_layers", "2147483648"]),
+            (
+                r#""model_type": "qwen3", "max_position_embeddings": 9223372036854775807"#,
+                ["max_position_embeddings", "at most"],
+            ),
+            (r#""model_type": "qwen3", "hidden_size": 1.5"#, ["hidden_size is 1.5", "whole number"]),
         ] {
             let message = parse(json).unwrap_err().to_string();
-            assert!(message.contains(word), "{message}");
+            assert!(words.iter().all(|word| message.contains(word)), "{message}");
         }
+        let harmless = r#""model_type": "qwen3", "attention_bias": false, "attention_dropout": 0, "hidden_act": "silu", "sliding_window": 4096,
+            "use_sliding_window": false, "layer_types": ["full_attention", "full_attention"], "pad_token_id": -1, "num_experts": 0,
+            "quantization_config": null, "partial_rotary_factor": 1, "pruned_heads": {}, "final_logit_softcapping": null"#;
+        assert_eq!(parse(harmless).unwrap(), parse(r#""model_type": "qwen3""#).unwrap());
+    }
+
+    #[test]
+    fn fields_that_nobody_here_knows_are_found() {
+        let fields = r#"{"vocab_size": 3, "use_cache": true, "attention_bias": false, "new_trick": 3, "off": false, "none": null, "empty": []}"#;
+        assert_eq!(unknown_fields(&Fields::parse("config.json", fields).unwrap()), ["new_trick"]);
+    }
+
+    #[test]
+    fn yarn_reaches_as_far_as_its_factor_says() {
+        let yarn = r#"{"rope_type": "yarn", "type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}"#;
+        let config =
+            parse(&format!(r#""model_type": "qwen3", "max_position_embeddings": 40960, "rope_scaling": {yarn}"#))
+                .unwrap();
+        assert_eq!(config.max_position_embeddings, 131_072);
+        assert_eq!(Qwen3Config::parse(&config.to_json(DType::F32).to_string()).unwrap(), config);
     }
 
     #[test]

@@ -71,7 +71,12 @@ impl Fields {
     }
 
     /// One value or a list of them, each as `read` reads it; `right` says what it must be.
-    pub(super) fn list<T>(&self, name: &str, read: impl Fn(&Value) -> Option<T>, right: &str) -> Result<Option<Vec<T>>> {
+    pub(super) fn list<T>(
+        &self,
+        name: &str,
+        read: impl Fn(&Value) -> Option<T>,
+        right: &str,
+    ) -> Result<Option<Vec<T>>> {
         let all = |value: &Value| match value {
             Value::Array(values) => values.iter().map(&read).collect(),
             one => Some(vec![read(one)?]),

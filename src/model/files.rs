@@ -192,6 +192,9 @@ fn check_tensors(config: &Qwen3Config, tensors: &TensorFiles) -> Result<()> {
             "lm_head.weight" if !tensors.has(name) => Error::input(format!(
                 "{error}; where the head is the embedding matrix, config.json must say \"tie_word_embeddings\": true"
             )),
+            name if name.starts_with("model.layers.") && !tensors.has(name) => {
+                Error::input(format!("{error}; config.json asks for {} layers", config.num_hidden_layers))
+            }
             _ => error,
         })?;
     }

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 /// links to the files of the same repository beside them.
 pub(crate) fn member(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
     let path = folder.join(name);
-    let refused = |why: &str| Error::input(format!("the file {name} of the model cannot be used: {why} ({})", path.display()));
+    let refused =
+        |why: &str| Error::input(format!("the file {name} of the model cannot be used: {why} ({})", path.display()));
     match path.symlink_metadata() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(refused(&error.to_string())),

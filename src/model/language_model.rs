@@ -91,12 +91,7 @@ impl LanguageModel {
     }
 
     /// [`Self::load`] of an adapter, for the base model `base` in place of the one that the adapter names.
-    pub fn load_on(
-        source: &ModelSource,
-        base: Option<&ModelSource>,
-        dtype: DType,
-        device: &Device,
-    ) -> Result<Self> {
+    pub fn load_on(source: &ModelSource, base: Option<&ModelSource>, dtype: DType, device: &Device) -> Result<Self> {
         ModelFiles::open_on(source, base)?.load(dtype, device)
     }
 

@@ -49,36 +49,39 @@ impl Rope {
         let mut theta = config.number("rope_theta")?;
         let mut scaling = None;
         for name in ["rope_parameters", "rope_scaling"] {
-            let Some(parameters) = config.object(name)?.filter(|parameters| !parameters.map().is_empty()) else { continue };
+            let Some(parameters) = config.object(name)?.filter(|parameters| !parameters.map().is_empty()) else {
+                continue;
+            };
             let within = parameters.number("rope_theta")?;
             if theta.is_some() && within.is_some() && within != theta {
                 return Err(parameters.wrong("rope_theta", "but it has another value elsewhere; leave one of them out"));
             }
             theta = theta.or(within);
             let found = RopeScaling::read(&parameters, config, positions)?;
-            if scaling.as_ref().is_some_and(|other| *other != found) {
+            // What is at its default says nothing against the other.
+            if scaling.is_some() && scaling != found {
                 return Err(config.wrong(name, "but rope_parameters says something else; leave one of them out"));
             }
-            scaling = Some(found);
+            scaling = found;
         }
         let theta = theta.unwrap_or(10_000.0);
         if theta <= 1.0 {
             return Err(Error::input(format!("config.json's rope_theta is {theta}; it must be greater than 1")));
         }
-        Ok(Self { theta, scaling: scaling.flatten() })
+        Ok(Self { theta, scaling })
     }
 }
 
 /// The text of `rope_type`, or of `type`, its older name.
 fn kind(parameters: &Fields) -> Result<String> {
-        let (new, old) = (parameters.text("rope_type")?, parameters.text("type")?);
-        if let (Some(new), Some(old)) = (new, old)
-            && new != old
-        {
-            return Err(parameters.wrong("type", &format!("but rope_type is {new:?}; leave one of them out")));
-        }
-        Ok(new.or(old).unwrap_or("default").to_string())
+    let (new, old) = (parameters.text("rope_type")?, parameters.text("type")?);
+    if let (Some(new), Some(old)) = (new, old)
+        && new != old
+    {
+        return Err(parameters.wrong("type", &format!("but rope_type is {new:?}; leave one of them out")));
     }
+    Ok(new.or(old).unwrap_or("default").to_string())
+}
 
 impl RopeScaling {
     fn read(parameters: &Fields, config: &Fields, positions: usize) -> Result<Option<Self>> {
@@ -211,7 +214,7 @@ impl RopeScaling {
         }
     }
 
-    /// The longest sequence that it is meant for, where it says so: YaRN is added to a model's settings by hand, and their
+    /// The longest sequence that it is meant for, where it says so: `yarn` is added to a model's settings by hand, and their
     /// `max_position_embeddings` then stays that of before.
     pub(super) fn positions(&self) -> Option<usize> {
         match self {
@@ -248,6 +251,111 @@ pub(super) fn rotary(head_dim: usize, positions: usize, theta: f64, scaling: Opt
         Some(scaling) => {
             let (frequencies, factor) = scaling.frequencies(head_dim, theta);
             Rotary::with_frequencies(frequencies, factor, positions)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Rope> {
+        Rope::read(&Fields::parse("config.json", text)?, 40_960)
+    }
+
+    #[derive(Deserialize)]
+    struct Cases {
+        cases: Vec<Case>,
+    }
+
+    #[derive(Deserialize)]
+    struct Case {
+        rope_scaling: Value,
+        head_dim: usize,
+        rope_theta: f64,
+        factor: f32,
+        frequencies: Vec<f32>,
+    }
+
+    #[test]
+    fn angles_of_every_kind_are_those_of_transformers() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/rope.json");
+        let cases: Cases = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        assert!(cases.cases.len() >= 32);
+        for case in cases.cases {
+            let fields = json!({ "rope_theta": case.rope_theta, "rope_scaling": case.rope_scaling });
+            let rope = read(&fields.to_string()).unwrap();
+            let plain = || (Rotary::frequencies(case.head_dim, rope.theta), 1.0);
+            let (frequencies, factor) =
+                rope.scaling.as_ref().map_or_else(plain, |scaling| scaling.frequencies(case.head_dim, rope.theta));
+            assert!((factor - case.factor).abs() < 1e-6, "{} {factor}", case.rope_scaling);
+            assert_eq!(frequencies.len(), case.frequencies.len());
+            for (found, expected) in frequencies.iter().zip(&case.frequencies) {
+                assert!((found - expected).abs() <= 1e-6 * expected.abs(), "{} {found} {expected}", case.rope_scaling);
+            }
+            // What is written reads back as the same.
+            let written =
+                json!({ "rope_theta": rope.theta, "rope_scaling": RopeScaling::to_json(rope.scaling.as_ref()) });
+            assert_eq!(read(&written.to_string()).unwrap().scaling, rope.scaling);
+        }
+    }
+
+    #[test]
+    fn settings_are_read_from_all_places_and_contradictions_are_refused() {
+        let yarn = r#""factor": 4.0, "original_max_position_embeddings": 32768"#;
+        let expected = read(&format!(r#"{{"rope_scaling": {{"rope_type": "yarn", {yarn}}}}}"#)).unwrap().scaling;
+        assert!(expected.is_some());
+        for text in [
+            format!(r#"{{"rope_scaling": {{"type": "yarn", {yarn}}}}}"#),
+            format!(r#"{{"rope_scaling": {{"type": "yarn", "rope_type": "yarn", {yarn}}}}}"#),
+            format!(
+                r#"{{"rope_parameters": {{"rope_theta": 10000, "rope_type": "yarn", {yarn}}}, "rope_scaling": null}}"#
+            ),
+            format!(
+                r#"{{"rope_parameters": {{"rope_type": "yarn", {yarn}}}, "rope_scaling": {{"type": "yarn", {yarn}}}}}"#
+            ),
+            format!(r#"{{"rope_parameters": {{"rope_type": "default"}}, "rope_scaling": {{"type": "yarn", {yarn}}}}}"#),
+            r#"{"rope_scaling": {"type": "yarn", "factor": 4}, "original_max_position_embeddings": 32768}"#.to_string(),
+        ] {
+            assert_eq!(read(&text).unwrap().scaling, expected, "{text}");
+        }
+        for none in
+            ["{}", r#"{"rope_scaling": {}}"#, r#"{"rope_scaling": {"type": "default", "rope_type": "default"}}"#]
+        {
+            assert_eq!(read(none).unwrap().scaling, None);
+        }
+        for (text, words) in [
+            (r#"{"rope_scaling": {"type": "longrope", "short_factor": [1]}}"#, ["rope_scaling.type", "longrope"]),
+            (r#"{"rope_scaling": {"rope_type": "yarn"}}"#, ["rope_scaling.factor", "missing"]),
+            (r#"{"rope_scaling": {"rope_type": "yarn", "factor": 0.5}}"#, ["factor is 0.5", "at least 1"]),
+            (
+                r#"{"rope_scaling": {"rope_type": "yarn", "type": "linear", "factor": 2}}"#,
+                ["type is \"linear\"", "yarn"],
+            ),
+            (
+                r#"{"rope_scaling": {"rope_type": "default", "mrope_section": [1, 2]}}"#,
+                ["mrope_section", "no such setting"],
+            ),
+            (
+                r#"{"rope_scaling": {"rope_type": "linear", "factor": 2, "partial_rotary_factor": 0.5}}"#,
+                ["partial_rotary", "0.5"],
+            ),
+            (
+                r#"{"rope_theta": 5, "rope_parameters": {"rope_theta": 6}}"#,
+                ["rope_parameters.rope_theta is 6", "elsewhere"],
+            ),
+            (r#"{"rope_theta": 0.5}"#, ["rope_theta is 0.5", "greater than 1"]),
+            (
+                r#"{"rope_parameters": {"rope_type": "linear", "factor": 2}, "rope_scaling": {"type": "linear", "factor": 3}}"#,
+                ["rope_scaling", "something else"],
+            ),
+            (
+                r#"{"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 1}}"#,
+                ["high_freq_factor", "greater"],
+            ),
+        ] {
+            let message = read(text).map(|_| ()).unwrap_err().to_string();
+            assert!(words.iter().all(|word| message.contains(word)), "{message}");
         }
     }
 }

@@ -190,7 +190,7 @@ impl TensorFiles {
         }
         if info.shape != shape {
             return Err(Error::input(format!(
-                "the tensor `{name}` has shape {:?}, but config.json asks for {shape:?} ({})",
+                "the tensor `{name}` has shape {:?}, but its configuration asks for {shape:?} ({})",
                 info.shape,
                 file.name(),
             )));
@@ -427,16 +427,17 @@ fn no_weights(folder: &Path) -> Error {
     let names = folder.read_dir().into_iter().flatten().flatten();
     let mut names: Vec<String> = names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
-    let other = names.iter().find(|name| {
-        [".bin", ".bin.index.json", ".pt", ".pth", ".gguf", ".safetensors"].iter().any(|ending| name.ends_with(ending))
-    });
+    let is_whole = |name: &&String| name.starts_with("pytorch_model") || name.ends_with(".gguf");
+    let other = names.iter().find(is_whole).or_else(|| names.iter().find(|name| name.ends_with(".safetensors")));
     let found = match other {
         None => "copy the weights there".to_string(),
         Some(other) if other.ends_with(".safetensors") => {
             format!("there is {other:?}; rename it, or write the model with Transformers' save_pretrained")
         }
         Some(other) => {
-            format!("there is {other:?}, which cannot be read; convert it: load it with Transformers and write it with save_pretrained")
+            format!(
+                "there is {other:?}, which cannot be read; convert it: load it with Transformers and write it with save_pretrained"
+            )
         }
     };
     Error::input(format!("the model has no {WHOLE} and no {INDEX}; {found} ({})", folder.join(WHOLE).display()))

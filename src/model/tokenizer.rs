@@ -1,58 +1,27 @@
 //! Text to token ids and back, from a folder's `tokenizer.json`.
 
+use super::codec::Codec;
 use super::folder;
-use super::tokenizer_growth::{Growth, growth};
 use crate::error::{Error, Result};
 use crate::files::{SETTINGS_BYTES, TOKENIZER_BYTES, decode};
-use crate::guard::{caught, caught_within};
-use serde::Deserialize;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A tokenizer in the `tokenizers` format.
 #[derive(Clone)]
 pub struct TextTokenizer {
-    inner: Arc<tokenizers::Tokenizer>,
+    codec: Codec,
     /// `tokenizer.json` as it was, which is what is written.
-    json: Arc<[u8]>,
+    json: Arc<str>,
     /// Names the file in messages.
     origin: Arc<str>,
-    limits: Limits,
     /// Files that came with it and go where it goes: name and content.
     companions: Vec<(&'static str, Arc<[u8]>)>,
 }
 
-/// What is known of a tokenizer before it is used.
-#[derive(Clone, Copy)]
-struct Limits {
-    encoding: Growth,
-    decoding: Growth,
-    /// Number of ids that a model needs to know.
-    vocabulary: usize,
-    /// Bytes of the longest token.
-    longest_token: usize,
-}
-
-/// What of a `tokenizer.json` is looked at beside the library that reads it.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Steps {
-    normalizer: Value,
-    pre_tokenizer: Value,
-    decoder: Value,
-    model: StepsOfModel,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct StepsOfModel {
-    dropout: Option<f64>,
-}
-
 /// What else Transformers keeps of a tokenizer in a model folder.
-const COMPANIONS: [&str; 6] = [
+pub(super) const COMPANIONS: [&str; 6] = [
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
@@ -64,16 +33,6 @@ const COMPANIONS: [&str; 6] = [
 /// Marks the end of a response in the tokenizers that this program makes.
 pub const END_OF_TEXT: &str = "<|endoftext|>";
 
-/// Most bytes that a text may have on its way through a tokenizer.
-const MOST_BYTES: f64 = (64 << 20) as f64;
-
-/// Texts of more bytes are given to the tokenizer on a thread of its own, which is not waited for for ever. Expressions that go back
-/// over a text again and again give up by themselves on one that is as short as this.
-const SHORT: usize = 256;
-
-/// The longest that a tokenizer may take.
-const LONGEST: Duration = Duration::from_mins(2);
-
 impl TextTokenizer {
     /// Reads `tokenizer.json` from a model folder, and keeps what else of a tokenizer stands there.
     pub fn read(folder: &Path) -> Result<Self> {
@@ -81,7 +40,7 @@ impl TextTokenizer {
         let bytes = folder::bytes(folder, "tokenizer.json", TOKENIZER_BYTES)?.ok_or_else(|| {
             Error::input(format!("cannot read the model's tokenizer.json: there is none ({})", path.display()))
         })?;
-        let mut tokenizer = Self::of(&bytes, &path.display().to_string())?;
+        let mut tokenizer = Self::of(bytes, &path.display().to_string())?;
         for name in COMPANIONS {
             let limit = if matches!(name, "vocab.json" | "merges.txt") { TOKENIZER_BYTES } else { SETTINGS_BYTES };
             if let Some(content) = folder::bytes(folder, name, limit)? {
@@ -93,37 +52,14 @@ impl TextTokenizer {
 
     /// Parses the text of a `tokenizer.json`.
     pub fn from_json(bytes: &[u8]) -> Result<Self> {
-        Self::of(bytes, "tokenizer.json")
+        Self::of(bytes.to_vec(), "tokenizer.json")
     }
 
-    /// Parses the text of a `tokenizer.json` that came from `origin`.
-    ///
-    /// Truncation and padding that stand in it are those of whoever saved it, and no part of how a text becomes tokens.
-    fn of(bytes: &[u8], origin: &str) -> Result<Self> {
-        let bad = |why: String| Error::input(format!("the tokenizer is not valid: {why} ({origin})"));
-        let text = decode(bytes.to_vec()).map_err(|error| bad(error.to_string()))?;
-        let steps: Steps = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
-        if let Some(dropout) = steps.model.dropout.filter(|dropout| *dropout != 0.0) {
-            return Err(bad(format!(
-                "its model has a dropout of {dropout}, with which a text becomes other tokens each time; set it to null"
-            )));
-        }
-        let mut inner = caught(|| tokenizers::Tokenizer::from_bytes(text.as_bytes()))
-            .map_err(&bad)?
-            .map_err(|error| bad(error.to_string()))?;
-        inner.with_truncation(None).map_err(|error| bad(error.to_string()))?.with_padding(None);
-        let (mut vocabulary, mut longest_token) = (0, 0);
-        for (token, id) in inner.get_vocab(true) {
-            vocabulary = vocabulary.max(id as usize + 1);
-            longest_token = longest_token.max(token.len());
-        }
-        let limits = Limits {
-            encoding: growth(&steps.normalizer).then(growth(&steps.pre_tokenizer)),
-            decoding: growth(&steps.decoder),
-            vocabulary,
-            longest_token,
-        };
-        Ok(Self { inner: Arc::new(inner), json: text.into_bytes().into(), origin: origin.into(), limits, companions: Vec::new() })
+    /// Parses the content of a `tokenizer.json` that came from `origin`.
+    fn of(bytes: Vec<u8>, origin: &str) -> Result<Self> {
+        let (codec, json) =
+            Codec::parse(bytes).map_err(|why| Error::input(format!("the tokenizer is not valid: {why} ({origin})")))?;
+        Ok(Self { codec, json: json.into(), origin: origin.into(), companions: Vec::new() })
     }
 
     /// A file that came with the tokenizer, such as `chat_template.jinja`.
@@ -149,7 +85,7 @@ impl TextTokenizer {
     /// Writes `tokenizer.json` and the files that came with it, or else a `tokenizer_config.json` that Transformers reads.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join("tokenizer.json");
-        std::fs::write(&path, &self.json).map_err(Error::io("writing the tokenizer", &path))?;
+        std::fs::write(&path, &*self.json).map_err(Error::io("writing the tokenizer", &path))?;
         for (name, content) in &self.companions {
             let path = folder.join(name);
             std::fs::write(&path, content).map_err(Error::io("writing the tokenizer's files", &path))?;
@@ -225,100 +161,43 @@ impl TextTokenizer {
 
     /// Token ids of a text, without special tokens added.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let failed = |why: &str| {
+        let encoding = self.codec.encode(text, false).map_err(|why| {
             let start: String = text.chars().take(60).collect();
             let rest = if start.len() < text.len() { ".." } else { "" };
             Error::input(format!("the tokenizer cannot make tokens of {start:?}{rest}: {why} ({})", self.origin))
-        };
-        let most = self.limits.encoding.of(text.len());
-        if most > MOST_BYTES {
-            return Err(failed(&format!("its normalizers could make {most:.0} bytes of {}", text.len())));
-        }
-        let ids = |encoding: tokenizers::Encoding| encoding.get_ids().to_vec();
-        let encoded = if text.len() <= SHORT {
-            caught(|| self.inner.encode(text, false).map(ids))
-        } else {
-            let (inner, text) = (self.inner.clone(), text.to_string());
-            caught_within(LONGEST, move || inner.encode(text, false).map(ids))
-        };
-        encoded.map_err(|why| failed(&why))?.map_err(|error| failed(&error.to_string()))
+        })?;
+        Ok(encoding.get_ids().to_vec())
     }
 
     /// The text of token ids, special tokens left out.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
-        let failed = |why: &str| {
+        self.codec.decode(ids).map_err(|why| {
             Error::failed(format!("the tokenizer cannot make a text of {} tokens: {why} ({})", ids.len(), self.origin))
-        };
-        self.check_decoding(ids).map_err(|why| failed(&why))?;
-        let decoded = caught(|| self.inner.decode(ids, true)).map_err(|why| failed(&why))?;
-        decoded.map_err(|error| failed(&error.to_string()))
-    }
-
-    fn check_decoding(&self, ids: &[u32]) -> Result<(), String> {
-        let within = |bytes: usize| self.limits.decoding.of(bytes) <= MOST_BYTES;
-        if within(ids.len() * self.limits.longest_token) {
-            return Ok(());
-        }
-        let bytes = ids.iter().filter_map(|&id| self.inner.id_to_token(id)).map(|token| token.len()).sum();
-        if !within(bytes) {
-            let most = self.limits.decoding.of(bytes);
-            return Err(format!("its decoders could make {most:.0} bytes of them"));
-        }
-        Ok(())
+        })
     }
 
     /// Where each token's text ends in [`TextTokenizer::decode`]'s text of `ids`, bytes: (tokens). A character that several tokens
-    /// make up belongs to the last of them; special tokens end where the token before them ends.
-    ///
-    /// Some decoders write a token differently when another one follows. Of these it is as near as can be told.
+    /// make up belongs to the last of them; special tokens end where the token before them ends. Where a token is written differently
+    /// when another one follows, it is as near as can be told.
     pub fn text_ends(&self, ids: &[u32]) -> Result<Vec<u32>> {
-        let text = self.decode(ids)?;
-        let ends = caught(|| {
-            let mut stream = self.inner.decode_stream(true);
-            let mut end = 0;
-            let step = |&id: &u32| {
-                end += stream.step(id).ok()?.map_or(0, |piece| piece.len());
-                Some(end as u32)
-            };
-            ids.iter().map(step).collect::<Option<Vec<u32>>>()
-        });
-        Ok(ends.ok().flatten().unwrap_or_else(|| self.apart(ids, &text)))
-    }
-
-    /// [`Self::text_ends`] from what each token is on its own, looked for in the text one after another.
-    fn apart(&self, ids: &[u32], text: &str) -> Vec<u32> {
-        let mut end = 0;
-        let mut ends: Vec<u32> = ids
-            .iter()
-            .map(|&id| {
-                let piece = self.decode(&[id]).unwrap_or_default();
-                let (piece, rest) = (piece.trim(), &text[end..]);
-                if rest.trim_start().starts_with(piece) && !piece.is_empty() {
-                    end += rest.len() - rest.trim_start().len() + piece.len();
-                }
-                end as u32
-            })
-            .collect();
-        if let Some(last) = ends.last_mut() {
-            *last = text.len() as u32;
-        }
-        ends
+        Ok(self.codec.text_ends(ids, &self.decode(ids)?))
     }
 
     /// The id of one token, if the vocabulary has it.
     pub fn token_id(&self, token: &str) -> Option<u32> {
-        self.inner.token_to_id(token)
+        self.codec.token_id(token)
     }
 
     /// Number of ids that a model needs to know: one more than the largest, added tokens included. Ids may have gaps.
     pub fn vocabulary(&self) -> usize {
-        self.limits.vocabulary
+        self.codec.vocabulary()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn any_text_survives_the_way_there_and_back_and_digits_stand_alone() {
@@ -339,5 +218,74 @@ mod tests {
         assert_eq!(tokenizer.encode("7 299 0 12").unwrap(), [7, 299, 0, 12]);
         assert_eq!(tokenizer.decode(&[7, 299, 0, 12]).unwrap(), "7 299 0 12");
         assert_eq!(tokenizer.vocabulary(), 300);
+    }
+
+    /// The tokenizer of all bytes with some parts of its file replaced.
+    fn edited(edits: &[(&str, Value)]) -> Result<TextTokenizer> {
+        let plain = TextTokenizer::bytes_and_words(&["Use"]).unwrap();
+        let mut file: Value = serde_json::from_str(&plain.json).unwrap();
+        for (part, value) in edits {
+            *file.pointer_mut(part).unwrap() = value.clone();
+        }
+        TextTokenizer::from_json(file.to_string().as_bytes())
+    }
+
+    #[test]
+    fn truncation_and_padding_of_the_file_are_not_applied_and_stay_in_it() {
+        let plain = edited(&[]).unwrap();
+        let truncation = json!({"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0});
+        let padding = json!({"strategy": {"Fixed": 40}, "direction": "Right", "pad_to_multiple_of": null, "pad_id": 0, "pad_type_id": 0,
+            "pad_token": "!"});
+        let text = "Use 12 3 to make 36.";
+        for (part, value) in [("/truncation", truncation), ("/padding", padding)] {
+            let tokenizer = edited(&[(part, value.clone())]).unwrap();
+            assert_eq!(tokenizer.encode(text).unwrap(), plain.encode(text).unwrap());
+            let folder = tempfile::tempdir().unwrap();
+            tokenizer.write(folder.path()).unwrap();
+            let written: Value =
+                serde_json::from_slice(&std::fs::read(folder.path().join("tokenizer.json")).unwrap()).unwrap();
+            assert_eq!(written.pointer(part), Some(&value));
+        }
+        let error = edited(&[("/model/dropout", json!(0.1))]).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("dropout of 0.1"), "{error}");
+    }
+
+    #[test]
+    fn pathological_tokenizers_end_with_a_message() {
+        let split = |pattern: &str| json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
+        let letters = format!("{}!", "a".repeat(60));
+        let replaced = json!({"type": "Replace", "pattern": {"String": "a"}, "content": "aa"});
+        let bomb = json!({"type": "Sequence", "normalizers": vec![replaced.clone(); 40]});
+        let prepended = json!({"type": "Sequence", "normalizers": vec![json!({"type": "Prepend", "prepend": "b".repeat(1 << 20)}); 100]});
+        for (part, value, word) in [
+            ("/pre_tokenizer", split("(a+)+$"), "retry-limit"),
+            ("/pre_tokenizer", split("(?:a|aa)+b"), "retry-limit"),
+            ("/normalizer", bomb, "could make"),
+            ("/normalizer", prepended, "could make"),
+        ] {
+            let tokenizer = edited(&[(part, value)]).unwrap();
+            for text in [letters.clone(), letters.repeat(10)] {
+                let error = tokenizer.encode(&text).unwrap_err();
+                let message = error.to_string();
+                assert!(error.exit_status() == 2 && message.contains(word), "{message}");
+                assert!(message.contains("tokenizer.json"), "{message}");
+            }
+        }
+        let decoder = json!({"type": "Sequence", "decoders": vec![replaced; 40]});
+        let tokenizer = edited(&[("/decoder", decoder)]).unwrap();
+        assert!(tokenizer.decode(&[1, 2, 3]).unwrap_err().to_string().contains("could make"));
+    }
+
+    #[test]
+    fn ends_of_tokens_are_told_even_where_a_token_depends_on_the_next() {
+        // A mark in front of a word is a space where another token follows, and nothing where none does.
+        let words = json!({"<one": 0, "<two": 1, "<th": 2, "ree": 3});
+        let model = json!({"type": "WordLevel", "vocab": words, "unk_token": "ree"});
+        let decoder = json!({"type": "BPEDecoder", "suffix": "<"});
+        let tokenizer = edited(&[("/decoder", decoder), ("/model", model)]).unwrap();
+        let ids = [0, 2, 3, 1];
+        assert_eq!(tokenizer.decode(&ids).unwrap(), " one threetwo");
+        assert_eq!(tokenizer.text_ends(&ids).unwrap(), [4, 7, 10, 13]);
+        assert_eq!(tokenizer.text_ends(&[]).unwrap(), [0; 0]);
     }
 }
