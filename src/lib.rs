@@ -10,6 +10,7 @@ pub mod experiment;
 pub mod figures;
 mod files;
 pub mod geometry;
+mod guard;
 pub mod kernels;
 pub mod memory;
 pub mod methods;

@@ -13,7 +13,7 @@ use orthant::geometry::TokenWeights;
 use orthant::kernels::{Buffers, linear, token_statistics};
 use orthant::model::{
     Completion, END_OF_TEXT, GradientSum, LanguageModel, PackedTokens, PromptRequest, Qwen3, Qwen3Config,
-    ResponseBatch, Sampling, StreamKey, TextTokenizer, Weights,
+    ResponseBatch, RopeScaling, Sampling, StreamKey, TextTokenizer, Weights,
 };
 use orthant::objective::{BatchTotals, KlEstimator, Loss, MicroBatch, Objective, RatioLevel};
 use orthant::optim::Gradients;
@@ -23,7 +23,7 @@ use std::path::Path;
 const CPU: Device = Device::Cpu;
 
 /// The fixtures of `fixtures/generate.py`.
-const FIXTURES: [&str; 2] = ["qwen3_tied", "qwen3_untied"];
+const FIXTURES: [&str; 3] = ["qwen3_tied", "qwen3_untied", "qwen3_yarn"];
 
 /// One fixture: a model and what Transformers says of it.
 struct Fixture {
@@ -99,6 +99,7 @@ fn random_model(tied: bool, eos: &[u32]) -> (Qwen3Config, Weights) {
         max_position_embeddings: 96,
         rms_norm_eps: 1e-6,
         rope_theta: 10_000.0,
+        rope_scaling: None,
         tie_word_embeddings: tied,
         eos_token_ids: eos.to_vec(),
     };
@@ -189,7 +190,8 @@ fn loss_and_all_gradients_agree_with_transformers() {
 #[test]
 fn logits_agree_with_candles_own_qwen3_at_every_position() {
     use candle_transformers::models::qwen3::{Config, ModelForCausalLM};
-    for name in FIXTURES {
+    // It knows no scaling of rotary angles.
+    for name in ["qwen3_tied", "qwen3_untied"] {
         let fixture = Fixture::read(name, DType::F32);
         let c = &fixture.config;
         let config = Config {
@@ -227,6 +229,40 @@ fn logits_agree_with_candles_own_qwen3_at_every_position() {
         }
         eprintln!("{name}, logits against candle: {worst:.1e}");
         assert!(worst <= 1e-4, "{name}: logits differ from candle's by {worst:e}");
+    }
+}
+
+#[test]
+fn scaled_rotary_angles_are_the_same_in_every_way_of_decoding() {
+    let (config, weights) = random_model(true, &[47]);
+    let scaling = RopeScaling::Yarn {
+        factor: 4.0,
+        original_max_position_embeddings: 24,
+        attention_factor: 1.14,
+        beta_fast: 32.0,
+        beta_slow: 1.0,
+        truncate: true,
+    };
+    let scaled = Qwen3Config { rope_scaling: Some(scaling), ..config.clone() };
+    let prompts = requests();
+    for dtype in [DType::F32, DType::F64] {
+        // With weights in `f64` decoding takes the path of plain operations, which is that of GPUs and adapters.
+        let folder = tempfile::tempdir().unwrap();
+        let tensors = weights.variables().map(|(name, variable)| (name.to_string(), variable.as_tensor().clone()));
+        write_tensors(&folder.path().join("model.safetensors"), &tensors.collect());
+        let weights = Weights::read(&scaled, folder.path(), dtype, &CPU).unwrap();
+        let network = Qwen3::frozen(&scaled, &weights).unwrap();
+        let plain = Qwen3::frozen(&config, &weights).unwrap();
+        let completions = sample(&network, &prompts, 1, &sampling(0.9, 30));
+        let mut is_other = false;
+        for (prompt, completion) in prompts.iter().zip(&completions) {
+            let batch = ResponseBatch::new(&[(&prompt.ids, &completion.ids)]).unwrap();
+            let again =
+                |network: &Qwen3| numbers(&network.response_logprobs(&batch, 0.9).unwrap().narrow(1, 0, 1).unwrap());
+            assert_near(&format!("{dtype:?}, sampled against whole"), &completion.logprobs, &again(&network), 2e-4);
+            is_other |= largest_difference(&completion.logprobs, &again(&plain)) > 1e-2;
+        }
+        assert!(is_other, "the scaling changes nothing");
     }
 }
 

@@ -122,6 +122,7 @@ impl BenchArguments {
             max_position_embeddings: self.prompt_len + self.new_tokens,
             rms_norm_eps: 1e-6,
             rope_theta: 10_000.0,
+            rope_scaling: None,
             tie_word_embeddings: true,
             // A token that the model does not have: no response ends before its last token.
             eos_token_ids: vec![self.vocab as u32],

@@ -114,6 +114,7 @@ fn examine(experiment: &Experiment, arguments: &DoctorArguments, report: &mut Re
         (ModelSource::Hub(source), false) => ModelFiles::shape_only(source)?,
         _ => ModelFiles::open(&experiment.model)?,
     };
+    files.notes().iter().for_each(|note| report.line("warning", note));
     let prompt = match &experiment.task {
         TaskConfig::Custom(_) => None,
         _ if !data_is_here => None,

@@ -1,7 +1,7 @@
 //! `orthant eval`: pass@k, the majority's and the mean accuracy of a model on a suite.
 
 use super::terminal::{note, say, text_of};
-use super::{DtypeChoice, model_source, on_large_stack, parse_seed, whole};
+use super::{DtypeChoice, load_model, on_large_stack, parse_seed, whole};
 use crate::data::NAMED;
 use crate::error::{Error, Result, nearest};
 use crate::escape::one_line;
@@ -26,9 +26,12 @@ use std::time::Instant;
                         Example: orthant eval --model countdown --suite countdown --samples 16 --limit 128"
 )]
 pub(super) struct EvalArguments {
-    /// The model: a Hugging Face folder, or the name of a bundled model.
+    /// The model: a Hugging Face folder, a PEFT folder, or the name of a bundled model.
     #[arg(long, value_name = "DIR")]
     model: String,
+    /// The base model of an adapter, where it is not the one that the adapter's settings name.
+    #[arg(long, value_name = "DIR")]
+    base: Option<String>,
     /// The problems: a suite's name, or a file.
     #[arg(long, value_name = "NAME_OR_FILE")]
     suite: String,
@@ -155,7 +158,7 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     let samples = arguments.samples as usize;
     let k = arguments.k(samples)?;
     let device = open_device(arguments.device)?;
-    let model = LanguageModel::load(&model_source(&arguments.model), arguments.dtype.dtype(), &device)?.merged()?;
+    let model = load_model(&arguments.model, arguments.base.as_ref(), arguments.dtype.dtype(), &device)?;
     let suite = arguments.suite(&model)?;
     suite.notes.iter().for_each(|note| note!("warning: {note}"));
     let room = model.config.max_position_embeddings.saturating_sub(suite.longest_prompt(&model.tokenizer)?);

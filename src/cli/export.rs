@@ -1,10 +1,9 @@
 //! `orthant export`: a model as a Hugging Face folder, adapters merged.
 
 use super::terminal::{say, text_of};
-use super::{DtypeChoice, model_source};
+use super::{DtypeChoice, load_model};
 use crate::error::Result;
 use crate::files::staging::StagedFolder;
-use crate::model::LanguageModel;
 use candle_core::{DType, Device};
 use clap::Args;
 use std::path::PathBuf;
@@ -15,6 +14,9 @@ pub(super) struct ExportArguments {
     /// The model: a Hugging Face folder, a PEFT folder (a checkpoint of a LoRA run), or the name of a bundled model.
     #[arg(long, value_name = "DIR")]
     model: String,
+    /// The base model of an adapter, where it is not the one that the adapter's settings name.
+    #[arg(long, value_name = "DIR")]
+    base: Option<String>,
     /// The folder to write, which must not exist yet or be empty.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -29,9 +31,8 @@ pub(super) struct ExportArguments {
 pub(super) fn run(arguments: &ExportArguments) -> Result<u8> {
     let out = &arguments.out;
     let staged = StagedFolder::begin(out, &[])?;
-    let source = model_source(&arguments.model);
     // Adapters are merged in f32 and rounded once.
-    let model = LanguageModel::load(&source, DType::F32, &Device::Cpu)?.merged()?;
+    let model = load_model(&arguments.model, arguments.base.as_ref(), DType::F32, &Device::Cpu)?;
     let model = model.converted(arguments.dtype.dtype())?;
     model.write(staged.path())?;
     staged.finish()?;

@@ -19,8 +19,8 @@ use crate::error::{Error, Result};
 use crate::escape::one_line;
 use crate::experiment::{DeviceChoice, ModelSource};
 use crate::kernels::flush_subnormals;
-use crate::model::bundled_models;
-use candle_core::DType;
+use crate::model::{LanguageModel, bundled_models};
+use candle_core::{DType, Device};
 use clap::builder::RangedI64ValueParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::io::ErrorKind;
@@ -239,6 +239,14 @@ fn model_source(text: &str) -> ModelSource {
     } else {
         ModelSource::Local(text.into())
     }
+}
+
+/// Loads a model as one without an adapter, and says on standard error what about it is worth a warning.
+fn load_model(model: &str, base: Option<&String>, dtype: DType, device: &Device) -> Result<LanguageModel> {
+    let base = base.map(|base| model_source(base));
+    let model = LanguageModel::load_on(&model_source(model), base.as_ref(), dtype, device)?;
+    model.notes().iter().for_each(|note| eprintln!("warning: {note}"));
+    model.merged()
 }
 
 fn parse_device(text: &str) -> Result<DeviceChoice, String> {

@@ -64,6 +64,7 @@ fn train(config: &Pretrain) -> Result<()> {
         max_position_embeddings: config.model.positions,
         rms_norm_eps: 1e-6,
         rope_theta: 10_000.0,
+        rope_scaling: None,
         tie_word_embeddings: true,
         eos_token_ids: vec![end],
     };

@@ -1,13 +1,13 @@
 //! `orthant score`: the geometry of any responses, whoever generated them.
 
 use super::terminal::{say, text_of};
-use super::{model_source, on_large_stack, parse_seed, whole};
+use super::{load_model, on_large_stack, parse_seed, whole};
 use crate::error::{Error, Result};
 use crate::experiment::DeviceChoice;
 use crate::geometry::{
     CosineMatrix, IncorrectSign, NoveltyForm, PairStatistics, Shaping, TokenWeights, pearson, spearman,
 };
-use crate::model::{GRADIENT_MEMORY, GradientForm, LanguageModel, open_device};
+use crate::model::{GRADIENT_MEMORY, GradientForm, open_device};
 use crate::scoring::{ScoreFolder, ScoreProgress, ScoreSettings, Scores, read_inputs, score};
 use candle_core::DType;
 use clap::{Args, ValueEnum};
@@ -21,9 +21,12 @@ use std::path::PathBuf;
                         Example: orthant score --model runs/RUN/checkpoints/step_000100 --input runs/RUN/rollouts/step_000100.jsonl --out scores"
 )]
 pub(super) struct ScoreArguments {
-    /// The model: a Hugging Face folder, or the name of a bundled model.
+    /// The model: a Hugging Face folder, a PEFT folder, or the name of a bundled model.
     #[arg(long, value_name = "DIR")]
     model: String,
+    /// The base model of an adapter, where it is not the one that the adapter's settings name.
+    #[arg(long, value_name = "DIR")]
+    base: Option<String>,
     /// The responses, one JSON object a line.
     #[arg(long, value_name = "FILE.jsonl")]
     input: PathBuf,
@@ -140,7 +143,7 @@ pub(super) fn run(arguments: &ScoreArguments) -> Result<u8> {
     // Found before the work rather than after it.
     let folder = ScoreFolder::open(&arguments.out, &arguments.input)?;
     let device = open_device(arguments.device)?;
-    let model = LanguageModel::load(&model_source(&arguments.model), DType::F32, &device)?.merged()?;
+    let model = load_model(&arguments.model, arguments.base.as_ref(), DType::F32, &device)?;
     let inputs = read_inputs(&arguments.input, &model)?;
 
     let bar = ProgressBar::new(inputs.len() as u64);

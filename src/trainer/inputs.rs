@@ -148,7 +148,7 @@ pub(super) fn sha256(text: &str) -> String {
 
 /// The tokenizer as it is written into checkpoints, without what comes with it: templates are looked at on their own.
 fn tokenizer_hash(tokenizer: &TextTokenizer) -> Result<String> {
-    Ok(hexadecimal(Sha256::digest(tokenizer.to_json()?)))
+    Ok(hexadecimal(Sha256::digest(tokenizer.json())))
 }
 
 /// The prompt templates of the task and of all suites: the text of a file, the chat template that comes with the model, or a name.

@@ -186,6 +186,7 @@ impl RunBuilder {
         let place = resumed.as_ref().map_or(runs, |resumed| resumed.directory.path());
         let room = check_room(&experiment, plan.workload.checkpoint_bytes(), step, place)?;
         let base = source.load(dtype, &device)?;
+        let notes_of_model = base.notes().to_vec();
         if experiment.rollout.curriculum.is_some() && task.levels() < 2 {
             let problem = format!("needs levels of difficulty, and the task `{}` has none; leave it out", task.name());
             return Err(Error::field("rollout.curriculum", problem));
@@ -197,7 +198,7 @@ impl RunBuilder {
         let (model, optimizer, mut state) = state_of(&experiment, base, resumed.as_ref(), dtype, &device)?;
         let place = match resumed.zip(settled) {
             Some((resumed, settled)) => Place::again(resumed, settled, &replaced, &mut state)?,
-            None => Place::new(runs, &experiment, notes(&suites, task.as_ref()))?,
+            None => Place::new(runs, &experiment, notes(&notes_of_model, &suites, task.as_ref()))?,
         };
         let Place { directory, lock, mut events, earlier, began } = place;
         events.extend(room.map(|text| Event::now(step, "warning", text)));
@@ -413,9 +414,10 @@ fn suites_of(experiment: &Experiment, task: &Arc<dyn Task>, model: &LanguageMode
     suites.collect()
 }
 
-/// What there is to warn of before a run: problems that had to be left out, and suites whose problems are trained on too.
-fn notes(suites: &[Suite], task: &dyn Task) -> Vec<Event> {
-    let notes = task.notes().iter().chain(suites.iter().flat_map(|suite| &suite.notes)).cloned();
+/// What there is to warn of before a run: what is odd about the model, problems that had to be left out, and suites whose problems
+/// are trained on too.
+fn notes(of_model: &[String], suites: &[Suite], task: &dyn Task) -> Vec<Event> {
+    let notes = of_model.iter().chain(task.notes()).chain(suites.iter().flat_map(|suite| &suite.notes)).cloned();
     let overlaps = suites.iter().filter_map(|suite| suite.overlap(task));
     notes.chain(overlaps).map(|text| Event::now(0, "warning", text)).collect()
 }
