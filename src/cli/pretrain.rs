@@ -45,8 +45,8 @@ fn train(config: &Pretrain) -> Result<()> {
     let device = open_device(config.device)?;
     let words: Vec<&str> = config.words.iter().map(String::as_str).collect();
     let tokenizer = TextTokenizer::bytes_and_words(&words)?;
-    let task = tasks::build(&config.task, &tokenizer)?;
-    let suites = config.evaluations.iter().map(|evaluation| Suite::new(&evaluation.suite, &task, &tokenizer));
+    let task = tasks::build(&config.task, &tokenizer, None)?;
+    let suites = config.evaluations.iter().map(|evaluation| Suite::new(&evaluation.suite, &task, &tokenizer, None));
     let suites = suites.collect::<Result<Vec<_>>>()?;
     let end = tokenizer.token_id(END_OF_TEXT).ok_or_else(|| Error::failed("the tokenizer has no end-of-text token"))?;
     let shape = Qwen3Config {

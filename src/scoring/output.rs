@@ -1,6 +1,7 @@
 //! Scores and the files that they are written to.
 
 use super::{Measured, ScoreInput};
+use crate::data::Label;
 use crate::error::{Error, Result};
 use crate::geometry::CosineMatrix;
 use candle_core::{Device, Tensor};
@@ -12,7 +13,7 @@ use std::path::Path;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ResponseScore {
     /// The response's group.
-    pub group: serde_json::Value,
+    pub group: Label,
     /// Its base reward.
     pub reward: f32,
     /// Its tokens.
@@ -52,7 +53,7 @@ impl ResponseScore {
 #[derive(Clone, Debug)]
 pub struct GroupScores {
     /// The group as named in the input.
-    pub name: serde_json::Value,
+    pub name: Label,
     /// Places of its responses in the input.
     pub members: Vec<usize>,
     /// Cosines between features (m, m).
