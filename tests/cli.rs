@@ -7,7 +7,9 @@ mod common;
 use candle_core::{DType, Device};
 use common::{Workplace, checkpoint, json, lines, wait_until};
 use orthant::experiment::ModelSource;
-use orthant::model::LanguageModel;
+use orthant::model::{LanguageModel, TextTokenizer};
+use orthant::tasks::Task;
+use orthant::tasks::countdown::Countdown;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -131,6 +133,11 @@ fn faults_in_an_experiment_file_are_refused_with_place_and_remedy() {
             &["`rollout.max_new_tokens` is 128", "positions", "line 6, column 67"],
         ),
         ("Local(\"model\")", "Local(\"no/such\")", &["no/such", "does not exist", "config.json"]),
+        (
+            "Countdown(numbers: 3)",
+            "Dataset(source: Local(\"a.json\"), max_prompt_tokens: 0)",
+            &["`task.max_prompt_tokens` is 0", "between 1 and", "experiment.ron, line 5"],
+        ),
         ("Countdown(numbers: 3)", "Custom(\"mine\")", &["`mine`", "programs"]),
     ] {
         let text = experiment(2);
@@ -139,6 +146,24 @@ fn faults_in_an_experiment_file_are_refused_with_place_and_remedy() {
         let file = if right.starts_with("Local") || right.ends_with("3)") { "" } else { "experiment.ron" };
         assert_refused(&place, &["run", "experiment.ron", "--headless"], &[words, &[file]].concat());
     }
+}
+
+#[test]
+fn the_longest_prompt_that_a_task_can_make_decides() {
+    let place = Workplace::new();
+    let tokenizer = TextTokenizer::read(&place.model()).unwrap();
+    let longest = Countdown::new(3, (1, 99), 13).unwrap().longest_prompt(0, &tokenizer).unwrap();
+    let with = |new: usize| {
+        write(&place, &experiment(2).replace("max_new_tokens: 8", &format!("max_new_tokens: {new}")));
+        let room = format!("can have a prompt of {longest} tokens");
+        (room, format!("lower it to {}", 128 - longest))
+    };
+    let (room, remedy) = with(129 - longest);
+    assert_refused(&place, &["run", "experiment.ron", "--headless"], &["`rollout.max_new_tokens`", &room, &remedy]);
+    let output = orthant(&place, &["doctor", "experiment.ron"]);
+    assert!(output.status == 2 && output.stderr.contains(&room), "{}", output.stderr);
+    with(128 - longest);
+    assert_eq!(orthant(&place, &["doctor", "experiment.ron"]).status, 0);
 }
 
 #[test]

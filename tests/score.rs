@@ -170,6 +170,23 @@ fn files_have_the_promised_fields_in_the_order_of_the_input() {
 }
 
 #[test]
+fn groups_whose_numbers_are_large_stay_apart() {
+    let place = workplace("tied");
+    let ids = ["12345678901234567890123", "12345678901234567890124", "\"12345678901234567890123\""];
+    let line = |id: &str, response: &str| {
+        format!("{{\"group\": {id}, \"prompt\": \"w1\", \"response\": \"{response}\", \"reward\": 1}}\n")
+    };
+    let input: String = ids.iter().flat_map(|id| [line(id, "w2"), line(id, "w3 w4")]).collect();
+    std::fs::write(place.path().join("input.jsonl"), input).unwrap();
+    let (status, _, stderr) = score(place.path(), &[]);
+    assert_eq!(status, 0, "{stderr}");
+    let text = std::fs::read_to_string(place.path().join("out/scores.jsonl")).unwrap();
+    let groups: Vec<&str> =
+        text.lines().map(|line| line["{\"group\":".len()..].split(",\"reward\"").next().unwrap()).collect();
+    assert_eq!(groups, [ids[0], ids[0], ids[1], ids[1], ids[2], ids[2]]);
+}
+
+#[test]
 fn numbers_do_not_depend_on_the_size_of_micro_batches() {
     let place = workplace("untied");
     let whole = Written::of(place.path(), &["--temperature", "0.7"]);

@@ -119,8 +119,10 @@ fn examine(experiment: &Experiment, arguments: &DoctorArguments, report: &mut Re
         TaskConfig::Custom(_) => None,
         _ if !data_is_here => None,
         config => {
-            let task = tasks::build(config, &files.tokenizer)?;
-            Some(tasks::longest_prompt(task.as_ref(), experiment.seed, &files.tokenizer)?)
+            let room = tasks::room(experiment.rollout.max_new_tokens, files.config.max_position_embeddings)?;
+            let task = tasks::build(config, &files.tokenizer, Some(room))?;
+            task.notes().iter().for_each(|note| report.line("data", note));
+            Some(tasks::check_length(task.as_ref(), experiment.seed, &files.tokenizer, room)?)
         }
     };
     let (device, available, on_cpu) = if let Some(gib) = arguments.memory {
@@ -264,7 +266,7 @@ fn model_files(source: &ModelSource) -> Result<Found> {
 fn data_files(experiment: &Experiment) -> Result<Vec<(String, Found)>> {
     let found = |source: &DataSource| -> Result<Found> {
         Ok(match source {
-            DataSource::Local(file) if file.is_file() => Found::Here(file.display().to_string()),
+            DataSource::Local(file) if file.exists() => Found::Here(file.display().to_string()),
             DataSource::Local(file) => Found::Missing(file.display().to_string()),
             DataSource::Hub(source) => {
                 Found::on_hub(format!("{} at {}", source.repo, source.revision), hub::is_cached_dataset(source)?)

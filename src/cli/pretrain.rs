@@ -49,8 +49,8 @@ fn train(config: &Pretrain) -> Result<()> {
     let device = open_device(config.device)?;
     let words: Vec<&str> = config.words.iter().map(String::as_str).collect();
     let tokenizer = TextTokenizer::bytes_and_words(&words)?;
-    let task = tasks::build(&config.task, &tokenizer)?;
-    let suites = config.evaluations.iter().map(|evaluation| Suite::new(&evaluation.suite, &task, &tokenizer));
+    let task = tasks::build(&config.task, &tokenizer, None)?;
+    let suites = config.evaluations.iter().map(|evaluation| Suite::new(&evaluation.suite, &task, &tokenizer, None));
     let suites = suites.collect::<Result<Vec<_>>>()?;
     let end = tokenizer.token_id(END_OF_TEXT).ok_or_else(|| Error::failed("the tokenizer has no end-of-text token"))?;
     let shape = Qwen3Config {
@@ -110,7 +110,10 @@ fn train(config: &Pretrain) -> Result<()> {
         for (evaluation, suite) in config.evaluations.iter().zip(&suites).filter(|(e, _)| is_due(e.every)) {
             let tokens = 96.min(config.model.positions / 2);
             let record = evaluate(&model, suite, evaluation, tokens, config.seed, step, |_| ())?;
-            tell_above(&bar, &format!("step {step}: loss {:.4}, {}", progress.loss.unwrap_or(f64::NAN), describe(&record)));
+            tell_above(
+                &bar,
+                &format!("step {step}: loss {:.4}, {}", progress.loss.unwrap_or(f64::NAN), describe(&record)),
+            );
             progress.records.push(record);
         }
         if config.evaluations.iter().any(|evaluation| is_due(evaluation.every)) || saved.elapsed() > SAVE_INTERVAL {

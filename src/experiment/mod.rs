@@ -12,7 +12,7 @@ pub use config::{
     FidelityConfig, FileSuite, G2rlConfig, HeldOutConfig, HeldOutSource, HubDataset, HubRepository, KlConfig, Labels,
     LoraConfig, LoraTarget, MICRO_BATCH_TOKENS, MethodConfig, ModelSource, NamedSuite, ObjectiveConfig,
     OptimizerConfig, Precision, Pretrain, RecordConfig, RolloutConfig, ShapeConfig, StopConfig, SuiteConfig,
-    TaskConfig,
+    TaskConfig, TemplateValue, TemplateVariables,
 };
 pub use parse::{Difference, differences, from_text, locate, read, set, to_text};
 pub use rewind::Rewound;

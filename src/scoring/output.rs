@@ -1,6 +1,7 @@
 //! Scores and the files that they are written to.
 
 use super::{Measured, ScoreInput};
+use crate::data::Label;
 use crate::error::{Error, Result};
 use crate::files::{self, lock::FolderLock};
 use crate::geometry::CosineMatrix;
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ResponseScore {
     /// The response's group.
-    pub group: serde_json::Value,
+    pub group: Label,
     /// Its base reward.
     pub reward: f32,
     /// Its tokens.
@@ -56,7 +57,7 @@ impl ResponseScore {
 #[derive(Clone, Debug)]
 pub struct GroupScores {
     /// The group as named in the input.
-    pub name: serde_json::Value,
+    pub name: Label,
     /// Places of its responses in the input.
     pub members: Vec<usize>,
     /// Cosines between features (m, m).

@@ -14,6 +14,7 @@
 use super::procedural::{Spares, check_range};
 use super::{Problem, Split, Task, same_text};
 use crate::error::{Error, Result};
+use crate::model::TextTokenizer;
 use crate::rng;
 use crate::verify::boxed::last_boxed;
 use crate::verify::expression::{Expression, Operator, Rational};
@@ -87,6 +88,17 @@ impl Task for Countdown {
 
     fn problem(&self, split: Split, seed: u64, index: u64) -> Problem {
         self.spares.problem(split, seed, index, |rng| draw(self.numbers, self.target, self.largest, rng))
+    }
+
+    /// Numbers are told apart by spaces, so each of them takes as many tokens as it does alone: the longest prompt repeats the number
+    /// that takes most.
+    fn longest_prompt(&self, _: u64, tokenizer: &TextTokenizer) -> Result<usize> {
+        let longest = |numbers: std::ops::RangeInclusive<u32>| -> Result<u32> {
+            let lengths = numbers.map(|number| Ok((tokenizer.encode(&format!(" {number} "))?.len(), number)));
+            Ok(lengths.collect::<Result<Vec<_>>>()?.into_iter().max().map_or(1, |(_, number)| number))
+        };
+        let (number, target) = (longest(1..=self.largest)?, longest(self.target.0..=self.target.1)?);
+        Ok(tokenizer.encode(&prompt(&joined(&vec![number; self.numbers], " "), target))?.len())
     }
 
     /// A problem whose name is not a countdown's has no right answer.
@@ -173,6 +185,10 @@ fn joined(numbers: &[u32], separator: &str) -> String {
     numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(separator)
 }
 
+fn prompt(numbers: &str, target: u32) -> String {
+    format!("Use {numbers} to make {target}.\n")
+}
+
 /// Draws numbers and combines random pairs of them until one is left, each time with one of the operators that are possible;
 /// `None` where that one is not a target.
 fn draw(count: usize, target: (u32, u32), largest: u32, rng: &mut ChaCha8Rng) -> Option<Problem> {
@@ -194,7 +210,7 @@ fn draw(count: usize, target: (u32, u32), largest: u32, rng: &mut ChaCha8Rng) ->
     numbers.sort_unstable();
     Some(Problem {
         id: Puzzle { numbers, target: made }.id(),
-        prompt: format!("Use {list} to make {made}.\n"),
+        prompt: prompt(&list, made),
         answer: format!("an expression that uses {list} once each and equals {made}"),
     })
 }
@@ -389,6 +405,18 @@ mod tests {
 
     fn verdict(problem: &Problem, completion: &str) -> Verdict {
         default_task().verify(problem, completion).verdict
+    }
+
+    #[test]
+    fn no_prompt_is_longer_than_the_longest() {
+        let tokenizer = TextTokenizer::bytes_and_words(&["Use ", " to make "]).unwrap();
+        for (numbers, target, largest, expected) in [(4, (1, 99), 13, 17), (2, (1, 9), 9, 8), (6, (1, 999), 100, 30)] {
+            let task = Countdown::new(numbers, target, largest).unwrap();
+            let longest = task.longest_prompt(0, &tokenizer).unwrap();
+            assert_eq!(longest, expected, "{numbers} {target:?} {largest}");
+            let length = |index| tokenizer.encode(&task.problem(Split::Train, 0, index).prompt).unwrap().len();
+            assert!((0..2000).all(|index| length(index) <= longest));
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::orders::{self, Orders};
 use super::resume::{NO_LOCKS, Resumed, Resumption, Settled, with_edit};
 use super::snapshot::{LiveSetting, RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, TrainerCommand};
 use super::state::TrainerState;
-use crate::data::named;
+use crate::data::{named, settled_template};
 use crate::error::{Error, Result};
 use crate::evaluation::{EvaluationRecord, Suite};
 use crate::experiment::{
@@ -29,7 +29,7 @@ use crate::stages::{
     ProblemCursor, Reference, RunRecorder, SampleRound, StagePlugins, StartInfo, StepCounter, Suites, TrainStep,
     record_checkpoint,
 };
-use crate::tasks::{self, Task};
+use crate::tasks::{self, Room, Task};
 use bevy_app::{App, Plugin, PluginGroup, PluginGroupBuilder};
 use bevy_ecs::error::{BevyError, ErrorContext};
 use bevy_ecs::schedule::ScheduleLabel;
@@ -177,8 +177,9 @@ impl RunBuilder {
             None => Source::Files(Box::new(ModelFiles::open(&experiment.model)?)),
         };
         let (shape, tokenizer) = source.parts();
-        let task = task_of(&experiment, task, tokenizer)?;
-        let prompt = check_length(&experiment, task.as_ref(), shape, tokenizer)?;
+        let room = tasks::room(experiment.rollout.max_new_tokens, shape.max_position_embeddings)?;
+        let task = task_of(&experiment, task, tokenizer, room)?;
+        let prompt = tasks::check_length(task.as_ref(), experiment.seed, tokenizer, room)?;
         let plan = Plan::new(&experiment, shape, prompt, device.is_cpu(), memory::available(&device));
         plan.check(&experiment, &memory::device_name(&device))?;
         plan.settle(&mut experiment);
@@ -393,6 +394,7 @@ fn task_of(
     experiment: &Experiment,
     provided: Option<Arc<dyn Task>>,
     tokenizer: &TextTokenizer,
+    room: Room,
 ) -> Result<Arc<dyn Task>> {
     match (&experiment.task, provided) {
         (TaskConfig::Custom(name), Some(task)) if task.name() == name => Ok(task),
@@ -400,14 +402,15 @@ fn task_of(
             "the experiment asks for the task `{name}`, but this program provides `{}`",
             task.name()
         ))),
-        (config, _) => tasks::build(config, tokenizer),
+        (config, _) => tasks::build(config, tokenizer, Some(room)),
     }
 }
 
 /// The suites of the experiment's evaluations, in order. Refuses those whose prompts leave too little room.
 fn suites_of(experiment: &Experiment, task: &Arc<dyn Task>, model: &LanguageModel) -> Result<Vec<Suite>> {
+    let room = tasks::room(experiment.rollout.max_new_tokens, model.config.max_position_embeddings)?;
     let suites = experiment.evaluations.iter().map(|evaluation| {
-        let suite = Suite::new(&evaluation.suite, task, &model.tokenizer)?;
+        let suite = Suite::new(&evaluation.suite, task, &model.tokenizer, Some(room))?;
         suite.check_length(model, experiment.rollout.max_new_tokens)?;
         Ok(suite)
     });
@@ -420,25 +423,6 @@ fn notes(of_model: &[String], suites: &[Suite], task: &dyn Task) -> Vec<Event> {
     let notes = of_model.iter().chain(task.notes()).chain(suites.iter().flat_map(|suite| &suite.notes)).cloned();
     let overlaps = suites.iter().filter_map(|suite| suite.overlap(task));
     notes.chain(overlaps).map(|text| Event::now(0, "warning", text)).collect()
-}
-
-/// Refuses responses that would be too long for the model after the longest prompt of a data set, or the first one of a task
-/// without an end. Returns the length of that prompt, tokens.
-fn check_length(
-    experiment: &Experiment,
-    task: &dyn Task,
-    shape: &Qwen3Config,
-    tokenizer: &TextTokenizer,
-) -> Result<usize> {
-    let prompt = tasks::longest_prompt(task, experiment.seed, tokenizer)?;
-    let (new, positions) = (experiment.rollout.max_new_tokens, shape.max_position_embeddings);
-    if prompt + new <= positions {
-        return Ok(prompt);
-    }
-    let problem = format!(
-        "is {new}; with a prompt of {prompt} tokens that is more than the {positions} positions of the model; lower it"
-    );
-    Err(Error::field("rollout.max_new_tokens", problem))
 }
 
 /// The model to start from: one that a program provides, or files.
@@ -463,7 +447,7 @@ impl Source {
     }
 }
 
-/// Settles where model, encoders and data come from, so that the resolved experiment runs again from any folder and with the same
+/// Settles where model, encoders, data and templates come from, so that the resolved experiment runs again from any folder and with the same
 /// weights: folders become absolute, branches of the hub become commits. Downloads what is not there.
 fn settle_sources(experiment: &mut Experiment) -> Result<()> {
     let absolute = |folder: &mut PathBuf| {
@@ -488,7 +472,13 @@ fn settle_sources(experiment: &mut Experiment) -> Result<()> {
             Ok::<_, Error>(())
         }
     };
+    let settle_template = |template: &mut Option<String>| {
+        if let Some(name) = template {
+            *name = settled_template(name);
+        }
+    };
     if let TaskConfig::Dataset(data) = &mut experiment.task {
+        settle_template(&mut data.template);
         settle(&mut data.source)?;
         if let HeldOutSource::Other(other) = &mut data.held_out {
             settle(other)?;
@@ -497,8 +487,12 @@ fn settle_sources(experiment: &mut Experiment) -> Result<()> {
     for evaluation in &mut experiment.evaluations {
         match &mut evaluation.suite {
             SuiteConfig::HeldOut(_) => {}
-            SuiteConfig::File(suite) => absolute(&mut suite.path)?,
+            SuiteConfig::File(suite) => {
+                absolute(&mut suite.path)?;
+                settle_template(&mut suite.template);
+            }
             SuiteConfig::Named(suite) => {
+                settle_template(&mut suite.template);
                 let source = named(&suite.name)?.source(suite.revision.as_deref());
                 suite.revision = Some(hub::commit_of(&hub::fetch_dataset(&source)?));
             }
