@@ -142,6 +142,7 @@ fn a_policy_that_is_nearly_certain_costs_what_any_other_does() {
         max_position_embeddings: LENGTH,
         rms_norm_eps: 1e-6,
         rope_theta: 10_000.0,
+        rope_scaling: None,
         tie_word_embeddings: true,
         eos_token_ids: vec![0],
     };

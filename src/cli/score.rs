@@ -2,7 +2,7 @@
 
 use super::terminal::{say, text_of};
 use super::{load_model, on_large_stack, parse_seed, whole};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::experiment::DeviceChoice;
 use crate::geometry::{
     CosineMatrix, IncorrectSign, NoveltyForm, PairStatistics, Shaping, TokenWeights, pearson, spearman,

@@ -224,7 +224,7 @@ mod tests {
         let line = whole.len() / 3;
         let with = |from: usize, bytes: &[u8]| [&whole[..from], bytes, &whole[from..]].concat();
         for (bytes, kept, words) in [
-            (whole.clone(), &[1, 2, 3] as &[u64], ""),
+            (whole.clone(), &[1_u64, 2, 3] as &[u64], ""),
             // A kill within step 4.
             (with(3 * line, b"{\"step\":4,\"wal"), &[1, 2, 3], ""),
             (with(line, b"garbage\n"), &[1, 2, 3], "1 damaged line;"),

@@ -83,7 +83,7 @@ impl TextTokenizer {
     }
 
     /// The content of its `tokenizer.json`.
-    pub(crate) fn json(&self) -> &[u8] {
+    pub(crate) fn json(&self) -> &str {
         &self.json
     }
 
