@@ -4,6 +4,7 @@ pub mod cli;
 pub mod dashboard;
 pub mod data;
 pub mod error;
+mod escape;
 pub mod evaluation;
 pub mod experiment;
 pub mod figures;

@@ -88,8 +88,9 @@ fn a_run_trains_the_adapter_only_and_its_checkpoint_is_a_peft_folder() {
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
         .collect();
     files.sort();
-    let expected = ["adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "tokenizer_config.json"];
-    assert_eq!(files, [expected.as_slice(), &["trainer.json", "trainer.safetensors"]].concat());
+    let expected = ["SHA256SUMS", "adapter_config.json", "adapter_model.safetensors", "experiment.ron"];
+    let trainer = ["tokenizer.json", "tokenizer_config.json", "trainer.json", "trainer.safetensors"];
+    assert_eq!(files, [expected.as_slice(), &trainer].concat());
     let config = json(&folder.join("adapter_config.json"));
     for (field, value) in [
         ("peft_type", json!("LORA")),

@@ -1,7 +1,9 @@
 //! `orthant export`: a model as a Hugging Face folder, adapters merged.
 
+use super::terminal::{say, text_of};
 use super::{DtypeChoice, load_model};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::files::staging::StagedFolder;
 use candle_core::{DType, Device};
 use clap::Args;
 use std::path::PathBuf;
@@ -26,21 +28,17 @@ pub(super) struct ExportArguments {
     json: bool,
 }
 
-#[allow(clippy::print_stdout, reason = "results belong on standard output")]
 pub(super) fn run(arguments: &ExportArguments) -> Result<u8> {
     let out = &arguments.out;
-    if out.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(Error::input(format!("{} is not empty; give a new folder with --out", out.display())));
-    }
+    let staged = StagedFolder::begin(out, &[])?;
     // Adapters are merged in f32 and rounded once.
     let model = load_model(&arguments.model, arguments.base.as_ref(), DType::F32, &Device::Cpu)?;
-    std::fs::create_dir_all(out)
-        .map_err(|error| Error::input(format!("cannot make the folder {}: {error}", out.display())))?;
     let model = model.converted(arguments.dtype.dtype())?;
-    model.write(out)?;
-    println!("{} parameters in {}", model.parameter_count(), out.display());
+    model.write(staged.path())?;
+    staged.finish()?;
+    say!("{} parameters in {}", model.parameter_count(), out.display())?;
     if arguments.json {
-        println!("{}", serde_json::json!({ "out": out, "params": model.parameter_count() }));
+        say!("{}", serde_json::json!({ "out": text_of(out), "params": model.parameter_count() }))?;
     }
     Ok(0)
 }

@@ -10,7 +10,7 @@ use super::projection::LowRank;
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::experiment::{LoraConfig, ModelSource};
-use crate::rng;
+use crate::rng::{self, Domain};
 use candle_core::{DType, Device, Tensor, Var};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -51,7 +51,7 @@ impl LoraAdapter {
             let count: usize = shape.iter().product();
             let values: Vec<f32> = if name.ends_with("lora_A.weight") {
                 let bound = 1.0 / (shape[1] as f32).sqrt();
-                let mut stream = rng::stream([seed, rng::ADAPTERS, index as u64, 0]);
+                let mut stream = rng::stream(seed, Domain::Adapters, [0, index as u64, 0]);
                 (0..count).map(|_| bound * (2.0 * rng::unit_f32(&mut stream) - 1.0)).collect()
             } else {
                 vec![0.0; count]

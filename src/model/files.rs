@@ -13,6 +13,7 @@ use super::tokenizer::TextTokenizer;
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::experiment::{HubRepository, ModelSource};
+use crate::files::checksums;
 use crate::memory;
 use candle_core::{DType, Device};
 use std::collections::BTreeSet;
@@ -66,6 +67,9 @@ impl ModelFiles {
                 folder.display()
             )));
         }
+        // A checkpoint says what its weights were when they were written.
+        let is_weights = |name: &str| name.ends_with(".safetensors") && !name.starts_with("trainer");
+        checksums::verify(folder, is_weights)?;
         if is_adapter(folder) {
             return Self::open_adapter(folder, base);
         }

@@ -155,7 +155,7 @@ impl TensorFiles {
     }
 
     /// Names of all tensors.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.places.keys().map(String::as_str)
     }
 

@@ -82,6 +82,11 @@ impl TextTokenizer {
         Ok(None)
     }
 
+    /// The content of its `tokenizer.json`.
+    pub(crate) fn json(&self) -> &str {
+        &self.json
+    }
+
     /// Writes `tokenizer.json` and the files that came with it, or else a `tokenizer_config.json` that Transformers reads.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join("tokenizer.json");
