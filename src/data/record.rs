@@ -71,8 +71,18 @@ impl Record {
     }
 }
 
+/// Whether all groups are closed. `\{` and `\}` are characters, and need no other half: `\left\{ x = 1, y = 2 \right.`
 fn is_whole(answer: &str) -> bool {
-    answer.matches('{').count() == answer.matches('}').count()
+    let (mut open, mut closed, mut escaped) = (0, 0, false);
+    for byte in answer.bytes() {
+        match byte {
+            b'{' if !escaped => open += 1,
+            b'}' if !escaped => closed += 1,
+            _ => {}
+        }
+        escaped = byte == b'\\' && !escaped;
+    }
+    open == closed
 }
 
 /// Letters of choices.
@@ -528,6 +538,10 @@ mod tests {
         let mut whole = with_solution;
         whole["answer"] = "\\{1, 2\\}".into();
         assert_eq!(only(&whole).answer, "\\{1, 2\\}");
+        // Escaped braces are characters.
+        let system = serde_json::json!({"problem": "p", "answer": "\\left\\{ x = 1, y = 2 \\right."});
+        assert!(only(&system).has_whole_answer());
+        assert!(!only(&serde_json::json!({"problem": "p", "answer": "\\{\\frac{1}{2\\}"})).has_whole_answer());
     }
 
     #[test]
