@@ -18,16 +18,9 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn spend(&self, cost: u64) -> Outcome<()> {
-        match self.left.get().checked_sub(cost) {
-            Some(left) => {
-                self.left.set(left);
-                Ok(())
-            }
-            None => {
-                self.left.set(0);
-                Err("it takes too many steps or makes too much text".to_string())
-            }
-        }
+        let left = self.left.get().checked_sub(cost);
+        self.left.set(left.unwrap_or(0));
+        left.map(drop).ok_or_else(|| "it takes too many steps or makes too much text".to_string())
     }
 }
 
