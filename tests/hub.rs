@@ -9,6 +9,7 @@ use orthant::experiment::{
     self, DataSource, EncoderSource, HubRepository, MethodConfig, ModelSource, SuiteConfig, TaskConfig, from_text,
 };
 use orthant::prelude::Experiment;
+use sha2::Digest;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -17,16 +18,45 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// Serves folders as the hub does: `/owner/name/resolve/revision/file` with `ETag`, `X-Repo-Commit` and ranges.
+/// What is wrong with a hub, or with the way to it.
+#[derive(Clone, Default)]
+struct Faults {
+    /// Large files break off in the middle.
+    breaks: bool,
+    /// A file with another bit.
+    flips: Option<&'static str>,
+    /// A file of which only the first half is there, as if that were all.
+    halves: Option<&'static str>,
+    /// A file that never ends.
+    endless: Option<&'static str>,
+    /// A file whose content stops to come, and whose connection stays.
+    stalls: Option<&'static str>,
+    /// What all contents are called.
+    etag: Option<&'static str>,
+    /// The commit that everything is of.
+    commit: Option<&'static str>,
+    /// Where large files are, in place of the hub's own host.
+    elsewhere: Option<String>,
+}
+
+/// A request: its path, who asks, and from which byte on.
+#[derive(Clone, Debug, PartialEq)]
+struct Request {
+    path: String,
+    authorization: Option<String>,
+    start: usize,
+}
+
+/// Serves folders as the hub does: `/owner/name/resolve/revision/file`. Large files are elsewhere, under `/cdn/`.
 struct Server {
     endpoint: String,
-    requests: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
+    faults: Arc<Mutex<Faults>>,
     is_over: Arc<AtomicBool>,
-    /// Whether the connection breaks in the middle of weights and of data.
-    breaks: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -36,25 +66,37 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (requests, is_over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
-        let (seen, over) = (requests.clone(), is_over.clone());
-        let breaks = Arc::new(AtomicBool::new(false));
-        let breaks_now = breaks.clone();
+        let faults = Arc::new(Mutex::new(Faults::default()));
+        let (seen, wrong, over) = (requests.clone(), faults.clone(), is_over.clone());
+        let repositories = Arc::new(repositories);
         let serve = move || {
             for stream in listener.incoming() {
                 if over.load(Ordering::SeqCst) {
                     return;
                 }
-                answer(stream.unwrap(), &repositories, token, &seen, breaks_now.load(Ordering::SeqCst));
+                let (repositories, seen, faults) = (repositories.clone(), seen.clone(), wrong.lock().unwrap().clone());
+                let answer = move || answer(&stream.unwrap(), &repositories, token, &seen, &faults).unwrap_or_default();
+                std::thread::Builder::new().name("answer".to_string()).spawn(answer).unwrap();
             }
         };
         let thread = std::thread::Builder::new().name("hub".to_string()).spawn(serve).unwrap();
-        Self { endpoint: format!("http://{address}"), requests, is_over, breaks, thread: Some(thread) }
+        Self { endpoint: format!("http://{address}"), requests, faults, is_over, thread: Some(thread) }
+    }
+
+    fn fault(&self, change: impl FnOnce(&mut Faults)) {
+        let mut faults = self.faults.lock().unwrap();
+        *faults = Faults::default();
+        change(&mut faults);
+    }
+
+    fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
     }
 
     /// The files that were asked for, each once.
     fn files(&self) -> Vec<String> {
         let mut files: Vec<String> =
-            self.requests.lock().unwrap().iter().map(|path| path.rsplit('/').next().unwrap().to_string()).collect();
+            self.requests().iter().map(|request| request.path.rsplit('/').next().unwrap().to_string()).collect();
         files.sort();
         files.dedup();
         files
@@ -69,51 +111,87 @@ impl Drop for Server {
     }
 }
 
+fn hexadecimal(bytes: impl IntoIterator<Item = u8>) -> String {
+    bytes.into_iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What the hub calls a content: the SHA-256 of a large file, and git's SHA-1 of a small one.
+fn etag(content: &[u8], is_large: bool) -> String {
+    if is_large {
+        hexadecimal(sha2::Sha256::digest(content))
+    } else {
+        let hasher = sha1::Sha1::new().chain_update(format!("blob {}\0", content.len()));
+        hexadecimal(hasher.chain_update(content).finalize())
+    }
+}
+
 fn answer(
-    mut stream: TcpStream,
+    mut stream: &TcpStream,
     repositories: &[(&str, PathBuf)],
     token: Option<&str>,
-    requests: &Mutex<Vec<String>>,
-    breaks: bool,
-) {
-    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
-    let Some(request) = lines.next() else { return };
-    let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).map(|line| line.to_lowercase()).collect();
-    let header = |name: &str| headers.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-    let path = request.split(' ').nth(1).unwrap().to_string();
-    requests.lock().unwrap().push(path.clone());
-    let may = token.is_none_or(|token| header("authorization") == Some(&format!("bearer {token}")));
-    let content = repositories.iter().find_map(|(name, folder)| {
-        let (revision, file) = path.strip_prefix(&format!("/{name}/resolve/"))?.split_once('/')?;
-        if ["main", "refs%2Fconvert%2Fparquet", COMMIT].contains(&revision) {
-            std::fs::read(folder.join(file)).ok()
-        } else {
-            None
-        }
-    });
-    let mut send = |status: &str, more: &str, body: &[u8]| {
-        let length = body.len();
-        write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{more}\r\n").unwrap();
-        let sent = if breaks && [".safetensors", ".parquet"].iter().any(|end| path.ends_with(end)) && length > 1000 {
-            length / 2
-        } else {
-            length
-        };
-        stream.write_all(&body[..sent]).unwrap();
+    requests: &Mutex<Vec<Request>>,
+    faults: &Faults,
+) -> std::io::Result<()> {
+    let lines = BufReader::new(stream.try_clone()?).lines().map_while(Result::ok);
+    let lines: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+    let Some(path) = lines.first().and_then(|line| line.split(' ').nth(1)) else { return Ok(()) };
+    let header = |name: &str| {
+        let mut fields = lines.iter().filter_map(|line| line.split_once(": "));
+        fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_string())
     };
-    match content {
-        _ if !may => send("401 Unauthorized", "", b""),
-        None => send("404 Not Found", "", b""),
-        Some(content) => {
-            let (first, last) = header("range").unwrap().strip_prefix("bytes=").unwrap().split_once('-').unwrap();
-            let first: usize = first.parse().unwrap();
-            let last: usize = last.parse().unwrap_or(content.len() - 1);
-            let etag = path.replace('/', "-");
-            let range = format!("bytes {first}-{last}/{}", content.len());
-            let more = format!("ETag: \"{etag}\"\r\nX-Repo-Commit: {COMMIT}\r\nContent-Range: {range}\r\n");
-            send("206 Partial Content", &more, &content[first..=last]);
+    let range = header("range").map(|range| range["bytes=".len()..].trim_end_matches('-').parse().unwrap());
+    let start: usize = range.unwrap_or(0);
+    requests.lock().unwrap().push(Request { path: path.to_string(), authorization: header("authorization"), start });
+    let may = token.is_none_or(|token| header("authorization") == Some(format!("Bearer {token}")));
+    let is_elsewhere = path.starts_with("/cdn/");
+    let content = repositories.iter().find_map(|(name, folder)| {
+        let rest = path.trim_start_matches("/cdn").strip_prefix(&format!("/{name}/resolve/"))?;
+        let (revision, file) = rest.split_once('/')?;
+        let is_known = ["main", "refs%2Fconvert%2Fparquet", COMMIT].contains(&revision);
+        if is_known { std::fs::read(folder.join(file)).ok() } else { None }
+    });
+    let is = |file: Option<&str>| file.is_some_and(|file| path.ends_with(file));
+    let Some(mut content) = content.filter(|_| may || is_elsewhere) else {
+        let status = if may { "404 Not Found" } else { "401 Unauthorized" };
+        return write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    };
+    let is_large = [".safetensors", ".parquet", ".csv"].iter().any(|end| path.ends_with(end));
+    let etag = faults.etag.map_or_else(|| etag(&content, is_large), str::to_string);
+    let commit = format!("X-Repo-Commit: {}\r\nConnection: close\r\n", faults.commit.unwrap_or(COMMIT));
+    if is_large && !is_elsewhere {
+        let host = faults.elsewhere.clone().unwrap_or_default();
+        let size = content.len();
+        return write!(
+            stream,
+            "HTTP/1.1 302 Found\r\nContent-Length: 0\r\n{commit}X-Linked-Etag: \"{etag}\"\r\nX-Linked-Size: {size}\r\n\
+             Location: {host}/cdn{path}\r\n\r\n"
+        );
+    }
+    let said = if is_large { "Connection: close\r\n".to_string() } else { format!("{commit}ETag: W/\"{etag}\"\r\n") };
+    if is(faults.flips) {
+        let middle = content.len() / 2;
+        content[middle] ^= 4;
+    }
+    if is(faults.halves) {
+        content.truncate(content.len() / 2);
+    }
+    let length = content.len() - start;
+    if is(faults.endless) {
+        write!(stream, "HTTP/1.1 200 OK\r\n{said}\r\n")?;
+        loop {
+            stream.write_all(&content)?;
         }
     }
+    let status = if start > 0 { "206 Partial Content" } else { "200 OK" };
+    let range = format!("Content-Range: bytes {start}-{}/{}\r\n", content.len() - 1, content.len());
+    let range = if start > 0 { range.as_str() } else { "" };
+    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{range}{said}\r\n")?;
+    let sent = if (faults.breaks && is_large) || is(faults.stalls) { length / 2 } else { length };
+    stream.write_all(&content[start..start + sent])?;
+    if is(faults.stalls) {
+        std::thread::sleep(Duration::from_secs(20));
+    }
+    Ok(())
 }
 
 /// Runs an experiment with the hub at `endpoint`; returns the exit status, the error text and the run folder.
@@ -127,6 +205,7 @@ fn run(place: &Workplace, experiment: &Experiment, endpoint: &str, token: &str) 
         .env("HF_HOME", place.path().join("cache"))
         .env("HF_ENDPOINT", endpoint)
         .env("HF_TOKEN", token)
+        .env("HF_HUB_DOWNLOAD_TIMEOUT", "0.5")
         .envs([("http_proxy", ""), ("HTTP_PROXY", ""), ("ALL_PROXY", ""), ("all_proxy", "")])
         .output()
         .unwrap();
@@ -157,7 +236,11 @@ fn model_and_encoder_are_downloaded_once_and_the_run_names_their_commits() {
     let endpoint = server.endpoint.clone();
     let (status, stderr, folder) = run(&place, &experiment(&place), &endpoint, "secret");
     assert_eq!(status, 0, "{stderr}");
-    assert_eq!(server.files(), ["config.json", "model.safetensors", "tokenizer.json"]);
+    let files = server.files();
+    for file in ["chat_template.jinja", "config.json", "generation_config.json", "model.safetensors", "tokenizer.json"]
+    {
+        assert!(files.iter().any(|asked| asked == file), "{file} is not in {files:?}");
+    }
     let resolved: Experiment = experiment::read(&folder.unwrap().join("experiment.ron")).unwrap();
     assert_eq!(resolved.model, ModelSource::Hub(repository("tiny/qwen", COMMIT)));
     assert_eq!(resolved.encoder(), Some(&EncoderSource::Hub(repository("tiny/bert", COMMIT))));
@@ -238,11 +321,11 @@ fn a_download_that_breaks_off_is_told_and_done_again() {
     let server = Server::start(vec![("tiny/qwen", place.model())], None);
     let mut experiment = place.experiment(1, "");
     experiment.model = ModelSource::Hub(repository("tiny/qwen", "main"));
-    server.breaks.store(true, Ordering::SeqCst);
+    server.fault(|faults| faults.breaks = true);
     let (status, stderr, folder) = run(&place, &experiment, &server.endpoint, "");
     assert_eq!((status, folder), (2, None), "{stderr}");
     assert!(stderr.contains("cannot download model.safetensors of tiny/qwen"), "{stderr}");
-    server.breaks.store(false, Ordering::SeqCst);
+    server.fault(|_| ());
     let (status, stderr, folder) = run(&place, &experiment, &server.endpoint, "");
     assert_eq!(status, 0, "{stderr}");
     // The half that came first has not been taken for the whole: the run began with the folder's own weights.
@@ -305,9 +388,9 @@ fn data_sets_are_downloaded_once_and_the_run_names_their_commit() {
     let evaluations = common::lines(&folder.join("evals.jsonl"));
     assert_eq!((&evaluations[0]["suite"], &evaluations[1]["suite"]), (&"MATH500".into(), &"GSM8K".into()));
     // The hub's own conversions lie at a revision with slashes.
-    let requests = server.requests.lock().unwrap().clone();
+    let requests = server.requests();
     let path = "/datasets/openai/gsm8k/resolve/refs%2Fconvert%2Fparquet/main/test/0000.parquet";
-    assert!(requests.iter().any(|request| request == path), "{requests:?}");
+    assert!(requests.iter().any(|request| request.path == path), "{requests:?}");
 
     drop(server);
     let (status, stderr, _) = run(&place, &resolved, &endpoint, "");
@@ -340,11 +423,245 @@ fn data_that_the_hub_does_not_have_and_downloads_that_break_off_are_bad_input() 
         assert_eq!((status, folder), (2, None), "{stderr}");
         assert!(words.iter().all(|word| stderr.contains(word)), "{stderr}");
     }
-    server.breaks.store(true, Ordering::SeqCst);
+    server.fault(|faults| faults.breaks = true);
     let (status, stderr, folder) = run(&place, &experiment(whole), &server.endpoint, "");
     assert_eq!((status, folder), (2, None), "{stderr}");
     assert!(stderr.contains("cannot download train.parquet of tiny/math"), "{stderr}");
-    server.breaks.store(false, Ordering::SeqCst);
+    server.fault(|_| ());
     let (status, stderr, _) = run(&place, &experiment(whole), &server.endpoint, "");
     assert_eq!(status, 0, "{stderr}");
+}
+
+/// A model on a hub, and what its first start without faults leaves in the cache.
+fn hub_model(place: &Workplace) -> (Server, Experiment) {
+    let server = Server::start(vec![("tiny/qwen", place.model())], Some("secret"));
+    let mut experiment = place.experiment(1, "");
+    experiment.model = ModelSource::Hub(repository("tiny/qwen", "main"));
+    (server, experiment)
+}
+
+fn blobs(place: &Workplace) -> PathBuf {
+    place.path().join("cache/hub/models--tiny--qwen/blobs")
+}
+
+/// The content of the weights and the name that it has in the cache.
+fn weights(place: &Workplace) -> (Vec<u8>, PathBuf) {
+    let content = std::fs::read(place.model().join("model.safetensors")).unwrap();
+    let blob = blobs(place).join(etag(&content, true));
+    (content, blob)
+}
+
+#[test]
+fn the_token_goes_to_the_hub_and_to_no_other_host() {
+    let place = Workplace::new();
+    let (server, experiment) = hub_model(&place);
+    let other = Server::start(vec![("tiny/qwen", place.model())], None);
+    server.fault(|faults| faults.elsewhere = Some(other.endpoint.clone()));
+    let (status, stderr, _) = run(&place, &experiment, &server.endpoint, "secret");
+    assert_eq!(status, 0, "{stderr}");
+    assert!(server.requests().iter().all(|request| request.authorization.as_deref() == Some("Bearer secret")));
+    let elsewhere = other.requests();
+    assert!(!elsewhere.is_empty() && elsewhere.iter().all(|request| request.authorization.is_none()), "{elsewhere:?}");
+}
+
+#[test]
+fn what_is_not_what_was_announced_is_not_kept() {
+    let place = Workplace::new();
+    let (server, experiment) = hub_model(&place);
+    let (_, blob) = weights(&place);
+    for (file, change) in [
+        ("model.safetensors", (|faults| faults.flips = Some("model.safetensors")) as fn(&mut Faults)),
+        ("model.safetensors", |faults| faults.halves = Some("model.safetensors")),
+        ("model.safetensors", |faults| faults.endless = Some("model.safetensors")),
+        ("tokenizer.json", |faults| faults.flips = Some("tokenizer.json")),
+        ("tokenizer.json", |faults| faults.halves = Some("tokenizer.json")),
+        ("tokenizer.json", |faults| faults.endless = Some("tokenizer.json")),
+    ] {
+        std::fs::remove_dir_all(place.path().join("cache")).ok();
+        server.fault(change);
+        let (status, stderr, folder) = run(&place, &experiment, &server.endpoint, "secret");
+        assert_eq!((status, folder), (2, None), "{file}: {stderr}");
+        assert!(stderr.contains(&format!("cannot download {file} of tiny/qwen")), "{stderr}");
+        assert!(!blob.exists());
+        server.fault(|_| ());
+        let (status, stderr, _) = run(&place, &experiment, &server.endpoint, "secret");
+        assert_eq!(status, 0, "{file}: {stderr}");
+    }
+}
+
+#[test]
+fn an_earlier_part_of_a_download_is_gone_on_with_or_begun_anew() {
+    let place = Workplace::new();
+    let (server, experiment) = hub_model(&place);
+    let (content, blob) = weights(&place);
+    let longer = [content.as_slice(), b"more"].concat();
+    for (part, start) in [
+        (&content[..1000], 1000),
+        (&content, content.len()),
+        (&[7; 1000], 1000),
+        (&longer, 0),
+        (&vec![7; content.len()], content.len()),
+    ] {
+        std::fs::remove_dir_all(place.path().join("cache")).ok();
+        std::fs::create_dir_all(blobs(&place)).unwrap();
+        std::fs::write(blob.with_added_extension("incomplete"), part).unwrap();
+        let before = server.requests().len();
+        let (status, stderr, _) = run(&place, &experiment, &server.endpoint, "secret");
+        assert_eq!(status, 0, "{stderr}");
+        assert_eq!(std::fs::read(&blob).unwrap(), content);
+        let asked: Vec<usize> = server.requests()[before..]
+            .iter()
+            .filter(|request| request.path.starts_with("/cdn/"))
+            .map(|request| request.start)
+            .collect();
+        let is_right = content.starts_with(part);
+        let went_on = asked.contains(&start) || start == content.len();
+        assert!(went_on && (is_right || asked.contains(&0)), "{start}: {asked:?}");
+    }
+}
+
+#[test]
+fn a_silent_hub_is_not_waited_for() {
+    let place = Workplace::new();
+    let (server, experiment) = hub_model(&place);
+    for file in ["config.json", "model.safetensors"] {
+        server.fault(|faults| faults.stalls = Some(file));
+        let (status, stderr, folder) = run(&place, &experiment, &server.endpoint, "secret");
+        assert_eq!((status, folder), (2, None), "{stderr}");
+        assert!(
+            stderr.contains(&format!("cannot download {file}")) && stderr.contains("nothing came for 0.5 s"),
+            "{stderr}"
+        );
+    }
+    server.fault(|_| ());
+    let (status, stderr, _) = run(&place, &experiment, &server.endpoint, "secret");
+    assert_eq!(status, 0, "{stderr}");
+}
+
+/// All files below a folder with their lengths, but for those of `cache/` and `runs/`.
+fn files_outside(folder: &Path) -> BTreeMap<PathBuf, u64> {
+    let mut all = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            if !path.ends_with("cache") && !path.ends_with("runs") {
+                all.extend(files_outside(&path));
+            }
+        } else {
+            all.insert(path, entry.metadata().unwrap().len());
+        }
+    }
+    all
+}
+
+#[test]
+fn names_that_a_hub_or_an_experiment_gives_stay_inside_of_the_cache() {
+    let place = Workplace::new();
+    let (server, experiment) = hub_model(&place);
+    std::fs::create_dir(place.path().join("victim")).unwrap();
+    let precious = place.path().join("victim/precious.txt");
+    std::fs::write(&precious, "very important").unwrap();
+    let absolute: &'static str = precious.to_str().unwrap().to_string().leak();
+    std::fs::write(place.path().join("experiment.ron"), experiment::to_text(&experiment).unwrap()).unwrap();
+    for name in ["../../../../victim/precious.txt", "../..", "..", absolute, "", "abc/def", "a\u{7f}bcdef00"] {
+        for change in [(|faults, name| faults.etag = Some(name)) as fn(&mut Faults, &'static str), |faults, name| {
+            faults.commit = Some(name)
+        }] {
+            server.fault(|faults| change(faults, name));
+            let (status, stderr, folder) = run(&place, &experiment, &server.endpoint, "secret");
+            assert_eq!((status, folder), (2, None), "{name:?}: {stderr}");
+            assert_eq!(std::fs::read_to_string(&precious).unwrap(), "very important");
+        }
+    }
+    server.fault(|_| ());
+    let before = files_outside(place.path());
+    for bad in ["../../../../victim/precious.txt", "/etc/passwd", "a/../b", "a\\b", "a\nb"] {
+        let asked = server.requests().len();
+        for source in [("tiny/qwen", bad), (bad, "main"), ("../../x/y", "main"), ("a/b/c", "main")] {
+            let mut experiment = experiment.clone();
+            experiment.model = ModelSource::Hub(repository(source.0, source.1));
+            let (status, stderr, folder) = run(&place, &experiment, &server.endpoint, "secret");
+            assert_eq!((status, folder), (2, None), "{source:?}: {stderr}");
+            assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        }
+        assert_eq!(server.requests().len(), asked, "{bad:?}");
+    }
+    // An adapter's folder names a revision, and a list of shards names files.
+    let adapter = place.path().join("adapter");
+    std::fs::create_dir(&adapter).unwrap();
+    std::fs::copy(place.model().join("model.safetensors"), adapter.join("adapter_model.safetensors")).unwrap();
+    let settings = serde_json::json!({
+        "peft_type": "LORA", "base_model_name_or_path": "tiny/qwen", "revision": "../../../../victim/precious.txt",
+        "r": 1, "lora_alpha": 1, "target_modules": ["q_proj"],
+    });
+    std::fs::write(adapter.join("adapter_config.json"), settings.to_string()).unwrap();
+    let mut of_adapter = experiment.clone();
+    of_adapter.model = ModelSource::Local(adapter.clone());
+    let (status, stderr, _) = run(&place, &of_adapter, &server.endpoint, "secret");
+    assert!(status == 2 && stderr.contains("is no revision of tiny/qwen"), "{stderr}");
+    std::fs::remove_dir_all(&adapter).unwrap();
+    std::fs::rename(place.model().join("model.safetensors"), place.path().join("weights")).unwrap();
+    for shard in ["../../../victim/precious.txt", "/etc/passwd", "a?b"] {
+        std::fs::remove_dir_all(place.path().join("cache")).ok();
+        let index = serde_json::json!({ "weight_map": { "model.norm.weight": shard } }).to_string();
+        std::fs::write(place.model().join("model.safetensors.index.json"), index).unwrap();
+        let (status, stderr, _) = run(&place, &experiment, &server.endpoint, "secret");
+        assert!(status == 2 && stderr.contains(&format!("{shard:?}")), "{stderr}");
+    }
+    std::fs::remove_file(place.model().join("model.safetensors.index.json")).unwrap();
+    std::fs::rename(place.path().join("weights"), place.model().join("model.safetensors")).unwrap();
+    let mut after = files_outside(place.path());
+    let file = place.path().join("experiment.ron");
+    after.insert(file.clone(), before[&file]);
+    assert_eq!(after, before);
+}
+
+#[test]
+fn a_damaged_file_of_the_cache_is_downloaded_anew_or_named() {
+    let place = Workplace::new();
+    let (server, experiment) = hub_model(&place);
+    let endpoint = server.endpoint.clone();
+    let (status, stderr, _) = run(&place, &experiment, &endpoint, "secret");
+    assert_eq!(status, 0, "{stderr}");
+    let (content, blob) = weights(&place);
+    let mut flipped = content.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for damaged in [&content[..content.len() / 2], &flipped] {
+        std::fs::write(&blob, damaged).unwrap();
+        let (status, stderr, _) = run(&place, &experiment, &endpoint, "secret");
+        assert_eq!(status, 0, "{stderr}");
+        assert_eq!(std::fs::read(&blob).unwrap(), content);
+    }
+    drop(server);
+    std::fs::write(&blob, flipped).unwrap();
+    let (status, stderr, folder) = run(&place, &experiment, &endpoint, "secret");
+    assert_eq!((status, folder), (2, None), "{stderr}");
+    let name = blob.canonicalize().unwrap().display().to_string();
+    assert!(stderr.contains("damaged") && stderr.contains(&format!("delete {name}")), "{stderr}");
+}
+
+#[test]
+fn the_password_and_the_token_are_not_shown() {
+    let place = Workplace::new();
+    let (server, experiment) = hub_model(&place);
+    let host = server.endpoint.trim_start_matches("http://");
+    for (endpoint, shown) in [
+        (format!("http://somebody:pass%40word@{host}"), server.endpoint.as_str()),
+        ("http://somebody:pass%40word@127.0.0.1:9".to_string(), "http://127.0.0.1:9"),
+        ("http://somebody:pass%40word@host name".to_string(), "HF_ENDPOINT"),
+        ("ftp://somebody:pass%40word@127.0.0.1".to_string(), "HF_ENDPOINT"),
+        ("somebody:pass%40word@127.0.0.1".to_string(), "HF_ENDPOINT"),
+        ("file:///etc".to_string(), "HF_ENDPOINT"),
+    ] {
+        let (status, stderr, _) = run(&place, &experiment, &endpoint, "hf_token");
+        assert!(status == 2 && stderr.contains(shown), "{stderr}");
+        for secret in ["somebody", "pass%40word", "pass@word", "hf_token"] {
+            assert!(!stderr.contains(secret), "{stderr}");
+        }
+    }
+    // To a hub whose address names a user, that user asks.
+    let asked = server.requests().first().cloned().unwrap();
+    assert!(asked.authorization.unwrap().starts_with("Basic "));
+    let (status, stderr, _) = run(&place, &experiment, &server.endpoint, "to ken");
+    assert!(status == 2 && stderr.contains("HF_TOKEN") && !stderr.contains("to ken"), "{stderr}");
 }

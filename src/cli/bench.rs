@@ -18,19 +18,19 @@
 //! 0.034 of 7.5 Gflop, 0.5 % of the step; at the shape of Qwen3-1.7B (N = 1.41G, V d = 0.31G, the same lengths) it is
 //! 0.08 of 2.64 Tflop, 3.0 %.
 
-use super::parse_device;
+use super::terminal::{note, say};
+use super::{parse_device, whole};
 use crate::error::{Error, Result};
 use crate::experiment::{self, DeviceChoice, Experiment, G2rlConfig, MethodConfig, Precision};
 use crate::memory;
 use crate::metrics::{self, Metric, MetricRow};
 use crate::model::{LanguageModel, Qwen3Config, TextTokenizer, Weights, data_type, open_device};
-use crate::rng;
+use crate::rng::{self, Domain};
 use crate::tasks::{Problem, Split, Task};
 use crate::trainer::{Run, RunBuilder, RunSnapshot, RunState, TrainerCommand};
 use crate::verify::{Verdict, Verification};
 use candle_core::Device;
 use clap::Args;
-use clap::builder::RangedU64ValueParser;
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::Digest;
 use std::path::PathBuf;
@@ -43,37 +43,37 @@ use std::time::Duration;
 )]
 pub(super) struct BenchArguments {
     /// Width of the residual stream.
-    #[arg(long, value_name = "N", default_value = "256", value_parser = count(1, 1 << 16))]
+    #[arg(long, value_name = "N", default_value = "256", value_parser = whole::<usize>(1, 1 << 16))]
     hidden: usize,
     /// Decoder layers.
-    #[arg(long, value_name = "N", default_value = "6", value_parser = count(1, 1024))]
+    #[arg(long, value_name = "N", default_value = "6", value_parser = whole::<usize>(1, 1024))]
     layers: usize,
     /// Query heads.
-    #[arg(long, value_name = "N", default_value = "8", value_parser = count(1, 1024))]
+    #[arg(long, value_name = "N", default_value = "8", value_parser = whole::<usize>(1, 1024))]
     heads: usize,
     /// Key/value heads; they divide the query heads.
-    #[arg(long, value_name = "N", default_value = "4", value_parser = count(1, 1024))]
+    #[arg(long, value_name = "N", default_value = "4", value_parser = whole::<usize>(1, 1024))]
     kv_heads: usize,
     /// Elements of a head; an even number.
-    #[arg(long, value_name = "N", default_value = "32", value_parser = count(2, 1024))]
+    #[arg(long, value_name = "N", default_value = "32", value_parser = whole::<usize>(2, 1024))]
     head_dim: usize,
     /// Width of the MLP.
-    #[arg(long, value_name = "N", default_value = "768", value_parser = count(1, 1 << 20))]
+    #[arg(long, value_name = "N", default_value = "768", value_parser = whole::<usize>(1, 1 << 20))]
     intermediate: usize,
     /// Tokens of the vocabulary.
-    #[arg(long, value_name = "N", default_value = "512", value_parser = count(2, 1 << 22))]
+    #[arg(long, value_name = "N", default_value = "512", value_parser = whole::<usize>(2, 1 << 22))]
     vocab: usize,
     /// Prompts of a step.
-    #[arg(long, value_name = "N", default_value = "8", value_parser = count(1, 4096))]
+    #[arg(long, value_name = "N", default_value = "8", value_parser = whole::<usize>(1, 4096))]
     prompts: usize,
     /// Completions of a prompt.
-    #[arg(long, value_name = "N", default_value = "16", value_parser = count(2, 1024))]
+    #[arg(long, value_name = "N", default_value = "16", value_parser = whole::<usize>(2, 1024))]
     group: usize,
     /// Tokens of a prompt.
-    #[arg(long, value_name = "N", default_value = "32", value_parser = count(1, 1 << 20))]
+    #[arg(long, value_name = "N", default_value = "32", value_parser = whole::<usize>(1, 1 << 20))]
     prompt_len: usize,
     /// Tokens of a completion.
-    #[arg(long, value_name = "N", default_value = "128", value_parser = count(1, 1 << 20))]
+    #[arg(long, value_name = "N", default_value = "128", value_parser = whole::<usize>(1, 1 << 20))]
     new_tokens: usize,
     /// Where tensors live: auto, cpu or cuda:0.
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = parse_device)]
@@ -82,15 +82,11 @@ pub(super) struct BenchArguments {
     #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = parse_precision)]
     dtype: Precision,
     /// Timed steps of each method, after one that is not timed.
-    #[arg(long, value_name = "N", default_value = "3", value_parser = count(1, 1000))]
+    #[arg(long, value_name = "N", default_value = "3", value_parser = whole::<usize>(1, 1000))]
     repeat: usize,
     /// Prints one machine-readable line instead of a table.
     #[arg(long)]
     json: bool,
-}
-
-fn count(low: u64, high: u64) -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(low..=high)
 }
 
 fn parse_precision(text: &str) -> Result<Precision, String> {
@@ -126,6 +122,7 @@ impl BenchArguments {
             max_position_embeddings: self.prompt_len + self.new_tokens,
             rms_norm_eps: 1e-6,
             rope_theta: 10_000.0,
+            rope_scaling: None,
             tie_word_embeddings: true,
             // A token that the model does not have: no response ends before its last token.
             eos_token_ids: vec![self.vocab as u32],
@@ -192,7 +189,7 @@ impl Task for CoinFlip {
     }
 
     fn problem(&self, split: Split, seed: u64, index: u64) -> Problem {
-        let mut stream = rng::stream([seed, rng::PROBLEMS, index, u64::from(split == Split::HeldOut)]);
+        let mut stream = rng::stream(seed, Domain::Problems, [0, index, u64::from(split == Split::HeldOut)]);
         let words: Vec<String> =
             (0..self.prompt_len).map(|_| rng::below(&mut stream, self.vocabulary).to_string()).collect();
         Problem { id: format!("bench/{split:?}/{index}"), prompt: words.join(" "), answer: "heads".to_string() }
@@ -255,7 +252,7 @@ impl TemporaryFolder {
 impl Drop for TemporaryFolder {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            eprintln!("{} could not be removed: {error}", self.0.display());
+            note!("{} could not be removed: {error}", self.0.display());
         }
     }
 }
@@ -295,7 +292,7 @@ pub(super) fn run(arguments: &BenchArguments) -> Result<u8> {
         stepper.0.join()?;
     }
     let report = Report::new(arguments, &shape, &pairs, peak);
-    print(arguments, &report);
+    print(arguments, &report)?;
     Ok(0)
 }
 
@@ -359,27 +356,28 @@ fn median(mut values: Vec<f64>) -> f64 {
     f64::midpoint(low, high)
 }
 
-#[allow(clippy::print_stdout, reason = "results belong on standard output")]
-fn print(arguments: &BenchArguments, report: &Report) {
+fn print(arguments: &BenchArguments, report: &Report) -> Result<()> {
     if arguments.json {
-        println!("{}", serde_json::json!(report));
-        return;
+        return say!("{}", serde_json::json!(report));
     }
     let BenchArguments { prompts, group, prompt_len, new_tokens, repeat, .. } = arguments;
-    println!(
+    say!(
         "{:.2}M parameters; {prompts} prompts of {prompt_len} tokens x {group} responses of {new_tokens}; medians of {repeat}",
         report.params as f64 / 1e6
-    );
-    println!("{:<12} {:>9} {:>10}", "", "seconds", "tokens/s");
-    println!("{:<12} {:>9.3} {:>10.0}", "sample", report.sample_s, report.sample_tok_s);
-    println!("{:<12} {:>9.3} {:>10.0}", "update", report.update_s, report.update_tok_s);
-    println!("{:<12} {:>9.3}", "step, GRPO", report.step_grpo_s);
-    println!("{:<12} {:>9.3}", "step, G2RL", report.step_g2rl_s);
-    println!(
+    )?;
+    say!("{:<12} {:>9} {:>10}", "", "seconds", "tokens/s")?;
+    say!("{:<12} {:>9.3} {:>10.0}", "sample", report.sample_s, report.sample_tok_s)?;
+    say!("{:<12} {:>9.3} {:>10.0}", "update", report.update_s, report.update_tok_s)?;
+    say!("{:<12} {:>9.3}", "step, GRPO", report.step_grpo_s)?;
+    say!("{:<12} {:>9.3}", "step, G2RL", report.step_g2rl_s)?;
+    say!(
         "G2RL / GRPO, step by step: {:.3} ({:.3} to {:.3})",
-        report.step_ratio, report.step_ratio_min, report.step_ratio_max
-    );
+        report.step_ratio,
+        report.step_ratio_min,
+        report.step_ratio_max
+    )?;
     if let Some(peak) = report.peak_memory_mib {
-        println!("peak memory: {peak:.0} MiB");
+        say!("peak memory: {peak:.0} MiB")?;
     }
+    Ok(())
 }

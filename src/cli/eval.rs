@@ -1,8 +1,10 @@
 //! `orthant eval`: pass@k, the majority's and the mean accuracy of a model on a suite.
 
-use super::{DtypeChoice, model_source, on_large_stack};
-use crate::data::{NAMED, shown};
+use super::terminal::{note, say, text_of};
+use super::{DtypeChoice, load_model, on_large_stack, parse_seed, whole};
+use crate::data::NAMED;
 use crate::error::{Error, Result, nearest};
+use crate::escape::shown;
 use crate::evaluation::{EvaluationFolder, EvaluationSettings, ProblemOutcome, Suite, Summary, sample_suite};
 use crate::experiment::{
     AnswerFormat, ArithmeticConfig, CountdownConfig, DeviceChoice, FileSuite, NamedSuite, TaskConfig, TemplateValue,
@@ -26,26 +28,29 @@ use std::time::Instant;
                         Example: orthant eval --model countdown --suite countdown --samples 16 --limit 128"
 )]
 pub(super) struct EvalArguments {
-    /// The model: a Hugging Face folder, or the name of a bundled model.
+    /// The model: a Hugging Face folder, a PEFT folder, or the name of a bundled model.
     #[arg(long, value_name = "DIR")]
     model: String,
+    /// The base model of an adapter, where it is not the one that the adapter's settings name.
+    #[arg(long, value_name = "DIR")]
+    base: Option<String>,
     /// The problems: a suite's name, or a file.
     #[arg(long, value_name = "NAME_OR_FILE")]
     suite: String,
     /// Completions per problem.
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = whole::<u64>(1, 4096))]
     samples: u64,
     /// pass@k for these k, such as 1,4,16. Left out, the powers of 4 up to the number of samples, and that number.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = whole::<usize>(1, 4096))]
     k: Vec<usize>,
     /// Sampling temperature; 0 takes the likeliest token.
-    #[arg(long, value_name = "T", default_value_t = 0.8, value_parser = temperature, allow_negative_numbers = true)]
+    #[arg(long, value_name = "T", default_value_t = 0.8, value_parser = temperature)]
     temperature: f64,
     /// Most tokens of a completion. Left out, 4096 or what the model's positions leave after the longest prompt.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1, 1 << 20))]
     max_new_tokens: Option<u64>,
     /// The first so many problems only. Left out, all of a data set and 128 held-out problems.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1, 1_000_000))]
     limit: Option<u64>,
     /// What a problem is put into: `plain`, `qwen_boxed`, `choice`, `chat` (the model's chat template) or a Jinja file. Left out, `chat`
     /// where the model has a chat template, and else `plain`.
@@ -61,7 +66,7 @@ pub(super) struct EvalArguments {
     #[arg(long, value_enum)]
     verifier: Option<VerifierChoice>,
     /// Decides every random draw.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse_seed)]
     seed: u64,
     /// The folder for eval.json and samples.jsonl. Left out, `runs/eval-MODEL-SUITE`.
     #[arg(long, value_name = "DIR")]
@@ -73,7 +78,7 @@ pub(super) struct EvalArguments {
     #[arg(long, value_enum, default_value_t = DtypeChoice::F32)]
     dtype: DtypeChoice,
     /// Completions that are sampled at a time. Decides memory, not results. Left out, as many as fit into 4 GiB of keys and values.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1, 1 << 20))]
     rows: Option<u64>,
     /// Prints a machine-readable line last.
     #[arg(long)]
@@ -179,8 +184,10 @@ impl EvalArguments {
 
     /// The k of pass@k.
     fn k(&self, samples: usize) -> Result<Vec<usize>> {
-        if let Some(k) = self.k.iter().find(|k| !(1..=samples).contains(k)) {
-            return Err(Error::input(format!("--k {k}: it must be between 1 and the number of samples, {samples}")));
+        if let Some(k) = self.k.iter().find(|k| **k > samples) {
+            return Err(Error::input(format!(
+                "--k {k} is more than --samples {samples}; pass@{k} needs {k} samples of each problem: give a smaller --k or more --samples"
+            )));
         }
         if self.k.is_empty() {
             let powers = std::iter::successors(Some(1), |k| Some(4 * k)).take_while(|k| *k < samples);
@@ -194,9 +201,9 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     let samples = arguments.samples as usize;
     let k = arguments.k(samples)?;
     let device = open_device(arguments.device)?;
-    let model = LanguageModel::load(&model_source(&arguments.model), arguments.dtype.dtype(), &device)?.merged()?;
+    let model = load_model(&arguments.model, arguments.base.as_ref(), arguments.dtype.dtype(), &device)?;
     let suite = arguments.suite(&model)?;
-    suite.notes.iter().for_each(|note| eprintln!("warning: {note}"));
+    suite.notes.iter().for_each(|note| note!("warning: {note}"));
     let room = model.config.max_position_embeddings.saturating_sub(suite.longest_prompt(&model.tokenizer)?);
     let max_new_tokens = arguments.max_new_tokens.map_or(NEW_TOKENS.min(room).max(1), |tokens| tokens as usize);
     suite.check_length(&model, max_new_tokens)?;
@@ -247,16 +254,15 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     let tokens: usize = outcomes[first..].iter().map(|outcome| outcome.tokens).sum();
     let pace = tokens as f64 / started.elapsed().as_secs_f64();
 
-    let summary = Summary::new(&outcomes, samples, &k, settings.seed)?;
+    let summary = Summary::new(&outcomes, samples, &k)?;
     let by = |name: fn(&crate::evaluation::SuiteProblem) -> Option<&String>| -> Result<Vec<(String, Summary)>> {
         let mut parts: BTreeMap<&str, Vec<ProblemOutcome>> = BTreeMap::new();
         for (item, outcome) in suite.problems.iter().zip(&outcomes) {
             parts.entry(name(item).map_or("", String::as_str)).or_default().push(*outcome);
         }
         parts.remove("");
-        let summaries = parts
-            .into_iter()
-            .map(|(name, outcomes)| Ok((name.to_string(), Summary::new(&outcomes, samples, &k, settings.seed)?)));
+        let summaries =
+            parts.into_iter().map(|(name, outcomes)| Ok((name.to_string(), Summary::new(&outcomes, samples, &k)?)));
         summaries.collect()
     };
     let subjects = by(|item| item.subject.as_ref())?;
@@ -282,11 +288,11 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     }
     folder.finish(&Value::Object(result.clone()))?;
 
-    print(&suite, &summary, &subjects, &levels, first, (tokens > 0).then_some(pace), &out);
+    print(&suite, &summary, &subjects, &levels, first, (tokens > 0).then_some(pace), &out)?;
     if arguments.json {
         result.insert("tokens_per_s".to_string(), if tokens > 0 { pace.into() } else { Value::Null });
-        result.insert("out".to_string(), out.display().to_string().into());
-        print_line(&Value::Object(result));
+        result.insert("out".to_string(), text_of(&out).into());
+        say!("{}", Value::Object(result))?;
     }
     Ok(0)
 }
@@ -317,12 +323,6 @@ fn fields(summary: &Summary) -> Result<Map<String, Value>> {
 /// Most characters of a name in the table.
 const NAME_WIDTH: usize = 40;
 
-#[allow(clippy::print_stdout, reason = "results belong on standard output")]
-fn print_line(result: &Value) {
-    println!("{result}");
-}
-
-#[allow(clippy::print_stdout, reason = "results belong on standard output")]
 fn print(
     suite: &Suite,
     summary: &Summary,
@@ -331,18 +331,20 @@ fn print(
     first: usize,
     pace: Option<f64>,
     out: &Path,
-) {
-    println!(
+) -> Result<()> {
+    say!(
         "{}: {} problems, {} samples each, %, with 95 % intervals over problems",
-        suite.name, summary.problems, summary.samples
-    );
+        suite.name,
+        summary.problems,
+        summary.samples
+    )?;
     let subjects: Vec<_> = subjects.iter().map(|(name, part)| (shown(name, NAME_WIDTH), part)).collect();
     let levels: Vec<_> =
         levels.iter().map(|(name, part)| (format!("level {}", shown(name, NAME_WIDTH)), part)).collect();
     let width = subjects.iter().chain(&levels).map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(8);
     let estimates: Vec<_> = summary.estimates().collect();
     let names: Vec<String> = estimates.iter().map(|(name, _)| format!("{name:>20}")).collect();
-    println!("{:width$}  problems{}", "", names.concat());
+    say!("{:width$}  problems{}", "", names.concat())?;
     let row = |name: &str, summary: &Summary| {
         let cells: Vec<String> = summary
             .estimates()
@@ -350,21 +352,21 @@ fn print(
                 format!("{:>20}", format!("{:.1} [{:.1}, {:.1}]", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high))
             })
             .collect();
-        println!("{name:width$}  {:>8}{}", summary.problems, cells.concat());
+        say!("{name:width$}  {:>8}{}", summary.problems, cells.concat())
     };
-    row("all", summary);
+    row("all", summary)?;
     for (name, part) in subjects.iter().chain(&levels) {
-        row(name, part);
+        row(name, part)?;
     }
     let pace = pace.map_or(String::new(), |pace| format!(", {pace:.0} tokens/s"));
     let earlier = if first > 0 { format!(" ({first} problems were there already)") } else { String::new() };
-    println!(
+    say!(
         "mean length {:.1} tokens, {:.1} % cut off, {:.1} % without an answer{pace}; in {}{earlier}",
         summary.length_mean,
         100.0 * summary.truncated_ratio,
         100.0 * summary.no_answer_ratio,
         out.display()
-    );
+    )
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! `orthant grade`: verdicts on any completions, whoever generated them.
 
+use super::terminal::{is_read, note, say};
 use crate::data::Label;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::verify::{AnswerFormat, Verdict, Verification, verify};
 use clap::Args;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
@@ -86,31 +87,35 @@ pub(super) fn run(arguments: &GradeArguments) -> Result<u8> {
     let path = &arguments.file;
     for_chunks(path, |chunk| {
         lines += chunk.len();
-        chunk.par_iter().try_for_each(|(number, text)| parse(text, *number, path).map(drop))
+        chunk.par_iter().try_for_each(|(number, text)| parse(text, *number, path).map(drop))?;
+        Ok(true)
     })?;
     if lines == 0 {
         let remedy = "give one JSON object a line, with `id`, `gold` and `completion`";
         return Err(Error::input(format!("there is nothing to grade; {remedy} ({})", path.display())));
     }
-    let writing = |error| Error::io("writing verdicts", "standard output")(error);
-    let mut out = BufWriter::new(std::io::stdout().lock());
     let mut counts = Counts::default();
     for_chunks(path, |chunk| {
         let graded: Vec<(Verdict, String)> =
             chunk.par_iter().map(|(number, text)| grade(parse(text, *number, path)?)).collect::<Result<_>>()?;
-        for (verdict, line) in graded {
-            counts.add(verdict);
-            writeln!(out, "{line}").map_err(writing)?;
-        }
-        Ok(())
+        graded.iter().for_each(|(verdict, _)| counts.add(*verdict));
+        let lines: Vec<&str> = graded.iter().map(|(_, line)| line.as_str()).collect();
+        say!("{}", lines.join("\n"))?;
+        Ok(is_read())
     })?;
     if arguments.json {
-        writeln!(out, "{}", serde_json::json!(counts)).map_err(writing)?;
+        say!("{}", serde_json::json!(counts))?;
     }
-    out.flush().map_err(writing)?;
-    eprintln!(
+    if !is_read() {
+        return Ok(0);
+    }
+    note!(
         "{} lines: {} correct, {} incorrect, {} without an answer, {} timed out",
-        counts.lines, counts.correct, counts.incorrect, counts.no_answer, counts.timed_out
+        counts.lines,
+        counts.correct,
+        counts.incorrect,
+        counts.no_answer,
+        counts.timed_out
     );
     Ok(0)
 }
@@ -127,16 +132,12 @@ fn grade(line: Line) -> Result<(Verdict, String)> {
     Ok((verdict, text))
 }
 
-/// Calls `work` with the lines of a file, each with its number from 1, some thousands at a time. Empty lines are skipped.
-fn for_chunks(path: &Path, mut work: impl FnMut(&[(usize, Vec<u8>)]) -> Result<()>) -> Result<()> {
+/// Calls `work` with the lines of a file, each with its number from 1, some thousands at a time, as long as it wants more. Empty lines
+/// are skipped.
+fn for_chunks(path: &Path, mut work: impl FnMut(&[(usize, Vec<u8>)]) -> Result<bool>) -> Result<()> {
     let unreadable = |error| Error::input(format!("the completions cannot be read: {error} ({})", path.display()));
-    let file = File::open(path).map_err(unreadable)?;
-    if !file.metadata().map_err(unreadable)?.is_file() {
-        return Err(Error::input(format!(
-            "the completions must be a file, because it is read twice ({})",
-            path.display()
-        )));
-    }
+    // A pipe cannot be read twice.
+    let file = files::open_regular(path).map_err(unreadable)?;
     let (mut chunk, mut bytes) = (Vec::new(), 0);
     for (index, line) in BufReader::new(file).split(b'\n').enumerate() {
         let line = line.map_err(unreadable)?;
@@ -146,12 +147,17 @@ fn for_chunks(path: &Path, mut work: impl FnMut(&[(usize, Vec<u8>)]) -> Result<(
         bytes += line.len();
         chunk.push((index + 1, line));
         if chunk.len() == CHUNK_LINES || bytes >= CHUNK_BYTES {
-            work(&chunk)?;
+            if !work(&chunk)? {
+                return Ok(());
+            }
             chunk.clear();
             bytes = 0;
         }
     }
-    if chunk.is_empty() { Ok(()) } else { work(&chunk) }
+    if !chunk.is_empty() {
+        work(&chunk)?;
+    }
+    Ok(())
 }
 
 fn parse(line: &[u8], number: usize, path: &Path) -> Result<Line> {

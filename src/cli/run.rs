@@ -1,16 +1,18 @@
 //! `orthant run EXPERIMENT.ron`: trains, with the dashboard on it or a progress bar.
 
 use super::WindowArguments;
-use crate::dashboard;
+use super::terminal::{note, say, text_of};
+use crate::dashboard::{self, WindowEnd};
 use crate::error::{Error, Result};
 use crate::experiment::{self, DeviceChoice, Experiment};
 use crate::metrics;
-use crate::trainer::{RunBuilder, RunEnd, RunHandle, RunSnapshot, TrainerCommand};
+use crate::trainer::{Run, RunBuilder, RunEnd, RunHandle, RunSnapshot, TrainerCommand};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Trains the model of an experiment file and opens the dashboard on it.
@@ -23,6 +25,13 @@ pub(super) struct RunArguments {
     /// Goes on with the run in this folder from its newest checkpoint; `--set stop.steps=N` gives it more steps.
     #[arg(long, value_name = "RUN_DIR", conflicts_with_all = ["experiment", "seed", "device", "out"])]
     resume: Option<PathBuf>,
+    /// With --resume: goes on from the checkpoint of this step instead of the newest. Later checkpoints are set aside.
+    #[arg(long, value_name = "N", requires = "resume")]
+    from_step: Option<u64>,
+    /// With --resume: goes on although model, data, templates, seed, task or method are not those of the run so far, and records
+    /// what changed.
+    #[arg(long, requires = "resume")]
+    accept_changes: bool,
     /// No window: a progress bar and a line per evaluation. Taken for granted where there is no display.
     #[arg(long)]
     headless: bool,
@@ -30,7 +39,7 @@ pub(super) struct RunArguments {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     out: PathBuf,
     /// Overrides the experiment's seed.
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = super::parse_seed)]
     seed: Option<u64>,
     /// Overrides the experiment's device: auto, cpu or cuda:0.
     #[arg(long, value_name = "DEVICE", value_parser = super::parse_device)]
@@ -48,7 +57,10 @@ pub(super) struct RunArguments {
 impl RunArguments {
     fn builder(&self) -> Result<RunBuilder> {
         let path = match (&self.resume, &self.experiment) {
-            (Some(folder), _) => return RunBuilder::resume(folder, &self.set),
+            (Some(folder), _) => {
+                let builder = RunBuilder::resume(folder, &self.set)?;
+                return Ok(builder.from_step(self.from_step).accept_changes(self.accept_changes));
+            }
             (None, Some(path)) => path,
             (None, None) => return Err(Error::input("give an experiment file, or --resume and a run folder")),
         };
@@ -78,11 +90,12 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
         None => error,
     })?;
     let handle = run.handle.clone();
-    let interrupted = stop_on_interrupt(&handle)?;
+    let stopping = handle.clone();
+    let interrupted = stop_on_interrupt(move || vec![stopping.clone()])?;
 
     let display = !arguments.headless && dashboard::display_available();
     if !arguments.headless && !display {
-        eprintln!("no display found, so no window; following the run here");
+        note!("no display found, so no window; following the run here");
     }
     // The terminal follows the run in either case; only the window needs the main thread.
     let follower = std::thread::Builder::new()
@@ -92,30 +105,70 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
             move || follow(&handle)
         })
         .map_err(|e| Error::failed(format!("cannot start the progress thread: {e}")))?;
-    if display && let Err(error) = dashboard::open(handle.clone(), arguments.window.options()) {
-        eprintln!("the window could not be opened ({error}); following the run here");
+    let started = Started { run, follower, interrupted, json: arguments.json };
+    if !display {
+        return started.conclude(None);
     }
-    let end = run.join();
-    if follower.join().is_err() {
-        eprintln!("the progress display failed");
-    }
-    let end = end?;
-    let snapshot = handle.snapshots.load();
-    summarize(&snapshot, end, arguments.json);
-    Ok(if end == RunEnd::Stopped && interrupted.load(Ordering::SeqCst) { INTERRUPTED } else { 0 })
+    let window = arguments.window.options();
+    Ok(dashboard::open(handle, window, move |end| super::status(started.conclude(Some(end)))))
 }
 
-/// The first Ctrl-C ends the run after its current step; the second ends the program at once.
-fn stop_on_interrupt(handle: &RunHandle) -> Result<Arc<AtomicBool>> {
+/// A run on its way.
+struct Started {
+    run: Run,
+    follower: JoinHandle<Result<()>>,
+    interrupted: Arc<AtomicBool>,
+    json: bool,
+}
+
+impl Started {
+    /// Waits for the end and tells of it; `window` is how the window ended, if there was one.
+    fn conclude(self, window: Option<WindowEnd>) -> Result<u8> {
+        let mut picture = Ok(());
+        match window {
+            Some(WindowEnd::Lost(error)) => {
+                if self.run.handle.send(TrainerCommand::WindowLost) {
+                    note!("{error}; the run goes on, and is followed here");
+                } else {
+                    note!("{error}");
+                }
+            }
+            Some(WindowEnd::NoPicture(error)) => picture = Err(error),
+            Some(WindowEnd::Closed) | None => {}
+        }
+        let handle = self.run.handle.clone();
+        let end = self.run.join();
+        let followed = self.follower.join().unwrap_or_else(|_| Err(Error::failed("the progress display failed")));
+        let snapshot = handle.snapshots.load();
+        let end = end.map_err(|error| with_way_on(error, &snapshot))?;
+        summarize(&snapshot, end, self.json)?;
+        followed.and(picture)?;
+        Ok(if end == RunEnd::Stopped && self.interrupted.load(Ordering::SeqCst) { INTERRUPTED } else { 0 })
+    }
+}
+
+/// Adds how to go on to what a run failed of.
+fn with_way_on(error: Error, snapshot: &RunSnapshot) -> Error {
+    match snapshot.checkpoints.last() {
+        Some(step) => Error::failed(format!(
+            "{error}; go on from the checkpoint of step {step} with `orthant run --resume {}`",
+            snapshot.info.directory.display()
+        )),
+        None => error,
+    }
+}
+
+/// The first Ctrl-C ends the `runs` after their current steps; the second ends the program at once.
+pub(super) fn stop_on_interrupt(runs: impl Fn() -> Vec<RunHandle> + Send + 'static) -> Result<Arc<AtomicBool>> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let handler = {
-        let (interrupted, handle) = (interrupted.clone(), handle.clone());
+        let interrupted = interrupted.clone();
         move || {
             if interrupted.swap(true, Ordering::SeqCst) {
                 std::process::exit(i32::from(INTERRUPTED));
             }
-            eprintln!("\ninterrupted: finishing the step and saving a checkpoint; press Ctrl-C again to leave at once");
-            if !handle.send(TrainerCommand::Stop) {
+            note!("\ninterrupted: finishing the step and saving a checkpoint; press Ctrl-C again to leave at once");
+            if !runs().iter().fold(false, |taken, run| run.send(TrainerCommand::Stop) || taken) {
                 std::process::exit(i32::from(INTERRUPTED));
             }
         }
@@ -124,16 +177,18 @@ fn stop_on_interrupt(handle: &RunHandle) -> Result<Arc<AtomicBool>> {
     Ok(interrupted)
 }
 
-/// Shows progress on the terminal until the run is over.
-#[allow(clippy::print_stdout, reason = "evaluations are results")]
-fn follow(handle: &RunHandle) {
+/// Shows progress on the terminal until the run is over. A terminal that fails does not end the run; its error comes at the end.
+fn follow(handle: &RunHandle) -> Result<()> {
     let first = handle.snapshots.load();
-    println!(
-        "{}, seed {}: {} on {} ({})",
-        first.info.name, first.info.seed, first.info.method, first.info.model, first.info.device
-    );
-    println!("run folder {}", first.info.directory.display());
-    let bar = ProgressBar::new(first.info.stop_step);
+    let info = &first.info;
+    let named = say!("{}, seed {}: {} on {} ({})", info.name, info.seed, info.method, info.model, info.device);
+    let mut told = named.and_then(|()| say!("run folder {}", info.directory.display()));
+    if let Some(began) = first.events.iter().rposition(|event| event.kind == "resumed") {
+        for event in &first.events[began..] {
+            note!("{}: {}", event.kind, event.text);
+        }
+    }
+    let bar = ProgressBar::new(info.stop_step);
     if let Ok(style) = ProgressStyle::with_template("{bar:24} step {pos}/{len}  {msg}") {
         bar.set_style(style);
     }
@@ -141,7 +196,7 @@ fn follow(handle: &RunHandle) {
     loop {
         let snapshot = handle.snapshots.load();
         for record in &snapshot.evaluations[shown..] {
-            bar.suspend(|| println!("{record}"));
+            told = told.and_then(|()| bar.suspend(|| say!("{record}")));
         }
         shown = snapshot.evaluations.len();
         bar.set_position(snapshot.step);
@@ -152,6 +207,7 @@ fn follow(handle: &RunHandle) {
         std::thread::sleep(Duration::from_millis(100));
     }
     bar.finish_and_clear();
+    told
 }
 
 fn describe(snapshot: &RunSnapshot) -> String {
@@ -167,30 +223,30 @@ fn describe(snapshot: &RunSnapshot) -> String {
     )
 }
 
-#[allow(clippy::print_stdout, reason = "results belong on standard output")]
-fn summarize(snapshot: &RunSnapshot, end: RunEnd, json: bool) {
+fn summarize(snapshot: &RunSnapshot, end: RunEnd, json: bool) -> Result<()> {
     let how = match end {
         RunEnd::Finished => "finished",
         RunEnd::Stopped => "stopped",
     };
-    println!("{how} after step {}; everything is in {}", snapshot.step, snapshot.info.directory.display());
+    say!("{how} after step {}; everything is in {}", snapshot.step, snapshot.info.directory.display())?;
     if let Some(step) = snapshot.checkpoints.last() {
-        println!("last checkpoint: {}", snapshot.info.directory.join(format!("checkpoints/step_{step:06}")).display());
+        say!("last checkpoint: {}", snapshot.info.directory.join(format!("checkpoints/step_{step:06}")).display())?;
     }
     if let (Some(first), Some(last)) = (snapshot.evaluations.first(), snapshot.evaluations.last())
         && last.step > first.step
     {
         for ((k, before), (_, after)) in first.pass_at.iter().zip(&last.pass_at) {
-            println!("{}: pass@{k} {:.1} % -> {:.1} %", last.suite, 100.0 * before.value, 100.0 * after.value);
+            say!("{}: pass@{k} {:.1} % -> {:.1} %", last.suite, 100.0 * before.value, 100.0 * after.value)?;
         }
     }
     if json {
         let line = serde_json::json!({
             "state": how,
             "step": snapshot.step,
-            "run": snapshot.info.directory,
+            "run": text_of(&snapshot.info.directory),
             "evaluation": snapshot.evaluations.last(),
         });
-        println!("{line}");
+        say!("{line}")?;
     }
+    Ok(())
 }

@@ -26,6 +26,5 @@ pub(super) fn run(arguments: &ViewArguments) -> Result<u8> {
              picture with `xvfb-run orthant view RUN_DIR --screenshot FILE.png --after-step N`",
         ));
     }
-    dashboard::open_folders(runs, arguments.window.options())?;
-    Ok(0)
+    Ok(dashboard::open_folders(runs, arguments.window.options(), |end| super::status(end.into_result().map(|()| 0))))
 }

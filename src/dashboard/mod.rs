@@ -9,11 +9,13 @@
 //! * `state`: what is shown and chosen. `derive`, `series` and `traces`: what panels need beyond the snapshot.
 //! * `rollouts`, `problems`, `tokens`: completions as rows, problems over time, what tokens and differences look like.
 //! * `open_run`: one of the runs that the window has open. `start`: what the start screen finds and starts.
+//! * `display`: what comes after the window, also where the display goes away.
 //! * `dock`: where panels are. `panels`: one per file. `widgets`: what they are made of. `health`: what to look after.
 //! * `theme` and `format`: colours and numbers. `textures`: matrices on the graphics card. `vector`: what was painted, as SVG.
 
 mod app;
 mod derive;
+mod display;
 mod dock;
 mod export;
 mod format;
@@ -54,13 +56,14 @@ use crate::trainer::{RunHandle, WatchedRun};
 use app::{Dashboard, ScreenshotResult};
 use dock::Dock;
 use open_run::RunSource;
-use start::{Start, StartedRuns};
+use start::Start;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::PoisonError;
 use theme::Themes;
 
 pub use dock::PanelKind;
-pub use start::Places;
+pub use start::{Places, StartedRuns};
 
 /// The window's size at its first start, points.
 const WINDOW_SIZE: [f32; 2] = [1280.0, 800.0];
@@ -90,26 +93,76 @@ pub struct Screenshot {
     pub after_step: u64,
 }
 
-/// Opens the window on a run of this process and returns when it is closed. Must be called on the main thread.
-///
-/// Closing the window asks a run that is not over to stop: it finishes its step and writes a checkpoint.
-pub fn open(handle: RunHandle, options: DashboardOptions) -> Result<()> {
-    open_window(vec![RunSource::Trainer(handle)], None, options)
+/// How a window ended.
+#[derive(Debug)]
+pub enum WindowEnd {
+    /// It was closed, after the picture if one was asked for.
+    Closed,
+    /// It was closed, and the picture that was asked for was not saved.
+    NoPicture(Error),
+    /// It could not be opened, it failed, or its display has gone: nobody has closed it.
+    Lost(Error),
 }
 
-/// Opens the window on runs that are read from their folders and returns when it is closed. Must be called on the main thread.
-pub fn open_folders(runs: Vec<WatchedRun>, options: DashboardOptions) -> Result<()> {
-    open_window(runs.into_iter().map(RunSource::Folder).collect(), None, options)
+impl WindowEnd {
+    /// For programs that are nothing without their window.
+    pub fn into_result(self) -> Result<()> {
+        match self {
+            Self::Closed => Ok(()),
+            Self::NoPicture(error) | Self::Lost(error) => Err(error),
+        }
+    }
 }
 
-/// Opens the window on the start screen and returns when it is closed and every run that was started in it has ended. Must be
+/// Opens the window on a run of this process; does `afterwards` when it has ended and returns what that returns, an exit status. Must be
 /// called on the main thread.
-pub fn open_start(places: Places, options: DashboardOptions) -> Result<()> {
-    open_window(Vec::new(), Some(places), options)
+///
+/// Closing the window asks a run that is not over to stop: it finishes its step and writes a checkpoint. Where the display goes away,
+/// `afterwards` may be called from within, and the program ends with its status.
+pub fn open(
+    handle: RunHandle,
+    options: DashboardOptions,
+    afterwards: impl FnOnce(WindowEnd) -> u8 + Send + 'static,
+) -> u8 {
+    open_window(vec![RunSource::Trainer(handle)], None, options, Box::new(afterwards))
 }
 
-fn open_window(runs: Vec<RunSource>, places: Option<Places>, options: DashboardOptions) -> Result<()> {
-    let themes = Themes::load()?;
+/// [`open`] on runs that are read from their folders.
+pub fn open_folders(
+    runs: Vec<WatchedRun>,
+    options: DashboardOptions,
+    afterwards: impl FnOnce(WindowEnd) -> u8 + Send + 'static,
+) -> u8 {
+    open_window(runs.into_iter().map(RunSource::Folder).collect(), None, options, Box::new(afterwards))
+}
+
+/// [`open`] on the start screen. Runs that are started in it are put into `started`, for `afterwards` to wait for.
+pub fn open_start(
+    places: Places,
+    started: StartedRuns,
+    options: DashboardOptions,
+    afterwards: impl FnOnce(WindowEnd) -> u8 + Send + 'static,
+) -> u8 {
+    open_window(Vec::new(), Some((places, started)), options, Box::new(afterwards))
+}
+
+fn open_window(
+    runs: Vec<RunSource>,
+    start: Option<(Places, StartedRuns)>,
+    options: DashboardOptions,
+    afterwards: Box<dyn FnOnce(WindowEnd) -> u8 + Send>,
+) -> u8 {
+    display::prepare(afterwards);
+    // A library of graphics may panic where its display has gone.
+    let shown = catch_unwind(AssertUnwindSafe(|| show_window(runs, start, options)));
+    display::go_on(shown.unwrap_or_else(|_| WindowEnd::Lost(Error::failed("the window failed"))))
+}
+
+fn show_window(runs: Vec<RunSource>, start: Option<(Places, StartedRuns)>, options: DashboardOptions) -> WindowEnd {
+    let themes = match Themes::load() {
+        Ok(themes) => themes,
+        Err(error) => return WindowEnd::Lost(error),
+    };
     let name = runs.first().map(|run| run.snapshots().load().info.name.clone()).unwrap_or_default();
     let title = if name.is_empty() { "Orthant".to_owned() } else { format!("{name} - Orthant") };
     let takes_picture = options.screenshot.is_some();
@@ -127,9 +180,8 @@ fn open_window(runs: Vec<RunSource>, places: Option<Places>, options: DashboardO
         ..eframe::NativeOptions::default()
     };
     let result = ScreenshotResult::default();
-    let started = StartedRuns::default();
-    let (shared, owned) = (ScreenshotResult::clone(&result), StartedRuns::clone(&started));
-    eframe::run_native(
+    let shared = ScreenshotResult::clone(&result);
+    let shown = eframe::run_native(
         "orthant",
         native,
         Box::new(move |creation| {
@@ -137,25 +189,28 @@ fn open_window(runs: Vec<RunSource>, places: Option<Places>, options: DashboardO
             if let Some(theme) = options.theme {
                 ctx.set_theme(theme);
             }
-            let start = places.map(|places| Start::new(places, owned, ctx.clone()));
+            let start = start.map(|(places, started)| Start::new(places, started, ctx.clone()));
             let mut dock = Dock::remembered(creation.storage);
             if let Some(panel) = options.panel {
                 dock.bring_up(panel);
             }
             Ok(Box::new(Dashboard::new(ctx, runs, start, dock, themes, options.screenshot, shared)?))
         }),
-    )
-    .map_err(|error| Error::failed(format!("the window failed: {error}")))?;
-    let started = std::mem::take(&mut *started.lock().unwrap_or_else(PoisonError::into_inner));
-    for run in started {
-        // Told to stop as the window closed; what went wrong earlier stood in the window.
-        run.join()?;
+    );
+    if let Err(error) = shown {
+        // Some of the window's libraries say where in their source they failed.
+        let text = error.to_string();
+        let reason =
+            text.rsplit_once(".rs:").and_then(|(_, rest)| rest.split_once(": ")).map_or(text.as_str(), |(_, why)| why);
+        return WindowEnd::Lost(Error::failed(format!("the window failed: {reason}")));
     }
     let saved = result.lock().unwrap_or_else(PoisonError::into_inner).take();
     match saved {
-        Some(saved) => saved,
-        None if takes_picture => Err(Error::failed("the window was closed before the screenshot was taken")),
-        None => Ok(()),
+        Some(Err(error)) => WindowEnd::NoPicture(error),
+        None if takes_picture => {
+            WindowEnd::NoPicture(Error::failed("the window was closed before the screenshot was taken"))
+        }
+        Some(Ok(())) | None => WindowEnd::Closed,
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Runs that the window started; whoever opened it waits for their ends.
-pub(super) type StartedRuns = Arc<Mutex<Vec<Run>>>;
+pub type StartedRuns = Arc<Mutex<Vec<Run>>>;
 
 /// Where experiments and runs are.
 #[derive(Clone, Debug)]
@@ -44,7 +44,8 @@ pub(crate) struct PastRun {
     pub(crate) method: String,
     /// Its seed.
     pub(crate) seed: u64,
-    /// `training`, `finished`, `stopped` or `failed`; `silent` where nothing was heard of it for a minute.
+    /// `training`, `finished`, `stopped` or `failed`; `interrupted` where its process is gone, and `silent` where nobody knows and
+    /// nothing was heard of it for a minute.
     pub(crate) state: String,
     /// Steps finished, of how many.
     pub(crate) steps: (u64, u64),
@@ -321,13 +322,18 @@ fn past_run(path: &Path) -> Option<PastRun> {
         .then(|| run.read_events().ok()?.into_iter().rev().find(|event: &Event| event.kind == "error"))
         .flatten();
     let silent_s = run.last_written().and_then(|written| written.elapsed().ok()).map_or(0.0, |age| age.as_secs_f64());
+    let is_interrupted = run.is_interrupted(&manifest);
     let is_silent = manifest.state == "training" && silent_s > 60.0;
     Some(PastRun {
         path: path.to_path_buf(),
         name: experiment.name.clone(),
         method: experiment.method.label().to_owned(),
         seed: experiment.seed,
-        state: if is_silent { "silent".to_owned() } else { manifest.state },
+        state: match manifest.state {
+            _ if is_interrupted => "interrupted".to_owned(),
+            _ if is_silent => "silent".to_owned(),
+            state => state,
+        },
         steps: (last.as_ref().map_or(manifest.step, |row| row.step), experiment.stop.steps),
         started: manifest.started,
         accuracy: last.and_then(|row| row.get(&metrics::REWARD_ACCURACY)),
@@ -378,5 +384,47 @@ mod tests {
         editor.save().unwrap();
         assert!(!editor.is_changed());
         assert_eq!(std::fs::read_to_string(folder.path().join("c.ron")).unwrap(), editor.text);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn devices_and_pipes_in_the_folders_are_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = Places { experiments: folder.path().join("experiments"), runs: folder.path().join("runs") };
+        std::fs::create_dir_all(&places.experiments).unwrap();
+        std::fs::write(places.experiments.join("small.ron"), SMALL).unwrap();
+        let small: Experiment = experiment::from_text(SMALL, "small").unwrap();
+        let zero = |path: PathBuf| {
+            std::fs::remove_file(&path).ok();
+            std::os::unix::fs::symlink("/dev/zero", path).unwrap();
+        };
+        let pipe = |path: PathBuf| {
+            std::fs::remove_file(&path).ok();
+            assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+        };
+        zero(places.experiments.join("zero.ron"));
+        pipe(places.experiments.join("pipe.ron"));
+        std::fs::create_dir(places.experiments.join("folder.ron")).unwrap();
+        let large = std::fs::File::create(places.experiments.join("large.ron")).unwrap();
+        large.set_len(SETTINGS_BYTES + 1).unwrap();
+        for name in ["manifest.json", "metrics.jsonl", "evals.jsonl", "events.jsonl", "experiment.ron"] {
+            for (kind, make) in [("zero", &zero as &dyn Fn(PathBuf)), ("pipe", &pipe)] {
+                let runs = places.runs.join(format!("{name}-{kind}"));
+                let run = RunDir::create(&runs, &small).unwrap();
+                let manifest = r#"{"version": "", "commit": "", "device": "", "model": "", "model_hash": "", "data_hash": "",
+                    "started": "", "state": "failed", "step": 3}"#;
+                std::fs::write(run.path().join("manifest.json"), manifest).unwrap();
+                make(run.path().join(name));
+                std::fs::rename(run.path(), places.runs.join(format!("run-{name}-{kind}"))).unwrap();
+                std::fs::remove_dir(&runs).unwrap();
+            }
+        }
+        let found = find(&places);
+        assert_eq!(found.experiments.len(), 1);
+        // What names a run must be there; of logs that are none nothing is shown.
+        assert_eq!(found.runs.len(), 6);
+        for run in &found.runs {
+            assert_eq!((run.name.as_str(), run.accuracy, run.pass_at_1), ("a", None, None));
+        }
     }
 }

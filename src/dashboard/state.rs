@@ -219,7 +219,7 @@ impl State {
                 TrainerCommand::StepOnce => snapshot.step > pending.step,
                 TrainerCommand::Checkpoint => snapshot.checkpoints.len() > pending.checkpoints,
                 TrainerCommand::Set(setting, value) => snapshot.value_of(setting) == Some(value),
-                TrainerCommand::Stop => false,
+                TrainerCommand::Stop | TrainerCommand::WindowLost => false,
             };
             // Commands are carried out between steps: after two more steps something else must have happened.
             let overtaken = pending.command != TrainerCommand::Stop && snapshot.step > pending.step + 2;
@@ -692,6 +692,7 @@ fn verb(command: TrainerCommand) -> &'static str {
         TrainerCommand::Checkpoint => "write a checkpoint",
         TrainerCommand::Set(..) => "change a setting",
         TrainerCommand::Stop => "stop",
+        TrainerCommand::WindowLost => "go on without a window",
     }
 }
 

@@ -178,7 +178,7 @@ mod tests {
         let mut caught = 0;
         for round in 0..4000 {
             let mut bytes = whole.to_vec();
-            let mut stream = rng::stream([7, rng::PROBLEMS, round, 0]);
+            let mut stream = rng::stream(7, rng::Domain::Tests, [0, round, 0]);
             for _ in 0..1 + rng::below(&mut stream, 4) {
                 // Half of the damage is done to the footer, which says where everything is.
                 let room = if rng::below(&mut stream, 2) == 0 { bytes.len() } else { 1200 };

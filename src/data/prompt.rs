@@ -7,8 +7,8 @@
 
 use super::jinja::{self, Fault, Value};
 use super::record::Record;
-use super::shown;
 use crate::error::{Error, Result, nearest};
+use crate::escape::shown;
 use crate::experiment::{AnswerFormat, TemplateVariables};
 use crate::files::{SETTINGS_BYTES, decode, read_text};
 use crate::model::{TextTokenizer, hexadecimal};

@@ -11,9 +11,9 @@
 
 use super::files::{Row, read_rows};
 use super::parquet::BYTES;
-use super::shown;
 use crate::error::{Error, Result};
-use crate::rng;
+use crate::escape::shown;
+use crate::rng::{self, Domain};
 use crate::verify::boxed::last_boxed;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -340,7 +340,7 @@ fn choices(row: &Row, problem: &str) -> Result<Option<(Vec<String>, Option<usize
         let digest = Sha256::digest(problem.trim().as_bytes());
         let word = digest.iter().take(8).rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
         let mut order: Vec<usize> = (0..choices.len()).collect();
-        rng::shuffle(&mut rng::stream([CHOICE_SEED, rng::CHOICES, word, 0]), &mut order);
+        rng::shuffle(&mut rng::stream(CHOICE_SEED, Domain::Choices, [0, word, 0]), &mut order);
         let right = order.iter().position(|&place| place == 0);
         return Ok(Some((order.into_iter().map(|place| choices[place].clone()).collect(), right)));
     }

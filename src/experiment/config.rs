@@ -650,11 +650,13 @@ impl ObjectiveConfig {
         within("objective.clip_high", self.clip_high, 0.0, 100.0)?;
         self.kl.validate()?;
         if let Truncated::SoftPenalty { buffer, strength } = self.truncated {
-            count("objective.truncated.buffer", buffer, 1, rollout.max_new_tokens)?;
+            count_up_to("objective.truncated.buffer", buffer, 1, ("rollout.max_new_tokens", rollout.max_new_tokens))?;
             within("objective.truncated.strength", strength, f64::MIN_POSITIVE, 100.0)?;
         }
         count("objective.epochs", self.epochs, 1, 100)?;
-        count("objective.minibatches", self.minibatches, 1, rollout.prompts_per_step * rollout.group_size)?;
+        let responses = rollout.prompts_per_step * rollout.group_size;
+        let bound = "rollout.prompts_per_step` times `rollout.group_size";
+        count_up_to("objective.minibatches", self.minibatches, 1, (bound, responses))?;
         count("objective.micro_batch_tokens", self.micro_batch_tokens(), 1, usize::MAX)
     }
 }
@@ -989,6 +991,14 @@ fn count(field: &str, value: usize, low: usize, high: usize) -> Result<()> {
     Err(Error::field(field, format!("is {value}; it must be {bounds}")))
 }
 
+/// Refuses `value` outside `low..=high`, naming the field and what its upper bound comes from.
+fn count_up_to(field: &str, value: usize, low: usize, (bound, high): (&str, usize)) -> Result<()> {
+    if (low..=high).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::field(field, format!("is {value}; it must be between {low} and {high} (`{bound}`)")))
+}
+
 fn check_name(name: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
@@ -1073,7 +1083,8 @@ impl Experiment {
         check_evaluations(&self.evaluations)?;
         if let Some(fidelity) = &self.fidelity {
             count("fidelity.every", fidelity.every as usize, 1, usize::MAX)?;
-            count("fidelity.groups", fidelity.groups, 1, self.rollout.prompts_per_step)?;
+            let bound = ("rollout.prompts_per_step", self.rollout.prompts_per_step);
+            count_up_to("fidelity.groups", fidelity.groups, 1, bound)?;
             count("fidelity.projection", fidelity.projection.unwrap_or(16), 16, 1 << 30)?;
         }
         count("stop.steps", self.stop.steps as usize, 1, usize::MAX)
@@ -1099,7 +1110,7 @@ fn check_evaluations(evaluations: &[EvaluationConfig]) -> Result<()> {
         count(&field("samples"), evaluation.samples, 1, 4096)?;
         within(&field("temperature"), evaluation.temperature, 0.0, 100.0)?;
         for (place, &k) in evaluation.k.iter().enumerate() {
-            count(&field(&format!("k.{place}")), k, 1, evaluation.samples)?;
+            count_up_to(&field(&format!("k.{place}")), k, 1, (&field("samples"), evaluation.samples))?;
         }
     }
     Ok(())

@@ -16,7 +16,7 @@ pub struct ScoreInput {
     pub group: Label,
     /// Token ids of the prompt, at least one.
     pub prompt: Vec<u32>,
-    /// Token ids of the response.
+    /// Token ids of the response, at least one.
     pub response: Vec<u32>,
     /// Its base reward.
     pub reward: f32,
@@ -92,6 +92,9 @@ fn input(line: Line, model: &LanguageModel) -> Result<ScoreInput, String> {
     let response = tokens(tokenizer, "response", line.response.as_deref(), line.response_ids)?;
     if prompt.is_empty() {
         return Err("the prompt has no token; the first token of a response needs one before it".to_string());
+    }
+    if response.is_empty() {
+        return Err("the response has no token, so there is nothing to score; leave the line out".to_string());
     }
     let (length, limit) = (prompt.len() + response.len(), model.config.max_position_embeddings);
     if length > limit {

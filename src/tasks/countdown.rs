@@ -390,6 +390,7 @@ impl Search {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::Domain;
     use proptest::proptest;
     use std::collections::{BTreeMap, BTreeSet};
     use std::time::Instant;
@@ -504,7 +505,7 @@ mod tests {
 
     #[test]
     fn a_foreign_problem_has_no_right_answer_and_no_solution() {
-        let mut rng = rng::stream([0; 4]);
+        let mut rng = rng::stream(0, Domain::Tests, [0; 3]);
         for id in
             ["", "countdown/", "countdown/1,2", "countdown/=3", "countdown/1,x=3", "arithmetic/1+2", "countdown/1,2=-1"]
         {
@@ -548,7 +549,7 @@ mod tests {
             }
         }
         // Of freely drawn problems, before they are dealt to the splits, a tenth is held out.
-        let mut rng = rng::stream([5, 0, 0, 0]);
+        let mut rng = rng::stream(5, Domain::Tests, [0; 3]);
         let drawn: Vec<Problem> = (0..40_000).filter_map(|_| draw(4, (1, 99), 13, &mut rng)).collect();
         let held_out = drawn.iter().filter(|problem| super::super::split_of(&problem.id) == Split::HeldOut).count();
         let share = held_out as f64 / drawn.len() as f64;
@@ -573,7 +574,7 @@ mod tests {
         let shares = [(2, 13, 300), (3, 13, 500), (4, 13, 3000), (5, 13, 300), (6, 25, 100)];
         for (numbers, largest, count) in shares {
             let task = Countdown::new(numbers, (1, 99), largest).unwrap();
-            let mut rng = rng::stream([9, 0, 0, 0]);
+            let mut rng = rng::stream(9, Domain::Tests, [0; 3]);
             for index in 0..count {
                 let split = if index % 2 == 0 { Split::Train } else { Split::HeldOut };
                 let problem = task.problem(split, 9, index);
@@ -600,7 +601,7 @@ mod tests {
     fn one_problem_has_many_worked_solutions_of_several_kinds() {
         let task = default_task();
         let problem = puzzle("2,4,7,9", 39);
-        let mut rng = rng::stream([2, 0, 0, 0]);
+        let mut rng = rng::stream(2, Domain::Tests, [0; 3]);
         let solutions: Vec<String> = (0..500).map(|_| task.worked_solution(&problem, &mut rng).unwrap()).collect();
         let distinct: BTreeSet<&String> = solutions.iter().collect();
         assert!(distinct.len() > 25, "{}", distinct.len());
@@ -613,7 +614,7 @@ mod tests {
 
     #[test]
     fn strategies_keep_their_promises() {
-        let mut rng = rng::stream([4, 0, 0, 0]);
+        let mut rng = rng::stream(4, Domain::Tests, [0; 3]);
         let puzzle = Puzzle { numbers: vec![2, 4, 7, 9], target: 39 };
         for _ in 0..100 {
             let mut chain = Search::new(&puzzle, Strategy::Chain);
@@ -630,7 +631,7 @@ mod tests {
         for numbers in [4, 5, 6] {
             let task = Countdown::new(numbers, (1, 99), 13).unwrap();
             let problems: Vec<Problem> = (0..1000).map(|index| task.problem(Split::Train, 1, index)).collect();
-            let mut rng = rng::stream([1, 0, 0, 0]);
+            let mut rng = rng::stream(1, Domain::Tests, [0; 3]);
             let start = Instant::now();
             let characters: usize =
                 problems.iter().map(|problem| task.worked_solution(problem, &mut rng).unwrap().len()).sum();
@@ -647,7 +648,7 @@ mod tests {
         fn no_completion_panics(completion in r"(\\boxed\{|[0-9+*/()}-]|\PC){0,60}", id in r"(countdown/)?[0-9,=-]{0,20}") {
             let problem = Problem { id, prompt: String::new(), answer: String::new() };
             default_task().verify(&problem, &completion);
-            default_task().worked_solution(&problem, &mut rng::stream([0; 4]));
+            default_task().worked_solution(&problem, &mut rng::stream(0, Domain::Tests, [0; 3]));
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::data::{self, PromptTemplate, Record, Unusable, judge, read_records, s
 use crate::error::{Error, Result};
 use crate::experiment::{AnswerFormat, DataSource, DatasetConfig, HeldOutSource};
 use crate::model::{TextTokenizer, hexadecimal, hub};
-use crate::rng;
+use crate::rng::{self, Domain};
 use crate::verify::Verification;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -275,7 +275,7 @@ impl Task for Dataset {
         let problems = self.side(split);
         let count = problems.len() as u64;
         let mut order: Vec<usize> = (0..problems.len()).collect();
-        rng::shuffle(&mut rng::stream([seed, rng::PROBLEM_ORDER | split as u64, index / count, 0]), &mut order);
+        rng::shuffle(&mut rng::stream(seed, Domain::ProblemOrder, [split as u64, index / count, 0]), &mut order);
         problems[order[(index % count) as usize]].0.clone()
     }
 

@@ -1,0 +1,71 @@
+//! Text from outside, shown without being obeyed.
+//!
+//! Names, columns and answers of data can hold sequences that a terminal carries out: they change its title, clear it, or turn the
+//! reading direction round. Such characters are written as JSON writes them, so that lines of JSON stay the same JSON.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// The text with control characters, but for line ends and tabs, and those of the reading direction written out: `\u001b`.
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
+    escape(text, is_obeyed)
+}
+
+/// [`escaped`] for what stands within a line: without line ends and tabs too.
+pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
+    escape(text, |c| is_obeyed(c) || c == '\n' || c == '\t')
+}
+
+/// [`one_line`], cut after `most` characters where it is longer.
+pub(crate) fn shown(text: &str, most: usize) -> String {
+    let line = one_line(text);
+    match line.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.into_owned(),
+    }
+}
+
+/// Whether a terminal obeys a character rather than showing it.
+fn is_obeyed(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || (c.is_control() && c != '\n' && c != '\t')
+}
+
+fn escape(text: &str, is_hidden: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_hidden(c) {
+            // Writing to a string cannot fail.
+            let _ignored = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_obeys_is_written_out() {
+        assert_eq!(escaped("a\x1b]0;title\x07b\r\u{9b}2J\x7f"), "a\\u001b]0;title\\u0007b\\u000d\\u009b2J\\u007f");
+        assert_eq!(escaped("left \u{202e}right\u{2069}"), "left \\u202eright\\u2069");
+        assert!(matches!(escaped("x\ty\né 答え 😀"), Cow::Borrowed(_)));
+        assert_eq!(one_line("x\ty\nz"), "x\\u0009y\\u000az");
+        assert_eq!(shown("Euler's \"Counting\" ü", 40), "Euler's \"Counting\" ü");
+        assert_eq!(shown(&"ä".repeat(70_000), 3), "äää…");
+    }
+
+    #[test]
+    fn json_stays_the_same_json() {
+        let value = serde_json::json!({ "a\u{9b}": "\x1b[2J \u{202e} \x7f \\ \" \n" });
+        let line = value.to_string();
+        assert_ne!(escaped(&line), line);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&escaped(&line)).unwrap(), value);
+    }
+}
