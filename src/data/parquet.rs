@@ -2,7 +2,7 @@
 
 use super::files::{Row, most_unpacked, too_large};
 use crate::files::open_regular;
-use crate::panics;
+use crate::guard::caught;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// Reads a file. What panics on a damaged one is the reader, so panics are faults of the file.
 pub(super) fn read(path: &Path) -> Result<Vec<Row>, String> {
-    let found = panics::caught(|| rows(path));
+    let found = caught(|| rows(path));
     found.unwrap_or_else(|panic| Err(format!("not a Parquet file that can be read, because it is damaged: {panic}")))
 }
 
