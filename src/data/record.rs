@@ -593,7 +593,7 @@ mod tests {
             ),
             ("a.jsonl", "{\"problem\": \"p\", \"text\": \"x\"}", ["no column for an answer", "among problem, text"]),
             ("a.csv", "problem,Answer,answer\np,1,2\n", ["the columns `Answer` and `answer` mean the same", "a.csv"]),
-            ("a.csv", "te\u{1b}[2Jxt,label\nx,1\n", ["among te\\u{1b}[2Jxt, label", "a.csv"]),
+            ("a.csv", "te\u{1b}[2Jxt,label\nx,1\n", ["among te\\u001b[2Jxt, label", "a.csv"]),
             (
                 "a.jsonl",
                 "{\"problem\": [{\"role\": \"user\", \"content\": [{\"type\": \"image\"}]}], \"answer\": \"1\"}",
