@@ -540,8 +540,9 @@ mod tests {
         assert_eq!(only(&whole).answer, "\\{1, 2\\}");
         // Escaped braces are characters.
         let system = serde_json::json!({"problem": "p", "answer": "\\left\\{ x = 1, y = 2 \\right."});
-        assert!(only(&system).has_whole_answer());
-        assert!(!only(&serde_json::json!({"problem": "p", "answer": "\\{\\frac{1}{2\\}"})).has_whole_answer());
+        assert_eq!(only(&system).unusable(), None);
+        let open = serde_json::json!({"problem": "p", "answer": "\\{\\frac{1}{2\\}"});
+        assert_eq!(only(&open).unusable(), Some(Unusable::CutOff));
     }
 
     #[test]
