@@ -145,10 +145,11 @@ pub(super) fn stop_on_interrupt(runs: impl Fn() -> Vec<RunHandle> + Send + 'stat
             if interrupted.swap(true, Ordering::SeqCst) {
                 std::process::exit(i32::from(INTERRUPTED));
             }
-            note!("\ninterrupted: finishing the step and saving a checkpoint; press Ctrl-C again to leave at once");
-            if !runs().iter().fold(false, |taken, run| run.send(TrainerCommand::Stop) || taken) {
+            let is_going_on = runs().iter().fold(false, |taken, run| run.send(TrainerCommand::Stop) || taken);
+            if !is_going_on {
                 std::process::exit(i32::from(INTERRUPTED));
             }
+            note!("\ninterrupted: finishing the step and saving a checkpoint; press Ctrl-C again to leave at once");
         }
     };
     ctrlc::set_handler(handler).map_err(|e| Error::failed(format!("cannot watch for Ctrl-C: {e}")))?;
