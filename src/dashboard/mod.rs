@@ -115,50 +115,59 @@ impl WindowEnd {
 }
 
 /// Opens the window on a run of this process; does `afterwards` when it has ended and returns what that returns, an exit status. Must be
-/// called on the main thread.
+/// called on the main thread. Runs that are started in the window are put into `started`, for `afterwards` to wait for.
 ///
 /// Closing the window asks a run that is not over to stop: it finishes its step and writes a checkpoint. Where the display goes away,
 /// `afterwards` may be called from within, and the program ends with its status.
 pub fn open(
     handle: RunHandle,
+    started: StartedRuns,
     options: DashboardOptions,
     afterwards: impl FnOnce(WindowEnd) -> u8 + Send + 'static,
 ) -> u8 {
-    open_window(vec![RunSource::Trainer(handle)], None, options, Box::new(afterwards))
+    open_window(vec![RunSource::Trainer(handle)], None, started, options, Box::new(afterwards))
 }
 
 /// [`open`] on runs that are read from their folders.
 pub fn open_folders(
     runs: Vec<WatchedRun>,
+    started: StartedRuns,
     options: DashboardOptions,
     afterwards: impl FnOnce(WindowEnd) -> u8 + Send + 'static,
 ) -> u8 {
-    open_window(runs.into_iter().map(RunSource::Folder).collect(), None, options, Box::new(afterwards))
+    let runs = runs.into_iter().map(RunSource::Folder).collect();
+    open_window(runs, None, started, options, Box::new(afterwards))
 }
 
-/// [`open`] on the start screen. Runs that are started in it are put into `started`, for `afterwards` to wait for.
+/// [`open`] on the start screen.
 pub fn open_start(
     places: Places,
     started: StartedRuns,
     options: DashboardOptions,
     afterwards: impl FnOnce(WindowEnd) -> u8 + Send + 'static,
 ) -> u8 {
-    open_window(Vec::new(), Some((places, started)), options, Box::new(afterwards))
+    open_window(Vec::new(), Some(places), started, options, Box::new(afterwards))
 }
 
 fn open_window(
     runs: Vec<RunSource>,
-    start: Option<(Places, StartedRuns)>,
+    places: Option<Places>,
+    started: StartedRuns,
     options: DashboardOptions,
     afterwards: Box<dyn FnOnce(WindowEnd) -> u8 + Send>,
 ) -> u8 {
     display::prepare(afterwards);
     // A library of graphics may panic where its display has gone.
-    let shown = catch_unwind(AssertUnwindSafe(|| show_window(runs, start, options)));
+    let shown = catch_unwind(AssertUnwindSafe(|| show_window(runs, places, started, options)));
     display::go_on(shown.unwrap_or_else(|_| WindowEnd::Lost(Error::failed("the window failed"))))
 }
 
-fn show_window(runs: Vec<RunSource>, start: Option<(Places, StartedRuns)>, options: DashboardOptions) -> WindowEnd {
+fn show_window(
+    runs: Vec<RunSource>,
+    places: Option<Places>,
+    started: StartedRuns,
+    options: DashboardOptions,
+) -> WindowEnd {
     let themes = match Themes::load() {
         Ok(themes) => themes,
         Err(error) => return WindowEnd::Lost(error),
@@ -189,7 +198,7 @@ fn show_window(runs: Vec<RunSource>, start: Option<(Places, StartedRuns)>, optio
             if let Some(theme) = options.theme {
                 ctx.set_theme(theme);
             }
-            let start = start.map(|(places, started)| Start::new(places, started, ctx.clone()));
+            let start = places.map(|places| Start::new(places, started, ctx.clone()));
             let mut dock = Dock::remembered(creation.storage);
             if let Some(panel) = options.panel {
                 dock.bring_up(panel);
