@@ -291,11 +291,14 @@ impl Comparer {
 
     fn nodes(&mut self, gold: &Node, answer: &Node) -> Decided {
         self.budget.spend(20)?;
+        if is_scalar(gold) && is_scalar(answer) {
+            return self.quantities(gold, answer);
+        }
         match (gold, answer) {
             // `x > 1, x < 4` and `1 < x < 4`.
             (Node::List(items), Node::Chain { relations, .. })
                 if items.iter().all(|item| matches!(item, Node::Chain { .. }))
-                    && !relations.iter().all(is_equality) =>
+                    && !relations.iter().copied().all(is_equality) =>
             {
                 self.same_reals(items, std::slice::from_ref(answer))
             }
@@ -334,6 +337,13 @@ impl Comparer {
             (Node::Based { digits, base }, other) | (other, Node::Based { digits, base }) => {
                 self.based(digits, *base, other)
             }
+            _ => self.lists(gold, answer),
+        }
+    }
+
+    /// Lists and sets, with each other and with what they may stand for.
+    fn lists(&mut self, gold: &Node, answer: &Node) -> Decided {
+        match (gold, answer) {
             (Node::List(gold), Node::List(answer)) if gold.iter().all(is_long_text) => self.in_order(gold, answer),
             // Solutions: `x = 1, y = 2` more than once, or points, each of which counts once.
             (Node::List(gold), Node::List(answer) | Node::Set(answer)) if points(gold).is_some() => {
@@ -377,6 +387,13 @@ impl Comparer {
                 }
             }
             (Node::List(_), _) | (_, Node::List(_)) => Ok(false),
+            _ => self.structures(gold, answer),
+        }
+    }
+
+    /// Tuples, intervals, matrices, ratios, unions; and what is none of them.
+    fn structures(&mut self, gold: &Node, answer: &Node) -> Decided {
+        match (gold, answer) {
             (
                 Node::Group { open, close, items },
                 Node::Group { open: answer_open, close: answer_close, items: answer },
@@ -659,7 +676,7 @@ impl Comparer {
                 }
                 other => self.nodes(set, other),
             },
-            _ if relations.iter().all(is_equality) => self.gold_equation(members, relations, answer),
+            _ if relations.iter().copied().all(is_equality) => self.gold_equation(members, relations, answer),
             _ => self.gold_inequality(gold, members, relations, answer),
         }
     }
@@ -667,7 +684,7 @@ impl Comparer {
     fn gold_equation(&mut self, members: &[Node], relations: &[Relation], answer: &Node) -> Decided {
         let named = named_value(members, relations);
         if let Node::Chain { members: answer_members, relations: answer_relations } = answer {
-            if !answer_relations.iter().all(is_equality) {
+            if !answer_relations.iter().copied().all(is_equality) {
                 return Ok(false);
             }
             let Some((name, values, value_relations)) = named else {
@@ -779,7 +796,7 @@ impl Comparer {
         if let ([_, set], [Relation::ElementOf]) = (members, relations) {
             return Ok(named && self.nodes(gold, set)?);
         }
-        if !relations.iter().all(is_equality) {
+        if !relations.iter().copied().all(is_equality) {
             return Ok(false);
         }
         if named && gold.any(&|part| part == &members[0]) {
@@ -1016,7 +1033,7 @@ impl Comparer {
         }
         let compared = self.compared(gold, answer)?;
         if matches!(compared, Comparison::Equal | Comparison::Unseen)
-            && let Some(same) = same_surds(gold, answer, &mut self.budget)?
+            && let Some(same) = same_surds(gold, answer, &mut self.budget)
         {
             return Ok(same);
         }
@@ -1097,7 +1114,7 @@ impl Comparer {
 fn sample(name: &str, number: u64) -> Number {
     let most = 10_i64.pow(1 + (number % 7) as u32);
     let integer = 1 + (Point::Positive(number).share(name) * most as f64) as i64;
-    let is_integer = name.starts_with(|c| matches!(c, 'i'..='n')) || number % 2 == 0;
+    let is_integer = name.starts_with(|c| matches!(c, 'i'..='n')) || number.is_multiple_of(2);
     match number % 4 {
         _ if is_integer => Number::from_integer(integer.into()),
         1 => Number::new(integer.into(), 7.into()),
@@ -1114,7 +1131,21 @@ fn substituted(node: Node, by: &dyn Fn(&str) -> Option<Node>) -> Node {
     node
 }
 
-fn is_equality(relation: &Relation) -> bool {
+/// Whether a node can only be a number or an expression.
+fn is_scalar(node: &Node) -> bool {
+    matches!(
+        node,
+        Node::Number { .. }
+            | Node::Variable(_)
+            | Node::Constant(_)
+            | Node::Sum(_)
+            | Node::Product(_)
+            | Node::Power(..)
+            | Node::Call(..)
+    )
+}
+
+fn is_equality(relation: Relation) -> bool {
     matches!(relation, Relation::Equal | Relation::Approximate)
 }
 
@@ -1421,7 +1452,7 @@ fn points(items: &[Node]) -> Option<Vec<Node>> {
     };
     let first = name(items.first()?)?;
     let width = 1 + items[1..].iter().position(|item| name(item).as_ref() == Some(&first))?;
-    if width < 2 || items.len() % width != 0 {
+    if width < 2 || !items.len().is_multiple_of(width) {
         return None;
     }
     items

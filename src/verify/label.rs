@@ -18,13 +18,12 @@ pub(super) fn is_operator(name: &str) -> bool {
 /// function's name.
 pub(super) fn find(tokens: &[Token]) -> Option<(usize, Option<usize>)> {
     match tokens.first()? {
-        Token::Number(_) | Token::Repeating(_) | Token::BeginMatrix | Token::EndMatrix => return None,
         Token::Symbol('(' | '|' | '‖' | '[' | '#')
         | Token::Letter(_)
         | Token::Word(_)
         | Token::Text(_)
         | Token::Command(_) => {}
-        Token::Symbol(_) => return None,
+        _ => return None,
     }
     let length = equals_sign(tokens)?;
     let label = &tokens[..length];
@@ -176,14 +175,13 @@ fn is_decoration(mut tokens: &[Token]) -> bool {
     loop {
         tokens = match tokens {
             [] => return true,
-            [Token::Symbol('\''), rest @ ..] => rest,
             [Token::Symbol('_' | '^'), Token::Symbol('{'), rest @ ..] => {
                 let Some(end) = rest.iter().take(12).position(|token| *token == Token::Symbol('}')) else {
                     return false;
                 };
                 &rest[end + 1..]
             }
-            [Token::Symbol('_' | '^'), _, rest @ ..] => rest,
+            [Token::Symbol('\''), rest @ ..] | [Token::Symbol('_' | '^'), _, rest @ ..] => rest,
             _ => return false,
         };
     }

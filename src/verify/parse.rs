@@ -1433,9 +1433,8 @@ impl Parser<'_> {
                 let is_system =
                     |items: &[Node]| items.len() > 1 && items.iter().all(|item| matches!(item, Node::Chain { .. }));
                 Ok(match <[Node; 1]>::try_from(items) {
-                    Ok([Node::List(items)]) if is_system(&items) => Node::List(items),
+                    Ok([Node::List(items)]) | Err(items) if is_system(&items) => Node::List(items),
                     Ok([item]) => Node::Set(vec![item]),
-                    Err(items) if is_system(&items) => Node::List(items),
                     Err(items) => Node::Set(items),
                 })
             }

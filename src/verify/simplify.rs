@@ -60,13 +60,13 @@ fn is_selection(name: &str, n: &Node, k: &Node) -> bool {
 }
 
 /// Whether two numbers times a root of a number each, in canonical form, are equal: exactly. `None` for anything else.
-pub(super) fn same_surds(a: &Node, b: &Node, budget: &mut Budget) -> Result<Option<bool>, Exhausted> {
-    let (Some(a), Some(b)) = (surd(a), surd(b)) else { return Ok(None) };
+pub(super) fn same_surds(a: &Node, b: &Node, budget: &mut Budget) -> Option<bool> {
+    let (a, b) = (surd(a)?, surd(b)?);
     if is_negative(&a.0) != is_negative(&b.0) {
-        return Ok(Some(false));
+        return Some(false);
     }
     let degree = |exponent: &Number| u32::try_from(exponent.denom()).ok().filter(|degree| *degree <= 64);
-    let (Some(first), Some(second)) = (degree(&a.2), degree(&b.2)) else { return Ok(None) };
+    let (first, second) = (degree(&a.2)?, degree(&b.2)?);
     let all = Number::from_integer((u64::from(first) * u64::from(second)).into());
     let mut raised = |(factor, radicand, exponent): &(Number, Number, Number)| {
         let factor = number_power(factor.clone(), Node::number(all.clone()), budget)?;
@@ -75,8 +75,8 @@ pub(super) fn same_surds(a: &Node, b: &Node, budget: &mut Budget) -> Result<Opti
     };
     // What is too large to be raised is left to its value.
     match (raised(&a), raised(&b)) {
-        (Ok(a), Ok(b)) => Ok(Some(a == b)),
-        _ => Ok(None),
+        (Ok(a), Ok(b)) => Some(a == b),
+        _ => None,
     }
 }
 
@@ -128,11 +128,11 @@ pub(super) fn expanded(node: Node, budget: &mut Budget) -> Result<Node, Exhauste
                 _ => (&factor, Some(1)),
             };
             let (Node::Sum(items), Some(times)) = (base, times) else {
-                products.iter_mut().for_each(|product| product.push(factor.clone()));
+                append(&mut products, &factor);
                 continue;
             };
             if products.len() * items.len().pow(times) > MOST {
-                products.iter_mut().for_each(|product| product.push(factor.clone()));
+                append(&mut products, &factor);
                 continue;
             }
             for _ in 0..times {
@@ -148,6 +148,13 @@ pub(super) fn expanded(node: Node, budget: &mut Budget) -> Result<Node, Exhauste
         all.extend(products.into_iter().map(Node::Product));
     }
     simplify(Node::Sum(all), budget)
+}
+
+/// Multiplies each of some products by one more factor.
+fn append(products: &mut [Vec<Node>], factor: &Node) {
+    for product in products {
+        product.push(factor.clone());
+    }
 }
 
 /// Bits of the larger of numerator and denominator.
@@ -172,6 +179,37 @@ pub(super) fn is_zero(value: &Number) -> bool {
 
 pub(super) fn is_negative(value: &Number) -> bool {
     value.numer().sign() == Sign::Minus
+}
+
+/// Whether a number is 1, without computing.
+fn is_one(value: &Number) -> bool {
+    value.is_integer() && value.numer().sign() == Sign::Plus && value.numer().bits() == 1
+}
+
+/// Multiplies, where there is something to multiply, and without looking for common factors where there are none.
+fn multiply(number: &mut Number, value: Number, budget: &mut Budget) -> Result<(), Exhausted> {
+    pay(number, &value, budget)?;
+    if is_one(number) {
+        *number = value;
+    } else if number.is_integer() && value.is_integer() {
+        *number = Number::from_integer(number.numer() * value.numer());
+    } else if !is_one(&value) {
+        *number *= value;
+    }
+    Ok(())
+}
+
+/// Adds, likewise.
+fn add(number: &mut Number, value: Number, budget: &mut Budget) -> Result<(), Exhausted> {
+    pay(number, &value, budget)?;
+    if is_zero(number) {
+        *number = value;
+    } else if number.is_integer() && value.is_integer() {
+        *number = Number::from_integer(number.numer() + value.numer());
+    } else if !is_zero(&value) {
+        *number += value;
+    }
+    Ok(())
 }
 
 fn one() -> Number {
@@ -250,13 +288,11 @@ fn sum(items: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
     for item in flat {
         budget.spend(20)?;
         if let Node::Number { value, .. } = item {
-            pay(&constant, &value, budget)?;
-            constant += value;
+            add(&mut constant, value, budget)?;
         } else {
             let (term, factor) = coefficient(item);
             let entry = terms.entry(term).or_insert_with(zero);
-            pay(entry, &factor, budget)?;
-            *entry += factor;
+            add(entry, factor, budget)?;
         }
     }
     let mut sum = Vec::new();
@@ -264,7 +300,7 @@ fn sum(items: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
         sum.push(Node::number(constant));
     }
     for (term, factor) in terms {
-        if factor == one() {
+        if is_one(&factor) {
             sum.push(term);
         } else if !is_zero(&factor) {
             sum.push(product(vec![Node::number(factor), term], budget)?);
@@ -290,18 +326,17 @@ fn product(items: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
         budget.spend(20)?;
         match item {
             Node::Number { value, .. } => {
-                pay(&number, &value, budget)?;
-                number *= value;
+                multiply(&mut number, value, budget)?;
             }
             Node::Matrix(rows) => match matrix.take() {
                 None => matrix = Some(rows),
-                Some(left) => match matrix_product(&left, &rows, budget)? {
-                    Some(product) => matrix = Some(product),
-                    None => {
-                        matrix = Some(left);
+                Some(left) => {
+                    let product = matrix_product(&left, &rows, budget)?;
+                    if product.is_none() {
                         factors.entry(Node::Matrix(rows)).or_default().push(Node::integer(1));
                     }
-                },
+                    matrix = Some(product.unwrap_or(left));
+                }
             },
             Node::Power(base, exponent) => factors.entry(*base).or_default().push(*exponent),
             other => factors.entry(other).or_default().push(Node::integer(1)),
@@ -317,8 +352,7 @@ fn product(items: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
         let exponent = sum(exponents, budget)?;
         match power(base, exponent, budget)? {
             Node::Number { value, .. } => {
-                pay(&number, &value, budget)?;
-                number *= value;
+                multiply(&mut number, value, budget)?;
             }
             other => product.push(other),
         }
@@ -332,7 +366,7 @@ fn product(items: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
         };
         return Ok(Node::Matrix(rows.into_iter().map(scaled).collect::<Result<_, _>>()?));
     }
-    if number != one() || product.is_empty() {
+    if !is_one(&number) || product.is_empty() {
         product.insert(0, Node::number(number));
     }
     Ok(match <[Node; 1]>::try_from(product) {
@@ -343,7 +377,7 @@ fn product(items: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
 
 fn power(base: Node, exponent: Node, budget: &mut Budget) -> Result<Node, Exhausted> {
     let Node::Number { value: exponent_value, .. } = &exponent else { return Ok(base.power(exponent)) };
-    if exponent_value.is_integer() && *exponent_value.numer() == BigInt::from(1) {
+    if is_one(exponent_value) {
         return Ok(base);
     }
     if is_zero(exponent_value)

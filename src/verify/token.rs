@@ -170,13 +170,12 @@ fn command_of(c: char) -> Option<&'static str> {
         'λ' => "lambda",
         'μ' => "mu",
         'σ' => "sigma",
-        'φ' => "phi",
+        'φ' | 'ϕ' => "phi",
         'ω' => "omega",
         'Δ' => "Delta",
         'ρ' => "rho",
         'τ' => "tau",
         'ε' => "epsilon",
-        'ϕ' => "phi",
         'ψ' => "psi",
         'ℝ' => "reals",
         'ℤ' => "mathbb Z",
@@ -291,6 +290,15 @@ impl Lexer<'_> {
             return self.number();
         }
         if c.is_ascii_alphabetic() || (c.is_alphabetic() && self.in_text()) {
+            // A letter alone, but for those that are more than that with what stands beside them.
+            let next = self.text.as_bytes().get(self.at + 1);
+            let alone = !matches!(c, 'a' | 'p' | 'A' | 'P' | 'U')
+                && next.is_none_or(|next| next.is_ascii() && !next.is_ascii_alphabetic());
+            if alone && !self.in_text() {
+                self.at += 1;
+                self.tokens.push(Token::Letter(c));
+                return;
+            }
             return self.letters();
         }
         if is_foreign(c) {
@@ -322,8 +330,7 @@ impl Lexer<'_> {
                     _ => '≠',
                 });
             }
-            '=' if self.rest().starts_with('=') => {}
-            ':' if self.rest().starts_with('=') => {}
+            '=' | ':' if self.rest().starts_with('=') => {}
             '+' if self.rest().starts_with("/-") => {
                 self.at += 2;
                 self.symbol('±');
@@ -582,7 +589,7 @@ impl Lexer<'_> {
             self.tokens.push(Token::Number(without_zeros(&whole)));
             return;
         }
-        let mut text = without_zeros(&whole);
+        let mut text = if whole.is_empty() || whole.starts_with('0') { without_zeros(&whole) } else { whole };
         if let Some(after) = self.rest().strip_prefix('.') {
             let (decimals, width) = Self::digits(after);
             if !decimals.is_empty() {
@@ -671,66 +678,25 @@ impl Lexer<'_> {
             }
             return;
         }
-        let name = {
-            let rest = self.rest();
-            &rest[..rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len())]
-        }
-        .to_string();
+        let text = self.text;
+        let rest = &text[self.at..];
+        let name = &rest[..rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len())];
         self.at += name.len();
         // The most frequent ones first.
-        if matches!(name.as_str(), "frac" | "sqrt" | "pi") {
-            self.tokens.push(Token::Command(name));
+        if matches!(name, "frac" | "sqrt" | "pi") {
+            self.tokens.push(Token::Command(name.to_string()));
             return;
         }
-        match name.as_str() {
+        match name {
             "left" | "right" | "mleft" | "mright" | "bigl" | "bigr" | "Bigl" | "Bigr" | "big" | "Big" | "bigg"
             | "Bigg" | "biggl" | "biggr" | "Biggl" | "Biggr" | "bigm" | "Bigm" | "biggm" | "Biggm" | "middle" => {
-                self.size(&name);
+                self.size(name);
             }
             "text" | "textbf" | "textit" | "textrm" | "textnormal" | "textsf" | "texttt" | "mbox" | "hbox"
             | "mathrm" | "operatorname" | "rm" | "mathsf" | "mathtt" => {
                 self.text_group(name == "mathrm" || name == "operatorname");
             }
-            "begin" | "end" => {
-                let environment = self.short_argument();
-                if name == "begin" && environment == "array" {
-                    // The columns' alignment.
-                    self.short_argument();
-                }
-                let aligns = match environment.as_str() {
-                    "aligned" | "align" | "align*" | "gathered" | "gather*" | "split" | "equation*" => Some(true),
-                    "cases" | "dcases" | "rcases" | "numcases" => Some(false),
-                    _ => None,
-                };
-                if let Some(aligns) = aligns {
-                    if name == "begin" {
-                        self.aligned.push(aligns);
-                    } else {
-                        self.aligned.pop();
-                    }
-                    if aligns {
-                        return;
-                    }
-                }
-                let matrix = matches!(
-                    environment.as_str(),
-                    "cases"
-                        | "dcases"
-                        | "rcases"
-                        | "numcases"
-                        | "pmatrix"
-                        | "bmatrix"
-                        | "Bmatrix"
-                        | "matrix"
-                        | "smallmatrix"
-                        | "array"
-                );
-                self.tokens.push(match (matrix, name.as_str()) {
-                    (true, "begin") => Token::BeginMatrix,
-                    (true, _) => Token::EndMatrix,
-                    _ => Token::Command(format!("{name} {environment}")),
-                });
-            }
+            "begin" | "end" => self.environment(name),
             "phantom" | "hphantom" | "vphantom" | "hspace" | "color" | "textcolor" | "colorbox" | "label" | "tag" => {
                 self.skip_argument();
             }
@@ -756,16 +722,58 @@ impl Lexer<'_> {
             | "checkmark" | "qed" | "scriptstyle" | "tiny" | "small" | "normalsize" | "large" | "Large" | "LARGE"
             | "huge" | "Huge" | "nolimits" | "mathstrut" | "relax" | "mathrel" | "mathbin" | "mathop" | "mathopen"
             | "mathclose" | "mathord" | "strut" | "allowbreak" | "nobreak" | "because" | "implied" => {
-                self.decorated_letter()
+                self.decorated_letter();
             }
             other => match symbol_command(other) {
                 Some(symbol) => {
                     self.track(symbol);
                     self.symbol(symbol);
                 }
-                None => self.tokens.push(Token::Command(name)),
+                None => self.tokens.push(Token::Command(name.to_string())),
             },
         }
+    }
+
+    /// What follows `\begin` or `\end`.
+    fn environment(&mut self, name: &str) {
+        let environment = self.short_argument();
+        if name == "begin" && environment == "array" {
+            // The columns' alignment.
+            self.short_argument();
+        }
+        let aligns = match environment.as_str() {
+            "aligned" | "align" | "align*" | "gathered" | "gather*" | "split" | "equation*" => Some(true),
+            "cases" | "dcases" | "rcases" | "numcases" => Some(false),
+            _ => None,
+        };
+        if let Some(aligns) = aligns {
+            if name == "begin" {
+                self.aligned.push(aligns);
+            } else {
+                self.aligned.pop();
+            }
+            if aligns {
+                return;
+            }
+        }
+        let matrix = matches!(
+            environment.as_str(),
+            "cases"
+                | "dcases"
+                | "rcases"
+                | "numcases"
+                | "pmatrix"
+                | "bmatrix"
+                | "Bmatrix"
+                | "matrix"
+                | "smallmatrix"
+                | "array"
+        );
+        self.tokens.push(match (matrix, name) {
+            (true, "begin") => Token::BeginMatrix,
+            (true, _) => Token::EndMatrix,
+            _ => Token::Command(format!("{name} {environment}")),
+        });
     }
 
     fn bracket(&mut self, symbol: char) {
@@ -832,15 +840,15 @@ impl Lexer<'_> {
     /// Whether the one letter in `\mathrm{}` is a unit: it is the sign of one, and follows a value or another unit.
     fn is_unit(&self, letter: &str) -> bool {
         let follows = match self.tokens.as_slice() {
-            [.., Token::Number(_) | Token::Repeating(_) | Token::Symbol('}' | ')' | '!') | Token::Text(_)] => true,
-            [.., Token::Command(name)] => name == "pi",
-            [.., Token::Text(_), Token::Symbol('*' | '/')] => true,
+            [.., Token::Number(_) | Token::Repeating(_) | Token::Symbol('}' | ')' | '!') | Token::Text(_)]
+            | [.., Token::Text(_), Token::Symbol('*' | '/')]
+            | [.., Token::Text(_), Token::Symbol('}'), Token::Symbol('{')]
+            | [.., Token::Text(_), Token::Symbol('^'), Token::Number(_), Token::Symbol('*' | '/')] => true,
             // `5 \frac{\mathrm{m}}{\mathrm{s}}`
-            [.., Token::Number(_) | Token::Symbol('}' | ')'), Token::Command(frac), Token::Symbol('{')] => {
-                frac == "frac"
+            [.., Token::Number(_) | Token::Symbol('}' | ')'), Token::Command(name), Token::Symbol('{')] => {
+                name == "frac"
             }
-            [.., Token::Text(_), Token::Symbol('}'), Token::Symbol('{')] => true,
-            [.., Token::Text(_), Token::Symbol('^'), Token::Number(_), Token::Symbol('*' | '/')] => true,
+            [.., Token::Command(name)] => name == "pi",
             _ => false,
         };
         follows && units::is_sign(letter)
