@@ -1,6 +1,7 @@
 //! What a run reads from outside, by its hashes, and whether it is still what the run was started with.
 
 use super::resume::Resumed;
+use crate::data::PromptTemplate;
 use crate::error::{Error, Result};
 use crate::evaluation::Suite;
 use crate::experiment::{EncoderSource, Event, Experiment, Manifest, ReplacedInput, SuiteConfig, TaskConfig, to_text};
@@ -10,7 +11,6 @@ use crate::tasks::Task;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// What of a model's `config.json` decides the shapes of its weights.
 const SHAPE: [&str; 8] = [
@@ -151,34 +151,20 @@ fn tokenizer_hash(tokenizer: &TextTokenizer) -> Result<String> {
     Ok(hexadecimal(Sha256::digest(tokenizer.json())))
 }
 
-/// The prompt templates of the task and of all suites: the text of a file, the chat template that comes with the model, or a name.
+/// The texts of the prompt templates of the task and of all suites.
 fn template_hash(experiment: &Experiment, tokenizer: &TextTokenizer) -> Result<String> {
-    let mut names: Vec<Option<&str>> = Vec::new();
-    if let TaskConfig::Dataset(data) = &experiment.task {
-        names.push(data.template.as_deref());
-    }
-    for evaluation in &experiment.evaluations {
-        match &evaluation.suite {
-            SuiteConfig::HeldOut(_) => {}
-            SuiteConfig::Named(suite) => names.push(suite.template.as_deref()),
-            SuiteConfig::File(suite) => names.push(suite.template.as_deref()),
-        }
-    }
+    let task = match &experiment.task {
+        TaskConfig::Dataset(data) => Some((&data.template, &data.template_variables)),
+        _ => None,
+    };
+    let suites = experiment.evaluations.iter().filter_map(|evaluation| match &evaluation.suite {
+        SuiteConfig::HeldOut(_) => None,
+        SuiteConfig::Named(suite) => Some((&suite.template, &suite.template_variables)),
+        SuiteConfig::File(suite) => Some((&suite.template, &suite.template_variables)),
+    });
     let mut hasher = Sha256::new();
-    for name in names {
-        match name {
-            Some(name) if Path::new(name).is_file() => {
-                let sum = checksums::sha256(Path::new(name));
-                hasher.update(sum.map_err(Error::io("reading a prompt template", name))?);
-            }
-            Some(name) if name != "chat" => hasher.update(name),
-            _ => {
-                for file in ["chat_template.jinja", "tokenizer_config.json"] {
-                    hasher.update(tokenizer.companion(file).unwrap_or_default());
-                }
-            }
-        }
-        hasher.update([0]);
+    for (name, variables) in task.into_iter().chain(suites) {
+        hasher.update(PromptTemplate::new(name.as_deref(), variables, tokenizer)?.hash());
     }
     Ok(hexadecimal(hasher.finalize()))
 }
