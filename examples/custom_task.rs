@@ -17,7 +17,7 @@ impl Task for CountEven {
 
     fn problem(&self, split: Split, seed: u64, index: u64) -> Problem {
         // Even first numbers are for training, odd ones are held out: no problem is in both splits.
-        let mut stream = rng::stream([seed, rng::PROBLEMS, index, split as u64]);
+        let mut stream = rng::stream(seed, rng::Domain::Problems, [0, index, split as u64]);
         let mut numbers: Vec<u32> = (0..self.numbers).map(|_| rng::below(&mut stream, 50)).collect();
         numbers[0] = 2 * (numbers[0] / 2) + split as u32;
         let list = numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");

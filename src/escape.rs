@@ -16,6 +16,15 @@ pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     escape(text, |c| is_obeyed(c) || c == '\n' || c == '\t')
 }
 
+/// [`one_line`], cut after `most` characters where it is longer.
+pub(crate) fn shown(text: &str, most: usize) -> String {
+    let line = one_line(text);
+    match line.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.into_owned(),
+    }
+}
+
 /// Whether a terminal obeys a character rather than showing it.
 fn is_obeyed(c: char) -> bool {
     let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -48,6 +57,8 @@ mod tests {
         assert_eq!(escaped("left \u{202e}right\u{2069}"), "left \\u202eright\\u2069");
         assert!(matches!(escaped("x\ty\né 答え 😀"), Cow::Borrowed(_)));
         assert_eq!(one_line("x\ty\nz"), "x\\u0009y\\u000az");
+        assert_eq!(shown("Euler's \"Counting\" ü", 40), "Euler's \"Counting\" ü");
+        assert_eq!(shown(&"ä".repeat(70_000), 3), "äää…");
     }
 
     #[test]

@@ -1,5 +1,10 @@
 //! The one way to read a small file that somebody else made, and to put a whole file in its place.
 
+pub(crate) mod checksums;
+pub(crate) mod lock;
+pub(crate) mod space;
+pub(crate) mod staging;
+
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -55,12 +60,33 @@ pub(crate) fn decode(bytes: Vec<u8>) -> io::Result<String> {
 
 /// Puts a whole file in its place: written under another name, synced, renamed. After a crash there is the old file or the new one.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    place(path, bytes, true)?;
+    path.parent().map_or(Ok(()), sync)
+}
+
+/// The same for a file that is synced later: whoever reads it finds it whole, but a loss of power may empty it.
+pub(crate) fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    place(path, bytes, false)
+}
+
+fn place(path: &Path, bytes: &[u8], is_synced: bool) -> io::Result<()> {
     let temporary = path.with_added_extension("tmp");
     let mut file = File::create(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
+    let written = file.write_all(bytes).and_then(|()| if is_synced { file.sync_all() } else { Ok(()) });
     drop(file);
-    fs::rename(&temporary, path)
+    let placed = written.and_then(|()| fs::rename(&temporary, path));
+    if placed.is_err() {
+        // On a full disk it would only take up room.
+        fs::remove_file(&temporary).ok();
+    }
+    placed
+}
+
+/// Brings a file, or the names in a folder, to the disk.
+pub(crate) fn sync(path: &Path) -> io::Result<()> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    // Other systems have no way to sync a folder.
+    if cfg!(unix) || !path.is_dir() { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
 #[cfg(test)]

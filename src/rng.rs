@@ -1,42 +1,48 @@
 //! Random numbers that stay the same: keyed streams and integer-based sampling.
 //!
-//! Every random choice belongs to a stream that is named by four words, such as seed, domain, index and attempt, so it depends
+//! Every random choice belongs to a stream that is named by a seed, a [`Domain`] and a key, such as index and attempt, so it depends
 //! neither on what was drawn before nor on the number of threads. The sampling functions read nothing but `next_u32` and are
 //! written out here, so that a stream keeps its meaning when the `rand` crates change theirs.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// The domain of problems, for the second word of a [`stream`] key: the highest byte tells streams of different use apart.
-pub const PROBLEMS: u64 = 1 << 56;
+/// What a stream is for: the highest byte of the second word of its key, so that streams of different use never meet. A number that
+/// is given away twice does not compile; a number that has been changed gives every recorded seed a new meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Domain {
+    /// Whatever tests draw.
+    Tests = 0,
+    /// Problems of procedural tasks.
+    Problems = 1,
+    /// Sampled tokens.
+    Samples = 2,
+    /// Random initial weights.
+    Weights = 3,
+    /// Worked solutions.
+    Solutions = 4,
+    /// The order of minibatches.
+    Minibatches = 5,
+    /// The order of problems in a data set.
+    ProblemOrder = 6,
+    /// The order of choices in a question.
+    Choices = 7,
+    /// The random start of adapters.
+    Adapters = 8,
+    /// A curriculum's choices.
+    Curriculum = 9,
+}
 
-/// The domain of sampled tokens.
-pub const SAMPLES: u64 = 2 << 56;
-/// The domain of random initial weights.
-pub const WEIGHTS: u64 = 3 << 56;
-/// The domain of the random start of adapters.
-pub const ADAPTERS: u64 = 8 << 56;
-/// The domain of worked solutions.
-pub const SOLUTIONS: u64 = 4 << 56;
-
-/// The domain of the order of problems in a data set.
-pub const PROBLEM_ORDER: u64 = 6 << 56;
-/// The domain of the order of choices in a question.
-pub const CHOICES: u64 = 7 << 56;
-
-/// The domain of the order of minibatches.
-pub const MINIBATCHES: u64 = 5 << 56;
-
-/// The domain of a curriculum's choices.
-pub const CURRICULUM: u64 = 6 << 56;
-
-/// The stream with this name. Streams with different keys are independent.
-pub fn stream(key: [u64; 4]) -> ChaCha8Rng {
-    let mut seed = [0; 32];
-    for (bytes, word) in seed.chunks_exact_mut(8).zip(key) {
+/// The stream with this name. Streams with different seeds, domains or keys are independent. The key's first word has 56 bits.
+pub fn stream(seed: u64, domain: Domain, key: [u64; 3]) -> ChaCha8Rng {
+    const KEY_BITS: u32 = 56;
+    let of_domain = (domain as u64) << KEY_BITS | key[0] & ((1 << KEY_BITS) - 1);
+    let mut bytes = [0; 32];
+    for (bytes, word) in bytes.chunks_exact_mut(8).zip([seed, of_domain, key[1], key[2]]) {
         bytes.copy_from_slice(&word.to_le_bytes());
     }
-    ChaCha8Rng::from_seed(seed)
+    ChaCha8Rng::from_seed(bytes)
 }
 
 /// A uniform integer in `0..n`, without bias (Lemire's multiplication with rejection); 0 where `n` is 0.
@@ -86,31 +92,57 @@ mod tests {
     use super::*;
 
     #[test]
-    fn streams_are_reproducible_and_every_word_of_the_key_matters() {
-        let first = |key| stream(key).next_u32();
-        assert_eq!(first([1, 2, 3, 4]), first([1, 2, 3, 4]));
-        for word in 0..4 {
-            for bit in [0, 31, 32, 63] {
-                let mut key = [1, 2, 3, 4];
+    fn streams_are_reproducible_and_every_part_of_the_name_matters() {
+        let first = |seed, domain, key| stream(seed, domain, key).next_u32();
+        let expected = first(1, Domain::Tests, [2, 3, 4]);
+        assert_eq!(first(1, Domain::Tests, [2, 3, 4]), expected);
+        for bit in [0, 31, 32, 55, 63] {
+            assert_ne!(first(1 ^ 1 << bit, Domain::Tests, [2, 3, 4]), expected);
+            // The first word of the key leaves the domain alone.
+            for word in if bit < 56 { 0..3 } else { 1..3 } {
+                let mut key = [2, 3, 4];
                 key[word] ^= 1 << bit;
-                assert_ne!(first(key), first([1, 2, 3, 4]));
+                assert_ne!(first(1, Domain::Tests, key), expected, "{word} {bit}");
             }
+        }
+    }
+
+    /// The first problem of a curriculum and the order of a data set's problems came from one stream once.
+    #[test]
+    fn no_two_domains_share_a_stream() {
+        let all = [
+            Domain::Tests,
+            Domain::Problems,
+            Domain::Samples,
+            Domain::Weights,
+            Domain::Solutions,
+            Domain::Minibatches,
+            Domain::ProblemOrder,
+            Domain::Choices,
+            Domain::Adapters,
+            Domain::Curriculum,
+        ];
+        for key in [[0; 3], [1, 0, 0], [u64::MAX; 3]] {
+            let mut firsts: Vec<u64> = all.iter().map(|&domain| stream(7, domain, key).next_u64()).collect();
+            firsts.sort_unstable();
+            firsts.dedup();
+            assert_eq!(firsts.len(), all.len(), "{key:?}");
         }
     }
 
     #[test]
     fn streams_keep_their_values() {
         // Computed apart from the definition of ChaCha8. Other numbers would give every recorded seed a new meaning.
-        let mut rng = stream([0; 4]);
+        let mut rng = stream(0, Domain::Tests, [0; 3]);
         assert_eq!([rng.next_u32(), rng.next_u32()], [0x2fef_003e, 0xd640_5f89]);
-        let mut rng = stream([7, PROBLEMS, 0, 0]);
+        let mut rng = stream(7, Domain::Problems, [0; 3]);
         let drawn: Vec<u32> = (0..8).map(|_| below(&mut rng, 100)).collect();
         assert_eq!(drawn, [83, 98, 90, 26, 21, 77, 64, 95]);
     }
 
     #[test]
     fn below_is_uniform_and_in_range() {
-        let mut rng = stream([1, 0, 0, 0]);
+        let mut rng = stream(1, Domain::Tests, [0; 3]);
         assert_eq!(below(&mut rng, 0), 0);
         assert_eq!(below(&mut rng, 1), 0);
         let mut counts = [0u32; 7];
@@ -123,7 +155,7 @@ mod tests {
 
     #[test]
     fn unit_numbers_lie_in_the_half_open_interval_and_average_one_half() {
-        let mut rng = stream([2, 0, 0, 0]);
+        let mut rng = stream(2, Domain::Tests, [0; 3]);
         let (mut sum_f32, mut sum_f64) = (0.0, 0.0);
         for _ in 0..10_000 {
             let (single, double) = (unit_f32(&mut rng), unit_f64(&mut rng));
@@ -136,7 +168,7 @@ mod tests {
 
     #[test]
     fn shuffling_gives_every_order_equally_often() {
-        let mut rng = stream([3, 0, 0, 0]);
+        let mut rng = stream(3, Domain::Tests, [0; 3]);
         let mut counts = std::collections::BTreeMap::<[u8; 3], u32>::new();
         for _ in 0..6000 {
             let mut items = [0, 1, 2];

@@ -88,8 +88,8 @@ fn a_checkpoint_is_what_it_is_described_as_byte_by_byte() {
             .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
             .collect();
         files.sort();
-        let described = ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json"];
-        let trainer = ["tokenizer_config.json", "trainer.json", "trainer.safetensors"];
+        let described = ["SHA256SUMS", "config.json", "experiment.ron", "generation_config.json", "model.safetensors"];
+        let trainer = ["tokenizer.json", "tokenizer_config.json", "trainer.json", "trainer.safetensors"];
         assert_eq!(files, [described.as_slice(), &trainer].concat());
 
         let config = json(&folder.join("config.json"));

@@ -7,7 +7,9 @@ mod common;
 use candle_core::{DType, Device};
 use common::{Workplace, checkpoint, json, lines, wait_until};
 use orthant::experiment::ModelSource;
-use orthant::model::LanguageModel;
+use orthant::model::{LanguageModel, TextTokenizer};
+use orthant::tasks::Task;
+use orthant::tasks::countdown::Countdown;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -116,7 +118,11 @@ fn faults_in_an_experiment_file_are_refused_with_place_and_remedy() {
         ("max_new_tokens: 8", "max_new_tokens: \"8\"", &["line 6, column"]),
         ("    name: \"cli\",\n", "", &["`name`", "missing"]),
         ("group_size: 2", "group_size: 1", &["`rollout.group_size` is 1", "between 2 and", "line 6, column 48"]),
-        ("k: [1, 2]", "k: [1, 3]", &["`evaluations.0.k.1` is 3", "between 1 and 2", "line 7"]),
+        (
+            "k: [1, 2]",
+            "k: [1, 3]",
+            &["`evaluations.0.k.1` is 3", "between 1 and 2 (`evaluations.0.samples`)", "line 7"],
+        ),
         ("steps: 2", "steps: 0", &["`stop.steps` is 0", "at least 1", "line 8, column 19"]),
         ("name: \"cli\"", "name: \"a/b\"", &["`name`", "letters, digits", "line 3, column 11"]),
         ("numbers: 3", "numbers: 9", &["`task.numbers` is 9", "between 2 and 6", "line 5, column 30"]),
@@ -127,6 +133,11 @@ fn faults_in_an_experiment_file_are_refused_with_place_and_remedy() {
             &["`rollout.max_new_tokens` is 128", "positions", "line 6, column 67"],
         ),
         ("Local(\"model\")", "Local(\"no/such\")", &["no/such", "does not exist", "config.json"]),
+        (
+            "Countdown(numbers: 3)",
+            "Dataset(source: Local(\"a.json\"), max_prompt_tokens: 0)",
+            &["`task.max_prompt_tokens` is 0", "between 1 and", "experiment.ron, line 5"],
+        ),
         ("Countdown(numbers: 3)", "Custom(\"mine\")", &["`mine`", "programs"]),
     ] {
         let text = experiment(2);
@@ -135,6 +146,24 @@ fn faults_in_an_experiment_file_are_refused_with_place_and_remedy() {
         let file = if right.starts_with("Local") || right.ends_with("3)") { "" } else { "experiment.ron" };
         assert_refused(&place, &["run", "experiment.ron", "--headless"], &[words, &[file]].concat());
     }
+}
+
+#[test]
+fn the_longest_prompt_that_a_task_can_make_decides() {
+    let place = Workplace::new();
+    let tokenizer = TextTokenizer::read(&place.model()).unwrap();
+    let longest = Countdown::new(3, (1, 99), 13).unwrap().longest_prompt(0, &tokenizer).unwrap();
+    let with = |new: usize| {
+        write(&place, &experiment(2).replace("max_new_tokens: 8", &format!("max_new_tokens: {new}")));
+        let room = format!("can have a prompt of {longest} tokens");
+        (room, format!("lower it to {}", 128 - longest))
+    };
+    let (room, remedy) = with(129 - longest);
+    assert_refused(&place, &["run", "experiment.ron", "--headless"], &["`rollout.max_new_tokens`", &room, &remedy]);
+    let output = orthant(&place, &["doctor", "experiment.ron"]);
+    assert!(output.status == 2 && output.stderr.contains(&room), "{}", output.stderr);
+    with(128 - longest);
+    assert_eq!(orthant(&place, &["doctor", "experiment.ron"]).status, 0);
 }
 
 #[test]
@@ -150,7 +179,13 @@ fn faults_in_arguments_are_refused_with_a_remedy() {
     assert_refused(&place, &run(&["--set", "stop.steps"]), &["path=value"]);
     assert_refused(&place, &run(&["--set", "evaluations.4.every=1"]), &["no field `4`"]);
     assert_refused(&place, &run(&["--device", "gpu"]), &["'gpu'", "--device", "auto, cpu, or cuda:"]);
-    assert_refused(&place, &run(&["--seed", "-1"]), &["--seed"]);
+    assert_refused(&place, &run(&["--seed", "-1"]), &["--seed", "between 0 and"]);
+    assert_refused(&place, &run(&["--device", "-1"]), &["'-1'", "--device"]);
+    let picture = ["--screenshot", "a.png", "--after-step", "-1"];
+    assert_refused(&place, &run(&picture), &["'-1'", "--after-step"]);
+    assert_refused(&place, &["doctor", "--memory", "-1"], &["--memory", "-1"]);
+    let minibatches = run(&["--set", "objective.minibatches=1000"]);
+    assert_refused(&place, &minibatches, &["`objective.minibatches` is 1000", "`rollout.group_size`"]);
     assert_refused(&place, &run(&["--hedless"]), &["'--hedless'", "'--headless'"]);
     assert_refused(&place, &["rum", "experiment.ron"], &["'rum'", "'run'"]);
     assert_refused(&place, &["run"], &["EXPERIMENT"]);
@@ -363,6 +398,9 @@ fn shapes_that_cannot_be_are_refused_with_a_remedy() {
     assert_refused(&place, &bench(&["--layers", "0"]), &["--layers", "1..=1024"]);
     assert_refused(&place, &bench(&["--group", "1"]), &["--group", "2..=1024"]);
     assert_refused(&place, &bench(&["--dtype", "f16"]), &["'f16'", "f32 or bf16"]);
+    for option in ["--hidden", "--kv-heads", "--vocab", "--prompts", "--prompt-len", "--new-tokens", "--repeat"] {
+        assert_refused(&place, &bench(&[option, "-1"]), &[option, "'-1'", "..="]);
+    }
     let huge = ["--hidden", "65536", "--intermediate", "1048576", "--layers", "1000"];
     assert_refused(&place, &bench(&huge), &["GiB", "--hidden"]);
 }

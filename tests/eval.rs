@@ -231,17 +231,47 @@ fn bad_input_is_refused_before_any_work() {
     write_suite(&place, "suite.jsonl");
     std::fs::write(place.path().join("bad.jsonl"), "{\"problem\": \"p\", \"answer\": \"1\"}\n{\"problem\": ").unwrap();
     std::fs::write(place.path().join("bad.csv"), "text,label\nx,1\n").unwrap();
-    std::fs::write(place.path().join("bad.jinja"), "a\n{% if %}").unwrap();
+    for (name, content) in [
+        ("bad.jinja", "a\n{% if %}"),
+        ("empty.jinja", ""),
+        ("endless.jinja", "\n{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"),
+        ("flag.jinja", "{{ problem }}{{ flag }}"),
+    ] {
+        std::fs::write(place.path().join(name), content).unwrap();
+    }
     for (arguments, words) in [
         (&["--suite", "math50"] as &[&str], &["`math50`", "did you mean `MATH500`", "countdown"] as &[&str]),
         (&["--suite", "bad.jsonl"], &["line 2", "bad.jsonl"]),
         (&["--suite", "bad.csv"], &["among text, label", "bad.csv"]),
         (&["--suite", "suite.jsonl", "--template", "bad.jinja"], &["bad.jinja, line 2"]),
         (&["--suite", "suite.jsonl", "--template", "chat"], &["has none"]),
-        (&["--suite", "suite.jsonl", "--k", "1,17"], &["--k 17", "between 1 and the number of samples, 16"]),
+        (&["--suite", "suite.jsonl", "--k", "1,17"], &["--k 17", "--samples 16"]),
+        (&["--suite", "suite.jsonl", "--k", "0"], &["--k", "1..=4096"]),
+        (&["--suite", "suite.jsonl", "--k", "-1"], &["--k", "1..=4096"]),
         (&["--suite", "suite.jsonl", "--samples", "0"], &["--samples"]),
-        (&["--suite", "suite.jsonl", "--temperature", "-1"], &["--temperature"]),
-        (&["--suite", "suite.jsonl", "--max-new-tokens", "1000"], &["128 positions", "suite"]),
+        (&["--suite", "suite.jsonl", "--samples", "-4"], &["--samples", "1..=4096"]),
+        (&["--suite", "suite.jsonl", "--temperature", "-1"], &["--temperature", "between 0 and 100"]),
+        (&["--suite", "suite.jsonl", "--max-new-tokens", "-1"], &["--max-new-tokens", "1..="]),
+        (&["--suite", "suite.jsonl", "--limit", "-1"], &["--limit", "1..="]),
+        (&["--suite", "suite.jsonl", "--rows", "-1"], &["--rows", "1..="]),
+        (&["--suite", "suite.jsonl", "--seed", "-1"], &["--seed", "between 0 and"]),
+        (&["--suite", "suite.jsonl", "--device", "-1"], &["--device", "cuda:0"]),
+        (&["--suite", "suite.jsonl", "--max-new-tokens", "1000"], &["128 positions", "--max-new-tokens 1000"]),
+        (
+            &["--suite", "suite.jsonl", "--max-new-tokens", "127"],
+            &["12 of the 12 problems of suite are left out", "suite.jsonl"],
+        ),
+        (
+            &["--suite", "suite.jsonl", "--template", "empty.jinja"],
+            &["the prompt of the problem", "has no text", "empty.jinja"],
+        ),
+        (&["--suite", "suite.jsonl", "--template", "endless.jinja"], &["too many steps", "endless.jinja, line 2"]),
+        (
+            &["--suite", "suite.jsonl", "--template", "flag.jinja", "--template-variable", "flg=1"],
+            &["`flg`, which the template flag.jinja does not read; did you mean `flag`?"],
+        ),
+        (&["--suite", "suite.jsonl", "--template-variable", "flag"], &["NAME=VALUE"]),
+        (&["--suite", "countdown", "--template-variable", "flag=1"], &["--template-variable"]),
         (&["--suite", "countdown", "--template", "plain"], &["--template"]),
     ] {
         let all = [&["eval", "--model", "model", "--out", "out"], arguments].concat();
@@ -257,15 +287,18 @@ fn data_that_cannot_be_used_is_refused_and_says_why() {
     let place = Workplace::new();
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/math_tiny.parquet");
     let parquet = std::fs::read(fixture).unwrap();
-    let cases: [(&str, &[u8], &[&str]); 12] = [
+    let cases: [(&str, &[u8], &[&str]); 11] = [
         ("columns.csv", b"text,label\nx,1\n", &["no column for a problem", "among text, label"]),
         (
             "columns.jsonl",
             b"{\"problem\": \"p\", \"result\": 1}",
             &["no column for an answer", "among problem, result"],
         ),
-        ("null.jsonl", b"{\"problem\": \"p\", \"answer\": null}", &["line 1: no answer in any of the columns"]),
-        ("null.csv", b"problem,answer\np,1\nq,\n", &["line 3: no answer in any of the columns"]),
+        (
+            "null.jsonl",
+            b"{\"problem\": \"p\", \"answer\": null}",
+            &["1 of the 1 problems of null are left out because they have no answer"],
+        ),
         ("cut.parquet", &parquet[..parquet.len() / 2], &["not a Parquet file that can be read"]),
         ("quote.csv", b"problem,answer\n\"p,1\nq,2\n", &["a quotation mark has no partner"]),
         ("fields.csv", b"problem,answer\np,1,2\n", &["line 2: not valid CSV: 3 fields where the first line has 2"]),
@@ -314,6 +347,64 @@ fn data_that_cannot_be_used_is_refused_and_says_why() {
     }
 }
 
+#[test]
+fn variables_reach_the_template_and_are_recorded() {
+    let place = Workplace::new();
+    write_suite(&place, "suite.jsonl");
+    std::fs::write(place.path().join("t.jinja"), "{{ problem }}{% if flag is false %} off{% endif %}{{ words|join }}")
+        .unwrap();
+    let common =
+        ["--model", "model", "--suite", "suite.jsonl", "--limit", "2", "--samples", "1", "--max-new-tokens", "4"];
+    let with =
+        ["--template", "t.jinja", "--template-variable", "flag=false", "--template-variable", "words=[\"a\", 1]"];
+    eval(&place, &[&common[..], &with, &["--out", "out"]].concat());
+    for name in ["eval.json", "settings.json"] {
+        let written = json(&place.path().join("out").join(name));
+        assert_eq!(written["template_variables"], json!({"flag": false, "words": ["a", 1]}), "{name}");
+    }
+    // Another value is another evaluation.
+    let other = ["--template", "t.jinja", "--template-variable", "flag=true", "--template-variable", "words=[]"];
+    let (status, _, stderr) = orthant(&place, &[&["eval"], &common[..], &other, &["--out", "out"]].concat());
+    assert!(status == 2 && stderr.contains("other settings"), "{stderr}");
+}
+
+#[test]
+fn a_long_problem_is_left_out_and_a_long_subject_cut() {
+    let place = Workplace::new();
+    let long = "and ".repeat(200);
+    let subject = "s".repeat(70_000);
+    let lines = [
+        json!({"problem": long, "answer": "1", "id": "long", "subject": "x\u{1b}[2J"}),
+        json!({"problem": "1 and 1?", "answer": "2", "subject": subject, "level": "\u{1b}[2J"}),
+        json!({"problem": "2 and 2?", "answer": "4", "subject": "short"}),
+    ];
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    std::fs::write(place.path().join("suite.jsonl"), text).unwrap();
+    let arguments = [
+        "eval",
+        "--model",
+        "model",
+        "--suite",
+        "suite.jsonl",
+        "--samples",
+        "1",
+        "--max-new-tokens",
+        "4",
+        "--out",
+        "out",
+    ];
+    let (status, stdout, stderr) = orthant(&place, &arguments);
+    assert_eq!(status, 0, "{stderr}");
+    assert!(stderr.contains(
+        "warning: 1 of the 3 problems of suite are left out because their prompts have more than 124 tokens"
+    ));
+    assert!(stderr.contains("such as long with"), "{stderr}");
+    assert!(stdout.lines().all(|line| line.chars().count() < 200) && !stdout.contains('\u{1b}'), "{stdout}");
+    let result = json(&place.path().join("out/eval.json"));
+    assert_eq!((&result["problems"], result["subjects"].as_object().unwrap().len()), (&json!(2), 2));
+    assert!(result["subjects"].get(&subject).is_some(), "the file has the whole name");
+}
+
 /// A run folder's path, from the last line of `orthant run --json`.
 fn run_folder(stdout: &str) -> String {
     let last: Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
@@ -325,12 +416,13 @@ fn a_model_trains_on_a_file_of_problems_and_is_measured_on_another() {
     let place = Workplace::new();
     write_suite(&place, "train.jsonl");
     std::fs::write(place.path().join("test.csv"), "question,answer\n100 and 100?,25\n9 and 9?,9\n").unwrap();
+    std::fs::write(place.path().join("t.jinja"), "{{ problem }}").unwrap();
     std::fs::write(
         place.path().join("experiment.ron"),
         "Experiment(name: \"data\", model: Local(\"model\"), device: Cpu,
-            task: Dataset(source: Local(\"train.jsonl\"), held_out: Share(0.25)),
+            task: Dataset(source: Local(\"train.jsonl\"), template: \"t.jinja\", held_out: Share(0.25)),
             rollout: (prompts_per_step: 2, group_size: 2, max_new_tokens: 8),
-            evaluations: [(suite: HeldOut(problems: 3), samples: 2, k: [1, 2]), (suite: File(path: \"test.csv\"), samples: 2, k: [1])],
+            evaluations: [(suite: HeldOut(problems: 3), samples: 2, k: [1, 2]), (suite: File(path: \"test.csv\", template: \"t.jinja\"), samples: 2, k: [1])],
             stop: (steps: 3), record: (checkpoint_every: 2))",
     )
     .unwrap();
@@ -361,6 +453,8 @@ fn a_model_trains_on_a_file_of_problems_and_is_measured_on_another() {
     let resolved = std::fs::read_to_string(folder.join("experiment.ron")).unwrap();
     let absolute = place.path().canonicalize().unwrap().join("train.jsonl").display().to_string();
     assert!(resolved.contains(&absolute), "{resolved}");
+    let absolute = place.path().canonicalize().unwrap().join("t.jinja").display().to_string();
+    assert_eq!(resolved.matches(&absolute).count(), 2, "{resolved}");
 
     let (status, stdout, stderr) = orthant(
         &place,

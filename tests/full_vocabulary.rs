@@ -22,6 +22,7 @@ fn shape(tokenizer: &TextTokenizer) -> Qwen3Config {
         max_position_embeddings: 32_768,
         rms_norm_eps: 1e-6,
         rope_theta: 1_000_000.0,
+        rope_scaling: None,
         tie_word_embeddings: true,
         eos_token_ids: vec![tokenizer.token_id(END_OF_TEXT).unwrap()],
     }

@@ -206,7 +206,7 @@ fn bad_settings_of_the_fidelity_are_refused_by_name() {
     let place = Workplace::new();
     for (settings, words) in [
         ("fidelity: (every: 0)", ["fidelity.every", "at least 1"]),
-        ("fidelity: (groups: 4)", ["fidelity.groups", "between 1 and 3"]),
+        ("fidelity: (groups: 4)", ["fidelity.groups", "between 1 and 3 (`rollout.prompts_per_step`)"]),
         ("fidelity: (groups: 1, projection: 2)", ["fidelity.projection", "between 16"]),
     ] {
         let error = RunBuilder::new(place.experiment(1, settings)).start(&place.runs()).err().unwrap().to_string();

@@ -59,6 +59,22 @@ fn every_line_gets_its_verdict_in_the_order_of_the_input() {
 }
 
 #[test]
+fn numbers_keep_all_their_digits() {
+    let input = r#"{"id": 12345678901234567890123, "gold": 1180591620717411303424, "completion": "\\boxed{1180591620717411303424}"}
+{"id": 2, "gold": 1180591620717411303424, "completion": "\\boxed{1180591620717411303425}"}
+{"id": 3, "gold": 0.50, "completion": "\\boxed{\\frac{1}{2}}"}
+"#;
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("a.jsonl"), input).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_orthant"));
+    let output = command.args(["grade", "a.jsonl"]).current_dir(place.path()).output().unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    assert!(lines.starts_with(r#"{"id":12345678901234567890123,"verdict":"correct""#), "{lines}");
+    let verdicts: Vec<bool> = lines.lines().map(|line| line.contains(r#""verdict":"correct""#)).collect();
+    assert_eq!(verdicts, [true, false, true]);
+}
+
+#[test]
 fn the_file_of_completions_is_graded_as_it_says() {
     let text = include_str!("fixtures/completions.jsonl");
     let (status, lines, stderr) = grade(text.as_bytes(), &[]);

@@ -101,7 +101,7 @@ fn what_is_wrong_with_a_folder_is_said_before_training_starts() {
     std::fs::write(path("model.safetensors.index.json"), index.replace("model-1", "../model-1")).unwrap();
     refused(&place, &["outside its folder"]);
     std::fs::remove_file(path("model.safetensors.index.json")).unwrap();
-    refused(&place, &["model.safetensors", "No such file"]);
+    refused(&place, &["no model.safetensors", "model-0.safetensors"]);
 
     // One tensor of another shape, one of another type, and none at all.
     for (tensor, words) in [
@@ -122,7 +122,233 @@ fn what_is_wrong_with_a_folder_is_said_before_training_starts() {
 
     let config = std::fs::read_to_string(path("config.json")).unwrap();
     std::fs::write(path("config.json"), config.replace("qwen3", "llama").replace("Qwen3For", "LlamaFor")).unwrap();
-    refused(&place, &["`llama`", "qwen3", "config.json"]);
+    refused(&place, &["\"llama\"", "qwen3", "config.json"]);
+}
+
+/// Changes one field of a JSON file; the file may have a byte order mark from then on.
+fn edit(path: &Path, field: &str, value: serde_json::Value) {
+    let mut fields = json(path);
+    fields[field] = value;
+    std::fs::write(path, fields.to_string()).unwrap();
+}
+
+fn read(folder: &Path) -> LanguageModel {
+    LanguageModel::read(folder, DType::F32, &Device::Cpu).unwrap()
+}
+
+fn tensors(folder: &Path) -> HashMap<String, Tensor> {
+    candle_core::safetensors::load(folder.join("model.safetensors"), &Device::Cpu).unwrap()
+}
+
+#[test]
+fn a_head_of_its_own_is_read_whatever_the_settings_call_it() {
+    let place = Workplace::new();
+    let model = tiny_model_with_head(false);
+    model.write(&place.model()).unwrap();
+    let (untied, tied) = (logprobs(&model), logprobs(&tiny_model()));
+    edit(&place.model().join("config.json"), "tie_word_embeddings", true.into());
+    let found = read(&place.model());
+    assert!(!found.config.tie_word_embeddings);
+    assert_eq!(logprobs(&found), untied);
+    assert_ne!(untied, tied);
+    let out = place.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    found.write(&out).unwrap();
+    assert_eq!(json(&out.join("config.json"))["tie_word_embeddings"], false);
+    assert_eq!(logprobs(&read(&out)), untied);
+
+    // A head that is a copy of the embeddings, in another type, is tied; and so is one without embeddings beside it.
+    tiny_model().write(&place.model()).unwrap();
+    let mut all = tensors(&place.model());
+    let embeddings = all["model.embed_tokens.weight"].clone();
+    for (stored, keeps_embeddings) in [(DType::F32, true), (DType::F32, false)] {
+        all.insert("lm_head.weight".to_string(), embeddings.to_dtype(stored).unwrap());
+        if !keeps_embeddings {
+            all.remove("model.embed_tokens.weight");
+        }
+        candle_core::safetensors::save(&all, place.model().join("model.safetensors")).unwrap();
+        let found = read(&place.model());
+        assert!(found.config.tie_word_embeddings && found.weights.get("lm_head.weight").is_err());
+        assert_eq!(logprobs(&found), tied);
+    }
+}
+
+#[test]
+fn what_the_program_does_not_change_of_a_models_settings_stays() {
+    let place = Workplace::new();
+    let (config, generation) = (place.model().join("config.json"), place.model().join("generation_config.json"));
+    let ends = json(&generation)["eos_token_id"].clone();
+    let settings = json!({"bos_token_id": 0, "do_sample": true, "eos_token_id": ends, "pad_token_id": 0, "temperature": 0.6, "top_k": 20,
+        "top_p": 0.95, "transformers_version": "4.51.0"});
+    std::fs::write(&generation, settings.to_string()).unwrap();
+    edit(&config, "pad_token_id", 0.into());
+    edit(&config, "bos_token_id", serde_json::Value::Null);
+    edit(&config, "layer_types", json!(["full_attention", "full_attention"]));
+    edit(
+        &config,
+        "rope_scaling",
+        json!({"type": "yarn", "rope_type": "yarn", "factor": 2.0, "original_max_position_embeddings": 64}),
+    );
+    let run = place.run_parity(&place.parity_experiment(1, ""));
+    let checkpoint = run.folder.join("checkpoints/step_000001");
+    let out = place.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    read(&place.model()).converted(DType::BF16).unwrap().write(&out).unwrap();
+    for folder in [&checkpoint, &out] {
+        assert_eq!(json(&folder.join("generation_config.json")), settings);
+        let mut expected = json(&config);
+        let mut found = json(&folder.join("config.json"));
+        for field in ["rope_theta", "torch_dtype"] {
+            expected.as_object_mut().unwrap().remove(field);
+            found.as_object_mut().unwrap().remove(field);
+        }
+        assert_eq!(found, expected);
+    }
+    assert_eq!(json(&out.join("config.json"))["torch_dtype"], "bfloat16");
+    assert_eq!(read(&checkpoint).config, read(&place.model()).config);
+}
+
+#[test]
+fn ends_of_a_response_that_differ_are_a_warning_and_impossible_ones_are_refused() {
+    let place = Workplace::new();
+    assert!(read(&place.model()).notes().is_empty());
+    std::fs::write(place.model().join("tokenizer_config.json"), r#"{"eos_token": {"content": "Use"}}"#).unwrap();
+    let run = place.run_parity(&place.parity_experiment(1, ""));
+    let words = ["\"Use\" (257)", "config.json and generation_config.json end a response only at 256, 100"];
+    let events = std::fs::read_to_string(run.folder.join("events.jsonl")).unwrap().replace("\\\"", "\"");
+    assert!(events.contains("\"warning\"") && words.iter().all(|word| events.contains(word)), "{events}");
+    assert!(run.snapshot.warnings.iter().any(|(step, text)| *step == 0 && text.contains(words[0])));
+
+    let config = std::fs::read_to_string(place.model().join("config.json")).unwrap();
+    let place = Workplace::new();
+    std::fs::write(place.model().join("config.json"), config.replace("\"eos_token_id\": 256", "\"eos_token_id\": 7"))
+        .unwrap();
+    assert!(
+        read(&place.model()).notes()[0].contains("config.json ends a response at 7, generation_config.json at 256")
+    );
+    for (file, value) in
+        [("config.json", json!(-1)), ("config.json", json!(260)), ("generation_config.json", json!([256, 151_645]))]
+    {
+        let place = Workplace::new();
+        edit(&place.model().join(file), "eos_token_id", value.clone());
+        refused(&place, &[&format!("{file}'s eos_token_id is {value}"), "from 0 to 259"]);
+    }
+}
+
+#[test]
+fn fields_of_the_configuration_that_nobody_knows_are_a_warning() {
+    let place = Workplace::new();
+    edit(&place.model().join("config.json"), "new_trick", 3.into());
+    assert!(read(&place.model()).notes()[0].contains("new_trick"));
+    edit(
+        &place.model().join("config.json"),
+        "quantization_config",
+        json!({"quant_method": "bitsandbytes", "load_in_4bit": true}),
+    );
+    refused(&place, &["quantization_config", "bitsandbytes", "F32, F16 and BF16"]);
+}
+
+#[test]
+fn names_with_a_prefix_are_read_and_tensors_that_belong_nowhere_are_refused() {
+    let expected = tiny_model().weights.hash().unwrap();
+    for prefix in ["_orig_mod.", "module.", ""] {
+        let place = Workplace::new();
+        let path = place.model().join("model.safetensors");
+        let rename =
+            |name: String| format!("{prefix}{}", if prefix.is_empty() { name.replacen("model.", "", 1) } else { name });
+        let renamed: HashMap<String, Tensor> =
+            tensors(&place.model()).into_iter().map(|(name, tensor)| (rename(name), tensor)).collect();
+        candle_core::safetensors::save(&renamed, &path).unwrap();
+        assert_eq!(read(&place.model()).weights.hash().unwrap(), expected, "{prefix}");
+    }
+    let place = Workplace::new();
+    let path = place.model().join("model.safetensors");
+    let whole = tensors(&place.model());
+    let zeros = Tensor::zeros(8, DType::F32, &Device::Cpu).unwrap();
+    for (name, is_refused) in [
+        ("model.layers.0.self_attn.q_proj.bias", true),
+        ("model.layers.2.mlp.up_proj.weight", true),
+        ("score.weight", true),
+        ("model.rotary_emb.inv_freq", false),
+    ] {
+        let mut all = whole.clone();
+        all.insert(name.to_string(), zeros.clone());
+        candle_core::safetensors::save(&all, &path).unwrap();
+        if is_refused {
+            refused(&place, &[name, "belongs to nothing that config.json describes"]);
+        } else {
+            assert_eq!(read(&place.model()).weights.hash().unwrap(), expected);
+        }
+    }
+    candle_core::safetensors::save(&whole, &path).unwrap();
+    let layers = |count: u64| edit(&place.model().join("config.json"), "num_hidden_layers", count.into());
+    layers(1 << 31);
+    refused(&place, &["num_hidden_layers is 2147483648", "at most"]);
+    layers(1000);
+    refused(&place, &["model.layers.2.input_layernorm.weight", "missing", "asks for 1000 layers"]);
+    layers(2);
+    edit(&place.model().join("config.json"), "max_position_embeddings", (1u64 << 24).into());
+    assert_eq!(read(&place.model()).weights.hash().unwrap(), expected);
+    let mut all = whole;
+    let norm = all.remove("model.norm.weight").unwrap();
+    all.insert("other.model.norm.weight".to_string(), norm);
+    candle_core::safetensors::save(&all, &path).unwrap();
+    refused(&place, &["`model.norm.weight`", "missing", "there is `other.model.norm.weight`"]);
+}
+
+#[test]
+fn what_is_there_in_place_of_the_weights_is_said() {
+    let place = Workplace::new();
+    let path = |name: &str| place.model().join(name);
+    // A list of shards that somebody left beside the whole file.
+    let index = json!({ "metadata": {}, "weight_map": { "lm_head.weight": "model-00001-of-00003.safetensors" } });
+    std::fs::write(path("model.safetensors.index.json"), index.to_string()).unwrap();
+    assert_eq!(read(&place.model()).weights.hash().unwrap(), tiny_model().weights.hash().unwrap());
+    std::fs::remove_file(path("model.safetensors.index.json")).unwrap();
+    std::fs::rename(path("model.safetensors"), path("pytorch_model.bin")).unwrap();
+    refused(&place, &["pytorch_model.bin", "save_pretrained"]);
+
+    let place = Workplace::new();
+    edit(&place.model().join("config.json"), "tie_word_embeddings", false.into());
+    refused(&place, &["`lm_head.weight`", "missing", "\"tie_word_embeddings\": true"]);
+}
+
+#[test]
+fn byte_order_marks_are_skipped_in_every_file_of_settings() {
+    let place = Workplace::new();
+    let expected = read(&place.model());
+    for name in ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"] {
+        let text = std::fs::read_to_string(place.model().join(name)).unwrap();
+        std::fs::write(place.model().join(name), format!("\u{feff}{text}")).unwrap();
+    }
+    let marked = read(&place.model());
+    assert_eq!(marked.config, expected.config);
+    assert_eq!(logprobs(&marked), logprobs(&expected));
+    assert!(marked.notes().is_empty());
+    std::fs::write(place.model().join("config.json"), b"\xff\xfe{\0}\0").unwrap();
+    refused(&place, &["config.json", "UTF-16"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn files_that_lead_out_of_the_folder_or_have_no_end_are_refused() {
+    use std::os::unix::fs::symlink;
+    for name in [
+        "config.json",
+        "generation_config.json",
+        "tokenizer.json",
+        "merges.txt",
+        "chat_template.jinja",
+        "model.safetensors",
+    ] {
+        for target in ["/dev/zero", "../secret", "/etc/hostname"] {
+            let place = Workplace::new();
+            std::fs::write(place.path().join("secret"), "secret").unwrap();
+            drop(std::fs::remove_file(place.model().join(name)));
+            symlink(target, place.model().join(name)).unwrap();
+            refused(&place, &[name]);
+        }
+    }
 }
 
 #[test]

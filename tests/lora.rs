@@ -7,7 +7,7 @@ mod common;
 use candle_core::{DType, Device, Tensor, Var};
 use common::{Workplace, checkpoint, json, largest_difference, tiny_model};
 use orthant::experiment::{LoraConfig, LoraTarget, ModelSource};
-use orthant::model::{LanguageModel, LoraAdapter, ResponseBatch};
+use orthant::model::{LanguageModel, LoraAdapter, ResponseBatch, TextTokenizer};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -88,8 +88,9 @@ fn a_run_trains_the_adapter_only_and_its_checkpoint_is_a_peft_folder() {
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
         .collect();
     files.sort();
-    let expected = ["adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "tokenizer_config.json"];
-    assert_eq!(files, [expected.as_slice(), &["trainer.json", "trainer.safetensors"]].concat());
+    let expected = ["SHA256SUMS", "adapter_config.json", "adapter_model.safetensors", "experiment.ron"];
+    let trainer = ["tokenizer.json", "tokenizer_config.json", "trainer.json", "trainer.safetensors"];
+    assert_eq!(files, [expected.as_slice(), &trainer].concat());
     let config = json(&folder.join("adapter_config.json"));
     for (field, value) in [
         ("peft_type", json!("LORA")),
@@ -154,6 +155,171 @@ fn adapters_that_cannot_be_used_are_refused_by_the_field() {
         let error = LanguageModel::read(&folder, DType::F32, &Device::Cpu).map(|_| ()).unwrap_err();
         assert!(error.exit_status() == 2 && error.to_string().contains(word), "{error}");
     }
+}
+
+/// The model of the fixture `qwen3_tied`, as a folder that can be loaded, and its PEFT folders.
+struct PeftForms {
+    place: tempfile::TempDir,
+    expected: serde_json::Value,
+}
+
+impl PeftForms {
+    fn new() -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let base = place.path().join("base");
+        std::fs::create_dir(&base).unwrap();
+        for file in ["config.json", "model.safetensors"] {
+            std::fs::copy(Self::fixtures().join("qwen3_tied").join(file), base.join(file)).unwrap();
+        }
+        std::fs::write(base.join("generation_config.json"), "{\"eos_token_id\": 63}").unwrap();
+        TextTokenizer::numbers(64).unwrap().write(&base).unwrap();
+        let expected = json(&Self::fixtures().join("lora/expected.json"));
+        Self { place, expected }
+    }
+
+    fn fixtures() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+    }
+
+    fn load(&self, adapter: &Path) -> orthant::error::Result<LanguageModel> {
+        let base = ModelSource::Local(self.place.path().join("base"));
+        LanguageModel::load_on(&ModelSource::Local(adapter.to_path_buf()), Some(&base), DType::F32, &Device::Cpu)
+    }
+
+    fn numbers(&self, name: &str) -> Vec<f32> {
+        self.expected[name].as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32).collect()
+    }
+
+    /// How far a model's log-probabilities are from those that PEFT gives for that form.
+    fn off(&self, model: &LanguageModel, name: &str) -> f32 {
+        let ids: Vec<u32> = self.numbers("ids").into_iter().map(|id| id as u32).collect();
+        let batch = ResponseBatch::new(&[(&ids[..1], &ids[1..])]).unwrap();
+        let found = model.frozen.response_logprobs(&batch, 1.0).unwrap().narrow(1, 0, 1).unwrap();
+        let found: Vec<f32> = found.flatten_all().unwrap().to_vec1().unwrap();
+        let expected = self.numbers(name);
+        assert_eq!(found.len(), expected.len());
+        found.iter().zip(&expected).map(|(found, expected)| (found - expected).abs()).fold(0.0, f32::max)
+    }
+}
+
+#[test]
+fn adapters_say_what_they_say_in_peft_in_all_forms_in_which_it_writes_them() {
+    let forms = PeftForms::new();
+    let names = [
+        "names",
+        "whole_names",
+        "prefixed",
+        "expression",
+        "all_linear",
+        "layers",
+        "exclude",
+        "patterns",
+        "adapter_name",
+        "gaussian",
+        "eva",
+        "orthogonal",
+    ];
+    for name in names {
+        let model = forms.load(&PeftForms::fixtures().join("lora").join(name)).unwrap();
+        let off = forms.off(&model, name);
+        assert!(forms.off(&model, "base") > 1e-2, "{name} changes nothing");
+        // Written and read again, it is the same; its settings stay as they were, but for the base.
+        let written = forms.place.path().join(name);
+        std::fs::create_dir(&written).unwrap();
+        model.write(&written).unwrap();
+        let again = LanguageModel::read(&written, DType::F32, &Device::Cpu).unwrap();
+        let settings = json(&written.join("adapter_config.json"));
+        assert_eq!(
+            settings["target_modules"],
+            json(&PeftForms::fixtures().join(format!("lora/{name}/adapter_config.json")))["target_modules"]
+        );
+        let merged = forms.off(&model.merged().unwrap(), name);
+        eprintln!("{name}: {off:.1e}, merged {merged:.1e}");
+        assert!(off < 1e-4 && merged < 1e-4 && forms.off(&again, name) < 1e-4, "{name}: {off} {merged}");
+    }
+}
+
+#[test]
+fn settings_that_this_program_does_not_have_are_refused_by_name() {
+    let forms = PeftForms::new();
+    for (name, words) in [
+        ("pissa", ["init_lora_weights is \"pissa\"", "path_initial_model_for_weight_conversion"]),
+        ("olora", ["init_lora_weights is \"olora\"", "base model"]),
+        ("dora", ["use_dora is true", "adapter_config.json"]),
+    ] {
+        let error = forms.load(&PeftForms::fixtures().join("lora").join(name)).map(|_| ()).unwrap_err();
+        let text = error.to_string();
+        assert!(error.exit_status() == 2 && words.iter().all(|word| text.contains(word)), "{text}");
+    }
+    let plain = PeftForms::fixtures().join("lora/names");
+    let folder = forms.place.path().join("edited");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::copy(plain.join("adapter_model.safetensors"), folder.join("adapter_model.safetensors")).unwrap();
+    for (field, value) in [
+        ("peft_type", json!("ADALORA")),
+        ("task_type", json!("SEQ_CLS")),
+        ("init_lora_weights", json!("loftq")),
+        ("init_lora_weights", json!("pissa_niter_16")),
+        ("bias", json!("lora_only")),
+        ("fan_in_fan_out", json!(true)),
+        ("lora_bias", json!(true)),
+        ("modules_to_save", json!(["lm_head"])),
+        ("layer_replication", json!([[0, 1], [0, 2]])),
+        ("alora_invocation_tokens", json!([1, 2])),
+        ("trainable_token_indices", json!([3])),
+        ("target_parameters", json!(["mlp.up_proj.weight"])),
+        ("megatron_config", json!({"a": 1})),
+        ("use_qalora", json!(true)),
+        ("corda_config", json!({"corda_method": "ipm"})),
+        ("arrow_config", json!({"top_k": 3})),
+        ("a_field_of_tomorrow", json!(1)),
+        ("rank_pattern", json!({"(": 3})),
+        ("target_modules", json!(["k_proj", "v_proj"])),
+        ("exclude_modules", json!(".*1.*")),
+        ("layers_to_transform", json!([0])),
+        ("r", json!(3)),
+        ("rank_pattern", json!({"q_proj": 5})),
+    ] {
+        let mut settings = json(&plain.join("adapter_config.json"));
+        settings[field] = value.clone();
+        std::fs::write(folder.join("adapter_config.json"), settings.to_string()).unwrap();
+        let error = forms.load(&folder).map(|_| ()).unwrap_err();
+        let text = error.to_string();
+        let word = if field == "r" || value.get("q_proj").is_some() { "lora_A.weight" } else { field };
+        assert!(error.exit_status() == 2 && text.contains(word), "{field} {value}: {text}");
+    }
+}
+
+#[test]
+fn the_base_of_an_adapter_can_be_given_and_only_of_an_adapter() {
+    let forms = PeftForms::new();
+    let (base, adapter) = (forms.place.path().join("base"), PeftForms::fixtures().join("lora/names"));
+    let orthant = |arguments: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_orthant")).args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let [base, adapter] = [&base, &adapter].map(|path| path.to_str().unwrap());
+    let out = forms.place.path().join("out");
+    let export = ["export", "--dtype", "f32", "--out", out.to_str().unwrap(), "--model"];
+    let (status, text) = orthant(&[export.as_slice(), &[adapter]].concat());
+    assert!(status == Some(2) && text.contains("base_model_name_or_path") && text.contains("--base"), "{text}");
+    let (status, text) = orthant(&[export.as_slice(), &[base, "--base", base]].concat());
+    assert!(status == Some(2) && text.contains("leave --base out"), "{text}");
+    let (status, text) = orthant(&[export.as_slice(), &[adapter, "--base", base]].concat());
+    assert_eq!(status, Some(0), "{text}");
+    let exported = LanguageModel::read(&out, DType::F32, &Device::Cpu).unwrap();
+    assert!(forms.off(&exported, "names") < 1e-4);
+
+    // An adapter that names itself as its base.
+    let own = forms.place.path().join("own");
+    std::fs::create_dir(&own).unwrap();
+    for file in ["adapter_config.json", "adapter_model.safetensors"] {
+        std::fs::copy(PeftForms::fixtures().join("lora/names").join(file), own.join(file)).unwrap();
+    }
+    let settings = std::fs::read_to_string(own.join("adapter_config.json")).unwrap();
+    std::fs::write(own.join("adapter_config.json"), settings.replace("../qwen3_tied", own.to_str().unwrap())).unwrap();
+    let error = LanguageModel::read(&own, DType::F32, &Device::Cpu).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("is an adapter itself"), "{error}");
 }
 
 /// What Transformers, with PEFT where there is an adapter, says of the text; nothing where Python lacks them.

@@ -91,6 +91,7 @@ fn write_model(folder: &Path, dtype: DType) {
         max_position_embeddings: 512,
         rms_norm_eps: 1e-6,
         rope_theta: 10_000.0,
+        rope_scaling: None,
         tie_word_embeddings: true,
         eos_token_ids: vec![8191],
     };

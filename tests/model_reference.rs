@@ -13,8 +13,9 @@ use orthant::geometry::TokenWeights;
 use orthant::kernels::{Buffers, linear, token_statistics};
 use orthant::model::{
     Completion, END_OF_TEXT, GradientSum, LanguageModel, PackedTokens, PromptRequest, Qwen3, Qwen3Config,
-    ResponseBatch, Sampling, StreamKey, TextTokenizer, Weights,
+    ResponseBatch, RopeScaling, Sampling, StreamKey, TextTokenizer, Weights,
 };
+use orthant::objective::{BatchTotals, KlEstimator, Loss, MicroBatch, Objective, RatioLevel};
 use orthant::optim::Gradients;
 use std::collections::HashMap;
 use std::path::Path;
@@ -22,7 +23,7 @@ use std::path::Path;
 const CPU: Device = Device::Cpu;
 
 /// The fixtures of `fixtures/generate.py`.
-const FIXTURES: [&str; 2] = ["qwen3_tied", "qwen3_untied"];
+const FIXTURES: [&str; 3] = ["qwen3_tied", "qwen3_untied", "qwen3_yarn"];
 
 /// One fixture: a model and what Transformers says of it.
 struct Fixture {
@@ -98,6 +99,7 @@ fn random_model(tied: bool, eos: &[u32]) -> (Qwen3Config, Weights) {
         max_position_embeddings: 96,
         rms_norm_eps: 1e-6,
         rope_theta: 10_000.0,
+        rope_scaling: None,
         tie_word_embeddings: tied,
         eos_token_ids: eos.to_vec(),
     };
@@ -188,7 +190,8 @@ fn loss_and_all_gradients_agree_with_transformers() {
 #[test]
 fn logits_agree_with_candles_own_qwen3_at_every_position() {
     use candle_transformers::models::qwen3::{Config, ModelForCausalLM};
-    for name in FIXTURES {
+    // It knows no scaling of rotary angles.
+    for name in ["qwen3_tied", "qwen3_untied"] {
         let fixture = Fixture::read(name, DType::F32);
         let c = &fixture.config;
         let config = Config {
@@ -226,6 +229,40 @@ fn logits_agree_with_candles_own_qwen3_at_every_position() {
         }
         eprintln!("{name}, logits against candle: {worst:.1e}");
         assert!(worst <= 1e-4, "{name}: logits differ from candle's by {worst:e}");
+    }
+}
+
+#[test]
+fn scaled_rotary_angles_are_the_same_in_every_way_of_decoding() {
+    let (config, weights) = random_model(true, &[47]);
+    let scaling = RopeScaling::Yarn {
+        factor: 4.0,
+        original_max_position_embeddings: 24,
+        attention_factor: 1.14,
+        beta_fast: 32.0,
+        beta_slow: 1.0,
+        truncate: true,
+    };
+    let scaled = Qwen3Config { rope_scaling: Some(scaling), ..config.clone() };
+    let prompts = requests();
+    for dtype in [DType::F32, DType::F64] {
+        // With weights in `f64` decoding takes the path of plain operations, which is that of GPUs and adapters.
+        let folder = tempfile::tempdir().unwrap();
+        let tensors = weights.variables().map(|(name, variable)| (name.to_string(), variable.as_tensor().clone()));
+        write_tensors(&folder.path().join("model.safetensors"), &tensors.collect());
+        let weights = Weights::read(&scaled, folder.path(), dtype, &CPU).unwrap();
+        let network = Qwen3::frozen(&scaled, &weights).unwrap();
+        let plain = Qwen3::frozen(&config, &weights).unwrap();
+        let completions = sample(&network, &prompts, 1, &sampling(0.9, 30));
+        let mut is_other = false;
+        for (prompt, completion) in prompts.iter().zip(&completions) {
+            let batch = ResponseBatch::new(&[(&prompt.ids, &completion.ids)]).unwrap();
+            let again =
+                |network: &Qwen3| numbers(&network.response_logprobs(&batch, 0.9).unwrap().narrow(1, 0, 1).unwrap());
+            assert_near(&format!("{dtype:?}, sampled against whole"), &completion.logprobs, &again(&network), 2e-4);
+            is_other |= largest_difference(&completion.logprobs, &again(&plain)) > 1e-2;
+        }
+        assert!(is_other, "the scaling changes nothing");
     }
 }
 
@@ -294,6 +331,77 @@ fn gradients_layer_by_layer_are_those_of_the_graph() {
             }
         }
     }
+}
+
+/// Log-probabilities, and the gradients of the Dapo loss with K3 and a coefficient of 0.1 against `reference`, at the policy that
+/// sampled.
+fn dapo_gradients(network: &Qwen3, weights: &Weights, old: &[f32], reference: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let lengths = [11, 9, 20, 13];
+    let tokens: usize = lengths.iter().sum();
+    let mut buffers = Buffers::default();
+    let mut sum = GradientSum::new(network, weights, false, &mut buffers).unwrap();
+    let pass = sum.forward(training_batch(), 1.0).unwrap();
+    let column = |index| pass.statistics().narrow(1, index, 1).unwrap().squeeze(1).unwrap();
+    let (logprobs, entropies) = (column(0), column(1));
+    let tensor = |values: &[f32]| Tensor::from_slice(values, values.len(), &CPU).unwrap();
+    let batch = MicroBatch {
+        logprobs: &logprobs,
+        entropies: &entropies,
+        old_logprobs: &tensor(old),
+        reference: Some(&tensor(reference)),
+        advantages: &[0.6, -1.2, 0.9, -0.3],
+        lengths: &lengths,
+    };
+    let objective = Objective {
+        loss: Loss::Dapo,
+        ratio: RatioLevel::Token,
+        clip_low: 0.2,
+        clip_high: 0.2,
+        kl: KlEstimator::K3,
+        kl_coefficient: 0.1,
+        entropy_coefficient: 0.0,
+    };
+    let totals = BatchTotals { responses: 4, tokens, mean_tokens: tokens as f64, response_limit: 20 };
+    let loss = objective.loss(&batch, &totals).unwrap().loss;
+    let now = numbers(&logprobs);
+    sum.backward(pass, &loss).unwrap();
+    let gradients = sum.finish().unwrap();
+    (now, weights.variables().flat_map(|(name, _)| numbers(gradients.get(name).unwrap())).collect())
+}
+
+/// Where the policy has left the reference by several nats at one token, K3's gradient grows with exp(d) and that token is all of it.
+/// Rounding in bf16 moves d, so the norm of such a step differs from that in f32 by exp of that difference: by that, and by nothing
+/// else, and not in its direction.
+#[test]
+fn in_bf16_a_token_that_dominates_has_the_gradient_of_its_own_difference() {
+    let (config, full) = random_model(true, &[2]);
+    let half = Weights::random(&config, 0.3, 11, DType::BF16, &CPU).unwrap();
+    for (_, variable) in full.variables() {
+        variable.set(&variable.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap()).unwrap();
+    }
+    let networks = [&full, &half].map(|weights| Qwen3::trainable(&config, weights).unwrap());
+    let statistics = numbers(&networks[0].response_logprobs(&training_batch(), 1.0).unwrap());
+    let old: Vec<f32> = statistics.iter().step_by(2).copied().collect();
+    let (mut norms_apart, mut cosines) = (0f64, 1f64);
+    for (token, apart) in [(3, 0.0), (3, 4.0), (14, 7.0), (27, 9.0), (45, 6.0)] {
+        let mut reference = old.clone();
+        reference[token] += apart;
+        let [(exact, expected), (rounded, found)] = [(&networks[0], &full), (&networks[1], &half)]
+            .map(|(network, weights)| dapo_gradients(network, weights, &old, &reference));
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+        let norm = |a: &[f32]| dot(a, a).sqrt();
+        let grown = f64::from(if apart > 0.0 { exact[token] - rounded[token] } else { 0.0 }).exp();
+        let ratio = norm(&found) / norm(&expected) / grown;
+        let cosine = dot(&found, &expected) / norm(&found) / norm(&expected);
+        eprintln!(
+            "token {token}, {apart} nats: norm {:.3} for {:.3}, of which {grown:.3} by its difference, cosine {cosine:.4}",
+            norm(&found),
+            norm(&expected)
+        );
+        norms_apart = norms_apart.max((ratio - 1.0).abs());
+        cosines = cosines.min(cosine);
+    }
+    assert!(norms_apart < 0.05 && cosines > 0.995, "{norms_apart} {cosines}");
 }
 
 #[test]

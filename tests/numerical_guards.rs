@@ -121,3 +121,21 @@ fn a_step_of_the_optimizer_that_would_break_a_weight_is_not_taken() {
     experiment.optimizer = OptimizerConfig::AdamW(adamw);
     assert_fails(&place, experiment, |_: &mut App| (), 0, &["the optimizer's step", "model.", "not finite"]);
 }
+
+/// Where a policy is nearly certain, most of what backward computes is below the normal range, on which processors are slow. The
+/// optimizer's moments show it: without the mode that flushes such numbers to 0, thousands of them stay there.
+#[test]
+fn a_policy_that_is_nearly_certain_leaves_no_number_below_the_normal_range() {
+    let place = Workplace::new();
+    let mut experiment = place.parity_experiment(3, "method: G2rl(), objective: (kl: (coefficient: 0.1))");
+    experiment.rollout.temperature = 0.05;
+    let run = place.run_parity(&experiment);
+    let state = run.folder.join("checkpoints/step_000003/trainer.safetensors");
+    let (mut below, mut numbers) = (0, 0);
+    for (_, tensor) in candle_core::safetensors::load(state, &Device::Cpu).unwrap() {
+        let values: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
+        below += values.iter().filter(|value| value.is_subnormal()).count();
+        numbers += values.iter().filter(|value| **value != 0.0).count();
+    }
+    assert!(below == 0 && numbers > 10_000, "{below} of {numbers} numbers");
+}

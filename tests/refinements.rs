@@ -319,6 +319,8 @@ fn the_curriculum_draws_by_the_solve_rates_that_it_measured() {
     experiment.rollout.curriculum = Some(config);
     let run = finish(RunBuilder::new(experiment.clone()).task(ThreeLevels).start(&place.runs()).unwrap());
     let (mut rates, mut next, mut drawn) = (vec![0.5; 3], 0, Vec::new());
+    // By draw: how likely the level in the middle was.
+    let mut likely = Vec::new();
     for (step, row) in (1..=40).zip(run.repeatable_metrics()) {
         let curriculum = Curriculum::new(config, 3).resumed(Some(rates.clone()));
         let groups = kept(&run, step);
@@ -327,6 +329,14 @@ fn the_curriculum_draws_by_the_solve_rates_that_it_measured() {
                 .find(|&number| curriculum.takes(experiment.seed, number as u64, number % 3))
                 .unwrap();
             assert_eq!(group.problem, taken, "step {step}");
+            // Problems are passed over one after another until one is taken.
+            let (mut middle, mut passed) = (0.0, 1.0);
+            for level in (next..next + 3000).map(|number| number % 3) {
+                let takes = passed * curriculum.weight(level);
+                middle += if level == 1 { takes } else { 0.0 };
+                passed -= takes;
+            }
+            likely.push(middle);
             next = taken + 1;
         }
         let expected = groups.iter().map(|group| rates[group.problem % 3]).sum::<f64>() / PROMPTS as f64;
@@ -344,8 +354,16 @@ fn the_curriculum_draws_by_the_solve_rates_that_it_measured() {
     assert!(rates[0] > 0.9 && rates[2] < 0.1, "{rates:?}");
     let share = |drawn: &[usize]| drawn.iter().filter(|level| **level == 1).count() as f64 / drawn.len() as f64;
     let (first, last) = drawn.split_at(drawn.len() / 4);
-    eprintln!("share of the level in the middle: {} in the first quarter, {} later", share(first), share(last));
-    assert!(share(last) > 0.6 && share(last) > share(first));
+    let later = &likely[first.len()..];
+    let expected = later.iter().sum::<f64>() / later.len() as f64;
+    let deviation = (expected * (1.0 - expected) / last.len() as f64).sqrt();
+    eprintln!(
+        "share of the level in the middle: {} in the first quarter, {} later, {expected} expected",
+        share(first),
+        share(last)
+    );
+    // Without a curriculum it would be a third.
+    assert!(expected > 0.5 && (share(last) - expected).abs() < 2.0 * deviation && share(last) > share(first));
 
     // A task without levels has nothing to choose from.
     let error = RunBuilder::new(experiment).task(Parity).start(&place.runs()).err().unwrap();
@@ -444,7 +462,7 @@ fn two_epochs_of_two_mini_batches_are_what_a_step_by_step_computation_gives() {
         let (mut kl_sum, mut clipped, mut losses) = (0.0, 0, Vec::new());
         for epoch in 0..2 {
             let mut order: Vec<usize> = (0..lines.len()).collect();
-            rng::shuffle(&mut rng::stream([experiment.seed, rng::MINIBATCHES | 1, epoch, 0]), &mut order);
+            rng::shuffle(&mut rng::stream(experiment.seed, rng::Domain::Minibatches, [1, epoch, 0]), &mut order);
             for part in order.chunks(lines.len() / 2) {
                 let tokens = part.iter().map(|&i| responses[i].len()).sum::<usize>() as f64;
                 let mut sum = Tensor::zeros((), candle_core::DType::F32, &candle_core::Device::Cpu).unwrap();

@@ -170,6 +170,23 @@ fn files_have_the_promised_fields_in_the_order_of_the_input() {
 }
 
 #[test]
+fn groups_whose_numbers_are_large_stay_apart() {
+    let place = workplace("tied");
+    let ids = ["12345678901234567890123", "12345678901234567890124", "\"12345678901234567890123\""];
+    let line = |id: &str, response: &str| {
+        format!("{{\"group\": {id}, \"prompt\": \"w1\", \"response\": \"{response}\", \"reward\": 1}}\n")
+    };
+    let input: String = ids.iter().flat_map(|id| [line(id, "w2"), line(id, "w3 w4")]).collect();
+    std::fs::write(place.path().join("input.jsonl"), input).unwrap();
+    let (status, _, stderr) = score(place.path(), &[]);
+    assert_eq!(status, 0, "{stderr}");
+    let text = std::fs::read_to_string(place.path().join("out/scores.jsonl")).unwrap();
+    let groups: Vec<&str> =
+        text.lines().map(|line| line["{\"group\":".len()..].split(",\"reward\"").next().unwrap()).collect();
+    assert_eq!(groups, [ids[0], ids[0], ids[1], ids[1], ids[2], ids[2]]);
+}
+
+#[test]
 fn numbers_do_not_depend_on_the_size_of_micro_batches() {
     let place = workplace("untied");
     let whole = Written::of(place.path(), &["--temperature", "0.7"]);
@@ -244,6 +261,11 @@ fn bad_input_is_refused_before_any_work_with_line_and_remedy() {
         (r#"{"group": "g", "prompt": "w1", "reward": 1}"#, &["`response` is missing", "`response_ids`"]),
         (r#"{"group": "g", "prompt": "w1", "response": "w2"}"#, &["`reward`", "`gold`"]),
         (r#"{"group": "g", "prompt": "", "response": "w2", "reward": 1}"#, &["prompt has no token"]),
+        (
+            r#"{"group": "g", "prompt": "w1", "response": "", "reward": 1}"#,
+            &["response has no token", "leave the line out"],
+        ),
+        (r#"{"group": "g", "prompt": "w1", "response_ids": [], "reward": 1}"#, &["response has no token"]),
         (r#"{"group": "g", "prompt_ids": [64], "response": "w2", "reward": 1}"#, &["token id 64", "vocabulary of 64"]),
         (r#"{"group": "g", "prompt_ids": [-1], "response": "w2", "reward": 1}"#, &["line 2", "column"]),
         (r#"{"group": "g", "prompt": "w1", "response": "w2", "reward": 1e60}"#, &["line 2", "too large", "-1 and 1"]),
@@ -259,16 +281,31 @@ fn bad_input_is_refused_before_any_work_with_line_and_remedy() {
     let long = vec!["w1"; 129].join(" ");
     std::fs::write(
         place.path().join("input.jsonl"),
-        format!(r#"{{"group": 1, "prompt": "{long}", "response": "", "reward": 1}}"#),
+        format!(r#"{{"group": 1, "prompt": "{long}", "response": "w1", "reward": 1}}"#),
     )
     .unwrap();
     let (status, _, stderr) = score(place.path(), &[]);
-    assert!(status == 2 && stderr.contains("129 tokens") && stderr.contains("128 positions"), "{stderr}");
+    assert!(status == 2 && stderr.contains("130 tokens") && stderr.contains("128 positions"), "{stderr}");
     std::fs::write(place.path().join("input.jsonl"), "\n\n").unwrap();
     let (status, _, stderr) = score(place.path(), &[]);
     assert!(status == 2 && stderr.contains("no response to score"), "{stderr}");
-    for options in [["--temperature", "0"], ["--lambda", "-1"], ["--projection", "64"], ["--device", "cuda:x"]] {
-        let (status, _, stderr) = score(place.path(), &options);
-        assert_eq!(status, 2, "{options:?}: {stderr}");
+    for [option, value, word] in [
+        ["--temperature", "0", "at least 0.01"],
+        ["--temperature", "-1", "at least 0.01"],
+        ["--lambda", "-1", "at least 0"],
+        ["--lambda", "-.5", "at least 0"],
+        ["--lambda", "nan", "at least 0"],
+        ["--clip", "-3", "at least 0"],
+        ["--projection", "64", "--exact-gradients"],
+        ["--projection", "-64", "16.."],
+        ["--seed", "-1", "between 0 and"],
+        ["--micro-batch-tokens", "0", "1.."],
+        ["--micro-batch-tokens", "-4", "1.."],
+        ["--device", "cuda:x", "cuda:0"],
+        ["--device", "-1", "cuda:0"],
+    ] {
+        let (status, _, stderr) = score(place.path(), &[option, value]);
+        assert!(status == 2 && stderr.contains(option) && stderr.contains(word), "{option} {value}: {stderr}");
+        assert!(!stderr.contains("unexpected argument"), "{option} {value}: {stderr}");
     }
 }

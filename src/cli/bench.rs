@@ -18,20 +18,19 @@
 //! 0.034 of 7.5 Gflop, 0.5 % of the step; at the shape of Qwen3-1.7B (N = 1.41G, V d = 0.31G, the same lengths) it is
 //! 0.08 of 2.64 Tflop, 3.0 %.
 
-use super::parse_device;
 use super::terminal::{note, say};
+use super::{parse_device, whole};
 use crate::error::{Error, Result};
 use crate::experiment::{self, DeviceChoice, Experiment, G2rlConfig, MethodConfig, Precision};
 use crate::memory;
 use crate::metrics::{self, Metric, MetricRow};
 use crate::model::{LanguageModel, Qwen3Config, TextTokenizer, Weights, data_type, open_device};
-use crate::rng;
+use crate::rng::{self, Domain};
 use crate::tasks::{Problem, Split, Task};
 use crate::trainer::{Run, RunBuilder, RunSnapshot, RunState, TrainerCommand};
 use crate::verify::{Verdict, Verification};
 use candle_core::Device;
 use clap::Args;
-use clap::builder::RangedU64ValueParser;
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::Digest;
 use std::path::PathBuf;
@@ -44,37 +43,37 @@ use std::time::Duration;
 )]
 pub(super) struct BenchArguments {
     /// Width of the residual stream.
-    #[arg(long, value_name = "N", default_value = "256", value_parser = count(1, 1 << 16))]
+    #[arg(long, value_name = "N", default_value = "256", value_parser = whole::<usize>(1, 1 << 16))]
     hidden: usize,
     /// Decoder layers.
-    #[arg(long, value_name = "N", default_value = "6", value_parser = count(1, 1024))]
+    #[arg(long, value_name = "N", default_value = "6", value_parser = whole::<usize>(1, 1024))]
     layers: usize,
     /// Query heads.
-    #[arg(long, value_name = "N", default_value = "8", value_parser = count(1, 1024))]
+    #[arg(long, value_name = "N", default_value = "8", value_parser = whole::<usize>(1, 1024))]
     heads: usize,
     /// Key/value heads; they divide the query heads.
-    #[arg(long, value_name = "N", default_value = "4", value_parser = count(1, 1024))]
+    #[arg(long, value_name = "N", default_value = "4", value_parser = whole::<usize>(1, 1024))]
     kv_heads: usize,
     /// Elements of a head; an even number.
-    #[arg(long, value_name = "N", default_value = "32", value_parser = count(2, 1024))]
+    #[arg(long, value_name = "N", default_value = "32", value_parser = whole::<usize>(2, 1024))]
     head_dim: usize,
     /// Width of the MLP.
-    #[arg(long, value_name = "N", default_value = "768", value_parser = count(1, 1 << 20))]
+    #[arg(long, value_name = "N", default_value = "768", value_parser = whole::<usize>(1, 1 << 20))]
     intermediate: usize,
     /// Tokens of the vocabulary.
-    #[arg(long, value_name = "N", default_value = "512", value_parser = count(2, 1 << 22))]
+    #[arg(long, value_name = "N", default_value = "512", value_parser = whole::<usize>(2, 1 << 22))]
     vocab: usize,
     /// Prompts of a step.
-    #[arg(long, value_name = "N", default_value = "8", value_parser = count(1, 4096))]
+    #[arg(long, value_name = "N", default_value = "8", value_parser = whole::<usize>(1, 4096))]
     prompts: usize,
     /// Completions of a prompt.
-    #[arg(long, value_name = "N", default_value = "16", value_parser = count(2, 1024))]
+    #[arg(long, value_name = "N", default_value = "16", value_parser = whole::<usize>(2, 1024))]
     group: usize,
     /// Tokens of a prompt.
-    #[arg(long, value_name = "N", default_value = "32", value_parser = count(1, 1 << 20))]
+    #[arg(long, value_name = "N", default_value = "32", value_parser = whole::<usize>(1, 1 << 20))]
     prompt_len: usize,
     /// Tokens of a completion.
-    #[arg(long, value_name = "N", default_value = "128", value_parser = count(1, 1 << 20))]
+    #[arg(long, value_name = "N", default_value = "128", value_parser = whole::<usize>(1, 1 << 20))]
     new_tokens: usize,
     /// Where tensors live: auto, cpu or cuda:0.
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = parse_device)]
@@ -83,15 +82,11 @@ pub(super) struct BenchArguments {
     #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = parse_precision)]
     dtype: Precision,
     /// Timed steps of each method, after one that is not timed.
-    #[arg(long, value_name = "N", default_value = "3", value_parser = count(1, 1000))]
+    #[arg(long, value_name = "N", default_value = "3", value_parser = whole::<usize>(1, 1000))]
     repeat: usize,
     /// Prints one machine-readable line instead of a table.
     #[arg(long)]
     json: bool,
-}
-
-fn count(low: u64, high: u64) -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(low..=high)
 }
 
 fn parse_precision(text: &str) -> Result<Precision, String> {
@@ -127,6 +122,7 @@ impl BenchArguments {
             max_position_embeddings: self.prompt_len + self.new_tokens,
             rms_norm_eps: 1e-6,
             rope_theta: 10_000.0,
+            rope_scaling: None,
             tie_word_embeddings: true,
             // A token that the model does not have: no response ends before its last token.
             eos_token_ids: vec![self.vocab as u32],
@@ -193,7 +189,7 @@ impl Task for CoinFlip {
     }
 
     fn problem(&self, split: Split, seed: u64, index: u64) -> Problem {
-        let mut stream = rng::stream([seed, rng::PROBLEMS, index, u64::from(split == Split::HeldOut)]);
+        let mut stream = rng::stream(seed, Domain::Problems, [0, index, u64::from(split == Split::HeldOut)]);
         let words: Vec<String> =
             (0..self.prompt_len).map(|_| rng::below(&mut stream, self.vocabulary).to_string()).collect();
         Problem { id: format!("bench/{split:?}/{index}"), prompt: words.join(" "), answer: "heads".to_string() }

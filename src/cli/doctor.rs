@@ -1,18 +1,19 @@
 //! `orthant doctor`: what this machine has, and whether an experiment will run on it.
 
 use super::terminal::{note, say};
+use super::whole;
 use crate::error::Result;
 use crate::escape::one_line;
 use crate::experiment::{
     self, DataSource, DeviceChoice, EncoderSource, Experiment, HeldOutSource, ModelSource, SuiteConfig, TaskConfig,
 };
+use crate::files::space;
 use crate::memory::{self, Estimate, Plan, in_gib};
 use crate::model::{ENCODER_FILES, ModelFiles, bundled_models, hub, open_device};
 use crate::tasks;
 use candle_core::Device;
 use clap::Args;
-use std::path::{Path, PathBuf};
-use sysinfo::Disks;
+use std::path::PathBuf;
 
 #[derive(Args)]
 #[command(after_help = "Exit status 0 where the experiment can run here, 2 where it cannot.\n\n\
@@ -27,7 +28,7 @@ pub(super) struct DoctorArguments {
     #[arg(long, value_name = "DEVICE", value_parser = super::parse_device)]
     device: Option<DeviceChoice>,
     /// Plans for a GPU with so many GiB of memory, whatever this machine has.
-    #[arg(long, value_name = "GIB", requires = "experiment", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    #[arg(long, value_name = "GIB", requires = "experiment", value_parser = whole::<u64>(1, 100_000))]
     memory: Option<u64>,
     /// The folder in which run folders are made.
     #[arg(long, value_name = "DIR", default_value = "runs")]
@@ -113,12 +114,15 @@ fn examine(experiment: &Experiment, arguments: &DoctorArguments, report: &mut Re
         (ModelSource::Hub(source), false) => ModelFiles::shape_only(source)?,
         _ => ModelFiles::open(&experiment.model)?,
     };
+    files.notes().iter().for_each(|note| report.line("warning", note));
     let prompt = match &experiment.task {
         TaskConfig::Custom(_) => None,
         _ if !data_is_here => None,
         config => {
-            let task = tasks::build(config, &files.tokenizer)?;
-            Some(tasks::longest_prompt(task.as_ref(), experiment.seed, &files.tokenizer)?)
+            let room = tasks::room(experiment.rollout.max_new_tokens, files.config.max_position_embeddings)?;
+            let task = tasks::build(config, &files.tokenizer, Some(room))?;
+            task.notes().iter().for_each(|note| report.line("data", note));
+            Some(tasks::check_length(task.as_ref(), experiment.seed, &files.tokenizer, room)?)
         }
     };
     let (device, available, on_cpu) = if let Some(gib) = arguments.memory {
@@ -202,7 +206,7 @@ fn disk(experiment: &Experiment, checkpoint: u64, arguments: &DoctorArguments, r
     let checkpoints = steps.div_ceil(if every == 0 { steps } else { every });
     let needed = checkpoints * checkpoint;
     let text = format!("{} for {checkpoints} checkpoints of {}", in_gib(needed), in_gib(checkpoint));
-    match free_disk(&arguments.out) {
+    match space::free(&arguments.out) {
         Some(free) => {
             report.line("disk", format!("{text}; {} free", in_gib(free)));
             // Another machine has another disk.
@@ -217,14 +221,6 @@ fn disk(experiment: &Experiment, checkpoint: u64, arguments: &DoctorArguments, r
         None => report.line("disk", text),
     }
     report.json.insert("disk".to_string(), needed.into());
-}
-
-/// Free bytes of the disk that a folder is on or will be on.
-fn free_disk(folder: &Path) -> Option<u64> {
-    let folder = std::path::absolute(folder).ok()?;
-    let disks = Disks::new_with_refreshed_list();
-    let holding = disks.list().iter().filter(|disk| folder.starts_with(disk.mount_point()));
-    holding.max_by_key(|disk| disk.mount_point().as_os_str().len()).map(sysinfo::Disk::available_space)
 }
 
 /// Whether something is there, or what is to be done about it.
@@ -270,7 +266,7 @@ fn model_files(source: &ModelSource) -> Result<Found> {
 fn data_files(experiment: &Experiment) -> Result<Vec<(String, Found)>> {
     let found = |source: &DataSource| -> Result<Found> {
         Ok(match source {
-            DataSource::Local(file) if file.is_file() => Found::Here(file.display().to_string()),
+            DataSource::Local(file) if file.exists() => Found::Here(file.display().to_string()),
             DataSource::Local(file) => Found::Missing(file.display().to_string()),
             DataSource::Hub(source) => {
                 Found::on_hub(format!("{} at {}", source.repo, source.revision), hub::is_cached_dataset(source)?)

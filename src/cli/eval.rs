@@ -1,16 +1,17 @@
 //! `orthant eval`: pass@k, the majority's and the mean accuracy of a model on a suite.
 
 use super::terminal::{note, say, text_of};
-use super::{DtypeChoice, model_source, on_large_stack};
+use super::{DtypeChoice, load_model, on_large_stack, parse_seed, whole};
 use crate::data::NAMED;
 use crate::error::{Error, Result, nearest};
-use crate::escape::one_line;
+use crate::escape::shown;
 use crate::evaluation::{EvaluationFolder, EvaluationSettings, ProblemOutcome, Suite, Summary, sample_suite};
 use crate::experiment::{
-    AnswerFormat, ArithmeticConfig, CountdownConfig, DeviceChoice, FileSuite, NamedSuite, TaskConfig,
+    AnswerFormat, ArithmeticConfig, CountdownConfig, DeviceChoice, FileSuite, NamedSuite, TaskConfig, TemplateValue,
+    TemplateVariables,
 };
 use crate::model::{LanguageModel, open_device};
-use crate::tasks;
+use crate::tasks::{self, Room};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
@@ -21,41 +22,51 @@ use std::time::Instant;
 #[derive(Args)]
 #[command(
     after_help = "Suites: MATH500, AMC, AIME24, AIME25, GPQA, MMLU-Pro, GSM8K (from the Hugging Face hub), countdown, arithmetic (held-out \
-                        problems), or a file (.json, .jsonl, .csv, .parquet) with `problem`, `question` or `prompt`, and `answer`.\n\n\
+                        problems), or a file (.json, .jsonl, .csv, .tsv, .parquet, text also as .gz) or a folder of shards with `problem`, \
+                        `question` or `prompt`, and `answer`.\n\n\
                         An evaluation that was cut off goes on where it was when it is started again with the same --out.\n\n\
                         Example: orthant eval --model countdown --suite countdown --samples 16 --limit 128"
 )]
 pub(super) struct EvalArguments {
-    /// The model: a Hugging Face folder, or the name of a bundled model.
+    /// The model: a Hugging Face folder, a PEFT folder, or the name of a bundled model.
     #[arg(long, value_name = "DIR")]
     model: String,
+    /// The base model of an adapter, where it is not the one that the adapter's settings name.
+    #[arg(long, value_name = "DIR")]
+    base: Option<String>,
     /// The problems: a suite's name, or a file.
     #[arg(long, value_name = "NAME_OR_FILE")]
     suite: String,
     /// Completions per problem.
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = whole::<u64>(1, 4096))]
     samples: u64,
     /// pass@k for these k, such as 1,4,16. Left out, the powers of 4 up to the number of samples, and that number.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = whole::<usize>(1, 4096))]
     k: Vec<usize>,
     /// Sampling temperature; 0 takes the likeliest token.
-    #[arg(long, value_name = "T", default_value_t = 0.8, value_parser = temperature, allow_negative_numbers = true)]
+    #[arg(long, value_name = "T", default_value_t = 0.8, value_parser = temperature)]
     temperature: f64,
     /// Most tokens of a completion. Left out, 4096 or what the model's positions leave after the longest prompt.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1, 1 << 20))]
     max_new_tokens: Option<u64>,
     /// The first so many problems only. Left out, all of a data set and 128 held-out problems.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1, 1_000_000))]
     limit: Option<u64>,
     /// What a problem is put into: `plain`, `qwen_boxed`, `choice`, `chat` (the model's chat template) or a Jinja file. Left out, `chat`
     /// where the model has a chat template, and else `plain`.
     #[arg(long, value_name = "NAME_OR_FILE")]
     template: Option<String>,
+    /// A variable that the template reads, such as enable_thinking=false for Qwen3. May be given several times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = template_variable)]
+    template_variable: Vec<(String, TemplateValue)>,
+    /// Leaves problems out whose prompts have more tokens. Those that leave no room for new tokens are left out anyway.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
+    max_prompt_tokens: Option<u64>,
     /// What the answers of a file are. Left out, choices where every answer is one letter from A to J, and mathematics where not.
     #[arg(long, value_enum)]
     verifier: Option<VerifierChoice>,
     /// Decides every random draw.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse_seed)]
     seed: u64,
     /// The folder for eval.json and samples.jsonl. Left out, `runs/eval-MODEL-SUITE`.
     #[arg(long, value_name = "DIR")]
@@ -67,7 +78,7 @@ pub(super) struct EvalArguments {
     #[arg(long, value_enum, default_value_t = DtypeChoice::F32)]
     dtype: DtypeChoice,
     /// Completions that are sampled at a time. Decides memory, not results. Left out, as many as fit into 4 GiB of keys and values.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1, 1 << 20))]
     rows: Option<u64>,
     /// Prints a machine-readable line last.
     #[arg(long)]
@@ -88,6 +99,17 @@ fn temperature(text: &str) -> Result<f64, String> {
     }
 }
 
+/// `name=value`, where the value is written as in JSON or as in Python, or else is a text.
+fn template_variable(text: &str) -> Result<(String, TemplateValue), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE, such as enable_thinking=false")?;
+    let parsed = match value.trim() {
+        "True" => Some(TemplateValue::Bool(true)),
+        "False" => Some(TemplateValue::Bool(false)),
+        value => serde_json::from_str(value).ok(),
+    };
+    Ok((name.trim().to_string(), parsed.unwrap_or_else(|| TemplateValue::Text(value.to_string()))))
+}
+
 /// Most tokens of a completion where nobody says.
 const NEW_TOKENS: usize = 4096;
 
@@ -95,35 +117,59 @@ const NEW_TOKENS: usize = 4096;
 const HELD_OUT: usize = 128;
 
 impl EvalArguments {
+    fn template_variables(&self) -> TemplateVariables {
+        self.template_variable.iter().cloned().collect()
+    }
+
+    /// The suite, with problems that leave room for the new tokens that are asked for, or for one.
     fn suite(&self, model: &LanguageModel) -> Result<Suite> {
         let limit = self.limit.map(|limit| limit as usize);
-        let template = self.template.clone();
+        let (template, template_variables) = (self.template.clone(), self.template_variables());
+        let max_prompt_tokens = self.max_prompt_tokens.map(|tokens| tokens as usize);
+        let positions = model.config.max_position_embeddings;
+        let room = Room { positions, new_tokens: self.max_new_tokens.map_or(1, |tokens| tokens as usize) };
+        if room.most() == 0 {
+            return Err(Error::input(format!(
+                "--max-new-tokens {}: the model has {positions} positions, for prompt and completion together; lower it",
+                room.new_tokens
+            )));
+        }
         let procedural = match self.suite.to_lowercase().as_str() {
             "countdown" => Some(TaskConfig::Countdown(CountdownConfig::default())),
             "arithmetic" => Some(TaskConfig::Arithmetic(ArithmeticConfig::default())),
             _ => None,
         };
         if let Some(config) = procedural {
-            if template.is_some() || self.verifier.is_some() {
+            let has_prompts = template.is_some() || !template_variables.is_empty() || max_prompt_tokens.is_some();
+            if has_prompts || self.verifier.is_some() {
                 return Err(Error::input(format!(
-                    "the suite {} has prompts and a verifier of its own; leave --template and --verifier out",
+                    "the suite {} has prompts and a verifier of its own; leave --template, --template-variable, \
+                     --max-prompt-tokens and --verifier out",
                     self.suite
                 )));
             }
-            let task = tasks::build(&config, &model.tokenizer)?;
+            let task = tasks::build(&config, &model.tokenizer, Some(room))?;
             return Ok(Suite::held_out(task, limit.unwrap_or(HELD_OUT)));
         }
         if NAMED.iter().any(|suite| suite.name.eq_ignore_ascii_case(&self.suite)) {
-            let config = NamedSuite { name: self.suite.clone(), template, problems: limit, revision: None };
-            Suite::named(&config, &model.tokenizer)
-        } else if Path::new(&self.suite).is_file() {
+            let config = NamedSuite {
+                name: self.suite.clone(),
+                template,
+                template_variables,
+                max_prompt_tokens,
+                problems: limit,
+                revision: None,
+            };
+            Suite::named(&config, &model.tokenizer, Some(room))
+        } else if Path::new(&self.suite).exists() {
             let verifier = self.verifier.map(|verifier| match verifier {
                 VerifierChoice::Math => AnswerFormat::Math,
                 VerifierChoice::MathAnywhere => AnswerFormat::MathAnywhere,
                 VerifierChoice::Choice => AnswerFormat::Choice,
             });
-            let config = FileSuite { path: PathBuf::from(&self.suite), template, verifier, problems: limit };
-            Suite::file(&config, &model.tokenizer)
+            let path = PathBuf::from(&self.suite);
+            let config = FileSuite { path, template, template_variables, max_prompt_tokens, verifier, problems: limit };
+            Suite::file(&config, &model.tokenizer, Some(room))
         } else {
             let names: Vec<&str> = NAMED.iter().map(|suite| suite.name).chain(["countdown", "arithmetic"]).collect();
             let near = nearest(&self.suite, names.iter().copied());
@@ -138,8 +184,10 @@ impl EvalArguments {
 
     /// The k of pass@k.
     fn k(&self, samples: usize) -> Result<Vec<usize>> {
-        if let Some(k) = self.k.iter().find(|k| !(1..=samples).contains(k)) {
-            return Err(Error::input(format!("--k {k}: it must be between 1 and the number of samples, {samples}")));
+        if let Some(k) = self.k.iter().find(|k| **k > samples) {
+            return Err(Error::input(format!(
+                "--k {k} is more than --samples {samples}; pass@{k} needs {k} samples of each problem: give a smaller --k or more --samples"
+            )));
         }
         if self.k.is_empty() {
             let powers = std::iter::successors(Some(1), |k| Some(4 * k)).take_while(|k| *k < samples);
@@ -153,7 +201,7 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     let samples = arguments.samples as usize;
     let k = arguments.k(samples)?;
     let device = open_device(arguments.device)?;
-    let model = LanguageModel::load(&model_source(&arguments.model), arguments.dtype.dtype(), &device)?.merged()?;
+    let model = load_model(&arguments.model, arguments.base.as_ref(), arguments.dtype.dtype(), &device)?;
     let suite = arguments.suite(&model)?;
     suite.notes.iter().for_each(|note| note!("warning: {note}"));
     let room = model.config.max_position_embeddings.saturating_sub(suite.longest_prompt(&model.tokenizer)?);
@@ -167,7 +215,7 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
         step: 0,
         rows: arguments.rows.map(|rows| rows as usize),
     };
-    let decisive = json!({
+    let mut decisive = json!({
         "suite": suite.name,
         "suite_hash": suite.hash(),
         "model": arguments.model,
@@ -177,6 +225,10 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
         "max_new_tokens": max_new_tokens,
         "seed": settings.seed,
     });
+    let template_variables = arguments.template_variables();
+    if !template_variables.is_empty() {
+        decisive["template_variables"] = json!(template_variables);
+    }
     let out = arguments.out.clone().unwrap_or_else(|| default_out(&arguments.model, &suite.name));
     let (mut folder, mut outcomes) = EvaluationFolder::open(&out, &decisive, &suite, samples)?;
 
@@ -202,16 +254,15 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     let tokens: usize = outcomes[first..].iter().map(|outcome| outcome.tokens).sum();
     let pace = tokens as f64 / started.elapsed().as_secs_f64();
 
-    let summary = Summary::new(&outcomes, samples, &k, settings.seed)?;
+    let summary = Summary::new(&outcomes, samples, &k)?;
     let by = |name: fn(&crate::evaluation::SuiteProblem) -> Option<&String>| -> Result<Vec<(String, Summary)>> {
         let mut parts: BTreeMap<&str, Vec<ProblemOutcome>> = BTreeMap::new();
         for (item, outcome) in suite.problems.iter().zip(&outcomes) {
             parts.entry(name(item).map_or("", String::as_str)).or_default().push(*outcome);
         }
         parts.remove("");
-        let summaries = parts
-            .into_iter()
-            .map(|(name, outcomes)| Ok((name.to_string(), Summary::new(&outcomes, samples, &k, settings.seed)?)));
+        let summaries =
+            parts.into_iter().map(|(name, outcomes)| Ok((name.to_string(), Summary::new(&outcomes, samples, &k)?)));
         summaries.collect()
     };
     let subjects = by(|item| item.subject.as_ref())?;
@@ -226,6 +277,9 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     result.insert("temperature".to_string(), settings.temperature.into());
     result.insert("max_new_tokens".to_string(), max_new_tokens.into());
     result.insert("seed".to_string(), settings.seed.into());
+    if !template_variables.is_empty() {
+        result.insert("template_variables".to_string(), json!(template_variables));
+    }
     for (name, parts) in [("subjects", &subjects), ("levels", &levels)] {
         if !parts.is_empty() {
             let parts = parts.iter().map(|(name, summary)| Ok((name.clone(), Value::Object(fields(summary)?))));
@@ -266,6 +320,9 @@ fn fields(summary: &Summary) -> Result<Map<String, Value>> {
     Ok(fields)
 }
 
+/// Most characters of a name in the table.
+const NAME_WIDTH: usize = 40;
+
 fn print(
     suite: &Suite,
     summary: &Summary,
@@ -281,7 +338,10 @@ fn print(
         summary.problems,
         summary.samples
     )?;
-    let width = subjects.iter().chain(levels).map(|(name, _)| one_line(name).chars().count()).max().unwrap_or(0).max(8);
+    let subjects: Vec<_> = subjects.iter().map(|(name, part)| (shown(name, NAME_WIDTH), part)).collect();
+    let levels: Vec<_> =
+        levels.iter().map(|(name, part)| (format!("level {}", shown(name, NAME_WIDTH)), part)).collect();
+    let width = subjects.iter().chain(&levels).map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(8);
     let estimates: Vec<_> = summary.estimates().collect();
     let names: Vec<String> = estimates.iter().map(|(name, _)| format!("{name:>20}")).collect();
     say!("{:width$}  problems{}", "", names.concat())?;
@@ -292,14 +352,11 @@ fn print(
                 format!("{:>20}", format!("{:.1} [{:.1}, {:.1}]", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high))
             })
             .collect();
-        say!("{:width$}  {:>8}{}", one_line(name), summary.problems, cells.concat())
+        say!("{name:width$}  {:>8}{}", summary.problems, cells.concat())
     };
     row("all", summary)?;
-    for (name, part) in subjects {
+    for (name, part) in subjects.iter().chain(&levels) {
         row(name, part)?;
-    }
-    for (name, part) in levels {
-        row(&format!("level {name}"), part)?;
     }
     let pace = pace.map_or(String::new(), |pace| format!(", {pace:.0} tokens/s"));
     let earlier = if first > 0 { format!(" ({first} problems were there already)") } else { String::new() };
@@ -310,4 +367,26 @@ fn print(
         100.0 * summary.no_answer_ratio,
         out.display()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_is_a_truth_value_a_number_a_list_or_a_text() {
+        let value = |text: &str| template_variable(&format!("x={text}")).unwrap().1;
+        for (text, expected) in [
+            ("false", TemplateValue::Bool(false)),
+            ("False", TemplateValue::Bool(false)),
+            ("3", TemplateValue::Integer(3)),
+            ("0.5", TemplateValue::Decimal(0.5)),
+            ("\"3\"", TemplateValue::Text("3".to_string())),
+            ("26 Jul 2024", TemplateValue::Text("26 Jul 2024".to_string())),
+            ("[1, \"a\"]", TemplateValue::List(vec![TemplateValue::Integer(1), TemplateValue::Text("a".to_string())])),
+        ] {
+            assert_eq!(value(text), expected, "{text}");
+        }
+        assert!(template_variable("x").is_err());
+    }
 }

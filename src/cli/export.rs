@@ -1,9 +1,9 @@
 //! `orthant export`: a model as a Hugging Face folder, adapters merged.
 
 use super::terminal::{say, text_of};
-use super::{DtypeChoice, model_source};
-use crate::error::{Error, Result};
-use crate::model::LanguageModel;
+use super::{DtypeChoice, load_model};
+use crate::error::Result;
+use crate::files::staging::StagedFolder;
 use candle_core::{DType, Device};
 use clap::Args;
 use std::path::PathBuf;
@@ -14,6 +14,9 @@ pub(super) struct ExportArguments {
     /// The model: a Hugging Face folder, a PEFT folder (a checkpoint of a LoRA run), or the name of a bundled model.
     #[arg(long, value_name = "DIR")]
     model: String,
+    /// The base model of an adapter, where it is not the one that the adapter's settings name.
+    #[arg(long, value_name = "DIR")]
+    base: Option<String>,
     /// The folder to write, which must not exist yet or be empty.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -27,16 +30,12 @@ pub(super) struct ExportArguments {
 
 pub(super) fn run(arguments: &ExportArguments) -> Result<u8> {
     let out = &arguments.out;
-    if out.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(Error::input(format!("{} is not empty; give a new folder with --out", out.display())));
-    }
-    let source = model_source(&arguments.model);
+    let staged = StagedFolder::begin(out, &[])?;
     // Adapters are merged in f32 and rounded once.
-    let model = LanguageModel::load(&source, DType::F32, &Device::Cpu)?.merged()?;
-    std::fs::create_dir_all(out)
-        .map_err(|error| Error::input(format!("cannot make the folder {}: {error}", out.display())))?;
+    let model = load_model(&arguments.model, arguments.base.as_ref(), DType::F32, &Device::Cpu)?;
     let model = model.converted(arguments.dtype.dtype())?;
-    model.write(out)?;
+    model.write(staged.path())?;
+    staged.finish()?;
     say!("{} parameters in {}", model.parameter_count(), out.display())?;
     if arguments.json {
         say!("{}", serde_json::json!({ "out": text_of(out), "params": model.parameter_count() }))?;

@@ -1,12 +1,14 @@
 //! `orthant grade`: verdicts on any completions, whoever generated them.
 
 use super::terminal::{is_read, note, say};
+use crate::data::Label;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::verify::{AnswerFormat, Verdict, Verification, verify};
 use clap::Args;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
@@ -29,8 +31,8 @@ pub(super) struct GradeArguments {
 /// A line as it is written; fields that are not named here are ignored.
 #[derive(Deserialize)]
 struct Line {
-    id: serde_json::Value,
-    gold: String,
+    id: Box<RawValue>,
+    gold: Label,
     completion: String,
     #[serde(default)]
     format: LineFormat,
@@ -48,7 +50,7 @@ enum LineFormat {
 /// A line of the output.
 #[derive(Serialize)]
 struct Graded {
-    id: serde_json::Value,
+    id: Box<RawValue>,
     #[serde(flatten)]
     verification: Verification,
 }
@@ -123,7 +125,7 @@ fn grade(line: Line) -> Result<(Verdict, String)> {
         LineFormat::Math => AnswerFormat::Math,
         LineFormat::Choice => AnswerFormat::Choice,
     };
-    let verification = verify(&line.gold, &line.completion, format);
+    let verification = verify(line.gold.text(), &line.completion, format);
     let verdict = verification.verdict;
     let text = serde_json::to_string(&Graded { id: line.id, verification })
         .map_err(|error| Error::failed(format!("a verdict cannot be written as JSON: {error}")))?;

@@ -18,9 +18,11 @@ use crate::dashboard::{DashboardOptions, PanelKind, Screenshot};
 use crate::error::{Error, Result};
 use crate::escape::one_line;
 use crate::experiment::{DeviceChoice, ModelSource};
-use crate::model::bundled_models;
-use candle_core::DType;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use crate::kernels::flush_subnormals;
+use crate::model::{LanguageModel, bundled_models};
+use candle_core::{DType, Device};
+use clap::builder::RangedI64ValueParser;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -64,7 +66,10 @@ enum Command {
 /// Runs the program; returns its exit status.
 pub fn main() -> u8 {
     tell_of_panics();
-    let arguments = match Arguments::try_parse() {
+    let parsed = with_negative_numbers(Arguments::command())
+        .try_get_matches()
+        .and_then(|mut matches| Arguments::from_arg_matches_mut(&mut matches));
+    let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version go to standard output with status 0, usage errors to standard error with status 2.
@@ -80,6 +85,8 @@ pub fn main() -> u8 {
             return 2;
         }
     };
+    // Threads that are made from here on have this from their maker.
+    flush_subnormals();
     catch_unwind(AssertUnwindSafe(|| {
         status(match arguments.command {
             Some(command) => run(command),
@@ -110,6 +117,16 @@ fn tell_of_panics() {
         let text = panic.payload_as_str().unwrap_or("no message");
         note!("error: this is a fault of orthant itself, please report it: {text}{place}");
     }));
+}
+
+/// Takes `--lambda -1` for an option with a value, so that the refusal speaks of `--lambda` and what it may be, not of an unknown
+/// option `-1`.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let allow = |argument: clap::Arg| {
+        let takes_values = argument.get_action().takes_values();
+        argument.allow_negative_numbers(takes_values)
+    };
+    command.mut_args(allow).mut_subcommands(with_negative_numbers)
 }
 
 /// Clap's message, usage and hint, spread over several paragraphs, as one.
@@ -177,6 +194,15 @@ impl WindowArguments {
     }
 }
 
+/// A whole number of a range, which the refusal of any other names.
+fn whole<T: TryFrom<i64> + Clone + Send + Sync>(low: i64, high: i64) -> RangedI64ValueParser<T> {
+    RangedI64ValueParser::new().range(low..=high)
+}
+
+fn parse_seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("give a whole number between 0 and {}", u64::MAX))
+}
+
 fn parse_size(text: &str) -> Result<[f32; 2], String> {
     let parsed = text.split_once('x').and_then(|(width, height)| Some([width.parse().ok()?, height.parse().ok()?]));
     parsed
@@ -215,6 +241,14 @@ fn model_source(text: &str) -> ModelSource {
     }
 }
 
+/// Loads a model as one without an adapter, and says on standard error what about it is worth a warning.
+fn load_model(model: &str, base: Option<&String>, dtype: DType, device: &Device) -> Result<LanguageModel> {
+    let base = base.map(|base| model_source(base));
+    let model = LanguageModel::load_on(&model_source(model), base.as_ref(), dtype, device)?;
+    model.notes().iter().for_each(|note| eprintln!("warning: {note}"));
+    model.merged()
+}
+
 fn parse_device(text: &str) -> Result<DeviceChoice, String> {
     match text {
         "auto" => Ok(DeviceChoice::Auto),
@@ -234,7 +268,10 @@ fn on_large_stack<T: Send>(name: &str, work: impl FnOnce() -> Result<T> + Send) 
         let thread = std::thread::Builder::new()
             .name(name.to_string())
             .stack_size(256 << 20)
-            .spawn_scoped(scope, work)
+            .spawn_scoped(scope, || {
+                flush_subnormals();
+                work()
+            })
             .map_err(|e| Error::failed(format!("cannot start the thread `{name}`: {e}")))?;
         thread.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
     })

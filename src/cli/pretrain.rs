@@ -4,20 +4,23 @@ use super::terminal::tell_above;
 use crate::error::{Error, Result};
 use crate::evaluation::{EvaluationRecord, Suite, evaluate};
 use crate::experiment::{self, OptimizerConfig, Precision, Pretrain};
+use crate::files::{self, SETTINGS_BYTES, checksums, staging::StagedFolder};
 use crate::kernels::Buffers;
 use crate::model::{
     END_OF_TEXT, GradientSum, LanguageModel, Qwen3Config, ResponseBatch, TextTokenizer, Weights, data_type,
     micro_batches, open_device,
 };
-use crate::optim::{AdamW, Schedule};
-use crate::rng;
+use crate::optim::{AdamW, AdamWSettings, Schedule};
+use crate::rng::{self, Domain};
 use crate::tasks::{self, Split, Task};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::fmt::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[derive(Args)]
 #[command(after_help = "Example: orthant pretrain experiments/pretrain_countdown.ron")]
@@ -46,8 +49,8 @@ fn train(config: &Pretrain) -> Result<()> {
     let device = open_device(config.device)?;
     let words: Vec<&str> = config.words.iter().map(String::as_str).collect();
     let tokenizer = TextTokenizer::bytes_and_words(&words)?;
-    let task = tasks::build(&config.task, &tokenizer)?;
-    let suites = config.evaluations.iter().map(|evaluation| Suite::new(&evaluation.suite, &task, &tokenizer));
+    let task = tasks::build(&config.task, &tokenizer, None)?;
+    let suites = config.evaluations.iter().map(|evaluation| Suite::new(&evaluation.suite, &task, &tokenizer, None));
     let suites = suites.collect::<Result<Vec<_>>>()?;
     let end = tokenizer.token_id(END_OF_TEXT).ok_or_else(|| Error::failed("the tokenizer has no end-of-text token"))?;
     let shape = Qwen3Config {
@@ -61,6 +64,7 @@ fn train(config: &Pretrain) -> Result<()> {
         max_position_embeddings: config.model.positions,
         rms_norm_eps: 1e-6,
         rope_theta: 10_000.0,
+        rope_scaling: None,
         tie_word_embeddings: true,
         eos_token_ids: vec![end],
     };
@@ -68,19 +72,20 @@ fn train(config: &Pretrain) -> Result<()> {
     let weights = Weights::random(&shape, INIT_STD, config.seed, data_type(Precision::F32), &device)?;
     let model = LanguageModel::new(shape, tokenizer, weights)?;
     let OptimizerConfig::AdamW(settings) = &config.optimizer;
-    let mut optimizer = AdamW::new(&model.weights, settings.settings())?;
-    std::fs::create_dir_all(&config.out).map_err(Error::io("making the model's folder", &config.out))?;
+    let staged = StagedFolder::begin(&config.out, &Progress::FOLDERS)?;
+    let (mut progress, mut optimizer) = Progress::begin(config, &model, settings.settings(), staged.path())?;
 
-    let bar = ProgressBar::new(config.steps);
+    let bar = ProgressBar::new(config.steps).with_position(progress.step);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} step {pos}/{len}  {msg}  {eta_precise} left") {
         bar.set_style(style);
     }
-    let mut tokens_seen = 0;
-    let mut loss_mean = f64::NAN;
-    let mut records = Vec::new();
+    if progress.step > 0 {
+        tell_above(&bar, &format!("going on after step {}, where an earlier try was when it ended", progress.step));
+    }
     let mut buffers = Buffers::default();
-    let started = Instant::now();
-    for step in 1..=config.steps {
+    let (started, tokens_before) = (Instant::now(), progress.tokens);
+    let mut saved = Instant::now();
+    for step in progress.step + 1..=config.steps {
         let examples = examples(task.as_ref(), &model, config, step, end)?;
         let lengths: Vec<usize> = examples.iter().map(|(prompt, response)| prompt.len() + response.len()).collect();
         let targets: usize = examples.iter().map(|(_, response)| response.len()).sum();
@@ -97,25 +102,117 @@ fn train(config: &Pretrain) -> Result<()> {
         let gradients = sum.finish()?;
         let rate = Schedule::rate(settings.schedule, settings.learning_rate, step, settings.warmup_steps, config.steps);
         optimizer.step(&gradients, gradients.norm()?, rate)?;
-        tokens_seen += lengths.iter().sum::<usize>();
-        loss_mean = if loss_mean.is_nan() { total } else { 0.95 * loss_mean + 0.05 * total };
-        let pace = tokens_seen as f64 / started.elapsed().as_secs_f64();
-        bar.set_message(format!("loss {loss_mean:.4} nats/token  {pace:.0} tokens/s"));
+        progress.add(step, lengths.iter().sum(), total);
+        let pace = (progress.tokens - tokens_before) as f64 / started.elapsed().as_secs_f64();
+        bar.set_message(format!("loss {:.4} nats/token  {pace:.0} tokens/s", progress.loss.unwrap_or(f64::NAN)));
         bar.inc(1);
-        for (evaluation, suite) in config.evaluations.iter().zip(&suites) {
-            if step % evaluation.every == 0 || step == config.steps {
-                let record =
-                    evaluate(&model, suite, evaluation, 96.min(config.model.positions / 2), config.seed, step, |_| ())?;
-                let line = format!("step {step}: loss {loss_mean:.4}, {}", describe(&record));
-                tell_above(&bar, &line);
-                records.push(record);
-                model.write(&config.out)?;
-            }
+        let is_due = |every: u64| step.is_multiple_of(every) || step == config.steps;
+        for (evaluation, suite) in config.evaluations.iter().zip(&suites).filter(|(e, _)| is_due(e.every)) {
+            let tokens = 96.min(config.model.positions / 2);
+            let record = evaluate(&model, suite, evaluation, tokens, config.seed, step, |_| ())?;
+            tell_above(
+                &bar,
+                &format!("step {step}: loss {:.4}, {}", progress.loss.unwrap_or(f64::NAN), describe(&record)),
+            );
+            progress.records.push(record);
+        }
+        if config.evaluations.iter().any(|evaluation| is_due(evaluation.every)) || saved.elapsed() > SAVE_INTERVAL {
+            progress.save(&model, &optimizer, staged.path())?;
+            saved = Instant::now();
         }
     }
     bar.finish_and_clear();
-    model.write(&config.out)?;
-    write_card(config, &model, tokens_seen, loss_mean, &records)
+    model.write(staged.path())?;
+    write_card(config, &model, &progress, staged.path())?;
+    Progress::remove(staged.path())?;
+    staged.finish()
+}
+
+/// Time after which the state is saved, whether there is something to evaluate or not.
+const SAVE_INTERVAL: Duration = Duration::from_mins(5);
+
+/// How far training has come: what a try that was killed leaves to the next one, beside weights and moments.
+#[derive(Serialize, Deserialize)]
+struct Progress {
+    /// The experiment, complete.
+    experiment: String,
+    step: u64,
+    tokens: usize,
+    /// A running mean; `None` before the first step.
+    loss: Option<f64>,
+    records: Vec<EvaluationRecord>,
+}
+
+impl Progress {
+    /// Where it is saved, and where the save before it is while it is being replaced.
+    const FOLDERS: [&str; 2] = ["progress", "progress-before"];
+    const FILE: &str = "pretrain.json";
+    const STATE: &str = "trainer.safetensors";
+
+    /// Goes on where an earlier try with the same experiment was, or begins.
+    fn begin(config: &Pretrain, model: &LanguageModel, settings: AdamWSettings, place: &Path) -> Result<(Self, AdamW)> {
+        let experiment = experiment::to_text(config)?;
+        for folder in Self::FOLDERS.map(|name| place.join(name)) {
+            let read = || -> Result<Self> {
+                checksums::verify(&folder, |_| true)?;
+                let text = files::read_text(&folder.join(Self::FILE), SETTINGS_BYTES)
+                    .map_err(Error::io("reading", &folder))?;
+                serde_json::from_str(&text).map_err(|error| Error::failed(error.to_string()))
+            };
+            if let Ok(progress) = read()
+                && progress.experiment == experiment
+            {
+                let optimizer = AdamW::read(&model.weights, settings, &folder.join(Self::STATE))?;
+                return Ok((progress, optimizer));
+            }
+        }
+        let progress = Self { experiment, step: 0, tokens: 0, loss: None, records: Vec::new() };
+        Ok((progress, AdamW::new(&model.weights, settings)?))
+    }
+
+    /// A step is done.
+    fn add(&mut self, step: u64, tokens: usize, loss: f64) {
+        self.step = step;
+        self.tokens += tokens;
+        self.loss = Some(self.loss.map_or(loss, |mean| 0.95 * mean + 0.05 * loss));
+    }
+
+    /// Saves it, with the model as it is now.
+    fn save(&self, model: &LanguageModel, optimizer: &AdamW, place: &Path) -> Result<()> {
+        let [folder, before] = Self::FOLDERS.map(|name| place.join(name));
+        let new = place.join("progress-new");
+        let text = serde_json::to_string_pretty(self).map_err(|error| Error::failed(error.to_string()))?;
+        let failed = |error| Error::io("saving the progress", &new)(error);
+        remove(&new)?;
+        fs::create_dir(&new).map_err(failed)?;
+        model.write(&new)?;
+        optimizer.write(&new.join(Self::STATE))?;
+        fs::write(new.join(Self::FILE), text).map_err(failed)?;
+        checksums::write(&new)?;
+        for entry in new.read_dir().map_err(failed)? {
+            files::sync(&entry.map_err(failed)?.path()).map_err(failed)?;
+        }
+        if folder.exists() {
+            remove(&before)?;
+            fs::rename(&folder, &before).map_err(failed)?;
+        }
+        fs::rename(&new, &folder).and_then(|()| files::sync(place)).map_err(failed)?;
+        remove(&before)
+    }
+
+    /// Removes it, when the model is done.
+    fn remove(place: &Path) -> Result<()> {
+        Self::FOLDERS.iter().try_for_each(|name| remove(&place.join(name)))
+    }
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("removing an earlier save", folder)(error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The worked solutions of one step: (prompt, solution with end-of-text) as token ids.
@@ -132,7 +229,7 @@ fn examples(
         .into_par_iter()
         .map(|index| {
             let problem = task.problem(Split::Train, config.seed, index);
-            let mut stream = rng::stream([config.seed, rng::SOLUTIONS, index, 0]);
+            let mut stream = rng::stream(config.seed, Domain::Solutions, [0, index, 0]);
             let solution = task.worked_solution(&problem, &mut stream).ok_or_else(|| {
                 Error::input(format!(
                     "the task `{}` writes no worked solutions, so there is nothing to pretrain on",
@@ -162,14 +259,10 @@ fn describe(record: &EvaluationRecord) -> String {
 }
 
 /// The model card, with what was measured.
-fn write_card(
-    config: &Pretrain,
-    model: &LanguageModel,
-    tokens: usize,
-    loss: f64,
-    records: &[EvaluationRecord],
-) -> Result<()> {
-    let path: &Path = &config.out.join("README.md");
+fn write_card(config: &Pretrain, model: &LanguageModel, progress: &Progress, folder: &Path) -> Result<()> {
+    let path: &Path = &folder.join("README.md");
+    let Progress { tokens, loss, records, .. } = progress;
+    let loss = loss.unwrap_or(f64::NAN);
     let mut rows = String::new();
     for (record, evaluation) in records.iter().filter(|r| r.step == config.steps).zip(&config.evaluations) {
         for (k, e) in &record.pass_at {
@@ -203,5 +296,5 @@ fn write_card(
         seed = config.seed,
         hash = model.weights.hash()?,
     );
-    std::fs::write(path, card).map_err(Error::io("writing the model card", path))
+    fs::write(path, card).map_err(Error::io("writing the model card", path))
 }

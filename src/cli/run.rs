@@ -25,6 +25,13 @@ pub(super) struct RunArguments {
     /// Goes on with the run in this folder from its newest checkpoint; `--set stop.steps=N` gives it more steps.
     #[arg(long, value_name = "RUN_DIR", conflicts_with_all = ["experiment", "seed", "device", "out"])]
     resume: Option<PathBuf>,
+    /// With --resume: goes on from the checkpoint of this step instead of the newest. Later checkpoints are set aside.
+    #[arg(long, value_name = "N", requires = "resume")]
+    from_step: Option<u64>,
+    /// With --resume: goes on although model, data, templates, seed, task or method are not those of the run so far, and records
+    /// what changed.
+    #[arg(long, requires = "resume")]
+    accept_changes: bool,
     /// No window: a progress bar and a line per evaluation. Taken for granted where there is no display.
     #[arg(long)]
     headless: bool,
@@ -32,7 +39,7 @@ pub(super) struct RunArguments {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     out: PathBuf,
     /// Overrides the experiment's seed.
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = super::parse_seed)]
     seed: Option<u64>,
     /// Overrides the experiment's device: auto, cpu or cuda:0.
     #[arg(long, value_name = "DEVICE", value_parser = super::parse_device)]
@@ -50,7 +57,10 @@ pub(super) struct RunArguments {
 impl RunArguments {
     fn builder(&self) -> Result<RunBuilder> {
         let path = match (&self.resume, &self.experiment) {
-            (Some(folder), _) => return RunBuilder::resume(folder, &self.set),
+            (Some(folder), _) => {
+                let builder = RunBuilder::resume(folder, &self.set)?;
+                return Ok(builder.from_step(self.from_step).accept_changes(self.accept_changes));
+            }
             (None, Some(path)) => path,
             (None, None) => return Err(Error::input("give an experiment file, or --resume and a run folder")),
         };
@@ -134,10 +144,22 @@ impl Started {
         let end = self.run.join();
         let followed = self.follower.join().unwrap_or_else(|_| Err(Error::failed("the progress display failed")));
         let waited = start::wait(&self.others);
-        let end = end?;
-        summarize(&handle.snapshots.load(), end, self.json)?;
+        let snapshot = handle.snapshots.load();
+        let end = end.map_err(|error| with_way_on(error, &snapshot))?;
+        summarize(&snapshot, end, self.json)?;
         followed.and(picture).and(waited)?;
         Ok(if end == RunEnd::Stopped && self.interrupted.load(Ordering::SeqCst) { INTERRUPTED } else { 0 })
+    }
+}
+
+/// Adds how to go on to what a run failed of.
+fn with_way_on(error: Error, snapshot: &RunSnapshot) -> Error {
+    match snapshot.checkpoints.last() {
+        Some(step) => Error::failed(format!(
+            "{error}; go on from the checkpoint of step {step} with `orthant run --resume {}`",
+            snapshot.info.directory.display()
+        )),
+        None => error,
     }
 }
 
@@ -167,6 +189,11 @@ fn follow(handle: &RunHandle) -> Result<()> {
     let info = &first.info;
     let named = say!("{}, seed {}: {} on {} ({})", info.name, info.seed, info.method, info.model, info.device);
     let mut told = named.and_then(|()| say!("run folder {}", info.directory.display()));
+    if let Some(began) = first.events.iter().rposition(|event| event.kind == "resumed") {
+        for event in &first.events[began..] {
+            note!("{}: {}", event.kind, event.text);
+        }
+    }
     let bar = ProgressBar::new(info.stop_step);
     if let Ok(style) = ProgressStyle::with_template("{bar:24} step {pos}/{len}  {msg}") {
         bar.set_style(style);

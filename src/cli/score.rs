@@ -1,14 +1,14 @@
 //! `orthant score`: the geometry of any responses, whoever generated them.
 
 use super::terminal::{say, text_of};
-use super::{model_source, on_large_stack};
-use crate::error::{Error, Result};
+use super::{load_model, on_large_stack, parse_seed, whole};
+use crate::error::Result;
 use crate::experiment::DeviceChoice;
 use crate::geometry::{
     CosineMatrix, IncorrectSign, NoveltyForm, PairStatistics, Shaping, TokenWeights, pearson, spearman,
 };
-use crate::model::{GRADIENT_MEMORY, GradientForm, LanguageModel, open_device};
-use crate::scoring::{ScoreProgress, ScoreSettings, Scores, read_inputs, score};
+use crate::model::{GRADIENT_MEMORY, GradientForm, open_device};
+use crate::scoring::{ScoreFolder, ScoreProgress, ScoreSettings, Scores, read_inputs, score};
 use candle_core::DType;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -21,9 +21,12 @@ use std::path::PathBuf;
                         Example: orthant score --model runs/RUN/checkpoints/step_000100 --input runs/RUN/rollouts/step_000100.jsonl --out scores"
 )]
 pub(super) struct ScoreArguments {
-    /// The model: a Hugging Face folder, or the name of a bundled model.
+    /// The model: a Hugging Face folder, a PEFT folder, or the name of a bundled model.
     #[arg(long, value_name = "DIR")]
     model: String,
+    /// The base model of an adapter, where it is not the one that the adapter's settings name.
+    #[arg(long, value_name = "DIR")]
+    base: Option<String>,
     /// The responses, one JSON object a line.
     #[arg(long, value_name = "FILE.jsonl")]
     input: PathBuf,
@@ -55,17 +58,17 @@ pub(super) struct ScoreArguments {
     #[arg(long)]
     exact_gradients: bool,
     /// Projects gradients to this many numbers per tensor: less memory, for a standard error of a cosine of at most sqrt(2/K).
-    #[arg(long, value_name = "K", requires = "exact_gradients", value_parser = clap::value_parser!(u64).range(16..1 << 32))]
+    #[arg(long, value_name = "K", requires = "exact_gradients", value_parser = whole::<u64>(16, (1 << 32) - 1))]
     projection: Option<u64>,
     /// Decides the projection.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse_seed)]
     seed: u64,
     /// Where tensors live: auto, cpu or cuda:0.
     #[arg(long, default_value = "auto", value_parser = super::parse_device)]
     device: DeviceChoice,
     /// Most tokens of one forward pass. Decides memory, not results.
-    #[arg(long, value_name = "N", default_value_t = 4096)]
-    micro_batch_tokens: usize,
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = whole::<u64>(1, 1 << 30))]
+    micro_batch_tokens: u64,
     /// Prints a machine-readable line last.
     #[arg(long)]
     json: bool,
@@ -130,7 +133,7 @@ impl ScoreArguments {
                 shape_uniform_groups: !self.keep_uniform_groups,
             },
             gradients: self.exact_gradients.then_some(form),
-            micro_batch_tokens: self.micro_batch_tokens,
+            micro_batch_tokens: self.micro_batch_tokens as usize,
         }
     }
 }
@@ -138,14 +141,9 @@ impl ScoreArguments {
 pub(super) fn run(arguments: &ScoreArguments) -> Result<u8> {
     let settings = arguments.settings();
     // Found before the work rather than after it.
-    std::fs::create_dir_all(&arguments.out).map_err(|e| {
-        Error::input(format!(
-            "the folder for the scores cannot be made: {e}; choose another --out ({})",
-            arguments.out.display()
-        ))
-    })?;
+    let folder = ScoreFolder::open(&arguments.out, &arguments.input)?;
     let device = open_device(arguments.device)?;
-    let model = LanguageModel::load(&model_source(&arguments.model), DType::F32, &device)?.merged()?;
+    let model = load_model(&arguments.model, arguments.base.as_ref(), DType::F32, &device)?;
     let inputs = read_inputs(&arguments.input, &model)?;
 
     let bar = ProgressBar::new(inputs.len() as u64);
@@ -164,7 +162,7 @@ pub(super) fn run(arguments: &ScoreArguments) -> Result<u8> {
     });
     bar.finish_and_clear();
     let scores = scores?;
-    scores.write(&arguments.out)?;
+    folder.write(&scores)?;
     summarize(&scores, settings.gradients, arguments)?;
     Ok(0)
 }

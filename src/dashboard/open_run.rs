@@ -28,6 +28,13 @@ impl RunSource {
             Self::Folder(run) => &run.snapshots,
         }
     }
+
+    /// Says whether somebody is at the window, who can be asked to make room on a full disk.
+    fn attend(&self, is_there: bool) {
+        if let Self::Trainer(handle) = self {
+            handle.attendance.set(is_there);
+        }
+    }
 }
 
 /// An open run.
@@ -45,6 +52,7 @@ pub(super) struct OpenRun {
 impl OpenRun {
     /// Opens `source` in the window of `ctx`, which is woken when something changes.
     pub(super) fn new(ctx: &egui::Context, source: RunSource) -> Result<Self> {
+        source.attend(true);
         let wake = ctx.clone();
         source.snapshots().on_change(move |change| {
             wake.request_repaint_after(if change == Change::Progress { PROGRESS_DELAY } else { SNAPSHOT_DELAY });
@@ -113,5 +121,6 @@ impl Drop for OpenRun {
     fn drop(&mut self) {
         // The run may outlive the window.
         self.source.snapshots().on_change(|_| {});
+        self.source.attend(false);
     }
 }

@@ -238,7 +238,7 @@ fn problems_are_listed_with_their_solve_rates_and_lead_to_the_step_that_met_them
 #[test]
 fn shifted_comma_and_period_jump_from_event_to_event() {
     let mut snapshot = testing::snapshot(60, 1, 2);
-    let edit = SettingEdit { path: "rollout.temperature".into(), from: 1.0, to: 0.8 };
+    let edit = SettingEdit { path: "rollout.temperature".into(), from: 1.0.into(), to: 0.8.into() };
     snapshot.events = Arc::new(vec![Event::now(7, "paused", "paused"), Event::edited(33, edit)]);
     snapshot.warnings = Arc::new(vec![(45, "truncated".to_owned())]);
     let mut window = Window::open(snapshot);

@@ -44,7 +44,8 @@ pub(crate) struct PastRun {
     pub(crate) method: String,
     /// Its seed.
     pub(crate) seed: u64,
-    /// `training`, `finished`, `stopped` or `failed`; `silent` where nothing was heard of it for a minute.
+    /// `training`, `finished`, `stopped` or `failed`; `interrupted` where its process is gone, and `silent` where nobody knows and
+    /// nothing was heard of it for a minute.
     pub(crate) state: String,
     /// Steps finished, of how many.
     pub(crate) steps: (u64, u64),
@@ -321,13 +322,18 @@ fn past_run(path: &Path) -> Option<PastRun> {
         .then(|| run.read_events().ok()?.into_iter().rev().find(|event: &Event| event.kind == "error"))
         .flatten();
     let silent_s = run.last_written().and_then(|written| written.elapsed().ok()).map_or(0.0, |age| age.as_secs_f64());
+    let is_interrupted = run.is_interrupted(&manifest);
     let is_silent = manifest.state == "training" && silent_s > 60.0;
     Some(PastRun {
         path: path.to_path_buf(),
         name: experiment.name.clone(),
         method: experiment.method.label().to_owned(),
         seed: experiment.seed,
-        state: if is_silent { "silent".to_owned() } else { manifest.state },
+        state: match manifest.state {
+            _ if is_interrupted => "interrupted".to_owned(),
+            _ if is_silent => "silent".to_owned(),
+            state => state,
+        },
         steps: (last.as_ref().map_or(manifest.step, |row| row.step), experiment.stop.steps),
         started: manifest.started,
         accuracy: last.and_then(|row| row.get(&metrics::REWARD_ACCURACY)),

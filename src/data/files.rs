@@ -1,10 +1,20 @@
-//! Rows of data files: JSON, JSON Lines, CSV and Parquet become JSON objects.
+//! Data files: JSON, JSON Lines, CSV and Parquet become rows, which are JSON objects.
+//!
+//! | Ending | What it holds |
+//! |---|---|
+//! | `.jsonl`, `.ndjson` | an object a line |
+//! | `.json` | a list of objects, `{"data": [...]}`, or an object a line |
+//! | `.csv`, `.tsv` | names of columns in the first line; commas or tabs |
+//! | `.parquet` | packed with snappy, zstd or gzip, or not |
+//! | `.gz` after one of these but Parquet | the same, packed by gzip |
+//! | a folder | the shards of one data set in order, such as `train-00000-of-00002.parquet` |
 
+use super::{csv, json, parquet, shards};
 use crate::error::{Error, Result};
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use crate::files::{decode, open_regular};
 use serde_json::{Map, Value};
-use std::fs::File;
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 /// A row of a file.
 pub(super) struct Row {
@@ -14,110 +24,125 @@ pub(super) struct Row {
     pub(super) columns: Map<String, Value>,
 }
 
-/// The rows of a file, which its name's ending says how to read: `.json` (a list of objects, or `{"data": [...]}`), `.jsonl`
-/// (an object a line), `.csv` (names of columns in the first line) or `.parquet`.
-///
-/// Fails where the file cannot be read or a row is not an object; the error names file and line.
-pub(super) fn read_rows(path: &Path) -> Result<Vec<Row>> {
-    let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    let rows = match ending.as_str() {
-        "json" => json(&text(path)?),
-        "jsonl" => json_lines(&text(path)?),
-        "csv" => csv(path),
-        "parquet" => parquet(path),
-        _ => Err("a data file ends in .json, .jsonl, .csv or .parquet, which says how it is read".to_string()),
-    };
-    rows.map_err(|problem| Error::input(format!("{problem} ({})", path.display())))
-}
-
-fn text(path: &Path) -> Result<String> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Error::input(format!("the data file cannot be read: {e} ({})", path.display())))?;
-    Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_string))
-}
-
-fn json(text: &str) -> Result<Vec<Row>, String> {
-    let value: Value = serde_json::from_str(text).map_err(|e| format!("not valid JSON: {e}"))?;
-    let rows = match value {
-        Value::Array(rows) => Some(rows),
-        Value::Object(mut object) => match object.remove("data") {
-            Some(Value::Array(rows)) => Some(rows),
-            _ => None,
-        },
-        _ => None,
-    };
-    let rows = rows.ok_or("the file is neither a list of objects nor an object with such a list as `data`")?;
-    rows.into_iter().enumerate().map(|(index, value)| row(format!("row {}", index + 1), value)).collect()
-}
-
-fn json_lines(text: &str) -> Result<Vec<Row>, String> {
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines
-        .map(|(index, line)| {
-            let place = format!("line {}", index + 1);
-            let value = serde_json::from_str(line).map_err(|e| {
-                // The position within the line is a column; serde_json calls the line 1.
-                let text = e.to_string();
-                let text = text.split(" at line ").next().unwrap_or(&text).to_string();
-                format!("{place}, column {}: not valid JSON: {text}", e.column())
-            })?;
-            row(place, value)
-        })
-        .collect()
-}
-
-fn row(place: String, value: Value) -> Result<Row, String> {
-    match value {
-        Value::Object(columns) => Ok(Row { place, columns }),
-        _ => Err(format!("{place}: not an object such as {{\"problem\": \"...\", \"answer\": \"...\"}}")),
-    }
-}
-
-fn csv(path: &Path) -> Result<Vec<Row>, String> {
-    let content = std::fs::read(path).map_err(|e| format!("the data file cannot be read: {e}"))?;
-    // Quotes come in pairs, within a field too. An open one would swallow the rows after it.
-    if content.iter().fold(false, |is_open, byte| is_open ^ (*byte == b'"')) {
-        return Err(
-            "not valid CSV: a quotation mark has no partner (within a quoted field it is written twice)".to_string()
-        );
-    }
-    let mut reader = csv::Reader::from_reader(content.as_slice());
-    let names = reader.headers().map_err(|e| format!("line 1: not valid CSV: {e}"))?.clone();
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|e| match e.kind() {
-            csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
-                let line = pos.as_ref().map_or(0, csv::Position::line);
-                format!("line {line}: not valid CSV: {len} fields where the first line has {expected_len}")
+impl Row {
+    /// A row of these columns. Fails where one is there twice: which of them is meant nobody can say.
+    pub(super) fn new(place: String, columns: impl IntoIterator<Item = (String, Value)>) -> Result<Self, String> {
+        let mut row = Self { place, columns: Map::new() };
+        for (name, value) in columns {
+            if row.columns.contains_key(&name) {
+                return Err(format!("{}: the column {name:?} is there twice; rename one of them", row.place));
             }
-            _ => format!("not valid CSV: {e}"),
-        })?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let columns = names.iter().zip(&record).map(|(name, value)| (name.to_string(), value.into())).collect();
-        rows.push(Row { place: format!("line {line}"), columns });
+            row.columns.insert(name, value);
+        }
+        Ok(row)
+    }
+}
+
+/// Endings of data files that are text, each with its reader.
+const READERS: [(&str, fn(&str) -> Result<Vec<Row>, String>); 5] =
+    [("json", json::whole), ("jsonl", json::lines), ("ndjson", json::lines), ("csv", csv::commas), ("tsv", csv::tabs)];
+
+/// Packed files may become this much larger without being asked how, and then this many times their size: text packs to a tenth.
+const UNPACKED_BYTES: u64 = 256 << 20;
+const UNPACKED_TIMES: u64 = 100;
+
+/// The most bytes that a packed file of this size may hold.
+pub(super) fn most_unpacked(packed: u64) -> u64 {
+    packed.saturating_mul(UNPACKED_TIMES).saturating_add(UNPACKED_BYTES)
+}
+
+/// What is said of a packed file that holds more.
+pub(super) fn too_large(packed: u64) -> String {
+    format!(
+        "it unpacks to more than {} MiB, which is far more than text packed into {packed} bytes has; write it without packing",
+        most_unpacked(packed) >> 20
+    )
+}
+
+/// The parts of a name between dots, in lower case, from the end: `a.jsonl.gz` has `gz` and `jsonl`.
+fn endings(path: &Path) -> impl Iterator<Item = String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    name.rsplit('.').map(str::to_string).collect::<Vec<_>>().into_iter()
+}
+
+/// How a file is read: its ending without `gz`.
+pub(super) fn kind(path: &Path) -> Option<String> {
+    let mut endings = endings(path);
+    let first = endings.next()?;
+    let ending = if first == "gz" { endings.next()? } else { first.clone() };
+    // What stands before the first dot is no ending.
+    endings.next()?;
+    let is_text = READERS.iter().any(|(known, _)| *known == ending);
+    (is_text || (ending == "parquet" && first != "gz")).then_some(ending)
+}
+
+/// A name for tables: the file's without the endings that say how it is read.
+pub(crate) fn name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut end = name.len();
+    if let Some(kind) = kind(path) {
+        let dropped = if endings(path).next().as_deref() == Some("gz") { kind.len() + 4 } else { kind.len() + 1 };
+        end = end.saturating_sub(dropped);
+    }
+    name.get(..end).unwrap_or(&name).to_string()
+}
+
+/// The rows of a file, or of a folder of shards.
+///
+/// Fails where a file cannot be read or a row is not an object; the error names file and line.
+pub(super) fn read_rows(path: &Path) -> Result<Vec<(PathBuf, Row)>> {
+    let mut rows = Vec::new();
+    for file in shards::files(path)? {
+        let fault = |problem: String| Error::input(format!("{problem} ({})", file.display()));
+        let found = match kind(&file) {
+            None => Err("a data file ends in .json, .jsonl, .csv, .tsv or .parquet, which says how it is read; the first four may \
+                         also be packed by gzip, such as .jsonl.gz"
+                .to_string()),
+            Some(kind) if kind == "parquet" => parquet::read(&file),
+            Some(kind) => text(&file).and_then(|text| {
+                READERS.iter().find(|(known, _)| *known == kind).map_or(Ok(Vec::new()), |(_, read)| read(&text))
+            }),
+        };
+        rows.extend(found.map_err(fault)?.into_iter().map(|row| (file.clone(), row)));
     }
     Ok(rows)
 }
 
-fn parquet(path: &Path) -> Result<Vec<Row>, String> {
-    let not_read = |e: parquet::errors::ParquetError| format!("not a Parquet file that can be read: {e}");
-    let file = File::open(path).map_err(|e| format!("the data file cannot be read: {e}"))?;
-    let reader = SerializedFileReader::new(file).map_err(not_read)?;
-    let rows = reader.get_row_iter(None).map_err(not_read)?;
-    rows.enumerate()
-        .map(|(index, columns)| row(format!("row {}", index + 1), columns.map_err(not_read)?.to_json_value()))
-        .collect()
+/// The text of a file, unpacked where it is packed.
+fn text(path: &Path) -> Result<String, String> {
+    let unreadable = |e: std::io::Error| format!("the data file cannot be read: {e}");
+    let mut file = open_regular(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    if endings(path).next().as_deref() == Some("gz") {
+        let packed = file.metadata().map_err(unreadable)?.len();
+        let most = most_unpacked(packed);
+        let unpacked = flate2::read::MultiGzDecoder::new(file).take(most + 1).read_to_end(&mut bytes);
+        unpacked.map_err(|e| format!("the data file cannot be unpacked: {e}"))?;
+        if bytes.len() as u64 > most {
+            return Err(too_large(packed));
+        }
+    } else {
+        file.read_to_end(&mut bytes).map_err(unreadable)?;
+    }
+    decode(bytes).map_err(unreadable)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
-    fn read(name: &str, content: &str) -> Result<Vec<Row>> {
+    fn rows(name: &str, content: &[u8]) -> Result<Vec<Row>> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, content).unwrap();
-        read_rows(&path)
+        Ok(read_rows(&path)?.into_iter().map(|(_, row)| row).collect())
+    }
+
+    fn packed(content: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
     }
 
     fn column(rows: &[Row], name: &str) -> Vec<String> {
@@ -126,35 +151,56 @@ mod tests {
 
     #[test]
     fn every_format_gives_the_same_rows() {
+        let lines =
+            "\u{feff}{\"p\": \"x, \\\"y\\\"\", \"q\": \"1\"}\r\n\n{\"p\": \"two\\nlines\", \"q\": \"ü\"}\n".as_bytes();
+        let table = "\u{feff}p,q\n\"x, \"\"y\"\"\",1\n\"two\nlines\",ü\n".as_bytes();
         for (name, content) in [
-            ("a.json", r#"[{"p": "x, \"y\"", "q": "1"}, {"p": "two\nlines", "q": "ü"}]"#),
-            ("a.json", r#"{"version": 1, "data": [{"p": "x, \"y\"", "q": "1"}, {"p": "two\nlines", "q": "ü"}]}"#),
+            ("a.json", r#"[{"p": "x, \"y\"", "q": "1"}, {"p": "two\nlines", "q": "ü"}]"#.as_bytes()),
             (
-                "a.jsonl",
-                "\u{feff}{\"p\": \"x, \\\"y\\\"\", \"q\": \"1\"}\r\n\n{\"p\": \"two\\nlines\", \"q\": \"ü\"}\n",
+                "a.json",
+                r#"{"version": 1, "data": [{"p": "x, \"y\"", "q": "1"}, {"p": "two\nlines", "q": "ü"}]}"#.as_bytes(),
             ),
-            ("a.CSV", "\u{feff}p,q\n\"x, \"\"y\"\"\",1\n\"two\nlines\",ü\n"),
+            ("a.jsonl", lines),
+            ("a.json", lines),
+            ("a.ndjson", lines),
+            ("a.jsonl.gz", &packed(lines)),
+            ("a.json.gz", &packed(lines)),
+            ("a.CSV", table),
+            ("a.csv.gz", &packed(table)),
+            ("a.tsv", "p\tq\n\"x, \"\"y\"\"\"\t1\n\"two\nlines\"\tü\n".as_bytes()),
         ] {
-            let rows = read(name, content).unwrap();
+            let rows = rows(name, content).unwrap();
             assert_eq!(column(&rows, "p"), ["x, \"y\"", "two\nlines"], "{name}");
             assert_eq!(column(&rows, "q"), ["1", "ü"], "{name}");
         }
+        // One object is one row.
+        assert_eq!(column(&rows("a.json", b"{\"p\": \"x\"}").unwrap(), "p"), ["x"]);
     }
 
     #[test]
     fn faults_name_the_file_and_the_line() {
+        let bomb = packed(&vec![b' '; (UNPACKED_BYTES + (64 << 20)) as usize]);
         for (name, content, words) in [
-            ("a.jsonl", "{\"p\": \"1\"}\n\n{\"p\": ", ["line 3, column 6", "a.jsonl"]),
-            ("a.jsonl", "{\"p\": \"1\"}\n[1]\n", ["line 2: not an object", "a.jsonl"]),
-            ("a.json", "[{\"p\": \"1\"},\n 3]", ["row 2: not an object", "a.json"]),
-            ("a.json", "[{\"p\": \"1\"},\n {]", ["line 2 column 3", "a.json"]),
-            ("a.json", "{\"rows\": []}", ["neither a list of objects", "a.json"]),
-            ("a.csv", "p,q\n1,2\n3\n", ["line 3: not valid CSV: 1 fields where the first line has 2", "a.csv"]),
-            ("a.csv", "p,q\n1,2\n3,\"4\n5,6\n", ["a quotation mark has no partner", "a.csv"]),
-            ("a.parquet", "PAR1 no", ["not a Parquet file", "a.parquet"]),
-            ("a.txt", "", [".jsonl", "a.txt"]),
+            ("a.jsonl", b"{\"p\": \"1\"}\n\n{\"p\": ".as_slice(), ["line 3, column 6", "a.jsonl"]),
+            ("a.jsonl", b"{\"p\": \"1\"}\n[1]\n", ["line 2: not an object", "a.jsonl"]),
+            ("a.jsonl", b"{\"p\": 1, \"p\": 2}", ["line 1: the column \"p\" is there twice", "a.jsonl"]),
+            ("a.jsonl", b"{\"p\": {\"q\": 1, \"q\": 2}}", ["line 1: the column \"q\" is there twice", "a.jsonl"]),
+            ("a.json", b"[{\"p\": \"1\"},\n 3]", ["row 2: not an object", "a.json"]),
+            ("a.json", b"[{\"p\": \"1\"},\n {]", ["line 2 column 3", "a.json"]),
+            ("a.json", b"{\"rows\": []}", ["neither a list of objects", "a.json"]),
+            ("a.json", b"{\"train\": [{}], \"test\": [{}]}", ["several data sets (train, test)", "a.json"]),
+            ("a.json", b"[]\n[]", ["trailing characters", "a.json"]),
+            ("a.csv", b"p,q\n1,2\n3\n", ["line 3: not valid CSV: 1 fields where the first line has 2", "a.csv"]),
+            ("a.csv", b"p,q\n1,2\n3,\"4\n5,6\n", ["a quotation mark has no partner", "a.csv"]),
+            ("a.csv", b"p,answer,answer\n1,2,3\n", ["the column \"answer\" is there twice", "a.csv"]),
+            ("a.csv", b"p\n\xe9\n", ["line 2 is not valid UTF-8", "a.csv"]),
+            ("a.parquet", b"PAR1 no", ["not a Parquet file", "a.parquet"]),
+            ("a.txt", b"", [".jsonl", "a.txt"]),
+            ("a.parquet.gz", b"", [".parquet", "a.parquet.gz"]),
+            ("a.jsonl.gz", b"{}", ["cannot be unpacked", "a.jsonl.gz"]),
+            ("a.jsonl.gz", &bomb, ["unpacks to more than", "a.jsonl.gz"]),
         ] {
-            let error = read(name, content).err().unwrap();
+            let error = rows(name, content).err().unwrap();
             assert_eq!(error.exit_status(), 2);
             let error = error.to_string();
             assert!(words.iter().all(|word| error.contains(word)), "{error}");
@@ -162,6 +208,15 @@ mod tests {
         for name in ["no.json", "no.csv", "no.parquet"] {
             let error = read_rows(Path::new(name)).err().unwrap().to_string();
             assert!(error.contains("cannot be read") && error.contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_name_for_tables_has_no_endings() {
+        for (path, expected) in
+            [("a/b.jsonl", "b"), ("b.c.CSV.GZ", "b.c"), ("shards", "shards"), ("v1.5", "v1.5"), ("a.parquet", "a")]
+        {
+            assert_eq!(name(Path::new(path)), expected);
         }
     }
 }

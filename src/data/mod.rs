@@ -5,14 +5,22 @@
 //! ```
 
 mod answers;
+mod csv;
 mod files;
+mod jinja;
+mod json;
 mod named;
 mod overlap;
+mod parquet;
 mod prompt;
 mod record;
+mod shards;
 
 pub(crate) use answers::{judge, same_answer};
+pub(crate) use files::name;
+pub use json::Label;
 pub(crate) use named::{NAMED, named};
 pub(crate) use overlap::{TrainingTexts, WORDS};
 pub use prompt::PromptTemplate;
-pub use record::{Record, read_records};
+pub(crate) use prompt::settled as settled_template;
+pub use record::{Record, Unusable, read_records};

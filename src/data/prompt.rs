@@ -1,16 +1,21 @@
 //! Prompts: a problem put into a template (Jinja, as Transformers' chat templates are).
 //!
 //! A template sees `problem`, with its choices listed where it has some, and `instruction`: the system message that the data set
-//! gives with the problem or else one that asks for a boxed answer. A model's chat template sees both as `messages`. `plain` is the
-//! problem as it is, to its last newline; the others leave white space around it out.
+//! gives with the problem or else one that asks for a boxed answer. A model's chat template sees both as `messages`, and what
+//! Transformers gives it: the special tokens, and the variables that the experiment sets. `plain` is the problem as it is, to its
+//! last newline; the others leave white space around it out.
 
+use super::jinja::{self, Fault, Value};
 use super::record::Record;
 use crate::error::{Error, Result, nearest};
-use crate::experiment::AnswerFormat;
-use crate::model::TextTokenizer;
-use minijinja::{Environment, ErrorKind, UndefinedBehavior, context};
-use serde_json::Value;
+use crate::escape::shown;
+use crate::experiment::{AnswerFormat, TemplateVariables};
+use crate::files::{SETTINGS_BYTES, decode, read_text};
+use crate::model::{TextTokenizer, hexadecimal};
+use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 macro_rules! template {
     ($name:literal) => {
@@ -24,27 +29,31 @@ const TEMPLATES: [(&str, &str); 3] = [template!("plain"), template!("qwen_boxed"
 /// The name that stands for the model's own chat template.
 const CHAT: &str = "chat";
 
+/// What the program gives to every template, so that no experiment can set it.
+const GIVEN: [&str; 4] = ["messages", "add_generation_prompt", "problem", "instruction"];
+
 /// A template that is ready to make prompts.
 pub struct PromptTemplate {
-    environment: Environment<'static>,
+    template: jinja::Template,
     /// Its name: `plain`, `qwen_boxed`, `choice`, `chat` or a file.
     name: String,
-    /// `bos_token` and `eos_token` of the model, which chat templates may ask for.
-    special: [String; 2],
+    hash: String,
+    /// The model's special tokens, and the variables of the experiment.
+    values: Vec<(String, Json)>,
+    /// Whether it has asked for the time.
+    asked_for_time: AtomicBool,
 }
 
 impl PromptTemplate {
     /// The template that `name` names: `plain`, `qwen_boxed`, `choice`, `chat` for the chat template of the model, or the file of
     /// that path. Without a name it is `chat` where the model has a chat template, and `plain` where not.
-    pub fn new(name: Option<&str>, tokenizer: &TextTokenizer) -> Result<Self> {
-        let config = match tokenizer.companion("tokenizer_config.json") {
-            None => Value::Null,
-            Some(bytes) => serde_json::from_slice(bytes)
-                .map_err(|e| Error::input(format!("the model's tokenizer_config.json is not valid JSON: {e}")))?,
-        };
+    ///
+    /// A variable that the template does not read is bad input: it would change nothing.
+    pub fn new(name: Option<&str>, variables: &TemplateVariables, tokenizer: &TextTokenizer) -> Result<Self> {
+        let config = companion(tokenizer, "tokenizer_config.json")?;
         let chat = match tokenizer.companion("chat_template.jinja") {
-            Some(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-            None => chat_template(&config),
+            Some(bytes) => Some(text_of("chat_template.jinja", bytes)?),
+            None => chat_template(&config)?,
         };
         let name = name.unwrap_or(if chat.is_some() { CHAT } else { "plain" });
         let source = if name == CHAT {
@@ -59,21 +68,17 @@ impl PromptTemplate {
         } else {
             read(name)?
         };
-        let mut environment = Environment::new();
-        environment.set_trim_blocks(true);
-        environment.set_lstrip_blocks(true);
+        let mut template = jinja::Template::new(&source).map_err(|e| fault(name, &e))?;
         // A chat template asks whether variables are there; our own ones have all that they name.
-        let behaviour = if name == CHAT { UndefinedBehavior::Lenient } else { UndefinedBehavior::Strict };
-        environment.set_undefined_behavior(behaviour);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function("raise_exception", |message: String| -> Result<String, minijinja::Error> {
-            Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
-        });
-        environment
-            .add_template_owned(name.to_string(), without_generation_tags(&source))
-            .map_err(|e| fault(name, &e))?;
-        let special = ["bos_token", "eos_token"].map(|token| special_token(&config, token));
-        Ok(Self { environment, name: name.to_string(), special })
+        template.strict = name != CHAT;
+        check_variables(name, &template, variables)?;
+        let mut values = special_tokens(&config, &companion(tokenizer, "special_tokens_map.json")?);
+        for (name, value) in variables {
+            values.retain(|(known, _)| known != name);
+            values.push((name.clone(), json!(value)));
+        }
+        let hash = hexadecimal(Sha256::digest(source.as_bytes()));
+        Ok(Self { template, name: name.to_string(), hash, values, asked_for_time: AtomicBool::new(false) })
     }
 
     /// The template's name.
@@ -81,7 +86,27 @@ impl PromptTemplate {
         &self.name
     }
 
-    /// The prompt for a record.
+    /// SHA-256 of the template's text.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// What a run should warn of, after prompts were made.
+    pub fn note(&self) -> Option<String> {
+        self.asked_for_time.load(Ordering::Relaxed).then(|| {
+            let remedy = if self.template.reads("date_string") {
+                "set template_variables: {\"date_string\": \"...\"} to keep one date"
+            } else {
+                "give a template without it to keep them the same"
+            };
+            format!(
+                "the template {} writes the date into the prompts, so they differ from day to day; {remedy}",
+                self.name
+            )
+        })
+    }
+
+    /// The prompt for a record. A prompt without text is bad input.
     pub fn render(&self, record: &Record, format: AnswerFormat) -> Result<String> {
         let instruction = record.system.as_deref().unwrap_or(match format {
             AnswerFormat::Math | AnswerFormat::MathAnywhere => {
@@ -91,46 +116,77 @@ impl PromptTemplate {
                 "Please reason step by step, and put the letter of the right choice within \\boxed{}."
             }
         });
-        let [bos_token, eos_token] = &self.special;
-        let values = context! {
-            problem => record.problem,
-            instruction,
-            messages => [context! { role => "system", content => instruction }, context! { role => "user", content => record.problem.trim() }],
-            add_generation_prompt => true,
-            bos_token,
-            eos_token,
+        let messages = json!([
+            { "role": "system", "content": instruction },
+            { "role": "user", "content": record.problem.trim() },
+        ]);
+        let mut values = vec![
+            ("messages", Value::from_json(&messages)),
+            ("tools", Value::None),
+            ("documents", Value::None),
+            ("add_generation_prompt", Value::Bool(true)),
+        ];
+        // A chat template gets what Transformers gives it, and nothing else.
+        if self.name != CHAT {
+            values.extend([("problem", Value::text(&record.problem)), ("instruction", Value::text(instruction))]);
+        }
+        let own = self.values.iter().map(|(name, value)| (name.clone(), Value::from_json(value)));
+        let values = values.into_iter().map(|(name, value)| (name.to_string(), value)).chain(own);
+        let now = |format: &str| {
+            self.asked_for_time.store(true, Ordering::Relaxed);
+            jiff::fmt::strtime::format(format, &jiff::ZonedDateTime::now())
+                .map_err(|e| format!("the time cannot be written: {e}"))
         };
-        let template = self.environment.get_template(&self.name).map_err(|e| fault(&self.name, &e))?;
-        template.render(values).map_err(|e| fault(&self.name, &e))
+        let prompt = self.template.render(values, &now).map_err(|e| fault(&self.name, &e))?;
+        if prompt.is_empty() {
+            let text = format!("the prompt of the problem {} has no text", record.id);
+            return Err(fault(&self.name, &Fault { line: None, text }));
+        }
+        Ok(prompt)
     }
 }
 
-/// The template without `{% generation %}` and `{% endgeneration %}`, by which Transformers marks what an assistant said: what stands
-/// between them is rendered as it is. Their control of white space stays.
-fn without_generation_tags(source: &str) -> String {
-    let mut text = String::with_capacity(source.len());
-    let mut rest = source;
-    while let Some(start) = rest.find("{%") {
-        let Some(length) = rest[start..].find("%}") else { break };
-        let tag = &rest[start + 2..start + length];
-        let word = tag.trim_matches(['-', '+']).trim();
-        let plain = match word {
-            "generation" => Some("if true"),
-            "endgeneration" => Some("endif"),
-            _ => None,
-        };
-        text.push_str(&rest[..start + 2]);
-        text.push_str(&plain.map_or_else(|| tag.to_string(), |plain| tag.replace(word, &format!(" {plain} "))));
-        text.push_str("%}");
-        rest = &rest[start + length + 2..];
+/// The absolute path of a template that is a file; other names stay as they are.
+pub(crate) fn settled(name: &str) -> String {
+    let is_known = name == CHAT || TEMPLATES.iter().any(|(known, _)| *known == name);
+    let path = if is_known { None } else { Path::new(name).canonicalize().ok() };
+    path.as_deref().and_then(Path::to_str).unwrap_or(name).to_string()
+}
+
+fn check_variables(name: &str, template: &jinja::Template, variables: &TemplateVariables) -> Result<()> {
+    for variable in variables.keys() {
+        if GIVEN.contains(&variable.as_str()) {
+            return Err(Error::input(format!(
+                "template_variables sets `{variable}`, which the program itself gives to every template; leave it out"
+            )));
+        }
+        if !template.reads(variable) {
+            let near =
+                nearest(variable, template.names()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+            return Err(Error::input(format!(
+                "template_variables sets `{variable}`, which the template {name} does not read{near} A variable that changes \
+                 nothing is refused"
+            )));
+        }
     }
-    text + rest
+    Ok(())
+}
+
+fn text_of(name: &str, bytes: &[u8]) -> Result<String> {
+    decode(bytes.to_vec()).map_err(|e| Error::input(format!("the model's {name} cannot be read: {e}")))
+}
+
+/// A JSON file that came with the tokenizer; null where there is none.
+fn companion(tokenizer: &TextTokenizer, name: &str) -> Result<Json> {
+    let Some(bytes) = tokenizer.companion(name) else { return Ok(Json::Null) };
+    serde_json::from_str(&text_of(name, bytes)?)
+        .map_err(|e| Error::input(format!("the model's {name} is not valid JSON: {e}")))
 }
 
 fn read(name: &str) -> Result<String> {
     let path = Path::new(name);
-    if path.is_file() {
-        return std::fs::read_to_string(path)
+    if path.exists() {
+        return read_text(path, SETTINGS_BYTES)
             .map_err(|e| Error::input(format!("the prompt template cannot be read: {e} ({name})")));
     }
     let known: Vec<&str> = TEMPLATES.iter().map(|(known, _)| *known).chain([CHAT]).collect();
@@ -139,28 +195,58 @@ fn read(name: &str) -> Result<String> {
 }
 
 /// What is wrong with a template, with its name and line.
-fn fault(name: &str, error: &minijinja::Error) -> Error {
-    let line = error.line().map_or(String::new(), |line| format!(", line {line}"));
-    let detail = error.detail().map_or(String::new(), |detail| format!(": {detail}"));
-    Error::input(format!("the prompt template is not right: {}{detail} (template {name}{line})", error.kind()))
+fn fault(name: &str, fault: &Fault) -> Error {
+    let line = fault.line.map_or(String::new(), |line| format!(", line {line}"));
+    let shown = shown(&fault.text, 1000);
+    Error::input(format!("the prompt template is not right: {shown} (template {name}{line})"))
 }
 
 /// The chat template of a `tokenizer_config.json`: a text, or a list of named ones of which `default` is meant.
-fn chat_template(config: &Value) -> Option<String> {
-    match config.get("chat_template")? {
-        Value::String(template) => Some(template.clone()),
-        Value::Array(named) => {
-            let default = named.iter().find(|entry| entry["name"] == "default")?;
-            Some(default.get("template")?.as_str()?.to_string())
+fn chat_template(config: &Json) -> Result<Option<String>> {
+    let not_one = |what: &str| Error::input(format!("the model's tokenizer_config.json: `chat_template` {what}"));
+    match config.get("chat_template") {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::String(template)) => Ok(Some(template.clone())),
+        Some(Json::Array(named)) => {
+            let text = |entry: &Json, key: &str| entry.get(key).and_then(Json::as_str).map(str::to_string);
+            let default = named.iter().find(|entry| text(entry, "name").as_deref() == Some("default"));
+            let names: Vec<String> = named.iter().filter_map(|entry| text(entry, "name")).collect();
+            let source = default.and_then(|entry| text(entry, "template"));
+            let names = names.join(", ");
+            source.map(Some).ok_or_else(|| {
+                not_one(&format!(
+                    "lists templates, but none with the name `default` ({names}); write the one that is meant into \
+                                  chat_template.jinja, or give it as the template's file"
+                ))
+            })
         }
-        _ => None,
+        Some(_) => Err(not_one("is neither a text nor a list of named templates")),
     }
 }
 
-/// A special token of a `tokenizer_config.json`, which is a text or an object with one; empty where there is none.
-fn special_token(config: &Value, name: &str) -> String {
-    let token = config.get(name).map(|token| token.get("content").unwrap_or(token));
-    token.and_then(Value::as_str).unwrap_or_default().to_string()
+/// The special tokens that have names, as Transformers gives them to chat templates. Those that a model does not have are not there,
+/// because templates ask whether they are.
+fn special_tokens(config: &Json, map: &Json) -> Vec<(String, Json)> {
+    let text = |token: &Json| token.get("content").unwrap_or(token).as_str().map(str::to_string);
+    let named = |entries: &Json| -> Vec<(String, Json)> {
+        let all = entries.as_object().into_iter().flatten();
+        all.filter_map(|(name, token)| Some((name.clone(), text(token)?.into()))).collect()
+    };
+    let is_token = |(name, _): &(String, Json)| name.ends_with("_token");
+    let mut tokens: Vec<_> = named(config).into_iter().filter(is_token).collect();
+    let mut more = Vec::new();
+    for key in ["extra_special_tokens", "model_specific_special_tokens"] {
+        more.extend(config.get(key).map(named).unwrap_or_default());
+    }
+    // The older file counts where the newer one says nothing of added tokens.
+    if config.get("added_tokens_decoder").is_none() {
+        more.extend(named(map).into_iter().filter(is_token));
+    }
+    for (name, token) in more {
+        tokens.retain(|(known, _)| *known != name);
+        tokens.push((name, token));
+    }
+    tokens
 }
 
 #[cfg(test)]
@@ -191,7 +277,12 @@ mod tests {
     }
 
     fn prompt(name: Option<&str>, files: &[(&str, &str)]) -> Result<String> {
-        PromptTemplate::new(name, &tokenizer(files))?.render(&record(), AnswerFormat::Math)
+        PromptTemplate::new(name, &TemplateVariables::default(), &tokenizer(files))?
+            .render(&record(), AnswerFormat::Math)
+    }
+
+    fn plain(name: &str) -> PromptTemplate {
+        PromptTemplate::new(Some(name), &TemplateVariables::default(), &tokenizer(&[])).unwrap()
     }
 
     #[test]
@@ -202,16 +293,13 @@ mod tests {
             "<|im_start|>system\nPlease reason step by step, and put your final answer within \\boxed{}.<|im_end|>\n\
              <|im_start|>user\nIs 1 < 2 & \"so\"?<|im_end|>\n<|im_start|>assistant\n"
         );
-        let choice = PromptTemplate::new(Some("choice"), &tokenizer(&[])).unwrap();
+        let choice = plain("choice");
         assert_eq!(
             choice.render(&record(), AnswerFormat::Choice).unwrap(),
             "Is 1 < 2 & \"so\"?\n\nPlease reason step by step, and put the letter of the right choice within \\boxed{}.\n"
         );
         let spaced = Record { problem: " 1 + 1 =\n".to_string(), ..record() };
-        let rendered = |name| {
-            let template = PromptTemplate::new(Some(name), &tokenizer(&[])).unwrap();
-            template.render(&spaced, AnswerFormat::Math).unwrap()
-        };
+        let rendered = |name| plain(name).render(&spaced, AnswerFormat::Math).unwrap();
         assert_eq!(rendered("plain"), " 1 + 1 =\n");
         assert!(rendered("qwen_boxed").contains("<|im_start|>user\n1 + 1 =<|im_end|>"));
         assert!(rendered("choice").starts_with("1 + 1 =\n\nPlease"));
@@ -227,7 +315,10 @@ mod tests {
         assert_eq!(prompt(None, &[("tokenizer_config.json", &config)]).unwrap(), expected);
         let named = serde_json::json!({ "chat_template": [{ "name": "tool_use", "template": "x" }, { "name": "default", "template": jinja }], "bos_token": "<s>" });
         assert_eq!(prompt(Some("chat"), &[("tokenizer_config.json", &named.to_string())]).unwrap(), expected);
-        let files = [("tokenizer_config.json", config.as_str()), ("chat_template.jinja", "own {{ problem }}")];
+        let files = [
+            ("tokenizer_config.json", config.as_str()),
+            ("chat_template.jinja", "\u{feff}own {{ messages[1].content }}{{ problem }}"),
+        ];
         assert_eq!(prompt(None, &files).unwrap(), "own Is 1 < 2 & \"so\"?");
         assert_eq!(prompt(None, &[]).unwrap(), "Is 1 < 2 & \"so\"?");
     }
@@ -246,6 +337,94 @@ mod tests {
     }
 
     #[test]
+    fn templates_see_the_special_tokens_that_the_model_has() {
+        let jinja = "{{ bos_token }}|{{ eos_token }}|{{ pad_token }}|{{ unk_token is defined }}|{{ image_token }}|{{ audio_token }}|{{ tools is none }}";
+        let mut config = serde_json::json!({
+            "chat_template": jinja, "bos_token": {"content": "<s>"}, "eos_token": "</s>", "pad_token": "<pad>", "unk_token": null,
+            "image_token": "<image>", "extra_special_tokens": {"audio_token": "<audio>"}
+        });
+        let map = r#"{"pad_token": {"content": "<other>"}}"#;
+        let rendered = |config: &Json| {
+            let config = config.to_string();
+            prompt(None, &[("tokenizer_config.json", config.as_str()), ("special_tokens_map.json", map)]).unwrap()
+        };
+        assert_eq!(rendered(&config), "<s>|</s>|<other>|False|<image>|<audio>|True");
+        config["added_tokens_decoder"] = serde_json::json!({});
+        assert_eq!(rendered(&config), "<s>|</s>|<pad>|False|<image>|<audio>|True");
+    }
+
+    #[test]
+    fn variables_reach_the_template_and_one_that_it_does_not_read_is_refused() {
+        let jinja =
+            "{% if enable_thinking is defined and enable_thinking is false %}off{% else %}on{% endif %}{{ kinds }}";
+        let config = serde_json::json!({ "chat_template": jinja }).to_string();
+        let tokenizer = tokenizer(&[("tokenizer_config.json", &config)]);
+        let with = |text: &str| {
+            let variables: TemplateVariables = crate::experiment::from_text(text, "a test").unwrap();
+            PromptTemplate::new(None, &variables, &tokenizer)?.render(&record(), AnswerFormat::Math)
+        };
+        assert_eq!(with("{}").unwrap(), "on");
+        assert_eq!(with(r#"{"enable_thinking": false}"#).unwrap(), "off");
+        assert_eq!(
+            with(r#"{"enable_thinking": true, "kinds": [1, 2.5, "a", false]}"#).unwrap(),
+            "on[1, 2.5, 'a', False]"
+        );
+        let error = with(r#"{"enable_thinkng": false}"#).unwrap_err();
+        assert_eq!(error.exit_status(), 2);
+        assert!(
+            error
+                .to_string()
+                .contains("`enable_thinkng`, which the template chat does not read; did you mean `enable_thinking`?"),
+            "{error}"
+        );
+        assert!(with(r#"{"messages": "x"}"#).unwrap_err().to_string().contains("leave it out"));
+    }
+
+    #[test]
+    fn a_date_in_the_prompts_is_told_of() {
+        let jinja =
+            "{% if not date_string is defined %}{% set date_string = strftime_now('%Y') %}{% endif %}{{ date_string }}";
+        let config = serde_json::json!({ "chat_template": jinja }).to_string();
+        let tokenizer = tokenizer(&[("tokenizer_config.json", &config)]);
+        let with = |text: &str| {
+            let variables: TemplateVariables = crate::experiment::from_text(text, "a test").unwrap();
+            let template = PromptTemplate::new(None, &variables, &tokenizer).unwrap();
+            (template.render(&record(), AnswerFormat::Math).unwrap(), template.note())
+        };
+        let (year, note) = with("{}");
+        assert!(year.parse::<u32>().unwrap() > 2024 && note.unwrap().contains("date_string"));
+        assert_eq!(with(r#"{"date_string": "26 Jul 2024"}"#), ("26 Jul 2024".to_string(), None));
+    }
+
+    #[test]
+    fn a_template_that_is_a_file_gets_its_whole_path_and_its_text_a_hash() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.html");
+        std::fs::write(&path, "\u{feff}<p>{{ problem }}</p>\r\n").unwrap();
+        // No ending makes templates escape what they are given, and lines end as Jinja ends them.
+        assert_eq!(prompt(path.to_str(), &[]).unwrap(), "<p>Is 1 < 2 & \"so\"?</p>");
+        let name = path.canonicalize().unwrap().display().to_string();
+        assert_eq!(
+            settled(
+                &folder
+                    .path()
+                    .join("../")
+                    .join(folder.path().file_name().unwrap())
+                    .join("t.html")
+                    .display()
+                    .to_string()
+            ),
+            name
+        );
+        assert_eq!(
+            (settled("chat"), settled("plain"), settled("no.such")),
+            ("chat".into(), "plain".into(), "no.such".into())
+        );
+        assert_eq!(plain("plain").hash().len(), 64);
+        assert_ne!(plain("plain").hash(), plain("choice").hash());
+    }
+
+    #[test]
     fn faults_name_template_and_line() {
         let folder = tempfile::tempdir().unwrap();
         let file = |content: &str| {
@@ -256,7 +435,12 @@ mod tests {
         for (content, words) in [
             ("a\n{{ problem", ["mine.jinja, line 2", "syntax error"]),
             ("a\n\n{{ problm }}", ["mine.jinja, line 3", "undefined value"]),
-            ("{{ raise_exception('no system') }}", ["mine.jinja, line 1", "no system"]),
+            ("{{ raise_exception('no \\x1b[2Jsystem') }}", ["mine.jinja, line 1", "no \\u{1b}[2Jsystem"]),
+            ("{% if false %}x{% endif %}", ["the prompt of the problem 0 has no text", "mine.jinja"]),
+            (
+                "a\n{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+                ["too many steps", "mine.jinja, line 2"],
+            ),
         ] {
             let error = prompt(Some(&file(content)), &[]).unwrap_err();
             assert_eq!(error.exit_status(), 2);
@@ -266,5 +450,8 @@ mod tests {
         assert!(error.contains("did you mean `qwen_boxed`"), "{error}");
         let error = prompt(Some("chat"), &[]).unwrap_err().to_string();
         assert!(error.contains("this model has none"), "{error}");
+        let named = r#"{"chat_template": [{"name": "tool_use", "template": "x"}]}"#;
+        let error = prompt(None, &[("tokenizer_config.json", named)]).unwrap_err().to_string();
+        assert!(error.contains("none with the name `default` (tool_use)"), "{error}");
     }
 }

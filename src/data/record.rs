@@ -2,32 +2,34 @@
 //!
 //! | Meaning | Columns, the first that is there; upper and lower case are the same |
 //! |---|---|
-//! | problem | `problem`, `question`, `prompt`: a text, or a conversation `[{role, content}]` of at most a system message and one user message |
-//! | answer | `answer` (a text after `#### ` where it holds one), `ground_truth`, `reward_model.ground_truth`, or the last box of `solution`; also where the answer was cut off |
+//! | problem | `problem`, `question`, `prompt`: a text, or a conversation `[{role, content}]` of at most a system message and one user message, as a list or as its JSON text; the content is a text or a list of parts that are texts |
+//! | answer | `answer` (a text after `#### ` where it holds one), `ground_truth`, `reward_model.ground_truth`, or the last box of `solution`; also where the answer is empty or was cut off |
 //! | choices | `options` or `choices` with the letter of the right one as `answer`; or `Correct Answer` and `Incorrect Answer 1`, ..., which are shuffled |
 //! | id | `id`, `unique_id`, `question_id`, `Record ID`, `extra_info.index`; else the number of the row |
 //! | subject | `subject`, `type`, `category`, `Subdomain` |
 //! | level | `level`, `difficulty` |
 
 use super::files::{Row, read_rows};
+use super::parquet::BYTES;
 use crate::error::{Error, Result};
-use crate::rng;
+use crate::escape::shown;
+use crate::rng::{self, Domain};
 use crate::verify::boxed::last_boxed;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// One problem of a data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// A name that no other record of the data set has.
     pub id: String,
-    /// The problem as the file has it, white space included; with its choices where it has some.
+    /// The problem as the file has it, white space included; with its choices where it has some. Empty where the file has none.
     pub problem: String,
     /// The system message that the data set gives with the problem.
     pub system: Option<String>,
-    /// The right answer; the letter of the right choice where there are choices.
+    /// The right answer; the letter of the right choice where there are choices. Empty where the file has none.
     pub answer: String,
     /// Whether the answer is one of the choices that the problem lists.
     pub has_choices: bool,
@@ -37,11 +39,35 @@ pub struct Record {
     pub level: Option<String>,
 }
 
+/// What data sets write where a problem has no answer that could be checked: NuminaMath, and tables that were written as text.
+const NO_ANSWER: [&str; 6] = ["proof", "notfound", "not found", "n/a", "nan", "null"];
+
+/// Why nobody could be right about a problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unusable {
+    /// There is no problem.
+    Empty,
+    /// There is no answer.
+    Unanswered,
+    /// The answer is a word such as `proof`, which stands for no answer.
+    Word,
+    /// The answer's braces are not closed. Copies of MATH are in circulation whose answers were cut off at the first closing brace of
+    /// `\\frac{\\sqrt{3}}{2}`.
+    CutOff,
+}
+
 impl Record {
-    /// Whether the answer's braces are closed. Copies of MATH are in circulation whose answers were cut off at the first closing brace
-    /// of `\\frac{\\sqrt{3}}{2}`: nobody can be right about these.
-    pub fn has_whole_answer(&self) -> bool {
-        is_whole(&self.answer)
+    /// Why the problem is of no use, if it is not.
+    pub fn unusable(&self) -> Option<Unusable> {
+        if self.problem.trim().is_empty() {
+            Some(Unusable::Empty)
+        } else if self.answer.trim().is_empty() {
+            Some(Unusable::Unanswered)
+        } else if NO_ANSWER.iter().any(|word| self.answer.trim().eq_ignore_ascii_case(word)) {
+            Some(Unusable::Word)
+        } else {
+            (!is_whole(&self.answer)).then_some(Unusable::CutOff)
+        }
     }
 }
 
@@ -55,20 +81,23 @@ const LETTERS: &str = "ABCDEFGHIJ";
 /// Decides the order of shuffled choices: one for all runs, so that a data set's right letters are always the same.
 const CHOICE_SEED: u64 = 0;
 
-/// Reads the files of one data set in order, each by the ending of its name.
+/// Reads the files of one data set in order, each by the ending of its name; a folder stands for the shards in it. Records without
+/// problem or answer are among them: see [`Record::unusable`].
 ///
-/// Fails, naming file and line or the columns that were found, where a file cannot be read, its layout is unknown, a row lacks a
-/// problem or an answer, or there is no row.
+/// Fails, naming file and line or the columns that were found, where a file cannot be read, its layout is unknown, a column holds
+/// what it cannot mean, or there is no row.
 pub fn read_records(files: &[PathBuf]) -> Result<Vec<Record>> {
     let mut records: Vec<Record> = Vec::new();
     let mut uses: BTreeMap<String, usize> = BTreeMap::new();
     for path in files {
         let rows = read_rows(path)?;
-        check_layout(&rows, path)?;
-        for row in rows {
+        if let Some((file, first)) = rows.first() {
+            check_layout(first).map_err(|problem| Error::input(format!("{problem} ({})", file.display())))?;
+        }
+        for (file, row) in rows {
             let number = records.len();
             let mut record = record(&row, number)
-                .map_err(|problem| Error::input(format!("{}: {problem} ({})", row.place, path.display())))?;
+                .map_err(|problem| Error::input(format!("{}: {problem} ({})", row.place, file.display())))?;
             let earlier = uses.entry(record.id.clone()).or_insert(0);
             *earlier += 1;
             if *earlier > 1 {
@@ -104,28 +133,43 @@ const ID: &[&str] = &["id", "unique_id", "question_id", "record id", "extra_info
 const SUBJECT: &[&str] = &["subject", "type", "category", "subdomain"];
 const LEVEL: &[&str] = &["level", "difficulty"];
 
-/// The value of the first of these columns that the row has and that is not null. A dot leads into an object.
-fn column<'a>(row: &'a Row, aliases: &[&str]) -> Option<&'a Value> {
-    aliases.iter().find_map(|alias| {
+/// The values of these columns that the row has and that are neither null nor empty, in this order. A dot leads into an object.
+fn columns<'a>(row: &'a Row, aliases: &'a [&'a str]) -> impl Iterator<Item = (&'a str, &'a Value)> {
+    aliases.iter().filter_map(|alias| {
         let (name, inner) = alias.split_once('.').map_or((*alias, None), |(name, inner)| (name, Some(inner)));
         let value = row.columns.iter().find(|(known, _)| known.trim().eq_ignore_ascii_case(name))?.1;
         let value = match inner {
             None => value,
             Some(inner) => value.get(inner)?,
         };
-        (!value.is_null()).then_some(value)
+        let is_empty = value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty());
+        (!is_empty).then_some((*alias, value))
     })
 }
 
-/// Refuses a file whose first row has no column for the problem or the answer, be it null.
-fn check_layout(rows: &[Row], path: &Path) -> Result<()> {
-    let Some(first) = rows.first() else { return Ok(()) };
+fn column<'a>(row: &'a Row, aliases: &'a [&'a str]) -> Option<(&'a str, &'a Value)> {
+    columns(row, aliases).next()
+}
+
+/// Refuses a file whose first row has no column for the problem or the answer, be it null, or two that mean the same.
+fn check_layout(first: &Row) -> Result<(), String> {
     let has = |alias: &&str| {
         first.columns.iter().any(|(known, value)| match alias.split_once('.') {
             None => known.trim().eq_ignore_ascii_case(alias),
             Some((name, inner)) => known.trim().eq_ignore_ascii_case(name) && value.get(inner).is_some(),
         })
     };
+    let shown = |name: &str| shown(name, 60);
+    for alias in [PROBLEM, ANSWER, SOLUTION, CHOICES, CORRECT, &INCORRECT[..], ID, SUBJECT, LEVEL].concat() {
+        let mut same = first.columns.keys().filter(|known| known.trim().eq_ignore_ascii_case(alias));
+        if let (Some(one), Some(other)) = (same.next(), same.next()) {
+            return Err(format!(
+                "the columns `{}` and `{}` mean the same; rename one of them",
+                shown(one),
+                shown(other)
+            ));
+        }
+    }
     let lacks = |aliases: &[&[&str]]| !aliases.iter().any(|aliases| aliases.iter().any(has));
     let (what, aliases) = if lacks(&[PROBLEM]) {
         ("a problem", PROBLEM.join(", "))
@@ -134,43 +178,41 @@ fn check_layout(rows: &[Row], path: &Path) -> Result<()> {
     } else {
         return Ok(());
     };
-    let found: Vec<&str> = first.columns.keys().map(String::as_str).collect();
-    Err(Error::input(format!(
-        "the layout of the data is not known: no column for {what} ({aliases}) among {}; rename a column ({})",
-        found.join(", "),
-        path.display()
-    )))
+    let found: Vec<String> = first.columns.keys().take(40).map(|name| shown(name)).collect();
+    Err(format!(
+        "the layout of the data is not known: no column for {what} ({aliases}) among {}; rename a column",
+        found.join(", ")
+    ))
 }
 
 fn record(row: &Row, number: usize) -> Result<Record, String> {
     let (system, mut problem) = match column(row, PROBLEM) {
-        None => return Err(format!("no problem in any of the columns {}", PROBLEM.join(", "))),
-        Some(Value::Array(messages)) => conversation(messages)?,
-        Some(Value::String(text)) => (None, text.clone()),
-        Some(value) => (None, plain_text(value).ok_or("the problem is no text")?),
+        None => (None, String::new()),
+        Some((_, Value::Array(messages))) => conversation(messages)?,
+        Some((_, Value::String(text))) => match messages(text)? {
+            Some(messages) => conversation(&messages)?,
+            None => (None, text.clone()),
+        },
+        Some((name, value)) => (None, plain_text(value).ok_or_else(|| not_text("problem", name, value))?),
     };
-    if problem.trim().is_empty() {
-        return Err("the problem is empty".to_string());
-    }
     let choices = choices(row, &problem)?;
     let answer = match &choices {
         Some((choices, right)) => {
             let listed = choices.iter().zip(LETTERS.chars()).map(|(choice, letter)| format!("\n{letter}. {choice}"));
-            problem = format!("{}\n{}", problem.trim_end(), listed.collect::<String>());
-            LETTERS.chars().nth(*right).map(String::from)
+            if !problem.trim().is_empty() {
+                problem = format!("{}\n{}", problem.trim_end(), listed.collect::<String>());
+            }
+            right.and_then(|right| LETTERS.chars().nth(right)).map(String::from)
         }
         None => answer(row)?,
     };
-    let answer = answer.filter(|answer| !answer.is_empty()).ok_or_else(|| {
-        let places = [ANSWER, SOLUTION].concat().join(", ");
-        format!("no answer in any of the columns {places} (of a solution, its last \\boxed{{}})")
-    })?;
-    let text = |aliases| column(row, aliases).and_then(plain_text).filter(|text| !text.is_empty());
+    // What only describes a problem may be anything; where it is no text, it is left out.
+    let text = |aliases| column(row, aliases).and_then(|(_, value)| plain_text(value)).filter(|text| !text.is_empty());
     Ok(Record {
         id: text(ID).unwrap_or_else(|| number.to_string()),
         problem,
         system,
-        answer,
+        answer: answer.unwrap_or_default(),
         has_choices: choices.is_some(),
         subject: text(SUBJECT),
         level: text(LEVEL).map(|level| level.strip_prefix("Level ").map_or_else(|| level.clone(), str::to_string)),
@@ -185,34 +227,93 @@ fn plain_text(value: &Value) -> Option<String> {
     }
 }
 
+/// What is said of a column that should hold a text.
+fn not_text(what: &str, column: &str, value: &Value) -> String {
+    let found = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a truth value",
+        Value::Array(_) => "a list",
+        Value::Object(object) if object.contains_key(BYTES) => "bytes that are not UTF-8",
+        _ => "an object",
+    };
+    format!("the {what} is neither a text nor a number: the column `{column}` holds {found}")
+}
+
+/// The list in a text that is a conversation written as JSON; `None` where the text is something else.
+fn messages(text: &str) -> Result<Option<Vec<Value>>, String> {
+    let text = text.trim();
+    if !text.starts_with('[') || !text.contains("role") {
+        return Ok(None);
+    }
+    let is_message = |value: &Value| value.get("role").is_some() && value.get("content").is_some();
+    match serde_json::from_str(text) {
+        Ok(Value::Array(messages)) if !messages.is_empty() && messages.iter().all(is_message) => Ok(Some(messages)),
+        Err(_)
+            if ["[{'role'", "[{'content'"]
+                .iter()
+                .any(|start| text.replace(char::is_whitespace, "").starts_with(start)) =>
+        {
+            Err("the problem is a conversation in Python's notation; write it as JSON, with double quotation marks"
+                .to_string())
+        }
+        _ => Ok(None),
+    }
+}
+
 /// The system message, if any, and the user's message.
 fn conversation(messages: &[Value]) -> Result<(Option<String>, String), String> {
     let (mut system, mut user) = (None, None);
     for message in messages {
-        let part = |name: &str| message.get(name).and_then(Value::as_str).unwrap_or_default();
-        let slot = match part("role") {
-            "system" => &mut system,
-            "user" => &mut user,
-            other => return Err(format!("a prompt with the role `{other}`; prompts hold `system` and `user` only")),
+        let slot = match message.get("role").and_then(Value::as_str) {
+            Some("system") => &mut system,
+            Some("user") => &mut user,
+            Some(other) => {
+                let other: String = other.chars().take(40).collect();
+                return Err(format!("a prompt with the role {other:?}; prompts hold `system` and `user` only"));
+            }
+            None => return Err("a prompt with a message that has no role".to_string()),
         };
-        if slot.replace(part("content").trim().to_string()).is_some() {
+        if slot.replace(content(message.get("content"))?).is_some() {
             return Err("a prompt with two messages of one role; prompts hold one of each at most".to_string());
         }
     }
-    Ok((system, user.ok_or("the prompt has no message of the role `user`")?))
+    Ok((system.filter(|text| !text.is_empty()), user.ok_or("the prompt has no message of the role `user`")?))
+}
+
+/// The text of a message: a text, or parts that are texts.
+fn content(content: Option<&Value>) -> Result<String, String> {
+    match content {
+        Some(Value::String(text)) => Ok(text.trim().to_string()),
+        Some(Value::Array(parts)) => {
+            let text = |part: &Value| match (part.get("type").and_then(Value::as_str), part.get("text")) {
+                (None | Some("text"), Some(Value::String(text))) => Ok(text.clone()),
+                (Some(kind), _) if kind != "text" => {
+                    let kind: String = kind.chars().take(40).collect();
+                    Err(format!("a message with a part of the type {kind:?}; prompts are texts"))
+                }
+                _ => Err("a message with a part that has no text".to_string()),
+            };
+            let texts = parts.iter().map(text).collect::<Result<Vec<_>, String>>()?;
+            Ok(texts.concat().trim().to_string())
+        }
+        None | Some(Value::Null) => Ok(String::new()),
+        Some(other) => plain_text(other).ok_or_else(|| not_text("content of a message", "content", other)),
+    }
+}
+
+/// The last box of the solution.
+fn boxed(row: &Row) -> Option<&str> {
+    column(row, SOLUTION).and_then(|(_, solution)| solution.as_str()).and_then(last_boxed)
 }
 
 fn answer(row: &Row) -> Result<Option<String>, String> {
-    if let Some(value) = column(row, ANSWER) {
-        let text = plain_text(value).ok_or("the answer is neither a text nor a number")?;
-        // GSM8K writes the solution out and the answer after it.
-        let last = text.rsplit_once("####").map_or(text.as_str(), |(_, last)| last.trim());
-        let boxed = || column(row, SOLUTION).and_then(Value::as_str).and_then(last_boxed);
-        // The solution still has what was cut off.
-        let last = if is_whole(last) { last } else { boxed().unwrap_or(last) };
-        return Ok(Some(whole_number(last).unwrap_or_else(|| last.to_string())));
-    }
-    Ok(column(row, SOLUTION).and_then(Value::as_str).and_then(last_boxed).map(str::to_string))
+    let Some((name, value)) = column(row, ANSWER) else { return Ok(boxed(row).map(str::to_string)) };
+    let text = plain_text(value).ok_or_else(|| not_text("answer", name, value))?;
+    // GSM8K writes the solution out and the answer after it.
+    let last = text.rsplit_once("####").map_or(text.as_str(), |(_, last)| last.trim());
+    // The solution still has what was cut off.
+    let last = if is_whole(last) { last } else { boxed(row).unwrap_or(last) };
+    Ok(Some(whole_number(last).unwrap_or_else(|| last.to_string())))
 }
 
 /// `025` and `25.0` as `25`; `None` where the text is not a whole number in digits.
@@ -227,37 +328,49 @@ fn whole_number(text: &str) -> Option<String> {
     Some(if whole.is_empty() { "0".to_string() } else { format!("{sign}{whole}") })
 }
 
-/// The choices in the order in which they are shown, and the place of the right one.
-fn choices(row: &Row, problem: &str) -> Result<Option<(Vec<String>, usize)>, String> {
-    if let Some(correct) = column(row, CORRECT).and_then(plain_text) {
-        let mut choices = vec![correct];
-        choices.extend(INCORRECT.iter().filter_map(|name| column(row, &[name]).and_then(plain_text)));
+/// The choices in the order in which they are shown, and the place of the right one, where the file says it.
+fn choices(row: &Row, problem: &str) -> Result<Option<(Vec<String>, Option<usize>)>, String> {
+    if let Some((name, correct)) = column(row, CORRECT) {
+        let text = |(name, value)| plain_text(value).ok_or_else(|| not_text("choice", name, value));
+        let mut choices = vec![text((name, correct))?];
+        for choice in columns(row, &INCORRECT) {
+            choices.push(text(choice)?);
+        }
         // The file's order would tell which one is right. The order belongs to the question, wherever it stands in the file.
         let digest = Sha256::digest(problem.trim().as_bytes());
         let word = digest.iter().take(8).rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
         let mut order: Vec<usize> = (0..choices.len()).collect();
-        rng::shuffle(&mut rng::stream([CHOICE_SEED, rng::CHOICES, word, 0]), &mut order);
-        let right = order.iter().position(|&place| place == 0).unwrap_or(0);
+        rng::shuffle(&mut rng::stream(CHOICE_SEED, Domain::Choices, [0, word, 0]), &mut order);
+        let right = order.iter().position(|&place| place == 0);
         return Ok(Some((order.into_iter().map(|place| choices[place].clone()).collect(), right)));
     }
-    let Some(Value::Array(values)) = column(row, CHOICES) else { return Ok(None) };
-    let choices = values.iter().map(plain_text).collect::<Option<Vec<_>>>().ok_or("a choice is no text")?;
+    let Some((name, value)) = column(row, CHOICES) else { return Ok(None) };
+    // A table in text has lists as their JSON texts.
+    let parsed = value.as_str().and_then(|text| serde_json::from_str::<Vec<Value>>(text).ok());
+    let values = match (value, &parsed) {
+        (Value::Array(values), _) | (_, Some(values)) => values,
+        _ => return Ok(None),
+    };
+    let text = |value| plain_text(value).ok_or_else(|| not_text("choice", name, value));
+    let choices = values.iter().map(text).collect::<Result<Vec<_>, _>>()?;
     let count = choices.len();
     let right = match column(row, &["answer"]) {
-        Some(Value::Number(place)) => place.as_u64().map(|place| place as usize),
-        Some(Value::String(letter)) => LETTERS.find(letter.trim()).filter(|_| letter.trim().len() == 1),
+        None => return Ok(Some((choices, None))),
+        Some((_, Value::Number(place))) => place.as_u64().map(|place| place as usize),
+        Some((_, Value::String(letter))) => LETTERS.find(letter.trim()).filter(|_| letter.trim().len() == 1),
         _ => None,
     };
     let right = right.filter(|&right| right < count && count <= LETTERS.len()).ok_or_else(|| {
         format!("the answer is not the letter or the place (from 0) of one of the {count} choices, of which there may be ten")
     })?;
-    Ok(Some((choices, right)))
+    Ok(Some((choices, Some(right))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+    use std::path::Path;
 
     /// The records of a file with this content.
     fn read(name: &str, content: &str) -> Result<Vec<Record>> {
@@ -353,13 +466,65 @@ mod tests {
     }
 
     #[test]
+    fn parts_of_a_message_are_joined_and_a_conversation_may_be_a_text() {
+        let parts = |text: &str| serde_json::json!([{"type": "text", "text": text}, {"text": "!", "type": "text", "image": null}]);
+        let system = serde_json::json!({"role": "system", "content": parts("Only digits")});
+        let user = serde_json::json!({"role": "user", "content": parts("p")});
+        let list = serde_json::json!([system, user]);
+        for prompt in [list.clone(), list.to_string().into()] {
+            let record = only(&serde_json::json!({"prompt": prompt, "answer": "2"}));
+            assert_eq!((record.system.as_deref(), record.problem.as_str()), (Some("Only digits!"), "p!"));
+        }
+        // Other texts in brackets stay as they are, and an empty system message is none.
+        assert_eq!(
+            only(&serde_json::json!({"prompt": "[1, 2] has which role?", "answer": "2"})).problem,
+            "[1, 2] has which role?"
+        );
+        let prompt = serde_json::json!([{"role": "system", "content": null}, {"role": "user", "content": "p"}]);
+        assert_eq!(only(&serde_json::json!({"prompt": prompt, "answer": "2"})).system, None);
+    }
+
+    #[test]
+    fn numbers_have_the_digits_that_the_file_has() {
+        let lines = "{\"problem\": \"p\", \"answer\": 1180591620717411303424, \"id\": 12345678901234567890123}\n\
+                     {\"problem\": \"p\", \"answer\": 0.10, \"level\": 3}\n{\"problem\": \"p\", \"reward_model\": {\"ground_truth\": 1e3}}";
+        let records = read("a.jsonl", lines).unwrap();
+        let answers: Vec<&str> = records.iter().map(|record| record.answer.as_str()).collect();
+        assert_eq!(answers, ["1180591620717411303424", "0.10", "1000"]);
+        assert_eq!((records[0].id.as_str(), records[1].level.as_deref()), ("12345678901234567890123", Some("3")));
+    }
+
+    #[test]
+    fn what_nobody_could_be_right_about_is_told_apart() {
+        for (row, expected) in [
+            (serde_json::json!({"problem": "p", "answer": "2"}), None),
+            (serde_json::json!({"problem": "p", "answer": null}), Some(Unusable::Unanswered)),
+            (serde_json::json!({"problem": "p", "answer": " "}), Some(Unusable::Unanswered)),
+            (serde_json::json!({"problem": "p", "solution": "no box"}), Some(Unusable::Unanswered)),
+            (serde_json::json!({"question": "p", "options": ["a", "b"], "answer": null}), Some(Unusable::Unanswered)),
+            (serde_json::json!({"problem": null, "answer": null}), Some(Unusable::Empty)),
+            (serde_json::json!({"problem": " ", "answer": "1"}), Some(Unusable::Empty)),
+            (serde_json::json!({"problem": "p", "answer": "proof"}), Some(Unusable::Word)),
+            (serde_json::json!({"problem": "p", "answer": "NotFound"}), Some(Unusable::Word)),
+            (serde_json::json!({"problem": "p", "answer": "\\frac{1"}), Some(Unusable::CutOff)),
+            // Another column may still have the answer.
+            (serde_json::json!({"problem": "p", "answer": "", "ground_truth": "3"}), None),
+            (serde_json::json!({"problem": "p", "answer": "", "solution": "so \\boxed{4}"}), None),
+        ] {
+            assert_eq!(only(&row).unusable(), expected, "{row}");
+        }
+        let options = serde_json::json!({"question": "p", "options": "[\"a\", \"b\"]", "answer": "B"});
+        assert_eq!(only(&options).problem, "p\n\nA. a\nB. b");
+    }
+
+    #[test]
     fn an_answer_that_was_cut_off_is_taken_from_the_solution_or_told_apart() {
         let cut = serde_json::json!({"problem": "p", "answer": "\\frac{\\sqrt{3"});
-        assert!(!only(&cut).has_whole_answer());
+        assert_eq!(only(&cut).unusable(), Some(Unusable::CutOff));
         let mut with_solution = cut.clone();
         with_solution["solution"] = "so \\boxed{\\frac{\\sqrt{3}}{2}}".into();
         let record = only(&with_solution);
-        assert_eq!((record.answer.as_str(), record.has_whole_answer()), ("\\frac{\\sqrt{3}}{2}", true));
+        assert_eq!((record.answer.as_str(), record.unusable()), ("\\frac{\\sqrt{3}}{2}", None));
         let mut whole = with_solution;
         whole["answer"] = "\\{1, 2\\}".into();
         assert_eq!(only(&whole).answer, "\\{1, 2\\}");
@@ -413,17 +578,28 @@ mod tests {
                 ["no column for a problem (problem, question, prompt) among text, label", "a.csv"],
             ),
             ("a.jsonl", "{\"problem\": \"p\", \"text\": \"x\"}", ["no column for an answer", "among problem, text"]),
+            ("a.csv", "problem,Answer,answer\np,1,2\n", ["the columns `Answer` and `answer` mean the same", "a.csv"]),
+            ("a.csv", "te\u{1b}[2Jxt,label\nx,1\n", ["among te\\u{1b}[2Jxt, label", "a.csv"]),
             (
                 "a.jsonl",
-                "{\"problem\": \"p\", \"answer\": \"1\"}\n{\"problem\": \"p\"}",
-                ["line 2: no answer", "a.jsonl"],
+                "{\"problem\": [{\"role\": \"user\", \"content\": [{\"type\": \"image\"}]}], \"answer\": \"1\"}",
+                ["line 1: a message with a part of the type \"image\"", "a.jsonl"],
             ),
             (
                 "a.jsonl",
-                "{\"problem\": \"p\", \"answer\": \"1\"}\n{\"problem\": \" \", \"answer\": \"1\"}",
-                ["line 2: the problem is empty", "a.jsonl"],
+                "{\"problem\": [{\"role\": \"user\", \"content\": {}}], \"answer\": \"1\"}",
+                ["line 1: the content of a message is neither", "holds an object"],
             ),
-            ("a.jsonl", "{\"problem\": \"p\", \"solution\": \"no box\"}", ["line 1: no answer", "\\boxed"]),
+            (
+                "a.jsonl",
+                "{\"problem\": \"[{'role': 'user', 'content': 'p'}]\", \"answer\": \"1\"}",
+                ["line 1: the problem is a conversation in Python's notation", "a.jsonl"],
+            ),
+            (
+                "a.jsonl",
+                "{\"question\": \"p\", \"options\": [\"a\", null], \"answer\": \"A\"}",
+                ["line 1: the choice is neither a text nor a number", "holds null"],
+            ),
             (
                 "a.jsonl",
                 "{\"problem\": \"p\", \"answer\": [1]}",
@@ -437,7 +613,7 @@ mod tests {
             (
                 "a.json",
                 "[{\"prompt\": [{\"role\": \"assistant\", \"content\": \"p\"}], \"answer\": \"1\"}]",
-                ["row 1: a prompt with the role `assistant`", "a.json"],
+                ["row 1: a prompt with the role \"assistant\"", "a.json"],
             ),
             ("a.json", "[]", ["no row", "a.json"]),
         ] {

@@ -1,8 +1,6 @@
 //! pass@k, the majority's accuracy, and their confidence intervals.
 
 use crate::error::{Error, Result};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -67,9 +65,9 @@ pub fn mean_pass_at_k(correct_counts: &[usize], n: usize, k: usize) -> Result<f6
     mean(&pass_of_problems(correct_counts, n, k)?)
 }
 
-/// pass@k averaged over problems with its 95 % interval: [`mean_pass_at_k`] with [`bootstrap_interval`].
-pub fn estimate_pass_at_k(correct_counts: &[usize], n: usize, k: usize, seed: u64) -> Result<Estimate> {
-    bootstrap_interval(&pass_of_problems(correct_counts, n, k)?, seed)
+/// pass@k averaged over problems with its 95 % interval: [`mean_pass_at_k`] with [`mean_interval`].
+pub fn estimate_pass_at_k(correct_counts: &[usize], n: usize, k: usize) -> Result<Estimate> {
+    mean_interval(&pass_of_problems(correct_counts, n, k)?)
 }
 
 fn mean(values: &[f64]) -> Result<f64> {
@@ -79,40 +77,64 @@ fn mean(values: &[f64]) -> Result<f64> {
     Ok(values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// Resamples of a bootstrap.
-const RESAMPLES: usize = 2000;
-
-/// The mean of `values`, one per problem, with its 95 % percentile-bootstrap interval over problems, from 2,000 resamples.
+/// The mean of `values` in [0, 1], one per problem, with its 95 % interval for the mean over all problems that these were drawn from:
+/// Wilson's score interval with the effective number of problems and Student's quantile. Of N problems with mean m and variance
+/// s^2 the effective number is N m (1 - m) / s^2: as many problems of which each is either right or wrong would say as much. The interval
+/// is, with q = t^2 s^2 / (N m (1 - m)),
 ///
-/// A function of its arguments alone, on every machine: resampling draws integers only. Fails where there is no problem.
-pub fn bootstrap_interval(values: &[f64], seed: u64) -> Result<Estimate> {
+/// ```text
+/// (m + q / 2 -+ sqrt(q m (1 - m) + q^2 / 4)) / (1 + q)
+/// ```
+///
+/// Sources: Wilson (1927); for means other than proportions Korn and Graubard (1998), and Franco, Little, Louis and Slud (2019), who
+/// compare it with others where few units were drawn. The share s^2 / (m (1 - m)) is taken with [`IMAGINED`] of a problem that is
+/// always right and of one that is always wrong, so that it exists, and is about 1, where all problems are alike in either way: 30 problems
+/// without a solution do not show that there are none, and have the interval [0, 0.12] rather than [0, 0].
+///
+/// The percentile bootstrap that stood here covered 92 to 94 % of means over 30 problems, and far less near 0 and 1; BCa and studentised
+/// ones are better in the middle and no better there. The tests say what this one covers. Fails where there is no problem.
+pub fn mean_interval(values: &[f64]) -> Result<Estimate> {
     let value = mean(values)?;
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let count = values.len();
-    let mut means: Vec<f64> =
-        (0..RESAMPLES).map(|_| (0..count).map(|_| values[draw(&mut rng, count)]).sum::<f64>() / count as f64).collect();
-    means.sort_by(f64::total_cmp);
-    Ok(Estimate { value, low: quantile(&means, 0.025), high: quantile(&means, 0.975) })
+    let count = values.len() as f64;
+    if values.len() == 1 {
+        // There is no variance: one problem says nothing about others.
+        return Ok(Estimate { value, low: 0.0, high: 1.0 });
+    }
+    let weight = count + 2.0 * IMAGINED;
+    let centre = (values.iter().sum::<f64>() + IMAGINED) / weight;
+    let squares: f64 = values.iter().map(|value| (value - centre).powi(2)).sum();
+    let squares = squares + IMAGINED * (centre.powi(2) + (1.0 - centre).powi(2));
+    let share = squares / (weight - 1.0) / (centre * (1.0 - centre));
+    let q = student(values.len() - 1).powi(2) * share / count;
+    let half = (q * value * (1.0 - value) + q * q / 4.0).max(0.0).sqrt();
+    let end = |half: f64| (value + q / 2.0 + half) / (1.0 + q);
+    // Rounding must not put the value outside of its interval.
+    Ok(Estimate { value, low: end(-half).clamp(0.0, value), high: end(half).clamp(value, 1.0) })
 }
 
-/// An index below `count`: the high half of a 64-bit draw times `count`, even to within `count / 2^64`.
-fn draw(rng: &mut ChaCha8Rng, count: usize) -> usize {
-    ((u128::from(rng.next_u64()) * count as u128) >> 64) as usize
-}
+/// How much of an imagined problem of either kind enters the spread of values: the least of 0.05, 0.1, 0.25 and 0.5 with which
+/// intervals over 30 problems cover 94 % or more for each of the distributions in the tests.
+const IMAGINED: f64 = 0.1;
 
-/// The quantile of sorted values, linear between neighbours.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let position = share * (sorted.len() - 1) as f64;
-    let below = sorted[position.floor() as usize];
-    let above = sorted[position.ceil() as usize];
-    below + (above - below) * position.fract()
+/// The 97.5 % quantile of Student's distribution with `freedom` degrees of freedom, to 3e-4 or better: tabulated for the first four, and
+/// else by its expansion around the normal distribution's (Abramowitz and Stegun, 26.7.5).
+fn student(freedom: usize) -> f64 {
+    const FIRST: [f64; 4] = [12.706_205, 4.302_653, 3.182_446, 2.776_445];
+    const EXPANSION: [f64; 5] = [1.959_963_985, 2.372_271_230, 2.822_498_616, 2.555_849_680, 1.589_534_053];
+    match freedom {
+        0 => f64::INFINITY,
+        1..=4 => FIRST[freedom - 1],
+        _ => EXPANSION.iter().rev().fold(0.0, |sum, term| sum / freedom as f64 + term),
+    }
 }
 
 #[cfg(test)]
 #[allow(clippy::float_cmp, reason = "these results are exact, or equal bit for bit")]
 mod tests {
     use super::*;
+    use crate::rng::{self, Domain};
     use proptest::prelude::*;
+    use rand_chacha::ChaCha8Rng;
 
     #[test]
     fn pass_at_k_agrees_with_counting_by_hand() {
@@ -136,26 +158,134 @@ mod tests {
         assert!(pass_at_k(4, 2, 0).is_err());
         assert!(pass_at_k(4, 5, 1).is_err());
         assert!(mean_pass_at_k(&[], 4, 1).is_err());
-        assert!(bootstrap_interval(&[], 1).is_err());
+        assert!(mean_interval(&[]).is_err());
     }
 
     #[test]
-    fn the_bootstrap_is_a_function_of_its_seed_and_near_the_normal_interval() {
+    fn the_interval_is_wilsons_where_problems_are_right_or_wrong() {
         let values: Vec<f64> = (0..400).map(|i| f64::from(i % 4 == 0)).collect();
-        let estimate = bootstrap_interval(&values, 7).unwrap();
-        assert_eq!(estimate, bootstrap_interval(&values, 7).unwrap());
-        assert_ne!(estimate, bootstrap_interval(&values, 8).unwrap());
+        let estimate = mean_interval(&values).unwrap();
+        // Of 100 in 400, at 95 %.
         assert_eq!(estimate.value, 0.25);
-        let half_width = 1.96 * (0.25f64 * 0.75 / 400.0).sqrt();
-        assert!((estimate.low - (0.25 - half_width)).abs() < 0.01, "{estimate:?}");
-        assert!((estimate.high - (0.25 + half_width)).abs() < 0.01, "{estimate:?}");
-        let sure = bootstrap_interval(&[1.0; 5], 0).unwrap();
-        assert_eq!((sure.value, sure.low, sure.high), (1.0, 1.0, 1.0));
+        assert!((estimate.low - 0.2101).abs() < 5e-4 && (estimate.high - 0.2947).abs() < 5e-4, "{estimate:?}");
+        // Values that spread less say more.
+        let halves: Vec<f64> = (0..400).map(|i| 0.5 * f64::from(i % 2 == 0)).collect();
+        let narrow = mean_interval(&halves).unwrap();
+        assert!(narrow.value == 0.25 && narrow.high - narrow.low < 0.6 * (estimate.high - estimate.low), "{narrow:?}");
+    }
+
+    #[test]
+    fn an_interval_lies_in_the_unit_interval_and_no_number_of_equal_problems_makes_it_a_point() {
+        for count in [2, 3, 8, 30, 500] {
+            let [none, all, half] = [0.0, 1.0, 0.5].map(|value| mean_interval(&vec![value; count]).unwrap());
+            assert!((none.value, none.low) == (0.0, 0.0) && (all.value, all.high) == (1.0, 1.0), "{none:?} {all:?}");
+            // The share of problems that could be right and yet all of so many wrong, at 5 %.
+            let unseen = 1.0 - 0.05f64.powf(1.0 / count as f64);
+            assert!((none.high - (1.0 - all.low)).abs() < 1e-12 && none.high > unseen, "{none:?} {unseen}");
+            assert!(half.low < 0.5 && half.high > 0.5 && half.high - half.low < none.high, "{half:?}");
+            // A first right answer moves the interval up.
+            let mut values = vec![0.0; count];
+            values[0] = 1.0 / 16.0;
+            let first = mean_interval(&values).unwrap();
+            assert!(first.low > 0.0 && first.high > 0.5 * none.high, "{first:?} {none:?}");
+        }
+        assert!(mean_interval(&[0.0; 30]).unwrap().high < 0.13);
+        let alone = mean_interval(&[0.25]).unwrap();
+        assert_eq!((alone.value, alone.low, alone.high), (0.25, 0.0, 1.0));
+    }
+
+    #[test]
+    fn students_quantiles_are_those_of_the_tables() {
+        for (freedom, expected) in [
+            (1, 12.7062),
+            (2, 4.3027),
+            (3, 3.1824),
+            (4, 2.7764),
+            (5, 2.5706),
+            (6, 2.4469),
+            (10, 2.2281),
+            (29, 2.0452),
+            (120, 1.9799),
+        ] {
+            assert!((student(freedom) - expected).abs() < 4e-4, "{freedom}: {}", student(freedom));
+        }
+        assert!((student(1_000_000) - 1.959_966).abs() < 1e-5);
+    }
+
+    /// Solve rates of problems, drawn.
+    type Rates = fn(&mut ChaCha8Rng) -> f64;
+
+    /// x where Beta(a, b) is the distribution of x, by Johnk's rejection.
+    fn beta(a: f64, b: f64, rng: &mut ChaCha8Rng) -> f64 {
+        loop {
+            let (x, y) = (rng::unit_f64(rng).powf(1.0 / a), rng::unit_f64(rng).powf(1.0 / b));
+            if x + y > 0.0 && x + y <= 1.0 {
+                return x / (x + y);
+            }
+        }
+    }
+
+    /// In how many of `trials` the interval of pass@k over `problems` problems with 16 samples each holds the mean over all problems.
+    fn coverage(rates: Rates, problems: usize, k: usize, trials: usize) -> f64 {
+        let mut rng = rng::stream(problems as u64, Domain::Tests, [k as u64, 0, 0]);
+        let draws = 200_000;
+        let truth = (0..draws).map(|_| 1.0 - (1.0 - rates(&mut rng)).powi(k as i32)).sum::<f64>() / f64::from(draws);
+        let holds = |_: &usize| {
+            let counts: Vec<usize> = (0..problems)
+                .map(|_| {
+                    let rate = rates(&mut rng);
+                    (0..16).filter(|_| rng::unit_f64(&mut rng) < rate).count()
+                })
+                .collect();
+            let estimate = estimate_pass_at_k(&counts, 16, k).unwrap();
+            (estimate.low..=estimate.high).contains(&truth)
+        };
+        (0..trials).filter(holds).count() as f64 / trials as f64
+    }
+
+    /// The error of a coverage of 95 % over 2,000 trials is 0.5 %.
+    #[test]
+    fn intervals_cover_what_they_say_for_few_problems_and_many() {
+        let hard: Rates = |rng| beta(0.25, 2.0, rng);
+        let middling: Rates = |rng| beta(0.5, 1.2, rng);
+        let easy: Rates = |rng| beta(0.8, 0.5, rng);
+        let even: Rates = |rng| beta(2.0, 2.0, rng);
+        for (name, rates, k) in [
+            ("hard", hard, 1),
+            ("hard", hard, 4),
+            ("middling", middling, 1),
+            ("middling", middling, 4),
+            ("easy", easy, 1),
+            ("easy", easy, 4),
+            ("even", even, 1),
+            ("even", even, 4),
+        ] {
+            for (problems, trials) in [(30, 2000), (83, 1000)] {
+                let covered = coverage(rates, problems, k, trials);
+                assert!((0.935..=0.968).contains(&covered), "{name}, {problems} problems, pass@{k}: {covered}");
+            }
+        }
+    }
+
+    /// Where almost no problem or almost every one is solved, means of 30 values are far from normal: too sure is wrong, and too
+    /// careful is not.
+    #[test]
+    fn intervals_near_the_ends_do_not_cover_less_than_they_say() {
+        let rare: Rates = |rng| beta(0.05, 2.0, rng);
+        let mostly_none: Rates = |rng| if rng::unit_f64(rng) < 0.3 { beta(0.5, 2.0, rng) } else { 0.0 };
+        let sure: Rates = |rng| beta(2.0, 0.3, rng);
+        let sixteen: Rates = |rng| beta(2.0, 2.0, rng);
+        for (name, rates, k) in
+            [("rare", rare, 1), ("mostly none", mostly_none, 1), ("sure", sure, 4), ("even", sixteen, 16)]
+        {
+            let covered = coverage(rates, 30, k, 1500);
+            assert!(covered >= 0.935, "{name}, pass@{k}: {covered}");
+        }
     }
 
     #[test]
     fn the_estimate_of_pass_at_k_is_the_mean_over_problems() {
-        let estimate = estimate_pass_at_k(&[0, 2, 4], 4, 2, 3).unwrap();
+        let estimate = estimate_pass_at_k(&[0, 2, 4], 4, 2).unwrap();
         assert_eq!(estimate.value, mean_pass_at_k(&[0, 2, 4], 4, 2).unwrap());
         assert!((estimate.value - (0.0 + 5.0 / 6.0 + 1.0) / 3.0).abs() < 1e-12);
         assert!(estimate.low >= 0.0 && estimate.high <= 1.0 && estimate.low <= estimate.high);

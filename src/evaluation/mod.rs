@@ -6,7 +6,7 @@ mod sampling;
 mod suite;
 mod summary;
 
-pub use metrics::{Estimate, bootstrap_interval, estimate_pass_at_k, majority_correct, mean_pass_at_k, pass_at_k};
+pub use metrics::{Estimate, estimate_pass_at_k, majority_correct, mean_interval, mean_pass_at_k, pass_at_k};
 pub use output::EvaluationFolder;
 pub use sampling::{EvaluationSettings, ProblemOutcome, SampledAnswer, sample_suite};
 pub use suite::{Suite, SuiteProblem};

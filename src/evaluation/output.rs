@@ -5,6 +5,7 @@
 
 use super::{ProblemOutcome, SampledAnswer, Suite};
 use crate::error::{Error, Result};
+use crate::files::{self, SETTINGS_BYTES, lock::FolderLock};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io::Write;
@@ -14,7 +15,11 @@ use std::path::{Path, PathBuf};
 pub struct EvaluationFolder {
     path: PathBuf,
     samples: File,
+    _lock: FolderLock,
 }
+
+/// The file of everything that decides the samples.
+const SETTINGS: &str = "settings.json";
 
 impl EvaluationFolder {
     /// Opens the folder at `path`, made where it is not there, and returns it with the outcomes of the problems that it holds
@@ -26,22 +31,23 @@ impl EvaluationFolder {
             let place = path.display();
             Error::input(format!("the folder for the results cannot be made: {e}; choose another --out ({place})"))
         })?;
-        let settings_path = path.join("settings.json");
+        let lock = FolderLock::take(path, &format!("the evaluation in {}", path.display()))?;
+        let settings_path = path.join(SETTINGS);
         let samples_path = path.join("samples.jsonl");
         let text = format!("{settings:#}\n");
-        let earlier_samples = fs::read(&samples_path).unwrap_or_default();
-        match fs::read_to_string(&settings_path) {
+        let earlier_samples = match fs::read(&samples_path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(Error::io("reading the samples", &samples_path)(error)),
+        };
+        match files::read_text(&settings_path, SETTINGS_BYTES) {
             Ok(earlier) if earlier == text => {}
             // Nothing has been sampled yet: whoever began may have been stopped while writing the settings.
-            _ if earlier_samples.is_empty() => {
-                fs::write(&settings_path, text).map_err(Error::io("writing the settings", &settings_path))?;
+            Ok(earlier) if earlier_samples.is_empty() && (text.starts_with(&earlier) || are_settings(&earlier)) => {
+                write(&settings_path, &text)?;
             }
-            _ => {
-                let place = path.display();
-                return Err(Error::input(format!(
-                    "the folder holds an evaluation with other settings (settings.json); choose another --out ({place})"
-                )));
-            }
+            Err(_) if is_free(path) => write(&settings_path, &text)?,
+            earlier => return Err(refused(path, earlier.ok().as_deref(), settings)),
         }
         // The last line may end within a character.
         let valid = earlier_samples.utf8_chunks().next().map_or("", |chunk| chunk.valid());
@@ -52,7 +58,7 @@ impl EvaluationFolder {
             .open(&samples_path)
             .and_then(|file| file.set_len(whole as u64).map(|()| file))
             .map_err(Error::io("opening the samples", &samples_path))?;
-        Ok((Self { path: path.to_path_buf(), samples: file }, outcomes))
+        Ok((Self { path: path.to_path_buf(), samples: file, _lock: lock }, outcomes))
     }
 
     /// Appends the samples of the next problem.
@@ -69,11 +75,46 @@ impl EvaluationFolder {
 
     /// Writes `eval.json`, whole or not at all.
     pub fn finish(self, result: &Value) -> Result<()> {
-        let path = self.path.join("eval.json");
-        let temporary = path.with_added_extension("tmp");
-        fs::write(&temporary, format!("{result:#}\n")).map_err(Error::io("writing the result", &temporary))?;
-        fs::rename(&temporary, &path).map_err(Error::io("putting the result in place", &path))
+        self.samples.sync_all().map_err(Error::io("syncing samples to disk", &self.path))?;
+        write(&self.path.join("eval.json"), &format!("{result:#}\n"))
     }
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    files::write_whole(path, text.as_bytes()).map_err(Error::io("writing a file of the evaluation", path))
+}
+
+/// Whether no file is in the folder that an evaluation would write.
+fn is_free(folder: &Path) -> bool {
+    [SETTINGS, "samples.jsonl", "eval.json"].iter().all(|name| !folder.join(name).exists())
+}
+
+/// Whether a text is what an evaluation writes of its settings.
+fn are_settings(text: &str) -> bool {
+    serde_json::from_str::<Value>(text).is_ok_and(|settings| settings.get("suite_hash").is_some())
+}
+
+/// What is wrong with a folder that holds something else than the beginning of this evaluation.
+fn refused(path: &Path, earlier: Option<&str>, settings: &Value) -> Error {
+    let earlier = earlier.filter(|text| are_settings(text)).and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let Some(earlier) = earlier else {
+        return Error::input(format!(
+            "there are files that `orthant eval` did not write, and nothing is overwritten; choose another --out ({})",
+            path.display()
+        ));
+    };
+    let mut differences = Vec::new();
+    for (name, now) in settings.as_object().into_iter().flatten() {
+        let before = earlier.get(name).unwrap_or(&Value::Null);
+        if before != now {
+            differences.push(format!("{name} was {before} and is {now}"));
+        }
+    }
+    Error::input(format!(
+        "the folder holds an evaluation with other settings: {}; choose another --out ({})",
+        differences.join(", "),
+        path.join(SETTINGS).display()
+    ))
 }
 
 /// The outcomes of the problems whose samples are all there, in the order of the suite, and the length of their text in bytes.

@@ -4,9 +4,9 @@ use crate::data::{PromptTemplate, Record, TrainingTexts, WORDS, judge, named, re
 use crate::error::{Error, Result};
 use crate::experiment::{AnswerFormat, DataSource, FileSuite, NamedSuite, SuiteConfig};
 use crate::model::{LanguageModel, TextTokenizer, hexadecimal};
-use crate::tasks::{Problem, Split, Task, answer_classes, dataset};
+use crate::tasks::dataset::{self, Named, Prompted, Prompting};
+use crate::tasks::{Problem, Room, Split, Task, answer_classes, most_tokens};
 use crate::verify::Verification;
-use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -44,33 +44,46 @@ pub struct Suite {
     judge: Judge,
     /// What there is to say of the data, such as problems that had to be left out.
     pub notes: Vec<String>,
+    /// SHA-256 of the text of the template that its prompts are made with, where there is one.
+    pub template_hash: Option<String>,
 }
 
 impl Suite {
     /// The suite that an experiment describes: of `task`'s held-out problems, or of a data set. `tokenizer` brings the model's chat
-    /// template. Downloads what is not there.
-    pub fn new(config: &SuiteConfig, task: &Arc<dyn Task>, tokenizer: &TextTokenizer) -> Result<Self> {
+    /// template; problems of a data set for which there is no `room` are left out. Downloads what is not there.
+    pub fn new(
+        config: &SuiteConfig,
+        task: &Arc<dyn Task>,
+        tokenizer: &TextTokenizer,
+        room: Option<Room>,
+    ) -> Result<Self> {
         match config {
             SuiteConfig::HeldOut(held_out) => Ok(Self::held_out(task.clone(), held_out.problems)),
-            SuiteConfig::Named(suite) => Self::named(suite, tokenizer),
-            SuiteConfig::File(suite) => Self::file(suite, tokenizer),
+            SuiteConfig::Named(suite) => Self::named(suite, tokenizer, room),
+            SuiteConfig::File(suite) => Self::file(suite, tokenizer, room),
         }
     }
 
     /// A published benchmark, from the hub or its cache.
-    pub fn named(config: &NamedSuite, tokenizer: &TextTokenizer) -> Result<Self> {
+    pub fn named(config: &NamedSuite, tokenizer: &TextTokenizer, room: Option<Room>) -> Result<Self> {
         let data = named(&config.name)?;
-        let records = read_records(&dataset::files(&DataSource::Hub(data.source(config.revision.as_deref())))?)?;
-        let template = PromptTemplate::new(config.template.as_deref(), tokenizer)?;
-        Self::of_records(data.name, records, config.problems, Some(data.format), &template)
+        let source = DataSource::Hub(data.source(config.revision.as_deref()));
+        let records = read_records(&dataset::files(&source)?)?;
+        let template = PromptTemplate::new(config.template.as_deref(), &config.template_variables, tokenizer)?;
+        let (format, most_tokens) = (data.format, config.max_prompt_tokens);
+        let prompting = Prompting { template: &template, format, tokenizer, room, most_tokens };
+        let of = Named { name: data.name.to_string(), ..Named::of(&source) };
+        Self::of_records(of, records, config.problems, Some(data.format), prompting)
     }
 
-    /// The problems of a file.
-    pub fn file(config: &FileSuite, tokenizer: &TextTokenizer) -> Result<Self> {
-        let records = read_records(std::slice::from_ref(&config.path))?;
-        let template = PromptTemplate::new(config.template.as_deref(), tokenizer)?;
-        let name = config.path.file_stem().unwrap_or_default().to_string_lossy();
-        Self::of_records(&name, records, config.problems, config.verifier, &template)
+    /// The problems of a file, or of a folder of shards.
+    pub fn file(config: &FileSuite, tokenizer: &TextTokenizer, room: Option<Room>) -> Result<Self> {
+        let source = DataSource::Local(config.path.clone());
+        let records = read_records(&dataset::files(&source)?)?;
+        let template = PromptTemplate::new(config.template.as_deref(), &config.template_variables, tokenizer)?;
+        let (format, most_tokens) = (config.verifier.unwrap_or_default(), config.max_prompt_tokens);
+        let prompting = Prompting { template: &template, format, tokenizer, room, most_tokens };
+        Self::of_records(Named::of(&source), records, config.problems, config.verifier, prompting)
     }
 
     /// The first `count` held-out problems of a task, each once.
@@ -93,31 +106,30 @@ impl Suite {
             })
             .collect();
         let name = format!("{} held-out {}", task.name(), problems.len());
-        Self { name, problems, judge: Judge::Task(task), notes: Vec::new() }
+        let template_hash = task.template_hash().map(str::to_string);
+        Self { name, problems, judge: Judge::Task(task), notes: Vec::new(), template_hash }
     }
 
     fn of_records(
-        name: &str,
+        of: Named,
         records: Vec<Record>,
         limit: Option<usize>,
         format: Option<AnswerFormat>,
-        template: &PromptTemplate,
+        prompting: Prompting<'_>,
     ) -> Result<Self> {
         let mut notes = Vec::new();
-        let records = dataset::whole_records(records, name, &mut notes)?;
+        let records = dataset::usable_records(records, &of, &mut notes)?;
         let letter = |record: &Record| matches!(record.answer.as_bytes(), [b'A'..=b'J']);
         let all_letters = records.iter().all(|record| record.has_choices || letter(record));
         let format = format.unwrap_or(if all_letters { AnswerFormat::Choice } else { AnswerFormat::Math });
-        let problems = records
-            .into_iter()
-            .take(limit.unwrap_or(usize::MAX))
-            .map(|record| {
-                let prompt = template.render(&record, format)?;
-                let problem = Problem { id: record.id, prompt, answer: record.answer };
-                Ok(SuiteProblem { problem, text: record.problem, subject: record.subject, level: record.level })
-            })
-            .collect::<Result<Vec<_>>>()?;
-        Ok(Self { name: name.to_string(), problems, judge: Judge::Format(format), notes })
+        let prompting = Prompting { format, ..prompting };
+        let problem = |Prompted { record, prompt, .. }: Prompted| {
+            let problem = Problem { id: record.id, prompt, answer: record.answer };
+            SuiteProblem { problem, text: record.problem, subject: record.subject, level: record.level }
+        };
+        let problems = prompting.prompts(records, &of, limit, &mut notes)?.into_iter().map(problem).collect();
+        let template_hash = Some(prompting.template.hash().to_string());
+        Ok(Self { name: of.name, problems, judge: Judge::Format(format), notes, template_hash })
     }
 
     /// Judges one completion.
@@ -138,8 +150,8 @@ impl Suite {
 
     /// The largest number of tokens of a prompt.
     pub fn longest_prompt(&self, tokenizer: &TextTokenizer) -> Result<usize> {
-        let lengths = self.problems.par_iter().map(|item| Ok(tokenizer.encode(&item.problem.prompt)?.len()));
-        Ok(lengths.collect::<Result<Vec<_>>>()?.into_iter().max().unwrap_or(0))
+        let prompts: Vec<String> = self.problems.iter().map(|item| item.problem.prompt.clone()).collect();
+        most_tokens(&prompts, tokenizer)
     }
 
     /// Refuses completions of `max_new_tokens` tokens if they are too long for the model after the longest prompt.
@@ -149,9 +161,10 @@ impl Suite {
         if longest + max_new_tokens <= positions {
             return Ok(());
         }
+        let remedy = if longest < positions { "lower the number of new tokens, or " } else { "" };
         Err(Error::input(format!(
             "the suite {} has a prompt of {longest} tokens; with {max_new_tokens} new ones that is more than the {positions} \
-             positions of the model; lower the number of new tokens, or choose other problems or another template",
+             positions of the model; {remedy}choose other problems or another template",
             self.name
         )))
     }

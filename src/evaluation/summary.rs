@@ -1,8 +1,6 @@
 //! What the outcomes of a suite's problems come to, and the record of an evaluation in training.
 
-use super::{
-    Estimate, EvaluationSettings, ProblemOutcome, Suite, bootstrap_interval, estimate_pass_at_k, sample_suite,
-};
+use super::{Estimate, EvaluationSettings, ProblemOutcome, Suite, estimate_pass_at_k, mean_interval, sample_suite};
 use crate::error::{Error, Result};
 use crate::experiment::EvaluationConfig;
 use crate::model::LanguageModel;
@@ -31,9 +29,9 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Summarises the `outcomes` of problems with `samples` samples each: pass@k for every k of `k`. `seed` decides the
-    /// bootstrap's resamples. Fails where there is no problem or a k does not lie between 1 and `samples`.
-    pub fn new(outcomes: &[ProblemOutcome], samples: usize, k: &[usize], seed: u64) -> Result<Self> {
+    /// Summarises the `outcomes` of problems with `samples` samples each: pass@k for every k of `k`. Fails where there is no problem
+    /// or a k does not lie between 1 and `samples`.
+    pub fn new(outcomes: &[ProblemOutcome], samples: usize, k: &[usize]) -> Result<Self> {
         let correct: Vec<usize> = outcomes.iter().map(|outcome| outcome.correct).collect();
         let accuracies: Vec<f64> = correct.iter().map(|&correct| correct as f64 / samples as f64).collect();
         let majorities: Vec<f64> = outcomes.iter().map(|outcome| outcome.majority).collect();
@@ -41,15 +39,15 @@ impl Summary {
         k.sort_unstable();
         k.dedup();
         let pass_at =
-            k.iter().map(|&k| Ok((k, estimate_pass_at_k(&correct, samples, k, seed)?))).collect::<Result<Vec<_>>>()?;
+            k.iter().map(|&k| Ok((k, estimate_pass_at_k(&correct, samples, k)?))).collect::<Result<Vec<_>>>()?;
         let total = |count: fn(&ProblemOutcome) -> usize| outcomes.iter().map(count).sum::<usize>() as f64;
         let completions = (outcomes.len() * samples) as f64;
         Ok(Self {
             problems: outcomes.len(),
             samples,
             pass_at,
-            majority: bootstrap_interval(&majorities, seed)?,
-            mean: bootstrap_interval(&accuracies, seed)?,
+            majority: mean_interval(&majorities)?,
+            mean: mean_interval(&accuracies)?,
             length_mean: total(|outcome| outcome.tokens) / completions,
             truncated_ratio: total(|outcome| outcome.truncated) / completions,
             no_answer_ratio: total(|outcome| outcome.unanswered) / completions,
@@ -167,7 +165,7 @@ pub fn evaluate(
         Ok(())
     };
     sample_suite(model, suite, 0, &settings, each, progress)?;
-    let summary = Summary::new(&outcomes, samples, &config.k, seed)?;
+    let summary = Summary::new(&outcomes, samples, &config.k)?;
     Ok(EvaluationRecord {
         step,
         suite: suite.name.clone(),
@@ -209,7 +207,7 @@ mod tests {
     #[test]
     fn summaries_are_means_over_problems() {
         let outcome = |correct, majority| ProblemOutcome { correct, majority, tokens: 20, truncated: 1, unanswered: 2 };
-        let summary = Summary::new(&[outcome(0, 0.0), outcome(2, 0.5), outcome(4, 1.0)], 4, &[2, 1, 2], 3).unwrap();
+        let summary = Summary::new(&[outcome(0, 0.0), outcome(2, 0.5), outcome(4, 1.0)], 4, &[2, 1, 2]).unwrap();
         let values: Vec<(String, f64)> = summary.estimates().map(|(name, estimate)| (name, estimate.value)).collect();
         let expected = [("pass@1", 0.5), ("pass@2", (5.0 / 6.0 + 1.0) / 3.0), ("maj@4", 0.5), ("mean@4", 0.5)];
         for ((name, value), (expected_name, expected)) in values.iter().zip(expected) {
@@ -218,7 +216,7 @@ mod tests {
         assert_eq!((values.len(), summary.problems, summary.samples), (4, 3, 4));
         let shares = [summary.length_mean - 5.0, summary.truncated_ratio - 0.25, summary.no_answer_ratio - 0.5];
         assert!(shares.iter().all(|difference| difference.abs() < 1e-12), "{shares:?}");
-        assert!(Summary::new(&[], 4, &[1], 0).is_err());
-        assert!(Summary::new(&[outcome(1, 1.0)], 4, &[5], 0).is_err());
+        assert!(Summary::new(&[], 4, &[1]).is_err());
+        assert!(Summary::new(&[outcome(1, 1.0)], 4, &[5]).is_err());
     }
 }

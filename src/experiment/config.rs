@@ -8,6 +8,7 @@ use crate::geometry::{IncorrectSign, LambdaSchedule, NoveltyForm, TokenWeights};
 use crate::objective::{AdvantageScale, KlEstimator, Loss, MAX_KL_COEFFICIENT, Objective, RatioLevel, Truncated};
 use crate::optim::{AdamWSettings, Schedule};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// One training run: model, task, method and everything else that decides its result.
@@ -261,6 +262,12 @@ pub struct DatasetConfig {
     /// `chat` where the model has a chat template, and else `plain`, the problem as it is.
     #[serde(default)]
     pub template: Option<String>,
+    /// Variables that the template reads, such as `{"enable_thinking": false}` for the chat template of Qwen3.
+    #[serde(default)]
+    pub template_variables: TemplateVariables,
+    /// Leaves problems out whose prompts have more tokens. Those that leave no room for `rollout.max_new_tokens` are left out anyway.
+    #[serde(default)]
+    pub max_prompt_tokens: Option<usize>,
     /// What an answer is.
     #[serde(default)]
     pub verifier: AnswerFormat,
@@ -269,10 +276,29 @@ pub struct DatasetConfig {
     pub held_out: HeldOutSource,
 }
 
+/// Variables of a template by name.
+pub type TemplateVariables = BTreeMap<String, TemplateValue>;
+
+/// The value of a template's variable.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum TemplateValue {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Integer(i64),
+    /// Any other number.
+    Decimal(f64),
+    /// A text.
+    Text(String),
+    /// Several of them.
+    List(Vec<TemplateValue>),
+}
+
 /// Where a data set comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DataSource {
-    /// A file: JSON, JSON Lines, CSV or Parquet.
+    /// A file: JSON, JSON Lines, CSV or Parquet; or a folder with the shards of one data set.
     Local(PathBuf),
     /// Files of a repository of the Hugging Face hub, downloaded where they are not in the hub's cache yet.
     Hub(HubDataset),
@@ -624,11 +650,13 @@ impl ObjectiveConfig {
         within("objective.clip_high", self.clip_high, 0.0, 100.0)?;
         self.kl.validate()?;
         if let Truncated::SoftPenalty { buffer, strength } = self.truncated {
-            count("objective.truncated.buffer", buffer, 1, rollout.max_new_tokens)?;
+            count_up_to("objective.truncated.buffer", buffer, 1, ("rollout.max_new_tokens", rollout.max_new_tokens))?;
             within("objective.truncated.strength", strength, f64::MIN_POSITIVE, 100.0)?;
         }
         count("objective.epochs", self.epochs, 1, 100)?;
-        count("objective.minibatches", self.minibatches, 1, rollout.prompts_per_step * rollout.group_size)?;
+        let responses = rollout.prompts_per_step * rollout.group_size;
+        let bound = "rollout.prompts_per_step` times `rollout.group_size";
+        count_up_to("objective.minibatches", self.minibatches, 1, (bound, responses))?;
         count("objective.micro_batch_tokens", self.micro_batch_tokens(), 1, usize::MAX)
     }
 }
@@ -785,7 +813,7 @@ mod defaults {
 }
 
 /// Problems to measure on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum SuiteConfig {
     /// The first problems of the task's held-out split, the same in every run.
     HeldOut(HeldOutConfig),
@@ -796,7 +824,7 @@ pub enum SuiteConfig {
 }
 
 /// Settings of [`SuiteConfig::Named`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedSuite {
     /// `MATH500`, `AMC`, `AIME24`, `AIME25`, `GPQA`, `MMLU-Pro` or `GSM8K`.
@@ -804,6 +832,12 @@ pub struct NamedSuite {
     /// As [`DatasetConfig::template`].
     #[serde(default)]
     pub template: Option<String>,
+    /// As [`DatasetConfig::template_variables`].
+    #[serde(default)]
+    pub template_variables: TemplateVariables,
+    /// As [`DatasetConfig::max_prompt_tokens`].
+    #[serde(default)]
+    pub max_prompt_tokens: Option<usize>,
     /// The first so many problems only.
     #[serde(default)]
     pub problems: Option<usize>,
@@ -813,7 +847,7 @@ pub struct NamedSuite {
 }
 
 /// Settings of [`SuiteConfig::File`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileSuite {
     /// JSON, JSON Lines, CSV or Parquet.
@@ -821,6 +855,12 @@ pub struct FileSuite {
     /// As [`DatasetConfig::template`].
     #[serde(default)]
     pub template: Option<String>,
+    /// As [`DatasetConfig::template_variables`].
+    #[serde(default)]
+    pub template_variables: TemplateVariables,
+    /// As [`DatasetConfig::max_prompt_tokens`].
+    #[serde(default)]
+    pub max_prompt_tokens: Option<usize>,
     /// What an answer is. Left out, `Choice` where every answer is one letter from A to J, and `Math` where not.
     #[serde(default)]
     pub verifier: Option<AnswerFormat>,
@@ -951,6 +991,14 @@ fn count(field: &str, value: usize, low: usize, high: usize) -> Result<()> {
     Err(Error::field(field, format!("is {value}; it must be {bounds}")))
 }
 
+/// Refuses `value` outside `low..=high`, naming the field and what its upper bound comes from.
+fn count_up_to(field: &str, value: usize, low: usize, (bound, high): (&str, usize)) -> Result<()> {
+    if (low..=high).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::field(field, format!("is {value}; it must be between {low} and {high} (`{bound}`)")))
+}
+
 fn check_name(name: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
@@ -984,6 +1032,7 @@ impl Experiment {
         check_name(&self.name)?;
         if let TaskConfig::Dataset(data) = &self.task {
             data.source.validate("task.source")?;
+            count("task.max_prompt_tokens", data.max_prompt_tokens.unwrap_or(1), 1, 1 << 24)?;
             match &data.held_out {
                 HeldOutSource::Share(share) => within("task.held_out", *share, 0.0001, 0.9999)?,
                 HeldOutSource::Other(other) => other.validate("task.held_out")?,
@@ -1034,7 +1083,8 @@ impl Experiment {
         check_evaluations(&self.evaluations)?;
         if let Some(fidelity) = &self.fidelity {
             count("fidelity.every", fidelity.every as usize, 1, usize::MAX)?;
-            count("fidelity.groups", fidelity.groups, 1, self.rollout.prompts_per_step)?;
+            let bound = ("rollout.prompts_per_step", self.rollout.prompts_per_step);
+            count_up_to("fidelity.groups", fidelity.groups, 1, bound)?;
             count("fidelity.projection", fidelity.projection.unwrap_or(16), 16, 1 << 30)?;
         }
         count("stop.steps", self.stop.steps as usize, 1, usize::MAX)
@@ -1051,11 +1101,16 @@ fn check_evaluations(evaluations: &[EvaluationConfig]) -> Result<()> {
             }
         };
         count(&field("suite.problems"), problems, 1, 1_000_000)?;
+        if let SuiteConfig::Named(NamedSuite { max_prompt_tokens, .. })
+        | SuiteConfig::File(FileSuite { max_prompt_tokens, .. }) = &evaluation.suite
+        {
+            count(&field("suite.max_prompt_tokens"), max_prompt_tokens.unwrap_or(1), 1, 1 << 24)?;
+        }
         count(&field("every"), evaluation.every as usize, 1, usize::MAX)?;
         count(&field("samples"), evaluation.samples, 1, 4096)?;
         within(&field("temperature"), evaluation.temperature, 0.0, 100.0)?;
         for (place, &k) in evaluation.k.iter().enumerate() {
-            count(&field(&format!("k.{place}")), k, 1, evaluation.samples)?;
+            count_up_to(&field(&format!("k.{place}")), k, 1, (&field("samples"), evaluation.samples))?;
         }
     }
     Ok(())

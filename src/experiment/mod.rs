@@ -1,7 +1,9 @@
 //! Experiments: the file format, its validation and overrides, and the run folder.
 
+mod checkpoints;
 mod config;
 mod parse;
+mod rewind;
 mod run_dir;
 
 pub use config::{
@@ -10,7 +12,10 @@ pub use config::{
     FidelityConfig, FileSuite, G2rlConfig, HeldOutConfig, HeldOutSource, HubDataset, HubRepository, KlConfig, Labels,
     LoraConfig, LoraTarget, MICRO_BATCH_TOKENS, MethodConfig, ModelSource, NamedSuite, ObjectiveConfig,
     OptimizerConfig, Precision, Pretrain, RecordConfig, RolloutConfig, ShapeConfig, StopConfig, SuiteConfig,
-    TaskConfig,
+    TaskConfig, TemplateValue, TemplateVariables,
 };
-pub use parse::{from_text, locate, read, set, to_text};
-pub use run_dir::{BlockFidelity, Event, FidelityRecord, Manifest, RolloutRecord, RunDir, SettingEdit, Tail};
+pub use parse::{Difference, differences, from_text, locate, read, set, to_text};
+pub use rewind::Rewound;
+pub use run_dir::{
+    BlockFidelity, Event, FidelityRecord, Manifest, ReplacedInput, RolloutRecord, RunDir, SettingEdit, Tail,
+};

@@ -100,6 +100,58 @@ pub fn set<T: Serialize + DeserializeOwned>(value: &T, assignment: &str) -> Resu
     })
 }
 
+/// A field in which two values differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Its path, as [`set`] takes it.
+    pub path: String,
+    /// What it is in the first, as RON.
+    pub from: String,
+    /// What it is in the second, as RON.
+    pub to: String,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} from {} to {}", self.path, self.from, self.to)
+    }
+}
+
+/// The fields in which `one` and `other` differ, each as far inside as both have it.
+pub fn differences<T: Serialize>(one: &T, other: &T) -> Result<Vec<Difference>> {
+    let (one, other) = (to_line(one)?, to_line(other)?);
+    let mut found = Vec::new();
+    compare("", &one, &other, &mut found);
+    Ok(found)
+}
+
+/// Adds the differences of two values, written by [`to_line`], that stand at `path`.
+fn compare(path: &str, one: &str, other: &str, found: &mut Vec<Difference>) {
+    if one == other {
+        return;
+    }
+    let head = |text: &str| text.split(['(', '[']).next().unwrap_or_default().to_string();
+    // Brackets within a text are none.
+    let span = |text: &str| if text.starts_with('"') { 0..0 } else { 0..text.len() };
+    let (mine, theirs) = (entries(one, span(one)), entries(other, span(other)));
+    let names = |entries: &[Entry]| entries.iter().map(|entry| entry.name.to_string()).collect::<Vec<_>>();
+    if mine.is_empty() || head(one) != head(other) || names(&mine) != names(&theirs) {
+        found.push(Difference { path: path.to_string(), from: one.to_string(), to: other.to_string() });
+        return;
+    }
+    for (place, (mine, theirs)) in mine.iter().zip(&theirs).enumerate() {
+        let step = if mine.name.is_empty() { place.to_string() } else { mine.name.to_string() };
+        let path = if path.is_empty() { step } else { format!("{path}.{step}") };
+        compare(&path, &one[mine.value.clone()], &other[theirs.value.clone()], found);
+    }
+}
+
+/// RON with every field in one line.
+fn to_line<T: Serialize>(value: &T) -> Result<String> {
+    let pretty = PrettyConfig::new().compact_arrays(true).compact_structs(true).compact_maps(true);
+    options().to_string_pretty(value, pretty).map_err(|e| Error::failed(format!("cannot write RON: {e}")))
+}
+
 /// Completes an error about a field with its place: the line and column in the experiment file at `path`, or the one of the
 /// `--set` `assignments` that gave it its value. Other errors stay as they are.
 pub fn locate(error: Error, path: &Path, assignments: &[String]) -> Error {
@@ -334,7 +386,7 @@ mod tests {
             ),
             (
                 "objective: (truncated: SoftPenalty(buffer: 97))",
-                ["`objective.truncated.buffer` is 97", "between 1 and 96"],
+                ["`objective.truncated.buffer` is 97", "between 1 and 96 (`rollout.max_new_tokens`)"],
             ),
             (
                 "objective: (truncated: SoftPenalty(buffer: 8, strength: 0.0))",
@@ -371,6 +423,49 @@ mod tests {
         assert_eq!(experiment.description, "a, (b: c");
         let crate::experiment::TaskConfig::Countdown(countdown) = &experiment.task else { panic!() };
         assert_eq!(countdown.target, (1, 50));
+    }
+
+    #[test]
+    fn differences_are_named_as_far_inside_as_both_sides_have_them() {
+        let one =
+            set(&minimal(), "evaluations=[(suite: HeldOut(problems: 8)), (suite: HeldOut(problems: 9))]").unwrap();
+        let mut other = one.clone();
+        for assignment in [
+            "seed=7",
+            "optimizer.learning_rate=1e-3",
+            "task.target.1=50",
+            "method=G2rl(lambda: 1)",
+            "rollout.dynamic=(rounds: 2)",
+            "evaluations.1.suite.problems=10",
+            r#"description="a, (b""#,
+        ] {
+            other = set(&other, assignment).unwrap();
+        }
+        let found = differences(&one, &other).unwrap();
+        let paths: Vec<&str> = found.iter().map(|difference| difference.path.as_str()).collect();
+        let expected = [
+            "description",
+            "seed",
+            "task.target.1",
+            "rollout.dynamic",
+            "method",
+            "optimizer.learning_rate",
+            "evaluations.1.suite.problems",
+        ];
+        assert_eq!(paths, expected);
+        assert_eq!(found[1].to_string(), "seed from 0 to 7");
+        assert_eq!(found[3].to_string(), "rollout.dynamic from None to (rounds: 2)");
+        // Each can be set, one after another, and then nothing differs.
+        let again = found
+            .iter()
+            .fold(one.clone(), |now, difference| set(&now, &format!("{}={}", difference.path, difference.to)).unwrap());
+        assert_eq!(again, other);
+        assert!(differences(&one, &one).unwrap().is_empty());
+        let described = |text: &str| set(&one, &format!("description=\"{text}\"")).unwrap();
+        let found = differences(&described("a (x: 1)"), &described("a (x: 2)")).unwrap();
+        assert_eq!(found[0].path, "description");
+        let fewer = set(&one, "evaluations=[(suite: HeldOut(problems: 8))]").unwrap();
+        assert_eq!(differences(&one, &fewer).unwrap()[0].path, "evaluations");
     }
 
     #[test]

@@ -1,20 +1,25 @@
 //! The run folder: the only code that knows what is where in it.
 //!
-//! Lines are appended and flushed as they come; whole files and checkpoints are written under a temporary name, synced and
-//! renamed, so that they are there whole or not at all.
+//! Lines are appended as they come; whole files and checkpoints are written under a temporary name and renamed, so that they are
+//! there whole or not at all. A checkpoint gets its name when it, and all logs and records up to its step, are on the disk.
 
 use super::config::Experiment;
-use super::parse;
+use super::parse::{self, Difference};
 use crate::error::{Error, Result};
 use crate::escape::escaped;
 use crate::evaluation::EvaluationRecord;
-use crate::files::{self, SETTINGS_BYTES};
+use crate::files::{
+    self, SETTINGS_BYTES,
+    lock::{self, FolderLock, Holder},
+};
 use crate::metrics::MetricRow;
 use crate::trainer::{GroupTokens, GroupView, RolloutView, StepView};
 use candle_core::{Device, Tensor};
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -22,12 +27,23 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Files that grow by lines while a run goes on.
-const LOGS: [&str; 4] = ["metrics.jsonl", "evals.jsonl", "events.jsonl", "fidelity.jsonl"];
+pub(super) const LOGS: [&str; 4] = ["metrics.jsonl", "evals.jsonl", "events.jsonl", "fidelity.jsonl"];
 
 /// One run's folder.
 #[derive(Clone, Debug)]
 pub struct RunDir {
     path: PathBuf,
+    patience: Option<Patience>,
+}
+
+/// Asked when something cannot be written: whether to try again.
+#[derive(Clone)]
+struct Patience(Arc<dyn Fn(&Error) -> bool + Send + Sync>);
+
+impl std::fmt::Debug for Patience {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Patience")
+    }
 }
 
 impl RunDir {
@@ -48,13 +64,34 @@ impl RunDir {
             path = parent.join(format!("{base}-{attempt}"));
             attempt += 1;
         }
-        let run = Self { path };
+        files::sync(parent).map_err(Error::io("syncing to disk", parent))?;
+        let run = Self::at(&path);
         for folder in ["rollouts", "geometry", "tokens", "checkpoints", "figures"] {
             let folder = run.path.join(folder);
             fs::create_dir(&folder).map_err(Error::io("making a folder of the run", &folder))?;
         }
-        run.write_whole("experiment.ron", format!("{}\n", parse::to_text(experiment)?).as_bytes())?;
+        run.write_experiment(experiment)?;
         Ok(run)
+    }
+
+    /// Writes `experiment.ron`.
+    pub fn write_experiment(&self, experiment: &Experiment) -> Result<()> {
+        self.write_whole("experiment.ron", format!("{}\n", parse::to_text(experiment)?).as_bytes())
+    }
+
+    /// The same folder; what cannot be written to it is tried again for as long as `ask` says so.
+    pub(crate) fn with_patience(self, ask: impl Fn(&Error) -> bool + Send + Sync + 'static) -> Self {
+        Self { patience: Some(Patience(Arc::new(ask))), ..self }
+    }
+
+    /// Takes the folder's lock: whoever writes to the run holds it.
+    pub(crate) fn lock(&self) -> Result<FolderLock> {
+        FolderLock::take(&self.path, &format!("the run in {}", self.path.display()))
+    }
+
+    /// Whether the run says that it is training, but the process that trained it is gone: killed, or its machine was.
+    pub fn is_interrupted(&self, manifest: &Manifest) -> bool {
+        manifest.state == "training" && lock::holder(&self.path) == Holder::Nobody
     }
 
     /// Opens an existing run folder; returns it with the experiment that it holds.
@@ -71,83 +108,34 @@ impl RunDir {
 
     /// The run folder at `path`, whatever is there: for reading what may be in it.
     pub fn at(path: &Path) -> Self {
-        Self { path: path.to_path_buf() }
-    }
-
-    /// The newest checkpoint: its step and folder.
-    pub fn newest_checkpoint(&self) -> Result<(u64, PathBuf)> {
-        let folder = self.path.join("checkpoints");
-        let newest = list(&folder)?
-            .into_iter()
-            .filter_map(|path| Some((step_number(path.file_name()?.to_str()?)?, path)))
-            .filter(|(_, path)| path.join("trainer.json").is_file())
-            .max();
-        newest.ok_or_else(|| {
-            Error::input(format!(
-                "the run has no checkpoint to go on from ({}); start it again with `orthant run {}`",
-                folder.display(),
-                self.path.join("experiment.ron").display()
-            ))
-        })
-    }
-
-    /// Takes the run back to where it was after `step`: drops what was logged later, and whatever a crash left half-written.
-    /// Afterwards each step stands once.
-    pub fn rewind(&self, step: u64, experiment: &Experiment) -> Result<()> {
-        for name in LOGS {
-            let kept: String =
-                self.lines(name)?.into_iter().filter(|(at, _)| *at <= step).map(|(_, line)| line + "\n").collect();
-            self.write_whole(name, kept.as_bytes())?;
-        }
-        for folder in ["rollouts", "geometry", "tokens", "checkpoints"] {
-            for path in list(&self.path.join(folder))? {
-                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-                let half_written = path.extension().is_some_and(|extension| extension == "tmp");
-                if half_written || step_number(name).is_some_and(|at| at > step) {
-                    let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-                    removed.map_err(Error::io("removing what was written after the checkpoint", &path))?;
-                }
-            }
-        }
-        self.write_whole("experiment.ron", format!("{}\n", parse::to_text(experiment)?).as_bytes())
+        Self { path: path.to_path_buf(), patience: None }
     }
 
     /// The metrics recorded so far.
     pub fn read_metrics(&self) -> Result<Vec<MetricRow>> {
-        Ok(self.lines("metrics.jsonl")?.iter().filter_map(|(_, line)| MetricRow::from_json(line)).collect())
+        self.read_log("metrics.jsonl", MetricRow::from_json)
     }
 
     /// The evaluations recorded so far.
     pub fn read_evaluations(&self) -> Result<Vec<EvaluationRecord>> {
-        Ok(self.lines("evals.jsonl")?.iter().filter_map(|(_, line)| serde_json::from_str(line).ok()).collect())
+        self.read_log("evals.jsonl", |line| serde_json::from_str(line).ok())
     }
 
     /// The proxy fidelity measured so far.
     pub fn read_fidelity(&self) -> Result<Vec<FidelityRecord>> {
-        Ok(self.lines("fidelity.jsonl")?.iter().filter_map(|(_, line)| serde_json::from_str(line).ok()).collect())
+        self.read_log("fidelity.jsonl", |line| serde_json::from_str(line).ok())
     }
 
     /// What happened beside training so far.
     pub fn read_events(&self) -> Result<Vec<Event>> {
-        Ok(self.lines("events.jsonl")?.iter().filter_map(|(_, line)| serde_json::from_str(line).ok()).collect())
-    }
-
-    /// Steps with a whole checkpoint, ascending.
-    pub fn checkpoint_steps(&self) -> Result<Vec<u64>> {
-        let mut steps: Vec<u64> = list(&self.path.join("checkpoints"))?
-            .iter()
-            .filter_map(|path| step_number(path.file_name()?.to_str()?))
-            .collect();
-        steps.sort_unstable();
-        Ok(steps)
+        self.read_log("events.jsonl", |line| serde_json::from_str(line).ok())
     }
 
     /// Steps with a record, ascending: those that [`RunDir::read_step`] can read. Costs a listing of `rollouts/`.
     pub fn recorded_steps(&self) -> Result<Vec<u64>> {
         let mut steps: Vec<u64> = list(&self.path.join("rollouts"))?
             .iter()
-            .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
-            .filter_map(|path| step_number(path.file_name()?.to_str()?))
+            .filter_map(|path| record_step(path.file_name()?.to_str()?, &[".jsonl"]))
             .collect();
         steps.sort_unstable();
         Ok(steps)
@@ -311,21 +299,16 @@ impl RunDir {
         }
     }
 
-    /// The whole lines of a JSONL file with their `step`; a line cut off by a crash is left out.
-    fn lines(&self, name: &str) -> Result<Vec<(u64, String)>> {
-        #[derive(Deserialize)]
-        struct At {
-            step: u64,
-        }
+    /// What the lines of a JSONL file say to `parse`; lines that cannot be read are left out.
+    fn read_log<T>(&self, name: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>> {
         let path = self.path.join(name);
-        let text = match files::read_text(&path, u64::MAX) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        let bytes = match files::read(&path, u64::MAX) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(Error::io("reading a file of the run", &path)(error)),
         };
-        let parsed =
-            text.lines().filter_map(|line| Some((serde_json::from_str::<At>(line).ok()?.step, line.to_string())));
-        Ok(parsed.collect())
+        let lines = bytes.split(|&byte| byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
+        Ok(lines.filter_map(parse).collect())
     }
 
     /// The folder.
@@ -387,7 +370,7 @@ impl RunDir {
                 .map_err(|e| Error::failed(format!("cannot write a line of {name}: {e}")))?;
             bytes.push(b'\n');
         }
-        self.write_whole(name, &bytes)
+        self.write_record(name, &bytes)
     }
 
     /// Writes `geometry/step_NNNNNN.safetensors` from `f32` tensors (name, shape, values).
@@ -427,30 +410,7 @@ impl RunDir {
     fn write_tensors(&self, name: &str, tensors: Vec<(String, Tensor)>) -> Result<()> {
         let bytes = safetensors::serialize(tensors, None)
             .map_err(|e| Error::failed(format!("cannot serialise {name}: {e}")))?;
-        self.write_whole(name, &bytes)
-    }
-
-    /// Makes `checkpoints/step_NNNNNN/`, its content written by `fill` into a temporary folder first. Returns its path.
-    pub fn write_checkpoint(&self, step: u64, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
-        let parent = self.path.join("checkpoints");
-        let target = parent.join(format!("step_{step:06}"));
-        let temporary = parent.join(format!(".step_{step:06}.tmp"));
-        if temporary.exists() {
-            fs::remove_dir_all(&temporary).map_err(Error::io("removing a half-written checkpoint", &temporary))?;
-        }
-        fs::create_dir(&temporary).map_err(Error::io("making a checkpoint's folder", &temporary))?;
-        fill(&temporary)?;
-        for entry in fs::read_dir(&temporary).map_err(Error::io("reading a checkpoint's folder", &temporary))? {
-            let path = entry.map_err(Error::io("reading a checkpoint's folder", &temporary))?.path();
-            sync(&path)?;
-        }
-        sync(&temporary)?;
-        if target.exists() {
-            fs::remove_dir_all(&target).map_err(Error::io("replacing a checkpoint", &target))?;
-        }
-        fs::rename(&temporary, &target).map_err(Error::io("putting a checkpoint in place", &target))?;
-        sync(&parent)?;
-        Ok(target)
+        self.write_record(name, &bytes)
     }
 
     fn append_line(&self, name: &str, line: &impl Serialize) -> Result<()> {
@@ -460,20 +420,43 @@ impl RunDir {
         self.append(name, &bytes)
     }
 
-    /// Appends with one write, so that a reader sees whole lines.
+    /// Appends with one write, so that a reader sees whole lines. Where that fails, no part of them stays.
     fn append(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path.join(name);
-        let mut file = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(Error::io("opening a file of the run", &path))?;
-        file.write_all(bytes).map_err(Error::io("appending to a file of the run", &path))
+        self.persist(|| {
+            let mut file = File::options()
+                .create(true)
+                .append(true)
+                .open(&path)
+                .map_err(Error::io("opening a file of the run", &path))?;
+            let before = file.metadata().map_err(Error::io("opening a file of the run", &path))?.len();
+            file.write_all(bytes).map_err(|error| {
+                file.set_len(before).ok();
+                Error::io("appending to a file of the run", &path)(error)
+            })
+        })
     }
 
-    fn write_whole(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    /// Writes a file that is on the disk afterwards.
+    pub(super) fn write_whole(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path.join(name);
-        files::write_whole(&path, bytes).map_err(Error::io("writing a file of the run", &path))
+        self.persist(|| files::write_whole(&path, bytes).map_err(Error::io("writing a file of the run", &path)))
+    }
+
+    /// Writes a file of a step, which the next checkpoint brings to the disk.
+    fn write_record(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.path.join(name);
+        self.persist(|| files::write_unsynced(&path, bytes).map_err(Error::io("writing a record of a step", &path)))
+    }
+
+    /// Writes, and tries again where it fails and somebody says so.
+    pub(super) fn persist<T>(&self, write: impl Fn() -> Result<T>) -> Result<T> {
+        loop {
+            match write() {
+                Err(error @ Error::Io { .. }) if self.patience.as_ref().is_some_and(|patience| patience.0(&error)) => {}
+                done => return done,
+            }
+        }
     }
 }
 
@@ -490,7 +473,7 @@ fn geometry_file(step: u64) -> String {
 }
 
 /// What is in a folder, in no particular order; nothing where there is no folder.
-fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -499,13 +482,12 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     entries.map(|entry| Ok(entry.map_err(Error::io("reading a folder of the run", folder))?.path())).collect()
 }
 
-/// N of `step_N`, with or without an extension.
-fn step_number(name: &str) -> Option<u64> {
-    name.strip_prefix("step_")?.split('.').next()?.parse().ok()
-}
-
-fn sync(path: &Path) -> Result<()> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("syncing to disk", path))
+/// N, where `name` is what the program calls something of step N, with one of these `endings`. Other names are somebody else's.
+pub(super) fn record_step(name: &str, endings: &[&str]) -> Option<u64> {
+    let rest = name.strip_prefix("step_")?;
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let step: u64 = rest[..digits].parse().ok()?;
+    (endings.contains(&&rest[digits..]) && format!("{step:06}") == rest[..digits]).then_some(step)
 }
 
 /// Reads the lines of a growing file as they come.
@@ -625,14 +607,45 @@ pub struct Manifest {
     pub model: String,
     /// SHA-256 of the initial weights.
     pub model_hash: String,
-    /// SHA-256 of the task's settings.
+    /// SHA-256 of the problems of a data set, and of the settings of another task.
     pub data_hash: String,
+    /// What decides the shapes of the base model's weights. This and what follows is absent in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<serde_json::Map<String, Value>>,
+    /// SHA-256 of the base model's tokenizer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokenizer_hash: Option<String>,
+    /// SHA-256 of the prompt templates of the task and of all suites.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template_hash: Option<String>,
+    /// SHA-256 of the files of a sentence encoder that is not the base model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder_hash: Option<String>,
+    /// SHA-256 of the problems of every suite, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub suite_hashes: BTreeMap<String, String>,
+    /// What was read before, where the run went on with something else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<ReplacedInput>,
     /// When the run started, UTC.
     pub started: String,
     /// `training`, `finished`, `stopped` or `failed`.
     pub state: String,
     /// Steps finished.
     pub step: u64,
+}
+
+/// Something that a run reads and that was replaced while it was not running.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplacedInput {
+    /// The step from which on the new one holds.
+    pub step: u64,
+    /// What it is, in words.
+    pub input: String,
+    /// The hash before.
+    pub from: String,
+    /// The hash afterwards.
+    pub to: String,
 }
 
 /// A line of `events.jsonl`.
@@ -651,15 +664,37 @@ pub struct Event {
     pub edit: Option<SettingEdit>,
 }
 
-/// A setting that was changed while the run went on.
+/// A setting that was changed while the run went on, or when it was resumed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SettingEdit {
     /// Its path in the experiment, such as `optimizer.learning_rate`.
     pub path: Cow<'static, str>,
-    /// What it was.
-    pub from: f64,
+    /// What it was: a number, or a text with anything else as RON.
+    pub from: Value,
     /// What it is from the next step on.
-    pub to: f64,
+    pub to: Value,
+}
+
+impl SettingEdit {
+    /// The change that makes a field differ.
+    pub fn of(difference: &Difference) -> Self {
+        let value = |ron: &str| {
+            let whole = ron.parse::<u64>().map(Value::from).or_else(|_| ron.parse::<i64>().map(Value::from));
+            let number = whole.ok().or_else(|| ron.parse::<f64>().ok().map(Value::from));
+            number.filter(Value::is_number).unwrap_or_else(|| ron.into())
+        };
+        Self { path: difference.path.clone().into(), from: value(&difference.from), to: value(&difference.to) }
+    }
+
+    /// As [`parse::set`] takes it.
+    pub fn assignment(&self) -> String {
+        format!("{}={}", self.path, shown(&self.to))
+    }
+}
+
+/// A value of a setting as RON.
+fn shown(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_string)
 }
 
 impl Event {
@@ -670,7 +705,7 @@ impl Event {
 
     /// A setting is changed now.
     pub fn edited(step: u64, edit: SettingEdit) -> Self {
-        let text = format!("{} from {:?} to {:?}", edit.path, edit.from, edit.to);
+        let text = format!("{} from {} to {}", edit.path, shown(&edit.from), shown(&edit.to));
         Self { edit: Some(edit), ..Self::now(step, "edit", text) }
     }
 }
@@ -694,23 +729,90 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_says_it_is_training_while_nobody_holds_its_lock_is_interrupted() {
+        let parent = tempfile::tempdir().unwrap();
+        let run = RunDir::create(parent.path(), &experiment()).unwrap();
+        let manifest = |state: &str| -> Manifest {
+            let text = r#"{"version": "0.1.0", "commit": "", "device": "cpu", "model": "m", "model_hash": "", "data_hash": "",
+                "started": "", "state": "STATE", "step": 0}"#;
+            serde_json::from_str(&text.replace("STATE", state)).unwrap()
+        };
+        // Made by an older version, which had no lock: nobody knows.
+        assert!(!run.is_interrupted(&manifest("training")));
+        let lock = run.lock().unwrap();
+        assert!(!run.is_interrupted(&manifest("training")));
+        drop(lock);
+        assert!(run.is_interrupted(&manifest("training")) && !run.is_interrupted(&manifest("finished")));
+    }
+
+    #[test]
+    fn a_changed_setting_comes_back_as_it_was_given() {
+        for (ron, json) in [
+            ("4", "4"),
+            ("-3", "-3"),
+            ("18446744073709551615", "18446744073709551615"),
+            ("0.001", "0.001"),
+            ("inf", "\"inf\""),
+            ("Grpo", "\"Grpo\""),
+            ("\"4\"", "\"\\\"4\\\"\""),
+        ] {
+            let edit =
+                SettingEdit::of(&Difference { path: "a.b".to_string(), from: "0".to_string(), to: ron.to_string() });
+            let text = serde_json::to_string(&edit).unwrap();
+            assert!(text.ends_with(&format!("\"to\":{json}}}")), "{text}");
+            let again: SettingEdit = serde_json::from_str(&text).unwrap();
+            assert_eq!(again.assignment(), format!("a.b={ron}"));
+        }
+        // As older versions wrote it.
+        let old: SettingEdit = serde_json::from_str(r#"{"path": "method.lambda", "from": 0.5, "to": 1.0}"#).unwrap();
+        assert_eq!(old.assignment(), "method.lambda=1.0");
+    }
+
+    #[test]
     fn a_checkpoint_that_fails_half_way_is_not_there() {
         let parent = tempfile::tempdir().unwrap();
         let run = RunDir::create(parent.path(), &experiment()).unwrap();
-        let failed = run.write_checkpoint(3, |folder| {
+        let failed = run.write_checkpoint(3, 1, &experiment(), |folder| {
             fs::write(folder.join("half"), "x").unwrap();
             Err(Error::failed("disk full"))
         });
         assert!(failed.is_err());
-        assert!(!run.path().join("checkpoints/step_000003").exists());
-        let path = run
-            .write_checkpoint(3, |folder| {
-                fs::write(folder.join("whole"), "x").unwrap();
-                Ok(())
-            })
-            .unwrap();
+        assert_eq!(fs::read_dir(run.path().join("checkpoints")).unwrap().count(), 0);
+        let whole = |folder: &Path| {
+            fs::write(folder.join("whole"), "x").unwrap();
+            Ok(())
+        };
+        // More than any disk has room for is refused before anything is written.
+        let refused = run.write_checkpoint(3, u64::MAX / 2, &experiment(), whole).unwrap_err();
+        assert!(refused.exit_status() == 1 && refused.to_string().contains("free"), "{refused}");
+        let path = run.write_checkpoint(3, 1, &experiment(), whole).unwrap();
         assert!(path.join("whole").exists());
+        assert_eq!(RunDir::checkpoint_experiment(&path).unwrap(), Some(experiment()));
         assert_eq!(fs::read_dir(run.path().join("checkpoints")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_tried_again_for_as_long_as_somebody_says_so() {
+        let parent = tempfile::tempdir().unwrap();
+        let run = RunDir::create(parent.path(), &experiment()).unwrap();
+        let event = || Event::now(1, "warning", "a");
+        let path = run.path().join("events.jsonl");
+        fs::create_dir(&path).unwrap();
+        let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let patient = run.clone().with_patience({
+            let (asked, path) = (asked.clone(), path.clone());
+            move |error| {
+                assert!(error.to_string().contains("events.jsonl"), "{error}");
+                if asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 1 {
+                    fs::remove_dir(&path).unwrap();
+                }
+                true
+            }
+        });
+        assert!(run.append_event(&event()).is_err());
+        patient.append_event(&event()).unwrap();
+        assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 2);
+        assert_eq!(run.read_events().unwrap().len(), 1);
     }
 
     #[test]
@@ -800,7 +902,7 @@ mod tests {
         run.append_event(&Event::now(1, "warning", "a")).unwrap();
         run.append_event(&Event::now(2, "warning", "b")).unwrap();
         let text = fs::read_to_string(run.path().join("events.jsonl")).unwrap();
-        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines[1]["text"], "b");
         run.write_geometry(7, vec![("cosine.0".to_string(), vec![2, 2], vec![1.0, 0.5, 0.5, 1.0])]).unwrap();
         let path = run.path().join("geometry/step_000007.safetensors");

@@ -17,6 +17,7 @@
 use super::attend::{self, Columns, Heads, Inputs};
 use super::buffers::Buffers;
 use super::cuda;
+use super::gather::select;
 use super::segments::Segments;
 use super::storage::{fused, slice, with_slices};
 use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor, bail};
@@ -71,7 +72,7 @@ pub fn causal_attention_reference(q: &Tensor, k: &Tensor, v: &Tensor, segments: 
     let padded = Tensor::from_vec(padded, batch * longest, device)?;
     let packed = Tensor::from_vec(packed, segments.tokens(), device)?;
     let pad = |x: &Tensor, h: usize| -> Result<Tensor> {
-        x.contiguous()?.index_select(&padded, 0)?.reshape((batch, longest, h, head_dim))?.transpose(1, 2)?.contiguous()
+        select(&x.contiguous()?, &padded)?.reshape((batch, longest, h, head_dim))?.transpose(1, 2)?.contiguous()
     };
     let repeat = |x: Tensor| -> Result<Tensor> {
         let groups = heads / kv_heads;

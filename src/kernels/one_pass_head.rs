@@ -398,10 +398,10 @@ mod tests {
     use super::super::check::{difference, random};
     use super::super::token_head::token_statistics;
     use super::*;
-    use crate::rng;
+    use crate::rng::{self, Domain};
 
     fn uniforms(rows: usize, seed: u64) -> Vec<Uniforms> {
-        let mut stream = rng::stream([seed, 0, 0, 0]);
+        let mut stream = rng::stream(seed, Domain::Tests, [0; 3]);
         (0..rows).map(|_| Uniforms { token: rng::unit_f64(&mut stream), tile: rng::unit_f64(&mut stream) }).collect()
     }
 

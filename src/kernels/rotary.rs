@@ -6,44 +6,86 @@ use super::storage::{fused, slice, with_slices};
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor, bail};
 use multiversion::multiversion;
 use rayon::prelude::*;
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 /// Tokens per parallel task.
 const TOKENS: usize = 64;
 
-/// Cosines and sines of all positions up to a limit.
+/// Positions of the first part of the tables.
+const FIRST: usize = 4096;
+
+/// Cosines and sines of some positions: each (positions, `head_dim` / 2).
+type Table = (Vec<f32>, Vec<f32>);
+
+/// Cosines and sines of all positions up to a limit, computed when they are first asked for.
 #[derive(Clone)]
-pub struct Rotary {
-    /// cos (positions, `head_dim` / 2), then sin of the same shape.
-    pub(super) table: Arc<(Vec<f32>, Vec<f32>)>,
-    half: usize,
+pub struct Rotary(Arc<Tables>);
+
+struct Tables {
+    /// Angle by which the elements of a pair turn from one position to the next: (`head_dim` / 2).
+    frequencies: Vec<f32>,
+    /// What cosines and sines are multiplied by.
+    factor: f32,
+    positions: usize,
+    /// The first part has [`FIRST`] positions, and each other one as many as all before it.
+    parts: Vec<OnceLock<Table>>,
+    /// The parts up to each of them as one, for devices that keep the table whole.
+    whole: Vec<OnceLock<Arc<Table>>>,
 }
 
 impl Rotary {
     /// Tables for `positions` positions of heads of `head_dim` elements with base `theta`.
     pub fn new(head_dim: usize, positions: usize, theta: f64) -> Self {
-        let half = head_dim / 2;
-        let frequencies: Vec<f32> =
-            (0..half).map(|i| 1.0 / (theta.powf(2.0 * i as f64 / head_dim as f64)) as f32).collect();
-        let angles = (0..positions).flat_map(|p| frequencies.iter().map(move |f| p as f32 * f));
-        let (cos, sin) = angles.map(|angle| (angle.cos(), angle.sin())).unzip();
-        Self { table: Arc::new((cos, sin)), half }
+        Self::with_frequencies(Self::frequencies(head_dim, theta), 1.0, positions)
+    }
+
+    /// The angles per position of heads of `head_dim` elements with base `theta`: theta^(-2 i / `head_dim`).
+    pub fn frequencies(head_dim: usize, theta: f64) -> Vec<f32> {
+        (0..head_dim / 2).map(|i| 1.0 / (theta.powf(2.0 * i as f64 / head_dim as f64)) as f32).collect()
+    }
+
+    /// Tables for `positions` positions, whose cosines and sines are multiplied by `factor`.
+    pub fn with_frequencies(frequencies: Vec<f32>, factor: f32, positions: usize) -> Self {
+        let parts = positions.div_ceil(FIRST).next_power_of_two().trailing_zeros() as usize + 1;
+        Self(Arc::new(Tables {
+            frequencies,
+            factor,
+            positions,
+            parts: (0..parts).map(|_| OnceLock::new()).collect(),
+            whole: (0..parts).map(|_| OnceLock::new()).collect(),
+        }))
     }
 
     /// Number of positions that the tables cover.
     pub fn positions(&self) -> usize {
-        self.table.0.len() / self.half.max(1)
+        self.0.positions
+    }
+
+    fn half(&self) -> usize {
+        self.0.frequencies.len()
     }
 
     /// cos and sin (`head_dim` / 2) of a position.
     pub(super) fn rows(&self, position: u32) -> (&[f32], &[f32]) {
-        let range = position as usize * self.half..(position as usize + 1) * self.half;
-        (&self.table.0[range.clone()], &self.table.1[range])
+        let (position, half) = (position as usize, self.half());
+        let part = part_of(position);
+        let bounds = bounds(part, self.positions());
+        let (cos, sin) = self.0.parts[part].get_or_init(|| self.0.table(bounds.clone()));
+        let row = (position - bounds.start) * half..(position - bounds.start + 1) * half;
+        (&cos[row.clone()], &sin[row])
+    }
+
+    /// A table of the positions from 0 to at least `last`, which is one of them.
+    pub(super) fn whole(&self, last: u32) -> &Arc<Table> {
+        let part = part_of(last as usize);
+        let end = bounds(part, self.positions()).end;
+        self.0.whole[part].get_or_init(|| Arc::new(self.0.table(0..end)))
     }
 
     /// cos and sin (tokens, 1, half) for the given positions.
     fn tensors(&self, positions: &[u32], dtype: DType, device: &Device) -> Result<(Tensor, Tensor)> {
-        let shape = (positions.len(), 1, self.half);
+        let shape = (positions.len(), 1, self.half());
         let cos: Vec<f32> = positions.iter().flat_map(|&p| self.rows(p).0.iter().copied()).collect();
         let sin: Vec<f32> = positions.iter().flat_map(|&p| self.rows(p).1.iter().copied()).collect();
         Ok((
@@ -54,12 +96,12 @@ impl Rotary {
 
     fn check(&self, x: &Tensor, positions: &[u32]) -> Result<()> {
         let (tokens, _, head_dim) = x.dims3()?;
-        if tokens != positions.len() || head_dim != 2 * self.half {
+        if tokens != positions.len() || head_dim != 2 * self.half() {
             bail!(
                 "rotary embedding of {:?} with {} positions and head size {}",
                 x.shape(),
                 positions.len(),
-                2 * self.half
+                2 * self.half()
             );
         }
         self.check_positions(positions)
@@ -74,6 +116,24 @@ impl Rotary {
             _ => Ok(()),
         }
     }
+}
+
+impl Tables {
+    fn table(&self, positions: Range<usize>) -> Table {
+        let angles = positions.flat_map(|p| self.frequencies.iter().map(move |f| p as f32 * f));
+        angles.map(|angle| (angle.cos() * self.factor, angle.sin() * self.factor)).unzip()
+    }
+}
+
+/// The part that holds a position.
+fn part_of(position: usize) -> usize {
+    (position / FIRST + 1).next_power_of_two().trailing_zeros() as usize
+}
+
+/// The positions of a part, of `positions` in all.
+fn bounds(part: usize, positions: usize) -> Range<usize> {
+    let end = (FIRST << part).min(positions);
+    if part == 0 { 0..end } else { FIRST << (part - 1)..end }
 }
 
 /// Turns x (tokens, heads, `head_dim`) by each token's position.
@@ -93,8 +153,9 @@ pub fn rotary_embedding(x: &Tensor, positions: &Arc<[u32]>, rotary: &Rotary) -> 
 pub fn rotary_embedding_reference(x: &Tensor, positions: &[u32], rotary: &Rotary) -> Result<Tensor> {
     rotary.check(x, positions)?;
     let (cos, sin) = rotary.tensors(positions, x.dtype(), x.device())?;
-    let first = x.narrow(2, 0, rotary.half)?;
-    let second = x.narrow(2, rotary.half, rotary.half)?;
+    let half = rotary.half();
+    let first = x.narrow(2, 0, half)?;
+    let second = x.narrow(2, half, half)?;
     let turned_first = (first.broadcast_mul(&cos)? - second.broadcast_mul(&sin)?)?;
     let turned_second = (second.broadcast_mul(&cos)? + first.broadcast_mul(&sin)?)?;
     Tensor::cat(&[turned_first, turned_second], 2)
@@ -170,6 +231,26 @@ mod tests {
             |t| rotary_embedding_reference(&t[0], &positions, &rotary),
             1e-5,
         );
+    }
+
+    #[test]
+    fn tables_are_those_of_every_position_and_made_when_they_are_used() {
+        // Two billion positions would be half a terabyte.
+        let rotary = Rotary::new(64, 1 << 31, 10_000.0);
+        let frequencies = Rotary::frequencies(64, 10_000.0);
+        let whole = rotary.whole(9000).clone();
+        assert_eq!(whole.0.len(), 16_384 * 32);
+        for position in [0u32, 1, 4095, 4096, 8191, 8192, 9000, 16_383] {
+            let (cos, sin) = rotary.rows(position);
+            let expected: Vec<f32> = frequencies.iter().map(|f| (position as f32 * f).cos()).collect();
+            assert_eq!(cos, expected);
+            let row = position as usize * 32..(position as usize + 1) * 32;
+            assert_eq!((cos, sin), (&whole.0[row.clone()], &whole.1[row]));
+        }
+        let short = Rotary::new(64, 5000, 10_000.0);
+        assert_eq!(short.rows(4999), rotary.rows(4999));
+        assert_eq!(short.whole(4097).0.len(), 5000 * 32);
+        assert_eq!(Rotary::new(64, 3, 10_000.0).whole(2).0.len(), 3 * 32);
     }
 
     #[test]

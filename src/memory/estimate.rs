@@ -350,6 +350,7 @@ pub(super) mod tests {
             max_position_embeddings: 32_768,
             rms_norm_eps: 1e-6,
             rope_theta: 1e6,
+            rope_scaling: None,
             tie_word_embeddings: true,
             eos_token_ids: vec![0],
         }

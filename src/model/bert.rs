@@ -3,14 +3,23 @@
 //! The network is candle's own; here are its folder, its batches and its errors. Texts are cut at the model's maximum number of
 //! positions. Weights and compute are `f32` whatever the policy's precision is.
 
+use super::codec::Codec;
 use super::encoder::BATCH_TOKENS;
+use super::fields::Fields;
+use super::folder;
+use super::tensor_files::TensorFiles;
 use crate::error::{Error, Result};
+use crate::files::TOKENIZER_BYTES;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::{BertModel, Config, HiddenAct, PositionEmbeddingType};
-use serde::Deserialize;
+use rayon::prelude::*;
+use serde_json::{Value, json};
 use std::path::Path;
-use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationParams};
+use tokenizers::Encoding;
+
+/// The largest size that an encoder may have.
+const LARGEST: usize = 1 << 24;
 
 /// The files of an encoder's folder.
 pub(crate) const FILES: [&str; 3] = ["config.json", "tokenizer.json", "model.safetensors"];
@@ -18,29 +27,24 @@ pub(crate) const FILES: [&str; 3] = ["config.json", "tokenizer.json", "model.saf
 /// A loaded encoder.
 pub struct BertEncoder {
     network: BertModel,
-    tokenizer: Tokenizer,
+    tokenizer: Codec,
     /// Fills up the rows of a batch; never looked at.
     padding: u32,
     device: Device,
 }
 
 /// What is read of `config.json`.
-#[derive(Deserialize)]
 struct Shape {
-    model_type: String,
     vocab_size: usize,
     hidden_size: usize,
     num_hidden_layers: usize,
     num_attention_heads: usize,
     intermediate_size: usize,
-    hidden_act: String,
+    activation: HiddenAct,
     max_position_embeddings: usize,
     type_vocab_size: usize,
     layer_norm_eps: f64,
-    #[serde(default)]
-    pad_token_id: Option<u32>,
-    #[serde(default)]
-    position_embedding_type: Option<String>,
+    pad_token_id: u32,
 }
 
 impl BertEncoder {
@@ -48,27 +52,32 @@ impl BertEncoder {
     ///
     /// Whatever is wrong with it is an input error that names the folder or file.
     pub fn read(folder: &Path, device: &Device) -> Result<Self> {
-        if let Some(missing) = FILES.into_iter().find(|file| !folder.join(file).is_file()) {
-            return Err(Error::input(format!(
-                "the sentence encoder has no {missing}; give the folder of a BERT-type encoder with {} ({})",
-                FILES.join(", "),
-                folder.display()
-            )));
+        for file in FILES {
+            if folder::member(folder, file)?.is_none() {
+                return Err(Error::input(format!(
+                    "the sentence encoder has no {file}; give the folder of a BERT-type encoder with {} ({})",
+                    FILES.join(", "),
+                    folder.display()
+                )));
+            }
         }
         let [config, tokenizer, weights] = FILES.map(|file| folder.join(file));
         let at = |path: &Path, what: String| Error::input(format!("{what} ({})", path.display()));
-        let shape = Shape::read(&config).map_err(|what| at(&config, what))?;
-        let codec = codec(&tokenizer, &shape).map_err(|what| at(&tokenizer, what))?;
-        let network = network(&weights, &shape, device).map_err(|what| at(&weights, what))?;
-        Ok(Self { network, tokenizer: codec, padding: shape.pad_token_id.unwrap_or(0), device: device.clone() })
+        let text = folder::text(folder, FILES[0])?.unwrap_or_default();
+        let shape = Shape::parse(&text).map_err(|error| at(&config, error.to_string()))?;
+        let bytes = folder::bytes(folder, FILES[1], TOKENIZER_BYTES)?.unwrap_or_default();
+        let codec = codec(bytes, &shape).map_err(|what| at(&tokenizer, what))?;
+        let network = network(&weights, &shape, device)?;
+        Ok(Self { network, tokenizer: codec, padding: shape.pad_token_id, device: device.clone() })
     }
 
     /// The mean last hidden state of each text (texts, hidden), not yet of unit length.
     pub(super) fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
-        let encodings = self
-            .tokenizer
-            .encode_batch(texts.to_vec(), true)
-            .map_err(|e| Error::failed(format!("the sentence encoder cannot tokenise a response: {e}")))?;
+        let encode = |text: &&str| {
+            let failed = |why| Error::failed(format!("the sentence encoder cannot tokenise a response: {why}"));
+            self.tokenizer.encode(text, true).map_err(failed)
+        };
+        let encodings = texts.par_iter().map(encode).collect::<Result<Vec<_>>>()?;
         // Texts of like length share a batch, so that there is little padding.
         let mut order: Vec<usize> = (0..encodings.len()).collect();
         order.sort_by_key(|&text| encodings[text].len());
@@ -114,88 +123,94 @@ fn batch_rows(lengths: &[usize]) -> usize {
 }
 
 impl Shape {
-    fn read(path: &Path) -> Result<Self, String> {
-        let text =
-            std::fs::read_to_string(path).map_err(|e| format!("cannot read the sentence encoder's shape: {e}"))?;
-        let shape: Self = serde_json::from_str(&text)
-            .map_err(|e| format!("the sentence encoder's shape is not valid, or not that of a BERT: {e}"))?;
-        let refused = |what: &str, found: &str, possible: &str| {
-            Err(format!("the sentence encoder's {what} is {found:?}; this program knows {possible}"))
+    fn parse(text: &str) -> Result<Self> {
+        let fields = Fields::parse("the sentence encoder's config.json", text)?;
+        let kind = fields.text("model_type")?.ok_or_else(|| fields.missing("model_type"))?;
+        if kind != "bert" {
+            return Err(fields.wrong("model_type", "this program knows \"bert\" (such as all-MiniLM-L6-v2)"));
+        }
+        fields.at_defaults(&[
+            ("position_embedding_type", json!("absolute")),
+            ("is_decoder", json!(false)),
+            ("add_cross_attention", json!(false)),
+            ("is_encoder_decoder", json!(false)),
+            ("quantization_config", Value::Null),
+            ("pruned_heads", Value::Null),
+        ])?;
+        let count = |name: &str| match fields.count(name)? {
+            None => Err(fields.missing(name)),
+            Some(count) if !(1..=LARGEST).contains(&count) => {
+                Err(fields.wrong(name, &format!("it must be from 1 to {LARGEST}")))
+            }
+            Some(count) => Ok(count),
         };
-        if shape.model_type != "bert" {
-            return refused("model_type", &shape.model_type, "\"bert\" (such as all-MiniLM-L6-v2)");
+        let shape = Self {
+            vocab_size: count("vocab_size")?,
+            hidden_size: count("hidden_size")?,
+            num_hidden_layers: count("num_hidden_layers")?,
+            num_attention_heads: count("num_attention_heads")?,
+            intermediate_size: count("intermediate_size")?,
+            activation: activation(&fields)?,
+            max_position_embeddings: count("max_position_embeddings")?,
+            type_vocab_size: count("type_vocab_size")?,
+            layer_norm_eps: fields.number("layer_norm_eps")?.ok_or_else(|| fields.missing("layer_norm_eps"))?,
+            pad_token_id: fields.count("pad_token_id")?.unwrap_or(0) as u32,
+        };
+        if !shape.hidden_size.is_multiple_of(shape.num_attention_heads) {
+            let heads = shape.num_attention_heads;
+            return Err(fields.wrong("hidden_size", &format!("that is no multiple of the {heads} attention heads")));
         }
-        match shape.position_embedding_type.as_deref() {
-            None | Some("absolute") => {}
-            Some(other) => return refused("position_embedding_type", other, "\"absolute\""),
-        }
-        if shape.activation().is_none() {
-            return refused(
-                "hidden_act",
-                &shape.hidden_act,
-                "\"gelu\", \"gelu_new\", \"gelu_pytorch_tanh\" and \"relu\"",
-            );
-        }
-        if shape.num_attention_heads == 0 || !shape.hidden_size.is_multiple_of(shape.num_attention_heads) {
-            let (hidden, heads) = (shape.hidden_size, shape.num_attention_heads);
-            return Err(format!(
-                "the sentence encoder's hidden_size {hidden} is no multiple of its {heads} attention heads"
-            ));
+        if shape.pad_token_id as usize >= shape.vocab_size {
+            return Err(fields.wrong("pad_token_id", &format!("it must be below vocab_size, {}", shape.vocab_size)));
         }
         Ok(shape)
     }
+}
 
-    /// Transformers' names of the exact GELU, of its approximation by tanh, and of the rectifier.
-    fn activation(&self) -> Option<HiddenAct> {
-        match self.hidden_act.as_str() {
-            "gelu" => Some(HiddenAct::Gelu),
-            "gelu_new" | "gelu_pytorch_tanh" => Some(HiddenAct::GeluApproximate),
-            "relu" => Some(HiddenAct::Relu),
-            _ => None,
+/// The function of that name in Transformers: the exact GELU, its approximation by tanh, or the rectifier.
+fn activation(fields: &Fields) -> Result<HiddenAct> {
+    match fields.text("hidden_act")? {
+        None | Some("gelu") => Ok(HiddenAct::Gelu),
+        Some("gelu_new" | "gelu_pytorch_tanh") => Ok(HiddenAct::GeluApproximate),
+        Some("relu") => Ok(HiddenAct::Relu),
+        Some(_) => {
+            let known = "this program knows \"gelu\", \"gelu_new\", \"gelu_pytorch_tanh\" and \"relu\"";
+            Err(fields.wrong("hidden_act", known))
         }
     }
 }
 
 /// The tokenizer, cutting texts at the model's positions.
-fn codec(path: &Path, shape: &Shape) -> Result<Tokenizer, String> {
-    let mut codec =
-        Tokenizer::from_file(path).map_err(|e| format!("the sentence encoder's tokenizer is not valid: {e}"))?;
-    let needed = codec.get_vocab(true).into_values().max().map_or(0, |last| last as usize + 1);
+fn codec(bytes: Vec<u8>, shape: &Shape) -> Result<Codec, String> {
+    let invalid = |why: String| format!("the sentence encoder's tokenizer is not valid: {why}");
+    let (codec, _) = Codec::parse(bytes).map_err(invalid)?;
+    let needed = codec.vocabulary();
     if needed > shape.vocab_size {
         return Err(format!(
             "the sentence encoder's tokenizer needs {needed} tokens, but its config.json has vocab_size {}; they do not belong together",
             shape.vocab_size
         ));
     }
-    let special = codec.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
-    let positions = shape.max_position_embeddings;
-    if positions <= special {
-        return Err(format!("the sentence encoder has {positions} positions, of which special tokens take {special}"));
-    }
-    // A folder's own settings of these are for other uses: all-MiniLM-L6-v2 cuts at 128 tokens and pads to them.
-    codec
-        .with_truncation(Some(TruncationParams { max_length: positions, ..TruncationParams::default() }))
-        .map_err(|e| format!("the sentence encoder's tokenizer cannot cut texts: {e}"))?
-        .with_padding(None);
-    Ok(codec)
+    codec.cut_at(shape.max_position_embeddings).map_err(invalid)
 }
 
-fn network(path: &Path, shape: &Shape, device: &Device) -> Result<BertModel, String> {
-    let tensors = candle_core::safetensors::load(path, &Device::Cpu)
-        .map_err(|e| format!("cannot read the sentence encoder's weights: {e}"))?;
+fn network(path: &Path, shape: &Shape, device: &Device) -> Result<BertModel> {
+    let tensors = TensorFiles::open_file(path.to_path_buf())?.read_all(device)?;
     let config = Config {
         vocab_size: shape.vocab_size,
         hidden_size: shape.hidden_size,
         num_hidden_layers: shape.num_hidden_layers,
         num_attention_heads: shape.num_attention_heads,
         intermediate_size: shape.intermediate_size,
-        hidden_act: shape.activation().unwrap_or(HiddenAct::Gelu),
+        hidden_act: shape.activation,
         max_position_embeddings: shape.max_position_embeddings,
         type_vocab_size: shape.type_vocab_size,
         layer_norm_eps: shape.layer_norm_eps,
         position_embedding_type: PositionEmbeddingType::Absolute,
         ..Config::default()
     };
-    BertModel::load(VarBuilder::from_tensors(tensors, DType::F32, device), &config)
-        .map_err(|e| format!("the sentence encoder's weights do not fit its config.json: {e}"))
+    BertModel::load(VarBuilder::from_tensors(tensors, DType::F32, device), &config).map_err(|error| {
+        let what = "the sentence encoder's weights do not fit its config.json";
+        Error::input(format!("{what}: {error} ({})", path.display()))
+    })
 }

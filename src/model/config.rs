@@ -1,8 +1,12 @@
 //! `config.json` of a Qwen3 folder, as older and newer Transformers write it.
 
+use super::fields::Fields;
+use super::rope::{Rope, RopeScaling};
+use super::settings::ModelSettings;
 use crate::error::{Error, Result};
 use candle_core::DType;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::path::Path;
 
 /// The shape of a Qwen3 model. Field names are those of Hugging Face's `config.json`.
@@ -28,142 +32,210 @@ pub struct Qwen3Config {
     pub rms_norm_eps: f64,
     /// Base of the rotary embedding.
     pub rope_theta: f64,
+    /// How its angles are scaled for long sequences.
+    pub rope_scaling: Option<RopeScaling>,
     /// Whether the head is the embedding matrix itself.
     pub tie_word_embeddings: bool,
     /// Tokens that end a response.
     pub eos_token_ids: Vec<u32>,
 }
 
-/// What a `config.json` may hold, before defaults.
-#[derive(Deserialize)]
-struct Raw {
-    model_type: Option<String>,
-    architectures: Option<Vec<String>>,
-    vocab_size: usize,
-    hidden_size: usize,
-    intermediate_size: usize,
-    num_hidden_layers: usize,
-    num_attention_heads: usize,
-    num_key_value_heads: Option<usize>,
-    head_dim: Option<usize>,
-    max_position_embeddings: Option<usize>,
-    rms_norm_eps: Option<f64>,
-    rope_theta: Option<f64>,
-    rope_parameters: Option<Rope>,
-    rope_scaling: Option<Rope>,
-    tie_word_embeddings: Option<bool>,
-    attention_bias: Option<bool>,
-    use_sliding_window: Option<bool>,
-    hidden_act: Option<String>,
-    eos_token_id: Option<OneOrMany>,
+/// Fields that would change the network, each with the only value that this program has; null stands for absent or empty.
+fn defaults() -> Vec<(&'static str, Value)> {
+    vec![
+        ("hidden_act", json!("silu")),
+        ("attention_bias", json!(false)),
+        ("mlp_bias", json!(false)),
+        ("attention_dropout", json!(0.0)),
+        ("hidden_dropout", json!(0.0)),
+        ("use_sliding_window", json!(false)),
+        ("partial_rotary_factor", json!(1.0)),
+        ("rope_interleaved", json!(false)),
+        ("use_mrope", json!(false)),
+        ("use_qk_norm", json!(true)),
+        ("no_rope_layers", Value::Null),
+        ("attention_chunk_size", Value::Null),
+        ("attn_logit_softcapping", Value::Null),
+        ("final_logit_softcapping", Value::Null),
+        ("logit_scale", json!(1.0)),
+        ("logits_scaling", json!(1.0)),
+        ("residual_multiplier", json!(1.0)),
+        ("embedding_multiplier", json!(1.0)),
+        ("clip_qkv", Value::Null),
+        ("num_experts", json!(0)),
+        ("num_nextn_predict_layers", json!(0)),
+        ("is_encoder_decoder", json!(false)),
+        ("add_cross_attention", json!(false)),
+        ("pruned_heads", Value::Null),
+    ]
 }
 
-#[derive(Deserialize)]
-struct Rope {
-    rope_theta: Option<f64>,
-    #[serde(alias = "type")]
-    rope_type: Option<String>,
-}
+/// Fields by which a library marks that the weights are not numbers as they are.
+const QUANTISED: [&str; 3] = ["quantization_config", "compression_config", "quantization"];
 
-#[derive(Clone, Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(u32),
-    Many(Vec<u32>),
-}
+/// Fields that are read, or that change nothing of what this program does.
+const KNOWN: [&str; 55] = [
+    "_attn_implementation",
+    "_attn_implementation_autoset",
+    "_name_or_path",
+    "architectures",
+    "attn_implementation",
+    "auto_map",
+    "bos_token_id",
+    "chunk_size_feed_forward",
+    "dtype",
+    "eos_token_id",
+    "finetuning_task",
+    "head_dim",
+    "hidden_size",
+    "id2label",
+    "initializer_range",
+    "intermediate_size",
+    "is_decoder",
+    "label2id",
+    "layer_types",
+    "max_position_embeddings",
+    "max_window_layers",
+    "model_name",
+    "model_type",
+    "name_or_path",
+    "num_attention_heads",
+    "num_hidden_layers",
+    "num_key_value_heads",
+    "original_max_position_embeddings",
+    "output_attentions",
+    "output_hidden_states",
+    "pad_token_id",
+    "pretraining_tp",
+    "problem_type",
+    "return_dict",
+    "rms_norm_eps",
+    "rope_parameters",
+    "rope_scaling",
+    "rope_theta",
+    "sep_token_id",
+    "sliding_window",
+    "task_specific_params",
+    "tie_word_embeddings",
+    "tokenizer_class",
+    "torch_dtype",
+    "torchscript",
+    "transformers_version",
+    "unsloth_fixed",
+    "unsloth_version",
+    "use_bfloat16",
+    "use_cache",
+    "vocab_size",
+    "do_sample",
+    "temperature",
+    "top_k",
+    "top_p",
+];
 
-impl OneOrMany {
-    fn into_vec(self) -> Vec<u32> {
-        match self {
-            Self::One(id) => vec![id],
-            Self::Many(ids) => ids,
-        }
-    }
-}
+/// The largest size of each kind that a model may have. Products of them fit into 64 bits, so that no count overflows.
+const SIZES: [(&str, usize); 8] = [
+    ("vocab_size", 1 << 24),
+    ("hidden_size", 1 << 18),
+    ("intermediate_size", 1 << 20),
+    ("num_hidden_layers", 1 << 12),
+    ("num_attention_heads", 1 << 12),
+    ("num_key_value_heads", 1 << 12),
+    ("head_dim", 1 << 14),
+    ("max_position_embeddings", 1 << 24),
+];
 
 impl Qwen3Config {
     /// Reads `config.json`, and the end-of-sequence tokens of `generation_config.json` where there is one, from a folder.
     pub fn read(folder: &Path) -> Result<Self> {
-        let path = folder.join("config.json");
-        let text = std::fs::read_to_string(&path)
-            .map_err(|e| Error::input(format!("cannot read the model's config.json: {e} ({})", path.display())))?;
-        let mut config = Self::parse(&text).map_err(|e| Error::input(format!("{e} ({})", path.display())))?;
-        let generation = folder.join("generation_config.json");
-        if let Ok(text) = std::fs::read_to_string(&generation) {
-            #[derive(Deserialize)]
-            struct Generation {
-                eos_token_id: Option<OneOrMany>,
-            }
-            let parsed: Generation = serde_json::from_str(&text).map_err(|e| {
-                Error::input(format!("generation_config.json is not valid: {e} ({})", generation.display()))
-            })?;
-            for id in parsed.eos_token_id.map(OneOrMany::into_vec).unwrap_or_default() {
-                if !config.eos_token_ids.contains(&id) {
-                    config.eos_token_ids.push(id);
-                }
-            }
-        }
-        Ok(config)
+        ModelSettings::read(folder).map(|(config, _)| config)
     }
 
     /// Parses the text of a `config.json`.
     pub fn parse(text: &str) -> Result<Self> {
-        let raw: Raw = serde_json::from_str(text)
-            .map_err(|e| Error::input(format!("config.json is not a model configuration: {e}")))?;
-        let qwen3 = raw.model_type.as_deref() == Some("qwen3")
-            || raw.architectures.iter().flatten().any(|name| name == "Qwen3ForCausalLM");
-        if !qwen3 {
+        Self::of_fields(&Fields::parse("config.json", text)?)
+    }
+
+    /// Takes what is known from a `config.json` and refuses what would change the network.
+    pub(super) fn of_fields(fields: &Fields) -> Result<Self> {
+        let kind = fields.text("model_type")?;
+        let architectures =
+            fields.list("architectures", |name| name.as_str().map(str::to_string), "it must be a list of names")?;
+        let is_qwen3 = match kind {
+            Some(kind) => kind == "qwen3",
+            None => architectures.iter().flatten().any(|name| name == "Qwen3ForCausalLM"),
+        };
+        if !is_qwen3 {
             return Err(Error::input(format!(
-                "config.json describes a model of type `{}`, but only `qwen3` is supported",
-                raw.model_type.as_deref().unwrap_or("unknown")
+                "config.json describes a model of type {:?}, but only \"qwen3\" is supported",
+                kind.unwrap_or("unknown")
             )));
         }
-        let unsupported = [
-            (raw.attention_bias == Some(true), "attention_bias: true"),
-            (raw.use_sliding_window == Some(true), "use_sliding_window: true"),
-            (raw.hidden_act.as_deref().is_some_and(|act| act != "silu"), "an activation other than silu"),
-            (
-                [&raw.rope_parameters, &raw.rope_scaling].iter().any(|rope| {
-                    rope.as_ref().and_then(|r| r.rope_type.as_deref()).is_some_and(|kind| kind != "default")
-                }),
-                "rotary scaling",
-            ),
-        ];
-        if let Some((_, what)) = unsupported.iter().find(|(found, _)| *found) {
-            return Err(Error::input(format!("config.json asks for {what}, which is not supported")));
+        if let Some(name) = QUANTISED.into_iter().find(|name| fields.get(name).is_some()) {
+            let right = "quantised models cannot be read, only weights of type F32, F16 and BF16; use the model that it was made of";
+            return Err(fields.wrong(name, right));
         }
-        let config = Self {
-            vocab_size: raw.vocab_size,
-            hidden_size: raw.hidden_size,
-            intermediate_size: raw.intermediate_size,
-            num_hidden_layers: raw.num_hidden_layers,
-            num_attention_heads: raw.num_attention_heads,
-            num_key_value_heads: raw.num_key_value_heads.unwrap_or(raw.num_attention_heads),
-            head_dim: raw.head_dim.unwrap_or(128),
-            max_position_embeddings: raw.max_position_embeddings.unwrap_or(32_768),
-            rms_norm_eps: raw.rms_norm_eps.unwrap_or(1e-6),
-            rope_theta: raw.rope_theta.or(raw.rope_parameters.and_then(|r| r.rope_theta)).unwrap_or(10_000.0),
-            tie_word_embeddings: raw.tie_word_embeddings.unwrap_or(false),
-            eos_token_ids: raw.eos_token_id.map(OneOrMany::into_vec).unwrap_or_default(),
+        fields.at_defaults(&defaults())?;
+        let count = |name: &str| fields.count(name)?.ok_or_else(|| fields.missing(name));
+        let num_hidden_layers = count("num_hidden_layers")?;
+        let layer_types =
+            fields.list("layer_types", |kind| kind.as_str().map(str::to_string), "it must be a list of names")?;
+        if layer_types
+            .is_some_and(|kinds| kinds.len() != num_hidden_layers || kinds.iter().any(|kind| kind != "full_attention"))
+        {
+            let right = format!("only \"full_attention\" in each of the {num_hidden_layers} layers is supported");
+            return Err(fields.wrong("layer_types", &right));
+        }
+        let num_attention_heads = count("num_attention_heads")?;
+        let num_key_value_heads = match fields.count("num_key_value_heads")? {
+            Some(heads) => heads,
+            // As in Transformers, where a field that is left out is not one that is null.
+            None if fields.has("num_key_value_heads") => num_attention_heads,
+            None => 32,
         };
+        let vocab_size = count("vocab_size")?;
+        let mut config = Self {
+            vocab_size,
+            hidden_size: count("hidden_size")?,
+            intermediate_size: count("intermediate_size")?,
+            num_hidden_layers,
+            num_attention_heads,
+            num_key_value_heads,
+            head_dim: fields.count("head_dim")?.unwrap_or(128),
+            max_position_embeddings: fields.count("max_position_embeddings")?.unwrap_or(32_768),
+            rms_norm_eps: fields.number("rms_norm_eps")?.unwrap_or(1e-6),
+            rope_theta: 10_000.0,
+            rope_scaling: None,
+            tie_word_embeddings: fields.flag("tie_word_embeddings")?.unwrap_or(false),
+            eos_token_ids: token_ids(fields, "eos_token_id", vocab_size)?,
+        };
+        let Rope { theta, scaling } = Rope::read(fields, config.max_position_embeddings)?;
+        config.rope_theta = theta;
+        let positions = scaling.as_ref().and_then(RopeScaling::positions).unwrap_or(0);
+        config.max_position_embeddings = config.max_position_embeddings.max(positions);
+        config.rope_scaling = scaling;
         config.validate()?;
         Ok(config)
     }
 
     /// Checks that the sizes fit together.
     pub fn validate(&self) -> Result<()> {
-        let positive = [
-            ("vocab_size", self.vocab_size),
-            ("hidden_size", self.hidden_size),
-            ("intermediate_size", self.intermediate_size),
-            ("num_hidden_layers", self.num_hidden_layers),
-            ("num_attention_heads", self.num_attention_heads),
-            ("num_key_value_heads", self.num_key_value_heads),
-            ("head_dim", self.head_dim),
-            ("max_position_embeddings", self.max_position_embeddings),
+        let values = [
+            self.vocab_size,
+            self.hidden_size,
+            self.intermediate_size,
+            self.num_hidden_layers,
+            self.num_attention_heads,
+            self.num_key_value_heads,
+            self.head_dim,
+            self.max_position_embeddings,
         ];
-        if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
-            return Err(Error::input(format!("the model's {name} is 0; it must be at least 1")));
+        for ((name, most), value) in SIZES.into_iter().zip(values) {
+            if value == 0 {
+                return Err(Error::input(format!("the model's {name} is 0; it must be at least 1")));
+            }
+            if value > most {
+                return Err(Error::input(format!("the model's {name} is {value}; it must be at most {most}")));
+            }
         }
         if !self.num_attention_heads.is_multiple_of(self.num_key_value_heads) {
             return Err(Error::input(format!(
@@ -173,6 +245,12 @@ impl Qwen3Config {
         }
         if !self.head_dim.is_multiple_of(2) {
             return Err(Error::input(format!("the model's head_dim ({}) must be even", self.head_dim)));
+        }
+        if self.rms_norm_eps < 0.0 {
+            return Err(Error::input(format!(
+                "the model's rms_norm_eps is {}; it must not be negative",
+                self.rms_norm_eps
+            )));
         }
         Ok(())
     }
@@ -235,7 +313,7 @@ impl Qwen3Config {
             "num_hidden_layers": self.num_hidden_layers,
             "num_key_value_heads": self.num_key_value_heads,
             "rms_norm_eps": self.rms_norm_eps,
-            "rope_scaling": null,
+            "rope_scaling": RopeScaling::to_json(self.rope_scaling.as_ref()),
             "rope_theta": self.rope_theta,
             "sliding_window": null,
             "tie_word_embeddings": self.tie_word_embeddings,
@@ -245,6 +323,20 @@ impl Qwen3Config {
             "vocab_size": self.vocab_size,
         })
     }
+}
+
+/// The numbers of tokens that a field holds, one or a list of them.
+pub(super) fn token_ids(fields: &Fields, name: &str, vocabulary: usize) -> Result<Vec<u32>> {
+    let id = |value: &Value| value.as_u64().filter(|id| *id < vocabulary as u64).map(|id| id as u32);
+    let right = format!("each must be the number of a token, from 0 to {}", vocabulary.saturating_sub(1));
+    Ok(fields.list(name, id, &right)?.unwrap_or_default())
+}
+
+/// What of a `config.json` says something that this program neither does nor knows to be harmless.
+pub(super) fn unknown_fields(fields: &Fields) -> Vec<&str> {
+    let defaults = defaults();
+    let known = KNOWN.into_iter().chain(QUANTISED).chain(defaults.iter().map(|(name, _)| *name));
+    fields.beyond(known)
 }
 
 #[cfg(test)]
@@ -268,15 +360,57 @@ mod tests {
     }
 
     #[test]
-    fn other_architectures_and_unsupported_options_are_refused_by_name() {
-        for (json, word) in [
-            (r#""model_type": "llama""#, "llama"),
-            (r#""model_type": "qwen3", "attention_bias": true"#, "attention_bias"),
-            (r#""model_type": "qwen3", "rope_scaling": {"type": "yarn"}"#, "rotary scaling"),
+    fn what_would_change_the_network_is_refused_by_name_and_its_default_is_not() {
+        for (json, words) in [
+            (r#""model_type": "llama""#, ["llama", "qwen3"]),
+            (r#""model_type": "qwen3", "attention_bias": true"#, ["attention_bias", "true"]),
+            (r#""model_type": "qwen3", "attention_dropout": 0.1"#, ["attention_dropout", "0.1"]),
+            (r#""model_type": "qwen3", "hidden_act": "gelu""#, ["hidden_act", "gelu"]),
+            (r#""model_type": "qwen3", "use_sliding_window": true"#, ["use_sliding_window", "true"]),
+            (
+                r#""model_type": "qwen3", "layer_types": ["full_attention", "sliding_attention"]"#,
+                ["layer_types", "sliding"],
+            ),
+            (r#""model_type": "qwen3", "layer_types": ["full_attention"]"#, ["layer_types", "2 layers"]),
+            (r#""model_type": "qwen3", "partial_rotary_factor": 0.5"#, ["partial_rotary_factor", "0.5"]),
+            (r#""model_type": "qwen3", "final_logit_softcapping": 30.0"#, ["final_logit_softcapping", "30"]),
+            (
+                r#""model_type": "qwen3", "quantization_config": {"quant_method": "bitsandbytes"}"#,
+                ["bitsandbytes", "quantised"],
+            ),
+            (r#""model_type": "qwen3", "eos_token_id": -1"#, ["eos_token_id is -1", "0 to 63"]),
+            (r#""model_type": "qwen3", "eos_token_id": [3, 64]"#, ["eos_token_id is [3,64]", "0 to 63"]),
+            (r#""model_type": "qwen3", "rope_theta": "big""#, ["rope_theta", "big"]),
+            (r#""model_type": "qwen3", "num_hidden_layers": 2147483648"#, ["num_hidden_layers", "2147483648"]),
+            (
+                r#""model_type": "qwen3", "max_position_embeddings": 9223372036854775807"#,
+                ["max_position_embeddings", "at most"],
+            ),
+            (r#""model_type": "qwen3", "hidden_size": 1.5"#, ["hidden_size is 1.5", "whole number"]),
         ] {
             let message = parse(json).unwrap_err().to_string();
-            assert!(message.contains(word), "{message}");
+            assert!(words.iter().all(|word| message.contains(word)), "{message}");
         }
+        let harmless = r#""model_type": "qwen3", "attention_bias": false, "attention_dropout": 0, "hidden_act": "silu", "sliding_window": 4096,
+            "use_sliding_window": false, "layer_types": ["full_attention", "full_attention"], "pad_token_id": -1, "num_experts": 0,
+            "quantization_config": null, "partial_rotary_factor": 1, "pruned_heads": {}, "final_logit_softcapping": null"#;
+        assert_eq!(parse(harmless).unwrap(), parse(r#""model_type": "qwen3""#).unwrap());
+    }
+
+    #[test]
+    fn fields_that_nobody_here_knows_are_found() {
+        let fields = r#"{"vocab_size": 3, "use_cache": true, "attention_bias": false, "new_trick": 3, "off": false, "none": null, "empty": []}"#;
+        assert_eq!(unknown_fields(&Fields::parse("config.json", fields).unwrap()), ["new_trick"]);
+    }
+
+    #[test]
+    fn yarn_reaches_as_far_as_its_factor_says() {
+        let yarn = r#"{"rope_type": "yarn", "type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}"#;
+        let config =
+            parse(&format!(r#""model_type": "qwen3", "max_position_embeddings": 40960, "rope_scaling": {yarn}"#))
+                .unwrap();
+        assert_eq!(config.max_position_embeddings, 131_072);
+        assert_eq!(Qwen3Config::parse(&config.to_json(DType::F32).to_string()).unwrap(), config);
     }
 
     #[test]

@@ -1,17 +1,22 @@
 //! What a model source holds, looked at before it is loaded: shape, tokenizer and the headers of its tensors.
 
-use super::adapter::{ADAPTER_CONFIG, AdapterFiles};
+use super::adapter::ADAPTER_CONFIG;
+use super::adapter_files::{AdapterFiles, FittingAdapter};
 use super::bundled;
 use super::config::Qwen3Config;
+use super::folder;
 use super::hub;
 use super::language_model::LanguageModel;
+use super::settings::ModelSettings;
 use super::tensor_files::TensorFiles;
 use super::tokenizer::TextTokenizer;
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::experiment::{HubRepository, ModelSource};
+use crate::files::checksums;
 use crate::memory;
 use candle_core::{DType, Device};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A model that has been found and checked, but not loaded.
@@ -20,9 +25,11 @@ pub struct ModelFiles {
     pub config: Qwen3Config,
     /// Its text codec.
     pub tokenizer: TextTokenizer,
+    /// What came with it.
+    settings: ModelSettings,
     /// Absent where only the shape was asked for.
     tensors: Option<TensorFiles>,
-    adapter: Option<AdapterFiles>,
+    adapter: Option<FittingAdapter>,
     /// Names the source in messages.
     origin: String,
 }
@@ -31,61 +38,96 @@ impl ModelFiles {
     /// Finds a model; downloads it where it is on the hub only. Whatever is wrong with it, but for values that are not finite, is
     /// found here: another architecture, missing, truncated and malformed files, missing tensors and ones of another shape.
     pub fn open(source: &ModelSource) -> Result<Self> {
+        Self::open_on(source, None)
+    }
+
+    /// [`Self::open`] of an adapter, for the base model `base` in place of the one that the adapter names.
+    pub fn open_on(source: &ModelSource, base: Option<&ModelSource>) -> Result<Self> {
         match source {
             ModelSource::Bundled(name) => {
                 let (config, tokenizer, tensors) = bundled::open(name)?;
-                let tensors = Some(tensors);
-                Ok(Self { config, tokenizer, tensors, adapter: None, origin: format!("bundled model `{name}`") })
+                let origin = format!("bundled model `{name}`");
+                no_base(base, &origin)?;
+                Self::new(config, tokenizer, ModelSettings::default(), Some(tensors), origin)
             }
-            ModelSource::Local(folder) => Self::open_folder(folder),
-            ModelSource::Hub(source) => Self::open_folder(&hub::fetch_model(source)?),
+            ModelSource::Local(folder) => Self::open_in(folder, base),
+            ModelSource::Hub(source) => Self::open_in(&hub::fetch_model(source)?, base),
         }
     }
 
     /// A Hugging Face folder of a model, or of a LoRA adapter whose base model can be found.
     pub fn open_folder(folder: &Path) -> Result<Self> {
+        Self::open_in(folder, None)
+    }
+
+    fn open_in(folder: &Path, base: Option<&ModelSource>) -> Result<Self> {
         if !folder.is_dir() {
             return Err(Error::input(format!(
                 "the model folder {} does not exist; give a folder with config.json, tokenizer.json and model.safetensors",
                 folder.display()
             )));
         }
-        if folder.join(ADAPTER_CONFIG).is_file() {
-            return Self::open_adapter(folder);
+        // A checkpoint says what its weights were when they were written.
+        let is_weights = |name: &str| name.ends_with(".safetensors") && !name.starts_with("trainer");
+        checksums::verify(folder, is_weights)?;
+        if is_adapter(folder) {
+            return Self::open_adapter(folder, base);
         }
-        let config = Qwen3Config::read(folder)?;
+        let origin = folder.display().to_string();
+        no_base(base, &origin)?;
+        let (mut config, settings) = ModelSettings::read(folder)?;
         let tokenizer = TextTokenizer::read(folder)?;
-        let tensors = TensorFiles::open(folder)?;
-        for (name, shape) in config.parameters() {
-            tensors.check(&name, &shape)?;
-        }
-        let tensors = Some(tensors);
-        Ok(Self { config, tokenizer, tensors, adapter: None, origin: folder.display().to_string() })
+        let mut tensors = TensorFiles::open(folder)?;
+        settle_head(&mut config, &mut tensors)?;
+        check_tensors(&config, &tensors)?;
+        Self::new(config, tokenizer, settings, Some(tensors), origin)
     }
 
-    fn open_adapter(folder: &Path) -> Result<Self> {
+    fn new(
+        config: Qwen3Config,
+        tokenizer: TextTokenizer,
+        mut settings: ModelSettings,
+        tensors: Option<TensorFiles>,
+        origin: String,
+    ) -> Result<Self> {
+        settings.compare_ends(&config, &tokenizer)?;
+        Ok(Self { config, tokenizer, settings, tensors, adapter: None, origin })
+    }
+
+    fn open_adapter(folder: &Path, base: Option<&ModelSource>) -> Result<Self> {
         let adapter = AdapterFiles::open(folder)?;
-        let base = Self::open(adapter.base()).map_err(|error| {
-            Error::input(format!("{error}; it is the base model of the adapter in {}", folder.display()))
-        })?;
-        if base.adapter.is_some() {
+        let base = base.cloned().map_or_else(|| adapter.base(), Ok)?;
+        if matches!(&base, ModelSource::Local(base) if is_adapter(base)) {
             return Err(Error::input(format!(
                 "the base model of the adapter in {} is an adapter itself; merge that with `orthant export` first",
                 folder.display()
             )));
         }
-        adapter.check(&base.config)?;
-        let tokenizer =
-            if folder.join("tokenizer.json").is_file() { TextTokenizer::read(folder)? } else { base.tokenizer };
-        Ok(Self { tokenizer, adapter: Some(adapter), origin: folder.display().to_string(), ..base })
+        let model = Self::open(&base).map_err(|error| {
+            Error::input(format!(
+                "{error}; it is the base model of the adapter in {}, and --base gives another one to a command",
+                folder.display()
+            ))
+        })?;
+        let adapter = adapter.fit(base, &model.config)?;
+        let tokenizer = if folder::member(folder, "tokenizer.json")?.is_some() {
+            TextTokenizer::read(folder)?
+        } else {
+            model.tokenizer
+        };
+        Ok(Self { tokenizer, adapter: Some(adapter), origin: folder.display().to_string(), ..model })
     }
 
     /// Shape and tokenizer of a model on the hub, without downloading its weights. It cannot be loaded.
     pub(crate) fn shape_only(source: &HubRepository) -> Result<Self> {
         let folder = hub::fetch_shape(source)?;
-        let config = Qwen3Config::read(&folder)?;
-        let tokenizer = TextTokenizer::read(&folder)?;
-        Ok(Self { config, tokenizer, tensors: None, adapter: None, origin: source.to_string() })
+        let (config, settings) = ModelSettings::read(&folder)?;
+        Self::new(config, TextTokenizer::read(&folder)?, settings, None, source.to_string())
+    }
+
+    /// What about it is worth a warning.
+    pub fn notes(&self) -> &[String] {
+        self.settings.notes()
     }
 
     /// Loads it. A device without room for the weights is an input error.
@@ -107,12 +149,67 @@ impl ModelFiles {
             Error::Input(message) => Error::input(format!("{message} ({})", self.origin)),
             other => other,
         })?;
+        let model = model.with_settings(self.settings);
         match self.adapter {
             None => Ok(model),
             Some(adapter) => {
-                let adapter = adapter.load(&model.config, dtype, device)?;
+                let adapter = adapter.load(dtype, device)?;
                 model.with_adapter(adapter)
             }
         }
+    }
+}
+
+fn is_adapter(folder: &Path) -> bool {
+    folder.join(ADAPTER_CONFIG).exists()
+}
+
+/// Refuses a base model for what is no adapter.
+fn no_base(base: Option<&ModelSource>, origin: &str) -> Result<()> {
+    match base {
+        None => Ok(()),
+        Some(_) => Err(Error::input(format!("{origin} is a whole model and no adapter; leave --base out"))),
+    }
+}
+
+/// The head where the settings call it tied, as Transformers decides it: one that is in the files with other values than the embeddings
+/// is read, and where only the head is in the files, it is the embeddings.
+fn settle_head(config: &mut Qwen3Config, tensors: &mut TensorFiles) -> Result<()> {
+    const NAMES: [&str; 2] = ["model.embed_tokens.weight", "lm_head.weight"];
+    let [has_embeddings, has_head] = NAMES.map(|name| tensors.has(name));
+    if config.tie_word_embeddings && has_head {
+        if has_embeddings {
+            let shape = [config.vocab_size, config.hidden_size];
+            config.tie_word_embeddings = tensors.are_equal(NAMES, &shape)?;
+        } else {
+            tensors.alias(NAMES[1], NAMES[0]);
+        }
+    }
+    Ok(())
+}
+
+/// Refuses files without a tensor of the model, and files with one that belongs to nothing that `config.json` describes.
+fn check_tensors(config: &Qwen3Config, tensors: &TensorFiles) -> Result<()> {
+    let parameters = config.parameters();
+    for (name, shape) in &parameters {
+        tensors.check(name, shape).map_err(|error| match name.as_str() {
+            "lm_head.weight" if !tensors.has(name) => Error::input(format!(
+                "{error}; where the head is the embedding matrix, config.json must say \"tie_word_embeddings\": true"
+            )),
+            name if name.starts_with("model.layers.") && !tensors.has(name) => {
+                Error::input(format!("{error}; config.json asks for {} layers", config.num_hidden_layers))
+            }
+            _ => error,
+        })?;
+    }
+    let known: BTreeSet<&str> = parameters.iter().map(|(name, _)| name.as_str()).collect();
+    // Tables of rotary angles, which older programs stored, and a tied head are the same again.
+    let is_spare = |name: &str| name.ends_with("rotary_emb.inv_freq") || name == "lm_head.weight";
+    match tensors.names().find(|name| !known.contains(name) && !is_spare(name)) {
+        None => Ok(()),
+        Some(name) => Err(Error::input(format!(
+            "the tensor `{name}` belongs to nothing that config.json describes; correct config.json, or take the tensor out ({})",
+            tensors.origin(name)
+        ))),
     }
 }

@@ -276,6 +276,7 @@ mod tests {
             max_position_embeddings: 32,
             rms_norm_eps: 1e-6,
             rope_theta: 10_000.0,
+            rope_scaling: None,
             tie_word_embeddings: true,
             eos_token_ids: vec![tokenizer.token_id(END_OF_TEXT).unwrap()],
         };

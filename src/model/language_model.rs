@@ -4,6 +4,7 @@ use super::adapter::LoraAdapter;
 use super::config::Qwen3Config;
 use super::files::ModelFiles;
 use super::qwen3::Qwen3;
+use super::settings::ModelSettings;
 use super::tensor_files::WHOLE;
 use super::tokenizer::TextTokenizer;
 use super::weights::Weights;
@@ -26,6 +27,8 @@ pub struct LanguageModel {
     pub trainable: Qwen3,
     /// The same network, seeing the same weights as they change, without gradients.
     pub frozen: Qwen3,
+    /// What came with it.
+    settings: ModelSettings,
 }
 
 impl LanguageModel {
@@ -43,7 +46,17 @@ impl LanguageModel {
         }
         let trainable = Qwen3::trainable(&config, &weights)?;
         let frozen = Qwen3::frozen(&config, &weights)?;
-        Ok(Self { config, tokenizer, weights, adapter: None, trainable, frozen })
+        Ok(Self { config, tokenizer, weights, adapter: None, trainable, frozen, settings: ModelSettings::default() })
+    }
+
+    /// The same model with what came with its weights.
+    pub(super) fn with_settings(self, settings: ModelSettings) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// What about the files that it came from is worth a warning.
+    pub fn notes(&self) -> &[String] {
+        self.settings.notes()
     }
 
     /// The same model with an adapter, which is what is trained from now on.
@@ -57,7 +70,7 @@ impl LanguageModel {
     pub fn merged(self) -> Result<Self> {
         let Some(adapter) = &self.adapter else { return Ok(self) };
         adapter.merge_into(&self.weights)?;
-        Self::new(self.config, self.tokenizer, self.weights)
+        Ok(Self::new(self.config, self.tokenizer, self.weights)?.with_settings(self.settings))
     }
 
     /// The same model with weights of another type.
@@ -69,12 +82,17 @@ impl LanguageModel {
             Ok((name.to_string(), Var::from_tensor(&variable.as_detached_tensor().to_dtype(dtype)?)?))
         };
         let weights = Weights::of(self.weights.variables().map(convert).collect::<Result<Vec<_>>>()?);
-        Self::new(self.config, self.tokenizer, weights)
+        Ok(Self::new(self.config, self.tokenizer, weights)?.with_settings(self.settings))
     }
 
     /// Loads the model that an experiment names.
     pub fn load(source: &ModelSource, dtype: DType, device: &Device) -> Result<Self> {
         ModelFiles::open(source)?.load(dtype, device)
+    }
+
+    /// [`Self::load`] of an adapter, for the base model `base` in place of the one that the adapter names.
+    pub fn load_on(source: &ModelSource, base: Option<&ModelSource>, dtype: DType, device: &Device) -> Result<Self> {
+        ModelFiles::open_on(source, base)?.load(dtype, device)
     }
 
     /// Reads a Hugging Face folder, of a model or of an adapter.
@@ -92,11 +110,11 @@ impl LanguageModel {
         self.weights.write(&folder.join(WHOLE), str::to_string)?;
         let path = folder.join("config.json");
         let dtype = self.trainable.head().dtype();
-        std::fs::write(&path, format!("{:#}\n", self.config.to_json(dtype)))
+        std::fs::write(&path, self.settings.config_json(&self.config, dtype))
             .map_err(Error::io("writing the model's shape", &path))?;
         let path = folder.join("generation_config.json");
-        let generation = serde_json::json!({ "do_sample": true, "eos_token_id": self.config.eos_token_ids });
-        std::fs::write(&path, format!("{generation:#}\n")).map_err(Error::io("writing the generation settings", &path))
+        std::fs::write(&path, self.settings.generation_json(&self.config))
+            .map_err(Error::io("writing the generation settings", &path))
     }
 
     /// The parameters that are trained: those of the adapter where there is one, and else all.

@@ -1,14 +1,19 @@
 //! Language models: Qwen3, trainable and with cached decoding, its weights and its tokenizer; sentence encoders.
 
 mod adapter;
+mod adapter_files;
+mod adapter_targets;
 mod bert;
 mod bundled;
+mod codec;
 mod config;
 mod decoder;
 mod device;
 mod encoder;
+mod fields;
 mod files;
 mod finite;
+mod folder;
 mod frozen_network;
 mod gradient_products;
 mod gradient_sum;
@@ -19,9 +24,12 @@ mod projection;
 mod qwen3;
 mod recompute;
 mod responses;
+mod rope;
 mod sampler;
+mod settings;
 mod tensor_files;
 mod tokenizer;
+mod tokenizer_growth;
 mod weights;
 
 pub use adapter::LoraAdapter;
@@ -41,6 +49,7 @@ pub use language_model::LanguageModel;
 pub use qwen3::{PackedTokens, Qwen3};
 pub use recompute::LayerInputs;
 pub use responses::{ResponseBatch, micro_batches, response_micro_batches};
+pub use rope::RopeScaling;
 pub use sampler::{Completion, PromptRequest, Sampling, StreamKey};
 pub(crate) use tensor_files::TensorFiles;
 pub use tokenizer::{END_OF_TEXT, TextTokenizer};

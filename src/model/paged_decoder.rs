@@ -280,6 +280,7 @@ mod tests {
             max_position_embeddings: 96,
             rms_norm_eps: 1e-6,
             rope_theta: 10_000.0,
+            rope_scaling: None,
             tie_word_embeddings: true,
             eos_token_ids: vec![2],
         };

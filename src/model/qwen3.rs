@@ -6,6 +6,7 @@
 use super::adapter::LoraAdapter;
 use super::config::Qwen3Config;
 use super::projection::{LowRank, Projection};
+use super::rope::rotary;
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::kernels::{
@@ -208,7 +209,12 @@ impl Qwen3 {
                 kv_heads: config.num_key_value_heads,
                 head_dim: config.head_dim,
                 eps: config.rms_norm_eps,
-                rotary: Rotary::new(config.head_dim, config.max_position_embeddings, config.rope_theta),
+                rotary: rotary(
+                    config.head_dim,
+                    config.max_position_embeddings,
+                    config.rope_theta,
+                    config.rope_scaling.as_ref(),
+                ),
             },
             norm: get("model.norm.weight")?,
             head,

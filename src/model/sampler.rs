@@ -7,7 +7,7 @@ use crate::geometry::TokenWeights;
 use crate::kernels::{
     HeadDraws, TILE, Uniforms, add_features, on_gpu, one_pass_head, one_pass_head_on_gpu, place, thin_linear,
 };
-use crate::rng;
+use crate::rng::{self, Domain};
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 
@@ -107,8 +107,8 @@ impl Qwen3 {
         let mut rows: Vec<Row> = (0..completions.len())
             .map(|index| {
                 let key = prompts[index / samples].key;
-                let words = [key.seed, rng::SAMPLES | key.step, key.prompt, (index % samples) as u64];
-                Row { index, rng: rng::stream(words), finished: false }
+                let rest = [key.step, key.prompt, (index % samples) as u64];
+                Row { index, rng: rng::stream(key.seed, Domain::Samples, rest), finished: false }
             })
             .collect();
         // Where features are made on a GPU they stay there until all are summed.
@@ -288,7 +288,7 @@ mod tests {
     }
     #[test]
     fn the_tokens_kept_are_the_first_of_all_sorted() {
-        let mut stream = rng::stream([1, 2, 3, 4]);
+        let mut stream = rng::stream(1, Domain::Tests, [2, 3, 4]);
         for (top_k, top_p) in
             [(Some(7), None), (None, Some(0.6)), (Some(40), Some(0.99)), (Some(500), None), (None, Some(1.0))]
         {

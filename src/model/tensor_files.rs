@@ -3,16 +3,17 @@
 //! Values are converted while they are read, in pieces, straight into the memory that they stay in. So loading a model takes the
 //! memory of the loaded model and no more, whatever the type and the number of its files.
 
+use super::folder;
 use crate::error::{Error, Result};
-use candle_core::{DType, Device, Var, WithDType};
+use crate::files::{self, SETTINGS_BYTES};
+use candle_core::{DType, Device, Tensor, Var, WithDType};
 use half::{bf16, f16};
 use rayon::prelude::*;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The file of weights in a folder whose model is in one file.
 pub(super) const WHOLE: &str = "model.safetensors";
@@ -46,8 +47,8 @@ struct TensorFile {
 /// The tensors of a model's files.
 pub(crate) struct TensorFiles {
     files: Vec<TensorFile>,
-    /// Which file holds which tensor.
-    places: BTreeMap<String, usize>,
+    /// Which file holds which tensor, and under which name.
+    places: BTreeMap<String, (usize, String)>,
     /// The list of shards, where there is one.
     index: Option<PathBuf>,
 }
@@ -82,31 +83,30 @@ impl Element for f16 {
 }
 
 impl TensorFiles {
-    /// Reads the headers of `model.safetensors`, or of the shards that `model.safetensors.index.json` lists. Missing, truncated
+    /// Reads the headers of `model.safetensors`, or else of the shards that `model.safetensors.index.json` lists. Missing, truncated
     /// and malformed files are input errors.
     pub(super) fn open(folder: &Path) -> Result<Self> {
-        let index = folder.join(INDEX);
-        if !index.exists() {
-            return Self::open_file(folder.join(WHOLE));
+        if let Some(path) = folder::member(folder, WHOLE)? {
+            return Ok(Self::of_files(vec![TensorFile::open(path)?]).with_plain_names());
         }
+        let Some(index) = folder::member(folder, INDEX)? else { return Err(no_weights(folder)) };
         let listed = read_index(&index)?;
         let names: BTreeSet<&String> = listed.values().collect();
         let numbers: BTreeMap<&String, usize> =
             names.iter().enumerate().map(|(number, name)| (*name, number)).collect();
         let files = names.iter().map(|name| {
-            let path = folder.join(name);
-            if !path.is_file() {
-                return Err(Error::input(format!(
-                    "the shard {name} of the model is missing, which {} lists; copy it there ({})",
-                    INDEX,
-                    path.display()
-                )));
-            }
+            let path = folder::member(folder, name)?.ok_or_else(|| {
+                Error::input(format!(
+                    "the shard {name} of the model is missing, which {INDEX} lists; copy it there ({})",
+                    folder.join(name).display()
+                ))
+            })?;
             TensorFile::open(path)
         });
         let files = files.collect::<Result<Vec<_>>>()?;
-        let places = listed.iter().map(|(tensor, file)| (tensor.clone(), numbers[file])).collect();
-        Ok(Self { files, places, index: Some(index) })
+        let place = |(tensor, file): (&String, &String)| (tensor.clone(), (numbers[file], tensor.clone()));
+        let places = listed.iter().map(place).collect();
+        Ok(Self { files, places, index: Some(index) }.with_plain_names())
     }
 
     /// The one file at `path`.
@@ -121,10 +121,32 @@ impl TensorFiles {
 
     fn of_files(files: Vec<TensorFile>) -> Self {
         let names = |(number, file): (usize, &TensorFile)| {
-            file.tensors.keys().map(|name| (name.clone(), number)).collect::<Vec<_>>()
+            file.tensors.keys().map(|name| (name.clone(), (number, name.clone()))).collect::<Vec<_>>()
         };
         let places = files.iter().enumerate().flat_map(names).collect();
         Self { files, places, index: None }
+    }
+
+    /// Knows the tensors of a language model by the names that Transformers gives them, where their file has them under such names
+    /// with a common prefix, as compiled and wrapped models are saved, or without the prefix of the language model's own part.
+    fn with_plain_names(mut self) -> Self {
+        let plain = plain_names(self.places.keys());
+        if let Some(plain) = plain {
+            self.places = plain.into_iter().zip(std::mem::take(&mut self.places).into_values()).collect();
+        }
+        self
+    }
+
+    /// Knows a tensor by another name too.
+    pub(super) fn alias(&mut self, name: &str, other: &str) {
+        if let Some(place) = self.places.get(name).cloned() {
+            self.places.insert(other.to_string(), place);
+        }
+    }
+
+    /// Whether there is a tensor of that name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.places.contains_key(name)
     }
 
     /// A text that stands beside the tensors under `key`.
@@ -133,14 +155,14 @@ impl TensorFiles {
     }
 
     /// Names of all tensors.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.places.keys().map(String::as_str)
     }
 
     /// Where a tensor is looked for, for messages.
-    fn origin(&self, name: &str) -> String {
+    pub(super) fn origin(&self, name: &str) -> String {
         match (self.places.get(name), &self.index) {
-            (Some(&file), _) => self.files[file].name(),
+            (Some((file, _)), _) => self.files[*file].name(),
             (None, Some(index)) => index.display().to_string(),
             (None, None) => self.files.first().map_or_else(String::new, TensorFile::name),
         }
@@ -152,25 +174,49 @@ impl TensorFiles {
     }
 
     fn find(&self, name: &str, shape: &[usize]) -> Result<(&TensorFile, &TensorInfo)> {
-        let place = self.places.get(name).map(|&file| &self.files[file]);
-        let found = place.and_then(|file| Some((file, file.tensors.get(name)?)));
-        let (file, info) = found
-            .ok_or_else(|| Error::input(format!("the tensor `{name}` {shape:?} is missing ({})", self.origin(name))))?;
-        if info.shape != shape {
-            return Err(Error::input(format!(
-                "the tensor `{name}` has shape {:?}, but config.json asks for {shape:?} ({})",
-                info.shape,
-                file.name(),
-            )));
-        }
-        if !matches!(info.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
+        let place = self.places.get(name).map(|(file, name)| (&self.files[*file], name));
+        let found = place.and_then(|(file, name)| Some((file, file.tensors.get(name)?)));
+        let (file, info) = found.ok_or_else(|| {
+            let other = self.places.keys().find(|other| other.ends_with(name) && other.as_str() != name);
+            let other = other.map_or(String::new(), |other| format!("; there is `{other}`"));
+            Error::input(format!("the tensor `{name}` {shape:?} is missing{other} ({})", self.origin(name)))
+        })?;
+        if !is_float(info) {
             return Err(Error::input(format!(
                 "the tensor `{name}` is of type {:?}; F32, F16 and BF16 can be read, quantised models cannot ({})",
                 info.dtype,
                 file.name(),
             )));
         }
+        if info.shape != shape {
+            return Err(Error::input(format!(
+                "the tensor `{name}` has shape {:?}, but its configuration asks for {shape:?} ({})",
+                info.shape,
+                file.name(),
+            )));
+        }
         Ok((file, info))
+    }
+
+    /// Whether two tensors of like shape hold the same values.
+    pub(super) fn are_equal(&self, names: [&str; 2], shape: &[usize]) -> Result<bool> {
+        let [(a, a_info), (b, b_info)] = [self.find(names[0], shape)?, self.find(names[1], shape)?];
+        let (mut a, mut b) = (a.values(names[0], a_info)?, b.values(names[1], b_info)?);
+        while let Some(left) = a.next_piece()? {
+            if b.next_piece()?.is_none_or(|right| left != right) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads all tensors of floating-point numbers as they are, in `f32`.
+    pub(super) fn read_all(&self, device: &Device) -> Result<HashMap<String, Tensor>> {
+        let floats = self.files.iter().flat_map(|file| file.tensors.iter().map(move |(name, info)| (file, name, info)));
+        let read = |(file, name, info): (&TensorFile, &String, &TensorInfo)| {
+            Ok((name.clone(), file.variable::<f32>(name, info, device)?.into_inner()))
+        };
+        floats.filter(|(_, _, info)| is_float(info)).map(read).collect()
     }
 
     /// Reads one tensor as a variable of `dtype` on `device`. Values that are not finite are input errors.
@@ -230,33 +276,30 @@ impl TensorFile {
     fn reader(&self) -> std::io::Result<(u64, Box<dyn ReadSeek + '_>)> {
         Ok(match &self.content {
             Content::File(path) => {
-                let file = File::open(path)?;
+                let file = files::open_regular(path)?;
                 (file.metadata()?.len(), Box::new(file))
             }
             Content::Memory(bytes, _) => (bytes.len() as u64, Box::new(std::io::Cursor::new(*bytes))),
         })
     }
 
-    fn variable<T: Element>(&self, name: &str, info: &TensorInfo, device: &Device) -> Result<Var> {
-        let failed =
-            |error: std::io::Error| Error::input(format!("cannot read the tensor `{name}`: {error} ({})", self.name()));
+    fn failed(&self, name: &str, error: &std::io::Error) -> Error {
+        Error::input(format!("cannot read the tensor `{name}`: {error} ({})", self.name()))
+    }
+
+    /// The values of a tensor, piece by piece.
+    fn values<'a>(&'a self, name: &'a str, info: &'a TensorInfo) -> Result<Values<'a>> {
         let (start, end) = info.data_offsets;
-        let size = info.dtype.bitsize() / 8;
-        let (_, mut reader) = self.reader().map_err(failed)?;
-        reader.seek(SeekFrom::Start(self.start + start as u64)).map_err(failed)?;
-        let mut values: Vec<T> = Vec::with_capacity((end - start) / size);
-        let mut bytes = vec![0; PIECE.min(end - start)];
-        let mut left = end - start;
-        while left > 0 {
-            let bytes = &mut bytes[..PIECE.min(left)];
-            reader.read_exact(bytes).map_err(failed)?;
-            left -= bytes.len();
-            let all_finite = match info.dtype {
-                Dtype::F32 => convert::<4, T>(&mut values, bytes, f32::from_le_bytes),
-                Dtype::F16 => convert::<2, T>(&mut values, bytes, |bytes| f16::from_le_bytes(bytes).to_f32()),
-                _ => convert::<2, T>(&mut values, bytes, |bytes| bf16::from_le_bytes(bytes).to_f32()),
-            };
-            if !all_finite {
+        let mut reader = self.reader().map_err(|error| self.failed(name, &error))?.1;
+        reader.seek(SeekFrom::Start(self.start + start as u64)).map_err(|error| self.failed(name, &error))?;
+        Ok(Values { file: self, name, dtype: info.dtype, reader, left: end - start, bytes: Vec::new() })
+    }
+
+    fn variable<T: Element>(&self, name: &str, info: &TensorInfo, device: &Device) -> Result<Var> {
+        let mut values: Vec<T> = Vec::with_capacity(info.shape.iter().product());
+        let mut source = self.values(name, info)?;
+        while let Some(piece) = source.next_bytes()? {
+            if !append(&mut values, piece, info.dtype) {
                 return Err(Error::input(format!(
                     "the tensor `{name}` has values that are not finite ({})",
                     self.name()
@@ -267,11 +310,53 @@ impl TensorFile {
     }
 }
 
+/// A tensor that is being read.
+struct Values<'a> {
+    file: &'a TensorFile,
+    name: &'a str,
+    dtype: Dtype,
+    reader: Box<dyn ReadSeek + 'a>,
+    left: usize,
+    bytes: Vec<u8>,
+}
+
+impl Values<'_> {
+    /// The next bytes, whole elements.
+    fn next_bytes(&mut self) -> Result<Option<&[u8]>> {
+        // The same number of elements, whatever their type.
+        let length = (PIECE / 4 * (self.dtype.bitsize() / 8)).min(self.left);
+        if length == 0 {
+            return Ok(None);
+        }
+        self.bytes.resize(length, 0);
+        self.reader.read_exact(&mut self.bytes).map_err(|error| self.file.failed(self.name, &error))?;
+        self.left -= length;
+        Ok(Some(&self.bytes))
+    }
+
+    /// The next values.
+    fn next_piece(&mut self) -> Result<Option<Vec<f32>>> {
+        let dtype = self.dtype;
+        let Some(bytes) = self.next_bytes()? else { return Ok(None) };
+        let mut values = Vec::new();
+        append(&mut values, bytes, dtype);
+        Ok(Some(values))
+    }
+}
+
 trait ReadSeek: Read + Seek {}
 
 impl<T: Read + Seek> ReadSeek for T {}
 
 /// Appends the values of `bytes`; returns whether all are finite, before and after the conversion.
+fn append<T: Element>(values: &mut Vec<T>, bytes: &[u8], dtype: Dtype) -> bool {
+    match dtype {
+        Dtype::F32 => convert::<4, T>(values, bytes, f32::from_le_bytes),
+        Dtype::F16 => convert::<2, T>(values, bytes, |bytes| f16::from_le_bytes(bytes).to_f32()),
+        _ => convert::<2, T>(values, bytes, |bytes| bf16::from_le_bytes(bytes).to_f32()),
+    }
+}
+
 fn convert<const SIZE: usize, T: Element>(
     values: &mut Vec<T>,
     bytes: &[u8],
@@ -294,15 +379,89 @@ fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
-    let text =
-        std::fs::read_to_string(path).map_err(|e| Error::input(format!("cannot read {}: {e}", path.display())))?;
+    let text = files::read_text(path, SETTINGS_BYTES)
+        .map_err(|e| Error::input(format!("cannot read the list of shards: {e} ({})", path.display())))?;
     let index: Index = serde_json::from_str(&text)
         .map_err(|e| Error::input(format!("the list of shards is not valid: {e} ({})", path.display())))?;
-    if let Some(name) = index.weight_map.values().find(|name| name.contains("..") || Path::new(name).is_absolute()) {
+    let is_within = |name: &str| {
+        let mut parts = Path::new(name).components().peekable();
+        parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
+    };
+    if let Some(name) = index.weight_map.values().find(|name| !is_within(name)) {
         return Err(Error::input(format!(
             "the list of shards names {name:?}, outside its folder ({})",
             path.display()
         )));
     }
     Ok(index.weight_map)
+}
+
+/// Whether the values are of a type that can be read.
+fn is_float(info: &TensorInfo) -> bool {
+    matches!(info.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16)
+}
+
+/// What compiling and sharding wrappers put into names.
+const WRAPPERS: [&str; 2] = ["_orig_mod.", "_fsdp_wrapped_module."];
+
+/// The names of a language model's tensors as Transformers calls them, in order, where they follow from the given ones.
+fn plain_names<'a>(names: impl Iterator<Item = &'a String>) -> Option<Vec<String>> {
+    const EMBEDDINGS: &str = "embed_tokens.weight";
+    let unwrapped = |name: &String| WRAPPERS.iter().fold(name.clone(), |name, wrapper| name.replace(wrapper, ""));
+    let names: Vec<String> = names.map(unwrapped).collect();
+    let prefix = names.iter().find_map(|name| name.strip_suffix(EMBEDDINGS))?.to_string();
+    let plain: Vec<String> = match prefix.strip_suffix("model.") {
+        Some(outer) => names.iter().map(|name| name.strip_prefix(outer).map(str::to_string)).collect::<Option<_>>()?,
+        None if prefix.is_empty() => {
+            let plain = |name: String| if name.starts_with("lm_head.") { name } else { format!("model.{name}") };
+            names.into_iter().map(plain).collect()
+        }
+        None => return None,
+    };
+    let distinct: BTreeSet<&String> = plain.iter().collect();
+    (distinct.len() == plain.len()).then_some(plain)
+}
+
+/// The complaint about a folder without weights that can be read: what is there in their place, and the way out.
+fn no_weights(folder: &Path) -> Error {
+    let names = folder.read_dir().into_iter().flatten().flatten();
+    let mut names: Vec<String> = names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    let is_whole = |name: &&String| name.starts_with("pytorch_model") || name.ends_with(".gguf");
+    let other = names.iter().find(is_whole).or_else(|| names.iter().find(|name| name.ends_with(".safetensors")));
+    let found = match other {
+        None => "copy the weights there".to_string(),
+        Some(other) if other.ends_with(".safetensors") => {
+            format!("there is {other:?}; rename it, or write the model with Transformers' save_pretrained")
+        }
+        Some(other) => {
+            format!(
+                "there is {other:?}, which cannot be read; convert it: load it with Transformers and write it with save_pretrained"
+            )
+        }
+    };
+    Error::input(format!("the model has no {WHOLE} and no {INDEX}; {found} ({})", folder.join(WHOLE).display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_a_common_prefix_are_known_without_it() {
+        let plain = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            plain_names(names.iter())
+        };
+        let expected: Vec<String> = ["model.embed_tokens.weight", "lm_head.weight"].map(str::to_string).into();
+        for prefix in ["", "_orig_mod.", "module.", "module._orig_mod.", "_fsdp_wrapped_module.", "policy.llm."] {
+            let names = [format!("{prefix}model.embed_tokens.weight"), format!("{prefix}lm_head.weight")];
+            assert_eq!(plain(&names.each_ref().map(String::as_str)).unwrap(), expected, "{prefix}");
+        }
+        assert_eq!(plain(&["embed_tokens.weight", "lm_head.weight"]).unwrap(), expected);
+        let inner = plain(&["model.embed_tokens.weight", "model.layers.0._orig_mod.mlp.up_proj.weight"]).unwrap();
+        assert_eq!(inner[1], "model.layers.0.mlp.up_proj.weight");
+        assert_eq!(plain(&["language.model.embed_tokens.weight", "vision.weight"]), None);
+        assert_eq!(plain(&["model.embed_tokens.weight", "_orig_mod.model.embed_tokens.weight"]), None);
+    }
 }

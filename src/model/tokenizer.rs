@@ -1,14 +1,23 @@
 //! Text to token ids and back, from a folder's `tokenizer.json`.
 
+use super::codec::Codec;
+use super::folder;
 use crate::error::{Error, Result};
+use crate::files::{SETTINGS_BYTES, TOKENIZER_BYTES, decode};
+use serde_json::Value;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A tokenizer in the `tokenizers` format.
 #[derive(Clone)]
 pub struct TextTokenizer {
-    inner: tokenizers::Tokenizer,
+    codec: Codec,
+    /// `tokenizer.json` as it was, which is what is written.
+    json: Arc<str>,
+    /// Names the file in messages.
+    origin: Arc<str>,
     /// Files that came with it and go where it goes: name and content.
-    companions: Vec<(&'static str, Vec<u8>)>,
+    companions: Vec<(&'static str, Arc<[u8]>)>,
 }
 
 /// What else Transformers keeps of a tokenizer in a model folder.
@@ -28,15 +37,14 @@ impl TextTokenizer {
     /// Reads `tokenizer.json` from a model folder, and keeps what else of a tokenizer stands there.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("tokenizer.json");
-        let bytes = std::fs::read(&path)
-            .map_err(|e| Error::input(format!("cannot read the model's tokenizer.json: {e} ({})", path.display())))?;
-        let mut tokenizer = Self::from_json(&bytes).map_err(|e| Error::input(format!("{e} ({})", path.display())))?;
+        let bytes = folder::bytes(folder, "tokenizer.json", TOKENIZER_BYTES)?.ok_or_else(|| {
+            Error::input(format!("cannot read the model's tokenizer.json: there is none ({})", path.display()))
+        })?;
+        let mut tokenizer = Self::of(bytes, &path.display().to_string())?;
         for name in COMPANIONS {
-            let path = folder.join(name);
-            if path.exists() {
-                let content = std::fs::read(&path)
-                    .map_err(|e| Error::input(format!("cannot read the model's {name}: {e} ({})", path.display())))?;
-                tokenizer.companions.push((name, content));
+            let limit = if matches!(name, "vocab.json" | "merges.txt") { TOKENIZER_BYTES } else { SETTINGS_BYTES };
+            if let Some(content) = folder::bytes(folder, name, limit)? {
+                tokenizer.companions.push((name, content.into()));
             }
         }
         Ok(tokenizer)
@@ -44,22 +52,45 @@ impl TextTokenizer {
 
     /// Parses the text of a `tokenizer.json`.
     pub fn from_json(bytes: &[u8]) -> Result<Self> {
-        tokenizers::Tokenizer::from_bytes(bytes)
-            .map(|inner| Self { inner, companions: Vec::new() })
-            .map_err(|e| Error::input(format!("the tokenizer is not valid: {e}")))
+        Self::of(bytes.to_vec(), "tokenizer.json")
+    }
+
+    /// Parses the content of a `tokenizer.json` that came from `origin`.
+    fn of(bytes: Vec<u8>, origin: &str) -> Result<Self> {
+        let (codec, json) =
+            Codec::parse(bytes).map_err(|why| Error::input(format!("the tokenizer is not valid: {why} ({origin})")))?;
+        Ok(Self { codec, json: json.into(), origin: origin.into(), companions: Vec::new() })
     }
 
     /// A file that came with the tokenizer, such as `chat_template.jinja`.
     pub fn companion(&self, name: &str) -> Option<&[u8]> {
-        self.companions.iter().find(|(known, _)| *known == name).map(|(_, content)| content.as_slice())
+        self.companions.iter().find(|(known, _)| *known == name).map(|(_, content)| &**content)
+    }
+
+    /// The token that ends a turn according to the files that came with the tokenizer, where it is one, and its id.
+    pub(super) fn end_of_turn(&self) -> Result<Option<(String, u32)>> {
+        for name in ["tokenizer_config.json", "special_tokens_map.json"] {
+            let Some(bytes) = self.companion(name) else { continue };
+            let bad = |why: String| Error::input(format!("the model's {name} is not valid: {why} ({})", self.origin));
+            let text = decode(bytes.to_vec()).map_err(|error| bad(error.to_string()))?;
+            let settings: Value = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
+            let token = &settings["eos_token"];
+            if let Some(token) = token.as_str().or_else(|| token["content"].as_str()) {
+                return Ok(self.token_id(token).map(|id| (token.to_string(), id)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The content of its `tokenizer.json`.
+    pub(crate) fn json(&self) -> &str {
+        &self.json
     }
 
     /// Writes `tokenizer.json` and the files that came with it, or else a `tokenizer_config.json` that Transformers reads.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join("tokenizer.json");
-        let json =
-            self.inner.to_string(true).map_err(|e| Error::failed(format!("cannot serialise the tokenizer: {e}")))?;
-        std::fs::write(&path, json).map_err(Error::io("writing the tokenizer", &path))?;
+        std::fs::write(&path, &*self.json).map_err(Error::io("writing the tokenizer", &path))?;
         for (name, content) in &self.companions {
             let path = folder.join(name);
             std::fs::write(&path, content).map_err(Error::io("writing the tokenizer's files", &path))?;
@@ -135,45 +166,43 @@ impl TextTokenizer {
 
     /// Token ids of a text, without special tokens added.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        self.inner
-            .encode(text, false)
-            .map(|encoding| encoding.get_ids().to_vec())
-            .map_err(|e| Error::failed(format!("cannot tokenise {text:?}: {e}")))
+        let encoding = self.codec.encode(text, false).map_err(|why| {
+            let start: String = text.chars().take(60).collect();
+            let rest = if start.len() < text.len() { ".." } else { "" };
+            Error::input(format!("the tokenizer cannot make tokens of {start:?}{rest}: {why} ({})", self.origin))
+        })?;
+        Ok(encoding.get_ids().to_vec())
     }
 
     /// The text of token ids, special tokens left out.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
-        self.inner.decode(ids, true).map_err(|e| Error::failed(format!("cannot turn tokens into text: {e}")))
+        self.codec.decode(ids).map_err(|why| {
+            Error::failed(format!("the tokenizer cannot make a text of {} tokens: {why} ({})", ids.len(), self.origin))
+        })
     }
 
     /// Where each token's text ends in [`TextTokenizer::decode`]'s text of `ids`, bytes: (tokens). A character that several tokens
-    /// make up belongs to the last of them; special tokens end where the token before them ends.
+    /// make up belongs to the last of them; special tokens end where the token before them ends. Where a token is written differently
+    /// when another one follows, it is as near as can be told.
     pub fn text_ends(&self, ids: &[u32]) -> Result<Vec<u32>> {
-        let mut stream = self.inner.decode_stream(true);
-        let mut end = 0;
-        ids.iter()
-            .map(|&id| {
-                let piece = stream.step(id).map_err(|e| Error::failed(format!("cannot turn tokens into text: {e}")))?;
-                end += piece.map_or(0, |piece| piece.len()) as u32;
-                Ok(end)
-            })
-            .collect()
+        Ok(self.codec.text_ends(ids, &self.decode(ids)?))
     }
 
     /// The id of one token, if the vocabulary has it.
     pub fn token_id(&self, token: &str) -> Option<u32> {
-        self.inner.token_to_id(token)
+        self.codec.token_id(token)
     }
 
     /// Number of ids that a model needs to know: one more than the largest, added tokens included. Ids may have gaps.
     pub fn vocabulary(&self) -> usize {
-        self.inner.get_vocab(true).into_values().max().map_or(0, |last| last as usize + 1)
+        self.codec.vocabulary()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn any_text_survives_the_way_there_and_back_and_digits_stand_alone() {
@@ -194,5 +223,74 @@ mod tests {
         assert_eq!(tokenizer.encode("7 299 0 12").unwrap(), [7, 299, 0, 12]);
         assert_eq!(tokenizer.decode(&[7, 299, 0, 12]).unwrap(), "7 299 0 12");
         assert_eq!(tokenizer.vocabulary(), 300);
+    }
+
+    /// The tokenizer of all bytes with some parts of its file replaced.
+    fn edited(edits: &[(&str, Value)]) -> Result<TextTokenizer> {
+        let plain = TextTokenizer::bytes_and_words(&["Use"]).unwrap();
+        let mut file: Value = serde_json::from_str(&plain.json).unwrap();
+        for (part, value) in edits {
+            *file.pointer_mut(part).unwrap() = value.clone();
+        }
+        TextTokenizer::from_json(file.to_string().as_bytes())
+    }
+
+    #[test]
+    fn truncation_and_padding_of_the_file_are_not_applied_and_stay_in_it() {
+        let plain = edited(&[]).unwrap();
+        let truncation = json!({"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0});
+        let padding = json!({"strategy": {"Fixed": 40}, "direction": "Right", "pad_to_multiple_of": null, "pad_id": 0, "pad_type_id": 0,
+            "pad_token": "!"});
+        let text = "Use 12 3 to make 36.";
+        for (part, value) in [("/truncation", truncation), ("/padding", padding)] {
+            let tokenizer = edited(&[(part, value.clone())]).unwrap();
+            assert_eq!(tokenizer.encode(text).unwrap(), plain.encode(text).unwrap());
+            let folder = tempfile::tempdir().unwrap();
+            tokenizer.write(folder.path()).unwrap();
+            let written: Value =
+                serde_json::from_slice(&std::fs::read(folder.path().join("tokenizer.json")).unwrap()).unwrap();
+            assert_eq!(written.pointer(part), Some(&value));
+        }
+        let error = edited(&[("/model/dropout", json!(0.1))]).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("dropout of 0.1"), "{error}");
+    }
+
+    #[test]
+    fn pathological_tokenizers_end_with_a_message() {
+        let split = |pattern: &str| json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
+        let letters = format!("{}!", "a".repeat(60));
+        let replaced = json!({"type": "Replace", "pattern": {"String": "a"}, "content": "aa"});
+        let bomb = json!({"type": "Sequence", "normalizers": vec![replaced.clone(); 40]});
+        let prepended = json!({"type": "Sequence", "normalizers": vec![json!({"type": "Prepend", "prepend": "b".repeat(1 << 20)}); 100]});
+        for (part, value, word) in [
+            ("/pre_tokenizer", split("(a+)+$"), "retry-limit"),
+            ("/pre_tokenizer", split("(?:a|aa)+b"), "retry-limit"),
+            ("/normalizer", bomb, "could make"),
+            ("/normalizer", prepended, "could make"),
+        ] {
+            let tokenizer = edited(&[(part, value)]).unwrap();
+            for text in [letters.clone(), letters.repeat(10)] {
+                let error = tokenizer.encode(&text).unwrap_err();
+                let message = error.to_string();
+                assert!(error.exit_status() == 2 && message.contains(word), "{message}");
+                assert!(message.contains("tokenizer.json"), "{message}");
+            }
+        }
+        let decoder = json!({"type": "Sequence", "decoders": vec![replaced; 40]});
+        let tokenizer = edited(&[("/decoder", decoder)]).unwrap();
+        assert!(tokenizer.decode(&[1, 2, 3]).unwrap_err().to_string().contains("could make"));
+    }
+
+    #[test]
+    fn ends_of_tokens_are_told_even_where_a_token_depends_on_the_next() {
+        // A mark in front of a word is a space where another token follows, and nothing where none does.
+        let words = json!({"<one": 0, "<two": 1, "<th": 2, "ree": 3});
+        let model = json!({"type": "WordLevel", "vocab": words, "unk_token": "ree"});
+        let decoder = json!({"type": "BPEDecoder", "suffix": "<"});
+        let tokenizer = edited(&[("/decoder", decoder), ("/model", model)]).unwrap();
+        let ids = [0, 2, 3, 1];
+        assert_eq!(tokenizer.decode(&ids).unwrap(), " one threetwo");
+        assert_eq!(tokenizer.text_ends(&ids).unwrap(), [4, 7, 10, 13]);
+        assert_eq!(tokenizer.text_ends(&[]).unwrap(), [0; 0]);
     }
 }

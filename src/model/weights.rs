@@ -3,8 +3,9 @@
 use super::config::Qwen3Config;
 use super::tensor_files::TensorFiles;
 use crate::error::{Error, Result};
-use crate::rng;
+use crate::rng::{self, Domain};
 use candle_core::{DType, Device, Tensor, Var};
+use safetensors::SafeTensorError;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
@@ -26,7 +27,7 @@ impl Weights {
                 vec![1.0f32; count]
             } else {
                 let std = if name.contains("o_proj") || name.contains("down_proj") { residual } else { std };
-                let mut stream = rng::stream([seed, rng::WEIGHTS, index as u64, 0]);
+                let mut stream = rng::stream(seed, Domain::Weights, [0, index as u64, 0]);
                 (0..count).map(|_| (rng::normal(&mut stream) * std) as f32).collect()
             };
             let tensor = Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?;
@@ -118,8 +119,10 @@ pub(crate) fn write_tensors(
     tensors: impl IntoIterator<Item = (String, Tensor)>,
     metadata: HashMap<String, String>,
 ) -> Result<()> {
-    safetensors::serialize_to_file(tensors, Some(metadata), path)
-        .map_err(|e| Error::failed(format!("writing tensors failed: {e} ({})", path.display())))
+    safetensors::serialize_to_file(tensors, Some(metadata), path).map_err(|error| match error {
+        SafeTensorError::IoError(source) => Error::io("writing tensors", path)(source),
+        other => Error::failed(format!("writing tensors failed: {other} ({})", path.display())),
+    })
 }
 
 /// Bytes as hexadecimal digits.

@@ -9,6 +9,9 @@ use candle_core::{DType, Tensor, Var};
 use std::collections::HashMap;
 use std::path::Path;
 
+/// The metadata of its file that says how many steps it has taken.
+pub(crate) const STEPS: &str = "steps";
+
 /// Constants of the update rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamWSettings {
@@ -161,15 +164,16 @@ impl AdamW {
     pub fn read(weights: &Weights, settings: AdamWSettings, path: &Path) -> Result<Self> {
         let bad =
             |what: String| Error::input(format!("the optimizer's state cannot be read: {what} ({})", path.display()));
-        let files = TensorFiles::open_file(path.to_path_buf()).map_err(|error| bad(error.to_string()))?;
-        let steps = files.metadata("steps").and_then(|steps| steps.parse().ok());
+        let named = |error: Error| Error::input(format!("the optimizer's state cannot be read: {error}"));
+        let files = TensorFiles::open_file(path.to_path_buf()).map_err(named)?;
+        let steps = files.metadata(STEPS).and_then(|steps| steps.parse().ok());
         let mut optimizer = Self::new(weights, settings)?;
         optimizer.steps = steps.ok_or_else(|| bad("it has no step count".to_string()))?;
         for slot in &mut optimizer.slots {
             let read = |kind: &str| -> Result<Tensor> {
                 let name = format!("{kind}.{}", slot.name);
                 let found = files.read(&name, slot.variable.dims(), DType::F32, slot.variable.device());
-                Ok(found.map_err(|error| bad(error.to_string()))?.as_detached_tensor())
+                Ok(found.map_err(named)?.as_detached_tensor())
             };
             let master = read("master")?;
             slot.variable.set(&master.to_dtype(slot.variable.dtype())?)?;
@@ -186,7 +190,7 @@ impl AdamW {
             let kinds = [("master", &slot.master), ("first", &slot.first), ("second", &slot.second)];
             kinds.map(|(kind, tensor)| (format!("{kind}.{}", slot.name), tensor.clone()))
         });
-        write_tensors(path, tensors, HashMap::from([("steps".to_string(), self.steps.to_string())]))
+        write_tensors(path, tensors, HashMap::from([(STEPS.to_string(), self.steps.to_string())]))
     }
 }
 
@@ -208,6 +212,7 @@ mod tests {
             max_position_embeddings: 16,
             rms_norm_eps: 1e-6,
             rope_theta: 10_000.0,
+            rope_scaling: None,
             tie_word_embeddings: true,
             eos_token_ids: vec![0],
         }

@@ -5,6 +5,7 @@ mod gradients;
 mod rule;
 mod schedule;
 
+pub(crate) use adamw::STEPS;
 pub use adamw::{AdamW, AdamWSettings};
 pub use gradients::Gradients;
 pub use schedule::Schedule;

@@ -1,9 +1,11 @@
 //! Lines to score: JSON objects with texts or token ids.
 
+use crate::data::Label;
 use crate::error::{Error, Result};
 use crate::model::{LanguageModel, TextTokenizer};
 use crate::verify::{AnswerFormat, verify};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::io::BufRead;
 use std::path::Path;
 
@@ -11,10 +13,10 @@ use std::path::Path;
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScoreInput {
     /// The group that it belongs to, as written in its line: a text or a number.
-    pub group: serde_json::Value,
+    pub group: Label,
     /// Token ids of the prompt, at least one.
     pub prompt: Vec<u32>,
-    /// Token ids of the response.
+    /// Token ids of the response, at least one.
     pub response: Vec<u32>,
     /// Its base reward.
     pub reward: f32,
@@ -31,14 +33,14 @@ impl ScoreInput {
 /// named here are ignored.
 #[derive(Deserialize)]
 struct Line {
-    group: serde_json::Value,
+    group: Box<RawValue>,
     prompt: Option<String>,
     prompt_ids: Option<Vec<u32>>,
     #[serde(alias = "completion")]
     response: Option<String>,
     response_ids: Option<Vec<u32>>,
     reward: Option<f64>,
-    gold: Option<String>,
+    gold: Option<Label>,
 }
 
 /// Rewards further from 0 are refused.
@@ -83,14 +85,16 @@ fn parse(line: &[u8]) -> Result<Line, String> {
 }
 
 fn input(line: Line, model: &LanguageModel) -> Result<ScoreInput, String> {
-    if !(line.group.is_string() || line.group.is_number()) {
-        return Err("the field `group` must be a text or a number".to_string());
-    }
+    let group: Label = serde_json::from_str(line.group.get())
+        .map_err(|_| "the field `group` must be a text or a number".to_string())?;
     let tokenizer = &model.tokenizer;
     let prompt = tokens(tokenizer, "prompt", line.prompt.as_deref(), line.prompt_ids)?;
     let response = tokens(tokenizer, "response", line.response.as_deref(), line.response_ids)?;
     if prompt.is_empty() {
         return Err("the prompt has no token; the first token of a response needs one before it".to_string());
+    }
+    if response.is_empty() {
+        return Err("the response has no token, so there is nothing to score; leave the line out".to_string());
     }
     let (length, limit) = (prompt.len() + response.len(), model.config.max_position_embeddings);
     if length > limit {
@@ -113,11 +117,11 @@ fn input(line: Line, model: &LanguageModel) -> Result<ScoreInput, String> {
                 Some(text) => text,
                 None => tokenizer.decode(&response).map_err(|error| error.to_string())?,
             };
-            if verify(&gold, &text, AnswerFormat::Math).verdict.is_correct() { 1.0 } else { -1.0 }
+            if verify(gold.text(), &text, AnswerFormat::Math).verdict.is_correct() { 1.0 } else { -1.0 }
         }
         (None, None) => return Err("the fields `reward` and `gold` are both missing; give one of them".to_string()),
     };
-    Ok(ScoreInput { group: line.group, prompt, response, reward })
+    Ok(ScoreInput { group, prompt, response, reward })
 }
 
 fn tokens(

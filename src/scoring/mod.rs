@@ -9,7 +9,7 @@ mod input;
 mod output;
 
 pub use input::{ScoreInput, read_inputs};
-pub use output::{GroupScores, ResponseScore, Scores};
+pub use output::{GroupScores, ResponseScore, ScoreFolder, Scores};
 
 use crate::error::{Error, Result};
 use crate::geometry::{CosineMatrix, NoveltyForm, Shaping, TokenWeights, normalize_novelty, novelty, shape_group};
@@ -48,8 +48,8 @@ pub enum ScoreProgress {
 struct Measured {
     /// log p of each token at temperature 1, nats.
     logprobs: Vec<f32>,
-    /// Mean entropy per token at temperature 1, nats; `None` without tokens.
-    entropy: Option<f64>,
+    /// Mean entropy per token at temperature 1, nats.
+    entropy: f64,
     /// Phi, length d.
     feature: Vec<f32>,
 }
@@ -117,7 +117,7 @@ fn groups(inputs: &[ScoreInput]) -> Vec<Vec<usize>> {
     groups
 }
 
-/// Runs the forward passes. An empty response has the feature 0.
+/// Runs the forward passes.
 fn measure(
     model: &LanguageModel,
     inputs: &[ScoreInput],
@@ -151,7 +151,7 @@ fn measure(
             }
             measured.push(Measured {
                 logprobs: plain.logprobs[tokens.clone()].to_vec(),
-                entropy: (!tokens.is_empty()).then(|| entropy / tokens.len() as f64),
+                entropy: entropy / tokens.len() as f64,
                 feature: settings.alpha.feature(&sum, entropies),
             });
             at = tokens.end;

@@ -1,26 +1,31 @@
 //! Scores and the files that they are written to.
 
 use super::{Measured, ScoreInput};
+use crate::data::Label;
 use crate::error::{Error, Result};
+use crate::files::{self, lock::FolderLock};
 use crate::geometry::CosineMatrix;
+use crate::model::{TensorFiles, write_tensors};
 use candle_core::{Device, Tensor};
 use serde::Serialize;
-use std::collections::HashMap;
-use std::path::Path;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, HashMap};
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 
 /// A line of `scores.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ResponseScore {
     /// The response's group.
-    pub group: serde_json::Value,
+    pub group: Label,
     /// Its base reward.
     pub reward: f32,
     /// Its tokens.
     pub length: usize,
     /// log p of the response at temperature 1, nats.
     pub logprob: f64,
-    /// Mean entropy per token at temperature 1, nats; `None` without tokens.
-    pub entropy: Option<f64>,
+    /// Mean entropy per token at temperature 1, nats.
+    pub entropy: f64,
     /// nu, in [0, 1].
     pub novelty: f32,
     /// nu normalised within the group, in [0, 1].
@@ -52,7 +57,7 @@ impl ResponseScore {
 #[derive(Clone, Debug)]
 pub struct GroupScores {
     /// The group as named in the input.
-    pub name: serde_json::Value,
+    pub name: Label,
     /// Places of its responses in the input.
     pub members: Vec<usize>,
     /// Cosines between features (m, m).
@@ -76,21 +81,95 @@ pub struct Scores {
     pub logprobs: Vec<Vec<f32>>,
 }
 
+/// The folder of scores, open for writing.
+pub struct ScoreFolder {
+    path: PathBuf,
+    _lock: FolderLock,
+}
+
+const LINES: &str = "scores.jsonl";
+const TENSORS: &str = "scores.safetensors";
+
+impl ScoreFolder {
+    /// Opens the folder at `path`, made where it is missing. Refuses to write over the `input`, and over files of the same names
+    /// that are no scores.
+    pub fn open(path: &Path, input: &Path) -> Result<Self> {
+        std::fs::create_dir_all(path).map_err(|e| {
+            let place = path.display();
+            Error::input(format!("the folder for the scores cannot be made: {e}; choose another --out ({place})"))
+        })?;
+        let lock = FolderLock::take(path, &format!("the folder {}", path.display()))?;
+        let (lines, tensors) = (path.join(LINES), path.join(TENSORS));
+        let are_scores = is_score(&lines);
+        for (file, is_ours) in [(&lines, are_scores), (&tensors, are_scores || has_scores(&tensors))] {
+            if !file.exists() {
+                continue;
+            }
+            let why = if file.canonicalize().ok() == input.canonicalize().ok() {
+                "the scores would be written over their input"
+            } else if !is_ours {
+                "there is a file that `orthant score` did not write"
+            } else {
+                continue;
+            };
+            return Err(Error::input(format!("{why}; choose another --out ({})", file.display())));
+        }
+        Ok(Self { path: path.to_path_buf(), _lock: lock })
+    }
+
+    /// Writes `scores.jsonl` and `scores.safetensors` in place of earlier ones. Where there are lines, the tensors beside them belong to
+    /// them, whenever the program or the machine stops.
+    pub fn write(&self, scores: &Scores) -> Result<()> {
+        let (lines, tensors) = (self.path.join(LINES), self.path.join(TENSORS));
+        let new = tensors.with_added_extension("tmp");
+        write_tensors(&new, scores.tensors()?, HashMap::new())?;
+        let text = scores.lines()?;
+        let replace = || {
+            files::sync(&new)?;
+            if lines.exists() {
+                std::fs::remove_file(&lines)?;
+                files::sync(&self.path)?;
+            }
+            std::fs::rename(&new, &tensors)?;
+            files::write_whole(&lines, text.as_bytes())
+        };
+        replace().map_err(Error::io("writing the scores", &self.path))
+    }
+}
+
+/// Whether the file begins with a line of scores, which no input has.
+fn is_score(path: &Path) -> bool {
+    let first = || -> Option<Map<String, Value>> {
+        let mut line = String::new();
+        BufReader::new(files::open_regular(path).ok()?.take(files::SETTINGS_BYTES)).read_line(&mut line).ok()?;
+        serde_json::from_str(&line).ok()
+    };
+    first().is_some_and(|line| {
+        ["logprob", "novelty_normalized", "advantage"].iter().all(|name| line.contains_key(*name))
+            && !["prompt", "completion", "response"].iter().any(|name| line.contains_key(*name))
+    })
+}
+
+/// Whether the file holds the tensors of scores.
+fn has_scores(path: &Path) -> bool {
+    TensorFiles::open_file(path.to_path_buf()).is_ok_and(|files| {
+        let names: Vec<&str> = files.names().collect();
+        ["features", "logprobs", "offsets"].iter().all(|name| names.contains(name))
+    })
+}
+
 impl Scores {
-    /// Writes `scores.jsonl` and `scores.safetensors` into `folder`, which is made where it is missing; files of that name are replaced.
-    pub fn write(&self, folder: &Path) -> Result<()> {
-        std::fs::create_dir_all(folder).map_err(Error::io("making the folder for the scores", folder))?;
-        let path = folder.join("scores.jsonl");
+    fn lines(&self) -> Result<String> {
         let mut lines = String::new();
         for score in &self.responses {
-            lines += &serde_json::to_string(score)
-                .map_err(|e| Error::failed(format!("cannot write a score: {e} ({})", path.display())))?;
+            lines += &serde_json::to_string(score).map_err(|e| Error::failed(format!("cannot write a score: {e}")))?;
             lines.push('\n');
         }
-        std::fs::write(&path, lines).map_err(Error::io("writing the scores", &path))?;
+        Ok(lines)
+    }
 
-        let path = folder.join("scores.safetensors");
-        let mut tensors = HashMap::new();
+    fn tensors(&self) -> Result<BTreeMap<String, Tensor>> {
+        let mut tensors = BTreeMap::new();
         let cpu = &Device::Cpu;
         let shape = (self.responses.len(), self.feature_size);
         tensors.insert("features".to_string(), Tensor::from_slice(&self.features, shape, cpu)?);
@@ -110,7 +189,6 @@ impl Scores {
                 }
             }
         }
-        candle_core::safetensors::save(&tensors, &path)
-            .map_err(|e| Error::failed(format!("the scores cannot be written: {e} ({})", path.display())))
+        Ok(tensors)
     }
 }

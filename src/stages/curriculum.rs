@@ -16,7 +16,7 @@ use super::dynamic::{keep_groups, sample_further_rounds};
 use super::{ActiveTask, Boundary, StageSystems, StepMetrics, TrainStep, mean};
 use crate::experiment::CurriculumConfig;
 use crate::metrics;
-use crate::rng;
+use crate::rng::{self, Domain};
 use crate::rollout::{GroupProblem, Judged, PromptGroup, Rollouts};
 use crate::trainer::Stage;
 use bevy_app::{App, Plugin};
@@ -74,7 +74,7 @@ impl Curriculum {
 
     /// Whether problem number `number` of the training split, which is of `level`, is taken.
     pub fn takes(&self, seed: u64, number: u64, level: usize) -> bool {
-        rng::unit_f64(&mut rng::stream([seed, rng::CURRICULUM, number, 0])) < self.weight(level)
+        rng::unit_f64(&mut rng::stream(seed, Domain::Curriculum, [0, number, 0])) < self.weight(level)
     }
 
     /// Takes in that `solved` of a group's completions of a problem of `level` are correct.

@@ -366,7 +366,10 @@ pub fn record_checkpoint(
     if checkpoints.0.last() == Some(&step.0) {
         return Ok(());
     }
-    let path = recorder.0.write_checkpoint(step.0, |folder| {
+    let trained = policy.0.trained().count() as u64;
+    // The policy, and in f32 its masters and moments.
+    let bytes = trained * (policy.0.trainable.head().dtype().size_in_bytes() as u64 + 12);
+    let path = recorder.0.write_checkpoint(step.0, bytes, &experiment.0, |folder| {
         policy.0.write(folder)?;
         optimizer.0.write(&folder.join("trainer.safetensors"))?;
         let state = TrainerState {
@@ -374,7 +377,7 @@ pub fn record_checkpoint(
             seed: experiment.0.seed,
             optimizer_steps: optimizer.0.steps(),
             problems: Some(problems.0),
-            solve_rates: curriculum.map(|curriculum| curriculum.solve_rates().to_vec()),
+            solve_rates: curriculum.as_ref().map(|curriculum| curriculum.solve_rates().to_vec()),
             kl_coefficient: experiment.0.objective.kl.target.map(|_| kl_coefficient.0),
             edits: edits.0.clone(),
             version: env!("CARGO_PKG_VERSION").to_string(),

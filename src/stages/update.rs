@@ -21,7 +21,7 @@ use crate::model::{
 };
 use crate::objective::{BatchTotals, MicroBatch, MicroLoss, Objective, adapted_kl_coefficient};
 use crate::optim::Gradients;
-use crate::rng;
+use crate::rng::{self, Domain};
 use crate::rollout::{Advantage, PromptGroup, PromptTokens, Response, Rollouts, TokenUpdate};
 use crate::trainer::Stage;
 use bevy_app::{App, Plugin};
@@ -157,7 +157,7 @@ pub fn update_policy(
     for epoch in 0..objective.epochs {
         let mut order: Vec<usize> = (0..samples.len()).collect();
         if passes > 1 {
-            rng::shuffle(&mut rng::stream([experiment.seed, rng::MINIBATCHES | step.0, epoch as u64, 0]), &mut order);
+            rng::shuffle(&mut rng::stream(experiment.seed, Domain::Minibatches, [step.0, epoch as u64, 0]), &mut order);
         }
         for index in 0..objective.minibatches {
             let bound = |index: usize| index * samples.len() / objective.minibatches;

@@ -14,6 +14,7 @@
 use super::procedural::{Spares, check_range};
 use super::{Problem, Split, Task, same_text};
 use crate::error::Result;
+use crate::model::TextTokenizer;
 use crate::rng;
 use crate::verify::boxed::last_boxed;
 use crate::verify::expression::{Expression, Operator, Rational};
@@ -74,6 +75,19 @@ impl Task for Arithmetic {
         self.spares.problem(split, seed, index, |rng| draw(self.operations, self.largest, rng))
     }
 
+    /// The longest prompt repeats the number that takes most tokens, with as many parentheses as an expression can need.
+    fn longest_prompt(&self, _: u64, tokenizer: &TextTokenizer) -> Result<usize> {
+        let length = |number: u32, operator: Operator, to_the_right: bool| -> Result<(usize, u32)> {
+            let text = nested(number, operator, to_the_right, self.operations);
+            Ok((tokenizer.encode(&prompt(&text))?.len(), number))
+        };
+        let numbers = (1..=self.largest).map(|number| length(number, Operator::Subtract, true));
+        let longest = numbers.collect::<Result<Vec<_>>>()?.into_iter().max().map_or(1, |(_, number)| number);
+        let forms = OPERATORS.into_iter().flat_map(|operator| [(operator, true), (operator, false)]);
+        let lengths = forms.map(|(operator, to_the_right)| Ok(length(longest, operator, to_the_right)?.0));
+        Ok(lengths.collect::<Result<Vec<_>>>()?.into_iter().max().unwrap_or(0))
+    }
+
     /// A problem whose name is not an arithmetic problem's has no right answer.
     fn verify(&self, problem: &Problem, completion: &str) -> Verification {
         let Some(answer) = last_boxed(completion) else {
@@ -117,6 +131,21 @@ impl Task for Arithmetic {
     }
 }
 
+fn prompt(expression: &str) -> String {
+    format!("Evaluate {expression}.\n")
+}
+
+/// `9-(9-(9-9))`, or `((9-9)-9)-9`.
+fn nested(number: u32, operator: Operator, to_the_right: bool, operations: usize) -> String {
+    let (open, close, sign) = ("(".repeat(operations - 1), ")".repeat(operations - 1), operator.symbol());
+    if to_the_right {
+        let part = format!("{number}{sign}(").repeat(operations - 1);
+        return format!("{part}{number}{sign}{number}{close}");
+    }
+    let part = format!("){sign}{number}").repeat(operations - 1);
+    format!("{open}{number}{sign}{number}{part}")
+}
+
 fn question(problem: &Problem) -> Option<Expression> {
     Expression::parse(problem.id.strip_prefix(PREFIX)?).ok()
 }
@@ -153,7 +182,7 @@ fn draw(operations: usize, largest: u32, rng: &mut ChaCha8Rng) -> Option<Problem
     // The text leaves out parentheses that make no difference, so its steps and their results are what counts.
     let text = parts.pop()?.to_string();
     let value = checked_value(&Expression::parse(&text).ok()?)?;
-    Some(Problem { id: format!("{PREFIX}{text}"), prompt: format!("Evaluate {text}.\n"), answer: value.to_string() })
+    Some(Problem { id: format!("{PREFIX}{text}"), prompt: prompt(&text), answer: value.to_string() })
 }
 
 /// The value of an expression all of whose results are within the limits.
@@ -209,6 +238,7 @@ fn step(nodes: &[Node], node: usize) -> Option<(Operator, i64, i64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::Domain;
     use crate::tasks::split_of;
     use proptest::proptest;
     use std::collections::{BTreeMap, BTreeSet};
@@ -223,6 +253,23 @@ mod tests {
 
     fn verdict(question: &str, completion: &str) -> Verdict {
         default_task().verify(&named(&format!("arithmetic/{question}")), completion).verdict
+    }
+
+    #[test]
+    fn no_prompt_is_longer_than_the_longest() {
+        assert_eq!(nested(9, Operator::Subtract, true, 3), "9-(9-(9-9))");
+        assert_eq!(nested(9, Operator::Subtract, false, 3), "((9-9)-9)-9");
+        assert_eq!(nested(9, Operator::Add, true, 1), "9+9");
+        let tokenizer = TextTokenizer::bytes_and_words(&["Evaluate "]).unwrap();
+        for (operations, largest) in [(1, 9), (3, 12), (8, 20)] {
+            let task = Arithmetic::new(operations, largest).unwrap();
+            let longest = task.longest_prompt(0, &tokenizer).unwrap();
+            // Numbers, signs, parentheses, the first word, the full stop and the newline.
+            let digits = largest.to_string().len();
+            assert_eq!(longest, digits * (operations + 1) + operations + 2 * (operations - 1) + 3);
+            let length = |index| tokenizer.encode(&task.problem(Split::Train, 0, index).prompt).unwrap().len();
+            assert!((0..2000).all(|index| length(index) <= longest));
+        }
     }
 
     #[test]
@@ -284,7 +331,7 @@ mod tests {
     fn worked_solutions_are_right_and_every_line_is_true() {
         for (operations, largest) in [(1, 99), (2, 9), (3, 9), (5, 13), (8, 99)] {
             let task = Arithmetic::new(operations, largest).unwrap();
-            let mut rng = rng::stream([9, 0, 0, 0]);
+            let mut rng = rng::stream(9, Domain::Tests, [0; 3]);
             for index in 0..500 {
                 let split = if index % 2 == 0 { Split::Train } else { Split::HeldOut };
                 let problem = task.problem(split, 9, index);
@@ -305,7 +352,7 @@ mod tests {
 
     #[test]
     fn independent_steps_come_in_any_order() {
-        let mut rng = rng::stream([2, 0, 0, 0]);
+        let mut rng = rng::stream(2, Domain::Tests, [0; 3]);
         let problem = named("arithmetic/(1+2)*(3-4)");
         let solutions: BTreeSet<String> =
             (0..50).map(|_| default_task().worked_solution(&problem, &mut rng).unwrap()).collect();
@@ -318,7 +365,7 @@ mod tests {
 
     #[test]
     fn foreign_problems_have_no_worked_solution() {
-        let mut rng = rng::stream([0; 4]);
+        let mut rng = rng::stream(0, Domain::Tests, [0; 3]);
         for id in [
             "",
             "arithmetic/",
@@ -365,7 +412,7 @@ mod tests {
         #[test]
         fn no_completion_panics(completion in r"(\\boxed\{|[0-9+*/()}-]|\PC){0,60}", id in r"(arithmetic/)?[0-9+*/()-]{0,20}") {
             default_task().verify(&named(&id), &completion);
-            default_task().worked_solution(&named(&id), &mut rng::stream([0; 4]));
+            default_task().worked_solution(&named(&id), &mut rng::stream(0, Domain::Tests, [0; 3]));
         }
     }
 }

@@ -14,6 +14,7 @@
 use super::procedural::{Spares, check_range};
 use super::{Problem, Split, Task, same_text};
 use crate::error::{Error, Result};
+use crate::model::TextTokenizer;
 use crate::rng;
 use crate::verify::boxed::last_boxed;
 use crate::verify::expression::{Expression, Operator, Rational};
@@ -87,6 +88,17 @@ impl Task for Countdown {
 
     fn problem(&self, split: Split, seed: u64, index: u64) -> Problem {
         self.spares.problem(split, seed, index, |rng| draw(self.numbers, self.target, self.largest, rng))
+    }
+
+    /// Numbers are told apart by spaces, so each of them takes as many tokens as it does alone: the longest prompt repeats the number
+    /// that takes most.
+    fn longest_prompt(&self, _: u64, tokenizer: &TextTokenizer) -> Result<usize> {
+        let longest = |numbers: std::ops::RangeInclusive<u32>| -> Result<u32> {
+            let lengths = numbers.map(|number| Ok((tokenizer.encode(&format!(" {number} "))?.len(), number)));
+            Ok(lengths.collect::<Result<Vec<_>>>()?.into_iter().max().map_or(1, |(_, number)| number))
+        };
+        let (number, target) = (longest(1..=self.largest)?, longest(self.target.0..=self.target.1)?);
+        Ok(tokenizer.encode(&prompt(&joined(&vec![number; self.numbers], " "), target))?.len())
     }
 
     /// A problem whose name is not a countdown's has no right answer.
@@ -173,6 +185,10 @@ fn joined(numbers: &[u32], separator: &str) -> String {
     numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(separator)
 }
 
+fn prompt(numbers: &str, target: u32) -> String {
+    format!("Use {numbers} to make {target}.\n")
+}
+
 /// Draws numbers and combines random pairs of them until one is left, each time with one of the operators that are possible;
 /// `None` where that one is not a target.
 fn draw(count: usize, target: (u32, u32), largest: u32, rng: &mut ChaCha8Rng) -> Option<Problem> {
@@ -194,7 +210,7 @@ fn draw(count: usize, target: (u32, u32), largest: u32, rng: &mut ChaCha8Rng) ->
     numbers.sort_unstable();
     Some(Problem {
         id: Puzzle { numbers, target: made }.id(),
-        prompt: format!("Use {list} to make {made}.\n"),
+        prompt: prompt(&list, made),
         answer: format!("an expression that uses {list} once each and equals {made}"),
     })
 }
@@ -374,6 +390,7 @@ impl Search {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::Domain;
     use proptest::proptest;
     use std::collections::{BTreeMap, BTreeSet};
     use std::time::Instant;
@@ -388,6 +405,18 @@ mod tests {
 
     fn verdict(problem: &Problem, completion: &str) -> Verdict {
         default_task().verify(problem, completion).verdict
+    }
+
+    #[test]
+    fn no_prompt_is_longer_than_the_longest() {
+        let tokenizer = TextTokenizer::bytes_and_words(&["Use ", " to make "]).unwrap();
+        for (numbers, target, largest, expected) in [(4, (1, 99), 13, 17), (2, (1, 9), 9, 8), (6, (1, 999), 100, 30)] {
+            let task = Countdown::new(numbers, target, largest).unwrap();
+            let longest = task.longest_prompt(0, &tokenizer).unwrap();
+            assert_eq!(longest, expected, "{numbers} {target:?} {largest}");
+            let length = |index| tokenizer.encode(&task.problem(Split::Train, 0, index).prompt).unwrap().len();
+            assert!((0..2000).all(|index| length(index) <= longest));
+        }
     }
 
     #[test]
@@ -476,7 +505,7 @@ mod tests {
 
     #[test]
     fn a_foreign_problem_has_no_right_answer_and_no_solution() {
-        let mut rng = rng::stream([0; 4]);
+        let mut rng = rng::stream(0, Domain::Tests, [0; 3]);
         for id in
             ["", "countdown/", "countdown/1,2", "countdown/=3", "countdown/1,x=3", "arithmetic/1+2", "countdown/1,2=-1"]
         {
@@ -520,7 +549,7 @@ mod tests {
             }
         }
         // Of freely drawn problems, before they are dealt to the splits, a tenth is held out.
-        let mut rng = rng::stream([5, 0, 0, 0]);
+        let mut rng = rng::stream(5, Domain::Tests, [0; 3]);
         let drawn: Vec<Problem> = (0..40_000).filter_map(|_| draw(4, (1, 99), 13, &mut rng)).collect();
         let held_out = drawn.iter().filter(|problem| super::super::split_of(&problem.id) == Split::HeldOut).count();
         let share = held_out as f64 / drawn.len() as f64;
@@ -545,7 +574,7 @@ mod tests {
         let shares = [(2, 13, 300), (3, 13, 500), (4, 13, 3000), (5, 13, 300), (6, 25, 100)];
         for (numbers, largest, count) in shares {
             let task = Countdown::new(numbers, (1, 99), largest).unwrap();
-            let mut rng = rng::stream([9, 0, 0, 0]);
+            let mut rng = rng::stream(9, Domain::Tests, [0; 3]);
             for index in 0..count {
                 let split = if index % 2 == 0 { Split::Train } else { Split::HeldOut };
                 let problem = task.problem(split, 9, index);
@@ -572,7 +601,7 @@ mod tests {
     fn one_problem_has_many_worked_solutions_of_several_kinds() {
         let task = default_task();
         let problem = puzzle("2,4,7,9", 39);
-        let mut rng = rng::stream([2, 0, 0, 0]);
+        let mut rng = rng::stream(2, Domain::Tests, [0; 3]);
         let solutions: Vec<String> = (0..500).map(|_| task.worked_solution(&problem, &mut rng).unwrap()).collect();
         let distinct: BTreeSet<&String> = solutions.iter().collect();
         assert!(distinct.len() > 25, "{}", distinct.len());
@@ -585,7 +614,7 @@ mod tests {
 
     #[test]
     fn strategies_keep_their_promises() {
-        let mut rng = rng::stream([4, 0, 0, 0]);
+        let mut rng = rng::stream(4, Domain::Tests, [0; 3]);
         let puzzle = Puzzle { numbers: vec![2, 4, 7, 9], target: 39 };
         for _ in 0..100 {
             let mut chain = Search::new(&puzzle, Strategy::Chain);
@@ -602,7 +631,7 @@ mod tests {
         for numbers in [4, 5, 6] {
             let task = Countdown::new(numbers, (1, 99), 13).unwrap();
             let problems: Vec<Problem> = (0..1000).map(|index| task.problem(Split::Train, 1, index)).collect();
-            let mut rng = rng::stream([1, 0, 0, 0]);
+            let mut rng = rng::stream(1, Domain::Tests, [0; 3]);
             let start = Instant::now();
             let characters: usize =
                 problems.iter().map(|problem| task.worked_solution(problem, &mut rng).unwrap().len()).sum();
@@ -619,7 +648,7 @@ mod tests {
         fn no_completion_panics(completion in r"(\\boxed\{|[0-9+*/()}-]|\PC){0,60}", id in r"(countdown/)?[0-9,=-]{0,20}") {
             let problem = Problem { id, prompt: String::new(), answer: String::new() };
             default_task().verify(&problem, &completion);
-            default_task().worked_solution(&problem, &mut rng::stream([0; 4]));
+            default_task().worked_solution(&problem, &mut rng::stream(0, Domain::Tests, [0; 3]));
         }
     }
 }

@@ -4,14 +4,16 @@
 //! i is problem i mod n of epoch i / n. Held out are the problems whose text has a small hash (so equal problems are never on
 //! both sides, and the side does not depend on what else is in the files), or another data set.
 
-use super::{Problem, Split, Task};
-use crate::data::{PromptTemplate, Record, judge, read_records, same_answer};
+use super::{Problem, Room, Split, Task};
+use crate::data::{self, PromptTemplate, Record, Unusable, judge, read_records, same_answer};
 use crate::error::{Error, Result};
 use crate::experiment::{AnswerFormat, DataSource, DatasetConfig, HeldOutSource};
 use crate::model::{TextTokenizer, hexadecimal, hub};
-use crate::rng;
+use crate::rng::{self, Domain};
 use crate::verify::Verification;
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// The files of a data set, downloaded where they are not here yet.
@@ -28,7 +30,7 @@ pub fn files(source: &DataSource) -> Result<Vec<PathBuf>> {
 /// A name for tables: the file's without its ending, or the repository's.
 fn name(source: &DataSource) -> String {
     match source {
-        DataSource::Local(path) => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        DataSource::Local(path) => data::name(path),
         DataSource::Hub(hub) => hub.repo.rsplit('/').next().unwrap_or_default().to_string(),
     }
 }
@@ -40,50 +42,184 @@ pub struct Dataset {
     train: Vec<(Problem, String)>,
     held_out: Vec<(Problem, String)>,
     hash: String,
+    template_hash: String,
+    longest: usize,
     notes: Vec<String>,
 }
 
-/// The records whose answers are whole; what is left out is noted. Fails where nothing is left.
-pub(crate) fn whole_records(records: Vec<Record>, name: &str, notes: &mut Vec<String>) -> Result<Vec<Record>> {
-    let count = records.len();
-    let (whole, cut): (Vec<_>, Vec<_>) = records.into_iter().partition(Record::has_whole_answer);
-    if let Some(first) = cut.first() {
-        let text = format!(
-            "{} of the {count} problems of {name} are left out because their answers are cut off in the data, such as {}: {}",
-            cut.len(),
-            first.id,
-            first.answer
-        );
-        if whole.is_empty() {
-            return Err(Error::input(text));
-        }
-        notes.push(text);
+/// How to call a data set in notes and faults.
+pub(crate) struct Named {
+    pub(crate) name: String,
+    /// Its file, folder or repository.
+    pub(crate) place: String,
+}
+
+impl Named {
+    pub(crate) fn of(source: &DataSource) -> Self {
+        let place = match source {
+            DataSource::Local(path) => path.display().to_string(),
+            DataSource::Hub(hub) => hub.repo.clone(),
+        };
+        Self { name: name(source), place }
     }
-    Ok(whole)
+
+    fn fault(&self, text: &str) -> Error {
+        Error::input(format!("nothing is left of the data: {text} ({})", self.place))
+    }
+}
+
+/// The records with a problem and an answer that can be checked; what is left out is noted. Fails where nothing is left.
+pub(crate) fn usable_records(records: Vec<Record>, of: &Named, notes: &mut Vec<String>) -> Result<Vec<Record>> {
+    let name = &of.name;
+    let count = records.len();
+    let mut left_out: BTreeMap<Unusable, Vec<Record>> = BTreeMap::new();
+    let mut usable = Vec::with_capacity(count);
+    for record in records {
+        match record.unusable() {
+            Some(why) => left_out.entry(why).or_default().push(record),
+            None => usable.push(record),
+        }
+    }
+    let new_notes: Vec<String> = left_out
+        .into_iter()
+        .filter_map(|(why, records)| {
+            let first = records.first()?;
+            let why = match why {
+                Unusable::Empty => "they have no text",
+                Unusable::Unanswered => "they have no answer",
+                Unusable::Word => "their answers are words that stand for none",
+                Unusable::CutOff => "their answers are cut off in the data",
+            };
+            let answer: String = first.answer.chars().take(100).collect();
+            let answer = if answer.is_empty() { answer } else { format!(": {answer}") };
+            Some(format!(
+                "{} of the {count} problems of {name} are left out because {why}, such as {}{answer}",
+                records.len(),
+                first.id
+            ))
+        })
+        .collect();
+    if usable.is_empty() {
+        return Err(of.fault(&new_notes.join("; ")));
+    }
+    notes.extend(new_notes);
+    Ok(usable)
+}
+
+/// A record with its prompt.
+pub(crate) struct Prompted {
+    pub(crate) record: Record,
+    pub(crate) prompt: String,
+    /// Tokens of the prompt.
+    pub(crate) tokens: usize,
+}
+
+/// How records become prompts.
+pub(crate) struct Prompting<'a> {
+    pub(crate) template: &'a PromptTemplate,
+    pub(crate) format: AnswerFormat,
+    pub(crate) tokenizer: &'a TextTokenizer,
+    /// The room that the model leaves for prompts.
+    pub(crate) room: Option<Room>,
+    /// A bound that the experiment sets.
+    pub(crate) most_tokens: Option<usize>,
+}
+
+/// Records that are worked on at a time.
+const CHUNK: usize = 1024;
+
+impl Prompting<'_> {
+    /// The first `limit` records whose prompts are not too long; what is left out is noted. Fails where nothing is left.
+    pub(crate) fn prompts(
+        &self,
+        records: Vec<Record>,
+        of: &Named,
+        limit: Option<usize>,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<Prompted>> {
+        let most = self.most_tokens.unwrap_or(usize::MAX).min(self.room.map_or(usize::MAX, Room::most));
+        let limit = limit.unwrap_or(usize::MAX);
+        let mut records = records.into_iter();
+        let (mut kept, mut too_long, mut first) = (Vec::new(), 0_usize, None);
+        let mut seen = 0_usize;
+        while kept.len() < limit && records.len() > 0 {
+            let chunk: Vec<Record> = records.by_ref().take(CHUNK.min(limit.saturating_mul(2))).collect();
+            let prompted: Vec<Prompted> =
+                chunk.into_par_iter().map(|record| self.prompt(record)).collect::<Result<_>>()?;
+            for item in prompted {
+                if kept.len() == limit {
+                    break;
+                }
+                seen += 1;
+                if item.tokens <= most {
+                    kept.push(item);
+                } else {
+                    too_long += 1;
+                    first.get_or_insert((item.record.id, item.tokens));
+                }
+            }
+        }
+        notes.extend(self.template.note().filter(|note| !notes.contains(note)));
+        if let Some((id, tokens)) = first {
+            let why = match self.room {
+                Some(Room { positions, new_tokens }) if self.most_tokens.is_none_or(|tokens| tokens > most) => {
+                    format!("what {new_tokens} new ones leave of the model's {positions} positions")
+                }
+                _ => "max_prompt_tokens".to_string(),
+            };
+            let name = &of.name;
+            let text = format!(
+                "{too_long} of the {seen} problems of {name} are left out because their prompts have more than {most} tokens ({why}), \
+                 such as {id} with {tokens}"
+            );
+            if kept.is_empty() {
+                return Err(of.fault(&text));
+            }
+            notes.push(text);
+        }
+        Ok(kept)
+    }
+
+    fn prompt(&self, record: Record) -> Result<Prompted> {
+        let prompt = self.template.render(&record, self.format)?;
+        let tokens = self.tokenizer.encode(&prompt)?.len();
+        if tokens == 0 {
+            let (id, template) = (&record.id, self.template.name());
+            return Err(Error::input(format!("the prompt of the problem {id} has no token (template {template})")));
+        }
+        Ok(Prompted { record, prompt, tokens })
+    }
 }
 
 impl Dataset {
-    /// Reads the data and makes the prompts. `tokenizer` brings the model's chat template.
+    /// Reads the data and makes the prompts. `tokenizer` brings the model's chat template; problems for which there is no `room` are
+    /// left out.
     ///
     /// Bad input are files that cannot be read or understood, a template that does not work, and fewer than two different
     /// problems, because one side would have none.
-    pub fn new(config: &DatasetConfig, tokenizer: &TextTokenizer) -> Result<Self> {
-        let template = PromptTemplate::new(config.template.as_deref(), tokenizer)?;
+    pub fn new(config: &DatasetConfig, tokenizer: &TextTokenizer, room: Option<Room>) -> Result<Self> {
+        let template = PromptTemplate::new(config.template.as_deref(), &config.template_variables, tokenizer)?;
+        let (format, most_tokens) = (config.verifier, config.max_prompt_tokens);
+        let prompting = Prompting { template: &template, format, tokenizer, room, most_tokens };
         let mut notes = Vec::new();
-        let mut read = |source: &DataSource| whole_records(read_records(&files(source)?)?, &name(source), &mut notes);
-        let records = read(&config.source)?;
+        let mut read = |source: &DataSource| {
+            let of = Named::of(source);
+            let records = usable_records(read_records(&files(source)?)?, &of, &mut notes)?;
+            prompting.prompts(records, &of, None, &mut notes)
+        };
+        let problems = read(&config.source)?;
         let (train, held_out) = match &config.held_out {
-            HeldOutSource::Other(other) => (records, read(other)?),
-            HeldOutSource::Share(share) => divide(records, *share)?,
+            HeldOutSource::Other(other) => (problems, read(other)?),
+            HeldOutSource::Share(share) => divide(problems, *share)?,
         };
-        let problems = |records: Vec<Record>| {
-            let problem = |record: Record| {
-                let prompt = template.render(&record, config.verifier)?;
-                Ok((Problem { id: record.id, prompt, answer: record.answer }, record.problem))
+        let longest = train.iter().map(|item| item.tokens).max().unwrap_or(0);
+        let problems = |items: Vec<Prompted>| -> Vec<(Problem, String)> {
+            let problem = |Prompted { record, prompt, .. }: Prompted| {
+                (Problem { id: record.id, prompt, answer: record.answer }, record.problem)
             };
-            records.into_iter().map(problem).collect::<Result<Vec<_>>>()
+            items.into_iter().map(problem).collect()
         };
-        let (train, held_out) = (problems(train)?, problems(held_out)?);
+        let (train, held_out) = (problems(train), problems(held_out));
         let mut hasher = Sha256::new();
         for (problem, _) in train.iter().chain(&held_out) {
             for text in [&problem.id, &problem.prompt, &problem.answer] {
@@ -92,7 +228,8 @@ impl Dataset {
             }
         }
         let hash = hexadecimal(hasher.finalize());
-        Ok(Self { name: name(&config.source), format: config.verifier, train, held_out, hash, notes })
+        let template_hash = template.hash().to_string();
+        Ok(Self { name: name(&config.source), format, train, held_out, hash, template_hash, longest, notes })
     }
 
     fn side(&self, split: Split) -> &[(Problem, String)] {
@@ -110,10 +247,10 @@ fn place(text: &str) -> f64 {
     (word >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// Training and held-out records. Neither side is empty: the problem with the smallest place is held out and the one with the
+/// Training and held-out problems. Neither side is empty: the problem with the smallest place is held out and the one with the
 /// largest trained on, whatever the share.
-fn divide(records: Vec<Record>, share: f64) -> Result<(Vec<Record>, Vec<Record>)> {
-    let places: Vec<f64> = records.iter().map(|record| place(record.problem.trim())).collect();
+fn divide(problems: Vec<Prompted>, share: f64) -> Result<(Vec<Prompted>, Vec<Prompted>)> {
+    let places: Vec<f64> = problems.iter().map(|item| place(item.record.problem.trim())).collect();
     let smallest = places.iter().copied().fold(1.0, f64::min);
     let largest = places.iter().copied().fold(0.0, f64::max);
     if smallest >= largest {
@@ -124,9 +261,9 @@ fn divide(records: Vec<Record>, share: f64) -> Result<(Vec<Record>, Vec<Record>)
     }
     let is_held_out = |place: f64| place <= smallest || (place < share && place < largest);
     let (held_out, train): (Vec<_>, Vec<_>) =
-        records.into_iter().zip(places).partition(|(_, place)| is_held_out(*place));
-    let records = |side: Vec<(Record, f64)>| side.into_iter().map(|(record, _)| record).collect();
-    Ok((records(train), records(held_out)))
+        problems.into_iter().zip(places).partition(|(_, place)| is_held_out(*place));
+    let problems = |side: Vec<(Prompted, f64)>| side.into_iter().map(|(item, _)| item).collect();
+    Ok((problems(train), problems(held_out)))
 }
 
 impl Task for Dataset {
@@ -138,7 +275,7 @@ impl Task for Dataset {
         let problems = self.side(split);
         let count = problems.len() as u64;
         let mut order: Vec<usize> = (0..problems.len()).collect();
-        rng::shuffle(&mut rng::stream([seed, rng::PROBLEM_ORDER | split as u64, index / count, 0]), &mut order);
+        rng::shuffle(&mut rng::stream(seed, Domain::ProblemOrder, [split as u64, index / count, 0]), &mut order);
         problems[order[(index % count) as usize]].0.clone()
     }
 
@@ -161,6 +298,14 @@ impl Task for Dataset {
     fn hash(&self) -> Option<&str> {
         Some(&self.hash)
     }
+
+    fn template_hash(&self) -> Option<&str> {
+        Some(&self.template_hash)
+    }
+
+    fn longest_prompt(&self, _: u64, _: &TextTokenizer) -> Result<usize> {
+        Ok(self.longest)
+    }
 }
 
 #[cfg(test)]
@@ -175,9 +320,65 @@ mod tests {
         let path = folder.path().join("numbers.jsonl");
         let line = |n: usize| serde_json::json!({ "problem": format!("What is {n}?"), "answer": n }).to_string();
         std::fs::write(&path, (0..count).map(line).collect::<Vec<_>>().join("\n")).unwrap();
-        let config =
-            DatasetConfig { source: DataSource::Local(path), template: None, verifier: AnswerFormat::Math, held_out };
-        Dataset::new(&config, &TextTokenizer::numbers(3).unwrap())
+        Dataset::new(&config(path, held_out), &TextTokenizer::numbers(3).unwrap(), None)
+    }
+
+    fn config(path: PathBuf, held_out: HeldOutSource) -> DatasetConfig {
+        DatasetConfig {
+            source: DataSource::Local(path),
+            template: None,
+            template_variables: BTreeMap::new(),
+            max_prompt_tokens: None,
+            verifier: AnswerFormat::Math,
+            held_out,
+        }
+    }
+
+    /// The task of a file with these lines, with room for prompts of so many tokens, which are words here.
+    fn task_of(lines: &[serde_json::Value], max_prompt_tokens: Option<usize>, most: usize) -> Result<Dataset> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mixed.jsonl");
+        std::fs::write(&path, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        let room = Some(Room { positions: most + 7, new_tokens: 7 });
+        let config = DatasetConfig { max_prompt_tokens, ..config(path, HeldOutSource::Share(0.2)) };
+        Dataset::new(&config, &TextTokenizer::numbers(3).unwrap(), room)
+    }
+
+    #[test]
+    fn problems_without_a_use_are_left_out_with_a_count_and_the_first_of_them() {
+        let line = |problem: &str, answer: serde_json::Value| serde_json::json!({"problem": problem, "answer": answer});
+        let mut lines: Vec<_> = (0..6).map(|n: u32| line(&format!("What is {n}?"), n.into())).collect();
+        lines.push(line("Show it.", "proof".into()));
+        lines.push(line("Show this.", "notfound".into()));
+        lines.push(line("Show that.", serde_json::Value::Null));
+        lines.push(line("", "1".into()));
+        lines.push(line("one two three four five", "1".into()));
+        lines.push(line("one two three four five six", "1".into()));
+        let task = task_of(&lines, None, 4).unwrap();
+        assert_eq!(task.all(Split::Train).unwrap().len() + task.all(Split::HeldOut).unwrap().len(), 6);
+        let of = |n: u32, why: &str| format!("{n} of the 12 problems of mixed are left out because {why}");
+        let long = "2 of the 8 problems of mixed are left out because their prompts have more than 4 tokens (what 7 new ones leave of \
+                    the model's 11 positions), such as 10 with 5";
+        assert_eq!(
+            task.notes(),
+            [
+                of(1, "they have no text, such as 9: 1"),
+                of(1, "they have no answer, such as 8"),
+                of(2, "their answers are words that stand for none, such as 6: proof"),
+                long.to_string(),
+            ]
+        );
+        assert_eq!(task.longest_prompt(0, &TextTokenizer::numbers(3).unwrap()).unwrap(), 3);
+        let note = task_of(&lines, Some(5), 9).unwrap().notes().last().unwrap().clone();
+        assert!(
+            note.contains("1 of the 8 problems")
+                && note.contains("more than 5 tokens (max_prompt_tokens), such as 11 with 6")
+        );
+        // Where nothing is left there is nothing to train on.
+        let error = task_of(&lines, None, 1).err().unwrap();
+        assert!(error.exit_status() == 2 && error.to_string().contains("8 of the 8 problems"), "{error}");
+        let error = task_of(&lines[6..9], None, 9).err().unwrap().to_string();
+        assert!(error.contains("1 of the 3 problems") && error.contains("; 2 of the 3 problems"), "{error}");
     }
 
     #[test]

@@ -87,6 +87,20 @@ pub trait Task: Send + Sync + 'static {
         None
     }
 
+    /// SHA-256 of the text of the template that prompts are made with, where there is one.
+    fn template_hash(&self) -> Option<&str> {
+        None
+    }
+
+    /// Tokens of the longest prompt that the task can make. Where it has no end and does not say, the longest of some first ones.
+    fn longest_prompt(&self, seed: u64, tokenizer: &TextTokenizer) -> Result<usize> {
+        let prompts: Vec<String> = match self.all(Split::Train) {
+            Some(all) => all.iter().map(|(problem, _)| problem.prompt.clone()).collect(),
+            None => (0..SEEN_PROMPTS).map(|index| self.problem(Split::Train, seed, index).prompt).collect(),
+        };
+        most_tokens(&prompts, tokenizer)
+    }
+
     /// A worked solution of `problem` that ends in a right boxed answer, drawn from the task's solution strategies; `None`
     /// where the task cannot write one.
     fn worked_solution(&self, problem: &Problem, rng: &mut ChaCha8Rng) -> Option<String> {
@@ -95,16 +109,62 @@ pub trait Task: Send + Sync + 'static {
     }
 }
 
-/// Tokens of the longest training prompt of a data set, or of the first one of a task without an end.
-pub(crate) fn longest_prompt(task: &dyn Task, seed: u64, tokenizer: &TextTokenizer) -> Result<usize> {
-    let length = |problem: &Problem| Ok(tokenizer.encode(&problem.prompt)?.len());
-    match task.all(Split::Train) {
-        None => length(&task.problem(Split::Train, seed, 0)),
-        Some(all) => {
-            let lengths = all.par_iter().map(|(problem, _)| length(problem)).collect::<Result<Vec<_>>>()?;
-            Ok(lengths.into_iter().max().unwrap_or(0))
-        }
+/// Prompts that are looked at of a task without an end that does not say which is the longest.
+const SEEN_PROMPTS: u64 = 64;
+
+/// Tokens of the longest of these texts.
+pub(crate) fn most_tokens(texts: &[String], tokenizer: &TextTokenizer) -> Result<usize> {
+    let lengths = texts.par_iter().map(|text| Ok(tokenizer.encode(text)?.len()));
+    lengths.try_reduce(|| 0, |one, other| Ok(one.max(other)))
+}
+
+/// The places that a model has for prompt and response, and how many of them are kept for the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Positions of the model.
+    pub positions: usize,
+    /// Most tokens of a response.
+    pub new_tokens: usize,
+}
+
+impl Room {
+    /// Most tokens of a prompt.
+    pub fn most(self) -> usize {
+        self.positions.saturating_sub(self.new_tokens)
     }
+}
+
+/// The room that an experiment leaves for prompts. Refuses one that leaves none.
+pub(crate) fn room(new_tokens: usize, positions: usize) -> Result<Room> {
+    let room = Room { positions, new_tokens };
+    if room.most() == 0 {
+        let problem =
+            format!("is {new_tokens}; the model has {positions} positions, for prompt and response together; lower it");
+        return Err(Error::field("rollout.max_new_tokens", problem));
+    }
+    Ok(room)
+}
+
+/// Tokens of the longest prompt that `task` can make. Refuses one for which there is no room.
+pub(crate) fn check_length(task: &dyn Task, seed: u64, tokenizer: &TextTokenizer, room: Room) -> Result<usize> {
+    let prompt = task.longest_prompt(seed, tokenizer)?;
+    let Room { positions, new_tokens } = room;
+    if prompt <= room.most() {
+        return Ok(prompt);
+    }
+    let task = task.name();
+    if prompt >= positions {
+        return Err(Error::input(format!(
+            "the task {task} can have a prompt of {prompt} tokens, which leaves no room in the {positions} positions of the model; \
+             choose shorter problems, or a model with more positions"
+        )));
+    }
+    let problem = format!(
+        "is {new_tokens}; the task {task} can have a prompt of {prompt} tokens, and together that is more than the {positions} positions \
+         of the model; lower it to {}",
+        positions - prompt
+    );
+    Err(Error::field("rollout.max_new_tokens", problem))
 }
 
 /// Whether two texts are equal but for white space.
@@ -130,10 +190,11 @@ pub fn answer_classes(answers: &[Option<&str>], same: impl Fn(&str, &str) -> boo
     answers.iter().map(|answer| answer.map(&mut class_of)).collect()
 }
 
-/// The task that an experiment describes, for a model with this tokenizer.
-pub fn build(config: &TaskConfig, tokenizer: &TextTokenizer) -> Result<Arc<dyn Task>> {
+/// The task that an experiment describes, for a model with this tokenizer and with `room` for prompts. Problems of a data set that
+/// are longer are left out.
+pub fn build(config: &TaskConfig, tokenizer: &TextTokenizer, room: Option<Room>) -> Result<Arc<dyn Task>> {
     match config {
-        TaskConfig::Dataset(c) => Ok(Arc::new(dataset::Dataset::new(c, tokenizer)?)),
+        TaskConfig::Dataset(c) => Ok(Arc::new(dataset::Dataset::new(c, tokenizer, room)?)),
         TaskConfig::Countdown(c) => Ok(Arc::new(countdown::Countdown::new(c.numbers, c.target, c.largest)?)),
         TaskConfig::Custom(name) => Err(Error::input(format!(
             "the task `{name}` is not part of this program; task: Custom(..) is for programs that add their own task"

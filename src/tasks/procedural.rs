@@ -2,7 +2,7 @@
 
 use super::{Problem, Split};
 use crate::error::{Error, Result};
-use crate::rng;
+use crate::rng::{self, Domain};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -87,7 +87,7 @@ fn deal(
         Split::HeldOut => 1,
     };
     (0..attempts).find_map(|attempt| {
-        let mut rng = rng::stream([seed, rng::PROBLEMS | split_word, index, attempt]);
+        let mut rng = rng::stream(seed, Domain::Problems, [split_word, index, attempt]);
         draw(&mut rng).filter(|problem| split_of(&problem.id) == split)
     })
 }

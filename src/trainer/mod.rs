@@ -1,5 +1,8 @@
 //! The trainer: its thread, what it shows of a run, and what one may ask of it; and runs that are only looked at.
 
+mod inputs;
+mod orders;
+mod resume;
 mod run;
 mod snapshot;
 mod state;
@@ -8,8 +11,8 @@ mod watch;
 pub use crate::evaluation::{Estimate, EvaluationRecord};
 pub use run::{Run, RunBuilder, RunEnd};
 pub use snapshot::{
-    Change, Compared, GroupTokens, GroupView, LiveSetting, RolloutView, RunHandle, RunInfo, RunSnapshot, RunState,
-    SnapshotCell, Stage, StageProgress, StageTimes, StepView, TrainerCommand,
+    Attendance, Change, Compared, GroupTokens, GroupView, LiveSetting, RolloutView, RunHandle, RunInfo, RunSnapshot,
+    RunState, SnapshotCell, Stage, StageProgress, StageTimes, StepView, TrainerCommand,
 };
 pub use state::TrainerState;
 pub use watch::WatchedRun;

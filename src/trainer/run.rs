@@ -1,20 +1,26 @@
 //! A run from start to end: preparation, the trainer's thread, and what ends it.
 
+use super::inputs::Inputs;
+use super::orders::{self, Orders};
+use super::resume::{NO_LOCKS, Resumed, Resumption, Settled, with_edit};
 use super::snapshot::{LiveSetting, RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, TrainerCommand};
 use super::state::TrainerState;
-use crate::data::named;
+use crate::data::{named, settled_template};
 use crate::error::{Error, Result};
 use crate::evaluation::{EvaluationRecord, Suite};
 use crate::experiment::{
     Adapter, DataSource, EncoderSource, Event, Experiment, FidelityRecord, HeldOutSource, Manifest, MethodConfig,
-    ModelSource, OptimizerConfig, RunDir, SettingEdit, SuiteConfig, TaskConfig, to_text,
+    ModelSource, OptimizerConfig, ReplacedInput, RunDir, SettingEdit, SuiteConfig, TaskConfig, to_text,
 };
+use crate::files::lock::FolderLock;
+use crate::files::space;
+use crate::kernels::flush_subnormals;
 use crate::memory::{self, Plan};
 use crate::methods::{G2rlSettings, add_method};
 use crate::metrics::MetricRow;
 use crate::model::{
     BertEncoder, ENCODER_FILES, FrozenNetwork, LanguageModel, LoraAdapter, ModelFiles, PolicyEncoder, Qwen3Config,
-    SentenceEncoder, TextTokenizer, data_type, hexadecimal, hub, open_device,
+    SentenceEncoder, TextTokenizer, data_type, hub, open_device,
 };
 use crate::optim::AdamW;
 use crate::stages::{
@@ -23,13 +29,13 @@ use crate::stages::{
     ProblemCursor, Reference, RunRecorder, SampleRound, StagePlugins, StartInfo, StepCounter, Suites, TrainStep,
     record_checkpoint,
 };
-use crate::tasks::{self, Task};
+use crate::tasks::{self, Room, Task};
 use bevy_app::{App, Plugin, PluginGroup, PluginGroupBuilder};
 use bevy_ecs::error::{BevyError, ErrorContext};
 use bevy_ecs::schedule::ScheduleLabel;
 use candle_core::{DType, Device};
-use crossbeam_channel::Receiver;
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,8 +54,7 @@ type StageChange = Box<dyn FnOnce(PluginGroupBuilder) -> PluginGroupBuilder + Se
 /// A run that is being put together: an experiment, and what a program adds to it.
 pub struct RunBuilder {
     experiment: Experiment,
-    resumed: Option<RunDir>,
-    overrides: Vec<String>,
+    resumed: Option<Resumption>,
     task: Option<Arc<dyn Task>>,
     model: Option<LanguageModel>,
     stage_changes: Vec<StageChange>,
@@ -83,25 +88,36 @@ impl Run {
 impl RunBuilder {
     /// A run of this experiment.
     pub fn new(experiment: Experiment) -> Self {
-        Self {
-            experiment,
-            resumed: None,
-            overrides: Vec::new(),
-            task: None,
-            model: None,
-            stage_changes: Vec::new(),
-            extensions: Vec::new(),
-        }
+        Self { experiment, resumed: None, task: None, model: None, stage_changes: Vec::new(), extensions: Vec::new() }
     }
 
-    /// Goes on with the run in this folder from its newest checkpoint, with the settings that were changed until then.
-    /// `overrides` are as for [`crate::experiment::set`], such as `stop.steps=300`, and win over such changes.
+    /// Goes on with the run in this folder from its newest checkpoint, with the settings that held then. `overrides` are as for
+    /// [`crate::experiment::set`], such as `stop.steps=300`, and win over these. The folder is locked from here on.
     pub fn resume(folder: &Path, overrides: &[String]) -> Result<Self> {
-        let (directory, mut experiment) = RunDir::open(folder)?;
-        for assignment in overrides {
-            experiment = crate::experiment::set(&experiment, assignment)?;
+        let lock = RunDir::open(folder)?.0.lock()?;
+        // Read when nobody else can write it any more.
+        let (directory, experiment) = RunDir::open(folder)?;
+        let overrides = overrides.to_vec();
+        let resumed = Resumption { directory, lock, overrides, from_step: None, accepts_changes: false };
+        Ok(Self { resumed: Some(resumed), ..Self::new(experiment) })
+    }
+
+    /// Goes on from the checkpoint of this step, where the run is resumed. Later checkpoints are set aside.
+    #[must_use]
+    pub fn from_step(mut self, step: Option<u64>) -> Self {
+        if let Some(resumed) = &mut self.resumed {
+            resumed.from_step = step;
         }
-        Ok(Self { resumed: Some(directory), overrides: overrides.to_vec(), ..Self::new(experiment) })
+        self
+    }
+
+    /// Whether the resumed run may go on with another seed, task, method, model or data; what changed is recorded then.
+    #[must_use]
+    pub fn accept_changes(mut self, accepts: bool) -> Self {
+        if let Some(resumed) = &mut self.resumed {
+            resumed.accepts_changes = accepts;
+        }
+        self
     }
 
     /// Provides the task that the experiment names with `task: Custom(..)`.
@@ -136,8 +152,17 @@ impl RunBuilder {
 
     /// Loads everything, makes the run folder under `runs`, and starts the trainer's thread. Bad input is found here.
     pub fn start(self, runs: &Path) -> Result<Run> {
-        let Self { mut experiment, resumed, overrides, task, model, stage_changes, extensions } = self;
+        let Self { experiment, resumed, task, model, stage_changes, extensions } = self;
+        let (resumed, mut experiment) = match resumed {
+            None => (None, experiment),
+            Some(resumption) => {
+                let (resumed, experiment) = resumption.look(experiment)?;
+                (Some(resumed), experiment)
+            }
+        };
         experiment.validate()?;
+        let step = resumed.as_ref().map_or(0, |resumed| resumed.state.step);
+        check_end(resumed.as_ref(), experiment.stop.steps)?;
         settle_sources(&mut experiment)?;
         experiment.objective.ratio.get_or_insert(experiment.objective.loss.ratio());
         if let (MethodConfig::Custom(name), true) = (&experiment.method, extensions.is_empty()) {
@@ -147,61 +172,56 @@ impl RunBuilder {
         }
         let device = open_device(experiment.device)?;
         let dtype = data_type(experiment.precision);
-        let checkpoint = resumed.as_ref().map(RunDir::newest_checkpoint).transpose()?;
         let source = match model {
             Some(model) => Source::Loaded(Box::new(model)),
             None => Source::Files(Box::new(ModelFiles::open(&experiment.model)?)),
         };
         let (shape, tokenizer) = source.parts();
-        let task = task_of(&experiment, task, tokenizer)?;
-        let prompt = check_length(&experiment, task.as_ref(), shape, tokenizer)?;
+        let room = tasks::room(experiment.rollout.max_new_tokens, shape.max_position_embeddings)?;
+        let task = task_of(&experiment, task, tokenizer, room)?;
+        let prompt = tasks::check_length(task.as_ref(), experiment.seed, tokenizer, room)?;
         let plan = Plan::new(&experiment, shape, prompt, device.is_cpu(), memory::available(&device));
         plan.check(&experiment, &memory::device_name(&device))?;
         plan.settle(&mut experiment);
+        let settled = resumed.as_ref().map(|resumed| resumed.settle(&experiment)).transpose()?;
+        let place = resumed.as_ref().map_or(runs, |resumed| resumed.directory.path());
+        let room = check_room(&experiment, plan.workload.checkpoint_bytes(), step, place)?;
         let base = source.load(dtype, &device)?;
+        let notes_of_model = base.notes().to_vec();
         if experiment.rollout.curriculum.is_some() && task.levels() < 2 {
             let problem = format!("needs levels of difficulty, and the task `{}` has none; leave it out", task.name());
             return Err(Error::field("rollout.curriculum", problem));
         }
         let suites = suites_of(&experiment, &task, &base)?;
-        let model_hash = base.weights.hash()?;
-        let frozen = FrozenBase::new(&experiment, &base, checkpoint.is_none(), &device)?;
-        let folder = checkpoint.as_ref().map(|(_, folder)| folder.as_path());
-        let (model, optimizer, mut state) = state_of(&experiment, base, folder, dtype, &device)?;
-        let step = state.step;
-        if step >= experiment.stop.steps {
-            return Err(Error::input(format!(
-                "the run is already at step {step} of {}; give it more with --set stop.steps=N",
-                experiment.stop.steps
-            )));
-        }
-        let directory = match resumed {
-            Some(directory) => {
-                directory.rewind(step, &experiment)?;
-                directory
-            }
-            None => RunDir::create(runs, &experiment)?,
+        let inputs = Inputs::new(&experiment, &base, task.as_ref(), &suites)?;
+        let replaced = resumed.as_ref().map_or(Ok(Vec::new()), |resumed| inputs.check(resumed))?;
+        let frozen = FrozenBase::new(&experiment, &base, resumed.is_none(), &device)?;
+        let (model, optimizer, mut state) = state_of(&experiment, base, resumed.as_ref(), dtype, &device)?;
+        let place = match resumed.zip(settled) {
+            Some((resumed, settled)) => Place::again(resumed, settled, &replaced, &mut state)?,
+            None => Place::new(runs, &experiment, notes(&notes_of_model, &suites, task.as_ref()))?,
         };
-        // The run folder's experiment stays the one that the run began with.
-        let is_overridden =
-            |path: &str| overrides.iter().any(|text| text.split('=').next().map(str::trim) == Some(path));
-        state.edits.retain(|edit| !is_overridden(&edit.path));
-        let began_with = to_text(&experiment)?;
-        for edit in &state.edits {
-            experiment = changed(&experiment, &edit.path, edit.to)?;
+        let Place { directory, lock, mut events, earlier, began } = place;
+        events.extend(room.map(|text| Event::now(step, "warning", text)));
+        if !lock.is_kept() {
+            events.push(Event::now(step, "warning", NO_LOCKS));
         }
-        let info = run_info(&experiment, began_with, task.as_ref(), &model, &device, directory.path());
-        let manifest = manifest_of(&info, &experiment, task.as_ref(), model_hash, &directory, step)?;
+        let info = run_info(&experiment, to_text(&began)?, task.as_ref(), &model, &device, directory.path());
+        let mut manifest = manifest_of(&info, earlier, step);
+        inputs.record(&mut manifest);
+        manifest.replaced.extend(replaced);
+        for event in &events {
+            directory.append_event(event)?;
+            directory.log(&format!("{} {}", event.kind, event.text))?;
+        }
         directory.write_manifest(&manifest)?;
-        let began = Event::now(step, if checkpoint.is_some() { "resumed" } else { "started" }, "");
-        directory.append_event(&began)?;
         directory.log(&format!("run of {} with {} on {}, from step {step}", info.name, info.method, info.device))?;
         let past = Past::read(&directory, step)?;
         let (handle, commands) = RunHandle::new(RunSnapshot::starting(info));
         past.show(&handle);
-        if checkpoint.is_none() {
-            warn_of_data(&suites, task.as_ref(), &directory, &handle)?;
-        }
+        let orders = Orders::new(commands);
+        let patience = orders::patience(orders.clone(), handle.snapshots.clone(), handle.attendance.clone());
+        let directory = directory.with_patience(patience);
         let loaded = Loaded {
             experiment,
             task,
@@ -220,37 +240,103 @@ impl RunBuilder {
         let thread = std::thread::Builder::new()
             .name("trainer".to_string())
             .stack_size(STACK_BYTES)
-            .spawn(move || train(loaded, &snapshots, &commands))
+            .spawn(move || train(loaded, lock, &snapshots, &orders))
             .map_err(|e| Error::failed(format!("cannot start the trainer's thread: {e}")))?;
         Ok(Run { handle, thread })
     }
 }
 
-/// What a run says of itself while it trains. A resumed run began when it was first started.
-fn manifest_of(
-    info: &RunInfo,
-    experiment: &Experiment,
-    task: &dyn Task,
-    model_hash: String,
-    directory: &RunDir,
-    step: u64,
-) -> Result<Manifest> {
-    Ok(Manifest {
+/// Refuses to resume a run that has nothing more to do. One that had nothing more to do when it was killed is finished by resuming it.
+fn check_end(resumed: Option<&Resumed>, last: u64) -> Result<()> {
+    let Some(resumed) = resumed else { return Ok(()) };
+    let step = resumed.state.step;
+    let is_finished = resumed.manifest.as_ref().is_some_and(|manifest| manifest.state == "finished");
+    if step < last || (step == last && !is_finished) {
+        return Ok(());
+    }
+    Err(Error::input(format!("the run is already at step {step} of {last}; give it more with --set stop.steps=N")))
+}
+
+/// Refuses a run whose disk has no room for a checkpoint; says where it has none for all of them.
+fn check_room(experiment: &Experiment, checkpoint: u64, step: u64, place: &Path) -> Result<Option<String>> {
+    space::check(place, checkpoint).map_err(|error| {
+        Error::input(format!(
+            "there is no room for a checkpoint: {error}; make room, or give another folder with --out ({})",
+            place.display()
+        ))
+    })?;
+    let steps = experiment.stop.steps.saturating_sub(step);
+    let checkpoints = match experiment.record.checkpoint_every {
+        0 => 1,
+        every => steps.div_ceil(every),
+    };
+    let all = space::check(place, checkpoint.saturating_mul(checkpoints)).err();
+    Ok(all.map(|error| {
+        format!("there is no room for all {checkpoints} checkpoints: {error}; raise record.checkpoint_every")
+    }))
+}
+
+/// Where a run is written to, and what there is to say of its beginning.
+struct Place {
+    directory: RunDir,
+    lock: FolderLock,
+    /// What happened before the first step.
+    events: Vec<Event>,
+    /// The manifest of a run that goes on.
+    earlier: Option<Manifest>,
+    /// What `experiment.ron` says.
+    began: Experiment,
+}
+
+impl Place {
+    fn new(runs: &Path, experiment: &Experiment, notes: Vec<Event>) -> Result<Self> {
+        let directory = RunDir::create(runs, experiment)?;
+        let lock = directory.lock()?;
+        let mut events = vec![Event::now(0, "started", "")];
+        events.extend(notes);
+        Ok(Self { directory, lock, events, earlier: None, began: experiment.clone() })
+    }
+
+    /// The folder of a run that goes on, taken back to its checkpoint; changed settings take effect on what that carries over.
+    fn again(resumed: Resumed, settled: Settled, replaced: &[ReplacedInput], state: &mut TrainerState) -> Result<Self> {
+        let rewound = resumed.directory.rewind(state.step)?;
+        if !resumed.is_written(&settled) {
+            resumed.directory.write_experiment(&settled.began)?;
+        }
+        let events = resumed.events(&rewound, &settled, replaced);
+        state.edits = settled.edits;
+        // A weight that is given wins over the adapted one.
+        if settled.events.iter().any(|edit| edit.path.starts_with("objective.kl")) {
+            state.kl_coefficient = None;
+        }
+        let Resumed { directory, lock, manifest, .. } = resumed;
+        Ok(Self { directory, lock, events, earlier: manifest, began: settled.began })
+    }
+}
+
+/// What a run says of itself while it trains, but for what it reads. A resumed run began when it was first started.
+fn manifest_of(info: &RunInfo, earlier: Option<Manifest>, step: u64) -> Manifest {
+    let (started, replaced) = match earlier {
+        Some(earlier) => (earlier.started, earlier.replaced),
+        None => (format!("{:.0}", jiff::Timestamp::now()), Vec::new()),
+    };
+    Manifest {
         version: env!("CARGO_PKG_VERSION").to_string(),
         commit: env!("ORTHANT_COMMIT").to_string(),
         device: info.device.clone(),
         model: info.model.clone(),
-        model_hash,
-        data_hash: match task.hash() {
-            Some(hash) => hash.to_string(),
-            None => sha256(&to_text(&experiment.task)?),
-        },
-        started: directory
-            .read_manifest()
-            .map_or_else(|| format!("{:.0}", jiff::Timestamp::now()), |earlier| earlier.started),
+        model_hash: String::new(),
+        data_hash: String::new(),
+        shape: None,
+        tokenizer_hash: None,
+        template_hash: None,
+        encoder_hash: None,
+        suite_hashes: BTreeMap::new(),
+        replaced,
+        started,
         state: "training".to_string(),
         step,
-    })
+    }
 }
 
 /// The policy as it was in a checkpoint, or as it begins: the base model, or the base model with an adapter.
@@ -283,21 +369,24 @@ fn policy_of(
 fn state_of(
     experiment: &Experiment,
     base: LanguageModel,
-    checkpoint: Option<&Path>,
+    resumed: Option<&Resumed>,
     dtype: DType,
     device: &Device,
 ) -> Result<(LanguageModel, AdamW, TrainerState)> {
     let OptimizerConfig::AdamW(settings) = &experiment.optimizer;
     let settings = settings.settings();
-    let model = policy_of(experiment, base, checkpoint, dtype, device)?;
-    let (optimizer, state) = match checkpoint {
-        None => (AdamW::new(model.trained(), settings)?, TrainerState::default()),
-        Some(folder) => {
-            let optimizer = AdamW::read(model.trained(), settings, &folder.join("trainer.safetensors"))?;
-            (optimizer, TrainerState::read(folder)?)
-        }
+    let Some(resumed) = resumed else {
+        let model = policy_of(experiment, base, None, dtype, device)?;
+        let optimizer = AdamW::new(model.trained(), settings)?;
+        return Ok((model, optimizer, TrainerState::default()));
     };
-    Ok((model, optimizer, state))
+    let read = || {
+        let model = policy_of(experiment, base, Some(&resumed.folder), dtype, device)?;
+        let optimizer = AdamW::read(model.trained(), settings, &resumed.folder.join("trainer.safetensors"))?;
+        Ok((model, optimizer))
+    };
+    let (model, optimizer) = read().map_err(|error| resumed.way_on(error))?;
+    Ok((model, optimizer, resumed.state.clone()))
 }
 
 /// The task that the experiment names: the program's own or the one that was `provided`.
@@ -305,6 +394,7 @@ fn task_of(
     experiment: &Experiment,
     provided: Option<Arc<dyn Task>>,
     tokenizer: &TextTokenizer,
+    room: Room,
 ) -> Result<Arc<dyn Task>> {
     match (&experiment.task, provided) {
         (TaskConfig::Custom(name), Some(task)) if task.name() == name => Ok(task),
@@ -312,47 +402,27 @@ fn task_of(
             "the experiment asks for the task `{name}`, but this program provides `{}`",
             task.name()
         ))),
-        (config, _) => tasks::build(config, tokenizer),
+        (config, _) => tasks::build(config, tokenizer, Some(room)),
     }
 }
 
 /// The suites of the experiment's evaluations, in order. Refuses those whose prompts leave too little room.
 fn suites_of(experiment: &Experiment, task: &Arc<dyn Task>, model: &LanguageModel) -> Result<Vec<Suite>> {
+    let room = tasks::room(experiment.rollout.max_new_tokens, model.config.max_position_embeddings)?;
     let suites = experiment.evaluations.iter().map(|evaluation| {
-        let suite = Suite::new(&evaluation.suite, task, &model.tokenizer)?;
+        let suite = Suite::new(&evaluation.suite, task, &model.tokenizer, Some(room))?;
         suite.check_length(model, experiment.rollout.max_new_tokens)?;
         Ok(suite)
     });
     suites.collect()
 }
 
-/// Records which problems had to be left out, and for every suite which of its problems are trained on too, and shows it.
-fn warn_of_data(suites: &[Suite], task: &dyn Task, directory: &RunDir, handle: &RunHandle) -> Result<()> {
-    let notes = task.notes().iter().chain(suites.iter().flat_map(|suite| &suite.notes)).cloned();
-    for text in notes.chain(suites.iter().filter_map(|suite| suite.overlap(task))) {
-        directory.append_event(&Event::now(0, "warning", &text))?;
-        handle.snapshots.update(|snapshot| Arc::make_mut(&mut snapshot.warnings).push((0, text)));
-    }
-    Ok(())
-}
-
-/// Refuses responses that would be too long for the model after the longest prompt of a data set, or the first one of a task
-/// without an end. Returns the length of that prompt, tokens.
-fn check_length(
-    experiment: &Experiment,
-    task: &dyn Task,
-    shape: &Qwen3Config,
-    tokenizer: &TextTokenizer,
-) -> Result<usize> {
-    let prompt = tasks::longest_prompt(task, experiment.seed, tokenizer)?;
-    let (new, positions) = (experiment.rollout.max_new_tokens, shape.max_position_embeddings);
-    if prompt + new <= positions {
-        return Ok(prompt);
-    }
-    let problem = format!(
-        "is {new}; with a prompt of {prompt} tokens that is more than the {positions} positions of the model; lower it"
-    );
-    Err(Error::field("rollout.max_new_tokens", problem))
+/// What there is to warn of before a run: what is odd about the model, problems that had to be left out, and suites whose problems
+/// are trained on too.
+fn notes(of_model: &[String], suites: &[Suite], task: &dyn Task) -> Vec<Event> {
+    let notes = of_model.iter().chain(task.notes()).chain(suites.iter().flat_map(|suite| &suite.notes)).cloned();
+    let overlaps = suites.iter().filter_map(|suite| suite.overlap(task));
+    notes.chain(overlaps).map(|text| Event::now(0, "warning", text)).collect()
 }
 
 /// The model to start from: one that a program provides, or files.
@@ -377,7 +447,7 @@ impl Source {
     }
 }
 
-/// Settles where model, encoders and data come from, so that the resolved experiment runs again from any folder and with the same
+/// Settles where model, encoders, data and templates come from, so that the resolved experiment runs again from any folder and with the same
 /// weights: folders become absolute, branches of the hub become commits. Downloads what is not there.
 fn settle_sources(experiment: &mut Experiment) -> Result<()> {
     let absolute = |folder: &mut PathBuf| {
@@ -402,7 +472,13 @@ fn settle_sources(experiment: &mut Experiment) -> Result<()> {
             Ok::<_, Error>(())
         }
     };
+    let settle_template = |template: &mut Option<String>| {
+        if let Some(name) = template {
+            *name = settled_template(name);
+        }
+    };
     if let TaskConfig::Dataset(data) = &mut experiment.task {
+        settle_template(&mut data.template);
         settle(&mut data.source)?;
         if let HeldOutSource::Other(other) = &mut data.held_out {
             settle(other)?;
@@ -411,8 +487,12 @@ fn settle_sources(experiment: &mut Experiment) -> Result<()> {
     for evaluation in &mut experiment.evaluations {
         match &mut evaluation.suite {
             SuiteConfig::HeldOut(_) => {}
-            SuiteConfig::File(suite) => absolute(&mut suite.path)?,
+            SuiteConfig::File(suite) => {
+                absolute(&mut suite.path)?;
+                settle_template(&mut suite.template);
+            }
             SuiteConfig::Named(suite) => {
+                settle_template(&mut suite.template);
                 let source = named(&suite.name)?.source(suite.revision.as_deref());
                 suite.revision = Some(hub::commit_of(&hub::fetch_dataset(&source)?));
             }
@@ -559,13 +639,14 @@ fn run_info(
 }
 
 /// The body of the trainer's thread. Whatever happens, the snapshot, the manifest and the events say how it ended.
-fn train(loaded: Loaded, snapshots: &SnapshotCell, commands: &Receiver<TrainerCommand>) -> Result<RunEnd> {
+fn train(loaded: Loaded, lock: FolderLock, snapshots: &SnapshotCell, orders: &Orders) -> Result<RunEnd> {
+    flush_subnormals();
     let mut manifest = loaded.manifest.clone();
     let directory = loaded.directory.clone();
     let result = catch_unwind(AssertUnwindSafe(|| {
         let mut app = build_app(loaded, snapshots);
         check_order(&mut app)?;
-        drive(&mut app, snapshots, commands)
+        drive(&mut app, snapshots, orders)
     }))
     .unwrap_or_else(|payload| {
         Err(match payload.downcast::<StageFailure>() {
@@ -585,7 +666,10 @@ fn train(loaded: Loaded, snapshots: &SnapshotCell, commands: &Receiver<TrainerCo
     let recorded = directory
         .append_event(&ended)
         .and_then(|()| directory.log(&format!("{kind} after step {step} {text}")))
+        .and_then(|()| directory.sync_logs())
         .and_then(|()| directory.write_manifest(&manifest));
+    // Whoever sees the end may go on with the run.
+    drop(lock);
     snapshots.update(|snapshot| {
         Arc::make_mut(&mut snapshot.events).push(ended);
         snapshot.state = state;
@@ -656,13 +740,13 @@ fn check_order(app: &mut App) -> Result<()> {
 }
 
 /// Runs steps until the end, carrying out commands between them.
-fn drive(app: &mut App, snapshots: &SnapshotCell, commands: &Receiver<TrainerCommand>) -> Result<RunEnd> {
+fn drive(app: &mut App, snapshots: &SnapshotCell, orders: &Orders) -> Result<RunEnd> {
     let last = app.world().resource::<ActiveExperiment>().0.stop.steps;
     let mut paused = false;
     let mut single = false;
     while app.world().resource::<StepCounter>().0 < last {
         // A paused trainer waits for a command; a running one only looks.
-        let command = if paused && !single { commands.recv().ok() } else { commands.try_recv().ok() };
+        let command = if paused && !single { orders.wait() } else { orders.now() };
         match command {
             Some(TrainerCommand::Pause) => {
                 paused = true;
@@ -764,10 +848,9 @@ fn set_live(app: &mut App, snapshots: &SnapshotCell, setting: LiveSetting, value
         }
         LiveSetting::KlCoefficient => world.resource_mut::<KlCoefficient>().0 = value,
     }
-    let edit = SettingEdit { path: path.into(), from, to: value };
+    let edit = SettingEdit { path: path.into(), from: from.into(), to: value.into() };
     let edits = &mut world.resource_mut::<LiveEdits>().0;
-    edits.retain(|earlier| earlier.path != edit.path);
-    edits.push(edit.clone());
+    *edits = with_edit(std::mem::take(edits), edit.clone());
     record_event(app, snapshots, Event::edited(step, edit))
 }
 
@@ -805,9 +888,4 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
     let text =
         payload.downcast_ref::<&str>().map(ToString::to_string).or_else(|| payload.downcast_ref::<String>().cloned());
     format!("panic: {}", text.unwrap_or_else(|| "no message".to_string()))
-}
-
-fn sha256(text: &str) -> String {
-    use sha2::Digest;
-    hexadecimal(sha2::Sha256::digest(text.as_bytes()))
 }

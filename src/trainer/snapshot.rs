@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -83,12 +84,14 @@ pub enum RunState {
         /// The error in full.
         message: String,
     },
+    /// Its process is gone without having said so.
+    Interrupted,
 }
 
 impl RunState {
     /// Whether no further step will come.
     pub fn is_over(&self) -> bool {
-        matches!(self, Self::Finished | Self::Stopped | Self::Failed { .. })
+        matches!(self, Self::Finished | Self::Stopped | Self::Failed { .. } | Self::Interrupted)
     }
 }
 
@@ -366,7 +369,7 @@ impl RunSnapshot {
     /// What a setting was changed to last; `None` where it was not changed.
     pub fn value_of(&self, setting: LiveSetting) -> Option<f64> {
         let edits = self.events.iter().rev().filter_map(|event| event.edit.as_ref());
-        edits.into_iter().find(|edit| edit.path == setting.path()).map(|edit| edit.to)
+        edits.into_iter().find(|edit| edit.path == setting.path()).and_then(|edit| edit.to.as_f64())
     }
 }
 
@@ -493,11 +496,29 @@ impl SnapshotCell {
     }
 }
 
+/// Whether a person is at the window of a run, who can be asked to do something.
+#[derive(Clone, Debug, Default)]
+pub struct Attendance(Arc<AtomicBool>);
+
+impl Attendance {
+    /// Says so.
+    pub fn set(&self, given: bool) {
+        self.0.store(given, Ordering::SeqCst);
+    }
+
+    /// Whether somebody is.
+    pub fn is_given(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
 /// The outside's end of a run: the newest snapshot and a way to send commands.
 #[derive(Clone)]
 pub struct RunHandle {
     /// Newest snapshot.
     pub snapshots: SnapshotCell,
+    /// Whether somebody is at its window.
+    pub attendance: Attendance,
     /// Commands to the trainer; bounded, so use [`RunHandle::send`].
     commands: Sender<TrainerCommand>,
 }
@@ -506,7 +527,7 @@ impl RunHandle {
     /// A handle and the trainer's end of its command channel.
     pub fn new(first: RunSnapshot) -> (Self, Receiver<TrainerCommand>) {
         let (commands, receiver) = crossbeam_channel::bounded(16);
-        (Self { snapshots: SnapshotCell::new(first), commands }, receiver)
+        (Self { snapshots: SnapshotCell::new(first), attendance: Attendance::default(), commands }, receiver)
     }
 
     /// Sends a command without waiting. Returns false where the trainer is gone or swamped.

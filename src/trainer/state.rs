@@ -5,6 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::experiment::SettingEdit;
+use crate::files::{self, SETTINGS_BYTES};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -28,7 +29,7 @@ pub struct TrainerState {
     /// Weight of the KL term in the next step, where it is adapted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kl_coefficient: Option<f64>,
-    /// Settings that were changed during the run, as they are now.
+    /// Settings in force that are others than those that the run began with, in the order in which they were changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<SettingEdit>,
     /// The program's version.
@@ -40,7 +41,7 @@ impl TrainerState {
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
         let bad = |why: String| Error::input(format!("the trainer's state cannot be read: {why} ({})", path.display()));
-        let text = std::fs::read_to_string(&path).map_err(|error| bad(error.to_string()))?;
+        let text = files::read_text(&path, SETTINGS_BYTES).map_err(|error| bad(error.to_string()))?;
         serde_json::from_str(&text).map_err(|error| bad(error.to_string()))
     }
 

@@ -5,9 +5,11 @@
 
 use super::snapshot::{RunInfo, RunSnapshot, RunState, SnapshotCell};
 use crate::error::{Error, Result};
-use crate::experiment::{Event, Experiment, RunDir, Tail, TaskConfig, to_text};
+use crate::evaluation::EvaluationRecord;
+use crate::experiment::{Event, Experiment, FidelityRecord, RunDir, Tail, TaskConfig, to_text};
 use crate::metrics::{self, MetricRow};
 use rayon::prelude::*;
+use serde::de::DeserializeOwned;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -107,23 +109,33 @@ impl Reader {
         let snapshot = &mut self.snapshot;
         let mut changed = [&metrics, &evaluations, &events, &fidelity].iter().any(|lines| !lines.is_empty());
 
-        let rows: Vec<MetricRow> = metrics.par_iter().filter_map(|line| MetricRow::from_json(line)).collect();
-        for row in rows {
+        let rows: Vec<Option<MetricRow>> = metrics.par_iter().map(|line| MetricRow::from_json(line)).collect();
+        let damaged = rows.iter().filter(|row| row.is_none()).count();
+        for row in rows.into_iter().flatten() {
             snapshot.history.push(row);
         }
+        let mut lines = Damaged { snapshot };
+        lines.warn("metrics.jsonl", damaged);
+        let evaluations: Vec<EvaluationRecord> = lines.read("evals.jsonl", &evaluations);
+        let fidelity: Vec<FidelityRecord> = lines.read("fidelity.jsonl", &fidelity);
+        let events: Vec<Event> = lines.read("events.jsonl", &events);
         snapshot.step = snapshot.history.last().map_or(0, |row| row.step);
         if !evaluations.is_empty() {
-            let records = evaluations.iter().filter_map(|line| serde_json::from_str(line).ok());
-            Arc::make_mut(&mut snapshot.evaluations).extend(records);
+            Arc::make_mut(&mut snapshot.evaluations).extend(evaluations);
         }
         if !fidelity.is_empty() {
-            let records = fidelity.iter().filter_map(|line| serde_json::from_str(line).ok());
-            Arc::make_mut(&mut snapshot.fidelity).extend(records);
+            Arc::make_mut(&mut snapshot.fidelity).extend(fidelity);
         }
-        for event in events.iter().filter_map(|line| serde_json::from_str::<Event>(line).ok()) {
+        for event in events {
             match event.kind.as_ref() {
                 "paused" => self.is_paused = true,
-                "started" | "resumed" => self.is_paused = false,
+                "started" => self.is_paused = false,
+                "resumed" => {
+                    self.is_paused = false;
+                    // Perhaps with other settings, such as more steps.
+                    let (_, experiment) = RunDir::open(self.run.path())?;
+                    snapshot.info = Arc::new(info(&self.run, &experiment)?);
+                }
                 "warning" => Arc::make_mut(&mut snapshot.warnings).push((event.step, event.text.clone())),
                 "error" => self.error = Some(event.text.clone()),
                 _ => {}
@@ -142,6 +154,9 @@ impl Reader {
             Some("failed") => RunState::Failed {
                 message: self.error.clone().unwrap_or_else(|| "events.jsonl does not say why".to_string()),
             },
+            Some(_) if manifest.as_ref().is_some_and(|manifest| self.run.is_interrupted(manifest)) => {
+                RunState::Interrupted
+            }
             _ if self.is_paused => RunState::Paused,
             _ => RunState::Training,
         };
@@ -152,6 +167,27 @@ impl Reader {
         let remaining = snapshot.info.stop_step.saturating_sub(snapshot.step) as f64;
         snapshot.eta_s = snapshot.history.last().and_then(|row| Some(row.get(&metrics::TIME_STEP_S)? * remaining));
         Ok(changed)
+    }
+}
+
+/// Says which lines of a log could not be read.
+struct Damaged<'a> {
+    snapshot: &'a mut RunSnapshot,
+}
+
+impl Damaged<'_> {
+    fn read<T: DeserializeOwned>(&mut self, name: &str, lines: &[String]) -> Vec<T> {
+        let read: Vec<T> = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        self.warn(name, lines.len() - read.len());
+        read
+    }
+
+    fn warn(&mut self, name: &str, damaged: usize) {
+        if damaged > 0 {
+            let noun = if damaged == 1 { "line" } else { "lines" };
+            let text = format!("{name} has {damaged} damaged {noun}, which cannot be shown");
+            Arc::make_mut(&mut self.snapshot.warnings).push((self.snapshot.step, text));
+        }
     }
 }
 

@@ -108,6 +108,7 @@ pub(crate) fn tiny_model_with_head(tied: bool) -> LanguageModel {
         max_position_embeddings: 128,
         rms_norm_eps: 1e-6,
         rope_theta: 10_000.0,
+        rope_scaling: None,
         tie_word_embeddings: tied,
         eos_token_ids: ends,
     };

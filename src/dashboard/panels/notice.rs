@@ -97,7 +97,9 @@ pub(crate) fn before_first_step(ui: &mut Ui, tools: &Tools<'_>, state: &State) {
         ),
         RunState::Training => ("First step running", "The strip above shows which stage is at work."),
         RunState::Paused => ("Paused before the first step", "Resume or run one step to begin."),
-        RunState::Finished | RunState::Stopped => ("No steps", "The run ended before its first step."),
+        RunState::Finished | RunState::Stopped | RunState::Interrupted => {
+            ("No steps", "The run ended before its first step.")
+        }
         RunState::Failed { .. } => ("No steps", "The run failed before its first step; the error stands above."),
     };
     ui.add_space((ui.available_height() * 0.28).max(12.0));

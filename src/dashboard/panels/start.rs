@@ -221,8 +221,8 @@ fn run_entry(ui: &mut Ui, theme: &Theme, start: &mut Start, run: &PastRun) {
                 if ui.button("Open").clicked() {
                     start.open(std::slice::from_ref(&run.path));
                 }
-                let goes_on =
-                    matches!(run.state.as_str(), "stopped" | "failed" | "silent") && run.steps.0 < run.steps.1;
+                let goes_on = run.state == "interrupted"
+                    || matches!(run.state.as_str(), "stopped" | "failed" | "silent") && run.steps.0 < run.steps.1;
                 let hint = "Go on from the newest checkpoint";
                 if goes_on && ui.add_enabled(!start.is_opening(), Button::new("Resume")).on_hover_text(hint).clicked() {
                     start.resume(run.path.clone());
@@ -236,7 +236,7 @@ fn run_entry(ui: &mut Ui, theme: &Theme, start: &mut Start, run: &PastRun) {
             let color = match run.state.as_str() {
                 "failed" => theme.error,
                 "training" => theme.running,
-                "silent" => theme.warning,
+                "interrupted" | "silent" => theme.warning,
                 _ => theme.text_weak,
             };
             ui.label(RichText::new(&run.state).color(color));

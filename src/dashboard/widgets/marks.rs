@@ -53,6 +53,7 @@ pub(crate) fn run_state(ui: &mut Ui, theme: &Theme, state: &RunState) -> Respons
         RunState::Finished => ("Finished", theme.correct),
         RunState::Stopped => ("Stopped", theme.text_weak),
         RunState::Failed { .. } => ("Failed", theme.error),
+        RunState::Interrupted => ("Interrupted", theme.warning),
     };
     let stroke = Stroke::new(LINE_WIDTH, color);
     let square = |center: Pos2, size: f32| Rect::from_center_size(center, Vec2::splat(size));
@@ -65,7 +66,7 @@ pub(crate) fn run_state(ui: &mut Ui, theme: &Theme, state: &RunState) -> Respons
         }
         RunState::Paused => paint_pause(painter, center, color),
         RunState::Finished => paint_verdict(painter, center, 11.0, Verdict::Correct, theme),
-        RunState::Stopped => {
+        RunState::Stopped | RunState::Interrupted => {
             painter.rect_filled(square(center, 8.0), 0.0, color);
         }
         RunState::Failed { .. } => {

@@ -127,11 +127,11 @@ mod tests {
     use super::super::super::one_pass_head as on_cpu;
     use super::super::emulate;
     use super::*;
-    use crate::rng;
+    use crate::rng::{self, Domain};
     use candle_core::Device;
 
     fn uniforms(rows: usize) -> Vec<Uniforms> {
-        let mut stream = rng::stream([7, 0, 0, 0]);
+        let mut stream = rng::stream(7, Domain::Tests, [0; 3]);
         (0..rows).map(|_| Uniforms { token: rng::unit_f64(&mut stream), tile: rng::unit_f64(&mut stream) }).collect()
     }
 

@@ -29,12 +29,14 @@ pub(in crate::kernels) fn rotary_embedding(x: &Tensor, positions: &Arc<[u32]>, r
 fn turn(x: &Tensor, y: &Tensor, positions: &Arc<[u32]>, rotary: &Rotary, sign: f32) -> Result<()> {
     let (tokens, heads, head_dim) = x.dims3()?;
     let (half, device) = (head_dim / 2, x.device());
-    let table = resident(&rotary.table, device, |(cos, sin)| {
-        Tensor::from_vec([cos.as_slice(), sin].concat(), (2, rotary.positions(), half), device)
+    let table = rotary.whole(positions.iter().copied().max().unwrap_or(0));
+    let rows = table.0.len() / half.max(1);
+    let table = resident(table, device, |(cos, sin)| {
+        Tensor::from_vec([cos.as_slice(), sin].concat(), (2, rows, half), device)
     })?;
     let positions = indices(positions, device)?;
     let threads = tokens * heads * half.div_ceil(BYTES / x.dtype().size_in_bytes());
-    let arguments = arguments![x, &table, &positions, y, tokens, heads, half, rotary.positions(), sign];
+    let arguments = arguments![x, &table, &positions, y, tokens, heads, half, rows, sign];
     launch(PROGRAM.of(x.dtype()), "rotary_turn", [threads.div_ceil(256), 1], 256, arguments)
 }
 

@@ -1,0 +1,113 @@
+//! The checksums of a folder's files, as `sha256sum` writes and checks them.
+
+use super::{SETTINGS_BYTES, open_regular, read_text};
+use crate::error::{Error, Result};
+use crate::model::hexadecimal;
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// The file that holds them.
+pub(crate) const CHECKSUMS: &str = "SHA256SUMS";
+
+/// SHA-256 of a file's content.
+pub(crate) fn sha256(path: &Path) -> io::Result<String> {
+    let mut file = open_regular(path)?;
+    let (mut hasher, mut piece) = (Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        let length = file.read(&mut piece)?;
+        if length == 0 {
+            return Ok(hexadecimal(hasher.finalize()));
+        }
+        hasher.update(&piece[..length]);
+    }
+}
+
+/// Writes the checksums of all files in `folder`.
+pub(crate) fn write(folder: &Path) -> Result<()> {
+    let failed = Error::io("writing checksums", folder);
+    let text = lines(folder).and_then(|text| std::fs::write(folder.join(CHECKSUMS), text));
+    text.map_err(failed)
+}
+
+fn lines(folder: &Path) -> io::Result<String> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in folder.read_dir()? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() && entry.file_name() != CHECKSUMS {
+            files.push(entry.path());
+        }
+    }
+    files.sort();
+    let sums = files.par_iter().map(|path| sha256(path)).collect::<io::Result<Vec<_>>>()?;
+    let line = |(path, sum): (&PathBuf, String)| {
+        format!("{sum}  {}\n", path.file_name().unwrap_or_default().to_string_lossy())
+    };
+    Ok(files.iter().zip(sums).map(line).collect())
+}
+
+/// Refuses files in `folder` that are not what its checksums say, of those that `concerns` names. Folders without checksums pass.
+pub(crate) fn verify(folder: &Path, concerns: impl Fn(&str) -> bool) -> Result<()> {
+    let list = folder.join(CHECKSUMS);
+    if !list.exists() {
+        return Ok(());
+    }
+    let damaged = |why: String| Error::input(format!("{why} ({})", list.display()));
+    let text = read_text(&list, SETTINGS_BYTES).map_err(|e| damaged(format!("the checksums cannot be read: {e}")))?;
+    let mut listed = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let entry = line.split_once("  ").filter(|(sum, name)| sum.len() == 64 && !name.contains(['/', '\\']));
+        let (sum, name) = entry.ok_or_else(|| damaged(format!("line {} of the checksums is damaged", number + 1)))?;
+        if concerns(name) {
+            listed.push((sum, name));
+        }
+    }
+    let check = |(sum, name): &(&str, &str)| {
+        let path = folder.join(name);
+        let found = sha256(&path).map_err(|e| Error::input(format!("cannot read {name}: {e} ({})", path.display())))?;
+        if found == *sum {
+            return Ok(());
+        }
+        Err(Error::input(format!(
+            "{name} is damaged or was changed: its SHA-256 is {}, and {CHECKSUMS} beside it says {} ({})",
+            short(&found),
+            short(sum),
+            path.display()
+        )))
+    };
+    listed.par_iter().map(check).collect::<Vec<_>>().into_iter().collect()
+}
+
+/// The beginning of a hash, for messages.
+pub(crate) fn short(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flipped_bit_and_a_missing_file_are_found_and_files_that_came_later_are_nobodys_concern() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("a"), "").unwrap();
+        std::fs::write(path("b.safetensors"), vec![7; 3 << 20]).unwrap();
+        write(folder.path()).unwrap();
+        let text = std::fs::read_to_string(path(CHECKSUMS)).unwrap();
+        assert!(text.starts_with("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  a\n"), "{text}");
+        std::fs::write(path("notes"), "mine").unwrap();
+        verify(folder.path(), |_| true).unwrap();
+        let mut bytes = std::fs::read(path("b.safetensors")).unwrap();
+        bytes[2 << 20] ^= 4;
+        std::fs::write(path("b.safetensors"), bytes).unwrap();
+        let error = verify(folder.path(), |_| true).unwrap_err();
+        assert!(error.exit_status() == 2 && error.to_string().contains("b.safetensors is damaged"), "{error}");
+        verify(folder.path(), |name| name == "a").unwrap();
+        std::fs::remove_file(path("a")).unwrap();
+        assert!(verify(folder.path(), |name| name == "a").unwrap_err().to_string().contains("cannot read a"));
+        std::fs::write(path(CHECKSUMS), "x").unwrap();
+        assert!(verify(folder.path(), |_| true).unwrap_err().to_string().contains("line 1 of the checksums"));
+    }
+}

@@ -1,0 +1,152 @@
+//! One writer at a time: a lock on a file in a folder, held as long as the process lives that took it.
+//!
+//! The file stays in the folder; what counts is whether somebody holds it, so a process that was killed is in nobody's way.
+
+use super::open_regular;
+use crate::error::{Error, Result};
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::time::Duration;
+
+/// The file that is locked.
+pub(crate) const LOCK_FILE: &str = ".orthant.lock";
+
+/// Times that the lock is asked for: whoever looks whether it is held keeps it from others for a moment.
+const ATTEMPTS: usize = 10;
+
+/// Time between two of them.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The lock of a folder. Dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct FolderLock {
+    file: File,
+    is_kept: bool,
+}
+
+/// Who holds the lock of a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// Nobody: whoever wrote there is gone.
+    Nobody,
+    /// A process, in words.
+    Process(String),
+    /// There is no lock, or it was taken on another machine, whose locks may not be seen here.
+    Unknown,
+}
+
+impl FolderLock {
+    /// Takes the lock of `folder`, which must exist. `what` is what is written there, such as `this run`. Held by another process, or
+    /// by another part of this one, it is an input error that names the holder.
+    pub(crate) fn take(folder: &Path, what: &str) -> Result<Self> {
+        let path = folder.join(LOCK_FILE);
+        let refused = |why: io::Error| {
+            Error::input(format!("{what} cannot be written: its lock cannot be had: {why} ({})", path.display()))
+        };
+        if path.exists() {
+            open_regular(&path).map_err(refused)?;
+        }
+        let mut options = File::options();
+        let mut file = options.read(true).write(true).create(true).truncate(false).open(&path).map_err(refused)?;
+        let mut attempts = 1;
+        let is_kept = loop {
+            match file.try_lock() {
+                Ok(()) => break true,
+                Err(TryLockError::WouldBlock) if attempts < ATTEMPTS => {
+                    attempts += 1;
+                    std::thread::sleep(PAUSE);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let holder = describe(&mut file).map_or_else(|| "another process".to_string(), |(text, _)| text);
+                    return Err(Error::input(format!(
+                        "{what} is being written by {holder}; wait for its end, or end it first ({})",
+                        path.display()
+                    )));
+                }
+                // A file system without locks: better to work as before there were any than not at all.
+                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => break false,
+                Err(TryLockError::Error(error)) => return Err(refused(error)),
+            }
+        };
+        let since = jiff::Timestamp::now();
+        let text = format!("process {} on {} since {since:.0}\n", std::process::id(), host());
+        file.set_len(0).and_then(|()| file.write_all(text.as_bytes())).map_err(refused)?;
+        Ok(Self { file, is_kept })
+    }
+
+    /// Whether the file system keeps others away.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.is_kept
+    }
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Whoever comes next names itself; until then the name of a process that is gone would only mislead.
+        self.file.set_len(0).ok();
+    }
+}
+
+/// Who holds the lock of `folder` at this moment.
+pub(crate) fn holder(folder: &Path) -> Holder {
+    let Ok(mut file) = open_regular(&folder.join(LOCK_FILE)) else { return Holder::Unknown };
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => {
+            Holder::Process(describe(&mut file).map_or_else(|| "another process".to_string(), |(text, _)| text))
+        }
+        Err(TryLockError::Error(_)) => Holder::Unknown,
+        Ok(()) => match describe(&mut file) {
+            Some((_, other)) if other != host() => Holder::Unknown,
+            _ => Holder::Nobody,
+        },
+    }
+}
+
+/// What the holder wrote of itself, and its host.
+fn describe(file: &mut File) -> Option<(String, String)> {
+    let mut text = String::new();
+    file.take(1000).read_to_string(&mut text).ok()?;
+    let text = text.trim();
+    let host = text.split(' ').skip_while(|word| *word != "on").nth(1)?;
+    Some((text.to_string(), host.to_string()))
+}
+
+fn host() -> String {
+    sysinfo::System::host_name()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "this machine".to_string())
+        .replace(' ', "-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_held_once_and_given_back() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(holder(folder.path()), Holder::Unknown);
+        let lock = FolderLock::take(folder.path(), "this run").unwrap();
+        assert!(lock.is_kept());
+        let refused = FolderLock::take(folder.path(), "this run").unwrap_err();
+        let text = refused.to_string();
+        assert_eq!(refused.exit_status(), 2);
+        assert!(
+            text.starts_with(&format!("this run is being written by process {} on ", std::process::id())),
+            "{text}"
+        );
+        assert!(matches!(holder(folder.path()), Holder::Process(text) if text.starts_with("process ")));
+        drop(lock);
+        assert_eq!(holder(folder.path()), Holder::Nobody);
+        FolderLock::take(folder.path(), "this run").unwrap();
+    }
+
+    #[test]
+    fn what_another_machine_held_is_not_known_here() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(LOCK_FILE), "process 7 on elsewhere.example since now\n").unwrap();
+        assert_eq!(holder(folder.path()), Holder::Unknown);
+        FolderLock::take(folder.path(), "this run").unwrap();
+    }
+}

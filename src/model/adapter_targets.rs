@@ -1,0 +1,196 @@
+//! Which modules of a model a PEFT adapter says that it adapts, by the rules of PEFT.
+
+use super::fields::Fields;
+use crate::error::{Error, Result};
+use fancy_regex::Regex;
+use serde_json::Value;
+
+/// What `target_modules` and the fields around it say.
+pub(super) struct Targets {
+    names: Names,
+    excluded: Names,
+    /// The layers that are meant, where not all are, and what stands before a layer's number in the names of its modules.
+    layers: Option<(Vec<usize>, Vec<Regex>)>,
+}
+
+enum Names {
+    /// None are named, as opposed to an empty list.
+    Absent,
+    AllLinear,
+    /// Whole names, or what names end with after a dot.
+    List(Vec<String>),
+    /// Matches whole names.
+    Expression(Regex),
+}
+
+impl Targets {
+    /// Reads the fields of an `adapter_config.json`.
+    pub(super) fn read(fields: &Fields) -> Result<Self> {
+        let names = Names::read(fields, "target_modules")?;
+        let layers =
+            fields.list("layers_to_transform", as_count, "it must be the number of a layer, or a list of them")?;
+        let patterns =
+            fields.list("layers_pattern", as_text, "it must be a text, or a list of them")?.unwrap_or_default();
+        let layers = layers.filter(|layers| !layers.is_empty());
+        if layers.is_some() && !matches!(names, Names::List(_)) {
+            return Err(fields.wrong("layers_to_transform", "it needs a list of names as target_modules"));
+        }
+        if layers.is_none() && patterns.iter().any(|pattern| !pattern.is_empty()) {
+            return Err(fields.wrong("layers_pattern", "it needs layers_to_transform"));
+        }
+        // Without a pattern the number is the first that stands between dots after two other parts.
+        let mut starts: Vec<String> = patterns.iter().map(|pattern| format!(r"(?:^|.*?\.)(?:{pattern})")).collect();
+        if starts.is_empty() {
+            starts.push(r".*?\.[^.]*".to_string());
+        }
+        let numbers = starts.iter().map(|start| compile("layers_pattern", &format!(r"^{start}\.(\d+)\.")));
+        let numbers = numbers.collect::<Result<Vec<_>>>()?;
+        let excluded = Names::read(fields, "exclude_modules")?;
+        Ok(Self { names, excluded, layers: layers.map(|layers| (layers, numbers)) })
+    }
+
+    /// Whether a linear layer of that name, such as `model.layers.0.self_attn.q_proj`, is adapted.
+    pub(super) fn has(&self, module: &str) -> bool {
+        if self.excluded.has(module).unwrap_or(false) {
+            return false;
+        }
+        // A whole name needs no layer.
+        let is_whole = matches!(&self.names, Names::List(names) if names.iter().any(|name| name == module));
+        is_whole || (self.names.has(module).unwrap_or(true) && self.has_layer(module))
+    }
+
+    /// Whether the layer that a module belongs to is meant.
+    fn has_layer(&self, module: &str) -> bool {
+        let Some((layers, numbers)) = &self.layers else { return true };
+        let number = numbers.iter().find_map(|number| number.captures(module).ok()??.get(1));
+        number.is_some_and(|number| number.as_str().parse().is_ok_and(|number| layers.contains(&number)))
+    }
+}
+
+impl Names {
+    fn read(fields: &Fields, field: &str) -> Result<Self> {
+        Ok(match fields.get(field) {
+            None => Self::Absent,
+            Some(Value::String(all)) if all.eq_ignore_ascii_case("all-linear") && field == "target_modules" => {
+                Self::AllLinear
+            }
+            Some(Value::String(expression)) => Self::Expression(compile(field, &format!(r"\A(?:{expression})\z"))?),
+            Some(_) => {
+                let names = fields.list(field, as_text, "it must be a list of names, or an expression")?;
+                Self::List(names.unwrap_or_default())
+            }
+        })
+    }
+
+    fn has(&self, module: &str) -> Option<bool> {
+        match self {
+            Self::Absent => None,
+            Self::AllLinear => Some(true),
+            Self::List(names) => Some(names.iter().any(|name| ends_with(module, name))),
+            Self::Expression(expression) => Some(matches(expression, module)),
+        }
+    }
+}
+
+/// A `rank_pattern` or `alpha_pattern`: values for modules whose name, or what follows one of its dots, an expression matches.
+pub(super) struct Patterns(Vec<(Regex, Value)>);
+
+impl Patterns {
+    /// Reads the field of an `adapter_config.json`.
+    pub(super) fn read(fields: &Fields, field: &str) -> Result<Self> {
+        let patterns = fields.object(field)?.unwrap_or_default();
+        let read = |(name, value): (&String, &Value)| {
+            Ok((compile(field, &format!(r"\A(?:.*\.)?(?:{name})\z"))?, value.clone()))
+        };
+        Ok(Self(patterns.map().iter().map(read).collect::<Result<_>>()?))
+    }
+
+    /// The value for a module: that of the first expression that matches.
+    pub(super) fn get(&self, module: &str) -> Option<&Value> {
+        self.0.iter().find(|(expression, _)| matches(expression, module)).map(|(_, value)| value)
+    }
+}
+
+/// Whether `module` is `name`, or ends with it after a dot.
+fn ends_with(module: &str, name: &str) -> bool {
+    module.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+}
+
+fn as_text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_string)
+}
+
+fn as_count(value: &Value) -> Option<usize> {
+    value.as_u64().and_then(|count| usize::try_from(count).ok())
+}
+
+/// Whether the expression matches; one that gives up, because it goes back over the name too often, does not.
+fn matches(expression: &Regex, module: &str) -> bool {
+    expression.is_match(module).unwrap_or(false)
+}
+
+fn compile(field: &str, expression: &str) -> Result<Regex> {
+    Regex::new(expression).map_err(|error| {
+        Error::input(format!("adapter_config.json's {field} has an expression that cannot be used: {error}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn adapted(fields: &str, module: &str) -> bool {
+        Targets::read(&Fields::parse("adapter_config.json", fields).unwrap()).unwrap().has(module)
+    }
+
+    #[test]
+    fn modules_are_named_in_all_ways_that_peft_knows() {
+        let q = "model.layers.1.self_attn.q_proj";
+        for (fields, expected) in [
+            (r#"{"target_modules": ["q_proj", "v_proj"]}"#, true),
+            (r#"{"target_modules": ["roj"]}"#, false),
+            (r#"{"target_modules": ["model.layers.1.self_attn.q_proj"]}"#, true),
+            (r#"{"target_modules": ["self_attn.q_proj"]}"#, true),
+            (r#"{"target_modules": []}"#, false),
+            (r#"{"target_modules": null}"#, true),
+            (r#"{"target_modules": "All-Linear"}"#, true),
+            (r#"{"target_modules": ".*\\.(q_proj|down_proj)"}"#, true),
+            (r#"{"target_modules": "q_proj"}"#, false),
+            (r#"{"target_modules": "^(?!.*mlp).*proj$"}"#, true),
+            (r#"{"target_modules": "^(?!.*attn).*proj$"}"#, false),
+            (r#"{"target_modules": ["q_proj"], "exclude_modules": ["layers.1.self_attn.q_proj"]}"#, false),
+            (r#"{"target_modules": ["q_proj"], "exclude_modules": ".*\\.0\\..*"}"#, true),
+            (r#"{"target_modules": ["q_proj"], "exclude_modules": ".*\\.1\\..*"}"#, false),
+            (r#"{"target_modules": ["q_proj"], "layers_to_transform": 1}"#, true),
+            (r#"{"target_modules": ["q_proj"], "layers_to_transform": [0, 2]}"#, false),
+            (r#"{"target_modules": ["q_proj"], "layers_to_transform": [1], "layers_pattern": "layers"}"#, true),
+            (r#"{"target_modules": ["q_proj"], "layers_to_transform": [1], "layers_pattern": ["h", "layer."]}"#, true),
+            (r#"{"target_modules": ["q_proj"], "layers_to_transform": [1], "layers_pattern": ["h"]}"#, false),
+            (r#"{"target_modules": ["q_proj"], "layers_to_transform": []}"#, true),
+            (r#"{"target_modules": ["model.layers.1.self_attn.q_proj"], "layers_to_transform": [0]}"#, true),
+        ] {
+            assert_eq!(adapted(fields, q), expected, "{fields}");
+        }
+        for fields in [
+            r#"{"target_modules": "q", "layers_to_transform": [1]}"#,
+            r#"{"target_modules": ["q"], "layers_pattern": "layers"}"#,
+            r#"{"target_modules": "(q"}"#,
+            r#"{"target_modules": 3}"#,
+        ] {
+            assert!(Targets::read(&Fields::parse("adapter_config.json", fields).unwrap()).is_err(), "{fields}");
+        }
+    }
+
+    #[test]
+    fn the_first_pattern_that_matches_the_end_of_a_name_counts() {
+        let patterns = r#"{"layers.0.self_attn.q_proj": 4, "q_proj": 8, "^model.layers.1.*v_proj": 2, "k_.*": 3}"#;
+        let fields = Fields::parse("adapter_config.json", &format!(r#"{{"rank_pattern": {patterns}}}"#)).unwrap();
+        let patterns = Patterns::read(&fields, "rank_pattern").unwrap();
+        let of = |module: &str| patterns.get(module).and_then(Value::as_u64);
+        assert_eq!(of("model.layers.0.self_attn.q_proj"), Some(4));
+        assert_eq!(of("model.layers.1.self_attn.q_proj"), Some(8));
+        assert_eq!(of("model.layers.1.self_attn.v_proj"), Some(2));
+        assert_eq!(of("model.layers.1.self_attn.k_proj"), Some(3));
+        assert_eq!(of("model.layers.0.self_attn.v_proj"), None);
+    }
+}

@@ -1,0 +1,160 @@
+//! The `tokenizers` library behind a door. It runs what a file says, so panics become errors, nothing takes longer than a time, and
+//! texts that would grow beyond all memory on their way are refused.
+
+use super::tokenizer_growth::{Growth, growth};
+use crate::files::decode;
+use crate::guard::{caught, caught_within};
+use serde::Deserialize;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationParams};
+
+/// A tokenizer as its file says, but for truncation and padding: those that stand in it are those of whoever saved it, and no part of
+/// how a text becomes tokens.
+#[derive(Clone)]
+pub(super) struct Codec {
+    inner: Arc<Tokenizer>,
+    encoding: Growth,
+    decoding: Growth,
+    vocabulary: usize,
+    /// Bytes of the longest token.
+    longest_token: usize,
+}
+
+/// What of a `tokenizer.json` is looked at beside the library that reads it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct File {
+    normalizer: Value,
+    pre_tokenizer: Value,
+    decoder: Value,
+    model: Model,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Model {
+    dropout: Option<f64>,
+}
+
+/// Most bytes that a text may have on its way through a tokenizer.
+const MOST_BYTES: f64 = (64 << 20) as f64;
+
+/// Texts of more bytes are given to the library on a thread of its own, which is not waited for for ever. Expressions that go back over a
+/// text again and again give up by themselves on one that is as short as this.
+const SHORT: usize = 256;
+
+/// The longest that a text may take.
+const LONGEST: Duration = Duration::from_mins(2);
+
+impl Codec {
+    /// Parses the content of a `tokenizer.json`; returns its text too, without a byte order mark.
+    pub(super) fn parse(bytes: Vec<u8>) -> Result<(Self, String), String> {
+        let text = decode(bytes).map_err(|error| error.to_string())?;
+        let file: File = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        if let Some(dropout) = file.model.dropout.filter(|dropout| *dropout != 0.0) {
+            return Err(format!(
+                "its model has a dropout of {dropout}, with which a text becomes other tokens each time; set it to null"
+            ));
+        }
+        let mut inner = caught(|| Tokenizer::from_bytes(text.as_bytes()))?.map_err(|error| error.to_string())?;
+        inner.with_truncation(None).map_err(|error| error.to_string())?.with_padding(None);
+        let tokens = inner.get_vocab(true).into_iter();
+        let (vocabulary, longest_token) = tokens.fold((0, 0), |(vocabulary, longest), (token, id)| {
+            (vocabulary.max(id as usize + 1), longest.max(token.len()))
+        });
+        let codec = Self {
+            inner: Arc::new(inner),
+            encoding: growth(&file.normalizer).then(growth(&file.pre_tokenizer)),
+            decoding: growth(&file.decoder),
+            vocabulary,
+            longest_token,
+        };
+        Ok((codec, text))
+    }
+
+    /// The same codec, cutting texts at so many tokens, special ones included.
+    pub(super) fn cut_at(self, tokens: usize) -> Result<Self, String> {
+        let special = self.inner.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
+        if tokens <= special {
+            return Err(format!("of {tokens} positions special tokens take {special}"));
+        }
+        let mut inner = Arc::unwrap_or_clone(self.inner);
+        let truncation = TruncationParams { max_length: tokens, ..TruncationParams::default() };
+        inner.with_truncation(Some(truncation)).map_err(|error| format!("it cannot cut texts: {error}"))?;
+        Ok(Self { inner: Arc::new(inner), ..self })
+    }
+
+    /// One more than the largest id, added tokens included. Ids may have gaps.
+    pub(super) fn vocabulary(&self) -> usize {
+        self.vocabulary
+    }
+
+    /// The id of one token, if the vocabulary has it.
+    pub(super) fn token_id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// The tokens of a text, with special tokens around them where `special`.
+    pub(super) fn encode(&self, text: &str, special: bool) -> Result<Encoding, String> {
+        let most = self.encoding.of(text.len());
+        if most > MOST_BYTES {
+            return Err(format!("its normalizers could make {most:.0} bytes of {}", text.len()));
+        }
+        let encoded = if text.len() <= SHORT {
+            caught(|| self.inner.encode(text, special))
+        } else {
+            let (inner, text) = (self.inner.clone(), text.to_string());
+            caught_within(LONGEST, move || inner.encode(text, special))
+        };
+        encoded?.map_err(|error| error.to_string())
+    }
+
+    /// The text of token ids, special tokens left out.
+    pub(super) fn decode(&self, ids: &[u32]) -> Result<String, String> {
+        let within = |bytes: usize| self.decoding.of(bytes) <= MOST_BYTES;
+        if !within(ids.len() * self.longest_token) {
+            let bytes = ids.iter().filter_map(|&id| self.inner.id_to_token(id)).map(|token| token.len()).sum();
+            if !within(bytes) {
+                return Err(format!("its decoders could make {:.0} bytes of them", self.decoding.of(bytes)));
+            }
+        }
+        caught(|| self.inner.decode(ids, true))?.map_err(|error| error.to_string())
+    }
+
+    /// Where each token's text ends in [`Self::decode`]'s `text` of `ids`, bytes: (tokens).
+    pub(super) fn text_ends(&self, ids: &[u32], text: &str) -> Vec<u32> {
+        let ends = caught(|| {
+            let mut stream = self.inner.decode_stream(true);
+            let mut end = 0;
+            let step = |&id: &u32| {
+                end += stream.step(id).ok()?.map_or(0, |piece| piece.len());
+                Some(end as u32)
+            };
+            ids.iter().map(step).collect::<Option<Vec<u32>>>()
+        });
+        ends.ok().flatten().unwrap_or_else(|| self.text_ends_apart(ids, text))
+    }
+
+    /// [`Self::text_ends`] where a token is written differently when another one follows: each is looked for in the text, after the one
+    /// before it, as it is on its own.
+    fn text_ends_apart(&self, ids: &[u32], text: &str) -> Vec<u32> {
+        let mut end = 0;
+        let mut ends: Vec<u32> = ids
+            .iter()
+            .map(|&id| {
+                let piece = self.decode(&[id]).unwrap_or_default();
+                let (piece, rest) = (piece.trim(), &text[end..]);
+                if rest.trim_start().starts_with(piece) && !piece.is_empty() {
+                    end += rest.len() - rest.trim_start().len() + piece.len();
+                }
+                end as u32
+            })
+            .collect();
+        if let Some(last) = ends.last_mut() {
+            *last = text.len() as u32;
+        }
+        ends
+    }
+}

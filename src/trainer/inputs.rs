@@ -1,0 +1,198 @@
+//! What a run reads from outside, by its hashes, and whether it is still what the run was started with.
+
+use super::resume::Resumed;
+use crate::error::{Error, Result};
+use crate::evaluation::Suite;
+use crate::experiment::{EncoderSource, Event, Experiment, Manifest, ReplacedInput, SuiteConfig, TaskConfig, to_text};
+use crate::files::checksums;
+use crate::model::{ENCODER_FILES, LanguageModel, TextTokenizer, hexadecimal, hub};
+use crate::tasks::Task;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What of a model's `config.json` decides the shapes of its weights.
+const SHAPE: [&str; 8] = [
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "vocab_size",
+    "tie_word_embeddings",
+];
+
+/// What a run reads, by its hashes.
+pub(super) struct Inputs {
+    shape: Map<String, Value>,
+    model: String,
+    tokenizer: String,
+    data: String,
+    template: String,
+    encoder: Option<String>,
+    suites: BTreeMap<String, String>,
+}
+
+impl Inputs {
+    /// Looks at what the run has read.
+    pub(super) fn new(
+        experiment: &Experiment,
+        base: &LanguageModel,
+        task: &dyn Task,
+        suites: &[Suite],
+    ) -> Result<Self> {
+        let config = base.config.to_json(base.trainable.head().dtype());
+        let mut shape = Map::new();
+        for name in SHAPE {
+            shape.extend(config.get(name).map(|value| (name.to_string(), value.clone())));
+        }
+        let mut hashes = BTreeMap::new();
+        for suite in suites {
+            let numbered = (2..).map(|number| format!("{} ({number})", suite.name));
+            let mut names = std::iter::once(suite.name.clone()).chain(numbered);
+            let name = names.find(|name| !hashes.contains_key(name)).unwrap_or_default();
+            hashes.insert(name, suite.hash());
+        }
+        Ok(Self {
+            shape,
+            model: base.weights.hash()?,
+            tokenizer: tokenizer_hash(&base.tokenizer)?,
+            data: match task.hash() {
+                Some(hash) => hash.to_string(),
+                None => sha256(&to_text(&experiment.task)?),
+            },
+            template: template_hash(experiment, &base.tokenizer)?,
+            encoder: encoder_hash(experiment.encoder())?,
+            suites: hashes,
+        })
+    }
+
+    /// Writes them into a manifest.
+    pub(super) fn record(self, manifest: &mut Manifest) {
+        manifest.shape = Some(self.shape);
+        manifest.model_hash = self.model;
+        manifest.tokenizer_hash = Some(self.tokenizer);
+        manifest.data_hash = self.data;
+        manifest.template_hash = Some(self.template);
+        manifest.encoder_hash = self.encoder;
+        manifest.suite_hashes = self.suites;
+    }
+
+    /// What is not what the manifest says, from `step` on. What one side does not know is not compared.
+    fn replaced(&self, manifest: &Manifest, step: u64) -> Vec<ReplacedInput> {
+        let mut found = Vec::new();
+        let mut compare = |input: &str, from: Option<&String>, to: Option<&String>| {
+            if let (Some(from), Some(to)) = (from, to)
+                && from != to
+            {
+                found.push(ReplacedInput { step, input: input.to_string(), from: from.clone(), to: to.clone() });
+            }
+        };
+        compare("the base model's weights", Some(&manifest.model_hash), Some(&self.model));
+        compare("the base model's tokenizer", manifest.tokenizer_hash.as_ref(), Some(&self.tokenizer));
+        compare("the prompt template", manifest.template_hash.as_ref(), Some(&self.template));
+        compare("the training data", Some(&manifest.data_hash), Some(&self.data));
+        compare("the sentence encoder", manifest.encoder_hash.as_ref(), self.encoder.as_ref());
+        for (name, hash) in &self.suites {
+            compare(&format!("the suite {name}"), manifest.suite_hashes.get(name), Some(hash));
+        }
+        found
+    }
+
+    /// Refuses inputs that are not what the resumed run was started with, and a base model of another shape in any case. Where
+    /// changes are accepted, returns them.
+    pub(super) fn check(&self, resumed: &Resumed) -> Result<Vec<ReplacedInput>> {
+        let Some(manifest) = &resumed.manifest else { return Ok(Vec::new()) };
+        if let Some(shape) = &manifest.shape {
+            let differs = |(name, from): (&String, &Value)| {
+                let to = self.shape.get(name).filter(|to| *to != from)?;
+                Some(format!("its {name} was {from} and is {to}"))
+            };
+            if let Some(difference) = shape.iter().find_map(differs) {
+                return Err(Error::input(format!(
+                    "the base model has another shape than the one that the run was started with: {difference}; give the run its \
+                     model back, or start another run ({})",
+                    resumed.directory.path().display()
+                )));
+            }
+        }
+        let replaced = self.replaced(manifest, resumed.state.step);
+        if replaced.is_empty() || resumed.accepts_changes {
+            return Ok(replaced);
+        }
+        let list = replaced.iter().map(in_words).collect::<Vec<_>>().join("; ");
+        Err(Error::input(format!(
+            "the run was started with something else: {list}; give it back what it read, or go on with --accept-changes, which \
+             records the change ({})",
+            resumed.directory.path().join("manifest.json").display()
+        )))
+    }
+}
+
+fn in_words(replaced: &ReplacedInput) -> String {
+    let short = checksums::short;
+    format!("SHA-256 of {} was {} and is {}", replaced.input, short(&replaced.from), short(&replaced.to))
+}
+
+/// The event of an input that was replaced and accepted.
+pub(super) fn event(replaced: &ReplacedInput) -> Event {
+    let ReplacedInput { step, input, from, to } = replaced;
+    Event::now(*step, "warning", format!("{input} was replaced: its SHA-256 was {from} and is {to} from here on"))
+}
+
+pub(super) fn sha256(text: &str) -> String {
+    hexadecimal(Sha256::digest(text.as_bytes()))
+}
+
+/// The tokenizer as it is written into checkpoints, without what comes with it: templates are looked at on their own.
+fn tokenizer_hash(tokenizer: &TextTokenizer) -> Result<String> {
+    Ok(hexadecimal(Sha256::digest(tokenizer.json())))
+}
+
+/// The prompt templates of the task and of all suites: the text of a file, the chat template that comes with the model, or a name.
+fn template_hash(experiment: &Experiment, tokenizer: &TextTokenizer) -> Result<String> {
+    let mut names: Vec<Option<&str>> = Vec::new();
+    if let TaskConfig::Dataset(data) = &experiment.task {
+        names.push(data.template.as_deref());
+    }
+    for evaluation in &experiment.evaluations {
+        match &evaluation.suite {
+            SuiteConfig::HeldOut(_) => {}
+            SuiteConfig::Named(suite) => names.push(suite.template.as_deref()),
+            SuiteConfig::File(suite) => names.push(suite.template.as_deref()),
+        }
+    }
+    let mut hasher = Sha256::new();
+    for name in names {
+        match name {
+            Some(name) if Path::new(name).is_file() => {
+                let sum = checksums::sha256(Path::new(name));
+                hasher.update(sum.map_err(Error::io("reading a prompt template", name))?);
+            }
+            Some(name) if name != "chat" => hasher.update(name),
+            _ => {
+                for file in ["chat_template.jinja", "tokenizer_config.json"] {
+                    hasher.update(tokenizer.companion(file).unwrap_or_default());
+                }
+            }
+        }
+        hasher.update([0]);
+    }
+    Ok(hexadecimal(hasher.finalize()))
+}
+
+/// The files of a sentence encoder that is not the base model.
+fn encoder_hash(encoder: Option<&EncoderSource>) -> Result<Option<String>> {
+    let folder = match encoder {
+        None | Some(EncoderSource::Policy) => return Ok(None),
+        Some(EncoderSource::Local(folder)) => folder.clone(),
+        Some(EncoderSource::Hub(source)) => hub::fetch(&source.repo, &source.revision, &ENCODER_FILES)?,
+    };
+    let mut hasher = Sha256::new();
+    for path in ENCODER_FILES.map(|name| folder.join(name)).iter().filter(|path| path.is_file()) {
+        hasher.update(checksums::sha256(path).map_err(Error::io("reading the sentence encoder", path))?);
+    }
+    Ok(Some(hexadecimal(hasher.finalize())))
+}

@@ -1,0 +1,317 @@
+//! Going on with a run: from which checkpoint, with which settings, and what of them is not what held until then.
+
+use super::inputs;
+use super::state::TrainerState;
+use crate::error::{Error, Result};
+use crate::experiment::{
+    Adapter, Difference, Event, Experiment, Manifest, ReplacedInput, Rewound, RunDir, SettingEdit, TaskConfig,
+    differences, set,
+};
+use crate::files::checksums;
+use crate::files::lock::FolderLock;
+use crate::model::{ModelFiles, TensorFiles};
+use crate::optim::STEPS;
+use std::path::{Path, PathBuf};
+
+/// A run that is to go on.
+pub(super) struct Resumption {
+    pub(super) directory: RunDir,
+    pub(super) lock: FolderLock,
+    pub(super) overrides: Vec<String>,
+    pub(super) from_step: Option<u64>,
+    pub(super) accepts_changes: bool,
+}
+
+/// The same, after a look at its checkpoint.
+pub(super) struct Resumed {
+    pub(super) directory: RunDir,
+    pub(super) lock: FolderLock,
+    pub(super) folder: PathBuf,
+    pub(super) state: TrainerState,
+    pub(super) manifest: Option<Manifest>,
+    pub(super) accepts_changes: bool,
+    /// What `experiment.ron` says.
+    file: Experiment,
+    /// What held when the run ended.
+    held: Experiment,
+    /// The file with all changes that the run itself recorded: what held, if nobody edited the file.
+    recorded: Experiment,
+    /// Settings in force that differ from the file's, the newest value of each.
+    edits: Vec<SettingEdit>,
+}
+
+/// What becomes of a setting that is another one on resume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// It decides no result: where to stop, what is recorded, how memory is used. `experiment.ron` has what holds.
+    Free,
+    /// It decides results from here on: an event, as of a live edit.
+    Edit,
+    /// It makes another run of it: only where the person insists.
+    Identity,
+}
+
+impl Kind {
+    fn of(path: &str) -> Self {
+        let within = |field: &str| path == field || path.strip_prefix(field).is_some_and(|rest| rest.starts_with('.'));
+        let any = |fields: &[&str]| fields.iter().any(|field| within(field));
+        // What is read from there is compared itself.
+        if any(&["model", "task.source", "task.held_out", "task.template", "record.encoder"]) {
+            Self::Edit
+        } else if any(&["name", "seed", "precision", "adapter", "task"]) || path == "method" {
+            Self::Identity
+        } else if any(&["description", "stop", "record", "rollout.groups_at_a_time"])
+            || any(&["objective.recompute_layers", "objective.offload_reference"])
+        {
+            Self::Free
+        } else {
+            Self::Edit
+        }
+    }
+}
+
+/// What is done with the settings of a resumed run.
+pub(super) struct Settled {
+    /// What `experiment.ron` has to say: what the run began with, but for what decides no result.
+    pub(super) began: Experiment,
+    /// Changes that are recorded as live edits are.
+    pub(super) events: Vec<SettingEdit>,
+    /// All of them, those before this one too: see [`TrainerState::edits`].
+    pub(super) edits: Vec<SettingEdit>,
+    /// Changes that decide no result.
+    pub(super) free: Vec<Difference>,
+}
+
+impl Resumption {
+    /// Finds and checks the checkpoint; returns what was found and the experiment to go on with.
+    pub(super) fn look(self, file: Experiment) -> Result<(Resumed, Experiment)> {
+        let Self { directory, lock, overrides, from_step, accepts_changes } = self;
+        let (step, folder) = match from_step {
+            Some(step) => directory.checkpoint(step)?,
+            None => directory.newest_checkpoint()?,
+        };
+        let (state, at_checkpoint) = check(&folder, step).map_err(|error| way_on(&directory, step, error))?;
+        // Changes after the checkpoint was written, but before the next step.
+        let events = directory.read_events()?.into_iter().filter(|event: &Event| event.step == step);
+        let later: Vec<SettingEdit> = events.filter_map(|event| event.edit).collect();
+        let edits = later.iter().fold(state.edits.clone(), |edits, edit| with_edit(edits, edit.clone()));
+        let apply = |experiment: Experiment, edits: &[SettingEdit]| {
+            edits.iter().try_fold(experiment, |experiment, edit| set(&experiment, &edit.assignment()))
+        };
+        let recorded = apply(file.clone(), &edits)?;
+        let held = match at_checkpoint {
+            Some(experiment) => apply(experiment, &later)?,
+            None => recorded.clone(),
+        };
+        if state.seed != held.seed {
+            let path = folder.join("trainer.json");
+            return Err(way_on(
+                &directory,
+                step,
+                Error::input(format!(
+                    "the checkpoint is of a run with seed {}, and this run's seed is {} ({})",
+                    state.seed,
+                    held.seed,
+                    path.display()
+                )),
+            ));
+        }
+        check_problems(&state, &held, &folder).map_err(|error| way_on(&directory, step, error))?;
+        let wanted = overrides.iter().try_fold(recorded.clone(), |experiment, text| set(&experiment, text))?;
+        let manifest = directory.read_manifest();
+        Ok((Resumed { directory, lock, folder, state, manifest, accepts_changes, file, held, recorded, edits }, wanted))
+    }
+}
+
+impl Resumed {
+    /// Sorts the settings in which `wanted`, complete and with absolute paths, differs from what held. Refuses those that make another
+    /// run of it, unless changes are accepted.
+    pub(super) fn settle(&self, wanted: &Experiment) -> Result<Settled> {
+        let changes = differences(&self.held, wanted)?;
+        let identity: Vec<String> =
+            changes.iter().filter(|change| Kind::of(&change.path) == Kind::Identity).map(ToString::to_string).collect();
+        if !identity.is_empty() && !self.accepts_changes {
+            return Err(Error::input(format!(
+                "that would be another run: {}; start one with `orthant run`, or go on with --accept-changes, which records the \
+                 change ({})",
+                identity.join("; "),
+                self.directory.path().join("experiment.ron").display()
+            )));
+        }
+        let by_hand = differences(&self.held, &self.recorded)?;
+        let mut began = self.file.clone();
+        let mut settled =
+            Settled { began: began.clone(), events: Vec::new(), edits: self.edits.clone(), free: Vec::new() };
+        for change in changes {
+            if Kind::of(&change.path) == Kind::Free {
+                began = set(&began, &format!("{}={}", change.path, change.to))?;
+                settled.free.push(change);
+                continue;
+            }
+            if by_hand.iter().any(|edited| edited.path == change.path) {
+                began = set(&began, &format!("{}={}", change.path, change.from))?;
+            }
+            let edit = SettingEdit::of(&change);
+            settled.edits = with_edit(settled.edits, edit.clone());
+            settled.events.push(edit);
+        }
+        settled.began = began;
+        Ok(settled)
+    }
+
+    /// Whether `experiment.ron` says something else than it is to.
+    pub(super) fn is_written(&self, settled: &Settled) -> bool {
+        self.file == settled.began
+    }
+
+    /// Adds what other checkpoint could be gone on from to an error about this one's content. With checksums it is whole, and what is
+    /// wrong is something else.
+    pub(super) fn way_on(&self, error: Error) -> Error {
+        if self.folder.join(checksums::CHECKSUMS).exists() {
+            return error;
+        }
+        way_on(&self.directory, self.state.step, error)
+    }
+
+    /// What happened on resume, oldest first.
+    pub(super) fn events(&self, rewound: &Rewound, settled: &Settled, replaced: &[ReplacedInput]) -> Vec<Event> {
+        let step = self.state.step;
+        let mut text = format!("from step {step}");
+        for change in &settled.free {
+            text += &format!("; {change}");
+        }
+        if !rewound.removed.is_empty() {
+            text += &format!("; removed what came later: {}", rewound.removed.join(", "));
+        }
+        let mut events = vec![Event::now(step, "resumed", text)];
+        events.extend(rewound.damaged.iter().map(|text| Event::now(step, "warning", text.as_str())));
+        if self.manifest.is_none() {
+            let text = "manifest.json is missing or damaged, so nothing says whether model and data are those that the run began with";
+            events.push(Event::now(step, "warning", text));
+        }
+        events.extend(replaced.iter().map(inputs::event));
+        events.extend(settled.events.iter().map(|edit| Event::edited(step, edit.clone())));
+        events
+    }
+}
+
+/// Said where nothing keeps a second process away.
+pub(super) const NO_LOCKS: &str =
+    "the file system of the run folder has no locks, so nothing keeps a second process from writing to the run";
+
+/// `edits` and one more; what it makes void is dropped.
+pub(super) fn with_edit(mut edits: Vec<SettingEdit>, edit: SettingEdit) -> Vec<SettingEdit> {
+    let is_void =
+        |path: &str| path.strip_prefix(&*edit.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    edits.retain(|earlier| !is_void(&earlier.path));
+    edits.push(edit);
+    edits
+}
+
+/// Refuses a checkpoint that is damaged or not what its folder says; returns what it holds beside tensors.
+fn check(folder: &Path, step: u64) -> Result<(TrainerState, Option<Experiment>)> {
+    checksums::verify(folder, |_| true)?;
+    let state = TrainerState::read(folder)?;
+    if state.step != step {
+        let path = folder.join("trainer.json");
+        return Err(Error::input(format!(
+            "trainer.json says step {}, but its folder is of step {step} ({})",
+            state.step,
+            path.display()
+        )));
+    }
+    let path = folder.join("trainer.safetensors");
+    let trainer = TensorFiles::open_file(path.clone())
+        .map_err(|error| Error::input(format!("the optimizer's state cannot be read: {error}")))?;
+    if trainer.metadata(STEPS).is_some_and(|steps| steps != state.optimizer_steps.to_string()) {
+        return Err(Error::input(format!(
+            "trainer.json says {} optimizer steps, but trainer.safetensors is of another number ({})",
+            state.optimizer_steps,
+            path.display()
+        )));
+    }
+    let experiment = RunDir::checkpoint_experiment(folder)?;
+    // An adapter's base model is the run's own.
+    let adapter = folder.join("adapter_model.safetensors");
+    if experiment.as_ref().map_or(adapter.exists(), |experiment| matches!(experiment.adapter, Adapter::Lora(_))) {
+        TensorFiles::open_file(adapter)?;
+    } else {
+        ModelFiles::open_folder(folder)?;
+    }
+    Ok((state, experiment))
+}
+
+/// Refuses a number of dealt problems that the steps cannot have dealt.
+fn check_problems(state: &TrainerState, held: &Experiment, folder: &Path) -> Result<()> {
+    /// More than dynamic sampling and the curriculum deal per problem of a step.
+    const MOST: u64 = 100_000;
+    let Some(problems) = state.problems else { return Ok(()) };
+    let least = if matches!(held.task, TaskConfig::Custom(_)) { 0 } else { state.step };
+    let most = state.step.saturating_mul(held.rollout.prompts_per_step as u64).saturating_mul(MOST);
+    if (least..=most).contains(&problems) {
+        return Ok(());
+    }
+    let path = folder.join("trainer.json");
+    Err(Error::input(format!(
+        "trainer.json says that {problems} problems were dealt, which {} steps cannot have done ({})",
+        state.step,
+        path.display()
+    )))
+}
+
+/// An error about the checkpoint of `step`, with what can be done: the newest whole checkpoint before it.
+fn way_on(directory: &RunDir, step: u64, error: Error) -> Error {
+    let Error::Input(message) = error else { return error };
+    let run = directory.path();
+    let earlier = directory.checkpoint_steps().unwrap_or_default().into_iter().rev().filter(|&at| at < step);
+    let whole =
+        earlier.into_iter().find(|&at| directory.checkpoint(at).and_then(|(_, folder)| check(&folder, at)).is_ok());
+    Error::input(match whole {
+        Some(whole) => format!(
+            "the checkpoint of step {step} cannot be used: {message}; the checkpoint of step {whole} is whole: go on from it with \
+             `orthant run --resume {} --from-step {whole}`",
+            run.display()
+        ),
+        None => format!(
+            "the checkpoint of step {step} cannot be used: {message}; there is no whole one before it; start the run again with \
+             `orthant run {}`",
+            run.join("experiment.ron").display()
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_sorted_by_what_they_decide() {
+        for (path, kind) in [
+            ("stop.steps", Kind::Free),
+            ("record.checkpoint_every", Kind::Free),
+            ("record.encoder", Kind::Edit),
+            ("rollout.groups_at_a_time", Kind::Free),
+            ("rollout.group_size", Kind::Edit),
+            ("method", Kind::Identity),
+            ("method.lambda", Kind::Edit),
+            ("seed", Kind::Identity),
+            ("task", Kind::Identity),
+            ("task.numbers", Kind::Identity),
+            ("task.source", Kind::Edit),
+            ("model", Kind::Edit),
+            ("adapter.rank", Kind::Identity),
+            ("evaluations", Kind::Edit),
+        ] {
+            assert_eq!(Kind::of(path), kind, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_whole_section_makes_changes_within_it_void() {
+        let edit = |path: &'static str, to: &str| SettingEdit { path: path.into(), from: 0.into(), to: to.into() };
+        let edits = ["method.lambda", "methods", "method"].map(|path| edit(path, "x"));
+        let edits = edits.into_iter().fold(Vec::new(), with_edit);
+        let paths: Vec<&str> = edits.iter().map(|edit| &*edit.path).collect();
+        assert_eq!(paths, ["methods", "method"]);
+    }
+}

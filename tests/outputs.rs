@@ -1,0 +1,217 @@
+//! What commands write: whole or not at all, by one process at a time, and never over what is not theirs.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use common::{Workplace, json, lines, wait_until};
+use serde_json::json;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+fn command(place: &Workplace, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_orthant"));
+    command.args(arguments).current_dir(place.path());
+    command
+}
+
+fn orthant(place: &Workplace, arguments: &[&str]) -> (i32, String) {
+    let output = command(place, arguments).output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+fn well(place: &Workplace, arguments: &[&str]) -> String {
+    let (status, stderr) = orthant(place, arguments);
+    assert_eq!(status, 0, "{arguments:?}: {stderr}");
+    stderr
+}
+
+/// Refused with status 2 and these words, in one paragraph.
+#[track_caller]
+fn refused(place: &Workplace, arguments: &[&str], words: &[&str]) {
+    let (status, stderr) = orthant(place, arguments);
+    assert!(status == 2 && stderr.trim_end().lines().count() == 1, "{arguments:?}: {status} {stderr}");
+    assert!(words.iter().all(|word| stderr.contains(word)), "{words:?} in {stderr}");
+}
+
+fn start(place: &Workplace, arguments: &[&str]) -> Child {
+    command(place, arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+fn kill(mut child: Child) {
+    child.kill().ok();
+    child.wait().unwrap();
+}
+
+/// Names and content of the files in a folder.
+fn content(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<(String, Vec<u8>)> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+fn write_input(place: &Workplace, name: &str, count: usize) {
+    let line = |n: usize| json!({ "group": n % 3, "prompt": "Use 1", "response": format!("1+{n}"), "reward": 1.0 });
+    let text: String = (0..count).map(|n| line(n).to_string() + "\n").collect();
+    fs::write(place.path().join(name), text).unwrap();
+}
+
+#[test]
+fn scores_replace_scores_only_and_lines_and_tensors_belong_together_after_any_kill() {
+    let place = Workplace::new();
+    write_input(&place, "few.jsonl", 6);
+    write_input(&place, "many.jsonl", 9);
+    let score = |input: &'static str| ["score", "--model", "model", "--out", "out", "--input", input];
+    well(&place, &score("few.jsonl"));
+    let out = place.path().join("out");
+    let scored = || {
+        let tensors =
+            candle_core::safetensors::load(out.join("scores.safetensors"), &candle_core::Device::Cpu).unwrap();
+        (lines(&out.join("scores.jsonl")).len(), tensors["features"].dims()[0])
+    };
+    assert_eq!(scored(), (6, 6));
+    let mut inputs = ["many.jsonl", "few.jsonl"].into_iter().cycle();
+    for delay in 0..12 {
+        let child = start(&place, &score(inputs.next().unwrap()));
+        let tensors = out.join("scores.safetensors");
+        let before = fs::metadata(&tensors).unwrap().modified().unwrap();
+        wait_until("the tensors", || {
+            out.join("scores.safetensors.tmp").exists() || fs::metadata(&tensors).unwrap().modified().unwrap() != before
+        });
+        std::thread::sleep(Duration::from_micros(delay * 200));
+        kill(child);
+        if out.join("scores.jsonl").exists() {
+            let (lines, tensors) = scored();
+            assert_eq!(lines, tensors, "after {delay}");
+        }
+    }
+    well(&place, &score("many.jsonl"));
+    assert_eq!(scored(), (9, 9));
+
+    // Neither its own input nor files of somebody else.
+    fs::create_dir(place.path().join("mine")).unwrap();
+    for (name, text) in [("scores.jsonl", "{\"a\": 1}\n"), ("scores.safetensors", "mine")] {
+        let path = place.path().join("mine").join(name);
+        fs::write(&path, text).unwrap();
+        let words = ["`orthant score` did not write", name, "--out"];
+        refused(&place, &["score", "--model", "model", "--input", "few.jsonl", "--out", "mine"], &words);
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        fs::remove_file(path).unwrap();
+    }
+    write_input(&place, "mine/scores.jsonl", 2);
+    let own = ["score", "--model", "model", "--input", "mine/scores.jsonl", "--out", "mine"];
+    refused(&place, &own, &["over their input", "--out"]);
+    assert_eq!(lines(&place.path().join("mine/scores.jsonl")).len(), 2);
+}
+
+#[test]
+fn one_evaluation_writes_to_a_folder_and_files_of_others_are_not_touched() {
+    let place = Workplace::new();
+    let long =
+        ["eval", "--model", "countdown", "--suite", "countdown", "--limit", "5000", "--samples", "8", "--out", "out"];
+    let child = start(&place, &long);
+    wait_until("the settings", || place.path().join("out/settings.json").exists());
+    refused(&place, &long, &[&format!("is being written by process {}", child.id())]);
+    kill(child);
+    let other = ["--limit", "3", "--samples", "2", "--max-new-tokens", "8"];
+    let arguments = [&long[..5], &other, &["--out", "out"]].concat();
+    let samples = place.path().join("out/samples.jsonl");
+    if fs::metadata(&samples).unwrap().len() > 0 {
+        refused(&place, &arguments, &["other settings: suite was ", "samples was 8 and is 2", "--out"]);
+    }
+    for name in ["settings.json", "samples.jsonl", "eval.json"] {
+        let folder = place.path().join(name.replace('.', "-"));
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join(name), "{\"mine\": 1}\n").unwrap();
+        let arguments = [&long[..5], &other, &["--out", folder.to_str().unwrap()]].concat();
+        refused(&place, &arguments, &["`orthant eval` did not write", "--out"]);
+        assert_eq!(fs::read_to_string(folder.join(name)).unwrap(), "{\"mine\": 1}\n");
+    }
+}
+
+#[test]
+fn an_export_that_was_killed_leaves_nothing_in_the_way() {
+    let place = Workplace::new();
+    let export = |out: &'static str| ["export", "--model", "countdown", "--dtype", "f32", "--out", out];
+    well(&place, &export("whole"));
+    let whole = content(&place.path().join("whole"));
+    assert!(whole.iter().any(|(name, _)| name == "model.safetensors"));
+    let hidden = place.path().join(".out.orthant-tmp");
+    for delay in [0, 2, 5, 10, 20, 40] {
+        let child = start(&place, &export("out"));
+        wait_until("the export", || hidden.exists() || place.path().join("out").exists());
+        std::thread::sleep(Duration::from_millis(delay));
+        kill(child);
+        // Whole or not there.
+        if place.path().join("out").exists() {
+            assert!(content(&place.path().join("out")) == whole);
+            fs::remove_dir_all(place.path().join("out")).unwrap();
+        }
+        well(&place, &export("out"));
+        assert!(content(&place.path().join("out")) == whole && !hidden.exists());
+        fs::remove_dir_all(place.path().join("out")).unwrap();
+    }
+    refused(&place, &export("whole"), &["is not empty", "nothing is overwritten"]);
+    fs::create_dir(place.path().join("empty")).unwrap();
+    well(&place, &export("empty"));
+    assert!(content(&place.path().join("empty")) == whole);
+}
+
+/// Pretraining of a tiny model into `base/`.
+const PRETRAIN: &str = "Pretrain(
+    name: \"tiny\",
+    model: (hidden_size: 16, layers: 1, heads: 2, kv_heads: 1, head_dim: 8, intermediate_size: 24, positions: 128),
+    task: Countdown(numbers: 3),
+    batch: 4,
+    steps: 300,
+    evaluations: [(suite: HeldOut(problems: 2), every: 20, samples: 2, k: [1, 2])],
+    out: \"base\",
+)
+";
+
+#[test]
+fn pretraining_writes_over_no_model_and_goes_on_where_it_was_killed() {
+    let place = Workplace::new();
+    fs::write(place.path().join("p.ron"), PRETRAIN).unwrap();
+    let model = content(&place.model());
+    refused(&place, &["pretrain", "p.ron", "--set", "out=\"model\""], &["model is not empty", "give a new folder"]);
+    assert!(content(&place.model()) == model);
+
+    well(&place, &["pretrain", "p.ron", "--set", "out=\"straight\""]);
+    let mut told = String::new();
+    for _ in 0..3 {
+        let progress = place.path().join(".base.orthant-tmp/progress");
+        let step =
+            || progress.join("pretrain.json").exists().then(|| json(&progress.join("pretrain.json"))["step"].clone());
+        let before = step();
+        let child = start(&place, &["pretrain", "p.ron"]);
+        let lock = place.path().join(".base.orthant-tmp/.orthant.lock");
+        let holder = format!("process {} on ", child.id());
+        wait_until("the lock", || fs::read_to_string(&lock).is_ok_and(|text| text.starts_with(&holder)));
+        refused(&place, &["pretrain", "p.ron"], &["base is being written by", &holder]);
+        wait_until("progress", || progress.exists() && step() != before);
+        kill(child);
+        assert!(!place.path().join("base").exists());
+        // As a kill while the progress was being replaced would leave it.
+        let moved = progress.with_file_name("progress-before");
+        if !moved.exists() {
+            fs::rename(&progress, moved).unwrap();
+        }
+    }
+    told += &well(&place, &["pretrain", "p.ron"]);
+    assert!(told.contains("going on after step "), "{told}");
+    assert!(content(&place.path().join("base")) == content(&place.path().join("straight")));
+    assert!(!place.path().join(".base.orthant-tmp").exists());
+    // With other settings it begins again.
+    let child = start(&place, &["pretrain", "p.ron", "--set", "out=\"other\""]);
+    wait_until("progress", || place.path().join(".other.orthant-tmp/progress").exists());
+    kill(child);
+    let told = well(&place, &["pretrain", "p.ron", "--set", "out=\"other\"", "--set", "seed=3", "--set", "steps=2"]);
+    assert!(!told.contains("going on after"), "{told}");
+}
