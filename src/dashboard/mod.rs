@@ -8,20 +8,23 @@
 //! * `loader`: older steps, read from the run folder on a thread of its own.
 //! * `state`: what is shown and chosen. `derive`, `series` and `traces`: what panels need beyond the snapshot.
 //! * `rollouts`, `problems`, `tokens`: completions as rows, problems over time, what tokens and differences look like.
-//! * `open_run`: one of the runs that the window has open. `start`: what the start screen finds and starts.
-//! * `display`: what comes after the window, also where the display goes away.
+//! * `open_run`: one of the runs that the window has open. `labels`: how they are told apart. `opener`: opens and starts them.
+//!   `start`: what the start screen finds. `display`: what comes after the window, also where the display goes away.
 //! * `dock`: where panels are. `panels`: one per file. `widgets`: what they are made of. `health`: what to look after.
-//! * `theme` and `format`: colours and numbers. `textures`: matrices on the graphics card. `vector`: what was painted, as SVG.
+//! * `copies`: what goes to the clipboard. `theme` and `format`: colours and numbers. `textures`: matrices on the graphics card. `vector`: what was painted, as SVG.
 
 mod app;
+mod copies;
 mod derive;
 mod display;
 mod dock;
 mod export;
 mod format;
 mod health;
+mod labels;
 mod loader;
 mod open_run;
+mod opener;
 mod panels;
 #[cfg(test)]
 mod performance;
@@ -56,6 +59,7 @@ use crate::trainer::{RunHandle, WatchedRun};
 use app::{Dashboard, ScreenshotResult};
 use dock::Dock;
 use open_run::RunSource;
+use opener::Opener;
 use start::Start;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -198,12 +202,13 @@ fn show_window(
             if let Some(theme) = options.theme {
                 ctx.set_theme(theme);
             }
-            let start = places.map(|places| Start::new(places, started, ctx.clone()));
+            let start = places.map(|places| Start::new(places, ctx.clone()));
+            let opener = Opener::new(started, ctx.clone());
             let mut dock = Dock::remembered(creation.storage);
             if let Some(panel) = options.panel {
                 dock.bring_up(panel);
             }
-            Ok(Box::new(Dashboard::new(ctx, runs, start, dock, themes, options.screenshot, shared)?))
+            Ok(Box::new(Dashboard::new(ctx, runs, start, opener, dock, themes, options.screenshot, shared)?))
         }),
     );
     if let Err(error) = shown {

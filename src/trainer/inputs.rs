@@ -3,14 +3,13 @@
 use super::resume::Resumed;
 use crate::error::{Error, Result};
 use crate::evaluation::Suite;
-use crate::experiment::{EncoderSource, Event, Experiment, Manifest, ReplacedInput, SuiteConfig, TaskConfig, to_text};
+use crate::experiment::{EncoderSource, Event, Experiment, Manifest, ReplacedInput, to_text};
 use crate::files::checksums;
 use crate::model::{ENCODER_FILES, LanguageModel, TextTokenizer, hexadecimal, hub};
 use crate::tasks::Task;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// What of a model's `config.json` decides the shapes of its weights.
 const SHAPE: [&str; 8] = [
@@ -63,7 +62,7 @@ impl Inputs {
                 Some(hash) => hash.to_string(),
                 None => sha256(&to_text(&experiment.task)?),
             },
-            template: template_hash(experiment, &base.tokenizer)?,
+            template: template_hash(task, suites),
             encoder: encoder_hash(experiment.encoder())?,
             suites: hashes,
         })
@@ -151,36 +150,15 @@ fn tokenizer_hash(tokenizer: &TextTokenizer) -> Result<String> {
     Ok(hexadecimal(Sha256::digest(tokenizer.json())))
 }
 
-/// The prompt templates of the task and of all suites: the text of a file, the chat template that comes with the model, or a name.
-fn template_hash(experiment: &Experiment, tokenizer: &TextTokenizer) -> Result<String> {
-    let mut names: Vec<Option<&str>> = Vec::new();
-    if let TaskConfig::Dataset(data) = &experiment.task {
-        names.push(data.template.as_deref());
-    }
-    for evaluation in &experiment.evaluations {
-        match &evaluation.suite {
-            SuiteConfig::HeldOut(_) => {}
-            SuiteConfig::Named(suite) => names.push(suite.template.as_deref()),
-            SuiteConfig::File(suite) => names.push(suite.template.as_deref()),
-        }
-    }
+/// The texts of the prompt templates of the task and of all suites.
+fn template_hash(task: &dyn Task, suites: &[Suite]) -> String {
     let mut hasher = Sha256::new();
-    for name in names {
-        match name {
-            Some(name) if Path::new(name).is_file() => {
-                let sum = checksums::sha256(Path::new(name));
-                hasher.update(sum.map_err(Error::io("reading a prompt template", name))?);
-            }
-            Some(name) if name != "chat" => hasher.update(name),
-            _ => {
-                for file in ["chat_template.jinja", "tokenizer_config.json"] {
-                    hasher.update(tokenizer.companion(file).unwrap_or_default());
-                }
-            }
-        }
+    let of_suites = suites.iter().map(|suite| suite.template_hash.as_deref());
+    for hash in std::iter::once(task.template_hash()).chain(of_suites) {
+        hasher.update(hash.unwrap_or_default());
         hasher.update([0]);
     }
-    Ok(hexadecimal(hasher.finalize()))
+    hexadecimal(hasher.finalize())
 }
 
 /// The files of a sentence encoder that is not the base model.
