@@ -18,7 +18,6 @@ pub mod metrics;
 pub mod model;
 pub mod objective;
 pub mod optim;
-mod panics;
 pub mod prelude;
 pub mod rng;
 pub mod rollout;

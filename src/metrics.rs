@@ -106,10 +106,12 @@ pub struct MetricRow {
 }
 
 impl MetricRow {
-    /// Reads a line of `metrics.jsonl`; `None` where it is not one. Metrics that no built-in stage declares are left out.
+    /// Reads a line of `metrics.jsonl`; `None` where it is not one. What is null is not a number. Metrics that no built-in stage
+    /// declares are left out.
     pub fn from_json(line: &str) -> Option<Self> {
         let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).ok()?;
-        let values = fields.iter().filter_map(|(name, value)| Some((find(name)?, value.as_f64()?))).collect();
+        let number = |value: &serde_json::Value| if value.is_null() { Some(f64::NAN) } else { value.as_f64() };
+        let values = fields.iter().filter_map(|(name, value)| Some((find(name)?, number(value)?))).collect();
         let wall_s = fields.get("wall_s").and_then(serde_json::Value::as_f64).unwrap_or(0.0);
         Some(Self { step: fields.get("step")?.as_u64()?, wall_s, values })
     }
@@ -186,6 +188,13 @@ mod tests {
         assert_eq!(before.last().map(|row| row.step), Some(600));
         assert!((1..=601).all(|step| history.at(step).is_some_and(|row| row.step == step)));
         assert!(before.at(0).is_none() && before.at(601).is_none());
+    }
+
+    #[test]
+    fn null_is_not_a_number_and_what_is_absent_is_not_there() {
+        let row = MetricRow::from_json(r#"{"step":3,"wall_s":1.5,"policy/kl":null,"policy/entropy":0.5}"#).unwrap();
+        assert!(row.get(&POLICY_KL).is_some_and(f64::is_nan));
+        assert_eq!((row.get(&POLICY_ENTROPY), row.get(&REWARD_MEAN)), (Some(0.5), None));
     }
 
     #[test]

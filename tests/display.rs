@@ -6,6 +6,7 @@
 mod common;
 
 use common::{Workplace, json, lines, wait_until};
+use orthant::prelude::*;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -100,6 +101,25 @@ fn lose(place: &Workplace, mut server: Server) {
     assert!(run.join(format!("checkpoints/step_{last:06}/trainer.json")).exists());
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(stdout.contains(&format!("stopped after step {last}")), "{stdout}");
+}
+
+#[test]
+fn a_paused_run_whose_window_is_gone_is_saved_and_stopped() {
+    let place = Workplace::new();
+    let run = RunBuilder::new(place.experiment(1_000_000, "")).start(&place.runs()).unwrap();
+    let handle = run.handle.clone();
+    common::wait_for(&handle, "a step", |snapshot| snapshot.step >= 1);
+    assert!(handle.send(TrainerCommand::Pause));
+    common::wait_for(&handle, "the pause", |snapshot| snapshot.state == RunState::Paused);
+    assert!(handle.send(TrainerCommand::WindowLost));
+    assert_eq!(run.join().unwrap(), RunEnd::Stopped);
+    let snapshot = handle.snapshots.load();
+    assert_eq!(snapshot.checkpoints.last(), Some(&snapshot.step));
+    assert!(
+        snapshot.warnings.iter().any(|(_, text)| text.contains("because it was paused")),
+        "{:?}",
+        snapshot.warnings
+    );
 }
 
 #[test]

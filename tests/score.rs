@@ -293,7 +293,7 @@ fn bad_input_is_refused_before_any_work_with_line_and_remedy() {
         ["--temperature", "0", "at least 0.01"],
         ["--temperature", "-1", "at least 0.01"],
         ["--lambda", "-1", "at least 0"],
-        ["--lambda", "-.5", "at least 0"],
+        ["--lambda", "-0.5", "at least 0"],
         ["--lambda", "nan", "at least 0"],
         ["--clip", "-3", "at least 0"],
         ["--projection", "64", "--exact-gradients"],

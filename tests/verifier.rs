@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use orthant::data::{Record, read_records};
+use orthant::data::read_records;
 use orthant::verify::boxed::last_boxed;
 use orthant::verify::{AnswerFormat, Equality, Verdict, answers_equal, verify};
 use rayon::prelude::*;
@@ -195,8 +195,9 @@ fn the_answers_of_math_agree_with_themselves_and_not_with_others() {
         return;
     };
     let records = read_records(&[Path::new(&folder).join("math_train.parquet")]).unwrap();
-    let cut = records.iter().filter(|record| !record.has_whole_answer()).count();
-    let train: Vec<String> = records.into_iter().filter(Record::has_whole_answer).map(|record| record.answer).collect();
+    let cut = records.iter().filter(|record| record.unusable().is_some()).count();
+    let train: Vec<String> =
+        records.into_iter().filter(|record| record.unusable().is_none()).map(|record| record.answer).collect();
     eprintln!("{cut} answers are cut off in the file");
     let mut agreement = Agreement::default();
     for golds in golds().unwrap().iter().chain([&train]) {

@@ -1,8 +1,8 @@
 //! `orthant run EXPERIMENT.ron`: trains, with the dashboard on it or a progress bar.
 
-use super::WindowArguments;
 use super::terminal::{note, say, text_of};
-use crate::dashboard::{self, WindowEnd};
+use super::{WindowArguments, start};
+use crate::dashboard::{self, StartedRuns, WindowEnd};
 use crate::error::{Error, Result};
 use crate::experiment::{self, DeviceChoice, Experiment};
 use crate::metrics;
@@ -90,8 +90,9 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
         None => error,
     })?;
     let handle = run.handle.clone();
-    let stopping = handle.clone();
-    let interrupted = stop_on_interrupt(move || vec![stopping.clone()])?;
+    let others = StartedRuns::default();
+    let (own, more) = (handle.clone(), start::handles(&others));
+    let interrupted = stop_on_interrupt(move || [vec![own.clone()], more()].concat())?;
 
     let display = !arguments.headless && dashboard::display_available();
     if !arguments.headless && !display {
@@ -105,18 +106,20 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
             move || follow(&handle)
         })
         .map_err(|e| Error::failed(format!("cannot start the progress thread: {e}")))?;
-    let started = Started { run, follower, interrupted, json: arguments.json };
+    let started = Started { run, follower, others: StartedRuns::clone(&others), interrupted, json: arguments.json };
     if !display {
         return started.conclude(None);
     }
     let window = arguments.window.options();
-    Ok(dashboard::open(handle, window, move |end| super::status(started.conclude(Some(end)))))
+    Ok(dashboard::open(handle, others, window, move |end| super::status(started.conclude(Some(end)))))
 }
 
 /// A run on its way.
 struct Started {
     run: Run,
     follower: JoinHandle<Result<()>>,
+    /// Runs that were started in its window.
+    others: StartedRuns,
     interrupted: Arc<AtomicBool>,
     json: bool,
 }
@@ -132,6 +135,7 @@ impl Started {
                 } else {
                     note!("{error}");
                 }
+                start::tell_of_loss(&error, &self.others);
             }
             Some(WindowEnd::NoPicture(error)) => picture = Err(error),
             Some(WindowEnd::Closed) | None => {}
@@ -139,10 +143,11 @@ impl Started {
         let handle = self.run.handle.clone();
         let end = self.run.join();
         let followed = self.follower.join().unwrap_or_else(|_| Err(Error::failed("the progress display failed")));
+        let waited = start::wait(&self.others);
         let snapshot = handle.snapshots.load();
         let end = end.map_err(|error| with_way_on(error, &snapshot))?;
         summarize(&snapshot, end, self.json)?;
-        followed.and(picture)?;
+        followed.and(picture).and(waited)?;
         Ok(if end == RunEnd::Stopped && self.interrupted.load(Ordering::SeqCst) { INTERRUPTED } else { 0 })
     }
 }
@@ -167,10 +172,11 @@ pub(super) fn stop_on_interrupt(runs: impl Fn() -> Vec<RunHandle> + Send + 'stat
             if interrupted.swap(true, Ordering::SeqCst) {
                 std::process::exit(i32::from(INTERRUPTED));
             }
-            note!("\ninterrupted: finishing the step and saving a checkpoint; press Ctrl-C again to leave at once");
-            if !runs().iter().fold(false, |taken, run| run.send(TrainerCommand::Stop) || taken) {
+            let is_going_on = runs().iter().fold(false, |taken, run| run.send(TrainerCommand::Stop) || taken);
+            if !is_going_on {
                 std::process::exit(i32::from(INTERRUPTED));
             }
+            note!("\ninterrupted: finishing the step and saving a checkpoint; press Ctrl-C again to leave at once");
         }
     };
     ctrlc::set_handler(handler).map_err(|e| Error::failed(format!("cannot watch for Ctrl-C: {e}")))?;

@@ -5,10 +5,11 @@ use super::run::stop_on_interrupt;
 use super::terminal::note;
 use crate::dashboard::{self, Places, StartedRuns, WindowEnd};
 use crate::error::{Error, Result};
-use crate::trainer::{Run, RunEnd, TrainerCommand};
+use crate::trainer::{Run, RunEnd, RunHandle, TrainerCommand};
 use clap::Args;
 use std::path::PathBuf;
 use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Where the start screen looks.
 #[derive(Args)]
@@ -31,34 +32,50 @@ pub(super) fn run(arguments: StartArguments) -> Result<u8> {
         ));
     }
     let started = StartedRuns::default();
+    stop_on_interrupt(handles(&started))?;
     let places = Places { experiments: arguments.experiments, runs: arguments.runs };
-    let runs = StartedRuns::clone(&started);
-    stop_on_interrupt(move || lock(&runs).iter().map(|run| run.handle.clone()).collect())?;
-    let runs = StartedRuns::clone(&started);
-    Ok(dashboard::open_start(places, started, arguments.window.options(), move |end| {
-        super::status(conclude(end, std::mem::take(&mut *lock(&runs))))
-    }))
+    let (runs, options) = (StartedRuns::clone(&started), arguments.window.options());
+    Ok(dashboard::open_start(places, started, options, move |end| super::status(conclude(end, &runs))))
+}
+
+/// What sends commands to the runs that a window started.
+pub(super) fn handles(runs: &StartedRuns) -> impl Fn() -> Vec<RunHandle> + Send + 'static {
+    let runs = StartedRuns::clone(runs);
+    move || lock(&runs).iter().map(|run| run.handle.clone()).collect()
 }
 
 fn lock(runs: &StartedRuns) -> MutexGuard<'_, Vec<Run>> {
     runs.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits for the ends of runs that the window started. Those whose window was closed have been told to stop.
-fn conclude(end: WindowEnd, runs: Vec<Run>) -> Result<u8> {
-    if let WindowEnd::Lost(error) = &end {
-        for run in &runs {
-            let snapshot = run.handle.snapshots.load();
-            if !snapshot.state.is_over() && run.handle.send(TrainerCommand::WindowLost) {
-                note!(
-                    "{error}; the run in {} goes on until it ends or Ctrl-C is pressed",
-                    snapshot.info.directory.display()
-                );
-            }
+/// What comes after a window that has no run of its own: waits for those that were started in it.
+pub(super) fn conclude(end: WindowEnd, runs: &StartedRuns) -> Result<u8> {
+    let goes_on = matches!(&end, WindowEnd::Lost(error) if tell_of_loss(error, runs));
+    wait(runs)?;
+    if goes_on { Ok(0) } else { end.into_result().map(|()| 0) }
+}
+
+/// Tells runs that a window started that it is gone; says whether any goes on.
+pub(super) fn tell_of_loss(error: &Error, runs: &StartedRuns) -> bool {
+    let mut goes_on = false;
+    for run in lock(runs).iter() {
+        let snapshot = run.handle.snapshots.load();
+        if !snapshot.state.is_over() && run.handle.send(TrainerCommand::WindowLost) {
+            goes_on = true;
+            let folder = snapshot.info.directory.display();
+            note!("{error}; the run in {folder} goes on until it ends or Ctrl-C is pressed");
         }
     }
-    // All are waited for before the first error ends the program.
+    goes_on
+}
+
+/// Waits for runs that a window started, for all of them before the first error. Those whose window was closed have been told to stop.
+pub(super) fn wait(runs: &StartedRuns) -> Result<()> {
+    // Interrupts still reach them, so they stay where they are until they are over.
+    while lock(runs).iter().any(|run| !run.handle.snapshots.load().state.is_over()) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let runs = std::mem::take(&mut *lock(runs));
     let ends: Vec<Result<RunEnd>> = runs.into_iter().map(Run::join).collect();
-    ends.into_iter().collect::<Result<Vec<_>>>()?;
-    end.into_result().map(|()| 0)
+    ends.into_iter().collect::<Result<Vec<_>>>().map(drop)
 }

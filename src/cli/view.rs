@@ -1,7 +1,8 @@
 //! `orthant view RUN_DIR...`: the dashboard on run folders, of runs that are over or that other processes are writing.
 
-use super::WindowArguments;
-use crate::dashboard;
+use super::run::stop_on_interrupt;
+use super::{WindowArguments, start};
+use crate::dashboard::{self, StartedRuns};
 use crate::error::{Error, Result};
 use crate::trainer::WatchedRun;
 use clap::Args;
@@ -26,5 +27,8 @@ pub(super) fn run(arguments: &ViewArguments) -> Result<u8> {
              picture with `xvfb-run orthant view RUN_DIR --screenshot FILE.png --after-step N`",
         ));
     }
-    Ok(dashboard::open_folders(runs, arguments.window.options(), |end| super::status(end.into_result().map(|()| 0))))
+    let started = StartedRuns::default();
+    stop_on_interrupt(start::handles(&started))?;
+    let (others, options) = (StartedRuns::clone(&started), arguments.window.options());
+    Ok(dashboard::open_folders(runs, started, options, move |end| super::status(start::conclude(end, &others))))
 }

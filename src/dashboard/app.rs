@@ -1,9 +1,12 @@
 //! The window's frame loop: takes in the newest snapshots and the step that is shown, lays out the panels, passes commands on.
 
 use super::Screenshot;
+use super::copies;
 use super::dock::{Dock, PanelKind};
 use super::export;
+use super::labels;
 use super::open_run::{OpenRun, RunSource};
+use super::opener::Opener;
 use super::panels::runs::RunTabs;
 use super::panels::{self, Tools};
 use super::start::Start;
@@ -12,7 +15,7 @@ use super::textures::Textures;
 use super::theme::Themes;
 use super::vector;
 use crate::error::{Error, Result};
-use crate::trainer::RunState;
+use crate::trainer::{RunInfo, RunState};
 use egui::layers::PaintList;
 use egui::{CentralPanel, Color32, ColorImage, Frame, LayerId, Margin, Panel, Rect, Ui, ViewportCommand};
 use std::path::Path;
@@ -34,6 +37,9 @@ pub(super) struct Dashboard {
     /// The run that every panel shows.
     active: usize,
     start: Option<Start>,
+    opener: Opener,
+    /// What the runs' labels were made of.
+    labelled: Vec<Arc<RunInfo>>,
     /// Whether the start screen covers the runs.
     start_is_open: bool,
     dock: Dock,
@@ -50,6 +56,7 @@ impl Dashboard {
         ctx: &egui::Context,
         runs: Vec<RunSource>,
         start: Option<Start>,
+        opener: Opener,
         dock: Dock,
         themes: Themes,
         screenshot: Option<Screenshot>,
@@ -62,6 +69,8 @@ impl Dashboard {
             runs,
             active: 0,
             start,
+            opener,
+            labelled: Vec::new(),
             dock,
             themes,
             textures: Textures::default(),
@@ -71,15 +80,22 @@ impl Dashboard {
         })
     }
 
-    /// Opens another run and shows it; one that is open already is shown.
+    /// Opens another run and shows it. One that is open already is shown; a run that trains here takes the place of its folder.
     fn open(&mut self, ctx: &egui::Context, source: RunSource) -> Result<()> {
         let directory = source.snapshots().load().info.directory.clone();
         let open = self.runs.iter().position(|run| run.state.snapshot.info.directory == directory);
-        let place = if let Some(place) = open {
-            place
-        } else {
-            self.runs.push(OpenRun::new(ctx, source)?);
-            self.runs.len() - 1
+        let place = match open {
+            Some(place) if matches!(source, RunSource::Trainer(_)) => {
+                let mut run = OpenRun::new(ctx, source)?;
+                run.state.choose(self.runs[place].state.choices());
+                self.runs[place] = run;
+                place
+            }
+            Some(place) => place,
+            None => {
+                self.runs.push(OpenRun::new(ctx, source)?);
+                self.runs.len() - 1
+            }
         };
         self.show_run(place);
         self.start_is_open = false;
@@ -116,24 +132,61 @@ impl Dashboard {
                 run.state.curve_settings.clone_from(&settings);
             }
         }
-        for run in &mut self.runs {
+        // Nothing changes under the pointer while it may click, so that the click means what was seen.
+        let is_pressed = ctx.input(|input| input.pointer.could_any_button_be_click());
+        for run in self.runs.iter_mut().filter(|_| !is_pressed) {
             run.take_in(now);
         }
         if let Some(start) = &mut self.start {
-            for source in start.take_in() {
-                if let Err(error) = self.open(ctx, source) {
-                    self.start.iter_mut().for_each(|start| start.fail(error.to_string()));
-                }
+            start.take_in();
+        }
+        for opened in self.opener.take_in() {
+            self.runs.iter_mut().for_each(|run| run.state.is_resuming = false);
+            match opened.and_then(|source| self.open(ctx, source)) {
+                Ok(()) => self.start.iter_mut().for_each(|start| start.error = None),
+                Err(error) => self.fail(error.to_string()),
             }
         }
+        self.label_runs();
+        let said = copies::take_said(ctx);
         let Some(run) = self.runs.get_mut(self.active) else { return };
+        run.state.listen(now);
+        if let Some(said) = said {
+            run.state.tell(said);
+        }
         if let Some(screenshot) = self.screenshot.as_ref().filter(|_| run.state.is_watched()) {
             run.state.move_to(screenshot.after_step);
+        }
+        if !is_pressed {
+            run.state.play();
         }
         run.find_step();
         if run.state.is_playing() || run.state.wanted().is_some() {
             ctx.request_repaint_after(FRAME);
         }
+    }
+
+    /// Says why something that was asked of the window could not be.
+    fn fail(&mut self, error: String) {
+        match (&mut self.start, self.runs.get_mut(self.active)) {
+            (Some(start), _) if self.start_is_open => start.fail(error),
+            (_, Some(run)) => run.state.tell_problem(error),
+            (Some(start), None) => start.fail(error),
+            (None, None) => {}
+        }
+    }
+
+    /// Tells the runs apart, where another one was opened or one is no longer what it was.
+    fn label_runs(&mut self) {
+        let infos = self.runs.iter().map(|run| &run.state.snapshot.info);
+        if infos.clone().count() == self.labelled.len()
+            && infos.zip(&self.labelled).all(|(info, before)| Arc::ptr_eq(info, before))
+        {
+            return;
+        }
+        let labels = labels::labels(&self.runs.iter().map(|run| &run.state).collect::<Vec<_>>());
+        self.runs.iter_mut().zip(labels).for_each(|(run, label)| run.state.label = label);
+        self.labelled = self.runs.iter().map(|run| Arc::clone(&run.state.snapshot.info)).collect();
     }
 
     fn act(&mut self, asked: Option<RunTabs>) {
@@ -164,7 +217,9 @@ impl Dashboard {
         if self.start_is_open
             && let Some(start) = &mut self.start
         {
-            CentralPanel::no_frame().frame(frame(16, 12)).show(ui, |ui| panels::start::show(ui, theme, start));
+            CentralPanel::no_frame()
+                .frame(frame(16, 12))
+                .show(ui, |ui| panels::start::show(ui, theme, start, &mut self.opener));
             return;
         }
         let mut others = Vec::new();
@@ -195,10 +250,15 @@ impl Dashboard {
         CentralPanel::no_frame().show(ui, |ui| self.dock.show(ui, &mut tools, state));
         panels::keys::show(ui, &tools, state);
         panels::palette::show(ui, &tools, state);
+        panels::stop::show(ui, &tools, state);
         for wish in std::mem::take(&mut state.wishes) {
             match wish {
                 Wish::ShowPanel(panel) => self.dock.bring_up(panel),
                 Wish::ResetLayout => self.dock.reset(),
+                Wish::Resume => {
+                    state.is_resuming = true;
+                    self.opener.resume(&state.snapshot.info.directory);
+                }
                 Wish::SavePicture(panel, rect) => {
                     let svg = painted_svg(ui.ctx(), rect, theme.panel, &self.textures);
                     save_panel(ui.ctx(), state, panel, rect, svg);
@@ -212,11 +272,13 @@ impl Dashboard {
         let Some(screenshot) = &self.screenshot else { return };
         if let Some(run) = self.runs.get(self.active) {
             let snapshot = &run.state.snapshot;
-            let is_reached = snapshot.step >= screenshot.after_step || snapshot.state.is_over();
+            // Nobody knows whether a run that says nothing will ever say more.
+            let is_over = snapshot.state.is_over() || run.state.is_silent();
+            let is_reached = snapshot.step >= screenshot.after_step || is_over;
             if !is_reached || run.state.wanted().is_some() {
                 return;
             }
-        } else if self.start.as_ref().is_some_and(Start::is_reading) {
+        } else if self.start.as_ref().is_some_and(|start| start.is_reading() && start.is_empty()) {
             return;
         }
         self.settled_frames += 1;

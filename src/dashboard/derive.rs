@@ -27,34 +27,80 @@ pub(crate) enum Order {
     Cluster,
 }
 
-/// Which cosines the ends of the colour map stand for.
+/// What the ends of the colour maps stand for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum ColorRange {
-    /// From -1 to 1.
+    /// Everything that is possible: cosines from -1 to 1, novelty from 0 to 1.
     Full,
-    /// The smallest round range that holds every pair of the step.
+    /// The range of the step's values.
     #[default]
     Fitted,
 }
 
-/// The round ranges that [`ColorRange::Fitted`] chooses from.
+/// The values that a colour map stands for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct ColorScale {
+    /// What the map's first colour stands for.
+    pub(crate) low: f32,
+    /// What its last colour stands for.
+    pub(crate) high: f32,
+}
+
+impl ColorScale {
+    /// From `-reach` to `reach`.
+    pub(crate) const fn around_zero(reach: f32) -> Self {
+        Self { low: -reach, high: reach }
+    }
+
+    /// The range of `values` to a hundredth, never empty; `None` without any.
+    fn of(values: impl Iterator<Item = f32>) -> Option<Self> {
+        let (low, high) = values
+            .filter(|value| value.is_finite())
+            .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+        // Within rounding of a hundredth is at it.
+        let (low, high) = ((100.0 * low + 1e-3).floor() / 100.0, (100.0 * high - 1e-3).ceil() / 100.0);
+        (low <= high).then(|| Self { low, high: high.max(low + 0.01) })
+    }
+
+    /// What the colour of a cosine between them stands for: `±0.5`, or `0.81 to 0.97`.
+    pub(crate) fn name(self) -> String {
+        if (self.low + self.high).abs() < 1e-6 {
+            return format!("±{}", self.high);
+        }
+        // The map's lower half is for what pulls against each other.
+        format!("{:.2} to {:.2}", f32::midpoint(self.low, self.high), self.high)
+    }
+
+    /// Where `value` lies, from 0 to 1; NaN for NaN.
+    pub(crate) fn place(self, value: f32) -> f32 {
+        ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
+    }
+}
+
+/// The round ranges that cosines of directions are fitted to: 0 stays neutral.
 const RANGES: [f32; 4] = [0.1, 0.25, 0.5, 1.0];
 
-/// What the ends of the colour map stand for at `step`.
-pub(crate) fn color_range(step: &StepView, compared: Compared, choice: ColorRange) -> f32 {
+/// What the colours of cosines stand for at `step`. Embeddings are all alike, so that theirs are told apart from the lowest one on.
+pub(crate) fn cosine_scale(step: &StepView, compared: Compared, choice: ColorRange) -> ColorScale {
+    let full = ColorScale::around_zero(1.0);
     if choice == ColorRange::Full {
-        return 1.0;
+        return full;
     }
-    let largest = step
-        .groups
-        .iter()
-        .flat_map(|group| group.pair_cosines(compared))
-        .filter(|cosine| cosine.is_finite())
-        .fold(0.0f32, |largest, cosine| largest.max(cosine.abs()));
-    if largest <= 0.0 {
-        return 1.0;
+    let cosines = || step.groups.iter().flat_map(|group| group.pair_cosines(compared));
+    let Some(range) = ColorScale::of(cosines()) else { return full };
+    if compared == Compared::Meanings && range.low >= 0.0 {
+        return ColorScale { low: 2.0f32.mul_add(range.low, -range.high), high: range.high };
     }
-    RANGES.into_iter().find(|&range| largest <= range).unwrap_or(1.0)
+    let largest = cosines().filter(|cosine| cosine.is_finite()).fold(0.0f32, |most, cosine| most.max(cosine.abs()));
+    let reach = RANGES.into_iter().find(|&reach| largest <= reach).filter(|_| largest > 0.0);
+    ColorScale::around_zero(reach.unwrap_or(1.0))
+}
+
+/// What the colours of novelties stand for at `step`.
+pub(crate) fn novelty_scale(step: &StepView, choice: ColorRange) -> ColorScale {
+    let novelties = step.groups.iter().flat_map(|group| &group.rollouts).map(|rollout| rollout.novelty);
+    let fitted = if choice == ColorRange::Fitted { ColorScale::of(novelties) } else { None };
+    fitted.unwrap_or(ColorScale { low: 0.0, high: 1.0 })
 }
 
 /// Rollout indices in display order.
@@ -237,10 +283,37 @@ mod tests {
         let mut group = testing::group(0, 2, 1);
         group.cosine = vec![1.0, -0.2, -0.2, 1.0];
         let mut step = StepView { step: 1, groups: vec![group] };
-        assert!((color_range(&step, Compared::Directions, ColorRange::Fitted) - 0.25).abs() < 1e-6);
-        assert!((color_range(&step, Compared::Directions, ColorRange::Full) - 1.0).abs() < 1e-6);
+        let scale = |step: &StepView, choice| cosine_scale(step, Compared::Directions, choice);
+        assert_eq!(scale(&step, ColorRange::Fitted), ColorScale::around_zero(0.25));
+        assert_eq!(scale(&step, ColorRange::Full), ColorScale::around_zero(1.0));
         step.groups[0].cosine.clear();
-        assert!((color_range(&step, Compared::Directions, ColorRange::Fitted) - 1.0).abs() < 1e-6);
+        assert_eq!(scale(&step, ColorRange::Fitted), ColorScale::around_zero(1.0));
+    }
+
+    #[test]
+    fn fitted_embeddings_run_from_neutral_at_their_lowest_to_the_end_at_their_highest() {
+        let mut group = testing::group(0, 3, 1);
+        group.semantic = vec![1.0, 0.9, 0.8, 0.9, 1.0, 0.85, 0.8, 0.85, 1.0];
+        let mut step = StepView { step: 1, groups: vec![group] };
+        let scale = |step: &StepView| cosine_scale(step, Compared::Meanings, ColorRange::Fitted);
+        assert_eq!(scale(&step).name(), "0.80 to 0.90");
+        assert!((scale(&step).place(0.8) - 0.5).abs() < 1e-3 && (scale(&step).place(0.9) - 1.0).abs() < 1e-3);
+        step.groups[0].semantic[1] = -0.3;
+        assert_eq!(scale(&step).name(), "±1", "what pulls apart keeps its colour");
+    }
+
+    #[test]
+    fn fitted_novelties_have_the_range_of_the_step() {
+        let mut group = testing::group(0, 3, 1);
+        group
+            .rollouts
+            .iter_mut()
+            .zip([0.912, f32::NAN, 0.934])
+            .for_each(|(rollout, novelty)| rollout.novelty = novelty);
+        let step = StepView { step: 1, groups: vec![group] };
+        let ends = |scale: ColorScale| format!("{:.2} to {:.2}", scale.low, scale.high);
+        assert_eq!(ends(novelty_scale(&step, ColorRange::Fitted)), "0.91 to 0.94");
+        assert_eq!(ends(novelty_scale(&step, ColorRange::Full)), "0.00 to 1.00");
     }
 
     #[test]

@@ -211,8 +211,7 @@ impl Behavior<PanelKind> for Panes<'_, '_> {
             ui.set_min_width(180.0);
             let format = if panel == PanelKind::Experiment { "Copy as RON" } else { "Copy as CSV" };
             if ui.button(format).clicked() {
-                let text = panels::as_text(panel, self.tools, self.state);
-                ui.ctx().copy_text(text);
+                panels::as_text(panel, self.tools, self.state).put(ui.ctx());
             }
             let hint = "The panel as SVG and PNG in the run folder's figures";
             if let Some(rect) = rect

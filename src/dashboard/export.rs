@@ -35,7 +35,7 @@ pub(crate) fn csv(runs: &[Source<'_>], settings: &CurveSettings) -> String {
             .collect();
         steps.sort_unstable();
         steps.dedup();
-        let name = field(&run.name());
+        let name = field(run.name());
         for step in steps {
             let values = metrics.iter().map(|metric| {
                 let value = run.curves().of(metric).and_then(|series| series.at(step));
@@ -146,7 +146,7 @@ pub(crate) fn figure(runs: &[Source<'_>], settings: &CurveSettings) -> Figure {
     // A single run still has a name in the legend.
     if let [only] = runs {
         for line in figure.plots.iter_mut().flat_map(|plot| &mut plot.lines).filter(|line| line.name.is_empty()) {
-            line.name = only.name();
+            only.name().clone_into(&mut line.name);
         }
     }
     figure
@@ -161,7 +161,7 @@ fn figure_line(trace: Trace) -> FigureLine {
         points.extend(piece.iter().map(|point| (point.x, point.y)));
     }
     let [red, green, blue, _] = trace.color.to_array();
-    FigureLine { name: trace.name, color: [red, green, blue], is_dashed: trace.place > 0, points, band: trace.band }
+    FigureLine { name: trace.name, color: [red, green, blue], is_dashed: trace.style > 0, points, band: trace.band }
 }
 
 /// Writes `curves.csv`, `curves.svg` and `curves.png` into `folder` and tells `result`.
@@ -194,7 +194,7 @@ mod tests {
         };
         let states = [named("a", 0), named("b \"x\"", 1)];
         let settings = CurveSettings::default();
-        let runs = traces::sources(&states.iter().collect::<Vec<_>>(), Axis::Step, |_| egui::Color32::BLACK);
+        let runs = traces::sources(&states.iter().collect::<Vec<_>>(), Axis::Step, |_, _| egui::Color32::BLACK);
         let text = csv(&runs, &settings);
         assert_eq!(text.lines().count(), 61);
         let fields: Vec<&str> = text.lines().nth(30).unwrap().split(',').collect();
@@ -216,7 +216,7 @@ mod tests {
             State::new(snapshot)
         });
         let settings = CurveSettings { joins_seeds: true, axis: Axis::Time, ..CurveSettings::default() };
-        let runs = traces::sources(&states.iter().collect::<Vec<_>>(), settings.axis, |_| egui::Color32::BLACK);
+        let runs = traces::sources(&states.iter().collect::<Vec<_>>(), settings.axis, |_, _| egui::Color32::BLACK);
         let figure = figure(&runs, &settings);
         assert_eq!(figure.x_label, "seconds since the run began");
         let [line] = figure.plots[0].lines.as_slice() else { panic!("the seeds are not joined") };

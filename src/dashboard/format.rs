@@ -3,10 +3,24 @@
 /// What stands where a number does not exist.
 pub(crate) const NOT_AVAILABLE: &str = "n/a";
 
-/// `decimals` places with a true minus sign; `n/a` where there is no number.
+/// From this size on numbers are written in scientific notation.
+const ENORMOUS: f64 = 1e6;
+
+/// From this size on that holds for counts too.
+const UNCOUNTABLE: f64 = 1e12;
+
+/// `digits` decimals and a power of ten: `3.2e15`.
+pub(crate) fn scientific(value: f64, digits: usize) -> String {
+    format!("{value:.digits$e}").replace('-', "\u{2212}")
+}
+
+/// `decimals` places with a true minus sign, enormous values in scientific notation; `n/a` where there is no number.
 pub(crate) fn number(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
         return NOT_AVAILABLE.to_owned();
+    }
+    if value.abs() >= ENORMOUS {
+        return scientific(value, 1);
     }
     let text = format!("{:.decimals$}", value.abs());
     // A value that rounds to zero has no sign.
@@ -29,6 +43,8 @@ pub(crate) fn compact(value: f64) -> String {
     let size = value.abs();
     if !value.is_finite() {
         NOT_AVAILABLE.to_owned()
+    } else if size >= ENORMOUS {
+        scientific(value, 1)
     } else if size >= 10_000.0 {
         thousands(value)
     } else if size >= 100.0 {
@@ -44,7 +60,7 @@ pub(crate) fn compact(value: f64) -> String {
     } else if size == 0.0 {
         "0".to_owned()
     } else {
-        format!("{value:.1e}").replace('-', "\u{2212}")
+        scientific(value, 1)
     }
 }
 
@@ -53,10 +69,13 @@ pub(crate) fn percent(share: f64) -> String {
     if share.is_finite() { format!("{} %", number(100.0 * share, 0)) } else { NOT_AVAILABLE.to_owned() }
 }
 
-/// A whole number with commas.
+/// A whole number with commas, as far as it can be read.
 pub(crate) fn thousands(value: f64) -> String {
     if !value.is_finite() {
         return NOT_AVAILABLE.to_owned();
+    }
+    if value.abs() >= UNCOUNTABLE {
+        return scientific(value, 1);
     }
     let digits = format!("{:.0}", value.abs());
     let mut text = String::new();
@@ -150,6 +169,17 @@ mod tests {
         assert_eq!(compact(42.17), "42.2");
         assert_eq!(compact(123_456.0), "123,456");
         assert_eq!(compact(0.000_01), "1.0e\u{2212}5");
+    }
+
+    #[test]
+    fn enormous_values_are_written_in_scientific_notation() {
+        assert_eq!(compact(3.21e15), "3.2e15");
+        assert_eq!(compact(-333_333_333_333_333.3), "\u{2212}3.3e14");
+        assert_eq!(compact(999_999.0), "999,999");
+        assert_eq!(signed(1e308, 2), "+1.0e308");
+        assert_eq!(number(-1e22, 1), "\u{2212}1.0e22");
+        assert_eq!((thousands(123_456_789.0), thousands(1e15)), ("123,456,789".to_owned(), "1.0e15".to_owned()));
+        assert_eq!(percent(1e300), "1.0e302 %");
     }
 
     #[test]

@@ -1,15 +1,23 @@
-//! What a person should look after, from the metrics around the step at the cursor. No egui here.
+//! What a person should look after, from the metrics around a step and the evaluations before it. No egui here.
 //!
 //! Thresholds are rules of thumb; each is said in the text, so that nobody has to guess why something is listed.
 
 use super::format;
-use crate::metrics::{self, Metric};
-use crate::trainer::RunSnapshot;
+use crate::metrics::{self, Better, Metric};
+use crate::trainer::{Estimate, LiveSetting, RunSnapshot};
 
 /// Steps up to the cursor whose mean counts as the present.
 const WINDOW: u64 = 10;
 /// How far back the present is compared with, steps.
 const BACK: u64 = 50;
+
+/// Where pass@k stands.
+static PASS_AT: Metric = Metric {
+    name: "evals.jsonl",
+    unit: "",
+    better: Better::Higher,
+    help: "pass@k of the held-out evaluations: the chance that one of k samples is correct.",
+};
 
 /// How much something matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +38,7 @@ pub(crate) struct Finding {
     /// The numbers behind it, and the rule.
     pub(crate) detail: String,
     /// What to try.
-    pub(crate) advice: &'static str,
+    pub(crate) advice: String,
     /// The metric that shows it.
     pub(crate) metric: &'static Metric,
 }
@@ -57,6 +65,8 @@ pub(crate) fn checks(snapshot: &RunSnapshot, step: u64) -> Vec<Check> {
         look.truncation(),
         look.no_answers(),
         look.uniform_groups(),
+        look.accuracy(),
+        look.pass_at(),
         look.entropy(),
         look.kl(),
         look.sampler_gap(),
@@ -96,7 +106,7 @@ impl Look<'_> {
                 "{} of the last responses reached the token limit; above 10 % the reward measures the limit.",
                 format::percent(share)
             ),
-            advice: "Raise rollout.max_new_tokens, or set objective.truncated to Mask or SoftPenalty.",
+            advice: "Raise rollout.max_new_tokens, or set objective.truncated to Mask or SoftPenalty.".to_owned(),
             metric,
         });
         let (name, rule) = ("Responses cut off", "above 10 %");
@@ -110,11 +120,116 @@ impl Look<'_> {
             level: Level::Warning,
             title: "Many responses have no answer",
             detail: format!("The verifier found no final answer in {} of the last responses.", format::percent(share)),
-            advice: "Read some of them under Rollouts: does the prompt template ask for the form that the verifier reads?",
+            advice:
+                "Read some of them under Rollouts: does the prompt template ask for the form that the verifier reads?"
+                    .to_owned(),
             metric,
         });
         let (name, rule) = ("Responses without an answer", "above 30 %");
         Check { name, value: now.map(format::percent), rule, metric, finding }
+    }
+
+    /// The learning rate, and whether it was raised: the first thing to suspect where a policy gets worse.
+    fn learning_rate(&self) -> String {
+        let path = LiveSetting::LearningRate.path();
+        let rate = |step: u64| self.snapshot.history.at(step)?.get(&metrics::POLICY_LEARNING_RATE);
+        let Some(now) = rate(self.step) else { return path.to_owned() };
+        let edits = self.snapshot.events.iter().rev().filter(|event| event.step < self.step);
+        // An edit holds from the step after it on.
+        let edited = edits.into_iter().find(|event| event.edit.as_ref().is_some_and(|edit| edit.path == path));
+        let before = edited.and_then(|event| Some((event.step, rate(event.step)?))).filter(|(_, before)| now > *before);
+        match before {
+            Some((step, before)) => {
+                let (now, before) = (format::compact(now), format::compact(before));
+                format!("{path} ({now} now, raised from {before} at step {step})")
+            }
+            None => format!("{path} ({} now)", format::compact(now)),
+        }
+    }
+
+    /// The best mean over as many steps as the present has, of those before the present, and where it ends.
+    fn best_before(&self, metric: &Metric) -> Option<(u64, f64)> {
+        let ends = (1..=self.step.saturating_sub(WINDOW) / WINDOW).map(|place| self.step - place * WINDOW);
+        let means = ends.filter_map(|end| Some((end, self.mean(metric, end)?)));
+        means.max_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
+    fn accuracy(&self) -> Check {
+        let metric = &metrics::REWARD_ACCURACY;
+        let now = self.now(metric);
+        // A curriculum makes problems harder as they are solved.
+        let is_adapted = self.now(&metrics::CURRICULUM_SOLVE_RATE).is_some();
+        let best = self.best_before(metric).filter(|_| !is_adapted);
+        let falls = |(now, (_, best)): &(f64, (u64, f64))| *now < 0.7 * best && best - now > 0.05;
+        let finding = now.zip(best).filter(falls).map(|(now, (step, best))| Finding {
+            level: Level::Warning,
+            title: "Training accuracy falls",
+            detail: format!(
+                "{} of the last completions are correct; up to step {step} it was {}. Listed below 70 % of the best ten steps.",
+                format::percent(now),
+                format::percent(best)
+            ),
+            advice: format!(
+                "Lower {}, or raise objective.kl.coefficient; go on from a checkpoint before the fall.",
+                self.learning_rate()
+            ),
+            metric,
+        });
+        let (name, rule) = ("Training accuracy", "below 70 % of the best ten steps");
+        Check { name, value: now.map(format::percent), rule, metric, finding }
+    }
+
+    /// The evaluations of each suite up to the step, newest last: pass@k by step.
+    fn passes(&self) -> Vec<(&str, usize, Vec<(u64, Estimate)>)> {
+        let mut passes: Vec<(&str, usize, Vec<(u64, Estimate)>)> = Vec::new();
+        for record in self.snapshot.evaluations.iter().filter(|record| record.step <= self.step) {
+            for (k, estimate) in record.pass_at.iter().filter(|(_, estimate)| estimate.value.is_finite()) {
+                let point = (record.step, *estimate);
+                match passes.iter_mut().find(|(suite, of, _)| *suite == record.suite && of == k) {
+                    Some((_, _, points)) => points.push(point),
+                    None => passes.push((&record.suite, *k, vec![point])),
+                }
+            }
+        }
+        passes
+    }
+
+    fn pass_at(&self) -> Check {
+        let metric = &PASS_AT;
+        let passes = self.passes();
+        let fallen = passes.iter().find_map(|(suite, k, points)| {
+            let (newest, before) = points.split_last()?;
+            let best = before.iter().max_by(|a, b| a.1.value.total_cmp(&b.1.value))?;
+            // Intervals that do not touch.
+            (newest.1.high < best.1.low).then_some((*suite, *k, *newest, *best))
+        });
+        let finding = fallen.map(|(suite, k, (at, now), (then, best))| {
+            let narrows = k > 1;
+            Finding {
+                level: Level::Warning,
+                title: if narrows { "Held-out pass@k falls" } else { "Held-out accuracy falls" },
+                detail: format!(
+                    "pass@{k} on {suite} is {} at step {at}; at step {then} it was {}. Listed where the intervals do not touch.",
+                    format::percent(now.value),
+                    format::percent(best.value)
+                ),
+                advice: if narrows {
+                    format!(
+                        "The policy solves fewer problems at all: lower {}, or use a method that rewards diversity (G2RL, an entropy bonus).",
+                        self.learning_rate()
+                    )
+                } else {
+                    format!("Lower {}; the checkpoint of step {then} is better than the newest.", self.learning_rate())
+                },
+                metric,
+            }
+        });
+        let newest = passes
+            .iter()
+            .filter_map(|(_, k, points)| Some(format!("pass@{k} {}", format::percent(points.last()?.1.value))));
+        let said: Vec<String> = newest.take(3).collect();
+        let value = (!said.is_empty()).then(|| said.join(", "));
+        Check { name: "Held-out pass@k", value, rule: "below the best one's interval", metric, finding }
     }
 
     fn uniform_groups(&self) -> Check {
@@ -135,7 +250,7 @@ impl Look<'_> {
                     format::percent(share),
                     format::percent(accuracy)
                 ),
-                advice,
+                advice: advice.to_owned(),
                 metric,
             }
         });
@@ -155,7 +270,10 @@ impl Look<'_> {
                 format::compact(now),
                 format::percent(now / first)
             ),
-            advice: "Lower the learning rate, raise objective.clip_high, or use a method that rewards diversity (G2RL, an entropy bonus).",
+            advice: format!(
+                "Lower {}, raise objective.clip_high, or use a method that rewards diversity (G2RL, an entropy bonus).",
+                self.learning_rate()
+            ),
             metric,
         });
         let value = now.map(|now| format!("{} nats", format::compact(now)));
@@ -178,7 +296,7 @@ impl Look<'_> {
                 ),
                 None => format!("KL is {} nats per token, listed above 0.5.", format::compact(now)),
             },
-            advice: "Lower the learning rate, raise objective.kl.coefficient, or give objective.kl a target.",
+            advice: format!("Lower {}, raise objective.kl.coefficient, or give objective.kl a target.", self.learning_rate()),
             metric,
         });
         let value = now.map(|now| format!("{} nats", format::compact(now)));
@@ -195,7 +313,7 @@ impl Look<'_> {
                 "Their log-probabilities differ by up to {} nats; above 0.01 updates are off-policy by rounding.",
                 format::compact(gap)
             ),
-            advice: "Use precision: F32, or smaller steps: with lower precision ratios drift from 1 before anything is learnt.",
+            advice: "Use precision: F32, or smaller steps: with lower precision ratios drift from 1 before anything is learnt.".to_owned(),
             metric,
         });
         let (name, rule) = ("Gap between sampler and trainer", "above 0.01 nats");
@@ -213,7 +331,9 @@ impl Look<'_> {
                 "Their cosines correlate with those over all parameters by {} at step {step}; listed below 0.5.",
                 format::signed(pearson, 2)
             ),
-            advice: "Read novelty with care: it speaks for the last layer. The fidelity bars say which parameters differ.",
+            advice:
+                "Read novelty with care: it speaks for the last layer. The fidelity bars say which parameters differ."
+                    .to_owned(),
             metric,
         });
         let value = now.map(|(_, pearson)| format::signed(pearson, 2));
@@ -227,7 +347,7 @@ impl Look<'_> {
             level: Level::Warning,
             title: "Much of the update is clipped away",
             detail: format!("{} of the tokens had their ratio clipped; listed above 20 %.", format::percent(share)),
-            advice: "Lower the learning rate or objective.epochs, or use fewer mini-batches.",
+            advice: format!("Lower {} or objective.epochs, or use fewer mini-batches.", self.learning_rate()),
             metric,
         });
         let (name, rule) = ("Tokens clipped", "above 20 %");
@@ -247,7 +367,8 @@ impl Look<'_> {
                 format::compact(norm),
                 format::number(norm / before, 0)
             ),
-            advice: "Look at the completions of the step; lower optimizer.max_grad_norm if it happens often.",
+            advice: "Look at the completions of the step; lower optimizer.max_grad_norm if it happens often."
+                .to_owned(),
             metric,
         });
         let value = now.map(format::compact);
@@ -264,7 +385,7 @@ impl Look<'_> {
                 "The effective rank of the cosine matrices is {}; below 2 nearly all responses of a group push alike.",
                 format::number(rank, 1)
             ),
-            advice: "Raise the temperature or lambda, or use larger groups.",
+            advice: "Raise the temperature or lambda, or use larger groups.".to_owned(),
             metric,
         });
         let (name, rule) = ("Effective rank of groups", "below 2");
@@ -275,8 +396,11 @@ impl Look<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dashboard::testing;
+    use crate::experiment::{Event, SettingEdit};
     use crate::metrics::{History, MetricRow};
-    use crate::trainer::RunInfo;
+    use crate::trainer::{EvaluationRecord, RunInfo};
+    use std::sync::Arc;
 
     fn run(values: impl Fn(u64) -> Vec<(&'static Metric, f64)>, steps: u64) -> RunSnapshot {
         let mut snapshot = RunSnapshot::starting(RunInfo::default());
@@ -340,10 +464,60 @@ mod tests {
         let advice = |accuracy: f64| {
             let run =
                 run(move |_| vec![(&metrics::GROUP_UNIFORM_RATIO, 0.9), (&metrics::REWARD_ACCURACY, accuracy)], 5);
-            findings(&run, 5)[0].advice
+            findings(&run, 5)[0].advice.clone()
         };
         assert!(advice(0.95).contains("too easy"));
         assert!(advice(0.02).contains("too hard"));
+    }
+
+    #[test]
+    fn a_fall_of_accuracy_is_found_with_the_learning_rate_as_its_cause() {
+        let mut run = run(
+            |step| {
+                let late = step > 40;
+                vec![
+                    (&metrics::REWARD_ACCURACY, if late { 0.2 } else { 0.4 }),
+                    (&metrics::POLICY_LEARNING_RATE, if late { 1e-3 } else { 1e-4 }),
+                ]
+            },
+            60,
+        );
+        let edit = SettingEdit { path: LiveSetting::LearningRate.path().into(), from: 1e-4.into(), to: 1e-3.into() };
+        run.events = Arc::new(vec![Event::edited(40, edit)]);
+        assert!(titles(&run, 40).is_empty());
+        let found = findings(&run, 60);
+        assert_eq!(found[0].title, "Training accuracy falls");
+        assert!(
+            found[0].advice.contains("optimizer.learning_rate (0.0010 now, raised from 1.0e\u{2212}4 at step 40)"),
+            "{}",
+            found[0].advice
+        );
+        let mut harder = run.clone();
+        harder.history = History::default();
+        for row in run.history.iter() {
+            let mut row = row.clone();
+            row.values.push((&metrics::CURRICULUM_SOLVE_RATE, 0.5));
+            harder.history.push(row);
+        }
+        assert!(titles(&harder, 60).is_empty(), "a curriculum makes problems harder");
+    }
+
+    #[test]
+    fn a_fall_of_pass_at_k_beyond_its_interval_is_found() {
+        let mut run = run(|_| Vec::new(), 60);
+        let with = |values: [f64; 3]| {
+            let of = |(place, value): (usize, f64)| {
+                let estimate = |value: f64| Estimate { value, low: value - 0.03, high: value + 0.03 };
+                let pass_at = vec![(1, estimate(0.3)), (16, estimate(value))];
+                EvaluationRecord { step: 20 * place as u64, pass_at, ..testing::evaluation(0) }
+            };
+            Arc::new(values.into_iter().enumerate().map(of).collect::<Vec<_>>())
+        };
+        run.evaluations = with([0.78, 0.77, 0.74]);
+        assert!(titles(&run, 60).is_empty(), "the intervals touch");
+        run.evaluations = with([0.78, 0.77, 0.70]);
+        assert_eq!(titles(&run, 60), ["Held-out pass@k falls"]);
+        assert!(findings(&run, 60)[0].detail.contains("pass@16") && titles(&run, 30).is_empty());
     }
 
     #[test]

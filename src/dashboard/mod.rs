@@ -8,20 +8,23 @@
 //! * `loader`: older steps, read from the run folder on a thread of its own.
 //! * `state`: what is shown and chosen. `derive`, `series` and `traces`: what panels need beyond the snapshot.
 //! * `rollouts`, `problems`, `tokens`: completions as rows, problems over time, what tokens and differences look like.
-//! * `open_run`: one of the runs that the window has open. `start`: what the start screen finds and starts.
-//! * `display`: what comes after the window, also where the display goes away.
+//! * `open_run`: one of the runs that the window has open. `labels`: how they are told apart. `opener`: opens and starts them.
+//!   `start`: what the start screen finds. `display`: what comes after the window, also where the display goes away.
 //! * `dock`: where panels are. `panels`: one per file. `widgets`: what they are made of. `health`: what to look after.
-//! * `theme` and `format`: colours and numbers. `textures`: matrices on the graphics card. `vector`: what was painted, as SVG.
+//! * `copies`: what goes to the clipboard. `theme` and `format`: colours and numbers. `textures`: matrices on the graphics card. `vector`: what was painted, as SVG.
 
 mod app;
+mod copies;
 mod derive;
 mod display;
 mod dock;
 mod export;
 mod format;
 mod health;
+mod labels;
 mod loader;
 mod open_run;
+mod opener;
 mod panels;
 #[cfg(test)]
 mod performance;
@@ -56,6 +59,7 @@ use crate::trainer::{RunHandle, WatchedRun};
 use app::{Dashboard, ScreenshotResult};
 use dock::Dock;
 use open_run::RunSource;
+use opener::Opener;
 use start::Start;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -115,50 +119,59 @@ impl WindowEnd {
 }
 
 /// Opens the window on a run of this process; does `afterwards` when it has ended and returns what that returns, an exit status. Must be
-/// called on the main thread.
+/// called on the main thread. Runs that are started in the window are put into `started`, for `afterwards` to wait for.
 ///
 /// Closing the window asks a run that is not over to stop: it finishes its step and writes a checkpoint. Where the display goes away,
 /// `afterwards` may be called from within, and the program ends with its status.
 pub fn open(
     handle: RunHandle,
+    started: StartedRuns,
     options: DashboardOptions,
     afterwards: impl FnOnce(WindowEnd) -> u8 + Send + 'static,
 ) -> u8 {
-    open_window(vec![RunSource::Trainer(handle)], None, options, Box::new(afterwards))
+    open_window(vec![RunSource::Trainer(handle)], None, started, options, Box::new(afterwards))
 }
 
 /// [`open`] on runs that are read from their folders.
 pub fn open_folders(
     runs: Vec<WatchedRun>,
+    started: StartedRuns,
     options: DashboardOptions,
     afterwards: impl FnOnce(WindowEnd) -> u8 + Send + 'static,
 ) -> u8 {
-    open_window(runs.into_iter().map(RunSource::Folder).collect(), None, options, Box::new(afterwards))
+    let runs = runs.into_iter().map(RunSource::Folder).collect();
+    open_window(runs, None, started, options, Box::new(afterwards))
 }
 
-/// [`open`] on the start screen. Runs that are started in it are put into `started`, for `afterwards` to wait for.
+/// [`open`] on the start screen.
 pub fn open_start(
     places: Places,
     started: StartedRuns,
     options: DashboardOptions,
     afterwards: impl FnOnce(WindowEnd) -> u8 + Send + 'static,
 ) -> u8 {
-    open_window(Vec::new(), Some((places, started)), options, Box::new(afterwards))
+    open_window(Vec::new(), Some(places), started, options, Box::new(afterwards))
 }
 
 fn open_window(
     runs: Vec<RunSource>,
-    start: Option<(Places, StartedRuns)>,
+    places: Option<Places>,
+    started: StartedRuns,
     options: DashboardOptions,
     afterwards: Box<dyn FnOnce(WindowEnd) -> u8 + Send>,
 ) -> u8 {
     display::prepare(afterwards);
     // A library of graphics may panic where its display has gone.
-    let shown = catch_unwind(AssertUnwindSafe(|| show_window(runs, start, options)));
+    let shown = catch_unwind(AssertUnwindSafe(|| show_window(runs, places, started, options)));
     display::go_on(shown.unwrap_or_else(|_| WindowEnd::Lost(Error::failed("the window failed"))))
 }
 
-fn show_window(runs: Vec<RunSource>, start: Option<(Places, StartedRuns)>, options: DashboardOptions) -> WindowEnd {
+fn show_window(
+    runs: Vec<RunSource>,
+    places: Option<Places>,
+    started: StartedRuns,
+    options: DashboardOptions,
+) -> WindowEnd {
     let themes = match Themes::load() {
         Ok(themes) => themes,
         Err(error) => return WindowEnd::Lost(error),
@@ -189,12 +202,13 @@ fn show_window(runs: Vec<RunSource>, start: Option<(Places, StartedRuns)>, optio
             if let Some(theme) = options.theme {
                 ctx.set_theme(theme);
             }
-            let start = start.map(|(places, started)| Start::new(places, started, ctx.clone()));
+            let start = places.map(|places| Start::new(places, ctx.clone()));
+            let opener = Opener::new(started, ctx.clone());
             let mut dock = Dock::remembered(creation.storage);
             if let Some(panel) = options.panel {
                 dock.bring_up(panel);
             }
-            Ok(Box::new(Dashboard::new(ctx, runs, start, dock, themes, options.screenshot, shared)?))
+            Ok(Box::new(Dashboard::new(ctx, runs, start, opener, dock, themes, options.screenshot, shared)?))
         }),
     );
     if let Err(error) = shown {

@@ -71,9 +71,8 @@ impl OpenRun {
         }
     }
 
-    /// Moves the cursor on where steps are played, and takes the step at the cursor where it is at hand.
+    /// Takes the step at the cursor where it is at hand.
     pub(super) fn find_step(&mut self) {
-        self.state.play();
         while let Some(step) = self.state.wanted() {
             let Some(data) = self.loader.get(step) else { break };
             self.state.take_step(step, data);

@@ -6,6 +6,8 @@
 use super::app::{Dashboard, ScreenshotResult};
 use super::dock::Dock;
 use super::open_run::RunSource;
+use super::opener::Opener;
+use super::start::StartedRuns;
 use super::testing;
 use super::theme::Themes;
 use crate::metrics;
@@ -40,7 +42,8 @@ impl Bench {
         let ctx = egui::Context::default();
         let (themes, dock) = (Themes::load().unwrap(), Dock::with_every_panel());
         let result = ScreenshotResult::default();
-        let dashboard = Dashboard::new(&ctx, vec![source], None, dock, themes, None, result).unwrap();
+        let opener = Opener::new(StartedRuns::default(), ctx.clone());
+        let dashboard = Dashboard::new(&ctx, vec![source], None, opener, dock, themes, None, result).unwrap();
         Self { ctx, dashboard, frames: 0 }
     }
 

@@ -1,10 +1,11 @@
 //! What can be seen: pixels of the window, and the pictures that it saves.
 
 use super::rasterizer::pixel;
-use super::testing::{self, Window, with_step};
+use super::testing::{self, Window, with_metric, with_step};
 use super::theme::Themes;
 use crate::trainer::{RunInfo, RunSnapshot};
 use egui::{Color32, Key, Modifiers, Pos2, Rect, Theme, pos2, vec2};
+use egui_kittest::kittest::Queryable;
 use image::{Rgba, RgbaImage};
 use std::path::Path;
 use std::sync::Arc;
@@ -136,5 +137,76 @@ fn every_panel_becomes_a_vector_picture() {
         let count = tree.descendants().filter(|node| node.has_tag_name("text")).count();
         assert!(count >= 3, "{panel} has {count} texts");
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{panel} has numbers that are none");
+    }
+}
+
+#[test]
+fn curves_and_bands_reach_the_newest_step_though_another_panel_was_in_front() {
+    let mut window = Window::open(testing::snapshot(30, 1, M));
+    window.click("over time");
+    window.press(Modifiers::NONE, Key::Num5);
+    window.update(|snapshot| *snapshot = testing::snapshot(60, 1, M));
+    let theme = Themes::load().unwrap();
+    let theme = theme.of(window.harness.ctx.theme());
+    // The curve of this metric stands between its title and the title below.
+    let reaches = |window: &mut Window, title: &str, color: Color32| {
+        let picture = window.harness.render().unwrap();
+        let rect = window.harness.get_all_by_label_contains(title).next().unwrap().rect();
+        let (left, top) = (rect.left(), rect.bottom() + 2.0);
+        let is_there = |x: f32| (0..60).any(|y| pixel(&picture, pos2(x, top + y as f32)) == color);
+        let columns: Vec<u32> = (0..260).filter(|x| is_there(left + *x as f32)).collect();
+        columns.last().copied().unwrap_or(0)
+    };
+    let late = reaches(&mut window, "Negative pairs", theme.cosine(-0.7, 1.0).unwrap());
+    window.press(Modifiers::NONE, Key::Num4);
+    let curve = reaches(&mut window, "Training accuracy", theme.method("G2RL"));
+    // A window that has seen nothing else draws them as far.
+    let mut fresh = Window::open(testing::snapshot(60, 1, M));
+    fresh.click("over time");
+    assert_eq!(late, reaches(&mut fresh, "Negative pairs", theme.cosine(-0.7, 1.0).unwrap()));
+    assert_eq!(curve, reaches(&mut fresh, "Training accuracy", theme.method("G2RL")));
+    assert!(late > 100 && curve > 100, "{late}, {curve}");
+}
+
+#[test]
+fn novelties_are_told_apart_where_the_colours_are_fitted() {
+    let snapshot = with_step(testing::snapshot(20, 1, 2), |view| {
+        for (rollout, novelty) in view.groups[0].rollouts.iter_mut().zip([0.91, 0.94]) {
+            rollout.novelty = novelty;
+        }
+    });
+    let mut window = Window::open(snapshot);
+    window.click("index");
+    let themes = Themes::load().unwrap();
+    let theme = themes.of(window.harness.ctx.theme()).clone();
+    let strips = |window: &mut Window| {
+        let (cells, _) = window.matrix();
+        let picture = window.harness.render().unwrap();
+        [0.25, 0.75].map(|row| pixel(&picture, pos2(cells.right() + 8.0, cells.top() + row * cells.height())))
+    };
+    assert_eq!(strips(&mut window), [0.0, 1.0].map(|end| theme.novelty(end).unwrap()));
+    window.click("±1");
+    assert_eq!(strips(&mut window), [0.91, 0.94].map(|value| theme.novelty(value).unwrap()));
+}
+
+#[test]
+fn steps_whose_value_is_no_number_are_hatched() {
+    let painted = |value: fn(u64) -> f64| {
+        let snapshot = with_metric(testing::snapshot(20, 1, M), &crate::metrics::POLICY_ENTROPY, value);
+        let mut window = Window::open(snapshot);
+        let panel = Themes::load().unwrap().of(window.harness.ctx.theme()).panel;
+        let picture = window.harness.render().unwrap();
+        let rect = window.harness.get_all_by_label_contains("Entropy").next().unwrap().rect();
+        let at = |x: u32, y: u32| pos2(rect.left() + x as f32, rect.bottom() + y as f32);
+        (0..200)
+            .flat_map(|x| (0..50).map(move |y| (x, y)))
+            .filter(|(x, y)| pixel(&picture, at(*x, *y)) != panel)
+            .count()
+    };
+    let whole = painted(|_| 1.0);
+    let missing = painted(|step| if (8..=12).contains(&step) { f64::NAN } else { 1.0 });
+    let infinite = painted(|step| if (8..=12).contains(&step) { f64::INFINITY } else { 1.0 });
+    for broken in [missing, infinite] {
+        assert!(broken > whole + 200, "{broken} pixels after {whole}");
     }
 }

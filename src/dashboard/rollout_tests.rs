@@ -274,6 +274,8 @@ fn what_panels_show_is_copied_as_tables() {
     let mut window = Window::open(snapshot);
     window.click("index");
     let text = copied(&mut window, "geometry", "Copy as CSV");
+    window.settle();
+    assert!(window.has("copied: 4 x 4 cosines of group 1 as CSV"));
     let cells: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
     assert_eq!(cells.len(), 5);
     assert_eq!(cells[2][4].parse::<f64>().unwrap().to_bits(), f64::from(group.cosine[4 + 3]).to_bits());
@@ -287,5 +289,48 @@ fn what_panels_show_is_copied_as_tables() {
         let text = copied(&mut window, panel, "Copy as CSV");
         assert!(text.lines().next().is_some_and(|head| head.contains("step")), "{panel}: {text}");
         assert!(lines == 0 || text.lines().count() == lines, "{panel}: {text}");
+    }
+    // What was selected and copied by a key has no other name than its length.
+    window.harness.ctx.copy_text("abc".to_owned());
+    window.settle();
+    assert!(window.has("copied: 3 characters") && !window.has("copied: 4 x 4"));
+}
+
+#[test]
+fn nothing_to_copy_is_said_too() {
+    let mut window = Window::open(testing::snapshot(0, 0, 0));
+    window.harness.get_by_label("More about groups").click();
+    window.settle();
+    window.click("Copy as CSV");
+    assert!(window.has("nothing to copy: groups as CSV"));
+}
+
+#[test]
+fn every_number_of_a_completion_has_a_column_in_every_window() {
+    let heads = ["reward", "shaped reward", "novelty", "advantage", "length", "log-probability", "entropy", "answer"];
+    // The last is the smallest window at 130 %.
+    for (size, all_seen) in [(vec2(1280.0, 800.0), true), (vec2(900.0, 600.0), false), (vec2(692.0, 461.0), false)] {
+        let mut window = Window::open_sized(testing::snapshot(20, 2, 4), size);
+        window.press(Modifiers::NONE, Key::Num5);
+        for head in heads {
+            let rect = window.harness.get_by_label(&format!("Sort by {head}")).rect();
+            let plot = window.harness.query_by_label_contains("novelty over log-probability");
+            let end = plot.map_or(size.x, |plot| plot.rect().left());
+            assert!(!all_seen || rect.right() <= end, "{head} ends at {} of {end}", rect.right());
+        }
+    }
+}
+
+#[test]
+fn the_cards_of_a_pair_keep_rewards_novelty_and_advantage_where_there_is_little_room() {
+    for size in [vec2(1280.0, 800.0), vec2(900.0, 600.0), vec2(692.0, 461.0)] {
+        let window = Window::open_sized(testing::snapshot(20, 2, 4), size);
+        for start in ["reward", "novelty0.", "A"] {
+            let nodes = window.harness.query_all_by_label_contains(start);
+            let said: Vec<String> = nodes.filter_map(|node| node.accesskit_node().value()).collect();
+            let count = said.iter().filter(|text| text.starts_with(start) && text.contains('.')).count();
+            assert!(count >= 2, "{start} stands {count} times at {size}: {said:?}");
+        }
+        assert!(window.has(", shaped "), "{size}");
     }
 }

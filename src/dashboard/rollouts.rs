@@ -48,7 +48,7 @@ impl Quantity {
         match self {
             Self::Reward => "reward",
             Self::Shaped => "shaped",
-            Self::Novelty => "ν",
+            Self::Novelty => "novelty",
             Self::Advantage => "A",
             Self::Length => "tokens",
             Self::Logprob => "log p",

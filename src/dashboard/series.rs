@@ -170,17 +170,31 @@ impl Pyramid {
     }
 }
 
-/// A line that is broken where a value is not a number.
+/// Values beyond this cannot be drawn: differences of them would overflow.
+const LARGEST: f64 = 1e300;
+
+/// Whether a value has a height in a plot.
+fn is_drawable(value: f64) -> bool {
+    value.abs() <= LARGEST
+}
+
+/// A line that is broken where a value is not a number, or too large to be drawn.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Curve {
     pieces: Vec<Pyramid>,
+    /// The first and the last step of every stretch without such a value.
+    gaps: Vec<(u64, u64)>,
     is_broken: bool,
     is_average: bool,
 }
 
 impl Curve {
     fn push(&mut self, step: u64, value: f64) {
-        if !value.is_finite() {
+        if !is_drawable(value) {
+            match self.gaps.last_mut() {
+                Some((_, last)) if self.is_broken => *last = step,
+                _ => self.gaps.push((step, step)),
+            }
             self.is_broken = true;
             return;
         }
@@ -201,6 +215,11 @@ impl Curve {
                 && piece.points.first().is_some_and(|first| first.x <= to)
         });
         pieces.map(|piece| piece.visible(from, to, most, self.is_average)).filter(|points| !points.is_empty()).collect()
+    }
+
+    /// The first and the last step of every stretch without a value that can be drawn.
+    pub(crate) fn gaps(&self) -> &[(u64, u64)] {
+        &self.gaps
     }
 
     /// The value at `step`.
@@ -249,7 +268,7 @@ impl Series {
     }
 
     fn push_smooth(&mut self, step: u64, value: f64) {
-        if !value.is_finite() {
+        if !is_drawable(value) {
             self.smooth.is_broken = true;
             return;
         }
@@ -433,9 +452,20 @@ mod tests {
         let reward = reward(&curves);
         assert_eq!(reward.raw.pieces.iter().map(|piece| piece.points.len()).collect::<Vec<_>>(), [1, 2]);
         assert_eq!((reward.at(3), reward.at(2)), (Some(1.0), None));
+        assert_eq!(reward.raw.gaps(), [(2, 2)]);
         assert!(reward.smooth.at(3).unwrap() < 1.0);
         assert!(curves.of(&metrics::POLICY_KL).unwrap().is_empty());
         assert!((curves.time_of(3.0) - 6.0).abs() < 1e-9 && (curves.step_at(6.0) - 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_value_too_large_to_be_drawn_is_a_gap_and_spoils_no_average() {
+        let mut series = Series::new(&metrics::REWARD_MEAN, 10);
+        for (step, value) in (1..).zip([1.0, 1e308, -1e308, f64::INFINITY, 1.0, f64::NAN]) {
+            series.push(step, value);
+        }
+        assert_eq!(series.raw.gaps(), [(2, 4), (6, 6)]);
+        assert!((series.smooth.at(5).unwrap() - 1.0).abs() < 1e-12);
     }
 
     #[test]

@@ -1,14 +1,23 @@
 //! The start screen's side: which experiments and runs there are, read on a thread of its own, and the runs that it starts.
 
-use super::open_run::RunSource;
+use super::state::silence_s;
 use crate::error::{Error, Result};
 use crate::experiment::{self, Event, Experiment, RunDir};
 use crate::files::{self, SETTINGS_BYTES};
 use crate::metrics;
-use crate::trainer::{Run, RunBuilder, WatchedRun};
+use crate::trainer::Run;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+/// What an empty folder of experiments is offered.
+const QUICKSTART: &str = include_str!("../../experiments/quickstart.ron");
+
+/// Time between two looks at the folders while nobody asks for one; more where a look takes long.
+const READ_EVERY: Duration = Duration::from_secs(2);
+/// A look may take this share of the time.
+const READ_SHARE: u32 = 20;
 
 /// Runs that the window started; whoever opened it waits for their ends.
 pub type StartedRuns = Arc<Mutex<Vec<Run>>>;
@@ -27,10 +36,24 @@ pub struct Places {
 pub(crate) struct ExperimentFile {
     /// The file.
     pub(crate) path: PathBuf,
-    /// Its text.
+    /// Its text; empty where it cannot be read.
     pub(crate) text: String,
-    /// What it says; `None` where it has an error.
-    pub(crate) experiment: Option<Experiment>,
+    /// What it says, or what is wrong with it.
+    pub(crate) experiment: Result<Experiment, String>,
+}
+
+impl ExperimentFile {
+    fn read(path: &Path) -> Self {
+        let read = files::read_text(path, SETTINGS_BYTES).map_err(|error| error.to_string());
+        let (text, unreadable) = read.map_or_else(|error| (String::new(), Some(error)), |text| (text, None));
+        let parsed = || experiment::from_text(&text, "this file").map_err(|error| error.to_string());
+        Self { path: path.to_path_buf(), experiment: unreadable.map_or_else(parsed, Err), text }
+    }
+
+    /// Files of other commands are no experiments to run from here.
+    fn is_run(&self) -> bool {
+        self.text.is_empty() || self.text.contains("Experiment(")
+    }
 }
 
 /// A run folder at a glance.
@@ -45,7 +68,7 @@ pub(crate) struct PastRun {
     /// Its seed.
     pub(crate) seed: u64,
     /// `training`, `finished`, `stopped` or `failed`; `interrupted` where its process is gone, and `silent` where nobody knows and
-    /// nothing was heard of it for a minute.
+    /// nothing was heard of it for long.
     pub(crate) state: String,
     /// Steps finished, of how many.
     pub(crate) steps: (u64, u64),
@@ -57,6 +80,8 @@ pub(crate) struct PastRun {
     pub(crate) pass_at_1: Option<f64>,
     /// Why it ended early.
     pub(crate) error: Option<String>,
+    /// When its folder was last written to.
+    written: Option<SystemTime>,
 }
 
 /// What was found in the folders.
@@ -68,74 +93,79 @@ pub(crate) struct Found {
     pub(crate) runs: Vec<PastRun>,
 }
 
-/// What the threads send.
-enum Answer {
-    Found(Found),
-    Opened(Result<RunSource>),
-}
-
 /// The start screen.
 pub(super) struct Start {
     places: Places,
     /// What there is.
-    pub(super) found: Found,
+    pub(super) found: Arc<Found>,
     /// The experiment that is being looked at and edited.
     pub(super) editor: Option<Editor>,
+    /// Experiments that were edited before and not saved.
+    unsaved: Vec<Editor>,
     /// Run folders that are ticked, to be opened together.
     pub(super) ticked: Vec<PathBuf>,
     /// Why the last thing failed.
     pub(super) error: Option<String>,
-    answers: (Sender<Answer>, Receiver<Answer>),
-    started: StartedRuns,
-    reading: usize,
-    opening: usize,
+    answers: (Sender<Found>, Receiver<Found>),
+    is_reading: bool,
+    /// Whether somebody asked for a look while another went on.
+    is_wanted: bool,
+    /// When the folders are read again.
+    due: Instant,
+    began: Instant,
     wake: egui::Context,
 }
 
 impl Start {
-    /// A start screen on `places` that wakes the window of `wake`. Runs that it starts are put into `started`.
-    pub(super) fn new(places: Places, started: StartedRuns, wake: egui::Context) -> Self {
+    /// A start screen on `places` that wakes the window of `wake`.
+    pub(super) fn new(places: Places, wake: egui::Context) -> Self {
+        let now = Instant::now();
         let mut start = Self {
             places,
-            found: Found::default(),
+            found: Arc::default(),
             editor: None,
+            unsaved: Vec::new(),
             ticked: Vec::new(),
             error: None,
-            answers: bounded(64),
-            started,
-            reading: 0,
-            opening: 0,
+            answers: bounded(1),
+            is_reading: false,
+            is_wanted: false,
+            due: now,
+            began: now,
             wake,
         };
         start.read_again();
         start
     }
 
-    /// Does `work` on a thread of its own and wakes the window with its answer.
-    fn spawn(&self, name: &str, work: impl FnOnce() -> Answer + Send + 'static) -> bool {
+    /// Reads the folders on a thread of its own and wakes the window with what is there.
+    pub(super) fn read_again(&mut self) {
+        if self.is_reading {
+            // What is being read may be older than what was asked for.
+            self.is_wanted = true;
+            return;
+        }
+        let (places, before) = (self.places.clone(), Arc::clone(&self.found));
         let (answers, wake) = (self.answers.0.clone(), self.wake.clone());
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-            if answers.send(work()).is_ok() {
+        let read = move || {
+            if answers.send(find(&places, &before)).is_ok() {
                 wake.request_repaint();
             }
-        });
-        thread.is_ok()
+        };
+        (self.is_reading, self.began) = (true, Instant::now());
+        if std::thread::Builder::new().name("start screen".to_owned()).spawn(read).is_err() {
+            self.is_reading = false;
+        }
     }
 
-    /// Reads the folders again.
-    pub(super) fn read_again(&mut self) {
-        let places = self.places.clone();
-        self.reading += usize::from(self.spawn("start screen", move || Answer::Found(find(&places))));
+    /// Whether nothing has been read yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.found.experiments.is_empty() && self.found.runs.is_empty()
     }
 
     /// Whether the folders are being read.
     pub(super) fn is_reading(&self) -> bool {
-        self.reading > 0
-    }
-
-    /// Whether a run is being loaded.
-    pub(super) fn is_opening(&self) -> bool {
-        self.opening > 0
+        self.is_reading
     }
 
     /// Where experiments and runs are.
@@ -148,61 +178,62 @@ impl Start {
         self.error = Some(error);
     }
 
-    /// Takes in what the threads found; returns the runs to open.
-    pub(super) fn take_in(&mut self) -> Vec<RunSource> {
-        let mut runs = Vec::new();
-        while let Ok(answer) = self.answers.1.try_recv() {
-            match answer {
-                Answer::Found(found) => {
-                    self.reading -= 1;
-                    self.ticked.retain(|path| found.runs.iter().any(|run| run.path == *path));
-                    self.found = found;
-                }
-                Answer::Opened(result) => {
-                    self.opening -= 1;
-                    match result {
-                        Ok(run) => {
-                            self.error = None;
-                            runs.push(run);
-                        }
-                        Err(error) => self.error = Some(error.to_string()),
-                    }
-                }
+    /// Takes in what was found.
+    pub(super) fn take_in(&mut self) {
+        if let Ok(found) = self.answers.1.try_recv() {
+            self.is_reading = false;
+            self.due = self.began + READ_EVERY.max(self.began.elapsed() * READ_SHARE);
+            self.ticked.retain(|path| found.runs.iter().any(|run| run.path == *path));
+            if let Some(editor) = &mut self.editor {
+                editor.follow(&found.experiments);
+            }
+            self.found = Arc::new(found);
+            if std::mem::take(&mut self.is_wanted) {
+                self.read_again();
             }
         }
-        runs
     }
 
-    /// Opens run folders to look at.
-    pub(super) fn open(&mut self, folders: &[PathBuf]) {
-        for folder in folders {
-            let folder = folder.clone();
-            let work = move || Answer::Opened(WatchedRun::open(&folder).map(RunSource::Folder));
-            self.opening += usize::from(self.spawn("open run", work));
+    /// Reads the folders again once it is time, while the screen is seen.
+    pub(super) fn keep_reading(&mut self) {
+        let now = Instant::now();
+        if now >= self.due && !self.is_reading {
+            self.read_again();
         }
+        self.wake.request_repaint_after(self.due.saturating_duration_since(now).max(Duration::from_millis(100)));
     }
 
-    fn start_run(&mut self, build: impl FnOnce() -> Result<RunBuilder> + Send + 'static) {
-        let (runs, started) = (self.places.runs.clone(), Arc::clone(&self.started));
-        let work = move || {
-            let run = build().and_then(|builder| builder.start(&runs));
-            Answer::Opened(run.map(|run| {
-                let handle = run.handle.clone();
-                started.lock().unwrap_or_else(PoisonError::into_inner).push(run);
-                RunSource::Trainer(handle)
-            }))
-        };
-        self.opening += usize::from(self.spawn("start run", work));
+    /// Looks at an experiment file, as it was left where it has been edited and not saved.
+    pub(super) fn edit(&mut self, file: &ExperimentFile) {
+        self.close_editor();
+        let kept = self.unsaved.iter().position(|editor| editor.path == file.path);
+        self.editor = Some(kept.map_or_else(|| Editor::new(file), |place| self.unsaved.remove(place)));
     }
 
-    /// Starts a run of this experiment.
-    pub(super) fn run(&mut self, experiment: Experiment) {
-        self.start_run(move || Ok(RunBuilder::new(experiment)));
+    /// Closes the experiment that is looked at; what is not saved is kept.
+    pub(super) fn close_editor(&mut self) {
+        self.unsaved.extend(self.editor.take().filter(Editor::is_changed));
     }
 
-    /// Goes on with a run from its newest checkpoint.
-    pub(super) fn resume(&mut self, folder: PathBuf) {
-        self.start_run(move || RunBuilder::resume(&folder, &[]));
+    /// Whether an experiment file has been edited and not saved.
+    pub(super) fn is_unsaved(&self, path: &Path) -> bool {
+        self.editor.iter().chain(&self.unsaved).any(|editor| editor.path == path && editor.is_changed())
+    }
+
+    /// Writes the quickstart into the folder of experiments, which has none, and looks at it.
+    pub(super) fn write_quickstart(&mut self) {
+        let path = self.places.experiments.join("quickstart.ron");
+        let written = std::fs::create_dir_all(&self.places.experiments)
+            .and_then(|()| std::fs::File::create_new(&path))
+            .and_then(|mut file| std::io::Write::write_all(&mut file, QUICKSTART.as_bytes()));
+        match written {
+            Ok(()) => {
+                self.error = None;
+                self.edit(&ExperimentFile::read(&path));
+                self.read_again();
+            }
+            Err(error) => self.fail(Error::io("writing the quickstart", &path)(error).to_string()),
+        }
     }
 }
 
@@ -243,6 +274,15 @@ impl Editor {
         self.text != self.saved
     }
 
+    /// Takes over what another program has made of the file, unless the text has been edited here.
+    fn follow(&mut self, files: &[ExperimentFile]) {
+        let file = files.iter().find(|file| file.path == self.path);
+        if let Some(file) = file.filter(|file| file.text != self.saved && !self.is_changed()) {
+            (self.text, self.saved) = (file.text.clone(), file.text.clone());
+            self.check();
+        }
+    }
+
     /// Parses and validates the text as it is now.
     pub(super) fn check(&mut self) {
         let parsed = experiment::from_text::<Experiment>(&self.text, &self.name)
@@ -268,7 +308,14 @@ impl Editor {
         if path != self.path && path.exists() {
             return Err(Error::input(format!("{} is there already; choose another name", path.display())));
         }
-        std::fs::write(&path, &self.text).map_err(Error::io("saving the experiment", &path))?;
+        let there = || files::read_text(&path, SETTINGS_BYTES).map_err(Error::io("reading the experiment", &path));
+        if path == self.path && path.exists() && there()? != self.saved {
+            return Err(Error::input(format!(
+                "{} has been changed by another program since it was opened; save the text under another name",
+                path.display()
+            )));
+        }
+        files::write_whole(&path, self.text.as_bytes()).map_err(Error::io("saving the experiment", &path))?;
         self.path = path;
         self.saved.clone_from(&self.text);
         Ok(())
@@ -293,7 +340,8 @@ fn differences(experiment: &Experiment) -> Result<Vec<String>> {
         .collect())
 }
 
-fn find(places: &Places) -> Found {
+/// What is there now. Runs that have not been written to since `before` need not be read again.
+fn find(places: &Places, before: &Found) -> Found {
     let list = |folder: &Path| -> Vec<PathBuf> {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
@@ -301,19 +349,24 @@ fn find(places: &Places) -> Found {
         paths
     };
     let experiments = list(&places.experiments)
-        .into_iter()
+        .iter()
         .filter(|path| path.extension().is_some_and(|extension| extension == "ron"))
-        .filter_map(|path| files::read_text(&path, SETTINGS_BYTES).ok().map(|text| (path, text)))
-        // Files of other commands are no experiments to run from here.
-        .filter(|(_, text)| text.contains("Experiment("))
-        .map(|(path, text)| ExperimentFile { experiment: experiment::from_text(&text, "").ok(), path, text })
+        .map(|path| ExperimentFile::read(path))
+        .filter(ExperimentFile::is_run)
         .collect();
-    let mut runs: Vec<PastRun> = list(&places.runs).iter().filter_map(|path| past_run(path)).collect();
+    let run = |path: &PathBuf| {
+        let written = RunDir::at(path).last_written();
+        let known = before.runs.iter().find(|run| run.path == *path && run.written == written);
+        // Whether a run is still written to shows in time.
+        let known = known.filter(|run| !matches!(run.state.as_str(), "training" | "silent"));
+        known.cloned().or_else(|| past_run(path, written))
+    };
+    let mut runs: Vec<PastRun> = list(&places.runs).iter().filter_map(run).collect();
     runs.sort_by(|a, b| b.started.cmp(&a.started));
     Found { experiments, runs }
 }
 
-fn past_run(path: &Path) -> Option<PastRun> {
+fn past_run(path: &Path, written: Option<SystemTime>) -> Option<PastRun> {
     let (run, experiment) = RunDir::open(path).ok()?;
     let manifest = run.read_manifest()?;
     let last = run.last_metrics().ok().flatten();
@@ -321,9 +374,9 @@ fn past_run(path: &Path) -> Option<PastRun> {
     let error = (manifest.state == "failed")
         .then(|| run.read_events().ok()?.into_iter().rev().find(|event: &Event| event.kind == "error"))
         .flatten();
-    let silent_s = run.last_written().and_then(|written| written.elapsed().ok()).map_or(0.0, |age| age.as_secs_f64());
+    let unwritten_s = written.and_then(|written| written.elapsed().ok()).map_or(0.0, |age| age.as_secs_f64());
     let is_interrupted = run.is_interrupted(&manifest);
-    let is_silent = manifest.state == "training" && silent_s > 60.0;
+    let is_silent = manifest.state == "training" && unwritten_s > silence_s(last.as_ref());
     Some(PastRun {
         path: path.to_path_buf(),
         name: experiment.name.clone(),
@@ -339,6 +392,7 @@ fn past_run(path: &Path) -> Option<PastRun> {
         accuracy: last.and_then(|row| row.get(&metrics::REWARD_ACCURACY)),
         pass_at_1: evaluation.and_then(|record| record.pass(1)).map(|estimate| estimate.value),
         error: error.map(|event| event.text),
+        written,
     })
 }
 
@@ -347,7 +401,11 @@ mod tests {
     use super::*;
 
     fn editor(text: &str, folder: &Path) -> Editor {
-        Editor::new(&ExperimentFile { path: folder.join("a.ron"), text: text.to_owned(), experiment: None })
+        Editor::new(&ExperimentFile {
+            path: folder.join("a.ron"),
+            text: text.to_owned(),
+            experiment: Err(String::new()),
+        })
     }
 
     const SMALL: &str =
@@ -419,7 +477,7 @@ mod tests {
                 std::fs::remove_dir(&runs).unwrap();
             }
         }
-        let found = find(&places);
+        let found = find(&places, &Found::default());
         assert_eq!(found.experiments.len(), 1);
         // What names a run must be there; of logs that are none nothing is shown.
         assert_eq!(found.runs.len(), 6);

@@ -2,6 +2,7 @@
 
 use super::app::{Dashboard, ScreenshotResult};
 use super::dock::Dock;
+use super::opener::Opener;
 use super::start::{Places, Start, StartedRuns};
 use super::testing;
 use super::theme::Themes;
@@ -32,15 +33,20 @@ impl Screen {
         for (name, state) in runs {
             run_folder(&places.runs.join(name), name, state);
         }
-        let harness = Harness::builder().with_size(vec2(1280.0, 800.0)).build_eframe(move |creation| {
-            let ctx = &creation.egui_ctx;
-            let start = Start::new(places, StartedRuns::default(), ctx.clone());
-            let (themes, result) = (Themes::load().unwrap(), ScreenshotResult::default());
-            Dashboard::new(ctx, Vec::new(), Some(start), Dock::default(), themes, None, result).unwrap()
-        });
-        let mut screen = Self { harness, folder };
+        let mut screen = Self::on(folder, places);
         screen.wait_for("mine.ron");
         screen
+    }
+
+    fn on(folder: TempDir, places: Places) -> Self {
+        let harness = Harness::builder().with_size(vec2(1280.0, 800.0)).build_eframe(move |creation| {
+            let ctx = &creation.egui_ctx;
+            let start = Start::new(places, ctx.clone());
+            let opener = Opener::new(StartedRuns::default(), ctx.clone());
+            let (themes, result) = (Themes::load().unwrap(), ScreenshotResult::default());
+            Dashboard::new(ctx, Vec::new(), Some(start), opener, Dock::default(), themes, None, result).unwrap()
+        });
+        Self { harness, folder }
     }
 
     fn has(&self, label: &str) -> bool {
@@ -132,4 +138,75 @@ fn runs_stand_with_state_step_and_accuracy_and_ticked_ones_open_together() {
     assert!(screen.has("Join seeds"), "the curves of both lie over each other");
     screen.click("Start");
     assert!(screen.has("Experiment mine.ron"));
+}
+
+#[test]
+fn an_empty_folder_is_offered_the_quickstart() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = Places { experiments: folder.path().join("experiments"), runs: folder.path().join("runs") };
+    let mut screen = Screen::on(folder, places);
+    screen.wait_for("Write the quickstart here");
+    screen.click("Write the quickstart here");
+    screen.wait_for("Experiment quickstart.ron");
+    assert!(screen.is_enabled("Start run"));
+    let text = std::fs::read_to_string(screen.folder.path().join("experiments/quickstart.ron")).unwrap();
+    assert!(crate::experiment::from_text::<crate::experiment::Experiment>(&text, "quickstart").is_ok());
+}
+
+#[test]
+fn the_folders_are_read_again_without_being_asked() {
+    let mut screen = Screen::open(&[]);
+    let experiments = screen.folder.path().join("experiments");
+    std::fs::write(experiments.join("later.ron"), EXPERIMENT).unwrap();
+    run_folder(&screen.folder.path().join("runs/third"), "third", "finished");
+    screen.wait_for("Experiment later.ron");
+    screen.wait_for("third s0");
+    // A file that is looked at and was not edited here follows what others make of it.
+    screen.click("Experiment mine.ron");
+    std::fs::write(experiments.join("mine.ron"), EXPERIMENT.replace("steps: 7", "steps: 8")).unwrap();
+    screen.wait_for("steps: 8");
+}
+
+#[test]
+fn edits_that_are_not_saved_are_kept_and_overwrite_nobody_else() {
+    let mut screen = Screen::open(&[]);
+    let experiments = screen.folder.path().join("experiments");
+    std::fs::write(experiments.join("other.ron"), EXPERIMENT).unwrap();
+    screen.click("Experiment mine.ron");
+    screen.type_into("Experiment text", &EXPERIMENT.replace("steps: 7", "steps: 9"));
+    screen.wait_for("Experiment other.ron");
+    assert!(screen.has("not saved"));
+    screen.click("Experiment other.ron");
+    assert!(screen.has("steps: 7") && screen.has("not saved"));
+    screen.click("Experiment mine.ron");
+    assert!(screen.has("steps: 9"));
+    screen.click("Close");
+    screen.click("Experiment mine.ron");
+    assert!(screen.has("steps: 9"));
+    std::fs::write(experiments.join("mine.ron"), EXPERIMENT.replace("steps: 7", "steps: 8")).unwrap();
+    screen.click("Save");
+    assert!(screen.has("has been changed by another program"));
+    assert!(std::fs::read_to_string(experiments.join("mine.ron")).unwrap().contains("steps: 8"));
+}
+
+#[test]
+fn a_run_that_nobody_writes_to_any_more_is_silent_and_can_be_resumed() {
+    let mut screen = Screen::open(&[("dead", "training"), ("alive", "training")]);
+    let dead = screen.folder.path().join("runs/dead");
+    let earlier = std::time::SystemTime::now() - Duration::from_secs(190);
+    for name in ["metrics.jsonl", "events.jsonl", "experiment.ron", "manifest.json"] {
+        std::fs::File::options().append(true).open(dead.join(name)).unwrap().set_modified(earlier).unwrap();
+    }
+    screen.wait_for("silent");
+    assert_eq!(screen.harness.query_all_by_label("silent").count(), 1);
+    assert_eq!(screen.harness.query_all_by_label("training").count(), 1);
+    assert_eq!(screen.harness.query_all_by_role_and_label(Role::Button, "Resume").count(), 1);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_so() {
+    let mut screen = Screen::open(&[]);
+    std::fs::write(screen.folder.path().join("experiments/odd.ron"), [0xff, 0xfe, 1]).unwrap();
+    screen.wait_for("Experiment odd.ron");
+    assert!(screen.has("UTF-16"));
 }

@@ -2,10 +2,11 @@
 //!
 //! The cursor follows the newest step until the person moves it or pins a pair; then it stays until it is told to follow again.
 
-use super::derive::{self, ColorRange, GroupGeometry, Order, Pair};
+use super::derive::{self, ColorRange, ColorScale, GroupGeometry, Order, Pair};
 use super::dock::PanelKind;
 use super::export::ExportResult;
 use super::health::{self, Check, Finding};
+use super::labels::{self, Label};
 use super::loader::{Absence, StepData};
 use super::panels::palette::Palette;
 use super::problems::ProblemTable;
@@ -13,9 +14,9 @@ use super::rollouts::{Place, RolloutChoices, Rows};
 use super::series::{CurveSettings, Curves};
 use super::tokens::{self, Differences, TextView};
 use crate::experiment::{self, Event, Experiment, FidelityRecord};
-use crate::metrics::MetricRow;
+use crate::metrics::{self, MetricRow};
 use crate::trainer::{Compared, GroupView, LiveSetting, RunSnapshot, RunState, StepView, TrainerCommand};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// Which pair the pair panel shows, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,49 @@ pub(crate) enum Choice {
     Lowest,
 }
 
+/// What lies over the panels, beside the command palette.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The list of keys.
+    Keys,
+    /// The question whether the run shall stop.
+    Stop,
+}
+
+/// What the window says for a while.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    /// The words.
+    pub(crate) text: String,
+    /// Whether something did not go as it was asked for.
+    pub(crate) is_problem: bool,
+    /// When it has been said, seconds of egui's clock.
+    until: f64,
+}
+
+/// A live setting that is being edited.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    /// The setting.
+    pub(crate) setting: LiveSetting,
+    /// What was typed.
+    pub(crate) text: String,
+    /// Why it was refused.
+    pub(crate) problem: Option<String>,
+    /// The value that was sent, and how many warnings the run had then.
+    sent: Option<(f64, usize)>,
+}
+
+/// For how long something is said, seconds.
+const TOLD_S: f64 = 8.0;
+/// For how long a problem is.
+const PROBLEM_S: f64 = 30.0;
+/// A watched run that has not written for this long may have been killed, seconds; and for this many of its steps.
+const SILENT_S: f64 = 60.0;
+const SILENT_STEPS: f64 = 3.0;
 /// Time between two steps while they are played, seconds.
 const PLAY_INTERVAL_S: f64 = 0.1;
 /// A step that is at hand sooner is not announced as being read, seconds: titles would only flicker.
@@ -42,6 +86,8 @@ pub(crate) enum Wish {
     ResetLayout,
     /// Save a picture of a panel, which is there.
     SavePicture(PanelKind, egui::Rect),
+    /// Go on with the run from its newest checkpoint.
+    Resume,
 }
 
 /// What stands beside the matrix.
@@ -82,6 +128,10 @@ struct Pending {
 pub(crate) struct State {
     /// The newest snapshot.
     pub(crate) snapshot: RunSnapshot,
+    /// What the run is called beside the other open ones.
+    pub(crate) label: Label,
+    /// The settings of its experiment by their paths, without name and seed; empty where it cannot be read.
+    pub(crate) settings: Vec<(String, String)>,
     /// The rollouts that every panel shows: of the step at the cursor, or of an earlier one while that is being read.
     pub(crate) shown: Option<Arc<StepView>>,
     /// The step that the person moved to; `None` follows the newest.
@@ -129,31 +179,35 @@ pub(crate) struct State {
     pub(crate) curve_settings: CurveSettings,
     /// What became of the last export.
     pub(crate) export: ExportResult,
-    /// Whether the list of keys is open.
-    pub(crate) keys_open: bool,
+    /// What lies over the panels.
+    pub(crate) over: Over,
     /// Curves of the whole run.
     pub(crate) curves: Curves,
     /// The experiment, where it can be read.
     pub(crate) experiment: Option<Experiment>,
-    /// Values of live settings that are being edited.
-    pub(crate) drafts: Vec<(LiveSetting, String)>,
-    checks: ((u64, usize), Vec<Check>),
+    /// Live settings that are being edited.
+    pub(crate) drafts: Vec<Draft>,
+    checks: ([usize; 4], Vec<Check>),
     /// The command palette.
     pub(crate) palette: Palette,
+    /// Whether the run is being taken up again.
+    pub(crate) is_resuming: bool,
     /// What the person asked the window for in this frame.
     pub(crate) wishes: Vec<Wish>,
     /// What the person asked the trainer for in this frame.
     pub(crate) commands: Vec<TrainerCommand>,
-    /// Why the last command did not reach the trainer.
-    pub(crate) refused: Option<String>,
+    told: Option<Told>,
     /// When a step arrived while not following, seconds of egui's clock.
     pub(crate) missed_step_at: Option<f64>,
     pending: Option<Pending>,
     geometry: Option<(GeometryKey, Arc<GroupGeometry>)>,
     differences: Option<((u64, usize, Pair), Arc<Differences>)>,
     rows: Option<((u64, usize, RolloutChoices), Arc<Rows>)>,
-    range: Option<(u64, Compared, ColorRange, f32)>,
+    scales: Option<(u64, ColorRange, Scales)>,
 }
+
+/// What colours stand for: those of each kind of cosine, and those of novelties.
+type Scales = ([ColorScale; 3], ColorScale);
 
 type GeometryKey = (u64, usize, Compared, Order);
 
@@ -174,7 +228,10 @@ impl State {
             checks: Default::default(),
             palette: Palette::default(),
             wishes: Vec::new(),
+            is_resuming: false,
             snapshot: snapshot.clone(),
+            label: Label::default(),
+            settings: Vec::new(),
             group: 0,
             comparison: Compared::default(),
             order: Order::default(),
@@ -192,17 +249,19 @@ impl State {
             wants_problems: false,
             curve_settings: CurveSettings::default(),
             export: ExportResult::default(),
-            keys_open: false,
+            over: Over::default(),
             curves: Curves::default(),
             commands: Vec::new(),
-            refused: None,
+            told: None,
             missed_step_at: None,
             pending: None,
             geometry: None,
             differences: None,
             rows: None,
-            range: None,
+            scales: None,
         };
+        state.settings = state.experiment.as_ref().map(labels::settings).unwrap_or_default();
+        state.label = labels::labels(&[&state]).remove(0);
         state.take_in(snapshot, 0.0);
         state
     }
@@ -228,6 +287,7 @@ impl State {
             }
         }
         self.snapshot = snapshot;
+        self.settle_drafts();
         if self.newest_step() > before && !self.follows() {
             self.missed_step_at = Some(now);
         }
@@ -542,18 +602,30 @@ impl State {
         if self.has(self.comparison) { self.comparison } else { Compared::Directions }
     }
 
-    /// What the ends of the colour map stand for.
-    pub(crate) fn range(&mut self) -> f32 {
-        let Some(view) = self.shown.clone() else { return 1.0 };
-        let compared = self.compared();
-        match self.range {
-            Some((step, of, choice, range)) if (step, of, choice) == (view.step, compared, self.color_range) => range,
+    fn scales(&mut self) -> Scales {
+        let Some(view) = self.shown.clone() else {
+            return ([ColorScale::around_zero(1.0); 3], ColorScale { low: 0.0, high: 1.0 });
+        };
+        match self.scales {
+            Some((step, choice, scales)) if (step, choice) == (view.step, self.color_range) => scales,
             _ => {
-                let range = derive::color_range(&view, compared, self.color_range);
-                self.range = Some((view.step, compared, self.color_range, range));
-                range
+                let kinds = [Compared::Directions, Compared::Meanings, Compared::Parameters];
+                let of = |compared| derive::cosine_scale(&view, compared, self.color_range);
+                let scales = (kinds.map(of), derive::novelty_scale(&view, self.color_range));
+                self.scales = Some((view.step, self.color_range, scales));
+                scales
             }
         }
+    }
+
+    /// What the colours of cosines of that kind stand for.
+    pub(crate) fn cosine_scale(&mut self, compared: Compared) -> ColorScale {
+        self.scales().0[compared as usize]
+    }
+
+    /// What the colours of novelties stand for.
+    pub(crate) fn novelty_scale(&mut self) -> ColorScale {
+        self.scales().1
     }
 
     /// The pair to show and why.
@@ -621,6 +693,11 @@ impl State {
         Some(self.snapshot.value_of(setting).unwrap_or(written))
     }
 
+    /// Opens the list of keys, or closes it.
+    pub(crate) fn toggle_keys(&mut self) {
+        self.over = if self.over == Over::Keys { Over::Nothing } else { Over::Keys };
+    }
+
     /// Asks the trainer for something.
     pub(crate) fn ask(&mut self, command: TrainerCommand) {
         self.commands.push(command);
@@ -629,35 +706,142 @@ impl State {
     /// Notes whether the trainer took `command`.
     pub(crate) fn sent(&mut self, command: TrainerCommand, taken: bool) {
         if taken {
-            self.refused = None;
+            self.told.take_if(|told| told.is_problem);
             // Stop is final: what comes after it changes nothing.
             if !self.is_pending(TrainerCommand::Stop) {
                 let checkpoints = self.snapshot.checkpoints.len();
                 self.pending = Some(Pending { command, step: self.snapshot.step, checkpoints });
             }
         } else {
-            self.refused = Some(format!(
+            if let TrainerCommand::Set(setting, _) = command {
+                self.drafts.iter_mut().filter(|draft| draft.setting == setting).for_each(|draft| draft.sent = None);
+            }
+            self.tell_problem(format!(
                 "The trainer did not take the command to {}: it has ended or is busy. Try again.",
                 verb(command)
             ));
         }
     }
 
-    /// What there is to look after at the cursor.
+    /// Says something for a while.
+    pub(crate) fn tell(&mut self, text: String) {
+        self.told = Some(Told { text, is_problem: false, until: self.now + TOLD_S });
+    }
+
+    /// Says for a while that something did not go as it was asked for.
+    pub(crate) fn tell_problem(&mut self, text: String) {
+        self.told = Some(Told { text, is_problem: true, until: self.now + PROBLEM_S });
+    }
+
+    /// What is being said, and for how many seconds still.
+    pub(crate) fn told(&self) -> Option<(&Told, f64)> {
+        self.told.as_ref().map(|told| (told, told.until - self.now)).filter(|(_, rest)| *rest > 0.0)
+    }
+
+    /// Takes in what became of the last export; `now` is of egui's clock, seconds.
+    pub(crate) fn listen(&mut self, now: f64) {
+        self.now = now;
+        let exported = self.export.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match exported {
+            Some(Ok(text)) => self.tell(text),
+            Some(Err(text)) => self.tell_problem(text),
+            None => {}
+        }
+    }
+
+    /// What there is to look after at the newest step, wherever the cursor is.
     pub(crate) fn findings(&self) -> impl Iterator<Item = &Finding> {
         self.checks.1.iter().filter_map(|check| check.finding.as_ref())
     }
 
-    /// Everything that is watched, as it is at the cursor.
+    /// Everything that is watched, as it is at the newest step.
     pub(crate) fn checks(&self) -> &[Check] {
         &self.checks.1
     }
 
-    /// Judges the run's health where the cursor or the history has moved.
+    /// Judges the run's health where something has been added to what it shows in.
     pub(crate) fn judge(&mut self) {
-        let key = (self.cursor_step(), self.snapshot.history.len());
+        let run = &self.snapshot;
+        let key = [run.history.len(), run.evaluations.len(), run.fidelity.len(), run.events.len()];
         if self.checks.0 != key {
-            self.checks = (key, health::checks(&self.snapshot, key.0));
+            let step = run.history.last().map_or(0, |row| row.step);
+            self.checks = (key, health::checks(run, step));
+        }
+    }
+
+    /// Seconds since a run of another process that is not over was written to; `None` for every other run.
+    pub(crate) fn unwritten_s(&self) -> Option<f64> {
+        let written = self.snapshot.last_written.filter(|_| !self.snapshot.state.is_over())?;
+        Some(written.elapsed().unwrap_or_default().as_secs_f64())
+    }
+
+    /// Whether such a run has not been heard of for so long that it may have been killed.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.unwritten_s().is_some_and(|age| age > silence_s(self.snapshot.history.last()))
+    }
+
+    /// Whether the run has ended before its last step and has a checkpoint to go on from.
+    pub(crate) fn can_resume(&self) -> bool {
+        let run = &self.snapshot;
+        let has_ended = run.state.is_over() || self.is_silent();
+        has_ended && run.step < run.info.stop_step && !run.checkpoints.is_empty()
+    }
+
+    /// What was typed for `setting`, where that does not hold yet.
+    pub(crate) fn draft(&self, setting: LiveSetting) -> Option<&Draft> {
+        self.drafts.iter().find(|draft| draft.setting == setting)
+    }
+
+    /// Keeps what is being typed for `setting`.
+    pub(crate) fn type_draft(&mut self, setting: LiveSetting, text: String) {
+        self.drafts.retain(|draft| draft.setting != setting);
+        self.drafts.push(Draft { setting, text, problem: None, sent: None });
+    }
+
+    /// Forgets what was typed for `setting`.
+    pub(crate) fn drop_draft(&mut self, setting: LiveSetting) {
+        self.drafts.retain(|draft| draft.setting != setting);
+    }
+
+    /// Sends what was typed for `setting`, or says why that cannot be.
+    pub(crate) fn send_draft(&mut self, setting: LiveSetting) {
+        let Some(place) = self.drafts.iter().position(|draft| draft.setting == setting) else { return };
+        match self.checked(setting, &self.drafts[place].text) {
+            Ok(value) if self.live(setting).is_some_and(|now| now.to_bits() == value.to_bits()) => {
+                self.drafts.remove(place);
+            }
+            Ok(value) => {
+                self.drafts[place].problem = None;
+                self.drafts[place].sent = Some((value, self.snapshot.warnings.len()));
+                self.ask(TrainerCommand::Set(setting, value));
+            }
+            Err(problem) => self.drafts[place].problem = Some(problem),
+        }
+    }
+
+    /// The value that was typed, checked as the trainer will.
+    fn checked(&self, setting: LiveSetting, text: &str) -> Result<f64, String> {
+        let text = text.trim();
+        let value = text.parse::<f64>().ok().filter(|value| value.is_finite());
+        let value = value.ok_or_else(|| format!("`{text}` is no number; write one such as 0.5 or 1e-5"))?;
+        if let Some(experiment) = &self.experiment {
+            let changed = experiment::set(experiment, &format!("{}={value:?}", setting.path()));
+            changed.and_then(|changed| changed.validate()).map_err(|error| error.to_string())?;
+        }
+        Ok(value)
+    }
+
+    /// Lets go of what holds by now, and says why something does not.
+    fn settle_drafts(&mut self) {
+        let run = &self.snapshot;
+        self.drafts.retain(|draft| draft.sent.is_none_or(|(value, _)| run.value_of(draft.setting) != Some(value)));
+        for draft in &mut self.drafts {
+            let Some((_, known)) = draft.sent else { continue };
+            let start = format!("{} stays as it is: ", draft.setting.path());
+            let refused = run.warnings.iter().skip(known).find_map(|(_, text)| text.strip_prefix(&start));
+            if let Some(why) = refused {
+                (draft.problem, draft.sent) = (Some(why.to_owned()), None);
+            }
         }
     }
 
@@ -682,6 +866,12 @@ impl State {
             _ => {}
         }
     }
+}
+
+/// For how many seconds a run whose newest step is `last` writes nothing before one has to ask whether it is still there.
+pub(crate) fn silence_s(last: Option<&MetricRow>) -> f64 {
+    let step = last.and_then(|row| row.get(&metrics::TIME_STEP_S)).unwrap_or(0.0);
+    SILENT_S.max(SILENT_STEPS * step)
 }
 
 fn verb(command: TrainerCommand) -> &'static str {

@@ -3,10 +3,12 @@
 use super::app::{Dashboard, ScreenshotResult};
 use super::dock::Dock;
 use super::open_run::RunSource;
+use super::opener::Opener;
 use super::rasterizer::Rasterizer;
+use super::start::StartedRuns;
 use super::theme::Themes;
 use crate::experiment::{RolloutRecord, RunDir};
-use crate::metrics::{self, History, MetricRow};
+use crate::metrics::{self, History, Metric, MetricRow};
 use crate::trainer::{
     Estimate, EvaluationRecord, GroupTokens, GroupView, RolloutView, RunHandle, RunInfo, RunSnapshot, RunState, Stage,
     StageProgress, StepView, TrainerCommand,
@@ -14,7 +16,7 @@ use crate::trainer::{
 use crate::verify::Verdict;
 use crossbeam_channel::Receiver;
 use egui::accesskit::Role;
-use egui::{Event, Key, Modifiers, PointerButton, Pos2, Rect, vec2};
+use egui::{Event, Key, Modifiers, PointerButton, Pos2, Rect, Vec2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 use rand::{RngExt, SeedableRng};
@@ -163,7 +165,7 @@ pub(crate) fn metric_row(step: u64) -> MetricRow {
     MetricRow { step, wall_s: 1.5 * step as f64, values }
 }
 
-fn evaluation(step: u64) -> EvaluationRecord {
+pub(crate) fn evaluation(step: u64) -> EvaluationRecord {
     let grown = 1.0 - (-(step as f64) / 80.0).exp();
     let estimate = |value: f64| Estimate { value, low: value - 0.04, high: value + 0.04 };
     EvaluationRecord {
@@ -261,6 +263,20 @@ pub(crate) fn snapshot(step: u64, groups: u32, m: usize) -> RunSnapshot {
     snapshot
 }
 
+/// `snapshot` with other values of a metric.
+pub(super) fn with_metric(mut snapshot: RunSnapshot, metric: &Metric, value: impl Fn(u64) -> f64) -> RunSnapshot {
+    let mut history = History::default();
+    for row in snapshot.history.iter() {
+        let mut row = row.clone();
+        for (_, changed) in row.values.iter_mut().filter(|(of, _)| of.name == metric.name) {
+            *changed = value(row.step);
+        }
+        history.push(row);
+    }
+    snapshot.history = history;
+    snapshot
+}
+
 /// `snapshot` with its newest step changed.
 pub(super) fn with_step(mut snapshot: RunSnapshot, change: impl FnOnce(&mut StepView)) -> RunSnapshot {
     let mut view = (**snapshot.latest.as_ref().unwrap()).clone();
@@ -279,7 +295,8 @@ pub(super) fn name_completions(view: &mut StepView) {
 
 /// A window on `runs`.
 pub(super) fn dashboard(ctx: &egui::Context, themes: Themes, runs: Vec<RunSource>) -> Dashboard {
-    Dashboard::new(ctx, runs, None, Dock::default(), themes, None, ScreenshotResult::default()).unwrap()
+    let opener = Opener::new(StartedRuns::default(), ctx.clone());
+    Dashboard::new(ctx, runs, None, opener, Dock::default(), themes, None, ScreenshotResult::default()).unwrap()
 }
 
 /// A window on a run, with the trainer's end of its commands.
@@ -291,9 +308,14 @@ pub(super) struct Window {
 
 impl Window {
     pub(super) fn open(snapshot: RunSnapshot) -> Self {
+        Self::open_sized(snapshot, vec2(1280.0, 800.0))
+    }
+
+    /// A window of `size`, points.
+    pub(super) fn open_sized(snapshot: RunSnapshot, size: Vec2) -> Self {
         let (handle, commands) = RunHandle::new(snapshot);
         let shared = handle.clone();
-        let builder = Harness::builder().with_size(vec2(1280.0, 800.0)).renderer(Rasterizer::default());
+        let builder = Harness::builder().with_size(size).renderer(Rasterizer::default());
         let harness = builder.build_eframe(move |creation| {
             let themes = Themes::load().unwrap();
             dashboard(&creation.egui_ctx, themes, vec![RunSource::Trainer(shared)])
@@ -343,12 +365,16 @@ impl Window {
         rect.min + rect.size() / m as f32 * vec2(j as f32 + 0.5, i as f32 + 0.5)
     }
 
+    /// Presses or lets go of the pointer's first button.
+    pub(super) fn button_at(&mut self, pos: Pos2, pressed: bool) {
+        let button = PointerButton::Primary;
+        self.harness.event(Event::PointerButton { pos, button, pressed, modifiers: Modifiers::NONE });
+    }
+
     pub(super) fn click_at(&mut self, at: Pos2) {
         self.harness.hover_at(at);
-        for pressed in [true, false] {
-            let button = PointerButton::Primary;
-            self.harness.event(Event::PointerButton { pos: at, button, pressed, modifiers: Modifiers::NONE });
-        }
+        self.button_at(at, true);
+        self.button_at(at, false);
         self.settle();
         self.harness.remove_cursor();
         self.settle();

@@ -1,6 +1,6 @@
 //! Behaviour of the window, driven through its accessibility tree.
 
-use super::testing::{self, Window, name_completions, with_step};
+use super::testing::{self, Window, name_completions, with_metric, with_step};
 use crate::trainer::{RunSnapshot, RunState, TrainerCommand};
 use egui::accesskit::Role;
 use egui::{Event, Key, Modifiers};
@@ -142,12 +142,104 @@ fn one_step_checkpoint_and_stop_send_their_commands() {
     window.click("One step");
     assert_eq!(window.commands.try_recv(), Ok(TrainerCommand::StepOnce));
     window.click("Stop");
+    window.click("Stop the run");
     assert_eq!(window.commands.try_recv(), Ok(TrainerCommand::Stop));
     assert!(!window.is_enabled("Stopping…"));
     window.update(|snapshot| snapshot.state = RunState::Stopped);
     for button in ["Pause", "One step", "Checkpoint", "Stop"] {
-        assert!(!window.is_enabled(button), "{button} of a stopped run");
+        assert!(window.harness.query_by_role_and_label(Role::Button, button).is_none(), "{button} of a stopped run");
     }
+    assert!(window.is_enabled("Resume"));
+}
+
+#[test]
+fn a_key_alone_does_not_stop_a_run() {
+    let mut window = Window::open(testing::snapshot(20, 2, 4));
+    window.harness.get_by_role_and_label(Role::Button, "Stop").focus();
+    window.settle();
+    window.press(Modifiers::NONE, Key::Space);
+    assert!(window.has("Stop the run") && window.commands.is_empty());
+    // Held, the key answers that training goes on.
+    window.press(Modifiers::NONE, Key::Space);
+    assert!(!window.has("Stop the run") && window.commands.is_empty());
+    window.click("Stop");
+    window.press(Modifiers::NONE, Key::Escape);
+    assert!(!window.has("Stop the run") && window.commands.is_empty());
+}
+
+#[test]
+fn a_run_that_ended_early_is_resumed_from_the_run_bar() {
+    let mut window = Window::open(testing::snapshot(60, 2, 4));
+    assert!(window.harness.query_by_role_and_label(Role::Button, "Resume").is_none());
+    window.update(|snapshot| snapshot.state = RunState::Stopped);
+    window.click("Resume");
+    let started = std::time::Instant::now();
+    while !window.has("is not a run folder") {
+        assert!(started.elapsed().as_secs() < 20, "nobody says why it cannot be resumed");
+        window.settle();
+    }
+    assert!(window.is_enabled("Resume"));
+    window.update(|snapshot| snapshot.checkpoints = Arc::default());
+    assert!(window.harness.query_by_role_and_label(Role::Button, "Resume").is_none(), "there is no checkpoint");
+}
+
+#[test]
+fn a_paused_run_has_time_left_but_does_not_arrive() {
+    let mut window = Window::open(testing::snapshot(20, 2, 4));
+    assert!(window.has("ETA4:30"));
+    window.update(|snapshot| snapshot.state = RunState::Paused);
+    assert!(window.has("left4:30") && !window.has("ETA"));
+}
+
+#[test]
+fn escape_closes_what_lies_over_the_panels_and_leaves_the_pair() {
+    let mut window = Window::open(testing::snapshot(20, 2, 4));
+    let cell = window.cell(1, 3, 4);
+    window.click_at(cell);
+    let is_pinned = |window: &Window| window.matrix().1.contains("pinned");
+    window.press(Modifiers::COMMAND, Key::K);
+    assert!(window.has("Show timeline"));
+    window.press(Modifiers::NONE, Key::Escape);
+    assert!(!window.has("Show timeline") && is_pinned(&window));
+    let list = "How the texts are written";
+    window.harness.get_by_role_and_label(Role::ComboBox, list).click();
+    window.settle();
+    assert!(window.has("plain"));
+    window.press(Modifiers::NONE, Key::ArrowDown);
+    assert!(window.matrix().1.contains("i 1, j 3"), "arrows do not walk the matrix behind a list");
+    window.press(Modifiers::NONE, Key::Escape);
+    assert!(!window.has("plain") && is_pinned(&window));
+    window.harness.get_by_label("Search prompts").focus();
+    window.settle();
+    window.harness.get_by_label("Search prompts").type_text("no such prompt");
+    window.settle();
+    assert!(window.has("No prompt of this step contains that."));
+    window.press(Modifiers::NONE, Key::Escape);
+    assert!(!window.has("No prompt of this step contains that.") && is_pinned(&window));
+    window.press(Modifiers::NONE, Key::Escape);
+    assert!(!is_pinned(&window));
+}
+
+#[test]
+fn a_click_means_what_was_seen_when_the_pointer_was_pressed() {
+    let mut window = Window::open(testing::snapshot(20, 2, 4));
+    let cell = window.cell(1, 3, 4);
+    let side = window.matrix().0.width() / 4.0;
+    let edge = cell + egui::vec2(0.0, side / 2.0 - 1.0);
+    window.harness.hover_at(edge);
+    window.settle();
+    // A press of more than 0.8 seconds is no click, and a frame of this test takes a quarter of one.
+    window.button_at(edge, true);
+    window.harness.step();
+    window.handle.snapshots.update(|snapshot| *snapshot = testing::snapshot(21, 2, 4));
+    window.harness.step();
+    assert!(window.has("Step 20 of 20"), "nothing moves under the pressed pointer");
+    // It slips into the next cell.
+    window.harness.hover_at(edge + egui::vec2(0.0, 3.0));
+    window.button_at(edge + egui::vec2(0.0, 3.0), false);
+    window.settle();
+    assert!(window.matrix().1.contains("i 1, j 3") && window.matrix().1.contains("pinned"), "{}", window.matrix().1);
+    assert!(window.has("Step 20 of 21"));
 }
 
 #[test]
@@ -172,8 +264,9 @@ fn closing_the_window_stops_a_run_that_is_not_over() {
 fn a_command_that_the_trainer_cannot_take_is_said_so() {
     let mut window = Window::open(testing::snapshot(20, 2, 4));
     drop(std::mem::replace(&mut window.commands, crossbeam_channel::bounded(1).1));
+    window.update(|snapshot| snapshot.warnings = Arc::new(vec![(1, "odd".to_owned())]));
     window.click("Pause");
-    assert!(window.has("did not take the command to pause"));
+    assert!(window.has("did not take the command to pause") && window.has("1 warning"));
     assert!(window.is_enabled("Pause"));
 }
 
@@ -196,7 +289,7 @@ fn a_failed_run_shows_its_error_and_keeps_the_last_step() {
     assert!(window.has("The run failed in step 61"));
     assert!(window.has("lower learning rate"));
     assert!(window.has("orthant run --resume runs/countdown-g2rl-s0"));
-    assert!(!window.is_enabled("Pause"));
+    assert!(window.is_enabled("Resume") && window.harness.query_by_role_and_label(Role::Button, "Pause").is_none());
     let cell = window.cell(2, 3, 4);
     window.click_at(cell);
     assert!(window.matrix().1.contains("i 2, j 3"));
@@ -306,6 +399,23 @@ fn health_lists_everything_that_is_watched_and_warns_of_what_is_listed() {
     });
     assert!(window.has("One thing to look after at step 41") && window.has("Health 1"));
     assert!(window.has("Many responses are cut off") && window.has("Raise rollout.max_new_tokens"));
+    assert!(window.has("1 thing to look after") && !window.has("No warnings"), "one truth");
+    window.press(Modifiers::NONE, Key::Home);
+    assert!(window.has("Step 1 of 41") && window.has("Health 1") && window.has("1 thing to look after"));
+}
+
+#[test]
+fn enormous_values_are_short_and_stay_in_their_plots() {
+    for value in [3.21e15, 1e308] {
+        let of = |step: u64| if step % 2 == 0 { value } else { -value };
+        let snapshot = with_metric(testing::snapshot(20, 1, 4), &crate::metrics::POLICY_ENTROPY, of);
+        let mut window = Window::open(snapshot);
+        window.harness.render().unwrap();
+        let text = format!("{} nats", super::format::compact(value));
+        let titles = window.harness.query_all_by_label(&text).map(|node| node.rect());
+        let widths: Vec<f32> = titles.map(|rect| rect.width()).collect();
+        assert!(!widths.is_empty() && widths.iter().all(|width| *width < 120.0), "{text}: {widths:?}");
+    }
 }
 
 #[test]
@@ -331,11 +441,49 @@ fn live_settings_are_edited_in_place_and_sent_with_enter() {
     };
     type_in(&mut window, "much");
     assert!(window.commands.is_empty(), "what is no number is not sent");
-    assert_eq!(field(&window).0, "0.5");
+    assert!(window.has("Lambda: `much` is no number") && field(&window).0 == "much");
+    type_in(&mut window, "-1");
+    assert!(window.commands.is_empty() && field(&window).0 == "-1");
+    assert!(window.has("Lambda: ") && window.has("lambda"), "what the experiment would refuse is refused at once");
     type_in(&mut window, "1.25");
+    assert!(!window.has("Lambda: "));
     let sent = TrainerCommand::Set(crate::trainer::LiveSetting::Lambda, 1.25);
     assert_eq!(window.commands.try_recv(), Ok(sent));
     assert!(window.has("after this step"));
+    // What the trainer refuses keeps its place too.
+    window.update(|snapshot| {
+        snapshot.warnings = Arc::new(vec![(20, "method.lambda stays as it is: too late".to_owned())]);
+    });
+    assert!(window.has("Lambda: too late") && field(&window).0 == "1.25");
+    window.harness.get_by_role_and_label(Role::TextInput, "Lambda").focus();
+    window.settle();
+    window.press(Modifiers::NONE, Key::Escape);
+    assert!(!window.has("Lambda: ") && field(&window).0 == "0.5", "Escape takes it back");
+}
+
+#[test]
+fn what_is_typed_for_a_setting_stays_until_it_is_entered() {
+    let mut snapshot = testing::snapshot(20, 1, 2);
+    let text = "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), method: G2rl(lambda: 0.5))";
+    snapshot.info = Arc::new(crate::trainer::RunInfo { experiment_ron: text.to_owned(), ..(*snapshot.info).clone() });
+    let mut window = Window::open(snapshot);
+    window.press(Modifiers::NONE, Key::Num8);
+    window.harness.get_by_role_and_label(Role::TextInput, "Lambda").focus();
+    window.settle();
+    window.press(Modifiers::COMMAND, Key::A);
+    window.harness.get_by_role_and_label(Role::TextInput, "Lambda").type_text("0.75");
+    window.settle();
+    window.press(Modifiers::NONE, Key::Tab);
+    let typed = |window: &Window| {
+        let node = window.harness.get_by_role_and_label(Role::TextInput, "Lambda");
+        node.accesskit_node().value().unwrap_or_default()
+    };
+    assert!(window.has("Enter applies") && typed(&window) == "0.75" && window.commands.is_empty());
+    window.update(|snapshot| {
+        let edit = crate::experiment::SettingEdit { path: "method.lambda".into(), from: 0.5.into(), to: 1.0.into() };
+        snapshot.events = Arc::new(vec![crate::experiment::Event::edited(20, edit)]);
+    });
+    assert_eq!(typed(&window), "0.75");
 }
 
 #[test]
@@ -348,6 +496,23 @@ fn the_palette_finds_and_does_what_is_typed() {
     window.press(Modifiers::NONE, Key::Enter);
     assert_eq!(window.commands.try_recv(), Ok(TrainerCommand::Pause));
     assert!(!window.has("Pause training"), "the palette closes");
+}
+
+#[test]
+fn the_palette_is_as_high_again_once_everything_is_found_again() {
+    let mut window = Window::open(testing::snapshot(20, 2, 4));
+    window.press(Modifiers::COMMAND, Key::K);
+    let height = |window: &Window| {
+        egui::AreaState::load(&window.harness.ctx, egui::Id::unique("palette")).and_then(|area| area.size).unwrap().y
+    };
+    let before = height(&window);
+    assert!(before > 300.0, "{before}");
+    window.harness.get_by_label("Command").type_text("pause tr");
+    window.settle();
+    assert!(height(&window) < 100.0, "{}", height(&window));
+    window.press(Modifiers::COMMAND, Key::A);
+    window.press(Modifiers::NONE, Key::Backspace);
+    assert!((height(&window) - before).abs() < 1.0, "{} after {before}", height(&window));
 }
 
 #[test]

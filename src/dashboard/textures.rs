@@ -1,6 +1,6 @@
 //! Cosine matrices as textures of one pixel per cell, remade only when step, order, range or theme have changed.
 
-use super::derive::{self, Order};
+use super::derive::{self, ColorScale, Order};
 use super::theme::Theme;
 use crate::trainer::{Compared, GroupView};
 use egui::{Color32, ColorImage, TextureHandle, TextureId, TextureOptions};
@@ -17,8 +17,8 @@ pub(crate) struct MatrixKey {
     pub(crate) order: Order,
     /// The cosines that an order by cluster is by.
     pub(crate) clustered: Compared,
-    /// What the colour map's ends stand for.
-    pub(crate) range: f32,
+    /// What its colours stand for.
+    pub(crate) scale: ColorScale,
 }
 
 struct Entry {
@@ -85,8 +85,9 @@ fn picture(theme: &Theme, group: &GroupView, key: MatrixKey) -> ColorImage {
     if m == 0 {
         return ColorImage::filled([1, 1], Color32::TRANSPARENT);
     }
-    let color =
-        |i: usize, j: usize| theme.cosine(group.cosine(key.compared, i, j), key.range).unwrap_or(Color32::TRANSPARENT);
+    let color = |i: usize, j: usize| {
+        theme.cosine_on(key.scale, group.cosine(key.compared, i, j)).unwrap_or(Color32::TRANSPARENT)
+    };
     let pixels = order.iter().flat_map(|&i| order.iter().map(move |&j| (i, j))).map(|(i, j)| color(i, j)).collect();
     ColorImage::new([m, m], pixels)
 }

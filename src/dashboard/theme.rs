@@ -1,5 +1,6 @@
 //! Colours, text sizes and spacing. Every colour comes from `assets/theme.ron`; the rest of the dashboard names tokens.
 
+use super::derive::ColorScale;
 use crate::error::{Error, Result};
 use crate::verify::Verdict;
 use egui::{Color32, CornerRadius, FontFamily, FontId, Margin, Stroke, TextStyle, Visuals};
@@ -186,6 +187,11 @@ impl Theme {
         look_up(&self.cosine, (cosine / range).mul_add(0.5, 0.5))
     }
 
+    /// The colour of a cosine on `scale`; `None` for NaN.
+    pub(crate) fn cosine_on(&self, scale: ColorScale, cosine: f32) -> Option<Color32> {
+        look_up(&self.cosine, scale.place(cosine))
+    }
+
     /// The colour of a novelty from 0 to 1; `None` for NaN.
     pub(crate) fn novelty(&self, novelty: f32) -> Option<Color32> {
         look_up(&self.novelty, novelty)
@@ -216,6 +222,16 @@ impl Theme {
             "evolrl" => self.evol_rl,
             "g2rl" => self.g2rl,
             _ => self.other_method,
+        }
+    }
+
+    /// A shade of a method's colour, of [`STYLES`](super::traces::STYLES): its own, a stronger one, a weaker one.
+    pub(crate) fn method_shade(&self, name: &str, shade: usize) -> Color32 {
+        let color = self.method(name);
+        match shade {
+            0 => color,
+            1 => color.lerp_to_gamma(self.text_strong, 0.5),
+            _ => color.lerp_to_gamma(self.panel, 0.25),
         }
     }
 
@@ -409,6 +425,23 @@ mod tests {
             }
             for text in [theme.text, theme.text_strong, theme.error] {
                 assert!(contrast(text, theme.error_surface) >= 4.5);
+            }
+        }
+    }
+
+    #[test]
+    fn every_shade_of_a_method_is_seen_on_the_panel() {
+        for theme in both() {
+            for method in ["GRPO", "Entropy bonus", "EVOL-RL", "G2RL", "another"] {
+                let shades = [0, 1, 2].map(|shade| theme.method_shade(method, shade));
+                for (place, shade) in shades.iter().enumerate() {
+                    assert!(
+                        contrast(*shade, theme.panel) >= 3.0,
+                        "{method} {place}: {}",
+                        contrast(*shade, theme.panel)
+                    );
+                    assert!(shades[..place].iter().all(|other| other != shade));
+                }
             }
         }
     }

@@ -4,19 +4,30 @@
 use super::series::{Axis, CurveSettings, Curves, Series};
 use super::state::State;
 use crate::metrics::Metric;
+use crate::trainer::RunInfo;
 use egui::Color32;
 use egui_plot::PlotPoint;
 
 /// Places at which the mean over seeds is taken, and at which bands have corners.
 pub(crate) const BAND_POINTS: usize = 160;
 
+/// Ways in which lines are broken: not at all, dashed, dotted.
+pub(crate) const STYLES: usize = 3;
+
+/// How the line of a run looks beside others of its method: which shade of the colour, and how it is broken.
+pub(crate) fn look(variant: usize) -> (usize, usize) {
+    ((variant + variant / STYLES) % STYLES, variant % STYLES)
+}
+
 /// One run's curves, and where they lie on the x axis.
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'a> {
     /// The run.
     pub(crate) state: &'a State,
-    /// Its colour.
+    /// Its colour: that of its method, in the shade that the run has.
     pub(crate) color: Color32,
+    /// How its lines are broken, of [`STYLES`].
+    pub(crate) style: usize,
     axis: Axis,
     /// Seconds between the earliest run's start and this run's.
     offset: f64,
@@ -29,14 +40,16 @@ pub(crate) struct Trace {
     pub(crate) name: String,
     /// Its colour.
     pub(crate) color: Color32,
-    /// The metric's place in its plot: the first is solid, others are broken in their own ways.
-    pub(crate) place: usize,
+    /// How it is broken, of [`STYLES`]: by the run where the plot has one metric, else by the metric.
+    pub(crate) style: usize,
     /// Unbroken pieces.
     pub(crate) pieces: Vec<Vec<PlotPoint>>,
     /// Recorded values behind an average: drawn faintly.
     pub(crate) shadow: Vec<Vec<PlotPoint>>,
     /// What is filled, between the lowest and the highest of several seeds: (x, low, high).
     pub(crate) band: Vec<(f64, f64, f64)>,
+    /// Stretches without a value that can be drawn.
+    pub(crate) gaps: Vec<(f64, f64)>,
 }
 
 /// When a run began, seconds since 1970, where its events say.
@@ -46,12 +59,13 @@ fn started_s(state: &State) -> Option<f64> {
     Some(time.as_second() as f64)
 }
 
-/// The runs on one x axis, each with the colour that `color` gives its method; the shown one comes first.
-pub(crate) fn sources<'a>(states: &[&'a State], axis: Axis, color: impl Fn(&str) -> Color32) -> Vec<Source<'a>> {
+/// The runs on one x axis, each in the colour that `color` gives its method and a shade of it; the shown one comes first.
+pub(crate) fn sources<'a>(states: &[&'a State], axis: Axis, color: impl Fn(&str, usize) -> Color32) -> Vec<Source<'a>> {
     let begin = states.iter().filter_map(|state| started_s(state)).fold(f64::INFINITY, f64::min);
     let source = |&state: &&'a State| Source {
         state,
-        color: color(&state.snapshot.info.method),
+        color: color(&state.snapshot.info.method, look(state.label.variant).0),
+        style: look(state.label.variant).1,
         axis,
         offset: started_s(state).map_or(0.0, |started| started - begin),
     };
@@ -82,9 +96,9 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The experiment's name with the seed.
-    pub(crate) fn name(&self) -> String {
-        format!("{} s{}", self.state.snapshot.info.name, self.state.snapshot.info.seed)
+    /// What the run is called.
+    pub(crate) fn name(&self) -> &'a str {
+        &self.state.label.name
     }
 
     fn pieces(&self, pieces: Vec<Vec<PlotPoint>>) -> Vec<Vec<PlotPoint>> {
@@ -97,13 +111,17 @@ impl<'a> Source<'a> {
         let empty = Trace {
             name: String::new(),
             color: self.color,
-            place: 0,
+            style: self.style,
             pieces: Vec::new(),
             shadow: Vec::new(),
             band: Vec::new(),
+            gaps: Vec::new(),
         };
         let Some(series) = series else { return empty };
         let (from, to) = (self.step(bounds.0), self.step(bounds.1) + 1.0);
+        let shown = series.raw.gaps().iter().filter(|(first, last)| *last as f64 >= from && *first as f64 <= to);
+        let gaps = shown.map(|&(first, last)| (self.x(first as f64 - 0.5), self.x(last as f64 + 0.5))).collect();
+        let empty = Trace { gaps, ..empty };
         let raw = || self.pieces(series.raw.visible(from, to, most));
         if series.is_averaged(span) {
             Trace { pieces: self.pieces(series.smooth.visible(from, to, most)), shadow: raw(), ..empty }
@@ -147,12 +165,13 @@ pub(crate) fn traces(
         };
         for family in families(sources, settings.joins_seeds) {
             let (run, trace) = if let [only] = family.as_slice() {
-                (only.name(), only.trace(only.curves().of(metric), settings.span, bounds, most))
+                (only.name().to_owned(), only.trace(only.curves().of(metric), settings.span, bounds, most))
             } else {
                 let run = format!("{}, mean of {} seeds", family[0].state.snapshot.info.name, family.len());
                 (run, mean(&family, metric, settings.span))
             };
-            traces.push(Trace { name: name(run), place, ..trace });
+            let style = if metrics.len() > 1 { place % STYLES } else { trace.style };
+            traces.push(Trace { name: name(run), style, ..trace });
         }
     }
     traces
@@ -162,11 +181,12 @@ pub(crate) fn traces(
 fn families<'a, 'b>(sources: &'b [Source<'a>], joins_seeds: bool) -> Vec<Vec<&'b Source<'a>>> {
     let mut families: Vec<Vec<&Source<'_>>> = Vec::new();
     for source in sources {
-        let key = |source: &Source<'_>| {
-            let info = &source.state.snapshot.info;
-            (info.name.clone(), info.method.clone(), info.task.clone(), info.model.clone())
+        let is_same = |other: &Source<'_>| {
+            let key = |info: &'_ RunInfo| [&info.name, &info.method, &info.task, &info.model].map(String::clone);
+            key(&source.state.snapshot.info) == key(&other.state.snapshot.info)
+                && source.state.settings == other.state.settings
         };
-        match families.iter_mut().find(|family| joins_seeds && key(family[0]) == key(source)) {
+        match families.iter_mut().find(|family| joins_seeds && is_same(family[0])) {
             Some(family) => family.push(source),
             None => families.push(vec![source]),
         }
@@ -200,7 +220,7 @@ mod tests {
     use super::*;
     use crate::dashboard::testing;
     use crate::metrics;
-    use crate::trainer::{RunInfo, RunSnapshot};
+    use crate::trainer::RunSnapshot;
     use std::sync::Arc;
 
     /// A run whose accuracy at every step is `add` above that of the synthetic run.
@@ -225,7 +245,7 @@ mod tests {
     fn seeds_are_joined_to_their_mean_and_range_as_far_as_all_have_come() {
         let runs = [run(0, 30, 0.2), run(1, 30, 0.4), run(2, 25, 0.9)];
         let states: Vec<&State> = runs.iter().collect();
-        let sources = sources(&states, Axis::Step, |_| Color32::WHITE);
+        let sources = sources(&states, Axis::Step, |_, _| Color32::WHITE);
         let settings = CurveSettings { joins_seeds: true, ..CurveSettings::default() };
         let bounds = (0.0, f64::INFINITY);
         let traces = traces(&sources, &[&metrics::REWARD_ACCURACY], &settings, bounds, 500);
@@ -239,18 +259,38 @@ mod tests {
     }
 
     #[test]
+    fn runs_of_other_settings_are_no_seeds_of_one_another() {
+        let with = |lambda: f64| {
+            let mut state = run(0, 30, 0.5);
+            state.settings = vec![("method.G2rl.lambda".to_owned(), lambda.to_string())];
+            state
+        };
+        let runs = [with(0.5), with(1.0)];
+        let sources = sources(&runs.iter().collect::<Vec<_>>(), Axis::Step, |_, _| Color32::WHITE);
+        let settings = CurveSettings { joins_seeds: true, ..CurveSettings::default() };
+        let lines = traces(&sources, &[&metrics::REWARD_ACCURACY], &settings, (0.0, f64::INFINITY), 500);
+        assert_eq!(lines.len(), 2);
+    }
+
+    #[test]
+    fn the_first_nine_runs_of_a_method_look_different() {
+        let looks: std::collections::HashSet<_> = (0..9).map(look).collect();
+        assert_eq!((looks.len(), look(0)), (9, (0, 0)));
+    }
+
+    #[test]
     fn time_on_the_axis_leads_back_to_its_step() {
         let run = run(0, 30, 0.5);
-        let of = |axis| sources(&[&run], axis, |_| Color32::WHITE)[0].x(10.0);
+        let of = |axis| sources(&[&run], axis, |_, _| Color32::WHITE)[0].x(10.0);
         assert!((of(Axis::Step) - 10.0).abs() < 1e-9 && (of(Axis::Time) - 15.0).abs() < 1e-9);
-        let source = sources(&[&run], Axis::Time, |_| Color32::WHITE)[0];
+        let source = sources(&[&run], Axis::Time, |_, _| Color32::WHITE)[0];
         assert!((source.step(source.x(10.0)) - 10.0).abs() < 1e-9);
     }
 
     #[test]
     fn a_band_lies_between_two_metrics_or_stands_on_zero() {
         let run = run(0, 500, 0.5);
-        let source = sources(&[&run], Axis::Step, |_| Color32::WHITE)[0];
+        let source = sources(&[&run], Axis::Step, |_, _| Color32::WHITE)[0];
         let band = source.band(None, &metrics::REWARD_ACCURACY, 0);
         assert_eq!(band.len(), BAND_POINTS);
         assert_eq!(band.last().copied(), Some((500.0, 0.0, 0.5)));

@@ -1,12 +1,16 @@
 //! Behaviour of the window on run folders: growing, killed, finished, failed, very long, with steps that were not recorded.
 
-use super::app::Dashboard;
+use super::Screenshot;
+use super::app::{Dashboard, ScreenshotResult};
+use super::dock::Dock;
 use super::open_run::RunSource;
-use super::testing::{self, dashboard};
+use super::opener::Opener;
+use super::start::StartedRuns;
+use super::testing;
 use super::theme::Themes;
 use crate::trainer::{SnapshotCell, WatchedRun};
 use egui::accesskit::Role;
-use egui::{Key, Modifiers, vec2};
+use egui::{Key, Modifiers, ViewportCommand, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use std::io::Write;
@@ -21,13 +25,27 @@ struct Watching {
 
 impl Watching {
     fn open(folder: &Path) -> Self {
+        Self::with(folder, None)
+    }
+
+    fn with(folder: &Path, screenshot: Option<Screenshot>) -> Self {
         let run = WatchedRun::open(folder).unwrap();
         let snapshots = run.snapshots.clone();
         let harness = Harness::builder().with_size(vec2(1280.0, 800.0)).build_eframe(move |creation| {
-            let themes = Themes::load().unwrap();
-            dashboard(&creation.egui_ctx, themes, vec![RunSource::Folder(run)])
+            let (ctx, themes) = (&creation.egui_ctx, Themes::load().unwrap());
+            let opener = Opener::new(StartedRuns::default(), ctx.clone());
+            let (runs, result) = (vec![RunSource::Folder(run)], ScreenshotResult::default());
+            Dashboard::new(ctx, runs, None, opener, Dock::default(), themes, screenshot, result).unwrap()
         });
         Self { harness, snapshots }
+    }
+
+    /// Whether the picture has been asked for by now.
+    fn is_pictured(&self) -> bool {
+        let viewports = self.harness.output().viewport_output.values();
+        viewports
+            .flat_map(|viewport| &viewport.commands)
+            .any(|command| matches!(command, ViewportCommand::Screenshot(_)))
     }
 
     fn has(&self, label: &str) -> bool {
@@ -100,16 +118,42 @@ fn steps_without_a_record_say_so_and_lead_to_the_nearest_that_have_one() {
     assert!(window.has("rollouts/step_000011.jsonl, line 1"));
 }
 
-#[test]
-fn a_run_that_was_killed_says_when_it_was_last_heard_of() {
+/// The folder of a run that was killed after its first step, a while ago.
+fn killed() -> tempfile::TempDir {
     let folder = testing::run_folder(&[1]);
     append(folder.path(), "metrics.jsonl", &testing::metric_lines(1..=1));
     let earlier = SystemTime::now() - Duration::from_secs(190);
     for name in ["metrics.jsonl", "experiment.ron"] {
         std::fs::File::options().append(true).open(folder.path().join(name)).unwrap().set_modified(earlier).unwrap();
     }
+    folder
+}
+
+#[test]
+fn a_run_that_was_killed_says_when_it_was_last_heard_of_and_does_not_arrive() {
+    let folder = killed();
     let mut window = Watching::open(folder.path());
     window.wait_for("last written 3 min ago");
+    assert!(!window.has("ETA"));
+}
+
+#[test]
+fn a_picture_of_a_step_that_will_not_come_is_taken_of_what_there_is() {
+    let screenshot = || Screenshot { path: "unused.png".into(), after_step: 50 };
+    let folder = killed();
+    let mut window = Watching::with(folder.path(), Some(screenshot()));
+    let started = Instant::now();
+    while !window.is_pictured() {
+        assert!(started.elapsed() < Duration::from_secs(20), "the window waits for ever");
+        std::thread::sleep(Duration::from_millis(5));
+        window.harness.step();
+    }
+    append(folder.path(), "metrics.jsonl", &testing::metric_lines(2..=2));
+    let mut growing = Watching::with(folder.path(), Some(screenshot()));
+    for _ in 0..20 {
+        growing.harness.step();
+        assert!(!growing.is_pictured(), "step 50 may still come");
+    }
 }
 
 #[test]

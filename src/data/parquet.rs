@@ -2,7 +2,7 @@
 
 use super::files::{Row, most_unpacked, too_large};
 use crate::files::open_regular;
-use crate::panics;
+use crate::guard::caught;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// Reads a file. What panics on a damaged one is the reader, so panics are faults of the file.
 pub(super) fn read(path: &Path) -> Result<Vec<Row>, String> {
-    let found = panics::caught(|| rows(path));
+    let found = caught(|| rows(path));
     found.unwrap_or_else(|panic| Err(format!("not a Parquet file that can be read, because it is damaged: {panic}")))
 }
 
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn a_damaged_file_is_a_fault_and_never_a_panic() {
         let whole = include_bytes!("../../tests/fixtures/math_tiny.parquet");
-        let mut caught = 0;
+        let mut panicked = 0;
         for round in 0..4000 {
             let mut bytes = whole.to_vec();
             let mut stream = rng::stream(7, rng::Domain::Tests, [0, round, 0]);
@@ -185,8 +185,8 @@ mod tests {
                 let place = bytes.len() - 1 - rng::below(&mut stream, room as u32) as usize;
                 bytes[place] = rng::below(&mut stream, 256) as u8;
             }
-            caught += u32::from(read_bytes(&bytes).is_err_and(|fault| fault.contains("because it is damaged")));
+            panicked += u32::from(read_bytes(&bytes).is_err_and(|fault| fault.contains("because it is damaged")));
         }
-        assert!(caught > 0, "no damage made the reader panic, so nothing was tested");
+        assert!(panicked > 0, "no damage made the reader panic, so nothing was tested");
     }
 }

@@ -435,7 +435,7 @@ mod tests {
         for (content, words) in [
             ("a\n{{ problem", ["mine.jinja, line 2", "syntax error"]),
             ("a\n\n{{ problm }}", ["mine.jinja, line 3", "undefined value"]),
-            ("{{ raise_exception('no \\x1b[2Jsystem') }}", ["mine.jinja, line 1", "no \\u{1b}[2Jsystem"]),
+            ("{{ raise_exception('no \\x1b[2Jsystem') }}", ["mine.jinja, line 1", "no \\u001b[2Jsystem"]),
             ("{% if false %}x{% endif %}", ["the prompt of the problem 0 has no text", "mine.jinja"]),
             (
                 "a\n{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",

@@ -71,8 +71,18 @@ impl Record {
     }
 }
 
+/// Whether all groups are closed. `\{` and `\}` are characters, and need no other half: `\left\{ x = 1, y = 2 \right.`
 fn is_whole(answer: &str) -> bool {
-    answer.matches('{').count() == answer.matches('}').count()
+    let (mut open, mut closed, mut escaped) = (0, 0, false);
+    for byte in answer.bytes() {
+        match byte {
+            b'{' if !escaped => open += 1,
+            b'}' if !escaped => closed += 1,
+            _ => {}
+        }
+        escaped = byte == b'\\' && !escaped;
+    }
+    open == closed
 }
 
 /// Letters of choices.
@@ -528,6 +538,11 @@ mod tests {
         let mut whole = with_solution;
         whole["answer"] = "\\{1, 2\\}".into();
         assert_eq!(only(&whole).answer, "\\{1, 2\\}");
+        // Escaped braces are characters.
+        let system = serde_json::json!({"problem": "p", "answer": "\\left\\{ x = 1, y = 2 \\right."});
+        assert_eq!(only(&system).unusable(), None);
+        let open = serde_json::json!({"problem": "p", "answer": "\\{\\frac{1}{2\\}"});
+        assert_eq!(only(&open).unusable(), Some(Unusable::CutOff));
     }
 
     #[test]
@@ -579,7 +594,7 @@ mod tests {
             ),
             ("a.jsonl", "{\"problem\": \"p\", \"text\": \"x\"}", ["no column for an answer", "among problem, text"]),
             ("a.csv", "problem,Answer,answer\np,1,2\n", ["the columns `Answer` and `answer` mean the same", "a.csv"]),
-            ("a.csv", "te\u{1b}[2Jxt,label\nx,1\n", ["among te\\u{1b}[2Jxt, label", "a.csv"]),
+            ("a.csv", "te\u{1b}[2Jxt,label\nx,1\n", ["among te\\u001b[2Jxt, label", "a.csv"]),
             (
                 "a.jsonl",
                 "{\"problem\": [{\"role\": \"user\", \"content\": [{\"type\": \"image\"}]}], \"answer\": \"1\"}",

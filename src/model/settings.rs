@@ -60,7 +60,7 @@ impl ModelSettings {
             ));
         }
         ends.extend(more.into_iter().filter(|id| !config.eos_token_ids.contains(id)));
-        self.generation = fields.map().clone();
+        self.generation.clone_from(fields.map());
         Ok(ends)
     }
 

@@ -427,11 +427,12 @@ fn no_weights(folder: &Path) -> Error {
     let names = folder.read_dir().into_iter().flatten().flatten();
     let mut names: Vec<String> = names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
-    let is_whole = |name: &&String| name.starts_with("pytorch_model") || name.ends_with(".gguf");
-    let other = names.iter().find(is_whole).or_else(|| names.iter().find(|name| name.ends_with(".safetensors")));
+    let is_of = |name: &str, kind: &str| Path::new(name).extension().is_some_and(|extension| extension == kind);
+    let is_whole = |name: &&String| name.starts_with("pytorch_model") || is_of(name, "gguf");
+    let other = names.iter().find(is_whole).or_else(|| names.iter().find(|name| is_of(name, "safetensors")));
     let found = match other {
         None => "copy the weights there".to_string(),
-        Some(other) if other.ends_with(".safetensors") => {
+        Some(other) if is_of(other, "safetensors") => {
             format!("there is {other:?}; rename it, or write the model with Transformers' save_pretrained")
         }
         Some(other) => {

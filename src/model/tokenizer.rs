@@ -144,7 +144,7 @@ impl TextTokenizer {
                 "vocab": vocabulary, "merges": [],
             },
         });
-        Self::from_json(json.to_string().as_bytes())
+        Self::from_json(format!("{json:#}").as_bytes())
     }
 
     /// A tokenizer whose tokens are the numbers below `vocabulary`, written with spaces between them.
@@ -161,7 +161,7 @@ impl TextTokenizer {
             "decoder": null,
             "model": { "type": "WordLevel", "vocab": numbers, "unk_token": "0" },
         });
-        Self::from_json(json.to_string().as_bytes())
+        Self::from_json(format!("{json:#}").as_bytes())
     }
 
     /// Token ids of a text, without special tokens added.

@@ -1,10 +1,9 @@
 //! What a run reads from outside, by its hashes, and whether it is still what the run was started with.
 
 use super::resume::Resumed;
-use crate::data::PromptTemplate;
 use crate::error::{Error, Result};
 use crate::evaluation::Suite;
-use crate::experiment::{EncoderSource, Event, Experiment, Manifest, ReplacedInput, SuiteConfig, TaskConfig, to_text};
+use crate::experiment::{EncoderSource, Event, Experiment, Manifest, ReplacedInput, to_text};
 use crate::files::checksums;
 use crate::model::{ENCODER_FILES, LanguageModel, TextTokenizer, hexadecimal, hub};
 use crate::tasks::Task;
@@ -63,7 +62,7 @@ impl Inputs {
                 Some(hash) => hash.to_string(),
                 None => sha256(&to_text(&experiment.task)?),
             },
-            template: template_hash(experiment, &base.tokenizer)?,
+            template: template_hash(task, suites),
             encoder: encoder_hash(experiment.encoder())?,
             suites: hashes,
         })
@@ -152,21 +151,14 @@ fn tokenizer_hash(tokenizer: &TextTokenizer) -> Result<String> {
 }
 
 /// The texts of the prompt templates of the task and of all suites.
-fn template_hash(experiment: &Experiment, tokenizer: &TextTokenizer) -> Result<String> {
-    let task = match &experiment.task {
-        TaskConfig::Dataset(data) => Some((&data.template, &data.template_variables)),
-        _ => None,
-    };
-    let suites = experiment.evaluations.iter().filter_map(|evaluation| match &evaluation.suite {
-        SuiteConfig::HeldOut(_) => None,
-        SuiteConfig::Named(suite) => Some((&suite.template, &suite.template_variables)),
-        SuiteConfig::File(suite) => Some((&suite.template, &suite.template_variables)),
-    });
+fn template_hash(task: &dyn Task, suites: &[Suite]) -> String {
     let mut hasher = Sha256::new();
-    for (name, variables) in task.into_iter().chain(suites) {
-        hasher.update(PromptTemplate::new(name.as_deref(), variables, tokenizer)?.hash());
+    let of_suites = suites.iter().map(|suite| suite.template_hash.as_deref());
+    for hash in std::iter::once(task.template_hash()).chain(of_suites) {
+        hasher.update(hash.unwrap_or_default());
+        hasher.update([0]);
     }
-    Ok(hexadecimal(hasher.finalize()))
+    hexadecimal(hasher.finalize())
 }
 
 /// The files of a sentence encoder that is not the base model.

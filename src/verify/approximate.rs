@@ -3,6 +3,9 @@
 //! Every operation carries a bound through: of a sum `e_a + e_b + u |s|`, of a product `|a| e_b + |b| e_a + e_a e_b + u |p|`, of a
 //! function `|f'(z)| e + u |f(z)|`, with u a few units in the last place. Cancellation thus shows as a large bound, and two values
 //! are called equal only where their bounds are small and overlap.
+//!
+//! The smallest term of any sum is carried through as well (`detail`): of `e^90 + 3` rounding loses the 3, so values are called equal only
+//! where their bounds are small beside their smallest terms.
 
 use super::budget::{Budget, Exhausted};
 use super::tree::{Constant, Function, Node, Number};
@@ -14,12 +17,17 @@ const UNIT: f64 = 8.0 * f64::EPSILON;
 /// Bounds must be below this share of the value (or of 1) for a comparison to mean anything.
 const TRUSTED: f64 = 1e-9;
 
+/// Bounds must be below this share of the smallest term that is part of a value.
+const SEEN: f64 = 1e-4;
+
 /// A complex value that is known to within `error`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Value {
     pub(super) re: f64,
     pub(super) im: f64,
     pub(super) error: f64,
+    /// What the smallest term of its sums contributes; infinite where there is none.
+    detail: f64,
     /// A root or logarithm was taken on its branch cut's side of the plane, where authors assume variables to be positive.
     pub(super) branched: bool,
 }
@@ -29,13 +37,16 @@ pub(super) struct Value {
 pub(super) enum Comparison {
     Equal,
     Different,
+    /// They agree, but a term of theirs may be lost beside larger ones.
+    Unseen,
     /// One of them is too uncertain.
     Unknown,
 }
 
 impl Value {
     fn exact(re: f64, im: f64) -> Self {
-        Self { re, im, error: UNIT * re.hypot(im), branched: false }
+        let size = re.hypot(im);
+        Self { re, im, error: UNIT * size, detail: if size > 0.0 { size } else { f64::INFINITY }, branched: false }
     }
 
     fn size(self) -> f64 {
@@ -57,6 +68,7 @@ impl Value {
             re,
             im,
             error: self.error + other.error + UNIT * re.hypot(im),
+            detail: self.detail.min(other.detail),
             branched: self.branched || other.branched,
         }
     }
@@ -66,7 +78,8 @@ impl Value {
         let im = self.re * other.im + self.im * other.re;
         let (a, b) = (self.size(), other.size());
         let error = a * other.error + b * self.error + self.error * other.error + UNIT * a * b;
-        Self { re, im, error, branched: self.branched || other.branched }
+        let detail = scaled_detail(self.detail, b).min(scaled_detail(other.detail, a));
+        Self { re, im, error, detail, branched: self.branched || other.branched }
     }
 
     fn reciprocal(self) -> Self {
@@ -75,7 +88,8 @@ impl Value {
         // Uncertain by as much as its size, it may be zero.
         let slack = size - self.error;
         let error = if slack > 0.0 { self.error / (size * slack) + UNIT / size } else { f64::INFINITY };
-        Self { re: self.re / square, im: -self.im / square, error, branched: self.branched }
+        let detail = scaled_detail(self.detail, square.recip());
+        Self { re: self.re / square, im: -self.im / square, error, detail, branched: self.branched }
     }
 
     fn integer_power(self, exponent: u32) -> Self {
@@ -94,7 +108,8 @@ impl Value {
         let size = self.re.exp();
         // The argument's rounding is part of its error.
         let error = size * (self.error.exp_m1() + UNIT * (1.0 + self.size()));
-        Self { re: size * self.im.cos(), im: size * self.im.sin(), error, branched: self.branched }
+        let detail = scaled_detail(self.detail, size).min(size);
+        Self { re: size * self.im.cos(), im: size * self.im.sin(), error, detail, branched: self.branched }
     }
 
     /// The principal logarithm.
@@ -108,7 +123,8 @@ impl Value {
             self.im.atan2(self.re)
         };
         let error = if slack > 0.0 { self.error / slack + UNIT * (1.0 + size.ln().abs()) } else { f64::INFINITY };
-        Self { re: size.ln(), im: angle, error, branched: self.branched || cut }
+        let detail = scaled_detail(self.detail, size.recip());
+        Self { re: size.ln(), im: angle, error, detail, branched: self.branched || cut }
     }
 
     fn power(self, exponent: Self) -> Self {
@@ -130,13 +146,15 @@ impl Value {
             return Self::unknown();
         }
         let re = f(self.re);
-        let error =
-            slope(self.re).abs() * (self.error + UNIT * self.re.abs()) + UNIT * re.abs() + self.error * self.error;
-        Self { re, im: 0.0, error: 2.0 * error, branched: self.branched }
+        let slope = slope(self.re).abs();
+        let error = slope * (self.error + UNIT * self.re.abs()) + UNIT * re.abs() + self.error * self.error;
+        // Where the slope is lost in rounding, nothing is known of the terms in the argument.
+        let detail = scaled_detail(self.detail, slope);
+        Self { re, im: 0.0, error: 2.0 * error, detail, branched: self.branched }
     }
 
     fn unknown() -> Self {
-        Self { re: 0.0, im: 0.0, error: f64::INFINITY, branched: false }
+        Self { re: 0.0, im: 0.0, error: f64::INFINITY, detail: f64::INFINITY, branched: false }
     }
 
     /// Compares with `other`.
@@ -148,10 +166,12 @@ impl Value {
         let error = self.error + other.error;
         if distance > error {
             Comparison::Different
-        } else if error <= TRUSTED * self.size().max(other.size()).clamp(1e-3, f64::MAX) {
-            Comparison::Equal
-        } else {
+        } else if error > TRUSTED * self.size().max(other.size()).clamp(1e-3, f64::MAX) {
             Comparison::Unknown
+        } else if error > SEEN * self.detail.min(other.detail) {
+            Comparison::Unseen
+        } else {
+            Comparison::Equal
         }
     }
 
@@ -169,6 +189,11 @@ impl Value {
     pub(super) fn is_nonzero(self) -> bool {
         self.is_usable() && self.size() > 1e3 * self.error
     }
+}
+
+/// What a term contributes to a product with a factor of a size, or to a function with a slope of it.
+fn scaled_detail(detail: f64, by: f64) -> f64 {
+    if detail.is_finite() && by > 0.0 { detail * by } else { f64::INFINITY }
 }
 
 /// An integer as m times 2^e.
@@ -199,11 +224,19 @@ pub(super) enum Point {
 }
 
 impl Point {
-    /// The value of a variable: a hash of its name and the point's number (FNV-1a, then the finaliser of `SplitMix64`).
+    /// The value of a variable.
     fn value(self, name: &str) -> f64 {
-        let number = match self {
-            Self::Positive(number) | Self::Negative(number) | Self::Integer(number) => number,
-        };
+        let share = self.share(name);
+        match self {
+            Self::Positive(_) => 0.5 + 2.0 * share,
+            Self::Negative(_) => -0.5 - 2.0 * share,
+            Self::Integer(_) => 2.0 + (share * 11.0).floor(),
+        }
+    }
+
+    /// A number from 0 to 1: a hash of a name and the point's number (FNV-1a, then the finaliser of `SplitMix64`).
+    pub(super) fn share(self, name: &str) -> f64 {
+        let (Self::Positive(number) | Self::Negative(number) | Self::Integer(number)) = self;
         let mut hash = name
             .bytes()
             .fold(0xcbf29ce484222325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100000001b3));
@@ -211,12 +244,7 @@ impl Point {
         hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58476d1ce4e5b9);
         hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d049bb133111eb);
         hash ^= hash >> 31;
-        let share = (hash >> 11) as f64 / (1_u64 << 53) as f64;
-        match self {
-            Self::Positive(_) => 0.5 + 2.0 * share,
-            Self::Negative(_) => -0.5 - 2.0 * share,
-            Self::Integer(_) => 2.0 + (share * 11.0).floor(),
-        }
+        (hash >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 
@@ -249,6 +277,13 @@ pub(super) fn evaluate(node: &Node, point: Point, budget: &mut Budget) -> Result
             let power = evaluate(base, point, budget)?.power(evaluate(exponent, point, budget)?);
             Value { branched: power.branched && branched_is_ours, ..power }
         }
+        Node::Apply(name, arguments) => {
+            let mut values = Vec::with_capacity(arguments.len());
+            for argument in arguments {
+                values.push(evaluate(argument, point, budget)?);
+            }
+            applied(name, &values)
+        }
         Node::Percent(inner) => evaluate(inner, point, budget)?.times(Value::exact(0.01, 0.0)),
         Node::Degrees(inner) => evaluate(inner, point, budget)?.times(Value::exact(std::f64::consts::PI / 180.0, 0.0)),
         Node::Call(function, arguments) => {
@@ -261,6 +296,16 @@ pub(super) fn evaluate(node: &Node, point: Point, budget: &mut Budget) -> Result
         _ => Value::unknown(),
     };
     Ok(value)
+}
+
+/// The value of a function of which only the name is known: a function with no other properties than to be one, smooth and never 0.
+fn applied(name: &str, arguments: &[Value]) -> Value {
+    let phase = Value::exact(Point::Positive(0).share(name), 0.0);
+    let sum = arguments.iter().zip(1..).fold(phase, |sum, (argument, number)| {
+        sum.plus(argument.times(Value::exact(0.5 + Point::Positive(number).share(name), 0.0)))
+    });
+    let wave = sum.real(f64::sin, f64::cos);
+    Value { detail: f64::INFINITY, ..wave.plus(Value::exact(2.0 + phase.re, 0.0)) }
 }
 
 fn call(function: Function, arguments: &[Value]) -> Value {

@@ -54,6 +54,66 @@ pub fn last_boxed(completion: &str) -> Option<&str> {
     completion.get(start..end).map(str::trim).filter(|content| !content.is_empty())
 }
 
+/// The contents of the boxes at the end of a completion that stand side by side, `\boxed{1}, \boxed{2}` or `x = \boxed{1} and y = \boxed{2}`, as
+/// one list; `None` where the last box stands alone.
+pub(super) fn joined_boxes(completion: &str) -> Option<String> {
+    let mut end = completion.len();
+    let mut boxes = Vec::new();
+    while let Some(start) = completion[..end].rfind(r"\boxed{") {
+        let Some(content) = last_boxed(&completion[start..end]) else { break };
+        let after = start + r"\boxed{".len() + content_length(&completion[start + r"\boxed{".len()..end])? + 1;
+        if !boxes.is_empty() && !joins(&completion[after..end]) {
+            break;
+        }
+        if boxes.len() == MOST_JOINED {
+            return None;
+        }
+        boxes.push(content);
+        end = start;
+    }
+    boxes.reverse();
+    (boxes.len() > 1).then(|| boxes.join(", "))
+}
+
+/// How many boxes may make a list.
+const MOST_JOINED: usize = 20;
+
+/// The length of a group's content up to its closing brace.
+fn content_length(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut escaped = false;
+    text.bytes().position(|byte| {
+        let closes = !escaped && byte == b'}' && depth == 0;
+        match byte {
+            b'{' if !escaped => depth += 1,
+            b'}' if !escaped => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        escaped = byte == b'\\' && !escaped;
+        closes
+    })
+}
+
+/// Whether a text between two boxes only joins them: "and", commas, signs of mathematics mode, and the name of the second.
+fn joins(text: &str) -> bool {
+    if text.len() > 80 {
+        return false;
+    }
+    let mut rest = text.to_string();
+    for word in
+        [r"\quad", r"\qquad", r"\text", r"\(", r"\)", r"\[", r"\]", r"\,", r"\;", r"\ ", "and", "$", ",", ";", "{", "}"]
+    {
+        rest = rest.replace(word, " ");
+    }
+    let rest = rest.trim();
+    let is_name = |name: &str| {
+        name.len() <= 4
+            && name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    rest.is_empty() || rest.strip_suffix('=').is_some_and(|name| is_name(name.trim()))
+}
+
 /// The length of the number, fraction of two numbers or capital letter at the start of `text`.
 fn bare(text: &[u8]) -> Option<usize> {
     let sign = usize::from(text.first() == Some(&b'-'));
@@ -73,7 +133,7 @@ fn bare(text: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::last_boxed;
+    use super::{joined_boxes, last_boxed};
     use proptest::prelude::*;
 
     #[test]
@@ -121,9 +181,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn boxes_side_by_side_are_a_list() {
+        for (text, expected) in [
+            (r"\boxed{1}, \boxed{2}", Some("1, 2")),
+            (r"so $\boxed{1}$ and $\boxed{2}$ and $\boxed{3}$.", Some("1, 2, 3")),
+            (r"\(y_1 = \boxed{2x}\) and \(y_2 = \boxed{\{3\}}\)", Some(r"2x, \{3\}")),
+            (r"first \boxed{1}, no: \boxed{2}, \boxed{3}", Some("2, 3")),
+            (r"\boxed{1} wait, \boxed{2}", None),
+            (r"\boxed{1} or \boxed{2}", None),
+            (r"\boxed{1}", None),
+            (r"\boxed{1}, \boxed{2", None),
+            ("1, 2", None),
+        ] {
+            assert_eq!(joined_boxes(text).as_deref(), expected, "{text}");
+        }
+        assert_eq!(joined_boxes(&r"\boxed{1},".repeat(100_000)), None);
+    }
+
     proptest! {
         #[test]
         fn no_text_panics(text in r"(\\boxed|[{}\\ ]|\PC|é){0,60}") {
+            joined_boxes(&text);
             if let Some(content) = last_boxed(&text) {
                 prop_assert!(!content.is_empty() && content == content.trim() && text.contains(content));
             }

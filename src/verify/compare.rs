@@ -2,28 +2,66 @@
 
 use super::approximate::{Comparison, Point, Value, evaluate};
 use super::budget::{Budget, Exhausted};
-use super::parse::{Fault, is_prose, number_word, parse, words};
-use super::reals::{Interval, intervals, is_application, is_name};
-use super::simplify::{is_negative, simplify};
+use super::family::{self, Domain, Member};
+use super::numeral;
+use super::parse::{Fault, is_prose, parse, words};
+use super::reals::{Interval, intervals, is_constant_letter, is_name, subject};
+use super::simplify::{expanded, is_negative, is_zero, same_surds, simplify};
 use super::token::{Commas, Token, tokenize};
 use super::tree::{Constant, Decimal, Function, Node, Number, Relation};
-use super::units::unit;
+use super::units::{is_plain_sign, unit};
 use num_bigint::BigInt;
+use std::collections::BTreeSet;
 
 /// Significant digits that a decimal must have to stand for a number that it does not equal.
 const SIGNIFICANT: u32 = 6;
 
+/// How far floats of numbers of about 1 may be off.
+const FLOAT: f64 = 1e-13;
+
 /// Points at which expressions with variables are compared.
 const POINTS: u64 = 4;
+
+/// Points at which expressions with steps, such as floors of variables, are compared, and how many of them must be beyond doubt.
+const STEP_POINTS: u64 = 42;
+const STEPS_SEEN: usize = 12;
 
 /// Whether `answer` is the answer `gold`.
 pub(super) fn equal(gold: &str, answer: &str) -> Result<bool, Exhausted> {
     let mut comparer = Comparer { budget: Budget::new() };
     let (found, ambiguous) = comparer.read_and_compare(gold, answer, Commas::Thousands)?;
-    if found || !ambiguous {
-        return Ok(found);
+    if found {
+        return Ok(true);
     }
-    Ok(comparer.read_and_compare(gold, answer, Commas::Separate)?.0)
+    if ambiguous && comparer.read_and_compare(gold, answer, Commas::Separate)?.0 {
+        return Ok(true);
+    }
+    match (decimal_comma(gold), decimal_comma(answer)) {
+        (Some(gold), None) if answer.contains('.') => {
+            Ok(comparer.read_and_compare(&gold, answer, Commas::Thousands)?.0)
+        }
+        (None, Some(answer)) if gold.contains('.') => {
+            Ok(comparer.read_and_compare(gold, &answer, Commas::Thousands)?.0)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// A text that is one number with a decimal comma, with or without a unit, `2,74 $`, as with a point: where the other answer has one. Three
+/// digits after the comma are thousands, unless a 0 is in front of it, and with one digit it is a list.
+fn decimal_comma(text: &str) -> Option<String> {
+    let (before, after) = text.split_once(',')?;
+    let whole = before.trim_start_matches(['-', '$', '\\', ' ']);
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let decimals = after.bytes().take_while(u8::is_ascii_digit).count();
+    let rest = &after[decimals..];
+    let plain = rest
+        .trim_start()
+        .chars()
+        .next()
+        .is_none_or(|c| c.is_alphabetic() || matches!(c, '$' | '%' | '\\' | '€' | '£' | '°'));
+    let is_number = is_digits(whole) && (decimals == 2 || decimals > 3 || (decimals == 3 && whole == "0"));
+    (is_number && plain && !rest.contains([',', '.'])).then(|| format!("{before}.{after}"))
 }
 
 struct Comparer {
@@ -44,7 +82,17 @@ impl Comparer {
         if gold == answer || self.same_words(&gold, &answer)? {
             return Ok((true, ambiguous));
         }
-        if self.same_tokens(&gold, &answer)? {
+        if is_same_short_word(&gold, &answer) == Some(false) {
+            return Ok((false, ambiguous));
+        }
+        let concluded = conclusion(&gold, &answer);
+        if self.same_families(&gold, concluded)? {
+            return Ok((true, ambiguous));
+        }
+        if let Some((first, again)) = restated(&answer)
+            && self.same_tokens(&gold, first)?
+            && self.same_tokens(&gold, again)?
+        {
             return Ok((true, ambiguous));
         }
         // `(B) 12` names a choice and says what it is.
@@ -59,17 +107,124 @@ impl Comparer {
     }
 
     fn same_tokens(&mut self, gold: &[Token], answer: &[Token]) -> Decided {
+        match self.parsed(gold, answer)? {
+            Some((gold, answer)) => self.answers(&gold, &answer),
+            None => Ok(false),
+        }
+    }
+
+    /// Both answers as trees, where both can be read.
+    fn parsed(&mut self, gold: &[Token], answer: &[Token]) -> Result<Option<(Node, Node)>, Exhausted> {
         let parsed = parse(gold, &mut self.budget).and_then(|gold| Ok((gold, parse(answer, &mut self.budget)?)));
         match parsed {
-            Ok((gold, answer)) => self.answers(&gold, &answer),
-            Err(Fault::Unreadable) => Ok(false),
+            Ok((gold_tree, answer_tree)) if applies(gold) || applies(answer) => {
+                Ok(Some(with_one_reading(gold_tree, answer_tree)))
+            }
+            Ok(trees) => Ok(Some(trees)),
+            Err(Fault::Unreadable) => Ok(None),
             Err(Fault::Exhausted) => Err(Exhausted),
         }
+    }
+
+    /// Answers with or without a letter that numbers a family of them: `\frac{\pi}{4} + k\pi, k \in \mathbb{Z}`.
+    fn same_families(&mut self, gold: &[Token], answer: &[Token]) -> Decided {
+        let ((gold_rest, gold_member), (answer_rest, answer_member)) = (family::split(gold), family::split(answer));
+        let Some(Member { letter, domain }) = gold_member.or(answer_member) else {
+            return self.same_tokens(gold, answer);
+        };
+        let domains = gold_member.zip(answer_member);
+        if domains.is_some_and(|(gold, answer)| gold.domain != answer.domain) {
+            return Ok(false);
+        }
+        let Some((gold, answer)) = self.parsed(gold_rest, answer_rest)? else { return Ok(false) };
+        // The letters may differ: of the side that declares none, it is the one that the other side does not have.
+        let (gold_letters, answer_letters) = (variables(&gold), variables(&answer));
+        let letter_of = |member: Option<Member>, own: &BTreeSet<&str>, other: &BTreeSet<&str>| {
+            let mut foreign = own.difference(other).filter(|name| name.len() == 1);
+            match (member, foreign.next(), foreign.next()) {
+                (Some(member), ..) => Some(member.letter.to_string()),
+                (None, Some(only), None) => Some((*only).to_string()),
+                (None, None, _) => own.contains(letter.to_string().as_str()).then(|| letter.to_string()),
+                _ => None,
+            }
+        };
+        let names = letter_of(gold_member, &gold_letters, &answer_letters).zip(letter_of(
+            answer_member,
+            &answer_letters,
+            &gold_letters,
+        ));
+        let Some((gold_name, answer_name)) = names else { return self.answers(&gold, &answer) };
+        if gold_name != answer_name
+            && (gold_letters.contains(answer_name.as_str()) || answer_letters.contains(gold_name.as_str()))
+        {
+            return Ok(false);
+        }
+        let answer = if gold_name == answer_name {
+            answer
+        } else {
+            substituted(answer, &|name| (name == answer_name).then(|| Node::Variable(gold_name.clone())))
+        };
+        let integers = domain == Domain::Integers;
+        Ok(self.answers(&gold, &answer)? || (integers && self.same_progressions(&gold, &answer, &gold_name)?))
+    }
+
+    /// Whether two families are the same set: lists of `a + bk` that for integers k run through the same values.
+    fn same_progressions(&mut self, gold: &Node, answer: &Node, letter: &str) -> Decided {
+        let (gold, answer) = (self.written_out(&as_list(gold))?, self.written_out(&as_list(answer))?);
+        let (Some(gold), Some(mut left)) = (values_of(&gold), values_of(&answer)) else { return Ok(false) };
+        if gold.len() != left.len() {
+            return Ok(false);
+        }
+        for gold in gold {
+            let mut found = None;
+            for (at, answer) in left.iter().enumerate() {
+                if self.same_progression(gold, answer, letter)? {
+                    found = Some(at);
+                    break;
+                }
+            }
+            let Some(found) = found else { return Ok(false) };
+            left.swap_remove(found);
+        }
+        Ok(true)
+    }
+
+    fn same_progression(&mut self, gold: &Node, answer: &Node, letter: &str) -> Decided {
+        let Some((start, step)) = self.progression(gold, letter)? else { return Ok(false) };
+        let Some((other_start, other_step)) = self.progression(answer, letter)? else { return Ok(false) };
+        let turned = step.clone().negative();
+        if !(self.scalars(&step, &other_step)? || self.scalars(&turned, &other_step)?) {
+            return Ok(false);
+        }
+        let difference = Node::Sum(vec![start, other_start.negative()]);
+        let steps = simplify(
+            expanded(simplify(difference, &mut self.budget)?, &mut self.budget)?.over(step),
+            &mut self.budget,
+        )?;
+        Ok(is_integer(&steps))
+    }
+
+    /// `a` and `b` of `a + bk`.
+    fn progression(&mut self, node: &Node, letter: &str) -> Result<Option<(Node, Node)>, Exhausted> {
+        let mut at = |k: i64| {
+            let put = substituted(node.clone(), &|name| (name == letter).then(|| Node::integer(k)));
+            let expanded = expanded(simplify(put, &mut self.budget)?, &mut self.budget)?;
+            Ok::<_, Exhausted>(expanded)
+        };
+        let (zero, one, three) = (at(0)?, at(1)?, at(3)?);
+        let step = simplify(Node::Sum(vec![one, zero.clone().negative()]), &mut self.budget)?;
+        let linear = Node::Sum(vec![zero.clone(), Node::Product(vec![Node::integer(3), step.clone()])]);
+        let linear = expanded(simplify(linear, &mut self.budget)?, &mut self.budget)?;
+        let is_zero = matches!(&step, Node::Number { value, .. } if is_zero(value));
+        Ok((!is_zero && linear == three).then_some((zero, step)))
     }
 
     /// Whether the gold answer is a text and the answer has the same words.
     fn same_words(&mut self, gold: &[Token], answer: &[Token]) -> Decided {
         self.budget.spend(gold.len() as u64 + answer.len() as u64)?;
+        if is_same_short_word(gold, answer) == Some(true) {
+            return Ok(true);
+        }
         let is_text = gold.iter().any(|token| match token {
             Token::Text(_) => true,
             Token::Word(word) => is_prose(word),
@@ -80,8 +235,31 @@ impl Comparer {
 
     /// Whole answers: plus-minus is written out, then structures are compared.
     fn answers(&mut self, gold: &Node, answer: &Node) -> Decided {
+        if let Node::Either(forms) = gold {
+            // One value in several forms.
+            let mut same = true;
+            for form in &forms[1..] {
+                same = same && self.answers(&forms[0], form)?;
+            }
+            return if same { self.answers(&forms[0], answer) } else { self.answers(&as_list(gold), answer) };
+        }
         let gold = self.written_out(gold)?;
-        let answer = self.written_out(answer)?;
+        if let Node::Either(forms) = answer
+            && !matches!(gold, Node::List(_) | Node::Set(_))
+        {
+            let mut same = true;
+            for form in forms {
+                let form = self.written_out(form)?;
+                same = same && self.nodes(&gold, &form)?;
+            }
+            if same {
+                return Ok(true);
+            }
+        }
+        let answer = match answer {
+            Node::Either(_) => self.written_out(&as_list(answer))?,
+            answer => self.written_out(answer)?,
+        };
         self.nodes(&gold, &answer)
     }
 
@@ -113,19 +291,72 @@ impl Comparer {
 
     fn nodes(&mut self, gold: &Node, answer: &Node) -> Decided {
         self.budget.spend(20)?;
+        if is_scalar(gold) && is_scalar(answer) {
+            return self.quantities(gold, answer);
+        }
         match (gold, answer) {
+            // `x > 1, x < 4` and `1 < x < 4`.
+            (Node::List(items), Node::Chain { relations, .. })
+                if items.iter().all(|item| matches!(item, Node::Chain { .. }))
+                    && !relations.iter().copied().all(is_equality) =>
+            {
+                self.same_reals(items, std::slice::from_ref(answer))
+            }
             (Node::Chain { members, relations }, _) => self.gold_chain(gold, members, relations, answer),
             (_, Node::Chain { members, relations }) => self.answer_chain(gold, members, relations),
             (Node::Text(gold), Node::Text(answer)) => Ok(gold == answer),
             (Node::Text(word), other) | (other, Node::Text(word)) => match meaning(word) {
                 Some(meaning) if matches!(gold, Node::Text(_)) => self.nodes(&meaning, other),
                 Some(meaning) => self.nodes(other, &meaning),
-                None => Ok(matches!(other, Node::Variable(name) if name.eq_ignore_ascii_case(word))),
+                None => Ok(match other {
+                    Node::Variable(name) => name.eq_ignore_ascii_case(word),
+                    // `odd`, in a gold answer without `\text`.
+                    Node::Product(factors) => {
+                        is_short_word(word) && spelt_out(factors).is_some_and(|spelt| spelt == *word)
+                    }
+                    _ => false,
+                }),
             },
+            (Node::Residue(gold, modulus), Node::Residue(answer, other)) => {
+                Ok(self.scalars(modulus, other)? && self.congruent(gold, answer, modulus)?)
+            }
+            (Node::Residue(..), _) => Ok(false),
+            (_, Node::Residue(answer, _)) => self.nodes(gold, answer),
+            (Node::Apply(name, arguments), Node::Apply(other, answer))
+                if name == other && arguments.len() == answer.len() =>
+            {
+                Ok(self.in_order(arguments, answer)?)
+            }
+            // `A(2, -5)` is a point with its name.
+            (Node::Group { open: '(', close: ')', items }, Node::Apply(name, arguments)) if is_point(name) => {
+                self.in_order(items, arguments)
+            }
+            (Node::Apply(name, arguments), Node::Group { open: '(', close: ')', items }) if is_point(name) => {
+                self.in_order(arguments, items)
+            }
             (Node::Based { digits, base }, other) | (other, Node::Based { digits, base }) => {
                 self.based(digits, *base, other)
             }
+            _ => self.lists(gold, answer),
+        }
+    }
+
+    /// Lists and sets, with each other and with what they may stand for.
+    fn lists(&mut self, gold: &Node, answer: &Node) -> Decided {
+        match (gold, answer) {
             (Node::List(gold), Node::List(answer)) if gold.iter().all(is_long_text) => self.in_order(gold, answer),
+            // Solutions: `x = 1, y = 2` more than once, or points, each of which counts once.
+            (Node::List(gold), Node::List(answer) | Node::Set(answer)) if points(gold).is_some() => {
+                let Some(answer) = points(answer) else {
+                    return Ok(!gold.iter().any(|item| matches!(item, Node::Chain { .. }))
+                        && self.in_any_order(gold, answer)?);
+                };
+                let Some(gold) = points(gold) else { return Ok(false) };
+                match (self.distinct(&gold)?, self.distinct(&answer)?) {
+                    (Node::Set(gold), Node::Set(answer)) => self.in_any_order(&gold, &answer),
+                    _ => Ok(false),
+                }
+            }
             (Node::List(gold), Node::List(answer) | Node::Set(answer)) => {
                 if gold.iter().any(|item| matches!(item, Node::Chain { .. })) && self.same_reals(gold, answer)? {
                     return Ok(true);
@@ -156,6 +387,13 @@ impl Comparer {
                 }
             }
             (Node::List(_), _) | (_, Node::List(_)) => Ok(false),
+            _ => self.structures(gold, answer),
+        }
+    }
+
+    /// Tuples, intervals, matrices, ratios, unions; and what is none of them.
+    fn structures(&mut self, gold: &Node, answer: &Node) -> Decided {
+        match (gold, answer) {
             (
                 Node::Group { open, close, items },
                 Node::Group { open: answer_open, close: answer_close, items: answer },
@@ -178,6 +416,31 @@ impl Comparer {
                 }
             }
             (Node::Matrix(gold), Node::Matrix(answer)) => self.matrices(gold, answer),
+            // `2i - 5j` in unit vectors.
+            (Node::Matrix(_) | Node::Group { .. }, Node::Sum(_) | Node::Product(_)) => {
+                let dimension = match gold {
+                    Node::Matrix(rows) if rows[0].len() == 1 => rows.len(),
+                    Node::Matrix(rows) if rows.len() == 1 => rows[0].len(),
+                    Node::Group { items, .. } => items.len(),
+                    _ => 0,
+                };
+                match self.components(answer, dimension)? {
+                    Some(vector) => self.nodes(gold, &vector),
+                    None => self.matrices_worked_out(gold, answer),
+                }
+            }
+            (Node::Sum(_) | Node::Product(_), Node::Matrix(rows)) if rows[0].len() == 1 => {
+                match self.components(gold, rows.len())? {
+                    Some(vector) => self.nodes(&vector, answer),
+                    None => self.matrices_worked_out(gold, answer),
+                }
+            }
+            (Node::Sum(_) | Node::Product(_), Node::Group { open: '(', close: ')', items }) => {
+                match self.components(gold, items.len())? {
+                    Some(vector) => self.nodes(&vector, answer),
+                    None => Ok(false),
+                }
+            }
             (Node::Matrix(rows), Node::Group { .. }) => self.matrix_and_group(rows, answer, true),
             (Node::Group { .. }, Node::Matrix(rows)) => self.matrix_and_group(rows, gold, false),
             (Node::Quantity { .. }, _) | (_, Node::Quantity { .. }) => self.quantities(gold, answer),
@@ -202,6 +465,63 @@ impl Comparer {
             }
             _ => self.quantities(gold, answer),
         }
+    }
+
+    /// Matrices, of which at least one is a sum or product of matrices.
+    fn matrices_worked_out(&mut self, gold: &Node, answer: &Node) -> Decided {
+        match (simplify(gold.clone(), &mut self.budget)?, simplify(answer.clone(), &mut self.budget)?) {
+            (gold @ Node::Matrix(_), answer @ Node::Matrix(_)) => self.nodes(&gold, &answer),
+            (gold, answer) => Ok(gold == answer),
+        }
+    }
+
+    /// The coefficients of i, j and k in a sum of them, as a tuple.
+    fn components(&mut self, node: &Node, dimension: usize) -> Result<Option<Node>, Exhausted> {
+        let names = ["i", "j", "k"];
+        if !(2..=3).contains(&dimension) {
+            return Ok(None);
+        }
+        let unit = |node: &Node| match node {
+            Node::Constant(Constant::I) => Some(0),
+            Node::Variable(name) => names[1..dimension].iter().position(|unit| unit == name).map(|at| at + 1),
+            _ => None,
+        };
+        // With i alone it is a complex number.
+        if !node.any(&|part| unit(part).is_some_and(|at| at > 0)) {
+            return Ok(None);
+        }
+        let terms = match simplify(node.clone(), &mut self.budget)? {
+            Node::Sum(terms) => terms,
+            other => vec![other],
+        };
+        let mut coefficients = vec![Vec::new(); dimension];
+        for term in terms {
+            let mut factors = match term {
+                Node::Product(factors) => factors,
+                other => vec![other],
+            };
+            let Some(at) = factors.iter().position(|factor| unit(factor).is_some()) else { return Ok(None) };
+            let Some(component) = unit(&factors.remove(at)) else { return Ok(None) };
+            let coefficient = Node::Product(factors);
+            if coefficient.any(&|part| unit(part).is_some()) {
+                return Ok(None);
+            }
+            coefficients[component].push(coefficient);
+        }
+        let mut items = Vec::with_capacity(dimension);
+        for coefficient in coefficients {
+            items.push(simplify(Node::Sum(coefficient), &mut self.budget)?);
+        }
+        Ok(Some(Node::Group { open: '(', close: ')', items }))
+    }
+
+    /// Whether two numbers differ by a multiple of the modulus.
+    fn congruent(&mut self, a: &Node, b: &Node, modulus: &Node) -> Decided {
+        if self.nodes(a, b)? {
+            return Ok(true);
+        }
+        let steps = Node::Sum(vec![a.clone(), b.clone().negative()]).over(modulus.clone());
+        Ok(is_integer(&simplify(steps, &mut self.budget)?))
     }
 
     /// Equal items at equal places.
@@ -356,51 +676,62 @@ impl Comparer {
                 }
                 other => self.nodes(set, other),
             },
-            _ if relations.iter().all(|relation| matches!(relation, Relation::Equal | Relation::Approximate)) => {
-                self.gold_equation(members, relations, answer)
-            }
+            _ if relations.iter().copied().all(is_equality) => self.gold_equation(members, relations, answer),
             _ => self.gold_inequality(gold, members, relations, answer),
         }
     }
 
     fn gold_equation(&mut self, members: &[Node], relations: &[Relation], answer: &Node) -> Decided {
-        let (first, rest) = (&members[0], &members[1..]);
-        let solved_for = match rest {
-            [value] if is_name(first) && !value.any(&|part| part == first) => Some((first, value)),
-            [value] if is_name(value) && !first.any(&|part| part == value) => Some((value, first)),
-            _ => None,
-        };
+        let named = named_value(members, relations);
         if let Node::Chain { members: answer_members, relations: answer_relations } = answer {
-            if !answer_relations.iter().all(|relation| matches!(relation, Relation::Equal | Relation::Approximate)) {
+            if !answer_relations.iter().copied().all(is_equality) {
                 return Ok(false);
             }
-            if let Some((name, value)) = solved_for {
-                let is_function = value.any(&|part| matches!(part, Node::Variable(_)));
-                let depends = |node: &Node| is_application(node) || *node == Node::Variable("y".to_string());
-                if answer_members[0] == *name || (is_function && depends(name) && depends(&answer_members[0])) {
-                    return self.all_equal(value, &answer_members[1..], &answer_relations[..]);
-                }
-                if let [a, b] = answer_members.as_slice()
-                    && b == name
-                {
-                    return self.nodes(value, a);
-                }
-                // A value must be given; a line may be written in any form.
-                if !is_function {
-                    return Ok(false);
-                }
+            let Some((name, values, value_relations)) = named else {
+                return match (members, answer_members.as_slice()) {
+                    _ if !members.iter().any(has_variable) => {
+                        self.all_are_members(members, relations, answer_members, answer_relations)
+                    }
+                    ([a, b], [c, d]) => self.proportional(a, b, c, d, false),
+                    _ => Ok(members == answer_members.as_slice()),
+                };
+            };
+            let value = &values[0];
+            let is_function = has_variable(value);
+            if self.same_name(name, &answer_members[0])? || (is_function && are_functions(name, &answer_members[0])) {
+                return self.all_equal(value, &answer_members[1..], answer_relations);
+            }
+            if let [a, b] = answer_members.as_slice()
+                && b == name
+            {
+                return self.nodes(value, a);
             }
             return match (members, answer_members.as_slice()) {
-                ([a, b], [c, d]) => self.proportional(a, b, c, d, false),
-                _ => Ok(members == answer_members.as_slice()),
+                // A value must be given; a line, or a sum of names, may be written in any form.
+                ([a, b], [c, d]) if is_function || !(is_name(name) || is_constant_letter(name)) => {
+                    self.proportional(a, b, c, d, false)
+                }
+                _ if value_relations.len() > 1 => Ok(members == answer_members.as_slice()),
+                _ => Ok(false),
             };
         }
-        if let Some((_, value)) = solved_for {
-            return self.nodes(value, answer);
+        if let Some((name, values, value_relations)) = named
+            && (is_name(name) || is_constant_letter(name) || is_size(name))
+        {
+            return if values.iter().any(has_variable) {
+                self.nodes(&values[0], answer)
+            } else {
+                self.is_member(values, &value_relations[1..], answer)
+            };
         }
-        // 0.56 = 56 %, 2/3 ≈ 0.67: any member without a variable, the last one as precisely as it is written.
+        self.is_member(members, relations, answer)
+    }
+
+    /// Whether an answer is any of the members of a chain without variables, the approximate ones as precisely as they are written:
+    /// 0.56 = 56 %, 2/3 ≈ 0.67.
+    fn is_member(&mut self, members: &[Node], relations: &[Relation], answer: &Node) -> Decided {
         for (at, member) in members.iter().enumerate() {
-            if member.any(&|part| matches!(part, Node::Variable(_))) {
+            if has_variable(member) {
                 return Ok(false);
             }
             let approximate = at > 0 && relations[at - 1] == Relation::Approximate;
@@ -409,6 +740,35 @@ impl Comparer {
             }
         }
         Ok(false)
+    }
+
+    /// Whether every member of a chain without a name is a member of the gold chain, or rounds one that is.
+    fn all_are_members(
+        &mut self,
+        members: &[Node],
+        relations: &[Relation],
+        answer: &[Node],
+        answer_relations: &[Relation],
+    ) -> Decided {
+        for (at, member) in answer.iter().enumerate() {
+            let approximate = at > 0 && answer_relations[at - 1] == Relation::Approximate;
+            if !(self.is_member(members, relations, member)? || (approximate && self.rounds_to(&answer[0], member)?)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether two labels are the same: `|CD|` is `CD`, and `m + n` is `n + m`.
+    fn same_name(&mut self, gold: &Node, answer: &Node) -> Decided {
+        if gold == answer {
+            return Ok(true);
+        }
+        let (gold, answer) = (without_bars(gold), without_bars(answer));
+        if matches!(gold, Node::Variable(_)) || gold.any(&|part| matches!(part, Node::Text(_) | Node::Group { .. })) {
+            return Ok(gold == answer);
+        }
+        Ok(simplify(gold.clone(), &mut self.budget)? == simplify(answer.clone(), &mut self.budget)?)
     }
 
     /// `= a = b ≈ c`, all of which must be the value.
@@ -429,12 +789,14 @@ impl Comparer {
 
     /// An answer that is an equation, where the gold answer is none: `x = 5`, `2 + 3 = 5`, `x = 1/3 ≈ 0.33`, `x in S`.
     fn answer_chain(&mut self, gold: &Node, members: &[Node], relations: &[Relation]) -> Decided {
-        let has_variable = |node: &Node| node.any(&|part| matches!(part, Node::Variable(_)));
-        let named = is_name(&members[0]) || (is_combination(&members[0]) && !has_variable(gold));
+        let first_is_letter = is_constant_letter(&members[0]) && !gold.any(&|part| part == &members[0]);
+        let named = is_name(&members[0])
+            || first_is_letter
+            || ((is_combination(&members[0]) || is_size(&members[0])) && !has_variable(gold));
         if let ([_, set], [Relation::ElementOf]) = (members, relations) {
             return Ok(named && self.nodes(gold, set)?);
         }
-        if !relations.iter().all(|relation| matches!(relation, Relation::Equal | Relation::Approximate)) {
+        if !relations.iter().copied().all(is_equality) {
             return Ok(false);
         }
         if named && gold.any(&|part| part == &members[0]) {
@@ -490,7 +852,9 @@ impl Comparer {
             return Ok(false);
         }
         let value = evaluate(&difference, Point::Positive(0), &mut self.budget)?;
-        Ok(value.is_real() && value.re.abs() + value.error < super::approximate::float(step))
+        // A decimal with more digits than a float has is as close as floats can tell.
+        let step = super::approximate::float(step);
+        Ok(value.is_real() && value.re.abs() + value.error < step.max(2.0 * value.error.min(FLOAT)))
     }
 
     fn gold_inequality(&mut self, gold: &Node, members: &[Node], relations: &[Relation], answer: &Node) -> Decided {
@@ -538,6 +902,10 @@ impl Comparer {
 
     /// Whether a - b and c - d differ by a constant factor, which for inequalities must be positive.
     fn proportional(&mut self, a: &Node, b: &Node, c: &Node, d: &Node, positive: bool) -> Decided {
+        if ![a, b, c, d].into_iter().any(has_variable) {
+            // Of numbers any two are in proportion.
+            return Ok(self.nodes(a, c)? && self.nodes(b, d)? || (!positive && self.nodes(a, d)? && self.nodes(b, c)?));
+        }
         let mut difference =
             |a: &Node, b: &Node| simplify(Node::Sum(vec![a.clone(), b.clone().negative()]), &mut self.budget);
         let (gold, answer) = (difference(a, b)?, difference(c, d)?);
@@ -574,7 +942,7 @@ impl Comparer {
         match (gold, answer) {
             (Node::Quantity { value: gold, unit: gold_unit }, Node::Quantity { value: answer, unit: answer_unit }) => {
                 match (unit(gold_unit), unit(answer_unit)) {
-                    (Some(from), Some(to)) if from.dimension != to.dimension => Ok(false),
+                    (Some(from), Some(to)) if from.dimensions != to.dimensions => Ok(false),
                     (Some(from), Some(to)) if from.factor != to.factor => {
                         let scaled = |value: &Node, factor| Node::Product(vec![value.clone(), Node::number(factor)]);
                         self.scalars(&scaled(gold, from.factor), &scaled(answer, to.factor))
@@ -583,12 +951,24 @@ impl Comparer {
                 }
             }
             (Node::Quantity { value, unit: words }, Node::Product(factors))
-                if unit(words).is_some()
-                    && unit_in_letters(factors).is_some_and(|(_, of)| unit(&of) == unit(words)) =>
+                if unit(words).is_some() && unit_in_letters(factors).is_some() && !has_variable(value) =>
             {
                 // `6 m^2` outside `\text`
                 match unit_in_letters(factors) {
-                    Some((rest, _)) => self.nodes(value, &rest),
+                    Some((rest, letters)) => {
+                        let value = Node::Quantity { value: value.clone(), unit: words.clone() };
+                        self.quantities(&value, &Node::Quantity { value: Box::new(rest), unit: letters })
+                    }
+                    None => Ok(false),
+                }
+            }
+            // A number, and a number with a unit outside `\text`.
+            (
+                Node::Number { .. } | Node::Sum(_) | Node::Product(_) | Node::Power(..) | Node::Call(..),
+                Node::Product(factors),
+            ) if !has_variable(gold) && unit_in_letters(factors).is_some_and(|(rest, _)| !has_variable(&rest)) => {
+                match unit_in_letters(factors) {
+                    Some((rest, _)) => self.scalars(gold, &rest),
                     None => Ok(false),
                 }
             }
@@ -647,14 +1027,41 @@ impl Comparer {
     /// Equal values at all points that count: positive and negative ones, or integers where factorials are involved.
     fn same_values(&mut self, gold: &Node, answer: &Node) -> Decided {
         let has = |condition: &dyn Fn(&Node) -> bool| gold.any(&condition) || answer.any(&condition);
-        let has_variables = has(&|part| matches!(part, Node::Variable(_)));
-        if !has_variables {
+        let is_step = |part: &Node| matches!(part, Node::Call(Function::Floor | Function::Ceiling, arguments) if arguments.iter().any(has_variable));
+        if has(&|part| matches!(part, Node::Variable(_))) && has(&is_step) {
+            return self.same_steps(gold, answer);
+        }
+        let compared = self.compared(gold, answer)?;
+        if matches!(compared, Comparison::Equal | Comparison::Unseen)
+            && let Some(same) = same_surds(gold, answer, &mut self.budget)
+        {
+            return Ok(same);
+        }
+        match compared {
+            Comparison::Equal => Ok(true),
+            Comparison::Different | Comparison::Unknown => Ok(false),
+            Comparison::Unseen => {
+                // From the difference the larger terms are gone.
+                let difference = Node::Sum(vec![gold.clone(), answer.clone().negative()]);
+                let difference = expanded(simplify(difference, &mut self.budget)?, &mut self.budget)?;
+                Ok(self.compared(&difference, &Node::integer(0))? == Comparison::Equal)
+            }
+        }
+    }
+
+    /// How the values of two expressions compare; unknown where too few points tell.
+    fn compared(&mut self, gold: &Node, answer: &Node) -> Result<Comparison, Exhausted> {
+        if gold == answer {
+            return Ok(Comparison::Equal);
+        }
+        let has = |condition: &dyn Fn(&Node) -> bool| gold.any(&condition) || answer.any(&condition);
+        if !has(&|part| matches!(part, Node::Variable(_))) {
             let gold = evaluate(gold, Point::Positive(0), &mut self.budget)?;
             let answer = evaluate(answer, Point::Positive(0), &mut self.budget)?;
-            return Ok(gold.compare(answer) == Comparison::Equal);
+            return Ok(gold.compare(answer));
         }
         let discrete = has(&|part| matches!(part, Node::Call(Function::Factorial | Function::Binomial, _)));
-        let mut agreed = 0;
+        let (mut agreed, mut unseen) = (0, 0);
         for number in 0..POINTS {
             let points = if discrete {
                 [Point::Integer(2 * number), Point::Integer(2 * number + 1)]
@@ -668,12 +1075,311 @@ impl Comparer {
                     Comparison::Equal => agreed += 1,
                     Comparison::Different
                         if matches!(point, Point::Negative(_)) && (gold.branched || answer.branched) => {}
-                    Comparison::Different => return Ok(false),
+                    Comparison::Different => return Ok(Comparison::Different),
+                    Comparison::Unseen => unseen += 1,
                     Comparison::Unknown => {}
                 }
             }
         }
-        Ok(agreed >= POINTS - 1)
+        Ok(if agreed >= POINTS - 1 {
+            Comparison::Equal
+        } else if agreed + unseen >= POINTS - 1 {
+            Comparison::Unseen
+        } else {
+            Comparison::Unknown
+        })
+    }
+
+    /// Equal values at integers of all sizes, and at fractions and negative numbers too for letters that are no common names of integers.
+    fn same_steps(&mut self, gold: &Node, answer: &Node) -> Decided {
+        let mut agreed = 0;
+        for number in 0..STEP_POINTS {
+            let put = |node: &Node| substituted(node.clone(), &|name| Some(Node::number(sample(name, number))));
+            let (gold, answer) = (simplify(put(gold), &mut self.budget), simplify(put(answer), &mut self.budget));
+            // What is too large at one point may be seen at another.
+            let (Ok(gold), Ok(answer)) = (gold, answer) else { continue };
+            let here = self.compared(&gold, &answer)?;
+            match here {
+                Comparison::Equal => agreed += 1,
+                Comparison::Different => return Ok(false),
+                Comparison::Unseen | Comparison::Unknown => {}
+            }
+        }
+        Ok(agreed >= STEPS_SEEN)
+    }
+}
+
+/// A value for a variable: integers from 1 to between 10 and 10,000,000; of every two, the other is a fraction or negative, if the variable
+/// is not named as integers are.
+fn sample(name: &str, number: u64) -> Number {
+    let most = 10_i64.pow(1 + (number % 7) as u32);
+    let integer = 1 + (Point::Positive(number).share(name) * most as f64) as i64;
+    let is_integer = name.starts_with(|c| matches!(c, 'i'..='n')) || number.is_multiple_of(2);
+    match number % 4 {
+        _ if is_integer => Number::from_integer(integer.into()),
+        1 => Number::new(integer.into(), 7.into()),
+        _ => Number::new((-integer).into(), 3.into()),
+    }
+}
+
+/// A tree with other nodes in place of some variables.
+fn substituted(node: Node, by: &dyn Fn(&str) -> Option<Node>) -> Node {
+    if let Node::Variable(name) = &node {
+        return by(name).unwrap_or(node);
+    }
+    let Ok(node) = node.map_children(&mut |child| Ok::<_, std::convert::Infallible>(substituted(child, by)));
+    node
+}
+
+/// Whether a node can only be a number or an expression.
+fn is_scalar(node: &Node) -> bool {
+    matches!(
+        node,
+        Node::Number { .. }
+            | Node::Variable(_)
+            | Node::Constant(_)
+            | Node::Sum(_)
+            | Node::Product(_)
+            | Node::Power(..)
+            | Node::Call(..)
+    )
+}
+
+fn is_equality(relation: Relation) -> bool {
+    matches!(relation, Relation::Equal | Relation::Approximate)
+}
+
+fn has_variable(node: &Node) -> bool {
+    node.any(&|part| matches!(part, Node::Variable(_) | Node::Apply(..) | Node::Text(_)))
+}
+
+/// `3/4 (0.75)` as its two forms of one number, which as a product would be its square.
+fn restated(tokens: &[Token]) -> Option<(&[Token], &[Token])> {
+    let [before @ .., Token::Symbol(')')] = tokens else { return None };
+    let open = before.iter().rposition(|token| *token == Token::Symbol('('))?;
+    let (first, again) = (&before[..open], &before[open + 1..]);
+    let is_form = |token: &Token| match token {
+        Token::Number(_) | Token::Symbol('%' | '/' | '{' | '}') => true,
+        Token::Command(name) => name == "frac",
+        _ => false,
+    };
+    let plain = |tokens: &[Token]| tokens.len() <= 12 && tokens.iter().all(is_form);
+    let whole = |tokens: &[Token]| matches!(tokens, [Token::Number(digits)] if !digits.contains('.'));
+    let differ = first != again && !whole(first) && !whole(again);
+    (!first.is_empty() && !again.is_empty() && plain(first) && plain(again) && differ).then_some((first, again))
+}
+
+/// The tokens after the last arrow of an answer that is a chain of conclusions, where the gold answer is none.
+fn conclusion<'a>(gold: &[Token], answer: &'a [Token]) -> &'a [Token] {
+    let is_arrow = |token: &Token| *token == Token::Symbol('⇒');
+    match answer.iter().rposition(is_arrow) {
+        Some(last) if last + 1 < answer.len() && !gold.iter().any(is_arrow) => &answer[last + 1..],
+        _ => answer,
+    }
+}
+
+/// `a or b` as a list.
+fn as_list(node: &Node) -> Node {
+    match node {
+        Node::Either(items) => Node::List(items.clone()),
+        other => other.clone(),
+    }
+}
+
+/// The value of an equation that gives one to a name, or of what is no structure.
+fn value_of(node: &Node) -> Option<&Node> {
+    match node {
+        Node::Chain { members, relations } => match (members.as_slice(), relations.as_slice()) {
+            ([name, value], [Relation::Equal]) if is_name(name) => Some(value),
+            _ => None,
+        },
+        Node::Set(_) | Node::Group { .. } | Node::Matrix(_) | Node::Union(_) | Node::List(_) => None,
+        other => Some(other),
+    }
+}
+
+/// The values in a list of them, each with or without a name.
+fn values_of(node: &Node) -> Option<Vec<&Node>> {
+    match node {
+        Node::List(items) | Node::Set(items) => items.iter().map(value_of).collect(),
+        other => value_of(other).map(|value| vec![value]),
+    }
+}
+
+/// Whether a bracket stands where a function's arguments might.
+fn applies(tokens: &[Token]) -> bool {
+    tokens.windows(2).any(|pair| {
+        matches!(pair[1], Token::Symbol('(' | '['))
+            && matches!(
+                pair[0],
+                Token::Letter(_)
+                    | Token::Word(_)
+                    | Token::Text(_)
+                    | Token::Command(_)
+                    | Token::Symbol('}' | ')' | '\'')
+            )
+    })
+}
+
+/// Both answers with `g(x + 1)` as a product if only one of them has g in front of brackets; `f` is always a function, and so is any letter
+/// in front of a number in brackets.
+fn with_one_reading(gold: Node, answer: Node) -> (Node, Node) {
+    let is_applied = |node: &Node| node.any(&|part| matches!(part, Node::Apply(..)));
+    if !is_applied(&gold) && !is_applied(&answer) {
+        return (gold, answer);
+    }
+    let (in_gold, in_answer) = (functions(&gold), functions(&answer));
+    let both: BTreeSet<String> = in_gold.intersection(&in_answer).map(|name| (*name).to_string()).collect();
+    (as_products(gold, &both), as_products(answer, &both))
+}
+
+/// The names of functions with arguments.
+fn functions(node: &Node) -> BTreeSet<&str> {
+    let mut found = BTreeSet::new();
+    let mut left = vec![node];
+    while let Some(node) = left.pop() {
+        if let Node::Apply(name, _) = node {
+            found.insert(name.as_str());
+        }
+        left.extend(node.children());
+    }
+    found
+}
+
+fn as_products(node: Node, kept: &BTreeSet<String>) -> Node {
+    let change = |node| as_products(node, kept);
+    match node {
+        // The label of an equation stays what it is.
+        Node::Chain { members, relations } => {
+            let members = members
+                .into_iter()
+                .map(|member| if matches!(member, Node::Apply(..)) { member } else { change(member) });
+            Node::Chain { members: members.collect(), relations }
+        }
+        Node::Apply(name, mut arguments) => {
+            let is_factor = !name.starts_with(['f', '\\']) && name.len() == 1 && !kept.contains(&name);
+            let is_place = |node: &Node| matches!(node, Node::Number { .. } | Node::Text(_) | Node::Chain { .. });
+            match arguments.pop() {
+                Some(argument) if arguments.is_empty() && is_factor && !is_place(&argument) => {
+                    Node::Product(vec![Node::Variable(name), change(argument)])
+                }
+                last => {
+                    arguments.extend(last);
+                    Node::Apply(name, arguments.into_iter().map(change).collect())
+                }
+            }
+        }
+        node => {
+            let Ok(node) = node.map_children(&mut |child| Ok::<_, std::convert::Infallible>(change(child)));
+            node
+        }
+    }
+}
+
+/// Whether a name with coordinates behind it is that of a point.
+fn is_point(name: &str) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(|c| c.is_ascii_uppercase()) && matches!(chars.next(), None | Some('_' | '\''))
+}
+
+/// Whether two answers of one short word each are the same word, if the gold answer is one that is no product of letters.
+fn is_same_short_word(gold: &[Token], answer: &[Token]) -> Option<bool> {
+    match (gold, answer) {
+        ([Token::Word(gold)], [Token::Word(answer) | Token::Text(answer)]) if is_short_word(gold) => {
+            Some(gold.eq_ignore_ascii_case(answer))
+        }
+        _ => None,
+    }
+}
+
+/// Whether letters that read as a product can only be a word: "no", or three with a vowel among them that are not in the order of
+/// the alphabet, which products are in.
+fn is_short_word(word: &str) -> bool {
+    let letters: Vec<u8> = word.bytes().map(|letter| letter.to_ascii_lowercase()).collect();
+    let has_vowel = letters.iter().any(|letter| b"aeiou".contains(letter));
+    letters == *b"no"
+        || (letters.len() == 3
+            && letters.iter().all(u8::is_ascii_alphabetic)
+            && has_vowel
+            && !letters.windows(2).all(|pair| pair[0] < pair[1]))
+}
+
+/// The name that a chain gives values to: its first member, where the others do without it, or its last of two.
+fn named_value<'a>(members: &'a [Node], relations: &'a [Relation]) -> Option<(&'a Node, &'a [Node], &'a [Relation])> {
+    let (first, rest) = members.split_first()?;
+    let is_new = |name: &Node, values: &[Node]| !values.iter().any(|value| value.any(&|part| part == name));
+    let values_known = !rest.iter().any(has_variable);
+    let is_label =
+        is_name(first) || (values_known && (is_constant_letter(first) || is_combination(first) || is_size(first)));
+    if is_label && is_new(first, rest) && (rest.len() == 1 || values_known) {
+        return Some((first, rest, relations));
+    }
+    match members {
+        [_, name] if subject(members) == Some(1) && is_new(name, &members[..1]) => {
+            Some((name, &members[..1], relations))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a label is a size that an answer gives: a distance, a function of an angle, a ratio of lengths.
+fn is_size(node: &Node) -> bool {
+    let capital =
+        |node: &Node| matches!(node, Node::Variable(name) if name.starts_with(|c: char| c.is_ascii_uppercase()));
+    let is_other_number = |node: &Node| matches!(node, Node::Number { value, .. } if !is_one_or_minus_one(value));
+    match node {
+        Node::Call(Function::Abs, arguments) => {
+            let adds_number = |node: &Node| matches!(node, Node::Sum(items) if items.iter().any(|item| matches!(item, Node::Number { .. })));
+            has_variable(&arguments[0]) && !arguments[0].any(&is_other_number) && !arguments[0].any(&adds_number)
+        }
+        Node::Call(Function::Logarithm, arguments) => {
+            arguments.iter().all(|argument| matches!(argument, Node::Variable(_)))
+        }
+        Node::Call(function, arguments) => {
+            !matches!(
+                function,
+                Function::Root
+                    | Function::Factorial
+                    | Function::Binomial
+                    | Function::Logarithm
+                    | Function::Floor
+                    | Function::Ceiling
+            ) && arguments[0].any(&|part| matches!(part, Node::Variable(_)))
+        }
+        Node::Power(base, exponent) => {
+            matches!((&**base, &**exponent), (Node::Call(..), Node::Number { .. })) && is_size(base)
+        }
+        Node::Ratio(parts) => parts.iter().all(|part| is_name(part) || is_combination(part) || is_size(part)),
+        Node::Product(factors) => factors.iter().all(|factor| match factor {
+            Node::Power(base, exponent) => **exponent == Node::integer(-1) && (capital(base) || is_size(base)),
+            Node::Product(inner) => inner.iter().all(capital),
+            other => capital(other) || is_size(other),
+        }),
+        _ => false,
+    }
+}
+
+fn is_one_or_minus_one(value: &Number) -> bool {
+    value.is_integer() && value.numer().magnitude().bits() == 1
+}
+
+/// Whether two names are those of functions of the same variable: `f(x)`, `g(x)`, and `y` or the function's letter alone.
+fn are_functions(gold: &Node, answer: &Node) -> bool {
+    let is_y = |node: &Node| *node == Node::Variable("y".to_string());
+    match (gold, answer) {
+        (Node::Apply(_, arguments), Node::Apply(_, others)) => arguments == others,
+        (Node::Apply(name, _), Node::Variable(letter)) | (Node::Variable(letter), Node::Apply(name, _)) => {
+            letter == "y" || letter == name
+        }
+        (gold, answer) => is_y(gold) && is_y(answer),
+    }
+}
+
+/// What is between bars, if it is a name.
+fn without_bars(node: &Node) -> &Node {
+    match node {
+        Node::Call(Function::Abs, arguments) if matches!(arguments.as_slice(), [Node::Variable(_)]) => &arguments[0],
+        other => other,
     }
 }
 
@@ -703,7 +1409,7 @@ fn meaning(text: &str) -> Option<Node> {
     match text {
         "empty set" | "the empty set" | "null set" => Some(Node::Set(Vec::new())),
         "all real numbers" | "all reals" | "real numbers" | "the real numbers" => Some(Node::Reals),
-        _ => number_word(text).map(Node::integer),
+        _ => numeral::value(text).map(Node::integer),
     }
 }
 
@@ -726,9 +1432,41 @@ fn coordinates(items: &[Node]) -> Option<Vec<Node>> {
     Some(named.into_iter().map(|(_, value)| value.clone()).collect())
 }
 
+/// At least two points, given as tuples or by equations for the same names in turn: `x = 1, y = 2; x = 2, y = 1`.
+fn points(items: &[Node]) -> Option<Vec<Node>> {
+    let point = |item: &Node| match value_of(item) {
+        None if matches!(item, Node::Group { open: '(', close: ')', .. }) => Some(item.clone()),
+        Some(apply @ Node::Apply(..)) => Some(apply.clone()),
+        Some(group @ Node::Group { open: '(', close: ')', .. }) => Some(group.clone()),
+        _ => None,
+    };
+    if items.len() > 1
+        && !items.iter().any(has_infinity)
+        && let Some(points) = items.iter().map(point).collect()
+    {
+        return Some(points);
+    }
+    let name = |item: &Node| match item {
+        Node::Chain { members, .. } => members.first().cloned(),
+        _ => None,
+    };
+    let first = name(items.first()?)?;
+    let width = 1 + items[1..].iter().position(|item| name(item).as_ref() == Some(&first))?;
+    if width < 2 || !items.len().is_multiple_of(width) {
+        return None;
+    }
+    items
+        .chunks(width)
+        .map(|chunk| {
+            let items = coordinates(chunk)?;
+            Some(Node::Group { open: '(', close: ')', items })
+        })
+        .collect()
+}
+
 /// A sum, product or quotient of different variables, or a function of one: what a question may ask for, such as `m + n`.
 fn is_combination(node: &Node) -> bool {
-    let variable = |node: &Node| matches!(node, Node::Variable(_));
+    let variable = |node: &Node| matches!(node, Node::Variable(_) | Node::Apply(..));
     let different = |items: &[Node]| items.iter().enumerate().all(|(at, item)| !items[..at].contains(item));
     match node {
         Node::Sum(items) => items.iter().all(variable) && different(items),
@@ -760,18 +1498,28 @@ fn spelt_out(factors: &[Node]) -> Option<String> {
                 spelt.push_str(&value.numer().to_string());
             }
             Node::Variable(name) => spelt.push_str(name),
+            Node::Constant(Constant::E) => spelt.push('e'),
+            Node::Constant(Constant::I) => spelt.push('i'),
             _ => return None,
         }
     }
     Some(spelt)
 }
 
-/// A product whose last factors are letters that may be a unit, `6 c m^2`, as the product of the others and the unit's name.
+/// A product whose last factors are letters that may be units, `6 m s^{-1}`, as the product of the others and the unit's name.
 fn unit_in_letters(factors: &[Node]) -> Option<(Node, String)> {
     let letter = |node: &Node| match node {
-        Node::Variable(name) if name.len() <= 2 => Some(name.clone()),
+        Node::Variable(name) if name.len() <= 2 || name == "\\Omega" => Some(name.clone()),
         Node::Power(base, exponent) => match (&**base, &**exponent) {
-            (Node::Variable(name), Node::Number { value, .. }) => Some(format!("{name}^{value}")),
+            (Node::Variable(name), Node::Number { value, .. }) if value.is_integer() => Some(format!("{name}^{value}")),
+            (Node::Power(base, inner), Node::Number { value, .. }) => match (&**base, &**inner) {
+                (Node::Variable(name), Node::Number { value: inner, .. })
+                    if value.is_integer() && inner.is_integer() =>
+                {
+                    Some(format!("{name}^{}", value * inner))
+                }
+                _ => None,
+            },
             _ => None,
         },
         _ => None,
@@ -781,7 +1529,10 @@ fn unit_in_letters(factors: &[Node]) -> Option<(Node, String)> {
     if rest.is_empty() || letters.is_empty() {
         return None;
     }
-    Some((Node::Product(rest.to_vec()), letters.iter().filter_map(letter).collect()))
+    let names: Vec<String> = letters.iter().filter_map(letter).collect();
+    let signs = names.iter().all(|name| is_plain_sign(name.split('^').next().unwrap_or_default()));
+    let name = names.join(" ").to_lowercase();
+    (signs && !names[0].contains('-') && unit(&name).is_some()).then(|| (Node::Product(rest.to_vec()), name))
 }
 
 fn is_long_text(node: &Node) -> bool {
@@ -822,11 +1573,11 @@ fn quotient(parts: &[Node]) -> Option<Node> {
 /// The name that an inequality is about.
 fn name_of(node: &Node) -> Option<Node> {
     let Node::Chain { members, .. } = node else { return None };
-    members.iter().find(|member| is_name(member)).cloned()
+    subject(members).map(|at| members[at].clone())
 }
 
-fn variables(node: &Node) -> std::collections::BTreeSet<&str> {
-    let mut found = std::collections::BTreeSet::new();
+fn variables(node: &Node) -> BTreeSet<&str> {
+    let mut found = BTreeSet::new();
     let mut left = vec![node];
     while let Some(node) = left.pop() {
         if let Node::Variable(name) = node {
@@ -847,7 +1598,7 @@ fn without_unit(node: &Node) -> &Node {
 /// `10 percent` as `10 %`, `30 degrees` as `30°`, other units left off.
 fn spelled_out(value: &Node, unit: &str) -> Node {
     match unit {
-        "percent" => Node::Percent(Box::new(value.clone())),
+        "percent" | "percents" | "pct" | "percentage" => Node::Percent(Box::new(value.clone())),
         "degree" | "degrees" | "deg" => Node::Degrees(Box::new(value.clone())),
         _ => value.clone(),
     }

@@ -1,30 +1,76 @@
 //! Answers that stand outside a box: phrases, the last number, letters of choices.
 
 use super::boxed::last_boxed;
+use super::token::half_width;
 
-/// The answer after the last "answer is" or "answer:", up to the end of its line or sentence; without such a phrase, the last
-/// number of the text.
+/// The answer in the last `<answer>` tag, else after the last "answer is" or "answer:", up to the end of its line or sentence; without such
+/// a phrase, the last number of the text, if it is not denied.
 pub(super) fn phrase_or_number(completion: &str) -> Option<&str> {
-    phrase(completion).or_else(|| last_number(completion))
+    let tagged = tagged(completion).map(|(_, content)| content).filter(|content| !content.is_empty());
+    tagged.or_else(|| phrase(completion)).or_else(|| last_number(completion))
 }
 
 /// Phrases that announce an answer. `####` is GSM8K's.
-const PHRASES: [&str; 4] = ["answer is", "answer:", "answers are", "####"];
+const PHRASES: [&str; 14] = [
+    "answer is",
+    "answer:",
+    "answers are",
+    "answer should be",
+    "answer must be",
+    "answer would be",
+    "answer will be",
+    "answer =",
+    "####",
+    "答案是",
+    "答案为",
+    "答案：",
+    "答案:",
+    "答案应为",
+];
+
+/// Phrases that announce a choice.
+const CHOICES: [&str; 18] = [
+    "option is",
+    "choice is",
+    "option:",
+    "choice:",
+    "ans:",
+    "i choose",
+    "i select",
+    "i pick",
+    "go with",
+    "i would choose",
+    "选择",
+    "应选",
+    "故选",
+    "答案选",
+    "选项是",
+    "选项为",
+    "选项:",
+    "选",
+];
+
+/// The content of the last `<answer>` tag that is closed, and where it begins.
+fn tagged(completion: &str) -> Option<(usize, &str)> {
+    let end = completion.rfind("</answer>")?;
+    let start = completion[..end].rfind("<answer>")? + "<answer>".len();
+    Some((start, completion[start..end].trim()))
+}
 
 /// Signs of emphasis and spacing around an answer.
 fn is_frame(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '*' | '$' | ':' | '_' | '"')
+    c.is_whitespace() || matches!(c, '*' | '$' | ':' | '：' | '_' | '"')
 }
 
-/// What follows the last announcement.
-fn announced(completion: &str) -> Option<&str> {
+/// What follows the last of some announcements, and where it begins.
+fn announced<'a>(completion: &'a str, phrases: &[&str]) -> Option<(usize, &'a str)> {
     let lower = completion.to_ascii_lowercase();
-    let start = PHRASES.iter().filter_map(|phrase| Some(lower.rfind(phrase)? + phrase.len())).max()?;
-    Some(completion[start..].trim_start_matches(is_frame))
+    let start = phrases.iter().filter_map(|phrase| Some(lower.rfind(phrase)? + phrase.len())).max()?;
+    Some((start, completion[start..].trim_start_matches(is_frame)))
 }
 
 fn phrase(completion: &str) -> Option<&str> {
-    let rest = announced(completion)?;
+    let (_, rest) = announced(completion, &PHRASES)?;
     let line = rest.lines().next()?;
     let sentence = line.split(". ").next()?;
     let answer = sentence.trim_end_matches(|c: char| is_frame(c) || c == '.');
@@ -48,6 +94,19 @@ fn last_number(completion: &str) -> Option<&str> {
     if start > 0 && bytes[start - 1] == b'-' && !(start > 1 && operand(bytes[start - 2])) {
         start -= 1;
     }
+    // `it cannot be 5`
+    let mut before = completion
+        .get(..start)?
+        .split(|c: char| !(c.is_alphanumeric() || c == '\''))
+        .filter(|word| !word.is_empty())
+        .rev();
+    let denied = before
+        .by_ref()
+        .take(2)
+        .any(|word| matches!(word.to_lowercase().as_str(), "not" | "cannot" | "never") || word.ends_with("n't"));
+    if denied {
+        return None;
+    }
     completion.get(start..end)
 }
 
@@ -60,22 +119,155 @@ pub(super) struct Choice {
     pub(super) text: String,
 }
 
-/// The choice of a completion: the letter in its last box, else the letter after the last "answer is", else a capital letter that
-/// stands alone at the end. Letters are A to J. Who names several has chosen none.
+/// The choice of a completion: the letter in its last box, else the last that it claims, else a capital letter that stands alone at the end.
+/// Letters are A to J. Who names several has chosen none, and who rules one out has not chosen it.
 pub(super) fn choice(completion: &str) -> Option<Choice> {
-    let boxed =
-        last_boxed(completion).map(|content| Choice { letter: boxed_letter(content), text: content.to_string() });
+    let completion = &half_width(completion);
+    let boxed = last_boxed(completion).map(|content| {
+        let letter = boxed_letter(content).or_else(|| claim(&without_commands(content)).and_then(|claim| claim.letter));
+        Choice { letter, text: content.to_string() }
+    });
     if let Some(choice) = boxed.as_ref().filter(|choice| choice.letter.is_some() || names_letters(&choice.text)) {
         return Some(choice.clone());
     }
+    claim(completion)
+        .or_else(|| final_letter(completion).map(|letter| Choice { letter: Some(letter), text: letter.to_string() }))
+        .or(boxed)
+}
+
+/// The last claim of a text: `<answer>D</answer>`, "the answer is D" or "(D) is correct".
+fn claim(text: &str) -> Option<Choice> {
     let found = |letter: char| Choice { letter: Some(letter.to_ascii_uppercase()), text: letter.to_string() };
-    if let Some((letter, rest)) = announced(completion).and_then(announced_letter) {
-        if !goes_on(rest) {
-            return Some(found(letter));
-        }
-        return Some(Choice { letter: None, text: phrase(completion).unwrap_or_default().to_string() });
+    let tagged = tagged(text).and_then(|(start, content)| {
+        let letter =
+            boxed_letter(content).or_else(|| announced_choice(content).and_then(|(_, choice)| choice.letter))?;
+        Some((start, Choice { text: content.to_string(), ..found(letter) }))
+    });
+    let confirmed = confirmed(text).map(|(start, letter)| (start, found(letter)));
+    [tagged, announced_choice(text), confirmed]
+        .into_iter()
+        .flatten()
+        .max_by_key(|(start, _)| *start)
+        .map(|(_, choice)| choice)
+}
+
+/// The choice after the last announcement that a letter follows, and where it begins; several letters are none.
+fn announced_choice(text: &str) -> Option<(usize, Choice)> {
+    let read = |(start, rest): (usize, &str)| {
+        let (letter, after) = announced_letter(rest)?;
+        let supposed = clause(&text[..start]).iter().any(|word| matches!(word.as_str(), "if" | "whether" | "unless"));
+        let choice = match letter {
+            _ if supposed => return None,
+            _ if goes_on(after) => Choice { letter: None, text: phrase(text).unwrap_or_default().to_string() },
+            letter => Choice { letter: Some(letter.to_ascii_uppercase()), text: letter.to_string() },
+        };
+        Some((start, choice))
+    };
+    let answers = announced(text, &PHRASES).and_then(read);
+    let choices = announced(text, &CHOICES).and_then(read);
+    [answers, choices].into_iter().flatten().max_by_key(|(start, _)| *start)
+}
+
+/// The last letter that is said to be correct, and where: `(D) is correct`, `option D is the right answer`.
+fn confirmed(text: &str) -> Option<(usize, char)> {
+    const SAYS: [&str; 11] = [
+        " is correct",
+        " is right",
+        " is the correct",
+        " is the right",
+        " is the answer",
+        " is the best",
+        " is our answer",
+        "正确",
+        "是正确",
+        "项正确",
+        "选项正确",
+    ];
+    let lower = text.to_ascii_lowercase();
+    SAYS.iter()
+        .filter_map(|says| {
+            let end = lower.rfind(says)?;
+            let before = text[..end].trim_end_matches(|c: char| is_frame(c) || matches!(c, ')' | ']' | '}'));
+            let letter =
+                before.chars().next_back().filter(|letter| letter.is_ascii_uppercase() && is_choice(*letter))?;
+            let start = before.len() - 1;
+            let earlier = &before[..start];
+            let alone = !earlier.ends_with(|c: char| c.is_alphanumeric() && c.is_ascii());
+            let words = clause(earlier);
+            let of_a_statement = words.last().is_some_and(|word| {
+                matches!(word.as_str(), "statement" | "statements" | "assertion" | "reason" | "claim" | "and" | "or")
+            });
+            let supposed = words.iter().any(|word| matches!(word.as_str(), "if" | "whether" | "unless"));
+            (alone && !of_a_statement && !supposed && !denies(&words)).then_some((start, letter))
+        })
+        .max()
+}
+
+/// The words of the last clause of a text, in lower case.
+fn clause(text: &str) -> Vec<String> {
+    let text = text.rsplit(['.', ',', ';', '!', '?', '\n', '，', '。', '；']).next().unwrap_or_default();
+    let words = text.split(|c: char| !(c.is_alphanumeric() || c == '\'' || c == '’')).filter(|word| !word.is_empty());
+    let mut words: Vec<String> = words.map(str::to_lowercase).collect();
+    let new = |word: &String| matches!(word.as_str(), "but" | "so" | "therefore" | "hence" | "thus" | "then");
+    if let Some(last) = words.iter().rposition(new) {
+        words.drain(..=last);
     }
-    final_letter(completion).map(found).or(boxed)
+    words
+}
+
+/// Whether a clause says that something is not so, or rules it out.
+fn denies(words: &[String]) -> bool {
+    let has = |pair: [&str; 2]| words.windows(2).any(|words| words[0] == pair[0] && words[1] == pair[1]);
+    words.iter().any(|word| {
+        let word = word.replace('’', "'");
+        let denied = matches!(
+            word.as_str(),
+            "not"
+                | "cannot"
+                | "never"
+                | "neither"
+                | "nor"
+                | "no"
+                | "wrong"
+                | "incorrect"
+                | "false"
+                | "except"
+                | "excluding"
+                | "exclude"
+                | "excludes"
+                | "excluded"
+                | "eliminate"
+                | "eliminates"
+                | "eliminated"
+                | "eliminating"
+                | "reject"
+                | "rejected"
+                | "unlike"
+                | "without"
+                | "impossible"
+                | "unlikely"
+                | "doubt"
+        );
+        denied || word.ends_with("n't") || word.contains(['不', '非', '错']) || word.contains("排除")
+    }) || [
+        ["rule", "out"],
+        ["rules", "out"],
+        ["ruled", "out"],
+        ["rather", "than"],
+        ["instead", "of"],
+        ["other", "than"],
+    ]
+    .into_iter()
+    .any(has)
+}
+
+/// A text without the commands and braces of LaTeX's text mode.
+fn without_commands(text: &str) -> String {
+    let mut text = text.to_string();
+    for command in [r"\text", r"\textbf", r"\textit", r"\mathrm", r"\mathbf", r"\mbox", r"\textrm"] {
+        text = text.replace(&format!("{command}{{"), "");
+    }
+    text.replace('}', "")
 }
 
 /// Whether a letter of a choice stands alone anywhere in a text.
@@ -163,7 +355,7 @@ fn stands_alone(text: &str) -> bool {
 /// The letter after "answer is", and what follows it. Without brackets it is a capital: "the answer is a number" names none.
 fn announced_letter(rest: &str) -> Option<(char, &str)> {
     let mut rest = rest;
-    for word in ["option ", "choice ", "Option ", "Choice "] {
+    for word in ["option ", "choice ", "Option ", "Choice ", "letter ", "选项", "选"] {
         rest = rest.strip_prefix(word).unwrap_or(rest).trim_start_matches(is_frame);
     }
     for wrapper in [r"\(", r"\text{", r"\textbf{", r"\mathrm{", r"\mathbf{"] {
@@ -174,13 +366,13 @@ fn announced_letter(rest: &str) -> Option<(char, &str)> {
     let mut chars = inner.chars();
     let letter = chars.next().filter(|letter| is_choice(*letter))?;
     let next = chars.next();
+    let is_word = next.is_some_and(|c| (c.is_alphanumeric() && c.is_ascii()) || c == '\'');
     let closes = match next {
         Some(')' | ']') => true,
-        _ => {
-            bracketed.is_none()
-                && letter.is_ascii_uppercase()
-                && !next.is_some_and(|c| c.is_alphanumeric() || c == '\'')
-        }
+        _ if bracketed.is_some() || is_word => false,
+        _ if letter.is_ascii_uppercase() => true,
+        // A small letter that ends the sentence, but not the article.
+        _ => letter != 'a' && next.is_none_or(|c| matches!(c, '.' | ',' | ';' | '!' | '\n' | '*' | '$' | '"' | '。')),
     };
     closes.then(|| (letter, &inner[letter.len_utf8()..]))
 }
@@ -192,15 +384,21 @@ fn final_letter(completion: &str) -> Option<char> {
     let letter = end.chars().next_back().filter(|letter| letter.is_ascii_uppercase() && is_choice(*letter))?;
     let before = end[..end.len() - 1].chars().next_back();
     let alone = before.is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '[' | '*' | '$' | ':' | '"'));
-    let mut words = end[..end.len() - 1]
-        .split(|c: char| !(c.is_alphanumeric() || c == '\''))
+    let mut words = clause(&end[..end.len() - 1]);
+    while words.last().is_some_and(|word| matches!(word.as_str(), "or" | "and" | "option" | "choice" | "answer")) {
+        words.pop();
+    }
+    let another = words.last().is_some_and(|word| word.len() == 1) && names_another(&end[..end.len() - 1]);
+    (alone && !denies(&words) && !another).then_some(letter)
+}
+
+/// Whether the last word of a text, but for what joins it to a further one, is a capital letter of a choice.
+fn names_another(text: &str) -> bool {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '\''))
         .filter(|word| !word.is_empty())
         .rev()
-        .skip_while(|word| matches!(word.to_lowercase().as_str(), "or" | "and" | "option" | "choice" | "answer"));
-    let earlier = words.next().unwrap_or_default();
-    let denied = earlier.eq_ignore_ascii_case("not") || earlier.ends_with("n't");
-    let another = earlier.len() == 1 && stands_alone(earlier);
-    (alone && !denied && !another).then_some(letter)
+        .find(|word| !matches!(word.to_lowercase().as_str(), "or" | "and" | "option" | "choice" | "answer"))
+        .is_some_and(|word| word.len() == 1 && stands_alone(word))
 }
 
 #[cfg(test)]

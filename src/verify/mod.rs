@@ -3,6 +3,7 @@
 //! ```text
 //! completion -> boxed / extract -> token -> parse -> compare -> verdict
 //!                 last box        spellings  tree    structures, then scalars:
+//!                                 (label, family, numeral, units: labels, declared letters, numbers in words, units)
 //!                                                    simplify (exact, canonical), approximate (values with error bounds)
 //! ```
 //!
@@ -10,12 +11,18 @@
 //! however long or deep, takes more than some milliseconds; what is not decided by then is [`Verdict::TimedOut`].
 //!
 //! A model gets no credit by covering itself:
-//! * of several boxes the last counts;
+//! * of several boxes the last counts; those that stand side by side, `\boxed{1}, \boxed{2}`, may also be the list that is asked for;
 //! * a list is not one of its members, and needs as many items as the gold answer;
 //! * an equation or inequality that has still to be solved answers neither a number nor an interval: it may be the question;
 //! * a decimal stands for a number that it does not equal only with at least six significant digits, to within one unit of the last, and
 //!   never for an integer;
-//! * digits in another base than asked for are wrong.
+//! * digits in another base than asked for are wrong;
+//! * a value may be given in several forms, `\frac25 or 0.4`, if all of them are right.
+//!
+//! What has to be worked out first is no answer, unless it is arithmetic: `\sum_{k=1}^{100} k` is refused for 5050, `7!` and `C(8, 2)` are
+//! accepted for 5040 and 28. Authors mean positive variables under logarithms and roots: `\ln x` is accepted for `\ln|x|`. A label in front
+//! of `=` is passed over, `P(X = 3) = \frac18`, and so is a unit where the gold answer has none; where both have one, they are converted.
+//! The letter that numbers a family of answers may have any name, if it is declared: `\frac{\pi}{4} + n\pi, n \in \mathbb{Z}`.
 
 mod approximate;
 pub mod boxed;
@@ -25,7 +32,10 @@ mod cases;
 mod compare;
 pub mod expression;
 mod extract;
+mod family;
+mod label;
 mod majority;
+mod numeral;
 mod parse;
 mod reals;
 mod simplify;
@@ -105,7 +115,14 @@ pub fn verify(gold: &str, completion: &str, format: AnswerFormat) -> Verificatio
         AnswerFormat::Math => boxed::last_boxed(completion),
         AnswerFormat::MathAnywhere => boxed::last_boxed(completion).or_else(|| extract::phrase_or_number(completion)),
     };
-    let verdict = match found.map(|answer| answers_equal(gold, answer)) {
+    let mut equality = found.map(|answer| answers_equal(gold, answer));
+    if equality == Some(Equality::Different)
+        && let Some(list) = boxed::joined_boxes(completion)
+        && answers_equal(gold, &list) == Equality::Equal
+    {
+        equality = Some(Equality::Equal);
+    }
+    let verdict = match equality {
         None => Verdict::NoAnswer,
         Some(Equality::Equal) => Verdict::Correct,
         Some(Equality::Different) => Verdict::Incorrect,

@@ -1,20 +1,21 @@
 //! Tokens as a tree, by recursive descent with bounded depth.
 //!
 //! ```text
-//! answer   = item ("," item)*
-//! item     = words | relation
+//! answer   = item (("," | "or" | "that is") item)*
+//! item     = words | label? relation modulus?
 //! relation = sets (("=" | "<" | "≤" | "∈" | ...) sets)*
 //! sets     = ratio (("∪" | "∖") ratio)*
 //! ratio    = sum (":" sum)* unit?
 //! sum      = ("+" | "-" | "±")? product (("+" | "-" | "±") product)*
 //! product  = power (("*" | "/")? power)*
-//! power    = atom ("!" | "%" | "°" | "^" argument)*
+//! power    = atom ("!" | "%" | "°" | "^" argument | "(" items ")")*
 //! ```
 
 use super::budget::{Budget, Exhausted, MAX_DEPTH};
-use super::reals::is_name;
+use super::reals::subject;
 use super::token::Token;
 use super::tree::{Constant, Decimal, Function, Node, Number, Relation};
+use super::{label, numeral};
 use num_bigint::BigInt;
 
 /// Why tokens are no tree.
@@ -39,8 +40,9 @@ type Parsed<T = Node> = Result<T, Fault>;
 
 /// The whole of `tokens` as an answer.
 pub(super) fn parse(tokens: &[Token], budget: &mut Budget) -> Parsed {
-    let mut parser = Parser { tokens: tokens.to_vec(), at: 0, depth: 0, bars: 0, budget };
-    let mut items = parser.items()?;
+    let has_equals = tokens.iter().any(is_equals);
+    let mut parser = Parser { tokens: subscripts_first(tokens), at: 0, depth: 0, bars: 0, has_equals, budget };
+    let (mut items, either) = parser.joined_items()?;
     if items.len() == 1 && parser.take_command("over") {
         let denominator = parser.sum()?;
         items = items.into_iter().map(|numerator| numerator.over(denominator.clone())).collect();
@@ -51,20 +53,97 @@ pub(super) fn parse(tokens: &[Token], budget: &mut Budget) -> Parsed {
     match <[Node; 1]>::try_from(items) {
         Ok([item]) => Ok(item),
         Err(items) if items.is_empty() => Err(Fault::Unreadable),
-        Err(items) => Ok(Node::List(items)),
+        Err(items) if either => Ok(Node::Either(items)),
+        Err(items) => Ok(Node::List(with_one_modulus(items))),
+    }
+}
+
+/// Whether a token gives what is before it a value.
+fn is_equals(token: &Token) -> bool {
+    matches!(token, Token::Symbol('=' | '≈' | '≡'))
+}
+
+/// `x^2_1` as `x_1^2`.
+fn subscripts_first(tokens: &[Token]) -> Vec<Token> {
+    let has = |symbol| tokens.iter().any(|token| matches!(token, Token::Symbol(other) if *other == symbol));
+    if !(has('_') && has('^')) {
+        return tokens.to_vec();
+    }
+    // The length of a group or of a single token, if it is short.
+    let argument = |at: usize| match tokens.get(at)? {
+        Token::Symbol('{') => {
+            let mut depth = 0_usize;
+            tokens[at..].iter().take(40).position(|token| {
+                match token {
+                    Token::Symbol('{') => depth += 1,
+                    Token::Symbol('}') => depth -= 1,
+                    _ => {}
+                }
+                depth == 0
+            })
+        }
+        Token::Symbol(_) => None,
+        _ => Some(0),
+    };
+    let mut ordered = Vec::with_capacity(tokens.len());
+    let mut at = 0;
+    while let Some(token) = tokens.get(at) {
+        let raised = match (token, at.checked_sub(1).and_then(|before| tokens.get(before))) {
+            (Token::Symbol('^'), Some(Token::Letter(_) | Token::Word(_) | Token::Command(_))) => argument(at + 1),
+            _ => None,
+        };
+        if let Some(raised) = raised.map(|length| at + 2 + length)
+            && tokens.get(raised) == Some(&Token::Symbol('_'))
+            && let Some(lowered) = argument(raised + 1).map(|length| raised + 2 + length)
+        {
+            ordered.extend_from_slice(&tokens[raised..lowered]);
+            ordered.extend_from_slice(&tokens[at..raised]);
+            at = lowered;
+        } else {
+            ordered.push(token.clone());
+            at += 1;
+        }
+    }
+    ordered
+}
+
+/// The modulus of the last item of `1, 4 (mod 5)` is that of all.
+fn with_one_modulus(items: Vec<Node>) -> Vec<Node> {
+    let modulus = match items.last() {
+        Some(Node::Residue(_, modulus)) => modulus.clone(),
+        Some(Node::Chain { members, .. }) => match members.last() {
+            Some(Node::Residue(_, modulus)) => modulus.clone(),
+            _ => return items,
+        },
+        _ => return items,
+    };
+    items.into_iter().map(|item| modulo(item, &modulus)).collect()
+}
+
+/// An item with a modulus, if it has none: an equation's is that of its last member.
+fn modulo(item: Node, modulus: &Node) -> Node {
+    match item {
+        Node::Residue(..) => item,
+        Node::Chain { mut members, relations } => {
+            if let Some(last) = members.pop() {
+                members.push(modulo(last, modulus));
+            }
+            Node::Chain { members, relations }
+        }
+        item => Node::Residue(Box::new(item), Box::new(modulus.clone())),
     }
 }
 
 /// The words of an answer that is a text, in lower case with single spaces, without punctuation.
 pub(super) fn words(tokens: &[Token]) -> Option<String> {
     let mut words: Vec<String> = Vec::new();
-    let has_comma = tokens.iter().any(|token| matches!(token, Token::Symbol(',' | '∧')));
+    let has_comma = tokens.iter().any(|token| matches!(token, Token::Symbol(',' | '∧' | '∨')));
     for token in tokens {
         match token {
             Token::Text(word) | Token::Word(word) | Token::Number(word) => words.push(word.to_lowercase()),
             Token::Letter(letter) => words.push(letter.to_lowercase().to_string()),
             Token::Symbol('(' | ')' | '[' | ']') if !has_comma => {}
-            Token::Symbol('{' | '}' | ',' | '∧' | '\'' | ':') => {}
+            Token::Symbol('{' | '}' | ',' | '∧' | '∨' | '\'' | ':') => {}
             _ => return None,
         }
     }
@@ -98,6 +177,18 @@ pub(super) fn is_prose(word: &str) -> bool {
     upper || word.len() > 3 || word.chars().any(|c| c.is_ascii_uppercase())
 }
 
+/// Whether a word is that of a number.
+fn names_number(word: &str) -> bool {
+    word.len() >= 3 && numeral::value(&word.to_lowercase()).is_some()
+}
+
+/// Whether a short word can only be a product of names, such as `hR` or `Rr`.
+fn mixes_cases(word: &str) -> bool {
+    let has_upper = word.chars().any(|c| c.is_ascii_uppercase());
+    let starts_lower = word.starts_with(|c: char| c.is_ascii_lowercase());
+    has_upper && !word.chars().all(|c| c.is_ascii_uppercase()) && (word.len() == 2 || (starts_lower && word.len() == 3))
+}
+
 fn function(name: &str) -> Option<Function> {
     Some(match name {
         "sin" => Function::Sin,
@@ -121,7 +212,7 @@ fn function(name: &str) -> Option<Function> {
 fn relation(token: &Token) -> Option<Relation> {
     let Token::Symbol(symbol) = token else { return None };
     Some(match symbol {
-        '=' => Relation::Equal,
+        '=' | '≡' => Relation::Equal,
         '≈' => Relation::Approximate,
         '≠' => Relation::NotEqual,
         '<' => Relation::Less,
@@ -139,6 +230,8 @@ struct Parser<'a> {
     depth: usize,
     /// Open bars of absolute values: a bar closes the innermost.
     bars: usize,
+    /// Whether there is a sign of equality anywhere.
+    has_equals: bool,
     budget: &'a mut Budget,
 }
 
@@ -179,27 +272,116 @@ impl Parser<'_> {
         result
     }
 
-    /// Items between commas, semicolons or "and", up to a token that is part of none. Two bounds of one name, `x > 1 and x < 4`, are
-    /// one item.
+    /// Items between commas, semicolons, "and" or "or", up to a token that is part of none.
     fn items(&mut self) -> Parsed<Vec<Node>> {
+        Ok(self.joined_items()?.0)
+    }
+
+    /// Items, and whether "or", or a phrase such as "that is", stands between all of them. Two bounds of one name, `x > 1 and x < 4`,
+    /// are one item.
+    fn joined_items(&mut self) -> Parsed<(Vec<Node>, bool)> {
         let mut items = Vec::new();
-        let mut both = false;
+        let mut all_either = true;
         loop {
-            while self.take(',') || self.take(';') || self.is('∧') {
-                both = self.take('∧');
-            }
+            let (both, either) = self.separators(items.is_empty());
             if self.at_end() {
-                return Ok(items);
+                break;
             }
+            all_either &= either || items.is_empty();
             let item = self.item()?;
             match items.last().filter(|_| both).and_then(|last| between(last, &item)) {
                 Some(joined) => *items.last_mut().ok_or(Fault::Unreadable)? = joined,
                 None => items.push(item),
             }
-            if !(self.is(',') || self.is(';') || self.is('∧')) {
-                return Ok(items);
+            let is_text = matches!(items.last(), Some(Node::Text(_)));
+            let number_follows = matches!(self.tokens[self.at..], [Token::Symbol('('), Token::Number(_), ..]);
+            if self.restates_in_brackets() || (is_text && number_follows) {
+                self.bracketed_restatement(&mut items)?;
+            }
+            let goes_on = matches!(self.peek(), Some(Token::Symbol(',' | ';' | '∧' | '∨')));
+            if !(goes_on || self.restatement() > 0) {
+                break;
             }
         }
+        let either = all_either && items.len() > 1;
+        Ok((items, either))
+    }
+
+    /// Passes over what separates two items: whether "and" is in it, and whether "or".
+    fn separators(&mut self, first: bool) -> (bool, bool) {
+        let (mut both, mut either) = (false, false);
+        loop {
+            if self.take(',') || self.take(';') {
+                both = false;
+            } else if self.take('∧') {
+                both = true;
+            } else if self.take('∨') {
+                either = true;
+            } else {
+                let phrase = if first { 0 } else { self.restatement() };
+                if phrase == 0 {
+                    return (both, either);
+                }
+                self.at += phrase;
+                either = true;
+            }
+        }
+    }
+
+    /// The lower-case word at a place.
+    fn word_at(&self, at: usize) -> Option<String> {
+        match self.tokens.get(at)? {
+            Token::Text(word) | Token::Word(word) => Some(word.to_lowercase()),
+            _ => None,
+        }
+    }
+
+    /// The length of a phrase that introduces the same value in another form.
+    fn restatement(&self) -> usize {
+        const PHRASES: [&[&str]; 9] = [
+            &["that", "is"],
+            &["which", "is"],
+            &["which", "equals"],
+            &["ie"],
+            &["equivalently"],
+            &["namely"],
+            &["equals"],
+            &["in", "other", "words"],
+            &["即"],
+        ];
+        if !matches!(self.peek(), Some(Token::Text(_) | Token::Word(_))) {
+            return 0;
+        }
+        let is_here = |phrase: &&&[&str]| {
+            phrase.iter().enumerate().all(|(at, word)| self.word_at(self.at + at).as_deref() == Some(word))
+        };
+        PHRASES.iter().find(is_here).map_or(0, |phrase| phrase.len())
+    }
+
+    /// Whether brackets follow that say the same once more, or the unit: `(eight)`, `(that is, 40%)`, `(= 0.4)`, `(cm)`.
+    fn restates_in_brackets(&self) -> bool {
+        let [Token::Symbol('('), first, ..] = &self.tokens[self.at..] else { return false };
+        match first {
+            Token::Text(_) | Token::Symbol('=' | '≈' | '∨') => true,
+            Token::Word(word) => names_number(word) || (is_prose(word) && word.chars().any(|c| c.is_ascii_lowercase())),
+            _ => false,
+        }
+    }
+
+    /// What is in such brackets, as further items, or as the unit of the last.
+    fn bracketed_restatement(&mut self, items: &mut Vec<Node>) -> Parsed<()> {
+        self.at += 1;
+        self.take('=');
+        self.separators(false);
+        let again = self.deeper(Self::items)?;
+        self.expect(')')?;
+        match (again.as_slice(), items.last_mut()) {
+            ([Node::Text(words)], Some(last)) if super::units::unit(words).is_some() => {
+                *last = Node::Quantity { value: Box::new(last.clone()), unit: words.clone() };
+            }
+            _ => items.extend(again),
+        }
+        Ok(())
     }
 
     fn at_end(&self) -> bool {
@@ -211,21 +393,70 @@ impl Parser<'_> {
     }
 
     fn item(&mut self) -> Parsed {
+        while self.take('⇒') || self.take('→') || self.take('=') || self.take('≡') {}
         self.skip_label();
-        let first = self.member()?;
+        let first = match self.label()? {
+            Some(label) => label,
+            None => self.member()?,
+        };
         let (mut members, mut relations) = (vec![first], Vec::new());
         while let Some(relation) = self.peek().and_then(relation) {
             self.at += 1;
             relations.push(relation);
             members.push(self.member()?);
         }
-        Ok(match members.pop() {
+        let item = match members.pop() {
             Some(only) if relations.is_empty() => only,
             last => {
                 members.extend(last);
                 Node::Chain { members, relations }
             }
+        };
+        Ok(match self.modulus()? {
+            Some(modulus) => modulo(item, &modulus),
+            None => item,
         })
+    }
+
+    /// `(mod 9)`, `\pmod 9`, `\bmod 9`
+    fn modulus(&mut self) -> Parsed<Option<Node>> {
+        let bracketed = self.is('(') && self.is_modulus(1);
+        if !bracketed && !self.is_modulus(0) {
+            return Ok(None);
+        }
+        self.at += 1 + usize::from(bracketed);
+        let modulus = self.deeper(Self::sum)?;
+        if bracketed {
+            self.expect(')')?;
+        }
+        Ok(Some(modulus))
+    }
+
+    fn is_modulus(&self, offset: usize) -> bool {
+        matches!(self.tokens.get(self.at + offset), Some(Token::Command(name)) if name == "mod")
+    }
+
+    /// The label in front of `=`: a function at a place, or anything else that names a value and is no expression.
+    fn label(&mut self) -> Parsed<Option<Node>> {
+        if !self.has_equals {
+            return Ok(None);
+        }
+        let Some((length, arguments)) = label::find(&self.tokens[self.at..]) else { return Ok(None) };
+        let (start, end) = (self.at, self.at + length);
+        let Some(arguments) = arguments else {
+            self.at = end;
+            return Ok(Some(Node::Variable(spelt(&self.tokens[start..end]))));
+        };
+        let name = spelt(&self.tokens[start..start + arguments]);
+        self.at = start + arguments + 1;
+        let items = match self.deeper(Self::items) {
+            Ok(items) if self.at + 1 == end && !items.is_empty() => items,
+            Err(Fault::Exhausted) => return Err(Fault::Exhausted),
+            // `P(A|B)`
+            _ => vec![Node::Text(spelt(&self.tokens[start + arguments..end]))],
+        };
+        self.at = end;
+        Ok(Some(Node::Apply(name, items)))
     }
 
     /// One side of a relation.
@@ -279,13 +510,21 @@ impl Parser<'_> {
 
     /// An item that begins with a word and has nothing but words, letters and numbers.
     fn text(&mut self) -> Option<Node> {
+        if self.sign_in_words().is_some() {
+            return None;
+        }
         match self.peek()? {
             Token::Text(sign) if matches!(sign.as_str(), "£" | "€" | "¥") => return None,
             Token::Text(_) => {}
-            Token::Word(word) if is_prose(word) => {}
+            Token::Word(word) if is_prose(word) || names_number(word) => {}
             _ => return None,
         }
         let rest = &self.tokens[self.at..];
+        // `AB` alone is a name.
+        let is_capitals = |token: &Token| matches!(token, Token::Word(word) if word.bytes().all(|letter| letter.is_ascii_uppercase()));
+        if is_capitals(&rest[0]) && !matches!(rest.get(1), Some(Token::Text(_) | Token::Word(_) | Token::Letter(_))) {
+            return None;
+        }
         let plain = |token: &Token| {
             matches!(
                 token,
@@ -296,7 +535,7 @@ impl Parser<'_> {
         let ends = match rest.get(length) {
             None | Some(Token::EndMatrix) => true,
             Some(Token::Symbol(symbol)) => {
-                matches!(symbol, ',' | '∧' | ';' | ')' | ']' | '}' | '⦄' | '&' | '⏎' | '=' | '≈')
+                matches!(symbol, ',' | '∧' | '∨' | ';' | ')' | ']' | '}' | '⦄' | '&' | '⏎' | '=' | '≈' | '(')
             }
             Some(_) => false,
         };
@@ -319,9 +558,32 @@ impl Parser<'_> {
         };
         if rest.get(length) == Some(&Token::Symbol(':')) {
             self.at += length + 1;
-        } else if matches!(last.as_str(), "is" | "are" | "about" | "approximately") && length < rest.len() {
+        } else if length < rest.len() && introduces(&last) && !(self.at..self.at + length).any(|at| self.denies(at)) {
             self.at += length;
         }
+    }
+
+    /// Whether the word at a place denies what stands beside it: `5 is wrong` is no 5.
+    fn denies(&self, at: usize) -> bool {
+        matches!(self.tokens.get(at), Some(Token::Text(word) | Token::Word(word)) if label::denies(word))
+    }
+
+    /// The sign that a word in front of a number is: `negative 6`.
+    fn sign_in_words(&self) -> Option<char> {
+        let sign = match self.peek()? {
+            Token::Text(word) | Token::Word(word) => match word.to_lowercase().as_str() {
+                "negative" | "minus" | "负" => '-',
+                "positive" | "plus" => '+',
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let is_value = match self.tokens.get(self.at + 1)? {
+            Token::Number(_) | Token::Symbol('$' | '(' | '{' | '∞') => true,
+            Token::Command(name) => matches!(name.as_str(), "frac" | "sqrt" | "pi"),
+            _ => false,
+        };
+        is_value.then_some(sign)
     }
 
     fn sets(&mut self) -> Parsed {
@@ -353,18 +615,18 @@ impl Parser<'_> {
         let currency = self.currency();
         let first = self.sum()?;
         let mut value = first;
-        if self.is(':') {
+        if self.is(':') || self.is_to(&value) {
             let mut parts = vec![value];
-            while self.take(':') {
+            while self.is(':') || self.is_to(&parts[parts.len() - 1]) {
+                self.at += 1;
                 parts.push(self.sum()?);
             }
             value = Node::Ratio(parts);
         }
         let mut unit = self.unit()?;
         // `3 million dollars`.
-        if let Some((multiple, rest)) = unit.as_deref().and_then(multiple) {
-            value = Node::Product(vec![value, Node::integer(multiple)]);
-            unit = (!rest.is_empty()).then(|| rest.to_string());
+        if let Some(words) = unit {
+            (value, unit) = numeral::scaled(value, &words).ok_or(Fault::Unreadable)?;
         }
         let unit = match (currency, unit) {
             (Some(currency), None) => Some(currency),
@@ -380,12 +642,19 @@ impl Parser<'_> {
         })
     }
 
+    /// Whether `to` between two numbers follows, as in `9 to 4`.
+    fn is_to(&self, before: &Node) -> bool {
+        matches!(before, Node::Number { .. })
+            && matches!(self.tokens.get(self.at + 1), Some(Token::Number(_)))
+            && self.word_at(self.at).is_some_and(|word| word == "to")
+    }
+
     /// A sign of currency, also after a minus sign.
     fn currency(&mut self) -> Option<String> {
         let negative = usize::from(self.is('-'));
         let unit = match self.tokens.get(self.at + negative)? {
             Token::Symbol('$') => "dollar",
-            Token::Text(sign) if sign == "£" => "pound sterling",
+            Token::Text(sign) if sign == "£" => "gbp",
             Token::Text(sign) if sign == "€" => "euro",
             Token::Text(sign) if sign == "¥" => "yen",
             _ => return None,
@@ -397,13 +666,20 @@ impl Parser<'_> {
 
     /// Words after a number, with an exponent if there is one: `cm^2`, `m/s`, `\frac{m}{s}`.
     fn unit(&mut self) -> Parsed<Option<String>> {
+        let start = self.at;
         let mut unit: Vec<String> = Vec::new();
         // The braces of a fraction of units.
         let mut braces = 0;
         loop {
-            let next_is_word = self.is_text_at(1);
+            let next_is_word = self.is_text_at(1) || (!unit.is_empty() && self.is_unit_at(1));
+            if self.restatement() > 0 {
+                break;
+            }
             match self.peek() {
                 Some(Token::Text(word) | Token::Word(word)) => unit.push(word.to_lowercase()),
+                Some(Token::Letter(letter)) if !unit.is_empty() && self.is_unit_at(0) => {
+                    unit.push(letter.to_lowercase().to_string());
+                }
                 Some(Token::Symbol('$')) => unit.push("dollar".to_string()),
                 Some(Token::Symbol('/')) if next_is_word => unit.push("per".to_string()),
                 Some(Token::Symbol('*')) if next_is_word => {}
@@ -436,9 +712,7 @@ impl Parser<'_> {
                 }
             }
         }
-        // `5 is wrong` is no 5.
-        let denies = |word: &String| matches!(word.as_str(), "is" | "not" | "wrong" | "incorrect" | "no");
-        if braces > 0 || unit.iter().any(denies) {
+        if braces > 0 || unit.iter().any(|word| word == "is") || (start..self.at).any(|at| self.denies(at)) {
             return Err(Fault::Unreadable);
         }
         Ok((!unit.is_empty()).then(|| unit.join(" ")))
@@ -446,6 +720,16 @@ impl Parser<'_> {
 
     fn is_text_at(&self, offset: usize) -> bool {
         matches!(self.tokens.get(self.at + offset), Some(Token::Text(_)))
+    }
+
+    /// Whether a unit stands at an offset, in `\text` or not.
+    fn is_unit_at(&self, offset: usize) -> bool {
+        match self.tokens.get(self.at + offset) {
+            Some(Token::Text(_)) => true,
+            Some(Token::Word(word)) => super::units::is_known(word),
+            Some(Token::Letter(letter)) => super::units::is_sign(letter.encode_utf8(&mut [0; 4])),
+            _ => false,
+        }
     }
 
     /// `\frac{\text{m}}{\text{s}}`.
@@ -459,6 +743,7 @@ impl Parser<'_> {
         loop {
             let sign = match self.peek() {
                 Some(Token::Symbol(sign @ ('+' | '-' | '±' | '∓'))) => Some(*sign),
+                Some(Token::Text(_) | Token::Word(_)) => self.sign_in_words(),
                 _ => None,
             };
             if sign.is_some() {
@@ -504,7 +789,16 @@ impl Parser<'_> {
                 // `2 3` is not 6.
                 return Err(Fault::Unreadable);
             } else if self.begins_factor() {
-                factors.push(self.power()?);
+                let factor = self.power()?;
+                match (factors.last(), factor) {
+                    // `A(2, -5)`, `C(8, 2)`
+                    (Some(Node::Variable(name)), Node::Group { open: '(', close: ')', items }) if is_label(name) => {
+                        let name = name.clone();
+                        factors.pop();
+                        factors.push(Node::Apply(name, items));
+                    }
+                    (_, factor) => factors.push(factor),
+                }
             } else {
                 break;
             }
@@ -532,12 +826,15 @@ impl Parser<'_> {
             Some(Token::Letter(_) | Token::Number(_) | Token::BeginMatrix) => true,
             Some(Token::Word(word)) => {
                 let is_upper = word.chars().all(|c| c.is_ascii_uppercase());
-                (is_upper || !is_prose(word)) && !super::units::is_known(word)
+                let is_ratio = word == "to" && matches!(self.tokens.get(self.at + 1), Some(Token::Number(_)));
+                (is_upper || !is_prose(word) || mixes_cases(word)) && !super::units::is_known(word) && !is_ratio
             }
-            Some(Token::Command(name)) => name != "choose" && name != "over",
+            Some(Token::Command(name)) => !matches!(name.as_str(), "choose" | "over" | "mod"),
             Some(Token::Symbol(symbol)) => match symbol {
-                '(' | '[' | '{' | '⦃' | '⟨' | '⌊' | '⌈' | '∞' | '∅' => true,
+                '(' => !(self.restates_in_brackets() || self.is_modulus(1)),
+                '[' | '{' | '⦃' | '⟨' | '⌊' | '⌈' | '∞' | '∅' => true,
                 '|' => self.bars == 0,
+                '‖' => self.bars == 0 && self.tokens.get(self.at + 1) != Some(&Token::Symbol('‖')),
                 _ => false,
             },
             _ => false,
@@ -545,14 +842,27 @@ impl Parser<'_> {
     }
 
     fn power(&mut self) -> Parsed {
+        // Of `(c)(2)` neither factor is a function.
+        let is_name = matches!(self.peek(), Some(Token::Letter(_) | Token::Command(_) | Token::Word(_)));
         let mut base = self.deeper(Self::atom)?;
+        if matches!(base, Node::Number { .. }) {
+            base = self.counted(base)?;
+        }
         // Every pass makes the tree deeper by one.
         for _ in 0..MAX_POSTFIXES {
-            if self.take('!') {
+            if is_name && let Some(name) = self.applied(&base) {
+                self.at += 1;
+                let bars = std::mem::take(&mut self.bars);
+                let arguments = self.deeper(Self::items)?;
+                self.bars = bars;
+                self.expect(')')?;
+                base = Node::Apply(name, arguments);
+            } else if self.take('!') {
                 base = Node::Call(Function::Factorial, vec![base]);
             } else if self.take('%') {
                 base = Node::Percent(Box::new(base));
             } else if self.take('°') {
+                self.take_scale();
                 base = Node::Degrees(Box::new(base));
             } else if let (Node::Number { value, decimal: None }, true) = (&base, self.is('_')) {
                 // `(101)_2`
@@ -570,11 +880,17 @@ impl Parser<'_> {
                 };
             } else if self.take('^') {
                 if self.take_degrees() {
+                    self.take_scale();
                     base = Node::Degrees(Box::new(base));
                 } else if self.take_ordinal() {
                     // `3^{\text{rd}}`
                 } else {
-                    base = base.power(self.deeper(Self::exponent)?);
+                    let exponent = self.deeper(Self::exponent)?;
+                    base = match counted_below(&base, &exponent) {
+                        Some(number) => number,
+                        None if is_transposition(&base, &exponent) => transposed(base),
+                        None => base.power(exponent),
+                    };
                 }
             } else {
                 return Ok(base);
@@ -583,10 +899,68 @@ impl Parser<'_> {
         Err(Fault::Exhausted)
     }
 
+    /// The name of a function in front of its arguments: `f`, `g'` or `f^{-1}` in front of any, any letter in front of one number.
+    fn applied(&self, base: &Node) -> Option<String> {
+        if !self.is('(') {
+            return None;
+        }
+        let name = match base {
+            Node::Variable(name) => name.clone(),
+            Node::Power(function, exponent) => match (&**function, &**exponent) {
+                (Node::Variable(name), Node::Number { value, .. }) if is_function(name) => format!("{name}^{value}"),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let is_number = matches!(
+            &self.tokens[self.at + 1..],
+            [Token::Number(_), Token::Symbol(')'), ..] | [Token::Symbol('-'), Token::Number(_), Token::Symbol(')'), ..]
+        );
+        let is_letter =
+            name.starts_with(|c: char| c.is_ascii_alphabetic()) && (name.len() == 1 || name.contains(['_', '\'']));
+        let empty = self.tokens.get(self.at + 1) == Some(&Token::Symbol(')'));
+        (!empty && !self.is_modulus(1) && (is_function(&name) || (is_number && is_letter))).then_some(name)
+    }
+
+    /// `8C2`, `8 choose 2` and `7th` after their first number.
+    fn counted(&mut self, number: Node) -> Parsed {
+        let Node::Number { value, decimal: None } = &number else { return Ok(number) };
+        let chosen = match &self.tokens[self.at..] {
+            [Token::Letter(letter @ ('C' | 'P')), Token::Number(k), ..] => Some((*letter, k.clone())),
+            [Token::Text(word) | Token::Word(word), Token::Number(k), ..] if word == "choose" => Some(('C', k.clone())),
+            [Token::Word(ending), ..] if value.is_integer() && is_ordinal(value, ending) => {
+                self.at += 1;
+                return Ok(number);
+            }
+            _ => None,
+        };
+        let Some((letter, k)) = chosen else { return Ok(number) };
+        self.at += 2;
+        let k = self.number(&k)?;
+        Ok(selections(letter, number, k))
+    }
+
+    /// `^8C_2` or `_8C_2`, after its first sign.
+    fn prescript(&mut self) -> Parsed {
+        let n = match self.peek() {
+            Some(Token::Number(digits)) => {
+                let digits = digits.clone();
+                self.at += 1;
+                self.number(&digits)?
+            }
+            _ => self.deeper(Self::atom)?,
+        };
+        let Some(Token::Letter(letter @ ('C' | 'P'))) = self.peek() else { return Err(Fault::Unreadable) };
+        let letter = *letter;
+        self.at += 1;
+        self.expect('_')?;
+        let k = self.deeper(Self::argument)?;
+        Ok(selections(letter, n, k))
+    }
+
     /// The ending of an ordinal, in braces or not.
     fn take_ordinal(&mut self) -> bool {
-        let is_ending =
-            |token: &Token| matches!(token, Token::Text(word) if matches!(word.as_str(), "st" | "nd" | "rd" | "th"));
+        let is_ending = |token: &Token| matches!(token, Token::Text(word) | Token::Word(word) if matches!(word.as_str(), "st" | "nd" | "rd" | "th"));
         let length = match &self.tokens[self.at..] {
             [ending, ..] if is_ending(ending) => 1,
             [Token::Symbol('{'), ending, Token::Symbol('}'), ..] if is_ending(ending) => 3,
@@ -594,6 +968,16 @@ impl Parser<'_> {
         };
         self.at += length;
         length > 0
+    }
+
+    /// The C or F of a temperature.
+    fn take_scale(&mut self) {
+        let is_scale = |token: &Token| match token {
+            Token::Letter(letter) => matches!(letter, 'C' | 'F'),
+            Token::Text(word) => matches!(word.as_str(), "C" | "F"),
+            _ => false,
+        };
+        self.at += usize::from(self.peek().is_some_and(is_scale));
     }
 
     /// `\circ` or the letter o after `^`, in braces or not.
@@ -628,7 +1012,8 @@ impl Parser<'_> {
     /// The first of several small letters, which alone belongs to the `^` or `_` in front of it: `e^xe^y`.
     fn first_letter(&mut self) -> Option<char> {
         let Some(Token::Word(word)) = self.peek() else { return None };
-        let first = word.chars().next().filter(|_| word.bytes().all(|byte| byte.is_ascii_lowercase()))?;
+        let first =
+            word.chars().next().filter(|first| first.is_ascii_lowercase() && (!is_prose(word) || mixes_cases(word)))?;
         let rest = word[1..].to_string();
         let letter = rest.chars().next().filter(|_| rest.len() == 1);
         self.tokens[self.at] = letter.map_or(Token::Word(rest), Token::Letter);
@@ -734,7 +1119,9 @@ impl Parser<'_> {
         let braced = self.take('{');
         let base = match self.peek() {
             Some(Token::Number(base)) => base.parse().ok(),
-            Some(Token::Text(word) | Token::Word(word)) => number_word(word).and_then(|base| u32::try_from(base).ok()),
+            Some(Token::Text(word) | Token::Word(word)) => {
+                numeral::value(word).and_then(|base| u32::try_from(base).ok())
+            }
             _ => None,
         };
         let base = base.filter(|base| (2..=36).contains(base));
@@ -870,9 +1257,26 @@ impl Parser<'_> {
                     })
                 }
                 None if other.starts_with("begin") || other.starts_with("end") => Err(Fault::Unreadable),
+                None if matches!(other, "mod" | "choose" | "over") => Err(Fault::Unreadable),
+                None if label::is_operator(other) => self.operator(other),
                 None => self.name(format!("\\{other}")),
             },
         }
+    }
+
+    /// A sum, product, integral or limit with its bounds as a name. Sums and integrals are factors of what stands behind them; of the
+    /// others that is the argument.
+    fn operator(&mut self, operator: &str) -> Parsed {
+        let Node::Variable(mut name) = self.name(format!("\\{operator}"))? else { return Err(Fault::Unreadable) };
+        if self.take('^') {
+            let start = self.at;
+            self.deeper(Self::exponent)?;
+            name = format!("{name}^{}", spelt(&self.tokens[start..self.at]).trim_matches(['{', '}']));
+        }
+        if matches!(operator, "sum" | "int") || !(self.begins_factor() || self.is('-')) {
+            return Ok(Node::Variable(name));
+        }
+        Ok(Node::Apply(name, vec![self.deeper(Self::product)?]))
     }
 
     /// The `^+` or `^-` of the positive or negative reals.
@@ -991,6 +1395,11 @@ impl Parser<'_> {
                     _ => Err(Fault::Unreadable),
                 }
             }
+            // `{}_8C_2`
+            '{' if self.is('}') && matches!(self.tokens.get(self.at + 1), Some(Token::Symbol('^' | '_'))) => {
+                self.at += 2;
+                self.prescript()
+            }
             '{' => {
                 let bars = std::mem::take(&mut self.bars);
                 let items = self.deeper(Self::items)?;
@@ -1021,7 +1430,21 @@ impl Parser<'_> {
             '⦃' => {
                 let items = self.deeper(Self::items)?;
                 self.expect('⦄')?;
-                Ok(Node::Set(items))
+                let is_system =
+                    |items: &[Node]| items.len() > 1 && items.iter().all(|item| matches!(item, Node::Chain { .. }));
+                Ok(match <[Node; 1]>::try_from(items) {
+                    Ok([Node::List(items)]) | Err(items) if is_system(&items) => Node::List(items),
+                    Ok([item]) => Node::Set(vec![item]),
+                    Err(items) => Node::Set(items),
+                })
+            }
+            '^' | '_' => self.prescript(),
+            '‖' => {
+                self.bars += 1;
+                let inner = self.deeper(Self::sum)?;
+                self.bars -= 1;
+                self.expect('‖')?;
+                Ok(Node::Call(Function::Abs, vec![inner]))
             }
             '∅' => Ok(Node::Set(Vec::new())),
             '∞' => Ok(Node::Constant(Constant::Infinity)),
@@ -1065,13 +1488,13 @@ impl Parser<'_> {
             match self.peek() {
                 None => return Err(Fault::Unreadable),
                 Some(Token::EndMatrix) => break,
-                Some(Token::Symbol('&')) => self.at += 1,
+                Some(Token::Symbol('&' | ',' | ';')) => self.at += 1,
                 Some(Token::Symbol('⏎')) => {
                     self.at += 1;
                     rows.push(Vec::new());
                 }
                 Some(_) => {
-                    let cell = self.deeper(Self::sum)?;
+                    let cell = self.deeper(Self::item)?;
                     if let Some(row) = rows.last_mut() {
                         row.push(cell);
                     }
@@ -1084,8 +1507,80 @@ impl Parser<'_> {
         if width == 0 || rows.iter().any(|row| row.len() != width) {
             return Err(Fault::Unreadable);
         }
+        let cells = || rows.iter().flatten();
+        if cells().count() > 1 && cells().all(|cell| matches!(cell, Node::Chain { .. })) {
+            // A system of equations.
+            return Ok(Node::List(rows.into_iter().flatten().collect()));
+        }
         Ok(Node::Matrix(rows))
     }
+}
+
+/// Whether a word is the last of those that introduce a value.
+fn introduces(word: &str) -> bool {
+    matches!(word, "is" | "are" | "about" | "approximately" | "equals" | "约" | "大约")
+        || word.ends_with(['是', '为'])
+        || word.ends_with("等于")
+}
+
+/// Whether a variable's name is that of a function, which in front of brackets is applied to what is in them.
+fn is_function(name: &str) -> bool {
+    name.starts_with(['f', 'g', 'h', 'F', 'G', 'H'])
+        || ["\\phi", "\\varphi", "\\psi", "\\Phi", "\\Psi", "\\Gamma", "\\zeta", "\\Pr"].iter().any(|function| {
+            name.strip_prefix(function).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '\'']))
+        })
+}
+
+/// Whether a variable's name is one capital letter, with or without an index.
+fn is_label(name: &str) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(|c| c.is_ascii_uppercase()) && matches!(chars.next(), None | Some('_' | '\''))
+}
+
+/// Whether `ending` is that of a number as an ordinal.
+fn is_ordinal(number: &Number, ending: &str) -> bool {
+    let last: BigInt = number.numer() % 100;
+    let last = u32::try_from(&last).unwrap_or_default();
+    let right = match (last % 10, last / 10) {
+        (1..=3, 1) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    ending == right
+}
+
+/// The number of choices of k of n: without order for `C`, with it for `P` and `A`.
+pub(super) fn selections(letter: char, n: Node, k: Node) -> Node {
+    if letter == 'C' {
+        return Node::Call(Function::Binomial, vec![n, k]);
+    }
+    let left = Node::Sum(vec![n.clone(), k.negative()]);
+    let factorial = |n| Node::Call(Function::Factorial, vec![n]);
+    factorial(n).over(factorial(left))
+}
+
+/// `C_8^2` and `A_8^2` of at least as many as are chosen.
+fn counted_below(base: &Node, exponent: &Node) -> Option<Node> {
+    let (Node::Variable(name), Node::Number { value: k, decimal: None }) = (base, exponent) else { return None };
+    let (letter, n) = name.split_once('_')?;
+    let letter = letter.chars().next().filter(|c| letter.len() == 1 && matches!(c, 'C' | 'A' | 'P'))?;
+    let n = Number::from_integer(n.parse::<u32>().ok()?.into());
+    let zero = Number::from_integer(0.into());
+    (k.is_integer() && *k >= zero && *k <= n).then(|| selections(letter, Node::number(n), exponent.clone()))
+}
+
+fn is_transposition(base: &Node, exponent: &Node) -> bool {
+    let is_t = matches!(exponent, Node::Variable(name) if name == "T" || name == "\\top" || name == "\\intercal");
+    is_t && matches!(base, Node::Matrix(_) | Node::Group { .. })
+}
+
+/// A matrix with rows and columns exchanged; of a tuple the tuple, which is a column anyway.
+fn transposed(node: Node) -> Node {
+    let Node::Matrix(rows) = node else { return node };
+    let width = rows.first().map_or(0, Vec::len);
+    Node::Matrix((0..width).map(|column| rows.iter().map(|row| row[column].clone()).collect()).collect())
 }
 
 /// `x > a` and `x < b`, in either order and written either way, as `a < x < b`.
@@ -1094,10 +1589,9 @@ fn between(one: &Node, other: &Node) -> Option<Node> {
     let bound = |node: &Node| {
         let Node::Chain { members, relations } = node else { return None };
         let ([left, right], [relation]) = (members.as_slice(), relations.as_slice()) else { return None };
-        match (is_name(left), is_name(right)) {
-            (true, false) => Some((right.clone(), left.clone(), relation.reversed())),
-            (false, true) => Some((left.clone(), right.clone(), *relation)),
-            _ => None,
+        match subject(members)? {
+            0 => Some((right.clone(), left.clone(), relation.reversed())),
+            _ => Some((left.clone(), right.clone(), *relation)),
         }
     };
     let ((a, name, first), (b, other, second)) = (bound(one)?, bound(other)?);
@@ -1114,60 +1608,16 @@ fn between(one: &Node, other: &Node) -> Option<Node> {
     }
 }
 
-/// The value of `million` and the like in front of a unit, and the rest of the unit.
-fn multiple(unit: &str) -> Option<(i64, &str)> {
-    let (word, rest) = unit.split_once(' ').unwrap_or((unit, ""));
-    let multiple = match word {
-        "thousand" => 1_000,
-        "million" => 1_000_000,
-        "billion" => 1_000_000_000,
-        "trillion" => 1_000_000_000_000,
-        _ => return None,
-    };
-    Some((multiple, rest))
-}
-
-/// The number that words name: `seven`, `twenty one`, `one hundred`.
-pub(super) fn number_word(words: &str) -> Option<i64> {
-    const SMALL: [&str; 20] = [
-        "zero",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-    ];
-    const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
-    let small = |word: &str| SMALL.iter().position(|known| *known == word).map(|at| at as i64);
-    let tens = |word: &str| TENS.iter().position(|known| *known == word).map(|at| 10 * (at as i64 + 2));
-    match words.split(' ').collect::<Vec<_>>().as_slice() {
-        ["a" | "one", "hundred"] => Some(100),
-        ["a" | "one", "thousand"] => Some(1000),
-        [ten, one] => Some(tens(ten)? + small(one).filter(|one| (1..10).contains(one))?),
-        [word] => small(word).or_else(|| tens(word)),
-        _ => None,
-    }
-}
-
 fn raise(base: Node, exponent: Option<Node>) -> Node {
     match exponent {
         Some(exponent) => base.power(exponent),
         None => base,
     }
+}
+
+/// Tokens as part of a name.
+fn spelt(tokens: &[Token]) -> String {
+    tokens.iter().map(spelling).collect()
 }
 
 /// A token as part of a name.

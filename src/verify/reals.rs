@@ -102,12 +102,14 @@ fn pieces(node: &Node, budget: &mut Budget) -> Result<Option<Vec<Interval>>, Exh
             Some(points)
         }
         Node::Union(parts) | Node::List(parts) => {
-            let mut all = Vec::new();
+            let mut sets = Vec::with_capacity(parts.len());
             for part in parts {
                 let Some(pieces) = pieces(part, budget)? else { return Ok(None) };
-                all.extend(pieces);
+                sets.push(pieces);
             }
-            Some(all)
+            let conditions =
+                matches!(node, Node::List(_)) && parts.iter().all(|part| matches!(part, Node::Chain { .. }));
+            if conditions && overlap(&sets) { intersection(sets, budget)? } else { Some(sets.concat()) }
         }
         Node::Difference(whole, removed) => {
             let (Some(mut left), Some(removed)) = (pieces(whole, budget)?, pieces(removed, budget)?) else {
@@ -122,6 +124,35 @@ fn pieces(node: &Node, budget: &mut Budget) -> Result<Option<Vec<Interval>>, Exh
         Node::Chain { members, relations } => solved(members, relations, budget)?,
         _ => None,
     })
+}
+
+/// Whether any two of some sets have more than an end in common. Then they are conditions that hold together, `x > 1, x \ne 4`; else they
+/// are cases, `x < 1, x > 4`.
+fn overlap(sets: &[Vec<Interval>]) -> bool {
+    let meet = |a: &Interval, b: &Interval| {
+        order(&a.low, &b.high) == Ordering::Less && order(&b.low, &a.high) == Ordering::Less
+    };
+    sets.iter()
+        .enumerate()
+        .any(|(at, set)| sets[..at].iter().flatten().any(|other| set.iter().any(|one| meet(one, other))))
+}
+
+fn intersection(sets: Vec<Vec<Interval>>, budget: &mut Budget) -> Result<Option<Vec<Interval>>, Exhausted> {
+    let whole = Interval { low: minus_infinity(), high: infinity() };
+    let mut left = vec![whole.clone()];
+    for set in sets {
+        // What is outside of the set is taken away.
+        let mut outside = vec![whole.clone()];
+        for piece in &set {
+            budget.spend(10 * (outside.len() + left.len()) as u64)?;
+            outside = outside.into_iter().flat_map(|part| without(part, piece)).collect();
+        }
+        for gap in &outside {
+            budget.spend(10 * left.len() as u64)?;
+            left = left.into_iter().flat_map(|part| without(part, gap)).collect();
+        }
+    }
+    Ok(Some(left))
 }
 
 /// An interval without another one: what is left of it below and above the gap.
@@ -154,10 +185,11 @@ fn solved(members: &[Node], relations: &[Relation], budget: &mut Budget) -> Resu
     let rises = |relation: Relation| matches!(relation, Relation::Less | Relation::LessOrEqual);
     let falls = |relation: Relation| matches!(relation, Relation::Greater | Relation::GreaterOrEqual);
     Ok(match (members, relations) {
+        ([_, set], [Relation::ElementOf]) if subject(members) == Some(0) => pieces(set, budget)?,
         ([a, b], [relation]) => {
-            let (relation, bound) = match (is_name(a), is_name(b)) {
-                (true, false) => (*relation, b),
-                (false, true) => (relation.reversed(), a),
+            let (relation, bound) = match subject(members) {
+                Some(0) => (*relation, b),
+                Some(1) => (relation.reversed(), a),
                 _ => return Ok(None),
             };
             let Some(bound) = end(bound, closed(relation), budget)? else { return Ok(None) };
@@ -173,7 +205,7 @@ fn solved(members: &[Node], relations: &[Relation], budget: &mut Budget) -> Resu
                 None
             }
         }
-        ([a, x, b], [first, second]) if is_name(x) => {
+        ([a, _, b], [first, second]) if subject(members) == Some(1) => {
             if rises(*first) && rises(*second) {
                 between(end(a, closed(*first), budget)?, end(b, closed(*second), budget)?)
             } else if falls(*first) && falls(*second) {
@@ -186,33 +218,36 @@ fn solved(members: &[Node], relations: &[Relation], budget: &mut Budget) -> Resu
     })
 }
 
-/// Whether a node is a function at a place, such as `f(x)`, `f^{-1}(x)` or `P(5)`.
-pub(super) fn is_application(node: &Node) -> bool {
-    let Node::Product(factors) = node else { return false };
-    let [function, argument] = factors.as_slice() else { return false };
-    let function = match function {
-        Node::Power(function, exponent) if **exponent == Node::integer(-1) => function,
-        other => other,
-    };
-    let Node::Variable(function) = function else { return false };
-    let applied = matches!(function.as_str(), "p" | "q" | "P" | "F" | "G" | "Q" | "V" | "A")
-        || function.starts_with(['f', 'g', 'h']);
-    applied && matches!(argument, Node::Variable(_) | Node::Number { .. } | Node::Group { .. })
+/// The place of the member that an equation or inequality is about, where all others are values: a name, or else the letter e or i.
+pub(super) fn subject(members: &[Node]) -> Option<usize> {
+    let mut names = (0..members.len()).filter(|at| is_name(&members[*at]));
+    match (names.next(), names.next()) {
+        (Some(only), None) => Some(only),
+        (Some(_), Some(_)) => None,
+        (None, _) => members.iter().position(is_constant_letter),
+    }
+}
+
+/// Whether a node is the letter e or i, which may be a name as well.
+pub(super) fn is_constant_letter(node: &Node) -> bool {
+    matches!(node, Node::Constant(Constant::E | Constant::I))
 }
 
 /// Whether a node is a name that an answer gives a value to: `x`, `AB`, `f(x)`, `\angle ABC`, `(r, \theta)`.
 pub(super) fn is_name(node: &Node) -> bool {
     match node {
-        Node::Variable(_) | Node::Text(_) => true,
+        Node::Variable(_) | Node::Apply(..) => true,
+        Node::Text(words) => !words.split(' ').any(super::label::denies),
         Node::Product(factors) => match factors.as_slice() {
             [Node::Variable(sign), name] if matches!(sign.as_str(), "\\angle" | "\\triangle" | "\\Delta") => {
                 is_name(name)
             }
-            [_, _] => is_application(node),
             [Node::Variable(measure), Node::Variable(angle), Node::Variable(_)] => measure == "m" && angle == "\\angle",
             _ => false,
         },
-        Node::Group { items, .. } => items.iter().all(|item| matches!(item, Node::Variable(_))),
+        Node::Group { items, .. } => {
+            items.iter().all(|item| matches!(item, Node::Variable(_)) || is_constant_letter(item))
+        }
         _ => false,
     }
 }

@@ -3,6 +3,7 @@
 //! Two answers of one canonical form are equal. The reverse does not hold; [`super::approximate`] decides where forms differ.
 
 use super::budget::{Budget, Exhausted};
+use super::parse::selections;
 use super::tree::{Constant, Function, Node, Number};
 use num_bigint::{BigInt, Sign};
 use std::collections::BTreeMap;
@@ -24,6 +25,13 @@ pub(super) fn simplify(node: Node, budget: &mut Budget) -> Result<Node, Exhauste
         Node::Power(base, exponent) => power(*base, *exponent, budget)?,
         Node::Percent(inner) => product(vec![*inner, Node::number(Number::new(1.into(), 100.into()))], budget)?,
         Node::Call(function, arguments) => call(function, arguments, budget)?,
+        Node::Apply(name, arguments) => match <[Node; 2]>::try_from(arguments) {
+            Ok([n, k]) if is_selection(&name, &n, &k) => {
+                simplify(selections(name.chars().next().unwrap_or_default(), n, k), budget)?
+            }
+            Ok(arguments) => Node::Apply(name, arguments.to_vec()),
+            Err(arguments) => Node::Apply(name, arguments),
+        },
         Node::Set(mut items) => {
             items.sort();
             items.dedup();
@@ -31,6 +39,122 @@ pub(super) fn simplify(node: Node, budget: &mut Budget) -> Result<Node, Exhauste
         }
         other => other,
     })
+}
+
+/// Whether `C(n, k)`, `P(n, k)` or `A(n, k)` counts choices of k of n.
+fn is_selection(name: &str, n: &Node, k: &Node) -> bool {
+    if !matches!(name, "C" | "P" | "A") {
+        return false;
+    }
+    match (n, k) {
+        (Node::Number { value: n, .. }, Node::Number { value: k, .. }) => {
+            n.is_integer() && k.is_integer() && !is_negative(k) && k <= n
+        }
+        (n, k) => {
+            name == "C"
+                && [n, k].iter().all(|node| {
+                    matches!(node, Node::Number { .. } | Node::Variable(_) | Node::Sum(_) | Node::Product(_))
+                })
+        }
+    }
+}
+
+/// Whether two numbers times a root of a number each, in canonical form, are equal: exactly. `None` for anything else.
+pub(super) fn same_surds(a: &Node, b: &Node, budget: &mut Budget) -> Option<bool> {
+    let (a, b) = (surd(a)?, surd(b)?);
+    if is_negative(&a.0) != is_negative(&b.0) {
+        return Some(false);
+    }
+    let degree = |exponent: &Number| u32::try_from(exponent.denom()).ok().filter(|degree| *degree <= 64);
+    let (first, second) = (degree(&a.2)?, degree(&b.2)?);
+    let all = Number::from_integer((u64::from(first) * u64::from(second)).into());
+    let mut raised = |(factor, radicand, exponent): &(Number, Number, Number)| {
+        let factor = number_power(factor.clone(), Node::number(all.clone()), budget)?;
+        let root = number_power(radicand.clone(), Node::number(exponent * &all), budget)?;
+        product(vec![factor, root], budget)
+    };
+    // What is too large to be raised is left to its value.
+    match (raised(&a), raised(&b)) {
+        (Ok(a), Ok(b)) => Some(a == b),
+        _ => None,
+    }
+}
+
+/// A canonical `c a^q` of numbers as c, a and q, where a is positive.
+fn surd(node: &Node) -> Option<(Number, Number, Number)> {
+    let root = |node: &Node| match node {
+        Node::Power(base, exponent) => match (&**base, &**exponent) {
+            (Node::Number { value, .. }, Node::Number { value: exponent, .. })
+                if !is_negative(value) && !is_zero(value) =>
+            {
+                Some((value.clone(), exponent.clone()))
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    match node {
+        Node::Number { value, .. } => Some((value.clone(), one(), one())),
+        Node::Product(factors) => match factors.as_slice() {
+            [Node::Number { value, .. }, power] => root(power).map(|(base, exponent)| (value.clone(), base, exponent)),
+            _ => None,
+        },
+        power => root(power).map(|(base, exponent)| (one(), base, exponent)),
+    }
+}
+
+/// A sum with its products and small powers of sums multiplied out, up to some number of terms.
+pub(super) fn expanded(node: Node, budget: &mut Budget) -> Result<Node, Exhausted> {
+    const MOST: usize = 64;
+    let terms = match node {
+        Node::Sum(terms) => terms,
+        other => vec![other],
+    };
+    let mut all = Vec::new();
+    for term in terms {
+        let factors = match term {
+            Node::Product(factors) => factors,
+            other => vec![other],
+        };
+        let mut products = vec![Vec::new()];
+        for factor in factors {
+            let (base, times) = match &factor {
+                Node::Power(base, exponent) => match (&**base, &**exponent) {
+                    (Node::Sum(_), Node::Number { value, .. }) if value.is_integer() => {
+                        (&**base, u32::try_from(value.numer()).ok().filter(|times| *times <= 4))
+                    }
+                    _ => (&factor, None),
+                },
+                _ => (&factor, Some(1)),
+            };
+            let (Node::Sum(items), Some(times)) = (base, times) else {
+                append(&mut products, &factor);
+                continue;
+            };
+            if products.len() * items.len().pow(times) > MOST {
+                append(&mut products, &factor);
+                continue;
+            }
+            for _ in 0..times {
+                budget.spend(20 * (products.len() * items.len()) as u64)?;
+                products = products
+                    .iter()
+                    .flat_map(|product| {
+                        items.iter().map(|item| [product.as_slice(), std::slice::from_ref(item)].concat())
+                    })
+                    .collect();
+            }
+        }
+        all.extend(products.into_iter().map(Node::Product));
+    }
+    simplify(Node::Sum(all), budget)
+}
+
+/// Multiplies each of some products by one more factor.
+fn append(products: &mut [Vec<Node>], factor: &Node) {
+    for product in products {
+        product.push(factor.clone());
+    }
 }
 
 /// Bits of the larger of numerator and denominator.
@@ -55,6 +179,37 @@ pub(super) fn is_zero(value: &Number) -> bool {
 
 pub(super) fn is_negative(value: &Number) -> bool {
     value.numer().sign() == Sign::Minus
+}
+
+/// Whether a number is 1, without computing.
+fn is_one(value: &Number) -> bool {
+    value.is_integer() && value.numer().sign() == Sign::Plus && value.numer().bits() == 1
+}
+
+/// Multiplies, where there is something to multiply, and without looking for common factors where there are none.
+fn multiply(number: &mut Number, value: Number, budget: &mut Budget) -> Result<(), Exhausted> {
+    pay(number, &value, budget)?;
+    if is_one(number) {
+        *number = value;
+    } else if number.is_integer() && value.is_integer() {
+        *number = Number::from_integer(number.numer() * value.numer());
+    } else if !is_one(&value) {
+        *number *= value;
+    }
+    Ok(())
+}
+
+/// Adds, likewise.
+fn add(number: &mut Number, value: Number, budget: &mut Budget) -> Result<(), Exhausted> {
+    pay(number, &value, budget)?;
+    if is_zero(number) {
+        *number = value;
+    } else if number.is_integer() && value.is_integer() {
+        *number = Number::from_integer(number.numer() + value.numer());
+    } else if !is_zero(&value) {
+        *number += value;
+    }
+    Ok(())
 }
 
 fn one() -> Number {
@@ -84,7 +239,46 @@ fn coefficient(term: Node) -> (Node, Number) {
     }
 }
 
+/// The sum of matrices of one shape, cell by cell.
+fn matrix_sum(matrices: &[Node], budget: &mut Budget) -> Result<Option<Node>, Exhausted> {
+    let rows: Option<Vec<&Vec<Vec<Node>>>> =
+        matrices.iter().map(|matrix| if let Node::Matrix(rows) = matrix { Some(rows) } else { None }).collect();
+    let Some(rows) =
+        rows.filter(|all| all.iter().all(|rows| rows.len() == all[0].len() && rows[0].len() == all[0][0].len()))
+    else {
+        return Ok(None);
+    };
+    let mut sums = Vec::with_capacity(rows[0].len());
+    for row in 0..rows[0].len() {
+        let cells = (0..rows[0][0].len())
+            .map(|column| sum(rows.iter().map(|rows| rows[row][column].clone()).collect(), budget));
+        sums.push(cells.collect::<Result<Vec<_>, _>>()?);
+    }
+    Ok(Some(Node::Matrix(sums)))
+}
+
+/// The product of two matrices, if their shapes allow it.
+fn matrix_product(a: &[Vec<Node>], b: &[Vec<Node>], budget: &mut Budget) -> Result<Option<Vec<Vec<Node>>>, Exhausted> {
+    if a[0].len() != b.len() || a.len() * b[0].len() * b.len() > 1000 {
+        return Ok(None);
+    }
+    let mut rows = Vec::with_capacity(a.len());
+    for row in a {
+        let cell = |column: usize| {
+            let terms = row.iter().zip(b).map(|(cell, other)| Node::Product(vec![cell.clone(), other[column].clone()]));
+            simplify(Node::Sum(terms.collect()), budget)
+        };
+        rows.push((0..b[0].len()).map(cell).collect::<Result<Vec<_>, _>>()?);
+    }
+    Ok(Some(rows))
+}
+
 fn sum(items: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
+    if matches!(items.first(), Some(Node::Matrix(_)))
+        && let Some(matrix) = matrix_sum(&items, budget)?
+    {
+        return Ok(matrix);
+    }
     let mut constant = zero();
     let mut terms: BTreeMap<Node, Number> = BTreeMap::new();
     let flat = items.into_iter().flat_map(|item| match item {
@@ -94,13 +288,11 @@ fn sum(items: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
     for item in flat {
         budget.spend(20)?;
         if let Node::Number { value, .. } = item {
-            pay(&constant, &value, budget)?;
-            constant += value;
+            add(&mut constant, value, budget)?;
         } else {
             let (term, factor) = coefficient(item);
             let entry = terms.entry(term).or_insert_with(zero);
-            pay(entry, &factor, budget)?;
-            *entry += factor;
+            add(entry, factor, budget)?;
         }
     }
     let mut sum = Vec::new();
@@ -108,7 +300,7 @@ fn sum(items: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
         sum.push(Node::number(constant));
     }
     for (term, factor) in terms {
-        if factor == one() {
+        if is_one(&factor) {
             sum.push(term);
         } else if !is_zero(&factor) {
             sum.push(product(vec![Node::number(factor), term], budget)?);
@@ -134,10 +326,18 @@ fn product(items: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
         budget.spend(20)?;
         match item {
             Node::Number { value, .. } => {
-                pay(&number, &value, budget)?;
-                number *= value;
+                multiply(&mut number, value, budget)?;
             }
-            Node::Matrix(rows) if matrix.is_none() => matrix = Some(rows),
+            Node::Matrix(rows) => match matrix.take() {
+                None => matrix = Some(rows),
+                Some(left) => {
+                    let product = matrix_product(&left, &rows, budget)?;
+                    if product.is_none() {
+                        factors.entry(Node::Matrix(rows)).or_default().push(Node::integer(1));
+                    }
+                    matrix = Some(product.unwrap_or(left));
+                }
+            },
             Node::Power(base, exponent) => factors.entry(*base).or_default().push(*exponent),
             other => factors.entry(other).or_default().push(Node::integer(1)),
         }
@@ -152,8 +352,7 @@ fn product(items: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
         let exponent = sum(exponents, budget)?;
         match power(base, exponent, budget)? {
             Node::Number { value, .. } => {
-                pay(&number, &value, budget)?;
-                number *= value;
+                multiply(&mut number, value, budget)?;
             }
             other => product.push(other),
         }
@@ -167,7 +366,7 @@ fn product(items: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
         };
         return Ok(Node::Matrix(rows.into_iter().map(scaled).collect::<Result<_, _>>()?));
     }
-    if number != one() || product.is_empty() {
+    if !is_one(&number) || product.is_empty() {
         product.insert(0, Node::number(number));
     }
     Ok(match <[Node; 1]>::try_from(product) {
@@ -178,8 +377,16 @@ fn product(items: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
 
 fn power(base: Node, exponent: Node, budget: &mut Budget) -> Result<Node, Exhausted> {
     let Node::Number { value: exponent_value, .. } = &exponent else { return Ok(base.power(exponent)) };
-    if exponent_value.is_integer() && *exponent_value.numer() == BigInt::from(1) {
+    if is_one(exponent_value) {
         return Ok(base);
+    }
+    if is_zero(exponent_value)
+        && !matches!(
+            base,
+            Node::Number { .. } | Node::Constant(Constant::Infinity) | Node::Matrix(_) | Node::Group { .. }
+        )
+    {
+        return Ok(Node::integer(1));
     }
     match base {
         Node::Number { value, .. } => number_power(value, exponent, budget),

@@ -1,6 +1,8 @@
 //! Answers as tokens: LaTeX, Unicode and plain spellings of the same thing become the same tokens. One pass.
 
 use super::budget::{Budget, Exhausted};
+use super::units;
+use std::borrow::Cow;
 
 /// A piece of an answer. Spacing, sizes (`\left`, `\big`), dollar signs and decorations (`\mathbf`, `\overline` over letters) are gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,20 +40,43 @@ pub(super) enum Commas {
 /// Tokens of a text, and whether the other reading of its commas would give other tokens.
 pub(super) fn tokenize(text: &str, commas: Commas, budget: &mut Budget) -> Result<(Vec<Token>, bool), Exhausted> {
     budget.spend(4 * text.len() as u64)?;
+    let text = half_width(text);
     let mut lexer = Lexer {
-        text,
+        text: &text,
         at: 0,
         commas,
         tokens: Vec::new(),
         braces: Vec::new(),
         brackets: 0,
         ambiguous: false,
-        aligned: 0,
+        aligned: Vec::new(),
+        left: Vec::new(),
     };
     while lexer.at < text.len() {
         lexer.next();
     }
     Ok((lexer.tokens, lexer.ambiguous))
+}
+
+/// A text with the full-width forms of ASCII and the marks of Chinese punctuation as ASCII.
+pub(super) fn half_width(text: &str) -> Cow<'_, str> {
+    // Their first bytes in UTF-8.
+    if text.is_ascii() || !text.bytes().any(|byte| byte == 0xef || byte == 0xe3) {
+        return Cow::Borrowed(text);
+    }
+    let half = |c: char| match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from((c as u32 - 0xfee0) as u8),
+        '\u{3000}' => ' ',
+        '。' => '.',
+        '、' => ',',
+        other => other,
+    };
+    Cow::Owned(text.chars().map(half).collect())
+}
+
+/// A letter of a script whose words stand among numbers without `\text`: Chinese and its neighbours, and Cyrillic.
+fn is_foreign(c: char) -> bool {
+    matches!(c, '\u{400}'..='\u{4ff}' | '\u{3041}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}')
 }
 
 /// What an open brace began.
@@ -70,8 +95,10 @@ struct Lexer<'a> {
     /// Open round and square brackets and set braces.
     brackets: usize,
     ambiguous: bool,
-    /// Open environments that only align equations.
-    aligned: usize,
+    /// Open environments that list equations; `true` for those whose columns only align them.
+    aligned: Vec<bool>,
+    /// Open `\left`s; `true` for a brace, which `\right.` closes after a system of equations.
+    left: Vec<bool>,
 }
 
 /// Characters without a width, and marks of direction.
@@ -143,10 +170,23 @@ fn command_of(c: char) -> Option<&'static str> {
         'λ' => "lambda",
         'μ' => "mu",
         'σ' => "sigma",
-        'φ' => "phi",
+        'φ' | 'ϕ' => "phi",
         'ω' => "omega",
         'Δ' => "Delta",
+        'ρ' => "rho",
+        'τ' => "tau",
+        'ε' => "epsilon",
+        'ψ' => "psi",
         'ℝ' => "reals",
+        'ℤ' => "mathbb Z",
+        'ℕ' => "mathbb N",
+        'ℚ' => "mathbb Q",
+        'ℂ' => "mathbb C",
+        '∑' => "sum",
+        '∏' => "prod",
+        '∫' => "int",
+        '∠' => "angle",
+        '△' => "triangle",
         _ => return None,
     })
 }
@@ -154,18 +194,10 @@ fn command_of(c: char) -> Option<&'static str> {
 /// One spelling for characters of one meaning.
 fn symbol_of(c: char) -> char {
     match c {
-        '−' | '–' | '‐' | '‑' | '－' => '-',
-        '＋' => '+',
+        '−' | '–' | '‐' | '‑' => '-',
         '×' | '·' | '⋅' | '∙' | '∗' => '*',
         '÷' | '∕' | '⁄' => '/',
-        '，' => ',',
-        '；' => ';',
-        '：' | '∶' => ':',
-        '（' => '(',
-        '）' => ')',
-        '［' => '[',
-        '］' => ']',
-        '＝' => '=',
+        '∶' => ':',
         '⩽' | '≦' => '≤',
         '⩾' | '≧' => '≥',
         '≅' | '≃' | '∼' => '≈',
@@ -175,7 +207,9 @@ fn symbol_of(c: char) -> char {
         '⟩' | '〉' => '⟩',
         '∅' | 'Ø' => '∅',
         '∣' => '|',
-        '％' => '%',
+        '∥' => '‖',
+        '⟹' | '⟶' => '⇒',
+        '⋯' => '…',
         other => other,
     }
 }
@@ -192,10 +226,15 @@ fn symbol_command(name: &str) -> Option<char> {
         "lt" => '<',
         "gt" => '>',
         "ne" | "neq" => '≠',
-        "approx" | "simeq" | "cong" | "sim" => '≈',
+        "approx" | "simeq" | "cong" | "sim" | "doteq" | "approxeq" => '≈',
+        "equiv" => '≡',
+        "Rightarrow" | "implies" | "Longrightarrow" => '⇒',
+        "to" | "rightarrow" | "longrightarrow" => '→',
         "in" => '∈',
+        "forall" => '∀',
         "cup" | "bigcup" => '∪',
         "land" | "wedge" => '∧',
+        "or" | "lor" | "vee" => '∨',
         "setminus" | "backslash" | "smallsetminus" => '∖',
         "infty" => '∞',
         "circ" | "degree" | "textdegree" => '°',
@@ -207,6 +246,7 @@ fn symbol_command(name: &str) -> Option<char> {
         "langle" => '⟨',
         "rangle" => '⟩',
         "lvert" | "rvert" | "vert" | "mid" => '|',
+        "Vert" | "lVert" | "rVert" => '‖',
         "lfloor" => '⌊',
         "rfloor" => '⌋',
         "lceil" => '⌈',
@@ -250,7 +290,19 @@ impl Lexer<'_> {
             return self.number();
         }
         if c.is_ascii_alphabetic() || (c.is_alphabetic() && self.in_text()) {
+            // A letter alone, but for those that are more than that with what stands beside them.
+            let next = self.text.as_bytes().get(self.at + 1);
+            let alone = !matches!(c, 'a' | 'p' | 'A' | 'P' | 'U')
+                && next.is_none_or(|next| next.is_ascii() && !next.is_ascii_alphabetic());
+            if alone && !self.in_text() {
+                self.at += 1;
+                self.tokens.push(Token::Letter(c));
+                return;
+            }
             return self.letters();
+        }
+        if is_foreign(c) {
+            return self.foreign_word();
         }
         self.at += c.len_utf8();
         match c {
@@ -278,14 +330,18 @@ impl Lexer<'_> {
                     _ => '≠',
                 });
             }
-            '=' if self.rest().starts_with('=') => {}
+            '=' | ':' if self.rest().starts_with('=') => {}
             '+' if self.rest().starts_with("/-") => {
                 self.at += 2;
                 self.symbol('±');
             }
             // The hyphen of a compound, but not the sign of a number.
-            '-' if self.in_text() && self.is_hyphen() => {}
-            '&' if self.aligned > 0 => {}
+            '-' if (self.in_text() || self.follows_long_word()) && self.is_hyphen() => {}
+            '&' if self.aligned.last() == Some(&true) || self.aligns_relation() => {}
+            '℃' | '℉' => {
+                self.symbol('°');
+                self.tokens.push(Token::Text(if c == '℃' { "C" } else { "F" }.to_string()));
+            }
             '¢' => self.tokens.push(Token::Text("cents".to_string())),
             '*' if self.rest().starts_with('*') => {
                 self.at += 1;
@@ -347,6 +403,13 @@ impl Lexer<'_> {
         }
     }
 
+    /// Whether a word that is no product of names stands before, and a letter behind: `twenty-five`.
+    fn follows_long_word(&self) -> bool {
+        let is_long = |word: &String| word.len() > 3 && word.bytes().all(|letter| letter.is_ascii_lowercase());
+        matches!(self.tokens.last(), Some(Token::Word(word)) if is_long(word))
+            && self.rest().starts_with(|c: char| c.is_ascii_alphabetic())
+    }
+
     /// Whether a word stands between two brackets, such as the `U` of `(1,2) U (3,4)`.
     fn is_between_brackets(&self) -> bool {
         let after = self.rest()[Self::blank(self.rest())..].trim_start_matches(r"\left").trim_start();
@@ -389,7 +452,9 @@ impl Lexer<'_> {
         } else if lower == "and" {
             self.symbol('∧');
         } else if lower == "or" {
-            self.symbol(',');
+            self.symbol('∨');
+        } else if lower == "mod" {
+            self.tokens.push(Token::Command(lower));
         } else if word == "U" && self.is_between_brackets() {
             self.symbol('∪');
         } else if matches!(lower.as_str(), "infinity" | "infty" | "inf") {
@@ -405,6 +470,31 @@ impl Lexer<'_> {
         }
     }
 
+    /// A word of Chinese or another script that needs no `\text`.
+    fn foreign_word(&mut self) {
+        let rest = self.rest();
+        let word = &rest[..rest.find(|c| !is_foreign(c)).unwrap_or(rest.len())];
+        let token = match word {
+            "和" | "与" | "且" | "及" | "и" => Token::Symbol('∧'),
+            "或" | "或者" | "или" => Token::Symbol('∨'),
+            word => Token::Text(word.to_string()),
+        };
+        self.at += word.len();
+        self.tokens.push(token);
+    }
+
+    /// Whether a relation follows, which a column of equations is aligned at: `x &= 4`.
+    fn aligns_relation(&self) -> bool {
+        let rest = self.rest();
+        let after = &rest[Self::blank(rest)..];
+        let relation = |rest: &str| rest.starts_with(['=', '<', '>', '≤', '≥', '≈']);
+        !self.aligned.is_empty()
+            && (relation(after)
+                || [r"\le", r"\ge", r"\lt", r"\gt", r"\approx"]
+                    .iter()
+                    .any(|name| after.starts_with(name) && !after.starts_with(r"\left")))
+    }
+
     /// The exponent of ten of `1.5e-3` as calculators and programs write it.
     fn exponent_of_ten(&mut self) {
         let Some(after) = self.rest().strip_prefix(['e', 'E']) else { return };
@@ -413,7 +503,12 @@ impl Lexer<'_> {
             None => (false, after.strip_prefix('+').unwrap_or(after)),
         };
         let (exponent, width) = Self::digits(digits);
-        if exponent.is_empty() || digits[width..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '.') {
+        let mut after = digits[width..].chars();
+        let goes_on = match after.next() {
+            Some('.') => after.next().is_some_and(|c| digit(c).is_some()),
+            next => next.is_some_and(|c| c.is_ascii_alphabetic()),
+        };
+        if exponent.is_empty() || goes_on {
             return;
         }
         self.at = self.text.len() - digits.len() + width;
@@ -435,7 +530,13 @@ impl Lexer<'_> {
 
     /// The bytes of a separator of thousands at the start of `text`, and whether it may also separate two numbers.
     fn separator(&self, text: &str) -> Option<(usize, bool)> {
-        for spelling in [r",\!", "{,}", r"{,}\!", r"\,", r"\ ", r"\;", " ", "\u{a0}", "\u{2009}", "\u{202f}", "~"] {
+        if !text.starts_with([',', '{', '\\', ' ', '\u{a0}', '\u{2009}', '\u{202f}', '~', '\'', '’', '_']) {
+            return None;
+        }
+        for spelling in [
+            r",\!", "{,}", "{, }", " {, }", r"{,}\!", r"\,", r"\ ", r"\;", " ", "\u{a0}", "\u{2009}", "\u{202f}", "~",
+            "'", "’", "_",
+        ] {
             if let Some(mut after) = text.strip_prefix(spelling) {
                 after = after.trim_start_matches(r"\!").trim_start_matches([' ', '\n']);
                 after = after.strip_prefix(r"\,").or(after.strip_prefix(r"\;")).unwrap_or(after);
@@ -475,7 +576,20 @@ impl Lexer<'_> {
             whole.push_str(&group);
             self.at += width + digits;
         }
-        let mut text = without_zeros(&whole);
+        // `1.234.567`: with one group alone the point would be decimal.
+        if grouped && grouped_by.is_none() && self.groups_after_points() >= 2 {
+            while let Some(after) = self.rest().strip_prefix('.') {
+                let (group, digits) = Self::digits(after);
+                if group.len() != 3 {
+                    break;
+                }
+                whole.push_str(&group);
+                self.at += 1 + digits;
+            }
+            self.tokens.push(Token::Number(without_zeros(&whole)));
+            return;
+        }
+        let mut text = if whole.is_empty() || whole.starts_with('0') { without_zeros(&whole) } else { whole };
         if let Some(after) = self.rest().strip_prefix('.') {
             let (decimals, width) = Self::digits(after);
             if !decimals.is_empty() {
@@ -484,9 +598,16 @@ impl Lexer<'_> {
             }
             let repeating = ["overline", "bar", "dot"].iter().find_map(|name| {
                 let body = self.rest().strip_prefix('.').unwrap_or(self.rest());
-                let body = body.strip_prefix('\\')?.strip_prefix(name)?.strip_prefix('{')?;
+                let body = body.strip_prefix('\\')?.strip_prefix(name)?;
+                let body = body.strip_prefix('{')?;
                 let (digits, width) = Self::digits(body);
                 let after = body[width..].strip_prefix('}')?;
+                (!digits.is_empty()).then_some((digits, after.len()))
+            });
+            let repeating = repeating.or_else(|| {
+                // `0.(3)`
+                let (digits, width) = Self::digits(self.rest().strip_prefix(".(")?);
+                let after = self.rest()[2 + width..].strip_prefix(')')?;
                 (!digits.is_empty()).then_some((digits, after.len()))
             });
             if let Some((digits, left)) = repeating {
@@ -496,8 +617,47 @@ impl Lexer<'_> {
                 return;
             }
         }
+        if text.contains('.')
+            && let Some(width) = self.ellipsis()
+        {
+            self.at += width;
+            let (whole, decimals) = text.split_once('.').unwrap_or((&text, ""));
+            if let Some((before, period)) = repetition(decimals) {
+                self.tokens.push(Token::Number(format!("{whole}.{before}").trim_end_matches('.').to_string()));
+                self.tokens.push(Token::Repeating(period.to_string()));
+                return;
+            }
+        }
         self.tokens.push(Token::Number(text));
         self.exponent_of_ten();
+    }
+
+    /// How many groups of three digits follow, each after a point.
+    fn groups_after_points(&self) -> usize {
+        let mut rest = self.rest();
+        let mut groups = 0;
+        while let Some(after) = rest.strip_prefix('.') {
+            let (group, width) = Self::digits(after);
+            if group.is_empty() {
+                break;
+            }
+            if group.len() != 3 {
+                return 0;
+            }
+            groups += 1;
+            rest = &after[width..];
+        }
+        groups
+    }
+
+    /// The length of the dots after the decimals of a number that goes on.
+    fn ellipsis(&self) -> Option<usize> {
+        let rest = self.rest();
+        let spaces = Self::blank(rest);
+        ["...", "…", "⋯", r"\ldots", r"\dots", r"\cdots"]
+            .iter()
+            .find(|dots| rest[spaces..].starts_with(*dots))
+            .map(|dots| spaces + dots.len())
     }
 
     /// What follows a backslash.
@@ -518,50 +678,25 @@ impl Lexer<'_> {
             }
             return;
         }
-        let name = {
-            let rest = self.rest();
-            &rest[..rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len())]
-        }
-        .to_string();
+        let text = self.text;
+        let rest = &text[self.at..];
+        let name = &rest[..rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len())];
         self.at += name.len();
-        match name.as_str() {
-            "left" | "right" | "bigl" | "bigr" | "Bigl" | "Bigr" | "big" | "Big" | "bigg" | "Bigg" | "biggl"
-            | "biggr" | "middle" => {
-                let rest = self.rest();
-                let start = Self::blank(rest);
-                // `\left.` is no bracket.
-                if rest[start..].starts_with('.') {
-                    self.at += start + 1;
-                }
+        // The most frequent ones first.
+        if matches!(name, "frac" | "sqrt" | "pi") {
+            self.tokens.push(Token::Command(name.to_string()));
+            return;
+        }
+        match name {
+            "left" | "right" | "mleft" | "mright" | "bigl" | "bigr" | "Bigl" | "Bigr" | "big" | "Big" | "bigg"
+            | "Bigg" | "biggl" | "biggr" | "Biggl" | "Biggr" | "bigm" | "Bigm" | "biggm" | "Biggm" | "middle" => {
+                self.size(name);
             }
             "text" | "textbf" | "textit" | "textrm" | "textnormal" | "textsf" | "texttt" | "mbox" | "hbox"
             | "mathrm" | "operatorname" | "rm" | "mathsf" | "mathtt" => {
                 self.text_group(name == "mathrm" || name == "operatorname");
             }
-            "begin" | "end" => {
-                let environment = self.short_argument();
-                if name == "begin" && environment == "array" {
-                    // The columns' alignment.
-                    self.short_argument();
-                }
-                let aligns = matches!(
-                    environment.as_str(),
-                    "aligned" | "align" | "align*" | "gathered" | "gather*" | "split" | "equation*"
-                );
-                if aligns {
-                    self.aligned = if name == "begin" { self.aligned + 1 } else { self.aligned.saturating_sub(1) };
-                    return;
-                }
-                let matrix = matches!(
-                    environment.as_str(),
-                    "pmatrix" | "bmatrix" | "Bmatrix" | "matrix" | "smallmatrix" | "array"
-                );
-                self.tokens.push(match (matrix, name.as_str()) {
-                    (true, "begin") => Token::BeginMatrix,
-                    (true, _) => Token::EndMatrix,
-                    _ => Token::Command(format!("{name} {environment}")),
-                });
-            }
+            "begin" | "end" => self.environment(name),
             "phantom" | "hphantom" | "vphantom" | "hspace" | "color" | "textcolor" | "colorbox" | "label" | "tag" => {
                 self.skip_argument();
             }
@@ -579,20 +714,66 @@ impl Lexer<'_> {
             }
             "binom" | "dbinom" | "tbinom" => self.tokens.push(Token::Command("binom".to_string())),
             "surd" => self.tokens.push(Token::Command("sqrt".to_string())),
-            "or" | "lor" | "vee" => self.symbol(','),
+            "imath" | "jmath" => self.tokens.push(Token::Letter(if name == "imath" { 'i' } else { 'j' })),
+            "pmod" | "bmod" | "pod" => self.tokens.push(Token::Command("mod".to_string())),
             "quad" | "qquad" | "displaystyle" | "textstyle" | "limits" | "mathbf" | "boldsymbol" | "bold" | "bf"
             | "mathit" | "it" | "underline" | "overline" | "vec" | "hat" | "bar" | "overrightarrow" | "widehat"
             | "mathcal" | "thinspace" | "hfill" | "boxed" | "fbox" | "ensuremath" | "therefore" | "blacksquare"
             | "checkmark" | "qed" | "scriptstyle" | "tiny" | "small" | "normalsize" | "large" | "Large" | "LARGE"
-            | "huge" | "Huge" => {}
+            | "huge" | "Huge" | "nolimits" | "mathstrut" | "relax" | "mathrel" | "mathbin" | "mathop" | "mathopen"
+            | "mathclose" | "mathord" | "strut" | "allowbreak" | "nobreak" | "because" | "implied" => {
+                self.decorated_letter();
+            }
             other => match symbol_command(other) {
                 Some(symbol) => {
                     self.track(symbol);
                     self.symbol(symbol);
                 }
-                None => self.tokens.push(Token::Command(name)),
+                None => self.tokens.push(Token::Command(name.to_string())),
             },
         }
+    }
+
+    /// What follows `\begin` or `\end`.
+    fn environment(&mut self, name: &str) {
+        let environment = self.short_argument();
+        if name == "begin" && environment == "array" {
+            // The columns' alignment.
+            self.short_argument();
+        }
+        let aligns = match environment.as_str() {
+            "aligned" | "align" | "align*" | "gathered" | "gather*" | "split" | "equation*" => Some(true),
+            "cases" | "dcases" | "rcases" | "numcases" => Some(false),
+            _ => None,
+        };
+        if let Some(aligns) = aligns {
+            if name == "begin" {
+                self.aligned.push(aligns);
+            } else {
+                self.aligned.pop();
+            }
+            if aligns {
+                return;
+            }
+        }
+        let matrix = matches!(
+            environment.as_str(),
+            "cases"
+                | "dcases"
+                | "rcases"
+                | "numcases"
+                | "pmatrix"
+                | "bmatrix"
+                | "Bmatrix"
+                | "matrix"
+                | "smallmatrix"
+                | "array"
+        );
+        self.tokens.push(match (matrix, name) {
+            (true, "begin") => Token::BeginMatrix,
+            (true, _) => Token::EndMatrix,
+            _ => Token::Command(format!("{name} {environment}")),
+        });
     }
 
     fn bracket(&mut self, symbol: char) {
@@ -600,9 +781,36 @@ impl Lexer<'_> {
         self.symbol(symbol);
     }
 
+    /// The `{f}` of `\hat{f}` as the letter.
+    fn decorated_letter(&mut self) {
+        if let [b'{', letter, b'}', ..] = self.rest().as_bytes()
+            && letter.is_ascii_alphabetic()
+            && !self.in_text()
+        {
+            self.tokens.push(Token::Letter(char::from(*letter)));
+            self.at += 3;
+        }
+    }
+
+    /// `\left` and its like: `\left.` is no bracket, and the `\right.` that closes a brace ends a system.
+    fn size(&mut self, name: &str) {
+        let rest = self.rest();
+        let start = Self::blank(rest);
+        let dot = rest[start..].starts_with('.');
+        let brace = rest[start..].starts_with(r"\{") || rest[start..].starts_with(r"\lbrace");
+        if dot {
+            self.at += start + 1;
+        }
+        match name {
+            "left" | "mleft" => self.left.push(brace),
+            "right" | "mright" if self.left.pop() == Some(true) && dot => self.bracket('⦄'),
+            _ => {}
+        }
+    }
+
     /// `\\` or `\\[2pt]`, which within aligned equations separates items.
     fn line_break(&mut self) {
-        self.symbol(if self.aligned > 0 { ',' } else { '⏎' });
+        self.symbol(if self.aligned.last() == Some(&true) { ',' } else { '⏎' });
         let Some(length) = self.rest().strip_prefix('[') else { return };
         let Some(end) = length.bytes().take(12).position(|byte| byte == b']') else { return };
         if length[..end].ends_with(|c: char| c.is_ascii_lowercase()) {
@@ -615,7 +823,7 @@ impl Lexer<'_> {
         self.at += Self::blank(self.rest());
         let Some(body) = self.rest().strip_prefix('{') else { return };
         let letters = &body[..body.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(body.len())];
-        let is_name = (math && letters.len() == 1) || BARE_FUNCTIONS.contains(&letters);
+        let is_name = (math && letters.len() == 1 && !self.is_unit(letters)) || BARE_FUNCTIONS.contains(&letters);
         if body[letters.len()..].starts_with('}') && is_name {
             let letters = letters.to_string();
             self.at += letters.len() + 2;
@@ -627,6 +835,23 @@ impl Lexer<'_> {
         }
         self.at += 1;
         self.braces.push(Brace::Text);
+    }
+
+    /// Whether the one letter in `\mathrm{}` is a unit: it is the sign of one, and follows a value or another unit.
+    fn is_unit(&self, letter: &str) -> bool {
+        let follows = match self.tokens.as_slice() {
+            [.., Token::Number(_) | Token::Repeating(_) | Token::Symbol('}' | ')' | '!') | Token::Text(_)]
+            | [.., Token::Text(_), Token::Symbol('*' | '/')]
+            | [.., Token::Text(_), Token::Symbol('}'), Token::Symbol('{')]
+            | [.., Token::Text(_), Token::Symbol('^'), Token::Number(_), Token::Symbol('*' | '/')] => true,
+            // `5 \frac{\mathrm{m}}{\mathrm{s}}`
+            [.., Token::Number(_) | Token::Symbol('}' | ')'), Token::Command(name), Token::Symbol('{')] => {
+                name == "frac"
+            }
+            [.., Token::Command(name)] => name == "pi",
+            _ => false,
+        };
+        follows && units::is_sign(letter)
     }
 
     /// The text of a group of a few bytes without braces in it; empty where there is none.
@@ -654,6 +879,22 @@ impl Lexer<'_> {
             }
         }
     }
+}
+
+/// Decimals that go on, as what does not repeat and what does: `1666` as `1` and `6`. One digit must be there three times at the end,
+/// several digits twice.
+fn repetition(decimals: &str) -> Option<(&str, &str)> {
+    (1..=decimals.len() / 2).find_map(|length| {
+        let (before, period) = decimals.split_at_checked(decimals.len() - length)?;
+        let copies = if length == 1 { 2 } else { 1 };
+        let rest = (0..copies).try_fold(before, |rest, _| rest.strip_suffix(period))?;
+        // `0.444`: all copies of the period are part of the repetition.
+        let mut start = rest;
+        while let Some(shorter) = start.strip_suffix(period) {
+            start = shorter;
+        }
+        Some((start, period))
+    })
 }
 
 /// Digits without superfluous leading zeros.

@@ -88,6 +88,8 @@ pub(super) enum Node {
     Product(Vec<Node>),
     Power(Box<Node>, Box<Node>),
     Call(Function, Vec<Node>),
+    /// A function that only has a name, at its arguments: `f(x)`, `P(X = 3)`. Also the label of a point, `A(2, -5)`.
+    Apply(String, Vec<Node>),
     /// Either sign; `true` for the opposite one (`\mp`).
     PlusMinus(Box<Node>, bool),
     Percent(Box<Node>),
@@ -102,6 +104,8 @@ pub(super) enum Node {
         digits: String,
         base: u32,
     },
+    /// A number and what it is taken modulo.
+    Residue(Box<Node>, Box<Node>),
     /// `a:b:c`, a ratio or a time.
     Ratio(Vec<Node>),
     /// At least two items in round or square brackets: a tuple, a point, an interval.
@@ -113,6 +117,8 @@ pub(super) enum Node {
     Set(Vec<Node>),
     /// At least two items between commas, without brackets.
     List(Vec<Node>),
+    /// The same, with "or" between all of them: a list, or one value in several forms.
+    Either(Vec<Node>),
     Union(Vec<Node>),
     /// The first set without the second.
     Difference(Box<Node>, Box<Node>),
@@ -170,9 +176,13 @@ impl Node {
             Self::Sum(items) | Self::Product(items) | Self::Call(_, items) | Self::Ratio(items) | Self::Set(items) => {
                 items.iter().collect()
             }
-            Self::Group { items, .. } | Self::List(items) | Self::Union(items) => items.iter().collect(),
+            Self::Group { items, .. }
+            | Self::List(items)
+            | Self::Either(items)
+            | Self::Union(items)
+            | Self::Apply(_, items) => items.iter().collect(),
             Self::Chain { members, .. } => members.iter().collect(),
-            Self::Power(a, b) | Self::Difference(a, b) => vec![a, b],
+            Self::Power(a, b) | Self::Difference(a, b) | Self::Residue(a, b) => vec![a, b],
             Self::PlusMinus(inner, _) | Self::Percent(inner) | Self::Degrees(inner) => vec![inner],
             Self::Quantity { value, .. } => vec![value],
             Self::Matrix(rows) => rows.iter().flatten().collect(),
@@ -186,15 +196,18 @@ impl Node {
             Self::Sum(items) => Self::Sum(all(items)?),
             Self::Product(items) => Self::Product(all(items)?),
             Self::Call(function, items) => Self::Call(function, all(items)?),
+            Self::Apply(name, items) => Self::Apply(name, all(items)?),
             Self::Ratio(items) => Self::Ratio(all(items)?),
             Self::Set(items) => Self::Set(all(items)?),
             Self::List(items) => Self::List(all(items)?),
+            Self::Either(items) => Self::Either(all(items)?),
             Self::Union(items) => Self::Union(all(items)?),
             Self::Group { open, close, items } => Self::Group { open, close, items: all(items)? },
             Self::Chain { members, relations } => Self::Chain { members: all(members)?, relations },
             Self::Matrix(rows) => Self::Matrix(rows.into_iter().map(all).collect::<Result<_, E>>()?),
             Self::Power(a, b) => Self::Power(Box::new(change(*a)?), Box::new(change(*b)?)),
             Self::Difference(a, b) => Self::Difference(Box::new(change(*a)?), Box::new(change(*b)?)),
+            Self::Residue(a, b) => Self::Residue(Box::new(change(*a)?), Box::new(change(*b)?)),
             Self::PlusMinus(inner, opposite) => Self::PlusMinus(Box::new(change(*inner)?), opposite),
             Self::Percent(inner) => Self::Percent(Box::new(change(*inner)?)),
             Self::Degrees(inner) => Self::Degrees(Box::new(change(*inner)?)),
@@ -205,6 +218,32 @@ impl Node {
 
     /// Whether this node or a part of it fulfils the condition.
     pub(super) fn any(&self, condition: &impl Fn(&Self) -> bool) -> bool {
-        condition(self) || self.children().into_iter().any(|child| child.any(condition))
+        let any = |items: &[Self]| items.iter().any(|item| item.any(condition));
+        condition(self)
+            || match self {
+                Self::Number { .. }
+                | Self::Variable(_)
+                | Self::Constant(_)
+                | Self::Based { .. }
+                | Self::Reals
+                | Self::Text(_) => false,
+                Self::Sum(items)
+                | Self::Product(items)
+                | Self::Call(_, items)
+                | Self::Apply(_, items)
+                | Self::Ratio(items)
+                | Self::Set(items)
+                | Self::Group { items, .. }
+                | Self::List(items)
+                | Self::Either(items)
+                | Self::Union(items)
+                | Self::Chain { members: items, .. } => any(items),
+                Self::Power(a, b) | Self::Difference(a, b) | Self::Residue(a, b) => {
+                    a.any(condition) || b.any(condition)
+                }
+                Self::PlusMinus(inner, _) | Self::Percent(inner) | Self::Degrees(inner) => inner.any(condition),
+                Self::Quantity { value, .. } => value.any(condition),
+                Self::Matrix(rows) => rows.iter().any(|row| any(row)),
+            }
     }
 }

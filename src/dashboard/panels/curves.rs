@@ -7,13 +7,12 @@ use crate::dashboard::series::{Axis, CurvePanel, CurveSettings, PassCurves, titl
 use crate::dashboard::state::State;
 use crate::dashboard::theme::Theme;
 use crate::dashboard::traces::{self, Source};
-use crate::dashboard::widgets::curve::{self, CurveContext, MENU, MetricPlot, TITLE};
+use crate::dashboard::widgets::curve::{self, CurveContext, MENU, MetricPlot, RunPass, TITLE};
 use crate::dashboard::widgets::marks;
 use crate::metrics::{self, Metric};
 use egui::emath::NumExt as _;
 use egui::{Align, Button, Layout, Rect, RichText, ScrollArea, Sense, TextEdit, Ui, UiBuilder, Vec2, pos2, vec2};
 use std::borrow::Cow;
-use std::sync::PoisonError;
 
 /// A curve is not drawn narrower than this, points.
 const MIN_WIDTH: f32 = 190.0;
@@ -55,16 +54,16 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
             let pass: &PassCurves = pass;
             let places: Vec<_> = sources.iter().map(|source| move |step: u64| source.x(step as f64)).collect();
             let same = |source: &Source<'_>| source.curves().passes.iter().position(|other| other.suite == pass.suite);
-            let others: Vec<_> = sources
-                .iter()
-                .zip(&places)
-                .skip(1)
-                .filter_map(|(source, place)| {
-                    let curves = &source.curves().passes[same(source)?];
-                    Some((source.color, curves, place as &dyn Fn(u64) -> f64))
-                })
-                .collect();
-            curve::pass(ui, context, pass, &others, |step| own.x(step as f64), place(index));
+            let mut runs = sources.iter().zip(&places).filter_map(|(source, place)| {
+                let is_own = std::ptr::eq(source.state, own.state);
+                let curves = if is_own { pass } else { &source.curves().passes[same(source)?] };
+                let name = if sources.len() > 1 { source.name() } else { "" };
+                Some(RunPass { name, color: source.color, curves, place: place as &dyn Fn(u64) -> f64 })
+            });
+            // The shown run comes first.
+            if let Some(own) = runs.next() {
+                curve::pass(ui, context, &own, &runs.collect::<Vec<_>>(), place(index));
+            }
         }
         for (index, &panel) in shown.iter().enumerate() {
             let rect = place(passes.len() + index);
@@ -81,9 +80,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
             }
         }
     });
-    if let Some(bounds) = clicks.bounds {
-        ui.data_mut(|data| data.insert_temp(bounds_id(), bounds));
-    }
+    remember_bounds(ui, clicks.bounds);
     let clicked = clicks.clicked.map(|(x, shift)| (own.step(x).round().max(1.0) as u64, shift));
     match changed {
         Some((panel, Change::To(new))) => settings.panels[panel] = new,
@@ -164,9 +161,19 @@ impl Marks {
     }
 }
 
-/// The part of the x axis that was last shown.
+/// The part of the x axis that the person chose to see.
 pub(crate) fn bounds(ui: &Ui) -> (f64, f64) {
-    ui.data(|data| data.get_temp(bounds_id())).unwrap_or((0.0, f64::INFINITY))
+    ui.data(|data| data.get_temp(bounds_id())).unwrap_or((f64::NEG_INFINITY, f64::INFINITY))
+}
+
+/// Keeps the part of the x axis that the person chose in a plot, for all of them from the next frame on.
+pub(crate) fn remember_bounds(ui: &Ui, chosen: Option<(f64, f64)>) {
+    let Some(chosen) = chosen else { return };
+    let (before, now) = (bounds(ui), chosen);
+    if [before.0, before.1].map(f64::to_bits) != [now.0, now.1].map(f64::to_bits) {
+        ui.data_mut(|data| data.insert_temp(bounds_id(), now));
+        ui.ctx().request_repaint();
+    }
 }
 
 fn bounds_id() -> egui::Id {
@@ -184,7 +191,8 @@ fn metric_plot<'a>(
     let own = &sources[0];
     let first = panel.metrics[0];
     let step = own.state.cursor_step();
-    let at = |metric: &Metric, step: u64| own.curves().of(metric).and_then(|series| series.at(step));
+    // As recorded, however large.
+    let at = |metric: &Metric, step: u64| own.state.snapshot.history.at(step).and_then(|row| row.get(metric));
     let values: Vec<String> = panel
         .metrics
         .iter()
@@ -284,7 +292,8 @@ fn header(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
             let info = &other.snapshot.info;
             let hidden = &mut state.curve_settings.hidden;
             let mut is_shown = !hidden.contains(&info.directory);
-            let text = RichText::new(format!("{} s{}", info.name, info.seed)).color(theme.method(&info.method));
+            let color = theme.method_shade(&info.method, traces::look(other.label.variant).0);
+            let text = RichText::new(&other.label.name).color(color);
             if ui.checkbox(&mut is_shown, text).on_hover_text(info.directory.display().to_string()).changed() {
                 hidden.retain(|folder| *folder != info.directory);
                 if !is_shown {
@@ -294,18 +303,9 @@ fn header(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = 6.0;
-            let exported = state.export.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let hint = match &exported {
-                Some(Ok(text)) => text.clone(),
-                Some(Err(text)) => format!("The last export failed: {text}"),
-                None => "Write curves.csv, curves.svg and curves.png into the run folder's figures".to_owned(),
-            };
+            let hint = "Write curves.csv, curves.svg and curves.png into the run folder's figures";
             if ui.button("Export").on_hover_text(hint).clicked() {
                 export_curves(ui.ctx(), tools, state);
-            }
-            if let Some(told) = exported {
-                let (text, color) = if told.is_ok() { ("exported", theme.text_weak) } else { ("export failed", theme.error) };
-                ui.label(RichText::new(text).small().color(color));
             }
             let settings = &mut state.curve_settings;
             ui.menu_button("Add plot", |ui| {
@@ -343,7 +343,7 @@ fn sources<'a>(tools: &Tools<'a>, state: &'a State, theme: &Theme) -> Vec<Source
     let settings = &state.curve_settings;
     let others = tools.others.iter().copied().filter(|other| !settings.hidden.contains(&other.snapshot.info.directory));
     let states: Vec<&State> = std::iter::once(state).chain(others).collect();
-    traces::sources(&states, settings.axis, |method| theme.method(method))
+    traces::sources(&states, settings.axis, |method, shade| theme.method_shade(method, shade))
 }
 
 /// The shown curves as CSV.

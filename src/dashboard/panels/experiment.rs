@@ -1,10 +1,11 @@
 //! The experiment panel: settings that can be changed while the run goes on, what happened beside training, and the experiment.
 
 use super::{Tools, caption};
+use crate::dashboard::copies::Copy;
 use crate::dashboard::format;
 use crate::dashboard::state::State;
 use crate::dashboard::theme::Theme;
-use crate::trainer::{LiveSetting, TrainerCommand};
+use crate::trainer::LiveSetting;
 use egui::{Grid, Key, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 /// Width of the settings and events, points.
@@ -18,6 +19,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
         ui.allocate_ui(vec2(SIDE.min(0.5 * free.x), free.y), |ui| {
             ui.vertical(|ui| {
                 settings(ui, theme, state);
+                problems(ui, theme, state);
                 ui.add_space(8.0);
                 events(ui, theme, state);
             });
@@ -26,7 +28,8 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
             ui.horizontal(|ui| {
                 caption(ui, theme, "The experiment as it began, with every default written out");
                 if ui.button("Copy").on_hover_text("Copy the experiment as RON").clicked() {
-                    ui.ctx().copy_text(state.snapshot.info.experiment_ron.clone());
+                    let text = state.snapshot.info.experiment_ron.clone();
+                    Copy { text, what: "the experiment as RON".to_owned() }.put(ui.ctx());
                 }
             });
             ScrollArea::both().id_salt("experiment").auto_shrink([false, false]).show(ui, |ui| {
@@ -88,28 +91,39 @@ fn settings(ui: &mut Ui, theme: &Theme, state: &mut State) {
 }
 
 fn setting_field(ui: &mut Ui, theme: &Theme, state: &mut State, setting: LiveSetting, name: &str, value: f64) {
-    let place = state.drafts.iter().position(|(of, _)| *of == setting);
-    let mut text = place.map_or_else(|| format!("{value:?}"), |place| state.drafts[place].1.clone());
-    let parsed = text.trim().parse::<f64>().ok().filter(|value| value.is_finite() && *value >= 0.0);
+    let draft = state.draft(setting).cloned();
+    let mut text = draft.as_ref().map_or_else(|| format!("{value:?}"), |draft| draft.text.clone());
+    let is_refused = draft.as_ref().is_some_and(|draft| draft.problem.is_some());
     let field = TextEdit::singleline(&mut text).min_size(vec2(110.0, 0.0)).font(egui::TextStyle::Monospace);
-    let field = if parsed.is_none() { field.text_color(theme.error) } else { field };
+    let field = if is_refused { field.text_color(theme.error) } else { field };
     let response = ui.add(field.desired_width(110.0)).accessible_name(name);
     if response.changed() {
-        match place {
-            Some(place) => state.drafts[place].1.clone_from(&text),
-            None => state.drafts.push((setting, text.clone())),
-        }
+        state.type_draft(setting, text);
     }
     if response.lost_focus() {
-        let is_entered = ui.input(|input| input.key_pressed(Key::Enter));
-        state.drafts.retain(|(of, _)| *of != setting);
-        let parsed = text.trim().parse::<f64>().ok().filter(|value| value.is_finite() && *value >= 0.0);
-        if let Some(new) = parsed.filter(|new| is_entered && new.to_bits() != value.to_bits()) {
-            state.ask(TrainerCommand::Set(setting, new));
+        let pressed = |key| ui.input(|input| input.key_pressed(key));
+        if pressed(Key::Enter) {
+            state.send_draft(setting);
+        } else if pressed(Key::Escape) {
+            state.drop_draft(setting);
         }
     }
-    let waits = state.is_pending_setting(setting);
-    caption(ui, theme, if waits { "after this step" } else { "" });
+    let note = match state.draft(setting) {
+        _ if state.is_pending_setting(setting) => "after this step",
+        Some(draft) if draft.problem.is_none() => "Enter applies",
+        _ => "",
+    };
+    caption(ui, theme, note);
+}
+
+/// Why what was typed does not hold.
+fn problems(ui: &mut Ui, theme: &Theme, state: &State) {
+    for draft in &state.drafts {
+        if let Some(problem) = &draft.problem {
+            let text = format!("{}: {problem}", help(draft.setting).0);
+            ui.add(egui::Label::new(RichText::new(text).color(theme.error)).wrap());
+        }
+    }
 }
 
 fn events(ui: &mut Ui, theme: &Theme, state: &mut State) {

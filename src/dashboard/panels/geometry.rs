@@ -1,7 +1,7 @@
 //! The geometry of the chosen group: its cosine matrix, the histogram of its pairs, and its numbers.
 
 use super::{Tools, caption, over_time, placeholder, title};
-use crate::dashboard::derive::{ColorRange, GroupGeometry, Order, Pair};
+use crate::dashboard::derive::{ColorRange, ColorScale, GroupGeometry, Order, Pair};
 use crate::dashboard::format;
 use crate::dashboard::state::{Choice, Side, State};
 use crate::dashboard::textures::MatrixKey;
@@ -45,14 +45,18 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
         );
         return;
     }
-    let range = state.range();
     let chosen = state.pair(&geometry);
     let shown = Shown {
         group,
         geometry: &geometry,
         pair: chosen.map(|(pair, _)| pair),
         pinned: matches!(chosen, Some((_, Choice::Pinned))),
-        key: MatrixKey { step: view.step, compared, order: state.order, clustered: compared, range },
+        step: view.step,
+        order: state.order,
+        compared,
+        cosine_scales: [Compared::Directions, Compared::Meanings, Compared::Parameters]
+            .map(|of| state.cosine_scale(of)),
+        novelty_scale: state.novelty_scale(),
         place: state.group,
     };
     let kinds: Vec<Compared> = if state.side_by_side {
@@ -84,7 +88,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
 /// Where the matrices are and what stands beside them, where there is room, else below them.
 fn split(free: Rect, matrices: usize) -> (Rect, Rect) {
     if free.width() >= SIDE + 220.0 {
-        let side = (free.width() - SIDE - 12.0).min((free.height() + 16.0) * matrices as f32);
+        let side = (free.width() - SIDE - 12.0).min((free.height() + 32.0) * matrices as f32);
         let split = free.left() + side;
         let end = free.right().min(split + 12.0 + 720.0);
         (
@@ -106,7 +110,13 @@ struct Shown<'a> {
     geometry: &'a GroupGeometry,
     pair: Option<Pair>,
     pinned: bool,
-    key: MatrixKey,
+    step: u64,
+    order: Order,
+    /// What the shown cosines compare.
+    compared: Compared,
+    /// What the colours of every kind of cosine stand for.
+    cosine_scales: [ColorScale; 3],
+    novelty_scale: ColorScale,
     /// The group's place in the step.
     place: usize,
 }
@@ -140,13 +150,15 @@ impl Shown<'_> {
                 let cosine = self.pair.map_or(f32::NAN, |pair| self.group.cosine(compared, pair.i, pair.j));
                 caption(&mut ui, theme, format!("{word} {}", format::signed(f64::from(cosine), 2)));
             }
-            let key = MatrixKey { compared, ..self.key };
+            let scale = self.cosine_scales[compared as usize];
+            let key = MatrixKey { step: self.step, compared, order: self.order, clustered: self.compared, scale };
             let matrix = CosineMatrix {
                 group: self.group,
                 compared,
                 geometry: self.geometry,
                 texture: tools.textures.matrix(ui.ctx(), theme, self.group, self.place, key),
-                range: key.range,
+                scale,
+                novelty_scale: self.novelty_scale,
                 pair: self.pair,
                 pinned: self.pinned,
             };
@@ -160,13 +172,14 @@ impl Shown<'_> {
     /// Draws numbers, arrows or the run over time into `rect`; numbers and one of the others where there is room for both.
     fn beside(&self, ui: &mut Ui, tools: &Tools<'_>, state: &mut State, rect: Rect) -> Beside {
         let theme = tools.theme;
-        let MatrixKey { compared, range, .. } = self.key;
+        let compared = self.compared;
+        let scale = self.cosine_scales[compared as usize];
         let marked = self.pair.map(|pair| self.group.cosine(compared, pair.i, pair.j));
         let fidelity = state.fidelity();
         let numbers = |ui: &mut Ui| {
             ScrollArea::vertical()
                 .auto_shrink([false, true])
-                .show(ui, |ui| numbers(ui, theme, self.geometry, compared, marked, range, fidelity.as_ref()));
+                .show(ui, |ui| numbers(ui, theme, self.geometry, compared, marked, scale, fidelity.as_ref()));
         };
         let shows_both = rect.width() >= 2.0 * SIDE + 24.0 && rect.height() >= SIDE;
         let mut rest = rect;
@@ -227,9 +240,19 @@ fn side_choice(ui: &mut Ui, state: &mut State, has_numbers: bool) -> Side {
 }
 
 fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
+    let has_choice = state.has(Compared::Meanings) || state.has(Compared::Parameters);
+    let from_the_right = Layout::right_to_left(Align::Center);
+    let width = ui.available_width();
+    if width < if has_choice { 600.0 } else { 380.0 } {
+        // The choices alone, in as many lines as they need.
+        let line = vec2(width, ui.spacing().interact_size.y);
+        ui.allocate_ui_with_layout(line, from_the_right.with_main_wrap(true), |ui| {
+            choices(ui, theme, state, has_choice)
+        });
+        return;
+    }
     ui.horizontal(|ui| {
-        let has_choice = state.has(Compared::Meanings) || state.has(Compared::Parameters);
-        let is_wide = ui.available_width() >= if has_choice { 860.0 } else { 560.0 };
+        let is_wide = width >= if has_choice { 860.0 } else { 560.0 };
         let text = match state.compared() {
             _ if !is_wide => "Cosines",
             Compared::Directions => "Cosines between gradient directions",
@@ -242,41 +265,43 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
         if ui.available_width() >= if has_choice { 700.0 } else { 360.0 } {
             caption(ui, theme, place);
         }
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.spacing_mut().item_spacing.x = 2.0;
-            // Laid out from the right, so in reverse.
-            let fitted =
-                "The colours' ends are the smallest of ±0.1, ±0.25, ±0.5 and ±1 that holds every pair of the step";
-            ui.selectable_value(&mut state.color_range, ColorRange::Fitted, "fitted").on_hover_text(fitted);
-            let full = "The colours' ends are −1 and +1";
-            ui.selectable_value(&mut state.color_range, ColorRange::Full, "±1").on_hover_text(full);
-            caption(ui, theme, "colours");
-            ui.add_space(8.0);
-            let by_reward = "Rows and columns by reward, highest first";
-            ui.selectable_value(&mut state.order, Order::Reward, "reward").on_hover_text(by_reward);
-            let by_index = "Rows and columns as sampled";
-            ui.selectable_value(&mut state.order, Order::Index, "index").on_hover_text(by_index);
-            let by_cluster = "Rows and columns by clusters of like directions (average linkage of the cosines)";
-            ui.selectable_value(&mut state.order, Order::Cluster, "cluster").on_hover_text(by_cluster);
-            caption(ui, theme, "order");
-            if has_choice {
-                ui.add_space(8.0);
-                ui.toggle_value(&mut state.side_by_side, "all")
-                    .on_hover_text("Everything that can be compared, side by side with one order");
-                if state.has(Compared::Parameters) {
-                    let truth =
-                        "Cosines between gradients over all parameters: what the gradient directions stand in for";
-                    ui.selectable_value(&mut state.comparison, Compared::Parameters, "true").on_hover_text(truth);
-                }
-                if state.has(Compared::Meanings) {
-                    let semantic = "Cosines between sentence embeddings: whether completions say the same";
-                    ui.selectable_value(&mut state.comparison, Compared::Meanings, "semantic").on_hover_text(semantic);
-                }
-                let gradient = "Cosines between gradient directions: whether completions push the policy the same way";
-                ui.selectable_value(&mut state.comparison, Compared::Directions, "gradient").on_hover_text(gradient);
-            }
-        });
+        ui.with_layout(from_the_right, |ui| choices(ui, theme, state, has_choice));
     });
+}
+
+/// What is compared, in which order and colours.
+fn choices(ui: &mut Ui, theme: &Theme, state: &mut State, has_choice: bool) {
+    ui.spacing_mut().item_spacing.x = 2.0;
+    // Laid out from the right, so in reverse.
+    let fitted = "The colours' ends are the smallest of ±0.1, ±0.25, ±0.5 and ±1 that holds every pair of the step; of \
+                  embeddings and novelties, the range of the step's values";
+    ui.selectable_value(&mut state.color_range, ColorRange::Fitted, "fitted").on_hover_text(fitted);
+    let full = "The colours' ends are −1 and +1, those of novelties 0 and 1";
+    ui.selectable_value(&mut state.color_range, ColorRange::Full, "±1").on_hover_text(full);
+    caption(ui, theme, "colours");
+    ui.add_space(8.0);
+    let by_reward = "Rows and columns by reward, highest first";
+    ui.selectable_value(&mut state.order, Order::Reward, "reward").on_hover_text(by_reward);
+    let by_index = "Rows and columns as sampled";
+    ui.selectable_value(&mut state.order, Order::Index, "index").on_hover_text(by_index);
+    let by_cluster = "Rows and columns by clusters of like directions (average linkage of the cosines)";
+    ui.selectable_value(&mut state.order, Order::Cluster, "cluster").on_hover_text(by_cluster);
+    caption(ui, theme, "order");
+    if has_choice {
+        ui.add_space(8.0);
+        ui.toggle_value(&mut state.side_by_side, "all")
+            .on_hover_text("Everything that can be compared, side by side with one order");
+        if state.has(Compared::Parameters) {
+            let truth = "Cosines between gradients over all parameters: what the gradient directions stand in for";
+            ui.selectable_value(&mut state.comparison, Compared::Parameters, "true").on_hover_text(truth);
+        }
+        if state.has(Compared::Meanings) {
+            let semantic = "Cosines between sentence embeddings: whether completions say the same";
+            ui.selectable_value(&mut state.comparison, Compared::Meanings, "semantic").on_hover_text(semantic);
+        }
+        let gradient = "Cosines between gradient directions: whether completions push the policy the same way";
+        ui.selectable_value(&mut state.comparison, Compared::Directions, "gradient").on_hover_text(gradient);
+    }
 }
 
 fn numbers(
@@ -285,7 +310,7 @@ fn numbers(
     geometry: &GroupGeometry,
     compared: Compared,
     marked: Option<f32>,
-    range: f32,
+    scale: ColorScale,
     fidelity: Option<&FidelityRecord>,
 ) {
     // The scroll bar has room of its own.
@@ -293,10 +318,10 @@ fn numbers(
     let below = fidelity.map_or(0.0, fidelity_bars::height);
     let height = ui.available_height() - below;
     ui.spacing_mut().item_spacing = vec2(8.0, 4.0);
-    caption(ui, theme, format!("Pairs by cosine, colours end at ±{range}"));
+    caption(ui, theme, format!("Pairs by cosine, colours {}", scale.name()));
     let free = height - 176.0;
     let chart = (0.62 * free).clamp(64.0, 300.0);
-    histogram::show(ui, theme, &geometry.histogram, marked, range, chart);
+    histogram::show(ui, theme, &geometry.histogram, marked, scale, chart);
     ui.add_space(4.0);
     let of_group = |name, metric: &'static metrics::Metric| Meaning { place: FOLDER, ..Meaning::of(name, metric) };
     let truth = Meaning {

@@ -26,16 +26,17 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
     };
     let search = TextEdit::singleline(&mut state.search).hint_text(hint).desired_width(f32::INFINITY);
     let response = ui.add(search).accessible_name("Search prompts");
-    if response.has_focus() && ui.input(|input| input.key_pressed(Key::Escape)) {
+    // The key has taken the focus away by now.
+    if response.lost_focus() && ui.input(|input| input.key_pressed(Key::Escape)) {
         state.search.clear();
-        response.surrender_focus();
     }
     let Some(view) = view else {
         return;
     };
     tools.textures.keep(view.groups.len());
     let compared = state.compared();
-    let key = MatrixKey { step: view.step, compared, order: state.order, clustered: compared, range: state.range() };
+    let scale = state.cosine_scale(compared);
+    let key = MatrixKey { step: view.step, compared, order: state.order, clustered: compared, scale };
     let found: Vec<usize> = (0..view.groups.len()).filter(|&place| state.finds(&view.groups[place])).collect();
     if found.is_empty() {
         caption(ui, theme, "No prompt of this step contains that.");

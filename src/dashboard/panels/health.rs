@@ -1,4 +1,4 @@
-//! The health panel: what a person should look after at the step of the cursor, and what the run warned of.
+//! The health panel: what a person should look after at the newest step, and what the run warned of.
 
 use super::{Tools, caption};
 use crate::dashboard::health::{Check, Finding, Level};
@@ -22,8 +22,8 @@ pub(crate) fn is_warning(state: &State) -> bool {
 pub(crate) fn csv(state: &State) -> String {
     let mut text = String::from("step,finding,detail,advice,metric\n");
     for finding in state.findings() {
-        let fields = [finding.title, &finding.detail, finding.advice, finding.metric.name].map(export::field);
-        let line = format!("{},{}\n", state.cursor_step(), fields.join(","));
+        let fields = [finding.title, &finding.detail, &finding.advice, finding.metric.name].map(export::field);
+        let line = format!("{},{}\n", state.newest_step(), fields.join(","));
         text.push_str(&line);
     }
     text
@@ -32,7 +32,7 @@ pub(crate) fn csv(state: &State) -> String {
 /// Draws the panel.
 pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     let theme = tools.theme;
-    let step = state.cursor_step();
+    let step = state.newest_step();
     let findings: Vec<&Finding> = state.findings().collect();
     caption(
         ui,
@@ -125,10 +125,13 @@ fn card(ui: &mut Ui, theme: &Theme, finding: &Finding) {
     let response = frame
         .show(ui, |ui| {
             ui.set_width(ui.available_width());
-            ui.spacing_mut().item_spacing = vec2(8.0, 3.0);
-            ui.label(RichText::new(finding.title).color(color));
-            ui.label(&finding.detail);
-            ui.label(RichText::new(finding.advice).color(theme.text_strong));
+            // Columns stretch the gaps between words; here they stay as they are.
+            ui.vertical(|ui| {
+                ui.spacing_mut().item_spacing = vec2(8.0, 3.0);
+                ui.label(RichText::new(finding.title).color(color));
+                ui.label(&finding.detail);
+                ui.label(RichText::new(&finding.advice).color(theme.text_strong));
+            });
         })
         .response;
     Meaning::of(finding.metric.name, finding.metric).on(response, theme);

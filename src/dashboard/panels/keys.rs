@@ -2,8 +2,8 @@
 
 use super::Tools;
 use crate::dashboard::dock::PanelKind;
-use crate::dashboard::state::{State, Wish};
-use egui::{Grid, Key, Modifiers, RichText, Ui, Window};
+use crate::dashboard::state::{Over, State, Wish};
+use egui::{Grid, Id, Key, Modifiers, Popup, RichText, Ui, Window};
 
 const KEYS: [(&str, &str); 12] = [
     ("Arrow keys", "walk the matrix and pin the pair"),
@@ -22,7 +22,17 @@ const KEYS: [(&str, &str); 12] = [
 
 /// Acts on the keys pressed since the last frame. Not while a text is being edited.
 pub(crate) fn handle(ui: &Ui, state: &mut State) {
-    if ui.ctx().text_edit_focused() {
+    let is_typing = ui.ctx().text_edit_focused();
+    // Escape has taken the keyboard from a text by now; it was meant for the text.
+    let id = Id::unique("a text was being edited");
+    let was_typing = ui.data(|data| data.get_temp(id)).unwrap_or(false);
+    ui.data_mut(|data| {
+        data.insert_temp(id, is_typing);
+    });
+    let has_left = was_typing && ui.input(|input| input.key_pressed(Key::Escape));
+    // Lists and questions that lie over the panels have keys of their own.
+    let is_covered = state.palette.is_open || state.over == Over::Stop || Popup::is_any_open(ui.ctx());
+    if is_typing || has_left || is_covered {
         return;
     }
     let pressed = |modifiers: Modifiers, key: Key| ui.input_mut(|input| input.consume_key(modifiers, key));
@@ -31,11 +41,11 @@ pub(crate) fn handle(ui: &Ui, state: &mut State) {
     }
     // `?` is a shifted key on most layouts, so the text it makes counts and not the key.
     if ui.input(|input| input.events.iter().any(|event| matches!(event, egui::Event::Text(text) if text == "?"))) {
-        state.keys_open = !state.keys_open;
+        state.toggle_keys();
     }
     if pressed(Modifiers::NONE, Key::Escape) {
-        if state.keys_open {
-            state.keys_open = false;
+        if state.over == Over::Keys {
+            state.over = Over::Nothing;
         } else {
             state.unpin();
         }
@@ -84,7 +94,7 @@ pub(crate) fn handle(ui: &Ui, state: &mut State) {
 
 /// Draws the list of keys where it is open.
 pub(crate) fn show(ui: &Ui, tools: &Tools<'_>, state: &mut State) {
-    let mut open = state.keys_open;
+    let mut open = state.over == Over::Keys;
     let window = Window::new("Keys").open(&mut open).collapsible(false).resizable(false);
     window.anchor(egui::Align2::CENTER_CENTER, egui::Vec2::ZERO).show(ui.ctx(), |ui| {
         Grid::new("keys").num_columns(2).spacing([24.0, 6.0]).show(ui, |ui| {
@@ -95,5 +105,7 @@ pub(crate) fn show(ui: &Ui, tools: &Tools<'_>, state: &mut State) {
             }
         });
     });
-    state.keys_open = open && state.keys_open;
+    if !open && state.over == Over::Keys {
+        state.over = Over::Nothing;
+    }
 }

@@ -17,8 +17,10 @@ pub(crate) mod runs;
 pub(crate) mod scrubber;
 pub(crate) mod start;
 pub(crate) mod status;
+pub(crate) mod stop;
 pub(crate) mod timeline;
 
+use super::copies::Copy;
 use super::dock::PanelKind;
 use super::export;
 use super::format;
@@ -72,28 +74,66 @@ pub(crate) fn show(panel: PanelKind, ui: &mut Ui, tools: &mut Tools<'_>, state: 
     }
 }
 
-/// What a panel shows, as text for the clipboard: CSV, and RON for the experiment.
-pub(crate) fn as_text(panel: PanelKind, tools: &Tools<'_>, state: &mut State) -> String {
-    let compared = state.compared();
+/// What a panel shows, for the clipboard: as CSV, the experiment as RON.
+pub(crate) fn as_text(panel: PanelKind, tools: &Tools<'_>, state: &mut State) -> Copy {
+    let copy = |text: String, what: String| Copy { what: format!("{what} as CSV"), text };
+    // Below the head of the table.
+    let lines = |text: &str, one: &str, many: &str| match text.lines().count().saturating_sub(1) {
+        1 => format!("1 {one}"),
+        count => format!("{} {many}", format::thousands(count as f64)),
+    };
     match panel {
-        PanelKind::Curves => return curves::csv(tools, state),
-        PanelKind::Timeline => return timeline::csv(state),
-        PanelKind::Health => return health::csv(state),
-        PanelKind::Experiment => return state.snapshot.info.experiment_ron.clone(),
-        PanelKind::Rollouts if state.rollouts.shows_problems => return super::problems::csv(&state.problems),
+        PanelKind::Curves => {
+            let text = curves::csv(tools, state);
+            let what = format!("the curves, {},", lines(&text, "step", "steps"));
+            return copy(text, what);
+        }
+        PanelKind::Timeline => {
+            let text = timeline::csv(state);
+            let what = format!("the times of {}", lines(&text, "step", "steps"));
+            return copy(text, what);
+        }
+        PanelKind::Health => {
+            let text = health::csv(state);
+            let what = lines(&text, "thing to look after", "things to look after");
+            return copy(text, what);
+        }
+        PanelKind::Experiment => {
+            return Copy { text: state.snapshot.info.experiment_ron.clone(), what: "the experiment as RON".to_owned() };
+        }
+        PanelKind::Rollouts if state.rollouts.shows_problems => {
+            let text = super::problems::csv(&state.problems);
+            let what = lines(&text, "problem", "problems");
+            return copy(text, what);
+        }
         PanelKind::Groups | PanelKind::Geometry | PanelKind::Pair | PanelKind::Rollouts => {}
     }
-    let (Some(view), Some(geometry)) = (state.shown.clone(), state.geometry()) else { return String::new() };
-    let group = state.group;
+    let compared = state.compared();
+    let (Some(view), Some(geometry)) = (state.shown.clone(), state.geometry()) else {
+        return copy(String::new(), panel.title().to_lowercase());
+    };
+    let (group, step) = (state.group, format::thousands(view.step as f64));
     match panel {
-        PanelKind::Geometry => export::cosines(&view.groups[group], compared, &geometry.order),
+        PanelKind::Geometry => {
+            let m = geometry.order.len();
+            let what = format!("{m} x {m} cosines of group {}", group + 1);
+            copy(export::cosines(&view.groups[group], compared, &geometry.order), what)
+        }
         PanelKind::Pair => {
             let pair = state.pair(&geometry).map_or(Vec::new(), |(pair, _)| vec![pair.i, pair.j]);
+            let what = match pair.as_slice() {
+                [i, j] => format!("completions {i} and {j} of group {}", group + 1),
+                _ => format!("no completion of group {}", group + 1),
+            };
             let listed = pair.into_iter().map(|index| Place { group, index }).collect();
-            rollout_rows::csv(&view, &Rows { listed, ..Rows::default() })
+            copy(rollout_rows::csv(&view, &Rows { listed, ..Rows::default() }), what)
         }
-        PanelKind::Rollouts => rollout_rows::csv(&view, &state.rows()),
-        _ => export::groups(&view, compared),
+        PanelKind::Rollouts => {
+            let rows = state.rows();
+            let count = format::thousands(rows.listed.len() as f64);
+            copy(rollout_rows::csv(&view, &rows), format!("{count} completions of step {step}"))
+        }
+        _ => copy(export::groups(&view, compared), format!("{} groups of step {step}", view.groups.len())),
     }
 }
 

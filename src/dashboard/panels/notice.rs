@@ -1,6 +1,7 @@
 //! What stands above the panels when a run has failed, and in place of them where a step has nothing to show.
 
 use super::{Tools, caption, title};
+use crate::dashboard::copies::Copy;
 use crate::dashboard::loader::Absence;
 use crate::dashboard::state::State;
 use crate::trainer::{RunState, Stage};
@@ -26,7 +27,7 @@ pub(crate) fn failure(ui: &mut Ui, tools: &Tools<'_>, state: &State, message: &s
             ui.label(RichText::new(heading).color(theme.error));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if ui.button("Copy error").clicked() {
-                    ui.ctx().copy_text(message.to_owned());
+                    Copy { text: message.to_owned(), what: "the error".to_owned() }.put(ui.ctx());
                 }
             });
         });

@@ -19,7 +19,7 @@ const MAX_HEIGHT: f32 = 180.0;
 pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &State) -> Option<u64> {
     let theme = tools.theme;
     let settings = &state.curve_settings;
-    let sources = traces::sources(&[state], settings.axis, |method| theme.method(method));
+    let sources = traces::sources(&[state], settings.axis, |method, shade| theme.method_shade(method, shade));
     let own = &sources[0];
     let marks = Marks::of(&sources, settings);
     let context = marks.context(theme, &sources, settings.axis);
@@ -47,6 +47,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &State) -> Option<u64>
             traces: traces.collect(),
         };
         let done = curve::metric(ui, context, plot, rect);
+        super::curves::remember_bounds(ui, done.bounds);
         clicked = clicked.or(done.clicked.map(|(x, _)| own.step(x).round().max(1.0) as u64));
     }
     clicked

@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// From this width on the two completions stand beside each other, points.
 const BESIDE: f32 = 640.0;
 
-/// A card below this height has no room for numbers beside its text, points.
+/// A card below this height has no room for every number above its text, points.
 const FULL: f32 = 132.0;
 
 /// Draws the panel.
@@ -54,8 +54,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
         let Some(rollout) = group.rollouts.get(index) else { return };
         let body = body(text_view, group, index, other, marks);
         let name = if pair.i == pair.j { format!("i, j = {index}") } else { format!("{axis} = {index}") };
-        // The text comes before the numbers.
-        let extent = if height < FULL { Extent::Brief } else { Extent::Full };
+        let extent = if height < FULL { Extent::Short } else { Extent::Full };
         rollout_card::show(ui, theme, &name, rollout, body, extent, height);
     };
     if pair.i == pair.j {
@@ -112,7 +111,7 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, group: &GroupView, pair
         title(ui, theme, &format!("Pair {}, {}", pair.i, pair.j));
         let (swatch, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
         let outline = egui::Stroke::new(1.0, theme.text_weak);
-        match theme.cosine(cosine, state.range()) {
+        match theme.cosine_on(state.cosine_scale(compared), cosine) {
             Some(color) => {
                 ui.painter().rect(swatch, 1.0, color, outline, egui::StrokeKind::Inside);
             }
@@ -136,9 +135,12 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, group: &GroupView, pair
                 }
             }
             let shown = text_view(state, group);
+            // The cosine before it needs its room.
+            let width = (ui.available_width() - 8.0).clamp(40.0, 104.0);
             let response = ComboBox::from_id_salt("text view")
                 .selected_text(shown.name())
-                .width(104.0)
+                .width(width)
+                .truncate()
                 .show_ui(ui, |ui| {
                     for view in [TextView::Differences, TextView::Plain] {
                         ui.selectable_value(&mut state.text_view, view, view.name());

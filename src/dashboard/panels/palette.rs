@@ -2,12 +2,15 @@
 
 use super::Tools;
 use crate::dashboard::dock::PanelKind;
-use crate::dashboard::state::{State, Wish};
+use crate::dashboard::state::{Over, State, Wish};
 use crate::trainer::{Compared, RunState, TrainerCommand};
 use egui::{Align2, Area, Frame, Id, Key, Modifiers, Order, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 /// Width of the palette, points.
 const WIDTH: f32 = 460.0;
+
+/// Height of the list at most, points.
+const LIST: f32 = 320.0;
 
 /// What has been typed and chosen.
 #[derive(Debug, Default)]
@@ -150,7 +153,8 @@ pub(crate) fn show(ui: &Ui, tools: &Tools<'_>, state: &mut State) {
             if response.changed() {
                 chosen = 0;
             }
-            ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
+            // As high as what is found needs, whatever the list showed before.
+            ScrollArea::vertical().max_height(LIST).min_scrolled_height(LIST).show(ui, |ui| {
                 for (place, (name, action)) in found.iter().enumerate() {
                     let text = RichText::new(name).color(if place == chosen { theme.text_strong } else { theme.text });
                     let response = ui.add_sized(
@@ -186,6 +190,7 @@ pub(crate) fn show(ui: &Ui, tools: &Tools<'_>, state: &mut State) {
 fn act(ctx: &egui::Context, state: &mut State, action: Action) {
     match action {
         Action::Wish(wish) => state.wishes.push(wish),
+        Action::Command(TrainerCommand::Stop) => state.over = Over::Stop,
         Action::Command(command) => state.ask(command),
         Action::Compare(compared) => state.comparison = compared,
         Action::Order(order) => state.order = order,
@@ -194,7 +199,7 @@ fn act(ctx: &egui::Context, state: &mut State, action: Action) {
         Action::Play => state.toggle_playing(),
         Action::Event(by) => state.jump_to_event(by),
         Action::GoTo(step) => state.move_to(step),
-        Action::Keys => state.keys_open = true,
+        Action::Keys => state.over = Over::Keys,
         Action::Theme => super::run_bar::change_theme(ctx),
     }
 }

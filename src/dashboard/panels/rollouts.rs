@@ -2,7 +2,7 @@
 
 use super::{Tools, caption, placeholder, problems};
 use crate::dashboard::format;
-use crate::dashboard::rollouts::{Place, Quantity, RolloutChoices, Sort};
+use crate::dashboard::rollouts::{Place, Quantity, RolloutChoices, Rows, Sort};
 use crate::dashboard::state::State;
 use crate::dashboard::theme::Theme;
 use crate::dashboard::tokens::TokenQuantity;
@@ -13,14 +13,24 @@ use crate::dashboard::widgets::{marks, token_chart};
 use crate::trainer::{RolloutView, StepView};
 use crate::verify::Verdict;
 use egui::{
-    Align, Button, ComboBox, Id, Label, Layout, Rect, RichText, Sense, Shape, Stroke, TextEdit, Ui, UiBuilder, pos2,
-    vec2,
+    Align, Button, ComboBox, Id, Label, Layout, Rect, RichText, ScrollArea, Sense, Shape, Stroke, TextEdit, Ui,
+    UiBuilder, pos2, vec2,
 };
 use egui_extras::{Column, TableBuilder, TableRow};
 use std::sync::Arc;
 
 /// Height of a row, points.
 const ROW: f32 = 18.0;
+/// Widths of the first columns: which of the pair, group and number, verdict; points.
+const HEADS: [f32; 3] = [16.0, 40.0, 40.0];
+/// Width of a number, points.
+const NUMBER: f32 = 44.0;
+/// Width of the answer, points.
+const ANSWER: f32 = 76.0;
+/// The completion has at least this width, points.
+const COMPLETION: f32 = 80.0;
+/// Gap between columns, points.
+const CELL_GAP: f32 = 4.0;
 /// Width of the completion in full, points.
 const DETAIL: f32 = 340.0;
 /// The scatter plot is not drawn narrower than this, points.
@@ -134,40 +144,57 @@ fn completions(ui: &mut Ui, theme: &Theme, state: &mut State, view: &StepView, s
         Some(pair) if pair.j == place.index => "j",
         _ => "",
     };
-    let width = ui.available_width();
-    let numbers: &[Quantity] = if width >= 760.0 {
-        &Quantity::ALL
-    } else if width >= 460.0 {
-        &[Quantity::Reward, Quantity::Novelty, Quantity::Advantage, Quantity::Length]
-    } else {
-        &[Quantity::Novelty, Quantity::Advantage]
-    };
-    let mut table = TableBuilder::new(ui)
-        .id_salt("completions")
-        .striped(true)
-        .sense(Sense::click())
-        .auto_shrink(false)
-        .cell_layout(Layout::left_to_right(Align::Center))
-        .column(Column::exact(20.0))
-        .column(Column::exact(46.0))
-        .column(Column::exact(46.0));
-    for _ in numbers {
-        table = table.column(Column::exact(48.0));
-    }
-    table = table.column(Column::initial(84.0).at_least(40.0).clip(true)).column(Column::remainder().clip(true));
     let mut choices = state.rollouts.clone();
     let mut clicked = None;
+    // Nothing is left out where the table is narrow: it scrolls to the side.
+    ScrollArea::horizontal().id_salt("sideways").auto_shrink(false).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.x = CELL_GAP;
+        let least = HEADS.iter().sum::<f32>() + NUMBER * Quantity::ALL.len() as f32 + ANSWER + COMPLETION;
+        let gaps = CELL_GAP * (HEADS.len() + Quantity::ALL.len() + 4) as f32;
+        ui.set_min_width((least + gaps).max(ui.available_width()));
+        // The last of them keeps the numbers apart from the texts.
+        let columns = HEADS.into_iter().chain(Quantity::ALL.map(|_| NUMBER)).chain([CELL_GAP]).map(Column::exact);
+        let table = TableBuilder::new(ui)
+            .id_salt("completions")
+            .striped(true)
+            .sense(Sense::click())
+            .auto_shrink(false)
+            .cell_layout(Layout::left_to_right(Align::Center));
+        let table = columns.fold(table, TableBuilder::column);
+        let table = table.column(Column::exact(ANSWER).clip(true)).column(Column::remainder().clip(true));
+        rows_of(table, theme, &rows, view, &mut choices, &mut clicked, shown, axis);
+    });
+    if choices != state.rollouts {
+        state.rollouts = choices;
+    }
+    if let Some(place) = clicked {
+        state.choose_rollout(place);
+    }
+}
+
+/// The head of the table and its rows.
+fn rows_of(
+    table: TableBuilder<'_>,
+    theme: &Theme,
+    rows: &Rows,
+    view: &StepView,
+    choices: &mut RolloutChoices,
+    clicked: &mut Option<Place>,
+    shown: Option<Place>,
+    axis: impl Fn(Place) -> &'static str,
+) {
     table
         .header(ROW + 2.0, |mut header| {
             header.col(|_| {});
-            sort_by(&mut header, theme, &mut choices, Sort::Place, "group", "group and number", "As sampled.");
-            sort_by(&mut header, theme, &mut choices, Sort::Verdict, "verdict", "verdict", "What the verifier says.");
-            for quantity in numbers {
-                let sort = Sort::By(*quantity);
-                sort_by(&mut header, theme, &mut choices, sort, quantity.short(), quantity.name(), quantity.help());
+            sort_by(&mut header, theme, choices, Sort::Place, "group", "group and number", "As sampled.");
+            sort_by(&mut header, theme, choices, Sort::Verdict, "verdict", "verdict", "What the verifier says.");
+            for quantity in Quantity::ALL {
+                let sort = Sort::By(quantity);
+                sort_by(&mut header, theme, choices, sort, quantity.short(), quantity.name(), quantity.help());
             }
             let help = "What the verifier judged.";
-            sort_by(&mut header, theme, &mut choices, Sort::Answer, "answer", "answer", help);
+            header.col(|_| {});
+            sort_by(&mut header, theme, choices, Sort::Answer, "answer", "answer", help);
             header.col(|ui| {
                 ui.label(RichText::new("completion").small().color(theme.text_weak));
             });
@@ -178,34 +205,21 @@ fn completions(ui: &mut Ui, theme: &Theme, state: &mut State, view: &StepView, s
                 let group = &view.groups[place.group];
                 let rollout = &group.rollouts[place.index];
                 row.set_selected(shown == Some(place));
-                cells(&mut row, theme, axis(place), place, rollout, numbers);
+                cells(&mut row, theme, axis(place), place, rollout);
                 let response = row.response();
                 let name = format!("Completion {} of group {}", place.index, place.group + 1);
                 response.widget_info(|| {
                     egui::WidgetInfo::selected(egui::Role::Row, true, shown == Some(place), name.clone())
                 });
                 if response.clicked() {
-                    clicked = Some(place);
+                    *clicked = Some(place);
                 }
             });
         });
-    if choices != state.rollouts {
-        state.rollouts = choices;
-    }
-    if let Some(place) = clicked {
-        state.choose_rollout(place);
-    }
 }
 
 /// What a row of the table says of a completion.
-fn cells(
-    row: &mut TableRow<'_, '_>,
-    theme: &Theme,
-    axis: &str,
-    place: Place,
-    rollout: &RolloutView,
-    numbers: &[Quantity],
-) {
+fn cells(row: &mut TableRow<'_, '_>, theme: &Theme, axis: &str, place: Place, rollout: &RolloutView) {
     row.col(|ui| {
         ui.add(Label::new(RichText::new(axis).small().color(theme.text_strong)).selectable(false));
     });
@@ -216,7 +230,7 @@ fn cells(
     row.col(|ui| {
         marks::verdict(ui, theme, rollout.verdict);
     });
-    for quantity in numbers {
+    for quantity in Quantity::ALL {
         row.col(|ui| {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 ui.add_space(4.0);
@@ -225,6 +239,7 @@ fn cells(
             });
         });
     }
+    row.col(|_| {});
     row.col(|ui| {
         let text = rollout.extracted.as_deref().map_or("none", str::trim);
         let text = RichText::new(format::one_line(text, 60)).monospace();
@@ -283,7 +298,9 @@ fn paint_order(ui: &Ui, theme: &Theme, head: Rect, descending: bool) {
 /// The scatter plot with its axes.
 fn plane(ui: &mut Ui, theme: &Theme, state: &mut State, view: &StepView, shown: Option<Place>) {
     let rows = state.rows();
+    let width = ((ui.available_width() - 44.0) / 2.0).clamp(40.0, 110.0);
     ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 4.0;
         for (axis, of) in [(1, "Along y"), (0, "Along x")] {
             if axis == 0 {
                 ui.label(RichText::new("over").small().color(theme.text_weak));
@@ -292,7 +309,8 @@ fn plane(ui: &mut Ui, theme: &Theme, state: &mut State, view: &StepView, shown: 
             let before = *chosen;
             let response = ComboBox::from_id_salt(of)
                 .selected_text(RichText::new(chosen.name()).small())
-                .width(72.0)
+                .width(width)
+                .truncate()
                 .show_ui(ui, |ui| {
                     for quantity in Quantity::ALL {
                         ui.selectable_value(chosen, quantity, quantity.name()).on_hover_text(quantity.help());

@@ -2,7 +2,7 @@
 
 use super::Tools;
 use crate::dashboard::format;
-use crate::dashboard::state::State;
+use crate::dashboard::state::{Over, State, Wish};
 use crate::dashboard::theme::Theme;
 use crate::dashboard::widgets::quantity::{self, Meaning};
 use crate::dashboard::widgets::{marks, stage_strip};
@@ -10,10 +10,6 @@ use crate::metrics::{self, Better, Metric, MetricRow};
 use crate::trainer::{RunState, Stage, StageTimes, TrainerCommand};
 use egui::{Align, Button, Label, Layout, RichText, Sense, Ui, vec2};
 use std::time::Duration;
-
-/// A watched run that has not written for this long may have been killed, seconds; and for this many of its steps.
-const SILENT_S: f64 = 60.0;
-const SILENT_STEPS: f64 = 3.0;
 
 /// Draws both lines.
 pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
@@ -23,7 +19,11 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
             ui.spacing_mut().item_spacing.x = 4.0;
             window_buttons(ui, state);
             ui.add_space(8.0);
-            if !state.is_watched() {
+            let can_resume = state.can_resume();
+            if can_resume {
+                resume_button(ui, state);
+                ui.add_space(8.0);
+            } else if !state.is_watched() {
                 run_buttons(ui, state);
                 ui.add_space(8.0);
             }
@@ -54,13 +54,11 @@ fn recorded_times(row: &MetricRow) -> StageTimes {
 /// Where the run stands; for a run that another process writes, when it was last heard of.
 fn run_state(ui: &mut Ui, theme: &Theme, state: &State) {
     let snapshot = &state.snapshot;
-    let Some(written) = snapshot.last_written.filter(|_| !snapshot.state.is_over()) else {
+    let Some(age) = state.unwritten_s() else {
         marks::run_state(ui, theme, &snapshot.state);
         return;
     };
-    let age = written.elapsed().unwrap_or_default().as_secs_f64();
-    let step = snapshot.history.last().and_then(|row| row.get(&metrics::TIME_STEP_S)).unwrap_or(0.0);
-    let is_silent = age > SILENT_S.max(SILENT_STEPS * step);
+    let is_silent = state.is_silent();
     marks::watching(ui, theme, snapshot.state == RunState::Paused, is_silent).on_hover_text(
         "The run belongs to another process and is read from its folder. A run that was killed says no more.",
     );
@@ -107,13 +105,20 @@ fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
     // The rest in order of need, as far as there is room.
     let row = state.metrics();
     let at_cursor = |metric: &Metric| row.and_then(|row| row.get(metric));
-    let eta = snapshot.eta_s.map_or_else(|| "–".to_owned(), format::clock);
+    let left = snapshot.eta_s.map_or_else(|| "–".to_owned(), format::clock);
+    // A run that waits does not arrive.
+    let eta = match snapshot.state {
+        RunState::Paused => ("left", Some(left)),
+        _ if snapshot.state.is_over() || state.is_silent() => ("", None),
+        _ => ("ETA", Some(left)),
+    };
     let rate = at_cursor(&metrics::THROUGHPUT_TOKENS_PER_S).map(|rate| format!("{} tok/s", format::thousands(rate)));
     let memory = at_cursor(&metrics::MEMORY_PEAK_MIB).map(|memory| format!("{} MiB", format::thousands(memory)));
     let seed_help = "The seed from which every random number of the run is derived.";
-    let eta_help = "Time to the last step at the recent pace, in minutes and seconds.";
+    let eta_help =
+        "Time to the last step at the recent pace, in minutes and seconds; of a paused run, once it goes on.";
     let rest = [
-        (meaning("Time left", eta_help, ""), "ETA", (!snapshot.state.is_over()).then_some(eta)),
+        (meaning("Time left", eta_help, ""), eta.0, eta.1),
         (meaning("Seed", seed_help, "experiment.ron"), "seed", Some(info.seed.to_string())),
         (Meaning::of("Throughput", &metrics::THROUGHPUT_TOKENS_PER_S), "", rate),
         (Meaning::of("Memory", &metrics::MEMORY_PEAK_MIB), "", memory),
@@ -134,7 +139,10 @@ fn run_buttons(ui: &mut Ui, state: &mut State) {
     let stopping = state.is_pending(TrainerCommand::Stop);
     let live = !run.is_over() && !stopping;
     let stop = if stopping && !run.is_over() { "Stopping…" } else { "Stop" };
-    button(ui, state, live, stop, "Finish the current step, write a checkpoint and end the run", TrainerCommand::Stop);
+    let hint = "Finish the current step, write a checkpoint and end the run; asks before it does";
+    if ui.add_enabled(live, Button::new(stop)).on_hover_text(hint).on_disabled_hover_text(hint).clicked() {
+        state.over = Over::Stop;
+    }
 
     let saving = state.is_pending(TrainerCommand::Checkpoint) && live;
     let text = if saving { "Saving…" } else { "Checkpoint" };
@@ -157,6 +165,16 @@ fn run_buttons(ui: &mut Ui, state: &mut State) {
     }
 }
 
+/// For a run that has ended before its last step.
+fn resume_button(ui: &mut Ui, state: &mut State) {
+    let step = state.snapshot.checkpoints.last().copied().unwrap_or(0);
+    let text = if state.is_resuming { "Resuming…" } else { "Resume" };
+    let hint = format!("Go on training here from the checkpoint of step {step}");
+    if ui.add_enabled(!state.is_resuming, Button::new(text)).on_hover_text(hint).clicked() {
+        state.wishes.push(Wish::Resume);
+    }
+}
+
 fn button(ui: &mut Ui, state: &mut State, enabled: bool, text: &str, hint: &str, command: TrainerCommand) {
     let response = ui.add_enabled(enabled, Button::new(text)).on_hover_text(hint).on_disabled_hover_text(hint);
     if response.clicked() {
@@ -166,7 +184,7 @@ fn button(ui: &mut Ui, state: &mut State, enabled: bool, text: &str, hint: &str,
 
 fn window_buttons(ui: &mut Ui, state: &mut State) {
     if ui.add(Button::new("?")).on_hover_text("Keys").clicked() {
-        state.keys_open = !state.keys_open;
+        state.toggle_keys();
     }
     let text = if ui.ctx().theme() == egui::Theme::Dark { "Light" } else { "Dark" };
     if ui.add(Button::new(text)).on_hover_text("Change between dark and light").clicked() {

@@ -2,6 +2,8 @@
 
 use crate::dashboard::state::State;
 use crate::dashboard::theme::Theme;
+use crate::dashboard::traces::look;
+use crate::dashboard::widgets::marks;
 use egui::{Button, Color32, RichText, Sense, Ui, vec2};
 
 /// What was asked for by a click.
@@ -23,7 +25,7 @@ pub(crate) fn show(
     has_start: bool,
 ) -> Option<RunTabs> {
     let mut asked = None;
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 4.0;
         if has_start {
             let button = Button::new("Start").selected(shown.is_none()).fill(fill(theme, shown.is_none()));
@@ -34,16 +36,15 @@ pub(crate) fn show(
         for (place, run) in runs.iter().enumerate() {
             ui.add_space(6.0);
             let info = &run.snapshot.info;
-            let (dot, _) = ui.allocate_exact_size(vec2(8.0, 8.0), Sense::hover());
-            ui.painter().circle_filled(dot.center(), 4.0, theme.method(&info.method));
+            let (sample, _) = ui.allocate_exact_size(vec2(22.0, 8.0), Sense::hover());
+            let (shade, style) = look(run.label.variant);
+            marks::paint_line(ui.painter(), sample, theme.method_shade(&info.method, shade), style);
             let is_shown = shown == Some(place);
-            let text = RichText::new(format!("{} s{}", info.name, info.seed)).color(if is_shown {
-                theme.text_strong
-            } else {
-                theme.text_weak
-            });
+            let color = if is_shown { theme.text_strong } else { theme.text_weak };
+            let text = RichText::new(&run.label.name).color(color);
             let button = Button::new(text).selected(is_shown).fill(fill(theme, is_shown));
-            if ui.add(button).on_hover_text(info.directory.display().to_string()).clicked() {
+            let hint = format!("{}, {}", info.method, info.directory.display());
+            if ui.add(button).on_hover_text(hint).clicked() {
                 asked = Some(RunTabs::Show(place));
             }
             // A run that trains stays: closing its tab would hide it, not end it.
@@ -51,7 +52,7 @@ pub(crate) fn show(
             if can_close
                 && ui
                     .add(Button::new(RichText::new("×").color(theme.text_weak)).frame(false))
-                    .accessible_name(format!("Close {}", info.name))
+                    .accessible_name(format!("Close {}", run.label.name))
                     .on_hover_text("Close this run; its folder stays")
                     .clicked()
             {

@@ -2,12 +2,16 @@
 
 use super::{caption, title};
 use crate::dashboard::format;
+use crate::dashboard::opener::Opener;
 use crate::dashboard::start::{Editor, PastRun, Start};
 use crate::dashboard::theme::Theme;
+use crate::trainer::RunBuilder;
 use egui::{Align, Button, Frame, Label, Layout, Margin, RichText, ScrollArea, Sense, TextEdit, Ui, vec2};
+use std::sync::Arc;
 
 /// Draws the screen.
-pub(crate) fn show(ui: &mut Ui, theme: &Theme, start: &mut Start) {
+pub(crate) fn show(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener) {
+    start.keep_reading();
     ui.horizontal(|ui| {
         title(ui, theme, "Orthant");
         caption(ui, theme, "watch a language model learn to reason");
@@ -15,7 +19,7 @@ pub(crate) fn show(ui: &mut Ui, theme: &Theme, start: &mut Start) {
             if ui.button("Read again").on_hover_text("Look for experiments and runs again").clicked() {
                 start.read_again();
             }
-            if start.is_opening() {
+            if opener.is_opening() {
                 ui.label("Loading…");
                 ui.spinner();
             }
@@ -46,51 +50,85 @@ pub(crate) fn show(ui: &mut Ui, theme: &Theme, start: &mut Start) {
         ui.allocate_ui(vec2(half, free.y), |ui| {
             ui.vertical(|ui| {
                 ui.set_width(half);
-                experiments(ui, theme, start);
+                experiments(ui, theme, start, opener);
             });
         });
         ui.vertical(|ui| {
             ui.set_width(half);
-            runs(ui, theme, start);
+            runs(ui, theme, start, opener);
         });
     });
 }
 
-fn experiments(ui: &mut Ui, theme: &Theme, start: &mut Start) {
+fn experiments(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener) {
     ui.horizontal(|ui| {
         title(ui, theme, "Experiments");
         caption(ui, theme, start.places().experiments.display().to_string());
     });
-    if start.found.experiments.is_empty() && !start.is_reading() {
-        ui.label("No experiment files here.");
-        caption(ui, theme, "Start Orthant in the folder that has experiments/, or write an experiment file there.");
+    if start.found.experiments.is_empty() && start.editor.is_none() {
+        if !start.is_reading() {
+            no_experiments(ui, theme, start);
+        }
         return;
     }
     let list_height = if start.editor.is_some() { 0.36 * ui.available_height() } else { ui.available_height() };
+    let found = Arc::clone(&start.found);
     let mut chosen = None;
     ScrollArea::vertical().id_salt("experiments").max_height(list_height).auto_shrink([false, false]).show(ui, |ui| {
-        for file in &start.found.experiments {
+        for file in &found.experiments {
             let name = file.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let is_chosen = start.editor.as_ref().is_some_and(|editor| editor.path == file.path);
             let (line, color) = match &file.experiment {
-                Some(experiment) => (experiment.description.as_str(), theme.method(experiment.method.label())),
-                None => ("This file has an error", theme.error),
+                Ok(experiment) => (experiment.description.as_str(), theme.method(experiment.method.label())),
+                Err(error) => (error.as_str(), theme.error),
             };
-            if entry(ui, theme, &name, line, color, is_chosen) {
-                chosen = Some(Editor::new(file));
+            let is_unsaved = start.is_unsaved(&file.path);
+            if entry(ui, theme, &name, line, color, is_chosen, is_unsaved) {
+                chosen = Some(file);
             }
         }
     });
-    if let Some(editor) = chosen {
-        start.editor = Some(editor);
+    if let Some(file) = chosen.filter(|file| start.editor.as_ref().is_none_or(|editor| editor.path != file.path)) {
+        start.edit(file);
     }
     let Some(mut editor) = start.editor.take() else { return };
-    let keep = edit(ui, theme, start, &mut editor);
-    start.editor = keep.then_some(editor);
+    let keep = edit(ui, theme, start, opener, &mut editor);
+    start.editor = Some(editor);
+    if !keep {
+        start.close_editor();
+    }
+}
+
+/// What a folder without experiments is offered.
+fn no_experiments(ui: &mut Ui, theme: &Theme, start: &mut Start) {
+    ui.label("No experiment files here.");
+    ui.add(
+        Label::new(
+            RichText::new("The quickstart trains a small bundled model on the processor, in some minutes.")
+                .small()
+                .color(theme.text_weak),
+        )
+        .wrap(),
+    );
+    ui.add_space(4.0);
+    let hint = "Write quickstart.ron into this folder and look at it";
+    if ui.button("Write the quickstart here").on_hover_text(hint).clicked() {
+        start.write_quickstart();
+    }
+    ui.add_space(4.0);
+    caption(ui, theme, "Or start Orthant in a folder that has experiments, or with --experiments DIR.");
 }
 
 /// A line of the list; says whether it was clicked.
-fn entry(ui: &mut Ui, theme: &Theme, name: &str, line: &str, color: egui::Color32, is_chosen: bool) -> bool {
+fn entry(
+    ui: &mut Ui,
+    theme: &Theme,
+    name: &str,
+    line: &str,
+    color: egui::Color32,
+    is_chosen: bool,
+    is_unsaved: bool,
+) -> bool {
     let frame = Frame::new()
         .fill(if is_chosen { theme.hovered } else { theme.raised })
         .corner_radius(3.0)
@@ -103,6 +141,10 @@ fn entry(ui: &mut Ui, theme: &Theme, name: &str, line: &str, color: egui::Color3
                 let (dot, _) = ui.allocate_exact_size(vec2(8.0, 8.0), Sense::hover());
                 ui.painter().circle_filled(dot.center(), 4.0, color);
                 ui.add(Label::new(RichText::new(name).color(theme.text_strong)).selectable(false));
+                if is_unsaved {
+                    let text = RichText::new("not saved").small().color(theme.warning);
+                    ui.add(Label::new(text).selectable(false));
+                }
             });
             if !line.is_empty() {
                 ui.add(Label::new(RichText::new(line).color(theme.text_weak)).truncate().selectable(false));
@@ -116,15 +158,16 @@ fn entry(ui: &mut Ui, theme: &Theme, name: &str, line: &str, color: egui::Color3
 }
 
 /// The experiment that is looked at. Says whether it stays open.
-fn edit(ui: &mut Ui, theme: &Theme, start: &mut Start, editor: &mut Editor) -> bool {
+fn edit(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener, editor: &mut Editor) -> bool {
     let mut keep = true;
     ui.add_space(8.0);
     ui.horizontal(|ui| {
-        let can_start = editor.parsed.is_ok() && !start.is_opening();
+        let can_start = editor.parsed.is_ok() && !opener.is_opening();
         if ui.add_enabled(can_start, Button::new("Start run")).on_hover_text("Train with the text below").clicked()
             && let Ok(experiment) = &editor.parsed
         {
-            start.run(experiment.clone());
+            let experiment = experiment.clone();
+            opener.start(&start.places().runs, move || Ok(RunBuilder::new(experiment)));
         }
         let is_there = editor.path.file_name().is_some_and(|name| name.to_string_lossy() == editor.name.trim());
         let save = if is_there { "Save" } else { "Save as new" };
@@ -137,7 +180,7 @@ fn edit(ui: &mut Ui, theme: &Theme, start: &mut Start, editor: &mut Editor) -> b
         }
         ui.add(TextEdit::singleline(&mut editor.name).desired_width(200.0)).accessible_name("File name");
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            if ui.button("Close").clicked() {
+            if ui.button("Close").on_hover_text("What is not saved is kept while the window is open").clicked() {
                 keep = false;
             }
         });
@@ -168,7 +211,7 @@ fn edit(ui: &mut Ui, theme: &Theme, start: &mut Start, editor: &mut Editor) -> b
     keep
 }
 
-fn runs(ui: &mut Ui, theme: &Theme, start: &mut Start) {
+fn runs(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener) {
     ui.horizontal(|ui| {
         title(ui, theme, "Runs");
         caption(ui, theme, start.places().runs.display().to_string());
@@ -179,7 +222,7 @@ fn runs(ui: &mut Ui, theme: &Theme, start: &mut Start) {
             if ui.add_enabled(ticked > 0, Button::new(text)).on_hover_text(hint).on_disabled_hover_text(hint).clicked()
             {
                 let folders = std::mem::take(&mut start.ticked);
-                start.open(&folders);
+                opener.open(&folders);
             }
         });
     });
@@ -188,15 +231,15 @@ fn runs(ui: &mut Ui, theme: &Theme, start: &mut Start) {
         caption(ui, theme, "Choose an experiment at the left and start it; quickstart.ron is the one to begin with.");
         return;
     }
-    let list: Vec<PastRun> = start.found.runs.clone();
+    let found = Arc::clone(&start.found);
     ScrollArea::vertical().id_salt("runs").auto_shrink([false, false]).show(ui, |ui| {
-        for run in &list {
-            run_entry(ui, theme, start, run);
+        for run in &found.runs {
+            run_entry(ui, theme, start, opener, run);
         }
     });
 }
 
-fn run_entry(ui: &mut Ui, theme: &Theme, start: &mut Start, run: &PastRun) {
+fn run_entry(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener, run: &PastRun) {
     let frame = Frame::new().fill(theme.raised).corner_radius(3.0).inner_margin(Margin::symmetric(10, 5));
     frame.show(ui, |ui| {
         ui.set_width(ui.available_width());
@@ -219,13 +262,14 @@ fn run_entry(ui: &mut Ui, theme: &Theme, start: &mut Start, run: &PastRun) {
             ui.painter().circle_filled(dot.center(), 4.0, theme.method(&run.method));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if ui.button("Open").clicked() {
-                    start.open(std::slice::from_ref(&run.path));
+                    opener.open(std::slice::from_ref(&run.path));
                 }
                 let goes_on = run.state == "interrupted"
                     || matches!(run.state.as_str(), "stopped" | "failed" | "silent") && run.steps.0 < run.steps.1;
                 let hint = "Go on from the newest checkpoint";
-                if goes_on && ui.add_enabled(!start.is_opening(), Button::new("Resume")).on_hover_text(hint).clicked() {
-                    start.resume(run.path.clone());
+                if goes_on && ui.add_enabled(!opener.is_opening(), Button::new("Resume")).on_hover_text(hint).clicked()
+                {
+                    opener.resume(&run.path);
                 }
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                     ui.add(Label::new(RichText::new(name).color(theme.text_strong)).truncate());

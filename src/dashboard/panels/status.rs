@@ -1,13 +1,18 @@
-//! The status line: warnings at the left, the run folder at the right.
+//! The status line: what to look after and what has just happened at the left, the run folder at the right.
 
 use super::{Tools, caption};
+use crate::dashboard::copies::Copy;
+use crate::dashboard::dock::PanelKind;
 use crate::dashboard::format;
-use crate::dashboard::state::State;
+use crate::dashboard::state::{State, Wish};
 use egui::{Align, Label, Layout, RichText, ScrollArea, Ui};
-use std::sync::PoisonError;
+use std::time::Duration;
+
+/// Warnings that are listed, at most.
+const LISTED: usize = 200;
 
 /// Draws the line.
-pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &State) {
+pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     let theme = tools.theme;
     ui.horizontal_centered(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -15,10 +20,10 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &State) {
             if !folder.is_empty() {
                 let copy = ui.small_button("Copy path").on_hover_text("Copy the run folder's path");
                 if copy.clicked() {
-                    ui.ctx().copy_text(folder.clone());
+                    Copy { text: folder.clone(), what: "the run folder's path".to_owned() }.put(ui.ctx());
                 }
                 ui.scope(|ui| {
-                    ui.set_max_width((0.45 * ui.available_width()).max(120.0));
+                    ui.set_max_width((0.35 * ui.available_width()).max(120.0));
                     let text = RichText::new(folder).small().color(theme.text_weak);
                     ui.add(Label::new(text).truncate());
                 });
@@ -26,40 +31,53 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &State) {
             if let Some(step) = state.snapshot.checkpoints.last() {
                 caption(ui, theme, format!("last checkpoint at step {step}"));
             }
-            ui.with_layout(Layout::left_to_right(Align::Center), |ui| warnings(ui, tools, state));
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                concerns(ui, tools, state);
+                news(ui, tools, state);
+            });
         });
     });
 }
 
-fn warnings(ui: &mut Ui, tools: &Tools<'_>, state: &State) {
+/// How much there is to look after: what the newest steps show, and what the run warned of.
+fn concerns(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     let theme = tools.theme;
-    if let Some(refused) = &state.refused {
-        ui.add(Label::new(RichText::new(refused).color(theme.warning)).truncate());
-        return;
-    }
-    if let Some(told) = state.export.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-        let (text, color) = match told {
-            Ok(text) => (text, theme.text),
-            Err(text) => (text, theme.error),
-        };
-        ui.add(Label::new(RichText::new(text).color(color)).truncate());
-        return;
-    }
+    let findings = state.findings().count();
     let warnings = &state.snapshot.warnings;
-    let Some((step, text)) = warnings.last() else {
+    if findings == 0 && warnings.is_empty() {
         caption(ui, theme, "No warnings");
-        return;
-    };
-    let count = if warnings.len() == 1 { "1 warning".to_owned() } else { format!("{} warnings", warnings.len()) };
-    ui.menu_button(RichText::new(count).color(theme.warning), |ui| {
-        ui.set_min_width(420.0);
-        ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
-            for (step, text) in warnings.iter().rev() {
-                ui.label(RichText::new(format!("Step {step}")).small().color(theme.text_weak));
-                ui.label(text);
-            }
+    }
+    let count =
+        |count: usize, one: &str, many: &str| if count == 1 { format!("1 {one}") } else { format!("{count} {many}") };
+    if findings > 0 {
+        let text = RichText::new(count(findings, "thing to look after", "things to look after")).color(theme.warning);
+        if ui.button(text).on_hover_text("Show health").clicked() {
+            state.wishes.push(Wish::ShowPanel(PanelKind::Health));
+        }
+    }
+    if !warnings.is_empty() {
+        let text = RichText::new(count(warnings.len(), "warning", "warnings")).color(theme.warning);
+        ui.menu_button(text, |ui| {
+            ui.set_min_width(420.0);
+            ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
+                for (step, text) in warnings.iter().rev().take(LISTED) {
+                    ui.label(RichText::new(format!("Step {step}")).small().color(theme.text_weak));
+                    ui.label(text);
+                }
+            });
         });
-    });
-    let line = format!("step {step}: {}", format::one_line(text, 240));
-    ui.add(Label::new(RichText::new(line).color(theme.text)).truncate());
+    }
+}
+
+/// What has just happened; else the newest warning.
+fn news(ui: &mut Ui, tools: &Tools<'_>, state: &State) {
+    let theme = tools.theme;
+    if let Some((told, rest)) = state.told() {
+        let color = if told.is_problem { theme.warning } else { theme.text_strong };
+        ui.add(Label::new(RichText::new(&told.text).color(color)).truncate());
+        ui.ctx().request_repaint_after(Duration::from_secs_f64(rest.max(0.1)));
+    } else if let Some((step, text)) = state.snapshot.warnings.last() {
+        let line = format!("step {step}: {}", format::one_line(text, 240));
+        ui.add(Label::new(RichText::new(line).color(theme.text)).truncate());
+    }
 }

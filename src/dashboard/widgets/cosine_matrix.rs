@@ -1,21 +1,24 @@
 //! The cosine matrix of a group: rows and columns are rollouts, with index, verdict and novelty at the margins.
 
 use super::marks;
-use crate::dashboard::derive::{GroupGeometry, Pair};
+use crate::dashboard::derive::{ColorScale, GroupGeometry, Pair};
 use crate::dashboard::format;
 use crate::dashboard::theme::{Theme, small_font};
 use crate::trainer::{Compared, GroupView};
+use egui::epaint::TextShape;
 use egui::{
-    Color32, CursorIcon, Painter, Rect, Response, Role, Sense, Stroke, StrokeKind, TextureId, Ui, Vec2, WidgetInfo,
-    pos2, vec2,
+    Color32, CursorIcon, Painter, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, TextureId, Ui, Vec2,
+    WidgetInfo, pos2, vec2,
 };
 
 /// Room for row labels, points.
 const LEFT: f32 = 32.0;
 /// Room for column labels, points.
 const TOP: f32 = 30.0;
-/// Room for the novelty of each row, points.
-const RIGHT: f32 = 14.0;
+/// Room for the novelty of each row and for the word, points.
+const RIGHT: f32 = 30.0;
+/// Width of the novelty of a row, points.
+const STRIP: f32 = 10.0;
 /// From this cell size on, verdicts are marks; below, bars.
 const MARK_CELL: f32 = 8.0;
 /// From this cell size on, cells carry their value.
@@ -31,8 +34,10 @@ pub(crate) struct CosineMatrix<'a> {
     pub(crate) geometry: &'a GroupGeometry,
     /// One pixel per cell, in display order.
     pub(crate) texture: TextureId,
-    /// What the ends of the colour map stand for.
-    pub(crate) range: f32,
+    /// What the colours of cosines stand for.
+    pub(crate) scale: ColorScale,
+    /// What the colours of novelties stand for.
+    pub(crate) novelty_scale: ColorScale,
     /// The pair that the other panels show.
     pub(crate) pair: Option<Pair>,
     /// Whether that pair is pinned.
@@ -74,7 +79,7 @@ impl CosineMatrix<'_> {
         self.paint_margins(painter, theme, cells, cell);
         self.paint_pair(painter, theme, cells, cell);
 
-        let pair_at = |at: egui::Pos2| {
+        let pair_at = |at: Pos2| {
             let place = (at - cells.min) / cell;
             let inside = place.x >= 0.0 && place.y >= 0.0;
             let i = self.geometry.order.get(place.y as usize)?;
@@ -82,7 +87,17 @@ impl CosineMatrix<'_> {
             inside.then_some(Pair { i: *i, j: *j })
         };
         let hovered = response.hover_pos().and_then(pair_at);
-        let clicked = if response.clicked() { response.interact_pointer_pos().and_then(pair_at) } else { None };
+        // What was pressed counts, though the pointer may have slipped into the next cell since.
+        let id = response.id.with("pressed");
+        let before = ui.data(|data| data.get_temp::<Pos2>(id));
+        match ui.input(|input| input.pointer.press_origin()).filter(|_| response.is_pointer_button_down_on()) {
+            Some(at) => {
+                ui.data_mut(|data| data.insert_temp(id, at));
+            }
+            None => ui.data_mut(|data| data.remove::<Pos2>(id)),
+        }
+        let pressed = before.or(response.interact_pointer_pos());
+        let clicked = pressed.filter(|_| response.clicked()).and_then(pair_at);
         MatrixOutput { hovered, clicked }
     }
 
@@ -118,7 +133,7 @@ impl CosineMatrix<'_> {
         for (row, &i) in self.geometry.order.iter().enumerate() {
             for (column, &j) in self.geometry.order.iter().enumerate() {
                 let cosine = self.group.cosine(self.compared, i, j);
-                let color = theme.cosine(cosine, self.range).map_or(theme.text_weak, |color| theme.text_on(color));
+                let color = theme.cosine_on(self.scale, cosine).map_or(theme.text_weak, |color| theme.text_on(color));
                 let rect = Self::cell_rect(cells, cell, row, column);
                 let text = format::signed(f64::from(cosine), 2);
                 painter.text(rect.center(), egui::Align2::CENTER_CENTER, text, small_font(), color);
@@ -187,21 +202,25 @@ impl CosineMatrix<'_> {
                 let at = pos2(column, cells.top() - 3.0 - length / 2.0);
                 painter.rect_filled(Rect::from_center_size(at, vec2(thickness.y, length)), 0.0, color);
             }
-            let strip = Rect::from_min_size(pos2(cells.right() + 4.0, row - cell / 2.0), vec2(RIGHT - 4.0, cell));
-            match theme.novelty(rollout.novelty) {
+            let strip = Rect::from_min_size(pos2(cells.right() + 4.0, row - cell / 2.0), vec2(STRIP, cell));
+            match theme.novelty(self.novelty_scale.place(rollout.novelty)) {
                 Some(color) => {
                     painter.rect_filled(strip, 0.0, color);
                 }
                 None => marks::paint_hatching(painter, strip, 5.0, Stroke::new(1.0, theme.missing)),
             }
         }
-        painter.text(
-            pos2(cells.right() + 4.0 + (RIGHT - 4.0) / 2.0, cells.top() - 3.0),
-            egui::Align2::CENTER_BOTTOM,
-            "ν",
-            small_font(),
-            theme.text_weak,
-        );
+        self.paint_novelty_name(painter, theme, cells);
+    }
+
+    /// The word beside the strips, upwards, with what their colours end at where there is room.
+    fn paint_novelty_name(&self, painter: &Painter, theme: &Theme, cells: Rect) {
+        let ColorScale { low, high } = self.novelty_scale;
+        let layout = |text: String| painter.layout_no_wrap(text, small_font(), theme.text_weak);
+        let full = layout(format!("novelty {low} to {high}"));
+        let galley = if full.size().x <= cells.height() { full } else { layout("novelty".to_owned()) };
+        let at = pos2(cells.right() + STRIP + 6.0, cells.bottom());
+        painter.add(TextShape::new(at, galley, theme.text_weak).with_angle(-std::f32::consts::FRAC_PI_2));
     }
 
     fn paint_pair(&self, painter: &Painter, theme: &Theme, cells: Rect, cell: f32) {

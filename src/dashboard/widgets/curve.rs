@@ -1,10 +1,11 @@
 //! A small plot over training steps, with its x axis and cursor linked to all others.
 
+use super::marks;
 use super::quantity::Meaning;
 use crate::dashboard::format;
 use crate::dashboard::series::{Axis, PassCurves};
 use crate::dashboard::theme::{LINE_WIDTH, SMALL_SIZE, Theme, small_font};
-use crate::dashboard::traces::Trace;
+use crate::dashboard::traces::{STYLES, Trace};
 use crate::metrics::{Better, Metric};
 use crate::trainer::Estimate;
 use egui::{Color32, Id, Rect, Response, RichText, Stroke, Ui, UiBuilder, Vec2b, pos2, vec2};
@@ -18,8 +19,8 @@ pub(crate) const TITLE: f32 = 18.0;
 /// Room for the plot's menu at the end of that line, points.
 pub(crate) const MENU: f32 = 20.0;
 
-/// How the lines of a plot's metrics are drawn, by their places.
-const STYLES: [LineStyle; 3] =
+/// How lines are broken.
+const LINE_STYLES: [LineStyle; STYLES] =
     [LineStyle::Solid, LineStyle::Dashed { length: 6.0 }, LineStyle::Dotted { spacing: 4.0 }];
 
 /// What all curves share.
@@ -64,7 +65,7 @@ pub(crate) struct MetricPlot<'a> {
 pub(crate) struct CurveClicks {
     /// The place on the x axis that was clicked, and whether Shift was held.
     pub(crate) clicked: Option<(f64, bool)>,
-    /// The x axis as it is shown.
+    /// The part of the x axis that the person chose to see; all of it where nobody did.
     pub(crate) bounds: Option<(f64, f64)>,
 }
 
@@ -74,6 +75,7 @@ pub(crate) fn metric(ui: &mut Ui, context: CurveContext<'_>, curve: MetricPlot<'
     let title = title_line(ui, context, rect, curve.title, &curve.value);
     Meaning::of(curve.title, curve.metric).on(title, theme);
     let empty = curve.traces.iter().all(|trace| trace.pieces.is_empty() && trace.shadow.is_empty());
+    let gaps: Vec<(f64, f64)> = curve.traces.first().map(|trace| trace.gaps.clone()).unwrap_or_default();
     let name = format!("{} {}", curve.title, curve.metric.name);
     let is_log = curve.is_log;
     let height = move |y: f64| if is_log { y.log10() } else { y };
@@ -103,7 +105,7 @@ pub(crate) fn metric(ui: &mut Ui, context: CurveContext<'_>, curve: MetricPlot<'
             }
             // The shadows of many runs would hide their averages.
             let faint = if curve.traces.len() > 2 { 0.15 } else { 0.3 };
-            let style = STYLES[trace.place % STYLES.len()];
+            let style = LINE_STYLES[trace.style % STYLES];
             for points in &trace.shadow {
                 line(plot_ui, String::new(), lift(points), trace.color.gamma_multiply(faint), style, true);
             }
@@ -122,19 +124,43 @@ pub(crate) fn metric(ui: &mut Ui, context: CurveContext<'_>, curve: MetricPlot<'
             }
         }
     });
+    paint_gaps(ui, theme, &response, &gaps);
     if empty {
-        placeholder(ui, theme, &response, if context.newest == 0 { "no step yet" } else { "not recorded by this run" });
+        let text = match (context.newest, gaps.is_empty()) {
+            (0, _) => "no step yet",
+            (_, true) => "not recorded by this run",
+            (_, false) => "no value is a number",
+        };
+        placeholder(ui, theme, &response, text);
     }
     let place = |at: egui::Pos2| response.transform.value_from_position(at).x;
     let is_shift = ui.input(|input| input.modifiers.shift);
     let bounds = response.transform.bounds();
+    // Where nobody has zoomed or moved it, the axis grows with the run.
+    let bounds = if response.inner { (f64::NEG_INFINITY, f64::INFINITY) } else { (bounds.min()[0], bounds.max()[0]) };
     CurveClicks {
         clicked: response
             .response
             .clicked()
             .then(|| response.response.interact_pointer_pos().map(|at| (place(at), is_shift)))
             .flatten(),
-        bounds: Some((bounds.min()[0], bounds.max()[0])),
+        bounds: Some(bounds),
+    }
+}
+
+/// Hatches the steps of the shown run whose values are not numbers, or none that can be drawn.
+fn paint_gaps(ui: &Ui, theme: &Theme, response: &PlotResponse<bool>, gaps: &[(f64, f64)]) {
+    let frame = *response.transform.frame();
+    let x = |at: f64| response.transform.position_from_point_x(at);
+    let mut end = f32::NEG_INFINITY;
+    for (from, to) in gaps {
+        // Many gaps within one pixel are one.
+        let (from, to) = (x(*from).max(frame.left()).max(end), x(*to).min(frame.right()));
+        if to - from >= 1.0 {
+            let stretch = Rect::from_x_y_ranges(from..=to, frame.y_range());
+            marks::paint_hatching(&ui.painter_at(frame), stretch, 5.0, Stroke::new(1.0, theme.missing));
+            end = to;
+        }
     }
 }
 
@@ -166,19 +192,28 @@ fn line(
     }
 }
 
-/// pass@k of another run: its colour, and where its steps lie on the x axis.
-pub(crate) type OtherPass<'a> = (Color32, &'a PassCurves, &'a dyn Fn(u64) -> f64);
+/// pass@k of a run.
+pub(crate) struct RunPass<'a> {
+    /// What the run is called; empty where it is the only one.
+    pub(crate) name: &'a str,
+    /// Its colour.
+    pub(crate) color: Color32,
+    /// Its estimates.
+    pub(crate) curves: &'a PassCurves,
+    /// Where its steps lie on the x axis.
+    pub(crate) place: &'a dyn Fn(u64) -> f64,
+}
+
+impl RunPass<'_> {
+    fn line_name(&self, k: usize) -> String {
+        if self.name.is_empty() { format!("pass@{k}") } else { format!("{}, pass@{k}", self.name) }
+    }
+}
 
 /// Draws pass@1 and pass@k of one suite into `rect`, with 95 % intervals as whiskers.
-pub(crate) fn pass(
-    ui: &mut Ui,
-    context: CurveContext<'_>,
-    curves: &PassCurves,
-    others: &[OtherPass<'_>],
-    place: impl Fn(u64) -> f64,
-    rect: Rect,
-) {
+pub(crate) fn pass(ui: &mut Ui, context: CurveContext<'_>, own: &RunPass<'_>, others: &[RunPass<'_>], rect: Rect) {
     let theme = context.theme;
+    let (curves, place) = (own.curves, own.place);
     if curves.by_k.is_empty() {
         title_line(ui, context, rect, "Held-out pass@1", format::NOT_AVAILABLE);
         let response = plot(ui, context, rect, "no suite", true, false, |_| {});
@@ -206,15 +241,15 @@ pub(crate) fn pass(
     let lines: Vec<Vec<PlotPoint>> = curves.by_k.iter().map(|(_, points)| points_of(points, &place)).collect();
     let is_empty = others.is_empty() && lines.iter().all(Vec::is_empty);
     plot(ui, context, rect, &curves.suite, is_empty, false, |plot_ui| {
-        for (color, other, place) in others {
-            for (k, points) in other.by_k.iter().filter(|(k, _)| curves.by_k.iter().any(|(of, _)| of == k)) {
+        for other in others {
+            for (k, points) in other.curves.by_k.iter().filter(|(k, _)| curves.by_k.iter().any(|(of, _)| of == k)) {
                 let style = if *k == 1 { LineStyle::Solid } else { LineStyle::Dashed { length: 5.0 } };
-                let line = Line::new(format!("pass@{k}"), PlotPoints::Owned(points_of(points, place)));
-                plot_ui.line(line.color(color.gamma_multiply(0.7)).width(LINE_WIDTH).style(style));
+                let line = Line::new(other.line_name(*k), PlotPoints::Owned(points_of(points, other.place)));
+                plot_ui.line(line.color(other.color).width(LINE_WIDTH).style(style));
             }
         }
         for ((k, points), values) in curves.by_k.iter().zip(&lines) {
-            let name = format!("pass@{k}");
+            let name = own.line_name(*k);
             // The same hue twice: the largest k is dashed and hollow.
             let style = if *k == 1 { LineStyle::Solid } else { LineStyle::Dashed { length: 5.0 } };
             plot_ui.line(
@@ -239,11 +274,12 @@ fn points_of(points: &[(u64, Estimate)], place: impl Fn(u64) -> f64) -> Vec<Plot
     points.iter().map(|(step, estimate)| PlotPoint::new(place(*step), estimate.value)).collect()
 }
 
-/// Title at the left, the value at the cursor at the right.
+/// Title at the left, the value at the cursor at the right. Neither leaves the line.
 fn title_line(ui: &mut Ui, context: CurveContext<'_>, rect: Rect, title: &str, value: &str) -> Response {
     let line = Rect::from_min_size(rect.min, vec2(rect.width() - MENU, TITLE));
     let mut ui = ui.new_child(UiBuilder::new().max_rect(line).layout(egui::Layout::right_to_left(egui::Align::Center)));
-    let value = ui.label(RichText::new(value.trim()).color(context.theme.text_strong));
+    ui.set_clip_rect(line.intersect(ui.clip_rect()));
+    let value = ui.add(egui::Label::new(RichText::new(value.trim()).color(context.theme.text_strong)).truncate());
     ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
         ui.add(egui::Label::new(RichText::new(title).color(context.theme.text)).truncate())
     })
@@ -251,7 +287,7 @@ fn title_line(ui: &mut Ui, context: CurveContext<'_>, rect: Rect, title: &str, v
         | value
 }
 
-fn placeholder(ui: &Ui, theme: &Theme, response: &PlotResponse<()>, text: &str) {
+fn placeholder(ui: &Ui, theme: &Theme, response: &PlotResponse<bool>, text: &str) {
     ui.painter().text(
         response.response.rect.center(),
         egui::Align2::CENTER_CENTER,
@@ -261,6 +297,7 @@ fn placeholder(ui: &Ui, theme: &Theme, response: &PlotResponse<()>, text: &str) 
     );
 }
 
+/// Draws the plot; its inner value says whether the x axis follows what is drawn.
 fn plot<'a>(
     ui: &mut Ui,
     context: CurveContext<'a>,
@@ -269,7 +306,7 @@ fn plot<'a>(
     is_empty: bool,
     is_log: bool,
     draw: impl FnOnce(&mut PlotUi<'a>) + 'a,
-) -> PlotResponse<()> {
+) -> PlotResponse<bool> {
     let theme = context.theme;
     let body = Rect::from_min_max(pos2(rect.left(), rect.top() + TITLE), rect.max);
     let mut ui = ui.new_child(UiBuilder::new().max_rect(body).id_salt(("curve", name)));
@@ -331,6 +368,7 @@ fn plot<'a>(
                 plot_ui.vline(cursor.stroke(Stroke::new(1.0, theme.focus.gamma_multiply(0.7))));
             }
             draw(plot_ui);
+            plot_ui.auto_bounds().x
         })
 }
 
@@ -371,8 +409,16 @@ fn step_number(value: f64, spacing: f64) -> String {
     }
 }
 
-/// A tick's number with as many decimals as its spacing needs.
+/// A tick's number with as many decimals as its spacing needs; enormous and tiny ones in scientific notation.
 fn axis_number(value: f64, spacing: f64) -> String {
+    let size = value.abs().max(spacing);
+    if size >= 1e6 || (size > 0.0 && spacing < 1e-4) {
+        if value.abs() < 0.5 * spacing {
+            return "0".to_owned();
+        }
+        let digits = (value.abs().log10().floor() - spacing.log10().floor()).clamp(0.0, 4.0) as usize;
+        return format::scientific(value, digits);
+    }
     let decimals = if spacing > 0.0 { (-spacing.log10()).ceil().clamp(0.0, 6.0) as usize } else { 2 };
     format::number(value, decimals)
 }
@@ -398,5 +444,8 @@ mod tests {
         assert_eq!(axis_number(0.02, 0.02), "0.02");
         assert_eq!([0.0, 20_000.0].map(|step| step_number(step, 20_000.0)), ["0", "20k"]);
         assert_eq!(step_number(1500.0, 500.0), "1500");
+        assert_eq!([3e15, 3.5e15].map(|value| axis_number(value, 5e14)), ["3.0e15", "3.5e15"]);
+        assert_eq!([0.0, -1e308].map(|value| axis_number(value, 1e308)), ["0", "\u{2212}1e308"]);
+        assert_eq!([0.0, 2e-6, 4e-6].map(|value| axis_number(value, 2e-6)), ["0", "2e\u{2212}6", "4e\u{2212}6"]);
     }
 }

@@ -1,6 +1,6 @@
 //! The histogram of a group's pairwise cosines, standing on the colour map as its axis.
 
-use crate::dashboard::derive::{BINS, Histogram};
+use crate::dashboard::derive::{BINS, ColorScale, Histogram};
 use crate::dashboard::format;
 use crate::dashboard::theme::{Theme, small_font};
 use crate::geometry::NEAR_ORTHOGONAL;
@@ -15,7 +15,7 @@ pub(crate) fn show(
     theme: &Theme,
     histogram: &Histogram,
     marked: Option<f32>,
-    range: f32,
+    scale: ColorScale,
     height: f32,
 ) -> Response {
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
@@ -36,7 +36,7 @@ pub(crate) fn show(
     let kinds = [theme.correct, theme.text_weak, theme.wrong];
     for (bin, counts) in histogram.counts.iter().enumerate() {
         let (low, high) = Histogram::edges(bin);
-        let color = theme.cosine(f32::midpoint(low, high), range).unwrap_or(theme.missing);
+        let color = theme.cosine_on(scale, f32::midpoint(low, high)).unwrap_or(theme.missing);
         let swatch = Rect::from_min_size(pos2(x(low), plot.bottom() + 2.0), vec2(width + 0.5, 6.0));
         painter.rect_filled(swatch, 0.0, color);
         let mut bottom = plot.bottom();

@@ -112,6 +112,17 @@ fn marked_word(ui: &mut Ui, word: &str, color: Color32, paint: impl FnOnce(&Pain
     response
 }
 
+/// A sample of a run's line, broken as its curves are: not at all, dashed or dotted.
+pub(crate) fn paint_line(painter: &Painter, rect: Rect, color: Color32, style: usize) {
+    let ends = [rect.left_center(), rect.right_center()];
+    let stroke = Stroke::new(2.0, color);
+    match style {
+        0 => painter.extend([egui::Shape::line_segment(ends, stroke)]),
+        1 => painter.extend(egui::Shape::dashed_line(&ends, stroke, 6.0, 4.0)),
+        _ => painter.extend(egui::Shape::dotted_line(&ends, color, 4.0, 1.25)),
+    }
+}
+
 /// The sign of a menu with more: three dots above each other, which nobody takes for the end of a text that was cut off.
 pub(crate) fn paint_more(ui: &Ui, response: &Response) {
     let color = ui.style().interact(response).fg_stroke.color;

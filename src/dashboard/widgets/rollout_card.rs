@@ -13,8 +13,10 @@ use egui::{Frame, Margin, RichText, ScrollArea, Stroke, Ui, vec2};
 /// How much is said of a rollout beside its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// Every number and the extracted answer.
+    /// Every number and the extracted answer above the text.
     Full,
+    /// The same where there is little room: rewards, novelty and advantage above the text, the rest below it.
+    Short,
     /// The verdict, where the numbers stand elsewhere.
     Brief,
 }
@@ -51,40 +53,61 @@ pub(crate) fn show(
                     marks::verdict(ui, theme, rollout.verdict);
                     ui.label(RichText::new(marks::verdict_word(rollout.verdict)).color(theme.verdict(rollout.verdict)));
                 });
+                if extent != Extent::Brief {
+                    judgement(ui, theme, rollout);
+                }
                 if extent == Extent::Full {
-                    numbers(ui, theme, rollout);
+                    sampling(ui, theme, rollout);
                 }
             });
             let answer = rollout.extracted.as_deref();
             if extent == Extent::Full {
-                ui.horizontal(|ui| {
-                    ui.label(RichText::new("Answer").color(theme.text_weak));
-                    let text = answer.map_or_else(
-                        || RichText::new("none found").color(theme.text_weak),
-                        |answer| RichText::new(format::one_line(answer, 200)).monospace().color(theme.text_strong),
-                    );
-                    ui.add(egui::Label::new(text).truncate())
-                        .on_hover_text("What the verifier judged, underlined in the completion");
-                });
+                self::answer(ui, theme, answer);
             }
             ScrollArea::vertical()
                 .id_salt(("completion", name.split(' ').next()))
                 .min_scrolled_height(16.0)
                 .auto_shrink([false, false])
                 .show(ui, |ui| {
-                    if rollout.completion.is_empty() {
-                        ui.label(RichText::new("The completion is empty").color(theme.text_weak));
-                        return None;
+                    let lit = text(ui, theme, rollout, body);
+                    if extent == Extent::Short {
+                        self::answer(ui, theme, answer);
+                        ui.horizontal_wrapped(|ui| {
+                            ui.spacing_mut().item_spacing = vec2(10.0, 2.0);
+                            sampling(ui, theme, rollout);
+                        });
                     }
-                    let range = answer_range(&rollout.completion, answer);
-                    token_text::show(ui, theme, &rollout.completion, range, theme.verdict(rollout.verdict), body)
+                    lit
                 })
                 .inner
         })
         .inner
 }
 
-fn numbers(ui: &mut Ui, theme: &Theme, rollout: &RolloutView) {
+/// The completion; returns the token under the pointer.
+fn text(ui: &mut Ui, theme: &Theme, rollout: &RolloutView, body: Body<'_>) -> Option<usize> {
+    if rollout.completion.is_empty() {
+        ui.label(RichText::new("The completion is empty").color(theme.text_weak));
+        return None;
+    }
+    let range = answer_range(&rollout.completion, rollout.extracted.as_deref());
+    token_text::show(ui, theme, &rollout.completion, range, theme.verdict(rollout.verdict), body)
+}
+
+fn answer(ui: &mut Ui, theme: &Theme, answer: Option<&str>) {
+    ui.horizontal(|ui| {
+        ui.label(RichText::new("Answer").color(theme.text_weak));
+        let text = answer.map_or_else(
+            || RichText::new("none found").color(theme.text_weak),
+            |answer| RichText::new(format::one_line(answer, 200)).monospace().color(theme.text_strong),
+        );
+        ui.add(egui::Label::new(text).truncate())
+            .on_hover_text("What the verifier judged, underlined in the completion");
+    });
+}
+
+/// What was made of the rollout: rewards, novelty, advantage.
+fn judgement(ui: &mut Ui, theme: &Theme, rollout: &RolloutView) {
     let shaped = rollout.shaped_reward.is_finite() && (rollout.shaped_reward - rollout.reward).abs() > 1e-6;
     let (reward, text) = if shaped {
         let shaped = format::signed(f64::from(rollout.shaped_reward), 2);
@@ -105,7 +128,7 @@ fn numbers(ui: &mut Ui, theme: &Theme, rollout: &RolloutView) {
         "",
         "rollouts/ as novelty",
     );
-    quantity::phrase(ui, theme, novelty, "ν", &format::number(f64::from(rollout.novelty), 2));
+    quantity::phrase(ui, theme, novelty, "novelty", &format::number(f64::from(rollout.novelty), 2));
     let advantage = meaning(
         "Advantage",
         "A = (r − mean of the group) / deviation, of the shaped rewards: above 0 the update makes this answer more probable.",
@@ -113,6 +136,10 @@ fn numbers(ui: &mut Ui, theme: &Theme, rollout: &RolloutView) {
         "rollouts/ as advantage",
     );
     quantity::phrase(ui, theme, advantage, "A", &format::signed(f64::from(rollout.advantage), 2));
+}
+
+/// How it was sampled: length and log-probability.
+fn sampling(ui: &mut Ui, theme: &Theme, rollout: &RolloutView) {
     let help = "Response tokens, the end-of-sequence token included.";
     let length = meaning("Length", help, "tokens", "rollouts/ as length");
     let cut = if rollout.truncated { ", cut off" } else { "" };

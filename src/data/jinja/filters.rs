@@ -7,15 +7,9 @@ use super::python::{self, Json, Paid};
 use super::value::{Outcome, Value};
 use std::rc::Rc;
 
-/// What is read of an attribute's name: `a.b.0`.
-type Path = Vec<Value>;
-
 impl Machine<'_> {
     pub(super) fn filter(&self, name: &str, value: Value, given: Given) -> Outcome {
-        let budget = &self.budget;
-        let text = |value: &Value| python::str_of(value, budget);
-        let made = |text: &str| Ok(Value::text(text));
-        if budget.strict
+        if self.budget.strict
             && !matches!(name, "default" | "d")
             && let Value::Undefined(what) = &value
         {
@@ -26,83 +20,6 @@ impl Machine<'_> {
                 let [default, boolean] = given.bind(name, ["default_value", "boolean"])?;
                 let replaces = value.is_undefined() || (is_set(boolean.as_ref()) && !value.is_true());
                 Ok(if replaces { default.unwrap_or_else(|| Value::text("")) } else { value })
-            }
-            "string" | "safe" => Ok(Value::Text(text(&value)?)),
-            "upper" => made(&text(&value)?.to_uppercase()),
-            "lower" => made(&text(&value)?.to_lowercase()),
-            "capitalize" => made(&capitalized(&text(&value)?)),
-            "title" => made(&titled(&text(&value)?)),
-            "trim" => {
-                let [chars] = given.bind(name, ["chars"])?;
-                let chars =
-                    chars.filter(|chars| !matches!(chars, Value::None)).map(|chars| text(&chars)).transpose()?;
-                let whole = text(&value)?;
-                budget.spend(whole.len() as u64 * chars.as_ref().map_or(1, |chars| chars.len() as u64))?;
-                made(stripped(&whole, "strip", chars.as_deref()))
-            }
-            "replace" => {
-                let [old, new, count] = given.bind(name, ["old", "new", "count"])?;
-                let (Some(old), Some(new)) = (old, new) else { return Err("`replace` takes two texts".to_string()) };
-                let count = count.and_then(|count| count.as_integer()).unwrap_or(-1);
-                made(&self.replaced(&text(&value)?, &text(&old)?, &text(&new)?, count)?)
-            }
-            "center" => {
-                let [width] = given.bind(name, ["width"])?;
-                let width = width.map_or(Some(80), |width| width.as_integer()).ok_or("a width is a whole number")?;
-                made(&self.justified(&text(&value)?, "center", width, " ")?)
-            }
-            "indent" => self.indented(&text(&value)?, given),
-            "format" => {
-                let values = if given.named.is_empty() {
-                    Value::tuple(given.plain)?
-                } else {
-                    let entries = given.named.into_iter().map(|(name, value)| (Value::text(&name), value)).collect();
-                    Value::Dict(Rc::new(super::value::Dict::new(entries, budget)?))
-                };
-                made(&python::percent(&text(&value)?, &values, budget)?)
-            }
-            "wordcount" => {
-                let whole = text(&value)?;
-                let words = whole.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty());
-                Ok(Value::Integer(words.count() as i128))
-            }
-            "tojson" => self.to_json(&value, given),
-            "length" | "count" => Ok(Value::Integer(value.length(budget)? as i128)),
-            "list" => Value::list(value.items(budget)?),
-            "items" => match &value {
-                Value::Undefined(_) => Value::iterator(Vec::new()),
-                Value::Dict(dict) => Value::iterator(self.pairs(&dict.entries)?),
-                other => Err(format!("`items` of a {}", other.kind())),
-            },
-            "first" => {
-                let items = value.items(budget)?;
-                let mut items = items.into_iter();
-                let first = items.next().unwrap_or_else(|| Value::Undefined("the first of nothing".into()));
-                if let Value::Iterator(rest) = &value {
-                    rest.replace(items.collect());
-                }
-                Ok(first)
-            }
-            "last" if matches!(value, Value::Iterator(_)) => Err("`last` of what can be gone through once".to_string()),
-            "last" => Ok(value.items(budget)?.pop().unwrap_or_else(|| Value::Undefined("the last of nothing".into()))),
-            "reverse" => match &value {
-                Value::Text(text) => made(&text.chars().rev().collect::<String>()),
-                other => {
-                    let mut items = other.items(budget)?;
-                    items.reverse();
-                    Value::iterator(items)
-                }
-            },
-            "join" => {
-                let [separator, attribute] = given.bind(name, ["d", "attribute"])?;
-                let separator = separator.map_or(Ok("".into()), |separator| text(&separator))?;
-                let path = path(attribute.as_ref())?;
-                let mut out = Paid::new(budget);
-                for (place, item) in value.items(budget)?.into_iter().enumerate() {
-                    out.push(if place > 0 { &separator } else { "" })?;
-                    out.push(&text(&self.along(item, &path, None)?)?)?;
-                }
-                made(&out.text)
             }
             "abs" => match (value.as_integer(), value.as_float()) {
                 (Some(number), _) => Ok(Value::Integer(number.saturating_abs())),
@@ -128,19 +45,122 @@ impl Machine<'_> {
                     _ => Err("`attr` takes a name".to_string()),
                 }
             }
+            _ => self.text_filter(name, &value, given),
+        }
+    }
+
+    /// What makes a text of a value.
+    fn text_filter(&self, name: &str, value: &Value, given: Given) -> Outcome {
+        let budget = &self.budget;
+        let text = |value: &Value| python::str_of(value, budget);
+        let made = |text: &str| Ok(Value::text(text));
+        match name {
+            "string" | "safe" => Ok(Value::Text(text(value)?)),
+            "upper" => made(&text(value)?.to_uppercase()),
+            "lower" => made(&text(value)?.to_lowercase()),
+            "capitalize" => made(&capitalized(&text(value)?)),
+            "title" => made(&titled(&text(value)?)),
+            "trim" => {
+                let [chars] = given.bind(name, ["chars"])?;
+                let chars =
+                    chars.filter(|chars| !matches!(chars, Value::None)).map(|chars| text(&chars)).transpose()?;
+                let whole = text(value)?;
+                budget.spend(whole.len() as u64 * chars.as_ref().map_or(1, |chars| chars.len() as u64))?;
+                made(stripped(&whole, "strip", chars.as_deref()))
+            }
+            "replace" => {
+                let [old, new, count] = given.bind(name, ["old", "new", "count"])?;
+                let (Some(old), Some(new)) = (old, new) else { return Err("`replace` takes two texts".to_string()) };
+                let count = count.and_then(|count| count.as_integer()).unwrap_or(-1);
+                made(&self.replaced(&text(value)?, &text(&old)?, &text(&new)?, count)?)
+            }
+            "center" => {
+                let [width] = given.bind(name, ["width"])?;
+                let width = width.map_or(Some(80), |width| width.as_integer()).ok_or("a width is a whole number")?;
+                made(&self.justified(&text(value)?, "center", width, " ")?)
+            }
+            "indent" => self.indented(&text(value)?, given),
+            "format" => {
+                let values = if given.named.is_empty() {
+                    Value::tuple(given.plain)?
+                } else {
+                    let entries = given.named.into_iter().map(|(name, value)| (Value::text(&name), value)).collect();
+                    Value::Dict(Rc::new(super::value::Dict::new(entries, budget)?))
+                };
+                made(&python::percent(&text(value)?, &values, budget)?)
+            }
+            "wordcount" => {
+                let whole = text(value)?;
+                let words = whole.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty());
+                Ok(Value::Integer(words.count() as i128))
+            }
+            "tojson" => self.to_json(value, given),
+            _ => self.sequence_filter(name, value, given),
+        }
+    }
+
+    /// What looks at a sequence as a whole.
+    fn sequence_filter(&self, name: &str, value: &Value, given: Given) -> Outcome {
+        let budget = &self.budget;
+        match name {
+            "length" | "count" => Ok(Value::Integer(value.length(budget)? as i128)),
+            "list" => Value::list(value.items(budget)?),
+            "items" => match value {
+                Value::Undefined(_) => Value::iterator(Vec::new()),
+                Value::Dict(dict) => Value::iterator(self.pairs(&dict.entries)?),
+                other => Err(format!("`items` of a {}", other.kind())),
+            },
+            "first" => {
+                let items = value.items(budget)?;
+                let mut items = items.into_iter();
+                let first = items.next().unwrap_or_else(|| Value::Undefined("the first of nothing".into()));
+                if let Value::Iterator(rest) = value {
+                    rest.replace(items.collect());
+                }
+                Ok(first)
+            }
+            "last" if matches!(value, Value::Iterator(_)) => Err("`last` of what can be gone through once".to_string()),
+            "last" => Ok(value.items(budget)?.pop().unwrap_or_else(|| Value::Undefined("the last of nothing".into()))),
+            "reverse" => match value {
+                Value::Text(text) => Ok(Value::text(&text.chars().rev().collect::<String>())),
+                other => {
+                    let mut items = other.items(budget)?;
+                    items.reverse();
+                    Value::iterator(items)
+                }
+            },
+            _ => self.items_filter(name, value, given),
+        }
+    }
+
+    /// What looks at each item of a sequence.
+    fn items_filter(&self, name: &str, value: &Value, given: Given) -> Outcome {
+        let budget = &self.budget;
+        match name {
+            "join" => {
+                let [separator, attribute] = given.bind(name, ["d", "attribute"])?;
+                let separator = separator.map_or(Ok("".into()), |separator| python::str_of(&separator, budget))?;
+                let path = path(attribute.as_ref())?;
+                let mut out = Paid::new(budget);
+                for (place, item) in value.items(budget)?.into_iter().enumerate() {
+                    out.push(if place > 0 { &separator } else { "" })?;
+                    out.push(&python::str_of(&self.along(item, &path, None)?, budget)?)?;
+                }
+                Ok(Value::text(&out.text))
+            }
             "dictsort" => {
                 let [case_sensitive, by, reverse] = given.bind(name, ["case_sensitive", "by", "reverse"])?;
-                let Value::Dict(dict) = &value else { return Err(format!("`dictsort` of a {}", value.kind())) };
+                let Value::Dict(dict) = value else { return Err(format!("`dictsort` of a {}", value.kind())) };
                 let by = by.as_ref().and_then(Value::as_text).unwrap_or("key");
                 let place = usize::from(by == "value");
                 let pairs = self.pairs(&dict.entries)?;
-                self.sorted(pairs, &vec![Value::Integer(place as i128)], &case_sensitive, &reverse)
+                self.sorted(pairs, &[Value::Integer(place as i128)], case_sensitive.as_ref(), reverse.as_ref())
             }
             "sort" => {
                 let [reverse, case_sensitive, attribute] =
                     given.bind(name, ["reverse", "case_sensitive", "attribute"])?;
                 let path = path(attribute.as_ref())?;
-                self.sorted(value.items(budget)?, &path, &case_sensitive, &reverse)
+                self.sorted(value.items(budget)?, &path, case_sensitive.as_ref(), reverse.as_ref())
             }
             "min" | "max" | "unique" => {
                 let [case_sensitive, attribute] = given.bind(name, ["case_sensitive", "attribute"])?;
@@ -158,7 +178,7 @@ impl Machine<'_> {
                 }
                 Ok(sum)
             }
-            "groupby" => self.grouped(&value, given),
+            "groupby" => self.grouped(value, given),
             "batch" | "slice" => {
                 let [count, fill] = given.bind(name, ["count", "fill_with"])?;
                 let count = count.and_then(|count| count.as_integer()).and_then(|count| usize::try_from(count).ok());
@@ -167,8 +187,8 @@ impl Machine<'_> {
                 let fill = fill.filter(|fill| !matches!(fill, Value::None));
                 self.parts(name == "batch", value.items(budget)?, count, fill)
             }
-            "map" => self.mapped(&value, given),
-            "select" | "reject" | "selectattr" | "rejectattr" => self.selected(name, &value, given),
+            "map" => self.mapped(value, given),
+            "select" | "reject" | "selectattr" | "rejectattr" => self.selected(name, value, given),
             _ => Err(format!("the filter `{name}` is not known here")),
         }
     }
@@ -221,7 +241,7 @@ impl Machine<'_> {
     }
 
     /// What an item has along a path of attributes; `default` where it has nothing there.
-    fn along(&self, item: Value, path: &Path, default: Option<&Value>) -> Outcome {
+    fn along(&self, item: Value, path: &[Value], default: Option<&Value>) -> Outcome {
         let mut value = item;
         for step in path {
             value = self.item(&value, step)?;
@@ -235,7 +255,7 @@ impl Machine<'_> {
     }
 
     /// What items are compared by.
-    fn key(&self, item: &Value, path: &Path, folds: bool) -> Outcome {
+    fn key(&self, item: &Value, path: &[Value], folds: bool) -> Outcome {
         let key = self.along(item.clone(), path, None)?;
         Ok(match key.as_text() {
             Some(text) if folds => {
@@ -246,20 +266,20 @@ impl Machine<'_> {
         })
     }
 
-    fn keyed(&self, items: Vec<Value>, path: &Path, folds: bool) -> Outcome<Vec<(Value, Value)>> {
+    fn keyed(&self, items: Vec<Value>, path: &[Value], folds: bool) -> Outcome<Vec<(Value, Value)>> {
         items.into_iter().map(|item| Ok((self.key(&item, path, folds)?, item))).collect()
     }
 
     fn sorted(
         &self,
         items: Vec<Value>,
-        path: &Path,
-        case_sensitive: &Option<Value>,
-        reverse: &Option<Value>,
+        path: &[Value],
+        case_sensitive: Option<&Value>,
+        reverse: Option<&Value>,
     ) -> Outcome {
-        let mut keyed = self.keyed(items, path, !is_set(case_sensitive.as_ref()))?;
+        let mut keyed = self.keyed(items, path, !is_set(case_sensitive))?;
         // Turned around twice, so that equal ones keep their order.
-        let reverse = is_set(reverse.as_ref());
+        let reverse = is_set(reverse);
         if reverse {
             keyed.reverse();
         }
@@ -270,7 +290,7 @@ impl Machine<'_> {
         Value::list(keyed.into_iter().map(|(_, item)| item).collect())
     }
 
-    fn chosen(&self, name: &str, items: Vec<Value>, path: &Path, folds: bool) -> Outcome {
+    fn chosen(&self, name: &str, items: Vec<Value>, path: &[Value], folds: bool) -> Outcome {
         let keyed = self.keyed(items, path, folds)?;
         if name == "unique" {
             let mut kept: Vec<(Value, Value)> = Vec::new();
@@ -364,23 +384,12 @@ impl Machine<'_> {
             let found = items.into_iter().map(|item| self.along(item, &path, default.as_ref()));
             return Value::iterator(found.collect::<Outcome<_>>()?);
         }
-        let name = self.first_name("map", &mut given)?;
+        let name = first_name("map", &mut given)?;
         let found = items.into_iter().map(|item| {
             self.budget.spend(16)?;
             self.filter(&name, item, Given { plain: given.plain.clone(), named: given.named.clone() })
         });
         Value::iterator(found.collect::<Outcome<_>>()?)
-    }
-
-    fn first_name(&self, what: &str, given: &mut Given) -> Outcome<Rc<str>> {
-        match given.plain.first() {
-            Some(Value::Text(name)) => {
-                let name = name.clone();
-                given.plain.remove(0);
-                Ok(name)
-            }
-            _ => Err(format!("`{what}` takes a name")),
-        }
     }
 
     fn selected(&self, name: &str, value: &Value, mut given: Given) -> Outcome {
@@ -390,7 +399,7 @@ impl Machine<'_> {
         } else {
             Vec::new()
         };
-        let test = if given.plain.is_empty() { None } else { Some(self.first_name(name, &mut given)?) };
+        let test = if given.plain.is_empty() { None } else { Some(first_name(name, &mut given)?) };
         let mut kept = Vec::new();
         for item in self.worked_on(value)? {
             self.budget.spend(16)?;
@@ -449,11 +458,8 @@ impl Machine<'_> {
             }
             "lower" | "upper" => {
                 let text = python::str_of(value, budget)?;
-                let (is, other): (fn(char) -> bool, fn(char) -> bool) = match name {
-                    "lower" => (char::is_lowercase, char::is_uppercase),
-                    _ => (char::is_uppercase, char::is_lowercase),
-                };
-                text.chars().any(is) && !text.chars().any(other)
+                let (small, large) = (text.chars().any(char::is_lowercase), text.chars().any(char::is_uppercase));
+                if name == "lower" { small && !large } else { large && !small }
             }
             "odd" | "even" => {
                 let rest = self.arithmetic("%", value, &Value::Integer(2))?;
@@ -483,13 +489,25 @@ impl Machine<'_> {
     }
 }
 
+/// The name of a filter or a test, which comes before its arguments.
+fn first_name(what: &str, given: &mut Given) -> Outcome<Rc<str>> {
+    match given.plain.first() {
+        Some(Value::Text(name)) => {
+            let name = name.clone();
+            given.plain.remove(0);
+            Ok(name)
+        }
+        _ => Err(format!("`{what}` takes a name")),
+    }
+}
+
 /// Whether an argument was given and is true.
 fn is_set(value: Option<&Value>) -> bool {
     value.is_some_and(Value::is_true)
 }
 
 /// `a.b.0` as steps; no step where there is no attribute.
-fn path(attribute: Option<&Value>) -> Outcome<Path> {
+fn path(attribute: Option<&Value>) -> Outcome<Vec<Value>> {
     let step = |part: &str| part.parse().map_or_else(|_| Value::text(part), Value::Integer);
     match attribute {
         None | Some(Value::None) => Ok(Vec::new()),

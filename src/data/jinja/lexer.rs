@@ -105,7 +105,10 @@ impl<'s> Lexer<'s> {
                 self.advance(length);
                 self.raw()
             }
-            ("{#", _) => self.comment(),
+            ("{#", _) => {
+                self.advance(2 + usize::from(sign.is_some()));
+                self.comment()
+            }
             _ => {
                 self.advance(2 + usize::from(sign.is_some()));
                 self.code(opener == "{%")
@@ -150,8 +153,8 @@ impl<'s> Lexer<'s> {
 
     fn comment(&mut self) -> Result<()> {
         let rest = self.rest();
-        let end = rest.find("#}").filter(|end| *end >= 2).ok_or_else(|| self.fault("a comment has no end, `#}`"))?;
-        let sign = usize::from(end > 2 && matches!(rest.as_bytes()[end - 1], b'-' | b'+'));
+        let end = rest.find("#}").ok_or_else(|| self.fault("a comment has no end, `#}`"))?;
+        let sign = usize::from(rest[..end].ends_with(['-', '+']));
         self.advance(end - sign);
         self.close("#}");
         Ok(())

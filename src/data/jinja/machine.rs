@@ -18,16 +18,9 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn spend(&self, cost: u64) -> Outcome<()> {
-        match self.left.get().checked_sub(cost) {
-            Some(left) => {
-                self.left.set(left);
-                Ok(())
-            }
-            None => {
-                self.left.set(0);
-                Err("it takes too many steps or makes too much text".to_string())
-            }
-        }
+        let left = self.left.get().checked_sub(cost);
+        self.left.set(left.unwrap_or(0));
+        left.map(drop).ok_or_else(|| "it takes too many steps or makes too much text".to_string())
     }
 }
 
@@ -808,22 +801,35 @@ impl<'n> Machine<'n> {
             return number.map(Value::Integer).ok_or_else(|| format!("a number is too large, by `{operator}`"));
         }
         let (Some(one), Some(other)) = (left.as_float(), right.as_float()) else { return impossible() };
-        let rest = || {
-            let rest = one % other;
-            if rest != 0.0 && (rest < 0.0) != (other < 0.0) { rest + other } else { rest }
-        };
         Ok(Value::Float(match operator {
             "+" => one + other,
             "-" => one - other,
             "*" => one * other,
             "/" | "//" | "%" if other == 0.0 => return Err("a division by zero".to_string()),
             "/" => one / other,
-            "//" => ((one - rest()) / other).round(),
-            "%" => rest(),
+            "//" => divided(one, other).0,
+            "%" => divided(one, other).1,
             _ if one < 0.0 && other.fract() != 0.0 => return Err("a power that is no real number".to_string()),
             _ => one.powf(other),
         }))
     }
+}
+
+/// `one // other` and `one % other` of floats, in the steps in which Python rounds them.
+fn divided(one: f64, other: f64) -> (f64, f64) {
+    let mut rest = one % other;
+    let mut quotient = (one - rest) / other;
+    if rest == 0.0 {
+        rest = 0.0_f64.copysign(other);
+    } else if (rest < 0.0) != (other < 0.0) {
+        rest += other;
+        quotient -= 1.0;
+    }
+    if quotient == 0.0 {
+        return (0.0_f64.copysign(one / other), rest);
+    }
+    let whole = quotient.floor();
+    (if quotient - whole > 0.5 { whole + 1.0 } else { whole }, rest)
 }
 
 fn negative(value: &Value) -> Outcome {

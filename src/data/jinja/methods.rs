@@ -78,8 +78,7 @@ pub(super) fn known(value: &Value, name: &str) -> Outcome<Option<&'static str>> 
         Value::Text(_) => &TEXT,
         Value::Dict(_) => &DICT,
         Value::List(_) => &LIST,
-        Value::Tuple(_) => &LIST[1..],
-        Value::View("range", _) => &LIST[1..],
+        Value::Tuple(_) | Value::View("range", _) => &LIST[1..],
         Value::Loop(_) => &["cycle", "changed"],
         Value::Cycler(_) => &["next", "reset"],
         _ => &[],
@@ -160,12 +159,6 @@ impl Machine<'_> {
         let all = |is: fn(char) -> bool| truth(!text.is_empty() && text.chars().all(is));
         let cased =
             |is: fn(char) -> bool, other: fn(char) -> bool| truth(text.chars().any(is) && !text.chars().any(other));
-        let wanted = |value: &Option<Value>| -> Outcome<Rc<str>> {
-            match value {
-                Some(Value::Text(text)) => Ok(text.clone()),
-                _ => Err(format!("`{name}` takes a text")),
-            }
-        };
         match name {
             "lower" | "casefold" => made(&text.to_lowercase()),
             "upper" => made(&text.to_uppercase()),
@@ -184,11 +177,20 @@ impl Machine<'_> {
             "isspace" => all(is_space),
             "islower" => cased(char::is_lowercase, char::is_uppercase),
             "isupper" => cased(char::is_uppercase, char::is_lowercase),
+            _ => self.parting_method(text, name, given),
+        }
+    }
+
+    /// Methods that take a text apart, or put it together.
+    fn parting_method(&self, text: &Rc<str>, name: &str, given: Given) -> Outcome {
+        let made = |text: &str| Ok(Value::text(text));
+        let wanted = |value: Option<&Value>| wanted(name, value);
+        match name {
             "strip" | "lstrip" | "rstrip" => {
                 let [chars] = given.bind(name, ["chars"])?;
                 let chars = match chars {
                     None | Some(Value::None) => None,
-                    other => Some(wanted(&other)?),
+                    other => Some(wanted(other.as_ref())?),
                 };
                 self.budget.spend(text.len() as u64 * chars.as_ref().map_or(0, |chars| chars.len() as u64))?;
                 made(stripped(text, name, chars.as_deref()))
@@ -201,7 +203,7 @@ impl Machine<'_> {
                         words(text, most, name == "rsplit").into_iter().map(Value::text).collect()
                     }
                     other => {
-                        let separator = wanted(&other)?;
+                        let separator = wanted(other.as_ref())?;
                         if separator.is_empty() {
                             return Err(format!("`{name}` by an empty text"));
                         }
@@ -217,7 +219,7 @@ impl Machine<'_> {
             }
             "partition" | "rpartition" => {
                 let [separator] = given.bind(name, ["sep"])?;
-                let separator = wanted(&separator)?;
+                let separator = wanted(separator.as_ref())?;
                 if separator.is_empty() {
                     return Err(format!("`{name}` by an empty text"));
                 }
@@ -229,6 +231,31 @@ impl Machine<'_> {
                 };
                 Value::tuple(parts.into_iter().map(Value::text).collect())
             }
+            "removeprefix" | "removesuffix" => {
+                let [affix] = given.bind(name, ["affix"])?;
+                let affix = wanted(affix.as_ref())?;
+                let rest = if name == "removeprefix" { text.strip_prefix(&*affix) } else { text.strip_suffix(&*affix) };
+                made(rest.unwrap_or(text))
+            }
+            "join" => {
+                let [items] = given.bind(name, ["items"])?;
+                let mut out = Paid::new(&self.budget);
+                for (place, item) in items.unwrap_or(Value::None).items(&self.budget)?.iter().enumerate() {
+                    out.push(if place > 0 { text } else { "" })?;
+                    out.push(item.as_text().ok_or_else(|| format!("`join` of a {}", item.kind()))?)?;
+                }
+                made(&out.text)
+            }
+            _ => self.searching_method(text, name, given),
+        }
+    }
+
+    /// Methods that look for a text in it, or fill it in.
+    fn searching_method(&self, text: &Rc<str>, name: &str, given: Given) -> Outcome {
+        let made = |text: &str| Ok(Value::text(text));
+        let truth = |value: bool| Ok(Value::Bool(value));
+        let wanted = |value: Option<&Value>| wanted(name, value);
+        match name {
             "startswith" | "endswith" => {
                 let [prefix, start, end] = given.bind(name, ["prefix", "start", "end"])?;
                 let part = part(text, start.as_ref(), end.as_ref())?;
@@ -249,30 +276,15 @@ impl Machine<'_> {
                     other => truth(is(other.as_ref().unwrap_or(&Value::None))?),
                 }
             }
-            "removeprefix" | "removesuffix" => {
-                let [affix] = given.bind(name, ["affix"])?;
-                let affix = wanted(&affix)?;
-                let rest = if name == "removeprefix" { text.strip_prefix(&*affix) } else { text.strip_suffix(&*affix) };
-                made(rest.unwrap_or(text))
-            }
             "replace" => {
                 let [old, new, count] = given.bind(name, ["old", "new", "count"])?;
-                let (old, new) = (wanted(&old)?, wanted(&new)?);
+                let (old, new) = (wanted(old.as_ref())?, wanted(new.as_ref())?);
                 let count = count.and_then(|count| count.as_integer()).unwrap_or(-1);
                 made(&self.replaced(text, &old, &new, count)?)
             }
-            "join" => {
-                let [items] = given.bind(name, ["items"])?;
-                let mut out = Paid::new(&self.budget);
-                for (place, item) in items.unwrap_or(Value::None).items(&self.budget)?.iter().enumerate() {
-                    out.push(if place > 0 { text } else { "" })?;
-                    out.push(item.as_text().ok_or_else(|| format!("`join` of a {}", item.kind()))?)?;
-                }
-                made(&out.text)
-            }
             "count" | "find" | "rfind" | "index" | "rindex" => {
                 let [wanted_text, start, end] = given.bind(name, ["sub", "start", "end"])?;
-                let wanted = wanted(&wanted_text)?;
+                let wanted = wanted(wanted_text.as_ref())?;
                 let found = part(text, start.as_ref(), end.as_ref())?;
                 if name == "count" {
                     let count =
@@ -293,7 +305,7 @@ impl Machine<'_> {
                 let width = width.and_then(|width| width.as_integer()).ok_or("a width is a whole number")?;
                 let fill = match fill {
                     None => " ".into(),
-                    other => wanted(&other)?,
+                    other => wanted(other.as_ref())?,
                 };
                 made(&self.justified(text, name, width, &fill)?)
             }
@@ -351,6 +363,14 @@ impl Machine<'_> {
         out.push(text)?;
         out.repeat(fill, missing - before)?;
         Ok(out.text)
+    }
+}
+
+/// The text that a method was given.
+fn wanted(method: &str, value: Option<&Value>) -> Outcome<Rc<str>> {
+    match value {
+        Some(Value::Text(text)) => Ok(text.clone()),
+        _ => Err(format!("`{method}` takes a text")),
     }
 }
 

@@ -271,6 +271,7 @@ impl Value {
             return Ok(one == other);
         }
         if let (Some(one), Some(other)) = (self.as_float(), other.as_float()) {
+            #[allow(clippy::float_cmp, reason = "equal as Python has it")]
             return Ok(one == other);
         }
         match (self, other) {

@@ -1,0 +1,156 @@
+//! Numbers in words, and words that change the number in front of them.
+
+use super::tree::{Constant, Function, Node};
+
+const SMALL: [&str; 20] = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+];
+const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+
+/// Names of the parts of a whole, from the half on.
+const PARTS: [(&str, &str, i64); 11] = [
+    ("half", "halves", 2),
+    ("third", "thirds", 3),
+    ("fourth", "fourths", 4),
+    ("fifth", "fifths", 5),
+    ("sixth", "sixths", 6),
+    ("seventh", "sevenths", 7),
+    ("eighth", "eighths", 8),
+    ("ninth", "ninths", 9),
+    ("tenth", "tenths", 10),
+    ("hundredth", "hundredths", 100),
+    ("thousandth", "thousandths", 1000),
+];
+
+/// A word below a hundred.
+fn small(word: &str) -> Option<i64> {
+    let ten = |word: &&str| TENS.iter().position(|known| known == word).map(|at| 10 * (at as i64 + 2));
+    SMALL.iter().position(|known| *known == word).map(|at| at as i64).or_else(|| ten(&word))
+}
+
+/// What a word multiplies the number in front of it by.
+fn multiple(word: &str) -> Option<i64> {
+    Some(match word.strip_suffix('s').unwrap_or(word) {
+        "ten" if word.ends_with('s') => 10,
+        "dozen" => 12,
+        "hundred" => 100,
+        "thousand" => 1_000,
+        "lakh" => 100_000,
+        "million" => 1_000_000,
+        "crore" => 10_000_000,
+        "billion" => 1_000_000_000,
+        "trillion" => 1_000_000_000_000,
+        _ => return None,
+    })
+}
+
+/// The number that words name: `seven`, `twenty one`, `three hundred and five`, `minus two`.
+pub(super) fn value(words: &str) -> Option<i64> {
+    let mut words: Vec<&str> = words.split(' ').collect();
+    let negative = words.len() > 1 && matches!(words[0], "negative" | "minus");
+    if negative {
+        words.remove(0);
+    }
+    if words.len() > 1 && words[0] == "a" {
+        words[0] = "one";
+    }
+    // The thousands that are complete, and what is below the next of them.
+    let (mut total, mut group) = (0_i64, None);
+    let (mut last, mut last_multiple) = (i64::MAX, i64::MAX);
+    for word in words {
+        match (small(word), multiple(word).filter(|_| !word.ends_with('s')), group) {
+            (Some(value), _, None) => (group, last) = (Some(value), value),
+            // `twenty one`, `three hundred five`
+            (Some(value), _, Some(below))
+                if value > 0 && value < last && (value < 10 || last >= 100) && last % 10 == 0 =>
+            {
+                (group, last) = (Some(below + value), value);
+            }
+            (None, Some(100), Some(hundreds @ 1..=99)) if last < 100 => (group, last) = (Some(100 * hundreds), 100),
+            (None, Some(multiple), Some(below)) if multiple >= 1000 && multiple < last_multiple && below > 0 => {
+                total += below.checked_mul(multiple)?;
+                (group, last, last_multiple) = (None, i64::MAX, multiple);
+            }
+            (None, None, Some(_)) if word == "and" => {}
+            _ => return None,
+        }
+    }
+    let value = match (group, total) {
+        (None, 0) => return None,
+        (group, total) => total + group.unwrap_or(0),
+    };
+    Some(if negative { -value } else { value })
+}
+
+/// A value with the words behind it: those that change it are worked in, and what is left is its unit. `None` where there is a further
+/// number among them.
+pub(super) fn scaled(mut value: Node, words: &str) -> Option<(Node, Option<String>)> {
+    let mut words: Vec<&str> = words.split(' ').collect();
+    while let Some(&word) = words.first() {
+        let changed = if let Some(multiple) = multiple(word) {
+            Node::Product(vec![value, Node::integer(multiple)])
+        } else if let Some((_, _, parts)) = PARTS.iter().find(|(one, many, _)| word == *one || word == *many) {
+            value.over(Node::integer(*parts))
+        } else if let Some((multiple, rest)) = chinese(word) {
+            value = Node::Product(vec![value, Node::integer(multiple)]);
+            if rest.is_empty() {
+                words.remove(0);
+            } else {
+                words[0] = rest;
+            }
+            continue;
+        } else {
+            match word {
+                "factorial" => Node::Call(Function::Factorial, vec![value]),
+                "squared" => value.power(Node::integer(2)),
+                "cubed" => value.power(Node::integer(3)),
+                "pi" => Node::Product(vec![value, Node::Constant(Constant::Pi)]),
+                _ => break,
+            }
+        };
+        value = changed;
+        words.remove(0);
+    }
+    // `7 seven` is no 7, but two numbers; `7 two digit numbers` are 7.
+    let counts = |word: &&str| small(word.strip_suffix('s').unwrap_or(word)).is_some() || multiple(word).is_some();
+    if words.last().is_some_and(counts)
+        || words.iter().any(|word| matches!(*word, "factorial" | "squared" | "cubed" | "power" | "root"))
+    {
+        // The exponent of a unit: `7 meters squared`.
+        let of_unit = words.len() > 1 && words.last().is_some_and(|word| matches!(*word, "squared" | "cubed"));
+        if !of_unit {
+            return None;
+        }
+    }
+    Some((value, (!words.is_empty()).then(|| words.join(" "))))
+}
+
+/// The power of ten that a Chinese word begins with, and the rest of the word: 万元.
+fn chinese(word: &str) -> Option<(i64, &str)> {
+    // Kilometres, kilograms and the like are units.
+    if ["千米", "千克", "千瓦", "千焦"].iter().any(|unit| word.starts_with(unit)) {
+        return None;
+    }
+    [('百', 100), ('千', 1_000), ('万', 10_000), ('亿', 100_000_000)]
+        .iter()
+        .find_map(|(sign, multiple)| Some((*multiple, word.strip_prefix(*sign)?)))
+}
