@@ -366,6 +366,12 @@ fn variables_reach_the_template_and_are_recorded() {
     let other = ["--template", "t.jinja", "--template-variable", "flag=true", "--template-variable", "words=[]"];
     let (status, _, stderr) = orthant(&place, &[&["eval"], &common[..], &other, &["--out", "out"]].concat());
     assert!(status == 2 && stderr.contains("other settings"), "{stderr}");
+    let none = ["--template", "plain", "--out", "out"];
+    let (status, _, stderr) = orthant(&place, &[&["eval"], &common[..], &none].concat());
+    assert!(status == 2 && stderr.contains("template_variables was {") && stderr.contains("is null"), "{stderr}");
+    // A template with other words that gives the same prompts is another one, as is a tokenizer with other pieces.
+    let settings = json(&place.path().join("out/settings.json"));
+    assert!(["template_hash", "tokenizer_hash"].iter().all(|name| settings[name].as_str().unwrap().len() == 64));
 }
 
 #[test]

@@ -218,8 +218,10 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     let mut decisive = json!({
         "suite": suite.name,
         "suite_hash": suite.hash(),
+        "template_hash": suite.template_hash,
         "model": arguments.model,
         "model_hash": model.weights.hash()?,
+        "tokenizer_hash": model.tokenizer.hash(),
         "samples": samples,
         "temperature": settings.temperature,
         "max_new_tokens": max_new_tokens,

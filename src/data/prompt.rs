@@ -11,6 +11,7 @@ use crate::error::{Error, Result, nearest};
 use crate::escape::shown;
 use crate::experiment::{AnswerFormat, TemplateVariables};
 use crate::files::{SETTINGS_BYTES, decode, read_text};
+use crate::guard::caught;
 use crate::model::{TextTokenizer, hexadecimal};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
@@ -38,7 +39,7 @@ pub struct PromptTemplate {
     /// Its name: `plain`, `qwen_boxed`, `choice`, `chat` or a file.
     name: String,
     hash: String,
-    /// The model's special tokens, and the variables of the experiment.
+    /// What it reads of the model's special tokens, and the variables of the experiment.
     values: Vec<(String, Json)>,
     /// Whether it has asked for the time.
     asked_for_time: AtomicBool,
@@ -68,7 +69,8 @@ impl PromptTemplate {
         } else {
             read(name)?
         };
-        let mut template = jinja::Template::new(&source).map_err(|e| fault(name, &e))?;
+        let template = guarded(|| jinja::Template::new(&source));
+        let mut template = template.map_err(|e| fault(name, &e))?;
         // A chat template asks whether variables are there; our own ones have all that they name.
         template.strict = name != CHAT;
         check_variables(name, &template, variables)?;
@@ -77,7 +79,8 @@ impl PromptTemplate {
             values.retain(|(known, _)| known != name);
             values.push((name.clone(), json!(value)));
         }
-        let hash = hexadecimal(Sha256::digest(source.as_bytes()));
+        values.retain(|(name, _)| template.reads(name));
+        let hash = hexadecimal(Sha256::digest(json!([source, values]).to_string()));
         Ok(Self { template, name: name.to_string(), hash, values, asked_for_time: AtomicBool::new(false) })
     }
 
@@ -86,7 +89,7 @@ impl PromptTemplate {
         &self.name
     }
 
-    /// SHA-256 of the template's text.
+    /// SHA-256 of the template's text, and of the tokens and variables that it reads.
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -137,13 +140,18 @@ impl PromptTemplate {
             jiff::fmt::strtime::format(format, &jiff::ZonedDateTime::now())
                 .map_err(|e| format!("the time cannot be written: {e}"))
         };
-        let prompt = self.template.render(values, &now).map_err(|e| fault(&self.name, &e))?;
+        let prompt = guarded(|| self.template.render(values, &now)).map_err(|e| fault(&self.name, &e))?;
         if prompt.is_empty() {
             let text = format!("the prompt of the problem {} has no text", record.id);
             return Err(fault(&self.name, &Fault { line: None, text }));
         }
         Ok(prompt)
     }
+}
+
+/// What comes from anybody ends with a fault, whatever is wrong with the engine.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    caught(work).unwrap_or_else(|panic| Err(Fault { line: None, text: format!("it cannot be run: {panic}") }))
 }
 
 /// The absolute path of a template that is a file; other names stay as they are.
@@ -351,6 +359,16 @@ mod tests {
         assert_eq!(rendered(&config), "<s>|</s>|<other>|False|<image>|<audio>|True");
         config["added_tokens_decoder"] = serde_json::json!({});
         assert_eq!(rendered(&config), "<s>|</s>|<pad>|False|<image>|<audio>|True");
+        // Tokens that the template reads are a part of it, others are not.
+        let hash = |config: &Json| {
+            let tokenizer = tokenizer(&[("tokenizer_config.json", &config.to_string())]);
+            PromptTemplate::new(None, &TemplateVariables::default(), &tokenizer).unwrap().hash().to_string()
+        };
+        let before = hash(&config);
+        config["sep_token"] = "<sep>".into();
+        assert_eq!(hash(&config), before);
+        config["bos_token"] = "<other>".into();
+        assert_ne!(hash(&config), before);
     }
 
     #[test]

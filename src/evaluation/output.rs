@@ -7,6 +7,7 @@ use super::{ProblemOutcome, SampledAnswer, Suite};
 use crate::error::{Error, Result};
 use crate::files::{self, SETTINGS_BYTES, lock::FolderLock};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -103,13 +104,15 @@ fn refused(path: &Path, earlier: Option<&str>, settings: &Value) -> Error {
             path.display()
         ));
     };
-    let mut differences = Vec::new();
-    for (name, now) in settings.as_object().into_iter().flatten() {
-        let before = earlier.get(name).unwrap_or(&Value::Null);
-        if before != now {
-            differences.push(format!("{name} was {before} and is {now}"));
-        }
-    }
+    let names: BTreeSet<&String> =
+        [&earlier, settings].into_iter().filter_map(Value::as_object).flat_map(serde_json::Map::keys).collect();
+    let of = |settings: &Value, name: &str| settings.get(name).unwrap_or(&Value::Null).clone();
+    let differences: Vec<String> = names
+        .into_iter()
+        .map(|name| (name, of(&earlier, name), of(settings, name)))
+        .filter(|(_, before, now)| before != now)
+        .map(|(name, before, now)| format!("{name} was {before} and is {now}"))
+        .collect();
     Error::input(format!(
         "the folder holds an evaluation with other settings: {}; choose another --out ({})",
         differences.join(", "),

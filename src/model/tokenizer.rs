@@ -1,10 +1,11 @@
 //! Text to token ids and back, from a folder's `tokenizer.json`.
 
 use super::codec::Codec;
-use super::folder;
+use super::{folder, hexadecimal};
 use crate::error::{Error, Result};
 use crate::files::{SETTINGS_BYTES, TOKENIZER_BYTES, decode};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -80,6 +81,11 @@ impl TextTokenizer {
             }
         }
         Ok(None)
+    }
+
+    /// SHA-256 of the `tokenizer.json` that is written into checkpoints, without what comes with it.
+    pub(crate) fn hash(&self) -> String {
+        hexadecimal(Sha256::digest(self.json()))
     }
 
     /// The content of its `tokenizer.json`.

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::evaluation::Suite;
 use crate::experiment::{EncoderSource, Event, Experiment, Manifest, ReplacedInput, to_text};
 use crate::files::checksums;
-use crate::model::{ENCODER_FILES, LanguageModel, TextTokenizer, hexadecimal, hub};
+use crate::model::{ENCODER_FILES, LanguageModel, hexadecimal, hub};
 use crate::tasks::Task;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -57,7 +57,7 @@ impl Inputs {
         Ok(Self {
             shape,
             model: base.weights.hash()?,
-            tokenizer: tokenizer_hash(&base.tokenizer)?,
+            tokenizer: base.tokenizer.hash(),
             data: match task.hash() {
                 Some(hash) => hash.to_string(),
                 None => sha256(&to_text(&experiment.task)?),
@@ -143,11 +143,6 @@ pub(super) fn event(replaced: &ReplacedInput) -> Event {
 
 pub(super) fn sha256(text: &str) -> String {
     hexadecimal(Sha256::digest(text.as_bytes()))
-}
-
-/// The tokenizer as it is written into checkpoints, without what comes with it: templates are looked at on their own.
-fn tokenizer_hash(tokenizer: &TextTokenizer) -> Result<String> {
-    Ok(hexadecimal(Sha256::digest(tokenizer.json())))
 }
 
 /// The texts of the prompt templates of the task and of all suites.

@@ -283,7 +283,7 @@ impl Machine<'_> {
         if reverse {
             keyed.reverse();
         }
-        python::sort(&mut keyed, |(key, _)| key, &self.budget)?;
+        keyed = python::sorted(keyed, &|(key, _)| key, &self.budget)?;
         if reverse {
             keyed.reverse();
         }
@@ -326,8 +326,8 @@ impl Machine<'_> {
             return Err("`groupby` with `default` is not known here".to_string());
         }
         let folds = !is_set(case_sensitive.as_ref());
-        let mut keyed = self.keyed(value.items(&self.budget)?, &path, folds)?;
-        python::sort(&mut keyed, |(key, _)| key, &self.budget)?;
+        let keyed = self.keyed(value.items(&self.budget)?, &path, folds)?;
+        let keyed = python::sorted(keyed, &|(key, _)| key, &self.budget)?;
         let mut groups: Vec<(Value, Vec<Value>)> = Vec::new();
         for (key, item) in keyed {
             match groups.last_mut() {
@@ -349,14 +349,14 @@ impl Machine<'_> {
             for part in items.chunks(count) {
                 let mut part = part.to_vec();
                 if let Some(fill) = &fill {
-                    self.budget.spend(32 * count as u64)?;
+                    self.budget.spend(32_u64.saturating_mul(count as u64))?;
                     part.resize(count, fill.clone());
                 }
                 parts.push(Value::list(part)?);
             }
             return Value::iterator(parts);
         }
-        self.budget.spend((64 * count) as u64)?;
+        self.budget.spend(64_u64.saturating_mul(count as u64))?;
         let (least, longer) = (items.len() / count, items.len() % count);
         let mut rest = items.into_iter();
         for place in 0..count {

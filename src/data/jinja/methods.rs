@@ -157,10 +157,12 @@ impl Machine<'_> {
         let made = |text: &str| Ok(Value::text(text));
         let truth = |value: bool| Ok(Value::Bool(value));
         let all = |is: fn(char) -> bool| truth(!text.is_empty() && text.chars().all(is));
+        let beyond_ascii = || format!("`{name}` of such a text beyond ASCII is not known here");
         let cased =
             |is: fn(char) -> bool, other: fn(char) -> bool| truth(text.chars().any(is) && !text.chars().any(other));
         match name {
-            "lower" | "casefold" => made(&text.to_lowercase()),
+            "lower" => made(&text.to_lowercase()),
+            "casefold" if text.is_ascii() => made(&text.to_lowercase()),
             "upper" => made(&text.to_uppercase()),
             "capitalize" => made(&capitalized(text)),
             "title" => made(&titled(text)),
@@ -170,10 +172,14 @@ impl Machine<'_> {
                 };
                 made(&text.chars().map(swap).collect::<String>())
             }
-            "isalnum" => all(char::is_alphanumeric),
-            "isalpha" => all(char::is_alphabetic),
+            "isalnum" => truth(of_letters(text, char::is_ascii_digit).ok_or_else(beyond_ascii)?),
+            "isalpha" => truth(of_letters(text, |_| false).ok_or_else(beyond_ascii)?),
             "isascii" => truth(text.is_ascii()),
-            "isdecimal" | "isdigit" | "isnumeric" => all(char::is_numeric),
+            // One that is no digit is enough to say no.
+            "isdecimal" | "isdigit" | "isnumeric" if text.is_ascii() || text.chars().any(|c| is_no_digit(c, name)) => {
+                truth(!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
+            }
+            "casefold" | "isdecimal" | "isdigit" | "isnumeric" => Err(beyond_ascii()),
             "isspace" => all(is_space),
             "islower" => cased(char::is_lowercase, char::is_uppercase),
             "isupper" => cased(char::is_uppercase, char::is_lowercase),
@@ -366,6 +372,35 @@ impl Machine<'_> {
     }
 }
 
+/// Whether a character is certainly no digit to this method. Signs for numbers are letters, too, in some writings.
+fn is_no_digit(c: char, method: &str) -> bool {
+    if c.is_ascii() { !c.is_ascii_digit() } else { method != "isnumeric" && !c.is_numeric() }
+}
+
+/// Whether a text is made of letters, and what else `may_be` in it; `None` where that takes tables of Unicode to say.
+fn of_letters(text: &str, may_be: fn(&char) -> bool) -> Option<bool> {
+    let is_letter = |c: char| match c {
+        _ if c.is_ascii() => Some(c.is_ascii_alphabetic() || may_be(&c)),
+        'À'..='Ö'
+        | 'Ø'..='ö'
+        | 'ø'..='ɏ'
+        | 'Α'..='Ω'
+        | 'α'..='ω'
+        | 'А'..='я'
+        | 'ぁ'..='ゖ'
+        | 'ァ'..='ヺ'
+        | '一'..='鿿'
+        | '가'..='힣' => c.is_alphabetic().then_some(true),
+        _ if !c.is_alphanumeric() => Some(false),
+        _ => None,
+    };
+    let found: Vec<Option<bool>> = text.chars().map(is_letter).collect();
+    if found.contains(&Some(false)) || found.is_empty() {
+        return Some(false);
+    }
+    found.into_iter().collect::<Option<Vec<bool>>>().map(|_| true)
+}
+
 /// The text that a method was given.
 fn wanted(method: &str, value: Option<&Value>) -> Outcome<Rc<str>> {
     match value {
@@ -381,7 +416,7 @@ pub(super) fn capitalized(text: &str) -> String {
         .map_or(String::new(), |first| first.to_uppercase().collect::<String>() + &chars.as_str().to_lowercase())
 }
 
-/// `str.title`: every run of letters begins with a large one.
+/// `str.title`: every run of letters that can be large or small begins with a large one.
 fn titled(text: &str) -> String {
     let mut out = String::new();
     let mut within = false;
@@ -391,7 +426,7 @@ fn titled(text: &str) -> String {
         } else {
             out.extend(c.to_uppercase());
         }
-        within = c.is_alphabetic();
+        within = c.is_lowercase() || c.is_uppercase();
     }
     out
 }
@@ -423,9 +458,9 @@ fn part<'t>(text: &'t str, start: Option<&Value>, end: Option<&Value>) -> Outcom
 fn split<'t>(text: &'t str, separator: &str, most: Option<usize>, from_right: bool) -> Vec<&'t str> {
     match (most, from_right) {
         (None, _) => text.split(separator).collect(),
-        (Some(most), false) => text.splitn(most + 1, separator).collect(),
+        (Some(most), false) => text.splitn(most.saturating_add(1), separator).collect(),
         (Some(most), true) => {
-            let mut parts: Vec<&str> = text.rsplitn(most + 1, separator).collect();
+            let mut parts: Vec<&str> = text.rsplitn(most.saturating_add(1), separator).collect();
             parts.reverse();
             parts
         }

@@ -215,7 +215,7 @@ fn write_json(value: &Value, settings: &Json, level: usize, out: &mut Paid<'_>) 
         Value::Dict(dict) => {
             let mut entries: Vec<&(Value, Value)> = dict.entries.iter().collect();
             if settings.sorted {
-                sort(&mut entries, |(key, _)| key, out.budget)?;
+                entries = sorted(entries, &|(key, _)| key, out.budget)?;
             }
             out.push("{")?;
             for (place, (key, value)) in entries.into_iter().enumerate() {
@@ -276,17 +276,26 @@ fn write_json_text(text: &str, ascii: bool, out: &mut Paid<'_>) -> Outcome<()> {
     out.push(&json)
 }
 
-/// Sorts by keys; equal ones keep their order.
-pub(super) fn sort<T>(values: &mut [T], key: impl Fn(&T) -> &Value, budget: &Budget) -> Outcome<()> {
-    let mut fault = None;
-    values.sort_by(|one, other| match key(one).order(key(other), budget) {
-        Ok(order) => order.unwrap_or(std::cmp::Ordering::Equal),
-        Err(text) => {
-            fault.get_or_insert(text);
-            std::cmp::Ordering::Equal
+/// Sorted by keys; equal ones keep their order. Fails where two keys have no order, which the sorts of the library cannot.
+pub(super) fn sorted<T>(mut values: Vec<T>, key: &impl Fn(&T) -> &Value, budget: &Budget) -> Outcome<Vec<T>> {
+    if values.len() < 2 {
+        return Ok(values);
+    }
+    let second = sorted(values.split_off(values.len() / 2), key, budget)?;
+    let mut first = sorted(values, key, budget)?.into_iter().peekable();
+    let mut merged = Vec::with_capacity(first.len() + second.len());
+    for item in second {
+        while let Some(earlier) = first.peek() {
+            let order = key(&item).order(key(earlier), budget)?.ok_or("what is not a number has no order")?;
+            if order == std::cmp::Ordering::Less {
+                break;
+            }
+            merged.extend(first.next());
         }
-    });
-    fault.map_or(Ok(()), Err)
+        merged.push(item);
+    }
+    merged.extend(first);
+    Ok(merged)
 }
 
 /// How a value is written into a field: `%5.2f` or `{:>5}`.
@@ -340,16 +349,20 @@ impl Field {
             _ => ("", size.to_string()),
         };
         let prefix = if self.alternate { prefix } else { "" };
+        // `%.3d`: at least so many digits.
+        let mut padded = Paid::new(out.budget);
+        padded.repeat("0", self.precision.unwrap_or(0).saturating_sub(digits.len()))?;
+        let digits = padded.text + &digits;
         let sign = format!("{}{prefix}", self.sign(number < 0));
         self.filled(&sign, &grouped(&digits, self.grouping), '>', out)
     }
 
     fn float(&self, number: f64, kind: char, out: &mut Paid<'_>) -> Outcome<()> {
         let precision = self.precision.unwrap_or(6);
-        out.budget.spend(precision as u64 + 400)?;
         if precision > 1000 {
             return Err("a precision of more than 1000 digits".to_string());
         }
+        out.budget.spend(precision as u64 + 400)?;
         let size = number.abs();
         let body = if size.is_finite() {
             match kind.to_ascii_lowercase() {
@@ -595,7 +608,8 @@ fn write_field(value: &Value, specification: &str, out: &mut Paid<'_>) -> Outcom
     }
     let kind = rest.chars().next();
     let unknown = || format!("the format `{specification}` of a {} is not known", value.kind());
-    if rest.chars().count() > 1 {
+    let is_whole = matches!(value, Value::Integer(_)) && !matches!(kind, Some('e' | 'E' | 'f' | 'F' | 'g' | 'G' | '%'));
+    if rest.chars().count() > 1 || (is_whole && field.precision.is_some()) {
         return Err(unknown());
     }
     match (value, kind) {

@@ -53,6 +53,10 @@ fn what_is_not_known_or_not_allowed_is_refused_with_its_line() {
         ("{{ 1 / 0 }}", 1, "a division by zero"),
         ("{% macro f(a) %}{% endmacro %}{{ [1]|map('nope')|list }}", 1, "the filter `nope`"),
         ("{{ loop.index }}", 1, "`loop` is undefined"),
+        ("{{ '½'.isdigit() }}", 1, "`isdigit` of such a text beyond ASCII"),
+        ("{{ 'ß'.casefold() }}", 1, "`casefold` of such a text beyond ASCII"),
+        ("{{ 'Ⅷ'.isalpha() }}", 1, "`isalpha` of such a text beyond ASCII"),
+        ("{{ '{:.3d}'.format(5) }}", 1, "the format `.3d` of a int"),
     ] {
         let fault = rendered(source, &serde_json::json!({}), false).unwrap_err();
         assert_eq!(fault.line, Some(line), "{source}: {fault}");
@@ -107,6 +111,11 @@ fn a_hostile_template_comes_to_an_end() {
         "{{ 'a'.center(2000000000) }}{{ 'a'.zfill(2000000000) }}".to_string(),
         "{{ [1]|slice(2000000000)|list }}".to_string(),
         "{{ [1]|batch(2000000000, 0)|list }}".to_string(),
+        "{{ [1]|slice(288230376151711744)|list }}".to_string(),
+        "{{ [1]|batch(576460752303423488, 0)|list }}".to_string(),
+        "{{ [1, 'a', 2]|sort }}".to_string(),
+        "{{ [1, 1e400 - 1e400, 2]|sort }}".to_string(),
+        "{{ '%.1000000000d' % 1 }}".to_string(),
         "{{ 'a\\nb'|indent(2000000000) }}".to_string(),
         "{{ [[1]]|tojson(indent=2000000000) }}".to_string(),
         "{{ 9**9**9**9 }}".to_string(),
@@ -121,6 +130,10 @@ fn a_hostile_template_comes_to_an_end() {
         assert!(started.elapsed().as_secs() < 20, "{shown} took {:?}", started.elapsed());
     }
     // Long chains are no nesting.
+    assert_eq!(
+        rendered("{{ 'a b'.split(' ', 18446744073709551615) }}", &serde_json::json!({}), false).unwrap(),
+        "['a', 'b']"
+    );
     let chains = [
         (format!("{{{{ 1{} }}}}", " + 1".repeat(50_000)), "50001"),
         (format!("{{{{ {}1 }}}}", "not ".repeat(50_001)), "False"),
