@@ -4,6 +4,7 @@
 use super::checkpoints::RECORDS;
 use super::run_dir::{LOGS, RunDir, list, record_step};
 use crate::error::{Error, Result};
+use crate::files;
 use serde::Deserialize;
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -78,7 +79,7 @@ impl RunDir {
 
     fn rewind_log(&self, name: &str, step: u64, rewound: &mut Rewound) -> Result<()> {
         let path = self.path().join(name);
-        let bytes = match fs::read(&path) {
+        let bytes = match files::read(&path, u64::MAX) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(Error::io("reading a file of the run", &path)(error)),
