@@ -49,7 +49,7 @@ pub(crate) fn decode(bytes: Vec<u8>) -> io::Result<String> {
     }
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let line = before.split(|&byte| byte == b'\n').count();
         refused(format!("line {line} is not valid UTF-8"))
     })?;
     if text.starts_with('\u{feff}') {

@@ -79,6 +79,9 @@ pub(crate) fn checks(snapshot: &RunSnapshot, step: u64) -> Vec<Check> {
     checks
 }
 
+/// A suite, k, and its estimates by step, newest last.
+type Pass<'a> = (&'a str, usize, Vec<(u64, Estimate)>);
+
 struct Look<'a> {
     snapshot: &'a RunSnapshot,
     step: u64,
@@ -179,9 +182,9 @@ impl Look<'_> {
         Check { name, value: now.map(format::percent), rule, metric, finding }
     }
 
-    /// The evaluations of each suite up to the step, newest last: pass@k by step.
-    fn passes(&self) -> Vec<(&str, usize, Vec<(u64, Estimate)>)> {
-        let mut passes: Vec<(&str, usize, Vec<(u64, Estimate)>)> = Vec::new();
+    /// pass@k of each suite and k up to the step.
+    fn passes(&self) -> Vec<Pass<'_>> {
+        let mut passes: Vec<Pass<'_>> = Vec::new();
         for record in self.snapshot.evaluations.iter().filter(|record| record.step <= self.step) {
             for (k, estimate) in record.pass_at.iter().filter(|(_, estimate)| estimate.value.is_finite()) {
                 let point = (record.step, *estimate);

@@ -358,7 +358,7 @@ fn find(places: &Places, before: &Found) -> Found {
         let written = RunDir::at(path).last_written();
         let known = before.runs.iter().find(|run| run.path == *path && run.written == written);
         // Whether a run is still written to shows in time.
-        let known = known.filter(|run| !matches!(run.state.as_str(), "training" | "silent"));
+        let known = known.filter(|run| !matches!(run.state.as_str(), "training" | "silent" | "interrupted"));
         known.cloned().or_else(|| past_run(path, written))
     };
     let mut runs: Vec<PastRun> = list(&places.runs).iter().filter_map(run).collect();

@@ -407,7 +407,7 @@ fn health_lists_everything_that_is_watched_and_warns_of_what_is_listed() {
 #[test]
 fn enormous_values_are_short_and_stay_in_their_plots() {
     for value in [3.21e15, 1e308] {
-        let of = |step: u64| if step % 2 == 0 { value } else { -value };
+        let of = |step: u64| if step.is_multiple_of(2) { value } else { -value };
         let snapshot = with_metric(testing::snapshot(20, 1, 4), &crate::metrics::POLICY_ENTROPY, of);
         let mut window = Window::open(snapshot);
         window.harness.render().unwrap();

@@ -56,7 +56,8 @@ impl Kind {
         let within = |field: &str| path == field || path.strip_prefix(field).is_some_and(|rest| rest.starts_with('.'));
         let any = |fields: &[&str]| fields.iter().any(|field| within(field));
         // What is read from there is compared itself.
-        if any(&["model", "task.source", "task.held_out", "task.template", "record.encoder"]) {
+        let read = ["model", "task.source", "task.held_out", "task.template", "task.template_variables"];
+        if any(&read) || within("record.encoder") {
             Self::Edit
         } else if any(&["name", "seed", "precision", "adapter", "task"]) || path == "method" {
             Self::Identity
@@ -298,6 +299,8 @@ mod tests {
             ("task", Kind::Identity),
             ("task.numbers", Kind::Identity),
             ("task.source", Kind::Edit),
+            ("task.template_variables", Kind::Edit),
+            ("task.verifier", Kind::Identity),
             ("model", Kind::Edit),
             ("adapter.rank", Kind::Identity),
             ("evaluations", Kind::Edit),

@@ -247,7 +247,7 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
         // The choices alone, in as many lines as they need.
         let line = vec2(width, ui.spacing().interact_size.y);
         ui.allocate_ui_with_layout(line, from_the_right.with_main_wrap(true), |ui| {
-            choices(ui, theme, state, has_choice)
+            choices(ui, theme, state, has_choice);
         });
         return;
     }

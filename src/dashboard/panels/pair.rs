@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// From this width on the two completions stand beside each other, points.
 const BESIDE: f32 = 640.0;
 
+/// From this width on the header has room for a hint, points.
+const HINTED: f32 = 190.0;
+
 /// A card below this height has no room for every number above its text, points.
 const FULL: f32 = 132.0;
 
@@ -127,6 +130,8 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, group: &GroupView, pair
                         state.unpin();
                     }
                 }
+                // Where there is little room, the cosine and the choice of text come first.
+                _ if ui.available_width() < HINTED => {}
                 Choice::Hovered => {
                     caption(ui, theme, "click pins");
                 }

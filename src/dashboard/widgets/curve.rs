@@ -238,7 +238,7 @@ pub(crate) fn pass(ui: &mut Ui, context: CurveContext<'_>, own: &RunPass<'_>, ot
         curves.suite, curves.problems, curves.samples
     );
     Meaning { name: &title, help: &help, unit: "", better: Better::Higher, place: "evals.jsonl" }.on(response, theme);
-    let lines: Vec<Vec<PlotPoint>> = curves.by_k.iter().map(|(_, points)| points_of(points, &place)).collect();
+    let lines: Vec<Vec<PlotPoint>> = curves.by_k.iter().map(|(_, points)| points_of(points, place)).collect();
     let is_empty = others.is_empty() && lines.iter().all(Vec::is_empty);
     plot(ui, context, rect, &curves.suite, is_empty, false, |plot_ui| {
         for other in others {
