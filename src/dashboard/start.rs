@@ -446,7 +446,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn devices_and_pipes_in_the_folders_are_passed_over() {
+    fn devices_and_pipes_in_the_folders_are_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let places = Places { experiments: folder.path().join("experiments"), runs: folder.path().join("runs") };
         std::fs::create_dir_all(&places.experiments).unwrap();
@@ -478,7 +478,15 @@ mod tests {
             }
         }
         let found = find(&places, &Found::default());
-        assert_eq!(found.experiments.len(), 1);
+        for file in &found.experiments {
+            let name = file.path.file_name().unwrap().to_str().unwrap();
+            match &file.experiment {
+                Ok(_) => assert_eq!(name, "small.ron"),
+                Err(why) if name == "large.ron" => assert!(why.contains("more than"), "{why}"),
+                Err(why) => assert!(why.contains("not a regular file"), "{name}: {why}"),
+            }
+        }
+        assert_eq!(found.experiments.len(), 5);
         // What names a run must be there; of logs that are none nothing is shown.
         assert_eq!(found.runs.len(), 6);
         for run in &found.runs {
