@@ -100,10 +100,8 @@ impl RunDir {
             if !bytes.is_empty() {
                 let kept = free_name(&path, "damaged");
                 fs::copy(&path, &kept).map_err(Error::io("keeping a damaged file", &kept))?;
-                text += &format!(
-                    "; the file as it was is kept as {}",
-                    kept.file_name().unwrap_or_default().to_string_lossy()
-                );
+                text.push_str("; the file as it was is kept as ");
+                text.push_str(&kept.file_name().unwrap_or_default().to_string_lossy());
             }
             rewound.damaged.push(text);
         }
