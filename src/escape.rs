@@ -26,7 +26,7 @@ pub(crate) fn shown(text: &str, most: usize) -> String {
 }
 
 /// Whether a terminal obeys a character rather than showing it.
-fn is_obeyed(c: char) -> bool {
+pub(crate) fn is_obeyed(c: char) -> bool {
     let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     turns || (c.is_control() && c != '\n' && c != '\t')
 }

@@ -4,6 +4,7 @@
 
 mod common;
 
+use candle_core::{DType, Device, Tensor};
 use common::Workplace;
 use orthant::experiment::{
     self, DataSource, EncoderSource, HubRepository, MethodConfig, ModelSource, SuiteConfig, TaskConfig, from_text,
@@ -35,6 +36,8 @@ struct Faults {
     endless: Option<&'static str>,
     /// A file whose content stops to come, and whose connection stays.
     stalls: Option<&'static str>,
+    /// Large files are called by something that is no hash of theirs.
+    unhashed: bool,
     /// What all contents are called.
     etag: Option<&'static str>,
     /// The commit that everything is of.
@@ -156,7 +159,8 @@ fn answer(
         return write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     };
     let is_large = [".safetensors", ".parquet", ".csv"].iter().any(|end| path.ends_with(end));
-    let etag = faults.etag.map_or_else(|| etag(&content, is_large), str::to_string);
+    let parts = if faults.unhashed && is_large { "-2" } else { "" };
+    let etag = faults.etag.map_or_else(|| etag(&content, is_large) + parts, str::to_string);
     let commit = format!("X-Repo-Commit: {}\r\nConnection: close\r\n", faults.commit.unwrap_or(COMMIT));
     if is_large && !is_elsewhere {
         let host = faults.elsewhere.clone().unwrap_or_default();
@@ -521,6 +525,23 @@ fn an_earlier_part_of_a_download_is_gone_on_with_or_begun_anew() {
 }
 
 #[test]
+fn an_earlier_part_that_nothing_proves_is_begun_anew() {
+    let place = Workplace::new();
+    let (server, experiment) = hub_model(&place);
+    let (content, blob) = weights(&place);
+    let blob = blob.with_file_name(format!("{}-2", blob.file_name().unwrap().to_str().unwrap()));
+    for part in [vec![7; 1000], vec![7; content.len()]] {
+        std::fs::remove_dir_all(place.path().join("cache")).ok();
+        std::fs::create_dir_all(blobs(&place)).unwrap();
+        std::fs::write(blob.with_added_extension("incomplete"), part).unwrap();
+        server.fault(|faults| faults.unhashed = true);
+        let (status, stderr, _) = run(&place, &experiment, &server.endpoint, "secret");
+        assert_eq!(status, 0, "{stderr}");
+        assert!(std::fs::read(&blob).unwrap() == content);
+    }
+}
+
+#[test]
 fn a_silent_hub_is_not_waited_for() {
     let place = Workplace::new();
     let (server, experiment) = hub_model(&place);
@@ -589,7 +610,11 @@ fn names_that_a_hub_or_an_experiment_gives_stay_inside_of_the_cache() {
     // An adapter's folder names a revision, and a list of shards names files.
     let adapter = place.path().join("adapter");
     std::fs::create_dir(&adapter).unwrap();
-    std::fs::copy(place.model().join("model.safetensors"), adapter.join("adapter_model.safetensors")).unwrap();
+    let matrix = |shape| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
+    let layer = "base_model.model.model.layers.0.self_attn.q_proj";
+    let low_rank = [("A", matrix((1, 32))), ("B", matrix((32, 1)))];
+    let tensors = low_rank.map(|(name, values)| (format!("{layer}.lora_{name}.weight"), values));
+    candle_core::safetensors::save(&HashMap::from(tensors), adapter.join("adapter_model.safetensors")).unwrap();
     let settings = serde_json::json!({
         "peft_type": "LORA", "base_model_name_or_path": "tiny/qwen", "revision": "../../../../victim/precious.txt",
         "r": 1, "lora_alpha": 1, "target_modules": ["q_proj"],

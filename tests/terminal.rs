@@ -1,6 +1,6 @@
 //! What reaches the terminal, and terminals, pipes, disks and paths that are not as one would like them.
 
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
@@ -348,7 +348,7 @@ fn an_environment_that_lacks_things_is_told_of() {
     let place = prepared();
     // No display answers.
     let run = ["run", "experiment.ron"];
-    let output = program(&place, &run).env("DISPLAY", ":97").env("XDG_RUNTIME_DIR", place.path()).output().unwrap();
+    let output = program(&place, &run).env("DISPLAY", ":4097").env("XDG_RUNTIME_DIR", place.path()).output().unwrap();
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{stderr}");
     assert!(stderr.contains("the window failed") && stderr.contains("the run goes on"), "{stderr}");
@@ -360,7 +360,7 @@ fn an_environment_that_lacks_things_is_told_of() {
     );
     let arguments: [&str; 0] = [];
     let output =
-        program(&place, &arguments).env("DISPLAY", ":97").env("XDG_RUNTIME_DIR", place.path()).output().unwrap();
+        program(&place, &arguments).env("DISPLAY", ":4097").env("XDG_RUNTIME_DIR", place.path()).output().unwrap();
     let stderr = text(&output.stderr);
     assert!(output.status.code() == Some(1) && stderr.starts_with("error: the window failed"), "{stderr}");
 

@@ -1,6 +1,6 @@
 //! `orthant eval`: pass@k, the majority's and the mean accuracy of a model on a suite.
 
-use super::terminal::{note, say, text_of};
+use super::terminal::{note, say};
 use super::{DtypeChoice, load_model, on_large_stack, parse_seed, whole};
 use crate::data::NAMED;
 use crate::error::{Error, Result, nearest};
@@ -293,7 +293,7 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     print(&suite, &summary, &subjects, &levels, first, (tokens > 0).then_some(pace), &out)?;
     if arguments.json {
         result.insert("tokens_per_s".to_string(), if tokens > 0 { pace.into() } else { Value::Null });
-        result.insert("out".to_string(), text_of(&out).into());
+        result.insert("out".to_string(), out.display().to_string().into());
         say!("{}", Value::Object(result))?;
     }
     Ok(0)

@@ -1,6 +1,6 @@
 //! `orthant export`: a model as a Hugging Face folder, adapters merged.
 
-use super::terminal::{say, text_of};
+use super::terminal::say;
 use super::{DtypeChoice, load_model};
 use crate::error::Result;
 use crate::files::staging::StagedFolder;
@@ -38,7 +38,7 @@ pub(super) fn run(arguments: &ExportArguments) -> Result<u8> {
     staged.finish()?;
     say!("{} parameters in {}", model.parameter_count(), out.display())?;
     if arguments.json {
-        say!("{}", serde_json::json!({ "out": text_of(out), "params": model.parameter_count() }))?;
+        say!("{}", serde_json::json!({ "out": out.display().to_string(), "params": model.parameter_count() }))?;
     }
     Ok(0)
 }

@@ -245,7 +245,7 @@ fn model_source(text: &str) -> ModelSource {
 fn load_model(model: &str, base: Option<&String>, dtype: DType, device: &Device) -> Result<LanguageModel> {
     let base = base.map(|base| model_source(base));
     let model = LanguageModel::load_on(&model_source(model), base.as_ref(), dtype, device)?;
-    model.notes().iter().for_each(|note| eprintln!("warning: {note}"));
+    model.notes().iter().for_each(|note| note!("warning: {note}"));
     model.merged()
 }
 

@@ -1,6 +1,6 @@
 //! `orthant run EXPERIMENT.ron`: trains, with the dashboard on it or a progress bar.
 
-use super::terminal::{note, say, text_of};
+use super::terminal::{note, say};
 use super::{WindowArguments, start};
 use crate::dashboard::{self, StartedRuns, WindowEnd};
 use crate::error::{Error, Result};
@@ -172,8 +172,8 @@ pub(super) fn stop_on_interrupt(runs: impl Fn() -> Vec<RunHandle> + Send + 'stat
             if interrupted.swap(true, Ordering::SeqCst) {
                 std::process::exit(i32::from(INTERRUPTED));
             }
-            let is_going_on = runs().iter().fold(false, |taken, run| run.send(TrainerCommand::Stop) || taken);
-            if !is_going_on {
+            let runs: Vec<RunHandle> = runs().into_iter().filter(|run| !is_over(run)).collect();
+            if runs.is_empty() || !tell_to_stop(runs) {
                 std::process::exit(i32::from(INTERRUPTED));
             }
             note!("\ninterrupted: finishing the step and saving a checkpoint; press Ctrl-C again to leave at once");
@@ -181,6 +181,22 @@ pub(super) fn stop_on_interrupt(runs: impl Fn() -> Vec<RunHandle> + Send + 'stat
     };
     ctrlc::set_handler(handler).map_err(|e| Error::failed(format!("cannot watch for Ctrl-C: {e}")))?;
     Ok(interrupted)
+}
+
+fn is_over(run: &RunHandle) -> bool {
+    run.snapshots.load().state.is_over()
+}
+
+/// Tells runs to stop, on a thread of its own: a trainer takes commands between steps only, and a second interrupt may come earlier.
+fn tell_to_stop(runs: Vec<RunHandle>) -> bool {
+    let tell = move || {
+        for run in runs {
+            while !run.send(TrainerCommand::Stop) && !is_over(&run) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    };
+    std::thread::Builder::new().name("stop".to_string()).spawn(tell).is_ok()
 }
 
 /// Shows progress on the terminal until the run is over. A terminal that fails does not end the run; its error comes at the end.
@@ -249,7 +265,7 @@ fn summarize(snapshot: &RunSnapshot, end: RunEnd, json: bool) -> Result<()> {
         let line = serde_json::json!({
             "state": how,
             "step": snapshot.step,
-            "run": text_of(&snapshot.info.directory),
+            "run": snapshot.info.directory.display().to_string(),
             "evaluation": snapshot.evaluations.last(),
         });
         say!("{line}")?;

@@ -1,6 +1,6 @@
 //! `orthant score`: the geometry of any responses, whoever generated them.
 
-use super::terminal::{say, text_of};
+use super::terminal::say;
 use super::{load_model, on_large_stack, parse_seed, whole};
 use crate::error::Result;
 use crate::experiment::DeviceChoice;
@@ -207,7 +207,7 @@ fn summarize(scores: &Scores, form: Option<GradientForm>, arguments: &ScoreArgum
         let line = serde_json::json!({
             "responses": scores.responses.len(),
             "groups": scores.groups.len(),
-            "out": text_of(&arguments.out),
+            "out": arguments.out.display().to_string(),
             "cosine_mean": statistics.mean,
             "fidelity_pearson": linear,
             "fidelity_spearman": rank,

@@ -8,7 +8,6 @@ use crate::escape::escaped;
 use indicatif::ProgressBar;
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Prints a line of results; takes what `format!` takes.
@@ -56,9 +55,4 @@ pub(super) fn tell(text: Arguments) {
 /// Writes a line to standard error, above a progress bar where there is one.
 pub(super) fn tell_above(bar: &ProgressBar, text: &str) {
     bar.suspend(|| tell(format_args!("{text}")));
-}
-
-/// A path for JSON, which has no other text than Unicode.
-pub(super) fn text_of(path: &Path) -> String {
-    path.display().to_string()
 }

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::model::hexadecimal;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -13,12 +14,16 @@ pub(crate) const CHECKSUMS: &str = "SHA256SUMS";
 
 /// SHA-256 of a file's content.
 pub(crate) fn sha256(path: &Path) -> io::Result<String> {
-    let mut file = open_regular(path)?;
-    let (mut hasher, mut piece) = (Sha256::new(), vec![0; 1 << 20]);
+    digest(Sha256::new(), &mut open_regular(path)?)
+}
+
+/// The rest of a file, hashed, in hexadecimal.
+pub(crate) fn digest<D: Digest>(mut hasher: D, file: &mut File) -> io::Result<String> {
+    let mut piece = vec![0; 1 << 20];
     loop {
         let length = file.read(&mut piece)?;
         if length == 0 {
-            return Ok(hexadecimal(hasher.finalize()));
+            return Ok(hexadecimal(hasher.finalize().iter().copied()));
         }
         hasher.update(&piece[..length]);
     }

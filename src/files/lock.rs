@@ -18,6 +18,26 @@ const ATTEMPTS: usize = 10;
 /// Time between two of them.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// What comes of asking for a file's lock.
+pub(crate) enum Asked {
+    /// It is this process's now, until the file is closed.
+    Ours,
+    /// Somebody else holds it.
+    Theirs,
+    /// A file system without locks: better to work as before there were any than not at all.
+    Nobodys,
+}
+
+/// Asks for the lock of a file.
+pub(crate) fn ask(file: &File) -> io::Result<Asked> {
+    match file.try_lock() {
+        Ok(()) => Ok(Asked::Ours),
+        Err(TryLockError::WouldBlock) => Ok(Asked::Theirs),
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(Asked::Nobodys),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// The lock of a folder. Dropping it gives it back.
 #[derive(Debug)]
 pub(crate) struct FolderLock {
@@ -51,22 +71,20 @@ impl FolderLock {
         let mut file = options.read(true).write(true).create(true).truncate(false).open(&path).map_err(refused)?;
         let mut attempts = 1;
         let is_kept = loop {
-            match file.try_lock() {
-                Ok(()) => break true,
-                Err(TryLockError::WouldBlock) if attempts < ATTEMPTS => {
+            match ask(&file).map_err(refused)? {
+                Asked::Ours => break true,
+                Asked::Theirs if attempts < ATTEMPTS => {
                     attempts += 1;
                     std::thread::sleep(PAUSE);
                 }
-                Err(TryLockError::WouldBlock) => {
+                Asked::Theirs => {
                     let holder = describe(&mut file).map_or_else(|| "another process".to_string(), |(text, _)| text);
                     return Err(Error::input(format!(
                         "{what} is being written by {holder}; wait for its end, or end it first ({})",
                         path.display()
                     )));
                 }
-                // A file system without locks: better to work as before there were any than not at all.
-                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => break false,
-                Err(TryLockError::Error(error)) => return Err(refused(error)),
+                Asked::Nobodys => break false,
             }
         };
         let since = jiff::Timestamp::now();

@@ -14,11 +14,12 @@
 use super::names;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::model::hexadecimal;
+use crate::files::checksums::digest;
+use crate::files::lock::{self, Asked};
 use sha2::Digest;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -93,7 +94,7 @@ impl RepositoryCache {
         // Another program's download is waited for as long as it goes on.
         let length = || fs::metadata(self.partial(etag)).map_or(0, |file| file.len());
         let (mut last, mut heard) = (length(), Instant::now());
-        while file.try_lock().is_err() {
+        while matches!(lock::ask(&file).map_err(unwritable(&path))?, Asked::Theirs) {
             if length() != last {
                 (last, heard) = (length(), Instant::now());
             }
@@ -195,17 +196,6 @@ fn is_whole(path: &Path, etag: &str, size: Option<u64>) -> io::Result<bool> {
 /// Whether a content of that name can be checked.
 pub(super) fn is_hash(etag: &str) -> bool {
     matches!(etag.len(), 40 | 64)
-}
-
-fn digest<D: Digest>(mut hasher: D, file: &mut File) -> io::Result<String> {
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let count = file.read(&mut buffer)?;
-        if count == 0 {
-            return Ok(hexadecimal(hasher.finalize().iter().copied()));
-        }
-        hasher.update(&buffer[..count]);
-    }
 }
 
 /// For `map_err`: the cache cannot be written to.

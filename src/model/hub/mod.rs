@@ -286,8 +286,14 @@ impl Hub {
         let cache = self.repository(repo);
         let _lock = cache.lock(&etag, self.patience)?;
         if !cache.has(&etag, size) {
-            let mut transfer =
-                Transfer { file, size, path: cache.partial(&etag), first: Some(first), client: &self.client };
+            let mut transfer = Transfer {
+                file,
+                size,
+                is_checked: cache::is_hash(&etag),
+                path: cache.partial(&etag),
+                first: Some(first),
+                client: &self.client,
+            };
             let again = |start| match open(&commit, start) {
                 Ok(remote) if remote.etag == etag => Ok(remote),
                 Ok(_) => Err("the content changed while it came".to_string()),
@@ -317,6 +323,8 @@ impl Hub {
 struct Transfer<'a> {
     file: &'a str,
     size: Option<u64>,
+    /// Whether a hash tells in the end that all parts belong together.
+    is_checked: bool,
     path: PathBuf,
     first: Option<Remote>,
     client: &'a Client,
@@ -337,11 +345,12 @@ impl Transfer<'_> {
         let mut attempt = 0;
         loop {
             let here = self.length();
-            if here > 0 && self.size == Some(here) {
+            if self.is_checked && here > 0 && self.size == Some(here) {
                 return Ok(());
             }
             // Without a size nobody knows what is missing, and what is too long is of another file.
-            let start = if self.size.is_some_and(|size| here < size) { here } else { 0 };
+            let goes_on = self.is_checked && self.size.is_some_and(|size| here < size);
+            let start = if goes_on { here } else { 0 };
             let remote = match self.first.take().filter(|_| start == 0) {
                 Some(first) => Ok(first),
                 None => again(start),

@@ -3,6 +3,7 @@
 //! A hub, an adapter's settings and a list of shards can say anything. What is not a plain name is refused before it is used.
 
 use crate::error::{Error, Result};
+use crate::escape::is_obeyed;
 
 /// Most bytes of a part of a path: what file systems allow.
 const PART_BYTES: usize = 255;
@@ -46,7 +47,8 @@ pub(super) fn check_file(repo: &str, file: &str) -> Result<()> {
 /// Parts between slashes, none of which is empty or leads upwards, of characters that mean nothing else anywhere.
 fn is_plain(path: &str) -> bool {
     let is_part = |part: &str| !matches!(part, "" | "." | "..") && part.len() <= PART_BYTES;
-    let is_known = |c: char| !c.is_control() && !matches!(c, '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|');
+    let is_known =
+        |c: char| !is_obeyed(c) && !c.is_control() && !matches!(c, '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|');
     path.len() <= 1024 && path.split('/').all(is_part) && path.chars().all(is_known)
 }
 
@@ -96,9 +98,22 @@ mod tests {
         ] {
             assert!(check_revision("a/b", plain).is_ok() && check_file("a/b", plain).is_ok(), "{plain}");
         }
-        for bad in
-            ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/", ".", "..", "a\\b", "a\nb", "a\u{9b}b", "C:x", "a?b"]
-        {
+        for bad in [
+            "",
+            "/etc/passwd",
+            "../x",
+            "a/../b",
+            "a//b",
+            "a/",
+            ".",
+            "..",
+            "a\\b",
+            "a\nb",
+            "a\u{9b}b",
+            "a\u{202e}b",
+            "C:x",
+            "a?b",
+        ] {
             for error in [check_revision("a/b", bad), check_file("a/b", bad)] {
                 assert_eq!(error.unwrap_err().exit_status(), 2, "{bad:?}");
             }
