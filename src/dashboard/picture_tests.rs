@@ -192,13 +192,13 @@ fn novelties_are_told_apart_where_the_colours_are_fitted() {
 #[test]
 fn steps_whose_value_is_no_number_are_hatched() {
     let painted = |value: fn(u64) -> f64| {
-        let snapshot = with_metric(testing::snapshot(20, 1, M), &crate::metrics::POLICY_ENTROPY, value);
+        let snapshot = with_metric(testing::snapshot(20, 1, M), &crate::metrics::REWARD_ACCURACY, value);
         let mut window = Window::open(snapshot);
         let themes = Themes::load().unwrap();
         let theme = themes.of(window.harness.ctx.theme());
         let (panel, plot) = (theme.panel, theme.sunken);
         let picture = window.harness.render().unwrap();
-        let rect = window.harness.get_all_by_label_contains("Entropy").next().unwrap().rect();
+        let rect = window.harness.get_all_by_label_contains("Training accuracy").next().unwrap().rect();
         let at = |x: u32, y: u32| pos2(rect.left() + x as f32, rect.bottom() + y as f32);
         (0..200)
             .flat_map(|x| (0..50).map(move |y| (x, y)))
