@@ -212,3 +212,18 @@ fn steps_whose_value_is_no_number_are_hatched() {
         assert!(broken > whole + 200, "{broken} pixels after {whole}");
     }
 }
+
+#[test]
+fn the_timeline_shows_its_bands_in_the_smallest_window() {
+    let mut window = Window::open_sized(testing::snapshot(20, 1, M), vec2(900.0, 600.0));
+    window.press(Modifiers::NONE, Key::Num6);
+    let themes = Themes::load().unwrap();
+    let stages = themes.of(window.harness.ctx.theme()).stages();
+    let rect = window.harness.get_by_label_contains("Time per stage of steps").rect();
+    let picture = window.harness.render().unwrap();
+    let is_band = |x: f32, y: u32| stages.contains(&pixel(&picture, pos2(x, y as f32)));
+    // Through the middle of step 19; the cursor's line covers that of step 20.
+    let x = rect.right() - 1.5 * (rect.width() - 64.0) / 20.0;
+    let height = (rect.top() as u32..600).filter(|y| is_band(x, *y)).count();
+    assert!(height >= 30, "{height} points high");
+}
