@@ -112,7 +112,7 @@ fn bad_lines_are_refused_by_number_before_any_verdict() {
         (r#"{"gold": "1", "completion": "1"}"#, &["`id`"]),
         (r#"{"id": 1, "completion": "1"}"#, &["`gold`"]),
         (r#"{"id": 1, "gold": "1"}"#, &["`completion`"]),
-        (r#"{"id": 1, "gold": 1, "completion": "1"}"#, &["string"]),
+        (r#"{"id": 1, "gold": [1], "completion": "1"}"#, &["a text or a number"]),
         (r#"{"id": 1, "gold": "1", "completion": "1", "format": "essay"}"#, &["`essay`", "`math`", "`choice`"]),
     ] {
         let input = format!("{}\n{bad}\n{good}", good.repeat(4999));

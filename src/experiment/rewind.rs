@@ -4,6 +4,7 @@
 use super::checkpoints::RECORDS;
 use super::run_dir::{LOGS, RunDir, list, record_step};
 use crate::error::{Error, Result};
+use crate::files;
 use serde::Deserialize;
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -78,7 +79,7 @@ impl RunDir {
 
     fn rewind_log(&self, name: &str, step: u64, rewound: &mut Rewound) -> Result<()> {
         let path = self.path().join(name);
-        let bytes = match fs::read(&path) {
+        let bytes = match files::read(&path, u64::MAX) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(Error::io("reading a file of the run", &path)(error)),
@@ -99,10 +100,8 @@ impl RunDir {
             if !bytes.is_empty() {
                 let kept = free_name(&path, "damaged");
                 fs::copy(&path, &kept).map_err(Error::io("keeping a damaged file", &kept))?;
-                text += &format!(
-                    "; the file as it was is kept as {}",
-                    kept.file_name().unwrap_or_default().to_string_lossy()
-                );
+                text.push_str("; the file as it was is kept as ");
+                text.push_str(&kept.file_name().unwrap_or_default().to_string_lossy());
             }
             rewound.damaged.push(text);
         }

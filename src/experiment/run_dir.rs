@@ -146,7 +146,7 @@ impl RunDir {
     pub fn read_step(&self, step: u64) -> Result<Option<StepView>> {
         let name = rollouts_file(step);
         let path = self.path.join(&name);
-        let text = match fs::read_to_string(&path) {
+        let text = match files::read_text(&path, u64::MAX) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io("reading the rollouts of a step", &path)(error)),
@@ -165,14 +165,14 @@ impl RunDir {
     /// The lines of `rollouts/step_NNNNNN.jsonl`. Fails where the step was not recorded.
     pub(crate) fn read_rollout_lines(&self, step: u64) -> Result<String> {
         let path = self.path.join(rollouts_file(step));
-        fs::read_to_string(&path).map_err(Error::io("reading the rollouts of a step", &path))
+        files::read_text(&path, u64::MAX).map_err(Error::io("reading the rollouts of a step", &path))
     }
 
     /// Fills in the cosine matrices of `geometry/step_NNNNNN.safetensors`; leaves them empty where they were not recorded.
     fn read_cosines(&self, step: u64, groups: &mut [GroupView]) -> Result<()> {
         let name = geometry_file(step);
         let path = self.path.join(&name);
-        let bytes = match fs::read(&path) {
+        let bytes = match files::read(&path, u64::MAX) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(Error::io("reading the geometry of a step", &path)(error)),
@@ -204,7 +204,7 @@ impl RunDir {
     fn read_tokens(&self, step: u64, groups: &mut [GroupView]) -> Result<()> {
         let name = tokens_file(step);
         let path = self.path.join(&name);
-        let bytes = match fs::read(&path) {
+        let bytes = match files::read(&path, u64::MAX) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(Error::io("reading the tokens of a step", &path)(error)),

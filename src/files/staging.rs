@@ -63,21 +63,23 @@ impl StagedFolder {
         self.place().map_err(Error::io("putting the folder in place", &self.target))
     }
 
+    /// The lock's file goes last: it tells the next try that what is left of this one may be removed.
     fn place(&self) -> std::io::Result<()> {
-        fs::remove_file(self.path.join(LOCK_FILE))?;
         let files = self.path.read_dir()?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
         files.iter().try_for_each(|path| sync(path))?;
         sync(&self.path)?;
         if self.path.starts_with(&self.target) {
-            for path in files {
-                let name = path.file_name().unwrap_or_default();
-                fs::rename(&path, self.target.join(name))?;
+            for path in files.iter().filter(|path| !path.ends_with(LOCK_FILE)) {
+                fs::rename(path, self.target.join(path.file_name().unwrap_or_default()))?;
             }
+            fs::remove_file(self.path.join(LOCK_FILE))?;
             fs::remove_dir(&self.path)?;
             return sync(&self.target);
         }
         fs::rename(&self.path, &self.target)?;
-        std::path::absolute(&self.target)?.parent().map_or(Ok(()), sync)
+        fs::remove_file(self.target.join(LOCK_FILE))?;
+        sync(&self.target)?;
+        self.target.parent().map_or(Ok(()), sync)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::given::given;
 use super::{cuda, half};
 use candle_core::{DType, Result, Tensor};
+use std::collections::HashMap;
 
 /// The rows `index` (n) of x (m, d), for indices below m: (n, d). Backward sums the gradients of rows that were taken repeatedly.
 pub fn gather_rows(x: &Tensor, index: &[u32]) -> Result<Tensor> {
@@ -13,7 +14,7 @@ pub fn gather_rows(x: &Tensor, index: &[u32]) -> Result<Tensor> {
 }
 
 /// The entries `index` (n) of x along its first dimension. Backward sums in `f32`: in `bf16` a sum of a few hundred gradients of one
-/// size takes in no more.
+/// size takes in no more. Only entries that were taken have such sums, which are few beside a vocabulary.
 pub(super) fn select(x: &Tensor, index: &Tensor) -> Result<Tensor> {
     if !half::applies(&[x]) {
         return x.index_select(index, 0);
@@ -21,9 +22,33 @@ pub(super) fn select(x: &Tensor, index: &Tensor) -> Result<Tensor> {
     let value = x.detach().index_select(index, 0)?;
     let index = index.clone();
     given(x, value, move |x, grad| {
-        let sum = Tensor::zeros(x.shape(), DType::F32, x.device())?;
-        sum.index_add(&index, &grad.to_dtype(DType::F32)?.contiguous()?, 0)?.to_dtype(x.dtype())
+        let (taken, places) = distinct(&index)?;
+        let mut shape = x.dims().to_vec();
+        shape[0] = taken.elem_count();
+        let sums = Tensor::zeros(shape, DType::F32, x.device())?;
+        let sums = sums.index_add(&places, &grad.to_dtype(DType::F32)?.contiguous()?, 0)?;
+        // Each entry is added to once, so sums are rounded once.
+        x.zeros_like()?.index_add(&taken, &sums.to_dtype(x.dtype())?, 0)
     })
+}
+
+/// The different values of `index` (n) in the order of their first appearance, and the place of each of the n among them.
+fn distinct(index: &Tensor) -> Result<(Tensor, Tensor)> {
+    let mut taken: Vec<u32> = Vec::new();
+    let mut known: HashMap<u32, u32> = HashMap::new();
+    let places: Vec<u32> = index
+        .to_dtype(DType::U32)?
+        .to_vec1()?
+        .into_iter()
+        .map(|entry| {
+            *known.entry(entry).or_insert_with(|| {
+                taken.push(entry);
+                taken.len() as u32 - 1
+            })
+        })
+        .collect();
+    let device = index.device();
+    Ok((Tensor::from_vec(taken, known.len(), device)?, Tensor::from_vec(places, index.elem_count(), device)?))
 }
 
 #[cfg(test)]

@@ -183,14 +183,12 @@ impl Resumed {
     /// What happened on resume, oldest first.
     pub(super) fn events(&self, rewound: &Rewound, settled: &Settled, replaced: &[ReplacedInput]) -> Vec<Event> {
         let step = self.state.step;
-        let mut text = format!("from step {step}");
-        for change in &settled.free {
-            text += &format!("; {change}");
-        }
+        let mut told = vec![format!("from step {step}")];
+        told.extend(settled.free.iter().map(ToString::to_string));
         if !rewound.removed.is_empty() {
-            text += &format!("; removed what came later: {}", rewound.removed.join(", "));
+            told.push(format!("removed what came later: {}", rewound.removed.join(", ")));
         }
-        let mut events = vec![Event::now(step, "resumed", text)];
+        let mut events = vec![Event::now(step, "resumed", told.join("; "))];
         events.extend(rewound.damaged.iter().map(|text| Event::now(step, "warning", text.as_str())));
         if self.manifest.is_none() {
             let text = "manifest.json is missing or damaged, so nothing says whether model and data are those that the run began with";
