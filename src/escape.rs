@@ -18,10 +18,14 @@ pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
 
 /// [`one_line`], cut after `most` characters where it is longer.
 pub(crate) fn shown(text: &str, most: usize) -> String {
-    let line = one_line(text);
-    match line.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line.into_owned(),
+    cut(&one_line(text), most)
+}
+
+/// The text, cut after `most` characters where it is longer.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

@@ -156,6 +156,21 @@ fn a_run_whose_settings_were_changed_goes_on_with_them() {
     assert!(last < 1.1e-5, "{last}");
 }
 
+#[test]
+fn a_setting_that_cannot_be_changed_is_refused_with_its_reason() {
+    let runs = tempfile::tempdir().unwrap();
+    let run = RunBuilder::new(experiment(2)).start(runs.path()).unwrap();
+    let handle = run.handle.clone();
+    assert!(handle.send(TrainerCommand::Set(LiveSetting::Lambda, -1.0)));
+    run.join().unwrap();
+    let end = handle.snapshots.load();
+    let [refusal] = end.refusals.as_slice() else { panic!("{:?}", end.refusals) };
+    assert_eq!(refusal.setting, LiveSetting::Lambda);
+    assert!(refusal.reason.contains("lambda"), "{}", refusal.reason);
+    assert!(end.warnings.iter().any(|(_, text)| *text == refusal.to_string()));
+    assert_eq!(end.value_of(LiveSetting::Lambda), None);
+}
+
 /// Returns the metrics of the run.
 fn check_halves(experiment: impl Fn(u64) -> Experiment) -> Vec<serde_json::Value> {
     let runs = tempfile::tempdir().unwrap();

@@ -46,6 +46,8 @@ pub(super) struct Dashboard {
     themes: Themes,
     textures: Textures,
     screenshot: Option<Screenshot>,
+    /// Whether somebody looks at the window. One that only takes a picture has nobody who could be asked.
+    is_attended: bool,
     screenshot_result: ScreenshotResult,
     settled_frames: u32,
 }
@@ -63,7 +65,8 @@ impl Dashboard {
         screenshot_result: ScreenshotResult,
     ) -> Result<Self> {
         themes.install(ctx);
-        let runs = runs.into_iter().map(|run| OpenRun::new(ctx, run)).collect::<Result<Vec<_>>>()?;
+        let is_attended = screenshot.is_none();
+        let runs = runs.into_iter().map(|run| OpenRun::new(ctx, run, is_attended)).collect::<Result<Vec<_>>>()?;
         Ok(Self {
             start_is_open: runs.is_empty(),
             runs,
@@ -75,6 +78,7 @@ impl Dashboard {
             themes,
             textures: Textures::default(),
             screenshot,
+            is_attended,
             screenshot_result,
             settled_frames: 0,
         })
@@ -86,14 +90,14 @@ impl Dashboard {
         let open = self.runs.iter().position(|run| run.state.snapshot.info.directory == directory);
         let place = match open {
             Some(place) if matches!(source, RunSource::Trainer(_)) => {
-                let mut run = OpenRun::new(ctx, source)?;
+                let mut run = OpenRun::new(ctx, source, self.is_attended)?;
                 run.state.choose(self.runs[place].state.choices());
                 self.runs[place] = run;
                 place
             }
             Some(place) => place,
             None => {
-                self.runs.push(OpenRun::new(ctx, source)?);
+                self.runs.push(OpenRun::new(ctx, source, self.is_attended)?);
                 self.runs.len() - 1
             }
         };
@@ -141,11 +145,13 @@ impl Dashboard {
             start.take_in();
         }
         for opened in self.opener.take_in() {
-            self.runs.iter_mut().for_each(|run| run.state.is_resuming = false);
             match opened.and_then(|source| self.open(ctx, source)) {
                 Ok(()) => self.start.iter_mut().for_each(|start| start.error = None),
                 Err(error) => self.fail(error.to_string()),
             }
+        }
+        for run in &mut self.runs {
+            run.state.is_resuming = self.opener.is_resuming(&run.state.snapshot.info.directory);
         }
         self.label_runs();
         let said = copies::take_said(ctx);
@@ -255,10 +261,7 @@ impl Dashboard {
             match wish {
                 Wish::ShowPanel(panel) => self.dock.bring_up(panel),
                 Wish::ResetLayout => self.dock.reset(),
-                Wish::Resume => {
-                    state.is_resuming = true;
-                    self.opener.resume(&state.snapshot.info.directory);
-                }
+                Wish::Resume => self.opener.resume(&state.snapshot.info.directory),
                 Wish::SavePicture(panel, rect) => {
                     let svg = painted_svg(ui.ctx(), rect, theme.panel, &self.textures);
                     save_panel(ui.ctx(), state, panel, rect, svg);
@@ -315,7 +318,7 @@ impl eframe::App for Dashboard {
 
     fn persist_egui_memory(&self) -> bool {
         // A window that only takes a picture leaves no trace in the next one.
-        self.screenshot.is_none() && self.settled_frames == 0
+        self.is_attended
     }
 }
 

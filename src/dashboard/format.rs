@@ -1,4 +1,6 @@
-//! Numbers as people read them.
+//! Numbers and lines as people read them.
+
+use crate::escape::shown;
 
 /// What stands where a number does not exist.
 pub(crate) const NOT_AVAILABLE: &str = "n/a";
@@ -127,13 +129,11 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-/// The first line of `text`, with an ellipsis where something is left out.
+/// The first line of `text` as [`shown`], with an ellipsis where something is left out.
 pub(crate) fn one_line(text: &str, max_chars: usize) -> String {
     let mut lines = text.trim().lines();
-    let first = lines.next().unwrap_or_default();
-    let cut = first.chars().count() > max_chars;
-    let mut line: String = first.chars().take(max_chars).collect();
-    if cut || lines.next().is_some() {
+    let mut line = shown(lines.next().unwrap_or_default(), max_chars);
+    if lines.next().is_some() && !line.ends_with('…') {
         line.push('…');
     }
     line
@@ -197,5 +197,7 @@ mod tests {
         assert_eq!(one_line("Use 4 7 to make 11.", 40), "Use 4 7 to make 11.");
         assert_eq!(one_line("a\nb", 40), "a…");
         assert_eq!(one_line("abcdef", 3), "abc…");
+        assert_eq!(one_line("abcdef\ng", 3), "abc…");
+        assert_eq!(one_line("left \u{202e}right", 40), "left \\u202eright");
     }
 }

@@ -50,9 +50,9 @@ pub(super) struct OpenRun {
 }
 
 impl OpenRun {
-    /// Opens `source` in the window of `ctx`, which is woken when something changes.
-    pub(super) fn new(ctx: &egui::Context, source: RunSource) -> Result<Self> {
-        source.attend(true);
+    /// Opens `source` in the window of `ctx`, which is woken when something changes; `is_attended` says whether somebody is there.
+    pub(super) fn new(ctx: &egui::Context, source: RunSource, is_attended: bool) -> Result<Self> {
+        source.attend(is_attended);
         let wake = ctx.clone();
         source.snapshots().on_change(move |change| {
             wake.request_repaint_after(if change == Change::Progress { PROGRESS_DELAY } else { SNAPSHOT_DELAY });

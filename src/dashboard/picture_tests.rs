@@ -192,13 +192,13 @@ fn novelties_are_told_apart_where_the_colours_are_fitted() {
 #[test]
 fn steps_whose_value_is_no_number_are_hatched() {
     let painted = |value: fn(u64) -> f64| {
-        let snapshot = with_metric(testing::snapshot(20, 1, M), &crate::metrics::POLICY_ENTROPY, value);
+        let snapshot = with_metric(testing::snapshot(20, 1, M), &crate::metrics::REWARD_ACCURACY, value);
         let mut window = Window::open(snapshot);
         let themes = Themes::load().unwrap();
         let theme = themes.of(window.harness.ctx.theme());
         let (panel, plot) = (theme.panel, theme.sunken);
         let picture = window.harness.render().unwrap();
-        let rect = window.harness.get_all_by_label_contains("Entropy").next().unwrap().rect();
+        let rect = window.harness.get_all_by_label_contains("Training accuracy").next().unwrap().rect();
         let at = |x: u32, y: u32| pos2(rect.left() + x as f32, rect.bottom() + y as f32);
         (0..200)
             .flat_map(|x| (0..50).map(move |y| (x, y)))
@@ -211,4 +211,19 @@ fn steps_whose_value_is_no_number_are_hatched() {
     for broken in [missing, infinite] {
         assert!(broken > whole + 200, "{broken} pixels after {whole}");
     }
+}
+
+#[test]
+fn the_timeline_shows_its_bands_in_the_smallest_window() {
+    let mut window = Window::open_sized(testing::snapshot(20, 1, M), vec2(900.0, 600.0));
+    window.press(Modifiers::NONE, Key::Num6);
+    let themes = Themes::load().unwrap();
+    let stages = themes.of(window.harness.ctx.theme()).stages();
+    let rect = window.harness.get_by_label_contains("Time per stage of steps").rect();
+    let picture = window.harness.render().unwrap();
+    let is_band = |x: f32, y: u32| stages.contains(&pixel(&picture, pos2(x, y as f32)));
+    // Through the middle of step 19; the cursor's line covers that of step 20.
+    let x = rect.right() - 1.5 * (rect.width() - 64.0) / 20.0;
+    let height = (rect.top() as u32..600).filter(|y| is_band(x, *y)).count();
+    assert!(height >= 30, "{height} points high");
 }

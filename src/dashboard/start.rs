@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::experiment::{self, Event, Experiment, RunDir};
 use crate::files::{self, SETTINGS_BYTES};
 use crate::metrics;
-use crate::trainer::Run;
+use crate::trainer::{Run, goes_on};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -72,6 +72,8 @@ pub(crate) struct PastRun {
     pub(crate) state: String,
     /// Steps finished, of how many.
     pub(crate) steps: (u64, u64),
+    /// Whether it can be gone on with.
+    pub(crate) can_resume: bool,
     /// When it started, UTC.
     pub(crate) started: String,
     /// Training accuracy of the last step.
@@ -377,6 +379,10 @@ fn past_run(path: &Path, written: Option<SystemTime>) -> Option<PastRun> {
     let unwritten_s = written.and_then(|written| written.elapsed().ok()).map_or(0.0, |age| age.as_secs_f64());
     let is_interrupted = run.is_interrupted(&manifest);
     let is_silent = manifest.state == "training" && unwritten_s > silence_s(last.as_ref());
+    let has_ended = manifest.state != "training" || is_interrupted || is_silent;
+    let checkpoint = run.checkpoint_steps().ok().and_then(|steps| steps.last().copied());
+    let is_finished = manifest.state == "finished";
+    let has_more = checkpoint.is_some_and(|step| goes_on(step, experiment.stop.steps, is_finished));
     Some(PastRun {
         path: path.to_path_buf(),
         name: experiment.name.clone(),
@@ -388,6 +394,7 @@ fn past_run(path: &Path, written: Option<SystemTime>) -> Option<PastRun> {
             state => state,
         },
         steps: (last.as_ref().map_or(manifest.step, |row| row.step), experiment.stop.steps),
+        can_resume: has_ended && has_more,
         started: manifest.started,
         accuracy: last.and_then(|row| row.get(&metrics::REWARD_ACCURACY)),
         pass_at_1: evaluation.and_then(|record| record.pass(1)).map(|estimate| estimate.value),

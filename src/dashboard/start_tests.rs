@@ -82,8 +82,9 @@ impl Screen {
     }
 }
 
+/// A run after 5 of 7 steps, with a checkpoint.
 fn run_folder(folder: &Path, name: &str, state: &str) {
-    std::fs::create_dir(folder).unwrap();
+    std::fs::create_dir_all(folder.join("checkpoints/step_000005")).unwrap();
     std::fs::write(folder.join("experiment.ron"), EXPERIMENT.replace("mine", name)).unwrap();
     std::fs::write(folder.join("metrics.jsonl"), testing::metric_lines(1..=5)).unwrap();
     let manifest = ["version", "commit", "device", "model", "model_hash", "data_hash"]
@@ -201,6 +202,36 @@ fn a_run_that_nobody_writes_to_any_more_is_silent_and_can_be_resumed() {
     assert_eq!(screen.harness.query_all_by_label("silent").count(), 1);
     assert_eq!(screen.harness.query_all_by_label("training").count(), 1);
     assert_eq!(screen.harness.query_all_by_role_and_label(Role::Button, "Resume").count(), 1);
+}
+
+#[test]
+fn runs_with_a_checkpoint_and_more_to_do_can_be_resumed() {
+    let mut screen =
+        Screen::open(&[("none", "stopped"), ("half", "stopped"), ("last", "failed"), ("whole", "finished")]);
+    screen.wait_for("whole s0");
+    let checkpoints = |run: &str| screen.folder.path().join("runs").join(run).join("checkpoints");
+    for run in ["last", "whole"] {
+        std::fs::create_dir(checkpoints(run).join("step_000007")).unwrap();
+    }
+    std::fs::remove_dir_all(checkpoints("none")).unwrap();
+    for run in ["none", "last", "whole"] {
+        // The screen looks again at what was written to.
+        std::fs::write(checkpoints(run).with_file_name("log.txt"), "").unwrap();
+    }
+    let resumes = |screen: &Screen| -> Vec<f32> {
+        let buttons = screen.harness.query_all_by_role_and_label(Role::Button, "Resume");
+        buttons.map(|button| button.rect().center().y).collect()
+    };
+    let started = Instant::now();
+    while resumes(&screen).len() != 2 {
+        assert!(started.elapsed() < Duration::from_secs(20), "{} runs can be resumed", resumes(&screen).len());
+        std::thread::sleep(Duration::from_millis(5));
+        screen.harness.run_steps(1);
+    }
+    for run in ["half s0", "last s0"] {
+        let row = screen.harness.get_by_label(run).rect().y_range();
+        assert!(resumes(&screen).iter().any(|y| row.contains(*y)), "{run}");
+    }
 }
 
 #[test]

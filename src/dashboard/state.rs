@@ -15,7 +15,7 @@ use super::series::{CurveSettings, Curves};
 use super::tokens::{self, Differences, TextView};
 use crate::experiment::{self, Event, Experiment, FidelityRecord};
 use crate::metrics::{self, MetricRow};
-use crate::trainer::{Compared, GroupView, LiveSetting, RunSnapshot, RunState, StepView, TrainerCommand};
+use crate::trainer::{Compared, GroupView, LiveSetting, RunSnapshot, RunState, StepView, TrainerCommand, goes_on};
 use std::sync::{Arc, PoisonError};
 
 /// Which pair the pair panel shows, and why.
@@ -61,7 +61,7 @@ pub(crate) struct Draft {
     pub(crate) text: String,
     /// Why it was refused.
     pub(crate) problem: Option<String>,
-    /// The value that was sent, and how many warnings the run had then.
+    /// The value that was sent, and how many changes the run had refused then.
     sent: Option<(f64, usize)>,
 }
 
@@ -780,11 +780,12 @@ impl State {
         self.unwritten_s().is_some_and(|age| age > silence_s(self.snapshot.history.last()))
     }
 
-    /// Whether the run has ended before its last step and has a checkpoint to go on from.
+    /// Whether the run has ended with more to do, and has a checkpoint to go on from.
     pub(crate) fn can_resume(&self) -> bool {
         let run = &self.snapshot;
         let has_ended = run.state.is_over() || self.is_silent();
-        has_ended && run.step < run.info.stop_step && !run.checkpoints.is_empty()
+        let is_finished = run.state == RunState::Finished;
+        has_ended && run.checkpoints.last().is_some_and(|&step| goes_on(step, run.info.stop_step, is_finished))
     }
 
     /// What was typed for `setting`, where that does not hold yet.
@@ -812,7 +813,7 @@ impl State {
             }
             Ok(value) => {
                 self.drafts[place].problem = None;
-                self.drafts[place].sent = Some((value, self.snapshot.warnings.len()));
+                self.drafts[place].sent = Some((value, self.snapshot.refusals.len()));
                 self.ask(TrainerCommand::Set(setting, value));
             }
             Err(problem) => self.drafts[place].problem = Some(problem),
@@ -837,10 +838,9 @@ impl State {
         self.drafts.retain(|draft| draft.sent.is_none_or(|(value, _)| run.value_of(draft.setting) != Some(value)));
         for draft in &mut self.drafts {
             let Some((_, known)) = draft.sent else { continue };
-            let start = format!("{} stays as it is: ", draft.setting.path());
-            let refused = run.warnings.iter().skip(known).find_map(|(_, text)| text.strip_prefix(&start));
-            if let Some(why) = refused {
-                (draft.problem, draft.sent) = (Some(why.to_owned()), None);
+            let refused = run.refusals.iter().skip(known).find(|refusal| refusal.setting == draft.setting);
+            if let Some(refusal) = refused {
+                (draft.problem, draft.sent) = (Some(refusal.reason.clone()), None);
             }
         }
     }

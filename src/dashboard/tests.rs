@@ -1,9 +1,17 @@
 //! Behaviour of the window, driven through its accessibility tree.
 
+use super::Screenshot;
+use super::app::{Dashboard, ScreenshotResult};
+use super::dock::Dock;
+use super::open_run::RunSource;
+use super::opener::Opener;
+use super::start::StartedRuns;
 use super::testing::{self, Window, name_completions, with_metric, with_step};
-use crate::trainer::{RunSnapshot, RunState, TrainerCommand};
+use super::theme::Themes;
+use crate::trainer::{RunHandle, RunSnapshot, RunState, TrainerCommand};
 use egui::accesskit::Role;
 use egui::{Event, Key, Modifiers};
+use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 use std::sync::Arc;
 
@@ -181,6 +189,36 @@ fn a_run_that_ended_early_is_resumed_from_the_run_bar() {
     assert!(window.is_enabled("Resume"));
     window.update(|snapshot| snapshot.checkpoints = Arc::default());
     assert!(window.harness.query_by_role_and_label(Role::Button, "Resume").is_none(), "there is no checkpoint");
+}
+
+#[test]
+fn a_run_that_was_killed_after_its_last_step_can_be_finished() {
+    let ended = |state: RunState| {
+        let snapshot = testing::snapshot(200, 1, 2);
+        assert_eq!(snapshot.checkpoints.last(), Some(&snapshot.info.stop_step));
+        Window::open(RunSnapshot { state, ..snapshot })
+    };
+    assert!(ended(RunState::Interrupted).is_enabled("Resume"));
+    let finished = ended(RunState::Finished);
+    assert!(finished.harness.query_by_role_and_label(Role::Button, "Resume").is_none());
+}
+
+#[test]
+fn a_window_that_only_takes_a_picture_is_nobody_who_could_be_asked() {
+    let picture = Screenshot { path: "unused.png".into(), after_step: 50 };
+    for (screenshot, is_there) in [(None, true), (Some(picture), false)] {
+        let (handle, _commands) = RunHandle::new(testing::snapshot(5, 1, 2));
+        let runs = vec![RunSource::Trainer(handle.clone())];
+        let window = Harness::builder().build_eframe(move |creation| {
+            let (ctx, themes) = (&creation.egui_ctx, Themes::load().unwrap());
+            let opener = Opener::new(StartedRuns::default(), ctx.clone());
+            let (dock, result) = (Dock::default(), ScreenshotResult::default());
+            Dashboard::new(ctx, runs, None, opener, dock, themes, screenshot, result).unwrap()
+        });
+        assert_eq!(handle.attendance.is_given(), is_there);
+        drop(window);
+        assert!(!handle.attendance.is_given());
+    }
 }
 
 #[test]
@@ -451,9 +489,12 @@ fn live_settings_are_edited_in_place_and_sent_with_enter() {
     assert_eq!(window.commands.try_recv(), Ok(sent));
     assert!(window.has("after this step"));
     // What the trainer refuses keeps its place too.
-    window.update(|snapshot| {
-        snapshot.warnings = Arc::new(vec![(20, "method.lambda stays as it is: too late".to_owned())]);
-    });
+    let refuse = |setting, reason: &str| crate::trainer::Refusal { setting, reason: reason.to_owned() };
+    let of_another = refuse(crate::trainer::LiveSetting::Temperature, "too hot");
+    window.update(|snapshot| snapshot.refusals = Arc::new(vec![of_another.clone()]));
+    assert!(!window.has("too hot") && window.has("after this step"));
+    let refused = refuse(crate::trainer::LiveSetting::Lambda, "too late");
+    window.update(|snapshot| snapshot.refusals = Arc::new(vec![of_another, refused]));
     assert!(window.has("Lambda: too late") && field(&window).0 == "1.25");
     window.harness.get_by_role_and_label(Role::TextInput, "Lambda").focus();
     window.settle();

@@ -9,10 +9,11 @@ mod state;
 mod watch;
 
 pub use crate::evaluation::{Estimate, EvaluationRecord};
+pub(crate) use resume::goes_on;
 pub use run::{Run, RunBuilder, RunEnd};
 pub use snapshot::{
-    Attendance, Change, Compared, GroupTokens, GroupView, LiveSetting, RolloutView, RunHandle, RunInfo, RunSnapshot,
-    RunState, SnapshotCell, Stage, StageProgress, StageTimes, StepView, TrainerCommand,
+    Attendance, Change, Compared, GroupTokens, GroupView, LiveSetting, Refusal, RolloutView, RunHandle, RunInfo,
+    RunSnapshot, RunState, SnapshotCell, Stage, StageProgress, StageTimes, StepView, TrainerCommand,
 };
 pub use state::TrainerState;
 pub use watch::WatchedRun;

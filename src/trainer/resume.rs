@@ -40,6 +40,12 @@ pub(super) struct Resumed {
     edits: Vec<SettingEdit>,
 }
 
+/// Whether a run of `last` steps with a checkpoint after `step` has more to do. One that was killed after its last step has to be
+/// finished still.
+pub(crate) fn goes_on(step: u64, last: u64, is_finished: bool) -> bool {
+    step < last || (step == last && !is_finished)
+}
+
 /// What becomes of a setting that is another one on resume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {

@@ -2,8 +2,8 @@
 
 use super::inputs::Inputs;
 use super::orders::{self, Orders};
-use super::resume::{NO_LOCKS, Resumed, Resumption, Settled, with_edit};
-use super::snapshot::{LiveSetting, RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, TrainerCommand};
+use super::resume::{NO_LOCKS, Resumed, Resumption, Settled, goes_on, with_edit};
+use super::snapshot::{LiveSetting, Refusal, RunHandle, RunInfo, RunSnapshot, RunState, SnapshotCell, TrainerCommand};
 use super::state::TrainerState;
 use crate::data::{named, settled_template};
 use crate::error::{Error, Result};
@@ -246,12 +246,12 @@ impl RunBuilder {
     }
 }
 
-/// Refuses to resume a run that has nothing more to do. One that had nothing more to do when it was killed is finished by resuming it.
+/// Refuses to resume a run that has nothing more to do.
 fn check_end(resumed: Option<&Resumed>, last: u64) -> Result<()> {
     let Some(resumed) = resumed else { return Ok(()) };
     let step = resumed.state.step;
     let is_finished = resumed.manifest.as_ref().is_some_and(|manifest| manifest.state == "finished");
-    if step < last || (step == last && !is_finished) {
+    if goes_on(step, last, is_finished) {
         return Ok(());
     }
     Err(Error::input(format!("the run is already at step {step} of {last}; give it more with --set stop.steps=N")))
@@ -834,7 +834,9 @@ fn set_live(app: &mut App, snapshots: &SnapshotCell, setting: LiveSetting, value
     let (from, experiment) = match tried {
         Ok(tried) => tried,
         Err(error) => {
-            return warn(app, snapshots, format!("{path} stays as it is: {error}"));
+            let refusal = Refusal { setting, reason: error.to_string() };
+            snapshots.update(|snapshot| Arc::make_mut(&mut snapshot.refusals).push(refusal.clone()));
+            return warn(app, snapshots, refusal.to_string());
         }
     };
     let world = app.world_mut();

@@ -10,6 +10,7 @@ use crate::verify::Verdict;
 use bevy_ecs::schedule::SystemSet;
 use crossbeam_channel::{Receiver, Sender};
 use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -341,6 +342,8 @@ pub struct RunSnapshot {
     pub eta_s: Option<f64>,
     /// Warnings so far, newest last: (step, text).
     pub warnings: Arc<Vec<(u64, String)>>,
+    /// Changes of settings that were asked for and cannot be, newest last; of a run of this process.
+    pub refusals: Arc<Vec<Refusal>>,
     /// Where the run is read from its folder: when that was last written to. `None` for a run of this process.
     pub last_written: Option<SystemTime>,
 }
@@ -362,6 +365,7 @@ impl RunSnapshot {
             events: Arc::default(),
             eta_s: None,
             warnings: Arc::default(),
+            refusals: Arc::default(),
             last_written: None,
         }
     }
@@ -413,6 +417,21 @@ impl LiveSetting {
             // Without a KL term at the start there is no reference model.
             Self::KlCoefficient => Some(experiment.objective.kl.coefficient).filter(|&weight| weight > 0.0),
         }
+    }
+}
+
+/// A change of a setting that was asked for and cannot be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refusal {
+    /// The setting, which stays as it is.
+    pub setting: LiveSetting,
+    /// Why.
+    pub reason: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} stays as it is: {}", self.setting.path(), self.reason)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::dashboard::widgets::rollout_card::{self, Extent};
 use crate::dashboard::widgets::scatter::{self, Asked};
 use crate::dashboard::widgets::token_text::{Body, TokenBody};
 use crate::dashboard::widgets::{marks, token_chart};
+use crate::escape::{cut, escaped};
 use crate::trainer::{RolloutView, StepView};
 use crate::verify::Verdict;
 use egui::{
@@ -246,14 +247,10 @@ fn cells(row: &mut TableRow<'_, '_>, theme: &Theme, axis: &str, place: Place, ro
         ui.add(Label::new(text.color(theme.text)).truncate().selectable(false));
     });
     row.col(|ui| {
-        let text = RichText::new(one_line(&rollout.completion)).monospace().color(theme.text);
+        let text = escaped(&cut(&rollout.completion, 300)).replace('\n', "↵");
+        let text = RichText::new(text).monospace().color(theme.text);
         ui.add(Label::new(text).truncate().selectable(false));
     });
-}
-
-/// All lines of a text on one.
-fn one_line(text: &str) -> String {
-    text.chars().take(300).map(|c| if c == '\n' { '↵' } else { c }).collect()
 }
 
 /// A column's head that puts the rows in order.
@@ -295,6 +292,9 @@ fn paint_order(ui: &Ui, theme: &Theme, head: Rect, descending: bool) {
     ui.painter().add(Shape::convex_polygon(points, theme.text_strong, Stroke::NONE));
 }
 
+/// Room for what stands beside the text in a dropdown, points.
+const ARROW: f32 = 26.0;
+
 /// The scatter plot with its axes.
 fn plane(ui: &mut Ui, theme: &Theme, state: &mut State, view: &StepView, shown: Option<Place>) {
     let rows = state.rows();
@@ -307,8 +307,9 @@ fn plane(ui: &mut Ui, theme: &Theme, state: &mut State, view: &StepView, shown: 
             }
             let chosen = &mut state.rollouts.axes[axis];
             let before = *chosen;
+            let name = scatter::name_within(ui.painter(), before, width - ARROW);
             let response = ComboBox::from_id_salt(of)
-                .selected_text(RichText::new(chosen.name()).small())
+                .selected_text(RichText::new(name).small())
                 .width(width)
                 .truncate()
                 .show_ui(ui, |ui| {

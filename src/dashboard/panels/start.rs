@@ -264,11 +264,9 @@ fn run_entry(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener,
                 if ui.button("Open").clicked() {
                     opener.open(std::slice::from_ref(&run.path));
                 }
-                let goes_on = run.state == "interrupted"
-                    || matches!(run.state.as_str(), "stopped" | "failed" | "silent") && run.steps.0 < run.steps.1;
                 let hint = "Go on from the newest checkpoint";
-                if goes_on && ui.add_enabled(!opener.is_opening(), Button::new("Resume")).on_hover_text(hint).clicked()
-                {
+                let is_free = !opener.is_opening();
+                if run.can_resume && ui.add_enabled(is_free, Button::new("Resume")).on_hover_text(hint).clicked() {
                     opener.resume(&run.path);
                 }
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {

@@ -6,7 +6,7 @@ use crate::dashboard::theme::{LINE_WIDTH, Theme, small_font};
 use crate::dashboard::widgets::quantity::Meaning;
 use crate::dashboard::{export, format};
 use crate::metrics::{self, Metric, MetricRow};
-use egui::{Align2, Color32, Rect, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
+use egui::{Align2, Color32, Rect, ScrollArea, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 
 /// A step's band is not drawn narrower than this, points.
 const BAND: f32 = 6.0;
@@ -14,6 +14,11 @@ const BAND: f32 = 6.0;
 const STEPS: usize = 240;
 /// Height of a line below the bands, with its gap, points.
 const LINE: f32 = 44.0;
+/// The bands are not drawn lower than this, points; where there is less room, the panel scrolls.
+const BANDS: f32 = 64.0;
+/// Free space above the bands and below them, points.
+const ABOVE: f32 = 4.0;
+const BELOW: f32 = 18.0;
 /// Room for the axis at the left, points.
 const AXIS: f32 = 64.0;
 
@@ -72,16 +77,23 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     let first = last.saturating_sub(count - 1).max(1);
     let rows: Vec<&MetricRow> = (first..=last).filter_map(|step| state.snapshot.history.at(step)).collect();
     legend(ui, theme, &rows);
+    ScrollArea::vertical().id_salt("timeline").auto_shrink([false, false]).show(ui, |ui| {
+        chart(ui, theme, state, first, last);
+    });
+}
+
+/// Draws the steps from `first` to `last`.
+fn chart(ui: &mut Ui, theme: &Theme, state: &mut State, first: u64, last: u64) {
+    let rows: Vec<&MetricRow> = (first..=last).filter_map(|step| state.snapshot.history.at(step)).collect();
+    let lines = uses(&rows);
+    let below = (lines.len() as f32).mul_add(LINE, BELOW);
     let free = ui.available_size();
-    let (rect, response) = ui.allocate_exact_size(free, Sense::click());
+    let (rect, response) = ui.allocate_exact_size(vec2(free.x, free.y.max(ABOVE + BANDS + below)), Sense::click());
     response.widget_info(|| {
         WidgetInfo::labeled(egui::Role::Image, true, format!("Time per stage of steps {first} to {last}"))
     });
-    let lines = uses(&rows);
-    let bands = Rect::from_min_max(
-        pos2(rect.left() + AXIS, rect.top() + 4.0),
-        pos2(rect.right(), rect.bottom() - lines.len() as f32 * LINE - 18.0),
-    );
+    let bands =
+        Rect::from_min_max(pos2(rect.left() + AXIS, rect.top() + ABOVE), pos2(rect.right(), rect.bottom() - below));
     let width = bands.width() / (last - first + 1) as f32;
     let x = |step: u64| width.mul_add((step - first) as f32, bands.left());
     let longest = rows.iter().map(|row| parts(row).iter().sum::<f64>()).fold(0.0f64, f64::max).max(1e-9);
@@ -104,7 +116,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     }
     let middle = |step: u64| x(step) + width / 2.0;
     for (place, Use { name, top, most, of }) in lines.iter().enumerate() {
-        let upper = (place as f32).mul_add(LINE, bands.bottom() + 18.0);
+        let upper = (place as f32).mul_add(LINE, bands.bottom() + BELOW);
         let line = Rect::from_min_max(pos2(bands.left(), upper), pos2(bands.right(), upper + LINE - 10.0));
         let points = rows.iter().map(|row| (middle(row.step), of(row).unwrap_or(f64::NAN) / most));
         trace(&painter, theme, line, name, top.clone(), points);

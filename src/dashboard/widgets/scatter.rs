@@ -5,13 +5,16 @@ use crate::dashboard::format;
 use crate::dashboard::rollouts::{Brush, Place, Quantity, Rows};
 use crate::dashboard::theme::{Theme, small_font};
 use crate::trainer::{RolloutView, StepView};
-use egui::{Align2, Painter, Pos2, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2};
+use egui::{Align2, Color32, Painter, Pos2, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2};
 use std::collections::HashSet;
 
 /// A point is found by the pointer up to this far, points.
 const REACH: f32 = 8.0;
 /// Room for the axes, points.
 const AXES: Vec2 = vec2(46.0, 18.0);
+
+/// Free space between an axis' name and its ends, points.
+const NAME_GAP: f32 = 10.0;
 
 /// What the person did.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -141,14 +144,29 @@ pub(crate) fn show(
     asked
 }
 
+/// The name of a quantity as far as there is `room`, points: whole, or as at the head of a column.
+pub(crate) fn name_within(painter: &Painter, quantity: Quantity, room: f32) -> &'static str {
+    let name = quantity.name();
+    if width(painter, name) <= room { name } else { quantity.short() }
+}
+
+/// How wide a small text is, points.
+fn width(painter: &Painter, text: &str) -> f32 {
+    painter.layout_no_wrap(text.to_owned(), small_font(), Color32::PLACEHOLDER).size().x
+}
+
 /// The names of the axes and where they begin and end.
 fn paint_axes(painter: &Painter, theme: &Theme, plot: Rect, axes: [Quantity; 2], [x, y]: [[f64; 2]; 2]) {
     let text = |position: Pos2, anchor: Align2, text: &str| {
         painter.text(position, anchor, text, small_font(), theme.text_weak);
     };
-    text(plot.left_bottom() + vec2(0.0, 3.0), Align2::LEFT_TOP, &axes[0].format(x[0]));
-    text(plot.right_bottom() + vec2(0.0, 3.0), Align2::RIGHT_TOP, &axes[0].format(x[1]));
-    text(plot.center_bottom() + vec2(0.0, 3.0), Align2::CENTER_TOP, axes[0].name());
+    let ends = x.map(|end| axes[0].format(end));
+    text(plot.left_bottom() + vec2(0.0, 3.0), Align2::LEFT_TOP, &ends[0]);
+    text(plot.right_bottom() + vec2(0.0, 3.0), Align2::RIGHT_TOP, &ends[1]);
+    // The name stands in the middle, so the wider end decides.
+    let end = width(painter, &ends[0]).max(width(painter, &ends[1]));
+    let name = name_within(painter, axes[0], plot.width() - 2.0 * (end + NAME_GAP));
+    text(plot.center_bottom() + vec2(0.0, 3.0), Align2::CENTER_TOP, name);
     text(plot.left_top() - vec2(4.0, 0.0), Align2::RIGHT_TOP, &axes[1].format(y[1]));
     text(plot.left_bottom() - vec2(4.0, 0.0), Align2::RIGHT_BOTTOM, &axes[1].format(y[0]));
     text(plot.left_center() - vec2(4.0, 0.0), Align2::RIGHT_CENTER, axes[1].short());
