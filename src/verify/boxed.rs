@@ -54,25 +54,31 @@ pub fn last_boxed(completion: &str) -> Option<&str> {
     completion.get(start..end).map(str::trim).filter(|content| !content.is_empty())
 }
 
-/// The contents of the boxes at the end of a completion that stand side by side, `\boxed{1}, \boxed{2}` or `x = \boxed{1} and y = \boxed{2}`, as
-/// one list; `None` where the last box stands alone.
-pub(super) fn joined_boxes(completion: &str) -> Option<String> {
+/// The contents of the boxes at the end of a completion that stand side by side, `\boxed{1}, \boxed{2}` or `x = \boxed{1} and y = \boxed{2}`, which
+/// are one list; `None` where the last box stands alone, or all say the same. Of very many the last ones.
+pub(super) fn joined_boxes(completion: &str) -> Option<Vec<&str>> {
     let mut end = completion.len();
     let mut boxes = Vec::new();
     while let Some(start) = completion[..end].rfind(r"\boxed{") {
-        let Some(content) = last_boxed(&completion[start..end]) else { break };
-        let after = start + r"\boxed{".len() + content_length(&completion[start + r"\boxed{".len()..end])? + 1;
+        let inner = start + r"\boxed{".len();
+        let Some(length) = content_length(&completion[inner..end]) else { break };
+        let content = completion[inner..inner + length].trim();
+        if content.is_empty() {
+            break;
+        }
+        let after = inner + length + 1;
         if !boxes.is_empty() && !joins(&completion[after..end]) {
             break;
         }
         if boxes.len() == MOST_JOINED {
-            return None;
+            break;
         }
         boxes.push(content);
         end = start;
     }
     boxes.reverse();
-    (boxes.len() > 1).then(|| boxes.join(", "))
+    let differ = boxes.iter().any(|content| *content != boxes[0]);
+    differ.then_some(boxes)
 }
 
 /// How many boxes may make a list.
@@ -94,24 +100,42 @@ fn content_length(text: &str) -> Option<usize> {
     })
 }
 
-/// Whether a text between two boxes only joins them: "and", commas, signs of mathematics mode, and the name of the second.
+/// Whether a text between two boxes only joins them: "and", commas, signs of mathematics mode, the part of the question that the first is
+/// for, and the name of the second.
 fn joins(text: &str) -> bool {
     if text.len() > 80 {
         return false;
     }
-    let mut rest = text.to_string();
-    for word in
-        [r"\quad", r"\qquad", r"\text", r"\(", r"\)", r"\[", r"\]", r"\,", r"\;", r"\ ", "and", "$", ",", ";", "{", "}"]
-    {
-        rest = rest.replace(word, " ");
+    let without = |text: String, words: &[&str]| words.iter().fold(text, |text, word| text.replace(word, " "));
+    let rest = without(text.to_string(), &SPACING);
+    if !JOINS.iter().any(|word| rest.contains(word)) {
+        return false;
     }
-    let rest = rest.trim();
+    let rest = without(rest, &JOINS);
+    let rest = without_part(rest.trim());
     let is_name = |name: &str| {
         name.len() <= 4
             && name.starts_with(|c: char| c.is_ascii_alphabetic())
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
     rest.is_empty() || rest.strip_suffix('=').is_some_and(|name| is_name(name.trim()))
+}
+
+/// What may stand between boxes besides what joins them.
+const SPACING: [&str; 13] =
+    [r"\quad", r"\qquad", r"\text", r"\(", r"\)", r"\[", r"\]", r"\,", r"\;", r"\ ", "$", "{", "}"];
+
+/// What makes a list of boxes. Without it the last counts.
+const JOINS: [&str; 3] = ["and", ",", ";"];
+
+/// A text without `for part (a)` at its start.
+fn without_part(text: &str) -> &str {
+    let after = text.strip_prefix("for ").and_then(|text| text.trim_start().strip_prefix("part"));
+    let part = after.and_then(|text| text.trim_start().strip_prefix('(')).and_then(|text| text.split_once(')'));
+    match part {
+        Some((part, rest)) if part.len() == 1 => rest.trim_start(),
+        _ => text,
+    }
 }
 
 /// The length of the number, fraction of two numbers or capital letter at the start of `text`.
@@ -133,7 +157,7 @@ fn bare(text: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{joined_boxes, last_boxed};
+    use super::{MOST_JOINED, joined_boxes, last_boxed};
     use proptest::prelude::*;
 
     #[test]
@@ -189,14 +213,20 @@ mod tests {
             (r"\(y_1 = \boxed{2x}\) and \(y_2 = \boxed{\{3\}}\)", Some(r"2x, \{3\}")),
             (r"first \boxed{1}, no: \boxed{2}, \boxed{3}", Some("2, 3")),
             (r"\boxed{1} wait, \boxed{2}", None),
+            (r"\boxed{1}\boxed{2}", None),
+            (r"\boxed{1}\,\boxed{2}", None),
             (r"\boxed{1} or \boxed{2}", None),
+            (r"\boxed{(3, 3)} \text{ for part (a) and } \boxed{(1, 1)}", Some("(3, 3), (1, 1)")),
+            (r"\boxed{1} for now, \boxed{2}", None),
             (r"\boxed{1}", None),
+            (r"\boxed{1}, \boxed{1}", None),
             (r"\boxed{1}, \boxed{2", None),
             ("1, 2", None),
         ] {
-            assert_eq!(joined_boxes(text).as_deref(), expected, "{text}");
+            assert_eq!(joined_boxes(text).map(|boxes| boxes.join(", ")).as_deref(), expected, "{text}");
         }
         assert_eq!(joined_boxes(&r"\boxed{1},".repeat(100_000)), None);
+        assert_eq!(joined_boxes(&r"\boxed{1},\boxed{2},".repeat(100_000)).map(|boxes| boxes.len()), Some(MOST_JOINED));
     }
 
     proptest! {

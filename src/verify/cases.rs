@@ -1201,6 +1201,53 @@ const FAMILIES: &[Case] = &[
         &[r"2n, n\in\mathbb{N}", "2k+1"],
     ),
     ("k^2", &[r"k^2, k\in\mathbb{Z}", r"n^2, n\in\mathbb{Z}"], &[r"2k^2, k\in\mathbb{Z}", "n^2"]),
+    // Only the answer declares the letter: the formula is asked for.
+    (
+        "3n+1",
+        &[r"3n+1, n\in\mathbb{Z}", r"3k+1, k\in\mathbb{Z}", r"1+3n, n\in\mathbb{Z}", r"3n+1\text{ for all integers }n"],
+        &[r"3n+4, n\in\mathbb{Z}", r"-3n+1, n\in\mathbb{Z}", r"3k-2, k\in\mathbb{Z}", r"3n+4"],
+    ),
+    ("2k", &[r"2k, k\in\mathbb{Z}", r"k+k, k\in\mathbb{Z}"], &[r"2k+2, k\in\mathbb{Z}", r"-2k, k\in\mathbb{Z}"]),
+    ("n, n+2", &[r"n, n+2, n\in\mathbb{Z}"], &[r"n, n+1, n\in\mathbb{Z}", r"n+1, n+3, n\in\mathbb{Z}"]),
+    (
+        r"3n+1, n\in\mathbb{Z}",
+        &[r"3n+4, n\in\mathbb{Z}", r"-3k+1, k\in\mathbb{Z}", "3n+1"],
+        &[r"3n+2, n\in\mathbb{Z}", r"6n+1, n\in\mathbb{Z}", r"3n+4, n\in\mathbb{N}"],
+    ),
+    (
+        r"\frac{k\pi}{2}",
+        &[r"\frac{k\pi}{2}+\pi, k\in\mathbb{Z}"],
+        &[r"k\pi, k\in\mathbb{Z}", r"\frac{k\pi}{2}+1, k\in\mathbb{Z}"],
+    ),
+    (r"\pi+2k", &[r"2k+\pi, k\in\mathbb{Z}"], &[r"\pi+2k+2, k\in\mathbb{Z}"]),
+];
+
+const LETTERS_AS_UNITS: &[Case] = &[
+    ("9", &["9 m", "9 g", "9 s", "9 N", "9 J"], &["9x", "9 x", "9k", "9n", "9a", "9t", "9h", "9y", "9i", "9e"]),
+    ("9x", &["9x"], &["9x m", "9xm", "9mx", "9 m", "9"]),
+    ("9i", &["9i"], &["9i m", "9im", "9 m", "9"]),
+    ("2e", &["2e"], &["2e m", "2es", "2 m"]),
+    (r"9\pi", &[r"9\pi m", r"9\pi\text{ m}"], &[r"9\pi k", r"9\pi x", "9 m"]),
+    ("m", &["m"], &["m g", "1 s", "1"]),
+];
+
+const CONSTANT_FUNCTIONS: &[Case] = &[
+    ("W(n)=1", &["W(x)=1", "W(n)=1", "1"], &["W(x)=2", "V(n)=1", "W(2)=1"]),
+    (
+        r"W(n) = 1 \text{ and } W(n) = -1",
+        &["W(x)=1, W(x)=-1", r"W(x)=-1 \text{ or } W(x)=1"],
+        &["W(x)=1", "W(x)=1, W(x)=1"],
+    ),
+    ("W(2)=1", &["W(2)=1"], &["W(x)=1", "W(3)=1"]),
+];
+
+const DECIMAL_COMMAS: &[Case] = &[
+    ("1.22", &["1,22", r"1{,}22", "1,22 m"], &["1", "22", "1, 22", "(1,22)", "1,2", "1,23", "122"]),
+    ("1,22", &["1, 22", "22, 1"], &["1", "22", "122", "1,23"]),
+    ("1, 22", &["1,22", "22,1"], &["1.22", "122", "1", "22"]),
+    ("122", &["122"], &["1,22", "1.22"]),
+    ("1", &["1"], &["1,22", "1, 22"]),
+    ("22", &["22"], &["1,22", "1, 22"]),
 ];
 
 const SEPARATORS: &[Case] = &[
@@ -1900,6 +1947,35 @@ const CHOICES: &[(&str, &str, Verdict)] = &[
     ("B", "The answer is B. No, the answer is D.", Verdict::Incorrect),
     ("B", "(B) is correct. Wait, the answer is D.", Verdict::Incorrect),
     ("B", "<answer>A, B</answer>", Verdict::NoAnswer),
+    ("B", "We should not go with B", Verdict::NoAnswer),
+    ("B", "We should not go with B.", Verdict::NoAnswer),
+    ("B", "I would never go with (B)", Verdict::NoAnswer),
+    ("B", "The incorrect option is B", Verdict::NoAnswer),
+    ("B", "The wrong choice is (B).", Verdict::NoAnswer),
+    ("B", "The wrong answer is B", Verdict::NoAnswer),
+    ("B", "I don't think that the answer is B", Verdict::NoAnswer),
+    ("B", "The answer is B. No: we should not go with B", Verdict::NoAnswer),
+    ("B", "不选B", Verdict::NoAnswer),
+    ("B", "答案是B，不，不应选B", Verdict::NoAnswer),
+    ("B", "错误选项是B", Verdict::NoAnswer),
+    ("B", "答案是C，不选B", Verdict::Incorrect),
+    ("C", "答案是C，不选B", Verdict::Correct),
+    ("C", "故选C，而不应选B。", Verdict::Correct),
+    ("C", "应选C，不能选择B。", Verdict::Correct),
+    ("C", "选项是C，错误选项是B。", Verdict::Correct),
+    ("C", "The answer is C, so we should not go with B.", Verdict::Correct),
+    ("C", "The answer is C. The incorrect option is B.", Verdict::Correct),
+    ("C", "I choose C. I would not go with B.", Verdict::Correct),
+    ("C", "We should not go with B, so the answer is C.", Verdict::Correct),
+    ("C", "The answer is C. If you go with B, you count twice.", Verdict::Correct),
+    ("C", "There is no doubt that the answer is C", Verdict::Correct),
+    ("C", "No need to go on: the answer is C", Verdict::Correct),
+    ("B", "The wrong option: B", Verdict::NoAnswer),
+    ("C", "Without a doubt the answer is C.", Verdict::Correct),
+    ("B", "The answer is C. The incorrect option is B.", Verdict::Incorrect),
+    ("B", r"\boxed{A}, \boxed{B}", Verdict::Incorrect),
+    ("B", r"\boxed{B} and \boxed{B}", Verdict::Correct),
+    ("B", r"\boxed{A}? No, \boxed{B}", Verdict::Correct),
 ];
 
 /// Whole completions: gold answer, completion, verdict.
@@ -1909,6 +1985,21 @@ const COMPLETIONS: &[(&str, &str, Verdict)] = &[
     ("5", r"\boxed{5} wait, \boxed{4}", Verdict::Incorrect),
     ("5", r"\boxed{1}\boxed{2}\boxed{3}\boxed{4}\boxed{5}\boxed{6}", Verdict::Incorrect),
     ("5", r"\boxed{1,2,3,4,5,6}", Verdict::Incorrect),
+    ("1", r"\boxed{1}, \boxed{2}", Verdict::Incorrect),
+    ("2", r"\boxed{1}, \boxed{2}", Verdict::Incorrect),
+    ("2", r"\boxed{1}\boxed{2}", Verdict::Correct),
+    ("1, 2", r"\boxed{1}\boxed{2}", Verdict::Incorrect),
+    ("2", r"$\boxed{1}$ and $\boxed{2}$", Verdict::Incorrect),
+    ("2", r"$x = \boxed{1}$, $y = \boxed{2}$", Verdict::Incorrect),
+    ("2", r"\boxed{1} for part (a) and \boxed{2} for part (b)", Verdict::Incorrect),
+    ("1, 2", r"\boxed{1}, \boxed{2}", Verdict::Correct),
+    ("1, 2", r"\boxed{1} for part (a) and \boxed{2} for part (b)", Verdict::Correct),
+    ("1, 2, 3", r"\boxed{1}, \boxed{2}", Verdict::Incorrect),
+    ("2", r"\boxed{2}, \boxed{2}", Verdict::Correct),
+    (r"\frac12", r"\boxed{\frac12}, \boxed{0.5}", Verdict::Correct),
+    (r"\frac12", r"\boxed{\frac13}, \boxed{0.5}", Verdict::Incorrect),
+    ("2", r"\boxed{1}, hence \boxed{2}", Verdict::Correct),
+    ("3", r"\boxed{1}, \boxed{2} \boxed 3", Verdict::Correct),
     ("5", r"\boxed{4 \text{ or } 5}", Verdict::Incorrect),
     ("5", r"\boxed{\boxed{5}}", Verdict::Correct),
     ("5", r"\boxed{x = \boxed{5}}", Verdict::Correct),
@@ -1997,6 +2088,9 @@ fn every_answer_of_the_table_is_judged_as_it_says() {
         ("spellings of notation", NOTATION),
         ("small terms beside large ones", SMALL_TERMS),
         ("further variants", FURTHER),
+        ("letters that may be units", LETTERS_AS_UNITS),
+        ("decimal commas and lists", DECIMAL_COMMAS),
+        ("constant functions", CONSTANT_FUNCTIONS),
     ];
     let mut count = 0;
     for (kind, cases) in tables {
@@ -2172,6 +2266,24 @@ fn hostile_texts_take_milliseconds_and_are_never_right() {
         assert_ne!(forward, Equality::Equal, "{shown}");
         assert!(seconds < 2.0, "{seconds} s for {} bytes of {shown}", text.len());
     }
+}
+
+/// Ends that are each within rounding of the next, but not of the one after it, in no order.
+#[test]
+fn ends_near_each_other_can_be_sorted() {
+    let points = |count: u32| {
+        let point = |at: u32| format!(r"\{{0.{:016}\}}", 6000 * (at * 37 % count));
+        (0..count).map(point).collect::<Vec<_>>().join(r"\cup")
+    };
+    for count in [3, 20, 50, 100, 200] {
+        let text = points(count);
+        assert_eq!(answers_equal(&text, "(1, 2)"), Equality::Different);
+        assert_eq!(answers_equal(r"[-1, 2]", &format!(r"[-1, 1]\cup{text}\cup[1, 2]")), Equality::Equal, "{count}");
+    }
+    // A closed end beside an open one at the same place, which is computed in another way.
+    let answer = r"(\sqrt{2}\sqrt{3}, 4)\cup\{\sqrt{6}\}";
+    assert_eq!(answers_equal(r"[\sqrt{6}, 4)", answer), Equality::Equal);
+    assert_eq!(answers_equal(r"(\sqrt{6}, 4)", answer), Equality::Different);
 }
 
 #[test]

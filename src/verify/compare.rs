@@ -50,7 +50,7 @@ pub(super) fn equal(gold: &str, answer: &str) -> Result<bool, Exhausted> {
 /// A text that is one number with a decimal comma, with or without a unit, `2,74 $`, as with a point: where the other answer has one. Three
 /// digits after the comma are thousands, unless a 0 is in front of it, and with one digit it is a list.
 fn decimal_comma(text: &str) -> Option<String> {
-    let (before, after) = text.split_once(',')?;
+    let (before, after) = text.split_once("{,}").or_else(|| text.split_once(','))?;
     let whole = before.trim_start_matches(['-', '$', '\\', ' ']);
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let decimals = after.bytes().take_while(u8::is_ascii_digit).count();
@@ -164,12 +164,17 @@ impl Comparer {
         } else {
             substituted(answer, &|name| (name == answer_name).then(|| Node::Variable(gold_name.clone())))
         };
-        let integers = domain == Domain::Integers;
-        Ok(self.answers(&gold, &answer)? || (integers && self.same_progressions(&gold, &answer, &gold_name)?))
+        if self.answers(&gold, &answer)? {
+            return Ok(true);
+        }
+        // Without a declaration `3n + 1` is a formula, which `3n + 4` is not; multiples of pi are solutions.
+        let declared = gold_member.is_some();
+        Ok(domain == Domain::Integers && self.same_progressions(&gold, &answer, &gold_name, declared)?)
     }
 
-    /// Whether two families are the same set: lists of `a + bk` that for integers k run through the same values.
-    fn same_progressions(&mut self, gold: &Node, answer: &Node, letter: &str) -> Decided {
+    /// Whether two families are the same set: lists of `a + bk` that for integers k run through the same values. Where the gold answer does
+    /// not declare the letter, b must contain pi.
+    fn same_progressions(&mut self, gold: &Node, answer: &Node, letter: &str, declared: bool) -> Decided {
         let (gold, answer) = (self.written_out(&as_list(gold))?, self.written_out(&as_list(answer))?);
         let (Some(gold), Some(mut left)) = (values_of(&gold), values_of(&answer)) else { return Ok(false) };
         if gold.len() != left.len() {
@@ -178,7 +183,7 @@ impl Comparer {
         for gold in gold {
             let mut found = None;
             for (at, answer) in left.iter().enumerate() {
-                if self.same_progression(gold, answer, letter)? {
+                if self.same_progression(gold, answer, letter, declared)? {
                     found = Some(at);
                     break;
                 }
@@ -189,8 +194,11 @@ impl Comparer {
         Ok(true)
     }
 
-    fn same_progression(&mut self, gold: &Node, answer: &Node, letter: &str) -> Decided {
+    fn same_progression(&mut self, gold: &Node, answer: &Node, letter: &str, declared: bool) -> Decided {
         let Some((start, step)) = self.progression(gold, letter)? else { return Ok(false) };
+        if !declared && !step.any(&|part| *part == Node::Constant(Constant::Pi)) {
+            return Ok(false);
+        }
         let Some((other_start, other_step)) = self.progression(answer, letter)? else { return Ok(false) };
         let turned = step.clone().negative();
         if !(self.scalars(&step, &other_step)? || self.scalars(&turned, &other_step)?) {
@@ -698,7 +706,10 @@ impl Comparer {
             };
             let value = &values[0];
             let is_function = has_variable(value);
-            if self.same_name(name, &answer_members[0])? || (is_function && are_functions(name, &answer_members[0])) {
+            let label = &answer_members[0];
+            let is_same_function =
+                if is_function { are_functions(name, label) } else { is_constant_function(name, label) };
+            if is_same_function || self.same_name(name, label)? {
                 return self.all_equal(value, &answer_members[1..], answer_relations);
             }
             if let [a, b] = answer_members.as_slice()
@@ -966,7 +977,7 @@ impl Comparer {
             (
                 Node::Number { .. } | Node::Sum(_) | Node::Product(_) | Node::Power(..) | Node::Call(..),
                 Node::Product(factors),
-            ) if !has_variable(gold) && unit_in_letters(factors).is_some_and(|(rest, _)| !has_variable(&rest)) => {
+            ) if !has_letter(gold) && unit_in_letters(factors).is_some_and(|(rest, _)| !has_letter(&rest)) => {
                 match unit_in_letters(factors) {
                     Some((rest, _)) => self.scalars(gold, &rest),
                     None => Ok(false),
@@ -1375,6 +1386,16 @@ fn are_functions(gold: &Node, answer: &Node) -> bool {
     }
 }
 
+/// Whether two names are those of one function of a letter, whichever it is, as a constant function may have: `W(n)`, `W(x)`.
+fn is_constant_function(gold: &Node, answer: &Node) -> bool {
+    match (gold, answer) {
+        (Node::Apply(name, gold), Node::Apply(other, answer)) => {
+            name == other && matches!((gold.as_slice(), answer.as_slice()), ([Node::Variable(_)], [Node::Variable(_)]))
+        }
+        _ => false,
+    }
+}
+
 /// What is between bars, if it is a name.
 fn without_bars(node: &Node) -> &Node {
     match node {
@@ -1533,6 +1554,11 @@ fn unit_in_letters(factors: &[Node]) -> Option<(Node, String)> {
     let signs = names.iter().all(|name| is_plain_sign(name.split('^').next().unwrap_or_default()));
     let name = names.join(" ").to_lowercase();
     (signs && !names[0].contains('-') && unit(&name).is_some()).then(|| (Node::Product(rest.to_vec()), name))
+}
+
+/// Whether a node has a variable, e or i.
+fn has_letter(node: &Node) -> bool {
+    has_variable(node) || node.any(&is_constant_letter)
 }
 
 fn is_long_text(node: &Node) -> bool {

@@ -1,6 +1,6 @@
 //! Answers that stand outside a box: phrases, the last number, letters of choices.
 
-use super::boxed::last_boxed;
+use super::boxed::{joined_boxes, last_boxed};
 use super::token::half_width;
 
 /// The answer in the last `<answer>` tag, else after the last "answer is" or "answer:", up to the end of its line or sentence; without such
@@ -69,6 +69,24 @@ fn announced<'a>(completion: &'a str, phrases: &[&str]) -> Option<(usize, &'a st
     Some((start, completion[start..].trim_start_matches(is_frame)))
 }
 
+/// Where what follows the announcements of a text begins, the last first.
+fn announcements(text: &str, phrases: &[&str]) -> Vec<usize> {
+    let lower = text.to_ascii_lowercase();
+    let mut found: Vec<(usize, usize)> = phrases
+        .iter()
+        .flat_map(|phrase| lower.match_indices(phrase).map(|(start, phrase)| (start + phrase.len(), start)))
+        .collect();
+    found.sort_unstable_by_key(|(end, start)| (std::cmp::Reverse(*end), *start));
+    // Of phrases within each other, such as 选 within 选项是, the last and longest.
+    let mut before = usize::MAX;
+    found.retain(|(end, start)| {
+        let apart = *end <= before;
+        before = if apart { *start } else { before };
+        apart
+    });
+    found.into_iter().map(|(end, _)| end).collect()
+}
+
 fn phrase(completion: &str) -> Option<&str> {
     let (_, rest) = announced(completion, &PHRASES)?;
     let line = rest.lines().next()?;
@@ -123,7 +141,8 @@ pub(super) struct Choice {
 /// Letters are A to J. Who names several has chosen none, and who rules one out has not chosen it.
 pub(super) fn choice(completion: &str) -> Option<Choice> {
     let completion = &half_width(completion);
-    let boxed = last_boxed(completion).map(|content| {
+    let list = joined_boxes(completion).map(|boxes| boxes.join(", "));
+    let boxed = list.as_deref().or_else(|| last_boxed(completion)).map(|content| {
         let letter = boxed_letter(content).or_else(|| claim(&without_commands(content)).and_then(|claim| claim.letter));
         Choice { letter, text: content.to_string() }
     });
@@ -151,21 +170,37 @@ fn claim(text: &str) -> Option<Choice> {
         .map(|(_, choice)| choice)
 }
 
-/// The choice after the last announcement that a letter follows, and where it begins; several letters are none.
+/// The choice after the last announcement that is neither denied nor only supposed, if a letter follows it, and where that begins; several
+/// letters are none, and so is one that is denied further on.
 fn announced_choice(text: &str) -> Option<(usize, Choice)> {
-    let read = |(start, rest): (usize, &str)| {
-        let (letter, after) = announced_letter(rest)?;
-        let supposed = clause(&text[..start]).iter().any(|word| matches!(word.as_str(), "if" | "whether" | "unless"));
-        let choice = match letter {
-            _ if supposed => return None,
-            _ if goes_on(after) => Choice { letter: None, text: phrase(text).unwrap_or_default().to_string() },
-            letter => Choice { letter: Some(letter.to_ascii_uppercase()), text: letter.to_string() },
-        };
-        Some((start, choice))
+    let mut denied: Vec<(usize, char)> = Vec::new();
+    let mut read = |phrases: &[&str]| {
+        for start in announcements(text, phrases).into_iter().take(MOST_ANNOUNCEMENTS) {
+            let (letter, after) = announced_letter(text[start..].trim_start_matches(is_frame))?;
+            let letter = letter.to_ascii_uppercase();
+            // `No need to go on: the answer is B`, and `The wrong option: B`.
+            let before = text[..start].trim_end_matches(is_frame).rsplit([':', '：']).next().unwrap_or_default();
+            let words = clause(before);
+            if denies(&words) {
+                denied.push((start, letter));
+            } else if !supposes(&words) {
+                let several = goes_on(after);
+                let text = if several { phrase(text).unwrap_or_default().to_string() } else { letter.to_string() };
+                return Some((start, Choice { letter: (!several).then_some(letter), text }));
+            }
+        }
+        None
     };
-    let answers = announced(text, &PHRASES).and_then(read);
-    let choices = announced(text, &CHOICES).and_then(read);
-    [answers, choices].into_iter().flatten().max_by_key(|(start, _)| *start)
+    let choice = [read(&PHRASES), read(&CHOICES)].into_iter().flatten().max_by_key(|(start, _)| *start);
+    choice.filter(|(start, choice)| !denied.iter().any(|(at, letter)| at > start && Some(*letter) == choice.letter))
+}
+
+/// How many announcements are looked at, from the last on.
+const MOST_ANNOUNCEMENTS: usize = 20;
+
+/// Whether a clause only supposes what it says.
+fn supposes(words: &[String]) -> bool {
+    words.iter().any(|word| matches!(word.as_str(), "if" | "whether" | "unless"))
 }
 
 /// The last letter that is said to be correct, and where: `(D) is correct`, `option D is the right answer`.
@@ -197,8 +232,7 @@ fn confirmed(text: &str) -> Option<(usize, char)> {
             let of_a_statement = words.last().is_some_and(|word| {
                 matches!(word.as_str(), "statement" | "statements" | "assertion" | "reason" | "claim" | "and" | "or")
             });
-            let supposed = words.iter().any(|word| matches!(word.as_str(), "if" | "whether" | "unless"));
-            (alone && !of_a_statement && !supposed && !denies(&words)).then_some((start, letter))
+            (alone && !of_a_statement && !supposes(&words) && !denies(&words)).then_some((start, letter))
         })
         .max()
 }
@@ -218,7 +252,12 @@ fn clause(text: &str) -> Vec<String> {
 /// Whether a clause says that something is not so, or rules it out.
 fn denies(words: &[String]) -> bool {
     let has = |pair: [&str; 2]| words.windows(2).any(|words| words[0] == pair[0] && words[1] == pair[1]);
+    // "without a doubt"
+    let certain = has(["no", "doubt"]) || has(["without", "doubt"]) || has(["a", "doubt"]);
     words.iter().any(|word| {
+        if certain && matches!(word.as_str(), "no" | "without" | "doubt") {
+            return false;
+        }
         let word = word.replace('’', "'");
         let denied = matches!(
             word.as_str(),

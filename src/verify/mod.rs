@@ -11,7 +11,7 @@
 //! however long or deep, takes more than some milliseconds; what is not decided by then is [`Verdict::TimedOut`].
 //!
 //! A model gets no credit by covering itself:
-//! * of several boxes the last counts; those that stand side by side, `\boxed{1}, \boxed{2}`, may also be the list that is asked for;
+//! * of several boxes the last counts; those that stand side by side, `\boxed{1}, \boxed{2}`, are one list, and none of its members;
 //! * a list is not one of its members, and needs as many items as the gold answer;
 //! * an equation or inequality that has still to be solved answers neither a number nor an interval: it may be the question;
 //! * a decimal stands for a number that it does not equal only with at least six significant digits, to within one unit of the last, and
@@ -22,7 +22,10 @@
 //! What has to be worked out first is no answer, unless it is arithmetic: `\sum_{k=1}^{100} k` is refused for 5050, `7!` and `C(8, 2)` are
 //! accepted for 5040 and 28. Authors mean positive variables under logarithms and roots: `\ln x` is accepted for `\ln|x|`. A label in front
 //! of `=` is passed over, `P(X = 3) = \frac18`, and so is a unit where the gold answer has none; where both have one, they are converted.
-//! The letter that numbers a family of answers may have any name, if it is declared: `\frac{\pi}{4} + n\pi, n \in \mathbb{Z}`.
+//! Letters after a number are a unit only if they are no common names of variables (`9 m`, not `9 k`), and where the gold answer has no letter.
+//! `1,22` is 1.22 where the other answer has a point, with two decimals or more than three. The letter that numbers a family of answers may
+//! have any name, if it is declared: `\frac{\pi}{4} + n\pi, n \in \mathbb{Z}`. Families are compared as sets where the gold answer declares
+//! the letter, or steps by multiples of pi; else `3n + 1` is a formula, and `3n + 4` another.
 
 mod approximate;
 pub mod boxed;
@@ -73,7 +76,7 @@ impl Verdict {
 pub struct Verification {
     /// The judgement.
     pub verdict: Verdict,
-    /// The answer as it stands in the completion, if one was found.
+    /// The answer as it stands in the completion, if one was found; boxes side by side with commas between them.
     pub extracted: Option<String>,
 }
 
@@ -115,20 +118,33 @@ pub fn verify(gold: &str, completion: &str, format: AnswerFormat) -> Verificatio
         AnswerFormat::Math => boxed::last_boxed(completion),
         AnswerFormat::MathAnywhere => boxed::last_boxed(completion).or_else(|| extract::phrase_or_number(completion)),
     };
-    let mut equality = found.map(|answer| answers_equal(gold, answer));
-    if equality == Some(Equality::Different)
-        && let Some(list) = boxed::joined_boxes(completion)
-        && answers_equal(gold, &list) == Equality::Equal
+    if let Some(last) = found
+        && let Some(boxes) = boxed::joined_boxes(completion)
+        && boxes.last() == Some(&last)
     {
-        equality = Some(Equality::Equal);
+        return verify_list(gold, &boxes);
     }
-    let verdict = match equality {
+    let verdict = verdict(found.map(|answer| answers_equal(gold, answer)));
+    Verification { verdict, extracted: found.map(str::to_string) }
+}
+
+/// Judges boxes that stand side by side: as the list of their contents, or as one value in several forms.
+fn verify_list(gold: &str, boxes: &[&str]) -> Verification {
+    let list = boxes.join(", ");
+    let mut equality = answers_equal(gold, &list);
+    if equality == Equality::Different && boxes.iter().all(|answer| answers_equal(gold, answer) == Equality::Equal) {
+        equality = Equality::Equal;
+    }
+    Verification { verdict: verdict(Some(equality)), extracted: Some(list) }
+}
+
+fn verdict(equality: Option<Equality>) -> Verdict {
+    match equality {
         None => Verdict::NoAnswer,
         Some(Equality::Equal) => Verdict::Correct,
         Some(Equality::Different) => Verdict::Incorrect,
         Some(Equality::TimedOut) => Verdict::TimedOut,
-    };
-    Verification { verdict, extracted: found.map(str::to_string) }
+    }
 }
 
 fn verify_choice(gold: &str, completion: &str) -> Verification {

@@ -25,7 +25,8 @@ pub(super) struct Interval {
 /// touch. `None` for anything else, and where ends are no real numbers in order.
 pub(super) fn intervals(node: &Node, budget: &mut Budget) -> Result<Option<Vec<Interval>>, Exhausted> {
     let Some(mut pieces) = pieces(node, budget)? else { return Ok(None) };
-    pieces.sort_by(|a, b| order(&a.low, &b.low).then(b.low.closed.cmp(&a.low.closed)));
+    // Exactly: what is near each other is no order to sort by.
+    pieces.sort_by(|a, b| a.low.at.total_cmp(&b.low.at).then(b.low.closed.cmp(&a.low.closed)));
     let mut joined: Vec<Interval> = Vec::with_capacity(pieces.len());
     for piece in pieces {
         let Some(last) = joined.last_mut() else {
@@ -39,14 +40,19 @@ pub(super) fn intervals(node: &Node, budget: &mut Budget) -> Result<Option<Vec<I
         };
         if !touches {
             joined.push(piece);
-        } else if order(&piece.high, &last.high).then(piece.high.closed.cmp(&last.high.closed)) == Ordering::Greater {
+            continue;
+        }
+        if piece.low.closed && order(&piece.low, &last.low) == Ordering::Equal {
+            last.low.closed = true;
+        }
+        if order(&piece.high, &last.high).then(piece.high.closed.cmp(&last.high.closed)) == Ordering::Greater {
             last.high = piece.high;
         }
     }
     Ok(Some(joined))
 }
 
-/// The order of two ends; those within rounding of each other are equal.
+/// How two ends compare; those within rounding of each other are equal. This is not transitive, and nothing to sort by.
 fn order(a: &End, b: &End) -> Ordering {
     let near = (a.at - b.at).abs() <= 1e-12 * a.at.abs().max(1.0);
     if near && a.at.is_finite() { Ordering::Equal } else { a.at.total_cmp(&b.at) }
