@@ -1,6 +1,6 @@
 //! Answers that stand outside a box: phrases, the last number, letters of choices.
 
-use super::boxed::{joined_boxes, last_boxed};
+use super::boxed::last_boxed;
 use super::token::half_width;
 
 /// The answer in the last `<answer>` tag, else after the last "answer is" or "answer:", up to the end of its line or sentence; without such
@@ -141,8 +141,7 @@ pub(super) struct Choice {
 /// Letters are A to J. Who names several has chosen none, and who rules one out has not chosen it.
 pub(super) fn choice(completion: &str) -> Option<Choice> {
     let completion = &half_width(completion);
-    let list = joined_boxes(completion).map(|boxes| boxes.join(", "));
-    let boxed = list.as_deref().or_else(|| last_boxed(completion)).map(|content| {
+    let boxed = last_boxed(completion).map(|content| {
         let letter = boxed_letter(content).or_else(|| claim(&without_commands(content)).and_then(|claim| claim.letter));
         Choice { letter, text: content.to_string() }
     });

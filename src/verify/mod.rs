@@ -11,7 +11,7 @@
 //! however long or deep, takes more than some milliseconds; what is not decided by then is [`Verdict::TimedOut`].
 //!
 //! A model gets no credit by covering itself:
-//! * of several boxes the last counts; those that stand side by side, `\boxed{1}, \boxed{2}`, are one list, and none of its members;
+//! * of several boxes the last counts; those that stand side by side, `\boxed{1}, \boxed{2}`, may also be the list that is asked for;
 //! * a list is not one of its members, and needs as many items as the gold answer;
 //! * an equation or inequality that has still to be solved answers neither a number nor an interval: it may be the question;
 //! * a decimal stands for a number that it does not equal only with at least six significant digits, to within one unit of the last, and
@@ -76,7 +76,7 @@ impl Verdict {
 pub struct Verification {
     /// The judgement.
     pub verdict: Verdict,
-    /// The answer as it stands in the completion, if one was found; boxes side by side with commas between them.
+    /// The answer as it stands in the completion, if one was found; boxes side by side that are the list asked for, with commas between them.
     pub extracted: Option<String>,
 }
 
@@ -118,24 +118,17 @@ pub fn verify(gold: &str, completion: &str, format: AnswerFormat) -> Verificatio
         AnswerFormat::Math => boxed::last_boxed(completion),
         AnswerFormat::MathAnywhere => boxed::last_boxed(completion).or_else(|| extract::phrase_or_number(completion)),
     };
-    if let Some(last) = found
-        && let Some(boxes) = boxed::joined_boxes(completion)
-        && boxes.last() == Some(&last)
+    let mut equality = found.map(|answer| answers_equal(gold, answer));
+    let mut extracted = found.map(str::to_string);
+    if equality == Some(Equality::Different)
+        && let Some(boxes) = boxed::joined_boxes(completion).filter(|boxes| boxes.last().copied() == found)
     {
-        return verify_list(gold, &boxes);
+        let list = boxes.join(", ");
+        if answers_equal(gold, &list) == Equality::Equal {
+            (equality, extracted) = (Some(Equality::Equal), Some(list));
+        }
     }
-    let verdict = verdict(found.map(|answer| answers_equal(gold, answer)));
-    Verification { verdict, extracted: found.map(str::to_string) }
-}
-
-/// Judges boxes that stand side by side: as the list of their contents, or as one value in several forms.
-fn verify_list(gold: &str, boxes: &[&str]) -> Verification {
-    let list = boxes.join(", ");
-    let mut equality = answers_equal(gold, &list);
-    if equality == Equality::Different && boxes.iter().all(|answer| answers_equal(gold, answer) == Equality::Equal) {
-        equality = Equality::Equal;
-    }
-    Verification { verdict: verdict(Some(equality)), extracted: Some(list) }
+    Verification { verdict: verdict(equality), extracted }
 }
 
 fn verdict(equality: Option<Equality>) -> Verdict {
