@@ -384,7 +384,7 @@ fn a_long_problem_is_left_out_and_a_long_subject_cut() {
         json!({"problem": "1 and 1?", "answer": "2", "subject": subject, "level": "\u{1b}[2J"}),
         json!({"problem": "2 and 2?", "answer": "4", "subject": "short"}),
     ];
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let text = lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     std::fs::write(place.path().join("suite.jsonl"), text).unwrap();
     let arguments = [
         "eval",

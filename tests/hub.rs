@@ -115,7 +115,7 @@ impl Drop for Server {
 }
 
 fn hexadecimal(bytes: impl IntoIterator<Item = u8>) -> String {
-    bytes.into_iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.into_iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 /// What the hub calls a content: the SHA-256 of a large file, and git's SHA-1 of a small one.
@@ -586,7 +586,7 @@ fn names_that_a_hub_or_an_experiment_gives_stay_inside_of_the_cache() {
     std::fs::write(place.path().join("experiment.ron"), experiment::to_text(&experiment).unwrap()).unwrap();
     for name in ["../../../../victim/precious.txt", "../..", "..", absolute, "", "abc/def", "a\u{7f}bcdef00"] {
         for change in [(|faults, name| faults.etag = Some(name)) as fn(&mut Faults, &'static str), |faults, name| {
-            faults.commit = Some(name)
+            faults.commit = Some(name);
         }] {
             server.fault(|faults| change(faults, name));
             let (status, stderr, folder) = run(&place, &experiment, &server.endpoint, "secret");

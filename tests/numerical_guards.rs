@@ -6,11 +6,12 @@ mod common;
 
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use common::{Parity, Workplace, checkpoint, json, lines};
 use orthant::experiment::{AdamWConfig, OptimizerConfig};
 use orthant::model::first_not_finite;
 use orthant::prelude::{Experiment, *};
+use std::collections::BTreeMap;
 
 /// A weight that every token depends on.
 const WEIGHT: &str = "model.layers.1.self_attn.q_proj.weight";
@@ -132,7 +133,9 @@ fn a_policy_that_is_nearly_certain_leaves_no_number_below_the_normal_range() {
     let run = place.run_parity(&experiment);
     let state = run.folder.join("checkpoints/step_000003/trainer.safetensors");
     let (mut below, mut numbers) = (0, 0);
-    for (_, tensor) in candle_core::safetensors::load(state, &Device::Cpu).unwrap() {
+    let tensors: BTreeMap<String, Tensor> =
+        candle_core::safetensors::load(state, &Device::Cpu).unwrap().into_iter().collect();
+    for tensor in tensors.values() {
         let values: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
         below += values.iter().filter(|value| value.is_subnormal()).count();
         numbers += values.iter().filter(|value| **value != 0.0).count();

@@ -309,13 +309,16 @@ fn an_experiment_that_was_edited_in_the_run_folder_is_treated_alike() {
     assert_eq!(lines(&run.join("metrics.jsonl"))[4]["policy/learning_rate"], 0.002);
 }
 
+/// Damages the file at a path.
+type Damage<'a> = &'a dyn Fn(&Path);
+
 #[test]
 fn a_damaged_checkpoint_is_refused_by_name_with_a_way_on() {
     let place = Workplace::new();
     let whole = four_steps(&place, "");
     let weights = fs::read(whole.join("checkpoints/step_000004/model.safetensors")).unwrap();
     let run = place.path().join("run");
-    let faults: [(&str, &str, &dyn Fn(&Path)); 8] = [
+    let faults: [(&str, &str, Damage); 8] = [
         ("model.safetensors", "model.safetensors is damaged", &|path| flip(path, 100)),
         ("trainer.safetensors", "trainer.safetensors is damaged", &|path| flip(path, 100)),
         ("trainer.safetensors", "trainer.safetensors is damaged", &|path| {

@@ -56,7 +56,7 @@ pub(super) struct EvalArguments {
     /// where the model has a chat template, and else `plain`.
     #[arg(long, value_name = "NAME_OR_FILE")]
     template: Option<String>,
-    /// A variable that the template reads, such as enable_thinking=false for Qwen3. May be given several times.
+    /// A variable that the template reads, such as `enable_thinking=false` for Qwen3. May be given several times.
     #[arg(long, value_name = "NAME=VALUE", value_parser = template_variable)]
     template_variable: Vec<(String, TemplateValue)>,
     /// Leaves problems out whose prompts have more tokens. Those that leave no room for new tokens are left out anyway.

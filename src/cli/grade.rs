@@ -98,7 +98,9 @@ pub(super) fn run(arguments: &GradeArguments) -> Result<u8> {
     for_chunks(path, |chunk| {
         let graded: Vec<(Verdict, String)> =
             chunk.par_iter().map(|(number, text)| grade(parse(text, *number, path)?)).collect::<Result<_>>()?;
-        graded.iter().for_each(|(verdict, _)| counts.add(*verdict));
+        for (verdict, _) in &graded {
+            counts.add(*verdict);
+        }
         let lines: Vec<&str> = graded.iter().map(|(_, line)| line.as_str()).collect();
         say!("{}", lines.join("\n"))?;
         Ok(is_read())

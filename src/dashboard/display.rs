@@ -40,8 +40,6 @@ mod x11 {
         let Ok(xlib) = Xlib::open() else { return };
         // SAFETY: the function takes a handler that lives as long as the program.
         unsafe { (xlib.XSetIOErrorHandler)(Some(lost)) };
-        // Closed, the library would forget its handler.
-        std::mem::forget(xlib);
     }
 
     /// Called by Xlib in place of the end of the program.

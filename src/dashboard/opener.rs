@@ -94,7 +94,6 @@ fn start(run: RunBuilder, runs: &Path, started: &StartedRuns) -> Result<RunSourc
 mod tests {
     use super::*;
     use crate::error::Error;
-    use std::sync::mpsc;
     use std::time::{Duration, Instant};
 
     #[test]
@@ -111,7 +110,7 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(1));
             }
         };
-        let (go, may_go) = mpsc::channel::<()>();
+        let (go, may_go) = bounded::<()>(1);
         let (slow, nowhere) = (Path::new("runs/slow"), tempfile::tempdir().unwrap());
         opener.spawn(Some(slow), move || {
             may_go.recv().unwrap();

@@ -38,8 +38,11 @@ impl Row {
     }
 }
 
+/// Reads the rows of a text, or says what is wrong with it.
+type Reader = fn(&str) -> Result<Vec<Row>, String>;
+
 /// Endings of data files that are text, each with its reader.
-const READERS: [(&str, fn(&str) -> Result<Vec<Row>, String>); 5] =
+const READERS: [(&str, Reader); 5] =
     [("json", json::whole), ("jsonl", json::lines), ("ndjson", json::lines), ("csv", csv::commas), ("tsv", csv::tabs)];
 
 /// Packed files may become this much larger without being asked how, and then this many times their size: text packs to a tenth.

@@ -4,6 +4,7 @@ use super::files::{Row, most_unpacked, too_large};
 use crate::files::open_regular;
 use crate::guard::caught;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use serde_json::{Map, Value};
@@ -22,8 +23,8 @@ fn rows(path: &Path) -> Result<Vec<Row>, String> {
     let most = most_unpacked(packed);
     let reader = SerializedFileReader::new(file).map_err(fault)?;
     let groups = reader.metadata().row_groups();
-    let declared =
-        groups.iter().flat_map(|group| group.columns()).map(|column| column.uncompressed_size().max(0) as u64);
+    let columns = groups.iter().flat_map(RowGroupMetaData::columns);
+    let declared = columns.map(|column| column.uncompressed_size().max(0) as u64);
     if declared.fold(0, u64::saturating_add) > most {
         return Err(too_large(packed));
     }
@@ -69,8 +70,10 @@ fn value(field: &Field, room: &mut u64) -> Option<Value> {
         Field::Byte(number) => Some((*number).into()),
         Field::Short(number) => Some((*number).into()),
         Field::Int(number) | Field::Date(number) | Field::TimeMillis(number) => Some((*number).into()),
-        Field::Long(number) | Field::TimeMicros(number) => Some((*number).into()),
-        Field::TimestampMillis(number) | Field::TimestampMicros(number) => Some((*number).into()),
+        Field::Long(number)
+        | Field::TimeMicros(number)
+        | Field::TimestampMillis(number)
+        | Field::TimestampMicros(number) => Some((*number).into()),
         Field::UByte(number) => Some((*number).into()),
         Field::UShort(number) => Some((*number).into()),
         Field::UInt(number) => Some((*number).into()),
@@ -179,7 +182,7 @@ mod tests {
         for round in 0..4000 {
             let mut bytes = whole.to_vec();
             let mut stream = rng::stream(7, rng::Domain::Tests, [0, round, 0]);
-            for _ in 0..1 + rng::below(&mut stream, 4) {
+            for _ in 0..=rng::below(&mut stream, 4) {
                 // Half of the damage is done to the footer, which says where everything is.
                 let room = if rng::below(&mut stream, 2) == 0 { bytes.len() } else { 1200 };
                 let place = bytes.len() - 1 - rng::below(&mut stream, room as u32) as usize;

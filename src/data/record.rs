@@ -39,7 +39,7 @@ pub struct Record {
     pub level: Option<String>,
 }
 
-/// What data sets write where a problem has no answer that could be checked: NuminaMath, and tables that were written as text.
+/// What data sets write where a problem has no answer that could be checked: `NuminaMath`, and tables that were written as text.
 const NO_ANSWER: [&str; 6] = ["proof", "notfound", "not found", "n/a", "nan", "null"];
 
 /// Why nobody could be right about a problem.
@@ -339,7 +339,10 @@ fn whole_number(text: &str) -> Option<String> {
 }
 
 /// The choices in the order in which they are shown, and the place of the right one, where the file says it.
-fn choices(row: &Row, problem: &str) -> Result<Option<(Vec<String>, Option<usize>)>, String> {
+type Choices = (Vec<String>, Option<usize>);
+
+/// The choices of a problem that has some.
+fn choices(row: &Row, problem: &str) -> Result<Option<Choices>, String> {
     if let Some((name, correct)) = column(row, CORRECT) {
         let text = |(name, value)| plain_text(value).ok_or_else(|| not_text("choice", name, value));
         let mut choices = vec![text((name, correct))?];
@@ -357,10 +360,7 @@ fn choices(row: &Row, problem: &str) -> Result<Option<(Vec<String>, Option<usize
     let Some((name, value)) = column(row, CHOICES) else { return Ok(None) };
     // A table in text has lists as their JSON texts.
     let parsed = value.as_str().and_then(|text| serde_json::from_str::<Vec<Value>>(text).ok());
-    let values = match (value, &parsed) {
-        (Value::Array(values), _) | (_, Some(values)) => values,
-        _ => return Ok(None),
-    };
+    let ((Value::Array(values), _) | (_, Some(values))) = (value, &parsed) else { return Ok(None) };
     let text = |value| plain_text(value).ok_or_else(|| not_text("choice", name, value));
     let choices = values.iter().map(text).collect::<Result<Vec<_>, _>>()?;
     let count = choices.len();

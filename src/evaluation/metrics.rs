@@ -91,7 +91,7 @@ fn mean(values: &[f64]) -> Result<f64> {
 /// always right and of one that is always wrong, so that it exists, and is about 1, where all problems are alike in either way: 30 problems
 /// without a solution do not show that there are none, and have the interval [0, 0.12] rather than [0, 0].
 ///
-/// The percentile bootstrap that stood here covered 92 to 94 % of means over 30 problems, and far less near 0 and 1; BCa and studentised
+/// The percentile bootstrap that stood here covered 92 to 94 % of means over 30 problems, and far less near 0 and 1; `BCa` and studentised
 /// ones are better in the middle and no better there. The tests say what this one covers. Fails where there is no problem.
 pub fn mean_interval(values: &[f64]) -> Result<Estimate> {
     let value = mean(values)?;

@@ -41,7 +41,8 @@ impl RunDir {
             for path in list(&self.path().join(folder))? {
                 let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
                 let endings = [".jsonl", ".safetensors", ".jsonl.tmp", ".safetensors.tmp"];
-                let is_late = record_step(name, &endings).is_some_and(|at| at > step || name.ends_with(".tmp"));
+                let is_half_written = path.extension().is_some_and(|ending| ending == "tmp");
+                let is_late = record_step(name, &endings).is_some_and(|at| at > step || is_half_written);
                 if is_late && path.is_file() {
                     remove(&path)?;
                     removed += 1;

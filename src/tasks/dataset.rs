@@ -338,7 +338,7 @@ mod tests {
     fn task_of(lines: &[serde_json::Value], max_prompt_tokens: Option<usize>, most: usize) -> Result<Dataset> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mixed.jsonl");
-        std::fs::write(&path, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        std::fs::write(&path, lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")).unwrap();
         let room = Some(Room { positions: most + 7, new_tokens: 7 });
         let config = DatasetConfig { max_prompt_tokens, ..config(path, HeldOutSource::Share(0.2)) };
         Dataset::new(&config, &TextTokenizer::numbers(3).unwrap(), room)

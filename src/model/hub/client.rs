@@ -127,7 +127,7 @@ impl Client {
             let is_own = self.is_own(&address);
             let status = response.status().as_u16();
             if matches!(status, 301 | 302 | 303 | 307 | 308) {
-                let next = self.redirection(&address, response.headers())?;
+                let next = Self::redirection(&address, response.headers())?;
                 if is_own {
                     said = Said::by(response.headers()).ok().or(said);
                 }
@@ -172,7 +172,7 @@ impl Client {
         address.parse().ok().and_then(|address| Origin::of(&address)).as_ref() == Some(&self.origin)
     }
 
-    fn redirection(&self, from: &str, headers: &HeaderMap) -> Result<String, Refusal> {
+    fn redirection(from: &str, headers: &HeaderMap) -> Result<String, Refusal> {
         let strange = || other("it redirects to an address that cannot be followed");
         let location = headers.get(header::LOCATION).and_then(|location| location.to_str().ok()).ok_or_else(strange)?;
         let from = from.parse().ok().and_then(|from| Origin::of(&from)).ok_or_else(strange)?;

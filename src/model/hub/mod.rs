@@ -154,7 +154,8 @@ impl Hub {
         let patience = variable("HF_HUB_DOWNLOAD_TIMEOUT").map_or(Ok(PATIENCE_S), |text| {
             let seconds = text.to_str().and_then(|text| text.trim().parse().ok());
             seconds.filter(|seconds| (0.001..=86_400.0).contains(seconds)).ok_or_else(|| {
-                Error::input(format!("HF_HUB_DOWNLOAD_TIMEOUT is {text:?}; give a number of seconds, such as 10"))
+                let given = text.display();
+                Error::input(format!("HF_HUB_DOWNLOAD_TIMEOUT is `{given}`; give a number of seconds, such as 10"))
             })
         })?;
         let endpoint = variable("HF_ENDPOINT").map_or(ENDPOINT.to_string(), |text| text.to_string_lossy().into_owned());
@@ -410,12 +411,11 @@ fn variable(name: &str) -> Option<std::ffi::OsString> {
 
 /// The token that is in the environment, or that `hf auth login` left.
 fn token(home: &Path) -> Option<String> {
-    let text = match variable("HF_TOKEN") {
-        Some(text) => text.to_string_lossy().into_owned(),
-        None => {
-            let path = variable("HF_TOKEN_PATH").map_or_else(|| home.join("token"), PathBuf::from);
-            files::read_text(&path, 1 << 14).ok()?
-        }
+    let text = if let Some(text) = variable("HF_TOKEN") {
+        text.to_string_lossy().into_owned()
+    } else {
+        let path = variable("HF_TOKEN_PATH").map_or_else(|| home.join("token"), PathBuf::from);
+        files::read_text(&path, 1 << 14).ok()?
     };
     Some(text.trim().to_string()).filter(|token| !token.is_empty())
 }

@@ -4,6 +4,7 @@
 
 use crate::error::{Error, Result};
 use crate::escape::is_obeyed;
+use std::fmt::Write;
 
 /// Most bytes of a part of a path: what file systems allow.
 const PART_BYTES: usize = 255;
@@ -74,7 +75,8 @@ pub(super) fn encoded(path: &str, keeps_slashes: bool) -> String {
         if is_plain || (byte == b'/' && keeps_slashes) {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            // Writing to a string cannot fail.
+            let _ignored = write!(text, "%{byte:02X}");
         }
     }
     text
