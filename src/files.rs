@@ -5,7 +5,7 @@ pub(crate) mod lock;
 pub(crate) mod space;
 pub(crate) mod staging;
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -22,6 +22,16 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
     File::open(path)
+}
+
+/// Opens a file to write into, which is one of this program's own. A link is refused: it would lead to a file of somebody else.
+pub(crate) fn open_own(path: &Path, options: &OpenOptions) -> io::Result<File> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
+        Ok(_) => options.open(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => options.open(path),
+        Err(error) => Err(error),
+    }
 }
 
 /// The content of a regular file of at most `limit` bytes.
@@ -71,7 +81,7 @@ pub(crate) fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 fn place(path: &Path, bytes: &[u8], is_synced: bool) -> io::Result<()> {
     let temporary = path.with_added_extension("tmp");
-    let mut file = File::create(&temporary)?;
+    let mut file = open_own(&temporary, File::options().write(true).create(true).truncate(true))?;
     let written = file.write_all(bytes).and_then(|()| if is_synced { file.sync_all() } else { Ok(()) });
     drop(file);
     let placed = written.and_then(|()| fs::rename(&temporary, path));

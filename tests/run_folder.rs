@@ -411,6 +411,46 @@ fn damaged_logs_do_not_end_a_run_and_are_told_of() {
     assert!(texts.iter().any(|text| text == words), "{texts:?}");
     assert!(fs::read(run.join("events.jsonl.damaged")).unwrap() == events_before);
     assert!(fs::read(run.join("metrics.jsonl.damaged")).unwrap() == metrics_before);
+
+    // What is lost stays lost; there is nothing to keep a second time.
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let rest: Vec<&str> = text.lines().filter(|line| !line.starts_with("{\"step\":2,")).collect();
+    fs::write(run.join("metrics.jsonl"), rest.join("\n") + "\n").unwrap();
+    for last in ["stop.steps=6", "stop.steps=7"] {
+        let stderr = resume_well(&place, &run, &["--set", last]);
+        assert!(stderr.contains("metrics.jsonl has no line for step 2"), "{stderr}");
+    }
+    assert_eq!(steps(&run), [1, 3, 4, 5, 6, 7]);
+    assert!(!run.join("metrics.jsonl.damaged-2").exists());
+}
+
+#[test]
+fn evaluations_may_be_others_on_resume() {
+    let place = Workplace::new();
+    let run = four_steps(&place, "evaluations: [(suite: HeldOut(problems: 4), every: 2, samples: 1, k: [1])]");
+    for (last, evaluations) in [
+        (5, "[]"),
+        (6, "[(suite: HeldOut(problems: 3), every: 2, samples: 1, k: [1])]"),
+        (7, "[(suite: HeldOut(problems: 3), samples: 1, k: [1]), (suite: HeldOut(problems: 2), samples: 1, k: [1])]"),
+    ] {
+        let (steps, evaluations) = (format!("stop.steps={last}"), format!("evaluations={evaluations}"));
+        resume_well(&place, &run, &["--set", &steps, "--set", &evaluations]);
+    }
+    assert!(!events(&run, "warning").iter().any(|event| event["text"].as_str().unwrap().contains("was replaced")));
+}
+
+#[test]
+fn what_came_after_an_earlier_checkpoint_is_set_aside() {
+    let place = Workplace::new();
+    let run = four_steps(&place, "");
+    let before = fs::read(run.join("metrics.jsonl")).unwrap();
+    let rollouts = fs::read(run.join("rollouts/step_000004.jsonl")).unwrap();
+    let stderr = resume_well(&place, &run, &["--from-step", "2", "--set", "stop.steps=3"]);
+    assert_eq!(steps(&run), [1, 2, 3]);
+    assert_eq!(fs::read(run.join("metrics.jsonl.aside")).unwrap(), before);
+    assert_eq!(fs::read(run.join("rollouts/step_000004.jsonl.aside")).unwrap(), rollouts);
+    assert!(run.join("checkpoints/step_000004.aside/model.safetensors").exists());
+    assert!(stderr.contains("2 lines of metrics.jsonl, which stand in metrics.jsonl.aside"), "{stderr}");
 }
 
 #[test]

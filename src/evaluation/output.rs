@@ -53,10 +53,7 @@ impl EvaluationFolder {
         // The last line may end within a character.
         let valid = earlier_samples.utf8_chunks().next().map_or("", |chunk| chunk.valid());
         let (outcomes, whole) = outcomes(valid, suite, samples);
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&samples_path)
+        let file = files::open_own(&samples_path, File::options().create(true).append(true))
             .and_then(|file| file.set_len(whole as u64).map(|()| file))
             .map_err(Error::io("opening the samples", &samples_path))?;
         Ok((Self { path: path.to_path_buf(), samples: file, _lock: lock }, outcomes))

@@ -28,13 +28,14 @@ struct LogLine {
 
 impl RunDir {
     /// Takes the run back to where it was after `step`: drops what was recorded later, and whatever a crash left half-written.
-    /// Checkpoints of later steps are set aside, and so is a copy of every log with damaged lines.
+    /// Checkpoints of later steps are set aside, and with them what was recorded in later steps; so is a copy of every log with damaged
+    /// lines.
     pub fn rewind(&self, step: u64) -> Result<Rewound> {
         let mut rewound = Rewound::default();
         // First, so that whoever goes on after a kill in the midst of this goes on from the same step.
-        self.rewind_checkpoints(step, &mut rewound)?;
+        let sets_aside = self.rewind_checkpoints(step, &mut rewound)?;
         for name in LOGS {
-            self.rewind_log(name, step, &mut rewound)?;
+            self.rewind_log(name, step, sets_aside, &mut rewound)?;
         }
         for folder in RECORDS {
             let mut removed = 0;
@@ -43,13 +44,19 @@ impl RunDir {
                 let endings = [".jsonl", ".safetensors", ".jsonl.tmp", ".safetensors.tmp"];
                 let is_half_written = path.extension().is_some_and(|ending| ending == "tmp");
                 let is_late = record_step(name, &endings).is_some_and(|at| at > step || is_half_written);
-                if is_late && path.is_file() {
-                    remove(&path)?;
-                    removed += 1;
+                if !is_late || !path.is_file() {
+                    continue;
                 }
+                if sets_aside && !is_half_written {
+                    set_aside(&path)?;
+                } else {
+                    remove(&path)?;
+                }
+                removed += 1;
             }
             if removed > 0 {
-                rewound.removed.push(format!("{removed} {} of {folder}/", plural(removed, "file")));
+                let place = if sets_aside { ", which now end in .aside" } else { "" };
+                rewound.removed.push(format!("{removed} {} of {folder}/{place}", plural(removed, "file")));
             }
         }
         for name in LOGS.into_iter().chain(["manifest.json", "experiment.ron"]) {
@@ -61,7 +68,9 @@ impl RunDir {
         Ok(rewound)
     }
 
-    fn rewind_checkpoints(&self, step: u64, rewound: &mut Rewound) -> Result<()> {
+    /// Returns whether there were later checkpoints, which are set aside; what was recorded with them is set aside too.
+    fn rewind_checkpoints(&self, step: u64, rewound: &mut Rewound) -> Result<bool> {
+        let mut sets_aside = false;
         for path in list(&self.path().join("checkpoints"))? {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let is_half_written = name.strip_prefix('.').is_some_and(|name| record_step(name, &[".tmp"]).is_some());
@@ -69,16 +78,16 @@ impl RunDir {
                 fs::remove_dir_all(&path).map_err(Error::io("removing a half-written checkpoint", &path))?;
                 rewound.removed.push("a half-written checkpoint".to_string());
             } else if record_step(name, &[""]).is_some_and(|at| at > step) {
-                let aside = free_name(&path, "aside");
-                fs::rename(&path, &aside).map_err(Error::io("setting a later checkpoint aside", &path))?;
+                sets_aside = true;
+                let aside = set_aside(&path)?;
                 let aside = aside.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 rewound.removed.push(format!("checkpoints/{name}, which is now checkpoints/{aside}"));
             }
         }
-        Ok(())
+        Ok(sets_aside)
     }
 
-    fn rewind_log(&self, name: &str, step: u64, rewound: &mut Rewound) -> Result<()> {
+    fn rewind_log(&self, name: &str, step: u64, sets_aside: bool, rewound: &mut Rewound) -> Result<()> {
         let path = self.path().join(name);
         let bytes = match files::read(&path, u64::MAX) {
             Ok(bytes) => bytes,
@@ -98,7 +107,7 @@ impl RunDir {
         }
         if !faults.is_empty() {
             let mut text = format!("{name} has {}", faults.join(", and "));
-            if !bytes.is_empty() {
+            if log.damaged + log.repeated > 0 {
                 let kept = free_name(&path, "damaged");
                 fs::copy(&path, &kept).map_err(Error::io("keeping a damaged file", &kept))?;
                 text.push_str("; the file as it was is kept as ");
@@ -107,7 +116,14 @@ impl RunDir {
             rewound.damaged.push(text);
         }
         if log.later > 0 {
-            rewound.removed.push(format!("{} {} of {name}", log.later, plural(log.later, "line")));
+            let mut text = format!("{} {} of {name}", log.later, plural(log.later, "line"));
+            if sets_aside {
+                let aside = free_name(&path, "aside");
+                fs::copy(&path, &aside).map_err(Error::io("keeping later lines", &aside))?;
+                text.push_str(", which stand in ");
+                text.push_str(&aside.file_name().unwrap_or_default().to_string_lossy());
+            }
+            rewound.removed.push(text);
         }
         if log.kept.as_bytes() != bytes {
             self.write_whole(name, log.kept.as_bytes())?;
@@ -176,6 +192,13 @@ impl Log {
     }
 }
 
+/// Gives a file or folder a name under which it is in nobody's way; returns its path.
+fn set_aside(path: &Path) -> Result<PathBuf> {
+    let aside = free_name(path, "aside");
+    fs::rename(path, &aside).map_err(Error::io("setting what is of a later step aside", path))?;
+    Ok(aside)
+}
+
 fn plural(count: usize, noun: &str) -> String {
     if count == 1 { noun.to_string() } else { format!("{noun}s") }
 }
@@ -232,8 +255,8 @@ mod tests {
             (with(0, &whole[..line]), &[1, 2, 3], "1 line for what stands there already;"),
             (with(line, b"{\"step\":2}\n"), &[1, 2, 3], "1 line for what stands there already;"),
             (with(3 * line, b"{\"step\":2}\n"), &[1, 2, 3], "1 line for what stands there already;"),
-            (metrics(&[1, 18_446_744_073_709_551_615]), &[1], "no line for steps 2 to 3;"),
-            (metrics(&[3]), &[3], "no line for steps 1 to 2;"),
+            (metrics(&[1, 18_446_744_073_709_551_615]), &[1], "no line for steps 2 to 3"),
+            (metrics(&[3]), &[3], "no line for steps 1 to 2"),
             (Vec::new(), &[], "no line for steps 1 to 3"),
             (
                 [&whole[..line], &vec![0; line - 1], b"\n", &whole[2 * line..]].concat(),
@@ -250,7 +273,8 @@ mod tests {
             let aside = folder.path().join("metrics.jsonl.damaged");
             if let [text] = rewound.damaged.as_slice() {
                 assert!(text.contains(words), "{text}");
-                assert!(bytes.is_empty() || fs::read(&aside).unwrap() == bytes);
+                // Lines that are not there cannot be kept.
+                assert_eq!(fs::read(&aside).ok(), text.ends_with(".damaged").then_some(bytes), "{text}");
             } else {
                 assert!(!aside.exists());
             }

@@ -424,10 +424,7 @@ impl RunDir {
     fn append(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path.join(name);
         self.persist(|| {
-            let mut file = File::options()
-                .create(true)
-                .append(true)
-                .open(&path)
+            let mut file = files::open_own(&path, File::options().create(true).append(true))
                 .map_err(Error::io("opening a file of the run", &path))?;
             let before = file.metadata().map_err(Error::io("opening a file of the run", &path))?.len();
             file.write_all(bytes).map_err(|error| {

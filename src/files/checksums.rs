@@ -52,22 +52,54 @@ fn lines(folder: &Path) -> io::Result<String> {
     Ok(files.iter().zip(sums).map(line).collect())
 }
 
-/// Refuses files in `folder` that are not what its checksums say, of those that `concerns` names. Folders without checksums pass.
-pub(crate) fn verify(folder: &Path, concerns: impl Fn(&str) -> bool) -> Result<()> {
+/// Refuses files in `folder` that are not what its checksums say. Folders without checksums pass; where there are some, they must name
+/// all tensors.
+pub(crate) fn verify(folder: &Path) -> Result<()> {
     let list = folder.join(CHECKSUMS);
-    if !list.exists() {
-        return Ok(());
-    }
     let damaged = |why: String| Error::input(format!("{why} ({})", list.display()));
-    let text = read_text(&list, SETTINGS_BYTES).map_err(|e| damaged(format!("the checksums cannot be read: {e}")))?;
-    let mut listed = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let entry = line.split_once("  ").filter(|(sum, name)| sum.len() == 64 && !name.contains(['/', '\\']));
-        let (sum, name) = entry.ok_or_else(|| damaged(format!("line {} of the checksums is damaged", number + 1)))?;
-        if concerns(name) {
-            listed.push((sum, name));
+    let Some(text) = text_of(&list)? else { return Ok(()) };
+    let listed = entries(&text).map_err(|line| damaged(format!("line {line} of the checksums is damaged")))?;
+    for entry in folder.read_dir().map_err(Error::io("reading a folder", folder))? {
+        let name = entry.map_err(Error::io("reading a folder", folder))?.file_name();
+        let name = name.to_string_lossy();
+        if is_of_tensors(&name) && listed.iter().all(|(_, known)| *known != name) {
+            return Err(damaged(format!("the checksums do not name {name}")));
         }
     }
+    check(folder, &listed)
+}
+
+/// Refuses weights in a model's `folder` that are not what its checksums say. A list of another form is not this program's, and passes.
+pub(crate) fn verify_weights(folder: &Path) -> Result<()> {
+    let Some(text) = text_of(&folder.join(CHECKSUMS))? else { return Ok(()) };
+    let Ok(mut listed) = entries(&text) else { return Ok(()) };
+    listed.retain(|(_, name)| is_of_tensors(name) && !name.starts_with("trainer"));
+    check(folder, &listed)
+}
+
+fn is_of_tensors(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|ending| ending == "safetensors")
+}
+
+fn text_of(list: &Path) -> Result<Option<String>> {
+    match read_text(list, SETTINGS_BYTES) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::input(format!("the checksums cannot be read: {error} ({})", list.display()))),
+    }
+}
+
+/// Sums and names of a list as this program writes it, or the number of the first line that is of another form.
+fn entries(text: &str) -> Result<Vec<(&str, &str)>, usize> {
+    let is_sum = |sum: &str| sum.len() == 64 && sum.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let entry = |(number, line): (usize, _)| {
+        let entry = str::split_once(line, "  ").filter(|(sum, name)| is_sum(sum) && !name.contains(['/', '\\']));
+        entry.ok_or(number + 1)
+    };
+    text.lines().enumerate().map(entry).collect()
+}
+
+fn check(folder: &Path, listed: &[(&str, &str)]) -> Result<()> {
     let check = |(sum, name): &(&str, &str)| {
         let path = folder.join(name);
         let found = sha256(&path).map_err(|e| Error::input(format!("cannot read {name}: {e} ({})", path.display())))?;
@@ -103,16 +135,32 @@ mod tests {
         let text = std::fs::read_to_string(path(CHECKSUMS)).unwrap();
         assert!(text.starts_with("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  a\n"), "{text}");
         std::fs::write(path("notes"), "mine").unwrap();
-        verify(folder.path(), |_| true).unwrap();
+        verify(folder.path()).unwrap();
         let mut bytes = std::fs::read(path("b.safetensors")).unwrap();
         bytes[2 << 20] ^= 4;
         std::fs::write(path("b.safetensors"), bytes).unwrap();
-        let error = verify(folder.path(), |_| true).unwrap_err();
+        let error = verify(folder.path()).unwrap_err();
         assert!(error.exit_status() == 2 && error.to_string().contains("b.safetensors is damaged"), "{error}");
-        verify(folder.path(), |name| name == "a").unwrap();
+        assert!(verify_weights(folder.path()).unwrap_err().to_string().contains("b.safetensors is damaged"));
+        write(folder.path()).unwrap();
         std::fs::remove_file(path("a")).unwrap();
-        assert!(verify(folder.path(), |name| name == "a").unwrap_err().to_string().contains("cannot read a"));
-        std::fs::write(path(CHECKSUMS), "x").unwrap();
-        assert!(verify(folder.path(), |_| true).unwrap_err().to_string().contains("line 1 of the checksums"));
+        assert!(verify(folder.path()).unwrap_err().to_string().contains("cannot read a"));
+        verify_weights(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_list_of_this_program_names_all_tensors_and_one_of_another_form_is_somebody_elses() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("a.safetensors"), "a").unwrap();
+        verify(folder.path()).unwrap();
+        std::fs::write(path(CHECKSUMS), "").unwrap();
+        assert!(verify(folder.path()).unwrap_err().to_string().contains("do not name a.safetensors"));
+        let binary = format!("{} *a.safetensors\n", "0".repeat(64));
+        for text in ["x\n", &binary] {
+            std::fs::write(path(CHECKSUMS), text).unwrap();
+            assert!(verify(folder.path()).unwrap_err().to_string().contains("line 1 of the checksums"), "{text}");
+            verify_weights(folder.path()).unwrap();
+        }
     }
 }

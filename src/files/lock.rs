@@ -2,7 +2,7 @@
 //!
 //! The file stays in the folder; what counts is whether somebody holds it, so a process that was killed is in nobody's way.
 
-use super::open_regular;
+use super::{open_own, open_regular};
 use crate::error::{Error, Result};
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
@@ -64,11 +64,9 @@ impl FolderLock {
         let refused = |why: io::Error| {
             Error::input(format!("{what} cannot be written: its lock cannot be had: {why} ({})", path.display()))
         };
-        if path.exists() {
-            open_regular(&path).map_err(refused)?;
-        }
         let mut options = File::options();
-        let mut file = options.read(true).write(true).create(true).truncate(false).open(&path).map_err(refused)?;
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = open_own(&path, &options).map_err(refused)?;
         let mut attempts = 1;
         let is_kept = loop {
             match ask(&file).map_err(refused)? {
@@ -166,5 +164,23 @@ mod tests {
         std::fs::write(folder.path().join(LOCK_FILE), "process 7 on elsewhere.example since now\n").unwrap();
         assert_eq!(holder(folder.path()), Holder::Unknown);
         FolderLock::take(folder.path(), "this run").unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_place_of_the_lock_leads_to_no_file_of_somebody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let precious = folder.path().join("precious");
+        std::fs::write(&precious, "very important").unwrap();
+        std::fs::create_dir(folder.path().join("run")).unwrap();
+        for target in [&precious, &folder.path().join("nothing")] {
+            let link = folder.path().join("run").join(LOCK_FILE);
+            std::os::unix::fs::symlink(target, &link).unwrap();
+            let error = FolderLock::take(&folder.path().join("run"), "this run").unwrap_err();
+            assert!(error.exit_status() == 2 && error.to_string().contains("not a regular file"), "{error}");
+            std::fs::remove_file(link).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(precious).unwrap(), "very important");
+        assert!(!folder.path().join("nothing").exists());
     }
 }

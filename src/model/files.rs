@@ -68,8 +68,7 @@ impl ModelFiles {
             )));
         }
         // A checkpoint says what its weights were when they were written.
-        let is_weights = |name: &str| name.ends_with(".safetensors") && !name.starts_with("trainer");
-        checksums::verify(folder, is_weights)?;
+        checksums::verify_weights(folder)?;
         if is_adapter(folder) {
             return Self::open_adapter(folder, base);
         }

@@ -9,7 +9,7 @@ use crate::model::{ENCODER_FILES, LanguageModel, hexadecimal, hub};
 use crate::tasks::Task;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What of a model's `config.json` decides the shapes of its weights.
 const SHAPE: [&str; 8] = [
@@ -29,29 +29,35 @@ pub(super) struct Inputs {
     model: String,
     tokenizer: String,
     data: String,
-    template: String,
+    template: Option<String>,
     encoder: Option<String>,
     suites: BTreeMap<String, String>,
+    /// Names of suites whose settings are others than the run had.
+    changed_suites: BTreeSet<String>,
 }
 
 impl Inputs {
-    /// Looks at what the run has read.
+    /// Looks at what the run has read; `held` is what held before it is resumed.
     pub(super) fn new(
         experiment: &Experiment,
         base: &LanguageModel,
         task: &dyn Task,
         suites: &[Suite],
+        held: Option<&Experiment>,
     ) -> Result<Self> {
         let config = base.config.to_json(base.trainable.head().dtype());
         let mut shape = Map::new();
         for name in SHAPE {
             shape.extend(config.get(name).map(|value| (name.to_string(), value.clone())));
         }
-        let mut hashes = BTreeMap::new();
-        for suite in suites {
+        let (mut hashes, mut changed_suites) = (BTreeMap::new(), BTreeSet::new());
+        for (evaluation, suite) in experiment.evaluations.iter().zip(suites) {
             let numbered = (2..).map(|number| format!("{} ({number})", suite.name));
             let mut names = std::iter::once(suite.name.clone()).chain(numbered);
             let name = names.find(|name| !hashes.contains_key(name)).unwrap_or_default();
+            if held.is_some_and(|held| held.evaluations.iter().all(|earlier| earlier.suite != evaluation.suite)) {
+                changed_suites.insert(name.clone());
+            }
             hashes.insert(name, suite.hash());
         }
         Ok(Self {
@@ -62,9 +68,10 @@ impl Inputs {
                 Some(hash) => hash.to_string(),
                 None => sha256(&to_text(&experiment.task)?),
             },
-            template: template_hash(task, suites),
+            template: task.template_hash().map(str::to_string),
             encoder: encoder_hash(experiment.encoder())?,
             suites: hashes,
+            changed_suites,
         })
     }
 
@@ -74,7 +81,7 @@ impl Inputs {
         manifest.model_hash = self.model;
         manifest.tokenizer_hash = Some(self.tokenizer);
         manifest.data_hash = self.data;
-        manifest.template_hash = Some(self.template);
+        manifest.template_hash = self.template;
         manifest.encoder_hash = self.encoder;
         manifest.suite_hashes = self.suites;
     }
@@ -91,10 +98,10 @@ impl Inputs {
         };
         compare("the base model's weights", Some(&manifest.model_hash), Some(&self.model));
         compare("the base model's tokenizer", manifest.tokenizer_hash.as_ref(), Some(&self.tokenizer));
-        compare("the prompt template", manifest.template_hash.as_ref(), Some(&self.template));
+        compare("the prompt template", manifest.template_hash.as_ref(), self.template.as_ref());
         compare("the training data", Some(&manifest.data_hash), Some(&self.data));
         compare("the sentence encoder", manifest.encoder_hash.as_ref(), self.encoder.as_ref());
-        for (name, hash) in &self.suites {
+        for (name, hash) in self.suites.iter().filter(|(name, _)| !self.changed_suites.contains(*name)) {
             compare(&format!("the suite {name}"), manifest.suite_hashes.get(name), Some(hash));
         }
         found
@@ -143,17 +150,6 @@ pub(super) fn event(replaced: &ReplacedInput) -> Event {
 
 pub(super) fn sha256(text: &str) -> String {
     hexadecimal(Sha256::digest(text.as_bytes()))
-}
-
-/// The texts of the prompt templates of the task and of all suites.
-fn template_hash(task: &dyn Task, suites: &[Suite]) -> String {
-    let mut hasher = Sha256::new();
-    let of_suites = suites.iter().map(|suite| suite.template_hash.as_deref());
-    for hash in std::iter::once(task.template_hash()).chain(of_suites) {
-        hasher.update(hash.unwrap_or_default());
-        hasher.update([0]);
-    }
-    hexadecimal(hasher.finalize())
 }
 
 /// The files of a sentence encoder that is not the base model.

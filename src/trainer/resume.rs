@@ -33,7 +33,7 @@ pub(super) struct Resumed {
     /// What `experiment.ron` says.
     file: Experiment,
     /// What held when the run ended.
-    held: Experiment,
+    pub(super) held: Experiment,
     /// The file with all changes that the run itself recorded: what held, if nobody edited the file.
     recorded: Experiment,
     /// Settings in force that differ from the file's, the newest value of each.
@@ -215,7 +215,7 @@ pub(super) fn with_edit(mut edits: Vec<SettingEdit>, edit: SettingEdit) -> Vec<S
 
 /// Refuses a checkpoint that is damaged or not what its folder says; returns what it holds beside tensors.
 fn check(folder: &Path, step: u64) -> Result<(TrainerState, Option<Experiment>)> {
-    checksums::verify(folder, |_| true)?;
+    checksums::verify(folder)?;
     let state = TrainerState::read(folder)?;
     if state.step != step {
         let path = folder.join("trainer.json");

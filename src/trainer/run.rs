@@ -193,7 +193,8 @@ impl RunBuilder {
             return Err(Error::field("rollout.curriculum", problem));
         }
         let suites = suites_of(&experiment, &task, &base)?;
-        let inputs = Inputs::new(&experiment, &base, task.as_ref(), &suites)?;
+        let inputs =
+            Inputs::new(&experiment, &base, task.as_ref(), &suites, resumed.as_ref().map(|resumed| &resumed.held))?;
         let replaced = resumed.as_ref().map_or(Ok(Vec::new()), |resumed| inputs.check(resumed))?;
         let frozen = FrozenBase::new(&experiment, &base, resumed.is_none(), &device)?;
         let (model, optimizer, mut state) = state_of(&experiment, base, resumed.as_ref(), dtype, &device)?;
