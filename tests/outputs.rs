@@ -171,8 +171,8 @@ const PRETRAIN: &str = "Pretrain(
     model: (hidden_size: 16, layers: 1, heads: 2, kv_heads: 1, head_dim: 8, intermediate_size: 24, positions: 128),
     task: Countdown(numbers: 3),
     batch: 4,
-    steps: 300,
-    evaluations: [(suite: HeldOut(problems: 2), every: 20, samples: 2, k: [1, 2])],
+    steps: 1500,
+    evaluations: [(suite: HeldOut(problems: 2), every: 50, samples: 2, k: [1, 2])],
     out: \"base\",
 )
 ";

@@ -200,11 +200,18 @@ fn a_run_goes_on_with_what_it_began_with_or_says_what_it_goes_on_with() {
     let other = tiny_model_with(&place, "intermediate_size", 40);
     fs::rename(path("model"), path("model-before")).unwrap();
     fs::rename(other, path("model")).unwrap();
-    let shape = ["another shape", "intermediate_size was 48 and is 40"];
+    let shape = ["config.json is not the one", "intermediate_size was 48 and is 40"];
     resume_is_refused(&place, &run, &[&more[..], &["--accept-changes"]].concat(), &shape);
     fs::rename(path("model"), path("model-other")).unwrap();
     fs::rename(path("model-before"), path("model")).unwrap();
     assert!(original("model/model.safetensors") == weights && original("model/config.json") == config);
+    // The same weights with other rotary angles are another model.
+    let mut turned: Value = serde_json::from_slice(&config).unwrap();
+    turned["rope_theta"] = 777.0.into();
+    restore("model/config.json", turned.to_string().as_bytes());
+    let words = ["config.json is not the one", "rope_theta was", "is 777"];
+    resume_is_refused(&place, &run, &[&more[..], &["--accept-changes"]].concat(), &words);
+    restore("model/config.json", &config);
 
     write_data(&path("data.jsonl"), 100);
     let before = json(&run.join("manifest.json"));

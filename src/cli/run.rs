@@ -205,10 +205,10 @@ fn follow(handle: &RunHandle) -> Result<()> {
     let info = &first.info;
     let named = say!("{}, seed {}: {} on {} ({})", info.name, info.seed, info.method, info.model, info.device);
     let mut told = named.and_then(|()| say!("run folder {}", info.directory.display()));
-    if let Some(began) = first.events.iter().rposition(|event| event.kind == "resumed") {
-        for event in &first.events[began..] {
-            note!("{}: {}", event.kind, event.text);
-        }
+    // What a run that begins is warned of; where one goes on, what that has changed.
+    let began = first.events.iter().rposition(|event| event.kind == "resumed").unwrap_or(0);
+    for event in &first.events[began..] {
+        note!("{}: {}", event.kind, event.text);
     }
     let bar = ProgressBar::new(info.stop_step);
     if let Ok(style) = ProgressStyle::with_template("{bar:24} step {pos}/{len}  {msg}") {

@@ -55,7 +55,7 @@ impl RunDir {
                 removed += 1;
             }
             if removed > 0 {
-                let place = if sets_aside { ", which now end in .aside" } else { "" };
+                let place = if sets_aside { ", now with names that end in .aside" } else { "" };
                 rewound.removed.push(format!("{removed} {} of {folder}/{place}", plural(removed, "file")));
             }
         }
@@ -327,9 +327,9 @@ mod tests {
         let mut removed = rewound.removed;
         removed.sort();
         let expected = [
-            "1 file of tokens/",
-            "2 files of rollouts/",
-            "2 lines of metrics.jsonl",
+            "1 file of tokens/, now with names that end in .aside",
+            "2 files of rollouts/, now with names that end in .aside",
+            "2 lines of metrics.jsonl, which stand in metrics.jsonl.aside",
             "a half-written checkpoint",
             "checkpoints/step_000004, which is now checkpoints/step_000004.aside",
         ];

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What of a model's `config.json` decides the shapes of its weights.
-const SHAPE: [&str; 8] = [
+/// What of a model's `config.json` decides the shapes of its weights and what is made of them.
+const SHAPE: [&str; 11] = [
     "hidden_size",
     "intermediate_size",
     "num_hidden_layers",
@@ -21,6 +21,9 @@ const SHAPE: [&str; 8] = [
     "head_dim",
     "vocab_size",
     "tie_word_embeddings",
+    "rms_norm_eps",
+    "rope_scaling",
+    "rope_theta",
 ];
 
 /// What a run reads, by its hashes.
@@ -118,7 +121,7 @@ impl Inputs {
             };
             if let Some(difference) = shape.iter().find_map(differs) {
                 return Err(Error::input(format!(
-                    "the base model has another shape than the one that the run was started with: {difference}; give the run its \
+                    "the base model's config.json is not the one that the run was started with: {difference}; give the run its \
                      model back, or start another run ({})",
                     resumed.directory.path().display()
                 )));
