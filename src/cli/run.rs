@@ -207,7 +207,7 @@ fn follow(handle: &RunHandle) -> Result<()> {
     let mut told = named.and_then(|()| say!("run folder {}", info.directory.display()));
     // What a run that begins is warned of; where one goes on, what that has changed.
     let began = first.events.iter().rposition(|event| event.kind == "resumed").unwrap_or(0);
-    for event in &first.events[began..] {
+    for event in first.events[began..].iter().filter(|event| !event.text.is_empty()) {
         note!("{}: {}", event.kind, event.text);
     }
     let bar = ProgressBar::new(info.stop_step);
