@@ -46,7 +46,7 @@ pub(crate) fn caught_within<T: Send + 'static>(
 }
 
 /// The message that a panic was raised with.
-fn panic_text(payload: &(dyn Any + Send)) -> String {
+pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
     let text =
         payload.downcast_ref::<&str>().map(ToString::to_string).or_else(|| payload.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "no message".to_string())

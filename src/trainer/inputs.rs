@@ -110,8 +110,8 @@ impl Inputs {
         found
     }
 
-    /// Refuses inputs that are not what the resumed run was started with, and a base model of another shape in any case. Where
-    /// changes are accepted, returns them.
+    /// Refuses inputs that are not what the resumed run was started with, and a base model whose `config.json` gives other shapes or
+    /// rotary settings in any case. Where changes are accepted, returns them.
     pub(super) fn check(&self, resumed: &Resumed) -> Result<Vec<ReplacedInput>> {
         let Some(manifest) = &resumed.manifest else { return Ok(Vec::new()) };
         if let Some(shape) = &manifest.shape {

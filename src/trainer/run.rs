@@ -14,6 +14,7 @@ use crate::experiment::{
 };
 use crate::files::lock::FolderLock;
 use crate::files::space;
+use crate::guard::panic_text;
 use crate::kernels::flush_subnormals;
 use crate::memory::{self, Plan};
 use crate::methods::{G2rlSettings, add_method};
@@ -81,7 +82,7 @@ impl Run {
     /// Waits for the end. A paused run that no other handle could resume ends where it is, without a checkpoint.
     pub fn join(self) -> Result<RunEnd> {
         drop(self.handle);
-        self.thread.join().unwrap_or_else(|payload| Err(Error::failed(panic_text(payload.as_ref()))))
+        self.thread.join().unwrap_or_else(|payload| Err(Error::failed(panicked(payload.as_ref()))))
     }
 }
 
@@ -652,7 +653,7 @@ fn train(loaded: Loaded, lock: FolderLock, snapshots: &SnapshotCell, orders: &Or
     .unwrap_or_else(|payload| {
         Err(match payload.downcast::<StageFailure>() {
             Ok(failure) => Error::Stage { stage: failure.system, message: failure.message },
-            Err(payload) => Error::failed(panic_text(payload.as_ref())),
+            Err(payload) => Error::failed(panicked(payload.as_ref())),
         })
     });
     let (state, kind, text) = match &result {
@@ -881,14 +882,12 @@ struct StageFailure {
 fn end_the_step(mut error: BevyError, context: ErrorContext) {
     let message = match error.take_payload() {
         Some(payload) if payload.is::<StageFailure>() => resume_unwind(payload),
-        Some(payload) => panic_text(payload.as_ref()),
+        Some(payload) => panicked(payload.as_ref()),
         None => error.to_string().trim().to_string(),
     };
     resume_unwind(Box::new(StageFailure { system: context.name().to_string(), message }));
 }
 
-fn panic_text(payload: &(dyn Any + Send)) -> String {
-    let text =
-        payload.downcast_ref::<&str>().map(ToString::to_string).or_else(|| payload.downcast_ref::<String>().cloned());
-    format!("panic: {}", text.unwrap_or_else(|| "no message".to_string()))
+fn panicked(payload: &(dyn Any + Send)) -> String {
+    format!("panic: {}", panic_text(payload))
 }
