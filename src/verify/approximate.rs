@@ -5,7 +5,8 @@
 //! are called equal only where their bounds are small and overlap.
 //!
 //! The smallest term of any sum is carried through as well (`detail`): of `e^90 + 3` rounding loses the 3, so values are called equal only
-//! where their bounds are small beside their smallest terms.
+//! where their bounds are small beside their smallest terms. Functions bend: of `\cos 10^{-9}` a float does not see that it is not 1, and of
+//! `\tanh 50` neither. What they would take to be told from a constant or a straight line counts as such a term.
 
 use super::budget::{Budget, Exhausted};
 use super::tree::{Constant, Function, Node, Number};
@@ -19,6 +20,9 @@ const TRUSTED: f64 = 1e-9;
 
 /// Bounds must be below this share of the smallest term that is part of a value.
 const SEEN: f64 = 1e-4;
+
+/// Below this, functions of a term are hardly to be told from polynomials of it.
+const BENDS: f64 = 1e-5;
 
 /// A complex value that is known to within `error`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -108,7 +112,7 @@ impl Value {
         let size = self.re.exp();
         // The argument's rounding is part of its error.
         let error = size * (self.error.exp_m1() + UNIT * (1.0 + self.size()));
-        let detail = scaled_detail(self.detail, size).min(size);
+        let detail = scaled_detail(bent(self.detail), size).min(size);
         Self { re: size * self.im.cos(), im: size * self.im.sin(), error, detail, branched: self.branched }
     }
 
@@ -123,7 +127,9 @@ impl Value {
             self.im.atan2(self.re)
         };
         let error = if slack > 0.0 { self.error / slack + UNIT * (1.0 + size.ln().abs()) } else { f64::INFINITY };
-        let detail = scaled_detail(self.detail, size.recip());
+        let from_one = (self.re - 1.0).hypot(self.im);
+        let near_one = if from_one > 0.0 { bent(from_one) } else { f64::INFINITY };
+        let detail = bent(scaled_detail(self.detail, size.recip())).min(near_one);
         Self { re: size.ln(), im: angle, error, detail, branched: self.branched || cut }
     }
 
@@ -137,7 +143,12 @@ impl Value {
         if self.re == 0.0 && self.im == 0.0 && self.error == 0.0 && exponent.re > 0.0 {
             return self;
         }
-        self.logarithm().times(exponent).exponential()
+        let logarithm = self.logarithm();
+        let power = logarithm.times(exponent).exponential();
+        // The share of the smallest term in the base, and in the exponent times the logarithm.
+        let base = scaled_detail(bent(scaled_detail(self.detail, self.size().recip())), exponent.size());
+        let above = bent(scaled_detail(exponent.detail, logarithm.size()));
+        Self { detail: scaled_detail(base.min(above), power.size()).min(power.size()), ..power }
     }
 
     /// A function of a real argument and the size of its derivative.
@@ -149,8 +160,13 @@ impl Value {
         let slope = slope(self.re).abs();
         let error = slope * (self.error + UNIT * self.re.abs()) + UNIT * re.abs() + self.error * self.error;
         // Where the slope is lost in rounding, nothing is known of the terms in the argument.
-        let detail = scaled_detail(self.detail, slope);
+        let detail = bent(scaled_detail(self.detail, slope)).min(bent(self.detail));
         Self { re, im: 0.0, error: 2.0 * error, detail, branched: self.branched }
+    }
+
+    /// The value of a function that is this far from what it tends to.
+    fn fading(self, rest: f64) -> Self {
+        Self { detail: self.detail.min(rest), ..self }
     }
 
     fn unknown() -> Self {
@@ -189,6 +205,11 @@ impl Value {
     pub(super) fn is_nonzero(self) -> bool {
         self.is_usable() && self.size() > 1e3 * self.error
     }
+}
+
+/// What is left of a term's contribution to a function where that is nearly a polynomial of it.
+fn bent(detail: f64) -> f64 {
+    if detail < BENDS { detail.powi(4) } else { detail }
 }
 
 /// What a term contributes to a product with a factor of a size, or to a function with a slope of it.
@@ -320,10 +341,10 @@ fn call(function: Function, arguments: &[Value]) -> Value {
         Function::Csc => z.real(|x| x.sin().recip(), |x| x.sin().powi(-2)),
         Function::Arcsin => z.real(f64::asin, |x| (1.0 - x * x).max(1e-12).sqrt().recip()),
         Function::Arccos => z.real(f64::acos, |x| (1.0 - x * x).max(1e-12).sqrt().recip()),
-        Function::Arctan => z.real(f64::atan, |_| 1.0),
-        Function::Sinh => z.real(f64::sinh, f64::cosh),
-        Function::Cosh => z.real(f64::cosh, f64::cosh),
-        Function::Tanh => z.real(f64::tanh, |_| 1.0),
+        Function::Arctan => z.real(f64::atan, |_| 1.0).fading(z.re.abs().max(1.0).recip()),
+        Function::Sinh => z.real(f64::sinh, f64::cosh).fading((-z.re.abs()).exp()),
+        Function::Cosh => z.real(f64::cosh, f64::cosh).fading((-z.re.abs()).exp()),
+        Function::Tanh => z.real(f64::tanh, |_| 1.0).fading((-2.0 * z.re.abs()).exp()),
         Function::Ln => z.logarithm(),
         Function::Logarithm => second.map_or(Value::unknown(), |base| z.logarithm().over(base.logarithm())),
         Function::Root => second.map_or(Value::unknown(), |degree| z.power(degree.reciprocal())),

@@ -4,12 +4,12 @@ use super::approximate::{Comparison, Point, Value, evaluate};
 use super::budget::{Budget, Exhausted};
 use super::family::{self, Domain, Member};
 use super::numeral;
-use super::parse::{Fault, is_prose, parse, words};
+use super::parse::{Fault, INTEGER_PART, is_prose, parse, words};
 use super::reals::{Interval, intervals, is_constant_letter, is_name, subject};
 use super::simplify::{expanded, is_negative, is_zero, same_surds, simplify};
 use super::token::{Commas, Token, tokenize};
 use super::tree::{Constant, Decimal, Function, Node, Number, Relation};
-use super::units::{is_plain_sign, unit};
+use super::units::{exclude, is_plain_sign, is_temperature, leading_unit, same_words, unit};
 use num_bigint::BigInt;
 use std::collections::BTreeSet;
 
@@ -73,9 +73,13 @@ type Decided = Result<bool, Exhausted>;
 impl Comparer {
     /// The result for one reading of commas, and whether there is another.
     fn read_and_compare(&mut self, gold: &str, answer: &str, commas: Commas) -> Result<(bool, bool), Exhausted> {
-        let (gold, gold_ambiguous) = tokenize(gold, commas, &mut self.budget)?;
-        let (answer, answer_ambiguous) = tokenize(answer, commas, &mut self.budget)?;
-        let ambiguous = gold_ambiguous || answer_ambiguous;
+        let (mut gold, mut answer) =
+            (tokenize(gold, commas, &mut self.budget)?, tokenize(answer, commas, &mut self.budget)?);
+        let ambiguous = gold.ambiguous || answer.ambiguous;
+        let vectors = (gold.bold || gold.arrows, answer.bold || answer.arrows);
+        gold.settle_bold(vectors.1);
+        answer.settle_bold(vectors.0);
+        let (gold, answer) = (gold.list, answer.list);
         if gold.is_empty() || answer.is_empty() {
             return Ok((false, ambiguous));
         }
@@ -115,11 +119,16 @@ impl Comparer {
 
     /// Both answers as trees, where both can be read.
     fn parsed(&mut self, gold: &[Token], answer: &[Token]) -> Result<Option<(Node, Node)>, Exhausted> {
+        // Only where one answer says which integer part is meant, by half brackets, do square ones say the same.
+        let has_floor = |tokens: &[Token]| tokens.contains(&Token::Symbol('⌊'));
+        let is_square = |tokens: &[Token]| tokens.contains(&Token::Symbol('['));
+        let floors = has_floor(gold) && is_square(answer) || has_floor(answer) && is_square(gold);
         let parsed = parse(gold, &mut self.budget).and_then(|gold| Ok((gold, parse(answer, &mut self.budget)?)));
         match parsed {
             Ok((gold_tree, answer_tree)) if applies(gold) || applies(answer) => {
                 Ok(Some(with_one_reading(gold_tree, answer_tree)))
             }
+            Ok((gold, answer)) if floors => Ok(Some((with_floors(gold), with_floors(answer)))),
             Ok(trees) => Ok(Some(trees)),
             Err(Fault::Unreadable) => Ok(None),
             Err(Fault::Exhausted) => Err(Exhausted),
@@ -384,7 +393,12 @@ impl Comparer {
                     _ => self.inequalities_solved(gold, answer),
                 }
             }
-            (Node::Set(items), other) | (other, Node::Set(items)) if items.len() == 1 && !is_set(other) => {
+            // One solution; around a letter the braces are its fractional part.
+            (Node::Set(items), other) | (other, Node::Set(items))
+                if items.len() == 1
+                    && !is_set(other)
+                    && (matches!(items[0], Node::Chain { .. }) || !has_variable(&items[0])) =>
+            {
                 if matches!(gold, Node::Set(_)) { self.nodes(&items[0], other) } else { self.nodes(other, &items[0]) }
             }
             // The bare coordinates of a point, in order, or each with its name.
@@ -485,17 +499,12 @@ impl Comparer {
 
     /// The coefficients of i, j and k in a sum of them, as a tuple.
     fn components(&mut self, node: &Node, dimension: usize) -> Result<Option<Node>, Exhausted> {
-        let names = ["i", "j", "k"];
         if !(2..=3).contains(&dimension) {
             return Ok(None);
         }
-        let unit = |node: &Node| match node {
-            Node::Constant(Constant::I) => Some(0),
-            Node::Variable(name) => names[1..dimension].iter().position(|unit| unit == name).map(|at| at + 1),
-            _ => None,
-        };
-        // With i alone it is a complex number.
-        if !node.any(&|part| unit(part).is_some_and(|at| at > 0)) {
+        let unit = |node: &Node| unit_vector(node).filter(|at| *at < dimension);
+        // With i alone, and no mark on it, it is a complex number.
+        if !node.any(&|part| unit(part).is_some_and(|at| at > 0) || is_marked_unit_vector(part)) {
             return Ok(None);
         }
         let terms = match simplify(node.clone(), &mut self.budget)? {
@@ -549,6 +558,10 @@ impl Comparer {
     fn in_any_order(&mut self, gold: &[Node], answer: &[Node]) -> Decided {
         if gold.len() != answer.len() {
             return Ok(false);
+        }
+        // Of `3 boys, 5 girls` each number belongs to its word.
+        if let Some(answer) = in_order_of_words(gold, answer) {
+            return self.in_order(gold, &answer);
         }
         let mut left: Vec<&Node> = answer.iter().collect();
         for gold in gold {
@@ -891,6 +904,9 @@ impl Comparer {
                 None => Ok(false),
             };
         }
+        if relations.iter().any(|relation| matches!(relation, Relation::Other(_) | Relation::ElementOf)) {
+            return self.same_statements(members, relations, answer_members, answer_relations);
+        }
         match (members, relations, answer_members.as_slice(), answer_relations.as_slice()) {
             ([a, b], [relation], [c, d], [other]) => {
                 let symmetric = matches!(relation, Relation::NotEqual);
@@ -909,6 +925,23 @@ impl Comparer {
                 Ok(reversed == *answer_relations && self.in_order(&members, answer_members)?)
             }
         }
+    }
+
+    /// Whether two chains have the same members in the same order, or the reverse order with the relations turned round.
+    fn same_statements(
+        &mut self,
+        members: &[Node],
+        relations: &[Relation],
+        others: &[Node],
+        other_relations: &[Relation],
+    ) -> Decided {
+        if relations == other_relations && self.in_order(members, others)? {
+            return Ok(true);
+        }
+        let reversed: Vec<Relation> = relations.iter().rev().map(|relation| relation.reversed()).collect();
+        let members: Vec<Node> = members.iter().rev().cloned().collect();
+        let turns = relations.iter().all(|relation| relation.is_reversible()) && reversed == other_relations;
+        Ok(turns && self.in_order(&members, others)?)
     }
 
     /// Whether a - b and c - d differ by a constant factor, which for inequalities must be positive.
@@ -952,7 +985,15 @@ impl Comparer {
     fn quantities(&mut self, gold: &Node, answer: &Node) -> Decided {
         match (gold, answer) {
             (Node::Quantity { value: gold, unit: gold_unit }, Node::Quantity { value: answer, unit: answer_unit }) => {
-                match (unit(gold_unit), unit(answer_unit)) {
+                match (leading_unit(gold_unit), leading_unit(answer_unit)) {
+                    _ if exclude(gold_unit, answer_unit) => Ok(false),
+                    // `20 degrees` may be of temperature.
+                    (Some(from), Some(to))
+                        if is_temperature(&from) && is_degrees(answer_unit)
+                            || is_temperature(&to) && is_degrees(gold_unit) =>
+                    {
+                        self.nodes(gold, answer)
+                    }
                     (Some(from), Some(to)) if from.dimensions != to.dimensions => Ok(false),
                     (Some(from), Some(to)) if from.factor != to.factor => {
                         let scaled = |value: &Node, factor| Node::Product(vec![value.clone(), Node::number(factor)]);
@@ -987,6 +1028,9 @@ impl Comparer {
                 // Percent and degrees may be words.
                 let value = spelled_out(value, words);
                 let plain = !matches!(value, Node::Percent(_) | Node::Degrees(_));
+                if let (Node::Degrees(other), true) = (other, unit(words).is_some_and(|unit| is_temperature(&unit))) {
+                    return self.scalars(&value, other);
+                }
                 if plain && matches!(other, Node::Percent(_) | Node::Degrees(_)) && unit(words).is_some() {
                     Ok(false)
                 } else if matches!(gold, Node::Quantity { .. }) {
@@ -1032,7 +1076,18 @@ impl Comparer {
         if matches!((&left, &right), (Node::Number { .. }, Node::Number { .. })) {
             return Ok(false);
         }
-        self.same_values(&left, &right)
+        Ok(self.same_values(&left, &right)? || self.same_vectors(&left, &right)?)
+    }
+
+    /// Sums of unit vectors, of which at least one is marked as such: `2\hat{i} - \hat{j}` and `2i - j`.
+    fn same_vectors(&mut self, gold: &Node, answer: &Node) -> Decided {
+        if !(gold.any(&is_marked_unit_vector) || answer.any(&is_marked_unit_vector)) {
+            return Ok(false);
+        }
+        match (self.components(gold, 3)?, self.components(answer, 3)?) {
+            (Some(gold), Some(answer)) => self.nodes(&gold, &answer),
+            _ => Ok(false),
+        }
     }
 
     /// Equal values at all points that count: positive and negative ones, or integers where factorials are involved.
@@ -1067,9 +1122,15 @@ impl Comparer {
         }
         let has = |condition: &dyn Fn(&Node) -> bool| gold.any(&condition) || answer.any(&condition);
         if !has(&|part| matches!(part, Node::Variable(_))) {
+            let whole = matches!(gold, Node::Number { .. }) || matches!(answer, Node::Number { .. });
             let gold = evaluate(gold, Point::Positive(0), &mut self.budget)?;
             let answer = evaluate(answer, Point::Positive(0), &mut self.budget)?;
-            return Ok(gold.compare(answer));
+            // A number among so many like it that floats do not tell them apart is not known to be the value.
+            let unseen = whole && gold.error + answer.error > 0.01;
+            return Ok(match gold.compare(answer) {
+                Comparison::Equal if unseen => Comparison::Unseen,
+                compared => compared,
+            });
         }
         let discrete = has(&|part| matches!(part, Node::Call(Function::Factorial | Function::Binomial, _)));
         let (mut agreed, mut unseen) = (0, 0);
@@ -1118,6 +1179,37 @@ impl Comparer {
         }
         Ok(agreed >= STEPS_SEEN)
     }
+}
+
+/// The place of i, j or k, with marks on it or without.
+fn unit_vector(node: &Node) -> Option<usize> {
+    match node {
+        Node::Constant(Constant::I) => Some(0),
+        Node::Variable(name) => ["i", "j", "k"].iter().position(|unit| unit == name),
+        Node::Apply(mark, arguments) if matches!(mark.as_str(), "\\hat" | "\\vec") => unit_vector(arguments.first()?),
+        _ => None,
+    }
+}
+
+fn is_marked_unit_vector(node: &Node) -> bool {
+    matches!(node, Node::Apply(..)) && unit_vector(node).is_some()
+}
+
+/// The items of an answer in the order of the gold answer's, by what each of them counts; `None` where they do not count the same things.
+fn in_order_of_words(gold: &[Node], answer: &[Node]) -> Option<Vec<Node>> {
+    let mut left: Vec<&Node> = answer.iter().collect();
+    let mut ordered = Vec::with_capacity(gold.len());
+    for item in gold {
+        let Node::Quantity { unit, .. } = item else { return None };
+        let mut named = (0..left.len())
+            .filter(|at| matches!(left[*at], Node::Quantity { unit: other, .. } if same_words(unit, other)));
+        match (named.next(), named.next()) {
+            (Some(at), None) => ordered.push(left.swap_remove(at).clone()),
+            // The same word more than once.
+            _ => return None,
+        }
+    }
+    Some(ordered)
 }
 
 /// A value for a variable: integers from 1 to between 10 and 10,000,000; of every two, the other is a fraction or negative, if the variable
@@ -1186,6 +1278,15 @@ fn conclusion<'a>(gold: &[Token], answer: &'a [Token]) -> &'a [Token] {
     match answer.iter().rposition(is_arrow) {
         Some(last) if last + 1 < answer.len() && !gold.iter().any(is_arrow) => &answer[last + 1..],
         _ => answer,
+    }
+}
+
+/// A tree with the integer parts in square brackets as floors.
+fn with_floors(node: Node) -> Node {
+    let Ok(node) = node.map_children(&mut |child| Ok::<_, std::convert::Infallible>(with_floors(child)));
+    match node {
+        Node::Apply(name, arguments) if name == INTEGER_PART => Node::Call(Function::Floor, arguments),
+        other => other,
     }
 }
 
@@ -1269,7 +1370,9 @@ fn as_products(node: Node, kept: &BTreeSet<String>) -> Node {
         }
         Node::Apply(name, mut arguments) => {
             let is_factor = !name.starts_with(['f', '\\']) && name.len() == 1 && !kept.contains(&name);
-            let is_place = |node: &Node| matches!(node, Node::Number { .. } | Node::Text(_) | Node::Chain { .. });
+            let is_place = |node: &Node| {
+                matches!(node, Node::Number { .. } | Node::Text(_) | Node::Chain { .. } | Node::Variable(_))
+            };
             match arguments.pop() {
                 Some(argument) if arguments.is_empty() && is_factor && !is_place(&argument) => {
                     Node::Product(vec![Node::Variable(name), change(argument)])
@@ -1552,7 +1655,7 @@ fn unit_in_letters(factors: &[Node]) -> Option<(Node, String)> {
     }
     let names: Vec<String> = letters.iter().filter_map(letter).collect();
     let signs = names.iter().all(|name| is_plain_sign(name.split('^').next().unwrap_or_default()));
-    let name = names.join(" ").to_lowercase();
+    let name = names.join(" ").replace("\\Omega", "Ω");
     (signs && !names[0].contains('-') && unit(&name).is_some()).then(|| (Node::Product(rest.to_vec()), name))
 }
 
@@ -1621,11 +1724,15 @@ fn without_unit(node: &Node) -> &Node {
     }
 }
 
+fn is_degrees(unit: &str) -> bool {
+    matches!(unit, "degree" | "degrees" | "deg")
+}
+
 /// `10 percent` as `10 %`, `30 degrees` as `30°`, other units left off.
 fn spelled_out(value: &Node, unit: &str) -> Node {
     match unit {
         "percent" | "percents" | "pct" | "percentage" => Node::Percent(Box::new(value.clone())),
-        "degree" | "degrees" | "deg" => Node::Degrees(Box::new(value.clone())),
+        _ if is_degrees(unit) => Node::Degrees(Box::new(value.clone())),
         _ => value.clone(),
     }
 }

@@ -2,7 +2,7 @@
 //! `\sum_{k=1}^{9} k`. They are found by their tokens.
 
 use super::parse::is_prose;
-use super::token::Token;
+use super::token::{self, Token};
 
 /// Commands that take bounds or arguments.
 const OPERATORS: [&str; 20] = [
@@ -81,6 +81,13 @@ fn is_function(letter: char) -> bool {
 
 /// Whether `head` is the name of a function and no factor of what is in brackets behind it.
 fn is_applied(head: &[Token], arguments: &[Token]) -> bool {
+    if let [Token::Command(name), marked @ ..] = head
+        && !marked.is_empty()
+        && token::mark(name).is_some()
+    {
+        // `\hat{f}(x)` is f with another name.
+        return is_applied(marked, arguments);
+    }
     let (first, rest) = (&head[0], &head[1..]);
     if is_composition(head) {
         return true;
@@ -205,7 +212,11 @@ fn opaque(label: &[Token]) -> bool {
             let inner = &label[1..label.len().max(2) - 1];
             open == close
                 && !inner.contains(&Token::Symbol(*open))
-                && inner.iter().any(|token| matches!(token, Token::Symbol('∪' | '∖') | Token::Text(_)))
+                && inner.iter().any(|token| match token {
+                    Token::Symbol('∪' | '∖') | Token::Text(_) => true,
+                    Token::Command(name) => name == "cap",
+                    _ => false,
+                })
         }
         (Token::Command(name), _) => is_operator(name) || (name == "frac" && is_derivative(&label[1..])),
         (Token::Symbol('#'), _) => label.len() > 1,

@@ -104,7 +104,9 @@ pub(super) fn value(words: &str) -> Option<i64> {
 /// A value with the words behind it: those that change it are worked in, and what is left is its unit. `None` where there is a further
 /// number among them.
 pub(super) fn scaled(mut value: Node, words: &str) -> Option<(Node, Option<String>)> {
-    let mut words: Vec<&str> = words.split(' ').collect();
+    let original: Vec<&str> = words.split(' ').collect();
+    let lower = words.to_lowercase();
+    let mut words: Vec<&str> = lower.split(' ').collect();
     while let Some(&word) = words.first() {
         let changed = if let Some(multiple) = multiple(word) {
             Node::Product(vec![value, Node::integer(multiple)])
@@ -141,7 +143,15 @@ pub(super) fn scaled(mut value: Node, words: &str) -> Option<(Node, Option<Strin
             return None;
         }
     }
-    Some((value, (!words.is_empty()).then(|| words.join(" "))))
+    // The case of letters tells units apart.
+    let as_written = match words.first() {
+        Some(first) if original.len() >= words.len() => {
+            let kept = &original[original.len() - words.len()..];
+            if kept[0].eq_ignore_ascii_case(first) { kept } else { &words }
+        }
+        _ => &words[..],
+    };
+    Some((value, (!words.is_empty()).then(|| as_written.join(" "))))
 }
 
 /// The power of ten that a Chinese word begins with, and the rest of the word: 万元.

@@ -4,7 +4,7 @@
 //! answer   = item (("," | "or" | "that is") item)*
 //! item     = words | label? relation modulus?
 //! relation = sets (("=" | "<" | "≤" | "∈" | ...) sets)*
-//! sets     = ratio (("∪" | "∖") ratio)*
+//! sets     = ratio (("∪" | "∩" | "∖" | "⋀" | "⋁") ratio)*
 //! ratio    = sum (":" sum)* unit?
 //! sum      = ("+" | "-" | "±")? product (("+" | "-" | "±") product)*
 //! product  = power (("*" | "/")? power)*
@@ -13,7 +13,7 @@
 
 use super::budget::{Budget, Exhausted, MAX_DEPTH};
 use super::reals::subject;
-use super::token::Token;
+use super::token::{Token, mark};
 use super::tree::{Constant, Decimal, Function, Node, Number, Relation};
 use super::{label, numeral};
 use num_bigint::BigInt;
@@ -41,7 +41,8 @@ type Parsed<T = Node> = Result<T, Fault>;
 /// The whole of `tokens` as an answer.
 pub(super) fn parse(tokens: &[Token], budget: &mut Budget) -> Parsed {
     let has_equals = tokens.iter().any(is_equals);
-    let mut parser = Parser { tokens: subscripts_first(tokens), at: 0, depth: 0, bars: 0, has_equals, budget };
+    let mut parser =
+        Parser { tokens: subscripts_first(tokens), at: 0, depth: 0, bars: 0, has_equals, labelled: false, budget };
     let (mut items, either) = parser.joined_items()?;
     if items.len() == 1 && parser.take_command("over") {
         let denominator = parser.sum()?;
@@ -50,11 +51,28 @@ pub(super) fn parse(tokens: &[Token], budget: &mut Budget) -> Parsed {
     if parser.at < parser.tokens.len() {
         return Err(Fault::Unreadable);
     }
+    let items: Vec<Node> = items.into_iter().map(without_line).collect();
     match <[Node; 1]>::try_from(items) {
         Ok([item]) => Ok(item),
         Err(items) if items.is_empty() => Err(Fault::Unreadable),
         Err(items) if either => Ok(Node::Either(items)),
         Err(items) => Ok(Node::List(with_one_modulus(items))),
+    }
+}
+
+/// A whole answer `\overline{AB}`, or a side of one, is the segment AB. Within an expression the line says something: `P(\overline{AB})`.
+fn without_line(item: Node) -> Node {
+    match item {
+        Node::Apply(mark, mut arguments) if mark == "\\overline" => match arguments.pop() {
+            Some(Node::Variable(name)) if name.len() > 1 && name.bytes().all(|byte| byte.is_ascii_uppercase()) => {
+                Node::Variable(name)
+            }
+            argument => Node::Apply(mark, argument.into_iter().collect()),
+        },
+        Node::Chain { members, relations } => {
+            Node::Chain { members: members.into_iter().map(without_line).collect(), relations }
+        }
+        other => other,
     }
 }
 
@@ -209,8 +227,9 @@ fn function(name: &str) -> Option<Function> {
     })
 }
 
-fn relation(token: &Token) -> Option<Relation> {
+fn relation(token: &Token, next: Option<&Token>) -> Option<Relation> {
     let Token::Symbol(symbol) = token else { return None };
+    let is_number = || matches!(next, Some(Token::Number(_) | Token::Symbol('-' | '$')));
     Some(match symbol {
         '=' | '≡' => Relation::Equal,
         '≈' => Relation::Approximate,
@@ -220,6 +239,10 @@ fn relation(token: &Token) -> Option<Relation> {
         '>' => Relation::Greater,
         '≥' => Relation::GreaterOrEqual,
         '∈' => Relation::ElementOf,
+        // Between figures and distributions they say something else.
+        '≅' | '∼' if is_number() => Relation::Approximate,
+        '⊂' | '⊆' | '⊊' | '⊃' | '⊇' | '⊋' | '∉' | '∋' | '≺' | '≻' | '≼' | '≽' | '≪' | '≫' | '∝' | '∥' | '⊥' | '≅'
+        | '∼' | '⇔' => Relation::Other(*symbol),
         _ => return None,
     })
 }
@@ -232,6 +255,8 @@ struct Parser<'a> {
     bars: usize,
     /// Whether there is a sign of equality anywhere.
     has_equals: bool,
+    /// A name with a colon in front of a value was one of several.
+    labelled: bool,
     budget: &'a mut Budget,
 }
 
@@ -400,7 +425,7 @@ impl Parser<'_> {
             None => self.member()?,
         };
         let (mut members, mut relations) = (vec![first], Vec::new());
-        while let Some(relation) = self.peek().and_then(relation) {
+        while let Some(relation) = self.peek().and_then(|token| relation(token, self.tokens.get(self.at + 1))) {
             self.at += 1;
             relations.push(relation);
             members.push(self.member()?);
@@ -546,7 +571,8 @@ impl Parser<'_> {
 
     /// Passes over `The answer is`, `Area:` and a leading `≈`.
     fn skip_label(&mut self) {
-        if self.take('≈') {
+        let is_number = matches!(self.tokens.get(self.at + 1), Some(Token::Number(_)));
+        if self.take('≈') || (is_number && (self.take('∼') || self.take('≅'))) {
             return;
         }
         let rest = &self.tokens[self.at..];
@@ -557,6 +583,16 @@ impl Parser<'_> {
             _ => return,
         };
         if rest.get(length) == Some(&Token::Symbol(':')) {
+            let again = rest[length + 1..]
+                .windows(2)
+                .any(|pair| pair[1] == Token::Symbol(':') && matches!(pair[0], Token::Text(_) | Token::Word(_)));
+            if again || self.labelled {
+                // `boys: 3, girls: 5`: the names tell the values apart.
+                self.labelled = true;
+                let colon = self.at + length;
+                self.tokens[colon] = Token::Symbol('=');
+                return;
+            }
             self.at += length + 1;
         } else if length < rest.len() && introduces(&last) && !(self.at..self.at + length).any(|at| self.denies(at)) {
             self.at += length;
@@ -605,6 +641,17 @@ impl Parser<'_> {
                     return Err(Fault::Exhausted);
                 }
                 left = Node::Difference(Box::new(left), Box::new(self.ratio()?));
+            } else if self.take_command("cap") {
+                left = joined("∩", left, self.ratio()?);
+            } else if self.take('⋀') {
+                left = joined("∧", left, self.ratio()?);
+            } else if self.take('⋁') {
+                // "and" binds tighter.
+                let mut right = self.ratio()?;
+                while self.take('⋀') {
+                    right = joined("∧", right, self.ratio()?);
+                }
+                left = joined("∨", left, right);
             } else {
                 return Ok(left);
             }
@@ -632,7 +679,11 @@ impl Parser<'_> {
             (Some(currency), None) => Some(currency),
             // `$5 per day`, `\$1.85\ \text{USD}`.
             (Some(currency), Some(unit)) => {
-                Some(if unit == "usd" || unit.starts_with("dollar") { currency } else { format!("{currency} {unit}") })
+                Some(if unit.eq_ignore_ascii_case("usd") || unit.to_lowercase().starts_with("dollar") {
+                    currency
+                } else {
+                    format!("{currency} {unit}")
+                })
             }
             (None, unit) => unit,
         };
@@ -676,9 +727,9 @@ impl Parser<'_> {
                 break;
             }
             match self.peek() {
-                Some(Token::Text(word) | Token::Word(word)) => unit.push(word.to_lowercase()),
+                Some(Token::Text(word) | Token::Word(word)) => unit.push(word.clone()),
                 Some(Token::Letter(letter)) if !unit.is_empty() && self.is_unit_at(0) => {
-                    unit.push(letter.to_lowercase().to_string());
+                    unit.push(letter.to_string());
                 }
                 Some(Token::Symbol('$')) => unit.push("dollar".to_string()),
                 Some(Token::Symbol('/')) if next_is_word => unit.push("per".to_string()),
@@ -712,7 +763,10 @@ impl Parser<'_> {
                 }
             }
         }
-        if braces > 0 || unit.iter().any(|word| word == "is") || (start..self.at).any(|at| self.denies(at)) {
+        if braces > 0
+            || unit.iter().any(|word| word.eq_ignore_ascii_case("is"))
+            || (start..self.at).any(|at| self.denies(at))
+        {
             return Err(Fault::Unreadable);
         }
         Ok((!unit.is_empty()).then(|| unit.join(" ")))
@@ -766,13 +820,25 @@ impl Parser<'_> {
     }
 
     fn product(&mut self) -> Parsed {
-        let mut factors = vec![self.signed_power()?];
+        let first = self.signed_power()?;
+        if is_unknown(&first) {
+            return self.operation(Vec::new(), first);
+        }
+        let mut factors = vec![first];
         // `990/7°` are 990/7 degrees.
         let mut degrees = false;
         loop {
             if self.is('*') && !self.is_text_at(1) {
                 self.at += 1;
                 factors.push(self.signed_power()?);
+            } else if self.take('×') {
+                let right = self.signed_power()?;
+                match factors.pop() {
+                    Some(left) if is_vector(&left) || is_vector(&right) => {
+                        factors.push(Node::Apply("×".to_string(), vec![left, right]));
+                    }
+                    left => factors.extend(left.into_iter().chain([right])),
+                }
             } else if self.is('/') && !self.is_text_at(1) {
                 self.at += 1;
                 let divisor = match self.signed_power()? {
@@ -790,6 +856,9 @@ impl Parser<'_> {
                 return Err(Fault::Unreadable);
             } else if self.begins_factor() {
                 let factor = self.power()?;
+                if is_unknown(&factor) {
+                    return self.operation(factors, factor);
+                }
                 match (factors.last(), factor) {
                     // `A(2, -5)`, `C(8, 2)`
                     (Some(Node::Variable(name)), Node::Group { open: '(', close: ')', items }) if is_label(name) => {
@@ -808,6 +877,23 @@ impl Parser<'_> {
             Err(factors) if degrees => Node::Degrees(Box::new(Node::Product(factors))),
             Err(factors) => Node::Product(factors),
         })
+    }
+
+    /// A command that is not known keeps its place between what is before it and what is behind it: `a \star b` is not `b \star a`.
+    fn operation(&mut self, before: Vec<Node>, operator: Node) -> Parsed {
+        let Node::Variable(name) = operator else { return Err(Fault::Unreadable) };
+        if before.is_empty() && !(self.begins_factor() || self.is('*') || self.is('-')) {
+            return Ok(Node::Variable(name));
+        }
+        let mut arguments = Vec::new();
+        if !before.is_empty() {
+            arguments.push(Node::Product(before));
+        }
+        self.take('*');
+        if self.begins_factor() || self.is('-') {
+            arguments.push(self.deeper(Self::product)?);
+        }
+        Ok(Node::Apply(name, arguments))
     }
 
     /// Whether a number follows a number.
@@ -829,7 +915,7 @@ impl Parser<'_> {
                 let is_ratio = word == "to" && matches!(self.tokens.get(self.at + 1), Some(Token::Number(_)));
                 (is_upper || !is_prose(word) || mixes_cases(word)) && !super::units::is_known(word) && !is_ratio
             }
-            Some(Token::Command(name)) => !matches!(name.as_str(), "choose" | "over" | "mod"),
+            Some(Token::Command(name)) => !matches!(name.as_str(), "choose" | "over" | "mod" | "cap"),
             Some(Token::Symbol(symbol)) => match symbol {
                 '(' => !(self.restates_in_brackets() || self.is_modulus(1)),
                 '[' | '{' | '⦃' | '⟨' | '⌊' | '⌈' | '∞' | '∅' => true,
@@ -858,12 +944,18 @@ impl Parser<'_> {
                 self.expect(')')?;
                 base = Node::Apply(name, arguments);
             } else if self.take('!') {
-                base = Node::Call(Function::Factorial, vec![base]);
+                base = if self.take('!') {
+                    Node::Apply("!!".to_string(), vec![base])
+                } else {
+                    Node::Call(Function::Factorial, vec![base])
+                };
             } else if self.take('%') {
                 base = Node::Percent(Box::new(base));
             } else if self.take('°') {
-                self.take_scale();
-                base = Node::Degrees(Box::new(base));
+                base = match self.composition(&base)? {
+                    Some(composed) => composed,
+                    None => self.degrees(base),
+                };
             } else if let (Node::Number { value, decimal: None }, true) = (&base, self.is('_')) {
                 // `(101)_2`
                 let digits = value.numer().to_string();
@@ -880,8 +972,7 @@ impl Parser<'_> {
                 };
             } else if self.take('^') {
                 if self.take_degrees() {
-                    self.take_scale();
-                    base = Node::Degrees(Box::new(base));
+                    base = self.degrees(base);
                 } else if self.take_ordinal() {
                     // `3^{\text{rd}}`
                 } else {
@@ -899,7 +990,8 @@ impl Parser<'_> {
         Err(Fault::Exhausted)
     }
 
-    /// The name of a function in front of its arguments: `f`, `g'` or `f^{-1}` in front of any, any letter in front of one number.
+    /// The name of a function in front of its arguments: `f`, `g'` or `f^{-1}` in front of any, any letter in front of one number
+    /// or one other letter.
     fn applied(&self, base: &Node) -> Option<String> {
         if !self.is('(') {
             return None;
@@ -912,14 +1004,15 @@ impl Parser<'_> {
             },
             _ => return None,
         };
-        let is_number = matches!(
+        let is_place = matches!(
             &self.tokens[self.at + 1..],
-            [Token::Number(_), Token::Symbol(')'), ..] | [Token::Symbol('-'), Token::Number(_), Token::Symbol(')'), ..]
+            [Token::Number(_) | Token::Letter(_), Token::Symbol(')'), ..]
+                | [Token::Symbol('-'), Token::Number(_), Token::Symbol(')'), ..]
         );
         let is_letter =
             name.starts_with(|c: char| c.is_ascii_alphabetic()) && (name.len() == 1 || name.contains(['_', '\'']));
         let empty = self.tokens.get(self.at + 1) == Some(&Token::Symbol(')'));
-        (!empty && !self.is_modulus(1) && (is_function(&name) || (is_number && is_letter))).then_some(name)
+        (!empty && !self.is_modulus(1) && (is_function(&name) || (is_place && is_letter))).then_some(name)
     }
 
     /// `8C2`, `8 choose 2` and `7th` after their first number.
@@ -970,14 +1063,67 @@ impl Parser<'_> {
         length > 0
     }
 
-    /// The C or F of a temperature.
-    fn take_scale(&mut self) {
-        let is_scale = |token: &Token| match token {
-            Token::Letter(letter) => matches!(letter, 'C' | 'F'),
-            Token::Text(word) => matches!(word.as_str(), "C" | "F"),
-            _ => false,
+    /// Degrees of an angle, or of a temperature where C or F follows.
+    fn degrees(&mut self, value: Node) -> Node {
+        let scale = match self.peek() {
+            Some(Token::Letter(letter)) => *letter,
+            Some(Token::Text(word)) if word.len() == 1 => word.chars().next().unwrap_or_default(),
+            Some(Token::Text(word) | Token::Word(word)) => match word.to_lowercase().as_str() {
+                "celsius" => 'C',
+                "fahrenheit" => 'F',
+                _ => ' ',
+            },
+            _ => ' ',
         };
-        self.at += usize::from(self.peek().is_some_and(is_scale));
+        let unit = match scale {
+            'C' => "celsius",
+            'F' => "fahrenheit",
+            _ => return Node::Degrees(Box::new(value)),
+        };
+        self.at += 1;
+        Node::Quantity { value: Box::new(value), unit: unit.to_string() }
+    }
+
+    /// `f \circ g`, after the ring: what is composed with a name. The order counts.
+    fn composition(&mut self, first: &Node) -> Parsed<Option<Node>> {
+        let is_name = matches!(first, Node::Variable(_) | Node::Apply(..) | Node::Power(..));
+        if !(is_name && matches!(self.peek(), Some(Token::Letter(_) | Token::Word(_) | Token::Command(_)))) {
+            return Ok(None);
+        }
+        let mut names = vec![first.clone()];
+        match self.deeper(Self::power)? {
+            Node::Apply(name, more) if name == "∘" => names.extend(more),
+            other => names.push(other),
+        }
+        Ok(Some(Node::Apply("∘".to_string(), names)))
+    }
+
+    /// What is under a mark, `\bar{z}`: names and digits in the order in which they stand, or an expression. An index belongs to the name.
+    fn marked(&mut self, mark: &str) -> Parsed {
+        let braced = self.is('{');
+        let inner = &self.tokens[self.at + usize::from(braced)..];
+        let is_part = |token: &Token| matches!(token, Token::Letter(_) | Token::Word(_) | Token::Number(_));
+        let length = if braced {
+            inner.iter().position(|token| *token == Token::Symbol('}')).unwrap_or(0)
+        } else {
+            usize::from(inner.first().is_some_and(|token| matches!(token, Token::Letter(_))))
+        };
+        if mark == "overline" && braced && length == 1 && matches!(inner[0], Token::Number(_)) {
+            // A line under or over a number alone is emphasis.
+            return self.argument();
+        }
+        let argument = if length > 0 && inner[..length].iter().all(is_part) {
+            let name = spelt(&inner[..length]);
+            self.at += length + 2 * usize::from(braced);
+            Node::Variable(name)
+        } else {
+            self.deeper(Self::argument)?
+        };
+        let argument = match argument {
+            Node::Variable(name) if self.is('_') => self.name(name)?,
+            other => other,
+        };
+        Ok(Node::Apply(format!("\\{mark}"), vec![argument]))
     }
 
     /// `\circ` or the letter o after `^`, in braces or not.
@@ -1259,6 +1405,7 @@ impl Parser<'_> {
                 None if other.starts_with("begin") || other.starts_with("end") => Err(Fault::Unreadable),
                 None if matches!(other, "mod" | "choose" | "over") => Err(Fault::Unreadable),
                 None if label::is_operator(other) => self.operator(other),
+                None if let Some(mark) = mark(other) => self.deeper(|parser| parser.marked(mark)),
                 None => self.name(format!("\\{other}")),
             },
         }
@@ -1379,6 +1526,7 @@ impl Parser<'_> {
     fn bracketed(&mut self, open: char) -> Parsed {
         match open {
             '(' | '[' | '⟨' => {
+                let start = self.at;
                 let bars = std::mem::take(&mut self.bars);
                 let items = self.deeper(Self::items)?;
                 self.bars = bars;
@@ -1387,9 +1535,14 @@ impl Parser<'_> {
                     _ => return Err(Fault::Unreadable),
                 };
                 self.at += 1;
-                let (open, close) = if open == '⟨' && close == '⟩' { ('(', ')') } else { (open, close) };
+                let angled = open == '⟨' && close == '⟩';
+                let (open, close) = if angled { ('(', ')') } else { (open, close) };
                 let matching = matches!((open, close), ('(', ')') | ('[', ']'));
                 match <[Node; 1]>::try_from(items) {
+                    Ok([item]) if angled => Ok(Node::Apply("⟨⟩".to_string(), vec![item])),
+                    Ok([item]) if open == '[' && close == ']' && self.is_integer_part(start, &item) => {
+                        Ok(Node::Apply(INTEGER_PART.to_string(), vec![item]))
+                    }
                     Ok([item]) if matching => Ok(item),
                     Err(items) if items.len() > 1 => Ok(Node::Group { open, close, items }),
                     _ => Err(Fault::Unreadable),
@@ -1434,14 +1587,17 @@ impl Parser<'_> {
                     |items: &[Node]| items.len() > 1 && items.iter().all(|item| matches!(item, Node::Chain { .. }));
                 Ok(match <[Node; 1]>::try_from(items) {
                     Ok([Node::List(items)]) | Err(items) if is_system(&items) => Node::List(items),
+                    // The base of a power is in braces as it could be in brackets.
+                    Ok([item @ (Node::Sum(_) | Node::Product(_))]) if self.is('^') => item,
                     Ok([item]) => Node::Set(vec![item]),
                     Err(items) => Node::Set(items),
                 })
             }
             '^' | '_' => self.prescript(),
+            '¬' | '∼' => Ok(Node::Apply("¬".to_string(), vec![self.deeper(Self::power)?])),
             '‖' => {
                 self.bars += 1;
-                let inner = self.deeper(Self::sum)?;
+                let inner = self.deeper(Self::sets)?;
                 self.bars -= 1;
                 self.expect('‖')?;
                 Ok(Node::Call(Function::Abs, vec![inner]))
@@ -1450,7 +1606,7 @@ impl Parser<'_> {
             '∞' => Ok(Node::Constant(Constant::Infinity)),
             '|' => {
                 self.bars += 1;
-                let inner = self.deeper(Self::sum)?;
+                let inner = self.deeper(Self::sets)?;
                 self.bars -= 1;
                 self.expect('|')?;
                 Ok(Node::Call(Function::Abs, vec![inner]))
@@ -1464,6 +1620,30 @@ impl Parser<'_> {
             }
             _ => Err(Fault::Unreadable),
         }
+    }
+
+    /// Whether square brackets that begin at `start`, and are closed just before, take the integer part of what is in them. They only group
+    /// where something has to be grouped: what has brackets of its own, the base of a power, the argument of a function, or a sum that is a
+    /// factor. Of numbers alone nobody would write them for anything else.
+    fn is_integer_part(&self, start: usize, inner: &Node) -> bool {
+        let has_brackets = self.tokens[start..self.at - 1]
+            .iter()
+            .any(|token| matches!(token, Token::Symbol('(' | '[' | '⦃' | '|') | Token::BeginMatrix));
+        let before = start.checked_sub(2).and_then(|before| self.tokens.get(before));
+        let is_argument = matches!(before, Some(Token::Command(name)) if function(name).is_some() || name == "exp");
+        let multiplied_before = matches!(
+            before,
+            Some(Token::Number(_) | Token::Letter(_) | Token::Word(_) | Token::Command(_))
+                | Some(Token::Symbol('*' | '/' | ')' | ']' | '}' | '!'))
+        );
+        let multiplied = multiplied_before || self.begins_factor() || self.is('*') || self.is('/');
+        let has_letter = inner.any(&|part| matches!(part, Node::Variable(_)));
+        has_letter
+            && !has_brackets
+            && !self.is('^')
+            && !is_argument
+            && !(multiplied && matches!(inner, Node::Sum(_) | Node::PlusMinus(..)))
+            && !matches!(inner, Node::Chain { .. } | Node::Text(_) | Node::List(_))
     }
 
     /// The `x :` or `x \in \mathbb{R} \mid` of a set that is given by a condition.
@@ -1535,6 +1715,58 @@ fn is_function(name: &str) -> bool {
 fn is_label(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(|c| c.is_ascii_uppercase()) && matches!(chars.next(), None | Some('_' | '\''))
+}
+
+/// The name of what square brackets do to what is in them, where they do not only group it.
+pub(super) const INTEGER_PART: &str = "[]";
+
+/// Two parts of a connection in which the order of parts does not count.
+fn joined(sign: &str, left: Node, right: Node) -> Node {
+    let mut parts = match left {
+        Node::Apply(name, parts) if name == sign => parts,
+        other => vec![other],
+    };
+    parts.push(right);
+    parts.sort();
+    Node::Apply(sign.to_string(), parts)
+}
+
+fn is_vector(node: &Node) -> bool {
+    node.any(&|part| matches!(part, Node::Apply(name, _) if name == "\\vec" || name == "\\hat" || name == "×"))
+}
+
+/// Whether a node is a command of which it is not known what it does. Those for letters only name something.
+fn is_unknown(node: &Node) -> bool {
+    const LETTERS: [&str; 19] = [
+        "mathbb ",
+        "var",
+        "hbar",
+        "ell",
+        "aleph",
+        "beth",
+        "wp",
+        "angle",
+        "measuredangle",
+        "triangle",
+        "top",
+        "intercal",
+        "dagger",
+        "prime",
+        "complement",
+        "eth",
+        "Alpha",
+        "Beta",
+        "reals",
+    ];
+    const GREEK: [&str; 24] = [
+        "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu",
+        "xi", "omicron", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
+    ];
+    let Node::Variable(name) = node else { return false };
+    let Some(name) = name.strip_prefix('\\') else { return false };
+    let name = name.split(['_', '\'']).next().unwrap_or_default();
+    !(GREEK.iter().any(|letter| name.eq_ignore_ascii_case(letter))
+        || LETTERS.iter().any(|known| name.starts_with(known)))
 }
 
 /// Whether `ending` is that of a number as an ordinal.

@@ -4,7 +4,8 @@ use super::budget::{Budget, Exhausted};
 use super::units;
 use std::borrow::Cow;
 
-/// A piece of an answer. Spacing, sizes (`\left`, `\big`), dollar signs and decorations (`\mathbf`, `\overline` over letters) are gone.
+/// A piece of an answer. Spacing, sizes (`\left`, `\big`), dollar signs and styles (`\mathit`, `\underline`) are gone; marks that make
+/// another name of a name, such as `\overline` and `\vec`, are commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Token {
     /// Digits with at most one decimal point; thousands separators and superfluous leading zeros are gone.
@@ -37,8 +38,64 @@ pub(super) enum Commas {
     Separate,
 }
 
-/// Tokens of a text, and whether the other reading of its commas would give other tokens.
-pub(super) fn tokenize(text: &str, commas: Commas, budget: &mut Budget) -> Result<(Vec<Token>, bool), Exhausted> {
+/// The tokens of a text, and what they leave open.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    pub(super) list: Vec<Token>,
+    /// The other reading of its commas would give other tokens.
+    pub(super) ambiguous: bool,
+    /// There are letters in bold, [`BOLD`], which may be vectors.
+    pub(super) bold: bool,
+    /// There are vectors with arrows.
+    pub(super) arrows: bool,
+}
+
+/// The command in front of one letter in bold.
+const BOLD: &str = "bold";
+
+impl Tokens {
+    /// Letters in bold become vectors, where the other answer has vectors too; else bold is style.
+    pub(super) fn settle_bold(&mut self, other_has_vectors: bool) {
+        if !self.bold {
+            return;
+        }
+        let is_bold = |token: &Token| matches!(token, Token::Command(name) if name == BOLD);
+        if other_has_vectors {
+            for token in self.list.iter_mut().filter(|token| is_bold(token)) {
+                *token = Token::Command("vec".to_string());
+            }
+        } else {
+            self.list.retain(|token| !is_bold(token));
+        }
+    }
+}
+
+/// The one name of a command that sets a mark on what follows it.
+pub(super) fn mark(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "overline" | "bar" => "overline",
+        "vec" | "overrightarrow" => "vec",
+        "hat" | "widehat" => "hat",
+        "tilde" | "widetilde" => "tilde",
+        "dot" => "dot",
+        "ddot" => "ddot",
+        "check" | "widecheck" => "check",
+        "breve" => "breve",
+        "acute" => "acute",
+        "grave" => "grave",
+        "mathring" => "mathring",
+        "overleftarrow" => "overleftarrow",
+        "overleftrightarrow" => "overleftrightarrow",
+        "overarc" | "wideparen" | "overparen" => "overarc",
+        "mathcal" | "cal" => "mathcal",
+        "mathscr" => "mathscr",
+        "mathfrak" => "mathfrak",
+        _ => return None,
+    })
+}
+
+/// Reads a text.
+pub(super) fn tokenize(text: &str, commas: Commas, budget: &mut Budget) -> Result<Tokens, Exhausted> {
     budget.spend(4 * text.len() as u64)?;
     let text = half_width(text);
     let mut lexer = Lexer {
@@ -51,11 +108,23 @@ pub(super) fn tokenize(text: &str, commas: Commas, budget: &mut Budget) -> Resul
         ambiguous: false,
         aligned: Vec::new(),
         left: Vec::new(),
+        bold: false,
+        arrows: false,
+        connectives: false,
     };
     while lexer.at < text.len() {
         lexer.next();
     }
-    Ok((lexer.tokens, lexer.ambiguous))
+    if lexer.connectives && !lexer.is_formula() {
+        for token in &mut lexer.tokens {
+            match token {
+                Token::Symbol(symbol @ '⋀') => *symbol = '∧',
+                Token::Symbol(symbol @ '⋁') => *symbol = '∨',
+                _ => {}
+            }
+        }
+    }
+    Ok(Tokens { list: lexer.tokens, ambiguous: lexer.ambiguous, bold: lexer.bold, arrows: lexer.arrows })
 }
 
 /// A text with the full-width forms of ASCII and the marks of Chinese punctuation as ASCII.
@@ -99,6 +168,11 @@ struct Lexer<'a> {
     aligned: Vec<bool>,
     /// Open `\left`s; `true` for a brace, which `\right.` closes after a system of equations.
     left: Vec<bool>,
+    /// Letters in bold, and arrows over names, came before.
+    bold: bool,
+    arrows: bool,
+    /// There are signs for "and" or "or", `\land` and `\lor`.
+    connectives: bool,
 }
 
 /// Characters without a width, and marks of direction.
@@ -200,7 +274,10 @@ fn symbol_of(c: char) -> char {
         '∶' => ':',
         '⩽' | '≦' => '≤',
         '⩾' | '≧' => '≥',
-        '≅' | '≃' | '∼' => '≈',
+        '≃' => '≈',
+        '∧' => '⋀',
+        '∨' => '⋁',
+        '⇔' | '⟺' => '⇔',
         'º' | '˚' => '°',
         '′' | '’' => '\'',
         '⟨' | '〈' => '⟨',
@@ -217,7 +294,7 @@ fn symbol_of(c: char) -> char {
 /// Commands that are one symbol.
 fn symbol_command(name: &str) -> Option<char> {
     Some(match name {
-        "times" | "cdot" | "ast" | "bullet" => '*',
+        "cdot" | "ast" | "bullet" => '*',
         "div" => '/',
         "pm" => '±',
         "mp" => '∓',
@@ -226,15 +303,36 @@ fn symbol_command(name: &str) -> Option<char> {
         "lt" => '<',
         "gt" => '>',
         "ne" | "neq" => '≠',
-        "approx" | "simeq" | "cong" | "sim" | "doteq" | "approxeq" => '≈',
+        "approx" | "simeq" | "doteq" | "approxeq" => '≈',
+        "cong" => '≅',
+        "sim" => '∼',
+        "subset" => '⊂',
+        "subseteq" => '⊆',
+        "subsetneq" | "varsubsetneq" | "subsetneqq" => '⊊',
+        "supset" => '⊃',
+        "supseteq" => '⊇',
+        "supsetneq" | "varsupsetneq" | "supsetneqq" => '⊋',
+        "notin" => '∉',
+        "ni" => '∋',
+        "prec" => '≺',
+        "succ" => '≻',
+        "preceq" | "preccurlyeq" => '≼',
+        "succeq" | "succcurlyeq" => '≽',
+        "ll" => '≪',
+        "gg" => '≫',
+        "propto" => '∝',
+        "parallel" => '∥',
+        "perp" | "bot" => '⊥',
+        "iff" | "Leftrightarrow" | "Longleftrightarrow" | "leftrightarrow" => '⇔',
+        "neg" | "lnot" => '¬',
         "equiv" => '≡',
         "Rightarrow" | "implies" | "Longrightarrow" => '⇒',
         "to" | "rightarrow" | "longrightarrow" => '→',
         "in" => '∈',
         "forall" => '∀',
         "cup" | "bigcup" => '∪',
-        "land" | "wedge" => '∧',
-        "or" | "lor" | "vee" => '∨',
+        "land" | "wedge" => '⋀',
+        "or" | "lor" | "vee" => '⋁',
         "setminus" | "backslash" | "smallsetminus" => '∖',
         "infty" => '∞',
         "circ" | "degree" | "textdegree" => '°',
@@ -276,7 +374,16 @@ impl Lexer<'_> {
     }
 
     fn symbol(&mut self, symbol: char) {
+        self.connectives |= matches!(symbol, '⋀' | '⋁');
         self.tokens.push(Token::Symbol(symbol));
+    }
+
+    /// Whether connectives join statements that are only named, `p \land q`; between numbers, equations and inequalities they are words.
+    fn is_formula(&self) -> bool {
+        let is_name = |token: &Token| matches!(token, Token::Letter(_) | Token::Command(_) | Token::Word(_));
+        let relates =
+            |token: &Token| matches!(token, Token::Symbol('=' | '<' | '>' | '≤' | '≥' | '≠' | '≈' | '≡' | '∈'));
+        self.tokens.iter().any(is_name) && !self.tokens.iter().any(relates)
     }
 
     fn in_text(&self) -> bool {
@@ -348,6 +455,7 @@ impl Lexer<'_> {
                 self.symbol('^');
             }
             '£' | '€' | '¥' => self.tokens.push(Token::Text(c.to_string())),
+            '$' if self.is_lone_dollar() => self.symbol('$'),
             '$' | '~' | '"' | '“' | '”' | '?' | '`' => {}
             c if c.is_whitespace() || is_invisible(c) => {}
             c => self.other(c),
@@ -390,9 +498,19 @@ impl Lexer<'_> {
             self.tokens.push(Token::Command(command.to_string()));
         } else {
             let symbol = symbol_of(c);
+            if c == '×' {
+                return self.times();
+            }
             self.track(symbol);
             self.symbol(symbol);
         }
+    }
+
+    /// Whether the `$` just passed is the only one and stands beside a digit: `$5`. Else it opens or closes mathematics.
+    fn is_lone_dollar(&self) -> bool {
+        let dollars = self.text.bytes().filter(|byte| *byte == b'$').take(2).count();
+        let before = self.text[..self.at - 1].ends_with(|c| digit(c).is_some());
+        dollars == 1 && (before || self.rest().starts_with(|c| digit(c).is_some()))
     }
 
     fn is_hyphen(&self) -> bool {
@@ -599,7 +717,11 @@ impl Lexer<'_> {
             let repeating = ["overline", "bar", "dot"].iter().find_map(|name| {
                 let body = self.rest().strip_prefix('.').unwrap_or(self.rest());
                 let body = body.strip_prefix('\\')?.strip_prefix(name)?;
-                let body = body.strip_prefix('{')?;
+                let Some(body) = body.strip_prefix('{') else {
+                    // `0.\bar3`
+                    let body = body.trim_start();
+                    return body.chars().next().filter(char::is_ascii_digit).map(|c| (c.to_string(), body.len() - 1));
+                };
                 let (digits, width) = Self::digits(body);
                 let after = body[width..].strip_prefix('}')?;
                 (!digits.is_empty()).then_some((digits, after.len()))
@@ -716,21 +838,29 @@ impl Lexer<'_> {
             "surd" => self.tokens.push(Token::Command("sqrt".to_string())),
             "imath" | "jmath" => self.tokens.push(Token::Letter(if name == "imath" { 'i' } else { 'j' })),
             "pmod" | "bmod" | "pod" => self.tokens.push(Token::Command("mod".to_string())),
-            "quad" | "qquad" | "displaystyle" | "textstyle" | "limits" | "mathbf" | "boldsymbol" | "bold" | "bf"
-            | "mathit" | "it" | "underline" | "overline" | "vec" | "hat" | "bar" | "overrightarrow" | "widehat"
-            | "mathcal" | "thinspace" | "hfill" | "boxed" | "fbox" | "ensuremath" | "therefore" | "blacksquare"
-            | "checkmark" | "qed" | "scriptstyle" | "tiny" | "small" | "normalsize" | "large" | "Large" | "LARGE"
-            | "huge" | "Huge" | "nolimits" | "mathstrut" | "relax" | "mathrel" | "mathbin" | "mathop" | "mathopen"
-            | "mathclose" | "mathord" | "strut" | "allowbreak" | "nobreak" | "because" | "implied" => {
+            "mathbf" | "boldsymbol" | "bm" | "bold" | "bf" => self.bold_letter(),
+            "times" => self.times(),
+            "quad" | "qquad" | "displaystyle" | "textstyle" | "limits" | "mathit" | "it" | "underline"
+            | "mathnormal" | "displaylimits" | "scriptscriptstyle" | "enspace" | "medspace" | "thickspace"
+            | "nonumber" | "notag" | "bfseries" | "thinspace" | "hfill" | "boxed" | "fbox" | "ensuremath"
+            | "therefore" | "blacksquare" | "checkmark" | "qed" | "scriptstyle" | "tiny" | "small" | "normalsize"
+            | "large" | "Large" | "LARGE" | "huge" | "Huge" | "nolimits" | "mathstrut" | "relax" | "mathrel"
+            | "mathbin" | "mathop" | "mathopen" | "mathclose" | "mathord" | "strut" | "allowbreak" | "nobreak"
+            | "because" | "implied" => {
                 self.decorated_letter();
             }
-            other => match symbol_command(other) {
-                Some(symbol) => {
+            other => {
+                if let Some(symbol) = symbol_command(other) {
                     self.track(symbol);
                     self.symbol(symbol);
+                } else if let Some(mark) = mark(other) {
+                    self.arrows |= mark == "vec";
+                    self.tokens.push(Token::Command(mark.to_string()));
+                    self.decorated_letter();
+                } else {
+                    self.tokens.push(Token::Command(name.to_string()));
                 }
-                None => self.tokens.push(Token::Command(name.to_string())),
-            },
+            }
         }
     }
 
@@ -779,6 +909,25 @@ impl Lexer<'_> {
     fn bracket(&mut self, symbol: char) {
         self.track(symbol);
         self.symbol(symbol);
+    }
+
+    /// The sign of a product, which between vectors is another one than the point.
+    fn times(&mut self) {
+        self.symbol(if self.arrows || self.bold { '×' } else { '*' });
+    }
+
+    /// `\mathbf` in front of one letter may make a vector of it; in front of anything else it is style.
+    fn bold_letter(&mut self) {
+        let rest = self.rest().trim_start();
+        let letter = match rest.as_bytes() {
+            [b'{', letter, b'}', ..] | [letter, ..] => letter.is_ascii_alphabetic(),
+            [] => false,
+        };
+        if letter && !self.in_text() {
+            self.bold = true;
+            self.tokens.push(Token::Command(BOLD.to_string()));
+        }
+        self.decorated_letter();
     }
 
     /// The `{f}` of `\hat{f}` as the letter.

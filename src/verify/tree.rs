@@ -58,17 +58,33 @@ pub(super) enum Relation {
     Greater,
     GreaterOrEqual,
     ElementOf,
+    /// Any other, by its sign: `⊂`, `∥`, `∝`.
+    Other(char),
 }
 
 impl Relation {
-    /// The relation between the members in the other order; `ElementOf` has none.
+    /// The relation between the members in the other order; `ElementOf` has none, and of most others only the sign is known.
     pub(super) fn reversed(self) -> Self {
+        const PAIRS: [(char, char); 6] = [('⊂', '⊃'), ('⊆', '⊇'), ('⊊', '⊋'), ('≺', '≻'), ('≼', '≽'), ('≪', '≫')];
         match self {
+            Self::Other(sign) => {
+                let pair = PAIRS.into_iter().find(|(one, other)| sign == *one || sign == *other);
+                Self::Other(pair.map_or(sign, |(one, other)| if sign == one { other } else { one }))
+            }
             Self::Less => Self::Greater,
             Self::LessOrEqual => Self::GreaterOrEqual,
             Self::Greater => Self::Less,
             Self::GreaterOrEqual => Self::LessOrEqual,
             other => other,
+        }
+    }
+
+    /// Whether it holds in both directions, or has a sign for the other one.
+    pub(super) fn is_reversible(self) -> bool {
+        match self {
+            Self::ElementOf => false,
+            Self::Other(sign) => matches!(sign, '≅' | '∼' | '∥' | '⊥' | '⇔') || self.reversed() != self,
+            _ => true,
         }
     }
 }

@@ -12,8 +12,11 @@ pub(super) struct Unit {
     pub(super) factor: Number,
 }
 
+/// Basic dimensions with their exponents.
+type Dimensions = &'static [(&'static str, i32)];
+
 /// (names, dimensions, numerator, denominator)
-type Row = (&'static [&'static str], &'static [(&'static str, i32)], i64, i64);
+type Row = (&'static [&'static str], Dimensions, i64, i64);
 
 const LENGTH: &[(&str, i32)] = &[("length", 1)];
 const MASS: &[(&str, i32)] = &[("mass", 1)];
@@ -27,7 +30,7 @@ const YUAN: &[(&str, i32)] = &[("yuan", 1)];
 const GALLONS: &[(&str, i32)] = &[("gallons", 1)];
 const ENERGY: &[(&str, i32)] = &[("mass", 1), ("length", 2), ("time", -2)];
 
-const UNITS: [Row; 58] = [
+const UNITS: [Row; 60] = [
     (&["mm", "millimeter", "millimetre", "毫米"], LENGTH, 1, 1000),
     (&["cm", "centimeter", "centimetre", "厘米", "公分", "см"], LENGTH, 1, 100),
     (&["dm", "decimeter", "decimetre", "分米"], LENGTH, 1, 10),
@@ -85,8 +88,122 @@ const UNITS: [Row; 58] = [
     (&["c", "celsius", "摄氏度"], &[("celsius", 1)], 1, 1),
     (&["f", "fahrenheit"], &[("fahrenheit", 1)], 1, 1),
     (&["mol", "mole", "摩尔"], &[("moles", 1)], 1, 1),
+    (&["bit"], &[("bits", 1)], 1, 1),
+    (&["byte"], &[("bits", 1)], 8, 1),
     (&["percent", "pct", "percentage"], &[("percent", 1)], 1, 1),
 ];
+
+/// Signs that take prefixes, as they are written, with what one of them is.
+const SYMBOLS: [(&str, Dimensions, i64, i64); 21] = [
+    ("m", LENGTH, 1, 1),
+    ("g", MASS, 1, 1000),
+    ("s", TIME, 1, 1),
+    ("A", &[("amperes", 1)], 1, 1),
+    ("K", &[("kelvins", 1)], 1, 1),
+    ("mol", &[("moles", 1)], 1, 1),
+    ("Hz", &[("time", -1)], 1, 1),
+    ("N", &[("mass", 1), ("length", 1), ("time", -2)], 1, 1),
+    ("Pa", &[("mass", 1), ("length", -1), ("time", -2)], 1, 1),
+    ("bar", &[("mass", 1), ("length", -1), ("time", -2)], 100_000, 1),
+    ("J", ENERGY, 1, 1),
+    ("Wh", ENERGY, 3600, 1),
+    ("cal", ENERGY, 4184, 1000),
+    ("W", &[("mass", 1), ("length", 2), ("time", -3)], 1, 1),
+    ("V", &[("volts", 1)], 1, 1),
+    ("Ω", &[("ohms", 1)], 1, 1),
+    ("L", VOLUME, 1, 1000),
+    ("l", VOLUME, 1, 1000),
+    ("B", &[("bits", 1)], 8, 1),
+    ("b", &[("bits", 1)], 1, 1),
+    ("eV", ENERGY, 0, 1),
+];
+
+/// One electronvolt in joules is 1.602176634e-19.
+fn electronvolt() -> Number {
+    Number::new(1_602_176_634_i64.into(), num_bigint::BigInt::from(10).pow(28))
+}
+
+/// Prefixes as signs and as words, with their powers of ten.
+const PREFIXES: [(&str, &str, i32); 14] = [
+    ("T", "tera", 12),
+    ("G", "giga", 9),
+    ("M", "mega", 6),
+    ("k", "kilo", 3),
+    ("h", "hecto", 2),
+    ("d", "deci", -1),
+    ("c", "centi", -2),
+    ("m", "milli", -3),
+    ("μ", "micro", -6),
+    ("µ", "micro", -6),
+    ("u", "micro", -6),
+    ("n", "nano", -9),
+    ("p", "pico", -12),
+    ("f", "femto", -15),
+];
+
+/// What a name measures, and how many basic units it is.
+fn measure(name: &str) -> Option<(Dimensions, Number)> {
+    let of_row = |(_, dimensions, numerator, denominator): &Row| {
+        (*dimensions, Number::new((*numerator).into(), (*denominator).into()))
+    };
+    if let Some(row) = UNITS.iter().find(|(names, ..)| names.contains(&name)) {
+        return Some(of_row(row));
+    }
+    let ten = Number::from_integer(10.into());
+    for (symbol, dimensions, numerator, denominator) in &SYMBOLS {
+        let Some(prefix) = name.strip_suffix(symbol) else { continue };
+        let power = match prefix {
+            "" => 0,
+            prefix => match PREFIXES.iter().find(|(sign, ..)| *sign == prefix) {
+                Some((.., power)) => *power,
+                None => continue,
+            },
+        };
+        let one =
+            if *numerator == 0 { electronvolt() } else { Number::new((*numerator).into(), (*denominator).into()) };
+        return Some((*dimensions, one * ten.pow(power)));
+    }
+    let lower = name.to_lowercase();
+    if let Some(row) = find(&lower) {
+        return Some(of_row(row));
+    }
+    let (rest, power) = PREFIXES.iter().find_map(|(_, word, power)| Some((lower.strip_prefix(word)?, *power)))?;
+    match singular(rest) {
+        "electronvolt" => Some((ENERGY, electronvolt() * ten.pow(power))),
+        "calorie" => Some((ENERGY, Number::new(4184.into(), 1000.into()) * ten.pow(power))),
+        rest if rest.len() > 2 => find(rest).map(of_row).map(|(dimensions, one)| (dimensions, one * ten.pow(power))),
+        _ => None,
+    }
+}
+
+/// Words that exclude each other: what is counted by one of a row is not what is counted by another.
+const EXCLUSIVE: [&[&str]; 5] = [
+    &["red", "blue", "green", "yellow", "white", "black", "orange", "purple", "pink", "brown", "gray", "grey"],
+    &["penny", "pennie", "nickel", "dime", "quarter"],
+    &["boy", "girl"],
+    &["man", "men", "woman", "women"],
+    &["male", "female"],
+];
+
+/// Whether two counts are known to count different things: `5 red` and `5 blue`.
+pub(super) fn exclude(one: &str, other: &str) -> bool {
+    let of_row = |text: &str, row: &[&'static str]| -> Vec<&'static str> {
+        let words: Vec<String> = text.split(' ').map(str::to_lowercase).collect();
+        row.iter().copied().filter(|known| words.iter().any(|word| singular(word) == *known)).collect()
+    };
+    EXCLUSIVE.iter().any(|row| {
+        let (one, other) = (of_row(one, row), of_row(other, row));
+        !one.is_empty() && !other.is_empty() && !one.iter().any(|word| other.contains(word))
+    })
+}
+
+/// Whether two counts name the same thing, in the singular or the plural.
+pub(super) fn same_words(one: &str, other: &str) -> bool {
+    let normal = |text: &str| -> Vec<String> {
+        text.split(' ').map(|word| singular(&word.to_lowercase()).to_string()).collect()
+    };
+    one == other || normal(one) == normal(other)
+}
 
 /// A word without its plural `s`.
 fn singular(word: &str) -> &str {
@@ -103,9 +220,16 @@ pub(super) fn is_known(word: &str) -> bool {
     // In small letters these are products, `2pa`, and so is `2hR`.
     let starts_low = word.starts_with(|c: char| c.is_ascii_lowercase());
     let is_product = matches!(word, "pa" | "ha" | "kj" | "kw" | "hz")
-        || (starts_low && word.chars().any(|c| c.is_ascii_uppercase()) && !matches!(word, "mL" | "kJ" | "kW"));
-    let word = word.to_lowercase();
-    !is_product && word.chars().count() >= 2 && find(&word).is_some()
+        || (starts_low
+            && word.chars().any(|c| c.is_ascii_uppercase())
+            && !matches!(word, "mL" | "kJ" | "kW" | "kPa" | "kHz" | "kWh" | "eV" | "keV"));
+    if is_product || word.chars().nth(1).is_none() {
+        return false;
+    }
+    let lower = word.to_lowercase();
+    find(&lower).is_some()
+        || matches!(word, "kPa" | "kHz" | "kWh" | "eV" | "keV")
+        || EXCLUSIVE.iter().any(|row| row.contains(&lower.as_str()))
 }
 
 /// Whether one letter is the sign of a unit.
@@ -122,8 +246,12 @@ pub(super) fn is_plain_sign(letter: &str) -> bool {
 pub(super) fn unit(text: &str) -> Option<Unit> {
     let mut unit = Unit { dimensions: BTreeMap::new(), factor: Number::from_integer(1.into()) };
     let (mut sign, mut power, mut any) = (1, 1, false);
-    for word in text.split_whitespace() {
+    let mut words = text.split_whitespace().peekable();
+    while let Some(word) = words.next() {
+        let is_scale = |next: &&str| matches!(next.to_lowercase().as_str(), "celsius" | "fahrenheit" | "c" | "f");
         match word {
+            // `degrees Celsius`
+            "degree" | "degrees" if words.peek().is_some_and(is_scale) => {}
             "per" | "每" => sign = -1,
             "square" | "sq" | "平方" => power = 2,
             "cubic" | "cu" | "立方" => power = 3,
@@ -144,14 +272,29 @@ pub(super) fn unit(text: &str) -> Option<Unit> {
     any.then_some(unit)
 }
 
+/// The unit that a text is or begins with: `cm long`.
+pub(super) fn leading_unit(text: &str) -> Option<Unit> {
+    let is_sure = |text: &str| text.len() > 2 || matches!(text, "cm" | "mm" | "km" | "kg" | "mg" | "ft");
+    unit(text).or_else(|| {
+        let ends = text.match_indices(' ').map(|(end, _)| &text[..end]);
+        ends.filter(|text| is_sure(text)).filter_map(unit).last()
+    })
+}
+
+/// Whether a unit is that of a temperature, or of degrees of anything.
+pub(super) fn is_temperature(unit: &Unit) -> bool {
+    unit.dimensions.len() == 1
+        && (unit.dimensions.contains_key("celsius") || unit.dimensions.contains_key("fahrenheit"))
+}
+
 impl Unit {
     /// Multiplies by a power of a unit with a name.
     fn multiply(&mut self, name: &str, exponent: i32) -> Option<()> {
-        let (_, dimensions, numerator, denominator) = find(name)?;
-        for (dimension, power) in *dimensions {
+        let (dimensions, one) = measure(name)?;
+        for (dimension, power) in dimensions {
             *self.dimensions.entry(dimension).or_default() += power * exponent;
         }
-        self.factor *= Number::new((*numerator).into(), (*denominator).into()).pow(exponent);
+        self.factor *= one.pow(exponent);
         Some(())
     }
 }
