@@ -638,8 +638,9 @@ const SPELLINGS: &[Case] = &[
             r"\quad 12",
             r"$$12$$",
             r"\[12\]",
+            "十二",
         ],
-        &["１３", "1\u{200b}3", "十二", "twelve hundred"],
+        &["１３", "1\u{200b}3", "十三", "twelve hundred"],
     ),
     (
         r"\frac{3}{4}",

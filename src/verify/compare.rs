@@ -2,6 +2,7 @@
 
 use super::approximate::{Comparison, Point, Value, evaluate};
 use super::budget::{Budget, Exhausted};
+use super::extract::{lone_letter, named_choice};
 use super::family::{self, Domain, Member};
 use super::numeral;
 use super::parse::{Fault, INTEGER_PART, is_prose, parse, words};
@@ -29,6 +30,11 @@ const STEPS_SEEN: usize = 12;
 /// Whether `answer` is the answer `gold`.
 pub(super) fn equal(gold: &str, answer: &str) -> Result<bool, Exhausted> {
     let mut comparer = Comparer { budget: Budget::new() };
+    if let Some(letter) = lone_letter(gold)
+        && named_choice(answer) == Some(letter)
+    {
+        return Ok(true);
+    }
     let (found, ambiguous) = comparer.read_and_compare(gold, answer, Commas::Thousands)?;
     if found {
         return Ok(true);
@@ -86,6 +92,9 @@ impl Comparer {
         if gold == answer || self.same_words(&gold, &answer)? {
             return Ok((true, ambiguous));
         }
+        if same_choices(&gold, &answer) {
+            return Ok((true, ambiguous));
+        }
         if is_same_short_word(&gold, &answer) == Some(false) {
             return Ok((false, ambiguous));
         }
@@ -120,9 +129,10 @@ impl Comparer {
     /// Both answers as trees, where both can be read.
     fn parsed(&mut self, gold: &[Token], answer: &[Token]) -> Result<Option<(Node, Node)>, Exhausted> {
         // Only where one answer says which integer part is meant, by half brackets, do square ones say the same.
-        let has_floor = |tokens: &[Token]| tokens.contains(&Token::Symbol('⌊'));
-        let is_square = |tokens: &[Token]| tokens.contains(&Token::Symbol('['));
-        let floors = has_floor(gold) && is_square(answer) || has_floor(answer) && is_square(gold);
+        let has = |tokens: &[Token], sign| {
+            tokens.iter().any(|token| matches!(token, Token::Symbol(symbol) if *symbol == sign))
+        };
+        let floors = has(gold, '⌊') && has(answer, '[') || has(answer, '⌊') && has(gold, '[');
         let parsed = parse(gold, &mut self.budget).and_then(|gold| Ok((gold, parse(answer, &mut self.budget)?)));
         match parsed {
             Ok((gold_tree, answer_tree)) if applies(gold) || applies(answer) => {
@@ -185,7 +195,9 @@ impl Comparer {
     /// not declare the letter, b must contain pi.
     fn same_progressions(&mut self, gold: &Node, answer: &Node, letter: &str, declared: bool) -> Decided {
         let (gold, answer) = (self.written_out(&as_list(gold))?, self.written_out(&as_list(answer))?);
-        let (Some(gold), Some(mut left)) = (values_of(&gold), values_of(&answer)) else { return Ok(false) };
+        let (Some(gold), Some(mut left)) = (values_of(&gold), values_of(&answer)) else {
+            return self.same_periodic_intervals(&gold, &answer, letter);
+        };
         if gold.len() != left.len() {
             return Ok(false);
         }
@@ -201,6 +213,32 @@ impl Comparer {
             left.swap_remove(found);
         }
         Ok(true)
+    }
+
+    /// Whether two intervals that repeat are the same but for where they begin to count: `(k\pi, k\pi + 1)` and `(\pi + k\pi, \pi + 1 + k\pi)`.
+    fn same_periodic_intervals(&mut self, gold: &Node, answer: &Node, letter: &str) -> Decided {
+        let (Some((open, close, gold)), Some((other_open, other_close, answer))) = (interval(gold), interval(answer))
+        else {
+            return Ok(false);
+        };
+        if (open, close) != (other_open, other_close) || gold.len() != 2 || answer.len() != 2 {
+            return Ok(false);
+        }
+        let mut shifts = Vec::with_capacity(2);
+        for (gold, answer) in gold.iter().zip(answer) {
+            let (Some((start, step)), Some((other_start, other_step))) =
+                (self.progression(gold, letter)?, self.progression(answer, letter)?)
+            else {
+                return Ok(false);
+            };
+            if !self.scalars(&step, &other_step)? {
+                return Ok(false);
+            }
+            let difference = Node::Sum(vec![start, other_start.negative()]);
+            let expanded = expanded(simplify(difference, &mut self.budget)?, &mut self.budget)?;
+            shifts.push(simplify(expanded.over(step), &mut self.budget)?);
+        }
+        Ok(is_integer(&shifts[0]) && shifts[0] == shifts[1])
     }
 
     fn same_progression(&mut self, gold: &Node, answer: &Node, letter: &str, declared: bool) -> Decided {
@@ -321,7 +359,9 @@ impl Comparer {
             }
             (Node::Chain { members, relations }, _) => self.gold_chain(gold, members, relations, answer),
             (_, Node::Chain { members, relations }) => self.answer_chain(gold, members, relations),
-            (Node::Text(gold), Node::Text(answer)) => Ok(gold == answer),
+            (Node::Text(gold), Node::Text(answer)) => {
+                Ok(gold == answer || meaning(gold).is_some_and(|gold| meaning(answer) == Some(gold)))
+            }
             (Node::Text(word), other) | (other, Node::Text(word)) => match meaning(word) {
                 Some(meaning) if matches!(gold, Node::Text(_)) => self.nodes(&meaning, other),
                 Some(meaning) => self.nodes(other, &meaning),
@@ -814,6 +854,11 @@ impl Comparer {
     /// An answer that is an equation, where the gold answer is none: `x = 5`, `2 + 3 = 5`, `x = 1/3 ≈ 0.33`, `x in S`.
     fn answer_chain(&mut self, gold: &Node, members: &[Node], relations: &[Relation]) -> Decided {
         let first_is_letter = is_constant_letter(&members[0]) && !gold.any(&|part| part == &members[0]);
+        // `f(2) = g(3) = 12`: names of one value.
+        let names = members.iter().take_while(|member| is_name(member)).count();
+        if names > 1 && names < members.len() && !has_variable(gold) && relations.iter().copied().all(is_equality) {
+            return self.answer_chain(gold, &members[names - 1..], &relations[names - 1..]);
+        }
         let named = is_name(&members[0])
             || first_is_letter
             || ((is_combination(&members[0]) || is_size(&members[0])) && !has_variable(gold));
@@ -985,6 +1030,9 @@ impl Comparer {
     fn quantities(&mut self, gold: &Node, answer: &Node) -> Decided {
         match (gold, answer) {
             (Node::Quantity { value: gold, unit: gold_unit }, Node::Quantity { value: answer, unit: answer_unit }) => {
+                if gold_unit == answer_unit {
+                    return self.nodes(gold, answer);
+                }
                 match (leading_unit(gold_unit), leading_unit(answer_unit)) {
                     _ if exclude(gold_unit, answer_unit) => Ok(false),
                     // `20 degrees` may be of temperature.
@@ -1028,7 +1076,9 @@ impl Comparer {
                 // Percent and degrees may be words.
                 let value = spelled_out(value, words);
                 let plain = !matches!(value, Node::Percent(_) | Node::Degrees(_));
-                if let (Node::Degrees(other), true) = (other, unit(words).is_some_and(|unit| is_temperature(&unit))) {
+                if let Node::Degrees(other) = other
+                    && unit(words).is_some_and(|unit| is_temperature(&unit))
+                {
                     return self.scalars(&value, other);
                 }
                 if plain && matches!(other, Node::Percent(_) | Node::Degrees(_)) && unit(words).is_some() {
@@ -1310,6 +1360,18 @@ fn value_of(node: &Node) -> Option<&Node> {
     }
 }
 
+/// Brackets and ends of an interval, with or without the name of what is in it.
+fn interval(node: &Node) -> Option<(char, char, &[Node])> {
+    match node {
+        Node::Chain { members, relations } => match (members.as_slice(), relations.as_slice()) {
+            ([name, set], [Relation::ElementOf]) if is_name(name) => interval(set),
+            _ => None,
+        },
+        Node::Group { open, close, items } => Some((*open, *close, items)),
+        _ => None,
+    }
+}
+
 /// The values in a list of them, each with or without a name.
 fn values_of(node: &Node) -> Option<Vec<&Node>> {
     match node {
@@ -1396,6 +1458,24 @@ fn is_point(name: &str) -> bool {
     chars.next().is_some_and(|c| c.is_ascii_uppercase()) && matches!(chars.next(), None | Some('_' | '\''))
 }
 
+/// Whether the gold answer is the letters of several choices, `ABD`, and the answer the same letters one by one.
+fn same_choices(gold: &[Token], answer: &[Token]) -> bool {
+    let [Token::Word(gold) | Token::Text(gold)] = gold else { return false };
+    let letters = gold.as_bytes();
+    let are_choices = letters.len() > 1
+        && letters.iter().all(|letter| matches!(letter, b'A'..=b'J'))
+        && letters.windows(2).all(|pair| pair[0] < pair[1]);
+    let mut left = gold.chars();
+    are_choices
+        && answer.iter().all(|token| match token {
+            Token::Letter(letter) => left.next() == Some(*letter),
+            Token::Text(word) => word.len() == 1 && left.next() == word.chars().next(),
+            Token::Symbol(symbol) => matches!(symbol, ',' | ';' | '∧' | '(' | ')' | '{' | '}'),
+            _ => false,
+        })
+        && left.next().is_none()
+}
+
 /// Whether two answers of one short word each are the same word, if the gold answer is one that is no product of letters.
 fn is_same_short_word(gold: &[Token], answer: &[Token]) -> Option<bool> {
     match (gold, answer) {
@@ -1460,9 +1540,12 @@ fn is_size(node: &Node) -> bool {
                     | Function::Ceiling
             ) && arguments[0].any(&|part| matches!(part, Node::Variable(_)))
         }
-        Node::Power(base, exponent) => {
-            matches!((&**base, &**exponent), (Node::Call(..), Node::Number { .. })) && is_size(base)
-        }
+        Node::Power(base, exponent) => match (&**base, &**exponent) {
+            (Node::Call(..), Node::Number { .. }) => is_size(base),
+            // The variance.
+            (Node::Variable(name), exponent) => name.starts_with("\\sigma") && *exponent == Node::integer(2),
+            _ => false,
+        },
         Node::Ratio(parts) => parts.iter().all(|part| is_name(part) || is_combination(part) || is_size(part)),
         Node::Product(factors) => factors.iter().all(|factor| match factor {
             Node::Power(base, exponent) => **exponent == Node::integer(-1) && (capital(base) || is_size(base)),
@@ -1493,7 +1576,10 @@ fn are_functions(gold: &Node, answer: &Node) -> bool {
 fn is_constant_function(gold: &Node, answer: &Node) -> bool {
     match (gold, answer) {
         (Node::Apply(name, gold), Node::Apply(other, answer)) => {
-            name == other && matches!((gold.as_slice(), answer.as_slice()), ([Node::Variable(_)], [Node::Variable(_)]))
+            // `P(A)` and `P(B)` are of two events.
+            let is_place = |node: &Node| matches!(node, Node::Variable(name) if name.starts_with(|c: char| c.is_ascii_lowercase()));
+            name == other
+                && matches!((gold.as_slice(), answer.as_slice()), ([gold], [answer]) if is_place(gold) && is_place(answer))
         }
         _ => false,
     }
@@ -1533,8 +1619,19 @@ fn meaning(text: &str) -> Option<Node> {
     match text {
         "empty set" | "the empty set" | "null set" => Some(Node::Set(Vec::new())),
         "all real numbers" | "all reals" | "real numbers" | "the real numbers" => Some(Node::Reals),
-        _ => numeral::value(text).map(Node::integer),
+        _ if says_no_solution(text) => Some(Node::Set(Vec::new())),
+        _ => numeral::value(text)
+            .or_else(|| numeral::ordinal(text))
+            .map(Node::integer)
+            .or_else(|| numeral::fraction(text)),
     }
+}
+
+/// `no solution`, `no real solutions`, `there are no solutions`, `无解`.
+fn says_no_solution(text: &str) -> bool {
+    let text = text.strip_prefix("there is ").or_else(|| text.strip_prefix("there are ")).unwrap_or(text);
+    let text = text.strip_suffix(" exist").or_else(|| text.strip_suffix(" exists")).unwrap_or(text);
+    matches!(text, "no solution" | "no solutions" | "no real solution" | "no real solutions" | "无解" | "空集")
 }
 
 /// The values of `x = 2, y = 3`, in the order of their names where these are single letters, else in the order of the list.

@@ -7,7 +7,59 @@ use super::token::half_width;
 /// a phrase, the last number of the text, if it is not denied.
 pub(super) fn phrase_or_number(completion: &str) -> Option<&str> {
     let tagged = tagged(completion).map(|(_, content)| content).filter(|content| !content.is_empty());
-    tagged.or_else(|| phrase(completion)).or_else(|| last_number(completion))
+    tagged.or_else(|| phrase(completion)).or_else(|| {
+        let number = last_number(completion)?;
+        let start = number.as_ptr() as usize - completion.as_ptr() as usize;
+        // `The wrong answer is 5` has no other.
+        let announced = announcements(completion, &PHRASES).into_iter().find(|(_, end)| *end <= start);
+        let denied = announced.is_some_and(|(begin, end)| {
+            let between = &completion[end..start];
+            is_refused(completion, begin, end)
+                && !between.contains(|c: char| c.is_ascii_digit() || matches!(c, '.' | '\n'))
+        });
+        (!denied).then_some(number)
+    })
+}
+
+/// Whether what a text announces from `begin` to `end` is denied or only supposed.
+fn is_refused(text: &str, begin: usize, end: usize) -> bool {
+    let words = announcing_clause(text, begin, end);
+    denies(&words) || supposes(&words)
+}
+
+/// The words of the clause that an announcement ends, from where its subject begins: `Since A is wrong the answer is` announces.
+fn announcing_clause(text: &str, begin: usize, end: usize) -> Vec<String> {
+    // `No need to go on: the answer is B`, and `The wrong option: B`.
+    let before = text[..end].trim_end_matches(is_frame).rsplit([':', '：']).next().unwrap_or_default();
+    let mut words = clause(before);
+    let announced = text[begin..end].split_whitespace().count();
+    let subject = words.len().saturating_sub(announced);
+    let is_article = |word: &str| matches!(word, "the" | "my" | "our" | "this" | "i" | "we");
+    let ends_clause = |word: &str| {
+        matches!(
+            word,
+            "wrong"
+                | "incorrect"
+                | "false"
+                | "impossible"
+                | "correct"
+                | "right"
+                | "true"
+                | "out"
+                | "eliminated"
+                | "excluded"
+                | "possible"
+                | "valid"
+        )
+    };
+    let is_verb = |word: &str| matches!(word, "is" | "are" | "was" | "were" | "be" | "been") || word.ends_with("n't");
+    let new = (1..=subject.min(words.len().saturating_sub(1))).rev().find(|at| {
+        is_article(&words[*at]) && ends_clause(&words[at - 1]) && words[..at - 1].iter().any(|word| is_verb(word))
+    });
+    if let Some(new) = new {
+        words.drain(..new);
+    }
+    words
 }
 
 /// Phrases that announce an answer. `####` is GSM8K's.
@@ -62,15 +114,8 @@ fn is_frame(c: char) -> bool {
     c.is_whitespace() || matches!(c, '*' | '$' | ':' | '：' | '_' | '"')
 }
 
-/// What follows the last of some announcements, and where it begins.
-fn announced<'a>(completion: &'a str, phrases: &[&str]) -> Option<(usize, &'a str)> {
-    let lower = completion.to_ascii_lowercase();
-    let start = phrases.iter().filter_map(|phrase| Some(lower.rfind(phrase)? + phrase.len())).max()?;
-    Some((start, completion[start..].trim_start_matches(is_frame)))
-}
-
-/// Where what follows the announcements of a text begins, the last first.
-fn announcements(text: &str, phrases: &[&str]) -> Vec<usize> {
+/// Where the announcements of a text begin and end, the last first.
+fn announcements(text: &str, phrases: &[&str]) -> Vec<(usize, usize)> {
     let lower = text.to_ascii_lowercase();
     let mut found: Vec<(usize, usize)> = phrases
         .iter()
@@ -84,11 +129,14 @@ fn announcements(text: &str, phrases: &[&str]) -> Vec<usize> {
         before = if apart { *start } else { before };
         apart
     });
-    found.into_iter().map(|(end, _)| end).collect()
+    found.into_iter().map(|(end, start)| (start, end)).collect()
 }
 
+/// What the last announcement announces that is neither denied nor only supposed.
 fn phrase(completion: &str) -> Option<&str> {
-    let (_, rest) = announced(completion, &PHRASES)?;
+    let found = announcements(completion, &PHRASES).into_iter().take(MOST_ANNOUNCEMENTS);
+    let (_, end) = found.into_iter().find(|(begin, end)| !is_refused(completion, *begin, *end))?;
+    let rest = completion[end..].trim_start_matches(is_frame);
     let line = rest.lines().next()?;
     let sentence = line.split(". ").next()?;
     let answer = sentence.trim_end_matches(|c: char| is_frame(c) || c == '.');
@@ -118,10 +166,9 @@ fn last_number(completion: &str) -> Option<&str> {
         .split(|c: char| !(c.is_alphanumeric() || c == '\''))
         .filter(|word| !word.is_empty())
         .rev();
-    let denied = before
-        .by_ref()
-        .take(2)
-        .any(|word| matches!(word.to_lowercase().as_str(), "not" | "cannot" | "never") || word.ends_with("n't"));
+    let denied = before.by_ref().take(2).any(|word| {
+        matches!(word.to_lowercase().as_str(), "not" | "cannot" | "never" | "could" | "might") || word.ends_with("n't")
+    });
     if denied {
         return None;
     }
@@ -174,17 +221,16 @@ fn claim(text: &str) -> Option<Choice> {
 fn announced_choice(text: &str) -> Option<(usize, Choice)> {
     let mut denied: Vec<(usize, char)> = Vec::new();
     let mut read = |phrases: &[&str]| {
-        for start in announcements(text, phrases).into_iter().take(MOST_ANNOUNCEMENTS) {
+        for (begin, start) in announcements(text, phrases).into_iter().take(MOST_ANNOUNCEMENTS) {
             let (letter, after) = announced_letter(text[start..].trim_start_matches(is_frame))?;
             let letter = letter.to_ascii_uppercase();
-            // `No need to go on: the answer is B`, and `The wrong option: B`.
-            let before = text[..start].trim_end_matches(is_frame).rsplit([':', '：']).next().unwrap_or_default();
-            let words = clause(before);
+            let words = announcing_clause(text, begin, start);
             if denies(&words) {
                 denied.push((start, letter));
             } else if !supposes(&words) {
                 let several = goes_on(after);
-                let text = if several { phrase(text).unwrap_or_default().to_string() } else { letter.to_string() };
+                let line = text[start..].trim_start_matches(is_frame).lines().next().unwrap_or_default();
+                let text = if several { line.to_string() } else { letter.to_string() };
                 return Some((start, Choice { letter: (!several).then_some(letter), text }));
             }
         }
@@ -199,7 +245,23 @@ const MOST_ANNOUNCEMENTS: usize = 20;
 
 /// Whether a clause only supposes what it says.
 fn supposes(words: &[String]) -> bool {
-    words.iter().any(|word| matches!(word.as_str(), "if" | "whether" | "unless"))
+    let may = |pair: &[String]| matches!(pair[0].as_str(), "could" | "may" | "might" | "can") && pair[1] == "be";
+    words.iter().any(|word| {
+        matches!(
+            word.as_str(),
+            "if" | "whether"
+                | "unless"
+                | "maybe"
+                | "perhaps"
+                | "possibly"
+                | "suppose"
+                | "assume"
+                | "可能"
+                | "也许"
+                | "如果"
+                | "假设"
+        )
+    }) || words.windows(2).any(may)
 }
 
 /// The last letter that is said to be correct, and where: `(D) is correct`, `option D is the right answer`.
@@ -241,11 +303,20 @@ fn clause(text: &str) -> Vec<String> {
     let text = text.rsplit(['.', ',', ';', '!', '?', '\n', '，', '。', '；']).next().unwrap_or_default();
     let words = text.split(|c: char| !(c.is_alphanumeric() || c == '\'' || c == '’')).filter(|word| !word.is_empty());
     let mut words: Vec<String> = words.map(str::to_lowercase).collect();
-    let new = |word: &String| matches!(word.as_str(), "but" | "so" | "therefore" | "hence" | "thus" | "then");
-    if let Some(last) = words.iter().rposition(new) {
+    let new = |at: &usize| match words[*at].as_str() {
+        "so" | "therefore" | "hence" | "thus" | "then" => true,
+        // `anything but B` goes on.
+        "but" => !at.checked_sub(1).is_some_and(|before| is_everything(&words[before])),
+        _ => false,
+    };
+    if let Some(last) = (0..words.len()).rfind(new) {
         words.drain(..=last);
     }
     words
+}
+
+fn is_everything(word: &str) -> bool {
+    matches!(word, "anything" | "everything" | "all" | "any" | "every" | "nothing" | "none")
 }
 
 /// Whether a clause says that something is not so, or rules it out.
@@ -287,16 +358,47 @@ fn denies(words: &[String]) -> bool {
                 | "doubt"
         );
         denied || word.ends_with("n't") || word.contains(['不', '非', '错']) || word.contains("排除")
-    }) || [
-        ["rule", "out"],
-        ["rules", "out"],
-        ["ruled", "out"],
-        ["rather", "than"],
-        ["instead", "of"],
-        ["other", "than"],
-    ]
-    .into_iter()
-    .any(has)
+    }) || words.windows(2).any(|pair| pair[1] == "but" && is_everything(&pair[0]))
+        || [
+            ["rule", "out"],
+            ["rules", "out"],
+            ["ruled", "out"],
+            ["rather", "than"],
+            ["instead", "of"],
+            ["other", "than"],
+            ["least", "likely"],
+        ]
+        .into_iter()
+        .any(has)
+}
+
+/// The length of the longest way to write one letter, such as `\text{Option (B).}`.
+const LONGEST_LETTER: usize = 24;
+
+/// The one capital letter that an answer is, where it is that of a choice.
+pub(super) fn lone_letter(text: &str) -> Option<char> {
+    let is_other = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'=' | b'+' | b'^' | b'_' | b',');
+    if text.len() > LONGEST_LETTER
+        || text.bytes().any(is_other)
+        || !text.bytes().any(|byte| matches!(byte, b'A'..=b'J'))
+    {
+        return None;
+    }
+    let text = without_commands(text);
+    let text =
+        without_word(text.trim()).trim_matches(|c: char| is_frame(c) || matches!(c, '(' | ')' | '[' | ']' | '.'));
+    let mut chars = text.chars();
+    chars.next().filter(|letter| letter.is_ascii_uppercase() && is_choice(*letter) && chars.next().is_none())
+}
+
+/// The choice that an answer names in words, or with what it says: `\text{Option B}`, `\textbf{(B)}\ 12`.
+pub(super) fn named_choice(answer: &str) -> Option<char> {
+    let plain = without_commands(answer);
+    let is_capital = without_word(plain.trim())
+        .chars()
+        .find(char::is_ascii_alphabetic)
+        .is_some_and(|letter| letter.is_ascii_uppercase());
+    boxed_letter(answer).filter(|_| is_capital).or_else(|| claim(&plain).and_then(|claim| claim.letter))
 }
 
 /// A text without the commands and braces of LaTeX's text mode.
@@ -364,7 +466,7 @@ pub(super) fn boxed_letter(content: &str) -> Option<char> {
 
 /// A text without the word in front of a letter.
 fn without_word(text: &str) -> &str {
-    ["Option ", "option ", "Choice ", "choice ", "Answer ", "answer "]
+    ["Option ", "option ", "Choice ", "choice ", "Answer ", "answer ", "选项"]
         .iter()
         .find_map(|word| text.strip_prefix(word))
         .map_or(text, str::trim_start)
@@ -427,7 +529,7 @@ fn final_letter(completion: &str) -> Option<char> {
         words.pop();
     }
     let another = words.last().is_some_and(|word| word.len() == 1) && names_another(&end[..end.len() - 1]);
-    (alone && !denies(&words) && !another).then_some(letter)
+    (alone && !denies(&words) && !supposes(&words) && !another).then_some(letter)
 }
 
 /// Whether the last word of a text, but for what joins it to a further one, is a capital letter of a choice.

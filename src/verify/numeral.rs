@@ -1,6 +1,7 @@
 //! Numbers in words, and words that change the number in front of them.
 
 use super::tree::{Constant, Function, Node};
+use std::borrow::Cow;
 
 const SMALL: [&str; 20] = [
     "zero",
@@ -65,6 +66,9 @@ fn multiple(word: &str) -> Option<i64> {
 
 /// The number that words name: `seven`, `twenty one`, `three hundred and five`, `minus two`.
 pub(super) fn value(words: &str) -> Option<i64> {
+    if words.starts_with(|c| matches!(c, '\u{4e00}'..='\u{9fff}')) {
+        return chinese_value(words);
+    }
     let mut words: Vec<&str> = words.split(' ').collect();
     let negative = words.len() > 1 && matches!(words[0], "negative" | "minus");
     if negative {
@@ -101,11 +105,93 @@ pub(super) fn value(words: &str) -> Option<i64> {
     Some(if negative { -value } else { value })
 }
 
+const ORDINALS: [&str; 20] = [
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+    "thirteenth",
+    "fourteenth",
+    "fifteenth",
+    "sixteenth",
+    "seventeenth",
+    "eighteenth",
+    "nineteenth",
+    "twentieth",
+];
+
+/// The place that a word names: `third`, `twenty first`.
+pub(super) fn ordinal(words: &str) -> Option<i64> {
+    let place = |word: &str| ORDINALS.iter().position(|known| *known == word).map(|at| at as i64 + 1);
+    match words.split_once(' ') {
+        None => place(words),
+        Some((tens, unit)) => {
+            let tens = TENS.iter().position(|known| *known == tens)? as i64;
+            place(unit).filter(|unit| *unit < 10).map(|unit| 10 * (tens + 2) + unit)
+        }
+    }
+}
+
+/// The fraction that words name: `one third`, `three quarters`, `a half`. A part alone is an ordinal, but for the half.
+pub(super) fn fraction(words: &str) -> Option<Node> {
+    if words == "half" {
+        return fraction("one half");
+    }
+    let (count, part) = words.rsplit_once(' ')?;
+    let count = value(if count == "a" { "one" } else { count })?;
+    let parts = match part {
+        "quarter" | "quarters" => 4,
+        part => PARTS.iter().find(|(one, many, _)| part == *one || part == *many)?.2,
+    };
+    Some(Node::integer(count).over(Node::integer(parts)))
+}
+
+/// The number that Chinese signs name: 三, 十二, 二百零五, 三万.
+fn chinese_value(text: &str) -> Option<i64> {
+    let (mut total, mut group, mut digit) = (0_i64, 0_i64, None);
+    for sign in text.chars() {
+        match ("零一二三四五六七八九".chars().position(|known| known == sign), sign) {
+            (Some(value), _) => {
+                digit = Some(value as i64).filter(|_| digit.is_none_or(|digit| digit == 0)).map(Some)?
+            }
+            (None, '〇') => digit = Some(0),
+            (None, '两') => digit = Some(2),
+            (None, '十' | '百' | '千') => {
+                let multiple = match sign {
+                    '十' => 10,
+                    '百' => 100,
+                    _ => 1000,
+                };
+                group += digit.take().unwrap_or(1) * multiple;
+            }
+            (None, '万' | '亿') => {
+                let multiple = if sign == '万' { 10_000 } else { 100_000_000 };
+                total = (total + group + digit.take().unwrap_or(0)).checked_mul(multiple)?;
+                group = 0;
+            }
+            _ => return None,
+        }
+    }
+    (!text.is_empty()).then_some(total + group + digit.unwrap_or(0))
+}
+
 /// A value with the words behind it: those that change it are worked in, and what is left is its unit. `None` where there is a further
 /// number among them.
 pub(super) fn scaled(mut value: Node, words: &str) -> Option<(Node, Option<String>)> {
-    let original: Vec<&str> = words.split(' ').collect();
-    let lower = words.to_lowercase();
+    let original = words;
+    let lower = if words.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(words.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(words)
+    };
     let mut words: Vec<&str> = lower.split(' ').collect();
     while let Some(&word) = words.first() {
         let changed = if let Some(multiple) = multiple(word) {
@@ -143,15 +229,13 @@ pub(super) fn scaled(mut value: Node, words: &str) -> Option<(Node, Option<Strin
             return None;
         }
     }
+    let left = (!words.is_empty()).then(|| words.join(" "));
     // The case of letters tells units apart.
-    let as_written = match words.first() {
-        Some(first) if original.len() >= words.len() => {
-            let kept = &original[original.len() - words.len()..];
-            if kept[0].eq_ignore_ascii_case(first) { kept } else { &words }
-        }
-        _ => &words[..],
+    let as_written = |left: String| match original.get(original.len().saturating_sub(left.len())..) {
+        Some(end) if end.eq_ignore_ascii_case(&left) => end.to_string(),
+        _ => left,
     };
-    Some((value, (!words.is_empty()).then(|| as_written.join(" "))))
+    Some((value, left.map(as_written)))
 }
 
 /// The power of ten that a Chinese word begins with, and the rest of the word: 万元.
@@ -160,7 +244,7 @@ fn chinese(word: &str) -> Option<(i64, &str)> {
     if ["千米", "千克", "千瓦", "千焦"].iter().any(|unit| word.starts_with(unit)) {
         return None;
     }
-    [('百', 100), ('千', 1_000), ('万', 10_000), ('亿', 100_000_000)]
+    [('十', 10), ('百', 100), ('千', 1_000), ('万', 10_000), ('亿', 100_000_000)]
         .iter()
         .find_map(|(sign, multiple)| Some((*multiple, word.strip_prefix(*sign)?)))
 }

@@ -542,6 +542,8 @@ impl Parser<'_> {
             Token::Text(sign) if matches!(sign.as_str(), "£" | "€" | "¥") => return None,
             Token::Text(_) => {}
             Token::Word(word) if is_prose(word) || names_number(word) => {}
+            Token::Word(word)
+                if word.eq_ignore_ascii_case("no") && matches!(self.tokens.get(self.at + 1), Some(Token::Word(_))) => {}
             _ => return None,
         }
         let rest = &self.tokens[self.at..];

@@ -294,7 +294,7 @@ fn symbol_of(c: char) -> char {
 /// Commands that are one symbol.
 fn symbol_command(name: &str) -> Option<char> {
     Some(match name {
-        "cdot" | "ast" | "bullet" => '*',
+        "cdot" => '*',
         "div" => '/',
         "pm" => '±',
         "mp" => '∓',
@@ -508,9 +508,9 @@ impl Lexer<'_> {
 
     /// Whether the `$` just passed is the only one and stands beside a digit: `$5`. Else it opens or closes mathematics.
     fn is_lone_dollar(&self) -> bool {
-        let dollars = self.text.bytes().filter(|byte| *byte == b'$').take(2).count();
-        let before = self.text[..self.at - 1].ends_with(|c| digit(c).is_some());
-        dollars == 1 && (before || self.rest().starts_with(|c| digit(c).is_some()))
+        let (before, after) = (&self.text[..self.at - 1], self.rest());
+        let beside = after.starts_with(|c| digit(c).is_some()) || before.ends_with(|c| digit(c).is_some());
+        beside && !after.contains('$') && !before.contains('$')
     }
 
     fn is_hyphen(&self) -> bool {
@@ -840,6 +840,10 @@ impl Lexer<'_> {
             "pmod" | "bmod" | "pod" => self.tokens.push(Token::Command("mod".to_string())),
             "mathbf" | "boldsymbol" | "bm" | "bold" | "bf" => self.bold_letter(),
             "times" => self.times(),
+            // Of numbers it is a product, of letters any operation.
+            "ast" | "bullet" if matches!(self.tokens.last(), Some(Token::Number(_) | Token::Symbol(_))) => {
+                self.symbol('*');
+            }
             "quad" | "qquad" | "displaystyle" | "textstyle" | "limits" | "mathit" | "it" | "underline"
             | "mathnormal" | "displaylimits" | "scriptscriptstyle" | "enspace" | "medspace" | "thickspace"
             | "nonumber" | "notag" | "bfseries" | "thinspace" | "hfill" | "boxed" | "fbox" | "ensuremath"

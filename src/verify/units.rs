@@ -176,24 +176,46 @@ fn measure(name: &str) -> Option<(Dimensions, Number)> {
     }
 }
 
-/// Words that exclude each other: what is counted by one of a row is not what is counted by another.
-const EXCLUSIVE: [&[&str]; 5] = [
-    &["red", "blue", "green", "yellow", "white", "black", "orange", "purple", "pink", "brown", "gray", "grey"],
-    &["penny", "pennie", "nickel", "dime", "quarter"],
-    &["boy", "girl"],
-    &["man", "men", "woman", "women"],
-    &["male", "female"],
+/// Words that exclude each other, in groups that mean the same: what one group of a row says is not what another says.
+const EXCLUSIVE: [&[&[&str]]; 13] = [
+    &[
+        &["red"],
+        &["blue"],
+        &["green"],
+        &["yellow"],
+        &["white"],
+        &["black"],
+        &["orange"],
+        &["purple"],
+        &["pink"],
+        &["brown"],
+        &["gray", "grey"],
+    ],
+    &[&["penny", "pennie"], &["nickel"], &["dime"], &["quarter"]],
+    &[&["boy"], &["girl"]],
+    &[&["man", "men"], &["woman", "women"]],
+    &[&["male"], &["female"]],
+    &[&["north", "n"], &["south", "s"], &["east", "e"], &["west", "w"]],
+    &[&["up", "upward", "above"], &["down", "downward", "below"]],
+    &[&["left"], &["right"]],
+    &[&["head"], &["tail"]],
+    &[&["win"], &["loss", "losse"], &["draw", "tie"]],
+    &[&["increase", "gain", "profit", "more", "rise"], &["decrease", "loss", "less", "fewer", "fall", "decline"]],
+    &[&["bc", "bce"], &["ad", "ce"]],
+    &[&["odd"], &["even"]],
 ];
 
 /// Whether two counts are known to count different things: `5 red` and `5 blue`.
 pub(super) fn exclude(one: &str, other: &str) -> bool {
-    let of_row = |text: &str, row: &[&'static str]| -> Vec<&'static str> {
-        let words: Vec<String> = text.split(' ').map(str::to_lowercase).collect();
-        row.iter().copied().filter(|known| words.iter().any(|word| singular(word) == *known)).collect()
+    let words = |text: &str| -> Vec<String> {
+        text.split(' ').map(|word| singular(&word.to_lowercase()).to_string()).collect()
     };
+    let (one, other) = (words(one), words(other));
     EXCLUSIVE.iter().any(|row| {
-        let (one, other) = (of_row(one, row), of_row(other, row));
-        !one.is_empty() && !other.is_empty() && !one.iter().any(|word| other.contains(word))
+        let group = |words: &[String]| {
+            row.iter().position(|group| group.iter().any(|known| words.iter().any(|word| word == known)))
+        };
+        group(&one).zip(group(&other)).is_some_and(|(one, other)| one != other)
     })
 }
 
@@ -229,7 +251,7 @@ pub(super) fn is_known(word: &str) -> bool {
     let lower = word.to_lowercase();
     find(&lower).is_some()
         || matches!(word, "kPa" | "kHz" | "kWh" | "eV" | "keV")
-        || EXCLUSIVE.iter().any(|row| row.contains(&lower.as_str()))
+        || (lower.len() > 2 && EXCLUSIVE.iter().any(|row| row.iter().any(|group| group.contains(&lower.as_str()))))
 }
 
 /// Whether one letter is the sign of a unit.
