@@ -39,9 +39,6 @@ pub struct Record {
     pub level: Option<String>,
 }
 
-/// What data sets write where a problem has no answer that could be checked: `NuminaMath`, and tables that were written as text.
-const NO_ANSWER: [&str; 6] = ["proof", "notfound", "not found", "n/a", "nan", "null"];
-
 /// Why nobody could be right about a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unusable {
@@ -63,7 +60,7 @@ impl Record {
             Some(Unusable::Empty)
         } else if self.answer.trim().is_empty() {
             Some(Unusable::Unanswered)
-        } else if NO_ANSWER.iter().any(|word| self.answer.trim().eq_ignore_ascii_case(word)) {
+        } else if crate::verify::stands_for_none(&self.answer) {
             Some(Unusable::Word)
         } else {
             (!is_whole(&self.answer)).then_some(Unusable::CutOff)

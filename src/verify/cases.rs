@@ -10,6 +10,8 @@
 //!
 //! What it finds becomes a case of `what_a_fuzzer_found_stays_fixed`.
 
+mod kept;
+
 use super::{AnswerFormat, Equality, Verdict, answers_equal, verify};
 use proptest::prelude::*;
 

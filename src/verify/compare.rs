@@ -378,7 +378,8 @@ impl Comparer {
                 Ok(self.scalars(modulus, other)? && self.congruent(gold, answer, modulus)?)
             }
             (Node::Residue(..), _) => Ok(false),
-            (_, Node::Residue(answer, _)) => self.nodes(gold, answer),
+            // What is not smaller than the modulus is still to be worked out: `7 \bmod 4`.
+            (_, Node::Residue(answer, modulus)) => Ok(!is_unreduced(answer, modulus) && self.nodes(gold, answer)?),
             (Node::Apply(name, arguments), Node::Apply(other, answer))
                 if name == other && arguments.len() == answer.len() =>
             {
@@ -1033,6 +1034,9 @@ impl Comparer {
                 if gold_unit == answer_unit {
                     return self.nodes(gold, answer);
                 }
+                if names_something(gold, gold_unit) || names_something(answer, answer_unit) {
+                    return Ok(same_words(gold_unit, answer_unit) && self.nodes(gold, answer)?);
+                }
                 match (leading_unit(gold_unit), leading_unit(answer_unit)) {
                     _ if exclude(gold_unit, answer_unit) => Ok(false),
                     // `20 degrees` may be of temperature.
@@ -1071,6 +1075,11 @@ impl Comparer {
                     Some((rest, _)) => self.scalars(gold, &rest),
                     None => Ok(false),
                 }
+            }
+            (Node::Quantity { value, unit: words }, _) | (_, Node::Quantity { value, unit: words })
+                if names_something(value, words) =>
+            {
+                Ok(false)
             }
             (Node::Quantity { value, unit: words }, other) | (other, Node::Quantity { value, unit: words }) => {
                 // Percent and degrees may be words.
@@ -1260,6 +1269,15 @@ fn in_order_of_words(gold: &[Node], answer: &[Node]) -> Option<Vec<Node>> {
         }
     }
     Some(ordered)
+}
+
+/// Whether a number, or a name, is not the rest of a division by a number.
+fn is_unreduced(value: &Node, modulus: &Node) -> bool {
+    match (value, modulus) {
+        (Node::Number { value, .. }, Node::Number { value: modulus, .. }) => value >= modulus,
+        (value, Node::Number { .. }) => has_variable(value),
+        _ => false,
+    }
 }
 
 /// A value for a variable: integers from 1 to between 10 and 10,000,000; of every two, the other is a fraction or negative, if the variable
@@ -1819,6 +1837,11 @@ fn without_unit(node: &Node) -> &Node {
         Node::Quantity { value, .. } => value,
         other => other,
     }
+}
+
+/// Whether words behind a letter are no unit of it, but say what it is: `x\text{-axis}`, `n\text{ even}`.
+fn names_something(value: &Node, words: &str) -> bool {
+    matches!(value, Node::Variable(_)) && leading_unit(words).is_none()
 }
 
 fn is_degrees(unit: &str) -> bool {

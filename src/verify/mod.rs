@@ -118,6 +118,10 @@ pub fn verify(gold: &str, completion: &str, format: AnswerFormat) -> Verificatio
         AnswerFormat::Math => boxed::last_boxed(completion),
         AnswerFormat::MathAnywhere => boxed::last_boxed(completion).or_else(|| extract::phrase_or_number(completion)),
     };
+    if stands_for_none(gold) {
+        let verdict = if found.is_some() { Verdict::Incorrect } else { Verdict::NoAnswer };
+        return Verification { verdict, extracted: found.map(str::to_string) };
+    }
     let mut equality = found.map(|answer| answers_equal(gold, answer));
     let mut extracted = found.map(str::to_string);
     if equality == Some(Equality::Different)
@@ -129,6 +133,21 @@ pub fn verify(gold: &str, completion: &str, format: AnswerFormat) -> Verificatio
         }
     }
     Verification { verdict: verdict(equality), extracted }
+}
+
+/// Whether a gold answer is a word that data sets write where a problem has no answer that could be checked: `NuminaMath`'s `proof`, and what
+/// tables leave that were written as text. Nobody is right about it.
+pub fn stands_for_none(gold: &str) -> bool {
+    const WORDS: [&str; 6] = ["proof", "notfound", "not found", "n/a", "nan", "null"];
+    let word = gold.trim();
+    let word = match word.split_once('{') {
+        Some((command, rest)) if command.starts_with(r"\text") || matches!(command, r"\mathrm" | r"\mbox") => {
+            rest.strip_suffix('}').unwrap_or(rest)
+        }
+        _ => word,
+    };
+    let word = word.trim().trim_end_matches('.');
+    WORDS.iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
 fn verdict(equality: Option<Equality>) -> Verdict {

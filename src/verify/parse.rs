@@ -156,8 +156,11 @@ fn modulo(item: Node, modulus: &Node) -> Node {
 pub(super) fn words(tokens: &[Token]) -> Option<String> {
     let mut words: Vec<String> = Vec::new();
     let has_comma = tokens.iter().any(|token| matches!(token, Token::Symbol(',' | '∧' | '∨')));
-    for token in tokens {
+    for (at, token) in tokens.iter().enumerate() {
+        // The letters of a unit are not the same in upper and lower case: `5 mW`.
+        let follows_number = at > 0 && matches!(tokens[at - 1], Token::Number(_));
         match token {
+            Token::Text(word) | Token::Word(word) if follows_number && word.len() <= 3 => words.push(word.clone()),
             Token::Text(word) | Token::Word(word) | Token::Number(word) => words.push(word.to_lowercase()),
             Token::Letter(letter) => words.push(letter.to_lowercase().to_string()),
             Token::Symbol('(' | ')' | '[' | ']') if !has_comma => {}
@@ -584,20 +587,28 @@ impl Parser<'_> {
             Some(Token::Text(word) | Token::Word(word)) => word.to_lowercase(),
             _ => return,
         };
-        if rest.get(length) == Some(&Token::Symbol(':')) {
-            let again = rest[length + 1..]
-                .windows(2)
-                .any(|pair| pair[1] == Token::Symbol(':') && matches!(pair[0], Token::Text(_) | Token::Word(_)));
-            if again || self.labelled {
-                // `boys: 3, girls: 5`: the names tell the values apart.
-                self.labelled = true;
-                let colon = self.at + length;
-                self.tokens[colon] = Token::Symbol('=');
-                return;
+        let colon = rest.get(length) == Some(&Token::Symbol(':'));
+        let verb = !colon
+            && length < rest.len()
+            && introduces(&last)
+            && !(self.at..self.at + length).any(|at| self.denies(at));
+        if !(colon || verb) {
+            return;
+        }
+        let sign = self.at + length - usize::from(verb);
+        let is_label = |pair: &[Token]| match pair {
+            [Token::Text(_) | Token::Word(_), Token::Symbol(':')] => colon,
+            [Token::Text(word) | Token::Word(word), next] => {
+                verb && introduces(&word.to_lowercase()) && !matches!(next, Token::Text(_) | Token::Word(_))
             }
-            self.at += length + 1;
-        } else if length < rest.len() && introduces(&last) && !(self.at..self.at + length).any(|at| self.denies(at)) {
-            self.at += length;
+            _ => false,
+        };
+        self.labelled |= self.tokens[sign + 1..].windows(2).any(is_label);
+        if self.labelled && sign > self.at {
+            // `boys: 3, girls: 5`: the names tell the values apart.
+            self.tokens[sign] = Token::Symbol('=');
+        } else {
+            self.at = sign + 1;
         }
     }
 
@@ -1398,6 +1409,13 @@ impl Parser<'_> {
                     };
                     let argument = self.call_argument()?;
                     Ok(match (exponent, inverse) {
+                        // Those that are worked out have no other inverse.
+                        (Some(exponent), None)
+                            if exponent == Node::integer(-1)
+                                && !matches!(function, Function::Ln | Function::Logarithm) =>
+                        {
+                            Node::Apply(format!("\\arc{other}"), vec![argument])
+                        }
                         (Some(exponent), Some(inverse)) if exponent == Node::integer(-1) => {
                             Node::Call(inverse, vec![argument])
                         }
@@ -1625,7 +1643,7 @@ impl Parser<'_> {
     }
 
     /// Whether square brackets that begin at `start`, and are closed just before, take the integer part of what is in them. They only group
-    /// where something has to be grouped: what has brackets of its own, the base of a power, the argument of a function, or a sum that is a
+    /// where something has to be grouped: what has brackets of its own, an expression with an exponent, the argument of a function, or a sum that is a
     /// factor. Of numbers alone nobody would write them for anything else.
     fn is_integer_part(&self, start: usize, inner: &Node) -> bool {
         let has_brackets = self.tokens[start..self.at - 1]
@@ -1642,7 +1660,7 @@ impl Parser<'_> {
         let has_letter = inner.any(&|part| matches!(part, Node::Variable(_)));
         has_letter
             && !has_brackets
-            && !self.is('^')
+            && (!self.is('^') || matches!(inner, Node::Variable(_)))
             && !is_argument
             && !(multiplied && matches!(inner, Node::Sum(_) | Node::PlusMinus(..)))
             && !matches!(inner, Node::Chain { .. } | Node::Text(_) | Node::List(_))

@@ -177,7 +177,7 @@ fn measure(name: &str) -> Option<(Dimensions, Number)> {
 }
 
 /// Words that exclude each other, in groups that mean the same: what one group of a row says is not what another says.
-const EXCLUSIVE: [&[&[&str]]; 13] = [
+const EXCLUSIVE: [&[&[&str]]; 14] = [
     &[
         &["red"],
         &["blue"],
@@ -199,21 +199,31 @@ const EXCLUSIVE: [&[&[&str]]; 13] = [
     &[&["up", "upward", "above"], &["down", "downward", "below"]],
     &[&["left"], &["right"]],
     &[&["head"], &["tail"]],
-    &[&["win"], &["loss", "losse"], &["draw", "tie"]],
+    &[&["win"], &["loss", "losses"], &["draw", "tie"]],
     &[&["increase", "gain", "profit", "more", "rise"], &["decrease", "loss", "less", "fewer", "fall", "decline"]],
     &[&["bc", "bce"], &["ad", "ce"]],
     &[&["odd"], &["even"]],
+    &[&["monday"], &["tuesday"], &["wednesday"], &["thursday"], &["friday"], &["saturday"], &["sunday"]],
 ];
 
 /// Whether two counts are known to count different things: `5 red` and `5 blue`.
 pub(super) fn exclude(one: &str, other: &str) -> bool {
-    let words = |text: &str| -> Vec<String> {
-        text.split(' ').map(|word| singular(&word.to_lowercase()).to_string()).collect()
-    };
+    let words = |text: &str| text.to_lowercase().split(' ').map(str::to_string).collect::<Vec<_>>();
     let (one, other) = (words(one), words(other));
+    // `times a day` and `times a week`
+    if one.len() == other.len() && one.len() > 1 {
+        let mut different = one.iter().zip(&other).filter(|(one, other)| one != other);
+        if let (Some((one, other)), None) = (different.next(), different.next())
+            && let (Some(one), Some(other)) = (unit(one), unit(other))
+        {
+            return one != other;
+        }
+    }
     EXCLUSIVE.iter().any(|row| {
         let group = |words: &[String]| {
-            row.iter().position(|group| group.iter().any(|known| words.iter().any(|word| word == known)))
+            row.iter().position(|group| {
+                group.iter().any(|known| words.iter().any(|word| word == known || singular(word) == *known))
+            })
         };
         group(&one).zip(group(&other)).is_some_and(|(one, other)| one != other)
     })
@@ -297,6 +307,21 @@ pub(super) fn unit(text: &str) -> Option<Unit> {
 /// The unit that a text is or begins with: `cm long`.
 pub(super) fn leading_unit(text: &str) -> Option<Unit> {
     let is_sure = |text: &str| text.len() > 2 || matches!(text, "cm" | "mm" | "km" | "kg" | "mg" | "ft");
+    const DIRECTIONS: [&str; 12] = [
+        " long",
+        " tall",
+        " high",
+        " wide",
+        " deep",
+        " thick",
+        " away",
+        " apart",
+        " old",
+        " each",
+        " altogether",
+        " in total",
+    ];
+    let text = DIRECTIONS.iter().find_map(|word| text.strip_suffix(word)).unwrap_or(text);
     unit(text).or_else(|| {
         let ends = text.match_indices(' ').map(|(end, _)| &text[..end]);
         ends.filter(|text| is_sure(text)).filter_map(unit).last()

@@ -1,0 +1,277 @@
+//! What carries meaning and must not be dropped: marks, brackets, relations, connectives, the order of operations, units, names of values;
+//! and what says the same in words.
+
+use super::{Case, check};
+use crate::verify::{AnswerFormat, Verdict, verify};
+
+const MARKS: &[Case] = &[
+    (r"\bar z", &[r"\overline z", r"\bar{z}", r"\overline{z}"], &["z", r"\hat z", r"\vec z", r"\bar w"]),
+    ("z", &["z", r"\underline{z}", r"\mathbf{z}"], &[r"\bar z", r"\overline{z}", r"\dot z", r"\tilde z"]),
+    (r"z+\bar z", &[r"\bar z+z", r"\overline{z}+z"], &["2z", r"2\bar z"]),
+    (r"P(A|\bar B)", &[r"P(A\mid\overline{B})", r"P(A|\overline B)"], &["P(A|B)", r"P(\bar A|B)"]),
+    (r"\bar A", &[r"\overline{A}"], &["A", r"\bar B"]),
+    (r"\hat p", &[r"\widehat{p}"], &["p", r"\bar p"]),
+    (r"\overrightarrow{AB}", &[r"\vec{AB}"], &["AB", r"\overrightarrow{BA}", r"\overrightarrow{AC}"]),
+    ("AB", &[r"\overline{AB}"], &[r"\overrightarrow{AB}", r"\widehat{AB}", r"\overset{\frown}{AB}"]),
+    (r"\overline{AB}=12", &["AB=12", "12", r"\overline{AB}=12"], &["AC=12"]),
+    (r"\overline{ab}", &[r"\bar{ab}"], &["ab", r"\overline{ba}"]),
+    (r"\bar x_1", &[r"\bar{x}_1", r"\overline{x_1}"], &["x_1", r"\bar x_2"]),
+    (r"\vec v", &[r"\mathbf{v}", r"\overrightarrow v", r"\boldsymbol v"], &["v", r"\vec w", r"\mathbf{w}"]),
+    (r"\mathbf{v}", &["v", r"\vec v"], &["w", r"\vec w"]),
+    (
+        r"2\hat i-\hat j",
+        &["2i-j", r"2\mathbf{i}-\mathbf{j}", r"2\vec i-\vec j", "(2,-1)"],
+        &["2i+j", r"2\hat j-\hat i"],
+    ),
+    (r"\ddot x", &[r"\ddot{x}"], &[r"\dot x", "x"]),
+    (r"\mathcal{F}", &[r"\mathcal F"], &["F", r"\mathcal G"]),
+    ("10", &[r"\overline{10}", r"\underline{10}"], &[r"\overline{1}0"]),
+    (r"0.\bar3", &[r"\frac13", r"0.\overline{3}"], &["0", "0.3", "3"]),
+];
+
+const BRACKETS: &[Case] = &[
+    (
+        r"\left[\frac n2\right]",
+        &[r"[\frac{n}{2}]", r"\lfloor\frac n2\rfloor", r"\left[n/2\right]"],
+        &[r"\frac n2", r"\lceil\frac n2\rceil", r"[\frac n3]"],
+    ),
+    (r"\frac n2", &[r"(\frac n2)", r"{\frac n2}"], &[r"\left[\frac n2\right]"]),
+    (r"[\frac n3]+1", &[r"1+[\frac n3]", r"\lfloor\frac n3\rfloor+1"], &[r"\frac n3+1"]),
+    ("2[x]", &["[x]2"], &["2x", "[2x]"]),
+    ("[x+y]", &["[y+x]"], &["x+y", "[x]+[y]"]),
+    ("((a+b)c)^2", &["[(a+b)c]^2", r"\{(a+b)c\}^2"], &["(a+b)c^2"]),
+    ("2(x+1)", &["2[x+1]", "[x+1]2", "2[1+x]"], &["2[x]+1"]),
+    ("(x+1)(x-1)", &["[x+1][x-1]", "[x+1](x-1)"], &["[x+1]"]),
+    ("x^2+2x+1", &["[x+1]^2"], &["[x]^2+2x+1"]),
+    (r"\sin(x+1)", &[r"\sin[x+1]"], &[r"\sin[x]+1"]),
+    ("12", &["[12]", r"\{12\}", "[3+9]"], &[r"\langle 12\rangle"]),
+    (r"\{x\}", &[r"\left\{x\right\}"], &["x", "[x]"]),
+    ("x", &["(x)", "{x}"], &[r"\{x\}", r"\langle x\rangle", "[x]"]),
+    (r"\{x\}+1", &[r"1+\{x\}"], &["x+1"]),
+];
+
+const STATEMENTS: &[Case] = &[
+    (r"p\land q", &[r"q\wedge p", "p ∧ q"], &[r"p\lor q", "pq", "p, q"]),
+    (r"p\lor q", &[r"q\lor p"], &[r"p\land q", "p, q"]),
+    (r"p\lor q\land r", &[r"(r\land q)\lor p"], &[r"(p\lor q)\land r"]),
+    (r"\neg(p\lor q)", &[r"\lnot(q\vee p)", r"\sim(p\lor q)"], &[r"\neg(p\land q)", r"p\lor q", r"\neg p\lor q"]),
+    (r"\sim p", &[r"\neg p", "¬p"], &["p", r"\sim q"]),
+    (r"x<1\lor x>3", &["x<1 or x>3", r"(-\infty,1)\cup(3,\infty)"], &[r"x<1\land x>4"]),
+    (r"1\lor 2", &["1, 2", "2 or 1"], &["1", "3"]),
+    (r"A\subset B", &[r"B\supset A"], &[r"B\subset A", "AB", r"A\subseteq B", r"A\supset B"]),
+    (r"A\subsetneq B", &[r"B\supsetneq A"], &[r"B\subsetneq A", r"A\subseteq B"]),
+    (r"a\prec b", &[r"b\succ a"], &[r"b\prec a", "ab"]),
+    (r"y\propto x", &[r"y\propto x"], &[r"y\propto x^2", "y=x", "xy"]),
+    (
+        r"\triangle ABC\cong\triangle DEF",
+        &[r"\triangle DEF\cong\triangle ABC"],
+        &[r"\triangle ABC\sim\triangle DEF", r"\triangle ABC\cong\triangle DFE"],
+    ),
+    (r"AB\parallel CD", &[r"CD\parallel AB"], &[r"AB\perp CD", r"AC\parallel BD"]),
+    (r"a\notin B", &[r"a \notin B"], &[r"a\in B", r"b\notin B"]),
+    (r"X\sim N(0,1)", &[r"X \sim N(0,1)"], &[r"Y\sim N(0,1)", "N(0,1)X"]),
+    ("3.14", &[r"\sim 3.14", r"\approx 3.14", r"x\cong 3.14"], &[r"\sim 3.15"]),
+    (r"p\iff q", &[r"q\Leftrightarrow p"], &[r"p\Rightarrow q", "pq"]),
+];
+
+const OPERATIONS: &[Case] = &[
+    (r"\vec a\cdot\vec b", &[r"\vec b\cdot\vec a"], &[r"\vec a\times\vec b", "ab"]),
+    (
+        r"\vec a\times\vec b",
+        &[r"\overrightarrow a\times\overrightarrow b"],
+        &[r"\vec b\times\vec a", r"\vec a\cdot\vec b"],
+    ),
+    (
+        r"\mathbf{a}\times\mathbf{b}",
+        &[r"\vec a\times\vec b"],
+        &[r"\mathbf{b}\times\mathbf{a}", r"\mathbf{a}\cdot\mathbf{b}"],
+    ),
+    (r"f\circ g", &[r"f \circ g"], &[r"g\circ f", "fg"]),
+    (r"a\star b", &[r"a \star b"], &[r"b\star a", "ab"]),
+    (r"\Re z", &[r"\Re(z)"], &[r"\Im z", "z"]),
+    (r"A\cap B", &[r"B\cap A"], &[r"A\cup B", "AB"]),
+    ("x(t)", &["x(t)"], &["t(x)", "xt"]),
+    ("n!!", &["n!!"], &["n!", "(n!)!"]),
+    ("720", &["6!", "(3!)!"], &["6!!", "3!!"]),
+    (r"\sinh^{-1}x", &[r"\sinh^{-1}(x)"], &[r"\frac{1}{\sinh x}", r"\sinh x"]),
+    ("P(A)=0.5", &["0.5", r"P(A)=\frac12"], &["P(B)=0.5"]),
+    ("7", &[r"7\bmod 9"], &[r"7\bmod 4"]),
+    ("x", &["x"], &[r"x\bmod 3", r"x\text{-axis}"]),
+    (r"x\text{-axis}", &[r"x\text{-axis}"], &["x", r"y\text{-axis}"]),
+];
+
+const QUANTITIES: &[Case] = &[
+    (r"20^\circ C", &["20", r"20^\circ\text{C}", "20℃", "20°C", r"20^\circ"], &[r"20^\circ F", "20℉", r"21^\circ C"]),
+    ("20℉", &[r"20^\circ\mathrm{F}", r"20\text{ degrees Fahrenheit}"], &["20℃", r"20\text{ degrees Celsius}"]),
+    (r"5\text{ kN}", &["5", r"5000\text{ N}", r"5\,\mathrm{kN}", r"5\text{ kilonewtons}"], &[r"5\text{ N}", "5000"]),
+    (r"5\text{ MW}", &[r"5000\text{ kW}"], &[r"5\text{ mW}", r"5\text{ W}", r"5\text{ kW}"]),
+    (r"5\mathrm{mA}", &[r"0.005\,\mathrm{A}"], &[r"5\,\mathrm{A}"]),
+    (r"5\text{ MHz}", &[r"5000000\text{ Hz}"], &[r"5\text{ Hz}", r"5\text{ kHz}"]),
+    (r"5\text{ nm}", &["5"], &[r"5\text{ m}", r"5\text{ mm}"]),
+    (r"5\text{ kPa}", &["5"], &[r"5\text{ Pa}"]),
+    (r"5\text{ kV}", &["5"], &[r"5\text{ V}"]),
+    (r"5\text{ eV}", &["5"], &[r"5\text{ J}", r"5\text{ keV}"]),
+    (r"5\text{ bytes}", &["5", r"40\text{ bits}"], &[r"5\text{ bits}"]),
+    (r"5\text{ GB}", &["5"], &[r"5\text{ MB}", r"5\text{ Gb}"]),
+    (r"5\text{ cm long}", &["5", r"5\text{ cm}"], &[r"5\text{ m long}"]),
+    (r"5\text{ times a day}", &["5"], &[r"5\text{ times a week}"]),
+    ("€5", &["5", r"5\text{ euros}"], &["$5", r"\$5", "£5"]),
+    (r"\$5", &["$5", "5$", "5"], &["€5", "£5"]),
+    (r"5\text{ nickels}", &["5"], &[r"5\text{ dimes}"]),
+    (r"5\text{ red}", &["5", r"5\text{ red balls}", "5 red"], &[r"5\text{ blue}", r"6\text{ red}"]),
+    ("3 boys, 5 girls", &["3 boys, 5 girls", "5 girls, 3 boys", "3, 5"], &["5 boys, 3 girls", "3 girls, 5 boys"]),
+    (
+        r"3\text{ apples}, 5\text{ pears}",
+        &[r"5\text{ pears and }3\text{ apples}"],
+        &[r"5\text{ apples}, 3\text{ pears}"],
+    ),
+    (
+        r"\text{Tom}: 3, \text{Ann}: 5",
+        &[r"\text{Ann}: 5, \text{Tom}: 3", r"\text{Tom}=3, \text{Ann}=5"],
+        &[r"\text{Tom}: 5, \text{Ann}: 3"],
+    ),
+    (
+        r"\text{Tom is }3, \text{Ann is }5",
+        &[r"\text{Ann is }5, \text{Tom is }3"],
+        &[r"\text{Tom is }5, \text{Ann is }3"],
+    ),
+    ("5", &[r"\text{Answer: }5", r"\text{The answer is }5"], &[r"\text{Answer: }6"]),
+    (r"5\text{ km north}", &["5"], &[r"5\text{ km south}"]),
+    (r"5\%\text{ increase}", &[r"5\%"], &[r"5\%\text{ decrease}"]),
+];
+
+const BENDS: &[Case] = &[
+    ("1", &[], &[r"\cos(10^{-9})", r"\tanh 50", r"\frac{\cosh 50}{\sinh 50}", r"10^{30}-\sqrt{10^{60}-1}"]),
+    (r"\cos(10^{-9})", &[r"\cos\left(\frac{1}{10^9}\right)"], &["1"]),
+    (r"\sin(10^{-8})", &[r"\sin(10^{-8})"], &["10^{-8}"]),
+    (r"\ln(1+10^{-9})", &[], &["10^{-9}"]),
+    (r"\tanh(50)", &[r"\tanh 50"], &["1"]),
+    (r"\cosh 50", &[], &[r"\frac{e^{50}}{2}", r"\sinh 50"]),
+    (r"\frac{\pi}{2}", &[r"2\arctan 1", r"\arctan 2+\arctan\frac12"], &[r"\arctan(10^{20})", r"\arctan(10^{30})"]),
+    ("640320^3+744", &[], &[r"e^{\pi\sqrt{163}}"]),
+    ("0", &[r"\sin\pi", r"\ln 1"], &[r"\sin(10^{-30})", "e^{-100}"]),
+    (r"100\cdot 2^{-t/5730}", &[r"100e^{-\frac{\ln 2}{5730}t}"], &["100"]),
+    (r"2\cos\frac{\pi}{48}", &[r"\sqrt{2+\sqrt{2+\sqrt{2+\sqrt3}}}"], &[r"\sqrt{2+\sqrt{2+\sqrt3}}"]),
+];
+
+const WORDS: &[Case] = &[
+    (
+        "B",
+        &[
+            r"\text{Option B}",
+            r"\text{The answer is B}",
+            r"\textbf{(B)}\ 12",
+            "选项B",
+            "故选B",
+            "答案是B",
+            r"\text{Choice (B)}",
+            "option B",
+            "(B) 12",
+        ],
+        &[
+            "A",
+            "b",
+            r"\text{not B}",
+            r"\text{Option A}",
+            r"\text{Option B or C}",
+            "选项A",
+            r"\textbf{(A)}\ 12",
+            "不选B",
+        ],
+    ),
+    ("ABD", &["A,B,D", "A, B, D", r"\text{A, B, D}", r"A\text{, }B\text{ and }D"], &["A,B", "AB", "A,B,C", "D"]),
+    (r"\text{no solution}", &[r"\emptyset", "no solutions", r"\text{No real solutions}", "无解"], &["0", "solution"]),
+    (r"\emptyset", &[r"\text{no solution}", "no solution", r"\text{There are no solutions}"], &["0", "none of these"]),
+    ("1st", &["first", r"\text{first}", "1"], &["second", "2nd"]),
+    ("first", &["1st"], &["2nd", "second"]),
+    ("3", &["third", r"\text{third}"], &["fourth", "one third"]),
+    (r"\frac13", &["one third", r"\text{one third}"], &["third", "two thirds"]),
+    (r"\frac34", &["three quarters", "three fourths"], &["one quarter"]),
+    (r"\frac12", &["one half", r"\text{half}", r"\text{a half}"], &["two halves"]),
+    ("三", &["3"], &["4"]),
+    ("12", &["十二"], &["十三", "二十"]),
+    ("205", &["二百零五"], &["二十五"]),
+    ("30000", &["三万"], &["三千"]),
+    ("12", &[r"\sigma^2=12", "f(2)=g(3)=12", "x=y=12"], &[r"\sigma=144", "x^2=12", "f(2)=g(3)=13"]),
+    (
+        r"(k\pi,\ k\pi+\frac{\pi}{2}),\ k\in\mathbb{Z}",
+        &[r"(\pi+k\pi,\ \frac{3\pi}{2}+k\pi),\ k\in\mathbb{Z}", r"x\in(n\pi,\ n\pi+\frac{\pi}{2}),\ n\in\mathbb{Z}"],
+        &[
+            r"(k\pi,\ k\pi+\frac{3\pi}{2}),\ k\in\mathbb{Z}",
+            r"[k\pi,\ k\pi+\frac{\pi}{2}],\ k\in\mathbb{Z}",
+            r"(\frac{\pi}{2}+k\pi,\ \pi+k\pi),\ k\in\mathbb{Z}",
+            r"(2k\pi,\ 2k\pi+\frac{\pi}{2}),\ k\in\mathbb{Z}",
+        ],
+    ),
+];
+
+/// Documented decisions that a reader may have expected otherwise.
+const CONTRACT: &[Case] = &[
+    ("5", &[r"5\%"], &["0.05", r"0.05\%"]),
+    (r"5\%", &["5", "0.05", r"\frac{1}{20}"], &[r"0.05\%", "500"]),
+    (r"\frac17", &["0.142857", "0.1428571"], &["0.14286", "0.142856", "0.143"]),
+    ("2", &["2"], &["2, 2"]),
+    ("101_2", &["101_2", "101"], &["5", "101_3"]),
+    ("Ce^x", &["e^xC"], &["Ke^x"]),
+    (r"(1,\infty)", &[r"x\in(1,\infty)"], &["x>1"]),
+    ("13", &["13 hours", r"13\text{ h}"], &["13h", "13k"]),
+];
+
+#[test]
+fn what_carries_meaning_is_kept() {
+    let tables = [
+        ("marks", MARKS),
+        ("brackets", BRACKETS),
+        ("statements", STATEMENTS),
+        ("operations", OPERATIONS),
+        ("quantities", QUANTITIES),
+        ("bends", BENDS),
+        ("words", WORDS),
+        ("the contract", CONTRACT),
+    ];
+    for (kind, cases) in tables {
+        eprintln!("{:>4} {kind}", check(cases));
+    }
+}
+
+#[test]
+fn a_denied_or_supposed_answer_is_none() {
+    for (gold, completion, expected) in [
+        ("5", "The wrong answer is 5", Verdict::NoAnswer),
+        ("5", "The answer is not 5", Verdict::Incorrect),
+        ("5", "I do not think the answer is 5", Verdict::NoAnswer),
+        ("5", "If x = 1 the answer is 5", Verdict::NoAnswer),
+        ("5", "The answer could be 5", Verdict::NoAnswer),
+        ("5", "Since 4 is wrong the answer is 5", Verdict::Correct),
+        ("7", "The wrong answer is 5. So we get 7", Verdict::Correct),
+        ("5", "The answer is 5. The wrong answer is 7", Verdict::Correct),
+        ("1,234", "The answer is 1,234.", Verdict::Correct),
+    ] {
+        let verdict = verify(gold, completion, AnswerFormat::MathAnywhere).verdict;
+        assert!(verdict == expected || (!expected.is_correct() && !verdict.is_correct()), "{completion}: {verdict:?}");
+    }
+    for (gold, completion, expected) in [
+        ("B", "anything but B", Verdict::NoAnswer),
+        ("B", "All but B are right", Verdict::NoAnswer),
+        ("B", "It could be B", Verdict::NoAnswer),
+        ("B", "maybe B", Verdict::NoAnswer),
+        ("B", "It is not true that the answer is B", Verdict::NoAnswer),
+        ("B", "I doubt the answer is B", Verdict::NoAnswer),
+        ("D", "Since A is wrong the answer is D", Verdict::Correct),
+        ("D", "A is not correct the answer is D", Verdict::Correct),
+        ("D", "As A can be ruled out the answer is D", Verdict::Correct),
+        ("D", "It could be A. The answer is D", Verdict::Correct),
+        ("C", "It is not B but C", Verdict::Correct),
+    ] {
+        assert_eq!(verify(gold, completion, AnswerFormat::Choice).verdict, expected, "{completion}");
+    }
+}
+
+#[test]
+fn a_gold_answer_that_is_none_makes_nobody_right() {
+    for gold in ["proof", r"\text{proof}", "Proof", r"\textbf{Proof.}", "not found", r"\text{n/a}"] {
+        for completion in [r"\boxed{proof}", r"\boxed{\text{proof}}", r"\boxed{not found}", r"\boxed{\text{n/a}}"] {
+            assert_eq!(verify(gold, completion, AnswerFormat::Math).verdict, Verdict::Incorrect, "{gold} {completion}");
+        }
+    }
+}
