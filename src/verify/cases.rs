@@ -2374,8 +2374,8 @@ proptest! {
 
     #[test]
     fn no_text_of_this_alphabet_panics(
-        gold in r"(\\(frac|sqrt|text|left|right|cup|pm|infty|pi|sin|log|circ|binom|begin\{pmatrix\}|end\{pmatrix\}|overline|mathbb|\\|\{|\}|!|,|%|\$)|[{}()\[\],;:=<>+*/^_!|&%$'. -]|[0-9]{1,3}|[a-zA-Z]|½|²|π|≤|∞|°){0,24}",
-        answer in r"(\\(frac|sqrt|text|left|right|cup|pm|infty|pi|sin|log|circ|binom|begin\{pmatrix\}|end\{pmatrix\}|overline|mathbb|\\|\{|\}|!|,|%|\$)|[{}()\[\],;:=<>+*/^_!|&%$'. -]|[0-9]{1,3}|[a-zA-Z]|½|²|π|≤|∞|°){0,24}",
+        gold in r"(\\(frac|sqrt|text|left|right|cup|cap|bar|vec|mathbf|times|circ|land|neg|sim|subset|star|langle|rangle|pm|infty|pi|sin|log|binom|begin\{pmatrix\}|end\{pmatrix\}|overline|mathbb|\\|\{|\}|!|,|%|\$)|[{}()\[\],;:=<>+*/^_!|&%$'. -]|[0-9]{1,3}|[a-zA-Z]|½|²|π|≤|∞|°){0,24}",
+        answer in r"(\\(frac|sqrt|text|left|right|cup|cap|bar|vec|mathbf|times|circ|land|neg|sim|subset|star|langle|rangle|pm|infty|pi|sin|log|binom|begin\{pmatrix\}|end\{pmatrix\}|overline|mathbb|\\|\{|\}|!|,|%|\$)|[{}()\[\],;:=<>+*/^_!|&%$'. -]|[0-9]{1,3}|[a-zA-Z]|½|²|π|≤|∞|°){0,24}",
     ) {
         answers_equal(&gold, &answer);
         prop_assert!(gold.trim().is_empty() || answers_equal(&gold, &gold) == Equality::Equal);

@@ -15,9 +15,24 @@
 //! * a list is not one of its members, and needs as many items as the gold answer;
 //! * an equation or inequality that has still to be solved answers neither a number nor an interval: it may be the question;
 //! * a decimal stands for a number that it does not equal only with at least six significant digits, to within one unit of the last, and
-//!   never for an integer;
+//!   never for an integer (six is Math-Verify's default too, but of places after the point, so that `0.000001` would be 0 there); two exact
+//!   values are never equal for being close;
 //! * digits in another base than asked for are wrong;
 //! * a value may be given in several forms, `\frac25 or 0.4`, if all of them are right.
+//!
+//! Nothing that carries meaning is dropped, and what is not understood keeps its place and is compared as it stands:
+//! * a mark makes another name: `\bar z` is not z. Only bold is style where the other answer has no vectors, and a whole answer
+//!   `\overline{AB}` is the segment AB;
+//! * square brackets group only what needs it: what has brackets of its own, an expression with an exponent, a function's argument, a sum that
+//!   is a factor. Around anything else with letters they are its integer part, and braces around one such value its fractional part;
+//! * relations, connectives, compositions, cross products and unknown commands keep the order of what they stand between;
+//! * units on both sides must be the same after conversion (a missing one is passed over), words that exclude each other must not differ
+//!   (`5 red` and `5 blue`), and in lists each number belongs to its word, `3 boys, 5 girls`.
+//!
+//! A number of percent and the share that it is are both accepted for `5\%`, since questions ask for either; 5 and 0.05 are not each other.
+//! A double root may be given once: `2, 2` is not 2, for the gold answer says how many there are. The letter of an arbitrary constant is part of
+//! the answer: `Ke^x` is not `Ce^x`, since the question may have named it. Names and words in a list keep their order, which may be what is
+//! asked for.
 //!
 //! What has to be worked out first is no answer, unless it is arithmetic: `\sum_{k=1}^{100} k` is refused for 5050, `7!` and `C(8, 2)` are
 //! accepted for 5040 and 28. Authors mean positive variables under logarithms and roots: `\ln x` is accepted for `\ln|x|`. A label in front

@@ -160,7 +160,11 @@ fn chinese_value(text: &str) -> Option<i64> {
     for sign in text.chars() {
         match ("零一二三四五六七八九".chars().position(|known| known == sign), sign) {
             (Some(value), _) => {
-                digit = Some(value as i64).filter(|_| digit.is_none_or(|digit| digit == 0)).map(Some)?
+                // Two digits side by side are not how numbers are read.
+                if digit.is_some_and(|digit| digit != 0) {
+                    return None;
+                }
+                digit = Some(value as i64);
             }
             (None, '〇') => digit = Some(0),
             (None, '两') => digit = Some(2),

@@ -1653,17 +1653,21 @@ impl Parser<'_> {
         let is_argument = matches!(before, Some(Token::Command(name)) if function(name).is_some() || name == "exp");
         let multiplied_before = matches!(
             before,
-            Some(Token::Number(_) | Token::Letter(_) | Token::Word(_) | Token::Command(_))
-                | Some(Token::Symbol('*' | '/' | ')' | ']' | '}' | '!'))
+            Some(
+                Token::Number(_)
+                    | Token::Letter(_)
+                    | Token::Word(_)
+                    | Token::Command(_)
+                    | Token::Symbol('*' | '/' | ')' | ']' | '}' | '!')
+            )
         );
         let multiplied = multiplied_before || self.begins_factor() || self.is('*') || self.is('/');
         let has_letter = inner.any(&|part| matches!(part, Node::Variable(_)));
-        has_letter
-            && !has_brackets
-            && (!self.is('^') || matches!(inner, Node::Variable(_)))
-            && !is_argument
-            && !(multiplied && matches!(inner, Node::Sum(_) | Node::PlusMinus(..)))
-            && !matches!(inner, Node::Chain { .. } | Node::Text(_) | Node::List(_))
+        let is_sum = matches!(inner, Node::Sum(_) | Node::PlusMinus(..));
+        let is_other = matches!(inner, Node::Chain { .. } | Node::Text(_) | Node::List(_));
+        let is_raised = self.is('^') && !matches!(inner, Node::Variable(_));
+        let groups = has_brackets || is_raised || is_argument || (is_sum && multiplied);
+        has_letter && !groups && !is_other
     }
 
     /// The `x :` or `x \in \mathbb{R} \mid` of a set that is given by a condition.

@@ -102,20 +102,18 @@ pub(super) fn tokenize(text: &str, commas: Commas, budget: &mut Budget) -> Resul
         text: &text,
         at: 0,
         commas,
-        tokens: Vec::new(),
+        tokens: Vec::with_capacity(text.len().min(32)),
         braces: Vec::new(),
         brackets: 0,
         ambiguous: false,
         aligned: Vec::new(),
         left: Vec::new(),
-        bold: false,
-        arrows: false,
-        connectives: false,
+        seen: Seen::default(),
     };
     while lexer.at < text.len() {
         lexer.next();
     }
-    if lexer.connectives && !lexer.is_formula() {
+    if lexer.seen.connectives && !lexer.is_formula() {
         for token in &mut lexer.tokens {
             match token {
                 Token::Symbol(symbol @ '⋀') => *symbol = '∧',
@@ -124,7 +122,7 @@ pub(super) fn tokenize(text: &str, commas: Commas, budget: &mut Budget) -> Resul
             }
         }
     }
-    Ok(Tokens { list: lexer.tokens, ambiguous: lexer.ambiguous, bold: lexer.bold, arrows: lexer.arrows })
+    Ok(Tokens { list: lexer.tokens, ambiguous: lexer.ambiguous, bold: lexer.seen.bold, arrows: lexer.seen.arrows })
 }
 
 /// A text with the full-width forms of ASCII and the marks of Chinese punctuation as ASCII.
@@ -168,10 +166,18 @@ struct Lexer<'a> {
     aligned: Vec<bool>,
     /// Open `\left`s; `true` for a brace, which `\right.` closes after a system of equations.
     left: Vec<bool>,
-    /// Letters in bold, and arrows over names, came before.
+    /// What came before.
+    seen: Seen,
+}
+
+/// Signs that change how others are read.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    /// Letters in bold.
     bold: bool,
+    /// Arrows over names.
     arrows: bool,
-    /// There are signs for "and" or "or", `\land` and `\lor`.
+    /// Signs for "and" or "or", `\land` and `\lor`.
     connectives: bool,
 }
 
@@ -374,7 +380,7 @@ impl Lexer<'_> {
     }
 
     fn symbol(&mut self, symbol: char) {
-        self.connectives |= matches!(symbol, '⋀' | '⋁');
+        self.seen.connectives |= matches!(symbol, '⋀' | '⋁');
         self.tokens.push(Token::Symbol(symbol));
     }
 
@@ -858,7 +864,7 @@ impl Lexer<'_> {
                     self.track(symbol);
                     self.symbol(symbol);
                 } else if let Some(mark) = mark(other) {
-                    self.arrows |= mark == "vec";
+                    self.seen.arrows |= mark == "vec";
                     self.tokens.push(Token::Command(mark.to_string()));
                     self.decorated_letter();
                 } else {
@@ -917,7 +923,7 @@ impl Lexer<'_> {
 
     /// The sign of a product, which between vectors is another one than the point.
     fn times(&mut self) {
-        self.symbol(if self.arrows || self.bold { '×' } else { '*' });
+        self.symbol(if self.seen.arrows || self.seen.bold { '×' } else { '*' });
     }
 
     /// `\mathbf` in front of one letter may make a vector of it; in front of anything else it is style.
@@ -928,7 +934,7 @@ impl Lexer<'_> {
             [] => false,
         };
         if letter && !self.in_text() {
-            self.bold = true;
+            self.seen.bold = true;
             self.tokens.push(Token::Command(BOLD.to_string()));
         }
         self.decorated_letter();

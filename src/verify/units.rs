@@ -304,27 +304,29 @@ pub(super) fn unit(text: &str) -> Option<Unit> {
     any.then_some(unit)
 }
 
+/// Words behind a unit that say which way it is measured.
+const DIRECTIONS: [&str; 12] = [
+    " long",
+    " tall",
+    " high",
+    " wide",
+    " deep",
+    " thick",
+    " away",
+    " apart",
+    " old",
+    " each",
+    " altogether",
+    " in total",
+];
+
 /// The unit that a text is or begins with: `cm long`.
 pub(super) fn leading_unit(text: &str) -> Option<Unit> {
     let is_sure = |text: &str| text.len() > 2 || matches!(text, "cm" | "mm" | "km" | "kg" | "mg" | "ft");
-    const DIRECTIONS: [&str; 12] = [
-        " long",
-        " tall",
-        " high",
-        " wide",
-        " deep",
-        " thick",
-        " away",
-        " apart",
-        " old",
-        " each",
-        " altogether",
-        " in total",
-    ];
     let text = DIRECTIONS.iter().find_map(|word| text.strip_suffix(word)).unwrap_or(text);
     unit(text).or_else(|| {
         let ends = text.match_indices(' ').map(|(end, _)| &text[..end]);
-        ends.filter(|text| is_sure(text)).filter_map(unit).last()
+        ends.rev().filter(|text| is_sure(text)).find_map(unit)
     })
 }
 
