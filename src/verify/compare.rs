@@ -690,9 +690,10 @@ impl Comparer {
     }
 
     fn same_sets(&mut self, gold: &Node, answer: &Node) -> Decided {
-        let (gold, answer) = (intervals(gold, &mut self.budget)?, intervals(answer, &mut self.budget)?);
-        match (gold, answer) {
-            (Some(gold), Some(answer)) => self.same_intervals(&gold, &answer),
+        match (intervals(gold, &mut self.budget)?, intervals(answer, &mut self.budget)?, gold, answer) {
+            (Some(gold), Some(answer), ..) => self.same_intervals(&gold, &answer),
+            // Of sets that are only named.
+            (None, None, Node::Union(gold), Node::Union(answer)) => self.in_any_order(gold, answer),
             _ => Ok(false),
         }
     }
@@ -1841,7 +1842,8 @@ fn without_unit(node: &Node) -> &Node {
 
 /// Whether words behind a letter are no unit of it, but say what it is: `x\text{-axis}`, `n\text{ even}`.
 fn names_something(value: &Node, words: &str) -> bool {
-    matches!(value, Node::Variable(_)) && leading_unit(words).is_none()
+    let is_plural = words.ends_with('s') && !["is", "us", "ss"].iter().any(|ending| words.ends_with(ending));
+    matches!(value, Node::Variable(_)) && !is_plural && leading_unit(words).is_none()
 }
 
 fn is_degrees(unit: &str) -> bool {

@@ -580,6 +580,11 @@ impl Parser<'_> {
         if self.take('≈') || (is_number && (self.take('∼') || self.take('≅'))) {
             return;
         }
+        if let [Token::Text(word) | Token::Word(word), Token::Symbol(','), ..] = &self.tokens[self.at..]
+            && matches!(word.to_lowercase().as_str(), "therefore" | "thus" | "hence" | "so")
+        {
+            self.at += 2;
+        }
         let rest = &self.tokens[self.at..];
         let length =
             rest.iter().position(|token| !matches!(token, Token::Text(_) | Token::Word(_))).unwrap_or(rest.len());
@@ -1123,6 +1128,13 @@ impl Parser<'_> {
         };
         if mark == "overline" && braced && length == 1 && matches!(inner[0], Token::Number(_)) {
             // A line under or over a number alone is emphasis.
+            return self.argument();
+        }
+        if mark == "vec"
+            && matches!(inner.first(), Some(Token::Number(zero)) if zero == "0")
+            && (length == 1 || !braced)
+        {
+            // The vector of zeros is written in any way.
             return self.argument();
         }
         let argument = if length > 0 && inner[..length].iter().all(is_part) {

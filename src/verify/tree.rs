@@ -164,6 +164,7 @@ impl Node {
             Self::Number { value, decimal } => Self::Number { value: -value, decimal },
             Self::Degrees(inner) => Self::Degrees(Box::new(inner.negative())),
             Self::Percent(inner) => Self::Percent(Box::new(inner.negative())),
+            Self::Quantity { value, unit } => Self::Quantity { value: Box::new(value.negative()), unit },
             Self::Based { digits, base } => match digits.strip_prefix('-') {
                 Some(positive) => Self::Based { digits: positive.to_string(), base },
                 None => Self::Based { digits: format!("-{digits}"), base },

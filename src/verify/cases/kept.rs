@@ -25,6 +25,7 @@ const MARKS: &[Case] = &[
     ),
     (r"\ddot x", &[r"\ddot{x}"], &[r"\dot x", "x"]),
     (r"\mathcal{F}", &[r"\mathcal F"], &["F", r"\mathcal G"]),
+    (r"\vec 0", &[r"\vec{0}", r"\mathbf{0}", "0"], &[r"\vec 1", "1"]),
     ("10", &[r"\overline{10}", r"\underline{10}"], &[r"\overline{1}0"]),
     (r"0.\bar3", &[r"\frac13", r"0.\overline{3}"], &["0", "0.3", "3"]),
 ];
@@ -90,6 +91,8 @@ const OPERATIONS: &[Case] = &[
     (r"a\star b", &[r"a \star b"], &[r"b\star a", "ab"]),
     (r"\Re z", &[r"\Re(z)"], &[r"\Im z", "z"]),
     (r"A\cap B", &[r"B\cap A"], &[r"A\cup B", "AB"]),
+    (r"A\cup B", &[r"B\cup A"], &[r"A\cap B", r"A\cup C"]),
+    ("n", &["n", r"n\text{ steps}"], &[r"n\text{ even}"]),
     ("x(t)", &["x(t)"], &["t(x)", "xt"]),
     ("n!!", &["n!!"], &["n!", "(n!)!"]),
     ("720", &["6!", "(3!)!"], &["6!!", "3!!"]),
@@ -102,6 +105,7 @@ const OPERATIONS: &[Case] = &[
 
 const QUANTITIES: &[Case] = &[
     (r"20^\circ C", &["20", r"20^\circ\text{C}", "20℃", "20°C", r"20^\circ"], &[r"20^\circ F", "20℉", r"21^\circ C"]),
+    (r"-5^\circ\text{C}", &["-5", r"-5^\circ C"], &["5"]),
     ("20℉", &[r"20^\circ\mathrm{F}", r"20\text{ degrees Fahrenheit}"], &["20℃", r"20\text{ degrees Celsius}"]),
     (r"5\text{ kN}", &["5", r"5000\text{ N}", r"5\,\mathrm{kN}", r"5\text{ kilonewtons}"], &[r"5\text{ N}", "5000"]),
     (r"5\text{ MW}", &[r"5000\text{ kW}"], &[r"5\text{ mW}", r"5\text{ W}", r"5\text{ kW}"]),
@@ -135,7 +139,11 @@ const QUANTITIES: &[Case] = &[
         &[r"\text{Ann is }5, \text{Tom is }3"],
         &[r"\text{Tom is }5, \text{Ann is }3"],
     ),
-    ("5", &[r"\text{Answer: }5", r"\text{The answer is }5"], &[r"\text{Answer: }6"]),
+    (
+        "5",
+        &[r"\text{Therefore, the answer is }5", r"\text{Answer: }5", r"\text{The answer is }5"],
+        &[r"\text{Answer: }6"],
+    ),
     (r"5\text{ km north}", &["5"], &[r"5\text{ km south}"]),
     (r"5\%\text{ increase}", &[r"5\%"], &[r"5\%\text{ decrease}"]),
 ];
