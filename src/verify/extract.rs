@@ -394,6 +394,11 @@ pub(super) fn lone_letter(text: &str) -> Option<char> {
 /// The choice that an answer names in words, or with what it says: `\text{Option B}`, `\textbf{(B)}\ 12`.
 pub(super) fn named_choice(answer: &str) -> Option<char> {
     let plain = without_commands(answer);
+    // `A: false`
+    let verdict = plain.trim().trim_end_matches('.').rsplit([' ', ':', ')']).next().unwrap_or_default();
+    if matches!(verdict.to_ascii_lowercase().as_str(), "false" | "wrong" | "incorrect" | "no" | "not" | "?") {
+        return None;
+    }
     let is_capital = without_word(plain.trim())
         .chars()
         .find(char::is_ascii_alphabetic)

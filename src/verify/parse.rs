@@ -781,10 +781,7 @@ impl Parser<'_> {
                 }
             }
         }
-        if braces > 0
-            || unit.iter().any(|word| word.eq_ignore_ascii_case("is"))
-            || (start..self.at).any(|at| self.denies(at))
-        {
+        if braces > 0 || unit.iter().any(|word| bounds(word)) || (start..self.at).any(|at| self.denies(at)) {
             return Err(Fault::Unreadable);
         }
         Ok((!unit.is_empty()).then(|| unit.join(" ")))
@@ -1737,6 +1734,12 @@ fn introduces(word: &str) -> bool {
     matches!(word, "is" | "are" | "about" | "approximately" | "equals" | "约" | "大约")
         || word.ends_with(['是', '为'])
         || word.ends_with("等于")
+}
+
+/// Whether a word behind a value makes a statement of it, or a bound: `5 at least`.
+fn bounds(word: &str) -> bool {
+    const WORDS: [&str; 8] = ["is", "least", "most", "minimum", "maximum", "excluded", "inclusive", "exclusive"];
+    WORDS.iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
 /// Whether a variable's name is that of a function, which in front of brackets is applied to what is in them.
