@@ -139,6 +139,7 @@ const QUANTITIES: &[Case] = &[
         &[r"\text{Ann is }5, \text{Tom is }3"],
         &[r"\text{Tom is }5, \text{Ann is }3"],
     ),
+    ("5", &["5 apples"], &[r"5\text{ at most}", r"5\text{ at least}", r"5\text{ excluded}", r"5\text{ minimum}"]),
     (
         "5",
         &[r"\text{Therefore, the answer is }5", r"\text{Answer: }5", r"\text{The answer is }5"],
@@ -180,6 +181,8 @@ const WORDS: &[Case] = &[
             "A",
             "b",
             r"\text{not B}",
+            r"\text{B: false}",
+            "B: no",
             r"\text{Option A}",
             r"\text{Option B or C}",
             "选项A",
