@@ -1,0 +1,107 @@
+//! What kind of a node it is, and what words mean.
+
+use crate::verify::numeral;
+use crate::verify::reals::is_constant_letter;
+use crate::verify::tree::{Constant, Node, Relation};
+use std::collections::BTreeSet;
+
+/// A tree with other nodes in place of some variables.
+pub(super) fn substituted(node: Node, by: &dyn Fn(&str) -> Option<Node>) -> Node {
+    if let Node::Variable(name) = &node {
+        return by(name).unwrap_or(node);
+    }
+    let Ok(node) = node.map_children(&mut |child| Ok::<_, std::convert::Infallible>(substituted(child, by)));
+    node
+}
+
+/// Whether a node can only be a number or an expression.
+pub(super) fn is_scalar(node: &Node) -> bool {
+    matches!(
+        node,
+        Node::Number { .. }
+            | Node::Variable(_)
+            | Node::Constant(_)
+            | Node::Sum(_)
+            | Node::Product(_)
+            | Node::Power(..)
+            | Node::Call(..)
+    )
+}
+
+pub(super) fn is_equality(relation: Relation) -> bool {
+    matches!(relation, Relation::Equal | Relation::Approximate)
+}
+
+pub(super) fn has_variable(node: &Node) -> bool {
+    node.any(&|part| matches!(part, Node::Variable(_) | Node::Apply(..) | Node::Text(_)))
+}
+
+/// What a text says that can be said in signs.
+pub(super) fn meaning(text: &str) -> Option<Node> {
+    match text {
+        "empty set" | "the empty set" | "null set" => Some(Node::Set(Vec::new())),
+        "all real numbers" | "all reals" | "real numbers" | "the real numbers" => Some(Node::Reals),
+        _ if says_no_solution(text) => Some(Node::Set(Vec::new())),
+        _ => numeral::value(text)
+            .or_else(|| numeral::ordinal(text))
+            .map(Node::integer)
+            .or_else(|| numeral::fraction(text)),
+    }
+}
+
+/// `no solution`, `no real solutions`, `there are no solutions`, `无解`.
+fn says_no_solution(text: &str) -> bool {
+    let text = text.strip_prefix("there is ").or_else(|| text.strip_prefix("there are ")).unwrap_or(text);
+    let text = text.strip_suffix(" exist").or_else(|| text.strip_suffix(" exists")).unwrap_or(text);
+    matches!(text, "no solution" | "no solutions" | "no real solution" | "no real solutions" | "无解" | "空集")
+}
+
+/// Digits and capital letters that read as a product.
+pub(super) fn spelt_out(factors: &[Node]) -> Option<String> {
+    let mut spelt = String::new();
+    for factor in factors {
+        match factor {
+            Node::Number { value, decimal: None } if value.is_integer() && value.numer().bits() < 64 => {
+                spelt.push_str(&value.numer().to_string());
+            }
+            Node::Variable(name) => spelt.push_str(name),
+            Node::Constant(Constant::E) => spelt.push('e'),
+            Node::Constant(Constant::I) => spelt.push('i'),
+            _ => return None,
+        }
+    }
+    Some(spelt)
+}
+
+/// Whether a node has a variable, e or i.
+pub(super) fn has_letter(node: &Node) -> bool {
+    has_variable(node) || node.any(&is_constant_letter)
+}
+
+pub(super) fn is_integer(node: &Node) -> bool {
+    matches!(node, Node::Number { value, .. } if value.is_integer())
+}
+
+pub(super) fn has_infinity(node: &Node) -> bool {
+    node.any(&|part| *part == Node::Constant(Constant::Infinity))
+}
+
+pub(super) fn is_set(node: &Node) -> bool {
+    matches!(node, Node::Set(_) | Node::Union(_) | Node::Difference(..) | Node::Reals)
+}
+
+pub(super) fn is_structure(node: &Node) -> bool {
+    matches!(node, Node::Group { .. } | Node::Matrix(_))
+}
+
+pub(super) fn variables(node: &Node) -> BTreeSet<&str> {
+    let mut found = BTreeSet::new();
+    let mut left = vec![node];
+    while let Some(node) = left.pop() {
+        if let Node::Variable(name) = node {
+            found.insert(name.as_str());
+        }
+        left.extend(node.children());
+    }
+    found
+}

@@ -1,0 +1,143 @@
+//! Numbers with units, percents and degrees.
+
+use super::kinds::{has_letter, has_variable};
+use super::{Comparer, Decided};
+use crate::verify::tree::Node;
+use crate::verify::units::{exclude, is_plain_sign, is_temperature, leading_unit, same_words, unit};
+
+impl Comparer {
+    /// Numbers with or without units, percents and degrees.
+    pub(super) fn quantities(&mut self, gold: &Node, answer: &Node) -> Decided {
+        match (gold, answer) {
+            (Node::Quantity { value: gold, unit: gold_unit }, Node::Quantity { value: answer, unit: answer_unit }) => {
+                if gold_unit == answer_unit {
+                    return self.nodes(gold, answer);
+                }
+                if names_something(gold, gold_unit) || names_something(answer, answer_unit) {
+                    return Ok(same_words(gold_unit, answer_unit) && self.nodes(gold, answer)?);
+                }
+                match (leading_unit(gold_unit), leading_unit(answer_unit)) {
+                    _ if exclude(gold_unit, answer_unit) => Ok(false),
+                    // `20 degrees` may be of temperature.
+                    (Some(from), Some(to))
+                        if is_temperature(&from) && is_degrees(answer_unit)
+                            || is_temperature(&to) && is_degrees(gold_unit) =>
+                    {
+                        self.nodes(gold, answer)
+                    }
+                    (Some(from), Some(to)) if from.dimensions != to.dimensions => Ok(false),
+                    (Some(from), Some(to)) if from.factor != to.factor => {
+                        let scaled = |value: &Node, factor| Node::Product(vec![value.clone(), Node::number(factor)]);
+                        self.scalars(&scaled(gold, from.factor), &scaled(answer, to.factor))
+                    }
+                    _ => self.nodes(gold, answer),
+                }
+            }
+            (Node::Quantity { value, unit: words }, Node::Product(factors))
+                if unit(words).is_some() && unit_in_letters(factors).is_some() && !has_variable(value) =>
+            {
+                // `6 m^2` outside `\text`
+                match unit_in_letters(factors) {
+                    Some((rest, letters)) => {
+                        let value = Node::Quantity { value: value.clone(), unit: words.clone() };
+                        self.quantities(&value, &Node::Quantity { value: Box::new(rest), unit: letters })
+                    }
+                    None => Ok(false),
+                }
+            }
+            // A number, and a number with a unit outside `\text`.
+            (
+                Node::Number { .. } | Node::Sum(_) | Node::Product(_) | Node::Power(..) | Node::Call(..),
+                Node::Product(factors),
+            ) if !has_letter(gold) && unit_in_letters(factors).is_some_and(|(rest, _)| !has_letter(&rest)) => {
+                match unit_in_letters(factors) {
+                    Some((rest, _)) => self.scalars(gold, &rest),
+                    None => Ok(false),
+                }
+            }
+            (Node::Quantity { value, unit: words }, _) | (_, Node::Quantity { value, unit: words })
+                if names_something(value, words) =>
+            {
+                Ok(false)
+            }
+            (Node::Quantity { value, unit: words }, other) | (other, Node::Quantity { value, unit: words }) => {
+                // Percent and degrees may be words.
+                let value = spelled_out(value, words);
+                let plain = !matches!(value, Node::Percent(_) | Node::Degrees(_));
+                if let Node::Degrees(other) = other
+                    && unit(words).is_some_and(|unit| is_temperature(&unit))
+                {
+                    return self.scalars(&value, other);
+                }
+                if plain && matches!(other, Node::Percent(_) | Node::Degrees(_)) && unit(words).is_some() {
+                    Ok(false)
+                } else if matches!(gold, Node::Quantity { .. }) {
+                    self.nodes(&value, other)
+                } else {
+                    self.nodes(other, &value)
+                }
+            }
+            (Node::Percent(gold), Node::Percent(answer)) | (Node::Degrees(gold), Node::Degrees(answer)) => {
+                self.scalars(gold, answer)
+            }
+            (Node::Percent(inner), other) | (other, Node::Percent(inner)) => {
+                // The question may ask for the number of percent.
+                let share = if matches!(gold, Node::Percent(_)) { gold } else { answer };
+                Ok(self.scalars(inner, other)? || self.scalars(share, other)?)
+            }
+            (Node::Degrees(inner), other) | (other, Node::Degrees(inner)) => {
+                let angle = if matches!(gold, Node::Degrees(_)) { gold } else { answer };
+                Ok(self.scalars(inner, other)? || self.scalars(angle, other)?)
+            }
+            _ => self.scalars(gold, answer),
+        }
+    }
+}
+
+/// A product whose last factors are letters that may be units, `6 m s^{-1}`, as the product of the others and the unit's name.
+fn unit_in_letters(factors: &[Node]) -> Option<(Node, String)> {
+    let letter = |node: &Node| match node {
+        Node::Variable(name) if name.len() <= 2 || name == "\\Omega" => Some(name.clone()),
+        Node::Power(base, exponent) => match (&**base, &**exponent) {
+            (Node::Variable(name), Node::Number { value, .. }) if value.is_integer() => Some(format!("{name}^{value}")),
+            (Node::Power(base, inner), Node::Number { value, .. }) => match (&**base, &**inner) {
+                (Node::Variable(name), Node::Number { value: inner, .. })
+                    if value.is_integer() && inner.is_integer() =>
+                {
+                    Some(format!("{name}^{}", value * inner))
+                }
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
+    };
+    let count = factors.iter().rev().take_while(|factor| letter(factor).is_some()).count();
+    let (rest, letters) = factors.split_at(factors.len() - count);
+    if rest.is_empty() || letters.is_empty() {
+        return None;
+    }
+    let names: Vec<String> = letters.iter().filter_map(letter).collect();
+    let signs = names.iter().all(|name| is_plain_sign(name.split('^').next().unwrap_or_default()));
+    let name = names.join(" ").replace("\\Omega", "Ω");
+    (signs && !names[0].contains('-') && unit(&name).is_some()).then(|| (Node::Product(rest.to_vec()), name))
+}
+
+/// Whether words behind a letter are no unit of it, but say what it is: `x\text{-axis}`, `n\text{ even}`.
+fn names_something(value: &Node, words: &str) -> bool {
+    let is_plural = words.ends_with('s') && !["is", "us", "ss"].iter().any(|ending| words.ends_with(ending));
+    matches!(value, Node::Variable(_)) && !is_plural && leading_unit(words).is_none()
+}
+
+fn is_degrees(unit: &str) -> bool {
+    matches!(unit, "degree" | "degrees" | "deg")
+}
+
+/// `10 percent` as `10 %`, `30 degrees` as `30°`, other units left off.
+fn spelled_out(value: &Node, unit: &str) -> Node {
+    match unit {
+        "percent" | "percents" | "pct" | "percentage" => Node::Percent(Box::new(value.clone())),
+        _ if is_degrees(unit) => Node::Degrees(Box::new(value.clone())),
+        _ => value.clone(),
+    }
+}

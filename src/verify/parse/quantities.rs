@@ -1,0 +1,168 @@
+//! What makes quantities of numbers: signs of currency, units, degrees, endings of ordinals.
+
+use super::{Fault, Parsed, Parser};
+use crate::verify::token::Token;
+use crate::verify::tree::{Node, Number};
+use crate::verify::units;
+use num_bigint::BigInt;
+
+impl Parser<'_> {
+    /// A sign of currency, also after a minus sign.
+    pub(super) fn currency(&mut self) -> Option<String> {
+        let negative = usize::from(self.is('-'));
+        let unit = match self.tokens.get(self.at + negative)? {
+            Token::Symbol('$') => "dollar",
+            Token::Text(sign) if sign == "£" => "gbp",
+            Token::Text(sign) if sign == "€" => "euro",
+            Token::Text(sign) if sign == "¥" => "yen",
+            _ => return None,
+        };
+        self.tokens.swap(self.at, self.at + negative);
+        self.at += 1;
+        Some(unit.to_string())
+    }
+
+    /// Words after a number, with an exponent if there is one: `cm^2`, `m/s`, `\frac{m}{s}`.
+    pub(super) fn unit(&mut self) -> Parsed<Option<String>> {
+        let start = self.at;
+        let mut unit: Vec<String> = Vec::new();
+        // The braces of a fraction of units.
+        let mut braces = 0;
+        loop {
+            let next_is_word = self.is_text_at(1) || (!unit.is_empty() && self.is_unit_at(1));
+            if self.restatement() > 0 {
+                break;
+            }
+            match self.peek() {
+                Some(Token::Text(word) | Token::Word(word)) => unit.push(word.clone()),
+                Some(Token::Letter(letter)) if !unit.is_empty() && self.is_unit_at(0) => {
+                    unit.push(letter.to_string());
+                }
+                Some(Token::Symbol('$')) => unit.push("dollar".to_string()),
+                Some(Token::Symbol('/')) if next_is_word => unit.push("per".to_string()),
+                Some(Token::Symbol('*')) if next_is_word => {}
+                Some(Token::Command(_)) if self.is_unit_fraction() => {
+                    self.at += 1;
+                    braces += 1;
+                }
+                Some(Token::Symbol('}'))
+                    if braces == 1 && self.tokens.get(self.at + 1) == Some(&Token::Symbol('{')) =>
+                {
+                    unit.push("per".to_string());
+                    self.at += 1;
+                    braces += 1;
+                }
+                Some(Token::Symbol('}')) if braces == 2 => braces = 0,
+                _ => break,
+            }
+            self.at += 1;
+            if self.is('^') && !unit.is_empty() {
+                self.at += 1;
+                let braced = self.take('{');
+                let sign = if self.take('-') { "-" } else { "" };
+                let (Some(Token::Number(exponent)), Some(last)) = (self.peek(), unit.last_mut()) else {
+                    return Err(Fault::Unreadable);
+                };
+                *last = format!("{last}^{sign}{exponent}");
+                self.at += 1;
+                if braced {
+                    self.expect('}')?;
+                }
+            }
+        }
+        if braces > 0 || unit.iter().any(|word| bounds(word)) || (start..self.at).any(|at| self.denies(at)) {
+            return Err(Fault::Unreadable);
+        }
+        Ok((!unit.is_empty()).then(|| unit.join(" ")))
+    }
+
+    pub(super) fn is_text_at(&self, offset: usize) -> bool {
+        matches!(self.tokens.get(self.at + offset), Some(Token::Text(_)))
+    }
+
+    /// Whether a unit stands at an offset, in `\text` or not.
+    fn is_unit_at(&self, offset: usize) -> bool {
+        match self.tokens.get(self.at + offset) {
+            Some(Token::Text(_)) => true,
+            Some(Token::Word(word)) => units::is_known(word),
+            Some(Token::Letter(letter)) => units::is_sign(letter.encode_utf8(&mut [0; 4])),
+            _ => false,
+        }
+    }
+
+    /// `\frac{\text{m}}{\text{s}}`.
+    pub(super) fn is_unit_fraction(&self) -> bool {
+        let is_fraction = matches!(self.peek(), Some(Token::Command(name)) if name == "frac");
+        is_fraction && self.tokens.get(self.at + 1) == Some(&Token::Symbol('{')) && self.is_text_at(2)
+    }
+
+    /// The ending of an ordinal, in braces or not.
+    pub(super) fn take_ordinal(&mut self) -> bool {
+        let is_ending = |token: &Token| matches!(token, Token::Text(word) | Token::Word(word) if matches!(word.as_str(), "st" | "nd" | "rd" | "th"));
+        let length = match &self.tokens[self.at..] {
+            [ending, ..] if is_ending(ending) => 1,
+            [Token::Symbol('{'), ending, Token::Symbol('}'), ..] if is_ending(ending) => 3,
+            _ => 0,
+        };
+        self.at += length;
+        length > 0
+    }
+
+    /// Degrees of an angle, or of a temperature where C or F follows.
+    pub(super) fn degrees(&mut self, value: Node) -> Node {
+        let scale = match self.peek() {
+            Some(Token::Letter(letter)) => *letter,
+            Some(Token::Text(word)) if word.len() == 1 => word.chars().next().unwrap_or_default(),
+            Some(Token::Text(word) | Token::Word(word)) => match word.to_lowercase().as_str() {
+                "celsius" => 'C',
+                "fahrenheit" => 'F',
+                _ => ' ',
+            },
+            _ => ' ',
+        };
+        let unit = match scale {
+            'C' => "celsius",
+            'F' => "fahrenheit",
+            _ => return Node::Degrees(Box::new(value)),
+        };
+        self.at += 1;
+        Node::Quantity { value: Box::new(value), unit: unit.to_string() }
+    }
+
+    /// `\circ` or the letter o after `^`, in braces or not.
+    pub(super) fn take_degrees(&mut self) -> bool {
+        let is_ring = |token: &Token| match token {
+            Token::Symbol(symbol) => *symbol == '°',
+            Token::Letter(letter) => *letter == 'o',
+            Token::Text(word) => word == "o",
+            _ => false,
+        };
+        let length = match &self.tokens[self.at..] {
+            [ring, ..] if is_ring(ring) => 1,
+            [Token::Symbol('{'), ring, Token::Symbol('}'), ..] if is_ring(ring) => 3,
+            _ => 0,
+        };
+        self.at += length;
+        length > 0
+    }
+}
+
+/// Whether a word behind a value makes a statement of it, or a bound: `5 at least`.
+fn bounds(word: &str) -> bool {
+    const WORDS: [&str; 8] = ["is", "least", "most", "minimum", "maximum", "excluded", "inclusive", "exclusive"];
+    WORDS.iter().any(|known| word.eq_ignore_ascii_case(known))
+}
+
+/// Whether `ending` is that of a number as an ordinal.
+pub(super) fn is_ordinal(number: &Number, ending: &str) -> bool {
+    let last: BigInt = number.numer() % 100;
+    let last = u32::try_from(&last).unwrap_or_default();
+    let right = match (last % 10, last / 10) {
+        (1..=3, 1) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    ending == right
+}
