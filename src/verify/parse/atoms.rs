@@ -198,7 +198,7 @@ impl Parser<'_> {
             && digits.bytes().all(|byte| byte.is_ascii_digit())
         {
             let (first, rest) = (digits[..1].to_string(), digits[1..].to_string());
-            self.tokens[self.at] = Token::Number(rest);
+            self.tokens.to_mut()[self.at] = Token::Number(rest);
             return Ok(Node::Number {
                 value: Number::from_integer(first.parse().map_err(|_| Fault::Unreadable)?),
                 decimal: None,

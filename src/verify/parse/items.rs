@@ -319,7 +319,7 @@ impl Parser<'_> {
         self.labelled |= self.tokens[sign + 1..].windows(2).any(is_label);
         if self.labelled && sign > self.at {
             // `boys: 3, girls: 5`: the names tell the values apart.
-            self.tokens[sign] = Token::Symbol('=');
+            self.tokens.to_mut()[sign] = Token::Symbol('=');
         } else {
             self.at = sign + 1;
         }

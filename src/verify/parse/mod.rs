@@ -26,6 +26,7 @@ use super::tree::Node;
 pub(super) use brackets::INTEGER_PART;
 use items::with_one_modulus;
 pub(super) use powers::selections;
+use std::borrow::Cow;
 pub(super) use words::{is_prose, words};
 
 /// Why tokens are no tree.
@@ -89,10 +90,10 @@ fn is_equals(token: &Token) -> bool {
 }
 
 /// `x^2_1` as `x_1^2`.
-fn subscripts_first(tokens: &[Token]) -> Vec<Token> {
+fn subscripts_first(tokens: &[Token]) -> Cow<'_, [Token]> {
     let has = |symbol| tokens.iter().any(|token| matches!(token, Token::Symbol(other) if *other == symbol));
     if !(has('_') && has('^')) {
-        return tokens.to_vec();
+        return Cow::Borrowed(tokens);
     }
     // The length of a group or of a single token, if it is short.
     let argument = |at: usize| match tokens.get(at)? {
@@ -129,11 +130,12 @@ fn subscripts_first(tokens: &[Token]) -> Vec<Token> {
             at += 1;
         }
     }
-    ordered
+    Cow::Owned(ordered)
 }
 
 struct Parser<'a> {
-    tokens: Vec<Token>,
+    /// Those of the answer, copied where one of them has to be changed.
+    tokens: Cow<'a, [Token]>,
     at: usize,
     depth: usize,
     /// Open bars of absolute values: a bar closes the innermost.

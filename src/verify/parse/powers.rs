@@ -202,7 +202,7 @@ impl Parser<'_> {
             word.chars().next().filter(|first| first.is_ascii_lowercase() && (!is_prose(word) || mixes_cases(word)))?;
         let rest = word[1..].to_string();
         let letter = rest.chars().next().filter(|_| rest.len() == 1);
-        self.tokens[self.at] = letter.map_or(Token::Word(rest), Token::Letter);
+        self.tokens.to_mut()[self.at] = letter.map_or(Token::Word(rest), Token::Letter);
         Some(first)
     }
 }

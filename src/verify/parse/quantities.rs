@@ -17,7 +17,9 @@ impl Parser<'_> {
             Token::Text(sign) if sign == "¥" => "yen",
             _ => return None,
         };
-        self.tokens.swap(self.at, self.at + negative);
+        if negative > 0 {
+            self.tokens.to_mut().swap(self.at, self.at + negative);
+        }
         self.at += 1;
         Some(unit.to_string())
     }
