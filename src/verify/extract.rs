@@ -227,7 +227,7 @@ fn announced_choice(text: &str) -> Option<(usize, Choice)> {
             let words = announcing_clause(text, begin, start);
             if denies(&words) {
                 denied.push((start, letter));
-            } else if !supposes(&words) {
+            } else if !(supposes(&words) || asks(&words, after)) {
                 let several = goes_on(after);
                 let line = text[start..].trim_start_matches(is_frame).lines().next().unwrap_or_default();
                 let text = if several { line.to_string() } else { letter.to_string() };
@@ -264,6 +264,13 @@ fn supposes(words: &[String]) -> bool {
     }) || words.windows(2).any(may)
 }
 
+/// Whether a clause, with what follows it, is a question.
+fn asks(words: &[String], after: &str) -> bool {
+    let verb = |word: &String| matches!(word.as_str(), "is" | "are" | "could" | "would" | "should" | "does" | "can");
+    words.first().is_some_and(verb)
+        || after.find(['.', '!', '?', '\n', '？']).is_some_and(|end| after[end..].starts_with(['?', '？']))
+}
+
 /// The last letter that is said to be correct, and where: `(D) is correct`, `option D is the right answer`.
 fn confirmed(text: &str) -> Option<(usize, char)> {
     const SAYS: [&str; 11] = [
@@ -293,13 +300,15 @@ fn confirmed(text: &str) -> Option<(usize, char)> {
             let of_a_statement = words.last().is_some_and(|word| {
                 matches!(word.as_str(), "statement" | "statements" | "assertion" | "reason" | "claim" | "and" | "or")
             });
-            (alone && !of_a_statement && !supposes(&words) && !denies(&words)).then_some((start, letter))
+            let refused = of_a_statement || supposes(&words) || denies(&words) || asks(&words, &text[end..]);
+            (alone && !refused).then_some((start, letter))
         })
         .max()
 }
 
 /// The words of the last clause of a text, in lower case.
 fn clause(text: &str) -> Vec<String> {
+    let text = ["所以", "因此", "故"].iter().fold(text, |text, word| text.rsplit(word).next().unwrap_or_default());
     let text = text.rsplit(['.', ',', ';', '!', '?', '\n', '，', '。', '；']).next().unwrap_or_default();
     let words = text.split(|c: char| !(c.is_alphanumeric() || c == '\'' || c == '’')).filter(|word| !word.is_empty());
     let mut words: Vec<String> = words.map(str::to_lowercase).collect();
@@ -355,6 +364,8 @@ fn denies(words: &[String]) -> bool {
                 | "without"
                 | "impossible"
                 | "unlikely"
+                | "hardly"
+                | "barely"
                 | "doubt"
         );
         denied || word.ends_with("n't") || word.contains(['不', '非', '错']) || word.contains("排除")
@@ -367,6 +378,9 @@ fn denies(words: &[String]) -> bool {
             ["instead", "of"],
             ["other", "than"],
             ["least", "likely"],
+            ["far", "from"],
+            ["opposite", "of"],
+            ["opposed", "to"],
         ]
         .into_iter()
         .any(has)
@@ -393,6 +407,7 @@ pub(super) fn lone_letter(text: &str) -> Option<char> {
 
 /// The choice that an answer names in words, or with what it says: `\text{Option B}`, `\textbf{(B)}\ 12`.
 pub(super) fn named_choice(answer: &str) -> Option<char> {
+    let answer = &half_width(answer);
     let plain = without_commands(answer);
     // `A: false`
     let verdict = plain.trim().trim_end_matches('.').rsplit([' ', ':', ')']).next().unwrap_or_default();
@@ -425,9 +440,11 @@ fn goes_on(rest: &str) -> bool {
     let bare =
         |text: &str| text.trim_start_matches(|c: char| is_frame(c) || matches!(c, '(' | '[' | ')' | ']')).to_string();
     let rest = bare(rest);
-    let after = ["or ", "and ", ",", "/", "&"].iter().find_map(|word| rest.strip_prefix(word));
+    let after =
+        ["or ", "and ", ",", "/", "&", "或者", "或", "和", "与", "及"].iter().find_map(|word| rest.strip_prefix(word));
     let Some(after) = after.map(bare) else { return false };
-    let after = bare(["or ", "and "].iter().find_map(|word| after.strip_prefix(word)).unwrap_or(&after));
+    let fillers = ["or ", "and ", "maybe ", "possibly ", "perhaps ", "even ", "option ", "choice "];
+    let after = fillers.iter().fold(after, |after, word| bare(after.strip_prefix(word).unwrap_or(&after)));
     // `B, I believe`
     let is_pronoun = after.strip_prefix("I ").is_some_and(|next| next.starts_with(|c: char| c.is_lowercase()));
     stands_alone(&after) && !is_pronoun
@@ -534,7 +551,9 @@ fn final_letter(completion: &str) -> Option<char> {
         words.pop();
     }
     let another = words.last().is_some_and(|word| word.len() == 1) && names_another(&end[..end.len() - 1]);
-    (alone && !denies(&words) && !supposes(&words) && !another).then_some(letter)
+    let one_of_several = words.iter().any(|word| word == "also");
+    let refused = denies(&words) || supposes(&words) || asks(&words, "") || another || one_of_several;
+    (alone && !refused).then_some(letter)
 }
 
 /// Whether the last word of a text, but for what joins it to a further one, is a capital letter of a choice.

@@ -273,6 +273,15 @@ fn a_denied_or_supposed_answer_is_none() {
         ("D", "As A can be ruled out the answer is D", Verdict::Correct),
         ("D", "It could be A. The answer is D", Verdict::Correct),
         ("C", "It is not B but C", Verdict::Correct),
+        ("B", "答案是B或C", Verdict::Incorrect),
+        ("B", "选B和C", Verdict::Incorrect),
+        ("B", "The answer is B or maybe C", Verdict::Incorrect),
+        ("B", "因为A错误所以选B", Verdict::Correct),
+        ("B", "B is the correct answer? No.", Verdict::NoAnswer),
+        ("B", "Is the answer B?", Verdict::NoAnswer),
+        ("B", "The answer is hardly B", Verdict::NoAnswer),
+        ("B", "The answer is the opposite of B", Verdict::NoAnswer),
+        ("B", "not only A but also B", Verdict::NoAnswer),
     ] {
         assert_eq!(verify(gold, completion, AnswerFormat::Choice).verdict, expected, "{completion}");
     }
