@@ -1,0 +1,301 @@
+//! Answers as tokens: LaTeX, Unicode and plain spellings of the same thing become the same tokens. One pass.
+
+mod characters;
+mod commands;
+mod numbers;
+mod words;
+
+use super::budget::{Budget, Exhausted};
+use characters::{command_of, digit, is_foreign, is_invisible, subscript, superscript, symbol_of, vulgar};
+pub(super) use characters::{half_width, mark};
+use numbers::without_zeros;
+
+/// A piece of an answer. Spacing, sizes (`\left`, `\big`), dollar signs and styles (`\mathit`, `\underline`) are gone; marks that make
+/// another name of a name, such as `\overline` and `\vec`, are commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    /// Digits with at most one decimal point; thousands separators and superfluous leading zeros are gone.
+    Number(String),
+    /// The decimals of the number before this token repeat: the digits under the line.
+    Repeating(String),
+    /// One letter.
+    Letter(char),
+    /// Several letters in a row outside `\text`.
+    Word(String),
+    /// A word inside `\text` and the like.
+    Text(String),
+    /// A function, Greek letter or other command, without its backslash.
+    Command(String),
+    /// `\begin{...matrix}` or `array`.
+    BeginMatrix,
+    /// Its end.
+    EndMatrix,
+    /// Everything else, as the Unicode character that it is written with: `≤` for `\le`, `⦃` for `\{`, `⏎` for `\\`, `$` for a
+    /// dollar as currency.
+    Symbol(char),
+}
+
+/// How a comma between groups of three digits outside brackets is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Commas {
+    /// `1,234` is one number.
+    Thousands,
+    /// `1,234` are two numbers. `1,\!234` and `1{,}234` are one number all the same.
+    Separate,
+}
+
+/// The tokens of a text, and what they leave open.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    pub(super) list: Vec<Token>,
+    /// The other reading of its commas would give other tokens.
+    pub(super) ambiguous: bool,
+    /// There are letters in bold, [`BOLD`], which may be vectors.
+    pub(super) bold: bool,
+    /// There are vectors with arrows.
+    pub(super) arrows: bool,
+}
+
+/// The command in front of one letter in bold.
+const BOLD: &str = "bold";
+
+impl Tokens {
+    /// Letters in bold become vectors, where the other answer has vectors too; else bold is style.
+    pub(super) fn settle_bold(&mut self, other_has_vectors: bool) {
+        if !self.bold {
+            return;
+        }
+        let is_bold = |token: &Token| matches!(token, Token::Command(name) if name == BOLD);
+        if other_has_vectors {
+            for token in self.list.iter_mut().filter(|token| is_bold(token)) {
+                *token = Token::Command("vec".to_string());
+            }
+        } else {
+            self.list.retain(|token| !is_bold(token));
+        }
+    }
+}
+
+/// Reads a text.
+pub(super) fn tokenize(text: &str, commas: Commas, budget: &mut Budget) -> Result<Tokens, Exhausted> {
+    budget.spend(4 * text.len() as u64)?;
+    let text = half_width(text);
+    let mut lexer = Lexer {
+        text: &text,
+        at: 0,
+        commas,
+        tokens: Vec::with_capacity(text.len().min(32)),
+        braces: Vec::new(),
+        brackets: 0,
+        ambiguous: false,
+        aligned: Vec::new(),
+        left: Vec::new(),
+        seen: Seen::default(),
+    };
+    while lexer.at < text.len() {
+        lexer.next();
+    }
+    if lexer.seen.connectives && !lexer.is_formula() {
+        for token in &mut lexer.tokens {
+            match token {
+                Token::Symbol(symbol @ '⋀') => *symbol = '∧',
+                Token::Symbol(symbol @ '⋁') => *symbol = '∨',
+                _ => {}
+            }
+        }
+    }
+    Ok(Tokens { list: lexer.tokens, ambiguous: lexer.ambiguous, bold: lexer.seen.bold, arrows: lexer.seen.arrows })
+}
+
+/// What an open brace began.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Brace {
+    Math,
+    Text,
+}
+
+struct Lexer<'a> {
+    text: &'a str,
+    at: usize,
+    commas: Commas,
+    tokens: Vec<Token>,
+    braces: Vec<Brace>,
+    /// Open round and square brackets and set braces.
+    brackets: usize,
+    ambiguous: bool,
+    /// Open environments that list equations; `true` for those whose columns only align them.
+    aligned: Vec<bool>,
+    /// Open `\left`s; `true` for a brace, which `\right.` closes after a system of equations.
+    left: Vec<bool>,
+    /// What came before.
+    seen: Seen,
+}
+
+impl Lexer<'_> {
+    fn rest(&self) -> &str {
+        &self.text[self.at..]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn symbol(&mut self, symbol: char) {
+        self.seen.connectives |= matches!(symbol, '⋀' | '⋁');
+        self.tokens.push(Token::Symbol(symbol));
+    }
+
+    /// Whether connectives join statements that are only named, `p \land q`; between numbers, equations and inequalities they are words.
+    fn is_formula(&self) -> bool {
+        let is_name = |token: &Token| matches!(token, Token::Letter(_) | Token::Command(_) | Token::Word(_));
+        let relates =
+            |token: &Token| matches!(token, Token::Symbol('=' | '<' | '>' | '≤' | '≥' | '≠' | '≈' | '≡' | '∈'));
+        self.tokens.iter().any(is_name) && !self.tokens.iter().any(relates)
+    }
+
+    fn in_text(&self) -> bool {
+        self.braces.last() == Some(&Brace::Text)
+    }
+
+    fn next(&mut self) {
+        let Some(c) = self.peek() else { return };
+        if digit(c).is_some() || (c == '.' && self.rest()[1..].chars().next().is_some_and(|next| digit(next).is_some()))
+        {
+            return self.number();
+        }
+        if c.is_ascii_alphabetic() || (c.is_alphabetic() && self.in_text()) {
+            // A letter alone, but for those that are more than that with what stands beside them.
+            let next = self.text.as_bytes().get(self.at + 1);
+            let alone = !matches!(c, 'a' | 'p' | 'A' | 'P' | 'U')
+                && next.is_none_or(|next| next.is_ascii() && !next.is_ascii_alphabetic());
+            if alone && !self.in_text() {
+                self.at += 1;
+                self.tokens.push(Token::Letter(c));
+                return;
+            }
+            return self.letters();
+        }
+        if is_foreign(c) {
+            return self.foreign_word();
+        }
+        self.at += c.len_utf8();
+        match c {
+            '\\' => self.command(),
+            '{' => {
+                self.braces.push(Brace::Math);
+                self.symbol('{');
+            }
+            '}' => {
+                if self.braces.pop() != Some(Brace::Text) {
+                    self.symbol('}');
+                }
+            }
+            '.' => {
+                if self.rest().starts_with("..") {
+                    self.at += 2;
+                    self.symbol('…');
+                }
+            }
+            '<' | '>' | '!' if self.rest().starts_with('=') => {
+                self.at += 1;
+                self.symbol(match c {
+                    '<' => '≤',
+                    '>' => '≥',
+                    _ => '≠',
+                });
+            }
+            '=' | ':' if self.rest().starts_with('=') => {}
+            '+' if self.rest().starts_with("/-") => {
+                self.at += 2;
+                self.symbol('±');
+            }
+            // The hyphen of a compound, but not the sign of a number.
+            '-' if (self.in_text() || self.follows_long_word()) && self.is_hyphen() => {}
+            '&' if self.aligned.last() == Some(&true) || self.aligns_relation() => {}
+            '℃' | '℉' => {
+                self.symbol('°');
+                self.tokens.push(Token::Text(if c == '℃' { "C" } else { "F" }.to_string()));
+            }
+            '¢' => self.tokens.push(Token::Text("cents".to_string())),
+            '*' if self.rest().starts_with('*') => {
+                self.at += 1;
+                self.symbol('^');
+            }
+            '£' | '€' | '¥' => self.tokens.push(Token::Text(c.to_string())),
+            '$' if self.is_lone_dollar() => self.symbol('$'),
+            '$' | '~' | '"' | '“' | '”' | '?' | '`' => {}
+            c if c.is_whitespace() || is_invisible(c) => {}
+            c => self.other(c),
+        }
+    }
+
+    fn other(&mut self, c: char) {
+        if let Some(raised) = superscript(c) {
+            let mut raised = vec![raised];
+            while let Some((next, width)) = self.peek().and_then(|c| Some((superscript(c)?, c.len_utf8()))) {
+                raised.push(next);
+                self.at += width;
+            }
+            self.symbol('^');
+            self.symbol('{');
+            let digits: String = raised.iter().filter(|c| c.is_ascii_digit()).collect();
+            if raised.first() == Some(&'-') {
+                self.symbol('-');
+            }
+            if !digits.is_empty() {
+                self.tokens.push(Token::Number(without_zeros(&digits)));
+            }
+            if raised.contains(&'n') {
+                self.tokens.push(Token::Letter('n'));
+            }
+            self.symbol('}');
+        } else if let Some(lowered) = subscript(c) {
+            let mut digits = String::from(lowered);
+            while let Some((next, width)) = self.peek().and_then(|c| Some((subscript(c)?, c.len_utf8()))) {
+                digits.push(next);
+                self.at += width;
+            }
+            self.symbol('_');
+            self.tokens.push(Token::Number(without_zeros(&digits)));
+        } else if let Some((numerator, denominator)) = vulgar(c) {
+            self.tokens.push(Token::Command("frac".to_string()));
+            self.tokens.push(Token::Number(numerator.to_string()));
+            self.tokens.push(Token::Number(denominator.to_string()));
+        } else if let Some(command) = command_of(c) {
+            self.tokens.push(Token::Command(command.to_string()));
+        } else {
+            let symbol = symbol_of(c);
+            if c == '×' {
+                return self.times();
+            }
+            self.track(symbol);
+            self.symbol(symbol);
+        }
+    }
+
+    /// Whether the `$` just passed is the only one and stands beside a digit: `$5`. Else it opens or closes mathematics.
+    fn is_lone_dollar(&self) -> bool {
+        let (before, after) = (&self.text[..self.at - 1], self.rest());
+        let beside = after.starts_with(|c| digit(c).is_some()) || before.ends_with(|c| digit(c).is_some());
+        beside && !after.contains('$') && !before.contains('$')
+    }
+
+    fn track(&mut self, symbol: char) {
+        match symbol {
+            '(' | '[' | '⦃' | '⟨' => self.brackets += 1,
+            ')' | ']' | '⦄' | '⟩' => self.brackets = self.brackets.saturating_sub(1),
+            _ => {}
+        }
+    }
+}
+
+/// Signs that change how others are read.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    /// Letters in bold.
+    bold: bool,
+    /// Arrows over names.
+    arrows: bool,
+    /// Signs for "and" or "or", `\land` and `\lor`.
+    connectives: bool,
+}
