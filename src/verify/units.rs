@@ -93,35 +93,32 @@ const UNITS: [Row; 60] = [
     (&["percent", "pct", "percentage"], &[("percent", 1)], 1, 1),
 ];
 
-/// Signs that take prefixes, as they are written, with what one of them is.
-const SYMBOLS: [(&str, Dimensions, i64, i64); 21] = [
-    ("m", LENGTH, 1, 1),
-    ("g", MASS, 1, 1000),
-    ("s", TIME, 1, 1),
-    ("A", &[("amperes", 1)], 1, 1),
-    ("K", &[("kelvins", 1)], 1, 1),
-    ("mol", &[("moles", 1)], 1, 1),
-    ("Hz", &[("time", -1)], 1, 1),
-    ("N", &[("mass", 1), ("length", 1), ("time", -2)], 1, 1),
-    ("Pa", &[("mass", 1), ("length", -1), ("time", -2)], 1, 1),
-    ("bar", &[("mass", 1), ("length", -1), ("time", -2)], 100_000, 1),
-    ("J", ENERGY, 1, 1),
-    ("Wh", ENERGY, 3600, 1),
-    ("cal", ENERGY, 4184, 1000),
-    ("W", &[("mass", 1), ("length", 2), ("time", -3)], 1, 1),
-    ("V", &[("volts", 1)], 1, 1),
-    ("Ω", &[("ohms", 1)], 1, 1),
-    ("L", VOLUME, 1, 1000),
-    ("l", VOLUME, 1, 1000),
-    ("B", &[("bits", 1)], 8, 1),
-    ("b", &[("bits", 1)], 1, 1),
-    ("eV", ENERGY, 0, 1),
+/// Units that take prefixes, as they are written, with what one of them is: a number times a power of ten.
+const SYMBOLS: [(&str, Dimensions, i64, i32); 23] = [
+    ("m", LENGTH, 1, 0),
+    ("g", MASS, 1, -3),
+    ("s", TIME, 1, 0),
+    ("A", &[("amperes", 1)], 1, 0),
+    ("K", &[("kelvins", 1)], 1, 0),
+    ("mol", &[("moles", 1)], 1, 0),
+    ("Hz", &[("time", -1)], 1, 0),
+    ("N", &[("mass", 1), ("length", 1), ("time", -2)], 1, 0),
+    ("Pa", &[("mass", 1), ("length", -1), ("time", -2)], 1, 0),
+    ("bar", &[("mass", 1), ("length", -1), ("time", -2)], 1, 5),
+    ("J", ENERGY, 1, 0),
+    ("Wh", ENERGY, 3600, 0),
+    ("cal", ENERGY, 4184, -3),
+    ("calorie", ENERGY, 4184, -3),
+    ("eV", ENERGY, 1_602_176_634, -28),
+    ("electronvolt", ENERGY, 1_602_176_634, -28),
+    ("W", &[("mass", 1), ("length", 2), ("time", -3)], 1, 0),
+    ("V", &[("volts", 1)], 1, 0),
+    ("Ω", &[("ohms", 1)], 1, 0),
+    ("L", VOLUME, 1, -3),
+    ("l", VOLUME, 1, -3),
+    ("B", &[("bits", 1)], 8, 0),
+    ("b", &[("bits", 1)], 1, 0),
 ];
-
-/// One electronvolt in joules is 1.602176634e-19.
-fn electronvolt() -> Number {
-    Number::new(1_602_176_634_i64.into(), num_bigint::BigInt::from(10).pow(28))
-}
 
 /// Prefixes as signs and as words, with their powers of ten.
 const PREFIXES: [(&str, &str, i32); 14] = [
@@ -141,7 +138,7 @@ const PREFIXES: [(&str, &str, i32); 14] = [
     ("f", "femto", -15),
 ];
 
-/// What a name measures, and how many basic units it is.
+/// What a name measures, and how many basic units it is: `mW` is not `MW`, but `KM` is `km`.
 fn measure(name: &str) -> Option<(Dimensions, Number)> {
     let of_row = |(_, dimensions, numerator, denominator): &Row| {
         (*dimensions, Number::new((*numerator).into(), (*denominator).into()))
@@ -149,31 +146,33 @@ fn measure(name: &str) -> Option<(Dimensions, Number)> {
     if let Some(row) = UNITS.iter().find(|(names, ..)| names.contains(&name)) {
         return Some(of_row(row));
     }
-    let ten = Number::from_integer(10.into());
-    for (symbol, dimensions, numerator, denominator) in &SYMBOLS {
-        let Some(prefix) = name.strip_suffix(symbol) else { continue };
-        let power = match prefix {
-            "" => 0,
-            prefix => match PREFIXES.iter().find(|(sign, ..)| *sign == prefix) {
-                Some((.., power)) => *power,
-                None => continue,
-            },
-        };
-        let one =
-            if *numerator == 0 { electronvolt() } else { Number::new((*numerator).into(), (*denominator).into()) };
-        return Some((*dimensions, one * ten.pow(power)));
+    if let Some(found) = symbol(name).or_else(|| symbol(singular(name))) {
+        return Some(found);
     }
     let lower = name.to_lowercase();
     if let Some(row) = find(&lower) {
         return Some(of_row(row));
     }
     let (rest, power) = PREFIXES.iter().find_map(|(_, word, power)| Some((lower.strip_prefix(word)?, *power)))?;
-    match singular(rest) {
-        "electronvolt" => Some((ENERGY, electronvolt() * ten.pow(power))),
-        "calorie" => Some((ENERGY, Number::new(4184.into(), 1000.into()) * ten.pow(power))),
-        rest if rest.len() > 2 => find(rest).map(of_row).map(|(dimensions, one)| (dimensions, one * ten.pow(power))),
-        _ => None,
-    }
+    let rest = singular(rest);
+    let (dimensions, one) = find(rest).filter(|_| rest.len() > 2).map(of_row).or_else(|| symbol(rest))?;
+    Some((dimensions, one * ten_to(power)))
+}
+
+/// One of [`SYMBOLS`], with the sign of a prefix or without.
+fn symbol(name: &str) -> Option<(Dimensions, Number)> {
+    SYMBOLS.iter().find_map(|(symbol, dimensions, number, power)| {
+        let prefix = name.strip_suffix(symbol)?;
+        let more = match prefix {
+            "" => 0,
+            prefix => PREFIXES.iter().find(|(sign, ..)| *sign == prefix)?.2,
+        };
+        Some((*dimensions, Number::from_integer((*number).into()) * ten_to(power + more)))
+    })
+}
+
+fn ten_to(power: i32) -> Number {
+    Number::from_integer(10.into()).pow(power)
 }
 
 /// Words that exclude each other, in groups that mean the same: what one group of a row says is not what another says.
