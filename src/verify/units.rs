@@ -30,7 +30,7 @@ const YUAN: &[(&str, i32)] = &[("yuan", 1)];
 const GALLONS: &[(&str, i32)] = &[("gallons", 1)];
 const ENERGY: &[(&str, i32)] = &[("mass", 1), ("length", 2), ("time", -2)];
 
-const UNITS: [Row; 60] = [
+const UNITS: [Row; 61] = [
     (&["mm", "millimeter", "millimetre", "毫米"], LENGTH, 1, 1000),
     (&["cm", "centimeter", "centimetre", "厘米", "公分", "см"], LENGTH, 1, 100),
     (&["dm", "decimeter", "decimetre", "分米"], LENGTH, 1, 10),
@@ -68,6 +68,7 @@ const UNITS: [Row; 60] = [
     (&["pint"], GALLONS, 1, 8),
     (&["mph"], SPEED, 1_609_344, 3_600_000),
     (&["kmh", "kph"], SPEED, 1000, 3600),
+    (&["rpm"], &[("time", -1)], 1, 60),
     (&["am", "a.m"], &[("morning", 1)], 1, 1),
     (&["pm", "p.m"], &[("afternoon", 1)], 1, 1),
     (&["acre", "英亩"], &[("acres", 1)], 1, 1),
@@ -94,7 +95,7 @@ const UNITS: [Row; 60] = [
 ];
 
 /// Units that take prefixes, as they are written, with what one of them is: a number times a power of ten.
-const SYMBOLS: [(&str, Dimensions, i64, i32); 23] = [
+const SYMBOLS: [(&str, Dimensions, i64, i32); 27] = [
     ("m", LENGTH, 1, 0),
     ("g", MASS, 1, -3),
     ("s", TIME, 1, 0),
@@ -105,6 +106,10 @@ const SYMBOLS: [(&str, Dimensions, i64, i32); 23] = [
     ("N", &[("mass", 1), ("length", 1), ("time", -2)], 1, 0),
     ("Pa", &[("mass", 1), ("length", -1), ("time", -2)], 1, 0),
     ("bar", &[("mass", 1), ("length", -1), ("time", -2)], 1, 5),
+    ("atm", &[("mass", 1), ("length", -1), ("time", -2)], 101_325, 0),
+    ("mmHg", &[("mass", 1), ("length", -1), ("time", -2)], 133_322_387_415, -9),
+    ("T", &[("teslas", 1)], 1, 0),
+    ("Wb", &[("webers", 1)], 1, 0),
     ("J", ENERGY, 1, 0),
     ("Wh", ENERGY, 3600, 0),
     ("cal", ENERGY, 4184, -3),
@@ -176,7 +181,7 @@ fn ten_to(power: i32) -> Number {
 }
 
 /// Words that exclude each other, in groups that mean the same: what one group of a row says is not what another says.
-const EXCLUSIVE: [&[&[&str]]; 14] = [
+const EXCLUSIVE: [&[&[&str]]; 15] = [
     &[
         &["red"],
         &["blue"],
@@ -202,6 +207,7 @@ const EXCLUSIVE: [&[&[&str]]; 14] = [
     &[&["increase", "gain", "profit", "more", "rise"], &["decrease", "loss", "less", "fewer", "fall", "decline"]],
     &[&["bc", "bce"], &["ad", "ce"]],
     &[&["odd"], &["even"]],
+    &[&["noon"], &["midnight"]],
     &[&["monday"], &["tuesday"], &["wednesday"], &["thursday"], &["friday"], &["saturday"], &["sunday"]],
 ];
 

@@ -48,6 +48,8 @@ const BRACKETS: &[Case] = &[
     ("12", &["[12]", r"\{12\}", "[3+9]"], &[r"\langle 12\rangle"]),
     (r"\{x\}", &[r"\left\{x\right\}"], &["x", "[x]"]),
     ("x", &["(x)", "{x}"], &[r"\{x\}", r"\langle x\rangle", "[x]"]),
+    (r"\{\{1\},2\}", &[r"\{2,\{1\}\}"], &[r"\{1,2\}", r"\{1,\{2\}\}"]),
+    (r"\{1,2\}", &[r"\{2,1\}"], &[r"\{\{1\},\{2\}\}"]),
     (r"\{x\}+1", &[r"1+\{x\}"], &["x+1"]),
 ];
 
@@ -62,6 +64,8 @@ const STATEMENTS: &[Case] = &[
     (r"A\subset B", &[r"B\supset A"], &[r"B\subset A", "AB", r"A\subseteq B", r"A\supset B"]),
     (r"A\subsetneq B", &[r"B\supsetneq A"], &[r"B\subsetneq A", r"A\subseteq B"]),
     (r"a\prec b", &[r"b\succ a"], &[r"b\prec a", "ab"]),
+    ("|x|<1", &["|x|<1", "1>|x|"], &["x<1", "|x|<2"]),
+    ("y=|x|", &["|x|-y=0"], &["y=x", "x-y=0"]),
     (r"y\propto x", &[r"y\propto x"], &[r"y\propto x^2", "y=x", "xy"]),
     (
         r"\triangle ABC\cong\triangle DEF",
@@ -145,6 +149,8 @@ const QUANTITIES: &[Case] = &[
         &[r"\text{Therefore, the answer is }5", r"\text{Answer: }5", r"\text{The answer is }5"],
         &[r"\text{Answer: }6"],
     ),
+    (r"5\text{ atm}", &["5", r"506625\text{ Pa}"], &[r"5\text{ Pa}", r"5\text{ mmHg}"]),
+    (r"12\text{ noon}", &["12"], &[r"12\text{ midnight}"]),
     (r"5\text{ km north}", &["5"], &[r"5\text{ km south}"]),
     (r"5\%\text{ increase}", &[r"5\%"], &[r"5\%\text{ decrease}"]),
 ];

@@ -149,13 +149,20 @@ impl Comparer {
         Ok(is_integer(&simplify(steps, &mut self.budget)?))
     }
 
+    /// Equal parts of something larger. There a set with one element is not that element.
+    fn items(&mut self, gold: &Node, answer: &Node) -> Decided {
+        let is_single = |node: &Node| matches!(node, Node::Set(items) if items.len() == 1);
+        let differ = (is_single(gold) && !is_set(answer)) || (is_single(answer) && !is_set(gold));
+        Ok(!differ && self.nodes(gold, answer)?)
+    }
+
     /// Equal items at equal places.
     pub(super) fn in_order(&mut self, gold: &[Node], answer: &[Node]) -> Decided {
         if gold.len() != answer.len() {
             return Ok(false);
         }
         for (gold, answer) in gold.iter().zip(answer) {
-            if !self.nodes(gold, answer)? {
+            if !self.items(gold, answer)? {
                 return Ok(false);
             }
         }
@@ -175,7 +182,7 @@ impl Comparer {
         for gold in gold {
             let mut found = None;
             for (at, answer) in left.iter().enumerate() {
-                if self.nodes(gold, answer)? {
+                if self.items(gold, answer)? {
                     found = Some(at);
                     break;
                 }
@@ -194,7 +201,7 @@ impl Comparer {
         for item in items {
             let mut seen = false;
             for other in &distinct {
-                if self.nodes(other, item)? {
+                if self.items(other, item)? {
                     seen = true;
                     break;
                 }
