@@ -512,6 +512,7 @@ mod tests {
             (serde_json::json!({"problem": null, "answer": null}), Some(Unusable::Empty)),
             (serde_json::json!({"problem": " ", "answer": "1"}), Some(Unusable::Empty)),
             (serde_json::json!({"problem": "p", "answer": "proof"}), Some(Unusable::Word)),
+            (serde_json::json!({"problem": "p", "answer": r"\text{proof}"}), Some(Unusable::Word)),
             (serde_json::json!({"problem": "p", "answer": "NotFound"}), Some(Unusable::Word)),
             (serde_json::json!({"problem": "p", "answer": "\\frac{1"}), Some(Unusable::CutOff)),
             // Another column may still have the answer.

@@ -300,7 +300,15 @@ pub(super) fn unit(text: &str) -> Option<Unit> {
                     .iter()
                     .find_map(|(prefix, power)| Some((name.strip_prefix(prefix)?, *power)))
                     .unwrap_or((name, 1));
-                unit.multiply(name, sign * power * prefix * raised)?;
+                // `ms^{-1}` is metres per second.
+                let joined = [("ms", "m", "s"), ("kmh", "km", "h")].into_iter().find(|(both, ..)| *both == name);
+                match joined.filter(|_| raised < 0) {
+                    Some((_, length, time)) => {
+                        unit.multiply(length, sign * power)?;
+                        unit.multiply(time, sign * power * raised)?;
+                    }
+                    None => unit.multiply(name, sign * power * prefix * raised)?,
+                }
                 (power, any) = (1, true);
             }
         }

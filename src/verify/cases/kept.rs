@@ -23,6 +23,7 @@ const MARKS: &[Case] = &[
         &["2i-j", r"2\mathbf{i}-\mathbf{j}", r"2\vec i-\vec j", "(2,-1)"],
         &["2i+j", r"2\hat j-\hat i"],
     ),
+    (r"5\hat{i}", &[r"5\mathbf{i}", r"5\vec i", "(5,0)"], &[r"5\hat{j}", "5"]),
     (r"\ddot x", &[r"\ddot{x}"], &[r"\dot x", "x"]),
     (r"\mathcal{F}", &[r"\mathcal F"], &["F", r"\mathcal G"]),
     (r"\vec 0", &[r"\vec{0}", r"\mathbf{0}", "0"], &[r"\vec 1", "1"]),
@@ -151,6 +152,7 @@ const QUANTITIES: &[Case] = &[
     ),
     (r"5\text{ atm}", &["5", r"506625\text{ Pa}"], &[r"5\text{ Pa}", r"5\text{ mmHg}"]),
     (r"12\text{ noon}", &["12"], &[r"12\text{ midnight}"]),
+    (r"5\text{ m/s}", &["5", r"5\text{ ms}^{-1}", r"5\text{ m s}^{-1}"], &[r"5\text{ ms}", r"5\text{ ms}^{-2}"]),
     (r"5\text{ km north}", &["5"], &[r"5\text{ km south}"]),
     (r"5\%\text{ increase}", &[r"5\%"], &[r"5\%\text{ decrease}"]),
 ];

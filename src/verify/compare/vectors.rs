@@ -25,6 +25,12 @@ impl Comparer {
         if !node.any(&|part| unit(part).is_some_and(|at| at > 0) || is_marked_unit_vector(part)) {
             return Ok(None);
         }
+        self.sum_of_units(node, dimension)
+    }
+
+    /// The same, where another vector says that i is one too.
+    fn sum_of_units(&mut self, node: &Node, dimension: usize) -> Result<Option<Node>, Exhausted> {
+        let unit = |node: &Node| unit_vector(node).filter(|at| *at < dimension);
         let terms = match simplify(node.clone(), &mut self.budget)? {
             Node::Sum(terms) => terms,
             other => vec![other],
@@ -87,7 +93,7 @@ impl Comparer {
         if !(gold.any(&is_marked_unit_vector) || answer.any(&is_marked_unit_vector)) {
             return Ok(false);
         }
-        match (self.components(gold, 3)?, self.components(answer, 3)?) {
+        match (self.sum_of_units(gold, 3)?, self.sum_of_units(answer, 3)?) {
             (Some(gold), Some(answer)) => self.nodes(&gold, &answer),
             _ => Ok(false),
         }
