@@ -15,8 +15,8 @@
 //! * a list is not one of its members, and needs as many items as the gold answer;
 //! * an equation or inequality that has still to be solved answers neither a number nor an interval: it may be the question;
 //! * a decimal stands for a number that it does not equal only with at least six significant digits, to within one unit of the last, and
-//!   never for an integer (six is Math-Verify's default too, but of places after the point, so that `0.000001` would be 0 there); two exact
-//!   values are never equal for being close;
+//!   never for an integer (six is Math-Verify's default too, but of places after the point, so that `0.0000001` is 0 there);
+//! * exact values that floats do not tell apart, because a term is too small or a function too flat, `\cos 10^{-9}` and 1, are not equal;
 //! * digits in another base than asked for are wrong;
 //! * a value may be given in several forms, `\frac25 or 0.4`, if all of them are right.
 //!
@@ -31,8 +31,7 @@
 //!
 //! A number of percent and the share that it is are both accepted for `5\%`, since questions ask for either; 5 and 0.05 are not each other.
 //! A double root may be given once: `2, 2` is not 2, for the gold answer says how many there are. The letter of an arbitrary constant is part of
-//! the answer: `Ke^x` is not `Ce^x`, since the question may have named it. Names and words in a list keep their order, which may be what is
-//! asked for.
+//! the answer: `Ke^x` is not `Ce^x`, since the question may have named it. Words in a list keep their order, which may be what is asked for.
 //!
 //! What has to be worked out first is no answer, unless it is arithmetic: `\sum_{k=1}^{100} k` is refused for 5050, `7!` and `C(8, 2)` are
 //! accepted for 5040 and 28. Authors mean positive variables under logarithms and roots: `\ln x` is accepted for `\ln|x|`. A label in front
