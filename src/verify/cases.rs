@@ -2233,6 +2233,21 @@ fn hostile() -> Vec<String> {
         "½²",
         r"\binom{",
         r"\infty",
+        " squared",
+        "5 hundred ",
+        r"\text{ km} ",
+        "1 m 2 cm ",
+        r"\text{7 apples}, ",
+        r"\bar ",
+        r"\neg ",
+        r"f\circ ",
+        r"a\star ",
+        r"p\lor q\land ",
+        r"\vec a\times ",
+        r"A\subset ",
+        "[x]",
+        "x=y=",
+        "十",
     ]
     .iter()
     .flat_map(|piece| [40, 3_000, 100_000].map(|count| piece.repeat(count)))
@@ -2254,6 +2269,11 @@ fn hostile() -> Vec<String> {
                     format!("{}1{}", open.repeat(count), close.repeat(count))
                 })
             }),
+    );
+    texts.extend(
+        [" squared", " hundred", " thirds", " km", " m x"]
+            .iter()
+            .flat_map(|words| [40, 3_000, 20_000].map(|count| format!("5{}", words.repeat(count)))),
     );
     texts
 }

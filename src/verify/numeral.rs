@@ -187,6 +187,9 @@ fn chinese_value(text: &str) -> Option<i64> {
     (!text.is_empty()).then_some(total + group + digit.unwrap_or(0))
 }
 
+/// How many words may change one number.
+const MAX_CHANGES: usize = 8;
+
 /// A value with the words behind it: those that change it are worked in, and what is left is its unit. `None` where there is a further
 /// number among them.
 pub(super) fn scaled(mut value: Node, words: &str) -> Option<(Node, Option<String>)> {
@@ -197,7 +200,13 @@ pub(super) fn scaled(mut value: Node, words: &str) -> Option<(Node, Option<Strin
         Cow::Borrowed(words)
     };
     let mut words: Vec<&str> = lower.split(' ').collect();
+    // Every change makes the tree deeper by one.
+    let mut changes = 0;
     while let Some(&word) = words.first() {
+        changes += 1;
+        if changes > MAX_CHANGES {
+            return None;
+        }
         let changed = if let Some(multiple) = multiple(word) {
             Node::Product(vec![value, Node::integer(multiple)])
         } else if let Some((_, _, parts)) = PARTS.iter().find(|(one, many, _)| word == *one || word == *many) {

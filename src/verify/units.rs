@@ -283,6 +283,9 @@ pub(super) fn is_plain_sign(letter: &str) -> bool {
 pub(super) fn unit(text: &str) -> Option<Unit> {
     let mut unit = Unit { dimensions: BTreeMap::new(), factor: Number::from_integer(1.into()) };
     let (mut sign, mut power, mut any) = (1, 1, false);
+    if text.split_whitespace().nth(MAX_WORDS).is_some() {
+        return None;
+    }
     let mut words = text.split_whitespace().peekable();
     while let Some(word) = words.next() {
         let is_scale = |next: &&str| matches!(next.to_lowercase().as_str(), "celsius" | "fahrenheit" | "c" | "f");
@@ -317,6 +320,9 @@ pub(super) fn unit(text: &str) -> Option<Unit> {
     any.then_some(unit)
 }
 
+/// How many words a unit may have.
+const MAX_WORDS: usize = 12;
+
 /// Words behind a unit that say which way it is measured.
 const DIRECTIONS: [&str; 12] = [
     " long",
@@ -338,8 +344,8 @@ pub(super) fn leading_unit(text: &str) -> Option<Unit> {
     let is_sure = |text: &str| text.len() > 2 || matches!(text, "cm" | "mm" | "km" | "kg" | "mg" | "ft");
     let text = DIRECTIONS.iter().find_map(|word| text.strip_suffix(word)).unwrap_or(text);
     unit(text).or_else(|| {
-        let ends = text.match_indices(' ').map(|(end, _)| &text[..end]);
-        ends.rev().filter(|text| is_sure(text)).find_map(unit)
+        let ends: Vec<&str> = text.match_indices(' ').take(MAX_WORDS).map(|(end, _)| &text[..end]).collect();
+        ends.into_iter().rev().filter(|text| is_sure(text)).find_map(unit)
     })
 }
 

@@ -46,20 +46,35 @@ impl Parser<'_> {
                 }
                 left = Node::Difference(Box::new(left), Box::new(self.ratio()?));
             } else if self.take_command("cap") {
-                left = joined("∩", left, self.ratio()?);
+                let part = self.ratio()?;
+                left = self.joined("∩", left, part)?;
             } else if self.take('⋀') {
-                left = joined("∧", left, self.ratio()?);
+                let part = self.ratio()?;
+                left = self.joined("∧", left, part)?;
             } else if self.take('⋁') {
                 // "and" binds tighter.
                 let mut right = self.ratio()?;
                 while self.take('⋀') {
-                    right = joined("∧", right, self.ratio()?);
+                    let part = self.ratio()?;
+                    right = self.joined("∧", right, part)?;
                 }
-                left = joined("∨", left, right);
+                left = self.joined("∨", left, right)?;
             } else {
                 return Ok(left);
             }
         }
+    }
+
+    /// Two parts of a connection in which the order of parts does not count.
+    fn joined(&mut self, sign: &str, left: Node, right: Node) -> Parsed {
+        let mut parts = match left {
+            Node::Apply(name, parts) if name == sign => parts,
+            other => vec![other],
+        };
+        self.budget.spend(20 * parts.len() as u64)?;
+        parts.push(right);
+        parts.sort();
+        Ok(Node::Apply(sign.to_string(), parts))
     }
 
     fn ratio(&mut self) -> Parsed {
@@ -137,6 +152,8 @@ impl Parser<'_> {
             return self.operation(Vec::new(), first);
         }
         let mut factors = vec![first];
+        // Each cross product makes the tree deeper by one.
+        let mut crosses = 0;
         // `990/7°` are 990/7 degrees.
         let mut degrees = false;
         loop {
@@ -147,6 +164,10 @@ impl Parser<'_> {
                 let right = self.signed_power()?;
                 match factors.pop() {
                     Some(left) if is_vector(&left) || is_vector(&right) => {
+                        crosses += 1;
+                        if crosses > MAX_POSTFIXES {
+                            return Err(Fault::Exhausted);
+                        }
                         factors.push(Node::Apply("×".to_string(), vec![left, right]));
                     }
                     left => factors.extend(left.into_iter().chain([right])),
@@ -244,17 +265,6 @@ impl Parser<'_> {
 pub(super) fn is_label(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(|c| c.is_ascii_uppercase()) && matches!(chars.next(), None | Some('_' | '\''))
-}
-
-/// Two parts of a connection in which the order of parts does not count.
-pub(super) fn joined(sign: &str, left: Node, right: Node) -> Node {
-    let mut parts = match left {
-        Node::Apply(name, parts) if name == sign => parts,
-        other => vec![other],
-    };
-    parts.push(right);
-    parts.sort();
-    Node::Apply(sign.to_string(), parts)
 }
 
 fn is_vector(node: &Node) -> bool {
