@@ -10,6 +10,7 @@ mod files;
 mod jinja;
 mod json;
 mod named;
+mod no_answer;
 mod overlap;
 mod parquet;
 mod prompt;

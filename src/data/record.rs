@@ -10,14 +10,16 @@
 //! | level | `level`, `difficulty` |
 
 use super::files::{Row, read_rows};
+use super::json::DIGITS;
+use super::no_answer::says_none;
 use super::parquet::BYTES;
 use crate::error::{Error, Result};
-use crate::escape::shown;
+use crate::escape::{listed, shown};
 use crate::rng::{self, Domain};
 use crate::verify::boxed::last_boxed;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// One problem of a data set.
@@ -38,9 +40,6 @@ pub struct Record {
     /// Difficulty, such as `5`.
     pub level: Option<String>,
 }
-
-/// What data sets write where a problem has no answer that could be checked: `NuminaMath`, and tables that were written as text.
-const NO_ANSWER: [&str; 6] = ["proof", "notfound", "not found", "n/a", "nan", "null"];
 
 /// Why nobody could be right about a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,7 +62,7 @@ impl Record {
             Some(Unusable::Empty)
         } else if self.answer.trim().is_empty() {
             Some(Unusable::Unanswered)
-        } else if NO_ANSWER.iter().any(|word| self.answer.trim().eq_ignore_ascii_case(word)) {
+        } else if says_none(&self.answer) {
             Some(Unusable::Word)
         } else {
             (!is_whole(&self.answer)).then_some(Unusable::CutOff)
@@ -101,8 +100,8 @@ pub fn read_records(files: &[PathBuf]) -> Result<Vec<Record>> {
     let mut uses: BTreeMap<String, usize> = BTreeMap::new();
     for path in files {
         let rows = read_rows(path)?;
-        if let Some((file, first)) = rows.first() {
-            check_layout(first).map_err(|problem| Error::input(format!("{problem} ({})", file.display())))?;
+        if let Some((file, _)) = rows.first() {
+            check_layout(&rows).map_err(|problem| Error::input(format!("{problem} ({})", file.display())))?;
         }
         for (file, row) in rows {
             let number = records.len();
@@ -161,22 +160,28 @@ fn column<'a>(row: &'a Row, aliases: &'a [&'a str]) -> Option<(&'a str, &'a Valu
     columns(row, aliases).next()
 }
 
-/// Refuses a file whose first row has no column for the problem or the answer, be it null, or two that mean the same.
-fn check_layout(first: &Row) -> Result<(), String> {
-    let has = |alias: &&str| {
-        first.columns.iter().any(|(known, value)| match alias.split_once('.') {
-            None => known.trim().eq_ignore_ascii_case(alias),
-            Some((name, inner)) => known.trim().eq_ignore_ascii_case(name) && value.get(inner).is_some(),
-        })
+/// Refuses a file in which no row has a column for the problem or the answer, be it null, or with two that mean the same.
+fn check_layout(rows: &[(PathBuf, Row)]) -> Result<(), String> {
+    // In the order of the file; of rows that lack a column, a later one may have it.
+    let mut columns: Vec<&String> = Vec::new();
+    let mut seen = BTreeSet::new();
+    columns.extend(rows.iter().flat_map(|(_, row)| row.columns.keys()).filter(|name| seen.insert(*name)));
+    let is = |known: &str, alias: &str| known.trim().eq_ignore_ascii_case(alias);
+    let holds = |name: &str, inner: &str| {
+        let mut values = rows.iter().flat_map(|(_, row)| &row.columns).filter(|(known, _)| is(known, name));
+        values.any(|(_, value)| value.get(inner).is_some())
     };
-    let shown = |name: &str| shown(name, 60);
+    let has = |alias: &&str| match alias.split_once('.') {
+        None => columns.iter().any(|known| is(known, alias)),
+        Some((name, inner)) => holds(name, inner),
+    };
     for alias in [PROBLEM, ANSWER, SOLUTION, CHOICES, CORRECT, &INCORRECT[..], ID, SUBJECT, LEVEL].concat() {
-        let mut same = first.columns.keys().filter(|known| known.trim().eq_ignore_ascii_case(alias));
+        let mut same = columns.iter().filter(|known| is(known, alias));
         if let (Some(one), Some(other)) = (same.next(), same.next()) {
             return Err(format!(
                 "the columns `{}` and `{}` mean the same; rename one of them",
-                shown(one),
-                shown(other)
+                shown(one, 60),
+                shown(other, 60)
             ));
         }
     }
@@ -188,10 +193,9 @@ fn check_layout(first: &Row) -> Result<(), String> {
     } else {
         return Ok(());
     };
-    let found: Vec<String> = first.columns.keys().take(40).map(|name| shown(name)).collect();
     Err(format!(
         "the layout of the data is not known: no column for {what} ({aliases}) among {}; rename a column",
-        found.join(", ")
+        listed(columns, 40)
     ))
 }
 
@@ -233,20 +237,27 @@ fn plain_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.trim().to_string()),
         Value::Number(number) => Some(number.to_string()),
+        Value::Object(object) => object.get(DIGITS).and_then(Value::as_str).map(str::to_string),
         _ => None,
     }
 }
 
-/// What is said of a column that should hold a text.
-fn not_text(what: &str, column: &str, value: &Value) -> String {
-    let found = match value {
+/// What a value is, where it is no text.
+fn kind(value: &Value) -> &'static str {
+    match value {
         Value::Null => "null",
         Value::Bool(_) => "a truth value",
         Value::Array(_) => "a list",
+        Value::Number(_) => "a number",
+        Value::Object(object) if object.contains_key(DIGITS) => "a number",
         Value::Object(object) if object.contains_key(BYTES) => "bytes that are not UTF-8",
         _ => "an object",
-    };
-    format!("the {what} is neither a text nor a number: the column `{column}` holds {found}")
+    }
+}
+
+/// What is said of a column that should hold a text or a number.
+fn not_text(what: &str, column: &str, value: &Value) -> String {
+    format!("the {what} is neither a text nor a number: the column `{column}` holds {}", kind(value))
 }
 
 /// The list in a text that is a conversation written as JSON; `None` where the text is something else.
@@ -307,7 +318,9 @@ fn content(content: Option<&Value>) -> Result<String, String> {
             Ok(texts.concat().trim().to_string())
         }
         None | Some(Value::Null) => Ok(String::new()),
-        Some(other) => plain_text(other).ok_or_else(|| not_text("content of a message", "content", other)),
+        Some(other) => {
+            Err(format!("the content of a message is {}; it must be a text, or a list of parts", kind(other)))
+        }
     }
 }
 
@@ -366,9 +379,8 @@ fn choices(row: &Row, problem: &str) -> Result<Option<Choices>, String> {
     let count = choices.len();
     let right = match column(row, &["answer"]) {
         None => return Ok(Some((choices, None))),
-        Some((_, Value::Number(place))) => place.as_u64().map(|place| place as usize),
         Some((_, Value::String(letter))) => LETTERS.find(letter.trim()).filter(|_| letter.trim().len() == 1),
-        _ => None,
+        Some((_, place)) => plain_text(place).and_then(|place| place.parse().ok()),
     };
     let right = right.filter(|&right| right < count && count <= LETTERS.len()).ok_or_else(|| {
         format!("the answer is not the letter or the place (from 0) of one of the {count} choices, of which there may be ten")
@@ -379,7 +391,6 @@ fn choices(row: &Row, problem: &str) -> Result<Option<Choices>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
     use std::path::Path;
 
     /// The records of a file with this content.
@@ -516,15 +527,25 @@ mod tests {
             (serde_json::json!({"problem": " ", "answer": "1"}), Some(Unusable::Empty)),
             (serde_json::json!({"problem": "p", "answer": "proof"}), Some(Unusable::Word)),
             (serde_json::json!({"problem": "p", "answer": "NotFound"}), Some(Unusable::Word)),
+            (serde_json::json!({"problem": "p", "answer": "$\\text{proof.}$"}), Some(Unusable::Word)),
+            (serde_json::json!({"problem": "p", "answer": "-"}), Some(Unusable::Word)),
+            (serde_json::json!({"problem": "p", "answer": "no solution"}), None),
             (serde_json::json!({"problem": "p", "answer": "\\frac{1"}), Some(Unusable::CutOff)),
-            // Another column may still have the answer.
+            // Another column may still have the answer, and a row may lack the column that others have.
             (serde_json::json!({"problem": "p", "answer": "", "ground_truth": "3"}), None),
             (serde_json::json!({"problem": "p", "answer": "", "solution": "so \\boxed{4}"}), None),
         ] {
             assert_eq!(only(&row).unusable(), expected, "{row}");
         }
+        let lacking =
+            "{\"problem\": \"p\"}\n{\"problem\": \"q\", \"answer\": 2}\n{\"problem\": \"r\", \"answer\": null}";
+        let found: Vec<_> = read("a.jsonl", lacking).unwrap().iter().map(Record::unusable).collect();
+        assert_eq!(found, [Some(Unusable::Unanswered), None, Some(Unusable::Unanswered)]);
         let options = serde_json::json!({"question": "p", "options": "[\"a\", \"b\"]", "answer": "B"});
         assert_eq!(only(&options).problem, "p\n\nA. a\nB. b");
+        let wide =
+            serde_json::json!({"question": "p", "options": ["a", "b"], "answer": 18_446_744_073_709_551_615_u64});
+        assert!(read("a.jsonl", &wide.to_string()).unwrap_err().to_string().contains("not the letter or the place"));
     }
 
     #[test]
@@ -586,6 +607,8 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused_with_the_columns_or_the_line() {
+        let wide: serde_json::Map<_, _> = (0..1000).map(|n| (format!("c{n:03}"), n.into())).collect();
+        let wide = Value::Object(wide).to_string();
         for (name, content, words) in [
             (
                 "a.csv",
@@ -594,7 +617,13 @@ mod tests {
             ),
             ("a.jsonl", "{\"problem\": \"p\", \"text\": \"x\"}", ["no column for an answer", "among problem, text"]),
             ("a.csv", "problem,Answer,answer\np,1,2\n", ["the columns `Answer` and `answer` mean the same", "a.csv"]),
+            (
+                "a.jsonl",
+                "{\"problem\": \"p\", \"answer\": 1}\n{\"problem\": \"p\", \"Answer\": 1}",
+                ["the columns `answer` and `Answer` mean the same", "a.jsonl"],
+            ),
             ("a.csv", "te\u{1b}[2Jxt,label\nx,1\n", ["among te\\u001b[2Jxt, label", "a.csv"]),
+            ("a.jsonl", &wide, ["among c000, c001, c002", ", c039 and 960 more; rename"]),
             (
                 "a.jsonl",
                 "{\"problem\": [{\"role\": \"user\", \"content\": [{\"type\": \"image\"}]}], \"answer\": \"1\"}",
@@ -603,7 +632,22 @@ mod tests {
             (
                 "a.jsonl",
                 "{\"problem\": [{\"role\": \"user\", \"content\": {}}], \"answer\": \"1\"}",
-                ["line 1: the content of a message is neither", "holds an object"],
+                ["line 1: the content of a message is an object", "must be a text"],
+            ),
+            (
+                "a.jsonl",
+                "{\"problem\": [{\"role\": \"user\", \"content\": 5}], \"answer\": \"1\"}",
+                ["line 1: the content of a message is a number", "must be a text"],
+            ),
+            (
+                "a.jsonl",
+                "{\"problem\": [{\"role\": \"user\", \"content\": 0.50}], \"answer\": \"1\"}",
+                ["line 1: the content of a message is a number", "a.jsonl"],
+            ),
+            (
+                "a.csv",
+                "problem,answer\n\"[{\"\"role\"\": \"\"user\"\", \"\"content\"\": 5}]\",1\n",
+                ["line 2: the content of a message is a number", "a.csv"],
             ),
             (
                 "a.jsonl",

@@ -2,6 +2,7 @@
 //! texts that would grow beyond all memory on their way are refused.
 
 use super::tokenizer_growth::{Growth, growth};
+use super::tokenizer_settings::{AddedToken, Counterparts};
 use crate::files::decode;
 use crate::guard::{caught, caught_within};
 use serde::Deserialize;
@@ -20,6 +21,7 @@ pub(super) struct Codec {
     vocabulary: usize,
     /// Bytes of the longest token.
     longest_token: usize,
+    counterparts: Arc<Counterparts>,
 }
 
 /// What of a `tokenizer.json` is looked at beside the library that reads it.
@@ -29,6 +31,7 @@ struct File {
     normalizer: Value,
     pre_tokenizer: Value,
     decoder: Value,
+    added_tokens: Vec<AddedToken>,
     model: Model,
 }
 
@@ -70,13 +73,14 @@ impl Codec {
             decoding: growth(&file.decoder),
             vocabulary,
             longest_token,
+            counterparts: Arc::new(Counterparts::new(file.added_tokens, &file.pre_tokenizer)),
         };
         Ok((codec, text))
     }
 
     /// The same codec, cutting texts at so many tokens, special ones included.
     pub(super) fn cut_at(self, tokens: usize) -> Result<Self, String> {
-        let special = self.inner.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
+        let special = self.tokens_around();
         if tokens <= special {
             return Err(format!("of {tokens} positions special tokens take {special}"));
         }
@@ -89,6 +93,16 @@ impl Codec {
     /// One more than the largest id, added tokens included. Ids may have gaps.
     pub(super) fn vocabulary(&self) -> usize {
         self.vocabulary
+    }
+
+    /// What has its like in `tokenizer_config.json`.
+    pub(super) fn counterparts(&self) -> &Counterparts {
+        &self.counterparts
+    }
+
+    /// Special tokens that the file puts around a text, and [`Self::encode`] does only where it is asked to.
+    pub(super) fn tokens_around(&self) -> usize {
+        self.inner.get_post_processor().map_or(0, |processor| processor.added_tokens(false))
     }
 
     /// The id of one token, if the vocabulary has it.

@@ -104,6 +104,9 @@ impl TensorFiles {
             TensorFile::open(path)
         });
         let files = files.collect::<Result<Vec<_>>>()?;
+        for (name, file) in names.iter().zip(&files) {
+            check_listed(name, file, &listed, &index)?;
+        }
         let place = |(tensor, file): (&String, &String)| (tensor.clone(), (numbers[file], tensor.clone()));
         let places = listed.iter().map(place).collect();
         Ok(Self { files, places, index: Some(index) }.with_plain_names())
@@ -394,6 +397,23 @@ fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
         )));
     }
     Ok(index.weight_map)
+}
+
+/// Refuses a shard with a tensor that is not listed as its own: whoever reads all of a shard would read another model.
+fn check_listed(name: &str, file: &TensorFile, listed: &BTreeMap<String, String>, index: &Path) -> Result<()> {
+    let is_own = |tensor: &&String| listed.get(*tensor).is_some_and(|shard| shard == name) || is_table(tensor);
+    let Some(tensor) = file.tensors.keys().find(|tensor| !is_own(tensor)) else { return Ok(()) };
+    let listed = listed.get(tensor).map_or("does not list".to_string(), |shard| format!("lists in {shard:?}"));
+    Err(Error::input(format!(
+        "the shard {name} has the tensor `{tensor}`, which {INDEX} {listed}; the list is of other files: write the model again with \
+         Transformers' save_pretrained ({})",
+        index.display()
+    )))
+}
+
+/// Whether a tensor is a table of rotary angles, which older programs stored.
+pub(super) fn is_table(tensor: &str) -> bool {
+    tensor.ends_with("rotary_emb.inv_freq")
 }
 
 /// Whether the values are of a type that can be read.
