@@ -1,7 +1,7 @@
 //! Rows of JSON files, and values of JSON texts as they are written: numbers keep their digits, and no key may be there twice.
 
 use super::files::Row;
-use crate::escape::{MOST_LISTED, listed};
+use crate::escape::{MOST_LISTED, MOST_SHOWN, cut, listed};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -143,7 +143,7 @@ fn exact(value: &RawValue, depth: usize) -> Result<Value, String> {
             let mut map = Map::new();
             for (name, value) in entries {
                 if map.contains_key(&name) {
-                    return Err(format!("the column {name:?} is there twice; rename one of them"));
+                    return Err(format!("the column {:?} is there twice; rename one of them", cut(&name, MOST_SHOWN)));
                 }
                 map.insert(name, exact(value, depth - 1)?);
             }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | problem | `problem`, `question`, `prompt`: a text, or a conversation `[{role, content}]` of at most a system message and one user message, as a list or as its JSON text; the content is a text or a list of parts that are texts |
 //! | answer | `answer` (a text after `#### ` where it holds one), `ground_truth`, `reward_model.ground_truth`, or the last box of `solution`; also where the answer is empty or was cut off |
-//! | choices | `options` or `choices` with the letter of the right one as `answer`; or `Correct Answer` and `Incorrect Answer 1`, ..., which are shuffled |
+//! | choices | `options` or `choices`, a list or an object with the keys A, B, ..., with the letter of the right one as `answer`; or `Correct Answer` and `Incorrect Answer 1`, ..., which are shuffled |
 //! | id | `id`, `unique_id`, `question_id`, `Record ID`, `extra_info.index`; else the number of the row |
 //! | subject | `subject`, `type`, `category`, `Subdomain` |
 //! | level | `level`, `difficulty` |
@@ -371,9 +371,10 @@ fn choices(row: &Row, problem: &str) -> Result<Option<Choices>, String> {
         return Ok(Some((order.into_iter().map(|place| choices[place].clone()).collect(), right)));
     }
     let Some((name, value)) = column(row, CHOICES) else { return Ok(None) };
-    // A table in text has lists as their JSON texts.
-    let parsed = value.as_str().and_then(|text| serde_json::from_str::<Vec<Value>>(text).ok());
-    let ((Value::Array(values), _) | (_, Some(values))) = (value, &parsed) else { return Ok(None) };
+    let values = listed_choices(name, value)?;
+    if values.is_empty() {
+        return Ok(None);
+    }
     let text = |value| plain_text(value).ok_or_else(|| not_text("choice", name, value));
     let choices = values.iter().map(text).collect::<Result<Vec<_>, _>>()?;
     let count = choices.len();
@@ -386,6 +387,25 @@ fn choices(row: &Row, problem: &str) -> Result<Option<Choices>, String> {
         format!("the answer is not the letter or the place (from 0) of one of the {count} choices, of which there may be ten")
     })?;
     Ok(Some((choices, Some(right))))
+}
+
+/// The choices of a column: a list, an object whose keys are the letters, or the JSON text of either, which tables have.
+fn listed_choices(name: &str, value: &Value) -> Result<Vec<Value>, String> {
+    let parsed = value.as_str().and_then(|text| serde_json::from_str(text).ok());
+    match parsed.as_ref().unwrap_or(value) {
+        Value::Array(values) => Ok(values.clone()),
+        Value::Object(choices)
+            if LETTERS.chars().map(String::from).zip(choices.keys()).all(|(letter, key)| letter == *key) =>
+        {
+            Ok(choices.values().cloned().collect())
+        }
+        other => {
+            let found = if other.is_string() { "another text" } else { kind(other) };
+            Err(format!(
+                "the choices are neither a list nor an object with the keys A, B, and so on: the column `{name}` holds {found}"
+            ))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -446,6 +466,12 @@ mod tests {
                 serde_json::json!({"prompt": [{"content": "Box it.", "role": "system"}, {"content": "p", "role": "user"}], "reward_model": {"ground_truth": "5"}, "extra_info": {"index": "x-1"}}),
                 Record { system: Some("Box it.".into()), ..plain("p", "5", "x-1") },
             ),
+            // MedQA
+            (
+                serde_json::json!({"question": "q", "options": {"A": "one", "B": "two"}, "answer": "B"}),
+                Record { has_choices: true, ..plain("q\n\nA. one\nB. two", "B", "0") },
+            ),
+            (serde_json::json!({"question": "q", "options": [], "answer": "7"}), plain("q", "7", "0")),
             // MMLU-Pro
             (
                 serde_json::json!({"question_id": 70, "question": "q", "options": ["one", "two", "three"], "answer": "C", "answer_index": 2, "category": "law"}),
@@ -673,6 +699,16 @@ mod tests {
                 "a.json",
                 "[{\"prompt\": [{\"role\": \"assistant\", \"content\": \"p\"}], \"answer\": \"1\"}]",
                 ["row 1: a prompt with the role \"assistant\"", "a.json"],
+            ),
+            (
+                "a.json",
+                "[{\"question\": \"q\", \"choices\": {\"text\": [\"x\"], \"label\": [\"A\"]}, \"answer\": \"A\"}]",
+                ["row 1: the choices are neither a list", "`choices` holds an object"],
+            ),
+            (
+                "a.csv",
+                "question,options,answer\nq,a ) 3 b ) 4,a\n",
+                ["line 2: the choices are neither a list", "`options` holds another text"],
             ),
             ("a.json", "[]", ["no row", "a.json"]),
         ] {

@@ -2,6 +2,7 @@
 
 use super::fields::Fields;
 use crate::error::{Error, Result};
+use crate::escape::{MOST_SHOWN, cut};
 use fancy_regex::Regex;
 use serde_json::Value;
 
@@ -137,7 +138,10 @@ fn matches(expression: &Regex, module: &str) -> bool {
 
 fn compile(field: &str, expression: &str) -> Result<Regex> {
     Regex::new(expression).map_err(|error| {
-        Error::input(format!("adapter_config.json's {field} has an expression that cannot be used: {error}"))
+        Error::input(format!(
+            "adapter_config.json's {field} has an expression that cannot be used: {}",
+            cut(&error.to_string(), MOST_SHOWN)
+        ))
     })
 }
 

@@ -7,6 +7,7 @@ use super::bert_shape::Shape;
 use super::codec::Codec;
 use super::encoder::BATCH_TOKENS;
 use super::folder;
+use super::pooling;
 use super::tensor_files::TensorFiles;
 use crate::error::{Error, Result};
 use crate::files::TOKENIZER_BYTES;
@@ -43,6 +44,7 @@ impl BertEncoder {
                 )));
             }
         }
+        pooling::check(folder)?;
         let [config, tokenizer, weights] = FILES.map(|file| folder.join(file));
         let at = |path: &Path, what: String| Error::input(format!("{what} ({})", path.display()));
         let text = folder::text(folder, FILES[0])?.unwrap_or_default();

@@ -3,6 +3,7 @@
 
 use super::tokenizer_growth::{Growth, growth};
 use super::tokenizer_settings::{AddedToken, Counterparts};
+use crate::escape::{MOST_SHOWN, cut};
 use crate::files::decode;
 use crate::guard::{caught, caught_within};
 use serde::Deserialize;
@@ -55,13 +56,14 @@ impl Codec {
     /// Parses the content of a `tokenizer.json`; returns its text too, without a byte order mark.
     pub(super) fn parse(bytes: Vec<u8>) -> Result<(Self, String), String> {
         let text = decode(bytes).map_err(|error| error.to_string())?;
-        let file: File = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        let short = |error: String| cut(&error, MOST_SHOWN);
+        let file: File = serde_json::from_str(&text).map_err(|error| short(error.to_string()))?;
         if let Some(dropout) = file.model.dropout.filter(|dropout| *dropout != 0.0) {
             return Err(format!(
                 "its model has a dropout of {dropout}, with which a text becomes other tokens each time; set it to null"
             ));
         }
-        let mut inner = caught(|| Tokenizer::from_bytes(text.as_bytes()))?.map_err(|error| error.to_string())?;
+        let mut inner = caught(|| Tokenizer::from_bytes(text.as_bytes()))?.map_err(|error| short(error.to_string()))?;
         inner.with_truncation(None).map_err(|error| error.to_string())?.with_padding(None);
         let tokens = inner.get_vocab(true).into_iter();
         let (vocabulary, longest_token) = tokens.fold((0, 0), |(vocabulary, longest), (token, id)| {

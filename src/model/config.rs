@@ -42,6 +42,9 @@ pub struct Qwen3Config {
     pub eos_token_ids: Vec<u32>,
 }
 
+/// Names of attention without a window; the second is that of before.
+const FULL: [&str; 2] = ["full_attention", "attention"];
+
 /// The largest size of each kind that a model may have. Products of them fit into 64 bits, so that no count overflows.
 const SIZES: [(&str, usize); 8] = [
     ("vocab_size", 1 << 24),
@@ -70,8 +73,6 @@ impl Qwen3Config {
         config_fields::check(fields)?;
         let count = |name: &str| fields.count(name)?.ok_or_else(|| fields.missing(name));
         let num_hidden_layers = count("num_hidden_layers")?;
-        // The second is the name that was used before.
-        const FULL: [&str; 2] = ["full_attention", "attention"];
         let layer_types =
             fields.list("layer_types", |kind| kind.as_str().map(str::to_string), "it must be a list of names")?;
         if layer_types.is_some_and(|kinds| {
@@ -141,11 +142,12 @@ impl Qwen3Config {
         if !self.head_dim.is_multiple_of(2) {
             return Err(Error::input(format!("the model's head_dim ({}) must be even", self.head_dim)));
         }
-        if self.rms_norm_eps < 0.0 {
-            return Err(Error::input(format!(
-                "the model's rms_norm_eps is {}; it must not be negative",
-                self.rms_norm_eps
-            )));
+        for (name, value) in [("rms_norm_eps", self.rms_norm_eps), ("rope_theta", self.rope_theta)] {
+            if value < 0.0 || !(value as f32).is_finite() {
+                return Err(Error::input(format!(
+                    "the model's {name} is {value:?}; it must not be negative, and be a number of 32 bits"
+                )));
+            }
         }
         Ok(())
     }
@@ -260,6 +262,9 @@ mod tests {
             (r#""model_type": "qwen3", "eos_token_id": -1"#, ["eos_token_id is -1", "0 to 63"]),
             (r#""model_type": "qwen3", "eos_token_id": [3, 64]"#, ["eos_token_id is [3,64]", "0 to 63"]),
             (r#""model_type": "qwen3", "rope_theta": "big""#, ["rope_theta", "big"]),
+            (r#""model_type": "qwen3", "rope_theta": 1e300"#, ["rope_theta is 1e300", "32 bits"]),
+            (r#""model_type": "qwen3", "rms_norm_eps": 1e300"#, ["rms_norm_eps is 1e300", "32 bits"]),
+            (r#""model_type": "qwen3", "rms_norm_eps": -1"#, ["rms_norm_eps is -1", "negative"]),
             (r#""model_type": "qwen3", "num_hidden_layers": 2147483648"#, ["num_hidden_layers", "2147483648"]),
             (
                 r#""model_type": "qwen3", "max_position_embeddings": 9223372036854775807"#,

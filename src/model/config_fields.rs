@@ -13,7 +13,7 @@
 
 use super::fields::Fields;
 use crate::error::{Error, Result};
-use crate::escape::listed;
+use crate::escape::{MOST_SHOWN, cut, listed};
 use serde_json::{Value, json};
 
 /// Fields from which the shape and the tokens that end a response are read.
@@ -155,7 +155,8 @@ fn check_kind(fields: &Fields) -> Result<()> {
             "config.json says neither model_type nor architectures; only models of type \"qwen3\" are supported",
         )),
         Some(kind) if kind != "qwen3" => Err(Error::input(format!(
-            "config.json describes a model of type {kind:?}, but only \"qwen3\" is supported"
+            "config.json describes a model of type {:?}, but only \"qwen3\" is supported",
+            cut(kind, MOST_SHOWN)
         ))),
         _ if names.iter().any(|name| !ARCHITECTURES.contains(&name.as_str())) => {
             let known = listed(ARCHITECTURES, ARCHITECTURES.len());

@@ -1,7 +1,7 @@
 //! The fields of a JSON file that somebody else made, asked for by name: what is wrong with one names it and its value.
 
 use crate::error::{Error, Result};
-use crate::escape::{MOST_LISTED, cut, listed};
+use crate::escape::{MOST_LISTED, MOST_SHOWN, cut, listed};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ impl Fields {
         match serde_json::from_str(text) {
             Ok(Value::Object(fields)) => Ok(Self { origin: format!("{name}'s "), fields }),
             Ok(_) => Err(Error::input(format!("{name} is not valid: it must be a JSON object"))),
-            Err(error) => Err(Error::input(format!("{name} is not valid: {error}"))),
+            Err(error) => Err(Error::input(format!("{name} is not valid: {}", cut(&error.to_string(), MOST_SHOWN)))),
         }
     }
 
@@ -41,7 +41,7 @@ impl Fields {
     /// The complaint about a field: `config.json's hidden_act is "gelu"; {right}`.
     pub(super) fn wrong(&self, name: &str, right: &str) -> Error {
         let value = self.fields.get(name).unwrap_or(&Value::Null);
-        Error::input(format!("{}{name} is {}; {right}", self.origin, shown(value)))
+        Error::input(format!("{}{} is {}; {right}", self.origin, cut(name, MOST_SHOWN), shown(value)))
     }
 
     /// The complaint about a field that is missing.

@@ -6,7 +6,7 @@ use super::bundled;
 use super::config::Qwen3Config;
 use super::folder;
 use super::hub;
-use super::language_model::LanguageModel;
+use super::language_model::{LanguageModel, check_tokens};
 use super::settings::ModelSettings;
 use super::tensor_files::{TensorFiles, is_table};
 use super::tokenizer::TextTokenizer;
@@ -89,6 +89,8 @@ impl ModelFiles {
         tensors: Option<TensorFiles>,
         origin: String,
     ) -> Result<Self> {
+        let located = |error: Error| Error::input(format!("{error} ({origin})"));
+        check_tokens(&config, &tokenizer).map_err(located)?;
         settings.compare(&config, &tokenizer)?;
         Ok(Self { config, tokenizer, settings, tensors, adapter: None, origin })
     }
@@ -111,6 +113,8 @@ impl ModelFiles {
         let adapter = adapter.fit(base, &model.config)?;
         if folder::member(folder, "tokenizer.json")?.is_some() {
             model.tokenizer = TextTokenizer::read(folder)?;
+            let located = |error: Error| Error::input(format!("{error} ({})", folder.display()));
+            check_tokens(&model.config, &model.tokenizer).map_err(located)?;
             model.settings.compare(&model.config, &model.tokenizer)?;
         }
         Ok(Self { adapter: Some(adapter), origin: folder.display().to_string(), ..model })

@@ -22,6 +22,7 @@ mod gradient_sum;
 pub mod hub;
 mod language_model;
 mod paged_decoder;
+mod pooling;
 mod projection;
 mod qwen3;
 mod recompute;

@@ -12,6 +12,7 @@
 
 use super::fields::Fields;
 use crate::error::{Error, Result};
+use crate::escape::{MOST_SHOWN, cut};
 use crate::kernels::Rotary;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -78,7 +79,9 @@ fn kind(parameters: &Fields) -> Result<String> {
     if let (Some(new), Some(old)) = (new, old)
         && new != old
     {
-        return Err(parameters.wrong("type", &format!("but rope_type is {new:?}; leave one of them out")));
+        return Err(
+            parameters.wrong("type", &format!("but rope_type is {:?}; leave one of them out", cut(new, MOST_SHOWN)))
+        );
     }
     Ok(new.or(old).unwrap_or("default").to_string())
 }

@@ -5,6 +5,7 @@
 
 use super::folder;
 use crate::error::{Error, Result};
+use crate::escape::{MOST_SHOWN, cut};
 use crate::files::{self, SETTINGS_BYTES};
 use candle_core::{DType, Device, Tensor, Var, WithDType};
 use half::{bf16, f16};
@@ -252,8 +253,8 @@ impl TensorFile {
         }
         let mut header = vec![0; size as usize];
         reader.read_exact(&mut header).map_err(|error| bad(error.to_string()))?;
-        let metadata: Metadata =
-            serde_json::from_slice(&header).map_err(|error| bad(format!("its header is not valid: {error}")))?;
+        let metadata: Metadata = serde_json::from_slice(&header)
+            .map_err(|error| bad(format!("its header is not valid: {}", cut(&error.to_string(), MOST_SHOWN))))?;
         let end = 8 + size + metadata.data_len() as u64;
         if end != length {
             return Err(bad(format!(
@@ -384,15 +385,21 @@ fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
     }
     let text = files::read_text(path, SETTINGS_BYTES)
         .map_err(|e| Error::input(format!("cannot read the list of shards: {e} ({})", path.display())))?;
-    let index: Index = serde_json::from_str(&text)
-        .map_err(|e| Error::input(format!("the list of shards is not valid: {e} ({})", path.display())))?;
+    let index: Index = serde_json::from_str(&text).map_err(|e| {
+        Error::input(format!(
+            "the list of shards is not valid: {} ({})",
+            cut(&e.to_string(), MOST_SHOWN),
+            path.display()
+        ))
+    })?;
     let is_within = |name: &str| {
         let mut parts = Path::new(name).components().peekable();
         parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
     };
     if let Some(name) = index.weight_map.values().find(|name| !is_within(name)) {
         return Err(Error::input(format!(
-            "the list of shards names {name:?}, outside its folder ({})",
+            "the list of shards names {:?}, outside its folder ({})",
+            cut(name, MOST_SHOWN),
             path.display()
         )));
     }

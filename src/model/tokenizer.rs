@@ -3,6 +3,7 @@
 use super::codec::Codec;
 use super::{folder, hexadecimal};
 use crate::error::{Error, Result};
+use crate::escape::{MOST_SHOWN, cut};
 use crate::files::{SETTINGS_BYTES, TOKENIZER_BYTES, decode};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -74,13 +75,13 @@ impl TextTokenizer {
         self.companions.iter().find(|(known, _)| *known == name).map(|(_, content)| &**content)
     }
 
-    /// The token that ends a turn according to the files that came with the tokenizer, and its id where it is one.
+    /// The token that ends a turn according to the files that came with the tokenizer, as a message shows it, and its id where it is one.
     pub(super) fn end_of_turn(&self) -> Result<Option<(String, Option<u32>)>> {
         for name in ["tokenizer_config.json", "special_tokens_map.json"] {
             let settings = self.settings(name)?;
             let token = &settings["eos_token"];
             if let Some(token) = token.as_str().or_else(|| token["content"].as_str()) {
-                return Ok(Some((token.to_string(), self.token_id(token))));
+                return Ok(Some((cut(token, MOST_SHOWN), self.token_id(token))));
             }
         }
         Ok(None)

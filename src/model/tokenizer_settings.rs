@@ -5,6 +5,7 @@
 
 use super::fields::Fields;
 use crate::error::{Error, Result};
+use crate::escape::{MOST_SHOWN, cut};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ const FILE: &str = "tokenizer_config.json";
 /// A token that is found in a text before all others.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the format's")]
 pub(super) struct AddedToken {
     /// Absent in `tokenizer_config.json`, where it is the key.
     id: u32,
@@ -67,14 +69,14 @@ impl Counterparts {
             let token = AddedToken { id, ..token };
             let difference = match own.get(&id) {
                 Some(own) if **own == token => continue,
-                Some(own) if own.content != token.content => format!("there it is {:?}", own.content),
+                Some(own) if own.content != token.content => format!("there it is {:?}", cut(&own.content, MOST_SHOWN)),
                 Some(_) => "there it has other properties (special, lstrip, rstrip, single_word)".to_string(),
                 None => "there it is no added token".to_string(),
             };
             return Err(Error::input(format!(
                 "{FILE} and tokenizer.json do not agree on the added token {id}, {:?} in the first; {difference}; write both again with \
                  save_pretrained of Transformers' tokenizer",
-                token.content
+                cut(&token.content, MOST_SHOWN)
             )));
         }
         Ok(())
