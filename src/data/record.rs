@@ -9,16 +9,15 @@
 //! | subject | `subject`, `type`, `category`, `Subdomain` |
 //! | level | `level`, `difficulty` |
 
+use super::choices::{CHOICES, CORRECT, INCORRECT, LETTERS, choices};
 use super::files::{Row, read_rows};
 use super::json::DIGITS;
 use super::no_answer::says_none;
 use super::parquet::BYTES;
 use crate::error::{Error, Result};
 use crate::escape::{listed, shown};
-use crate::rng::{self, Domain};
 use crate::verify::boxed::last_boxed;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -84,12 +83,6 @@ fn is_whole(answer: &str) -> bool {
     open == closed
 }
 
-/// Letters of choices.
-const LETTERS: &str = "ABCDEFGHIJ";
-
-/// Decides the order of shuffled choices: one for all runs, so that a data set's right letters are always the same.
-const CHOICE_SEED: u64 = 0;
-
 /// Reads the files of one data set in order, each by the ending of its name; a folder stands for the shards in it. Records without
 /// problem or answer are among them: see [`Record::unusable`].
 ///
@@ -125,25 +118,12 @@ pub fn read_records(files: &[PathBuf]) -> Result<Vec<Record>> {
 const PROBLEM: &[&str] = &["problem", "question", "prompt"];
 const ANSWER: &[&str] = &["answer", "ground_truth", "reward_model.ground_truth"];
 const SOLUTION: &[&str] = &["solution"];
-const CHOICES: &[&str] = &["options", "choices"];
-const CORRECT: &[&str] = &["correct answer"];
-const INCORRECT: [&str; 9] = [
-    "incorrect answer 1",
-    "incorrect answer 2",
-    "incorrect answer 3",
-    "incorrect answer 4",
-    "incorrect answer 5",
-    "incorrect answer 6",
-    "incorrect answer 7",
-    "incorrect answer 8",
-    "incorrect answer 9",
-];
 const ID: &[&str] = &["id", "unique_id", "question_id", "record id", "extra_info.index"];
 const SUBJECT: &[&str] = &["subject", "type", "category", "subdomain"];
 const LEVEL: &[&str] = &["level", "difficulty"];
 
 /// The values of these columns that the row has and that are neither null nor empty, in this order. A dot leads into an object.
-fn columns<'a>(row: &'a Row, aliases: &'a [&'a str]) -> impl Iterator<Item = (&'a str, &'a Value)> {
+pub(super) fn columns<'a>(row: &'a Row, aliases: &'a [&'a str]) -> impl Iterator<Item = (&'a str, &'a Value)> {
     aliases.iter().filter_map(|alias| {
         let (name, inner) = alias.split_once('.').map_or((*alias, None), |(name, inner)| (name, Some(inner)));
         let value = row.columns.iter().find(|(known, _)| known.trim().eq_ignore_ascii_case(name))?.1;
@@ -156,7 +136,7 @@ fn columns<'a>(row: &'a Row, aliases: &'a [&'a str]) -> impl Iterator<Item = (&'
     })
 }
 
-fn column<'a>(row: &'a Row, aliases: &'a [&'a str]) -> Option<(&'a str, &'a Value)> {
+pub(super) fn column<'a>(row: &'a Row, aliases: &'a [&'a str]) -> Option<(&'a str, &'a Value)> {
     columns(row, aliases).next()
 }
 
@@ -233,7 +213,7 @@ fn record(row: &Row, number: usize) -> Result<Record, String> {
     })
 }
 
-fn plain_text(value: &Value) -> Option<String> {
+pub(super) fn plain_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.trim().to_string()),
         Value::Number(number) => Some(number.to_string()),
@@ -243,7 +223,7 @@ fn plain_text(value: &Value) -> Option<String> {
 }
 
 /// What a value is, where it is no text.
-fn kind(value: &Value) -> &'static str {
+pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a truth value",
@@ -256,7 +236,7 @@ fn kind(value: &Value) -> &'static str {
 }
 
 /// What is said of a column that should hold a text or a number.
-fn not_text(what: &str, column: &str, value: &Value) -> String {
+pub(super) fn not_text(what: &str, column: &str, value: &Value) -> String {
     format!("the {what} is neither a text nor a number: the column `{column}` holds {}", kind(value))
 }
 
@@ -349,63 +329,6 @@ fn whole_number(text: &str) -> Option<String> {
     }
     let whole = whole.trim_start_matches('0');
     Some(if whole.is_empty() { "0".to_string() } else { format!("{sign}{whole}") })
-}
-
-/// The choices in the order in which they are shown, and the place of the right one, where the file says it.
-type Choices = (Vec<String>, Option<usize>);
-
-/// The choices of a problem that has some.
-fn choices(row: &Row, problem: &str) -> Result<Option<Choices>, String> {
-    if let Some((name, correct)) = column(row, CORRECT) {
-        let text = |(name, value)| plain_text(value).ok_or_else(|| not_text("choice", name, value));
-        let mut choices = vec![text((name, correct))?];
-        for choice in columns(row, &INCORRECT) {
-            choices.push(text(choice)?);
-        }
-        // The file's order would tell which one is right. The order belongs to the question, wherever it stands in the file.
-        let digest = Sha256::digest(problem.trim().as_bytes());
-        let word = digest.iter().take(8).rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-        let mut order: Vec<usize> = (0..choices.len()).collect();
-        rng::shuffle(&mut rng::stream(CHOICE_SEED, Domain::Choices, [0, word, 0]), &mut order);
-        let right = order.iter().position(|&place| place == 0);
-        return Ok(Some((order.into_iter().map(|place| choices[place].clone()).collect(), right)));
-    }
-    let Some((name, value)) = column(row, CHOICES) else { return Ok(None) };
-    let values = listed_choices(name, value)?;
-    if values.is_empty() {
-        return Ok(None);
-    }
-    let text = |value| plain_text(value).ok_or_else(|| not_text("choice", name, value));
-    let choices = values.iter().map(text).collect::<Result<Vec<_>, _>>()?;
-    let count = choices.len();
-    let right = match column(row, &["answer"]) {
-        None => return Ok(Some((choices, None))),
-        Some((_, Value::String(letter))) => LETTERS.find(letter.trim()).filter(|_| letter.trim().len() == 1),
-        Some((_, place)) => plain_text(place).and_then(|place| place.parse().ok()),
-    };
-    let right = right.filter(|&right| right < count && count <= LETTERS.len()).ok_or_else(|| {
-        format!("the answer is not the letter or the place (from 0) of one of the {count} choices, of which there may be ten")
-    })?;
-    Ok(Some((choices, Some(right))))
-}
-
-/// The choices of a column: a list, an object whose keys are the letters, or the JSON text of either, which tables have.
-fn listed_choices(name: &str, value: &Value) -> Result<Vec<Value>, String> {
-    let parsed = value.as_str().and_then(|text| serde_json::from_str(text).ok());
-    match parsed.as_ref().unwrap_or(value) {
-        Value::Array(values) => Ok(values.clone()),
-        Value::Object(choices)
-            if LETTERS.chars().map(String::from).zip(choices.keys()).all(|(letter, key)| letter == *key) =>
-        {
-            Ok(choices.values().cloned().collect())
-        }
-        other => {
-            let found = if other.is_string() { "another text" } else { kind(other) };
-            Err(format!(
-                "the choices are neither a list nor an object with the keys A, B, and so on: the column `{name}` holds {found}"
-            ))
-        }
-    }
 }
 
 #[cfg(test)]

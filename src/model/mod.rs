@@ -30,6 +30,7 @@ mod responses;
 mod rope;
 mod sampler;
 mod settings;
+mod shard_list;
 mod tensor_files;
 mod tokenizer;
 mod tokenizer_growth;

@@ -4,9 +4,10 @@
 //! memory of the loaded model and no more, whatever the type and the number of its files.
 
 use super::folder;
+use super::shard_list::{INDEX, check_listed, read_index};
 use crate::error::{Error, Result};
 use crate::escape::{MOST_SHOWN, cut};
-use crate::files::{self, SETTINGS_BYTES};
+use crate::files;
 use candle_core::{DType, Device, Tensor, Var, WithDType};
 use half::{bf16, f16};
 use rayon::prelude::*;
@@ -14,13 +15,10 @@ use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{Read, Seek, SeekFrom};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// The file of weights in a folder whose model is in one file.
 pub(super) const WHOLE: &str = "model.safetensors";
-
-/// The list of shards in a folder whose model is in several files.
-pub(super) const INDEX: &str = "model.safetensors.index.json";
 
 /// Bytes that are read and converted at a time.
 const PIECE: usize = 16 << 20;
@@ -106,7 +104,7 @@ impl TensorFiles {
         });
         let files = files.collect::<Result<Vec<_>>>()?;
         for (name, file) in names.iter().zip(&files) {
-            check_listed(name, file, &listed, &index)?;
+            check_listed(name, file.tensors.keys(), &listed, &index)?;
         }
         let place = |(tensor, file): (&String, &String)| (tensor.clone(), (numbers[file], tensor.clone()));
         let places = listed.iter().map(place).collect();
@@ -369,58 +367,6 @@ fn convert<const SIZE: usize, T: Element>(
     let (elements, _) = bytes.as_chunks::<SIZE>();
     values.par_extend(elements.par_iter().map(|bytes| T::of(decode(*bytes))));
     values[values.len() - elements.len()..].par_iter().all(|value| value.to_f64().is_finite())
-}
-
-/// The files that a `model.safetensors.index.json` lists, each once.
-pub(super) fn shard_files(index: &Path) -> Result<Vec<String>> {
-    let files: BTreeSet<String> = read_index(index)?.into_values().collect();
-    Ok(files.into_iter().collect())
-}
-
-/// Which file holds which tensor, from a `model.safetensors.index.json`.
-fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
-    #[derive(serde::Deserialize)]
-    struct Index {
-        weight_map: BTreeMap<String, String>,
-    }
-    let text = files::read_text(path, SETTINGS_BYTES)
-        .map_err(|e| Error::input(format!("cannot read the list of shards: {e} ({})", path.display())))?;
-    let index: Index = serde_json::from_str(&text).map_err(|e| {
-        Error::input(format!(
-            "the list of shards is not valid: {} ({})",
-            cut(&e.to_string(), MOST_SHOWN),
-            path.display()
-        ))
-    })?;
-    let is_within = |name: &str| {
-        let mut parts = Path::new(name).components().peekable();
-        parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
-    };
-    if let Some(name) = index.weight_map.values().find(|name| !is_within(name)) {
-        return Err(Error::input(format!(
-            "the list of shards names {:?}, outside its folder ({})",
-            cut(name, MOST_SHOWN),
-            path.display()
-        )));
-    }
-    Ok(index.weight_map)
-}
-
-/// Refuses a shard with a tensor that is not listed as its own: whoever reads all of a shard would read another model.
-fn check_listed(name: &str, file: &TensorFile, listed: &BTreeMap<String, String>, index: &Path) -> Result<()> {
-    let is_own = |tensor: &&String| listed.get(*tensor).is_some_and(|shard| shard == name) || is_table(tensor);
-    let Some(tensor) = file.tensors.keys().find(|tensor| !is_own(tensor)) else { return Ok(()) };
-    let listed = listed.get(tensor).map_or("does not list".to_string(), |shard| format!("lists in {shard:?}"));
-    Err(Error::input(format!(
-        "the shard {name} has the tensor `{tensor}`, which {INDEX} {listed}; the list is of other files: write the model again with \
-         Transformers' save_pretrained ({})",
-        index.display()
-    )))
-}
-
-/// Whether a tensor is a table of rotary angles, which older programs stored.
-pub(super) fn is_table(tensor: &str) -> bool {
-    tensor.ends_with("rotary_emb.inv_freq")
 }
 
 /// Whether the values are of a type that can be read.
