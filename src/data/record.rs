@@ -389,7 +389,7 @@ mod tests {
                 serde_json::json!({"prompt": [{"content": "Box it.", "role": "system"}, {"content": "p", "role": "user"}], "reward_model": {"ground_truth": "5"}, "extra_info": {"index": "x-1"}}),
                 Record { system: Some("Box it.".into()), ..plain("p", "5", "x-1") },
             ),
-            // MedQA
+            // letters as keys
             (
                 serde_json::json!({"question": "q", "options": {"A": "one", "B": "two"}, "answer": "B"}),
                 Record { has_choices: true, ..plain("q\n\nA. one\nB. two", "B", "0") },
