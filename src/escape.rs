@@ -4,7 +4,7 @@
 //! reading direction round. Such characters are written as JSON writes them, so that lines of JSON stay the same JSON.
 
 use std::borrow::Cow;
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 /// The text with control characters, but for line ends and tabs, and those of the reading direction written out: `\u001b`.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
@@ -26,6 +26,22 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
+    }
+}
+
+/// How much of a name or of a library's message, which may hold all of a file, a message shows.
+pub(crate) const MOST_SHOWN: usize = 200;
+
+/// How many values of a list that somebody else made a message names.
+pub(crate) const MOST_LISTED: usize = 8;
+
+/// The first `most` values of a list, and how many more there are: `a, b and 3 more`.
+pub(crate) fn listed<T: Display>(values: impl IntoIterator<Item = T>, most: usize) -> String {
+    let mut values = values.into_iter();
+    let first: Vec<String> = values.by_ref().take(most).map(|value| shown(&value.to_string(), MOST_SHOWN)).collect();
+    match values.count() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
     }
 }
 
@@ -63,6 +79,13 @@ mod tests {
         assert_eq!(one_line("x\ty\nz"), "x\\u0009y\\u000az");
         assert_eq!(shown("Euler's \"Counting\" ü", 40), "Euler's \"Counting\" ü");
         assert_eq!(shown(&"ä".repeat(70_000), 3), "äää…");
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        assert_eq!(listed(["a", "b\n"], 2), "a, b\\u000a");
+        assert_eq!(listed(0..1_000_000, 3), "0, 1, 2 and 999997 more");
+        assert!(listed(["x".repeat(70_000)], 3).len() < 300);
     }
 
     #[test]

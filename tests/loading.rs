@@ -97,7 +97,21 @@ fn what_is_wrong_with_a_folder_is_said_before_training_starts() {
     sharded();
     let index = std::fs::read_to_string(path("model.safetensors.index.json")).unwrap();
     std::fs::write(path("model.safetensors.index.json"), index.replace(name, "something.else")).unwrap();
-    refused(&place, &[name, "missing", "model.safetensors.index.json"]);
+    refused(&place, &[name, "has the tensor", "model.safetensors.index.json does not list"]);
+    let listed = |edit: &dyn Fn(&mut serde_json::Map<String, serde_json::Value>)| {
+        let mut index: serde_json::Value = serde_json::from_str(&index).unwrap();
+        edit(index["weight_map"].as_object_mut().unwrap());
+        std::fs::write(path("model.safetensors.index.json"), index.to_string()).unwrap();
+    };
+    listed(&|map| {
+        let other = if map[name] == "model-0.safetensors" { "model-1.safetensors" } else { "model-0.safetensors" };
+        map.insert(name.to_string(), json!(other));
+    });
+    refused(&place, &[name, "has the tensor", "model.safetensors.index.json lists in \"model-"]);
+    listed(&|map| drop(map.insert("score.weight".to_string(), json!("model-0.safetensors"))));
+    refused(&place, &["`score.weight`", "belongs to nothing"]);
+    listed(&|map| map.retain(|_, file| file != "model-0.safetensors"));
+    refused(&place, &["missing", "model.safetensors.index.json"]);
     std::fs::write(path("model.safetensors.index.json"), index.replace("model-1", "../model-1")).unwrap();
     refused(&place, &["outside its folder"]);
     std::fs::remove_file(path("model.safetensors.index.json")).unwrap();
@@ -107,6 +121,8 @@ fn what_is_wrong_with_a_folder_is_said_before_training_starts() {
     for (tensor, words) in [
         (Some(Tensor::zeros((3, 5), DType::F32, &Device::Cpu).unwrap()), [name, "[3, 5]", "[48, 32]"]),
         (Some(Tensor::zeros((48, 32), DType::U8, &Device::Cpu).unwrap()), [name, "U8", "quantised"]),
+        (Some(Tensor::zeros((48, 32), DType::F64, &Device::Cpu).unwrap()), [name, "F64", "F32, F16 and BF16"]),
+        (Some(Tensor::zeros((48, 32), DType::F8E4M3, &Device::Cpu).unwrap()), [name, "F8_E4M3", "quantised"]),
         (None, [name, "missing", "model.safetensors"]),
     ] {
         tiny_model().write(&place.model()).unwrap();
@@ -236,16 +252,99 @@ fn ends_of_a_response_that_differ_are_a_warning_and_impossible_ones_are_refused(
 }
 
 #[test]
-fn fields_of_the_configuration_that_nobody_knows_are_a_warning() {
+fn fields_of_the_configuration_that_say_what_the_program_does_not_do_are_refused() {
+    for (field, value, words) in [
+        ("new_trick", json!(3), ["config.json's new_trick is 3", "not known here"]),
+        ("attn_output_gate", json!(true), ["attn_output_gate is true", "only false"]),
+        ("is_causal", json!(false), ["is_causal is false", "only true"]),
+        (
+            "architectures",
+            json!(["Qwen3ForSequenceClassification"]),
+            ["Qwen3ForSequenceClassification", "Qwen3ForCausalLM"],
+        ),
+        (
+            "quantization_config",
+            json!({"quant_method": "bitsandbytes", "load_in_4bit": true}),
+            ["bitsandbytes", "F32, F16 and BF16"],
+        ),
+    ] {
+        let place = Workplace::new();
+        edit(&place.model().join("config.json"), field, value);
+        refused(&place, &words);
+        refused(&place, &[place.model().join("config.json").to_str().unwrap()]);
+    }
+    // What says no more than its absence stays, unseen.
     let place = Workplace::new();
-    edit(&place.model().join("config.json"), "new_trick", 3.into());
-    assert!(read(&place.model()).notes()[0].contains("new_trick"));
-    edit(
-        &place.model().join("config.json"),
-        "quantization_config",
-        json!({"quant_method": "bitsandbytes", "load_in_4bit": true}),
-    );
-    refused(&place, &["quantization_config", "bitsandbytes", "F32, F16 and BF16"]);
+    edit(&place.model().join("config.json"), "new_trick", false.into());
+    assert!(read(&place.model()).notes().is_empty());
+}
+
+#[test]
+fn what_else_a_tokenizers_and_a_generations_settings_say_is_refused_or_told() {
+    let place = Workplace::new();
+    let tokenizer = place.model().join("tokenizer_config.json");
+    for (field, value, words) in [
+        ("add_prefix_space", json!(true), ["add_prefix_space is true", "it is false in tokenizer.json"]),
+        ("split_special_tokens", json!(true), ["split_special_tokens is true", "only false"]),
+        (
+            "added_tokens_decoder",
+            json!({"256": {"content": "<|other|>", "special": true}}),
+            ["<|other|>", "there it is \"<|endoftext|>\""],
+        ),
+    ] {
+        let before = std::fs::read_to_string(&tokenizer).unwrap();
+        edit(&tokenizer, field, value);
+        refused(&place, &words);
+        refused(&place, &[tokenizer.to_str().unwrap()]);
+        std::fs::write(&tokenizer, before).unwrap();
+    }
+    edit(&tokenizer, "added_tokens_decoder", json!({"256": {"content": "<|endoftext|>", "special": true}}));
+    assert!(read(&place.model()).notes().is_empty());
+    edit(&tokenizer, "add_bos_token", true.into());
+    edit(&tokenizer, "eos_token", "<|im_end|>".into());
+    let generation = place.model().join("generation_config.json");
+    edit(&generation, "repetition_penalty", 1.05.into());
+    edit(&generation, "no_repeat_ngram_size", 0.into());
+    edit(&generation, "temperature", 0.6.into());
+    edit(&generation, "suppress_tokens", json!(vec![7; 1000]));
+    let model = read(&place.model());
+    let expected = [
+        "generation_config.json asks for repetition_penalty 1.05, suppress_tokens [7, 7, 7, 7, 7, 7, 7, 7 and 992 more], which is not done",
+        "\"<|im_end|>\", which is no token of tokenizer.json",
+        "prompts here have only what their template writes",
+    ];
+    assert_eq!(model.notes().len(), expected.len(), "{:?}", model.notes());
+    for (note, expected) in model.notes().iter().zip(expected) {
+        assert!(note.contains(expected), "{note}");
+    }
+}
+
+#[test]
+fn long_lists_of_a_file_are_cut_in_messages() {
+    let place = Workplace::new();
+    let ids: Vec<usize> = (0..200_000).map(|id| id % 256).collect();
+    for file in ["config.json", "generation_config.json"] {
+        edit(&place.model().join(file), "eos_token_id", json!(ids));
+    }
+    std::fs::write(place.model().join("tokenizer_config.json"), r#"{"eos_token": "Use"}"#).unwrap();
+    edit(&place.model().join("generation_config.json"), "eos_token_id", json!([100]));
+    let model = read(&place.model());
+    assert!(!model.notes().is_empty() && model.notes().iter().all(|note| note.len() < 600), "{:?}", model.notes());
+    assert!(model.notes()[0].contains("0, 1, 2, 3, 4, 5, 6, 7 and 248 more"), "{}", model.notes()[0]);
+    edit(&place.model().join("config.json"), "eos_token_id", json!(vec![300; 200_000]));
+    let text = LanguageModel::read(&place.model(), DType::F32, &Device::Cpu).map(|_| ()).unwrap_err().to_string();
+    assert!(text.len() < 600 && text.contains("[300, 300, 300, 300, 300, 300, 300, 300 and 199992 more]"), "{text}");
+    // Long values are cut too, be they names, texts, or quoted by a library.
+    let long = "x".repeat(100_000);
+    let place = Workplace::new();
+    edit(&place.model().join("tokenizer_config.json"), "eos_token", json!(long));
+    assert!(read(&place.model()).notes().iter().all(|note| note.len() < 600));
+    for (field, value) in [("model_type", json!(long)), (long.as_str(), json!(1)), ("architectures", json!([long]))] {
+        let place = Workplace::new();
+        edit(&place.model().join("config.json"), field, value);
+        let text = LanguageModel::read(&place.model(), DType::F32, &Device::Cpu).map(|_| ()).unwrap_err().to_string();
+        assert!(text.len() < 900 && text.contains("xxx"), "{}", &text[..200]);
+    }
 }
 
 #[test]

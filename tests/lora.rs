@@ -291,6 +291,24 @@ fn settings_that_this_program_does_not_have_are_refused_by_name() {
 }
 
 #[test]
+fn without_target_modules_an_adapter_has_those_of_peft() {
+    let forms = PeftForms::new();
+    let folder = forms.place.path().join("silent");
+    std::fs::create_dir(&folder).unwrap();
+    let silent = |from: &str| {
+        let from = PeftForms::fixtures().join("lora").join(from);
+        std::fs::copy(from.join("adapter_model.safetensors"), folder.join("adapter_model.safetensors")).unwrap();
+        let mut settings = json(&from.join("adapter_config.json"));
+        settings.as_object_mut().unwrap().remove("target_modules");
+        std::fs::write(folder.join("adapter_config.json"), settings.to_string()).unwrap();
+        forms.load(&folder).map(|model| forms.off(&model, "names"))
+    };
+    assert!(silent("names").unwrap() < 1e-4);
+    let text = silent("all_linear").unwrap_err().to_string();
+    assert!(text.contains("target_modules missing, which stands for q_proj and v_proj"), "{text}");
+}
+
+#[test]
 fn the_base_of_an_adapter_can_be_given_and_only_of_an_adapter() {
     let forms = PeftForms::new();
     let (base, adapter) = (forms.place.path().join("base"), PeftForms::fixtures().join("lora/names"));

@@ -11,6 +11,7 @@
 
 use super::{csv, json, parquet, shards};
 use crate::error::{Error, Result};
+use crate::escape::{MOST_SHOWN, cut};
 use crate::files::{decode, open_regular};
 use serde_json::{Map, Value};
 use std::io::Read;
@@ -30,6 +31,7 @@ impl Row {
         let mut row = Self { place, columns: Map::new() };
         for (name, value) in columns {
             if row.columns.contains_key(&name) {
+                let name = cut(&name, MOST_SHOWN);
                 return Err(format!("{}: the column {name:?} is there twice; rename one of them", row.place));
             }
             row.columns.insert(name, value);
@@ -127,8 +129,20 @@ fn text(path: &Path) -> Result<String, String> {
     } else {
         file.read_to_end(&mut bytes).map_err(unreadable)?;
     }
+    if let Some((_, what)) = PACKED.iter().find(|(start, _)| bytes.starts_with(start)) {
+        return Err(format!("the data file cannot be read: by its content it is {what}"));
+    }
     decode(bytes).map_err(unreadable)
 }
+
+/// How files begin that are no text, and what is to be done with them.
+const PACKED: [(&[u8], &str); 5] = [
+    (b"\x1f\x8b", "packed by gzip; give it a name that ends in .gz"),
+    (b"PAR1", "a Parquet file; give it a name that ends in .parquet"),
+    (b"PK\x03\x04", "a zip archive; unpack it"),
+    (b"\x28\xb5\x2f\xfd", "packed by zstd; unpack it"),
+    (b"BZh", "packed by bzip2; unpack it"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -199,6 +213,8 @@ mod tests {
             ("a.csv", b"p\n\xe9\n", ["line 2 is not valid UTF-8", "a.csv"]),
             ("a.parquet", b"PAR1 no", ["not a Parquet file", "a.parquet"]),
             ("a.txt", b"", [".jsonl", "a.txt"]),
+            ("a.jsonl", &packed(b"{}"), ["by its content it is packed by gzip", "ends in .gz"]),
+            ("a.csv", b"PAR1\xff", ["by its content it is a Parquet file", "ends in .parquet"]),
             ("a.parquet.gz", b"", [".parquet", "a.parquet.gz"]),
             ("a.jsonl.gz", b"{}", ["cannot be unpacked", "a.jsonl.gz"]),
             ("a.jsonl.gz", &bomb, ["unpacks to more than", "a.jsonl.gz"]),

@@ -1,6 +1,7 @@
 //! Rows of JSON files, and values of JSON texts as they are written: numbers keep their digits, and no key may be there twice.
 
 use super::files::Row;
+use crate::escape::{MOST_LISTED, MOST_SHOWN, cut, listed};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -56,7 +57,7 @@ fn object(entries: &[(String, &RawValue)], whole: &RawValue) -> Result<Vec<Row>,
     if !lists.is_empty() && entries.iter().all(|(_, value)| is_list(value) && holds_rows(value)) {
         return Err(format!(
             "the file holds several data sets ({}); write the one that is meant into a file of its own",
-            lists.join(", ")
+            listed(lists, MOST_LISTED)
         ));
     }
     Err(NEITHER.to_string())
@@ -118,7 +119,15 @@ impl<'de> Deserialize<'de> for Entries<'de> {
     }
 }
 
-/// A value in which whole numbers of 64 bits are numbers, and all other numbers the text of their digits.
+/// The key under which a number that is no whole one of 64 bits has its digits.
+pub(super) const DIGITS: &str = "\0digits";
+
+/// A number as the text of its digits, and as no text.
+pub(super) fn number(digits: &str) -> Value {
+    serde_json::json!({ DIGITS: digits })
+}
+
+/// A value in which whole numbers of 64 bits are numbers, and all others have the [`DIGITS`] of the file.
 fn exact(value: &RawValue, depth: usize) -> Result<Value, String> {
     let text = value.get();
     if depth == 0 {
@@ -134,7 +143,7 @@ fn exact(value: &RawValue, depth: usize) -> Result<Value, String> {
             let mut map = Map::new();
             for (name, value) in entries {
                 if map.contains_key(&name) {
-                    return Err(format!("the column {name:?} is there twice; rename one of them"));
+                    return Err(format!("the column {:?} is there twice; rename one of them", cut(&name, MOST_SHOWN)));
                 }
                 map.insert(name, exact(value, depth - 1)?);
             }
@@ -142,7 +151,7 @@ fn exact(value: &RawValue, depth: usize) -> Result<Value, String> {
         }
         Some(b'-' | b'0'..=b'9') => match text.parse::<i64>() {
             Ok(number) => number.into(),
-            Err(_) => digits(text).into(),
+            Err(_) => number(&digits(text)),
         },
         _ => parsed(text)?,
     })
@@ -234,8 +243,9 @@ mod tests {
         )
         .unwrap()[0];
         let expected = serde_json::json!({
-            "a": "1180591620717411303424", "b": "0.10", "c": ["1500", "-0.002", "1e-50"], "d": 27,
-            "e": {"f": "3.141592653589793238462643383279"}, "g": i64::MIN, "h": "10000000000000000", "i": null,
+            "a": number("1180591620717411303424"), "b": number("0.10"),
+            "c": [number("1500"), number("-0.002"), number("1e-50")], "d": 27,
+            "e": {"f": number("3.141592653589793238462643383279")}, "g": i64::MIN, "h": number("10000000000000000"), "i": null,
         });
         assert_eq!(Value::Object(row.columns.clone()), expected);
         let deep = format!("{{\"a\": {}1{}}}", "[".repeat(50), "]".repeat(50));

@@ -5,6 +5,7 @@
 //! ```
 
 mod answers;
+mod choices;
 mod csv;
 mod files;
 mod jinja;

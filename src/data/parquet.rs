@@ -1,6 +1,7 @@
 //! Rows of Parquet files.
 
 use super::files::{Row, most_unpacked, too_large};
+use super::json;
 use crate::files::open_regular;
 use crate::guard::caught;
 use parquet::errors::ParquetError;
@@ -56,8 +57,8 @@ fn fault(error: ParquetError) -> String {
 /// The key under which bytes that are no text say how many they are.
 pub(super) const BYTES: &str = "\0bytes";
 
-/// A field as JSON; `None` where the file holds more than there is `room` for. Numbers with decimals are texts, as those of JSON
-/// files are.
+/// A field as JSON; `None` where the file holds more than there is `room` for. Numbers with decimals keep their digits, as those
+/// of JSON files do.
 fn value(field: &Field, room: &mut u64) -> Option<Value> {
     *room = room.checked_sub(8)?;
     let mut text = |text: &str| {
@@ -77,11 +78,11 @@ fn value(field: &Field, room: &mut u64) -> Option<Value> {
         Field::UByte(number) => Some((*number).into()),
         Field::UShort(number) => Some((*number).into()),
         Field::UInt(number) => Some((*number).into()),
-        Field::ULong(number) => text(&number.to_string()),
-        Field::Float16(number) => text(&number.to_string()),
-        Field::Float(number) => text(&number.to_string()),
-        Field::Double(number) => text(&number.to_string()),
-        Field::Decimal(_) => text(&field.to_string()),
+        Field::ULong(number) => Some(json::number(&number.to_string())),
+        Field::Float16(number) => Some(json::number(&number.to_string())),
+        Field::Float(number) => Some(json::number(&number.to_string())),
+        Field::Double(number) => Some(json::number(&number.to_string())),
+        Field::Decimal(_) => Some(json::number(&field.to_string())),
         Field::Str(value) => text(value),
         Field::Bytes(bytes) => match std::str::from_utf8(bytes.data()) {
             Ok(value) => text(value),
@@ -151,7 +152,7 @@ mod tests {
     fn bytes_that_are_text_are_the_text_and_others_say_so() {
         let rows = read_bytes(&written(&["grüße".as_bytes(), b"\xff\xfe"], &[2.5, 3.0])).unwrap();
         assert_eq!(rows[0].columns["problem"], "grüße");
-        assert_eq!(rows[0].columns["answer"], "2.5");
+        assert_eq!(rows[0].columns["answer"], json::number("2.5"));
         assert_eq!(rows[1].columns["problem"], serde_json::json!({ BYTES: 2 }));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.parquet");

@@ -8,7 +8,7 @@
 use super::jinja::{self, Fault, Value};
 use super::record::Record;
 use crate::error::{Error, Result, nearest};
-use crate::escape::shown;
+use crate::escape::{MOST_LISTED, listed, shown};
 use crate::experiment::{AnswerFormat, TemplateVariables};
 use crate::files::{SETTINGS_BYTES, decode, read_text};
 use crate::guard::caught;
@@ -220,7 +220,7 @@ fn chat_template(config: &Json) -> Result<Option<String>> {
             let default = named.iter().find(|entry| text(entry, "name").as_deref() == Some("default"));
             let names: Vec<String> = named.iter().filter_map(|entry| text(entry, "name")).collect();
             let source = default.and_then(|entry| text(entry, "template"));
-            let names = names.join(", ");
+            let names = listed(names, MOST_LISTED);
             source.map(Some).ok_or_else(|| {
                 not_one(&format!(
                     "lists templates, but none with the name `default` ({names}); write the one that is meant into \

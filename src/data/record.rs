@@ -4,20 +4,21 @@
 //! |---|---|
 //! | problem | `problem`, `question`, `prompt`: a text, or a conversation `[{role, content}]` of at most a system message and one user message, as a list or as its JSON text; the content is a text or a list of parts that are texts |
 //! | answer | `answer` (a text after `#### ` where it holds one), `ground_truth`, `reward_model.ground_truth`, or the last box of `solution`; also where the answer is empty or was cut off |
-//! | choices | `options` or `choices` with the letter of the right one as `answer`; or `Correct Answer` and `Incorrect Answer 1`, ..., which are shuffled |
+//! | choices | `options` or `choices`, a list or an object with the keys A, B, ..., with the letter of the right one as `answer`; or `Correct Answer` and `Incorrect Answer 1`, ..., which are shuffled |
 //! | id | `id`, `unique_id`, `question_id`, `Record ID`, `extra_info.index`; else the number of the row |
 //! | subject | `subject`, `type`, `category`, `Subdomain` |
 //! | level | `level`, `difficulty` |
 
+use super::choices::{CHOICES, CORRECT, INCORRECT, LETTERS, choices};
 use super::files::{Row, read_rows};
+use super::json::DIGITS;
 use super::parquet::BYTES;
 use crate::error::{Error, Result};
-use crate::escape::shown;
-use crate::rng::{self, Domain};
+use crate::escape::{listed, shown};
 use crate::verify::boxed::last_boxed;
+use crate::verify::stands_for_none;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// One problem of a data set.
@@ -60,7 +61,7 @@ impl Record {
             Some(Unusable::Empty)
         } else if self.answer.trim().is_empty() {
             Some(Unusable::Unanswered)
-        } else if crate::verify::stands_for_none(&self.answer) {
+        } else if stands_for_none(&self.answer) {
             Some(Unusable::Word)
         } else {
             (!is_whole(&self.answer)).then_some(Unusable::CutOff)
@@ -82,12 +83,6 @@ fn is_whole(answer: &str) -> bool {
     open == closed
 }
 
-/// Letters of choices.
-const LETTERS: &str = "ABCDEFGHIJ";
-
-/// Decides the order of shuffled choices: one for all runs, so that a data set's right letters are always the same.
-const CHOICE_SEED: u64 = 0;
-
 /// Reads the files of one data set in order, each by the ending of its name; a folder stands for the shards in it. Records without
 /// problem or answer are among them: see [`Record::unusable`].
 ///
@@ -98,8 +93,8 @@ pub fn read_records(files: &[PathBuf]) -> Result<Vec<Record>> {
     let mut uses: BTreeMap<String, usize> = BTreeMap::new();
     for path in files {
         let rows = read_rows(path)?;
-        if let Some((file, first)) = rows.first() {
-            check_layout(first).map_err(|problem| Error::input(format!("{problem} ({})", file.display())))?;
+        if let Some((file, _)) = rows.first() {
+            check_layout(&rows).map_err(|problem| Error::input(format!("{problem} ({})", file.display())))?;
         }
         for (file, row) in rows {
             let number = records.len();
@@ -123,25 +118,12 @@ pub fn read_records(files: &[PathBuf]) -> Result<Vec<Record>> {
 const PROBLEM: &[&str] = &["problem", "question", "prompt"];
 const ANSWER: &[&str] = &["answer", "ground_truth", "reward_model.ground_truth"];
 const SOLUTION: &[&str] = &["solution"];
-const CHOICES: &[&str] = &["options", "choices"];
-const CORRECT: &[&str] = &["correct answer"];
-const INCORRECT: [&str; 9] = [
-    "incorrect answer 1",
-    "incorrect answer 2",
-    "incorrect answer 3",
-    "incorrect answer 4",
-    "incorrect answer 5",
-    "incorrect answer 6",
-    "incorrect answer 7",
-    "incorrect answer 8",
-    "incorrect answer 9",
-];
 const ID: &[&str] = &["id", "unique_id", "question_id", "record id", "extra_info.index"];
 const SUBJECT: &[&str] = &["subject", "type", "category", "subdomain"];
 const LEVEL: &[&str] = &["level", "difficulty"];
 
 /// The values of these columns that the row has and that are neither null nor empty, in this order. A dot leads into an object.
-fn columns<'a>(row: &'a Row, aliases: &'a [&'a str]) -> impl Iterator<Item = (&'a str, &'a Value)> {
+pub(super) fn columns<'a>(row: &'a Row, aliases: &'a [&'a str]) -> impl Iterator<Item = (&'a str, &'a Value)> {
     aliases.iter().filter_map(|alias| {
         let (name, inner) = alias.split_once('.').map_or((*alias, None), |(name, inner)| (name, Some(inner)));
         let value = row.columns.iter().find(|(known, _)| known.trim().eq_ignore_ascii_case(name))?.1;
@@ -154,26 +136,32 @@ fn columns<'a>(row: &'a Row, aliases: &'a [&'a str]) -> impl Iterator<Item = (&'
     })
 }
 
-fn column<'a>(row: &'a Row, aliases: &'a [&'a str]) -> Option<(&'a str, &'a Value)> {
+pub(super) fn column<'a>(row: &'a Row, aliases: &'a [&'a str]) -> Option<(&'a str, &'a Value)> {
     columns(row, aliases).next()
 }
 
-/// Refuses a file whose first row has no column for the problem or the answer, be it null, or two that mean the same.
-fn check_layout(first: &Row) -> Result<(), String> {
-    let has = |alias: &&str| {
-        first.columns.iter().any(|(known, value)| match alias.split_once('.') {
-            None => known.trim().eq_ignore_ascii_case(alias),
-            Some((name, inner)) => known.trim().eq_ignore_ascii_case(name) && value.get(inner).is_some(),
-        })
+/// Refuses a file in which no row has a column for the problem or the answer, be it null, or with two that mean the same.
+fn check_layout(rows: &[(PathBuf, Row)]) -> Result<(), String> {
+    // In the order of the file; of rows that lack a column, a later one may have it.
+    let mut columns: Vec<&String> = Vec::new();
+    let mut seen = BTreeSet::new();
+    columns.extend(rows.iter().flat_map(|(_, row)| row.columns.keys()).filter(|name| seen.insert(*name)));
+    let is = |known: &str, alias: &str| known.trim().eq_ignore_ascii_case(alias);
+    let holds = |name: &str, inner: &str| {
+        let mut values = rows.iter().flat_map(|(_, row)| &row.columns).filter(|(known, _)| is(known, name));
+        values.any(|(_, value)| value.get(inner).is_some())
     };
-    let shown = |name: &str| shown(name, 60);
+    let has = |alias: &&str| match alias.split_once('.') {
+        None => columns.iter().any(|known| is(known, alias)),
+        Some((name, inner)) => holds(name, inner),
+    };
     for alias in [PROBLEM, ANSWER, SOLUTION, CHOICES, CORRECT, &INCORRECT[..], ID, SUBJECT, LEVEL].concat() {
-        let mut same = first.columns.keys().filter(|known| known.trim().eq_ignore_ascii_case(alias));
+        let mut same = columns.iter().filter(|known| is(known, alias));
         if let (Some(one), Some(other)) = (same.next(), same.next()) {
             return Err(format!(
                 "the columns `{}` and `{}` mean the same; rename one of them",
-                shown(one),
-                shown(other)
+                shown(one, 60),
+                shown(other, 60)
             ));
         }
     }
@@ -185,10 +173,9 @@ fn check_layout(first: &Row) -> Result<(), String> {
     } else {
         return Ok(());
     };
-    let found: Vec<String> = first.columns.keys().take(40).map(|name| shown(name)).collect();
     Err(format!(
         "the layout of the data is not known: no column for {what} ({aliases}) among {}; rename a column",
-        found.join(", ")
+        listed(columns, 40)
     ))
 }
 
@@ -226,24 +213,31 @@ fn record(row: &Row, number: usize) -> Result<Record, String> {
     })
 }
 
-fn plain_text(value: &Value) -> Option<String> {
+pub(super) fn plain_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.trim().to_string()),
         Value::Number(number) => Some(number.to_string()),
+        Value::Object(object) => object.get(DIGITS).and_then(Value::as_str).map(str::to_string),
         _ => None,
     }
 }
 
-/// What is said of a column that should hold a text.
-fn not_text(what: &str, column: &str, value: &Value) -> String {
-    let found = match value {
+/// What a value is, where it is no text.
+pub(super) fn kind(value: &Value) -> &'static str {
+    match value {
         Value::Null => "null",
         Value::Bool(_) => "a truth value",
         Value::Array(_) => "a list",
+        Value::Number(_) => "a number",
+        Value::Object(object) if object.contains_key(DIGITS) => "a number",
         Value::Object(object) if object.contains_key(BYTES) => "bytes that are not UTF-8",
         _ => "an object",
-    };
-    format!("the {what} is neither a text nor a number: the column `{column}` holds {found}")
+    }
+}
+
+/// What is said of a column that should hold a text or a number.
+pub(super) fn not_text(what: &str, column: &str, value: &Value) -> String {
+    format!("the {what} is neither a text nor a number: the column `{column}` holds {}", kind(value))
 }
 
 /// The list in a text that is a conversation written as JSON; `None` where the text is something else.
@@ -304,7 +298,9 @@ fn content(content: Option<&Value>) -> Result<String, String> {
             Ok(texts.concat().trim().to_string())
         }
         None | Some(Value::Null) => Ok(String::new()),
-        Some(other) => plain_text(other).ok_or_else(|| not_text("content of a message", "content", other)),
+        Some(other) => {
+            Err(format!("the content of a message is {}; it must be a text, or a list of parts", kind(other)))
+        }
     }
 }
 
@@ -335,48 +331,9 @@ fn whole_number(text: &str) -> Option<String> {
     Some(if whole.is_empty() { "0".to_string() } else { format!("{sign}{whole}") })
 }
 
-/// The choices in the order in which they are shown, and the place of the right one, where the file says it.
-type Choices = (Vec<String>, Option<usize>);
-
-/// The choices of a problem that has some.
-fn choices(row: &Row, problem: &str) -> Result<Option<Choices>, String> {
-    if let Some((name, correct)) = column(row, CORRECT) {
-        let text = |(name, value)| plain_text(value).ok_or_else(|| not_text("choice", name, value));
-        let mut choices = vec![text((name, correct))?];
-        for choice in columns(row, &INCORRECT) {
-            choices.push(text(choice)?);
-        }
-        // The file's order would tell which one is right. The order belongs to the question, wherever it stands in the file.
-        let digest = Sha256::digest(problem.trim().as_bytes());
-        let word = digest.iter().take(8).rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-        let mut order: Vec<usize> = (0..choices.len()).collect();
-        rng::shuffle(&mut rng::stream(CHOICE_SEED, Domain::Choices, [0, word, 0]), &mut order);
-        let right = order.iter().position(|&place| place == 0);
-        return Ok(Some((order.into_iter().map(|place| choices[place].clone()).collect(), right)));
-    }
-    let Some((name, value)) = column(row, CHOICES) else { return Ok(None) };
-    // A table in text has lists as their JSON texts.
-    let parsed = value.as_str().and_then(|text| serde_json::from_str::<Vec<Value>>(text).ok());
-    let ((Value::Array(values), _) | (_, Some(values))) = (value, &parsed) else { return Ok(None) };
-    let text = |value| plain_text(value).ok_or_else(|| not_text("choice", name, value));
-    let choices = values.iter().map(text).collect::<Result<Vec<_>, _>>()?;
-    let count = choices.len();
-    let right = match column(row, &["answer"]) {
-        None => return Ok(Some((choices, None))),
-        Some((_, Value::Number(place))) => place.as_u64().map(|place| place as usize),
-        Some((_, Value::String(letter))) => LETTERS.find(letter.trim()).filter(|_| letter.trim().len() == 1),
-        _ => None,
-    };
-    let right = right.filter(|&right| right < count && count <= LETTERS.len()).ok_or_else(|| {
-        format!("the answer is not the letter or the place (from 0) of one of the {count} choices, of which there may be ten")
-    })?;
-    Ok(Some((choices, Some(right))))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
     use std::path::Path;
 
     /// The records of a file with this content.
@@ -432,6 +389,12 @@ mod tests {
                 serde_json::json!({"prompt": [{"content": "Box it.", "role": "system"}, {"content": "p", "role": "user"}], "reward_model": {"ground_truth": "5"}, "extra_info": {"index": "x-1"}}),
                 Record { system: Some("Box it.".into()), ..plain("p", "5", "x-1") },
             ),
+            // letters as keys
+            (
+                serde_json::json!({"question": "q", "options": {"A": "one", "B": "two"}, "answer": "B"}),
+                Record { has_choices: true, ..plain("q\n\nA. one\nB. two", "B", "0") },
+            ),
+            (serde_json::json!({"question": "q", "options": [], "answer": "7"}), plain("q", "7", "0")),
             // MMLU-Pro
             (
                 serde_json::json!({"question_id": 70, "question": "q", "options": ["one", "two", "three"], "answer": "C", "answer_index": 2, "category": "law"}),
@@ -514,15 +477,25 @@ mod tests {
             (serde_json::json!({"problem": "p", "answer": "proof"}), Some(Unusable::Word)),
             (serde_json::json!({"problem": "p", "answer": r"\text{proof}"}), Some(Unusable::Word)),
             (serde_json::json!({"problem": "p", "answer": "NotFound"}), Some(Unusable::Word)),
+            (serde_json::json!({"problem": "p", "answer": "$\\text{proof.}$"}), Some(Unusable::Word)),
+            (serde_json::json!({"problem": "p", "answer": "-"}), Some(Unusable::Word)),
+            (serde_json::json!({"problem": "p", "answer": "no solution"}), None),
             (serde_json::json!({"problem": "p", "answer": "\\frac{1"}), Some(Unusable::CutOff)),
-            // Another column may still have the answer.
+            // Another column may still have the answer, and a row may lack the column that others have.
             (serde_json::json!({"problem": "p", "answer": "", "ground_truth": "3"}), None),
             (serde_json::json!({"problem": "p", "answer": "", "solution": "so \\boxed{4}"}), None),
         ] {
             assert_eq!(only(&row).unusable(), expected, "{row}");
         }
+        let lacking =
+            "{\"problem\": \"p\"}\n{\"problem\": \"q\", \"answer\": 2}\n{\"problem\": \"r\", \"answer\": null}";
+        let found: Vec<_> = read("a.jsonl", lacking).unwrap().iter().map(Record::unusable).collect();
+        assert_eq!(found, [Some(Unusable::Unanswered), None, Some(Unusable::Unanswered)]);
         let options = serde_json::json!({"question": "p", "options": "[\"a\", \"b\"]", "answer": "B"});
         assert_eq!(only(&options).problem, "p\n\nA. a\nB. b");
+        let wide =
+            serde_json::json!({"question": "p", "options": ["a", "b"], "answer": 18_446_744_073_709_551_615_u64});
+        assert!(read("a.jsonl", &wide.to_string()).unwrap_err().to_string().contains("not the letter or the place"));
     }
 
     #[test]
@@ -584,6 +557,8 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused_with_the_columns_or_the_line() {
+        let wide: serde_json::Map<_, _> = (0..1000).map(|n| (format!("c{n:03}"), n.into())).collect();
+        let wide = Value::Object(wide).to_string();
         for (name, content, words) in [
             (
                 "a.csv",
@@ -592,7 +567,13 @@ mod tests {
             ),
             ("a.jsonl", "{\"problem\": \"p\", \"text\": \"x\"}", ["no column for an answer", "among problem, text"]),
             ("a.csv", "problem,Answer,answer\np,1,2\n", ["the columns `Answer` and `answer` mean the same", "a.csv"]),
+            (
+                "a.jsonl",
+                "{\"problem\": \"p\", \"answer\": 1}\n{\"problem\": \"p\", \"Answer\": 1}",
+                ["the columns `answer` and `Answer` mean the same", "a.jsonl"],
+            ),
             ("a.csv", "te\u{1b}[2Jxt,label\nx,1\n", ["among te\\u001b[2Jxt, label", "a.csv"]),
+            ("a.jsonl", &wide, ["among c000, c001, c002", ", c039 and 960 more; rename"]),
             (
                 "a.jsonl",
                 "{\"problem\": [{\"role\": \"user\", \"content\": [{\"type\": \"image\"}]}], \"answer\": \"1\"}",
@@ -601,7 +582,22 @@ mod tests {
             (
                 "a.jsonl",
                 "{\"problem\": [{\"role\": \"user\", \"content\": {}}], \"answer\": \"1\"}",
-                ["line 1: the content of a message is neither", "holds an object"],
+                ["line 1: the content of a message is an object", "must be a text"],
+            ),
+            (
+                "a.jsonl",
+                "{\"problem\": [{\"role\": \"user\", \"content\": 5}], \"answer\": \"1\"}",
+                ["line 1: the content of a message is a number", "must be a text"],
+            ),
+            (
+                "a.jsonl",
+                "{\"problem\": [{\"role\": \"user\", \"content\": 0.50}], \"answer\": \"1\"}",
+                ["line 1: the content of a message is a number", "a.jsonl"],
+            ),
+            (
+                "a.csv",
+                "problem,answer\n\"[{\"\"role\"\": \"\"user\"\", \"\"content\"\": 5}]\",1\n",
+                ["line 2: the content of a message is a number", "a.csv"],
             ),
             (
                 "a.jsonl",
@@ -627,6 +623,16 @@ mod tests {
                 "a.json",
                 "[{\"prompt\": [{\"role\": \"assistant\", \"content\": \"p\"}], \"answer\": \"1\"}]",
                 ["row 1: a prompt with the role \"assistant\"", "a.json"],
+            ),
+            (
+                "a.json",
+                "[{\"question\": \"q\", \"choices\": {\"text\": [\"x\"], \"label\": [\"A\"]}, \"answer\": \"A\"}]",
+                ["row 1: the choices are neither a list", "`choices` holds an object"],
+            ),
+            (
+                "a.csv",
+                "question,options,answer\nq,a ) 3 b ) 4,a\n",
+                ["line 2: the choices are neither a list", "`options` holds another text"],
             ),
             ("a.json", "[]", ["no row", "a.json"]),
         ] {

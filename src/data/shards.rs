@@ -2,6 +2,7 @@
 
 use super::files::kind;
 use crate::error::{Error, Result};
+use crate::escape::{MOST_LISTED, listed};
 use std::path::{Path, PathBuf};
 
 /// The files of a data set in order: the file itself, or the shards in a folder.
@@ -21,7 +22,6 @@ pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>> {
     }
     names.retain(|name| !name.starts_with('.') && kind(Path::new(name)).is_some());
     let remedy = "name the file that is meant, or put the shards of one data set into a folder of their own";
-    let listed = |names: &[String]| names.iter().take(8).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
     match names.as_slice() {
         [] => return Err(fault(format!("the folder holds no data file; {remedy}"))),
         [_] => {}
@@ -29,8 +29,10 @@ pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>> {
             let shards: Option<Vec<Shard>> = all.iter().map(|name| Shard::of(name)).collect();
             let whole = shards.filter(|shards| shards.iter().all(|shard| shard.belongs_to(&shards[0])));
             let Some(shards) = whole else {
-                let problem =
-                    format!("the folder holds files that are not the shards of one data set: {}", listed(all));
+                let problem = format!(
+                    "the folder holds files that are not the shards of one data set: {}",
+                    listed(all.iter().map(|name| format!("{name:?}")), MOST_LISTED)
+                );
                 return Err(fault(format!("{problem}; {remedy}")));
             };
             let numbers: Vec<usize> = shards.iter().map(|shard| shard.number).collect();

@@ -4,10 +4,10 @@
 //! beyond that must be at its default or without effect on an adapter that is trained already; anything else is refused by name.
 
 use super::adapter::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraAdapter, PREFIX};
-use super::adapter_targets::{Patterns, Targets};
+use super::adapter_targets::{DEFAULT_TARGETS, Patterns, Targets};
 use super::bundled;
 use super::config::Qwen3Config;
-use super::fields::Fields;
+use super::fields::{Fields, shown};
 use super::folder;
 use super::tensor_files::TensorFiles;
 use super::weights::Weights;
@@ -179,11 +179,14 @@ impl AdapterFiles {
 
     fn contradiction(&self, module: &str) -> Error {
         let names = ["target_modules", "exclude_modules", "layers_to_transform", "layers_pattern"];
-        let said: Vec<String> =
-            names.iter().filter_map(|name| Some(format!("{name} {}", self.fields.get(name)?))).collect();
+        let mut said: Vec<String> =
+            names.iter().filter_map(|name| Some(format!("{name} {}", self.fields.get(name).map(shown)?))).collect();
+        if self.fields.get("target_modules").is_none() {
+            said.push(format!("target_modules missing, which stands for {}", DEFAULT_TARGETS.join(" and ")));
+        }
         let tensor = self.modules[module].iter().flatten().next().cloned().unwrap_or_default();
         Error::input(format!(
-            "the tensor `{tensor}` belongs to no module that {ADAPTER_CONFIG} names with {} ({})",
+            "the tensor `{tensor}` belongs to no module that {ADAPTER_CONFIG} names, with {} ({})",
             said.join(", "),
             self.path()
         ))
@@ -261,11 +264,7 @@ fn check_settings(fields: &Fields) -> Result<()> {
         ("use_dora", json!(false)),
         ("lora_bias", json!(false)),
     ];
-    fields.at_defaults(&defaults)?;
-    match fields.beyond(KNOWN.into_iter().chain(defaults.iter().map(|(name, _)| *name))).first() {
-        None => Ok(()),
-        Some(name) => Err(fields.wrong(name, "that is not supported; leave it out, or merge the adapter with PEFT")),
-    }
+    fields.only(&defaults, KNOWN, "that is not supported; leave it out, or merge the adapter with PEFT")
 }
 
 /// Name and dimensions (out, in) of every linear layer that can be adapted.

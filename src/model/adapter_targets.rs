@@ -2,8 +2,12 @@
 
 use super::fields::Fields;
 use crate::error::{Error, Result};
+use crate::escape::{MOST_SHOWN, cut};
 use fancy_regex::Regex;
 use serde_json::Value;
+
+/// What PEFT adapts of a Qwen3 model where `target_modules` is missing.
+pub(super) const DEFAULT_TARGETS: [&str; 2] = ["q_proj", "v_proj"];
 
 /// What `target_modules` and the fields around it say.
 pub(super) struct Targets {
@@ -26,7 +30,10 @@ enum Names {
 impl Targets {
     /// Reads the fields of an `adapter_config.json`.
     pub(super) fn read(fields: &Fields) -> Result<Self> {
-        let names = Names::read(fields, "target_modules")?;
+        let names = match Names::read(fields, "target_modules")? {
+            Names::Absent => Names::List(DEFAULT_TARGETS.map(str::to_string).into()),
+            names => names,
+        };
         let layers =
             fields.list("layers_to_transform", as_count, "it must be the number of a layer, or a list of them")?;
         let patterns =
@@ -51,12 +58,12 @@ impl Targets {
 
     /// Whether a linear layer of that name, such as `model.layers.0.self_attn.q_proj`, is adapted.
     pub(super) fn has(&self, module: &str) -> bool {
-        if self.excluded.has(module).unwrap_or(false) {
+        if self.excluded.has(module) {
             return false;
         }
         // A whole name needs no layer.
         let is_whole = matches!(&self.names, Names::List(names) if names.iter().any(|name| name == module));
-        is_whole || (self.names.has(module).unwrap_or(true) && self.has_layer(module))
+        is_whole || (self.names.has(module) && self.has_layer(module))
     }
 
     /// Whether the layer that a module belongs to is meant.
@@ -82,12 +89,12 @@ impl Names {
         })
     }
 
-    fn has(&self, module: &str) -> Option<bool> {
+    fn has(&self, module: &str) -> bool {
         match self {
-            Self::Absent => None,
-            Self::AllLinear => Some(true),
-            Self::List(names) => Some(names.iter().any(|name| ends_with(module, name))),
-            Self::Expression(expression) => Some(matches(expression, module)),
+            Self::Absent => false,
+            Self::AllLinear => true,
+            Self::List(names) => names.iter().any(|name| ends_with(module, name)),
+            Self::Expression(expression) => matches(expression, module),
         }
     }
 }
@@ -131,7 +138,10 @@ fn matches(expression: &Regex, module: &str) -> bool {
 
 fn compile(field: &str, expression: &str) -> Result<Regex> {
     Regex::new(expression).map_err(|error| {
-        Error::input(format!("adapter_config.json's {field} has an expression that cannot be used: {error}"))
+        Error::input(format!(
+            "adapter_config.json's {field} has an expression that cannot be used: {}",
+            cut(&error.to_string(), MOST_SHOWN)
+        ))
     })
 }
 
@@ -171,6 +181,8 @@ mod tests {
         ] {
             assert_eq!(adapted(fields, q), expected, "{fields}");
         }
+        assert!(adapted("{}", "model.layers.1.self_attn.v_proj"));
+        assert!(!adapted("{}", "model.layers.1.self_attn.k_proj"));
         for fields in [
             r#"{"target_modules": "q", "layers_to_transform": [1]}"#,
             r#"{"target_modules": ["q"], "layers_pattern": "layers"}"#,

@@ -3,23 +3,20 @@
 //! The network is candle's own; here are its folder, its batches and its errors. Texts are cut at the model's maximum number of
 //! positions. Weights and compute are `f32` whatever the policy's precision is.
 
+use super::bert_shape::Shape;
 use super::codec::Codec;
 use super::encoder::BATCH_TOKENS;
-use super::fields::Fields;
 use super::folder;
+use super::pooling;
 use super::tensor_files::TensorFiles;
 use crate::error::{Error, Result};
 use crate::files::TOKENIZER_BYTES;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use candle_transformers::models::bert::{BertModel, Config, HiddenAct, PositionEmbeddingType};
+use candle_transformers::models::bert::{BertModel, Config, PositionEmbeddingType};
 use rayon::prelude::*;
-use serde_json::{Value, json};
 use std::path::Path;
 use tokenizers::Encoding;
-
-/// The largest size that an encoder may have.
-const LARGEST: usize = 1 << 24;
 
 /// The files of an encoder's folder.
 pub(crate) const FILES: [&str; 3] = ["config.json", "tokenizer.json", "model.safetensors"];
@@ -31,20 +28,6 @@ pub struct BertEncoder {
     /// Fills up the rows of a batch; never looked at.
     padding: u32,
     device: Device,
-}
-
-/// What is read of `config.json`.
-struct Shape {
-    vocab_size: usize,
-    hidden_size: usize,
-    num_hidden_layers: usize,
-    num_attention_heads: usize,
-    intermediate_size: usize,
-    activation: HiddenAct,
-    max_position_embeddings: usize,
-    type_vocab_size: usize,
-    layer_norm_eps: f64,
-    pad_token_id: u32,
 }
 
 impl BertEncoder {
@@ -61,6 +44,7 @@ impl BertEncoder {
                 )));
             }
         }
+        pooling::check(folder)?;
         let [config, tokenizer, weights] = FILES.map(|file| folder.join(file));
         let at = |path: &Path, what: String| Error::input(format!("{what} ({})", path.display()));
         let text = folder::text(folder, FILES[0])?.unwrap_or_default();
@@ -120,64 +104,6 @@ impl BertEncoder {
 fn batch_rows(lengths: &[usize]) -> usize {
     let fits = lengths.iter().enumerate().take_while(|(rows, length)| **length * (rows + 1) <= BATCH_TOKENS);
     fits.count().max(1)
-}
-
-impl Shape {
-    fn parse(text: &str) -> Result<Self> {
-        let fields = Fields::parse("the sentence encoder's config.json", text)?;
-        let kind = fields.text("model_type")?.ok_or_else(|| fields.missing("model_type"))?;
-        if kind != "bert" {
-            return Err(fields.wrong("model_type", "this program knows \"bert\" (such as all-MiniLM-L6-v2)"));
-        }
-        fields.at_defaults(&[
-            ("position_embedding_type", json!("absolute")),
-            ("is_decoder", json!(false)),
-            ("add_cross_attention", json!(false)),
-            ("is_encoder_decoder", json!(false)),
-            ("quantization_config", Value::Null),
-            ("pruned_heads", Value::Null),
-        ])?;
-        let count = |name: &str| match fields.count(name)? {
-            None => Err(fields.missing(name)),
-            Some(count) if !(1..=LARGEST).contains(&count) => {
-                Err(fields.wrong(name, &format!("it must be from 1 to {LARGEST}")))
-            }
-            Some(count) => Ok(count),
-        };
-        let shape = Self {
-            vocab_size: count("vocab_size")?,
-            hidden_size: count("hidden_size")?,
-            num_hidden_layers: count("num_hidden_layers")?,
-            num_attention_heads: count("num_attention_heads")?,
-            intermediate_size: count("intermediate_size")?,
-            activation: activation(&fields)?,
-            max_position_embeddings: count("max_position_embeddings")?,
-            type_vocab_size: count("type_vocab_size")?,
-            layer_norm_eps: fields.number("layer_norm_eps")?.ok_or_else(|| fields.missing("layer_norm_eps"))?,
-            pad_token_id: fields.count("pad_token_id")?.unwrap_or(0) as u32,
-        };
-        if !shape.hidden_size.is_multiple_of(shape.num_attention_heads) {
-            let heads = shape.num_attention_heads;
-            return Err(fields.wrong("hidden_size", &format!("that is no multiple of the {heads} attention heads")));
-        }
-        if shape.pad_token_id as usize >= shape.vocab_size {
-            return Err(fields.wrong("pad_token_id", &format!("it must be below vocab_size, {}", shape.vocab_size)));
-        }
-        Ok(shape)
-    }
-}
-
-/// The function of that name in Transformers: the exact GELU, its approximation by tanh, or the rectifier.
-fn activation(fields: &Fields) -> Result<HiddenAct> {
-    match fields.text("hidden_act")? {
-        None | Some("gelu") => Ok(HiddenAct::Gelu),
-        Some("gelu_new" | "gelu_pytorch_tanh") => Ok(HiddenAct::GeluApproximate),
-        Some("relu") => Ok(HiddenAct::Relu),
-        Some(_) => {
-            let known = "this program knows \"gelu\", \"gelu_new\", \"gelu_pytorch_tanh\" and \"relu\"";
-            Err(fields.wrong("hidden_act", known))
-        }
-    }
 }
 
 /// The tokenizer, cutting texts at the model's positions.

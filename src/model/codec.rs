@@ -2,6 +2,8 @@
 //! texts that would grow beyond all memory on their way are refused.
 
 use super::tokenizer_growth::{Growth, growth};
+use super::tokenizer_settings::{AddedToken, Counterparts};
+use crate::escape::{MOST_SHOWN, cut};
 use crate::files::decode;
 use crate::guard::{caught, caught_within};
 use serde::Deserialize;
@@ -20,6 +22,7 @@ pub(super) struct Codec {
     vocabulary: usize,
     /// Bytes of the longest token.
     longest_token: usize,
+    counterparts: Arc<Counterparts>,
 }
 
 /// What of a `tokenizer.json` is looked at beside the library that reads it.
@@ -29,6 +32,7 @@ struct File {
     normalizer: Value,
     pre_tokenizer: Value,
     decoder: Value,
+    added_tokens: Vec<AddedToken>,
     model: Model,
 }
 
@@ -52,13 +56,14 @@ impl Codec {
     /// Parses the content of a `tokenizer.json`; returns its text too, without a byte order mark.
     pub(super) fn parse(bytes: Vec<u8>) -> Result<(Self, String), String> {
         let text = decode(bytes).map_err(|error| error.to_string())?;
-        let file: File = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        let short = |error: String| cut(&error, MOST_SHOWN);
+        let file: File = serde_json::from_str(&text).map_err(|error| short(error.to_string()))?;
         if let Some(dropout) = file.model.dropout.filter(|dropout| *dropout != 0.0) {
             return Err(format!(
                 "its model has a dropout of {dropout}, with which a text becomes other tokens each time; set it to null"
             ));
         }
-        let mut inner = caught(|| Tokenizer::from_bytes(text.as_bytes()))?.map_err(|error| error.to_string())?;
+        let mut inner = caught(|| Tokenizer::from_bytes(text.as_bytes()))?.map_err(|error| short(error.to_string()))?;
         inner.with_truncation(None).map_err(|error| error.to_string())?.with_padding(None);
         let tokens = inner.get_vocab(true).into_iter();
         let (vocabulary, longest_token) = tokens.fold((0, 0), |(vocabulary, longest), (token, id)| {
@@ -70,13 +75,14 @@ impl Codec {
             decoding: growth(&file.decoder),
             vocabulary,
             longest_token,
+            counterparts: Arc::new(Counterparts::new(file.added_tokens, &file.pre_tokenizer)),
         };
         Ok((codec, text))
     }
 
     /// The same codec, cutting texts at so many tokens, special ones included.
     pub(super) fn cut_at(self, tokens: usize) -> Result<Self, String> {
-        let special = self.inner.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
+        let special = self.tokens_around();
         if tokens <= special {
             return Err(format!("of {tokens} positions special tokens take {special}"));
         }
@@ -89,6 +95,16 @@ impl Codec {
     /// One more than the largest id, added tokens included. Ids may have gaps.
     pub(super) fn vocabulary(&self) -> usize {
         self.vocabulary
+    }
+
+    /// What has its like in `tokenizer_config.json`.
+    pub(super) fn counterparts(&self) -> &Counterparts {
+        &self.counterparts
+    }
+
+    /// Special tokens that the file puts around a text, and [`Self::encode`] does only where it is asked to.
+    pub(super) fn tokens_around(&self) -> usize {
+        self.inner.get_post_processor().map_or(0, |processor| processor.added_tokens(false))
     }
 
     /// The id of one token, if the vocabulary has it.

@@ -1,12 +1,14 @@
 //! `config.json` of a Qwen3 folder, as older and newer Transformers write it.
 
+use super::config_fields;
 use super::fields::Fields;
 use super::rope::{Rope, RopeScaling};
 use super::settings::ModelSettings;
 use crate::error::{Error, Result};
 use candle_core::DType;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The shape of a Qwen3 model. Field names are those of Hugging Face's `config.json`.
@@ -40,97 +42,8 @@ pub struct Qwen3Config {
     pub eos_token_ids: Vec<u32>,
 }
 
-/// Fields that would change the network, each with the only value that this program has; null stands for absent or empty.
-fn defaults() -> Vec<(&'static str, Value)> {
-    vec![
-        ("hidden_act", json!("silu")),
-        ("attention_bias", json!(false)),
-        ("mlp_bias", json!(false)),
-        ("attention_dropout", json!(0.0)),
-        ("hidden_dropout", json!(0.0)),
-        ("use_sliding_window", json!(false)),
-        ("partial_rotary_factor", json!(1.0)),
-        ("rope_interleaved", json!(false)),
-        ("use_mrope", json!(false)),
-        ("use_qk_norm", json!(true)),
-        ("no_rope_layers", Value::Null),
-        ("attention_chunk_size", Value::Null),
-        ("attn_logit_softcapping", Value::Null),
-        ("final_logit_softcapping", Value::Null),
-        ("logit_scale", json!(1.0)),
-        ("logits_scaling", json!(1.0)),
-        ("residual_multiplier", json!(1.0)),
-        ("embedding_multiplier", json!(1.0)),
-        ("clip_qkv", Value::Null),
-        ("num_experts", json!(0)),
-        ("num_nextn_predict_layers", json!(0)),
-        ("is_encoder_decoder", json!(false)),
-        ("add_cross_attention", json!(false)),
-        ("pruned_heads", Value::Null),
-    ]
-}
-
-/// Fields by which a library marks that the weights are not numbers as they are.
-const QUANTISED: [&str; 3] = ["quantization_config", "compression_config", "quantization"];
-
-/// Fields that are read, or that change nothing of what this program does.
-const KNOWN: [&str; 55] = [
-    "_attn_implementation",
-    "_attn_implementation_autoset",
-    "_name_or_path",
-    "architectures",
-    "attn_implementation",
-    "auto_map",
-    "bos_token_id",
-    "chunk_size_feed_forward",
-    "dtype",
-    "eos_token_id",
-    "finetuning_task",
-    "head_dim",
-    "hidden_size",
-    "id2label",
-    "initializer_range",
-    "intermediate_size",
-    "is_decoder",
-    "label2id",
-    "layer_types",
-    "max_position_embeddings",
-    "max_window_layers",
-    "model_name",
-    "model_type",
-    "name_or_path",
-    "num_attention_heads",
-    "num_hidden_layers",
-    "num_key_value_heads",
-    "original_max_position_embeddings",
-    "output_attentions",
-    "output_hidden_states",
-    "pad_token_id",
-    "pretraining_tp",
-    "problem_type",
-    "return_dict",
-    "rms_norm_eps",
-    "rope_parameters",
-    "rope_scaling",
-    "rope_theta",
-    "sep_token_id",
-    "sliding_window",
-    "task_specific_params",
-    "tie_word_embeddings",
-    "tokenizer_class",
-    "torch_dtype",
-    "torchscript",
-    "transformers_version",
-    "unsloth_fixed",
-    "unsloth_version",
-    "use_bfloat16",
-    "use_cache",
-    "vocab_size",
-    "do_sample",
-    "temperature",
-    "top_k",
-    "top_p",
-];
+/// Names of attention without a window; the second is that of before.
+const FULL: [&str; 2] = ["full_attention", "attention"];
 
 /// The largest size of each kind that a model may have. Products of them fit into 64 bits, so that no count overflows.
 const SIZES: [(&str, usize); 8] = [
@@ -157,31 +70,14 @@ impl Qwen3Config {
 
     /// Takes what is known from a `config.json` and refuses what would change the network.
     pub(super) fn of_fields(fields: &Fields) -> Result<Self> {
-        let kind = fields.text("model_type")?;
-        let architectures =
-            fields.list("architectures", |name| name.as_str().map(str::to_string), "it must be a list of names")?;
-        let is_qwen3 = match kind {
-            Some(kind) => kind == "qwen3",
-            None => architectures.iter().flatten().any(|name| name == "Qwen3ForCausalLM"),
-        };
-        if !is_qwen3 {
-            return Err(Error::input(format!(
-                "config.json describes a model of type {:?}, but only \"qwen3\" is supported",
-                kind.unwrap_or("unknown")
-            )));
-        }
-        if let Some(name) = QUANTISED.into_iter().find(|name| fields.get(name).is_some()) {
-            let right = "quantised models cannot be read, only weights of type F32, F16 and BF16; use the model that it was made of";
-            return Err(fields.wrong(name, right));
-        }
-        fields.at_defaults(&defaults())?;
+        config_fields::check(fields)?;
         let count = |name: &str| fields.count(name)?.ok_or_else(|| fields.missing(name));
         let num_hidden_layers = count("num_hidden_layers")?;
         let layer_types =
             fields.list("layer_types", |kind| kind.as_str().map(str::to_string), "it must be a list of names")?;
-        if layer_types
-            .is_some_and(|kinds| kinds.len() != num_hidden_layers || kinds.iter().any(|kind| kind != "full_attention"))
-        {
+        if layer_types.is_some_and(|kinds| {
+            kinds.len() != num_hidden_layers || kinds.iter().any(|kind| !FULL.contains(&kind.as_str()))
+        }) {
             let right = format!("only \"full_attention\" in each of the {num_hidden_layers} layers is supported");
             return Err(fields.wrong("layer_types", &right));
         }
@@ -246,11 +142,12 @@ impl Qwen3Config {
         if !self.head_dim.is_multiple_of(2) {
             return Err(Error::input(format!("the model's head_dim ({}) must be even", self.head_dim)));
         }
-        if self.rms_norm_eps < 0.0 {
-            return Err(Error::input(format!(
-                "the model's rms_norm_eps is {}; it must not be negative",
-                self.rms_norm_eps
-            )));
+        for (name, value) in [("rms_norm_eps", self.rms_norm_eps), ("rope_theta", self.rope_theta)] {
+            if value < 0.0 || !(value as f32).is_finite() {
+                return Err(Error::input(format!(
+                    "the model's {name} is {value:?}; it must not be negative, and be a number of 32 bits"
+                )));
+            }
         }
         Ok(())
     }
@@ -325,18 +222,13 @@ impl Qwen3Config {
     }
 }
 
-/// The numbers of tokens that a field holds, one or a list of them.
+/// The numbers of tokens that a field holds, one or a list of them, each once.
 pub(super) fn token_ids(fields: &Fields, name: &str, vocabulary: usize) -> Result<Vec<u32>> {
     let id = |value: &Value| value.as_u64().filter(|id| *id < vocabulary as u64).map(|id| id as u32);
     let right = format!("each must be the number of a token, from 0 to {}", vocabulary.saturating_sub(1));
-    Ok(fields.list(name, id, &right)?.unwrap_or_default())
-}
-
-/// What of a `config.json` says something that this program neither does nor knows to be harmless.
-pub(super) fn unknown_fields(fields: &Fields) -> Vec<&str> {
-    let defaults = defaults();
-    let known = KNOWN.into_iter().chain(QUANTISED).chain(defaults.iter().map(|(name, _)| *name));
-    fields.beyond(known)
+    let mut seen = BTreeSet::new();
+    let ids = fields.list(name, id, &right)?.unwrap_or_default();
+    Ok(ids.into_iter().filter(|id| seen.insert(*id)).collect())
 }
 
 #[cfg(test)]
@@ -360,27 +252,19 @@ mod tests {
     }
 
     #[test]
-    fn what_would_change_the_network_is_refused_by_name_and_its_default_is_not() {
+    fn impossible_values_are_refused_by_name() {
         for (json, words) in [
-            (r#""model_type": "llama""#, ["llama", "qwen3"]),
-            (r#""model_type": "qwen3", "attention_bias": true"#, ["attention_bias", "true"]),
-            (r#""model_type": "qwen3", "attention_dropout": 0.1"#, ["attention_dropout", "0.1"]),
-            (r#""model_type": "qwen3", "hidden_act": "gelu""#, ["hidden_act", "gelu"]),
-            (r#""model_type": "qwen3", "use_sliding_window": true"#, ["use_sliding_window", "true"]),
             (
                 r#""model_type": "qwen3", "layer_types": ["full_attention", "sliding_attention"]"#,
                 ["layer_types", "sliding"],
             ),
             (r#""model_type": "qwen3", "layer_types": ["full_attention"]"#, ["layer_types", "2 layers"]),
-            (r#""model_type": "qwen3", "partial_rotary_factor": 0.5"#, ["partial_rotary_factor", "0.5"]),
-            (r#""model_type": "qwen3", "final_logit_softcapping": 30.0"#, ["final_logit_softcapping", "30"]),
-            (
-                r#""model_type": "qwen3", "quantization_config": {"quant_method": "bitsandbytes"}"#,
-                ["bitsandbytes", "quantised"],
-            ),
             (r#""model_type": "qwen3", "eos_token_id": -1"#, ["eos_token_id is -1", "0 to 63"]),
             (r#""model_type": "qwen3", "eos_token_id": [3, 64]"#, ["eos_token_id is [3,64]", "0 to 63"]),
             (r#""model_type": "qwen3", "rope_theta": "big""#, ["rope_theta", "big"]),
+            (r#""model_type": "qwen3", "rope_theta": 1e300"#, ["rope_theta is 1e300", "32 bits"]),
+            (r#""model_type": "qwen3", "rms_norm_eps": 1e300"#, ["rms_norm_eps is 1e300", "32 bits"]),
+            (r#""model_type": "qwen3", "rms_norm_eps": -1"#, ["rms_norm_eps is -1", "negative"]),
             (r#""model_type": "qwen3", "num_hidden_layers": 2147483648"#, ["num_hidden_layers", "2147483648"]),
             (
                 r#""model_type": "qwen3", "max_position_embeddings": 9223372036854775807"#,
@@ -391,16 +275,8 @@ mod tests {
             let message = parse(json).unwrap_err().to_string();
             assert!(words.iter().all(|word| message.contains(word)), "{message}");
         }
-        let harmless = r#""model_type": "qwen3", "attention_bias": false, "attention_dropout": 0, "hidden_act": "silu", "sliding_window": 4096,
-            "use_sliding_window": false, "layer_types": ["full_attention", "full_attention"], "pad_token_id": -1, "num_experts": 0,
-            "quantization_config": null, "partial_rotary_factor": 1, "pruned_heads": {}, "final_logit_softcapping": null"#;
+        let harmless = r#""model_type": "qwen3", "sliding_window": 4096, "layer_types": ["full_attention", "attention"], "new_trick": false"#;
         assert_eq!(parse(harmless).unwrap(), parse(r#""model_type": "qwen3""#).unwrap());
-    }
-
-    #[test]
-    fn fields_that_nobody_here_knows_are_found() {
-        let fields = r#"{"vocab_size": 3, "use_cache": true, "attention_bias": false, "new_trick": 3, "off": false, "none": null, "empty": []}"#;
-        assert_eq!(unknown_fields(&Fields::parse("config.json", fields).unwrap()), ["new_trick"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The fields of a JSON file that somebody else made, asked for by name: what is wrong with one names it and its value.
 
 use crate::error::{Error, Result};
+use crate::escape::{MOST_LISTED, MOST_SHOWN, cut, listed};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -18,7 +19,7 @@ impl Fields {
         match serde_json::from_str(text) {
             Ok(Value::Object(fields)) => Ok(Self { origin: format!("{name}'s "), fields }),
             Ok(_) => Err(Error::input(format!("{name} is not valid: it must be a JSON object"))),
-            Err(error) => Err(Error::input(format!("{name} is not valid: {error}"))),
+            Err(error) => Err(Error::input(format!("{name} is not valid: {}", cut(&error.to_string(), MOST_SHOWN)))),
         }
     }
 
@@ -40,7 +41,7 @@ impl Fields {
     /// The complaint about a field: `config.json's hidden_act is "gelu"; {right}`.
     pub(super) fn wrong(&self, name: &str, right: &str) -> Error {
         let value = self.fields.get(name).unwrap_or(&Value::Null);
-        Error::input(format!("{}{name} is {}; {right}", self.origin, shown(value)))
+        Error::input(format!("{}{} is {}; {right}", self.origin, cut(name, MOST_SHOWN), shown(value)))
     }
 
     /// The complaint about a field that is missing.
@@ -96,32 +97,42 @@ impl Fields {
         read(value).map(Some).ok_or_else(|| self.wrong(name, right))
     }
 
-    /// Refuses the fields of `defaults` that have another value than the one beside them; null stands for absent or null.
-    pub(super) fn at_defaults(&self, defaults: &[(&str, Value)]) -> Result<()> {
+    /// Refuses fields that are not at the value beside them in `defaults`, and those that are neither there nor among `known`, unless
+    /// they say no more than their absence; `right` says why and what to do.
+    pub(super) fn only<'a>(
+        &'a self,
+        defaults: &[(&'a str, Value)],
+        known: impl IntoIterator<Item = &'a str>,
+        right: &str,
+    ) -> Result<()> {
         for (name, default) in defaults {
-            let Some(value) = self.get(name) else { continue };
-            let is_same = match (value.as_f64(), default.as_f64()) {
-                (Some(value), Some(default)) => value.to_bits() == default.to_bits(),
-                _ => value == default || (default.is_null() && is_nothing(value)),
-            };
-            if !is_same {
-                let only = if default.is_null() { String::new() } else { format!(", only {}", shown(default)) };
-                return Err(self.wrong(name, &format!("that is not supported{only}")));
+            if self.get(name).is_some_and(|value| !is_same(value, default)) {
+                return Err(self.wrong(name, &format!("that is not supported, only {}", shown(default))));
             }
         }
-        Ok(())
+        let known: BTreeSet<&str> = known.into_iter().chain(defaults.iter().map(|(name, _)| *name)).collect();
+        let says = |(name, value): &(&String, &Value)| !known.contains(name.as_str()) && !is_nothing(value);
+        let beyond: Vec<&String> = self.fields.iter().filter(says).map(|(name, _)| name).collect();
+        match beyond.split_first() {
+            None => Ok(()),
+            Some((name, [])) => Err(self.wrong(name, right)),
+            Some((name, more)) => {
+                Err(self.wrong(name, &format!("{right}; the same goes for {}", listed(more, MOST_LISTED))))
+            }
+        }
     }
+}
 
-    /// Names of fields that are not among `known` and say something.
-    pub(super) fn beyond<'a>(&'a self, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-        let known: BTreeSet<&str> = known.into_iter().collect();
-        let says = |(name, value): &(&'a String, &Value)| !known.contains(name.as_str()) && !is_nothing(value);
-        self.fields.iter().filter(says).map(|(name, _)| name.as_str()).collect()
+/// Whether two values are the same; numbers are, however they are written.
+fn is_same(one: &Value, other: &Value) -> bool {
+    match (one.as_f64(), other.as_f64()) {
+        (Some(one), Some(other)) => one.to_bits() == other.to_bits(),
+        _ => one == other,
     }
 }
 
 /// Whether a value says no more than its absence: null, false, and empty texts, lists and objects.
-fn is_nothing(value: &Value) -> bool {
+pub(super) fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Bool(flag) => !flag,
@@ -133,11 +144,12 @@ fn is_nothing(value: &Value) -> bool {
 }
 
 /// A value in a message, cut where it is long.
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     const LONGEST: usize = 120;
-    let text = value.to_string();
-    match text.char_indices().nth(LONGEST) {
-        None => text,
-        Some((end, _)) => format!("{}...", &text[..end]),
+    match value {
+        Value::Array(values) if values.len() > MOST_LISTED => {
+            cut(&format!("[{}]", listed(values, MOST_LISTED)), LONGEST)
+        }
+        _ => cut(&value.to_string(), LONGEST),
     }
 }

@@ -6,8 +6,9 @@ use super::bundled;
 use super::config::Qwen3Config;
 use super::folder;
 use super::hub;
-use super::language_model::LanguageModel;
+use super::language_model::{LanguageModel, check_tokens};
 use super::settings::ModelSettings;
+use super::shard_list::is_table;
 use super::tensor_files::TensorFiles;
 use super::tokenizer::TextTokenizer;
 use super::weights::Weights;
@@ -89,7 +90,9 @@ impl ModelFiles {
         tensors: Option<TensorFiles>,
         origin: String,
     ) -> Result<Self> {
-        settings.compare_ends(&config, &tokenizer)?;
+        let located = |error: Error| Error::input(format!("{error} ({origin})"));
+        check_tokens(&config, &tokenizer).map_err(located)?;
+        settings.compare(&config, &tokenizer)?;
         Ok(Self { config, tokenizer, settings, tensors, adapter: None, origin })
     }
 
@@ -102,19 +105,20 @@ impl ModelFiles {
                 folder.display()
             )));
         }
-        let model = Self::open(&base).map_err(|error| {
+        let mut model = Self::open(&base).map_err(|error| {
             Error::input(format!(
                 "{error}; it is the base model of the adapter in {}, and --base gives another one to a command",
                 folder.display()
             ))
         })?;
         let adapter = adapter.fit(base, &model.config)?;
-        let tokenizer = if folder::member(folder, "tokenizer.json")?.is_some() {
-            TextTokenizer::read(folder)?
-        } else {
-            model.tokenizer
-        };
-        Ok(Self { tokenizer, adapter: Some(adapter), origin: folder.display().to_string(), ..model })
+        if folder::member(folder, "tokenizer.json")?.is_some() {
+            model.tokenizer = TextTokenizer::read(folder)?;
+            let located = |error: Error| Error::input(format!("{error} ({})", folder.display()));
+            check_tokens(&model.config, &model.tokenizer).map_err(located)?;
+            model.settings.compare(&model.config, &model.tokenizer)?;
+        }
+        Ok(Self { adapter: Some(adapter), origin: folder.display().to_string(), ..model })
     }
 
     /// Shape and tokenizer of a model on the hub, without downloading its weights. It cannot be loaded.
@@ -202,8 +206,8 @@ fn check_tensors(config: &Qwen3Config, tensors: &TensorFiles) -> Result<()> {
         })?;
     }
     let known: BTreeSet<&str> = parameters.iter().map(|(name, _)| name.as_str()).collect();
-    // Tables of rotary angles, which older programs stored, and a tied head are the same again.
-    let is_spare = |name: &str| name.ends_with("rotary_emb.inv_freq") || name == "lm_head.weight";
+    // A tied head is the embeddings again.
+    let is_spare = |name: &str| is_table(name) || name == "lm_head.weight";
     match tensors.names().find(|name| !known.contains(name) && !is_spare(name)) {
         None => Ok(()),
         Some(name) => Err(Error::input(format!(

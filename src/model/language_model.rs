@@ -31,19 +31,25 @@ pub struct LanguageModel {
     settings: ModelSettings,
 }
 
+/// Refuses a tokenizer with tokens that the model has not, and a model in which no token ends a response.
+pub(super) fn check_tokens(config: &Qwen3Config, tokenizer: &TextTokenizer) -> Result<()> {
+    if tokenizer.vocabulary() > config.vocab_size {
+        return Err(Error::input(format!(
+            "the tokenizer needs {} tokens, but the model's vocab_size is {}; tokenizer.json and config.json do not belong together",
+            tokenizer.vocabulary(),
+            config.vocab_size
+        )));
+    }
+    if config.eos_token_ids.is_empty() {
+        return Err(Error::input("config.json names no eos_token_id; without one no response would ever end"));
+    }
+    Ok(())
+}
+
 impl LanguageModel {
     /// Puts a model together.
     pub fn new(config: Qwen3Config, tokenizer: TextTokenizer, weights: Weights) -> Result<Self> {
-        if tokenizer.vocabulary() > config.vocab_size {
-            return Err(Error::input(format!(
-                "the tokenizer needs {} tokens, but the model's vocab_size is {}; tokenizer.json and config.json do not belong together",
-                tokenizer.vocabulary(),
-                config.vocab_size
-            )));
-        }
-        if config.eos_token_ids.is_empty() {
-            return Err(Error::input("config.json names no eos_token_id; without one no response would ever end"));
-        }
+        check_tokens(&config, &tokenizer)?;
         let trainable = Qwen3::trainable(&config, &weights)?;
         let frozen = Qwen3::frozen(&config, &weights)?;
         Ok(Self { config, tokenizer, weights, adapter: None, trainable, frozen, settings: ModelSettings::default() })

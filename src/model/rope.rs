@@ -12,6 +12,7 @@
 
 use super::fields::Fields;
 use crate::error::{Error, Result};
+use crate::escape::{MOST_SHOWN, cut};
 use crate::kernels::Rotary;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -47,7 +48,7 @@ impl Rope {
     /// Reads `rope_theta`, `rope_parameters` (as newer Transformers write it) and `rope_scaling` (as older ones do).
     pub(super) fn read(config: &Fields, positions: usize) -> Result<Self> {
         let mut theta = config.number("rope_theta")?;
-        let mut scaling = None;
+        let mut scaling: Option<Option<RopeScaling>> = None;
         for name in ["rope_parameters", "rope_scaling"] {
             let Some(parameters) = config.object(name)?.filter(|parameters| !parameters.map().is_empty()) else {
                 continue;
@@ -58,17 +59,17 @@ impl Rope {
             }
             theta = theta.or(within);
             let found = RopeScaling::read(&parameters, config, positions)?;
-            // What is at its default says nothing against the other.
-            if scaling.is_some() && scaling != found {
+            // Versions of Transformers differ in which of the two they read, so a default beside a scaling is no agreement.
+            if scaling.as_ref().is_some_and(|other| *other != found) {
                 return Err(config.wrong(name, "but rope_parameters says something else; leave one of them out"));
             }
-            scaling = found;
+            scaling = Some(found);
         }
         let theta = theta.unwrap_or(10_000.0);
         if theta <= 1.0 {
             return Err(Error::input(format!("config.json's rope_theta is {theta}; it must be greater than 1")));
         }
-        Ok(Self { theta, scaling })
+        Ok(Self { theta, scaling: scaling.flatten() })
     }
 }
 
@@ -78,7 +79,9 @@ fn kind(parameters: &Fields) -> Result<String> {
     if let (Some(new), Some(old)) = (new, old)
         && new != old
     {
-        return Err(parameters.wrong("type", &format!("but rope_type is {new:?}; leave one of them out")));
+        return Err(
+            parameters.wrong("type", &format!("but rope_type is {:?}; leave one of them out", cut(new, MOST_SHOWN)))
+        );
     }
     Ok(new.or(old).unwrap_or("default").to_string())
 }
@@ -106,11 +109,9 @@ impl RopeScaling {
                 return Err(parameters.wrong(name, &format!("of rotary scaling, {known} can be used")));
             }
         };
-        parameters.at_defaults(&[("partial_rotary_factor", json!(1.0))])?;
-        let common = ["rope_type", "type", "rope_theta", "partial_rotary_factor"];
-        if let Some(name) = parameters.beyond(common.iter().chain(own).copied()).first() {
-            return Err(parameters.wrong(name, &format!("rotary scaling of type {kind} has no such setting")));
-        }
+        let known = ["rope_type", "type", "rope_theta"].iter().chain(own).copied();
+        let right = format!("rotary scaling of type {kind} has no such setting");
+        parameters.only(&[("partial_rotary_factor", json!(1.0))], known, &right)?;
         if kind == "default" {
             return Ok(None);
         }
@@ -314,14 +315,17 @@ mod tests {
             format!(
                 r#"{{"rope_parameters": {{"rope_type": "yarn", {yarn}}}, "rope_scaling": {{"type": "yarn", {yarn}}}}}"#
             ),
-            format!(r#"{{"rope_parameters": {{"rope_type": "default"}}, "rope_scaling": {{"type": "yarn", {yarn}}}}}"#),
+            format!(r#"{{"rope_parameters": {{}}, "rope_scaling": {{"type": "yarn", {yarn}}}}}"#),
             r#"{"rope_scaling": {"type": "yarn", "factor": 4}, "original_max_position_embeddings": 32768}"#.to_string(),
         ] {
             assert_eq!(read(&text).unwrap().scaling, expected, "{text}");
         }
-        for none in
-            ["{}", r#"{"rope_scaling": {}}"#, r#"{"rope_scaling": {"type": "default", "rope_type": "default"}}"#]
-        {
+        for none in [
+            "{}",
+            r#"{"rope_scaling": {}}"#,
+            r#"{"rope_parameters": {"rope_type": "default"}, "rope_scaling": {"type": "default"}}"#,
+            r#"{"rope_scaling": {"type": "default", "rope_type": "default"}}"#,
+        ] {
             assert_eq!(read(none).unwrap().scaling, None);
         }
         for (text, words) in [
@@ -348,6 +352,14 @@ mod tests {
             (
                 r#"{"rope_parameters": {"rope_type": "linear", "factor": 2}, "rope_scaling": {"type": "linear", "factor": 3}}"#,
                 ["rope_scaling", "something else"],
+            ),
+            (
+                r#"{"rope_parameters": {"rope_type": "yarn", "factor": 2}, "rope_scaling": {"rope_type": "default"}}"#,
+                ["rope_scaling is {\"rope_type\":\"default\"}", "rope_parameters says something else"],
+            ),
+            (
+                r#"{"rope_parameters": {"rope_type": "default"}, "rope_scaling": {"type": "yarn", "factor": 2}}"#,
+                ["rope_scaling is", "rope_parameters says something else"],
             ),
             (
                 r#"{"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 1}}"#,

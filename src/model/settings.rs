@@ -1,17 +1,45 @@
 //! What came with a model beside its weights: `config.json` and `generation_config.json` as they were, so that a written model keeps
 //! what this program does not change, and what is worth a warning.
 
-use super::config::{Qwen3Config, token_ids, unknown_fields};
-use super::fields::Fields;
+use super::config::{Qwen3Config, token_ids};
+use super::fields::{Fields, is_nothing, shown};
 use super::folder;
 use super::tokenizer::TextTokenizer;
 use crate::error::{Error, Result};
+use crate::escape::{MOST_LISTED, listed};
 use candle_core::DType;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 const CONFIG: &str = "config.json";
 const GENERATION: &str = "generation_config.json";
+
+/// Settings of sampling by which other responses come about, each with the numbers that turn it off.
+const SAMPLING: [(&str, &[f64]); 22] = [
+    ("bad_words_ids", &[]),
+    ("begin_suppress_tokens", &[]),
+    ("dola_layers", &[]),
+    ("encoder_repetition_penalty", &[1.0]),
+    ("epsilon_cutoff", &[0.0]),
+    ("eta_cutoff", &[0.0]),
+    ("exponential_decay_length_penalty", &[]),
+    ("forced_bos_token_id", &[]),
+    ("forced_eos_token_id", &[]),
+    ("guidance_scale", &[1.0]),
+    ("min_length", &[0.0]),
+    ("min_new_tokens", &[0.0]),
+    ("min_p", &[0.0]),
+    ("no_repeat_ngram_size", &[0.0]),
+    ("num_beams", &[0.0, 1.0]),
+    ("penalty_alpha", &[0.0]),
+    ("repetition_penalty", &[1.0]),
+    ("sequence_bias", &[]),
+    ("stop_strings", &[]),
+    ("suppress_tokens", &[]),
+    ("typical_p", &[1.0]),
+    ("watermarking_config", &[]),
+];
 
 /// The settings of a model, and notes about them.
 #[derive(Clone, Debug, Default)]
@@ -32,14 +60,7 @@ impl ModelSettings {
         let fields = Fields::parse(CONFIG, &text).map_err(|error| located(CONFIG, &error))?;
         let mut config = Qwen3Config::of_fields(&fields).map_err(|error| located(CONFIG, &error))?;
         let mut settings = Self { config: fields.map().clone(), ..Self::default() };
-        let unknown = unknown_fields(&fields);
-        if !unknown.is_empty() {
-            settings.notes.push(format!(
-                "config.json has fields that change nothing here: {}; they are kept ({})",
-                unknown.join(", "),
-                folder.display()
-            ));
-        }
+        settings.note_sampling(&fields, CONFIG);
         if let Some(text) = folder::text(folder, GENERATION)? {
             let ends = settings.add_generation(&text, &config).map_err(|error| located(GENERATION, &error))?;
             config.eos_token_ids = ends;
@@ -51,32 +72,64 @@ impl ModelSettings {
     fn add_generation(&mut self, text: &str, config: &Qwen3Config) -> Result<Vec<u32>> {
         let fields = Fields::parse(GENERATION, text)?;
         let more = token_ids(&fields, "eos_token_id", config.vocab_size)?;
+        self.note_sampling(&fields, GENERATION);
         let mut ends = config.eos_token_ids.clone();
-        if !more.is_empty() && ends.iter().any(|id| !more.contains(id)) {
-            self.notes.push(format!(
+        let [own, others]: [BTreeSet<u32>; 2] = [&ends, &more].map(|ids| ids.iter().copied().collect());
+        if !more.is_empty() && !own.is_subset(&others) {
+            self.note(format!(
                 "config.json ends a response at {}, generation_config.json at {}; here a response ends at any of them",
-                listed(&ends),
-                listed(&more)
+                listed(&ends, MOST_LISTED),
+                listed(&more, MOST_LISTED)
             ));
         }
-        ends.extend(more.into_iter().filter(|id| !config.eos_token_ids.contains(id)));
+        ends.extend(more.into_iter().filter(|id| !own.contains(id)));
         self.generation.clone_from(fields.map());
         Ok(ends)
     }
 
-    /// Notes where the tokenizer ends a turn with a token that does not end a response.
-    pub(super) fn compare_ends(&mut self, config: &Qwen3Config, tokenizer: &TextTokenizer) -> Result<()> {
-        if let Some((token, id)) = tokenizer.end_of_turn()?
-            && !config.eos_token_ids.contains(&id)
-            && !config.eos_token_ids.is_empty()
-        {
-            self.notes.push(format!(
-                "tokenizer_config.json ends a turn with {token:?} ({id}), but config.json and generation_config.json end a response only at {}; \
-                 responses go on after {token:?}: add {id} to eos_token_id of generation_config.json if they should not",
-                listed(&config.eos_token_ids)
-            ));
+    /// Notes what the tokenizer's files say that the model's do not, or that is not done here.
+    pub(super) fn compare(&mut self, config: &Qwen3Config, tokenizer: &TextTokenizer) -> Result<()> {
+        match tokenizer.end_of_turn()? {
+            Some((token, None)) => self.note(format!(
+                "the tokenizer's files end a turn with {token:?}, which is no token of tokenizer.json, so it ends no response"
+            )),
+            Some((token, Some(id))) if !config.eos_token_ids.is_empty() && !config.eos_token_ids.contains(&id) => {
+                self.note(format!(
+                    "tokenizer_config.json ends a turn with {token:?} ({id}), but config.json and generation_config.json end a response only at \
+                     {}; responses go on after {token:?}: add {id} to eos_token_id of generation_config.json if they should not",
+                    listed(&config.eos_token_ids, MOST_LISTED)
+                ));
+            }
+            _ => {}
+        }
+        if tokenizer.has_tokens_around()? {
+            self.note(
+                "the tokenizer's files put special tokens around a text; prompts here have only what their template writes, so a \
+                 template for a model that needs such tokens must write them, such as {{ bos_token }}"
+                    .to_string(),
+            );
         }
         Ok(())
+    }
+
+    fn note(&mut self, text: String) {
+        if !self.notes.contains(&text) {
+            self.notes.push(text);
+        }
+    }
+
+    /// Notes settings of sampling that nothing here does. Temperature, top-k and top-p are the experiment's or the command's own.
+    fn note_sampling(&mut self, fields: &Fields, file: &str) {
+        let says = |(name, off): &(&str, &[f64])| {
+            let value = fields.get(name)?;
+            let is_off = value.as_f64().is_some_and(|value| off.iter().any(|off| value.to_bits() == off.to_bits()));
+            (!is_off && !is_nothing(value)).then(|| format!("{name} {}", shown(value)))
+        };
+        let said: Vec<String> = SAMPLING.iter().filter_map(says).collect();
+        if !said.is_empty() {
+            let said = listed(said, MOST_LISTED);
+            self.note(format!("{file} asks for {said}, which is not done here: responses are sampled without it"));
+        }
     }
 
     /// What is worth a warning.
@@ -111,8 +164,4 @@ impl ModelSettings {
         let fields = if self.generation.is_empty() { own } else { Value::Object(self.generation.clone()) };
         format!("{fields:#}\n")
     }
-}
-
-fn listed(ids: &[u32]) -> String {
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -4,8 +4,10 @@
 //! memory of the loaded model and no more, whatever the type and the number of its files.
 
 use super::folder;
+use super::shard_list::{INDEX, check_listed, read_index};
 use crate::error::{Error, Result};
-use crate::files::{self, SETTINGS_BYTES};
+use crate::escape::{MOST_SHOWN, cut};
+use crate::files;
 use candle_core::{DType, Device, Tensor, Var, WithDType};
 use half::{bf16, f16};
 use rayon::prelude::*;
@@ -13,13 +15,10 @@ use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{Read, Seek, SeekFrom};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// The file of weights in a folder whose model is in one file.
 pub(super) const WHOLE: &str = "model.safetensors";
-
-/// The list of shards in a folder whose model is in several files.
-pub(super) const INDEX: &str = "model.safetensors.index.json";
 
 /// Bytes that are read and converted at a time.
 const PIECE: usize = 16 << 20;
@@ -104,6 +103,9 @@ impl TensorFiles {
             TensorFile::open(path)
         });
         let files = files.collect::<Result<Vec<_>>>()?;
+        for (name, file) in names.iter().zip(&files) {
+            check_listed(name, file.tensors.keys(), &listed, &index)?;
+        }
         let place = |(tensor, file): (&String, &String)| (tensor.clone(), (numbers[file], tensor.clone()));
         let places = listed.iter().map(place).collect();
         Ok(Self { files, places, index: Some(index) }.with_plain_names())
@@ -249,8 +251,8 @@ impl TensorFile {
         }
         let mut header = vec![0; size as usize];
         reader.read_exact(&mut header).map_err(|error| bad(error.to_string()))?;
-        let metadata: Metadata =
-            serde_json::from_slice(&header).map_err(|error| bad(format!("its header is not valid: {error}")))?;
+        let metadata: Metadata = serde_json::from_slice(&header)
+            .map_err(|error| bad(format!("its header is not valid: {}", cut(&error.to_string(), MOST_SHOWN))))?;
         let end = 8 + size + metadata.data_len() as u64;
         if end != length {
             return Err(bad(format!(
@@ -365,35 +367,6 @@ fn convert<const SIZE: usize, T: Element>(
     let (elements, _) = bytes.as_chunks::<SIZE>();
     values.par_extend(elements.par_iter().map(|bytes| T::of(decode(*bytes))));
     values[values.len() - elements.len()..].par_iter().all(|value| value.to_f64().is_finite())
-}
-
-/// The files that a `model.safetensors.index.json` lists, each once.
-pub(super) fn shard_files(index: &Path) -> Result<Vec<String>> {
-    let files: BTreeSet<String> = read_index(index)?.into_values().collect();
-    Ok(files.into_iter().collect())
-}
-
-/// Which file holds which tensor, from a `model.safetensors.index.json`.
-fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
-    #[derive(serde::Deserialize)]
-    struct Index {
-        weight_map: BTreeMap<String, String>,
-    }
-    let text = files::read_text(path, SETTINGS_BYTES)
-        .map_err(|e| Error::input(format!("cannot read the list of shards: {e} ({})", path.display())))?;
-    let index: Index = serde_json::from_str(&text)
-        .map_err(|e| Error::input(format!("the list of shards is not valid: {e} ({})", path.display())))?;
-    let is_within = |name: &str| {
-        let mut parts = Path::new(name).components().peekable();
-        parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
-    };
-    if let Some(name) = index.weight_map.values().find(|name| !is_within(name)) {
-        return Err(Error::input(format!(
-            "the list of shards names {name:?}, outside its folder ({})",
-            path.display()
-        )));
-    }
-    Ok(index.weight_map)
 }
 
 /// Whether the values are of a type that can be read.

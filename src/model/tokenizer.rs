@@ -3,6 +3,7 @@
 use super::codec::Codec;
 use super::{folder, hexadecimal};
 use crate::error::{Error, Result};
+use crate::escape::{MOST_SHOWN, cut};
 use crate::files::{SETTINGS_BYTES, TOKENIZER_BYTES, decode};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -48,6 +49,12 @@ impl TextTokenizer {
                 tokenizer.companions.push((name, content.into()));
             }
         }
+        if let Some(bytes) = tokenizer.companion("tokenizer_config.json") {
+            let at = |why: String| Error::input(format!("{why} ({})", folder.join("tokenizer_config.json").display()));
+            let text = decode(bytes.to_vec())
+                .map_err(|why| at(format!("the model's tokenizer_config.json cannot be read: {why}")))?;
+            tokenizer.codec.counterparts().check(&text).map_err(|error| at(error.to_string()))?;
+        }
         Ok(tokenizer)
     }
 
@@ -68,19 +75,31 @@ impl TextTokenizer {
         self.companions.iter().find(|(known, _)| *known == name).map(|(_, content)| &**content)
     }
 
-    /// The token that ends a turn according to the files that came with the tokenizer, where it is one, and its id.
-    pub(super) fn end_of_turn(&self) -> Result<Option<(String, u32)>> {
+    /// The token that ends a turn according to the files that came with the tokenizer, as a message shows it, and its id where it is one.
+    pub(super) fn end_of_turn(&self) -> Result<Option<(String, Option<u32>)>> {
         for name in ["tokenizer_config.json", "special_tokens_map.json"] {
-            let Some(bytes) = self.companion(name) else { continue };
-            let bad = |why: String| Error::input(format!("the model's {name} is not valid: {why} ({})", self.origin));
-            let text = decode(bytes.to_vec()).map_err(|error| bad(error.to_string()))?;
-            let settings: Value = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
+            let settings = self.settings(name)?;
             let token = &settings["eos_token"];
             if let Some(token) = token.as_str().or_else(|| token["content"].as_str()) {
-                return Ok(self.token_id(token).map(|id| (token.to_string(), id)));
+                return Ok(Some((cut(token, MOST_SHOWN), self.token_id(token))));
             }
         }
         Ok(None)
+    }
+
+    /// Whether Transformers puts special tokens around a text, which are not there here.
+    pub(super) fn has_tokens_around(&self) -> Result<bool> {
+        let settings = self.settings("tokenizer_config.json")?;
+        let asks = |name: &str| settings[name].as_bool().unwrap_or(false);
+        Ok(self.codec.tokens_around() > 0 || asks("add_bos_token") || asks("add_eos_token"))
+    }
+
+    /// A JSON file that came with it; null where there is none.
+    fn settings(&self, name: &str) -> Result<Value> {
+        let Some(bytes) = self.companion(name) else { return Ok(Value::Null) };
+        let bad = |why: String| Error::input(format!("the model's {name} is not valid: {why} ({})", self.origin));
+        let text = decode(bytes.to_vec()).map_err(|error| bad(error.to_string()))?;
+        serde_json::from_str(&text).map_err(|error| bad(error.to_string()))
     }
 
     /// SHA-256 of the `tokenizer.json` that is written into checkpoints, without what comes with it.
@@ -105,10 +124,11 @@ impl TextTokenizer {
             return Ok(());
         }
         let path = folder.join("tokenizer_config.json");
+        let end = self.token_id(END_OF_TEXT).map(|_| END_OF_TEXT);
         let config = serde_json::json!({
             "tokenizer_class": "PreTrainedTokenizerFast",
-            "eos_token": END_OF_TEXT,
-            "pad_token": END_OF_TEXT,
+            "eos_token": end,
+            "pad_token": end,
             "model_max_length": 1_000_000,
             "clean_up_tokenization_spaces": false,
         });

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::evaluation::Suite;
 use crate::experiment::{EncoderSource, Event, Experiment, Manifest, ReplacedInput, to_text};
 use crate::files::checksums;
-use crate::model::{ENCODER_FILES, LanguageModel, hexadecimal, hub};
+use crate::model::{ENCODER_FILES, LanguageModel, hexadecimal, hub, member};
 use crate::tasks::Task;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -163,8 +163,30 @@ fn encoder_hash(encoder: Option<&EncoderSource>) -> Result<Option<String>> {
         Some(EncoderSource::Hub(source)) => hub::fetch(&source.repo, &source.revision, &ENCODER_FILES)?,
     };
     let mut hasher = Sha256::new();
-    for path in ENCODER_FILES.map(|name| folder.join(name)).iter().filter(|path| path.is_file()) {
-        hasher.update(checksums::sha256(path).map_err(Error::io("reading the sentence encoder", path))?);
+    for name in ENCODER_FILES {
+        if let Some(path) = member(&folder, name)? {
+            hasher.update(checksums::sha256(&path).map_err(Error::io("reading the sentence encoder", &path))?);
+        }
     }
     Ok(Some(hexadecimal(hasher.finalize())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn an_encoders_links_lead_to_nothing_that_is_hashed() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("encoder");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(place.path().join("secret"), "secret").unwrap();
+        let source = EncoderSource::Local(folder.clone());
+        std::fs::write(folder.join("config.json"), "{}").unwrap();
+        assert!(encoder_hash(Some(&source)).unwrap().is_some());
+        std::os::unix::fs::symlink("../secret", folder.join("model.safetensors")).unwrap();
+        let error = encoder_hash(Some(&source)).unwrap_err();
+        assert!(error.exit_status() == 2 && error.to_string().contains("outside of the folder"), "{error}");
+    }
 }

@@ -52,6 +52,7 @@ mod extract;
 mod family;
 mod label;
 mod majority;
+mod no_answer;
 mod numeral;
 mod parse;
 mod reals;
@@ -61,6 +62,7 @@ mod tree;
 mod units;
 
 pub use majority::majority;
+pub use no_answer::stands_for_none;
 
 use serde::{Deserialize, Serialize};
 
@@ -147,21 +149,6 @@ pub fn verify(gold: &str, completion: &str, format: AnswerFormat) -> Verificatio
         }
     }
     Verification { verdict: verdict(equality), extracted }
-}
-
-/// Whether a gold answer is a word that data sets write where a problem has no answer that could be checked: `NuminaMath`'s `proof`, and what
-/// tables leave that were written as text. Nobody is right about it.
-pub fn stands_for_none(gold: &str) -> bool {
-    const WORDS: [&str; 6] = ["proof", "notfound", "not found", "n/a", "nan", "null"];
-    let word = gold.trim();
-    let word = match word.split_once('{') {
-        Some((command, rest)) if command.starts_with(r"\text") || matches!(command, r"\mathrm" | r"\mbox") => {
-            rest.strip_suffix('}').unwrap_or(rest)
-        }
-        _ => word,
-    };
-    let word = word.trim().trim_end_matches('.');
-    WORDS.iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
 fn verdict(equality: Option<Equality>) -> Verdict {

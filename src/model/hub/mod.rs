@@ -12,7 +12,8 @@ mod cache;
 mod client;
 mod names;
 
-use super::tensor_files::{INDEX as SHARDS, WHOLE as WEIGHTS, shard_files};
+use super::shard_list::{INDEX as SHARDS, shard_files};
+use super::tensor_files::WHOLE as WEIGHTS;
 use super::tokenizer::COMPANIONS;
 use crate::error::{Error, Result};
 use crate::experiment::{HubDataset, HubRepository};
