@@ -201,7 +201,7 @@ fn pretraining_writes_over_no_model_and_goes_on_where_it_was_killed() {
         kill(child);
         assert!(!place.path().join("base").exists());
         // As a kill while the progress was being replaced would leave it.
-        let moved = progress.with_file_name("progress-before");
+        let moved = progress.with_file_name(".progress.before");
         if !moved.exists() {
             fs::rename(&progress, moved).unwrap();
         }

@@ -39,6 +39,13 @@ pub struct Record {
     pub level: Option<String>,
 }
 
+impl Record {
+    /// All that prompts and verdicts are made of.
+    pub(crate) fn texts(&self) -> [&str; 4] {
+        [&self.id, &self.problem, self.system.as_deref().unwrap_or_default(), &self.answer]
+    }
+}
+
 /// What data sets write where a problem has no answer that could be checked: `NuminaMath`, and tables that were written as text.
 const NO_ANSWER: [&str; 6] = ["proof", "notfound", "not found", "n/a", "nan", "null"];
 

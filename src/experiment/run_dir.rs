@@ -11,6 +11,7 @@ use crate::evaluation::EvaluationRecord;
 use crate::files::{
     self, SETTINGS_BYTES,
     lock::{self, FolderLock, Holder},
+    space,
 };
 use crate::metrics::MetricRow;
 use crate::trainer::{GroupTokens, GroupView, RolloutView, StepView};
@@ -29,11 +30,16 @@ use std::time::SystemTime;
 /// Files that grow by lines while a run goes on.
 pub(super) const LOGS: [&str; 4] = ["metrics.jsonl", "evals.jsonl", "events.jsonl", "fidelity.jsonl"];
 
+/// Folders in it.
+const FOLDERS: [&str; 5] = ["rollouts", "geometry", "tokens", "checkpoints", "figures"];
+
 /// One run's folder.
 #[derive(Clone, Debug)]
 pub struct RunDir {
     path: PathBuf,
     patience: Option<Patience>,
+    /// Bytes of a checkpoint, where they are known.
+    checkpoint_bytes: u64,
 }
 
 /// Asked when something cannot be written: whether to try again.
@@ -66,7 +72,7 @@ impl RunDir {
         }
         files::sync(parent).map_err(Error::io("syncing to disk", parent))?;
         let run = Self::at(&path);
-        for folder in ["rollouts", "geometry", "tokens", "checkpoints", "figures"] {
+        for folder in FOLDERS {
             let folder = run.path.join(folder);
             fs::create_dir(&folder).map_err(Error::io("making a folder of the run", &folder))?;
         }
@@ -82,6 +88,15 @@ impl RunDir {
     /// The same folder; what cannot be written to it is tried again for as long as `ask` says so.
     pub(crate) fn with_patience(self, ask: impl Fn(&Error) -> bool + Send + Sync + 'static) -> Self {
         Self { patience: Some(Patience(Arc::new(ask))), ..self }
+    }
+
+    /// The same folder, for a run whose checkpoints have so many bytes.
+    pub(crate) fn with_checkpoints_of(self, checkpoint_bytes: u64) -> Self {
+        Self { checkpoint_bytes, ..self }
+    }
+
+    pub(super) fn checkpoint_bytes(&self) -> u64 {
+        self.checkpoint_bytes
     }
 
     /// Takes the folder's lock: whoever writes to the run holds it.
@@ -106,9 +121,36 @@ impl RunDir {
         Ok((Self::at(path), parse::read(&file)?))
     }
 
+    /// Refuses a folder in which something else stands where the run has a file or a folder. `look` says what is somewhere: links
+    /// followed for those who only read.
+    pub(crate) fn check_kinds(&self, look: fn(&Path) -> std::io::Result<fs::Metadata>) -> Result<()> {
+        let refused = |path: &Path, is: &str, must: &str| {
+            Err(Error::input(format!(
+                "{} is {is} and must be {must} of the run; move it away, or put the run's own back",
+                path.display()
+            )))
+        };
+        for name in LOGS.into_iter().chain(["experiment.ron", "manifest.json", "log.txt"]) {
+            let path = self.path.join(name);
+            match look(&path) {
+                Ok(found) if found.is_dir() => return refused(&path, "a folder", "a file"),
+                Ok(found) if found.is_symlink() => return refused(&path, "a link", "a file"),
+                Ok(found) if !found.is_file() => return refused(&path, "a pipe, a socket or a device", "a file"),
+                _ => {}
+            }
+        }
+        for name in FOLDERS {
+            let path = self.path.join(name);
+            if fs::metadata(&path).is_ok_and(|found| !found.is_dir()) {
+                return refused(&path, "no folder", "the folder");
+            }
+        }
+        Ok(())
+    }
+
     /// The run folder at `path`, whatever is there: for reading what may be in it.
     pub fn at(path: &Path) -> Self {
-        Self { path: path.to_path_buf(), patience: None }
+        Self { path: path.to_path_buf(), patience: None, checkpoint_bytes: 0 }
     }
 
     /// The metrics recorded so far.
@@ -270,7 +312,7 @@ impl RunDir {
     }
 
     fn tail(&self, name: &str) -> Tail {
-        Tail { path: self.path.join(name), offset: 0 }
+        Tail { path: self.path.join(name), offset: 0, seen: 0 }
     }
 
     /// When the run was last heard of: the newest time of its logs and its manifest.
@@ -446,12 +488,18 @@ impl RunDir {
         self.persist(|| files::write_unsynced(&path, bytes).map_err(Error::io("writing a record of a step", &path)))
     }
 
-    /// Writes, and tries again where it fails and somebody says so.
+    /// Writes, and tries again where it fails and somebody says so. A full disk is told with how much has to be freed.
     pub(super) fn persist<T>(&self, write: impl Fn() -> Result<T>) -> Result<T> {
         loop {
-            match write() {
-                Err(error @ Error::Io { .. }) if self.patience.as_ref().is_some_and(|patience| patience.0(&error)) => {}
+            let error = match write() {
+                Err(Error::Io { doing, source, path }) => {
+                    let source = space::explained(source, &self.path, self.checkpoint_bytes);
+                    Error::Io { doing, source, path }
+                }
                 done => return done,
+            };
+            if !self.patience.as_ref().is_some_and(|patience| patience.0(&error)) {
+                return Err(error);
             }
         }
     }
@@ -492,6 +540,7 @@ pub(super) fn record_step(name: &str, endings: &[&str]) -> Option<u64> {
 pub struct Tail {
     path: PathBuf,
     offset: u64,
+    seen: usize,
 }
 
 impl Tail {
@@ -519,7 +568,14 @@ impl Tail {
         }
         bytes.truncate(bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1));
         self.offset += bytes.len() as u64;
-        Ok(Some(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()))
+        let lines: Vec<String> = String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect();
+        self.seen += lines.len();
+        Ok(Some(lines))
+    }
+
+    /// The number of the last line that was read, from 1.
+    pub fn seen(&self) -> usize {
+        self.seen
     }
 }
 
@@ -609,18 +665,9 @@ pub struct Manifest {
     /// What decides the shapes of the base model's weights. This and what follows is absent in runs of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape: Option<serde_json::Map<String, Value>>,
-    /// SHA-256 of the base model's tokenizer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tokenizer_hash: Option<String>,
-    /// SHA-256 of the prompt templates of the task and of all suites.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub template_hash: Option<String>,
-    /// SHA-256 of the files of a sentence encoder that is not the base model.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub encoder_hash: Option<String>,
-    /// SHA-256 of the problems of every suite, by its name.
+    /// SHA-256 of everything else that it reads, by what it is: the base model's files, data, templates, suites, a sentence encoder.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub suite_hashes: BTreeMap<String, String>,
+    pub inputs: BTreeMap<String, String>,
     /// What was read before, where the run went on with something else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaced: Vec<ReplacedInput>,
@@ -685,12 +732,12 @@ impl SettingEdit {
 
     /// As [`parse::set`] takes it.
     pub fn assignment(&self) -> String {
-        format!("{}={}", self.path, shown(&self.to))
+        format!("{}={}", self.path, ron_of(&self.to))
     }
 }
 
 /// A value of a setting as RON.
-fn shown(value: &Value) -> String {
+fn ron_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_string)
 }
 
@@ -702,7 +749,7 @@ impl Event {
 
     /// A setting is changed now.
     pub fn edited(step: u64, edit: SettingEdit) -> Self {
-        let text = format!("{} from {} to {}", edit.path, shown(&edit.from), shown(&edit.to));
+        let text = format!("{} from {} to {}", edit.path, ron_of(&edit.from), ron_of(&edit.to));
         Self { edit: Some(edit), ..Self::now(step, "edit", text) }
     }
 }
@@ -769,7 +816,7 @@ mod tests {
     fn a_checkpoint_that_fails_half_way_is_not_there() {
         let parent = tempfile::tempdir().unwrap();
         let run = RunDir::create(parent.path(), &experiment()).unwrap();
-        let failed = run.write_checkpoint(3, 1, &experiment(), |folder| {
+        let failed = run.write_checkpoint(3, &experiment(), |folder| {
             fs::write(folder.join("half"), "x").unwrap();
             Err(Error::failed("disk full"))
         });
@@ -780,9 +827,10 @@ mod tests {
             Ok(())
         };
         // More than any disk has room for is refused before anything is written.
-        let refused = run.write_checkpoint(3, u64::MAX / 2, &experiment(), whole).unwrap_err();
+        let refused =
+            run.clone().with_checkpoints_of(u64::MAX / 2).write_checkpoint(3, &experiment(), whole).unwrap_err();
         assert!(refused.exit_status() == 1 && refused.to_string().contains("free"), "{refused}");
-        let path = run.write_checkpoint(3, 1, &experiment(), whole).unwrap();
+        let path = run.write_checkpoint(3, &experiment(), whole).unwrap();
         assert!(path.join("whole").exists());
         assert_eq!(RunDir::checkpoint_experiment(&path).unwrap(), Some(experiment()));
         assert_eq!(fs::read_dir(run.path().join("checkpoints")).unwrap().count(), 1);

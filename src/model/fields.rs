@@ -1,6 +1,7 @@
 //! The fields of a JSON file that somebody else made, asked for by name: what is wrong with one names it and its value.
 
 use crate::error::{Error, Result};
+use crate::escape::shown;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -40,7 +41,7 @@ impl Fields {
     /// The complaint about a field: `config.json's hidden_act is "gelu"; {right}`.
     pub(super) fn wrong(&self, name: &str, right: &str) -> Error {
         let value = self.fields.get(name).unwrap_or(&Value::Null);
-        Error::input(format!("{}{name} is {}; {right}", self.origin, shown(value)))
+        Error::input(format!("{}{name} is {}; {right}", self.origin, in_words(value)))
     }
 
     /// The complaint about a field that is missing.
@@ -105,7 +106,7 @@ impl Fields {
                 _ => value == default || (default.is_null() && is_nothing(value)),
             };
             if !is_same {
-                let only = if default.is_null() { String::new() } else { format!(", only {}", shown(default)) };
+                let only = if default.is_null() { String::new() } else { format!(", only {}", in_words(default)) };
                 return Err(self.wrong(name, &format!("that is not supported{only}")));
             }
         }
@@ -133,11 +134,7 @@ fn is_nothing(value: &Value) -> bool {
 }
 
 /// A value in a message, cut where it is long.
-fn shown(value: &Value) -> String {
+fn in_words(value: &Value) -> String {
     const LONGEST: usize = 120;
-    let text = value.to_string();
-    match text.char_indices().nth(LONGEST) {
-        None => text,
-        Some((end, _)) => format!("{}...", &text[..end]),
-    }
+    shown(&value.to_string(), LONGEST)
 }

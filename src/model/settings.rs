@@ -79,6 +79,14 @@ impl ModelSettings {
         Ok(())
     }
 
+    /// What both files say.
+    pub(super) fn texts(&self) -> [(&'static str, String); 2] {
+        [(CONFIG, &self.config), (GENERATION, &self.generation)].map(|(name, fields)| {
+            let fields = serde_json::to_string(fields);
+            (name, fields.unwrap_or_default())
+        })
+    }
+
     /// What is worth a warning.
     pub(super) fn notes(&self) -> &[String] {
         &self.notes

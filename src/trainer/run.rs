@@ -14,7 +14,7 @@ use crate::experiment::{
 };
 use crate::files::lock::FolderLock;
 use crate::files::space;
-use crate::guard::panic_text;
+use crate::guard::{self, panic_text};
 use crate::kernels::flush_subnormals;
 use crate::memory::{self, Plan};
 use crate::methods::{G2rlSettings, add_method};
@@ -37,7 +37,7 @@ use bevy_ecs::schedule::ScheduleLabel;
 use candle_core::{DType, Device};
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -95,7 +95,9 @@ impl RunBuilder {
     /// Goes on with the run in this folder from its newest checkpoint, with the settings that held then. `overrides` are as for
     /// [`crate::experiment::set`], such as `stop.steps=300`, and win over these. The folder is locked from here on.
     pub fn resume(folder: &Path, overrides: &[String]) -> Result<Self> {
-        let lock = RunDir::open(folder)?.0.lock()?;
+        let directory = RunDir::open(folder)?.0;
+        directory.check_kinds(|path| path.symlink_metadata())?;
+        let lock = directory.lock()?;
         // Read when nobody else can write it any more.
         let (directory, experiment) = RunDir::open(folder)?;
         let overrides = overrides.to_vec();
@@ -186,7 +188,9 @@ impl RunBuilder {
         plan.settle(&mut experiment);
         let settled = resumed.as_ref().map(|resumed| resumed.settle(&experiment)).transpose()?;
         let place = resumed.as_ref().map_or(runs, |resumed| resumed.directory.path());
-        let room = check_room(&experiment, plan.workload.checkpoint_bytes(), step, place)?;
+        let checkpoint_bytes = plan.workload.checkpoint_bytes();
+        let room = check_room(&experiment, checkpoint_bytes, step, place)?;
+        let hash_before = hash_before(&experiment, resumed.as_ref(), &source, &device)?;
         let base = source.load(dtype, &device)?;
         let notes_of_model = base.notes().to_vec();
         if experiment.rollout.curriculum.is_some() && task.levels() < 2 {
@@ -195,15 +199,17 @@ impl RunBuilder {
         }
         let suites = suites_of(&experiment, &task, &base)?;
         let inputs =
-            Inputs::new(&experiment, &base, task.as_ref(), &suites, resumed.as_ref().map(|resumed| &resumed.held))?;
+            Inputs::new(&experiment, &base, task.as_ref(), &suites, resumed.as_ref().map(|resumed| &resumed.held))?
+                .with_model_before(hash_before);
         let replaced = resumed.as_ref().map_or(Ok(Vec::new()), |resumed| inputs.check(resumed))?;
         let frozen = FrozenBase::new(&experiment, &base, resumed.is_none(), &device)?;
         let (model, optimizer, mut state) = state_of(&experiment, base, resumed.as_ref(), dtype, &device)?;
         let place = match resumed.zip(settled) {
             Some((resumed, settled)) => Place::again(resumed, settled, &replaced, &mut state)?,
-            None => Place::new(runs, &experiment, notes(&notes_of_model, &suites, task.as_ref()))?,
+            None => Place::new(runs, &experiment)?,
         };
         let Place { directory, lock, mut events, earlier, began } = place;
+        events.extend(notes(&notes_of_model, &suites, task.as_ref(), step));
         events.extend(room.map(|text| Event::now(step, "warning", text)));
         if !lock.is_kept() {
             events.push(Event::now(step, "warning", NO_LOCKS));
@@ -223,7 +229,7 @@ impl RunBuilder {
         past.show(&handle);
         let orders = Orders::new(commands);
         let patience = orders::patience(orders.clone(), handle.snapshots.clone(), handle.attendance.clone());
-        let directory = directory.with_patience(patience);
+        let directory = directory.with_patience(patience).with_checkpoints_of(checkpoint_bytes);
         let loaded = Loaded {
             experiment,
             task,
@@ -261,21 +267,29 @@ fn check_end(resumed: Option<&Resumed>, last: u64) -> Result<()> {
 
 /// Refuses a run whose disk has no room for a checkpoint; says where it has none for all of them.
 fn check_room(experiment: &Experiment, checkpoint: u64, step: u64, place: &Path) -> Result<Option<String>> {
-    space::check(place, checkpoint).map_err(|error| {
-        Error::input(format!(
-            "there is no room for a checkpoint: {error}; make room, or give another folder with --out ({})",
-            place.display()
-        ))
-    })?;
-    let steps = experiment.stop.steps.saturating_sub(step);
-    let checkpoints = match experiment.record.checkpoint_every {
-        0 => 1,
-        every => steps.div_ceil(every),
-    };
+    space::require(place, checkpoint, "a checkpoint", "give another folder with --out")?;
+    let checkpoints = experiment.checkpoints_after(step);
     let all = space::check(place, checkpoint.saturating_mul(checkpoints)).err();
     Ok(all.map(|error| {
-        format!("there is no room for all {checkpoints} checkpoints: {error}; raise record.checkpoint_every")
+        format!("there is no room for all {checkpoints} checkpoints: {error}, or raise record.checkpoint_every")
     }))
+}
+
+/// The hash of the base model's weights in the precision that held until now, where the run is to go on in another one: weights are
+/// rounded when they are read.
+fn hash_before(
+    experiment: &Experiment,
+    resumed: Option<&Resumed>,
+    source: &Source,
+    device: &Device,
+) -> Result<Option<String>> {
+    match (resumed, source) {
+        (Some(resumed), Source::Files(_)) if resumed.held.precision != experiment.precision => {
+            let files = Source::Files(Box::new(ModelFiles::open(&experiment.model)?));
+            files.load(data_type(resumed.held.precision), device)?.weights.hash().map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Where a run is written to, and what there is to say of its beginning.
@@ -291,11 +305,10 @@ struct Place {
 }
 
 impl Place {
-    fn new(runs: &Path, experiment: &Experiment, notes: Vec<Event>) -> Result<Self> {
+    fn new(runs: &Path, experiment: &Experiment) -> Result<Self> {
         let directory = RunDir::create(runs, experiment)?;
         let lock = directory.lock()?;
-        let mut events = vec![Event::now(0, "started", "")];
-        events.extend(notes);
+        let events = vec![Event::now(0, "started", "")];
         Ok(Self { directory, lock, events, earlier: None, began: experiment.clone() })
     }
 
@@ -330,10 +343,7 @@ fn manifest_of(info: &RunInfo, earlier: Option<Manifest>, step: u64) -> Manifest
         model_hash: String::new(),
         data_hash: String::new(),
         shape: None,
-        tokenizer_hash: None,
-        template_hash: None,
-        encoder_hash: None,
-        suite_hashes: BTreeMap::new(),
+        inputs: BTreeMap::new(),
         replaced,
         started,
         state: "training".to_string(),
@@ -352,10 +362,7 @@ fn policy_of(
     let source = experiment.model.clone();
     match (&experiment.adapter, checkpoint) {
         (Adapter::Full, None) => Ok(base),
-        (Adapter::Full, Some(folder)) => {
-            drop(base);
-            LanguageModel::read(folder, dtype, device)
-        }
+        (Adapter::Full, Some(folder)) => base.with_weights_of(folder, dtype, device),
         (Adapter::Lora(config), None) => {
             let adapter = LoraAdapter::new(config, source, &base.config, experiment.seed, dtype, device)?;
             base.with_adapter(adapter)
@@ -419,12 +426,12 @@ fn suites_of(experiment: &Experiment, task: &Arc<dyn Task>, model: &LanguageMode
     suites.collect()
 }
 
-/// What there is to warn of before a run: what is odd about the model, problems that had to be left out, and suites whose problems
-/// are trained on too.
-fn notes(of_model: &[String], suites: &[Suite], task: &dyn Task) -> Vec<Event> {
+/// What there is to warn of before a run begins or goes on: what is odd about the model, problems that had to be left out, and suites
+/// whose problems are trained on too.
+fn notes(of_model: &[String], suites: &[Suite], task: &dyn Task, step: u64) -> Vec<Event> {
     let notes = of_model.iter().chain(task.notes()).chain(suites.iter().flat_map(|suite| &suite.notes)).cloned();
     let overlaps = suites.iter().filter_map(|suite| suite.overlap(task));
-    notes.chain(overlaps).map(|text| Event::now(0, "warning", text)).collect()
+    notes.chain(overlaps).map(|text| Event::now(step, "warning", text)).collect()
 }
 
 /// The model to start from: one that a program provides, or files.
@@ -645,11 +652,11 @@ fn train(loaded: Loaded, lock: FolderLock, snapshots: &SnapshotCell, orders: &Or
     flush_subnormals();
     let mut manifest = loaded.manifest.clone();
     let directory = loaded.directory.clone();
-    let result = catch_unwind(AssertUnwindSafe(|| {
+    let result = guard::unwound(|| {
         let mut app = build_app(loaded, snapshots);
         check_order(&mut app)?;
         drive(&mut app, snapshots, orders)
-    }))
+    })
     .unwrap_or_else(|payload| {
         Err(match payload.downcast::<StageFailure>() {
             Ok(failure) => Error::Stage { stage: failure.system, message: failure.message },
@@ -665,11 +672,14 @@ fn train(loaded: Loaded, lock: FolderLock, snapshots: &SnapshotCell, orders: &Or
     manifest.step = step;
     manifest.state = if kind == "error" { "failed".to_string() } else { kind.to_string() };
     let ended = Event::now(step, kind, text.as_str());
-    let recorded = directory
-        .append_event(&ended)
-        .and_then(|()| directory.log(&format!("{kind} after step {step} {text}")))
-        .and_then(|()| directory.sync_logs())
-        .and_then(|()| directory.write_manifest(&manifest));
+    // Each by itself: where one finds no room another may.
+    let recorded = [
+        directory.append_event(&ended),
+        directory.log(&format!("{kind} after step {step} {text}")),
+        directory.sync_logs(),
+        directory.write_manifest(&manifest),
+    ];
+    let recorded = recorded.into_iter().collect::<Result<()>>();
     // Whoever sees the end may go on with the run.
     drop(lock);
     snapshots.update(|snapshot| {

@@ -221,3 +221,30 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(2));
     }
 }
+
+/// `orthant bench` with a shape that takes no time.
+pub(crate) const TINY_BENCH: [&str; 23] = [
+    "bench",
+    "--hidden",
+    "16",
+    "--layers",
+    "1",
+    "--heads",
+    "2",
+    "--kv-heads",
+    "1",
+    "--head-dim",
+    "8",
+    "--intermediate",
+    "24",
+    "--vocab",
+    "600",
+    "--prompts",
+    "2",
+    "--group",
+    "2",
+    "--prompt-len",
+    "3",
+    "--new-tokens",
+    "5",
+];
