@@ -143,3 +143,50 @@ impl RunDir {
 fn sync(path: &Path) -> Result<()> {
     files::sync(path).map_err(Error::io("syncing to disk", path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::Event;
+    use crate::files::trace;
+
+    #[test]
+    fn what_a_checkpoint_counts_on_is_on_the_disk_before_it_gets_its_name() {
+        let text = r#"Experiment(name: "t", model: Bundled("countdown"), task: Countdown())"#;
+        let experiment: Experiment = parse::from_text(text, "test").unwrap();
+        let parent = tempfile::tempdir().unwrap();
+        let run = RunDir::create(parent.path(), &experiment).unwrap();
+        let checkpoint = |step: u64| {
+            let fill = |folder: &Path| {
+                fs::write(folder.join("model.safetensors"), "x").unwrap();
+                Ok(())
+            };
+            trace::of(run.path(), || drop(run.write_checkpoint(step, &experiment, fill).unwrap()))
+        };
+        let record = |step: u64| run.write_rollouts(step, &[]).unwrap();
+        run.append_event(&Event::now(0, "started", "")).unwrap();
+        (1..=2).for_each(record);
+        let done = checkpoint(2);
+        let place =
+            |line: &str| done.iter().position(|known| known == line).unwrap_or_else(|| panic!("{line}: {done:?}"));
+        let named = place("rename checkpoints/step_000002");
+        for line in [
+            "sync checkpoints/.step_000002.tmp/model.safetensors",
+            "sync checkpoints/.step_000002.tmp/experiment.ron",
+            "sync checkpoints/.step_000002.tmp/SHA256SUMS",
+            "sync checkpoints/.step_000002.tmp",
+            "sync rollouts/step_000001.jsonl",
+            "sync rollouts/step_000002.jsonl",
+            "sync rollouts",
+            "sync events.jsonl",
+        ] {
+            assert!(place(line) < named, "{line}");
+        }
+        assert!(place("sync checkpoints") > named);
+        // Only what is new since.
+        (3..=4).for_each(record);
+        let done = checkpoint(4);
+        let records: Vec<&String> = done.iter().filter(|line| line.contains("rollouts/")).collect();
+        assert_eq!(records.len(), 2, "{done:?}");
+    }
+}

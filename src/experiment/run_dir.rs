@@ -860,6 +860,18 @@ mod tests {
         assert_eq!(run.read_events().unwrap().len(), 1);
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_full_disk_is_told_with_what_has_to_be_freed_for_the_next_checkpoint() {
+        let parent = tempfile::tempdir().unwrap();
+        let run = RunDir::create(parent.path(), &experiment()).unwrap().with_checkpoints_of(1 << 60);
+        let full = || std::io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
+        let error = run.persist(|| Err::<(), _>(Error::io("appending", "metrics.jsonl")(full()))).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("appending failed: ") && text.contains("going on takes 1073741824 GiB"), "{text}");
+        assert!(text.contains(" GiB more (metrics.jsonl)"), "{text}");
+    }
+
     #[test]
     fn a_growing_file_is_read_by_whole_lines_and_a_shorter_one_anew() {
         let parent = tempfile::tempdir().unwrap();
