@@ -2,7 +2,8 @@
 //! the program gives are gone.
 
 use super::checkpoints::RECORDS;
-use super::run_dir::{Event, FidelityRecord, LOGS, RunDir, list, record_step};
+use super::events::{Event, FidelityRecord};
+use super::run_dir::{LOGS, RunDir, list, record_step};
 use crate::error::{Error, Result};
 use crate::evaluation::EvaluationRecord;
 use crate::files::{self, lines::Lines, lines::numbered, staging};
