@@ -192,7 +192,8 @@ impl EvalArguments {
         suite: &Suite,
         settings: &EvaluationSettings,
     ) -> Result<Map<String, Value>> {
-        let mut inputs = Map::from_iter([("the model's weights".to_string(), model.weights.hash()?.into())]);
+        let mut inputs = Map::new();
+        inputs.insert("the model's weights".to_string(), model.weights.hash()?.into());
         inputs.extend(model.hashes().into_iter().map(|(name, hash)| (format!("the model's {name}"), hash.into())));
         inputs.insert("the problems of the suite".to_string(), suite.hash().into());
         inputs.extend(suite.template_hash.iter().map(|hash| ("the template".to_string(), hash.clone().into())));

@@ -46,12 +46,13 @@ pub(super) fn run(arguments: &PretrainArguments) -> Result<u8> {
 }
 
 /// What could not be saved, with what has to be freed, and how to go on.
-fn unsaved(error: Error, config: &Pretrain, bytes: u64) -> Error {
+fn unsaved(error: Error, place: &Path, bytes: u64) -> Error {
     match error {
         Error::Io { doing, source, path } => {
-            let source = space::explained(source, &config.out, bytes);
-            let error = Error::Io { doing, source, path };
-            Error::failed(format!("{error}; the same command goes on where the last save was"))
+            let error = Error::Io { doing, source: space::explained(source, place, bytes), path };
+            let has_save = place.join(Progress::FOLDER).exists();
+            let from = if has_save { "goes on where the last save was" } else { "begins again" };
+            Error::failed(format!("{error}; the same command {from}"))
         }
         other => other,
     }
@@ -131,13 +132,13 @@ fn train(config: &Pretrain) -> Result<()> {
             progress.records.push(record);
         }
         if config.evaluations.iter().any(|evaluation| is_due(evaluation.every)) || saved.elapsed() > SAVE_INTERVAL {
-            progress.save(&model, &optimizer, staged.path()).map_err(|error| unsaved(error, config, bytes))?;
+            progress.save(&model, &optimizer, staged.path()).map_err(|error| unsaved(error, staged.path(), bytes))?;
             saved = Instant::now();
         }
     }
     bar.finish_and_clear();
-    model.write(staged.path())?;
-    write_card(config, &model, &progress, staged.path())?;
+    let written = model.write(staged.path()).and_then(|()| write_card(config, &model, &progress, staged.path()));
+    written.map_err(|error| unsaved(error, staged.path(), bytes))?;
     Progress::remove(staged.path())?;
     staged.finish()
 }

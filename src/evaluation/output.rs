@@ -112,7 +112,7 @@ impl EvaluationFolder {
             let bytes = files::read(&path, u64::MAX).map_err(Error::io("reading the samples", &path))?;
             let mut lines = Lines::read(&bytes, sample).whole;
             lines.sort_by_key(|(_, sample, _)| (self.places.get(&sample.problem), sample.sample));
-            write(&path, &lines.iter().map(|(_, _, text)| format!("{text}\n")).collect::<String>())?;
+            write(&path, &lines.iter().flat_map(|(_, _, text)| [*text, "\n"]).collect::<String>())?;
         } else {
             files::sync(&path).map_err(Error::io("syncing samples to disk", &path))?;
         }

@@ -56,7 +56,6 @@ impl Tail {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::experiment::RunDir;
     use crate::experiment::{Experiment, parse};
     use std::fs;

@@ -44,11 +44,10 @@ fn put(filled: &Path, target: &Path) -> io::Result<()> {
 /// Gives a folder its name back where a kill came while another one was put in its place.
 pub(crate) fn restore(target: &Path) -> io::Result<()> {
     let before = beside(target, BEFORE);
-    match before.exists() {
-        true if target.exists() => remove(&before),
-        true => rename(&before, target),
-        false => Ok(()),
+    if !before.exists() {
+        return Ok(());
     }
+    if target.exists() { remove(&before) } else { rename(&before, target) }
 }
 
 /// Ending of the name of a folder that is being replaced.

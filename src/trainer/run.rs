@@ -79,7 +79,7 @@ impl RunBuilder {
     /// [`crate::experiment::set`], such as `stop.steps=300`, and win over these. The folder is locked from here on.
     pub fn resume(folder: &Path, overrides: &[String]) -> Result<Self> {
         let directory = RunDir::open(folder)?.0;
-        directory.check_kinds(|path| path.symlink_metadata())?;
+        directory.check_kinds(Path::symlink_metadata)?;
         let lock = directory.lock()?;
         // Read when nobody else can write it any more.
         let (directory, experiment) = RunDir::open(folder)?;

@@ -70,7 +70,7 @@ struct Reader {
 impl Reader {
     fn open(folder: &Path) -> Result<Self> {
         let (run, experiment) = RunDir::open(folder)?;
-        run.check_kinds(|path| path.metadata())?;
+        run.check_kinds(Path::metadata)?;
         Ok(Self {
             metrics: run.tail_metrics(),
             evaluations: run.tail_evaluations(),
