@@ -328,7 +328,7 @@ fn no_adapter_goes_on_from_the_weights_of_another() {
         (&adapted, "adapter.targets=[q_proj]", "adapter.targets"),
     ] {
         let more = ["--set", "stop.steps=5", "--set", set, "--accept-changes"];
-        resume_is_refused(&place, run, &more, &["those of one adapter", words, "`orthant run`"]);
+        resume_is_refused(&place, run, &more, &["another adapter cannot go on", words, "`orthant run`"]);
     }
     resume_well(&place, &adapted, &["--set", "stop.steps=5", "--set", "adapter.alpha=8.0", "--accept-changes"]);
 }

@@ -164,8 +164,7 @@ impl Resumed {
         let file = self.directory.path().join("experiment.ron");
         if !fixed.is_empty() {
             return Err(Error::input(format!(
-                "the weights in the checkpoint are those of one adapter, and no other can go on from there: {fixed}; start another \
-                 run with `orthant run` ({})",
+                "another adapter cannot go on from the weights in the checkpoint: {fixed}; start another run with `orthant run` ({})",
                 file.display()
             )));
         }
