@@ -1,13 +1,14 @@
 //! The one way to read a small file that somebody else made, and to put a whole file in its place.
 
 pub(crate) mod checksums;
+pub(crate) mod lines;
 pub(crate) mod lock;
 pub(crate) mod space;
 pub(crate) mod staging;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Most bytes of a file of settings: an experiment, a configuration, a template, a list of shards.
 pub(crate) const SETTINGS_BYTES: u64 = 16 << 20;
@@ -79,12 +80,28 @@ pub(crate) fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     place(path, bytes, false)
 }
 
+/// Keeps a copy of a file beside it, under a name with `ending` that nothing there has yet. Returns its path.
+pub(crate) fn copy_aside(path: &Path, ending: &str) -> io::Result<PathBuf> {
+    let copy = free_name(path, ending);
+    fs::copy(path, &copy)?;
+    sync(&copy)?;
+    Ok(copy)
+}
+
+/// `path` with an ending that nothing there has yet.
+pub(crate) fn free_name(path: &Path, ending: &str) -> PathBuf {
+    let names = std::iter::once(ending.to_string()).chain((2..).map(|number| format!("{ending}-{number}")));
+    let mut paths = names.map(|ending| path.with_added_extension(ending));
+    paths.find(|path| fs::symlink_metadata(path).is_err()).unwrap_or_else(|| path.to_path_buf())
+}
+
 fn place(path: &Path, bytes: &[u8], is_synced: bool) -> io::Result<()> {
     let temporary = path.with_added_extension("tmp");
     let mut file = open_own(&temporary, File::options().write(true).create(true).truncate(true))?;
-    let written = file.write_all(bytes).and_then(|()| if is_synced { file.sync_all() } else { Ok(()) });
+    let written = file.write_all(bytes);
     drop(file);
-    let placed = written.and_then(|()| fs::rename(&temporary, path));
+    let synced = written.and_then(|()| if is_synced { sync(&temporary) } else { Ok(()) });
+    let placed = synced.and_then(|()| rename(&temporary, path));
     if placed.is_err() {
         // On a full disk it would only take up room.
         fs::remove_file(&temporary).ok();
@@ -94,9 +111,41 @@ fn place(path: &Path, bytes: &[u8], is_synced: bool) -> io::Result<()> {
 
 /// Brings a file, or the names in a folder, to the disk.
 pub(crate) fn sync(path: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    trace::note("sync", path);
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     // Other systems have no way to sync a folder.
     if cfg!(unix) || !path.is_dir() { File::open(path)?.sync_all() } else { Ok(()) }
+}
+
+/// Gives a file or folder another name.
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    trace::note("rename", to);
+    fs::rename(from, to)
+}
+
+/// What a thread has brought to the disk and renamed, in order: no test can cut the power.
+#[cfg(test)]
+pub(crate) mod trace {
+    use std::cell::RefCell;
+    use std::path::Path;
+
+    thread_local! {
+        static DONE: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub(super) fn note(what: &str, path: &Path) {
+        DONE.with_borrow_mut(|done| done.push(format!("{what} {}", path.display())));
+    }
+
+    /// What `work` does, as `sync PATH` and `rename PATH`, without the beginning `home` of all paths.
+    pub(crate) fn of(home: &Path, work: impl FnOnce()) -> Vec<String> {
+        DONE.take();
+        work();
+        let home = format!("{}/", home.display());
+        DONE.take().iter().map(|line| line.replace(&home, "")).collect()
+    }
 }
 
 #[cfg(test)]
@@ -116,6 +165,17 @@ mod tests {
         write_whole(&path, &[0xff, 0xfe, b'a', 0]).unwrap();
         assert!(read_text(&path, 100).unwrap_err().to_string().contains("UTF-16"));
         assert!(!folder.path().join("a.json.tmp").exists());
+    }
+
+    #[test]
+    fn a_whole_file_is_on_the_disk_before_it_gets_its_name_and_its_name_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("home/a.json");
+        fs::create_dir(folder.path().join("home")).unwrap();
+        let done = trace::of(folder.path(), || write_whole(&path, b"a").unwrap());
+        assert_eq!(done, ["sync home/a.json.tmp", "rename home/a.json", "sync home"]);
+        let done = trace::of(folder.path(), || write_unsynced(&path, b"b").unwrap());
+        assert_eq!(done, ["rename home/a.json"]);
     }
 
     #[test]

@@ -23,9 +23,14 @@ pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
         }));
     });
     let outer = QUIET.replace(true);
-    let result = catch_unwind(AssertUnwindSafe(work));
+    let result = unwound(work);
     QUIET.set(outer);
     result.map_err(|payload| panic_text(payload.as_ref()))
+}
+
+/// What `work` returns, or what it was ended with: a panic, which has been told, or an error on its way out of a schedule.
+pub(crate) fn unwound<T>(work: impl FnOnce() -> T) -> std::thread::Result<T> {
+    catch_unwind(AssertUnwindSafe(work))
 }
 
 /// [`caught`], on a thread of its own that is waited for no longer than `limit`. One that takes longer is left to itself until the

@@ -106,10 +106,11 @@ pub struct MetricRow {
 }
 
 impl MetricRow {
-    /// Reads a line of `metrics.jsonl`; `None` where it is not one. What is null is not a number. Metrics that no built-in stage
-    /// declares are left out.
+    /// Reads a line of `metrics.jsonl`; `None` where it is not one, as without any metric. What is null is not a number. Metrics that no
+    /// built-in stage declares are left out.
     pub fn from_json(line: &str) -> Option<Self> {
         let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).ok()?;
+        fields.keys().find(|name| name.contains('/'))?;
         let number = |value: &serde_json::Value| if value.is_null() { Some(f64::NAN) } else { value.as_f64() };
         let values = fields.iter().filter_map(|(name, value)| Some((find(name)?, number(value)?))).collect();
         let wall_s = fields.get("wall_s").and_then(serde_json::Value::as_f64).unwrap_or(0.0);
@@ -195,6 +196,9 @@ mod tests {
         let row = MetricRow::from_json(r#"{"step":3,"wall_s":1.5,"policy/kl":null,"policy/entropy":0.5}"#).unwrap();
         assert!(row.get(&POLICY_KL).is_some_and(f64::is_nan));
         assert_eq!((row.get(&POLICY_ENTROPY), row.get(&REWARD_MEAN)), (Some(0.5), None));
+        for line in ["", "{}", "[]", r#"{"step":3}"#, r#"{"step":3,"wall_s":1.5}"#, r#"{"policy/kl":0.1}"#] {
+            assert_eq!(MetricRow::from_json(line), None, "{line}");
+        }
     }
 
     #[test]

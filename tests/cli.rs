@@ -5,7 +5,7 @@
 mod common;
 
 use candle_core::{DType, Device};
-use common::{Workplace, checkpoint, json, lines, wait_until};
+use common::{TINY_BENCH, Workplace, checkpoint, json, lines, wait_until};
 use orthant::experiment::ModelSource;
 use orthant::model::{LanguageModel, TextTokenizer};
 use orthant::tasks::Task;
@@ -181,6 +181,15 @@ fn faults_in_arguments_are_refused_with_a_remedy() {
     assert_refused(&place, &run(&["--device", "gpu"]), &["'gpu'", "--device", "auto, cpu, or cuda:"]);
     assert_refused(&place, &run(&["--seed", "-1"]), &["--seed", "between 0 and"]);
     assert_refused(&place, &run(&["--device", "-1"]), &["'-1'", "--device"]);
+    let score = |more: &[&'static str]| [&["score", "--model", "model", "--input", "a", "--out", "b"], more].concat();
+    for number in ["-1", "-.5", "-.", "-1e-3", "-0.5x"] {
+        assert_refused(&place, &score(&["--lambda", number]), &["--lambda", number, "a number of at least 0"]);
+    }
+    let eval = ["eval", "--model", "model", "--suite", "countdown", "--temperature", "-.5"];
+    assert_refused(&place, &eval, &["'-.5'", "--temperature", "between 0 and 100"]);
+    // A flag takes no value, and what follows `--` is a file's name.
+    assert_refused(&place, &score(&["--json", "-.5"]), &["'-.5'", "--json"]);
+    assert_refused(&place, &["grade", "--", "--json", "-.5"], &["-.5"]);
     let picture = ["--screenshot", "a.png", "--after-step", "-1"];
     assert_refused(&place, &run(&picture), &["'-1'", "--after-step"]);
     assert_refused(&place, &["doctor", "--memory", "-1"], &["--memory", "-1"]);
@@ -335,38 +344,11 @@ fn faults_in_a_pretraining_file_are_refused_with_place_and_remedy() {
     }
 }
 
-/// A shape that takes no time.
-const TINY: [&str; 23] = [
-    "bench",
-    "--hidden",
-    "16",
-    "--layers",
-    "1",
-    "--heads",
-    "2",
-    "--kv-heads",
-    "1",
-    "--head-dim",
-    "8",
-    "--intermediate",
-    "24",
-    "--vocab",
-    "600",
-    "--prompts",
-    "2",
-    "--group",
-    "2",
-    "--prompt-len",
-    "3",
-    "--new-tokens",
-    "5",
-];
-
 #[test]
 fn the_benchmark_reports_medians_of_whole_steps() {
     let place = Workplace::new();
     for dtype in ["f32", "bf16"] {
-        let timed = orthant(&place, &[&TINY[..], &["--repeat", "2", "--dtype", dtype, "--json"]].concat());
+        let timed = orthant(&place, &[&TINY_BENCH[..], &["--repeat", "2", "--dtype", dtype, "--json"]].concat());
         assert_eq!(timed.status, 0, "{dtype}: {}", timed.stderr);
         let report: Value = serde_json::from_str(timed.stdout.lines().last().unwrap()).unwrap();
         let number = |name: &str| report[name].as_f64().unwrap_or_else(|| panic!("{name} in {report}"));
@@ -381,7 +363,7 @@ fn the_benchmark_reports_medians_of_whole_steps() {
         assert!(number("step_grpo_s") > number("sample_s").min(number("update_s")));
         assert!(number("peak_memory_mib") > 1.0);
     }
-    let table = orthant(&place, &[&TINY[..], &["--repeat", "1"]].concat());
+    let table = orthant(&place, &[&TINY_BENCH[..], &["--repeat", "1"]].concat());
     assert_eq!(table.status, 0, "{}", table.stderr);
     for words in ["sample ", "update ", "step, GRPO", "step, G2RL", "2 prompts of 3 tokens", "medians of 1"] {
         assert!(table.stdout.contains(words), "{words:?} is not in: {}", table.stdout);

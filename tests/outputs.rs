@@ -165,6 +165,192 @@ fn an_export_that_was_killed_leaves_nothing_in_the_way() {
     assert!(content(&place.path().join("empty")) == whole);
 }
 
+/// Files cannot grow beyond a size, as on a disk that is full.
+#[cfg(unix)]
+#[test]
+fn what_fails_half_way_leaves_nothing_but_what_the_next_try_goes_on_from() {
+    let place = Workplace::new();
+    fs::write(place.path().join("p.ron"), PRETRAIN.replace("steps: 1500", "steps: 4")).unwrap();
+    let limited = |blocks: u32, arguments: &[&str]| {
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let output = Command::new("sh")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_orthant")])
+            .args(arguments)
+            .current_dir(place.path())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let names = || -> Vec<String> {
+        let entries =
+            fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = entries.filter(|name| name.contains("out") || name.contains("base")).collect();
+        names.sort();
+        names
+    };
+    for blocks in [8, 40] {
+        limited(blocks, &["export", "--model", "countdown", "--out", "out"]);
+        let told = limited(blocks, &["pretrain", "p.ron"]);
+        assert!(told.contains("the same command begins again"), "{told}");
+        assert!(names().is_empty(), "{:?}", names());
+    }
+    well(&place, &["export", "--model", "countdown", "--out", "out"]);
+    well(&place, &["pretrain", "p.ron"]);
+    assert_eq!(names(), ["base", "out"]);
+}
+
+#[test]
+fn damage_to_what_pretraining_saved_is_told_of() {
+    let place = Workplace::new();
+    fs::write(place.path().join("p.ron"), PRETRAIN).unwrap();
+    let child = start(&place, &["pretrain", "p.ron"]);
+    let progress = place.path().join(".base.orthant-tmp/progress");
+    wait_until("progress", || progress.exists());
+    kill(child);
+    let few = ["pretrain", "p.ron", "--set", "steps=2"];
+    fs::write(progress.join("pretrain.json"), "{}").unwrap();
+    let told = well(&place, &few);
+    let words = ["warning: what an earlier try saved cannot be used", "pretrain.json is damaged"];
+    assert!(words.iter().all(|word| told.contains(word)), "{told}");
+}
+
+/// An evaluation of twelve samples into `out/`, and its files.
+fn evaluate(place: &Workplace) -> (Vec<&'static str>, String, String) {
+    let row = |n: usize| {
+        json!({ "id": format!("p{n}"), "problem": format!("{n} and {n}?"), "answer": "1" }).to_string() + "\n"
+    };
+    fs::write(place.path().join("suite.jsonl"), (0..6).map(row).collect::<String>()).unwrap();
+    let arguments = vec![
+        "eval",
+        "--model",
+        "model",
+        "--suite",
+        "suite.jsonl",
+        "--samples",
+        "2",
+        "--max-new-tokens",
+        "6",
+        "--out",
+        "out",
+    ];
+    well(place, &arguments);
+    let read = |name: &str| fs::read_to_string(place.path().join("out").join(name)).unwrap();
+    (arguments, read("samples.jsonl"), read("eval.json"))
+}
+
+#[test]
+fn an_evaluation_with_damaged_samples_goes_on_with_the_whole_ones_and_says_so() {
+    let place = Workplace::new();
+    let (arguments, samples, result) = evaluate(&place);
+    let path = |name: &str| place.path().join("out").join(name);
+    let lines: Vec<&str> = samples.lines().collect();
+    let with = |number: usize, line: &str| {
+        let lines = lines.iter().enumerate().map(|(n, text)| if n == number { line } else { text });
+        lines.collect::<Vec<_>>().join("\n") + "\n"
+    };
+    let swapped = [&lines[4..6], &lines[..4], &lines[6..]].concat().join("\n") + "\n";
+    for (text, words, whole) in [
+        (with(2, "nonsense"), "line 3 is damaged", 5),
+        (with(2, "{}"), "line 3 is damaged", 5),
+        (with(3, lines[2]), "line 4 is damaged", 5),
+        (with(3, &lines[3].replace("\"p1\"", "\"p9\"")), "line 4 is damaged", 5),
+        (with(3, ""), "samples are missing", 5),
+        (samples.clone() + "\u{0}\u{0}", "line 13 is damaged", 6),
+        (format!("x\n{samples}y\n"), "lines 1, 14 are damaged", 6),
+        // Another order is no damage: where one goes on after damage it arises.
+        (swapped, "", 6),
+    ] {
+        fs::remove_file(path("eval.json")).unwrap();
+        fs::write(path("samples.jsonl"), &text).unwrap();
+        let output = command(&place, &arguments).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            output.status.success() && stdout.contains(&format!("({whole} problems were there already)")),
+            "{stdout}"
+        );
+        if words.is_empty() {
+            assert!(!stderr.contains("warning: samples.jsonl"), "{stderr}");
+        } else {
+            let told = format!("warning: samples.jsonl: {words}; the file as it was is kept as samples.jsonl.damaged");
+            assert!(stderr.contains(&told), "{told:?} in {stderr}");
+            assert_eq!(fs::read_to_string(path("samples.jsonl.damaged")).unwrap(), text);
+            fs::remove_file(path("samples.jsonl.damaged")).unwrap();
+        }
+        assert_eq!(fs::read_to_string(path("samples.jsonl")).unwrap(), samples, "{words}");
+        assert_eq!(fs::read_to_string(path("eval.json")).unwrap(), result, "{words}");
+    }
+    fs::remove_file(path("samples.jsonl")).unwrap();
+    fs::create_dir(path("samples.jsonl")).unwrap();
+    refused(&place, &arguments, &["samples.jsonl", "not a regular file", "--out"]);
+}
+
+#[test]
+fn an_evaluation_goes_on_with_what_it_was_begun_with_or_records_the_change() {
+    let place = Workplace::new();
+    let (arguments, samples, _) = evaluate(&place);
+    let path = |name: &str| place.path().join(name);
+    let cut: String = samples.split_inclusive('\n').take(6).collect();
+    let begin_again = || fs::write(path("out/samples.jsonl"), &cut).unwrap();
+    let ends = fs::read(path("model/generation_config.json")).unwrap();
+    let suite = fs::read_to_string(path("suite.jsonl")).unwrap();
+    for (file, text, words) in [
+        (
+            "model/generation_config.json",
+            "{\"eos_token_id\": [256, 65]}",
+            "SHA-256 of the model's generation_config.json was ",
+        ),
+        ("suite.jsonl", &suite.replace("5 and 5", "7 and 7"), "SHA-256 of the problems of the suite was "),
+    ] {
+        let before = fs::read(path(file)).unwrap();
+        fs::write(path(file), text).unwrap();
+        begin_again();
+        refused(&place, &arguments, &[words, " and is ", "--accept-changes", "settings.json"]);
+        assert_eq!(fs::read_to_string(path("out/samples.jsonl")).unwrap(), cut);
+        fs::write(path(file), before).unwrap();
+    }
+    // Settings are on the command line: whoever asks for others wants another evaluation.
+    let with = |more: &[&'static str]| [&arguments[..], more].concat();
+    refused(
+        &place,
+        &with(&["--dtype", "bf16", "--accept-changes"]),
+        &["other settings: dtype was \"f32\" and is \"bf16\";"],
+    );
+    refused(&place, &with(&["--verifier", "choice"]), &["other settings: verifier was null and is \"choice\""]);
+    fs::write(path("model/generation_config.json"), "{\"eos_token_id\": [256, 65]}").unwrap();
+    let told = well(&place, &with(&["--accept-changes"]));
+    let words = "warning: the model's generation_config.json was replaced after 3 problems: its SHA-256 was ";
+    assert!(told.contains(words), "{told}");
+    assert!(fs::read_to_string(path("out/samples.jsonl")).unwrap().starts_with(&cut));
+    let replaced = &json(&path("out/eval.json"))["replaced"];
+    assert_eq!(
+        (&replaced[0]["after"], &replaced[0]["input"]),
+        (&json!(3), &json!("the model's generation_config.json"))
+    );
+    assert_eq!(json(&path("out/settings.json"))["replaced"], *replaced);
+    // From there on that is what it reads; the way back is a change too.
+    begin_again();
+    assert!(!well(&place, &arguments).contains("was replaced"));
+    assert_eq!(json(&path("out/eval.json"))["replaced"], *replaced);
+    fs::write(path("model/generation_config.json"), ends).unwrap();
+    refused(&place, &arguments, &["generation_config.json", "--accept-changes"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stream_of_responses_is_scored_and_one_without_an_end_is_given_up() {
+    let place = Workplace::new();
+    write_input(&place, "few.jsonl", 3);
+    let score = |input: &'static str| ["score", "--model", "model", "--out", "out", "--input", input];
+    refused(&place, &score("/dev/zero"), &["line 1", "more than 64 MiB", "/dev/zero"]);
+    let mut child = command(&place, &score("/dev/stdin"));
+    let output = child.stdin(fs::File::open(place.path().join("few.jsonl")).unwrap()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    fs::File::create(place.path().join("hole.jsonl")).unwrap().set_len(1 << 37).unwrap();
+    refused(&place, &["grade", "hole.jsonl"], &["line 1 cannot be read", "more than 64 MiB", "hole.jsonl"]);
+}
+
 /// Pretraining of a tiny model into `base/`.
 const PRETRAIN: &str = "Pretrain(
     name: \"tiny\",
@@ -201,7 +387,7 @@ fn pretraining_writes_over_no_model_and_goes_on_where_it_was_killed() {
         kill(child);
         assert!(!place.path().join("base").exists());
         // As a kill while the progress was being replaced would leave it.
-        let moved = progress.with_file_name("progress-before");
+        let moved = progress.with_file_name(".progress.before");
         if !moved.exists() {
             fs::rename(&progress, moved).unwrap();
         }

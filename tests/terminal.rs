@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Workplace, json, lines};
+use common::{TINY_BENCH, Workplace, json, lines};
 use serde_json::{Value, json};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -69,33 +69,7 @@ const COMMANDS: [&[&str]; 10] = [
     &["score", "--model", "model", "--input", "responses.jsonl", "--out", "scores", "--json"],
     &["export", "--model", "model", "--out", "exported", "--json"],
     &["doctor", "experiment.ron", "--json"],
-    &[
-        "bench",
-        "--hidden",
-        "16",
-        "--layers",
-        "1",
-        "--heads",
-        "2",
-        "--kv-heads",
-        "1",
-        "--head-dim",
-        "8",
-        "--intermediate",
-        "16",
-        "--vocab",
-        "32",
-        "--prompts",
-        "1",
-        "--group",
-        "2",
-        "--prompt-len",
-        "2",
-        "--new-tokens",
-        "2",
-        "--repeat",
-        "1",
-    ],
+    &TINY_BENCH,
     &["pretrain", "pretrain.ron"],
 ];
 
@@ -387,8 +361,9 @@ fn an_environment_that_lacks_things_is_told_of() {
                 other => other.to_string(),
             })
             .collect();
-        let text_of = std::fs::read_to_string(place.path().join("experiment.ron")).unwrap();
-        std::fs::write(of("absolute.ron"), text_of.replace("Local(\"model\")", &format!("Local({model:?})"))).unwrap();
+        let experiment = std::fs::read_to_string(place.path().join("experiment.ron")).unwrap();
+        std::fs::write(of("absolute.ron"), experiment.replace("Local(\"model\")", &format!("Local({model:?})")))
+            .unwrap();
         let output = program(&place, &arguments).current_dir(Path::new("/proc/self")).output().unwrap();
         let stderr = text(&output.stderr);
         assert!(matches!(output.status.code(), Some(1 | 2)), "{arguments:?}: {:?} {stderr}", output.status);

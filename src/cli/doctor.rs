@@ -201,24 +201,21 @@ fn describe(report: &mut Report, estimate: &Estimate) {
 
 /// Checkpoints against the room on the disk of the run folder.
 fn disk(experiment: &Experiment, checkpoint: u64, arguments: &DoctorArguments, report: &mut Report) {
-    let every = experiment.record.checkpoint_every;
-    let steps = experiment.stop.steps;
-    let checkpoints = steps.div_ceil(if every == 0 { steps } else { every });
-    let needed = checkpoints * checkpoint;
+    let checkpoints = experiment.checkpoints_after(0);
+    let needed = checkpoints.saturating_mul(checkpoint);
     let text = format!("{} for {checkpoints} checkpoints of {}", in_gib(needed), in_gib(checkpoint));
-    match space::free(&arguments.out) {
-        Some(free) => {
-            report.line("disk", format!("{text}; {} free", in_gib(free)));
-            // Another machine has another disk.
-            if free < needed && arguments.memory.is_none() {
-                report.problems.push(format!(
-                    "checkpoints need {}, but the disk has {} free; raise record.checkpoint_every or give another --out",
-                    in_gib(needed),
-                    in_gib(free)
-                ));
-            }
-        }
-        None => report.line("disk", text),
+    let free = space::free(&arguments.out).map_or(String::new(), |free| format!("; {} free", in_gib(free)));
+    report.line("disk", format!("{text}{free}"));
+    // Another machine has another disk.
+    if arguments.memory.is_none()
+        && let Err(error) = space::require(
+            &arguments.out,
+            needed,
+            "all checkpoints",
+            "raise record.checkpoint_every, or give another --out",
+        )
+    {
+        report.problems.push(error.to_string());
     }
     report.json.insert("disk".to_string(), needed.into());
 }

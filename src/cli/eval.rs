@@ -1,11 +1,11 @@
 //! `orthant eval`: pass@k, the majority's and the mean accuracy of a model on a suite.
 
 use super::terminal::{note, say};
-use super::{DtypeChoice, load_model, on_large_stack, parse_seed, whole};
+use super::{DtypeChoice, load, model_files, on_large_stack, parse_seed, whole};
 use crate::data::NAMED;
 use crate::error::{Error, Result, nearest};
 use crate::escape::shown;
-use crate::evaluation::{EvaluationFolder, EvaluationSettings, ProblemOutcome, Suite, Summary, sample_suite};
+use crate::evaluation::{EvaluationFolder, EvaluationSettings, ProblemOutcome, Replaced, Suite, Summary, sample_suite};
 use crate::experiment::{
     AnswerFormat, ArithmeticConfig, CountdownConfig, DeviceChoice, FileSuite, NamedSuite, TaskConfig, TemplateValue,
     TemplateVariables,
@@ -65,6 +65,9 @@ pub(super) struct EvalArguments {
     /// What the answers of a file are. Left out, choices where every answer is one letter from A to J, and mathematics where not.
     #[arg(long, value_enum)]
     verifier: Option<VerifierChoice>,
+    /// Goes on with an evaluation although model, problems or template are not those that it was begun with, and records what changed.
+    #[arg(long)]
+    accept_changes: bool,
     /// Decides every random draw.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse_seed)]
     seed: u64,
@@ -182,6 +185,38 @@ impl EvalArguments {
         }
     }
 
+    /// Everything that decides the samples, and what is read, by its hashes.
+    fn decisive(
+        &self,
+        model: &LanguageModel,
+        suite: &Suite,
+        settings: &EvaluationSettings,
+    ) -> Result<Map<String, Value>> {
+        let mut inputs = Map::new();
+        inputs.insert("the model's weights".to_string(), model.weights.hash()?.into());
+        inputs.extend(model.hashes().into_iter().map(|(name, hash)| (format!("the model's {name}"), hash.into())));
+        inputs.insert("the problems of the suite".to_string(), suite.hash().into());
+        inputs.extend(suite.template_hash.iter().map(|hash| ("the template".to_string(), hash.clone().into())));
+        let name = |choice: Option<clap::builder::PossibleValue>| choice.map(|choice| choice.get_name().to_string());
+        let settings = json!({
+            "suite": suite.name,
+            "model": self.model,
+            "base": self.base,
+            "samples": settings.samples,
+            "temperature": settings.temperature,
+            "max_new_tokens": settings.max_new_tokens,
+            "seed": settings.seed,
+            "dtype": name(self.dtype.to_possible_value()),
+            "limit": self.limit,
+            "max_prompt_tokens": self.max_prompt_tokens,
+            "verifier": name(self.verifier.and_then(|verifier| verifier.to_possible_value())),
+            "template_variables": self.template_variables(),
+            "inputs": inputs,
+        });
+        let Value::Object(settings) = settings else { return Err(Error::failed("settings are an object")) };
+        Ok(settings)
+    }
+
     /// The k of pass@k.
     fn k(&self, samples: usize) -> Result<Vec<usize>> {
         if let Some(k) = self.k.iter().find(|k| **k > samples) {
@@ -201,7 +236,7 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     let samples = arguments.samples as usize;
     let k = arguments.k(samples)?;
     let device = open_device(arguments.device)?;
-    let model = load_model(&arguments.model, arguments.base.as_ref(), arguments.dtype.dtype(), &device)?;
+    let model = load(model_files(&arguments.model, arguments.base.as_ref())?, arguments.dtype.dtype(), &device)?;
     let suite = arguments.suite(&model)?;
     suite.notes.iter().for_each(|note| note!("warning: {note}"));
     let room = model.config.max_position_embeddings.saturating_sub(suite.longest_prompt(&model.tokenizer)?);
@@ -215,45 +250,39 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
         step: 0,
         rows: arguments.rows.map(|rows| rows as usize),
     };
-    let mut decisive = json!({
-        "suite": suite.name,
-        "suite_hash": suite.hash(),
-        "template_hash": suite.template_hash,
-        "model": arguments.model,
-        "model_hash": model.weights.hash()?,
-        "tokenizer_hash": model.tokenizer.hash(),
-        "samples": samples,
-        "temperature": settings.temperature,
-        "max_new_tokens": max_new_tokens,
-        "seed": settings.seed,
-    });
+    let decisive = arguments.decisive(&model, &suite, &settings)?;
     let template_variables = arguments.template_variables();
-    if !template_variables.is_empty() {
-        decisive["template_variables"] = json!(template_variables);
-    }
     let out = arguments.out.clone().unwrap_or_else(|| default_out(&arguments.model, &suite.name));
-    let (mut folder, mut outcomes) = EvaluationFolder::open(&out, &decisive, &suite, samples)?;
+    let (mut folder, earlier) = EvaluationFolder::open(&out, &decisive, &suite, samples, arguments.accept_changes)?;
+    earlier.notes.iter().for_each(|note| note!("warning: {note}"));
+    let mut outcomes = earlier.outcomes;
+    let missing: Vec<usize> = (0..outcomes.len()).filter(|&number| outcomes[number].is_none()).collect();
 
-    let first = outcomes.len();
+    let first = outcomes.len() - missing.len();
     let started = Instant::now();
     let bar = ProgressBar::new(suite.problems.len() as u64).with_position(first as u64);
     if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len} problems  {msg}  {eta} left") {
         bar.set_style(style);
     }
+    let mut tokens = 0;
     on_large_stack("eval", || {
+        let mut numbers = missing.iter();
         let each = |samples: &[_]| {
             folder.append(samples)?;
-            outcomes.push(ProblemOutcome::of(samples));
-            let correct: usize = outcomes.iter().map(|outcome| outcome.correct).sum();
-            let accuracy = correct as f64 / (outcomes.len() * samples.len()) as f64;
-            bar.set_message(format!("accuracy {:.1} %", 100.0 * accuracy));
+            let outcome = ProblemOutcome::of(samples);
+            tokens += outcome.tokens;
+            if let Some(&number) = numbers.next() {
+                outcomes[number] = Some(outcome);
+            }
+            let (correct, done) = outcomes.iter().flatten().fold((0, 0), |(c, n), o| (c + o.correct, n + 1));
+            bar.set_message(format!("accuracy {:.1} %", 100.0 * correct as f64 / (done * samples.len()) as f64));
             Ok(())
         };
-        let progress = |share: f32| bar.set_position((share * suite.problems.len() as f32) as u64);
-        sample_suite(&model, &suite, first, &settings, each, progress)
+        let progress = |share: f32| bar.set_position(first as u64 + (share * missing.len() as f32) as u64);
+        sample_suite(&model, &suite, &missing, &settings, each, progress)
     })?;
     bar.finish_and_clear();
-    let tokens: usize = outcomes[first..].iter().map(|outcome| outcome.tokens).sum();
+    let outcomes: Vec<ProblemOutcome> = outcomes.into_iter().flatten().collect();
     let pace = tokens as f64 / started.elapsed().as_secs_f64();
 
     let summary = Summary::new(&outcomes, samples, &k)?;
@@ -281,6 +310,9 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     result.insert("seed".to_string(), settings.seed.into());
     if !template_variables.is_empty() {
         result.insert("template_variables".to_string(), json!(template_variables));
+    }
+    if !earlier.replaced.is_empty() {
+        result.insert("replaced".to_string(), earlier.replaced.iter().map(Replaced::to_json).collect());
     }
     for (name, parts) in [("subjects", &subjects), ("levels", &levels)] {
         if !parts.is_empty() {

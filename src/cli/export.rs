@@ -1,7 +1,7 @@
 //! `orthant export`: a model as a Hugging Face folder, adapters merged.
 
 use super::terminal::say;
-use super::{DtypeChoice, load_model};
+use super::{DtypeChoice, load, model_files};
 use crate::error::Result;
 use crate::files::staging::StagedFolder;
 use candle_core::{DType, Device};
@@ -30,9 +30,11 @@ pub(super) struct ExportArguments {
 
 pub(super) fn run(arguments: &ExportArguments) -> Result<u8> {
     let out = &arguments.out;
-    let staged = StagedFolder::begin(out, &[])?;
+    let files = model_files(&arguments.model, arguments.base.as_ref())?;
+    let bytes = files.config.parameter_count() * arguments.dtype.dtype().size_in_bytes();
+    let staged = StagedFolder::begin(out, &[], bytes as u64)?;
     // Adapters are merged in f32 and rounded once.
-    let model = load_model(&arguments.model, arguments.base.as_ref(), DType::F32, &Device::Cpu)?;
+    let model = load(files, DType::F32, &Device::Cpu)?;
     let model = model.converted(arguments.dtype.dtype())?;
     model.write(staged.path())?;
     staged.finish()?;

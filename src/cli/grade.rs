@@ -3,13 +3,13 @@
 use super::terminal::{is_read, note, say};
 use crate::data::Label;
 use crate::error::{Error, Result};
-use crate::files;
+use crate::files::{self, lines::bounded};
 use crate::verify::{AnswerFormat, Verdict, Verification, verify};
 use clap::Args;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
@@ -141,8 +141,10 @@ fn for_chunks(path: &Path, mut work: impl FnMut(&[(usize, Vec<u8>)]) -> Result<b
     // A pipe cannot be read twice.
     let file = files::open_regular(path).map_err(unreadable)?;
     let (mut chunk, mut bytes) = (Vec::new(), 0);
-    for (index, line) in BufReader::new(file).split(b'\n').enumerate() {
-        let line = line.map_err(unreadable)?;
+    for (index, line) in bounded(BufReader::new(file)).enumerate() {
+        let line = line.map_err(|error| {
+            Error::input(format!("line {} cannot be read: {error} ({})", index + 1, path.display()))
+        })?;
         if line.trim_ascii().is_empty() {
             continue;
         }

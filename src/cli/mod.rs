@@ -18,13 +18,14 @@ use crate::dashboard::{DashboardOptions, PanelKind, Screenshot};
 use crate::error::{Error, Result};
 use crate::escape::one_line;
 use crate::experiment::{DeviceChoice, ModelSource};
+use crate::guard;
 use crate::kernels::flush_subnormals;
-use crate::model::{LanguageModel, bundled_models};
+use crate::model::{LanguageModel, ModelFiles, bundled_models};
 use candle_core::{DType, Device};
 use clap::builder::RangedI64ValueParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use terminal::note;
 
@@ -66,8 +67,8 @@ enum Command {
 /// Runs the program; returns its exit status.
 pub fn main() -> u8 {
     tell_of_panics();
-    let parsed = with_negative_numbers(Arguments::command())
-        .try_get_matches()
+    let parsed = Arguments::command()
+        .try_get_matches_from(with_numbers_joined(std::env::args_os()))
         .and_then(|mut matches| Arguments::from_arg_matches_mut(&mut matches));
     let arguments = match parsed {
         Ok(arguments) => arguments,
@@ -87,13 +88,13 @@ pub fn main() -> u8 {
     };
     // Threads that are made from here on have this from their maker.
     flush_subnormals();
-    catch_unwind(AssertUnwindSafe(|| {
+    let done = guard::unwound(|| {
         status(match arguments.command {
             Some(command) => run(command),
             None => start::run(arguments.start),
         })
-    }))
-    .unwrap_or(1)
+    });
+    done.unwrap_or(1)
 }
 
 /// The exit status of what was done; an error is told first.
@@ -119,14 +120,30 @@ fn tell_of_panics() {
     }));
 }
 
-/// Takes `--lambda -1` for an option with a value, so that the refusal speaks of `--lambda` and what it may be, not of an unknown
-/// option `-1`.
-fn with_negative_numbers(command: clap::Command) -> clap::Command {
-    let allow = |argument: clap::Arg| {
-        let takes_values = argument.get_action().takes_values();
-        argument.allow_negative_numbers(takes_values)
+/// Makes one of `--lambda -.5`, so that the refusal speaks of `--lambda` and what it may be, not of an unknown option `-.`. No option
+/// begins like a negative number.
+fn with_numbers_joined(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let is_number = |text: &OsString| {
+        let mut bytes = text.as_encoded_bytes().iter();
+        bytes.next() == Some(&b'-') && bytes.next().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.')
     };
-    command.mut_args(allow).mut_subcommands(with_negative_numbers)
+    let is_option = |text: &OsString| {
+        let bytes = text.as_encoded_bytes();
+        bytes.len() > 2 && bytes.starts_with(b"--") && !bytes.contains(&b'=')
+    };
+    let (mut joined, mut are_options) = (Vec::<OsString>::new(), true);
+    for argument in arguments {
+        // What follows `--` are no options.
+        are_options &= argument != "--";
+        match joined.last_mut().filter(|last| are_options && is_option(last) && is_number(&argument)) {
+            Some(last) => {
+                last.push("=");
+                last.push(argument);
+            }
+            None => joined.push(argument),
+        }
+    }
+    joined
 }
 
 /// Clap's message, usage and hint, spread over several paragraphs, as one.
@@ -241,10 +258,15 @@ fn model_source(text: &str) -> ModelSource {
     }
 }
 
-/// Loads a model as one without an adapter, and says on standard error what about it is worth a warning.
-fn load_model(model: &str, base: Option<&String>, dtype: DType, device: &Device) -> Result<LanguageModel> {
+/// Finds the model that `--model` and `--base` name.
+fn model_files(model: &str, base: Option<&String>) -> Result<ModelFiles> {
     let base = base.map(|base| model_source(base));
-    let model = LanguageModel::load_on(&model_source(model), base.as_ref(), dtype, device)?;
+    ModelFiles::open_on(&model_source(model), base.as_ref())
+}
+
+/// Loads a model as one without an adapter, and says on standard error what about it is worth a warning.
+fn load(files: ModelFiles, dtype: DType, device: &Device) -> Result<LanguageModel> {
+    let model = files.load(dtype, device)?;
     model.notes().iter().for_each(|note| note!("warning: {note}"));
     model.merged()
 }

@@ -1,10 +1,10 @@
 //! `orthant pretrain EXPERIMENT.ron`: a small base model from nothing.
 
-use super::terminal::tell_above;
+use super::terminal::{note, tell_above};
 use crate::error::{Error, Result};
 use crate::evaluation::{EvaluationRecord, Suite, evaluate};
 use crate::experiment::{self, OptimizerConfig, Precision, Pretrain};
-use crate::files::{self, SETTINGS_BYTES, checksums, staging::StagedFolder};
+use crate::files::{self, SETTINGS_BYTES, checksums, space, staging, staging::StagedFolder};
 use crate::kernels::Buffers;
 use crate::model::{
     END_OF_TEXT, GradientSum, LanguageModel, Qwen3Config, ResponseBatch, TextTokenizer, Weights, data_type,
@@ -45,6 +45,19 @@ pub(super) fn run(arguments: &PretrainArguments) -> Result<u8> {
     super::on_large_stack("pretrain", || train(&config)).map(|()| 0).map_err(locate)
 }
 
+/// What could not be saved, with what has to be freed, and how to go on.
+fn unsaved(error: Error, place: &Path, bytes: u64) -> Error {
+    match error {
+        Error::Io { doing, source, path } => {
+            let error = Error::Io { doing, source: space::explained(source, place, bytes), path };
+            let has_save = place.join(Progress::FOLDER).exists();
+            let from = if has_save { "goes on where the last save was" } else { "begins again" };
+            Error::failed(format!("{error}; the same command {from}"))
+        }
+        other => other,
+    }
+}
+
 fn train(config: &Pretrain) -> Result<()> {
     let device = open_device(config.device)?;
     let words: Vec<&str> = config.words.iter().map(String::as_str).collect();
@@ -72,7 +85,9 @@ fn train(config: &Pretrain) -> Result<()> {
     let weights = Weights::random(&shape, INIT_STD, config.seed, data_type(Precision::F32), &device)?;
     let model = LanguageModel::new(shape, tokenizer, weights)?;
     let OptimizerConfig::AdamW(settings) = &config.optimizer;
-    let staged = StagedFolder::begin(&config.out, &Progress::FOLDERS)?;
+    // Weights, masters and moments twice while one save replaces another, and the weights of the model itself.
+    let bytes = (model.parameter_count() * (2 * (4 + 12) + 4)) as u64;
+    let staged = StagedFolder::begin(&config.out, Progress::KEPT, bytes)?;
     let (mut progress, mut optimizer) = Progress::begin(config, &model, settings.settings(), staged.path())?;
 
     let bar = ProgressBar::new(config.steps).with_position(progress.step);
@@ -117,13 +132,13 @@ fn train(config: &Pretrain) -> Result<()> {
             progress.records.push(record);
         }
         if config.evaluations.iter().any(|evaluation| is_due(evaluation.every)) || saved.elapsed() > SAVE_INTERVAL {
-            progress.save(&model, &optimizer, staged.path())?;
+            progress.save(&model, &optimizer, staged.path()).map_err(|error| unsaved(error, staged.path(), bytes))?;
             saved = Instant::now();
         }
     }
     bar.finish_and_clear();
-    model.write(staged.path())?;
-    write_card(config, &model, &progress, staged.path())?;
+    let written = model.write(staged.path()).and_then(|()| write_card(config, &model, &progress, staged.path()));
+    written.map_err(|error| unsaved(error, staged.path(), bytes))?;
     Progress::remove(staged.path())?;
     staged.finish()
 }
@@ -144,30 +159,40 @@ struct Progress {
 }
 
 impl Progress {
-    /// Where it is saved, and where the save before it is while it is being replaced.
-    const FOLDERS: [&str; 2] = ["progress", "progress-before"];
+    /// The folder that it is saved in.
+    const FOLDER: &str = "progress";
+    /// What the next try needs: that folder, under either name that it has while it is replaced.
+    const KEPT: &[&str] = &[Self::FOLDER, ".progress.before"];
     const FILE: &str = "pretrain.json";
     const STATE: &str = "trainer.safetensors";
 
-    /// Goes on where an earlier try with the same experiment was, or begins.
+    /// Goes on where an earlier try with the same experiment was, or begins. What there is of an earlier try that cannot be gone on
+    /// from is told of.
     fn begin(config: &Pretrain, model: &LanguageModel, settings: AdamWSettings, place: &Path) -> Result<(Self, AdamW)> {
         let experiment = experiment::to_text(config)?;
-        for folder in Self::FOLDERS.map(|name| place.join(name)) {
-            let read = || -> Result<Self> {
-                checksums::verify(&folder)?;
-                let text = files::read_text(&folder.join(Self::FILE), SETTINGS_BYTES)
-                    .map_err(Error::io("reading", &folder))?;
-                serde_json::from_str(&text).map_err(|error| Error::failed(error.to_string()))
-            };
-            if let Ok(progress) = read()
-                && progress.experiment == experiment
-            {
-                let optimizer = AdamW::read(&model.weights, settings, &folder.join(Self::STATE))?;
-                return Ok((progress, optimizer));
+        let folder = place.join(Self::FOLDER);
+        staging::restore(&folder).map_err(Error::io("giving an earlier save its name back", &folder))?;
+        let new = Self { experiment, step: 0, tokens: 0, loss: None, records: Vec::new() };
+        if folder.exists() {
+            match Self::read(&folder) {
+                Ok(progress) if progress.experiment == new.experiment => {
+                    let optimizer = AdamW::read(&model.weights, settings, &folder.join(Self::STATE))?;
+                    return Ok((progress, optimizer));
+                }
+                Ok(_) => note!("an earlier try had other settings, so this one begins anew"),
+                Err(error) => {
+                    note!("warning: what an earlier try saved cannot be used, so this one begins anew: {error}")
+                }
             }
         }
-        let progress = Self { experiment, step: 0, tokens: 0, loss: None, records: Vec::new() };
-        Ok((progress, AdamW::new(&model.weights, settings)?))
+        Ok((new, AdamW::new(&model.weights, settings)?))
+    }
+
+    fn read(folder: &Path) -> Result<Self> {
+        checksums::verify(folder)?;
+        let path = folder.join(Self::FILE);
+        let text = files::read_text(&path, SETTINGS_BYTES).map_err(Error::io("reading", &path))?;
+        serde_json::from_str(&text).map_err(|error| Error::failed(format!("{error} ({})", path.display())))
     }
 
     /// A step is done.
@@ -179,39 +204,20 @@ impl Progress {
 
     /// Saves it, with the model as it is now.
     fn save(&self, model: &LanguageModel, optimizer: &AdamW, place: &Path) -> Result<()> {
-        let [folder, before] = Self::FOLDERS.map(|name| place.join(name));
-        let new = place.join("progress-new");
         let text = serde_json::to_string_pretty(self).map_err(|error| Error::failed(error.to_string()))?;
-        let failed = |error| Error::io("saving the progress", &new)(error);
-        remove(&new)?;
-        fs::create_dir(&new).map_err(failed)?;
-        model.write(&new)?;
-        optimizer.write(&new.join(Self::STATE))?;
-        fs::write(new.join(Self::FILE), text).map_err(failed)?;
-        checksums::write(&new)?;
-        for entry in new.read_dir().map_err(failed)? {
-            files::sync(&entry.map_err(failed)?.path()).map_err(failed)?;
-        }
-        if folder.exists() {
-            remove(&before)?;
-            fs::rename(&folder, &before).map_err(failed)?;
-        }
-        fs::rename(&new, &folder).and_then(|()| files::sync(place)).map_err(failed)?;
-        remove(&before)
+        staging::replace(&place.join(Self::FOLDER), |folder| {
+            model.write(folder)?;
+            optimizer.write(&folder.join(Self::STATE))?;
+            let path = folder.join(Self::FILE);
+            fs::write(&path, &text).map_err(Error::io("saving the progress", &path))?;
+            checksums::write(folder)
+        })
     }
 
     /// Removes it, when the model is done.
     fn remove(place: &Path) -> Result<()> {
-        Self::FOLDERS.iter().try_for_each(|name| remove(&place.join(name)))
-    }
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io("removing an earlier save", folder)(error))
-        }
-        _ => Ok(()),
+        let folder = place.join(Self::FOLDER);
+        staging::remove(&folder).map_err(Error::io("removing an earlier save", &folder))
     }
 }
 

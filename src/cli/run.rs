@@ -159,7 +159,10 @@ fn with_way_on(error: Error, snapshot: &RunSnapshot) -> Error {
             "{error}; go on from the checkpoint of step {step} with `orthant run --resume {}`",
             snapshot.info.directory.display()
         )),
-        None => error,
+        None => Error::failed(format!(
+            "{error}; there is no checkpoint yet: start it again with `orthant run {}`",
+            snapshot.info.directory.join("experiment.ron").display()
+        )),
     }
 }
 

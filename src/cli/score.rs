@@ -1,7 +1,7 @@
 //! `orthant score`: the geometry of any responses, whoever generated them.
 
 use super::terminal::say;
-use super::{load_model, on_large_stack, parse_seed, whole};
+use super::{load, model_files, on_large_stack, parse_seed, whole};
 use crate::error::Result;
 use crate::experiment::DeviceChoice;
 use crate::geometry::{
@@ -143,7 +143,7 @@ pub(super) fn run(arguments: &ScoreArguments) -> Result<u8> {
     // Found before the work rather than after it.
     let folder = ScoreFolder::open(&arguments.out, &arguments.input)?;
     let device = open_device(arguments.device)?;
-    let model = load_model(&arguments.model, arguments.base.as_ref(), DType::F32, &device)?;
+    let model = load(model_files(&arguments.model, arguments.base.as_ref())?, DType::F32, &device)?;
     let inputs = read_inputs(&arguments.input, &model)?;
 
     let bar = ProgressBar::new(inputs.len() as u64);

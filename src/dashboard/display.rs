@@ -31,8 +31,8 @@ pub(super) fn go_on(end: WindowEnd) -> u8 {
 mod x11 {
     use super::{WindowEnd, go_on};
     use crate::error::Error;
+    use crate::guard;
     use std::ffi::c_int;
-    use std::panic::{AssertUnwindSafe, catch_unwind};
     use x11_dl::xlib::{Display, Xlib};
 
     /// Sets the handler, where there is an Xlib.
@@ -45,7 +45,7 @@ mod x11 {
     /// Called by Xlib in place of the end of the program.
     unsafe extern "C" fn lost(_display: *mut Display) -> c_int {
         let end = WindowEnd::Lost(Error::failed("the display has gone, and the window with it"));
-        let status = catch_unwind(AssertUnwindSafe(|| go_on(end))).unwrap_or(1);
+        let status = guard::unwound(|| go_on(end)).unwrap_or(1);
         // SAFETY: it takes any number. What the libraries of graphics would do at a usual exit needs the display.
         unsafe { libc::_exit(c_int::from(status)) }
     }

@@ -55,13 +55,13 @@ mod watch_tests;
 mod widgets;
 
 use crate::error::{Error, Result};
+use crate::guard;
 use crate::trainer::{RunHandle, WatchedRun};
 use app::{Dashboard, ScreenshotResult};
 use dock::Dock;
 use open_run::RunSource;
 use opener::Opener;
 use start::Start;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::PoisonError;
 use theme::Themes;
@@ -162,7 +162,7 @@ fn open_window(
 ) -> u8 {
     display::prepare(afterwards);
     // A library of graphics may panic where its display has gone.
-    let shown = catch_unwind(AssertUnwindSafe(|| show_window(runs, places, started, options)));
+    let shown = guard::unwound(|| show_window(runs, places, started, options));
     display::go_on(shown.unwrap_or_else(|_| WindowEnd::Lost(Error::failed("the window failed"))))
 }
 

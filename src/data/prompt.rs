@@ -10,11 +10,10 @@ use super::record::Record;
 use crate::error::{Error, Result, nearest};
 use crate::escape::{MOST_LISTED, listed, shown};
 use crate::experiment::{AnswerFormat, TemplateVariables};
-use crate::files::{SETTINGS_BYTES, decode, read_text};
+use crate::files::{SETTINGS_BYTES, checksums::sha256, decode, read_text};
 use crate::guard::caught;
-use crate::model::{TextTokenizer, hexadecimal};
+use crate::model::TextTokenizer;
 use serde_json::{Value as Json, json};
-use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -80,7 +79,7 @@ impl PromptTemplate {
             values.push((name.clone(), json!(value)));
         }
         values.retain(|(name, _)| template.reads(name));
-        let hash = hexadecimal(Sha256::digest(json!([source, values]).to_string()));
+        let hash = sha256(json!([source, values]).to_string());
         Ok(Self { template, name: name.to_string(), hash, values, asked_for_time: AtomicBool::new(false) })
     }
 

@@ -40,6 +40,13 @@ pub struct Record {
     pub level: Option<String>,
 }
 
+impl Record {
+    /// All that prompts and verdicts are made of.
+    pub(crate) fn texts(&self) -> [&str; 4] {
+        [&self.id, &self.problem, self.system.as_deref().unwrap_or_default(), &self.answer]
+    }
+}
+
 /// Why nobody could be right about a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unusable {

@@ -84,14 +84,14 @@ const EVALUATION_STEPS: u64 = 1 << 48;
 const CACHE_BYTES: usize = 4 << 30;
 const MOST_ROWS: usize = 512;
 
-/// Samples the problems of the suite from number `first` on, and hands over the samples of each problem in order. `progress` hears
-/// the share of the suite that is done.
+/// Samples the problems of the suite that have these `numbers`, from 0, and hands over the samples of each problem in that order.
+/// `progress` hears the share of them that is done.
 ///
 /// What is sampled for a problem is a function of the weights, the seed, the step and the problem's number in the suite alone.
 pub fn sample_suite(
     model: &LanguageModel,
     suite: &Suite,
-    first: usize,
+    numbers: &[usize],
     settings: &EvaluationSettings,
     mut each: impl FnMut(&[SampledAnswer]) -> Result<()>,
     mut progress: impl FnMut(f32),
@@ -107,26 +107,23 @@ pub fn sample_suite(
         None => rows_at_a_time(&model.config, suite.longest_prompt(&model.tokenizer)? + settings.max_new_tokens),
     };
     let chunk = (rows / settings.samples).max(1);
-    let count = suite.problems.len();
-    for (number, problems) in suite.problems[first.min(count)..].chunks(chunk).enumerate() {
-        let base = first + number * chunk;
-        let prompts = problems
+    for (place, chosen) in numbers.chunks(chunk).enumerate() {
+        let prompts = chosen
             .iter()
-            .enumerate()
-            .map(|(i, item)| {
+            .map(|&number| {
                 let step = EVALUATION_STEPS + settings.step;
-                let key = StreamKey { seed: settings.seed, step, prompt: (base + i) as u64 };
-                Ok(PromptRequest { ids: model.tokenizer.encode(&item.problem.prompt)?, key })
+                let key = StreamKey { seed: settings.seed, step, prompt: number as u64 };
+                Ok(PromptRequest { ids: model.tokenizer.encode(&suite.problems[number].problem.prompt)?, key })
             })
             .collect::<Result<Vec<_>>>()?;
         let completions = model.frozen.sample(&prompts, settings.samples, &sampling, None, |share| {
-            progress((base as f32 + share * problems.len() as f32) / count as f32);
+            progress(((place * chunk) as f32 + share * chosen.len() as f32) / numbers.len() as f32);
         })?;
         let judged = completions
             .par_chunks(settings.samples)
-            .zip(problems)
-            .map(|(completions, item)| {
-                let problem = &item.problem;
+            .zip(chosen)
+            .map(|(completions, &number)| {
+                let problem = &suite.problems[number].problem;
                 let mut samples = Vec::with_capacity(completions.len());
                 for (sample, completion) in completions.iter().enumerate() {
                     let text = model.tokenizer.decode(&completion.ids)?;

@@ -3,11 +3,11 @@
 use crate::data::{PromptTemplate, Record, TrainingTexts, WORDS, judge, named, read_records, same_answer};
 use crate::error::{Error, Result};
 use crate::experiment::{AnswerFormat, DataSource, FileSuite, NamedSuite, SuiteConfig};
-use crate::model::{LanguageModel, TextTokenizer, hexadecimal};
+use crate::files::checksums::sha256_of_texts;
+use crate::model::{LanguageModel, TextTokenizer};
 use crate::tasks::dataset::{self, Named, Prompted, Prompting};
 use crate::tasks::{Problem, Room, Split, Task, answer_classes, most_tokens};
 use crate::verify::Verification;
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -42,6 +42,7 @@ pub struct Suite {
     /// Its problems, at least one.
     pub problems: Vec<SuiteProblem>,
     judge: Judge,
+    hash: String,
     /// What there is to say of the data, such as problems that had to be left out.
     pub notes: Vec<String>,
     /// SHA-256 of the text of the template that its prompts are made with, where there is one.
@@ -107,7 +108,9 @@ impl Suite {
             .collect();
         let name = format!("{} held-out {}", task.name(), problems.len());
         let template_hash = task.template_hash().map(str::to_string);
-        Self { name, problems, judge: Judge::Task(task), notes: Vec::new(), template_hash }
+        let texts = problems.iter().flat_map(|item| [&item.problem.id, &item.text, &item.problem.answer]);
+        let hash = sha256_of_texts(texts.map(String::as_str));
+        Self { name, problems, judge: Judge::Task(task), hash, notes: Vec::new(), template_hash }
     }
 
     fn of_records(
@@ -127,9 +130,11 @@ impl Suite {
             let problem = Problem { id: record.id, prompt, answer: record.answer };
             SuiteProblem { problem, text: record.problem, subject: record.subject, level: record.level }
         };
-        let problems = prompting.prompts(records, &of, limit, &mut notes)?.into_iter().map(problem).collect();
+        let prompted = prompting.prompts(records, &of, limit, &mut notes)?;
+        let hash = sha256_of_texts(prompted.iter().flat_map(|item| item.record.texts()));
+        let problems = prompted.into_iter().map(problem).collect();
         let template_hash = Some(prompting.template.hash().to_string());
-        Ok(Self { name: of.name, problems, judge: Judge::Format(format), notes, template_hash })
+        Ok(Self { name: of.name, problems, judge: Judge::Format(format), hash, notes, template_hash })
     }
 
     /// Judges one completion.
@@ -185,15 +190,8 @@ impl Suite {
         ))
     }
 
-    /// SHA-256 of the problems: ids, prompts and answers.
-    pub fn hash(&self) -> String {
-        let mut hasher = Sha256::new();
-        for SuiteProblem { problem, .. } in &self.problems {
-            for text in [&problem.id, &problem.prompt, &problem.answer] {
-                hasher.update((text.len() as u64).to_le_bytes());
-                hasher.update(text);
-            }
-        }
-        hexadecimal(hasher.finalize())
+    /// SHA-256 of the problems: ids, texts and answers, without what the template makes of them.
+    pub fn hash(&self) -> &str {
+        &self.hash
     }
 }

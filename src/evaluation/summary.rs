@@ -164,7 +164,8 @@ pub fn evaluate(
         outcomes.push(ProblemOutcome::of(samples));
         Ok(())
     };
-    sample_suite(model, suite, 0, &settings, each, progress)?;
+    let numbers: Vec<usize> = (0..suite.problems.len()).collect();
+    sample_suite(model, suite, &numbers, &settings, each, progress)?;
     let summary = Summary::new(&outcomes, samples, &config.k)?;
     Ok(EvaluationRecord {
         step,

@@ -4,7 +4,7 @@ use super::config::Experiment;
 use super::parse;
 use super::run_dir::{LOGS, RunDir, list, record_step};
 use crate::error::{Error, Result};
-use crate::files::{self, checksums, space};
+use crate::files::{self, checksums, space, staging};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,16 @@ const EXPERIMENT: &str = "experiment.ron";
 
 /// Folders with files of single steps.
 pub(super) const RECORDS: [&str; 3] = ["rollouts", "geometry", "tokens"];
+
+impl Experiment {
+    /// How many checkpoints a run writes after `step`.
+    pub(crate) fn checkpoints_after(&self, step: u64) -> u64 {
+        match self.record.checkpoint_every {
+            0 => 1,
+            every => self.stop.steps.saturating_sub(step).div_ceil(every),
+        }
+    }
+}
 
 impl RunDir {
     /// The newest checkpoint: its step and folder.
@@ -51,8 +61,26 @@ impl RunDir {
         Ok(steps)
     }
 
+    /// Gives checkpoints their names back that a kill left without, while they were replaced.
+    pub(crate) fn restore_checkpoints(&self) -> Result<()> {
+        let folder = self.path().join("checkpoints");
+        for path in list(&folder)? {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if let Some(step) = name.strip_prefix('.').and_then(|name| record_step(name, &[staging::BEFORE])) {
+                let restored = staging::restore(&self.checkpoint_path(step));
+                restored.map_err(Error::io("giving a checkpoint its name back", &path))?;
+            }
+        }
+        Ok(())
+    }
+
     fn checkpoint_path(&self, step: u64) -> PathBuf {
         self.path().join(format!("checkpoints/step_{step:06}"))
+    }
+
+    /// Whether a version of the program wrote the checkpoint in `folder` that had neither checksums nor the experiment in it.
+    pub(crate) fn is_checkpoint_of_older_version(folder: &Path) -> bool {
+        [EXPERIMENT, checksums::CHECKSUMS].iter().all(|name| !folder.join(name).exists())
     }
 
     /// The experiment as it held when the checkpoint in `folder` was written; `None` where an older version wrote it.
@@ -61,55 +89,26 @@ impl RunDir {
         if path.exists() { parse::read(&path).map(Some) } else { Ok(None) }
     }
 
-    /// Makes `checkpoints/step_NNNNNN/` of about `bytes` bytes, its content written by `fill` into a temporary folder first. What a
-    /// run that goes on from it relies on, logs and records up to the step, is on the disk before it gets its name. Returns its path.
+    /// Makes `checkpoints/step_NNNNNN/`, its content written by `fill` into a temporary folder first. What a run that goes on from it
+    /// relies on, logs and records up to the step, is on the disk before it gets its name. Returns its path.
     pub fn write_checkpoint(
         &self,
         step: u64,
-        bytes: u64,
         experiment: &Experiment,
         fill: impl Fn(&Path) -> Result<()>,
     ) -> Result<PathBuf> {
-        let temporary = self.path().join(format!("checkpoints/.step_{step:06}.tmp"));
-        self.persist(|| {
-            let written = self.try_checkpoint(step, bytes, experiment, &temporary, &fill);
-            if written.is_err() {
-                // On a full disk it would only take up room.
-                fs::remove_dir_all(&temporary).ok();
-            }
-            written
-        })
-    }
-
-    fn try_checkpoint(
-        &self,
-        step: u64,
-        bytes: u64,
-        experiment: &Experiment,
-        temporary: &Path,
-        fill: &impl Fn(&Path) -> Result<()>,
-    ) -> Result<PathBuf> {
         let target = self.checkpoint_path(step);
-        if temporary.exists() {
-            fs::remove_dir_all(temporary).map_err(Error::io("removing a half-written checkpoint", temporary))?;
-        }
-        space::check(self.path(), bytes).map_err(Error::io("writing a checkpoint", &target))?;
-        fs::create_dir(temporary).map_err(Error::io("making a checkpoint's folder", temporary))?;
-        fill(temporary)?;
-        let path = temporary.join(EXPERIMENT);
-        fs::write(&path, format!("{}\n", parse::to_text(experiment)?))
-            .map_err(Error::io("writing the experiment", &path))?;
-        checksums::write(temporary)?;
-        for path in list(temporary)? {
-            sync(&path)?;
-        }
-        sync(temporary)?;
-        self.sync_records(step)?;
-        if target.exists() {
-            fs::remove_dir_all(&target).map_err(Error::io("replacing a checkpoint", &target))?;
-        }
-        fs::rename(temporary, &target).map_err(Error::io("putting a checkpoint in place", &target))?;
-        sync(&self.path().join("checkpoints"))?;
+        let text = format!("{}\n", parse::to_text(experiment)?);
+        self.persist(|| {
+            space::check(self.path(), self.checkpoint_bytes()).map_err(Error::io("writing a checkpoint", &target))?;
+            staging::replace(&target, |folder| {
+                fill(folder)?;
+                let path = folder.join(EXPERIMENT);
+                fs::write(&path, &text).map_err(Error::io("writing the experiment", &path))?;
+                checksums::write(folder)?;
+                self.sync_records(step)
+            })
+        })?;
         Ok(target)
     }
 
@@ -143,4 +142,51 @@ impl RunDir {
 
 fn sync(path: &Path) -> Result<()> {
     files::sync(path).map_err(Error::io("syncing to disk", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::Event;
+    use crate::files::trace;
+
+    #[test]
+    fn what_a_checkpoint_counts_on_is_on_the_disk_before_it_gets_its_name() {
+        let text = r#"Experiment(name: "t", model: Bundled("countdown"), task: Countdown())"#;
+        let experiment: Experiment = parse::from_text(text, "test").unwrap();
+        let parent = tempfile::tempdir().unwrap();
+        let run = RunDir::create(parent.path(), &experiment).unwrap();
+        let checkpoint = |step: u64| {
+            let fill = |folder: &Path| {
+                fs::write(folder.join("model.safetensors"), "x").unwrap();
+                Ok(())
+            };
+            trace::of(run.path(), || drop(run.write_checkpoint(step, &experiment, fill).unwrap()))
+        };
+        let record = |step: u64| run.write_rollouts(step, &[]).unwrap();
+        run.append_event(&Event::now(0, "started", "")).unwrap();
+        (1..=2).for_each(record);
+        let done = checkpoint(2);
+        let place =
+            |line: &str| done.iter().position(|known| known == line).unwrap_or_else(|| panic!("{line}: {done:?}"));
+        let named = place("rename checkpoints/step_000002");
+        for line in [
+            "sync checkpoints/.step_000002.tmp/model.safetensors",
+            "sync checkpoints/.step_000002.tmp/experiment.ron",
+            "sync checkpoints/.step_000002.tmp/SHA256SUMS",
+            "sync checkpoints/.step_000002.tmp",
+            "sync rollouts/step_000001.jsonl",
+            "sync rollouts/step_000002.jsonl",
+            "sync rollouts",
+            "sync events.jsonl",
+        ] {
+            assert!(place(line) < named, "{line}");
+        }
+        assert!(place("sync checkpoints") > named);
+        // Only what is new since.
+        (3..=4).for_each(record);
+        let done = checkpoint(4);
+        let records: Vec<&String> = done.iter().filter(|line| line.contains("rollouts/")).collect();
+        assert_eq!(records.len(), 2, "{done:?}");
+    }
 }

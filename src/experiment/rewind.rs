@@ -2,10 +2,12 @@
 //! the program gives are gone.
 
 use super::checkpoints::RECORDS;
+use super::events::{Event, FidelityRecord};
 use super::run_dir::{LOGS, RunDir, list, record_step};
 use crate::error::{Error, Result};
-use crate::files;
-use serde::Deserialize;
+use crate::evaluation::EvaluationRecord;
+use crate::files::{self, lines::Lines, lines::numbered, staging};
+use crate::metrics::MetricRow;
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,11 +21,19 @@ pub struct Rewound {
     pub damaged: Vec<String>,
 }
 
-/// What is looked at of a log's line.
-#[derive(Deserialize)]
-struct LogLine {
-    step: u64,
-    suite: Option<String>,
+/// What tells a line of a log from others: its step, and the suite of an evaluation.
+type Key = (u64, Option<String>);
+
+/// The key of a line of the log `name`, if it is one that can be read.
+fn key(name: &str, line: &str) -> Option<Key> {
+    match name {
+        "metrics.jsonl" => MetricRow::from_json(line).map(|row| (row.step, None)),
+        "evals.jsonl" => {
+            serde_json::from_str(line).ok().map(|record: EvaluationRecord| (record.step, Some(record.suite)))
+        }
+        "fidelity.jsonl" => serde_json::from_str(line).ok().map(|record: FidelityRecord| (record.step, None)),
+        _ => serde_json::from_str(line).ok().map(|event: Event| (event.step, None)),
+    }
 }
 
 impl RunDir {
@@ -75,7 +85,7 @@ impl RunDir {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let is_half_written = name.strip_prefix('.').is_some_and(|name| record_step(name, &[".tmp"]).is_some());
             if is_half_written && path.is_dir() {
-                fs::remove_dir_all(&path).map_err(Error::io("removing a half-written checkpoint", &path))?;
+                staging::remove(&path).map_err(Error::io("removing a half-written checkpoint", &path))?;
                 rewound.removed.push("a half-written checkpoint".to_string());
             } else if record_step(name, &[""]).is_some_and(|at| at > step) {
                 sets_aside = true;
@@ -95,21 +105,10 @@ impl RunDir {
             Err(error) => return Err(Error::io("reading a file of the run", &path)(error)),
         };
         let log = Log::read(name, &bytes, step);
-        let mut faults = Vec::new();
-        if log.damaged > 0 {
-            faults.push(format!("{} damaged {}", log.damaged, plural(log.damaged, "line")));
-        }
-        if log.repeated > 0 {
-            faults.push(format!("{} {} for what stands there already", log.repeated, plural(log.repeated, "line")));
-        }
-        if !log.missing.is_empty() {
-            faults.push(format!("no line for {}", steps_in_words(&log.missing)));
-        }
-        if !faults.is_empty() {
-            let mut text = format!("{name} has {}", faults.join(", and "));
-            if log.damaged + log.repeated > 0 {
-                let kept = free_name(&path, "damaged");
-                fs::copy(&path, &kept).map_err(Error::io("keeping a damaged file", &kept))?;
+        if let Some(faults) = log.faults() {
+            let mut text = format!("{name}: {faults}");
+            if log.is_changed() {
+                let kept = files::copy_aside(&path, "damaged").map_err(Error::io("keeping a damaged file", &path))?;
                 text.push_str("; the file as it was is kept as ");
                 text.push_str(&kept.file_name().unwrap_or_default().to_string_lossy());
             }
@@ -118,8 +117,7 @@ impl RunDir {
         if log.later > 0 {
             let mut text = format!("{} {} of {name}", log.later, plural(log.later, "line"));
             if sets_aside {
-                let aside = free_name(&path, "aside");
-                fs::copy(&path, &aside).map_err(Error::io("keeping later lines", &aside))?;
+                let aside = files::copy_aside(&path, "aside").map_err(Error::io("keeping later lines", &path))?;
                 text.push_str(", which stand in ");
                 text.push_str(&aside.file_name().unwrap_or_default().to_string_lossy());
             }
@@ -137,64 +135,95 @@ impl RunDir {
 struct Log {
     /// The lines that stay.
     kept: String,
-    /// Lines after the step that the run is taken back to.
+    /// Lines after the step that the run is taken back to, and the beginning of one that a kill left, after the checkpoint.
     later: usize,
-    /// Lines that cannot be read. One that is cut off at the file's end is none: a kill leaves it, after the checkpoint.
-    damaged: usize,
+    /// Lines that cannot be read.
+    damaged: Vec<usize>,
     /// Lines that say again what another says.
-    repeated: usize,
+    repeated: Vec<usize>,
+    /// Lines that stand after one of a later step.
+    misplaced: Vec<usize>,
     /// First and last of steps without a line, where every step has one.
     missing: Vec<(u64, u64)>,
 }
 
 impl Log {
     fn read(name: &str, bytes: &[u8], step: u64) -> Self {
-        let mut log = Self::default();
-        let mut lines: Vec<(LogLine, &str)> = Vec::new();
-        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
-            let text = std::str::from_utf8(line).ok().map(str::trim_end);
-            match text.and_then(|text| Some((serde_json::from_str::<LogLine>(text).ok()?, text))) {
-                Some((at, _)) if at.step > step => log.later += 1,
-                Some(line) => lines.push(line),
-                None if line.ends_with(b"\n") && !line.trim_ascii().is_empty() => log.damaged += 1,
-                None => log.later += usize::from(!line.ends_with(b"\n")),
+        let Lines { mut whole, damaged, is_cut_off } = Lines::read(bytes, |line| key(name, line));
+        let count = whole.len();
+        whole.retain(|(_, (at, _), _)| *at <= step);
+        let mut log = Self { later: count - whole.len() + usize::from(is_cut_off), damaged, ..Self::default() };
+        let mut newest = 0;
+        for (number, (at, _), _) in &whole {
+            if *at < newest {
+                log.misplaced.push(*number);
             }
+            newest = newest.max(*at);
         }
+        whole.sort_by_key(|(_, (at, _), _)| *at);
         // What happened may happen twice; every other line is the only one of its kind. Of several the longest stays.
-        let mut last: HashMap<(u64, Option<String>), usize> = HashMap::new();
-        let mut stays = vec![true; lines.len()];
-        for (place, (line, text)) in lines.iter().enumerate().filter(|_| name != "events.jsonl") {
-            if let Some(&earlier) = last.get(&(line.step, line.suite.clone())) {
-                let is_longer = text.len() > lines[earlier].1.len();
+        let mut last: HashMap<&Key, usize> = HashMap::new();
+        let mut stays = vec![true; whole.len()];
+        for (place, (number, key, text)) in whole.iter().enumerate().filter(|_| name != "events.jsonl") {
+            if let Some(&earlier) = last.get(key) {
+                let is_longer = text.len() > whole[earlier].2.len();
                 stays[if is_longer { earlier } else { place }] = false;
-                log.repeated += 1;
+                log.repeated.push(if is_longer { whole[earlier].0 } else { *number });
                 if !is_longer {
                     continue;
                 }
             }
-            last.insert((line.step, line.suite.clone()), place);
+            last.insert(key, place);
         }
         if name == "metrics.jsonl" {
-            let there: BTreeSet<u64> = lines.iter().map(|(line, _)| line.step).collect();
-            let mut next = 1;
-            for at in there.into_iter().filter(|&at| at > 0).chain([step.saturating_add(1)]) {
-                if at > next {
-                    log.missing.push((next, at - 1));
-                }
-                next = at.saturating_add(1);
-            }
+            log.missing = missing(&whole.iter().map(|(_, (at, _), _)| *at).collect(), step);
         }
-        for ((_, text), _) in lines.iter().zip(&stays).filter(|(_, stays)| **stays) {
+        for ((_, _, text), _) in whole.iter().zip(&stays).filter(|(_, stays)| **stays) {
             log.kept += text;
             log.kept.push('\n');
         }
         log
     }
+
+    /// Whether lines were taken out that are not merely of later steps, or moved.
+    fn is_changed(&self) -> bool {
+        [&self.damaged, &self.repeated, &self.misplaced].iter().any(|lines| !lines.is_empty())
+    }
+
+    /// What is wrong with it, in words.
+    fn faults(&self) -> Option<String> {
+        let mut faults = Vec::new();
+        let kinds = [
+            (&self.damaged, "is damaged", "are damaged"),
+            (&self.repeated, "says what stands there already", "say what stands there already"),
+            (&self.misplaced, "is out of order", "are out of order"),
+        ];
+        for (lines, one, several) in kinds.iter().filter(|(lines, ..)| !lines.is_empty()) {
+            faults.push(format!("{} {}", numbered("line", lines), if lines.len() == 1 { one } else { several }));
+        }
+        if !self.missing.is_empty() {
+            faults.push(format!("there is no line for {}", steps_in_words(&self.missing)));
+        }
+        let last = faults.pop()?;
+        Some(if faults.is_empty() { last } else { format!("{}, and {last}", faults.join(", ")) })
+    }
+}
+
+/// First and last of the steps up to `last` that are not `there`.
+fn missing(there: &BTreeSet<u64>, last: u64) -> Vec<(u64, u64)> {
+    let (mut missing, mut next) = (Vec::new(), 1);
+    for at in there.iter().copied().filter(|&at| at > 0).chain([last.saturating_add(1)]) {
+        if at > next {
+            missing.push((next, at - 1));
+        }
+        next = at.saturating_add(1);
+    }
+    missing
 }
 
 /// Gives a file or folder a name under which it is in nobody's way; returns its path.
 fn set_aside(path: &Path) -> Result<PathBuf> {
-    let aside = free_name(path, "aside");
+    let aside = files::free_name(path, "aside");
     fs::rename(path, &aside).map_err(Error::io("setting what is of a later step aside", path))?;
     Ok(aside)
 }
@@ -211,13 +240,6 @@ fn steps_in_words(ranges: &[(u64, u64)]) -> String {
     let more = if ranges.len() > MOST { " and more" } else { "" };
     let is_one = matches!(ranges, [(start, end)] if start == end);
     format!("{} {text}{more}", plural(if is_one { 1 } else { 2 }, "step"))
-}
-
-/// `path` with an ending that nothing there has yet.
-fn free_name(path: &Path, ending: &str) -> PathBuf {
-    let names = std::iter::once(ending.to_string()).chain((2..).map(|number| format!("{ending}-{number}")));
-    let mut paths = names.map(|ending| path.with_added_extension(ending));
-    paths.find(|path| fs::symlink_metadata(path).is_err()).unwrap_or_else(|| path.to_path_buf())
 }
 
 fn remove(path: &Path) -> Result<()> {
@@ -238,7 +260,7 @@ mod tests {
     }
 
     fn metrics(steps: &[u64]) -> Vec<u8> {
-        steps.iter().flat_map(|step| format!("{{\"step\":{step},\"wall_s\":1.5}}\n").into_bytes()).collect()
+        steps.iter().flat_map(|step| format!("{{\"step\":{step},\"reward/mean\":1.5}}\n").into_bytes()).collect()
     }
 
     #[test]
@@ -250,18 +272,22 @@ mod tests {
             (whole.clone(), &[1_u64, 2, 3] as &[u64], ""),
             // A kill within step 4.
             (with(3 * line, b"{\"step\":4,\"wal"), &[1, 2, 3], ""),
-            (with(line, b"garbage\n"), &[1, 2, 3], "1 damaged line;"),
-            (with(line, b"\xff\xfe{}\n\0\0\0\n"), &[1, 2, 3], "2 damaged lines;"),
-            (with(0, &whole[..line]), &[1, 2, 3], "1 line for what stands there already;"),
-            (with(line, b"{\"step\":2}\n"), &[1, 2, 3], "1 line for what stands there already;"),
-            (with(3 * line, b"{\"step\":2}\n"), &[1, 2, 3], "1 line for what stands there already;"),
-            (metrics(&[1, 18_446_744_073_709_551_615]), &[1], "no line for steps 2 to 3"),
-            (metrics(&[3]), &[3], "no line for steps 1 to 2"),
-            (Vec::new(), &[], "no line for steps 1 to 3"),
+            // Nothing that was ever written begins like that.
+            (with(3 * line, b"\xff\xfe"), &[1, 2, 3], "line 4 is damaged;"),
+            (with(line, b"garbage\n"), &[1, 2, 3], "line 2 is damaged;"),
+            (with(line, b"\xff\xfe{}\n\0\0\0\n"), &[1, 2, 3], "lines 2, 3 are damaged;"),
+            (with(0, &whole[..line]), &[1, 2, 3], "line 2 says what stands there already;"),
+            (with(line, b"{\"step\":2,\"a/b\":1}\n"), &[1, 2, 3], "line 2 says what stands there already;"),
+            (with(line, b"{\"step\":2}\n{}\n"), &[1, 2, 3], "lines 2, 3 are damaged;"),
+            (metrics(&[3, 2, 1]), &[1, 2, 3], "lines 2, 3 are out of order;"),
+            (metrics(&[1, 3, 2, 9]), &[1, 2, 3], "line 3 is out of order;"),
+            (metrics(&[1, 18_446_744_073_709_551_615]), &[1], "there is no line for steps 2 to 3"),
+            (metrics(&[3]), &[3], "there is no line for steps 1 to 2"),
+            (Vec::new(), &[], "there is no line for steps 1 to 3"),
             (
                 [&whole[..line], &vec![0; line - 1], b"\n", &whole[2 * line..]].concat(),
                 &[1, 3],
-                "1 damaged line, and no line for step 2;",
+                "line 2 is damaged, and there is no line for step 2;",
             ),
         ] {
             let (folder, run) = folder();
@@ -284,9 +310,14 @@ mod tests {
     #[test]
     fn events_may_repeat_and_evaluations_stand_once_by_suite() {
         let (folder, run) = folder();
-        let event = "{\"step\":2,\"kind\":\"paused\"}\n";
+        let event = "{\"step\":2,\"time\":\"\",\"kind\":\"paused\",\"text\":\"\"}\n";
         fs::write(folder.path().join("events.jsonl"), event.repeat(2)).unwrap();
-        let suites = "{\"step\":2,\"suite\":\"a\"}\n{\"step\":2,\"suite\":\"b\"}\n";
+        let suite = |name: &str| {
+            format!(
+                "{{\"step\":2,\"suite\":\"{name}\",\"problems\":1,\"samples\":1,\"length_mean\":1.0,\"no_answer_ratio\":0.0,\"seconds\":1.0}}\n"
+            )
+        };
+        let suites = suite("a") + &suite("b");
         fs::write(folder.path().join("evals.jsonl"), suites.repeat(2)).unwrap();
         fs::write(folder.path().join("metrics.jsonl"), metrics(&[1, 2])).unwrap();
         let rewound = run.rewind(2).unwrap();

@@ -2,7 +2,6 @@
 
 use super::{SETTINGS_BYTES, open_regular, read_text};
 use crate::error::{Error, Result};
-use crate::model::hexadecimal;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -12,9 +11,30 @@ use std::path::{Path, PathBuf};
 /// The file that holds them.
 pub(crate) const CHECKSUMS: &str = "SHA256SUMS";
 
+/// SHA-256 of a text or of bytes, in hexadecimal.
+pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> String {
+    hexadecimal(Sha256::digest(bytes))
+}
+
+/// SHA-256 over texts, each with its length before it.
+pub(crate) fn sha256_of_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut hasher = Sha256::new();
+    for text in texts {
+        hasher.update((text.len() as u64).to_le_bytes());
+        hasher.update(text);
+    }
+    hexadecimal(hasher.finalize())
+}
+
 /// SHA-256 of a file's content.
-pub(crate) fn sha256(path: &Path) -> io::Result<String> {
+pub(crate) fn sha256_of_file(path: &Path) -> io::Result<String> {
     digest(Sha256::new(), &mut open_regular(path)?)
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hexadecimal(bytes: impl IntoIterator<Item = u8>) -> String {
+    let digits = bytes.into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect()
 }
 
 /// The rest of a file, hashed, in hexadecimal.
@@ -45,43 +65,43 @@ fn lines(folder: &Path) -> io::Result<String> {
         }
     }
     files.sort();
-    let sums = files.par_iter().map(|path| sha256(path)).collect::<io::Result<Vec<_>>>()?;
+    let sums = files.par_iter().map(|path| sha256_of_file(path)).collect::<io::Result<Vec<_>>>()?;
     let line = |(path, sum): (&PathBuf, String)| {
         format!("{sum}  {}\n", path.file_name().unwrap_or_default().to_string_lossy())
     };
     Ok(files.iter().zip(sums).map(line).collect())
 }
 
-/// Refuses files in `folder` that are not what its checksums say. Folders without checksums pass; where there are some, they must name
-/// all tensors.
+/// Refuses files in `folder` that are not what its checksums say, which must be there and name all tensors.
 pub(crate) fn verify(folder: &Path) -> Result<()> {
     let list = folder.join(CHECKSUMS);
     let damaged = |why: String| Error::input(format!("{why} ({})", list.display()));
-    let Some(text) = text_of(&list)? else { return Ok(()) };
-    let listed = entries(&text).map_err(|line| damaged(format!("line {line} of the checksums is damaged")))?;
+    let text = listed(&list)?.ok_or_else(|| damaged("the checksums of its files are missing".to_string()))?;
+    let entries = entries(&text).map_err(|line| damaged(format!("line {line} of the checksums is damaged")))?;
     for entry in folder.read_dir().map_err(Error::io("reading a folder", folder))? {
         let name = entry.map_err(Error::io("reading a folder", folder))?.file_name();
         let name = name.to_string_lossy();
-        if is_of_tensors(&name) && listed.iter().all(|(_, known)| *known != name) {
+        if is_of_tensors(&name) && entries.iter().all(|(_, known)| *known != name) {
             return Err(damaged(format!("the checksums do not name {name}")));
         }
     }
-    check(folder, &listed)
+    check(folder, &entries)
 }
 
 /// Refuses weights in a model's `folder` that are not what its checksums say. A list of another form is not this program's, and passes.
 pub(crate) fn verify_weights(folder: &Path) -> Result<()> {
-    let Some(text) = text_of(&folder.join(CHECKSUMS))? else { return Ok(()) };
-    let Ok(mut listed) = entries(&text) else { return Ok(()) };
-    listed.retain(|(_, name)| is_of_tensors(name) && !name.starts_with("trainer"));
-    check(folder, &listed)
+    let Some(text) = listed(&folder.join(CHECKSUMS))? else { return Ok(()) };
+    let Ok(mut entries) = entries(&text) else { return Ok(()) };
+    entries.retain(|(_, name)| is_of_tensors(name) && !name.starts_with("trainer"));
+    check(folder, &entries)
 }
 
 fn is_of_tensors(name: &str) -> bool {
     Path::new(name).extension().is_some_and(|ending| ending == "safetensors")
 }
 
-fn text_of(list: &Path) -> Result<Option<String>> {
+/// The text of a list of checksums, where there is one.
+fn listed(list: &Path) -> Result<Option<String>> {
     match read_text(list, SETTINGS_BYTES) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -102,7 +122,8 @@ fn entries(text: &str) -> Result<Vec<(&str, &str)>, usize> {
 fn check(folder: &Path, listed: &[(&str, &str)]) -> Result<()> {
     let check = |(sum, name): &(&str, &str)| {
         let path = folder.join(name);
-        let found = sha256(&path).map_err(|e| Error::input(format!("cannot read {name}: {e} ({})", path.display())))?;
+        let found =
+            sha256_of_file(&path).map_err(|e| Error::input(format!("cannot read {name}: {e} ({})", path.display())))?;
         if found == *sum {
             return Ok(());
         }
@@ -116,8 +137,13 @@ fn check(folder: &Path, listed: &[(&str, &str)]) -> Result<()> {
     listed.par_iter().map(check).collect::<Vec<_>>().into_iter().collect()
 }
 
+/// That something has another hash than before, in words.
+pub(crate) fn differs(what: &str, from: &str, to: &str) -> String {
+    format!("SHA-256 of {what} was {} and is {}", short(from), short(to))
+}
+
 /// The beginning of a hash, for messages.
-pub(crate) fn short(hash: &str) -> &str {
+fn short(hash: &str) -> &str {
     hash.get(..12).unwrap_or(hash)
 }
 
@@ -153,7 +179,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("a.safetensors"), "a").unwrap();
-        verify(folder.path()).unwrap();
+        assert!(verify(folder.path()).unwrap_err().to_string().contains("the checksums of its files are missing"));
+        verify_weights(folder.path()).unwrap();
         std::fs::write(path(CHECKSUMS), "").unwrap();
         assert!(verify(folder.path()).unwrap_err().to_string().contains("do not name a.safetensors"));
         let binary = format!("{} *a.safetensors\n", "0".repeat(64));

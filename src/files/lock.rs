@@ -66,23 +66,24 @@ impl FolderLock {
         };
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false);
-        let mut file = open_own(&path, &options).map_err(refused)?;
         let mut attempts = 1;
-        let is_kept = loop {
+        let (mut file, is_kept) = loop {
+            let mut file = open_own(&path, &options).map_err(refused)?;
             match ask(&file).map_err(refused)? {
-                Asked::Ours => break true,
-                Asked::Theirs if attempts < ATTEMPTS => {
+                Asked::Ours if is_at(&file, &path) => break (file, true),
+                Asked::Nobodys => break (file, false),
+                // Whoever held it took the file away with it: there is another one by now, or no folder any more.
+                Asked::Ours | Asked::Theirs if attempts < ATTEMPTS => {
                     attempts += 1;
                     std::thread::sleep(PAUSE);
                 }
-                Asked::Theirs => {
+                Asked::Ours | Asked::Theirs => {
                     let holder = describe(&mut file).map_or_else(|| "another process".to_string(), |(text, _)| text);
                     return Err(Error::input(format!(
                         "{what} is being written by {holder}; wait for its end, or end it first ({})",
                         path.display()
                     )));
                 }
-                Asked::Nobodys => break false,
             }
         };
         let since = jiff::Timestamp::now();
@@ -102,6 +103,19 @@ impl Drop for FolderLock {
         // Whoever comes next names itself; until then the name of a process that is gone would only mislead.
         self.file.set_len(0).ok();
     }
+}
+
+/// Whether an open file is the one at `path`.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let place = |of: &std::fs::Metadata| (of.dev(), of.ino());
+    matches!((file.metadata(), path.metadata()), (Ok(file), Ok(there)) if place(&file) == place(&there))
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, path: &Path) -> bool {
+    path.exists()
 }
 
 /// Who holds the lock of `folder` at this moment.

@@ -7,7 +7,7 @@ use super::adapter::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraAdapter, PREFIX};
 use super::adapter_targets::{DEFAULT_TARGETS, Patterns, Targets};
 use super::bundled;
 use super::config::Qwen3Config;
-use super::fields::{Fields, shown};
+use super::fields::{Fields, in_words};
 use super::folder;
 use super::tensor_files::TensorFiles;
 use super::weights::Weights;

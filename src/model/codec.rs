@@ -69,10 +69,15 @@ impl Codec {
         let (vocabulary, longest_token) = tokens.fold((0, 0), |(vocabulary, longest), (token, id)| {
             (vocabulary.max(id as usize + 1), longest.max(token.len()))
         });
+        let decoding = growth(&file.decoder);
+        let most = decoding.of(longest_token);
+        if most > MOST_BYTES {
+            return Err(format!("its decoders could make {most:.0} bytes of one token"));
+        }
         let codec = Self {
             inner: Arc::new(inner),
             encoding: growth(&file.normalizer).then(growth(&file.pre_tokenizer)),
-            decoding: growth(&file.decoder),
+            decoding,
             vocabulary,
             longest_token,
             counterparts: Arc::new(Counterparts::new(file.added_tokens, &file.pre_tokenizer)),

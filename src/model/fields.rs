@@ -41,7 +41,7 @@ impl Fields {
     /// The complaint about a field: `config.json's hidden_act is "gelu"; {right}`.
     pub(super) fn wrong(&self, name: &str, right: &str) -> Error {
         let value = self.fields.get(name).unwrap_or(&Value::Null);
-        Error::input(format!("{}{} is {}; {right}", self.origin, cut(name, MOST_SHOWN), shown(value)))
+        Error::input(format!("{}{} is {}; {right}", self.origin, cut(name, MOST_SHOWN), in_words(value)))
     }
 
     /// The complaint about a field that is missing.
@@ -107,7 +107,7 @@ impl Fields {
     ) -> Result<()> {
         for (name, default) in defaults {
             if self.get(name).is_some_and(|value| !is_same(value, default)) {
-                return Err(self.wrong(name, &format!("that is not supported, only {}", shown(default))));
+                return Err(self.wrong(name, &format!("that is not supported, only {}", in_words(default))));
             }
         }
         let known: BTreeSet<&str> = known.into_iter().chain(defaults.iter().map(|(name, _)| *name)).collect();
@@ -144,7 +144,7 @@ pub(super) fn is_nothing(value: &Value) -> bool {
 }
 
 /// A value in a message, cut where it is long.
-pub(super) fn shown(value: &Value) -> String {
+pub(super) fn in_words(value: &Value) -> String {
     const LONGEST: usize = 120;
     match value {
         Value::Array(values) if values.len() > MOST_LISTED => {

@@ -10,6 +10,7 @@ use super::tokenizer::TextTokenizer;
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::experiment::ModelSource;
+use crate::files::checksums::sha256;
 use candle_core::{DType, Device, Var};
 use std::path::Path;
 
@@ -63,6 +64,22 @@ impl LanguageModel {
     /// What about the files that it came from is worth a warning.
     pub fn notes(&self) -> &[String] {
         self.settings.notes()
+    }
+
+    /// What came with its weights and decides what is sampled: names of files, and SHA-256 of what they say.
+    pub(crate) fn hashes(&self) -> Vec<(&'static str, String)> {
+        let of_tokenizer = |name: &'static str| (name, sha256(self.tokenizer.companion(name).unwrap_or_default()));
+        let mut all = vec![("tokenizer", self.tokenizer.hash())];
+        all.extend(["tokenizer_config.json", "special_tokens_map.json"].map(of_tokenizer));
+        all.extend(self.settings.texts().map(|(name, text)| (name, sha256(text))));
+        all
+    }
+
+    /// The same model with the weights of a checkpoint in `folder`, which must have its shape. Its own weights are given back first.
+    pub(crate) fn with_weights_of(self, folder: &Path, dtype: DType, device: &Device) -> Result<Self> {
+        let Self { config, tokenizer, settings, .. } = self;
+        let checkpoint = Self::read(folder, dtype, device)?;
+        Ok(Self::new(config, tokenizer, checkpoint.weights)?.with_settings(settings))
     }
 
     /// The same model with an adapter, which is what is trained from now on.

@@ -60,4 +60,4 @@ pub use sampler::{Completion, PromptRequest, Sampling, StreamKey};
 pub(crate) use tensor_files::TensorFiles;
 pub use tokenizer::{END_OF_TEXT, TextTokenizer};
 pub use weights::Weights;
-pub(crate) use weights::{hexadecimal, write_tensors};
+pub(crate) use weights::write_tensors;

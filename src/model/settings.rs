@@ -2,7 +2,7 @@
 //! what this program does not change, and what is worth a warning.
 
 use super::config::{Qwen3Config, token_ids};
-use super::fields::{Fields, is_nothing, shown};
+use super::fields::{Fields, in_words, is_nothing};
 use super::folder;
 use super::tokenizer::TextTokenizer;
 use crate::error::{Error, Result};
@@ -123,13 +123,21 @@ impl ModelSettings {
         let says = |(name, off): &(&str, &[f64])| {
             let value = fields.get(name)?;
             let is_off = value.as_f64().is_some_and(|value| off.iter().any(|off| value.to_bits() == off.to_bits()));
-            (!is_off && !is_nothing(value)).then(|| format!("{name} {}", shown(value)))
+            (!is_off && !is_nothing(value)).then(|| format!("{name} {}", in_words(value)))
         };
         let said: Vec<String> = SAMPLING.iter().filter_map(says).collect();
         if !said.is_empty() {
             let said = listed(said, MOST_LISTED);
             self.note(format!("{file} asks for {said}, which is not done here: responses are sampled without it"));
         }
+    }
+
+    /// What both files say.
+    pub(super) fn texts(&self) -> [(&'static str, String); 2] {
+        [(CONFIG, &self.config), (GENERATION, &self.generation)].map(|(name, fields)| {
+            let fields = serde_json::to_string(fields);
+            (name, fields.unwrap_or_default())
+        })
     }
 
     /// What is worth a warning.

@@ -1,12 +1,11 @@
 //! Text to token ids and back, from a folder's `tokenizer.json`.
 
 use super::codec::Codec;
-use super::{folder, hexadecimal};
+use super::folder;
 use crate::error::{Error, Result};
 use crate::escape::{MOST_SHOWN, cut};
-use crate::files::{SETTINGS_BYTES, TOKENIZER_BYTES, decode};
+use crate::files::{SETTINGS_BYTES, TOKENIZER_BYTES, checksums::sha256, decode};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -104,7 +103,7 @@ impl TextTokenizer {
 
     /// SHA-256 of the `tokenizer.json` that is written into checkpoints, without what comes with it.
     pub(crate) fn hash(&self) -> String {
-        hexadecimal(Sha256::digest(self.json()))
+        sha256(self.json())
     }
 
     /// The content of its `tokenizer.json`.
@@ -203,7 +202,7 @@ impl TextTokenizer {
     /// The text of token ids, special tokens left out.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
         self.codec.decode(ids).map_err(|why| {
-            Error::failed(format!("the tokenizer cannot make a text of {} tokens: {why} ({})", ids.len(), self.origin))
+            Error::input(format!("the tokenizer cannot make a text of {} tokens: {why} ({})", ids.len(), self.origin))
         })
     }
 
@@ -302,9 +301,14 @@ mod tests {
                 assert!(message.contains("tokenizer.json"), "{message}");
             }
         }
-        let decoder = json!({"type": "Sequence", "decoders": vec![replaced; 40]});
-        let tokenizer = edited(&[("/decoder", decoder)]).unwrap();
-        assert!(tokenizer.decode(&[1, 2, 3]).unwrap_err().to_string().contains("could make"));
+        // What is too much for one token is found when it is read, and what is for many when they come.
+        let decoder = |count: usize| json!({"type": "Sequence", "decoders": vec![replaced.clone(); count]});
+        let error = edited(&[("/decoder", decoder(40))]).map(|_| ()).unwrap_err();
+        assert!(error.exit_status() == 2 && error.to_string().contains("bytes of one token"), "{error}");
+        let tokenizer = edited(&[("/decoder", decoder(16))]).unwrap();
+        assert_eq!(tokenizer.decode(&[1, 2, 3]).unwrap().len(), 3);
+        let error = tokenizer.decode(&[65; 2000]).unwrap_err();
+        assert!(error.exit_status() == 2 && error.to_string().contains("could make"), "{error}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::config::Qwen3Config;
 use super::tensor_files::TensorFiles;
 use crate::error::{Error, Result};
+use crate::files::checksums;
 use crate::rng::{self, Domain};
 use candle_core::{DType, Device, Tensor, Var};
 use safetensors::SafeTensorError;
@@ -109,7 +110,7 @@ impl Weights {
                 hasher.update(&bytes);
             }
         }
-        Ok(hexadecimal(hasher.finalize()))
+        Ok(checksums::hexadecimal(hasher.finalize()))
     }
 }
 
@@ -123,10 +124,4 @@ pub(crate) fn write_tensors(
         SafeTensorError::IoError(source) => Error::io("writing tensors", path)(source),
         other => Error::failed(format!("writing tensors failed: {other} ({})", path.display())),
     })
-}
-
-/// Bytes as hexadecimal digits.
-pub(crate) fn hexadecimal(bytes: impl IntoIterator<Item = u8>) -> String {
-    let digits = bytes.into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect()
 }

@@ -2,11 +2,11 @@
 
 use crate::data::Label;
 use crate::error::{Error, Result};
+use crate::files::lines::bounded;
 use crate::model::{LanguageModel, TextTokenizer};
 use crate::verify::{AnswerFormat, verify};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::io::BufRead;
 use std::path::Path;
 
 /// One response to score.
@@ -43,6 +43,9 @@ struct Line {
     gold: Option<Label>,
 }
 
+/// Most bytes of the file: its responses are all in memory at once.
+const MOST_BYTES: u64 = 8 << 30;
+
 /// Rewards further from 0 are refused.
 const LARGEST_REWARD: f64 = 100.0;
 
@@ -55,9 +58,18 @@ pub fn read_inputs(path: &Path, model: &LanguageModel) -> Result<Vec<ScoreInput>
     let file = std::fs::File::open(path)
         .map_err(|e| Error::input(format!("the responses to score cannot be read: {e} ({})", path.display())))?;
     let mut inputs = Vec::new();
-    for (index, line) in std::io::BufReader::new(file).split(b'\n').enumerate() {
+    // A pipe is welcome; one without an end is not.
+    let mut bytes = 0;
+    for (index, line) in bounded(std::io::BufReader::new(file)).enumerate() {
         let at = |problem: &str| Error::input(format!("line {}: {problem} ({})", index + 1, path.display()));
         let line = line.map_err(|e| at(&format!("cannot be read: {e}")))?;
+        bytes += line.len() as u64 + 1;
+        if bytes > MOST_BYTES {
+            let most = MOST_BYTES >> 30;
+            return Err(at(&format!(
+                "the responses have more than {most} GiB, which no memory holds; score them in parts"
+            )));
+        }
         if line.trim_ascii().is_empty() {
             continue;
         }

@@ -366,10 +366,7 @@ pub fn record_checkpoint(
     if checkpoints.0.last() == Some(&step.0) {
         return Ok(());
     }
-    let trained = policy.0.trained().count() as u64;
-    // The policy, and in f32 its masters and moments.
-    let bytes = trained * (policy.0.trainable.head().dtype().size_in_bytes() as u64 + 12);
-    let path = recorder.0.write_checkpoint(step.0, bytes, &experiment.0, |folder| {
+    let path = recorder.0.write_checkpoint(step.0, &experiment.0, |folder| {
         policy.0.write(folder)?;
         optimizer.0.write(&folder.join("trainer.safetensors"))?;
         let state = TrainerState {

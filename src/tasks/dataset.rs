@@ -4,11 +4,12 @@
 //! i is problem i mod n of epoch i / n. Held out are the problems whose text has a small hash (so equal problems are never on
 //! both sides, and the side does not depend on what else is in the files), or another data set.
 
-use super::{Problem, Room, Split, Task};
+use super::{Problem, Room, Split, TRAINING_DATA, Task};
 use crate::data::{self, PromptTemplate, Record, Unusable, judge, read_records, same_answer};
 use crate::error::{Error, Result};
 use crate::experiment::{AnswerFormat, DataSource, DatasetConfig, HeldOutSource};
-use crate::model::{TextTokenizer, hexadecimal, hub};
+use crate::files::checksums::sha256_of_texts;
+use crate::model::{TextTokenizer, hub};
 use crate::rng::{self, Domain};
 use crate::verify::Verification;
 use rayon::prelude::*;
@@ -42,6 +43,8 @@ pub struct Dataset {
     train: Vec<(Problem, String)>,
     held_out: Vec<(Problem, String)>,
     hash: String,
+    /// See [`Task::sources`].
+    sources: Vec<(&'static str, String)>,
     template_hash: String,
     longest: usize,
     notes: Vec<String>,
@@ -201,15 +204,16 @@ impl Dataset {
         let template = PromptTemplate::new(config.template.as_deref(), &config.template_variables, tokenizer)?;
         let (format, most_tokens) = (config.verifier, config.max_prompt_tokens);
         let prompting = Prompting { template: &template, format, tokenizer, room, most_tokens };
-        let mut notes = Vec::new();
-        let mut read = |source: &DataSource| {
+        let (mut notes, mut sources) = (Vec::new(), Vec::new());
+        let mut read = |source: &DataSource, what: &'static str| {
             let of = Named::of(source);
             let records = usable_records(read_records(&files(source)?)?, &of, &mut notes)?;
+            sources.push((what, sha256_of_texts(records.iter().flat_map(Record::texts))));
             prompting.prompts(records, &of, None, &mut notes)
         };
-        let problems = read(&config.source)?;
+        let problems = read(&config.source, TRAINING_DATA)?;
         let (train, held_out) = match &config.held_out {
-            HeldOutSource::Other(other) => (problems, read(other)?),
+            HeldOutSource::Other(other) => (problems, read(other, "the held-out data")?),
             HeldOutSource::Share(share) => divide(problems, *share)?,
         };
         let longest = train.iter().map(|item| item.tokens).max().unwrap_or(0);
@@ -220,16 +224,11 @@ impl Dataset {
             items.into_iter().map(problem).collect()
         };
         let (train, held_out) = (problems(train), problems(held_out));
-        let mut hasher = Sha256::new();
-        for (problem, _) in train.iter().chain(&held_out) {
-            for text in [&problem.id, &problem.prompt, &problem.answer] {
-                hasher.update((text.len() as u64).to_le_bytes());
-                hasher.update(text);
-            }
-        }
-        let hash = hexadecimal(hasher.finalize());
+        let texts =
+            train.iter().chain(&held_out).flat_map(|(problem, _)| [&problem.id, &problem.prompt, &problem.answer]);
+        let hash = sha256_of_texts(texts.map(String::as_str));
         let template_hash = template.hash().to_string();
-        Ok(Self { name: name(&config.source), format, train, held_out, hash, template_hash, longest, notes })
+        Ok(Self { name: name(&config.source), format, train, held_out, hash, sources, template_hash, longest, notes })
     }
 
     fn side(&self, split: Split) -> &[(Problem, String)] {
@@ -297,6 +296,10 @@ impl Task for Dataset {
 
     fn hash(&self) -> Option<&str> {
         Some(&self.hash)
+    }
+
+    fn sources(&self) -> Vec<(&'static str, String)> {
+        self.sources.clone()
     }
 
     fn template_hash(&self) -> Option<&str> {

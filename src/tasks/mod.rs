@@ -87,6 +87,12 @@ pub trait Task: Send + Sync + 'static {
         None
     }
 
+    /// What is read for it from outside, in words, each with its SHA-256, without the template: a run that goes on with something else
+    /// is told of it by these names.
+    fn sources(&self) -> Vec<(&'static str, String)> {
+        self.hash().map(|hash| (TRAINING_DATA, hash.to_string())).into_iter().collect()
+    }
+
     /// SHA-256 of the text of the template that prompts are made with, where there is one.
     fn template_hash(&self) -> Option<&str> {
         None
@@ -108,6 +114,9 @@ pub trait Task: Send + Sync + 'static {
         None
     }
 }
+
+/// What [`Task::sources`] calls the problems that are trained on.
+pub(crate) const TRAINING_DATA: &str = "the training data";
 
 /// Prompts that are looked at of a task without an end that does not say which is the longest.
 const SEEN_PROMPTS: u64 = 64;

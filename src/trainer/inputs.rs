@@ -3,12 +3,11 @@
 use super::resume::Resumed;
 use crate::error::{Error, Result};
 use crate::evaluation::Suite;
-use crate::experiment::{EncoderSource, Event, Experiment, Manifest, ReplacedInput, to_text};
-use crate::files::checksums;
-use crate::model::{ENCODER_FILES, LanguageModel, hexadecimal, hub, member};
-use crate::tasks::Task;
+use crate::experiment::{EncoderSource, Event, Experiment, Manifest, ReplacedInput, SuiteConfig, to_text};
+use crate::files::checksums::{self, sha256};
+use crate::model::{ENCODER_FILES, LanguageModel, hub, member};
+use crate::tasks::{TRAINING_DATA, Task};
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What of a model's `config.json` decides the shapes of its weights and what is made of them.
@@ -30,13 +29,14 @@ const SHAPE: [&str; 11] = [
 pub(super) struct Inputs {
     shape: Map<String, Value>,
     model: String,
-    tokenizer: String,
+    /// The base model's weights in the precision that held until now, where that was another one.
+    model_before: Option<String>,
+    /// The problems with their prompts, and the settings of a task that makes them.
     data: String,
-    template: Option<String>,
-    encoder: Option<String>,
-    suites: BTreeMap<String, String>,
-    /// Names of suites whose settings are others than the run had.
-    changed_suites: BTreeSet<String>,
+    /// Everything else, by what it is.
+    read: BTreeMap<String, String>,
+    /// Those of which the settings ask for another one than the run had.
+    changed: BTreeSet<String>,
 }
 
 impl Inputs {
@@ -53,59 +53,70 @@ impl Inputs {
         for name in SHAPE {
             shape.extend(config.get(name).map(|value| (name.to_string(), value.clone())));
         }
-        let (mut hashes, mut changed_suites) = (BTreeMap::new(), BTreeSet::new());
+        let mut read: BTreeMap<String, String> =
+            base.hashes().into_iter().map(|(name, hash)| (format!("the base model's {name}"), hash)).collect();
+        read.extend(task.sources().into_iter().map(|(name, hash)| (name.to_string(), hash)));
+        read.extend(task.template_hash().map(|hash| ("the prompt template".to_string(), hash.to_string())));
+        read.extend(encoder_hash(experiment.encoder())?.map(|hash| ("the sentence encoder".to_string(), hash)));
+        let mut changed = BTreeSet::new();
         for (evaluation, suite) in experiment.evaluations.iter().zip(suites) {
-            let numbered = (2..).map(|number| format!("{} ({number})", suite.name));
-            let mut names = std::iter::once(suite.name.clone()).chain(numbered);
-            let name = names.find(|name| !hashes.contains_key(name)).unwrap_or_default();
+            let numbered = (2..).map(|number| format!("the suite {} ({number})", suite.name));
+            let mut names = std::iter::once(format!("the suite {}", suite.name)).chain(numbered);
+            let name = names.find(|name| !read.contains_key(name)).unwrap_or_default();
+            let of_template = format!("the template of {name}");
             if held.is_some_and(|held| held.evaluations.iter().all(|earlier| earlier.suite != evaluation.suite)) {
-                changed_suites.insert(name.clone());
+                changed.extend([name.clone(), of_template.clone()]);
             }
-            hashes.insert(name, suite.hash());
+            // Held-out problems have the template of the task.
+            if let (Some(hash), false) = (&suite.template_hash, matches!(evaluation.suite, SuiteConfig::HeldOut(_))) {
+                read.insert(of_template, hash.clone());
+            }
+            read.insert(name, suite.hash().to_string());
         }
         Ok(Self {
             shape,
             model: base.weights.hash()?,
-            tokenizer: base.tokenizer.hash(),
+            model_before: None,
             data: match task.hash() {
                 Some(hash) => hash.to_string(),
-                None => sha256(&to_text(&experiment.task)?),
+                None => sha256(to_text(&experiment.task)?),
             },
-            template: task.template_hash().map(str::to_string),
-            encoder: encoder_hash(experiment.encoder())?,
-            suites: hashes,
-            changed_suites,
+            read,
+            changed,
         })
+    }
+
+    /// The same where the base model's weights have had another hash until now, because they were read in another precision.
+    pub(super) fn with_model_before(self, hash: Option<String>) -> Self {
+        Self { model_before: hash, ..self }
     }
 
     /// Writes them into a manifest.
     pub(super) fn record(self, manifest: &mut Manifest) {
         manifest.shape = Some(self.shape);
         manifest.model_hash = self.model;
-        manifest.tokenizer_hash = Some(self.tokenizer);
         manifest.data_hash = self.data;
-        manifest.template_hash = self.template;
-        manifest.encoder_hash = self.encoder;
-        manifest.suite_hashes = self.suites;
+        manifest.inputs = self.read;
     }
 
     /// What is not what the manifest says, from `step` on. What one side does not know is not compared.
     fn replaced(&self, manifest: &Manifest, step: u64) -> Vec<ReplacedInput> {
         let mut found = Vec::new();
-        let mut compare = |input: &str, from: Option<&String>, to: Option<&String>| {
-            if let (Some(from), Some(to)) = (from, to)
-                && from != to
-            {
-                found.push(ReplacedInput { step, input: input.to_string(), from: from.clone(), to: to.clone() });
+        let mut compare = |input: &str, from: &str, to: &str| {
+            if from != to {
+                let (input, from, to) = (input.to_string(), from.to_string(), to.to_string());
+                found.push(ReplacedInput { step, input, from, to });
             }
         };
-        compare("the base model's weights", Some(&manifest.model_hash), Some(&self.model));
-        compare("the base model's tokenizer", manifest.tokenizer_hash.as_ref(), Some(&self.tokenizer));
-        compare("the prompt template", manifest.template_hash.as_ref(), self.template.as_ref());
-        compare("the training data", Some(&manifest.data_hash), Some(&self.data));
-        compare("the sentence encoder", manifest.encoder_hash.as_ref(), self.encoder.as_ref());
-        for (name, hash) in self.suites.iter().filter(|(name, _)| !self.changed_suites.contains(*name)) {
-            compare(&format!("the suite {name}"), manifest.suite_hashes.get(name), Some(hash));
+        compare("the base model's weights", &manifest.model_hash, self.model_before.as_ref().unwrap_or(&self.model));
+        if manifest.inputs.is_empty() {
+            // An older version wrote it.
+            compare(TRAINING_DATA, &manifest.data_hash, &self.data);
+        }
+        for (input, to) in self.read.iter().filter(|(input, _)| !self.changed.contains(*input)) {
+            if let Some(from) = manifest.inputs.get(input) {
+                compare(input, from, to);
+            }
         }
         found
     }
@@ -131,28 +142,20 @@ impl Inputs {
         if replaced.is_empty() || resumed.accepts_changes {
             return Ok(replaced);
         }
-        let list = replaced.iter().map(in_words).collect::<Vec<_>>().join("; ");
+        let list = replaced.iter().map(|input| checksums::differs(&input.input, &input.from, &input.to));
         Err(Error::input(format!(
-            "the run was started with something else: {list}; give it back what it read, or go on with --accept-changes, which \
+            "the run was started with something else: {}; give it back what it read, or go on with --accept-changes, which \
              records the change ({})",
+            list.collect::<Vec<_>>().join("; "),
             resumed.directory.path().join("manifest.json").display()
         )))
     }
-}
-
-fn in_words(replaced: &ReplacedInput) -> String {
-    let short = checksums::short;
-    format!("SHA-256 of {} was {} and is {}", replaced.input, short(&replaced.from), short(&replaced.to))
 }
 
 /// The event of an input that was replaced and accepted.
 pub(super) fn event(replaced: &ReplacedInput) -> Event {
     let ReplacedInput { step, input, from, to } = replaced;
     Event::now(*step, "warning", format!("{input} was replaced: its SHA-256 was {from} and is {to} from here on"))
-}
-
-pub(super) fn sha256(text: &str) -> String {
-    hexadecimal(Sha256::digest(text.as_bytes()))
 }
 
 /// The files of a sentence encoder that is not the base model.
@@ -162,13 +165,14 @@ fn encoder_hash(encoder: Option<&EncoderSource>) -> Result<Option<String>> {
         Some(EncoderSource::Local(folder)) => folder.clone(),
         Some(EncoderSource::Hub(source)) => hub::fetch(&source.repo, &source.revision, &ENCODER_FILES)?,
     };
-    let mut hasher = Sha256::new();
+    let mut hashes = String::new();
     for name in ENCODER_FILES {
         if let Some(path) = member(&folder, name)? {
-            hasher.update(checksums::sha256(&path).map_err(Error::io("reading the sentence encoder", &path))?);
+            let hash = checksums::sha256_of_file(&path);
+            hashes.push_str(&hash.map_err(Error::io("reading the sentence encoder", &path))?);
         }
     }
-    Ok(Some(hexadecimal(hasher.finalize())))
+    Ok(Some(sha256(hashes)))
 }
 
 #[cfg(test)]

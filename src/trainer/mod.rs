@@ -1,11 +1,16 @@
 //! The trainer: its thread, what it shows of a run, and what one may ask of it; and runs that are only looked at.
 
+mod commands;
 mod inputs;
 mod orders;
+mod past;
+mod policy;
 mod resume;
 mod run;
 mod snapshot;
+mod sources;
 mod state;
+mod thread;
 mod watch;
 
 pub use crate::evaluation::{Estimate, EvaluationRecord};

@@ -30,6 +30,8 @@ pub(super) struct Resumed {
     pub(super) state: TrainerState,
     pub(super) manifest: Option<Manifest>,
     pub(super) accepts_changes: bool,
+    /// Whether the checkpoint says what its files were when they were written.
+    has_checksums: bool,
     /// What `experiment.ron` says.
     file: Experiment,
     /// What held when the run ended.
@@ -55,6 +57,8 @@ enum Kind {
     Edit,
     /// It makes another run of it: only where the person insists.
     Identity,
+    /// It decides what the weights in the checkpoint are: no other can go on from there.
+    Fixed,
 }
 
 impl Kind {
@@ -63,7 +67,9 @@ impl Kind {
         let any = |fields: &[&str]| fields.iter().any(|field| within(field));
         // What is read from there is compared itself.
         let read = ["model", "task.source", "task.held_out", "task.template", "task.template_variables"];
-        if any(&read) || within("record.encoder") {
+        if path == "adapter" || any(&["adapter.rank", "adapter.targets"]) {
+            Self::Fixed
+        } else if any(&read) || within("record.encoder") {
             Self::Edit
         } else if any(&["name", "seed", "precision", "adapter", "task"]) || path == "method" {
             Self::Identity
@@ -93,11 +99,13 @@ impl Resumption {
     /// Finds and checks the checkpoint; returns what was found and the experiment to go on with.
     pub(super) fn look(self, file: Experiment) -> Result<(Resumed, Experiment)> {
         let Self { directory, lock, overrides, from_step, accepts_changes } = self;
+        directory.restore_checkpoints()?;
         let (step, folder) = match from_step {
             Some(step) => directory.checkpoint(step)?,
             None => directory.newest_checkpoint()?,
         };
-        let (state, at_checkpoint) = check(&folder, step).map_err(|error| way_on(&directory, step, error))?;
+        let checked = check(&folder, step).map_err(|error| way_on(&directory, step, error))?;
+        let Checked { state, experiment: at_checkpoint, has_checksums } = checked;
         // Changes after the checkpoint was written, but before the next step.
         let events = directory.read_events()?.into_iter().filter(|event: &Event| event.step == step);
         let later: Vec<SettingEdit> = events.filter_map(|event| event.edit).collect();
@@ -126,7 +134,20 @@ impl Resumption {
         check_problems(&state, &held, &folder).map_err(|error| way_on(&directory, step, error))?;
         let wanted = overrides.iter().try_fold(recorded.clone(), |experiment, text| set(&experiment, text))?;
         let manifest = directory.read_manifest();
-        Ok((Resumed { directory, lock, folder, state, manifest, accepts_changes, file, held, recorded, edits }, wanted))
+        let resumed = Resumed {
+            directory,
+            lock,
+            folder,
+            state,
+            manifest,
+            accepts_changes,
+            has_checksums,
+            file,
+            held,
+            recorded,
+            edits,
+        };
+        Ok((resumed, wanted))
     }
 }
 
@@ -135,14 +156,23 @@ impl Resumed {
     /// run of it, unless changes are accepted.
     pub(super) fn settle(&self, wanted: &Experiment) -> Result<Settled> {
         let changes = differences(&self.held, wanted)?;
-        let identity: Vec<String> =
-            changes.iter().filter(|change| Kind::of(&change.path) == Kind::Identity).map(ToString::to_string).collect();
+        let of = |kind: Kind| {
+            let changes = changes.iter().filter(|change| Kind::of(&change.path) == kind).map(ToString::to_string);
+            changes.collect::<Vec<_>>().join("; ")
+        };
+        let (fixed, identity) = (of(Kind::Fixed), of(Kind::Identity));
+        let file = self.directory.path().join("experiment.ron");
+        if !fixed.is_empty() {
+            return Err(Error::input(format!(
+                "another adapter cannot go on from the weights in the checkpoint: {fixed}; start another run with `orthant run` ({})",
+                file.display()
+            )));
+        }
         if !identity.is_empty() && !self.accepts_changes {
             return Err(Error::input(format!(
-                "that would be another run: {}; start one with `orthant run`, or go on with --accept-changes, which records the \
-                 change ({})",
-                identity.join("; "),
-                self.directory.path().join("experiment.ron").display()
+                "that would be another run: {identity}; start one with `orthant run`, or go on with --accept-changes, which records \
+                 the change ({})",
+                file.display()
             )));
         }
         let by_hand = differences(&self.held, &self.recorded)?;
@@ -174,7 +204,7 @@ impl Resumed {
     /// Adds what other checkpoint could be gone on from to an error about this one's content. With checksums it is whole, and what is
     /// wrong is something else.
     pub(super) fn way_on(&self, error: Error) -> Error {
-        if self.folder.join(checksums::CHECKSUMS).exists() {
+        if self.has_checksums {
             return error;
         }
         way_on(&self.directory, self.state.step, error)
@@ -190,6 +220,14 @@ impl Resumed {
         }
         let mut events = vec![Event::now(step, "resumed", told.join("; "))];
         events.extend(rewound.damaged.iter().map(|text| Event::now(step, "warning", text.as_str())));
+        if !self.has_checksums {
+            let text = format!(
+                "the checkpoint of step {step} has no SHA256SUMS, as those of older versions have none, so nothing says whether its \
+                 files are what was written ({})",
+                self.folder.display()
+            );
+            events.push(Event::now(step, "warning", text));
+        }
         if self.manifest.is_none() {
             let text = "manifest.json is missing or damaged, so nothing says whether model and data are those that the run began with";
             events.push(Event::now(step, "warning", text));
@@ -213,9 +251,21 @@ pub(super) fn with_edit(mut edits: Vec<SettingEdit>, edit: SettingEdit) -> Vec<S
     edits
 }
 
-/// Refuses a checkpoint that is damaged or not what its folder says; returns what it holds beside tensors.
-fn check(folder: &Path, step: u64) -> Result<(TrainerState, Option<Experiment>)> {
-    checksums::verify(folder)?;
+/// What a checkpoint holds beside tensors.
+struct Checked {
+    state: TrainerState,
+    experiment: Option<Experiment>,
+    has_checksums: bool,
+}
+
+/// Refuses a checkpoint that is damaged or not what its folder says. Older versions wrote neither checksums nor the experiment into it;
+/// where only one of them is missing somebody took it away.
+fn check(folder: &Path, step: u64) -> Result<Checked> {
+    let has_checksums = !RunDir::is_checkpoint_of_older_version(folder);
+    if has_checksums {
+        checksums::verify(folder)?;
+    }
+    let experiment = RunDir::checkpoint_experiment(folder)?;
     let state = TrainerState::read(folder)?;
     if state.step != step {
         let path = folder.join("trainer.json");
@@ -235,7 +285,6 @@ fn check(folder: &Path, step: u64) -> Result<(TrainerState, Option<Experiment>)>
             path.display()
         )));
     }
-    let experiment = RunDir::checkpoint_experiment(folder)?;
     // An adapter's base model is the run's own.
     let adapter = folder.join("adapter_model.safetensors");
     if experiment.as_ref().map_or(adapter.exists(), |experiment| matches!(experiment.adapter, Adapter::Lora(_))) {
@@ -243,7 +292,7 @@ fn check(folder: &Path, step: u64) -> Result<(TrainerState, Option<Experiment>)>
     } else {
         ModelFiles::open_folder(folder)?;
     }
-    Ok((state, experiment))
+    Ok(Checked { state, experiment, has_checksums })
 }
 
 /// Refuses a number of dealt problems that the steps cannot have dealt.
@@ -306,7 +355,10 @@ mod tests {
             ("task.template_variables", Kind::Edit),
             ("task.verifier", Kind::Identity),
             ("model", Kind::Edit),
-            ("adapter.rank", Kind::Identity),
+            ("precision", Kind::Identity),
+            ("adapter", Kind::Fixed),
+            ("adapter.rank", Kind::Fixed),
+            ("adapter.alpha", Kind::Identity),
             ("evaluations", Kind::Edit),
         ] {
             assert_eq!(Kind::of(path), kind, "{path}");

@@ -7,9 +7,9 @@ use super::snapshot::{RunInfo, RunSnapshot, RunState, SnapshotCell};
 use crate::error::{Error, Result};
 use crate::evaluation::EvaluationRecord;
 use crate::experiment::{Event, Experiment, FidelityRecord, RunDir, Tail, TaskConfig, to_text};
+use crate::files::lines::numbered;
 use crate::metrics::{self, MetricRow};
 use rayon::prelude::*;
-use serde::de::DeserializeOwned;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,6 +70,7 @@ struct Reader {
 impl Reader {
     fn open(folder: &Path) -> Result<Self> {
         let (run, experiment) = RunDir::open(folder)?;
+        run.check_kinds(Path::metadata)?;
         Ok(Self {
             metrics: run.tail_metrics(),
             evaluations: run.tail_evaluations(),
@@ -109,16 +110,14 @@ impl Reader {
         let snapshot = &mut self.snapshot;
         let mut changed = [&metrics, &evaluations, &events, &fidelity].iter().any(|lines| !lines.is_empty());
 
-        let rows: Vec<Option<MetricRow>> = metrics.par_iter().map(|line| MetricRow::from_json(line)).collect();
-        let damaged = rows.iter().filter(|row| row.is_none()).count();
-        for row in rows.into_iter().flatten() {
-            snapshot.history.push(row);
-        }
-        let mut lines = Damaged { snapshot };
-        lines.warn("metrics.jsonl", damaged);
-        let evaluations: Vec<EvaluationRecord> = lines.read("evals.jsonl", &evaluations);
-        let fidelity: Vec<FidelityRecord> = lines.read("fidelity.jsonl", &fidelity);
-        let events: Vec<Event> = lines.read("events.jsonl", &events);
+        let rows = read("metrics.jsonl", &metrics, &self.metrics, snapshot, MetricRow::from_json);
+        rows.into_iter().for_each(|row| snapshot.history.push(row));
+        let evaluations: Vec<EvaluationRecord> =
+            read("evals.jsonl", &evaluations, &self.evaluations, snapshot, |line| serde_json::from_str(line).ok());
+        let fidelity: Vec<FidelityRecord> =
+            read("fidelity.jsonl", &fidelity, &self.fidelity, snapshot, |line| serde_json::from_str(line).ok());
+        let events: Vec<Event> =
+            read("events.jsonl", &events, &self.events, snapshot, |line| serde_json::from_str(line).ok());
         snapshot.step = snapshot.history.last().map_or(0, |row| row.step);
         if !evaluations.is_empty() {
             Arc::make_mut(&mut snapshot.evaluations).extend(evaluations);
@@ -170,25 +169,25 @@ impl Reader {
     }
 }
 
-/// Says which lines of a log could not be read.
-struct Damaged<'a> {
-    snapshot: &'a mut RunSnapshot,
-}
-
-impl Damaged<'_> {
-    fn read<T: DeserializeOwned>(&mut self, name: &str, lines: &[String]) -> Vec<T> {
-        let read: Vec<T> = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        self.warn(name, lines.len() - read.len());
-        read
+/// What the newest `lines` of a log say; those that say nothing are a warning.
+fn read<T: Send>(
+    name: &str,
+    lines: &[String],
+    log: &Tail,
+    snapshot: &mut RunSnapshot,
+    parse: impl Fn(&str) -> Option<T> + Sync,
+) -> Vec<T> {
+    let read: Vec<Option<T>> = lines.par_iter().map(|line| parse(line)).collect();
+    let first = log.seen() + 1 - lines.len();
+    let damaged: Vec<usize> =
+        read.iter().enumerate().filter(|(_, line)| line.is_none()).map(|(place, _)| first + place).collect();
+    if !damaged.is_empty() {
+        let cannot =
+            if damaged.len() == 1 { "is damaged and cannot be shown" } else { "are damaged and cannot be shown" };
+        let text = format!("{name}: {} {cannot}", numbered("line", &damaged));
+        Arc::make_mut(&mut snapshot.warnings).push((snapshot.step, text));
     }
-
-    fn warn(&mut self, name: &str, damaged: usize) {
-        if damaged > 0 {
-            let noun = if damaged == 1 { "line" } else { "lines" };
-            let text = format!("{name} has {damaged} damaged {noun}, which cannot be shown");
-            Arc::make_mut(&mut self.snapshot.warnings).push((self.snapshot.step, text));
-        }
-    }
+    read.into_iter().flatten().collect()
 }
 
 fn info(run: &RunDir, experiment: &Experiment) -> Result<RunInfo> {

@@ -208,6 +208,74 @@ pub(crate) fn largest_difference(a: &Weights, b: &Weights) -> f32 {
     a.variables().map(difference).fold(0.0, f32::max)
 }
 
+/// Runs the program; returns exit status and standard error.
+pub(crate) fn orthant(place: &Workplace, arguments: &[&str]) -> (i32, String) {
+    let output = command(place, arguments).output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+pub(crate) fn command(place: &Workplace, arguments: &[&str]) -> std::process::Command {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_orthant"));
+    command.args(arguments).current_dir(place.path()).env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
+    command
+}
+
+/// Goes on with the run; returns exit status and standard error.
+pub(crate) fn resume(place: &Workplace, run: &Path, more: &[&str]) -> (i32, String) {
+    orthant(place, &[&["run", "--headless", "--resume", run.to_str().unwrap()], more].concat())
+}
+
+/// Goes on with the run, which must succeed; returns standard error.
+pub(crate) fn resume_well(place: &Workplace, run: &Path, more: &[&str]) -> String {
+    let (status, stderr) = resume(place, run, more);
+    assert_eq!(status, 0, "{more:?}: {stderr}");
+    stderr
+}
+
+/// Must be refused with status 2 and these words, in one paragraph, and change nothing.
+#[track_caller]
+pub(crate) fn resume_is_refused(place: &Workplace, run: &Path, more: &[&str], words: &[&str]) {
+    let before = (std::fs::read(run.join("manifest.json")).unwrap(), std::fs::read(run.join("metrics.jsonl")).unwrap());
+    let (status, stderr) = resume(place, run, more);
+    assert!(status == 2 && stderr.trim_end().lines().count() == 1, "{more:?}: {status} {stderr}");
+    assert!(words.iter().all(|word| stderr.contains(word)), "{words:?} in {stderr}");
+    let after = (std::fs::read(run.join("manifest.json")).unwrap(), std::fs::read(run.join("metrics.jsonl")).unwrap());
+    assert_eq!(before, after);
+}
+
+/// A run of four steps with checkpoints after two and four.
+pub(crate) fn four_steps(place: &Workplace, settings: &str) -> PathBuf {
+    place.run(&place.experiment(4, &format!("record: (checkpoint_every: 2), {settings}"))).folder
+}
+
+pub(crate) fn steps(run: &Path) -> Vec<u64> {
+    lines(&run.join("metrics.jsonl")).iter().map(|line| line["step"].as_u64().unwrap()).collect()
+}
+
+pub(crate) fn events(run: &Path, kind: &str) -> Vec<Value> {
+    lines(&run.join("events.jsonl")).into_iter().filter(|event| event["kind"] == kind).collect()
+}
+
+pub(crate) fn flip(path: &Path, back: usize) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let place = bytes.len() - back;
+    bytes[place] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
+pub(crate) fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in from.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            std::fs::copy(&path, target).unwrap();
+        }
+    }
+}
+
 /// Waits until a snapshot fulfils `condition`; fails after a minute.
 pub(crate) fn wait_for(handle: &RunHandle, what: &str, condition: impl Fn(&RunSnapshot) -> bool) {
     wait_until(what, || condition(&handle.snapshots.load()));
@@ -221,3 +289,30 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(2));
     }
 }
+
+/// `orthant bench` with a shape that takes no time.
+pub(crate) const TINY_BENCH: [&str; 23] = [
+    "bench",
+    "--hidden",
+    "16",
+    "--layers",
+    "1",
+    "--heads",
+    "2",
+    "--kv-heads",
+    "1",
+    "--head-dim",
+    "8",
+    "--intermediate",
+    "24",
+    "--vocab",
+    "600",
+    "--prompts",
+    "2",
+    "--group",
+    "2",
+    "--prompt-len",
+    "3",
+    "--new-tokens",
+    "5",
+];

@@ -1,0 +1,82 @@
+//! Logs that are read while they grow.
+
+use crate::error::{Error, Result};
+use crate::files;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
+
+/// Reads the lines of a growing file as they come.
+#[derive(Debug)]
+pub struct Tail {
+    path: PathBuf,
+    offset: u64,
+    seen: usize,
+}
+
+impl Tail {
+    /// The file at `path`, from its beginning.
+    pub(super) fn of(path: PathBuf) -> Self {
+        Self { path, offset: 0, seen: 0 }
+    }
+
+    /// The whole lines written since the last call; a half-written one is left for the next. `None` where the file has become
+    /// shorter: the run was taken back to a checkpoint, and everything is to be read again from the beginning.
+    pub fn lines(&mut self) -> Result<Option<Vec<String>>> {
+        let mut file = match files::open_regular(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok((self.offset == 0).then(Vec::new));
+            }
+            Err(error) => return Err(Error::io("opening a file of the run", &self.path)(error)),
+        };
+        let mut bytes = Vec::new();
+        let mut read = || -> std::io::Result<bool> {
+            if file.metadata()?.len() < self.offset {
+                return Ok(false);
+            }
+            file.seek(SeekFrom::Start(self.offset))?;
+            file.read_to_end(&mut bytes)?;
+            Ok(true)
+        };
+        if !read().map_err(Error::io("reading a file of the run", &self.path))? {
+            return Ok(None);
+        }
+        bytes.truncate(bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1));
+        self.offset += bytes.len() as u64;
+        let lines: Vec<String> = String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect();
+        self.seen += lines.len();
+        Ok(Some(lines))
+    }
+
+    /// The number of the last line that was read, from 1.
+    pub fn seen(&self) -> usize {
+        self.seen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::experiment::RunDir;
+    use crate::experiment::{Experiment, parse};
+    use std::fs;
+
+    fn experiment() -> Experiment {
+        parse::from_text(r#"Experiment(name: "t", model: Bundled("countdown"), task: Countdown())"#, "test").unwrap()
+    }
+
+    #[test]
+    fn a_growing_file_is_read_by_whole_lines_and_a_shorter_one_anew() {
+        let parent = tempfile::tempdir().unwrap();
+        let run = RunDir::create(parent.path(), &experiment()).unwrap();
+        let path = run.path().join("metrics.jsonl");
+        let mut tail = run.tail_metrics();
+        assert_eq!(tail.lines().unwrap(), Some(vec![]));
+        fs::write(&path, "one\ntwo\nthr").unwrap();
+        assert_eq!(tail.lines().unwrap(), Some(vec!["one".to_string(), "two".to_string()]));
+        assert_eq!(tail.lines().unwrap(), Some(vec![]));
+        fs::write(&path, "one\ntwo\nthree\n").unwrap();
+        assert_eq!(tail.lines().unwrap(), Some(vec!["three".to_string()]));
+        fs::write(&path, "one\n").unwrap();
+        assert_eq!(tail.lines().unwrap(), None);
+    }
+}

@@ -1,0 +1,142 @@
+//! Steps until the end, and the commands that are carried out between them.
+
+use super::orders::Orders;
+use super::resume::with_edit;
+use super::run::RunEnd;
+use super::snapshot::{LiveSetting, Refusal, RunState, SnapshotCell, TrainerCommand};
+use crate::error::{Error, Result};
+use crate::experiment::{Event, Experiment, SettingEdit};
+use crate::methods::G2rlSettings;
+use crate::stages::{
+    ActiveExperiment, CheckpointRequested, KlCoefficient, LiveEdits, RunRecorder, StepCounter, record_checkpoint,
+};
+use bevy_app::App;
+use std::sync::Arc;
+
+/// Runs steps until the end, carrying out commands between them.
+pub(super) fn drive(app: &mut App, snapshots: &SnapshotCell, orders: &Orders) -> Result<RunEnd> {
+    let last = app.world().resource::<ActiveExperiment>().0.stop.steps;
+    let mut paused = false;
+    let mut single = false;
+    while app.world().resource::<StepCounter>().0 < last {
+        // A paused trainer waits for a command; a running one only looks.
+        let command = if paused && !single { orders.wait() } else { orders.now() };
+        match command {
+            Some(TrainerCommand::Pause) => {
+                paused = true;
+                note(app, snapshots, "paused", RunState::Paused)?;
+                continue;
+            }
+            Some(TrainerCommand::Resume) => {
+                paused = false;
+                note(app, snapshots, "resumed", RunState::Training)?;
+                continue;
+            }
+            Some(TrainerCommand::StepOnce) => {
+                single = true;
+                continue;
+            }
+            Some(TrainerCommand::Checkpoint) if paused => {
+                save(app)?;
+                continue;
+            }
+            Some(TrainerCommand::Checkpoint) => {
+                app.world_mut().resource_mut::<CheckpointRequested>().0 = true;
+                continue;
+            }
+            Some(TrainerCommand::Set(setting, value)) => {
+                set_live(app, snapshots, setting, value)?;
+                continue;
+            }
+            Some(TrainerCommand::Stop) => {
+                save(app)?;
+                return Ok(RunEnd::Stopped);
+            }
+            Some(TrainerCommand::WindowLost) => {
+                let what = if paused { "saved and stopped, because it was paused" } else { "goes on without a window" };
+                warn(app, snapshots, format!("the window is gone; the run {what}"))?;
+                if paused {
+                    save(app)?;
+                    return Ok(RunEnd::Stopped);
+                }
+                continue;
+            }
+            None if paused && !single => return Ok(RunEnd::Stopped), // nobody is left who could resume
+            None => {}
+        }
+        single = false;
+        app.update();
+    }
+    Ok(RunEnd::Finished)
+}
+
+fn note(app: &mut App, snapshots: &SnapshotCell, kind: &'static str, state: RunState) -> Result<()> {
+    let step = app.world().resource::<StepCounter>().0;
+    snapshots.update(|snapshot| snapshot.state = state);
+    record_event(app, snapshots, Event::now(step, kind, ""))
+}
+
+fn warn(app: &App, snapshots: &SnapshotCell, text: String) -> Result<()> {
+    let step = app.world().resource::<StepCounter>().0;
+    snapshots.update(|snapshot| Arc::make_mut(&mut snapshot.warnings).push((step, text.clone())));
+    record_event(app, snapshots, Event::now(step, "warning", text))
+}
+
+fn record_event(app: &App, snapshots: &SnapshotCell, event: Event) -> Result<()> {
+    app.world().resource::<RunRecorder>().0.append_event(&event)?;
+    snapshots.update(|snapshot| Arc::make_mut(&mut snapshot.events).push(event));
+    Ok(())
+}
+
+/// The experiment with another value of one setting, checked as the file is.
+fn changed(experiment: &Experiment, path: &str, value: f64) -> Result<Experiment> {
+    let changed = crate::experiment::set(experiment, &format!("{path}={value:?}"))?;
+    changed.validate()?;
+    Ok(changed)
+}
+
+/// Changes a setting from the next step on. What cannot be is a warning, and the run goes on as it was.
+fn set_live(app: &mut App, snapshots: &SnapshotCell, setting: LiveSetting, value: f64) -> Result<()> {
+    let step = app.world().resource::<StepCounter>().0;
+    let experiment = &app.world().resource::<ActiveExperiment>().0;
+    let path = setting.path();
+    let tried = match setting.of(experiment) {
+        Some(from) if from.to_bits() == value.to_bits() => return Ok(()),
+        Some(from) => changed(experiment, path, value).map(|experiment| (from, experiment)),
+        None => Err(Error::input(format!("this run has no {path} that could be changed"))),
+    };
+    let (from, experiment) = match tried {
+        Ok(tried) => tried,
+        Err(error) => {
+            let refusal = Refusal { setting, reason: error.to_string() };
+            snapshots.update(|snapshot| Arc::make_mut(&mut snapshot.refusals).push(refusal.clone()));
+            return warn(app, snapshots, refusal.to_string());
+        }
+    };
+    let world = app.world_mut();
+    world.resource_mut::<ActiveExperiment>().0 = experiment;
+    match setting {
+        LiveSetting::LearningRate | LiveSetting::Temperature => {}
+        LiveSetting::Lambda => {
+            if let Some(mut settings) = world.get_resource_mut::<G2rlSettings>() {
+                settings.0.lambda = value;
+            }
+        }
+        LiveSetting::KlCoefficient => world.resource_mut::<KlCoefficient>().0 = value,
+    }
+    let edit = SettingEdit { path: path.into(), from: from.into(), to: value.into() };
+    let edits = &mut world.resource_mut::<LiveEdits>().0;
+    *edits = with_edit(std::mem::take(edits), edit.clone());
+    record_event(app, snapshots, Event::edited(step, edit))
+}
+
+/// Writes a checkpoint between steps. Before the first step there is nothing to save.
+fn save(app: &mut App) -> Result<()> {
+    if app.world().resource::<StepCounter>().0 == 0 {
+        return Ok(());
+    }
+    match app.world_mut().run_system_cached::<bevy_ecs::error::Result, _, _>(record_checkpoint) {
+        Ok(result) => result.map_err(|error| Error::failed(error.to_string().trim())),
+        Err(error) => Err(Error::failed(format!("cannot write a checkpoint: {error}"))),
+    }
+}

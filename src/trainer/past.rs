@@ -1,0 +1,44 @@
+//! What a run that goes on has behind it.
+
+use super::snapshot::RunHandle;
+use crate::error::Result;
+use crate::evaluation::EvaluationRecord;
+use crate::experiment::{Event, FidelityRecord, RunDir};
+use crate::metrics::MetricRow;
+use std::sync::Arc;
+
+/// What a resumed run has behind it; empty for a new one.
+pub(super) struct Past {
+    pub(super) step: u64,
+    pub(super) rows: Vec<MetricRow>,
+    pub(super) evaluations: Arc<Vec<EvaluationRecord>>,
+    pub(super) fidelity: Arc<Vec<FidelityRecord>>,
+    pub(super) checkpoints: Arc<Vec<u64>>,
+    pub(super) events: Arc<Vec<Event>>,
+}
+
+impl Past {
+    pub(super) fn read(directory: &RunDir, step: u64) -> Result<Self> {
+        Ok(Self {
+            step,
+            rows: directory.read_metrics()?,
+            evaluations: Arc::new(directory.read_evaluations()?),
+            fidelity: Arc::new(directory.read_fidelity()?),
+            checkpoints: Arc::new(directory.checkpoint_steps()?),
+            events: Arc::new(directory.read_events()?),
+        })
+    }
+
+    pub(super) fn show(&self, handle: &RunHandle) {
+        handle.snapshots.update(|snapshot| {
+            snapshot.step = self.step;
+            self.rows.iter().for_each(|row| snapshot.history.push(row.clone()));
+            snapshot.evaluations = self.evaluations.clone();
+            snapshot.fidelity = self.fidelity.clone();
+            snapshot.checkpoints = self.checkpoints.clone();
+            snapshot.events = self.events.clone();
+            let warnings = self.events.iter().filter(|event| event.kind == "warning");
+            snapshot.warnings = Arc::new(warnings.map(|event| (event.step, event.text.clone())).collect());
+        });
+    }
+}

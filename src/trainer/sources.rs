@@ -1,0 +1,94 @@
+//! Where a run's model, encoders, data and templates come from.
+
+use crate::data::{named, settled_template};
+use crate::error::{Error, Result};
+use crate::experiment::{DataSource, EncoderSource, Experiment, HeldOutSource, ModelSource, SuiteConfig, TaskConfig};
+use crate::model::{ENCODER_FILES, LanguageModel, ModelFiles, Qwen3Config, TextTokenizer, hub};
+use candle_core::{DType, Device};
+use std::path::PathBuf;
+
+/// The model to start from: one that a program provides, or files.
+pub(super) enum Source {
+    Loaded(Box<LanguageModel>),
+    Files(Box<ModelFiles>),
+}
+
+impl Source {
+    pub(super) fn parts(&self) -> (&Qwen3Config, &TextTokenizer) {
+        match self {
+            Self::Loaded(model) => (&model.config, &model.tokenizer),
+            Self::Files(files) => (&files.config, &files.tokenizer),
+        }
+    }
+
+    pub(super) fn load(self, dtype: DType, device: &Device) -> Result<LanguageModel> {
+        match self {
+            Self::Loaded(model) => model.merged(),
+            Self::Files(files) => files.load(dtype, device)?.merged(),
+        }
+    }
+}
+
+/// Settles where model, encoders, data and templates come from, so that the resolved experiment runs again from any folder and with the same
+/// weights: folders become absolute, branches of the hub become commits. Downloads what is not there.
+pub(super) fn settle_sources(experiment: &mut Experiment) -> Result<()> {
+    let absolute = |folder: &mut PathBuf| {
+        if let Ok(found) = folder.canonicalize() {
+            *folder = found;
+        }
+        if folder.to_str().is_some() {
+            return Ok(());
+        }
+        let path = folder.display();
+        Err(Error::input(format!("the name of {path} is no Unicode text, as which the run folder holds it; rename it")))
+    };
+    match &mut experiment.model {
+        ModelSource::Bundled(_) => {}
+        ModelSource::Local(folder) => absolute(folder)?,
+        ModelSource::Hub(source) => source.revision = hub::commit_of(&hub::fetch_model(source)?),
+    }
+    let settle = |source: &mut DataSource| match source {
+        DataSource::Local(file) => absolute(file),
+        DataSource::Hub(source) => {
+            source.revision = hub::commit_of(&hub::fetch_dataset(source)?);
+            Ok::<_, Error>(())
+        }
+    };
+    let settle_template = |template: &mut Option<String>| {
+        if let Some(name) = template {
+            *name = settled_template(name);
+        }
+    };
+    if let TaskConfig::Dataset(data) = &mut experiment.task {
+        settle_template(&mut data.template);
+        settle(&mut data.source)?;
+        if let HeldOutSource::Other(other) = &mut data.held_out {
+            settle(other)?;
+        }
+    }
+    for evaluation in &mut experiment.evaluations {
+        match &mut evaluation.suite {
+            SuiteConfig::HeldOut(_) => {}
+            SuiteConfig::File(suite) => {
+                absolute(&mut suite.path)?;
+                settle_template(&mut suite.template);
+            }
+            SuiteConfig::Named(suite) => {
+                settle_template(&mut suite.template);
+                let source = named(&suite.name)?.source(suite.revision.as_deref());
+                suite.revision = Some(hub::commit_of(&hub::fetch_dataset(&source)?));
+            }
+        }
+    }
+    for encoder in experiment.encoders_mut() {
+        match encoder {
+            EncoderSource::Policy => {}
+            EncoderSource::Local(folder) => absolute(folder)?,
+            EncoderSource::Hub(source) => {
+                let folder = hub::fetch(&source.repo, &source.revision, &ENCODER_FILES)?;
+                source.revision = hub::commit_of(&folder);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! The trainer's thread: the app, its end, and how an error leaves the schedule.
+
+use super::commands::drive;
+use super::orders::Orders;
+use super::past::Past;
+use super::policy::FrozenBase;
+use super::run::{Extension, RunEnd, StageChange};
+use super::snapshot::{RunState, SnapshotCell};
+use super::state::TrainerState;
+use crate::error::{Error, Result};
+use crate::evaluation::Suite;
+use crate::experiment::{Event, Experiment, Manifest, RunDir};
+use crate::files::lock::FolderLock;
+use crate::guard::{self, panic_text};
+use crate::kernels::flush_subnormals;
+use crate::methods::add_method;
+use crate::model::LanguageModel;
+use crate::optim::AdamW;
+use crate::stages::{
+    ActiveExperiment, ActiveTask, Checkpoints, Curriculum, CurriculumPlugin, DynamicSamplingPlugin, Encoder,
+    Evaluations, KlCoefficient, LiveEdits, Monitor, Policy, PolicyOptimizer, ProblemCursor, Reference, RunRecorder,
+    SampleRound, StagePlugins, StartInfo, StepCounter, Suites, TrainStep,
+};
+use crate::tasks::Task;
+use bevy_app::{App, PluginGroup};
+use bevy_ecs::error::{BevyError, ErrorContext};
+use bevy_ecs::schedule::ScheduleLabel;
+use std::any::Any;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What the trainer's thread takes over.
+pub(super) struct Loaded {
+    pub(super) experiment: Experiment,
+    pub(super) task: Arc<dyn Task>,
+    pub(super) suites: Vec<Suite>,
+    pub(super) model: LanguageModel,
+    pub(super) frozen: FrozenBase,
+    pub(super) optimizer: AdamW,
+    pub(super) state: TrainerState,
+    pub(super) directory: RunDir,
+    pub(super) manifest: Manifest,
+    pub(super) past: Past,
+    pub(super) stage_changes: Vec<StageChange>,
+    pub(super) extensions: Vec<Extension>,
+}
+
+/// The body of the trainer's thread. Whatever happens, the snapshot, the manifest and the events say how it ended.
+pub(super) fn train(loaded: Loaded, lock: FolderLock, snapshots: &SnapshotCell, orders: &Orders) -> Result<RunEnd> {
+    flush_subnormals();
+    let mut manifest = loaded.manifest.clone();
+    let directory = loaded.directory.clone();
+    let result = guard::unwound(|| {
+        let mut app = build_app(loaded, snapshots);
+        check_order(&mut app)?;
+        drive(&mut app, snapshots, orders)
+    })
+    .unwrap_or_else(|payload| {
+        Err(match payload.downcast::<StageFailure>() {
+            Ok(failure) => Error::Stage { stage: failure.system, message: failure.message },
+            Err(payload) => Error::failed(panicked(payload.as_ref())),
+        })
+    });
+    let (state, kind, text) = match &result {
+        Ok(RunEnd::Finished) => (RunState::Finished, "finished", String::new()),
+        Ok(RunEnd::Stopped) => (RunState::Stopped, "stopped", String::new()),
+        Err(error) => (RunState::Failed { message: error.to_string() }, "error", error.to_string()),
+    };
+    let step = snapshots.load().step;
+    manifest.step = step;
+    manifest.state = if kind == "error" { "failed".to_string() } else { kind.to_string() };
+    let ended = Event::now(step, kind, text.as_str());
+    // Each by itself: where one finds no room another may.
+    let recorded = [
+        directory.append_event(&ended),
+        directory.log(&format!("{kind} after step {step} {text}")),
+        directory.sync_logs(),
+        directory.write_manifest(&manifest),
+    ];
+    let recorded = recorded.into_iter().collect::<Result<()>>();
+    // Whoever sees the end may go on with the run.
+    drop(lock);
+    snapshots.update(|snapshot| {
+        Arc::make_mut(&mut snapshot.events).push(ended);
+        snapshot.state = state;
+    });
+    result.and_then(|end| recorded.map(|()| end))
+}
+
+fn build_app(loaded: Loaded, snapshots: &SnapshotCell) -> App {
+    let mut app = App::new();
+    app.set_error_handler(end_the_step)
+        .insert_resource(ActiveTask(loaded.task.clone()))
+        .insert_resource(Suites(loaded.suites))
+        .insert_resource(Policy(loaded.model))
+        .insert_resource(PolicyOptimizer(loaded.optimizer))
+        .insert_resource(Monitor(snapshots.clone()))
+        .insert_resource(RunRecorder(loaded.directory))
+        .insert_resource(StartInfo {
+            started: Instant::now(),
+            earlier_s: loaded.past.rows.last().map_or(0.0, |row| row.wall_s),
+        });
+    if let Some(reference) = loaded.frozen.reference {
+        app.insert_resource(Reference(reference));
+    }
+    if let Some(encoder) = loaded.frozen.encoder {
+        app.insert_resource(Encoder(encoder));
+    }
+    app.add_plugins(loaded.stage_changes.into_iter().fold(StagePlugins.build(), |group, change| change(group)))
+        .insert_resource(StepCounter(loaded.past.step))
+        .insert_resource(Evaluations(loaded.past.evaluations))
+        .insert_resource(Checkpoints(loaded.past.checkpoints));
+    let kl = &loaded.experiment.objective.kl;
+    let adapted = loaded.state.kl_coefficient.filter(|_| kl.target.is_some());
+    app.insert_resource(KlCoefficient(adapted.unwrap_or(kl.coefficient)));
+    let rollout = &loaded.experiment.rollout;
+    // Checkpoints without a cursor are of runs in which every step dealt as many problems as it kept.
+    let dealt = loaded.state.problems.unwrap_or(loaded.state.step * rollout.prompts_per_step as u64);
+    app.insert_resource(ProblemCursor(dealt));
+    app.insert_resource(LiveEdits(loaded.state.edits));
+    if rollout.dynamic.is_some() {
+        app.add_plugins(DynamicSamplingPlugin);
+    }
+    if let Some(config) = rollout.curriculum {
+        let curriculum = Curriculum::new(config, loaded.task.levels()).resumed(loaded.state.solve_rates);
+        app.add_plugins(CurriculumPlugin(curriculum));
+    }
+    add_method(&mut app, &loaded.experiment.method);
+    app.insert_resource(ActiveExperiment(loaded.experiment));
+    for extension in loaded.extensions {
+        extension(&mut app);
+    }
+    app.finish();
+    app.cleanup();
+    app
+}
+
+/// Puts the systems of a step in order, before any work: two that touch the same data without an order are an error.
+fn check_order(app: &mut App) -> Result<()> {
+    for label in [TrainStep.intern(), SampleRound.intern()] {
+        app.world_mut().schedule_scope(label, |world, schedule| match schedule.initialize(world) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::failed(format!(
+                "the systems of the training step cannot be put in order: {}",
+                error.to_string(schedule.graph(), world).trim()
+            ))),
+        })?;
+    }
+    Ok(())
+}
+
+/// A system's error on its way out of the schedule.
+struct StageFailure {
+    system: String,
+    message: String,
+}
+
+/// Leaves the schedule at once, so that no later stage runs, least of all the optimizer. Unwinding without a panic keeps the
+/// terminal quiet; the error is shown once, by whoever waits for the run.
+///
+/// Every schedule on the way out calls this again; the first call has named the system.
+fn end_the_step(mut error: BevyError, context: ErrorContext) {
+    let message = match error.take_payload() {
+        Some(payload) if payload.is::<StageFailure>() => resume_unwind(payload),
+        Some(payload) => panicked(payload.as_ref()),
+        None => error.to_string().trim().to_string(),
+    };
+    resume_unwind(Box::new(StageFailure { system: context.name().to_string(), message }));
+}
+
+pub(super) fn panicked(payload: &(dyn Any + Send)) -> String {
+    format!("panic: {}", panic_text(payload))
+}
