@@ -5,6 +5,7 @@
 
 use super::snapshot::{RunInfo, RunSnapshot, RunState, SnapshotCell};
 use crate::error::{Error, Result};
+use crate::escape::shown;
 use crate::evaluation::EvaluationRecord;
 use crate::experiment::{Event, Experiment, FidelityRecord, RunDir, Tail, TaskConfig, to_text};
 use crate::metrics::{self, MetricRow};
@@ -14,6 +15,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+/// Damaged lines that are named one by one, at a time.
+const NAMED: usize = 5;
 
 /// Time between two looks at the folder.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -55,13 +59,37 @@ impl Drop for WatchedRun {
     }
 }
 
+/// A log that grows, and how many of its lines have been read.
+struct Log {
+    name: &'static str,
+    tail: Tail,
+    read: usize,
+}
+
+/// Lines of a log with their numbers, from 1.
+type Lines = Vec<(usize, String)>;
+
+impl Log {
+    fn new(name: &'static str, tail: Tail) -> Self {
+        Self { name, tail, read: 0 }
+    }
+
+    /// See [`Tail::lines`].
+    fn lines(&mut self) -> Result<Option<Lines>> {
+        let Some(lines) = self.tail.lines()? else { return Ok(None) };
+        let first = self.read + 1;
+        self.read += lines.len();
+        Ok(Some((first..).zip(lines).collect()))
+    }
+}
+
 /// What has been read so far.
 struct Reader {
     run: RunDir,
-    metrics: Tail,
-    evaluations: Tail,
-    events: Tail,
-    fidelity: Tail,
+    metrics: Log,
+    evaluations: Log,
+    events: Log,
+    fidelity: Log,
     is_paused: bool,
     error: Option<String>,
     snapshot: RunSnapshot,
@@ -71,10 +99,10 @@ impl Reader {
     fn open(folder: &Path) -> Result<Self> {
         let (run, experiment) = RunDir::open(folder)?;
         Ok(Self {
-            metrics: run.tail_metrics(),
-            evaluations: run.tail_evaluations(),
-            events: run.tail_events(),
-            fidelity: run.tail_fidelity(),
+            metrics: Log::new("metrics.jsonl", run.tail_metrics()),
+            evaluations: Log::new("evals.jsonl", run.tail_evaluations()),
+            events: Log::new("events.jsonl", run.tail_events()),
+            fidelity: Log::new("fidelity.jsonl", run.tail_fidelity()),
             is_paused: false,
             error: None,
             snapshot: RunSnapshot::starting(info(&run, &experiment)?),
@@ -109,17 +137,21 @@ impl Reader {
         let snapshot = &mut self.snapshot;
         let mut changed = [&metrics, &evaluations, &events, &fidelity].iter().any(|lines| !lines.is_empty());
 
-        let rows: Vec<Option<MetricRow>> = metrics.par_iter().map(|line| MetricRow::from_json(line)).collect();
-        let damaged = rows.iter().filter(|row| row.is_none()).count();
-        for row in rows.into_iter().flatten() {
-            snapshot.history.push(row);
+        let rows: Vec<Option<MetricRow>> = metrics.par_iter().map(|(_, line)| MetricRow::from_json(line)).collect();
+        let mut damaged = Vec::new();
+        for ((number, line), row) in metrics.iter().zip(rows) {
+            match row {
+                Some(row) => snapshot.history.push(row),
+                // It stands where the line of the next step would.
+                None => damaged.push((snapshot.history.last().map_or(0, |row| row.step) + 1, *number, line.as_str())),
+            }
         }
-        let mut lines = Damaged { snapshot };
-        lines.warn("metrics.jsonl", damaged);
-        let evaluations: Vec<EvaluationRecord> = lines.read("evals.jsonl", &evaluations);
-        let fidelity: Vec<FidelityRecord> = lines.read("fidelity.jsonl", &fidelity);
-        let events: Vec<Event> = lines.read("events.jsonl", &events);
         snapshot.step = snapshot.history.last().map_or(0, |row| row.step);
+        let mut lines = Damaged { snapshot };
+        lines.warn(self.metrics.name, &damaged);
+        let evaluations: Vec<EvaluationRecord> = lines.read(self.evaluations.name, &evaluations);
+        let fidelity: Vec<FidelityRecord> = lines.read(self.fidelity.name, &fidelity);
+        let events: Vec<Event> = lines.read(self.events.name, &events);
         if !evaluations.is_empty() {
             Arc::make_mut(&mut snapshot.evaluations).extend(evaluations);
         }
@@ -176,17 +208,30 @@ struct Damaged<'a> {
 }
 
 impl Damaged<'_> {
-    fn read<T: DeserializeOwned>(&mut self, name: &str, lines: &[String]) -> Vec<T> {
-        let read: Vec<T> = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        self.warn(name, lines.len() - read.len());
+    fn read<T: DeserializeOwned>(&mut self, name: &str, lines: &[(usize, String)]) -> Vec<T> {
+        let (mut read, mut damaged) = (Vec::new(), Vec::new());
+        for (number, line) in lines {
+            match serde_json::from_str(line) {
+                Ok(record) => read.push(record),
+                Err(_) => damaged.push((self.snapshot.step, *number, line.as_str())),
+            }
+        }
+        self.warn(name, &damaged);
         read
     }
 
-    fn warn(&mut self, name: &str, damaged: usize) {
-        if damaged > 0 {
-            let noun = if damaged == 1 { "line" } else { "lines" };
-            let text = format!("{name} has {damaged} damaged {noun}, which cannot be shown");
-            Arc::make_mut(&mut self.snapshot.warnings).push((self.snapshot.step, text));
+    /// Warns of damaged lines: the step that each belongs to, its number and what it says.
+    fn warn(&mut self, name: &str, damaged: &[(u64, usize, &str)]) {
+        let named = damaged.iter().take(NAMED).map(|(step, number, line)| {
+            (*step, format!("{name}, line {number} cannot be read and is left out: `{}`", shown(line, 60)))
+        });
+        let rest = damaged.get(NAMED).map(|(step, number, _)| {
+            let count = damaged.len() - NAMED;
+            (*step, format!("{name}: {count} more lines from line {number} on cannot be read and are left out"))
+        });
+        let warnings: Vec<(u64, String)> = named.chain(rest).collect();
+        if !warnings.is_empty() {
+            Arc::make_mut(&mut self.snapshot.warnings).extend(warnings);
         }
     }
 }
