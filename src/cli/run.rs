@@ -318,3 +318,38 @@ fn summarize(snapshot: &RunSnapshot, end: RunEnd, json: bool) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trainer::RunInfo;
+
+    #[test]
+    fn a_run_that_was_gone_on_with_in_the_window_ended_as_it_did_then() {
+        let ended = |folder: &str, end: Result<RunEnd>| Ended {
+            snapshot: RunSnapshot::starting(RunInfo { directory: folder.into(), ..RunInfo::default() }),
+            end,
+        };
+        let failed = || Err(Error::failed("disk full"));
+        assert!(!tell_of_ends(ended("a", failed()), vec![ended("a", Ok(RunEnd::Finished))], false).unwrap());
+        assert!(!tell_of_ends(ended("a", Ok(RunEnd::Stopped)), vec![ended("a", Ok(RunEnd::Finished))], true).unwrap());
+        assert!(tell_of_ends(ended("a", Ok(RunEnd::Finished)), vec![ended("a", Ok(RunEnd::Stopped))], true).unwrap());
+        let other = tell_of_ends(ended("a", failed()), vec![ended("b", Ok(RunEnd::Finished))], false);
+        assert!(other.unwrap_err().to_string().contains("disk full"), "another run mends nothing");
+    }
+
+    #[test]
+    fn the_terminal_follows_what_is_started_after_the_first_run_until_the_window_is_closed() {
+        let (own, _commands) = RunHandle::new(RunSnapshot::starting(RunInfo::default()));
+        own.snapshots.update(|snapshot| snapshot.state = crate::trainer::RunState::Finished);
+        let (others, is_closed) = (StartedRuns::default(), Arc::new(AtomicBool::new(false)));
+        let follower = {
+            let (others, is_closed) = (StartedRuns::clone(&others), Arc::clone(&is_closed));
+            std::thread::spawn(move || follow_all(own, &others, &is_closed))
+        };
+        std::thread::sleep(5 * LOOK);
+        assert!(!follower.is_finished(), "the window may start more");
+        is_closed.store(true, Ordering::SeqCst);
+        follower.join().unwrap().unwrap();
+    }
+}
