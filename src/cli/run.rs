@@ -345,7 +345,8 @@ mod tests {
         let (others, is_closed) = (StartedRuns::default(), Arc::new(AtomicBool::new(false)));
         let follower = {
             let (others, is_closed) = (StartedRuns::clone(&others), Arc::clone(&is_closed));
-            std::thread::spawn(move || follow_all(own, &others, &is_closed))
+            let follow = move || follow_all(own, &others, &is_closed);
+            std::thread::Builder::new().spawn(follow).unwrap()
         };
         std::thread::sleep(5 * LOOK);
         assert!(!follower.is_finished(), "the window may start more");
