@@ -78,6 +78,8 @@ metrics! {
     TIME_SAMPLE_S, "time/sample_s", "s", Lower, "Time of the sampling stage.";
     TIME_VERIFY_S, "time/verify_s", "s", Lower, "Time of the verification stage.";
     TIME_FEATURE_S, "time/feature_s", "s", Lower, "Time of the stages between verification and update: features, cosines, novelty, advantages.";
+    TIME_NOVELTY_S, "time/novelty_s", "s", Lower, "Time of the novelty stage, which is part of time/feature_s.";
+    TIME_ADVANTAGE_S, "time/advantage_s", "s", Lower, "Time of the advantage stage, which is part of time/feature_s.";
     TIME_UPDATE_S, "time/update_s", "s", Lower, "Time of the update stage: forward, loss, backward and optimizer.";
     TIME_EVALUATE_S, "time/evaluate_s", "s", Lower, "Time of held-out evaluations in the step; not part of the step's time.";
     TIME_CPU_S, "time/cpu_s", "s", Neither, "Processor time of the whole process since the step before, all cores together.";
@@ -106,10 +108,11 @@ pub struct MetricRow {
 }
 
 impl MetricRow {
-    /// Reads a line of `metrics.jsonl`; `None` where it is not one, as without any metric. What is null is not a number. Metrics that no
-    /// built-in stage declares are left out.
+    /// Reads a line of `metrics.jsonl`; `None` where it is not one, as without any metric. What is null is not a number, nor what other programs write as
+    /// `NaN` or `Infinity`. Metrics that no built-in stage declares are left out.
     pub fn from_json(line: &str) -> Option<Self> {
-        let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).ok()?;
+        let fields: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(line).or_else(|_| serde_json::from_str(&with_nulls(line))).ok()?;
         fields.keys().find(|name| name.contains('/'))?;
         let number = |value: &serde_json::Value| if value.is_null() { Some(f64::NAN) } else { value.as_f64() };
         let values = fields.iter().filter_map(|(name, value)| Some((find(name)?, number(value)?))).collect();
@@ -121,6 +124,18 @@ impl MetricRow {
     pub fn get(&self, metric: &Metric) -> Option<f64> {
         self.values.iter().find(|(m, _)| m.name == metric.name).map(|(_, value)| *value)
     }
+}
+
+/// `line` with null in place of the words for what is no number, which JSON does not have.
+fn with_nulls(line: &str) -> String {
+    let mut text = line.to_owned();
+    for word in ["-Infinity", "Infinity", "NaN"] {
+        // Only as a value: names of metrics are not touched.
+        for before in [":", ": "] {
+            text = text.replace(&format!("\"{before}{word}"), &format!("\"{before}null"));
+        }
+    }
+    text
 }
 
 /// Rows per shared chunk of a [`History`].
@@ -199,6 +214,17 @@ mod tests {
         for line in ["", "{}", "[]", r#"{"step":3}"#, r#"{"step":3,"wall_s":1.5}"#, r#"{"policy/kl":0.1}"#] {
             assert_eq!(MetricRow::from_json(line), None, "{line}");
         }
+    }
+
+    #[test]
+    fn words_for_what_is_no_number_are_read_as_such() {
+        let line = r#"{"step": 2, "policy/loss": NaN, "policy/kl":-Infinity,"policy/entropy":Infinity, "wall_s": 3.0}"#;
+        let row = MetricRow::from_json(line).unwrap();
+        assert_eq!((row.step, row.wall_s), (2, 3.0));
+        for metric in [&POLICY_LOSS, &POLICY_KL, &POLICY_ENTROPY] {
+            assert!(row.get(metric).is_some_and(f64::is_nan), "{}", metric.name);
+        }
+        assert_eq!(MetricRow::from_json(r#"{"step": 2, "policy/loss": NaNa}"#), None);
     }
 
     #[test]

@@ -27,6 +27,8 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use terminal::note;
 
 /// Watch a language model learn to reason.
@@ -174,9 +176,10 @@ fn run(command: Command) -> Result<u8> {
 #[derive(Args)]
 struct WindowArguments {
     /// Saves a picture of the window and closes it, which ends a run of this program.
-    #[arg(long, value_name = "FILE.png", requires = "after_step")]
+    #[arg(long, value_name = "FILE.png")]
     screenshot: Option<PathBuf>,
-    /// The step that the picture shows; a run that is going on is waited for.
+    /// The step that the picture shows; a run that is going on is waited for. Left out: the first step of a run that begins, or what a
+    /// run folder has by now. A run that ends earlier is pictured at its end, with exit status 1.
     #[arg(long, value_name = "N", requires = "screenshot")]
     after_step: Option<u64>,
     /// The window's size in points, such as 1280x800.
@@ -197,16 +200,17 @@ enum ThemeChoice {
 }
 
 impl WindowArguments {
-    fn options(&self) -> DashboardOptions {
-        let screenshot = self.screenshot.clone().zip(self.after_step);
+    /// The same for the dashboard, whose window closes once `interrupted` is set and its runs are over.
+    fn options(&self, interrupted: &Arc<AtomicBool>) -> DashboardOptions {
         DashboardOptions {
-            screenshot: screenshot.map(|(path, after_step)| Screenshot { path, after_step }),
+            screenshot: self.screenshot.clone().map(|path| Screenshot { path, after_step: self.after_step }),
             size: self.window_size,
             theme: self.theme.map(|theme| match theme {
                 ThemeChoice::Dark => egui::Theme::Dark,
                 ThemeChoice::Light => egui::Theme::Light,
             }),
             panel: self.panel,
+            interrupted: Arc::clone(interrupted),
         }
     }
 }

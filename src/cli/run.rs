@@ -1,7 +1,8 @@
 //! `orthant run EXPERIMENT.ron`: trains, with the dashboard on it or a progress bar.
 
+use super::WindowArguments;
+use super::start::{self, Ended};
 use super::terminal::{note, say};
-use super::{WindowArguments, start};
 use crate::dashboard::{self, StartedRuns, WindowEnd};
 use crate::error::{Error, Result};
 use crate::experiment::{self, DeviceChoice, Experiment};
@@ -78,8 +79,11 @@ impl RunArguments {
     }
 }
 
+/// Time between two looks at a run.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Exit status after an interrupt that was saved.
-const INTERRUPTED: u8 = 130;
+pub(super) const INTERRUPTED: u8 = 130;
 
 pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
     // A resumed run's experiment stands in its folder.
@@ -99,19 +103,21 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
         note!("no display found, so no window; following the run here");
     }
     // The terminal follows the run in either case; only the window needs the main thread.
+    let is_closed = Arc::new(AtomicBool::new(false));
     let follower = std::thread::Builder::new()
         .name("progress".to_string())
         .spawn({
-            let handle = handle.clone();
-            move || follow(&handle)
+            let (handle, others, is_closed) = (handle.clone(), StartedRuns::clone(&others), Arc::clone(&is_closed));
+            move || follow_all(handle, &others, &is_closed)
         })
         .map_err(|e| Error::failed(format!("cannot start the progress thread: {e}")))?;
-    let started = Started { run, follower, others: StartedRuns::clone(&others), interrupted, json: arguments.json };
+    let options = arguments.window.options(&interrupted);
+    let json = arguments.json;
+    let started = Started { run, follower, others: StartedRuns::clone(&others), is_closed, interrupted, json };
     if !display {
         return started.conclude(None);
     }
-    let window = arguments.window.options();
-    Ok(dashboard::open(handle, others, window, move |end| super::status(started.conclude(Some(end)))))
+    Ok(dashboard::open(handle, others, options, move |end| super::status(started.conclude(Some(end)))))
 }
 
 /// A run on its way.
@@ -120,6 +126,8 @@ struct Started {
     follower: JoinHandle<Result<()>>,
     /// Runs that were started in its window.
     others: StartedRuns,
+    /// Whether there is no window that could start more.
+    is_closed: Arc<AtomicBool>,
     interrupted: Arc<AtomicBool>,
     json: bool,
 }
@@ -130,26 +138,45 @@ impl Started {
         let mut picture = Ok(());
         match window {
             Some(WindowEnd::Lost(error)) => {
-                if self.run.handle.send(TrainerCommand::WindowLost) {
-                    note!("{error}; the run goes on, and is followed here");
-                } else {
+                let goes_on = start::tell_run_of_loss(&error, &self.run.handle);
+                if !start::tell_of_loss(&error, &self.others) && !goes_on {
                     note!("{error}");
                 }
-                start::tell_of_loss(&error, &self.others);
             }
             Some(WindowEnd::NoPicture(error)) => picture = Err(error),
             Some(WindowEnd::Closed) | None => {}
         }
-        let handle = self.run.handle.clone();
+        self.is_closed.store(true, Ordering::SeqCst);
+        let snapshots = self.run.handle.snapshots.clone();
         let end = self.run.join();
         let followed = self.follower.join().unwrap_or_else(|_| Err(Error::failed("the progress display failed")));
-        let waited = start::wait(&self.others);
-        let snapshot = handle.snapshots.load();
-        let end = end.map_err(|error| with_way_on(error, &snapshot))?;
-        summarize(&snapshot, end, self.json)?;
-        followed.and(picture).and(waited)?;
-        Ok(if end == RunEnd::Stopped && self.interrupted.load(Ordering::SeqCst) { INTERRUPTED } else { 0 })
+        let own = Ended { snapshot: snapshots.load(), end };
+        let was_stopped = tell_of_ends(own, start::wait(&self.others), self.json)?;
+        followed.and(picture)?;
+        Ok(if was_stopped && self.interrupted.load(Ordering::SeqCst) { INTERRUPTED } else { 0 })
     }
+}
+
+/// Tells how the program's `own` run ended, and the `others` that were started in its window. A run that was gone on with there ended as
+/// it did then. Says whether any was stopped.
+fn tell_of_ends(own: Ended, others: Vec<Ended>, json: bool) -> Result<bool> {
+    let folder = own.snapshot.info.directory.clone();
+    let mut last: Vec<Ended> = Vec::new();
+    for ended in std::iter::once(own).chain(others) {
+        last.retain(|before| before.snapshot.info.directory != ended.snapshot.info.directory);
+        last.push(ended);
+    }
+    // The program's own comes last, for its machine-readable line does.
+    last.sort_by_key(|ended| ended.snapshot.info.directory == folder);
+    let (mut was_stopped, mut done) = (false, Ok(()));
+    for Ended { snapshot, end } in last {
+        let told = end.map_err(|error| with_way_on(error, &snapshot)).and_then(|end| {
+            was_stopped |= end == RunEnd::Stopped;
+            summarize(&snapshot, end, json && snapshot.info.directory == folder)
+        });
+        done = done.and(told);
+    }
+    done.map(|()| was_stopped)
 }
 
 /// Adds how to go on to what a run failed of.
@@ -202,6 +229,25 @@ fn tell_to_stop(runs: Vec<RunHandle>) -> bool {
     std::thread::Builder::new().name("stop".to_string()).spawn(tell).is_ok()
 }
 
+/// Shows the progress of the run, and of those that its window starts one after the other, until all are over and the window is closed.
+fn follow_all(own: RunHandle, others: &StartedRuns, is_closed: &AtomicBool) -> Result<()> {
+    let mut told = follow(&own);
+    for place in 0.. {
+        let next = loop {
+            // Asked in this order: what is started before the window closes is followed.
+            let was_closed = is_closed.load(Ordering::SeqCst);
+            match start::handle(others, place) {
+                Some(run) => break Some(run),
+                None if was_closed => break None,
+                None => std::thread::sleep(LOOK),
+            }
+        };
+        let Some(run) = next else { break };
+        told = told.and(follow(&run));
+    }
+    told
+}
+
 /// Shows progress on the terminal until the run is over. A terminal that fails does not end the run; its error comes at the end.
 fn follow(handle: &RunHandle) -> Result<()> {
     let first = handle.snapshots.load();
@@ -229,7 +275,7 @@ fn follow(handle: &RunHandle) -> Result<()> {
         if snapshot.state.is_over() {
             break;
         }
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(LOOK);
     }
     bar.finish_and_clear();
     told
@@ -274,4 +320,40 @@ fn summarize(snapshot: &RunSnapshot, end: RunEnd, json: bool) -> Result<()> {
         say!("{line}")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trainer::RunInfo;
+
+    #[test]
+    fn a_run_that_was_gone_on_with_in_the_window_ended_as_it_did_then() {
+        let ended = |folder: &str, end: Result<RunEnd>| Ended {
+            snapshot: RunSnapshot::starting(RunInfo { directory: folder.into(), ..RunInfo::default() }),
+            end,
+        };
+        let failed = || Err(Error::failed("disk full"));
+        assert!(!tell_of_ends(ended("a", failed()), vec![ended("a", Ok(RunEnd::Finished))], false).unwrap());
+        assert!(!tell_of_ends(ended("a", Ok(RunEnd::Stopped)), vec![ended("a", Ok(RunEnd::Finished))], true).unwrap());
+        assert!(tell_of_ends(ended("a", Ok(RunEnd::Finished)), vec![ended("a", Ok(RunEnd::Stopped))], true).unwrap());
+        let other = tell_of_ends(ended("a", failed()), vec![ended("b", Ok(RunEnd::Finished))], false);
+        assert!(other.unwrap_err().to_string().contains("disk full"), "another run mends nothing");
+    }
+
+    #[test]
+    fn the_terminal_follows_what_is_started_after_the_first_run_until_the_window_is_closed() {
+        let (own, _commands) = RunHandle::new(RunSnapshot::starting(RunInfo::default()));
+        own.snapshots.update(|snapshot| snapshot.state = crate::trainer::RunState::Finished);
+        let (others, is_closed) = (StartedRuns::default(), Arc::new(AtomicBool::new(false)));
+        let follower = {
+            let (others, is_closed) = (StartedRuns::clone(&others), Arc::clone(&is_closed));
+            let follow = move || follow_all(own, &others, &is_closed);
+            std::thread::Builder::new().spawn(follow).unwrap()
+        };
+        std::thread::sleep(5 * LOOK);
+        assert!(!follower.is_finished(), "the window may start more");
+        is_closed.store(true, Ordering::SeqCst);
+        follower.join().unwrap().unwrap();
+    }
 }

@@ -1,13 +1,14 @@
 //! `orthant` without a command: the desktop, with experiments to start and runs to look at.
 
 use super::WindowArguments;
-use super::run::stop_on_interrupt;
+use super::run::{INTERRUPTED, stop_on_interrupt};
 use super::terminal::note;
 use crate::dashboard::{self, Places, StartedRuns, WindowEnd};
 use crate::error::{Error, Result};
-use crate::trainer::{Run, RunEnd, RunHandle, TrainerCommand};
+use crate::trainer::{Run, RunEnd, RunHandle, RunSnapshot, RunState, TrainerCommand};
 use clap::Args;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,10 +33,11 @@ pub(super) fn run(arguments: StartArguments) -> Result<u8> {
         ));
     }
     let started = StartedRuns::default();
-    stop_on_interrupt(handles(&started))?;
+    let interrupted = stop_on_interrupt(handles(&started))?;
     let places = Places { experiments: arguments.experiments, runs: arguments.runs };
-    let (runs, options) = (StartedRuns::clone(&started), arguments.window.options());
-    Ok(dashboard::open_start(places, started, options, move |end| super::status(conclude(end, &runs))))
+    let (runs, options) = (StartedRuns::clone(&started), arguments.window.options(&interrupted));
+    let conclude = move |end| super::status(conclude(end, &runs, &interrupted));
+    Ok(dashboard::open_start(places, started, options, conclude))
 }
 
 /// What sends commands to the runs that a window started.
@@ -44,38 +46,65 @@ pub(super) fn handles(runs: &StartedRuns) -> impl Fn() -> Vec<RunHandle> + Send 
     move || lock(&runs).iter().map(|run| run.handle.clone()).collect()
 }
 
+/// The handle of the run that a window started as its `place`-th, where it has started so many.
+pub(super) fn handle(runs: &StartedRuns, place: usize) -> Option<RunHandle> {
+    lock(runs).get(place).map(|run| run.handle.clone())
+}
+
 fn lock(runs: &StartedRuns) -> MutexGuard<'_, Vec<Run>> {
     runs.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What comes after a window that has no run of its own: waits for those that were started in it.
-pub(super) fn conclude(end: WindowEnd, runs: &StartedRuns) -> Result<u8> {
+/// What comes after a window that has no run of its own: waits for those that were started in it. Gives the exit status.
+pub(super) fn conclude(end: WindowEnd, runs: &StartedRuns, interrupted: &AtomicBool) -> Result<u8> {
     let goes_on = matches!(&end, WindowEnd::Lost(error) if tell_of_loss(error, runs));
-    wait(runs)?;
-    if goes_on { Ok(0) } else { end.into_result().map(|()| 0) }
+    let mut is_stopped = false;
+    for Ended { end, .. } in wait(runs) {
+        is_stopped |= end? == RunEnd::Stopped;
+    }
+    let done = if goes_on { Ok(()) } else { end.into_result() };
+    done.map(|()| if is_stopped && interrupted.load(Ordering::SeqCst) { INTERRUPTED } else { 0 })
 }
 
 /// Tells runs that a window started that it is gone; says whether any goes on.
 pub(super) fn tell_of_loss(error: &Error, runs: &StartedRuns) -> bool {
-    let mut goes_on = false;
-    for run in lock(runs).iter() {
-        let snapshot = run.handle.snapshots.load();
-        if !snapshot.state.is_over() && run.handle.send(TrainerCommand::WindowLost) {
-            goes_on = true;
-            let folder = snapshot.info.directory.display();
-            note!("{error}; the run in {folder} goes on until it ends or Ctrl-C is pressed");
-        }
-    }
-    goes_on
+    lock(runs).iter().map(|run| tell_run_of_loss(error, &run.handle)).fold(false, |any, goes_on| any | goes_on)
 }
 
-/// Waits for runs that a window started, for all of them before the first error. Those whose window was closed have been told to stop.
-pub(super) fn wait(runs: &StartedRuns) -> Result<()> {
+/// Tells a run that its window is gone, and the person what becomes of it; says whether it took note.
+pub(super) fn tell_run_of_loss(error: &Error, run: &RunHandle) -> bool {
+    let snapshot = run.snapshots.load();
+    if snapshot.state.is_over() || !run.send(TrainerCommand::WindowLost) {
+        return false;
+    }
+    let folder = snapshot.info.directory.display();
+    if snapshot.state == RunState::Paused {
+        note!("{error}; the run in {folder} was paused, so it is saved and stopped");
+    } else {
+        note!("{error}; the run in {folder} goes on, and is followed here until it ends or Ctrl-C is pressed");
+    }
+    true
+}
+
+/// A run that a window started, and how it ended.
+pub(super) struct Ended {
+    /// What it showed last.
+    pub(super) snapshot: RunSnapshot,
+    /// How it ended.
+    pub(super) end: Result<RunEnd>,
+}
+
+/// Waits for runs that a window started. Those whose window was closed have been told to stop.
+pub(super) fn wait(runs: &StartedRuns) -> Vec<Ended> {
     // Interrupts still reach them, so they stay where they are until they are over.
     while lock(runs).iter().any(|run| !run.handle.snapshots.load().state.is_over()) {
         std::thread::sleep(Duration::from_millis(50));
     }
     let runs = std::mem::take(&mut *lock(runs));
-    let ends: Vec<Result<RunEnd>> = runs.into_iter().map(Run::join).collect();
-    ends.into_iter().collect::<Result<Vec<_>>>().map(drop)
+    let join = |run: Run| {
+        let snapshots = run.handle.snapshots.clone();
+        let end = run.join();
+        Ended { snapshot: snapshots.load(), end }
+    };
+    runs.into_iter().map(join).collect()
 }

@@ -24,11 +24,12 @@ pub(super) fn run(arguments: &ViewArguments) -> Result<u8> {
     if !dashboard::display_available() {
         return Err(Error::input(
             "no display found to open a window on; run `orthant view` where there is one (over ssh: ssh -X), or save a \
-             picture with `xvfb-run orthant view RUN_DIR --screenshot FILE.png --after-step N`",
+             picture with `xvfb-run orthant view RUN_DIR --screenshot FILE.png`",
         ));
     }
     let started = StartedRuns::default();
-    stop_on_interrupt(start::handles(&started))?;
-    let (others, options) = (StartedRuns::clone(&started), arguments.window.options());
-    Ok(dashboard::open_folders(runs, started, options, move |end| super::status(start::conclude(end, &others))))
+    let interrupted = stop_on_interrupt(start::handles(&started))?;
+    let (others, options) = (StartedRuns::clone(&started), arguments.window.options(&interrupted));
+    let conclude = move |end| super::status(start::conclude(end, &others, &interrupted));
+    Ok(dashboard::open_folders(runs, started, options, conclude))
 }

@@ -10,15 +10,19 @@ use super::opener::Opener;
 use super::panels::runs::RunTabs;
 use super::panels::{self, Tools};
 use super::start::Start;
-use super::state::{State, Wish};
+use super::state::{Spot, State, Wish};
 use super::textures::Textures;
-use super::theme::Themes;
+use super::theme::{Theme, Themes};
 use super::vector;
 use crate::error::{Error, Result};
 use crate::trainer::{RunInfo, RunState};
 use egui::layers::PaintList;
-use egui::{CentralPanel, Color32, ColorImage, Frame, LayerId, Margin, Panel, Rect, Ui, ViewportCommand};
+use egui::{
+    CentralPanel, Color32, ColorImage, Frame, LayerId, Margin, Panel, Rect, Stroke, Ui, UiBuilder, ViewportCommand,
+    vec2,
+};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +31,10 @@ pub(super) type ScreenshotResult = Arc<Mutex<Option<Result<()>>>>;
 
 /// Frames that are drawn after the last change before the screenshot is taken, so that layouts and animations settle.
 const SETTLING_FRAMES: u32 = 6;
+
+/// Heights of the lines below the dock, points.
+const SCRUBBER: f32 = 30.0;
+const STATUS: f32 = 24.0;
 
 /// Time between frames while the view moves by itself or waits for a step.
 const FRAME: Duration = Duration::from_millis(33);
@@ -50,6 +58,8 @@ pub(super) struct Dashboard {
     is_attended: bool,
     screenshot_result: ScreenshotResult,
     settled_frames: u32,
+    /// Whether somebody asked the program to end, by a key of the terminal.
+    interrupted: Arc<AtomicBool>,
 }
 
 impl Dashboard {
@@ -81,7 +91,13 @@ impl Dashboard {
             is_attended,
             screenshot_result,
             settled_frames: 0,
+            interrupted: Arc::default(),
         })
+    }
+
+    /// The same, closing its window once `interrupted` is set and the runs of this process are over.
+    pub(super) fn until(self, interrupted: Arc<AtomicBool>) -> Self {
+        Self { interrupted, ..self }
     }
 
     /// Opens another run and shows it. One that is open already is shown; a run that trains here takes the place of its folder.
@@ -93,6 +109,8 @@ impl Dashboard {
                 let mut run = OpenRun::new(ctx, source, self.is_attended)?;
                 run.state.choose(self.runs[place].state.choices());
                 self.runs[place] = run;
+                // The same steps may have come out otherwise.
+                self.textures.clear();
                 place
             }
             Some(place) => place,
@@ -136,9 +154,10 @@ impl Dashboard {
                 run.state.curve_settings.clone_from(&settings);
             }
         }
-        // Nothing changes under the pointer while it may click, so that the click means what was seen.
+        // Nothing changes under the pointer while it may click, so that the click means what was seen; nor where panels are drawn again.
         let is_pressed = ctx.input(|input| input.pointer.could_any_button_be_click());
-        for run in self.runs.iter_mut().filter(|_| !is_pressed) {
+        let is_held = is_pressed || ctx.current_pass_index() > 0;
+        for run in self.runs.iter_mut().filter(|_| !is_held) {
             run.take_in(now);
         }
         if let Some(start) = &mut self.start {
@@ -160,10 +179,11 @@ impl Dashboard {
         if let Some(said) = said {
             run.state.tell(said);
         }
-        if let Some(screenshot) = self.screenshot.as_ref().filter(|_| run.state.is_watched()) {
-            run.state.move_to(screenshot.after_step);
+        let shown = self.screenshot.as_ref().and_then(|screenshot| screenshot.after_step);
+        if let Some(step) = shown.filter(|_| run.state.is_watched()) {
+            run.state.move_to(step);
         }
-        if !is_pressed {
+        if !is_held {
             run.state.play();
         }
         run.find_step();
@@ -239,21 +259,19 @@ impl Dashboard {
         panels::keys::handle(ui, state);
 
         Panel::top("run bar").frame(frame(10, 6)).show(ui, |ui| panels::run_bar::show(ui, &tools, state));
-        Panel::bottom("status")
-            .frame(frame(10, 2))
-            .exact_size(24.0)
-            .show(ui, |ui| panels::status::show(ui, &tools, state));
-        Panel::bottom("scrubber")
-            .frame(frame(10, 2))
-            .exact_size(30.0)
-            .show(ui, |ui| panels::scrubber::show(ui, &tools, state));
         if let RunState::Failed { message } = &state.snapshot.state {
             let message = message.clone();
             Panel::top("failure")
                 .frame(frame(10, 6))
                 .show(ui, |ui| panels::notice::failure(ui, &tools, state, &message));
         }
-        CentralPanel::no_frame().show(ui, |ui| self.dock.show(ui, &mut tools, state));
+        // From the top down, for the keyboard goes through the window in this order.
+        let room = ui.available_rect_before_wrap();
+        let (above, status) = room.split_top_bottom_at_y(room.bottom() - STATUS);
+        let (dock, scrubber) = above.split_top_bottom_at_y(above.bottom() - SCRUBBER);
+        ui.scope_builder(UiBuilder::new().max_rect(dock), |ui| self.dock.show(ui, &mut tools, state));
+        strip(ui, theme, "scrubber", scrubber, |ui| panels::scrubber::show(ui, &tools, state));
+        strip(ui, theme, "status", status, |ui| panels::status::show(ui, &tools, state));
         panels::keys::show(ui, &tools, state);
         panels::palette::show(ui, &tools, state);
         panels::stop::show(ui, &tools, state);
@@ -273,14 +291,18 @@ impl Dashboard {
     /// Takes the screenshot once its step is finished and the picture has settled.
     fn take_screenshot(&mut self, ctx: &egui::Context) {
         let Some(screenshot) = &self.screenshot else { return };
+        let mut missed = None;
         if let Some(run) = self.runs.get(self.active) {
             let snapshot = &run.state.snapshot;
             // Nobody knows whether a run that says nothing will ever say more.
             let is_over = snapshot.state.is_over() || run.state.is_silent();
-            let is_reached = snapshot.step >= screenshot.after_step || is_over;
-            if !is_reached || run.state.wanted().is_some() {
+            // Without a step, what a folder has by now; of a run that begins, its first step.
+            let wanted = screenshot.after_step.unwrap_or(u64::from(!run.state.is_watched()));
+            let is_reached = snapshot.step >= wanted;
+            if !(is_reached || is_over) || run.state.wanted().is_some() {
                 return;
             }
+            missed = (!is_reached).then(|| (snapshot.step, wanted, snapshot.state.is_over()));
         } else if self.start.as_ref().is_some_and(|start| start.is_reading() && start.is_empty()) {
             return;
         }
@@ -293,7 +315,10 @@ impl Dashboard {
         let result = Arc::clone(&self.screenshot_result);
         let window = ctx.clone();
         ctx.request_screenshot(move |image| {
-            let saved = save_png(&image, &path);
+            let saved = save_png(&image, &path).and_then(|()| match missed {
+                Some(missed) => Err(missed_step(missed, &path)),
+                None => Ok(()),
+            });
             *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(saved);
             window.send_viewport_cmd(ViewportCommand::Close);
             window.request_repaint();
@@ -323,6 +348,11 @@ impl eframe::App for Dashboard {
 }
 
 impl Dashboard {
+    /// What all panels show.
+    fn spot(&mut self) -> Option<Spot> {
+        self.runs.get_mut(self.active).map(|run| run.state.spot())
+    }
+
     /// One frame: takes in what is new, draws, and passes on what the person asked for.
     pub(super) fn frame(&mut self, ui: &mut Ui) {
         self.take_in(ui.ctx());
@@ -330,13 +360,26 @@ impl Dashboard {
             // The window closes at once; a trainer finishes its step and writes a checkpoint.
             self.runs.iter_mut().for_each(OpenRun::stop);
         }
-        let drawn = self.runs.get(self.active).map(|run| run.state.cursor_step());
+        let before = self.spot();
         self.draw(ui);
-        if self.runs.get(self.active).map(|run| run.state.cursor_step()) != drawn {
+        // Panels that were drawn before the pointer chose something else show what was there: all are drawn again.
+        if self.spot() != before {
+            ui.ctx().request_discard("something else is shown");
             ui.ctx().request_repaint();
         }
         self.runs.iter_mut().for_each(OpenRun::send_commands);
+        if self.interrupted.load(Ordering::SeqCst) && !self.runs.iter().any(OpenRun::trains) {
+            ui.ctx().send_viewport_cmd(ViewportCommand::Close);
+        }
     }
+}
+
+/// A line below the dock.
+fn strip(ui: &mut Ui, theme: &Theme, name: &str, rect: Rect, add: impl FnOnce(&mut Ui)) {
+    ui.painter().rect_filled(rect, 0.0, theme.panel);
+    ui.painter().hline(rect.x_range(), rect.top(), Stroke::new(1.0, theme.border));
+    let inside = rect.shrink2(vec2(10.0, 2.0));
+    add(&mut ui.new_child(UiBuilder::new().max_rect(inside).id_salt(name)));
 }
 
 /// What this frame has painted inside of `rect` so far, as SVG.
@@ -357,6 +400,15 @@ fn save_panel(ctx: &egui::Context, state: &State, panel: PanelKind, rect: Rect, 
         export::write_picture(folder, name, picture, svg, &result, wake);
     });
     ctx.request_repaint();
+}
+
+/// Says that a run ended before the step that was to be pictured.
+fn missed_step((step, wanted, is_over): (u64, u64, bool), path: &Path) -> Error {
+    let how = if is_over { "ended" } else { "was last heard of" };
+    Error::failed(format!(
+        "the run {how} at step {step}, before step {wanted} of --after-step; {} shows step {step}",
+        path.display()
+    ))
 }
 
 pub(super) fn save_png(image: &ColorImage, path: &Path) -> Result<()> {

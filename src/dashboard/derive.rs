@@ -1,5 +1,6 @@
 //! What panels need beyond the snapshot, computed once per step and choice: orders, histograms, spectra. No egui here.
 
+use super::format;
 use crate::geometry::{NEAR_ORTHOGONAL, Projection, cluster_order, effective_rank, project, spectrum};
 use crate::trainer::{Compared, GroupView, StepView};
 
@@ -52,14 +53,17 @@ impl ColorScale {
         Self { low: -reach, high: reach }
     }
 
-    /// The range of `values` to a hundredth, never empty; `None` without any.
+    /// The range of `values` to a hundredth, one value where all are equal; `None` without any.
     fn of(values: impl Iterator<Item = f32>) -> Option<Self> {
         let (low, high) = values
             .filter(|value| value.is_finite())
             .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+        if low >= high {
+            return (low <= high).then_some(Self { low, high });
+        }
         // Within rounding of a hundredth is at it.
         let (low, high) = ((100.0 * low + 1e-3).floor() / 100.0, (100.0 * high - 1e-3).ceil() / 100.0);
-        (low <= high).then(|| Self { low, high: high.max(low + 0.01) })
+        Some(Self { low, high: high.max(low) })
     }
 
     /// What the colour of a cosine between them stands for: `±0.5`, or `0.81 to 0.97`.
@@ -68,12 +72,21 @@ impl ColorScale {
             return format!("±{}", self.high);
         }
         // The map's lower half is for what pulls against each other.
-        format!("{:.2} to {:.2}", f32::midpoint(self.low, self.high), self.high)
+        Self { low: f32::midpoint(self.low, self.high), ..self }.ends()
     }
 
-    /// Where `value` lies, from 0 to 1; NaN for NaN.
+    /// What its ends stand for: `0.81 to 0.97`, or the one value that there is.
+    pub(crate) fn ends(self) -> String {
+        let [low, high] = [self.low, self.high].map(|end| format::number(f64::from(end), 2));
+        if low == high { low } else { format!("{low} to {high}") }
+    }
+
+    /// Where `value` lies, from 0 to 1; NaN for NaN. The only value that there is lies in the middle.
     pub(crate) fn place(self, value: f32) -> f32 {
-        ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
+        if self.low < self.high {
+            return ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0);
+        }
+        value.partial_cmp(&self.low).map_or(f32::NAN, |order| f32::midpoint(f32::from(order as i8), 1.0))
     }
 }
 
@@ -311,9 +324,22 @@ mod tests {
             .zip([0.912, f32::NAN, 0.934])
             .for_each(|(rollout, novelty)| rollout.novelty = novelty);
         let step = StepView { step: 1, groups: vec![group] };
-        let ends = |scale: ColorScale| format!("{:.2} to {:.2}", scale.low, scale.high);
+        let ends = ColorScale::ends;
         assert_eq!(ends(novelty_scale(&step, ColorRange::Fitted)), "0.91 to 0.94");
         assert_eq!(ends(novelty_scale(&step, ColorRange::Full)), "0.00 to 1.00");
+    }
+
+    #[test]
+    fn equal_values_have_no_range_that_nobody_measured() {
+        let mut group = testing::group(0, 3, 1);
+        group.semantic = vec![0.9; 9];
+        group.rollouts.iter_mut().for_each(|rollout| rollout.novelty = 1.0);
+        let step = StepView { step: 1, groups: vec![group] };
+        let novelty = novelty_scale(&step, ColorRange::Fitted);
+        assert_eq!((novelty.ends().as_str(), novelty.place(1.0)), ("1.00", 0.5));
+        let meanings = cosine_scale(&step, Compared::Meanings, ColorRange::Fitted);
+        assert_eq!((meanings.name().as_str(), meanings.place(0.9)), ("0.90", 0.5));
+        assert_eq!((meanings.place(0.5), meanings.place(1.0), meanings.place(f32::NAN).is_nan()), (0.0, 1.0, true));
     }
 
     #[test]

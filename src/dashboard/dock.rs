@@ -186,12 +186,8 @@ impl Behavior<PanelKind> for Panes<'_, '_> {
 
     fn tab_title_for_pane(&mut self, panel: &PanelKind) -> WidgetText {
         let text = panels::tab_title(*panel, self.state);
-        match panel {
-            PanelKind::Health if panels::health::is_warning(self.state) => {
-                egui::RichText::new(text).color(self.theme().warning).into()
-            }
-            _ => text.into(),
-        }
+        let urgency = panels::health::urgency(self.theme(), self.state).filter(|_| *panel == PanelKind::Health);
+        urgency.map_or_else(|| text.as_str().into(), |color| egui::RichText::new(&text).color(color).into())
     }
 
     fn top_bar_right_ui(

@@ -3,7 +3,7 @@
 
 use super::derive::{GroupGeometry, Order};
 use super::series::{Axis, CurveSettings, title_of};
-use super::traces::{self, Source, Trace};
+use super::traces::{self, STYLES, Source, Trace};
 use crate::error::{Error, Result};
 use crate::figures::{Figure, FigureLine, FigurePlot};
 use crate::trainer::{Compared, GroupView, StepView};
@@ -13,6 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Points of a line in a figure, at most.
 const FIGURE_POINTS: usize = 2000;
+
+/// How lines are broken: lengths of dashes and of the gaps between them, pixels.
+const FIGURE_DASHES: [Option<(u32, u32)>; STYLES] = [None, Some((6, 4)), Some((2, 4)), Some((14, 6))];
 
 /// What became of an export: the files, or why there are none.
 pub(crate) type ExportResult = Arc<Mutex<Option<Result<String, String>>>>;
@@ -161,7 +164,13 @@ fn figure_line(trace: Trace) -> FigureLine {
         points.extend(piece.iter().map(|point| (point.x, point.y)));
     }
     let [red, green, blue, _] = trace.color.to_array();
-    FigureLine { name: trace.name, color: [red, green, blue], is_dashed: trace.style > 0, points, band: trace.band }
+    FigureLine {
+        name: trace.name,
+        color: [red, green, blue],
+        dashes: FIGURE_DASHES[trace.style % STYLES],
+        points,
+        band: trace.band,
+    }
 }
 
 /// Writes `curves.csv`, `curves.svg` and `curves.png` into `folder` and tells `result`.

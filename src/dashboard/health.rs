@@ -3,7 +3,7 @@
 //! Thresholds are rules of thumb; each is said in the text, so that nobody has to guess why something is listed.
 
 use super::format;
-use crate::metrics::{self, Better, Metric};
+use crate::metrics::{self, Better, Metric, MetricRow};
 use crate::trainer::{Estimate, LiveSetting, RunSnapshot};
 
 /// Steps up to the cursor whose mean counts as the present.
@@ -26,6 +26,8 @@ pub(crate) enum Level {
     Note,
     /// Training suffers from it.
     Warning,
+    /// Nothing that follows from it can be trusted.
+    Error,
 }
 
 /// Something that a person should look after.
@@ -75,6 +77,7 @@ pub(crate) fn checks(snapshot: &RunSnapshot, step: u64) -> Vec<Check> {
         look.gradient(),
         look.rank(),
     ];
+    look.impossible(&mut checks);
     checks.sort_by_key(|check| std::cmp::Reverse(check.finding.as_ref().map(|finding| finding.level)));
     checks
 }
@@ -82,16 +85,107 @@ pub(crate) fn checks(snapshot: &RunSnapshot, step: u64) -> Vec<Check> {
 /// A suite, k, and its estimates by step, newest last.
 type Pass<'a> = (&'a str, usize, Vec<(u64, Estimate)>);
 
+/// Metrics that are numbers in every step that has them: their stages end the run where they come to anything else.
+const NUMBERS: [&Metric; 9] = [
+    &metrics::REWARD_MEAN,
+    &metrics::REWARD_SHAPED_MEAN,
+    &metrics::REWARD_ACCURACY,
+    &metrics::COMPLETION_LENGTH_MEAN,
+    &metrics::POLICY_ENTROPY,
+    &metrics::POLICY_KL,
+    &metrics::POLICY_LOSS,
+    &metrics::POLICY_GRAD_NORM,
+    &metrics::POLICY_LEARNING_RATE,
+];
+
+/// No metric comes to more than this.
+const LARGEST: f64 = 1e30;
+
+/// Between which values a metric lies, rounding included.
+fn bounds(metric: &Metric) -> (f64, f64) {
+    const ROUNDING: f64 = 1e-3;
+    let has = |words: &[&str]| words.iter().any(|word| metric.name.contains(word));
+    match metric.name {
+        "group/resampled_ratio" => (0.0, LARGEST),
+        name if name.ends_with("_ratio") || name == "reward/accuracy" || name == "curriculum/solve_rate" => (0.0, 1.0),
+        _ if has(&["cosine", "pearson", "spearman"]) => (-1.0 - ROUNDING, 1.0 + ROUNDING),
+        _ if has(&["novelty_mean"]) => (-ROUNDING, 1.0 + ROUNDING),
+        "policy/entropy" => (-ROUNDING * ROUNDING, LARGEST),
+        "reward/length_penalty_mean" => (-LARGEST, 0.0),
+        _ if has(&["norm", "rank", "learning_rate", "_gap"]) => (0.0, LARGEST),
+        _ if ["s", "tokens", "tokens/s", "MiB"].contains(&metric.unit) => (0.0, LARGEST),
+        _ => (-LARGEST, LARGEST),
+    }
+}
+
+/// Why a metric cannot have that value, if it cannot.
+fn wrong(metric: &Metric, value: f64) -> Option<String> {
+    let (low, high) = bounds(metric);
+    if !value.is_finite() {
+        let is_always = NUMBERS.iter().any(|always| always.name == metric.name);
+        return is_always.then(|| "it is a number in every sound step".to_owned());
+    }
+    if value.abs() > LARGEST {
+        return Some("it is far larger than it can be".to_owned());
+    }
+    // What is said leaves rounding out.
+    let (least, most) = (low.round(), high.round());
+    match () {
+        () if (low..=high).contains(&value) => None,
+        () if high < LARGEST && low > -LARGEST => {
+            Some(format!("it lies between {} and {}", format::number(least, 0), format::number(most, 0)))
+        }
+        () if value < low => Some(format!("it is never below {}", format::number(least, 0))),
+        () => Some(format!("it is never above {}", format::number(most, 0))),
+    }
+}
+
 struct Look<'a> {
     snapshot: &'a RunSnapshot,
     step: u64,
 }
 
 impl Look<'_> {
+    /// The last steps up to `end`.
+    fn rows(&self, end: u64) -> impl Iterator<Item = &MetricRow> {
+        (end.saturating_sub(WINDOW - 1).max(1)..=end).filter_map(|step| self.snapshot.history.at(step))
+    }
+
+    /// Gives every metric with a value that cannot be a finding, in place of what its check says, or in a check of its own.
+    fn impossible(&self, checks: &mut Vec<Check>) {
+        for &metric in metrics::ALL {
+            let Some((step, value, why)) = self.rows(self.step).find_map(|row| {
+                let value = row.get(metric)?;
+                Some((row.step, value, wrong(metric, value)?))
+            }) else {
+                continue;
+            };
+            let said = if value.is_finite() { format::compact(value) } else { "no number".to_owned() };
+            let finding = Some(Finding {
+                level: Level::Error,
+                title: "A value that cannot be",
+                detail: format!("{} is {said} at step {step}; {why}.", metric.name),
+                advice: format!(
+                    "Look at step {step} in metrics.jsonl; where training came to this, go on from an earlier checkpoint with a lower {}.",
+                    LiveSetting::LearningRate.path()
+                ),
+                metric,
+            });
+            let value = Some(said);
+            match checks.iter_mut().find(|check| check.metric.name == metric.name) {
+                Some(check) => (check.finding, check.value) = (finding, value),
+                None => checks.push(Check { name: metric.name, value, rule: "where it cannot be", metric, finding }),
+            }
+        }
+    }
+
     /// Mean over the last steps up to `end`, where there is any.
     fn mean(&self, metric: &Metric, end: u64) -> Option<f64> {
-        let rows = (end.saturating_sub(WINDOW - 1).max(1)..=end).filter_map(|step| self.snapshot.history.at(step));
-        let values: Vec<f64> = rows.filter_map(|row| row.get(metric)).filter(|value| value.is_finite()).collect();
+        let values: Vec<f64> = self
+            .rows(end)
+            .filter_map(|row| row.get(metric))
+            .filter(|value| value.is_finite() && value.abs() <= LARGEST)
+            .collect();
         (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
     }
 
@@ -401,7 +495,7 @@ mod tests {
     use super::*;
     use crate::dashboard::testing;
     use crate::experiment::{Event, SettingEdit};
-    use crate::metrics::{History, MetricRow};
+    use crate::metrics::History;
     use crate::trainer::{EvaluationRecord, RunInfo};
     use std::sync::Arc;
 
@@ -524,8 +618,45 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_do_not_exist_are_no_findings() {
-        let run = run(|_| vec![(&metrics::COMPLETION_TRUNCATED_RATIO, f64::NAN), (&metrics::POLICY_KL, f64::NAN)], 5);
+    fn what_is_not_measured_in_a_step_is_no_finding() {
+        let run =
+            run(|_| vec![(&metrics::COMPLETION_TRUNCATED_RATIO, f64::NAN), (&metrics::FIDELITY_PEARSON, f64::NAN)], 5);
         assert!(findings(&run, 5).is_empty());
+    }
+
+    #[test]
+    fn values_that_cannot_be_are_errors_that_name_metric_and_step() {
+        let said = |metric: &'static Metric, value: f64| {
+            let run = run(move |step| vec![(metric, if step == 3 { value } else { 0.5 })], 5);
+            let checks = checks(&run, 5);
+            let check = &checks[0];
+            let finding = check.finding.clone().unwrap_or_else(|| panic!("{} = {value} is not found", metric.name));
+            assert_eq!((finding.level, check.metric.name), (Level::Error, metric.name));
+            assert_eq!(findings(&run, 5).len(), 1, "{:?}", findings(&run, 5));
+            assert!(findings(&run, 2).is_empty(), "the steps before are sound");
+            finding.detail
+        };
+        let (loss, entropy) = (&metrics::POLICY_LOSS, &metrics::POLICY_ENTROPY);
+        assert_eq!(said(loss, 1e308), "policy/loss is 1.0e308 at step 3; it is far larger than it can be.");
+        assert_eq!(said(loss, f64::NAN), "policy/loss is no number at step 3; it is a number in every sound step.");
+        assert_eq!(said(loss, f64::INFINITY), said(loss, f64::NAN));
+        assert_eq!(said(entropy, -0.3), "policy/entropy is \u{2212}0.300 at step 3; it is never below 0.");
+        let accuracy = said(&metrics::REWARD_ACCURACY, 1.5);
+        assert_eq!(accuracy, "reward/accuracy is 1.50 at step 3; it lies between 0 and 1.");
+        assert_eq!(
+            said(&metrics::GEOMETRY_COSINE_MEAN, -1.2),
+            "geometry/cosine_mean is \u{2212}1.20 at step 3; it lies between \u{2212}1 and 1."
+        );
+        said(&metrics::POLICY_GRAD_NORM, -1.0);
+        said(&metrics::TIME_STEP_S, -1.0);
+    }
+
+    #[test]
+    fn a_run_without_faults_has_no_value_that_cannot_be() {
+        let snapshot = testing::snapshot(60, 1, 2);
+        assert!((1..=60).all(|step| findings(&snapshot, step).iter().all(|finding| finding.level < Level::Error)));
+        // Rounding is none.
+        let rounded = run(|_| vec![(&metrics::GEOMETRY_COSINE_Q95, 1.000_000_1), (&metrics::POLICY_ENTROPY, -1e-9)], 5);
+        assert!(findings(&rounded, 5).is_empty());
     }
 }

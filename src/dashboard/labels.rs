@@ -16,15 +16,36 @@ pub(crate) struct Label {
     pub(crate) variant: usize,
 }
 
-/// The settings of an experiment by their paths, without its name and seed.
+/// What of a run sets it apart from others of its name.
+#[derive(Clone, Copy)]
+pub(crate) struct Traits<'a> {
+    /// The experiment's name.
+    pub(crate) name: &'a str,
+    /// Its method.
+    pub(crate) method: &'a str,
+    /// Its [`settings`].
+    pub(crate) settings: &'a [(String, String)],
+}
+
+impl<'a> Traits<'a> {
+    fn of(run: &'a State) -> Self {
+        let info = &run.snapshot.info;
+        Self { name: &info.name, method: &info.method, settings: &run.settings }
+    }
+}
+
+/// The settings of an experiment by their paths, without its name and seed, where it ends, and what it records: those make no other run.
 pub(crate) fn settings(experiment: &Experiment) -> Vec<(String, String)> {
     let mut settings = Vec::new();
     if let Ok(value) = serde_json::to_value(experiment) {
         flatten(String::new(), &value, &mut settings);
     }
-    settings.retain(|(path, _)| !matches!(path.as_str(), "name" | "description" | "seed"));
+    let is_of = |path: &str, sections: &[&str]| sections.iter().any(|section| path.starts_with(section));
+    settings.retain(|(path, _)| {
+        !matches!(path.as_str(), "name" | "description" | "seed") && !is_of(path, &["stop.", "record."])
+    });
     // What training depends on comes first.
-    let is_minor = |path: &str| ["stop.", "record.", "evaluations.", "device"].iter().any(|of| path.starts_with(of));
+    let is_minor = |path: &str| is_of(path, &["evaluations.", "device"]);
     settings.sort_by_key(|(path, _)| is_minor(path));
     settings
 }
@@ -45,14 +66,9 @@ fn flatten(path: String, value: &Value, settings: &mut Vec<(String, String)>) {
 /// The labels of `runs`, in their order.
 pub(crate) fn labels(runs: &[&State]) -> Vec<Label> {
     let name = |run: &State| format!("{} s{}", run.snapshot.info.name, run.snapshot.info.seed);
-    let mut names: Vec<String> = runs
-        .iter()
-        .map(|run| {
-            let same = runs.iter().filter(|other| other.snapshot.info.name == run.snapshot.info.name);
-            std::iter::once(name(run)).chain(differences(run, &same.copied().collect::<Vec<_>>())).collect::<Vec<_>>()
-        })
-        .map(|parts| parts.join(", "))
-        .collect();
+    let traits: Vec<Traits<'_>> = runs.iter().map(|run| Traits::of(run)).collect();
+    let parts = |(run, own): (&&State, &Traits<'_>)| [vec![name(run)], differences(own, &traits)].concat().join(", ");
+    let mut names: Vec<String> = runs.iter().zip(&traits).map(parts).collect();
     // Runs of one experiment are told apart by their folders.
     let folder = |run: &State| {
         let info = &run.snapshot.info;
@@ -73,16 +89,16 @@ pub(crate) fn labels(runs: &[&State]) -> Vec<Label> {
     names.into_iter().enumerate().map(|(place, name)| Label { name, variant: variant(place) }).collect()
 }
 
-/// What `run` has that not all of `same` have.
-fn differences(run: &State, same: &[&State]) -> Vec<String> {
-    let is_alike = |other: &&State| other.snapshot.info.method == run.snapshot.info.method;
-    let method = run.snapshot.info.method.clone();
-    let mut found: Vec<String> = if same.iter().all(is_alike) { Vec::new() } else { vec![method] };
+/// What `run` has that not all of `others` of its name have.
+pub(crate) fn differences(run: &Traits<'_>, others: &[Traits<'_>]) -> Vec<String> {
+    let same: Vec<&Traits<'_>> = others.iter().filter(|other| other.name == run.name).collect();
+    let is_alike = |other: &&Traits<'_>| other.method == run.method;
+    let mut found: Vec<String> = if same.iter().all(is_alike) { Vec::new() } else { vec![run.method.to_owned()] };
     let differs = |(path, value): &&(String, String)| {
         // Settings of a method are compared with those of the same method.
         let is_of_method = path == "method" || path.starts_with("method.");
-        let has = |other: &&State| other.settings.iter().any(|(of, other)| of == path && other == value);
-        !same.iter().filter(|other| !is_of_method || is_alike(other)).all(has)
+        let has = |other: &&Traits<'_>| other.settings.iter().any(|(of, other)| of == path && other == value);
+        !same.iter().copied().filter(|other| !is_of_method || is_alike(other)).all(|other| has(&other))
     };
     found.extend(run.settings.iter().filter(differs).map(|(path, value)| say(path, value)));
     if found.len() > NAMED {
@@ -139,7 +155,7 @@ mod tests {
             run("c", 1, "method: G2rl(lambda: 1.0), stop: (steps: 9)"),
         ];
         assert_eq!(said(&runs[..2]), [("k s0, lambda 0.5".to_owned(), 0), ("k s0, lambda 1.0".to_owned(), 1)]);
-        assert_eq!(said(&runs)[2], ("k s1, lambda 1.0, steps 9".to_owned(), 2));
+        assert_eq!(said(&runs)[2], ("k s1, lambda 1.0".to_owned(), 2), "where it ends makes no other run of it");
         assert_eq!(said(&runs[1..2]), [("k s0".to_owned(), 0)], "alone it needs no more");
     }
 

@@ -91,6 +91,11 @@ impl StepLoader {
         None
     }
 
+    /// Forgets the steps that were read.
+    pub(crate) fn forget(&mut self) {
+        self.kept.clear();
+    }
+
     /// Keeps a step that came from elsewhere, so that it need not be read.
     pub(crate) fn keep(&mut self, view: &Arc<StepView>) {
         if self.kept.back().is_some_and(|newest| Arc::ptr_eq(newest, view)) {

@@ -37,6 +37,8 @@ mod rasterizer;
 mod rollout_tests;
 mod rollouts;
 mod series;
+#[cfg(test)]
+mod small_tests;
 mod start;
 #[cfg(test)]
 mod start_tests;
@@ -63,7 +65,8 @@ use open_run::RunSource;
 use opener::Opener;
 use start::Start;
 use std::path::PathBuf;
-use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError};
 use theme::Themes;
 
 pub use dock::PanelKind;
@@ -85,6 +88,8 @@ pub struct DashboardOptions {
     pub theme: Option<egui::Theme>,
     /// The panel to bring to the front.
     pub panel: Option<PanelKind>,
+    /// Once this is set and the runs of this process are over, the window closes.
+    pub interrupted: Arc<AtomicBool>,
 }
 
 /// Save the window as PNG once `after_step` steps are finished, then close the window.
@@ -92,9 +97,9 @@ pub struct DashboardOptions {
 pub struct Screenshot {
     /// The PNG file to write.
     pub path: PathBuf,
-    /// How many steps must be finished; a run that ends earlier is pictured at its end. Of a run that is read from its folder,
-    /// this step is shown.
-    pub after_step: u64,
+    /// How many steps must be finished; a run that ends earlier is pictured at its end, and that is an error. Of a run that is read
+    /// from its folder, this step is shown. `None` is the first step, or what there is in a folder.
+    pub after_step: Option<u64>,
 }
 
 /// How a window ended.
@@ -208,7 +213,8 @@ fn show_window(
             if let Some(panel) = options.panel {
                 dock.bring_up(panel);
             }
-            Ok(Box::new(Dashboard::new(ctx, runs, start, opener, dock, themes, options.screenshot, shared)?))
+            let dashboard = Dashboard::new(ctx, runs, start, opener, dock, themes, options.screenshot, shared)?;
+            Ok(Box::new(dashboard.until(options.interrupted)))
         }),
     );
     if let Err(error) = shown {

@@ -65,7 +65,12 @@ impl OpenRun {
 
     /// Takes in the newest snapshot at `now`, seconds of egui's clock.
     pub(super) fn take_in(&mut self, now: f64) {
-        self.state.take_in(self.source.snapshots().load(), now);
+        let snapshot = self.source.snapshots().load();
+        if snapshot.history.len() < self.state.snapshot.history.len() {
+            // The run was taken back: steps that were read are not those that come now.
+            self.loader.forget();
+        }
+        self.state.take_in(snapshot, now);
         if let Some(latest) = &self.state.snapshot.latest {
             self.loader.keep(latest);
         }
@@ -103,6 +108,11 @@ impl OpenRun {
             self.state.sent(command, taken);
             self.stop_sent |= taken && command == TrainerCommand::Stop;
         }
+    }
+
+    /// Whether it trains in this process and is not over.
+    pub(super) fn trains(&self) -> bool {
+        matches!(&self.source, RunSource::Trainer(trainer) if !trainer.snapshots.load().state.is_over())
     }
 
     /// Tells the trainer to stop, where there is one that has not been told.

@@ -60,9 +60,9 @@ fn the_table_lists_the_completions_of_all_groups_or_of_the_chosen_one() {
     assert!(window.has("8 completions"));
     window.click("this group");
     assert!(window.has("4 completions"));
-    assert!(rows(&window).iter().all(|name| name.ends_with("of group 1")), "{:?}", rows(&window));
+    assert!(rows(&window).iter().all(|name| name.ends_with("of group 0")), "{:?}", rows(&window));
     window.press(Modifiers::NONE, Key::CloseBracket);
-    assert!(rows(&window).iter().all(|name| name.ends_with("of group 2")), "{:?}", rows(&window));
+    assert!(rows(&window).iter().all(|name| name.ends_with("of group 1")), "{:?}", rows(&window));
 }
 
 #[test]
@@ -73,11 +73,11 @@ fn a_click_on_a_row_chooses_its_group_and_shows_the_completion_in_full() {
     }));
     window.press(Modifiers::NONE, Key::OpenBracket);
     window.click("Sort by group and number");
-    let name = "Completion 2 of group 2";
-    assert_eq!(rows(&window).first().map(String::as_str), Some("Completion 3 of group 2"), "turned around");
+    let name = "Completion 2 of group 1";
+    assert_eq!(rows(&window).first().map(String::as_str), Some("Completion 3 of group 1"), "turned around");
     window.harness.get_by_role_and_label(Role::Row, name).click();
     window.settle();
-    assert!(window.has("and its second line") && window.has("group 2 of 2"));
+    assert!(window.has("and its second line") && window.has("group 1 of 2"));
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_column_head_sorts_from_the_largest_and_then_turns_around() {
     let mut order: Vec<usize> = (0..4).collect();
     order.sort_by(|&a, &b| group.rollouts[b].novelty.total_cmp(&group.rollouts[a].novelty));
     let named = |order: &[usize]| -> Vec<String> {
-        order.iter().map(|index| format!("Completion {index} of group 1")).collect()
+        order.iter().map(|index| format!("Completion {index} of group 0")).collect()
     };
     let mut window = open(snapshot.clone());
     window.click("Sort by novelty");
@@ -111,7 +111,7 @@ fn text_and_verdict_filter_the_table_and_all_again_takes_the_filters_away() {
     window.settle();
     assert!(window.has("4 of 8") && rows(&window).len() == 4);
     choose(&mut window, "Verdict", "correct");
-    assert_eq!(rows(&window), ["Completion 1 of group 1"]);
+    assert_eq!(rows(&window), ["Completion 1 of group 0"]);
     choose(&mut window, "Verdict", "timed out");
     assert!(window.has("No completion passes the filters."));
     window.click("All again");
@@ -130,8 +130,8 @@ fn brushing_the_scatter_plot_lists_what_lies_inside_and_a_click_beside_lists_all
     // From the upper left corner, where the last completion is, to the middle.
     drag(&mut window, plot.left_top() + vec2(50.0, 6.0), plot.center() + vec2(10.0, 0.0));
     let listed = rows(&window);
-    assert!(listed.contains(&"Completion 3 of group 1".to_owned()), "{listed:?}");
-    assert!(!listed.contains(&"Completion 0 of group 1".to_owned()), "{listed:?}");
+    assert!(listed.contains(&"Completion 3 of group 0".to_owned()), "{listed:?}");
+    assert!(!listed.contains(&"Completion 0 of group 0".to_owned()), "{listed:?}");
     assert!(window.has(&format!("{} of 4", listed.len())));
     window.click_at(plot.left_bottom() + vec2(60.0, -30.0));
     assert_eq!(rows(&window).len(), 4);
@@ -156,7 +156,7 @@ fn a_click_on_a_point_of_the_scatter_plot_chooses_its_completion() {
         let row = window.harness.get_by_role_and_label(Role::Row, name);
         row.accesskit_node().toggled() == Some(egui::accesskit::Toggled::True)
     };
-    assert!(selected("Completion 2 of group 1") && !selected("Completion 0 of group 1"));
+    assert!(selected("Completion 2 of group 0") && !selected("Completion 0 of group 0"));
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn problems_are_listed_with_their_solve_rates_and_lead_to_the_step_that_met_them
     window.harness.get_by_role_and_label(Role::Row, &name).click();
     window.settle();
     let started = std::time::Instant::now();
-    while !window.has("group 2 of 2") {
+    while !window.has("group 1 of 2") {
         assert!(started.elapsed().as_secs() < 20, "step 2 does not come");
         window.settle();
     }
@@ -275,7 +275,7 @@ fn what_panels_show_is_copied_as_tables() {
     window.click("index");
     let text = copied(&mut window, "geometry", "Copy as CSV");
     window.settle();
-    assert!(window.has("copied: 4 x 4 cosines of group 1 as CSV"));
+    assert!(window.has("copied: 4 x 4 cosines of group 0 as CSV"));
     let cells: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
     assert_eq!(cells.len(), 5);
     assert_eq!(cells[2][4].parse::<f64>().unwrap().to_bits(), f64::from(group.cosine[4 + 3]).to_bits());

@@ -3,7 +3,7 @@
 //! A curve keeps its points and, above them, their ranges over ever longer stretches, so that what is drawn of it is bounded by
 //! the width of the picture and not by the length of the run.
 
-use crate::metrics::{self, History, Metric};
+use crate::metrics::{self, History, Metric, MetricRow};
 use crate::trainer::{Estimate, EvaluationRecord};
 use egui_plot::PlotPoint;
 
@@ -189,13 +189,18 @@ pub(crate) struct Curve {
 }
 
 impl Curve {
+    /// Breaks the line between two steps, both included.
+    fn skip(&mut self, first: u64, last: u64) {
+        match self.gaps.last_mut() {
+            Some((_, end)) if self.is_broken => *end = last,
+            _ => self.gaps.push((first, last)),
+        }
+        self.is_broken = true;
+    }
+
     fn push(&mut self, step: u64, value: f64) {
         if !is_drawable(value) {
-            match self.gaps.last_mut() {
-                Some((_, last)) if self.is_broken => *last = step,
-                _ => self.gaps.push((step, step)),
-            }
-            self.is_broken = true;
+            self.skip(step, step);
             return;
         }
         if std::mem::take(&mut self.is_broken) || self.pieces.is_empty() {
@@ -265,6 +270,17 @@ impl Series {
     fn push(&mut self, step: u64, value: f64) {
         self.raw.push(step, value);
         self.push_smooth(step, value);
+    }
+
+    /// Takes in what the row of a step says; `before` is the step of the row before it, and steps between them have none.
+    fn push_row(&mut self, before: Option<u64>, row: &MetricRow) {
+        if let Some(before) = before.filter(|before| before + 1 < row.step) {
+            self.raw.skip(before + 1, row.step - 1);
+            self.smooth.is_broken = true;
+        }
+        if let Some(value) = row.get(self.metric) {
+            self.push(row.step, value);
+        }
     }
 
     fn push_smooth(&mut self, step: u64, value: f64) {
@@ -377,8 +393,11 @@ impl Curves {
         for metric in settings.panels.iter().flat_map(|panel| &panel.metrics).chain(&OVER_TIME) {
             if self.of(metric).is_none() {
                 let mut series = Series::new(metric, settings.span.max(1));
-                let rows = history.iter().take(known);
-                rows.for_each(|row| row.get(metric).into_iter().for_each(|value| series.push(row.step, value)));
+                let mut before = None;
+                for row in history.iter().take(known) {
+                    series.push_row(before, row);
+                    before = Some(row.step);
+                }
                 self.series.push(series);
             }
         }
@@ -387,10 +406,9 @@ impl Curves {
         }
         if history.len() > known {
             for row in history.iter().skip(known) {
+                let before = self.times.last().map(|(step, _)| *step);
                 for series in &mut self.series {
-                    if let Some(value) = row.get(series.metric) {
-                        series.push(row.step, value);
-                    }
+                    series.push_row(before, row);
                 }
                 self.times.push((row.step, row.wall_s));
             }
@@ -427,7 +445,6 @@ fn pass_curves(evaluations: &[EvaluationRecord]) -> Vec<PassCurves> {
 mod tests {
     use super::*;
     use crate::dashboard::testing;
-    use crate::metrics::MetricRow;
     use proptest::prelude::*;
 
     fn row(step: u64, value: f64) -> MetricRow {
@@ -456,6 +473,23 @@ mod tests {
         assert!(reward.smooth.at(3).unwrap() < 1.0);
         assert!(curves.of(&metrics::POLICY_KL).unwrap().is_empty());
         assert!((curves.time_of(3.0) - 6.0).abs() < 1e-9 && (curves.step_at(6.0) - 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_step_without_a_row_is_a_gap_whenever_the_metric_is_asked_for() {
+        let mut history = History::default();
+        [1, 2, 5, 6].into_iter().for_each(|step| history.push(row(step, 1.0)));
+        let mut settings = CurveSettings { panels: Vec::new(), ..CurveSettings::default() };
+        let mut late = Curves::default();
+        late.extend(&history, &[], &settings);
+        settings = CurveSettings::default();
+        late.extend(&history, &[], &settings);
+        let mut early = Curves::default();
+        early.extend(&history, &[], &settings);
+        for curves in [&late, &early] {
+            assert_eq!(reward(curves).raw.gaps(), [(3, 4)]);
+            assert_eq!((reward(curves).raw.pieces.len(), reward(curves).smooth.pieces.len()), (2, 2));
+        }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The start screen's side: which experiments and runs there are, read on a thread of its own, and the runs that it starts.
 
-use super::state::silence_s;
+use super::labels::{self, Traits};
+use super::state::{Resumption, resumption, silence_s};
 use crate::error::{Error, Result};
 use crate::experiment::{self, Event, Experiment, RunDir};
 use crate::files::{self, SETTINGS_BYTES};
 use crate::metrics;
-use crate::trainer::{Run, goes_on};
+use crate::trainer::Run;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -72,8 +73,10 @@ pub(crate) struct PastRun {
     pub(crate) state: String,
     /// Steps finished, of how many.
     pub(crate) steps: (u64, u64),
-    /// Whether it can be gone on with.
-    pub(crate) can_resume: bool,
+    /// How it can be gone on with, where it ended early.
+    pub(crate) resumption: Option<Resumption>,
+    /// What sets it apart from the other runs of its name, such as `lambda 0.5`.
+    pub(crate) differences: Vec<String>,
     /// When it started, UTC.
     pub(crate) started: String,
     /// Training accuracy of the last step.
@@ -82,8 +85,16 @@ pub(crate) struct PastRun {
     pub(crate) pass_at_1: Option<f64>,
     /// Why it ended early.
     pub(crate) error: Option<String>,
+    /// The settings of its experiment, as labels compare them.
+    settings: Vec<(String, String)>,
     /// When its folder was last written to.
     written: Option<SystemTime>,
+}
+
+impl PastRun {
+    fn traits(&self) -> Traits<'_> {
+        Traits { name: &self.name, method: &self.method, settings: &self.settings }
+    }
 }
 
 /// What was found in the folders.
@@ -251,14 +262,14 @@ pub(super) struct Editor {
     pub(super) name: String,
     /// The experiment, or what is wrong.
     pub(super) parsed: Result<Experiment, String>,
-    /// Lines that differ from the defaults.
+    /// Fields that differ from the defaults, as `--set` takes them.
     pub(super) differences: Vec<String>,
 }
 
 impl Editor {
     /// Looks at an experiment file.
     pub(super) fn new(file: &ExperimentFile) -> Self {
-        let name = file.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = file_name(&file.path);
         let mut editor = Self {
             path: file.path.clone(),
             text: file.text.clone(),
@@ -274,6 +285,22 @@ impl Editor {
     /// Whether the text is not the file's.
     pub(super) fn is_changed(&self) -> bool {
         self.text != self.saved
+    }
+
+    /// Takes the text of the file again, and its name; what was edited here is gone.
+    pub(super) fn revert(&mut self) -> Result<()> {
+        let there = files::read_text(&self.path, SETTINGS_BYTES);
+        (self.text, self.name) =
+            (there.map_err(Error::io("reading the experiment", &self.path))?, file_name(&self.path));
+        self.saved.clone_from(&self.text);
+        self.check();
+        Ok(())
+    }
+
+    /// Whether there is anything to take back.
+    pub(super) fn can_revert(&self, files: &[ExperimentFile]) -> bool {
+        let is_other = files.iter().any(|file| file.path == self.path && file.text != self.saved);
+        self.is_changed() || is_other || self.name != file_name(&self.path)
     }
 
     /// Takes over what another program has made of the file, unless the text has been edited here.
@@ -324,22 +351,21 @@ impl Editor {
     }
 }
 
-/// The lines of the written-out experiment that the defaults do not have.
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The fields in which the experiment differs from one of its model and task with all defaults, as `--set` takes them.
 fn differences(experiment: &Experiment) -> Result<Vec<String>> {
-    let task = experiment::to_text(&experiment.task)?;
     let least = format!(
-        "Experiment(name: {:?}, model: {}, task: {task})",
+        "Experiment(name: {:?}, model: {}, task: {})",
         experiment.name,
-        experiment::to_text(&experiment.model)?
+        experiment::to_text(&experiment.model)?,
+        experiment::to_text(&experiment.task)?
     );
-    let defaults = experiment::to_text(&experiment::from_text::<Experiment>(&least, "defaults")?)?;
-    let text = experiment::to_text(experiment)?;
-    let diff = similar::TextDiff::from_lines(&defaults, &text);
-    let changed = diff.iter_all_changes().filter(|change| change.tag() == similar::ChangeTag::Insert);
-    Ok(changed
-        .map(|change| change.value().trim().trim_end_matches(',').to_owned())
-        .filter(|line| line.contains(':') && !line.starts_with("description"))
-        .collect())
+    let defaults = experiment::from_text::<Experiment>(&least, "defaults")?;
+    let changed = experiment::differences(&defaults, experiment)?.into_iter().filter(|of| of.path != "description");
+    Ok(changed.map(|of| format!("{}={}", of.path, of.to)).collect())
 }
 
 /// What is there now. Runs that have not been written to since `before` need not be read again.
@@ -365,6 +391,9 @@ fn find(places: &Places, before: &Found) -> Found {
     };
     let mut runs: Vec<PastRun> = list(&places.runs).iter().filter_map(run).collect();
     runs.sort_by(|a, b| b.started.cmp(&a.started));
+    let traits: Vec<Traits<'_>> = runs.iter().map(PastRun::traits).collect();
+    let found: Vec<_> = traits.iter().map(|run| labels::differences(run, &traits)).collect();
+    runs.iter_mut().zip(found).for_each(|(run, differences)| run.differences = differences);
     Found { experiments, runs }
 }
 
@@ -382,7 +411,6 @@ fn past_run(path: &Path, written: Option<SystemTime>) -> Option<PastRun> {
     let has_ended = manifest.state != "training" || is_interrupted || is_silent;
     let checkpoint = run.checkpoint_steps().ok().and_then(|steps| steps.last().copied());
     let is_finished = manifest.state == "finished";
-    let has_more = checkpoint.is_some_and(|step| goes_on(step, experiment.stop.steps, is_finished));
     Some(PastRun {
         path: path.to_path_buf(),
         name: experiment.name.clone(),
@@ -394,7 +422,9 @@ fn past_run(path: &Path, written: Option<SystemTime>) -> Option<PastRun> {
             state => state,
         },
         steps: (last.as_ref().map_or(manifest.step, |row| row.step), experiment.stop.steps),
-        can_resume: has_ended && has_more,
+        resumption: resumption(has_ended, is_finished, checkpoint, experiment.stop.steps),
+        differences: Vec::new(),
+        settings: labels::settings(&experiment),
         started: manifest.started,
         accuracy: last.and_then(|row| row.get(&metrics::REWARD_ACCURACY)),
         pass_at_1: evaluation.and_then(|record| record.pass(1)).map(|estimate| estimate.value),
@@ -423,14 +453,39 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut editor = editor(SMALL, folder.path());
         assert!(editor.parsed.is_ok());
-        assert!(editor.differences.iter().any(|line| line == "steps: 7"), "{:?}", editor.differences);
-        assert!(!editor.differences.iter().any(|line| line.starts_with("learning_rate")));
+        assert!(editor.differences.iter().any(|line| line == "stop.steps=7"), "{:?}", editor.differences);
+        assert!(!editor.differences.iter().any(|line| line.contains("learning_rate")));
+        // Each can be written after --set, with the same effect.
+        let mut again: Experiment = experiment::from_text(&SMALL.replace("steps: 7", "steps: 8"), "again").unwrap();
+        for difference in &editor.differences {
+            again = experiment::set(&again, difference).unwrap();
+        }
+        assert_eq!(experiment::to_text(&again).unwrap(), experiment::to_text(editor.parsed.as_ref().unwrap()).unwrap());
         editor.text = SMALL.replace("steps: 7", "stepz: 7");
         editor.check();
         assert!(editor.parsed.as_ref().unwrap_err().contains("steps"), "{:?}", editor.parsed);
         editor.text = SMALL.replace("steps: 7", "steps: 0");
         editor.check();
         assert!(editor.parsed.as_ref().unwrap_err().contains("stop.steps"), "{:?}", editor.parsed);
+    }
+
+    #[test]
+    fn edits_are_taken_back_with_the_text_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut editor = editor(SMALL, folder.path());
+        assert!(!editor.can_revert(&[]));
+        std::fs::write(folder.path().join("a.ron"), SMALL.replace("steps: 7", "steps: 8")).unwrap();
+        let file = ExperimentFile::read(&folder.path().join("a.ron"));
+        assert!(editor.can_revert(&[file]), "another program has changed it");
+        editor.text = "what nobody wants".to_owned();
+        editor.check();
+        assert!(editor.can_revert(&[]) && editor.parsed.is_err());
+        editor.revert().unwrap();
+        assert!(editor.text.contains("steps: 8") && editor.parsed.is_ok() && !editor.can_revert(&[]));
+        editor.save().unwrap();
+        std::fs::remove_file(folder.path().join("a.ron")).unwrap();
+        assert!(editor.revert().unwrap_err().to_string().contains("a.ron"));
+        assert!(editor.text.contains("steps: 8"), "nothing is lost");
     }
 
     #[test]

@@ -103,12 +103,12 @@ fn an_experiment_is_edited_with_validation_and_saved_as_a_new_file() {
     let mut screen = Screen::open(&[]);
     assert!(screen.has("What it is for.") && screen.has("No runs yet."));
     screen.click("Experiment mine.ron");
-    assert!(screen.has("Differs from the defaults in") && screen.has("steps: 7"));
+    assert!(screen.has("Differs from the defaults in") && screen.has("stop.steps=7"));
     assert!(screen.is_enabled("Start run") && !screen.is_enabled("Save"));
     screen.type_into("Experiment text", &EXPERIMENT.replace("steps: 7", "steps: 0"));
     assert!(screen.has("stop.steps") && !screen.is_enabled("Start run"));
     screen.type_into("Experiment text", &EXPERIMENT.replace("steps: 7", "steps: 9"));
-    assert!(screen.has("steps: 9") && screen.is_enabled("Start run"));
+    assert!(screen.has("stop.steps=9") && screen.is_enabled("Start run"));
     screen.type_into("File name", "other.ron");
     screen.click("Save as new");
     screen.wait_for("Experiment other.ron");
@@ -165,7 +165,7 @@ fn the_folders_are_read_again_without_being_asked() {
     // A file that is looked at and was not edited here follows what others make of it.
     screen.click("Experiment mine.ron");
     std::fs::write(experiments.join("mine.ron"), EXPERIMENT.replace("steps: 7", "steps: 8")).unwrap();
-    screen.wait_for("steps: 8");
+    screen.wait_for("stop.steps=8");
 }
 
 #[test]
@@ -178,12 +178,12 @@ fn edits_that_are_not_saved_are_kept_and_overwrite_nobody_else() {
     screen.wait_for("Experiment other.ron");
     assert!(screen.has("not saved"));
     screen.click("Experiment other.ron");
-    assert!(screen.has("steps: 7") && screen.has("not saved"));
+    assert!(screen.has("stop.steps=7") && screen.has("not saved"));
     screen.click("Experiment mine.ron");
-    assert!(screen.has("steps: 9"));
+    assert!(screen.has("stop.steps=9"));
     screen.click("Close");
     screen.click("Experiment mine.ron");
-    assert!(screen.has("steps: 9"));
+    assert!(screen.has("stop.steps=9"));
     std::fs::write(experiments.join("mine.ron"), EXPERIMENT.replace("steps: 7", "steps: 8")).unwrap();
     screen.click("Save");
     assert!(screen.has("has been changed by another program"));
@@ -205,6 +205,54 @@ fn a_run_that_nobody_writes_to_any_more_is_silent_and_can_be_resumed() {
 }
 
 #[test]
+fn edits_can_be_taken_back() {
+    let mut screen = Screen::open(&[]);
+    screen.click("Experiment mine.ron");
+    assert!(!screen.is_enabled("Revert"));
+    screen.type_into("Experiment text", "nothing of worth");
+    screen.wait_for("not saved");
+    screen.click("Revert");
+    assert!(screen.has("stop.steps=7") && !screen.has("not saved") && !screen.is_enabled("Revert"));
+}
+
+#[test]
+fn runs_of_one_name_are_told_apart_by_what_differs() {
+    let mut screen = Screen::open(&[("a", "stopped"), ("b", "stopped"), ("c", "stopped")]);
+    screen.wait_for("a s0");
+    let with = |folder: &str, more: &str| {
+        let text = EXPERIMENT.replace("method: Grpo, stop: (steps: 7)", more);
+        std::fs::write(screen.folder.path().join("runs").join(folder).join("experiment.ron"), text).unwrap();
+    };
+    with("a", "method: G2rl(lambda: 0.5), stop: (steps: 7)");
+    with("b", "method: G2rl(lambda: 1.0), stop: (steps: 7)");
+    with("c", "method: G2rl(lambda: 1.0), stop: (steps: 9)");
+    screen.wait_for("mine s0, lambda 0.5");
+    screen.wait_for("mine s0, lambda 1.0");
+    assert_eq!(
+        screen.harness.query_all_by_label("mine s0, lambda 1.0").count(),
+        2,
+        "where a run ends is no difference"
+    );
+}
+
+#[test]
+fn the_start_screen_changes_the_theme_and_is_walked_as_it_is_read() {
+    let mut screen = Screen::open(&[("first", "stopped")]);
+    screen.wait_for("first s0");
+    let dark = screen.harness.query_by_label("Light").is_some();
+    screen.click(if dark { "Light" } else { "Dark" });
+    assert!(screen.harness.query_by_label(if dark { "Dark" } else { "Light" }).is_some());
+    screen.harness.get_by_label("Tick first s0").focus();
+    screen.harness.run_steps(2);
+    for button in ["Resume", "Open"] {
+        screen.harness.key_press_modifiers(Modifiers::NONE, Key::Tab);
+        screen.harness.run_steps(2);
+        let node = screen.harness.get_by_role_and_label(Role::Button, button);
+        assert!(node.accesskit_node().is_focused(), "{button} comes next");
+    }
+}
+
+#[test]
 fn runs_with_a_checkpoint_and_more_to_do_can_be_resumed() {
     let mut screen =
         Screen::open(&[("none", "stopped"), ("half", "stopped"), ("last", "failed"), ("whole", "finished")]);
@@ -220,6 +268,7 @@ fn runs_with_a_checkpoint_and_more_to_do_can_be_resumed() {
     }
     let resumes = |screen: &Screen| -> Vec<f32> {
         let buttons = screen.harness.query_all_by_role_and_label(Role::Button, "Resume");
+        let buttons = buttons.filter(|button| !button.accesskit_node().is_disabled());
         buttons.map(|button| button.rect().center().y).collect()
     };
     let started = Instant::now();

@@ -65,6 +65,19 @@ pub(crate) struct Draft {
     sent: Option<(f64, usize)>,
 }
 
+/// How a run that has ended before its last step can be gone on with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resumption {
+    /// From the checkpoint of this step.
+    From(u64),
+    /// Not at all: it has no checkpoint.
+    Never,
+}
+
+/// Why a run without a checkpoint cannot be gone on with.
+pub(crate) const NO_CHECKPOINT: &str =
+    "The run has no checkpoint to go on from; start its experiment again, with a smaller record.checkpoint_every";
+
 /// For how long something is said, seconds.
 const TOLD_S: f64 = 8.0;
 /// For how long a problem is.
@@ -209,6 +222,16 @@ pub(crate) struct State {
 /// What colours stand for: those of each kind of cosine, and those of novelties.
 type Scales = ([ColorScale; 3], ColorScale);
 
+/// What all panels show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spot {
+    cursor: u64,
+    step: Option<u64>,
+    group: usize,
+    pair: Option<(Pair, Choice)>,
+    compared: Compared,
+}
+
 type GeometryKey = (u64, usize, Compared, Order);
 
 impl State {
@@ -269,6 +292,11 @@ impl State {
     /// Takes in the newest snapshot at `now`, seconds of egui's clock.
     pub(crate) fn take_in(&mut self, snapshot: RunSnapshot, now: f64) {
         self.now = now;
+        if snapshot.history.len() < self.snapshot.history.len() {
+            // The run was taken back: its later steps are others now.
+            (self.shown, self.absent, self.cursor) = (None, None, None);
+            (self.geometry, self.differences, self.rows, self.scales) = (None, None, None, None);
+        }
         self.curves.extend(&snapshot.history, &snapshot.evaluations, &self.curve_settings);
         let before = self.newest_step();
         if let Some(pending) = self.pending {
@@ -628,6 +656,12 @@ impl State {
         self.scales().1
     }
 
+    /// What all panels show: step, group, and pair. It changes for all of them at once.
+    pub(crate) fn spot(&mut self) -> Spot {
+        let pair = self.geometry().and_then(|geometry| self.pair(&geometry));
+        Spot { cursor: self.cursor_step(), step: self.shown_step(), group: self.group, pair, compared: self.compared() }
+    }
+
     /// The pair to show and why.
     pub(crate) fn pair(&self, geometry: &GroupGeometry) -> Option<(Pair, Choice)> {
         let m = geometry.order.len();
@@ -780,12 +814,16 @@ impl State {
         self.unwritten_s().is_some_and(|age| age > silence_s(self.snapshot.history.last()))
     }
 
-    /// Whether the run has ended with more to do, and has a checkpoint to go on from.
-    pub(crate) fn can_resume(&self) -> bool {
+    /// How the run can be gone on with, where it has ended with more to do.
+    pub(crate) fn resumption(&self) -> Option<Resumption> {
         let run = &self.snapshot;
-        let has_ended = run.state.is_over() || self.is_silent();
         let is_finished = run.state == RunState::Finished;
-        has_ended && run.checkpoints.last().is_some_and(|&step| goes_on(step, run.info.stop_step, is_finished))
+        resumption(
+            run.state.is_over() || self.is_silent(),
+            is_finished,
+            run.checkpoints.last().copied(),
+            run.info.stop_step,
+        )
     }
 
     /// What was typed for `setting`, where that does not hold yet.
@@ -855,16 +893,35 @@ impl State {
         self.pending.is_some_and(|pending| pending.command == command)
     }
 
+    /// Whether the trainer can be asked for `command` now.
+    pub(crate) fn allows(&self, command: TrainerCommand) -> bool {
+        let run = &self.snapshot.state;
+        if self.is_watched() || run.is_over() || self.is_pending(TrainerCommand::Stop) || self.is_pending(command) {
+            return false;
+        }
+        match command {
+            TrainerCommand::Pause => *run == RunState::Training,
+            TrainerCommand::Resume | TrainerCommand::StepOnce => *run == RunState::Paused,
+            TrainerCommand::Checkpoint => *run != RunState::Starting,
+            TrainerCommand::Set(..) | TrainerCommand::Stop | TrainerCommand::WindowLost => true,
+        }
+    }
+
     /// Pauses a training run and resumes a paused one.
     pub(crate) fn toggle_pause(&mut self) {
-        if self.is_watched() {
-            return;
+        let wanted = [TrainerCommand::Pause, TrainerCommand::Resume];
+        if let Some(command) = wanted.into_iter().find(|&command| self.allows(command)) {
+            self.ask(command);
         }
-        match self.snapshot.state {
-            RunState::Training if !self.is_pending(TrainerCommand::Pause) => self.ask(TrainerCommand::Pause),
-            RunState::Paused if !self.is_pending(TrainerCommand::Resume) => self.ask(TrainerCommand::Resume),
-            _ => {}
-        }
+    }
+}
+
+/// How a run of `last` steps can be gone on with whose newest checkpoint is `checkpoint`.
+pub(crate) fn resumption(has_ended: bool, is_finished: bool, checkpoint: Option<u64>, last: u64) -> Option<Resumption> {
+    match checkpoint {
+        _ if !has_ended => None,
+        Some(step) => goes_on(step, last, is_finished).then_some(Resumption::From(step)),
+        None => (!is_finished).then_some(Resumption::Never),
     }
 }
 

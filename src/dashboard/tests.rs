@@ -80,14 +80,14 @@ fn arrow_keys_walk_the_matrix() {
 #[test]
 fn brackets_and_clicks_choose_the_group() {
     let mut window = Window::open(with_step(testing::snapshot(20, 3, 4), name_completions));
-    assert!(window.has("group 1 of 3"));
+    assert!(window.has("group 0 of 3"));
     window.press(Modifiers::NONE, Key::CloseBracket);
-    assert!(window.has("group 2 of 3"));
-    window.press(Modifiers::NONE, Key::OpenBracket);
     assert!(window.has("group 1 of 3"));
-    window.harness.get_by_label_contains("Group 3, ").click();
+    window.press(Modifiers::NONE, Key::OpenBracket);
+    assert!(window.has("group 0 of 3"));
+    window.harness.get_by_label_contains("Group 2, ").click();
     window.settle();
-    assert!(window.has("group 3 of 3"));
+    assert!(window.has("group 2 of 3"));
     assert!(window.has("of group 2"));
 }
 
@@ -101,8 +101,8 @@ fn searching_leaves_the_groups_whose_prompt_contains_the_text() {
     window.settle();
     window.harness.get_by_label("Search prompts").type_text("MAZE");
     window.settle();
-    assert!(window.has("Group 2, "));
-    assert!(!window.has("Group 1, "));
+    assert!(window.has("Group 1, "));
+    assert!(!window.has("Group 0, "));
     // Keys that steer the window are text here.
     window.harness.get_by_label("Search prompts").type_text("?");
     window.settle();
@@ -188,7 +188,10 @@ fn a_run_that_ended_early_is_resumed_from_the_run_bar() {
     }
     assert!(window.is_enabled("Resume"));
     window.update(|snapshot| snapshot.checkpoints = Arc::default());
-    assert!(window.harness.query_by_role_and_label(Role::Button, "Resume").is_none(), "there is no checkpoint");
+    assert!(!window.is_enabled("Resume"));
+    window.harness.get_by_label("Resume").hover();
+    window.harness.run_steps(20);
+    assert!(window.has("The run has no checkpoint to go on from"), "the button says why");
 }
 
 #[test]
@@ -205,7 +208,7 @@ fn a_run_that_was_killed_after_its_last_step_can_be_finished() {
 
 #[test]
 fn a_window_that_only_takes_a_picture_is_nobody_who_could_be_asked() {
-    let picture = Screenshot { path: "unused.png".into(), after_step: 50 };
+    let picture = Screenshot { path: "unused.png".into(), after_step: Some(50) };
     for (screenshot, is_there) in [(None, true), (Some(picture), false)] {
         let (handle, _commands) = RunHandle::new(testing::snapshot(5, 1, 2));
         let runs = vec![RunSource::Trainer(handle.clone())];
@@ -361,7 +364,7 @@ fn the_first_step_fills_the_panels() {
     let mut window = Window::open(testing::snapshot(0, 0, 0));
     window.update(|snapshot| *snapshot = testing::snapshot(1, 2, 16));
     assert!(window.has("Cosine matrix, 16 by 16"));
-    assert!(window.has("Group 2, "));
+    assert!(window.has("Group 1, "));
     assert!(window.has("Stage Sample 612 ms, running"));
 }
 
@@ -369,7 +372,7 @@ fn the_first_step_fills_the_panels() {
 fn groups_of_every_size_and_without_cosines_are_drawn() {
     for m in [0, 1, 2, 3, 64] {
         let window = Window::open(testing::snapshot(3, 2, m));
-        assert!(window.has("Group 1, "), "m = {m}");
+        assert!(window.has("Group 0, "), "m = {m}");
     }
     let window = Window::open(with_step(testing::snapshot(3, 2, 4), |view| view.groups[0].cosine.clear()));
     assert!(window.has("This step has no cosines for the group."));
@@ -721,4 +724,160 @@ fn space_plays_the_view_and_follows_at_the_end_while_training_goes_on() {
     window.update(|snapshot| *snapshot = testing::snapshot(7, 2, 4));
     assert!(window.has("Step 7 of 7"));
     assert!(window.commands.is_empty());
+}
+
+#[test]
+fn matrix_and_pair_agree_in_every_frame_while_steps_come_in() {
+    let mut window = Window::open(with_step(testing::snapshot(20, 2, 4), name_completions));
+    let cell = window.cell(1, 3, 4);
+    let agree = |window: &Window, when: &str| {
+        let (_, matrix) = window.matrix();
+        let (i, rest) = matrix.trim_start_matches("i ").split_once(", j ").unwrap();
+        let j = rest.split(',').next().unwrap();
+        assert!(window.has(&format!("Pair {i}, {j}")), "{when}: the matrix shows {matrix}");
+        for index in [i, j] {
+            assert!(window.has(&format!("completion {index} of group 0")), "{when}: the matrix shows {matrix}");
+        }
+        matrix
+    };
+    agree(&window, "at first");
+    window.harness.hover_at(cell);
+    window.harness.step();
+    assert!(agree(&window, "hovered").starts_with("i 1, j 3"));
+    for step in 21..25 {
+        window
+            .handle
+            .snapshots
+            .update(|snapshot| *snapshot = with_step(testing::snapshot(step, 2, 4), name_completions));
+        for _ in 0..3 {
+            window.harness.step();
+            assert!(agree(&window, "as the next step came").starts_with("i 1, j 3"), "the pointer has not moved");
+        }
+        assert!(window.has(&format!("Step {step} of {step}")));
+    }
+    window.press(Modifiers::NONE, Key::CloseBracket);
+    window.press(Modifiers::NONE, Key::OpenBracket);
+    agree(&window, "another group and back");
+}
+
+#[test]
+fn a_slow_click_is_a_click() {
+    let mut window = Window::open(testing::snapshot(20, 2, 4));
+    let cell = window.cell(1, 3, 4);
+    window.harness.hover_at(cell);
+    window.settle();
+    window.button_at(cell, true);
+    // Two seconds and a half.
+    window.harness.run_steps(10);
+    window.button_at(cell, false);
+    window.settle();
+    assert!(window.matrix().1.contains("i 1, j 3") && window.matrix().1.contains("pinned"), "{}", window.matrix().1);
+}
+
+#[test]
+fn a_run_that_was_taken_back_shows_its_new_steps() {
+    let mut window =
+        Window::open(with_step(testing::snapshot(20, 1, 4), |view| view.groups[0].prompt = "old".to_owned()));
+    assert!(window.has("old"));
+    window.update(|snapshot| *snapshot = testing::snapshot(10, 1, 4));
+    window.update(|snapshot| {
+        *snapshot = with_step(testing::snapshot(20, 1, 4), |view| view.groups[0].prompt = "new".to_owned())
+    });
+    assert!(window.has("new") && !window.has("old"));
+}
+
+#[test]
+fn the_palette_offers_what_can_be_done_now() {
+    let offers = |window: &mut Window, word: &str| -> bool {
+        window.press(Modifiers::COMMAND, Key::K);
+        let found = window.has(word);
+        window.press(Modifiers::NONE, Key::Escape);
+        found
+    };
+    let mut window = Window::open(testing::snapshot(20, 2, 4));
+    assert!(offers(&mut window, "Pause training") && !offers(&mut window, "Resume training"));
+    window.click("Pause");
+    assert!(!offers(&mut window, "Pause training"), "it has been asked for");
+    window.update(|snapshot| snapshot.state = RunState::Paused);
+    assert!(!offers(&mut window, "Pause training") && offers(&mut window, "Resume training"));
+    window.update(|snapshot| snapshot.state = RunState::Starting);
+    assert!(!offers(&mut window, "Pause training") && !offers(&mut window, "Write a checkpoint"));
+}
+
+#[test]
+fn the_question_whether_to_stop_fits_a_run_that_waits() {
+    let mut window = Window::open(testing::snapshot(20, 2, 4));
+    window.update(|snapshot| snapshot.state = RunState::Paused);
+    window.click("Stop");
+    assert!(!window.has("Go on training") && !window.has("The current step"));
+    window.click("Stay paused");
+    assert!(!window.has("Stop the run") && window.commands.is_empty());
+}
+
+/// Whether the window has asked to be closed.
+fn closes(harness: &Harness<'_, Dashboard>) -> bool {
+    let viewports = harness.output().viewport_output.values();
+    viewports.flat_map(|viewport| &viewport.commands).any(|command| matches!(command, egui::ViewportCommand::Close))
+}
+
+#[test]
+fn an_interrupted_program_closes_its_window_once_the_run_is_over() {
+    let (handle, _commands) = RunHandle::new(testing::snapshot(5, 1, 2));
+    let interrupted = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (runs, flag) = (vec![RunSource::Trainer(handle.clone())], Arc::clone(&interrupted));
+    let mut harness = Harness::builder().build_eframe(move |creation| {
+        testing::dashboard(&creation.egui_ctx, Themes::load().unwrap(), runs).until(flag)
+    });
+    harness.step();
+    assert!(!closes(&harness));
+    interrupted.store(true, std::sync::atomic::Ordering::SeqCst);
+    harness.step();
+    assert!(!closes(&harness), "the step is finished first");
+    handle.snapshots.update(|snapshot| snapshot.state = RunState::Stopped);
+    harness.step();
+    assert!(closes(&harness));
+}
+
+#[test]
+fn the_keyboard_goes_through_the_run_bar_as_one_reads_it() {
+    let mut window = Window::open(testing::snapshot(20, 2, 4));
+    let mut visited = Vec::new();
+    for _ in 0..8 {
+        window.press(Modifiers::NONE, Key::Tab);
+        let focused =
+            window.harness.ctx.memory(egui::Memory::focused).and_then(|id| window.harness.ctx.read_response(id));
+        visited.extend(focused.map(|response| response.rect.center()));
+    }
+    let bar: Vec<f32> = visited.iter().filter(|at| at.y < 40.0).map(|at| at.x).collect();
+    assert!(bar.len() >= 5 && bar.is_sorted(), "Pause, Checkpoint, Stop, theme, keys: {visited:?}");
+    assert!(visited.iter().all(|at| at.y < 700.0), "the lines at the bottom come last: {visited:?}");
+}
+
+#[test]
+fn the_legend_has_the_line_of_every_run() {
+    let sources: Vec<RunSource> = (0..4)
+        .map(|seed| {
+            let mut snapshot = testing::snapshot(20, 1, 4);
+            let directory = format!("runs/s{seed}").into();
+            snapshot.info = Arc::new(crate::trainer::RunInfo { seed, directory, ..testing::info() });
+            RunSource::Trainer(RunHandle::new(snapshot).0)
+        })
+        .collect();
+    let size = egui::vec2(984.0, 615.0);
+    let mut harness = Harness::builder()
+        .with_size(size)
+        .build_eframe(move |creation| testing::dashboard(&creation.egui_ctx, Themes::load().unwrap(), sources));
+    harness.run_steps(4);
+    let mut places = Vec::new();
+    for seed in 0..4 {
+        let name = format!("Line of countdown-g2rl s{seed}");
+        places.push(harness.get_by_label(&name).rect());
+    }
+    for label in ["Join seeds", "Add plot", "Export"] {
+        places.push(harness.get_by_label(label).rect());
+    }
+    for (place, rect) in places.iter().enumerate() {
+        assert!(rect.max.x <= size.x, "{rect:?} leaves the window");
+        assert!(places[..place].iter().all(|other| !other.intersects(*rect)), "{rect:?} lies over another");
+    }
 }

@@ -3,6 +3,7 @@
 use super::derive::ColorScale;
 use crate::error::{Error, Result};
 use crate::verify::Verdict;
+use egui::style::ScrollStyle;
 use egui::{Color32, CornerRadius, FontFamily, FontId, Margin, Stroke, TextStyle, Visuals};
 use serde::Deserialize;
 
@@ -225,7 +226,7 @@ impl Theme {
         }
     }
 
-    /// A shade of a method's colour, of [`STYLES`](super::traces::STYLES): its own, a stronger one, a weaker one.
+    /// A shade of a method's colour, of [`SHADES`](super::traces::SHADES): its own, a stronger one, a weaker one.
     pub(crate) fn method_shade(&self, name: &str, shade: usize) -> Color32 {
         let color = self.method(name);
         match shade {
@@ -343,8 +344,18 @@ impl Themes {
             style.spacing.menu_margin = Margin::same(8);
             style.spacing.window_margin = Margin::same(12);
             style.spacing.tooltip_width = 340.0;
-            style.spacing.scroll.floating = true;
+            // Bars that are always seen say that there is more.
+            style.spacing.scroll = ScrollStyle {
+                floating_width: GRID,
+                floating_allocated_width: 1.5 * GRID,
+                foreground_color: true,
+                dormant_handle_opacity: 0.45,
+                active_handle_opacity: 0.6,
+                ..ScrollStyle::floating()
+            };
         });
+        // Whoever holds the button for long clicks all the same.
+        ctx.options_mut(|options| options.input_options.max_click_duration = f64::INFINITY);
     }
 }
 

@@ -11,12 +11,18 @@ use egui_plot::PlotPoint;
 /// Places at which the mean over seeds is taken, and at which bands have corners.
 pub(crate) const BAND_POINTS: usize = 160;
 
-/// Ways in which lines are broken: not at all, dashed, dotted.
-pub(crate) const STYLES: usize = 3;
+/// Ways in which lines are broken: not at all, in short dashes, in dots, in long dashes.
+pub(crate) const STYLES: usize = 4;
+
+/// Length of short and of long dashes, points; the gaps between them are shorter by the golden ratio, as in plots.
+pub(crate) const DASHES: [f32; 2] = [5.0, 13.0];
+
+/// Shades of a method's colour.
+pub(crate) const SHADES: usize = 3;
 
 /// How the line of a run looks beside others of its method: which shade of the colour, and how it is broken.
 pub(crate) fn look(variant: usize) -> (usize, usize) {
-    ((variant + variant / STYLES) % STYLES, variant % STYLES)
+    ((variant + variant / STYLES) % SHADES, variant % STYLES)
 }
 
 /// One run's curves, and where they lie on the x axis.
@@ -273,9 +279,11 @@ mod tests {
     }
 
     #[test]
-    fn the_first_nine_runs_of_a_method_look_different() {
-        let looks: std::collections::HashSet<_> = (0..9).map(look).collect();
-        assert_eq!((looks.len(), look(0)), (9, (0, 0)));
+    fn the_first_twelve_runs_of_a_method_look_different() {
+        let looks: std::collections::HashSet<_> = (0..12).map(look).collect();
+        assert_eq!((looks.len(), look(0)), (12, (0, 0)));
+        let broken: std::collections::HashSet<_> = (0..4).map(|variant| look(variant).1).collect();
+        assert_eq!(broken.len(), 4, "few runs are told apart without their shades");
     }
 
     #[test]

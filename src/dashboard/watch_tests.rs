@@ -5,6 +5,7 @@ use super::app::{Dashboard, ScreenshotResult};
 use super::dock::Dock;
 use super::open_run::RunSource;
 use super::opener::Opener;
+use super::rasterizer::Rasterizer;
 use super::start::StartedRuns;
 use super::testing;
 use super::theme::Themes;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant, SystemTime};
 struct Watching {
     harness: Harness<'static, Dashboard>,
     snapshots: SnapshotCell,
+    picture: ScreenshotResult,
 }
 
 impl Watching {
@@ -31,13 +33,16 @@ impl Watching {
     fn with(folder: &Path, screenshot: Option<Screenshot>) -> Self {
         let run = WatchedRun::open(folder).unwrap();
         let snapshots = run.snapshots.clone();
-        let harness = Harness::builder().with_size(vec2(1280.0, 800.0)).build_eframe(move |creation| {
+        let picture = ScreenshotResult::default();
+        let result = ScreenshotResult::clone(&picture);
+        let builder = Harness::builder().with_size(vec2(1280.0, 800.0)).renderer(Rasterizer::default());
+        let harness = builder.build_eframe(move |creation| {
             let (ctx, themes) = (&creation.egui_ctx, Themes::load().unwrap());
             let opener = Opener::new(StartedRuns::default(), ctx.clone());
-            let (runs, result) = (vec![RunSource::Folder(run)], ScreenshotResult::default());
+            let runs = vec![RunSource::Folder(run)];
             Dashboard::new(ctx, runs, None, opener, Dock::default(), themes, screenshot, result).unwrap()
         });
-        Self { harness, snapshots }
+        Self { harness, snapshots, picture }
     }
 
     /// Whether the picture has been asked for by now.
@@ -137,17 +142,30 @@ fn a_run_that_was_killed_says_when_it_was_last_heard_of_and_does_not_arrive() {
     assert!(!window.has("ETA"));
 }
 
-#[test]
-fn a_picture_of_a_step_that_will_not_come_is_taken_of_what_there_is() {
-    let screenshot = || Screenshot { path: "unused.png".into(), after_step: 50 };
-    let folder = killed();
-    let mut window = Watching::with(folder.path(), Some(screenshot()));
+/// Draws frames until the picture is there; what became of it.
+fn picture(window: &mut Watching) -> crate::error::Result<()> {
     let started = Instant::now();
-    while !window.is_pictured() {
+    loop {
+        if let Some(result) = window.picture.lock().unwrap().take() {
+            return result;
+        }
         assert!(started.elapsed() < Duration::from_secs(20), "the window waits for ever");
         std::thread::sleep(Duration::from_millis(5));
         window.harness.step();
     }
+}
+
+#[test]
+fn a_picture_of_a_step_that_will_not_come_is_taken_of_what_there_is_and_that_is_said() {
+    let folder = killed();
+    let path = folder.path().join("picture.png");
+    let screenshot = || Screenshot { path: path.clone(), after_step: Some(50) };
+    let mut window = Watching::with(folder.path(), Some(screenshot()));
+    let error = picture(&mut window).unwrap_err();
+    let said =
+        format!("the run was last heard of at step 1, before step 50 of --after-step; {} shows step 1", path.display());
+    assert_eq!((error.to_string(), error.exit_status()), (said, 1));
+    assert!(path.exists());
     append(folder.path(), "metrics.jsonl", &testing::metric_lines(2..=2));
     let mut growing = Watching::with(folder.path(), Some(screenshot()));
     for _ in 0..20 {
@@ -187,4 +205,32 @@ fn a_run_of_fifty_thousand_steps_opens_at_once() {
     window.wait_for("Step 50,000 of 50,000");
     // A generous bound, for machines that do much else.
     assert!(started.elapsed() < Duration::from_secs(20), "{opened:?}, drawn after {:?}", started.elapsed());
+}
+
+#[test]
+fn a_picture_without_a_step_shows_what_there_is() {
+    let folder = testing::run_folder(&[1, 2]);
+    append(folder.path(), "metrics.jsonl", &testing::metric_lines(1..=2));
+    let path = folder.path().join("picture.png");
+    let mut window = Watching::with(folder.path(), Some(Screenshot { path: path.clone(), after_step: None }));
+    picture(&mut window).unwrap();
+    assert!(path.exists() && window.has("Step 2 of 2") && window.has("Cosine matrix"));
+}
+
+#[test]
+fn lines_that_are_odd_are_named_and_values_that_are_no_numbers_are_errors() {
+    let folder = testing::run_folder(&[]);
+    append(folder.path(), "metrics.jsonl", &testing::metric_lines(1..=1));
+    append(folder.path(), "metrics.jsonl", "{\"step\": 2, \"wall_s\": 3.0, \"policy/entropy\": NaN}\n{\"step\": 3,\n");
+    append(folder.path(), "metrics.jsonl", &testing::metric_lines(4..=4));
+    let mut window = Watching::open(folder.path());
+    window.wait_for("Step 4 of 4");
+    window.wait_for("step 3: metrics.jsonl, line 3 cannot be read and is left out");
+    window.press(Key::Num7);
+    window.wait_for("A value that cannot be");
+    assert!(window.has("policy/entropy is no number at step 2") && window.has("Health 1"));
+    let mut curves = super::series::Curves::default();
+    let run = window.snapshots.load();
+    curves.extend(&run.history, &[], &super::series::CurveSettings::default());
+    assert_eq!(curves.of(&crate::metrics::POLICY_ENTROPY).unwrap().raw.gaps(), [(2, 3)]);
 }

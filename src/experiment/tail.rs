@@ -10,13 +10,12 @@ use std::path::PathBuf;
 pub struct Tail {
     path: PathBuf,
     offset: u64,
-    seen: usize,
 }
 
 impl Tail {
     /// The file at `path`, from its beginning.
     pub(super) fn of(path: PathBuf) -> Self {
-        Self { path, offset: 0, seen: 0 }
+        Self { path, offset: 0 }
     }
 
     /// The whole lines written since the last call; a half-written one is left for the next. `None` where the file has become
@@ -43,14 +42,7 @@ impl Tail {
         }
         bytes.truncate(bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1));
         self.offset += bytes.len() as u64;
-        let lines: Vec<String> = String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect();
-        self.seen += lines.len();
-        Ok(Some(lines))
-    }
-
-    /// The number of the last line that was read, from 1.
-    pub fn seen(&self) -> usize {
-        self.seen
+        Ok(Some(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()))
     }
 }
 

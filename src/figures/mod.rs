@@ -41,8 +41,8 @@ pub struct FigureLine {
     pub name: String,
     /// Its colour: red, green, blue.
     pub color: [u8; 3],
-    /// Whether it is dashed.
-    pub is_dashed: bool,
+    /// Lengths of its dashes and of the gaps between them, pixels, where it is broken.
+    pub dashes: Option<(u32, u32)>,
     /// Points from left to right; one that is not finite breaks the line.
     pub points: Vec<(f64, f64)>,
     /// x, lowest and highest of what the line is the mean of; empty without.
@@ -100,17 +100,21 @@ impl Figure {
 
     /// Every name once.
     fn draw_legend<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<(), String> {
-        let mut names: Vec<(&str, [u8; 3])> = Vec::new();
+        let mut names: Vec<(&str, [u8; 3], Option<(u32, u32)>)> = Vec::new();
         for line in self.plots.iter().flat_map(|plot| &plot.lines) {
-            if !line.name.is_empty() && !names.contains(&(line.name.as_str(), line.color)) {
-                names.push((&line.name, line.color));
+            let named = (line.name.as_str(), line.color, line.dashes);
+            if !line.name.is_empty() && !names.contains(&named) {
+                names.push(named);
             }
         }
         let mut x = 12;
-        for (name, color) in names {
-            let color = rgb(color);
-            area.draw(&PathElement::new(vec![(x, 18), (x + 22, 18)], color.stroke_width(2)))
-                .map_err(|error| error.to_string())?;
+        for (name, color, dashes) in names {
+            let style = rgb(color).stroke_width(2);
+            let (length, gap) = dashes.map_or((22, 0), |(length, gap)| (length as i32, gap as i32));
+            for from in (0..22).step_by((length + gap) as usize) {
+                let dash = vec![(x + from, 18), (x + (from + length).min(22), 18)];
+                area.draw(&PathElement::new(dash, style)).map_err(|error| error.to_string())?;
+            }
             let style = ("sans-serif", 14).into_font().color(&BLACK);
             area.draw(&Text::new(name.to_owned(), (x + 28, 11), style.clone())).map_err(|error| error.to_string())?;
             let (width, _) = area.estimate_text_size(name, &style).map_err(|error| error.to_string())?;
@@ -181,8 +185,8 @@ impl FigurePlot {
                 let style = color.stroke_width(2);
                 if piece.len() == 1 {
                     chart.draw_series(points.map(|at| Circle::new(at, 2, color.filled()))).map_err(error)?;
-                } else if line.is_dashed {
-                    chart.draw_series(DashedLineSeries::new(points, 6, 4, style)).map_err(error)?;
+                } else if let Some((length, gap)) = line.dashes {
+                    chart.draw_series(DashedLineSeries::new(points, length, gap, style)).map_err(error)?;
                 } else {
                     chart.draw_series(LineSeries::new(points, style)).map_err(error)?;
                 }
@@ -232,7 +236,7 @@ mod tests {
             name: "GRPO, 3 seeds".to_owned(),
             points: vec![(1.0, 1.0), (5.0, 2.0)],
             band: vec![(1.0, 0.5, 1.5), (5.0, 1.5, 2.5)],
-            is_dashed: true,
+            dashes: Some((6, 4)),
             ..FigureLine::default()
         };
         let plot = |title: &str, is_log| FigurePlot {

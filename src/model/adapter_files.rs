@@ -180,7 +180,7 @@ impl AdapterFiles {
     fn contradiction(&self, module: &str) -> Error {
         let names = ["target_modules", "exclude_modules", "layers_to_transform", "layers_pattern"];
         let mut said: Vec<String> =
-            names.iter().filter_map(|name| Some(format!("{name} {}", self.fields.get(name).map(shown)?))).collect();
+            names.iter().filter_map(|name| Some(format!("{name} {}", self.fields.get(name).map(in_words)?))).collect();
         if self.fields.get("target_modules").is_none() {
             said.push(format!("target_modules missing, which stands for {}", DEFAULT_TARGETS.join(" and ")));
         }

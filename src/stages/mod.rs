@@ -218,6 +218,8 @@ fn time_metrics(clock: &StageClock, metrics: &mut StepMetrics) {
     metrics.set(&metrics::TIME_SAMPLE_S, time(Stage::Sample));
     metrics.set(&metrics::TIME_VERIFY_S, time(Stage::Verify));
     metrics.set(&metrics::TIME_FEATURE_S, time(Stage::Features) + time(Stage::Novelty) + time(Stage::Advantage));
+    metrics.set(&metrics::TIME_NOVELTY_S, time(Stage::Novelty));
+    metrics.set(&metrics::TIME_ADVANTAGE_S, time(Stage::Advantage));
     metrics.set(&metrics::TIME_UPDATE_S, time(Stage::Update));
     if time(Stage::Evaluate) > 0.0 {
         metrics.set(&metrics::TIME_EVALUATE_S, time(Stage::Evaluate));

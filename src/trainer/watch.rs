@@ -5,15 +5,19 @@
 
 use super::snapshot::{RunInfo, RunSnapshot, RunState, SnapshotCell};
 use crate::error::{Error, Result};
+use crate::escape::shown;
 use crate::evaluation::EvaluationRecord;
 use crate::experiment::{Event, Experiment, FidelityRecord, RunDir, Tail, TaskConfig, to_text};
-use crate::files::lines::numbered;
 use crate::metrics::{self, MetricRow};
 use rayon::prelude::*;
+use serde::de::DeserializeOwned;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+/// Damaged lines that are named one by one, at a time.
+const NAMED: usize = 5;
 
 /// Time between two looks at the folder.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -55,13 +59,37 @@ impl Drop for WatchedRun {
     }
 }
 
+/// A log that grows, and how many of its lines have been read.
+struct Log {
+    name: &'static str,
+    tail: Tail,
+    read: usize,
+}
+
+/// Lines of a log with their numbers, from 1.
+type Lines = Vec<(usize, String)>;
+
+impl Log {
+    fn new(name: &'static str, tail: Tail) -> Self {
+        Self { name, tail, read: 0 }
+    }
+
+    /// See [`Tail::lines`].
+    fn lines(&mut self) -> Result<Option<Lines>> {
+        let Some(lines) = self.tail.lines()? else { return Ok(None) };
+        let first = self.read + 1;
+        self.read += lines.len();
+        Ok(Some((first..).zip(lines).collect()))
+    }
+}
+
 /// What has been read so far.
 struct Reader {
     run: RunDir,
-    metrics: Tail,
-    evaluations: Tail,
-    events: Tail,
-    fidelity: Tail,
+    metrics: Log,
+    evaluations: Log,
+    events: Log,
+    fidelity: Log,
     is_paused: bool,
     error: Option<String>,
     snapshot: RunSnapshot,
@@ -72,10 +100,10 @@ impl Reader {
         let (run, experiment) = RunDir::open(folder)?;
         run.check_kinds(Path::metadata)?;
         Ok(Self {
-            metrics: run.tail_metrics(),
-            evaluations: run.tail_evaluations(),
-            events: run.tail_events(),
-            fidelity: run.tail_fidelity(),
+            metrics: Log::new("metrics.jsonl", run.tail_metrics()),
+            evaluations: Log::new("evals.jsonl", run.tail_evaluations()),
+            events: Log::new("events.jsonl", run.tail_events()),
+            fidelity: Log::new("fidelity.jsonl", run.tail_fidelity()),
             is_paused: false,
             error: None,
             snapshot: RunSnapshot::starting(info(&run, &experiment)?),
@@ -110,15 +138,21 @@ impl Reader {
         let snapshot = &mut self.snapshot;
         let mut changed = [&metrics, &evaluations, &events, &fidelity].iter().any(|lines| !lines.is_empty());
 
-        let rows = read("metrics.jsonl", &metrics, &self.metrics, snapshot, MetricRow::from_json);
-        rows.into_iter().for_each(|row| snapshot.history.push(row));
-        let evaluations: Vec<EvaluationRecord> =
-            read("evals.jsonl", &evaluations, &self.evaluations, snapshot, |line| serde_json::from_str(line).ok());
-        let fidelity: Vec<FidelityRecord> =
-            read("fidelity.jsonl", &fidelity, &self.fidelity, snapshot, |line| serde_json::from_str(line).ok());
-        let events: Vec<Event> =
-            read("events.jsonl", &events, &self.events, snapshot, |line| serde_json::from_str(line).ok());
+        let rows: Vec<Option<MetricRow>> = metrics.par_iter().map(|(_, line)| MetricRow::from_json(line)).collect();
+        let mut damaged = Vec::new();
+        for ((number, line), row) in metrics.iter().zip(rows) {
+            match row {
+                Some(row) => snapshot.history.push(row),
+                // It stands where the line of the next step would.
+                None => damaged.push((snapshot.history.last().map_or(0, |row| row.step) + 1, *number, line.as_str())),
+            }
+        }
         snapshot.step = snapshot.history.last().map_or(0, |row| row.step);
+        let mut lines = Damaged { snapshot };
+        lines.warn(self.metrics.name, &damaged);
+        let evaluations: Vec<EvaluationRecord> = lines.read(self.evaluations.name, &evaluations);
+        let fidelity: Vec<FidelityRecord> = lines.read(self.fidelity.name, &fidelity);
+        let events: Vec<Event> = lines.read(self.events.name, &events);
         if !evaluations.is_empty() {
             Arc::make_mut(&mut snapshot.evaluations).extend(evaluations);
         }
@@ -169,25 +203,38 @@ impl Reader {
     }
 }
 
-/// What the newest `lines` of a log say; those that say nothing are a warning.
-fn read<T: Send>(
-    name: &str,
-    lines: &[String],
-    log: &Tail,
-    snapshot: &mut RunSnapshot,
-    parse: impl Fn(&str) -> Option<T> + Sync,
-) -> Vec<T> {
-    let read: Vec<Option<T>> = lines.par_iter().map(|line| parse(line)).collect();
-    let first = log.seen() + 1 - lines.len();
-    let damaged: Vec<usize> =
-        read.iter().enumerate().filter(|(_, line)| line.is_none()).map(|(place, _)| first + place).collect();
-    if !damaged.is_empty() {
-        let cannot =
-            if damaged.len() == 1 { "is damaged and cannot be shown" } else { "are damaged and cannot be shown" };
-        let text = format!("{name}: {} {cannot}", numbered("line", &damaged));
-        Arc::make_mut(&mut snapshot.warnings).push((snapshot.step, text));
+/// Says which lines of a log could not be read.
+struct Damaged<'a> {
+    snapshot: &'a mut RunSnapshot,
+}
+
+impl Damaged<'_> {
+    fn read<T: DeserializeOwned>(&mut self, name: &str, lines: &[(usize, String)]) -> Vec<T> {
+        let (mut read, mut damaged) = (Vec::new(), Vec::new());
+        for (number, line) in lines {
+            match serde_json::from_str(line) {
+                Ok(record) => read.push(record),
+                Err(_) => damaged.push((self.snapshot.step, *number, line.as_str())),
+            }
+        }
+        self.warn(name, &damaged);
+        read
     }
-    read.into_iter().flatten().collect()
+
+    /// Warns of damaged lines: the step that each belongs to, its number and what it says.
+    fn warn(&mut self, name: &str, damaged: &[(u64, usize, &str)]) {
+        let named = damaged.iter().take(NAMED).map(|(step, number, line)| {
+            (*step, format!("{name}, line {number} cannot be read and is left out: `{}`", shown(line, 60)))
+        });
+        let rest = damaged.get(NAMED).map(|(step, number, _)| {
+            let count = damaged.len() - NAMED;
+            (*step, format!("{name}: {count} more lines from line {number} on cannot be read and are left out"))
+        });
+        let warnings: Vec<(u64, String)> = named.chain(rest).collect();
+        if !warnings.is_empty() {
+            Arc::make_mut(&mut self.snapshot.warnings).extend(warnings);
+        }
+    }
 }
 
 fn info(run: &RunDir, experiment: &Experiment) -> Result<RunInfo> {

@@ -1,5 +1,6 @@
 //! Curves over training steps as small multiples with a common x axis: of the shown run, and of the other open ones.
 
+use super::trailing::Trailing;
 use super::{Tools, caption};
 use crate::dashboard::export;
 use crate::dashboard::format;
@@ -11,7 +12,7 @@ use crate::dashboard::widgets::curve::{self, CurveContext, MENU, MetricPlot, Run
 use crate::dashboard::widgets::marks;
 use crate::metrics::{self, Metric};
 use egui::emath::NumExt as _;
-use egui::{Align, Button, Layout, Rect, RichText, ScrollArea, Sense, TextEdit, Ui, UiBuilder, Vec2, pos2, vec2};
+use egui::{Button, Rect, RichText, ScrollArea, Sense, TextEdit, Ui, UiBuilder, Vec2, pos2, vec2};
 use std::borrow::Cow;
 
 /// A curve is not drawn narrower than this, points.
@@ -58,7 +59,8 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
                 let is_own = std::ptr::eq(source.state, own.state);
                 let curves = if is_own { pass } else { &source.curves().passes[same(source)?] };
                 let name = if sources.len() > 1 { source.name() } else { "" };
-                Some(RunPass { name, color: source.color, curves, place: place as &dyn Fn(u64) -> f64 })
+                let place = place as &dyn Fn(u64) -> f64;
+                Some(RunPass { name, color: source.color, style: source.style, curves, place })
             });
             // The shown run comes first.
             if let Some(own) = runs.next() {
@@ -281,60 +283,91 @@ fn choose_metric(ui: &mut Ui, without: &[&'static Metric]) -> Option<&'static Me
 fn header(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     let theme = tools.theme;
     ui.horizontal(|ui| {
-        if tools.others.is_empty() {
-            let hint = "A click shows that step, Shift+click pins it; drag and Ctrl+scroll move and zoom";
-            ui.scope(|ui| {
-                ui.set_max_width((ui.available_width() - 420.0).max(40.0));
-                ui.add(egui::Label::new(RichText::new(hint).small().color(theme.text_weak)).truncate());
-            });
-        }
-        for other in tools.others {
-            let info = &other.snapshot.info;
-            let hidden = &mut state.curve_settings.hidden;
-            let mut is_shown = !hidden.contains(&info.directory);
-            let color = theme.method_shade(&info.method, traces::look(other.label.variant).0);
-            let text = RichText::new(&other.label.name).color(color);
-            if ui.checkbox(&mut is_shown, text).on_hover_text(info.directory.display().to_string()).changed() {
-                hidden.retain(|folder| *folder != info.directory);
-                if !is_shown {
-                    hidden.push(info.directory.clone());
-                }
-            }
-        }
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.spacing_mut().item_spacing.x = 6.0;
-            let hint = "Write curves.csv, curves.svg and curves.png into the run folder's figures";
-            if ui.button("Export").on_hover_text(hint).clicked() {
-                export_curves(ui.ctx(), tools, state);
-            }
-            let settings = &mut state.curve_settings;
-            ui.menu_button("Add plot", |ui| {
-                if let Some(metric) = choose_metric(ui, &[]) {
-                    settings.panels.push(CurvePanel { metrics: vec![metric], is_log: false, is_optional: false });
-                    ui.close();
-                }
-            });
-            if *settings != CurveSettings::default()
-                && ui.button("Reset").on_hover_text("The first plots and settings again").clicked()
-            {
-                *settings = CurveSettings::default();
-            }
-            for (axis, name, hint) in [
-                (Axis::Clock, "clock", "Time since the earliest of the open runs began"),
-                (Axis::Time, "time", "Time since the run began"),
-                (Axis::Step, "step", "Training steps"),
-            ] {
-                ui.selectable_value(&mut settings.axis, axis, name).on_hover_text(hint);
-            }
-            if !tools.others.is_empty() {
-                let hint = "Draw runs that differ in their seed only as their mean, with a band from the lowest to the highest";
-                ui.checkbox(&mut settings.joins_seeds, "Join seeds").on_hover_text(hint);
-            }
-            let help = "Steps of the exponential average (bias-corrected); 0 shows the recorded values";
-            let field = egui::DragValue::new(&mut settings.span).range(0..=1000).speed(0.25);
-            ui.add(field).on_hover_text(help);
-            caption(ui, theme, "average").on_hover_text(help);
+        let end = Trailing::of(ui, "curve settings");
+        let hint = "A click shows that step, Shift+click pins it; drag and Ctrl+scroll move and zoom";
+        ui.scope(|ui| {
+            ui.set_max_width(end.room(ui));
+            ui.add(egui::Label::new(RichText::new(hint).small().color(theme.text_weak)).truncate());
         });
+        end.show(ui, |ui| {
+            ui.spacing_mut().item_spacing.x = 6.0;
+            curve_settings(ui, tools, state);
+        });
+    });
+    if !tools.others.is_empty() {
+        legend(ui, tools, state);
+    }
+}
+
+/// How the curves are drawn, and what becomes of them.
+fn curve_settings(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
+    let settings = &mut state.curve_settings;
+    let help = "Steps of the exponential average (bias-corrected); 0 shows the recorded values";
+    caption(ui, tools.theme, "average").on_hover_text(help);
+    ui.add(egui::DragValue::new(&mut settings.span).range(0..=1000).speed(0.25)).on_hover_text(help);
+    if !tools.others.is_empty() {
+        let hint = "Draw runs that differ in their seed only as their mean, with a band from the lowest to the highest";
+        ui.checkbox(&mut settings.joins_seeds, "Join seeds").on_hover_text(hint);
+    }
+    for (axis, name, hint) in [
+        (Axis::Step, "step", "Training steps"),
+        (Axis::Time, "time", "Time since the run began"),
+        (Axis::Clock, "clock", "Time since the earliest of the open runs began"),
+    ] {
+        ui.selectable_value(&mut settings.axis, axis, name).on_hover_text(hint);
+    }
+    if *settings != CurveSettings::default()
+        && ui.button("Reset").on_hover_text("The first plots and settings again").clicked()
+    {
+        *settings = CurveSettings::default();
+    }
+    ui.menu_button("Add plot", |ui| {
+        if let Some(metric) = choose_metric(ui, &[]) {
+            settings.panels.push(CurvePanel { metrics: vec![metric], is_log: false, is_optional: false });
+            ui.close();
+        }
+    });
+    let hint = "Write curves.csv, curves.svg and curves.png into the run folder's figures";
+    if ui.button("Export").on_hover_text(hint).clicked() {
+        export_curves(ui.ctx(), tools, state);
+    }
+}
+
+/// The lines of all open runs with their names; those of the others can be hidden.
+fn legend(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
+    let theme = tools.theme;
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing = vec2(6.0, 2.0);
+        let sample = |ui: &mut Ui, run: &State| {
+            let font = egui::TextStyle::Body.resolve(ui.style());
+            let name = ui.painter().layout_no_wrap(run.label.name.clone(), font, theme.text).size().x;
+            // A line and its name stay together.
+            if ui.available_size_before_wrap().x < marks::SAMPLE.x + name + 40.0 {
+                ui.end_row();
+            }
+            let (rect, response) = ui.allocate_exact_size(marks::SAMPLE, Sense::hover());
+            let (shade, style) = traces::look(run.label.variant);
+            marks::paint_line(ui.painter(), rect, theme.method_shade(&run.snapshot.info.method, shade), style);
+            let name = format!("Line of {}", run.label.name);
+            response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, name.clone()));
+        };
+        sample(ui, state);
+        let folder = state.snapshot.info.directory.display().to_string();
+        ui.label(RichText::new(&state.label.name).color(theme.text_strong)).on_hover_text(folder);
+        for other in tools.others {
+            ui.add_space(8.0);
+            sample(ui, other);
+            let directory = &other.snapshot.info.directory;
+            let hidden = &mut state.curve_settings.hidden;
+            let mut is_shown = !hidden.contains(directory);
+            let text = RichText::new(&other.label.name).color(if is_shown { theme.text } else { theme.text_weak });
+            if ui.checkbox(&mut is_shown, text).on_hover_text(directory.display().to_string()).changed() {
+                hidden.retain(|folder| folder != directory);
+                if !is_shown {
+                    hidden.push(directory.clone());
+                }
+            }
+        }
     });
 }
 

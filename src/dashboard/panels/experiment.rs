@@ -6,10 +6,12 @@ use crate::dashboard::format;
 use crate::dashboard::state::State;
 use crate::dashboard::theme::Theme;
 use crate::trainer::LiveSetting;
-use egui::{Grid, Key, RichText, ScrollArea, TextEdit, Ui, vec2};
+use egui::{Key, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 /// Width of the settings and events, points.
 const SIDE: f32 = 380.0;
+/// Width of the settings' names, points.
+const NAMES: f32 = 96.0;
 
 /// Draws the panel.
 pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
@@ -19,7 +21,6 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
         ui.allocate_ui(vec2(SIDE.min(0.5 * free.x), free.y), |ui| {
             ui.vertical(|ui| {
                 settings(ui, theme, state);
-                problems(ui, theme, state);
                 ui.add_space(8.0);
                 events(ui, theme, state);
             });
@@ -69,25 +70,29 @@ fn settings(ui: &mut Ui, theme: &Theme, state: &mut State) {
             "Settings that can be changed in the window of a training run, as they are now"
         },
     );
-    Grid::new("live settings").num_columns(4).spacing([12.0, 4.0]).show(ui, |ui| {
-        for setting in LiveSetting::ALL {
-            let Some(value) = state.live(setting) else { continue };
-            let (name, what) = help(setting);
+    for setting in LiveSetting::ALL {
+        let Some(value) = state.live(setting) else { continue };
+        let (name, what) = help(setting);
+        ui.horizontal(|ui| {
+            let at = ui.cursor().left();
             ui.label(name).on_hover_text(format!("{what}\nField {}", setting.path()));
+            ui.add_space((at + NAMES - ui.cursor().left()).max(0.0));
             if can_edit {
                 setting_field(ui, theme, state, setting, name, value);
             } else {
                 ui.label(RichText::new(format!("{value:?}")).monospace().color(theme.text_strong));
-                ui.label("");
             }
             let written = state.experiment.as_ref().and_then(|experiment| setting.of(experiment));
-            match written.filter(|written| written.to_bits() != value.to_bits()) {
-                Some(written) => caption(ui, theme, format!("was {written:?}")),
-                None => caption(ui, theme, ""),
-            };
-            ui.end_row();
+            if let Some(written) = written.filter(|written| written.to_bits() != value.to_bits()) {
+                caption(ui, theme, format!("was {written:?}"));
+            }
+        });
+        // Why what was typed does not hold, right below it.
+        if let Some(problem) = state.draft(setting).and_then(|draft| draft.problem.as_ref()) {
+            let text = RichText::new(format!("{name}: {problem}")).color(theme.error);
+            ui.add(egui::Label::new(text).wrap());
         }
-    });
+    }
 }
 
 fn setting_field(ui: &mut Ui, theme: &Theme, state: &mut State, setting: LiveSetting, name: &str, value: f64) {
@@ -114,16 +119,6 @@ fn setting_field(ui: &mut Ui, theme: &Theme, state: &mut State, setting: LiveSet
         _ => "",
     };
     caption(ui, theme, note);
-}
-
-/// Why what was typed does not hold.
-fn problems(ui: &mut Ui, theme: &Theme, state: &State) {
-    for draft in &state.drafts {
-        if let Some(problem) = &draft.problem {
-            let text = format!("{}: {problem}", help(draft.setting).0);
-            ui.add(egui::Label::new(RichText::new(text).color(theme.error)).wrap());
-        }
-    }
 }
 
 fn events(ui: &mut Ui, theme: &Theme, state: &mut State) {

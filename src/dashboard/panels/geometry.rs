@@ -1,5 +1,6 @@
 //! The geometry of the chosen group: its cosine matrix, the histogram of its pairs, and its numbers.
 
+use super::trailing::Trailing;
 use super::{Tools, caption, over_time, placeholder, title};
 use crate::dashboard::derive::{ColorRange, ColorScale, GroupGeometry, Order, Pair};
 use crate::dashboard::format;
@@ -12,7 +13,7 @@ use crate::dashboard::widgets::{directions, fidelity_bars, histogram, spectrum};
 use crate::experiment::FidelityRecord;
 use crate::metrics::{self, Better};
 use crate::trainer::{Compared, GroupView};
-use egui::{Align, Layout, Rect, ScrollArea, Ui, UiBuilder, Vec2, pos2, vec2};
+use egui::{Rect, ScrollArea, Ui, UiBuilder, Vec2, pos2, vec2};
 use std::sync::Arc;
 
 /// Where a group's numbers come from.
@@ -29,7 +30,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
         return;
     };
     let Some(group) = view.groups.get(state.group) else { return };
-    header(ui, theme, state, view.groups.len());
+    header(ui, theme, state, group.group, view.groups.len());
     let compared = state.compared();
     if group.cosines(compared).is_empty() {
         ui.add_space(8.0);
@@ -239,19 +240,16 @@ fn side_choice(ui: &mut Ui, state: &mut State, has_numbers: bool) -> Side {
     shown
 }
 
-fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
+fn header(ui: &mut Ui, theme: &Theme, state: &mut State, number: u32, groups: usize) {
     let has_choice = state.has(Compared::Meanings) || state.has(Compared::Parameters);
-    let from_the_right = Layout::right_to_left(Align::Center);
     let width = ui.available_width();
     if width < if has_choice { 600.0 } else { 380.0 } {
         // The choices alone, in as many lines as they need.
-        let line = vec2(width, ui.spacing().interact_size.y);
-        ui.allocate_ui_with_layout(line, from_the_right.with_main_wrap(true), |ui| {
-            choices(ui, theme, state, has_choice);
-        });
+        ui.horizontal_wrapped(|ui| choices(ui, theme, state, has_choice));
         return;
     }
     ui.horizontal(|ui| {
+        let end = Trailing::of(ui, "choices");
         let is_wide = width >= if has_choice { 860.0 } else { 560.0 };
         let text = match state.compared() {
             _ if !is_wide => "Cosines",
@@ -261,47 +259,46 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, groups: usize) {
         };
         title(ui, theme, text)
             .on_hover_text("Rows and columns are the group's completions; a cell is the cosine of two of them");
-        let place = format!("group {} of {groups}", state.group + 1);
         if ui.available_width() >= if has_choice { 700.0 } else { 360.0 } {
-            caption(ui, theme, place);
+            caption(ui, theme, format!("group {number} of {groups}"))
+                .on_hover_text("Groups are counted from 0, as in the run folder");
         }
-        ui.with_layout(from_the_right, |ui| choices(ui, theme, state, has_choice));
+        end.show(ui, |ui| choices(ui, theme, state, has_choice));
     });
 }
 
 /// What is compared, in which order and colours.
 fn choices(ui: &mut Ui, theme: &Theme, state: &mut State, has_choice: bool) {
     ui.spacing_mut().item_spacing.x = 2.0;
-    // Laid out from the right, so in reverse.
-    let fitted = "The colours' ends are the smallest of ±0.1, ±0.25, ±0.5 and ±1 that holds every pair of the step; of \
-                  embeddings and novelties, the range of the step's values";
-    ui.selectable_value(&mut state.color_range, ColorRange::Fitted, "fitted").on_hover_text(fitted);
-    let full = "The colours' ends are −1 and +1, those of novelties 0 and 1";
-    ui.selectable_value(&mut state.color_range, ColorRange::Full, "±1").on_hover_text(full);
-    caption(ui, theme, "colours");
-    ui.add_space(8.0);
-    let by_reward = "Rows and columns by reward, highest first";
-    ui.selectable_value(&mut state.order, Order::Reward, "reward").on_hover_text(by_reward);
-    let by_index = "Rows and columns as sampled";
-    ui.selectable_value(&mut state.order, Order::Index, "index").on_hover_text(by_index);
-    let by_cluster = "Rows and columns by clusters of like directions (average linkage of the cosines)";
-    ui.selectable_value(&mut state.order, Order::Cluster, "cluster").on_hover_text(by_cluster);
-    caption(ui, theme, "order");
     if has_choice {
-        ui.add_space(8.0);
-        ui.toggle_value(&mut state.side_by_side, "all")
-            .on_hover_text("Everything that can be compared, side by side with one order");
-        if state.has(Compared::Parameters) {
-            let truth = "Cosines between gradients over all parameters: what the gradient directions stand in for";
-            ui.selectable_value(&mut state.comparison, Compared::Parameters, "true").on_hover_text(truth);
-        }
+        let gradient = "Cosines between gradient directions: whether completions push the policy the same way";
+        ui.selectable_value(&mut state.comparison, Compared::Directions, "gradient").on_hover_text(gradient);
         if state.has(Compared::Meanings) {
             let semantic = "Cosines between sentence embeddings: whether completions say the same";
             ui.selectable_value(&mut state.comparison, Compared::Meanings, "semantic").on_hover_text(semantic);
         }
-        let gradient = "Cosines between gradient directions: whether completions push the policy the same way";
-        ui.selectable_value(&mut state.comparison, Compared::Directions, "gradient").on_hover_text(gradient);
+        if state.has(Compared::Parameters) {
+            let truth = "Cosines between gradients over all parameters: what the gradient directions stand in for";
+            ui.selectable_value(&mut state.comparison, Compared::Parameters, "true").on_hover_text(truth);
+        }
+        ui.toggle_value(&mut state.side_by_side, "all")
+            .on_hover_text("Everything that can be compared, side by side with one order");
+        ui.add_space(8.0);
     }
+    caption(ui, theme, "order");
+    let by_cluster = "Rows and columns by clusters of like directions (average linkage of the cosines)";
+    ui.selectable_value(&mut state.order, Order::Cluster, "cluster").on_hover_text(by_cluster);
+    let by_index = "Rows and columns as sampled";
+    ui.selectable_value(&mut state.order, Order::Index, "index").on_hover_text(by_index);
+    let by_reward = "Rows and columns by reward, highest first";
+    ui.selectable_value(&mut state.order, Order::Reward, "reward").on_hover_text(by_reward);
+    ui.add_space(8.0);
+    caption(ui, theme, "colours");
+    let full = "The colours' ends are −1 and +1, those of novelties 0 and 1";
+    ui.selectable_value(&mut state.color_range, ColorRange::Full, "±1").on_hover_text(full);
+    let fitted = "The colours' ends are the smallest of ±0.1, ±0.25, ±0.5 and ±1 that holds every pair of the step; of \
+                  embeddings and novelties, the range of the step's values";
+    ui.selectable_value(&mut state.color_range, ColorRange::Fitted, "fitted").on_hover_text(fitted);
 }
 
 fn numbers(

@@ -8,14 +8,18 @@ use crate::dashboard::widgets::marks;
 use crate::dashboard::widgets::quantity::Meaning;
 use crate::dashboard::{export, format};
 use crate::verify::Verdict;
-use egui::{Frame, Margin, RichText, ScrollArea, Sense, Stroke, Ui, vec2};
+use egui::{Color32, Frame, Margin, RichText, ScrollArea, Sense, Stroke, Ui, vec2};
 
 /// The least width of a column, points.
 const COLUMN: f32 = 420.0;
 
-/// Whether the panel has anything that training suffers from.
-pub(crate) fn is_warning(state: &State) -> bool {
-    state.findings().any(|finding| finding.level == Level::Warning)
+/// The colour of what matters most, where it is more than a note.
+pub(crate) fn urgency(theme: &Theme, state: &State) -> Option<Color32> {
+    match state.findings().map(|finding| finding.level).max()? {
+        Level::Error => Some(theme.error),
+        Level::Warning => Some(theme.warning),
+        Level::Note => None,
+    }
 }
 
 /// What there is to look after, as CSV.
@@ -97,6 +101,9 @@ fn line(ui: &mut Ui, theme: &Theme, check: &Check) {
             let (sign, _) = ui.allocate_exact_size(vec2(12.0, 16.0), Sense::hover());
             let (painter, at) = (ui.painter(), sign.center());
             match (&check.finding, &check.value) {
+                (Some(Finding { level: Level::Error, .. }), _) => {
+                    marks::paint_cross(painter, at, 10.0, theme.error);
+                }
                 (Some(_), _) => {
                     painter.vline(at.x, at.y - 5.0..=at.y + 1.5, Stroke::new(2.0, theme.warning));
                     painter.circle_filled(at + vec2(0.0, 4.5), 1.2, theme.warning);
@@ -118,6 +125,7 @@ fn line(ui: &mut Ui, theme: &Theme, check: &Check) {
 
 fn card(ui: &mut Ui, theme: &Theme, finding: &Finding) {
     let color = match finding.level {
+        Level::Error => theme.error,
         Level::Warning => theme.warning,
         Level::Note => theme.text_weak,
     };

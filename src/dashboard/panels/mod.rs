@@ -19,6 +19,7 @@ pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod timeline;
+pub(crate) mod trailing;
 
 use super::copies::Copy;
 use super::dock::PanelKind;
@@ -113,17 +114,18 @@ pub(crate) fn as_text(panel: PanelKind, tools: &Tools<'_>, state: &mut State) ->
         return copy(String::new(), panel.title().to_lowercase());
     };
     let (group, step) = (state.group, format::thousands(view.step as f64));
+    let number = view.groups[group].group;
     match panel {
         PanelKind::Geometry => {
             let m = geometry.order.len();
-            let what = format!("{m} x {m} cosines of group {}", group + 1);
+            let what = format!("{m} x {m} cosines of group {number}");
             copy(export::cosines(&view.groups[group], compared, &geometry.order), what)
         }
         PanelKind::Pair => {
             let pair = state.pair(&geometry).map_or(Vec::new(), |(pair, _)| vec![pair.i, pair.j]);
             let what = match pair.as_slice() {
-                [i, j] => format!("completions {i} and {j} of group {}", group + 1),
-                _ => format!("no completion of group {}", group + 1),
+                [i, j] => format!("completions {i} and {j} of group {number}"),
+                _ => format!("no completion of group {number}"),
             };
             let listed = pair.into_iter().map(|index| Place { group, index }).collect();
             copy(rollout_rows::csv(&view, &Rows { listed, ..Rows::default() }), what)

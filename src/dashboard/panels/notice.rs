@@ -1,11 +1,12 @@
 //! What stands above the panels when a run has failed, and in place of them where a step has nothing to show.
 
+use super::trailing::Trailing;
 use super::{Tools, caption, title};
 use crate::dashboard::copies::Copy;
 use crate::dashboard::loader::Absence;
 use crate::dashboard::state::State;
 use crate::trainer::{RunState, Stage};
-use egui::{Align, Frame, Layout, Margin, RichText, ScrollArea, Stroke, Ui};
+use egui::{Frame, Margin, RichText, ScrollArea, Stroke, Ui};
 
 /// The error of a failed run in full, and what to try.
 pub(crate) fn failure(ui: &mut Ui, tools: &Tools<'_>, state: &State, message: &str) {
@@ -25,7 +26,7 @@ pub(crate) fn failure(ui: &mut Ui, tools: &Tools<'_>, state: &State, message: &s
                 format!("The run failed in step {}", step + 1)
             };
             ui.label(RichText::new(heading).color(theme.error));
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            Trailing::of(ui, "copy").show(ui, |ui| {
                 if ui.button("Copy error").clicked() {
                     Copy { text: message.to_owned(), what: "the error".to_owned() }.put(ui.ctx());
                 }

@@ -1,5 +1,6 @@
 //! The pair panel: the texts of two rollouts and what is known about each.
 
+use super::trailing::Trailing;
 use super::{Tools, caption, placeholder, title};
 use crate::dashboard::derive::Pair;
 use crate::dashboard::format;
@@ -12,17 +13,23 @@ use crate::dashboard::widgets::rollout_card::{self, Extent};
 use crate::dashboard::widgets::token_text::{Body, TokenBody};
 use crate::metrics::Better;
 use crate::trainer::{Compared, GroupView};
-use egui::{Align, ComboBox, Layout, RichText, ScrollArea, Sense, TextStyle, Ui, vec2};
+use egui::{ComboBox, RichText, ScrollArea, Sense, TextStyle, Ui, vec2};
 use std::sync::Arc;
 
 /// From this width on the two completions stand beside each other, points.
 const BESIDE: f32 = 640.0;
 
+/// Below this width the choice of text has a line of its own, points.
+const NARROW: f32 = 270.0;
+
 /// From this width on the header has room for a hint, points.
-const HINTED: f32 = 190.0;
+const HINTED: f32 = 360.0;
 
 /// A card below this height has no room for every number above its text, points.
 const FULL: f32 = 132.0;
+
+/// A card is not drawn lower than this; the panel scrolls instead, points.
+const LOWEST: f32 = 104.0;
 
 /// Draws the panel.
 pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
@@ -46,7 +53,20 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
         return;
     };
     header(ui, theme, state, group, pair, choice);
-    prompt(ui, theme, group);
+    let room = ui.available_height();
+    ScrollArea::vertical().id_salt("pair").auto_shrink([false, false]).show(ui, |ui| {
+        let top = ui.cursor().top();
+        if ui.available_width() < NARROW {
+            text_choice(ui, state, group);
+        }
+        prompt(ui, theme, group);
+        let rest = room - (ui.cursor().top() - top) - 1.0;
+        cards(ui, theme, state, group, pair, rest);
+    });
+}
+
+/// Both completions, within `room` points where that is enough for them.
+fn cards(ui: &mut Ui, theme: &Theme, state: &mut State, group: &GroupView, pair: Pair, room: f32) {
     let text_view = text_view(state, group);
     let differences = if text_view == TextView::Differences { state.differences(pair) } else { Arc::default() };
     let card = |ui: &mut Ui, axis: &str, height: f32| {
@@ -61,19 +81,17 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
         rollout_card::show(ui, theme, &name, rollout, body, extent, height);
     };
     if pair.i == pair.j {
-        card(ui, "i", ui.available_height());
+        card(ui, "i", room.max(LOWEST));
     } else if ui.available_width() >= BESIDE {
-        let height = ui.available_height();
         ui.columns_const(|columns: &mut [Ui; 2]| {
             for (ui, axis) in columns.iter_mut().zip(["i", "j"]) {
-                card(ui, axis, height);
+                card(ui, axis, room.max(LOWEST));
             }
         });
     } else {
-        let height = (ui.available_height() - 6.0) / 2.0;
         ui.spacing_mut().item_spacing.y = 6.0;
         for axis in ["i", "j"] {
-            ui.push_id(axis, |ui| card(ui, axis, height));
+            ui.push_id(axis, |ui| card(ui, axis, ((room - 6.0) / 2.0).max(LOWEST)));
         }
     }
 }
@@ -106,11 +124,14 @@ fn body<'a>(
     }
 }
 
-/// The pair, its cosine, how the texts are written, and how to let go.
+/// The pair, its cosine, how the texts are written where there is room, and how to let go.
 fn header(ui: &mut Ui, theme: &Theme, state: &mut State, group: &GroupView, pair: Pair, choice: Choice) {
     let compared = state.compared();
     let cosine = group.cosine(compared, pair.i, pair.j);
+    let is_narrow = ui.available_width() < NARROW;
+    let is_hinted = ui.available_width() >= HINTED;
     ui.horizontal(|ui| {
+        let end = Trailing::of(ui, "pair");
         title(ui, theme, &format!("Pair {}, {}", pair.i, pair.j));
         let (swatch, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
         let outline = egui::Stroke::new(1.0, theme.text_weak);
@@ -123,15 +144,17 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, group: &GroupView, pair
         let label =
             ui.label(RichText::new(format!("cos {}", format::signed(f64::from(cosine), 3))).color(theme.text_strong));
         meaning(compared).on(label, theme);
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        end.show(ui, |ui| {
+            if !is_narrow {
+                text_choice(ui, state, group);
+            }
             match choice {
                 Choice::Pinned => {
                     if ui.button("Unpin").on_hover_text("Let go of the pair (Escape)").clicked() {
                         state.unpin();
                     }
                 }
-                // Where there is little room, the cosine and the choice of text come first.
-                _ if ui.available_width() < HINTED => {}
+                _ if !is_hinted => {}
                 Choice::Hovered => {
                     caption(ui, theme, "click pins");
                 }
@@ -139,34 +162,36 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, group: &GroupView, pair
                     caption(ui, theme, "lowest cosine");
                 }
             }
-            let shown = text_view(state, group);
-            // The cosine before it needs its room.
-            let width = (ui.available_width() - 8.0).clamp(40.0, 104.0);
-            let response = ComboBox::from_id_salt("text view")
-                .selected_text(shown.name())
-                .width(width)
-                .truncate()
-                .show_ui(ui, |ui| {
-                    for view in [TextView::Differences, TextView::Plain] {
-                        ui.selectable_value(&mut state.text_view, view, view.name());
-                    }
-                    for quantity in TokenQuantity::ALL {
-                        let view = TextView::Tokens(quantity);
-                        ui.add_enabled_ui(group.tokens.is_some(), |ui| {
-                            ui.selectable_value(&mut state.text_view, view, format!("tokens by {}", view.name()))
-                                .on_hover_text(quantity.help())
-                                .on_disabled_hover_text("Tokens are recorded every record.tokens_every steps");
-                        });
-                    }
-                })
-                .response;
-            let response = response.accessible_name("How the texts are written");
-            response.on_hover_text(match shown {
-                TextView::Plain => "The texts as they are; the verifier's answer is underlined",
-                TextView::Differences => "What the other text has not is marked; the verifier's answer is underlined",
-                TextView::Tokens(quantity) => quantity.help(),
-            });
         });
+    });
+}
+
+/// How the texts are written.
+fn text_choice(ui: &mut Ui, state: &mut State, group: &GroupView) {
+    let shown = text_view(state, group);
+    let response = ComboBox::from_id_salt("text view")
+        .selected_text(shown.name())
+        .width(104.0)
+        .truncate()
+        .show_ui(ui, |ui| {
+            for view in [TextView::Differences, TextView::Plain] {
+                ui.selectable_value(&mut state.text_view, view, view.name());
+            }
+            for quantity in TokenQuantity::ALL {
+                let view = TextView::Tokens(quantity);
+                ui.add_enabled_ui(group.tokens.is_some(), |ui| {
+                    ui.selectable_value(&mut state.text_view, view, format!("tokens by {}", view.name()))
+                        .on_hover_text(quantity.help())
+                        .on_disabled_hover_text("Tokens are recorded every record.tokens_every steps");
+                });
+            }
+        })
+        .response;
+    let response = response.accessible_name("How the texts are written");
+    response.on_hover_text(match shown {
+        TextView::Plain => "The texts as they are; the verifier's answer is underlined",
+        TextView::Differences => "What the other text has not is marked; the verifier's answer is underlined",
+        TextView::Tokens(quantity) => quantity.help(),
     });
 }
 

@@ -3,7 +3,7 @@
 use super::Tools;
 use crate::dashboard::dock::PanelKind;
 use crate::dashboard::state::{Over, State, Wish};
-use crate::trainer::{Compared, RunState, TrainerCommand};
+use crate::trainer::{Compared, TrainerCommand};
 use egui::{Align2, Area, Frame, Id, Key, Modifiers, Order, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 /// Width of the palette, points.
@@ -69,18 +69,15 @@ fn actions(state: &State) -> Vec<(String, Action)> {
         .iter()
         .map(|&panel| (format!("Show {}", panel.title().to_lowercase()), Action::Wish(Wish::ShowPanel(panel))))
         .collect();
-    let run = &state.snapshot.state;
-    if !state.is_watched() && !run.is_over() {
-        match run {
-            RunState::Paused => {
-                actions.push(("Resume training".to_owned(), Action::Command(TrainerCommand::Resume)));
-                actions.push(("Run one step".to_owned(), Action::Command(TrainerCommand::StepOnce)));
-            }
-            _ => actions.push(("Pause training".to_owned(), Action::Command(TrainerCommand::Pause))),
-        }
-        actions.push(("Write a checkpoint".to_owned(), Action::Command(TrainerCommand::Checkpoint)));
-        actions.push(("Stop training".to_owned(), Action::Command(TrainerCommand::Stop)));
-    }
+    let commands = [
+        ("Pause training", TrainerCommand::Pause),
+        ("Resume training", TrainerCommand::Resume),
+        ("Run one step", TrainerCommand::StepOnce),
+        ("Write a checkpoint", TrainerCommand::Checkpoint),
+        ("Stop training", TrainerCommand::Stop),
+    ];
+    let allowed = commands.into_iter().filter(|(_, command)| state.allows(*command));
+    actions.extend(allowed.map(|(name, command)| (name.to_owned(), Action::Command(command))));
     for (name, compared) in [
         ("Compare gradient directions", Compared::Directions),
         ("Compare meanings", Compared::Meanings),

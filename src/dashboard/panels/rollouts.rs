@@ -11,7 +11,7 @@ use crate::dashboard::widgets::scatter::{self, Asked};
 use crate::dashboard::widgets::token_text::{Body, TokenBody};
 use crate::dashboard::widgets::{marks, token_chart};
 use crate::escape::{cut, escaped};
-use crate::trainer::{RolloutView, StepView};
+use crate::trainer::{GroupView, RolloutView, StepView};
 use crate::verify::Verdict;
 use egui::{
     Align, Button, ComboBox, Id, Label, Layout, Rect, RichText, ScrollArea, Sense, Shape, Stroke, TextEdit, Ui,
@@ -206,9 +206,9 @@ fn rows_of(
                 let group = &view.groups[place.group];
                 let rollout = &group.rollouts[place.index];
                 row.set_selected(shown == Some(place));
-                cells(&mut row, theme, axis(place), place, rollout);
+                cells(&mut row, theme, axis(place), &name_of(group, place), rollout);
                 let response = row.response();
-                let name = format!("Completion {} of group {}", place.index, place.group + 1);
+                let name = format!("Completion {} of group {}", place.index, group.group);
                 response.widget_info(|| {
                     egui::WidgetInfo::selected(egui::Role::Row, true, shown == Some(place), name.clone())
                 });
@@ -219,14 +219,18 @@ fn rows_of(
         });
 }
 
+/// A completion's group and its number there, both as in the run folder.
+fn name_of(group: &GroupView, place: Place) -> String {
+    format!("{}.{}", group.group, place.index)
+}
+
 /// What a row of the table says of a completion.
-fn cells(row: &mut TableRow<'_, '_>, theme: &Theme, axis: &str, place: Place, rollout: &RolloutView) {
+fn cells(row: &mut TableRow<'_, '_>, theme: &Theme, axis: &str, name: &str, rollout: &RolloutView) {
     row.col(|ui| {
         ui.add(Label::new(RichText::new(axis).small().color(theme.text_strong)).selectable(false));
     });
     row.col(|ui| {
-        let text = format!("{}.{}", place.group + 1, place.index);
-        ui.add(Label::new(RichText::new(text).color(theme.text_weak)).selectable(false));
+        ui.add(Label::new(RichText::new(name).color(theme.text_weak)).selectable(false));
     });
     row.col(|ui| {
         marks::verdict(ui, theme, rollout.verdict);
@@ -345,7 +349,7 @@ fn full(ui: &mut Ui, theme: &Theme, state: &mut State, view: &StepView, shown: O
         return;
     };
     let Some(rollout) = group.rollouts.get(place.index) else { return };
-    let name = format!("{}.{}", place.group + 1, place.index);
+    let name = name_of(group, place);
     let Some(tokens) = &group.tokens else {
         let height = ui.available_height() - 18.0;
         rollout_card::show(ui, theme, &name, rollout, Body::Marked(&[]), Extent::Brief, height);

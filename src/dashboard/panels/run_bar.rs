@@ -1,33 +1,42 @@
 //! The run bar: where the run stands, its pace, the buttons that steer it, and the stage strip.
 
 use super::Tools;
+use super::trailing::Trailing;
 use crate::dashboard::format;
-use crate::dashboard::state::{Over, State, Wish};
+use crate::dashboard::state::{NO_CHECKPOINT, Over, Resumption, State, Wish};
 use crate::dashboard::theme::Theme;
 use crate::dashboard::widgets::quantity::{self, Meaning};
 use crate::dashboard::widgets::{marks, stage_strip};
 use crate::metrics::{self, Better, Metric, MetricRow};
 use crate::trainer::{RunState, Stage, StageTimes, TrainerCommand};
-use egui::{Align, Button, Label, Layout, RichText, Sense, Ui, vec2};
+use egui::{Button, Label, RichText, Sense, Ui, vec2};
 use std::time::Duration;
+
+/// A name is not cut off to less than this, points.
+const NAME: f32 = 36.0;
 
 /// Draws both lines.
 pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     ui.horizontal(|ui| {
         ui.set_height(24.0);
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        let buttons = Trailing::of(ui, "buttons");
+        ui.scope(|ui| {
+            ui.set_max_width(buttons.room(ui));
+            facts(ui, tools.theme, state);
+        });
+        buttons.show(ui, |ui| {
             ui.spacing_mut().item_spacing.x = 4.0;
-            window_buttons(ui, state);
-            ui.add_space(8.0);
-            let can_resume = state.can_resume();
-            if can_resume {
-                resume_button(ui, state);
+            if let Some(resumption) = state.resumption() {
+                resume_button(ui, state, &resumption);
                 ui.add_space(8.0);
-            } else if !state.is_watched() {
+            } else if !state.is_watched() && !state.snapshot.state.is_over() {
                 run_buttons(ui, state);
                 ui.add_space(8.0);
             }
-            ui.with_layout(Layout::left_to_right(Align::Center), |ui| facts(ui, tools.theme, state));
+            theme_button(ui);
+            if ui.add(Button::new("?")).on_hover_text("Keys").clicked() {
+                state.toggle_keys();
+            }
         });
     });
     let snapshot = &state.snapshot;
@@ -43,11 +52,20 @@ fn recorded_times(row: &MetricRow) -> StageTimes {
     for (stage, metric) in [
         (Stage::Sample, &metrics::TIME_SAMPLE_S),
         (Stage::Verify, &metrics::TIME_VERIFY_S),
-        (Stage::Features, &metrics::TIME_FEATURE_S),
+        (Stage::Novelty, &metrics::TIME_NOVELTY_S),
+        (Stage::Advantage, &metrics::TIME_ADVANTAGE_S),
         (Stage::Update, &metrics::TIME_UPDATE_S),
+        (Stage::Evaluate, &metrics::TIME_EVALUATE_S),
     ] {
         times[stage as usize] = row.get(metric).unwrap_or(f64::NAN);
     }
+    // Older runs do not tell these stages apart.
+    let parts = [Stage::Novelty, Stage::Advantage].map(|stage| times[stage as usize]);
+    let features = row.get(&metrics::TIME_FEATURE_S).unwrap_or(f64::NAN);
+    times[Stage::Features as usize] = features - parts.iter().filter(|time| time.is_finite()).sum::<f64>();
+    // A step in which nothing was due took no time for it.
+    let evaluate = &mut times[Stage::Evaluate as usize];
+    *evaluate = if evaluate.is_nan() && features.is_finite() { 0.0 } else { *evaluate };
     times
 }
 
@@ -74,26 +92,42 @@ fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
     run_state(ui, theme, state);
     let meaning = |name, help, place| Meaning { name, help, unit: "", better: Better::Neither, place };
 
-    // The name gives way where the bar is narrow; what is needed at a glance does not.
-    let name_width = (ui.available_width() - 470.0).clamp(90.0, 260.0);
-    ui.scope(|ui| {
+    let name = |ui: &mut Ui, width: f32| {
         ui.spacing_mut().item_spacing.x = 6.0;
         let (dot, response) = ui.allocate_exact_size(vec2(8.0, 8.0), Sense::hover());
         ui.painter().circle_filled(dot.center(), 4.0, theme.method(&info.method));
-        response.on_hover_text(format!("Method {}", info.method));
-        ui.scope(|ui| {
-            ui.set_max_width(name_width);
-            ui.add(Label::new(RichText::new(&info.name).color(theme.text_strong)).truncate()).on_hover_ui(|ui| {
-                ui.label(RichText::new(&info.name).color(theme.text_strong));
-                ui.label(format!("Method {}", info.method));
-                ui.label(format!("Task {}", info.task));
-                ui.label(format!("Model {}", info.model));
-                ui.label(format!("Sampling temperature {}", info.temperature));
+        let about = |ui: &mut Ui| {
+            ui.label(RichText::new(&info.name).color(theme.text_strong));
+            ui.label(format!("Method {}", info.method));
+            ui.label(format!("Task {}", info.task));
+            ui.label(format!("Model {}", info.model));
+            ui.label(format!("Sampling temperature {}", info.temperature));
+        };
+        response.on_hover_ui(about);
+        if width >= NAME {
+            ui.scope(|ui| {
+                ui.set_max_width(width);
+                ui.add(Label::new(RichText::new(&info.name).color(theme.text_strong)).truncate()).on_hover_ui(about);
             });
-        });
-    });
+        }
+    };
     let steps = format!("{} / {}", format::thousands(snapshot.step as f64), format::thousands(info.stop_step as f64));
     let help = "Finished optimizer steps, and how many will be run.";
+    let row = state.metrics();
+    let at_cursor = |metric: &Metric| row.and_then(|row| row.get(metric));
+    let left = snapshot.eta_s.map_or_else(|| "–".to_owned(), format::clock);
+    // A run that waits does not arrive.
+    let eta = match snapshot.state {
+        RunState::Paused => Some(("left", left)),
+        _ if snapshot.state.is_over() || state.is_silent() => None,
+        _ => Some(("ETA", left)),
+    };
+    // Where the bar is narrow, the name gives way to what is needed at a glance.
+    let gap = ui.spacing().item_spacing.x;
+    let eta_width = eta.as_ref().map_or(0.0, |(short, value)| quantity::width(ui, short, value) + gap);
+    let needed = quantity::width(ui, "step", &steps) + gap + eta_width + 14.0;
+    let width = ui.available_width() - needed;
+    ui.scope(|ui| name(ui, width.min(260.0)));
     quantity::phrase(
         ui,
         theme,
@@ -101,24 +135,17 @@ fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
         "step",
         &steps,
     );
+    if let Some((short, value)) = eta {
+        let help =
+            "Time to the last step at the recent pace, in minutes and seconds; of a paused run, once it goes on.";
+        quantity::phrase(ui, theme, meaning("Time left", help, ""), short, &value);
+    }
 
     // The rest in order of need, as far as there is room.
-    let row = state.metrics();
-    let at_cursor = |metric: &Metric| row.and_then(|row| row.get(metric));
-    let left = snapshot.eta_s.map_or_else(|| "–".to_owned(), format::clock);
-    // A run that waits does not arrive.
-    let eta = match snapshot.state {
-        RunState::Paused => ("left", Some(left)),
-        _ if snapshot.state.is_over() || state.is_silent() => ("", None),
-        _ => ("ETA", Some(left)),
-    };
     let rate = at_cursor(&metrics::THROUGHPUT_TOKENS_PER_S).map(|rate| format!("{} tok/s", format::thousands(rate)));
     let memory = at_cursor(&metrics::MEMORY_PEAK_MIB).map(|memory| format!("{} MiB", format::thousands(memory)));
     let seed_help = "The seed from which every random number of the run is derived.";
-    let eta_help =
-        "Time to the last step at the recent pace, in minutes and seconds; of a paused run, once it goes on.";
     let rest = [
-        (meaning("Time left", eta_help, ""), eta.0, eta.1),
         (meaning("Seed", seed_help, "experiment.ron"), "seed", Some(info.seed.to_string())),
         (Meaning::of("Throughput", &metrics::THROUGHPUT_TOKENS_PER_S), "", rate),
         (Meaning::of("Memory", &metrics::MEMORY_PEAK_MIB), "", memory),
@@ -126,66 +153,58 @@ fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
     ];
     for (meaning, short, value) in rest {
         let Some(value) = value else { continue };
-        if ui.available_width() < 8.0 * (short.len() + value.len() + 1) as f32 {
+        if ui.available_width() < quantity::width(ui, short, &value) {
             break;
         }
         quantity::phrase(ui, theme, meaning, short, &value);
     }
 }
 
-/// In reverse order: the bar is laid out from the right.
 fn run_buttons(ui: &mut Ui, state: &mut State) {
-    let run = state.snapshot.state.clone();
-    let stopping = state.is_pending(TrainerCommand::Stop);
-    let live = !run.is_over() && !stopping;
-    let stop = if stopping && !run.is_over() { "Stopping…" } else { "Stop" };
-    let hint = "Finish the current step, write a checkpoint and end the run; asks before it does";
-    if ui.add_enabled(live, Button::new(stop)).on_hover_text(hint).on_disabled_hover_text(hint).clicked() {
-        state.over = Over::Stop;
-    }
-
-    let saving = state.is_pending(TrainerCommand::Checkpoint) && live;
-    let text = if saving { "Saving…" } else { "Checkpoint" };
-    let can_save = live && !saving && run != RunState::Starting;
-    button(ui, state, can_save, text, "Write a checkpoint after the current step", TrainerCommand::Checkpoint);
-
-    let stepping = state.is_pending(TrainerCommand::StepOnce) && live;
-    let text = if stepping { "Stepping…" } else { "One step" };
-    let can_step = live && run == RunState::Paused && !stepping;
-    button(ui, state, can_step, text, "While paused: run one step and pause again", TrainerCommand::StepOnce);
-
-    if run == RunState::Paused {
-        let resuming = state.is_pending(TrainerCommand::Resume);
-        button(ui, state, live && !resuming, "Resume", "Go on training (Ctrl+Space)", TrainerCommand::Resume);
+    let is_live = !state.snapshot.state.is_over();
+    let waits = |state: &State, command| is_live && state.is_pending(command);
+    if state.snapshot.state == RunState::Paused {
+        button(ui, state, "Resume", "Go on training (Ctrl+Space)", TrainerCommand::Resume);
     } else {
-        let pausing = state.is_pending(TrainerCommand::Pause) && live;
-        let text = if pausing { "Pausing…" } else { "Pause" };
-        let can_pause = live && run == RunState::Training && !pausing;
-        button(ui, state, can_pause, text, "Wait after the current step (Ctrl+Space)", TrainerCommand::Pause);
+        let text = if waits(state, TrainerCommand::Pause) { "Pausing…" } else { "Pause" };
+        button(ui, state, text, "Wait after the current step (Ctrl+Space)", TrainerCommand::Pause);
+    }
+    let text = if waits(state, TrainerCommand::StepOnce) { "Stepping…" } else { "One step" };
+    button(ui, state, text, "While paused: run one step and pause again", TrainerCommand::StepOnce);
+    let text = if waits(state, TrainerCommand::Checkpoint) { "Saving…" } else { "Checkpoint" };
+    button(ui, state, text, "Write a checkpoint after the current step", TrainerCommand::Checkpoint);
+
+    let text = if waits(state, TrainerCommand::Stop) { "Stopping…" } else { "Stop" };
+    let hint = "Finish the current step, write a checkpoint and end the run; asks before it does";
+    let can_stop = state.allows(TrainerCommand::Stop);
+    if ui.add_enabled(can_stop, Button::new(text)).on_hover_text(hint).on_disabled_hover_text(hint).clicked() {
+        state.over = Over::Stop;
     }
 }
 
-/// For a run that has ended before its last step.
-fn resume_button(ui: &mut Ui, state: &mut State) {
-    let step = state.snapshot.checkpoints.last().copied().unwrap_or(0);
-    let text = if state.is_resuming { "Resuming…" } else { "Resume" };
-    let hint = format!("Go on training here from the checkpoint of step {step}");
-    if ui.add_enabled(!state.is_resuming, Button::new(text)).on_hover_text(hint).clicked() {
+/// For a run that has ended before its last step; where it cannot be gone on with, the button says why.
+fn resume_button(ui: &mut Ui, state: &mut State, resumption: &Resumption) {
+    let (text, hint) = match resumption {
+        _ if state.is_resuming => ("Resuming…", "The run is being taken up again".to_owned()),
+        Resumption::From(step) => ("Resume", format!("Go on training here from the checkpoint of step {step}")),
+        Resumption::Never => ("Resume", NO_CHECKPOINT.to_owned()),
+    };
+    let is_enabled = !state.is_resuming && matches!(resumption, Resumption::From(_));
+    if ui.add_enabled(is_enabled, Button::new(text)).on_hover_text(&hint).on_disabled_hover_text(&hint).clicked() {
         state.wishes.push(Wish::Resume);
     }
 }
 
-fn button(ui: &mut Ui, state: &mut State, enabled: bool, text: &str, hint: &str, command: TrainerCommand) {
-    let response = ui.add_enabled(enabled, Button::new(text)).on_hover_text(hint).on_disabled_hover_text(hint);
+fn button(ui: &mut Ui, state: &mut State, text: &str, hint: &str, command: TrainerCommand) {
+    let is_enabled = state.allows(command);
+    let response = ui.add_enabled(is_enabled, Button::new(text)).on_hover_text(hint).on_disabled_hover_text(hint);
     if response.clicked() {
         state.ask(command);
     }
 }
 
-fn window_buttons(ui: &mut Ui, state: &mut State) {
-    if ui.add(Button::new("?")).on_hover_text("Keys").clicked() {
-        state.toggle_keys();
-    }
+/// The button that changes between dark and light.
+pub(crate) fn theme_button(ui: &mut Ui) {
     let text = if ui.ctx().theme() == egui::Theme::Dark { "Light" } else { "Dark" };
     if ui.add(Button::new(text)).on_hover_text("Change between dark and light").clicked() {
         change_theme(ui.ctx());

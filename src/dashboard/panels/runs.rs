@@ -4,7 +4,7 @@ use crate::dashboard::state::State;
 use crate::dashboard::theme::Theme;
 use crate::dashboard::traces::look;
 use crate::dashboard::widgets::marks;
-use egui::{Button, Color32, RichText, Sense, Ui, vec2};
+use egui::{Button, Color32, RichText, Sense, Ui};
 
 /// What was asked for by a click.
 pub(crate) enum RunTabs {
@@ -36,7 +36,7 @@ pub(crate) fn show(
         for (place, run) in runs.iter().enumerate() {
             ui.add_space(6.0);
             let info = &run.snapshot.info;
-            let (sample, _) = ui.allocate_exact_size(vec2(22.0, 8.0), Sense::hover());
+            let (sample, _) = ui.allocate_exact_size(marks::SAMPLE, Sense::hover());
             let (shade, style) = look(run.label.variant);
             marks::paint_line(ui.painter(), sample, theme.method_shade(&info.method, shade), style);
             let is_shown = shown == Some(place);

@@ -1,12 +1,15 @@
 //! The start screen: experiments to start at the left, past runs to look at or go on with at the right.
 
+use super::run_bar::theme_button;
+use super::trailing::Trailing;
 use super::{caption, title};
 use crate::dashboard::format;
 use crate::dashboard::opener::Opener;
 use crate::dashboard::start::{Editor, PastRun, Start};
-use crate::dashboard::theme::Theme;
+use crate::dashboard::state::{NO_CHECKPOINT, Resumption};
+use crate::dashboard::theme::{SMALL_SIZE, Theme};
 use crate::trainer::RunBuilder;
-use egui::{Align, Button, Frame, Label, Layout, Margin, RichText, ScrollArea, Sense, TextEdit, Ui, vec2};
+use egui::{Button, Frame, Label, Margin, RichText, ScrollArea, Sense, TextEdit, Ui, vec2};
 use std::sync::Arc;
 
 /// Draws the screen.
@@ -15,14 +18,15 @@ pub(crate) fn show(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut O
     ui.horizontal(|ui| {
         title(ui, theme, "Orthant");
         caption(ui, theme, "watch a language model learn to reason");
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        Trailing::of(ui, "window").show(ui, |ui| {
+            if opener.is_opening() {
+                ui.spinner();
+                ui.label("Loading…");
+            }
             if ui.button("Read again").on_hover_text("Look for experiments and runs again").clicked() {
                 start.read_again();
             }
-            if opener.is_opening() {
-                ui.label("Loading…");
-                ui.spinner();
-            }
+            theme_button(ui);
         });
     });
     if let Some(error) = start.error.clone() {
@@ -30,14 +34,14 @@ pub(crate) fn show(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut O
         frame.show(ui, |ui| {
             ui.horizontal(|ui| {
                 ui.set_width(ui.available_width());
-                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    if ui.button("Dismiss").clicked() {
-                        start.error = None;
-                    }
-                    ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                        ui.add(Label::new(RichText::new(error).color(theme.text_strong)).wrap());
-                    });
+                let end = Trailing::of(ui, "dismiss");
+                ui.scope(|ui| {
+                    ui.set_max_width(end.room(ui));
+                    ui.add(Label::new(RichText::new(error).color(theme.text_strong)).wrap());
                 });
+                if end.show(ui, |ui| ui.button("Dismiss").clicked()) {
+                    start.error = None;
+                }
             });
         });
     }
@@ -116,7 +120,12 @@ fn no_experiments(ui: &mut Ui, theme: &Theme, start: &mut Start) {
         start.write_quickstart();
     }
     ui.add_space(4.0);
-    caption(ui, theme, "Or start Orthant in a folder that has experiments, or with --experiments DIR.");
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = 4.0;
+        caption(ui, theme, "Or start Orthant in a folder that has experiments, or with");
+        // As it is typed: other fonts make one sign of two dashes.
+        ui.label(RichText::new("--experiments DIR").monospace().size(SMALL_SIZE).color(theme.text_weak));
+    });
 }
 
 /// A line of the list; says whether it was clicked.
@@ -178,8 +187,18 @@ fn edit(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener, edit
                 Err(error) => start.fail(error.to_string()),
             }
         }
-        ui.add(TextEdit::singleline(&mut editor.name).desired_width(200.0)).accessible_name("File name");
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        let end = Trailing::of(ui, "close");
+        let can_revert = editor.can_revert(&start.found.experiments);
+        let hint = "Take the text of the file again; what was edited here is gone";
+        let name_width = (end.room(ui) - 72.0).clamp(60.0, 200.0);
+        ui.add(TextEdit::singleline(&mut editor.name).desired_width(name_width)).accessible_name("File name");
+        let revert = ui.add_enabled(can_revert, Button::new("Revert"));
+        if revert.on_hover_text(hint).on_disabled_hover_text("The text is that of the file").clicked()
+            && let Err(error) = editor.revert()
+        {
+            start.fail(error.to_string());
+        }
+        end.show(ui, |ui| {
             if ui.button("Close").on_hover_text("What is not saved is kept while the window is open").clicked() {
                 keep = false;
             }
@@ -190,13 +209,10 @@ fn edit(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener, edit
             caption(ui, theme, "All settings are the defaults");
         }
         Ok(_) => {
-            let list = editor.differences.join("   ");
-            ui.add(
-                Label::new(
-                    RichText::new(format!("Differs from the defaults in  {list}")).small().color(theme.text_weak),
-                )
-                .wrap(),
-            );
+            let list =
+                RichText::new(editor.differences.join("   ")).monospace().size(SMALL_SIZE).color(theme.text_weak);
+            caption(ui, theme, "Differs from the defaults in");
+            ui.add(Label::new(list).wrap());
         }
         Err(error) => {
             ui.add(Label::new(RichText::new(error).color(theme.error)).wrap());
@@ -215,7 +231,7 @@ fn runs(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener) {
     ui.horizontal(|ui| {
         title(ui, theme, "Runs");
         caption(ui, theme, start.places().runs.display().to_string());
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        Trailing::of(ui, "together").show(ui, |ui| {
             let ticked = start.ticked.len();
             let text = if ticked > 1 { format!("Open {ticked} together") } else { "Open together".to_owned() };
             let hint = "Tick runs to open them in one window and lay their curves over each other";
@@ -241,12 +257,12 @@ fn runs(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener) {
 
 fn run_entry(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener, run: &PastRun) {
     let frame = Frame::new().fill(theme.raised).corner_radius(3.0).inner_margin(Margin::symmetric(10, 5));
-    frame.show(ui, |ui| {
+    let card = |ui: &mut Ui| {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = 1.0;
         ui.horizontal(|ui| {
             let mut is_ticked = start.ticked.contains(&run.path);
-            let name = format!("{} s{}", run.name, run.seed);
+            let name = [vec![format!("{} s{}", run.name, run.seed)], run.differences.clone()].concat().join(", ");
             let tick = ui.scope(|ui| {
                 // On a card the box needs an outline that is seen.
                 ui.visuals_mut().widgets.inactive.bg_stroke.color = theme.text_weak;
@@ -260,18 +276,23 @@ fn run_entry(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener,
             }
             let (dot, _) = ui.allocate_exact_size(vec2(8.0, 8.0), Sense::hover());
             ui.painter().circle_filled(dot.center(), 4.0, theme.method(&run.method));
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let end = Trailing::of(ui, "open");
+            ui.scope(|ui| {
+                ui.set_max_width(end.room(ui));
+                ui.add(Label::new(RichText::new(&name).color(theme.text_strong)).truncate());
+            });
+            end.show(ui, |ui| {
+                if let Some(resumption) = run.resumption {
+                    let can_resume = resumption != Resumption::Never;
+                    let hint = if can_resume { "Go on from the newest checkpoint" } else { NO_CHECKPOINT };
+                    let button = ui.add_enabled(can_resume && !opener.is_opening(), Button::new("Resume"));
+                    if button.on_hover_text(hint).on_disabled_hover_text(hint).clicked() {
+                        opener.resume(&run.path);
+                    }
+                }
                 if ui.button("Open").clicked() {
                     opener.open(std::slice::from_ref(&run.path));
                 }
-                let hint = "Go on from the newest checkpoint";
-                let is_free = !opener.is_opening();
-                if run.can_resume && ui.add_enabled(is_free, Button::new("Resume")).on_hover_text(hint).clicked() {
-                    opener.resume(&run.path);
-                }
-                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                    ui.add(Label::new(RichText::new(name).color(theme.text_strong)).truncate());
-                });
             });
         });
         ui.horizontal(|ui| {
@@ -294,5 +315,6 @@ fn run_entry(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener,
         if let Some(error) = &run.error {
             ui.add(Label::new(RichText::new(format::one_line(error, 200)).small().color(theme.error)).truncate());
         }
-    });
+    };
+    ui.push_id(&run.path, |ui| frame.show(ui, card));
 }

@@ -1,11 +1,12 @@
 //! The status line: what to look after and what has just happened at the left, the run folder at the right.
 
+use super::trailing::Trailing;
 use super::{Tools, caption};
 use crate::dashboard::copies::Copy;
 use crate::dashboard::dock::PanelKind;
 use crate::dashboard::format;
 use crate::dashboard::state::{State, Wish};
-use egui::{Align, Label, Layout, RichText, ScrollArea, Ui};
+use egui::{Label, RichText, ScrollArea, Ui};
 use std::time::Duration;
 
 /// Warnings that are listed, at most.
@@ -15,26 +16,29 @@ const LISTED: usize = 200;
 pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     let theme = tools.theme;
     ui.horizontal_centered(|ui| {
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let folder = state.snapshot.info.directory.display().to_string();
-            if !folder.is_empty() {
-                let copy = ui.small_button("Copy path").on_hover_text("Copy the run folder's path");
-                if copy.clicked() {
-                    Copy { text: folder.clone(), what: "the run folder's path".to_owned() }.put(ui.ctx());
-                }
-                ui.scope(|ui| {
-                    ui.set_max_width((0.35 * ui.available_width()).max(120.0));
-                    let text = RichText::new(folder).small().color(theme.text_weak);
-                    ui.add(Label::new(text).truncate());
-                });
-            }
+        let end = Trailing::of(ui, "folder");
+        ui.scope(|ui| {
+            ui.set_max_width(end.room(ui));
+            concerns(ui, tools, state);
+            news(ui, tools, state);
+        });
+        let most = (0.35 * ui.ctx().content_rect().width()).max(120.0);
+        end.show(ui, |ui| {
             if let Some(step) = state.snapshot.checkpoints.last() {
                 caption(ui, theme, format!("last checkpoint at step {step}"));
             }
-            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                concerns(ui, tools, state);
-                news(ui, tools, state);
+            let folder = state.snapshot.info.directory.display().to_string();
+            if folder.is_empty() {
+                return;
+            }
+            let text = RichText::new(&folder).small().color(theme.text_weak);
+            ui.scope(|ui| {
+                ui.set_max_width(most);
+                ui.add(Label::new(text).truncate());
             });
+            if ui.small_button("Copy path").on_hover_text("Copy the run folder's path").clicked() {
+                Copy { text: folder, what: "the run folder's path".to_owned() }.put(ui.ctx());
+            }
         });
     });
 }
@@ -50,7 +54,8 @@ fn concerns(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     let count =
         |count: usize, one: &str, many: &str| if count == 1 { format!("1 {one}") } else { format!("{count} {many}") };
     if findings > 0 {
-        let text = RichText::new(count(findings, "thing to look after", "things to look after")).color(theme.warning);
+        let color = super::health::urgency(theme, state).unwrap_or(theme.warning);
+        let text = RichText::new(count(findings, "thing to look after", "things to look after")).color(color);
         if ui.button(text).on_hover_text("Show health").clicked() {
             state.wishes.push(Wish::ShowPanel(PanelKind::Health));
         }

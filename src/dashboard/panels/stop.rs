@@ -2,7 +2,7 @@
 
 use super::Tools;
 use crate::dashboard::state::{Over, State};
-use crate::trainer::TrainerCommand;
+use crate::trainer::{RunState, TrainerCommand};
 use egui::{Button, Id, Modal, RichText, Ui};
 
 /// Draws the question where somebody wants to stop the run.
@@ -11,13 +11,18 @@ pub(crate) fn show(ui: &Ui, tools: &Tools<'_>, state: &mut State) {
         return;
     }
     let theme = tools.theme;
+    let is_paused = state.snapshot.state == RunState::Paused;
     let modal = Modal::new(Id::unique("stop")).show(ui.ctx(), |ui| {
         ui.set_width(320.0);
         ui.label(RichText::new(format!("Stop {}?", state.label.name)).color(theme.text_strong));
-        ui.label("The current step is finished and a checkpoint written; the run can be resumed from it.");
+        ui.label(if is_paused {
+            "A checkpoint is written; the run can be resumed from it."
+        } else {
+            "The current step is finished and a checkpoint written; the run can be resumed from it."
+        });
         ui.add_space(8.0);
         ui.horizontal(|ui| {
-            let keep = ui.button("Go on training");
+            let keep = ui.button(if is_paused { "Stay paused" } else { "Go on training" });
             // The key that opened the question must not answer it.
             if ui.memory(|memory| memory.focused().is_none()) {
                 keep.request_focus();

@@ -215,9 +215,8 @@ impl CosineMatrix<'_> {
 
     /// The word beside the strips, upwards, with what their colours end at where there is room.
     fn paint_novelty_name(&self, painter: &Painter, theme: &Theme, cells: Rect) {
-        let ColorScale { low, high } = self.novelty_scale;
         let layout = |text: String| painter.layout_no_wrap(text, small_font(), theme.text_weak);
-        let full = layout(format!("novelty {low} to {high}"));
+        let full = layout(format!("novelty {}", self.novelty_scale.ends()));
         let galley = if full.size().x <= cells.height() { full } else { layout("novelty".to_owned()) };
         let at = pos2(cells.right() + STRIP + 6.0, cells.bottom());
         painter.add(TextShape::new(at, galley, theme.text_weak).with_angle(-std::f32::consts::FRAC_PI_2));

@@ -5,7 +5,7 @@ use super::quantity::Meaning;
 use crate::dashboard::format;
 use crate::dashboard::series::{Axis, PassCurves};
 use crate::dashboard::theme::{LINE_WIDTH, SMALL_SIZE, Theme, small_font};
-use crate::dashboard::traces::{STYLES, Trace};
+use crate::dashboard::traces::{DASHES, STYLES, Trace};
 use crate::metrics::{Better, Metric};
 use crate::trainer::Estimate;
 use egui::{Color32, Id, Rect, Response, RichText, Stroke, Ui, UiBuilder, Vec2b, pos2, vec2};
@@ -13,6 +13,7 @@ use egui_plot::{
     AxisHints, FilledArea, GridMark, HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints,
     PlotResponse, PlotUi, Points, Text, VLine,
 };
+use std::ops::RangeInclusive;
 
 /// Height of the line with title and value, points.
 pub(crate) const TITLE: f32 = 18.0;
@@ -20,8 +21,12 @@ pub(crate) const TITLE: f32 = 18.0;
 pub(crate) const MENU: f32 = 20.0;
 
 /// How lines are broken.
-const LINE_STYLES: [LineStyle; STYLES] =
-    [LineStyle::Solid, LineStyle::Dashed { length: 6.0 }, LineStyle::Dotted { spacing: 4.0 }];
+const LINE_STYLES: [LineStyle; STYLES] = [
+    LineStyle::Solid,
+    LineStyle::Dashed { length: DASHES[0] },
+    LineStyle::Dotted { spacing: 4.0 },
+    LineStyle::Dashed { length: DASHES[1] },
+];
 
 /// What all curves share.
 #[derive(Clone, Copy)]
@@ -198,6 +203,8 @@ pub(crate) struct RunPass<'a> {
     pub(crate) name: &'a str,
     /// Its colour.
     pub(crate) color: Color32,
+    /// How its lines are broken, of [`STYLES`].
+    pub(crate) style: usize,
     /// Its estimates.
     pub(crate) curves: &'a PassCurves,
     /// Where its steps lie on the x axis.
@@ -241,25 +248,20 @@ pub(crate) fn pass(ui: &mut Ui, context: CurveContext<'_>, own: &RunPass<'_>, ot
     let lines: Vec<Vec<PlotPoint>> = curves.by_k.iter().map(|(_, points)| points_of(points, place)).collect();
     let is_empty = others.is_empty() && lines.iter().all(Vec::is_empty);
     plot(ui, context, rect, &curves.suite, is_empty, false, |plot_ui| {
+        // Runs differ in their lines, the k of a run in its dots: those of the largest are hollow.
+        let draw = |plot_ui: &mut PlotUi<'_>, run: &RunPass<'_>, k: usize, points: Vec<PlotPoint>| {
+            let line = Line::new(run.line_name(k), PlotPoints::Owned(points.clone())).color(run.color);
+            plot_ui.line(line.width(LINE_WIDTH).style(LINE_STYLES[run.style % STYLES]));
+            let dots = Points::new(run.line_name(k), PlotPoints::Owned(points)).color(run.color).radius(2.0);
+            plot_ui.points(dots.shape(MarkerShape::Circle).filled(k == 1).allow_hover(false));
+        };
         for other in others {
             for (k, points) in other.curves.by_k.iter().filter(|(k, _)| curves.by_k.iter().any(|(of, _)| of == k)) {
-                let style = if *k == 1 { LineStyle::Solid } else { LineStyle::Dashed { length: 5.0 } };
-                let line = Line::new(other.line_name(*k), PlotPoints::Owned(points_of(points, other.place)));
-                plot_ui.line(line.color(other.color).width(LINE_WIDTH).style(style));
+                draw(plot_ui, other, *k, points_of(points, other.place));
             }
         }
-        for ((k, points), values) in curves.by_k.iter().zip(&lines) {
-            let name = own.line_name(*k);
-            // The same hue twice: the largest k is dashed and hollow.
-            let style = if *k == 1 { LineStyle::Solid } else { LineStyle::Dashed { length: 5.0 } };
-            plot_ui.line(
-                Line::new(name.clone(), PlotPoints::Owned(values.clone()))
-                    .color(context.color)
-                    .width(LINE_WIDTH)
-                    .style(style),
-            );
-            let dots = Points::new(name, PlotPoints::Owned(values.clone())).color(context.color).radius(2.0);
-            plot_ui.points(dots.shape(MarkerShape::Circle).filled(*k == 1).allow_hover(false));
+        for ((k, points), values) in curves.by_k.iter().zip(lines) {
+            draw(plot_ui, own, *k, values);
             for (step, Estimate { low, high, .. }) in points {
                 let ends = [*low, *high].map(|end| PlotPoint::new(place(*step), end));
                 let whisker = PlotPoints::Owned(ends.to_vec());
@@ -314,8 +316,8 @@ fn plot<'a>(
     let hints = |axis: AxisHints<'static>| axis.tick_label_color(theme.text_weak).tick_label_font(small_font());
     let x_axis = hints(AxisHints::new_x()).min_thickness(SMALL_SIZE + 2.0).label_spacing(8.0..=10.0);
     let axis = context.axis;
-    let x_axis = x_axis.formatter(move |mark, _| match axis {
-        Axis::Step => step_number(mark.value, mark.step_size),
+    let x_axis = x_axis.formatter(move |mark, range| match axis {
+        Axis::Step => step_number(mark.value, mark.step_size, range),
         Axis::Time | Axis::Clock => format::clock(mark.value.max(0.0)),
     });
     let y_axis =
@@ -324,8 +326,8 @@ fn plot<'a>(
             let room = (range.end() - mark.value) / (range.end() - range.start());
             match (room < 0.06, is_log) {
                 (true, _) => String::new(),
-                (false, true) => format::compact(10f64.powf(mark.value)),
-                (false, false) => axis_number(mark.value, mark.step_size),
+                (false, true) => power_number(mark.value, mark.step_size, range),
+                (false, false) => axis_number(mark.value, mark.step_size, range),
             }
         });
     let rows = f64::from((body.height() - SMALL_SIZE) / 15.0).clamp(2.0, 6.0);
@@ -401,25 +403,36 @@ fn ticks((low, high): (f64, f64), count: f64) -> Vec<GridMark> {
 }
 
 /// A step at a tick: thousands as k, so that long runs have room for their numbers.
-fn step_number(value: f64, spacing: f64) -> String {
+fn step_number(value: f64, spacing: f64, range: &RangeInclusive<f64>) -> String {
     if spacing >= 1000.0 && value > 0.0 {
-        format!("{}k", axis_number(value / 1000.0, spacing / 1000.0))
+        format!("{}k", axis_number(value / 1000.0, spacing / 1000.0, &(range.start() / 1000.0..=range.end() / 1000.0)))
     } else {
-        axis_number(value, spacing)
+        axis_number(value, spacing, range)
     }
 }
 
-/// A tick's number with as many decimals as its spacing needs; enormous and tiny ones in scientific notation.
-fn axis_number(value: f64, spacing: f64) -> String {
-    let size = value.abs().max(spacing);
-    if size >= 1e6 || (size > 0.0 && spacing < 1e-4) {
+/// A tick's number with as many digits as the spacing needs, all of one axis written alike; enormous and tiny ones in scientific notation.
+fn axis_number(value: f64, spacing: f64, range: &RangeInclusive<f64>) -> String {
+    let largest = range.start().abs().max(range.end().abs()).max(spacing);
+    if largest >= 1e6 || (largest > 0.0 && spacing < 1e-4) {
         if value.abs() < 0.5 * spacing {
             return "0".to_owned();
         }
-        let digits = (value.abs().log10().floor() - spacing.log10().floor()).clamp(0.0, 4.0) as usize;
+        let digits = (largest.log10().floor() - spacing.log10().floor()).clamp(0.0, 4.0) as usize;
         return format::scientific(value, digits);
     }
     let decimals = if spacing > 0.0 { (-spacing.log10()).ceil().clamp(0.0, 6.0) as usize } else { 2 };
+    format::number(value, decimals)
+}
+
+/// The number at a tick of a logarithmic axis, with the same rule for all of them: plain where none is far from 1.
+fn power_number(exponent: f64, spacing: f64, range: &RangeInclusive<f64>) -> String {
+    let value = 10f64.powf(exponent);
+    let digits = usize::from(spacing < 0.999);
+    if *range.start() < -3.0 || *range.end() > 5.0 {
+        return format::scientific(value, digits);
+    }
+    let decimals = (digits as f64 - range.start().floor()).clamp(0.0, 4.0) as usize;
     format::number(value, decimals)
 }
 
@@ -438,14 +451,23 @@ mod tests {
 
     #[test]
     fn tick_numbers_have_the_decimals_of_their_spacing() {
-        assert_eq!(axis_number(0.3, 0.1), "0.3");
-        assert_eq!(axis_number(0.25, 0.05), "0.25");
-        assert_eq!(axis_number(50.0, 50.0), "50");
-        assert_eq!(axis_number(0.02, 0.02), "0.02");
-        assert_eq!([0.0, 20_000.0].map(|step| step_number(step, 20_000.0)), ["0", "20k"]);
-        assert_eq!(step_number(1500.0, 500.0), "1500");
-        assert_eq!([3e15, 3.5e15].map(|value| axis_number(value, 5e14)), ["3.0e15", "3.5e15"]);
-        assert_eq!([0.0, -1e308].map(|value| axis_number(value, 1e308)), ["0", "\u{2212}1e308"]);
-        assert_eq!([0.0, 2e-6, 4e-6].map(|value| axis_number(value, 2e-6)), ["0", "2e\u{2212}6", "4e\u{2212}6"]);
+        let axis = |values: &[f64], spacing: f64| -> Vec<String> {
+            let ends = values.iter().copied().fold((0.0, 0.0), |(low, high): (f64, f64), v| (low.min(v), high.max(v)));
+            values.iter().map(|value| axis_number(*value, spacing, &(ends.0..=ends.1))).collect()
+        };
+        assert_eq!(axis(&[0.3], 0.1), ["0.3"]);
+        assert_eq!(axis(&[0.25], 0.05), ["0.25"]);
+        assert_eq!(axis(&[50.0], 50.0), ["50"]);
+        assert_eq!(axis(&[0.02], 0.02), ["0.02"]);
+        assert_eq!(axis(&[3e15, 3.5e15], 5e14), ["3.0e15", "3.5e15"]);
+        assert_eq!(axis(&[0.0, -1e308], 1e308), ["0", "\u{2212}1e308"]);
+        assert_eq!(axis(&[0.0, 2e-6, 4e-6], 2e-6), ["0", "2e\u{2212}6", "4e\u{2212}6"]);
+        // One axis is written in one way, though only some of its numbers are enormous.
+        assert_eq!(axis(&[0.0, 5e5, 1e6, 1.5e6], 5e5), ["0", "5.0e5", "1.0e6", "1.5e6"]);
+        let step = |value, spacing| step_number(value, spacing, &(0.0..=2e4));
+        assert_eq!([step(0.0, 20_000.0), step(20_000.0, 20_000.0), step(1500.0, 500.0)], ["0", "20k", "1500"]);
+        let power = |exponent: f64, range| power_number(exponent, 1.0, &range);
+        assert_eq!([-2.0, -1.0, 0.0].map(|at| power(at, -2.0..=0.0)), ["0.01", "0.10", "1.00"]);
+        assert_eq!([-6.0, 0.0].map(|at| power(at, -6.0..=0.0)), ["1e\u{2212}6", "1e0"]);
     }
 }

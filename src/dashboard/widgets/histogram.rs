@@ -47,8 +47,8 @@ pub(crate) fn show(
             bottom = top;
         }
     }
-    for (tick, decimals) in [(-1.0f32, 0), (-0.5, 1), (0.0, 0), (0.5, 1), (1.0, 0)] {
-        let text = format::signed(f64::from(tick), decimals);
+    for tick in [-1.0f32, -0.5, 0.0, 0.5, 1.0] {
+        let text = format::signed(f64::from(tick), 1);
         painter.text(pos2(x(tick), plot.bottom() + 10.0), Align2::CENTER_TOP, text, small_font(), theme.text_weak);
     }
     if let Some(marked) = marked.filter(|cosine| cosine.is_finite()) {

@@ -1,6 +1,7 @@
 //! Small drawn signs: verdicts and run states. Drawn, so that they never depend on a font.
 
 use crate::dashboard::theme::{LINE_WIDTH, Theme};
+use crate::dashboard::traces::DASHES;
 use crate::trainer::RunState;
 use crate::verify::Verdict;
 use egui::{Color32, Painter, Pos2, Rect, Response, Role, Sense, Stroke, Ui, Vec2, WidgetInfo, pos2, vec2};
@@ -24,8 +25,7 @@ pub(crate) fn paint_verdict(painter: &Painter, center: Pos2, size: f32, verdict:
             painter.line(vec![at(-0.8, 0.05), at(-0.25, 0.65), at(0.8, -0.65)], stroke);
         }
         Verdict::Incorrect => {
-            painter.line_segment([at(-0.65, -0.65), at(0.65, 0.65)], stroke);
-            painter.line_segment([at(-0.65, 0.65), at(0.65, -0.65)], stroke);
+            paint_cross(painter, center, size, stroke.color);
         }
         Verdict::NoAnswer => {
             painter.line_segment([at(-0.7, 0.0), at(0.7, 0.0)], stroke);
@@ -35,6 +35,14 @@ pub(crate) fn paint_verdict(painter: &Painter, center: Pos2, size: f32, verdict:
             painter.line(vec![at(0.0, -0.45), at(0.0, 0.0), at(0.35, 0.0)], stroke);
         }
     }
+}
+
+/// Two crossed lines.
+pub(crate) fn paint_cross(painter: &Painter, center: Pos2, size: f32, color: Color32) {
+    let stroke = Stroke::new(if size < 8.0 { 1.2 } else { LINE_WIDTH }, color);
+    let at = |x: f32, y: f32| center + vec2(x, y) * (size / 2.0);
+    painter.line_segment([at(-0.65, -0.65), at(0.65, 0.65)], stroke);
+    painter.line_segment([at(-0.65, 0.65), at(0.65, -0.65)], stroke);
 }
 
 /// A verdict as a widget.
@@ -112,14 +120,19 @@ fn marked_word(ui: &mut Ui, word: &str, color: Color32, paint: impl FnOnce(&Pain
     response
 }
 
+/// How large a sample of a line is, points: two long dashes.
+pub(crate) const SAMPLE: Vec2 = vec2(34.0, 8.0);
+
 /// A sample of a run's line, broken as its curves are: not at all, dashed or dotted.
 pub(crate) fn paint_line(painter: &Painter, rect: Rect, color: Color32, style: usize) {
     let ends = [rect.left_center(), rect.right_center()];
     let stroke = Stroke::new(2.0, color);
+    let dashed = |length: f32| egui::Shape::dashed_line(&ends, stroke, length, length / std::f32::consts::GOLDEN_RATIO);
     match style {
         0 => painter.extend([egui::Shape::line_segment(ends, stroke)]),
-        1 => painter.extend(egui::Shape::dashed_line(&ends, stroke, 6.0, 4.0)),
-        _ => painter.extend(egui::Shape::dotted_line(&ends, color, 4.0, 1.25)),
+        1 => painter.extend(dashed(DASHES[0])),
+        2 => painter.extend(egui::Shape::dotted_line(&ends, color, 4.0, 1.25)),
+        _ => painter.extend(dashed(DASHES[1])),
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn show(
     let (rect, response) = ui.allocate_exact_size(vec2(side + MARGIN, side + MARGIN + CAPTION), Sense::click());
     let correct = group.correct();
     let m = group.rollouts.len();
-    let label = format!("Group {}, {correct} of {m} correct: {}", group.group + 1, format::one_line(&group.prompt, 80));
+    let label = format!("Group {}, {correct} of {m} correct: {}", group.group, format::one_line(&group.prompt, 80));
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, selected, &label));
     if ui.is_rect_visible(rect) {
         let painter = ui.painter();
@@ -45,7 +45,7 @@ pub(crate) fn show(
             painter.rect_stroke(rect, 3.0, Stroke::new(1.5, theme.focus), StrokeKind::Inside);
         }
         let line = pos2(matrix.left(), matrix.bottom() + CAPTION / 2.0);
-        let number = painter.layout_no_wrap(format!("{}", group.group + 1), small_font(), theme.text_weak);
+        let number = painter.layout_no_wrap(group.group.to_string(), small_font(), theme.text_weak);
         painter.galley(pos2(line.x, line.y - number.size().y / 2.0), number, theme.text_weak);
         // All wrong and all right say that base rewards teach nothing: drawn weaker than a mixed group.
         let color = if correct == 0 || correct == m { theme.text_weak } else { theme.text_strong };
@@ -54,7 +54,7 @@ pub(crate) fn show(
     }
     response.on_hover_ui(|ui| {
         ui.set_max_width(340.0);
-        ui.label(egui::RichText::new(format!("Group {}", group.group + 1)).color(theme.text_strong));
+        ui.label(egui::RichText::new(format!("Group {}", group.group)).color(theme.text_strong));
         ui.label(egui::RichText::new(group.prompt.trim()).monospace());
         ui.label(format!("{correct} of {m} rollouts correct"));
         if m > 0 && (correct == 0 || correct == m) {

@@ -3,7 +3,7 @@
 use crate::dashboard::theme::Theme;
 use crate::metrics::{self, Better, Metric};
 use egui::text::{LayoutJob, TextFormat};
-use egui::{Label, Response, RichText, TextStyle, Ui};
+use egui::{Color32, Label, Response, RichText, TextStyle, Ui};
 
 /// What a quantity means, for its tooltip.
 #[derive(Clone, Copy, Debug)]
@@ -72,12 +72,22 @@ pub(crate) fn row(ui: &mut Ui, theme: &Theme, meaning: Meaning<'_>, value: &str)
 
 /// Name and value as one short phrase that is never broken into lines.
 pub(crate) fn phrase(ui: &mut Ui, theme: &Theme, meaning: Meaning<'_>, short: &str, value: &str) -> Response {
+    let job = job(ui, short, value, [theme.text_weak, theme.text_strong]);
+    meaning.on(ui.add(Label::new(job).extend()), theme)
+}
+
+/// How wide such a phrase is, points.
+pub(crate) fn width(ui: &Ui, short: &str, value: &str) -> f32 {
+    ui.painter().layout_job(job(ui, short, value, [Color32::PLACEHOLDER; 2])).size().x
+}
+
+fn job(ui: &Ui, short: &str, value: &str, colors: [Color32; 2]) -> LayoutJob {
     let font = TextStyle::Body.resolve(ui.style());
     let mut job = LayoutJob::default();
     if !short.is_empty() {
-        job.append(short, 0.0, TextFormat::simple(font.clone(), theme.text_weak));
+        job.append(short, 0.0, TextFormat::simple(font.clone(), colors[0]));
     }
     let gap = if short.is_empty() { 0.0 } else { 4.0 };
-    job.append(value, gap, TextFormat::simple(font, theme.text_strong));
-    meaning.on(ui.add(Label::new(job).extend()), theme)
+    job.append(value, gap, TextFormat::simple(font, colors[1]));
+    job
 }

@@ -135,7 +135,7 @@ pub(crate) fn show(
     response.on_hover_ui_at_pointer(|ui| {
         ui.set_max_width(340.0);
         match hovered {
-            Some(place) => explain(ui, place, rollout(place), axes),
+            Some(place) => explain(ui, view.groups[place.group].group, place.index, rollout(place), axes),
             None => {
                 ui.label("Drag to list a part of the completions only; click beside the points to list all again.");
             }
@@ -173,12 +173,10 @@ fn paint_axes(painter: &Painter, theme: &Theme, plot: Rect, axes: [Quantity; 2],
 }
 
 /// The completion under the pointer.
-fn explain(ui: &mut Ui, place: Place, rollout: &RolloutView, axes: [Quantity; 2]) {
+fn explain(ui: &mut Ui, group: u32, index: usize, rollout: &RolloutView, axes: [Quantity; 2]) {
     let values = axes.map(|quantity| format!("{} {}", quantity.name(), quantity.format(quantity.of(rollout))));
     ui.label(format!(
-        "Completion {} of group {}, {}, {}",
-        place.index,
-        place.group + 1,
+        "Completion {index} of group {group}, {}, {}",
         marks::verdict_word(rollout.verdict),
         values.join(", ")
     ));

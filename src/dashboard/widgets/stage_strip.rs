@@ -46,7 +46,12 @@ pub(crate) fn show(
             Rect::from_min_max(pos2(left, strip.top()), pos2(left + segment, strip.bottom())).shrink2(vec2(1.0, 0.0));
         let runs = progress.stage == Some(stage) && !state.is_over();
         let is_known = total > 0.0 && time.is_finite();
-        let took = if is_known { format::duration(time) } else { String::new() };
+        let took = match (is_known, total > 0.0) {
+            (true, _) => format::duration(time),
+            // Of a stage that the record does not tell apart.
+            (false, true) => "–".to_owned(),
+            (false, false) => String::new(),
+        };
         let share = if is_known { time / total } else { 0.0 };
         let response = ui.interact(rect, ui.scope_id().with(("stage", place)), Sense::hover());
         paint_stage(ui, theme, rect, stage, &took, share as f32, runs);
@@ -67,7 +72,9 @@ pub(crate) fn show(
             let place = match stage {
                 Stage::Sample => "time/sample_s",
                 Stage::Verify => "time/verify_s",
-                Stage::Features | Stage::Novelty | Stage::Advantage => "time/feature_s",
+                Stage::Features => "time/feature_s",
+                Stage::Novelty => "time/novelty_s",
+                Stage::Advantage => "time/advantage_s",
                 Stage::Update => "time/update_s",
                 Stage::Evaluate => "time/evaluate_s",
                 Stage::Record => "",
@@ -76,8 +83,14 @@ pub(crate) fn show(
                 let text = format!("recorded as {place} in metrics.jsonl");
                 ui.label(egui::RichText::new(text).small().color(theme.text_weak));
             }
-            if is_recorded && stage == Stage::Features {
-                ui.label("As recorded in the run folder: with Novelty and Advantage.");
+            match stage {
+                Stage::Features => {
+                    ui.small("In the file with the times of Novelty and Advantage.");
+                }
+                Stage::Record if is_recorded => {
+                    ui.label("The file is written before this stage is over, so it does not have its time.");
+                }
+                _ => {}
             }
             if let Some(done) = progress.done.filter(|_| runs) {
                 ui.label(format!("{} done in the running step", format::percent(f64::from(done))));
