@@ -8,11 +8,12 @@ pub use crate::rollout::{
     Advantage, CompletionText, Cosines, Embedding, Feature, GroupProblem, InGroup, Judged, Novelty, PromptGroup,
     PromptTokens, Response, Reward, Rollouts, SemanticCosines, ShapedReward,
 };
+pub use crate::run::{LiveSetting, RunHandle, RunSnapshot, RunState, TrainerCommand};
 pub use crate::stages::{
     ActiveExperiment, ActiveTask, EntropyCoefficient, FeatureDemand, Policy, SampleRound, StageSystems, StepCounter,
     StepMetrics, TrainStep, center_group_advantages, compute_features, sample_completions, score_novelty,
     update_policy, verify_completions,
 };
 pub use crate::tasks::{Problem, Split, Task};
-pub use crate::trainer::{LiveSetting, Run, RunBuilder, RunEnd, RunHandle, RunSnapshot, RunState, TrainerCommand};
+pub use crate::trainer::{Run, RunBuilder, RunEnd};
 pub use crate::verify::{Verdict, Verification, boxed::last_boxed};

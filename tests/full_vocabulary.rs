@@ -96,7 +96,7 @@ fn orthant(place: &Path, arguments: &[&str]) -> Value {
 fn the_papers_experiment_runs_on_its_vocabulary() {
     const LIMIT_MIB: f64 = 12.0 * 1024.0;
     const NEEDED: u64 = 12 << 30;
-    if let Some(free) = orthant::memory::available(&candle_core::Device::Cpu).filter(|&free| free < NEEDED) {
+    if let Some(free) = orthant::machine::available(&candle_core::Device::Cpu).filter(|&free| free < NEEDED) {
         eprintln!("skipped: {} MiB of memory are free, and it takes {}", free >> 20, NEEDED >> 20);
         return;
     }

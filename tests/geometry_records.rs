@@ -170,7 +170,7 @@ fn check_tokens(method: &str) {
     let tokens = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
     assert_eq!(tokens.len(), 8 * PROMPTS);
     let rollouts = run.rollouts(2);
-    let view = orthant::experiment::RunDir::at(&run.folder).read_step(2).unwrap().unwrap();
+    let view = orthant::run::RunDir::at(&run.folder).read_step(2).unwrap().unwrap();
     assert_eq!(Some(&view), run.snapshot.latest.as_deref());
     let mut largest = 0.0f32;
     for (group, (cosines, _)) in by_group(&run, 2).iter().enumerate() {
@@ -219,13 +219,13 @@ fn what_a_run_recorded_reads_back_as_the_step_that_it_showed() {
     let place = Workplace::new();
     let settings = "method: G2rl(), record: (rollouts_every: 2, geometry_every: 1, encoder: Policy)";
     let run = place.run_parity(&place.parity_experiment(4, settings));
-    let folder = orthant::experiment::RunDir::at(&run.folder);
+    let folder = orthant::run::RunDir::at(&run.folder);
     assert_eq!(folder.recorded_steps().unwrap(), [2, 4]);
     assert!(folder.read_step(3).unwrap().is_none());
     let shown = run.snapshot.latest.as_ref().unwrap();
     assert!(shown.groups.iter().all(|group| !group.cosine.is_empty() && !group.semantic.is_empty()));
     assert_eq!(folder.read_step(4).unwrap().as_ref(), Some(shown.as_ref()));
-    let watched = orthant::trainer::WatchedRun::open(&run.folder).unwrap();
+    let watched = orthant::run::WatchedRun::open(&run.folder).unwrap();
     let seen = watched.snapshots.load();
     assert_eq!((seen.state, seen.step), (run.snapshot.state.clone(), 4));
     assert_eq!(seen.checkpoints, run.snapshot.checkpoints);

@@ -10,7 +10,7 @@ use common::{
     wait_for, wait_until,
 };
 use orthant::prelude::*;
-use orthant::trainer::WatchedRun;
+use orthant::run::WatchedRun;
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};

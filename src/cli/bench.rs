@@ -22,12 +22,13 @@ use super::terminal::{note, say};
 use super::{parse_device, whole};
 use crate::error::{Error, Result};
 use crate::experiment::{self, DeviceChoice, Experiment, G2rlConfig, MethodConfig, Precision};
-use crate::memory;
+use crate::machine;
 use crate::metrics::{self, Metric, MetricRow};
 use crate::model::{LanguageModel, Qwen3Config, TextTokenizer, Weights, data_type, open_device};
 use crate::rng::{self, Domain};
+use crate::run::{RunSnapshot, RunState, TrainerCommand};
 use crate::tasks::{Problem, Split, Task};
-use crate::trainer::{Run, RunBuilder, RunSnapshot, RunState, TrainerCommand};
+use crate::trainer::{Run, RunBuilder};
 use crate::verify::{Verdict, Verification};
 use candle_core::Device;
 use clap::Args;
@@ -136,12 +137,12 @@ impl BenchArguments {
         let slots = (self.prompts * self.group) as f64 * (self.prompt_len + self.new_tokens) as f64;
         let cache = slots * (2 * self.layers * self.kv_heads * self.head_dim * element) as f64;
         let needed = 2.0 * weights + cache;
-        match memory::available(&Device::Cpu) {
+        match machine::available(&Device::Cpu) {
             Some(available) if self.device == DeviceChoice::Cpu && needed > available as f64 => {
                 Err(Error::input(format!(
                     "this shape needs at least {}, but {} are free; choose smaller --hidden, --layers, --vocab or --prompts",
-                    memory::in_gib(needed as u64),
-                    memory::in_gib(available)
+                    machine::in_gib(needed as u64),
+                    machine::in_gib(available)
                 )))
             }
             _ => Ok(()),

@@ -8,7 +8,9 @@ use crate::experiment::{
     self, DataSource, DeviceChoice, EncoderSource, Experiment, HeldOutSource, ModelSource, SuiteConfig, TaskConfig,
 };
 use crate::files::space;
-use crate::memory::{self, Estimate, Plan, in_gib};
+use crate::machine;
+use crate::machine::in_gib;
+use crate::memory::{Estimate, Plan, Reference};
 use crate::model::{ENCODER_FILES, ModelFiles, bundled_models, hub, open_device};
 use crate::tasks;
 use candle_core::Device;
@@ -83,7 +85,7 @@ pub(super) fn run(arguments: &DoctorArguments) -> Result<u8> {
 
 /// Devices and what comes with the program.
 fn machine(report: &mut Report) {
-    let memory = |device: &Device| match (memory::available(device), memory::total(device)) {
+    let memory = |device: &Device| match (machine::available(device), machine::total(device)) {
         (Some(free), Some(all)) => format!("{} of {} free", in_gib(free), in_gib(all)),
         _ => "memory unknown".to_string(),
     };
@@ -129,11 +131,11 @@ fn examine(experiment: &Experiment, arguments: &DoctorArguments, report: &mut Re
         (format!("a GPU with {gib} GiB"), Some(gib << 30), false)
     } else {
         let device = open_device(experiment.device)?;
-        (memory::device_name(&device), memory::available(&device), device.is_cpu())
+        (machine::device_name(&device), machine::available(&device), device.is_cpu())
     };
     let plan = Plan::new(experiment, &files.config, prompt.unwrap_or(ASSUMED_PROMPT), on_cpu, available);
     let Plan { workload, estimate, .. } = &plan;
-    let is_offloaded = workload.reference == memory::Reference::Offloaded;
+    let is_offloaded = workload.reference == Reference::Offloaded;
     let known = if prompt.is_some() { "" } else { " (assumed: the data is not here)" };
     report
         .line("tokens", format!("prompts up to {}{known}, completions up to {}", workload.prompt, workload.new_tokens));

@@ -2,7 +2,7 @@
 
 use super::terminal::{note, tell_above};
 use crate::error::{Error, Result};
-use crate::evaluation::{EvaluationRecord, Suite, evaluate};
+use crate::evaluation::{Suite, evaluate};
 use crate::experiment::{self, OptimizerConfig, Precision, Pretrain};
 use crate::files::{self, SETTINGS_BYTES, checksums, space, staging, staging::StagedFolder};
 use crate::kernels::Buffers;
@@ -12,6 +12,7 @@ use crate::model::{
 };
 use crate::optim::{AdamW, AdamWSettings, Schedule};
 use crate::rng::{self, Domain};
+use crate::run::EvaluationRecord;
 use crate::tasks::{self, Split, Task};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};

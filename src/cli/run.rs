@@ -7,7 +7,8 @@ use crate::dashboard::{self, StartedRuns, WindowEnd};
 use crate::error::{Error, Result};
 use crate::experiment::{self, DeviceChoice, Experiment};
 use crate::metrics;
-use crate::trainer::{Run, RunBuilder, RunEnd, RunHandle, RunSnapshot, TrainerCommand};
+use crate::run::{RunHandle, RunSnapshot, TrainerCommand};
+use crate::trainer::{Run, RunBuilder, RunEnd};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
@@ -325,7 +326,7 @@ fn summarize(snapshot: &RunSnapshot, end: RunEnd, json: bool) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trainer::RunInfo;
+    use crate::run::RunInfo;
 
     #[test]
     fn a_run_that_was_gone_on_with_in_the_window_ended_as_it_did_then() {
@@ -344,7 +345,7 @@ mod tests {
     #[test]
     fn the_terminal_follows_what_is_started_after_the_first_run_until_the_window_is_closed() {
         let (own, _commands) = RunHandle::new(RunSnapshot::starting(RunInfo::default()));
-        own.snapshots.update(|snapshot| snapshot.state = crate::trainer::RunState::Finished);
+        own.snapshots.update(|snapshot| snapshot.state = crate::run::RunState::Finished);
         let (others, is_closed) = (StartedRuns::default(), Arc::new(AtomicBool::new(false)));
         let follower = {
             let (others, is_closed) = (StartedRuns::clone(&others), Arc::clone(&is_closed));

@@ -4,7 +4,7 @@ use super::run::stop_on_interrupt;
 use super::{WindowArguments, start};
 use crate::dashboard::{self, StartedRuns};
 use crate::error::{Error, Result};
-use crate::trainer::WatchedRun;
+use crate::run::WatchedRun;
 use clap::Args;
 use std::path::PathBuf;
 

@@ -15,7 +15,7 @@ use super::textures::Textures;
 use super::theme::{Theme, Themes};
 use super::vector;
 use crate::error::{Error, Result};
-use crate::trainer::{RunInfo, RunState};
+use crate::run::{RunInfo, RunState};
 use egui::layers::PaintList;
 use egui::{
     CentralPanel, Color32, ColorImage, Frame, LayerId, Margin, Panel, Rect, Stroke, Ui, UiBuilder, ViewportCommand,

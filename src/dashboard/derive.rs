@@ -2,7 +2,7 @@
 
 use super::format;
 use crate::geometry::{NEAR_ORTHOGONAL, Projection, cluster_order, effective_rank, project, spectrum};
-use crate::trainer::{Compared, GroupView, StepView};
+use crate::run::{Compared, GroupView, StepView};
 
 /// Bins of the histogram of pairs over [-1, 1].
 pub(crate) const BINS: usize = 40;

@@ -6,7 +6,7 @@ use super::series::{Axis, CurveSettings, title_of};
 use super::traces::{self, STYLES, Source, Trace};
 use crate::error::{Error, Result};
 use crate::figures::{Figure, FigureLine, FigurePlot};
-use crate::trainer::{Compared, GroupView, StepView};
+use crate::run::{Compared, GroupView, StepView};
 use egui::ColorImage;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -191,7 +191,7 @@ mod tests {
     use super::*;
     use crate::dashboard::state::State;
     use crate::dashboard::testing;
-    use crate::trainer::RunInfo;
+    use crate::run::RunInfo;
 
     #[test]
     fn the_table_has_a_line_per_step_and_the_figure_a_plot_per_panel() {

@@ -4,7 +4,7 @@
 
 use super::format;
 use crate::metrics::{self, Better, Metric, MetricRow};
-use crate::trainer::{Estimate, LiveSetting, RunSnapshot};
+use crate::run::{Estimate, LiveSetting, RunSnapshot};
 
 /// Steps up to the cursor whose mean counts as the present.
 const WINDOW: u64 = 10;
@@ -494,9 +494,9 @@ impl Look<'_> {
 mod tests {
     use super::*;
     use crate::dashboard::testing;
-    use crate::experiment::{Event, SettingEdit};
     use crate::metrics::History;
-    use crate::trainer::{EvaluationRecord, RunInfo};
+    use crate::run::{EvaluationRecord, RunInfo};
+    use crate::run::{Event, SettingEdit};
     use std::sync::Arc;
 
     fn run(values: impl Fn(u64) -> Vec<(&'static Metric, f64)>, steps: u64) -> RunSnapshot {

@@ -124,7 +124,7 @@ fn say(path: &str, value: &str) -> String {
 mod tests {
     use super::*;
     use crate::dashboard::testing;
-    use crate::trainer::RunInfo;
+    use crate::run::RunInfo;
     use std::sync::Arc;
 
     fn run(folder: &str, seed: u64, more: &str) -> State {

@@ -1,7 +1,7 @@
 //! The dashboard: one window on one run, of this process or read from its folder.
 //!
-//! The window lives on the main thread and the trainer on its own. Immutable [`RunSnapshot`](crate::trainer::RunSnapshot)s
-//! come one way, [`TrainerCommand`](crate::trainer::TrainerCommand)s go the other, and a frame waits for neither the trainer
+//! The window lives on the main thread and the trainer on its own. Immutable [`RunSnapshot`](crate::run::RunSnapshot)s
+//! come one way, [`TrainerCommand`](crate::run::TrainerCommand)s go the other, and a frame waits for neither the trainer
 //! nor the disk. Reading order:
 //!
 //! * `app`: the frame loop. Takes in a snapshot, draws the panels, sends commands.
@@ -58,7 +58,7 @@ mod widgets;
 
 use crate::error::{Error, Result};
 use crate::guard;
-use crate::trainer::{RunHandle, WatchedRun};
+use crate::run::{RunHandle, WatchedRun};
 use app::{Dashboard, ScreenshotResult};
 use dock::Dock;
 use open_run::RunSource;

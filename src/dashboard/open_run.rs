@@ -4,7 +4,7 @@ use super::loader::StepLoader;
 use super::problems::ProblemReader;
 use super::state::State;
 use crate::error::Result;
-use crate::trainer::{Change, RunHandle, SnapshotCell, TrainerCommand, WatchedRun};
+use crate::run::{Change, RunHandle, SnapshotCell, TrainerCommand, WatchedRun};
 use std::time::Duration;
 
 /// Snapshots that come faster than this share a frame, so that drawing leaves the processor to training.

@@ -3,7 +3,8 @@
 use super::open_run::RunSource;
 use super::start::StartedRuns;
 use crate::error::Result;
-use crate::trainer::{RunBuilder, WatchedRun};
+use crate::run::WatchedRun;
+use crate::trainer::RunBuilder;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};

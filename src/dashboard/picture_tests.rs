@@ -3,7 +3,7 @@
 use super::rasterizer::pixel;
 use super::testing::{self, Window, with_metric, with_step};
 use super::theme::Themes;
-use crate::trainer::{RunInfo, RunSnapshot};
+use crate::run::{RunInfo, RunSnapshot};
 use egui::{Color32, Key, Modifiers, Pos2, Rect, Theme, pos2, vec2};
 use egui_kittest::kittest::Queryable;
 use image::{Rgba, RgbaImage};

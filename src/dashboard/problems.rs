@@ -1,7 +1,7 @@
 //! How often each problem was solved over the run, read from the recorded rollouts on a thread of its own.
 
 use crate::error::{Error, Result};
-use crate::experiment::RunDir;
+use crate::run::RunDir;
 use crate::verify::Verdict;
 use crossbeam_channel::{Sender, bounded};
 use serde::Deserialize;

@@ -3,7 +3,7 @@
 use super::export;
 use super::format;
 use super::tokens::TokenQuantity;
-use crate::trainer::{RolloutView, StepView};
+use crate::run::{RolloutView, StepView};
 use crate::verify::Verdict;
 
 /// A number that every completion has.
@@ -317,7 +317,7 @@ mod tests {
             rows(&choices).listed.iter().map(|p| view.groups[p.group].rollouts[p.index].novelty).collect();
         assert!(novelties.is_sorted_by(|a, b| a >= b), "{novelties:?}");
         choices.verdict = Some(Verdict::Correct);
-        let correct: usize = view.groups.iter().map(crate::trainer::GroupView::correct).sum();
+        let correct: usize = view.groups.iter().map(crate::run::GroupView::correct).sum();
         assert_eq!(rows(&choices).listed.len(), correct);
         choices.axes = [Quantity::Novelty, Quantity::Reward];
         choices.brush = Some(Brush { x: [0.5, 1.0], y: [-2.0, 2.0] });

@@ -4,7 +4,7 @@
 //! the width of the picture and not by the length of the run.
 
 use crate::metrics::{self, History, Metric, MetricRow};
-use crate::trainer::{Estimate, EvaluationRecord};
+use crate::run::{Estimate, EvaluationRecord};
 use egui_plot::PlotPoint;
 
 /// Steps over which curves are smoothed at first.

@@ -2,7 +2,7 @@
 
 use super::dock::PanelKind;
 use super::testing::{self, Window};
-use crate::trainer::{RunSnapshot, RunState};
+use crate::run::{RunSnapshot, RunState};
 use egui::{Event, Key, Modifiers, MouseWheelSource, MouseWheelUnit, Rect, TouchPhase, Vec2, vec2};
 use egui_kittest::kittest::Queryable;
 

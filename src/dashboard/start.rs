@@ -3,9 +3,10 @@
 use super::labels::{self, Traits};
 use super::state::{Resumption, resumption, silence_s};
 use crate::error::{Error, Result};
-use crate::experiment::{self, Event, Experiment, RunDir};
+use crate::experiment::{self, Experiment};
 use crate::files::{self, SETTINGS_BYTES};
 use crate::metrics;
+use crate::run::{Event, RunDir};
 use crate::trainer::Run;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::path::{Path, PathBuf};

@@ -13,9 +13,11 @@ use super::problems::ProblemTable;
 use super::rollouts::{Place, RolloutChoices, Rows};
 use super::series::{CurveSettings, Curves};
 use super::tokens::{self, Differences, TextView};
-use crate::experiment::{self, Event, Experiment, FidelityRecord};
+use crate::experiment::{self, Experiment};
 use crate::metrics::{self, MetricRow};
-use crate::trainer::{Compared, GroupView, LiveSetting, RunSnapshot, RunState, StepView, TrainerCommand, goes_on};
+use crate::run::{Compared, GroupView, LiveSetting, RunSnapshot, RunState, StepView, TrainerCommand};
+use crate::run::{Event, FidelityRecord};
+use crate::trainer::goes_on;
 use std::sync::{Arc, PoisonError};
 
 /// Which pair the pair panel shows, and why.

@@ -7,12 +7,12 @@ use super::opener::Opener;
 use super::rasterizer::Rasterizer;
 use super::start::StartedRuns;
 use super::theme::Themes;
-use crate::experiment::{RolloutRecord, RunDir};
 use crate::metrics::{self, History, Metric, MetricRow};
-use crate::trainer::{
+use crate::run::{
     Estimate, EvaluationRecord, GroupTokens, GroupView, RolloutView, RunHandle, RunInfo, RunSnapshot, RunState, Stage,
     StageProgress, StepView, TrainerCommand,
 };
+use crate::run::{RolloutRecord, RunDir};
 use crate::verify::Verdict;
 use crossbeam_channel::Receiver;
 use egui::accesskit::Role;

@@ -8,7 +8,7 @@ use super::opener::Opener;
 use super::start::StartedRuns;
 use super::testing::{self, Window, name_completions, with_metric, with_step};
 use super::theme::Themes;
-use crate::trainer::{RunHandle, RunSnapshot, RunState, TrainerCommand};
+use crate::run::{RunHandle, RunSnapshot, RunState, TrainerCommand};
 use egui::accesskit::Role;
 use egui::{Event, Key, Modifiers};
 use egui_kittest::Harness;
@@ -387,14 +387,14 @@ fn a_step_with_parameter_gradients_offers_true_cosines_and_fidelity_stands_part_
     }));
     assert!(!window.has("Proxy fidelity, "));
     window.update(|snapshot| {
-        let block = |block: &str, pearson| crate::experiment::BlockFidelity {
+        let block = |block: &str, pearson| crate::run::BlockFidelity {
             block: block.to_string(),
             pearson,
             spearman: pearson,
             cosine_mean: Some(0.01),
         };
         let blocks = vec![block("all", Some(0.78)), block("layer 0", Some(-0.12)), block("norms", None)];
-        let record = crate::experiment::FidelityRecord { step: 2, groups: 1, pairs: 3, blocks };
+        let record = crate::run::FidelityRecord { step: 2, groups: 1, pairs: 3, blocks };
         snapshot.fidelity = std::sync::Arc::new(vec![record]);
     });
     assert!(window.has("Proxy fidelity, step 2, 3 pairs"));
@@ -463,7 +463,7 @@ fn enormous_values_are_short_and_stay_in_their_plots() {
 fn live_settings_are_edited_in_place_and_sent_with_enter() {
     let mut snapshot = testing::snapshot(20, 1, 2);
     let text = "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), method: G2rl(lambda: 0.5))";
-    snapshot.info = Arc::new(crate::trainer::RunInfo { experiment_ron: text.to_owned(), ..(*snapshot.info).clone() });
+    snapshot.info = Arc::new(crate::run::RunInfo { experiment_ron: text.to_owned(), ..(*snapshot.info).clone() });
     let mut window = Window::open(snapshot);
     window.press(Modifiers::NONE, Key::Num8);
     let field = |window: &Window| {
@@ -488,15 +488,15 @@ fn live_settings_are_edited_in_place_and_sent_with_enter() {
     assert!(window.has("Lambda: ") && window.has("lambda"), "what the experiment would refuse is refused at once");
     type_in(&mut window, "1.25");
     assert!(!window.has("Lambda: "));
-    let sent = TrainerCommand::Set(crate::trainer::LiveSetting::Lambda, 1.25);
+    let sent = TrainerCommand::Set(crate::run::LiveSetting::Lambda, 1.25);
     assert_eq!(window.commands.try_recv(), Ok(sent));
     assert!(window.has("after this step"));
     // What the trainer refuses keeps its place too.
-    let refuse = |setting, reason: &str| crate::trainer::Refusal { setting, reason: reason.to_owned() };
-    let of_another = refuse(crate::trainer::LiveSetting::Temperature, "too hot");
+    let refuse = |setting, reason: &str| crate::run::Refusal { setting, reason: reason.to_owned() };
+    let of_another = refuse(crate::run::LiveSetting::Temperature, "too hot");
     window.update(|snapshot| snapshot.refusals = Arc::new(vec![of_another.clone()]));
     assert!(!window.has("too hot") && window.has("after this step"));
-    let refused = refuse(crate::trainer::LiveSetting::Lambda, "too late");
+    let refused = refuse(crate::run::LiveSetting::Lambda, "too late");
     window.update(|snapshot| snapshot.refusals = Arc::new(vec![of_another, refused]));
     assert!(window.has("Lambda: too late") && field(&window).0 == "1.25");
     window.harness.get_by_role_and_label(Role::TextInput, "Lambda").focus();
@@ -509,7 +509,7 @@ fn live_settings_are_edited_in_place_and_sent_with_enter() {
 fn what_is_typed_for_a_setting_stays_until_it_is_entered() {
     let mut snapshot = testing::snapshot(20, 1, 2);
     let text = "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), method: G2rl(lambda: 0.5))";
-    snapshot.info = Arc::new(crate::trainer::RunInfo { experiment_ron: text.to_owned(), ..(*snapshot.info).clone() });
+    snapshot.info = Arc::new(crate::run::RunInfo { experiment_ron: text.to_owned(), ..(*snapshot.info).clone() });
     let mut window = Window::open(snapshot);
     window.press(Modifiers::NONE, Key::Num8);
     window.harness.get_by_role_and_label(Role::TextInput, "Lambda").focus();
@@ -524,8 +524,8 @@ fn what_is_typed_for_a_setting_stays_until_it_is_entered() {
     };
     assert!(window.has("Enter applies") && typed(&window) == "0.75" && window.commands.is_empty());
     window.update(|snapshot| {
-        let edit = crate::experiment::SettingEdit { path: "method.lambda".into(), from: 0.5.into(), to: 1.0.into() };
-        snapshot.events = Arc::new(vec![crate::experiment::Event::edited(20, edit)]);
+        let edit = crate::run::SettingEdit { path: "method.lambda".into(), from: 0.5.into(), to: 1.0.into() };
+        snapshot.events = Arc::new(vec![crate::run::Event::edited(20, edit)]);
     });
     assert_eq!(typed(&window), "0.75");
 }
@@ -859,7 +859,7 @@ fn the_legend_has_the_line_of_every_run() {
         .map(|seed| {
             let mut snapshot = testing::snapshot(20, 1, 4);
             let directory = format!("runs/s{seed}").into();
-            snapshot.info = Arc::new(crate::trainer::RunInfo { seed, directory, ..testing::info() });
+            snapshot.info = Arc::new(crate::run::RunInfo { seed, directory, ..testing::info() });
             RunSource::Trainer(RunHandle::new(snapshot).0)
         })
         .collect();

@@ -2,7 +2,7 @@
 
 use super::derive::{self, ColorScale, Order};
 use super::theme::Theme;
-use crate::trainer::{Compared, GroupView};
+use crate::run::{Compared, GroupView};
 use egui::{Color32, ColorImage, TextureHandle, TextureId, TextureOptions};
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 
 use super::format;
 use super::theme::Theme;
-use crate::trainer::GroupTokens;
+use crate::run::GroupTokens;
 use egui::Color32;
 use similar::{Algorithm, DiffTag, capture_diff_slices_deadline};
 use std::ops::Range;

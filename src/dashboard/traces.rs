@@ -4,7 +4,7 @@
 use super::series::{Axis, CurveSettings, Curves, Series};
 use super::state::State;
 use crate::metrics::Metric;
-use crate::trainer::RunInfo;
+use crate::run::RunInfo;
 use egui::Color32;
 use egui_plot::PlotPoint;
 
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
     use crate::dashboard::testing;
     use crate::metrics;
-    use crate::trainer::RunSnapshot;
+    use crate::run::RunSnapshot;
     use std::sync::Arc;
 
     /// A run whose accuracy at every step is `add` above that of the synthetic run.

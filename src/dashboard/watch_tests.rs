@@ -9,7 +9,7 @@ use super::rasterizer::Rasterizer;
 use super::start::StartedRuns;
 use super::testing;
 use super::theme::Themes;
-use crate::trainer::{SnapshotCell, WatchedRun};
+use crate::run::{SnapshotCell, WatchedRun};
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, ViewportCommand, vec2};
 use egui_kittest::Harness;

@@ -1,19 +1,8 @@
 //! pass@k, the majority's accuracy, and their confidence intervals.
 
 use crate::error::{Error, Result};
-use serde::{Deserialize, Serialize};
+use crate::run::Estimate;
 use std::collections::BTreeMap;
-
-/// An estimate with its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Estimate {
-    /// The estimate.
-    pub value: f64,
-    /// Lower end of the interval.
-    pub low: f64,
-    /// Upper end of the interval.
-    pub high: f64,
-}
 
 /// The unbiased estimate of pass@k from `n` samples of which `c` are correct: the chance that k samples drawn from the n
 /// without replacement hold a correct one, `1 - C(n - c, k) / C(n, k)`, and 1 where n - c < k.

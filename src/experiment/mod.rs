@@ -1,14 +1,7 @@
-//! Experiments: the file format, its validation and overrides, and the run folder.
+//! Experiments: the file format, its validation and overrides.
 
-mod checkpoints;
 mod config;
-mod events;
-mod manifest;
 mod parse;
-mod rewind;
-mod run_dir;
-mod steps;
-mod tail;
 
 pub use config::{
     AdamWConfig, Adapter, AnswerFormat, ArithmeticConfig, CountdownConfig, CurriculumConfig, DataSource, DatasetConfig,
@@ -18,10 +11,4 @@ pub use config::{
     OptimizerConfig, Precision, Pretrain, RecordConfig, RolloutConfig, ShapeConfig, StopConfig, SuiteConfig,
     TaskConfig, TemplateValue, TemplateVariables,
 };
-pub use events::{BlockFidelity, Event, FidelityRecord, SettingEdit};
-pub use manifest::{Manifest, ReplacedInput};
 pub use parse::{Difference, differences, from_text, locate, read, set, to_text};
-pub use rewind::Rewound;
-pub use run_dir::RunDir;
-pub use steps::RolloutRecord;
-pub use tail::Tail;

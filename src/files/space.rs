@@ -1,7 +1,7 @@
 //! Room on disks.
 
 use crate::error::{Error, Result};
-use crate::memory::in_gib;
+use crate::machine::in_gib;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 

@@ -1,9 +1,9 @@
 //! Settings that decide memory only, chosen so that a run fits its device; and what to change where none do.
 
-use super::device::in_gib;
 use super::estimate::{Estimate, Reference, Workload};
 use crate::error::{Error, Result};
 use crate::experiment::{Adapter, Experiment, LoraConfig, MICRO_BATCH_TOKENS, Precision};
+use crate::machine::in_gib;
 use crate::model::Qwen3Config;
 
 /// The share of a device's free memory that a plan may use: estimates are right to about 15 %, and other programs go on.

@@ -15,7 +15,7 @@ use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::experiment::{HubRepository, ModelSource};
 use crate::files::checksums;
-use crate::memory;
+use crate::machine;
 use candle_core::{DType, Device};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -136,12 +136,12 @@ impl ModelFiles {
     /// Loads it. A device without room for the weights is an input error.
     pub fn load(self, dtype: DType, device: &Device) -> Result<LanguageModel> {
         let needed = (self.config.parameter_count() * dtype.size_in_bytes()) as u64;
-        if let Some(free) = memory::available(device).filter(|&free| free < needed) {
+        if let Some(free) = machine::available(device).filter(|&free| free < needed) {
             return Err(Error::input(format!(
                 "the weights take {} in {dtype:?}, but {} has {} free; {} ({})",
-                memory::in_gib(needed),
-                memory::device_name(device),
-                memory::in_gib(free),
+                machine::in_gib(needed),
+                machine::device_name(device),
+                machine::in_gib(free),
                 if dtype == DType::F32 { "bf16 takes half of it" } else { "choose a smaller model or another device" },
                 self.origin
             )));

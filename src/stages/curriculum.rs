@@ -18,7 +18,7 @@ use crate::experiment::CurriculumConfig;
 use crate::metrics;
 use crate::rng::{self, Domain};
 use crate::rollout::{GroupProblem, Judged, PromptGroup, Rollouts};
-use crate::trainer::Stage;
+use crate::run::Stage;
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::metrics;
 use crate::objective::is_uniform;
 use crate::rollout::{PromptGroup, Reward, Rollouts};
-use crate::trainer::Stage;
+use crate::run::Stage;
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use bevy_ecs::system::{SystemParam, SystemState};

@@ -1,9 +1,10 @@
 //! Measures the policy on held-out problems: the base model before the first step, then on schedule, and after the last step.
 
 use super::{ActiveExperiment, Monitor, Policy, RunRecorder, StageSystems, StepCounter, TrainStep, warn};
-use crate::evaluation::{EvaluationRecord, Suite, evaluate};
+use crate::evaluation::{Suite, evaluate};
 use crate::experiment::EvaluationConfig;
-use crate::trainer::{Stage, StageProgress};
+use crate::run::EvaluationRecord;
+use crate::run::{Stage, StageProgress};
 use bevy_app::{App, Plugin, Startup};
 use bevy_ecs::prelude::*;
 use std::sync::Arc;

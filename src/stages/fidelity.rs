@@ -9,12 +9,12 @@
 use super::{
     ActiveExperiment, Monitor, Policy, RunRecorder, StageSystems, StepCounter, StepMetrics, TrainStep, compute_features,
 };
-use crate::experiment::{BlockFidelity, FidelityRecord};
 use crate::geometry::{CosineMatrix, pearson, spearman};
 use crate::metrics::{self, Metric};
 use crate::model::{GRADIENT_MEMORY, GradientForm, ParameterBlock};
 use crate::rollout::{Cosines, GradientCosines, PromptGroup, PromptTokens, Response, Rollouts};
-use crate::trainer::Stage;
+use crate::run::Stage;
+use crate::run::{BlockFidelity, FidelityRecord};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use std::sync::Arc;

@@ -36,14 +36,15 @@ pub use update::{EntropyCoefficient, KlCoefficient, Reference, UpdatePlugin, upd
 pub use verify::{VerifyPlugin, verify_completions};
 
 /// The stages as system sets of [`TrainStep`], chained in pipeline order.
-pub use crate::trainer::Stage as StageSystems;
+pub use crate::run::Stage as StageSystems;
 
-use crate::experiment::{Event, Experiment};
+use crate::experiment::Experiment;
 use crate::metrics::{self, Metric, MetricRow};
 use crate::model::LanguageModel;
 use crate::optim::AdamW;
+use crate::run::Event;
+use crate::run::{RunState, SnapshotCell, Stage, StageProgress, StageTimes};
 use crate::tasks::Task;
-use crate::trainer::{RunState, SnapshotCell, Stage, StageProgress, StageTimes};
 use bevy_app::{App, MainScheduleOrder, Plugin, PluginGroup, PluginGroupBuilder, Update};
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, ScheduleLabel};

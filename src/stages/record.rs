@@ -4,17 +4,17 @@ use super::{
     ActiveExperiment, Curriculum, KlCoefficient, Monitor, Policy, PolicyOptimizer, ProblemCursor, StageClock,
     StageSystems, StepCounter, StepMetrics, TrainStep, time_metrics,
 };
-use crate::experiment::{Event, RolloutRecord, RunDir, SettingEdit};
 use crate::geometry::{CosineMatrix, GroupGeometry, TokenAttribution};
 use crate::kernels::peak_gpu_memory;
-use crate::memory::GpuBusy;
+use crate::machine::GpuBusy;
 use crate::metrics::{self, MetricRow};
 use crate::model::TextTokenizer;
 use crate::rollout::{
     Advantage, CompletionText, Cosines, Feature, Geometry, GradientCosines, GroupProblem, Judged, Novelty, PromptGroup,
     Response, Reward, Rollouts, SemanticCosines, ShapedReward, TokenParts, TokenUpdate,
 };
-use crate::trainer::{GroupTokens, GroupView, RolloutView, StepView, TrainerState};
+use crate::run::{Event, RolloutRecord, RunDir, SettingEdit};
+use crate::run::{GroupTokens, GroupView, RolloutView, StepView, TrainerState};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use candle_core::Device;

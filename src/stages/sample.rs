@@ -15,8 +15,8 @@ use super::{
 use crate::metrics;
 use crate::model::{PromptRequest, Sampling, StreamKey};
 use crate::rollout::{CompletionText, GroupProblem, InGroup, PromptGroup, PromptTokens, Response, Rollouts};
+use crate::run::Stage;
 use crate::tasks::Split;
-use crate::trainer::Stage;
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use rayon::prelude::*;

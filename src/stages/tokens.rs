@@ -2,7 +2,7 @@
 //!
 //! Every `record.tokens_every` steps, before the update, one forward pass over the step's rollouts gives phi of every token. Reads
 //! [`Feature`] and [`Response`]; writes [`TokenParts`], which the record stage puts into `tokens/step_NNNNNN.safetensors`
-//! ([`RunDir::write_tokens`](crate::experiment::RunDir::write_tokens)).
+//! ([`RunDir::write_tokens`](crate::run::RunDir::write_tokens)).
 
 use super::{
     ActiveExperiment, FeatureWeights, Monitor, Policy, StageSystems, StepCounter, TrainStep, compute_features,
@@ -11,7 +11,7 @@ use crate::geometry::attribute_tokens;
 use crate::kernels::token_statistics;
 use crate::model::{ResponseBatch, response_micro_batches};
 use crate::rollout::{Feature, PromptGroup, PromptTokens, Response, Rollouts, TokenParts};
-use crate::trainer::Stage;
+use crate::run::Stage;
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 

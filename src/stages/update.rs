@@ -23,7 +23,7 @@ use crate::objective::{BatchTotals, MicroBatch, MicroLoss, Objective, adapted_kl
 use crate::optim::Gradients;
 use crate::rng::{self, Domain};
 use crate::rollout::{Advantage, PromptGroup, PromptTokens, Response, Rollouts, TokenUpdate};
-use crate::trainer::Stage;
+use crate::run::Stage;
 use bevy_app::{App, Plugin};
 use bevy_ecs::entity::EntityHashMap;
 use bevy_ecs::prelude::*;

@@ -3,10 +3,11 @@
 use super::orders::Orders;
 use super::resume::with_edit;
 use super::run::RunEnd;
-use super::snapshot::{LiveSetting, Refusal, RunState, SnapshotCell, TrainerCommand};
 use crate::error::{Error, Result};
-use crate::experiment::{Event, Experiment, SettingEdit};
+use crate::experiment::Experiment;
 use crate::methods::G2rlSettings;
+use crate::run::{Event, SettingEdit};
+use crate::run::{LiveSetting, Refusal, RunState, SnapshotCell, TrainerCommand};
 use crate::stages::{
     ActiveExperiment, CheckpointRequested, KlCoefficient, LiveEdits, RunRecorder, StepCounter, record_checkpoint,
 };

@@ -3,9 +3,10 @@
 use super::resume::Resumed;
 use crate::error::{Error, Result};
 use crate::evaluation::Suite;
-use crate::experiment::{EncoderSource, Event, Experiment, Manifest, ReplacedInput, SuiteConfig, to_text};
+use crate::experiment::{EncoderSource, Experiment, SuiteConfig, to_text};
 use crate::files::checksums::{self, sha256};
 use crate::model::{ENCODER_FILES, LanguageModel, hub, member};
+use crate::run::{Event, Manifest, ReplacedInput};
 use crate::tasks::{TRAINING_DATA, Task};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};

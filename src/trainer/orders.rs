@@ -1,7 +1,7 @@
 //! Commands to the trainer's thread, and what it does when the disk is full.
 
-use super::snapshot::{Attendance, RunState, SnapshotCell, TrainerCommand};
 use crate::error::Error;
+use crate::run::{Attendance, RunState, SnapshotCell, TrainerCommand};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,8 +83,8 @@ pub(super) fn patience(
 
 #[cfg(test)]
 mod tests {
-    use super::super::snapshot::{RunHandle, RunInfo, RunSnapshot};
     use super::*;
+    use crate::run::{RunHandle, RunInfo, RunSnapshot};
 
     #[test]
     fn a_full_disk_waits_for_somebody_at_the_window_and_fails_without_one() {

@@ -1,10 +1,10 @@
 //! What a run that goes on has behind it.
 
-use super::snapshot::RunHandle;
 use crate::error::Result;
-use crate::evaluation::EvaluationRecord;
-use crate::experiment::{Event, FidelityRecord, RunDir};
 use crate::metrics::MetricRow;
+use crate::run::EvaluationRecord;
+use crate::run::RunHandle;
+use crate::run::{Event, FidelityRecord, RunDir};
 use std::sync::Arc;
 
 /// What a resumed run has behind it; empty for a new one.

@@ -1,13 +1,13 @@
 //! What a run trains, and what stays as it is.
 
 use super::resume::Resumed;
-use super::state::TrainerState;
 use crate::error::Result;
 use crate::experiment::{Adapter, EncoderSource, Experiment, OptimizerConfig};
 use crate::model::{
     BertEncoder, ENCODER_FILES, FrozenNetwork, LanguageModel, LoraAdapter, PolicyEncoder, SentenceEncoder, hub,
 };
 use crate::optim::AdamW;
+use crate::run::TrainerState;
 use candle_core::{DType, Device};
 use std::path::Path;
 

@@ -1,16 +1,14 @@
 //! Going on with a run: from which checkpoint, with which settings, and what of them is not what held until then.
 
 use super::inputs;
-use super::state::TrainerState;
 use crate::error::{Error, Result};
-use crate::experiment::{
-    Adapter, Difference, Event, Experiment, Manifest, ReplacedInput, Rewound, RunDir, SettingEdit, TaskConfig,
-    differences, set,
-};
+use crate::experiment::{Adapter, Difference, Experiment, TaskConfig, differences, set};
 use crate::files::checksums;
 use crate::files::lock::FolderLock;
 use crate::model::{ModelFiles, TensorFiles};
 use crate::optim::STEPS;
+use crate::run::TrainerState;
+use crate::run::{Event, Manifest, ReplacedInput, Rewound, RunDir, SettingEdit};
 use std::path::{Path, PathBuf};
 
 /// A run that is to go on.

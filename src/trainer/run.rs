@@ -5,19 +5,19 @@ use super::orders::{self, Orders};
 use super::past::Past;
 use super::policy::{FrozenBase, state_of};
 use super::resume::{NO_LOCKS, Resumed, Resumption, Settled, goes_on};
-use super::snapshot::{RunHandle, RunInfo, RunSnapshot};
 use super::sources::{Source, settle_sources};
-use super::state::TrainerState;
 use super::thread::{Loaded, panicked, train};
 use crate::error::{Error, Result};
 use crate::evaluation::Suite;
-use crate::experiment::{
-    Event, Experiment, Manifest, MethodConfig, ModelSource, ReplacedInput, RunDir, TaskConfig, to_text,
-};
+use crate::experiment::{Experiment, MethodConfig, ModelSource, TaskConfig, to_text};
 use crate::files::lock::FolderLock;
 use crate::files::space;
-use crate::memory::{self, Plan};
+use crate::machine;
+use crate::memory::Plan;
 use crate::model::{LanguageModel, ModelFiles, TextTokenizer, data_type, open_device};
+use crate::run::TrainerState;
+use crate::run::{Event, Manifest, ReplacedInput, RunDir};
+use crate::run::{RunHandle, RunInfo, RunSnapshot};
 use crate::tasks::{self, Room, Task};
 use bevy_app::{App, Plugin, PluginGroupBuilder};
 use candle_core::Device;
@@ -166,8 +166,8 @@ impl RunBuilder {
         let room = tasks::room(experiment.rollout.max_new_tokens, shape.max_position_embeddings)?;
         let task = task_of(&experiment, task, tokenizer, room)?;
         let prompt = tasks::check_length(task.as_ref(), experiment.seed, tokenizer, room)?;
-        let plan = Plan::new(&experiment, shape, prompt, device.is_cpu(), memory::available(&device));
-        plan.check(&experiment, &memory::device_name(&device))?;
+        let plan = Plan::new(&experiment, shape, prompt, device.is_cpu(), machine::available(&device));
+        plan.check(&experiment, &machine::device_name(&device))?;
         plan.settle(&mut experiment);
         let settled = resumed.as_ref().map(|resumed| resumed.settle(&experiment)).transpose()?;
         let place = resumed.as_ref().map_or(runs, |resumed| resumed.directory.path());
@@ -392,7 +392,7 @@ fn run_info(
         method: experiment.method.label().to_string(),
         task: task.name().to_string(),
         model: format!("{name}, {count} parameters"),
-        device: memory::device_name(device),
+        device: machine::device_name(device),
         temperature: experiment.rollout.temperature,
         stop_step: experiment.stop.steps,
         directory: directory.to_path_buf(),

@@ -5,17 +5,18 @@ use super::orders::Orders;
 use super::past::Past;
 use super::policy::FrozenBase;
 use super::run::{Extension, RunEnd, StageChange};
-use super::snapshot::{RunState, SnapshotCell};
-use super::state::TrainerState;
 use crate::error::{Error, Result};
 use crate::evaluation::Suite;
-use crate::experiment::{Event, Experiment, Manifest, RunDir};
+use crate::experiment::Experiment;
 use crate::files::lock::FolderLock;
 use crate::guard::{self, panic_text};
 use crate::kernels::flush_subnormals;
 use crate::methods::add_method;
 use crate::model::LanguageModel;
 use crate::optim::AdamW;
+use crate::run::TrainerState;
+use crate::run::{Event, Manifest, RunDir};
+use crate::run::{RunState, SnapshotCell};
 use crate::stages::{
     ActiveExperiment, ActiveTask, Checkpoints, Curriculum, CurriculumPlugin, DynamicSamplingPlugin, Encoder,
     Evaluations, KlCoefficient, LiveEdits, Monitor, Policy, PolicyOptimizer, ProblemCursor, Reference, RunRecorder,

@@ -5,7 +5,7 @@ use crate::dashboard::copies::Copy;
 use crate::dashboard::format;
 use crate::dashboard::state::State;
 use crate::dashboard::theme::Theme;
-use crate::trainer::LiveSetting;
+use crate::run::LiveSetting;
 use egui::{Key, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 /// Width of the settings and events, points.

@@ -10,9 +10,9 @@ use crate::dashboard::theme::Theme;
 use crate::dashboard::widgets::cosine_matrix::{CosineMatrix, MatrixOutput};
 use crate::dashboard::widgets::quantity::{self, Meaning};
 use crate::dashboard::widgets::{directions, fidelity_bars, histogram, spectrum};
-use crate::experiment::FidelityRecord;
 use crate::metrics::{self, Better};
-use crate::trainer::{Compared, GroupView};
+use crate::run::FidelityRecord;
+use crate::run::{Compared, GroupView};
 use egui::{Rect, ScrollArea, Ui, UiBuilder, Vec2, pos2, vec2};
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use super::{Tools, caption, title};
 use crate::dashboard::copies::Copy;
 use crate::dashboard::loader::Absence;
 use crate::dashboard::state::State;
-use crate::trainer::{RunState, Stage};
+use crate::run::{RunState, Stage};
 use egui::{Frame, Margin, RichText, ScrollArea, Stroke, Ui};
 
 /// The error of a failed run in full, and what to try.

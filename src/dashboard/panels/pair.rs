@@ -12,7 +12,7 @@ use crate::dashboard::widgets::quantity::Meaning;
 use crate::dashboard::widgets::rollout_card::{self, Extent};
 use crate::dashboard::widgets::token_text::{Body, TokenBody};
 use crate::metrics::Better;
-use crate::trainer::{Compared, GroupView};
+use crate::run::{Compared, GroupView};
 use egui::{ComboBox, RichText, ScrollArea, Sense, TextStyle, Ui, vec2};
 use std::sync::Arc;
 

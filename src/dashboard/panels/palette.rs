@@ -3,7 +3,7 @@
 use super::Tools;
 use crate::dashboard::dock::PanelKind;
 use crate::dashboard::state::{Over, State, Wish};
-use crate::trainer::{Compared, TrainerCommand};
+use crate::run::{Compared, TrainerCommand};
 use egui::{Align2, Area, Frame, Id, Key, Modifiers, Order, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 /// Width of the palette, points.

@@ -11,7 +11,7 @@ use crate::dashboard::widgets::scatter::{self, Asked};
 use crate::dashboard::widgets::token_text::{Body, TokenBody};
 use crate::dashboard::widgets::{marks, token_chart};
 use crate::escape::{cut, escaped};
-use crate::trainer::{GroupView, RolloutView, StepView};
+use crate::run::{GroupView, RolloutView, StepView};
 use crate::verify::Verdict;
 use egui::{
     Align, Button, ComboBox, Id, Label, Layout, Rect, RichText, ScrollArea, Sense, Shape, Stroke, TextEdit, Ui,

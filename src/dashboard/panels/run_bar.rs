@@ -8,7 +8,7 @@ use crate::dashboard::theme::Theme;
 use crate::dashboard::widgets::quantity::{self, Meaning};
 use crate::dashboard::widgets::{marks, stage_strip};
 use crate::metrics::{self, Better, Metric, MetricRow};
-use crate::trainer::{RunState, Stage, StageTimes, TrainerCommand};
+use crate::run::{RunState, Stage, StageTimes, TrainerCommand};
 use egui::{Button, Label, RichText, Sense, Ui, vec2};
 use std::time::Duration;
 

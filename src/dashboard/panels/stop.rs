@@ -2,7 +2,7 @@
 
 use super::Tools;
 use crate::dashboard::state::{Over, State};
-use crate::trainer::{RunState, TrainerCommand};
+use crate::run::{RunState, TrainerCommand};
 use egui::{Button, Id, Modal, RichText, Ui};
 
 /// Draws the question where somebody wants to stop the run.

@@ -4,7 +4,7 @@ use super::marks;
 use crate::dashboard::derive::{ColorScale, GroupGeometry, Pair};
 use crate::dashboard::format;
 use crate::dashboard::theme::{Theme, small_font};
-use crate::trainer::{Compared, GroupView};
+use crate::run::{Compared, GroupView};
 use egui::epaint::TextShape;
 use egui::{
     Color32, CursorIcon, Painter, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, TextureId, Ui, Vec2,

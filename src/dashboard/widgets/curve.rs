@@ -7,7 +7,7 @@ use crate::dashboard::series::{Axis, PassCurves};
 use crate::dashboard::theme::{LINE_WIDTH, SMALL_SIZE, Theme, small_font};
 use crate::dashboard::traces::{DASHES, STYLES, Trace};
 use crate::metrics::{Better, Metric};
-use crate::trainer::Estimate;
+use crate::run::Estimate;
 use egui::{Color32, Id, Rect, Response, RichText, Stroke, Ui, UiBuilder, Vec2b, pos2, vec2};
 use egui_plot::{
     AxisHints, FilledArea, GridMark, HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints,

@@ -5,7 +5,7 @@ use crate::dashboard::derive::Pair;
 use crate::dashboard::format;
 use crate::dashboard::theme::{Theme, small_font};
 use crate::geometry::Projection;
-use crate::trainer::GroupView;
+use crate::run::GroupView;
 use egui::{Align2, Pos2, Rect, Role, Sense, Stroke, Ui, Vec2, WidgetInfo, vec2};
 
 /// An arrow is found by the pointer up to this far from its tip, points.

@@ -3,8 +3,8 @@
 use super::quantity::Meaning;
 use crate::dashboard::format;
 use crate::dashboard::theme::{Theme, small_font};
-use crate::experiment::{BlockFidelity, FidelityRecord};
 use crate::metrics::{self, Better};
+use crate::run::{BlockFidelity, FidelityRecord};
 use egui::{Align2, Rect, RichText, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
 /// Height of one bar, points.

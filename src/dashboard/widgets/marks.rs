@@ -2,7 +2,7 @@
 
 use crate::dashboard::theme::{LINE_WIDTH, Theme};
 use crate::dashboard::traces::DASHES;
-use crate::trainer::RunState;
+use crate::run::RunState;
 use crate::verify::Verdict;
 use egui::{Color32, Painter, Pos2, Rect, Response, Role, Sense, Stroke, Ui, Vec2, WidgetInfo, pos2, vec2};
 

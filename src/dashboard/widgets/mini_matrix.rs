@@ -3,7 +3,7 @@
 use super::marks;
 use crate::dashboard::format;
 use crate::dashboard::theme::{Theme, small_font};
-use crate::trainer::{Compared, GroupView};
+use crate::run::{Compared, GroupView};
 use egui::{Color32, Rect, Response, Role, Sense, Stroke, StrokeKind, TextureId, Ui, Vec2, WidgetInfo, pos2, vec2};
 
 /// Height of the line under the matrix, points.

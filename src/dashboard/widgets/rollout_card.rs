@@ -7,7 +7,7 @@ use crate::dashboard::format;
 use crate::dashboard::theme::Theme;
 use crate::dashboard::tokens::answer_range;
 use crate::metrics::Better;
-use crate::trainer::RolloutView;
+use crate::run::RolloutView;
 use egui::{Frame, Margin, RichText, ScrollArea, Stroke, Ui, vec2};
 
 /// How much is said of a rollout beside its text.

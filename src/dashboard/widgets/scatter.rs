@@ -4,7 +4,7 @@ use super::marks;
 use crate::dashboard::format;
 use crate::dashboard::rollouts::{Brush, Place, Quantity, Rows};
 use crate::dashboard::theme::{Theme, small_font};
-use crate::trainer::{RolloutView, StepView};
+use crate::run::{RolloutView, StepView};
 use egui::{Align2, Color32, Painter, Pos2, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2};
 use std::collections::HashSet;
 

@@ -2,7 +2,7 @@
 
 use crate::dashboard::format;
 use crate::dashboard::theme::{Theme, small_font};
-use crate::trainer::{RunState, Stage, StageProgress, StageTimes};
+use crate::run::{RunState, Stage, StageProgress, StageTimes};
 use egui::{Rect, Role, Sense, TextStyle, Ui, WidgetInfo, pos2, vec2};
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use crate::dashboard::format;
 use crate::dashboard::theme::{MONO_SIZE, Theme};
 use crate::dashboard::tokens::TokenQuantity;
-use crate::trainer::GroupTokens;
+use crate::run::GroupTokens;
 use egui::text::{LayoutJob, TextFormat};
 use egui::text_selection::LabelSelectionState;
 use egui::{Color32, FontId, Label, RichText, Role, Sense, Stroke, Ui, WidgetInfo};

@@ -1,13 +1,15 @@
 //! Taking a run folder back to a checkpoint: afterwards each step stands once, nothing damaged is left, and only files of names that
 //! the program gives are gone.
 
-use super::checkpoints::RECORDS;
-use super::events::{Event, FidelityRecord};
-use super::run_dir::{LOGS, RunDir, list, record_step};
+use super::FidelityRecord;
+use super::checkpoint::RECORDS;
+use super::logs::LOGS;
+use super::{RunDir, list, record_step};
 use crate::error::{Error, Result};
-use crate::evaluation::EvaluationRecord;
 use crate::files::{self, lines::Lines, lines::numbered, staging};
 use crate::metrics::MetricRow;
+use crate::run::EvaluationRecord;
+use crate::run::Event;
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -3,11 +3,10 @@
 //! A thread looks at the folder twice a second and reads what has been added to its logs, so that the same snapshots arise as
 //! from a trainer of this process. Rollouts are not read here; the dashboard reads the steps that it shows.
 
-use super::snapshot::{RunInfo, RunSnapshot, RunState, SnapshotCell};
+use super::{EvaluationRecord, Event, FidelityRecord, RunDir, RunInfo, RunSnapshot, RunState, SnapshotCell, Tail};
 use crate::error::{Error, Result};
 use crate::escape::shown;
-use crate::evaluation::EvaluationRecord;
-use crate::experiment::{Event, Experiment, FidelityRecord, RunDir, Tail, TaskConfig, to_text};
+use crate::experiment::{Experiment, TaskConfig, to_text};
 use crate::metrics::{self, MetricRow};
 use rayon::prelude::*;
 use serde::de::DeserializeOwned;

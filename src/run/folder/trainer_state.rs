@@ -4,8 +4,8 @@
 //! generator in it; what a step takes over from the steps before it is.
 
 use crate::error::{Error, Result};
-use crate::experiment::SettingEdit;
 use crate::files::{self, SETTINGS_BYTES};
+use crate::run::SettingEdit;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

@@ -48,12 +48,13 @@ impl Tail {
 
 #[cfg(test)]
 mod tests {
-    use crate::experiment::RunDir;
-    use crate::experiment::{Experiment, parse};
+    use crate::experiment::{self, Experiment};
+    use crate::run::RunDir;
     use std::fs;
 
     fn experiment() -> Experiment {
-        parse::from_text(r#"Experiment(name: "t", model: Bundled("countdown"), task: Countdown())"#, "test").unwrap()
+        experiment::from_text(r#"Experiment(name: "t", model: Bundled("countdown"), task: Countdown())"#, "test")
+            .unwrap()
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Lines of the logs: what happened, which settings were changed, how true the features were.
 
-use super::parse::Difference;
+use crate::experiment::Difference;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -43,7 +43,7 @@ impl SettingEdit {
         Self { path: difference.path.clone().into(), from: value(&difference.from), to: value(&difference.to) }
     }
 
-    /// As [`parse::set`] takes it.
+    /// As [`crate::experiment::set`] takes it.
     pub fn assignment(&self) -> String {
         format!("{}={}", self.path, ron_of(&self.to))
     }
@@ -65,32 +65,6 @@ impl Event {
         let text = format!("{} from {} to {}", edit.path, ron_of(&edit.from), ron_of(&edit.to));
         Self { edit: Some(edit), ..Self::now(step, "edit", text) }
     }
-}
-
-/// A line of `fidelity.jsonl`: how well features stood in for parameter gradients in one step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FidelityRecord {
-    /// The step.
-    pub step: u64,
-    /// Groups compared.
-    pub groups: usize,
-    /// Pairs of responses compared.
-    pub pairs: usize,
-    /// The whole network first, then its parts.
-    pub blocks: Vec<BlockFidelity>,
-}
-
-/// Fidelity for one part of the network. Numbers are null where they do not exist, such as correlations of constants.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BlockFidelity {
-    /// `all`, `embeddings`, `head`, `attention`, `mlp`, `norms`, or `layer N`.
-    pub block: String,
-    /// Pearson's correlation of feature cosines with the cosines of these gradients.
-    pub pearson: Option<f64>,
-    /// Spearman's rank correlation of the same.
-    pub spearman: Option<f64>,
-    /// Mean cosine between these gradients.
-    pub cosine_mean: Option<f64>,
 }
 
 #[cfg(test)]

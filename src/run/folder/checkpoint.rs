@@ -1,9 +1,9 @@
 //! The checkpoints in a run folder: whole or not there, with the experiment that held and the checksums of their files.
 
-use super::config::Experiment;
-use super::parse;
-use super::run_dir::{LOGS, RunDir, list, record_step};
+use super::logs::LOGS;
+use super::{RunDir, list, record_step};
 use crate::error::{Error, Result};
+use crate::experiment::{self, Experiment};
 use crate::files::{self, checksums, space, staging};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -86,7 +86,7 @@ impl RunDir {
     /// The experiment as it held when the checkpoint in `folder` was written; `None` where an older version wrote it.
     pub(crate) fn checkpoint_experiment(folder: &Path) -> Result<Option<Experiment>> {
         let path = folder.join(EXPERIMENT);
-        if path.exists() { parse::read(&path).map(Some) } else { Ok(None) }
+        if path.exists() { experiment::read(&path).map(Some) } else { Ok(None) }
     }
 
     /// Makes `checkpoints/step_NNNNNN/`, its content written by `fill` into a temporary folder first. What a run that goes on from it
@@ -98,7 +98,7 @@ impl RunDir {
         fill: impl Fn(&Path) -> Result<()>,
     ) -> Result<PathBuf> {
         let target = self.checkpoint_path(step);
-        let text = format!("{}\n", parse::to_text(experiment)?);
+        let text = format!("{}\n", experiment::to_text(experiment)?);
         self.persist(|| {
             space::check(self.path(), self.checkpoint_bytes()).map_err(Error::io("writing a checkpoint", &target))?;
             staging::replace(&target, |folder| {
@@ -147,13 +147,13 @@ fn sync(path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::Event;
     use crate::files::trace;
+    use crate::run::Event;
 
     #[test]
     fn what_a_checkpoint_counts_on_is_on_the_disk_before_it_gets_its_name() {
         let text = r#"Experiment(name: "t", model: Bundled("countdown"), task: Countdown())"#;
-        let experiment: Experiment = parse::from_text(text, "test").unwrap();
+        let experiment: Experiment = experiment::from_text(text, "test").unwrap();
         let parent = tempfile::tempdir().unwrap();
         let run = RunDir::create(parent.path(), &experiment).unwrap();
         let checkpoint = |step: u64| {

@@ -3,29 +3,32 @@
 //! Lines are appended as they come; whole files and checkpoints are written under a temporary name and renamed, so that they are
 //! there whole or not at all. A checkpoint gets its name when it, and all logs and records up to its step, are on the disk.
 
-use super::config::Experiment;
-use super::events::{Event, FidelityRecord};
-use super::manifest::Manifest;
-use super::parse;
-use super::tail::Tail;
+mod checkpoint;
+mod logs;
+mod manifest;
+mod rewind;
+mod step;
+mod tail;
+mod trainer_state;
+
+pub use logs::{BlockFidelity, FidelityRecord};
+pub use manifest::{Manifest, ReplacedInput};
+pub use rewind::Rewound;
+pub use step::RolloutRecord;
+pub use tail::Tail;
+pub use trainer_state::TrainerState;
+
 use crate::error::{Error, Result};
-use crate::escape::escaped;
-use crate::evaluation::EvaluationRecord;
+use crate::experiment::{self, Experiment};
 use crate::files::{
     self, SETTINGS_BYTES,
     lock::{self, FolderLock, Holder},
     space,
 };
-use crate::metrics::MetricRow;
-use serde::Serialize;
-use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom, Write};
+use logs::LOGS;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
-
-/// Files that grow by lines while a run goes on.
-pub(super) const LOGS: [&str; 4] = ["metrics.jsonl", "evals.jsonl", "events.jsonl", "fidelity.jsonl"];
 
 /// Folders in it.
 const FOLDERS: [&str; 5] = ["rollouts", "geometry", "tokens", "checkpoints", "figures"];
@@ -79,7 +82,7 @@ impl RunDir {
 
     /// Writes `experiment.ron`.
     pub fn write_experiment(&self, experiment: &Experiment) -> Result<()> {
-        self.write_whole("experiment.ron", format!("{}\n", parse::to_text(experiment)?).as_bytes())
+        self.write_whole("experiment.ron", format!("{}\n", experiment::to_text(experiment)?).as_bytes())
     }
 
     /// The same folder; what cannot be written to it is tried again for as long as `ask` says so.
@@ -115,7 +118,7 @@ impl RunDir {
                 path.display()
             )));
         }
-        Ok((Self::at(path), parse::read(&file)?))
+        Ok((Self::at(path), experiment::read(&file)?))
     }
 
     /// Refuses a folder in which something else stands where the run has a file or a folder. `look` says what is somewhere: links
@@ -150,88 +153,6 @@ impl RunDir {
         Self { path: path.to_path_buf(), patience: None, checkpoint_bytes: 0 }
     }
 
-    /// The metrics recorded so far.
-    pub fn read_metrics(&self) -> Result<Vec<MetricRow>> {
-        self.read_log("metrics.jsonl", MetricRow::from_json)
-    }
-
-    /// The evaluations recorded so far.
-    pub fn read_evaluations(&self) -> Result<Vec<EvaluationRecord>> {
-        self.read_log("evals.jsonl", |line| serde_json::from_str(line).ok())
-    }
-
-    /// The proxy fidelity measured so far.
-    pub fn read_fidelity(&self) -> Result<Vec<FidelityRecord>> {
-        self.read_log("fidelity.jsonl", |line| serde_json::from_str(line).ok())
-    }
-
-    /// What happened beside training so far.
-    pub fn read_events(&self) -> Result<Vec<Event>> {
-        self.read_log("events.jsonl", |line| serde_json::from_str(line).ok())
-    }
-
-    /// Reads `metrics.jsonl` as it grows.
-    pub fn tail_metrics(&self) -> Tail {
-        self.tail("metrics.jsonl")
-    }
-
-    /// Reads `evals.jsonl` as it grows.
-    pub fn tail_evaluations(&self) -> Tail {
-        self.tail("evals.jsonl")
-    }
-
-    /// Reads `events.jsonl` as it grows.
-    pub fn tail_events(&self) -> Tail {
-        self.tail("events.jsonl")
-    }
-
-    /// Reads `fidelity.jsonl` as it grows.
-    pub fn tail_fidelity(&self) -> Tail {
-        self.tail("fidelity.jsonl")
-    }
-
-    fn tail(&self, name: &str) -> Tail {
-        Tail::of(self.path.join(name))
-    }
-
-    /// When the run was last heard of: the newest time of its logs and its manifest.
-    pub fn last_written(&self) -> Option<SystemTime> {
-        let time = |name: &str| fs::metadata(self.path.join(name)).and_then(|file| file.modified()).ok();
-        LOGS.into_iter().chain(["experiment.ron", "manifest.json", "log.txt"]).filter_map(time).max()
-    }
-
-    /// The newest line of `metrics.jsonl`, without reading the whole file.
-    pub fn last_metrics(&self) -> Result<Option<MetricRow>> {
-        /// More than any line has.
-        const END_BYTES: u64 = 1 << 16;
-        let path = self.path.join("metrics.jsonl");
-        let read = || -> std::io::Result<Vec<u8>> {
-            let mut file = files::open_regular(&path)?;
-            let length = file.metadata()?.len();
-            file.seek(SeekFrom::Start(length.saturating_sub(END_BYTES)))?;
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        match read() {
-            Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).lines().rev().find_map(MetricRow::from_json)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io("reading the metrics", &path)(error)),
-        }
-    }
-
-    /// What the lines of a JSONL file say to `parse`; lines that cannot be read are left out.
-    fn read_log<T>(&self, name: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>> {
-        let path = self.path.join(name);
-        let bytes = match files::read(&path, u64::MAX) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(Error::io("reading a file of the run", &path)(error)),
-        };
-        let lines = bytes.split(|&byte| byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
-        Ok(lines.filter_map(parse).collect())
-    }
-
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -247,52 +168,6 @@ impl RunDir {
         let text = serde_json::to_string_pretty(manifest)
             .map_err(|e| Error::failed(format!("cannot write the manifest: {e}")))?;
         self.write_whole("manifest.json", format!("{text}\n").as_bytes())
-    }
-
-    /// Appends a line to `metrics.jsonl`.
-    pub fn append_metrics(&self, line: &impl Serialize) -> Result<()> {
-        self.append_line("metrics.jsonl", line)
-    }
-
-    /// Appends a line to `evals.jsonl`.
-    pub fn append_evaluation(&self, line: &impl Serialize) -> Result<()> {
-        self.append_line("evals.jsonl", line)
-    }
-
-    /// Appends a line to `fidelity.jsonl`.
-    pub fn append_fidelity(&self, record: &FidelityRecord) -> Result<()> {
-        self.append_line("fidelity.jsonl", record)
-    }
-
-    /// Appends a line to `events.jsonl`.
-    pub fn append_event(&self, event: &Event) -> Result<()> {
-        self.append_line("events.jsonl", event)
-    }
-
-    /// Appends a line with the time to `log.txt`.
-    pub fn log(&self, text: &str) -> Result<()> {
-        self.append("log.txt", format!("{:.0} {}\n", jiff::Timestamp::now(), escaped(text)).as_bytes())
-    }
-
-    fn append_line(&self, name: &str, line: &impl Serialize) -> Result<()> {
-        let mut bytes =
-            serde_json::to_vec(line).map_err(|e| Error::failed(format!("cannot write a line of {name}: {e}")))?;
-        bytes.push(b'\n');
-        self.append(name, &bytes)
-    }
-
-    /// Appends with one write, so that a reader sees whole lines. Where that fails, no part of them stays.
-    fn append(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.path.join(name);
-        self.persist(|| {
-            let mut file = files::open_own(&path, File::options().create(true).append(true))
-                .map_err(Error::io("opening a file of the run", &path))?;
-            let before = file.metadata().map_err(Error::io("opening a file of the run", &path))?.len();
-            file.write_all(bytes).map_err(|error| {
-                file.set_len(before).ok();
-                Error::io("appending to a file of the run", &path)(error)
-            })
-        })
     }
 
     /// Writes a file that is on the disk afterwards.
@@ -345,9 +220,11 @@ pub(super) fn record_step(name: &str, endings: &[&str]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::Event;
 
     fn experiment() -> Experiment {
-        parse::from_text(r#"Experiment(name: "t", model: Bundled("countdown"), task: Countdown())"#, "test").unwrap()
+        experiment::from_text(r#"Experiment(name: "t", model: Bundled("countdown"), task: Countdown())"#, "test")
+            .unwrap()
     }
 
     #[test]
@@ -356,7 +233,7 @@ mod tests {
         let first = RunDir::create(parent.path(), &experiment()).unwrap();
         let second = RunDir::create(parent.path(), &experiment()).unwrap();
         assert_ne!(first.path(), second.path());
-        let again: Experiment = parse::read(&first.path().join("experiment.ron")).unwrap();
+        let again: Experiment = experiment::read(&first.path().join("experiment.ron")).unwrap();
         assert_eq!(again, experiment());
     }
 

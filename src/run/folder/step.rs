@@ -1,9 +1,9 @@
 //! The record of a step in the run folder: rollouts, geometry and tokens, written and read back.
 
-use super::run_dir::{RunDir, list, record_step};
+use super::{RunDir, list, record_step};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::trainer::{GroupTokens, GroupView, RolloutView, StepView};
+use crate::run::{GroupTokens, GroupView, RolloutView, StepView};
 use candle_core::{Device, Tensor};
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -247,12 +247,13 @@ impl RolloutRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::Event;
-    use crate::experiment::{Experiment, parse};
+    use crate::experiment::{self, Experiment};
+    use crate::run::Event;
     use serde_json::Value;
 
     fn experiment() -> Experiment {
-        parse::from_text(r#"Experiment(name: "t", model: Bundled("countdown"), task: Countdown())"#, "test").unwrap()
+        experiment::from_text(r#"Experiment(name: "t", model: Bundled("countdown"), task: Countdown())"#, "test")
+            .unwrap()
     }
 
     fn record(group: u32, sample: usize) -> RolloutRecord {

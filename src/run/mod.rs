@@ -1,0 +1,32 @@
+//! A run as it is seen from outside: what is shown of it, what may be asked of it, and its folder.
+//!
+//! Everybody may read this module; it knows none of those who make a run. A trainer of this process and a folder that another
+//! process writes to give the same [`RunSnapshot`]s.
+
+mod command;
+mod evaluation;
+mod event;
+mod folder;
+mod handle;
+mod info;
+mod snapshot;
+mod stage;
+mod state;
+mod tokens;
+mod view;
+mod watch;
+
+pub use command::{LiveSetting, Refusal, TrainerCommand};
+pub use evaluation::{Estimate, EvaluationRecord};
+pub use event::{Event, SettingEdit};
+pub use folder::{
+    BlockFidelity, FidelityRecord, Manifest, ReplacedInput, Rewound, RolloutRecord, RunDir, Tail, TrainerState,
+};
+pub use handle::{Attendance, RunHandle};
+pub use info::RunInfo;
+pub use snapshot::{Change, RunSnapshot, SnapshotCell};
+pub use stage::{Stage, StageProgress, StageTimes};
+pub use state::RunState;
+pub use tokens::GroupTokens;
+pub use view::{Compared, GroupView, RolloutView, StepView};
+pub use watch::WatchedRun;
