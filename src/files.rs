@@ -1,6 +1,7 @@
 //! The one way to read a small file that somebody else made, and to put a whole file in its place.
 
 pub(crate) mod checksums;
+pub(crate) mod folder;
 pub(crate) mod lines;
 pub(crate) mod lock;
 pub(crate) mod space;

@@ -28,3 +28,4 @@ pub mod stages;
 pub mod tasks;
 pub mod trainer;
 pub mod verify;
+pub mod weights;

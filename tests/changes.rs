@@ -101,7 +101,8 @@ fn a_run_goes_on_with_what_it_began_with_or_says_what_it_goes_on_with() {
 /// A folder with a random model whose configuration has another value.
 fn tiny_model_with(place: &Workplace, field: &str, value: usize) -> PathBuf {
     use candle_core::{DType, Device};
-    use orthant::model::{LanguageModel, Weights};
+    use orthant::model::LanguageModel;
+    use orthant::weights::Weights;
     let model = tiny_model();
     let mut config = model.config.clone();
     assert_eq!(field, "intermediate_size");

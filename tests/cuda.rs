@@ -16,11 +16,12 @@ use orthant::kernels::{
     rotary_embedding, swiglu, token_logprob_entropy,
 };
 use orthant::model::{
-    Completion, LanguageModel, PromptRequest, ResponseBatch, Sampling, StreamKey, Weights, data_type, open_device,
+    Completion, LanguageModel, PromptRequest, ResponseBatch, Sampling, StreamKey, data_type, open_device,
 };
 use orthant::optim::{AdamW, AdamWSettings, Gradients};
 use orthant::prelude::*;
 use orthant::rng::{self, Domain};
+use orthant::weights::Weights;
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -6,7 +6,8 @@ mod common;
 
 use candle_core::{DType, Device};
 use common::{Workplace, largest_difference, tiny_model, tiny_model_with_head};
-use orthant::model::{LanguageModel, Qwen3Config, TextTokenizer, Weights};
+use orthant::model::{LanguageModel, Qwen3Config, TextTokenizer};
+use orthant::weights::Weights;
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output};

@@ -13,10 +13,11 @@ use orthant::geometry::TokenWeights;
 use orthant::kernels::{Buffers, linear, token_statistics};
 use orthant::model::{
     Completion, END_OF_TEXT, GradientSum, LanguageModel, PackedTokens, PromptRequest, Qwen3, Qwen3Config,
-    ResponseBatch, RopeScaling, Sampling, StreamKey, TextTokenizer, Weights,
+    ResponseBatch, RopeScaling, Sampling, StreamKey, TextTokenizer,
 };
 use orthant::objective::{BatchTotals, KlEstimator, Loss, MicroBatch, Objective, RatioLevel};
 use orthant::optim::Gradients;
+use orthant::weights::Weights;
 use std::collections::HashMap;
 use std::path::Path;
 

@@ -9,8 +9,8 @@ use bevy_ecs::prelude::*;
 use candle_core::{Device, Tensor};
 use common::{Parity, Workplace, checkpoint, json, lines};
 use orthant::experiment::{AdamWConfig, OptimizerConfig};
-use orthant::model::first_not_finite;
 use orthant::prelude::{Experiment, *};
+use orthant::weights::first_not_finite;
 use std::collections::BTreeMap;
 
 /// A weight that every token depends on.

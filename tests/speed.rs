@@ -8,7 +8,8 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use orthant::kernels::{self, Buffers, Heads, PAGE, Rotary, Segments, Uniforms};
-use orthant::model::{GradientSum, Qwen3, Qwen3Config, ResponseBatch, Weights};
+use orthant::model::{GradientSum, Qwen3, Qwen3Config, ResponseBatch};
+use orthant::weights::Weights;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -6,8 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use orthant::data::read_records;
-use orthant::verify::boxed::last_boxed;
-use orthant::verify::{AnswerFormat, Equality, Verdict, answers_equal, verify};
+use orthant::verify::{AnswerFormat, Equality, Verdict, answers_equal, boxed::last_boxed, verify};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -7,13 +7,14 @@ use crate::experiment::{self, OptimizerConfig, Precision, Pretrain};
 use crate::files::{self, SETTINGS_BYTES, checksums, space, staging, staging::StagedFolder};
 use crate::kernels::Buffers;
 use crate::model::{
-    END_OF_TEXT, GradientSum, LanguageModel, Qwen3Config, ResponseBatch, TextTokenizer, Weights, data_type,
-    micro_batches, open_device,
+    END_OF_TEXT, GradientSum, LanguageModel, Qwen3Config, ResponseBatch, TextTokenizer, data_type, micro_batches,
+    open_device,
 };
 use crate::optim::{AdamW, AdamWSettings, Schedule};
 use crate::rng::{self, Domain};
 use crate::run::EvaluationRecord;
 use crate::tasks::{self, Split, Task};
+use crate::weights::Weights;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;

@@ -4,8 +4,7 @@
 
 use super::panels::{self, Tools};
 use super::state::{State, Wish};
-use crate::dashboard::theme::Theme;
-use crate::dashboard::widgets::marks;
+use crate::dashboard::{theme::Theme, widgets::marks};
 use egui::{Color32, Frame, Margin, Stroke, Ui, Visuals, WidgetText};
 use egui_tiles::{
     Behavior, Container, Linear, LinearDir, SimplificationOptions, TabState, Tile, TileId, Tiles, Tree, UiResponse,

@@ -189,8 +189,7 @@ pub(crate) fn write(folder: PathBuf, csv: String, figure: Figure, result: &Expor
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dashboard::state::State;
-    use crate::dashboard::testing;
+    use crate::dashboard::{state::State, testing};
     use crate::run::RunInfo;
 
     #[test]

@@ -495,8 +495,7 @@ mod tests {
     use super::*;
     use crate::dashboard::testing;
     use crate::metrics::History;
-    use crate::run::{EvaluationRecord, RunInfo};
-    use crate::run::{Event, SettingEdit};
+    use crate::run::{EvaluationRecord, Event, RunInfo, SettingEdit};
     use std::sync::Arc;
 
     fn run(values: impl Fn(u64) -> Vec<(&'static Metric, f64)>, steps: u64) -> RunSnapshot {

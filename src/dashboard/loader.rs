@@ -4,8 +4,7 @@
 //! that is wanted then; those in between are never read.
 
 use crate::error::{Error, Result};
-use crate::run::RunDir;
-use crate::run::StepView;
+use crate::run::{RunDir, StepView};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::collections::VecDeque;
 use std::path::Path;

@@ -1,8 +1,7 @@
 //! Behaviour of the panels that show completions: the rollouts panel, the token view, problems over time, the scrubber's events.
 
 use super::testing::{self, Window, name_completions, with_step};
-use crate::run::{Event, SettingEdit};
-use crate::run::{RunInfo, RunSnapshot};
+use crate::run::{Event, RunInfo, RunSnapshot, SettingEdit};
 use crate::verify::Verdict;
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, OutputCommand, PointerButton, Pos2, vec2};

@@ -15,8 +15,9 @@ use super::series::{CurveSettings, Curves};
 use super::tokens::{self, Differences, TextView};
 use crate::experiment::{self, Experiment};
 use crate::metrics::{self, MetricRow};
-use crate::run::{Compared, GroupView, LiveSetting, RunSnapshot, RunState, StepView, TrainerCommand};
-use crate::run::{Event, FidelityRecord};
+use crate::run::{
+    Compared, Event, FidelityRecord, GroupView, LiveSetting, RunSnapshot, RunState, StepView, TrainerCommand,
+};
 use crate::trainer::goes_on;
 use std::sync::{Arc, PoisonError};
 

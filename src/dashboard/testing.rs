@@ -9,10 +9,9 @@ use super::start::StartedRuns;
 use super::theme::Themes;
 use crate::metrics::{self, History, Metric, MetricRow};
 use crate::run::{
-    Estimate, EvaluationRecord, GroupTokens, GroupView, RolloutView, RunHandle, RunInfo, RunSnapshot, RunState, Stage,
-    StageProgress, StepView, TrainerCommand,
+    Estimate, EvaluationRecord, GroupTokens, GroupView, RolloutRecord, RolloutView, RunDir, RunHandle, RunInfo,
+    RunSnapshot, RunState, Stage, StageProgress, StepView, TrainerCommand,
 };
-use crate::run::{RolloutRecord, RunDir};
 use crate::verify::Verdict;
 use crossbeam_channel::Receiver;
 use egui::accesskit::Role;

@@ -7,10 +7,10 @@
 use super::adapter_files::{AdapterFiles, linear_layers};
 use super::config::Qwen3Config;
 use super::projection::LowRank;
-use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::experiment::{LoraConfig, ModelSource};
 use crate::rng::{self, Domain};
+use crate::weights::Weights;
 use candle_core::{DType, Device, Tensor, Var};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;

@@ -6,11 +6,10 @@
 use super::bert_shape::Shape;
 use super::codec::Codec;
 use super::encoder::BATCH_TOKENS;
-use super::folder;
 use super::pooling;
-use super::tensor_files::TensorFiles;
 use crate::error::{Error, Result};
-use crate::files::TOKENIZER_BYTES;
+use crate::files::{TOKENIZER_BYTES, folder};
+use crate::weights::TensorFiles;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::{BertModel, Config, PositionEmbeddingType};

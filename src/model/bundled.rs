@@ -1,9 +1,9 @@
 //! Models that come with the program, compiled into it.
 
 use super::config::Qwen3Config;
-use super::tensor_files::TensorFiles;
 use super::tokenizer::TextTokenizer;
 use crate::error::{Error, Result, nearest};
+use crate::weights::TensorFiles;
 
 /// The files of one bundled model.
 struct Bundled {

@@ -2,8 +2,8 @@
 
 use super::config::Qwen3Config;
 use super::qwen3::Qwen3;
-use super::weights::Weights;
 use crate::error::Result;
+use crate::weights::Weights;
 use candle_core::Device;
 
 /// A network that is not trained, on its device or waiting in the machine's memory.

@@ -260,7 +260,8 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{END_OF_TEXT, Qwen3Config, TextTokenizer, Weights};
+    use crate::model::{END_OF_TEXT, Qwen3Config, TextTokenizer};
+    use crate::weights::Weights;
     use candle_core::{DType, Device};
 
     fn model() -> LanguageModel {

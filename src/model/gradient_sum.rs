@@ -7,12 +7,12 @@
 use super::qwen3::{PackedTokens, Qwen3};
 use super::recompute::LayerInputs;
 use super::responses::ResponseBatch;
-use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::kernels::{
     Buffers, LayerParts, LayerShape, Saved, TokenHead, add_norm_backward, norm, token_logprob_entropy, with_slices,
 };
 use crate::optim::Gradients;
+use crate::weights::Weights;
 use candle_core::{Device, Tensor, TensorId, Var};
 use std::collections::HashMap;
 

@@ -5,12 +5,11 @@ use super::config::Qwen3Config;
 use super::files::ModelFiles;
 use super::qwen3::Qwen3;
 use super::settings::ModelSettings;
-use super::tensor_files::WHOLE;
 use super::tokenizer::TextTokenizer;
-use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::experiment::ModelSource;
 use crate::files::checksums::sha256;
+use crate::weights::{WHOLE, Weights};
 use candle_core::{DType, Device, Var};
 use std::path::Path;
 

@@ -263,9 +263,10 @@ impl Step<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Qwen3Config, Weights};
+    use super::super::Qwen3Config;
     use super::*;
     use crate::kernels::check::difference;
+    use crate::weights::Weights;
     use candle_core::{DType, Device};
 
     fn network() -> Qwen3 {

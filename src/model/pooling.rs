@@ -2,9 +2,9 @@
 //! mean over all tokens; normalising is done in any case. Folders of plain BERTs say nothing.
 
 use super::fields::Fields;
-use super::folder;
 use crate::error::{Error, Result};
 use crate::escape::{MOST_SHOWN, cut};
+use crate::files::folder;
 use serde_json::{Value, json};
 use std::path::Path;
 

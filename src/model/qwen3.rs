@@ -7,11 +7,11 @@ use super::adapter::LoraAdapter;
 use super::config::Qwen3Config;
 use super::projection::{LowRank, Projection};
 use super::rope::rotary;
-use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::kernels::{
     LayerParts, LayerShape, Rotary, Segments, causal_attention, fused, gather_rows, rms_norm, rotary_embedding, swiglu,
 };
+use crate::weights::Weights;
 use candle_core::{Device, Tensor};
 use std::sync::Arc;
 

@@ -3,10 +3,10 @@
 
 use super::config::{Qwen3Config, token_ids};
 use super::fields::{Fields, in_words, is_nothing};
-use super::folder;
 use super::tokenizer::TextTokenizer;
 use crate::error::{Error, Result};
 use crate::escape::{MOST_LISTED, listed};
+use crate::files::folder;
 use candle_core::DType;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;

@@ -1,10 +1,9 @@
 //! Text to token ids and back, from a folder's `tokenizer.json`.
 
 use super::codec::Codec;
-use super::folder;
 use crate::error::{Error, Result};
 use crate::escape::{MOST_SHOWN, cut};
-use crate::files::{SETTINGS_BYTES, TOKENIZER_BYTES, checksums::sha256, decode};
+use crate::files::{SETTINGS_BYTES, TOKENIZER_BYTES, checksums::sha256, decode, folder};
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;

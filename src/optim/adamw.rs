@@ -4,7 +4,7 @@ use super::gradients::Gradients;
 use super::rule::Rule;
 use crate::error::{Error, Result};
 use crate::kernels::{self, Parameter};
-use crate::model::{TensorFiles, Weights, first_not_finite, write_tensors};
+use crate::weights::{TensorFiles, Weights, first_not_finite, write_tensors};
 use candle_core::{DType, Tensor, Var};
 use std::collections::HashMap;
 use std::path::Path;

@@ -5,7 +5,7 @@ use crate::data::Label;
 use crate::error::{Error, Result};
 use crate::files::{self, lock::FolderLock};
 use crate::geometry::CosineMatrix;
-use crate::model::{TensorFiles, write_tensors};
+use crate::weights::{TensorFiles, write_tensors};
 use candle_core::{Device, Tensor};
 use serde::Serialize;
 use serde_json::{Map, Value};

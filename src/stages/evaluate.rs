@@ -3,8 +3,7 @@
 use super::{ActiveExperiment, Monitor, Policy, RunRecorder, StageSystems, StepCounter, TrainStep, warn};
 use crate::evaluation::{Suite, evaluate};
 use crate::experiment::EvaluationConfig;
-use crate::run::EvaluationRecord;
-use crate::run::{Stage, StageProgress};
+use crate::run::{EvaluationRecord, Stage, StageProgress};
 use bevy_app::{App, Plugin, Startup};
 use bevy_ecs::prelude::*;
 use std::sync::Arc;

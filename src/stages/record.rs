@@ -13,8 +13,9 @@ use crate::rollout::{
     Advantage, CompletionText, Cosines, Feature, Geometry, GradientCosines, GroupProblem, Judged, Novelty, PromptGroup,
     Response, Reward, Rollouts, SemanticCosines, ShapedReward, TokenParts, TokenUpdate,
 };
-use crate::run::{Event, RolloutRecord, RunDir, SettingEdit};
-use crate::run::{GroupTokens, GroupView, RolloutView, StepView, TrainerState};
+use crate::run::{
+    Event, GroupTokens, GroupView, RolloutRecord, RolloutView, RunDir, SettingEdit, StepView, TrainerState,
+};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use candle_core::Device;

@@ -16,14 +16,14 @@ use crate::experiment::{OptimizerConfig, Precision};
 use crate::kernels::Buffers;
 use crate::metrics;
 use crate::model::{
-    ForwardPass, FrozenNetwork, GradientSum, LanguageModel, Qwen3, ResponseBatch, first_not_finite,
-    response_micro_batches,
+    ForwardPass, FrozenNetwork, GradientSum, LanguageModel, Qwen3, ResponseBatch, response_micro_batches,
 };
 use crate::objective::{BatchTotals, MicroBatch, MicroLoss, Objective, adapted_kl_coefficient};
 use crate::optim::Gradients;
 use crate::rng::{self, Domain};
 use crate::rollout::{Advantage, PromptGroup, PromptTokens, Response, Rollouts, TokenUpdate};
 use crate::run::Stage;
+use crate::weights::first_not_finite;
 use bevy_app::{App, Plugin};
 use bevy_ecs::entity::EntityHashMap;
 use bevy_ecs::prelude::*;

@@ -16,9 +16,8 @@ use super::{Problem, Split, Task, same_text};
 use crate::error::Result;
 use crate::model::TextTokenizer;
 use crate::rng;
-use crate::verify::boxed::last_boxed;
 use crate::verify::expression::{Expression, Operator, Rational};
-use crate::verify::{Verdict, Verification};
+use crate::verify::{Verdict, Verification, boxed::last_boxed};
 use rand_chacha::ChaCha8Rng;
 use std::fmt::Write;
 

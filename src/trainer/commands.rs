@@ -6,8 +6,7 @@ use super::run::RunEnd;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::methods::G2rlSettings;
-use crate::run::{Event, SettingEdit};
-use crate::run::{LiveSetting, Refusal, RunState, SnapshotCell, TrainerCommand};
+use crate::run::{Event, LiveSetting, Refusal, RunState, SettingEdit, SnapshotCell, TrainerCommand};
 use crate::stages::{
     ActiveExperiment, CheckpointRequested, KlCoefficient, LiveEdits, RunRecorder, StepCounter, record_checkpoint,
 };

@@ -2,9 +2,7 @@
 
 use crate::error::Result;
 use crate::metrics::MetricRow;
-use crate::run::EvaluationRecord;
-use crate::run::RunHandle;
-use crate::run::{Event, FidelityRecord, RunDir};
+use crate::run::{EvaluationRecord, Event, FidelityRecord, RunDir, RunHandle};
 use std::sync::Arc;
 
 /// What a resumed run has behind it; empty for a new one.

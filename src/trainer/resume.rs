@@ -3,12 +3,11 @@
 use super::inputs;
 use crate::error::{Error, Result};
 use crate::experiment::{Adapter, Difference, Experiment, TaskConfig, differences, set};
-use crate::files::checksums;
-use crate::files::lock::FolderLock;
-use crate::model::{ModelFiles, TensorFiles};
+use crate::files::{checksums, lock::FolderLock};
+use crate::model::ModelFiles;
 use crate::optim::STEPS;
-use crate::run::TrainerState;
-use crate::run::{Event, Manifest, ReplacedInput, Rewound, RunDir, SettingEdit};
+use crate::run::{Event, Manifest, ReplacedInput, Rewound, RunDir, SettingEdit, TrainerState};
+use crate::weights::TensorFiles;
 use std::path::{Path, PathBuf};
 
 /// A run that is to go on.

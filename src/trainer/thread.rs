@@ -14,9 +14,7 @@ use crate::kernels::flush_subnormals;
 use crate::methods::add_method;
 use crate::model::LanguageModel;
 use crate::optim::AdamW;
-use crate::run::TrainerState;
-use crate::run::{Event, Manifest, RunDir};
-use crate::run::{RunState, SnapshotCell};
+use crate::run::{Event, Manifest, RunDir, RunState, SnapshotCell, TrainerState};
 use crate::stages::{
     ActiveExperiment, ActiveTask, Checkpoints, Curriculum, CurriculumPlugin, DynamicSamplingPlugin, Encoder,
     Evaluations, KlCoefficient, LiveEdits, Monitor, Policy, PolicyOptimizer, ProblemCursor, Reference, RunRecorder,

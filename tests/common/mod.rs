@@ -5,8 +5,9 @@
 
 use candle_core::{DType, Device, Tensor};
 use orthant::experiment::{ModelSource, TaskConfig};
-use orthant::model::{END_OF_TEXT, LanguageModel, Qwen3Config, TextTokenizer, Weights};
+use orthant::model::{END_OF_TEXT, LanguageModel, Qwen3Config, TextTokenizer};
 use orthant::prelude::*;
+use orthant::weights::Weights;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

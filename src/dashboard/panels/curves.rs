@@ -2,14 +2,10 @@
 
 use super::trailing::Trailing;
 use super::{Tools, caption};
-use crate::dashboard::export;
-use crate::dashboard::format;
 use crate::dashboard::series::{Axis, CurvePanel, CurveSettings, PassCurves, title_of};
-use crate::dashboard::state::State;
-use crate::dashboard::theme::Theme;
 use crate::dashboard::traces::{self, Source};
 use crate::dashboard::widgets::curve::{self, CurveContext, MENU, MetricPlot, RunPass, TITLE};
-use crate::dashboard::widgets::marks;
+use crate::dashboard::{export, format, state::State, theme::Theme, widgets::marks};
 use crate::metrics::{self, Metric};
 use egui::emath::NumExt as _;
 use egui::{Button, Rect, RichText, ScrollArea, Sense, TextEdit, Ui, UiBuilder, Vec2, pos2, vec2};

@@ -1,10 +1,7 @@
 //! The experiment panel: settings that can be changed while the run goes on, what happened beside training, and the experiment.
 
 use super::{Tools, caption};
-use crate::dashboard::copies::Copy;
-use crate::dashboard::format;
-use crate::dashboard::state::State;
-use crate::dashboard::theme::Theme;
+use crate::dashboard::{copies::Copy, format, state::State, theme::Theme};
 use crate::run::LiveSetting;
 use egui::{Key, RichText, ScrollArea, TextEdit, Ui, vec2};
 

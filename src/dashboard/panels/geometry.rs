@@ -3,16 +3,13 @@
 use super::trailing::Trailing;
 use super::{Tools, caption, over_time, placeholder, title};
 use crate::dashboard::derive::{ColorRange, ColorScale, GroupGeometry, Order, Pair};
-use crate::dashboard::format;
 use crate::dashboard::state::{Choice, Side, State};
-use crate::dashboard::textures::MatrixKey;
-use crate::dashboard::theme::Theme;
 use crate::dashboard::widgets::cosine_matrix::{CosineMatrix, MatrixOutput};
 use crate::dashboard::widgets::quantity::{self, Meaning};
 use crate::dashboard::widgets::{directions, fidelity_bars, histogram, spectrum};
+use crate::dashboard::{format, textures::MatrixKey, theme::Theme};
 use crate::metrics::{self, Better};
-use crate::run::FidelityRecord;
-use crate::run::{Compared, GroupView};
+use crate::run::{Compared, FidelityRecord, GroupView};
 use egui::{Rect, ScrollArea, Ui, UiBuilder, Vec2, pos2, vec2};
 use std::sync::Arc;
 

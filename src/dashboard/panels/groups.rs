@@ -1,9 +1,7 @@
 //! The groups of the shown step as small multiples, searchable by prompt.
 
 use super::{Tools, caption};
-use crate::dashboard::state::State;
-use crate::dashboard::textures::MatrixKey;
-use crate::dashboard::widgets::mini_matrix;
+use crate::dashboard::{state::State, textures::MatrixKey, widgets::mini_matrix};
 use egui::{Key, ScrollArea, TextEdit, Ui, vec2};
 use std::sync::Arc;
 

@@ -2,11 +2,7 @@
 
 use super::{Tools, caption};
 use crate::dashboard::health::{Check, Finding, Level};
-use crate::dashboard::state::State;
-use crate::dashboard::theme::Theme;
-use crate::dashboard::widgets::marks;
-use crate::dashboard::widgets::quantity::Meaning;
-use crate::dashboard::{export, format};
+use crate::dashboard::{export, format, state::State, theme::Theme, widgets::marks, widgets::quantity::Meaning};
 use crate::verify::Verdict;
 use egui::{Color32, Frame, Margin, RichText, ScrollArea, Sense, Stroke, Ui, vec2};
 

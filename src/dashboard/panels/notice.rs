@@ -2,9 +2,7 @@
 
 use super::trailing::Trailing;
 use super::{Tools, caption, title};
-use crate::dashboard::copies::Copy;
-use crate::dashboard::loader::Absence;
-use crate::dashboard::state::State;
+use crate::dashboard::{copies::Copy, loader::Absence, state::State};
 use crate::run::{RunState, Stage};
 use egui::{Frame, Margin, RichText, ScrollArea, Stroke, Ui};
 

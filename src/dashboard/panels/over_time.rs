@@ -2,11 +2,9 @@
 
 use super::Tools;
 use super::curves::Marks;
-use crate::dashboard::format;
-use crate::dashboard::state::State;
-use crate::dashboard::theme::Theme;
 use crate::dashboard::traces::{self, Source, Trace};
 use crate::dashboard::widgets::curve::{self, MetricPlot};
+use crate::dashboard::{format, state::State, theme::Theme};
 use crate::metrics::{self, Metric};
 use egui::{Color32, Sense, Ui, vec2};
 

@@ -2,15 +2,11 @@
 
 use super::trailing::Trailing;
 use super::{Tools, caption, placeholder, title};
-use crate::dashboard::derive::Pair;
-use crate::dashboard::format;
 use crate::dashboard::state::{Choice, State};
-use crate::dashboard::theme::Theme;
 use crate::dashboard::tokens::{TextView, TokenQuantity};
-use crate::dashboard::widgets::marks;
-use crate::dashboard::widgets::quantity::Meaning;
 use crate::dashboard::widgets::rollout_card::{self, Extent};
 use crate::dashboard::widgets::token_text::{Body, TokenBody};
+use crate::dashboard::{derive::Pair, format, theme::Theme, widgets::marks, widgets::quantity::Meaning};
 use crate::metrics::Better;
 use crate::run::{Compared, GroupView};
 use egui::{ComboBox, RichText, ScrollArea, Sense, TextStyle, Ui, vec2};

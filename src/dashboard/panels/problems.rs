@@ -1,11 +1,8 @@
 //! How often each problem was solved over the run: a table with the solve rate at every step that met it.
 
 use super::caption;
-use crate::dashboard::format;
-use crate::dashboard::problems::ProblemHistory;
-use crate::dashboard::rollouts::Place;
-use crate::dashboard::state::State;
 use crate::dashboard::theme::{LINE_WIDTH, Theme};
+use crate::dashboard::{format, problems::ProblemHistory, rollouts::Place, state::State};
 use egui::{Align, Label, Layout, RichText, Sense, Stroke, Ui, pos2, vec2};
 use egui_extras::{Column, TableBuilder};
 use std::sync::Arc;

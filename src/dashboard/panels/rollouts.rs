@@ -1,15 +1,12 @@
 //! The completions of the step: a table beside a scatter plot and the chosen completion in full; or problems over time.
 
 use super::{Tools, caption, placeholder, problems};
-use crate::dashboard::format;
 use crate::dashboard::rollouts::{Place, Quantity, RolloutChoices, Rows, Sort};
-use crate::dashboard::state::State;
-use crate::dashboard::theme::Theme;
-use crate::dashboard::tokens::TokenQuantity;
 use crate::dashboard::widgets::rollout_card::{self, Extent};
 use crate::dashboard::widgets::scatter::{self, Asked};
 use crate::dashboard::widgets::token_text::{Body, TokenBody};
 use crate::dashboard::widgets::{marks, token_chart};
+use crate::dashboard::{format, state::State, theme::Theme, tokens::TokenQuantity};
 use crate::escape::{cut, escaped};
 use crate::run::{GroupView, RolloutView, StepView};
 use crate::verify::Verdict;

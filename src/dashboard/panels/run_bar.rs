@@ -2,11 +2,10 @@
 
 use super::Tools;
 use super::trailing::Trailing;
-use crate::dashboard::format;
 use crate::dashboard::state::{NO_CHECKPOINT, Over, Resumption, State, Wish};
-use crate::dashboard::theme::Theme;
 use crate::dashboard::widgets::quantity::{self, Meaning};
 use crate::dashboard::widgets::{marks, stage_strip};
+use crate::dashboard::{format, theme::Theme};
 use crate::metrics::{self, Better, Metric, MetricRow};
 use crate::run::{RunState, Stage, StageTimes, TrainerCommand};
 use egui::{Button, Label, RichText, Sense, Ui, vec2};

@@ -1,9 +1,6 @@
 //! The line of open runs above everything else: one tab per run, and the way back to the start screen.
 
-use crate::dashboard::state::State;
-use crate::dashboard::theme::Theme;
-use crate::dashboard::traces::look;
-use crate::dashboard::widgets::marks;
+use crate::dashboard::{state::State, theme::Theme, traces::look, widgets::marks};
 use egui::{Button, Color32, RichText, Sense, Ui};
 
 /// What was asked for by a click.

@@ -1,9 +1,8 @@
 //! The scrubber: which step every panel shows, and how to move to another.
 
 use super::Tools;
-use crate::dashboard::format;
-use crate::dashboard::state::State;
 use crate::dashboard::theme::{LINE_WIDTH, Theme};
+use crate::dashboard::{format, state::State};
 use egui::{Align, Button, Color32, Label, Layout, Pos2, Rect, Response, RichText, Sense, Shape, Stroke, Ui, Vec2};
 use egui::{WidgetInfo, pos2, vec2};
 use std::time::Duration;

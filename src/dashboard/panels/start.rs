@@ -3,11 +3,10 @@
 use super::run_bar::theme_button;
 use super::trailing::Trailing;
 use super::{caption, title};
-use crate::dashboard::format;
-use crate::dashboard::opener::Opener;
 use crate::dashboard::start::{Editor, PastRun, Start};
 use crate::dashboard::state::{NO_CHECKPOINT, Resumption};
 use crate::dashboard::theme::{SMALL_SIZE, Theme};
+use crate::dashboard::{format, opener::Opener};
 use crate::trainer::RunBuilder;
 use egui::{Button, Frame, Label, Margin, RichText, ScrollArea, Sense, TextEdit, Ui, vec2};
 use std::sync::Arc;

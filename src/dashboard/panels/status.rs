@@ -2,10 +2,8 @@
 
 use super::trailing::Trailing;
 use super::{Tools, caption};
-use crate::dashboard::copies::Copy;
-use crate::dashboard::dock::PanelKind;
-use crate::dashboard::format;
 use crate::dashboard::state::{State, Wish};
+use crate::dashboard::{copies::Copy, dock::PanelKind, format};
 use egui::{Label, RichText, ScrollArea, Ui};
 use std::time::Duration;
 

@@ -1,10 +1,8 @@
 //! The timeline: the last steps as bands of stages, with what they used of memory, processors and GPU under them.
 
 use super::{Tools, caption};
-use crate::dashboard::state::State;
 use crate::dashboard::theme::{LINE_WIDTH, Theme, small_font};
-use crate::dashboard::widgets::quantity::Meaning;
-use crate::dashboard::{export, format};
+use crate::dashboard::{export, format, state::State, widgets::quantity::Meaning};
 use crate::metrics::{self, Metric, MetricRow};
 use egui::{Align2, Color32, Rect, ScrollArea, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 

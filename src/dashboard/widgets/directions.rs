@@ -1,9 +1,8 @@
 //! The directions of a group as arrows from the origin, in the plane in which they spread most.
 
 use super::marks;
-use crate::dashboard::derive::Pair;
-use crate::dashboard::format;
 use crate::dashboard::theme::{Theme, small_font};
+use crate::dashboard::{derive::Pair, format};
 use crate::geometry::Projection;
 use crate::run::GroupView;
 use egui::{Align2, Pos2, Rect, Role, Sense, Stroke, Ui, Vec2, WidgetInfo, vec2};

@@ -3,9 +3,7 @@
 use super::marks;
 use super::quantity::{self, Meaning};
 use super::token_text::{self, Body};
-use crate::dashboard::format;
-use crate::dashboard::theme::Theme;
-use crate::dashboard::tokens::answer_range;
+use crate::dashboard::{format, theme::Theme, tokens::answer_range};
 use crate::metrics::Better;
 use crate::run::RolloutView;
 use egui::{Frame, Margin, RichText, ScrollArea, Stroke, Ui, vec2};

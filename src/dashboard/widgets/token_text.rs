@@ -1,8 +1,7 @@
 //! The text of a completion that can be selected: plain, with marks, or token by token.
 
-use crate::dashboard::format;
 use crate::dashboard::theme::{MONO_SIZE, Theme};
-use crate::dashboard::tokens::TokenQuantity;
+use crate::dashboard::{format, tokens::TokenQuantity};
 use crate::run::GroupTokens;
 use egui::text::{LayoutJob, TextFormat};
 use egui::text_selection::LabelSelectionState;

@@ -12,12 +12,11 @@ mod cache;
 mod client;
 mod names;
 
-use super::shard_list::{INDEX as SHARDS, shard_files};
-use super::tensor_files::WHOLE as WEIGHTS;
 use super::tokenizer::COMPANIONS;
 use crate::error::{Error, Result};
 use crate::experiment::{HubDataset, HubRepository};
 use crate::files;
+use crate::weights::{INDEX as SHARDS, WHOLE as WEIGHTS, shard_files};
 use cache::RepositoryCache;
 use client::{Client, Refusal, Remote};
 use indicatif::ProgressBar;

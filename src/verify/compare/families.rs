@@ -2,13 +2,10 @@
 
 use super::kinds::{is_integer, substituted, variables};
 use super::{Comparer, Decided, as_list};
-use crate::verify::budget::Exhausted;
-use crate::verify::family;
 use crate::verify::family::{Domain, Member};
-use crate::verify::reals::is_name;
 use crate::verify::simplify::{expanded, is_zero, simplify};
-use crate::verify::token::Token;
 use crate::verify::tree::{Constant, Node, Relation};
+use crate::verify::{budget::Exhausted, family, reals::is_name, token::Token};
 use std::collections::BTreeSet;
 
 impl Comparer {

@@ -5,9 +5,8 @@ use super::sets::name_of;
 use super::values::POINTS;
 use super::{Comparer, Decided};
 use crate::verify::approximate::{Comparison, Point, Value, evaluate};
-use crate::verify::reals::intervals;
-use crate::verify::simplify::simplify;
 use crate::verify::tree::{Node, Relation};
+use crate::verify::{reals::intervals, simplify::simplify};
 
 impl Comparer {
     pub(super) fn gold_inequality(

@@ -1,8 +1,7 @@
 //! What kind of a node it is, and what words mean.
 
-use crate::verify::numeral;
-use crate::verify::reals::is_constant_letter;
 use crate::verify::tree::{Constant, Node, Relation};
+use crate::verify::{numeral, reals::is_constant_letter};
 use std::collections::BTreeSet;
 
 /// A tree with other nodes in place of some variables.

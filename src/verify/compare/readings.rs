@@ -1,8 +1,7 @@
 //! How tokens and trees may be read in more than one way, and which way is meant.
 
-use crate::verify::parse::INTEGER_PART;
-use crate::verify::token::Token;
 use crate::verify::tree::{Function, Node};
+use crate::verify::{parse::INTEGER_PART, token::Token};
 use std::collections::BTreeSet;
 
 /// A text that is one number with a decimal comma, with or without a unit, `2,74 $`, as with a point: where the other answer has one. Three

@@ -3,10 +3,8 @@
 use super::families::value_of;
 use super::kinds::{has_infinity, has_variable, is_integer, is_set, is_structure, spelt_out};
 use super::{Comparer, Decided};
-use crate::verify::budget::Exhausted;
-use crate::verify::simplify::simplify;
 use crate::verify::tree::{Node, Relation};
-use crate::verify::units::same_words;
+use crate::verify::{budget::Exhausted, simplify::simplify, units::same_words};
 
 impl Comparer {
     /// Lists and sets, with each other and with what they may stand for.

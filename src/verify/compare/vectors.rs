@@ -2,9 +2,8 @@
 
 use super::kinds::is_structure;
 use super::{Comparer, Decided};
-use crate::verify::budget::Exhausted;
-use crate::verify::simplify::simplify;
 use crate::verify::tree::{Constant, Node};
+use crate::verify::{budget::Exhausted, simplify::simplify};
 
 impl Comparer {
     /// Matrices, of which at least one is a sum or product of matrices.

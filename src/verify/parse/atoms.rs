@@ -2,9 +2,8 @@
 
 use super::words::spelling;
 use super::{Fault, Parsed, Parser};
-use crate::verify::numeral;
-use crate::verify::token::Token;
 use crate::verify::tree::{Constant, Decimal, Function, Node, Number};
+use crate::verify::{numeral, token::Token};
 use num_bigint::BigInt;
 
 impl Parser<'_> {

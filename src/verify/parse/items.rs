@@ -2,10 +2,8 @@
 
 use super::words::{is_prose, names_number, spelt, words};
 use super::{Fault, Parsed, Parser};
-use crate::verify::reals::subject;
-use crate::verify::token::Token;
 use crate::verify::tree::{Node, Relation};
-use crate::verify::{label, units};
+use crate::verify::{label, reals::subject, token::Token, units};
 
 impl Parser<'_> {
     /// Items between commas, semicolons, "and" or "or", up to a token that is part of none.

@@ -1,9 +1,8 @@
 //! What makes quantities of numbers: signs of currency, units, degrees, endings of ordinals.
 
 use super::{Fault, Parsed, Parser};
-use crate::verify::token::Token;
 use crate::verify::tree::{Node, Number};
-use crate::verify::units;
+use crate::verify::{token::Token, units};
 use num_bigint::BigInt;
 
 impl Parser<'_> {

@@ -3,9 +3,7 @@
 use super::powers::MAX_POSTFIXES;
 use super::words::{is_prose, mixes_cases};
 use super::{Fault, Parsed, Parser};
-use crate::verify::token::Token;
-use crate::verify::tree::Node;
-use crate::verify::{numeral, units};
+use crate::verify::{numeral, token::Token, tree::Node, units};
 
 impl Parser<'_> {
     /// The sign that a word in front of a number is: `negative 6`.

@@ -1,7 +1,6 @@
 //! Words among tokens, and tokens as words.
 
-use crate::verify::numeral;
-use crate::verify::token::Token;
+use crate::verify::{numeral, token::Token};
 
 /// The words of an answer that is a text, in lower case with single spaces, without punctuation.
 pub(in crate::verify) fn words(tokens: &[Token]) -> Option<String> {

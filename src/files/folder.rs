@@ -1,7 +1,7 @@
 //! The one way to read the files of a model folder, which somebody else made: nothing but regular files of its own, of bounded size.
 
+use super::{self as files, SETTINGS_BYTES};
 use crate::error::{Error, Result};
-use crate::files::{self, SETTINGS_BYTES};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 

@@ -7,16 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path};
 
 /// The list of shards in a folder whose model is in several files.
-pub(super) const INDEX: &str = "model.safetensors.index.json";
+pub(crate) const INDEX: &str = "model.safetensors.index.json";
 
 /// The files that a `model.safetensors.index.json` lists, each once.
-pub(super) fn shard_files(index: &Path) -> Result<Vec<String>> {
+pub(crate) fn shard_files(index: &Path) -> Result<Vec<String>> {
     let files: BTreeSet<String> = read_index(index)?.into_values().collect();
     Ok(files.into_iter().collect())
 }
 
 /// Which file holds which tensor, from a `model.safetensors.index.json`.
-pub(super) fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
+pub(crate) fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
     #[derive(serde::Deserialize)]
     struct Index {
         weight_map: BTreeMap<String, String>,
@@ -45,7 +45,7 @@ pub(super) fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
 }
 
 /// Refuses a shard with a tensor that is not listed as its own: whoever reads all of a shard would read another model.
-pub(super) fn check_listed<'a>(
+pub(crate) fn check_listed<'a>(
     name: &str,
     mut tensors: impl Iterator<Item = &'a String>,
     listed: &BTreeMap<String, String>,
@@ -62,6 +62,6 @@ pub(super) fn check_listed<'a>(
 }
 
 /// Whether a tensor is a table of rotary angles, which older programs stored.
-pub(super) fn is_table(tensor: &str) -> bool {
+pub(crate) fn is_table(tensor: &str) -> bool {
     tensor.ends_with("rotary_emb.inv_freq")
 }

@@ -1,10 +1,15 @@
-//! The parameters of a model under their Hugging Face names: made at random, read from and written to a folder.
+//! Named parameters, in memory and in safetensors files.
 
-use super::config::Qwen3Config;
-use super::tensor_files::TensorFiles;
+mod finite;
+mod shard_list;
+mod tensor_files;
+
+pub use finite::first_not_finite;
+pub(crate) use shard_list::{INDEX, is_table, shard_files};
+pub(crate) use tensor_files::{TensorFiles, WHOLE};
+
 use crate::error::{Error, Result};
 use crate::files::checksums;
-use crate::rng::{self, Domain};
 use candle_core::{DType, Device, Tensor, Var};
 use safetensors::SafeTensorError;
 use std::collections::{BTreeMap, HashMap};
@@ -17,47 +22,13 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Random weights in the manner of Transformers: normal with standard deviation `std` for matrices (output projections of
-    /// the residual branches scaled down by sqrt(2 layers)), ones for norms.
-    pub fn random(config: &Qwen3Config, std: f64, seed: u64, dtype: DType, device: &Device) -> Result<Self> {
-        let residual = std / (2.0 * config.num_hidden_layers as f64).sqrt();
-        let mut variables = BTreeMap::new();
-        for (index, (name, shape)) in config.parameters().into_iter().enumerate() {
-            let count = shape.iter().product();
-            let values = if shape.len() == 1 {
-                vec![1.0f32; count]
-            } else {
-                let std = if name.contains("o_proj") || name.contains("down_proj") { residual } else { std };
-                let mut stream = rng::stream(seed, Domain::Weights, [0, index as u64, 0]);
-                (0..count).map(|_| (rng::normal(&mut stream) * std) as f32).collect()
-            };
-            let tensor = Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?;
-            variables.insert(name, Var::from_tensor(&tensor)?);
-        }
-        Ok(Self { variables })
-    }
-
-    /// Reads the weights of a model of this shape from a Hugging Face folder, whole or in shards.
-    pub fn read(config: &Qwen3Config, folder: &Path, dtype: DType, device: &Device) -> Result<Self> {
-        Self::of_files(config, &TensorFiles::open(folder)?, dtype, device)
-    }
-
-    /// Reads the tensors of a model of this shape, one after another, each converted on the way.
-    pub(super) fn of_files(config: &Qwen3Config, files: &TensorFiles, dtype: DType, device: &Device) -> Result<Self> {
-        let read = |(name, shape): (String, Vec<usize>)| {
-            let variable = files.read(&name, &shape, dtype, device)?;
-            Ok((name, variable))
-        };
-        Ok(Self { variables: config.parameters().into_iter().map(read).collect::<Result<_>>()? })
-    }
-
     /// The given variables.
-    pub(super) fn of(variables: impl IntoIterator<Item = (String, Var)>) -> Self {
+    pub(crate) fn of(variables: impl IntoIterator<Item = (String, Var)>) -> Self {
         Self { variables: variables.into_iter().collect() }
     }
 
     /// Writes a safetensors file, in the variables' own type, with `rename` of each name.
-    pub(super) fn write(&self, path: &Path, rename: impl Fn(&str) -> String) -> Result<()> {
+    pub(crate) fn write(&self, path: &Path, rename: impl Fn(&str) -> String) -> Result<()> {
         let tensors = self.variables.iter().map(|(name, variable)| (rename(name), variable.as_tensor().clone()));
         write_tensors(path, tensors, HashMap::from([("format".to_string(), "pt".to_string())]))
     }

@@ -3,11 +3,11 @@
 //! Values are converted while they are read, in pieces, straight into the memory that they stay in. So loading a model takes the
 //! memory of the loaded model and no more, whatever the type and the number of its files.
 
-use super::folder;
 use super::shard_list::{INDEX, check_listed, read_index};
 use crate::error::{Error, Result};
 use crate::escape::{MOST_SHOWN, cut};
 use crate::files;
+use crate::files::folder;
 use candle_core::{DType, Device, Tensor, Var, WithDType};
 use half::{bf16, f16};
 use rayon::prelude::*;
@@ -18,7 +18,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// The file of weights in a folder whose model is in one file.
-pub(super) const WHOLE: &str = "model.safetensors";
+pub(crate) const WHOLE: &str = "model.safetensors";
 
 /// Bytes that are read and converted at a time.
 const PIECE: usize = 16 << 20;
@@ -84,7 +84,7 @@ impl Element for f16 {
 impl TensorFiles {
     /// Reads the headers of `model.safetensors`, or else of the shards that `model.safetensors.index.json` lists. Missing, truncated
     /// and malformed files are input errors.
-    pub(super) fn open(folder: &Path) -> Result<Self> {
+    pub(crate) fn open(folder: &Path) -> Result<Self> {
         if let Some(path) = folder::member(folder, WHOLE)? {
             return Ok(Self::of_files(vec![TensorFile::open(path)?]).with_plain_names());
         }
@@ -117,7 +117,7 @@ impl TensorFiles {
     }
 
     /// The content of a file that is in memory and came from `origin`.
-    pub(super) fn of_bytes(bytes: &'static [u8], origin: &str) -> Result<Self> {
+    pub(crate) fn of_bytes(bytes: &'static [u8], origin: &str) -> Result<Self> {
         Ok(Self::of_files(vec![TensorFile::new(Content::Memory(bytes, origin.to_string()))?]))
     }
 
@@ -140,14 +140,14 @@ impl TensorFiles {
     }
 
     /// Knows a tensor by another name too.
-    pub(super) fn alias(&mut self, name: &str, other: &str) {
+    pub(crate) fn alias(&mut self, name: &str, other: &str) {
         if let Some(place) = self.places.get(name).cloned() {
             self.places.insert(other.to_string(), place);
         }
     }
 
     /// Whether there is a tensor of that name.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.places.contains_key(name)
     }
 
@@ -162,7 +162,7 @@ impl TensorFiles {
     }
 
     /// Where a tensor is looked for, for messages.
-    pub(super) fn origin(&self, name: &str) -> String {
+    pub(crate) fn origin(&self, name: &str) -> String {
         match (self.places.get(name), &self.index) {
             (Some((file, _)), _) => self.files[*file].name(),
             (None, Some(index)) => index.display().to_string(),
@@ -171,7 +171,7 @@ impl TensorFiles {
     }
 
     /// Refuses a tensor that is missing or has another shape or a type that is not supported.
-    pub(super) fn check(&self, name: &str, shape: &[usize]) -> Result<()> {
+    pub(crate) fn check(&self, name: &str, shape: &[usize]) -> Result<()> {
         self.find(name, shape).map(|_| ())
     }
 
@@ -201,7 +201,7 @@ impl TensorFiles {
     }
 
     /// Whether two tensors of like shape hold the same values.
-    pub(super) fn are_equal(&self, names: [&str; 2], shape: &[usize]) -> Result<bool> {
+    pub(crate) fn are_equal(&self, names: [&str; 2], shape: &[usize]) -> Result<bool> {
         let [(a, a_info), (b, b_info)] = [self.find(names[0], shape)?, self.find(names[1], shape)?];
         let (mut a, mut b) = (a.values(names[0], a_info)?, b.values(names[1], b_info)?);
         while let Some(left) = a.next_piece()? {
@@ -213,7 +213,7 @@ impl TensorFiles {
     }
 
     /// Reads all tensors of floating-point numbers as they are, in `f32`.
-    pub(super) fn read_all(&self, device: &Device) -> Result<HashMap<String, Tensor>> {
+    pub(crate) fn read_all(&self, device: &Device) -> Result<HashMap<String, Tensor>> {
         let floats = self.files.iter().flat_map(|file| file.tensors.iter().map(move |(name, info)| (file, name, info)));
         let read = |(file, name, info): (&TensorFile, &String, &TensorInfo)| {
             Ok((name.clone(), file.variable::<f32>(name, info, device)?.into_inner()))
