@@ -1,6 +1,7 @@
-//! What a device has.
+//! What memory a device has.
 
 use candle_core::{Device, DeviceLocation};
+use sysinfo::{MemoryRefreshKind, System};
 
 /// Memory that this process can still have on a device, bytes, where the system tells.
 pub fn available(device: &Device) -> Option<u64> {
@@ -47,16 +48,14 @@ pub fn in_gib(bytes: u64) -> String {
 
 /// What programs can still have of the machine's memory, and all of it.
 fn machine() -> Option<(u64, u64)> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let field = |name: &str| -> Option<u64> {
-        let line = text.lines().find(|line| line.starts_with(name))?;
-        Some(1024 * line.split_whitespace().nth(1)?.parse::<u64>().ok()?)
-    };
-    Some((field("MemAvailable:")?, field("MemTotal:")?))
+    let mut system = System::new();
+    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+    let all = system.total_memory();
+    (all > 0).then(|| (system.available_memory(), all))
 }
 
-/// The limit of this process's control group, as containers have one, and what is left of it. Pages of files do not count: the
-/// system gives them up when memory is asked for.
+/// The limit of this process's control group, as containers on Linux have one, and what is left of it. Pages of files do not
+/// count, other than for `sysinfo`: the system gives them up when memory is asked for.
 fn limit() -> Option<(u64, u64)> {
     let read = |name: &str| std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok();
     let limit: u64 = read("memory.max")?.trim().parse().ok()?;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::geometry::{CosineMatrix, GroupGeometry, TokenAttribution};
 use crate::kernels::peak_gpu_memory;
-use crate::machine::GpuBusy;
+use crate::machine::{GpuBusy, ProcessLoad};
 use crate::metrics::{self, MetricRow};
 use crate::model::TextTokenizer;
 use crate::rollout::{
@@ -21,7 +21,6 @@ use bevy_ecs::prelude::*;
 use candle_core::Device;
 use std::sync::Arc;
 use std::time::Instant;
-use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// The record stage.
 pub struct RecordPlugin;
@@ -31,7 +30,7 @@ impl Plugin for RecordPlugin {
         app.init_resource::<Checkpoints>()
             .init_resource::<CheckpointRequested>()
             .init_resource::<LiveEdits>()
-            .init_resource::<ProcessUse>()
+            .init_resource::<MachineLoad>()
             .add_systems(
                 TrainStep,
                 // A line of metrics says that the step's record is there.
@@ -46,42 +45,24 @@ impl Plugin for RecordPlugin {
 #[derive(Resource, Default)]
 pub struct LiveEdits(pub Vec<SettingEdit>);
 
-/// What this process uses of the machine.
-#[derive(Resource)]
-struct ProcessUse {
-    system: System,
-    /// Processor time up to the step before, seconds.
-    cpu_s: Option<f64>,
+/// What the run uses of the machine.
+#[derive(Resource, Default)]
+struct MachineLoad {
+    process: ProcessLoad,
     /// Watched from the end of the first step on.
     gpu: Option<GpuBusy>,
 }
 
-impl Default for ProcessUse {
-    fn default() -> Self {
-        let mut process = Self { system: System::new(), cpu_s: None, gpu: None };
-        process.cpu_s = process.now().map(|(cpu_s, _)| cpu_s);
-        process
-    }
-}
-
-impl ProcessUse {
-    /// Processor time so far, seconds, and resident memory, MiB, where the system tells.
-    fn now(&mut self) -> Option<(f64, f64)> {
-        let id = sysinfo::get_current_pid().ok()?;
-        let what = ProcessRefreshKind::nothing().with_cpu().with_memory().without_tasks();
-        self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&[id]), false, what);
-        let process = self.system.process(id)?;
-        Some((process.accumulated_cpu_time() as f64 / 1e3, process.memory() as f64 / f64::from(1 << 20)))
-    }
-
+impl MachineLoad {
     fn record(&mut self, metrics: &mut StepMetrics, device: &Device) {
         if let Some(share) = self.gpu.get_or_insert_with(|| GpuBusy::new(device)).since_last() {
             metrics.set(&metrics::GPU_BUSY_RATIO, share);
         }
-        let Some((cpu_s, memory)) = self.now() else { return };
-        metrics.set(&metrics::MEMORY_RESIDENT_MIB, memory);
-        if let Some(before) = self.cpu_s.replace(cpu_s) {
-            metrics.set(&metrics::TIME_CPU_S, cpu_s - before);
+        let Some(used) = self.process.look() else { return };
+        metrics.set(&metrics::MEMORY_RESIDENT_MIB, used.resident_mib);
+        metrics.set(&metrics::MEMORY_PEAK_MIB, used.peak_mib);
+        if let Some(cpu_s) = used.cpu_s {
+            metrics.set(&metrics::TIME_CPU_S, cpu_s);
         }
     }
 }
@@ -124,17 +105,14 @@ fn record_metrics(
     monitor: Res<Monitor>,
     experiment: Res<ActiveExperiment>,
     policy: Res<Policy>,
-    mut process: ResMut<ProcessUse>,
+    mut load: ResMut<MachineLoad>,
 ) -> Result {
     time_metrics(&clock, &mut step_metrics);
-    process.record(&mut step_metrics, policy.0.trainable.device());
+    load.record(&mut step_metrics, policy.0.trainable.device());
     let rollouts = experiment.0.rollout.prompts_per_step * experiment.0.rollout.group_size;
     let sampled = rollouts as f64 * (1.0 + step_metrics.0.get(&metrics::GROUP_RESAMPLED_RATIO).unwrap_or(0.0));
     let tokens = step_metrics.0.get(&metrics::COMPLETION_LENGTH_MEAN).unwrap_or(0.0) * sampled;
     step_metrics.set(&metrics::THROUGHPUT_TOKENS_PER_S, tokens / clock.step_seconds().max(1e-9));
-    if let Some(peak) = peak_memory_mib() {
-        step_metrics.set(&metrics::MEMORY_PEAK_MIB, peak);
-    }
     if let Some(peak) = peak_gpu_memory(policy.0.trainable.device())? {
         step_metrics.set(&metrics::MEMORY_GPU_PEAK_MIB, peak as f64 / (1 << 20) as f64);
     }
@@ -391,12 +369,4 @@ pub fn record_checkpoint(
         Arc::make_mut(&mut snapshot.events).push(written);
     });
     Ok(())
-}
-
-/// Largest resident memory of this process so far, where the system tells.
-fn peak_memory_mib() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kib / 1024.0)
 }
