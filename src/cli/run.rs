@@ -7,7 +7,7 @@ use crate::dashboard::{self, StartedRuns, WindowEnd};
 use crate::error::{Error, Result};
 use crate::experiment::{self, DeviceChoice, Experiment};
 use crate::metrics;
-use crate::run::{RunHandle, RunSnapshot, TrainerCommand};
+use crate::run::{EventKind, RunHandle, RunSnapshot, TrainerCommand};
 use crate::trainer::{Run, RunBuilder, RunEnd};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -256,9 +256,9 @@ fn follow(handle: &RunHandle) -> Result<()> {
     let named = say!("{}, seed {}: {} on {} ({})", info.name, info.seed, info.method, info.model, info.device);
     let mut told = named.and_then(|()| say!("run folder {}", info.directory.display()));
     // What a run that begins is warned of; where one goes on, what that has changed.
-    let began = first.events.iter().rposition(|event| event.kind == "resumed").unwrap_or(0);
+    let began = first.events.iter().rposition(|event| event.kind == EventKind::Resumed).unwrap_or(0);
     for event in first.events[began..].iter().filter(|event| !event.text.is_empty()) {
-        note!("{}: {}", event.kind, event.text);
+        note!("{}: {}", event.kind.name(), event.text);
     }
     let bar = ProgressBar::new(info.stop_step);
     if let Ok(style) = ProgressStyle::with_template("{bar:24} step {pos}/{len}  {msg}") {

@@ -233,7 +233,7 @@ impl Look<'_> {
         let Some(now) = rate(self.step) else { return path.to_owned() };
         let edits = self.snapshot.events.iter().rev().filter(|event| event.step < self.step);
         // An edit holds from the step after it on.
-        let edited = edits.into_iter().find(|event| event.edit.as_ref().is_some_and(|edit| edit.path == path));
+        let edited = edits.into_iter().find(|event| event.edit().is_some_and(|edit| edit.path == path));
         let before = edited.and_then(|event| Some((event.step, rate(event.step)?))).filter(|(_, before)| now > *before);
         match before {
             Some((step, before)) => {

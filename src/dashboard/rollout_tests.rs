@@ -1,7 +1,7 @@
 //! Behaviour of the panels that show completions: the rollouts panel, the token view, problems over time, the scrubber's events.
 
 use super::testing::{self, Window, name_completions, with_step};
-use crate::run::{Event, RunInfo, RunSnapshot, SettingEdit};
+use crate::run::{Event, EventKind, RunInfo, RunSnapshot, SettingEdit};
 use crate::verify::Verdict;
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, OutputCommand, PointerButton, Pos2, vec2};
@@ -238,7 +238,7 @@ fn problems_are_listed_with_their_solve_rates_and_lead_to_the_step_that_met_them
 fn shifted_comma_and_period_jump_from_event_to_event() {
     let mut snapshot = testing::snapshot(60, 1, 2);
     let edit = SettingEdit { path: "rollout.temperature".into(), from: 1.0.into(), to: 0.8.into() };
-    snapshot.events = Arc::new(vec![Event::now(7, "paused", "paused"), Event::edited(33, edit)]);
+    snapshot.events = Arc::new(vec![Event::now(7, EventKind::Paused, "paused"), Event::edited(33, edit)]);
     snapshot.warnings = Arc::new(vec![(45, "truncated".to_owned())]);
     let mut window = Window::open(snapshot);
     // Evaluations are at 20, 40 and 60, a checkpoint at 50.

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::experiment::{self, Experiment};
 use crate::files::{self, SETTINGS_BYTES};
 use crate::metrics;
-use crate::run::{Event, RunDir};
+use crate::run::{Event, EventKind, RecordedState, RunDir};
 use crate::trainer::Run;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::path::{Path, PathBuf};
@@ -69,9 +69,8 @@ pub(crate) struct PastRun {
     pub(crate) method: String,
     /// Its seed.
     pub(crate) seed: u64,
-    /// `training`, `finished`, `stopped` or `failed`; `interrupted` where its process is gone, and `silent` where nobody knows and
-    /// nothing was heard of it for long.
-    pub(crate) state: String,
+    /// Where it stands.
+    pub(crate) state: PastState,
     /// Steps finished, of how many.
     pub(crate) steps: (u64, u64),
     /// How it can be gone on with, where it ended early.
@@ -95,6 +94,36 @@ pub(crate) struct PastRun {
 impl PastRun {
     fn traits(&self) -> Traits<'_> {
         Traits { name: &self.name, method: &self.method, settings: &self.settings }
+    }
+}
+
+/// Where a run of the list stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PastState {
+    /// As its manifest says.
+    Recorded(RecordedState),
+    /// It says that it is training, but its process is gone.
+    Interrupted,
+    /// It says that it is training, nobody knows of its process, and nothing was heard of it for long.
+    Silent,
+}
+
+impl PastState {
+    /// As shown.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Recorded(RecordedState::Training) => "training",
+            Self::Recorded(RecordedState::Finished) => "finished",
+            Self::Recorded(RecordedState::Stopped) => "stopped",
+            Self::Recorded(RecordedState::Failed) => "failed",
+            Self::Interrupted => "interrupted",
+            Self::Silent => "silent",
+        }
+    }
+
+    /// Whether more may come without anybody asking for it.
+    fn may_change(self) -> bool {
+        matches!(self, Self::Recorded(RecordedState::Training) | Self::Interrupted | Self::Silent)
     }
 }
 
@@ -387,7 +416,7 @@ fn find(places: &Places, before: &Found) -> Found {
         let written = RunDir::at(path).last_written();
         let known = before.runs.iter().find(|run| run.path == *path && run.written == written);
         // Whether a run is still written to shows in time.
-        let known = known.filter(|run| !matches!(run.state.as_str(), "training" | "silent" | "interrupted"));
+        let known = known.filter(|run| !run.state.may_change());
         known.cloned().or_else(|| past_run(path, written))
     };
     let mut runs: Vec<PastRun> = list(&places.runs).iter().filter_map(run).collect();
@@ -403,24 +432,24 @@ fn past_run(path: &Path, written: Option<SystemTime>) -> Option<PastRun> {
     let manifest = run.read_manifest()?;
     let last = run.last_metrics().ok().flatten();
     let evaluation = run.read_evaluations().ok().and_then(|records| records.last().cloned());
-    let error = (manifest.state == "failed")
-        .then(|| run.read_events().ok()?.into_iter().rev().find(|event: &Event| event.kind == "error"))
+    let error = (manifest.state == RecordedState::Failed)
+        .then(|| run.read_events().ok()?.into_iter().rev().find(|event: &Event| event.kind == EventKind::Error))
         .flatten();
     let unwritten_s = written.and_then(|written| written.elapsed().ok()).map_or(0.0, |age| age.as_secs_f64());
     let is_interrupted = run.is_interrupted(&manifest);
-    let is_silent = manifest.state == "training" && unwritten_s > silence_s(last.as_ref());
-    let has_ended = manifest.state != "training" || is_interrupted || is_silent;
+    let is_silent = manifest.state == RecordedState::Training && unwritten_s > silence_s(last.as_ref());
+    let has_ended = manifest.state != RecordedState::Training || is_interrupted || is_silent;
     let checkpoint = run.checkpoint_steps().ok().and_then(|steps| steps.last().copied());
-    let is_finished = manifest.state == "finished";
+    let is_finished = manifest.state == RecordedState::Finished;
     Some(PastRun {
         path: path.to_path_buf(),
         name: experiment.name.clone(),
         method: experiment.method.label().to_owned(),
         seed: experiment.seed,
         state: match manifest.state {
-            _ if is_interrupted => "interrupted".to_owned(),
-            _ if is_silent => "silent".to_owned(),
-            state => state,
+            _ if is_interrupted => PastState::Interrupted,
+            _ if is_silent => PastState::Silent,
+            state => PastState::Recorded(state),
         },
         steps: (last.as_ref().map_or(manifest.step, |row| row.step), experiment.stop.steps),
         resumption: resumption(has_ended, is_finished, checkpoint, experiment.stop.steps),

@@ -16,7 +16,7 @@ use super::tokens::{self, Differences, TextView};
 use crate::experiment::{self, Experiment};
 use crate::metrics::{self, MetricRow};
 use crate::run::{
-    Compared, Event, FidelityRecord, GroupView, LiveSetting, RunSnapshot, RunState, StepView, TrainerCommand,
+    Compared, Event, EventKind, FidelityRecord, GroupView, LiveSetting, RunSnapshot, RunState, StepView, TrainerCommand,
 };
 use crate::trainer::goes_on;
 use std::sync::{Arc, PoisonError};
@@ -439,7 +439,7 @@ impl State {
     /// Steps at which something happened beside training, in order: checkpoints, evaluations, warnings, pauses, changed settings.
     pub(crate) fn event_steps(&self) -> Vec<u64> {
         let snapshot = &self.snapshot;
-        let marked = |event: &&Event| event.edit.is_some() || event.kind == "paused";
+        let marked = |event: &&Event| matches!(event.kind, EventKind::Edit(_) | EventKind::Paused);
         let mut steps: Vec<u64> = (snapshot.events.iter().filter(marked).map(|event| event.step))
             .chain(snapshot.checkpoints.iter().copied())
             .chain(snapshot.evaluations.iter().map(|evaluation| evaluation.step))

@@ -1,4 +1,4 @@
-//! Lines of the logs: what happened, which settings were changed, how true the features were.
+//! What happens in a run beside training: the lines of `events.jsonl`.
 
 use crate::experiment::Difference;
 use serde::{Deserialize, Serialize};
@@ -6,19 +6,119 @@ use serde_json::Value;
 use std::borrow::Cow;
 
 /// A line of `events.jsonl`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Line", into = "Line")]
 pub struct Event {
     /// The step after which it happened.
     pub step: u64,
     /// When, UTC.
     pub time: String,
-    /// `started`, `paused`, `resumed`, `edit`, `checkpoint`, `warning`, `stopped`, `finished` or `error`.
-    pub kind: Cow<'static, str>,
-    /// What happened.
+    /// What kind of thing happened.
+    pub kind: EventKind,
+    /// What happened, in words; empty where the kind says it all.
     pub text: String,
+}
+
+/// What kind of thing happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EventKind {
+    /// The run began.
+    Started,
+    /// It continues: from a checkpoint, or after a pause.
+    Resumed,
+    /// It waits.
+    Paused,
+    /// A setting was changed.
+    Edit(SettingEdit),
+    /// A checkpoint was written.
+    Checkpoint,
+    /// Something that a person should know about.
+    Warning,
+    /// The run ended on request.
+    Stopped,
+    /// All steps are done.
+    Finished,
+    /// An error ended the run.
+    Error,
+    /// Something that this version of the program does not know, by its name.
+    Other(String),
+}
+
+/// Kinds without data, by their names in the file.
+const NAMES: [(&str, EventKind); 8] = [
+    ("started", EventKind::Started),
+    ("resumed", EventKind::Resumed),
+    ("paused", EventKind::Paused),
+    ("checkpoint", EventKind::Checkpoint),
+    ("warning", EventKind::Warning),
+    ("stopped", EventKind::Stopped),
+    ("finished", EventKind::Finished),
+    ("error", EventKind::Error),
+];
+
+impl EventKind {
+    /// The name in the file.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Edit(_) => "edit",
+            Self::Other(name) => name,
+            kind => NAMES.iter().find(|(_, known)| known == kind).map_or("", |(name, _)| name),
+        }
+    }
+}
+
+impl Event {
+    /// An event that happens now.
+    pub fn now(step: u64, kind: EventKind, text: impl Into<String>) -> Self {
+        Self { step, time: format!("{:.0}", jiff::Timestamp::now()), kind, text: text.into() }
+    }
+
+    /// Something that a person should know about.
+    pub fn warning(step: u64, text: impl Into<String>) -> Self {
+        Self::now(step, EventKind::Warning, text)
+    }
+
+    /// A setting is changed now.
+    pub fn edited(step: u64, edit: SettingEdit) -> Self {
+        let text = format!("{} from {} to {}", edit.path, ron_of(&edit.from), ron_of(&edit.to));
+        Self::now(step, EventKind::Edit(edit), text)
+    }
+
     /// What was changed, where a setting was.
+    pub fn edit(&self) -> Option<&SettingEdit> {
+        match &self.kind {
+            EventKind::Edit(edit) => Some(edit),
+            _ => None,
+        }
+    }
+}
+
+/// An event as it stands in the file.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    step: u64,
+    time: String,
+    kind: Cow<'static, str>,
+    text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub edit: Option<SettingEdit>,
+    edit: Option<SettingEdit>,
+}
+
+impl From<Line> for Event {
+    fn from(Line { step, time, kind, text, edit }: Line) -> Self {
+        let known = NAMES.iter().find(|(name, _)| *name == kind).map(|(_, kind)| kind.clone());
+        let edited = edit.map(EventKind::Edit).filter(|edit| edit.name() == kind);
+        let kind = known.or(edited).unwrap_or_else(|| EventKind::Other(kind.into_owned()));
+        Self { step, time, kind, text }
+    }
+}
+
+impl From<Event> for Line {
+    fn from(Event { step, time, kind, text }: Event) -> Self {
+        let name = kind.name().to_string().into();
+        let edit = if let EventKind::Edit(edit) = kind { Some(edit) } else { None };
+        Self { step, time, kind: name, text, edit }
+    }
 }
 
 /// A setting that was changed while the run went on, or when it was resumed.
@@ -54,19 +154,6 @@ fn ron_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_string)
 }
 
-impl Event {
-    /// An event that happens now.
-    pub fn now(step: u64, kind: &'static str, text: impl Into<String>) -> Self {
-        Self { step, time: format!("{:.0}", jiff::Timestamp::now()), kind: kind.into(), text: text.into(), edit: None }
-    }
-
-    /// A setting is changed now.
-    pub fn edited(step: u64, edit: SettingEdit) -> Self {
-        let text = format!("{} from {} to {}", edit.path, ron_of(&edit.from), ron_of(&edit.to));
-        Self { edit: Some(edit), ..Self::now(step, "edit", text) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +179,19 @@ mod tests {
         // As older versions wrote it.
         let old: SettingEdit = serde_json::from_str(r#"{"path": "method.lambda", "from": 0.5, "to": 1.0}"#).unwrap();
         assert_eq!(old.assignment(), "method.lambda=1.0");
+    }
+
+    #[test]
+    fn lines_keep_their_form_and_kinds_of_later_versions_stay_readable() {
+        let edit = r#"{"path":"method.lambda","from":0.5,"to":1.0}"#;
+        for (kind, more) in
+            [("started", ""), ("warning", ""), ("edit", &format!(r#","edit":{edit}"#)[..]), ("moved", "")]
+        {
+            let line = format!(r#"{{"step":3,"time":"2026-01-01T00:00:00Z","kind":"{kind}","text":"a"{more}}}"#);
+            let event: Event = serde_json::from_str(&line).unwrap();
+            assert_eq!((event.kind.name(), event.edit().is_some()), (kind, kind == "edit"));
+            assert_eq!(matches!(event.kind, EventKind::Other(_)), kind == "moved");
+            assert_eq!(serde_json::to_string(&event).unwrap(), line);
+        }
     }
 }

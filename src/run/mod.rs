@@ -18,9 +18,10 @@ mod watch;
 
 pub use command::{LiveSetting, Refusal, TrainerCommand};
 pub use evaluation::{Estimate, EvaluationRecord};
-pub use event::{Event, SettingEdit};
+pub use event::{Event, EventKind, SettingEdit};
 pub use folder::{
-    BlockFidelity, FidelityRecord, Manifest, ReplacedInput, Rewound, RolloutRecord, RunDir, Tail, TrainerState,
+    BlockFidelity, FidelityRecord, Manifest, RecordedState, ReplacedInput, Rewound, RolloutRecord, RunDir, Tail,
+    TrainerState,
 };
 pub use handle::{Attendance, RunHandle};
 pub use info::RunInfo;

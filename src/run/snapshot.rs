@@ -4,7 +4,7 @@
 
 use super::command::{LiveSetting, Refusal};
 use super::evaluation::EvaluationRecord;
-use super::event::Event;
+use super::event::{Event, EventKind};
 use super::folder::FidelityRecord;
 use super::info::RunInfo;
 use super::stage::{Stage, StageProgress, StageTimes};
@@ -71,9 +71,17 @@ impl RunSnapshot {
         }
     }
 
+    /// Takes in what happened.
+    pub fn take_in(&mut self, event: Event) {
+        if event.kind == EventKind::Warning {
+            Arc::make_mut(&mut self.warnings).push((event.step, event.text.clone()));
+        }
+        Arc::make_mut(&mut self.events).push(event);
+    }
+
     /// What a setting was changed to last; `None` where it was not changed.
     pub fn value_of(&self, setting: LiveSetting) -> Option<f64> {
-        let edits = self.events.iter().rev().filter_map(|event| event.edit.as_ref());
+        let edits = self.events.iter().rev().filter_map(Event::edit);
         edits.into_iter().find(|edit| edit.path == setting.path()).and_then(|edit| edit.to.as_f64())
     }
 }

@@ -3,7 +3,10 @@
 //! A thread looks at the folder twice a second and reads what has been added to its logs, so that the same snapshots arise as
 //! from a trainer of this process. Rollouts are not read here; the dashboard reads the steps that it shows.
 
-use super::{EvaluationRecord, Event, FidelityRecord, RunDir, RunInfo, RunSnapshot, RunState, SnapshotCell, Tail};
+use super::{
+    EvaluationRecord, Event, EventKind, FidelityRecord, RecordedState, RunDir, RunInfo, RunSnapshot, RunState,
+    SnapshotCell, Tail,
+};
 use crate::error::{Error, Result};
 use crate::escape::shown;
 use crate::experiment::{Experiment, TaskConfig, to_text};
@@ -159,20 +162,19 @@ impl Reader {
             Arc::make_mut(&mut snapshot.fidelity).extend(fidelity);
         }
         for event in events {
-            match event.kind.as_ref() {
-                "paused" => self.is_paused = true,
-                "started" => self.is_paused = false,
-                "resumed" => {
+            match event.kind {
+                EventKind::Paused => self.is_paused = true,
+                EventKind::Started => self.is_paused = false,
+                EventKind::Resumed => {
                     self.is_paused = false;
                     // Perhaps with other settings, such as more steps.
                     let (_, experiment) = RunDir::open(self.run.path())?;
                     snapshot.info = Arc::new(info(&self.run, &experiment)?);
                 }
-                "warning" => Arc::make_mut(&mut snapshot.warnings).push((event.step, event.text.clone())),
-                "error" => self.error = Some(event.text.clone()),
+                EventKind::Error => self.error = Some(event.text.clone()),
                 _ => {}
             }
-            Arc::make_mut(&mut snapshot.events).push(event);
+            snapshot.take_in(event);
         }
         let checkpoints = self.run.checkpoint_steps()?;
         if *snapshot.checkpoints != checkpoints {
@@ -180,10 +182,10 @@ impl Reader {
             changed = true;
         }
         let manifest = self.run.read_manifest();
-        let state = match manifest.as_ref().map(|manifest| manifest.state.as_str()) {
-            Some("finished") => RunState::Finished,
-            Some("stopped") => RunState::Stopped,
-            Some("failed") => RunState::Failed {
+        let state = match manifest.as_ref().map(|manifest| manifest.state) {
+            Some(RecordedState::Finished) => RunState::Finished,
+            Some(RecordedState::Stopped) => RunState::Stopped,
+            Some(RecordedState::Failed) => RunState::Failed {
                 message: self.error.clone().unwrap_or_else(|| "events.jsonl does not say why".to_string()),
             },
             Some(_) if manifest.as_ref().is_some_and(|manifest| self.run.is_interrupted(manifest)) => {

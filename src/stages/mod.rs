@@ -114,8 +114,9 @@ impl Monitor {
 
 /// Records something that a person should know about, and shows it.
 fn warn(recorder: &RunRecorder, monitor: &Monitor, step: u64, text: String) -> crate::error::Result<()> {
-    recorder.0.append_event(&Event::now(step, "warning", &text))?;
-    monitor.0.update(|snapshot| Arc::make_mut(&mut snapshot.warnings).push((step, text)));
+    let event = Event::warning(step, text);
+    recorder.0.append_event(&event)?;
+    monitor.0.update(|snapshot| snapshot.take_in(event));
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use crate::rollout::{
     Response, Reward, Rollouts, SemanticCosines, ShapedReward, TokenParts, TokenUpdate,
 };
 use crate::run::{
-    Event, GroupTokens, GroupView, RolloutRecord, RolloutView, RunDir, SettingEdit, StepView, TrainerState,
+    Event, EventKind, GroupTokens, GroupView, RolloutRecord, RolloutView, RunDir, SettingEdit, StepView, TrainerState,
 };
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
@@ -360,13 +360,13 @@ pub fn record_checkpoint(
         };
         state.write(folder)
     })?;
-    let written = Event::now(step.0, "checkpoint", path.display().to_string());
+    let written = Event::now(step.0, EventKind::Checkpoint, path.display().to_string());
     recorder.0.append_event(&written)?;
     Arc::make_mut(&mut checkpoints.0).push(step.0);
     let all = checkpoints.0.clone();
     monitor.0.update(|snapshot| {
         snapshot.checkpoints = all;
-        Arc::make_mut(&mut snapshot.events).push(written);
+        snapshot.take_in(written);
     });
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::run::RunEnd;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::methods::G2rlSettings;
-use crate::run::{Event, LiveSetting, Refusal, RunState, SettingEdit, SnapshotCell, TrainerCommand};
+use crate::run::{Event, EventKind, LiveSetting, Refusal, RunState, SettingEdit, SnapshotCell, TrainerCommand};
 use crate::stages::{
     ActiveExperiment, CheckpointRequested, KlCoefficient, LiveEdits, RunRecorder, StepCounter, record_checkpoint,
 };
@@ -24,12 +24,12 @@ pub(super) fn drive(app: &mut App, snapshots: &SnapshotCell, orders: &Orders) ->
         match command {
             Some(TrainerCommand::Pause) => {
                 paused = true;
-                note(app, snapshots, "paused", RunState::Paused)?;
+                note(app, snapshots, EventKind::Paused, RunState::Paused)?;
                 continue;
             }
             Some(TrainerCommand::Resume) => {
                 paused = false;
-                note(app, snapshots, "resumed", RunState::Training)?;
+                note(app, snapshots, EventKind::Resumed, RunState::Training)?;
                 continue;
             }
             Some(TrainerCommand::StepOnce) => {
@@ -70,7 +70,7 @@ pub(super) fn drive(app: &mut App, snapshots: &SnapshotCell, orders: &Orders) ->
     Ok(RunEnd::Finished)
 }
 
-fn note(app: &mut App, snapshots: &SnapshotCell, kind: &'static str, state: RunState) -> Result<()> {
+fn note(app: &mut App, snapshots: &SnapshotCell, kind: EventKind, state: RunState) -> Result<()> {
     let step = app.world().resource::<StepCounter>().0;
     snapshots.update(|snapshot| snapshot.state = state);
     record_event(app, snapshots, Event::now(step, kind, ""))
@@ -78,13 +78,12 @@ fn note(app: &mut App, snapshots: &SnapshotCell, kind: &'static str, state: RunS
 
 fn warn(app: &App, snapshots: &SnapshotCell, text: String) -> Result<()> {
     let step = app.world().resource::<StepCounter>().0;
-    snapshots.update(|snapshot| Arc::make_mut(&mut snapshot.warnings).push((step, text.clone())));
-    record_event(app, snapshots, Event::now(step, "warning", text))
+    record_event(app, snapshots, Event::warning(step, text))
 }
 
 fn record_event(app: &App, snapshots: &SnapshotCell, event: Event) -> Result<()> {
     app.world().resource::<RunRecorder>().0.append_event(&event)?;
-    snapshots.update(|snapshot| Arc::make_mut(&mut snapshot.events).push(event));
+    snapshots.update(|snapshot| snapshot.take_in(event));
     Ok(())
 }
 

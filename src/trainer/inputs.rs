@@ -157,7 +157,7 @@ impl Inputs {
 /// The event of an input that was replaced and accepted.
 pub(super) fn event(replaced: &ReplacedInput) -> Event {
     let ReplacedInput { step, input, from, to } = replaced;
-    Event::now(*step, "warning", format!("{input} was replaced: its SHA-256 was {from} and is {to} from here on"))
+    Event::warning(*step, format!("{input} was replaced: its SHA-256 was {from} and is {to} from here on"))
 }
 
 /// The files of a sentence encoder that is not the base model.

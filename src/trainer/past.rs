@@ -12,7 +12,7 @@ pub(super) struct Past {
     pub(super) evaluations: Arc<Vec<EvaluationRecord>>,
     pub(super) fidelity: Arc<Vec<FidelityRecord>>,
     pub(super) checkpoints: Arc<Vec<u64>>,
-    pub(super) events: Arc<Vec<Event>>,
+    pub(super) events: Vec<Event>,
 }
 
 impl Past {
@@ -23,7 +23,7 @@ impl Past {
             evaluations: Arc::new(directory.read_evaluations()?),
             fidelity: Arc::new(directory.read_fidelity()?),
             checkpoints: Arc::new(directory.checkpoint_steps()?),
-            events: Arc::new(directory.read_events()?),
+            events: directory.read_events()?,
         })
     }
 
@@ -34,9 +34,7 @@ impl Past {
             snapshot.evaluations = self.evaluations.clone();
             snapshot.fidelity = self.fidelity.clone();
             snapshot.checkpoints = self.checkpoints.clone();
-            snapshot.events = self.events.clone();
-            let warnings = self.events.iter().filter(|event| event.kind == "warning");
-            snapshot.warnings = Arc::new(warnings.map(|event| (event.step, event.text.clone())).collect());
+            self.events.iter().cloned().for_each(|event| snapshot.take_in(event));
         });
     }
 }

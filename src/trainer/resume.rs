@@ -6,7 +6,7 @@ use crate::experiment::{Adapter, Difference, Experiment, TaskConfig, differences
 use crate::files::{checksums, lock::FolderLock};
 use crate::model::ModelFiles;
 use crate::optim::STEPS;
-use crate::run::{Event, Manifest, ReplacedInput, Rewound, RunDir, SettingEdit, TrainerState};
+use crate::run::{Event, EventKind, Manifest, ReplacedInput, Rewound, RunDir, SettingEdit, TrainerState};
 use crate::weights::TensorFiles;
 use std::path::{Path, PathBuf};
 
@@ -105,7 +105,7 @@ impl Resumption {
         let Checked { state, experiment: at_checkpoint, has_checksums } = checked;
         // Changes after the checkpoint was written, but before the next step.
         let events = directory.read_events()?.into_iter().filter(|event: &Event| event.step == step);
-        let later: Vec<SettingEdit> = events.filter_map(|event| event.edit).collect();
+        let later: Vec<SettingEdit> = events.filter_map(|event| event.edit().cloned()).collect();
         let edits = later.iter().fold(state.edits.clone(), |edits, edit| with_edit(edits, edit.clone()));
         let apply = |experiment: Experiment, edits: &[SettingEdit]| {
             edits.iter().try_fold(experiment, |experiment, edit| set(&experiment, &edit.assignment()))
@@ -215,19 +215,19 @@ impl Resumed {
         if !rewound.removed.is_empty() {
             told.push(format!("removed what came later: {}", rewound.removed.join(", ")));
         }
-        let mut events = vec![Event::now(step, "resumed", told.join("; "))];
-        events.extend(rewound.damaged.iter().map(|text| Event::now(step, "warning", text.as_str())));
+        let mut events = vec![Event::now(step, EventKind::Resumed, told.join("; "))];
+        events.extend(rewound.damaged.iter().map(|text| Event::warning(step, text.as_str())));
         if !self.has_checksums {
             let text = format!(
                 "the checkpoint of step {step} has no SHA256SUMS, as those of older versions have none, so nothing says whether its \
                  files are what was written ({})",
                 self.folder.display()
             );
-            events.push(Event::now(step, "warning", text));
+            events.push(Event::warning(step, text));
         }
         if self.manifest.is_none() {
             let text = "manifest.json is missing or damaged, so nothing says whether model and data are those that the run began with";
-            events.push(Event::now(step, "warning", text));
+            events.push(Event::warning(step, text));
         }
         events.extend(replaced.iter().map(inputs::event));
         events.extend(settled.events.iter().map(|edit| Event::edited(step, edit.clone())));

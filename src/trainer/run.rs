@@ -14,7 +14,9 @@ use crate::files::{lock::FolderLock, space};
 use crate::machine;
 use crate::memory::Plan;
 use crate::model::{LanguageModel, ModelFiles, TextTokenizer, data_type, open_device};
-use crate::run::{Event, Manifest, ReplacedInput, RunDir, RunHandle, RunInfo, RunSnapshot, TrainerState};
+use crate::run::{
+    Event, EventKind, Manifest, RecordedState, ReplacedInput, RunDir, RunHandle, RunInfo, RunSnapshot, TrainerState,
+};
 use crate::tasks::{self, Room, Task};
 use bevy_app::{App, Plugin, PluginGroupBuilder};
 use candle_core::Device;
@@ -190,9 +192,9 @@ impl RunBuilder {
         };
         let Place { directory, lock, mut events, earlier, began } = place;
         events.extend(notes(&notes_of_model, &suites, task.as_ref(), step));
-        events.extend(room.map(|text| Event::now(step, "warning", text)));
+        events.extend(room.map(|text| Event::warning(step, text)));
         if !lock.is_kept() {
-            events.push(Event::now(step, "warning", NO_LOCKS));
+            events.push(Event::warning(step, NO_LOCKS));
         }
         let info = run_info(&experiment, to_text(&began)?, task.as_ref(), &model, &device, directory.path());
         let mut manifest = manifest_of(&info, earlier, step);
@@ -200,7 +202,7 @@ impl RunBuilder {
         manifest.replaced.extend(replaced);
         for event in &events {
             directory.append_event(event)?;
-            directory.log(&format!("{} {}", event.kind, event.text))?;
+            directory.log(&format!("{} {}", event.kind.name(), event.text))?;
         }
         directory.write_manifest(&manifest)?;
         directory.log(&format!("run of {} with {} on {}, from step {step}", info.name, info.method, info.device))?;
@@ -238,7 +240,7 @@ impl RunBuilder {
 fn check_end(resumed: Option<&Resumed>, last: u64) -> Result<()> {
     let Some(resumed) = resumed else { return Ok(()) };
     let step = resumed.state.step;
-    let is_finished = resumed.manifest.as_ref().is_some_and(|manifest| manifest.state == "finished");
+    let is_finished = resumed.manifest.as_ref().is_some_and(|manifest| manifest.state == RecordedState::Finished);
     if goes_on(step, last, is_finished) {
         return Ok(());
     }
@@ -288,7 +290,7 @@ impl Place {
     fn new(runs: &Path, experiment: &Experiment) -> Result<Self> {
         let directory = RunDir::create(runs, experiment)?;
         let lock = directory.lock()?;
-        let events = vec![Event::now(0, "started", "")];
+        let events = vec![Event::now(0, EventKind::Started, "")];
         Ok(Self { directory, lock, events, earlier: None, began: experiment.clone() })
     }
 
@@ -326,7 +328,7 @@ fn manifest_of(info: &RunInfo, earlier: Option<Manifest>, step: u64) -> Manifest
         inputs: BTreeMap::new(),
         replaced,
         started,
-        state: "training".to_string(),
+        state: RecordedState::Training,
         step,
     }
 }
@@ -364,7 +366,7 @@ fn suites_of(experiment: &Experiment, task: &Arc<dyn Task>, model: &LanguageMode
 fn notes(of_model: &[String], suites: &[Suite], task: &dyn Task, step: u64) -> Vec<Event> {
     let notes = of_model.iter().chain(task.notes()).chain(suites.iter().flat_map(|suite| &suite.notes)).cloned();
     let overlaps = suites.iter().filter_map(|suite| suite.overlap(task));
-    notes.chain(overlaps).map(|text| Event::now(step, "warning", text)).collect()
+    notes.chain(overlaps).map(|text| Event::warning(step, text)).collect()
 }
 
 fn run_info(

@@ -14,7 +14,7 @@ use crate::kernels::flush_subnormals;
 use crate::methods::add_method;
 use crate::model::LanguageModel;
 use crate::optim::AdamW;
-use crate::run::{Event, Manifest, RunDir, RunState, SnapshotCell, TrainerState};
+use crate::run::{Event, EventKind, Manifest, RecordedState, RunDir, RunState, SnapshotCell, TrainerState};
 use crate::stages::{
     ActiveExperiment, ActiveTask, Checkpoints, Curriculum, CurriculumPlugin, DynamicSamplingPlugin, Encoder,
     Evaluations, KlCoefficient, LiveEdits, Monitor, Policy, PolicyOptimizer, ProblemCursor, Reference, RunRecorder,
@@ -61,19 +61,22 @@ pub(super) fn train(loaded: Loaded, lock: FolderLock, snapshots: &SnapshotCell, 
             Err(payload) => Error::failed(panicked(payload.as_ref())),
         })
     });
-    let (state, kind, text) = match &result {
-        Ok(RunEnd::Finished) => (RunState::Finished, "finished", String::new()),
-        Ok(RunEnd::Stopped) => (RunState::Stopped, "stopped", String::new()),
-        Err(error) => (RunState::Failed { message: error.to_string() }, "error", error.to_string()),
+    let (state, recorded, kind, text) = match &result {
+        Ok(RunEnd::Finished) => (RunState::Finished, RecordedState::Finished, EventKind::Finished, String::new()),
+        Ok(RunEnd::Stopped) => (RunState::Stopped, RecordedState::Stopped, EventKind::Stopped, String::new()),
+        Err(error) => {
+            let message = error.to_string();
+            (RunState::Failed { message: message.clone() }, RecordedState::Failed, EventKind::Error, message)
+        }
     };
     let step = snapshots.load().step;
     manifest.step = step;
-    manifest.state = if kind == "error" { "failed".to_string() } else { kind.to_string() };
-    let ended = Event::now(step, kind, text.as_str());
+    manifest.state = recorded;
+    let ended = Event::now(step, kind, text);
     // Each by itself: where one finds no room another may.
     let recorded = [
         directory.append_event(&ended),
-        directory.log(&format!("{kind} after step {step} {text}")),
+        directory.log(&format!("{} after step {step} {}", ended.kind.name(), ended.text)),
         directory.sync_logs(),
         directory.write_manifest(&manifest),
     ];
@@ -81,7 +84,7 @@ pub(super) fn train(loaded: Loaded, lock: FolderLock, snapshots: &SnapshotCell, 
     // Whoever sees the end may go on with the run.
     drop(lock);
     snapshots.update(|snapshot| {
-        Arc::make_mut(&mut snapshot.events).push(ended);
+        snapshot.take_in(ended);
         snapshot.state = state;
     });
     result.and_then(|end| recorded.map(|()| end))

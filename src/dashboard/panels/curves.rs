@@ -134,7 +134,7 @@ impl Marks {
     pub(crate) fn of(sources: &[Source<'_>], settings: &CurveSettings) -> Self {
         let own = &sources[0];
         let (step, newest) = (own.state.cursor_step(), own.state.newest_step());
-        let events = own.state.snapshot.events.iter().filter(|event| event.edit.is_some());
+        let events = own.state.snapshot.events.iter().filter(|event| event.edit().is_some());
         Self {
             cursor: (step != newest).then(|| (step, own.x(step as f64))),
             pins: settings.pins.iter().map(|&step| (step, own.x(step as f64))).collect(),

@@ -2,7 +2,7 @@
 
 use super::{Tools, caption};
 use crate::dashboard::{copies::Copy, format, state::State, theme::Theme};
-use crate::run::LiveSetting;
+use crate::run::{EventKind, LiveSetting};
 use egui::{Key, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 /// Width of the settings and events, points.
@@ -132,16 +132,18 @@ fn events(ui: &mut Ui, theme: &Theme, state: &mut State) {
                 {
                     wanted = Some(event.step);
                 }
-                let color = match event.kind.as_ref() {
-                    "warning" => theme.warning,
-                    "error" => theme.error,
-                    "edit" => theme.text_strong,
+                let color = match event.kind {
+                    EventKind::Warning => theme.warning,
+                    EventKind::Error => theme.error,
+                    EventKind::Edit(_) => theme.text_strong,
                     _ => theme.text,
                 };
-                let text = match event.kind.as_ref() {
+                let text = match &event.kind {
                     // The path says no more than the step does.
-                    "checkpoint" | "started" | "resumed" | "paused" | "finished" | "stopped" => event.kind.to_string(),
-                    kind => format!("{kind}: {}", event.text),
+                    EventKind::Warning | EventKind::Error | EventKind::Edit(_) | EventKind::Other(_) => {
+                        format!("{}: {}", event.kind.name(), event.text)
+                    }
+                    kind => kind.name().to_owned(),
                 };
                 ui.add(egui::Label::new(RichText::new(text).color(color)).wrap());
             });

@@ -3,6 +3,7 @@
 use super::Tools;
 use crate::dashboard::theme::{LINE_WIDTH, Theme};
 use crate::dashboard::{format, state::State};
+use crate::run::EventKind;
 use egui::{Align, Button, Color32, Label, Layout, Pos2, Rect, Response, RichText, Sense, Shape, Stroke, Ui, Vec2};
 use egui::{WidgetInfo, pos2, vec2};
 use std::time::Duration;
@@ -203,9 +204,9 @@ fn track(ui: &mut Ui, theme: &Theme, state: &mut State) {
 /// Changed settings and pauses, by step; `true` is a changed setting.
 fn events(state: &State) -> impl Iterator<Item = (u64, bool)> + '_ {
     let events = state.snapshot.events.iter();
-    events.filter_map(|event| match (event.edit.is_some(), event.kind.as_ref()) {
-        (true, _) => Some((event.step, true)),
-        (_, "paused") => Some((event.step, false)),
+    events.filter_map(|event| match event.kind {
+        EventKind::Edit(_) => Some((event.step, true)),
+        EventKind::Paused => Some((event.step, false)),
         _ => None,
     })
 }
@@ -234,7 +235,7 @@ fn explain(state: &State, theme: &Theme, scale: Scale, response: Response) {
             ui.label(format!("Checkpoint at step {at}"));
         }
         for event in state.snapshot.events.iter().filter(|event| is_near(event.step)) {
-            if event.edit.is_some() || event.kind == "paused" {
+            if matches!(event.kind, EventKind::Edit(_) | EventKind::Paused) {
                 ui.label(format!("Step {}: {}", event.step, format::one_line(&event.text, 160)));
             }
         }

@@ -3,10 +3,11 @@
 use super::run_bar::theme_button;
 use super::trailing::Trailing;
 use super::{caption, title};
-use crate::dashboard::start::{Editor, PastRun, Start};
+use crate::dashboard::start::{Editor, PastRun, PastState, Start};
 use crate::dashboard::state::{NO_CHECKPOINT, Resumption};
 use crate::dashboard::theme::{SMALL_SIZE, Theme};
 use crate::dashboard::{format, opener::Opener};
+use crate::run::RecordedState;
 use crate::trainer::RunBuilder;
 use egui::{Button, Frame, Label, Margin, RichText, ScrollArea, Sense, TextEdit, Ui, vec2};
 use std::sync::Arc;
@@ -295,13 +296,13 @@ fn run_entry(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener,
             });
         });
         ui.horizontal(|ui| {
-            let color = match run.state.as_str() {
-                "failed" => theme.error,
-                "training" => theme.running,
-                "interrupted" | "silent" => theme.warning,
+            let color = match run.state {
+                PastState::Recorded(RecordedState::Failed) => theme.error,
+                PastState::Recorded(RecordedState::Training) => theme.running,
+                PastState::Interrupted | PastState::Silent => theme.warning,
                 _ => theme.text_weak,
             };
-            ui.label(RichText::new(&run.state).color(color));
+            ui.label(RichText::new(run.state.name()).color(color));
             let mut facts = vec![
                 run.method.clone(),
                 format!("step {} / {}", format::thousands(run.steps.0 as f64), format::thousands(run.steps.1 as f64)),

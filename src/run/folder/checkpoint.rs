@@ -148,7 +148,7 @@ fn sync(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
     use crate::files::trace;
-    use crate::run::Event;
+    use crate::run::{Event, EventKind};
 
     #[test]
     fn what_a_checkpoint_counts_on_is_on_the_disk_before_it_gets_its_name() {
@@ -164,7 +164,7 @@ mod tests {
             trace::of(run.path(), || drop(run.write_checkpoint(step, &experiment, fill).unwrap()))
         };
         let record = |step: u64| run.write_rollouts(step, &[]).unwrap();
-        run.append_event(&Event::now(0, "started", "")).unwrap();
+        run.append_event(&Event::now(0, EventKind::Started, "")).unwrap();
         (1..=2).for_each(record);
         let done = checkpoint(2);
         let place =

@@ -30,10 +30,24 @@ pub struct Manifest {
     pub replaced: Vec<ReplacedInput>,
     /// When the run started, UTC.
     pub started: String,
-    /// `training`, `finished`, `stopped` or `failed`.
-    pub state: String,
+    /// Where the run stood when it was last written.
+    pub state: RecordedState,
     /// Steps finished.
     pub step: u64,
+}
+
+/// Where a run stands, as its manifest says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordedState {
+    /// Its process trains it, or was killed while it did.
+    Training,
+    /// All steps are done.
+    Finished,
+    /// It ended on request.
+    Stopped,
+    /// An error ended it.
+    Failed,
 }
 
 /// Something that a run reads and that was replaced while it was not running.

@@ -12,7 +12,7 @@ mod tail;
 mod trainer_state;
 
 pub use logs::{BlockFidelity, FidelityRecord};
-pub use manifest::{Manifest, ReplacedInput};
+pub use manifest::{Manifest, RecordedState, ReplacedInput};
 pub use rewind::Rewound;
 pub use step::RolloutRecord;
 pub use tail::Tail;
@@ -106,7 +106,7 @@ impl RunDir {
 
     /// Whether the run says that it is training, but the process that trained it is gone: killed, or its machine was.
     pub fn is_interrupted(&self, manifest: &Manifest) -> bool {
-        manifest.state == "training" && lock::holder(&self.path) == Holder::Nobody
+        manifest.state == RecordedState::Training && lock::holder(&self.path) == Holder::Nobody
     }
 
     /// Opens an existing run folder; returns it with the experiment that it holds.
@@ -282,7 +282,7 @@ mod tests {
     fn what_cannot_be_written_is_tried_again_for_as_long_as_somebody_says_so() {
         let parent = tempfile::tempdir().unwrap();
         let run = RunDir::create(parent.path(), &experiment()).unwrap();
-        let event = || Event::now(1, "warning", "a");
+        let event = || Event::warning(1, "a");
         let path = run.path().join("events.jsonl");
         fs::create_dir(&path).unwrap();
         let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));

@@ -324,8 +324,8 @@ mod tests {
     fn lines_and_geometry_read_back() {
         let parent = tempfile::tempdir().unwrap();
         let run = RunDir::create(parent.path(), &experiment()).unwrap();
-        run.append_event(&Event::now(1, "warning", "a")).unwrap();
-        run.append_event(&Event::now(2, "warning", "b")).unwrap();
+        run.append_event(&Event::warning(1, "a")).unwrap();
+        run.append_event(&Event::warning(2, "b")).unwrap();
         let text = fs::read_to_string(run.path().join("events.jsonl")).unwrap();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines[1]["text"], "b");
