@@ -2,7 +2,7 @@
 
 pub use crate::error::{Error, Result};
 pub use crate::experiment::{Experiment, from_text, read};
-pub use crate::metrics::{self, Metric};
+pub use crate::metrics::{Better, Metric, Plot};
 pub use crate::rng;
 pub use crate::rollout::{
     Advantage, CompletionText, Cosines, Embedding, Feature, GroupProblem, InGroup, Judged, Novelty, PromptGroup,
@@ -10,9 +10,9 @@ pub use crate::rollout::{
 };
 pub use crate::run::{LiveSetting, RunHandle, RunSnapshot, RunState, TrainerCommand};
 pub use crate::stages::{
-    ActiveExperiment, ActiveTask, EntropyCoefficient, FeatureDemand, Policy, SampleRound, StageSystems, StepCounter,
-    StepMetrics, TrainStep, center_group_advantages, compute_features, sample_completions, score_novelty,
-    update_policy, verify_completions,
+    ActiveExperiment, ActiveTask, DeclareMetrics, EntropyCoefficient, FeatureDemand, Policy, SampleRound, SinkSystems,
+    StageSystems, StepCounter, StepMetrics, TrainStep, center_group_advantages, compute_features, metrics,
+    sample_completions, score_novelty, update_policy, verify_completions,
 };
 pub use crate::tasks::{Problem, Split, Task};
 pub use crate::trainer::{Run, RunBuilder, RunEnd};

@@ -6,6 +6,9 @@ use orthant::prelude::*;
 #[path = "../examples/custom_method.rs"]
 mod custom_method;
 #[allow(unreachable_pub, reason = "an example is a program of its own")]
+#[path = "../examples/custom_metric.rs"]
+mod custom_metric;
+#[allow(unreachable_pub, reason = "an example is a program of its own")]
 #[path = "../examples/custom_task.rs"]
 mod custom_task;
 
@@ -50,9 +53,34 @@ fn a_method_of_ones_own_shapes_rewards() {
 }
 
 #[test]
+fn a_metric_of_ones_own_is_recorded_with_its_declaration_and_reaches_the_sinks() {
+    let runs = tempfile::tempdir().expect("a temporary folder");
+    let (snapshot, lines) = custom_metric::train(runs.path()).expect("a run without errors");
+    let step = snapshot.latest.expect("a finished step");
+    let texts = step
+        .groups
+        .iter()
+        .flat_map(|group| group.rollouts.iter().map(move |rollout| (group.group, &rollout.completion)));
+    let (count, different) = (texts.clone().count(), texts.collect::<std::collections::HashSet<_>>().len());
+    let expected = different as f64 / count as f64;
+    let row = snapshot.history.last().expect("a row");
+    assert_eq!(row.value("completion/variety"), Some(expected));
+    assert!(lines.len() == 2 && lines[1].contains(&format!("completion/variety {expected:.3}")), "{lines:?}");
+
+    let folder = snapshot.info.directory.clone();
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("a file of the run");
+    let declared: Vec<serde_json::Value> = serde_json::from_str(&read("metrics.json")).expect("a list");
+    let own = declared.iter().find(|metric| metric["name"] == "completion/variety").expect("its declaration");
+    assert_eq!((&own["title"], &own["better"]), (&"Variety".into(), &"higher".into()));
+    assert!(declared.iter().any(|metric| metric["name"] == "reward/mean"));
+    assert!(read("metrics.jsonl").lines().all(|line| line.contains("\"completion/variety\":")));
+}
+
+#[test]
 fn examples_are_short() {
     for (name, text) in [
         ("custom_method.rs", include_str!("../examples/custom_method.rs")),
+        ("custom_metric.rs", include_str!("../examples/custom_metric.rs")),
         ("custom_task.rs", include_str!("../examples/custom_task.rs")),
     ] {
         let count = text.lines().count();

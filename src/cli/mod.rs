@@ -21,6 +21,7 @@ use crate::experiment::{DeviceChoice, ModelSource};
 use crate::guard;
 use crate::kernels::flush_subnormals;
 use crate::model::{LanguageModel, ModelFiles, bundled_models};
+use crate::stages::metrics::declare_built_in;
 use candle_core::{DType, Device};
 use clap::builder::RangedI64ValueParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -159,6 +160,7 @@ fn one_paragraph(text: &str) -> String {
 }
 
 fn run(command: Command) -> Result<u8> {
+    declare_built_in();
     match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::View(arguments) => view::run(&arguments),

@@ -2,7 +2,7 @@
 //! their own.
 
 use super::derive::{GroupGeometry, Order};
-use super::series::{Axis, CurveSettings, title_of};
+use super::series::{Axis, CurveSettings};
 use super::traces::{self, STYLES, Source, Trace};
 use crate::error::{Error, Result};
 use crate::figures::{Figure, FigureLine, FigurePlot};
@@ -134,7 +134,7 @@ pub(crate) fn figure(runs: &[Source<'_>], settings: &CurveSettings) -> Figure {
     let drawn = settings.panels.iter().filter(|panel| runs.iter().any(|run| run.curves().has_place(panel)));
     let plots = drawn.map(|panel| {
         let traces = traces::traces(runs, &panel.metrics, settings, (0.0, f64::INFINITY), FIGURE_POINTS);
-        let titles: Vec<&str> = panel.metrics.iter().map(|metric| title_of(metric)).collect();
+        let titles: Vec<&str> = panel.metrics.iter().map(|metric| metric.title()).collect();
         let unit = panel.metrics.first().map_or("", |metric| metric.unit);
         let title = if unit.is_empty() { titles.join(", ") } else { format!("{}, {unit}", titles.join(", ")) };
         FigurePlot { title, is_log: panel.is_log, lines: traces.into_iter().map(figure_line).collect() }
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(text.lines().count(), 61);
         let fields: Vec<&str> = text.lines().nth(30).unwrap().split(',').collect();
         assert_eq!(fields[..2], ["\"a s0\"", "30"]);
-        let accuracy = snapshot.history.at(30).unwrap().get(&crate::metrics::REWARD_ACCURACY).unwrap();
+        let accuracy = snapshot.history.at(30).unwrap().get(&crate::stages::metrics::REWARD_ACCURACY).unwrap();
         assert_eq!(fields[2].parse::<f64>().unwrap().to_bits(), accuracy.to_bits());
         assert!(text.contains("\"b \"\"x\"\" s1\",1,"));
         let figure = figure(&runs[..1], &settings);

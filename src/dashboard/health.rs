@@ -3,8 +3,9 @@
 //! Thresholds are rules of thumb; each is said in the text, so that nobody has to guess why something is listed.
 
 use super::format;
-use crate::metrics::{self, Better, Metric, MetricRow};
+use crate::metrics::{Better, Metric, MetricRow};
 use crate::run::{Estimate, LiveSetting, RunSnapshot};
+use crate::stages::metrics;
 
 /// Steps up to the cursor whose mean counts as the present.
 const WINDOW: u64 = 10;
@@ -12,12 +13,9 @@ const WINDOW: u64 = 10;
 const BACK: u64 = 50;
 
 /// Where pass@k stands.
-static PASS_AT: Metric = Metric {
-    name: "evals.jsonl",
-    unit: "",
-    better: Better::Higher,
-    help: "pass@k of the held-out evaluations: the chance that one of k samples is correct.",
-};
+static PASS_AT: Metric =
+    Metric::new("evals.jsonl", "pass@k of the held-out evaluations: the chance that one of k samples is correct.")
+        .better(Better::Higher);
 
 /// How much something matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -153,7 +151,7 @@ impl Look<'_> {
 
     /// Gives every metric with a value that cannot be a finding, in place of what its check says, or in a check of its own.
     fn impossible(&self, checks: &mut Vec<Check>) {
-        for &metric in metrics::ALL {
+        for metric in crate::metrics::known() {
             let Some((step, value, why)) = self.rows(self.step).find_map(|row| {
                 let value = row.get(metric)?;
                 Some((row.step, value, wrong(metric, value)?))

@@ -10,8 +10,8 @@ use super::opener::Opener;
 use super::start::StartedRuns;
 use super::testing;
 use super::theme::Themes;
-use crate::metrics;
 use crate::run::{RunHandle, RunSnapshot, StepView, TrainerCommand, WatchedRun};
+use crate::stages::metrics;
 use crate::trainer::RunBuilder;
 use egui::{RawInput, Rect, pos2, vec2};
 use std::sync::{Arc, Mutex};
@@ -153,8 +153,7 @@ fn a_run_of_50_000_steps_opens_in_two_seconds() {
     // Every metric that there is, though no run records all of them.
     let line = |step: u64| {
         let value = |place: usize| (step as f64 + 0.37 * place as f64).sin();
-        let fields: Vec<String> = metrics::ALL
-            .iter()
+        let fields: Vec<String> = metrics::built_in()
             .enumerate()
             .map(|(place, metric)| format!("\"{}\":{}", metric.name, value(place)))
             .collect();

@@ -192,7 +192,7 @@ fn novelties_are_told_apart_where_the_colours_are_fitted() {
 #[test]
 fn steps_whose_value_is_no_number_are_hatched() {
     let painted = |value: fn(u64) -> f64| {
-        let snapshot = with_metric(testing::snapshot(20, 1, M), &crate::metrics::REWARD_ACCURACY, value);
+        let snapshot = with_metric(testing::snapshot(20, 1, M), &crate::stages::metrics::REWARD_ACCURACY, value);
         let mut window = Window::open(snapshot);
         let themes = Themes::load().unwrap();
         let theme = themes.of(window.harness.ctx.theme());

@@ -3,44 +3,25 @@
 //! A curve keeps its points and, above them, their ranges over ever longer stretches, so that what is drawn of it is bounded by
 //! the width of the picture and not by the length of the run.
 
-use crate::metrics::{self, History, Metric, MetricRow};
+use crate::metrics::{self, History, Metric, MetricRow, Plot};
 use crate::run::{Estimate, EvaluationRecord};
+use crate::stages::metrics as measured;
 use egui_plot::PlotPoint;
 
 /// Steps over which curves are smoothed at first.
 pub(crate) const SMOOTHING_STEPS: u32 = 10;
 
-/// The metrics shown as curves at first, with their titles, in reading order. The last ones have a place only in runs that measure
-/// them.
-const CURVES: [(&str, &Metric, bool); 11] = [
-    ("Training accuracy", &metrics::REWARD_ACCURACY, false),
-    ("Reward", &metrics::REWARD_MEAN, false),
-    ("Entropy", &metrics::POLICY_ENTROPY, false),
-    ("KL to reference", &metrics::POLICY_KL, false),
-    ("Length", &metrics::COMPLETION_LENGTH_MEAN, false),
-    ("Mean cosine", &metrics::GEOMETRY_COSINE_MEAN, false),
-    ("Negative pairs", &metrics::GEOMETRY_NEGATIVE_RATIO, false),
-    ("Near-orthogonal pairs", &metrics::GEOMETRY_ORTHOGONAL_RATIO, false),
-    ("Effective rank", &metrics::GEOMETRY_EFFECTIVE_RANK, false),
-    ("Semantic cosine", &metrics::SEMANTIC_COSINE_MEAN, true),
-    ("Proxy fidelity", &metrics::FIDELITY_PEARSON, true),
-];
+/// Areas of metrics whose plots come first, in reading order.
+const AREAS: [&str; 6] = ["reward", "policy", "completion", "geometry", "semantic", "fidelity"];
 
 /// The metrics that the geometry panel shows over time, whatever is shown as curves.
 const OVER_TIME: [&Metric; 5] = [
-    &metrics::GEOMETRY_COSINE_Q05,
-    &metrics::GEOMETRY_COSINE_MEDIAN,
-    &metrics::GEOMETRY_COSINE_Q95,
-    &metrics::GEOMETRY_NEGATIVE_RATIO,
-    &metrics::GEOMETRY_ORTHOGONAL_RATIO,
+    &measured::GEOMETRY_COSINE_Q05,
+    &measured::GEOMETRY_COSINE_MEDIAN,
+    &measured::GEOMETRY_COSINE_Q95,
+    &measured::GEOMETRY_NEGATIVE_RATIO,
+    &measured::GEOMETRY_ORTHOGONAL_RATIO,
 ];
-
-/// A metric's title in the window: its own words where it has some, else its name.
-pub(crate) fn title_of(metric: &Metric) -> &'static str {
-    let known = CURVES.iter().find(|(_, known, _)| known.name == metric.name);
-    let declared = || metrics::find(metric.name).map_or("", |metric| metric.name);
-    known.map_or_else(declared, |(title, _, _)| *title)
-}
 
 /// What the x axis shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,13 +65,24 @@ pub(crate) struct CurveSettings {
 
 impl Default for CurveSettings {
     fn default() -> Self {
-        let panel = |&(_, metric, is_optional): &(_, &'static Metric, bool)| CurvePanel {
-            metrics: vec![metric],
-            is_log: false,
-            is_optional,
+        // Those that have a plot of their own by their declaration.
+        let panel = |metric: &'static Metric| {
+            let is_optional = match metric.plot {
+                Plot::Always(_) => false,
+                Plot::WhereMeasured(_) => true,
+                Plot::Asked => return None,
+            };
+            Some(CurvePanel { metrics: vec![metric], is_log: false, is_optional })
         };
+        measured::declare_built_in();
+        let mut panels: Vec<CurvePanel> = metrics::known().into_iter().filter_map(panel).collect();
+        let area = |panel: &CurvePanel| {
+            let name = panel.metrics[0].name.split('/').next().unwrap_or_default();
+            AREAS.iter().position(|area| *area == name).unwrap_or(AREAS.len())
+        };
+        panels.sort_by_key(area);
         Self {
-            panels: CURVES.iter().map(panel).collect(),
+            panels,
             span: SMOOTHING_STEPS,
             axis: Axis::default(),
             joins_seeds: false,
@@ -448,11 +440,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn row(step: u64, value: f64) -> MetricRow {
-        MetricRow { step, wall_s: 2.0 * step as f64, values: vec![(&metrics::REWARD_MEAN, value)] }
+        MetricRow { step, wall_s: 2.0 * step as f64, values: vec![(&measured::REWARD_MEAN, value)] }
     }
 
     fn reward(curves: &Curves) -> &Series {
-        curves.of(&metrics::REWARD_MEAN).unwrap()
+        curves.of(&measured::REWARD_MEAN).unwrap()
     }
 
     #[test]
@@ -471,7 +463,7 @@ mod tests {
         assert_eq!((reward.at(3), reward.at(2)), (Some(1.0), None));
         assert_eq!(reward.raw.gaps(), [(2, 2)]);
         assert!(reward.smooth.at(3).unwrap() < 1.0);
-        assert!(curves.of(&metrics::POLICY_KL).unwrap().is_empty());
+        assert!(curves.of(&measured::POLICY_KL).unwrap().is_empty());
         assert!((curves.time_of(3.0) - 6.0).abs() < 1e-9 && (curves.step_at(6.0) - 3.0).abs() < 1e-9);
     }
 
@@ -494,7 +486,7 @@ mod tests {
 
     #[test]
     fn a_value_too_large_to_be_drawn_is_a_gap_and_spoils_no_average() {
-        let mut series = Series::new(&metrics::REWARD_MEAN, 10);
+        let mut series = Series::new(&measured::REWARD_MEAN, 10);
         for (step, value) in (1..).zip([1.0, 1e308, -1e308, f64::INFINITY, 1.0, f64::NAN]) {
             series.push(step, value);
         }
@@ -504,7 +496,7 @@ mod tests {
 
     #[test]
     fn averages_are_not_biased_at_the_start() {
-        let mut series = Series::new(&metrics::REWARD_MEAN, 10);
+        let mut series = Series::new(&measured::REWARD_MEAN, 10);
         (1..=5).for_each(|step| series.push(step, 3.0));
         assert!(series.smooth.points().all(|point| (point.y - 3.0).abs() < 1e-12));
         series.push(6, 4.0);
@@ -516,7 +508,7 @@ mod tests {
     fn another_span_smooths_the_whole_curve_anew() {
         let values = [1.0, 2.0, f64::NAN, 0.5, 4.0];
         let filled = |span| {
-            let mut series = Series::new(&metrics::REWARD_MEAN, span);
+            let mut series = Series::new(&measured::REWARD_MEAN, span);
             (1u64..).zip(values).for_each(|(step, value)| series.push(step, value));
             series
         };
@@ -535,8 +527,8 @@ mod tests {
         (1..=30).for_each(|step| history.push(row(step, step as f64)));
         let mut curves = Curves::default();
         curves.extend(&history, &[], &settings);
-        assert!(curves.of(&metrics::REWARD_MEAN).is_none());
-        let metrics = vec![&metrics::REWARD_MEAN];
+        assert!(curves.of(&measured::REWARD_MEAN).is_none());
+        let metrics = vec![&measured::REWARD_MEAN];
         settings.panels.push(CurvePanel { metrics, is_log: false, is_optional: false });
         curves.extend(&history, &[], &settings);
         assert_eq!(reward(&curves).raw.len(), 30);

@@ -121,7 +121,8 @@ fn runs_stand_with_state_step_and_accuracy_and_ticked_ones_open_together() {
     let mut screen = Screen::open(&[("first", "stopped"), ("second", "failed")]);
     screen.wait_for("first s0");
     assert!(screen.has("step 5 / 7") && screen.has("disk full"));
-    let accuracy = testing::snapshot(5, 1, 2).history.at(5).unwrap().get(&crate::metrics::REWARD_ACCURACY).unwrap();
+    let accuracy =
+        testing::snapshot(5, 1, 2).history.at(5).unwrap().get(&crate::stages::metrics::REWARD_ACCURACY).unwrap();
     assert!(screen.has(&format!("accuracy {}", super::format::percent(accuracy))));
     assert_eq!(screen.harness.query_all_by_role_and_label(Role::Button, "Resume").count(), 2);
     screen.click("Tick first s0");

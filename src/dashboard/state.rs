@@ -14,10 +14,11 @@ use super::rollouts::{Place, RolloutChoices, Rows};
 use super::series::{CurveSettings, Curves};
 use super::tokens::{self, Differences, TextView};
 use crate::experiment::{self, Experiment};
-use crate::metrics::{self, MetricRow};
+use crate::metrics::MetricRow;
 use crate::run::{
     Compared, Event, EventKind, FidelityRecord, GroupView, LiveSetting, RunSnapshot, RunState, StepView, TrainerCommand,
 };
+use crate::stages::metrics;
 use crate::trainer::goes_on;
 use std::sync::{Arc, PoisonError};
 

@@ -7,11 +7,12 @@ use super::opener::Opener;
 use super::rasterizer::Rasterizer;
 use super::start::StartedRuns;
 use super::theme::Themes;
-use crate::metrics::{self, History, Metric, MetricRow};
+use crate::metrics::{History, Metric, MetricRow};
 use crate::run::{
     Estimate, EvaluationRecord, GroupTokens, GroupView, RolloutRecord, RolloutView, RunDir, RunHandle, RunInfo,
     RunSnapshot, RunState, Stage, StageProgress, StepView, TrainerCommand,
 };
+use crate::stages::metrics;
 use crate::verify::Verdict;
 use crossbeam_channel::Receiver;
 use egui::accesskit::Role;

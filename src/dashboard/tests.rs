@@ -416,8 +416,12 @@ fn beside_the_matrix_stand_numbers_arrows_or_the_run_over_time() {
     assert!(window.has("Directions of 4 completions") && !window.has("Histogram of "));
     window.click("over time");
     assert!(window.has("Median cosine, 5 to 95 %"));
-    let median =
-        testing::snapshot(40, 1, 2).history.at(40).unwrap().get(&crate::metrics::GEOMETRY_COSINE_MEDIAN).unwrap();
+    let median = testing::snapshot(40, 1, 2)
+        .history
+        .at(40)
+        .unwrap()
+        .get(&crate::stages::metrics::GEOMETRY_COSINE_MEDIAN)
+        .unwrap();
     assert!(window.has(&super::format::compact(median)), "the value at the cursor");
     window.click("numbers");
     assert!(window.has("Histogram of 6 pairwise cosines"));
@@ -433,7 +437,7 @@ fn health_lists_everything_that_is_watched_and_warns_of_what_is_listed() {
         let mut history = crate::metrics::History::default();
         for step in 1..=41 {
             let mut row = testing::metric_row(step);
-            row.values.push((&crate::metrics::COMPLETION_TRUNCATED_RATIO, 0.4));
+            row.values.push((&crate::stages::metrics::COMPLETION_TRUNCATED_RATIO, 0.4));
             history.push(row);
         }
         (snapshot.history, snapshot.step) = (history, 41);
@@ -449,7 +453,7 @@ fn health_lists_everything_that_is_watched_and_warns_of_what_is_listed() {
 fn enormous_values_are_short_and_stay_in_their_plots() {
     for value in [3.21e15, 1e308] {
         let of = |step: u64| if step.is_multiple_of(2) { value } else { -value };
-        let snapshot = with_metric(testing::snapshot(20, 1, 4), &crate::metrics::POLICY_ENTROPY, of);
+        let snapshot = with_metric(testing::snapshot(20, 1, 4), &crate::stages::metrics::POLICY_ENTROPY, of);
         let mut window = Window::open(snapshot);
         window.harness.render().unwrap();
         let text = format!("{} nats", super::format::compact(value));
@@ -678,7 +682,7 @@ fn the_step_keys_and_buttons_move_the_cursor_and_every_panel_follows() {
     assert_ne!(window.matrix().1, newest, "the matrix is that of step 19");
     let throughput = |step: u64| {
         let history = testing::snapshot(20, 1, 2).history;
-        let rate = history.at(step).unwrap().get(&crate::metrics::THROUGHPUT_TOKENS_PER_S).unwrap();
+        let rate = history.at(step).unwrap().get(&crate::stages::metrics::THROUGHPUT_TOKENS_PER_S).unwrap();
         format!("{} tok/s", super::format::thousands(rate))
     };
     assert!(window.has(&throughput(19)) && !window.has(&throughput(20)));

@@ -225,8 +225,8 @@ fn mean(family: &[&Source<'_>], metric: &Metric, span: u32) -> Trace {
 mod tests {
     use super::*;
     use crate::dashboard::testing;
-    use crate::metrics;
     use crate::run::RunSnapshot;
+    use crate::stages::metrics;
     use std::sync::Arc;
 
     /// A run whose accuracy at every step is `add` above that of the synthetic run.

@@ -111,7 +111,8 @@ fn steps_without_a_record_say_so_and_lead_to_the_nearest_that_have_one() {
     window.wait_for("Step 19 was not recorded");
     assert!(window.has("record.rollouts_every: 10"));
     assert!(!window.has("Cosine matrix"));
-    let accuracy = testing::snapshot(20, 1, 2).history.at(19).unwrap().get(&crate::metrics::REWARD_ACCURACY).unwrap();
+    let accuracy =
+        testing::snapshot(20, 1, 2).history.at(19).unwrap().get(&crate::stages::metrics::REWARD_ACCURACY).unwrap();
     assert!(window.has(&super::format::compact(accuracy)), "the curves show the step's metrics");
     window.harness.get_by_label("Show step 10").click();
     window.harness.run_steps(2);
@@ -232,5 +233,5 @@ fn lines_that_are_odd_are_named_and_values_that_are_no_numbers_are_errors() {
     let mut curves = super::series::Curves::default();
     let run = window.snapshots.load();
     curves.extend(&run.history, &[], &super::series::CurveSettings::default());
-    assert_eq!(curves.of(&crate::metrics::POLICY_ENTROPY).unwrap().raw.gaps(), [(2, 3)]);
+    assert_eq!(curves.of(&crate::stages::metrics::POLICY_ENTROPY).unwrap().raw.gaps(), [(2, 3)]);
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::error::{Error, Result};
 use crate::escape::shown;
 use crate::experiment::{Experiment, TaskConfig, to_text};
-use crate::metrics::{self, MetricRow};
+use crate::metrics::{Declaration, MetricRow};
 use rayon::prelude::*;
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -101,6 +101,7 @@ impl Reader {
     fn open(folder: &Path) -> Result<Self> {
         let (run, experiment) = RunDir::open(folder)?;
         run.check_kinds(Path::metadata)?;
+        run.read_declarations().iter().for_each(Declaration::adopt);
         Ok(Self {
             metrics: Log::new("metrics.jsonl", run.tail_metrics()),
             evaluations: Log::new("evals.jsonl", run.tail_evaluations()),
@@ -199,7 +200,7 @@ impl Reader {
         snapshot.state = state;
         snapshot.last_written = written;
         let remaining = snapshot.info.stop_step.saturating_sub(snapshot.step) as f64;
-        snapshot.eta_s = snapshot.history.last().and_then(|row| Some(row.get(&metrics::TIME_STEP_S)? * remaining));
+        snapshot.eta_s = snapshot.history.last().and_then(|row| Some(row.value("time/step_s")? * remaining));
         Ok(changed)
     }
 }

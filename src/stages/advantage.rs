@@ -4,19 +4,27 @@
 //! The penalty comes after the shaping, so that it means the same for every method: EVOL-RL replaces the base reward, and G2RL
 //! shapes by its sign. Base rewards, and with them accuracy and uniform groups, do not know of it.
 
+use super::metrics::DeclareMetrics;
 use super::{ActiveExperiment, StageSystems, StepMetrics, TrainStep, mean};
-use crate::metrics;
+use crate::metrics::metrics;
 use crate::objective::{Truncated, is_uniform};
 use crate::rollout::{Advantage, PromptGroup, Response, Reward, Rollouts, ShapedReward};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
+
+metrics! {
+    REWARD_SHAPED_MEAN: "reward/shaped_mean", "", Neither, Asked, "Mean of the rewards that advantages are made of: base rewards after the method's shaping and the penalty for length.";
+    REWARD_LENGTH_PENALTY_MEAN: "reward/length_penalty_mean", "", Higher, Asked, "Mean of what responses near the token limit lose of their reward, 0 or less (objective.truncated).";
+    GROUP_UNIFORM_RATIO: "group/uniform_ratio", "", Lower, Asked, "Share of the groups trained on whose base rewards are all equal. GRPO learns nothing from them.";
+    GROUP_SHAPING_ONLY_RATIO: "group/shaping_only_ratio", "", Neither, Asked, "Share of groups whose signal comes from shaping or the penalty for length alone: equal base rewards, unequal shaped rewards.";
+}
 
 /// The advantage stage.
 pub struct AdvantagePlugin;
 
 impl Plugin for AdvantagePlugin {
     fn build(&self, app: &mut App) {
-        app.add_systems(
+        app.declare_metrics(METRICS).add_systems(
             TrainStep,
             (keep_unshaped_rewards, penalize_length.run_if(length_is_penalized), center_group_advantages)
                 .chain()
@@ -53,7 +61,7 @@ fn penalize_length(
             penalties.push(f64::from(penalty));
         }
     }
-    metrics.set(&metrics::REWARD_LENGTH_PENALTY_MEAN, mean(penalties));
+    metrics.set(&REWARD_LENGTH_PENALTY_MEAN, mean(penalties));
     Ok(())
 }
 
@@ -82,9 +90,9 @@ pub fn center_group_advantages(
     let share = |condition: bool| f64::from(u8::from(condition));
     let has_signal = |group: &[f32]| group.iter().any(|advantage| *advantage != 0.0);
     let shaping_only = uniform.iter().zip(&advantages).map(|(&uniform, group)| share(uniform && has_signal(group)));
-    metrics.set(&metrics::GROUP_SHAPING_ONLY_RATIO, mean(shaping_only));
-    metrics.set(&metrics::GROUP_UNIFORM_RATIO, mean(uniform.iter().copied().map(share)));
-    metrics.set(&metrics::REWARD_SHAPED_MEAN, mean(shaped.iter().flatten().copied().map(f64::from)));
+    metrics.set(&GROUP_SHAPING_ONLY_RATIO, mean(shaping_only));
+    metrics.set(&GROUP_UNIFORM_RATIO, mean(uniform.iter().copied().map(share)));
+    metrics.set(&REWARD_SHAPED_MEAN, mean(shaped.iter().flatten().copied().map(f64::from)));
     for (rollouts, advantages) in groups.into_iter().zip(advantages) {
         for (rollout, advantage) in rollouts.iter().zip(advantages) {
             commands.entity(rollout).insert(Advantage(advantage));

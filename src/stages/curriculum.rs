@@ -13,21 +13,26 @@
 //! Whether a problem is taken is a function of (seed, number of the problem, p); the solve rates belong to a checkpoint.
 
 use super::dynamic::{keep_groups, sample_further_rounds};
+use super::metrics::DeclareMetrics;
 use super::{ActiveTask, Boundary, StageSystems, StepMetrics, TrainStep, mean};
 use crate::experiment::CurriculumConfig;
-use crate::metrics;
+use crate::metrics::metrics;
 use crate::rng::{self, Domain};
 use crate::rollout::{GroupProblem, Judged, PromptGroup, Rollouts};
 use crate::run::Stage;
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 
+metrics! {
+    CURRICULUM_SOLVE_RATE: "curriculum/solve_rate", "", Neither, Asked, "Mean solve rate, as measured before the step, of the levels of the problems drawn: near one half where the curriculum finds what it looks for.";
+}
+
 /// The curriculum, from the solve rates of the task's levels.
 pub struct CurriculumPlugin(pub Curriculum);
 
 impl Plugin for CurriculumPlugin {
     fn build(&self, app: &mut App) {
-        app.insert_resource(self.0.clone()).add_systems(
+        app.declare_metrics(METRICS).insert_resource(self.0.clone()).add_systems(
             TrainStep,
             measure_solve_rates
                 .after(StageSystems::Verify)
@@ -100,8 +105,7 @@ fn measure_solve_rates(
         observed.push((task.0.level(&problem.0), correct as f64 / members.len() as f64));
     }
     // What was expected of the problems drawn, before these are known.
-    metrics
-        .set(&metrics::CURRICULUM_SOLVE_RATE, mean(observed.iter().map(|&(level, _)| curriculum.solve_rates[level])));
+    metrics.set(&CURRICULUM_SOLVE_RATE, mean(observed.iter().map(|&(level, _)| curriculum.solve_rates[level])));
     for (level, solved) in observed {
         curriculum.observe(level, solved);
     }

@@ -9,9 +9,10 @@
 //! fewer of them with this option. What sampling and verification measure (rewards, accuracy, lengths, entropy) is of all that
 //! was sampled, so that these numbers still describe the policy; everything later is of the groups kept.
 
+use super::metrics::DeclareMetrics;
 use super::{ActiveExperiment, Boundary, SampleRound, StageSystems, StepMetrics, TrainStep};
 use crate::error::Error;
-use crate::metrics;
+use crate::metrics::metrics;
 use crate::objective::is_uniform;
 use crate::rollout::{PromptGroup, Reward, Rollouts};
 use crate::run::Stage;
@@ -19,12 +20,16 @@ use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use bevy_ecs::system::{SystemParam, SystemState};
 
+metrics! {
+    GROUP_RESAMPLED_RATIO: "group/resampled_ratio", "", Lower, Asked, "Groups sampled in further rounds of dynamic sampling, per prompt of the step: 0 where the first round had a signal everywhere.";
+}
+
 /// Dynamic sampling.
 pub struct DynamicSamplingPlugin;
 
 impl Plugin for DynamicSamplingPlugin {
     fn build(&self, app: &mut App) {
-        app.add_systems(
+        app.declare_metrics(METRICS).add_systems(
             TrainStep,
             (sample_further_rounds, keep_groups)
                 .chain()
@@ -87,7 +92,7 @@ pub(super) fn keep_groups(
 ) -> Result {
     let prompts = experiment.0.rollout.prompts_per_step;
     let mut groups = sampled.with_signal()?;
-    metrics.set(&metrics::GROUP_RESAMPLED_RATIO, groups.len().saturating_sub(prompts) as f64 / prompts as f64);
+    metrics.set(&GROUP_RESAMPLED_RATIO, groups.len().saturating_sub(prompts) as f64 / prompts as f64);
     groups.sort_by_key(|(_, signal)| !signal); // stable: in order among themselves
     for (index, (group, _)) in groups.into_iter().enumerate() {
         if index < prompts {

@@ -6,11 +6,12 @@
 //! [`Response`]; adds [`GradientCosines`] to those groups, and over their pairs correlates the cosines of gradients, of the whole
 //! network and of its parts, with those of features.
 
+use super::metrics::DeclareMetrics;
 use super::{
     ActiveExperiment, Monitor, Policy, RunRecorder, StageSystems, StepCounter, StepMetrics, TrainStep, compute_features,
 };
 use crate::geometry::{CosineMatrix, pearson, spearman};
-use crate::metrics::{self, Metric};
+use crate::metrics::{Metric, metrics};
 use crate::model::{GRADIENT_MEMORY, GradientForm, ParameterBlock};
 use crate::rollout::{Cosines, GradientCosines, PromptGroup, PromptTokens, Response, Rollouts};
 use crate::run::{BlockFidelity, FidelityRecord, Stage};
@@ -18,12 +19,21 @@ use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use std::sync::Arc;
 
+metrics! {
+    FIDELITY_PEARSON: "fidelity/pearson", "", Higher, WhereMeasured("Proxy fidelity"), "Pearson correlation, over pairs within groups, of the cosines of features with the cosines of gradients over all parameters: 1 means that the cheap proxy tells the truth.";
+    FIDELITY_SPEARMAN: "fidelity/spearman", "", Higher, Asked, "The same as fidelity/pearson for ranks: whether the proxy puts pairs in the right order.";
+    FIDELITY_EMBEDDINGS_PEARSON: "fidelity/embeddings_pearson", "", Higher, Asked, "fidelity/pearson for the gradients of the embeddings, which are the head too where they are tied.";
+    FIDELITY_ATTENTION_PEARSON: "fidelity/attention_pearson", "", Higher, Asked, "fidelity/pearson for the gradients of the attention's projections.";
+    FIDELITY_MLP_PEARSON: "fidelity/mlp_pearson", "", Higher, Asked, "fidelity/pearson for the gradients of the MLPs.";
+    FIDELITY_NORMS_PEARSON: "fidelity/norms_pearson", "", Higher, Asked, "fidelity/pearson for the gradients of the norms' weights.";
+}
+
 /// Fidelity, in the features stage.
 pub struct FidelityPlugin;
 
 impl Plugin for FidelityPlugin {
     fn build(&self, app: &mut App) {
-        app.add_systems(
+        app.declare_metrics(METRICS).add_systems(
             TrainStep,
             measure_fidelity.run_if(fidelity_is_due).after(compute_features).in_set(StageSystems::Features),
         );
@@ -95,7 +105,7 @@ pub fn measure_fidelity(
         }
     }
     if let Some(value) = record.blocks[0].spearman {
-        metrics.set(&metrics::FIDELITY_SPEARMAN, value);
+        metrics.set(&FIDELITY_SPEARMAN, value);
     }
     recorder.0.append_fidelity(&record)?;
     monitor.0.update(|snapshot| Arc::make_mut(&mut snapshot.fidelity).push(record));
@@ -104,11 +114,11 @@ pub fn measure_fidelity(
 
 fn pearson_metric(block: ParameterBlock) -> Option<&'static Metric> {
     match block {
-        ParameterBlock::All => Some(&metrics::FIDELITY_PEARSON),
-        ParameterBlock::Embeddings => Some(&metrics::FIDELITY_EMBEDDINGS_PEARSON),
-        ParameterBlock::Attention => Some(&metrics::FIDELITY_ATTENTION_PEARSON),
-        ParameterBlock::Mlp => Some(&metrics::FIDELITY_MLP_PEARSON),
-        ParameterBlock::Norms => Some(&metrics::FIDELITY_NORMS_PEARSON),
+        ParameterBlock::All => Some(&FIDELITY_PEARSON),
+        ParameterBlock::Embeddings => Some(&FIDELITY_EMBEDDINGS_PEARSON),
+        ParameterBlock::Attention => Some(&FIDELITY_ATTENTION_PEARSON),
+        ParameterBlock::Mlp => Some(&FIDELITY_MLP_PEARSON),
+        ParameterBlock::Norms => Some(&FIDELITY_NORMS_PEARSON),
         ParameterBlock::Head | ParameterBlock::Layer(_) => None,
     }
 }

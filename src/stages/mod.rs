@@ -4,12 +4,14 @@
 //! against its systems; two systems that touch the same data without an order are an error when the schedule is built.
 
 mod advantage;
+mod clock;
 mod curriculum;
 mod dynamic;
 mod evaluate;
 mod features;
 mod fidelity;
 mod geometry;
+pub mod metrics;
 mod novelty;
 mod record;
 mod sample;
@@ -19,12 +21,14 @@ mod update;
 mod verify;
 
 pub use advantage::{AdvantagePlugin, center_group_advantages};
+pub use clock::StageClock;
 pub use curriculum::{Curriculum, CurriculumPlugin};
 pub use dynamic::DynamicSamplingPlugin;
 pub use evaluate::{EvaluatePlugin, Evaluations, Suites};
 pub use features::{FeatureDemand, FeatureWeights, FeaturesPlugin, compute_features, features_are_wanted};
 pub use fidelity::{FidelityPlugin, measure_fidelity};
 pub use geometry::{GeometryPlugin, measure_geometry};
+pub use metrics::{DeclareMetrics, DeclaredMetrics};
 pub use novelty::{NoveltyPlugin, NoveltySettings, score_novelty};
 pub use record::{
     CheckpointRequested, Checkpoints, LiveEdits, RecordPlugin, RunRecorder, StartInfo, record_checkpoint,
@@ -39,16 +43,15 @@ pub use verify::{VerifyPlugin, verify_completions};
 pub use crate::run::Stage as StageSystems;
 
 use crate::experiment::Experiment;
-use crate::metrics::{self, Metric, MetricRow};
+use crate::metrics::{Metric, MetricRow};
 use crate::model::LanguageModel;
 use crate::optim::AdamW;
-use crate::run::{Event, RunState, SnapshotCell, Stage, StageProgress, StageTimes};
+use crate::run::{Event, RunState, SnapshotCell, Stage, StageProgress};
 use crate::tasks::Task;
 use bevy_app::{App, MainScheduleOrder, Plugin, PluginGroup, PluginGroupBuilder, Update};
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, ScheduleLabel};
 use std::sync::Arc;
-use std::time::Instant;
 
 /// The schedule of one training step.
 #[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,6 +61,11 @@ pub struct TrainStep;
 /// that change what is sampled or how it is judged belong here as well as in [`TrainStep`].
 #[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SampleRound;
+
+/// What is done with a step's numbers after they have been recorded: plugins that send them elsewhere add their systems here and
+/// read [`StepMetrics`].
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SinkSystems;
 
 /// The moments between stages, where the clock is read.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -120,36 +128,6 @@ fn warn(recorder: &RunRecorder, monitor: &Monitor, step: u64, text: String) -> c
     Ok(())
 }
 
-/// Measures how long each stage takes.
-#[derive(Resource)]
-pub struct StageClock {
-    /// Seconds per stage of the running step.
-    pub times: StageTimes,
-    running: Option<(Stage, Instant)>,
-    step_started: Instant,
-}
-
-impl Default for StageClock {
-    fn default() -> Self {
-        Self { times: StageTimes::default(), running: None, step_started: Instant::now() }
-    }
-}
-
-impl StageClock {
-    fn enter(&mut self, stage: Option<Stage>) {
-        let now = Instant::now();
-        if let Some((running, since)) = self.running.take() {
-            self.times[running as usize] += (now - since).as_secs_f64();
-        }
-        self.running = stage.map(|stage| (stage, now));
-    }
-
-    /// Seconds since the step began, without evaluation.
-    pub fn step_seconds(&self) -> f64 {
-        self.step_started.elapsed().as_secs_f64() - self.times[Stage::Evaluate as usize]
-    }
-}
-
 /// Sets up the schedules [`TrainStep`] and [`SampleRound`]: order of stages, strictness, clock, step counter.
 pub struct PipelinePlugin;
 
@@ -159,8 +137,8 @@ impl Plugin for PipelinePlugin {
         add_stages(app, SampleRound, &[Stage::Sample, Stage::Verify]);
         app.world_mut().resource_mut::<MainScheduleOrder>().insert_after(Update, TrainStep);
         app.init_resource::<StepCounter>().init_resource::<StepMetrics>().init_resource::<StageClock>();
-        app.init_resource::<FeatureDemand>();
-        app.configure_sets(TrainStep, Boundary::AfterLast.after(StageSystems::Record));
+        app.init_resource::<FeatureDemand>().declare_metrics(clock::METRICS);
+        app.configure_sets(TrainStep, (StageSystems::Record, SinkSystems, Boundary::AfterLast).chain());
         app.add_systems(TrainStep, begin_step.before(Boundary::Before(Stage::Sample)));
         app.add_systems(TrainStep, finish_step.in_set(Boundary::AfterLast));
     }
@@ -211,21 +189,6 @@ fn finish_step(mut clock: ResMut<StageClock>, monitor: Res<Monitor>) {
         snapshot.progress = StageProgress::default();
         snapshot.stage_times = times;
     });
-}
-
-/// Metrics of the stages' times, for the record stage.
-fn time_metrics(clock: &StageClock, metrics: &mut StepMetrics) {
-    let time = |stage: Stage| clock.times[stage as usize];
-    metrics.set(&metrics::TIME_SAMPLE_S, time(Stage::Sample));
-    metrics.set(&metrics::TIME_VERIFY_S, time(Stage::Verify));
-    metrics.set(&metrics::TIME_FEATURE_S, time(Stage::Features) + time(Stage::Novelty) + time(Stage::Advantage));
-    metrics.set(&metrics::TIME_NOVELTY_S, time(Stage::Novelty));
-    metrics.set(&metrics::TIME_ADVANTAGE_S, time(Stage::Advantage));
-    metrics.set(&metrics::TIME_UPDATE_S, time(Stage::Update));
-    if time(Stage::Evaluate) > 0.0 {
-        metrics.set(&metrics::TIME_EVALUATE_S, time(Stage::Evaluate));
-    }
-    metrics.set(&metrics::TIME_STEP_S, clock.step_seconds());
 }
 
 /// All built-in stages. A plugin group: stages can be disabled or replaced with its builder.

@@ -3,19 +3,25 @@
 //! They are measured wherever there are features, whatever the method, so that methods can be compared; shaping rewards by
 //! them is G2RL's part.
 
+use super::metrics::DeclareMetrics;
 use super::{StageSystems, StepMetrics, TrainStep, features_are_wanted, mean};
 use crate::geometry::{NoveltyForm, normalize_novelty, novelty};
-use crate::metrics;
+use crate::metrics::metrics;
 use crate::rollout::{Cosines, Novelty, PromptGroup, Reward, Rollouts};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
+
+metrics! {
+    GEOMETRY_NOVELTY_MEAN: "geometry/novelty_mean", "", Neither, Asked, "Mean exploration score nu: the part of a direction that high-reward peers do not explain.";
+}
 
 /// The novelty stage.
 pub struct NoveltyPlugin;
 
 impl Plugin for NoveltyPlugin {
     fn build(&self, app: &mut App) {
-        app.init_resource::<NoveltySettings>()
+        app.declare_metrics(METRICS)
+            .init_resource::<NoveltySettings>()
             .add_systems(TrainStep, score_novelty.run_if(features_are_wanted).in_set(StageSystems::Novelty));
     }
 }
@@ -48,6 +54,6 @@ pub fn score_novelty(
         }
         all.extend(scores.iter().map(|&score| f64::from(score)));
     }
-    metrics.set(&metrics::GEOMETRY_NOVELTY_MEAN, mean(all));
+    metrics.set(&GEOMETRY_NOVELTY_MEAN, mean(all));
     Ok(())
 }

@@ -1,13 +1,14 @@
 //! Writes the run folder and publishes the snapshot of the finished step.
 
+use super::metrics::{DeclareMetrics, DeclaredMetrics};
 use super::{
     ActiveExperiment, Curriculum, KlCoefficient, Monitor, Policy, PolicyOptimizer, ProblemCursor, StageClock,
-    StageSystems, StepCounter, StepMetrics, TrainStep, time_metrics,
+    StageSystems, StepCounter, StepMetrics, TrainStep, clock::time_metrics,
 };
 use crate::geometry::{CosineMatrix, GroupGeometry, TokenAttribution};
 use crate::kernels::peak_gpu_memory;
 use crate::machine::{GpuBusy, ProcessLoad};
-use crate::metrics::{self, MetricRow};
+use crate::metrics::{MetricRow, metrics};
 use crate::model::TextTokenizer;
 use crate::rollout::{
     Advantage, CompletionText, Cosines, Feature, Geometry, GradientCosines, GroupProblem, Judged, Novelty, PromptGroup,
@@ -22,12 +23,22 @@ use candle_core::Device;
 use std::sync::Arc;
 use std::time::Instant;
 
+metrics! {
+    TIME_CPU_S: "time/cpu_s", "s", Neither, Asked, "Processor time of the whole process since the step before, all cores together.";
+    THROUGHPUT_TOKENS_PER_S: "throughput/tokens_per_s", "tokens/s", Higher, Asked, "Response tokens sampled in the step divided by the time of the step.";
+    MEMORY_PEAK_MIB: "memory/peak_mib", "MiB", Lower, Asked, "Largest resident memory of the process so far.";
+    MEMORY_RESIDENT_MIB: "memory/resident_mib", "MiB", Lower, Asked, "Resident memory of the process at the end of the step.";
+    MEMORY_GPU_PEAK_MIB: "memory/gpu_peak_mib", "MiB", Lower, Asked, "Most memory that tensors on the GPU took at one time in the step.";
+    GPU_BUSY_RATIO: "gpu/busy_ratio", "", Higher, Asked, "Share of the step's time in which the GPU computed, by the driver's samples; what is missing waits for the processor.";
+}
+
 /// The record stage.
 pub struct RecordPlugin;
 
 impl Plugin for RecordPlugin {
     fn build(&self, app: &mut App) {
-        app.init_resource::<Checkpoints>()
+        app.declare_metrics(METRICS)
+            .init_resource::<Checkpoints>()
             .init_resource::<CheckpointRequested>()
             .init_resource::<LiveEdits>()
             .init_resource::<MachineLoad>()
@@ -56,13 +67,13 @@ struct MachineLoad {
 impl MachineLoad {
     fn record(&mut self, metrics: &mut StepMetrics, device: &Device) {
         if let Some(share) = self.gpu.get_or_insert_with(|| GpuBusy::new(device)).since_last() {
-            metrics.set(&metrics::GPU_BUSY_RATIO, share);
+            metrics.set(&GPU_BUSY_RATIO, share);
         }
         let Some(used) = self.process.look() else { return };
-        metrics.set(&metrics::MEMORY_RESIDENT_MIB, used.resident_mib);
-        metrics.set(&metrics::MEMORY_PEAK_MIB, used.peak_mib);
+        metrics.set(&MEMORY_RESIDENT_MIB, used.resident_mib);
+        metrics.set(&MEMORY_PEAK_MIB, used.peak_mib);
         if let Some(cpu_s) = used.cpu_s {
-            metrics.set(&metrics::TIME_CPU_S, cpu_s);
+            metrics.set(&TIME_CPU_S, cpu_s);
         }
     }
 }
@@ -105,24 +116,25 @@ fn record_metrics(
     monitor: Res<Monitor>,
     experiment: Res<ActiveExperiment>,
     policy: Res<Policy>,
+    declared: Res<DeclaredMetrics>,
     mut load: ResMut<MachineLoad>,
 ) -> Result {
     time_metrics(&clock, &mut step_metrics);
     load.record(&mut step_metrics, policy.0.trainable.device());
     let rollouts = experiment.0.rollout.prompts_per_step * experiment.0.rollout.group_size;
-    let sampled = rollouts as f64 * (1.0 + step_metrics.0.get(&metrics::GROUP_RESAMPLED_RATIO).unwrap_or(0.0));
-    let tokens = step_metrics.0.get(&metrics::COMPLETION_LENGTH_MEAN).unwrap_or(0.0) * sampled;
-    step_metrics.set(&metrics::THROUGHPUT_TOKENS_PER_S, tokens / clock.step_seconds().max(1e-9));
+    let sampled = rollouts as f64 * (1.0 + step_metrics.0.get(&super::metrics::GROUP_RESAMPLED_RATIO).unwrap_or(0.0));
+    let tokens = step_metrics.0.get(&super::metrics::COMPLETION_LENGTH_MEAN).unwrap_or(0.0) * sampled;
+    step_metrics.set(&THROUGHPUT_TOKENS_PER_S, tokens / clock.step_seconds().max(1e-9));
     if let Some(peak) = peak_gpu_memory(policy.0.trainable.device())? {
-        step_metrics.set(&metrics::MEMORY_GPU_PEAK_MIB, peak as f64 / (1 << 20) as f64);
+        step_metrics.set(&MEMORY_GPU_PEAK_MIB, peak as f64 / (1 << 20) as f64);
     }
     step_metrics.0.wall_s = start.earlier_s + start.started.elapsed().as_secs_f64();
     let row = step_metrics.0.clone();
-    recorder.0.append_metrics(&metrics_line(&row))?;
+    recorder.0.append_metrics(&metrics_line(&row, &declared))?;
     monitor.0.update(|snapshot| {
         snapshot.step = row.step;
         let remaining = experiment.0.stop.steps.saturating_sub(row.step) as f64;
-        let recent = row.get(&metrics::TIME_STEP_S).unwrap_or(0.0);
+        let recent = row.get(&super::metrics::TIME_STEP_S).unwrap_or(0.0);
         // A slow exponential mean: steps get shorter and longer as responses do.
         let pace = snapshot.eta_s.map_or(recent, |eta| 0.8 * eta / (remaining + 1.0) + 0.2 * recent);
         snapshot.eta_s = Some(pace * remaining);
@@ -131,12 +143,12 @@ fn record_metrics(
     Ok(())
 }
 
-/// A flat object: `step`, `wall_s`, then the metrics in the order of their declaration, then those of plugins.
-fn metrics_line(row: &MetricRow) -> serde_json::Map<String, serde_json::Value> {
+/// A flat object: `step`, `wall_s`, then the metrics in the order of their declaration, then those that nobody has declared.
+fn metrics_line(row: &MetricRow, declared: &DeclaredMetrics) -> serde_json::Map<String, serde_json::Value> {
     let mut line = serde_json::Map::new();
     line.insert("step".to_string(), row.step.into());
     line.insert("wall_s".to_string(), row.wall_s.into());
-    for metric in metrics::ALL {
+    for metric in &declared.0 {
         if let Some(value) = row.get(metric) {
             line.insert(metric.name.to_string(), value.into());
         }

@@ -8,11 +8,12 @@
 //! The systems belong to [`SampleRound`] too: where groups have been sampled already, they add as many as lack a signal, and
 //! the metrics become those of all that was sampled.
 
+use super::metrics::DeclareMetrics;
 use super::{
     ActiveExperiment, ActiveTask, Curriculum, FeatureDemand, FeatureWeights, Monitor, Policy, SampleRound,
     StageSystems, StepCounter, StepMetrics, TrainStep, dynamic::SampledGroups, mean,
 };
-use crate::metrics;
+use crate::metrics::metrics;
 use crate::model::{PromptRequest, Sampling, StreamKey};
 use crate::rollout::{CompletionText, GroupProblem, InGroup, PromptGroup, PromptTokens, Response, Rollouts};
 use crate::run::Stage;
@@ -21,13 +22,20 @@ use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use rayon::prelude::*;
 
+metrics! {
+    COMPLETION_LENGTH_MEAN: "completion/length_mean", "tokens", Neither, Always("Length"), "Mean response length, the end-of-sequence token included.";
+    COMPLETION_TRUNCATED_RATIO: "completion/truncated_ratio", "", Lower, Asked, "Share of responses cut off at the token limit.";
+    POLICY_ENTROPY: "policy/entropy", "nats", Neither, Always("Entropy"), "Mean entropy per response token of the sampling distribution. A fast fall means that diversity collapses.";
+}
+
 /// The sample stage.
 pub struct SamplePlugin;
 
 impl Plugin for SamplePlugin {
     fn build(&self, app: &mut App) {
         let round = || (spawn_groups, sample_completions).chain().in_set(StageSystems::Sample);
-        app.init_resource::<FeatureWeights>()
+        app.declare_metrics(METRICS)
+            .init_resource::<FeatureWeights>()
             .init_resource::<ProblemCursor>()
             .add_systems(
                 TrainStep,
@@ -124,12 +132,10 @@ pub fn sample_completions(
     all.extend(&completions);
     let tokens: usize = all.iter().map(|completion| completion.ids.len()).sum();
     let entropy: f64 = all.iter().flat_map(|completion| &completion.entropies).map(|&h| f64::from(h)).sum();
-    metrics.set(&metrics::COMPLETION_LENGTH_MEAN, tokens as f64 / all.len() as f64);
-    metrics.set(
-        &metrics::COMPLETION_TRUNCATED_RATIO,
-        mean(all.iter().map(|completion| f64::from(u8::from(completion.truncated)))),
-    );
-    metrics.set(&metrics::POLICY_ENTROPY, entropy / tokens.max(1) as f64);
+    metrics.set(&COMPLETION_LENGTH_MEAN, tokens as f64 / all.len() as f64);
+    metrics
+        .set(&COMPLETION_TRUNCATED_RATIO, mean(all.iter().map(|completion| f64::from(u8::from(completion.truncated)))));
+    metrics.set(&POLICY_ENTROPY, entropy / tokens.max(1) as f64);
 
     for (index, (completion, text)) in completions.into_iter().zip(texts).enumerate() {
         let (group, _, _) = groups[index / rollout.group_size];

@@ -3,21 +3,26 @@
 //! Runs in the features stage where an encoder is configured, by the method or by `record.encoder`, whatever the method is. The
 //! encoder does not change during a run, so the numbers of different steps can be compared.
 
+use super::metrics::DeclareMetrics;
 use super::{StageSystems, StepMetrics, TrainStep, mean, measure_fidelity};
 use crate::error::Error;
 use crate::geometry::CosineMatrix;
-use crate::metrics;
+use crate::metrics::metrics;
 use crate::model::{Passage, SentenceEncoder};
 use crate::rollout::{CompletionText, Embedding, PromptGroup, PromptTokens, Response, Rollouts, SemanticCosines};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
+
+metrics! {
+    SEMANTIC_COSINE_MEAN: "semantic/cosine_mean", "", Neither, WhereMeasured("Semantic cosine"), "Mean cosine between the sentence embeddings of two responses of a group.";
+}
 
 /// Embeddings and their cosines.
 pub struct SemanticPlugin;
 
 impl Plugin for SemanticPlugin {
     fn build(&self, app: &mut App) {
-        app.add_systems(
+        app.declare_metrics(METRICS).add_systems(
             TrainStep,
             (embed_responses, measure_semantics.after(measure_fidelity))
                 .chain()
@@ -74,5 +79,5 @@ pub fn embed_responses(
 fn measure_semantics(groups: Query<(&PromptGroup, &SemanticCosines)>, mut metrics: ResMut<StepMetrics>) {
     let groups = groups.iter().sort::<&PromptGroup>();
     let cosines = groups.flat_map(|(_, cosines)| cosines.0.pairs().map(f64::from));
-    metrics.set(&metrics::SEMANTIC_COSINE_MEAN, mean(cosines));
+    metrics.set(&SEMANTIC_COSINE_MEAN, mean(cosines));
 }

@@ -7,6 +7,7 @@
 //! Nothing that is not finite gets into the weights: the weights at the start, each mini-batch's loss and gradient, and what the
 //! optimizer would store are looked at, and the step ends with an error that names the tensor or the rollout.
 
+use super::metrics::DeclareMetrics;
 use super::{
     ActiveExperiment, Monitor, Policy, PolicyOptimizer, RunRecorder, StageSystems, StepCounter, StepMetrics, TrainStep,
     warn,
@@ -14,7 +15,7 @@ use super::{
 use crate::error::Error;
 use crate::experiment::{OptimizerConfig, Precision};
 use crate::kernels::Buffers;
-use crate::metrics;
+use crate::metrics::metrics;
 use crate::model::{
     ForwardPass, FrozenNetwork, GradientSum, LanguageModel, Qwen3, ResponseBatch, response_micro_batches,
 };
@@ -30,12 +31,24 @@ use bevy_ecs::prelude::*;
 use candle_core::{Tensor, Var};
 use std::collections::BTreeSet;
 
+metrics! {
+    POLICY_KL: "policy/kl", "nats", Lower, Always("KL to reference"), "Mean KL divergence from the reference policy per token trained on, by the estimator of the objective.";
+    POLICY_KL_COEFFICIENT: "policy/kl_coefficient", "", Neither, Asked, "Weight of the KL term in the step; moves where objective.kl has a target.";
+    POLICY_CLIP_RATIO: "policy/clip_ratio", "", Neither, Asked, "Share of the tokens trained on whose probability ratio was clipped with effect.";
+    POLICY_LOSS: "policy/loss", "", Neither, Asked, "The objective that was minimised, KL term and entropy bonus included.";
+    POLICY_GRAD_NORM: "policy/grad_norm", "", Neither, Asked, "Global L2 norm of the gradient before clipping.";
+    POLICY_LEARNING_RATE: "policy/learning_rate", "", Neither, Asked, "Learning rate of the step, after warm-up.";
+    POLICY_SAMPLER_LOGPROB_GAP: "policy/sampler_logprob_gap", "nats", Lower, Asked, "Largest |difference| between a log-probability recorded while sampling and the one recomputed in the update.";
+}
+
 /// The update stage.
 pub struct UpdatePlugin;
 
 impl Plugin for UpdatePlugin {
     fn build(&self, app: &mut App) {
-        app.init_resource::<EntropyCoefficient>().add_systems(TrainStep, update_policy.in_set(StageSystems::Update));
+        app.declare_metrics(METRICS)
+            .init_resource::<EntropyCoefficient>()
+            .add_systems(TrainStep, update_policy.in_set(StageSystems::Update));
     }
 }
 
@@ -187,19 +200,19 @@ pub fn update_policy(
         commands.entity(rollout).insert(update);
     }
     let tokens = totals.tokens.max(1) as f64;
-    metrics.set(&metrics::POLICY_LOSS, totals.loss / passes as f64);
-    metrics.set(&metrics::POLICY_GRAD_NORM, super::mean(norms));
-    metrics.set(&metrics::POLICY_LEARNING_RATE, rate);
-    metrics.set(&metrics::POLICY_CLIP_RATIO, totals.clipped as f64 / tokens);
-    metrics.set(&metrics::POLICY_SAMPLER_LOGPROB_GAP, totals.gap);
+    metrics.set(&POLICY_LOSS, totals.loss / passes as f64);
+    metrics.set(&POLICY_GRAD_NORM, super::mean(norms));
+    metrics.set(&POLICY_LEARNING_RATE, rate);
+    metrics.set(&POLICY_CLIP_RATIO, totals.clipped as f64 / tokens);
+    metrics.set(&POLICY_SAMPLER_LOGPROB_GAP, totals.gap);
     if totals.gap > largest_gap(experiment.precision) {
         let text = format!("sampling and update disagree by {:.2e} nats on a token's log-probability", totals.gap);
         warn(&recorder, &monitor, step.0, text)?;
     }
     if reference.is_some() {
         let kl = totals.kl / tokens;
-        metrics.set(&metrics::POLICY_KL, kl);
-        metrics.set(&metrics::POLICY_KL_COEFFICIENT, kl_coefficient.0);
+        metrics.set(&POLICY_KL, kl);
+        metrics.set(&POLICY_KL_COEFFICIENT, kl_coefficient.0);
         // Where every response is masked nothing was measured.
         if let (Some(target), 1..) = (objective.kl.target, totals.tokens) {
             kl_coefficient.0 = adapted_kl_coefficient(kl_coefficient.0, kl, target, objective.kl.horizon);

@@ -17,6 +17,7 @@ use crate::model::{LanguageModel, ModelFiles, TextTokenizer, data_type, open_dev
 use crate::run::{
     Event, EventKind, Manifest, RecordedState, ReplacedInput, RunDir, RunHandle, RunInfo, RunSnapshot, TrainerState,
 };
+use crate::stages::metrics;
 use crate::tasks::{self, Room, Task};
 use bevy_app::{App, Plugin, PluginGroupBuilder};
 use candle_core::Device;
@@ -137,6 +138,7 @@ impl RunBuilder {
 
     /// Loads everything, makes the run folder under `runs`, and starts the trainer's thread. Bad input is found here.
     pub fn start(self, runs: &Path) -> Result<Run> {
+        metrics::declare_built_in();
         let Self { experiment, resumed, task, model, stage_changes, extensions } = self;
         let (resumed, mut experiment) = match resumed {
             None => (None, experiment),

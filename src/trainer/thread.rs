@@ -16,9 +16,9 @@ use crate::model::LanguageModel;
 use crate::optim::AdamW;
 use crate::run::{Event, EventKind, Manifest, RecordedState, RunDir, RunState, SnapshotCell, TrainerState};
 use crate::stages::{
-    ActiveExperiment, ActiveTask, Checkpoints, Curriculum, CurriculumPlugin, DynamicSamplingPlugin, Encoder,
-    Evaluations, KlCoefficient, LiveEdits, Monitor, Policy, PolicyOptimizer, ProblemCursor, Reference, RunRecorder,
-    SampleRound, StagePlugins, StartInfo, StepCounter, Suites, TrainStep,
+    ActiveExperiment, ActiveTask, Checkpoints, Curriculum, CurriculumPlugin, DeclaredMetrics, DynamicSamplingPlugin,
+    Encoder, Evaluations, KlCoefficient, LiveEdits, Monitor, Policy, PolicyOptimizer, ProblemCursor, Reference,
+    RunRecorder, SampleRound, StagePlugins, StartInfo, StepCounter, Suites, TrainStep,
 };
 use crate::tasks::Task;
 use bevy_app::{App, PluginGroup};
@@ -52,6 +52,8 @@ pub(super) fn train(loaded: Loaded, lock: FolderLock, snapshots: &SnapshotCell, 
     let directory = loaded.directory.clone();
     let result = guard::unwound(|| {
         let mut app = build_app(loaded, snapshots);
+        let declared = &app.world().resource::<DeclaredMetrics>().0;
+        directory.keep_declarations(declared)?;
         check_order(&mut app)?;
         drive(&mut app, snapshots, orders)
     })

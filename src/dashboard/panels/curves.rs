@@ -2,7 +2,7 @@
 
 use super::trailing::Trailing;
 use super::{Tools, caption};
-use crate::dashboard::series::{Axis, CurvePanel, CurveSettings, PassCurves, title_of};
+use crate::dashboard::series::{Axis, CurvePanel, CurveSettings, PassCurves};
 use crate::dashboard::traces::{self, Source};
 use crate::dashboard::widgets::curve::{self, CurveContext, MENU, MetricPlot, RunPass, TITLE};
 use crate::dashboard::{export, format, state::State, theme::Theme, widgets::marks};
@@ -199,7 +199,7 @@ fn metric_plot<'a>(
     let traces = traces::traces(sources, &panel.metrics, settings, bounds, (width as usize).max(64));
     let unit = if panel.metrics.len() == 1 { format!(" {}", first.unit) } else { String::new() };
     MetricPlot {
-        title: title_of(first),
+        title: first.title(),
         metric: first,
         value: format!("{}{unit}", values.join(", ")),
         pinned: settings.pins.iter().map(|&step| at(first, step).unwrap_or(f64::NAN)).collect(),
@@ -248,7 +248,7 @@ fn menu(ui: &mut Ui, corner: Rect, panel: &CurvePanel) -> Option<Change> {
         }
     });
     marks::paint_more(&ui, &response);
-    let name = format!("What the plot of {} shows", title_of(panel.metrics[0]));
+    let name = format!("What the plot of {} shows", panel.metrics[0].title());
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, name.clone()));
     response.on_hover_text(name);
     changed
@@ -265,7 +265,7 @@ fn choose_metric(ui: &mut Ui, without: &[&'static Metric]) -> Option<&'static Me
     let words = search.to_lowercase();
     let mut chosen = None;
     ScrollArea::vertical().max_height(260.0).show(ui, |ui| {
-        for &metric in metrics::ALL {
+        for metric in metrics::known() {
             let is_there = without.iter().any(|other| other.name == metric.name);
             if !is_there && metric.name.contains(&words) && ui.button(metric.name).on_hover_text(metric.help).clicked()
             {

@@ -8,8 +8,10 @@ use crate::dashboard::widgets::cosine_matrix::{CosineMatrix, MatrixOutput};
 use crate::dashboard::widgets::quantity::{self, Meaning};
 use crate::dashboard::widgets::{directions, fidelity_bars, histogram, spectrum};
 use crate::dashboard::{format, textures::MatrixKey, theme::Theme};
-use crate::metrics::{self, Better};
+use crate::metrics::Better;
+use crate::metrics::Metric;
 use crate::run::{Compared, FidelityRecord, GroupView};
+use crate::stages::metrics;
 use egui::{Rect, ScrollArea, Ui, UiBuilder, Vec2, pos2, vec2};
 use std::sync::Arc;
 
@@ -317,7 +319,7 @@ fn numbers(
     let chart = (0.62 * free).clamp(64.0, 300.0);
     histogram::show(ui, theme, &geometry.histogram, marked, scale, chart);
     ui.add_space(4.0);
-    let of_group = |name, metric: &'static metrics::Metric| Meaning { place: FOLDER, ..Meaning::of(name, metric) };
+    let of_group = |name, metric: &'static Metric| Meaning { place: FOLDER, ..Meaning::of(name, metric) };
     let truth = Meaning {
         name: "Mean cosine",
         help: "Mean cosine between the gradients of this group's completions over all parameters.",

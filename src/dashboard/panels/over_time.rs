@@ -5,7 +5,8 @@ use super::curves::Marks;
 use crate::dashboard::traces::{self, Source, Trace};
 use crate::dashboard::widgets::curve::{self, MetricPlot};
 use crate::dashboard::{format, state::State, theme::Theme};
-use crate::metrics::{self, Metric};
+use crate::metrics::Metric;
+use crate::stages::metrics;
 use egui::{Color32, Sense, Ui, vec2};
 
 /// A band is not drawn lower than this, points.
@@ -63,5 +64,5 @@ fn quantiles(own: &Source<'_>, theme: &Theme) -> Band {
 /// A share, filled from zero.
 fn share(own: &Source<'_>, metric: &'static Metric, color: Option<Color32>) -> Band {
     let band = own.band(None, metric, own.state.curve_settings.span);
-    (crate::dashboard::series::title_of(metric), metric, color.unwrap_or(own.color), band)
+    (metric.title(), metric, color.unwrap_or(own.color), band)
 }

@@ -6,8 +6,9 @@ use crate::dashboard::state::{NO_CHECKPOINT, Over, Resumption, State, Wish};
 use crate::dashboard::widgets::quantity::{self, Meaning};
 use crate::dashboard::widgets::{marks, stage_strip};
 use crate::dashboard::{format, theme::Theme};
-use crate::metrics::{self, Better, Metric, MetricRow};
+use crate::metrics::{Better, Metric, MetricRow};
 use crate::run::{RunState, Stage, StageTimes, TrainerCommand};
+use crate::stages::metrics;
 use egui::{Button, Label, RichText, Sense, Ui, vec2};
 use std::time::Duration;
 

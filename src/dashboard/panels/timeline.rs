@@ -3,7 +3,8 @@
 use super::{Tools, caption};
 use crate::dashboard::theme::{LINE_WIDTH, Theme, small_font};
 use crate::dashboard::{export, format, state::State, widgets::quantity::Meaning};
-use crate::metrics::{self, Metric, MetricRow};
+use crate::metrics::{Metric, MetricRow};
+use crate::stages::metrics;
 use egui::{Align2, Color32, Rect, ScrollArea, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 
 /// A step's band is not drawn narrower than this, points.

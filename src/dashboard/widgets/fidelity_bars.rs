@@ -3,8 +3,9 @@
 use super::quantity::Meaning;
 use crate::dashboard::format;
 use crate::dashboard::theme::{Theme, small_font};
-use crate::metrics::{self, Better};
+use crate::metrics::Better;
 use crate::run::{BlockFidelity, FidelityRecord};
+use crate::stages::metrics;
 use egui::{Align2, Rect, RichText, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
 /// Height of one bar, points.

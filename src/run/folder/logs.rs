@@ -4,13 +4,16 @@ use super::RunDir;
 use super::tail::Tail;
 use crate::error::{Error, Result};
 use crate::escape::escaped;
-use crate::files;
-use crate::metrics::MetricRow;
+use crate::files::{self, SETTINGS_BYTES};
+use crate::metrics::{Declaration, Metric, MetricRow};
 use crate::run::{evaluation::EvaluationRecord, event::Event};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::time::SystemTime;
+
+/// What the metrics of the run are.
+const DECLARATIONS: &str = "metrics.json";
 
 /// Files that grow by lines while a run goes on.
 pub(super) const LOGS: [&str; 4] = ["metrics.jsonl", "evals.jsonl", "events.jsonl", "fidelity.jsonl"];
@@ -45,6 +48,22 @@ impl RunDir {
     /// The metrics recorded so far.
     pub fn read_metrics(&self) -> Result<Vec<MetricRow>> {
         self.read_log("metrics.jsonl", MetricRow::from_json)
+    }
+
+    /// What the metrics of the run are, as its plugins declared them; nothing in runs of older versions.
+    pub fn read_declarations(&self) -> Vec<Declaration> {
+        let text = files::read_text(&self.path.join(DECLARATIONS), SETTINGS_BYTES);
+        text.ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+    }
+
+    /// Writes `metrics.json`: what these metrics are, and those that the run had declared before.
+    pub fn keep_declarations(&self, metrics: &[&Metric]) -> Result<()> {
+        let mut declarations: Vec<Declaration> = metrics.iter().map(|&metric| metric.into()).collect();
+        let earlier = self.read_declarations().into_iter();
+        declarations.extend(earlier.filter(|earlier| metrics.iter().all(|metric| metric.name != earlier.name)));
+        let text = serde_json::to_string_pretty(&declarations)
+            .map_err(|e| Error::failed(format!("cannot write the declarations of metrics: {e}")))?;
+        self.write_whole(DECLARATIONS, format!("{text}\n").as_bytes())
     }
 
     /// The evaluations recorded so far.
