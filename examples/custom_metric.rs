@@ -14,12 +14,9 @@ use std::sync::{Arc, Mutex};
 pub struct VarietyPlugin;
 
 /// Drawn in the runs that measure it, under this title.
-static VARIETY: Metric = Metric::new(
-    "completion/variety",
-    "Different completions divided by completions: 1 where no text was sampled twice.",
-)
-.better(Better::Higher)
-.plot(Plot::WhereMeasured("Variety"));
+static VARIETY: Metric = Metric::new("completion/variety", "Different completions of a group, per completion.")
+    .better(Better::Higher)
+    .plot(Plot::WhereMeasured("Variety"));
 
 impl Plugin for VarietyPlugin {
     fn build(&self, app: &mut App) {
@@ -29,27 +26,24 @@ impl Plugin for VarietyPlugin {
 }
 
 fn measure_variety(completions: Query<(&InGroup, &CompletionText)>, mut metrics: ResMut<StepMetrics>) {
-    let different: HashSet<(Entity, &str)> =
-        completions.iter().map(|(group, text)| (group.0, text.0.as_str())).collect();
-    let count = completions.iter().count();
-    metrics.set(&VARIETY, different.len() as f64 / count.max(1) as f64);
+    let texts = completions.iter().map(|(group, text)| (group.0, text.0.as_str()));
+    let (count, different) = (texts.clone().count(), texts.collect::<HashSet<_>>().len());
+    metrics.set(&VARIETY, different as f64 / count.max(1) as f64);
 }
 
 /// Hands every step's numbers to whoever holds the other end; a real sink would write to a tracker.
-pub struct SinkPlugin(pub Arc<Mutex<Vec<String>>>);
+#[derive(Resource, Clone, Default)]
+struct Sink(Arc<Mutex<Vec<String>>>);
 
-#[derive(Resource)]
-struct Lines(Arc<Mutex<Vec<String>>>);
-
-impl Plugin for SinkPlugin {
+impl Plugin for Sink {
     fn build(&self, app: &mut App) {
-        app.insert_resource(Lines(Arc::clone(&self.0))).add_systems(TrainStep, send.in_set(SinkSystems));
+        app.insert_resource(self.clone()).add_systems(TrainStep, send.in_set(SinkSystems));
     }
 }
 
-fn send(metrics: Res<StepMetrics>, lines: Res<Lines>) {
+fn send(metrics: Res<StepMetrics>, sink: Res<Sink>) {
     let numbers = metrics.0.values.iter().map(|(metric, value)| format!("{} {value:.3}", metric.name));
-    if let Ok(mut lines) = lines.0.lock() {
+    if let Ok(mut lines) = sink.0.lock() {
         lines.push(format!("step {}: {}", metrics.0.step, numbers.collect::<Vec<_>>().join(", ")));
     }
 }
@@ -67,11 +61,11 @@ pub fn train(runs: &std::path::Path) -> Result<(RunSnapshot, Vec<String>)> {
         )"#,
         "custom_metric.rs",
     )?;
-    let lines = Arc::default();
-    let run = RunBuilder::new(experiment).plugin(VarietyPlugin).plugin(SinkPlugin(Arc::clone(&lines))).start(runs)?;
+    let sink = Sink::default();
+    let run = RunBuilder::new(experiment).plugin(VarietyPlugin).plugin(sink.clone()).start(runs)?;
     let handle = run.handle.clone();
     run.join()?;
-    let lines = std::mem::take(&mut *lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    let lines = sink.0.lock().map(|lines| lines.clone()).unwrap_or_default();
     Ok((handle.snapshots.load(), lines))
 }
 
