@@ -5,8 +5,8 @@ pub use crate::experiment::{Experiment, from_text, read};
 pub use crate::metrics::{Better, Metric, Plot};
 pub use crate::rng;
 pub use crate::rollout::{
-    Advantage, CompletionText, Cosines, Embedding, Feature, GroupProblem, InGroup, Judged, Novelty, PromptGroup,
-    PromptTokens, Response, Reward, Rollouts, SemanticCosines, ShapedReward,
+    Advantage, CompletionText, Cosines, Embedding, Feature, GroupProblem, Groups, InGroup, Judged, Novelty,
+    PromptGroup, PromptTokens, Response, Reward, Rollouts, SemanticCosines, ShapedReward,
 };
 pub use crate::run::{LiveSetting, RunHandle, RunSnapshot, RunState, TrainerCommand};
 pub use crate::stages::{

@@ -4,6 +4,10 @@
 //! Each stage adds its component, so what an entity has says how far it has come. The groups of a step live until the next
 //! step begins; despawning a group despawns its rollouts.
 
+mod groups;
+
+pub use groups::Groups;
+
 use crate::geometry::{CosineMatrix, GroupGeometry, TokenAttribution};
 use crate::model::Completion;
 use crate::tasks::Problem;

@@ -8,7 +8,7 @@ use super::metrics::DeclareMetrics;
 use super::{ActiveExperiment, StageSystems, StepMetrics, TrainStep, mean};
 use crate::metrics::metrics;
 use crate::objective::{Truncated, is_uniform};
-use crate::rollout::{Advantage, PromptGroup, Response, Reward, Rollouts, ShapedReward};
+use crate::rollout::{Advantage, Groups, Response, Reward, Rollouts, ShapedReward};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 
@@ -48,12 +48,12 @@ fn length_is_penalized(experiment: Res<ActiveExperiment>) -> bool {
 fn penalize_length(
     experiment: Res<ActiveExperiment>,
     mut rollouts: Query<(&Response, &mut ShapedReward)>,
-    groups: Query<(&PromptGroup, &Rollouts)>,
+    groups: Groups<&Rollouts>,
     mut metrics: ResMut<StepMetrics>,
 ) -> Result {
     let (truncated, limit) = (experiment.0.objective.truncated, experiment.0.rollout.max_new_tokens);
     let mut penalties = Vec::new();
-    for (_, members) in groups.iter().sort::<&PromptGroup>() {
+    for members in groups.iter() {
         for member in members.iter() {
             let (response, mut reward) = rollouts.get_mut(member)?;
             let penalty = truncated.penalty(response.0.ids.len(), limit);
@@ -69,11 +69,11 @@ fn penalize_length(
 pub fn center_group_advantages(
     mut commands: Commands,
     experiment: Res<ActiveExperiment>,
-    groups: Query<(&PromptGroup, &Rollouts)>,
+    groups: Groups<&Rollouts>,
     rewards: Query<(&Reward, &ShapedReward)>,
     mut metrics: ResMut<StepMetrics>,
 ) -> Result {
-    let groups: Vec<&Rollouts> = groups.iter().sort::<&PromptGroup>().map(|(_, rollouts)| rollouts).collect();
+    let groups: Vec<&Rollouts> = groups.iter().collect();
     let (mut uniform, mut shaped) = (Vec::new(), Vec::new());
     for rollouts in &groups {
         let mut base = Vec::new();

@@ -18,7 +18,7 @@ use super::{ActiveTask, Boundary, StageSystems, StepMetrics, TrainStep, mean};
 use crate::experiment::CurriculumConfig;
 use crate::metrics::metrics;
 use crate::rng::{self, Domain};
-use crate::rollout::{GroupProblem, Judged, PromptGroup, Rollouts};
+use crate::rollout::{GroupProblem, Groups, Judged, Rollouts};
 use crate::run::Stage;
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
@@ -91,13 +91,13 @@ impl Curriculum {
 
 fn measure_solve_rates(
     task: Res<ActiveTask>,
-    groups: Query<(&PromptGroup, &GroupProblem, &Rollouts)>,
+    groups: Groups<(&GroupProblem, &Rollouts)>,
     judged: Query<&Judged>,
     mut curriculum: ResMut<Curriculum>,
     mut metrics: ResMut<StepMetrics>,
 ) -> Result {
     let mut observed = Vec::new();
-    for (_, problem, members) in groups.iter().sort::<&PromptGroup>() {
+    for (problem, members) in groups.iter() {
         let mut correct = 0;
         for member in members.iter() {
             correct += usize::from(judged.get(member)?.0.verdict.is_correct());

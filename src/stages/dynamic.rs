@@ -14,7 +14,7 @@ use super::{ActiveExperiment, Boundary, SampleRound, StageSystems, StepMetrics, 
 use crate::error::Error;
 use crate::metrics::metrics;
 use crate::objective::is_uniform;
-use crate::rollout::{PromptGroup, Reward, Rollouts};
+use crate::rollout::{Groups, PromptGroup, Reward, Rollouts};
 use crate::run::Stage;
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
@@ -42,7 +42,7 @@ impl Plugin for DynamicSamplingPlugin {
 /// The groups of the step that have been sampled so far.
 #[derive(SystemParam)]
 pub(super) struct SampledGroups<'w, 's> {
-    groups: Query<'w, 's, (Entity, &'static PromptGroup, &'static Rollouts)>,
+    groups: Groups<'w, 's, (Entity, &'static PromptGroup, &'static Rollouts)>,
     rewards: Query<'w, 's, &'static Reward>,
 }
 
@@ -60,11 +60,7 @@ impl SampledGroups<'_, '_> {
             });
             Ok(!is_uniform(&rewards.collect::<crate::error::Result<Vec<f32>>>()?))
         };
-        self.groups
-            .iter()
-            .sort::<&PromptGroup>()
-            .map(|(group, _, rollouts)| Ok((group, has_signal(rollouts)?)))
-            .collect()
+        self.groups.iter().map(|(group, _, rollouts)| Ok((group, has_signal(rollouts)?))).collect()
     }
 }
 

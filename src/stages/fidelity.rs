@@ -13,7 +13,7 @@ use super::{
 use crate::geometry::{CosineMatrix, pearson, spearman};
 use crate::metrics::{Metric, metrics};
 use crate::model::{GRADIENT_MEMORY, GradientForm, ParameterBlock};
-use crate::rollout::{Cosines, GradientCosines, PromptGroup, PromptTokens, Response, Rollouts};
+use crate::rollout::{Cosines, GradientCosines, Groups, PromptTokens, Response, Rollouts};
 use crate::run::{BlockFidelity, FidelityRecord, Stage};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
@@ -50,7 +50,7 @@ pub fn measure_fidelity(
     experiment: Res<ActiveExperiment>,
     step: Res<StepCounter>,
     policy: Res<Policy>,
-    groups: Query<(Entity, &PromptGroup, &PromptTokens, &Rollouts, &Cosines)>,
+    groups: Groups<(Entity, &PromptTokens, &Rollouts, &Cosines)>,
     responses: Query<&Response>,
     recorder: Res<RunRecorder>,
     monitor: Res<Monitor>,
@@ -66,10 +66,10 @@ pub fn measure_fidelity(
     let wide = |cosines: &CosineMatrix| cosines.pairs().map(f64::from).collect::<Vec<_>>();
     let mut features = Vec::new();
     let mut gradients = vec![Vec::new(); blocks.len()];
-    let chosen: Vec<_> = groups.iter().sort::<&PromptGroup>().take(config.groups).collect();
+    let chosen: Vec<_> = groups.iter().take(config.groups).collect();
     let (mut last, mut done) = (0.0, 0);
-    let all: usize = chosen.iter().map(|(_, _, _, members, _)| members.len()).sum();
-    for (entity, _, prompt, members, cosines) in &chosen {
+    let all: usize = chosen.iter().map(|(_, _, members, _)| members.len()).sum();
+    for (entity, prompt, members, cosines) in &chosen {
         let mut pairs: Vec<(&[u32], &[u32])> = Vec::with_capacity(members.len());
         for member in members.iter() {
             pairs.push((&prompt.0, &responses.get(member)?.0.ids));

@@ -8,7 +8,7 @@ use super::metrics::DeclareMetrics;
 use super::{StageSystems, StepMetrics, TrainStep, mean, score_novelty};
 use crate::geometry::{GroupGeometry, PairKind, PairStatistics};
 use crate::metrics::metrics;
-use crate::rollout::{Cosines, Feature, Geometry, Judged, Novelty, PromptGroup, Rollouts};
+use crate::rollout::{Cosines, Feature, Geometry, Groups, Judged, Novelty, Rollouts};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 
@@ -41,13 +41,13 @@ impl Plugin for GeometryPlugin {
 /// Adds [`Geometry`] to the groups and sets the metrics.
 pub fn measure_geometry(
     mut commands: Commands,
-    groups: Query<(Entity, &PromptGroup, &Rollouts, &Cosines)>,
+    groups: Groups<(Entity, &Rollouts, &Cosines)>,
     rollouts: Query<(&Judged, &Feature, &Novelty)>,
     mut metrics: ResMut<StepMetrics>,
 ) -> Result {
     let (mut pairs, mut ranks, mut norms) = (Vec::new(), Vec::new(), Vec::new());
     let (mut novelty_correct, mut novelty_incorrect) = (Vec::new(), Vec::new());
-    for (entity, _, members, cosines) in groups.iter().sort::<&PromptGroup>() {
+    for (entity, members, cosines) in groups.iter() {
         let mut correct = Vec::with_capacity(members.len());
         for member in members.iter() {
             let (judged, feature, novelty) = rollouts.get(member)?;

@@ -7,7 +7,7 @@ use super::metrics::DeclareMetrics;
 use super::{StageSystems, StepMetrics, TrainStep, features_are_wanted, mean};
 use crate::geometry::{NoveltyForm, normalize_novelty, novelty};
 use crate::metrics::metrics;
-use crate::rollout::{Cosines, Novelty, PromptGroup, Reward, Rollouts};
+use crate::rollout::{Cosines, Groups, Novelty, Reward, Rollouts};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 
@@ -37,12 +37,12 @@ pub struct NoveltySettings {
 pub fn score_novelty(
     mut commands: Commands,
     settings: Res<NoveltySettings>,
-    groups: Query<(&PromptGroup, &Rollouts, &Cosines)>,
+    groups: Groups<(&Rollouts, &Cosines)>,
     rewards: Query<&Reward>,
     mut metrics: ResMut<StepMetrics>,
 ) -> Result {
     let mut all = Vec::new();
-    for (_, rollouts, cosines) in groups.iter().sort::<&PromptGroup>() {
+    for (rollouts, cosines) in groups.iter() {
         let mut group_rewards = Vec::with_capacity(cosines.0.size());
         for rollout in rollouts.iter() {
             group_rewards.push(rewards.get(rollout)?.0);

@@ -11,8 +11,8 @@ use crate::machine::{GpuBusy, ProcessLoad};
 use crate::metrics::{MetricRow, metrics};
 use crate::model::TextTokenizer;
 use crate::rollout::{
-    Advantage, CompletionText, Cosines, Feature, Geometry, GradientCosines, GroupProblem, Judged, Novelty, PromptGroup,
-    Response, Reward, Rollouts, SemanticCosines, ShapedReward, TokenParts, TokenUpdate,
+    Advantage, CompletionText, Cosines, Feature, Geometry, GradientCosines, GroupProblem, Groups, Judged, Novelty,
+    PromptGroup, Response, Reward, Rollouts, SemanticCosines, ShapedReward, TokenParts, TokenUpdate,
 };
 use crate::run::{
     Event, EventKind, GroupTokens, GroupView, RolloutRecord, RolloutView, RunDir, SettingEdit, StepView, TrainerState,
@@ -198,7 +198,7 @@ fn record_step(
     policy: Res<Policy>,
     recorder: Res<RunRecorder>,
     monitor: Res<Monitor>,
-    groups: Query<GroupOutcome>,
+    groups: Groups<GroupOutcome>,
     rollouts: Query<Outcome>,
 ) -> Result {
     let record = &experiment.0.record;
@@ -208,8 +208,7 @@ fn record_step(
     let mut tensors = Vec::new();
     let mut features: Vec<f32> = Vec::new();
     let mut geometries = Vec::new();
-    for (group, problem, members, cosines, semantic, gradients, geometry, parts) in groups.iter().sort::<&PromptGroup>()
-    {
+    for (group, problem, members, cosines, semantic, gradients, geometry, parts) in groups.iter() {
         let mut views = Vec::with_capacity(members.len());
         for member in members.iter() {
             let outcome = rollouts.get(member)?;

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::metrics::metrics;
 use crate::model::{PromptRequest, Sampling, StreamKey};
-use crate::rollout::{CompletionText, GroupProblem, InGroup, PromptGroup, PromptTokens, Response, Rollouts};
+use crate::rollout::{CompletionText, GroupProblem, Groups, InGroup, PromptGroup, PromptTokens, Response, Rollouts};
 use crate::run::Stage;
 use crate::tasks::Split;
 use bevy_app::{App, Plugin};
@@ -86,8 +86,8 @@ fn spawn_groups(
 /// Samples the completions of every group that has none and spawns them as rollouts.
 pub fn sample_completions(
     mut commands: Commands,
-    groups: Query<(Entity, &PromptGroup, &PromptTokens), Without<Rollouts>>,
-    earlier: Query<(&PromptGroup, &Rollouts)>,
+    groups: Groups<(Entity, &PromptGroup, &PromptTokens), Without<Rollouts>>,
+    earlier: Groups<&Rollouts>,
     responses: Query<&Response>,
     experiment: Res<ActiveExperiment>,
     policy: Res<Policy>,
@@ -98,7 +98,7 @@ pub fn sample_completions(
     mut metrics: ResMut<StepMetrics>,
 ) -> Result {
     let rollout = &experiment.0.rollout;
-    let groups: Vec<_> = groups.iter().sort::<&PromptGroup>().collect();
+    let groups: Vec<_> = groups.iter().collect();
     let requests: Vec<PromptRequest> = groups
         .iter()
         .map(|(_, group, tokens)| PromptRequest {
@@ -124,7 +124,7 @@ pub fn sample_completions(
         .collect::<crate::error::Result<Vec<_>>>()?;
 
     let mut all = Vec::new();
-    for (_, members) in earlier.iter().sort::<&PromptGroup>() {
+    for members in earlier.iter() {
         for member in members.iter() {
             all.push(&responses.get(member)?.0);
         }

@@ -9,7 +9,9 @@ use crate::error::Error;
 use crate::geometry::CosineMatrix;
 use crate::metrics::metrics;
 use crate::model::{Passage, SentenceEncoder};
-use crate::rollout::{CompletionText, Embedding, PromptGroup, PromptTokens, Response, Rollouts, SemanticCosines};
+use crate::rollout::{
+    CompletionText, Embedding, Groups, PromptGroup, PromptTokens, Response, Rollouts, SemanticCosines,
+};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 
@@ -42,10 +44,10 @@ pub struct Encoder(pub SentenceEncoder);
 pub fn embed_responses(
     mut commands: Commands,
     encoder: Res<Encoder>,
-    groups: Query<(Entity, &PromptGroup, &PromptTokens, &Rollouts)>,
+    groups: Groups<(Entity, &PromptGroup, &PromptTokens, &Rollouts)>,
     responses: Query<(&Response, &CompletionText)>,
 ) -> Result {
-    let groups: Vec<_> = groups.iter().sort::<&PromptGroup>().collect();
+    let groups: Vec<_> = groups.iter().collect();
     let mut passages_of = Vec::new();
     for (_, _, prompt, rollouts) in &groups {
         let mut passages = Vec::new();
@@ -76,8 +78,7 @@ pub fn embed_responses(
     Ok(())
 }
 
-fn measure_semantics(groups: Query<(&PromptGroup, &SemanticCosines)>, mut metrics: ResMut<StepMetrics>) {
-    let groups = groups.iter().sort::<&PromptGroup>();
-    let cosines = groups.flat_map(|(_, cosines)| cosines.0.pairs().map(f64::from));
+fn measure_semantics(groups: Groups<&SemanticCosines>, mut metrics: ResMut<StepMetrics>) {
+    let cosines = groups.iter().flat_map(|cosines| cosines.0.pairs().map(f64::from));
     metrics.set(&SEMANTIC_COSINE_MEAN, mean(cosines));
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::geometry::attribute_tokens;
 use crate::kernels::token_statistics;
 use crate::model::{ResponseBatch, response_micro_batches};
-use crate::rollout::{Feature, PromptGroup, PromptTokens, Response, Rollouts, TokenParts};
+use crate::rollout::{Feature, Groups, PromptTokens, Response, Rollouts, TokenParts};
 use crate::run::Stage;
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
@@ -37,7 +37,7 @@ pub fn attribute_step_tokens(
     experiment: Res<ActiveExperiment>,
     policy: Res<Policy>,
     weights: Res<FeatureWeights>,
-    groups: Query<(Entity, &PromptGroup, &PromptTokens, &Rollouts)>,
+    groups: Groups<(Entity, &PromptTokens, &Rollouts)>,
     rollouts: Query<(&Response, &Feature)>,
     monitor: Res<Monitor>,
 ) -> Result {
@@ -46,7 +46,7 @@ pub fn attribute_step_tokens(
     let dim = model.config().hidden_size;
     let mut last = 0.0;
     let count = groups.iter().count();
-    for (done, (group, _, prompt, members)) in groups.iter().sort::<&PromptGroup>().enumerate() {
+    for (done, (group, prompt, members)) in groups.iter().enumerate() {
         let (mut pairs, mut features) = (Vec::with_capacity(members.len()), Vec::new());
         let mut alpha = Vec::new();
         for member in members.iter() {

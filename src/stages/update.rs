@@ -22,7 +22,7 @@ use crate::model::{
 use crate::objective::{BatchTotals, MicroBatch, MicroLoss, Objective, adapted_kl_coefficient};
 use crate::optim::Gradients;
 use crate::rng::{self, Domain};
-use crate::rollout::{Advantage, PromptGroup, PromptTokens, Response, Rollouts, TokenUpdate};
+use crate::rollout::{Advantage, Groups, PromptGroup, PromptTokens, Response, Rollouts, TokenUpdate};
 use crate::run::Stage;
 use crate::weights::first_not_finite;
 use bevy_app::{App, Plugin};
@@ -116,7 +116,7 @@ pub fn update_policy(
     entropy: Res<EntropyCoefficient>,
     mut kl_coefficient: ResMut<KlCoefficient>,
     mut optimizer: ResMut<PolicyOptimizer>,
-    groups: Query<(&PromptGroup, &PromptTokens, &Rollouts)>,
+    groups: Groups<(&PromptGroup, &PromptTokens, &Rollouts)>,
     rollouts: Query<(&Response, &Advantage)>,
     recorder: Res<RunRecorder>,
     monitor: Res<Monitor>,
@@ -131,7 +131,7 @@ pub fn update_policy(
         return Err(Error::failed(format!("the weight `{name}` is not finite before the update")).into());
     }
     let mut samples = Vec::new();
-    for (group, prompt, members) in groups.iter().sort::<&PromptGroup>() {
+    for (group, prompt, members) in groups.iter() {
         for (index, rollout) in members.iter().enumerate() {
             let (response, advantage) = rollouts.get(rollout)?;
             samples.push(Sample {
