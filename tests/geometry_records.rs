@@ -6,6 +6,7 @@ mod common;
 
 use candle_core::{Device, Tensor};
 use common::{Finished, GROUP, PROMPTS, Workplace, lines};
+use orthant::experiment::Every;
 use orthant::geometry::{pearson, spearman};
 use orthant::model::{GradientForm, ParameterBlock};
 use orthant::prelude::*;
@@ -162,7 +163,7 @@ fn what_tokens_weighed_by_entropy_add_sums_to_the_recorded_cosines_too() {
 fn check_tokens(method: &str) {
     let place = Workplace::new();
     let mut experiment = place.parity_experiment(2, method);
-    experiment.record.tokens_every = 2;
+    experiment.record.tokens_every = Every(2);
     experiment.rollout.temperature = 0.8;
     let run = place.run_parity(&experiment);
     assert!(!run.folder.join("tokens/step_000001.safetensors").exists());

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use orthant::experiment::Every;
 use orthant::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -236,7 +237,7 @@ fn killing_a_run_at_any_moment_leaves_a_folder_that_goes_on_from_its_newest_chec
     let runs = tempfile::tempdir().unwrap();
     let file = runs.path().join("experiment.ron");
     let mut endless = experiment(100_000);
-    endless.record.checkpoint_every = 1;
+    endless.record.checkpoint_every = Every(1);
     fs::write(&file, orthant::experiment::to_text(&endless).unwrap()).unwrap();
     for delay_ms in [300, 433, 571, 700] {
         let parent = runs.path().join(delay_ms.to_string());

@@ -9,6 +9,7 @@ use common::{
     Workplace, command, copy, events, flip, four_steps, json, orthant, resume, resume_is_refused, resume_well, steps,
     wait_for, wait_until,
 };
+use orthant::experiment::Every;
 use orthant::prelude::*;
 use orthant::run::WatchedRun;
 use serde_json::json;
@@ -19,7 +20,7 @@ use std::process::{Child, Command, Stdio};
 /// A run without end in a process of its own, after its first checkpoint.
 fn endless(place: &Workplace) -> (Child, PathBuf) {
     let mut experiment = place.experiment(1_000_000, "");
-    experiment.record.checkpoint_every = 1;
+    experiment.record.checkpoint_every = Every(1);
     fs::write(place.path().join("endless.ron"), orthant::experiment::to_text(&experiment).unwrap()).unwrap();
     let child = command(place, &["run", "endless.ron", "--headless", "--out", "endless"])
         .stdout(Stdio::null())

@@ -3,7 +3,7 @@
 use super::terminal::{note, tell_above};
 use crate::error::{Error, Result};
 use crate::evaluation::{Suite, evaluate};
-use crate::experiment::{self, OptimizerConfig, Precision, Pretrain};
+use crate::experiment::{self, Every, OptimizerConfig, Precision, Pretrain};
 use crate::files::{self, SETTINGS_BYTES, checksums, space, staging, staging::StagedFolder};
 use crate::kernels::Buffers;
 use crate::model::{
@@ -123,7 +123,7 @@ fn train(config: &Pretrain) -> Result<()> {
         let pace = (progress.tokens - tokens_before) as f64 / started.elapsed().as_secs_f64();
         bar.set_message(format!("loss {:.4} nats/token  {pace:.0} tokens/s", progress.loss.unwrap_or(f64::NAN)));
         bar.inc(1);
-        let is_due = |every: u64| step.is_multiple_of(every) || step == config.steps;
+        let is_due = |every: Every| every.is_due(step) || step == config.steps;
         for (evaluation, suite) in config.evaluations.iter().zip(&suites).filter(|(e, _)| is_due(e.every)) {
             let tokens = 96.min(config.model.positions / 2);
             let record = evaluate(&model, suite, evaluation, tokens, config.seed, step, |_| ())?;

@@ -249,7 +249,7 @@ impl State {
             wanted: None,
             played_at: None,
             now: 0.0,
-            rollouts_every: experiment.as_ref().ok().map(|experiment| experiment.record.rollouts_every),
+            rollouts_every: experiment.as_ref().ok().map(|experiment| experiment.record.rollouts_every.0),
             experiment: experiment.ok(),
             drafts: Vec::new(),
             checks: Default::default(),

@@ -3,6 +3,7 @@
 //! Field and variant names here are the file format. Unknown fields are errors; sections that are left out take the defaults
 //! of their type; the resolved experiment in a run folder has every field written out.
 
+use super::every::Every;
 use crate::error::{Error, Result};
 use crate::geometry::{IncorrectSign, LambdaSchedule, NoveltyForm, TokenWeights};
 use crate::objective::{AdvantageScale, KlEstimator, Loss, MAX_KL_COEFFICIENT, Objective, RatioLevel, Truncated};
@@ -782,7 +783,7 @@ pub struct EvaluationConfig {
     pub suite: SuiteConfig,
     /// Steps between measurements; the base model and the last step are always measured.
     #[serde(default = "defaults::every")]
-    pub every: u64,
+    pub every: Every,
     /// Completions per problem.
     #[serde(default = "defaults::samples")]
     pub samples: usize,
@@ -795,11 +796,13 @@ pub struct EvaluationConfig {
 }
 
 mod defaults {
+    use super::Every;
+
     pub(super) fn revision() -> String {
         "main".to_string()
     }
-    pub(super) fn every() -> u64 {
-        25
+    pub(super) fn every() -> Every {
+        Every(25)
     }
     pub(super) fn samples() -> usize {
         16
@@ -888,7 +891,7 @@ impl Default for HeldOutConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct FidelityConfig {
     /// Steps between comparisons.
-    pub every: u64,
+    pub every: Every,
     /// How many of the step's groups are compared; each of their responses costs a backward pass.
     pub groups: usize,
     /// Projects gradients to this many numbers per tensor, for models whose gradients do not fit into memory a few at a time. The
@@ -896,16 +899,9 @@ pub struct FidelityConfig {
     pub projection: Option<usize>,
 }
 
-impl FidelityConfig {
-    /// Whether gradients and features are compared in `step`.
-    pub fn is_due(&self, step: u64) -> bool {
-        step.is_multiple_of(self.every)
-    }
-}
-
 impl Default for FidelityConfig {
     fn default() -> Self {
-        Self { every: 25, groups: 2, projection: None }
+        Self { every: Every(25), groups: 2, projection: None }
     }
 }
 
@@ -928,16 +924,16 @@ impl Default for StopConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct RecordConfig {
     /// Steps between checkpoints; 0 writes one at the end only.
-    pub checkpoint_every: u64,
+    pub checkpoint_every: Every,
     /// Steps between records of all completions; 0 for none.
-    pub rollouts_every: u64,
+    pub rollouts_every: Every,
     /// Steps between records of cosine matrices; 0 for none. A method that does not act on features measures them in these
     /// steps only.
-    pub geometry_every: u64,
+    pub geometry_every: Every,
     /// Whether geometry records hold the sequence features too.
     pub features: bool,
     /// Steps between records of what each token adds to the direction of its response; 0 for none. Costs a forward pass.
-    pub tokens_every: u64,
+    pub tokens_every: Every,
     /// Measures semantic cosines beside gradient cosines with this encoder. A method that has an encoder measures with its own.
     pub encoder: Option<EncoderSource>,
 }
@@ -945,25 +941,13 @@ pub struct RecordConfig {
 impl Default for RecordConfig {
     fn default() -> Self {
         Self {
-            checkpoint_every: 50,
-            rollouts_every: 1,
-            geometry_every: 1,
+            checkpoint_every: Every(50),
+            rollouts_every: Every(1),
+            geometry_every: Every(1),
             features: false,
-            tokens_every: 25,
+            tokens_every: Every(25),
             encoder: None,
         }
-    }
-}
-
-impl RecordConfig {
-    /// Whether the cosine matrices of `step` are recorded.
-    pub fn geometry_is_due(&self, step: u64) -> bool {
-        self.geometry_every > 0 && step.is_multiple_of(self.geometry_every)
-    }
-
-    /// Whether the tokens of `step` are recorded.
-    pub fn tokens_are_due(&self, step: u64) -> bool {
-        self.tokens_every > 0 && step.is_multiple_of(self.tokens_every)
     }
 }
 
@@ -1082,7 +1066,7 @@ impl Experiment {
         adamw.validate()?;
         check_evaluations(&self.evaluations)?;
         if let Some(fidelity) = &self.fidelity {
-            count("fidelity.every", fidelity.every as usize, 1, usize::MAX)?;
+            count("fidelity.every", fidelity.every.0 as usize, 1, usize::MAX)?;
             let bound = ("rollout.prompts_per_step", self.rollout.prompts_per_step);
             count_up_to("fidelity.groups", fidelity.groups, 1, bound)?;
             count("fidelity.projection", fidelity.projection.unwrap_or(16), 16, 1 << 30)?;
@@ -1106,7 +1090,7 @@ fn check_evaluations(evaluations: &[EvaluationConfig]) -> Result<()> {
         {
             count(&field("suite.max_prompt_tokens"), max_prompt_tokens.unwrap_or(1), 1, 1 << 24)?;
         }
-        count(&field("every"), evaluation.every as usize, 1, usize::MAX)?;
+        count(&field("every"), evaluation.every.0 as usize, 1, usize::MAX)?;
         count(&field("samples"), evaluation.samples, 1, 4096)?;
         within(&field("temperature"), evaluation.temperature, 0.0, 100.0)?;
         for (place, &k) in evaluation.k.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! Experiments: the file format, its validation and overrides.
 
 mod config;
+mod every;
 mod parse;
 
 pub use config::{
@@ -11,4 +12,5 @@ pub use config::{
     OptimizerConfig, Precision, Pretrain, RecordConfig, RolloutConfig, ShapeConfig, StopConfig, SuiteConfig,
     TaskConfig, TemplateValue, TemplateVariables,
 };
+pub use every::Every;
 pub use parse::{Difference, differences, from_text, locate, read, set, to_text};

@@ -419,7 +419,7 @@ mod tests {
         experiment = set(&experiment, "seed=7").unwrap();
         let MethodConfig::G2rl(g2rl) = &experiment.method else { panic!("{:?}", experiment.method) };
         assert_eq!((g2rl.lambda, experiment.stop.steps, experiment.seed), (1.0, 20, 7));
-        assert_eq!(experiment.evaluations[0].every, 5);
+        assert_eq!(experiment.evaluations[0].every.0, 5);
         assert_eq!(experiment.description, "a, (b: c");
         let crate::experiment::TaskConfig::Countdown(countdown) = &experiment.task else { panic!() };
         assert_eq!(countdown.target, (1, 50));

@@ -33,7 +33,7 @@ fn is_new_run(step: Res<StepCounter>) -> bool {
 }
 
 fn is_due(evaluation: &EvaluationConfig, step: u64, last: u64) -> bool {
-    step.is_multiple_of(evaluation.every) || step == last
+    evaluation.every.is_due(step) || step == last
 }
 
 fn evaluate_policy(

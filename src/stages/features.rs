@@ -39,9 +39,9 @@ impl FeatureDemand {
     /// Whether features are recorded in `step`.
     pub fn holds(self, step: StepCounter, experiment: &Experiment) -> bool {
         self == Self::EveryStep
-            || experiment.record.geometry_is_due(step.0)
-            || experiment.record.tokens_are_due(step.0)
-            || experiment.fidelity.is_some_and(|fidelity| fidelity.is_due(step.0))
+            || experiment.record.geometry_every.is_due(step.0)
+            || experiment.record.tokens_every.is_due(step.0)
+            || experiment.fidelity.is_some_and(|fidelity| fidelity.every.is_due(step.0))
     }
 }
 

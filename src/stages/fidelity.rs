@@ -41,7 +41,7 @@ impl Plugin for FidelityPlugin {
 }
 
 fn fidelity_is_due(experiment: Res<ActiveExperiment>, step: Res<StepCounter>) -> bool {
-    experiment.0.fidelity.is_some_and(|fidelity| fidelity.is_due(step.0))
+    experiment.0.fidelity.is_some_and(|fidelity| fidelity.every.is_due(step.0))
 }
 
 /// Adds [`GradientCosines`] to the step's first groups and records the correlations.

@@ -104,8 +104,7 @@ fn checkpoint_is_due(
     experiment: Res<ActiveExperiment>,
     requested: Res<CheckpointRequested>,
 ) -> bool {
-    let every = experiment.0.record.checkpoint_every;
-    requested.0 || step.0 == experiment.0.stop.steps || (every > 0 && step.0.is_multiple_of(every))
+    requested.0 || step.0 == experiment.0.stop.steps || experiment.0.record.checkpoint_every.is_due(step.0)
 }
 
 fn record_metrics(
@@ -202,7 +201,6 @@ fn record_step(
     rollouts: Query<Outcome>,
 ) -> Result {
     let record = &experiment.0.record;
-    let due = |every: u64| every > 0 && step.0.is_multiple_of(every);
     let mut view = StepView { step: step.0, groups: Vec::new() };
     let mut response_ids = Vec::new();
     let mut tensors = Vec::new();
@@ -248,7 +246,7 @@ fn record_step(
         });
         geometries.extend(geometry.map(|geometry| GeometryLine { group: group.0, geometry: &geometry.0 }));
     }
-    if record.geometry_is_due(step.0) {
+    if record.geometry_every.is_due(step.0) {
         if record.features {
             let count = response_ids.len().max(1);
             tensors.push(("features".to_string(), vec![count, features.len() / count], features));
@@ -256,11 +254,11 @@ fn record_step(
         recorder.0.write_geometry(step.0, tensors)?;
         recorder.0.write_group_geometry(step.0, &geometries)?;
     }
-    if record.tokens_are_due(step.0) {
+    if record.tokens_every.is_due(step.0) {
         recorder.0.write_tokens(step.0, &view.groups)?;
     }
     // After the geometry and the tokens: whoever finds a step's rollouts finds these too.
-    if due(record.rollouts_every) {
+    if record.rollouts_every.is_due(step.0) {
         recorder.0.write_rollouts(step.0, &rollout_records(&view, &response_ids))?;
     }
     monitor.0.update(|snapshot| snapshot.latest = Some(Arc::new(view)));

@@ -28,7 +28,7 @@ impl Plugin for TokensPlugin {
 }
 
 fn tokens_are_due(experiment: Res<ActiveExperiment>, step: Res<StepCounter>) -> bool {
-    experiment.0.record.tokens_are_due(step.0)
+    experiment.0.record.tokens_every.is_due(step.0)
 }
 
 /// Attributes the step's cosines to tokens.

@@ -164,7 +164,7 @@ pub fn update_policy(
         let report = |share: f32| report(ahead * share);
         reference.0.with(|network| policy_loss.ask_reference(network, &mut samples, &mut buffers, report))?;
     }
-    let tokens_of = experiment.record.tokens_are_due(step.0).then(EntityHashMap::default);
+    let tokens_of = experiment.record.tokens_every.is_due(step.0).then(EntityHashMap::default);
     let mut totals = Totals { tokens_of, ..Totals::default() };
     let mut norms = Vec::new();
     for epoch in 0..objective.epochs {

@@ -8,6 +8,7 @@ use crate::dashboard::widgets::token_text::{Body, TokenBody};
 use crate::dashboard::widgets::{marks, token_chart};
 use crate::dashboard::{format, state::State, theme::Theme, tokens::TokenQuantity};
 use crate::escape::{cut, escaped};
+use crate::experiment::Every;
 use crate::run::{GroupView, RolloutView, StepView};
 use crate::verify::Verdict;
 use egui::{
@@ -352,7 +353,7 @@ fn full(ui: &mut Ui, theme: &Theme, state: &mut State, view: &StepView, shown: O
         rollout_card::show(ui, theme, &name, rollout, Body::Marked(&[]), Extent::Brief, height);
         let every = state.experiment.as_ref().map(|experiment| experiment.record.tokens_every);
         let text = match every {
-            Some(0) => "Tokens are not recorded (record.tokens_every: 0).".to_owned(),
+            Some(Every(0)) => "Tokens are not recorded (record.tokens_every: 0).".to_owned(),
             Some(every) => format!("Tokens are recorded every {every} steps (record.tokens_every)."),
             None => "Tokens are recorded every record.tokens_every steps.".to_owned(),
         };

@@ -17,7 +17,7 @@ pub(super) const RECORDS: [&str; 3] = ["rollouts", "geometry", "tokens"];
 impl Experiment {
     /// How many checkpoints a run writes after `step`.
     pub(crate) fn checkpoints_after(&self, step: u64) -> u64 {
-        match self.record.checkpoint_every {
+        match self.record.checkpoint_every.0 {
             0 => 1,
             every => self.stop.steps.saturating_sub(step).div_ceil(every),
         }
