@@ -1,0 +1,125 @@
+//! What is measured during training.
+
+use super::defaults;
+use super::range::{count, count_up_to, within};
+use super::task::{AnswerFormat, TemplateVariables};
+use crate::error::Result;
+use crate::experiment::Every;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// One suite that is measured during training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluationConfig {
+    /// What is measured.
+    pub suite: SuiteConfig,
+    /// Steps between measurements; the base model and the last step are always measured.
+    #[serde(default = "defaults::every")]
+    pub every: Every,
+    /// Completions per problem.
+    #[serde(default = "defaults::samples")]
+    pub samples: usize,
+    /// pass@k for these k, each at most `samples`.
+    #[serde(default = "defaults::k")]
+    pub k: Vec<usize>,
+    /// Sampling temperature.
+    #[serde(default = "defaults::temperature")]
+    pub temperature: f64,
+}
+
+/// Problems to measure on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum SuiteConfig {
+    /// The first problems of the task's held-out split, the same in every run.
+    HeldOut(HeldOutConfig),
+    /// A published benchmark, such as `Named(name: "MATH500")`.
+    Named(NamedSuite),
+    /// The problems of a file, such as `File(path: "problems.jsonl")`.
+    File(FileSuite),
+}
+
+/// Settings of [`SuiteConfig::Named`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedSuite {
+    /// `MATH500`, `AMC`, `AIME24`, `AIME25`, `GPQA`, `MMLU-Pro` or `GSM8K`.
+    pub name: String,
+    /// As [`DatasetConfig::template`].
+    #[serde(default)]
+    pub template: Option<String>,
+    /// As [`DatasetConfig::template_variables`].
+    #[serde(default)]
+    pub template_variables: TemplateVariables,
+    /// As [`DatasetConfig::max_prompt_tokens`].
+    #[serde(default)]
+    pub max_prompt_tokens: Option<usize>,
+    /// The first so many problems only.
+    #[serde(default)]
+    pub problems: Option<usize>,
+    /// Branch, tag or commit of the repository on the hub, in place of the newest. The run folder names the commit.
+    #[serde(default)]
+    pub revision: Option<String>,
+}
+
+/// Settings of [`SuiteConfig::File`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileSuite {
+    /// JSON, JSON Lines, CSV or Parquet.
+    pub path: PathBuf,
+    /// As [`DatasetConfig::template`].
+    #[serde(default)]
+    pub template: Option<String>,
+    /// As [`DatasetConfig::template_variables`].
+    #[serde(default)]
+    pub template_variables: TemplateVariables,
+    /// As [`DatasetConfig::max_prompt_tokens`].
+    #[serde(default)]
+    pub max_prompt_tokens: Option<usize>,
+    /// What an answer is. Left out, `Choice` where every answer is one letter from A to J, and `Math` where not.
+    #[serde(default)]
+    pub verifier: Option<AnswerFormat>,
+    /// The first so many problems only.
+    #[serde(default)]
+    pub problems: Option<usize>,
+}
+
+/// Settings of [`SuiteConfig::HeldOut`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HeldOutConfig {
+    /// How many problems.
+    pub problems: usize,
+}
+
+impl Default for HeldOutConfig {
+    fn default() -> Self {
+        Self { problems: 128 }
+    }
+}
+
+pub(super) fn check_evaluations(evaluations: &[EvaluationConfig]) -> Result<()> {
+    for (index, evaluation) in evaluations.iter().enumerate() {
+        let field = |name: &str| format!("evaluations.{index}.{name}");
+        let problems = match &evaluation.suite {
+            SuiteConfig::HeldOut(held_out) => held_out.problems,
+            SuiteConfig::Named(NamedSuite { problems, .. }) | SuiteConfig::File(FileSuite { problems, .. }) => {
+                problems.unwrap_or(1)
+            }
+        };
+        count(&field("suite.problems"), problems, 1, 1_000_000)?;
+        if let SuiteConfig::Named(NamedSuite { max_prompt_tokens, .. })
+        | SuiteConfig::File(FileSuite { max_prompt_tokens, .. }) = &evaluation.suite
+        {
+            count(&field("suite.max_prompt_tokens"), max_prompt_tokens.unwrap_or(1), 1, 1 << 24)?;
+        }
+        count(&field("every"), evaluation.every.0 as usize, 1, usize::MAX)?;
+        count(&field("samples"), evaluation.samples, 1, 4096)?;
+        within(&field("temperature"), evaluation.temperature, 0.0, 100.0)?;
+        for (place, &k) in evaluation.k.iter().enumerate() {
+            count_up_to(&field(&format!("k.{place}")), k, 1, (&field("samples"), evaluation.samples))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! Experiment files: what a person writes, typed, with every default in one place.
+//!
+//! Field and variant names here are the file format. Unknown fields are errors; sections that are left out take the defaults
+//! of their type; the resolved experiment in a run folder has every field written out.
+
+mod defaults;
+mod evaluation;
+mod method;
+mod model;
+mod objective;
+mod optimizer;
+mod pretrain;
+mod range;
+mod record;
+mod rollout;
+mod task;
+
+pub use evaluation::{EvaluationConfig, FileSuite, HeldOutConfig, NamedSuite, SuiteConfig};
+pub use method::{EncoderSource, EntropyBonusConfig, EvolRlConfig, G2rlConfig, Labels, MethodConfig};
+pub use model::{Adapter, DeviceChoice, HubRepository, LoraConfig, LoraTarget, ModelSource, Precision, ShapeConfig};
+pub use objective::{KlConfig, MICRO_BATCH_TOKENS, ObjectiveConfig};
+pub use optimizer::{AdamWConfig, OptimizerConfig};
+pub use pretrain::Pretrain;
+pub use record::{FidelityConfig, RecordConfig, StopConfig};
+pub use rollout::{CurriculumConfig, DynamicSampling, RolloutConfig};
+pub use task::{
+    AnswerFormat, ArithmeticConfig, CountdownConfig, DataSource, DatasetConfig, HeldOutSource, HubDataset, TaskConfig,
+    TemplateValue, TemplateVariables,
+};
+
+use crate::error::{Error, Result};
+use crate::geometry::LambdaSchedule;
+use evaluation::check_evaluations;
+use range::{check_name, count, count_up_to, within};
+use serde::{Deserialize, Serialize};
+
+/// One training run: model, task, method and everything else that decides its result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// Names the run folder: letters, digits, `-`, `_` and `.`.
+    pub name: String,
+    /// What it is for, in a sentence; shown in the dashboard.
+    #[serde(default)]
+    pub description: String,
+    /// Decides every random choice of the run.
+    #[serde(default)]
+    pub seed: u64,
+    /// Where tensors live.
+    #[serde(default)]
+    pub device: DeviceChoice,
+    /// The policy to start from; also the frozen reference of the KL term.
+    pub model: ModelSource,
+    /// Type of weights and compute; optimizer state is `f32` in either case.
+    #[serde(default)]
+    pub precision: Precision,
+    /// Which parameters are trained.
+    #[serde(default)]
+    pub adapter: Adapter,
+    /// Where problems come from.
+    pub task: TaskConfig,
+    /// Sampling in training.
+    #[serde(default)]
+    pub rollout: RolloutConfig,
+    /// What differs from GRPO.
+    #[serde(default)]
+    pub method: MethodConfig,
+    /// The loss.
+    #[serde(default)]
+    pub objective: ObjectiveConfig,
+    /// How the loss moves the weights.
+    #[serde(default)]
+    pub optimizer: OptimizerConfig,
+    /// What is measured on problems that are never trained on.
+    #[serde(default)]
+    pub evaluations: Vec<EvaluationConfig>,
+    /// Whether and when real parameter gradients are compared with the features that stand in for them.
+    #[serde(default)]
+    pub fidelity: Option<FidelityConfig>,
+    /// When to end.
+    #[serde(default)]
+    pub stop: StopConfig,
+    /// What is kept in the run folder.
+    #[serde(default)]
+    pub record: RecordConfig,
+}
+
+impl Experiment {
+    /// The sentence encoder that the method or the record asks for.
+    pub fn encoder(&self) -> Option<&EncoderSource> {
+        match &self.method {
+            MethodConfig::EvolRl(evol_rl) => Some(&evol_rl.encoder),
+            _ => self.record.encoder.as_ref(),
+        }
+    }
+
+    /// Every place in which it names a sentence encoder.
+    pub fn encoders_mut(&mut self) -> impl Iterator<Item = &mut EncoderSource> {
+        let own = if let MethodConfig::EvolRl(evol_rl) = &mut self.method { Some(&mut evol_rl.encoder) } else { None };
+        own.into_iter().chain(self.record.encoder.as_mut())
+    }
+
+    /// Refuses values out of range, each by its field's name.
+    pub fn validate(&self) -> Result<()> {
+        check_name(&self.name)?;
+        if let TaskConfig::Dataset(data) = &self.task {
+            data.source.validate("task.source")?;
+            count("task.max_prompt_tokens", data.max_prompt_tokens.unwrap_or(1), 1, 1 << 24)?;
+            match &data.held_out {
+                HeldOutSource::Share(share) => within("task.held_out", *share, 0.0001, 0.9999)?,
+                HeldOutSource::Other(other) => other.validate("task.held_out")?,
+            }
+        }
+        if let Adapter::Lora(lora) = &self.adapter {
+            lora.validate()?;
+        }
+        count("rollout.prompts_per_step", self.rollout.prompts_per_step, 1, 4096)?;
+        count("rollout.group_size", self.rollout.group_size, 2, 1024)?;
+        within("rollout.temperature", self.rollout.temperature, 0.01, 100.0)?;
+        count("rollout.max_new_tokens", self.rollout.max_new_tokens, 1, 1 << 20)?;
+        if let Some(groups) = self.rollout.groups_at_a_time {
+            count("rollout.groups_at_a_time", groups, 1, 4096)?;
+        }
+        if let Some(dynamic) = self.rollout.dynamic {
+            count("rollout.dynamic.rounds", dynamic.rounds, 1, 100)?;
+        }
+        if let Some(curriculum) = self.rollout.curriculum {
+            within("rollout.curriculum.floor", curriculum.floor, 0.001, 1.0)?;
+            within("rollout.curriculum.rate", curriculum.rate, 0.0001, 1.0)?;
+        }
+        match &self.method {
+            MethodConfig::EntropyBonus(bonus) => within("method.coefficient", bonus.coefficient, 0.0, 10.0)?,
+            MethodConfig::EvolRl(evol_rl) => {
+                within("method.entropy_coefficient", evol_rl.entropy_coefficient, 0.0, 10.0)?;
+                if let Some(other) = self.record.encoder.as_ref().filter(|encoder| **encoder != evol_rl.encoder) {
+                    let own = &evol_rl.encoder;
+                    return Err(Error::field(
+                        "record.encoder",
+                        format!("is {other}, but the method measures with its own, {own}; leave this field out"),
+                    ));
+                }
+            }
+            MethodConfig::G2rl(g2rl) => {
+                within("method.lambda", g2rl.lambda, 0.0, 2.0)?;
+                if let LambdaSchedule::Linear { to, over_steps } = g2rl.lambda_schedule {
+                    within("method.lambda_schedule.to", to, 0.0, 2.0)?;
+                    count("method.lambda_schedule.over_steps", over_steps as usize, 1, usize::MAX)?;
+                }
+                within("method.clip", g2rl.clip, f64::MIN_POSITIVE, f64::MAX)?;
+            }
+            MethodConfig::Grpo | MethodConfig::Custom(_) => {}
+        }
+        self.objective.validate(&self.rollout)?;
+        let OptimizerConfig::AdamW(adamw) = &self.optimizer;
+        adamw.validate()?;
+        check_evaluations(&self.evaluations)?;
+        if let Some(fidelity) = &self.fidelity {
+            count("fidelity.every", fidelity.every.0 as usize, 1, usize::MAX)?;
+            let bound = ("rollout.prompts_per_step", self.rollout.prompts_per_step);
+            count_up_to("fidelity.groups", fidelity.groups, 1, bound)?;
+            count("fidelity.projection", fidelity.projection.unwrap_or(16), 16, 1 << 30)?;
+        }
+        count("stop.steps", self.stop.steps as usize, 1, usize::MAX)
+    }
+}
