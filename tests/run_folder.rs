@@ -57,7 +57,7 @@ fn one_process_writes_to_a_run_and_one_that_was_killed_is_in_nobodys_way() {
     resume_well(&place, &run, &["--set", &format!("stop.steps={last}")]);
     assert_eq!(steps(&run), (1..=last).collect::<Vec<_>>());
     wait_until("the watched run", || watched.snapshots.load().state == RunState::Finished);
-    assert_eq!(watched.snapshots.load().info.stop_step, last);
+    assert_eq!(watched.snapshots.load().info.last_step(), last);
 }
 
 #[test]

@@ -253,14 +253,14 @@ fn follow_all(own: RunHandle, others: &StartedRuns, is_closed: &AtomicBool) -> R
 fn follow(handle: &RunHandle) -> Result<()> {
     let first = handle.snapshots.load();
     let info = &first.info;
-    let named = say!("{}, seed {}: {} on {} ({})", info.name, info.seed, info.method, info.model, info.device);
+    let named = say!("{}, seed {}: {} on {} ({})", info.name(), info.seed(), info.method, info.model, info.device);
     let mut told = named.and_then(|()| say!("run folder {}", info.directory.display()));
     // What a run that begins is warned of; where one goes on, what that has changed.
     let began = first.events.iter().rposition(|event| event.kind == EventKind::Resumed).unwrap_or(0);
     for event in first.events[began..].iter().filter(|event| !event.text.is_empty()) {
         note!("{}: {}", event.kind.name(), event.text);
     }
-    let bar = ProgressBar::new(info.stop_step);
+    let bar = ProgressBar::new(info.last_step());
     if let Ok(style) = ProgressStyle::with_template("{bar:24} step {pos}/{len}  {msg}") {
         bar.set_style(style);
     }
@@ -331,7 +331,7 @@ mod tests {
     #[test]
     fn a_run_that_was_gone_on_with_in_the_window_ended_as_it_did_then() {
         let ended = |folder: &str, end: Result<RunEnd>| Ended {
-            snapshot: RunSnapshot::starting(RunInfo { directory: folder.into(), ..RunInfo::default() }),
+            snapshot: RunSnapshot::starting(RunInfo { directory: folder.into(), ..RunInfo::small() }),
             end,
         };
         let failed = || Err(Error::failed("disk full"));
@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     fn the_terminal_follows_what_is_started_after_the_first_run_until_the_window_is_closed() {
-        let (own, _commands) = RunHandle::new(RunSnapshot::starting(RunInfo::default()));
+        let (own, _commands) = RunHandle::new(RunSnapshot::starting(RunInfo::small()));
         own.snapshots.update(|snapshot| snapshot.state = crate::run::RunState::Finished);
         let (others, is_closed) = (StartedRuns::default(), Arc::new(AtomicBool::new(false)));
         let follower = {

@@ -190,14 +190,13 @@ pub(crate) fn write(folder: PathBuf, csv: String, figure: Figure, result: &Expor
 mod tests {
     use super::*;
     use crate::dashboard::{state::State, testing};
-    use crate::run::RunInfo;
 
     #[test]
     fn the_table_has_a_line_per_step_and_the_figure_a_plot_per_panel() {
         let snapshot = testing::snapshot(30, 1, 2);
         let named = |name: &str, seed| {
             let mut snapshot = snapshot.clone();
-            snapshot.info = Arc::new(RunInfo { name: name.to_owned(), seed, ..testing::info() });
+            snapshot.info = Arc::new(testing::info_with(name, seed));
             State::new(snapshot)
         };
         let states = [named("a", 0), named("b \"x\"", 1)];
@@ -220,7 +219,7 @@ mod tests {
     fn a_figure_joins_seeds_and_has_the_axis_of_the_window() {
         let states = [0, 1].map(|seed| {
             let mut snapshot = testing::snapshot(30, 1, 2);
-            snapshot.info = Arc::new(RunInfo { seed, ..testing::info() });
+            snapshot.info = Arc::new(testing::info_with("countdown-g2rl", seed));
             State::new(snapshot)
         });
         let settings = CurveSettings { joins_seeds: true, axis: Axis::Time, ..CurveSettings::default() };

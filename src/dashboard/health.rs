@@ -497,7 +497,7 @@ mod tests {
     use std::sync::Arc;
 
     fn run(values: impl Fn(u64) -> Vec<(&'static Metric, f64)>, steps: u64) -> RunSnapshot {
-        let mut snapshot = RunSnapshot::starting(RunInfo::default());
+        let mut snapshot = RunSnapshot::starting(RunInfo::small());
         let mut history = History::default();
         (1..=steps).for_each(|step| history.push(MetricRow { step, wall_s: 0.0, values: values(step) }));
         snapshot.history = history;
@@ -534,7 +534,7 @@ mod tests {
         let said: Vec<_> = checks(&healthy, 100).into_iter().map(|check| (check.name, check.value)).collect();
         assert!(said.contains(&("Responses cut off", Some("2 %".to_owned()))), "{said:?}");
         assert!(said.contains(&("Proxy fidelity", None)), "it was not measured");
-        assert!(findings(&RunSnapshot::starting(RunInfo::default()), 0).is_empty());
+        assert!(findings(&RunSnapshot::starting(RunInfo::small()), 0).is_empty());
     }
 
     #[test]

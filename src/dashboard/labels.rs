@@ -30,7 +30,7 @@ pub(crate) struct Traits<'a> {
 impl<'a> Traits<'a> {
     fn of(run: &'a State) -> Self {
         let info = &run.snapshot.info;
-        Self { name: &info.name, method: &info.method, settings: &run.settings }
+        Self { name: info.name(), method: &info.method, settings: &run.settings }
     }
 }
 
@@ -65,7 +65,7 @@ fn flatten(path: String, value: &Value, settings: &mut Vec<(String, String)>) {
 
 /// The labels of `runs`, in their order.
 pub(crate) fn labels(runs: &[&State]) -> Vec<Label> {
-    let name = |run: &State| format!("{} s{}", run.snapshot.info.name, run.snapshot.info.seed);
+    let name = |run: &State| format!("{} s{}", run.snapshot.info.name(), run.snapshot.info.seed());
     let traits: Vec<Traits<'_>> = runs.iter().map(|run| Traits::of(run)).collect();
     let parts = |(run, own): (&&State, &Traits<'_>)| [vec![name(run)], differences(own, &traits)].concat().join(", ");
     let mut names: Vec<String> = runs.iter().zip(&traits).map(parts).collect();
@@ -73,7 +73,7 @@ pub(crate) fn labels(runs: &[&State]) -> Vec<Label> {
     let folder = |run: &State| {
         let info = &run.snapshot.info;
         let folder = info.directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        folder.strip_prefix(&format!("{}-s{}-", info.name, info.seed)).map_or(folder.clone(), str::to_owned)
+        folder.strip_prefix(&format!("{}-s{}-", info.name(), info.seed())).map_or(folder.clone(), str::to_owned)
     };
     let path = |run: &State| run.snapshot.info.directory.display().to_string();
     for tell in [&folder as &dyn Fn(&State) -> String, &path] {
@@ -128,17 +128,10 @@ mod tests {
     use std::sync::Arc;
 
     fn run(folder: &str, seed: u64, more: &str) -> State {
-        let text = format!("Experiment(name: \"k\", model: Bundled(\"countdown\"), task: Countdown(), {more})");
-        let experiment: Experiment = crate::experiment::from_text(&text, "k").unwrap();
+        let text =
+            format!("Experiment(name: \"k\", seed: {seed}, model: Bundled(\"countdown\"), task: Countdown(), {more})");
         let mut snapshot = testing::snapshot(3, 1, 2);
-        snapshot.info = Arc::new(RunInfo {
-            name: "k".to_owned(),
-            seed,
-            method: experiment.method.label().to_owned(),
-            directory: folder.into(),
-            experiment_ron: text,
-            ..testing::info()
-        });
+        snapshot.info = Arc::new(RunInfo { directory: folder.into(), ..RunInfo::of(&text) });
         State::new(snapshot)
     }
 

@@ -181,7 +181,7 @@ fn show_window(
         Ok(themes) => themes,
         Err(error) => return WindowEnd::Lost(error),
     };
-    let name = runs.first().map(|run| run.snapshots().load().info.name.clone()).unwrap_or_default();
+    let name = runs.first().map(|run| run.snapshots().load().info.name().to_owned()).unwrap_or_default();
     let title = if name.is_empty() { "Orthant".to_owned() } else { format!("{name} - Orthant") };
     let takes_picture = options.screenshot.is_some();
     let viewport = egui::ViewportBuilder::default()

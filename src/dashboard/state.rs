@@ -13,7 +13,7 @@ use super::problems::ProblemTable;
 use super::rollouts::{Place, RolloutChoices, Rows};
 use super::series::{CurveSettings, Curves};
 use super::tokens::{self, Differences, TextView};
-use crate::experiment::{self, Experiment};
+use crate::experiment;
 use crate::metrics::MetricRow;
 use crate::run::{
     Compared, Event, EventKind, FidelityRecord, GroupView, LiveSetting, RunSnapshot, RunState, StepView, TrainerCommand,
@@ -161,8 +161,6 @@ pub(crate) struct State {
     played_at: Option<f64>,
     /// The time of the newest snapshot, seconds of egui's clock.
     now: f64,
-    /// Every how many steps rollouts are recorded, where the experiment can be read.
-    pub(crate) rollouts_every: Option<u64>,
     /// The chosen group, by its place in the step.
     pub(crate) group: usize,
     /// What the shown cosines compare, where the step has such cosines; see [`State::compared`].
@@ -200,8 +198,6 @@ pub(crate) struct State {
     pub(crate) over: Over,
     /// Curves of the whole run.
     pub(crate) curves: Curves,
-    /// The experiment, where it can be read.
-    pub(crate) experiment: Option<Experiment>,
     /// Live settings that are being edited.
     pub(crate) drafts: Vec<Draft>,
     checks: ([usize; 4], Vec<Check>),
@@ -241,7 +237,6 @@ type GeometryKey = (u64, usize, Compared, Order);
 impl State {
     /// The state of a window that has just been opened.
     pub(crate) fn new(snapshot: RunSnapshot) -> Self {
-        let experiment = experiment::from_text::<Experiment>(&snapshot.info.experiment_ron, "run folder");
         let mut state = Self {
             shown: None,
             cursor: None,
@@ -249,8 +244,6 @@ impl State {
             wanted: None,
             played_at: None,
             now: 0.0,
-            rollouts_every: experiment.as_ref().ok().map(|experiment| experiment.record.rollouts_every.0),
-            experiment: experiment.ok(),
             drafts: Vec::new(),
             checks: Default::default(),
             palette: Palette::default(),
@@ -287,7 +280,7 @@ impl State {
             rows: None,
             scales: None,
         };
-        state.settings = state.experiment.as_ref().map(labels::settings).unwrap_or_default();
+        state.settings = labels::settings(&state.snapshot.info.experiment);
         state.label = labels::labels(&[&state]).remove(0);
         state.take_in(snapshot, 0.0);
         state
@@ -727,7 +720,7 @@ impl State {
 
     /// The value of a setting now: as last changed, or as the experiment has it; `None` where it cannot be changed.
     pub(crate) fn live(&self, setting: LiveSetting) -> Option<f64> {
-        let written = setting.of(self.experiment.as_ref()?)?;
+        let written = setting.of(&self.snapshot.info.experiment)?;
         Some(self.snapshot.value_of(setting).unwrap_or(written))
     }
 
@@ -826,7 +819,7 @@ impl State {
             run.state.is_over() || self.is_silent(),
             is_finished,
             run.checkpoints.last().copied(),
-            run.info.stop_step,
+            run.info.last_step(),
         )
     }
 
@@ -867,10 +860,8 @@ impl State {
         let text = text.trim();
         let value = text.parse::<f64>().ok().filter(|value| value.is_finite());
         let value = value.ok_or_else(|| format!("`{text}` is no number; write one such as 0.5 or 1e-5"))?;
-        if let Some(experiment) = &self.experiment {
-            let changed = experiment::set(experiment, &format!("{}={value:?}", setting.path()));
-            changed.and_then(|changed| changed.validate()).map_err(|error| error.to_string())?;
-        }
+        let changed = experiment::set(self.snapshot.info.experiment.as_ref(), &format!("{}={value:?}", setting.path()));
+        changed.and_then(|changed| changed.validate()).map_err(|error| error.to_string())?;
         Ok(value)
     }
 

@@ -30,18 +30,15 @@ const EVALUATE_EVERY: u64 = 20;
 
 /// What does not change during the synthetic run.
 pub(crate) fn info() -> RunInfo {
-    RunInfo {
-        name: "countdown-g2rl".to_owned(),
-        seed: 0,
-        method: "G2RL".to_owned(),
-        task: "countdown".to_owned(),
-        model: "countdown, 0.8M parameters".to_owned(),
-        device: "cpu".to_owned(),
-        temperature: 1.0,
-        stop_step: 200,
-        directory: PathBuf::from("runs/countdown-g2rl-s0"),
-        experiment_ron: String::new(),
-    }
+    info_with("countdown-g2rl", 0)
+}
+
+/// The same of another name or seed.
+pub(crate) fn info_with(name: &str, seed: u64) -> RunInfo {
+    let text = format!(
+        "Experiment(name: \"{name}\", seed: {seed}, model: Bundled(\"countdown\"), task: Countdown(), method: G2rl())"
+    );
+    RunInfo { directory: PathBuf::from("runs/countdown-g2rl-s0"), ..RunInfo::of(&text) }
 }
 
 /// A group of `m` rollouts.

@@ -198,7 +198,7 @@ fn a_run_that_ended_early_is_resumed_from_the_run_bar() {
 fn a_run_that_was_killed_after_its_last_step_can_be_finished() {
     let ended = |state: RunState| {
         let snapshot = testing::snapshot(200, 1, 2);
-        assert_eq!(snapshot.checkpoints.last(), Some(&snapshot.info.stop_step));
+        assert_eq!(snapshot.checkpoints.last(), Some(&snapshot.info.last_step()));
         Window::open(RunSnapshot { state, ..snapshot })
     };
     assert!(ended(RunState::Interrupted).is_enabled("Resume"));
@@ -467,7 +467,7 @@ fn enormous_values_are_short_and_stay_in_their_plots() {
 fn live_settings_are_edited_in_place_and_sent_with_enter() {
     let mut snapshot = testing::snapshot(20, 1, 2);
     let text = "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), method: G2rl(lambda: 0.5))";
-    snapshot.info = Arc::new(crate::run::RunInfo { experiment_ron: text.to_owned(), ..(*snapshot.info).clone() });
+    snapshot.info = Arc::new(crate::run::RunInfo::of(text));
     let mut window = Window::open(snapshot);
     window.press(Modifiers::NONE, Key::Num8);
     let field = |window: &Window| {
@@ -513,7 +513,7 @@ fn live_settings_are_edited_in_place_and_sent_with_enter() {
 fn what_is_typed_for_a_setting_stays_until_it_is_entered() {
     let mut snapshot = testing::snapshot(20, 1, 2);
     let text = "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), method: G2rl(lambda: 0.5))";
-    snapshot.info = Arc::new(crate::run::RunInfo { experiment_ron: text.to_owned(), ..(*snapshot.info).clone() });
+    snapshot.info = Arc::new(crate::run::RunInfo::of(text));
     let mut window = Window::open(snapshot);
     window.press(Modifiers::NONE, Key::Num8);
     window.harness.get_by_role_and_label(Role::TextInput, "Lambda").focus();
@@ -863,7 +863,7 @@ fn the_legend_has_the_line_of_every_run() {
         .map(|seed| {
             let mut snapshot = testing::snapshot(20, 1, 4);
             let directory = format!("runs/s{seed}").into();
-            snapshot.info = Arc::new(crate::run::RunInfo { seed, directory, ..testing::info() });
+            snapshot.info = Arc::new(crate::run::RunInfo { directory, ..testing::info_with("countdown-g2rl", seed) });
             RunSource::Trainer(RunHandle::new(snapshot).0)
         })
         .collect();

@@ -173,7 +173,7 @@ pub(crate) fn traces(
             let (run, trace) = if let [only] = family.as_slice() {
                 (only.name().to_owned(), only.trace(only.curves().of(metric), settings.span, bounds, most))
             } else {
-                let run = format!("{}, mean of {} seeds", family[0].state.snapshot.info.name, family.len());
+                let run = format!("{}, mean of {} seeds", family[0].state.snapshot.info.name(), family.len());
                 (run, mean(&family, metric, settings.span))
             };
             let style = if metrics.len() > 1 { place % STYLES } else { trace.style };
@@ -188,7 +188,7 @@ fn families<'a, 'b>(sources: &'b [Source<'a>], joins_seeds: bool) -> Vec<Vec<&'b
     let mut families: Vec<Vec<&Source<'_>>> = Vec::new();
     for source in sources {
         let is_same = |other: &Source<'_>| {
-            let key = |info: &'_ RunInfo| [&info.name, &info.method, &info.task, &info.model].map(String::clone);
+            let key = |info: &'_ RunInfo| [info.name(), &info.method, &info.task, &info.model].map(str::to_owned);
             key(&source.state.snapshot.info) == key(&other.state.snapshot.info)
                 && source.state.settings == other.state.settings
         };
@@ -232,7 +232,7 @@ mod tests {
     /// A run whose accuracy at every step is `add` above that of the synthetic run.
     fn run(seed: u64, steps: u64, add: f64) -> State {
         let mut snapshot: RunSnapshot = testing::snapshot(steps, 1, 2);
-        snapshot.info = Arc::new(RunInfo { seed, ..testing::info() });
+        snapshot.info = Arc::new(testing::info_with("countdown-g2rl", seed));
         let mut history = crate::metrics::History::default();
         for step in 1..=steps {
             let mut row = testing::metric_row(step);

@@ -199,7 +199,7 @@ impl Reader {
         changed |= (&state, &written) != (&snapshot.state, &snapshot.last_written);
         snapshot.state = state;
         snapshot.last_written = written;
-        let remaining = snapshot.info.stop_step.saturating_sub(snapshot.step) as f64;
+        let remaining = snapshot.info.last_step().saturating_sub(snapshot.step) as f64;
         snapshot.eta_s = snapshot.history.last().and_then(|row| Some(row.value("time/step_s")? * remaining));
         Ok(changed)
     }
@@ -249,15 +249,11 @@ fn info(run: &RunDir, experiment: &Experiment) -> Result<RunInfo> {
         }
     };
     Ok(RunInfo {
-        name: experiment.name.clone(),
-        seed: experiment.seed,
+        experiment: Arc::new(experiment.clone()),
         method: experiment.method.label().to_string(),
         task,
         model: manifest.as_ref().map(|manifest| manifest.model.clone()).unwrap_or_default(),
         device: manifest.map(|manifest| manifest.device).unwrap_or_default(),
-        temperature: experiment.rollout.temperature,
-        stop_step: experiment.stop.steps,
         directory: run.path().to_path_buf(),
-        experiment_ron: to_text(experiment)?,
     })
 }

@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_waits_for_somebody_at_the_window_and_fails_without_one() {
-        let (handle, receiver) = RunHandle::new(RunSnapshot::starting(RunInfo::default()));
+        let (handle, receiver) = RunHandle::new(RunSnapshot::starting(RunInfo::small()));
         let orders = Orders::new(receiver);
         let full = || Error::io("writing", "x")(std::io::ErrorKind::StorageFull.into());
         let ask = patience(orders.clone(), handle.snapshots.clone(), handle.attendance.clone());

@@ -9,7 +9,7 @@ use super::sources::{Source, settle_sources};
 use super::thread::{Loaded, panicked, train};
 use crate::error::{Error, Result};
 use crate::evaluation::Suite;
-use crate::experiment::{Experiment, MethodConfig, ModelSource, TaskConfig, to_text};
+use crate::experiment::{Experiment, MethodConfig, ModelSource, TaskConfig};
 use crate::files::{lock::FolderLock, space};
 use crate::machine;
 use crate::memory::Plan;
@@ -198,7 +198,7 @@ impl RunBuilder {
         if !lock.is_kept() {
             events.push(Event::warning(step, NO_LOCKS));
         }
-        let info = run_info(&experiment, to_text(&began)?, task.as_ref(), &model, &device, directory.path());
+        let info = run_info(&experiment, began, task.as_ref(), &model, &device, directory.path());
         let mut manifest = manifest_of(&info, earlier, step);
         inputs.record(&mut manifest);
         manifest.replaced.extend(replaced);
@@ -207,7 +207,7 @@ impl RunBuilder {
             directory.log(&format!("{} {}", event.kind.name(), event.text))?;
         }
         directory.write_manifest(&manifest)?;
-        directory.log(&format!("run of {} with {} on {}, from step {step}", info.name, info.method, info.device))?;
+        directory.log(&format!("run of {} with {} on {}, from step {step}", info.name(), info.method, info.device))?;
         let past = Past::read(&directory, step)?;
         let (handle, commands) = RunHandle::new(RunSnapshot::starting(info));
         past.show(&handle);
@@ -373,7 +373,7 @@ fn notes(of_model: &[String], suites: &[Suite], task: &dyn Task, step: u64) -> V
 
 fn run_info(
     experiment: &Experiment,
-    experiment_ron: String,
+    began: Experiment,
     task: &dyn Task,
     model: &LanguageModel,
     device: &Device,
@@ -388,15 +388,11 @@ fn run_info(
     let count =
         if parameters >= 1e9 { format!("{:.1}B", parameters / 1e9) } else { format!("{:.2}M", parameters / 1e6) };
     RunInfo {
-        name: experiment.name.clone(),
-        seed: experiment.seed,
+        experiment: Arc::new(began),
         method: experiment.method.label().to_string(),
         task: task.name().to_string(),
         model: format!("{name}, {count} parameters"),
         device: machine::device_name(device),
-        temperature: experiment.rollout.temperature,
-        stop_step: experiment.stop.steps,
         directory: directory.to_path_buf(),
-        experiment_ron,
     }
 }

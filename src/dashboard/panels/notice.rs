@@ -135,10 +135,9 @@ pub(crate) fn no_record(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
                 ui.label(
                     "Its completions and cosines are not in the run folder; its metrics stand in the curves below.",
                 );
-                if let Some(every) = state.rollouts_every {
-                    ui.add_space(4.0);
-                    caption(ui, theme, format!("record.rollouts_every: {every}"));
-                }
+                ui.add_space(4.0);
+                let every = state.snapshot.info.experiment.record.rollouts_every;
+                caption(ui, theme, format!("record.rollouts_every: {every}"));
                 ui.add_space(12.0);
                 // Centred by hand: rows are laid out from the left.
                 let buttons: Vec<u64> = before.into_iter().chain(after).collect();

@@ -351,11 +351,10 @@ fn full(ui: &mut Ui, theme: &Theme, state: &mut State, view: &StepView, shown: O
     let Some(tokens) = &group.tokens else {
         let height = ui.available_height() - 18.0;
         rollout_card::show(ui, theme, &name, rollout, Body::Marked(&[]), Extent::Brief, height);
-        let every = state.experiment.as_ref().map(|experiment| experiment.record.tokens_every);
+        let every = state.snapshot.info.experiment.record.tokens_every;
         let text = match every {
-            Some(Every(0)) => "Tokens are not recorded (record.tokens_every: 0).".to_owned(),
-            Some(every) => format!("Tokens are recorded every {every} steps (record.tokens_every)."),
-            None => "Tokens are recorded every record.tokens_every steps.".to_owned(),
+            Every(0) => "Tokens are not recorded (record.tokens_every: 0).".to_owned(),
+            every => format!("Tokens are recorded every {every} steps (record.tokens_every)."),
         };
         caption(ui, theme, text);
         return;

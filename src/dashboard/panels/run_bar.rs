@@ -97,21 +97,21 @@ fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
         let (dot, response) = ui.allocate_exact_size(vec2(8.0, 8.0), Sense::hover());
         ui.painter().circle_filled(dot.center(), 4.0, theme.method(&info.method));
         let about = |ui: &mut Ui| {
-            ui.label(RichText::new(&info.name).color(theme.text_strong));
+            ui.label(RichText::new(info.name()).color(theme.text_strong));
             ui.label(format!("Method {}", info.method));
             ui.label(format!("Task {}", info.task));
             ui.label(format!("Model {}", info.model));
-            ui.label(format!("Sampling temperature {}", info.temperature));
+            ui.label(format!("Sampling temperature {}", info.experiment.rollout.temperature));
         };
         response.on_hover_ui(about);
         if width >= NAME {
             ui.scope(|ui| {
                 ui.set_max_width(width);
-                ui.add(Label::new(RichText::new(&info.name).color(theme.text_strong)).truncate()).on_hover_ui(about);
+                ui.add(Label::new(RichText::new(info.name()).color(theme.text_strong)).truncate()).on_hover_ui(about);
             });
         }
     };
-    let steps = format!("{} / {}", format::thousands(snapshot.step as f64), format::thousands(info.stop_step as f64));
+    let steps = format!("{} / {}", format::thousands(snapshot.step as f64), format::thousands(info.last_step() as f64));
     let help = "Finished optimizer steps, and how many will be run.";
     let row = state.metrics();
     let at_cursor = |metric: &Metric| row.and_then(|row| row.get(metric));
@@ -146,7 +146,7 @@ fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
     let memory = at_cursor(&metrics::MEMORY_PEAK_MIB).map(|memory| format!("{} MiB", format::thousands(memory)));
     let seed_help = "The seed from which every random number of the run is derived.";
     let rest = [
-        (meaning("Seed", seed_help, "experiment.ron"), "seed", Some(info.seed.to_string())),
+        (meaning("Seed", seed_help, "experiment.ron"), "seed", Some(info.seed().to_string())),
         (Meaning::of("Throughput", &metrics::THROUGHPUT_TOKENS_PER_S), "", rate),
         (Meaning::of("Memory", &metrics::MEMORY_PEAK_MIB), "", memory),
         (meaning("Device", "Where the tensors live.", "manifest.json"), "", Some(info.device.clone())),
