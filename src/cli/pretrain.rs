@@ -183,7 +183,7 @@ impl Progress {
                 }
                 Ok(_) => note!("an earlier try had other settings, so this one begins anew"),
                 Err(error) => {
-                    note!("warning: what an earlier try saved cannot be used, so this one begins anew: {error}")
+                    note!("warning: what an earlier try saved cannot be used, so this one begins anew: {error}");
                 }
             }
         }

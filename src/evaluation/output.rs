@@ -198,7 +198,7 @@ impl Found {
             }
             let (group, lines): (Vec<SampledAnswer>, Vec<&str>) = group.into_values().unzip();
             outcomes[place] = Some(ProblemOutcome::of(&group));
-            lines.iter().for_each(|line| text.extend([line, "\n"]));
+            text.extend(lines.iter().flat_map(|line| [*line, "\n"]));
             kept.push(place);
         }
         let is_mixed = kept.iter().enumerate().any(|(count, place)| count != *place);
