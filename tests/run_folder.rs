@@ -199,9 +199,9 @@ fn what_is_no_file_in_place_of_a_log_is_bad_input_and_is_not_waited_for() {
             let error = WatchedRun::open(&run).err().unwrap();
             assert!(error.exit_status() == 2 && error.to_string().contains(name), "{error}");
             if path.is_dir() {
-                fs::remove_dir(&path).unwrap()
+                fs::remove_dir(&path).unwrap();
             } else {
-                fs::remove_file(&path).unwrap()
+                fs::remove_file(&path).unwrap();
             }
             if is_there {
                 fs::rename(&kept, &path).unwrap();

@@ -470,7 +470,9 @@ mod tests {
     #[test]
     fn a_step_without_a_row_is_a_gap_whenever_the_metric_is_asked_for() {
         let mut history = History::default();
-        [1, 2, 5, 6].into_iter().for_each(|step| history.push(row(step, 1.0)));
+        for step in [1, 2, 5, 6] {
+            history.push(row(step, 1.0));
+        }
         let mut settings = CurveSettings { panels: Vec::new(), ..CurveSettings::default() };
         let mut late = Curves::default();
         late.extend(&history, &[], &settings);

@@ -785,7 +785,7 @@ fn a_run_that_was_taken_back_shows_its_new_steps() {
     assert!(window.has("old"));
     window.update(|snapshot| *snapshot = testing::snapshot(10, 1, 4));
     window.update(|snapshot| {
-        *snapshot = with_step(testing::snapshot(20, 1, 4), |view| view.groups[0].prompt = "new".to_owned())
+        *snapshot = with_step(testing::snapshot(20, 1, 4), |view| view.groups[0].prompt = "new".to_owned());
     });
     assert!(window.has("new") && !window.has("old"));
 }

@@ -100,16 +100,16 @@ impl Figure {
 
     /// Every name once.
     fn draw_legend<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<(), String> {
-        let mut names: Vec<(&str, [u8; 3], Option<(u32, u32)>)> = Vec::new();
-        for line in self.plots.iter().flat_map(|plot| &plot.lines) {
-            let named = (line.name.as_str(), line.color, line.dashes);
-            if !line.name.is_empty() && !names.contains(&named) {
-                names.push(named);
+        let mut named: Vec<&FigureLine> = Vec::new();
+        for line in self.plots.iter().flat_map(|plot| &plot.lines).filter(|line| !line.name.is_empty()) {
+            let look = |line: &FigureLine| (line.name.clone(), line.color, line.dashes);
+            if named.iter().all(|known| look(known) != look(line)) {
+                named.push(line);
             }
         }
         let mut x = 12;
-        for (name, color, dashes) in names {
-            let style = rgb(color).stroke_width(2);
+        for FigureLine { name, color, dashes, .. } in named {
+            let style = rgb(*color).stroke_width(2);
             let (length, gap) = dashes.map_or((22, 0), |(length, gap)| (length as i32, gap as i32));
             for from in (0..22).step_by((length + gap) as usize) {
                 let dash = vec![(x + from, 18), (x + (from + length).min(22), 18)];

@@ -286,9 +286,9 @@ mod tests {
                 let second = scope.spawn(|| StagedFolder::begin(&target, &[], 0).map(drop));
                 std::thread::sleep(std::time::Duration::from_millis(60));
                 if gives_up {
-                    drop(staged)
+                    drop(staged);
                 } else {
-                    staged.finish().unwrap()
+                    staged.finish().unwrap();
                 }
                 second.join().unwrap()
             });

@@ -115,12 +115,11 @@ struct Registry {
 impl Registry {
     /// Adds a metric; a later declaration of a name takes the place of the earlier one.
     fn add(&mut self, metric: &'static Metric) {
-        match self.by_name.get(metric.name) {
-            Some(&place) => self.in_order[place] = metric,
-            None => {
-                self.by_name.insert(metric.name, self.in_order.len());
-                self.in_order.push(metric);
-            }
+        if let Some(&place) = self.by_name.get(metric.name) {
+            self.in_order[place] = metric;
+        } else {
+            self.by_name.insert(metric.name, self.in_order.len());
+            self.in_order.push(metric);
         }
     }
 }
@@ -134,7 +133,9 @@ fn look<T>(find: impl FnOnce(&Registry) -> T) -> T {
 /// Makes metrics known by their names.
 pub fn declare(metrics: &[&'static Metric]) {
     let mut registry = REGISTRY.write().unwrap_or_else(PoisonError::into_inner);
-    metrics.iter().for_each(|metric| registry.add(metric));
+    for metric in metrics {
+        registry.add(metric);
+    }
 }
 
 /// The metric of that name, if somebody has declared it.
@@ -244,9 +245,9 @@ mod tests {
 
     #[test]
     fn what_was_met_before_it_was_declared_gets_its_declaration() {
+        static LATE: Metric = Metric::new("test/late", "Late.");
         let bare = named("test/late").unwrap();
         assert_eq!((bare.help, bare.title()), ("", "test/late"));
-        static LATE: Metric = Metric::new("test/late", "Late.");
         declare(&[&LATE]);
         assert_eq!(named("test/late").map(|metric| metric.help), Some("Late."));
     }

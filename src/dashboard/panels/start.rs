@@ -300,7 +300,7 @@ fn run_entry(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener,
                 PastState::Recorded(RecordedState::Failed) => theme.error,
                 PastState::Recorded(RecordedState::Training) => theme.running,
                 PastState::Interrupted | PastState::Silent => theme.warning,
-                _ => theme.text_weak,
+                PastState::Recorded(_) => theme.text_weak,
             };
             ui.label(RichText::new(run.state.name()).color(color));
             let mut facts = vec![
