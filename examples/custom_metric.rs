@@ -73,7 +73,7 @@ pub fn train(runs: &std::path::Path) -> Result<(RunSnapshot, Vec<String>)> {
 #[allow(clippy::print_stdout, reason = "a program's result")]
 fn main() -> Result<()> {
     let (snapshot, lines) = train(std::path::Path::new("runs"))?;
-    lines.iter().for_each(|line| println!("{line}"));
+    println!("{}", lines.join("\n"));
     println!("{} steps in {}", snapshot.step, snapshot.info.directory.display());
     Ok(())
 }
