@@ -10,6 +10,7 @@ use orthant::experiment::Every;
 use orthant::geometry::{pearson, spearman};
 use orthant::model::{GradientForm, ParameterBlock};
 use orthant::prelude::*;
+use orthant::run::CosineKind;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -28,7 +29,7 @@ fn by_group(run: &Finished, step: u64) -> Vec<(Vec<f32>, Vec<bool>)> {
     (0..PROMPTS)
         .map(|group| {
             let correct = rollouts[group * GROUP..][..GROUP].iter().map(|line| line["verdict"] == "correct").collect();
-            (values(&geometry[&format!("cosine.{group}")]), correct)
+            (values(&geometry[&format!("feature.{group}")]), correct)
         })
         .collect()
 }
@@ -123,11 +124,11 @@ fn fidelity_compares_features_with_the_gradients_of_the_policy_that_sampled() {
         let form = GradientForm::Exact { memory_bytes: 1 << 30 };
         let expected = policy.gradient_products(&pairs, 1.0, form, || ()).unwrap();
         let expected = expected.cosines(ParameterBlock::All).unwrap();
-        let recorded = values(&geometry[&format!("gradient.{group}")]);
+        let recorded = values(&geometry[&format!("parameter.{group}")]);
         for (found, expected) in recorded.iter().zip(expected.values()) {
             assert!((found - expected).abs() < 1e-6, "{found} {expected}");
         }
-        let cosines = values(&geometry[&format!("cosine.{group}")]);
+        let cosines = values(&geometry[&format!("feature.{group}")]);
         for i in 0..GROUP {
             for j in i + 1..GROUP {
                 features.push(f64::from(cosines[i * GROUP + j]));
@@ -135,7 +136,7 @@ fn fidelity_compares_features_with_the_gradients_of_the_policy_that_sampled() {
             }
         }
     }
-    assert!(!geometry.contains_key("gradient.2"));
+    assert!(!geometry.contains_key("parameter.2"));
     let all = &records[0]["blocks"][0];
     for (name, expected) in [("pearson", pearson(&features, &gradients)), ("spearman", spearman(&features, &gradients))]
     {
@@ -146,7 +147,7 @@ fn fidelity_compares_features_with_the_gradients_of_the_policy_that_sampled() {
         assert!(metrics[0][&format!("fidelity/{name}")].is_null());
     }
     let view = run.snapshot.latest.unwrap();
-    assert!(view.step == 3 && view.groups.iter().all(|group| group.gradient.is_empty()));
+    assert!(view.step == 3 && view.groups.iter().all(|group| group.cosines[CosineKind::Parameter].is_empty()));
     assert_eq!(run.snapshot.fidelity.len(), 1);
 }
 
@@ -224,7 +225,11 @@ fn what_a_run_recorded_reads_back_as_the_step_that_it_showed() {
     assert_eq!(folder.recorded_steps().unwrap(), [2, 4]);
     assert!(folder.read_step(3).unwrap().is_none());
     let shown = run.snapshot.latest.as_ref().unwrap();
-    assert!(shown.groups.iter().all(|group| !group.cosine.is_empty() && !group.semantic.is_empty()));
+    assert!(
+        shown.groups.iter().all(|group| [CosineKind::Feature, CosineKind::Semantic]
+            .iter()
+            .all(|&kind| !group.cosines[kind].is_empty()))
+    );
     assert_eq!(folder.read_step(4).unwrap().as_ref(), Some(shown.as_ref()));
     let watched = orthant::run::WatchedRun::open(&run.folder).unwrap();
     let seen = watched.snapshots.load();

@@ -153,7 +153,7 @@ fn a_run_folder_holds_all_that_was_promised() {
         let geometry = run.geometry(step);
         assert_eq!(geometry.len(), PROMPTS);
         for group in 0..PROMPTS {
-            let cosine = matrix(&geometry[&format!("cosine.{group}")]);
+            let cosine = matrix(&geometry[&format!("feature.{group}")]);
             assert_eq!(cosine.len(), GROUP);
             for (i, row) in cosine.iter().enumerate() {
                 assert!((f64::from(row[i]) - 1.0).abs() < 1e-4, "{row:?}");
@@ -219,7 +219,7 @@ fn check_features(method: &str, alpha: fn(f32) -> f64) {
 
     let dot = |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum() };
     for (group, features) in features.chunks(GROUP).enumerate() {
-        let recorded = matrix(&geometry[&format!("cosine.{group}")]);
+        let recorded = matrix(&geometry[&format!("feature.{group}")]);
         for (i, a) in features.iter().enumerate() {
             for (j, b) in features.iter().enumerate() {
                 let norms = (dot(a, a).sqrt() + EPSILON) * (dot(b, b).sqrt() + EPSILON);
@@ -305,7 +305,7 @@ fn novelty_shaped_rewards_and_advantages_obey_the_formulas_of_the_method() {
                     assert_near(*reward, if right { 1.0 } else { -1.0 }, 0.0, "reward");
                 }
                 mixed += usize::from(rewards.contains(&1.0) && rewards.contains(&-1.0));
-                let cosines = matrix(&geometry[&format!("cosine.{group}")]);
+                let cosines = matrix(&geometry[&format!("feature.{group}")]);
                 let expected = formulas(&cosines, &rewards, lambda, clip, form, sign);
                 for (i, line) in members.iter().enumerate() {
                     assert_near(number(&line["novelty"]), expected.novelty[i], 1e-6, "novelty");
@@ -365,7 +365,12 @@ fn features_that_nobody_needs_are_left_out_and_change_nothing_else() {
     }
     assert_eq!(std::fs::read_dir(without.folder.join("geometry")).unwrap().count(), 0);
     let view = without.snapshot.latest.unwrap();
-    assert!(view.groups.iter().all(|group| group.cosine.is_empty() && group.rollouts[0].novelty.is_nan()));
+    assert!(
+        view.groups
+            .iter()
+            .all(|group| group.cosines[orthant::run::CosineKind::Feature].is_empty()
+                && group.rollouts[0].novelty.is_nan())
+    );
 }
 
 #[test]

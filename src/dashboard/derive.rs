@@ -2,7 +2,7 @@
 
 use super::format;
 use crate::geometry::{NEAR_ORTHOGONAL, Projection, cluster_order, effective_rank, project, spectrum};
-use crate::run::{Compared, GroupView, StepView};
+use crate::run::{CosineKind, GroupView, StepView};
 
 /// Bins of the histogram of pairs over [-1, 1].
 pub(crate) const BINS: usize = 40;
@@ -94,14 +94,14 @@ impl ColorScale {
 const RANGES: [f32; 4] = [0.1, 0.25, 0.5, 1.0];
 
 /// What the colours of cosines stand for at `step`. Embeddings are all alike, so that theirs are told apart from the lowest one on.
-pub(crate) fn cosine_scale(step: &StepView, compared: Compared, choice: ColorRange) -> ColorScale {
+pub(crate) fn cosine_scale(step: &StepView, compared: CosineKind, choice: ColorRange) -> ColorScale {
     let full = ColorScale::around_zero(1.0);
     if choice == ColorRange::Full {
         return full;
     }
     let cosines = || step.groups.iter().flat_map(|group| group.pair_cosines(compared));
     let Some(range) = ColorScale::of(cosines()) else { return full };
-    if compared == Compared::Meanings && range.low >= 0.0 {
+    if compared == CosineKind::Semantic && range.low >= 0.0 {
         return ColorScale { low: 2.0f32.mul_add(range.low, -range.high), high: range.high };
     }
     let largest = cosines().filter(|cosine| cosine.is_finite()).fold(0.0f32, |most, cosine| most.max(cosine.abs()));
@@ -117,10 +117,10 @@ pub(crate) fn novelty_scale(step: &StepView, choice: ColorRange) -> ColorScale {
 }
 
 /// Rollout indices in display order.
-pub(crate) fn display_order(group: &GroupView, compared: Compared, order: Order) -> Vec<usize> {
+pub(crate) fn display_order(group: &GroupView, compared: CosineKind, order: Order) -> Vec<usize> {
     let mut indices: Vec<usize> = (0..group.rollouts.len()).collect();
-    if order == Order::Cluster && !group.cosines(compared).is_empty() {
-        return cluster_order(group.cosines(compared), indices.len());
+    if order == Order::Cluster && !group.cosines[compared].is_empty() {
+        return cluster_order(&group.cosines[compared], indices.len());
     }
     if order == Order::Reward {
         // Stable: rollouts of equal reward stay in the order of their indices. NaN sinks to the end.
@@ -145,7 +145,7 @@ pub(crate) struct Histogram {
 }
 
 impl Histogram {
-    fn new(group: &GroupView, compared: Compared) -> Self {
+    fn new(group: &GroupView, compared: CosineKind) -> Self {
         let mut histogram = Self { counts: [[0; 3]; BINS], total: 0, missing: 0 };
         let m = group.rollouts.len();
         for (i, j) in (0..m).flat_map(|i| (i + 1..m).map(move |j| (i, j))) {
@@ -204,7 +204,7 @@ pub(crate) struct GroupGeometry {
 
 impl GroupGeometry {
     /// The geometry of `group`.
-    pub(crate) fn new(group: &GroupView, compared: Compared, order: Order) -> Self {
+    pub(crate) fn new(group: &GroupView, compared: CosineKind, order: Order) -> Self {
         let histogram = Histogram::new(group, compared);
         let finite: Vec<f64> =
             group.pair_cosines(compared).filter(|cosine| cosine.is_finite()).map(f64::from).collect();
@@ -212,7 +212,7 @@ impl GroupGeometry {
             finite.iter().filter(|cosine| holds(**cosine)).count() as f64 / finite.len() as f64
         };
         let m = group.rollouts.len();
-        let spectrum = spectrum(group.cosines(compared), m).unwrap_or_default();
+        let spectrum = spectrum(&group.cosines[compared], m).unwrap_or_default();
         let effective_rank = if spectrum.is_empty() { f64::NAN } else { effective_rank(&spectrum) };
         let lowest = (0..m)
             .flat_map(|i| (i + 1..m).map(move |j| Pair { i, j }))
@@ -227,7 +227,7 @@ impl GroupGeometry {
             histogram,
             spectrum,
             effective_rank,
-            projection: project(group.cosines(compared), m),
+            projection: project(&group.cosines[compared], m),
             lowest,
         }
     }
@@ -247,13 +247,13 @@ mod tests {
     #[test]
     fn identical_directions_have_rank_one_and_orthogonal_ones_full_rank() {
         let mut group = testing::group(0, 4, 1);
-        group.cosine = vec![1.0; 16];
-        let same = GroupGeometry::new(&group, Compared::Directions, Order::Index);
+        group.cosines[CosineKind::Feature] = vec![1.0; 16];
+        let same = GroupGeometry::new(&group, CosineKind::Feature, Order::Index);
         assert!((same.effective_rank - 1.0).abs() < 1e-9, "{}", same.effective_rank);
         assert!((same.mean - 1.0).abs() < 1e-9);
 
-        group.cosine = (0..16).map(|k| if k % 5 == 0 { 1.0 } else { 0.0 }).collect();
-        let apart = GroupGeometry::new(&group, Compared::Directions, Order::Index);
+        group.cosines[CosineKind::Feature] = (0..16).map(|k| if k % 5 == 0 { 1.0 } else { 0.0 }).collect();
+        let apart = GroupGeometry::new(&group, CosineKind::Feature, Order::Index);
         assert!((apart.effective_rank - 4.0).abs() < 1e-9);
         assert!((apart.orthogonal - 1.0).abs() < 1e-9);
         assert!(apart.negative.abs() < 1e-9);
@@ -262,8 +262,8 @@ mod tests {
     #[test]
     fn missing_cosines_are_counted_and_leave_no_spectrum() {
         let mut group = testing::group(0, 3, 1);
-        group.cosine = vec![1.0, f32::NAN, 0.5, f32::NAN, 1.0, -0.5, 0.5, -0.5, 1.0];
-        let geometry = GroupGeometry::new(&group, Compared::Directions, Order::Index);
+        group.cosines[CosineKind::Feature] = vec![1.0, f32::NAN, 0.5, f32::NAN, 1.0, -0.5, 0.5, -0.5, 1.0];
+        let geometry = GroupGeometry::new(&group, CosineKind::Feature, Order::Index);
         assert_eq!((geometry.histogram.total, geometry.histogram.missing), (2, 1));
         assert!(geometry.mean.abs() < 1e-9);
         assert!(geometry.effective_rank.is_nan());
@@ -273,12 +273,12 @@ mod tests {
     #[test]
     fn a_group_without_cosines_has_numbers_that_say_so() {
         let mut group = testing::group(0, 2, 1);
-        group.cosine.clear();
-        let geometry = GroupGeometry::new(&group, Compared::Directions, Order::Reward);
+        group.cosines[CosineKind::Feature].clear();
+        let geometry = GroupGeometry::new(&group, CosineKind::Feature, Order::Reward);
         assert!(geometry.mean.is_nan() && geometry.negative.is_nan() && geometry.effective_rank.is_nan());
         assert_eq!(geometry.lowest, Some(Pair { i: 0, j: 1 }));
         group.rollouts.clear();
-        assert_eq!(GroupGeometry::new(&group, Compared::Directions, Order::Reward).lowest, None);
+        assert_eq!(GroupGeometry::new(&group, CosineKind::Feature, Order::Reward).lowest, None);
     }
 
     #[test]
@@ -287,31 +287,31 @@ mod tests {
         for (rollout, reward) in group.rollouts.iter_mut().zip([-1.0, 1.0, f32::NAN, 1.0]) {
             rollout.reward = reward;
         }
-        assert_eq!(display_order(&group, Compared::Directions, Order::Reward), [1, 3, 0, 2]);
-        assert_eq!(display_order(&group, Compared::Directions, Order::Index), [0, 1, 2, 3]);
+        assert_eq!(display_order(&group, CosineKind::Feature, Order::Reward), [1, 3, 0, 2]);
+        assert_eq!(display_order(&group, CosineKind::Feature, Order::Index), [0, 1, 2, 3]);
     }
 
     #[test]
     fn the_fitted_range_is_the_smallest_round_one_that_holds_every_pair() {
         let mut group = testing::group(0, 2, 1);
-        group.cosine = vec![1.0, -0.2, -0.2, 1.0];
+        group.cosines[CosineKind::Feature] = vec![1.0, -0.2, -0.2, 1.0];
         let mut step = StepView { step: 1, groups: vec![group] };
-        let scale = |step: &StepView, choice| cosine_scale(step, Compared::Directions, choice);
+        let scale = |step: &StepView, choice| cosine_scale(step, CosineKind::Feature, choice);
         assert_eq!(scale(&step, ColorRange::Fitted), ColorScale::around_zero(0.25));
         assert_eq!(scale(&step, ColorRange::Full), ColorScale::around_zero(1.0));
-        step.groups[0].cosine.clear();
+        step.groups[0].cosines[CosineKind::Feature].clear();
         assert_eq!(scale(&step, ColorRange::Fitted), ColorScale::around_zero(1.0));
     }
 
     #[test]
     fn fitted_embeddings_run_from_neutral_at_their_lowest_to_the_end_at_their_highest() {
         let mut group = testing::group(0, 3, 1);
-        group.semantic = vec![1.0, 0.9, 0.8, 0.9, 1.0, 0.85, 0.8, 0.85, 1.0];
+        group.cosines[CosineKind::Semantic] = vec![1.0, 0.9, 0.8, 0.9, 1.0, 0.85, 0.8, 0.85, 1.0];
         let mut step = StepView { step: 1, groups: vec![group] };
-        let scale = |step: &StepView| cosine_scale(step, Compared::Meanings, ColorRange::Fitted);
+        let scale = |step: &StepView| cosine_scale(step, CosineKind::Semantic, ColorRange::Fitted);
         assert_eq!(scale(&step).name(), "0.80 to 0.90");
         assert!((scale(&step).place(0.8) - 0.5).abs() < 1e-3 && (scale(&step).place(0.9) - 1.0).abs() < 1e-3);
-        step.groups[0].semantic[1] = -0.3;
+        step.groups[0].cosines[CosineKind::Semantic][1] = -0.3;
         assert_eq!(scale(&step).name(), "±1", "what pulls apart keeps its colour");
     }
 
@@ -332,12 +332,12 @@ mod tests {
     #[test]
     fn equal_values_have_no_range_that_nobody_measured() {
         let mut group = testing::group(0, 3, 1);
-        group.semantic = vec![0.9; 9];
+        group.cosines[CosineKind::Semantic] = vec![0.9; 9];
         group.rollouts.iter_mut().for_each(|rollout| rollout.novelty = 1.0);
         let step = StepView { step: 1, groups: vec![group] };
         let novelty = novelty_scale(&step, ColorRange::Fitted);
         assert_eq!((novelty.ends().as_str(), novelty.place(1.0)), ("1.00", 0.5));
-        let meanings = cosine_scale(&step, Compared::Meanings, ColorRange::Fitted);
+        let meanings = cosine_scale(&step, CosineKind::Semantic, ColorRange::Fitted);
         assert_eq!((meanings.name().as_str(), meanings.place(0.9)), ("0.90", 0.5));
         assert_eq!((meanings.place(0.5), meanings.place(1.0), meanings.place(f32::NAN).is_nan()), (0.0, 1.0, true));
     }
@@ -347,8 +347,8 @@ mod tests {
         let mut group = testing::group(0, 3, 1);
         let verdicts = [Verdict::Correct, Verdict::Correct, Verdict::NoAnswer];
         group.rollouts.iter_mut().zip(verdicts).for_each(|(rollout, verdict)| rollout.verdict = verdict);
-        group.cosine = vec![1.0, 0.9, 0.0, 0.9, 1.0, -0.9, 0.0, -0.9, 1.0];
-        let histogram = GroupGeometry::new(&group, Compared::Directions, Order::Index).histogram;
+        group.cosines[CosineKind::Feature] = vec![1.0, 0.9, 0.0, 0.9, 1.0, -0.9, 0.0, -0.9, 1.0];
+        let histogram = GroupGeometry::new(&group, CosineKind::Feature, Order::Index).histogram;
         let at = |cosine| histogram.counts[Histogram::bin(cosine)];
         assert_eq!((at(0.9), at(0.0), at(-0.9)), ([1, 0, 0], [0, 1, 0], [0, 1, 0]));
     }

@@ -6,7 +6,7 @@ use super::series::{Axis, CurveSettings};
 use super::traces::{self, STYLES, Source, Trace};
 use crate::error::{Error, Result};
 use crate::figures::{Figure, FigureLine, FigurePlot};
-use crate::run::{Compared, GroupView, StepView};
+use crate::run::{CosineKind, GroupView, StepView};
 use egui::ColorImage;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -63,7 +63,7 @@ pub(crate) fn number(value: f64) -> String {
 }
 
 /// The groups of a step: a line each, with the statistics of their pairs.
-pub(crate) fn groups(view: &StepView, compared: Compared) -> String {
+pub(crate) fn groups(view: &StepView, compared: CosineKind) -> String {
     let mut text = String::from(
         "step,group,problem,correct,completions,cosine_mean,negative_ratio,orthogonal_ratio,effective_rank\n",
     );
@@ -85,7 +85,7 @@ pub(crate) fn groups(view: &StepView, compared: Compared) -> String {
 }
 
 /// The cosine matrix of a group in display order, with the completions' indices at its head and side.
-pub(crate) fn cosines(group: &GroupView, compared: Compared, order: &[usize]) -> String {
+pub(crate) fn cosines(group: &GroupView, compared: CosineKind, order: &[usize]) -> String {
     let names: Vec<String> = order.iter().map(ToString::to_string).collect();
     let mut text = format!("completion,{}\n", names.join(","));
     for &i in order {

@@ -3,7 +3,7 @@
 use super::rasterizer::pixel;
 use super::testing::{self, Window, with_metric, with_step};
 use super::theme::Themes;
-use crate::run::{RunInfo, RunSnapshot};
+use crate::run::{CosineKind, RunInfo, RunSnapshot};
 use egui::{Color32, Key, Modifiers, Pos2, Rect, Theme, pos2, vec2};
 use egui_kittest::kittest::Queryable;
 use image::{Rgba, RgbaImage};
@@ -16,7 +16,7 @@ const M: usize = 4;
 fn snapshot() -> RunSnapshot {
     let upper = [(0, 1, 0.0), (0, 2, -1.0), (0, 3, 0.5), (1, 2, f32::NAN), (1, 3, -0.5), (2, 3, 0.05)];
     with_step(testing::snapshot(20, 1, M), |view| {
-        let cosine = &mut view.groups[0].cosine;
+        let cosine = &mut view.groups[0].cosines[CosineKind::Feature];
         cosine.fill(1.0);
         for (i, j, value) in upper {
             (cosine[i * M + j], cosine[j * M + i]) = (value, value);
@@ -50,7 +50,7 @@ fn a_cell_has_the_colour_of_its_cosine_and_one_without_is_hatched() {
         let tokens = themes.of(theme);
         for (i, j) in (0..M).flat_map(|i| (0..M).map(move |j| (i, j))).filter(|(i, j)| i != j) {
             let seen = pixel(&picture, inside(cells, i, j));
-            if let Some(color) = tokens.cosine(group.cosine[i * M + j], 1.0) {
+            if let Some(color) = tokens.cosine(group.cosines[CosineKind::Feature][i * M + j], 1.0) {
                 assert_eq!(seen, color, "{theme:?}, cell {i}, {j}");
                 continue;
             }

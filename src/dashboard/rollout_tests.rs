@@ -1,7 +1,7 @@
 //! Behaviour of the panels that show completions: the rollouts panel, the token view, problems over time, the scrubber's events.
 
 use super::testing::{self, Window, name_completions, with_step};
-use crate::run::{Event, EventKind, RunInfo, RunSnapshot, SettingEdit};
+use crate::run::{CosineKind, Event, EventKind, RunInfo, RunSnapshot, SettingEdit};
 use crate::verify::Verdict;
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, OutputCommand, PointerButton, Pos2, vec2};
@@ -277,7 +277,10 @@ fn what_panels_show_is_copied_as_tables() {
     assert!(window.has("copied: 4 x 4 cosines of group 0 as CSV"));
     let cells: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
     assert_eq!(cells.len(), 5);
-    assert_eq!(cells[2][4].parse::<f64>().unwrap().to_bits(), f64::from(group.cosine[4 + 3]).to_bits());
+    assert_eq!(
+        cells[2][4].parse::<f64>().unwrap().to_bits(),
+        f64::from(group.cosines[CosineKind::Feature][4 + 3]).to_bits()
+    );
     assert_eq!(copied(&mut window, "groups", "Copy as CSV").lines().count(), 3);
     let pair = copied(&mut window, "pair", "Copy as CSV");
     assert!(pair.lines().count() == 3 && pair.contains("of group 0"), "{pair}");

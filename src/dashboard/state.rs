@@ -16,7 +16,8 @@ use super::tokens::{self, Differences, TextView};
 use crate::experiment;
 use crate::metrics::MetricRow;
 use crate::run::{
-    Compared, Event, EventKind, FidelityRecord, GroupView, LiveSetting, RunSnapshot, RunState, StepView, TrainerCommand,
+    CosineKind, Event, EventKind, FidelityRecord, GroupView, LiveSetting, RunSnapshot, RunState, StepView,
+    TrainerCommand,
 };
 use crate::stages::metrics;
 use crate::trainer::goes_on;
@@ -122,7 +123,7 @@ pub(crate) enum Side {
 /// What is chosen independently of the run, and stays when another run is shown.
 #[derive(Clone, Debug)]
 pub(crate) struct Choices {
-    comparison: Compared,
+    comparison: CosineKind,
     order: Order,
     color_range: ColorRange,
     search: String,
@@ -164,7 +165,7 @@ pub(crate) struct State {
     /// The chosen group, by its place in the step.
     pub(crate) group: usize,
     /// What the shown cosines compare, where the step has such cosines; see [`State::compared`].
-    pub(crate) comparison: Compared,
+    pub(crate) comparison: CosineKind,
     /// The order of rows and columns.
     pub(crate) order: Order,
     /// What the colour map's ends stand for.
@@ -229,10 +230,10 @@ pub(crate) struct Spot {
     step: Option<u64>,
     group: usize,
     pair: Option<(Pair, Choice)>,
-    compared: Compared,
+    compared: CosineKind,
 }
 
-type GeometryKey = (u64, usize, Compared, Order);
+type GeometryKey = (u64, usize, CosineKind, Order);
 
 impl State {
     /// The state of a window that has just been opened.
@@ -253,7 +254,7 @@ impl State {
             label: Label::default(),
             settings: Vec::new(),
             group: 0,
-            comparison: Compared::default(),
+            comparison: CosineKind::default(),
             order: Order::default(),
             color_range: ColorRange::default(),
             side_by_side: false,
@@ -618,13 +619,13 @@ impl State {
     }
 
     /// Whether the shown step has cosines of that kind in any group.
-    pub(crate) fn has(&self, compared: Compared) -> bool {
-        self.shown.as_ref().is_some_and(|view| view.groups.iter().any(|group| !group.cosines(compared).is_empty()))
+    pub(crate) fn has(&self, compared: CosineKind) -> bool {
+        self.shown.as_ref().is_some_and(|view| view.groups.iter().any(|group| !group.cosines[compared].is_empty()))
     }
 
     /// What the shown cosines compare: what the person chose, or directions where the step does not have that.
-    pub(crate) fn compared(&self) -> Compared {
-        if self.has(self.comparison) { self.comparison } else { Compared::Directions }
+    pub(crate) fn compared(&self) -> CosineKind {
+        if self.has(self.comparison) { self.comparison } else { CosineKind::Feature }
     }
 
     fn scales(&mut self) -> Scales {
@@ -634,7 +635,7 @@ impl State {
         match self.scales {
             Some((step, choice, scales)) if (step, choice) == (view.step, self.color_range) => scales,
             _ => {
-                let kinds = [Compared::Directions, Compared::Meanings, Compared::Parameters];
+                let kinds = CosineKind::ALL;
                 let of = |compared| derive::cosine_scale(&view, compared, self.color_range);
                 let scales = (kinds.map(of), derive::novelty_scale(&view, self.color_range));
                 self.scales = Some((view.step, self.color_range, scales));
@@ -644,7 +645,7 @@ impl State {
     }
 
     /// What the colours of cosines of that kind stand for.
-    pub(crate) fn cosine_scale(&mut self, compared: Compared) -> ColorScale {
+    pub(crate) fn cosine_scale(&mut self, compared: CosineKind) -> ColorScale {
         self.scales().0[compared as usize]
     }
 

@@ -9,8 +9,8 @@ use super::start::StartedRuns;
 use super::theme::Themes;
 use crate::metrics::{History, Metric, MetricRow};
 use crate::run::{
-    Estimate, EvaluationRecord, GroupTokens, GroupView, RolloutRecord, RolloutView, RunDir, RunHandle, RunInfo,
-    RunSnapshot, RunState, Stage, StageProgress, StepView, TrainerCommand,
+    CosineKind, Estimate, EvaluationRecord, GroupCosines, GroupTokens, GroupView, RolloutRecord, RolloutView, RunDir,
+    RunHandle, RunInfo, RunSnapshot, RunState, Stage, StageProgress, StepView, TrainerCommand,
 };
 use crate::stages::metrics;
 use crate::verify::Verdict;
@@ -95,7 +95,8 @@ pub(crate) fn group(number: u32, m: usize, step: u64) -> GroupView {
             direction.iter().map(|x| x / norm).collect()
         })
         .collect();
-    let cosine = directions
+    let mut cosines = GroupCosines::default();
+    cosines[CosineKind::Feature] = directions
         .iter()
         .flat_map(|a| directions.iter().map(move |b| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>().clamp(-1.0, 1.0)))
         .collect();
@@ -106,9 +107,7 @@ pub(crate) fn group(number: u32, m: usize, step: u64) -> GroupView {
         prompt: format!("Use {listed} to make {target}."),
         answer: target.to_string(),
         rollouts,
-        cosine,
-        semantic: Vec::new(),
-        gradient: Vec::new(),
+        cosines,
         tokens: None,
     }
 }
@@ -219,7 +218,7 @@ pub(crate) fn record_step(folder: &Path, number: u64) {
             rollout: rollout.clone(),
             response_ids: Vec::new(),
         }));
-        tensors.push((format!("cosine.{}", group.group), vec![4, 4], group.cosine.clone()));
+        tensors.push((format!("feature.{}", group.group), vec![4, 4], group.cosines[CosineKind::Feature].clone()));
     }
     let run = RunDir::at(folder);
     run.write_geometry(number, tensors).unwrap();

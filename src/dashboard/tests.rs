@@ -8,7 +8,7 @@ use super::opener::Opener;
 use super::start::StartedRuns;
 use super::testing::{self, Window, name_completions, with_metric, with_step};
 use super::theme::Themes;
-use crate::run::{RunHandle, RunSnapshot, RunState, TrainerCommand};
+use crate::run::{CosineKind, RunHandle, RunSnapshot, RunState, TrainerCommand};
 use egui::accesskit::Role;
 use egui::{Event, Key, Modifiers};
 use egui_kittest::Harness;
@@ -374,7 +374,8 @@ fn groups_of_every_size_and_without_cosines_are_drawn() {
         let window = Window::open(testing::snapshot(3, 2, m));
         assert!(window.has("Group 0, "), "m = {m}");
     }
-    let window = Window::open(with_step(testing::snapshot(3, 2, 4), |view| view.groups[0].cosine.clear()));
+    let window =
+        Window::open(with_step(testing::snapshot(3, 2, 4), |view| view.groups[0].cosines[CosineKind::Feature].clear()));
     assert!(window.has("This step has no cosines for the group."));
     let window = Window::open(with_step(testing::snapshot(3, 2, 4), |view| view.groups.clear()));
     assert!(window.has("The shown step has no groups."));
@@ -383,7 +384,7 @@ fn groups_of_every_size_and_without_cosines_are_drawn() {
 #[test]
 fn a_step_with_parameter_gradients_offers_true_cosines_and_fidelity_stands_part_by_part() {
     let mut window = Window::open(with_step(testing::snapshot(3, 1, 3), |view| {
-        view.groups[0].gradient = vec![1.0, 0.25, -0.5, 0.25, 1.0, 0.0, -0.5, 0.0, 1.0];
+        view.groups[0].cosines[CosineKind::Parameter] = vec![1.0, 0.25, -0.5, 0.25, 1.0, 0.0, -0.5, 0.0, 1.0];
     }));
     assert!(!window.has("Proxy fidelity, "));
     window.update(|snapshot| {
@@ -401,11 +402,11 @@ fn a_step_with_parameter_gradients_offers_true_cosines_and_fidelity_stands_part_
     for text in ["Fidelity of all: +0.78", "Fidelity of layer 0: −0.12", "Fidelity of norms: n/a"] {
         assert!(window.has(text), "{text}");
     }
-    window.click("true");
+    window.click("parameter");
     assert!(window.matrix().1.contains("cosine −0.50"), "{}", window.matrix().1);
     // A step without them shows directions; fidelity measured later than the shown step is not shown.
     window.update(|snapshot| *snapshot = testing::snapshot(4, 1, 3));
-    assert!(window.has("Cosines between gradient directions") && !window.has("Proxy fidelity, "));
+    assert!(window.has("Cosines between features") && !window.has("Proxy fidelity, "));
 }
 
 #[test]
@@ -568,20 +569,20 @@ fn a_step_with_embeddings_offers_their_cosines_and_a_step_without_does_not() {
     let plain = Window::open(testing::snapshot(3, 1, 3));
     assert!(!plain.has("semantic"));
     let mut window = Window::open(with_step(testing::snapshot(3, 1, 3), |view| {
-        view.groups[0].semantic = vec![1.0, 0.875, 0.75, 0.875, 1.0, 0.5, 0.75, 0.5, 1.0];
+        view.groups[0].cosines[CosineKind::Semantic] = vec![1.0, 0.875, 0.75, 0.875, 1.0, 0.5, 0.75, 0.5, 1.0];
     }));
     window.click("semantic");
     assert!(window.matrix().1.contains("cosine +0.50"), "{}", window.matrix().1);
     assert!(window.has("+0.708"), "the mean of the three pairs");
     // A step without embeddings shows its gradient cosines; the choice stays for the next that has them.
     window.update(|snapshot| *snapshot = testing::snapshot(4, 1, 3));
-    assert!(window.has("Cosines between gradient directions") && !window.has("semantic"));
+    assert!(window.has("Cosines between features") && !window.has("semantic"));
 }
 
 #[test]
 fn values_that_do_not_exist_are_said_so() {
     let snapshot = with_step(testing::snapshot(3, 1, 2), |view| {
-        view.groups[0].cosine = vec![f32::NAN; 4];
+        view.groups[0].cosines[CosineKind::Feature] = vec![f32::NAN; 4];
         for rollout in &mut view.groups[0].rollouts {
             rollout.novelty = f32::NAN;
             rollout.advantage = f32::NAN;

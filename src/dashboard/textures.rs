@@ -2,7 +2,7 @@
 
 use super::derive::{self, ColorScale, Order};
 use super::theme::Theme;
-use crate::run::{Compared, GroupView};
+use crate::run::{CosineKind, GroupView};
 use egui::{Color32, ColorImage, TextureHandle, TextureId, TextureOptions};
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ pub(crate) struct MatrixKey {
     /// The step.
     pub(crate) step: u64,
     /// What the cosines compare.
-    pub(crate) compared: Compared,
+    pub(crate) compared: CosineKind,
     /// The order of rows and columns.
     pub(crate) order: Order,
     /// The cosines that an order by cluster is by.
-    pub(crate) clustered: Compared,
+    pub(crate) clustered: CosineKind,
     /// What its colours stand for.
     pub(crate) scale: ColorScale,
 }

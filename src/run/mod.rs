@@ -29,5 +29,5 @@ pub use snapshot::{Change, RunSnapshot, SnapshotCell};
 pub use stage::{Stage, StageProgress, StageTimes};
 pub use state::RunState;
 pub use tokens::GroupTokens;
-pub use view::{Compared, GroupView, RolloutView, StepView};
+pub use view::{CosineKind, GroupCosines, GroupView, RolloutView, StepView};
 pub use watch::WatchedRun;

@@ -5,6 +5,7 @@
 use super::tokens::GroupTokens;
 use crate::verify::Verdict;
 use serde::{Deserialize, Deserializer, Serialize};
+use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
 /// One rollout as the dashboard shows it and as the run folder holds it. Numbers are NaN where they do not apply, which JSON
@@ -62,47 +63,66 @@ pub struct GroupView {
     pub answer: String,
     /// The group's rollouts, m of them.
     pub rollouts: Vec<RolloutView>,
-    /// Cosines between gradient directions, row-major (m, m); empty where there are none.
-    pub cosine: Vec<f32>,
-    /// Cosines between sentence embeddings, row-major (m, m); empty without an encoder.
-    pub semantic: Vec<f32>,
-    /// Cosines between gradients over all parameters, row-major (m, m); empty where there are none.
-    pub gradient: Vec<f32>,
+    /// Cosines between the rollouts.
+    pub cosines: GroupCosines,
     /// What is known of every token, in steps whose tokens are recorded.
     pub tokens: Option<Arc<GroupTokens>>,
 }
 
-/// What of two rollouts is compared by a cosine.
+/// What of two rollouts a cosine compares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Compared {
-    /// Gradient directions Phi: where they push the policy.
+pub enum CosineKind {
+    /// Sequence features Phi: the gradient directions at the last layer.
     #[default]
-    Directions,
-    /// Sentence embeddings: what they say.
-    Meanings,
-    /// Gradients over all parameters: where they really push the policy.
-    Parameters,
+    Feature,
+    /// Sentence embeddings: what the responses say.
+    Semantic,
+    /// Gradients with respect to all parameters.
+    Parameter,
+}
+
+impl CosineKind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Feature, Self::Semantic, Self::Parameter];
+
+    /// Its name, in files and in the window.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Feature => "feature",
+            Self::Semantic => "semantic",
+            Self::Parameter => "parameter",
+        }
+    }
+}
+
+/// The cosines of a group by their kind, each row-major (m, m); empty where there are none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GroupCosines([Vec<f32>; 3]);
+
+impl Index<CosineKind> for GroupCosines {
+    type Output = Vec<f32>;
+
+    fn index(&self, kind: CosineKind) -> &Vec<f32> {
+        &self.0[kind as usize]
+    }
+}
+
+impl IndexMut<CosineKind> for GroupCosines {
+    fn index_mut(&mut self, kind: CosineKind) -> &mut Vec<f32> {
+        &mut self.0[kind as usize]
+    }
 }
 
 impl GroupView {
-    /// All cosines of that kind, row-major (m, m); empty where there are none.
-    pub fn cosines(&self, compared: Compared) -> &[f32] {
-        match compared {
-            Compared::Directions => &self.cosine,
-            Compared::Meanings => &self.semantic,
-            Compared::Parameters => &self.gradient,
-        }
-    }
-
     /// The cosine between rollouts `i` and `j`; NaN where there is none.
-    pub fn cosine(&self, compared: Compared, i: usize, j: usize) -> f32 {
-        self.cosines(compared).get(i * self.rollouts.len() + j).copied().unwrap_or(f32::NAN)
+    pub fn cosine(&self, kind: CosineKind, i: usize, j: usize) -> f32 {
+        self.cosines[kind].get(i * self.rollouts.len() + j).copied().unwrap_or(f32::NAN)
     }
 
     /// Cosines of all unordered pairs i < j.
-    pub fn pair_cosines(&self, compared: Compared) -> impl Iterator<Item = f32> + '_ {
+    pub fn pair_cosines(&self, kind: CosineKind) -> impl Iterator<Item = f32> + '_ {
         let m = self.rollouts.len();
-        (0..m).flat_map(move |i| (i + 1..m).map(move |j| self.cosine(compared, i, j)))
+        (0..m).flat_map(move |i| (i + 1..m).map(move |j| self.cosine(kind, i, j)))
     }
 
     /// How many rollouts are correct.

@@ -15,7 +15,8 @@ use crate::rollout::{
     PromptGroup, Response, Reward, Rollouts, SemanticCosines, ShapedReward, TokenParts, TokenUpdate,
 };
 use crate::run::{
-    Event, EventKind, GroupTokens, GroupView, RolloutRecord, RolloutView, RunDir, SettingEdit, StepView, TrainerState,
+    CosineKind, Event, EventKind, GroupCosines, GroupTokens, GroupView, RolloutRecord, RolloutView, RunDir,
+    SettingEdit, StepView, TrainerState,
 };
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
@@ -225,13 +226,13 @@ fn record_step(
             None => None,
         };
         let values = |matrix: Option<&CosineMatrix>| matrix.map_or_else(Vec::new, |matrix| matrix.values().to_vec());
-        let cosine = values(cosines.map(|cosines| &cosines.0));
-        let semantic = values(semantic.map(|cosines| &cosines.0));
-        let gradient = values(gradients.map(|cosines| &cosines.0));
-        for (name, values) in [("cosine", &cosine), ("semantic", &semantic), ("gradient", &gradient)] {
-            if !values.is_empty() {
-                tensors.push((format!("{name}.{}", group.0), vec![members.len(); 2], values.clone()));
-            }
+        let mut recorded = GroupCosines::default();
+        recorded[CosineKind::Feature] = values(cosines.map(|cosines| &cosines.0));
+        recorded[CosineKind::Semantic] = values(semantic.map(|cosines| &cosines.0));
+        recorded[CosineKind::Parameter] = values(gradients.map(|cosines| &cosines.0));
+        for kind in CosineKind::ALL.into_iter().filter(|&kind| !recorded[kind].is_empty()) {
+            let name = format!("{}.{}", kind.name(), group.0);
+            tensors.push((name, vec![members.len(); 2], recorded[kind].clone()));
         }
         view.groups.push(GroupView {
             group: group.0,
@@ -239,9 +240,7 @@ fn record_step(
             prompt: problem.0.prompt.clone(),
             answer: problem.0.answer.clone(),
             rollouts: views,
-            cosine,
-            semantic,
-            gradient,
+            cosines: recorded,
             tokens,
         });
         geometries.extend(geometry.map(|geometry| GeometryLine { group: group.0, geometry: &geometry.0 }));

@@ -9,7 +9,7 @@ use crate::dashboard::widgets::quantity::{self, Meaning};
 use crate::dashboard::widgets::{directions, fidelity_bars, histogram, spectrum};
 use crate::dashboard::{format, textures::MatrixKey, theme::Theme};
 use crate::metrics::{Better, Metric};
-use crate::run::{Compared, FidelityRecord, GroupView};
+use crate::run::{CosineKind, FidelityRecord, GroupView};
 use crate::stages::metrics;
 use egui::{Rect, ScrollArea, Ui, UiBuilder, Vec2, pos2, vec2};
 use std::sync::Arc;
@@ -30,13 +30,13 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
     let Some(group) = view.groups.get(state.group) else { return };
     header(ui, theme, state, group.group, view.groups.len());
     let compared = state.compared();
-    if group.cosines(compared).is_empty() {
+    if group.cosines[compared].is_empty() {
         ui.add_space(8.0);
         ui.label("This step has no cosines for the group.");
         caption(
             ui,
             theme,
-            if compared == Compared::Parameters {
+            if compared == CosineKind::Parameter {
                 "Gradients over all parameters are computed for the groups that fidelity.groups counts."
             } else {
                 "They are computed where the method needs them or the experiment records geometry."
@@ -53,14 +53,13 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
         step: view.step,
         order: state.order,
         compared,
-        cosine_scales: [Compared::Directions, Compared::Meanings, Compared::Parameters]
-            .map(|of| state.cosine_scale(of)),
+        cosine_scales: CosineKind::ALL.map(|of| state.cosine_scale(of)),
         novelty_scale: state.novelty_scale(),
         place: state.group,
     };
-    let kinds: Vec<Compared> = if state.side_by_side {
-        let kinds = [Compared::Directions, Compared::Meanings, Compared::Parameters];
-        kinds.into_iter().filter(|&kind| !group.cosines(kind).is_empty()).collect()
+    let kinds: Vec<CosineKind> = if state.side_by_side {
+        let kinds = CosineKind::ALL;
+        kinds.into_iter().filter(|&kind| !group.cosines[kind].is_empty()).collect()
     } else {
         vec![compared]
     };
@@ -112,7 +111,7 @@ struct Shown<'a> {
     step: u64,
     order: Order,
     /// What the shown cosines compare.
-    compared: Compared,
+    compared: CosineKind,
     /// What the colours of every kind of cosine stand for.
     cosine_scales: [ColorScale; 3],
     novelty_scale: ColorScale,
@@ -133,7 +132,7 @@ struct Beside {
 
 impl Shown<'_> {
     /// Draws a matrix for each of `kinds` into `rect`, in one order, so that a place means the same pair everywhere.
-    fn matrices(&self, ui: &mut Ui, tools: &mut Tools<'_>, kinds: &[Compared], rect: Rect) -> MatrixOutput {
+    fn matrices(&self, ui: &mut Ui, tools: &mut Tools<'_>, kinds: &[CosineKind], rect: Rect) -> MatrixOutput {
         let theme = tools.theme;
         let mut done = MatrixOutput { hovered: None, clicked: None };
         let columns = columns(kinds.len(), rect.size());
@@ -145,7 +144,7 @@ impl Shown<'_> {
             let mut ui = ui.new_child(UiBuilder::new().max_rect(part).id_salt(("matrix", place)));
             if kinds.len() > 1 {
                 ui.spacing_mut().item_spacing.y = 0.0;
-                let word = ["gradient", "semantic", "true"][compared as usize];
+                let word = compared.name();
                 let cosine = self.pair.map_or(f32::NAN, |pair| self.group.cosine(compared, pair.i, pair.j));
                 caption(&mut ui, theme, format!("{word} {}", format::signed(f64::from(cosine), 2)));
             }
@@ -239,7 +238,7 @@ fn side_choice(ui: &mut Ui, state: &mut State, has_numbers: bool) -> Side {
 }
 
 fn header(ui: &mut Ui, theme: &Theme, state: &mut State, number: u32, groups: usize) {
-    let has_choice = state.has(Compared::Meanings) || state.has(Compared::Parameters);
+    let has_choice = state.has(CosineKind::Semantic) || state.has(CosineKind::Parameter);
     let width = ui.available_width();
     if width < if has_choice { 600.0 } else { 380.0 } {
         // The choices alone, in as many lines as they need.
@@ -251,9 +250,9 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, number: u32, groups: us
         let is_wide = width >= if has_choice { 860.0 } else { 560.0 };
         let text = match state.compared() {
             _ if !is_wide => "Cosines",
-            Compared::Directions => "Cosines between gradient directions",
-            Compared::Meanings => "Cosines between embeddings",
-            Compared::Parameters => "Cosines between parameter gradients",
+            CosineKind::Feature => "Cosines between features",
+            CosineKind::Semantic => "Cosines between embeddings",
+            CosineKind::Parameter => "Cosines between parameter gradients",
         };
         title(ui, theme, text)
             .on_hover_text("Rows and columns are the group's completions; a cell is the cosine of two of them");
@@ -269,15 +268,18 @@ fn header(ui: &mut Ui, theme: &Theme, state: &mut State, number: u32, groups: us
 fn choices(ui: &mut Ui, theme: &Theme, state: &mut State, has_choice: bool) {
     ui.spacing_mut().item_spacing.x = 2.0;
     if has_choice {
-        let gradient = "Cosines between gradient directions: whether completions push the policy the same way";
-        ui.selectable_value(&mut state.comparison, Compared::Directions, "gradient").on_hover_text(gradient);
-        if state.has(Compared::Meanings) {
+        let gradient = "Cosines between features, the gradient directions at the last layer: whether completions push the policy the same way";
+        ui.selectable_value(&mut state.comparison, CosineKind::Feature, CosineKind::Feature.name())
+            .on_hover_text(gradient);
+        if state.has(CosineKind::Semantic) {
             let semantic = "Cosines between sentence embeddings: whether completions say the same";
-            ui.selectable_value(&mut state.comparison, Compared::Meanings, "semantic").on_hover_text(semantic);
+            ui.selectable_value(&mut state.comparison, CosineKind::Semantic, CosineKind::Semantic.name())
+                .on_hover_text(semantic);
         }
-        if state.has(Compared::Parameters) {
-            let truth = "Cosines between gradients over all parameters: what the gradient directions stand in for";
-            ui.selectable_value(&mut state.comparison, Compared::Parameters, "true").on_hover_text(truth);
+        if state.has(CosineKind::Parameter) {
+            let truth = "Cosines between gradients with respect to all parameters: what the features stand in for";
+            ui.selectable_value(&mut state.comparison, CosineKind::Parameter, CosineKind::Parameter.name())
+                .on_hover_text(truth);
         }
         ui.toggle_value(&mut state.side_by_side, "all")
             .on_hover_text("Everything that can be compared, side by side with one order");
@@ -303,7 +305,7 @@ fn numbers(
     ui: &mut Ui,
     theme: &Theme,
     geometry: &GroupGeometry,
-    compared: Compared,
+    compared: CosineKind,
     marked: Option<f32>,
     scale: ColorScale,
     fidelity: Option<&FidelityRecord>,
@@ -327,9 +329,9 @@ fn numbers(
         place: FOLDER,
     };
     let mean = match compared {
-        Compared::Directions => of_group("Mean cosine", &metrics::GEOMETRY_COSINE_MEAN),
-        Compared::Meanings => of_group("Mean cosine", &metrics::SEMANTIC_COSINE_MEAN),
-        Compared::Parameters => truth,
+        CosineKind::Feature => of_group("Mean cosine", &metrics::GEOMETRY_COSINE_MEAN),
+        CosineKind::Semantic => of_group("Mean cosine", &metrics::SEMANTIC_COSINE_MEAN),
+        CosineKind::Parameter => truth,
     };
     quantity::row(ui, theme, mean, &format::signed(geometry.mean, 3));
     let negative = of_group("Negative pairs", &metrics::GEOMETRY_NEGATIVE_RATIO);

@@ -8,7 +8,7 @@ use crate::dashboard::widgets::rollout_card::{self, Extent};
 use crate::dashboard::widgets::token_text::{Body, TokenBody};
 use crate::dashboard::{derive::Pair, format, theme::Theme, widgets::marks, widgets::quantity::Meaning};
 use crate::metrics::Better;
-use crate::run::{Compared, GroupView};
+use crate::run::{CosineKind, GroupView};
 use egui::{ComboBox, RichText, ScrollArea, Sense, TextStyle, Ui, vec2};
 use std::sync::Arc;
 
@@ -192,20 +192,20 @@ fn text_choice(ui: &mut Ui, state: &mut State, group: &GroupView) {
 }
 
 /// What the cosine of a pair is.
-fn meaning(compared: Compared) -> Meaning<'static> {
+fn meaning(compared: CosineKind) -> Meaning<'static> {
     let (name, help, place) = match compared {
-        Compared::Directions => (
+        CosineKind::Feature => (
             "Cosine of gradient directions",
             "Φ_i · Φ_j / (|Φ_i| |Φ_j|) from −1 to +1, where Φ is the mean of φ_t over a completion's tokens. +1: both push the policy \
              the same way; 0: they teach independent things; −1: they pull against each other.",
             "geometry/ as cosine",
         ),
-        Compared::Meanings => (
+        CosineKind::Semantic => (
             "Cosine of sentence embeddings",
             "e_i · e_j / (|e_i| |e_j|) from −1 to +1: +1 where both completions say the same.",
             "geometry/ as semantic",
         ),
-        Compared::Parameters => (
+        CosineKind::Parameter => (
             "Cosine of parameter gradients",
             "g_i · g_j / (|g_i| |g_j|) from −1 to +1, where g is the gradient of a completion's log-probability over all parameters: \
              what the gradient directions stand in for.",

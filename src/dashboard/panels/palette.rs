@@ -3,7 +3,7 @@
 use super::Tools;
 use crate::dashboard::dock::PanelKind;
 use crate::dashboard::state::{Over, State, Wish};
-use crate::run::{Compared, TrainerCommand};
+use crate::run::{CosineKind, TrainerCommand};
 use egui::{Align2, Area, Frame, Id, Key, Modifiers, Order, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 /// Width of the palette, points.
@@ -26,7 +26,7 @@ pub(crate) struct Palette {
 enum Action {
     Wish(Wish),
     Command(TrainerCommand),
-    Compare(Compared),
+    Compare(CosineKind),
     Order(crate::dashboard::derive::Order),
     Follow,
     First,
@@ -79,9 +79,9 @@ fn actions(state: &State) -> Vec<(String, Action)> {
     let allowed = commands.into_iter().filter(|(_, command)| state.allows(*command));
     actions.extend(allowed.map(|(name, command)| (name.to_owned(), Action::Command(command))));
     for (name, compared) in [
-        ("Compare gradient directions", Compared::Directions),
-        ("Compare meanings", Compared::Meanings),
-        ("Compare parameter gradients", Compared::Parameters),
+        ("Compare features (gradient directions)", CosineKind::Feature),
+        ("Compare embeddings (semantic)", CosineKind::Semantic),
+        ("Compare parameter gradients", CosineKind::Parameter),
     ] {
         if state.has(compared) {
             actions.push((name.to_owned(), Action::Compare(compared)));

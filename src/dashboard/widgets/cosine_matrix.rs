@@ -4,7 +4,7 @@ use super::marks;
 use crate::dashboard::derive::{ColorScale, GroupGeometry, Pair};
 use crate::dashboard::format;
 use crate::dashboard::theme::{Theme, small_font};
-use crate::run::{Compared, GroupView};
+use crate::run::{CosineKind, GroupView};
 use egui::epaint::TextShape;
 use egui::{
     Color32, CursorIcon, Painter, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, TextureId, Ui, Vec2,
@@ -29,7 +29,7 @@ pub(crate) struct CosineMatrix<'a> {
     /// The group.
     pub(crate) group: &'a GroupView,
     /// What its cosines compare.
-    pub(crate) compared: Compared,
+    pub(crate) compared: CosineKind,
     /// Its geometry, for the order.
     pub(crate) geometry: &'a GroupGeometry,
     /// One pixel per cell, in display order.

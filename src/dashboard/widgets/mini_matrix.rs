@@ -3,7 +3,7 @@
 use super::marks;
 use crate::dashboard::format;
 use crate::dashboard::theme::{Theme, small_font};
-use crate::run::{Compared, GroupView};
+use crate::run::{CosineKind, GroupView};
 use egui::{Color32, Rect, Response, Role, Sense, Stroke, StrokeKind, TextureId, Ui, Vec2, WidgetInfo, pos2, vec2};
 
 /// Height of the line under the matrix, points.
@@ -16,7 +16,7 @@ pub(crate) fn show(
     ui: &mut Ui,
     theme: &Theme,
     group: &GroupView,
-    compared: Compared,
+    compared: CosineKind,
     texture: TextureId,
     side: f32,
     selected: bool,
@@ -34,7 +34,7 @@ pub(crate) fn show(
         let matrix = Rect::from_min_size(rect.min + Vec2::splat(MARGIN / 2.0), Vec2::splat(side));
         // Cells without a cosine are transparent: the hatching shows through.
         painter.rect_filled(matrix, 0.0, theme.sunken);
-        let cosines = group.cosines(compared);
+        let cosines = &group.cosines[compared];
         if cosines.is_empty() || cosines.iter().any(|cosine| !cosine.is_finite()) {
             marks::paint_hatching(painter, matrix, 5.0, Stroke::new(1.0, theme.missing));
         }

@@ -3,7 +3,7 @@
 use super::{RunDir, list, record_step};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::run::{GroupTokens, GroupView, RolloutView, StepView};
+use crate::run::{CosineKind, GroupCosines, GroupTokens, GroupView, RolloutView, StepView};
 use candle_core::{Device, Tensor};
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -60,21 +60,22 @@ impl RunDir {
         let tensors = SafeTensors::deserialize(&bytes).map_err(|error| Error::failed(format!("{name}: {error}")))?;
         for group in groups {
             let (number, m) = (group.group, group.rollouts.len());
-            let matrix = |kind: &str| {
-                let Ok(tensor) = tensors.tensor(&format!("{kind}.{number}")) else { return Ok(Vec::new()) };
+            let tensor = |kind: CosineKind| {
+                let names = std::iter::once(kind.name()).chain(older_name(kind));
+                names.map(|name| format!("{name}.{number}")).find_map(|name| Some((tensors.tensor(&name).ok()?, name)))
+            };
+            for kind in CosineKind::ALL {
+                let Some((tensor, tensor_name)) = tensor(kind) else { continue };
                 if tensor.dtype() != Dtype::F32 || tensor.shape() != [m, m] {
                     return Err(Error::failed(format!(
-                        "{name}: {kind}.{number} is {:?} {:?}; for {m} rollouts it must be F32 [{m}, {m}]",
+                        "{name}: {tensor_name} is {:?} {:?}; for {m} rollouts it must be F32 [{m}, {m}]",
                         tensor.dtype(),
                         tensor.shape()
                     )));
                 }
                 let (values, _) = tensor.data().as_chunks();
-                Ok(values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
-            };
-            group.cosine = matrix("cosine")?;
-            group.semantic = matrix("semantic")?;
-            group.gradient = matrix("gradient")?;
+                group.cosines[kind] = values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+            }
         }
         Ok(())
     }
@@ -190,6 +191,15 @@ impl RunDir {
     }
 }
 
+/// What runs of older versions call the cosines of a kind, where they call them otherwise.
+fn older_name(kind: CosineKind) -> Option<&'static str> {
+    match kind {
+        CosineKind::Feature => Some("cosine"),
+        CosineKind::Semantic => None,
+        CosineKind::Parameter => Some("gradient"),
+    }
+}
+
 fn rollouts_file(step: u64) -> String {
     format!("rollouts/step_{step:06}.jsonl")
 }
@@ -232,9 +242,7 @@ impl RolloutRecord {
                 prompt: self.prompt,
                 answer: self.answer,
                 rollouts: Vec::new(),
-                cosine: Vec::new(),
-                semantic: Vec::new(),
-                gradient: Vec::new(),
+                cosines: GroupCosines::default(),
                 tokens: None,
             });
         }
@@ -289,15 +297,31 @@ mod tests {
         records[2].rollout.novelty = f32::NAN;
         run.write_rollouts(12, &records).unwrap();
         let matrix = vec![1.0, -0.25, -0.25, 1.0];
-        run.write_geometry(12, vec![("cosine.0".to_string(), vec![2, 2], matrix.clone())]).unwrap();
+        run.write_geometry(12, vec![("feature.0".to_string(), vec![2, 2], matrix.clone())]).unwrap();
         assert_eq!(run.recorded_steps().unwrap(), [12]);
         let view = run.read_step(12).unwrap().unwrap();
         assert_eq!((view.step, view.groups.len()), (12, 2));
         assert_eq!(view.groups[0].rollouts, [records[0].rollout.clone(), records[1].rollout.clone()]);
-        assert_eq!((&view.groups[0].cosine, view.groups[0].semantic.len()), (&matrix, 0));
+        assert_eq!(
+            (&view.groups[0].cosines[CosineKind::Feature], view.groups[0].cosines[CosineKind::Semantic].len()),
+            (&matrix, 0)
+        );
         assert_eq!((view.groups[1].problem_id.as_str(), view.groups[1].prompt.as_str()), ("p1", "Why?\n"));
-        assert!(view.groups[1].rollouts[0].novelty.is_nan() && view.groups[1].cosine.is_empty());
+        assert!(view.groups[1].rollouts[0].novelty.is_nan() && view.groups[1].cosines[CosineKind::Feature].is_empty());
         assert!(run.read_step(13).unwrap().is_none());
+    }
+
+    #[test]
+    fn cosines_of_older_versions_have_other_names() {
+        let parent = tempfile::tempdir().unwrap();
+        let run = RunDir::create(parent.path(), &experiment()).unwrap();
+        run.write_rollouts(3, &[record(0, 0)]).unwrap();
+        let tensor = |name: &str, value: f32| (format!("{name}.0"), vec![1, 1], vec![value]);
+        run.write_geometry(3, vec![tensor("cosine", 0.5), tensor("semantic", 0.25), tensor("gradient", 0.125)])
+            .unwrap();
+        let view = run.read_step(3).unwrap().unwrap();
+        let read = CosineKind::ALL.map(|kind| view.groups[0].cosines[kind].clone());
+        assert_eq!(read, [[0.5], [0.25], [0.125]]);
     }
 
     #[test]
@@ -314,7 +338,7 @@ mod tests {
         assert!(refused(1).contains("step_000001.jsonl"), "{}", refused(1));
 
         run.write_rollouts(2, &[record(0, 0), record(0, 1)]).unwrap();
-        run.write_geometry(2, vec![("cosine.0".to_string(), vec![3, 3], vec![0.0; 9])]).unwrap();
+        run.write_geometry(2, vec![("feature.0".to_string(), vec![3, 3], vec![0.0; 9])]).unwrap();
         assert!(refused(2).contains("for 2 rollouts it must be F32 [2, 2]"), "{}", refused(2));
         fs::write(run.path().join("geometry/step_000002.safetensors"), "not a tensor").unwrap();
         assert!(refused(2).starts_with("geometry/step_000002.safetensors: "), "{}", refused(2));
@@ -329,9 +353,9 @@ mod tests {
         let text = fs::read_to_string(run.path().join("events.jsonl")).unwrap();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines[1]["text"], "b");
-        run.write_geometry(7, vec![("cosine.0".to_string(), vec![2, 2], vec![1.0, 0.5, 0.5, 1.0])]).unwrap();
+        run.write_geometry(7, vec![("feature.0".to_string(), vec![2, 2], vec![1.0, 0.5, 0.5, 1.0])]).unwrap();
         let path = run.path().join("geometry/step_000007.safetensors");
         let read = candle_core::safetensors::load(path, &candle_core::Device::Cpu).unwrap();
-        assert_eq!(read["cosine.0"].to_vec2::<f32>().unwrap(), [[1.0, 0.5], [0.5, 1.0]]);
+        assert_eq!(read["feature.0"].to_vec2::<f32>().unwrap(), [[1.0, 0.5], [0.5, 1.0]]);
     }
 }
