@@ -141,7 +141,8 @@ fn a_run_folder_holds_all_that_was_promised() {
     let kinds: Vec<_> =
         events.iter().map(|event| event["kind"].as_str().unwrap()).filter(|k| *k != "warning").collect();
     assert_eq!(kinds, ["started", "checkpoint", "finished"]);
-    assert!(!std::fs::read_to_string(folder.join("log.txt")).unwrap().is_empty());
+    let log = std::fs::read_to_string(folder.join("log.txt")).unwrap();
+    assert!(!log.is_empty() && log.lines().all(|line| !line.ends_with(' ')), "{log}");
 
     for step in 1..=3 {
         let rollouts = run.rollouts(step);

@@ -52,8 +52,8 @@ pub(crate) const NAMED: [NamedDataset; 7] = [
 pub(crate) fn named(name: &str) -> Result<&'static NamedDataset> {
     NAMED.iter().find(|suite| suite.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
         let names: Vec<&str> = NAMED.iter().map(|suite| suite.name).collect();
-        let near =
-            nearest(name, names.iter().copied()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-        Error::input(format!("there is no suite of the name `{name}`{near} Named suites: {}", names.join(", ")))
+        let near = nearest(name, names.iter().copied())
+            .map_or("; named".to_string(), |near| format!("; did you mean `{near}`? Named"));
+        Error::input(format!("there is no suite of the name `{name}`{near} suites: {}", names.join(", ")))
     })
 }

@@ -168,10 +168,10 @@ fn check_variables(name: &str, template: &jinja::Template, variables: &TemplateV
             )));
         }
         if !template.reads(variable) {
-            let near =
-                nearest(variable, template.names()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+            let near = nearest(variable, template.names())
+                .map_or("; a".to_string(), |near| format!("; did you mean `{near}`? A"));
             return Err(Error::input(format!(
-                "template_variables sets `{variable}`, which the template {name} does not read{near} A variable that changes \
+                "template_variables sets `{variable}`, which the template {name} does not read{near} variable that changes \
                  nothing is refused"
             )));
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 pub struct MetricRow {
     /// The step, counted from 1.
     pub step: u64,
-    /// Seconds since the run started or was resumed.
+    /// Seconds since the run began, without those between an end and a resume.
     pub wall_s: f64,
     /// The values that apply, in the order in which they were set.
     pub values: Vec<(&'static Metric, f64)>,

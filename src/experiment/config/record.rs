@@ -27,7 +27,7 @@ impl Default for FidelityConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StopConfig {
-    /// Optimizer steps.
+    /// Training steps.
     pub steps: u64,
 }
 

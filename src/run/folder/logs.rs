@@ -165,7 +165,8 @@ impl RunDir {
 
     /// Appends a line with the time to `log.txt`.
     pub fn log(&self, text: &str) -> Result<()> {
-        self.append("log.txt", format!("{:.0} {}\n", jiff::Timestamp::now(), escaped(text)).as_bytes())
+        let text = escaped(text.trim_end());
+        self.append("log.txt", format!("{:.0} {text}\n", jiff::Timestamp::now()).as_bytes())
     }
 
     fn append_line(&self, name: &str, line: &impl Serialize) -> Result<()> {

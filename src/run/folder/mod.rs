@@ -1,4 +1,4 @@
-//! The run folder: what is where in it. Records of steps are in `steps`, checkpoints in `checkpoints`.
+//! The run folder: what is where in it. Records of steps are in `step`, checkpoints in `checkpoint`, logs in `logs`.
 //!
 //! Lines are appended as they come; whole files and checkpoints are written under a temporary name and renamed, so that they are
 //! there whole or not at all. A checkpoint gets its name when it, and all logs and records up to its step, are on the disk.
