@@ -10,6 +10,7 @@ use orthant::error::Error;
 use orthant::experiment::{EncoderSource, EvolRlConfig, Labels, MethodConfig, TaskConfig};
 use orthant::model::PackedTokens;
 use orthant::prelude::{Experiment, Result, *};
+use orthant::run::CosineKind;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -184,7 +185,7 @@ fn semantic_cosines_are_those_of_the_base_models_mean_hidden_states() {
         assert!((number(&row["semantic/cosine_mean"]) - mean).abs() < 1e-9, "{row}");
     }
     let view = run.snapshot.latest.unwrap();
-    assert!(view.groups.iter().all(|group| group.semantic.len() == GROUP * GROUP));
+    assert!(view.groups.iter().all(|group| group.cosines[CosineKind::Semantic].len() == GROUP * GROUP));
 }
 
 #[test]
@@ -195,7 +196,16 @@ fn measuring_semantics_changes_nothing_else_and_is_left_out_where_nobody_asked()
     let plain = run("method: G2rl()");
     assert!(lines(&plain.folder.join("metrics.jsonl")).iter().all(|row| row.get("semantic/cosine_mean").is_none()));
     assert!(plain.geometry(1).keys().all(|name| !name.starts_with("semantic")));
-    assert!(plain.snapshot.latest.as_ref().unwrap().groups.iter().all(|group| group.semantic.is_empty()));
+    assert!(
+        plain
+            .snapshot
+            .latest
+            .as_ref()
+            .unwrap()
+            .groups
+            .iter()
+            .all(|group| group.cosines[CosineKind::Semantic].is_empty())
+    );
     for encoder in ["Policy".to_string(), format!("Local({folder:?})")] {
         let measured = run(&format!("method: G2rl(), record: (encoder: {encoder})"));
         assert_eq!(measured.weights(2).hash().unwrap(), plain.weights(2).hash().unwrap());
