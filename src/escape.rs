@@ -29,6 +29,12 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
     }
 }
 
+/// A number as people write it: with an exponent where it would take many digits.
+pub(crate) fn number(value: f64) -> String {
+    let is_short = value == 0.0 || !value.is_finite() || (1e-9..1e16).contains(&value.abs());
+    if is_short { value.to_string() } else { format!("{value:e}") }
+}
+
 /// How much of a name or of a library's message, which may hold all of a file, a message shows.
 pub(crate) const MOST_SHOWN: usize = 200;
 
@@ -79,6 +85,13 @@ mod tests {
         assert_eq!(one_line("x\ty\nz"), "x\\u0009y\\u000az");
         assert_eq!(shown("Euler's \"Counting\" ü", 40), "Euler's \"Counting\" ü");
         assert_eq!(shown(&"ä".repeat(70_000), 3), "äää…");
+    }
+
+    #[test]
+    fn numbers_far_from_1_have_an_exponent() {
+        let values = [0.0, 0.5, -3.0, 1e-8, 100_000.0, 1e-320, -1e300, f64::INFINITY];
+        let right = ["0", "0.5", "-3", "0.00000001", "100000", "1e-320", "-1e300", "inf"];
+        assert_eq!(values.map(number), right);
     }
 
     #[test]

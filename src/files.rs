@@ -84,8 +84,11 @@ pub(crate) fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Keeps a copy of a file beside it, under a name with `ending` that nothing there has yet. Returns its path.
 pub(crate) fn copy_aside(path: &Path, ending: &str) -> io::Result<PathBuf> {
     let copy = free_name(path, ending);
-    fs::copy(path, &copy)?;
-    sync(&copy)?;
+    if let Err(error) = fs::copy(path, &copy).and_then(|_| sync(&copy)) {
+        // On a full disk half of one would only take up room.
+        fs::remove_file(&copy).ok();
+        return Err(error);
+    }
     Ok(copy)
 }
 
@@ -177,6 +180,20 @@ mod tests {
         assert_eq!(done, ["sync home/a.json.tmp", "rename home/a.json", "sync home"]);
         let done = trace::of(folder.path(), || write_unsynced(&path, b"b").unwrap());
         assert_eq!(done, ["rename home/a.json"]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn half_a_copy_does_not_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        write_whole(&path, b"a").unwrap();
+        assert_eq!(fs::read(copy_aside(&path, "aside").unwrap()).unwrap(), b"a");
+        fs::remove_file(&path).unwrap();
+        // It can be opened, but nothing stands at its beginning.
+        std::os::unix::fs::symlink("/proc/self/mem", &path).unwrap();
+        assert!(copy_aside(&path, "aside").is_err());
+        assert!(!folder.path().join("a.jsonl.aside-2").exists());
     }
 
     #[test]

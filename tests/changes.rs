@@ -337,13 +337,13 @@ fn no_adapter_goes_on_from_the_weights_of_another() {
 #[test]
 fn a_run_that_goes_on_says_again_what_there_is_to_warn_of() {
     let place = Workplace::new();
-    let config = place.model().join("config.json");
-    let mut fields = json(&config);
-    fields["nonsense"] = json!(3);
-    fs::write(&config, fields.to_string()).unwrap();
+    let generation = place.model().join("generation_config.json");
+    let mut fields = json(&generation);
+    fields["repetition_penalty"] = json!(1.5);
+    fs::write(&generation, fields.to_string()).unwrap();
     let run = four_steps(&place, "");
     let told = resume_well(&place, &run, &["--set", "stop.steps=5"]);
-    let words = "config.json has fields that change nothing here: nonsense";
+    let words = "generation_config.json asks for repetition_penalty 1.5, which is not done here";
     assert!(told.contains(words), "{told}");
     let warnings = events(&run, "warning");
     let steps: Vec<u64> = warnings

@@ -182,7 +182,7 @@ fn faults_in_arguments_are_refused_with_a_remedy() {
     assert_refused(&place, &run(&["--device", "-1"]), &["'-1'", "--device"]);
     let score = |more: &[&'static str]| [&["score", "--model", "model", "--input", "a", "--out", "b"], more].concat();
     for number in ["-1", "-.5", "-.", "-1e-3", "-0.5x"] {
-        assert_refused(&place, &score(&["--lambda", number]), &["--lambda", number, "a number of at least 0"]);
+        assert_refused(&place, &score(&["--lambda", number]), &["--lambda", number, "a number between 0 and 2"]);
     }
     let eval = ["eval", "--model", "model", "--suite", "countdown", "--temperature", "-.5"];
     assert_refused(&place, &eval, &["'-.5'", "--temperature", "between 0 and 100"]);
@@ -335,6 +335,8 @@ fn faults_in_a_pretraining_file_are_refused_with_place_and_remedy() {
         ("numbers: 3", "numbers: 1", &["`task.numbers` is 1", "line 4"]),
         ("heads: 2", "heads: 0", &["num_attention_heads is 0"]),
         ("layers: 1", "layer: 1", &["`layer`", "did you mean `layers`", "line 3"]),
+        ("positions: 128", "positions: 3", &["`model.positions` is 3", "a worked solution of", "raise it", "line 3"]),
+        ("positions: 128", "positions: 20", &["`model.positions` is 20", "a worked solution of", "raise it"]),
     ] {
         assert!(PRETRAIN.contains(right), "{right}");
         write(&place, &PRETRAIN.replace(right, wrong));

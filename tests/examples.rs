@@ -40,7 +40,7 @@ fn a_task_of_ones_own_is_trained_on() {
 #[test]
 fn a_method_of_ones_own_shapes_rewards() {
     let snapshot = assert_two_steps(custom_method::train);
-    assert_eq!(snapshot.info.method, "brevity");
+    assert_eq!(snapshot.info.method(), "brevity");
     let step = snapshot.latest.expect("a finished step");
     for group in &step.groups {
         for rollout in &group.rollouts {

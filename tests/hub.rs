@@ -245,6 +245,9 @@ fn model_and_encoder_are_downloaded_once_and_the_run_names_their_commits() {
     {
         assert!(files.iter().any(|asked| asked == file), "{file} is not in {files:?}");
     }
+    for file in ["modules.json", "sentence_bert_config.json", "config_sentence_transformers.json"] {
+        assert!(files.iter().any(|asked| asked == file), "{file} of the encoder is not in {files:?}");
+    }
     let resolved: Experiment = experiment::read(&folder.unwrap().join("experiment.ron")).unwrap();
     assert_eq!(resolved.model, ModelSource::Hub(repository("tiny/qwen", COMMIT)));
     assert_eq!(resolved.encoder(), Some(&EncoderSource::Hub(repository("tiny/bert", COMMIT))));

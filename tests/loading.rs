@@ -286,6 +286,7 @@ fn what_else_a_tokenizers_and_a_generations_settings_say_is_refused_or_told() {
     for (field, value, words) in [
         ("add_prefix_space", json!(true), ["add_prefix_space is true", "it is false in tokenizer.json"]),
         ("split_special_tokens", json!(true), ["split_special_tokens is true", "only false"]),
+        ("do_lower_case", json!(true), ["do_lower_case is true", "no normalizer of tokenizer.json"]),
         (
             "added_tokens_decoder",
             json!({"256": {"content": "<|other|>", "special": true}}),
@@ -298,9 +299,14 @@ fn what_else_a_tokenizers_and_a_generations_settings_say_is_refused_or_told() {
         refused(&place, &[tokenizer.to_str().unwrap()]);
         std::fs::write(&tokenizer, before).unwrap();
     }
+    let numbered = place.model().join("added_tokens.json");
+    std::fs::write(&numbered, json!({"plus": 299}).to_string()).unwrap();
+    refused(&place, &["added_tokens.json and tokenizer.json do not agree", "\"plus\"", numbered.to_str().unwrap()]);
+    std::fs::remove_file(numbered).unwrap();
     edit(&tokenizer, "added_tokens_decoder", json!({"256": {"content": "<|endoftext|>", "special": true}}));
     assert!(read(&place.model()).notes().is_empty());
     edit(&tokenizer, "add_bos_token", true.into());
+    edit(&tokenizer, "clean_up_tokenization_spaces", true.into());
     edit(&tokenizer, "eos_token", "<|im_end|>".into());
     let generation = place.model().join("generation_config.json");
     edit(&generation, "repetition_penalty", 1.05.into());
@@ -312,6 +318,7 @@ fn what_else_a_tokenizers_and_a_generations_settings_say_is_refused_or_told() {
         "generation_config.json asks for repetition_penalty 1.05, suppress_tokens [7, 7, 7, 7, 7, 7, 7, 7 and 992 more], which is not done",
         "\"<|im_end|>\", which is no token of tokenizer.json",
         "prompts here have only what their template writes",
+        "clean_up_tokenization_spaces true",
     ];
     assert_eq!(model.notes().len(), expected.len(), "{:?}", model.notes());
     for (note, expected) in model.notes().iter().zip(expected) {

@@ -140,6 +140,8 @@ fn adapters_that_cannot_be_used_are_refused_by_the_field() {
     let place = Workplace::new();
     let run = place.run_parity(&place.parity_experiment(1, SETTINGS));
     let folder = run.folder.join("checkpoints/step_000001");
+    // The changes are meant.
+    std::fs::remove_file(folder.join("SHA256SUMS")).unwrap();
     let path = folder.join("adapter_config.json");
     let text = std::fs::read_to_string(&path).unwrap();
     let base = place.model().canonicalize().unwrap();
@@ -279,14 +281,24 @@ fn settings_that_this_program_does_not_have_are_refused_by_name() {
         ("layers_to_transform", json!([0])),
         ("r", json!(3)),
         ("rank_pattern", json!({"q_proj": 5})),
+        ("rank_pattern", json!({"q_proj": 0})),
+        ("alpha_pattern", json!({"q_proj": "much"})),
     ] {
         let mut settings = json(&plain.join("adapter_config.json"));
         settings[field] = value.clone();
         std::fs::write(folder.join("adapter_config.json"), settings.to_string()).unwrap();
         let error = forms.load(&folder).map(|_| ()).unwrap_err();
         let text = error.to_string();
-        let word = if field == "r" || value.get("q_proj").is_some() { "lora_A.weight" } else { field };
-        assert!(error.exit_status() == 2 && text.contains(word), "{field} {value}: {text}");
+        let word = match value.get("q_proj") {
+            Some(rank) if rank == 5 => "lora_A.weight".to_string(),
+            Some(wrong) => {
+                assert!(text.contains(folder.to_str().unwrap()), "{text}");
+                format!("{field}.q_proj is {wrong}, for the module `model.layers.0.self_attn.q_proj`; ")
+            }
+            None if field == "r" => "lora_A.weight".to_string(),
+            None => field.to_string(),
+        };
+        assert!(error.exit_status() == 2 && text.contains(&word), "{field} {value}: {text}");
     }
 }
 

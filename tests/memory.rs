@@ -200,6 +200,14 @@ fn doctor_says_what_is_missing_and_what_to_change() {
     let output = command.args(["--set", remedy]).current_dir(place.path()).output().unwrap();
     assert_eq!((output.status.code(), &answer(&output)["fits"]), (Some(0), &Value::Bool(true)));
 
+    // A place in which no run folder can be made.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_orthant"));
+    command.args(["doctor", "experiment.ron", "--out", "experiment.ron/runs"]).current_dir(place.path());
+    let output = command.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && errors.contains("no run folder can be made"), "{errors}");
+    assert!(errors.contains("give another place with --out (experiment.ron/runs)"), "{errors}");
+
     // Data that is not there.
     let task = "task=Dataset(source: Local(\"nowhere.jsonl\"))".to_string();
     let output = orthant(&place, "doctor", &[task]);

@@ -131,7 +131,8 @@ fn one_evaluation_writes_to_a_folder_and_files_of_others_are_not_touched() {
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join(name), "{\"mine\": 1}\n").unwrap();
         let arguments = [&long[..5], &other, &["--out", folder.to_str().unwrap()]].concat();
-        refused(&place, &arguments, &["`orthant eval` did not write", "--out"]);
+        let named = format!("({})", if name == "settings.json" { folder.join(name) } else { folder.clone() }.display());
+        refused(&place, &arguments, &["`orthant eval` did not write", "--out", &named]);
         assert_eq!(fs::read_to_string(folder.join(name)).unwrap(), "{\"mine\": 1}\n");
     }
 }
@@ -221,12 +222,15 @@ fn evaluate(place: &Workplace) -> (Vec<&'static str>, String, String) {
         json!({ "id": format!("p{n}"), "problem": format!("{n} and {n}?"), "answer": "1" }).to_string() + "\n"
     };
     fs::write(place.path().join("suite.jsonl"), (0..6).map(row).collect::<String>()).unwrap();
+    fs::write(place.path().join("own.jinja"), "{{ problem }}").unwrap();
     let arguments = vec![
         "eval",
         "--model",
         "model",
         "--suite",
         "suite.jsonl",
+        "--template",
+        "own.jinja",
         "--samples",
         "2",
         "--max-new-tokens",
@@ -295,7 +299,12 @@ fn an_evaluation_goes_on_with_what_it_was_begun_with_or_records_the_change() {
     let begin_again = || fs::write(path("out/samples.jsonl"), &cut).unwrap();
     let ends = fs::read(path("model/generation_config.json")).unwrap();
     let suite = fs::read_to_string(path("suite.jsonl")).unwrap();
+    let mut tokenizer = json(&path("model/tokenizer.json"));
+    let strips = &mut tokenizer["added_tokens"][0]["lstrip"];
+    *strips = (!strips.as_bool().unwrap()).into();
     for (file, text, words) in [
+        ("own.jinja", "{{ problem }}{# the same #}", "SHA-256 of the template was "),
+        ("model/tokenizer.json", &tokenizer.to_string(), "SHA-256 of the model's tokenizer was "),
         (
             "model/generation_config.json",
             "{\"eos_token_id\": [256, 65]}",

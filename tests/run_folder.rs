@@ -121,6 +121,24 @@ fn a_damaged_checkpoint_is_refused_by_name_with_a_way_on() {
     let model = run.join("checkpoints/step_000004").display().to_string();
     let (status, stderr) = orthant(&place, &["eval", "--model", &model, "--suite", "countdown", "--out", "eval"]);
     assert!(status == 2 && stderr.contains("model.safetensors is damaged or was changed"), "{stderr}");
+    let model = run.join("checkpoints/step_000002");
+    let mut config = json(&model.join("config.json"));
+    config["rope_theta"] = json!(77.0);
+    fs::write(model.join("config.json"), config.to_string()).unwrap();
+    let model = model.display().to_string();
+    let (status, stderr) = orthant(&place, &["eval", "--model", &model, "--suite", "countdown", "--out", "eval"]);
+    assert!(status == 2 && stderr.contains("config.json is damaged or was changed"), "{stderr}");
+}
+
+#[test]
+fn folders_of_records_that_were_removed_are_made_again() {
+    let place = Workplace::new();
+    let run = four_steps(&place, "");
+    for name in ["rollouts", "figures"] {
+        fs::remove_dir_all(run.join(name)).unwrap();
+    }
+    resume_well(&place, &run, &["--set", "stop.steps=6"]);
+    assert!(run.join("rollouts/step_000006.jsonl").exists() && run.join("figures").exists());
 }
 
 #[test]
@@ -183,7 +201,9 @@ fn what_is_no_file_in_place_of_a_log_is_bad_input_and_is_not_waited_for() {
         ("is a pipe", &|path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success())),
         ("is a link", &|path| std::os::unix::fs::symlink("/dev/zero", path).unwrap()),
     ];
-    for name in ["metrics.jsonl", "events.jsonl", "evals.jsonl", "fidelity.jsonl", "log.txt", "manifest.json"] {
+    for name in
+        ["metrics.jsonl", "events.jsonl", "evals.jsonl", "fidelity.jsonl", "log.txt", "manifest.json", "metrics.json"]
+    {
         for (words, make) in make {
             let path = run.join(name);
             let kept = path.with_extension("kept");
@@ -226,7 +246,7 @@ fn damaged_logs_do_not_end_a_run_and_are_told_of() {
         fs::read(&path).unwrap()
     };
     let events_before = damaged("events.jsonl", b"\xff\n");
-    let metrics_before = damaged("metrics.jsonl", b"nonsense\n{\"step\": 3}\n");
+    let metrics_before = damaged("metrics.jsonl", b"nonsense\n{\"step\": 3, \"reward/mean\": 0.5}\n");
     let watched = WatchedRun::open(&run).unwrap().snapshots.load();
     let told: Vec<&str> = watched.warnings.iter().map(|(_, text)| text.as_str()).collect();
     let named =
@@ -237,7 +257,8 @@ fn damaged_logs_do_not_end_a_run_and_are_told_of() {
     assert_eq!(steps(&run), [1, 2, 3, 4, 5]);
     let texts: Vec<String> =
         events(&run, "warning").iter().map(|event| event["text"].as_str().unwrap().to_string()).collect();
-    let words = "metrics.jsonl: lines 5, 6 are damaged; the file as it was is kept as metrics.jsonl.damaged";
+    let words = "metrics.jsonl: line 5 is damaged, and line 6 says what stands there already; the file as it was is kept as \
+                 metrics.jsonl.damaged";
     assert!(texts.iter().any(|text| text == words), "{texts:?}");
     assert!(fs::read(run.join("events.jsonl.damaged")).unwrap() == events_before);
     assert!(fs::read(run.join("metrics.jsonl.damaged")).unwrap() == metrics_before);

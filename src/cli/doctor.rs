@@ -15,7 +15,7 @@ use crate::model::{ENCODER_FILES, ModelFiles, bundled_models, hub, open_device};
 use crate::tasks;
 use candle_core::Device;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 #[command(after_help = "Exit status 0 where the experiment can run here, 2 where it cannot.\n\n\
@@ -210,16 +210,20 @@ fn disk(experiment: &Experiment, checkpoint: u64, arguments: &DoctorArguments, r
     report.line("disk", format!("{text}{free}"));
     // Another machine has another disk.
     if arguments.memory.is_none()
-        && let Err(error) = space::require(
-            &arguments.out,
-            needed,
-            "all checkpoints",
-            "raise record.checkpoint_every, or give another --out",
-        )
+        && let Err(problem) = place(&arguments.out, needed)
     {
-        report.problems.push(error.to_string());
+        report.problems.push(problem);
     }
     report.json.insert("disk".to_string(), needed.into());
+}
+
+/// Refuses a place for run folders in which none can be made, or with less than `needed` bytes of room.
+fn place(out: &Path, needed: u64) -> Result<(), String> {
+    space::holds_folders(out).map_err(|error| {
+        format!("no run folder can be made there: {error}; give another place with --out ({})", out.display())
+    })?;
+    let remedy = "raise record.checkpoint_every, or give another --out";
+    space::require(out, needed, "all checkpoints", remedy).map_err(|error| error.to_string())
 }
 
 /// Whether something is there, or what is to be done about it.

@@ -84,6 +84,7 @@ fn train(config: &Pretrain) -> Result<()> {
         eos_token_ids: vec![end],
     };
     shape.validate()?;
+    check_positions(config, task.as_ref(), &suites, &tokenizer, end)?;
     let weights = Weights::random(&shape, INIT_STD, config.seed, data_type(Precision::F32), &device)?;
     let model = LanguageModel::new(shape, tokenizer, weights)?;
     let OptimizerConfig::AdamW(settings) = &config.optimizer;
@@ -103,8 +104,9 @@ fn train(config: &Pretrain) -> Result<()> {
     let (started, tokens_before) = (Instant::now(), progress.tokens);
     let mut saved = Instant::now();
     for step in progress.step + 1..=config.steps {
-        let examples = examples(task.as_ref(), &model, config, step, end)?;
-        let lengths: Vec<usize> = examples.iter().map(|(prompt, response)| prompt.len() + response.len()).collect();
+        let examples = examples(task.as_ref(), &model.tokenizer, config, step, end)?;
+        let lengths = lengths(&examples);
+        fits(&lengths, config.model.positions)?;
         let targets: usize = examples.iter().map(|(_, response)| response.len()).sum();
         let mut sum = GradientSum::new(&model.trainable, &model.weights, false, &mut buffers)?;
         let mut total = 0.0;
@@ -125,8 +127,8 @@ fn train(config: &Pretrain) -> Result<()> {
         bar.inc(1);
         let is_due = |every: Every| every.is_due(step) || step == config.steps;
         for (evaluation, suite) in config.evaluations.iter().zip(&suites).filter(|(e, _)| is_due(e.every)) {
-            let tokens = 96.min(config.model.positions / 2);
-            let record = evaluate(&model, suite, evaluation, tokens, config.seed, step, |_| ())?;
+            let record =
+                evaluate(&model, suite, evaluation, new_tokens(config.model.positions), config.seed, step, |_| ())?;
             tell_above(
                 &bar,
                 &format!("step {step}: loss {:.4}, {}", progress.loss.unwrap_or(f64::NAN), describe(&record)),
@@ -223,15 +225,68 @@ impl Progress {
     }
 }
 
-/// The worked solutions of one step: (prompt, solution with end-of-text) as token ids.
-#[allow(clippy::type_complexity, reason = "a pair of token lists needs no name of its own")]
+/// Worked solutions that are looked at before work begins.
+const SEEN_SOLUTIONS: u64 = 1 << 14;
+
+/// Most tokens of a completion in evaluations.
+fn new_tokens(positions: usize) -> usize {
+    96.min(positions / 2)
+}
+
+/// Refuses too few positions for the worked solutions that come first, or for a suite.
+fn check_positions(
+    config: &Pretrain,
+    task: &dyn Task,
+    suites: &[Suite],
+    tokenizer: &TextTokenizer,
+    end: u32,
+) -> Result<()> {
+    let positions = config.model.positions;
+    let steps = config.steps.min(SEEN_SOLUTIONS.div_ceil(config.batch as u64));
+    for step in 1..=steps {
+        fits(&lengths(&examples(task, tokenizer, config, step, end)?), positions)?;
+    }
+    for suite in suites {
+        let (prompt, new) = (suite.longest_prompt(tokenizer)?, new_tokens(positions));
+        if prompt + new > positions {
+            let problem = format!(
+                "is {positions}; the suite {} has a prompt of {prompt} tokens, after which {new} are sampled; raise it",
+                suite.name
+            );
+            return Err(Error::field("model.positions", problem));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses prompts with solutions of more tokens than the model has positions.
+fn fits(lengths: &[usize], positions: usize) -> Result<()> {
+    let longest = lengths.iter().copied().max().unwrap_or(0);
+    if longest <= positions {
+        return Ok(());
+    }
+    let problem = format!(
+        "is {positions}; the task has a worked solution of {longest} tokens, prompt and end included; raise it to that at least"
+    );
+    Err(Error::field("model.positions", problem))
+}
+
+/// Tokens of each example.
+fn lengths(examples: &[Example]) -> Vec<usize> {
+    examples.iter().map(|(prompt, response)| prompt.len() + response.len()).collect()
+}
+
+/// (prompt, solution with end-of-text) as token ids.
+type Example = (Vec<u32>, Vec<u32>);
+
+/// The worked solutions of one step.
 fn examples(
     task: &dyn Task,
-    model: &LanguageModel,
+    tokenizer: &TextTokenizer,
     config: &Pretrain,
     step: u64,
     end: u32,
-) -> Result<Vec<(Vec<u32>, Vec<u32>)>> {
+) -> Result<Vec<Example>> {
     let first = (step - 1) * config.batch as u64;
     (first..first + config.batch as u64)
         .into_par_iter()
@@ -244,9 +299,9 @@ fn examples(
                     task.name()
                 ))
             })?;
-            let mut response = model.tokenizer.encode(&solution)?;
+            let mut response = tokenizer.encode(&solution)?;
             response.push(end);
-            Ok((model.tokenizer.encode(&problem.prompt)?, response))
+            Ok((tokenizer.encode(&problem.prompt)?, response))
         })
         .collect()
 }

@@ -152,32 +152,40 @@ impl Started {
         let end = self.run.join();
         let followed = self.follower.join().unwrap_or_else(|_| Err(Error::failed("the progress display failed")));
         let own = Ended { snapshot: snapshots.load(), end };
-        let was_stopped = tell_of_ends(own, start::wait(&self.others), self.json)?;
+        let was_stopped = tell_of_ends(Some(own), start::wait(&self.others), self.json)?;
         followed.and(picture)?;
         Ok(if was_stopped && self.interrupted.load(Ordering::SeqCst) { INTERRUPTED } else { 0 })
     }
 }
 
-/// Tells how the program's `own` run ended, and the `others` that were started in its window. A run that was gone on with there ended as
-/// it did then. Says whether any was stopped.
-fn tell_of_ends(own: Ended, others: Vec<Ended>, json: bool) -> Result<bool> {
-    let folder = own.snapshot.info.directory.clone();
+/// Tells how the program's `own` run ended, where it has one, and the `others` that were started in its window. A run that was gone on
+/// with there ended as it did then. Says whether any was stopped; what the last of those failed of that did is the error.
+pub(super) fn tell_of_ends(own: Option<Ended>, others: Vec<Ended>, json: bool) -> Result<bool> {
+    let folder = own.as_ref().map(|own| own.snapshot.info.directory.clone());
+    let is_own = |snapshot: &RunSnapshot| folder.as_ref() == Some(&snapshot.info.directory);
     let mut last: Vec<Ended> = Vec::new();
-    for ended in std::iter::once(own).chain(others) {
+    for ended in own.into_iter().chain(others) {
         last.retain(|before| before.snapshot.info.directory != ended.snapshot.info.directory);
         last.push(ended);
     }
     // The program's own comes last, for its machine-readable line does.
-    last.sort_by_key(|ended| ended.snapshot.info.directory == folder);
-    let (mut was_stopped, mut done) = (false, Ok(()));
+    last.sort_by_key(|ended| is_own(&ended.snapshot));
+    let (mut was_stopped, mut errors) = (false, Vec::new());
     for Ended { snapshot, end } in last {
         let told = end.map_err(|error| with_way_on(error, &snapshot)).and_then(|end| {
             was_stopped |= end == RunEnd::Stopped;
-            summarize(&snapshot, end, json && snapshot.info.directory == folder)
+            summarize(&snapshot, end, json && is_own(&snapshot))
         });
-        done = done.and(told);
+        errors.extend(told.err());
     }
-    done.map(|()| was_stopped)
+    one_of(errors, |error| note!("error: {error}")).map_or(Ok(was_stopped), Err)
+}
+
+/// The last of several errors, for the program to end with, after the others have been told.
+fn one_of(mut errors: Vec<Error>, tell: impl FnMut(Error)) -> Option<Error> {
+    let last = errors.pop();
+    errors.into_iter().for_each(tell);
+    last
 }
 
 /// Adds how to go on to what a run failed of.
@@ -253,7 +261,7 @@ fn follow_all(own: RunHandle, others: &StartedRuns, is_closed: &AtomicBool) -> R
 fn follow(handle: &RunHandle) -> Result<()> {
     let first = handle.snapshots.load();
     let info = &first.info;
-    let named = say!("{}, seed {}: {} on {} ({})", info.name(), info.seed(), info.method, info.model, info.device);
+    let named = say!("{}, seed {}: {} on {} ({})", info.name(), info.seed(), info.method(), info.model, info.device);
     let mut told = named.and_then(|()| say!("run folder {}", info.directory.display()));
     // What a run that begins is warned of; where one goes on, what that has changed.
     let began = first.events.iter().rposition(|event| event.kind == EventKind::Resumed).unwrap_or(0);
@@ -335,11 +343,27 @@ mod tests {
             end,
         };
         let failed = || Err(Error::failed("disk full"));
-        assert!(!tell_of_ends(ended("a", failed()), vec![ended("a", Ok(RunEnd::Finished))], false).unwrap());
-        assert!(!tell_of_ends(ended("a", Ok(RunEnd::Stopped)), vec![ended("a", Ok(RunEnd::Finished))], true).unwrap());
-        assert!(tell_of_ends(ended("a", Ok(RunEnd::Finished)), vec![ended("a", Ok(RunEnd::Stopped))], true).unwrap());
-        let other = tell_of_ends(ended("a", failed()), vec![ended("b", Ok(RunEnd::Finished))], false);
+        let (finished, stopped) = (|| Ok(RunEnd::Finished), || Ok(RunEnd::Stopped));
+        assert!(!tell_of_ends(Some(ended("a", failed())), vec![ended("a", finished())], false).unwrap());
+        assert!(!tell_of_ends(Some(ended("a", stopped())), vec![ended("a", finished())], true).unwrap());
+        assert!(tell_of_ends(Some(ended("a", finished())), vec![ended("a", stopped())], true).unwrap());
+        let other = tell_of_ends(Some(ended("a", failed())), vec![ended("b", finished())], false);
         assert!(other.unwrap_err().to_string().contains("disk full"), "another run mends nothing");
+        // A window without a run of its own ends by the same rules.
+        assert!(!tell_of_ends(None, vec![ended("a", failed()), ended("a", finished())], false).unwrap());
+        let error = tell_of_ends(None, vec![ended("a", failed()), ended("b", stopped())], false).unwrap_err();
+        assert!(error.to_string().contains("start it again with `orthant run a"), "{error}");
+    }
+
+    #[test]
+    fn of_several_errors_each_is_told() {
+        let mut told = Vec::new();
+        let errors = Vec::from(["first", "second", "third"].map(Error::failed));
+        let last = one_of(errors, |error| told.push(error.to_string()));
+        assert_eq!(
+            (told, last.unwrap().to_string()),
+            (vec!["first".to_owned(), "second".to_owned()], "third".to_owned())
+        );
     }
 
     #[test]

@@ -37,10 +37,10 @@ pub(super) struct ScoreArguments {
     #[arg(long, value_name = "T", default_value_t = 1.0, value_parser = at_least_a_hundredth)]
     temperature: f64,
     /// Strength of the shaping.
-    #[arg(long, default_value_t = 0.5, value_parser = not_negative)]
+    #[arg(long, default_value_t = 0.5, value_parser = strength)]
     lambda: f64,
     /// Shaped rewards are clipped to plus or minus this.
-    #[arg(long, default_value_t = 3.0, value_parser = not_negative)]
+    #[arg(long, default_value_t = 3.0, value_parser = above_zero)]
     clip: f64,
     /// The length of the unexplained part of a direction, or its square.
     #[arg(long, value_enum, default_value_t = NoveltyChoice::Residual)]
@@ -93,18 +93,22 @@ enum AlphaChoice {
 }
 
 fn at_least_a_hundredth(text: &str) -> Result<f64, String> {
-    number(text, 0.01)
+    number(text, |value| value >= 0.01, "of at least 0.01")
 }
 
-fn not_negative(text: &str) -> Result<f64, String> {
-    number(text, 0.0)
+/// As an experiment's `method.lambda`.
+fn strength(text: &str) -> Result<f64, String> {
+    number(text, |value| (0.0..=2.0).contains(&value), "between 0 and 2")
 }
 
-fn number(text: &str, least: f64) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if value.is_finite() && value >= least => Ok(value),
-        _ => Err(format!("give a number of at least {least}")),
-    }
+/// As an experiment's `method.clip`.
+fn above_zero(text: &str) -> Result<f64, String> {
+    number(text, |value| value as f32 > 0.0, "above 0")
+}
+
+fn number(text: &str, fits: impl Fn(f64) -> bool, range: &str) -> Result<f64, String> {
+    let value = text.parse().ok().filter(|value: &f64| value.is_finite() && fits(*value));
+    value.ok_or_else(|| format!("give a number {range}"))
 }
 
 impl ScoreArguments {

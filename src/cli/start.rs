@@ -1,7 +1,7 @@
 //! `orthant` without a command: the desktop, with experiments to start and runs to look at.
 
 use super::WindowArguments;
-use super::run::{INTERRUPTED, stop_on_interrupt};
+use super::run::{INTERRUPTED, stop_on_interrupt, tell_of_ends};
 use super::terminal::note;
 use crate::dashboard::{self, Places, StartedRuns, WindowEnd};
 use crate::error::{Error, Result};
@@ -59,12 +59,9 @@ fn lock(runs: &StartedRuns) -> MutexGuard<'_, Vec<Run>> {
 /// What comes after a window that has no run of its own: waits for those that were started in it. Gives the exit status.
 pub(super) fn conclude(end: WindowEnd, runs: &StartedRuns, interrupted: &AtomicBool) -> Result<u8> {
     let goes_on = matches!(&end, WindowEnd::Lost(error) if tell_of_loss(error, runs));
-    let mut is_stopped = false;
-    for Ended { end, .. } in wait(runs) {
-        is_stopped |= end? == RunEnd::Stopped;
-    }
+    let was_stopped = tell_of_ends(None, wait(runs), false)?;
     let done = if goes_on { Ok(()) } else { end.into_result() };
-    done.map(|()| if is_stopped && interrupted.load(Ordering::SeqCst) { INTERRUPTED } else { 0 })
+    done.map(|()| if was_stopped && interrupted.load(Ordering::SeqCst) { INTERRUPTED } else { 0 })
 }
 
 /// Tells runs that a window started that it is gone; says whether any goes on.

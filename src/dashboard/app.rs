@@ -149,7 +149,9 @@ impl Dashboard {
     fn take_in(&mut self, ctx: &egui::Context) {
         let now = ctx.input(|input| input.time);
         // Curves of all runs are laid over each other, so they follow one setting.
-        if let Some(settings) = self.runs.get(self.active).map(|run| run.state.curve_settings.clone()) {
+        if let Some(run) = self.runs.get_mut(self.active) {
+            run.state.curve_settings.offer_declared();
+            let settings = run.state.curve_settings.clone();
             for run in &mut self.runs {
                 run.state.curve_settings.clone_from(&settings);
             }
@@ -158,7 +160,9 @@ impl Dashboard {
         let is_pressed = ctx.input(|input| input.pointer.could_any_button_be_click());
         let is_held = is_pressed || ctx.current_pass_index() > 0;
         for run in self.runs.iter_mut().filter(|_| !is_held) {
-            run.take_in(now);
+            if run.take_in(now) {
+                self.textures.clear();
+            }
         }
         if let Some(start) = &mut self.start {
             start.take_in();

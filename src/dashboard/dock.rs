@@ -200,6 +200,7 @@ impl Behavior<PanelKind> for Panes<'_, '_> {
         let Some(active) = tabs.active else { return };
         let Some(Tile::Pane(panel)) = tiles.get(active) else { return };
         let (panel, rect) = (*panel, tiles.rect(active));
+        self.state.palette.panels.extend(rect.map(|rect| (panel, rect)));
         ui.add_space(6.0);
         let button = egui::Button::new("").frame(false).min_size(egui::vec2(20.0, 20.0));
         let (response, _) = egui::containers::menu::MenuButton::from_button(button).ui(ui, |ui| {

@@ -30,7 +30,7 @@ pub(crate) struct Traits<'a> {
 impl<'a> Traits<'a> {
     fn of(run: &'a State) -> Self {
         let info = &run.snapshot.info;
-        Self { name: info.name(), method: &info.method, settings: &run.settings }
+        Self { name: info.name(), method: info.method(), settings: &run.settings }
     }
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn labels(runs: &[&State]) -> Vec<Label> {
             }
         }
     }
-    let method = |run: &State| run.snapshot.info.method.clone();
+    let method = |run: &State| run.snapshot.info.method().to_owned();
     let variant = |place: usize| runs[..place].iter().filter(|other| method(other) == method(runs[place])).count();
     names.into_iter().enumerate().map(|(place, name)| Label { name, variant: variant(place) }).collect()
 }

@@ -92,6 +92,13 @@ pub struct DashboardOptions {
     pub interrupted: Arc<AtomicBool>,
 }
 
+impl DashboardOptions {
+    /// Whether the window opens where and as large as the last one was: not where a size is given, nor for a picture.
+    fn remembers_window(&self) -> bool {
+        self.screenshot.is_none() && self.size.is_none()
+    }
+}
+
 /// Save the window as PNG once `after_step` steps are finished, then close the window.
 #[derive(Clone, Debug)]
 pub struct Screenshot {
@@ -192,7 +199,7 @@ fn show_window(
         .with_min_inner_size(MIN_WINDOW_SIZE);
     let native = eframe::NativeOptions {
         viewport,
-        persist_window: !takes_picture,
+        persist_window: options.remembers_window(),
         // Pictures do not depend on what an earlier window left behind.
         persistence_path: takes_picture.then(|| std::env::temp_dir().join(format!("orthant-{}", std::process::id()))),
         ..eframe::NativeOptions::default()
@@ -240,5 +247,19 @@ pub fn display_available() -> bool {
         ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
     } else {
         true
+    }
+}
+
+#[cfg(test)]
+mod option_tests {
+    use super::*;
+
+    #[test]
+    fn a_size_that_is_given_wins_over_that_of_the_last_window() {
+        assert!(DashboardOptions::default().remembers_window());
+        let sized = DashboardOptions { size: Some([900.0, 600.0]), ..DashboardOptions::default() };
+        assert!(!sized.remembers_window());
+        let screenshot = Some(Screenshot { path: "a.png".into(), after_step: None });
+        assert!(!DashboardOptions { screenshot, ..DashboardOptions::default() }.remembers_window());
     }
 }

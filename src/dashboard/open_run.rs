@@ -63,17 +63,20 @@ impl OpenRun {
         Ok(Self { source, loader, problems: None, wake: ctx.clone(), state, stop_sent: false })
     }
 
-    /// Takes in the newest snapshot at `now`, seconds of egui's clock.
-    pub(super) fn take_in(&mut self, now: f64) {
+    /// Takes in the newest snapshot at `now`, seconds of egui's clock. Says whether the run was taken back since the one before: steps
+    /// that were read or drawn are not those that come now.
+    pub(super) fn take_in(&mut self, now: f64) -> bool {
         let snapshot = self.source.snapshots().load();
-        if snapshot.history.len() < self.state.snapshot.history.len() {
-            // The run was taken back: steps that were read are not those that come now.
+        let is_taken_back = snapshot.generation != self.state.snapshot.generation;
+        if is_taken_back {
             self.loader.forget();
+            self.problems = None;
         }
         self.state.take_in(snapshot, now);
         if let Some(latest) = &self.state.snapshot.latest {
             self.loader.keep(latest);
         }
+        is_taken_back
     }
 
     /// Takes the step at the cursor where it is at hand.

@@ -161,7 +161,7 @@ fn a_click_on_a_point_of_the_scatter_plot_chooses_its_completion() {
 #[test]
 fn tokens_are_shaded_where_they_are_recorded_and_say_what_they_are() {
     let mut window = open(testing::snapshot(20, 1, 2));
-    assert!(window.has("Tokens are recorded every record.tokens_every steps."));
+    assert!(window.has("Tokens are recorded every 25 steps (record.tokens_every)."));
     let snapshot = with_step(testing::snapshot(21, 1, 2), testing::add_tokens);
     window.update(|now| *now = snapshot.clone());
     assert!(!window.has("Tokens are recorded every"));

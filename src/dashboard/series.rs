@@ -51,6 +51,8 @@ pub(crate) struct CurvePanel {
 pub(crate) struct CurveSettings {
     /// The plots in order.
     pub(crate) panels: Vec<CurvePanel>,
+    /// Metrics with plots of their own that have been among them: one that is not there any more was removed.
+    pub(crate) offered: Vec<&'static str>,
     /// Steps over which curves are smoothed; 0 shows them as recorded.
     pub(crate) span: u32,
     /// What the x axis shows.
@@ -63,25 +65,31 @@ pub(crate) struct CurveSettings {
     pub(crate) hidden: Vec<std::path::PathBuf>,
 }
 
+/// The plots of those metrics that have one of their own by their declaration, in order.
+fn declared() -> Vec<CurvePanel> {
+    let panel = |metric: &'static Metric| {
+        let is_optional = match metric.plot {
+            Plot::Always(_) => false,
+            Plot::WhereMeasured(_) => true,
+            Plot::Asked => return None,
+        };
+        Some(CurvePanel { metrics: vec![metric], is_log: false, is_optional })
+    };
+    measured::declare_built_in();
+    let mut panels: Vec<CurvePanel> = metrics::known().into_iter().filter_map(panel).collect();
+    let area = |panel: &CurvePanel| {
+        let name = panel.metrics[0].name.split('/').next().unwrap_or_default();
+        AREAS.iter().position(|area| *area == name).unwrap_or(AREAS.len())
+    };
+    panels.sort_by_key(area);
+    panels
+}
+
 impl Default for CurveSettings {
     fn default() -> Self {
-        // Those that have a plot of their own by their declaration.
-        let panel = |metric: &'static Metric| {
-            let is_optional = match metric.plot {
-                Plot::Always(_) => false,
-                Plot::WhereMeasured(_) => true,
-                Plot::Asked => return None,
-            };
-            Some(CurvePanel { metrics: vec![metric], is_log: false, is_optional })
-        };
-        measured::declare_built_in();
-        let mut panels: Vec<CurvePanel> = metrics::known().into_iter().filter_map(panel).collect();
-        let area = |panel: &CurvePanel| {
-            let name = panel.metrics[0].name.split('/').next().unwrap_or_default();
-            AREAS.iter().position(|area| *area == name).unwrap_or(AREAS.len())
-        };
-        panels.sort_by_key(area);
+        let panels = declared();
         Self {
+            offered: panels.iter().map(|panel| panel.metrics[0].name).collect(),
             panels,
             span: SMOOTHING_STEPS,
             axis: Axis::default(),
@@ -89,6 +97,22 @@ impl Default for CurveSettings {
             pins: Vec::new(),
             hidden: Vec::new(),
         }
+    }
+}
+
+impl CurveSettings {
+    /// Adds the plots of metrics that have become known: a run that was opened later may declare some. What the person added, changed or
+    /// removed stays so.
+    pub(crate) fn offer_declared(&mut self) {
+        let declared = declared();
+        let names: Vec<&'static str> = declared.iter().map(|panel| panel.metrics[0].name).collect();
+        let place = |metric: &Metric| names.iter().position(|name| *name == metric.name);
+        for (rank, new) in declared.into_iter().enumerate().filter(|(rank, _)| !self.offered.contains(&names[*rank])) {
+            let is_later = |panel: &CurvePanel| place(panel.metrics[0]).is_some_and(|other| other > rank);
+            let before = self.panels.iter().position(is_later).unwrap_or(self.panels.len());
+            self.panels.insert(before, new);
+        }
+        self.offered = names;
     }
 }
 
@@ -378,9 +402,6 @@ impl Curves {
 
     /// Takes in what is new, for the metrics and the smoothing that `settings` asks for.
     pub(crate) fn extend(&mut self, history: &History, evaluations: &[EvaluationRecord], settings: &CurveSettings) {
-        if history.len() < self.times.len() {
-            *self = Self::default();
-        }
         let known = self.times.len();
         for metric in settings.panels.iter().flat_map(|panel| &panel.metrics).chain(&OVER_TIME) {
             if self.of(metric).is_none() {
@@ -537,16 +558,28 @@ mod tests {
     }
 
     #[test]
-    fn a_shorter_history_starts_the_curves_anew() {
-        let settings = CurveSettings::default();
-        let mut long = History::default();
-        (1..=3).for_each(|step| long.push(row(step, 0.0)));
-        let mut short = History::default();
-        short.push(row(1, 0.0));
-        let mut curves = Curves::default();
-        curves.extend(&long, &[], &settings);
-        curves.extend(&short, &[], &settings);
-        assert_eq!(reward(&curves).raw.len(), 1);
+    fn plots_that_are_declared_later_are_offered_once_and_leave_what_was_chosen() {
+        static LATER: Metric = Metric::new("policy/later", "A test's own.").plot(Plot::WhereMeasured("Later"));
+        let mut untouched = CurveSettings::default();
+        let mut chosen = CurveSettings::default();
+        let removed = chosen.panels.remove(0);
+        let added = CurvePanel { metrics: vec![&measured::TIME_STEP_S], is_log: true, is_optional: false };
+        chosen.panels.push(added.clone());
+        metrics::declare(&[&LATER]);
+        let is_later = |panel: &CurvePanel| panel.metrics[0].name == LATER.name;
+        untouched.offer_declared();
+        assert!(untouched.panels.iter().any(is_later));
+        // Nobody changed anything, so there is nothing to reset.
+        let mut first = declared();
+        first.retain(|panel| untouched.offered.contains(&panel.metrics[0].name));
+        assert_eq!(untouched.panels, first);
+        chosen.offer_declared();
+        assert!(
+            chosen.panels.iter().any(is_later) && chosen.panels.contains(&added) && !chosen.panels.contains(&removed)
+        );
+        chosen.panels.retain(|panel| !is_later(panel));
+        chosen.offer_declared();
+        assert!(!chosen.panels.iter().any(is_later), "it was removed");
     }
 
     #[test]

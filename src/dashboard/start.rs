@@ -5,7 +5,7 @@ use super::state::{Resumption, resumption, silence_s};
 use crate::error::{Error, Result};
 use crate::experiment::{self, Experiment};
 use crate::files::{self, SETTINGS_BYTES};
-use crate::run::{Event, EventKind, RecordedState, RunDir};
+use crate::run::{Event, EventKind, RecordedState, RunDir, Standing};
 use crate::stages::metrics;
 use crate::trainer::Run;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -429,38 +429,50 @@ fn find(places: &Places, before: &Found) -> Found {
 
 fn past_run(path: &Path, written: Option<SystemTime>) -> Option<PastRun> {
     let (run, experiment) = RunDir::open(path).ok()?;
-    let manifest = run.read_manifest()?;
+    let Standing { manifest, is_interrupted } = run.standing();
+    // One that was killed early has said nothing of itself; one that is about to will.
+    let (recorded, step, started) = match manifest {
+        Some(manifest) => (manifest.state, manifest.step, manifest.started),
+        None if is_interrupted => (RecordedState::Training, 0, begun(path)),
+        None => return None,
+    };
     let last = run.last_metrics().ok().flatten();
     let evaluation = run.read_evaluations().ok().and_then(|records| records.last().cloned());
-    let error = (manifest.state == RecordedState::Failed)
+    let error = (recorded == RecordedState::Failed)
         .then(|| run.read_events().ok()?.into_iter().rev().find(|event: &Event| event.kind == EventKind::Error))
         .flatten();
     let unwritten_s = written.and_then(|written| written.elapsed().ok()).map_or(0.0, |age| age.as_secs_f64());
-    let is_interrupted = run.is_interrupted(&manifest);
-    let is_silent = manifest.state == RecordedState::Training && unwritten_s > silence_s(last.as_ref());
-    let has_ended = manifest.state != RecordedState::Training || is_interrupted || is_silent;
+    let is_silent = recorded == RecordedState::Training && unwritten_s > silence_s(last.as_ref());
+    let has_ended = recorded != RecordedState::Training || is_interrupted || is_silent;
     let checkpoint = run.checkpoint_steps().ok().and_then(|steps| steps.last().copied());
-    let is_finished = manifest.state == RecordedState::Finished;
+    let is_finished = recorded == RecordedState::Finished;
     Some(PastRun {
         path: path.to_path_buf(),
         name: experiment.name.clone(),
         method: experiment.method.label().to_owned(),
         seed: experiment.seed,
-        state: match manifest.state {
+        state: match recorded {
             _ if is_interrupted => PastState::Interrupted,
             _ if is_silent => PastState::Silent,
             state => PastState::Recorded(state),
         },
-        steps: (last.as_ref().map_or(manifest.step, |row| row.step), experiment.stop.steps),
+        steps: (last.as_ref().map_or(step, |row| row.step), experiment.stop.steps),
         resumption: resumption(has_ended, is_finished, checkpoint, experiment.stop.steps),
         differences: Vec::new(),
         settings: labels::settings(&experiment),
-        started: manifest.started,
+        started,
         accuracy: last.and_then(|row| row.get(&metrics::REWARD_ACCURACY)),
         pass_at_1: evaluation.and_then(|record| record.pass(1)).map(|estimate| estimate.value),
         error: error.map(|event| event.text),
         written,
     })
+}
+
+/// When a run began that has not said so itself: when its experiment was written.
+fn begun(path: &Path) -> String {
+    let written = std::fs::metadata(path.join("experiment.ron")).and_then(|file| file.modified()).ok();
+    let time = written.and_then(|written| jiff::Timestamp::try_from(written).ok());
+    time.map_or_else(String::new, |time| format!("{time:.0}"))
 }
 
 #[cfg(test)]
@@ -534,6 +546,20 @@ mod tests {
         editor.save().unwrap();
         assert!(!editor.is_changed());
         assert_eq!(std::fs::read_to_string(folder.path().join("c.ron")).unwrap(), editor.text);
+    }
+
+    #[test]
+    fn a_run_that_was_killed_before_it_said_anything_is_listed_as_interrupted() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = Places { experiments: folder.path().join("experiments"), runs: folder.path().join("runs") };
+        let run = RunDir::create(&places.runs, &experiment::from_text(SMALL, "small").unwrap()).unwrap();
+        let listed = || find(&places, &Found::default()).runs;
+        let lock = run.lock().unwrap();
+        assert!(listed().is_empty(), "it will say what it is");
+        drop(lock);
+        let [run] = &listed()[..] else { panic!("it is not listed") };
+        assert_eq!((run.state, run.steps, run.resumption), (PastState::Interrupted, (0, 7), Some(Resumption::Never)));
+        assert!(run.started.ends_with('Z'), "{}", run.started);
     }
 
     #[cfg(unix)]

@@ -16,7 +16,7 @@ use super::tokens::{self, Differences, TextView};
 use crate::experiment;
 use crate::metrics::MetricRow;
 use crate::run::{
-    CosineKind, Event, EventKind, FidelityRecord, GroupView, LiveSetting, RunSnapshot, RunState, StepView,
+    CosineKind, Event, EventKind, FidelityRecord, GroupView, LiveSetting, RunInfo, RunSnapshot, RunState, StepView,
     TrainerCommand,
 };
 use crate::stages::metrics;
@@ -150,6 +150,8 @@ pub(crate) struct State {
     pub(crate) label: Label,
     /// The settings of its experiment by their paths, without name and seed; empty where it cannot be read.
     pub(crate) settings: Vec<(String, String)>,
+    /// The experiment as RON, or why it cannot be written.
+    pub(crate) experiment_text: String,
     /// The rollouts that every panel shows: of the step at the cursor, or of an earlier one while that is being read.
     pub(crate) shown: Option<Arc<StepView>>,
     /// The step that the person moved to; `None` follows the newest.
@@ -253,6 +255,7 @@ impl State {
             snapshot: snapshot.clone(),
             label: Label::default(),
             settings: Vec::new(),
+            experiment_text: String::new(),
             group: 0,
             comparison: CosineKind::default(),
             order: Order::default(),
@@ -281,7 +284,7 @@ impl State {
             rows: None,
             scales: None,
         };
-        state.settings = labels::settings(&state.snapshot.info.experiment);
+        state.read_experiment(&snapshot.info);
         state.label = labels::labels(&[&state]).remove(0);
         state.take_in(snapshot, 0.0);
         state
@@ -290,10 +293,14 @@ impl State {
     /// Takes in the newest snapshot at `now`, seconds of egui's clock.
     pub(crate) fn take_in(&mut self, snapshot: RunSnapshot, now: f64) {
         self.now = now;
-        if snapshot.history.len() < self.snapshot.history.len() {
+        if snapshot.generation != self.snapshot.generation {
             // The run was taken back: its later steps are others now.
             (self.shown, self.absent, self.cursor) = (None, None, None);
             (self.geometry, self.differences, self.rows, self.scales) = (None, None, None, None);
+            (self.curves, self.problems) = (Curves::default(), Arc::default());
+        }
+        if !Arc::ptr_eq(&snapshot.info, &self.snapshot.info) {
+            self.read_experiment(&snapshot.info);
         }
         self.curves.extend(&snapshot.history, &snapshot.evaluations, &self.curve_settings);
         let before = self.newest_step();
@@ -323,6 +330,11 @@ impl State {
             self.show(latest);
         }
         self.note_wanted();
+    }
+
+    fn read_experiment(&mut self, info: &RunInfo) {
+        self.settings = labels::settings(&info.began);
+        self.experiment_text = info.experiment_ron().unwrap_or_else(|error| error.to_string());
     }
 
     fn show(&mut self, view: Arc<StepView>) {
@@ -721,7 +733,7 @@ impl State {
 
     /// The value of a setting now: as last changed, or as the experiment has it; `None` where it cannot be changed.
     pub(crate) fn live(&self, setting: LiveSetting) -> Option<f64> {
-        let written = setting.of(&self.snapshot.info.experiment)?;
+        let written = setting.of(&self.snapshot.info.began)?;
         Some(self.snapshot.value_of(setting).unwrap_or(written))
     }
 

@@ -6,6 +6,7 @@ use super::dock::Dock;
 use super::open_run::RunSource;
 use super::opener::Opener;
 use super::start::StartedRuns;
+use super::state::State;
 use super::testing::{self, Window, name_completions, with_metric, with_step};
 use super::theme::Themes;
 use crate::run::{CosineKind, RunHandle, RunSnapshot, RunState, TrainerCommand};
@@ -548,6 +549,23 @@ fn the_palette_finds_and_does_what_is_typed() {
 }
 
 #[test]
+fn the_palette_copies_saves_and_pins() {
+    let mut window = Window::open(testing::snapshot(20, 2, 4));
+    let offers = |window: &mut Window, words: &str, name: &str, then: Key| {
+        window.press(Modifiers::COMMAND, Key::K);
+        window.harness.get_by_label("Command").type_text(words);
+        window.settle();
+        assert!(window.has(name), "{name}");
+        window.press(Modifiers::NONE, then);
+    };
+    offers(&mut window, "save geometry", "Save a picture of geometry", Key::Escape);
+    offers(&mut window, "pin", "Pin the pair that is shown", Key::Enter);
+    offers(&mut window, "pin", "Let go of the pinned pair", Key::Enter);
+    offers(&mut window, "pin", "Pin the pair that is shown", Key::Escape);
+    offers(&mut window, "copy experiment", "Copy experiment as RON", Key::Enter);
+}
+
+#[test]
 fn the_palette_is_as_high_again_once_everything_is_found_again() {
     let mut window = Window::open(testing::snapshot(20, 2, 4));
     window.press(Modifiers::COMMAND, Key::K);
@@ -784,11 +802,27 @@ fn a_run_that_was_taken_back_shows_its_new_steps() {
     let mut window =
         Window::open(with_step(testing::snapshot(20, 1, 4), |view| view.groups[0].prompt = "old".to_owned()));
     assert!(window.has("old"));
-    window.update(|snapshot| *snapshot = testing::snapshot(10, 1, 4));
+    let shown = |value: f64| format!("{} nats", super::format::compact(value));
     window.update(|snapshot| {
-        *snapshot = with_step(testing::snapshot(20, 1, 4), |view| view.groups[0].prompt = "new".to_owned());
+        let again = with_step(testing::snapshot(20, 1, 4), |view| view.groups[0].prompt = "new".to_owned());
+        *snapshot = with_metric(again, &crate::stages::metrics::POLICY_ENTROPY, |_| 7.125);
+        // It has come as far as before.
+        snapshot.generation = 1;
     });
     assert!(window.has("new") && !window.has("old"));
+    assert!(window.has(&shown(7.125)));
+}
+
+#[test]
+fn the_experiment_is_written_out_once_until_another_one_holds() {
+    let snapshot = testing::snapshot(20, 1, 4);
+    let mut state = State::new(snapshot.clone());
+    let place = state.experiment_text.as_ptr();
+    state.take_in(snapshot.clone(), 1.0);
+    assert_eq!(state.experiment_text.as_ptr(), place);
+    let info = Arc::new(testing::info_with("another", 7));
+    state.take_in(RunSnapshot { info, ..snapshot }, 2.0);
+    assert!(state.experiment_text.contains("another"));
 }
 
 #[test]

@@ -70,7 +70,7 @@ pub(crate) fn sources<'a>(states: &[&'a State], axis: Axis, color: impl Fn(&str,
     let begin = states.iter().filter_map(|state| started_s(state)).fold(f64::INFINITY, f64::min);
     let source = |&state: &&'a State| Source {
         state,
-        color: color(&state.snapshot.info.method, look(state.label.variant).0),
+        color: color(state.snapshot.info.method(), look(state.label.variant).0),
         style: look(state.label.variant).1,
         axis,
         offset: started_s(state).map_or(0.0, |started| started - begin),
@@ -188,7 +188,7 @@ fn families<'a, 'b>(sources: &'b [Source<'a>], joins_seeds: bool) -> Vec<Vec<&'b
     let mut families: Vec<Vec<&Source<'_>>> = Vec::new();
     for source in sources {
         let is_same = |other: &Source<'_>| {
-            let key = |info: &'_ RunInfo| [info.name(), &info.method, &info.task, &info.model].map(str::to_owned);
+            let key = |info: &'_ RunInfo| [info.name(), info.method(), &info.task, &info.model].map(str::to_owned);
             key(&source.state.snapshot.info) == key(&other.state.snapshot.info)
                 && source.state.settings == other.state.settings
         };

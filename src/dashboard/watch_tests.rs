@@ -218,6 +218,50 @@ fn a_picture_without_a_step_shows_what_there_is() {
     assert!(path.exists() && window.has("Step 2 of 2") && window.has("Cosine matrix"));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_run_that_was_taken_back_shows_nothing_of_the_steps_that_are_gone() {
+    let folder = testing::run_folder(&[1, 2]);
+    let metrics = folder.path().join("metrics.jsonl");
+    std::fs::write(&metrics, testing::metric_lines(1..=2)).unwrap();
+    let cells = |window: &mut Watching| {
+        window.wait_for("Cosine matrix, 4 by 4");
+        window.harness.run_steps(4);
+        let rect = window.harness.get_by_label_contains("Cosine matrix, 4 by 4").rect();
+        let picture = window.harness.render().unwrap();
+        let at = |part: f32, from: f32, size: f32| (from + part * size) as u32;
+        let middles = [0.125_f32, 0.375, 0.625, 0.875];
+        let cell =
+            |y: f32, x: f32| *picture.get_pixel(at(x, rect.left(), rect.width()), at(y, rect.top(), rect.height()));
+        middles.iter().flat_map(|&y| middles.map(|x| cell(y, x))).collect::<Vec<_>>()
+    };
+    let mut window = Watching::open(folder.path());
+    let before = cells(&mut window);
+    window.press(Key::Num5);
+    window.harness.get_by_label("problems").click();
+    window.wait_for("2 recorded steps read");
+    // Step 2 is gone and comes again, otherwise.
+    testing::record_step(folder.path(), 9);
+    for (kind, ending) in [("rollouts", "jsonl"), ("geometry", "safetensors"), ("tokens", "safetensors")] {
+        let step = |number: u64| folder.path().join(format!("{kind}/step_{number:06}.{ending}"));
+        std::fs::rename(step(9), step(2)).unwrap();
+    }
+    let (new, lines) = (folder.path().join("new"), testing::metric_lines(1..=2));
+    std::fs::write(&new, &lines).unwrap();
+    std::fs::rename(&new, &metrics).unwrap();
+    let started = Instant::now();
+    while window.snapshots.load().generation == 0 {
+        assert!(started.elapsed() < Duration::from_secs(20), "nobody has noticed");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let gone = testing::group(0, 4, 2).problem_id;
+    window.wait_for(&format!("Problem {}", testing::group(0, 4, 9).problem_id));
+    assert!(!window.has(&format!("Problem {gone}")), "{gone} was met in the step that is gone");
+    let after = cells(&mut window);
+    assert_eq!(after, cells(&mut Watching::open(folder.path())));
+    assert_ne!(after, before);
+}
+
 #[test]
 fn lines_that_are_odd_are_named_and_values_that_are_no_numbers_are_errors() {
     let folder = testing::run_folder(&[]);

@@ -1,7 +1,8 @@
 //! The choices of problems that list some.
 
 use super::files::Row;
-use super::record::{column, columns, kind, not_text, plain_text};
+use super::record::{ANSWER, column, columns, kind, not_text, plain_text};
+use crate::escape::shown;
 use crate::rng::{self, Domain};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -53,15 +54,29 @@ pub(super) fn choices(row: &Row, problem: &str) -> Result<Option<Choices>, Strin
     let text = |value| plain_text(value).ok_or_else(|| not_text("choice", name, value));
     let choices = values.iter().map(text).collect::<Result<Vec<_>, _>>()?;
     let count = choices.len();
-    let right = match column(row, &["answer"]) {
-        None => return Ok(Some((choices, None))),
-        Some((_, Value::String(letter))) => LETTERS.find(letter.trim()).filter(|_| letter.trim().len() == 1),
-        Some((_, place)) => plain_text(place).and_then(|place| place.parse().ok()),
-    };
-    let right = right.filter(|&right| right < count && count <= LETTERS.len()).ok_or_else(|| {
-        format!("the answer is not the letter or the place (from 0) of one of the {count} choices, of which there may be ten")
+    let Some((column, answer)) = column(row, ANSWER) else { return Ok(Some((choices, None))) };
+    let right = right(&choices, answer).filter(|&right| right < count && count <= LETTERS.len()).ok_or_else(|| {
+        let found = plain_text(answer).map_or_else(|| kind(answer).to_string(), |text| format!("{:?}", shown(&text, 60)));
+        format!(
+            "the answer is not the letter or the place (from 0) of one of the {count} choices, of which there may be ten: the column \
+             `{column}` holds {found}"
+        )
     })?;
     Ok(Some((choices, Some(right))))
+}
+
+/// The place of the right choice by its letter or its place, which tables have as a text. A text that is also another choice could mean
+/// either.
+fn right(choices: &[String], answer: &Value) -> Option<usize> {
+    let text = plain_text(answer)?;
+    if text.len() == 1
+        && let Some(place) = LETTERS.find(&text)
+    {
+        return Some(place);
+    }
+    let place = text.parse().ok()?;
+    let is_another = |(other, choice): (usize, &String)| other != place && *choice == text;
+    (!answer.is_string() || !choices.iter().enumerate().any(is_another)).then_some(place)
 }
 
 /// The choices of a column: a list, an object whose keys are the letters, or the JSON text of either, which tables have.
@@ -72,7 +87,9 @@ fn listed_choices(name: &str, value: &Value) -> Result<Vec<Value>, String> {
         Value::Object(choices)
             if LETTERS.chars().map(String::from).zip(choices.keys()).all(|(letter, key)| letter == *key) =>
         {
-            Ok(choices.values().cloned().collect())
+            // Parquet has the keys of all rows in each; those that a row does not have are null.
+            let count = choices.values().rposition(|choice| !choice.is_null()).map_or(0, |last| last + 1);
+            Ok(choices.values().take(count).cloned().collect())
         }
         other => {
             let found = if other.is_string() { "another text" } else { kind(other) };

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | problem | `problem`, `question`, `prompt`: a text, or a conversation `[{role, content}]` of at most a system message and one user message, as a list or as its JSON text; the content is a text or a list of parts that are texts |
 //! | answer | `answer` (a text after `#### ` where it holds one), `ground_truth`, `reward_model.ground_truth`, or the last box of `solution`; also where the answer is empty or was cut off |
-//! | choices | `options` or `choices`, a list or an object with the keys A, B, ..., with the letter of the right one as `answer`; or `Correct Answer` and `Incorrect Answer 1`, ..., which are shuffled |
+//! | choices | `options` or `choices`, a list or an object with the keys A, B, ..., with the letter or the place (from 0) of the right one in a column of answers; or `Correct Answer` and `Incorrect Answer 1`, ..., which are shuffled |
 //! | id | `id`, `unique_id`, `question_id`, `Record ID`, `extra_info.index`; else the number of the row |
 //! | subject | `subject`, `type`, `category`, `Subdomain` |
 //! | level | `level`, `difficulty` |
@@ -14,7 +14,7 @@ use super::files::{Row, read_rows};
 use super::json::DIGITS;
 use super::parquet::BYTES;
 use crate::error::{Error, Result};
-use crate::escape::{listed, shown};
+use crate::escape::{MOST_LISTED, listed, shown};
 use crate::verify::{boxed::last_boxed, stands_for_none};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,7 +122,7 @@ pub fn read_records(files: &[PathBuf]) -> Result<Vec<Record>> {
 }
 
 const PROBLEM: &[&str] = &["problem", "question", "prompt"];
-const ANSWER: &[&str] = &["answer", "ground_truth", "reward_model.ground_truth"];
+pub(super) const ANSWER: &[&str] = &["answer", "ground_truth", "reward_model.ground_truth"];
 const SOLUTION: &[&str] = &["solution"];
 const ID: &[&str] = &["id", "unique_id", "question_id", "record id", "extra_info.index"];
 const SUBJECT: &[&str] = &["subject", "type", "category", "subdomain"];
@@ -246,15 +246,19 @@ pub(super) fn not_text(what: &str, column: &str, value: &Value) -> String {
     format!("the {what} is neither a text nor a number: the column `{column}` holds {}", kind(value))
 }
 
-/// The list in a text that is a conversation written as JSON; `None` where the text is something else.
+/// The list in a text that is a conversation written as JSON, be it a good one; `None` where the text is something else.
 fn messages(text: &str) -> Result<Option<Vec<Value>>, String> {
     let text = text.trim();
     if !text.starts_with('[') || !text.contains("role") {
         return Ok(None);
     }
-    let is_message = |value: &Value| value.get("role").is_some() && value.get("content").is_some();
     match serde_json::from_str(text) {
-        Ok(Value::Array(messages)) if !messages.is_empty() && messages.iter().all(is_message) => Ok(Some(messages)),
+        Ok(Value::Array(messages))
+            if messages.iter().all(Value::is_object)
+                && messages.iter().any(|message| message.get("role").is_some()) =>
+        {
+            Ok(Some(messages))
+        }
         Err(_)
             if ["[{'role'", "[{'content'"]
                 .iter()
@@ -280,6 +284,10 @@ fn conversation(messages: &[Value]) -> Result<(Option<String>, String), String> 
             }
             None => return Err("a prompt with a message that has no role".to_string()),
         };
+        if message.get("content").is_none() {
+            let keys = message.as_object().map(|message| listed(message.keys().map(|key| shown(key, 40)), MOST_LISTED));
+            return Err(format!("a prompt with a message that has no content, only {}", keys.unwrap_or_default()));
+        }
         if slot.replace(content(message.get("content"))?).is_some() {
             return Err("a prompt with two messages of one role; prompts hold one of each at most".to_string());
         }
@@ -505,6 +513,23 @@ mod tests {
     }
 
     #[test]
+    fn the_right_choice_is_found_by_letter_and_place_in_any_column_of_answers() {
+        for row in [
+            serde_json::json!({"question": "p", "options": ["a", "b"], "ground_truth": "B"}),
+            serde_json::json!({"question": "p", "options": ["a", "b"], "reward_model": {"ground_truth": 1}}),
+            serde_json::json!({"question": "p", "options": ["a", "b"], "answer": "1"}),
+            serde_json::json!({"question": "p", "options": ["0", "1"], "answer": "1"}),
+            serde_json::json!({"question": "p", "options": {"A": "a", "B": "b", "C": null}, "answer": "B"}),
+        ] {
+            let record = only(&row);
+            assert_eq!((record.answer.as_str(), record.unusable()), ("B", None), "{row}");
+            assert!(!record.problem.contains("C."), "{row}");
+        }
+        let table = read("a.csv", "question,options,answer\np,\"[\"\"a\"\", \"\"b\"\"]\",1\n").unwrap();
+        assert_eq!(table[0].answer, "B");
+    }
+
+    #[test]
     fn an_answer_that_was_cut_off_is_taken_from_the_solution_or_told_apart() {
         let cut = serde_json::json!({"problem": "p", "answer": "\\frac{\\sqrt{3"});
         assert_eq!(only(&cut).unusable(), Some(Unusable::CutOff));
@@ -561,11 +586,21 @@ mod tests {
         assert_eq!(ids, [("x", "p"), ("x#2", "q"), ("x#3", "r"), ("3", "s")]);
     }
 
+    /// Refuses each text as a file of that name, with these words.
+    fn assert_refused(files: &[(&str, &str, [&str; 2])]) {
+        for (name, content, words) in files {
+            let error = read(name, content).unwrap_err();
+            assert_eq!(error.exit_status(), 2);
+            let error = error.to_string();
+            assert!(words.iter().all(|word| error.contains(word)), "{error}");
+        }
+    }
+
     #[test]
     fn what_is_not_understood_is_refused_with_the_columns_or_the_line() {
         let wide: serde_json::Map<_, _> = (0..1000).map(|n| (format!("c{n:03}"), n.into())).collect();
         let wide = Value::Object(wide).to_string();
-        for (name, content, words) in [
+        assert_refused(&[
             (
                 "a.csv",
                 "text,label\nx,1\n",
@@ -623,7 +658,38 @@ mod tests {
             (
                 "a.json",
                 "[{\"question\": \"p\", \"options\": [\"a\", \"b\"], \"answer\": \"C\"}]",
-                ["row 1: the answer is not the letter", "2 choices"],
+                ["row 1: the answer is not the letter", "the column `answer` holds \"C\""],
+            ),
+            (
+                "a.json",
+                "[{\"question\": \"p\", \"options\": [\"0\", \"1\", \"2\"], \"ground_truth\": \"1 2\"}]",
+                ["of one of the 3 choices", "the column `ground_truth` holds \"1 2\""],
+            ),
+            (
+                "a.csv",
+                "question,options,answer\np,\"[\"\"0\"\", \"\"2\"\", \"\"1\"\"]\",1\n",
+                ["line 2: the answer is not the letter", "the column `answer` holds \"1\""],
+            ),
+        ]);
+    }
+
+    #[test]
+    fn conversations_and_choices_that_are_not_understood_are_refused_with_the_line() {
+        assert_refused(&[
+            (
+                "a.csv",
+                "prompt,answer\n\"[{\"\"role\"\": \"\"user\"\", \"\"value\"\": \"\"hi\"\"}]\",1\n",
+                ["line 2: a prompt with a message that has no content", "only role, value"],
+            ),
+            (
+                "a.jsonl",
+                "{\"prompt\": [{\"role\": \"user\", \"value\": \"hi\"}], \"answer\": \"1\"}",
+                ["line 1: a prompt with a message that has no content", "only role, value"],
+            ),
+            (
+                "a.csv",
+                "prompt,answer\n\"[{\"\"role\"\": \"\"user\"\", \"\"content\"\": \"\"hi\"\"}, {\"\"content\"\": \"\"x\"\"}]\",1\n",
+                ["line 2: a prompt with a message that has no role", "a.csv"],
             ),
             (
                 "a.json",
@@ -641,12 +707,7 @@ mod tests {
                 ["line 2: the choices are neither a list", "`options` holds another text"],
             ),
             ("a.json", "[]", ["no row", "a.json"]),
-        ] {
-            let error = read(name, content).unwrap_err();
-            assert_eq!(error.exit_status(), 2);
-            let error = error.to_string();
-            assert!(words.iter().all(|word| error.contains(word)), "{error}");
-        }
+        ]);
     }
 
     #[test]

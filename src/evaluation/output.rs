@@ -64,8 +64,15 @@ impl EvaluationFolder {
             None if [SAMPLES, "eval.json"].iter().all(|name| !path.join(name).exists()) => {}
             // Nothing has been sampled yet: whoever began may have been stopped while writing the settings.
             Some(text) if bytes.is_empty() && (are_settings(text) || in_text(settings).starts_with(text)) => {}
-            earlier => {
-                let continuation = Continuation::of(earlier.unwrap_or_default(), settings, &settings_path)?;
+            None => {
+                return Err(Error::input(format!(
+                    "there are results that `orthant eval` did not write, or whose {SETTINGS} was taken away, and nothing is overwritten; \
+                     choose another --out ({})",
+                    path.display()
+                )));
+            }
+            Some(earlier) => {
+                let continuation = Continuation::of(earlier, settings, &settings_path)?;
                 replaced = continuation.replaced(found.count(), accepts_changes)?;
             }
         }

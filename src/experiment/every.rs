@@ -13,11 +13,6 @@ impl Every {
     pub fn is_due(self, step: u64) -> bool {
         self.0 > 0 && step.is_multiple_of(self.0)
     }
-
-    /// Whether it is never done.
-    pub fn is_never(self) -> bool {
-        self.0 == 0
-    }
 }
 
 impl fmt::Display for Every {
@@ -33,7 +28,7 @@ mod tests {
     #[test]
     fn a_schedule_is_a_number_in_files_and_zero_is_never() {
         assert_eq!((1..=7).filter(|&step| Every(3).is_due(step)).collect::<Vec<_>>(), [3, 6]);
-        assert!(!(1..=7).any(|step| Every(0).is_due(step)) && Every(0).is_never());
+        assert!(!(1..=7).any(|step| Every(0).is_due(step)));
         assert_eq!(crate::experiment::from_text::<Every>("25", "test").unwrap(), Every(25));
         assert_eq!(crate::experiment::to_text(&Every(25)).unwrap(), "25");
     }

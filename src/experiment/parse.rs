@@ -28,6 +28,9 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
 
 /// Parses RON that came from `origin`.
 pub fn from_text<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T> {
+    if text.trim().is_empty() {
+        return Err(Error::input(format!("the experiment file is empty ({origin})")));
+    }
     options().from_str(text).map_err(|error| {
         let at = error.span.start;
         Error::input(format!("{} ({origin}, line {}, column {})", explain(&error.code), at.line, at.col))

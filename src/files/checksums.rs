@@ -88,12 +88,20 @@ pub(crate) fn verify(folder: &Path) -> Result<()> {
     check(folder, &entries)
 }
 
-/// Refuses weights in a model's `folder` that are not what its checksums say. A list of another form is not this program's, and passes.
-pub(crate) fn verify_weights(folder: &Path) -> Result<()> {
+/// Refuses files of a model in `folder` that are not what its checksums say. A list of another form is not this program's, and passes.
+pub(crate) fn verify_model(folder: &Path) -> Result<()> {
     let Some(text) = listed(&folder.join(CHECKSUMS))? else { return Ok(()) };
     let Ok(mut entries) = entries(&text) else { return Ok(()) };
-    entries.retain(|(_, name)| is_of_tensors(name) && !name.starts_with("trainer"));
-    check(folder, &entries)
+    entries.retain(|(_, name)| is_of_model(name));
+    check(folder, &entries).map_err(|error| {
+        Error::input(format!("{error}; give it back what it was, or take {CHECKSUMS} away where the change is meant"))
+    })
+}
+
+/// Whether a model is read from a file of this name.
+fn is_of_model(name: &str) -> bool {
+    let ending = Path::new(name).extension().unwrap_or_default();
+    ["safetensors", "json", "jinja", "txt"].iter().any(|known| ending == *known) && !name.starts_with("trainer")
 }
 
 fn is_of_tensors(name: &str) -> bool {
@@ -167,11 +175,35 @@ mod tests {
         std::fs::write(path("b.safetensors"), bytes).unwrap();
         let error = verify(folder.path()).unwrap_err();
         assert!(error.exit_status() == 2 && error.to_string().contains("b.safetensors is damaged"), "{error}");
-        assert!(verify_weights(folder.path()).unwrap_err().to_string().contains("b.safetensors is damaged"));
+        assert!(verify_model(folder.path()).unwrap_err().to_string().contains("b.safetensors is damaged"));
         write(folder.path()).unwrap();
         std::fs::remove_file(path("a")).unwrap();
         assert!(verify(folder.path()).unwrap_err().to_string().contains("cannot read a"));
-        verify_weights(folder.path()).unwrap();
+        verify_model(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn whatever_a_model_is_read_from_is_checked_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let read = ["config.json", "tokenizer.json", "chat_template.jinja", "merges.txt", "model.safetensors"];
+        let other = ["README.md", "experiment.ron", "trainer.json", "trainer.safetensors"];
+        for name in read.iter().chain(&other) {
+            std::fs::write(path(name), "a").unwrap();
+        }
+        write(folder.path()).unwrap();
+        for name in other {
+            std::fs::write(path(name), "b").unwrap();
+        }
+        verify_model(folder.path()).unwrap();
+        for name in read {
+            std::fs::write(path(name), "b").unwrap();
+            let error = verify_model(folder.path()).unwrap_err();
+            let told = error.to_string();
+            assert!(error.exit_status() == 2 && told.contains(&format!("{name} is damaged or was changed")), "{told}");
+            assert!(told.contains("take SHA256SUMS away"), "{told}");
+            std::fs::write(path(name), "a").unwrap();
+        }
     }
 
     #[test]
@@ -180,14 +212,14 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("a.safetensors"), "a").unwrap();
         assert!(verify(folder.path()).unwrap_err().to_string().contains("the checksums of its files are missing"));
-        verify_weights(folder.path()).unwrap();
+        verify_model(folder.path()).unwrap();
         std::fs::write(path(CHECKSUMS), "").unwrap();
         assert!(verify(folder.path()).unwrap_err().to_string().contains("do not name a.safetensors"));
         let binary = format!("{} *a.safetensors\n", "0".repeat(64));
         for text in ["x\n", &binary] {
             std::fs::write(path(CHECKSUMS), text).unwrap();
             assert!(verify(folder.path()).unwrap_err().to_string().contains("line 1 of the checksums"), "{text}");
-            verify_weights(folder.path()).unwrap();
+            verify_model(folder.path()).unwrap();
         }
     }
 }

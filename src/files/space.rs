@@ -43,6 +43,15 @@ fn writable(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Refuses a folder in which no folder can be made, or that cannot be made itself: it is tried, and nothing of that stays.
+pub(crate) fn holds_folders(folder: &Path) -> io::Result<()> {
+    let folder = std::path::absolute(folder)?;
+    let Some(there) = existing(&folder) else { return Ok(()) };
+    let trial = there.join(format!(".orthant-{}", std::process::id()));
+    std::fs::create_dir(&trial)?;
+    std::fs::remove_dir(&trial)
+}
+
 /// Refuses to write `needed` bytes into `folder` where that is not possible or the disk has less room.
 pub(crate) fn check(folder: &Path, needed: u64) -> io::Result<()> {
     writable(folder)?;
@@ -105,6 +114,16 @@ mod tests {
         let text = error.to_string();
         assert!(error.exit_status() == 2 && text.starts_with("there is no room for a checkpoint: it takes "), "{text}");
         assert!(text.contains(" more, or give another folder ("), "{text}");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_refused_and_a_trial_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        holds_folders(&folder.path().join("not/yet")).unwrap();
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+        let file = folder.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        assert!(holds_folders(&file).is_err() && holds_folders(&file.join("below")).is_err());
     }
 
     #[test]

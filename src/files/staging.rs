@@ -13,7 +13,7 @@ pub(crate) fn replace(target: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> 
     let failed = |error| Error::io("writing a folder", target)(error);
     let filled = beside(target, ".tmp");
     remove(&filled).and_then(|()| fs::create_dir(&filled)).map_err(failed)?;
-    let done = fill(&filled).and_then(|()| put(&filled, target).map_err(failed));
+    let done = fill(&filled).and_then(|()| put_in_place_of(&filled, target).map_err(failed));
     if done.is_err() {
         // On a full disk it would only take up room.
         remove(&filled).ok();
@@ -21,12 +21,16 @@ pub(crate) fn replace(target: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> 
     done
 }
 
-/// Brings a filled folder to the disk and gives it its name. A folder that has the name keeps another one until then.
+/// Brings a filled folder to the disk and gives it its name, which nothing but an empty folder may have.
 fn put(filled: &Path, target: &Path) -> io::Result<()> {
-    for entry in filled.read_dir()? {
-        sync(&entry?.path())?;
-    }
-    sync(filled)?;
+    sync_whole(filled)?;
+    rename(filled, target)?;
+    target.parent().map_or(Ok(()), sync)
+}
+
+/// The same where a folder may have the name, which keeps another one until then.
+fn put_in_place_of(filled: &Path, target: &Path) -> io::Result<()> {
+    sync_whole(filled)?;
     let before = beside(target, BEFORE);
     let is_replaced = target.exists();
     if is_replaced {
@@ -39,6 +43,14 @@ fn put(filled: &Path, target: &Path) -> io::Result<()> {
     }
     target.parent().map_or(Ok(()), sync)?;
     if is_replaced { remove(&before) } else { Ok(()) }
+}
+
+/// Brings a folder and the files in it to the disk.
+fn sync_whole(folder: &Path) -> io::Result<()> {
+    for entry in folder.read_dir()? {
+        sync(&entry?.path())?;
+    }
+    sync(folder)
 }
 
 /// Gives a folder its name back where a kill came while another one was put in its place.
@@ -246,6 +258,21 @@ mod tests {
                 (vec!["new".to_string()], vec!["target".to_string()])
             );
         }
+    }
+
+    #[test]
+    fn a_folder_that_somebody_else_made_in_the_meantime_is_not_touched() {
+        let place = tempfile::tempdir().unwrap();
+        let target = place.path().join("model");
+        let staged = StagedFolder::begin(&target, &[], 0).unwrap();
+        fs::write(staged.path().join("whole"), "x").unwrap();
+        fs::create_dir(&target).unwrap();
+        fs::write(target.join("mine"), "x").unwrap();
+        // As when it appears after the last look.
+        assert!(staged.place().is_err());
+        assert_eq!(names(&target), ["mine"]);
+        assert!(staged.finish().unwrap_err().to_string().contains("is not empty"));
+        assert_eq!((names(&target), names(place.path())), (vec!["mine".to_string()], vec!["model".to_string()]));
     }
 
     #[test]

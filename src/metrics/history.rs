@@ -20,13 +20,15 @@ impl MetricRow {
     pub fn from_json(line: &str) -> Option<Self> {
         let fields: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(line).or_else(|_| serde_json::from_str(&with_nulls(line))).ok()?;
-        fields.keys().find(|name| name.contains('/'))?;
+        let step = fields.get("step")?.as_u64()?;
+        let mut metrics = fields.iter().filter(|(name, _)| name.contains('/')).peekable();
+        metrics.peek()?;
         let number = |value: &serde_json::Value| if value.is_null() { Some(f64::NAN) } else { value.as_f64() };
-        let is_metric = |name: &str| !["step", "wall_s"].contains(&name);
-        let values = fields.iter().filter(|(name, _)| is_metric(name));
-        let values = values.filter_map(|(name, value)| Some((named(name)?, number(value)?))).collect();
+        // A name becomes known last, when all else of it is sound.
+        let value = |(name, value): (&String, _)| number(value).and_then(|value| Some((named(name)?, value)));
+        let values = metrics.filter_map(value).collect();
         let wall_s = fields.get("wall_s").and_then(serde_json::Value::as_f64).unwrap_or(0.0);
-        Some(Self { step: fields.get("step")?.as_u64()?, wall_s, values })
+        Some(Self { step, wall_s, values })
     }
 
     /// The value of `metric` at this step, if it applies.
@@ -137,6 +139,18 @@ mod tests {
         let row = MetricRow::from_json(r#"{"step":1,"wall_s":0,"mine/luck":0.25}"#).unwrap();
         assert_eq!(row.value("mine/luck"), Some(0.25));
         assert_eq!((row.values[0].0.name, row.values[0].0.help), ("mine/luck", ""));
+    }
+
+    #[test]
+    fn a_name_becomes_known_only_with_a_step_and_a_number() {
+        let row = MetricRow::from_json(r#"{"step":1,"mine/word":"x","mine_no_area":2,"mine/number":3}"#).unwrap();
+        assert_eq!(row.values.iter().map(|(metric, _)| metric.name).collect::<Vec<_>>(), ["mine/number"]);
+        assert_eq!(MetricRow::from_json(r#"{"step":-1,"mine/stepless":1}"#), None);
+        for name in ["mine/word", "mine_no_area", "mine/stepless"] {
+            assert!(crate::metrics::find(name).is_none(), "{name}");
+        }
+        let long = format!("mine/{}", "x".repeat(1000));
+        assert_eq!(MetricRow::from_json(&format!(r#"{{"step":1,"{long}":1}}"#)).unwrap().values, []);
     }
 
     #[test]

@@ -102,25 +102,64 @@ macro_rules! metrics {
 }
 pub(crate) use metrics;
 
-/// Metrics of run folders that are remembered at most; what a folder has beyond is left out.
+/// Metrics that are remembered at most; what run folders have beyond is left out.
 const MOST: usize = 4096;
+
+/// Bytes of the longest name of a metric that a run folder may have, and characters of the longest title and unit.
+const LONGEST_NAME: usize = 256;
+
+/// Characters of the longest help of a metric that a run folder may have.
+const LONGEST_HELP: usize = 2000;
+
+/// Who made a metric known; whoever comes later here is believed rather than those before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Origin {
+    /// Nobody: its name was met in a row.
+    Row,
+    /// The declarations of a run folder.
+    Folder,
+    /// This program, or a plugin of it.
+    Program,
+}
 
 /// All metrics that this process has met.
 #[derive(Default)]
 struct Registry {
-    in_order: Vec<&'static Metric>,
+    in_order: Vec<(&'static Metric, Origin)>,
     by_name: HashMap<&'static str, usize>,
 }
 
 impl Registry {
-    /// Adds a metric; a later declaration of a name takes the place of the earlier one.
-    fn add(&mut self, metric: &'static Metric) {
+    fn find(&self, name: &str) -> Option<(&'static Metric, Origin)> {
+        self.by_name.get(name).map(|&place| self.in_order[place])
+    }
+
+    /// Adds a metric in the place of the one of that name.
+    fn add(&mut self, metric: &'static Metric, origin: Origin) {
         if let Some(&place) = self.by_name.get(metric.name) {
-            self.in_order[place] = metric;
+            self.in_order[place] = (metric, origin);
         } else {
             self.by_name.insert(metric.name, self.in_order.len());
-            self.in_order.push(metric);
+            self.in_order.push((metric, origin));
         }
+    }
+
+    /// The metric of that name; one from outside is kept for as long as the process lives, unless one from there or nearer is known.
+    /// `None` where it can be no metric's name, or where there are too many.
+    fn keep(
+        &mut self,
+        name: &str,
+        origin: Origin,
+        make: impl FnOnce(&'static str) -> Metric,
+    ) -> Option<&'static Metric> {
+        match self.find(name) {
+            Some((known, nearer)) if nearer >= origin => return Some(known),
+            None if self.in_order.len() >= MOST || name.len() > LONGEST_NAME || !name.contains('/') => return None,
+            _ => {}
+        }
+        let metric: &'static Metric = Box::leak(Box::new(make(leak(name, LONGEST_NAME))));
+        self.add(metric, origin);
+        Some(metric)
     }
 }
 
@@ -130,43 +169,35 @@ fn look<T>(find: impl FnOnce(&Registry) -> T) -> T {
     find(&REGISTRY.read().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Makes metrics known by their names.
+fn change<T>(change: impl FnOnce(&mut Registry) -> T) -> T {
+    change(&mut REGISTRY.write().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Makes metrics of this program known by their names. A later declaration of a name takes the place of the earlier one.
 pub fn declare(metrics: &[&'static Metric]) {
-    let mut registry = REGISTRY.write().unwrap_or_else(PoisonError::into_inner);
-    for metric in metrics {
-        registry.add(metric);
-    }
+    change(|registry| metrics.iter().for_each(|metric| registry.add(metric, Origin::Program)));
 }
 
 /// The metric of that name, if somebody has declared it.
 pub fn find(name: &str) -> Option<&'static Metric> {
-    look(|registry| registry.by_name.get(name).map(|&place| registry.in_order[place]))
+    look(|registry| registry.find(name)).map(|(metric, _)| metric)
 }
 
 /// All metrics that have been declared or met so far, in that order.
 pub fn known() -> Vec<&'static Metric> {
-    look(|registry| registry.in_order.clone())
+    look(|registry| registry.in_order.iter().map(|(metric, _)| *metric).collect())
 }
 
 /// The metric of that name. One that nobody has declared gets a plot under its name, and nothing else is known of it. `None` where
-/// there are too many of these.
+/// there are too many of these, or where it can be no metric's name.
 pub(crate) fn named(name: &str) -> Option<&'static Metric> {
-    find(name).or_else(|| keep(name, |name| Metric::new(name, "").plot(Plot::WhereMeasured(name))))
+    let bare = |name| Metric::new(name, "").plot(Plot::WhereMeasured(name));
+    find(name).or_else(|| change(|registry| registry.keep(name, Origin::Row, bare)))
 }
 
-/// Keeps a metric from outside for as long as the process lives.
-fn keep(name: &str, make: impl FnOnce(&'static str) -> Metric) -> Option<&'static Metric> {
-    let mut registry = REGISTRY.write().unwrap_or_else(PoisonError::into_inner);
-    if registry.in_order.len() >= MOST && !registry.by_name.contains_key(name) {
-        return None;
-    }
-    let metric: &'static Metric = Box::leak(Box::new(make(leak(name))));
-    registry.add(metric);
-    Some(metric)
-}
-
-fn leak(text: &str) -> &'static str {
-    Box::leak(text.to_string().into_boxed_str())
+/// The first `most` characters of a text, for as long as the process lives.
+fn leak(text: &str, most: usize) -> &'static str {
+    Box::leak(text.chars().take(most).collect::<String>().into_boxed_str())
 }
 
 /// A metric as a run folder declares it.
@@ -209,18 +240,18 @@ impl From<&Metric> for Declaration {
 }
 
 impl Declaration {
-    /// Makes the metric known. What this program declares itself stays as it is.
+    /// Makes the metric known. What this program declares itself, or another run folder has declared before, stays as it is. A plot that
+    /// a folder asks for is there in runs that measure it, so that it does not stand empty in all others.
     pub(crate) fn adopt(&self) {
-        if find(&self.name).is_some_and(|known| !known.help.is_empty()) {
-            return;
-        }
-        keep(&self.name, |name| {
-            let plot = match &self.title {
-                Some(title) if self.always => Plot::Always(leak(title)),
-                Some(title) => Plot::WhereMeasured(leak(title)),
-                None => Plot::Asked,
-            };
-            Metric { name, unit: leak(&self.unit), better: self.better, plot, help: leak(&self.help) }
+        change(|registry| self.adopt_into(registry));
+    }
+
+    fn adopt_into(&self, registry: &mut Registry) {
+        registry.keep(&self.name, Origin::Folder, |name| {
+            let title = self.title.as_ref().map(|title| leak(title, LONGEST_NAME));
+            let plot = title.map_or(Plot::Asked, Plot::WhereMeasured);
+            let unit = leak(&self.unit, LONGEST_NAME);
+            Metric { name, unit, better: self.better, plot, help: leak(&self.help, LONGEST_HELP) }
         });
     }
 }
@@ -250,5 +281,55 @@ mod tests {
         assert_eq!((bare.help, bare.title()), ("", "test/late"));
         declare(&[&LATE]);
         assert_eq!(named("test/late").map(|metric| metric.help), Some("Late."));
+    }
+
+    fn foreign(name: &str, help: &str) -> Declaration {
+        let (name, help) = (name.to_string(), help.to_string());
+        let title = Some("Foreign".to_string());
+        Declaration { name, unit: String::new(), better: Better::Higher, title, always: true, help }
+    }
+
+    #[test]
+    fn what_was_declared_while_a_name_was_looked_up_stays() {
+        let mut registry = Registry::default();
+        registry.add(&OWN, Origin::Program);
+        // As `named` does it that has found nothing before.
+        let kept = registry.keep("test/own", Origin::Row, |name| Metric::new(name, ""));
+        assert!(kept.is_some_and(|kept| std::ptr::eq(kept, &raw const OWN)));
+        assert!(registry.find("test/own").is_some_and(|(known, _)| known == &OWN));
+    }
+
+    #[test]
+    fn a_folder_takes_the_place_of_a_bare_name_only_and_is_kept_once() {
+        static SILENT: Metric = Metric::new("test/silent", "");
+        let mut registry = Registry::default();
+        registry.add(&SILENT, Origin::Program);
+        foreign("test/silent", "Loud.").adopt_into(&mut registry);
+        assert!(registry.find("test/silent").is_some_and(|(known, _)| std::ptr::eq(known, &raw const SILENT)));
+
+        registry.keep("test/met", Origin::Row, |name| Metric::new(name, ""));
+        foreign("test/met", "").adopt_into(&mut registry);
+        let (adopted, _) = registry.find("test/met").unwrap();
+        assert_eq!((adopted.better, adopted.plot), (Better::Higher, Plot::WhereMeasured("Foreign")));
+        for help in ["", "Another."] {
+            foreign("test/met", help).adopt_into(&mut registry);
+            assert!(registry.find("test/met").is_some_and(|(known, _)| std::ptr::eq(known, adopted)), "{help}");
+        }
+    }
+
+    #[test]
+    fn what_a_folder_makes_known_has_bounds() {
+        let mut registry = Registry::default();
+        let long = "long ".repeat(1000);
+        for name in [format!("test/{long}"), "no_area".to_string()] {
+            foreign(&name, "").adopt_into(&mut registry);
+            assert!(registry.find(&name).is_none());
+        }
+        let declaration = Declaration { unit: long.clone(), title: Some(long.clone()), ..foreign("test/long", &long) };
+        declaration.adopt_into(&mut registry);
+        let (long, _) = registry.find("test/long").unwrap();
+        assert_eq!((long.unit.len(), long.title().len(), long.help.len()), (256, 256, 2000));
+        (0..2 * MOST).for_each(|n| foreign(&format!("test/{n}"), "").adopt_into(&mut registry));
+        assert_eq!(registry.in_order.len(), MOST);
     }
 }

@@ -53,6 +53,8 @@ const INITIALISATIONS: [&str; 3] = ["gaussian", "eva", "orthogonal"];
 /// A PEFT folder.
 pub(super) struct AdapterFiles {
     fields: Fields,
+    /// Where they stand.
+    settings: PathBuf,
     targets: Targets,
     ranks: Patterns,
     alphas: Patterns,
@@ -104,7 +106,7 @@ impl AdapterFiles {
                 return Err(Error::input(format!("{what} ({})", tensors.origin(name))));
             }
         }
-        Ok(Self { fields, targets, ranks, alphas, tensors, modules })
+        Ok(Self { fields, settings: path, targets, ranks, alphas, tensors, modules })
     }
 
     /// The model that its settings name.
@@ -128,12 +130,11 @@ impl AdapterFiles {
         let (mut parameters, mut scales) = (Vec::new(), BTreeMap::new());
         for (module, dims) in linear_layers(shape) {
             let found = self.modules.get(&module);
-            let is_named = self.targets.has(&module);
+            let is_named = self.targets.has(&module).map_err(|error| self.located(&error))?;
             let (rank, scale) = match found {
                 Some(_) if !is_named => return Err(self.contradiction(&module)),
-                Some(_) => self.rank_and_scale(&module)?,
-                None if is_named => self.rank_and_scale(&module)?,
-                None => continue,
+                None if !is_named => continue,
+                _ => self.rank_and_scale(&module).map_err(|error| self.located(&error))?,
             };
             let shapes = [vec![rank, dims[1]], vec![dims[0], rank]];
             for ((matrix, shape), name) in ["A", "B"].into_iter().zip(shapes).zip(found.cloned().unwrap_or_default()) {
@@ -158,20 +159,21 @@ impl AdapterFiles {
 
     /// Rank and scale of a module's product by the settings.
     fn rank_and_scale(&self, module: &str) -> Result<(usize, f64)> {
-        let rank = match self.ranks.get(module) {
+        let rank = match self.ranks.get(module)? {
             None => self.fields.count("r")?.unwrap_or(DEFAULT),
-            Some(rank) => rank
+            Some(found) => found
+                .value
                 .as_u64()
-                .map(|rank| rank as usize)
-                .ok_or_else(|| self.fields.wrong("rank_pattern", "ranks are whole numbers"))?,
-        };
-        let alpha = match self.alphas.get(module) {
-            None => self.fields.number("lora_alpha")?.unwrap_or(DEFAULT as f64),
-            Some(alpha) => alpha.as_f64().ok_or_else(|| self.fields.wrong("alpha_pattern", "alphas are numbers"))?,
+                .and_then(|rank| usize::try_from(rank).ok().filter(|&rank| rank > 0))
+                .ok_or_else(|| found.wrong(module, "a rank must be a whole number of at least 1"))?,
         };
         if rank == 0 {
             return Err(self.fields.wrong("r", "the rank of an adapter must be at least 1"));
         }
+        let alpha = match self.alphas.get(module)? {
+            None => self.fields.number("lora_alpha")?.unwrap_or(DEFAULT as f64),
+            Some(found) => found.value.as_f64().ok_or_else(|| found.wrong(module, "an alpha must be a number"))?,
+        };
         let by = rank as f64;
         Ok((rank, if self.fields.flag("use_rslora")?.unwrap_or(false) { alpha / by.sqrt() } else { alpha / by }))
     }
@@ -189,6 +191,11 @@ impl AdapterFiles {
             said.join(", "),
             self.path()
         ))
+    }
+
+    /// What is wrong with the settings, and where they stand.
+    fn located(&self, error: &Error) -> Error {
+        Error::input(format!("{error} ({})", self.settings.display()))
     }
 
     fn path(&self) -> String {
@@ -289,4 +296,38 @@ fn parse_name(name: &str) -> Option<(String, usize)> {
 
 fn parse_parameter(parameter: &str) -> Option<(String, usize)> {
     parse_name(&format!("{PREFIX}{parameter}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_of_a_pattern_that_cannot_be_is_named_with_its_module_and_file() {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/lora/patterns");
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::copy(fixture.join(ADAPTER_WEIGHTS), folder.path().join(ADAPTER_WEIGHTS)).unwrap();
+        let settings = std::fs::read_to_string(fixture.join(ADAPTER_CONFIG)).unwrap();
+        let module = "model.layers.0.self_attn.q_proj";
+        let refused = |field: &str, value: Value| {
+            let mut settings: Value = serde_json::from_str(&settings).unwrap();
+            settings[field] = value;
+            std::fs::write(folder.path().join(ADAPTER_CONFIG), settings.to_string()).unwrap();
+            let files = AdapterFiles::open(folder.path()).unwrap();
+            files.located(&files.rank_and_scale(module).unwrap_err()).to_string()
+        };
+        let place = folder.path().join(ADAPTER_CONFIG).display().to_string();
+        for (field, value, words) in [
+            (
+                "rank_pattern",
+                json!(0),
+                "rank_pattern.q_proj is 0, for the module `model.layers.0.self_attn.q_proj`; a rank",
+            ),
+            ("rank_pattern", json!(-1), "rank_pattern.q_proj is -1, for"),
+            ("alpha_pattern", json!("much"), "alpha_pattern.q_proj is \"much\", for"),
+        ] {
+            let message = refused(field, json!({ "q_proj": value }));
+            assert!(message.contains(words) && message.contains(&place), "{message}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Which modules of a model a PEFT adapter says that it adapts, by the rules of PEFT.
 
-use super::fields::Fields;
+use super::fields::{Fields, in_words};
 use crate::error::{Error, Result};
 use crate::escape::{MOST_SHOWN, cut};
 use fancy_regex::Regex;
@@ -14,7 +14,7 @@ pub(super) struct Targets {
     names: Names,
     excluded: Names,
     /// The layers that are meant, where not all are, and what stands before a layer's number in the names of its modules.
-    layers: Option<(Vec<usize>, Vec<Regex>)>,
+    layers: Option<(Vec<usize>, Vec<Expression>)>,
 }
 
 enum Names {
@@ -24,7 +24,13 @@ enum Names {
     /// Whole names, or what names end with after a dot.
     List(Vec<String>),
     /// Matches whole names.
-    Expression(Regex),
+    Expression(Expression),
+}
+
+/// An expression of a field.
+struct Expression {
+    field: &'static str,
+    regex: Regex,
 }
 
 impl Targets {
@@ -50,38 +56,44 @@ impl Targets {
         if starts.is_empty() {
             starts.push(r".*?\.[^.]*".to_string());
         }
-        let numbers = starts.iter().map(|start| compile("layers_pattern", &format!(r"^{start}\.(\d+)\.")));
+        let numbers = starts.iter().map(|start| Expression::new("layers_pattern", &format!(r"^{start}\.(\d+)\.")));
         let numbers = numbers.collect::<Result<Vec<_>>>()?;
         let excluded = Names::read(fields, "exclude_modules")?;
         Ok(Self { names, excluded, layers: layers.map(|layers| (layers, numbers)) })
     }
 
     /// Whether a linear layer of that name, such as `model.layers.0.self_attn.q_proj`, is adapted.
-    pub(super) fn has(&self, module: &str) -> bool {
-        if self.excluded.has(module) {
-            return false;
+    pub(super) fn has(&self, module: &str) -> Result<bool> {
+        if self.excluded.has(module)? {
+            return Ok(false);
         }
         // A whole name needs no layer.
         let is_whole = matches!(&self.names, Names::List(names) if names.iter().any(|name| name == module));
-        is_whole || (self.names.has(module) && self.has_layer(module))
+        Ok(is_whole || (self.names.has(module)? && self.has_layer(module)?))
     }
 
     /// Whether the layer that a module belongs to is meant.
-    fn has_layer(&self, module: &str) -> bool {
-        let Some((layers, numbers)) = &self.layers else { return true };
-        let number = numbers.iter().find_map(|number| number.captures(module).ok()??.get(1));
-        number.is_some_and(|number| number.as_str().parse().is_ok_and(|number| layers.contains(&number)))
+    fn has_layer(&self, module: &str) -> Result<bool> {
+        let Some((layers, numbers)) = &self.layers else { return Ok(true) };
+        for number in numbers {
+            if let Some(number) = number.first_group(module)? {
+                return Ok(number.parse().is_ok_and(|number| layers.contains(&number)));
+            }
+        }
+        Ok(false)
     }
 }
 
 impl Names {
-    fn read(fields: &Fields, field: &str) -> Result<Self> {
+    fn read(fields: &Fields, field: &'static str) -> Result<Self> {
         Ok(match fields.get(field) {
             None => Self::Absent,
             Some(Value::String(all)) if all.eq_ignore_ascii_case("all-linear") && field == "target_modules" => {
                 Self::AllLinear
             }
-            Some(Value::String(expression)) => Self::Expression(compile(field, &format!(r"\A(?:{expression})\z"))?),
+            Some(Value::String(expression)) => {
+                Self::Expression(Expression::new(field, &format!(r"\A(?:{expression})\z"))?)
+            }
             Some(_) => {
                 let names = fields.list(field, as_text, "it must be a list of names, or an expression")?;
                 Self::List(names.unwrap_or_default())
@@ -89,32 +101,91 @@ impl Names {
         })
     }
 
-    fn has(&self, module: &str) -> bool {
+    fn has(&self, module: &str) -> Result<bool> {
         match self {
-            Self::Absent => false,
-            Self::AllLinear => true,
-            Self::List(names) => names.iter().any(|name| ends_with(module, name)),
-            Self::Expression(expression) => matches(expression, module),
+            Self::Absent => Ok(false),
+            Self::AllLinear => Ok(true),
+            Self::List(names) => Ok(names.iter().any(|name| ends_with(module, name))),
+            Self::Expression(expression) => expression.matches(module),
         }
     }
 }
 
+impl Expression {
+    fn new(field: &'static str, expression: &str) -> Result<Self> {
+        let regex = Regex::new(expression).map_err(|error| {
+            Error::input(format!(
+                "adapter_config.json's {field} has an expression that cannot be used: {}",
+                cut(&error.to_string(), MOST_SHOWN)
+            ))
+        })?;
+        Ok(Self { field, regex })
+    }
+
+    fn matches(&self, module: &str) -> Result<bool> {
+        self.regex.is_match(module).map_err(|_| self.gives_up(module))
+    }
+
+    /// What the first group matches.
+    fn first_group<'a>(&self, module: &'a str) -> Result<Option<&'a str>> {
+        let found = self.regex.captures(module).map_err(|_| self.gives_up(module))?;
+        Ok(found.and_then(|groups| groups.get(1)).map(|group| group.as_str()))
+    }
+
+    /// The complaint about an expression that goes back over a name too often.
+    fn gives_up(&self, module: &str) -> Error {
+        Error::input(format!(
+            "adapter_config.json's {} has an expression that gives up on `{}`, because it goes back over the name too often: {}; write it \
+             without repetitions within repetitions",
+            self.field,
+            cut(module, MOST_SHOWN),
+            cut(self.regex.as_str(), MOST_SHOWN)
+        ))
+    }
+}
+
 /// A `rank_pattern` or `alpha_pattern`: values for modules whose name, or what follows one of its dots, an expression matches.
-pub(super) struct Patterns(Vec<(Regex, Value)>);
+pub(super) struct Patterns(Vec<Pattern>);
+
+/// One of them.
+pub(super) struct Pattern {
+    /// The expression as it stands in the file.
+    name: String,
+    expression: Expression,
+    pub(super) value: Value,
+}
+
+impl Pattern {
+    /// The complaint about the value that `module` gets by it.
+    pub(super) fn wrong(&self, module: &str, right: &str) -> Error {
+        Error::input(format!(
+            "adapter_config.json's {}.{} is {}, for the module `{module}`; {right}",
+            self.expression.field,
+            cut(&self.name, MOST_SHOWN),
+            in_words(&self.value)
+        ))
+    }
+}
 
 impl Patterns {
     /// Reads the field of an `adapter_config.json`.
-    pub(super) fn read(fields: &Fields, field: &str) -> Result<Self> {
+    pub(super) fn read(fields: &Fields, field: &'static str) -> Result<Self> {
         let patterns = fields.object(field)?.unwrap_or_default();
         let read = |(name, value): (&String, &Value)| {
-            Ok((compile(field, &format!(r"\A(?:.*\.)?(?:{name})\z"))?, value.clone()))
+            let expression = Expression::new(field, &format!(r"\A(?:.*\.)?(?:{name})\z"))?;
+            Ok(Pattern { name: name.clone(), expression, value: value.clone() })
         };
         Ok(Self(patterns.map().iter().map(read).collect::<Result<_>>()?))
     }
 
     /// The value for a module: that of the first expression that matches.
-    pub(super) fn get(&self, module: &str) -> Option<&Value> {
-        self.0.iter().find(|(expression, _)| matches(expression, module)).map(|(_, value)| value)
+    pub(super) fn get(&self, module: &str) -> Result<Option<&Pattern>> {
+        for pattern in &self.0 {
+            if pattern.expression.matches(module)? {
+                return Ok(Some(pattern));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -131,26 +202,12 @@ fn as_count(value: &Value) -> Option<usize> {
     value.as_u64().and_then(|count| usize::try_from(count).ok())
 }
 
-/// Whether the expression matches; one that gives up, because it goes back over the name too often, does not.
-fn matches(expression: &Regex, module: &str) -> bool {
-    expression.is_match(module).unwrap_or(false)
-}
-
-fn compile(field: &str, expression: &str) -> Result<Regex> {
-    Regex::new(expression).map_err(|error| {
-        Error::input(format!(
-            "adapter_config.json's {field} has an expression that cannot be used: {}",
-            cut(&error.to_string(), MOST_SHOWN)
-        ))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn adapted(fields: &str, module: &str) -> bool {
-        Targets::read(&Fields::parse("adapter_config.json", fields).unwrap()).unwrap().has(module)
+        Targets::read(&Fields::parse("adapter_config.json", fields).unwrap()).unwrap().has(module).unwrap()
     }
 
     #[test]
@@ -198,11 +255,31 @@ mod tests {
         let patterns = r#"{"layers.0.self_attn.q_proj": 4, "q_proj": 8, "^model.layers.1.*v_proj": 2, "k_.*": 3}"#;
         let fields = Fields::parse("adapter_config.json", &format!(r#"{{"rank_pattern": {patterns}}}"#)).unwrap();
         let patterns = Patterns::read(&fields, "rank_pattern").unwrap();
-        let of = |module: &str| patterns.get(module).and_then(Value::as_u64);
+        let of = |module: &str| patterns.get(module).unwrap().and_then(|pattern| pattern.value.as_u64());
         assert_eq!(of("model.layers.0.self_attn.q_proj"), Some(4));
         assert_eq!(of("model.layers.1.self_attn.q_proj"), Some(8));
         assert_eq!(of("model.layers.1.self_attn.v_proj"), Some(2));
         assert_eq!(of("model.layers.1.self_attn.k_proj"), Some(3));
         assert_eq!(of("model.layers.0.self_attn.v_proj"), None);
+    }
+
+    #[test]
+    fn an_expression_that_gives_up_is_an_error() {
+        let module = "model.layers.1.self_attn.q_proj";
+        let endless = r"(?:.(?!X)|\w(?!X))*\d\d\d";
+        let fields = |field: &str, value: Value| {
+            Fields::parse("adapter_config.json", &serde_json::json!({ field: value }).to_string()).unwrap()
+        };
+        for field in ["target_modules", "exclude_modules"] {
+            let targets = Targets::read(&fields(field, endless.into())).unwrap();
+            let message = targets.has(module).unwrap_err().to_string();
+            assert!(message.contains(&format!("{field} has an expression that gives up on `{module}`")), "{message}");
+        }
+        let patterns = fields("rank_pattern", serde_json::json!({ endless: 4 }));
+        let error = Patterns::read(&patterns, "rank_pattern").unwrap().get(module).err().unwrap();
+        assert!(error.exit_status() == 2 && error.to_string().contains(endless), "{error}");
+        let layers = serde_json::json!({"layers_to_transform": [1], "layers_pattern": endless});
+        let layers = Fields::parse("adapter_config.json", &layers.to_string()).unwrap();
+        assert!(Targets::read(&layers).unwrap().has(module).is_err());
     }
 }

@@ -1,12 +1,12 @@
 //! Sentence encoders of the BERT type, such as all-MiniLM-L6-v2: the mean of the last hidden states over a text's tokens.
 //!
 //! The network is candle's own; here are its folder, its batches and its errors. Texts are cut at the model's maximum number of
-//! positions. Weights and compute are `f32` whatever the policy's precision is.
+//! positions, or at the `max_seq_length` of its `sentence_bert_config.json`. Weights and compute are `f32` whatever the policy's precision is.
 
 use super::bert_shape::Shape;
 use super::codec::Codec;
 use super::encoder::BATCH_TOKENS;
-use super::pooling;
+use super::pooling::{self, Limits};
 use crate::error::{Error, Result};
 use crate::files::{TOKENIZER_BYTES, folder};
 use crate::weights::TensorFiles;
@@ -43,13 +43,13 @@ impl BertEncoder {
                 )));
             }
         }
-        pooling::check(folder)?;
+        let limits = pooling::read(folder)?;
         let [config, tokenizer, weights] = FILES.map(|file| folder.join(file));
         let at = |path: &Path, what: String| Error::input(format!("{what} ({})", path.display()));
         let text = folder::text(folder, FILES[0])?.unwrap_or_default();
         let shape = Shape::parse(&text).map_err(|error| at(&config, error.to_string()))?;
         let bytes = folder::bytes(folder, FILES[1], TOKENIZER_BYTES)?.unwrap_or_default();
-        let codec = codec(bytes, &shape).map_err(|what| at(&tokenizer, what))?;
+        let codec = codec(bytes, &shape, &limits).map_err(|what| at(&tokenizer, what))?;
         let network = network(&weights, &shape, device)?;
         Ok(Self { network, tokenizer: codec, padding: shape.pad_token_id, device: device.clone() })
     }
@@ -105,8 +105,8 @@ fn batch_rows(lengths: &[usize]) -> usize {
     fits.count().max(1)
 }
 
-/// The tokenizer, cutting texts at the model's positions.
-fn codec(bytes: Vec<u8>, shape: &Shape) -> Result<Codec, String> {
+/// The tokenizer, cutting texts at the model's positions, or before.
+fn codec(bytes: Vec<u8>, shape: &Shape, limits: &Limits) -> Result<Codec, String> {
     let invalid = |why: String| format!("the sentence encoder's tokenizer is not valid: {why}");
     let (codec, _) = Codec::parse(bytes).map_err(invalid)?;
     let needed = codec.vocabulary();
@@ -116,7 +116,13 @@ fn codec(bytes: Vec<u8>, shape: &Shape) -> Result<Codec, String> {
             shape.vocab_size
         ));
     }
-    codec.cut_at(shape.max_position_embeddings).map_err(invalid)
+    if limits.lowers && !codec.counterparts().lowers {
+        return Err("the sentence encoder's sentence_bert_config.json has do_lower_case true, but no normalizer of its tokenizer makes \
+                    capital letters small; give the tokenizer one"
+            .to_string());
+    }
+    let positions = shape.max_position_embeddings;
+    codec.cut_at(limits.tokens.map_or(positions, |tokens| tokens.min(positions))).map_err(invalid)
 }
 
 fn network(path: &Path, shape: &Shape, device: &Device) -> Result<BertModel> {
@@ -138,4 +144,27 @@ fn network(path: &Path, shape: &Shape, device: &Device) -> Result<BertModel> {
         let what = "the sentence encoder's weights do not fit its config.json";
         Error::input(format!("{what}: {error} ({})", path.display()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_at_the_limit_of_the_folder() {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bert_tiny");
+        let folder = tempfile::tempdir().unwrap();
+        for file in FILES {
+            std::fs::copy(fixture.join(file), folder.path().join(file)).unwrap();
+        }
+        let read = |limits: &str| {
+            std::fs::write(folder.path().join("sentence_bert_config.json"), limits).unwrap();
+            BertEncoder::read(folder.path(), &Device::Cpu)
+        };
+        let tokens = |limits: &str| read(limits).unwrap().tokenizer.encode(&"a b ".repeat(400), true).unwrap().len();
+        let positions = tokens("{}");
+        assert_eq!((tokens(r#"{"max_seq_length": 5}"#), positions > 5), (5, true));
+        assert_eq!(tokens(r#"{"max_seq_length": 100000}"#), positions);
+        assert!(read(r#"{"max_seq_length": 0}"#).err().unwrap().to_string().contains("of 0 positions"));
+    }
 }

@@ -68,8 +68,17 @@ impl Shape {
             }
             Some(count) => Ok(count),
         };
+        let vocab_size = count("vocab_size")?;
+        let pad_token_id = fields.count("pad_token_id")?.unwrap_or(0);
+        if pad_token_id >= vocab_size {
+            return Err(fields.wrong("pad_token_id", &format!("it must be below vocab_size, {vocab_size}")));
+        }
+        let layer_norm_eps = fields.number("layer_norm_eps")?.ok_or_else(|| fields.missing("layer_norm_eps"))?;
+        if layer_norm_eps < 0.0 || !(layer_norm_eps as f32).is_finite() {
+            return Err(fields.wrong("layer_norm_eps", "it must not be negative, and be a number of 32 bits"));
+        }
         let shape = Self {
-            vocab_size: count("vocab_size")?,
+            vocab_size,
             hidden_size: count("hidden_size")?,
             num_hidden_layers: count("num_hidden_layers")?,
             num_attention_heads: count("num_attention_heads")?,
@@ -77,15 +86,12 @@ impl Shape {
             activation: activation(&fields)?,
             max_position_embeddings: count("max_position_embeddings")?,
             type_vocab_size: count("type_vocab_size")?,
-            layer_norm_eps: fields.number("layer_norm_eps")?.ok_or_else(|| fields.missing("layer_norm_eps"))?,
-            pad_token_id: fields.count("pad_token_id")?.unwrap_or(0) as u32,
+            layer_norm_eps,
+            pad_token_id: pad_token_id as u32,
         };
         if !shape.hidden_size.is_multiple_of(shape.num_attention_heads) {
             let heads = shape.num_attention_heads;
             return Err(fields.wrong("hidden_size", &format!("that is no multiple of the {heads} attention heads")));
-        }
-        if shape.pad_token_id as usize >= shape.vocab_size {
-            return Err(fields.wrong("pad_token_id", &format!("it must be below vocab_size, {}", shape.vocab_size)));
         }
         Ok(shape)
     }
@@ -124,4 +130,30 @@ fn check_fields(fields: &Fields) -> Result<()> {
     let right =
         "what that changes is not known here, so the encoder is refused; take the field out if it changes nothing";
     fields.only(&defaults, READ.into_iter().chain(HARMLESS.split_whitespace()), right)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_out_of_range_are_refused_by_name() {
+        let config = |name: &str, value: serde_json::Value| {
+            let mut fields = json!({"model_type": "bert", "vocab_size": 8, "hidden_size": 4, "num_hidden_layers": 1,
+                "num_attention_heads": 2, "intermediate_size": 8, "max_position_embeddings": 16, "type_vocab_size": 2,
+                "layer_norm_eps": 1e-12, "pad_token_id": 7});
+            fields[name] = value;
+            fields.to_string()
+        };
+        assert_eq!(Shape::parse(&config("hidden_act", json!("relu"))).unwrap().pad_token_id, 7);
+        for (name, value, words) in [
+            ("pad_token_id", json!(4_294_967_296_u64), "pad_token_id is 4294967296; it must be below vocab_size, 8"),
+            ("pad_token_id", json!(8), "pad_token_id is 8; it must be below vocab_size, 8"),
+            ("layer_norm_eps", json!(-1e-12), "layer_norm_eps is -1e-12; it must not be negative"),
+            ("layer_norm_eps", json!(1e300), "it must not be negative, and be a number of 32 bits"),
+        ] {
+            let error = Shape::parse(&config(name, value)).err().unwrap();
+            assert!(error.exit_status() == 2 && error.to_string().contains(words), "{error}");
+        }
+    }
 }

@@ -45,6 +45,9 @@ struct Model {
 /// Most bytes that a text may have on its way through a tokenizer.
 const MOST_BYTES: f64 = (64 << 20) as f64;
 
+/// Most bytes that normalizers may add to a text of any length, however short: they do so for every text.
+const MOST_ADDED: f64 = (1 << 16) as f64;
+
 /// Texts of more bytes are given to the library on a thread of its own, which is not waited for for ever. Expressions that go back over a
 /// text again and again give up by themselves on one that is as short as this.
 const SHORT: usize = 256;
@@ -80,7 +83,7 @@ impl Codec {
             decoding,
             vocabulary,
             longest_token,
-            counterparts: Arc::new(Counterparts::new(file.added_tokens, &file.pre_tokenizer)),
+            counterparts: Arc::new(Counterparts::new(file.added_tokens, &file.normalizer, &file.pre_tokenizer)),
         };
         Ok((codec, text))
     }
@@ -120,7 +123,7 @@ impl Codec {
     /// The tokens of a text, with special tokens around them where `special`.
     pub(super) fn encode(&self, text: &str, special: bool) -> Result<Encoding, String> {
         let most = self.encoding.of(text.len());
-        if most > MOST_BYTES {
+        if most > MOST_BYTES || self.encoding.added > MOST_ADDED {
             return Err(format!("its normalizers could make {most:.0} bytes of {}", text.len()));
         }
         let encoded = if text.len() <= SHORT {

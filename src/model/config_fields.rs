@@ -57,6 +57,7 @@ fn defaults() -> Vec<(&'static str, Value)> {
                 "use_bias",
                 "use_sliding_window",
                 "use_mrope",
+                "rope_interleave",
                 "rope_interleaved",
                 "is_encoder_decoder",
                 "add_cross_attention",
@@ -178,6 +179,7 @@ mod tests {
     fn what_would_change_the_network_is_refused_by_name() {
         for (text, words) in [
             (r#""attn_output_gate": true"#, ["attn_output_gate is true", "only false"]),
+            (r#""rope_interleave": true"#, ["rope_interleave is true", "only false"]),
             (r#""attn_scale": 0.1"#, ["attn_scale is 0.1", "not known"]),
             (r#""attention_multiplier": 0.0078125"#, ["attention_multiplier is 0.0078125", "not known"]),
             (r#""is_causal": false"#, ["is_causal is false", "only true"]),

@@ -65,8 +65,8 @@ impl ModelFiles {
                 folder.display()
             )));
         }
-        // A checkpoint says what its weights were when they were written.
-        checksums::verify_weights(folder)?;
+        // A checkpoint says what its files were when they were written.
+        checksums::verify_model(folder)?;
         if is_adapter(folder) {
             return Self::open_adapter(folder, base);
         }

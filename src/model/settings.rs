@@ -109,6 +109,13 @@ impl ModelSettings {
                     .to_string(),
             );
         }
+        if tokenizer.cleans_up()? {
+            self.note(
+                "tokenizer_config.json has clean_up_tokenization_spaces true, with which Transformers takes spaces before punctuation out of \
+                 what it decodes; here responses stay as their tokens spell them"
+                    .to_string(),
+            );
+        }
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Text to token ids and back, from a folder's `tokenizer.json`.
 
 use super::codec::Codec;
+use super::tokenizer_settings::named::FILES as NAMING;
 use crate::error::{Error, Result};
 use crate::escape::{MOST_SHOWN, cut};
 use crate::files::{SETTINGS_BYTES, TOKENIZER_BYTES, checksums::sha256, decode, folder};
@@ -53,7 +54,21 @@ impl TextTokenizer {
                 .map_err(|why| at(format!("the model's tokenizer_config.json cannot be read: {why}")))?;
             tokenizer.codec.counterparts().check(&text).map_err(|error| at(error.to_string()))?;
         }
+        tokenizer.check_named(folder)?;
         Ok(tokenizer)
+    }
+
+    /// Refuses files of `folder` that call something a token which `tokenizer.json` does not.
+    fn check_named(&self, folder: &Path) -> Result<()> {
+        for name in NAMING {
+            let Some(bytes) = self.companion(name) else { continue };
+            let at = |why: String| Error::input(format!("{why} ({})", folder.join(name).display()));
+            let text = decode(bytes.to_vec()).map_err(|why| at(format!("the model's {name} cannot be read: {why}")))?;
+            let checked =
+                self.codec.counterparts().check_named(name, &text, |token| self.codec.token_id(token).is_some());
+            checked.map_err(|error| at(error.to_string()))?;
+        }
+        Ok(())
     }
 
     /// Parses the text of a `tokenizer.json`.
@@ -90,6 +105,11 @@ impl TextTokenizer {
         let settings = self.settings("tokenizer_config.json")?;
         let asks = |name: &str| settings[name].as_bool().unwrap_or(false);
         Ok(self.codec.tokens_around() > 0 || asks("add_bos_token") || asks("add_eos_token"))
+    }
+
+    /// Whether Transformers takes spaces before punctuation out of what it decodes, which stay here.
+    pub(super) fn cleans_up(&self) -> Result<bool> {
+        Ok(self.settings("tokenizer_config.json")?["clean_up_tokenization_spaces"] == true)
     }
 
     /// A JSON file that came with it; null where there is none.
@@ -242,6 +262,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_asked_of_decoded_texts_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        TextTokenizer::bytes_and_words(&[]).unwrap().write(folder.path()).unwrap();
+        let path = folder.path().join("tokenizer_config.json");
+        for (config, expected) in [
+            ("{}", false),
+            (r#"{"clean_up_tokenization_spaces": false}"#, false),
+            (r#"{"clean_up_tokenization_spaces": true}"#, true),
+        ] {
+            std::fs::write(&path, config).unwrap();
+            assert_eq!(TextTokenizer::read(folder.path()).unwrap().cleans_up().unwrap(), expected, "{config}");
+        }
+    }
+
+    #[test]
     fn numbers_are_their_own_tokens() {
         let tokenizer = TextTokenizer::numbers(300).unwrap();
         assert_eq!(tokenizer.encode("7 299 0 12").unwrap(), [7, 299, 0, 12]);
@@ -291,6 +326,7 @@ mod tests {
             ("/pre_tokenizer", split("(?:a|aa)+b"), "retry-limit"),
             ("/normalizer", bomb, "could make"),
             ("/normalizer", prepended, "could make"),
+            ("/normalizer", json!({"type": "Prepend", "prepend": "b".repeat(10_000_000)}), "could make"),
         ] {
             let tokenizer = edited(&[(part, value)]).unwrap();
             for text in [letters.clone(), letters.repeat(10)] {

@@ -3,6 +3,8 @@
 //! Transformers changes the tokenizer of `tokenizer.json` by these fields when it loads it. Where they ask for other tokens than
 //! `tokenizer.json` gives, the model is refused.
 
+pub(super) mod named;
+
 use super::fields::Fields;
 use crate::error::{Error, Result};
 use crate::escape::{MOST_SHOWN, cut};
@@ -32,15 +34,18 @@ pub(super) struct Counterparts {
     pub(super) added_tokens: Vec<AddedToken>,
     /// Whether a space is put before a text, where its bytes become tokens.
     pub(super) add_prefix_space: Option<bool>,
+    /// Whether capital letters become small ones.
+    pub(super) lowers: bool,
 }
 
 impl Counterparts {
-    /// Looks at the tokens and the pre-tokenizer of a `tokenizer.json`.
-    pub(super) fn new(added_tokens: Vec<AddedToken>, pre_tokenizer: &Value) -> Self {
+    /// Looks at the tokens, the normalizer and the pre-tokenizer of a `tokenizer.json`.
+    pub(super) fn new(added_tokens: Vec<AddedToken>, normalizer: &Value, pre_tokenizer: &Value) -> Self {
         let parts =
             pre_tokenizer["pretokenizers"].as_array().map_or(std::slice::from_ref(pre_tokenizer), Vec::as_slice);
         let bytes = parts.iter().find(|part| part["type"] == "ByteLevel");
-        Self { added_tokens, add_prefix_space: bytes.and_then(|part| part["add_prefix_space"].as_bool()) }
+        let add_prefix_space = bytes.and_then(|part| part["add_prefix_space"].as_bool());
+        Self { added_tokens, add_prefix_space, lowers: lowers(normalizer) }
     }
 
     /// Refuses a `tokenizer_config.json` that asks for other tokens.
@@ -48,6 +53,11 @@ impl Counterparts {
         let fields = Fields::parse(FILE, config)?;
         if fields.flag("split_special_tokens")?.unwrap_or(false) {
             return Err(fields.wrong("split_special_tokens", "that is not supported, only false"));
+        }
+        if fields.flag("do_lower_case")?.unwrap_or(false) && !self.lowers {
+            let right = "but no normalizer of tokenizer.json makes capital letters small; write both again with save_pretrained of \
+                         Transformers' tokenizer";
+            return Err(fields.wrong("do_lower_case", right));
         }
         if let (Some(asked), Some(own)) = (fields.flag("add_prefix_space")?, self.add_prefix_space)
             && asked != own
@@ -83,6 +93,16 @@ impl Counterparts {
     }
 }
 
+/// Whether a normalizer makes capital letters small.
+fn lowers(normalizer: &Value) -> bool {
+    match normalizer["type"].as_str() {
+        Some("Lowercase") => true,
+        Some("BertNormalizer") => normalizer["lowercase"] == true,
+        Some("Sequence") => normalizer["normalizers"].as_array().is_some_and(|parts| parts.iter().any(lowers)),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,7 +110,7 @@ mod tests {
 
     fn own(pre_tokenizer: &Value) -> Counterparts {
         let tokens = json!([{"id": 7, "content": "<end>", "special": true, "lstrip": false, "rstrip": false, "normalized": false}]);
-        Counterparts::new(serde_json::from_value(tokens).unwrap(), pre_tokenizer)
+        Counterparts::new(serde_json::from_value(tokens).unwrap(), &json!(null), pre_tokenizer)
     }
 
     #[test]
@@ -98,6 +118,7 @@ mod tests {
         let plain = json!({"type": "Sequence", "pretokenizers": [{"type": "Split"}, {"type": "ByteLevel", "add_prefix_space": false}]});
         for (config, words) in [
             (json!({"split_special_tokens": true}), ["split_special_tokens is true", "only false"]),
+            (json!({"do_lower_case": true}), ["do_lower_case is true", "no normalizer of tokenizer.json"]),
             (json!({"add_prefix_space": true}), ["add_prefix_space is true", "it is false in tokenizer.json"]),
             (
                 json!({"added_tokens_decoder": {"8": {"content": "<more>", "special": true}}}),
@@ -116,6 +137,17 @@ mod tests {
             let error = own(&plain).check(&config.to_string()).unwrap_err();
             let message = error.to_string();
             assert!(error.exit_status() == 2 && words.iter().all(|word| message.contains(word)), "{message}");
+        }
+        for (normalizer, is_fine) in [
+            (json!({"type": "Lowercase"}), true),
+            (json!({"type": "BertNormalizer", "lowercase": true}), true),
+            (json!({"type": "BertNormalizer", "lowercase": false}), false),
+            (json!({"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Lowercase"}]}), true),
+            (json!({"type": "Sequence", "normalizers": [{"type": "NFC"}]}), false),
+        ] {
+            let own = Counterparts::new(Vec::new(), &normalizer, &plain);
+            assert_eq!(own.check(r#"{"do_lower_case": true}"#).is_ok(), is_fine, "{normalizer}");
+            own.check(r#"{"do_lower_case": false}"#).unwrap();
         }
         let spaced = json!({"type": "ByteLevel", "add_prefix_space": true});
         assert!(own(&spaced).check(r#"{"add_prefix_space": false}"#).is_err());

@@ -44,25 +44,32 @@ pub enum EventKind {
     Other(String),
 }
 
-/// Kinds without data, by their names in the file.
-const NAMES: [(&str, EventKind); 8] = [
-    ("started", EventKind::Started),
-    ("resumed", EventKind::Resumed),
-    ("paused", EventKind::Paused),
-    ("checkpoint", EventKind::Checkpoint),
-    ("warning", EventKind::Warning),
-    ("stopped", EventKind::Stopped),
-    ("finished", EventKind::Finished),
-    ("error", EventKind::Error),
-];
-
 impl EventKind {
+    /// Kinds without data.
+    const PLAIN: [Self; 8] = [
+        Self::Started,
+        Self::Resumed,
+        Self::Paused,
+        Self::Checkpoint,
+        Self::Warning,
+        Self::Stopped,
+        Self::Finished,
+        Self::Error,
+    ];
+
     /// The name in the file.
     pub fn name(&self) -> &str {
         match self {
+            Self::Started => "started",
+            Self::Resumed => "resumed",
+            Self::Paused => "paused",
             Self::Edit(_) => "edit",
+            Self::Checkpoint => "checkpoint",
+            Self::Warning => "warning",
+            Self::Stopped => "stopped",
+            Self::Finished => "finished",
+            Self::Error => "error",
             Self::Other(name) => name,
-            kind => NAMES.iter().find(|(_, known)| known == kind).map_or("", |(name, _)| name),
         }
     }
 }
@@ -106,7 +113,7 @@ struct Line {
 
 impl From<Line> for Event {
     fn from(Line { step, time, kind, text, edit }: Line) -> Self {
-        let known = NAMES.iter().find(|(name, _)| *name == kind).map(|(_, kind)| kind.clone());
+        let known = EventKind::PLAIN.into_iter().find(|known| known.name() == kind);
         let edited = edit.map(EventKind::Edit).filter(|edit| edit.name() == kind);
         let kind = known.or(edited).unwrap_or_else(|| EventKind::Other(kind.into_owned()));
         Self { step, time, kind, text }
@@ -179,6 +186,14 @@ mod tests {
         // As older versions wrote it.
         let old: SettingEdit = serde_json::from_str(r#"{"path": "method.lambda", "from": 0.5, "to": 1.0}"#).unwrap();
         assert_eq!(old.assignment(), "method.lambda=1.0");
+    }
+
+    #[test]
+    fn every_kind_comes_back() {
+        for kind in EventKind::PLAIN {
+            let text = serde_json::to_string(&Event::now(1, kind.clone(), "a")).unwrap();
+            assert_eq!(serde_json::from_str::<Event>(&text).unwrap().kind, kind, "{text}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod handle;
 mod info;
 mod snapshot;
 mod stage;
+mod standing;
 mod state;
 mod tokens;
 mod view;
@@ -23,10 +24,12 @@ pub use folder::{
     BlockFidelity, FidelityRecord, Manifest, RecordedState, ReplacedInput, Rewound, RolloutRecord, RunDir, Tail,
     TrainerState,
 };
+pub(crate) use folder::{ENCODER, TEMPLATE};
 pub use handle::{Attendance, RunHandle};
 pub use info::RunInfo;
 pub use snapshot::{Change, RunSnapshot, SnapshotCell};
 pub use stage::{Stage, StageProgress, StageTimes};
+pub(crate) use standing::Standing;
 pub use state::RunState;
 pub use tokens::GroupTokens;
 pub use view::{CosineKind, GroupCosines, GroupView, RolloutView, StepView};

@@ -21,6 +21,9 @@ pub struct RunSnapshot {
     pub info: Arc<RunInfo>,
     /// Where it stands.
     pub state: RunState,
+    /// How often the run has been taken back to a checkpoint while it was followed: what was read of another generation is of steps that
+    /// have come otherwise since.
+    pub generation: u64,
     /// Steps finished so far.
     pub step: u64,
     /// Progress within the running step.
@@ -55,6 +58,7 @@ impl RunSnapshot {
         Self {
             info: Arc::new(info),
             state: RunState::Starting,
+            generation: 0,
             step: 0,
             progress: StageProgress::default(),
             stage_times: [0.0; Stage::ALL.len()],

@@ -5,12 +5,12 @@
 
 use super::{
     EvaluationRecord, Event, EventKind, FidelityRecord, RecordedState, RunDir, RunInfo, RunSnapshot, RunState,
-    SnapshotCell, Tail,
+    SnapshotCell, Standing, Tail,
 };
 use crate::error::{Error, Result};
 use crate::escape::shown;
 use crate::experiment::{Experiment, TaskConfig, to_text};
-use crate::metrics::{Declaration, MetricRow};
+use crate::metrics::MetricRow;
 use rayon::prelude::*;
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -61,11 +61,14 @@ impl Drop for WatchedRun {
     }
 }
 
-/// A log that grows, and how many of its lines have been read.
+/// A log that grows.
 struct Log {
     name: &'static str,
     tail: Tail,
-    read: usize,
+    /// How many of its lines have been read.
+    count: usize,
+    /// Those of them that have not been taken in.
+    lines: Lines,
 }
 
 /// Lines of a log with their numbers, from 1.
@@ -73,15 +76,21 @@ type Lines = Vec<(usize, String)>;
 
 impl Log {
     fn new(name: &'static str, tail: Tail) -> Self {
-        Self { name, tail, read: 0 }
+        Self { name, tail, count: 0, lines: Lines::new() }
     }
 
-    /// See [`Tail::lines`].
-    fn lines(&mut self) -> Result<Option<Lines>> {
-        let Some(lines) = self.tail.lines()? else { return Ok(None) };
-        let first = self.read + 1;
-        self.read += lines.len();
-        Ok(Some((first..).zip(lines).collect()))
+    /// Reads on; says whether the log is still the one that was read before.
+    fn read(&mut self) -> Result<bool> {
+        let Some(lines) = self.tail.lines()? else { return Ok(false) };
+        let first = self.count + 1;
+        self.count += lines.len();
+        self.lines.extend((first..).zip(lines));
+        Ok(true)
+    }
+
+    /// What has been read since this was called last.
+    fn take(&mut self) -> Lines {
+        std::mem::take(&mut self.lines)
     }
 }
 
@@ -93,6 +102,8 @@ struct Reader {
     events: Log,
     fidelity: Log,
     is_paused: bool,
+    /// Whether the experiment may have changed since it was read.
+    is_outdated: bool,
     error: Option<String>,
     snapshot: RunSnapshot,
 }
@@ -101,46 +112,84 @@ impl Reader {
     fn open(folder: &Path) -> Result<Self> {
         let (run, experiment) = RunDir::open(folder)?;
         run.check_kinds(Path::metadata)?;
-        run.read_declarations().iter().for_each(Declaration::adopt);
+        let mut snapshot = RunSnapshot::starting(info(&run, &experiment)?);
+        adopt_metrics(&run, &mut snapshot);
         Ok(Self {
             metrics: Log::new("metrics.jsonl", run.tail_metrics()),
             evaluations: Log::new("evals.jsonl", run.tail_evaluations()),
             events: Log::new("events.jsonl", run.tail_events()),
             fidelity: Log::new("fidelity.jsonl", run.tail_fidelity()),
             is_paused: false,
+            is_outdated: false,
             error: None,
-            snapshot: RunSnapshot::starting(info(&run, &experiment)?),
+            snapshot,
             run,
         })
     }
 
     /// Reads what is new; says whether anything is.
     fn look(&mut self) -> bool {
-        match self.read() {
-            Ok(changed) => changed,
-            Err(error) => {
-                let warning = (self.snapshot.step, error.to_string());
-                let is_new = self.snapshot.warnings.last() != Some(&warning);
-                if is_new {
-                    Arc::make_mut(&mut self.snapshot.warnings).push(warning);
-                }
-                is_new
-            }
-        }
+        self.read().unwrap_or_else(|error| self.warn_once(error.to_string()))
     }
 
+    /// Warns of something that may go on for long; says whether that is new.
+    fn warn_once(&mut self, text: String) -> bool {
+        let warning = (self.snapshot.step, text);
+        let is_new = !self.snapshot.warnings.contains(&warning);
+        if is_new {
+            Arc::make_mut(&mut self.snapshot.warnings).push(warning);
+        }
+        is_new
+    }
+
+    /// What can fail comes first: nothing that was read is lost then.
     fn read(&mut self) -> Result<bool> {
-        let (Some(metrics), Some(evaluations), Some(events), Some(fidelity)) =
-            (self.metrics.lines()?, self.evaluations.lines()?, self.events.lines()?, self.fidelity.lines()?)
-        else {
+        let mut are_same = true;
+        for log in [&mut self.metrics, &mut self.evaluations, &mut self.events, &mut self.fidelity] {
+            are_same &= log.read()?;
+        }
+        if !are_same {
             // The run was taken back to a checkpoint, perhaps with another experiment.
+            let generation = self.snapshot.generation + 1;
             *self = Self::open(self.run.path())?;
+            self.snapshot.generation = generation;
             self.read()?;
             return Ok(true);
-        };
+        }
+        let checkpoints = self.run.checkpoint_steps()?;
+        let mut changed = self.take_in_lines();
+        if *self.snapshot.checkpoints != checkpoints {
+            self.snapshot.checkpoints = Arc::new(checkpoints);
+            changed = true;
+        }
+        if self.is_outdated {
+            changed |= match self.read_info() {
+                Ok(info) => {
+                    (self.snapshot.info, self.is_outdated) = (Arc::new(info), false);
+                    true
+                }
+                Err(error) => self.warn_once(error.to_string()),
+            };
+        }
+        let (state, written) = (self.state(), self.run.last_written());
         let snapshot = &mut self.snapshot;
-        let mut changed = [&metrics, &evaluations, &events, &fidelity].iter().any(|lines| !lines.is_empty());
+        changed |= (&state, &written) != (&snapshot.state, &snapshot.last_written);
+        snapshot.state = state;
+        snapshot.last_written = written;
+        let remaining = snapshot.info.last_step().saturating_sub(snapshot.step) as f64;
+        snapshot.eta_s = snapshot.history.last().and_then(|row| Some(row.value("time/step_s")? * remaining));
+        Ok(changed)
+    }
 
+    /// Says whether there were any.
+    fn take_in_lines(&mut self) -> bool {
+        let (metrics, evaluations) = (self.metrics.take(), self.evaluations.take());
+        let (events, fidelity) = (self.events.take(), self.fidelity.take());
+        if !metrics.is_empty() {
+            // Whoever goes on with a run may measure more than was declared when it began.
+            adopt_metrics(&self.run, &mut self.snapshot);
+        }
+        let snapshot = &mut self.snapshot;
         let rows: Vec<Option<MetricRow>> = metrics.par_iter().map(|(_, line)| MetricRow::from_json(line)).collect();
         let mut damaged = Vec::new();
         for ((number, line), row) in metrics.iter().zip(rows) {
@@ -153,55 +202,48 @@ impl Reader {
         snapshot.step = snapshot.history.last().map_or(0, |row| row.step);
         let mut lines = Damaged { snapshot };
         lines.warn(self.metrics.name, &damaged);
-        let evaluations: Vec<EvaluationRecord> = lines.read(self.evaluations.name, &evaluations);
-        let fidelity: Vec<FidelityRecord> = lines.read(self.fidelity.name, &fidelity);
-        let events: Vec<Event> = lines.read(self.events.name, &events);
-        if !evaluations.is_empty() {
-            Arc::make_mut(&mut snapshot.evaluations).extend(evaluations);
+        let evaluated: Vec<EvaluationRecord> = lines.read(self.evaluations.name, &evaluations);
+        let compared: Vec<FidelityRecord> = lines.read(self.fidelity.name, &fidelity);
+        let happened: Vec<Event> = lines.read(self.events.name, &events);
+        if !evaluated.is_empty() {
+            Arc::make_mut(&mut snapshot.evaluations).extend(evaluated);
         }
-        if !fidelity.is_empty() {
-            Arc::make_mut(&mut snapshot.fidelity).extend(fidelity);
+        if !compared.is_empty() {
+            Arc::make_mut(&mut snapshot.fidelity).extend(compared);
         }
-        for event in events {
+        for event in happened {
             match event.kind {
                 EventKind::Paused => self.is_paused = true,
-                EventKind::Started => self.is_paused = false,
-                EventKind::Resumed => {
-                    self.is_paused = false;
+                EventKind::Started | EventKind::Resumed => {
+                    (self.is_paused, self.error) = (false, None);
                     // Perhaps with other settings, such as more steps.
-                    let (_, experiment) = RunDir::open(self.run.path())?;
-                    snapshot.info = Arc::new(info(&self.run, &experiment)?);
+                    self.is_outdated = true;
                 }
                 EventKind::Error => self.error = Some(event.text.clone()),
                 _ => {}
             }
             snapshot.take_in(event);
         }
-        let checkpoints = self.run.checkpoint_steps()?;
-        if *snapshot.checkpoints != checkpoints {
-            snapshot.checkpoints = Arc::new(checkpoints);
-            changed = true;
-        }
-        let manifest = self.run.read_manifest();
-        let state = match manifest.as_ref().map(|manifest| manifest.state) {
+        [metrics, evaluations, events, fidelity].iter().any(|lines| !lines.is_empty())
+    }
+
+    fn read_info(&self) -> Result<RunInfo> {
+        let (run, experiment) = RunDir::open(self.run.path())?;
+        info(&run, &experiment)
+    }
+
+    fn state(&self) -> RunState {
+        let Standing { manifest, is_interrupted } = self.run.standing();
+        match manifest.map(|manifest| manifest.state) {
+            _ if is_interrupted => RunState::Interrupted,
             Some(RecordedState::Finished) => RunState::Finished,
             Some(RecordedState::Stopped) => RunState::Stopped,
             Some(RecordedState::Failed) => RunState::Failed {
                 message: self.error.clone().unwrap_or_else(|| "events.jsonl does not say why".to_string()),
             },
-            Some(_) if manifest.as_ref().is_some_and(|manifest| self.run.is_interrupted(manifest)) => {
-                RunState::Interrupted
-            }
             _ if self.is_paused => RunState::Paused,
             _ => RunState::Training,
-        };
-        let written = self.run.last_written();
-        changed |= (&state, &written) != (&snapshot.state, &snapshot.last_written);
-        snapshot.state = state;
-        snapshot.last_written = written;
-        let remaining = snapshot.info.last_step().saturating_sub(snapshot.step) as f64;
-        snapshot.eta_s = snapshot.history.last().and_then(|row| Some(row.value("time/step_s")? * remaining));
-        Ok(changed)
+        }
     }
 }
 
@@ -239,8 +281,19 @@ impl Damaged<'_> {
     }
 }
 
+/// Makes known what the run measures; says once what of that cannot be read.
+fn adopt_metrics(run: &RunDir, snapshot: &mut RunSnapshot) {
+    let (declarations, fault) = run.read_declarations();
+    for declaration in &declarations {
+        declaration.adopt();
+    }
+    if let Some(fault) = fault.filter(|fault| snapshot.warnings.iter().all(|(_, told)| told != fault)) {
+        Arc::make_mut(&mut snapshot.warnings).push((snapshot.step, fault));
+    }
+}
+
 fn info(run: &RunDir, experiment: &Experiment) -> Result<RunInfo> {
-    let manifest = run.read_manifest();
+    let (manifest, events) = (run.read_manifest(), run.read_events()?);
     let task = match &experiment.task {
         TaskConfig::Custom(name) => name.clone(),
         task => {
@@ -249,11 +302,122 @@ fn info(run: &RunDir, experiment: &Experiment) -> Result<RunInfo> {
         }
     };
     Ok(RunInfo {
-        experiment: Arc::new(experiment.clone()),
-        method: experiment.method.label().to_string(),
+        experiment: Arc::new(RunInfo::in_force(experiment, events.iter().filter_map(Event::edit))),
+        began: Arc::new(experiment.clone()),
         task,
         model: manifest.as_ref().map(|manifest| manifest.model.clone()).unwrap_or_default(),
         device: manifest.map(|manifest| manifest.device).unwrap_or_default(),
         directory: run.path().to_path_buf(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File};
+    use std::io::Write;
+
+    const SMALL: &str = r#"Experiment(name: "t", model: Bundled("countdown"), task: Countdown())"#;
+
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("experiment.ron"), SMALL).unwrap();
+        folder
+    }
+
+    fn append(folder: &Path, name: &str, text: &str) {
+        let mut file = File::options().create(true).append(true).open(folder.join(name)).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    fn rows(steps: std::ops::RangeInclusive<u64>, value: f64) -> String {
+        steps.map(|step| format!("{{\"step\":{step},\"reward/mean\":{value}}}\n")).collect::<Vec<_>>().concat()
+    }
+
+    fn event(kind: &str, text: &str) -> String {
+        format!("{{\"step\":1,\"time\":\"\",\"kind\":\"{kind}\",\"text\":\"{text}\"}}\n")
+    }
+
+    fn manifest(folder: &Path, state: &str) {
+        let text = r#"{"version": "", "commit": "", "device": "", "model": "", "model_hash": "", "data_hash": "", "started": "",
+            "state": "STATE", "step": 1}"#;
+        fs::write(folder.join("manifest.json"), text.replace("STATE", state)).unwrap();
+    }
+
+    #[test]
+    fn what_was_read_before_another_log_failed_is_taken_in_later() {
+        let folder = folder();
+        append(folder.path(), "metrics.jsonl", &rows(1..=1, 0.0));
+        let mut reader = Reader::open(folder.path()).unwrap();
+        reader.read().unwrap();
+        append(folder.path(), "metrics.jsonl", &rows(2..=2, 0.0));
+        fs::create_dir(folder.path().join("evals.jsonl")).unwrap();
+        assert!(reader.look() && !reader.look(), "it is told once");
+        assert!(reader.snapshot.warnings[0].1.contains("evals.jsonl"), "{:?}", reader.snapshot.warnings);
+        fs::remove_dir(folder.path().join("evals.jsonl")).unwrap();
+        append(folder.path(), "metrics.jsonl", &rows(3..=3, 0.0));
+        assert!(reader.look());
+        assert_eq!(reader.snapshot.history.iter().map(|row| row.step).collect::<Vec<_>>(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn an_experiment_that_cannot_be_read_when_a_run_goes_on_hides_no_event() {
+        let folder = folder();
+        let mut reader = Reader::open(folder.path()).unwrap();
+        reader.read().unwrap();
+        fs::write(folder.path().join("experiment.ron"), "Experiment(").unwrap();
+        append(folder.path(), "events.jsonl", &(event("resumed", "") + &event("warning", "odd")));
+        assert!(reader.look() && !reader.look());
+        assert_eq!(reader.snapshot.events.len(), 2);
+        let warned = |text: &str| reader.snapshot.warnings.iter().any(|(_, warning)| warning.contains(text));
+        assert!(warned("odd") && warned("experiment.ron"), "{:?}", reader.snapshot.warnings);
+        let longer = SMALL.replace("task", "stop: (steps: 77), task");
+        fs::write(folder.path().join("experiment.ron"), longer).unwrap();
+        assert!(reader.look());
+        assert_eq!(reader.snapshot.info.last_step(), 77);
+    }
+
+    #[test]
+    fn an_error_is_that_of_the_run_as_it_was_gone_on_with() {
+        let folder = folder();
+        append(folder.path(), "events.jsonl", &event("error", "disk full"));
+        manifest(folder.path(), "failed");
+        let mut reader = Reader::open(folder.path()).unwrap();
+        reader.read().unwrap();
+        assert_eq!(reader.snapshot.state, RunState::Failed { message: "disk full".to_string() });
+        append(folder.path(), "events.jsonl", &event("resumed", ""));
+        reader.read().unwrap();
+        let RunState::Failed { message } = &reader.snapshot.state else { panic!("{:?}", reader.snapshot.state) };
+        assert!(!message.contains("disk full"), "{message}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_run_that_was_taken_back_and_has_come_as_far_again_is_read_anew() {
+        let folder = folder();
+        append(folder.path(), "metrics.jsonl", &rows(1..=3, 0.25));
+        let mut reader = Reader::open(folder.path()).unwrap();
+        reader.read().unwrap();
+        assert_eq!(reader.snapshot.generation, 0);
+        // As it is taken back: a new file in place of the old one.
+        fs::write(folder.path().join("new"), rows(1..=2, 0.25)).unwrap();
+        fs::rename(folder.path().join("new"), folder.path().join("metrics.jsonl")).unwrap();
+        append(folder.path(), "metrics.jsonl", &rows(3..=4, 0.75));
+        assert!(reader.look());
+        let values: Vec<_> = reader.snapshot.history.iter().map(|row| row.value("reward/mean").unwrap()).collect();
+        assert_eq!(values, [0.25, 0.25, 0.75, 0.75]);
+        assert_eq!(reader.snapshot.generation, 1);
+    }
+
+    #[test]
+    fn what_a_run_declares_when_it_is_gone_on_with_is_known_before_its_rows_are_read() {
+        let folder = folder();
+        let mut reader = Reader::open(folder.path()).unwrap();
+        reader.read().unwrap();
+        let declared = r#"[{"name": "later/declared", "unit": "s", "better": "lower", "title": "Declared later", "help": "A test's own."}]"#;
+        fs::write(folder.path().join("metrics.json"), declared).unwrap();
+        append(folder.path(), "metrics.jsonl", "{\"step\":1,\"later/declared\":1.0}\n");
+        reader.read().unwrap();
+        assert_eq!(crate::metrics::find("later/declared").unwrap().unit, "s");
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::data::Label;
 use crate::error::{Error, Result};
+use crate::escape::number;
 use crate::files::lines::bounded;
 use crate::model::{LanguageModel, TextTokenizer};
 use crate::verify::{AnswerFormat, verify};
@@ -121,7 +122,8 @@ fn input(line: Line, model: &LanguageModel) -> Result<ScoreInput, String> {
         (Some(reward), _) if reward.abs() <= LARGEST_REWARD => reward as f32,
         (Some(reward), _) => {
             return Err(format!(
-                "the reward {reward} is too large: novelty weighs by exp(reward), so rewards lie within {LARGEST_REWARD} of 0; usual are -1 and 1"
+                "the reward {} is too large: novelty weighs by exp(reward), so rewards lie within {LARGEST_REWARD} of 0; usual are -1 and 1",
+                number(reward)
             ));
         }
         (None, Some(gold)) => {

@@ -4,7 +4,7 @@
 //! i is problem i mod n of epoch i / n. Held out are the problems whose text has a small hash (so equal problems are never on
 //! both sides, and the side does not depend on what else is in the files), or another data set.
 
-use super::{Problem, Room, Split, TRAINING_DATA, Task};
+use super::{HELD_OUT_DATA, Problem, Room, Split, TRAINING_DATA, Task};
 use crate::data::{self, PromptTemplate, Record, Unusable, judge, read_records, same_answer};
 use crate::error::{Error, Result};
 use crate::experiment::{AnswerFormat, DataSource, DatasetConfig, HeldOutSource};
@@ -213,7 +213,7 @@ impl Dataset {
         };
         let problems = read(&config.source, TRAINING_DATA)?;
         let (train, held_out) = match &config.held_out {
-            HeldOutSource::Other(other) => (problems, read(other, "the held-out data")?),
+            HeldOutSource::Other(other) => (problems, read(other, HELD_OUT_DATA)?),
             HeldOutSource::Share(share) => divide(problems, *share)?,
         };
         let longest = train.iter().map(|item| item.tokens).max().unwrap_or(0);

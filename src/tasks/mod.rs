@@ -118,6 +118,9 @@ pub trait Task: Send + Sync + 'static {
 /// What [`Task::sources`] calls the problems that are trained on.
 pub(crate) const TRAINING_DATA: &str = "the training data";
 
+/// What it calls problems of another data set that are held out.
+pub(crate) const HELD_OUT_DATA: &str = "the held-out data";
+
 /// Prompts that are looked at of a task without an end that does not say which is the longest.
 const SEEN_PROMPTS: u64 = 64;
 

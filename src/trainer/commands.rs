@@ -19,6 +19,7 @@ pub(super) fn drive(app: &mut App, snapshots: &SnapshotCell, orders: &Orders) ->
     let mut paused = false;
     let mut single = false;
     while app.world().resource::<StepCounter>().0 < last {
+        tell_wait(app, snapshots, orders)?;
         // A paused trainer waits for a command; a running one only looks.
         let command = if paused && !single { orders.wait() } else { orders.now() };
         match command {
@@ -76,9 +77,15 @@ fn note(app: &mut App, snapshots: &SnapshotCell, kind: EventKind, state: RunStat
     record_event(app, snapshots, Event::now(step, kind, ""))
 }
 
-fn warn(app: &App, snapshots: &SnapshotCell, text: String) -> Result<()> {
+/// Records a warning.
+pub(super) fn warn(app: &App, snapshots: &SnapshotCell, text: String) -> Result<()> {
     let step = app.world().resource::<StepCounter>().0;
     record_event(app, snapshots, Event::warning(step, text))
+}
+
+/// Records that the run waited for room, now that it has some.
+fn tell_wait(app: &App, snapshots: &SnapshotCell, orders: &Orders) -> Result<()> {
+    orders.waited().map_or(Ok(()), |text| warn(app, snapshots, text))
 }
 
 fn record_event(app: &App, snapshots: &SnapshotCell, event: Event) -> Result<()> {
@@ -137,5 +144,30 @@ fn save(app: &mut App) -> Result<()> {
     match app.world_mut().run_system_cached::<bevy_ecs::error::Result, _, _>(record_checkpoint) {
         Ok(result) => result.map_err(|error| Error::failed(error.to_string().trim())),
         Err(error) => Err(Error::failed(format!("cannot write a checkpoint: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::{RunDir, RunHandle, RunInfo, RunSnapshot};
+    use std::time::Duration;
+
+    #[test]
+    fn waiting_for_room_is_an_event_once_there_is_some() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut app = App::new();
+        app.insert_resource(StepCounter(3)).insert_resource(RunRecorder(RunDir::at(folder.path())));
+        let (handle, receiver) = RunHandle::new(RunSnapshot::starting(RunInfo::small()));
+        let orders = Orders::new(receiver);
+        tell_wait(&app, &handle.snapshots, &orders).unwrap();
+        orders.add_wait("writing failed", Duration::from_secs(30));
+        orders.add_wait("again", Duration::from_secs(12));
+        tell_wait(&app, &handle.snapshots, &orders).unwrap();
+        tell_wait(&app, &handle.snapshots, &orders).unwrap();
+        let [event] = &RunDir::at(folder.path()).read_events().unwrap()[..] else { panic!("one event") };
+        let text = "writing failed; the run waited 42 s until it could be written";
+        assert_eq!((event.step, &event.kind, event.text.as_str()), (3, &EventKind::Warning, text));
+        assert_eq!(handle.snapshots.load().warnings.as_slice(), [(3, text.to_string())]);
     }
 }

@@ -7,8 +7,8 @@ use crate::experiment::{EncoderSource, Experiment, SuiteConfig, to_text};
 use crate::files::checksums::{self, sha256};
 use crate::files::folder::member;
 use crate::model::{ENCODER_FILES, LanguageModel, hub};
-use crate::run::{Event, Manifest, ReplacedInput};
-use crate::tasks::{TRAINING_DATA, Task};
+use crate::run::{ENCODER, Event, Manifest, ReplacedInput, TEMPLATE};
+use crate::tasks::{HELD_OUT_DATA, TRAINING_DATA, Task};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +26,9 @@ const SHAPE: [&str; 11] = [
     "rope_scaling",
     "rope_theta",
 ];
+
+/// What the weights that a run starts from are called.
+const WEIGHTS: &str = "the base model's weights";
 
 /// What a run reads, by its hashes.
 pub(super) struct Inputs {
@@ -58,8 +61,8 @@ impl Inputs {
         let mut read: BTreeMap<String, String> =
             base.hashes().into_iter().map(|(name, hash)| (format!("the base model's {name}"), hash)).collect();
         read.extend(task.sources().into_iter().map(|(name, hash)| (name.to_string(), hash)));
-        read.extend(task.template_hash().map(|hash| ("the prompt template".to_string(), hash.to_string())));
-        read.extend(encoder_hash(experiment.encoder())?.map(|hash| ("the sentence encoder".to_string(), hash)));
+        read.extend(task.template_hash().map(|hash| (TEMPLATE.to_string(), hash.to_string())));
+        read.extend(encoder_hash(experiment.encoder())?.map(|hash| (ENCODER.to_string(), hash)));
         let mut changed = BTreeSet::new();
         for (evaluation, suite) in experiment.evaluations.iter().zip(suites) {
             let numbered = (2..).map(|number| format!("the suite {} ({number})", suite.name));
@@ -110,9 +113,9 @@ impl Inputs {
                 found.push(ReplacedInput { step, input, from, to });
             }
         };
-        compare("the base model's weights", &manifest.model_hash, self.model_before.as_ref().unwrap_or(&self.model));
-        if manifest.inputs.is_empty() {
-            // An older version wrote it.
+        compare(WEIGHTS, &manifest.model_hash, self.model_before.as_ref().unwrap_or(&self.model));
+        if self.read.contains_key(TRAINING_DATA) && !manifest.inputs.contains_key(TRAINING_DATA) {
+            // As older versions know it.
             compare(TRAINING_DATA, &manifest.data_hash, &self.data);
         }
         for (input, to) in self.read.iter().filter(|(input, _)| !self.changed.contains(*input)) {
@@ -121,6 +124,27 @@ impl Inputs {
             }
         }
         found
+    }
+
+    /// What there is to warn of where an older version wrote the manifest: what it does not know of what is read, so that nothing says
+    /// whether it is the same.
+    pub(super) fn unknown(&self, manifest: &Manifest) -> Option<String> {
+        // Held-out data have their part in the hash of data.
+        let is_known = |name: &String| {
+            manifest.inputs.contains_key(name) || [TRAINING_DATA, HELD_OUT_DATA].contains(&name.as_str())
+        };
+        let unknown: Vec<&str> = self
+            .read
+            .keys()
+            .filter(|name| !is_known(name) && !self.changed.contains(*name))
+            .map(String::as_str)
+            .collect();
+        (manifest.is_of_older_version && !unknown.is_empty()).then(|| {
+            format!(
+                "manifest.json is of an older version, so nothing says whether these are what the run began with: {}",
+                unknown.join(", ")
+            )
+        })
     }
 
     /// Refuses inputs that are not what the resumed run was started with, and a base model whose `config.json` gives other shapes or
@@ -154,6 +178,23 @@ impl Inputs {
     }
 }
 
+/// A manifest as it was after `step`: what was replaced later is again what it was before. What is hashed in another way since then is
+/// not known any more.
+pub(super) fn taken_back(mut manifest: Manifest, step: u64) -> Manifest {
+    let all = std::mem::take(&mut manifest.replaced).into_iter();
+    let (later, kept): (Vec<ReplacedInput>, Vec<ReplacedInput>) = all.partition(|replaced| replaced.step > step);
+    manifest.replaced = kept;
+    for ReplacedInput { input, from, to, .. } in later.into_iter().rev() {
+        match manifest.inputs.remove(&input) {
+            _ if input == WEIGHTS => manifest.model_hash = from,
+            Some(hash) if hash == to => drop(manifest.inputs.insert(input, from)),
+            _ if input == TRAINING_DATA => manifest.data_hash = from,
+            _ => {}
+        }
+    }
+    manifest
+}
+
 /// The event of an input that was replaced and accepted.
 pub(super) fn event(replaced: &ReplacedInput) -> Event {
     let ReplacedInput { step, input, from, to } = replaced;
@@ -180,6 +221,86 @@ fn encoder_hash(encoder: Option<&EncoderSource>) -> Result<Option<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::RecordedState;
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, hash)| ((*name).to_string(), (*hash).to_string())).collect()
+    }
+
+    fn manifest(inputs: &[(&str, &str)], replaced: Vec<ReplacedInput>) -> Manifest {
+        Manifest {
+            version: String::new(),
+            commit: String::new(),
+            device: String::new(),
+            model: String::new(),
+            model_hash: "m".to_string(),
+            data_hash: "d".to_string(),
+            shape: None,
+            inputs: map(inputs),
+            replaced,
+            started: String::new(),
+            state: RecordedState::Training,
+            step: 8,
+            is_of_older_version: false,
+        }
+    }
+
+    fn inputs(read: &[(&str, &str)]) -> Inputs {
+        Inputs {
+            shape: Map::new(),
+            model: "m".to_string(),
+            model_before: None,
+            data: "d".to_string(),
+            read: map(read),
+            changed: BTreeSet::new(),
+        }
+    }
+
+    fn replaced(step: u64, input: &str, from: &str, to: &str) -> ReplacedInput {
+        ReplacedInput { step, input: input.to_string(), from: from.to_string(), to: to.to_string() }
+    }
+
+    #[test]
+    fn a_run_that_is_taken_back_is_compared_with_what_held_there() {
+        let changes = vec![
+            replaced(3, TRAINING_DATA, "a", "b"),
+            replaced(6, TRAINING_DATA, "b", "c"),
+            replaced(6, WEIGHTS, "l", "m"),
+            replaced(7, TRAINING_DATA, "c", "n"),
+            // As an older version hashed it.
+            replaced(7, "the suite own", "old", "older"),
+        ];
+        let newest = manifest(&[(TRAINING_DATA, "n"), ("the suite own", "s")], changes.clone());
+        for (step, data, weights, kept) in
+            [(8, "n", "m", 5), (7, "n", "m", 5), (6, "c", "m", 3), (5, "b", "l", 1), (3, "b", "l", 1), (2, "a", "l", 0)]
+        {
+            let held = taken_back(newest.clone(), step);
+            assert_eq!((&*held.inputs[TRAINING_DATA], &*held.model_hash), (data, weights), "{step}");
+            assert_eq!(held.replaced, changes[..kept], "{step}");
+            assert_eq!(held.inputs.contains_key("the suite own"), step >= 7);
+        }
+        // The newest data are a change there, and those of the time are none.
+        let held = taken_back(newest, 2);
+        let of = |data: &str| Inputs { model: "l".to_string(), ..inputs(&[(TRAINING_DATA, data)]) }.replaced(&held, 2);
+        assert_eq!(of("n"), [replaced(2, TRAINING_DATA, "a", "n")]);
+        assert!(of("a").is_empty());
+        // Data that were replaced while an older version hashed them.
+        let held = taken_back(manifest(&[(TRAINING_DATA, "n")], vec![replaced(6, TRAINING_DATA, "x", "y")]), 2);
+        let of = |data: &str| Inputs { data: data.to_string(), ..inputs(&[(TRAINING_DATA, "n")]) }.replaced(&held, 2);
+        assert_eq!((of("x"), of("y")), (vec![], vec![replaced(2, TRAINING_DATA, "x", "y")]));
+    }
+
+    #[test]
+    fn what_the_manifest_of_an_older_version_does_not_know_is_told() {
+        let read = [(TRAINING_DATA, "n"), (TEMPLATE, "t"), (ENCODER, "e"), ("the suite own", "s")];
+        let older = Manifest { is_of_older_version: true, ..manifest(&[(TEMPLATE, "t"), (ENCODER, "f")], Vec::new()) };
+        let now = inputs(&read);
+        assert_eq!(now.replaced(&older, 4), [replaced(4, ENCODER, "f", "e")]);
+        assert!(now.unknown(&older).unwrap().ends_with("what the run began with: the suite own"));
+        let other = Inputs { data: "x".to_string(), ..inputs(&read) };
+        assert!(other.replaced(&older, 4).contains(&replaced(4, TRAINING_DATA, "d", "x")));
+        assert_eq!(now.unknown(&manifest(&[(TEMPLATE, "t")], Vec::new())), None);
+    }
 
     #[cfg(unix)]
     #[test]

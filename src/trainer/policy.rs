@@ -3,9 +3,7 @@
 use super::resume::Resumed;
 use crate::error::Result;
 use crate::experiment::{Adapter, EncoderSource, Experiment, OptimizerConfig};
-use crate::model::{
-    BertEncoder, ENCODER_FILES, FrozenNetwork, LanguageModel, LoraAdapter, PolicyEncoder, SentenceEncoder, hub,
-};
+use crate::model::{BertEncoder, FrozenNetwork, LanguageModel, LoraAdapter, PolicyEncoder, SentenceEncoder, hub};
 use crate::optim::AdamW;
 use crate::run::TrainerState;
 use candle_core::{DType, Device};
@@ -95,7 +93,7 @@ impl FrozenBase {
             }
             Some(EncoderSource::Local(folder)) => Some(SentenceEncoder::Bert(BertEncoder::read(folder, device)?)),
             Some(EncoderSource::Hub(source)) => {
-                let folder = hub::fetch(&source.repo, &source.revision, &ENCODER_FILES)?;
+                let folder = hub::fetch_encoder(source)?;
                 Some(SentenceEncoder::Bert(BertEncoder::read(&folder, device)?))
             }
         };

@@ -130,7 +130,7 @@ impl Resumption {
         }
         check_problems(&state, &held, &folder).map_err(|error| way_on(&directory, step, error))?;
         let wanted = overrides.iter().try_fold(recorded.clone(), |experiment, text| set(&experiment, text))?;
-        let manifest = directory.read_manifest();
+        let manifest = directory.read_manifest().map(|manifest| inputs::taken_back(manifest, step));
         let resumed = Resumed {
             directory,
             lock,

@@ -152,11 +152,7 @@ impl RunBuilder {
         check_end(resumed.as_ref(), experiment.stop.steps)?;
         settle_sources(&mut experiment)?;
         experiment.objective.ratio.get_or_insert(experiment.objective.loss.ratio());
-        if let (MethodConfig::Custom(name), true) = (&experiment.method, extensions.is_empty()) {
-            return Err(Error::input(format!(
-                "the method `{name}` is not part of this program; method: Custom(..) is for programs that add their own"
-            )));
-        }
+        check_method(&experiment, extensions.is_empty())?;
         let device = open_device(experiment.device)?;
         let dtype = data_type(experiment.precision);
         let source = match model {
@@ -166,6 +162,7 @@ impl RunBuilder {
         let (shape, tokenizer) = source.parts();
         let room = tasks::room(experiment.rollout.max_new_tokens, shape.max_position_embeddings)?;
         let task = task_of(&experiment, task, tokenizer, room)?;
+        check_curriculum(&experiment, task.as_ref())?;
         let prompt = tasks::check_length(task.as_ref(), experiment.seed, tokenizer, room)?;
         let plan = Plan::new(&experiment, shape, prompt, device.is_cpu(), machine::available(&device));
         plan.check(&experiment, &machine::device_name(&device))?;
@@ -177,15 +174,12 @@ impl RunBuilder {
         let hash_before = hash_before(&experiment, resumed.as_ref(), &source, &device)?;
         let base = source.load(dtype, &device)?;
         let notes_of_model = base.notes().to_vec();
-        if experiment.rollout.curriculum.is_some() && task.levels() < 2 {
-            let problem = format!("needs levels of difficulty, and the task `{}` has none; leave it out", task.name());
-            return Err(Error::field("rollout.curriculum", problem));
-        }
         let suites = suites_of(&experiment, &task, &base)?;
         let inputs =
             Inputs::new(&experiment, &base, task.as_ref(), &suites, resumed.as_ref().map(|resumed| &resumed.held))?
                 .with_model_before(hash_before);
         let replaced = resumed.as_ref().map_or(Ok(Vec::new()), |resumed| inputs.check(resumed))?;
+        let unknown = resumed.as_ref().and_then(|resumed| inputs.unknown(resumed.manifest.as_ref()?));
         let frozen = FrozenBase::new(&experiment, &base, resumed.is_none(), &device)?;
         let (model, optimizer, mut state) = state_of(&experiment, base, resumed.as_ref(), dtype, &device)?;
         let place = match resumed.zip(settled) {
@@ -194,7 +188,7 @@ impl RunBuilder {
         };
         let Place { directory, lock, mut events, earlier, began } = place;
         events.extend(notes(&notes_of_model, &suites, task.as_ref(), step));
-        events.extend(room.map(|text| Event::warning(step, text)));
+        events.extend(unknown.into_iter().chain(room).map(|text| Event::warning(step, text)));
         if !lock.is_kept() {
             events.push(Event::warning(step, NO_LOCKS));
         }
@@ -202,12 +196,7 @@ impl RunBuilder {
         let mut manifest = manifest_of(&info, earlier, step);
         inputs.record(&mut manifest);
         manifest.replaced.extend(replaced);
-        for event in &events {
-            directory.append_event(event)?;
-            directory.log(&format!("{} {}", event.kind.name(), event.text))?;
-        }
-        directory.write_manifest(&manifest)?;
-        directory.log(&format!("run of {} with {} on {}, from step {step}", info.name(), info.method, info.device))?;
+        record_beginning(&directory, &events, &manifest, &info)?;
         let past = Past::read(&directory, step)?;
         let (handle, commands) = RunHandle::new(RunSnapshot::starting(info));
         past.show(&handle);
@@ -236,6 +225,36 @@ impl RunBuilder {
             .map_err(|e| Error::failed(format!("cannot start the trainer's thread: {e}")))?;
         Ok(Run { handle, thread })
     }
+}
+
+/// Refuses a method that is not part of this program where nobody brings one.
+fn check_method(experiment: &Experiment, is_alone: bool) -> Result<()> {
+    match &experiment.method {
+        MethodConfig::Custom(name) if is_alone => Err(Error::input(format!(
+            "the method `{name}` is not part of this program; method: Custom(..) is for programs that add their own"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a curriculum over problems that are all of one level.
+fn check_curriculum(experiment: &Experiment, task: &dyn Task) -> Result<()> {
+    if experiment.rollout.curriculum.is_none() || task.levels() > 1 {
+        return Ok(());
+    }
+    let problem = format!("needs levels of difficulty, and the task `{}` has none; leave it out", task.name());
+    Err(Error::field("rollout.curriculum", problem))
+}
+
+/// Writes what happened before the first step, and what the run is.
+fn record_beginning(directory: &RunDir, events: &[Event], manifest: &Manifest, info: &RunInfo) -> Result<()> {
+    for event in events {
+        directory.append_event(event)?;
+        directory.log(&format!("{} {}", event.kind.name(), event.text))?;
+    }
+    directory.write_manifest(manifest)?;
+    let (name, method, device, step) = (info.name(), info.method(), &info.device, manifest.step);
+    directory.log(&format!("run of {name} with {method} on {device}, from step {step}"))
 }
 
 /// Refuses to resume a run that has nothing more to do.
@@ -299,6 +318,7 @@ impl Place {
     /// The folder of a run that goes on, taken back to its checkpoint; changed settings take effect on what that carries over.
     fn again(resumed: Resumed, settled: Settled, replaced: &[ReplacedInput], state: &mut TrainerState) -> Result<Self> {
         let rewound = resumed.directory.rewind(state.step)?;
+        resumed.directory.make_folders()?;
         if !resumed.is_written(&settled) {
             resumed.directory.write_experiment(&settled.began)?;
         }
@@ -332,6 +352,7 @@ fn manifest_of(info: &RunInfo, earlier: Option<Manifest>, step: u64) -> Manifest
         started,
         state: RecordedState::Training,
         step,
+        is_of_older_version: false,
     }
 }
 
@@ -388,8 +409,8 @@ fn run_info(
     let count =
         if parameters >= 1e9 { format!("{:.1}B", parameters / 1e9) } else { format!("{:.2}M", parameters / 1e6) };
     RunInfo {
-        experiment: Arc::new(began),
-        method: experiment.method.label().to_string(),
+        experiment: Arc::new(experiment.clone()),
+        began: Arc::new(began),
         task: task.name().to_string(),
         model: format!("{name}, {count} parameters"),
         device: machine::device_name(device),

@@ -3,7 +3,7 @@
 use crate::data::{named, settled_template};
 use crate::error::{Error, Result};
 use crate::experiment::{DataSource, EncoderSource, Experiment, HeldOutSource, ModelSource, SuiteConfig, TaskConfig};
-use crate::model::{ENCODER_FILES, LanguageModel, ModelFiles, Qwen3Config, TextTokenizer, hub};
+use crate::model::{LanguageModel, ModelFiles, Qwen3Config, TextTokenizer, hub};
 use candle_core::{DType, Device};
 use std::path::PathBuf;
 
@@ -85,7 +85,7 @@ pub(super) fn settle_sources(experiment: &mut Experiment) -> Result<()> {
             EncoderSource::Policy => {}
             EncoderSource::Local(folder) => absolute(folder)?,
             EncoderSource::Hub(source) => {
-                let folder = hub::fetch(&source.repo, &source.revision, &ENCODER_FILES)?;
+                let folder = hub::fetch_encoder(source)?;
                 source.revision = hub::commit_of(&folder);
             }
         }

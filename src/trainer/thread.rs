@@ -1,6 +1,6 @@
 //! The trainer's thread: the app, its end, and how an error leaves the schedule.
 
-use super::commands::drive;
+use super::commands::{drive, warn};
 use super::orders::Orders;
 use super::past::Past;
 use super::policy::FrozenBase;
@@ -53,7 +53,9 @@ pub(super) fn train(loaded: Loaded, lock: FolderLock, snapshots: &SnapshotCell, 
     let result = guard::unwound(|| {
         let mut app = build_app(loaded, snapshots);
         let declared = &app.world().resource::<DeclaredMetrics>().0;
-        directory.keep_declarations(declared)?;
+        if let Some(text) = directory.keep_declarations(declared)? {
+            warn(&app, snapshots, text)?;
+        }
         check_order(&mut app)?;
         drive(&mut app, snapshots, orders)
     })
@@ -75,8 +77,11 @@ pub(super) fn train(loaded: Loaded, lock: FolderLock, snapshots: &SnapshotCell, 
     manifest.step = step;
     manifest.state = recorded;
     let ended = Event::now(step, kind, text);
+    // What comes between steps is recorded there.
+    let waited = orders.waited().map(|text| Event::warning(step, text));
     // Each by itself: where one finds no room another may.
     let recorded = [
+        waited.iter().try_for_each(|event| directory.append_event(event)),
         directory.append_event(&ended),
         directory.log(&format!("{} after step {step} {}", ended.kind.name(), ended.text)),
         directory.sync_logs(),
@@ -86,7 +91,7 @@ pub(super) fn train(loaded: Loaded, lock: FolderLock, snapshots: &SnapshotCell, 
     // Whoever sees the end may go on with the run.
     drop(lock);
     snapshots.update(|snapshot| {
-        snapshot.take_in(ended);
+        waited.into_iter().chain([ended]).for_each(|event| snapshot.take_in(event));
         snapshot.state = state;
     });
     result.and_then(|end| recorded.map(|()| end))

@@ -1,6 +1,7 @@
 //! Answers that stand outside a box: phrases, the last number, letters of choices.
 
 use super::boxed::last_boxed;
+use super::label::is_denial;
 use super::token::half_width;
 
 /// The answer in the last `<answer>` tag, else after the last "answer is" or "answer:", up to the end of its line or sentence; without such
@@ -42,6 +43,11 @@ fn announcing_clause(text: &str, begin: usize, end: usize) -> Vec<String> {
                 | "incorrect"
                 | "false"
                 | "impossible"
+                | "invalid"
+                | "untrue"
+                | "rejected"
+                | "fails"
+                | "failed"
                 | "correct"
                 | "right"
                 | "true"
@@ -52,9 +58,11 @@ fn announcing_clause(text: &str, begin: usize, end: usize) -> Vec<String> {
                 | "valid"
         )
     };
-    let is_verb = |word: &str| matches!(word, "is" | "are" | "was" | "were" | "be" | "been") || word.ends_with("n't");
+    let is_verb = |word: &str| {
+        matches!(word, "is" | "are" | "was" | "were" | "be" | "been" | "fails" | "failed") || word.ends_with("n't")
+    };
     let new = (1..=subject.min(words.len().saturating_sub(1))).rev().find(|at| {
-        is_article(&words[*at]) && ends_clause(&words[at - 1]) && words[..at - 1].iter().any(|word| is_verb(word))
+        is_article(&words[*at]) && ends_clause(&words[at - 1]) && words[..*at].iter().any(|word| is_verb(word))
     });
     if let Some(new) = new {
         words.drain(..new);
@@ -114,6 +122,11 @@ fn is_frame(c: char) -> bool {
     c.is_whitespace() || matches!(c, '*' | '$' | ':' | '：' | '_' | '"')
 }
 
+/// The same around the letter of a choice, which may stand in quotation marks too.
+fn is_choice_frame(c: char) -> bool {
+    is_frame(c) || matches!(c, '`' | '\'' | '‘' | '’' | '“' | '”' | '「' | '」')
+}
+
 /// Where the announcements of a text begin and end, the last first.
 fn announcements(text: &str, phrases: &[&str]) -> Vec<(usize, usize)> {
     let lower = text.to_ascii_lowercase();
@@ -122,6 +135,8 @@ fn announcements(text: &str, phrases: &[&str]) -> Vec<(usize, usize)> {
         .flat_map(|phrase| lower.match_indices(phrase).map(|(start, phrase)| (start + phrase.len(), start)))
         .collect();
     found.sort_unstable_by_key(|(end, start)| (std::cmp::Reverse(*end), *start));
+    // `选项` says no more than that a letter is one of a choice.
+    found.retain(|(end, start)| !(&text[*start..*end] == "选" && text[*end..].starts_with('项')));
     // Of phrases within each other, such as 选 within 选项是, the last and longest.
     let mut before = usize::MAX;
     found.retain(|(end, start)| {
@@ -166,10 +181,11 @@ fn last_number(completion: &str) -> Option<&str> {
         .split(|c: char| !(c.is_alphanumeric() || c == '\''))
         .filter(|word| !word.is_empty())
         .rev();
-    let denied = before.by_ref().take(2).any(|word| {
-        matches!(word.to_lowercase().as_str(), "not" | "cannot" | "never" | "could" | "might") || word.ends_with("n't")
-    });
-    if denied {
+    let (last, first) = (before.next(), before.next());
+    let (last, first) = (last.unwrap_or_default().to_lowercase(), first.unwrap_or_default().to_lowercase());
+    let denied =
+        [&first, &last].iter().any(|word| matches!(word.as_str(), "not" | "cannot" | "never") || word.ends_with("n't"));
+    if denied || (last == "be" && matches!(first.as_str(), "could" | "might")) {
         return None;
     }
     completion.get(start..end)
@@ -222,7 +238,7 @@ fn announced_choice(text: &str) -> Option<(usize, Choice)> {
     let mut denied: Vec<(usize, char)> = Vec::new();
     let mut read = |phrases: &[&str]| {
         for (begin, start) in announcements(text, phrases).into_iter().take(MOST_ANNOUNCEMENTS) {
-            let (letter, after) = announced_letter(text[start..].trim_start_matches(is_frame))?;
+            let (letter, after) = announced_letter(&text[start..])?;
             let letter = letter.to_ascii_uppercase();
             let words = announcing_clause(text, begin, start);
             if denies(&words) {
@@ -290,12 +306,13 @@ fn confirmed(text: &str) -> Option<(usize, char)> {
     SAYS.iter()
         .filter_map(|says| {
             let end = lower.rfind(says)?;
-            let before = text[..end].trim_end_matches(|c: char| is_frame(c) || matches!(c, ')' | ']' | '}'));
+            let before = text[..end].trim_end_matches(|c: char| is_choice_frame(c) || matches!(c, ')' | ']' | '}'));
             let letter =
                 before.chars().next_back().filter(|letter| letter.is_ascii_uppercase() && is_choice(*letter))?;
             let start = before.len() - 1;
             let earlier = &before[..start];
-            let alone = !earlier.ends_with(|c: char| c.is_alphanumeric() && c.is_ascii());
+            let alone = !earlier.ends_with(|c: char| c.is_alphanumeric() && c.is_ascii())
+                && !is_marked(earlier, &text[start + 1..]);
             let words = clause(earlier);
             let of_a_statement = words.last().is_some_and(|word| {
                 matches!(word.as_str(), "statement" | "statements" | "assertion" | "reason" | "claim" | "and" | "or")
@@ -338,37 +355,8 @@ fn denies(words: &[String]) -> bool {
             return false;
         }
         let word = word.replace('’', "'");
-        let denied = matches!(
-            word.as_str(),
-            "not"
-                | "cannot"
-                | "never"
-                | "neither"
-                | "nor"
-                | "no"
-                | "wrong"
-                | "incorrect"
-                | "false"
-                | "except"
-                | "excluding"
-                | "exclude"
-                | "excludes"
-                | "excluded"
-                | "eliminate"
-                | "eliminates"
-                | "eliminated"
-                | "eliminating"
-                | "reject"
-                | "rejected"
-                | "unlike"
-                | "without"
-                | "impossible"
-                | "unlikely"
-                | "hardly"
-                | "barely"
-                | "doubt"
-        );
-        denied || word.ends_with("n't") || word.contains(['不', '非', '错']) || word.contains("排除")
+        is_denial(&word)
+            || matches!(word.as_str(), "without" | "doubt" | "unlike" | "excluding" | "exclude" | "excludes")
     }) || words.windows(2).any(|pair| pair[1] == "but" && is_everything(&pair[0]))
         || [
             ["rule", "out"],
@@ -437,8 +425,9 @@ fn names_letters(text: &str) -> bool {
 
 /// Whether a text goes on with another letter: ` or C`, `, B`, `/B`.
 fn goes_on(rest: &str) -> bool {
-    let bare =
-        |text: &str| text.trim_start_matches(|c: char| is_frame(c) || matches!(c, '(' | '[' | ')' | ']')).to_string();
+    let bare = |text: &str| {
+        text.trim_start_matches(|c: char| is_choice_frame(c) || matches!(c, '(' | '[' | ')' | ']')).to_string()
+    };
     let rest = bare(rest);
     let after =
         ["or ", "and ", ",", "/", "&", "或者", "或", "和", "与", "及"].iter().find_map(|word| rest.strip_prefix(word));
@@ -515,10 +504,10 @@ fn stands_alone(text: &str) -> bool {
 }
 
 /// The letter after "answer is", and what follows it. Without brackets it is a capital: "the answer is a number" names none.
-fn announced_letter(rest: &str) -> Option<(char, &str)> {
-    let mut rest = rest;
+fn announced_letter(text: &str) -> Option<(char, &str)> {
+    let mut rest = text.trim_start_matches(is_choice_frame);
     for word in ["option ", "choice ", "Option ", "Choice ", "letter ", "选项", "选"] {
-        rest = rest.strip_prefix(word).unwrap_or(rest).trim_start_matches(is_frame);
+        rest = rest.strip_prefix(word).unwrap_or(rest).trim_start_matches(is_choice_frame);
     }
     for wrapper in [r"\(", r"\text{", r"\textbf{", r"\mathrm{", r"\mathbf{"] {
         rest = rest.strip_prefix(wrapper).unwrap_or(rest);
@@ -527,25 +516,79 @@ fn announced_letter(rest: &str) -> Option<(char, &str)> {
     let inner = bracketed.unwrap_or(rest);
     let mut chars = inner.chars();
     let letter = chars.next().filter(|letter| is_choice(*letter))?;
+    let after = chars.as_str();
     let next = chars.next();
-    let is_word = next.is_some_and(|c| (c.is_alphanumeric() && c.is_ascii()) || c == '\'');
+    let is_word = is_marked(&text[..text.len() - inner.len()], after)
+        || next.is_some_and(|c| c.is_alphanumeric() && c.is_ascii())
+        || (bracketed.is_none() && reads_on(letter, after));
     let closes = match next {
         Some(')' | ']') => true,
         _ if bracketed.is_some() || is_word => false,
         _ if letter.is_ascii_uppercase() => true,
         // A small letter that ends the sentence, but not the article.
-        _ => letter != 'a' && next.is_none_or(|c| matches!(c, '.' | ',' | ';' | '!' | '\n' | '*' | '$' | '"' | '。')),
+        _ => {
+            letter != 'a'
+                && next.is_none_or(|c| is_choice_frame(c) && c != ' ' || matches!(c, '.' | ',' | ';' | '!' | '。'))
+        }
     };
-    closes.then(|| (letter, &inner[letter.len_utf8()..]))
+    closes.then_some((letter, after))
+}
+
+/// Whether a single quotation mark behind a letter is part of a name or a word, `A'`, `I'm`, and closes nothing.
+fn is_marked(before: &str, after: &str) -> bool {
+    after.starts_with(['\'', '’']) && !before.ends_with(['\'', '‘', '’'])
+}
+
+/// Whether A is an article, or I a pronoun, by what follows: `A bit complicated`, `I think 5`; not `A because`.
+fn reads_on(letter: char, after: &str) -> bool {
+    const CONNECTIVES: [&str; 34] = [
+        "because",
+        "since",
+        "as",
+        "and",
+        "or",
+        "is",
+        "for",
+        "but",
+        "not",
+        "so",
+        "with",
+        "which",
+        "while",
+        "whereas",
+        "by",
+        "if",
+        "given",
+        "due",
+        "in",
+        "on",
+        "at",
+        "that",
+        "from",
+        "where",
+        "when",
+        "based",
+        "according",
+        "rather",
+        "instead",
+        "then",
+        "therefore",
+        "here",
+        "only",
+        "option",
+    ];
+    let Some(next) = after.strip_prefix(' ').filter(|_| matches!(letter, 'A' | 'I')) else { return false };
+    let word = next.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    word.starts_with(|c: char| c.is_ascii_lowercase()) && !CONNECTIVES.contains(&word)
 }
 
 /// A capital letter that is the last word, and neither the last of several letters nor denied.
 fn final_letter(completion: &str) -> Option<char> {
-    let end =
-        completion.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '.' | '*' | ')' | ']' | '$' | '"'));
+    let end = completion.trim_end_matches(|c: char| is_choice_frame(c) || matches!(c, '.' | ')' | ']'));
     let letter = end.chars().next_back().filter(|letter| letter.is_ascii_uppercase() && is_choice(*letter))?;
     let before = end[..end.len() - 1].chars().next_back();
-    let alone = before.is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '[' | '*' | '$' | ':' | '"'));
+    let marked = is_marked(&end[..end.len() - 1], &completion[end.len()..]);
+    let alone = before.is_none_or(|c| is_choice_frame(c) || matches!(c, '(' | '['));
     let mut words = clause(&end[..end.len() - 1]);
     while words.last().is_some_and(|word| matches!(word.as_str(), "or" | "and" | "option" | "choice" | "answer")) {
         words.pop();
@@ -553,7 +596,7 @@ fn final_letter(completion: &str) -> Option<char> {
     let another = words.last().is_some_and(|word| word.len() == 1) && names_another(&end[..end.len() - 1]);
     let one_of_several = words.iter().any(|word| word == "also");
     let refused = denies(&words) || supposes(&words) || asks(&words, "") || another || one_of_several;
-    (alone && !refused).then_some(letter)
+    (alone && !marked && !refused).then_some(letter)
 }
 
 /// Whether the last word of a text, but for what joins it to a further one, is a capital letter of a choice.

@@ -240,11 +240,43 @@ fn opaque(label: &[Token]) -> bool {
     }
 }
 
-/// Whether a word in front of a value denies it.
+/// Whether a word beside a value denies it, or makes it depend on something.
 pub(super) fn denies(word: &str) -> bool {
     let word = word.to_lowercase();
-    matches!(
-        word.as_str(),
-        "not" | "isn" | "isnt" | "never" | "cannot" | "wrong" | "incorrect" | "false" | "no" | "except" | "if"
-    ) || word.contains(['不', '非'])
+    is_denial(&word) || matches!(word.as_str(), "isn" | "isnt" | "if")
+}
+
+/// Whether a word in lower case says that something is not so, or rules it out.
+pub(super) fn is_denial(word: &str) -> bool {
+    const DENIALS: [&str; 28] = [
+        "not",
+        "cannot",
+        "never",
+        "neither",
+        "nor",
+        "no",
+        "wrong",
+        "incorrect",
+        "false",
+        "untrue",
+        "invalid",
+        "fail",
+        "fails",
+        "failed",
+        "except",
+        "excluded",
+        "eliminate",
+        "eliminates",
+        "eliminated",
+        "eliminating",
+        "reject",
+        "rejects",
+        "rejected",
+        "impossible",
+        "unlikely",
+        "hardly",
+        "barely",
+        "doubtful",
+    ];
+    DENIALS.contains(&word) || word.ends_with("n't") || word.contains(['不', '非', '错']) || word.contains("排除")
 }

@@ -13,7 +13,9 @@
 //! A model gets no credit by covering itself:
 //! * of several boxes the last counts; those that stand side by side, `\boxed{1}, \boxed{2}`, may also be the list that is asked for;
 //! * a list is not one of its members, and needs as many items as the gold answer;
-//! * an equation or inequality that has still to be solved answers neither a number nor an interval: it may be the question;
+//! * an equation or inequality that has still to be solved answers neither a number nor an interval: it may be the question. A logarithm, a
+//!   factorial, a binomial coefficient, an integer part, and bars around one name other than `z`, `u`, `v`, `w` or a capital are still to be
+//!   solved for the name;
 //! * a decimal stands for a number that it does not equal only with at least six significant digits, to within one unit of the last, and
 //!   never for an integer (six is Math-Verify's default too, but of places after the point, so that `0.0000001` is 0 there);
 //! * exact values that floats do not tell apart, because a term is too small or a function too flat, `\cos 10^{-9}` and 1, are not equal;
@@ -27,7 +29,9 @@
 //!   is a factor. Around anything else with letters they are its integer part, and braces around one such value its fractional part;
 //! * relations, connectives, compositions, cross products and unknown commands keep the order of what they stand between;
 //! * units on both sides must be the same after conversion (a missing one is passed over), words that exclude each other must not differ
-//!   (`5 red` and `5 blue`), and in lists each number belongs to its word, `3 boys, 5 girls`.
+//!   (`5 red` and `5 blue`), and in lists each number belongs to its word, `3 boys, 5 girls`. Words that deny or alter a value leave none
+//!   (`5 rejected`, `5 doubled`), words such as "exactly" or "a total of" leave it as it is, and `5 below zero` is -5;
+//! * with a unit of time, or a word for the time of day, numbers between colons are no ratio: `10:20 am` is neither `5:10 am` nor 2.
 //!
 //! A number of percent and the share that it is are both accepted for `5\%`, since questions ask for either; 5 and 0.05 are not each other.
 //! A double root may be given once: `2, 2` is not 2, for the gold answer says how many there are. The letter of an arbitrary constant is part of
@@ -36,7 +40,8 @@
 //! What has to be worked out first is no answer, unless it is arithmetic: `\sum_{k=1}^{100} k` is refused for 5050, `7!` and `C(8, 2)` are
 //! accepted for 5040 and 28. Authors mean positive variables under logarithms and roots: `\ln x` is accepted for `\ln|x|`. A label in front
 //! of `=` is passed over, `P(X = 3) = \frac18`, and so is a unit where the gold answer has none; where both have one, they are converted.
-//! Letters after a number are a unit only if they are no common names of variables (`9 m`, not `9 k`), and where the gold answer has no letter.
+//! Letters after a number are a unit only if they are no common names of variables (`9 m`, not `9 k`), and where the gold answer has no letter;
+//! or where the other answer says that they are, `9 m` and `9\text{ m}`. `\Omega` after a number is always one.
 //! `1,22` is 1.22 where the other answer has a point, with two decimals or more than three. The letter that numbers a family of answers may
 //! have any name, if it is declared: `\frac{\pi}{4} + n\pi, n \in \mathbb{Z}`. Families are compared as sets where the gold answer declares
 //! the letter, or steps by multiples of pi; else `3n + 1` is a formula, and `3n + 4` another.

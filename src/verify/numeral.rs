@@ -64,6 +64,14 @@ fn multiple(word: &str) -> Option<i64> {
     })
 }
 
+/// Whether a word changes the number in front of it, so that it is no unit: `million`, `thirds`, `squared`.
+pub(super) fn changes(word: &str) -> bool {
+    let word = word.to_lowercase();
+    multiple(&word).is_some()
+        || PARTS.iter().any(|(one, many, _)| word == *one || word == *many)
+        || matches!(word.as_str(), "factorial" | "squared" | "cubed" | "pi")
+}
+
 /// The number that words name: `seven`, `twenty one`, `three hundred and five`, `minus two`.
 pub(super) fn value(words: &str) -> Option<i64> {
     if words.starts_with(|c| matches!(c, '\u{4e00}'..='\u{9fff}')) {
@@ -80,6 +88,9 @@ pub(super) fn value(words: &str) -> Option<i64> {
     // The thousands that are complete, and what is below the next of them.
     let (mut total, mut group) = (0_i64, None);
     let (mut last, mut last_multiple) = (i64::MAX, i64::MAX);
+    if words.last() == Some(&"and") {
+        return None;
+    }
     for word in words {
         match (small(word), multiple(word).filter(|_| !word.ends_with('s')), group) {
             (Some(value), _, None) => (group, last) = (Some(value), value),
@@ -94,7 +105,8 @@ pub(super) fn value(words: &str) -> Option<i64> {
                 total += below.checked_mul(multiple)?;
                 (group, last, last_multiple) = (None, i64::MAX, multiple);
             }
-            (None, None, Some(_)) if word == "and" => {}
+            (None, None, Some(_)) if word == "and" && last == 100 => {}
+            (None, None, None) if word == "and" && total > 0 => {}
             _ => return None,
         }
     }
@@ -152,6 +164,15 @@ pub(super) fn fraction(words: &str) -> Option<Node> {
         part => PARTS.iter().find(|(one, many, _)| part == *one || part == *many)?.2,
     };
     Some(Node::integer(count).over(Node::integer(parts)))
+}
+
+/// The number that a whole number and a part name: `five and a half`.
+pub(super) fn mixed(words: &str) -> Option<Node> {
+    let (whole, part) = words.rsplit_once(" and ")?;
+    let (count, _) = if part == "half" { ("one", part) } else { part.rsplit_once(' ')? };
+    let is_part = matches!(count, "a" | "one") || !part.ends_with(['f', 'h', 'd', 'r']);
+    let whole = value(whole).filter(|whole| *whole >= 0 && is_part)?;
+    Some(Node::Sum(vec![Node::integer(whole), fraction(part)?]))
 }
 
 /// The number that Chinese signs name: 三, 十二, 二百零五, 三万.

@@ -2,6 +2,7 @@
 
 use super::approximate::{Point, evaluate};
 use super::budget::{Budget, Exhausted};
+use super::parse::INTEGER_PART;
 use super::simplify::simplify;
 use super::tree::{Constant, Node, Relation};
 use std::cmp::Ordering;
@@ -239,10 +240,18 @@ pub(super) fn is_constant_letter(node: &Node) -> bool {
     matches!(node, Node::Constant(Constant::E | Constant::I))
 }
 
+/// Whether what is written as a function is an operation, so that an equation for it has still to be solved: `[x] = 5`, `x!! = 5`; but
+/// `[ABC] = 5` is an area.
+pub(super) fn is_operation(function: &str, arguments: &[Node]) -> bool {
+    let is_figure = |node: &Node| matches!(node, Node::Variable(name) if name.len() > 1 && name.starts_with(|c: char| c.is_ascii_uppercase()));
+    matches!(function, "⟨⟩" | "!!") || (function == INTEGER_PART && !arguments.iter().all(is_figure))
+}
+
 /// Whether a node is a name that an answer gives a value to: `x`, `AB`, `f(x)`, `\angle ABC`, `(r, \theta)`.
 pub(super) fn is_name(node: &Node) -> bool {
     match node {
-        Node::Variable(_) | Node::Apply(..) => true,
+        Node::Variable(_) => true,
+        Node::Apply(function, arguments) => !is_operation(function, arguments),
         Node::Text(words) => !words.split(' ').any(super::label::denies),
         Node::Product(factors) => match factors.as_slice() {
             [Node::Variable(sign), name] if matches!(sign.as_str(), "\\angle" | "\\triangle" | "\\Delta") => {

@@ -355,6 +355,18 @@ pub(super) fn is_temperature(unit: &Unit) -> bool {
         && (unit.dimensions.contains_key("celsius") || unit.dimensions.contains_key("fahrenheit"))
 }
 
+/// Whether a unit is one of time, or says which half of a day it is.
+pub(super) fn is_of_time(words: &str) -> bool {
+    let is_day = |word: &str| {
+        matches!(word, "am" | "pm" | "noon" | "midnight" | "clock" | "morning" | "afternoon" | "evening" | "night")
+    };
+    let of_time = |unit: Unit| {
+        let dimensions: Vec<_> = unit.dimensions.into_iter().collect();
+        matches!(dimensions[..], [("time" | "morning" | "afternoon", 1)])
+    };
+    leading_unit(words).is_some_and(of_time) || words.to_lowercase().split(' ').any(is_day)
+}
+
 impl Unit {
     /// Multiplies by a power of a unit with a name.
     fn multiply(&mut self, name: &str, exponent: i32) -> Option<()> {

@@ -343,7 +343,7 @@ fn legend(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
             }
             let (rect, response) = ui.allocate_exact_size(marks::SAMPLE, Sense::hover());
             let (shade, style) = traces::look(run.label.variant);
-            marks::paint_line(ui.painter(), rect, theme.method_shade(&run.snapshot.info.method, shade), style);
+            marks::paint_line(ui.painter(), rect, theme.method_shade(run.snapshot.info.method(), shade), style);
             let name = format!("Line of {}", run.label.name);
             response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, name.clone()));
         };
@@ -380,7 +380,8 @@ pub(crate) fn csv(tools: &Tools<'_>, state: &State) -> String {
     export::csv(&sources(tools, state, tools.light), &state.curve_settings)
 }
 
-fn export_curves(ctx: &egui::Context, tools: &Tools<'_>, state: &State) {
+/// Writes them into the run folder's figures.
+pub(super) fn export_curves(ctx: &egui::Context, tools: &Tools<'_>, state: &State) {
     let runs = sources(tools, state, tools.light);
     let folder = state.snapshot.info.directory.join("figures");
     let csv = export::csv(&runs, &state.curve_settings);

@@ -26,13 +26,12 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
             ui.horizontal(|ui| {
                 caption(ui, theme, "The experiment as it began, with every default written out");
                 if ui.button("Copy").on_hover_text("Copy the experiment as RON").clicked() {
-                    let text = state.snapshot.info.experiment_ron();
+                    let text = state.experiment_text.clone();
                     Copy { text, what: "the experiment as RON".to_owned() }.put(ui.ctx());
                 }
             });
             ScrollArea::both().id_salt("experiment").auto_shrink([false, false]).show(ui, |ui| {
-                let text = state.snapshot.info.experiment_ron();
-                let mut text = text.as_str();
+                let mut text = state.experiment_text.as_str();
                 ui.add(
                     TextEdit::multiline(&mut text).code_editor().desired_width(f32::INFINITY).frame(egui::Frame::NONE),
                 );
@@ -80,7 +79,7 @@ fn settings(ui: &mut Ui, theme: &Theme, state: &mut State) {
             } else {
                 ui.label(RichText::new(format!("{value:?}")).monospace().color(theme.text_strong));
             }
-            let written = setting.of(&state.snapshot.info.experiment);
+            let written = setting.of(&state.snapshot.info.began);
             if let Some(written) = written.filter(|written| written.to_bits() != value.to_bits()) {
                 caption(ui, theme, format!("was {written:?}"));
             }

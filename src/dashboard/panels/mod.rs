@@ -100,7 +100,7 @@ pub(crate) fn as_text(panel: PanelKind, tools: &Tools<'_>, state: &mut State) ->
             return copy(text, what);
         }
         PanelKind::Experiment => {
-            return Copy { text: state.snapshot.info.experiment_ron(), what: "the experiment as RON".to_owned() };
+            return Copy { text: state.experiment_text.clone(), what: "the experiment as RON".to_owned() };
         }
         PanelKind::Rollouts if state.rollouts.shows_problems => {
             let text = super::problems::csv(&state.problems);

@@ -108,7 +108,8 @@ pub(crate) fn before_first_step(ui: &mut Ui, tools: &Tools<'_>, state: &State) {
         title(ui, theme, heading);
         ui.label(text);
         ui.add_space(12.0);
-        let facts = [("Model", &info.model), ("Task", &info.task), ("Method", &info.method), ("Device", &info.device)];
+        let facts =
+            [("Model", info.model.as_str()), ("Task", &info.task), ("Method", info.method()), ("Device", &info.device)];
         for (name, value) in facts {
             if !value.is_empty() {
                 caption(ui, theme, format!("{name} {value}"));

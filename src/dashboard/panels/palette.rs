@@ -4,7 +4,7 @@ use super::Tools;
 use crate::dashboard::dock::PanelKind;
 use crate::dashboard::state::{Over, State, Wish};
 use crate::run::{CosineKind, TrainerCommand};
-use egui::{Align2, Area, Frame, Id, Key, Modifiers, Order, RichText, ScrollArea, TextEdit, Ui, vec2};
+use egui::{Align2, Area, Frame, Id, Key, Modifiers, Order, Rect, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 /// Width of the palette, points.
 const WIDTH: f32 = 460.0;
@@ -17,6 +17,8 @@ const LIST: f32 = 320.0;
 pub(crate) struct Palette {
     /// Whether it is open.
     pub(crate) is_open: bool,
+    /// Panels that are on the screen, and where: the dock says so in each frame.
+    pub(crate) panels: Vec<(PanelKind, Rect)>,
     text: String,
     chosen: usize,
 }
@@ -35,6 +37,10 @@ enum Action {
     GoTo(u64),
     Keys,
     Theme,
+    Copy(PanelKind),
+    ExportCurves,
+    Pin,
+    Unpin,
 }
 
 impl Action {
@@ -57,13 +63,34 @@ impl Action {
                 }
             }
             Self::Keys => "?",
+            Self::Unpin => "Escape",
             _ => "",
         }
     }
 }
 
+/// What can be taken out of the window and held in it, in words; `panels` are on the screen.
+fn of_panels(state: &State, panels: &[(PanelKind, Rect)]) -> Vec<(String, Action)> {
+    let copy = |&panel: &PanelKind| {
+        let format = if panel == PanelKind::Experiment { "RON" } else { "CSV" };
+        (format!("Copy {} as {format}", panel.title().to_lowercase()), Action::Copy(panel))
+    };
+    let save = |&(panel, rect): &(PanelKind, Rect)| {
+        let name = format!("Save a picture of {}", panel.title().to_lowercase());
+        (name, Action::Wish(Wish::SavePicture(panel, rect)))
+    };
+    let mut actions: Vec<_> = PanelKind::ALL.iter().map(copy).chain(panels.iter().map(save)).collect();
+    actions.push(("Export the curves as CSV, SVG and PNG".to_owned(), Action::ExportCurves));
+    if state.pinned.is_some() {
+        actions.push(("Let go of the pinned pair".to_owned(), Action::Unpin));
+    } else if state.shown_step().is_some() {
+        actions.push(("Pin the pair that is shown".to_owned(), Action::Pin));
+    }
+    actions
+}
+
 /// What can be done now, in words.
-fn actions(state: &State) -> Vec<(String, Action)> {
+fn actions(state: &State, panels: &[(PanelKind, Rect)]) -> Vec<(String, Action)> {
     use crate::dashboard::derive::Order;
     let mut actions: Vec<(String, Action)> = PanelKind::ALL
         .iter()
@@ -96,15 +123,16 @@ fn actions(state: &State) -> Vec<(String, Action)> {
     actions.push(("Go to the next event".to_owned(), Action::Event(1)));
     actions.push(("Go to the event before".to_owned(), Action::Event(-1)));
     actions.push(("Reset the layout".to_owned(), Action::Wish(Wish::ResetLayout)));
-    actions.push(("Change between dark and light".to_owned(), Action::Theme));
+    actions.extend(of_panels(state, panels));
+    actions.push(("Change the theme between dark and light".to_owned(), Action::Theme));
     actions.push(("Show the keys".to_owned(), Action::Keys));
     actions
 }
 
 /// The actions whose words contain every typed word; a number goes to that step.
-fn matching(state: &State, text: &str) -> Vec<(String, Action)> {
+fn matching(state: &State, panels: &[(PanelKind, Rect)], text: &str) -> Vec<(String, Action)> {
     let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
-    let mut found: Vec<(String, Action)> = actions(state)
+    let mut found: Vec<(String, Action)> = actions(state, panels)
         .into_iter()
         .filter(|(name, _)| words.iter().all(|word| name.to_lowercase().contains(word)))
         .collect();
@@ -118,6 +146,7 @@ fn matching(state: &State, text: &str) -> Vec<(String, Action)> {
 /// Draws the palette where it is open, and acts on what is chosen.
 pub(crate) fn show(ui: &Ui, tools: &Tools<'_>, state: &mut State) {
     let ctx = ui.ctx();
+    let panels = std::mem::take(&mut state.palette.panels);
     if ctx.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::K)) {
         state.palette = Palette { is_open: !state.palette.is_open, ..Palette::default() };
     }
@@ -125,7 +154,7 @@ pub(crate) fn show(ui: &Ui, tools: &Tools<'_>, state: &mut State) {
         return;
     }
     let theme = tools.theme;
-    let found = matching(state, &state.palette.text);
+    let found = matching(state, &panels, &state.palette.text);
     let (down, up, enter, escape) = ctx.input_mut(|input| {
         let mut pressed = |key| input.consume_key(Modifiers::NONE, key);
         (pressed(Key::ArrowDown), pressed(Key::ArrowUp), pressed(Key::Enter), pressed(Key::Escape))
@@ -180,11 +209,11 @@ pub(crate) fn show(ui: &Ui, tools: &Tools<'_>, state: &mut State) {
         state.palette = Palette::default();
     }
     if let Some(action) = done {
-        act(ctx, state, action);
+        act(ctx, tools, state, action);
     }
 }
 
-fn act(ctx: &egui::Context, state: &mut State, action: Action) {
+fn act(ctx: &egui::Context, tools: &Tools<'_>, state: &mut State, action: Action) {
     match action {
         Action::Wish(wish) => state.wishes.push(wish),
         Action::Command(TrainerCommand::Stop) => state.over = Over::Stop,
@@ -198,6 +227,15 @@ fn act(ctx: &egui::Context, state: &mut State, action: Action) {
         Action::GoTo(step) => state.move_to(step),
         Action::Keys => state.over = Over::Keys,
         Action::Theme => super::run_bar::change_theme(ctx),
+        Action::Copy(panel) => super::as_text(panel, tools, state).put(ctx),
+        Action::ExportCurves => super::curves::export_curves(ctx, tools, state),
+        Action::Pin => {
+            let shown = state.geometry().and_then(|geometry| state.pair(&geometry));
+            if let Some((pair, _)) = shown {
+                state.pin(pair);
+            }
+        }
+        Action::Unpin => state.unpin(),
     }
 }
 
@@ -209,11 +247,18 @@ mod tests {
     #[test]
     fn words_find_actions_and_a_number_finds_a_step() {
         let state = State::new(testing::snapshot(20, 2, 4));
-        let names = |text: &str| matching(&state, text).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
-        assert_eq!(names("HEALTH"), ["Show health"]);
+        let names = |text: &str| matching(&state, &[], text).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(names("show HEALTH"), ["Show health"]);
         assert_eq!(names("order clus"), ["Order by cluster"]);
-        assert_eq!(matching(&state, "12")[0].1, Action::GoTo(12));
+        assert_eq!(matching(&state, &[], "12")[0].1, Action::GoTo(12));
         assert!(names("21").is_empty(), "there is no step 21 yet");
         assert!(names("resume").is_empty(), "the run is not paused");
+        assert_eq!(names("theme"), ["Change the theme between dark and light"]);
+        assert_eq!(names("export"), ["Export the curves as CSV, SVG and PNG"]);
+        assert_eq!(names("pin"), ["Pin the pair that is shown"]);
+        assert_eq!(names("copy experi"), ["Copy experiment as RON"]);
+        assert!(names("save").is_empty(), "no panel is on the screen");
+        let panels = [(PanelKind::Curves, Rect::EVERYTHING)];
+        assert_eq!(matching(&state, &panels, "save")[0].0, "Save a picture of curves");
     }
 }

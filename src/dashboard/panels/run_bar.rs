@@ -95,10 +95,10 @@ fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
     let name = |ui: &mut Ui, width: f32| {
         ui.spacing_mut().item_spacing.x = 6.0;
         let (dot, response) = ui.allocate_exact_size(vec2(8.0, 8.0), Sense::hover());
-        ui.painter().circle_filled(dot.center(), 4.0, theme.method(&info.method));
+        ui.painter().circle_filled(dot.center(), 4.0, theme.method(info.method()));
         let about = |ui: &mut Ui| {
             ui.label(RichText::new(info.name()).color(theme.text_strong));
-            ui.label(format!("Method {}", info.method));
+            ui.label(format!("Method {}", info.method()));
             ui.label(format!("Task {}", info.task));
             ui.label(format!("Model {}", info.model));
             ui.label(format!("Sampling temperature {}", info.experiment.rollout.temperature));

@@ -35,12 +35,12 @@ pub(crate) fn show(
             let info = &run.snapshot.info;
             let (sample, _) = ui.allocate_exact_size(marks::SAMPLE, Sense::hover());
             let (shade, style) = look(run.label.variant);
-            marks::paint_line(ui.painter(), sample, theme.method_shade(&info.method, shade), style);
+            marks::paint_line(ui.painter(), sample, theme.method_shade(info.method(), shade), style);
             let is_shown = shown == Some(place);
             let color = if is_shown { theme.text_strong } else { theme.text_weak };
             let text = RichText::new(&run.label.name).color(color);
             let button = Button::new(text).selected(is_shown).fill(fill(theme, is_shown));
-            let hint = format!("{}, {}", info.method, info.directory.display());
+            let hint = format!("{}, {}", info.method(), info.directory.display());
             if ui.add(button).on_hover_text(hint).clicked() {
                 asked = Some(RunTabs::Show(place));
             }

@@ -399,7 +399,7 @@ impl<'n> Machine<'n> {
                 }
                 Value::text(&text.text)
             }
-            Kind::CosineKind(first, rest) => {
+            Kind::Compared(first, rest) => {
                 let mut left = self.value(first, scope)?;
                 for (comparison, right) in rest {
                     let right = self.value(right, scope)?;

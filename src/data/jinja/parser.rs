@@ -452,7 +452,7 @@ impl Parser {
             self.next();
             rest.push((comparison, self.sum()?));
         }
-        Ok(if rest.is_empty() { first } else { Self::made(line, Kind::CosineKind(first, rest)) })
+        Ok(if rest.is_empty() { first } else { Self::made(line, Kind::Compared(first, rest)) })
     }
 
     fn arithmetic(

@@ -34,7 +34,7 @@ pub(super) enum Kind {
     /// `a ~ b ~ c`
     Joined(Vec<Expression>),
     /// `a < b <= c`
-    CosineKind(Expression, Vec<(Comparison, Expression)>),
+    Compared(Expression, Vec<(Comparison, Expression)>),
     /// What follows a value: attributes, places, calls, filters and tests.
     Chain(Expression, Vec<(usize, Link)>),
 }

@@ -1,20 +1,22 @@
 //! Refusals of values out of range, each by its field's name.
 
 use crate::error::{Error, Result};
+use crate::escape::number;
 
 /// Refuses `value` outside `[low, high]`, naming the field.
 pub(super) fn within(field: &str, value: f64, low: f64, high: f64) -> Result<()> {
     if value >= low && value <= high {
         return Ok(());
     }
+    let is = number(value);
     // The extremes stand for "no limit on this side".
     let bounds = match (low.total_cmp(&f64::MIN_POSITIVE).is_eq(), high.total_cmp(&f64::MAX).is_eq()) {
         (true, true) => "greater than 0".to_string(),
-        (true, false) => format!("greater than 0 and at most {high}"),
-        (false, true) => format!("at least {low}"),
-        (false, false) => format!("between {low} and {high}"),
+        (true, false) => format!("greater than 0 and at most {}", number(high)),
+        (false, true) => format!("at least {}", number(low)),
+        (false, false) => format!("between {} and {}", number(low), number(high)),
     };
-    Err(Error::field(field, format!("is {value}; it must be {bounds}")))
+    Err(Error::field(field, format!("is {is}; it must be {bounds}")))
 }
 
 /// Refuses `value` outside `low..=high`, naming the field.

@@ -12,6 +12,8 @@ mod cache;
 mod client;
 mod names;
 
+use super::bert::FILES as ENCODER;
+use super::pooling::FILES as ENCODER_SETTINGS;
 use super::tokenizer::COMPANIONS;
 use crate::error::{Error, Result};
 use crate::experiment::{HubDataset, HubRepository};
@@ -58,6 +60,11 @@ pub(crate) fn fetch_model(source: &HubRepository) -> Result<PathBuf> {
 /// Shape and tokenizer of a language model, without its weights: [`fetch`] of the small files.
 pub(crate) fn fetch_shape(source: &HubRepository) -> Result<PathBuf> {
     Hub::from_environment(Kind::Models)?.fetch_shape(source)
+}
+
+/// [`fetch`] of a sentence encoder, and what its folder may say of the way to an embedding.
+pub(crate) fn fetch_encoder(source: &HubRepository) -> Result<PathBuf> {
+    Hub::from_environment(Kind::Models)?.fetch_with(source, &ENCODER, &ENCODER_SETTINGS)
 }
 
 /// Whether files of a repository of models are in the cache.
@@ -189,16 +196,21 @@ impl Hub {
 
     /// Shape and tokenizer of a language model, and what else it may have: a chat template, tokens that end a response.
     fn fetch_shape(&self, source: &HubRepository) -> Result<PathBuf> {
-        let folder = self.fetch(&source.repo, &source.revision, &SHAPE)?;
+        let optional: Vec<&str> = COMPANIONS.into_iter().chain(["generation_config.json"]).collect();
+        self.fetch_with(source, &SHAPE, &optional)
+    }
+
+    /// [`Self::fetch`] of files that a repository must have, and of those that it may have.
+    fn fetch_with(&self, source: &HubRepository, needed: &[&str], optional: &[&str]) -> Result<PathBuf> {
+        let folder = self.fetch(&source.repo, &source.revision, needed)?;
         let commit = commit_of(&folder);
-        let optional = || COMPANIONS.into_iter().chain(["generation_config.json"]);
-        for file in optional() {
+        for file in optional {
             if self.repository(&source.repo).is_known_missing(&commit, file) {
                 continue;
             }
             if let Err(error) = self.get(&source.repo, &commit, file) {
                 // Other programs download all there is. Without a network, what they left is taken for all.
-                if folder.join(file).exists() || !optional().any(|file| folder.join(file).is_file()) {
+                if folder.join(file).exists() || !optional.iter().any(|file| folder.join(file).is_file()) {
                     return Err(error);
                 }
             }

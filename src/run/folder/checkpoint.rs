@@ -5,6 +5,7 @@ use super::{RunDir, list, record_step};
 use crate::error::{Error, Result};
 use crate::experiment::{self, Experiment};
 use crate::files::{self, checksums, space, staging};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +20,12 @@ impl Experiment {
     pub(crate) fn checkpoints_after(&self, step: u64) -> u64 {
         match self.record.checkpoint_every.0 {
             0 => 1,
-            every => self.stop.steps.saturating_sub(step).div_ceil(every),
+            _ if step >= self.stop.steps => 0,
+            // Those that are due, and the last one where it is not.
+            every => {
+                let last = self.stop.steps;
+                last / every - step / every + u64::from(!last.is_multiple_of(every))
+            }
         }
     }
 }
@@ -51,14 +57,15 @@ impl RunDir {
         Err(Error::input(format!("--from-step {step}: the run has no checkpoint of that step; {known} ({place})")))
     }
 
-    /// Steps of the checkpoints, ascending.
+    /// Steps of the checkpoints, ascending. One that a kill left without its name, because it was being replaced, counts: whoever goes
+    /// on with the run gives it its name back.
     pub fn checkpoint_steps(&self) -> Result<Vec<u64>> {
-        let mut steps: Vec<u64> = list(&self.path().join("checkpoints"))?
-            .iter()
-            .filter_map(|path| record_step(path.file_name()?.to_str()?, &[""]))
-            .collect();
-        steps.sort_unstable();
-        Ok(steps)
+        let step = |path: &PathBuf| {
+            let name = path.file_name()?.to_str()?;
+            record_step(name, &[""]).or_else(|| step_before(name))
+        };
+        let steps: BTreeSet<u64> = list(&self.path().join("checkpoints"))?.iter().filter_map(step).collect();
+        Ok(steps.into_iter().collect())
     }
 
     /// Gives checkpoints their names back that a kill left without, while they were replaced.
@@ -66,7 +73,7 @@ impl RunDir {
         let folder = self.path().join("checkpoints");
         for path in list(&folder)? {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if let Some(step) = name.strip_prefix('.').and_then(|name| record_step(name, &[staging::BEFORE])) {
+            if let Some(step) = step_before(name) {
                 let restored = staging::restore(&self.checkpoint_path(step));
                 restored.map_err(Error::io("giving a checkpoint its name back", &path))?;
             }
@@ -140,6 +147,11 @@ impl RunDir {
     }
 }
 
+/// N, where `name` is that of the checkpoint of step N while another one is put in its place.
+fn step_before(name: &str) -> Option<u64> {
+    record_step(name.strip_prefix('.')?, &[staging::BEFORE])
+}
+
 fn sync(path: &Path) -> Result<()> {
     files::sync(path).map_err(Error::io("syncing to disk", path))
 }
@@ -147,13 +159,46 @@ fn sync(path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::Every;
     use crate::files::trace;
     use crate::run::{Event, EventKind};
 
+    fn experiment() -> Experiment {
+        let text = r#"Experiment(name: "t", model: Bundled("countdown"), task: Countdown())"#;
+        experiment::from_text(text, "test").unwrap()
+    }
+
+    #[test]
+    fn as_many_checkpoints_are_counted_as_are_written() {
+        let mut experiment = experiment();
+        for every in 0..=12 {
+            experiment.record.checkpoint_every = Every(every);
+            for last in 1..=30 {
+                experiment.stop.steps = last;
+                for step in 0..last {
+                    let written = (step + 1..=last).filter(|&at| Every(every).is_due(at) || at == last).count();
+                    assert_eq!(experiment.checkpoints_after(step), written as u64, "{step} to {last}, every {every}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_without_its_name_counts_before_it_gets_it_back() {
+        let parent = tempfile::tempdir().unwrap();
+        let run = RunDir::create(parent.path(), &experiment()).unwrap();
+        for name in ["step_000002", "step_000003", ".step_000003.before", ".step_000004.before", ".step_000005.tmp"] {
+            fs::create_dir(run.path().join("checkpoints").join(name)).unwrap();
+        }
+        assert_eq!(run.checkpoint_steps().unwrap(), [2, 3, 4]);
+        run.restore_checkpoints().unwrap();
+        assert_eq!(run.checkpoint_steps().unwrap(), [2, 3, 4]);
+        assert!(run.newest_checkpoint().unwrap().1.exists());
+    }
+
     #[test]
     fn what_a_checkpoint_counts_on_is_on_the_disk_before_it_gets_its_name() {
-        let text = r#"Experiment(name: "t", model: Bundled("countdown"), task: Countdown())"#;
-        let experiment: Experiment = experiment::from_text(text, "test").unwrap();
+        let experiment = experiment();
         let parent = tempfile::tempdir().unwrap();
         let run = RunDir::create(parent.path(), &experiment).unwrap();
         let checkpoint = |step: u64| {

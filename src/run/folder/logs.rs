@@ -3,17 +3,18 @@
 use super::RunDir;
 use super::tail::Tail;
 use crate::error::{Error, Result};
-use crate::escape::escaped;
+use crate::escape::{MOST_LISTED, MOST_SHOWN, cut, escaped, listed};
 use crate::files::{self, SETTINGS_BYTES};
 use crate::metrics::{Declaration, Metric, MetricRow};
 use crate::run::{evaluation::EvaluationRecord, event::Event};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::time::SystemTime;
 
 /// What the metrics of the run are.
-const DECLARATIONS: &str = "metrics.json";
+pub(super) const DECLARATIONS: &str = "metrics.json";
 
 /// Files that grow by lines while a run goes on.
 pub(super) const LOGS: [&str; 4] = ["metrics.jsonl", "evals.jsonl", "events.jsonl", "fidelity.jsonl"];
@@ -50,20 +51,48 @@ impl RunDir {
         self.read_log("metrics.jsonl", MetricRow::from_json)
     }
 
-    /// What the metrics of the run are, as its plugins declared them; nothing in runs of older versions.
-    pub fn read_declarations(&self) -> Vec<Declaration> {
-        let text = files::read_text(&self.path.join(DECLARATIONS), SETTINGS_BYTES);
-        text.ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+    /// What the metrics of the run are, as its plugins declared them, and what is wrong with that, if anything is. Nothing in runs of
+    /// older versions.
+    pub fn read_declarations(&self) -> (Vec<Declaration>, Option<String>) {
+        let path = self.path.join(DECLARATIONS);
+        let fault = |why: String| Some(format!("{DECLARATIONS}: {} ({})", cut(&why, MOST_SHOWN), path.display()));
+        let entries: Vec<Value> = match files::read_text(&path, SETTINGS_BYTES) {
+            Ok(text) => match serde_json::from_str(&text) {
+                Ok(entries) => entries,
+                Err(error) => return (Vec::new(), fault(format!("it is no list of metrics: {error}"))),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return (Vec::new(), None),
+            Err(error) => return (Vec::new(), fault(format!("it cannot be read: {error}"))),
+        };
+        let (mut known, mut faults) = (Vec::new(), Vec::new());
+        for (entry, number) in entries.into_iter().zip(1..) {
+            match serde_json::from_value(entry) {
+                Ok(declaration) => known.push(declaration),
+                Err(error) => faults.push(format!("entry {number} is left out: {error}")),
+            }
+        }
+        let fault = if faults.is_empty() { None } else { fault(listed(faults, MOST_LISTED)) };
+        (known, fault)
     }
 
     /// Writes `metrics.json`: what these metrics are, and those that the run had declared before.
-    pub fn keep_declarations(&self, metrics: &[&Metric]) -> Result<()> {
+    /// Where that file is damaged it is kept under another name; returns a warning then.
+    pub fn keep_declarations(&self, metrics: &[&Metric]) -> Result<Option<String>> {
         let mut declarations: Vec<Declaration> = metrics.iter().map(|&metric| metric.into()).collect();
-        let earlier = self.read_declarations().into_iter();
-        declarations.extend(earlier.filter(|earlier| metrics.iter().all(|metric| metric.name != earlier.name)));
+        let (earlier, fault) = self.read_declarations();
+        let keep = |fault: String| {
+            let path = self.path.join(DECLARATIONS);
+            let kept = files::copy_aside(&path, "damaged").map_err(Error::io("keeping a damaged file", &path))?;
+            let kept = kept.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Ok::<_, Error>(format!("{fault}; the file as it was is kept as {kept}"))
+        };
+        let warning = fault.map(keep).transpose()?;
+        declarations
+            .extend(earlier.into_iter().filter(|earlier| metrics.iter().all(|metric| metric.name != earlier.name)));
         let text = serde_json::to_string_pretty(&declarations)
             .map_err(|e| Error::failed(format!("cannot write the declarations of metrics: {e}")))?;
-        self.write_whole(DECLARATIONS, format!("{text}\n").as_bytes())
+        self.write_whole(DECLARATIONS, format!("{text}\n").as_bytes())?;
+        Ok(warning)
     }
 
     /// The evaluations recorded so far.
@@ -188,5 +217,41 @@ impl RunDir {
                 Error::io("appending to a file of the run", &path)(error)
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment;
+
+    #[test]
+    fn a_damaged_list_of_metrics_is_read_by_its_sound_entries_and_kept_aside() {
+        let parent = tempfile::tempdir().unwrap();
+        let text = r#"Experiment(name: "t", model: Bundled("countdown"), task: Countdown())"#;
+        let run = RunDir::create(parent.path(), &experiment::from_text(text, "test").unwrap()).unwrap();
+        let names = |(known, fault): (Vec<Declaration>, Option<String>)| {
+            (known.into_iter().map(|metric| metric.name).collect::<Vec<_>>(), fault.unwrap_or_default())
+        };
+        let path = run.path().join(DECLARATIONS);
+        assert_eq!(names(run.read_declarations()), (vec![], String::new()));
+        let damaged = r#"[{"name": "a/b", "better": "higher"}, {"name": "a/c"}, 3]"#;
+        fs::write(&path, damaged).unwrap();
+        let (known, fault) = names(run.read_declarations());
+        assert_eq!(known, ["a/b"]);
+        let words = ["metrics.json: entry 2 is left out: missing field `better`", "entry 3", &*path.to_string_lossy()];
+        assert!(words.iter().all(|word| fault.contains(word)), "{fault}");
+
+        let metric = Metric::new("a/d", "New.");
+        let warning = run.keep_declarations(&[&metric]).unwrap().unwrap();
+        assert!(warning.starts_with(&fault) && warning.ends_with("is kept as metrics.json.damaged"), "{warning}");
+        assert_eq!(fs::read_to_string(path.with_added_extension("damaged")).unwrap(), damaged);
+        let sound = (vec!["a/d".to_string(), "a/b".to_string()], String::new());
+        assert_eq!(names(run.read_declarations()), sound);
+        assert_eq!(run.keep_declarations(&[&metric]).unwrap(), None);
+
+        fs::write(&path, "{").unwrap();
+        let (known, fault) = names(run.read_declarations());
+        assert!(known.is_empty() && fault.contains("it is no list of metrics"), "{fault}");
     }
 }

@@ -4,6 +4,7 @@
 //! there whole or not at all. A checkpoint gets its name when it, and all logs and records up to its step, are on the disk.
 
 mod checkpoint;
+mod folders;
 mod logs;
 mod manifest;
 mod rewind;
@@ -12,6 +13,7 @@ mod tail;
 mod trainer_state;
 
 pub use logs::{BlockFidelity, FidelityRecord};
+pub(crate) use manifest::{ENCODER, TEMPLATE};
 pub use manifest::{Manifest, RecordedState, ReplacedInput};
 pub use rewind::Rewound;
 pub use step::RolloutRecord;
@@ -20,18 +22,15 @@ pub use trainer_state::TrainerState;
 
 use crate::error::{Error, Result};
 use crate::experiment::{self, Experiment};
-use crate::files::{
-    self, SETTINGS_BYTES,
-    lock::{self, FolderLock, Holder},
-    space,
-};
-use logs::LOGS;
+use crate::files::{self, SETTINGS_BYTES, lock::FolderLock, space};
+use folders::FOLDERS;
+use logs::{DECLARATIONS, LOGS};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Folders in it.
-const FOLDERS: [&str; 5] = ["rollouts", "geometry", "tokens", "checkpoints", "figures"];
+/// Files in it that are written whole.
+const WHOLE: [&str; 3] = ["experiment.ron", "manifest.json", DECLARATIONS];
 
 /// One run's folder.
 #[derive(Clone, Debug)]
@@ -72,10 +71,7 @@ impl RunDir {
         }
         files::sync(parent).map_err(Error::io("syncing to disk", parent))?;
         let run = Self::at(&path);
-        for folder in FOLDERS {
-            let folder = run.path.join(folder);
-            fs::create_dir(&folder).map_err(Error::io("making a folder of the run", &folder))?;
-        }
+        run.make_folders()?;
         run.write_experiment(experiment)?;
         Ok(run)
     }
@@ -104,11 +100,6 @@ impl RunDir {
         FolderLock::take(&self.path, &format!("the run in {}", self.path.display()))
     }
 
-    /// Whether the run says that it is training, but the process that trained it is gone: killed, or its machine was.
-    pub fn is_interrupted(&self, manifest: &Manifest) -> bool {
-        manifest.state == RecordedState::Training && lock::holder(&self.path) == Holder::Nobody
-    }
-
     /// Opens an existing run folder; returns it with the experiment that it holds.
     pub fn open(path: &Path) -> Result<(Self, Experiment)> {
         let file = path.join("experiment.ron");
@@ -118,7 +109,7 @@ impl RunDir {
                 path.display()
             )));
         }
-        Ok((Self::at(path), experiment::read(&file)?))
+        Ok((Self::at(path), experiment::read(&file).map_err(|error| folders::with_copy(path, error))?))
     }
 
     /// Refuses a folder in which something else stands where the run has a file or a folder. `look` says what is somewhere: links
@@ -130,7 +121,7 @@ impl RunDir {
                 path.display()
             )))
         };
-        for name in LOGS.into_iter().chain(["experiment.ron", "manifest.json", "log.txt"]) {
+        for name in LOGS.into_iter().chain(WHOLE).chain(["log.txt"]) {
             let path = self.path.join(name);
             match look(&path) {
                 Ok(found) if found.is_dir() => return refused(&path, "a folder", "a file"),
@@ -160,7 +151,7 @@ impl RunDir {
 
     /// Reads `manifest.json`; `None` where there is none that can be read.
     pub fn read_manifest(&self) -> Option<Manifest> {
-        serde_json::from_str(&files::read_text(&self.path.join("manifest.json"), SETTINGS_BYTES).ok()?).ok()
+        Manifest::read(&files::read_text(&self.path.join("manifest.json"), SETTINGS_BYTES).ok()?)
     }
 
     /// Writes `manifest.json`.
@@ -235,23 +226,6 @@ mod tests {
         assert_ne!(first.path(), second.path());
         let again: Experiment = experiment::read(&first.path().join("experiment.ron")).unwrap();
         assert_eq!(again, experiment());
-    }
-
-    #[test]
-    fn a_run_that_says_it_is_training_while_nobody_holds_its_lock_is_interrupted() {
-        let parent = tempfile::tempdir().unwrap();
-        let run = RunDir::create(parent.path(), &experiment()).unwrap();
-        let manifest = |state: &str| -> Manifest {
-            let text = r#"{"version": "0.1.0", "commit": "", "device": "cpu", "model": "m", "model_hash": "", "data_hash": "",
-                "started": "", "state": "STATE", "step": 0}"#;
-            serde_json::from_str(&text.replace("STATE", state)).unwrap()
-        };
-        // Made by an older version, which had no lock: nobody knows.
-        assert!(!run.is_interrupted(&manifest("training")));
-        let lock = run.lock().unwrap();
-        assert!(!run.is_interrupted(&manifest("training")));
-        drop(lock);
-        assert!(run.is_interrupted(&manifest("training")) && !run.is_interrupted(&manifest("finished")));
     }
 
     #[test]

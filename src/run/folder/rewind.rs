@@ -4,7 +4,7 @@
 use super::FidelityRecord;
 use super::checkpoint::RECORDS;
 use super::logs::LOGS;
-use super::{RunDir, list, record_step};
+use super::{RunDir, WHOLE, list, record_step};
 use crate::error::{Error, Result};
 use crate::files::{self, lines::Lines, lines::numbered, staging};
 use crate::metrics::MetricRow;
@@ -39,8 +39,8 @@ fn key(name: &str, line: &str) -> Option<Key> {
 
 impl RunDir {
     /// Takes the run back to where it was after `step`: drops what was recorded later, and whatever a crash left half-written.
-    /// Checkpoints of later steps are set aside, and with them what was recorded in later steps; so is a copy of every log with damaged
-    /// lines.
+    /// Checkpoints of later steps are set aside, and with them, or where such were set aside before, what was recorded in later steps; so
+    /// is a copy of every log with damaged lines.
     pub fn rewind(&self, step: u64) -> Result<Rewound> {
         let mut rewound = Rewound::default();
         // First, so that whoever goes on after a kill in the midst of this goes on from the same step.
@@ -70,7 +70,7 @@ impl RunDir {
                 rewound.removed.push(format!("{removed} {} of {folder}/{place}", plural(removed, "file")));
             }
         }
-        for name in LOGS.into_iter().chain(["manifest.json", "experiment.ron"]) {
+        for name in LOGS.into_iter().chain(WHOLE) {
             let path = self.path().join(name).with_added_extension("tmp");
             if path.is_file() {
                 remove(&path)?;
@@ -79,7 +79,8 @@ impl RunDir {
         Ok(rewound)
     }
 
-    /// Returns whether there were later checkpoints, which are set aside; what was recorded with them is set aside too.
+    /// Sets later checkpoints aside. Returns whether what was recorded with them is to be set aside too: where there are such, or were
+    /// when a kill came in the midst of this.
     fn rewind_checkpoints(&self, step: u64, rewound: &mut Rewound) -> Result<bool> {
         let mut sets_aside = false;
         for path in list(&self.path().join("checkpoints"))? {
@@ -93,6 +94,8 @@ impl RunDir {
                 let aside = set_aside(&path)?;
                 let aside = aside.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 rewound.removed.push(format!("checkpoints/{name}, which is now checkpoints/{aside}"));
+            } else {
+                sets_aside |= aside_step(name).is_some_and(|at| at > step);
             }
         }
         Ok(sets_aside)
@@ -229,6 +232,13 @@ fn set_aside(path: &Path) -> Result<PathBuf> {
     Ok(aside)
 }
 
+/// N, where `name` is what [`set_aside`] called the checkpoint of step N.
+fn aside_step(name: &str) -> Option<u64> {
+    let (checkpoint, ending) = name.split_once('.')?;
+    let is_aside = ending == "aside" || ending.starts_with("aside-");
+    record_step(checkpoint, &[""]).filter(|_| is_aside)
+}
+
 fn plural(count: usize, noun: &str) -> String {
     if count == 1 { noun.to_string() } else { format!("{noun}s") }
 }
@@ -339,7 +349,12 @@ mod tests {
             "geometry/mine.tmp",
             "checkpoints/step_000100.keep",
         ];
-        let gone = ["rollouts/step_000003.jsonl", "rollouts/step_000004.jsonl.tmp", "tokens/step_000003.safetensors"];
+        let gone = [
+            "rollouts/step_000003.jsonl",
+            "rollouts/step_000004.jsonl.tmp",
+            "tokens/step_000003.safetensors",
+            "metrics.json.tmp",
+        ];
         for name in kept.iter().chain(&gone) {
             fs::write(path(name), "x").unwrap();
         }
@@ -367,5 +382,28 @@ mod tests {
         ];
         assert_eq!(removed, expected);
         assert_eq!(run.rewind(2).unwrap(), Rewound::default());
+    }
+
+    #[test]
+    fn a_kill_after_the_checkpoints_were_set_aside_loses_nothing_of_what_goes_with_them() {
+        for (aside, is_kept) in [
+            ("step_000004.aside", true),
+            ("step_000004.aside-2", true),
+            ("step_000002.aside", false),
+            ("step_000004.keep", false),
+        ] {
+            let (folder, run) = folder();
+            let path = |name: &str| folder.path().join(name);
+            let before = metrics(&[1, 2, 3, 4]);
+            fs::write(path("metrics.jsonl"), &before).unwrap();
+            fs::write(path("rollouts/step_000004.jsonl"), "x").unwrap();
+            fs::create_dir(path("checkpoints/step_000002")).unwrap();
+            fs::create_dir(path("checkpoints").join(aside)).unwrap();
+            run.rewind(2).unwrap();
+            assert_eq!(fs::read(path("metrics.jsonl")).unwrap(), metrics(&[1, 2]));
+            assert_eq!(fs::read(path("metrics.jsonl.aside")).ok(), is_kept.then_some(before), "{aside}");
+            assert_eq!(path("rollouts/step_000004.jsonl.aside").exists(), is_kept, "{aside}");
+            assert!(!path("rollouts/step_000004.jsonl").exists());
+        }
     }
 }

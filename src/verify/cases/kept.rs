@@ -157,6 +157,156 @@ const QUANTITIES: &[Case] = &[
     (r"5\%\text{ increase}", &[r"5\%"], &[r"5\%\text{ decrease}"]),
 ];
 
+const TIMES: &[Case] = &[
+    ("1:15 pm", &["1:15 PM", "1:15", r"01:15\text{ p.m.}"], &["2:30 pm", "2:30", "1:15 am", r"\frac{1}{15}"]),
+    ("10:20 am", &["10:20", r"10:20\text{ AM}"], &["5:10 am", "5:10", "0.5", "2", "10:20 pm"]),
+    ("10:15 am", &["10:15"], &["2/3", "20:30 am"]),
+    ("0.5", &[], &["10:20 am", r"1:2\text{ hours}"]),
+    (r"1:15\text{ hours}", &["1:15", r"1:15\text{ h}"], &[r"2:30\text{ hours}", r"1:15\text{ minutes}", "1/15"]),
+    (r"1:15\text{ pm EST}", &["1:15"], &[r"2:30\text{ pm EST}"]),
+    ("10:20 am, 1:15 pm", &["1:15 pm, 10:20 am"], &["5:10 am, 2:30 pm"]),
+    (r"12:00\text{ noon}", &["12:00"], &[r"12:00\text{ midnight}", r"6:00\text{ noon}"]),
+    ("10:20", &["10:20 am", "1:2"], &["5:10 am"]),
+];
+
+const DATES_AND_NAMES: &[Case] = &[
+    (
+        r"\text{May 1}",
+        &[r"\text{1 May}", r"\text{May 1st}", r"\text{the 1st of May}"],
+        &[r"\text{1 June}", r"\text{2 May}"],
+    ),
+    (r"\text{7 May}", &[r"\text{May 7th}", r"\text{7 MAY}"], &[r"\text{May 8th}"]),
+    (r"\text{Room 5 Bob}", &[r"\text{room 5 BOB}"], &[r"\text{room 5 Tom}"]),
+    (r"\text{at 5 AM}", &[r"\text{At 5 am}"], &[r"\text{at 5 pm}"]),
+    (r"\text{about 5 MW}", &[r"\text{About 5 MW}"], &[r"\text{about 5 mW}"]),
+];
+
+const NUMBERS_WITH_AND: &[Case] = &[
+    (
+        "305",
+        &[r"\text{three hundred and five}", "three hundred and five"],
+        &[r"\text{three hundred and six}", "three and five"],
+    ),
+    ("120", &[r"\text{one hundred and twenty}", r"\text{a hundred and twenty}"], &[r"\text{one hundred}", "twenty"]),
+    ("1005", &[r"\text{one thousand and five}"], &[r"\text{one hundred and five}"]),
+    ("-305", &[r"\text{minus three hundred and five}"], &["three hundred and five"]),
+    ("5.5", &[r"\text{five and a half}", "five and one half"], &[r"\text{five}", r"\text{six and a half}"]),
+    (r"\frac{11}{4}", &[r"\text{two and three quarters}"], &[r"\text{two and a quarter}"]),
+    ("3, 5", &[r"\text{three and five}"], &["8", r"\text{three and six}"]),
+    ("20, 5", &[r"\text{twenty and five}"], &["25"]),
+    ("25", &["twenty five"], &[r"\text{twenty and five}"]),
+];
+
+/// Equations that give a value to a name, or to a size; and those that have still to be solved.
+const UNSOLVED: &[Case] = &[
+    (
+        "5",
+        &[
+            "x=5",
+            "|AB|=5",
+            "|z|=5",
+            "|z_1-z_2|=5",
+            r"|\vec a+\vec b|=5",
+            "|x_1-x_2|=5",
+            r"\|\mathbf v\|=5",
+            r"\log_a b=5",
+            "[ABC]=5",
+            r"\sin\theta=5",
+        ],
+        &[
+            r"\ln x=5",
+            r"\log_2 x=5",
+            r"\lg x=5",
+            r"\ln A=5",
+            "|x|=5",
+            r"|\alpha|=5",
+            "|f(x)|=5",
+            "|x|+|y|=5",
+            r"\lfloor x\rfloor=5",
+            r"\lceil x\rceil=5",
+            r"5=\lceil x\rceil",
+            "[x]=5",
+            r"\binom{n}{2}=5",
+            r"\binom{n}{k}=5",
+            "n!=5",
+            "n!!=5",
+        ],
+    ),
+    (r"\ln x=5", &[r"5=\ln x"], &["5", "x=5"]),
+    ("|x|=5", &["5=|x|"], &["5", "x=5"]),
+    ("|AB|=5", &["5", "AB=5"], &["|AC|=5"]),
+];
+
+const ALTERED: &[Case] = &[
+    (
+        "5",
+        &[
+            r"5\text{ passes}",
+            r"\text{exactly }5",
+            r"\text{only }5",
+            r"\text{precisely }5",
+            r"\text{a total of }5",
+            "a total of 5",
+            r"x\text{ is }5",
+            r"x\text{ equals }5",
+            "x is 5",
+        ],
+        &[
+            r"5\text{ fails}",
+            r"5\text{ rejected}",
+            r"5\text{ impossible}",
+            r"5\text{ invalid}",
+            r"5\text{ too small}",
+            r"5\text{ doubled}",
+            r"5\text{ halved}",
+            r"5\text{ inverse}",
+            r"5\text{ minus}",
+            r"5\text{ million}^2",
+            r"5\text{ tens}^2",
+            r"5\text{ below zero}",
+            r"5\text{ 错误}",
+            r"\text{exactly }6",
+            r"\text{not exactly }5",
+            r"\text{only if }5",
+            r"x\text{ is not }5",
+            r"x\text{ is at most }5",
+            r"x\text{ is }6",
+        ],
+    ),
+    (
+        "-5",
+        &[r"5\text{ below zero}", r"5\text{ degrees below zero}", r"5^\circ\text{ below zero}"],
+        &["5", r"5\text{ above zero}"],
+    ),
+    (r"-5^\circ C", &[r"5^\circ\text{C below zero}"], &[r"5^\circ\text{C}"]),
+    ("B", &[], &[r"B\text{ is }5"]),
+];
+
+const GOLD_UNITS: &[Case] = &[
+    ("9 m", &[r"9\text{ m}", r"9\,\mathrm{m}", r"900\text{ cm}"], &[r"9\text{ s}", r"9\text{ cm}", "9x", "9"]),
+    ("20 N", &[r"20\,\mathrm{N}", r"20\text{ newtons}"], &[r"20\text{ J}", "20 J"]),
+    ("9 m/s", &[r"9\text{ m/s}", r"9\,\mathrm{m/s}", r"32.4\text{ km/h}"], &[r"9\text{ m}", r"9\text{ km/h}"]),
+    ("12 V", &[r"12\text{ V}", r"12\,\mathrm{V}"], &[r"12\text{ A}", r"13\text{ V}"]),
+    (r"12\text{ V}", &["12 V", "12"], &["12 A", "12x"]),
+    (r"5\,\mathrm{\Omega}", &[r"5\ \Omega", "5 Ω", "5", r"5\text{ ohms}"], &["6", r"5\text{ V}", r"6\ \Omega"]),
+    ("5 Ω", &[r"5\ \Omega", "5", r"5\text{ Ω}"], &["6", "Ω"]),
+    (r"5\text{ V}", &["5"], &[r"5\text{ \Omega}", "5 Ω"]),
+    ("9x", &["9x"], &[r"9\text{ x}", r"9\text{ m}"]),
+];
+
+const CHARACTERS: &[Case] = &[
+    ("2", &["∛8", "∜16"], &["√8", "∛16"]),
+    (r"\frac17", &["⅐"], &["⅑"]),
+    (r"\frac19", &["⅑"], &["⅒"]),
+    (r"\frac1{10}", &["⅒"], &["1", "10"]),
+    ("a_n", &["aₙ"], &["aₖ", "an"]),
+    ("a_{n+1}", &["aₙ₊₁"], &["aₙ", "a_n+1"]),
+    ("2^{n+1}", &["2ⁿ⁺¹"], &["2ⁿ", "2ⁿ+1"]),
+    ("2^k", &["2ᵏ"], &["2k"]),
+    (r"AB\parallel CD", &["AB∥CD"], &["AB⊥CD"]),
+    ("5", &["∥v∥=5"], &["∥v∥=6"]),
+];
+
 const BENDS: &[Case] = &[
     ("1", &[], &[r"\cos(10^{-9})", r"\tanh 50", r"\frac{\cosh 50}{\sinh 50}", r"10^{30}-\sqrt{10^{60}-1}"]),
     (r"\cos(10^{-9})", &[r"\cos\left(\frac{1}{10^9}\right)"], &["1"]),
@@ -244,6 +394,13 @@ fn what_carries_meaning_is_kept() {
         ("statements", STATEMENTS),
         ("operations", OPERATIONS),
         ("quantities", QUANTITIES),
+        ("times", TIMES),
+        ("dates and names", DATES_AND_NAMES),
+        ("numbers with and", NUMBERS_WITH_AND),
+        ("equations that are not solved", UNSOLVED),
+        ("words that alter a value or not", ALTERED),
+        ("units in the gold answer", GOLD_UNITS),
+        ("characters", CHARACTERS),
         ("bends", BENDS),
         ("words", WORDS),
         ("the contract", CONTRACT),
@@ -265,6 +422,13 @@ fn a_denied_or_supposed_answer_is_none() {
         ("7", "The wrong answer is 5. So we get 7", Verdict::Correct),
         ("5", "The answer is 5. The wrong answer is 7", Verdict::Correct),
         ("1,234", "The answer is 1,234.", Verdict::Correct),
+        ("12", "The tank could hold 12 liters", Verdict::Correct),
+        ("12", "We might need 12", Verdict::Correct),
+        ("12", "It could be 12", Verdict::NoAnswer),
+        ("12", "It might be 12", Verdict::NoAnswer),
+        ("12", "It could not be 12", Verdict::NoAnswer),
+        ("5", "The answer is exactly 5.", Verdict::Correct),
+        ("305", "The answer is three hundred and five.", Verdict::Correct),
     ] {
         let verdict = verify(gold, completion, AnswerFormat::MathAnywhere).verdict;
         assert!(verdict == expected || (!expected.is_correct() && !verdict.is_correct()), "{completion}: {verdict:?}");
@@ -280,6 +444,9 @@ fn a_denied_or_supposed_answer_is_none() {
         ("D", "A is not correct the answer is D", Verdict::Correct),
         ("D", "As A can be ruled out the answer is D", Verdict::Correct),
         ("D", "It could be A. The answer is D", Verdict::Correct),
+        ("D", "Since A fails the answer is D", Verdict::Correct),
+        ("D", "As A is invalid the answer is D", Verdict::Correct),
+        ("B", "The invalid answer is B", Verdict::NoAnswer),
         ("C", "It is not B but C", Verdict::Correct),
         ("B", "答案是B或C", Verdict::Incorrect),
         ("B", "选B和C", Verdict::Incorrect),
@@ -290,8 +457,44 @@ fn a_denied_or_supposed_answer_is_none() {
         ("B", "The answer is hardly B", Verdict::NoAnswer),
         ("B", "The answer is the opposite of B", Verdict::NoAnswer),
         ("B", "not only A but also B", Verdict::NoAnswer),
+        ("A", "The answer is A bit complicated", Verdict::NoAnswer),
+        ("A", "Answer: A number of things", Verdict::NoAnswer),
+        ("A", "The answer is A good question", Verdict::NoAnswer),
+        ("I", "The answer is I think 5", Verdict::NoAnswer),
+        ("I", "The answer is I'm not sure", Verdict::NoAnswer),
+        ("I", "The answer is I was wrong", Verdict::NoAnswer),
+        ("A", "The answer is A'.", Verdict::NoAnswer),
+        ("A", "A' is correct", Verdict::NoAnswer),
+        ("A", "so the point is A'", Verdict::NoAnswer),
+        ("B", "'B' is correct", Verdict::Correct),
+        ("B", "so it is 'B'", Verdict::Correct),
+        ("A", "The answer is A because B is wrong", Verdict::Correct),
+        ("A", "The answer is A as said", Verdict::Correct),
+        ("A", "The answer is (A) bit", Verdict::Correct),
+        ("I", "The answer is I.", Verdict::Correct),
+        ("B", "The answer is `B`.", Verdict::Correct),
+        ("B", "The answer is 'B'", Verdict::Correct),
+        ("B", "The answer is ‘B’.", Verdict::Correct),
+        ("B", "The answer is “B”.", Verdict::Correct),
+        ("B", "所以选择「B」", Verdict::Correct),
+        ("B", "所以选择B选项", Verdict::Correct),
+        ("C", "所以选择B选项", Verdict::Incorrect),
+        ("B", "The answer is `B` or `C`", Verdict::Incorrect),
+        ("B", "The answer is not `B`", Verdict::NoAnswer),
     ] {
         assert_eq!(verify(gold, completion, AnswerFormat::Choice).verdict, expected, "{completion}");
+    }
+}
+
+#[test]
+fn a_number_in_words_with_and_is_one_number() {
+    for (gold, answer) in [
+        ("305", r"\text{three hundred and five}"),
+        ("120", r"\text{one hundred and twenty}"),
+        ("5.5", r"\text{five and a half}"),
+    ] {
+        let verdict = |gold| verify(gold, &format!(r"So \boxed{{{answer}}}."), AnswerFormat::Math).verdict;
+        assert_eq!((verdict(gold), verdict("7")), (Verdict::Correct, Verdict::Incorrect), "{answer}");
     }
 }
 

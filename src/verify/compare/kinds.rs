@@ -44,7 +44,8 @@ pub(super) fn meaning(text: &str) -> Option<Node> {
         _ => numeral::value(text)
             .or_else(|| numeral::ordinal(text))
             .map(Node::integer)
-            .or_else(|| numeral::fraction(text)),
+            .or_else(|| numeral::fraction(text))
+            .or_else(|| numeral::mixed(text)),
     }
 }
 

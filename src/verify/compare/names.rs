@@ -1,7 +1,7 @@
 //! What an answer may give a value to without being solved for it: sizes, sums and quotients of names.
 
-use super::kinds::has_variable;
-use crate::verify::reals::is_name;
+use super::kinds::{has_variable, variables};
+use crate::verify::reals::{is_name, is_operation};
 use crate::verify::tree::{Function, Node, Number};
 
 /// Whether a label is a size that an answer gives: a distance, a function of an angle, a ratio of lengths.
@@ -12,21 +12,13 @@ pub(super) fn is_size(node: &Node) -> bool {
     match node {
         Node::Call(Function::Abs, arguments) => {
             let adds_number = |node: &Node| matches!(node, Node::Sum(items) if items.iter().any(|item| matches!(item, Node::Number { .. })));
-            has_variable(&arguments[0]) && !arguments[0].any(&is_other_number) && !arguments[0].any(&adds_number)
+            is_sized(&arguments[0]) && !arguments[0].any(&is_other_number) && !arguments[0].any(&adds_number)
         }
         Node::Call(Function::Logarithm, arguments) => {
             arguments.iter().all(|argument| matches!(argument, Node::Variable(_)))
         }
         Node::Call(function, arguments) => {
-            !matches!(
-                function,
-                Function::Root
-                    | Function::Factorial
-                    | Function::Binomial
-                    | Function::Logarithm
-                    | Function::Floor
-                    | Function::Ceiling
-            ) && arguments[0].any(&|part| matches!(part, Node::Variable(_)))
+            !hides(*function) && arguments[0].any(&|part| matches!(part, Node::Variable(_)))
         }
         Node::Power(base, exponent) => match (&**base, &**exponent) {
             (Node::Call(..), Node::Number { .. }) => is_size(base),
@@ -44,13 +36,39 @@ pub(super) fn is_size(node: &Node) -> bool {
     }
 }
 
+/// Whether an equation that gives a value to a function of a name has still to be solved for the name: `\ln x = 5`.
+fn hides(function: Function) -> bool {
+    matches!(
+        function,
+        Function::Root
+            | Function::Factorial
+            | Function::Binomial
+            | Function::Logarithm
+            | Function::Ln
+            | Function::Floor
+            | Function::Ceiling
+    )
+}
+
+/// Whether bars around a node make a size of it: of z and the common names of vectors, of what has a capital name or an arrow, of several names.
+/// `|x| = 5` is an equation for x.
+fn is_sized(node: &Node) -> bool {
+    let names = variables(node);
+    let is_large = |name: &&str| name.starts_with(|c: char| matches!(c, 'u'..='w' | 'z' | 'A'..='Z'));
+    let is_marked = |part: &Node| matches!(part, Node::Apply(name, _) if name.starts_with('\\'));
+    has_variable(node) && (names.len() != 1 || names.iter().any(is_large) || node.any(&is_marked))
+}
+
 fn is_one_or_minus_one(value: &Number) -> bool {
     value.is_integer() && value.numer().magnitude().bits() == 1
 }
 
 /// A sum, product or quotient of different variables, or a function of one: what a question may ask for, such as `m + n`.
 pub(super) fn is_combination(node: &Node) -> bool {
-    let variable = |node: &Node| matches!(node, Node::Variable(_) | Node::Apply(..));
+    let variable = |node: &Node| match node {
+        Node::Apply(function, arguments) => !is_operation(function, arguments),
+        other => matches!(other, Node::Variable(_)),
+    };
     let different = |items: &[Node]| items.iter().enumerate().all(|(at, item)| !items[..at].contains(item));
     match node {
         Node::Sum(items) => items.iter().all(variable) && different(items),
@@ -65,7 +83,8 @@ pub(super) fn is_combination(node: &Node) -> bool {
             };
             items.iter().all(factor) && different(items)
         }
-        Node::Call(function, arguments) if *function != Function::Root => {
+        Node::Call(Function::Abs, arguments) if !is_sized(&arguments[0]) => false,
+        Node::Call(function, arguments) if !hides(*function) => {
             arguments.first().is_some_and(|argument| variable(argument) || is_combination(argument))
                 && arguments[1..].iter().all(|other| matches!(other, Node::Number { .. }))
         }

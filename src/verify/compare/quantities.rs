@@ -1,47 +1,47 @@
 //! Numbers with units, percents and degrees.
 
 use super::kinds::{has_letter, has_variable};
+use super::values::without_unit;
 use super::{Comparer, Decided};
 use crate::verify::tree::Node;
-use crate::verify::units::{exclude, is_plain_sign, is_temperature, leading_unit, same_words, unit};
+use crate::verify::units::{
+    exclude, is_of_time, is_plain_sign, is_sign, is_temperature, leading_unit, same_words, unit,
+};
 
 impl Comparer {
     /// Numbers with or without units, percents and degrees.
     pub(super) fn quantities(&mut self, gold: &Node, answer: &Node) -> Decided {
+        if is_time(gold) || is_time(answer) {
+            return self.times(gold, answer);
+        }
         match (gold, answer) {
             (Node::Quantity { value: gold, unit: gold_unit }, Node::Quantity { value: answer, unit: answer_unit }) => {
-                if gold_unit == answer_unit {
-                    return self.nodes(gold, answer);
-                }
-                if names_something(gold, gold_unit) || names_something(answer, answer_unit) {
-                    return Ok(same_words(gold_unit, answer_unit) && self.nodes(gold, answer)?);
-                }
-                match (leading_unit(gold_unit), leading_unit(answer_unit)) {
-                    _ if exclude(gold_unit, answer_unit) => Ok(false),
-                    // `20 degrees` may be of temperature.
-                    (Some(from), Some(to))
-                        if is_temperature(&from) && is_degrees(answer_unit)
-                            || is_temperature(&to) && is_degrees(gold_unit) =>
-                    {
-                        self.nodes(gold, answer)
-                    }
-                    (Some(from), Some(to)) if from.dimensions != to.dimensions => Ok(false),
-                    (Some(from), Some(to)) if from.factor != to.factor => {
-                        let scaled = |value: &Node, factor| Node::Product(vec![value.clone(), Node::number(factor)]);
-                        self.scalars(&scaled(gold, from.factor), &scaled(answer, to.factor))
-                    }
-                    _ => self.nodes(gold, answer),
-                }
+                self.measured(gold, gold_unit, answer, answer_unit)
             }
             (Node::Quantity { value, unit: words }, Node::Product(factors))
-                if unit(words).is_some() && unit_in_letters(factors).is_some() && !has_variable(value) =>
+                if !has_variable(value) && letters_as(factors, words).is_some() =>
             {
                 // `6 m^2` outside `\text`
-                match unit_in_letters(factors) {
-                    Some((rest, letters)) => {
-                        let value = Node::Quantity { value: value.clone(), unit: words.clone() };
-                        self.quantities(&value, &Node::Quantity { value: Box::new(rest), unit: letters })
-                    }
+                match letters_as(factors, words) {
+                    Some(answer) => self.quantities(gold, &answer),
+                    None => Ok(false),
+                }
+            }
+            (Node::Product(factors), Node::Quantity { value, unit: words })
+                if !has_variable(value) && letters_as(factors, words).is_some() =>
+            {
+                match letters_as(factors, words) {
+                    Some(gold) => self.quantities(&gold, answer),
+                    None => Ok(false),
+                }
+            }
+            // `5 \Omega` is no product of names.
+            (Node::Product(factors), _)
+                if !has_letter(answer)
+                    && unit_in_letters(factors, is_ohm).is_some_and(|(rest, _)| !has_letter(&rest)) =>
+            {
+                match unit_in_letters(factors, is_ohm) {
+                    Some((rest, _)) => self.scalars(&rest, answer),
                     None => Ok(false),
                 }
             }
@@ -49,8 +49,10 @@ impl Comparer {
             (
                 Node::Number { .. } | Node::Sum(_) | Node::Product(_) | Node::Power(..) | Node::Call(..),
                 Node::Product(factors),
-            ) if !has_letter(gold) && unit_in_letters(factors).is_some_and(|(rest, _)| !has_letter(&rest)) => {
-                match unit_in_letters(factors) {
+            ) if !has_letter(gold)
+                && unit_in_letters(factors, is_plain_sign).is_some_and(|(rest, _)| !has_letter(&rest)) =>
+            {
+                match unit_in_letters(factors, is_plain_sign) {
                     Some((rest, _)) => self.scalars(gold, &rest),
                     None => Ok(false),
                 }
@@ -92,10 +94,55 @@ impl Comparer {
             _ => self.scalars(gold, answer),
         }
     }
+
+    /// Two values, each with its unit or what it counts.
+    fn measured(&mut self, gold: &Node, gold_unit: &str, answer: &Node, answer_unit: &str) -> Decided {
+        if gold_unit == answer_unit {
+            return self.nodes(gold, answer);
+        }
+        if names_something(gold, gold_unit) || names_something(answer, answer_unit) {
+            return Ok(same_words(gold_unit, answer_unit) && self.nodes(gold, answer)?);
+        }
+        match (leading_unit(gold_unit), leading_unit(answer_unit)) {
+            _ if exclude(gold_unit, answer_unit) => Ok(false),
+            // `20 degrees` may be of temperature.
+            (Some(from), Some(to))
+                if is_temperature(&from) && is_degrees(answer_unit) || is_temperature(&to) && is_degrees(gold_unit) =>
+            {
+                self.nodes(gold, answer)
+            }
+            (Some(from), Some(to)) if from.dimensions != to.dimensions => Ok(false),
+            (Some(from), Some(to)) if from.factor != to.factor => {
+                let scaled = |value: &Node, factor| Node::Product(vec![value.clone(), Node::number(factor)]);
+                self.scalars(&scaled(gold, from.factor), &scaled(answer, to.factor))
+            }
+            _ => self.nodes(gold, answer),
+        }
+    }
+
+    /// Times, part by part. Units on both sides must be the same.
+    fn times(&mut self, gold: &Node, answer: &Node) -> Decided {
+        if let (Node::Quantity { unit: gold, .. }, Node::Quantity { unit: answer, .. }) = (gold, answer) {
+            let differ = leading_unit(gold).zip(leading_unit(answer)).is_some_and(|(gold, answer)| gold != answer);
+            if differ || exclude(gold, answer) {
+                return Ok(false);
+            }
+        }
+        match (without_unit(gold), without_unit(answer)) {
+            (Node::Ratio(gold), Node::Ratio(answer)) => self.in_order(gold, answer),
+            _ => Ok(false),
+        }
+    }
 }
 
-/// A product whose last factors are letters that may be units, `6 m s^{-1}`, as the product of the others and the unit's name.
-fn unit_in_letters(factors: &[Node]) -> Option<(Node, String)> {
+/// Whether a quantity is a time of day or a length of time with parts between colons, which is no ratio: `1:15 pm`, `1:15 hours`.
+fn is_time(node: &Node) -> bool {
+    let Node::Quantity { value, unit: words } = node else { return false };
+    matches!(**value, Node::Ratio(_)) && is_of_time(words)
+}
+
+/// A product whose last factors are letters that are signs of units, `6 m s^{-1}`, as the product of the others and the unit's name.
+fn unit_in_letters(factors: &[Node], is_sign: fn(&str) -> bool) -> Option<(Node, String)> {
     let letter = |node: &Node| match node {
         Node::Variable(name) if name.len() <= 2 || name == "\\Omega" => Some(name.clone()),
         Node::Power(base, exponent) => match (&**base, &**exponent) {
@@ -118,9 +165,23 @@ fn unit_in_letters(factors: &[Node]) -> Option<(Node, String)> {
         return None;
     }
     let names: Vec<String> = letters.iter().filter_map(letter).collect();
-    let signs = names.iter().all(|name| is_plain_sign(name.split('^').next().unwrap_or_default()));
+    let signs = names.iter().all(|name| is_sign(name.split('^').next().unwrap_or_default()));
     let name = names.join(" ").replace("\\Omega", "Ω");
     (signs && !names[0].contains('-') && unit(&name).is_some()).then(|| (Node::Product(rest.to_vec()), name))
+}
+
+/// A product as a quantity, where its last factors are signs of units: those that may be names too only where they measure what the unit
+/// of the other answer does.
+fn letters_as(factors: &[Node], other: &str) -> Option<Node> {
+    let other = unit(other)?;
+    let measures = |letters: &str| unit(letters).is_some_and(|unit| unit.dimensions == other.dimensions);
+    let (rest, letters) = unit_in_letters(factors, is_plain_sign)
+        .or_else(|| unit_in_letters(factors, is_sign).filter(|(_, letters)| measures(letters)))?;
+    Some(Node::Quantity { value: Box::new(rest), unit: letters })
+}
+
+fn is_ohm(name: &str) -> bool {
+    name == "\\Omega"
 }
 
 /// Whether words behind a letter are no unit of it, but say what it is: `x\text{-axis}`, `n\text{ even}`.

@@ -174,7 +174,7 @@ fn sample(name: &str, number: u64) -> Number {
     }
 }
 
-fn without_unit(node: &Node) -> &Node {
+pub(super) fn without_unit(node: &Node) -> &Node {
     match node {
         Node::Quantity { value, .. } => value,
         other => other,

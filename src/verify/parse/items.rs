@@ -3,7 +3,7 @@
 use super::words::{is_prose, names_number, spelt, words};
 use super::{Fault, Parsed, Parser};
 use crate::verify::tree::{Node, Relation};
-use crate::verify::{label, reals::subject, token::Token, units};
+use crate::verify::{label, numeral, reals::subject, token::Token, units};
 
 impl Parser<'_> {
     /// Items between commas, semicolons, "and" or "or", up to a token that is part of none.
@@ -276,6 +276,10 @@ impl Parser<'_> {
             Some(_) => false,
         };
         let text = words(&rest[..length]).filter(|_| ends && !rest[..length].contains(&Token::Symbol('{')))?;
+        if let Some((number, more)) = number_with_and(&text, &rest[length..]) {
+            self.at += length + more;
+            return Some(Node::Text(number));
+        }
         self.at += length;
         Some(Node::Text(text))
     }
@@ -290,6 +294,14 @@ impl Parser<'_> {
             && matches!(word.to_lowercase().as_str(), "therefore" | "thus" | "hence" | "so")
         {
             self.at += 2;
+        }
+        self.at += self.emphasis();
+        if let [Token::Letter(_), Token::Text(verb) | Token::Word(verb), _, ..] = &self.tokens[self.at..]
+            && matches!(verb.as_str(), "is" | "equals")
+        {
+            let sign = self.at + 1;
+            self.tokens.to_mut()[sign] = Token::Symbol('=');
+            return;
         }
         let rest = &self.tokens[self.at..];
         let length =
@@ -323,10 +335,43 @@ impl Parser<'_> {
         }
     }
 
+    /// The length of words in front of a value that leave it as it is: `exactly 5`, `a total of 5`.
+    fn emphasis(&self) -> usize {
+        const PHRASES: [&[&str]; 5] =
+            [&["exactly"], &["only"], &["precisely"], &["a", "total", "of"], &["total", "of"]];
+        if !matches!(self.peek(), Some(Token::Text(_) | Token::Word(_) | Token::Letter('a'))) {
+            return 0;
+        }
+        let is_word = |at: usize, word: &str| match self.tokens.get(at) {
+            Some(Token::Text(other) | Token::Word(other)) => other.eq_ignore_ascii_case(word),
+            Some(Token::Letter(letter)) => word.len() == 1 && word.starts_with(*letter),
+            _ => false,
+        };
+        let is_here = |phrase: &&&[&str]| {
+            let is_value = match self.tokens.get(self.at + phrase.len()) {
+                Some(Token::Number(_) | Token::Symbol('$' | '-' | '(' | '{')) => true,
+                Some(Token::Command(name)) => matches!(name.as_str(), "frac" | "sqrt" | "pi"),
+                _ => false,
+            };
+            is_value && phrase.iter().enumerate().all(|(at, word)| is_word(self.at + at, word))
+        };
+        PHRASES.iter().find(is_here).map_or(0, |phrase| phrase.len())
+    }
+
     /// Whether the word at a place denies what stands beside it: `5 is wrong` is no 5.
     pub(super) fn denies(&self, at: usize) -> bool {
         matches!(self.tokens.get(at), Some(Token::Text(word) | Token::Word(word)) if label::denies(word))
     }
+}
+
+/// A text and what follows it, if both are one number: `three hundred and five`, `five and a half`; with the number of tokens that follow.
+fn number_with_and(text: &str, rest: &[Token]) -> Option<(String, usize)> {
+    let [Token::Symbol('∧'), after @ ..] = rest else { return None };
+    let is_word = |token: &Token| matches!(token, Token::Text(_) | Token::Word(_) | Token::Letter(_));
+    let length = after.iter().position(|token| !is_word(token)).unwrap_or(after.len());
+    let joined = format!("{text} and {}", words(&after[..length])?);
+    let is_number = numeral::value(&joined).is_some() || numeral::mixed(&joined).is_some();
+    is_number.then_some((joined, length + 1))
 }
 
 /// The modulus of the last item of `1, 4 (mod 5)` is that of all.

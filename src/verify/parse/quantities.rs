@@ -2,7 +2,7 @@
 
 use super::{Fault, Parsed, Parser};
 use crate::verify::tree::{Node, Number};
-use crate::verify::{token::Token, units};
+use crate::verify::{numeral, token::Token, units};
 use num_bigint::BigInt;
 
 impl Parser<'_> {
@@ -64,6 +64,9 @@ impl Parser<'_> {
                 let (Some(Token::Number(exponent)), Some(last)) = (self.peek(), unit.last_mut()) else {
                     return Err(Fault::Unreadable);
                 };
+                if numeral::changes(last) {
+                    return Err(Fault::Unreadable);
+                }
                 *last = format!("{last}^{sign}{exponent}");
                 self.at += 1;
                 if braced {
@@ -71,7 +74,7 @@ impl Parser<'_> {
                 }
             }
         }
-        if braces > 0 || unit.iter().any(|word| bounds(word)) || (start..self.at).any(|at| self.denies(at)) {
+        if braces > 0 || unit.iter().any(|word| alters(word)) || (start..self.at).any(|at| self.denies(at)) {
             return Err(Fault::Unreadable);
         }
         Ok((!unit.is_empty()).then(|| unit.join(" ")))
@@ -148,9 +151,28 @@ impl Parser<'_> {
     }
 }
 
-/// Whether a word behind a value makes a statement of it, or a bound: `5 at least`.
-fn bounds(word: &str) -> bool {
-    const WORDS: [&str; 8] = ["is", "least", "most", "minimum", "maximum", "excluded", "inclusive", "exclusive"];
+/// Whether a word behind a value makes a statement of it, a bound, `5 at least`, or another value, `5 doubled`.
+fn alters(word: &str) -> bool {
+    const WORDS: [&str; 18] = [
+        "is",
+        "least",
+        "most",
+        "minimum",
+        "maximum",
+        "inclusive",
+        "exclusive",
+        "too",
+        "plus",
+        "minus",
+        "doubled",
+        "tripled",
+        "quadrupled",
+        "halved",
+        "twice",
+        "inverse",
+        "inverted",
+        "reciprocal",
+    ];
     WORDS.iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 

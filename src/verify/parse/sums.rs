@@ -88,6 +88,11 @@ impl Parser<'_> {
             value = Node::Ratio(parts);
         }
         let mut unit = self.unit()?;
+        // `5 degrees below zero`
+        if let Some(kept) = unit.as_deref().and_then(|unit| unit.strip_suffix("below zero")) {
+            unit = Some(kept.trim_end().to_string()).filter(|kept| !kept.is_empty());
+            value = value.negative();
+        }
         // `3 million dollars`.
         if let Some(words) = unit {
             (value, unit) = numeral::scaled(value, &words).ok_or(Fault::Unreadable)?;

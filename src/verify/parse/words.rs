@@ -1,16 +1,15 @@
 //! Words among tokens, and tokens as words.
 
-use crate::verify::{numeral, token::Token};
+use crate::verify::{numeral, token::Token, units};
 
 /// The words of an answer that is a text, in lower case with single spaces, without punctuation.
 pub(in crate::verify) fn words(tokens: &[Token]) -> Option<String> {
     let mut words: Vec<String> = Vec::new();
     let has_comma = tokens.iter().any(|token| matches!(token, Token::Symbol(',' | '∧' | '∨')));
     for (at, token) in tokens.iter().enumerate() {
-        // The letters of a unit are not the same in upper and lower case: `5 mW`.
         let follows_number = at > 0 && matches!(tokens[at - 1], Token::Number(_));
         match token {
-            Token::Text(word) | Token::Word(word) if follows_number && word.len() <= 3 => words.push(word.clone()),
+            Token::Text(word) | Token::Word(word) if follows_number && keeps_case(word) => words.push(word.clone()),
             Token::Text(word) | Token::Word(word) | Token::Number(word) => words.push(word.to_lowercase()),
             Token::Letter(letter) => words.push(letter.to_lowercase().to_string()),
             Token::Symbol('(' | ')' | '[' | ']') if !has_comma => {}
@@ -25,6 +24,13 @@ pub(in crate::verify) fn words(tokens: &[Token]) -> Option<String> {
         words.sort();
     }
     (!words.is_empty()).then(|| words.join(" "))
+}
+
+/// Whether a word after a number is a unit that its small letters are not: `5 mW`.
+fn keeps_case(word: &str) -> bool {
+    let lower = word.to_lowercase();
+    let is_short = word.len() <= 3 && lower != *word && !MONTHS.contains(&lower.as_str());
+    is_short && units::unit(word).is_some_and(|unit| units::unit(&lower) != Some(unit))
 }
 
 const MONTHS: [&str; 12] = [

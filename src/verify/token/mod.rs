@@ -230,47 +230,62 @@ impl Lexer<'_> {
     }
 
     fn other(&mut self, c: char) {
-        if let Some(raised) = superscript(c) {
-            let mut raised = vec![raised];
-            while let Some((next, width)) = self.peek().and_then(|c| Some((superscript(c)?, c.len_utf8()))) {
-                raised.push(next);
-                self.at += width;
-            }
+        if c.is_ascii() {
+            self.track(c);
+            self.symbol(c);
+        } else if let Some(raised) = superscript(c) {
             self.symbol('^');
-            self.symbol('{');
-            let digits: String = raised.iter().filter(|c| c.is_ascii_digit()).collect();
-            if raised.first() == Some(&'-') {
-                self.symbol('-');
-            }
-            if !digits.is_empty() {
-                self.tokens.push(Token::Number(without_zeros(&digits)));
-            }
-            if raised.contains(&'n') {
-                self.tokens.push(Token::Letter('n'));
-            }
-            self.symbol('}');
+            self.shifted(raised, superscript, true);
         } else if let Some(lowered) = subscript(c) {
-            let mut digits = String::from(lowered);
-            while let Some((next, width)) = self.peek().and_then(|c| Some((subscript(c)?, c.len_utf8()))) {
-                digits.push(next);
-                self.at += width;
-            }
             self.symbol('_');
-            self.tokens.push(Token::Number(without_zeros(&digits)));
+            self.shifted(lowered, subscript, false);
         } else if let Some((numerator, denominator)) = vulgar(c) {
             self.tokens.push(Token::Command("frac".to_string()));
             self.tokens.push(Token::Number(numerator.to_string()));
+            // Of two digits without braces, each would be an argument.
+            let braced = denominator.len() > 1;
+            self.tokens.extend(braced.then_some(Token::Symbol('{')));
             self.tokens.push(Token::Number(denominator.to_string()));
+            self.tokens.extend(braced.then_some(Token::Symbol('}')));
+        } else if let '∛' | '∜' = c {
+            let degree = if c == '∛' { "3" } else { "4" };
+            self.tokens.push(Token::Command("sqrt".to_string()));
+            self.symbol('[');
+            self.tokens.push(Token::Number(degree.to_string()));
+            self.symbol(']');
         } else if let Some(command) = command_of(c) {
             self.tokens.push(Token::Command(command.to_string()));
         } else {
-            let symbol = symbol_of(c);
+            // Two of them are bars around something.
+            let is_parallel = c == '∥' && self.text.matches(c).count() == 1;
+            let symbol = if is_parallel { c } else { symbol_of(c) };
             if c == '×' {
                 return self.times();
             }
             self.track(symbol);
             self.symbol(symbol);
         }
+    }
+
+    /// A run of raised or lowered characters, from its first on: one letter or number alone, or a group.
+    fn shifted(&mut self, first: char, plain: fn(char) -> Option<char>, grouped: bool) {
+        let mut run = vec![first];
+        while let Some((next, width)) = self.peek().and_then(|c| Some((plain(c)?, c.len_utf8()))) {
+            run.push(next);
+            self.at += width;
+        }
+        let mut tokens = Vec::new();
+        for part in run.chunk_by(|one, other| one.is_ascii_digit() && other.is_ascii_digit()) {
+            tokens.push(match part[0] {
+                '0'..='9' => Token::Number(without_zeros(&part.iter().collect::<String>())),
+                sign @ ('+' | '-') => Token::Symbol(sign),
+                letter => Token::Letter(letter),
+            });
+        }
+        let grouped = grouped || tokens.len() > 1;
+        self.tokens.extend(grouped.then_some(Token::Symbol('{')));
+        self.tokens.extend(tokens);
+        self.tokens.extend(grouped.then_some(Token::Symbol('}')));
     }
 
     /// Whether the `$` just passed is the only one and stands beside a digit: `$5`. Else it opens or closes mathematics.
@@ -298,4 +313,48 @@ struct Seen {
     arrows: bool,
     /// Signs for "and" or "or", `\land` and `\lor`.
     connectives: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::characters::CHARACTERS;
+    use super::*;
+
+    fn tokens(text: &str) -> Vec<Token> {
+        tokenize(text, Commas::Thousands, &mut Budget::new()).unwrap().list
+    }
+
+    #[test]
+    fn every_symbol_command_has_its_character() {
+        const SYMBOLS: &str = "· cdot ÷ div ± pm ∓ mp ≤ le ≥ ge ⩽ leqslant ⩾ geqslant ≠ ne ≈ approx ≃ simeq ≅ cong ∼ sim \
+            ⊂ subset ⊆ subseteq ⊊ subsetneq ⊃ supset ⊇ supseteq ⊋ supsetneq ∉ notin ∋ ni ∈ in ≺ prec ≻ succ ≼ preceq \
+            ≽ succeq ≪ ll ≫ gg ∝ propto ⊥ perp ∥ parallel ⇔ iff ↔ leftrightarrow ¬ neg ≡ equiv ⇒ implies → to ∀ forall \
+            ∪ cup ⋃ bigcup ∧ land ∨ lor ∖ setminus ∞ infty ∘ circ ° degree ∅ emptyset ⟨ langle ⟩ rangle ∣ mid ‖ Vert \
+            ⌊ lfloor ⌋ rfloor ⌈ lceil ⌉ rceil ′ prime … dots ⋯ cdots";
+        let words: Vec<&str> = SYMBOLS.split_whitespace().collect();
+        for pair in words.chunks(2) {
+            let symbol = tokens(&format!(r"\{}", pair[1]));
+            assert!(matches!(symbol[..], [Token::Symbol(_)]), "{pair:?}");
+            assert_eq!(tokens(pair[0]), symbol, "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn every_character_is_its_command() {
+        let greek = ('α'..='ω').chain('Α'..='Ρ').chain('Σ'..='Ω');
+        for letter in greek {
+            assert!(CHARACTERS.iter().any(|(known, _)| *known == letter), "{letter}");
+        }
+        for (at, (character, command)) in CHARACTERS.iter().enumerate() {
+            assert!(CHARACTERS[..at].iter().all(|(other, _)| other != character), "{character} stands twice");
+            let written = match *command {
+                "reals" => r"\mathbb{R}".to_string(),
+                other => match other.split_once(' ') {
+                    Some((command, letter)) => format!(r"\{command}{{{letter}}}"),
+                    None => format!(r"\{other}"),
+                },
+            };
+            assert_eq!(tokens(&character.to_string()), tokens(&written), "{character}");
+        }
+    }
 }
