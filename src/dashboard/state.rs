@@ -139,6 +139,8 @@ struct Pending {
     /// The number of finished steps when it was sent.
     step: u64,
     checkpoints: usize,
+    /// How often the run had waited for room then.
+    waits: u64,
 }
 
 /// Everything that the panels draw from.
@@ -307,7 +309,8 @@ impl State {
         if let Some(pending) = self.pending {
             let done = match pending.command {
                 TrainerCommand::Pause => snapshot.state == RunState::Paused,
-                TrainerCommand::Resume => snapshot.state == RunState::Training,
+                // It may have been paused again at once, by a disk that is full still.
+                TrainerCommand::Resume => snapshot.state == RunState::Training || snapshot.waits > pending.waits,
                 TrainerCommand::StepOnce => snapshot.step > pending.step,
                 TrainerCommand::Checkpoint => snapshot.checkpoints.len() > pending.checkpoints,
                 TrainerCommand::Set(setting, value) => snapshot.value_of(setting) == Some(value),
@@ -754,7 +757,8 @@ impl State {
             // Stop is final: what comes after it changes nothing.
             if !self.is_pending(TrainerCommand::Stop) {
                 let checkpoints = self.snapshot.checkpoints.len();
-                self.pending = Some(Pending { command, step: self.snapshot.step, checkpoints });
+                let RunSnapshot { step, waits, .. } = self.snapshot;
+                self.pending = Some(Pending { command, step, checkpoints, waits });
             }
         } else {
             if let TrainerCommand::Set(setting, _) = command {

@@ -127,6 +127,19 @@ fn pause_button_sends_pause_and_turns_into_resume() {
 }
 
 #[test]
+fn a_run_that_had_to_wait_again_at_once_can_be_resumed_again() {
+    let mut window = Window::open(testing::snapshot(20, 2, 4));
+    window.update(|snapshot| (snapshot.state, snapshot.waits) = (RunState::Paused, 1));
+    for waits in 2..4 {
+        window.click("Resume");
+        assert_eq!(window.commands.try_recv(), Ok(TrainerCommand::Resume));
+        // The disk is full still: no frame has seen the run train.
+        window.update(|snapshot| snapshot.waits = waits);
+        assert!(window.is_enabled("Resume"));
+    }
+}
+
+#[test]
 fn ctrl_space_pauses_and_resumes_training() {
     let mut window = Window::open(testing::snapshot(20, 2, 4));
     window.press(Modifiers::CTRL, Key::Space);

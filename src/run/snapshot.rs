@@ -48,6 +48,8 @@ pub struct RunSnapshot {
     pub warnings: Arc<Vec<(u64, String)>>,
     /// Changes of settings that were asked for and cannot be, newest last; of a run of this process.
     pub refusals: Arc<Vec<Refusal>>,
+    /// How often a run of this process has waited because something could not be written.
+    pub waits: u64,
     /// Where the run is read from its folder: when that was last written to. `None` for a run of this process.
     pub last_written: Option<SystemTime>,
 }
@@ -71,6 +73,7 @@ impl RunSnapshot {
             eta_s: None,
             warnings: Arc::default(),
             refusals: Arc::default(),
+            waits: 0,
             last_written: None,
         }
     }

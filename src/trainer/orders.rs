@@ -63,22 +63,25 @@ impl Orders {
 }
 
 /// What to do when something cannot be written, such as on a full disk: where somebody is at the window, wait until they have made room
-/// and resume, and try again; else fail.
+/// and resume, and try again; else fail. Whoever stops the run meanwhile has it tried once more, so that nothing is lost where there is
+/// room again.
 pub(super) fn patience(
     orders: Orders,
     snapshots: SnapshotCell,
     attendance: Attendance,
 ) -> impl Fn(&Error) -> bool + Send + Sync {
-    let gave_up = AtomicBool::new(false);
+    // Nobody is asked again while the run ends.
+    let ends = AtomicBool::new(false);
     move |error| {
-        if gave_up.load(Ordering::SeqCst) || !attendance.is_given() {
+        if ends.load(Ordering::SeqCst) || !attendance.is_given() {
             return false;
         }
         let (why, since) = (error.to_string(), Instant::now());
-        let text = format!("{why}; the run waits: make room and press Resume, or Stop to end it without this step");
+        let text = format!("{why}; the run waits: make room and press Resume, or Stop to try once more and end it");
         let mut before = RunState::Paused;
         snapshots.update(|snapshot| {
             before = std::mem::replace(&mut snapshot.state, RunState::Paused);
+            snapshot.waits += 1;
             Arc::make_mut(&mut snapshot.warnings).push((snapshot.step, text.clone()));
         });
         let was_paused = before == RunState::Paused;
@@ -94,7 +97,12 @@ pub(super) fn patience(
                     orders.put_off(TrainerCommand::Pause);
                     break true;
                 }
-                Ok(TrainerCommand::Stop) | Err(RecvTimeoutError::Disconnected) => break false,
+                Ok(TrainerCommand::Stop) => {
+                    ends.store(true, Ordering::SeqCst);
+                    orders.put_off(TrainerCommand::Stop);
+                    break true;
+                }
+                Err(RecvTimeoutError::Disconnected) => break false,
                 Ok(TrainerCommand::Pause) => {}
                 Ok(other) => orders.put_off(other),
                 Err(RecvTimeoutError::Timeout) if attendance.is_given() => {}
@@ -109,7 +117,9 @@ pub(super) fn patience(
                 Arc::make_mut(&mut snapshot.warnings).retain(|(_, warning)| *warning != text);
             });
         }
-        gave_up.store(!goes_on, Ordering::SeqCst);
+        if !goes_on {
+            ends.store(true, Ordering::SeqCst);
+        }
         goes_on
     }
 }
@@ -173,10 +183,11 @@ mod tests {
         assert_eq!(handle.snapshots.load().state, RunState::Training);
         assert!(orders.waited().is_some());
 
+        // Whoever stops the run has it tried once more, and is not asked again.
         assert!(handle.send(TrainerCommand::Stop));
+        assert!(ask(&full()));
         assert!(!ask(&full()));
-        // Whoever gave up is not asked again while the run ends.
-        assert!(!ask(&full()));
-        assert_eq!(orders.now(), None);
+        assert_eq!([orders.now(), orders.now()], [Some(TrainerCommand::Stop), None]);
+        assert_eq!(handle.snapshots.load().waits, 2);
     }
 }
