@@ -52,6 +52,7 @@ mod budget;
 #[cfg(test)]
 mod cases;
 mod compare;
+mod correction;
 pub mod expression;
 mod extract;
 mod family;

@@ -108,6 +108,31 @@ const OPERATIONS: &[Case] = &[
     (r"x\text{-axis}", &[r"x\text{-axis}"], &["x", r"y\text{-axis}"]),
 ];
 
+const DERIVATIVES: &[Case] = &[
+    (
+        r"\frac{dy}{dx}",
+        &["dy/dx", r"\dfrac{dy}{dx}", r"\frac{\mathrm{d}y}{\mathrm{d}x}", r"\frac{\mathrm dy}{\mathrm dx}"],
+        &[r"\frac{1\cdot y}{x}", r"\frac{y}{x}", "y/x", r"\frac{dx}{dy}", r"\frac{dy}{dt}", r"\frac{d}{dx}"],
+    ),
+    (r"\frac{dx}{dt}", &["dx/dt"], &[r"\frac{x}{t}", "x/t"]),
+    (r"\frac{y}{x}", &["y/x"], &[r"\frac{dy}{dx}", "dy/dx"]),
+    (r"2x\frac{dx}{dt}", &[r"2\frac{dx}{dt}x", r"\frac{2x\,dx}{dt}", r"\frac{2xdx}{dt}"], &[r"\frac{2x^2}{t}"]),
+    (r"-\frac{dx}{dy}", &["-dx/dy", r"\frac{-dx}{dy}"], &[r"-\frac{x}{y}", r"\frac{dx}{dy}"]),
+    (
+        r"\frac{d^2y}{dx^2}",
+        &["d^2y/dx^2", r"\frac{d^{2}y}{dx^{2}}"],
+        &[r"\frac{dy}{x^2}", r"\frac{dy}{dx}", r"\frac{d^2y}{x^2}", r"\frac{d y^2}{dx^2}"],
+    ),
+    (r"\frac{d}{dx}", &["d/dx"], &[r"\frac1x", "1/x", r"\frac{d}{dy}"]),
+    (r"y'=\frac{dy}{dx}", &[r"y'=dy/dx"], &[r"y'=\frac{y}{x}"]),
+    (r"\frac{d\theta}{dt}", &[r"d\theta/dt"], &[r"\frac{\theta}{t}", r"\frac{d\phi}{dt}"]),
+    (r"\frac{dz}{du}", &[r"\frac{dz}{du}"], &[r"\frac{z}{u}"]),
+    (r"\frac{dV}{dt}=3", &["3"], &[r"\frac{V}{t}=4"]),
+    (r"\frac{d}{2}", &["d/2", "0.5d"], &["d"]),
+    (r"\frac{ad}{bd}", &[r"\frac{a}{b}"], &[r"\frac{b}{a}"]),
+    (r"\frac{d_1}{d_2}", &["d_1/d_2"], &[r"\frac12"]),
+];
+
 const QUANTITIES: &[Case] = &[
     (r"20^\circ C", &["20", r"20^\circ\text{C}", "20℃", "20°C", r"20^\circ"], &[r"20^\circ F", "20℉", r"21^\circ C"]),
     (r"-5^\circ\text{C}", &["-5", r"-5^\circ C"], &["5"]),
@@ -393,6 +418,7 @@ fn what_carries_meaning_is_kept() {
         ("brackets", BRACKETS),
         ("statements", STATEMENTS),
         ("operations", OPERATIONS),
+        ("derivatives", DERIVATIVES),
         ("quantities", QUANTITIES),
         ("times", TIMES),
         ("dates and names", DATES_AND_NAMES),
@@ -483,6 +509,120 @@ fn a_denied_or_supposed_answer_is_none() {
         ("B", "The answer is not `B`", Verdict::NoAnswer),
     ] {
         assert_eq!(verify(gold, completion, AnswerFormat::Choice).verdict, expected, "{completion}");
+    }
+}
+
+#[test]
+fn several_letters_are_no_choice() {
+    for letters in [
+        "(B) (C)",
+        "(B)(C)",
+        "B C",
+        "B; C",
+        "B；C",
+        "B - C",
+        "B–D",
+        "B to D",
+        "B through D",
+        "B | C",
+        r"B\C",
+        "B+C",
+        "B plus C",
+        "B vs C",
+        "B vs. C",
+        "B as well as C",
+        "B. Or C.",
+        "B > C",
+        "B = C",
+        "B or C",
+        "B, C",
+        "B/C",
+        "B & C",
+    ] {
+        for announcement in ["The answer is ", "答案是", "答案："] {
+            let completion = format!("{announcement}{letters}");
+            let verdict = verify("B", &completion, AnswerFormat::Choice).verdict;
+            assert!(!verdict.is_correct(), "{completion}: {verdict:?}");
+        }
+    }
+    for completion in [
+        "The answer is (B) A triangle with two equal sides",
+        "The answer is B - a square",
+        "The answer is B — C is too large.",
+        "The answer is B; A is wrong.",
+        "The answer is B\nA is wrong.",
+        "The answer is B. C is wrong.",
+        r"The answer is \(B\). C is wrong.",
+        "The answer is B to be sure.",
+        "The answer is (B) -3",
+        "The answer is (B) +4",
+    ] {
+        let verdict = verify("B", completion, AnswerFormat::Choice).verdict;
+        assert_eq!(verdict, Verdict::Correct, "{completion}");
+    }
+}
+
+#[test]
+fn a_choice_that_is_taken_back_is_none() {
+    for completion in [
+        "The answer is B. Wait, it's actually C.",
+        "The answer is B, wait, no, C",
+        "The answer is B. No, C.",
+        "The answer is B. Correction: C.",
+        "The answer is (B). Let me check. Oh no, it's (C).",
+        "B is correct. Wait, no, C.",
+        "答案是B？不，是C",
+        "Is the answer B? No, C.",
+    ] {
+        let verdict = |gold| verify(gold, completion, AnswerFormat::Choice).verdict;
+        assert_eq!((verdict("C"), verdict("B")), (Verdict::Correct, Verdict::Incorrect), "{completion}");
+    }
+    for completion in [
+        "The answer is B, but that is wrong.",
+        "The answer is B. That is not correct.",
+        "I disagree that the answer is B.",
+        "One might think the answer is B.",
+        "Saying the answer is B would be wrong.",
+        "The answer is B is wrong.",
+    ] {
+        let verdict = verify("B", completion, AnswerFormat::Choice).verdict;
+        assert_eq!(verdict, Verdict::NoAnswer, "{completion}");
+    }
+    for completion in [
+        "The answer is B. Wait, let me check. Yes, B.",
+        "The answer is B. No, A is not correct.",
+        "The answer is B, no doubt.",
+        "The answer is B, not C.",
+        "The answer is B. Actually, C is also tempting.",
+        "The answer is B. A says 5, but that is wrong.",
+        "The answer is B as A is wrong.",
+        "The answer is C. No, B.",
+        "The answer is B. It is not wrong.",
+    ] {
+        let verdict = verify("B", completion, AnswerFormat::Choice).verdict;
+        assert_eq!(verdict, Verdict::Correct, "{completion}");
+    }
+}
+
+#[test]
+fn a_letter_that_is_part_of_something_else_is_no_choice() {
+    for (letter, completion) in [
+        ("E", "The answer is E = mc^2"),
+        ("D", "The answer is D = 4"),
+        ("A", "The answer is A = B"),
+        ("B", "The answer is B-flat"),
+        ("C", "Vitamin C"),
+        ("C", "5 C"),
+        ("B", "Hepatitis B"),
+        ("B", "So we need plan B."),
+    ] {
+        let verdict = verify(letter, completion, AnswerFormat::Choice).verdict;
+        assert!(!verdict.is_correct(), "{completion}: {verdict:?}");
+    }
+    for (letter, completion) in
+        [("D", "The answer is (D) = 4"), ("D", "The answer is D: 4"), ("C", "So it is C"), ("B", "Hence option B")]
+    {
+        assert_eq!(verify(letter, completion, AnswerFormat::Choice).verdict, Verdict::Correct, "{completion}");
     }
 }
 

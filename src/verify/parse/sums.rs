@@ -276,8 +276,9 @@ fn is_vector(node: &Node) -> bool {
 
 /// Whether a node is a command of which it is not known what it does. Those for letters only name something.
 fn is_unknown(node: &Node) -> bool {
-    const LETTERS: [&str; 19] = [
+    const LETTERS: [&str; 20] = [
         "mathbb ",
+        "differential ",
         "var",
         "hbar",
         "ell",

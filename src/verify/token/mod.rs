@@ -2,12 +2,14 @@
 
 mod characters;
 mod commands;
+mod derivatives;
 mod numbers;
 mod words;
 
 use super::budget::{Budget, Exhausted};
 use characters::{command_of, digit, is_foreign, is_invisible, subscript, superscript, symbol_of, vulgar};
 pub(super) use characters::{half_width, mark};
+pub(super) use derivatives::is_differential;
 use numbers::without_zeros;
 
 /// A piece of an answer. Spacing, sizes (`\left`, `\big`), dollar signs and styles (`\mathit`, `\underline`) are gone; marks that make
@@ -103,6 +105,9 @@ pub(super) fn tokenize(text: &str, commas: Commas, budget: &mut Budget) -> Resul
                 _ => {}
             }
         }
+    }
+    if text.contains('d') {
+        derivatives::settle(&mut lexer.tokens);
     }
     Ok(Tokens { list: lexer.tokens, ambiguous: lexer.ambiguous, bold: lexer.seen.bold, arrows: lexer.seen.arrows })
 }
