@@ -5,46 +5,50 @@ use super::Token;
 /// The command that stands for the differential of a name, before that name.
 const DIFFERENTIAL: &str = "differential ";
 
+/// How many tokens the numerator or denominator of a derivative may have.
+const LONGEST_GROUP: usize = 64;
+
+/// How many derivatives an answer may have.
+const MOST_DERIVATIVES: usize = 64;
+
 /// Makes names of the differentials of `\frac{dy}{dx}`, `\frac{d^2 y}{dx^2}`, `\frac{d}{dx}` and `dy/dx`.
 pub(super) fn settle(tokens: &mut Vec<Token>) {
-    let mut at = 0;
-    while at < tokens.len() {
-        match &tokens[at] {
+    let (mut at, mut found) = (0, 0);
+    while at < tokens.len() && found < MOST_DERIVATIVES {
+        let is_one = match &tokens[at] {
             Token::Command(name) if name == "frac" => fraction(tokens, at + 1),
             Token::Symbol('/') => quotient(tokens, at),
-            _ => {}
-        }
+            _ => None,
+        };
+        found += usize::from(is_one.is_some());
         at += 1;
     }
 }
 
-/// The two groups after `\frac`, of which the first begins at `open`.
-fn fraction(tokens: &mut Vec<Token>, open: usize) {
-    let Some(middle) = end_of_group(tokens, open) else { return };
-    let Some(end) = end_of_group(tokens, middle + 1) else { return };
-    let Some(below) = differentials(&tokens[middle + 2..end]).filter(|below| is_differential(&below[0])) else {
-        return;
-    };
-    if let Some(above) = operator(&tokens[open + 1..middle]).or_else(|| differentials(&tokens[open + 1..middle])) {
-        tokens.splice(middle + 2..end, below);
-        tokens.splice(open + 1..middle, above);
-    }
+/// Settles the two groups after `\frac`, of which the first begins at `open`; `None` if they are no derivative.
+fn fraction(tokens: &mut Vec<Token>, open: usize) -> Option<()> {
+    let middle = end_of_group(tokens, open)?;
+    let end = end_of_group(tokens, middle + 1)?;
+    let below = differentials(&tokens[middle + 2..end]).filter(|below| is_differential(&below[0]))?;
+    let above = &tokens[open + 1..middle];
+    let above = operator(above).or_else(|| differentials(above))?;
+    tokens.splice(middle + 2..end, below);
+    tokens.splice(open + 1..middle, above);
+    Some(())
 }
 
-/// What stands on both sides of the slash at `slash`.
-fn quotient(tokens: &mut Vec<Token>, slash: usize) {
-    let length = differential_at(&tokens[slash + 1..]).map(|(_, length)| length);
-    let Some(below) = length.and_then(|length| differentials(&tokens[slash + 1..=slash + length])) else { return };
+/// The same of what stands on both sides of the slash at `slash`.
+fn quotient(tokens: &mut Vec<Token>, slash: usize) -> Option<()> {
+    let (below, length) = differential_at(&tokens[slash + 1..])?;
     // `d^2y`, `dy`, `d`: the longest there is.
-    let above = (1..=5.min(slash)).rev().find_map(|count| {
+    let (count, above) = (1..=6.min(slash)).rev().find_map(|count| {
         let before = &tokens[slash - count..slash];
-        let begins = matches!(before[0], Token::Letter('d')) || matches!(&before[0], Token::Word(_));
+        let begins = matches!(before[0], Token::Letter('d') | Token::Word(_));
         Some((count, operator(before).or_else(|| differentials(before))?)).filter(|_| begins)
-    });
-    if let (Some((count, above)), Some(length)) = (above, length) {
-        tokens.splice(slash + 1..=slash + length, below);
-        tokens.splice(slash - count..slash, above);
-    }
+    })?;
+    tokens.splice(slash + 1..=slash + length, [below]);
+    tokens.splice(slash - count..slash, above);
+    Some(())
 }
 
 /// The place of the brace that closes the one at `open`, if there is one and something in it.
@@ -53,7 +57,7 @@ fn end_of_group(tokens: &[Token], open: usize) -> Option<usize> {
         return None;
     }
     let mut depth = 0_usize;
-    let length = tokens[open..].iter().position(|token| {
+    let length = tokens[open..].iter().take(LONGEST_GROUP).position(|token| {
         match token {
             Token::Symbol('{') => depth += 1,
             Token::Symbol('}') => depth -= 1,

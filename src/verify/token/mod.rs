@@ -186,6 +186,7 @@ impl Lexer<'_> {
         self.at += c.len_utf8();
         match c {
             '\\' => self.command(),
+            '^' if self.primes() => {}
             '{' => {
                 self.braces.push(Brace::Math);
                 self.symbol('{');
@@ -232,6 +233,30 @@ impl Lexer<'_> {
             c if c.is_whitespace() || is_invisible(c) => {}
             c => self.other(c),
         }
+    }
+
+    /// The primes of `^{\prime\prime}`, after `^`, as they are without it.
+    fn primes(&mut self) -> bool {
+        const PRIMES: [(&str, usize); 4] = [(r"\prime", 1), ("'", 1), ("′", 1), ("″", 2)];
+        let mut rest = self.rest().trim_start();
+        let braced = rest.strip_prefix('{');
+        rest = braced.unwrap_or(rest).trim_start();
+        let mut count = 0;
+        while let Some((left, more)) = PRIMES.iter().find_map(|(prime, more)| Some((rest.strip_prefix(prime)?, more))) {
+            (rest, count) = (left.trim_start(), count + more);
+            if braced.is_none() {
+                break;
+            }
+        }
+        if braced.is_some() {
+            let Some(left) = rest.strip_prefix('}') else { return false };
+            rest = left;
+        }
+        if count > 0 {
+            self.at = self.text.len() - rest.len();
+            self.tokens.extend(std::iter::repeat_n(Token::Symbol('\''), count));
+        }
+        count > 0
     }
 
     fn other(&mut self, c: char) {
