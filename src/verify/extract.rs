@@ -657,7 +657,7 @@ fn final_letter(completion: &str) -> Option<char> {
     }
     let another = words.last().is_some_and(|word| word.len() == 1) && names_another(&end[..end.len() - 1]);
     let one_of_several = words.iter().any(|word| word == "also");
-    // `Vitamin C`, `5 C`
+    // `Plan C`, `5 C`
     let named = words.last().is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_digit()) || takes_letter(word));
     let refused = denies(&words) || supposes(&words) || asks(&words, "") || another || one_of_several || named;
     (alone && !marked && !refused).then_some(letter)
@@ -667,8 +667,7 @@ fn final_letter(completion: &str) -> Option<char> {
 fn takes_letter(word: &str) -> bool {
     matches!(
         word,
-        "vitamin"
-            | "hepatitis"
+        "hepatitis"
             | "plan"
             | "type"
             | "grade"

@@ -29,7 +29,9 @@ pub(super) fn settle(tokens: &mut Vec<Token>) {
 fn fraction(tokens: &mut Vec<Token>, open: usize) -> Option<()> {
     let middle = end_of_group(tokens, open)?;
     let end = end_of_group(tokens, middle + 1)?;
-    let below = differentials(&tokens[middle + 2..end]).filter(|below| is_differential(&below[0]))?;
+    // `\frac{dx}{x\,dt}`
+    let is_at_end = |below: &Vec<Token>| is_differential(&below[0]) || below.last().is_some_and(is_differential);
+    let below = differentials(&tokens[middle + 2..end]).filter(is_at_end)?;
     let above = &tokens[open + 1..middle];
     let above = operator(above).or_else(|| differentials(above))?;
     tokens.splice(middle + 2..end, below);
