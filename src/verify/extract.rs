@@ -1,6 +1,7 @@
 //! Answers that stand outside a box: phrases, the last number, letters of choices.
 
 use super::boxed::last_boxed;
+use super::correction::{corrected, rejected};
 use super::label::is_denial;
 use super::token::half_width;
 
@@ -123,7 +124,7 @@ fn is_frame(c: char) -> bool {
 }
 
 /// The same around the letter of a choice, which may stand in quotation marks too.
-fn is_choice_frame(c: char) -> bool {
+pub(super) fn is_choice_frame(c: char) -> bool {
     is_frame(c) || matches!(c, '`' | '\'' | '‘' | '’' | '“' | '”' | '「' | '」')
 }
 
@@ -241,7 +242,9 @@ fn announced_choice(text: &str) -> Option<(usize, Choice)> {
             let (letter, after) = announced_letter(&text[start..])?;
             let letter = letter.to_ascii_uppercase();
             let words = announcing_clause(text, begin, start);
-            if denies(&words) {
+            if let Some(letter) = corrected(after) {
+                return Some((start, Choice { letter: Some(letter), text: letter.to_string() }));
+            } else if denies(&words) || rejected(after) {
                 denied.push((start, letter));
             } else if !(supposes(&words) || asks(&words, after)) {
                 let several = goes_on(after);
@@ -261,7 +264,9 @@ const MOST_ANNOUNCEMENTS: usize = 20;
 
 /// Whether a clause only supposes what it says.
 fn supposes(words: &[String]) -> bool {
-    let may = |pair: &[String]| matches!(pair[0].as_str(), "could" | "may" | "might" | "can") && pair[1] == "be";
+    let may = |pair: &[String]| {
+        matches!(pair[0].as_str(), "could" | "may" | "might" | "can") && matches!(pair[1].as_str(), "be" | "think")
+    };
     words.iter().any(|word| {
         matches!(
             word.as_str(),
@@ -318,7 +323,7 @@ fn confirmed(text: &str) -> Option<(usize, char)> {
                 matches!(word.as_str(), "statement" | "statements" | "assertion" | "reason" | "claim" | "and" | "or")
             });
             let refused = of_a_statement || supposes(&words) || denies(&words) || asks(&words, &text[end..]);
-            (alone && !refused).then_some((start, letter))
+            (alone && !refused).then(|| (start, corrected(&text[end..]).unwrap_or(letter)))
         })
         .max()
 }
@@ -356,7 +361,10 @@ fn denies(words: &[String]) -> bool {
         }
         let word = word.replace('’', "'");
         is_denial(&word)
-            || matches!(word.as_str(), "without" | "doubt" | "unlike" | "excluding" | "exclude" | "excludes")
+            || matches!(
+                word.as_str(),
+                "without" | "doubt" | "disagree" | "unlike" | "excluding" | "exclude" | "excludes"
+            )
     }) || words.windows(2).any(|pair| pair[1] == "but" && is_everything(&pair[0]))
         || [
             ["rule", "out"],
@@ -423,15 +431,47 @@ fn names_letters(text: &str) -> bool {
     text.split(|c: char| !c.is_alphanumeric()).any(|word| stands_alone(word) && word.len() == 1)
 }
 
-/// Whether a text goes on with another letter: ` or C`, `, B`, `/B`.
+/// Whether a text goes on with another letter: ` or C`, `, B`, `/B`, ` through D`, ` C`.
 fn goes_on(rest: &str) -> bool {
-    let bare = |text: &str| {
-        text.trim_start_matches(|c: char| is_choice_frame(c) || matches!(c, '(' | '[' | ')' | ']')).to_string()
+    const JOINS: [&str; 24] = [
+        "or ",
+        ". or ",
+        "and ",
+        ",",
+        "/",
+        "&",
+        "|",
+        "+",
+        ">",
+        "<",
+        "=",
+        "→",
+        "plus ",
+        "vs ",
+        "vs. ",
+        "versus ",
+        "to ",
+        "through ",
+        "as well as ",
+        "或者",
+        "或",
+        "和",
+        "与",
+        "及",
+    ];
+    // What also separates a letter from the next sentence.
+    const PAUSES: [&str; 6] = [";", "-", "–", "—", "\\", ""];
+    let bare = |text: &str| text.trim_start_matches(is_bracket_or_frame).to_string();
+    let closed = rest.trim_start_matches(r"\)");
+    let rest = bare(closed);
+    let without = |word: &&str| {
+        let start = rest.get(..word.len())?;
+        start.eq_ignore_ascii_case(word).then(|| bare(&rest[word.len()..]))
     };
-    let rest = bare(rest);
-    let after =
-        ["or ", "and ", ",", "/", "&", "或者", "或", "和", "与", "及"].iter().find_map(|word| rest.strip_prefix(word));
-    let Some(after) = after.map(bare) else { return false };
+    let Some(after) = JOINS.iter().find_map(without) else {
+        let on_one_line = !closed[..closed.len() - rest.len()].contains('\n');
+        return on_one_line && PAUSES.iter().find_map(without).is_some_and(|after| is_whole_letter(&after));
+    };
     let fillers = ["or ", "and ", "maybe ", "possibly ", "perhaps ", "even ", "option ", "choice "];
     let after = fillers.iter().fold(after, |after, word| bare(after.strip_prefix(word).unwrap_or(&after)));
     // `B, I believe`
@@ -439,7 +479,28 @@ fn goes_on(rest: &str) -> bool {
     stands_alone(&after) && !is_pronoun
 }
 
-fn is_choice(letter: char) -> bool {
+/// Whether a text begins with a letter of a choice that nothing of its clause follows.
+fn is_whole_letter(text: &str) -> bool {
+    stands_alone(text)
+        && text[1..]
+            .trim_start_matches(|c| is_bracket_or_frame(c) && c != '\n')
+            .chars()
+            .next()
+            .is_none_or(|c| matches!(c, '.' | ',' | ';' | '!' | '?' | '\n'))
+}
+
+fn is_bracket_or_frame(c: char) -> bool {
+    is_choice_frame(c) || matches!(c, '(' | '[' | ')' | ']')
+}
+
+/// Whether a letter is part of something else by what follows it: `E = mc^2`, `B-flat`.
+fn is_part(after: &str) -> bool {
+    let formula = after.trim_start_matches(' ').starts_with(['=', '+', '^', '<', '>']);
+    let compound = after.strip_prefix('-').is_some_and(|after| after.starts_with(char::is_alphabetic));
+    (formula || compound) && !goes_on(after)
+}
+
+pub(super) fn is_choice(letter: char) -> bool {
     matches!(letter.to_ascii_uppercase(), 'A'..='J')
 }
 
@@ -518,7 +579,8 @@ fn announced_letter(text: &str) -> Option<(char, &str)> {
     let letter = chars.next().filter(|letter| is_choice(*letter))?;
     let after = chars.as_str();
     let next = chars.next();
-    let is_word = is_marked(&text[..text.len() - inner.len()], after)
+    let is_word = (bracketed.is_none() && is_part(after))
+        || is_marked(&text[..text.len() - inner.len()], after)
         || next.is_some_and(|c| c.is_alphanumeric() && c.is_ascii())
         || (bracketed.is_none() && reads_on(letter, after));
     let closes = match next {
@@ -595,8 +657,31 @@ fn final_letter(completion: &str) -> Option<char> {
     }
     let another = words.last().is_some_and(|word| word.len() == 1) && names_another(&end[..end.len() - 1]);
     let one_of_several = words.iter().any(|word| word == "also");
-    let refused = denies(&words) || supposes(&words) || asks(&words, "") || another || one_of_several;
+    // `Plan C`, `5 C`
+    let named = words.last().is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_digit()) || takes_letter(word));
+    let refused = denies(&words) || supposes(&words) || asks(&words, "") || another || one_of_several || named;
     (alone && !marked && !refused).then_some(letter)
+}
+
+/// Whether a letter behind a word belongs to it: `Hepatitis B`, `plan B`.
+fn takes_letter(word: &str) -> bool {
+    matches!(
+        word,
+        "hepatitis"
+            | "plan"
+            | "type"
+            | "grade"
+            | "section"
+            | "part"
+            | "table"
+            | "figure"
+            | "appendix"
+            | "point"
+            | "group"
+            | "team"
+            | "angle"
+            | "vertex"
+    )
 }
 
 /// Whether the last word of a text, but for what joins it to a further one, is a capital letter of a choice.

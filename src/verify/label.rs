@@ -196,11 +196,7 @@ fn is_decoration(mut tokens: &[Token]) -> bool {
 
 /// Whether what follows `\frac` are `{d...}{d...}`.
 fn is_derivative(rest: &[Token]) -> bool {
-    let is_d = |token: Option<&Token>| match token {
-        Some(Token::Letter(letter)) => *letter == 'd',
-        Some(Token::Word(word)) => word.starts_with('d'),
-        _ => false,
-    };
+    let is_d = |token: Option<&Token>| token.is_some_and(token::is_differential);
     let below = rest.windows(2).position(|pair| pair == [Token::Symbol('}'), Token::Symbol('{')]);
     is_d(rest.get(1)) && below.is_some_and(|at| is_d(rest.get(at + 2)))
 }

@@ -20,6 +20,8 @@
 //!   never for an integer (six is Math-Verify's default too, but of places after the point, so that `0.0000001` is 0 there);
 //! * exact values that floats do not tell apart, because a term is too small or a function too flat, `\cos 10^{-9}` and 1, are not equal;
 //! * digits in another base than asked for are wrong;
+//! * several letters are no choice, `B to D`, nor is one that is taken back, `B. Wait, it's C` (which chooses C), or one that is part of
+//!   something else, `E = mc^2`;
 //! * a value may be given in several forms, `\frac25 or 0.4`, if all of them are right.
 //!
 //! Nothing that carries meaning is dropped, and what is not understood keeps its place and is compared as it stands:
@@ -28,10 +30,16 @@
 //! * square brackets group only what needs it: what has brackets of its own, an expression with an exponent, a function's argument, a sum that
 //!   is a factor. Around anything else with letters they are its integer part, and braces around one such value its fractional part;
 //! * relations, connectives, compositions, cross products and unknown commands keep the order of what they stand between;
+//! * behind `\nabla` nothing, a point and a cross are three operators. Between plain letters `\cdot` and `\times` are both the product, and only
+//!   letters in bold or with arrows are vectors;
+//! * in `\frac{dy}{dx}` and `dy/dx` each differential is one name, and d does not cancel;
 //! * units on both sides must be the same after conversion (a missing one is passed over), words that exclude each other must not differ
-//!   (`5 red` and `5 blue`), and in lists each number belongs to its word, `3 boys, 5 girls`. Words that deny or alter a value leave none
-//!   (`5 rejected`, `5 doubled`), words such as "exactly" or "a total of" leave it as it is, and `5 below zero` is -5;
-//! * with a unit of time, or a word for the time of day, numbers between colons are no ratio: `10:20 am` is neither `5:10 am` nor 2.
+//!   (`5 red` and `5 blue`, `3 hours before` and `3 hours after`), and in lists each number belongs to its word, `3 boys, 5 girls`. Words
+//!   that deny or alter a value leave none (`5 rejected`, `5 doubled`), words such as "exactly" or "a total of" leave it as it is, and `5
+//!   below zero` is -5;
+//! * with a unit of time, or a word for the time of day, numbers between colons are no ratio: `10:20 am` is neither `5:10 am` nor 2. The
+//!   same holds for parts of two digits that begin with 0, `9:05`, and dates with a year of four digits, `2024-05-01` or `1/2/2020`, are no
+//!   arithmetic.
 //!
 //! A number of percent and the share that it is are both accepted for `5\%`, since questions ask for either; 5 and 0.05 are not each other.
 //! A double root may be given once: `2, 2` is not 2, for the gold answer says how many there are. The letter of an arbitrary constant is part of
@@ -52,6 +60,7 @@ mod budget;
 #[cfg(test)]
 mod cases;
 mod compare;
+mod correction;
 pub mod expression;
 mod extract;
 mod family;

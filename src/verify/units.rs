@@ -181,7 +181,7 @@ fn ten_to(power: i32) -> Number {
 }
 
 /// Words that exclude each other, in groups that mean the same: what one group of a row says is not what another says.
-const EXCLUSIVE: [&[&[&str]]; 15] = [
+const EXCLUSIVE: [&[&[&str]]; 32] = [
     &[
         &["red"],
         &["blue"],
@@ -209,6 +209,24 @@ const EXCLUSIVE: [&[&[&str]]; 15] = [
     &[&["odd"], &["even"]],
     &[&["noon"], &["midnight"]],
     &[&["monday"], &["tuesday"], &["wednesday"], &["thursday"], &["friday"], &["saturday"], &["sunday"]],
+    &[&["before", "ago", "earlier"], &["after", "later", "hence", "now"]],
+    &[&["early"], &["late"]],
+    // `counter-clockwise` are two words.
+    &[&["counterclockwise", "counter", "anticlockwise", "anti"], &["clockwise"]],
+    &[&["upstream"], &["downstream"]],
+    &[&["faster", "quicker"], &["slower"]],
+    &[&["longer", "taller"], &["shorter"]],
+    &[&["older"], &["younger"]],
+    &[&["heavier"], &["lighter"]],
+    &[&["higher"], &["lower"]],
+    &[&["larger", "bigger", "greater"], &["smaller"]],
+    &[&["ahead"], &["behind"]],
+    &[&["forward"], &["back", "backward"]],
+    &[&["inside"], &["outside"]],
+    &[&["positive"], &["negative"]],
+    &[&["nonreal", "complex", "imaginary"], &["real"]],
+    &[&["maximum", "maxima"], &["minimum", "minima"]],
+    &[&["long"], &["wide"], &["tall", "high"], &["deep"], &["thick"]],
 ];
 
 /// Whether two counts are known to count different things: `5 red` and `5 blue`.

@@ -95,6 +95,17 @@ const OPERATIONS: &[Case] = &[
     (r"f\circ g", &[r"f \circ g"], &[r"g\circ f", "fg"]),
     (r"a\star b", &[r"a \star b"], &[r"b\star a", "ab"]),
     (r"\Re z", &[r"\Re(z)"], &[r"\Im z", "z"]),
+    (r"\nabla\cdot F", &[r"\nabla \cdot F"], &[r"\nabla\times F", r"\nabla F", r"\nabla\cdot G", r"\nabla\cdot F=0"]),
+    (r"\nabla\times F", &[r"∇×F"], &[r"\nabla\cdot F", r"\nabla F"]),
+    (r"\nabla F", &[r"\nabla F"], &[r"\nabla\cdot F", r"\nabla\times F"]),
+    (r"\nabla\cdot\mathbf{F}", &[r"\nabla\cdot\mathbf F"], &[r"\nabla\times\mathbf{F}", r"\nabla\mathbf{F}"]),
+    (r"\nabla\times\vec{F}", &[r"\nabla\times\vec F"], &[r"\nabla\cdot\vec{F}"]),
+    (r"\nabla\cdot F=0", &[r"\nabla\cdot F=0"], &[r"\nabla\times F=0"]),
+    (r"\nabla^2 f", &[r"\nabla^2f"], &[r"\nabla f"]),
+    (r"a\cdot b", &["ab", r"a\times b"], &["a+b"]),
+    ("f'(x)", &[r"f^{\prime}(x)", r"f^\prime(x)", "f′(x)", "f^{'}(x)"], &["f(x)", "f''(x)", r"f^{\prime\prime}(x)"]),
+    (r"x^{\prime}", &["x'", r"x^\prime"], &["x", "x''"]),
+    ("f''", &[r"f^{\prime\prime}", r"f^{\prime \prime}"], &["f'", r"f^{\prime}"]),
     (r"A\cap B", &[r"B\cap A"], &[r"A\cup B", "AB"]),
     (r"A\cup B", &[r"B\cup A"], &[r"A\cap B", r"A\cup C"]),
     ("n", &["n", r"n\text{ steps}"], &[r"n\text{ even}"]),
@@ -106,6 +117,32 @@ const OPERATIONS: &[Case] = &[
     ("7", &[r"7\bmod 9"], &[r"7\bmod 4"]),
     ("x", &["x"], &[r"x\bmod 3", r"x\text{-axis}"]),
     (r"x\text{-axis}", &[r"x\text{-axis}"], &["x", r"y\text{-axis}"]),
+];
+
+const DERIVATIVES: &[Case] = &[
+    (
+        r"\frac{dy}{dx}",
+        &["dy/dx", r"\dfrac{dy}{dx}", r"\frac{\mathrm{d}y}{\mathrm{d}x}", r"\frac{\mathrm dy}{\mathrm dx}"],
+        &[r"\frac{1\cdot y}{x}", r"\frac{y}{x}", "y/x", r"\frac{dx}{dy}", r"\frac{dy}{dt}", r"\frac{d}{dx}"],
+    ),
+    (r"\frac{dx}{dt}", &["dx/dt"], &[r"\frac{x}{t}", "x/t"]),
+    (r"\frac{y}{x}", &["y/x"], &[r"\frac{dy}{dx}", "dy/dx"]),
+    (r"2x\frac{dx}{dt}", &[r"2\frac{dx}{dt}x", r"\frac{2x\,dx}{dt}", r"\frac{2xdx}{dt}"], &[r"\frac{2x^2}{t}"]),
+    (r"\frac{1}{x}\frac{dx}{dt}", &[r"\frac{dx}{x\,dt}", r"\frac{dx}{xdt}"], &[r"\frac{dx}{dt}", r"\frac1t"]),
+    (r"-\frac{dx}{dy}", &["-dx/dy", r"\frac{-dx}{dy}"], &[r"-\frac{x}{y}", r"\frac{dx}{dy}"]),
+    (
+        r"\frac{d^2y}{dx^2}",
+        &["d^2y/dx^2", r"\frac{d^{2}y}{dx^{2}}"],
+        &[r"\frac{dy}{x^2}", r"\frac{dy}{dx}", r"\frac{d^2y}{x^2}", r"\frac{d y^2}{dx^2}"],
+    ),
+    (r"\frac{d}{dx}", &["d/dx"], &[r"\frac1x", "1/x", r"\frac{d}{dy}"]),
+    (r"y'=\frac{dy}{dx}", &[r"y'=dy/dx"], &[r"y'=\frac{y}{x}"]),
+    (r"\frac{d\theta}{dt}", &[r"d\theta/dt"], &[r"\frac{\theta}{t}", r"\frac{d\phi}{dt}"]),
+    (r"\frac{dz}{du}", &[r"\frac{dz}{du}"], &[r"\frac{z}{u}"]),
+    (r"\frac{dV}{dt}=3", &["3"], &[r"\frac{V}{t}=4"]),
+    (r"\frac{d}{2}", &["d/2", "0.5d"], &["d"]),
+    (r"\frac{ad}{bd}", &[r"\frac{a}{b}"], &[r"\frac{b}{a}"]),
+    (r"\frac{d_1}{d_2}", &["d_1/d_2"], &[r"\frac12"]),
 ];
 
 const QUANTITIES: &[Case] = &[
@@ -120,6 +157,26 @@ const QUANTITIES: &[Case] = &[
     (r"5\text{ kPa}", &["5"], &[r"5\text{ Pa}"]),
     (r"5\text{ kV}", &["5"], &[r"5\text{ V}"]),
     (r"5\text{ eV}", &["5"], &[r"5\text{ J}", r"5\text{ keV}"]),
+    (r"3\text{ hours before}", &["3", r"3\text{ hours}", r"3\text{ hours earlier}"], &[r"3\text{ hours after}"]),
+    (r"2\text{ days before Monday}", &[r"2\text{ days before Monday}"], &[r"2\text{ days after Monday}"]),
+    ("5 years ago", &["5", "5 years ago"], &["5 years from now"]),
+    (r"2\text{ hours early}", &["2"], &[r"2\text{ hours late}"]),
+    (
+        r"90^\circ\text{ clockwise}",
+        &["90", r"90^\circ", r"90\text{ degrees clockwise}"],
+        &[r"90^\circ\text{ counterclockwise}", r"90^\circ\text{ counter-clockwise}"],
+    ),
+    (r"3\text{ km upstream}", &[r"3\text{ km}"], &[r"3\text{ km downstream}"]),
+    (r"3\text{ faster}", &["3"], &[r"3\text{ slower}"]),
+    (r"3\text{ ahead}", &["3"], &[r"3\text{ behind}"]),
+    (r"3\text{ inside}", &["3"], &[r"3\text{ outside}"]),
+    (r"3\text{ positive}", &["3", r"3\text{ positive integers}"], &[r"3\text{ negative}"]),
+    (r"3\text{ real roots}", &["3", r"3\text{ roots}"], &[r"3\text{ complex roots}"]),
+    (r"3\text{ maxima}", &["3"], &[r"3\text{ minima}"]),
+    (r"3\text{ cm shorter}", &[r"3\text{ cm}"], &[r"3\text{ cm longer}"]),
+    (r"3\text{ cm wide}", &[r"3\text{ cm}", "3"], &[r"3\text{ cm long}"]),
+    (r"3\text{ ft tall}", &[r"3\text{ feet high}"], &[r"3\text{ ft wide}"]),
+    (r"5\text{ steps forward}", &["5", r"5\text{ steps}"], &[r"5\text{ steps back}"]),
     (r"5\text{ bytes}", &["5", r"40\text{ bits}"], &[r"5\text{ bits}"]),
     (r"5\text{ GB}", &["5"], &[r"5\text{ MB}", r"5\text{ Gb}"]),
     (r"5\text{ cm long}", &["5", r"5\text{ cm}"], &[r"5\text{ m long}"]),
@@ -167,6 +224,10 @@ const TIMES: &[Case] = &[
     ("10:20 am, 1:15 pm", &["1:15 pm, 10:20 am"], &["5:10 am, 2:30 pm"]),
     (r"12:00\text{ noon}", &["12:00"], &[r"12:00\text{ midnight}", r"6:00\text{ noon}"]),
     ("10:20", &["10:20 am", "1:2"], &["5:10 am"]),
+    ("07:30", &["7:30", "07:30 am", "07:30."], &[r"\frac{7}{30}", "7/30", "08:30", "07:30 pm, 1"]),
+    ("9:05", &["9:05", "9:05 am", "09:05"], &[r"\frac95", "9/5", "1.8", "9:06"]),
+    (r"\frac{7}{30}", &["7:30"], &["07:30"]),
+    ("4", &["08/2"], &["08:02"]),
 ];
 
 const DATES_AND_NAMES: &[Case] = &[
@@ -176,6 +237,11 @@ const DATES_AND_NAMES: &[Case] = &[
         &[r"\text{1 June}", r"\text{2 May}"],
     ),
     (r"\text{7 May}", &[r"\text{May 7th}", r"\text{7 MAY}"], &[r"\text{May 8th}"]),
+    ("2024-05-01", &["2024-05-01", "2024-5-1", r"\text{2024-05-01}"], &["2018", "2024-05-02", "2024-01-05"]),
+    ("2020-01-05", &["2020-01-05."], &["2014", "2020-05-01"]),
+    ("1/2/2020", &["1/2/2020", "01/02/2020"], &[r"\frac{1}{4040}", "1/4040", "2/1/2020"]),
+    ("2014", &["2020-6", "2020-1-5+0"], &["2020-01-05"]),
+    ("1/1010", &["2/2020"], &["2/2021"]),
     (r"\text{Room 5 Bob}", &[r"\text{room 5 BOB}"], &[r"\text{room 5 Tom}"]),
     (r"\text{at 5 AM}", &[r"\text{At 5 am}"], &[r"\text{at 5 pm}"]),
     (r"\text{about 5 MW}", &[r"\text{About 5 MW}"], &[r"\text{about 5 mW}"]),
@@ -393,6 +459,7 @@ fn what_carries_meaning_is_kept() {
         ("brackets", BRACKETS),
         ("statements", STATEMENTS),
         ("operations", OPERATIONS),
+        ("derivatives", DERIVATIVES),
         ("quantities", QUANTITIES),
         ("times", TIMES),
         ("dates and names", DATES_AND_NAMES),
@@ -483,6 +550,119 @@ fn a_denied_or_supposed_answer_is_none() {
         ("B", "The answer is not `B`", Verdict::NoAnswer),
     ] {
         assert_eq!(verify(gold, completion, AnswerFormat::Choice).verdict, expected, "{completion}");
+    }
+}
+
+#[test]
+fn several_letters_are_no_choice() {
+    for letters in [
+        "(B) (C)",
+        "(B)(C)",
+        "B C",
+        "B; C",
+        "B；C",
+        "B - C",
+        "B–D",
+        "B to D",
+        "B through D",
+        "B | C",
+        r"B\C",
+        "B+C",
+        "B plus C",
+        "B vs C",
+        "B vs. C",
+        "B as well as C",
+        "B. Or C.",
+        "B > C",
+        "B = C",
+        "B or C",
+        "B, C",
+        "B/C",
+        "B & C",
+    ] {
+        for announcement in ["The answer is ", "答案是", "答案："] {
+            let completion = format!("{announcement}{letters}");
+            let verdict = verify("B", &completion, AnswerFormat::Choice).verdict;
+            assert!(!verdict.is_correct(), "{completion}: {verdict:?}");
+        }
+    }
+    for completion in [
+        "The answer is (B) A triangle with two equal sides",
+        "The answer is B - a square",
+        "The answer is B — C is too large.",
+        "The answer is B; A is wrong.",
+        "The answer is B\nA is wrong.",
+        "The answer is B. C is wrong.",
+        r"The answer is \(B\). C is wrong.",
+        "The answer is B to be sure.",
+        "The answer is (B) -3",
+        "The answer is (B) +4",
+    ] {
+        let verdict = verify("B", completion, AnswerFormat::Choice).verdict;
+        assert_eq!(verdict, Verdict::Correct, "{completion}");
+    }
+}
+
+#[test]
+fn a_choice_that_is_taken_back_is_none() {
+    for completion in [
+        "The answer is B. Wait, it's actually C.",
+        "The answer is B, wait, no, C",
+        "The answer is B. No, C.",
+        "The answer is B. Correction: C.",
+        "The answer is (B). Let me check. Oh no, it's (C).",
+        "B is correct. Wait, no, C.",
+        "答案是B？不，是C",
+        "Is the answer B? No, C.",
+    ] {
+        let verdict = |gold| verify(gold, completion, AnswerFormat::Choice).verdict;
+        assert_eq!((verdict("C"), verdict("B")), (Verdict::Correct, Verdict::Incorrect), "{completion}");
+    }
+    for completion in [
+        "The answer is B, but that is wrong.",
+        "The answer is B. That is not correct.",
+        "I disagree that the answer is B.",
+        "One might think the answer is B.",
+        "Saying the answer is B would be wrong.",
+        "The answer is B is wrong.",
+    ] {
+        let verdict = verify("B", completion, AnswerFormat::Choice).verdict;
+        assert_eq!(verdict, Verdict::NoAnswer, "{completion}");
+    }
+    for completion in [
+        "The answer is B. Wait, let me check. Yes, B.",
+        "The answer is B. No, A is not correct.",
+        "The answer is B, no doubt.",
+        "The answer is B, not C.",
+        "The answer is B. Actually, C is also tempting.",
+        "The answer is B. A says 5, but that is wrong.",
+        "The answer is B as A is wrong.",
+        "The answer is C. No, B.",
+        "The answer is B. It is not wrong.",
+    ] {
+        let verdict = verify("B", completion, AnswerFormat::Choice).verdict;
+        assert_eq!(verdict, Verdict::Correct, "{completion}");
+    }
+}
+
+#[test]
+fn a_letter_that_is_part_of_something_else_is_no_choice() {
+    for (letter, completion) in [
+        ("E", "The answer is E = mc^2"),
+        ("D", "The answer is D = 4"),
+        ("A", "The answer is A = B"),
+        ("B", "The answer is B-flat"),
+        ("C", "5 C"),
+        ("B", "Hepatitis B"),
+        ("B", "So we need plan B."),
+    ] {
+        let verdict = verify(letter, completion, AnswerFormat::Choice).verdict;
+        assert!(!verdict.is_correct(), "{completion}: {verdict:?}");
+    }
+    for (letter, completion) in
+        [("D", "The answer is (D) = 4"), ("D", "The answer is D: 4"), ("C", "So it is C"), ("B", "Hence option B")]
+    {
+        assert_eq!(verify(letter, completion, AnswerFormat::Choice).verdict, Verdict::Correct, "{completion}");
     }
 }
 

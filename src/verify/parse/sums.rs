@@ -217,15 +217,20 @@ impl Parser<'_> {
 
     /// A command that is not known keeps its place between what is before it and what is behind it: `a \star b` is not `b \star a`.
     fn operation(&mut self, before: Vec<Node>, operator: Node) -> Parsed {
-        let Node::Variable(name) = operator else { return Err(Fault::Unreadable) };
-        if before.is_empty() && !(self.begins_factor() || self.is('*') || self.is('-')) {
+        let Node::Variable(mut name) = operator else { return Err(Fault::Unreadable) };
+        if before.is_empty() && !(self.begins_factor() || self.is('*') || self.is('×') || self.is('-')) {
             return Ok(Node::Variable(name));
         }
         let mut arguments = Vec::new();
         if !before.is_empty() {
             arguments.push(Node::Product(before));
         }
-        self.take('*');
+        // The gradient has no sign, the divergence a point and the curl a cross.
+        if self.take('×') {
+            name.push('×');
+        } else if self.take('*') && name == "\\nabla" {
+            name.push('·');
+        }
         if self.begins_factor() || self.is('-') {
             arguments.push(self.deeper(Self::product)?);
         }
@@ -276,8 +281,9 @@ fn is_vector(node: &Node) -> bool {
 
 /// Whether a node is a command of which it is not known what it does. Those for letters only name something.
 fn is_unknown(node: &Node) -> bool {
-    const LETTERS: [&str; 19] = [
+    const LETTERS: [&str; 20] = [
         "mathbb ",
+        "differential ",
         "var",
         "hbar",
         "ell",

@@ -151,7 +151,8 @@ impl Lexer<'_> {
 
     /// The sign of a product, which between vectors is another one than the point.
     pub(super) fn times(&mut self) {
-        self.symbol(if self.seen.arrows || self.seen.bold { '×' } else { '*' });
+        let after_nabla = matches!(self.tokens.last(), Some(Token::Command(name)) if name == "nabla");
+        self.symbol(if self.seen.arrows || self.seen.bold || after_nabla { '×' } else { '*' });
     }
 
     /// `\mathbf` in front of one letter may make a vector of it; in front of anything else it is style.

@@ -2,12 +2,14 @@
 
 mod characters;
 mod commands;
+mod derivatives;
 mod numbers;
 mod words;
 
 use super::budget::{Budget, Exhausted};
 use characters::{command_of, digit, is_foreign, is_invisible, subscript, superscript, symbol_of, vulgar};
 pub(super) use characters::{half_width, mark};
+pub(super) use derivatives::is_differential;
 use numbers::without_zeros;
 
 /// A piece of an answer. Spacing, sizes (`\left`, `\big`), dollar signs and styles (`\mathit`, `\underline`) are gone; marks that make
@@ -104,6 +106,9 @@ pub(super) fn tokenize(text: &str, commas: Commas, budget: &mut Budget) -> Resul
             }
         }
     }
+    if text.contains('d') {
+        derivatives::settle(&mut lexer.tokens);
+    }
     Ok(Tokens { list: lexer.tokens, ambiguous: lexer.ambiguous, bold: lexer.seen.bold, arrows: lexer.seen.arrows })
 }
 
@@ -181,6 +186,7 @@ impl Lexer<'_> {
         self.at += c.len_utf8();
         match c {
             '\\' => self.command(),
+            '^' if self.primes() => {}
             '{' => {
                 self.braces.push(Brace::Math);
                 self.symbol('{');
@@ -227,6 +233,30 @@ impl Lexer<'_> {
             c if c.is_whitespace() || is_invisible(c) => {}
             c => self.other(c),
         }
+    }
+
+    /// The primes of `^{\prime\prime}`, after `^`, as they are without it.
+    fn primes(&mut self) -> bool {
+        const PRIMES: [(&str, usize); 4] = [(r"\prime", 1), ("'", 1), ("′", 1), ("″", 2)];
+        let mut rest = self.rest().trim_start();
+        let braced = rest.strip_prefix('{');
+        rest = braced.unwrap_or(rest).trim_start();
+        let mut count = 0;
+        while let Some((left, more)) = PRIMES.iter().find_map(|(prime, more)| Some((rest.strip_prefix(prime)?, more))) {
+            (rest, count) = (left.trim_start(), count + more);
+            if braced.is_none() {
+                break;
+            }
+        }
+        if braced.is_some() {
+            let Some(left) = rest.strip_prefix('}') else { return false };
+            rest = left;
+        }
+        if count > 0 {
+            self.at = self.text.len() - rest.len();
+            self.tokens.extend(std::iter::repeat_n(Token::Symbol('\''), count));
+        }
+        count > 0
     }
 
     fn other(&mut self, c: char) {

@@ -3,6 +3,9 @@
 use super::characters::{digit, is_invisible};
 use super::{Commas, Lexer, Token};
 
+/// The length of `2024-05-01`.
+const LONGEST_DATE: usize = 10;
+
 impl Lexer<'_> {
     /// The exponent of ten of `1.5e-3` as calculators and programs write it.
     fn exponent_of_ten(&mut self) {
@@ -67,7 +70,60 @@ impl Lexer<'_> {
         (digits, text.len())
     }
 
+    /// A date or a time of day, which is worked out to no number: `2024-05-01`, `1/2/2020`, `07:30`.
+    fn date(&mut self) -> bool {
+        let rest = self.rest();
+        let separator = rest.bytes().take(5).find(|byte| !byte.is_ascii_digit());
+        let Some(separator @ (b'-' | b'/' | b':')) = separator else { return false };
+        let goes_on = |c: char| c.is_ascii_digit() || matches!(c, '-' | '/' | ':' | '.');
+        let length = rest.chars().take(LONGEST_DATE + 2).take_while(|c| goes_on(*c)).count();
+        let written = rest[..length].trim_end_matches(['.', '-', '/', ':']);
+        let parts: Vec<&str> = written.split(char::from(separator)).take(4).collect();
+        let begins = matches!(self.tokens.last(), None | Some(Token::Symbol('{' | ',' | '=' | '(' | '∧' | '∨')));
+        let ends = rest[written.len()..].trim_start_matches(['.', ' ']);
+        let alone = ends.is_empty() || ends.starts_with(['}', ',', '$', ')', '\n']);
+        let is = |part: &str, digits: std::ops::RangeInclusive<usize>, most: u32| {
+            digits.contains(&part.len()) && part.parse().is_ok_and(|value: u32| (1..=most).contains(&value))
+        };
+        let is_year = |part: &str| is(part, 4..=4, 2199) && !part.starts_with('0');
+        if !(begins && alone) || written.len() > LONGEST_DATE {
+            return false;
+        }
+        match (separator, parts.as_slice()) {
+            (b'-' | b'/', [year, month, day]) if is_year(year) && is(month, 1..=2, 12) && is(day, 1..=2, 31) => {}
+            (b'-' | b'/', [one, other, year]) if is_year(year) && is(one, 1..=2, 31) && is(other, 1..=2, 31) => {}
+            (b':', [hour, minute])
+                if hour.len() <= 2 && minute.len() == 2 && (hour.len() == 2 || minute.starts_with('0')) =>
+            {
+                let has_zero = |part: &str| part.len() == 2 && part.starts_with('0');
+                if !((has_zero(hour) || has_zero(minute))
+                    && hour.parse().is_ok_and(|hour: u32| hour < 25)
+                    && minute.parse().is_ok_and(|minute: u32| minute < 60))
+                {
+                    return false;
+                }
+                let tokens = [
+                    Token::Number(without_zeros(hour)),
+                    Token::Symbol(':'),
+                    Token::Number(without_zeros(minute)),
+                    Token::Text("clock".to_string()),
+                ];
+                self.at += written.len();
+                self.tokens.extend(tokens);
+                return true;
+            }
+            _ => return false,
+        }
+        let plain = parts.iter().map(|part| without_zeros(part)).collect::<Vec<_>>();
+        self.at += written.len();
+        self.tokens.push(Token::Text(plain.join(&char::from(separator).to_string())));
+        true
+    }
+
     pub(super) fn number(&mut self) {
+        if self.date() {
+            return;
+        }
         let (mut whole, width) = Self::digits(self.rest());
         self.at += width;
         let grouped = (1..=3).contains(&whole.len()) && !whole.starts_with('0');
