@@ -52,8 +52,9 @@ const NEUTRAL: [&str; 20] = [
 /// The last letter that a text after an announced one puts in its place: `. Wait, it's actually C.`
 pub(super) fn corrected(after: &str) -> Option<char> {
     let (mut taken_back, mut found) = (false, None);
-    for clause in clauses(after) {
-        let mut rest = clause.trim_matches(is_bracket_or_frame);
+    for clause in after.split_inclusive(is_end) {
+        let end = clause.chars().next_back().filter(|c| is_end(*c));
+        let mut rest = clause.trim_end_matches(is_end).trim_matches(is_bracket_or_frame);
         loop {
             if let Some(left) = without_one(rest, &TAKES_BACK) {
                 (taken_back, rest) = (true, left);
@@ -66,11 +67,18 @@ pub(super) fn corrected(after: &str) -> Option<char> {
         let mut letters = rest.chars();
         match (letters.next(), letters.next()) {
             (None, _) => {}
-            (Some(letter), None) if taken_back && letter.is_ascii_uppercase() && is_choice(letter) => {
+            // `C: no` and `C? No` go through the others.
+            (Some(letter), None)
+                if taken_back
+                    && letter.is_ascii_uppercase()
+                    && is_choice(letter)
+                    && !matches!(end, Some(':' | '?')) =>
+            {
                 (taken_back, found) = (false, Some(letter));
             }
             _ => taken_back = false,
         }
+        taken_back &= !matches!(end, Some('.' | '!' | '?' | '\n'));
     }
     found
 }
@@ -112,7 +120,12 @@ fn says_wrong(words: &[String]) -> bool {
 }
 
 fn clauses(text: &str) -> impl Iterator<Item = &str> {
-    text.split(['.', ',', ';', ':', '!', '?', '\n', '—', '–'])
+    text.split(is_end)
+}
+
+/// Whether a sign ends a clause.
+fn is_end(c: char) -> bool {
+    matches!(c, '.' | ',' | ';' | ':' | '!' | '?' | '\n' | '—' | '–')
 }
 
 fn is_bracket_or_frame(c: char) -> bool {

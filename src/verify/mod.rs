@@ -35,8 +35,8 @@
 //! * in `\frac{dy}{dx}` and `dy/dx` each differential is one name, and d does not cancel;
 //! * units on both sides must be the same after conversion (a missing one is passed over), words that exclude each other must not differ
 //!   (`5 red` and `5 blue`, `3 hours before` and `3 hours after`), and in lists each number belongs to its word, `3 boys, 5 girls`. Words
-//!   that deny or alter a value leave none (`5 rejected`, `5 doubled`), words such as "exactly" or "a total of" leave it as it is, and `5
-//!   below zero` is -5;
+//!   that deny or alter a value leave none (`5 rejected`, `5 doubled`), words such as "exactly" or "a total of" leave it as it is, and
+//!   `5 below zero` is -5;
 //! * with a unit of time, or a word for the time of day, numbers between colons are no ratio: `10:20 am` is neither `5:10 am` nor 2. The
 //!   same holds for parts of two digits that begin with 0, `9:05`, and dates with a year of four digits, `2024-05-01` or `1/2/2020`, are no
 //!   arithmetic.

@@ -638,6 +638,10 @@ fn a_choice_that_is_taken_back_is_none() {
         "The answer is B. A says 5, but that is wrong.",
         "The answer is B as A is wrong.",
         "The answer is C. No, B.",
+        "The answer is B. Is it A? No. C? No.",
+        "The answer is B. The others: A: no. C: no. D: no.",
+        "The answer is B. A: no, C: no.",
+        "The answer is B. Is it right? Yes, not C.",
         "The answer is B. It is not wrong.",
     ] {
         let verdict = verify("B", completion, AnswerFormat::Choice).verdict;
