@@ -246,7 +246,7 @@ fn damaged_logs_do_not_end_a_run_and_are_told_of() {
         fs::read(&path).unwrap()
     };
     let events_before = damaged("events.jsonl", b"\xff\n");
-    let metrics_before = damaged("metrics.jsonl", b"nonsense\n{\"step\": 3, \"reward/mean\": 0.5}\n");
+    let metrics_before = damaged("metrics.jsonl", b"nonsense\n{\"step\": 4, \"reward/mean\": 0.5}\n");
     let watched = WatchedRun::open(&run).unwrap().snapshots.load();
     let told: Vec<&str> = watched.warnings.iter().map(|(_, text)| text.as_str()).collect();
     let named =

@@ -277,6 +277,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         TextTokenizer::numbers(3).unwrap().write(folder.path()).unwrap();
         std::fs::remove_file(folder.path().join("tokenizer_config.json")).unwrap();
+        // What the settings may call a token of the model is one.
+        let path = folder.path().join("tokenizer.json");
+        let mut json: Json = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let id = TextTokenizer::numbers(3).unwrap().vocabulary();
+        let added = json["added_tokens"].as_array_mut().unwrap();
+        added.push(serde_json::json!({
+            "id": id, "content": "<audio>", "special": true,
+            "single_word": false, "lstrip": false, "rstrip": false, "normalized": false
+        }));
+        std::fs::write(&path, json.to_string()).unwrap();
         for (name, content) in files {
             std::fs::write(folder.path().join(name), content).unwrap();
         }
