@@ -102,11 +102,10 @@ pub(super) fn patience(
                     orders.put_off(TrainerCommand::Stop);
                     break true;
                 }
-                Err(RecvTimeoutError::Disconnected) => break false,
                 Ok(TrainerCommand::Pause) => {}
                 Ok(other) => orders.put_off(other),
                 Err(RecvTimeoutError::Timeout) if attendance.is_given() => {}
-                Err(RecvTimeoutError::Timeout) => break false,
+                Err(_) => break false,
             }
         };
         if goes_on {

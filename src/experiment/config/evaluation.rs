@@ -45,13 +45,13 @@ pub enum SuiteConfig {
 pub struct NamedSuite {
     /// `MATH500`, `AMC`, `AIME24`, `AIME25`, `GPQA`, `MMLU-Pro` or `GSM8K`.
     pub name: String,
-    /// As [`DatasetConfig::template`].
+    /// As [`DatasetConfig::template`](super::DatasetConfig::template).
     #[serde(default)]
     pub template: Option<String>,
-    /// As [`DatasetConfig::template_variables`].
+    /// As [`DatasetConfig::template_variables`](super::DatasetConfig::template_variables).
     #[serde(default)]
     pub template_variables: TemplateVariables,
-    /// As [`DatasetConfig::max_prompt_tokens`].
+    /// As [`DatasetConfig::max_prompt_tokens`](super::DatasetConfig::max_prompt_tokens).
     #[serde(default)]
     pub max_prompt_tokens: Option<usize>,
     /// The first so many problems only.
@@ -68,13 +68,13 @@ pub struct NamedSuite {
 pub struct FileSuite {
     /// JSON, JSON Lines, CSV or Parquet.
     pub path: PathBuf,
-    /// As [`DatasetConfig::template`].
+    /// As [`DatasetConfig::template`](super::DatasetConfig::template).
     #[serde(default)]
     pub template: Option<String>,
-    /// As [`DatasetConfig::template_variables`].
+    /// As [`DatasetConfig::template_variables`](super::DatasetConfig::template_variables).
     #[serde(default)]
     pub template_variables: TemplateVariables,
-    /// As [`DatasetConfig::max_prompt_tokens`].
+    /// As [`DatasetConfig::max_prompt_tokens`](super::DatasetConfig::max_prompt_tokens).
     #[serde(default)]
     pub max_prompt_tokens: Option<usize>,
     /// What an answer is. Left out, `Choice` where every answer is one letter from A to J, and `Math` where not.
