@@ -39,7 +39,9 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
     if found.is_empty() {
         caption(ui, theme, "No prompt of this step contains that.");
     }
-    let side = side(found.len(), ui.available_width(), ui.available_height());
+    // Where the tiles have to be scrolled, the bar takes its room from them.
+    let width = ui.available_width() - ui.spacing().scroll.allocated_width();
+    let side = side(found.len(), width, ui.available_height());
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
         ui.spacing_mut().item_spacing = vec2(GAP, GAP);
         ui.horizontal_wrapped(|ui| {
