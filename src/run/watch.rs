@@ -200,11 +200,10 @@ impl Reader {
             }
         }
         snapshot.step = snapshot.history.last().map_or(0, |row| row.step);
-        let mut lines = Damaged { snapshot };
-        lines.warn(self.metrics.name, &damaged);
-        let evaluated: Vec<EvaluationRecord> = lines.read(self.evaluations.name, &evaluations);
-        let compared: Vec<FidelityRecord> = lines.read(self.fidelity.name, &fidelity);
-        let happened: Vec<Event> = lines.read(self.events.name, &events);
+        warn_of_damage(snapshot, self.metrics.name, &damaged);
+        let evaluated: Vec<EvaluationRecord> = read(snapshot, self.evaluations.name, &evaluations);
+        let compared: Vec<FidelityRecord> = read(snapshot, self.fidelity.name, &fidelity);
+        let happened: Vec<Event> = read(snapshot, self.events.name, &events);
         if !evaluated.is_empty() {
             Arc::make_mut(&mut snapshot.evaluations).extend(evaluated);
         }
@@ -247,37 +246,31 @@ impl Reader {
     }
 }
 
-/// Says which lines of a log could not be read.
-struct Damaged<'a> {
-    snapshot: &'a mut RunSnapshot,
+/// What the newest `lines` of a log say; warns of those that cannot be read.
+fn read<T: DeserializeOwned>(snapshot: &mut RunSnapshot, name: &str, lines: &[(usize, String)]) -> Vec<T> {
+    let (mut read, mut damaged) = (Vec::new(), Vec::new());
+    for (number, line) in lines {
+        match serde_json::from_str(line) {
+            Ok(record) => read.push(record),
+            Err(_) => damaged.push((snapshot.step, *number, line.as_str())),
+        }
+    }
+    warn_of_damage(snapshot, name, &damaged);
+    read
 }
 
-impl Damaged<'_> {
-    fn read<T: DeserializeOwned>(&mut self, name: &str, lines: &[(usize, String)]) -> Vec<T> {
-        let (mut read, mut damaged) = (Vec::new(), Vec::new());
-        for (number, line) in lines {
-            match serde_json::from_str(line) {
-                Ok(record) => read.push(record),
-                Err(_) => damaged.push((self.snapshot.step, *number, line.as_str())),
-            }
-        }
-        self.warn(name, &damaged);
-        read
-    }
-
-    /// Warns of damaged lines: the step that each belongs to, its number and what it says.
-    fn warn(&mut self, name: &str, damaged: &[(u64, usize, &str)]) {
-        let named = damaged.iter().take(NAMED).map(|(step, number, line)| {
-            (*step, format!("{name}, line {number} cannot be read and is left out: `{}`", shown(line, 60)))
-        });
-        let rest = damaged.get(NAMED).map(|(step, number, _)| {
-            let count = damaged.len() - NAMED;
-            (*step, format!("{name}: {count} more lines from line {number} on cannot be read and are left out"))
-        });
-        let warnings: Vec<(u64, String)> = named.chain(rest).collect();
-        if !warnings.is_empty() {
-            Arc::make_mut(&mut self.snapshot.warnings).extend(warnings);
-        }
+/// Warns of damaged lines: the step that each belongs to, its number and what it says.
+fn warn_of_damage(snapshot: &mut RunSnapshot, name: &str, damaged: &[(u64, usize, &str)]) {
+    let named = damaged.iter().take(NAMED).map(|(step, number, line)| {
+        (*step, format!("{name}, line {number} cannot be read and is left out: `{}`", shown(line, 60)))
+    });
+    let rest = damaged.get(NAMED).map(|(step, number, _)| {
+        let count = damaged.len() - NAMED;
+        (*step, format!("{name}: {count} more lines from line {number} on cannot be read and are left out"))
+    });
+    let warnings: Vec<(u64, String)> = named.chain(rest).collect();
+    if !warnings.is_empty() {
+        Arc::make_mut(&mut snapshot.warnings).extend(warnings);
     }
 }
 

@@ -161,12 +161,8 @@ mod tests {
     use super::*;
     use crate::experiment::Every;
     use crate::files::trace;
+    use crate::run::folder::tests::experiment;
     use crate::run::{Event, EventKind};
-
-    fn experiment() -> Experiment {
-        let text = r#"Experiment(name: "t", model: Bundled("countdown"), task: Countdown())"#;
-        experiment::from_text(text, "test").unwrap()
-    }
 
     #[test]
     fn as_many_checkpoints_are_counted_as_are_written() {

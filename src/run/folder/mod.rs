@@ -213,7 +213,8 @@ mod tests {
     use super::*;
     use crate::run::Event;
 
-    fn experiment() -> Experiment {
+    /// An experiment whose run folders are tested.
+    pub(super) fn experiment() -> Experiment {
         experiment::from_text(r#"Experiment(name: "t", model: Bundled("countdown"), task: Countdown())"#, "test")
             .unwrap()
     }

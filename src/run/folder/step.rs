@@ -255,14 +255,9 @@ impl RolloutRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::{self, Experiment};
     use crate::run::Event;
+    use crate::run::folder::tests::experiment;
     use serde_json::Value;
-
-    fn experiment() -> Experiment {
-        experiment::from_text(r#"Experiment(name: "t", model: Bundled("countdown"), task: Countdown())"#, "test")
-            .unwrap()
-    }
 
     fn record(group: u32, sample: usize) -> RolloutRecord {
         RolloutRecord {

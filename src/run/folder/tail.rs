@@ -69,14 +69,9 @@ fn identity(_: &Metadata) -> Option<Identity> {
 
 #[cfg(test)]
 mod tests {
-    use crate::experiment::{self, Experiment};
     use crate::run::RunDir;
+    use crate::run::folder::tests::experiment;
     use std::fs;
-
-    fn experiment() -> Experiment {
-        experiment::from_text(r#"Experiment(name: "t", model: Bundled("countdown"), task: Countdown())"#, "test")
-            .unwrap()
-    }
 
     #[test]
     fn a_growing_file_is_read_by_whole_lines_and_a_shorter_one_anew() {
