@@ -402,7 +402,7 @@ fn pretraining_writes_over_no_model_and_goes_on_where_it_was_killed() {
         }
     }
     told += &well(&place, &["pretrain", "p.ron"]);
-    assert!(told.contains("going on after step "), "{told}");
+    assert!(told.contains("continuing after step "), "{told}");
     assert!(content(&place.path().join("base")) == content(&place.path().join("straight")));
     assert!(!place.path().join(".base.orthant-tmp").exists());
     // With other settings it begins again.
@@ -410,5 +410,5 @@ fn pretraining_writes_over_no_model_and_goes_on_where_it_was_killed() {
     wait_until("progress", || place.path().join(".other.orthant-tmp/progress").exists());
     kill(child);
     let told = well(&place, &["pretrain", "p.ron", "--set", "out=\"other\"", "--set", "seed=3", "--set", "steps=2"]);
-    assert!(!told.contains("going on after"), "{told}");
+    assert!(!told.contains("continuing after"), "{told}");
 }

@@ -241,7 +241,8 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     suite.notes.iter().for_each(|note| note!("warning: {note}"));
     let room = model.config.max_position_embeddings.saturating_sub(suite.longest_prompt(&model.tokenizer)?);
     let max_new_tokens = arguments.max_new_tokens.map_or(NEW_TOKENS.min(room).max(1), |tokens| tokens as usize);
-    suite.check_length(&model, max_new_tokens)?;
+    let room = Room { positions: model.config.max_position_embeddings, new_tokens: max_new_tokens };
+    suite.check_length(&model.tokenizer, room)?;
     let settings = EvaluationSettings {
         samples,
         temperature: arguments.temperature,

@@ -4,7 +4,7 @@ use crate::data::{PromptTemplate, Record, TrainingTexts, WORDS, judge, named, re
 use crate::error::{Error, Result};
 use crate::experiment::{AnswerFormat, DataSource, FileSuite, NamedSuite, SuiteConfig};
 use crate::files::checksums::sha256_of_texts;
-use crate::model::{LanguageModel, TextTokenizer};
+use crate::model::TextTokenizer;
 use crate::tasks::dataset::{self, Named, Prompted, Prompting};
 use crate::tasks::{Problem, Room, Split, Task, answer_classes, most_tokens};
 use crate::verify::Verification;
@@ -159,16 +159,16 @@ impl Suite {
         most_tokens(&prompts, tokenizer)
     }
 
-    /// Refuses completions of `max_new_tokens` tokens if they are too long for the model after the longest prompt.
-    pub fn check_length(&self, model: &LanguageModel, max_new_tokens: usize) -> Result<()> {
-        let longest = self.longest_prompt(&model.tokenizer)?;
-        let positions = model.config.max_position_embeddings;
-        if longest + max_new_tokens <= positions {
+    /// Refuses the suite where its longest prompt leaves too little of the model's `room` for completions.
+    pub fn check_length(&self, tokenizer: &TextTokenizer, room: Room) -> Result<()> {
+        let longest = self.longest_prompt(tokenizer)?;
+        let Room { positions, new_tokens } = room;
+        if longest + new_tokens <= positions {
             return Ok(());
         }
         let remedy = if longest < positions { "lower the number of new tokens, or " } else { "" };
         Err(Error::input(format!(
-            "the suite {} has a prompt of {longest} tokens; with {max_new_tokens} new ones that is more than the {positions} \
+            "the suite {} has a prompt of {longest} tokens; with {new_tokens} new ones that is more than the {positions} \
              positions of the model; {remedy}choose other problems or another template",
             self.name
         )))

@@ -5,10 +5,13 @@ mod inputs;
 mod orders;
 mod past;
 mod policy;
+mod prepare;
+mod pretrain;
 mod resume;
 mod run;
 mod sources;
 mod thread;
 
+pub use pretrain::{PretrainEvent, pretrain};
 pub(crate) use resume::goes_on;
 pub use run::{Run, RunBuilder, RunEnd};

@@ -4,7 +4,7 @@ use super::commands::{drive, warn};
 use super::orders::Orders;
 use super::past::Past;
 use super::policy::FrozenBase;
-use super::run::{Extension, RunEnd, StageChange};
+use super::run::{Brought, RunEnd};
 use crate::error::{Error, Result};
 use crate::evaluation::Suite;
 use crate::experiment::Experiment;
@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// What the trainer's thread takes over.
-pub(super) struct Loaded {
+pub(super) struct Trained {
     pub(super) experiment: Experiment,
     pub(super) task: Arc<dyn Task>,
     pub(super) suites: Vec<Suite>,
@@ -41,17 +41,16 @@ pub(super) struct Loaded {
     pub(super) directory: RunDir,
     pub(super) manifest: Manifest,
     pub(super) past: Past,
-    pub(super) stage_changes: Vec<StageChange>,
-    pub(super) extensions: Vec<Extension>,
+    pub(super) brought: Brought,
 }
 
 /// The body of the trainer's thread. Whatever happens, the snapshot, the manifest and the events say how it ended.
-pub(super) fn train(loaded: Loaded, lock: FolderLock, snapshots: &SnapshotCell, orders: &Orders) -> Result<RunEnd> {
+pub(super) fn train(trained: Trained, lock: FolderLock, snapshots: &SnapshotCell, orders: &Orders) -> Result<RunEnd> {
     flush_subnormals();
-    let mut manifest = loaded.manifest.clone();
-    let directory = loaded.directory.clone();
+    let mut manifest = trained.manifest.clone();
+    let directory = trained.directory.clone();
     let result = guard::unwound(|| {
-        let mut app = build_app(loaded, snapshots);
+        let mut app = build_app(trained, snapshots);
         let declared = &app.world().resource::<DeclaredMetrics>().0;
         if let Some(text) = directory.keep_declarations(declared)? {
             warn(&app, snapshots, text)?;
@@ -97,47 +96,49 @@ pub(super) fn train(loaded: Loaded, lock: FolderLock, snapshots: &SnapshotCell, 
     result.and_then(|end| recorded.map(|()| end))
 }
 
-fn build_app(loaded: Loaded, snapshots: &SnapshotCell) -> App {
+fn build_app(trained: Trained, snapshots: &SnapshotCell) -> App {
     let mut app = App::new();
     app.set_error_handler(end_the_step)
-        .insert_resource(ActiveTask(loaded.task.clone()))
-        .insert_resource(Suites(loaded.suites))
-        .insert_resource(Policy(loaded.model))
-        .insert_resource(PolicyOptimizer(loaded.optimizer))
+        .insert_resource(ActiveTask(trained.task.clone()))
+        .insert_resource(Suites(trained.suites))
+        .insert_resource(Policy(trained.model))
+        .insert_resource(PolicyOptimizer(trained.optimizer))
         .insert_resource(Monitor(snapshots.clone()))
-        .insert_resource(RunRecorder(loaded.directory))
+        .insert_resource(RunRecorder(trained.directory))
         .insert_resource(StartInfo {
             started: Instant::now(),
-            earlier_s: loaded.past.rows.last().map_or(0.0, |row| row.wall_s),
+            earlier_s: trained.past.rows.last().map_or(0.0, |row| row.wall_s),
         });
-    if let Some(reference) = loaded.frozen.reference {
+    if let Some(reference) = trained.frozen.reference {
         app.insert_resource(Reference(reference));
     }
-    if let Some(encoder) = loaded.frozen.encoder {
+    if let Some(encoder) = trained.frozen.encoder {
         app.insert_resource(Encoder(encoder));
     }
-    app.add_plugins(loaded.stage_changes.into_iter().fold(StagePlugins.build(), |group, change| change(group)))
-        .insert_resource(StepCounter(loaded.past.step))
-        .insert_resource(Evaluations(loaded.past.evaluations))
-        .insert_resource(Checkpoints(loaded.past.checkpoints));
-    let kl = &loaded.experiment.objective.kl;
-    let adapted = loaded.state.kl_coefficient.filter(|_| kl.target.is_some());
+    app.add_plugins(
+        trained.brought.stage_changes.into_iter().fold(StagePlugins.build(), |group, change| change(group)),
+    )
+    .insert_resource(StepCounter(trained.past.step))
+    .insert_resource(Evaluations(trained.past.evaluations))
+    .insert_resource(Checkpoints(trained.past.checkpoints));
+    let kl = &trained.experiment.objective.kl;
+    let adapted = trained.state.kl_coefficient.filter(|_| kl.target.is_some());
     app.insert_resource(KlCoefficient(adapted.unwrap_or(kl.coefficient)));
-    let rollout = &loaded.experiment.rollout;
+    let rollout = &trained.experiment.rollout;
     // Checkpoints without a cursor are of runs in which every step dealt as many problems as it kept.
-    let dealt = loaded.state.problems.unwrap_or(loaded.state.step * rollout.prompts_per_step as u64);
+    let dealt = trained.state.problems.unwrap_or(trained.state.step * rollout.prompts_per_step as u64);
     app.insert_resource(ProblemCursor(dealt));
-    app.insert_resource(LiveEdits(loaded.state.edits));
+    app.insert_resource(LiveEdits(trained.state.edits));
     if rollout.dynamic.is_some() {
         app.add_plugins(DynamicSamplingPlugin);
     }
     if let Some(config) = rollout.curriculum {
-        let curriculum = Curriculum::new(config, loaded.task.levels()).resumed(loaded.state.solve_rates);
+        let curriculum = Curriculum::new(config, trained.task.levels()).resumed(trained.state.solve_rates);
         app.add_plugins(CurriculumPlugin(curriculum));
     }
-    add_method(&mut app, &loaded.experiment.method);
-    app.insert_resource(ActiveExperiment(loaded.experiment));
-    for extension in loaded.extensions {
+    add_method(&mut app, &trained.experiment.method);
+    app.insert_resource(ActiveExperiment(trained.experiment));
+    for extension in trained.brought.extensions {
         extension(&mut app);
     }
     app.finish();

@@ -1,0 +1,50 @@
+//! Whether memory and disk suffice, and how memory is used.
+
+use super::check::Checked;
+use super::resolve::Resolved;
+use crate::error::Result;
+use crate::experiment::Experiment;
+use crate::files::space;
+use crate::machine;
+use crate::memory::Plan;
+use crate::trainer::resume::Settled;
+use std::path::Path;
+
+/// A run for which there is room. Its experiment is complete.
+pub(super) struct Planned {
+    pub(super) checked: Checked,
+    /// What becomes of changed settings, where the run continues.
+    pub(super) settled: Option<Settled>,
+    pub(super) checkpoint_bytes: u64,
+    /// Said where the disk has no room for all checkpoints.
+    pub(super) warning: Option<String>,
+}
+
+impl Checked {
+    /// Settles what the experiment leaves to the plan, and refuses what there is no room for.
+    pub(super) fn plan(mut self, runs: &Path) -> Result<Planned> {
+        let (shape, _) = self.source.parts();
+        let (is_cpu, available) = (self.device.is_cpu(), machine::available(&self.device));
+        let experiment = &mut self.resolved.experiment;
+        let plan = Plan::new(experiment, shape, self.longest_prompt, is_cpu, available);
+        plan.check(experiment, &machine::device_name(&self.device))?;
+        plan.settle(experiment);
+        let checkpoint_bytes = plan.workload.checkpoint_bytes();
+
+        let Resolved { experiment, resumed, .. } = &self.resolved;
+        let settled = resumed.as_ref().map(|resumed| resumed.settle(experiment)).transpose()?;
+        let place = resumed.as_ref().map_or(runs, |resumed| resumed.directory.path());
+        let warning = check_room(experiment, checkpoint_bytes, self.resolved.step(), place)?;
+        Ok(Planned { checked: self, settled, checkpoint_bytes, warning })
+    }
+}
+
+/// Refuses a run whose disk has no room for a checkpoint; says where it has none for all of them.
+fn check_room(experiment: &Experiment, checkpoint: u64, step: u64, place: &Path) -> Result<Option<String>> {
+    space::require(place, checkpoint, "a checkpoint", "give another folder with --out")?;
+    let checkpoints = experiment.checkpoints_after(step);
+    let all = space::check(place, checkpoint.saturating_mul(checkpoints)).err();
+    Ok(all.map(|error| {
+        format!("there is no room for all {checkpoints} checkpoints: {error}, or raise record.checkpoint_every")
+    }))
+}
