@@ -1,40 +1,61 @@
 //! A method of one's own: reward correct answers the more, the shorter they are within their group.
 //!
-//! Run it with `cargo run --release --example custom_method`. A method is a plugin with a system in the novelty stage that
-//! inserts [`ShapedReward`]; the rest of the pipeline takes it from there.
+//! Run it with `cargo run --release --example custom_method`. A method is a plugin whose fields are its
+//! settings, with a system in the novelty stage that inserts [`ShapedReward`]. Because it is registered,
+//! experiment files, `--set`, the run folder and the window know its settings.
 
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use orthant::prelude::{Result, *};
+use serde::{Deserialize, Serialize};
 
 /// r~ = r (1 + strength * share of the group's responses that are longer), for correct responses.
-struct BrevityPlugin {
-    strength: f32,
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Brevity {
+    /// How much the shortest of a large group gains; 0 is GRPO.
+    pub strength: f64,
 }
 
-#[derive(Resource)]
-struct Strength(f32);
+register_method!(Brevity);
 
-impl Plugin for BrevityPlugin {
+impl Method for Brevity {
+    const NAME: &'static str = "brevity";
+    const LABEL: &'static str = "Brevity";
+
+    fn validate(&self, _: &Experiment) -> Result<()> {
+        within("method.strength", self.strength, 0.0, 10.0)
+    }
+}
+
+register_live_setting!(LiveSettingKind::new(
+    "method.strength",
+    "Strength",
+    "How much the shortest of a large group gains.",
+    |experiment| Some(experiment.method.get::<Brevity>()?.strength),
+));
+
+impl Plugin for Brevity {
     fn build(&self, app: &mut App) {
-        app.insert_resource(Strength(self.strength))
-            .add_systems(TrainStep, reward_brevity.in_set(StageSystems::Novelty).after(score_novelty));
+        app.add_systems(TrainStep, reward_brevity.in_set(StageSystems::Novelty).after(score_novelty));
     }
 }
 
 fn reward_brevity(
     mut commands: Commands,
-    strength: Res<Strength>,
+    settings: Settings<Brevity>,
     groups: Query<&Rollouts, With<PromptGroup>>,
     rollouts: Query<(&Reward, &Response)>,
 ) -> bevy_ecs::error::Result {
+    let strength = settings.get()?.strength as f32;
     for members in groups {
-        let lengths =
-            members.iter().map(|r| Ok(rollouts.get(r)?.1.0.ids.len())).collect::<Result<Vec<_>, BevyError>>()?;
+        let length = |rollout| Ok(rollouts.get(rollout)?.1.0.ids.len());
+        let lengths = members.iter().map(length).collect::<Result<Vec<_>, BevyError>>()?;
         for (rollout, length) in members.iter().zip(&lengths) {
-            let longer = lengths.iter().filter(|other| *other > length).count() as f32 / lengths.len() as f32;
+            let longer = lengths.iter().filter(|other| *other > length).count();
+            let share = longer as f32 / lengths.len() as f32;
             let reward = rollouts.get(rollout)?.0.0;
-            let shaped = if reward > 0.0 { reward * (1.0 + strength.0 * longer) } else { reward };
+            let shaped = if reward > 0.0 { reward * (1.0 + strength * share) } else { reward };
             commands.entity(rollout).insert(ShapedReward(shaped));
         }
     }
@@ -49,12 +70,12 @@ pub fn train(runs: &std::path::Path) -> Result<RunSnapshot> {
             model: Bundled("countdown"),
             task: Countdown(numbers: 3),
             rollout: (prompts_per_step: 4, group_size: 4, max_new_tokens: 48),
-            method: Custom("brevity"),
+            method: Custom("brevity", (strength: 0.8)),
             stop: (steps: 2),
         )"#,
         "custom_method.rs",
     )?;
-    let run = RunBuilder::new(experiment).plugin(BrevityPlugin { strength: 0.5 }).start(runs)?;
+    let run = RunBuilder::new(experiment).start(runs)?;
     let handle = run.handle.clone();
     run.join()?;
     Ok(handle.snapshots.load())

@@ -34,6 +34,19 @@ impl Task for CountEven {
         };
         Verification { verdict, extracted }
     }
+
+    // What a completion earns may be any number. Each of its parts gets a curve.
+    fn reward(&self, _: &Problem, completion: &str, verification: &Verification) -> TaskReward {
+        let right = if verification.verdict.is_correct() { 1.0 } else { -1.0 };
+        let boxed = if last_boxed(completion).is_some() { 0.1 } else { 0.0 };
+        TaskReward::sum([("right", right), ("boxed", boxed)])
+    }
+
+    fn reward_parts(&self) -> &[RewardPart] {
+        const RIGHT: RewardPart = RewardPart { name: "right", help: "+1 or -1 for the answer." };
+        const BOXED: RewardPart = RewardPart { name: "boxed", help: "0.1 for an answer in a box." };
+        &[RIGHT, BOXED]
+    }
 }
 
 /// Two short steps; returns the run's last snapshot.

@@ -29,3 +29,6 @@ pub mod tasks;
 pub mod trainer;
 pub mod verify;
 pub mod weights;
+
+#[doc(hidden)]
+pub use inventory as __inventory;

@@ -201,6 +201,34 @@ fn evaluations_may_be_others_on_resume() {
     assert!(!events(&run, "warning").iter().any(|event| event["text"].as_str().unwrap().contains("was replaced")));
 }
 
+/// Whoever goes back to an earlier step has what was read then, whatever was read since.
+#[test]
+fn a_run_goes_back_past_a_change_of_what_it_reads() {
+    let place = Workplace::new();
+    let suites = "evaluations: [(suite: HeldOut(problems: 4), every: 2, samples: 1, k: [1])]";
+    let run = four_steps(&place, suites);
+    let before = json(&run.join("manifest.json"));
+    let other = "evaluations=[(suite: HeldOut(problems: 3), samples: 1, k: [1])]";
+    let mut more = vec!["--set", "stop.steps=6", "--set", other];
+    more.extend(["--set", "precision=Bf16", "--accept-changes"]);
+    resume_well(&place, &run, &more);
+    let changed = json(&run.join("manifest.json"));
+    assert!(changed["reread"].as_array().unwrap().iter().all(|entry| entry["step"] == 4));
+    assert_ne!(before["model_hash"], changed["model_hash"]);
+    assert_ne!(before["inputs"], changed["inputs"]);
+
+    resume_well(&place, &run, &["--from-step", "2", "--set", "stop.steps=3"]);
+    let after = json(&run.join("manifest.json"));
+    for field in ["model_hash", "inputs"] {
+        assert_eq!(before[field], after[field]);
+    }
+    assert_eq!(after.get("reread"), None);
+    // What was read then is compared with what is there now.
+    flip(&place.model().join("model.safetensors"), 1);
+    let more = ["--from-step", "2", "--set", "stop.steps=4"];
+    resume_is_refused(&place, &run, &more, &["the base model's weights was "]);
+}
+
 /// Warnings of the newest start: those after the newest event `resumed`.
 fn newest_warnings(run: &Path) -> Vec<String> {
     let all = lines(&run.join("events.jsonl"));

@@ -7,8 +7,9 @@ mod common;
 use candle_core::{DType, Device, Tensor};
 use common::Workplace;
 use orthant::experiment::{
-    self, DataSource, EncoderSource, HubRepository, MethodConfig, ModelSource, SuiteConfig, TaskConfig, from_text,
+    self, DataSource, EncoderSource, HubRepository, ModelSource, SuiteConfig, TaskConfig, from_text,
 };
+use orthant::methods::EvolRl;
 use orthant::prelude::Experiment;
 use sha2::Digest;
 use std::collections::{BTreeMap, HashMap};
@@ -224,7 +225,7 @@ fn repository(repo: &str, revision: &str) -> HubRepository {
 fn experiment(place: &Workplace) -> Experiment {
     let mut experiment = place.experiment(1, "method: EvolRl()");
     experiment.model = ModelSource::Hub(repository("tiny/qwen", "main"));
-    let MethodConfig::EvolRl(evol_rl) = &mut experiment.method else { panic!("the method is EVOL-RL") };
+    let evol_rl: &mut EvolRl = experiment.method.get_mut().expect("the method is EVOL-RL");
     evol_rl.encoder = EncoderSource::Hub(repository("tiny/bert", "main"));
     experiment
 }

@@ -12,7 +12,7 @@ use common::{
     Finished, GROUP, NEW_TOKENS, PROMPTS, Parity, Workplace, checkpoint, finish, json, largest_difference, lines,
     tiny_model, wait_for,
 };
-use orthant::experiment::{self, AdamWConfig, MethodConfig, OptimizerConfig};
+use orthant::experiment::{self, AdamWConfig, OptimizerConfig};
 use orthant::geometry::{IncorrectSign, NoveltyForm};
 use orthant::kernels::token_statistics;
 use orthant::model::ResponseBatch;
@@ -790,8 +790,7 @@ fn add_entropy_bonus(app: &mut App) {
 #[test]
 fn the_order_in_which_plugins_are_added_does_not_matter() -> OrthantResult<()> {
     let place = Workplace::new();
-    let mut experiment = place.parity_experiment(2, "");
-    experiment.method = MethodConfig::Custom("length".to_string());
+    let experiment = place.parity_experiment(2, "");
     let builder = || RunBuilder::new(experiment.clone()).task(Parity);
     let one = finish(builder().plugin(add_length_method).plugin(add_entropy_bonus).start(&place.runs())?);
     let other = finish(builder().plugin(add_entropy_bonus).plugin(add_length_method).start(&place.runs())?);

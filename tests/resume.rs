@@ -54,6 +54,10 @@ fn weights(run: &Path, step: u64) -> Vec<u8> {
     fs::read(run.join(format!("checkpoints/step_{step:06}/model.safetensors"))).unwrap()
 }
 
+fn live(path: &str) -> LiveSetting {
+    LiveSetting::at(path).unwrap()
+}
+
 #[test]
 fn three_steps_and_three_more_are_six_steps_byte_for_byte() {
     let method = "G2rl(lambda: 0.5, alpha: Entropy, lambda_schedule: Linear(to: 0.0, over_steps: 6))";
@@ -118,11 +122,11 @@ fn a_run_whose_settings_were_changed_goes_on_with_them() {
         assert!(handle.snapshots.load().step <= 2);
         step_to(2);
         for (setting, value) in [
-            (LiveSetting::LearningRate, 2e-3),
-            (LiveSetting::Lambda, 0.9),
-            (LiveSetting::Temperature, 0.7),
-            (LiveSetting::KlCoefficient, 0.05),
-            (LiveSetting::LearningRate, 5e-4),
+            (live("optimizer.learning_rate"), 2e-3),
+            (live("method.lambda"), 0.9),
+            (live("rollout.temperature"), 0.7),
+            (live("objective.kl.coefficient"), 0.05),
+            (live("optimizer.learning_rate"), 5e-4),
         ] {
             assert!(handle.send(TrainerCommand::Set(setting, value)));
             wait("the setting", &|now| now.value_of(setting) == Some(value));
@@ -162,14 +166,14 @@ fn a_setting_that_cannot_be_changed_is_refused_with_its_reason() {
     let runs = tempfile::tempdir().unwrap();
     let run = RunBuilder::new(experiment(2)).start(runs.path()).unwrap();
     let handle = run.handle.clone();
-    assert!(handle.send(TrainerCommand::Set(LiveSetting::Lambda, -1.0)));
+    assert!(handle.send(TrainerCommand::Set(live("method.lambda"), -1.0)));
     run.join().unwrap();
     let end = handle.snapshots.load();
     let [refusal] = end.refusals.as_slice() else { panic!("{:?}", end.refusals) };
-    assert_eq!(refusal.setting, LiveSetting::Lambda);
+    assert_eq!(refusal.setting, live("method.lambda"));
     assert!(refusal.reason.contains("lambda"), "{}", refusal.reason);
     assert!(end.warnings.iter().any(|(_, text)| *text == refusal.to_string()));
-    assert_eq!(end.value_of(LiveSetting::Lambda), None);
+    assert_eq!(end.value_of(live("method.lambda")), None);
 }
 
 /// Returns the metrics of the run.

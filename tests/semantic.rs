@@ -7,7 +7,8 @@ mod common;
 use candle_core::{DType, Device, Tensor};
 use common::{Finished, GROUP, PROMPTS, Parity, Workplace, finish, json, lines, tiny_model};
 use orthant::error::Error;
-use orthant::experiment::{EncoderSource, EvolRlConfig, Labels, MethodConfig, TaskConfig};
+use orthant::experiment::{EncoderSource, TaskConfig};
+use orthant::methods::{EvolRl, Labels};
 use orthant::model::PackedTokens;
 use orthant::prelude::{Experiment, Result, *};
 use orthant::run::CosineKind;
@@ -234,8 +235,7 @@ fn two_different_encoders_and_a_missing_one_are_bad_input_before_the_run() {
 
     let mut experiment = place.experiment(1, "");
     let same = || EncoderSource::Local(bert_folder());
-    experiment.method =
-        MethodConfig::EvolRl(EvolRlConfig { encoder: same(), labels: Labels::Verifier, entropy_coefficient: 0.0 });
+    experiment.method = EvolRl { encoder: same(), labels: Labels::Verifier, entropy_coefficient: 0.0 }.into();
     experiment.record.encoder = Some(same());
     place.run(&experiment);
 }

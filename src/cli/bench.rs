@@ -21,8 +21,9 @@
 use super::terminal::{note, say};
 use super::{parse_device, whole};
 use crate::error::{Error, Result};
-use crate::experiment::{self, DeviceChoice, Experiment, G2rlConfig, MethodConfig, Precision};
+use crate::experiment::{self, DeviceChoice, Experiment, MethodConfig, Precision};
 use crate::machine;
+use crate::methods::{G2rl, Grpo};
 use crate::metrics::{Metric, MetricRow};
 use crate::model::{LanguageModel, Qwen3Config, TextTokenizer, data_type, open_device};
 use crate::rng::{self, Domain};
@@ -273,11 +274,11 @@ pub(super) fn run(arguments: &BenchArguments) -> Result<u8> {
         bar.inc(1);
         row
     };
-    let g2rl = arguments.start(MethodConfig::G2rl(G2rlConfig::default()), &shape, &folder)?;
+    let g2rl = arguments.start(G2rl::default().into(), &shape, &folder)?;
     // The peak of one run: the other is not there yet.
     let first = step(&g2rl)?;
     let peak = first.get(&metrics::MEMORY_GPU_PEAK_MIB).or_else(|| first.get(&metrics::MEMORY_PEAK_MIB));
-    let grpo = arguments.start(MethodConfig::Grpo, &shape, &folder)?;
+    let grpo = arguments.start(Grpo.into(), &shape, &folder)?;
     step(&grpo)?;
     let mut pairs = Vec::with_capacity(arguments.repeat);
     for repeat in 0..arguments.repeat {

@@ -4,8 +4,11 @@
 
 use super::format;
 use crate::metrics::{Better, Metric, MetricRow};
-use crate::run::{Estimate, LiveSetting, RunSnapshot};
+use crate::run::{Estimate, RunSnapshot};
 use crate::stages::metrics;
+
+/// The path of the setting that a run which falls apart is usually mended by.
+const LEARNING_RATE: &str = "optimizer.learning_rate";
 
 /// Steps up to the cursor whose mean counts as the present.
 const WINDOW: u64 = 10;
@@ -164,8 +167,7 @@ impl Look<'_> {
                 title: "A value that cannot be",
                 detail: format!("{} is {said} at step {step}; {why}.", metric.name),
                 advice: format!(
-                    "Look at step {step} in metrics.jsonl; where training came to this, go on from an earlier checkpoint with a lower {}.",
-                    LiveSetting::LearningRate.path()
+                    "Look at step {step} in metrics.jsonl; where training came to this, go on from an earlier checkpoint with a lower {LEARNING_RATE}."
                 ),
                 metric,
             });
@@ -226,7 +228,7 @@ impl Look<'_> {
 
     /// The learning rate, and whether it was raised: the first thing to suspect where a policy gets worse.
     fn learning_rate(&self) -> String {
-        let path = LiveSetting::LearningRate.path();
+        let path = LEARNING_RATE;
         let rate = |step: u64| self.snapshot.history.at(step)?.get(&metrics::POLICY_LEARNING_RATE);
         let Some(now) = rate(self.step) else { return path.to_owned() };
         let edits = self.snapshot.events.iter().rev().filter(|event| event.step < self.step);
@@ -576,7 +578,7 @@ mod tests {
             },
             60,
         );
-        let edit = SettingEdit { path: LiveSetting::LearningRate.path().into(), from: 1e-4.into(), to: 1e-3.into() };
+        let edit = SettingEdit { path: LEARNING_RATE.into(), from: 1e-4.into(), to: 1e-3.into() };
         run.events = Arc::new(vec![Event::edited(40, edit)]);
         assert!(titles(&run, 40).is_empty());
         let found = findings(&run, 60);

@@ -74,6 +74,7 @@ pub(crate) fn group(number: u32, m: usize, step: u64) -> GroupView {
                 verdict,
                 extracted,
                 reward,
+                reward_parts: std::collections::BTreeMap::new(),
                 shaped_reward: reward * (1.0 + 0.5 * novelty),
                 novelty,
                 novelty_normalized: novelty,

@@ -22,6 +22,10 @@ fn first_line(snapshot: &RunSnapshot, index: usize) -> String {
     view.groups[0].rollouts[index].completion.clone()
 }
 
+fn live(path: &str) -> crate::run::LiveSetting {
+    crate::run::LiveSetting::at(path).unwrap()
+}
+
 #[test]
 fn clicking_a_cell_pins_the_pair_and_shows_both_texts() {
     let snapshot = with_step(testing::snapshot(20, 2, 4), name_completions);
@@ -507,15 +511,15 @@ fn live_settings_are_edited_in_place_and_sent_with_enter() {
     assert!(window.has("Lambda: ") && window.has("lambda"), "what the experiment would refuse is refused at once");
     type_in(&mut window, "1.25");
     assert!(!window.has("Lambda: "));
-    let sent = TrainerCommand::Set(crate::run::LiveSetting::Lambda, 1.25);
+    let sent = TrainerCommand::Set(live("method.lambda"), 1.25);
     assert_eq!(window.commands.try_recv(), Ok(sent));
     assert!(window.has("after this step"));
     // What the trainer refuses keeps its place too.
     let refuse = |setting, reason: &str| crate::run::Refusal { setting, reason: reason.to_owned() };
-    let of_another = refuse(crate::run::LiveSetting::Temperature, "too hot");
+    let of_another = refuse(live("rollout.temperature"), "too hot");
     window.update(|snapshot| snapshot.refusals = Arc::new(vec![of_another.clone()]));
     assert!(!window.has("too hot") && window.has("after this step"));
-    let refused = refuse(crate::run::LiveSetting::Lambda, "too late");
+    let refused = refuse(live("method.lambda"), "too late");
     window.update(|snapshot| snapshot.refusals = Arc::new(vec![of_another, refused]));
     assert!(window.has("Lambda: too late") && field(&window).0 == "1.25");
     window.harness.get_by_role_and_label(Role::TextInput, "Lambda").focus();

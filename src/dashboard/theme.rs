@@ -2,6 +2,7 @@
 
 use super::derive::ColorScale;
 use crate::error::{Error, Result};
+use crate::experiment::MethodKind;
 use crate::verify::Verdict;
 use egui::style::ScrollStyle;
 use egui::{Color32, CornerRadius, FontFamily, FontId, Margin, Stroke, TextStyle, Visuals};
@@ -66,10 +67,6 @@ struct Tokens {
     ink_dark: Hex,
     cosine: Vec<Hex>,
     novelty: Vec<Hex>,
-    grpo: Hex,
-    entropy_bonus: Hex,
-    evol_rl: Hex,
-    g2rl: Hex,
     other_method: Hex,
     stages: [Hex; 6],
 }
@@ -129,14 +126,6 @@ pub(crate) struct Theme {
     ink_light: Color32,
     /// Numbers on light map colours.
     ink_dark: Color32,
-    /// GRPO.
-    grpo: Color32,
-    /// GRPO with an entropy bonus.
-    entropy_bonus: Color32,
-    /// EVOL-RL.
-    evol_rl: Color32,
-    /// G2RL.
-    g2rl: Color32,
     /// A method from a plugin.
     other_method: Color32,
     /// Sample, verify, features, update, evaluate, the rest.
@@ -172,10 +161,6 @@ impl Theme {
             missing: tokens.missing.0,
             ink_light: tokens.ink_light.0,
             ink_dark: tokens.ink_dark.0,
-            grpo: tokens.grpo.0,
-            entropy_bonus: tokens.entropy_bonus.0,
-            evol_rl: tokens.evol_rl.0,
-            g2rl: tokens.g2rl.0,
             other_method: tokens.other_method.0,
             stages: tokens.stages.map(|color| color.0),
             cosine: color_map(&tokens.cosine),
@@ -214,16 +199,13 @@ impl Theme {
         egui::IconData { rgba, width: SIZE as u32, height: SIZE as u32 }
     }
 
-    /// The colour that a method has everywhere.
+    /// The colour that a method has everywhere, by its name as shown.
     pub(crate) fn method(&self, name: &str) -> Color32 {
-        let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
-        match name.as_str() {
-            "grpo" => self.grpo,
-            "entropybonus" | "grpoentropybonus" => self.entropy_bonus,
-            "evolrl" => self.evol_rl,
-            "g2rl" => self.g2rl,
-            _ => self.other_method,
-        }
+        let own = MethodKind::color_of(name);
+        own.map_or(self.other_method, |color| {
+            let [r, g, b] = if self.is_dark { color.on_dark } else { color.on_light };
+            Color32::from_rgb(r, g, b)
+        })
     }
 
     /// A shade of a method's colour, of [`SHADES`](super::traces::SHADES): its own, a stronger one, a weaker one.
@@ -423,13 +405,10 @@ mod tests {
                 theme.wrong,
                 theme.warning,
                 theme.error,
-                theme.grpo,
-                theme.entropy_bonus,
-                theme.evol_rl,
-                theme.g2rl,
                 theme.other_method,
             ];
-            for text in colors {
+            let methods = MethodKind::labels().map(|label| theme.method(label));
+            for text in colors.into_iter().chain(methods) {
                 for surface in [theme.panel, theme.raised, theme.sunken] {
                     assert!(contrast(text, surface) >= 4.5, "{text:?} on {surface:?}: {}", contrast(text, surface));
                 }
@@ -443,7 +422,7 @@ mod tests {
     #[test]
     fn every_shade_of_a_method_is_seen_on_the_panel() {
         for theme in both() {
-            for method in ["GRPO", "Entropy bonus", "EVOL-RL", "G2RL", "another"] {
+            for method in MethodKind::labels().chain(["another"]) {
                 let shades = [0, 1, 2].map(|shade| theme.method_shade(method, shade));
                 for (place, shade) in shades.iter().enumerate() {
                     assert!(
@@ -483,7 +462,9 @@ mod tests {
     #[test]
     fn every_method_has_a_colour_of_its_own() {
         for theme in both() {
-            let colors = ["GRPO", "Entropy bonus", "EVOL-RL", "G2RL", "Mine"].map(|name| theme.method(name));
+            let labels = MethodKind::labels().chain(["Mine"]);
+            let colors: Vec<Color32> = labels.map(|label| theme.method(label)).collect();
+            assert!(colors.len() > 4);
             for (i, color) in colors.iter().enumerate() {
                 assert!(colors[..i].iter().all(|other| other != color));
             }

@@ -2,15 +2,16 @@
 
 mod config;
 mod every;
+mod method;
 mod parse;
 
 pub use config::{
     AdamWConfig, Adapter, AnswerFormat, ArithmeticConfig, CountdownConfig, CurriculumConfig, DataSource, DatasetConfig,
-    DeviceChoice, DynamicSampling, EncoderSource, EntropyBonusConfig, EvaluationConfig, EvolRlConfig, Experiment,
-    FidelityConfig, FileSuite, G2rlConfig, HeldOutConfig, HeldOutSource, HubDataset, HubRepository, KlConfig, Labels,
-    LoraConfig, LoraTarget, MICRO_BATCH_TOKENS, MethodConfig, ModelSource, NamedSuite, ObjectiveConfig,
-    OptimizerConfig, Precision, Pretrain, RecordConfig, RolloutConfig, ShapeConfig, StopConfig, SuiteConfig,
-    TaskConfig, TemplateValue, TemplateVariables,
+    DeviceChoice, DynamicSampling, EncoderSource, EvaluationConfig, Experiment, FidelityConfig, FileSuite,
+    HeldOutConfig, HeldOutSource, HubDataset, HubRepository, KlConfig, LoraConfig, LoraTarget, MICRO_BATCH_TOKENS,
+    ModelSource, NamedSuite, ObjectiveConfig, OptimizerConfig, Precision, Pretrain, RecordConfig, RolloutConfig,
+    ShapeConfig, StopConfig, SuiteConfig, TaskConfig, TemplateValue, TemplateVariables, count, within,
 };
 pub use every::Every;
+pub use method::{Method, MethodColor, MethodConfig, MethodKind};
 pub use parse::{Difference, differences, from_text, locate, read, set, to_text};

@@ -63,8 +63,20 @@ fn explain(error: &ron::Error) -> String {
             let of = outer.as_ref().map(|name| format!(" of `{name}`")).unwrap_or_default();
             format!("the field `{field}`{of} is missing")
         }
+        ron::Error::Message(message) => match unexpected_field(message) {
+            Some((found, expected)) => format!("unknown field `{found}`{}", suggest(found, &expected)),
+            None => message.clone(),
+        },
         other => other.to_string(),
     }
+}
+
+/// The unknown field that a message of RON tells of, and those that there are. Settings of methods are read behind a type that
+/// is not known here, so their errors arrive as text.
+fn unexpected_field(message: &str) -> Option<(&str, Vec<&str>)> {
+    let (found, rest) = message.strip_prefix("Unexpected field named `")?.split_once('`')?;
+    let expected = rest.split('`').skip(1).step_by(2).collect();
+    Some((found, expected))
 }
 
 /// Replaces one field of `value` by RON text: `assignment` is `path=value`, where the path goes through field names and list
@@ -77,12 +89,8 @@ pub fn set<T: Serialize + DeserializeOwned>(value: &T, assignment: &str) -> Resu
     let mut span = 0..text.len();
     let mut walked = String::new();
     for step in path.trim().split('.') {
-        let entries = entries(&text, span.clone());
-        let found = match step.parse::<usize>() {
-            Ok(place) => entries.get(place).map(|entry| entry.value.clone()),
-            Err(_) => entries.iter().find(|entry| entry.name == step).map(|entry| entry.value.clone()),
-        };
-        span = found.ok_or_else(|| {
+        let entries = fields(&text, span.clone());
+        span = find(&entries, step).ok_or_else(|| {
             let within = if walked.is_empty() { "the experiment".to_string() } else { format!("`{walked}`") };
             let names: Vec<&str> = entries.iter().map(|entry| entry.name).filter(|name| !name.is_empty()).collect();
             let hint = match nearest(step, names.iter().copied()) {
@@ -137,8 +145,15 @@ fn compare(path: &str, one: &str, other: &str, found: &mut Vec<Difference>) {
     // Brackets within a text are none.
     let span = |text: &str| if text.starts_with('"') { 0..0 } else { 0..text.len() };
     let (mine, theirs) = (entries(one, span(one)), entries(other, span(other)));
+    let customs = (custom(one, span(one), &mine), custom(other, span(other), &theirs));
+    if let (Some((name, mine)), Some((other_name, theirs))) = customs
+        && name == other_name
+    {
+        return compare(path, &one[mine.value.clone()], &other[theirs.value.clone()], found);
+    }
+    let is_custom = customs.0.is_some();
     let names = |entries: &[Entry]| entries.iter().map(|entry| entry.name.to_string()).collect::<Vec<_>>();
-    if mine.is_empty() || head(one) != head(other) || names(&mine) != names(&theirs) {
+    if is_custom || mine.is_empty() || head(one) != head(other) || names(&mine) != names(&theirs) {
         found.push(Difference { path: path.to_string(), from: one.to_string(), to: other.to_string() });
         return;
     }
@@ -176,16 +191,28 @@ fn position(text: &str, field: &str) -> Option<(usize, usize)> {
     let plain = blank_comments(text);
     let mut span = 0..plain.len();
     for step in field.split('.') {
-        let entries = entries(&plain, span);
-        let entry = match step.parse::<usize>() {
-            Ok(place) => entries.into_iter().nth(place),
-            Err(_) => entries.into_iter().find(|entry| entry.name == step),
-        };
-        span = entry?.value;
+        span = find(&fields(&plain, span), step)?;
     }
     let before = &text[..span.start];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     Some((before.matches('\n').count() + 1, before[line_start..].chars().count() + 1))
+}
+
+/// RON text in one line, without its comments.
+pub(super) fn in_one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    let (mut in_string, mut is_escaped) = (false, false);
+    for c in blank_comments(text).trim().chars() {
+        in_string ^= c == '"' && !is_escaped;
+        is_escaped = in_string && c == '\\' && !is_escaped;
+        match c {
+            c if in_string => line.push(c),
+            c if c.is_whitespace() && line.ends_with(' ') => {}
+            c if c.is_whitespace() => line.push(' '),
+            c => line.push(c),
+        }
+    }
+    line
 }
 
 /// The text with comments and `#![..]` attributes overwritten by blanks, so that everything else stays in its place.
@@ -213,6 +240,38 @@ fn blank_comments(text: &str) -> String {
         rest = &rest[taken..];
     }
     out
+}
+
+/// Where the value of a field, or of an element by its place from 0, stands.
+fn find(entries: &[Entry<'_>], step: &str) -> Option<std::ops::Range<usize>> {
+    let entry = match step.parse::<usize>() {
+        Ok(place) => entries.get(place),
+        Err(_) => entries.iter().find(|entry| entry.name == step),
+    };
+    entry.map(|entry| entry.value.clone())
+}
+
+/// What a path finds at `span`: the settings of `Custom("name", settings)`, and the entries of everything else.
+fn fields(text: &str, span: std::ops::Range<usize>) -> Vec<Entry<'_>> {
+    let found = entries(text, span.clone());
+    match custom(text, span, &found) {
+        Some((_, settings)) => entries(text, settings.value.clone()),
+        None => found,
+    }
+}
+
+/// Name and settings of what is written as `Custom("name", settings)`; `entries` are those at `span`.
+fn custom<'a, 'b>(
+    text: &'a str,
+    span: std::ops::Range<usize>,
+    entries: &'b [Entry<'a>],
+) -> Option<(&'a str, &'b Entry<'a>)> {
+    match entries {
+        [name, settings] if text[span].trim_start().starts_with("Custom(") => {
+            Some((&text[name.value.clone()], settings))
+        }
+        _ => None,
+    }
 }
 
 /// A field of a struct (or an element of a list, without a name) and where its value stands.
@@ -267,7 +326,8 @@ fn entries(text: &str, span: std::ops::Range<usize>) -> Vec<Entry<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::{Experiment, MethodConfig};
+    use crate::experiment::Experiment;
+    use crate::methods::G2rl;
 
     const MINIMAL: &str = r#"Experiment(name: "a", model: Bundled("countdown"), task: Countdown(numbers: 4))"#;
 
@@ -420,7 +480,7 @@ mod tests {
         experiment = set(&experiment, r#"description="a, \"b\" (c"#.to_string().as_str()).unwrap_or(experiment);
         experiment = set(&experiment, r#"description="a, (b: c""#).unwrap();
         experiment = set(&experiment, "seed=7").unwrap();
-        let MethodConfig::G2rl(g2rl) = &experiment.method else { panic!("{:?}", experiment.method) };
+        let g2rl: &G2rl = experiment.method.get().unwrap();
         assert_eq!((g2rl.lambda, experiment.stop.steps, experiment.seed), (1.0, 20, 7));
         assert_eq!(experiment.evaluations[0].every.0, 5);
         assert_eq!(experiment.description, "a, (b: c");

@@ -14,45 +14,96 @@
 //! The published recipe clips the ratio above at 1.28; that is `objective: (clip_high: 0.28)` in the experiment. Base rewards, and
 //! with them all metrics of accuracy, stay the verifier's.
 
-use crate::experiment::{EvolRlConfig, Labels};
+use crate::error::Error;
+use crate::experiment::{EncoderSource, Experiment, Method, MethodColor, MethodKind, within};
 use crate::geometry::{AnswerClass, banded_reward, normalize_within_classes, semantic_novelty};
 use crate::rollout::{GroupProblem, Judged, PromptGroup, Rollouts, SemanticCosines, ShapedReward};
-use crate::stages::{ActiveTask, EntropyCoefficient, StageSystems, TrainStep, score_novelty};
+use crate::stages::{ActiveTask, EntropyCoefficient, Settings, StageSystems, TrainStep, score_novelty};
 use crate::tasks::answer_classes;
 use crate::verify::{Verification, majority};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
+use serde::{Deserialize, Serialize};
 
-/// EVOL-RL. Needs the `Encoder` resource, which a run with `method: EvolRl(..)` has.
-pub struct EvolRlPlugin(pub EvolRlConfig);
+/// EVOL-RL.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvolRl {
+    /// What turns responses into vectors.
+    pub encoder: EncoderSource,
+    /// Who says which responses are correct.
+    pub labels: Labels,
+    /// Weight of the mean token entropy in the objective.
+    pub entropy_coefficient: f64,
+}
 
-/// Who says which responses are correct, as a resource.
-#[derive(Resource, Clone, Copy)]
-struct LabelSource(Labels);
+impl Default for EvolRl {
+    fn default() -> Self {
+        let (encoder, labels) = (EncoderSource::default(), Labels::default());
+        Self { encoder, labels, entropy_coefficient: 0.003 }
+    }
+}
 
-impl Plugin for EvolRlPlugin {
+/// Who says which responses are correct.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Labels {
+    /// The task's verifier.
+    #[default]
+    Verifier,
+    /// The group itself: the most frequent answer counts as correct.
+    Majority,
+}
+
+inventory::submit! { MethodKind::built_in::<EvolRl>() }
+
+impl Method for EvolRl {
+    const NAME: &'static str = "EvolRl";
+    const LABEL: &'static str = "EVOL-RL";
+    const COLOR: Option<MethodColor> = Some(MethodColor { on_dark: [0xb7, 0x94, 0xf6], on_light: [0x74, 0x40, 0xcc] });
+
+    fn validate(&self, experiment: &Experiment) -> crate::error::Result<()> {
+        within("method.entropy_coefficient", self.entropy_coefficient, 0.0, 10.0)?;
+        match &experiment.record.encoder {
+            Some(other) if *other != self.encoder => {
+                let own = &self.encoder;
+                let problem = format!("is {other}, but the method measures with its own, {own}; leave this field out");
+                Err(Error::field("record.encoder", problem))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn encoder(&self) -> Option<&EncoderSource> {
+        Some(&self.encoder)
+    }
+
+    fn encoder_mut(&mut self) -> Option<&mut EncoderSource> {
+        Some(&mut self.encoder)
+    }
+}
+
+impl Plugin for EvolRl {
     fn build(&self, app: &mut App) {
-        app.insert_resource(EntropyCoefficient(self.0.entropy_coefficient))
-            .insert_resource(LabelSource(self.0.labels))
+        app.insert_resource(EntropyCoefficient(self.entropy_coefficient))
             .add_systems(TrainStep, shape_rewards_by_meaning.after(score_novelty).in_set(StageSystems::Novelty));
     }
 }
 
 /// Adds [`ShapedReward`] to every rollout.
-#[allow(private_interfaces, reason = "the system is public so that others can order against it, not to be called")]
 pub fn shape_rewards_by_meaning(
     mut commands: Commands,
-    labels: Res<LabelSource>,
+    settings: Settings<EvolRl>,
     task: Res<ActiveTask>,
     groups: Query<(&GroupProblem, &Rollouts, &SemanticCosines), With<PromptGroup>>,
     judgements: Query<&Judged>,
 ) -> Result {
+    let labels = settings.get()?.labels;
     for (problem, members, cosines) in groups {
         let mut verifications = Vec::new();
         for member in members.iter() {
             verifications.push(&judgements.get(member)?.0);
         }
-        let classes = match labels.0 {
+        let classes = match labels {
             Labels::Verifier => verifications.iter().map(|v| class(v, v.verdict.is_correct())).collect(),
             Labels::Majority => {
                 let answers: Vec<_> =

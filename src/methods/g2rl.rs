@@ -3,34 +3,90 @@
 //! 1. the reward is shaped by the novelty of the response's gradient direction within its group:
 //!    r~ = clip(r (1 + lambda r `nu_bar`), -c, c) (eqs. 12-14), with nu the exploration score of the novelty stage.
 //!
-//! Options beyond the paper's own settings, each a field of [`G2rlConfig`]: a schedule for lambda, tokens weighed by entropy in
+//! Options beyond the paper's own settings, each a field of [`G2rl`]: a schedule for lambda, tokens weighed by entropy in
 //! the direction (alpha), the score without its root, the other sign for incorrect responses, and groups with equal rewards
 //! left alone.
 //!
 //! Features, cosines and scores may be measured for every method; here they act, so every step has them.
 
-use crate::experiment::G2rlConfig;
-use crate::geometry::{Shaping, shape_group};
+use crate::error::Result;
+use crate::experiment::{Experiment, Method, MethodColor, MethodKind, count, within};
+use crate::geometry::{IncorrectSign, LambdaSchedule, NoveltyForm, Shaping, TokenWeights, shape_group};
+use crate::register_live_setting;
 use crate::rollout::{Novelty, PromptGroup, Reward, Rollouts, ShapedReward};
+use crate::run::LiveSettingKind;
 use crate::stages::{
-    FeatureDemand, FeatureWeights, NoveltySettings, StageSystems, StepCounter, TrainStep, score_novelty,
+    FeatureDemand, FeatureWeights, NoveltySettings, Settings, StageSystems, StepCounter, TrainStep, score_novelty,
 };
 use bevy_app::{App, Plugin};
-use bevy_ecs::prelude::*;
+use bevy_ecs::prelude::{Commands, IntoScheduleConfigs, Query, RelationshipTarget, Res, With};
+use serde::{Deserialize, Serialize};
 
 /// G2RL.
-pub struct G2rlPlugin(pub G2rlConfig);
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct G2rl {
+    /// Strength of the shaping, 0 to 2.
+    pub lambda: f64,
+    /// How that strength changes over the run.
+    pub lambda_schedule: LambdaSchedule,
+    /// How much each token counts in a response's direction.
+    pub alpha: TokenWeights,
+    /// Whether the exploration score is the length of the unexplained part of a direction or its
+    /// square.
+    pub novelty: NoveltyForm,
+    /// Whether a novel wrong answer is penalised less (the paper's equations) or more (its prose).
+    pub incorrect: IncorrectSign,
+    /// Shaped rewards are clipped to plus or minus this.
+    pub clip: f64,
+    /// Whether groups whose base rewards are all equal are shaped too, and so get a signal from
+    /// novelty alone.
+    pub shape_uniform_groups: bool,
+}
 
-/// Settings of the shaping, as a resource: what is changed in it holds from the next step on.
-#[derive(Resource, Clone)]
-pub struct G2rlSettings(pub G2rlConfig);
+impl Default for G2rl {
+    fn default() -> Self {
+        Self {
+            lambda: 0.5,
+            lambda_schedule: LambdaSchedule::default(),
+            alpha: TokenWeights::default(),
+            novelty: NoveltyForm::default(),
+            incorrect: IncorrectSign::default(),
+            clip: 3.0,
+            shape_uniform_groups: true,
+        }
+    }
+}
 
-impl Plugin for G2rlPlugin {
+inventory::submit! { MethodKind::built_in::<G2rl>() }
+
+impl Method for G2rl {
+    const NAME: &'static str = "G2rl";
+    const LABEL: &'static str = "G2RL";
+    const COLOR: Option<MethodColor> = Some(MethodColor { on_dark: [0x2e, 0xc4, 0xb6], on_light: [0x0d, 0x76, 0x6e] });
+
+    fn validate(&self, _: &Experiment) -> Result<()> {
+        within("method.lambda", self.lambda, 0.0, 2.0)?;
+        if let LambdaSchedule::Linear { to, over_steps } = self.lambda_schedule {
+            within("method.lambda_schedule.to", to, 0.0, 2.0)?;
+            count("method.lambda_schedule.over_steps", over_steps as usize, 1, usize::MAX)?;
+        }
+        within("method.clip", self.clip, f64::MIN_POSITIVE, f64::MAX)
+    }
+}
+
+register_live_setting!(LiveSettingKind::new(
+    "method.lambda",
+    "Lambda",
+    "G2RL's strength of shaping: the reward is multiplied by 1 + lambda nu, within its bounds.",
+    |experiment| Some(experiment.method.get::<G2rl>()?.lambda),
+));
+
+impl Plugin for G2rl {
     fn build(&self, app: &mut App) {
         app.insert_resource(FeatureDemand::EveryStep)
-            .insert_resource(FeatureWeights(self.0.alpha))
-            .insert_resource(NoveltySettings { form: self.0.novelty })
-            .insert_resource(G2rlSettings(self.0.clone()))
+            .insert_resource(FeatureWeights(self.alpha))
+            .insert_resource(NoveltySettings { form: self.novelty })
             .add_systems(TrainStep, shape_rewards_by_novelty.after(score_novelty).in_set(StageSystems::Novelty));
     }
 }
@@ -38,12 +94,12 @@ impl Plugin for G2rlPlugin {
 /// Adds [`ShapedReward`] to every rollout.
 pub fn shape_rewards_by_novelty(
     mut commands: Commands,
-    settings: Res<G2rlSettings>,
+    settings: Settings<G2rl>,
     step: Res<StepCounter>,
     groups: Query<&Rollouts, With<PromptGroup>>,
     rollouts: Query<(&Reward, &Novelty)>,
-) -> Result {
-    let config = &settings.0;
+) -> bevy_ecs::error::Result {
+    let config = settings.get()?;
     let shaping = Shaping {
         lambda: config.lambda_schedule.strength(config.lambda, step.0) as f32,
         clip: config.clip as f32,

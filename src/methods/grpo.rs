@@ -8,11 +8,22 @@
 //!
 //! Differs from GRPO in: nothing. The other methods' lists count from here.
 
+use crate::experiment::{Method, MethodColor, MethodKind};
 use bevy_app::{App, Plugin};
+use serde::{Deserialize, Serialize};
 
 /// GRPO.
-pub struct GrpoPlugin;
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grpo;
 
-impl Plugin for GrpoPlugin {
+inventory::submit! { MethodKind::built_in::<Grpo>() }
+
+impl Method for Grpo {
+    const NAME: &'static str = "Grpo";
+    const LABEL: &'static str = "GRPO";
+    const COLOR: Option<MethodColor> = Some(MethodColor { on_dark: [0xa9, 0xb3, 0xbf], on_light: [0x5f, 0x69, 0x75] });
+}
+
+impl Plugin for Grpo {
     fn build(&self, _: &mut App) {}
 }

@@ -178,6 +178,18 @@ pub fn declare(metrics: &[&'static Metric]) {
     change(|registry| metrics.iter().for_each(|metric| registry.add(metric, Origin::Program)));
 }
 
+/// A plain number of this program that is drawn in the runs that measure it, kept for as long as the process lives.
+pub(crate) fn own(name: &str, help: &str) -> &'static Metric {
+    if let Some(known) = find(name).filter(|known| known.help == help) {
+        return known;
+    }
+    let name = leak(name, LONGEST_NAME);
+    let metric = Metric::new(name, leak(help, LONGEST_HELP)).plot(Plot::WhereMeasured(name));
+    let metric: &'static Metric = Box::leak(Box::new(metric));
+    declare(&[metric]);
+    metric
+}
+
 /// The metric of that name, if somebody has declared it.
 pub fn find(name: &str) -> Option<&'static Metric> {
     look(|registry| registry.find(name)).map(|(metric, _)| metric)

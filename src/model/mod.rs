@@ -46,6 +46,7 @@ pub use frozen_network::FrozenNetwork;
 pub use gradient_products::{GRADIENT_MEMORY, GradientForm, GradientProducts, ParameterBlock};
 pub use gradient_sum::{ForwardPass, GradientSum};
 pub use language_model::LanguageModel;
+pub(crate) use pooling::LIMITS as ENCODER_LIMITS;
 pub use qwen3::{PackedTokens, Qwen3};
 pub use recompute::LayerInputs;
 pub use responses::{ResponseBatch, micro_batches, response_micro_batches};

@@ -10,7 +10,8 @@ use std::path::{Component, Path};
 
 const MODULES: &str = "modules.json";
 const POOLING: &str = "1_Pooling";
-const LIMITS: &str = "sentence_bert_config.json";
+/// The file that says how a text is cut.
+pub(crate) const LIMITS: &str = "sentence_bert_config.json";
 const PROMPTS: &str = "config_sentence_transformers.json";
 
 /// What of a folder is read here, if it is there.

@@ -48,9 +48,13 @@ pub struct CompletionText(pub String);
 #[derive(Component, Clone, Debug)]
 pub struct Judged(pub Verification);
 
-/// Base reward r: +1 for a correct answer, -1 otherwise. Added by the verify stage.
+/// Base reward r, as the task gives it: by default +1 for a correct answer, -1 otherwise. Added by the verify stage.
 #[derive(Component, Clone, Copy, Debug, PartialEq)]
 pub struct Reward(pub f32);
+
+/// The named parts of the base reward, where the task gives some. Added by the verify stage.
+#[derive(Component, Clone, Debug, PartialEq)]
+pub struct RewardParts(pub Vec<(&'static str, f32)>);
 
 /// Sequence feature Phi, length d. Added by the features stage, in steps with features.
 #[derive(Component, Clone, Debug)]

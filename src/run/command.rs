@@ -1,48 +1,113 @@
 //! What a person may ask of a trainer, and the settings that may change during a run.
 
-use crate::experiment::{Experiment, MethodConfig, OptimizerConfig};
+use crate::experiment::Experiment;
+use bevy_ecs::world::World;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
-/// A setting that may be changed while the run goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LiveSetting {
-    /// The optimizer's learning rate after warm-up.
-    LearningRate,
-    /// G2RL's strength of shaping.
-    Lambda,
-    /// Temperature of sampling.
-    Temperature,
-    /// Weight of the KL term.
-    KlCoefficient,
+/// What is declared of a setting that may be changed while the run continues, by whoever reads it.
+pub struct LiveSettingKind {
+    path: &'static str,
+    name: &'static str,
+    help: &'static str,
+    of: fn(&Experiment) -> Option<f64>,
+    apply: Option<fn(&mut World, f64)>,
 }
 
+inventory::collect!(LiveSettingKind);
+
+impl LiveSettingKind {
+    /// A setting that systems read from the experiment in force, in every step: its `path` in the
+    /// experiment, such as `method.lambda`, its `name` in the window, what it is in a sentence, and
+    /// its value, which is `None` where an experiment has no such setting or where it cannot be
+    /// changed during a run.
+    pub const fn new(
+        path: &'static str,
+        name: &'static str,
+        help: &'static str,
+        of: fn(&Experiment) -> Option<f64>,
+    ) -> Self {
+        Self { path, name, help, of, apply: None }
+    }
+
+    /// The same for one that systems read elsewhere: what else has to be changed.
+    #[must_use]
+    pub const fn apply(self, apply: fn(&mut World, f64)) -> Self {
+        Self { apply: Some(apply), ..self }
+    }
+}
+
+/// Registers a setting that may be changed while the run continues: takes a
+/// [`LiveSettingKind`](crate::run::LiveSettingKind).
+#[macro_export]
+macro_rules! register_live_setting {
+    ($kind:expr) => {
+        $crate::__inventory::submit! { $kind }
+    };
+}
+
+/// A setting that may be changed while the run continues. Two are the same where their paths are.
+#[derive(Clone, Copy)]
+pub struct LiveSetting(&'static LiveSettingKind);
+
 impl LiveSetting {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::LearningRate, Self::Lambda, Self::Temperature, Self::KlCoefficient];
+    /// All of them, in the order of their paths.
+    pub fn all() -> Vec<Self> {
+        let mut all: Vec<Self> = inventory::iter::<LiveSettingKind>.into_iter().map(Self).collect();
+        all.sort_unstable_by_key(|setting| setting.path());
+        all
+    }
+
+    /// The one with this path, if it is registered.
+    pub fn at(path: &str) -> Option<Self> {
+        inventory::iter::<LiveSettingKind>.into_iter().find(|kind| kind.path == path).map(Self)
+    }
 
     /// Its path in the experiment.
     pub fn path(self) -> &'static str {
-        match self {
-            Self::LearningRate => "optimizer.learning_rate",
-            Self::Lambda => "method.lambda",
-            Self::Temperature => "rollout.temperature",
-            Self::KlCoefficient => "objective.kl.coefficient",
-        }
+        self.0.path
+    }
+
+    /// Its name in the window.
+    pub fn name(self) -> &'static str {
+        self.0.name
+    }
+
+    /// What it is, in a sentence.
+    pub fn help(self) -> &'static str {
+        self.0.help
     }
 
     /// The experiment's value; `None` where it has no such setting or where it cannot be changed during a run.
     pub fn of(self, experiment: &Experiment) -> Option<f64> {
-        let OptimizerConfig::AdamW(adamw) = &experiment.optimizer;
-        match self {
-            Self::LearningRate => Some(adamw.learning_rate),
-            Self::Lambda => match &experiment.method {
-                MethodConfig::G2rl(config) => Some(config.lambda),
-                _ => None,
-            },
-            Self::Temperature => Some(experiment.rollout.temperature),
-            // Without a KL term at the start there is no reference model.
-            Self::KlCoefficient => Some(experiment.objective.kl.coefficient).filter(|&weight| weight > 0.0),
+        (self.0.of)(experiment)
+    }
+
+    /// Changes what has to be changed beside the experiment in force.
+    pub(crate) fn apply(self, world: &mut World, value: f64) {
+        if let Some(apply) = self.0.apply {
+            apply(world, value);
         }
+    }
+}
+
+impl PartialEq for LiveSetting {
+    fn eq(&self, other: &Self) -> bool {
+        self.path() == other.path()
+    }
+}
+
+impl Eq for LiveSetting {}
+
+impl Hash for LiveSetting {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.path().hash(state);
+    }
+}
+
+impl fmt::Debug for LiveSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.path())
     }
 }
 
@@ -66,7 +131,7 @@ impl fmt::Display for Refusal {
 pub enum TrainerCommand {
     /// Wait after the current step.
     Pause,
-    /// Go on.
+    /// Continue.
     Resume,
     /// While paused: run one step and pause again.
     StepOnce,
@@ -76,7 +141,7 @@ pub enum TrainerCommand {
     Set(LiveSetting, f64),
     /// Finish the current step, write a checkpoint, end.
     Stop,
-    /// Note that the window is gone without having been closed. A running trainer goes on; a paused one, whom nobody could tell to go
-    /// on, stops.
+    /// Note that the window is gone without having been closed. A running trainer continues; a paused one, whom nobody
+    /// could tell to continue, stops.
     WindowLost,
 }

@@ -17,7 +17,7 @@ mod tokens;
 mod view;
 mod watch;
 
-pub use command::{LiveSetting, Refusal, TrainerCommand};
+pub use command::{LiveSetting, LiveSettingKind, Refusal, TrainerCommand};
 pub use evaluation::{Estimate, EvaluationRecord};
 pub use event::{Event, EventKind, SettingEdit};
 pub use folder::{

@@ -5,6 +5,7 @@
 use super::tokens::GroupTokens;
 use crate::verify::Verdict;
 use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
@@ -21,6 +22,9 @@ pub struct RolloutView {
     /// Base reward.
     #[serde(deserialize_with = "number_or_nan")]
     pub reward: f32,
+    /// Its named parts, where the task gives some.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reward_parts: BTreeMap<String, f32>,
     /// Reward after shaping.
     #[serde(deserialize_with = "number_or_nan")]
     pub shaped_reward: f32,

@@ -10,7 +10,7 @@ use super::{
 use crate::error::{Error, Result};
 use crate::escape::shown;
 use crate::experiment::{Experiment, TaskConfig, to_text};
-use crate::metrics::MetricRow;
+use crate::metrics::{Declaration, MetricRow};
 use rayon::prelude::*;
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -104,6 +104,8 @@ struct Reader {
     is_paused: bool,
     /// Whether the experiment may have changed since it was read.
     is_outdated: bool,
+    /// Whether what the rows measure is known.
+    is_declared: bool,
     error: Option<String>,
     snapshot: RunSnapshot,
 }
@@ -112,19 +114,21 @@ impl Reader {
     fn open(folder: &Path) -> Result<Self> {
         let (run, experiment) = RunDir::open(folder)?;
         run.check_kinds(Path::metadata)?;
-        let mut snapshot = RunSnapshot::starting(info(&run, &experiment)?);
-        adopt_metrics(&run, &mut snapshot);
-        Ok(Self {
+        let snapshot = RunSnapshot::starting(info(&run, &experiment)?);
+        let mut reader = Self {
             metrics: Log::new("metrics.jsonl", run.tail_metrics()),
             evaluations: Log::new("evals.jsonl", run.tail_evaluations()),
             events: Log::new("events.jsonl", run.tail_events()),
             fidelity: Log::new("fidelity.jsonl", run.tail_fidelity()),
             is_paused: false,
             is_outdated: false,
+            is_declared: false,
             error: None,
             snapshot,
             run,
-        })
+        };
+        reader.adopt_metrics();
+        Ok(reader)
     }
 
     /// Reads what is new; says whether anything is.
@@ -132,12 +136,11 @@ impl Reader {
         self.read().unwrap_or_else(|error| self.warn_once(error.to_string()))
     }
 
-    /// Warns of something that may go on for long; says whether that is new.
+    /// Warns of something that may last; says whether that is new.
     fn warn_once(&mut self, text: String) -> bool {
-        let warning = (self.snapshot.step, text);
-        let is_new = !self.snapshot.warnings.contains(&warning);
+        let is_new = self.snapshot.warnings.iter().all(|(_, told)| *told != text);
         if is_new {
-            Arc::make_mut(&mut self.snapshot.warnings).push(warning);
+            Arc::make_mut(&mut self.snapshot.warnings).push((self.snapshot.step, text));
         }
         is_new
     }
@@ -185,9 +188,11 @@ impl Reader {
     fn take_in_lines(&mut self) -> bool {
         let (metrics, evaluations) = (self.metrics.take(), self.evaluations.take());
         let (events, fidelity) = (self.events.take(), self.fidelity.take());
-        if !metrics.is_empty() {
-            // Whoever goes on with a run may measure more than was declared when it began.
-            adopt_metrics(&self.run, &mut self.snapshot);
+        // Whoever starts or continues a run declares what it measures before its first row.
+        self.is_declared &= !events.iter().any(|(_, line)| starts_a_run(line));
+        if !metrics.is_empty() && !self.is_declared {
+            self.adopt_metrics();
+            self.is_declared = true;
         }
         let snapshot = &mut self.snapshot;
         let rows: Vec<Option<MetricRow>> = metrics.par_iter().map(|(_, line)| MetricRow::from_json(line)).collect();
@@ -226,6 +231,15 @@ impl Reader {
         [metrics, evaluations, events, fidelity].iter().any(|lines| !lines.is_empty())
     }
 
+    /// Makes known what the run measures; says once what of that cannot be read.
+    fn adopt_metrics(&mut self) {
+        let (declarations, fault) = self.run.read_declarations();
+        declarations.iter().for_each(Declaration::adopt);
+        if let Some(fault) = fault {
+            self.warn_once(fault);
+        }
+    }
+
     fn read_info(&self) -> Result<RunInfo> {
         let (run, experiment) = RunDir::open(self.run.path())?;
         info(&run, &experiment)
@@ -244,6 +258,12 @@ impl Reader {
             _ => RunState::Training,
         }
     }
+}
+
+/// Whether a line of `events.jsonl` says that a run was started or continued.
+fn starts_a_run(line: &str) -> bool {
+    let event: Option<Event> = serde_json::from_str(line).ok();
+    event.is_some_and(|event| matches!(event.kind, EventKind::Started | EventKind::Resumed))
 }
 
 /// What the newest `lines` of a log say; warns of those that cannot be read.
@@ -271,17 +291,6 @@ fn warn_of_damage(snapshot: &mut RunSnapshot, name: &str, damaged: &[(u64, usize
     let warnings: Vec<(u64, String)> = named.chain(rest).collect();
     if !warnings.is_empty() {
         Arc::make_mut(&mut snapshot.warnings).extend(warnings);
-    }
-}
-
-/// Makes known what the run measures; says once what of that cannot be read.
-fn adopt_metrics(run: &RunDir, snapshot: &mut RunSnapshot) {
-    let (declarations, fault) = run.read_declarations();
-    for declaration in &declarations {
-        declaration.adopt();
-    }
-    if let Some(fault) = fault.filter(|fault| snapshot.warnings.iter().all(|(_, told)| told != fault)) {
-        Arc::make_mut(&mut snapshot.warnings).push((snapshot.step, fault));
     }
 }
 

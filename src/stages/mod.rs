@@ -42,7 +42,8 @@ pub use verify::{VerifyPlugin, verify_completions};
 /// The stages as system sets of [`TrainStep`], chained in pipeline order.
 pub use crate::run::Stage as StageSystems;
 
-use crate::experiment::Experiment;
+use crate::error::Error;
+use crate::experiment::{Experiment, Method};
 use crate::metrics::{Metric, MetricRow};
 use crate::model::LanguageModel;
 use crate::optim::AdamW;
@@ -51,6 +52,8 @@ use crate::tasks::Task;
 use bevy_app::{App, MainScheduleOrder, Plugin, PluginGroup, PluginGroupBuilder, Update};
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, ScheduleLabel};
+use bevy_ecs::system::SystemParam;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// The schedule of one training step.
@@ -77,6 +80,25 @@ enum Boundary {
 /// The experiment that is run.
 #[derive(Resource, Clone)]
 pub struct ActiveExperiment(pub Experiment);
+
+/// A method's settings as they are now, for its systems: what is changed while the run continues
+/// holds from the next step on.
+#[derive(SystemParam)]
+pub struct Settings<'w, M: Method> {
+    experiment: Res<'w, ActiveExperiment>,
+    method: PhantomData<M>,
+}
+
+impl<M: Method> Settings<'_, M> {
+    /// The settings. Fails where the experiment has another method.
+    pub fn get(&self) -> crate::error::Result<&M> {
+        let method = &self.experiment.0.method;
+        method.get().ok_or_else(|| {
+            let (own, other) = (M::LABEL, method.label());
+            Error::failed(format!("a system of {own} runs in an experiment with {other}"))
+        })
+    }
+}
 
 /// The task that is trained on.
 #[derive(Resource, Clone)]

@@ -12,7 +12,7 @@ use crate::metrics::{MetricRow, metrics};
 use crate::model::TextTokenizer;
 use crate::rollout::{
     Advantage, CompletionText, Cosines, Feature, Geometry, GradientCosines, GroupProblem, Groups, Judged, Novelty,
-    PromptGroup, Response, Reward, Rollouts, SemanticCosines, ShapedReward, TokenParts, TokenUpdate,
+    PromptGroup, Response, Reward, RewardParts, Rollouts, SemanticCosines, ShapedReward, TokenParts, TokenUpdate,
 };
 use crate::run::{
     CosineKind, Event, EventKind, GroupCosines, GroupTokens, GroupView, RolloutRecord, RolloutView, RunDir,
@@ -20,6 +20,7 @@ use crate::run::{
 };
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
+use bevy_ecs::query::QueryData;
 use candle_core::Device;
 use std::sync::Arc;
 use std::time::Instant;
@@ -179,18 +180,20 @@ type GroupOutcome<'a> = (
     Option<&'a TokenParts>,
 );
 
-/// What the later stages made of a rollout.
-type Outcome<'a> = (
-    &'a Response,
-    &'a CompletionText,
-    &'a Judged,
-    &'a Reward,
-    &'a ShapedReward,
-    &'a Advantage,
-    Option<&'a Novelty>,
-    Option<&'a Feature>,
-    Option<&'a TokenUpdate>,
-);
+/// What the stages made of a rollout.
+#[derive(QueryData)]
+struct Outcome {
+    response: &'static Response,
+    text: &'static CompletionText,
+    judged: &'static Judged,
+    reward: &'static Reward,
+    parts: Option<&'static RewardParts>,
+    shaped: &'static ShapedReward,
+    advantage: &'static Advantage,
+    novelty: Option<&'static Novelty>,
+    feature: Option<&'static Feature>,
+    update: Option<&'static TokenUpdate>,
+}
 
 fn record_step(
     step: Res<StepCounter>,
@@ -211,15 +214,15 @@ fn record_step(
         let mut views = Vec::with_capacity(members.len());
         for member in members.iter() {
             let outcome = rollouts.get(member)?;
-            views.push(rollout_view(outcome));
-            response_ids.push(outcome.0.0.ids.as_slice());
-            if let (true, Some(feature)) = (record.features, outcome.7) {
+            response_ids.push(outcome.response.0.ids.as_slice());
+            if let (true, Some(feature)) = (record.features, outcome.feature) {
                 features.extend_from_slice(&feature.0);
             }
+            views.push(rollout_view(&outcome));
         }
         let tokens = match parts {
             Some(parts) => {
-                let members: Vec<Outcome> =
+                let members: Vec<OutcomeItem> =
                     members.iter().map(|member| rollouts.get(member)).collect::<Result<_, _>>()?;
                 Some(Arc::new(group_tokens(&policy.0.tokenizer, &parts.0, &members)?))
             }
@@ -268,9 +271,9 @@ fn record_step(
 fn group_tokens(
     tokenizer: &TextTokenizer,
     parts: &TokenAttribution,
-    members: &[Outcome],
+    members: &[OutcomeItem],
 ) -> crate::error::Result<GroupTokens> {
-    let lengths: Vec<usize> = members.iter().map(|member| member.0.0.ids.len()).collect();
+    let lengths: Vec<usize> = members.iter().map(|member| member.response.0.ids.len()).collect();
     let mut tokens = GroupTokens {
         offsets: GroupTokens::offsets_of(&lengths),
         norms: parts.norms.clone(),
@@ -281,13 +284,13 @@ fn group_tokens(
         ratios: Vec::new(),
         clipped: Vec::new(),
     };
-    for (response, .., update) in members {
-        let response = &response.0;
+    for member in members {
+        let response = &member.response.0;
         let count = response.ids.len();
         tokens.ends.extend(tokenizer.text_ends(&response.ids)?);
         tokens.logprobs.extend_from_slice(&response.logprobs);
         tokens.entropies.extend_from_slice(&response.entropies);
-        if let Some(update) = update {
+        if let Some(update) = member.update {
             tokens.ratios.extend_from_slice(&update.ratios);
             tokens.clipped.extend_from_slice(&update.clipped);
         } else {
@@ -298,18 +301,20 @@ fn group_tokens(
     Ok(tokens)
 }
 
-fn rollout_view((response, text, judged, reward, shaped, advantage, novelty, ..): Outcome) -> RolloutView {
-    let response = &response.0;
+fn rollout_view(outcome: &OutcomeItem) -> RolloutView {
+    let response = &outcome.response.0;
     let entropy = response.entropies.iter().sum::<f32>() / response.entropies.len().max(1) as f32;
+    let parts = outcome.parts.map_or(&[][..], |parts| &parts.0);
     RolloutView {
-        completion: text.0.clone(),
-        verdict: judged.0.verdict,
-        extracted: judged.0.extracted.clone(),
-        reward: reward.0,
-        shaped_reward: shaped.0,
-        novelty: novelty.map_or(f32::NAN, |novelty| novelty.score),
-        novelty_normalized: novelty.map_or(f32::NAN, |novelty| novelty.normalized),
-        advantage: advantage.0,
+        completion: outcome.text.0.clone(),
+        verdict: outcome.judged.0.verdict,
+        extracted: outcome.judged.0.extracted.clone(),
+        reward: outcome.reward.0,
+        reward_parts: parts.iter().map(|&(name, value)| (name.to_string(), value)).collect(),
+        shaped_reward: outcome.shaped.0,
+        novelty: outcome.novelty.map_or(f32::NAN, |novelty| novelty.score),
+        novelty_normalized: outcome.novelty.map_or(f32::NAN, |novelty| novelty.normalized),
+        advantage: outcome.advantage.0,
         length: response.ids.len() as u32,
         truncated: response.truncated,
         logprob: response.logprobs.iter().sum(),

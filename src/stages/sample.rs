@@ -15,8 +15,9 @@ use super::{
 };
 use crate::metrics::metrics;
 use crate::model::{PromptRequest, Sampling, StreamKey};
+use crate::register_live_setting;
 use crate::rollout::{CompletionText, GroupProblem, Groups, InGroup, PromptGroup, PromptTokens, Response, Rollouts};
-use crate::run::Stage;
+use crate::run::{LiveSettingKind, Stage};
 use crate::tasks::Split;
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
@@ -27,6 +28,13 @@ metrics! {
     COMPLETION_TRUNCATED_RATIO: "completion/truncated_ratio", "", Lower, Asked, "Share of responses cut off at the token limit.";
     POLICY_ENTROPY: "policy/entropy", "nats", Neither, Always("Entropy"), "Mean entropy per response token of the sampling distribution. A fast fall means that diversity collapses.";
 }
+
+register_live_setting!(LiveSettingKind::new(
+    "rollout.temperature",
+    "Temperature",
+    "Temperature of sampling, and of the log-probabilities that are trained on.",
+    |experiment| Some(experiment.rollout.temperature),
+));
 
 /// The sample stage.
 pub struct SamplePlugin;

@@ -21,9 +21,10 @@ use crate::model::{
 };
 use crate::objective::{BatchTotals, MicroBatch, MicroLoss, Objective, adapted_kl_coefficient};
 use crate::optim::Gradients;
+use crate::register_live_setting;
 use crate::rng::{self, Domain};
 use crate::rollout::{Advantage, Groups, PromptGroup, PromptTokens, Response, Rollouts, TokenUpdate};
-use crate::run::Stage;
+use crate::run::{LiveSettingKind, Stage};
 use crate::weights::first_not_finite;
 use bevy_app::{App, Plugin};
 use bevy_ecs::entity::EntityHashMap;
@@ -40,6 +41,27 @@ metrics! {
     POLICY_LEARNING_RATE: "policy/learning_rate", "", Neither, Asked, "Learning rate of the step, after warm-up.";
     POLICY_SAMPLER_LOGPROB_GAP: "policy/sampler_logprob_gap", "nats", Lower, Asked, "Largest |difference| between a log-probability recorded while sampling and the one recomputed in the update.";
 }
+
+register_live_setting!(LiveSettingKind::new(
+    "optimizer.learning_rate",
+    "Learning rate",
+    "The rate after warm-up; the schedule continues from it.",
+    |experiment| {
+        let OptimizerConfig::AdamW(adamw) = &experiment.optimizer;
+        Some(adamw.learning_rate)
+    },
+));
+
+register_live_setting!(
+    LiveSettingKind::new(
+        "objective.kl.coefficient",
+        "KL coefficient",
+        "Weight of the KL divergence from the reference policy in the loss.",
+        // Without a KL term at the start there is no reference model.
+        |experiment| Some(experiment.objective.kl.coefficient).filter(|&weight| weight > 0.0),
+    )
+    .apply(|world, value| world.resource_mut::<KlCoefficient>().0 = value)
+);
 
 /// The update stage.
 pub struct UpdatePlugin;

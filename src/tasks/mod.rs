@@ -7,8 +7,10 @@ pub mod arithmetic;
 pub mod countdown;
 pub mod dataset;
 mod procedural;
+mod reward;
 
 pub use procedural::split_of;
+pub use reward::{RewardPart, TaskReward};
 
 use crate::error::{Error, Result};
 use crate::experiment::TaskConfig;
@@ -51,6 +53,18 @@ pub trait Task: Send + Sync + 'static {
 
     /// Judges one completion (the text after the prompt, without special tokens).
     fn verify(&self, problem: &Problem, completion: &str) -> Verification;
+
+    /// What a completion earns, given what [`Task::verify`] says of it: any finite number, alone or as
+    /// the sum of named parts. By default +1 for a correct answer and -1 otherwise.
+    fn reward(&self, problem: &Problem, completion: &str, verification: &Verification) -> TaskReward {
+        let _ = (problem, completion);
+        TaskReward::of(verification.verdict)
+    }
+
+    /// The named parts that [`Task::reward`] gives. Each gets a curve. By default none.
+    fn reward_parts(&self) -> &[RewardPart] {
+        &[]
+    }
 
     /// What a run should warn of before it starts, such as problems that had to be left out.
     fn notes(&self) -> &[String] {

@@ -5,11 +5,8 @@ use super::resume::with_edit;
 use super::run::RunEnd;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
-use crate::methods::G2rlSettings;
 use crate::run::{Event, EventKind, LiveSetting, Refusal, RunState, SettingEdit, SnapshotCell, TrainerCommand};
-use crate::stages::{
-    ActiveExperiment, CheckpointRequested, KlCoefficient, LiveEdits, RunRecorder, StepCounter, record_checkpoint,
-};
+use crate::stages::{ActiveExperiment, CheckpointRequested, LiveEdits, RunRecorder, StepCounter, record_checkpoint};
 use bevy_app::App;
 use std::sync::Arc;
 
@@ -121,15 +118,7 @@ fn set_live(app: &mut App, snapshots: &SnapshotCell, setting: LiveSetting, value
     };
     let world = app.world_mut();
     world.resource_mut::<ActiveExperiment>().0 = experiment;
-    match setting {
-        LiveSetting::LearningRate | LiveSetting::Temperature => {}
-        LiveSetting::Lambda => {
-            if let Some(mut settings) = world.get_resource_mut::<G2rlSettings>() {
-                settings.0.lambda = value;
-            }
-        }
-        LiveSetting::KlCoefficient => world.resource_mut::<KlCoefficient>().0 = value,
-    }
+    setting.apply(world, value);
     let edit = SettingEdit { path: path.into(), from: from.into(), to: value.into() };
     let edits = &mut world.resource_mut::<LiveEdits>().0;
     *edits = with_edit(std::mem::take(edits), edit.clone());

@@ -6,7 +6,7 @@ use crate::evaluation::Suite;
 use crate::experiment::{EncoderSource, Experiment, SuiteConfig, to_text};
 use crate::files::checksums::{self, sha256};
 use crate::files::folder::member;
-use crate::model::{ENCODER_FILES, LanguageModel, hub};
+use crate::model::{ENCODER_FILES, ENCODER_LIMITS, LanguageModel, hub};
 use crate::run::{ENCODER, Event, Manifest, ReplacedInput, TEMPLATE};
 use crate::tasks::{HELD_OUT_DATA, TRAINING_DATA, Task};
 use serde_json::{Map, Value};
@@ -62,7 +62,7 @@ impl Inputs {
             base.hashes().into_iter().map(|(name, hash)| (format!("the base model's {name}"), hash)).collect();
         read.extend(task.sources().into_iter().map(|(name, hash)| (name.to_string(), hash)));
         read.extend(task.template_hash().map(|hash| (TEMPLATE.to_string(), hash.to_string())));
-        read.extend(encoder_hash(experiment.encoder())?.map(|hash| (ENCODER.to_string(), hash)));
+        read.extend(encoder_hashes(experiment.encoder())?);
         let mut changed = BTreeSet::new();
         for (evaluation, suite) in experiment.evaluations.iter().zip(suites) {
             let numbered = (2..).map(|number| format!("the suite {} ({number})", suite.name));
@@ -126,6 +126,21 @@ impl Inputs {
         found
     }
 
+    /// What has another hash from `step` on, or is not read any more, because the settings ask for something else. It is no fault, but
+    /// whoever goes back to an earlier step compares with what was read before. `replaced` is what [`Self::check`] returned.
+    pub(super) fn reread(&self, manifest: &Manifest, step: u64, replaced: &[ReplacedInput]) -> Vec<ReplacedInput> {
+        let entry = |input: &str, from: &str, to: &str| {
+            let (input, from, to) = (input.to_string(), from.to_string(), to.to_string());
+            ReplacedInput { step, input, from, to }
+        };
+        let weights = self.model_before.as_ref().map(|before| entry(WEIGHTS, before, &self.model));
+        let names: BTreeSet<&String> = manifest.inputs.keys().chain(self.read.keys()).collect();
+        let hash = |of: &BTreeMap<String, String>, name: &String| of.get(name).cloned().unwrap_or_default();
+        let others = names.into_iter().map(|name| entry(name, &hash(&manifest.inputs, name), &hash(&self.read, name)));
+        let is_new = |entry: &ReplacedInput| entry.from != entry.to && !replaced.contains(entry);
+        weights.into_iter().chain(others).filter(is_new).collect()
+    }
+
     /// What there is to warn of where an older version wrote the manifest: what it does not know of what is read, so that nothing says
     /// whether it is the same.
     pub(super) fn unknown(&self, manifest: &Manifest) -> Option<String> {
@@ -178,16 +193,23 @@ impl Inputs {
     }
 }
 
-/// A manifest as it was after `step`: what was replaced later is again what it was before. What is hashed in another way since then is
+/// A manifest as it was after `step`: what was replaced or read otherwise later is again what it was before. What is hashed in another way since then is
 /// not known any more.
 pub(super) fn taken_back(mut manifest: Manifest, step: u64) -> Manifest {
-    let all = std::mem::take(&mut manifest.replaced).into_iter();
-    let (later, kept): (Vec<ReplacedInput>, Vec<ReplacedInput>) = all.partition(|replaced| replaced.step > step);
-    manifest.replaced = kept;
+    let mut later = Vec::new();
+    // Of the same step, what was replaced comes before what was read otherwise.
+    for list in [&mut manifest.replaced, &mut manifest.reread] {
+        later.extend(list.extract_if(.., |entry| entry.step > step));
+    }
+    later.sort_by_key(|entry| entry.step);
     for ReplacedInput { input, from, to, .. } in later.into_iter().rev() {
         match manifest.inputs.remove(&input) {
             _ if input == WEIGHTS => manifest.model_hash = from,
+            // It was not read before.
+            Some(hash) if hash == to && from.is_empty() => {}
             Some(hash) if hash == to => drop(manifest.inputs.insert(input, from)),
+            // It was read before.
+            None if to.is_empty() => drop(manifest.inputs.insert(input, from)),
             _ if input == TRAINING_DATA => manifest.data_hash = from,
             _ => {}
         }
@@ -201,21 +223,26 @@ pub(super) fn event(replaced: &ReplacedInput) -> Event {
     Event::warning(*step, format!("{input} was replaced: its SHA-256 was {from} and is {to} from here on"))
 }
 
-/// The files of a sentence encoder that is not the base model.
-fn encoder_hash(encoder: Option<&EncoderSource>) -> Result<Option<String>> {
+/// The files of a sentence encoder that is not the base model, and how it cuts texts.
+fn encoder_hashes(encoder: Option<&EncoderSource>) -> Result<Vec<(String, String)>> {
     let folder = match encoder {
-        None | Some(EncoderSource::Policy) => return Ok(None),
+        None | Some(EncoderSource::Policy) => return Ok(Vec::new()),
         Some(EncoderSource::Local(folder)) => folder.clone(),
         Some(EncoderSource::Hub(source)) => hub::fetch(&source.repo, &source.revision, &ENCODER_FILES)?,
     };
+    let hash = |name: &str| {
+        let Some(path) = member(&folder, name)? else { return Ok(None) };
+        let hash = checksums::sha256_of_file(&path);
+        hash.map(Some).map_err(Error::io("reading the sentence encoder", &path))
+    };
     let mut hashes = String::new();
     for name in ENCODER_FILES {
-        if let Some(path) = member(&folder, name)? {
-            let hash = checksums::sha256_of_file(&path);
-            hashes.push_str(&hash.map_err(Error::io("reading the sentence encoder", &path))?);
-        }
+        hashes.extend(hash(name)?);
     }
-    Ok(Some(sha256(hashes)))
+    // A folder without it is like one in which it says nothing.
+    let limits = hash(ENCODER_LIMITS)?.unwrap_or_else(|| sha256(""));
+    let of_limits = format!("{ENCODER}'s {ENCODER_LIMITS}");
+    Ok(vec![(ENCODER.to_string(), sha256(hashes)), (of_limits, limits)])
 }
 
 #[cfg(test)]
@@ -238,6 +265,7 @@ mod tests {
             shape: None,
             inputs: map(inputs),
             replaced,
+            reread: Vec::new(),
             started: String::new(),
             state: RecordedState::Training,
             step: 8,
@@ -302,6 +330,19 @@ mod tests {
         assert_eq!(now.unknown(&manifest(&[(TEMPLATE, "t")], Vec::new())), None);
     }
 
+    /// Where texts are cut decides embeddings as weights do. A folder that says nothing is compared too.
+    #[test]
+    fn how_an_encoder_cuts_texts_is_an_input() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("config.json"), "{}").unwrap();
+        let source = EncoderSource::Local(folder.path().to_path_buf());
+        let silent = encoder_hashes(Some(&source)).unwrap();
+        std::fs::write(folder.path().join(ENCODER_LIMITS), r#"{"max_seq_length": 8}"#).unwrap();
+        let cut = encoder_hashes(Some(&source)).unwrap();
+        assert_eq!((silent.len(), &silent[0]), (2, &cut[0]));
+        assert!(silent[1].0 == cut[1].0 && silent[1].1 != cut[1].1);
+    }
+
     #[cfg(unix)]
     #[test]
     fn an_encoders_links_lead_to_nothing_that_is_hashed() {
@@ -311,9 +352,9 @@ mod tests {
         std::fs::write(place.path().join("secret"), "secret").unwrap();
         let source = EncoderSource::Local(folder.clone());
         std::fs::write(folder.join("config.json"), "{}").unwrap();
-        assert!(encoder_hash(Some(&source)).unwrap().is_some());
+        assert!(!encoder_hashes(Some(&source)).unwrap().is_empty());
         std::os::unix::fs::symlink("../secret", folder.join("model.safetensors")).unwrap();
-        let error = encoder_hash(Some(&source)).unwrap_err();
+        let error = encoder_hashes(Some(&source)).unwrap_err();
         assert!(error.exit_status() == 2 && error.to_string().contains("outside of the folder"), "{error}");
     }
 }

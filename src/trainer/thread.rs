@@ -11,7 +11,6 @@ use crate::experiment::Experiment;
 use crate::files::lock::FolderLock;
 use crate::guard::{self, panic_text};
 use crate::kernels::flush_subnormals;
-use crate::methods::add_method;
 use crate::model::LanguageModel;
 use crate::optim::AdamW;
 use crate::run::{Event, EventKind, Manifest, RecordedState, RunDir, RunState, SnapshotCell, TrainerState};
@@ -136,7 +135,7 @@ fn build_app(trained: Trained, snapshots: &SnapshotCell) -> App {
         let curriculum = Curriculum::new(config, trained.task.levels()).resumed(trained.state.solve_rates);
         app.add_plugins(CurriculumPlugin(curriculum));
     }
-    add_method(&mut app, &trained.experiment.method);
+    trained.experiment.method.add_to(&mut app);
     app.insert_resource(ActiveExperiment(trained.experiment));
     for extension in trained.brought.extensions {
         extension(&mut app);

@@ -40,22 +40,6 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
     });
 }
 
-/// What a setting is, for its tooltip.
-fn help(setting: LiveSetting) -> (&'static str, &'static str) {
-    match setting {
-        LiveSetting::LearningRate => ("Learning rate", "The rate after warm-up; the schedule goes on from it."),
-        LiveSetting::Lambda => {
-            ("Lambda", "G2RL's strength of shaping: the reward is multiplied by 1 + lambda nu, within its bounds.")
-        }
-        LiveSetting::Temperature => {
-            ("Temperature", "Temperature of sampling, and of the log-probabilities that are trained on.")
-        }
-        LiveSetting::KlCoefficient => {
-            ("KL coefficient", "Weight of the KL divergence from the reference policy in the loss.")
-        }
-    }
-}
-
 fn settings(ui: &mut Ui, theme: &Theme, state: &mut State) {
     let can_edit = !state.is_watched() && !state.snapshot.state.is_over();
     caption(
@@ -67,9 +51,9 @@ fn settings(ui: &mut Ui, theme: &Theme, state: &mut State) {
             "Settings that can be changed in the window of a training run, as they are now"
         },
     );
-    for setting in LiveSetting::ALL {
+    for setting in LiveSetting::all() {
         let Some(value) = state.live(setting) else { continue };
-        let (name, what) = help(setting);
+        let (name, what) = (setting.name(), setting.help());
         ui.horizontal(|ui| {
             let at = ui.cursor().left();
             ui.label(name).on_hover_text(format!("{what}\nField {}", setting.path()));

@@ -4,8 +4,8 @@
 //! of their type; the resolved experiment in a run folder has every field written out.
 
 mod defaults;
+mod encoder;
 mod evaluation;
-mod method;
 mod model;
 mod objective;
 mod optimizer;
@@ -15,12 +15,13 @@ mod record;
 mod rollout;
 mod task;
 
+pub use encoder::EncoderSource;
 pub use evaluation::{EvaluationConfig, FileSuite, HeldOutConfig, NamedSuite, SuiteConfig};
-pub use method::{EncoderSource, EntropyBonusConfig, EvolRlConfig, G2rlConfig, Labels, MethodConfig};
 pub use model::{Adapter, DeviceChoice, HubRepository, LoraConfig, LoraTarget, ModelSource, Precision, ShapeConfig};
 pub use objective::{KlConfig, MICRO_BATCH_TOKENS, ObjectiveConfig};
 pub use optimizer::{AdamWConfig, OptimizerConfig};
 pub use pretrain::Pretrain;
+pub use range::{count, within};
 pub use record::{FidelityConfig, RecordConfig, StopConfig};
 pub use rollout::{CurriculumConfig, DynamicSampling, RolloutConfig};
 pub use task::{
@@ -28,10 +29,10 @@ pub use task::{
     TemplateValue, TemplateVariables,
 };
 
-use crate::error::{Error, Result};
-use crate::geometry::LambdaSchedule;
+use crate::error::Result;
+use crate::experiment::method::MethodConfig;
 use evaluation::check_evaluations;
-use range::{check_name, count, count_up_to, within};
+use range::{check_name, count_up_to};
 use serde::{Deserialize, Serialize};
 
 /// One training run: model, task, method and everything else that decides its result.
@@ -88,16 +89,12 @@ pub struct Experiment {
 impl Experiment {
     /// The sentence encoder that the method or the record asks for.
     pub fn encoder(&self) -> Option<&EncoderSource> {
-        match &self.method {
-            MethodConfig::EvolRl(evol_rl) => Some(&evol_rl.encoder),
-            _ => self.record.encoder.as_ref(),
-        }
+        self.method.encoder().or(self.record.encoder.as_ref())
     }
 
     /// Every place in which it names a sentence encoder.
     pub fn encoders_mut(&mut self) -> impl Iterator<Item = &mut EncoderSource> {
-        let own = if let MethodConfig::EvolRl(evol_rl) = &mut self.method { Some(&mut evol_rl.encoder) } else { None };
-        own.into_iter().chain(self.record.encoder.as_mut())
+        self.method.encoder_mut().into_iter().chain(self.record.encoder.as_mut())
     }
 
     /// Refuses values out of range, each by its field's name.
@@ -128,28 +125,7 @@ impl Experiment {
             within("rollout.curriculum.floor", curriculum.floor, 0.001, 1.0)?;
             within("rollout.curriculum.rate", curriculum.rate, 0.0001, 1.0)?;
         }
-        match &self.method {
-            MethodConfig::EntropyBonus(bonus) => within("method.coefficient", bonus.coefficient, 0.0, 10.0)?,
-            MethodConfig::EvolRl(evol_rl) => {
-                within("method.entropy_coefficient", evol_rl.entropy_coefficient, 0.0, 10.0)?;
-                if let Some(other) = self.record.encoder.as_ref().filter(|encoder| **encoder != evol_rl.encoder) {
-                    let own = &evol_rl.encoder;
-                    return Err(Error::field(
-                        "record.encoder",
-                        format!("is {other}, but the method measures with its own, {own}; leave this field out"),
-                    ));
-                }
-            }
-            MethodConfig::G2rl(g2rl) => {
-                within("method.lambda", g2rl.lambda, 0.0, 2.0)?;
-                if let LambdaSchedule::Linear { to, over_steps } = g2rl.lambda_schedule {
-                    within("method.lambda_schedule.to", to, 0.0, 2.0)?;
-                    count("method.lambda_schedule.over_steps", over_steps as usize, 1, usize::MAX)?;
-                }
-                within("method.clip", g2rl.clip, f64::MIN_POSITIVE, f64::MAX)?;
-            }
-            MethodConfig::Grpo | MethodConfig::Custom(_) => {}
-        }
+        self.method.validate(self)?;
         self.objective.validate(&self.rollout)?;
         let OptimizerConfig::AdamW(adamw) = &self.optimizer;
         adamw.validate()?;

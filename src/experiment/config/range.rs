@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::escape::number;
 
 /// Refuses `value` outside `[low, high]`, naming the field.
-pub(super) fn within(field: &str, value: f64, low: f64, high: f64) -> Result<()> {
+pub fn within(field: &str, value: f64, low: f64, high: f64) -> Result<()> {
     if value >= low && value <= high {
         return Ok(());
     }
@@ -20,7 +20,7 @@ pub(super) fn within(field: &str, value: f64, low: f64, high: f64) -> Result<()>
 }
 
 /// Refuses `value` outside `low..=high`, naming the field.
-pub(super) fn count(field: &str, value: usize, low: usize, high: usize) -> Result<()> {
+pub fn count(field: &str, value: usize, low: usize, high: usize) -> Result<()> {
     if (low..=high).contains(&value) {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! What is kept in the run folder, when parameter gradients are measured, and when a run ends.
 
-use super::method::EncoderSource;
+use super::encoder::EncoderSource;
 use crate::experiment::Every;
 use serde::{Deserialize, Serialize};
 

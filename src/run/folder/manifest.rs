@@ -37,6 +37,9 @@ pub struct Manifest {
     /// What was read before, where the run went on with something else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaced: Vec<ReplacedInput>,
+    /// What was read before, and is not or not so any more because the settings ask for something else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reread: Vec<ReplacedInput>,
     /// When the run started, UTC.
     pub started: String,
     /// Where the run stood when it was last written.

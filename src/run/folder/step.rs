@@ -271,6 +271,7 @@ mod tests {
                 verdict: crate::verify::Verdict::NoAnswer,
                 extracted: None,
                 reward: -1.0,
+                reward_parts: [("format".to_string(), 0.25)].into(),
                 shaped_reward: -1.1,
                 novelty: 0.3,
                 novelty_normalized: 0.1,

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::evaluation::Suite;
 use crate::experiment::{Experiment, TaskConfig};
 use crate::model::{ModelFiles, TextTokenizer, open_device};
+use crate::stages::metrics;
 use crate::tasks::{self, Room, Task};
 use crate::trainer::sources::{Source, settle_sources};
 use candle_core::Device;
@@ -35,6 +36,7 @@ impl Resolved {
         let room = tasks::room(experiment.rollout.max_new_tokens, shape.max_position_embeddings)?;
         let task = task_of(experiment, self.brought.task.take(), tokenizer, room)?;
         check_curriculum(experiment, task.as_ref())?;
+        check_reward_parts(task.as_ref())?;
         let longest_prompt = tasks::check_length(task.as_ref(), experiment.seed, tokenizer, room)?;
         let suites = suites_of(experiment, &task, tokenizer, room)?;
         Ok(Checked { resolved: self, device, source, task, suites, longest_prompt })
@@ -48,6 +50,28 @@ fn check_curriculum(experiment: &Experiment, task: &dyn Task) -> Result<()> {
     }
     let problem = format!("needs levels of difficulty, and the task `{}` has none; leave it out", task.name());
     Err(Error::field("rollout.curriculum", problem))
+}
+
+/// Refuses names of the parts of a reward that are no names of metrics, or of other ones.
+fn check_reward_parts(task: &dyn Task) -> Result<()> {
+    let parts = task.reward_parts();
+    let is_plain = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    for (place, part) in parts.iter().enumerate() {
+        let is_taken = metrics::built_in().any(|metric| metric.name == part.metric());
+        let problem = if !is_plain(part.name) {
+            "has other characters than letters, digits and `_`"
+        } else if is_taken {
+            "would be a metric that the program has already"
+        } else if parts[..place].iter().any(|earlier| earlier.name == part.name) {
+            "is there twice"
+        } else {
+            continue;
+        };
+        let (task, name) = (task.name(), part.name);
+        let problem = format!("the part {name:?} of the reward of the task `{task}` {problem}");
+        return Err(Error::input(format!("{problem}; give it another name in `reward_parts`")));
+    }
+    Ok(())
 }
 
 /// The task that the experiment names: the program's own or the one that was `provided`.

@@ -35,6 +35,8 @@ pub(super) struct Loaded {
     pub(super) resumed: Option<(Resumed, Settled)>,
     /// Inputs that are not what they were, in a run that continues.
     pub(super) replaced: Vec<ReplacedInput>,
+    /// Inputs that the settings ask for otherwise, in a run that continues.
+    pub(super) reread: Vec<ReplacedInput>,
     /// What there is to warn of.
     pub(super) warnings: Vec<String>,
     pub(super) checkpoint_bytes: u64,
@@ -55,7 +57,10 @@ impl Planned {
         let held = resumed.as_ref().map(|resumed| &resumed.held);
         let inputs = Inputs::new(&experiment, &base, task.as_ref(), &suites, held)?.with_model_before(model_before);
         let replaced = resumed.as_ref().map_or(Ok(Vec::new()), |resumed| inputs.check(resumed))?;
-        warnings.extend(resumed.as_ref().and_then(|resumed| inputs.unknown(resumed.manifest.as_ref()?)));
+        let earlier = resumed.as_ref().and_then(|resumed| resumed.manifest.as_ref());
+        let step = resumed.as_ref().map_or(0, |resumed| resumed.state.step);
+        let reread = earlier.map_or(Vec::new(), |manifest| inputs.reread(manifest, step, &replaced));
+        warnings.extend(earlier.and_then(|manifest| inputs.unknown(manifest)));
         warnings.extend(warning);
 
         let frozen = FrozenBase::new(&experiment, &base, resumed.is_none(), &device)?;
@@ -73,6 +78,7 @@ impl Planned {
             inputs,
             resumed: resumed.zip(settled),
             replaced,
+            reread,
             warnings,
             checkpoint_bytes,
         })

@@ -1,7 +1,7 @@
 //! The settings that hold, of a new run or of one that continues.
 
 use crate::error::{Error, Result};
-use crate::experiment::{Experiment, MethodConfig};
+use crate::experiment::Experiment;
 use crate::run::RecordedState;
 use crate::trainer::resume::{Resumed, goes_on};
 use crate::trainer::run::{Brought, RunBuilder};
@@ -32,19 +32,18 @@ pub(super) fn resolve(builder: RunBuilder) -> Result<Resolved> {
     };
     experiment.validate()?;
     check_end(resumed.as_ref(), experiment.stop.steps)?;
-    check_method(&experiment, brought.extensions.is_empty())?;
+    check_method(&experiment)?;
     experiment.objective.ratio.get_or_insert(experiment.objective.loss.ratio());
     Ok(Resolved { experiment, resumed, brought })
 }
 
-/// Refuses a method that is not part of this program where nobody brings one.
-fn check_method(experiment: &Experiment, is_alone: bool) -> Result<()> {
-    match &experiment.method {
-        MethodConfig::Custom(name) if is_alone => Err(Error::input(format!(
-            "the method `{name}` is not part of this program; method: Custom(..) is for programs that add their own"
-        ))),
-        _ => Ok(()),
-    }
+/// Refuses a method that nobody has registered.
+fn check_method(experiment: &Experiment) -> Result<()> {
+    let Some(name) = experiment.method.foreign() else { return Ok(()) };
+    Err(Error::input(format!(
+        "the method `{name}` is not part of this program; method: Custom(..) is for programs that \
+         register their own"
+    )))
 }
 
 /// Refuses to resume a run that has nothing more to do.

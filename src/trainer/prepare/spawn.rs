@@ -42,6 +42,7 @@ impl Loaded {
         let mut manifest = manifest_of(&info, earlier, step);
         self.inputs.record(&mut manifest);
         manifest.replaced.extend(self.replaced);
+        manifest.reread.extend(self.reread);
         record_beginning(&directory, &events, &manifest, &info)?;
 
         let past = Past::read(&directory, step)?;
@@ -124,9 +125,9 @@ impl Place {
 
 /// What a run says of itself while it trains, but for what it reads. A resumed run began when it was first started.
 fn manifest_of(info: &RunInfo, earlier: Option<Manifest>, step: u64) -> Manifest {
-    let (started, replaced) = match earlier {
-        Some(earlier) => (earlier.started, earlier.replaced),
-        None => (format!("{:.0}", jiff::Timestamp::now()), Vec::new()),
+    let (started, replaced, reread) = match earlier {
+        Some(earlier) => (earlier.started, earlier.replaced, earlier.reread),
+        None => (format!("{:.0}", jiff::Timestamp::now()), Vec::new(), Vec::new()),
     };
     Manifest {
         version: env!("CARGO_PKG_VERSION").to_string(),
@@ -138,6 +139,7 @@ fn manifest_of(info: &RunInfo, earlier: Option<Manifest>, step: u64) -> Manifest
         shape: None,
         inputs: BTreeMap::new(),
         replaced,
+        reread,
         started,
         state: RecordedState::Training,
         step,
