@@ -1,4 +1,4 @@
-//! A run goes on with what it began with, or says what it goes on with: settings and inputs are compared when it is resumed.
+//! A run continues with what it began with, or says what it continues with: settings and inputs are compared when it is resumed.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -153,7 +153,7 @@ fn settings_that_are_changed_on_resume_are_recorded_and_others_are_refused() {
     let rollouts = |step: u64| lines(&run.join(format!("rollouts/step_{step:06}.jsonl"))).len();
     assert_eq!((rollouts(4), rollouts(5)), (12, 18));
 
-    // What was changed goes on to hold, also from a checkpoint after which nothing was saved.
+    // What was changed still holds, also from a checkpoint after which nothing was saved.
     fs::remove_dir_all(run.join("checkpoints/step_000005")).unwrap();
     fs::remove_dir_all(run.join("checkpoints/step_000006")).unwrap();
     resume_well(&place, &run, &[]);
@@ -357,7 +357,7 @@ fn no_adapter_goes_on_from_the_weights_of_another() {
         (&adapted, "adapter.targets=[q_proj]", "adapter.targets"),
     ] {
         let more = ["--set", "stop.steps=5", "--set", set, "--accept-changes"];
-        resume_is_refused(&place, run, &more, &["another adapter cannot go on", words, "`orthant run`"]);
+        resume_is_refused(&place, run, &more, &["another adapter cannot continue", words, "`orthant run`"]);
     }
     resume_well(&place, &adapted, &["--set", "stop.steps=5", "--set", "adapter.alpha=8.0", "--accept-changes"]);
 }

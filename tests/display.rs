@@ -56,7 +56,7 @@ impl Drop for Server {
     }
 }
 
-/// Starts a run with a window on `server`, ends that in the middle, lets the run go on for a while and stops it.
+/// Starts a run with a window on `server`, ends that in the middle, lets the run continue for a while and stops it.
 #[allow(unsafe_code, reason = "signals are sent by a function of C")]
 fn lose(place: &Workplace, mut server: Server) {
     let experiment = place.experiment(1_000_000, "record: (rollouts_every: 0, tokens_every: 0, geometry_every: 0)");
@@ -80,11 +80,11 @@ fn lose(place: &Workplace, mut server: Server) {
     let text = |name: &str| run().and_then(|run| std::fs::read_to_string(run.join(name)).ok()).unwrap_or_default();
     let steps = || text("metrics.jsonl").lines().count();
     wait_until("some steps", || steps() >= 5);
-    // Time enough for the window to open; the run goes on even where it does not.
+    // Time enough for the window to open; the run continues even where it does not.
     std::thread::sleep(Duration::from_secs(3));
     assert!(program.try_wait().unwrap().is_none());
     server.end();
-    wait_until("the event", || text("events.jsonl").contains("the window is gone; the run goes on without a window"));
+    wait_until("the event", || text("events.jsonl").contains("the window is gone; the run continues without a window"));
     let before = steps();
     wait_until("more steps", || steps() >= before + 10);
     // SAFETY: the process has not been waited for, so its number is still its own.
@@ -92,7 +92,7 @@ fn lose(place: &Workplace, mut server: Server) {
     let output = program.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(130), "{stderr}");
-    assert!(stderr.contains("goes on, and is followed here"), "{stderr}");
+    assert!(stderr.contains("continues, and is followed here"), "{stderr}");
     let run = run().unwrap();
     let manifest = json(&run.join("manifest.json"));
     assert_eq!(manifest["state"], "stopped");

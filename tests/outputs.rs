@@ -262,7 +262,7 @@ fn an_evaluation_with_damaged_samples_goes_on_with_the_whole_ones_and_says_so() 
         (with(3, ""), "samples are missing", 5),
         (samples.clone() + "\u{0}\u{0}", "line 13 is damaged", 6),
         (format!("x\n{samples}y\n"), "lines 1, 14 are damaged", 6),
-        // Another order is no damage: where one goes on after damage it arises.
+        // Another order is no damage: where one continues after damage it arises.
         (swapped, "", 6),
     ] {
         fs::remove_file(path("eval.json")).unwrap();

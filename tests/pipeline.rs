@@ -648,7 +648,7 @@ fn hold_first_step(barrier: Arc<Barrier>) -> impl Plugin {
     }
 }
 
-/// Starts a run and sends `command` while its first step is going on.
+/// Starts a run and sends `command` while its first step is under way.
 fn command_in_first_step(place: &Workplace, command: TrainerCommand) -> Run {
     let barrier = Arc::new(Barrier::new(2));
     let experiment = place.experiment(4, "record: (checkpoint_every: 0)");

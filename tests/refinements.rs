@@ -165,7 +165,7 @@ fn where_no_problem_has_a_signal_dynamic_sampling_ends_at_its_bound_with_the_fir
         assert_eq!(plain.rollouts(1), dynamic.rollouts(1));
         assert_eq!(plain.weights(1).hash().unwrap(), dynamic.weights(1).hash().unwrap());
         assert_near(number(&dynamic.repeatable_metrics()[0]["group/resampled_ratio"]), 2.0, 0.0, "rounds");
-        // The second step goes on behind all that were tried.
+        // The second step continues behind all that were tried.
         assert_ne!(plain.rollouts(2)[0]["problem"], dynamic.rollouts(2)[0]["problem"]);
         let state = json(&dynamic.folder.join("checkpoints/step_000002/trainer.json"));
         assert_eq!(state["problems"], 2 * 3 * PROMPTS);

@@ -95,11 +95,11 @@ fn three_steps_and_three_more_are_six_steps_with_every_refinement() {
     }
 }
 
-/// Settings that were changed while the run went on hold after it is resumed, and so does the order in which they came.
+/// Settings that were changed while the run continued hold after it is resumed, and so does the order in which they came.
 #[test]
 fn a_run_whose_settings_were_changed_goes_on_with_them() {
     let runs = tempfile::tempdir().unwrap();
-    // Pauses after step 2, changes settings there, and goes on until `last` is finished.
+    // Pauses after step 2, changes settings there, and continues until `last` is finished.
     let changed_after_step_2 = |last: u64| {
         let run = RunBuilder::new(experiment(6)).start(runs.path()).unwrap();
         let handle = run.handle.clone();
@@ -252,7 +252,7 @@ fn killing_a_run_at_any_moment_leaves_a_folder_that_goes_on_from_its_newest_chec
             .stderr(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        // The delay counts from the first checkpoint, so that there is something to go on from on any machine.
+        // The delay counts from the first checkpoint, so that there is something to continue from on any machine.
         let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
         let run = loop {
             assert!(std::time::Instant::now() < deadline, "no checkpoint within a minute");

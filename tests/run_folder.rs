@@ -230,7 +230,7 @@ fn what_is_no_file_in_place_of_a_log_is_bad_input_and_is_not_waited_for() {
     }
     fs::rename(run.join("rollouts"), run.join("away")).unwrap();
     fs::write(run.join("rollouts"), "").unwrap();
-    resume_is_refused(&place, &run, &["--set", "stop.steps=5"], &["rollouts is no folder"]);
+    resume_is_refused(&place, &run, &["--set", "stop.steps=5"], &["rollouts is not a folder"]);
     fs::remove_file(run.join("rollouts")).unwrap();
     fs::rename(run.join("away"), run.join("rollouts")).unwrap();
     resume_well(&place, &run, &["--set", "stop.steps=5"]);
@@ -352,7 +352,7 @@ fn a_checkpoint_that_does_not_fit_ends_a_run_and_what_it_has_stays_whole() {
         .unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("go on from the checkpoint of step 4 with `orthant run --resume"), "{stderr}");
+    assert!(stderr.contains("continue from the checkpoint of step 4 with `orthant run --resume"), "{stderr}");
     assert_eq!(json(&run.join("manifest.json"))["state"], "failed");
     let names: Vec<_> =
         fs::read_dir(run.join("checkpoints")).unwrap().map(|entry| entry.unwrap().file_name()).collect();

@@ -325,7 +325,7 @@ fn an_environment_that_lacks_things_is_told_of() {
     let output = program(&place, &run).env("DISPLAY", ":4097").env("XDG_RUNTIME_DIR", place.path()).output().unwrap();
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{stderr}");
-    assert!(stderr.contains("the window failed") && stderr.contains("goes on, and is followed here"), "{stderr}");
+    assert!(stderr.contains("the window failed") && stderr.contains("continues, and is followed here"), "{stderr}");
     assert_whole_run(&place);
     let events = lines(&run_folder(&place).join("events.jsonl"));
     assert!(

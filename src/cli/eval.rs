@@ -24,7 +24,7 @@ use std::time::Instant;
     after_help = "Suites: MATH500, AMC, AIME24, AIME25, GPQA, MMLU-Pro, GSM8K (from the Hugging Face hub), countdown, arithmetic (held-out \
                         problems), or a file (.json, .jsonl, .csv, .tsv, .parquet, text also as .gz) or a folder of shards with `problem`, \
                         `question` or `prompt`, and `answer`.\n\n\
-                        An evaluation that was cut off goes on where it was when it is started again with the same --out.\n\n\
+                        An evaluation that was cut off continues where it was when it is started again with the same --out.\n\n\
                         Example: orthant eval --model countdown --suite countdown --samples 16 --limit 128"
 )]
 pub(super) struct EvalArguments {

@@ -49,7 +49,7 @@ struct Arguments {
 enum Command {
     /// Trains the model of an experiment file and opens the dashboard on it.
     Run(run::RunArguments),
-    /// Opens the dashboard on run folders: finished runs, or runs that are still going on, several side by side.
+    /// Opens the dashboard on run folders: finished runs, or runs that are still under way, several side by side.
     View(view::ViewArguments),
     /// Trains a small base model from nothing on worked solutions of a procedural task.
     Pretrain(pretrain::PretrainArguments),
@@ -136,7 +136,7 @@ fn with_numbers_joined(arguments: impl Iterator<Item = OsString>) -> Vec<OsStrin
     };
     let (mut joined, mut are_options) = (Vec::<OsString>::new(), true);
     for argument in arguments {
-        // What follows `--` are no options.
+        // What follows `--` are not options.
         are_options &= argument != "--";
         match joined.last_mut().filter(|last| are_options && is_option(last) && is_number(&argument)) {
             Some(last) => {
@@ -180,7 +180,7 @@ struct WindowArguments {
     /// Saves a picture of the window and closes it, which ends a run of this program.
     #[arg(long, value_name = "FILE.png")]
     screenshot: Option<PathBuf>,
-    /// The step that the picture shows; a run that is going on is waited for. Left out: the first step of a run that begins, or what a
+    /// The step that the picture shows; a run that is under way is waited for. Left out: the first step of a run that begins, or what a
     /// run folder has by now. A run that ends earlier is pictured at its end, with exit status 1.
     #[arg(long, value_name = "N", requires = "screenshot")]
     after_step: Option<u64>,

@@ -27,10 +27,10 @@ pub(super) struct RunArguments {
     /// Goes on with the run in this folder from its newest checkpoint; `--set stop.steps=N` gives it more steps.
     #[arg(long, value_name = "RUN_DIR", conflicts_with_all = ["experiment", "seed", "device", "out"])]
     resume: Option<PathBuf>,
-    /// With --resume: goes on from the checkpoint of this step instead of the newest. Later checkpoints are set aside.
+    /// With --resume: continues from the checkpoint of this step instead of the newest. Later checkpoints are set aside.
     #[arg(long, value_name = "N", requires = "resume")]
     from_step: Option<u64>,
-    /// With --resume: goes on although model, data, templates, seed, task or method are not those of the run so far, and records
+    /// With --resume: continues although model, data, templates, seed, task or method are not those of the run so far, and records
     /// what changed.
     #[arg(long, requires = "resume")]
     accept_changes: bool,
@@ -158,8 +158,8 @@ impl Started {
     }
 }
 
-/// Tells how the program's `own` run ended, where it has one, and the `others` that were started in its window. A run that was gone on
-/// with there ended as it did then. Says whether any was stopped; what the last of those failed of that did is the error.
+/// Tells how the program's `own` run ended, where it has one, and the `others` that were started in its window. A run that was continued
+/// there ended as it did then. Says whether any was stopped; what the last of those failed of that did is the error.
 pub(super) fn tell_of_ends(own: Option<Ended>, others: Vec<Ended>, json: bool) -> Result<bool> {
     let folder = own.as_ref().map(|own| own.snapshot.info.directory.clone());
     let is_own = |snapshot: &RunSnapshot| folder.as_ref() == Some(&snapshot.info.directory);
@@ -188,11 +188,11 @@ fn one_of(mut errors: Vec<Error>, tell: impl FnMut(Error)) -> Option<Error> {
     last
 }
 
-/// Adds how to go on to what a run failed of.
+/// Adds how to continue to what a run failed of.
 fn with_way_on(error: Error, snapshot: &RunSnapshot) -> Error {
     match snapshot.checkpoints.last() {
         Some(step) => Error::failed(format!(
-            "{error}; go on from the checkpoint of step {step} with `orthant run --resume {}`",
+            "{error}; continue from the checkpoint of step {step} with `orthant run --resume {}`",
             snapshot.info.directory.display()
         )),
         None => Error::failed(format!(
@@ -263,7 +263,7 @@ fn follow(handle: &RunHandle) -> Result<()> {
     let info = &first.info;
     let named = say!("{}, seed {}: {} on {} ({})", info.name(), info.seed(), info.method(), info.model, info.device);
     let mut told = named.and_then(|()| say!("run folder {}", info.directory.display()));
-    // What a run that begins is warned of; where one goes on, what that has changed.
+    // What a run that begins is warned of; where one continues, what that has changed.
     let began = first.events.iter().rposition(|event| event.kind == EventKind::Resumed).unwrap_or(0);
     for event in first.events[began..].iter().filter(|event| !event.text.is_empty()) {
         note!("{}: {}", event.kind.name(), event.text);

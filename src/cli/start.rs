@@ -64,7 +64,7 @@ pub(super) fn conclude(end: WindowEnd, runs: &StartedRuns, interrupted: &AtomicB
     done.map(|()| if was_stopped && interrupted.load(Ordering::SeqCst) { INTERRUPTED } else { 0 })
 }
 
-/// Tells runs that a window started that it is gone; says whether any goes on.
+/// Tells runs that a window started that it is gone; says whether any continues.
 pub(super) fn tell_of_loss(error: &Error, runs: &StartedRuns) -> bool {
     lock(runs).iter().map(|run| tell_run_of_loss(error, &run.handle)).fold(false, |any, goes_on| any | goes_on)
 }
@@ -79,7 +79,7 @@ pub(super) fn tell_run_of_loss(error: &Error, run: &RunHandle) -> bool {
     if snapshot.state == RunState::Paused {
         note!("{error}; the run in {folder} was paused, so it is saved and stopped");
     } else {
-        note!("{error}; the run in {folder} goes on, and is followed here until it ends or Ctrl-C is pressed");
+        note!("{error}; the run in {folder} continues, and is followed here until it ends or Ctrl-C is pressed");
     }
     true
 }

@@ -8,7 +8,7 @@ use crate::run::WatchedRun;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Opens the dashboard on run folders: finished runs, or runs that are still going on, several side by side.
+/// Opens the dashboard on run folders: finished runs, or runs that are still under way, several side by side.
 #[derive(Args)]
 #[command(after_help = "Example: orthant view runs/quickstart-s0-20260101T120000Z")]
 pub(super) struct ViewArguments {

@@ -75,7 +75,7 @@ pub(super) fn kind(path: &Path) -> Option<String> {
     let mut endings = endings(path);
     let first = endings.next()?;
     let ending = if first == "gz" { endings.next()? } else { first.clone() };
-    // What stands before the first dot is no ending.
+    // What stands before the first dot is not an ending.
     endings.next()?;
     let is_text = READERS.iter().any(|(known, _)| *known == ending);
     (is_text || (ending == "parquet" && first != "gz")).then_some(ending)
@@ -135,7 +135,7 @@ fn text(path: &Path) -> Result<String, String> {
     decode(bytes).map_err(unreadable)
 }
 
-/// How files begin that are no text, and what is to be done with them.
+/// How files begin that are not text, and what is to be done with them.
 const PACKED: [(&[u8], &str); 5] = [
     (b"\x1f\x8b", "packed by gzip; give it a name that ends in .gz"),
     (b"PAR1", "a Parquet file; give it a name that ends in .parquet"),

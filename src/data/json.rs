@@ -119,7 +119,7 @@ impl<'de> Deserialize<'de> for Entries<'de> {
     }
 }
 
-/// The key under which a number that is no whole one of 64 bits has its digits.
+/// The key under which a number that is not a whole one of 64 bits has its digits.
 pub(super) const DIGITS: &str = "\0digits";
 
 /// A number as the text of its digits, and as no text.

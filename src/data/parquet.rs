@@ -54,7 +54,7 @@ fn fault(error: ParquetError) -> String {
     }
 }
 
-/// The key under which bytes that are no text say how many they are.
+/// The key under which bytes that are not text say how many they are.
 pub(super) const BYTES: &str = "\0bytes";
 
 /// A field as JSON; `None` where the file holds more than there is `room` for. Numbers with decimals keep their digits, as those

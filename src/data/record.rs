@@ -206,7 +206,7 @@ fn record(row: &Row, number: usize) -> Result<Record, String> {
         }
         None => answer(row)?,
     };
-    // What only describes a problem may be anything; where it is no text, it is left out.
+    // What only describes a problem may be anything; where it is not text, it is left out.
     let text = |aliases| column(row, aliases).and_then(|(_, value)| plain_text(value)).filter(|text| !text.is_empty());
     Ok(Record {
         id: text(ID).unwrap_or_else(|| number.to_string()),
@@ -228,7 +228,7 @@ pub(super) fn plain_text(value: &Value) -> Option<String> {
     }
 }
 
-/// What a value is, where it is no text.
+/// What a value is, where it is not text.
 pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

@@ -1,4 +1,4 @@
-//! Whether an evaluation that goes on is the one that was begun: its settings must be the same, and what it reads is compared by hashes.
+//! Whether an evaluation that continues is the one that was begun: its settings must be the same, and what it reads is compared by hashes.
 
 use crate::error::{Error, Result};
 use crate::files::checksums;
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Something that an evaluation read and goes on with in another form.
+/// Something that an evaluation read and continues with in another form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replaced {
     /// Problems that were whole before.
@@ -41,7 +41,7 @@ impl fmt::Display for Replaced {
     }
 }
 
-/// The settings of an evaluation that was begun, and of the one that goes on with it.
+/// The settings of an evaluation that was begun, and of the one that continues with it.
 pub(super) struct Continuation {
     path: PathBuf,
     /// Those that were replaced before.
@@ -94,7 +94,7 @@ impl Continuation {
         if !self.inputs.is_empty() && !accepts_changes {
             let list = self.inputs.iter().map(|(input, from, to)| checksums::differs(input, from, to));
             return Err(Error::input(format!(
-                "the evaluation was begun with something else: {}; give it back what it read, choose another --out, or go on with \
+                "the evaluation was begun with something else: {}; give it back what it read, choose another --out, or continue with \
                  --accept-changes, which records the change ({})",
                 list.collect::<Vec<_>>().join("; "),
                 self.path.display()

@@ -1,6 +1,6 @@
 //! The folder of an evaluation: `settings.json`, `samples.jsonl`, `eval.json`.
 //!
-//! `samples.jsonl` gets the lines of a problem when all its samples are judged. An evaluation that was cut off goes on with the problems
+//! `samples.jsonl` gets the lines of a problem when all its samples are judged. An evaluation that was cut off continues with the problems
 //! that are not there whole; since a problem's samples depend on nothing else, the files end up the same.
 
 use super::continuation::{Continuation, Replaced};
@@ -28,7 +28,7 @@ pub struct EvaluationFolder {
 pub struct EarlierSamples {
     /// The outcomes of the suite's problems whose samples are all there.
     pub outcomes: Vec<Option<ProblemOutcome>>,
-    /// What it went on with in place of something else, in this and in earlier tries.
+    /// What it continued with in place of something else, in this and in earlier tries.
     pub replaced: Vec<Replaced>,
     /// What there is to warn of, such as damaged lines.
     pub notes: Vec<String>,
@@ -228,7 +228,7 @@ impl Found {
         let kept = files::copy_aside(path, "damaged").map_err(Error::io("keeping a damaged file", path))?;
         let (kept, count) = (kept.file_name().unwrap_or_default().to_string_lossy(), self.count());
         Ok(Some(format!(
-            "{SAMPLES}: {fault}; the file as it was is kept as {kept}, and the evaluation goes on with the {count} problems that are \
+            "{SAMPLES}: {fault}; the file as it was is kept as {kept}, and the evaluation continues with the {count} problems that are \
              whole"
         )))
     }

@@ -107,7 +107,11 @@ pub fn set<T: Serialize + DeserializeOwned>(value: &T, assignment: &str) -> Resu
     }
     let replaced = format!("{}{}{}", &text[..span.start], new.trim(), &text[span.end..]);
     options().from_str(&replaced).map_err(|error| {
-        Error::input(format!("--set {assignment}: {} is no value for `{path}`: {}", new.trim(), explain(&error.code)))
+        Error::input(format!(
+            "--set {assignment}: {} is not a value for `{path}`: {}",
+            new.trim(),
+            explain(&error.code)
+        ))
     })
 }
 

@@ -86,7 +86,7 @@ mod tests {
             let message = bytes(&snapshot, name, 100).unwrap_err().to_string();
             assert!(message.contains(name) && !message.contains("secret\""), "{message}");
         }
-        // The same links in a folder that is no snapshot lead outside.
+        // The same links in a folder that is not a snapshot lead outside.
         let plain = place.path().join("plain");
         fs::create_dir(&plain).unwrap();
         symlink("../models--a--b/blobs/77", plain.join("linked")).unwrap();

@@ -53,7 +53,7 @@ impl<'a, T> Lines<'a, T> {
     }
 }
 
-/// Whether a line is the beginning of an object that goes on, without an end.
+/// Whether a line is the beginning of an object without an end.
 fn is_beginning(line: &[u8]) -> bool {
     line.starts_with(b"{")
         && !line.ends_with(b"\n")

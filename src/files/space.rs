@@ -22,7 +22,7 @@ fn existing(folder: &Path) -> Option<&Path> {
 #[cfg(unix)]
 fn free_at(folder: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(folder).ok()?;
-    // One without any size, such as /proc, is no disk.
+    // One without any size, such as /proc, is not a disk.
     (disk.f_blocks > 0).then(|| disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
@@ -93,8 +93,8 @@ pub(crate) fn explained(error: io::Error, folder: &Path, needed: u64) -> io::Err
         return error;
     }
     let room = free(folder).and_then(|free| enough(free, needed).err()).map_or_else(
-        || format!("going on takes {}", in_gib(needed.saturating_add(MARGIN))),
-        |room| room.to_string().replacen("it takes", "going on takes", 1),
+        || format!("continuing takes {}", in_gib(needed.saturating_add(MARGIN))),
+        |room| room.to_string().replacen("it takes", "continuing takes", 1),
     );
     io::Error::new(error.kind(), format!("{error}; {room}"))
 }
@@ -140,9 +140,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let full = || io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
         let text = explained(full(), folder.path(), u64::MAX / 2).to_string();
-        assert!(text.contains("; going on takes ") && text.ends_with(" more"), "{text}");
+        assert!(text.contains("; continuing takes ") && text.ends_with(" more"), "{text}");
         let text = explained(full(), folder.path(), 8 << 20).to_string();
-        assert!(text.ends_with("; going on takes 24 MiB"), "{text}");
+        assert!(text.ends_with("; continuing takes 24 MiB"), "{text}");
         let other = explained(ErrorKind::NotFound.into(), folder.path(), 1);
         assert_eq!(other.to_string(), io::Error::from(ErrorKind::NotFound).to_string());
     }

@@ -28,7 +28,7 @@ pub enum IncorrectSign {
     AsProse,
 }
 
-/// How the strength lambda of the shaping goes on over a run. The paper keeps it constant; a falling one explores first and
+/// How the strength lambda of the shaping changes over a run. The paper keeps it constant; a falling one explores first and
 /// ends as GRPO.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

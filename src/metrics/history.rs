@@ -42,7 +42,7 @@ impl MetricRow {
     }
 }
 
-/// `line` with null in place of the words for what is no number, which JSON does not have.
+/// `line` with null in place of the words for what is not a number, which JSON does not have.
 fn with_nulls(line: &str) -> String {
     let mut text = line.to_owned();
     for word in ["-Infinity", "Infinity", "NaN"] {

@@ -145,7 +145,7 @@ impl Registry {
     }
 
     /// The metric of that name; one from outside is kept for as long as the process lives, unless one from there or nearer is known.
-    /// `None` where it can be no metric's name, or where there are too many.
+    /// `None` where it cannot be the name of a metric, or where there are too many.
     fn keep(
         &mut self,
         name: &str,
@@ -201,7 +201,7 @@ pub fn known() -> Vec<&'static Metric> {
 }
 
 /// The metric of that name. One that nobody has declared gets a plot under its name, and nothing else is known of it. `None` where
-/// there are too many of these, or where it can be no metric's name.
+/// there are too many of these, or where it cannot be the name of a metric.
 pub(crate) fn named(name: &str) -> Option<&'static Metric> {
     let bare = |name| Metric::new(name, "").plot(Plot::WhereMeasured(name));
     find(name).or_else(|| change(|registry| registry.keep(name, Origin::Row, bare)))

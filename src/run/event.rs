@@ -128,7 +128,7 @@ impl From<Event> for Line {
     }
 }
 
-/// A setting that was changed while the run went on, or when it was resumed.
+/// A setting that was changed while the run continued, or when it was resumed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SettingEdit {
     /// Its path in the experiment, such as `optimizer.learning_rate`.

@@ -32,7 +32,7 @@ pub struct WatchedRun {
 }
 
 impl WatchedRun {
-    /// Reads what is in the run folder `folder`, then goes on reading what is added to it. A folder that is not a run's is bad
+    /// Reads what is in the run folder `folder`, then keeps reading what is added to it. A folder that is not a run's is bad
     /// input.
     pub fn open(folder: &Path) -> Result<Self> {
         let mut reader = Reader::open(folder)?;

@@ -92,7 +92,7 @@ const TENSORS: &str = "scores.safetensors";
 
 impl ScoreFolder {
     /// Opens the folder at `path`, made where it is missing. Refuses to write over the `input`, and over files of the same names
-    /// that are no scores.
+    /// that are not scores.
     pub fn open(path: &Path, input: &Path) -> Result<Self> {
         std::fs::create_dir_all(path).map_err(|e| {
             let place = path.display();

@@ -339,7 +339,7 @@ fn rollout_records(view: &StepView, response_ids: &[&[u32]]) -> Vec<RolloutRecor
         .collect()
 }
 
-/// Writes a checkpoint of the current step: a Hugging Face folder, and what is needed to go on from it.
+/// Writes a checkpoint of the current step: a Hugging Face folder, and what is needed to continue from it.
 pub fn record_checkpoint(
     step: Res<StepCounter>,
     experiment: Res<ActiveExperiment>,

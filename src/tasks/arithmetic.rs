@@ -11,7 +11,7 @@
 //! A problem's name, `arithmetic/3+4*(2-1)`, holds the expression; verifier and solver read it from there. The answer has to be
 //! a number: an expression that is merely equal, such as the question itself, is wrong.
 
-use super::procedural::{Spares, check_range};
+use super::procedural::{FallbackProblems, check_range};
 use super::{Problem, Split, Task, same_text};
 use crate::error::Result;
 use crate::model::TextTokenizer;
@@ -39,7 +39,7 @@ const OPERATORS: [Operator; 3] = [Operator::Add, Operator::Subtract, Operator::M
 pub struct Arithmetic {
     operations: usize,
     largest: u32,
-    spares: Spares,
+    fallbacks: FallbackProblems,
 }
 
 impl Arithmetic {
@@ -50,8 +50,8 @@ impl Arithmetic {
         check_range("task.operations", operations, 1..=MAX_OPERATIONS)?;
         check_range("task.largest", largest, 2..=MAX_LARGEST)?;
         let settings = format!("arithmetic: `operations` = {operations}, `largest` = {largest}");
-        let spares = Spares::prove(&settings, |rng| draw(operations, largest, rng))?;
-        Ok(Self { operations, largest, spares })
+        let fallbacks = FallbackProblems::prove(&settings, |rng| draw(operations, largest, rng))?;
+        Ok(Self { operations, largest, fallbacks })
     }
 
     /// How many operations a problem has.
@@ -71,7 +71,7 @@ impl Task for Arithmetic {
     }
 
     fn problem(&self, split: Split, seed: u64, index: u64) -> Problem {
-        self.spares.problem(split, seed, index, |rng| draw(self.operations, self.largest, rng))
+        self.fallbacks.problem(split, seed, index, |rng| draw(self.operations, self.largest, rng))
     }
 
     /// The longest prompt repeats the number that takes most tokens, with as many parentheses as an expression can need.
@@ -277,7 +277,7 @@ mod tests {
         let problem = task.problem(Split::Train, 0, 0);
         let same = |one, other| task.same_answer(&problem, one, other);
         assert!(same("14/2", " 7 "));
-        assert!(!same("3+4", "7"), "an expression is no number");
+        assert!(!same("3+4", "7"), "an expression is not a number");
         assert!(same("3 + 4", "3+4"));
     }
 

@@ -11,7 +11,7 @@
 //! A problem's name, `countdown/2,4,7,9=39`, holds its numbers in ascending order and its target. Verifier and solver read
 //! these from the name alone, so problems with the same name are the same problem in whatever order the prompt lists the numbers.
 
-use super::procedural::{Spares, check_range};
+use super::procedural::{FallbackProblems, check_range};
 use super::{Problem, Split, Task, same_text};
 use crate::error::{Error, Result};
 use crate::model::TextTokenizer;
@@ -41,7 +41,7 @@ pub struct Countdown {
     numbers: usize,
     target: (u32, u32),
     largest: u32,
-    spares: Spares,
+    fallbacks: FallbackProblems,
 }
 
 impl Countdown {
@@ -60,8 +60,8 @@ impl Countdown {
         }
         let settings =
             format!("countdown: `numbers` = {numbers}, `target` = ({}, {}), `largest` = {largest}", target.0, target.1);
-        let spares = Spares::prove(&settings, |rng| draw(numbers, target, largest, rng))?;
-        Ok(Self { numbers, target, largest, spares })
+        let fallbacks = FallbackProblems::prove(&settings, |rng| draw(numbers, target, largest, rng))?;
+        Ok(Self { numbers, target, largest, fallbacks })
     }
 
     /// How many numbers a problem has.
@@ -86,7 +86,7 @@ impl Task for Countdown {
     }
 
     fn problem(&self, split: Split, seed: u64, index: u64) -> Problem {
-        self.spares.problem(split, seed, index, |rng| draw(self.numbers, self.target, self.largest, rng))
+        self.fallbacks.problem(split, seed, index, |rng| draw(self.numbers, self.target, self.largest, rng))
     }
 
     /// Numbers are told apart by spaces, so each of them takes as many tokens as it does alone: the longest prompt repeats the number
@@ -132,7 +132,7 @@ impl Task for Countdown {
         }
     }
 
-    /// Drawn from four equally likely strategies, each with a random order of trying: any steps, steps that each go on with the
+    /// Drawn from four equally likely strategies, each with a random order of trying: any steps, steps that each continue with the
     /// result before, two pairs first, and products first. `None` where the problem has no solution within the limits of
     /// generated problems.
     fn worked_solution(&self, problem: &Problem, rng: &mut ChaCha8Rng) -> Option<String> {
@@ -261,7 +261,7 @@ fn ways(numbers: &[u32], target: u32, most: usize) -> usize {
 enum Strategy {
     /// Any pair, any operator.
     Free,
-    /// Each step goes on with the result of the step before: `4*7=28`, `28+9=37`, `37+2=39`.
+    /// Each step continues with the result of the step before: `4*7=28`, `28+9=37`, `37+2=39`.
     Chain,
     /// The second step is made of two other numbers than the first: `4*9=36`, `7-2=5`. For four numbers or more.
     Pairs,
@@ -590,7 +590,7 @@ mod tests {
         }
     }
 
-    /// Of a solution: whether every step after the first goes on with the result before, as far as the numbers show.
+    /// Of a solution: whether every step after the first continues with the result before, as far as the numbers show.
     fn is_chain(solution: &str) -> bool {
         let steps: Vec<_> = solution.lines().filter_map(|line| line.split_once('=')).collect();
         steps.windows(2).all(|pair| pair[1].0.split(['+', '-', '*', '/']).any(|operand| operand == pair[0].1))

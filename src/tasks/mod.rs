@@ -101,7 +101,7 @@ pub trait Task: Send + Sync + 'static {
         None
     }
 
-    /// What is read for it from outside, in words, each with its SHA-256, without the template: a run that goes on with something else
+    /// What is read for it from outside, in words, each with its SHA-256, without the template: a run that continues with something else
     /// is told of it by these names.
     fn sources(&self) -> Vec<(&'static str, String)> {
         self.hash().map(|hash| (TRAINING_DATA, hash.to_string())).into_iter().collect()

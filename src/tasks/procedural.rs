@@ -30,12 +30,12 @@ pub fn split_of(id: &str) -> Split {
 
 /// A problem of each split, for the draw that finds none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Spares {
+pub(super) struct FallbackProblems {
     train: Problem,
     held_out: Problem,
 }
 
-impl Spares {
+impl FallbackProblems {
     /// Deals some problems of both splits to prove that `draw` finds them; `settings` names field and value for the error.
     pub(super) fn prove(settings: &str, draw: impl Fn(&mut ChaCha8Rng) -> Option<Problem>) -> Result<Self> {
         let prove = |split| {

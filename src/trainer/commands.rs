@@ -51,7 +51,8 @@ pub(super) fn drive(app: &mut App, snapshots: &SnapshotCell, orders: &Orders) ->
                 return Ok(RunEnd::Stopped);
             }
             Some(TrainerCommand::WindowLost) => {
-                let what = if paused { "saved and stopped, because it was paused" } else { "goes on without a window" };
+                let what =
+                    if paused { "saved and stopped, because it was paused" } else { "continues without a window" };
                 warn(app, snapshots, format!("the window is gone; the run {what}"))?;
                 if paused {
                     save(app)?;
@@ -98,7 +99,7 @@ fn changed(experiment: &Experiment, path: &str, value: f64) -> Result<Experiment
     Ok(changed)
 }
 
-/// Changes a setting from the next step on. What cannot be is a warning, and the run goes on as it was.
+/// Changes a setting from the next step on. What cannot be is a warning, and the run continues as it was.
 fn set_live(app: &mut App, snapshots: &SnapshotCell, setting: LiveSetting, value: f64) -> Result<()> {
     let step = app.world().resource::<StepCounter>().0;
     let experiment = &app.world().resource::<ActiveExperiment>().0;

@@ -126,7 +126,7 @@ impl Inputs {
         found
     }
 
-    /// What has another hash from `step` on, or is not read any more, because the settings ask for something else. It is no fault, but
+    /// What has another hash from `step` on, or is not read any more, because the settings ask for something else. It is not a fault, but
     /// whoever goes back to an earlier step compares with what was read before. `replaced` is what [`Self::check`] returned.
     pub(super) fn reread(&self, manifest: &Manifest, step: u64, replaced: &[ReplacedInput]) -> Vec<ReplacedInput> {
         let entry = |input: &str, from: &str, to: &str| {
@@ -185,7 +185,7 @@ impl Inputs {
         }
         let list = replaced.iter().map(|input| checksums::differs(&input.input, &input.from, &input.to));
         Err(Error::input(format!(
-            "the run was started with something else: {}; give it back what it read, or go on with --accept-changes, which \
+            "the run was started with something else: {}; give it back what it read, or continue with --accept-changes, which \
              records the change ({})",
             list.collect::<Vec<_>>().join("; "),
             resumed.directory.path().join("manifest.json").display()

@@ -87,7 +87,7 @@ pub(super) fn patience(
         let was_paused = before == RunState::Paused;
         let goes_on = loop {
             match orders.receiver.recv_timeout(LOOK) {
-                // A run that was paused already goes on as it does from any pause.
+                // A run that was paused already continues as it does from any pause.
                 Ok(command @ (TrainerCommand::Resume | TrainerCommand::StepOnce)) if was_paused => {
                     orders.put_off(command);
                     break true;

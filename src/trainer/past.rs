@@ -1,4 +1,4 @@
-//! What a run that goes on has behind it.
+//! What a run that continues has behind it.
 
 use crate::error::Result;
 use crate::metrics::MetricRow;

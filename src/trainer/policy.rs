@@ -64,7 +64,7 @@ pub(super) struct FrozenBase {
 
 impl FrozenBase {
     /// Both are views of one set of weights: the base model's own where these are not trained, because an adapter is or because
-    /// training goes on from a checkpoint, and a copy where training begins with them, or where they wait in the machine's memory.
+    /// training continues from a checkpoint, and a copy where training begins with them, or where they wait in the machine's memory.
     pub(super) fn new(experiment: &Experiment, base: &LanguageModel, begins: bool, device: &Device) -> Result<Self> {
         let has_kl = experiment.objective.kl.coefficient > 0.0;
         let encoder = experiment.encoder();

@@ -10,7 +10,7 @@ use crate::run::{Event, EventKind, Manifest, ReplacedInput, Rewound, RunDir, Set
 use crate::weights::TensorFiles;
 use std::path::{Path, PathBuf};
 
-/// A run that is to go on.
+/// A run that is to continue.
 pub(super) struct Resumption {
     pub(super) directory: RunDir,
     pub(super) lock: FolderLock,
@@ -54,7 +54,7 @@ enum Kind {
     Edit,
     /// It makes another run of it: only where the person insists.
     Identity,
-    /// It decides what the weights in the checkpoint are: no other can go on from there.
+    /// It decides what the weights in the checkpoint are: no other can continue from there.
     Fixed,
 }
 
@@ -93,7 +93,7 @@ pub(super) struct Settled {
 }
 
 impl Resumption {
-    /// Finds and checks the checkpoint; returns what was found and the experiment to go on with.
+    /// Finds and checks the checkpoint; returns what was found and the experiment to continue with.
     pub(super) fn look(self, file: Experiment) -> Result<(Resumed, Experiment)> {
         let Self { directory, lock, overrides, from_step, accepts_changes } = self;
         directory.restore_checkpoints()?;
@@ -161,13 +161,13 @@ impl Resumed {
         let file = self.directory.path().join("experiment.ron");
         if !fixed.is_empty() {
             return Err(Error::input(format!(
-                "another adapter cannot go on from the weights in the checkpoint: {fixed}; start another run with `orthant run` ({})",
+                "another adapter cannot continue from the weights in the checkpoint: {fixed}; start another run with `orthant run` ({})",
                 file.display()
             )));
         }
         if !identity.is_empty() && !self.accepts_changes {
             return Err(Error::input(format!(
-                "that would be another run: {identity}; start one with `orthant run`, or go on with --accept-changes, which records \
+                "that would be another run: {identity}; start one with `orthant run`, or continue with --accept-changes, which records \
                  the change ({})",
                 file.display()
             )));
@@ -198,7 +198,7 @@ impl Resumed {
         self.file == settled.began
     }
 
-    /// Adds what other checkpoint could be gone on from to an error about this one's content. With checksums it is whole, and what is
+    /// Adds what other checkpoint could be continued from to an error about this one's content. With checksums it is whole, and what is
     /// wrong is something else.
     pub(super) fn way_on(&self, error: Error) -> Error {
         if self.has_checksums {
@@ -319,7 +319,7 @@ fn way_on(directory: &RunDir, step: u64, error: Error) -> Error {
         earlier.into_iter().find(|&at| directory.checkpoint(at).and_then(|(_, folder)| check(&folder, at)).is_ok());
     Error::input(match whole {
         Some(whole) => format!(
-            "the checkpoint of step {step} cannot be used: {message}; the checkpoint of step {whole} is whole: go on from it with \
+            "the checkpoint of step {step} cannot be used: {message}; the checkpoint of step {whole} is whole: continue from it with \
              `orthant run --resume {} --from-step {whole}`",
             run.display()
         ),

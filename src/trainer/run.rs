@@ -43,7 +43,7 @@ pub enum RunEnd {
     Stopped,
 }
 
-/// A run that is going on in its own thread.
+/// A run that is under way in its own thread.
 pub struct Run {
     /// Snapshots and commands.
     pub handle: RunHandle,
@@ -90,7 +90,7 @@ impl RunBuilder {
         self
     }
 
-    /// Whether the resumed run may go on with another seed, task, method, model or data; what changed is recorded then.
+    /// Whether the resumed run may continue with another seed, task, method, model or data; what changed is recorded then.
     #[must_use]
     pub fn accept_changes(mut self, accepts: bool) -> Self {
         if let Some(resumed) = &mut self.resumed {

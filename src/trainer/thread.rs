@@ -86,7 +86,7 @@ pub(super) fn train(trained: Trained, lock: FolderLock, snapshots: &SnapshotCell
         directory.write_manifest(&manifest),
     ];
     let recorded = recorded.into_iter().collect::<Result<()>>();
-    // Whoever sees the end may go on with the run.
+    // Whoever sees the end may continue with the run.
     drop(lock);
     snapshots.update(|snapshot| {
         waited.into_iter().chain([ended]).for_each(|event| snapshot.take_in(event));

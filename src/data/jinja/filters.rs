@@ -1,14 +1,14 @@
 //! Filters (`value|name`) and tests (`value is name`).
 
 use super::lexer::is_space;
-use super::machine::{Given, Machine};
+use super::machine::{CallArguments, Machine};
 use super::methods::{capitalized, lines, stripped};
 use super::python::{self, Json, Paid};
 use super::value::{Outcome, Value};
 use std::rc::Rc;
 
 impl Machine<'_> {
-    pub(super) fn filter(&self, name: &str, value: Value, given: Given) -> Outcome {
+    pub(super) fn filter(&self, name: &str, value: Value, arguments: CallArguments) -> Outcome {
         if self.budget.strict
             && !matches!(name, "default" | "d")
             && let Value::Undefined(what) = &value
@@ -17,7 +17,7 @@ impl Machine<'_> {
         }
         match name {
             "default" | "d" => {
-                let [default, boolean] = given.bind(name, ["default_value", "boolean"])?;
+                let [default, boolean] = arguments.bind(name, ["default_value", "boolean"])?;
                 let replaces = value.is_undefined() || (is_set(boolean.as_ref()) && !value.is_true());
                 Ok(if replaces { default.unwrap_or_else(|| Value::text("")) } else { value })
             }
@@ -26,15 +26,15 @@ impl Machine<'_> {
                 (None, Some(number)) => Ok(Value::Float(number.abs())),
                 _ => Err(format!("`abs` of a {}", value.kind())),
             },
-            "int" => integer(&value, given),
+            "int" => integer(&value, arguments),
             "float" => {
-                let [default] = given.bind(name, ["default"])?;
+                let [default] = arguments.bind(name, ["default"])?;
                 let number = value.as_float().or_else(|| value.as_text().and_then(python::float_of));
                 Ok(number.map_or_else(|| default.unwrap_or(Value::Float(0.0)), Value::Float))
             }
-            "round" => rounded(&value, given),
+            "round" => rounded(&value, arguments),
             "attr" => {
-                let [attribute] = given.bind(name, ["name"])?;
+                let [attribute] = arguments.bind(name, ["name"])?;
                 match (attribute, &value) {
                     (Some(Value::Text(attribute)), Value::Dict(_)) => Ok(super::methods::known(&value, &attribute)?
                         .map_or_else(
@@ -45,12 +45,12 @@ impl Machine<'_> {
                     _ => Err("`attr` takes a name".to_string()),
                 }
             }
-            _ => self.text_filter(name, &value, given),
+            _ => self.text_filter(name, &value, arguments),
         }
     }
 
     /// What makes a text of a value.
-    fn text_filter(&self, name: &str, value: &Value, given: Given) -> Outcome {
+    fn text_filter(&self, name: &str, value: &Value, arguments: CallArguments) -> Outcome {
         let budget = &self.budget;
         let text = |value: &Value| python::str_of(value, budget);
         let made = |text: &str| Ok(Value::text(text));
@@ -61,7 +61,7 @@ impl Machine<'_> {
             "capitalize" => made(&capitalized(&text(value)?)),
             "title" => made(&titled(&text(value)?)),
             "trim" => {
-                let [chars] = given.bind(name, ["chars"])?;
+                let [chars] = arguments.bind(name, ["chars"])?;
                 let chars =
                     chars.filter(|chars| !matches!(chars, Value::None)).map(|chars| text(&chars)).transpose()?;
                 let whole = text(value)?;
@@ -69,22 +69,23 @@ impl Machine<'_> {
                 made(stripped(&whole, "strip", chars.as_deref()))
             }
             "replace" => {
-                let [old, new, count] = given.bind(name, ["old", "new", "count"])?;
+                let [old, new, count] = arguments.bind(name, ["old", "new", "count"])?;
                 let (Some(old), Some(new)) = (old, new) else { return Err("`replace` takes two texts".to_string()) };
                 let count = count.and_then(|count| count.as_integer()).unwrap_or(-1);
                 made(&self.replaced(&text(value)?, &text(&old)?, &text(&new)?, count)?)
             }
             "center" => {
-                let [width] = given.bind(name, ["width"])?;
+                let [width] = arguments.bind(name, ["width"])?;
                 let width = width.map_or(Some(80), |width| width.as_integer()).ok_or("a width is a whole number")?;
                 made(&self.justified(&text(value)?, "center", width, " ")?)
             }
-            "indent" => self.indented(&text(value)?, given),
+            "indent" => self.indented(&text(value)?, arguments),
             "format" => {
-                let values = if given.named.is_empty() {
-                    Value::tuple(given.plain)?
+                let values = if arguments.named.is_empty() {
+                    Value::tuple(arguments.positional)?
                 } else {
-                    let entries = given.named.into_iter().map(|(name, value)| (Value::text(&name), value)).collect();
+                    let entries =
+                        arguments.named.into_iter().map(|(name, value)| (Value::text(&name), value)).collect();
                     Value::Dict(Rc::new(super::value::Dict::new(entries, budget)?))
                 };
                 made(&python::percent(&text(value)?, &values, budget)?)
@@ -94,13 +95,13 @@ impl Machine<'_> {
                 let words = whole.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty());
                 Ok(Value::Integer(words.count() as i128))
             }
-            "tojson" => self.to_json(value, given),
-            _ => self.sequence_filter(name, value, given),
+            "tojson" => self.to_json(value, arguments),
+            _ => self.sequence_filter(name, value, arguments),
         }
     }
 
     /// What looks at a sequence as a whole.
-    fn sequence_filter(&self, name: &str, value: &Value, given: Given) -> Outcome {
+    fn sequence_filter(&self, name: &str, value: &Value, arguments: CallArguments) -> Outcome {
         let budget = &self.budget;
         match name {
             "length" | "count" => Ok(Value::Integer(value.length(budget)? as i128)),
@@ -129,16 +130,16 @@ impl Machine<'_> {
                     Value::iterator(items)
                 }
             },
-            _ => self.items_filter(name, value, given),
+            _ => self.items_filter(name, value, arguments),
         }
     }
 
     /// What looks at each item of a sequence.
-    fn items_filter(&self, name: &str, value: &Value, given: Given) -> Outcome {
+    fn items_filter(&self, name: &str, value: &Value, arguments: CallArguments) -> Outcome {
         let budget = &self.budget;
         match name {
             "join" => {
-                let [separator, attribute] = given.bind(name, ["d", "attribute"])?;
+                let [separator, attribute] = arguments.bind(name, ["d", "attribute"])?;
                 let separator = separator.map_or(Ok("".into()), |separator| python::str_of(&separator, budget))?;
                 let path = path(attribute.as_ref())?;
                 let mut out = Paid::new(budget);
@@ -149,7 +150,7 @@ impl Machine<'_> {
                 Ok(Value::text(&out.text))
             }
             "dictsort" => {
-                let [case_sensitive, by, reverse] = given.bind(name, ["case_sensitive", "by", "reverse"])?;
+                let [case_sensitive, by, reverse] = arguments.bind(name, ["case_sensitive", "by", "reverse"])?;
                 let Value::Dict(dict) = value else { return Err(format!("`dictsort` of a {}", value.kind())) };
                 let by = by.as_ref().and_then(Value::as_text).unwrap_or("key");
                 let place = usize::from(by == "value");
@@ -158,18 +159,18 @@ impl Machine<'_> {
             }
             "sort" => {
                 let [reverse, case_sensitive, attribute] =
-                    given.bind(name, ["reverse", "case_sensitive", "attribute"])?;
+                    arguments.bind(name, ["reverse", "case_sensitive", "attribute"])?;
                 let path = path(attribute.as_ref())?;
                 self.sorted(value.items(budget)?, &path, case_sensitive.as_ref(), reverse.as_ref())
             }
             "min" | "max" | "unique" => {
-                let [case_sensitive, attribute] = given.bind(name, ["case_sensitive", "attribute"])?;
+                let [case_sensitive, attribute] = arguments.bind(name, ["case_sensitive", "attribute"])?;
                 let path = path(attribute.as_ref())?;
                 let folds = !is_set(case_sensitive.as_ref());
                 self.chosen(name, value.items(budget)?, &path, folds)
             }
             "sum" => {
-                let [attribute, start] = given.bind(name, ["attribute", "start"])?;
+                let [attribute, start] = arguments.bind(name, ["attribute", "start"])?;
                 let path = path(attribute.as_ref())?;
                 let mut sum = start.unwrap_or(Value::Integer(0));
                 for item in value.items(budget)? {
@@ -178,24 +179,24 @@ impl Machine<'_> {
                 }
                 Ok(sum)
             }
-            "groupby" => self.grouped(value, given),
+            "groupby" => self.grouped(value, arguments),
             "batch" | "slice" => {
-                let [count, fill] = given.bind(name, ["count", "fill_with"])?;
+                let [count, fill] = arguments.bind(name, ["count", "fill_with"])?;
                 let count = count.and_then(|count| count.as_integer()).and_then(|count| usize::try_from(count).ok());
                 let count =
                     count.filter(|count| *count > 0).ok_or_else(|| format!("`{name}` takes a number above 0"))?;
                 let fill = fill.filter(|fill| !matches!(fill, Value::None));
                 self.parts(name == "batch", value.items(budget)?, count, fill)
             }
-            "map" => self.mapped(value, given),
-            "select" | "reject" | "selectattr" | "rejectattr" => self.selected(name, value, given),
+            "map" => self.mapped(value, arguments),
+            "select" | "reject" | "selectattr" | "rejectattr" => self.selected(name, value, arguments),
             _ => Err(format!("the filter `{name}` is not known here")),
         }
     }
 
-    fn to_json(&self, value: &Value, given: Given) -> Outcome {
+    fn to_json(&self, value: &Value, arguments: CallArguments) -> Outcome {
         let [ascii, indent, separators, sorted] =
-            given.bind("tojson", ["ensure_ascii", "indent", "separators", "sort_keys"])?;
+            arguments.bind("tojson", ["ensure_ascii", "indent", "separators", "sort_keys"])?;
         let indent = match indent {
             None | Some(Value::None) => None,
             Some(Value::Text(text)) => Some(text.to_string()),
@@ -217,8 +218,8 @@ impl Machine<'_> {
         Ok(Value::text(&python::json_of(value, &settings, &self.budget)?))
     }
 
-    fn indented(&self, text: &str, given: Given) -> Outcome {
-        let [width, first, blank] = given.bind("indent", ["width", "first", "blank"])?;
+    fn indented(&self, text: &str, arguments: CallArguments) -> Outcome {
+        let [width, first, blank] = arguments.bind("indent", ["width", "first", "blank"])?;
         let mut space = Paid::new(&self.budget);
         match width {
             Some(Value::Text(text)) => space.push(&text)?,
@@ -319,8 +320,9 @@ impl Machine<'_> {
         Ok(best.map_or_else(|| Value::Undefined("the least of nothing".into()), |(_, item)| item))
     }
 
-    fn grouped(&self, value: &Value, given: Given) -> Outcome {
-        let [attribute, default, case_sensitive] = given.bind("groupby", ["attribute", "default", "case_sensitive"])?;
+    fn grouped(&self, value: &Value, arguments: CallArguments) -> Outcome {
+        let [attribute, default, case_sensitive] =
+            arguments.bind("groupby", ["attribute", "default", "case_sensitive"])?;
         let path = path(attribute.as_ref())?;
         if default.is_some() {
             return Err("`groupby` with `default` is not known here".to_string());
@@ -369,37 +371,41 @@ impl Machine<'_> {
         Value::iterator(parts)
     }
 
-    /// The items that `map` and its like go through. What is false is nothing to them, even where it is no sequence.
+    /// The items that `map` and its like go through. What is false is nothing to them, even where it is not a sequence.
     fn worked_on(&self, value: &Value) -> Outcome<Vec<Value>> {
         if value.is_true() { value.items(&self.budget) } else { Ok(Vec::new()) }
     }
 
-    fn mapped(&self, value: &Value, mut given: Given) -> Outcome {
+    fn mapped(&self, value: &Value, mut arguments: CallArguments) -> Outcome {
         let items = self.worked_on(value)?;
-        let attribute = given.named.iter().position(|(name, _)| name == "attribute");
-        if let (true, Some(place)) = (given.plain.is_empty(), attribute) {
-            let path = path(Some(&given.named.remove(place).1))?;
-            let [default] = given.bind("map", ["default"])?;
+        let attribute = arguments.named.iter().position(|(name, _)| name == "attribute");
+        if let (true, Some(place)) = (arguments.positional.is_empty(), attribute) {
+            let path = path(Some(&arguments.named.remove(place).1))?;
+            let [default] = arguments.bind("map", ["default"])?;
             let default = default.filter(|default| !matches!(default, Value::None));
             let found = items.into_iter().map(|item| self.along(item, &path, default.as_ref()));
             return Value::iterator(found.collect::<Outcome<_>>()?);
         }
-        let name = first_name("map", &mut given)?;
+        let name = first_name("map", &mut arguments)?;
         let found = items.into_iter().map(|item| {
             self.budget.spend(16)?;
-            self.filter(&name, item, Given { plain: given.plain.clone(), named: given.named.clone() })
+            self.filter(
+                &name,
+                item,
+                CallArguments { positional: arguments.positional.clone(), named: arguments.named.clone() },
+            )
         });
         Value::iterator(found.collect::<Outcome<_>>()?)
     }
 
-    fn selected(&self, name: &str, value: &Value, mut given: Given) -> Outcome {
+    fn selected(&self, name: &str, value: &Value, mut arguments: CallArguments) -> Outcome {
         let path = if name.ends_with("attr") {
-            let attribute = if given.plain.is_empty() { None } else { Some(given.plain.remove(0)) };
+            let attribute = if arguments.positional.is_empty() { None } else { Some(arguments.positional.remove(0)) };
             path(attribute.as_ref())?
         } else {
             Vec::new()
         };
-        let test = if given.plain.is_empty() { None } else { Some(first_name(name, &mut given)?) };
+        let test = if arguments.positional.is_empty() { None } else { Some(first_name(name, &mut arguments)?) };
         let mut kept = Vec::new();
         for item in self.worked_on(value)? {
             self.budget.spend(16)?;
@@ -407,8 +413,9 @@ impl Machine<'_> {
             let is = match &test {
                 None => looked_at.is_true(),
                 Some(test) => {
-                    let given = Given { plain: given.plain.clone(), named: given.named.clone() };
-                    self.test(test, &looked_at, given)?
+                    let arguments =
+                        CallArguments { positional: arguments.positional.clone(), named: arguments.named.clone() };
+                    self.test(test, &looked_at, arguments)?
                 }
             };
             if is == name.starts_with("select") {
@@ -418,10 +425,10 @@ impl Machine<'_> {
         Value::iterator(kept)
     }
 
-    pub(super) fn test(&self, name: &str, value: &Value, given: Given) -> Outcome<bool> {
+    pub(super) fn test(&self, name: &str, value: &Value, arguments: CallArguments) -> Outcome<bool> {
         let budget = &self.budget;
-        let argument = |given: Given| -> Outcome<Value> {
-            let [other] = given.bind(name, ["other"])?;
+        let argument = |arguments: CallArguments| -> Outcome<Value> {
+            let [other] = arguments.bind(name, ["other"])?;
             other.ok_or_else(|| format!("the test `{name}` takes a value"))
         };
         Ok(match name {
@@ -466,18 +473,20 @@ impl Machine<'_> {
                 rest.equals(&Value::Integer(i128::from(name == "odd")), budget)?
             }
             "divisibleby" => {
-                let rest = self.arithmetic("%", value, &argument(given)?)?;
+                let rest = self.arithmetic("%", value, &argument(arguments)?)?;
                 rest.equals(&Value::Integer(0), budget)?
             }
-            "eq" | "==" | "equalto" => value.equals(&argument(given)?, budget)?,
-            "ne" | "!=" => !value.equals(&argument(given)?, budget)?,
-            "lt" | "<" | "lessthan" => value.order(&argument(given)?, budget)? == Some(std::cmp::Ordering::Less),
-            "gt" | ">" | "greaterthan" => value.order(&argument(given)?, budget)? == Some(std::cmp::Ordering::Greater),
-            "le" | "<=" => value.order(&argument(given)?, budget)?.is_some_and(std::cmp::Ordering::is_le),
-            "ge" | ">=" => value.order(&argument(given)?, budget)?.is_some_and(std::cmp::Ordering::is_ge),
-            "in" => argument(given)?.contains(value, budget)?,
+            "eq" | "==" | "equalto" => value.equals(&argument(arguments)?, budget)?,
+            "ne" | "!=" => !value.equals(&argument(arguments)?, budget)?,
+            "lt" | "<" | "lessthan" => value.order(&argument(arguments)?, budget)? == Some(std::cmp::Ordering::Less),
+            "gt" | ">" | "greaterthan" => {
+                value.order(&argument(arguments)?, budget)? == Some(std::cmp::Ordering::Greater)
+            }
+            "le" | "<=" => value.order(&argument(arguments)?, budget)?.is_some_and(std::cmp::Ordering::is_le),
+            "ge" | ">=" => value.order(&argument(arguments)?, budget)?.is_some_and(std::cmp::Ordering::is_ge),
+            "in" => argument(arguments)?.contains(value, budget)?,
             "sameas" => {
-                let other = argument(given)?;
+                let other = argument(arguments)?;
                 let is_object = value.sequence().is_some() || matches!(value, Value::Dict(_) | Value::Text(_));
                 if is_object {
                     return Err("the test `sameas` of texts, lists and dictionaries is not known here".to_string());
@@ -490,11 +499,11 @@ impl Machine<'_> {
 }
 
 /// The name of a filter or a test, which comes before its arguments.
-fn first_name(what: &str, given: &mut Given) -> Outcome<Rc<str>> {
-    match given.plain.first() {
+fn first_name(what: &str, arguments: &mut CallArguments) -> Outcome<Rc<str>> {
+    match arguments.positional.first() {
         Some(Value::Text(name)) => {
             let name = name.clone();
-            given.plain.remove(0);
+            arguments.positional.remove(0);
             Ok(name)
         }
         _ => Err(format!("`{what}` takes a name")),
@@ -536,8 +545,8 @@ fn titled(text: &str) -> String {
     out
 }
 
-fn integer(value: &Value, given: Given) -> Outcome {
-    let [default, base] = given.bind("int", ["default", "base"])?;
+fn integer(value: &Value, arguments: CallArguments) -> Outcome {
+    let [default, base] = arguments.bind("int", ["default", "base"])?;
     let base = base.map_or(Some(10), |base| base.as_integer()).and_then(|base| u32::try_from(base).ok());
     let base = base.filter(|base| (2..=36).contains(base)).ok_or("a base lies between 2 and 36")?;
     let whole = |number: f64| (number.is_finite() && number.abs() < 1e30).then_some(number.trunc() as i128);
@@ -549,8 +558,8 @@ fn integer(value: &Value, given: Given) -> Outcome {
     Ok(number.map_or_else(|| default.unwrap_or(Value::Integer(0)), Value::Integer))
 }
 
-fn rounded(value: &Value, given: Given) -> Outcome {
-    let [precision, method] = given.bind("round", ["precision", "method"])?;
+fn rounded(value: &Value, arguments: CallArguments) -> Outcome {
+    let [precision, method] = arguments.bind("round", ["precision", "method"])?;
     let precision = precision.map_or(Some(0), |precision| precision.as_integer());
     let precision =
         precision.filter(|precision| (0..=300).contains(precision)).ok_or("a precision from 0 to 300")? as usize;

@@ -72,19 +72,19 @@ pub(in crate::data) struct LoopState {
 
 /// Arguments of a call.
 #[derive(Default)]
-pub(super) struct Given {
-    pub(super) plain: Vec<Value>,
+pub(super) struct CallArguments {
+    pub(super) positional: Vec<Value>,
     pub(super) named: Vec<(String, Value)>,
 }
 
-impl Given {
+impl CallArguments {
     /// The arguments in the order of these names.
     pub(super) fn bind<const N: usize>(self, what: &str, names: [&str; N]) -> Outcome<[Option<Value>; N]> {
         let mut bound = [const { None }; N];
-        if self.plain.len() > N {
+        if self.positional.len() > N {
             return Err(format!("`{what}` takes at most {N} arguments"));
         }
-        for (place, value) in self.plain.into_iter().enumerate() {
+        for (place, value) in self.positional.into_iter().enumerate() {
             bound[place] = Some(value);
         }
         for (name, value) in self.named {
@@ -134,12 +134,12 @@ impl<'n> Machine<'n> {
         for name in FUNCTIONS {
             functions.set(name, Value::Function(name));
         }
-        let given = Scope::within(&Rc::new(functions));
+        let arguments = Scope::within(&Rc::new(functions));
         for (name, value) in variables {
-            given.set(&name, value);
+            arguments.set(&name, value);
         }
         let mut out = String::new();
-        self.all(statements, &Scope::within(&given), &mut out)?;
+        self.all(statements, &Scope::within(&arguments), &mut out)?;
         if out.len() > MAX_TEXT {
             let text = format!("it makes a text of {} bytes; {MAX_TEXT} are the most", out.len());
             return Err(Fault { line: None, text });
@@ -217,10 +217,10 @@ impl<'n> Machine<'n> {
                 let Some((last, before)) = links.split_last() else { return Ok(Flow::Next) };
                 let (line, Link::Call(arguments)) = last else { return Ok(Flow::Next) };
                 let called = self.links(self.value(first, scope)?, before, scope)?;
-                let mut given = self.given(*line, arguments, scope)?;
+                let mut arguments = self.arguments(*line, arguments, scope)?;
                 let caller = Macro { signature: signature.clone(), scope: Rc::downgrade(scope) };
-                given.named.push(("caller".to_string(), Value::Macro(Rc::new(caller))));
-                let value = self.call(*line, called, given)?;
+                arguments.named.push(("caller".to_string(), Value::Macro(Rc::new(caller))));
+                let value = self.call(*line, called, arguments)?;
                 out.push_str(&at(*line, python::str_of(&value, &self.budget))?);
             }
             Statement::Filter(filters, body) => {
@@ -307,7 +307,7 @@ impl<'n> Machine<'n> {
                 Some(Value::Namespace(dict)) => {
                     dict.borrow_mut().set(Value::text(attribute), value, &self.budget)?;
                 }
-                _ => return Err(format!("`{name}` is no namespace, so `{name}.{attribute}` cannot be set")),
+                _ => return Err(format!("`{name}` is not a namespace, so `{name}.{attribute}` cannot be set")),
             },
             Target::Several(targets) => {
                 let values = value.items(&self.budget)?;
@@ -472,16 +472,16 @@ impl<'n> Machine<'n> {
                     at(line, self.slice(&value, bounds))
                 }
                 Link::Call(arguments) => {
-                    let given = self.given(line, arguments, scope)?;
-                    self.call(line, value.clone(), given)
+                    let arguments = self.arguments(line, arguments, scope)?;
+                    self.call(line, value.clone(), arguments)
                 }
                 Link::Filter(name, arguments) => {
-                    let given = self.given(line, arguments, scope)?;
-                    at(line, self.filter(name, value.clone(), given))
+                    let arguments = self.arguments(line, arguments, scope)?;
+                    at(line, self.filter(name, value.clone(), arguments))
                 }
                 Link::Test { name, arguments, negated } => {
-                    let given = self.given(line, arguments, scope)?;
-                    let found = at(line, self.test(name, &value, given))?;
+                    let arguments = self.arguments(line, arguments, scope)?;
+                    let found = at(line, self.test(name, &value, arguments))?;
                     Ok(Value::Bool(found != *negated))
                 }
             })?;
@@ -489,11 +489,11 @@ impl<'n> Machine<'n> {
         Ok(value)
     }
 
-    fn given(&self, line: usize, arguments: &Arguments, scope: &Rc<Scope>) -> Result<Given> {
-        let mut given = Given { plain: self.values(&arguments.plain, scope)?, named: Vec::new() };
+    fn arguments(&self, line: usize, arguments: &Arguments, scope: &Rc<Scope>) -> Result<CallArguments> {
+        let mut given = CallArguments { positional: self.values(&arguments.plain, scope)?, named: Vec::new() };
         if let Some(spread) = &arguments.spread {
             let values = self.value(spread, scope)?;
-            given.plain.extend(at(line, values.items(&self.budget))?);
+            given.positional.extend(at(line, values.items(&self.budget))?);
         }
         for (name, value) in &arguments.named {
             given.named.push((name.clone(), self.value(value, scope)?));
@@ -510,17 +510,17 @@ impl<'n> Machine<'n> {
         Ok(given)
     }
 
-    fn call(&self, line: usize, called: Value, given: Given) -> Result<Value> {
+    fn call(&self, line: usize, called: Value, arguments: CallArguments) -> Result<Value> {
         match called {
-            Value::Macro(made) => self.call_macro(line, &made, given),
-            Value::Method(method) => at(line, self.method(&method.0, method.1, given)),
-            Value::Function(name) => at(line, self.function(name, given)),
+            Value::Macro(made) => self.call_macro(line, &made, arguments),
+            Value::Method(method) => at(line, self.method(&method.0, method.1, arguments)),
+            Value::Function(name) => at(line, self.function(name, arguments)),
             Value::Joiner(joiner) => {
                 let used = joiner.1.replace(true);
                 Ok(if used { Value::Text(joiner.0.clone()) } else { Value::text("") })
             }
             Value::Loop(state) => {
-                let [items] = at(line, given.bind("loop", ["items"]))?;
+                let [items] = at(line, arguments.bind("loop", ["items"]))?;
                 let (Some(scope), true) = (state.scope.upgrade(), state.body.recursive) else {
                     let text = "`loop(..)` stands outside of a loop that is `recursive`".to_string();
                     return Err(Fault { line: Some(line), text });
@@ -535,7 +535,7 @@ impl<'n> Machine<'n> {
         }
     }
 
-    fn call_macro(&self, line: usize, made: &Macro, mut given: Given) -> Result<Value> {
+    fn call_macro(&self, line: usize, made: &Macro, mut arguments: CallArguments) -> Result<Value> {
         let signature = &*made.signature;
         let fault = |text: String| Fault { line: Some(line), text };
         let around = made.scope.upgrade();
@@ -543,16 +543,16 @@ impl<'n> Machine<'n> {
         let scope = Scope::within(&around);
         let is_caller = |(name, _): &(String, Value)| name == "caller";
         if !signature.parameters.iter().any(|(name, _)| name == "caller") {
-            let caller = given.named.iter().position(is_caller).map(|place| given.named.remove(place).1);
+            let caller = arguments.named.iter().position(is_caller).map(|place| arguments.named.remove(place).1);
             scope.set("caller", caller.unwrap_or_else(|| Value::Undefined("caller".into())));
         }
-        let mut plain = given.plain.into_iter();
+        let mut positional = arguments.positional.into_iter();
         for (name, default) in &signature.parameters {
-            let named = given.named.iter().position(|(given, _)| given == name);
-            let value = match (plain.next(), named) {
+            let named = arguments.named.iter().position(|(given, _)| given == name);
+            let value = match (positional.next(), named) {
                 (Some(_), Some(_)) => return Err(fault(format!("the argument `{name}` is there twice"))),
                 (Some(value), None) => value,
-                (None, Some(place)) => given.named.remove(place).1,
+                (None, Some(place)) => arguments.named.remove(place).1,
                 (None, None) => match default {
                     Some(default) => self.value(default, &scope)?,
                     None => Value::Undefined(name.as_str().into()),
@@ -560,8 +560,8 @@ impl<'n> Machine<'n> {
             };
             scope.set(name, value);
         }
-        let rest = at(line, Value::tuple(plain.collect()))?;
-        let named = given.named.into_iter().map(|(name, value)| (Value::text(&name), value)).collect();
+        let rest = at(line, Value::tuple(positional.collect()))?;
+        let named = arguments.named.into_iter().map(|(name, value)| (Value::text(&name), value)).collect();
         let named = at(line, Dict::new(named, &self.budget))?;
         scope.set("varargs", rest);
         scope.set("kwargs", Value::Dict(Rc::new(named)));
@@ -569,10 +569,10 @@ impl<'n> Machine<'n> {
         Ok(Value::text(&text))
     }
 
-    fn function(&self, name: &str, given: Given) -> Outcome {
+    fn function(&self, name: &str, arguments: CallArguments) -> Outcome {
         match name {
             "range" => {
-                let numbers: Option<Vec<i128>> = given.plain.iter().map(Value::as_integer).collect();
+                let numbers: Option<Vec<i128>> = arguments.positional.iter().map(Value::as_integer).collect();
                 let (first, end, step) = match numbers.as_deref() {
                     Some([end]) => (0, *end, 1),
                     Some([first, end]) => (*first, *end, 1),
@@ -589,7 +589,7 @@ impl<'n> Machine<'n> {
             }
             "dict" | "namespace" => {
                 let mut dict = Dict::default();
-                for value in given.plain {
+                for value in arguments.positional {
                     match value {
                         Value::Dict(other) => {
                             for (key, value) in &other.entries {
@@ -607,7 +607,7 @@ impl<'n> Machine<'n> {
                         }
                     }
                 }
-                for (key, value) in given.named {
+                for (key, value) in arguments.named {
                     dict.set(Value::text(&key), value, &self.budget)?;
                 }
                 Ok(match name {
@@ -616,23 +616,23 @@ impl<'n> Machine<'n> {
                 })
             }
             "cycler" => {
-                if given.plain.is_empty() {
+                if arguments.positional.is_empty() {
                     return Err("`cycler` takes at least one value".to_string());
                 }
-                Ok(Value::Cycler(Rc::new((Items::new(given.plain)?, RefCell::new(0)))))
+                Ok(Value::Cycler(Rc::new((Items::new(arguments.positional)?, RefCell::new(0)))))
             }
             "joiner" => {
-                let [separator] = given.bind(name, ["sep"])?;
+                let [separator] = arguments.bind(name, ["sep"])?;
                 let separator = separator.map_or(Ok(", ".into()), |text| python::str_of(&text, &self.budget))?;
                 Ok(Value::Joiner(Rc::new((separator, RefCell::new(false)))))
             }
             "raise_exception" => {
-                let [message] = given.bind(name, ["message"])?;
+                let [message] = arguments.bind(name, ["message"])?;
                 let message = python::str_of(&message.unwrap_or(Value::None), &self.budget)?;
                 Err(message.chars().take(500).collect())
             }
             _ => {
-                let [format] = given.bind(name, ["format"])?;
+                let [format] = arguments.bind(name, ["format"])?;
                 let format = format.as_ref().and_then(Value::as_text).ok_or("`strftime_now` takes a format")?;
                 self.budget.spend(format.len() as u64)?;
                 if format.len() > 200 {
@@ -809,7 +809,7 @@ impl<'n> Machine<'n> {
             "/" => one / other,
             "//" => divided(one, other).0,
             "%" => divided(one, other).1,
-            _ if one < 0.0 && other.fract() != 0.0 => return Err("a power that is no real number".to_string()),
+            _ if one < 0.0 && other.fract() != 0.0 => return Err("a power that is not a real number".to_string()),
             _ => one.powf(other),
         }))
     }
@@ -863,17 +863,17 @@ impl LoopState {
     }
 
     /// `loop.cycle(..)` and `loop.changed(..)`.
-    pub(super) fn method(&self, name: &str, given: Given, budget: &Budget) -> Outcome {
+    pub(super) fn method(&self, name: &str, arguments: CallArguments, budget: &Budget) -> Outcome {
         if name == "cycle" {
-            let count = given.plain.len();
-            let chosen = if count == 0 { None } else { given.plain.into_iter().nth(self.index.get() % count) };
+            let count = arguments.positional.len();
+            let chosen = if count == 0 { None } else { arguments.positional.into_iter().nth(self.index.get() % count) };
             return chosen.ok_or("`loop.cycle` takes at least one value".to_string());
         }
         let mut last = self.changed.borrow_mut();
         let is_same = match &*last {
-            Some(values) if values.len() == given.plain.len() => {
+            Some(values) if values.len() == arguments.positional.len() => {
                 let mut same = true;
-                for (one, other) in values.iter().zip(&given.plain) {
+                for (one, other) in values.iter().zip(&arguments.positional) {
                     same = same && one.equals(other, budget)?;
                 }
                 same
@@ -881,7 +881,7 @@ impl LoopState {
             _ => false,
         };
         // Kept as a list, so that a namespace cannot hold on to its own loop.
-        let Items { items, .. } = Items::new(given.plain)?;
+        let Items { items, .. } = Items::new(arguments.positional)?;
         *last = Some(items);
         Ok(Value::Bool(!is_same))
     }

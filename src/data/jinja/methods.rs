@@ -1,7 +1,7 @@
 //! Methods of Python's values, as far as they change nothing.
 
 use super::lexer::is_space;
-use super::machine::{Given, Machine};
+use super::machine::{CallArguments, Machine};
 use super::python::{self, Paid};
 use super::value::{Items, Outcome, Value};
 use std::rc::Rc;
@@ -99,16 +99,16 @@ pub(super) fn known(value: &Value, name: &str) -> Outcome<Option<&'static str>> 
 }
 
 impl Machine<'_> {
-    pub(super) fn method(&self, value: &Value, name: &'static str, given: Given) -> Outcome {
+    pub(super) fn method(&self, value: &Value, name: &'static str, arguments: CallArguments) -> Outcome {
         match value {
-            Value::Text(text) => self.text_method(text, name, given),
+            Value::Text(text) => self.text_method(text, name, arguments),
             Value::Dict(dict) => {
                 let list = |values: Vec<Value>, kind| -> Outcome {
                     Ok(Value::View(kind, Rc::new(Items::new(self.made(values)?)?)))
                 };
                 match name {
                     "get" => {
-                        let [key, default] = given.bind(name, ["key", "default"])?;
+                        let [key, default] = arguments.bind(name, ["key", "default"])?;
                         let key = key.ok_or("`get` takes a key")?;
                         Ok(dict.get(&key, &self.budget)?.or(default).unwrap_or(Value::None))
                     }
@@ -118,7 +118,7 @@ impl Machine<'_> {
                     _ => Ok(value.clone()),
                 }
             }
-            Value::Loop(state) => state.method(name, given, &self.budget),
+            Value::Loop(state) => state.method(name, arguments, &self.budget),
             Value::Cycler(cycler) => {
                 let place = cycler.1.take();
                 *cycler.1.borrow_mut() = if name == "next" { (place + 1) % cycler.0.items.len() } else { 0 };
@@ -129,7 +129,7 @@ impl Machine<'_> {
                 if name == "copy" {
                     return Ok(value.clone());
                 }
-                let [wanted] = given.bind(name, ["value"])?;
+                let [wanted] = arguments.bind(name, ["value"])?;
                 let wanted = wanted.ok_or_else(|| format!("`{name}` takes a value"))?;
                 let mut places = Vec::new();
                 for (place, item) in items.iter().enumerate() {
@@ -151,7 +151,7 @@ impl Machine<'_> {
         entries.iter().map(|(key, value)| Value::tuple(vec![key.clone(), value.clone()])).collect()
     }
 
-    fn text_method(&self, text: &Rc<str>, name: &str, given: Given) -> Outcome {
+    fn text_method(&self, text: &Rc<str>, name: &str, arguments: CallArguments) -> Outcome {
         // What a method makes of a text is about as long, unless it says what it costs.
         self.budget.spend(2 * text.len() as u64)?;
         let made = |text: &str| Ok(Value::text(text));
@@ -175,7 +175,7 @@ impl Machine<'_> {
             "isalnum" => truth(of_letters(text, char::is_ascii_digit).ok_or_else(beyond_ascii)?),
             "isalpha" => truth(of_letters(text, |_| false).ok_or_else(beyond_ascii)?),
             "isascii" => truth(text.is_ascii()),
-            // One that is no digit is enough to say no.
+            // One that is not a digit is enough to say no.
             "isdecimal" | "isdigit" | "isnumeric" if text.is_ascii() || text.chars().any(|c| is_no_digit(c, name)) => {
                 truth(!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
             }
@@ -183,17 +183,17 @@ impl Machine<'_> {
             "isspace" => all(is_space),
             "islower" => cased(char::is_lowercase, char::is_uppercase),
             "isupper" => cased(char::is_uppercase, char::is_lowercase),
-            _ => self.parting_method(text, name, given),
+            _ => self.parting_method(text, name, arguments),
         }
     }
 
     /// Methods that take a text apart, or put it together.
-    fn parting_method(&self, text: &Rc<str>, name: &str, given: Given) -> Outcome {
+    fn parting_method(&self, text: &Rc<str>, name: &str, arguments: CallArguments) -> Outcome {
         let made = |text: &str| Ok(Value::text(text));
         let wanted = |value: Option<&Value>| wanted(name, value);
         match name {
             "strip" | "lstrip" | "rstrip" => {
-                let [chars] = given.bind(name, ["chars"])?;
+                let [chars] = arguments.bind(name, ["chars"])?;
                 let chars = match chars {
                     None | Some(Value::None) => None,
                     other => Some(wanted(other.as_ref())?),
@@ -202,7 +202,7 @@ impl Machine<'_> {
                 made(stripped(text, name, chars.as_deref()))
             }
             "split" | "rsplit" => {
-                let [separator, most] = given.bind(name, ["sep", "maxsplit"])?;
+                let [separator, most] = arguments.bind(name, ["sep", "maxsplit"])?;
                 let most = most.and_then(|most| most.as_integer()).and_then(|most| usize::try_from(most).ok());
                 let parts: Vec<Value> = match separator {
                     None | Some(Value::None) => {
@@ -219,12 +219,12 @@ impl Machine<'_> {
                 Value::list(self.made(parts)?)
             }
             "splitlines" => {
-                let [keep] = given.bind(name, ["keepends"])?;
+                let [keep] = arguments.bind(name, ["keepends"])?;
                 let keep = keep.is_some_and(|keep| keep.is_true());
                 Value::list(self.made(lines(text, keep).into_iter().map(Value::text).collect())?)
             }
             "partition" | "rpartition" => {
-                let [separator] = given.bind(name, ["sep"])?;
+                let [separator] = arguments.bind(name, ["sep"])?;
                 let separator = wanted(separator.as_ref())?;
                 if separator.is_empty() {
                     return Err(format!("`{name}` by an empty text"));
@@ -238,13 +238,13 @@ impl Machine<'_> {
                 Value::tuple(parts.into_iter().map(Value::text).collect())
             }
             "removeprefix" | "removesuffix" => {
-                let [affix] = given.bind(name, ["affix"])?;
+                let [affix] = arguments.bind(name, ["affix"])?;
                 let affix = wanted(affix.as_ref())?;
                 let rest = if name == "removeprefix" { text.strip_prefix(&*affix) } else { text.strip_suffix(&*affix) };
                 made(rest.unwrap_or(text))
             }
             "join" => {
-                let [items] = given.bind(name, ["items"])?;
+                let [items] = arguments.bind(name, ["items"])?;
                 let mut out = Paid::new(&self.budget);
                 for (place, item) in items.unwrap_or(Value::None).items(&self.budget)?.iter().enumerate() {
                     out.push(if place > 0 { text } else { "" })?;
@@ -252,18 +252,18 @@ impl Machine<'_> {
                 }
                 made(&out.text)
             }
-            _ => self.searching_method(text, name, given),
+            _ => self.searching_method(text, name, arguments),
         }
     }
 
     /// Methods that look for a text in it, or fill it in.
-    fn searching_method(&self, text: &Rc<str>, name: &str, given: Given) -> Outcome {
+    fn searching_method(&self, text: &Rc<str>, name: &str, arguments: CallArguments) -> Outcome {
         let made = |text: &str| Ok(Value::text(text));
         let truth = |value: bool| Ok(Value::Bool(value));
         let wanted = |value: Option<&Value>| wanted(name, value);
         match name {
             "startswith" | "endswith" => {
-                let [prefix, start, end] = given.bind(name, ["prefix", "start", "end"])?;
+                let [prefix, start, end] = arguments.bind(name, ["prefix", "start", "end"])?;
                 let part = part(text, start.as_ref(), end.as_ref())?;
                 let is = |prefix: &Value| -> Outcome<bool> {
                     let prefix = prefix.as_text().ok_or_else(|| format!("`{name}` takes a text"))?;
@@ -283,13 +283,13 @@ impl Machine<'_> {
                 }
             }
             "replace" => {
-                let [old, new, count] = given.bind(name, ["old", "new", "count"])?;
+                let [old, new, count] = arguments.bind(name, ["old", "new", "count"])?;
                 let (old, new) = (wanted(old.as_ref())?, wanted(new.as_ref())?);
                 let count = count.and_then(|count| count.as_integer()).unwrap_or(-1);
                 made(&self.replaced(text, &old, &new, count)?)
             }
             "count" | "find" | "rfind" | "index" | "rindex" => {
-                let [wanted_text, start, end] = given.bind(name, ["sub", "start", "end"])?;
+                let [wanted_text, start, end] = arguments.bind(name, ["sub", "start", "end"])?;
                 let wanted = wanted(wanted_text.as_ref())?;
                 let found = part(text, start.as_ref(), end.as_ref())?;
                 if name == "count" {
@@ -307,7 +307,7 @@ impl Machine<'_> {
                 }
             }
             "center" | "ljust" | "rjust" | "zfill" => {
-                let [width, fill] = given.bind(name, ["width", "fillchar"])?;
+                let [width, fill] = arguments.bind(name, ["width", "fillchar"])?;
                 let width = width.and_then(|width| width.as_integer()).ok_or("a width is a whole number")?;
                 let fill = match fill {
                     None => " ".into(),
@@ -325,10 +325,10 @@ impl Machine<'_> {
                         field.parse::<usize>().ok()
                     };
                     let found = match place {
-                        Some(place) => given.plain.get(place).cloned(),
-                        None => given.named.iter().find(|(name, _)| name == field).map(|(_, value)| value.clone()),
+                        Some(place) => arguments.positional.get(place).cloned(),
+                        None => arguments.named.iter().find(|(name, _)| name == field).map(|(_, value)| value.clone()),
                     };
-                    found.ok_or_else(|| format!("`format`: nothing is given for `{{{field}}}`"))
+                    found.ok_or_else(|| format!("`format`: nothing is arguments for `{{{field}}}`"))
                 })?;
                 made(&formatted)
             }

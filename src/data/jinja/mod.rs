@@ -46,7 +46,7 @@ const MAX_TEXT: usize = 4 << 20;
 /// What is wrong with a template, and in which line.
 #[derive(Debug, PartialEq)]
 pub(super) struct Fault {
-    /// From 1; `None` where it is no line's.
+    /// From 1; `None` where it is not of a line.
     pub(super) line: Option<usize>,
     pub(super) text: String,
 }

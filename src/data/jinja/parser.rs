@@ -699,7 +699,7 @@ impl Parser {
             if self.is_name("is") {
                 return self.fault("syntax error: two tests in a row");
             }
-            // `x is defined if ...`: a word of the language is no value.
+            // `x is defined if ...`: a word of the language is not a value.
             let value = self.primary()?;
             let links = self.postfix()?;
             let value = if links.is_empty() { value } else { Self::made(line, Kind::Chain(value, links)) };

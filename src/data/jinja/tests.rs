@@ -129,7 +129,7 @@ fn a_hostile_template_comes_to_an_end() {
         assert!(rendered(&source, &serde_json::json!({}), false).is_err(), "{shown}");
         assert!(started.elapsed().as_secs() < 20, "{shown} took {:?}", started.elapsed());
     }
-    // Long chains are no nesting.
+    // Long chains are not nesting.
     assert_eq!(
         rendered("{{ 'a b'.split(' ', 18446744073709551615) }}", &serde_json::json!({}), false).unwrap(),
         "['a', 'b']"

@@ -26,7 +26,7 @@ pub struct AdamWConfig {
     pub learning_rate: f64,
     /// Steps over which it rises from 0 to its peak.
     pub warmup_steps: u64,
-    /// How it goes on afterwards.
+    /// How it changes afterwards.
     pub schedule: Schedule,
     /// Longest global gradient norm; longer gradients are scaled down.
     pub max_grad_norm: f64,

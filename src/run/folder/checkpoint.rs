@@ -35,7 +35,7 @@ impl RunDir {
     pub fn newest_checkpoint(&self) -> Result<(u64, PathBuf)> {
         let newest = self.checkpoint_steps()?.pop().ok_or_else(|| {
             Error::input(format!(
-                "the run has no checkpoint to go on from ({}); start it again with `orthant run {}`",
+                "the run has no checkpoint to continue from ({}); start it again with `orthant run {}`",
                 self.path().join("checkpoints").display(),
                 self.path().join("experiment.ron").display()
             ))
@@ -96,7 +96,7 @@ impl RunDir {
         if path.exists() { experiment::read(&path).map(Some) } else { Ok(None) }
     }
 
-    /// Makes `checkpoints/step_NNNNNN/`, its content written by `fill` into a temporary folder first. What a run that goes on from it
+    /// Makes `checkpoints/step_NNNNNN/`, its content written by `fill` into a temporary folder first. What a run that continues from it
     /// relies on, logs and records up to the step, is on the disk before it gets its name. Returns its path.
     pub fn write_checkpoint(
         &self,

@@ -16,7 +16,7 @@ use std::time::SystemTime;
 /// What the metrics of the run are.
 pub(super) const DECLARATIONS: &str = "metrics.json";
 
-/// Files that grow by lines while a run goes on.
+/// Files that grow by lines while a run continues.
 pub(super) const LOGS: [&str; 4] = ["metrics.jsonl", "evals.jsonl", "events.jsonl", "fidelity.jsonl"];
 
 /// A line of `fidelity.jsonl`: how well features stood in for parameter gradients in one step.
@@ -59,7 +59,7 @@ impl RunDir {
         let entries: Vec<Value> = match files::read_text(&path, SETTINGS_BYTES) {
             Ok(text) => match serde_json::from_str(&text) {
                 Ok(entries) => entries,
-                Err(error) => return (Vec::new(), fault(format!("it is no list of metrics: {error}"))),
+                Err(error) => return (Vec::new(), fault(format!("it is not a list of metrics: {error}"))),
             },
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return (Vec::new(), None),
             Err(error) => return (Vec::new(), fault(format!("it cannot be read: {error}"))),
@@ -252,6 +252,6 @@ mod tests {
 
         fs::write(&path, "{").unwrap();
         let (known, fault) = names(run.read_declarations());
-        assert!(known.is_empty() && fault.contains("it is no list of metrics"), "{fault}");
+        assert!(known.is_empty() && fault.contains("it is not a list of metrics"), "{fault}");
     }
 }

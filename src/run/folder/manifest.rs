@@ -34,7 +34,7 @@ pub struct Manifest {
     /// SHA-256 of everything else that it reads, by what it is: the base model's files, data, templates, suites, a sentence encoder.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, String>,
-    /// What was read before, where the run went on with something else.
+    /// What was read before, where the run continued with something else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaced: Vec<ReplacedInput>,
     /// What was read before, and is not or not so any more because the settings ask for something else.
@@ -87,7 +87,7 @@ pub enum RecordedState {
     Finished,
     /// An error ended it.
     Failed,
-    /// It ended on request. What a later version of the program may write counts as this: it does not train, and can be gone on with.
+    /// It ended on request. What a later version of the program may write counts as this: it does not train, and can be continued.
     #[serde(other)]
     Stopped,
 }

@@ -133,7 +133,7 @@ impl RunDir {
         for name in FOLDERS {
             let path = self.path.join(name);
             if fs::metadata(&path).is_ok_and(|found| !found.is_dir()) {
-                return refused(&path, "no folder", "the folder");
+                return refused(&path, "not a folder", "the folder");
             }
         }
         Ok(())
@@ -285,7 +285,7 @@ mod tests {
         let full = || std::io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
         let error = run.persist(|| Err::<(), _>(Error::io("appending", "metrics.jsonl")(full()))).unwrap_err();
         let text = error.to_string();
-        assert!(text.starts_with("appending failed: ") && text.contains("going on takes 1073741824 GiB"), "{text}");
+        assert!(text.starts_with("appending failed: ") && text.contains("continuing takes 1073741824 GiB"), "{text}");
         assert!(text.contains(" GiB more (metrics.jsonl)"), "{text}");
     }
 }

@@ -43,7 +43,7 @@ impl RunDir {
     /// is a copy of every log with damaged lines.
     pub fn rewind(&self, step: u64) -> Result<Rewound> {
         let mut rewound = Rewound::default();
-        // First, so that whoever goes on after a kill in the midst of this goes on from the same step.
+        // First, so that whoever continues after a kill in the midst of this continues from the same step.
         let sets_aside = self.rewind_checkpoints(step, &mut rewound)?;
         for name in LOGS {
             self.rewind_log(name, step, sets_aside, &mut rewound)?;

@@ -52,7 +52,7 @@ fn check_curriculum(experiment: &Experiment, task: &dyn Task) -> Result<()> {
     Err(Error::field("rollout.curriculum", problem))
 }
 
-/// Refuses names of the parts of a reward that are no names of metrics, or of other ones.
+/// Refuses names of the parts of a reward that are not names of metrics, or of other ones.
 fn check_reward_parts(task: &dyn Task) -> Result<()> {
     let parts = task.reward_parts();
     let is_plain = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');

@@ -85,7 +85,7 @@ impl Planned {
     }
 }
 
-/// The hash of the base model's weights in the precision that held until now, where the run is to go on in another one: weights are
+/// The hash of the base model's weights in the precision that held until now, where the run is to continue in another one: weights are
 /// rounded when they are read.
 fn hash_before(
     experiment: &Experiment,

@@ -91,7 +91,7 @@ struct Place {
     lock: FolderLock,
     /// What happened before the first step.
     events: Vec<Event>,
-    /// The manifest of a run that goes on.
+    /// The manifest of a run that continues.
     earlier: Option<Manifest>,
     /// What `experiment.ron` says.
     began: Experiment,
@@ -105,7 +105,7 @@ impl Place {
         Ok(Self { directory, lock, events, earlier: None, began: experiment.clone() })
     }
 
-    /// The folder of a run that goes on, taken back to its checkpoint; changed settings take effect on what that carries over.
+    /// The folder of a run that continues, taken back to its checkpoint; changed settings take effect on what that carries over.
     fn again(resumed: Resumed, settled: Settled, replaced: &[ReplacedInput], state: &mut TrainerState) -> Result<Self> {
         let rewound = resumed.directory.rewind(state.step)?;
         resumed.directory.make_folders()?;

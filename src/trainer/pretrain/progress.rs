@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
 
-/// What could not be saved, with what has to be freed, and how to go on.
+/// What could not be saved, with what has to be freed, and how to continue.
 pub(super) fn unsaved(error: Error, place: &Path, bytes: u64) -> Error {
     match error {
         Error::Io { doing, source, path } => {
