@@ -7,7 +7,7 @@ use crate::experiment::{self, Every, OptimizerConfig, Precision, Pretrain};
 use crate::files::{self, SETTINGS_BYTES, checksums, space, staging, staging::StagedFolder};
 use crate::kernels::Buffers;
 use crate::model::{
-    END_OF_TEXT, GradientSum, LanguageModel, Qwen3Config, ResponseBatch, TextTokenizer, data_type, micro_batches,
+    DecoderSpec, END_OF_TEXT, GradientSum, LanguageModel, ResponseBatch, TextTokenizer, data_type, micro_batches,
     open_device,
 };
 use crate::optim::{AdamW, AdamWSettings, Schedule};
@@ -68,7 +68,7 @@ fn train(config: &Pretrain) -> Result<()> {
     let suites = config.evaluations.iter().map(|evaluation| Suite::new(&evaluation.suite, &task, &tokenizer, None));
     let suites = suites.collect::<Result<Vec<_>>>()?;
     let end = tokenizer.token_id(END_OF_TEXT).ok_or_else(|| Error::failed("the tokenizer has no end-of-text token"))?;
-    let shape = Qwen3Config {
+    let shape = DecoderSpec {
         vocab_size: tokenizer.vocabulary(),
         hidden_size: config.model.hidden_size,
         intermediate_size: config.model.intermediate_size,
@@ -77,11 +77,9 @@ fn train(config: &Pretrain) -> Result<()> {
         num_key_value_heads: config.model.kv_heads,
         head_dim: config.model.head_dim,
         max_position_embeddings: config.model.positions,
-        rms_norm_eps: 1e-6,
-        rope_theta: 10_000.0,
-        rope_scaling: None,
         tie_word_embeddings: true,
         eos_token_ids: vec![end],
+        ..DecoderSpec::default()
     };
     shape.validate()?;
     check_positions(config, task.as_ref(), &suites, &tokenizer, end)?;
