@@ -4,15 +4,15 @@
 
 mod common;
 
-use common::{Workplace, checkpoint, json, tiny_model_with_head};
+use common::{Workplace, checkpoint, json, tiny_model_of};
 use orthant::model::{LanguageModel, ResponseBatch};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// A checkpoint after two steps of training.
-fn trained(place: &Workplace, tied: bool) -> PathBuf {
-    tiny_model_with_head(tied).write(&place.model()).unwrap();
+fn trained(place: &Workplace, family: &str, tied: bool) -> PathBuf {
+    tiny_model_of(family, tied).write(&place.model()).unwrap();
     let run = place.run_parity(&place.parity_experiment(2, "method: G2rl()"));
     run.folder.join("checkpoints/step_000002")
 }
@@ -82,7 +82,7 @@ fn expected_shapes(tied: bool) -> BTreeMap<String, Vec<u64>> {
 fn a_checkpoint_is_what_it_is_described_as_byte_by_byte() {
     for tied in [true, false] {
         let place = Workplace::new();
-        let folder = trained(&place, tied);
+        let folder = trained(&place, "qwen3", tied);
         let mut files: Vec<String> = std::fs::read_dir(&folder)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
@@ -207,9 +207,9 @@ fn transformers_reads_a_checkpoint_and_says_the_same() {
         "grüße, 你好 \u{1F600}\t'boxed' .",
         "Use<|endoftext|>x",
     ];
-    for tied in [true, false] {
+    for (family, tied) in [("qwen3", true), ("qwen3", false), ("qwen2", false), ("llama", true)] {
         let place = Workplace::new();
-        let folder = trained(&place, tied);
+        let folder = trained(&place, family, tied);
         let Some(answers) = ask_transformers(&folder, &texts) else { return };
         assert_eq!(answers.len(), texts.len());
         let model: LanguageModel = checkpoint(&folder.join("../.."), 2);
@@ -227,6 +227,6 @@ fn transformers_reads_a_checkpoint_and_says_the_same() {
                 assert!((found - expected).abs() < 1e-3, "{text:?}: {found} {expected}");
             }
         }
-        eprintln!("tied: {tied}, log-probabilities against Transformers: {largest:.1e}");
+        eprintln!("{family}, tied: {tied}, log-probabilities against Transformers: {largest:.1e}");
     }
 }

@@ -4,14 +4,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use orthant::model::{END_OF_TEXT, Qwen3Config, TextTokenizer};
+use orthant::model::{DecoderSpec, END_OF_TEXT, TextTokenizer};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-fn shape(tokenizer: &TextTokenizer) -> Qwen3Config {
-    Qwen3Config {
+fn shape(tokenizer: &TextTokenizer) -> DecoderSpec {
+    DecoderSpec {
         vocab_size: 151_936,
         hidden_size: 2048,
         intermediate_size: 6144,
@@ -20,11 +20,10 @@ fn shape(tokenizer: &TextTokenizer) -> Qwen3Config {
         num_key_value_heads: 8,
         head_dim: 128,
         max_position_embeddings: 32_768,
-        rms_norm_eps: 1e-6,
         rope_theta: 1_000_000.0,
-        rope_scaling: None,
         tie_word_embeddings: true,
         eos_token_ids: vec![tokenizer.token_id(END_OF_TEXT).unwrap()],
+        ..DecoderSpec::default()
     }
 }
 

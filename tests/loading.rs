@@ -137,8 +137,8 @@ fn what_is_wrong_with_a_folder_is_said_before_training_starts() {
     }
 
     let config = std::fs::read_to_string(path("config.json")).unwrap();
-    std::fs::write(path("config.json"), config.replace("qwen3", "llama").replace("Qwen3For", "LlamaFor")).unwrap();
-    refused(&place, &["\"llama\"", "qwen3", "config.json"]);
+    std::fs::write(path("config.json"), config.replace("qwen3", "gpt2").replace("Qwen3For", "GPT2For")).unwrap();
+    refused(&place, &["\"gpt2\"", "\"qwen3\", \"qwen2\", \"llama\"", "config.json"]);
 }
 
 /// Changes one field of a JSON file; the file may have a byte order mark from then on.

@@ -5,7 +5,7 @@
 mod common;
 
 use candle_core::{DType, Device, Tensor, Var};
-use common::{Workplace, checkpoint, json, largest_difference, tiny_model};
+use common::{Workplace, checkpoint, json, largest_difference, tiny_model, tiny_model_of};
 use orthant::experiment::{LoraConfig, LoraTarget, ModelSource};
 use orthant::model::{LanguageModel, LoraAdapter, ResponseBatch, TextTokenizer};
 use serde_json::json;
@@ -13,9 +13,12 @@ use std::path::{Path, PathBuf};
 
 const SETTINGS: &str = "adapter: Lora(rank: 4, alpha: 8.0), method: G2rl(), record: (checkpoint_every: 2)";
 
-/// A tiny model with an adapter whose B is not zero any more.
-fn adapted(targets: &[LoraTarget]) -> LanguageModel {
-    let base = tiny_model();
+/// Families, by the names of their types.
+const FAMILIES: [&str; 3] = ["qwen3", "qwen2", "llama"];
+
+/// A tiny model of a family with an adapter whose B is not zero any more.
+fn adapted(family: &str, targets: &[LoraTarget]) -> LanguageModel {
+    let base = tiny_model_of(family, true);
     let config = LoraConfig { rank: 3, alpha: 6.0, targets: targets.to_vec() };
     let source = ModelSource::Local(PathBuf::from("base"));
     let adapter = LoraAdapter::new(&config, source, &base.config, 7, DType::F32, &Device::Cpu).unwrap();
@@ -36,8 +39,13 @@ fn objective(model: &LanguageModel) -> Tensor {
 
 #[test]
 fn gradients_of_an_adapter_are_right_and_its_base_has_none() {
-    let model = adapted(&LoraTarget::ALL);
-    let store = objective(&model).backward().unwrap();
+    for family in FAMILIES {
+        gradients_are_right(&adapted(family, &LoraTarget::ALL));
+    }
+}
+
+fn gradients_are_right(model: &LanguageModel) {
+    let store = objective(model).backward().unwrap();
     for (name, variable) in model.weights.variables() {
         assert!(store.get(variable).is_none(), "{name} is frozen");
     }
@@ -50,7 +58,7 @@ fn gradients_of_an_adapter_are_right_and_its_base_has_none() {
             let mut values = start.clone();
             values[entry] += by;
             variable.set(&Tensor::from_vec(values, variable.dims(), &Device::Cpu).unwrap()).unwrap();
-            f64::from(objective(&model).to_scalar::<f32>().unwrap())
+            f64::from(objective(model).to_scalar::<f32>().unwrap())
         };
         let step = 4e-3;
         let slope = (nudged(step) - nudged(-step)) / f64::from(2.0 * step);
@@ -62,7 +70,11 @@ fn gradients_of_an_adapter_are_right_and_its_base_has_none() {
 
 #[test]
 fn a_new_adapter_changes_nothing_and_a_merged_one_says_the_same() {
-    let base = tiny_model();
+    FAMILIES.into_iter().for_each(a_new_adapter_changes_nothing_of);
+}
+
+fn a_new_adapter_changes_nothing_of(family: &str) {
+    let base = tiny_model_of(family, true);
     let plain = objective(&base).to_scalar::<f32>().unwrap();
     let source = ModelSource::Local(PathBuf::from("base"));
     let config = LoraConfig::default();
@@ -70,7 +82,7 @@ fn a_new_adapter_changes_nothing_and_a_merged_one_says_the_same() {
     let adapted_base = objective(&base.with_adapter(adapter).unwrap()).to_scalar::<f32>().unwrap();
     assert_eq!(adapted_base.to_bits(), plain.to_bits());
 
-    let model = adapted(&[LoraTarget::Q, LoraTarget::V, LoraTarget::Down]);
+    let model = adapted(family, &[LoraTarget::Q, LoraTarget::V, LoraTarget::Down]);
     let before = objective(&model).to_scalar::<f32>().unwrap();
     assert!((before - plain).abs() > 1e-2);
     let merged = model.merged().unwrap();
@@ -371,8 +383,13 @@ fn ask_python(base: &Path, adapter: Option<&Path>, text: &str) -> Option<Vec<f32
 
 #[test]
 fn peft_reads_an_adapter_and_transformers_its_export_and_both_say_the_same() {
+    FAMILIES.into_iter().for_each(peft_and_transformers_say_the_same_of);
+}
+
+fn peft_and_transformers_say_the_same_of(family: &str) {
     let text = "Use 1 2 12 to make 36\n12*(2+1)=36\n\\boxed{12*(2+1)}";
     let place = Workplace::new();
+    tiny_model_of(family, true).write(&place.model()).unwrap();
     let run = place.run_parity(&place.parity_experiment(2, SETTINGS));
     let folder = run.folder.join("checkpoints/step_000002");
     let out = place.path().join("merged");

@@ -6,7 +6,7 @@ mod common;
 
 use candle_core::{DType, Device};
 use common::{Workplace, largest_difference, tiny_model, tiny_model_with_head};
-use orthant::model::{LanguageModel, Qwen3Config, TextTokenizer};
+use orthant::model::{DecoderSpec, LanguageModel, TextTokenizer};
 use orthant::weights::Weights;
 use serde_json::Value;
 use std::path::Path;
@@ -81,7 +81,7 @@ fn what_was_chosen_stands_in_the_run_folder() {
 /// Writes a random model that is large enough for what a run needs to stand out from the program itself.
 fn write_model(folder: &Path, dtype: DType) {
     let tokenizer = TextTokenizer::bytes_and_words(&["Use", " to make ", "\\boxed{"]).unwrap();
-    let config = Qwen3Config {
+    let config = DecoderSpec {
         vocab_size: 8192,
         hidden_size: 512,
         intermediate_size: 1536,
@@ -90,11 +90,9 @@ fn write_model(folder: &Path, dtype: DType) {
         num_key_value_heads: 4,
         head_dim: 64,
         max_position_embeddings: 512,
-        rms_norm_eps: 1e-6,
-        rope_theta: 10_000.0,
-        rope_scaling: None,
         tie_word_embeddings: true,
         eos_token_ids: vec![8191],
+        ..DecoderSpec::default()
     };
     let weights = Weights::random(&config, 0.02, 1, dtype, &Device::Cpu).unwrap();
     LanguageModel::new(config, tokenizer, weights).unwrap().write(folder).unwrap();

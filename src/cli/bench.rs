@@ -25,7 +25,7 @@ use crate::experiment::{self, DeviceChoice, Experiment, MethodConfig, Precision}
 use crate::machine;
 use crate::methods::{G2rl, Grpo};
 use crate::metrics::{Metric, MetricRow};
-use crate::model::{LanguageModel, Qwen3Config, TextTokenizer, data_type, open_device};
+use crate::model::{DecoderSpec, LanguageModel, TextTokenizer, data_type, open_device};
 use crate::rng::{self, Domain};
 use crate::run::{RunSnapshot, RunState, TrainerCommand};
 use crate::stages::metrics;
@@ -102,7 +102,7 @@ fn parse_precision(text: &str) -> Result<Precision, String> {
 }
 
 impl BenchArguments {
-    fn shape(&self) -> Result<Qwen3Config> {
+    fn shape(&self) -> Result<DecoderSpec> {
         if !self.heads.is_multiple_of(self.kv_heads) {
             let (heads, kv_heads) = (self.heads, self.kv_heads);
             return Err(Error::input(format!(
@@ -115,7 +115,7 @@ impl BenchArguments {
                 self.head_dim
             )));
         }
-        Ok(Qwen3Config {
+        Ok(DecoderSpec {
             vocab_size: self.vocab,
             hidden_size: self.hidden,
             intermediate_size: self.intermediate,
@@ -124,17 +124,15 @@ impl BenchArguments {
             num_key_value_heads: self.kv_heads,
             head_dim: self.head_dim,
             max_position_embeddings: self.prompt_len + self.new_tokens,
-            rms_norm_eps: 1e-6,
-            rope_theta: 10_000.0,
-            rope_scaling: None,
             tie_word_embeddings: true,
             // A token that the model does not have: no response ends before its last token.
             eos_token_ids: vec![self.vocab as u32],
+            ..DecoderSpec::default()
         })
     }
 
     /// Refuses what cannot fit: weights, reference, gradients and moments of both runs, and one cache.
-    fn check_memory(&self, shape: &Qwen3Config) -> Result<()> {
+    fn check_memory(&self, shape: &DecoderSpec) -> Result<()> {
         let element = data_type(self.dtype).size_in_bytes();
         let weights = shape.parameter_count() as f64 * (2 * element + 12) as f64;
         let slots = (self.prompts * self.group) as f64 * (self.prompt_len + self.new_tokens) as f64;
@@ -152,7 +150,7 @@ impl BenchArguments {
         }
     }
 
-    fn start(&self, method: MethodConfig, shape: &Qwen3Config, folder: &TemporaryFolder) -> Result<Stepper> {
+    fn start(&self, method: MethodConfig, shape: &DecoderSpec, folder: &TemporaryFolder) -> Result<Stepper> {
         let mut experiment: Experiment = experiment::from_text(EXPERIMENT, "bench")?;
         experiment.device = self.device;
         experiment.precision = self.dtype;
@@ -328,7 +326,7 @@ struct Report {
 impl Report {
     fn new(
         arguments: &BenchArguments,
-        shape: &Qwen3Config,
+        shape: &DecoderSpec,
         pairs: &[(MetricRow, MetricRow)],
         peak_memory_mib: Option<f64>,
     ) -> Self {

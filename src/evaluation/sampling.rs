@@ -2,7 +2,7 @@
 
 use super::{Suite, majority_correct};
 use crate::error::Result;
-use crate::model::{LanguageModel, PromptRequest, Qwen3Config, Sampling, StreamKey};
+use crate::model::{DecoderSpec, LanguageModel, PromptRequest, Sampling, StreamKey};
 use crate::verify::Verdict;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -155,7 +155,7 @@ pub fn sample_suite(
 }
 
 /// Rows of `length` tokens whose keys and values, in `f32` at most, fit into [`CACHE_BYTES`].
-fn rows_at_a_time(config: &Qwen3Config, length: usize) -> usize {
+fn rows_at_a_time(config: &DecoderSpec, length: usize) -> usize {
     let of_token = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * size_of::<f32>();
     (CACHE_BYTES / (of_token * length).max(1)).clamp(1, MOST_ROWS)
 }

@@ -1,22 +1,27 @@
-//! A whole decoder layer of Qwen3 on the CPU in `f32`, forward and backward, without a graph.
+//! A whole decoder layer on the CPU in `f32`, forward and backward, without a graph.
 //!
-//! It computes what `model::qwen3::Layer` computes from single operations, which is its reference:
+//! It computes what `model::decoder::Layer` computes from single operations, which is its reference:
 //!
 //! ```text
-//! q, k, v = Wq n, Wk n, Wv n                 with n = norm(x)
+//! q, k, v = Wq n + bq, Wk n + bk, Wv n + bv     with n = norm(x)
 //! x1 = x + Wo attention(rope(norm(q)), rope(norm(k)), v)
-//! y = x1 + Wdown (silu(Wgate n1) * Wup n1)   with n1 = norm(x1)
+//! y = x1 + Wdown (silu(Wgate n1) * Wup n1)      with n1 = norm(x1)
 //! ```
 //!
-//! Between the matrix products every element is touched once: norms take in the residual sum, head norms and rotary
-//! embedding are one pass. Backward keeps what products made (q, k, v before their norms, the attention's output, x1, gate and up) and
-//! makes everything else again. Gradients by weights are added where they are summed; buffers are used again by the next layer.
+//! Biases and the norms of queries and keys are there where the layer has them.
+//!
+//! Between the matrix products every element is touched once: norms take in the residual sum, and
+//! head norms and rotary embedding are one pass. Backward keeps what the products made (q, k and v
+//! before their norms, the attention's output, x1, gate and up) and computes everything else again.
+//! Gradients with respect to weights are added where they are summed. Buffers are used again by the
+//! next layer.
 
 use super::attend::{self, Columns, Heads, Inputs};
 use super::buffers::Buffers;
+use super::layer_parts::LayerParts;
 use super::matmul::{View, matmul};
 use super::rms_norm::{ROWS, add_norm_backward, norm, norm_rows};
-use super::rotary::Rotary;
+use super::rotary::{self, Rotary};
 use super::segments::Segments;
 use super::simd;
 use super::swiglu::{activate, activate_backward};
@@ -25,49 +30,6 @@ use rayon::prelude::*;
 
 /// Elements per parallel task.
 const ELEMENTS: usize = 16_384;
-
-/// Something for each weight of a layer.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct LayerParts<T> {
-    pub(crate) input_norm: T,
-    pub(crate) q_proj: T,
-    pub(crate) k_proj: T,
-    pub(crate) v_proj: T,
-    pub(crate) q_norm: T,
-    pub(crate) k_norm: T,
-    pub(crate) o_proj: T,
-    pub(crate) post_norm: T,
-    pub(crate) gate_proj: T,
-    pub(crate) up_proj: T,
-    pub(crate) down_proj: T,
-}
-
-impl<T> LayerParts<T> {
-    /// In the order of [`Self::into_array`].
-    pub(crate) fn from_array(parts: [T; 11]) -> Self {
-        let [input_norm, q_proj, k_proj, v_proj, q_norm, k_norm, o_proj, post_norm, gate_proj, up_proj, down_proj] =
-            parts;
-        Self { input_norm, q_proj, k_proj, v_proj, q_norm, k_norm, o_proj, post_norm, gate_proj, up_proj, down_proj }
-    }
-
-    /// All parts, in the order of their declaration.
-    pub(crate) fn into_array(self) -> [T; 11] {
-        let Self {
-            input_norm,
-            q_proj,
-            k_proj,
-            v_proj,
-            q_norm,
-            k_norm,
-            o_proj,
-            post_norm,
-            gate_proj,
-            up_proj,
-            down_proj,
-        } = self;
-        [input_norm, q_proj, k_proj, v_proj, q_norm, k_norm, o_proj, post_norm, gate_proj, up_proj, down_proj]
-    }
-}
 
 /// What all layers share.
 #[derive(Clone, Copy)]
@@ -135,27 +97,33 @@ impl LayerShape<'_> {
     /// The layer's output for `x` (tokens, hidden), and what its backward pass needs.
     pub(crate) fn forward(&self, x: Vec<f32>, w: &LayerParts<&[f32]>, buffers: &mut Buffers) -> (Vec<f32>, Saved) {
         let mut normed = buffers.take(x.len());
-        norm(&mut normed, &x, w.input_norm, self.eps);
-        let q = self.linear(&normed, w.q_proj, buffers);
-        let k = self.linear(&normed, w.k_proj, buffers);
-        let v = self.linear(&normed, w.v_proj, buffers);
-        let (turned_q, turned_k) = (self.turn(&q, w.q_norm, buffers), self.turn(&k, w.k_norm, buffers));
+        norm(&mut normed, &x, w.attention_norm, self.eps);
+        let mut q = self.linear(&normed, w.q_proj, buffers);
+        let mut k = self.linear(&normed, w.k_proj, buffers);
+        let mut v = self.linear(&normed, w.v_proj, buffers);
+        for (y, bias) in [(&mut q, w.q_bias), (&mut k, w.k_bias), (&mut v, w.v_bias)] {
+            if let Some(bias) = bias {
+                add_bias(y, bias);
+            }
+        }
+
+        let (rotated_q, rotated_k) = (self.rotate(&q, w.q_norm, buffers), self.rotate(&k, w.k_norm, buffers));
         let mut attention = buffers.take(q.len());
-        attend::forward(&mut attention, self.inputs(&turned_q, &turned_k, &v), self.segments, buffers);
+        attend::forward(&mut attention, self.inputs(&rotated_q, &rotated_k, &v), self.segments, buffers);
         let mut x1 = self.linear(&attention, w.o_proj, buffers);
-        add_norm(&mut normed, &mut x1, &x, w.post_norm, self.eps);
+        add_norm(&mut normed, &mut x1, &x, w.mlp_norm, self.eps);
         let gate = self.linear(&normed, w.gate_proj, buffers);
         let up = self.linear(&normed, w.up_proj, buffers);
         let mut activated = buffers.take(gate.len());
         activate(&mut activated, &gate, &up);
         let mut y = self.linear(&activated, w.down_proj, buffers);
         add(&mut y, &x1);
-        buffers.give([normed, turned_q, turned_k, activated]);
+        buffers.give([normed, rotated_q, rotated_k, activated]);
         (y, Saved { x, q, k, v, attention, x1, gate, up })
     }
 
-    /// Turns the gradient by the output, `grad` (tokens, hidden), into that by the input, and adds the gradients by the weights
-    /// to `sums`.
+    /// Turns the gradient with respect to the output, `grad` (tokens, hidden), into the one with
+    /// respect to the input, and adds the gradients with respect to the weights to `sums`.
     pub(crate) fn backward(
         &self,
         grad: &mut [f32],
@@ -168,46 +136,52 @@ impl LayerShape<'_> {
         let (hidden, intermediate) = (self.hidden, self.intermediate);
         let (q_width, kv_width) = self.widths();
         let mut normed = buffers.take(x.len());
-        let mut by_normed = buffers.take(x.len());
+        let mut d_normed = buffers.take(x.len());
 
         // The MLP.
         let mut activated = buffers.take(gate.len());
         activate(&mut activated, &gate, &up);
         add_weight_gradient(&mut sums.down_proj, grad, &activated, hidden, intermediate);
-        // `activated` becomes the gradient by it, `gate` and `up` those by them.
+        // `activated`, `gate` and `up` become the gradients with respect to themselves.
         matmul(&mut activated, View::new(grad, hidden), View::new(w.down_proj, intermediate), false);
         activate_backward(&mut gate, &mut up, &activated);
-        norm(&mut normed, &x1, w.post_norm, self.eps);
+        norm(&mut normed, &x1, w.mlp_norm, self.eps);
         add_weight_gradient(&mut sums.gate_proj, &gate, &normed, intermediate, hidden);
         add_weight_gradient(&mut sums.up_proj, &up, &normed, intermediate, hidden);
-        matmul(&mut by_normed, View::new(&gate, intermediate), View::new(w.gate_proj, hidden), false);
-        matmul(&mut by_normed, View::new(&up, intermediate), View::new(w.up_proj, hidden), true);
-        add_norm_backward(grad, &by_normed, &x1, w.post_norm, &mut sums.post_norm, self.eps);
+        matmul(&mut d_normed, View::new(&gate, intermediate), View::new(w.gate_proj, hidden), false);
+        matmul(&mut d_normed, View::new(&up, intermediate), View::new(w.up_proj, hidden), true);
+        add_norm_backward(grad, &d_normed, &x1, w.mlp_norm, &mut sums.mlp_norm, self.eps);
         buffers.give([activated, gate, up, x1]);
 
         // The attention.
         add_weight_gradient(&mut sums.o_proj, grad, &attention, hidden, q_width);
-        let mut by_attention = attention;
-        matmul(&mut by_attention, View::new(grad, hidden), View::new(w.o_proj, q_width), false);
-        let (turned_q, turned_k) = (self.turn(&q, w.q_norm, buffers), self.turn(&k, w.k_norm, buffers));
+        let mut d_attention = attention;
+        matmul(&mut d_attention, View::new(grad, hidden), View::new(w.o_proj, q_width), false);
+        let (rotated_q, rotated_k) = (self.rotate(&q, w.q_norm, buffers), self.rotate(&k, w.k_norm, buffers));
         let (mut dq, mut dk, mut dv) = (buffers.take(q.len()), buffers.take(k.len()), buffers.take(v.len()));
-        let gradients = attend::backward(&by_attention, self.inputs(&turned_q, &turned_k, &v), self.segments, buffers);
+        let gradients = attend::backward(&d_attention, self.inputs(&rotated_q, &rotated_k, &v), self.segments, buffers);
         gradients.by_queries(&mut dq);
         gradients.by_keys(&mut dk);
         gradients.by_values(&mut dv);
         gradients.free(buffers);
-        self.turn_backward(&mut dq, &q, w.q_norm, &mut sums.q_norm);
-        self.turn_backward(&mut dk, &k, w.k_norm, &mut sums.k_norm);
-        norm(&mut normed, &x, w.input_norm, self.eps);
+        self.rotate_backward(&mut dq, &q, w.q_norm.zip(sums.q_norm.as_mut()));
+        self.rotate_backward(&mut dk, &k, w.k_norm.zip(sums.k_norm.as_mut()));
+        for (d, sum) in [(&dq, &mut sums.q_bias), (&dk, &mut sums.k_bias), (&dv, &mut sums.v_bias)] {
+            if let Some(sum) = sum {
+                add_column_sums(sum, d);
+            }
+        }
+
+        norm(&mut normed, &x, w.attention_norm, self.eps);
         let parts = [(&dq, w.q_proj, &mut sums.q_proj, q_width), (&dk, w.k_proj, &mut sums.k_proj, kv_width)];
         for (index, (d, weight, sum, width)) in
             parts.into_iter().chain([(&dv, w.v_proj, &mut sums.v_proj, kv_width)]).enumerate()
         {
             add_weight_gradient(sum, d, &normed, width, hidden);
-            matmul(&mut by_normed, View::new(d, width), View::new(weight, hidden), index > 0);
+            matmul(&mut d_normed, View::new(d, width), View::new(weight, hidden), index > 0);
         }
-        add_norm_backward(grad, &by_normed, &x, w.input_norm, &mut sums.input_norm, self.eps);
-        buffers.give([normed, by_normed, by_attention, turned_q, turned_k, dq, dk, dv, x, q, k, v]);
+        add_norm_backward(grad, &d_normed, &x, w.attention_norm, &mut sums.attention_norm, self.eps);
+        buffers.give([normed, d_normed, d_attention, rotated_q, rotated_k, dq, dk, dv, x, q, k, v]);
     }
 
     fn inputs<'a>(&self, q: &'a [f32], k: &'a [f32], v: &'a [f32]) -> Inputs<'a> {
@@ -216,8 +190,9 @@ impl LayerShape<'_> {
         Inputs { q: Columns { data: q, width: q_width }, k, v, heads: self.attention_heads() }
     }
 
-    /// Every head of x (tokens, heads * `head_dim`) normalised and turned by its token's position.
-    fn turn(&self, x: &[f32], weight: &[f32], buffers: &mut Buffers) -> Vec<f32> {
+    /// Every head of x (tokens, heads * `head_dim`), normalised where there is a norm, and rotated by
+    /// its token's position.
+    fn rotate(&self, x: &[f32], norm: Option<&[f32]>, buffers: &mut Buffers) -> Vec<f32> {
         let mut y = buffers.take(x.len());
         let width = x.len() / self.tokens().max(1);
         let block = (ROWS * width).max(1);
@@ -225,17 +200,31 @@ impl LayerShape<'_> {
             |((y, x), positions)| {
                 let rows = y.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(positions);
                 for ((y, x), &position) in rows {
-                    turn_heads(y, x, weight, self.rotary.rows(position), self.eps);
+                    let (cos, sin) = self.rotary.rows(position);
+                    match norm {
+                        Some(weight) => rotate_heads(y, x, weight, (cos, sin), self.eps),
+                        None => rotary::rotate(y, x, cos, sin, 1.0),
+                    }
                 }
             },
         );
         y
     }
 
-    /// Turns the gradient by [`Self::turn`]'s result into that by its input x, in place, and adds that by its weight to `sum`.
-    fn turn_backward(&self, grad: &mut [f32], x: &[f32], weight: &[f32], sum: &mut [f32]) {
+    /// Turns the gradient with respect to [`Self::rotate`]'s result into the one with respect to its
+    /// input x, in place, and adds the one with respect to the norm's weight to the sum beside it.
+    fn rotate_backward(&self, grad: &mut [f32], x: &[f32], norm: Option<(&[f32], &mut Vec<f32>)>) {
         let width = x.len() / self.tokens().max(1);
         let block = (ROWS * width).max(1);
+        let Some((weight, sum)) = norm else {
+            grad.par_chunks_mut(block).zip(self.positions.par_chunks(ROWS)).for_each(|(grad, positions)| {
+                for (grad, &position) in grad.chunks_exact_mut(width).zip(positions) {
+                    rotate_back(grad, self.rotary.rows(position));
+                }
+            });
+            return;
+        };
+
         let parts: Vec<Vec<f32>> = grad
             .par_chunks_mut(block)
             .zip(x.par_chunks(block))
@@ -244,7 +233,7 @@ impl LayerShape<'_> {
                 let mut part = vec![0.0; weight.len()];
                 let rows = grad.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(positions);
                 for ((grad, x), &position) in rows {
-                    turn_heads_backward(grad, x, weight, &mut part, self.rotary.rows(position), self.eps);
+                    rotate_heads_backward(grad, x, weight, &mut part, self.rotary.rows(position), self.eps);
                 }
                 part
             })
@@ -275,6 +264,34 @@ fn add(y: &mut [f32], x: &[f32]) {
     y.par_chunks_mut(ELEMENTS).zip(x.par_chunks(ELEMENTS)).for_each(|(y, x)| add_elements(y, x));
 }
 
+/// Adds the bias to every row of y.
+fn add_bias(y: &mut [f32], bias: &[f32]) {
+    let block = ROWS * bias.len();
+    y.par_chunks_mut(block).for_each(|y| {
+        for y in y.chunks_exact_mut(bias.len()) {
+            add_elements(y, bias);
+        }
+    });
+}
+
+/// Adds the sum of the rows of `grad` to `sum`, in one order for any number of threads.
+fn add_column_sums(sum: &mut [f32], grad: &[f32]) {
+    let width = sum.len();
+    let parts: Vec<Vec<f32>> = grad
+        .par_chunks(ROWS * width)
+        .map(|rows| {
+            let mut part = vec![0.0; width];
+            for row in rows.chunks_exact(width) {
+                add_elements(&mut part, row);
+            }
+            part
+        })
+        .collect();
+    for part in &parts {
+        add_elements(sum, part);
+    }
+}
+
 #[multiversion(targets = "simd")]
 fn add_elements(y: &mut [f32], x: &[f32]) {
     simd::add_scaled(y, 1.0, x);
@@ -282,7 +299,7 @@ fn add_elements(y: &mut [f32], x: &[f32]) {
 
 /// One token's heads: norm, then rotation by (cos, sin) in halves.
 #[multiversion(targets = "simd")]
-fn turn_heads(y: &mut [f32], x: &[f32], weight: &[f32], (cos, sin): (&[f32], &[f32]), eps: f32) {
+fn rotate_heads(y: &mut [f32], x: &[f32], weight: &[f32], (cos, sin): (&[f32], &[f32]), eps: f32) {
     let (d, half) = (weight.len(), cos.len());
     let (w1, w2) = weight.split_at(half);
     for (y, x) in y.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
@@ -296,26 +313,21 @@ fn turn_heads(y: &mut [f32], x: &[f32], weight: &[f32], (cos, sin): (&[f32], &[f
     }
 }
 
-/// The gradient by one token's heads before norm and rotation, in place.
+/// The gradient with respect to one token's heads before norm and rotation, in place.
 #[multiversion(targets = "simd")]
-fn turn_heads_backward(
+fn rotate_heads_backward(
     grad: &mut [f32],
     x: &[f32],
     weight: &[f32],
-    by_weight: &mut [f32],
+    d_weight: &mut [f32],
     (cos, sin): (&[f32], &[f32]),
     eps: f32,
 ) {
-    let (d, half) = (weight.len(), cos.len());
+    let d = weight.len();
     for (grad, x) in grad.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
         let r = 1.0 / (simd::dot(x, x) / d as f32 + eps).sqrt();
-        let (g1, g2) = grad.split_at_mut(half);
-        for i in 0..half {
-            let (a, b) = (g1[i], g2[i]);
-            g1[i] = a * cos[i] + b * sin[i];
-            g2[i] = b * cos[i] - a * sin[i];
-        }
-        for (((g, dw), x), w) in grad.iter_mut().zip(by_weight.iter_mut()).zip(x).zip(weight) {
+        rotate_head_back(grad, cos, sin);
+        for (((g, dw), x), w) in grad.iter_mut().zip(d_weight.iter_mut()).zip(x).zip(weight) {
             *dw += *g * x * r;
             *g *= w;
         }
@@ -323,5 +335,25 @@ fn turn_heads_backward(
         for (g, x) in grad.iter_mut().zip(x) {
             *g = r * *g - x * pull;
         }
+    }
+}
+
+/// The gradient with respect to one token's heads before the rotation, in place.
+#[multiversion(targets = "simd")]
+fn rotate_back(grad: &mut [f32], (cos, sin): (&[f32], &[f32])) {
+    for grad in grad.chunks_exact_mut(2 * cos.len()) {
+        rotate_head_back(grad, cos, sin);
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
+fn rotate_head_back(grad: &mut [f32], cos: &[f32], sin: &[f32]) {
+    let half = cos.len();
+    let (g1, g2) = grad.split_at_mut(half);
+    for i in 0..half {
+        let (a, b) = (g1[i], g2[i]);
+        g1[i] = a * cos[i] + b * sin[i];
+        g2[i] = b * cos[i] - a * sin[i];
     }
 }

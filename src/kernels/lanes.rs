@@ -1,5 +1,5 @@
-//! Operations on a block of rows that stands upright: (features, lanes), each row in a SIMD lane of its own, lanes without a row
-//! being zero. They are what decoding is made of: few rows, much weight.
+//! Operations on a transposed block of rows: (features, lanes), each row in a SIMD lane of its own,
+//! lanes without a row being zero. They are what decoding is made of: few rows, much weight.
 //!
 //! A product takes W as it is stored, row by row, each element being multiplied with a vector of rows: nothing is packed and no
 //! lane is ever summed over. Every element of a result is summed over the features in order, so a row's values are the same to
@@ -49,10 +49,10 @@ pub fn thin_linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     with_slices([x, weight], |[x, w]| {
         for (y, x) in y.chunks_mut(BLOCK * out).zip(x.chunks(BLOCK * inner)) {
             let lanes = (x.len() / inner).next_multiple_of(LANES);
-            let mut upright = vec![0.0; out * lanes];
-            let x = stand_up(x.chunks_exact(inner), inner, lanes);
-            product(&mut upright, w, &x, lanes, false, rayon::current_num_threads());
-            lay_down(y, &upright, lanes);
+            let mut transposed = vec![0.0; out * lanes];
+            let x = transpose(x.chunks_exact(inner), inner, lanes);
+            product(&mut transposed, w, &x, lanes, false, rayon::current_num_threads());
+            untranspose(y, &transposed, lanes);
         }
         Ok(())
     })?;
@@ -160,8 +160,17 @@ pub fn rms_norm(x: &mut [f32], weight: &[f32], eps: f32, lanes: usize) {
     }
 }
 
+/// Adds a bias to every feature of x (features, lanes).
+pub fn add_bias(x: &mut [f32], bias: &[f32], lanes: usize) {
+    for (x, bias) in x.chunks_exact_mut(lanes).zip(bias) {
+        for x in x {
+            *x += bias;
+        }
+    }
+}
+
 /// Cosines, then sines (`head_dim` / 2, lanes) of the positions of a block's rows.
-pub fn turns(rotary: &Rotary, positions: &[u32], lanes: usize) -> (Vec<f32>, Vec<f32>) {
+pub fn rotations(rotary: &Rotary, positions: &[u32], lanes: usize) -> (Vec<f32>, Vec<f32>) {
     let rows: Vec<(&[f32], &[f32])> = positions.iter().map(|&position| rotary.rows(position)).collect();
     let half = rows.first().map_or(0, |(cos, _)| cos.len());
     let (mut cos, mut sin) = (vec![0.0; half * lanes], vec![0.0; half * lanes]);
@@ -174,10 +183,10 @@ pub fn turns(rotary: &Rotary, positions: &[u32], lanes: usize) -> (Vec<f32>, Vec
     (cos, sin)
 }
 
-/// Turns the heads of x (heads * `head_dim`, lanes) in place by cos and sin (`head_dim` / 2, lanes): see
+/// Rotates the heads of x (heads * `head_dim`, lanes) in place by cos and sin (`head_dim` / 2, lanes): see
 /// [`super::rotary_embedding`].
 #[multiversion(targets = "simd")]
-pub fn turn(x: &mut [f32], cos: &[f32], sin: &[f32]) {
+pub fn rotate(x: &mut [f32], cos: &[f32], sin: &[f32]) {
     for head in x.chunks_exact_mut(2 * cos.len()) {
         let (first, second) = head.split_at_mut(cos.len());
         for (((x, y), c), s) in first.iter_mut().zip(second).zip(cos).zip(sin) {
@@ -194,26 +203,26 @@ pub fn swiglu(gate: &mut [f32], up: &[f32]) {
     }
 }
 
-/// Stands rows (at most `lanes`, d) upright: (d, lanes), zero beyond the rows.
-pub fn stand_up<'a>(rows: impl Iterator<Item = &'a [f32]>, d: usize, lanes: usize) -> Vec<f32> {
+/// The transpose (d, lanes) of rows (at most `lanes`, d), zero beyond the rows.
+pub fn transpose<'a>(rows: impl Iterator<Item = &'a [f32]>, d: usize, lanes: usize) -> Vec<f32> {
     let rows: Vec<&[f32]> = rows.collect();
-    let mut upright = vec![0.0; d * lanes];
+    let mut transposed = vec![0.0; d * lanes];
     // A few features of all rows at a time, so that what is written stays in the nearest cache.
-    for (first, features) in upright.chunks_mut(LANES * lanes).enumerate() {
+    for (first, features) in transposed.chunks_mut(LANES * lanes).enumerate() {
         for (lane, row) in rows.iter().enumerate() {
             for (x, value) in features[lane..].iter_mut().step_by(lanes).zip(&row[first * LANES..]) {
                 *x = *value;
             }
         }
     }
-    upright
+    transposed
 }
 
-/// Lays a block (d, lanes) down as rows (at most `lanes`, d).
-pub fn lay_down(rows: &mut [f32], upright: &[f32], lanes: usize) {
-    let d = upright.len() / lanes;
+/// The rows (at most `lanes`, d) of a transposed block (d, lanes).
+pub fn untranspose(rows: &mut [f32], transposed: &[f32], lanes: usize) {
+    let d = transposed.len() / lanes;
     // A few features of all rows at a time, so that what is read stays in the nearest cache.
-    for (first, features) in upright.chunks(LANES * lanes).enumerate() {
+    for (first, features) in transposed.chunks(LANES * lanes).enumerate() {
         for (lane, row) in rows.chunks_exact_mut(d).enumerate() {
             for (value, x) in row[first * LANES..].iter_mut().zip(features[lane..].iter().step_by(lanes)) {
                 *value = *x;
@@ -233,13 +242,13 @@ mod tests {
     fn block(rows: &Tensor) -> (Vec<f32>, usize) {
         let (count, d) = rows.dims2().unwrap();
         let lanes = count.next_multiple_of(LANES);
-        (stand_up(values(rows).chunks(d), d, lanes), lanes)
+        (transpose(values(rows).chunks(d), d, lanes), lanes)
     }
 
-    fn rows(upright: &[f32], lanes: usize, count: usize) -> Tensor {
-        let d = upright.len() / lanes;
+    fn rows(transposed: &[f32], lanes: usize, count: usize) -> Tensor {
+        let d = transposed.len() / lanes;
         let mut rows = vec![0.0; count * d];
-        lay_down(&mut rows, upright, lanes);
+        untranspose(&mut rows, transposed, lanes);
         Tensor::from_vec(rows, (count, d), &Device::Cpu).unwrap()
     }
 
@@ -286,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn upright_operations_agree_with_the_references_on_rows() {
+    fn transposed_operations_agree_with_the_references_on_rows() {
         let (count, heads, head_dim) = (21, 3, 10);
         let d = heads * head_dim;
         let (x, up) = (random(&[count, d], 1), random(&[count, d], 2));
@@ -301,8 +310,8 @@ mod tests {
         let rotary = Rotary::new(head_dim, 64, 10_000.0);
         let positions: Vec<u32> = (0..count as u32).map(|i| i * 7 % 64).collect();
         let (mut found, _) = block(&x);
-        let (cos, sin) = turns(&rotary, &positions, lanes);
-        turn(&mut found, &cos, &sin);
+        let (cos, sin) = rotations(&rotary, &positions, lanes);
+        rotate(&mut found, &cos, &sin);
         let expected = rotary_embedding_reference(&by_head, &positions, &rotary).unwrap().reshape((count, d)).unwrap();
         assert!(difference(&rows(&found, lanes, count), &expected) < 1e-5);
 

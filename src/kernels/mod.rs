@@ -11,6 +11,7 @@
 
 mod attend;
 mod attention;
+mod bias;
 mod buffers;
 mod cuda;
 mod decode_attention;
@@ -19,6 +20,7 @@ mod gather;
 mod given;
 mod half;
 pub mod lanes;
+mod layer_parts;
 mod linear;
 mod matmul;
 mod one_pass_head;
@@ -33,15 +35,17 @@ mod tiles;
 mod token_head;
 
 pub use attention::{causal_attention, causal_attention_reference};
+pub use bias::{add_bias, add_bias_reference};
 pub use buffers::Buffers;
 pub(crate) use cuda::{
     Parameter, Rule, accumulate, adamw, add_features, applies as on_gpu, one_pass_head as one_pass_head_on_gpu,
     open as open_cuda, peak_memory as peak_gpu_memory, squared_norms,
 };
 pub use decode_attention::{Heads, PAGE, padded_attention, paged_attention};
-pub(crate) use decoder_layer::{LayerParts, LayerShape, Saved};
+pub(crate) use decoder_layer::{LayerShape, Saved};
 pub use gather::gather_rows;
 pub use lanes::thin_linear;
+pub(crate) use layer_parts::LayerParts;
 pub use linear::{linear, linear_reference};
 pub use one_pass_head::{HeadDraws, Uniforms, one_pass_head, one_pass_head_reference};
 pub(crate) use one_pass_head::{TILE, place};

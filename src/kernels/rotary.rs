@@ -168,7 +168,7 @@ struct RotaryOp {
 
 /// Turns one token's heads by (cos, sin), or back where `sign` is -1.
 #[multiversion(targets = "simd")]
-fn turn(y: &mut [f32], x: &[f32], cos: &[f32], sin: &[f32], sign: f32) {
+pub(super) fn rotate(y: &mut [f32], x: &[f32], cos: &[f32], sin: &[f32], sign: f32) {
     let half = cos.len();
     for (y, x) in y.chunks_exact_mut(2 * half).zip(x.chunks_exact(2 * half)) {
         let (y1, y2) = y.split_at_mut(half);
@@ -190,7 +190,7 @@ impl RotaryOp {
             .for_each(|((y, x), positions)| {
                 for ((y, x), &position) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(positions) {
                     let (cos, sin) = self.rotary.rows(position);
-                    turn(y, x, cos, sin, sign);
+                    rotate(y, x, cos, sin, sign);
                 }
             });
         y

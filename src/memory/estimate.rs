@@ -10,7 +10,7 @@
 
 use crate::experiment::{Adapter, Experiment, Precision};
 use crate::kernels::rows_per_device_slice;
-use crate::model::{Qwen3Config, adapter_parameters};
+use crate::model::{DecoderSpec, adapter_parameters};
 
 /// Where the frozen base model is that the KL term or an encoder asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum Reference {
 #[derive(Clone, Debug)]
 pub struct Workload {
     /// The network.
-    pub shape: Qwen3Config,
+    pub shape: DecoderSpec,
     /// Type of weights and compute.
     pub precision: Precision,
     /// Which parameters are trained.
@@ -133,7 +133,7 @@ const UNFUSED_LOGITS: usize = 5;
 
 impl Workload {
     /// What the experiment asks for, with prompts of at most `prompt` tokens.
-    pub fn new(experiment: &Experiment, shape: &Qwen3Config, prompt: usize, on_cpu: bool) -> Self {
+    pub fn new(experiment: &Experiment, shape: &DecoderSpec, prompt: usize, on_cpu: bool) -> Self {
         let has_policy_encoder = experiment.encoder() == Some(&crate::experiment::EncoderSource::Policy);
         let rollout = &experiment.rollout;
         Self {
@@ -217,15 +217,18 @@ impl Workload {
         }
         // An adapter adds its product and the sum to each output.
         let added = 2 * self.adapted_outputs();
+        let (norms, biases) = (usize::from(shape.qk_norm), usize::from(shape.qkv_bias));
+        let projected = (1 + biases) * (q + 2 * kv);
         if self.is_fused() {
-            // Outputs of: two norms and two sums with their projections (d); projection, norm, rotary, attention (q);
-            // projections, norm, rotary (kv); gate, up, product (mlp).
-            return self.element() * (6 * d + 4 * q + 4 * kv + 3 * mlp + added);
+            // Outputs of: two norms and two sums with their projections (d); projections to q, k, v and
+            // their biases; norms of q and k; rotary (q, kv) and attention (q); gate, up, product (mlp).
+            let attention = projected + norms * (q + kv) + 2 * q + kv;
+            return self.element() * (6 * d + attention + 3 * mlp + added);
         }
         // In elements of two bytes: results of the norms.
-        let norms = 2 * d + q + kv;
+        let norms = 2 * d + norms * (q + kv);
         let rotary = 4 * (q + kv);
-        let projections = q + 2 * kv + 2 * d + 2 * mlp;
+        let projections = projected + 2 * d + 2 * mlp;
         let rest = 2 * mlp + 2 * d;
         let attention = 8 * q + 4 * kv + 13 * shape.num_attention_heads * (self.prompt + self.new_tokens);
         self.element() * (norms + rotary + projections + rest + attention + added)
@@ -338,8 +341,8 @@ pub(super) mod tests {
     use crate::experiment::LoraConfig;
 
     /// The shape of Qwen3-1.7B.
-    pub(in crate::memory) fn qwen3_1_7b() -> Qwen3Config {
-        Qwen3Config {
+    pub(in crate::memory) fn qwen3_1_7b() -> DecoderSpec {
+        DecoderSpec {
             vocab_size: 151_936,
             hidden_size: 2048,
             intermediate_size: 6144,
@@ -348,11 +351,10 @@ pub(super) mod tests {
             num_key_value_heads: 8,
             head_dim: 128,
             max_position_embeddings: 32_768,
-            rms_norm_eps: 1e-6,
             rope_theta: 1e6,
-            rope_scaling: None,
             tie_word_embeddings: true,
             eos_token_ids: vec![0],
+            ..DecoderSpec::default()
         }
     }
 
@@ -387,6 +389,19 @@ pub(super) mod tests {
             let on_cpu = Workload { on_cpu: true, ..workload }.estimate();
             assert_eq!(on_cpu.scratch, 4 * 151_936 * 2048);
         }
+    }
+
+    /// A norm of queries and keys is an output each, and so is a bias.
+    #[test]
+    fn a_graph_keeps_what_the_layers_of_the_family_have() {
+        let plain = workload(Precision::Bf16, false);
+        let bytes = |qk_norm, qkv_bias| {
+            let shape = DecoderSpec { qk_norm, qkv_bias, ..plain.shape.clone() };
+            Workload { shape, ..plain.clone() }.layer_bytes()
+        };
+        let (q, kv) = (16 * 128, 8 * 128);
+        assert_eq!(bytes(true, false) - bytes(false, false), 2 * (q + kv));
+        assert_eq!(bytes(false, true) - bytes(false, false), 2 * (q + 2 * kv));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::estimate::{Estimate, Reference, Workload};
 use crate::error::{Error, Result};
 use crate::experiment::{Adapter, Experiment, LoraConfig, MICRO_BATCH_TOKENS, Precision};
 use crate::machine::in_gib;
-use crate::model::Qwen3Config;
+use crate::model::DecoderSpec;
 
 /// The share of a device's free memory that a plan may use: estimates are right to about 15 %, and other programs go on.
 const USABLE: f64 = 0.9;
@@ -28,7 +28,7 @@ impl Plan {
     /// those that need least recomputation and most completions at a time of those that fit, or the ones that need least memory.
     pub fn new(
         experiment: &Experiment,
-        shape: &Qwen3Config,
+        shape: &DecoderSpec,
         prompt: usize,
         on_cpu: bool,
         available: Option<u64>,

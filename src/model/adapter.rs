@@ -4,9 +4,8 @@
 //! In files an adapter is what Python's PEFT reads and writes: `adapter_config.json`, which names the base model, and
 //! `adapter_model.safetensors`.
 
-use super::adapter_files::{AdapterFiles, linear_layers};
-use super::config::Qwen3Config;
-use super::projection::LowRank;
+use super::adapter_files::AdapterFiles;
+use super::decoder::{DecoderSpec, LowRank};
 use crate::error::{Error, Result};
 use crate::experiment::{LoraConfig, ModelSource};
 use crate::rng::{self, Domain};
@@ -41,7 +40,7 @@ impl LoraAdapter {
     pub fn new(
         config: &LoraConfig,
         base: ModelSource,
-        shape: &Qwen3Config,
+        shape: &DecoderSpec,
         seed: u64,
         dtype: DType,
         device: &Device,
@@ -83,7 +82,7 @@ impl LoraAdapter {
         folder: &Path,
         config: &LoraConfig,
         base: ModelSource,
-        shape: &Qwen3Config,
+        shape: &DecoderSpec,
         dtype: DType,
         device: &Device,
     ) -> Result<Self> {
@@ -163,9 +162,9 @@ fn settings(config: &LoraConfig) -> Map<String, Value> {
 }
 
 /// Names and shapes of an adapter's parameters.
-pub(crate) fn parameters(config: &LoraConfig, shape: &Qwen3Config) -> Vec<(String, Vec<usize>)> {
+pub(crate) fn parameters(config: &LoraConfig, shape: &DecoderSpec) -> Vec<(String, Vec<usize>)> {
     let mut all = Vec::new();
-    for (module, dims) in linear_layers(shape) {
+    for (module, dims) in shape.linear_layers() {
         if config.targets.iter().any(|target| module.ends_with(target.module())) {
             all.push((format!("{module}.lora_A.weight"), vec![config.rank, dims[1]]));
             all.push((format!("{module}.lora_B.weight"), vec![dims[0], config.rank]));

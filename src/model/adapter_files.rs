@@ -6,10 +6,10 @@
 use super::adapter::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraAdapter, PREFIX};
 use super::adapter_targets::{DEFAULT_TARGETS, Patterns, Targets};
 use super::bundled;
-use super::config::Qwen3Config;
+use super::decoder::DecoderSpec;
 use super::fields::{Fields, in_words};
 use crate::error::{Error, Result};
-use crate::experiment::{HubRepository, LoraTarget, ModelSource};
+use crate::experiment::{HubRepository, ModelSource};
 use crate::files::folder;
 use crate::weights::{TensorFiles, Weights};
 use candle_core::{DType, Device};
@@ -126,9 +126,9 @@ impl AdapterFiles {
     }
 
     /// Refuses an adapter that does not fit a model of this shape, `base`.
-    pub(super) fn fit(self, base: ModelSource, shape: &Qwen3Config) -> Result<FittingAdapter> {
+    pub(super) fn fit(self, base: ModelSource, shape: &DecoderSpec) -> Result<FittingAdapter> {
         let (mut parameters, mut scales) = (Vec::new(), BTreeMap::new());
-        for (module, dims) in linear_layers(shape) {
+        for (module, dims) in shape.linear_layers() {
             let found = self.modules.get(&module);
             let is_named = self.targets.has(&module).map_err(|error| self.located(&error))?;
             let (rank, scale) = match found {
@@ -271,15 +271,6 @@ fn check_settings(fields: &Fields) -> Result<()> {
         ("lora_bias", json!(false)),
     ];
     fields.only(&defaults, KNOWN, "that is not supported; leave it out, or merge the adapter with PEFT")
-}
-
-/// Name and dimensions (out, in) of every linear layer that can be adapted.
-pub(super) fn linear_layers(shape: &Qwen3Config) -> impl Iterator<Item = (String, Vec<usize>)> {
-    shape.parameters().into_iter().filter_map(|(name, dims)| {
-        let module = name.strip_suffix(".weight")?;
-        let is_linear = LoraTarget::ALL.iter().any(|target| module.ends_with(target.module()));
-        is_linear.then(|| (module.to_string(), dims))
-    })
 }
 
 /// The module that a tensor of a file belongs to, and whether it is its A (0) or B (1). Files that were saved without PEFT's help have

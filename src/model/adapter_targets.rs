@@ -6,7 +6,7 @@ use crate::escape::{MOST_SHOWN, cut};
 use fancy_regex::Regex;
 use serde_json::Value;
 
-/// What PEFT adapts of a Qwen3 model where `target_modules` is missing.
+/// What PEFT adapts of the families of models here where `target_modules` is missing.
 pub(super) const DEFAULT_TARGETS: [&str; 2] = ["q_proj", "v_proj"];
 
 /// What `target_modules` and the fields around it say.

@@ -1,6 +1,6 @@
 //! `config.json` of a BERT.
 
-use super::config_fields::{HARMLESS, QUANTISED};
+use super::families::{HARMLESS, QUANTISED};
 use super::fields::Fields;
 use crate::error::Result;
 use candle_transformers::models::bert::HiddenAct;

@@ -1,6 +1,6 @@
 //! Models that come with the program, compiled into it.
 
-use super::config::Qwen3Config;
+use super::decoder::DecoderSpec;
 use super::tokenizer::TextTokenizer;
 use crate::error::{Error, Result, nearest};
 use crate::weights::TensorFiles;
@@ -32,7 +32,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// The shape, tokenizer and weights of a bundled model.
-pub(super) fn open(name: &str) -> Result<(Qwen3Config, TextTokenizer, TensorFiles)> {
+pub(super) fn open(name: &str) -> Result<(DecoderSpec, TextTokenizer, TensorFiles)> {
     let Some(model) = MODELS.iter().find(|model| model.name == name) else {
         let near =
             nearest(name, names()).map_or("; bundled".to_string(), |near| format!("; did you mean `{near}`? Bundled"));
@@ -41,5 +41,5 @@ pub(super) fn open(name: &str) -> Result<(Qwen3Config, TextTokenizer, TensorFile
         return Err(Error::field("model", problem));
     };
     let files = TensorFiles::of_bytes(model.weights, &format!("bundled model `{name}`"))?;
-    Ok((Qwen3Config::parse(model.config)?, TextTokenizer::from_json(model.tokenizer)?, files))
+    Ok((DecoderSpec::parse(model.config)?, TextTokenizer::from_json(model.tokenizer)?, files))
 }

@@ -9,8 +9,8 @@
 //! high, because hidden states of a language model share a large common part; they rank texts all the same.
 
 use super::bert::BertEncoder;
+use super::decoder::{Decoder, PackedTokens};
 use super::frozen_network::FrozenNetwork;
-use super::qwen3::{PackedTokens, Qwen3};
 use super::responses::micro_batches;
 use super::tokenizer::TextTokenizer;
 use crate::error::{Error, Result};
@@ -100,7 +100,7 @@ impl PolicyEncoder {
         Self { network, tokenizer }
     }
 
-    fn vectors(&self, network: &Qwen3, passages: &[Passage]) -> Result<Vec<Vec<f32>>> {
+    fn vectors(&self, network: &Decoder, passages: &[Passage]) -> Result<Vec<Vec<f32>>> {
         let sequences: Vec<Vec<u32>> =
             passages.iter().map(|passage| [passage.prompt, passage.response].concat()).collect();
         let lengths: Vec<usize> = sequences.iter().map(Vec::len).collect();

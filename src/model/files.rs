@@ -3,7 +3,7 @@
 use super::adapter::ADAPTER_CONFIG;
 use super::adapter_files::{AdapterFiles, FittingAdapter};
 use super::bundled;
-use super::config::Qwen3Config;
+use super::decoder::{DecoderSpec, EMBEDDINGS, HEAD, LAYERS};
 use super::hub;
 use super::language_model::{LanguageModel, check_tokens};
 use super::settings::ModelSettings;
@@ -20,7 +20,7 @@ use std::path::Path;
 /// A model that has been found and checked, but not loaded.
 pub struct ModelFiles {
     /// Its shape.
-    pub config: Qwen3Config,
+    pub config: DecoderSpec,
     /// Its text codec.
     pub tokenizer: TextTokenizer,
     /// What came with it.
@@ -81,7 +81,7 @@ impl ModelFiles {
     }
 
     fn new(
-        config: Qwen3Config,
+        config: DecoderSpec,
         tokenizer: TextTokenizer,
         mut settings: ModelSettings,
         tensors: Option<TensorFiles>,
@@ -174,8 +174,8 @@ fn no_base(base: Option<&ModelSource>, origin: &str) -> Result<()> {
 
 /// The head where the settings call it tied, as Transformers decides it: one that is in the files with other values than the embeddings
 /// is read, and where only the head is in the files, it is the embeddings.
-fn settle_head(config: &mut Qwen3Config, tensors: &mut TensorFiles) -> Result<()> {
-    const NAMES: [&str; 2] = ["model.embed_tokens.weight", "lm_head.weight"];
+fn settle_head(config: &mut DecoderSpec, tensors: &mut TensorFiles) -> Result<()> {
+    const NAMES: [&str; 2] = [EMBEDDINGS, HEAD];
     let [has_embeddings, has_head] = NAMES.map(|name| tensors.has(name));
     if config.tie_word_embeddings && has_head {
         if has_embeddings {
@@ -189,14 +189,14 @@ fn settle_head(config: &mut Qwen3Config, tensors: &mut TensorFiles) -> Result<()
 }
 
 /// Refuses files without a tensor of the model, and files with one that belongs to nothing that `config.json` describes.
-fn check_tensors(config: &Qwen3Config, tensors: &TensorFiles) -> Result<()> {
+fn check_tensors(config: &DecoderSpec, tensors: &TensorFiles) -> Result<()> {
     let parameters = config.parameters();
     for (name, shape) in &parameters {
         tensors.check(name, shape).map_err(|error| match name.as_str() {
-            "lm_head.weight" if !tensors.has(name) => Error::input(format!(
+            HEAD if !tensors.has(name) => Error::input(format!(
                 "{error}; where the head is the embedding matrix, config.json must say \"tie_word_embeddings\": true"
             )),
-            name if name.starts_with("model.layers.") && !tensors.has(name) => {
+            name if name.starts_with(LAYERS) && !tensors.has(name) => {
                 Error::input(format!("{error}; config.json asks for {} layers", config.num_hidden_layers))
             }
             _ => error,
@@ -204,7 +204,7 @@ fn check_tensors(config: &Qwen3Config, tensors: &TensorFiles) -> Result<()> {
     }
     let known: BTreeSet<&str> = parameters.iter().map(|(name, _)| name.as_str()).collect();
     // A tied head is the embeddings again.
-    let is_spare = |name: &str| is_table(name) || name == "lm_head.weight";
+    let is_spare = |name: &str| is_table(name) || name == HEAD;
     match tensors.names().find(|name| !known.contains(name) && !is_spare(name)) {
         None => Ok(()),
         Some(name) => Err(Error::input(format!(

@@ -1,7 +1,6 @@
 //! A network that is not trained: the reference of the KL term, or what responses are embedded by.
 
-use super::config::Qwen3Config;
-use super::qwen3::Qwen3;
+use super::decoder::{Decoder, DecoderSpec};
 use crate::error::Result;
 use crate::weights::Weights;
 use candle_core::Device;
@@ -10,35 +9,35 @@ use candle_core::Device;
 pub struct FrozenNetwork(Place);
 
 enum Place {
-    Device(Qwen3),
-    Host { config: Qwen3Config, weights: Weights, device: Device },
+    Device(Decoder),
+    Host { config: DecoderSpec, weights: Weights, device: Device },
 }
 
 impl FrozenNetwork {
     /// The network over `weights`, whose memory it shares.
-    pub fn new(config: &Qwen3Config, weights: &Weights) -> Result<Self> {
-        Ok(Self(Place::Device(Qwen3::frozen(config, weights)?)))
+    pub fn new(config: &DecoderSpec, weights: &Weights) -> Result<Self> {
+        Ok(Self(Place::Device(Decoder::frozen(config, weights)?)))
     }
 
     /// The network over `weights`, which wait where they are and are on `device` only while they are used.
-    pub fn offloaded(config: &Qwen3Config, weights: &Weights, device: &Device) -> Self {
+    pub fn offloaded(config: &DecoderSpec, weights: &Weights, device: &Device) -> Self {
         Self(Place::Host { config: config.clone(), weights: weights.clone(), device: device.clone() })
     }
 
     /// Does `work` with the network. An offloaded one is brought to its device before and leaves it after: all that a step asks of it
     /// should be asked in one go.
-    pub fn with<T>(&self, work: impl FnOnce(&Qwen3) -> Result<T>) -> Result<T> {
+    pub fn with<T>(&self, work: impl FnOnce(&Decoder) -> Result<T>) -> Result<T> {
         match &self.0 {
             Place::Device(network) => work(network),
-            Place::Host { config, weights, device } => work(&Qwen3::frozen_on(config, weights, device)?),
+            Place::Host { config, weights, device } => work(&Decoder::frozen_on(config, weights, device)?),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::decoder::PackedTokens;
     use super::super::language_model::LanguageModel;
-    use super::super::qwen3::PackedTokens;
     use super::*;
     use crate::experiment::ModelSource;
     use candle_core::DType;
@@ -49,7 +48,7 @@ mod tests {
         let LanguageModel { config, weights, .. } = LanguageModel::load(&source, DType::F32, &Device::Cpu).unwrap();
         let ids: Vec<u32> = (1..20).collect();
         let hidden = |network: &FrozenNetwork| -> Vec<f32> {
-            let run = |network: &Qwen3| {
+            let run = |network: &Decoder| {
                 Ok(network.forward(&PackedTokens::new([ids.as_slice()]))?.flatten_all()?.to_vec1()?)
             };
             network.with(run).unwrap()

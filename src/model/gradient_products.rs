@@ -8,6 +8,7 @@
 //! matrix need them: exact in any memory, for about `m (m + h) / (2 h)` backward passes where h gradients fit. A
 //! [`GradientForm::Sketch`] needs m passes and little memory, for an error that it states.
 
+use super::decoder::{EMBEDDINGS, HEAD, LAYERS};
 use super::gradient_sum::GradientSum;
 use super::language_model::LanguageModel;
 use super::responses::ResponseBatch;
@@ -111,13 +112,13 @@ impl ParameterBlock {
     pub fn holds(self, name: &str) -> bool {
         match self {
             Self::All => true,
-            Self::Embeddings => name.starts_with("model.embed_tokens."),
-            Self::Head => name.starts_with("lm_head."),
+            Self::Embeddings => name == EMBEDDINGS,
+            Self::Head => name == HEAD,
             Self::Attention => name.contains(".self_attn.") && name.contains("_proj."),
             Self::Mlp => name.contains(".mlp."),
             Self::Norms => name.contains("norm."),
             Self::Layer(index) => {
-                name.strip_prefix("model.layers.").and_then(|rest| rest.split('.').next()) == Some(&index.to_string())
+                name.strip_prefix(LAYERS).and_then(|rest| rest.split('.').next()) == Some(&index.to_string())
             }
         }
     }
@@ -260,13 +261,13 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{END_OF_TEXT, Qwen3Config, TextTokenizer};
+    use crate::model::{DecoderSpec, END_OF_TEXT, TextTokenizer};
     use crate::weights::Weights;
     use candle_core::{DType, Device};
 
     fn model() -> LanguageModel {
         let tokenizer = TextTokenizer::bytes_and_words(&[]).unwrap();
-        let config = Qwen3Config {
+        let config = DecoderSpec {
             vocab_size: tokenizer.vocabulary(),
             hidden_size: 16,
             intermediate_size: 24,
@@ -275,11 +276,9 @@ mod tests {
             num_key_value_heads: 1,
             head_dim: 8,
             max_position_embeddings: 32,
-            rms_norm_eps: 1e-6,
-            rope_theta: 10_000.0,
-            rope_scaling: None,
             tie_word_embeddings: true,
             eos_token_ids: vec![tokenizer.token_id(END_OF_TEXT).unwrap()],
+            ..DecoderSpec::default()
         };
         let weights = Weights::random(&config, 0.3, 1, DType::F32, &Device::Cpu).unwrap();
         LanguageModel::new(config, tokenizer, weights).unwrap()
@@ -319,7 +318,8 @@ mod tests {
         let mut config = model().config;
         config.tie_word_embeddings = false;
         config.num_hidden_layers = 12;
-        for (name, _) in config.parameters() {
+        let biased = DecoderSpec { qkv_bias: true, ..config.clone() };
+        for (name, _) in config.parameters().into_iter().chain(biased.parameters()) {
             assert_eq!(kinds.iter().filter(|kind| kind.holds(&name)).count(), 1, "{name}");
             let layers = (0..12).filter(|&layer| ParameterBlock::Layer(layer).holds(&name)).count();
             assert_eq!(layers, usize::from(name.contains("layers")), "{name}");

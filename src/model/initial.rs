@@ -1,6 +1,6 @@
 //! The weights that a model begins with: random ones, or those of a folder.
 
-use super::config::Qwen3Config;
+use super::decoder::{DecoderSpec, Part, Role};
 use crate::error::Result;
 use crate::rng::{self, Domain};
 use crate::weights::{TensorFiles, Weights};
@@ -8,19 +8,23 @@ use candle_core::{DType, Device, Tensor, Var};
 use std::path::Path;
 
 impl Weights {
-    /// Random weights in the manner of Transformers: normal with standard deviation `std` for matrices (output projections of
-    /// the residual branches scaled down by sqrt(2 layers)), ones for norms.
-    pub fn random(config: &Qwen3Config, std: f64, seed: u64, dtype: DType, device: &Device) -> Result<Self> {
-        let residual = std / (2.0 * config.num_hidden_layers as f64).sqrt();
+    /// Random weights in the manner of Transformers: normal with standard deviation `std` for matrices
+    /// (output projections of the residual branches scaled down by sqrt(2 layers)), ones for norms,
+    /// zeros for biases.
+    pub fn random(spec: &DecoderSpec, std: f64, seed: u64, dtype: DType, device: &Device) -> Result<Self> {
+        let residual = std / (2.0 * spec.num_hidden_layers as f64).sqrt();
         let mut variables = Vec::new();
-        for (index, (name, shape)) in config.parameters().into_iter().enumerate() {
+        for (index, Part { name, shape, role }) in spec.parts().into_iter().enumerate() {
             let count = shape.iter().product();
-            let values = if shape.len() == 1 {
-                vec![1.0f32; count]
-            } else {
-                let std = if name.contains("o_proj") || name.contains("down_proj") { residual } else { std };
+            let normal = |std: f64| -> Vec<f32> {
                 let mut stream = rng::stream(seed, Domain::Weights, [0, index as u64, 0]);
                 (0..count).map(|_| (rng::normal(&mut stream) * std) as f32).collect()
+            };
+            let values = match role {
+                Role::Norm => vec![1.0; count],
+                Role::Bias => vec![0.0; count],
+                Role::Table | Role::Projection => normal(std),
+                Role::Output => normal(residual),
             };
             let tensor = Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?;
             variables.push((name, Var::from_tensor(&tensor)?));
@@ -29,17 +33,17 @@ impl Weights {
     }
 
     /// Reads the weights of a model of this shape from a Hugging Face folder, whole or in shards.
-    pub fn read(config: &Qwen3Config, folder: &Path, dtype: DType, device: &Device) -> Result<Self> {
-        Self::of_files(config, &TensorFiles::open(folder)?, dtype, device)
+    pub fn read(spec: &DecoderSpec, folder: &Path, dtype: DType, device: &Device) -> Result<Self> {
+        Self::of_files(spec, &TensorFiles::open(folder)?, dtype, device)
     }
 
     /// Reads the tensors of a model of this shape, one after another, each converted on the way.
-    pub(crate) fn of_files(config: &Qwen3Config, files: &TensorFiles, dtype: DType, device: &Device) -> Result<Self> {
+    pub(crate) fn of_files(spec: &DecoderSpec, files: &TensorFiles, dtype: DType, device: &Device) -> Result<Self> {
         let read = |(name, shape): (String, Vec<usize>)| {
             let variable = files.read(&name, &shape, dtype, device)?;
             Ok((name, variable))
         };
-        let variables: Vec<(String, Var)> = config.parameters().into_iter().map(read).collect::<Result<_>>()?;
+        let variables: Vec<(String, Var)> = spec.parameters().into_iter().map(read).collect::<Result<_>>()?;
         Ok(Self::of(variables))
     }
 }

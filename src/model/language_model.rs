@@ -1,9 +1,8 @@
 //! A model as the rest of the program uses it: weights, tokenizer, and the network over them in its two forms.
 
 use super::adapter::LoraAdapter;
-use super::config::Qwen3Config;
+use super::decoder::{Decoder, DecoderSpec};
 use super::files::ModelFiles;
-use super::qwen3::Qwen3;
 use super::settings::ModelSettings;
 use super::tokenizer::TextTokenizer;
 use crate::error::{Error, Result};
@@ -16,7 +15,7 @@ use std::path::Path;
 /// A loaded language model.
 pub struct LanguageModel {
     /// Its shape.
-    pub config: Qwen3Config,
+    pub config: DecoderSpec,
     /// Its text codec.
     pub tokenizer: TextTokenizer,
     /// Its parameters, without those of an adapter.
@@ -24,15 +23,15 @@ pub struct LanguageModel {
     /// Its adapter, where it has one: then `weights` stay as they are.
     pub adapter: Option<LoraAdapter>,
     /// The network with gradients.
-    pub trainable: Qwen3,
+    pub trainable: Decoder,
     /// The same network, seeing the same weights as they change, without gradients.
-    pub frozen: Qwen3,
+    pub frozen: Decoder,
     /// What came with it.
     settings: ModelSettings,
 }
 
 /// Refuses a tokenizer with tokens that the model has not, and a model in which no token ends a response.
-pub(super) fn check_tokens(config: &Qwen3Config, tokenizer: &TextTokenizer) -> Result<()> {
+pub(super) fn check_tokens(config: &DecoderSpec, tokenizer: &TextTokenizer) -> Result<()> {
     if tokenizer.vocabulary() > config.vocab_size {
         return Err(Error::input(format!(
             "the tokenizer needs {} tokens, but the model's vocab_size is {}; tokenizer.json and config.json do not belong together",
@@ -48,10 +47,10 @@ pub(super) fn check_tokens(config: &Qwen3Config, tokenizer: &TextTokenizer) -> R
 
 impl LanguageModel {
     /// Puts a model together.
-    pub fn new(config: Qwen3Config, tokenizer: TextTokenizer, weights: Weights) -> Result<Self> {
+    pub fn new(config: DecoderSpec, tokenizer: TextTokenizer, weights: Weights) -> Result<Self> {
         check_tokens(&config, &tokenizer)?;
-        let trainable = Qwen3::trainable(&config, &weights)?;
-        let frozen = Qwen3::frozen(&config, &weights)?;
+        let trainable = Decoder::trainable(&config, &weights)?;
+        let frozen = Decoder::frozen(&config, &weights)?;
         Ok(Self { config, tokenizer, weights, adapter: None, trainable, frozen, settings: ModelSettings::default() })
     }
 
@@ -83,8 +82,8 @@ impl LanguageModel {
 
     /// The same model with an adapter, which is what is trained from now on.
     pub fn with_adapter(self, adapter: LoraAdapter) -> Result<Self> {
-        let trainable = Qwen3::adapted(&self.config, &self.weights, &adapter, true)?;
-        let frozen = Qwen3::adapted(&self.config, &self.weights, &adapter, false)?;
+        let trainable = Decoder::adapted(&self.config, &self.weights, &adapter, true)?;
+        let frozen = Decoder::adapted(&self.config, &self.weights, &adapter, false)?;
         Ok(Self { trainable, frozen, adapter: Some(adapter), ..self })
     }
 

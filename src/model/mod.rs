@@ -1,4 +1,5 @@
-//! Language models: Qwen3, trainable and with cached decoding, its weights and its tokenizer; sentence encoders.
+//! Language models: decoders of several families, trainable and with cached decoding, their weights
+//! and tokenizers; sentence encoders.
 
 mod adapter;
 mod adapter_files;
@@ -7,11 +8,10 @@ mod bert;
 mod bert_shape;
 mod bundled;
 mod codec;
-mod config;
-mod config_fields;
 mod decoder;
 mod device;
 mod encoder;
+mod families;
 mod fields;
 mod files;
 mod frozen_network;
@@ -20,13 +20,8 @@ mod gradient_sum;
 pub mod hub;
 mod initial;
 mod language_model;
-mod paged_decoder;
 mod pooling;
-mod projection;
-mod qwen3;
-mod recompute;
 mod responses;
-mod rope;
 mod sampler;
 mod settings;
 mod tokenizer;
@@ -38,18 +33,16 @@ pub(crate) use adapter::parameters as adapter_parameters;
 pub use bert::BertEncoder;
 pub(crate) use bert::FILES as ENCODER_FILES;
 pub use bundled::names as bundled_models;
-pub use config::Qwen3Config;
+pub use decoder::{Decoder, DecoderSpec, LayerInputs, PackedTokens, RopeScaling};
 pub use device::{data_type, open_device};
 pub use encoder::{Embed, Passage, PolicyEncoder, SentenceEncoder};
+pub use families::Family;
 pub use files::ModelFiles;
 pub use frozen_network::FrozenNetwork;
 pub use gradient_products::{GRADIENT_MEMORY, GradientForm, GradientProducts, ParameterBlock};
 pub use gradient_sum::{ForwardPass, GradientSum};
 pub use language_model::LanguageModel;
 pub(crate) use pooling::LIMITS as ENCODER_LIMITS;
-pub use qwen3::{PackedTokens, Qwen3};
-pub use recompute::LayerInputs;
 pub use responses::{ResponseBatch, micro_batches, response_micro_batches};
-pub use rope::RopeScaling;
 pub use sampler::{Completion, PromptRequest, Sampling, StreamKey};
 pub use tokenizer::{END_OF_TEXT, TextTokenizer};

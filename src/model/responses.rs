@@ -1,6 +1,6 @@
 //! Log-probabilities of given responses: the forward pass of training.
 
-use super::qwen3::{PackedTokens, Qwen3};
+use super::decoder::{Decoder, PackedTokens};
 use crate::error::{Error, Result};
 use crate::kernels::{gather_rows, token_logprob_entropy};
 use candle_core::Tensor;
@@ -79,7 +79,7 @@ impl ResponseBatch {
     }
 }
 
-impl Qwen3 {
+impl Decoder {
     /// Final hidden states (response tokens, hidden) that predict the response tokens.
     pub fn response_hidden(&self, batch: &ResponseBatch) -> Result<Tensor> {
         batch.select(&self.forward(&batch.tokens)?)

@@ -1,7 +1,7 @@
 //! Sampling completions, with what the rest of the pipeline needs of them recorded on the way: log-probabilities, entropies
 //! and the sequence features of G2RL, so that neither costs another forward pass.
 
-use super::qwen3::Qwen3;
+use super::decoder::Decoder;
 use crate::error::{Error, Result};
 use crate::geometry::TokenWeights;
 use crate::kernels::{
@@ -68,7 +68,7 @@ struct Row {
     finished: bool,
 }
 
-impl Qwen3 {
+impl Decoder {
     /// Samples `samples` completions of each prompt; completion s of prompt p is at p * samples + s. `features` asks for
     /// [`Completion::feature_sum`] and says how tokens are weighed in it. `progress` hears the share of tokens steps done.
     pub fn sample(
@@ -79,7 +79,7 @@ impl Qwen3 {
         features: Option<TokenWeights>,
         mut progress: impl FnMut(f32),
     ) -> Result<Vec<Completion>> {
-        let hidden_size = self.config().hidden_size;
+        let hidden_size = self.spec().hidden_size;
         let blank = Completion {
             ids: Vec::new(),
             logprobs: Vec::new(),
@@ -95,11 +95,11 @@ impl Qwen3 {
             return Err(Error::failed("a prompt has no token; sampling needs at least one to start from"));
         }
         let longest = prompts.iter().map(|prompt| prompt.ids.len()).max().unwrap_or(0);
-        if longest + sampling.max_new_tokens > self.config().max_position_embeddings {
+        if longest + sampling.max_new_tokens > self.spec().max_position_embeddings {
             return Err(Error::failed(format!(
                 "a prompt of {longest} tokens and {} new ones exceed the model's {} positions; lower max_new_tokens",
                 sampling.max_new_tokens,
-                self.config().max_position_embeddings
+                self.spec().max_position_embeddings
             )));
         }
         let ids: Vec<&[u32]> = prompts.iter().map(|prompt| prompt.ids.as_slice()).collect();
@@ -139,7 +139,7 @@ impl Qwen3 {
                         *sum += alpha * phi;
                     }
                 }
-                if self.config().eos_token_ids.contains(&draws.tokens[r]) {
+                if self.spec().eos_token_ids.contains(&draws.tokens[r]) {
                     completion.truncated = false;
                     row.finished = true;
                 }
@@ -178,7 +178,7 @@ impl Qwen3 {
             return Ok((self.draw_of_few(hidden, rows, sampling, features)?, None));
         }
         // Small vocabularies are one tile, and their streams need no second number.
-        let tiles = self.config().vocab_size > TILE;
+        let tiles = self.spec().vocab_size > TILE;
         let uniforms = rows.iter_mut().map(|Row { rng, .. }| Uniforms {
             token: rng::unit_f64(rng),
             tile: if tiles { rng::unit_f64(rng) } else { 0.0 },
@@ -192,7 +192,7 @@ impl Qwen3 {
 
     /// [`Self::draw`] where only some tokens are possible, which all logits decide together.
     fn draw_of_few(&self, hidden: &Tensor, rows: &mut [Row], sampling: &Sampling, features: bool) -> Result<HeadDraws> {
-        let (head, vocabulary) = (self.head(), self.config().vocab_size);
+        let (head, vocabulary) = (self.head(), self.spec().vocab_size);
         let logits = thin_linear(hidden, head)?;
         let mut p: Vec<f32> = logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
         let mut draws = HeadDraws::default();

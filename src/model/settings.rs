@@ -1,7 +1,8 @@
 //! What came with a model beside its weights: `config.json` and `generation_config.json` as they were, so that a written model keeps
 //! what this program does not change, and what is worth a warning.
 
-use super::config::{Qwen3Config, token_ids};
+use super::decoder::DecoderSpec;
+use super::families::{self, token_ids};
 use super::fields::{Fields, in_words, is_nothing};
 use super::tokenizer::TextTokenizer;
 use crate::error::{Error, Result};
@@ -51,14 +52,14 @@ pub(super) struct ModelSettings {
 
 impl ModelSettings {
     /// Reads both files of a folder; the second may be absent.
-    pub(super) fn read(folder: &Path) -> Result<(Qwen3Config, Self)> {
+    pub(super) fn read(folder: &Path) -> Result<(DecoderSpec, Self)> {
         let located = |name: &str, error: &Error| Error::input(format!("{error} ({})", folder.join(name).display()));
         let text = folder::text(folder, CONFIG)?.ok_or_else(|| {
             let path = folder.join(CONFIG);
             Error::input(format!("cannot read the model's config.json: there is none ({})", path.display()))
         })?;
         let fields = Fields::parse(CONFIG, &text).map_err(|error| located(CONFIG, &error))?;
-        let mut config = Qwen3Config::of_fields(&fields).map_err(|error| located(CONFIG, &error))?;
+        let mut config = families::read(&fields).map_err(|error| located(CONFIG, &error))?;
         let mut settings = Self { config: fields.map().clone(), ..Self::default() };
         settings.note_sampling(&fields, CONFIG);
         if let Some(text) = folder::text(folder, GENERATION)? {
@@ -69,7 +70,7 @@ impl ModelSettings {
     }
 
     /// Takes in `generation_config.json`; returns the tokens that end a response by either file.
-    fn add_generation(&mut self, text: &str, config: &Qwen3Config) -> Result<Vec<u32>> {
+    fn add_generation(&mut self, text: &str, config: &DecoderSpec) -> Result<Vec<u32>> {
         let fields = Fields::parse(GENERATION, text)?;
         let more = token_ids(&fields, "eos_token_id", config.vocab_size)?;
         self.note_sampling(&fields, GENERATION);
@@ -88,7 +89,7 @@ impl ModelSettings {
     }
 
     /// Notes what the tokenizer's files say that the model's do not, or that is not done here.
-    pub(super) fn compare(&mut self, config: &Qwen3Config, tokenizer: &TextTokenizer) -> Result<()> {
+    pub(super) fn compare(&mut self, config: &DecoderSpec, tokenizer: &TextTokenizer) -> Result<()> {
         match tokenizer.end_of_turn()? {
             Some((token, None)) => self.note(format!(
                 "the tokenizer's files end a turn with {token:?}, which is no token of tokenizer.json, so it ends no response"
@@ -153,7 +154,7 @@ impl ModelSettings {
     }
 
     /// The text of `config.json` for a model of this shape with weights of `dtype`: what came with it, and what has changed.
-    pub(super) fn config_json(&self, config: &Qwen3Config, dtype: DType) -> String {
+    pub(super) fn config_json(&self, config: &DecoderSpec, dtype: DType) -> String {
         let Value::Object(own) = config.to_json(dtype) else { return String::new() };
         if self.config.is_empty() {
             return format!("{:#}\n", Value::Object(own));
@@ -174,7 +175,7 @@ impl ModelSettings {
     }
 
     /// The text of `generation_config.json`.
-    pub(super) fn generation_json(&self, config: &Qwen3Config) -> String {
+    pub(super) fn generation_json(&self, config: &DecoderSpec) -> String {
         let own = json!({ "do_sample": true, "eos_token_id": config.eos_token_ids });
         let fields = if self.generation.is_empty() { own } else { Value::Object(self.generation.clone()) };
         format!("{fields:#}\n")

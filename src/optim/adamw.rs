@@ -197,11 +197,11 @@ impl AdamW {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Qwen3Config;
+    use crate::model::DecoderSpec;
     use candle_core::Device;
 
-    fn tiny() -> Qwen3Config {
-        Qwen3Config {
+    fn tiny() -> DecoderSpec {
+        DecoderSpec {
             vocab_size: 5,
             hidden_size: 4,
             intermediate_size: 6,
@@ -210,11 +210,9 @@ mod tests {
             num_key_value_heads: 1,
             head_dim: 2,
             max_position_embeddings: 16,
-            rms_norm_eps: 1e-6,
-            rope_theta: 10_000.0,
-            rope_scaling: None,
             tie_word_embeddings: true,
             eos_token_ids: vec![0],
+            ..DecoderSpec::default()
         }
     }
 

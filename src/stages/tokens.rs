@@ -43,7 +43,7 @@ pub fn attribute_step_tokens(
 ) -> Result {
     let model = &policy.0.frozen;
     let temperature = experiment.0.rollout.temperature;
-    let dim = model.config().hidden_size;
+    let dim = model.spec().hidden_size;
     let mut last = 0.0;
     let count = groups.iter().count();
     for (done, (group, prompt, members)) in groups.iter().enumerate() {

@@ -17,7 +17,7 @@ use crate::experiment::{OptimizerConfig, Precision};
 use crate::kernels::Buffers;
 use crate::metrics::metrics;
 use crate::model::{
-    ForwardPass, FrozenNetwork, GradientSum, LanguageModel, Qwen3, ResponseBatch, response_micro_batches,
+    Decoder, ForwardPass, FrozenNetwork, GradientSum, LanguageModel, ResponseBatch, response_micro_batches,
 };
 use crate::objective::{BatchTotals, MicroBatch, MicroLoss, Objective, adapted_kl_coefficient};
 use crate::optim::Gradients;
@@ -270,7 +270,7 @@ impl PolicyLoss<'_> {
     /// Gives every sample that is trained on its tokens' log-probabilities under the reference.
     fn ask_reference(
         &self,
-        reference: &Qwen3,
+        reference: &Decoder,
         samples: &mut [Sample],
         buffers: &mut Buffers,
         mut report: impl FnMut(f32),

@@ -3,7 +3,7 @@
 use crate::data::{named, settled_template};
 use crate::error::{Error, Result};
 use crate::experiment::{DataSource, EncoderSource, Experiment, HeldOutSource, ModelSource, SuiteConfig, TaskConfig};
-use crate::model::{LanguageModel, ModelFiles, Qwen3Config, TextTokenizer, hub};
+use crate::model::{DecoderSpec, LanguageModel, ModelFiles, TextTokenizer, hub};
 use candle_core::{DType, Device};
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ pub(super) enum Source {
 }
 
 impl Source {
-    pub(super) fn parts(&self) -> (&Qwen3Config, &TextTokenizer) {
+    pub(super) fn parts(&self) -> (&DecoderSpec, &TextTokenizer) {
         match self {
             Self::Loaded(model) => (&model.config, &model.tokenizer),
             Self::Files(files) => (&files.config, &files.tokenizer),

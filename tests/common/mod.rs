@@ -5,7 +5,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use orthant::experiment::{ModelSource, TaskConfig};
-use orthant::model::{END_OF_TEXT, LanguageModel, Qwen3Config, TextTokenizer};
+use orthant::model::{DecoderSpec, END_OF_TEXT, Family, LanguageModel, TextTokenizer};
 use orthant::prelude::*;
 use orthant::weights::Weights;
 use serde_json::Value;
@@ -87,7 +87,7 @@ impl Workplace {
     }
 }
 
-/// A Qwen3 with two layers and random weights. Its weights are large enough for distributions far from uniform; besides the
+/// A model with two layers and random weights. They are large enough for distributions far from uniform. Besides the
 /// end-of-text token some bytes end a response too, so that responses differ in length.
 pub(crate) fn tiny_model() -> LanguageModel {
     tiny_model_with_head(true)
@@ -95,10 +95,15 @@ pub(crate) fn tiny_model() -> LanguageModel {
 
 /// [`tiny_model`] with a head that is tied to the embeddings, or one of its own.
 pub(crate) fn tiny_model_with_head(tied: bool) -> LanguageModel {
+    tiny_model_of("qwen3", tied)
+}
+
+/// [`tiny_model_with_head`] of a family, with biases that are not zero where it has some.
+pub(crate) fn tiny_model_of(family: &str, tied: bool) -> LanguageModel {
     let tokenizer = TextTokenizer::bytes_and_words(&["Use", " to make ", "\\boxed{"]).unwrap();
     let mut ends = vec![tokenizer.token_id(END_OF_TEXT).unwrap()];
     ends.extend(100..112);
-    let config = Qwen3Config {
+    let config = DecoderSpec {
         vocab_size: tokenizer.vocabulary(),
         hidden_size: 32,
         intermediate_size: 48,
@@ -107,13 +112,16 @@ pub(crate) fn tiny_model_with_head(tied: bool) -> LanguageModel {
         num_key_value_heads: 2,
         head_dim: 8,
         max_position_embeddings: 128,
-        rms_norm_eps: 1e-6,
-        rope_theta: 10_000.0,
-        rope_scaling: None,
         tie_word_embeddings: tied,
         eos_token_ids: ends,
+        ..Family::named(family).unwrap().blank()
     };
     let weights = Weights::random(&config, 0.3, 1, DType::F32, &Device::Cpu).unwrap();
+    for (name, variable) in weights.variables().filter(|(name, _)| name.ends_with(".bias")) {
+        let value = |i: usize| ((i * 37 + name.len() * 11) % 19) as f32 / 19.0 - 0.5;
+        let values: Vec<f32> = (0..variable.elem_count()).map(value).collect();
+        variable.set(&Tensor::from_vec(values, variable.shape(), &Device::Cpu).unwrap()).unwrap();
+    }
     LanguageModel::new(config, tokenizer, weights).unwrap()
 }
 

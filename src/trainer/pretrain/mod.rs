@@ -10,7 +10,7 @@ use crate::experiment::{Every, OptimizerConfig, Precision, Pretrain};
 use crate::files::staging::StagedFolder;
 use crate::kernels::Buffers;
 use crate::model::{
-    END_OF_TEXT, GradientSum, LanguageModel, Qwen3Config, ResponseBatch, TextTokenizer, data_type, micro_batches,
+    END_OF_TEXT, GradientSum, LanguageModel, DecoderSpec, ResponseBatch, TextTokenizer, data_type, micro_batches,
     open_device,
 };
 use crate::optim::{AdamW, AdamWSettings, Schedule};
@@ -133,8 +133,8 @@ impl<'a> Subject<'a> {
     }
 }
 
-fn shape(config: &Pretrain, vocabulary: usize, end: u32) -> Qwen3Config {
-    Qwen3Config {
+fn shape(config: &Pretrain, vocabulary: usize, end: u32) -> DecoderSpec {
+    DecoderSpec {
         vocab_size: vocabulary,
         hidden_size: config.model.hidden_size,
         intermediate_size: config.model.intermediate_size,
@@ -143,11 +143,9 @@ fn shape(config: &Pretrain, vocabulary: usize, end: u32) -> Qwen3Config {
         num_key_value_heads: config.model.kv_heads,
         head_dim: config.model.head_dim,
         max_position_embeddings: config.model.positions,
-        rms_norm_eps: 1e-6,
-        rope_theta: 10_000.0,
-        rope_scaling: None,
         tie_word_embeddings: true,
         eos_token_ids: vec![end],
+        ..DecoderSpec::default()
     }
 }
 

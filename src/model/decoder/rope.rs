@@ -10,10 +10,10 @@
 //!
 //! Computed in `f32` in the order in which Transformers computes it.
 
-use super::fields::Fields;
 use crate::error::{Error, Result};
 use crate::escape::{MOST_SHOWN, cut};
 use crate::kernels::Rotary;
+use crate::model::fields::Fields;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::f64::consts::TAU;
@@ -39,14 +39,14 @@ pub enum RopeScaling {
 }
 
 /// What `config.json` says of rotary positions.
-pub(super) struct Rope {
-    pub(super) theta: f64,
-    pub(super) scaling: Option<RopeScaling>,
+pub(in crate::model) struct Rope {
+    pub(in crate::model) theta: f64,
+    pub(in crate::model) scaling: Option<RopeScaling>,
 }
 
 impl Rope {
     /// Reads `rope_theta`, `rope_parameters` (as newer Transformers write it) and `rope_scaling` (as older ones do).
-    pub(super) fn read(config: &Fields, positions: usize) -> Result<Self> {
+    pub(in crate::model) fn read(config: &Fields, positions: usize) -> Result<Self> {
         let mut theta = config.number("rope_theta")?;
         let mut scaling: Option<Option<RopeScaling>> = None;
         for name in ["rope_parameters", "rope_scaling"] {
@@ -217,7 +217,7 @@ impl RopeScaling {
 
     /// The longest sequence that it is meant for, where it says so: `yarn` is added to a model's settings by hand, and their
     /// `max_position_embeddings` then stays that of before.
-    pub(super) fn positions(&self) -> Option<usize> {
+    pub(in crate::model) fn positions(&self) -> Option<usize> {
         match self {
             Self::Yarn { factor, original_max_position_embeddings, .. } => {
                 Some((factor * *original_max_position_embeddings as f64) as usize)
@@ -227,7 +227,7 @@ impl RopeScaling {
     }
 
     /// As it stands in `config.json`.
-    pub(super) fn to_json(scaling: Option<&Self>) -> Value {
+    pub(in crate::model) fn to_json(scaling: Option<&Self>) -> Value {
         scaling.and_then(|scaling| serde_json::to_value(scaling).ok()).unwrap_or(Value::Null)
     }
 }

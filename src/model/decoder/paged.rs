@@ -1,14 +1,15 @@
 //! Cached decoding on the CPU in `f32`: blocks of rows go through all layers on their own, without waiting for each other.
 //!
 //! A block stands upright, each row in a SIMD lane ([`lanes`]), and reads every weight once. Its layer is the one of
-//! [`super::qwen3`], step by step, in memory that is allocated once per token. Keys and values are in pages of all layers; the pages
+//! [`super::layer`], step by step, in memory that is allocated once per token. Keys and values are in pages of all layers; the pages
 //! of a prompt exist once and serve all rows of its group. Every row's numbers are the same to the last bit whatever other rows
 //! are decoded beside it, and on any number of threads.
 
-use super::projection::Projection;
-use super::qwen3::{Layer, PackedTokens, Qwen3};
+use super::fused::elements;
+use super::network::Decoder;
+use super::packed::PackedTokens;
 use crate::error::{Error, Result};
-use crate::kernels::{Elements, Heads, PAGE, lanes, paged_attention};
+use crate::kernels::{Elements, Heads, LayerParts, PAGE, lanes, paged_attention};
 use candle_core::{Tensor, bail};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -81,56 +82,19 @@ impl PagedCache {
     }
 }
 
-/// The weights of a layer, readable.
-struct Weights<'a> {
-    input_norm: Elements<'a>,
-    q_proj: Elements<'a>,
-    k_proj: Elements<'a>,
-    v_proj: Elements<'a>,
-    q_norm: Elements<'a>,
-    k_norm: Elements<'a>,
-    o_proj: Elements<'a>,
-    post_norm: Elements<'a>,
-    gate_proj: Elements<'a>,
-    up_proj: Elements<'a>,
-    down_proj: Elements<'a>,
-}
-
-impl<'a> Weights<'a> {
-    fn of(layer: &'a Layer) -> candle_core::Result<Self> {
-        let plain = |projection: &'a Projection| match projection.plain() {
-            Some(weight) => Elements::of(weight),
-            None => bail!("paged decoding knows no adapters"),
-        };
-        Ok(Self {
-            input_norm: Elements::of(&layer.input_norm)?,
-            q_proj: plain(&layer.q_proj)?,
-            k_proj: plain(&layer.k_proj)?,
-            v_proj: plain(&layer.v_proj)?,
-            q_norm: Elements::of(&layer.q_norm)?,
-            k_norm: Elements::of(&layer.k_norm)?,
-            o_proj: plain(&layer.o_proj)?,
-            post_norm: Elements::of(&layer.post_norm)?,
-            gate_proj: plain(&layer.gate_proj)?,
-            up_proj: plain(&layer.up_proj)?,
-            down_proj: plain(&layer.down_proj)?,
-        })
-    }
-}
-
 /// What all blocks of a step have in common.
 struct Step<'a> {
-    network: &'a Qwen3,
+    network: &'a Decoder,
     heads: Heads,
     embeddings: Elements<'a>,
-    layers: Vec<Weights<'a>>,
+    layers: Vec<LayerParts<Elements<'a>>>,
     norm: Elements<'a>,
     /// Parts of a block's work that may run at the same time.
     splits: usize,
 }
 
-impl Qwen3 {
-    /// [`Qwen3::prefill`] into pages.
+impl Decoder {
+    /// [`Decoder::prefill`] into pages.
     pub(super) fn prefill_paged(&self, prompts: &[&[u32]], copies: usize) -> Result<(Tensor, PagedCache)> {
         let packed = PackedTokens::new(prompts.iter().copied());
         let (heads, layers) = (self.heads(), self.layers.len());
@@ -165,20 +129,20 @@ impl Qwen3 {
         Ok((self.last_hidden(&hidden, &packed, copies)?, PagedCache { rows: rows.collect() }))
     }
 
-    /// [`Qwen3::decode`] with pages.
+    /// [`Decoder::decode`] with pages.
     pub(super) fn decode_paged(&self, tokens: &[u32], cache: &mut PagedCache) -> Result<Tensor> {
         self.check_ids(tokens)?;
         let positions = self.shape.rotary.positions();
         if cache.rows.iter().any(|row| row.position() as usize >= positions) {
             return Err(Error::failed(format!("a sequence grows beyond the model's {positions} positions")));
         }
-        let (rows, hidden) = (tokens.len(), self.config().hidden_size);
+        let (rows, hidden) = (tokens.len(), self.spec().hidden_size);
         let (size, splits) = cut(rows, rayon::current_num_threads());
         let step = Step {
             network: self,
             heads: self.heads(),
             embeddings: Elements::of(&self.embeddings)?,
-            layers: self.layers.iter().map(Weights::of).collect::<candle_core::Result<_>>()?,
+            layers: self.readable_layers()?,
             norm: Elements::of(&self.norm)?,
             splits,
         };
@@ -188,6 +152,14 @@ impl Qwen3 {
             .zip(tokens.par_chunks(size))
             .for_each(|((out, rows), tokens)| step.run(out, rows, tokens));
         Ok(Tensor::from_vec(out, (rows, hidden), self.device())?)
+    }
+
+    fn readable_layers(&self) -> candle_core::Result<Vec<LayerParts<Elements<'_>>>> {
+        let layers = self.layers.iter().map(|layer| match layer.plain() {
+            Some(weights) => elements(&weights),
+            None => bail!("paged decoding does not do adapters"),
+        });
+        layers.collect()
     }
 
     fn heads(&self) -> Heads {
@@ -207,7 +179,7 @@ fn cut(rows: usize, threads: usize) -> (usize, usize) {
 impl Step<'_> {
     /// One token of some rows: writes their final hidden states (rows, hidden) to `out`.
     fn run(&self, out: &mut [f32], rows: &mut [Row], tokens: &[u32]) {
-        let (config, shape, splits) = (self.network.config(), &self.network.shape, self.splits);
+        let (config, shape, splits) = (self.network.spec(), &self.network.shape, self.splits);
         let (hidden, eps, layers) = (config.hidden_size, shape.eps as f32, self.layers.len());
         let count = rows.len();
         let lanes = count.next_multiple_of(lanes::BLOCK / 4);
@@ -215,9 +187,9 @@ impl Step<'_> {
         let width = q_width + 2 * kv_width;
 
         let positions: Vec<u32> = rows.iter().map(Row::position).collect();
-        let (cos, sin) = lanes::turns(&shape.rotary, &positions, lanes);
+        let (cos, sin) = lanes::rotations(&shape.rotary, &positions, lanes);
         let embedding = |&token: &u32| &self.embeddings[token as usize * hidden..][..hidden];
-        let mut x = lanes::stand_up(tokens.iter().map(embedding), hidden, lanes); // (hidden, lanes)
+        let mut x = lanes::transpose(tokens.iter().map(embedding), hidden, lanes); // (hidden, lanes)
         let mut normed = vec![0.0; hidden * lanes];
         let mut qkv = vec![0.0; width * lanes];
         let mut qkv_rows = vec![0.0; count * width];
@@ -226,35 +198,42 @@ impl Step<'_> {
         let mut up = vec![0.0; config.intermediate_size * lanes];
         for (index, layer) in self.layers.iter().enumerate() {
             normed.copy_from_slice(&x);
-            lanes::rms_norm(&mut normed, &layer.input_norm, eps, lanes);
+            lanes::rms_norm(&mut normed, &layer.attention_norm, eps, lanes);
             let (q, kv) = qkv.split_at_mut(q_width * lanes);
             let (k, v) = kv.split_at_mut(kv_width * lanes);
             lanes::product(q, &layer.q_proj, &normed, lanes, false, splits);
             lanes::product(k, &layer.k_proj, &normed, lanes, false, splits);
             lanes::product(v, &layer.v_proj, &normed, lanes, false, splits);
-            lanes::rms_norm(q, &layer.q_norm, eps, lanes);
-            lanes::rms_norm(k, &layer.k_norm, eps, lanes);
-            lanes::turn(q, &cos, &sin);
-            lanes::turn(k, &cos, &sin);
+            for (y, bias) in [(&mut *q, &layer.q_bias), (&mut *k, &layer.k_bias), (v, &layer.v_bias)] {
+                if let Some(bias) = bias {
+                    lanes::add_bias(y, bias, lanes);
+                }
+            }
+            for (x, norm) in [(q, &layer.q_norm), (k, &layer.k_norm)] {
+                if let Some(weight) = norm {
+                    lanes::rms_norm(x, weight, eps, lanes);
+                }
+                lanes::rotate(x, &cos, &sin);
+            }
 
-            lanes::lay_down(&mut qkv_rows, &qkv, lanes);
+            lanes::untranspose(&mut qkv_rows, &qkv, lanes);
             rows.par_iter_mut()
                 .zip(attended_rows.par_chunks_mut(q_width))
                 .zip(qkv_rows.par_chunks(width))
                 .with_min_len(count.div_ceil(splits))
                 .for_each(|((row, out), qkv)| row.attend(out, qkv, index, layers, self.heads));
-            let attended = lanes::stand_up(attended_rows.chunks_exact(q_width), q_width, lanes);
+            let attended = lanes::transpose(attended_rows.chunks_exact(q_width), q_width, lanes);
             lanes::product(&mut x, &layer.o_proj, &attended, lanes, true, splits);
 
             normed.copy_from_slice(&x);
-            lanes::rms_norm(&mut normed, &layer.post_norm, eps, lanes);
+            lanes::rms_norm(&mut normed, &layer.mlp_norm, eps, lanes);
             lanes::product(&mut gate, &layer.gate_proj, &normed, lanes, false, splits);
             lanes::product(&mut up, &layer.up_proj, &normed, lanes, false, splits);
             lanes::swiglu(&mut gate, &up);
             lanes::product(&mut x, &layer.down_proj, &gate, lanes, true, splits);
         }
         lanes::rms_norm(&mut x, &self.norm, eps, lanes);
-        lanes::lay_down(out, &x, lanes);
+        lanes::untranspose(out, &x, lanes);
         for row in rows {
             row.completion.tokens += 1;
         }
@@ -263,14 +242,14 @@ impl Step<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Qwen3Config;
+    use super::super::spec::DecoderSpec;
     use super::*;
     use crate::kernels::check::difference;
     use crate::weights::Weights;
     use candle_core::{DType, Device};
 
-    fn network() -> Qwen3 {
-        let config = Qwen3Config {
+    fn network() -> Decoder {
+        let config = DecoderSpec {
             vocab_size: 48,
             hidden_size: 36,
             intermediate_size: 56,
@@ -279,13 +258,11 @@ mod tests {
             num_key_value_heads: 2,
             head_dim: 18,
             max_position_embeddings: 96,
-            rms_norm_eps: 1e-6,
-            rope_theta: 10_000.0,
-            rope_scaling: None,
             tie_word_embeddings: true,
             eos_token_ids: vec![2],
+            ..DecoderSpec::default()
         };
-        Qwen3::frozen(&config, &Weights::random(&config, 0.3, 11, DType::F32, &Device::Cpu).unwrap()).unwrap()
+        Decoder::frozen(&config, &Weights::random(&config, 0.3, 11, DType::F32, &Device::Cpu).unwrap()).unwrap()
     }
 
     #[test]

@@ -4,10 +4,11 @@
 //! Backward goes from the loss to the input of the last norm, then through one layer after another, each as a graph of its own whose
 //! output is weighted with the gradient that has come so far. Gradients of parameters are handed over layer by layer.
 
-use super::qwen3::{PackedTokens, Qwen3};
-use super::responses::ResponseBatch;
+use super::network::Decoder;
+use super::packed::PackedTokens;
 use crate::error::{Error, Result};
 use crate::kernels::token_logprob_entropy;
+use crate::model::ResponseBatch;
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 
@@ -20,8 +21,8 @@ pub struct LayerInputs {
     last: Var,
 }
 
-impl Qwen3 {
-    /// [`Qwen3::response_logprobs`] without keeping what is in the layers; backward is [`Self::backward`].
+impl Decoder {
+    /// [`Decoder::response_logprobs`] without keeping what is in the layers; backward is [`Self::backward`].
     pub fn response_logprobs_recomputed(
         &self,
         batch: &ResponseBatch,

@@ -1,18 +1,20 @@
 //! Cached decoding: prompts are prefilled once per group, rows grow in lock step, finished rows leave the batch.
 //!
-//! On the CPU in `f32`, without an adapter, that is [`super::paged_decoder`]. What stands here beside it is made of the layers of [`super::qwen3`] and plain
+//! On the CPU in `f32`, without an adapter, that is [`super::paged`]. What stands here beside it is made of the layers of [`super::layer`] and plain
 //! candle operations, for every device and type. Every row's prompt is right-aligned in the padded cache, so that all rows write
 //! their next token into the same slot; a row begins at its own start slot and has its own positions. Nothing keeps a graph.
 
-use super::paged_decoder::PagedCache;
-use super::qwen3::{Layer, PackedTokens, Qwen3};
+use super::layer::Layer;
+use super::network::Decoder;
+use super::packed::PackedTokens;
+use super::paged::PagedCache;
 use crate::error::Result;
 use crate::kernels::{fused, padded_attention};
 use candle_core::Tensor;
 use std::sync::Arc;
 
 /// Keys and values of a batch of growing sequences.
-pub(super) struct Cache(Kind);
+pub(in crate::model) struct Cache(Kind);
 
 enum Kind {
     Paged(PagedCache),
@@ -24,7 +26,7 @@ const COMPACT_BELOW: f64 = 0.8;
 
 impl Cache {
     /// Whether it pays to [`Self::retain`] so many of the rows.
-    pub(super) fn worth_retaining(&self, rows: usize) -> bool {
+    pub(in crate::model) fn worth_retaining(&self, rows: usize) -> bool {
         match &self.0 {
             // Nothing is copied.
             Kind::Paged(cache) => rows < cache.rows(),
@@ -33,7 +35,7 @@ impl Cache {
     }
 
     /// Keeps the given rows only, which are in order.
-    pub(super) fn retain(&mut self, rows: &[u32]) -> Result<()> {
+    pub(in crate::model) fn retain(&mut self, rows: &[u32]) -> Result<()> {
         match &mut self.0 {
             Kind::Paged(cache) => cache.retain(rows),
             Kind::Padded(cache) => cache.retain(rows)?,
@@ -67,10 +69,15 @@ impl PaddedCache {
     }
 }
 
-impl Qwen3 {
+impl Decoder {
     /// Runs each prompt once and makes a cache of `copies` rows per prompt with room for `new_tokens` more. Returns the final
     /// hidden state of each row's last prompt token (rows, hidden), and the cache; row r belongs to prompt r / copies.
-    pub(super) fn prefill(&self, prompts: &[&[u32]], copies: usize, new_tokens: usize) -> Result<(Tensor, Cache)> {
+    pub(in crate::model) fn prefill(
+        &self,
+        prompts: &[&[u32]],
+        copies: usize,
+        new_tokens: usize,
+    ) -> Result<(Tensor, Cache)> {
         Ok(if fused(&[&self.embeddings]) && self.layers.iter().all(Layer::is_plain) {
             let (hidden, cache) = self.prefill_paged(prompts, copies)?;
             (hidden, Cache(Kind::Paged(cache)))
@@ -81,7 +88,7 @@ impl Qwen3 {
     }
 
     /// Appends one token to every row; returns the final hidden states (rows, hidden).
-    pub(super) fn decode(&self, tokens: &[u32], cache: &mut Cache) -> Result<Tensor> {
+    pub(in crate::model) fn decode(&self, tokens: &[u32], cache: &mut Cache) -> Result<Tensor> {
         match &mut cache.0 {
             Kind::Paged(cache) => self.decode_paged(tokens, cache),
             Kind::Padded(cache) => self.decode_padded(tokens, cache),

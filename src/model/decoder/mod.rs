@@ -1,0 +1,30 @@
+//! A decoder: what it is made of ([`DecoderSpec`]), and the network, which trains and decodes.
+//!
+//! | File | What |
+//! |---|---|
+//! | `spec` | sizes, and what distinguishes one family of decoders from another |
+//! | `parts` | the parameters by name, shape and role: one list |
+//! | `layer`, `network` | the forward pass from single operations, differentiable, on every device |
+//! | `fused`, `recompute` | the same without a graph on the CPU, and with one graph a layer |
+//! | `cache`, `paged` | cached decoding from single operations, and in blocks of rows on the CPU |
+
+mod cache;
+mod fused;
+mod layer;
+mod network;
+mod packed;
+mod paged;
+mod parts;
+mod recompute;
+mod rope;
+mod spec;
+
+pub(super) use fused::{FusedBackward, LayerSums};
+pub(super) use layer::LowRank;
+pub use network::Decoder;
+pub use packed::PackedTokens;
+pub(super) use parts::{EMBEDDINGS, HEAD, LAYERS, Part, Role};
+pub use recompute::LayerInputs;
+pub(super) use rope::Rope;
+pub use rope::RopeScaling;
+pub use spec::DecoderSpec;

@@ -1,0 +1,23 @@
+//! Llama 2 and 3, and what has their network, such as SmolLM2: neither biases nor norms of queries
+//! and keys.
+
+use super::Family;
+use super::config_fields::Rules;
+use super::config_json::Silent;
+use serde_json::json;
+
+pub(super) static FAMILY: Family = Family {
+    name: "llama",
+    classes: &["LlamaForCausalLM", "LlamaModel", "FSDPLlamaForCausalLM"],
+    qk_norm: false,
+    qkv_bias: false,
+    silent: Silent { kv_heads: None, head_dim: None, positions: 2048, end: Some(2) },
+    rules: Rules {
+        read: &[],
+        fixed: &[("attention_bias", false), ("qkv_bias", false), ("use_qk_norm", false), ("qk_norm", false)],
+        // Notes of those who made SmolLM2.
+        harmless: &["is_llama_config", "transformers.js_config"],
+    },
+    read: |_, spec| Ok(spec),
+    write: |_| vec![("attention_bias", json!(false)), ("mlp_bias", json!(false))],
+};

@@ -1,0 +1,31 @@
+//! Qwen2 and Qwen2.5: the projections to queries, keys and values have biases.
+
+use super::Family;
+use super::config_fields::Rules;
+use super::config_json::{Silent, check_full_attention};
+use serde_json::json;
+
+pub(super) static FAMILY: Family = Family {
+    name: "qwen2",
+    classes: &["Qwen2ForCausalLM", "Qwen2Model", "FSDPQwen2ForCausalLM"],
+    qk_norm: false,
+    qkv_bias: true,
+    silent: Silent { kv_heads: Some(32), head_dim: None, positions: 32_768, end: None },
+    rules: Rules {
+        // `sliding_window` is the width of windows, which no layer has where `use_sliding_window` is false.
+        read: &["layer_types", "sliding_window"],
+        fixed: &[("qkv_bias", true), ("use_qk_norm", false), ("qk_norm", false)],
+        harmless: &[],
+    },
+    read: |fields, spec| {
+        check_full_attention(fields, spec.num_hidden_layers)?;
+        Ok(spec)
+    },
+    write: |spec| {
+        vec![
+            ("max_window_layers", json!(spec.num_hidden_layers)),
+            ("sliding_window", json!(null)),
+            ("use_sliding_window", json!(false)),
+        ]
+    },
+};

@@ -1,0 +1,32 @@
+//! Qwen3: every query and key is normalised, and nothing has a bias.
+
+use super::Family;
+use super::config_fields::Rules;
+use super::config_json::{Silent, check_full_attention};
+use serde_json::json;
+
+pub(super) static FAMILY: Family = Family {
+    name: "qwen3",
+    classes: &["Qwen3ForCausalLM", "Qwen3Model", "FSDPQwen3ForCausalLM"],
+    qk_norm: true,
+    qkv_bias: false,
+    silent: Silent { kv_heads: Some(32), head_dim: Some(128), positions: 32_768, end: None },
+    rules: Rules {
+        // `sliding_window` is the width of windows, which no layer has where `use_sliding_window` is false.
+        read: &["layer_types", "sliding_window"],
+        fixed: &[("attention_bias", false), ("qkv_bias", false), ("use_qk_norm", true), ("qk_norm", true)],
+        harmless: &[],
+    },
+    read: |fields, spec| {
+        check_full_attention(fields, spec.num_hidden_layers)?;
+        Ok(spec)
+    },
+    write: |spec| {
+        vec![
+            ("attention_bias", json!(false)),
+            ("max_window_layers", json!(spec.num_hidden_layers)),
+            ("sliding_window", json!(null)),
+            ("use_sliding_window", json!(false)),
+        ]
+    },
+};
