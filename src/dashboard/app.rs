@@ -1,26 +1,25 @@
 //! The window's frame loop: takes in the newest snapshots and the step that is shown, lays out the panels, passes commands on.
 
-use super::Screenshot;
-use super::copies;
-use super::dock::{Dock, PanelKind};
-use super::export;
-use super::labels;
-use super::open_run::{OpenRun, RunSource};
-use super::opener::Opener;
-use super::panels::runs::RunTabs;
-use super::panels::{self, Tools};
-use super::start::Start;
-use super::state::{Spot, State, Wish};
-use super::textures::Textures;
-use super::theme::{Theme, Themes};
-use super::vector;
+use crate::dashboard::Screenshot;
+use crate::dashboard::kit::copies;
+use crate::dashboard::kit::export::{self, save_png};
+use crate::dashboard::kit::textures::Textures;
+use crate::dashboard::kit::theme::{Theme, Themes};
+use crate::dashboard::kit::vector;
+use crate::dashboard::panel::notice;
+use crate::dashboard::panels::Tools;
+use crate::dashboard::runs::open_run::{OpenRun, RunSource};
+use crate::dashboard::runs::opener::Opener;
+use crate::dashboard::runs::start::Start;
+use crate::dashboard::state::label;
+use crate::dashboard::state::run::{Spot, State, Wish};
+use crate::dashboard::window::dock::{Dock, PanelKind};
+use crate::dashboard::window::run_tabs::RunTabs;
+use crate::dashboard::window::{keys, palette, run_bar, run_tabs, scrubber, start_screen, status, stop};
 use crate::error::{Error, Result};
 use crate::run::{RunInfo, RunState};
 use egui::layers::PaintList;
-use egui::{
-    CentralPanel, Color32, ColorImage, Frame, LayerId, Margin, Panel, Rect, Stroke, Ui, UiBuilder, ViewportCommand,
-    vec2,
-};
+use egui::{CentralPanel, Color32, Frame, LayerId, Margin, Panel, Rect, Stroke, Ui, UiBuilder, ViewportCommand, vec2};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -214,7 +213,7 @@ impl Dashboard {
         {
             return;
         }
-        let labels = labels::labels(&self.runs.iter().map(|run| &run.state).collect::<Vec<_>>());
+        let labels = label::labels(&self.runs.iter().map(|run| &run.state).collect::<Vec<_>>());
         self.runs.iter_mut().zip(labels).for_each(|(run, label)| run.state.label = label);
         self.labelled = self.runs.iter().map(|run| Arc::clone(&run.state.snapshot.info)).collect();
     }
@@ -238,7 +237,7 @@ impl Dashboard {
             let shown = (!self.start_is_open).then_some(self.active);
             let asked = Panel::top("runs")
                 .frame(Frame::new().fill(theme.sunken).inner_margin(Margin::symmetric(10, 2)))
-                .show(ui, |ui| panels::runs::show(ui, theme, &tabs, shown, self.start.is_some()))
+                .show(ui, |ui| run_tabs::show(ui, theme, &tabs, shown, self.start.is_some()))
                 .inner;
             self.act(asked);
         }
@@ -249,7 +248,7 @@ impl Dashboard {
         {
             CentralPanel::no_frame()
                 .frame(frame(16, 12))
-                .show(ui, |ui| panels::start::show(ui, theme, start, &mut self.opener));
+                .show(ui, |ui| start_screen::show(ui, theme, start, &mut self.opener));
             return;
         }
         let mut others = Vec::new();
@@ -260,25 +259,23 @@ impl Dashboard {
         let Some(state) = shown else { return };
         let light = self.themes.of(egui::Theme::Light);
         let mut tools = Tools { theme, light, textures: &mut self.textures, others: &others };
-        panels::keys::handle(ui, state);
+        keys::handle(ui, state);
 
-        Panel::top("run bar").frame(frame(10, 6)).show(ui, |ui| panels::run_bar::show(ui, &tools, state));
+        Panel::top("run bar").frame(frame(10, 6)).show(ui, |ui| run_bar::show(ui, &tools, state));
         if let RunState::Failed { message } = &state.snapshot.state {
             let message = message.clone();
-            Panel::top("failure")
-                .frame(frame(10, 6))
-                .show(ui, |ui| panels::notice::failure(ui, &tools, state, &message));
+            Panel::top("failure").frame(frame(10, 6)).show(ui, |ui| notice::failure(ui, &tools, state, &message));
         }
         // From the top down, for the keyboard goes through the window in this order.
         let room = ui.available_rect_before_wrap();
         let (above, status) = room.split_top_bottom_at_y(room.bottom() - STATUS);
         let (dock, scrubber) = above.split_top_bottom_at_y(above.bottom() - SCRUBBER);
         ui.scope_builder(UiBuilder::new().max_rect(dock), |ui| self.dock.show(ui, &mut tools, state));
-        strip(ui, theme, "scrubber", scrubber, |ui| panels::scrubber::show(ui, &tools, state));
-        strip(ui, theme, "status", status, |ui| panels::status::show(ui, &tools, state));
-        panels::keys::show(ui, &tools, state);
-        panels::palette::show(ui, &tools, state);
-        panels::stop::show(ui, &tools, state);
+        strip(ui, theme, "scrubber", scrubber, |ui| scrubber::show(ui, &tools, state));
+        strip(ui, theme, "status", status, |ui| status::show(ui, &tools, state));
+        keys::show(ui, &tools, state);
+        palette::show(ui, &tools, state);
+        stop::show(ui, &tools, state);
         for wish in std::mem::take(&mut state.wishes) {
             match wish {
                 Wish::ShowPanel(panel) => self.dock.bring_up(panel),
@@ -413,11 +410,4 @@ fn missed_step((step, wanted, is_over): (u64, u64, bool), path: &Path) -> Error 
         "the run {how} at step {step}, before step {wanted} of --after-step; {} shows step {step}",
         path.display()
     ))
-}
-
-pub(super) fn save_png(image: &ColorImage, path: &Path) -> Result<()> {
-    let [width, height] = image.size;
-    let bytes: Vec<u8> = image.pixels.iter().flat_map(Color32::to_srgba_unmultiplied).collect();
-    image::save_buffer(path, &bytes, width as u32, height as u32, image::ExtendedColorType::Rgba8)
-        .map_err(|error| Error::failed(format!("saving the screenshot failed: {error} ({})", path.display())))
 }

@@ -4,7 +4,7 @@
 //! instead ends the program from within whatever call finds its connection broken, and its handler may not return. So the handler does
 //! there what would have come after the window, and then ends the program: a run of this process goes on as if there had been no window.
 
-use super::WindowEnd;
+use crate::dashboard::WindowEnd;
 use std::sync::{Mutex, PoisonError};
 
 /// What a program does once its window has ended; returns the exit status.

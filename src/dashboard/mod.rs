@@ -14,32 +14,21 @@
 //! * `copies`: what goes to the clipboard. `theme` and `format`: colours and numbers. `textures`: matrices on the graphics card. `vector`: what was painted, as SVG.
 
 mod app;
-mod copies;
-mod derive;
 mod display;
-mod dock;
-mod export;
-mod format;
-mod health;
-mod labels;
-mod loader;
-mod open_run;
-mod opener;
+mod kit;
+mod panel;
 mod panels;
 #[cfg(test)]
 mod performance;
 #[cfg(test)]
 mod picture_tests;
-mod problems;
 #[cfg(test)]
 mod rasterizer;
 #[cfg(test)]
 mod rollout_tests;
-mod rollouts;
-mod series;
+mod runs;
 #[cfg(test)]
 mod small_tests;
-mod start;
 #[cfg(test)]
 mod start_tests;
 mod state;
@@ -47,30 +36,25 @@ mod state;
 mod testing;
 #[cfg(test)]
 mod tests;
-mod textures;
-mod theme;
-mod tokens;
-mod traces;
-mod vector;
 #[cfg(test)]
 mod watch_tests;
-mod widgets;
+mod window;
 
 use crate::error::{Error, Result};
 use crate::guard;
 use crate::run::{RunHandle, WatchedRun};
 use app::{Dashboard, ScreenshotResult};
-use dock::Dock;
-use open_run::RunSource;
-use opener::Opener;
-use start::Start;
+use kit::theme::Themes;
+use runs::open_run::RunSource;
+use runs::opener::Opener;
+use runs::start::Start;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
-use theme::Themes;
+use window::dock::Dock;
 
-pub use dock::PanelKind;
-pub use start::{Places, StartedRuns};
+pub use runs::start::{Places, StartedRuns};
+pub use window::dock::PanelKind;
 
 /// The window's size at its first start, points.
 const WINDOW_SIZE: [f32; 2] = [1280.0, 800.0];

@@ -3,13 +3,13 @@
 //! A frame is everything up to the triangles: taking in a snapshot, layout of every panel, tessellation. What the graphics card, or
 //! the library in its place, makes of them is not part of it.
 
-use super::app::{Dashboard, ScreenshotResult};
-use super::dock::Dock;
-use super::open_run::RunSource;
-use super::opener::Opener;
-use super::start::StartedRuns;
-use super::testing;
-use super::theme::Themes;
+use crate::dashboard::app::{Dashboard, ScreenshotResult};
+use crate::dashboard::kit::theme::Themes;
+use crate::dashboard::runs::open_run::RunSource;
+use crate::dashboard::runs::opener::Opener;
+use crate::dashboard::runs::start::StartedRuns;
+use crate::dashboard::testing;
+use crate::dashboard::window::dock::Dock;
 use crate::run::{RunHandle, RunSnapshot, StepView, TrainerCommand, WatchedRun};
 use crate::stages::metrics;
 use crate::trainer::RunBuilder;

@@ -1,6 +1,7 @@
 //! Behaviour of the panels that show completions: the rollouts panel, the token view, problems over time, the scrubber's events.
 
-use super::testing::{self, Window, name_completions, with_step};
+use crate::dashboard::testing;
+use crate::dashboard::testing::{Window, name_completions, with_step};
 use crate::run::{CosineKind, Event, EventKind, RunInfo, RunSnapshot, SettingEdit};
 use crate::verify::Verdict;
 use egui::accesskit::Role;
@@ -223,7 +224,7 @@ fn problems_are_listed_with_their_solve_rates_and_lead_to_the_step_that_met_them
     window.harness.get_by_label("Search problems").type_text(&group.problem_id);
     window.settle();
     assert_eq!(rows(&window), std::slice::from_ref(&name));
-    assert!(window.has(&super::format::percent(group.correct() as f64 / 4.0)));
+    assert!(window.has(&crate::dashboard::kit::format::percent(group.correct() as f64 / 4.0)));
     window.harness.get_by_role_and_label(Role::Row, &name).click();
     window.settle();
     let started = std::time::Instant::now();

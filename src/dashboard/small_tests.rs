@@ -1,7 +1,8 @@
 //! The smallest window at the largest text: 900 by 600 pixels at 130 %.
 
-use super::dock::PanelKind;
-use super::testing::{self, Window};
+use crate::dashboard::testing;
+use crate::dashboard::testing::Window;
+use crate::dashboard::window::dock::PanelKind;
 use crate::run::{RunSnapshot, RunState};
 use egui::{Event, Key, Modifiers, MouseWheelSource, MouseWheelUnit, Rect, TouchPhase, Vec2, vec2};
 use egui_kittest::kittest::Queryable;

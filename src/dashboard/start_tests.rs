@@ -1,11 +1,11 @@
 //! Behaviour of the start screen: experiments are looked at, edited, saved and started; runs are opened, compared and gone on with.
 
-use super::app::{Dashboard, ScreenshotResult};
-use super::dock::Dock;
-use super::opener::Opener;
-use super::start::{Places, Start, StartedRuns};
-use super::testing;
-use super::theme::Themes;
+use crate::dashboard::app::{Dashboard, ScreenshotResult};
+use crate::dashboard::kit::theme::Themes;
+use crate::dashboard::runs::opener::Opener;
+use crate::dashboard::runs::start::{Places, Start, StartedRuns};
+use crate::dashboard::testing;
+use crate::dashboard::window::dock::Dock;
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, vec2};
 use egui_kittest::Harness;
@@ -123,7 +123,7 @@ fn runs_stand_with_state_step_and_accuracy_and_ticked_ones_open_together() {
     assert!(screen.has("step 5 / 7") && screen.has("disk full"));
     let accuracy =
         testing::snapshot(5, 1, 2).history.at(5).unwrap().get(&crate::stages::metrics::REWARD_ACCURACY).unwrap();
-    assert!(screen.has(&format!("accuracy {}", super::format::percent(accuracy))));
+    assert!(screen.has(&format!("accuracy {}", crate::dashboard::kit::format::percent(accuracy))));
     assert_eq!(screen.harness.query_all_by_role_and_label(Role::Button, "Resume").count(), 2);
     screen.click("Tick first s0");
     screen.click("Tick second s0");

@@ -1,12 +1,12 @@
 //! Synthetic runs for tests: countdown groups whose geometry and metrics drift over the steps as a real run's do.
 
-use super::app::{Dashboard, ScreenshotResult};
-use super::dock::Dock;
-use super::open_run::RunSource;
-use super::opener::Opener;
-use super::rasterizer::Rasterizer;
-use super::start::StartedRuns;
-use super::theme::Themes;
+use crate::dashboard::app::{Dashboard, ScreenshotResult};
+use crate::dashboard::kit::theme::Themes;
+use crate::dashboard::rasterizer::Rasterizer;
+use crate::dashboard::runs::open_run::RunSource;
+use crate::dashboard::runs::opener::Opener;
+use crate::dashboard::runs::start::StartedRuns;
+use crate::dashboard::window::dock::Dock;
 use crate::metrics::{History, Metric, MetricRow};
 use crate::run::{
     CosineKind, Estimate, EvaluationRecord, GroupCosines, GroupTokens, GroupView, RolloutRecord, RolloutView, RunDir,

@@ -1,14 +1,15 @@
 //! Behaviour of the window, driven through its accessibility tree.
 
-use super::Screenshot;
-use super::app::{Dashboard, ScreenshotResult};
-use super::dock::Dock;
-use super::open_run::RunSource;
-use super::opener::Opener;
-use super::start::StartedRuns;
-use super::state::State;
-use super::testing::{self, Window, name_completions, with_metric, with_step};
-use super::theme::Themes;
+use crate::dashboard::Screenshot;
+use crate::dashboard::app::{Dashboard, ScreenshotResult};
+use crate::dashboard::kit::theme::Themes;
+use crate::dashboard::runs::open_run::RunSource;
+use crate::dashboard::runs::opener::Opener;
+use crate::dashboard::runs::start::StartedRuns;
+use crate::dashboard::state::run::State;
+use crate::dashboard::testing;
+use crate::dashboard::testing::{Window, name_completions, with_metric, with_step};
+use crate::dashboard::window::dock::Dock;
 use crate::run::{CosineKind, RunHandle, RunSnapshot, RunState, TrainerCommand};
 use egui::accesskit::Role;
 use egui::{Event, Key, Modifiers};
@@ -437,7 +438,7 @@ fn beside_the_matrix_stand_numbers_arrows_or_the_run_over_time() {
         .unwrap()
         .get(&crate::stages::metrics::GEOMETRY_COSINE_MEDIAN)
         .unwrap();
-    assert!(window.has(&super::format::compact(median)), "the value at the cursor");
+    assert!(window.has(&crate::dashboard::kit::format::compact(median)), "the value at the cursor");
     window.click("numbers");
     assert!(window.has("Histogram of 6 pairwise cosines"));
 }
@@ -471,7 +472,7 @@ fn enormous_values_are_short_and_stay_in_their_plots() {
         let snapshot = with_metric(testing::snapshot(20, 1, 4), &crate::stages::metrics::POLICY_ENTROPY, of);
         let mut window = Window::open(snapshot);
         window.harness.render().unwrap();
-        let text = format!("{} nats", super::format::compact(value));
+        let text = format!("{} nats", crate::dashboard::kit::format::compact(value));
         let titles = window.harness.query_all_by_label(&text).map(|node| node.rect());
         let widths: Vec<f32> = titles.map(|rect| rect.width()).collect();
         assert!(!widths.is_empty() && widths.iter().all(|width| *width < 120.0), "{text}: {widths:?}");
@@ -715,7 +716,7 @@ fn the_step_keys_and_buttons_move_the_cursor_and_every_panel_follows() {
     let throughput = |step: u64| {
         let history = testing::snapshot(20, 1, 2).history;
         let rate = history.at(step).unwrap().get(&crate::stages::metrics::THROUGHPUT_TOKENS_PER_S).unwrap();
-        format!("{} tok/s", super::format::thousands(rate))
+        format!("{} tok/s", crate::dashboard::kit::format::thousands(rate))
     };
     assert!(window.has(&throughput(19)) && !window.has(&throughput(20)));
     window.click("Previous step");
@@ -815,7 +816,7 @@ fn a_run_that_was_taken_back_shows_its_new_steps() {
     let mut window =
         Window::open(with_step(testing::snapshot(20, 1, 4), |view| view.groups[0].prompt = "old".to_owned()));
     assert!(window.has("old"));
-    let shown = |value: f64| format!("{} nats", super::format::compact(value));
+    let shown = |value: f64| format!("{} nats", crate::dashboard::kit::format::compact(value));
     window.update(|snapshot| {
         let again = with_step(testing::snapshot(20, 1, 4), |view| view.groups[0].prompt = "new".to_owned());
         *snapshot = with_metric(again, &crate::stages::metrics::POLICY_ENTROPY, |_| 7.125);

@@ -1,14 +1,14 @@
 //! Behaviour of the window on run folders: growing, killed, finished, failed, very long, with steps that were not recorded.
 
-use super::Screenshot;
-use super::app::{Dashboard, ScreenshotResult};
-use super::dock::Dock;
-use super::open_run::RunSource;
-use super::opener::Opener;
-use super::rasterizer::Rasterizer;
-use super::start::StartedRuns;
-use super::testing;
-use super::theme::Themes;
+use crate::dashboard::Screenshot;
+use crate::dashboard::app::{Dashboard, ScreenshotResult};
+use crate::dashboard::kit::theme::Themes;
+use crate::dashboard::rasterizer::Rasterizer;
+use crate::dashboard::runs::open_run::RunSource;
+use crate::dashboard::runs::opener::Opener;
+use crate::dashboard::runs::start::StartedRuns;
+use crate::dashboard::testing;
+use crate::dashboard::window::dock::Dock;
 use crate::run::{SnapshotCell, WatchedRun};
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, ViewportCommand, vec2};
@@ -113,7 +113,7 @@ fn steps_without_a_record_say_so_and_lead_to_the_nearest_that_have_one() {
     assert!(!window.has("Cosine matrix"));
     let accuracy =
         testing::snapshot(20, 1, 2).history.at(19).unwrap().get(&crate::stages::metrics::REWARD_ACCURACY).unwrap();
-    assert!(window.has(&super::format::compact(accuracy)), "the curves show the step's metrics");
+    assert!(window.has(&crate::dashboard::kit::format::compact(accuracy)), "the curves show the step's metrics");
     window.harness.get_by_label("Show step 10").click();
     window.harness.run_steps(2);
     window.wait_for("Step 10 of 20");
@@ -274,8 +274,8 @@ fn lines_that_are_odd_are_named_and_values_that_are_no_numbers_are_errors() {
     window.press(Key::Num7);
     window.wait_for("A value that cannot be");
     assert!(window.has("policy/entropy is no number at step 2") && window.has("Health 1"));
-    let mut curves = super::series::Curves::default();
+    let mut curves = crate::dashboard::kit::series::Curves::default();
     let run = window.snapshots.load();
-    curves.extend(&run.history, &[], &super::series::CurveSettings::default());
+    curves.extend(&run.history, &[], &crate::dashboard::kit::series::CurveSettings::default());
     assert_eq!(curves.of(&crate::stages::metrics::POLICY_ENTROPY).unwrap().raw.gaps(), [(2, 3)]);
 }

@@ -1,7 +1,11 @@
 //! The experiment panel: settings that can be changed while the run goes on, what happened beside training, and the experiment.
 
-use super::{Tools, caption};
-use crate::dashboard::{copies::Copy, format, state::State, theme::Theme};
+use crate::dashboard::kit::copies::Copy;
+use crate::dashboard::kit::format;
+use crate::dashboard::kit::text::caption;
+use crate::dashboard::kit::theme::Theme;
+use crate::dashboard::panels::Tools;
+use crate::dashboard::state::run::State;
 use crate::run::{EventKind, LiveSetting};
 use egui::{Key, RichText, ScrollArea, TextEdit, Ui, vec2};
 

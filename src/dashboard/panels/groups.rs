@@ -1,7 +1,10 @@
 //! The groups of the shown step as small multiples, searchable by prompt.
 
-use super::{Tools, caption};
-use crate::dashboard::{state::State, textures::MatrixKey, widgets::mini_matrix};
+use crate::dashboard::kit::text::caption;
+use crate::dashboard::kit::textures::MatrixKey;
+use crate::dashboard::kit::widgets::mini_matrix;
+use crate::dashboard::panels::Tools;
+use crate::dashboard::state::run::State;
 use egui::{Key, ScrollArea, TextEdit, Ui, vec2};
 use std::sync::Arc;
 

@@ -1,8 +1,13 @@
 //! The health panel: what a person should look after at the newest step, and what the run warned of.
 
-use super::{Tools, caption};
-use crate::dashboard::health::{Check, Finding, Level};
-use crate::dashboard::{export, format, state::State, theme::Theme, widgets::marks, widgets::quantity::Meaning};
+use crate::dashboard::kit::text::caption;
+use crate::dashboard::kit::theme::Theme;
+use crate::dashboard::kit::widgets::marks;
+use crate::dashboard::kit::widgets::quantity::Meaning;
+use crate::dashboard::kit::{export, format};
+use crate::dashboard::panels::Tools;
+use crate::dashboard::state::health::{Check, Finding, Level};
+use crate::dashboard::state::run::State;
 use crate::verify::Verdict;
 use egui::{Color32, Frame, Margin, RichText, ScrollArea, Sense, Stroke, Ui, vec2};
 

@@ -1,35 +1,26 @@
-//! Panels: one per file. Each reads the [`State`](super::state::State), draws itself, and changes choices or asks for commands.
+//! Panels: one per file. Each reads the [`State`](crate::dashboard::state::run::State), draws itself, and changes choices or asks for commands.
 
 pub(crate) mod curves;
 pub(crate) mod experiment;
 pub(crate) mod geometry;
 pub(crate) mod groups;
 pub(crate) mod health;
-pub(crate) mod keys;
-pub(crate) mod notice;
-pub(crate) mod over_time;
 pub(crate) mod pair;
-pub(crate) mod palette;
-pub(crate) mod problems;
 pub(crate) mod rollouts;
-pub(crate) mod run_bar;
-pub(crate) mod runs;
-pub(crate) mod scrubber;
-pub(crate) mod start;
-pub(crate) mod status;
-pub(crate) mod stop;
 pub(crate) mod timeline;
-pub(crate) mod trailing;
 
-use super::copies::Copy;
-use super::dock::PanelKind;
-use super::export;
-use super::format;
-use super::rollouts::{self as rollout_rows, Place, Rows};
-use super::state::State;
-use super::textures::Textures;
-use super::theme::Theme;
-use egui::{Response, RichText, Ui};
+use crate::dashboard::kit::copies::Copy;
+use crate::dashboard::kit::export;
+use crate::dashboard::kit::format;
+use crate::dashboard::kit::text::caption;
+use crate::dashboard::kit::textures::Textures;
+use crate::dashboard::kit::theme::Theme;
+use crate::dashboard::panel::notice;
+use crate::dashboard::panels::rollouts::rows as rollout_rows;
+use crate::dashboard::panels::rollouts::rows::{Place, Rows};
+use crate::dashboard::state::run::State;
+use crate::dashboard::window::dock::PanelKind;
+use egui::Ui;
 
 /// What panels draw with.
 pub(crate) struct Tools<'a> {
@@ -103,7 +94,7 @@ pub(crate) fn as_text(panel: PanelKind, tools: &Tools<'_>, state: &mut State) ->
             return Copy { text: state.experiment_text.clone(), what: "the experiment as RON".to_owned() };
         }
         PanelKind::Rollouts if state.rollouts.shows_problems => {
-            let text = super::problems::csv(&state.problems);
+            let text = crate::dashboard::panels::rollouts::problem_reader::csv(&state.problems);
             let what = lines(&text, "problem", "problems");
             return copy(text, what);
         }
@@ -158,14 +149,4 @@ fn placeholder(ui: &mut Ui, theme: &Theme, state: &State, otherwise: &str) {
         None => caption(ui, theme, otherwise),
     };
     ui.allocate_space(ui.available_size());
-}
-
-/// A panel's title.
-pub(crate) fn title(ui: &mut Ui, theme: &Theme, text: &str) -> Response {
-    ui.label(RichText::new(text).heading().color(theme.text_strong))
-}
-
-/// A caption in small weak text.
-pub(crate) fn caption(ui: &mut Ui, theme: &Theme, text: impl Into<String>) -> Response {
-    ui.label(RichText::new(text).small().color(theme.text_weak))
 }

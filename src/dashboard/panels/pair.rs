@@ -1,12 +1,18 @@
 //! The pair panel: the texts of two rollouts and what is known about each.
 
-use super::trailing::Trailing;
-use super::{Tools, caption, placeholder, title};
-use crate::dashboard::state::{Choice, State};
-use crate::dashboard::tokens::{TextView, TokenQuantity};
-use crate::dashboard::widgets::rollout_card::{self, Extent};
-use crate::dashboard::widgets::token_text::{Body, TokenBody};
-use crate::dashboard::{derive::Pair, format, theme::Theme, widgets::marks, widgets::quantity::Meaning};
+use crate::dashboard::kit::format;
+use crate::dashboard::kit::geometry::Pair;
+use crate::dashboard::kit::text::{caption, title};
+use crate::dashboard::kit::theme::Theme;
+use crate::dashboard::kit::tokens::{TextView, TokenQuantity};
+use crate::dashboard::kit::trailing::Trailing;
+use crate::dashboard::kit::widgets::marks;
+use crate::dashboard::kit::widgets::quantity::Meaning;
+use crate::dashboard::kit::widgets::rollout_card;
+use crate::dashboard::kit::widgets::rollout_card::Extent;
+use crate::dashboard::kit::widgets::token_text::{Body, TokenBody};
+use crate::dashboard::panels::{Tools, placeholder};
+use crate::dashboard::state::run::{Choice, State};
 use crate::metrics::Better;
 use crate::run::{CosineKind, GroupView};
 use egui::{ComboBox, RichText, ScrollArea, Sense, TextStyle, Ui, vec2};

@@ -1,8 +1,11 @@
 //! The timeline: the last steps as bands of stages, with what they used of memory, processors and GPU under them.
 
-use super::{Tools, caption};
-use crate::dashboard::theme::{LINE_WIDTH, Theme, small_font};
-use crate::dashboard::{export, format, state::State, widgets::quantity::Meaning};
+use crate::dashboard::kit::text::caption;
+use crate::dashboard::kit::theme::{LINE_WIDTH, Theme, small_font};
+use crate::dashboard::kit::widgets::quantity::Meaning;
+use crate::dashboard::kit::{export, format};
+use crate::dashboard::panels::Tools;
+use crate::dashboard::state::run::State;
 use crate::metrics::{Metric, MetricRow};
 use crate::stages::metrics;
 use egui::{Align2, Color32, Rect, ScrollArea, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
