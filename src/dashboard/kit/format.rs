@@ -90,6 +90,11 @@ pub(crate) fn thousands(value: f64) -> String {
     if value <= -0.5 { format!("\u{2212}{text}") } else { text }
 }
 
+/// How many of something there are: `1 step`, `1,200 steps`.
+pub(crate) fn count(count: usize, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{} {many}", thousands(count as f64)) }
+}
+
 /// Seconds as `3:12` or `1:02:03`.
 pub(crate) fn clock(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {

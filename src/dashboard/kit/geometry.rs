@@ -241,7 +241,7 @@ impl GroupGeometry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dashboard::testing;
+    use crate::dashboard::tests::testing;
     use crate::verify::Verdict;
 
     #[test]

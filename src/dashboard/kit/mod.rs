@@ -1,5 +1,7 @@
 //! What panels share in order to draw. It knows no panel, no run that is open, and no window.
 
+pub(crate) mod cached;
+pub(crate) mod completions;
 pub(crate) mod copies;
 pub(crate) mod export;
 pub(crate) mod format;

@@ -3,25 +3,12 @@
 //! A curve keeps its points and, above them, their ranges over ever longer stretches, so that what is drawn of it is bounded by
 //! the width of the picture and not by the length of the run.
 
-use crate::metrics::{self, History, Metric, MetricRow, Plot};
+use crate::metrics::{History, Metric, MetricRow};
 use crate::run::{Estimate, EvaluationRecord};
-use crate::stages::metrics as measured;
 use egui_plot::PlotPoint;
 
 /// Steps over which curves are smoothed at first.
 pub(crate) const SMOOTHING_STEPS: u32 = 10;
-
-/// Areas of metrics whose plots come first, in reading order.
-const AREAS: [&str; 6] = ["reward", "policy", "completion", "geometry", "semantic", "fidelity"];
-
-/// The metrics that the geometry panel shows over time, whatever is shown as curves.
-const OVER_TIME: [&Metric; 5] = [
-    &measured::GEOMETRY_COSINE_Q05,
-    &measured::GEOMETRY_COSINE_MEDIAN,
-    &measured::GEOMETRY_COSINE_Q95,
-    &measured::GEOMETRY_NEGATIVE_RATIO,
-    &measured::GEOMETRY_ORTHOGONAL_RATIO,
-];
 
 /// What the x axis shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,24 +22,9 @@ pub(crate) enum Axis {
     Clock,
 }
 
-/// One small plot.
+/// How curves lie over the steps of a run, in every panel that draws some.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct CurvePanel {
-    /// What it shows.
-    pub(crate) metrics: Vec<&'static Metric>,
-    /// Whether its y axis is logarithmic.
-    pub(crate) is_log: bool,
-    /// Whether it has a place only where there is something to draw.
-    pub(crate) is_optional: bool,
-}
-
-/// What is shown as curves, and how.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct CurveSettings {
-    /// The plots in order.
-    pub(crate) panels: Vec<CurvePanel>,
-    /// Metrics with plots of their own that have been among them: one that is not there any more was removed.
-    pub(crate) offered: Vec<&'static str>,
+pub(crate) struct CurveView {
     /// Steps over which curves are smoothed; 0 shows them as recorded.
     pub(crate) span: u32,
     /// What the x axis shows.
@@ -61,58 +33,11 @@ pub(crate) struct CurveSettings {
     pub(crate) joins_seeds: bool,
     /// Steps whose values are written into the plots.
     pub(crate) pins: Vec<u64>,
-    /// Other runs that are not drawn, by their folders.
-    pub(crate) hidden: Vec<std::path::PathBuf>,
 }
 
-/// The plots of those metrics that have one of their own by their declaration, in order.
-fn declared() -> Vec<CurvePanel> {
-    let panel = |metric: &'static Metric| {
-        let is_optional = match metric.plot {
-            Plot::Always(_) => false,
-            Plot::WhereMeasured(_) => true,
-            Plot::Asked => return None,
-        };
-        Some(CurvePanel { metrics: vec![metric], is_log: false, is_optional })
-    };
-    measured::declare_built_in();
-    let mut panels: Vec<CurvePanel> = metrics::known().into_iter().filter_map(panel).collect();
-    let area = |panel: &CurvePanel| {
-        let name = panel.metrics[0].name.split('/').next().unwrap_or_default();
-        AREAS.iter().position(|area| *area == name).unwrap_or(AREAS.len())
-    };
-    panels.sort_by_key(area);
-    panels
-}
-
-impl Default for CurveSettings {
+impl Default for CurveView {
     fn default() -> Self {
-        let panels = declared();
-        Self {
-            offered: panels.iter().map(|panel| panel.metrics[0].name).collect(),
-            panels,
-            span: SMOOTHING_STEPS,
-            axis: Axis::default(),
-            joins_seeds: false,
-            pins: Vec::new(),
-            hidden: Vec::new(),
-        }
-    }
-}
-
-impl CurveSettings {
-    /// Adds the plots of metrics that have become known: a run that was opened later may declare some. What the person added, changed or
-    /// removed stays so.
-    pub(crate) fn offer_declared(&mut self) {
-        let declared = declared();
-        let names: Vec<&'static str> = declared.iter().map(|panel| panel.metrics[0].name).collect();
-        let place = |metric: &Metric| names.iter().position(|name| *name == metric.name);
-        for (rank, new) in declared.into_iter().enumerate().filter(|(rank, _)| !self.offered.contains(&names[*rank])) {
-            let is_later = |panel: &CurvePanel| place(panel.metrics[0]).is_some_and(|other| other > rank);
-            let before = self.panels.iter().position(is_later).unwrap_or(self.panels.len());
-            self.panels.insert(before, new);
-        }
-        self.offered = names;
+        Self { span: SMOOTHING_STEPS, axis: Axis::default(), joins_seeds: false, pins: Vec::new() }
     }
 }
 
@@ -382,12 +307,6 @@ impl Curves {
         self.series.iter().find(|series| series.metric.name == metric.name)
     }
 
-    /// Whether a plot has a place in the window.
-    pub(crate) fn has_place(&self, panel: &CurvePanel) -> bool {
-        !panel.is_optional
-            || panel.metrics.iter().any(|metric| self.of(metric).is_some_and(|series| !series.is_empty()))
-    }
-
     /// Seconds since the run's start at `step`; of a step between two rows, that of the later one.
     pub(crate) fn time_of(&self, step: f64) -> f64 {
         let place = self.times.partition_point(|(at, _)| (*at as f64) < step);
@@ -400,22 +319,27 @@ impl Curves {
         self.times.get(place).or(self.times.last()).map_or(0.0, |(step, _)| *step as f64)
     }
 
-    /// Takes in what is new, for the metrics and the smoothing that `settings` asks for.
-    pub(crate) fn extend(&mut self, history: &History, evaluations: &[EvaluationRecord], settings: &CurveSettings) {
-        let known = self.times.len();
-        for metric in settings.panels.iter().flat_map(|panel| &panel.metrics).chain(&OVER_TIME) {
-            if self.of(metric).is_none() {
-                let mut series = Series::new(metric, settings.span.max(1));
-                let mut before = None;
-                for row in history.iter().take(known) {
-                    series.push_row(before, row);
-                    before = Some(row.step);
-                }
-                self.series.push(series);
+    /// Keeps curves of `metrics` from now on, of the past too.
+    pub(crate) fn require(&mut self, metrics: &[&'static Metric], history: &History, span: u32) {
+        for metric in metrics {
+            if self.of(metric).is_some() {
+                continue;
             }
+            let mut series = Series::new(metric, span.max(1));
+            let mut before = None;
+            for row in history.iter().take(self.times.len()) {
+                series.push_row(before, row);
+                before = Some(row.step);
+            }
+            self.series.push(series);
         }
+    }
+
+    /// Takes in what is new; averages are over `span` steps.
+    pub(crate) fn extend(&mut self, history: &History, evaluations: &[EvaluationRecord], span: u32) {
+        let known = self.times.len();
         for series in &mut self.series {
-            series.set_span(settings.span);
+            series.set_span(span);
         }
         if history.len() > known {
             for row in history.iter().skip(known) {
@@ -457,7 +381,8 @@ fn pass_curves(evaluations: &[EvaluationRecord]) -> Vec<PassCurves> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dashboard::testing;
+    use crate::dashboard::tests::testing;
+    use crate::stages::metrics as measured;
     use proptest::prelude::*;
 
     fn row(step: u64, value: f64) -> MetricRow {
@@ -470,15 +395,15 @@ mod tests {
 
     #[test]
     fn curves_grow_by_new_rows_only_and_break_at_nan() {
-        let settings = CurveSettings::default();
         let mut history = History::default();
         history.push(row(1, 0.5));
         history.push(row(2, f64::NAN));
         let mut curves = Curves::default();
-        curves.extend(&history, &[], &settings);
+        curves.require(&[&measured::REWARD_MEAN, &measured::POLICY_KL], &history, SMOOTHING_STEPS);
+        curves.extend(&history, &[], SMOOTHING_STEPS);
         history.push(row(3, 1.0));
         history.push(row(4, 1.0));
-        curves.extend(&history, &[], &settings);
+        curves.extend(&history, &[], SMOOTHING_STEPS);
         let reward = reward(&curves);
         assert_eq!(reward.raw.pieces.iter().map(|piece| piece.points.len()).collect::<Vec<_>>(), [1, 2]);
         assert_eq!((reward.at(3), reward.at(2)), (Some(1.0), None));
@@ -494,13 +419,13 @@ mod tests {
         for step in [1, 2, 5, 6] {
             history.push(row(step, 1.0));
         }
-        let mut settings = CurveSettings { panels: Vec::new(), ..CurveSettings::default() };
+        let reward_mean: [&Metric; 1] = [&measured::REWARD_MEAN];
         let mut late = Curves::default();
-        late.extend(&history, &[], &settings);
-        settings = CurveSettings::default();
-        late.extend(&history, &[], &settings);
+        late.extend(&history, &[], SMOOTHING_STEPS);
+        late.require(&reward_mean, &history, SMOOTHING_STEPS);
         let mut early = Curves::default();
-        early.extend(&history, &[], &settings);
+        early.require(&reward_mean, &history, SMOOTHING_STEPS);
+        early.extend(&history, &[], SMOOTHING_STEPS);
         for curves in [&late, &early] {
             assert_eq!(reward(curves).raw.gaps(), [(3, 4)]);
             assert_eq!((reward(curves).raw.pieces.len(), reward(curves).smooth.pieces.len()), (2, 2));
@@ -545,48 +470,20 @@ mod tests {
 
     #[test]
     fn a_metric_that_is_asked_for_later_has_its_whole_past() {
-        let mut settings = CurveSettings { panels: Vec::new(), ..CurveSettings::default() };
         let mut history = History::default();
         (1..=30).for_each(|step| history.push(row(step, step as f64)));
         let mut curves = Curves::default();
-        curves.extend(&history, &[], &settings);
+        curves.extend(&history, &[], SMOOTHING_STEPS);
         assert!(curves.of(&measured::REWARD_MEAN).is_none());
-        let metrics = vec![&measured::REWARD_MEAN];
-        settings.panels.push(CurvePanel { metrics, is_log: false, is_optional: false });
-        curves.extend(&history, &[], &settings);
+        curves.require(&[&measured::REWARD_MEAN], &history, SMOOTHING_STEPS);
         assert_eq!(reward(&curves).raw.len(), 30);
-    }
-
-    #[test]
-    fn plots_that_are_declared_later_are_offered_once_and_leave_what_was_chosen() {
-        static LATER: Metric = Metric::new("policy/later", "A test's own.").plot(Plot::WhereMeasured("Later"));
-        let mut untouched = CurveSettings::default();
-        let mut chosen = CurveSettings::default();
-        let removed = chosen.panels.remove(0);
-        let added = CurvePanel { metrics: vec![&measured::TIME_STEP_S], is_log: true, is_optional: false };
-        chosen.panels.push(added.clone());
-        metrics::declare(&[&LATER]);
-        let is_later = |panel: &CurvePanel| panel.metrics[0].name == LATER.name;
-        untouched.offer_declared();
-        assert!(untouched.panels.iter().any(is_later));
-        // Nobody changed anything, so there is nothing to reset.
-        let mut first = declared();
-        first.retain(|panel| untouched.offered.contains(&panel.metrics[0].name));
-        assert_eq!(untouched.panels, first);
-        chosen.offer_declared();
-        assert!(
-            chosen.panels.iter().any(is_later) && chosen.panels.contains(&added) && !chosen.panels.contains(&removed)
-        );
-        chosen.panels.retain(|panel| !is_later(panel));
-        chosen.offer_declared();
-        assert!(!chosen.panels.iter().any(is_later), "it was removed");
     }
 
     #[test]
     fn suites_get_a_curve_each_for_one_and_for_many_samples() {
         let snapshot = testing::snapshot(40, 2, 4);
         let mut curves = Curves::default();
-        curves.extend(&snapshot.history, &snapshot.evaluations, &CurveSettings::default());
+        curves.extend(&snapshot.history, &snapshot.evaluations, SMOOTHING_STEPS);
         assert_eq!(curves.passes.len(), 1);
         assert_eq!(curves.passes[0].by_k.iter().map(|(k, _)| *k).collect::<Vec<_>>(), [1, 16]);
         assert_eq!(curves.passes[0].by_k[0].1.len(), snapshot.evaluations.len());

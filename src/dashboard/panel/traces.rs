@@ -2,7 +2,7 @@
 //! here.
 
 use crate::dashboard::kit::lines::{STYLES, Trace, look};
-use crate::dashboard::kit::series::{Axis, CurveSettings, Curves, Series};
+use crate::dashboard::kit::series::{Axis, CurveView, Curves, Series};
 use crate::dashboard::state::run::State;
 use crate::metrics::Metric;
 use crate::run::RunInfo;
@@ -49,7 +49,7 @@ pub(crate) fn sources<'a>(states: &[&'a State], axis: Axis, color: impl Fn(&str,
 impl<'a> Source<'a> {
     /// Its curves.
     pub(crate) fn curves(&self) -> &'a Curves {
-        &self.state.curves
+        &self.state.memo.curves
     }
 
     /// Where a step lies on the axis.
@@ -111,7 +111,7 @@ impl<'a> Source<'a> {
             let low = low.map_or(Some(0.0), |metric| value(metric, step))?;
             Some((self.x(step as f64), low, value(high, step)?))
         };
-        places(self.state.newest_step()).filter_map(corner).collect()
+        places(self.state.cursor.newest()).filter_map(corner).collect()
     }
 }
 
@@ -125,7 +125,7 @@ fn places(last: u64) -> impl Iterator<Item = u64> {
 pub(crate) fn traces(
     sources: &[Source<'_>],
     metrics: &[&'static Metric],
-    settings: &CurveSettings,
+    view: &CurveView,
     bounds: (f64, f64),
     most: usize,
 ) -> Vec<Trace> {
@@ -137,12 +137,12 @@ pub(crate) fn traces(
             (false, true) => metric.name.to_owned(),
             (true, true) => format!("{run}, {}", metric.name),
         };
-        for family in families(sources, settings.joins_seeds) {
+        for family in families(sources, view.joins_seeds) {
             let (run, trace) = if let [only] = family.as_slice() {
-                (only.name().to_owned(), only.trace(only.curves().of(metric), settings.span, bounds, most))
+                (only.name().to_owned(), only.trace(only.curves().of(metric), view.span, bounds, most))
             } else {
                 let run = format!("{}, mean of {} seeds", family[0].state.snapshot.info.name(), family.len());
-                (run, mean(&family, metric, settings.span))
+                (run, mean(&family, metric, view.span))
             };
             let style = if metrics.len() > 1 { place % STYLES } else { trace.style };
             traces.push(Trace { name: name(run), style, ..trace });
@@ -173,7 +173,7 @@ fn mean(family: &[&Source<'_>], metric: &Metric, span: u32) -> Trace {
     let mut trace = family[0].trace(None, span, (0.0, 0.0), 0);
     let all: Option<Vec<&Series>> = family.iter().map(|source| source.curves().of(metric)).collect();
     let Some(all) = all else { return trace };
-    let last = family.iter().map(|source| source.state.newest_step()).min().unwrap_or(0);
+    let last = family.iter().map(|source| source.state.cursor.newest()).min().unwrap_or(0);
     let mut points = Vec::new();
     for step in places(last) {
         let values: Option<Vec<f64>> = all.iter().map(|series| series.shown_at(step, span)).collect();
@@ -192,7 +192,7 @@ fn mean(family: &[&Source<'_>], metric: &Metric, span: u32) -> Trace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dashboard::testing;
+    use crate::dashboard::tests::testing;
     use crate::run::RunSnapshot;
     use crate::stages::metrics;
     use std::sync::Arc;
@@ -212,7 +212,9 @@ mod tests {
             history.push(row);
         }
         snapshot.history = history;
-        State::new(snapshot)
+        let mut state = State::new(snapshot);
+        state.require_curves(&[&metrics::REWARD_ACCURACY]);
+        state
     }
 
     #[test]
@@ -220,7 +222,7 @@ mod tests {
         let runs = [run(0, 30, 0.2), run(1, 30, 0.4), run(2, 25, 0.9)];
         let states: Vec<&State> = runs.iter().collect();
         let sources = sources(&states, Axis::Step, |_, _| Color32::WHITE);
-        let settings = CurveSettings { joins_seeds: true, ..CurveSettings::default() };
+        let settings = CurveView { joins_seeds: true, ..CurveView::default() };
         let bounds = (0.0, f64::INFINITY);
         let traces = traces(&sources, &[&metrics::REWARD_ACCURACY], &settings, bounds, 500);
         let [trace] = traces.as_slice() else { panic!("{} lines", traces.len()) };
@@ -228,7 +230,7 @@ mod tests {
         assert_eq!((trace.pieces[0].len(), trace.band.len()), (25, 25));
         assert!(trace.pieces[0].iter().all(|point| (point.y - 0.5).abs() < 1e-9));
         assert!(trace.band.iter().all(|(_, low, high)| (low - 0.2).abs() < 1e-9 && (high - 0.9).abs() < 1e-9));
-        let apart = CurveSettings { joins_seeds: false, ..settings };
+        let apart = CurveView { joins_seeds: false, ..settings };
         assert_eq!(super::traces(&sources, &[&metrics::REWARD_ACCURACY], &apart, bounds, 500).len(), 3);
     }
 
@@ -241,7 +243,7 @@ mod tests {
         };
         let runs = [with(0.5), with(1.0)];
         let sources = sources(&runs.iter().collect::<Vec<_>>(), Axis::Step, |_, _| Color32::WHITE);
-        let settings = CurveSettings { joins_seeds: true, ..CurveSettings::default() };
+        let settings = CurveView { joins_seeds: true, ..CurveView::default() };
         let lines = traces(&sources, &[&metrics::REWARD_ACCURACY], &settings, (0.0, f64::INFINITY), 500);
         assert_eq!(lines.len(), 2);
     }

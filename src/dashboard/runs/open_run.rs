@@ -1,6 +1,5 @@
 //! One run that the window has open: where its snapshots come from, and what is shown of it.
 
-use crate::dashboard::panels::rollouts::problem_reader::ProblemReader;
 use crate::dashboard::state::loader::StepLoader;
 use crate::dashboard::state::run::State;
 use crate::error::Result;
@@ -41,8 +40,6 @@ impl RunSource {
 pub(crate) struct OpenRun {
     source: RunSource,
     loader: StepLoader,
-    problems: Option<ProblemReader>,
-    wake: egui::Context,
     /// What is shown of it.
     pub(crate) state: State,
     /// Whether the trainer was told to stop.
@@ -60,7 +57,7 @@ impl OpenRun {
         let state = State::new(source.snapshots().load());
         let wake = ctx.clone();
         let loader = StepLoader::start(&state.snapshot.info.directory, move || wake.request_repaint())?;
-        Ok(Self { source, loader, problems: None, wake: ctx.clone(), state, stop_sent: false })
+        Ok(Self { source, loader, state, stop_sent: false })
     }
 
     /// Takes in the newest snapshot at `now`, seconds of egui's clock. Says whether the run was taken back since the one before: steps
@@ -70,7 +67,6 @@ impl OpenRun {
         let is_taken_back = snapshot.generation != self.state.snapshot.generation;
         if is_taken_back {
             self.loader.forget();
-            self.problems = None;
         }
         self.state.take_in(snapshot, now);
         if let Some(latest) = &self.state.snapshot.latest {
@@ -81,32 +77,16 @@ impl OpenRun {
 
     /// Takes the step at the cursor where it is at hand.
     pub(crate) fn find_step(&mut self) {
-        while let Some(step) = self.state.wanted() {
+        while let Some(step) = self.state.cursor.wanted() {
             let Some(data) = self.loader.get(step) else { break };
             self.state.take_step(step, data);
         }
         self.state.judge();
-        self.read_problems();
-    }
-
-    /// Reads how often problems were solved, once somebody wants to see that.
-    fn read_problems(&mut self) {
-        if !std::mem::take(&mut self.state.wants_problems) {
-            return;
-        }
-        if self.problems.is_none() {
-            let wake = self.wake.clone();
-            let directory = &self.state.snapshot.info.directory;
-            self.problems = ProblemReader::start(directory, move || wake.request_repaint_after(SNAPSHOT_DELAY)).ok();
-        }
-        if let Some(reader) = &mut self.problems {
-            self.state.problems = reader.get(self.state.newest_step());
-        }
     }
 
     /// Passes on what the person asked for in this frame.
     pub(crate) fn send_commands(&mut self) {
-        for command in std::mem::take(&mut self.state.commands) {
+        for command in std::mem::take(&mut self.state.pending.commands) {
             let taken = matches!(&self.source, RunSource::Trainer(trainer) if trainer.send(command));
             self.state.sent(command, taken);
             self.stop_sent |= taken && command == TrainerCommand::Stop;

@@ -2,7 +2,7 @@
 
 use crate::dashboard::state::label;
 use crate::dashboard::state::label::Traits;
-use crate::dashboard::state::run::{Resumption, resumption, silence_s};
+use crate::dashboard::state::standing::{Resumption, resumption, silence_s};
 use crate::error::{Error, Result};
 use crate::experiment::{self, Experiment};
 use crate::files::{self, SETTINGS_BYTES};

@@ -491,7 +491,7 @@ impl Look<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dashboard::testing;
+    use crate::dashboard::tests::testing;
     use crate::metrics::History;
     use crate::run::{EvaluationRecord, Event, RunInfo, SettingEdit};
     use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! How the open runs are told apart: what each is called, and which of its method's lines it has. No drawing here.
 
-use crate::dashboard::state::run::State;
+use crate::dashboard::kit::format;
 use crate::experiment::Experiment;
+use crate::run::RunInfo;
 use serde_json::Value;
 
 /// Differences that a label names, at most.
@@ -27,10 +28,18 @@ pub(crate) struct Traits<'a> {
     pub(crate) settings: &'a [(String, String)],
 }
 
+/// A run that is to be told apart from others.
+#[derive(Clone, Copy)]
+pub(crate) struct Named<'a> {
+    /// What does not change while it is watched.
+    pub(crate) info: &'a RunInfo,
+    /// Its [`settings`].
+    pub(crate) settings: &'a [(String, String)],
+}
+
 impl<'a> Traits<'a> {
-    fn of(run: &'a State) -> Self {
-        let info = &run.snapshot.info;
-        Self { name: info.name(), method: info.method(), settings: &run.settings }
+    fn of(run: &Named<'a>) -> Self {
+        Self { name: run.info.name(), method: run.info.method(), settings: run.settings }
     }
 }
 
@@ -64,19 +73,20 @@ fn flatten(path: String, value: &Value, settings: &mut Vec<(String, String)>) {
 }
 
 /// The labels of `runs`, in their order.
-pub(crate) fn labels(runs: &[&State]) -> Vec<Label> {
-    let name = |run: &State| format!("{} s{}", run.snapshot.info.name(), run.snapshot.info.seed());
-    let traits: Vec<Traits<'_>> = runs.iter().map(|run| Traits::of(run)).collect();
-    let parts = |(run, own): (&&State, &Traits<'_>)| [vec![name(run)], differences(own, &traits)].concat().join(", ");
+pub(crate) fn labels(runs: &[Named<'_>]) -> Vec<Label> {
+    let name = |run: &Named<'_>| format!("{} s{}", run.info.name(), run.info.seed());
+    let traits: Vec<Traits<'_>> = runs.iter().map(Traits::of).collect();
+    let parts =
+        |(run, own): (&Named<'_>, &Traits<'_>)| [vec![name(run)], differences(own, &traits)].concat().join(", ");
     let mut names: Vec<String> = runs.iter().zip(&traits).map(parts).collect();
     // Runs of one experiment are told apart by their folders.
-    let folder = |run: &State| {
-        let info = &run.snapshot.info;
+    let folder = |run: &Named<'_>| {
+        let info = run.info;
         let folder = info.directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
         folder.strip_prefix(&format!("{}-s{}-", info.name(), info.seed())).map_or(folder.clone(), str::to_owned)
     };
-    let path = |run: &State| run.snapshot.info.directory.display().to_string();
-    for tell in [&folder as &dyn Fn(&State) -> String, &path] {
+    let path = |run: &Named<'_>| run.info.directory.display().to_string();
+    for tell in [&folder as &dyn Fn(&Named<'_>) -> String, &path] {
         let before = names.clone();
         for (place, run) in runs.iter().enumerate() {
             if before.iter().filter(|other| **other == before[place]).count() > 1 {
@@ -84,8 +94,8 @@ pub(crate) fn labels(runs: &[&State]) -> Vec<Label> {
             }
         }
     }
-    let method = |run: &State| run.snapshot.info.method().to_owned();
-    let variant = |place: usize| runs[..place].iter().filter(|other| method(other) == method(runs[place])).count();
+    let is_alike = |a: &Named<'_>, b: &Named<'_>| a.info.method() == b.info.method();
+    let variant = |place: usize| runs[..place].iter().filter(|other| is_alike(other, &runs[place])).count();
     names.into_iter().enumerate().map(|(place, name)| Label { name, variant: variant(place) }).collect()
 }
 
@@ -117,13 +127,14 @@ fn say(path: &str, value: &str) -> String {
         [] => String::new(),
     };
     let value = value.rsplit('/').next().unwrap_or(value);
-    format!("{name} {}", crate::dashboard::kit::format::one_line(value, 24))
+    format!("{name} {}", format::one_line(value, 24))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dashboard::testing;
+    use crate::dashboard::state::run::State;
+    use crate::dashboard::tests::testing;
     use crate::run::RunInfo;
     use std::sync::Arc;
 
@@ -136,7 +147,7 @@ mod tests {
     }
 
     fn said(runs: &[State]) -> Vec<(String, usize)> {
-        let labels = labels(&runs.iter().collect::<Vec<_>>());
+        let labels = labels(&runs.iter().map(State::named).collect::<Vec<_>>());
         labels.into_iter().map(|label| (label.name, label.variant)).collect()
     }
 

@@ -130,7 +130,7 @@ fn read(run: &RunDir, step: u64) -> StepData {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dashboard::testing;
+    use crate::dashboard::tests::testing;
     use std::time::{Duration, Instant};
 
     fn wait(loader: &mut StepLoader, step: u64) -> StepData {

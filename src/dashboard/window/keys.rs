@@ -1,11 +1,15 @@
 //! The keyboard: what keys do, and the list of them.
 
-use crate::dashboard::panels::Tools;
-use crate::dashboard::state::run::{Over, State, Wish};
-use crate::dashboard::window::dock::PanelKind;
+use crate::dashboard::panel::PanelContext;
+use crate::dashboard::state::overlay::Overlay;
+use crate::dashboard::state::pending::Request;
+use crate::dashboard::state::run::State;
+use crate::dashboard::window::dock::Dock;
+use crate::dashboard::window::palette::Palette;
 use egui::{Grid, Id, Key, Modifiers, Popup, RichText, Ui, Window};
 
-const KEYS: [(&str, &str); 12] = [
+/// What keys do, beside those that bring up panels.
+const KEYS: [(&str, &str); 11] = [
     ("Arrow keys", "walk the matrix and pin the pair"),
     ("[  ]", "previous and next group"),
     (",  .", "one step back and one step on"),
@@ -14,14 +18,23 @@ const KEYS: [(&str, &str); 12] = [
     ("Space", "play the steps, ten a second, or stop playing"),
     ("Escape", "let go of the pinned pair, close this list"),
     ("Ctrl+K", "find everything that the window can do"),
-    ("1 … 8", "bring up groups, geometry, pair, curves, rollouts, timeline, health, experiment"),
     ("Ctrl+Space", "pause and resume training"),
     ("L", "follow the newest step, or hold this one"),
     ("?", "this list"),
 ];
 
+/// The keys of panels, in their order.
+const PANEL_KEYS: [Key; 9] =
+    [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9];
+
+/// The line about these.
+fn panel_keys(dock: &Dock) -> (String, String) {
+    let titles: Vec<String> = dock.panels().take(PANEL_KEYS.len()).map(|panel| panel.title().to_lowercase()).collect();
+    (format!("1 … {}", titles.len()), format!("bring up {}", titles.join(", ")))
+}
+
 /// Acts on the keys pressed since the last frame. Not while a text is being edited.
-pub(crate) fn handle(ui: &Ui, state: &mut State) {
+pub(crate) fn handle(ui: &Ui, state: &mut State, dock: &Dock, palette: &Palette) {
     let is_typing = ui.ctx().text_edit_focused();
     // Escape has taken the keyboard from a text by now; it was meant for the text.
     let id = Id::unique("a text was being edited");
@@ -31,7 +44,7 @@ pub(crate) fn handle(ui: &Ui, state: &mut State) {
     });
     let has_left = was_typing && ui.input(|input| input.key_pressed(Key::Escape));
     // Lists and questions that lie over the panels have keys of their own.
-    let is_covered = state.palette.is_open || state.over == Over::Stop || Popup::is_any_open(ui.ctx());
+    let is_covered = palette.is_open || state.overlay == Overlay::Stop || Popup::is_any_open(ui.ctx());
     if is_typing || has_left || is_covered {
         return;
     }
@@ -44,10 +57,10 @@ pub(crate) fn handle(ui: &Ui, state: &mut State) {
         state.toggle_keys();
     }
     if pressed(Modifiers::NONE, Key::Escape) {
-        if state.over == Over::Keys {
-            state.over = Over::Nothing;
+        if state.overlay == Overlay::Keys {
+            state.overlay = Overlay::Nothing;
         } else {
-            state.unpin();
+            state.selection.unpin();
         }
     }
     for (key, rows, columns) in
@@ -68,44 +81,45 @@ pub(crate) fn handle(ui: &Ui, state: &mut State) {
             state.jump_to_event(by);
         }
         if pressed(Modifiers::NONE, key) {
-            state.step_by(by);
+            state.cursor.step_by(by);
         }
     }
-    let numbers = [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8];
-    for (key, panel) in numbers.into_iter().zip(PanelKind::ALL) {
+    for (key, panel) in PANEL_KEYS.into_iter().zip(dock.panels()) {
         if pressed(Modifiers::NONE, key) {
-            state.wishes.push(Wish::ShowPanel(panel));
+            state.pending.request(Request::ShowPanel(panel.key()));
         }
     }
     if pressed(Modifiers::NONE, Key::Home) {
-        state.move_to(1);
+        state.cursor.move_to(1);
     }
     if pressed(Modifiers::NONE, Key::End) {
-        state.set_follow(true);
+        state.cursor.set_follow(true);
     }
     // A button that has the keyboard takes the space bar for itself.
     if ui.memory(|memory| memory.focused().is_none()) && pressed(Modifiers::NONE, Key::Space) {
-        state.toggle_playing();
+        state.cursor.toggle_playing();
     }
     if pressed(Modifiers::NONE, Key::L) {
-        state.set_follow(!state.follows());
+        state.cursor.set_follow(!state.cursor.follows());
     }
 }
 
 /// Draws the list of keys where it is open.
-pub(crate) fn show(ui: &Ui, tools: &Tools<'_>, state: &mut State) {
-    let mut open = state.over == Over::Keys;
+pub(crate) fn show(ui: &Ui, cx: &PanelContext<'_>, state: &mut State, dock: &Dock) {
+    let mut open = state.overlay == Overlay::Keys;
     let window = Window::new("Keys").open(&mut open).collapsible(false).resizable(false);
     window.anchor(egui::Align2::CENTER_CENTER, egui::Vec2::ZERO).show(ui.ctx(), |ui| {
         Grid::new("keys").num_columns(2).spacing([24.0, 6.0]).show(ui, |ui| {
-            for (key, what) in KEYS {
-                ui.label(RichText::new(key).monospace().color(tools.theme.text_strong));
+            let mut lines = KEYS.map(|(key, what)| (key.to_owned(), what.to_owned())).to_vec();
+            lines.insert(KEYS.len() - 3, panel_keys(dock));
+            for (key, what) in lines {
+                ui.label(RichText::new(key).monospace().color(cx.theme.text_strong));
                 ui.label(what);
                 ui.end_row();
             }
         });
     });
-    if !open && state.over == Over::Keys {
-        state.over = Over::Nothing;
+    if !open && state.overlay == Overlay::Keys {
+        state.overlay = Overlay::Nothing;
     }
 }

@@ -1,8 +1,13 @@
 //! The command palette: everything that the window can do, found by typing (Ctrl+K).
 
-use crate::dashboard::panels::Tools;
-use crate::dashboard::state::run::{Over, State, Wish};
-use crate::dashboard::window::dock::PanelKind;
+use crate::dashboard::kit::geometry;
+use crate::dashboard::panel::draw;
+use crate::dashboard::panel::{Panel, PanelContext};
+use crate::dashboard::state::overlay::Overlay;
+use crate::dashboard::state::pending::Request;
+use crate::dashboard::state::run::State;
+use crate::dashboard::window::dock::Dock;
+use crate::dashboard::window::theme_button::change_theme;
 use crate::run::{CosineKind, TrainerCommand};
 use egui::{Align2, Area, Frame, Id, Key, Modifiers, Order, Rect, RichText, ScrollArea, TextEdit, Ui, vec2};
 
@@ -17,8 +22,6 @@ const LIST: f32 = 320.0;
 pub(crate) struct Palette {
     /// Whether it is open.
     pub(crate) is_open: bool,
-    /// Panels that are on the screen, and where: the dock says so in each frame.
-    pub(crate) panels: Vec<(PanelKind, Rect)>,
     text: String,
     chosen: usize,
 }
@@ -26,10 +29,10 @@ pub(crate) struct Palette {
 /// Something that the palette can do.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Action {
-    Wish(Wish),
+    Request(Request),
     Command(TrainerCommand),
     Compare(CosineKind),
-    Order(crate::dashboard::kit::geometry::Order),
+    Order(geometry::Order),
     Follow,
     First,
     Play,
@@ -37,20 +40,24 @@ enum Action {
     GoTo(u64),
     Keys,
     Theme,
-    Copy(PanelKind),
-    ExportCurves,
+    Copy(&'static str),
+    Files(&'static str),
     Pin,
     Unpin,
 }
 
 impl Action {
-    /// The key that does the same.
-    fn key(self) -> &'static str {
+    /// The key that does the same; `panels` are all panels by their keys.
+    fn key(self, panels: &[&str]) -> String {
+        if let Self::Request(Request::ShowPanel(key)) = self {
+            let place = panels.iter().take(9).position(|panel| *panel == key);
+            return place.map_or_else(String::new, |place| (place + 1).to_string());
+        }
+        self.fixed_key().to_owned()
+    }
+
+    fn fixed_key(self) -> &'static str {
         match self {
-            Self::Wish(Wish::ShowPanel(panel)) => {
-                const KEYS: [&str; 8] = ["1", "2", "3", "4", "5", "6", "7", "8"];
-                PanelKind::ALL.iter().position(|other| *other == panel).map_or("", |place| KEYS[place])
-            }
             Self::Command(TrainerCommand::Pause | TrainerCommand::Resume) => "Ctrl+Space",
             Self::Follow => "End",
             Self::First => "Home",
@@ -69,33 +76,33 @@ impl Action {
     }
 }
 
-/// What can be taken out of the window and held in it, in words; `panels` are on the screen.
-fn of_panels(state: &State, panels: &[(PanelKind, Rect)]) -> Vec<(String, Action)> {
-    let copy = |&panel: &PanelKind| {
-        let format = if panel == PanelKind::Experiment { "RON" } else { "CSV" };
-        (format!("Copy {} as {format}", panel.title().to_lowercase()), Action::Copy(panel))
+/// What can be taken out of the window and held in it, in words.
+fn of_panels(state: &State, dock: &Dock) -> Vec<(String, Action)> {
+    let word = |panel: &dyn Panel| panel.title().to_lowercase();
+    let copy =
+        |panel: &dyn Panel| (format!("Copy {} as {}", word(panel), panel.format().name()), Action::Copy(panel.key()));
+    let save = |&(key, rect): &(&'static str, Rect)| {
+        let panel = dock.panels().find(|panel| panel.key() == key)?;
+        Some((format!("Save a picture of {}", word(panel)), Action::Request(Request::SavePicture(key, rect))))
     };
-    let save = |&(panel, rect): &(PanelKind, Rect)| {
-        let name = format!("Save a picture of {}", panel.title().to_lowercase());
-        (name, Action::Wish(Wish::SavePicture(panel, rect)))
-    };
-    let mut actions: Vec<_> = PanelKind::ALL.iter().map(copy).chain(panels.iter().map(save)).collect();
-    actions.push(("Export the curves as CSV, SVG and PNG".to_owned(), Action::ExportCurves));
-    if state.pinned.is_some() {
+    let files = |panel: &dyn Panel| Some((format!("Export {}", panel.files()?), Action::Files(panel.key())));
+    let mut actions: Vec<_> = dock.panels().map(copy).chain(dock.visible().iter().filter_map(save)).collect();
+    actions.extend(dock.panels().filter_map(files));
+    if state.selection.pinned.is_some() {
         actions.push(("Let go of the pinned pair".to_owned(), Action::Unpin));
-    } else if state.shown_step().is_some() {
+    } else if state.cursor.shown_step().is_some() {
         actions.push(("Pin the pair that is shown".to_owned(), Action::Pin));
     }
     actions
 }
 
 /// What can be done now, in words.
-fn actions(state: &State, panels: &[(PanelKind, Rect)]) -> Vec<(String, Action)> {
-    use crate::dashboard::kit::geometry::Order;
-    let mut actions: Vec<(String, Action)> = PanelKind::ALL
-        .iter()
-        .map(|&panel| (format!("Show {}", panel.title().to_lowercase()), Action::Wish(Wish::ShowPanel(panel))))
-        .collect();
+fn actions(state: &State, dock: &Dock) -> Vec<(String, Action)> {
+    use geometry::Order;
+    let show = |panel: &dyn Panel| {
+        (format!("Show {}", panel.title().to_lowercase()), Action::Request(Request::ShowPanel(panel.key())))
+    };
+    let mut actions: Vec<(String, Action)> = dock.panels().map(show).collect();
     let commands = [
         ("Pause training", TrainerCommand::Pause),
         ("Resume training", TrainerCommand::Resume),
@@ -122,44 +129,44 @@ fn actions(state: &State, panels: &[(PanelKind, Rect)]) -> Vec<(String, Action)>
     actions.push(("Play the steps".to_owned(), Action::Play));
     actions.push(("Go to the next event".to_owned(), Action::Event(1)));
     actions.push(("Go to the event before".to_owned(), Action::Event(-1)));
-    actions.push(("Reset the layout".to_owned(), Action::Wish(Wish::ResetLayout)));
-    actions.extend(of_panels(state, panels));
+    actions.push(("Reset the layout".to_owned(), Action::Request(Request::ResetLayout)));
+    actions.extend(of_panels(state, dock));
     actions.push(("Change the theme between dark and light".to_owned(), Action::Theme));
     actions.push(("Show the keys".to_owned(), Action::Keys));
     actions
 }
 
 /// The actions whose words contain every typed word; a number goes to that step.
-fn matching(state: &State, panels: &[(PanelKind, Rect)], text: &str) -> Vec<(String, Action)> {
+fn matching(state: &State, dock: &Dock, text: &str) -> Vec<(String, Action)> {
     let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
-    let mut found: Vec<(String, Action)> = actions(state, panels)
+    let mut found: Vec<(String, Action)> = actions(state, dock)
         .into_iter()
         .filter(|(name, _)| words.iter().all(|word| name.to_lowercase().contains(word)))
         .collect();
     let number = words.iter().find_map(|word| word.parse::<u64>().ok());
-    if let Some(step) = number.filter(|step| (1..=state.newest_step()).contains(step)) {
+    if let Some(step) = number.filter(|step| (1..=state.cursor.newest()).contains(step)) {
         found.insert(0, (format!("Go to step {step}"), Action::GoTo(step)));
     }
     found
 }
 
 /// Draws the palette where it is open, and acts on what is chosen.
-pub(crate) fn show(ui: &Ui, tools: &Tools<'_>, state: &mut State) {
+pub(crate) fn show(ui: &Ui, cx: &PanelContext<'_>, state: &mut State, dock: &mut Dock, palette: &mut Palette) {
     let ctx = ui.ctx();
-    let panels = std::mem::take(&mut state.palette.panels);
     if ctx.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::K)) {
-        state.palette = Palette { is_open: !state.palette.is_open, ..Palette::default() };
+        *palette = Palette { is_open: !palette.is_open, ..Palette::default() };
     }
-    if !state.palette.is_open {
+    if !palette.is_open {
         return;
     }
-    let theme = tools.theme;
-    let found = matching(state, &panels, &state.palette.text);
+    let theme = cx.theme;
+    let keys: Vec<&str> = dock.panels().map(Panel::key).collect();
+    let found = matching(state, dock, &palette.text);
     let (down, up, enter, escape) = ctx.input_mut(|input| {
         let mut pressed = |key| input.consume_key(Modifiers::NONE, key);
         (pressed(Key::ArrowDown), pressed(Key::ArrowUp), pressed(Key::Enter), pressed(Key::Escape))
     });
-    let mut chosen = state.palette.chosen.min(found.len().saturating_sub(1));
+    let mut chosen = palette.chosen.min(found.len().saturating_sub(1));
     if down {
         chosen = (chosen + 1).min(found.len().saturating_sub(1));
     }
@@ -171,7 +178,7 @@ pub(crate) fn show(ui: &Ui, tools: &Tools<'_>, state: &mut State) {
     area.show(ctx, |ui| {
         Frame::popup(ui.style()).show(ui, |ui| {
             ui.set_width(WIDTH);
-            let field = TextEdit::singleline(&mut state.palette.text)
+            let field = TextEdit::singleline(&mut palette.text)
                 .hint_text("What to do, or a step's number")
                 .desired_width(f32::INFINITY);
             let response = ui.add(field).accessible_name("Command");
@@ -186,7 +193,7 @@ pub(crate) fn show(ui: &Ui, tools: &Tools<'_>, state: &mut State) {
                     let response = ui.add_sized(
                         vec2(ui.available_width(), 22.0),
                         egui::Button::selectable(place == chosen, text)
-                            .right_text(RichText::new(action.key()).small().color(theme.text_weak)),
+                            .right_text(RichText::new(action.key(&keys)).small().color(theme.text_weak)),
                     );
                     if place == chosen && (down || up) {
                         response.scroll_to_me(None);
@@ -201,56 +208,65 @@ pub(crate) fn show(ui: &Ui, tools: &Tools<'_>, state: &mut State) {
             });
         });
     });
-    state.palette.chosen = chosen;
+    palette.chosen = chosen;
     if enter {
         done = found.get(chosen).map(|(_, action)| *action);
     }
     if escape || done.is_some() {
-        state.palette = Palette::default();
+        *palette = Palette::default();
     }
     if let Some(action) = done {
-        act(ctx, tools, state, action);
+        act(ctx, cx, state, dock, action);
     }
 }
 
-fn act(ctx: &egui::Context, tools: &Tools<'_>, state: &mut State, action: Action) {
+fn act(ctx: &egui::Context, cx: &PanelContext<'_>, state: &mut State, dock: &mut Dock, action: Action) {
     match action {
-        Action::Wish(wish) => state.wishes.push(wish),
-        Action::Command(TrainerCommand::Stop) => state.over = Over::Stop,
-        Action::Command(command) => state.ask(command),
-        Action::Compare(compared) => state.comparison = compared,
-        Action::Order(order) => state.order = order,
-        Action::Follow => state.set_follow(true),
-        Action::First => state.move_to(1),
-        Action::Play => state.toggle_playing(),
+        Action::Request(request) => state.pending.request(request),
+        Action::Command(TrainerCommand::Stop) => state.overlay = Overlay::Stop,
+        Action::Command(command) => state.pending.ask(command),
+        Action::Compare(compared) => state.choices.comparison = compared,
+        Action::Order(order) => state.choices.order = order,
+        Action::Follow => state.cursor.set_follow(true),
+        Action::First => state.cursor.move_to(1),
+        Action::Play => state.cursor.toggle_playing(),
         Action::Event(by) => state.jump_to_event(by),
-        Action::GoTo(step) => state.move_to(step),
-        Action::Keys => state.over = Over::Keys,
-        Action::Theme => crate::dashboard::window::run_bar::change_theme(ctx),
-        Action::Copy(panel) => crate::dashboard::panels::as_text(panel, tools, state).put(ctx),
-        Action::ExportCurves => crate::dashboard::panels::curves::export_curves(ctx, tools, state),
+        Action::GoTo(step) => state.cursor.move_to(step),
+        Action::Keys => state.overlay = Overlay::Keys,
+        Action::Theme => change_theme(ctx),
+        Action::Copy(key) => {
+            if let Some(panel) = dock.panel(key) {
+                draw::copy(panel, cx, state).put(ctx);
+            }
+        }
+        Action::Files(key) => {
+            if let Some(panel) = dock.panel(key) {
+                panel.write_files(ctx, cx, state);
+            }
+        }
         Action::Pin => {
-            let shown = state.geometry().and_then(|geometry| state.pair(&geometry));
-            if let Some((pair, _)) = shown {
+            if let Some((pair, _)) = state.pair() {
                 state.pin(pair);
             }
         }
-        Action::Unpin => state.unpin(),
+        Action::Unpin => state.selection.unpin(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dashboard::testing;
+    use crate::dashboard::panels;
+    use crate::dashboard::tests::testing;
 
     #[test]
     fn words_find_actions_and_a_number_finds_a_step() {
         let state = State::new(testing::snapshot(20, 2, 4));
-        let names = |text: &str| matching(&state, &[], text).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        let dock = Dock::new(panels::all(), None);
+        let names = |text: &str| matching(&state, &dock, text).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
         assert_eq!(names("show HEALTH"), ["Show health"]);
         assert_eq!(names("order clus"), ["Order by cluster"]);
-        assert_eq!(matching(&state, &[], "12")[0].1, Action::GoTo(12));
+        assert_eq!(matching(&state, &dock, "12")[0].1, Action::GoTo(12));
         assert!(names("21").is_empty(), "there is no step 21 yet");
         assert!(names("resume").is_empty(), "the run is not paused");
         assert_eq!(names("theme"), ["Change the theme between dark and light"]);
@@ -258,7 +274,5 @@ mod tests {
         assert_eq!(names("pin"), ["Pin the pair that is shown"]);
         assert_eq!(names("copy experi"), ["Copy experiment as RON"]);
         assert!(names("save").is_empty(), "no panel is on the screen");
-        let panels = [(PanelKind::Curves, Rect::EVERYTHING)];
-        assert_eq!(matching(&state, &panels, "save")[0].0, "Save a picture of curves");
     }
 }

@@ -6,8 +6,12 @@ use crate::dashboard::kit::trailing::Trailing;
 use crate::dashboard::kit::widgets::quantity;
 use crate::dashboard::kit::widgets::quantity::Meaning;
 use crate::dashboard::kit::widgets::{marks, stage_strip};
-use crate::dashboard::panels::Tools;
-use crate::dashboard::state::run::{NO_CHECKPOINT, Over, Resumption, State, Wish};
+use crate::dashboard::panel::PanelContext;
+use crate::dashboard::state::overlay::Overlay;
+use crate::dashboard::state::pending::Request;
+use crate::dashboard::state::run::State;
+use crate::dashboard::state::standing::{NO_CHECKPOINT, Resumption};
+use crate::dashboard::window::theme_button::theme_button;
 use crate::metrics::{Better, Metric, MetricRow};
 use crate::run::{RunState, Stage, StageTimes, TrainerCommand};
 use crate::stages::metrics;
@@ -18,13 +22,13 @@ use std::time::Duration;
 const NAME: f32 = 36.0;
 
 /// Draws both lines.
-pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
+pub(crate) fn show(ui: &mut Ui, cx: &PanelContext<'_>, state: &mut State) {
     ui.horizontal(|ui| {
         ui.set_height(24.0);
         let buttons = Trailing::of(ui, "buttons");
         ui.scope(|ui| {
             ui.set_max_width(buttons.room(ui));
-            facts(ui, tools.theme, state);
+            facts(ui, cx.theme, state);
         });
         buttons.show(ui, |ui| {
             ui.spacing_mut().item_spacing.x = 4.0;
@@ -42,10 +46,10 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
         });
     });
     let snapshot = &state.snapshot;
-    let is_live = !state.is_watched() && state.cursor_step() == state.newest_step();
+    let is_live = !state.is_watched() && state.cursor.at() == state.cursor.newest();
     let recorded = if is_live { None } else { Some(state.metrics().map(recorded_times).unwrap_or_default()) };
     let times = recorded.as_ref().unwrap_or(&snapshot.stage_times);
-    stage_strip::show(ui, tools.theme, snapshot.progress, times, recorded.is_some(), &snapshot.state);
+    stage_strip::show(ui, cx.theme, snapshot.progress, times, recorded.is_some(), &snapshot.state);
 }
 
 /// The stage times that `metrics.jsonl` holds; NaN where it does not tell stages apart.
@@ -164,7 +168,7 @@ fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
 
 fn run_buttons(ui: &mut Ui, state: &mut State) {
     let is_live = !state.snapshot.state.is_over();
-    let waits = |state: &State, command| is_live && state.is_pending(command);
+    let waits = |state: &State, command| is_live && state.pending.awaits(command);
     if state.snapshot.state == RunState::Paused {
         button(ui, state, "Resume", "Go on training (Ctrl+Space)", TrainerCommand::Resume);
     } else {
@@ -180,20 +184,20 @@ fn run_buttons(ui: &mut Ui, state: &mut State) {
     let hint = "Finish the current step, write a checkpoint and end the run; asks before it does";
     let can_stop = state.allows(TrainerCommand::Stop);
     if ui.add_enabled(can_stop, Button::new(text)).on_hover_text(hint).on_disabled_hover_text(hint).clicked() {
-        state.over = Over::Stop;
+        state.overlay = Overlay::Stop;
     }
 }
 
 /// For a run that has ended before its last step; where it cannot be gone on with, the button says why.
 fn resume_button(ui: &mut Ui, state: &mut State, resumption: &Resumption) {
     let (text, hint) = match resumption {
-        _ if state.is_resuming => ("Resuming…", "The run is being taken up again".to_owned()),
+        _ if state.pending.is_resuming => ("Resuming…", "The run is being taken up again".to_owned()),
         Resumption::From(step) => ("Resume", format!("Go on training here from the checkpoint of step {step}")),
         Resumption::Never => ("Resume", NO_CHECKPOINT.to_owned()),
     };
-    let is_enabled = !state.is_resuming && matches!(resumption, Resumption::From(_));
+    let is_enabled = !state.pending.is_resuming && matches!(resumption, Resumption::From(_));
     if ui.add_enabled(is_enabled, Button::new(text)).on_hover_text(&hint).on_disabled_hover_text(&hint).clicked() {
-        state.wishes.push(Wish::Resume);
+        state.pending.request(Request::Resume);
     }
 }
 
@@ -201,22 +205,6 @@ fn button(ui: &mut Ui, state: &mut State, text: &str, hint: &str, command: Train
     let is_enabled = state.allows(command);
     let response = ui.add_enabled(is_enabled, Button::new(text)).on_hover_text(hint).on_disabled_hover_text(hint);
     if response.clicked() {
-        state.ask(command);
+        state.pending.ask(command);
     }
-}
-
-/// The button that changes between dark and light.
-pub(crate) fn theme_button(ui: &mut Ui) {
-    let text = if ui.ctx().theme() == egui::Theme::Dark { "Light" } else { "Dark" };
-    if ui.add(Button::new(text)).on_hover_text("Change between dark and light").clicked() {
-        change_theme(ui.ctx());
-    }
-}
-
-/// Changes between dark and light.
-pub(crate) fn change_theme(ctx: &egui::Context) {
-    ctx.set_theme(match ctx.theme() {
-        egui::Theme::Dark => egui::Theme::Light,
-        egui::Theme::Light => egui::Theme::Dark,
-    });
 }

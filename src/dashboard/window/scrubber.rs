@@ -2,7 +2,7 @@
 
 use crate::dashboard::kit::format;
 use crate::dashboard::kit::theme::{LINE_WIDTH, Theme};
-use crate::dashboard::panels::Tools;
+use crate::dashboard::panel::PanelContext;
 use crate::dashboard::state::run::State;
 use crate::run::EventKind;
 use egui::{Align, Button, Color32, Label, Layout, Pos2, Rect, Response, RichText, Sense, Shape, Stroke, Ui, Vec2};
@@ -19,30 +19,30 @@ const SIGN: f32 = 4.5;
 const MARK_GAP: f32 = 3.0;
 
 /// Draws the line.
-pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
-    let theme = tools.theme;
+pub(crate) fn show(ui: &mut Ui, cx: &PanelContext<'_>, state: &mut State) {
+    let theme = cx.theme;
     ui.horizontal_centered(|ui| {
         ui.spacing_mut().item_spacing.x = 4.0;
-        let (at, newest) = (state.cursor_step(), state.newest_step());
+        let (at, newest) = (state.cursor.at(), state.cursor.newest());
         if button(ui, "First step", "The first step (Home)", at > 1, first) {
-            state.move_to(1);
+            state.cursor.move_to(1);
         }
         if button(ui, "Previous step", "One step back (,)", at > 1, previous) {
-            state.step_by(-1);
+            state.cursor.step_by(-1);
         }
-        let (label, hint, sign): (_, _, Sign) = if state.is_playing() {
+        let (label, hint, sign): (_, _, Sign) = if state.cursor.is_playing() {
             ("Stop playing", "Stay at this step (space)", hold)
         } else {
             ("Play", "Play the steps, ten a second (space)", play)
         };
         if button(ui, label, hint, newest > 1, sign) {
-            state.toggle_playing();
+            state.cursor.toggle_playing();
         }
         if button(ui, "Next step", "One step on (.)", at < newest, next) {
-            state.step_by(1);
+            state.cursor.step_by(1);
         }
         if button(ui, "Newest step", "The newest step, from now on (End)", at < newest, last) {
-            state.set_follow(true);
+            state.cursor.set_follow(true);
         }
         ui.add_space(4.0);
         if !state.snapshot.state.is_over() {
@@ -64,21 +64,21 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
 }
 
 fn follow_button(ui: &mut Ui, theme: &Theme, state: &mut State) {
-    let mut button = Button::new("Follow live").selected(state.follows());
-    if let Some(missed) = state.missed_step_at {
+    let mut button = Button::new("Follow live").selected(state.cursor.follows());
+    if let Some(missed) = state.cursor.missed_step_at {
         let age = ui.input(|input| input.time) - missed;
         if age < BLINK_S {
             button = button.stroke(Stroke::new(1.5, theme.running));
             ui.ctx().request_repaint_after(Duration::from_secs_f64(BLINK_S));
         }
     }
-    let hint = if state.follows() {
+    let hint = if state.cursor.follows() {
         "Every panel shows the newest step. Click to hold this step while the run goes on (L)."
     } else {
         "This step is held while the run goes on. Click to show the newest step again (L)."
     };
-    if ui.add_enabled(state.newest_step() > 0, button).on_hover_text(hint).clicked() {
-        state.set_follow(!state.follows());
+    if ui.add_enabled(state.cursor.newest() > 0, button).on_hover_text(hint).clicked() {
+        state.cursor.set_follow(!state.cursor.follows());
     }
 }
 
@@ -154,7 +154,7 @@ impl Scale {
 fn track(ui: &mut Ui, theme: &Theme, state: &mut State) {
     let (rect, response) =
         ui.allocate_exact_size(vec2(ui.available_width().max(40.0), BUTTON.y), Sense::click_and_drag());
-    let (at, newest) = (state.cursor_step(), state.newest_step());
+    let (at, newest) = (state.cursor.at(), state.cursor.newest());
     response.widget_info(|| WidgetInfo::slider(newest > 0, at as f64, "Step shown"));
     let scale = Scale { line: rect.shrink2(vec2(8.0, 0.0)), newest };
     let middle = rect.center().y;
@@ -171,9 +171,9 @@ fn track(ui: &mut Ui, theme: &Theme, state: &mut State) {
         // A click on a mark means what is marked.
         let near = |at: &u64| (scale.x(*at) - pointer.x).abs() <= MARK_GAP;
         let marked = state.event_steps().into_iter().find(near).filter(|_| response.clicked());
-        state.move_to(marked.unwrap_or(step));
+        state.cursor.move_to(marked.unwrap_or(step));
     }
-    let knob = pos2(scale.x(state.cursor_step()), middle);
+    let knob = pos2(scale.x(state.cursor.at()), middle);
     painter.rect_filled(groove(knob.x), 1.5, theme.focus);
     for x in apart(state.snapshot.checkpoints.iter().map(|&step| scale.x(step))) {
         let points = [vec2(0.0, 4.0), vec2(3.5, 9.5), vec2(-3.5, 9.5)].map(|point| pos2(x, middle) + point);

@@ -4,9 +4,10 @@ use crate::dashboard::kit::copies::Copy;
 use crate::dashboard::kit::format;
 use crate::dashboard::kit::text::caption;
 use crate::dashboard::kit::trailing::Trailing;
-use crate::dashboard::panels::Tools;
-use crate::dashboard::state::run::{State, Wish};
-use crate::dashboard::window::dock::PanelKind;
+use crate::dashboard::panel::PanelContext;
+use crate::dashboard::panels::health;
+use crate::dashboard::state::pending::Request;
+use crate::dashboard::state::run::State;
 use egui::{Label, RichText, ScrollArea, Ui};
 use std::time::Duration;
 
@@ -14,14 +15,14 @@ use std::time::Duration;
 const LISTED: usize = 200;
 
 /// Draws the line.
-pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
-    let theme = tools.theme;
+pub(crate) fn show(ui: &mut Ui, cx: &PanelContext<'_>, state: &mut State) {
+    let theme = cx.theme;
     ui.horizontal_centered(|ui| {
         let end = Trailing::of(ui, "folder");
         ui.scope(|ui| {
             ui.set_max_width(end.room(ui));
-            concerns(ui, tools, state);
-            news(ui, tools, state);
+            concerns(ui, cx, state);
+            news(ui, cx, state);
         });
         let most = (0.35 * ui.ctx().content_rect().width()).max(120.0);
         end.show(ui, |ui| {
@@ -45,24 +46,22 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
 }
 
 /// How much there is to look after: what the newest steps show, and what the run warned of.
-fn concerns(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
-    let theme = tools.theme;
+fn concerns(ui: &mut Ui, cx: &PanelContext<'_>, state: &mut State) {
+    let theme = cx.theme;
     let findings = state.findings().count();
     let warnings = &state.snapshot.warnings;
     if findings == 0 && warnings.is_empty() {
         caption(ui, theme, "No warnings");
     }
-    let count =
-        |count: usize, one: &str, many: &str| if count == 1 { format!("1 {one}") } else { format!("{count} {many}") };
     if findings > 0 {
-        let color = crate::dashboard::panels::health::urgency(theme, state).unwrap_or(theme.warning);
-        let text = RichText::new(count(findings, "thing to look after", "things to look after")).color(color);
+        let color = health::urgency(theme, state).unwrap_or(theme.warning);
+        let text = RichText::new(format::count(findings, "thing to look after", "things to look after")).color(color);
         if ui.button(text).on_hover_text("Show health").clicked() {
-            state.wishes.push(Wish::ShowPanel(PanelKind::Health));
+            state.pending.request(Request::ShowPanel(health::KEY));
         }
     }
     if !warnings.is_empty() {
-        let text = RichText::new(count(warnings.len(), "warning", "warnings")).color(theme.warning);
+        let text = RichText::new(format::count(warnings.len(), "warning", "warnings")).color(theme.warning);
         ui.menu_button(text, |ui| {
             ui.set_min_width(420.0);
             ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
@@ -76,9 +75,9 @@ fn concerns(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
 }
 
 /// What has just happened; else the newest warning.
-fn news(ui: &mut Ui, tools: &Tools<'_>, state: &State) {
-    let theme = tools.theme;
-    if let Some((told, rest)) = state.told() {
+fn news(ui: &mut Ui, cx: &PanelContext<'_>, state: &State) {
+    let theme = cx.theme;
+    if let Some((told, rest)) = state.messages.current() {
         let color = if told.is_problem { theme.warning } else { theme.text_strong };
         ui.add(Label::new(RichText::new(&told.text).color(color)).truncate());
         ui.ctx().request_repaint_after(Duration::from_secs_f64(rest.max(0.1)));

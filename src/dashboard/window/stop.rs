@@ -1,16 +1,17 @@
 //! Asks before a run is stopped: a stopped run has to be taken up again, and a key is soon pressed.
 
-use crate::dashboard::panels::Tools;
-use crate::dashboard::state::run::{Over, State};
+use crate::dashboard::panel::PanelContext;
+use crate::dashboard::state::overlay::Overlay;
+use crate::dashboard::state::run::State;
 use crate::run::{RunState, TrainerCommand};
 use egui::{Button, Id, Modal, RichText, Ui};
 
 /// Draws the question where somebody wants to stop the run.
-pub(crate) fn show(ui: &Ui, tools: &Tools<'_>, state: &mut State) {
-    if state.over != Over::Stop {
+pub(crate) fn show(ui: &Ui, cx: &PanelContext<'_>, state: &mut State) {
+    if state.overlay != Overlay::Stop {
         return;
     }
-    let theme = tools.theme;
+    let theme = cx.theme;
     let is_paused = state.snapshot.state == RunState::Paused;
     let modal = Modal::new(Id::unique("stop")).show(ui.ctx(), |ui| {
         ui.set_width(320.0);
@@ -34,9 +35,9 @@ pub(crate) fn show(ui: &Ui, tools: &Tools<'_>, state: &mut State) {
     });
     let (keep, stop) = modal.inner;
     if stop {
-        state.ask(TrainerCommand::Stop);
+        state.pending.ask(TrainerCommand::Stop);
     }
     if keep || stop || modal.should_close() || state.snapshot.state.is_over() {
-        state.over = Over::Nothing;
+        state.overlay = Overlay::Nothing;
     }
 }

@@ -1,41 +1,98 @@
 //! The geometry of the chosen group: its cosine matrix, the histogram of its pairs, and its numbers.
 
+mod header;
+mod numbers;
 mod over_time;
 
-use crate::dashboard::kit::format;
-use crate::dashboard::kit::geometry::{ColorRange, ColorScale, GroupGeometry, Order, Pair};
-use crate::dashboard::kit::text::{caption, title};
+use crate::dashboard::kit::geometry::{ColorScale, GroupGeometry, Order, Pair};
+use crate::dashboard::kit::text::caption;
 use crate::dashboard::kit::textures::MatrixKey;
 use crate::dashboard::kit::theme::Theme;
-use crate::dashboard::kit::trailing::Trailing;
 use crate::dashboard::kit::widgets::cosine_matrix::{CosineMatrix, MatrixOutput};
-use crate::dashboard::kit::widgets::quantity;
-use crate::dashboard::kit::widgets::quantity::Meaning;
-use crate::dashboard::kit::widgets::{directions, fidelity_bars, histogram, spectrum};
-use crate::dashboard::panels::{Tools, placeholder};
-use crate::dashboard::state::run::{Choice, Side, State};
-use crate::metrics::{Better, Metric};
-use crate::run::{CosineKind, FidelityRecord, GroupView};
-use crate::stages::metrics;
+use crate::dashboard::kit::widgets::directions;
+use crate::dashboard::kit::{export, format};
+use crate::dashboard::panel::{Home, Needs, Panel, PanelContext, Table};
+use crate::dashboard::state::run::State;
+use crate::dashboard::state::selection::Choice;
+use crate::run::{CosineKind, GroupView, StepView};
 use egui::{Rect, ScrollArea, Ui, UiBuilder, Vec2, pos2, vec2};
-use std::sync::Arc;
 
-/// Where a group's numbers come from.
-const FOLDER: &str = "geometry/, as the group's matrix of cosines";
 /// Width of the numbers beside the matrix, points.
 const SIDE: f32 = 216.0;
 
-/// Draws the panel.
-pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
-    let theme = tools.theme;
-    let (Some(view), Some(geometry)) = (state.shown.as_ref().map(Arc::clone), state.geometry()) else {
-        title(ui, theme, "Geometry");
-        placeholder(ui, theme, state, "The shown step has no groups.");
-        return;
-    };
-    let Some(group) = view.groups.get(state.group) else { return };
-    header(ui, theme, state, group.group, view.groups.len());
-    let compared = state.compared();
+/// What stands beside the matrix.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Side {
+    /// Histogram, numbers and spectrum.
+    #[default]
+    Numbers,
+    /// The directions as arrows.
+    Directions,
+    /// The run's cosines over its steps.
+    OverTime,
+}
+
+/// What the panel shows of a run.
+#[derive(Clone, Copy, Default)]
+struct Layout {
+    side: Side,
+    /// Whether everything that can be compared stands side by side.
+    side_by_side: bool,
+}
+
+/// The panel.
+pub(super) struct GeometryPanel;
+
+impl Panel for GeometryPanel {
+    fn key(&self) -> &'static str {
+        "geometry"
+    }
+
+    fn title(&self) -> &'static str {
+        "Geometry"
+    }
+
+    fn home(&self) -> Home {
+        Home::Middle
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::Group
+    }
+
+    fn explains_absence(&self) -> bool {
+        true
+    }
+
+    fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, run: &mut State) {
+        let (Some(view), Some(geometry)) = (run.cursor.shown.clone(), run.geometry()) else { return };
+        if let Some(group) = view.groups.get(run.selection.group) {
+            show(ui, cx, run, (&view, group), &geometry);
+        }
+    }
+
+    fn as_table(&mut self, _cx: &PanelContext<'_>, run: &mut State) -> Table {
+        let (Some(geometry), compared) = (run.geometry(), run.compared()) else { return Table::default() };
+        let view = run.cursor.shown.as_ref();
+        let Some(group) = view.and_then(|view| view.groups.get(run.selection.group)) else { return Table::default() };
+        let m = geometry.order.len();
+        let what = format!("{m} x {m} cosines of group {}", group.group);
+        Table { text: csv(group, compared, &geometry.order), what }
+    }
+}
+
+/// Draws a group of a step.
+fn show(
+    ui: &mut Ui,
+    cx: &mut PanelContext<'_>,
+    run: &mut State,
+    (view, group): (&StepView, &GroupView),
+    geometry: &GroupGeometry,
+) {
+    let theme = cx.theme;
+    let mut layout: Layout = run.notes.get();
+    header::show(ui, theme, run, (group.group, view.groups.len()), &mut layout.side_by_side);
+    let compared = run.compared();
     if group.cosines[compared].is_empty() {
         ui.add_space(8.0);
         ui.label("This step has no cosines for the group.");
@@ -48,22 +105,23 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
                 "They are computed where the method needs them or the experiment records geometry."
             },
         );
+        run.notes.set(layout);
         return;
     }
-    let chosen = state.pair(&geometry);
+    let chosen = run.selection.pair(geometry);
     let shown = Shown {
         group,
-        geometry: &geometry,
+        geometry: geometry,
         pair: chosen.map(|(pair, _)| pair),
         pinned: matches!(chosen, Some((_, Choice::Pinned))),
         step: view.step,
-        order: state.order,
+        order: run.choices.order,
         compared,
-        cosine_scales: CosineKind::ALL.map(|of| state.cosine_scale(of)),
-        novelty_scale: state.novelty_scale(),
-        place: state.group,
+        cosine_scales: CosineKind::ALL.map(|of| run.cosine_scale(of)),
+        novelty_scale: run.novelty_scale(),
+        place: run.selection.group,
     };
-    let kinds: Vec<CosineKind> = if state.side_by_side {
+    let kinds: Vec<CosineKind> = if layout.side_by_side {
         let kinds = CosineKind::ALL;
         kinds.into_iter().filter(|&kind| !group.cosines[kind].is_empty()).collect()
     } else {
@@ -71,22 +129,35 @@ pub(crate) fn show(ui: &mut Ui, tools: &mut Tools<'_>, state: &mut State) {
     };
     let free = ui.available_rect_before_wrap();
     let (left, right) = split(free, kinds.len());
-    let matrix = shown.matrices(ui, tools, &kinds, left);
-    let beside = shown.beside(ui, tools, state, right);
+    let matrix = shown.matrices(ui, cx, &kinds, left);
+    let beside = shown.beside(ui, theme, run, &mut layout.side, right);
+    run.notes.set(layout);
     ui.advance_cursor_after_rect(free);
 
     if let Some(step) = beside.step {
-        state.move_to(step);
+        run.cursor.move_to(step);
     }
     // An arrow stands for its completion: it takes the place of the row and leaves the column.
     let with_arrow = |index: usize| Pair { i: index, j: shown.pair.map_or(index, |pair| pair.j) };
     let clicked = matrix.clicked.or(beside.clicked.map(with_arrow));
     let hovered = matrix.hovered.or(beside.hovered.map(with_arrow));
     if let Some(pair) = clicked {
-        if state.pinned == Some(pair) { state.unpin() } else { state.pin(pair) }
+        if run.selection.pinned == Some(pair) { run.selection.unpin() } else { run.pin(pair) }
     } else if hovered.is_some() {
-        state.hovered = hovered;
+        run.selection.hovered = hovered;
     }
+}
+
+/// The cosine matrix of a group in display order, with the completions' indices at its head and side.
+fn csv(group: &GroupView, compared: CosineKind, order: &[usize]) -> String {
+    let names: Vec<String> = order.iter().map(ToString::to_string).collect();
+    let mut text = format!("completion,{}\n", names.join(","));
+    for &i in order {
+        let row: Vec<String> = order.iter().map(|&j| export::number(f64::from(group.cosine(compared, i, j)))).collect();
+        let line = format!("{i},{}\n", row.join(","));
+        text.push_str(&line);
+    }
+    text
 }
 
 /// Where the matrices are and what stands beside them, where there is room, else below them.
@@ -138,8 +209,8 @@ struct Beside {
 
 impl Shown<'_> {
     /// Draws a matrix for each of `kinds` into `rect`, in one order, so that a place means the same pair everywhere.
-    fn matrices(&self, ui: &mut Ui, tools: &mut Tools<'_>, kinds: &[CosineKind], rect: Rect) -> MatrixOutput {
-        let theme = tools.theme;
+    fn matrices(&self, ui: &mut Ui, cx: &mut PanelContext<'_>, kinds: &[CosineKind], rect: Rect) -> MatrixOutput {
+        let theme = cx.theme;
         let mut done = MatrixOutput { hovered: None, clicked: None };
         let columns = columns(kinds.len(), rect.size());
         let cell = rect.size() / vec2(columns as f32, kinds.len().div_ceil(columns) as f32);
@@ -160,7 +231,7 @@ impl Shown<'_> {
                 group: self.group,
                 compared,
                 geometry: self.geometry,
-                texture: tools.textures.matrix(ui.ctx(), theme, self.group, self.place, key),
+                texture: cx.textures.matrix(ui.ctx(), theme, self.group, self.place, key),
                 scale,
                 novelty_scale: self.novelty_scale,
                 pair: self.pair,
@@ -174,16 +245,15 @@ impl Shown<'_> {
     }
 
     /// Draws numbers, arrows or the run over time into `rect`; numbers and one of the others where there is room for both.
-    fn beside(&self, ui: &mut Ui, tools: &Tools<'_>, state: &mut State, rect: Rect) -> Beside {
-        let theme = tools.theme;
+    fn beside(&self, ui: &mut Ui, theme: &Theme, run: &mut State, side: &mut Side, rect: Rect) -> Beside {
         let compared = self.compared;
         let scale = self.cosine_scales[compared as usize];
         let marked = self.pair.map(|pair| self.group.cosine(compared, pair.i, pair.j));
-        let fidelity = state.fidelity();
+        let fidelity = run.fidelity();
         let numbers = |ui: &mut Ui| {
             ScrollArea::vertical()
                 .auto_shrink([false, true])
-                .show(ui, |ui| numbers(ui, theme, self.geometry, compared, marked, scale, fidelity.as_ref()));
+                .show(ui, |ui| numbers::show(ui, theme, self.geometry, compared, marked, scale, fidelity.as_ref()));
         };
         let shows_both = rect.width() >= 2.0 * SIDE + 24.0 && rect.height() >= SIDE;
         let mut rest = rect;
@@ -194,8 +264,8 @@ impl Shown<'_> {
         }
         let mut ui = ui.new_child(UiBuilder::new().max_rect(rest).id_salt("beside the matrix"));
         let mut done = Beside::default();
-        match side_choice(&mut ui, state, shows_both) {
-            Side::OverTime => done.step = over_time::show(&mut ui, tools, state),
+        match side_choice(&mut ui, side, shows_both) {
+            Side::OverTime => done.step = over_time::show(&mut ui, theme, run),
             Side::Numbers => numbers(&mut ui),
             Side::Directions => (done.hovered, done.clicked) = self.directions(&mut ui, theme),
         }
@@ -225,8 +295,8 @@ fn columns(count: usize, room: Vec2) -> usize {
 }
 
 /// What stands beside the matrix, or beside the numbers where there is room for both.
-fn side_choice(ui: &mut Ui, state: &mut State, has_numbers: bool) -> Side {
-    let shown = if has_numbers && state.side == Side::Numbers { Side::Directions } else { state.side };
+fn side_choice(ui: &mut Ui, chosen: &mut Side, has_numbers: bool) -> Side {
+    let shown = if has_numbers && *chosen == Side::Numbers { Side::Directions } else { *chosen };
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 2.0;
         for (side, name, hint) in [
@@ -236,130 +306,11 @@ fn side_choice(ui: &mut Ui, state: &mut State, has_numbers: bool) -> Side {
         ] {
             let is_offered = side != Side::Numbers || !has_numbers;
             if is_offered && ui.selectable_label(shown == side, name).on_hover_text(hint).clicked() {
-                state.side = side;
+                *chosen = side;
             }
         }
     });
     shown
-}
-
-fn header(ui: &mut Ui, theme: &Theme, state: &mut State, number: u32, groups: usize) {
-    let has_choice = state.has(CosineKind::Semantic) || state.has(CosineKind::Parameter);
-    let width = ui.available_width();
-    if width < if has_choice { 600.0 } else { 380.0 } {
-        // The choices alone, in as many lines as they need.
-        ui.horizontal_wrapped(|ui| choices(ui, theme, state, has_choice));
-        return;
-    }
-    ui.horizontal(|ui| {
-        let end = Trailing::of(ui, "choices");
-        let is_wide = width >= if has_choice { 860.0 } else { 560.0 };
-        let text = match state.compared() {
-            _ if !is_wide => "Cosines",
-            CosineKind::Feature => "Cosines between features",
-            CosineKind::Semantic => "Cosines between embeddings",
-            CosineKind::Parameter => "Cosines between parameter gradients",
-        };
-        title(ui, theme, text)
-            .on_hover_text("Rows and columns are the group's completions; a cell is the cosine of two of them");
-        if ui.available_width() >= if has_choice { 700.0 } else { 360.0 } {
-            caption(ui, theme, format!("group {number} of {groups}"))
-                .on_hover_text("Groups are counted from 0, as in the run folder");
-        }
-        end.show(ui, |ui| choices(ui, theme, state, has_choice));
-    });
-}
-
-/// What is compared, in which order and colours.
-fn choices(ui: &mut Ui, theme: &Theme, state: &mut State, has_choice: bool) {
-    ui.spacing_mut().item_spacing.x = 2.0;
-    if has_choice {
-        let gradient = "Cosines between features, the gradient directions at the last layer: whether completions push the policy the same way";
-        ui.selectable_value(&mut state.comparison, CosineKind::Feature, CosineKind::Feature.name())
-            .on_hover_text(gradient);
-        if state.has(CosineKind::Semantic) {
-            let semantic = "Cosines between sentence embeddings: whether completions say the same";
-            ui.selectable_value(&mut state.comparison, CosineKind::Semantic, CosineKind::Semantic.name())
-                .on_hover_text(semantic);
-        }
-        if state.has(CosineKind::Parameter) {
-            let truth = "Cosines between gradients with respect to all parameters: what the features stand in for";
-            ui.selectable_value(&mut state.comparison, CosineKind::Parameter, CosineKind::Parameter.name())
-                .on_hover_text(truth);
-        }
-        ui.toggle_value(&mut state.side_by_side, "all")
-            .on_hover_text("Everything that can be compared, side by side with one order");
-        ui.add_space(8.0);
-    }
-    caption(ui, theme, "order");
-    let by_cluster = "Rows and columns by clusters of like directions (average linkage of the cosines)";
-    ui.selectable_value(&mut state.order, Order::Cluster, "cluster").on_hover_text(by_cluster);
-    let by_index = "Rows and columns as sampled";
-    ui.selectable_value(&mut state.order, Order::Index, "index").on_hover_text(by_index);
-    let by_reward = "Rows and columns by reward, highest first";
-    ui.selectable_value(&mut state.order, Order::Reward, "reward").on_hover_text(by_reward);
-    ui.add_space(8.0);
-    caption(ui, theme, "colours");
-    let full = "The colours' ends are −1 and +1, those of novelties 0 and 1";
-    ui.selectable_value(&mut state.color_range, ColorRange::Full, "±1").on_hover_text(full);
-    let fitted = "The colours' ends are the smallest of ±0.1, ±0.25, ±0.5 and ±1 that holds every pair of the step; of \
-                  embeddings and novelties, the range of the step's values";
-    ui.selectable_value(&mut state.color_range, ColorRange::Fitted, "fitted").on_hover_text(fitted);
-}
-
-fn numbers(
-    ui: &mut Ui,
-    theme: &Theme,
-    geometry: &GroupGeometry,
-    compared: CosineKind,
-    marked: Option<f32>,
-    scale: ColorScale,
-    fidelity: Option<&FidelityRecord>,
-) {
-    // The scroll bar has room of its own.
-    ui.set_max_width(ui.available_width() - 10.0);
-    let below = fidelity.map_or(0.0, fidelity_bars::height);
-    let height = ui.available_height() - below;
-    ui.spacing_mut().item_spacing = vec2(8.0, 4.0);
-    caption(ui, theme, format!("Pairs by cosine, colours {}", scale.name()));
-    let free = height - 176.0;
-    let chart = (0.62 * free).clamp(64.0, 300.0);
-    histogram::show(ui, theme, &geometry.histogram, marked, scale, chart);
-    ui.add_space(4.0);
-    let of_group = |name, metric: &'static Metric| Meaning { place: FOLDER, ..Meaning::of(name, metric) };
-    let truth = Meaning {
-        name: "Mean cosine",
-        help: "Mean cosine between the gradients of this group's completions over all parameters.",
-        unit: "",
-        better: Better::Neither,
-        place: FOLDER,
-    };
-    let mean = match compared {
-        CosineKind::Feature => of_group("Mean cosine", &metrics::GEOMETRY_COSINE_MEAN),
-        CosineKind::Semantic => of_group("Mean cosine", &metrics::SEMANTIC_COSINE_MEAN),
-        CosineKind::Parameter => truth,
-    };
-    quantity::row(ui, theme, mean, &format::signed(geometry.mean, 3));
-    let negative = of_group("Negative pairs", &metrics::GEOMETRY_NEGATIVE_RATIO);
-    quantity::row(ui, theme, negative, &format::percent(geometry.negative));
-    let orthogonal = of_group("Near-orthogonal pairs", &metrics::GEOMETRY_ORTHOGONAL_RATIO);
-    quantity::row(ui, theme, orthogonal, &format::percent(geometry.orthogonal));
-    let rank = Meaning {
-        name: "Effective rank",
-        help: "exp(entropy of the normalised eigenvalues of this group's cosine matrix): how many directions it spans.",
-        unit: "",
-        better: Better::Higher,
-        place: FOLDER,
-    };
-    let of = if geometry.effective_rank.is_finite() { format!(" of {}", geometry.order.len()) } else { String::new() };
-    quantity::row(ui, theme, rank, &format!("{}{of}", format::number(geometry.effective_rank, 1)));
-    ui.add_space(4.0);
-    caption(ui, theme, "Spectrum");
-    spectrum::show(ui, theme, &geometry.spectrum, geometry.effective_rank, (0.38 * free).clamp(32.0, 180.0));
-    if let Some(fidelity) = fidelity {
-        ui.add_space(4.0);
-        fidelity_bars::show(ui, theme, fidelity);
-    }
 }
 
 #[cfg(test)]

@@ -206,7 +206,7 @@ pub(crate) fn csv(table: &ProblemTable) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dashboard::testing;
+    use crate::dashboard::tests::testing;
     use std::time::{Duration, Instant};
 
     #[test]

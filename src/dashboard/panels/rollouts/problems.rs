@@ -3,23 +3,57 @@
 use crate::dashboard::kit::format;
 use crate::dashboard::kit::text::caption;
 use crate::dashboard::kit::theme::{LINE_WIDTH, Theme};
-use crate::dashboard::panels::rollouts::problem_reader::ProblemHistory;
-use crate::dashboard::panels::rollouts::rows::Place;
+use crate::dashboard::panels::rollouts::problem_reader::{ProblemHistory, ProblemReader, ProblemTable};
 use crate::dashboard::state::run::State;
-use egui::{Align, Label, Layout, RichText, Sense, Stroke, Ui, pos2, vec2};
+use crate::dashboard::state::selection::Place;
+use egui::{Align, Context, Label, Layout, RichText, Sense, Stroke, Ui, pos2, vec2};
 use egui_extras::{Column, TableBuilder};
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
+/// What has been read shares frames with the run's snapshots, so that drawing leaves the processor to training.
+const READING_DELAY: Duration = Duration::from_millis(40);
 /// Height of a row, points.
 const ROW: f32 = 20.0;
 /// Width of the solve rates over steps, points.
 const COURSE: f32 = 180.0;
 
-/// Draws the table.
-pub(crate) fn show(ui: &mut Ui, theme: &Theme, state: &mut State) {
-    state.wants_problems = true;
-    let table = Arc::clone(&state.problems);
-    let wanted = state.rollouts.text.trim().to_lowercase();
+/// What is kept of a run.
+#[derive(Clone, Default)]
+pub(super) struct Problems {
+    /// How often each problem was solved, as far as it has been read.
+    pub(super) table: Arc<ProblemTable>,
+    /// Who reads it, and the generation of the run's steps that it is about.
+    reader: Option<(u64, Rc<RefCell<ProblemReader>>)>,
+}
+
+/// How often each problem of `run` was solved. It is read from the first time on that somebody wants to see it.
+fn read(ctx: &Context, run: &mut State) -> Arc<ProblemTable> {
+    let mut problems: Problems = run.notes.get();
+    let generation = run.snapshot.generation;
+    if problems.reader.as_ref().is_none_or(|(of, _)| *of != generation) {
+        let wake = ctx.clone();
+        let reader =
+            ProblemReader::start(&run.snapshot.info.directory, move || wake.request_repaint_after(READING_DELAY));
+        problems = Problems {
+            reader: reader.ok().map(|reader| (generation, Rc::new(RefCell::new(reader)))),
+            ..Problems::default()
+        };
+    }
+    if let Some((_, reader)) = &problems.reader {
+        problems.table = reader.borrow_mut().get(run.cursor.newest());
+    }
+    let table = Arc::clone(&problems.table);
+    run.notes.set(problems);
+    table
+}
+
+/// Draws the table of those that `search` lets through.
+pub(super) fn show(ui: &mut Ui, theme: &Theme, state: &mut State, search: &str) {
+    let table = read(ui.ctx(), state);
+    let wanted = search.trim().to_lowercase();
     let finds = |problem: &&ProblemHistory| {
         wanted.is_empty()
             || problem.id.to_lowercase().contains(&wanted)
@@ -45,7 +79,7 @@ pub(crate) fn show(ui: &mut Ui, theme: &Theme, state: &mut State) {
         }
         return;
     }
-    let newest = state.newest_step().max(1);
+    let newest = state.cursor.newest().max(1);
     let mut go = None;
     let text = |ui: &mut Ui, text: String| {
         ui.add(Label::new(RichText::new(text).color(theme.text_strong)).selectable(false));
@@ -97,7 +131,7 @@ pub(crate) fn show(ui: &mut Ui, theme: &Theme, state: &mut State) {
             });
         });
     if let Some(attempt) = go {
-        state.move_to(attempt.step);
+        state.cursor.move_to(attempt.step);
         state.choose_when_shown(attempt.step, Place { group: attempt.group as usize, index: 0 });
     }
 }

@@ -1,128 +1,14 @@
 //! The completions of a step as rows of a table: their quantities, what is let through, and in which order. No drawing here.
 
-use crate::dashboard::kit::export;
-use crate::dashboard::kit::format;
+use crate::dashboard::kit::completions::Quantity;
 use crate::dashboard::kit::tokens::TokenQuantity;
+use crate::dashboard::state::selection::Place;
 use crate::run::{RolloutView, StepView};
 use crate::verify::Verdict;
 
-/// A number that every completion has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Quantity {
-    /// Base reward.
-    Reward,
-    /// Reward after shaping.
-    Shaped,
-    /// Exploration score.
-    Novelty,
-    /// Advantage.
-    Advantage,
-    /// Tokens.
-    Length,
-    /// Sum of log-probabilities.
-    Logprob,
-    /// Mean entropy.
-    Entropy,
-}
-
-impl Quantity {
-    /// All of them.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Reward, Self::Shaped, Self::Novelty, Self::Advantage, Self::Length, Self::Logprob, Self::Entropy];
-
-    /// Its name.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Reward => "reward",
-            Self::Shaped => "shaped reward",
-            Self::Novelty => "novelty",
-            Self::Advantage => "advantage",
-            Self::Length => "length",
-            Self::Logprob => "log-probability",
-            Self::Entropy => "entropy",
-        }
-    }
-
-    /// Its name at the head of a column.
-    pub(crate) fn short(self) -> &'static str {
-        match self {
-            Self::Reward => "reward",
-            Self::Shaped => "shaped",
-            Self::Novelty => "novelty",
-            Self::Advantage => "A",
-            Self::Length => "tokens",
-            Self::Logprob => "log p",
-            Self::Entropy => "H",
-        }
-    }
-
-    /// Its name in a search.
-    pub(crate) fn key(self) -> &'static str {
-        match self {
-            Self::Shaped => "shaped",
-            Self::Logprob => "logprob",
-            _ => self.name(),
-        }
-    }
-
-    /// What it is, with where it stands in the run folder.
-    pub(crate) fn help(self) -> &'static str {
-        match self {
-            Self::Reward => {
-                "Base reward of the verifier: +1 for a correct answer, −1 otherwise. `reward` in rollouts/."
-            }
-            Self::Shaped => {
-                "Reward after the method's shaping, r (1 + λ r ν), clipped, with ν normalised within the group. `shaped_reward` in rollouts/."
-            }
-            Self::Novelty => {
-                "Exploration score ν in [0, 1]: the part of the direction that high-reward peers do not explain. `novelty` in rollouts/."
-            }
-            Self::Advantage => "Shaped reward, standardised within the group. `advantage` in rollouts/.",
-            Self::Length => "Response tokens, the end-of-sequence token included. `length` in rollouts/.",
-            Self::Logprob => {
-                "Sum of the tokens' log-probabilities under the sampling distribution, nats. `logprob` in rollouts/."
-            }
-            Self::Entropy => "Mean entropy per token, nats. `entropy` in rollouts/.",
-        }
-    }
-
-    /// Its value; NaN where there is none.
-    pub(crate) fn of(self, rollout: &RolloutView) -> f64 {
-        match self {
-            Self::Reward => f64::from(rollout.reward),
-            Self::Shaped => f64::from(rollout.shaped_reward),
-            Self::Novelty => f64::from(rollout.novelty),
-            Self::Advantage => f64::from(rollout.advantage),
-            Self::Length => f64::from(rollout.length),
-            Self::Logprob => f64::from(rollout.logprob),
-            Self::Entropy => f64::from(rollout.entropy),
-        }
-    }
-
-    /// A value as it stands in the table.
-    pub(crate) fn format(self, value: f64) -> String {
-        match self {
-            Self::Reward | Self::Shaped | Self::Advantage => format::signed(value, 2),
-            Self::Novelty => format::number(value, 2),
-            Self::Length => format::thousands(value),
-            Self::Logprob => format::number(value, 1),
-            Self::Entropy => format::number(value, 3),
-        }
-    }
-}
-
-/// A completion by its group's place in the step and its index in the group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
-    /// The group's place.
-    pub(crate) group: usize,
-    /// The completion's index.
-    pub(crate) index: usize,
-}
-
 /// What the rows are put in order by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Sort {
+pub(super) enum Sort {
     /// As sampled.
     #[default]
     Place,
@@ -136,16 +22,16 @@ pub(crate) enum Sort {
 
 /// A rectangle in the scatter plot.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Brush {
+pub(super) struct Brush {
     /// From and to, along x.
-    pub(crate) x: [f64; 2],
+    pub(super) x: [f64; 2],
     /// From and to, along y.
-    pub(crate) y: [f64; 2],
+    pub(super) y: [f64; 2],
 }
 
 /// What is searched for: words, and conditions on numbers such as `novelty>0.5`.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Search {
+pub(super) struct Search {
     /// What the completion must contain, in lower case.
     words: String,
     /// Bounds that a quantity must keep; `true` is a lower bound.
@@ -154,7 +40,7 @@ pub(crate) struct Search {
 
 impl Search {
     /// Reads what was typed. A condition is the name of a quantity, `<` or `>`, and a number; everything else is looked for as it is.
-    pub(crate) fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         let condition = |term: &str| -> Option<(Quantity, bool, f64)> {
             let at = term.find(['<', '>'])?;
             let quantity = Quantity::ALL.into_iter().find(|quantity| quantity.key() == &term[..at])?;
@@ -180,25 +66,25 @@ impl Search {
 
 /// What is chosen in the panel.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct RolloutChoices {
+pub(super) struct RolloutChoices {
     /// Whether the completions of all groups are listed.
-    pub(crate) whole_step: bool,
+    pub(super) whole_step: bool,
     /// What the completions must contain.
-    pub(crate) text: String,
+    pub(super) text: String,
     /// The verdict that they must have.
-    pub(crate) verdict: Option<Verdict>,
+    pub(super) verdict: Option<Verdict>,
     /// The order.
-    pub(crate) sort: Sort,
+    pub(super) sort: Sort,
     /// Whether the order is turned around.
-    pub(crate) descending: bool,
+    pub(super) descending: bool,
     /// The scatter plot's quantities, x and y.
-    pub(crate) axes: [Quantity; 2],
+    pub(super) axes: [Quantity; 2],
     /// What is brushed.
-    pub(crate) brush: Option<Brush>,
+    pub(super) brush: Option<Brush>,
     /// What the tokens of the completion are shaded by.
-    pub(crate) shading: TokenQuantity,
+    pub(super) shading: TokenQuantity,
     /// Whether problems over time are shown in place of completions.
-    pub(crate) shows_problems: bool,
+    pub(super) shows_problems: bool,
 }
 
 impl Default for RolloutChoices {
@@ -219,18 +105,18 @@ impl Default for RolloutChoices {
 
 /// The completions of a step that are shown.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Rows {
+pub(super) struct Rows {
     /// All completions there are.
-    pub(crate) total: usize,
+    pub(super) total: usize,
     /// Those that the filters let through: what the scatter plot draws.
-    pub(crate) filtered: Vec<Place>,
+    pub(super) filtered: Vec<Place>,
     /// Those of them that are brushed, in order: what the table lists.
-    pub(crate) listed: Vec<Place>,
+    pub(super) listed: Vec<Place>,
 }
 
 impl Rows {
     /// The rows of `view`, of which `group` is the chosen one.
-    pub(crate) fn new(view: &StepView, group: usize, choices: &RolloutChoices) -> Self {
+    pub(super) fn new(view: &StepView, group: usize, choices: &RolloutChoices) -> Self {
         let search = Search::parse(&choices.text);
         let groups = view.groups.iter().enumerate().filter(|(place, _)| choices.whole_step || *place == group);
         let all: Vec<Place> =
@@ -271,35 +157,10 @@ impl Rows {
     }
 }
 
-/// The listed completions as CSV, with everything that is recorded of each.
-pub(crate) fn csv(view: &StepView, rows: &Rows) -> String {
-    let mut text = String::from("step,group,sample,problem,verdict,");
-    text.push_str("reward,shaped_reward,novelty,advantage,length,logprob,entropy,truncated,extracted,completion\n");
-    for place in &rows.listed {
-        let group = &view.groups[place.group];
-        let rollout = &group.rollouts[place.index];
-        let numbers: Vec<String> = Quantity::ALL.iter().map(|quantity| export::number(quantity.of(rollout))).collect();
-        let line = format!(
-            "{},{},{},{},{},{},{},{},{}\n",
-            view.step,
-            group.group,
-            place.index,
-            export::field(&group.problem_id),
-            crate::dashboard::kit::widgets::marks::verdict_word(rollout.verdict),
-            numbers.join(","),
-            rollout.truncated,
-            export::field(rollout.extracted.as_deref().unwrap_or_default()),
-            export::field(&rollout.completion)
-        );
-        text.push_str(&line);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dashboard::testing;
+    use crate::dashboard::tests::testing;
 
     #[test]
     fn rows_are_filtered_by_text_and_verdict_brushed_and_put_in_order() {
@@ -344,15 +205,5 @@ mod tests {
         assert!(both.len() < half.len());
         assert_eq!(Search::parse("length>3x a<b").words, "length>3x a<b", "what is no condition is text");
         assert_eq!(listed("novelty<nan").len(), 0);
-    }
-
-    #[test]
-    fn a_text_with_commas_quotes_and_lines_is_one_field() {
-        let mut view = (*testing::step(20, 1, 1)).clone();
-        view.groups[0].rollouts[0].completion = "a, \"b\"\nc".to_owned();
-        view.groups[0].rollouts[0].novelty = f32::NAN;
-        let text = csv(&view, &Rows::new(&view, 0, &RolloutChoices::default()));
-        assert!(text.ends_with("\"a, \"\"b\"\"\nc\"\n"), "{text}");
-        assert!(text.contains(",,"), "NaN is an empty field: {text}");
     }
 }

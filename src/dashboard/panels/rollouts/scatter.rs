@@ -1,9 +1,11 @@
 //! Completions as points in the plane of two of their quantities, with a brush.
 
+use crate::dashboard::kit::completions::Quantity;
 use crate::dashboard::kit::format;
 use crate::dashboard::kit::theme::{Theme, small_font};
 use crate::dashboard::kit::widgets::marks;
-use crate::dashboard::panels::rollouts::rows::{Brush, Place, Quantity, Rows};
+use crate::dashboard::panels::rollouts::rows::{Brush, Rows};
+use crate::dashboard::state::selection::Place;
 use crate::run::{RolloutView, StepView};
 use egui::{Align2, Color32, Painter, Pos2, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2};
 use std::collections::HashSet;

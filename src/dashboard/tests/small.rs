@@ -1,10 +1,10 @@
 //! The smallest window at the largest text: 900 by 600 pixels at 130 %.
 
-use crate::dashboard::testing;
-use crate::dashboard::testing::Window;
-use crate::dashboard::window::dock::PanelKind;
+use crate::dashboard::panels;
+use crate::dashboard::tests::testing;
+use crate::dashboard::tests::testing::Window;
 use crate::run::{RunSnapshot, RunState};
-use egui::{Event, Key, Modifiers, MouseWheelSource, MouseWheelUnit, Rect, TouchPhase, Vec2, vec2};
+use egui::{Event, Modifiers, MouseWheelSource, MouseWheelUnit, Rect, TouchPhase, Vec2, vec2};
 use egui_kittest::kittest::Queryable;
 
 /// The room in points.
@@ -75,10 +75,10 @@ fn what_can_be_scrolled_has_a_bar_that_is_seen() {
 
 #[test]
 fn no_panel_draws_over_the_edge_of_the_window() {
-    for panel in 0..PanelKind::ALL.len() {
+    for panel in panels::all().iter().map(|panel| panel.key()) {
         let mut window = open(testing::snapshot(40, 8, 16));
-        let keys = [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8];
-        window.press(Modifiers::NONE, keys[panel]);
+        window.harness.state_mut().bring_up(panel);
+        window.settle();
         for label in ["Follow live", "Copy path", "?"] {
             let rect = window.harness.get_by_label(label).rect();
             assert!(rect.max.x <= SMALL.x && rect.max.y <= SMALL.y, "{label} with panel {panel}: {rect:?}");

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 /// The textures that the window has made so far.
 #[derive(Default)]
-pub(super) struct Rasterizer {
+pub(crate) struct Rasterizer {
     textures: HashMap<TextureId, (ColorImage, TextureFilter)>,
 }
 
@@ -108,7 +108,7 @@ fn cross(a: Pos2, b: Pos2, c: Pos2) -> f32 {
 }
 
 /// The colour of a pixel, which the window has made opaque.
-pub(super) fn pixel(picture: &RgbaImage, at: Pos2) -> Color32 {
+pub(crate) fn pixel(picture: &RgbaImage, at: Pos2) -> Color32 {
     let Rgba([red, green, blue, alpha]) = *picture.get_pixel(at.x as u32, at.y as u32);
     Color32::from_rgba_premultiplied(red, green, blue, alpha)
 }

@@ -1,89 +1,71 @@
-//! What stands above the panels when a run has failed, and in place of them where a step has nothing to show.
+//! What stands in a panel that lacks what it needs: before the first step, while a step is being read, where it was not recorded.
 
-use crate::dashboard::kit::copies::Copy;
+use crate::dashboard::kit::format;
 use crate::dashboard::kit::text::{caption, title};
-use crate::dashboard::kit::trailing::Trailing;
-use crate::dashboard::panels::Tools;
+use crate::dashboard::kit::theme::Theme;
+use crate::dashboard::panel::Needs;
 use crate::dashboard::state::loader::Absence;
 use crate::dashboard::state::run::State;
 use crate::run::{RunState, Stage};
-use egui::{Frame, Margin, RichText, ScrollArea, Stroke, Ui};
+use egui::{RichText, Ui};
 
-/// The error of a failed run in full, and what to try.
-pub(crate) fn failure(ui: &mut Ui, tools: &Tools<'_>, state: &State, message: &str) {
-    let theme = tools.theme;
-    let frame = Frame::new()
-        .fill(theme.error_surface)
-        .stroke(Stroke::new(1.0, theme.error))
-        .corner_radius(3.0)
-        .inner_margin(Margin::symmetric(12, 8));
-    frame.show(ui, |ui| {
-        ui.set_width(ui.available_width());
-        ui.horizontal(|ui| {
-            let step = state.snapshot.step;
-            let heading = if step == 0 {
-                "The run failed before its first step".to_owned()
-            } else {
-                format!("The run failed in step {}", step + 1)
-            };
-            ui.label(RichText::new(heading).color(theme.error));
-            Trailing::of(ui, "copy").show(ui, |ui| {
-                if ui.button("Copy error").clicked() {
-                    Copy { text: message.to_owned(), what: "the error".to_owned() }.put(ui.ctx());
-                }
-            });
-        });
-        ScrollArea::vertical().id_salt("error").max_height(120.0).auto_shrink([false, true]).show(ui, |ui| {
-            ui.add(egui::Label::new(RichText::new(message).monospace().color(theme.text_strong)).wrap());
-        });
-        ui.add_space(2.0);
-        for advice in advice(state, message) {
-            // A command is written so that it can be typed again.
-            match advice.split_once("  ") {
-                Some((words, command)) => {
-                    ui.horizontal(|ui| {
-                        ui.label(RichText::new(words).color(theme.text));
-                        ui.label(RichText::new(command).monospace().color(theme.text_strong));
-                    });
-                }
-                None => {
-                    ui.label(RichText::new(advice).color(theme.text));
-                }
-            }
-        }
-    });
+/// What a panel lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Lack {
+    /// The first step is not finished.
+    FirstStep,
+    /// Nor are its metrics there.
+    Metrics,
+    /// The step at the cursor has metrics only.
+    Record(Absence),
+    /// The step at the cursor is being read, and none was before.
+    Loading(u64),
+    /// The shown step has no groups.
+    Group,
 }
 
-/// What to try after a failure, from what the error says and what there is to go on from.
-fn advice(state: &State, message: &str) -> Vec<String> {
-    let text = message.to_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    let mut advice = Vec::new();
-    if says(&["out of memory", "out_of_memory", "alloc"]) {
-        advice.push(
-            "Try fewer prompts or rollouts per step, shorter completions, or a smaller batch for the update."
-                .to_owned(),
-        );
+/// What of `needs` is not there.
+pub(super) fn lack(needs: Needs, run: &mut State) -> Option<Lack> {
+    let has_step = run.cursor.newest() > 0;
+    match needs {
+        Needs::Run => return None,
+        Needs::Metrics => return (!has_step).then_some(Lack::Metrics),
+        Needs::Step | Needs::Group if !has_step => return Some(Lack::FirstStep),
+        Needs::Step | Needs::Group => {}
     }
-    if says(&["nan", "not finite", "non-finite", "infinite"]) {
-        advice.push("Try a lower learning rate, a longer warm-up or stronger gradient clipping.".to_owned());
+    if let Some(absence) = run.cursor.absence() {
+        return Some(Lack::Record(absence.clone()));
     }
-    if says(&["no space", "permission denied", "read-only"]) {
-        advice.push("Make room or get write access for the run folder, then resume.".to_owned());
+    if run.cursor.shown.is_none() {
+        return Some(Lack::Loading(run.cursor.at()));
     }
-    let directory = state.snapshot.info.directory.display().to_string();
-    match state.snapshot.checkpoints.last() {
-        Some(step) => advice.push(format!("Go on from step {step} with  orthant run --resume {directory}")),
-        None => {
-            advice.push("There is no checkpoint yet: start the experiment again once the cause is mended.".to_owned());
+    (needs == Needs::Group && run.geometry().is_none()).then_some(Lack::Group)
+}
+
+/// Says what is not there; at length where the panel is the one that explains it.
+pub(super) fn show(ui: &mut Ui, theme: &Theme, run: &mut State, lack: &Lack, explains: bool) {
+    match lack {
+        Lack::FirstStep if explains => before_first_step(ui, theme, run),
+        Lack::Record(absence) if explains => no_record(ui, theme, run, absence),
+        Lack::FirstStep | Lack::Record(_) => {
+            caption(ui, theme, "Nothing to show yet");
         }
+        Lack::Metrics => {
+            caption(ui, theme, "The first finished step appears here.");
+        }
+        Lack::Loading(step) => fill(ui, theme, format!("loading step {}", format::thousands(*step as f64))),
+        Lack::Group => fill(ui, theme, "The shown step has no groups.".to_owned()),
     }
-    advice
+}
+
+/// Words in a panel that they fill: it would shrink to them and stay so.
+fn fill(ui: &mut Ui, theme: &Theme, text: String) {
+    caption(ui, theme, text);
+    ui.allocate_space(ui.available_size());
 }
 
 /// Stands in the middle of the window until the first step is finished.
-pub(crate) fn before_first_step(ui: &mut Ui, tools: &Tools<'_>, state: &State) {
-    let theme = tools.theme;
+fn before_first_step(ui: &mut Ui, theme: &Theme, state: &State) {
     let info = &state.snapshot.info;
     let stage = state.snapshot.progress.stage;
     let (heading, text) = match &state.snapshot.state {
@@ -126,10 +108,8 @@ pub(crate) fn before_first_step(ui: &mut Ui, tools: &Tools<'_>, state: &State) {
 }
 
 /// Stands in the middle of the window where the step at the cursor has metrics only.
-pub(crate) fn no_record(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
-    let theme = tools.theme;
-    let step = state.cursor_step();
-    let Some(absence) = state.absence().cloned() else { return };
+fn no_record(ui: &mut Ui, theme: &Theme, state: &mut State, absence: &Absence) {
+    let step = state.cursor.at();
     ui.add_space((ui.available_height() * 0.28).max(12.0));
     ui.vertical_centered(|ui| {
         ui.set_max_width(520.0);
@@ -144,7 +124,7 @@ pub(crate) fn no_record(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
                 caption(ui, theme, format!("record.rollouts_every: {every}"));
                 ui.add_space(12.0);
                 // Centred by hand: rows are laid out from the left.
-                let buttons: Vec<u64> = before.into_iter().chain(after).collect();
+                let buttons: Vec<u64> = before.iter().chain(after).copied().collect();
                 ui.horizontal(|ui| {
                     let width = 132.0 * buttons.len() as f32 - 12.0;
                     ui.spacing_mut().item_spacing.x = 12.0;
@@ -152,7 +132,7 @@ pub(crate) fn no_record(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
                     for step in buttons {
                         let button = egui::Button::new(format!("Show step {step}")).min_size(egui::vec2(120.0, 24.0));
                         if ui.add(button).on_hover_text("The nearest step with a record").clicked() {
-                            state.move_to(step);
+                            state.cursor.move_to(step);
                         }
                     }
                 });

@@ -2,10 +2,11 @@
 
 use crate::dashboard::app::{Dashboard, ScreenshotResult};
 use crate::dashboard::kit::theme::Themes;
-use crate::dashboard::rasterizer::Rasterizer;
+use crate::dashboard::panels;
 use crate::dashboard::runs::open_run::RunSource;
 use crate::dashboard::runs::opener::Opener;
 use crate::dashboard::runs::start::StartedRuns;
+use crate::dashboard::tests::rasterizer::Rasterizer;
 use crate::dashboard::window::dock::Dock;
 use crate::metrics::{History, Metric, MetricRow};
 use crate::run::{
@@ -260,7 +261,7 @@ pub(crate) fn snapshot(step: u64, groups: u32, m: usize) -> RunSnapshot {
 }
 
 /// `snapshot` with other values of a metric.
-pub(super) fn with_metric(mut snapshot: RunSnapshot, metric: &Metric, value: impl Fn(u64) -> f64) -> RunSnapshot {
+pub(crate) fn with_metric(mut snapshot: RunSnapshot, metric: &Metric, value: impl Fn(u64) -> f64) -> RunSnapshot {
     let mut history = History::default();
     for row in snapshot.history.iter() {
         let mut row = row.clone();
@@ -274,14 +275,14 @@ pub(super) fn with_metric(mut snapshot: RunSnapshot, metric: &Metric, value: imp
 }
 
 /// `snapshot` with its newest step changed.
-pub(super) fn with_step(mut snapshot: RunSnapshot, change: impl FnOnce(&mut StepView)) -> RunSnapshot {
+pub(crate) fn with_step(mut snapshot: RunSnapshot, change: impl FnOnce(&mut StepView)) -> RunSnapshot {
     let mut view = (**snapshot.latest.as_ref().unwrap()).clone();
     change(&mut view);
     snapshot.latest = Some(Arc::new(view));
     snapshot
 }
 
-pub(super) fn name_completions(view: &mut StepView) {
+pub(crate) fn name_completions(view: &mut StepView) {
     for group in &mut view.groups {
         for (index, rollout) in group.rollouts.iter_mut().enumerate() {
             rollout.completion = format!("completion {index} of group {}", group.group);
@@ -290,25 +291,26 @@ pub(super) fn name_completions(view: &mut StepView) {
 }
 
 /// A window on `runs`.
-pub(super) fn dashboard(ctx: &egui::Context, themes: Themes, runs: Vec<RunSource>) -> Dashboard {
+pub(crate) fn dashboard(ctx: &egui::Context, themes: Themes, runs: Vec<RunSource>) -> Dashboard {
     let opener = Opener::new(StartedRuns::default(), ctx.clone());
-    Dashboard::new(ctx, runs, None, opener, Dock::default(), themes, None, ScreenshotResult::default()).unwrap()
+    Dashboard::new(ctx, runs, None, opener, Dock::new(panels::all(), None), themes, None, ScreenshotResult::default())
+        .unwrap()
 }
 
 /// A window on a run, with the trainer's end of its commands.
-pub(super) struct Window {
-    pub(super) harness: Harness<'static, Dashboard>,
-    pub(super) handle: RunHandle,
-    pub(super) commands: Receiver<TrainerCommand>,
+pub(crate) struct Window {
+    pub(crate) harness: Harness<'static, Dashboard>,
+    pub(crate) handle: RunHandle,
+    pub(crate) commands: Receiver<TrainerCommand>,
 }
 
 impl Window {
-    pub(super) fn open(snapshot: RunSnapshot) -> Self {
+    pub(crate) fn open(snapshot: RunSnapshot) -> Self {
         Self::open_sized(snapshot, vec2(1280.0, 800.0))
     }
 
     /// A window of `size`, points.
-    pub(super) fn open_sized(snapshot: RunSnapshot, size: Vec2) -> Self {
+    pub(crate) fn open_sized(snapshot: RunSnapshot, size: Vec2) -> Self {
         let (handle, commands) = RunHandle::new(snapshot);
         let shared = handle.clone();
         let builder = Harness::builder().with_size(size).renderer(Rasterizer::default());
@@ -321,53 +323,53 @@ impl Window {
         window
     }
 
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.harness.run_steps(4);
     }
 
-    pub(super) fn update(&mut self, change: impl FnOnce(&mut RunSnapshot)) {
+    pub(crate) fn update(&mut self, change: impl FnOnce(&mut RunSnapshot)) {
         self.handle.snapshots.update(change);
         self.settle();
     }
 
-    pub(super) fn has(&self, label: &str) -> bool {
+    pub(crate) fn has(&self, label: &str) -> bool {
         self.harness.query_all_by_label_contains(label).next().is_some()
     }
 
-    pub(super) fn click(&mut self, label: &str) {
+    pub(crate) fn click(&mut self, label: &str) {
         self.harness.get_by_label(label).click();
         self.settle();
     }
 
-    pub(super) fn is_enabled(&self, label: &str) -> bool {
+    pub(crate) fn is_enabled(&self, label: &str) -> bool {
         !self.harness.get_by_role_and_label(Role::Button, label).accesskit_node().is_disabled()
     }
 
-    pub(super) fn press(&mut self, modifiers: Modifiers, key: Key) {
+    pub(crate) fn press(&mut self, modifiers: Modifiers, key: Key) {
         self.harness.key_press_modifiers(modifiers, key);
         self.settle();
     }
 
     /// Where the cosine matrix is and what it says of the shown pair.
-    pub(super) fn matrix(&self) -> (Rect, String) {
+    pub(crate) fn matrix(&self) -> (Rect, String) {
         let node = self.harness.get_by_label_contains("Cosine matrix");
         (node.rect(), node.value().unwrap_or_default())
     }
 
     /// The middle of a cell of an m by m matrix in the order of indices.
-    pub(super) fn cell(&mut self, i: usize, j: usize, m: usize) -> Pos2 {
+    pub(crate) fn cell(&mut self, i: usize, j: usize, m: usize) -> Pos2 {
         self.click("index");
         let (rect, _) = self.matrix();
         rect.min + rect.size() / m as f32 * vec2(j as f32 + 0.5, i as f32 + 0.5)
     }
 
     /// Presses or lets go of the pointer's first button.
-    pub(super) fn button_at(&mut self, pos: Pos2, pressed: bool) {
+    pub(crate) fn button_at(&mut self, pos: Pos2, pressed: bool) {
         let button = PointerButton::Primary;
         self.harness.event(Event::PointerButton { pos, button, pressed, modifiers: Modifiers::NONE });
     }
 
-    pub(super) fn click_at(&mut self, at: Pos2) {
+    pub(crate) fn click_at(&mut self, at: Pos2) {
         self.harness.hover_at(at);
         self.button_at(at, true);
         self.button_at(at, false);

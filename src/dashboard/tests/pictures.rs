@@ -1,9 +1,9 @@
 //! What can be seen: pixels of the window, and the pictures that it saves.
 
 use crate::dashboard::kit::theme::Themes;
-use crate::dashboard::rasterizer::pixel;
-use crate::dashboard::testing;
-use crate::dashboard::testing::{Window, with_metric, with_step};
+use crate::dashboard::tests::rasterizer::pixel;
+use crate::dashboard::tests::testing;
+use crate::dashboard::tests::testing::{Window, with_metric, with_step};
 use crate::run::{CosineKind, RunInfo, RunSnapshot};
 use egui::{Color32, Key, Modifiers, Pos2, Rect, Theme, pos2, vec2};
 use egui_kittest::kittest::Queryable;

@@ -1,14 +1,15 @@
 //! Behaviour of the window, driven through its accessibility tree.
 
-use crate::dashboard::Screenshot;
 use crate::dashboard::app::{Dashboard, ScreenshotResult};
 use crate::dashboard::kit::theme::Themes;
+use crate::dashboard::options::Screenshot;
+use crate::dashboard::panels;
 use crate::dashboard::runs::open_run::RunSource;
 use crate::dashboard::runs::opener::Opener;
 use crate::dashboard::runs::start::StartedRuns;
 use crate::dashboard::state::run::State;
-use crate::dashboard::testing;
-use crate::dashboard::testing::{Window, name_completions, with_metric, with_step};
+use crate::dashboard::tests::testing;
+use crate::dashboard::tests::testing::{Window, name_completions, with_metric, with_step};
 use crate::dashboard::window::dock::Dock;
 use crate::run::{CosineKind, RunHandle, RunSnapshot, RunState, TrainerCommand};
 use egui::accesskit::Role;
@@ -230,7 +231,7 @@ fn a_window_that_only_takes_a_picture_is_nobody_who_could_be_asked() {
         let window = Harness::builder().build_eframe(move |creation| {
             let (ctx, themes) = (&creation.egui_ctx, Themes::load().unwrap());
             let opener = Opener::new(StartedRuns::default(), ctx.clone());
-            let (dock, result) = (Dock::default(), ScreenshotResult::default());
+            let (dock, result) = (Dock::new(panels::all(), None), ScreenshotResult::default());
             Dashboard::new(ctx, runs, None, opener, dock, themes, screenshot, result).unwrap()
         });
         assert_eq!(handle.attendance.is_given(), is_there);

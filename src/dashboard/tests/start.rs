@@ -2,9 +2,10 @@
 
 use crate::dashboard::app::{Dashboard, ScreenshotResult};
 use crate::dashboard::kit::theme::Themes;
+use crate::dashboard::panels;
 use crate::dashboard::runs::opener::Opener;
 use crate::dashboard::runs::start::{Places, Start, StartedRuns};
-use crate::dashboard::testing;
+use crate::dashboard::tests::testing;
 use crate::dashboard::window::dock::Dock;
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, vec2};
@@ -44,7 +45,8 @@ impl Screen {
             let start = Start::new(places, ctx.clone());
             let opener = Opener::new(StartedRuns::default(), ctx.clone());
             let (themes, result) = (Themes::load().unwrap(), ScreenshotResult::default());
-            Dashboard::new(ctx, Vec::new(), Some(start), opener, Dock::default(), themes, None, result).unwrap()
+            Dashboard::new(ctx, Vec::new(), Some(start), opener, Dock::new(panels::all(), None), themes, None, result)
+                .unwrap()
         });
         Self { harness, folder }
     }

@@ -1,7 +1,7 @@
 //! Behaviour of the panels that show completions: the rollouts panel, the token view, problems over time, the scrubber's events.
 
-use crate::dashboard::testing;
-use crate::dashboard::testing::{Window, name_completions, with_step};
+use crate::dashboard::tests::testing;
+use crate::dashboard::tests::testing::{Window, name_completions, with_step};
 use crate::run::{CosineKind, Event, EventKind, RunInfo, RunSnapshot, SettingEdit};
 use crate::verify::Verdict;
 use egui::accesskit::Role;

@@ -5,10 +5,11 @@
 
 use crate::dashboard::app::{Dashboard, ScreenshotResult};
 use crate::dashboard::kit::theme::Themes;
+use crate::dashboard::panels;
 use crate::dashboard::runs::open_run::RunSource;
 use crate::dashboard::runs::opener::Opener;
 use crate::dashboard::runs::start::StartedRuns;
-use crate::dashboard::testing;
+use crate::dashboard::tests::testing;
 use crate::dashboard::window::dock::Dock;
 use crate::run::{RunHandle, RunSnapshot, StepView, TrainerCommand, WatchedRun};
 use crate::stages::metrics;
@@ -41,7 +42,7 @@ struct Bench {
 impl Bench {
     fn new(source: RunSource) -> Self {
         let ctx = egui::Context::default();
-        let (themes, dock) = (Themes::load().unwrap(), Dock::with_every_panel());
+        let (themes, dock) = (Themes::load().unwrap(), Dock::spread(panels::all()));
         let result = ScreenshotResult::default();
         let opener = Opener::new(StartedRuns::default(), ctx.clone());
         let dashboard = Dashboard::new(&ctx, vec![source], None, opener, dock, themes, None, result).unwrap();

@@ -1,13 +1,14 @@
 //! Behaviour of the window on run folders: growing, killed, finished, failed, very long, with steps that were not recorded.
 
-use crate::dashboard::Screenshot;
 use crate::dashboard::app::{Dashboard, ScreenshotResult};
 use crate::dashboard::kit::theme::Themes;
-use crate::dashboard::rasterizer::Rasterizer;
+use crate::dashboard::options::Screenshot;
+use crate::dashboard::panels;
 use crate::dashboard::runs::open_run::RunSource;
 use crate::dashboard::runs::opener::Opener;
 use crate::dashboard::runs::start::StartedRuns;
-use crate::dashboard::testing;
+use crate::dashboard::tests::rasterizer::Rasterizer;
+use crate::dashboard::tests::testing;
 use crate::dashboard::window::dock::Dock;
 use crate::run::{SnapshotCell, WatchedRun};
 use egui::accesskit::Role;
@@ -40,7 +41,7 @@ impl Watching {
             let (ctx, themes) = (&creation.egui_ctx, Themes::load().unwrap());
             let opener = Opener::new(StartedRuns::default(), ctx.clone());
             let runs = vec![RunSource::Folder(run)];
-            Dashboard::new(ctx, runs, None, opener, Dock::default(), themes, screenshot, result).unwrap()
+            Dashboard::new(ctx, runs, None, opener, Dock::new(panels::all(), None), themes, screenshot, result).unwrap()
         });
         Self { harness, snapshots, picture }
     }
@@ -275,7 +276,8 @@ fn lines_that_are_odd_are_named_and_values_that_are_no_numbers_are_errors() {
     window.wait_for("A value that cannot be");
     assert!(window.has("policy/entropy is no number at step 2") && window.has("Health 1"));
     let mut curves = crate::dashboard::kit::series::Curves::default();
-    let run = window.snapshots.load();
-    curves.extend(&run.history, &[], &crate::dashboard::kit::series::CurveSettings::default());
-    assert_eq!(curves.of(&crate::stages::metrics::POLICY_ENTROPY).unwrap().raw.gaps(), [(2, 3)]);
+    let (run, entropy) = (window.snapshots.load(), &crate::stages::metrics::POLICY_ENTROPY);
+    curves.require(&[entropy], &run.history, 10);
+    curves.extend(&run.history, &[], 10);
+    assert_eq!(curves.of(entropy).unwrap().raw.gaps(), [(2, 3)]);
 }
