@@ -14,7 +14,7 @@ mod start;
 mod terminal;
 mod view;
 
-use crate::dashboard::{DashboardOptions, PanelKind, Screenshot};
+use crate::dashboard::{self, DashboardOptions, Screenshot};
 use crate::error::{Error, Result};
 use crate::escape::one_line;
 use crate::experiment::{DeviceChoice, ModelSource};
@@ -190,9 +190,8 @@ struct WindowArguments {
     /// Dark or light; otherwise as the window was last.
     #[arg(long, value_name = "THEME")]
     theme: Option<ThemeChoice>,
-    /// The panel to bring to the front: groups, geometry, pair, curves, rollouts, timeline, health or experiment.
-    #[arg(long, value_name = "PANEL", value_parser = parse_panel)]
-    panel: Option<PanelKind>,
+    #[arg(long, value_name = "PANEL", value_parser = parse_panel, help = panel_help())]
+    panel: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -233,10 +232,16 @@ fn parse_size(text: &str) -> Result<[f32; 2], String> {
         .ok_or_else(|| "write width and height in points, such as 1280x800".to_string())
 }
 
-fn parse_panel(text: &str) -> Result<PanelKind, String> {
-    let panel = PanelKind::ALL.into_iter().find(|panel| panel.title().eq_ignore_ascii_case(text));
-    panel
-        .ok_or_else(|| format!("there is no such panel; there are {}", PanelKind::ALL.map(PanelKind::title).join(", ")))
+/// What `--panel` takes.
+fn panel_help() -> String {
+    let titles: Vec<String> = dashboard::panel_titles().iter().map(|title| title.to_lowercase()).collect();
+    let (last, others) = titles.split_last().map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
+    format!("The panel to bring to the front: {} or {last}", others.join(", "))
+}
+
+fn parse_panel(text: &str) -> Result<&'static str, String> {
+    let titles = || dashboard::panel_titles().join(", ");
+    dashboard::panel_named(text).ok_or_else(|| format!("there is no such panel; there are {}", titles()))
 }
 
 /// Type of weights and compute.

@@ -1,26 +1,27 @@
 //! The window's frame loop: takes in the newest snapshots and the step that is shown, lays out the panels, passes commands on.
 
-use super::Screenshot;
-use super::copies;
-use super::dock::{Dock, PanelKind};
-use super::export;
-use super::labels;
-use super::open_run::{OpenRun, RunSource};
-use super::opener::Opener;
-use super::panels::runs::RunTabs;
-use super::panels::{self, Tools};
-use super::start::Start;
-use super::state::{Spot, State, Wish};
-use super::textures::Textures;
-use super::theme::{Theme, Themes};
-use super::vector;
+use crate::dashboard::kit::copies;
+use crate::dashboard::kit::export::{self, save_png};
+use crate::dashboard::kit::textures::Textures;
+use crate::dashboard::kit::theme::{Theme, Themes};
+use crate::dashboard::kit::vector;
+use crate::dashboard::options::Screenshot;
+use crate::dashboard::panel::PanelContext;
+use crate::dashboard::runs::open_run::{OpenRun, RunSource};
+use crate::dashboard::runs::opener::Opener;
+use crate::dashboard::runs::start::Start;
+use crate::dashboard::state::label;
+use crate::dashboard::state::pending::Request;
+use crate::dashboard::state::run::State;
+use crate::dashboard::state::shown::Spot;
+use crate::dashboard::window::dock::Dock;
+use crate::dashboard::window::palette::Palette;
+use crate::dashboard::window::run_tabs::RunTabs;
+use crate::dashboard::window::{failure, keys, palette, run_bar, run_tabs, scrubber, start_screen, status, stop};
 use crate::error::{Error, Result};
 use crate::run::{RunInfo, RunState};
 use egui::layers::PaintList;
-use egui::{
-    CentralPanel, Color32, ColorImage, Frame, LayerId, Margin, Panel, Rect, Stroke, Ui, UiBuilder, ViewportCommand,
-    vec2,
-};
+use egui::{CentralPanel, Color32, Frame, LayerId, Margin, Panel, Rect, Stroke, Ui, UiBuilder, ViewportCommand, vec2};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,6 +52,7 @@ pub(super) struct Dashboard {
     /// Whether the start screen covers the runs.
     start_is_open: bool,
     dock: Dock,
+    palette: Palette,
     themes: Themes,
     textures: Textures,
     screenshot: Option<Screenshot>,
@@ -85,6 +87,7 @@ impl Dashboard {
             opener,
             labelled: Vec::new(),
             dock,
+            palette: Palette::default(),
             themes,
             textures: Textures::default(),
             screenshot,
@@ -100,6 +103,12 @@ impl Dashboard {
         Self { interrupted, ..self }
     }
 
+    /// Brings a panel to the front.
+    #[cfg(test)]
+    pub(super) fn bring_up(&mut self, key: &str) {
+        self.dock.bring_up(key);
+    }
+
     /// Opens another run and shows it. One that is open already is shown; a run that trains here takes the place of its folder.
     fn open(&mut self, ctx: &egui::Context, source: RunSource) -> Result<()> {
         let directory = source.snapshots().load().info.directory.clone();
@@ -107,7 +116,7 @@ impl Dashboard {
         let place = match open {
             Some(place) if matches!(source, RunSource::Trainer(_)) => {
                 let mut run = OpenRun::new(ctx, source, self.is_attended)?;
-                run.state.choose(self.runs[place].state.choices());
+                run.state.choices = self.runs[place].state.choices.clone();
                 self.runs[place] = run;
                 // The same steps may have come out otherwise.
                 self.textures.clear();
@@ -129,9 +138,8 @@ impl Dashboard {
         if place == self.active || place >= self.runs.len() {
             return;
         }
-        let choices = self.runs[self.active].state.choices();
+        self.runs[place].state.choices = self.runs[self.active].state.choices.clone();
         self.active = place;
-        self.runs[place].state.choose(choices);
         self.textures.clear();
     }
 
@@ -148,14 +156,6 @@ impl Dashboard {
     /// Brings the state up to date: the newest snapshots, and the step at the cursor where that is at hand.
     fn take_in(&mut self, ctx: &egui::Context) {
         let now = ctx.input(|input| input.time);
-        // Curves of all runs are laid over each other, so they follow one setting.
-        if let Some(run) = self.runs.get_mut(self.active) {
-            run.state.curve_settings.offer_declared();
-            let settings = run.state.curve_settings.clone();
-            for run in &mut self.runs {
-                run.state.curve_settings.clone_from(&settings);
-            }
-        }
         // Nothing changes under the pointer while it may click, so that the click means what was seen; nor where panels are drawn again.
         let is_pressed = ctx.input(|input| input.pointer.could_any_button_be_click());
         let is_held = is_pressed || ctx.current_pass_index() > 0;
@@ -174,24 +174,25 @@ impl Dashboard {
             }
         }
         for run in &mut self.runs {
-            run.state.is_resuming = self.opener.is_resuming(&run.state.snapshot.info.directory);
+            run.state.pending.is_resuming = self.opener.is_resuming(&run.state.snapshot.info.directory);
         }
         self.label_runs();
+        self.prepare();
         let said = copies::take_said(ctx);
         let Some(run) = self.runs.get_mut(self.active) else { return };
-        run.state.listen(now);
+        run.state.messages.listen(now);
         if let Some(said) = said {
-            run.state.tell(said);
+            run.state.messages.tell(said);
         }
         let shown = self.screenshot.as_ref().and_then(|screenshot| screenshot.after_step);
         if let Some(step) = shown.filter(|_| run.state.is_watched()) {
-            run.state.move_to(step);
+            run.state.cursor.move_to(step);
         }
         if !is_held {
-            run.state.play();
+            run.state.cursor.play();
         }
         run.find_step();
-        if run.state.is_playing() || run.state.wanted().is_some() {
+        if run.state.cursor.is_playing() || run.state.cursor.wanted().is_some() {
             ctx.request_repaint_after(FRAME);
         }
     }
@@ -200,7 +201,7 @@ impl Dashboard {
     fn fail(&mut self, error: String) {
         match (&mut self.start, self.runs.get_mut(self.active)) {
             (Some(start), _) if self.start_is_open => start.fail(error),
-            (_, Some(run)) => run.state.tell_problem(error),
+            (_, Some(run)) => run.state.messages.tell_problem(error),
             (Some(start), None) => start.fail(error),
             (None, None) => {}
         }
@@ -214,9 +215,15 @@ impl Dashboard {
         {
             return;
         }
-        let labels = labels::labels(&self.runs.iter().map(|run| &run.state).collect::<Vec<_>>());
+        let labels = label::labels(&self.runs.iter().map(|run| run.state.named()).collect::<Vec<_>>());
         self.runs.iter_mut().zip(labels).for_each(|(run, label)| run.state.label = label);
         self.labelled = self.runs.iter().map(|run| Arc::clone(&run.state.snapshot.info)).collect();
+    }
+
+    /// Lets the panels bring up to date what they need of the runs.
+    fn prepare(&mut self) {
+        let Some((shown, others)) = shown_and_others(&mut self.runs, self.active) else { return };
+        self.dock.prepare(shown, &mut { others });
     }
 
     fn act(&mut self, asked: Option<RunTabs>) {
@@ -238,7 +245,7 @@ impl Dashboard {
             let shown = (!self.start_is_open).then_some(self.active);
             let asked = Panel::top("runs")
                 .frame(Frame::new().fill(theme.sunken).inner_margin(Margin::symmetric(10, 2)))
-                .show(ui, |ui| panels::runs::show(ui, theme, &tabs, shown, self.start.is_some()))
+                .show(ui, |ui| run_tabs::show(ui, theme, &tabs, shown, self.start.is_some()))
                 .inner;
             self.act(asked);
         }
@@ -249,42 +256,36 @@ impl Dashboard {
         {
             CentralPanel::no_frame()
                 .frame(frame(16, 12))
-                .show(ui, |ui| panels::start::show(ui, theme, start, &mut self.opener));
+                .show(ui, |ui| start_screen::show(ui, theme, start, &mut self.opener));
             return;
         }
-        let mut others = Vec::new();
-        let mut shown = None;
-        for (place, run) in self.runs.iter_mut().enumerate() {
-            if place == self.active { shown = Some(&mut run.state) } else { others.push(&run.state) }
-        }
-        let Some(state) = shown else { return };
+        let Some((state, others)) = shown_and_others(&mut self.runs, self.active) else { return };
+        let others: Vec<&State> = others.into_iter().map(|other| &*other).collect();
         let light = self.themes.of(egui::Theme::Light);
-        let mut tools = Tools { theme, light, textures: &mut self.textures, others: &others };
-        panels::keys::handle(ui, state);
+        let mut cx = PanelContext { theme, light, textures: &mut self.textures, others: &others };
+        keys::handle(ui, state, &self.dock, &self.palette);
 
-        Panel::top("run bar").frame(frame(10, 6)).show(ui, |ui| panels::run_bar::show(ui, &tools, state));
+        Panel::top("run bar").frame(frame(10, 6)).show(ui, |ui| run_bar::show(ui, &cx, state));
         if let RunState::Failed { message } = &state.snapshot.state {
             let message = message.clone();
-            Panel::top("failure")
-                .frame(frame(10, 6))
-                .show(ui, |ui| panels::notice::failure(ui, &tools, state, &message));
+            Panel::top("failure").frame(frame(10, 6)).show(ui, |ui| failure::show(ui, &cx, state, &message));
         }
         // From the top down, for the keyboard goes through the window in this order.
         let room = ui.available_rect_before_wrap();
         let (above, status) = room.split_top_bottom_at_y(room.bottom() - STATUS);
         let (dock, scrubber) = above.split_top_bottom_at_y(above.bottom() - SCRUBBER);
-        ui.scope_builder(UiBuilder::new().max_rect(dock), |ui| self.dock.show(ui, &mut tools, state));
-        strip(ui, theme, "scrubber", scrubber, |ui| panels::scrubber::show(ui, &tools, state));
-        strip(ui, theme, "status", status, |ui| panels::status::show(ui, &tools, state));
-        panels::keys::show(ui, &tools, state);
-        panels::palette::show(ui, &tools, state);
-        panels::stop::show(ui, &tools, state);
-        for wish in std::mem::take(&mut state.wishes) {
-            match wish {
-                Wish::ShowPanel(panel) => self.dock.bring_up(panel),
-                Wish::ResetLayout => self.dock.reset(),
-                Wish::Resume => self.opener.resume(&state.snapshot.info.directory),
-                Wish::SavePicture(panel, rect) => {
+        ui.scope_builder(UiBuilder::new().max_rect(dock), |ui| self.dock.show(ui, &mut cx, state));
+        strip(ui, theme, "scrubber", scrubber, |ui| scrubber::show(ui, &cx, state));
+        strip(ui, theme, "status", status, |ui| status::show(ui, &cx, state));
+        keys::show(ui, &cx, state, &self.dock);
+        palette::show(ui, &cx, state, &mut self.dock, &mut self.palette);
+        stop::show(ui, &cx, state);
+        for request in std::mem::take(&mut state.pending.requests) {
+            match request {
+                Request::ShowPanel(panel) => self.dock.bring_up(panel),
+                Request::ResetLayout => self.dock.reset(),
+                Request::Resume => self.opener.resume(&state.snapshot.info.directory),
+                Request::SavePicture(panel, rect) => {
                     let svg = painted_svg(ui.ctx(), rect, theme.panel, &self.textures);
                     save_panel(ui.ctx(), state, panel, rect, svg);
                 }
@@ -303,7 +304,7 @@ impl Dashboard {
             // Without a step, what a folder has by now; of a run that begins, its first step.
             let wanted = screenshot.after_step.unwrap_or(u64::from(!run.state.is_watched()));
             let is_reached = snapshot.step >= wanted;
-            if !(is_reached || is_over) || run.state.wanted().is_some() {
+            if !(is_reached || is_over) || run.state.cursor.wanted().is_some() {
                 return;
             }
             missed = (!is_reached).then(|| (snapshot.step, wanted, snapshot.state.is_over()));
@@ -378,6 +379,14 @@ impl Dashboard {
     }
 }
 
+/// The shown one of the open runs, and the others in their order.
+fn shown_and_others(runs: &mut [OpenRun], shown: usize) -> Option<(&mut State, Vec<&mut State>)> {
+    let (before, rest) = runs.split_at_mut_checked(shown)?;
+    let (own, after) = rest.split_first_mut()?;
+    let others = before.iter_mut().chain(after).map(|run| &mut run.state).collect();
+    Some((&mut own.state, others))
+}
+
 /// A line below the dock.
 fn strip(ui: &mut Ui, theme: &Theme, name: &str, rect: Rect, add: impl FnOnce(&mut Ui)) {
     ui.painter().rect_filled(rect, 0.0, theme.panel);
@@ -395,10 +404,10 @@ fn painted_svg(ctx: &egui::Context, rect: Rect, background: Color32, textures: &
 }
 
 /// Saves a panel into the run folder's figures: `svg`, and the pixels of the next frame as PNG.
-fn save_panel(ctx: &egui::Context, state: &State, panel: PanelKind, rect: Rect, svg: String) {
+fn save_panel(ctx: &egui::Context, state: &State, key: &str, rect: Rect, svg: String) {
     let folder = state.snapshot.info.directory.join("figures");
-    let name = format!("{}_step_{:06}", panel.title().to_lowercase(), state.cursor_step());
-    let (result, wake, scale) = (state.export.clone(), ctx.clone(), ctx.pixels_per_point());
+    let name = format!("{}_step_{:06}", key, state.cursor.at());
+    let (result, wake, scale) = (state.messages.export.clone(), ctx.clone(), ctx.pixels_per_point());
     ctx.request_screenshot(move |image| {
         let picture = image.region(&rect, Some(scale));
         export::write_picture(folder, name, picture, svg, &result, wake);
@@ -413,11 +422,4 @@ fn missed_step((step, wanted, is_over): (u64, u64, bool), path: &Path) -> Error 
         "the run {how} at step {step}, before step {wanted} of --after-step; {} shows step {step}",
         path.display()
     ))
-}
-
-pub(super) fn save_png(image: &ColorImage, path: &Path) -> Result<()> {
-    let [width, height] = image.size;
-    let bytes: Vec<u8> = image.pixels.iter().flat_map(Color32::to_srgba_unmultiplied).collect();
-    image::save_buffer(path, &bytes, width as u32, height as u32, image::ExtendedColorType::Rgba8)
-        .map_err(|error| Error::failed(format!("saving the screenshot failed: {error} ({})", path.display())))
 }

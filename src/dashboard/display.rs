@@ -4,7 +4,7 @@
 //! instead ends the program from within whatever call finds its connection broken, and its handler may not return. So the handler does
 //! there what would have come after the window, and then ends the program: a run of this process goes on as if there had been no window.
 
-use super::WindowEnd;
+use crate::dashboard::options::WindowEnd;
 use std::sync::{Mutex, PoisonError};
 
 /// What a program does once its window has ended; returns the exit status.
@@ -29,7 +29,8 @@ pub(super) fn go_on(end: WindowEnd) -> u8 {
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "Xlib is a library of C")]
 mod x11 {
-    use super::{WindowEnd, go_on};
+    use super::go_on;
+    use crate::dashboard::options::WindowEnd;
     use crate::error::Error;
     use crate::guard;
     use std::ffi::c_int;

@@ -2,133 +2,44 @@
 //!
 //! The window lives on the main thread and the trainer on its own. Immutable [`RunSnapshot`](crate::run::RunSnapshot)s
 //! come one way, [`TrainerCommand`](crate::run::TrainerCommand)s go the other, and a frame waits for neither the trainer
-//! nor the disk. Reading order:
+//! nor the disk.
 //!
-//! * `app`: the frame loop. Takes in a snapshot, draws the panels, sends commands.
-//! * `loader`: older steps, read from the run folder on a thread of its own.
-//! * `state`: what is shown and chosen. `derive`, `series` and `traces`: what panels need beyond the snapshot.
-//! * `rollouts`, `problems`, `tokens`: completions as rows, problems over time, what tokens and differences look like.
-//! * `open_run`: one of the runs that the window has open. `labels`: how they are told apart. `opener`: opens and starts them.
-//!   `start`: what the start screen finds. `display`: what comes after the window, also where the display goes away.
-//! * `dock`: where panels are. `panels`: one per file. `widgets`: what they are made of. `health`: what to look after.
-//! * `copies`: what goes to the clipboard. `theme` and `format`: colours and numbers. `textures`: matrices on the graphics card. `vector`: what was painted, as SVG.
+//! Its modules stand on floors; each knows those below it and none above. From the top down:
+//!
+//! * `app`: the frame loop. Takes in snapshots, draws, sends commands. `display`: what comes after the window.
+//! * `window`: what stands around the panels, and the dock that they are in.
+//! * `runs`: the open runs, how more are opened, and which there are.
+//! * `panels`: one per file, and their list. They do not know each other.
+//! * `panel`: what a panel is, and what several of them are made of.
+//! * `state`: what is shown of a run and what is chosen; older steps, read on a thread of their own; what to look after.
+//! * `kit`: colours, numbers, widgets, curves, geometry: what everybody draws with.
 
 mod app;
-mod copies;
-mod derive;
 mod display;
-mod dock;
-mod export;
-mod format;
-mod health;
-mod labels;
-mod loader;
-mod open_run;
-mod opener;
+mod kit;
+mod options;
+mod panel;
 mod panels;
-#[cfg(test)]
-mod performance;
-#[cfg(test)]
-mod picture_tests;
-mod problems;
-#[cfg(test)]
-mod rasterizer;
-#[cfg(test)]
-mod rollout_tests;
-mod rollouts;
-mod series;
-#[cfg(test)]
-mod small_tests;
-mod start;
-#[cfg(test)]
-mod start_tests;
+mod runs;
 mod state;
 #[cfg(test)]
-mod testing;
-#[cfg(test)]
 mod tests;
-mod textures;
-mod theme;
-mod tokens;
-mod traces;
-mod vector;
-#[cfg(test)]
-mod watch_tests;
-mod widgets;
+mod window;
 
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::guard;
 use crate::run::{RunHandle, WatchedRun};
 use app::{Dashboard, ScreenshotResult};
-use dock::Dock;
-use open_run::RunSource;
-use opener::Opener;
-use start::Start;
-use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError};
-use theme::Themes;
+use kit::theme::Themes;
+use options::{MIN_WINDOW_SIZE, WINDOW_SIZE};
+use runs::open_run::RunSource;
+use runs::opener::Opener;
+use runs::start::Start;
+use std::sync::PoisonError;
+use window::dock::Dock;
 
-pub use dock::PanelKind;
-pub use start::{Places, StartedRuns};
-
-/// The window's size at its first start, points.
-const WINDOW_SIZE: [f32; 2] = [1280.0, 800.0];
-/// The window cannot be made smaller than this, points.
-const MIN_WINDOW_SIZE: [f32; 2] = [900.0, 600.0];
-
-/// What to do with the window beyond showing it.
-#[derive(Clone, Debug, Default)]
-pub struct DashboardOptions {
-    /// Save a picture and close.
-    pub screenshot: Option<Screenshot>,
-    /// The window's size, points.
-    pub size: Option<[f32; 2]>,
-    /// Dark or light; otherwise as the system or the last window had it.
-    pub theme: Option<egui::Theme>,
-    /// The panel to bring to the front.
-    pub panel: Option<PanelKind>,
-    /// Once this is set and the runs of this process are over, the window closes.
-    pub interrupted: Arc<AtomicBool>,
-}
-
-impl DashboardOptions {
-    /// Whether the window opens where and as large as the last one was: not where a size is given, nor for a picture.
-    fn remembers_window(&self) -> bool {
-        self.screenshot.is_none() && self.size.is_none()
-    }
-}
-
-/// Save the window as PNG once `after_step` steps are finished, then close the window.
-#[derive(Clone, Debug)]
-pub struct Screenshot {
-    /// The PNG file to write.
-    pub path: PathBuf,
-    /// How many steps must be finished; a run that ends earlier is pictured at its end, and that is an error. Of a run that is read
-    /// from its folder, this step is shown. `None` is the first step, or what there is in a folder.
-    pub after_step: Option<u64>,
-}
-
-/// How a window ended.
-#[derive(Debug)]
-pub enum WindowEnd {
-    /// It was closed, after the picture if one was asked for.
-    Closed,
-    /// It was closed, and the picture that was asked for was not saved.
-    NoPicture(Error),
-    /// It could not be opened, it failed, or its display has gone: nobody has closed it.
-    Lost(Error),
-}
-
-impl WindowEnd {
-    /// For programs that are nothing without their window.
-    pub fn into_result(self) -> Result<()> {
-        match self {
-            Self::Closed => Ok(()),
-            Self::NoPicture(error) | Self::Lost(error) => Err(error),
-        }
-    }
-}
+pub use options::{DashboardOptions, Screenshot, WindowEnd};
+pub use runs::start::{Places, StartedRuns};
 
 /// Opens the window on a run of this process; does `afterwards` when it has ended and returns what that returns, an exit status. Must be
 /// called on the main thread. Runs that are started in the window are put into `started`, for `afterwards` to wait for.
@@ -216,7 +127,7 @@ fn show_window(
             }
             let start = places.map(|places| Start::new(places, ctx.clone()));
             let opener = Opener::new(started, ctx.clone());
-            let mut dock = Dock::remembered(creation.storage);
+            let mut dock = Dock::new(panels::all(), creation.storage);
             if let Some(panel) = options.panel {
                 dock.bring_up(panel);
             }
@@ -250,16 +161,12 @@ pub fn display_available() -> bool {
     }
 }
 
-#[cfg(test)]
-mod option_tests {
-    use super::*;
+/// The panels' titles, in reading order.
+pub fn panel_titles() -> Vec<&'static str> {
+    panels::all().iter().map(|panel| panel.title()).collect()
+}
 
-    #[test]
-    fn a_size_that_is_given_wins_over_that_of_the_last_window() {
-        assert!(DashboardOptions::default().remembers_window());
-        let sized = DashboardOptions { size: Some([900.0, 600.0]), ..DashboardOptions::default() };
-        assert!(!sized.remembers_window());
-        let screenshot = Some(Screenshot { path: "a.png".into(), after_step: None });
-        assert!(!DashboardOptions { screenshot, ..DashboardOptions::default() }.remembers_window());
-    }
+/// The key of the panel of that title, in lower or upper case.
+pub fn panel_named(title: &str) -> Option<&'static str> {
+    panels::all().iter().find(|panel| panel.title().eq_ignore_ascii_case(title)).map(|panel| panel.key())
 }

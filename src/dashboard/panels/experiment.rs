@@ -1,7 +1,11 @@
 //! The experiment panel: settings that can be changed while the run goes on, what happened beside training, and the experiment.
 
-use super::{Tools, caption};
-use crate::dashboard::{copies::Copy, format, state::State, theme::Theme};
+use crate::dashboard::kit::copies::Copy;
+use crate::dashboard::kit::format;
+use crate::dashboard::kit::text::caption;
+use crate::dashboard::kit::theme::Theme;
+use crate::dashboard::panel::{Format, Panel, PanelContext, Table};
+use crate::dashboard::state::run::State;
 use crate::run::{EventKind, LiveSetting};
 use egui::{Key, RichText, ScrollArea, TextEdit, Ui, vec2};
 
@@ -10,9 +14,33 @@ const SIDE: f32 = 380.0;
 /// Width of the settings' names, points.
 const NAMES: f32 = 96.0;
 
+/// The panel.
+pub(super) struct ExperimentPanel;
+
+impl Panel for ExperimentPanel {
+    fn key(&self) -> &'static str {
+        "experiment"
+    }
+
+    fn title(&self) -> &'static str {
+        "Experiment"
+    }
+
+    fn format(&self) -> Format {
+        Format::Ron
+    }
+
+    fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, run: &mut State) {
+        show(ui, cx.theme, run);
+    }
+
+    fn as_table(&mut self, _cx: &PanelContext<'_>, run: &mut State) -> Table {
+        Table { text: run.experiment_text.clone(), what: "the experiment".to_owned() }
+    }
+}
+
 /// Draws the panel.
-pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
-    let theme = tools.theme;
+fn show(ui: &mut Ui, theme: &Theme, state: &mut State) {
     let free = ui.available_size();
     ui.horizontal_top(|ui| {
         ui.allocate_ui(vec2(SIDE.min(0.5 * free.x), free.y), |ui| {
@@ -69,7 +97,7 @@ fn settings(ui: &mut Ui, theme: &Theme, state: &mut State) {
             }
         });
         // Why what was typed does not hold, right below it.
-        if let Some(problem) = state.draft(setting).and_then(|draft| draft.problem.as_ref()) {
+        if let Some(problem) = state.drafts.of(setting).and_then(|draft| draft.problem.as_ref()) {
             let text = RichText::new(format!("{name}: {problem}")).color(theme.error);
             ui.add(egui::Label::new(text).wrap());
         }
@@ -77,25 +105,25 @@ fn settings(ui: &mut Ui, theme: &Theme, state: &mut State) {
 }
 
 fn setting_field(ui: &mut Ui, theme: &Theme, state: &mut State, setting: LiveSetting, name: &str, value: f64) {
-    let draft = state.draft(setting).cloned();
+    let draft = state.drafts.of(setting).cloned();
     let mut text = draft.as_ref().map_or_else(|| format!("{value:?}"), |draft| draft.text.clone());
     let is_refused = draft.as_ref().is_some_and(|draft| draft.problem.is_some());
     let field = TextEdit::singleline(&mut text).min_size(vec2(110.0, 0.0)).font(egui::TextStyle::Monospace);
     let field = if is_refused { field.text_color(theme.error) } else { field };
     let response = ui.add(field.desired_width(110.0)).accessible_name(name);
     if response.changed() {
-        state.type_draft(setting, text);
+        state.drafts.write(setting, text);
     }
     if response.lost_focus() {
         let pressed = |key| ui.input(|input| input.key_pressed(key));
         if pressed(Key::Enter) {
             state.send_draft(setting);
         } else if pressed(Key::Escape) {
-            state.drop_draft(setting);
+            state.drafts.forget(setting);
         }
     }
-    let note = match state.draft(setting) {
-        _ if state.is_pending_setting(setting) => "after this step",
+    let note = match state.drafts.of(setting) {
+        _ if state.pending.awaits_setting(setting) => "after this step",
         Some(draft) if draft.problem.is_none() => "Enter applies",
         _ => "",
     };
@@ -134,6 +162,6 @@ fn events(ui: &mut Ui, theme: &Theme, state: &mut State) {
         }
     });
     if let Some(step) = wanted.filter(|&step| step > 0) {
-        state.move_to(step);
+        state.cursor.move_to(step);
     }
 }

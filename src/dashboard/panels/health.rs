@@ -1,13 +1,48 @@
 //! The health panel: what a person should look after at the newest step, and what the run warned of.
 
-use super::{Tools, caption};
-use crate::dashboard::health::{Check, Finding, Level};
-use crate::dashboard::{export, format, state::State, theme::Theme, widgets::marks, widgets::quantity::Meaning};
+use crate::dashboard::kit::text::caption;
+use crate::dashboard::kit::theme::Theme;
+use crate::dashboard::kit::widgets::marks;
+use crate::dashboard::kit::widgets::quantity::Meaning;
+use crate::dashboard::kit::{export, format};
+use crate::dashboard::panel::{Badge, Panel, PanelContext, Table};
+use crate::dashboard::state::health::{Check, Finding, Level};
+use crate::dashboard::state::run::State;
 use crate::verify::Verdict;
 use egui::{Color32, Frame, Margin, RichText, ScrollArea, Sense, Stroke, Ui, vec2};
 
+/// Its key, for whoever asks the window to show it.
+pub(crate) const KEY: &str = "health";
+
 /// The least width of a column, points.
 const COLUMN: f32 = 420.0;
+
+/// The panel.
+pub(super) struct HealthPanel;
+
+impl Panel for HealthPanel {
+    fn key(&self) -> &'static str {
+        KEY
+    }
+
+    fn title(&self) -> &'static str {
+        "Health"
+    }
+
+    fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, run: &mut State) {
+        show(ui, cx.theme, run);
+    }
+
+    fn as_table(&mut self, _cx: &PanelContext<'_>, run: &mut State) -> Table {
+        let count = format::count(run.findings().count(), "thing to look after", "things to look after");
+        Table { text: csv(run), what: count }
+    }
+
+    fn badge(&self, theme: &Theme, run: &State) -> Option<Badge> {
+        let count = run.findings().count();
+        (count > 0).then(|| Badge { count, color: urgency(theme, run) })
+    }
+}
 
 /// The colour of what matters most, where it is more than a note.
 pub(crate) fn urgency(theme: &Theme, state: &State) -> Option<Color32> {
@@ -19,20 +54,19 @@ pub(crate) fn urgency(theme: &Theme, state: &State) -> Option<Color32> {
 }
 
 /// What there is to look after, as CSV.
-pub(crate) fn csv(state: &State) -> String {
+fn csv(state: &State) -> String {
     let mut text = String::from("step,finding,detail,advice,metric\n");
     for finding in state.findings() {
         let fields = [finding.title, &finding.detail, &finding.advice, finding.metric.name].map(export::field);
-        let line = format!("{},{}\n", state.newest_step(), fields.join(","));
+        let line = format!("{},{}\n", state.cursor.newest(), fields.join(","));
         text.push_str(&line);
     }
     text
 }
 
 /// Draws the panel.
-pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
-    let theme = tools.theme;
-    let step = state.newest_step();
+fn show(ui: &mut Ui, theme: &Theme, state: &mut State) {
+    let step = state.cursor.newest();
     let findings: Vec<&Finding> = state.findings().collect();
     caption(
         ui,
@@ -55,7 +89,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
         if step > 0 {
             ui.add_space(if findings.is_empty() { 2.0 } else { 8.0 });
             caption(ui, theme, "What is watched, over the last ten steps");
-            watched(ui, theme, state.checks());
+            watched(ui, theme, state.memo.checks());
         }
         let warnings = &state.snapshot.warnings;
         if warnings.is_empty() {
@@ -74,7 +108,7 @@ pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
         }
     });
     if let Some(step) = wanted.filter(|&step| step > 0) {
-        state.move_to(step);
+        state.cursor.move_to(step);
     }
 }
 

@@ -1,14 +1,22 @@
 //! The pair panel: the texts of two rollouts and what is known about each.
 
-use super::trailing::Trailing;
-use super::{Tools, caption, placeholder, title};
-use crate::dashboard::state::{Choice, State};
-use crate::dashboard::tokens::{TextView, TokenQuantity};
-use crate::dashboard::widgets::rollout_card::{self, Extent};
-use crate::dashboard::widgets::token_text::{Body, TokenBody};
-use crate::dashboard::{derive::Pair, format, theme::Theme, widgets::marks, widgets::quantity::Meaning};
+use crate::dashboard::kit::cached::{Cached, Same};
+use crate::dashboard::kit::geometry::Pair;
+use crate::dashboard::kit::text::{caption, title};
+use crate::dashboard::kit::theme::Theme;
+use crate::dashboard::kit::tokens::{self, Differences, TextView, TokenQuantity};
+use crate::dashboard::kit::trailing::Trailing;
+use crate::dashboard::kit::widgets::marks;
+use crate::dashboard::kit::widgets::quantity::Meaning;
+use crate::dashboard::kit::widgets::rollout_card;
+use crate::dashboard::kit::widgets::rollout_card::Extent;
+use crate::dashboard::kit::widgets::token_text::{Body, TokenBody};
+use crate::dashboard::kit::{completions, format};
+use crate::dashboard::panel::{Home, Needs, Panel, PanelContext, Table};
+use crate::dashboard::state::run::State;
+use crate::dashboard::state::selection::Choice;
 use crate::metrics::Better;
-use crate::run::{CosineKind, GroupView};
+use crate::run::{CosineKind, GroupView, StepView};
 use egui::{ComboBox, RichText, ScrollArea, Sense, TextStyle, Ui, vec2};
 use std::sync::Arc;
 
@@ -27,76 +35,198 @@ const FULL: f32 = 132.0;
 /// A card is not drawn lower than this; the panel scrolls instead, points.
 const LOWEST: f32 = 104.0;
 
-/// Draws the panel.
-pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
-    let theme = tools.theme;
-    let view = state.shown.as_ref().map(Arc::clone);
-    let geometry = state.geometry();
-    let group = view.as_ref().and_then(|view| view.groups.get(state.group));
-    let (Some(group), Some(geometry)) = (group, geometry) else {
-        title(ui, theme, "Pair");
-        placeholder(ui, theme, state, "The two texts of a pair appear here.");
-        return;
-    };
-    let Some((pair, choice)) = state.pair(&geometry) else {
-        title(ui, theme, "Pair");
-        prompt(ui, theme, group);
-        if let Some(rollout) = group.rollouts.first() {
-            rollout_card::show(ui, theme, "i = 0", rollout, Body::Marked(&[]), Extent::Full, ui.available_height());
-        } else {
-            caption(ui, theme, "The group has no rollouts.");
-        }
-        return;
-    };
-    header(ui, theme, state, group, pair, choice);
-    let room = ui.available_height();
-    ScrollArea::vertical().id_salt("pair").auto_shrink([false, false]).show(ui, |ui| {
-        let top = ui.cursor().top();
-        if ui.available_width() < NARROW {
-            text_choice(ui, state, group);
-        }
-        prompt(ui, theme, group);
-        let rest = room - (ui.cursor().top() - top) - 1.0;
-        cards(ui, theme, state, group, pair, rest);
-    });
+/// The panel, with how it writes the texts.
+#[derive(Default)]
+pub(super) struct PairPanel {
+    view: TextView,
+    differences: Cached<(Same<StepView>, usize, Pair), Arc<Differences>>,
 }
 
-/// Both completions, within `room` points where that is enough for them.
-fn cards(ui: &mut Ui, theme: &Theme, state: &mut State, group: &GroupView, pair: Pair, room: f32) {
-    let text_view = text_view(state, group);
-    let differences = if text_view == TextView::Differences { state.differences(pair) } else { Arc::default() };
-    let card = |ui: &mut Ui, axis: &str, height: f32| {
-        let (index, other, marks) = match axis {
-            "j" => (pair.j, pair.i, &differences.second),
-            _ => (pair.i, pair.j, &differences.first),
-        };
-        let Some(rollout) = group.rollouts.get(index) else { return };
-        let body = body(text_view, group, index, other, marks);
-        let name = if pair.i == pair.j { format!("i, j = {index}") } else { format!("{axis} = {index}") };
-        let extent = if height < FULL { Extent::Short } else { Extent::Full };
-        rollout_card::show(ui, theme, &name, rollout, body, extent, height);
-    };
-    if pair.i == pair.j {
-        card(ui, "i", room.max(LOWEST));
-    } else if ui.available_width() >= BESIDE {
-        ui.columns_const(|columns: &mut [Ui; 2]| {
-            for (ui, axis) in columns.iter_mut().zip(["i", "j"]) {
-                card(ui, axis, room.max(LOWEST));
+impl Panel for PairPanel {
+    fn key(&self) -> &'static str {
+        "pair"
+    }
+
+    fn title(&self) -> &'static str {
+        "Pair"
+    }
+
+    fn home(&self) -> Home {
+        Home::Right
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::Group
+    }
+
+    fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, run: &mut State) {
+        let theme = cx.theme;
+        let Some(view) = run.cursor.shown.clone() else { return };
+        let Some(group) = view.groups.get(run.selection.group) else { return };
+        let Some((pair, choice)) = run.pair() else { return alone(ui, theme, group) };
+        self.header(ui, theme, run, group, pair, choice);
+        let room = ui.available_height();
+        ScrollArea::vertical().id_salt("pair").auto_shrink([false, false]).show(ui, |ui| {
+            let top = ui.cursor().top();
+            if ui.available_width() < NARROW {
+                self.text_choice(ui, group);
             }
+            prompt(ui, theme, group);
+            let rest = room - (ui.cursor().top() - top) - 1.0;
+            self.cards(ui, theme, (&view, run.selection.group), pair, rest);
         });
-    } else {
-        ui.spacing_mut().item_spacing.y = 6.0;
-        for axis in ["i", "j"] {
-            ui.push_id(axis, |ui| card(ui, axis, ((room - 6.0) / 2.0).max(LOWEST)));
+    }
+
+    fn as_table(&mut self, _cx: &PanelContext<'_>, run: &mut State) -> Table {
+        let pair = run.pair();
+        let Some(view) = &run.cursor.shown else { return Table::default() };
+        let place = run.selection.group;
+        let Some(group) = view.groups.get(place) else { return Table::default() };
+        let pair = pair.map_or(Vec::new(), |(pair, _)| vec![pair.i, pair.j]);
+        let what = match pair.as_slice() {
+            [i, j] => format!("completions {i} and {j} of group {}", group.group),
+            _ => format!("no completion of group {}", group.group),
+        };
+        let listed = pair.into_iter().map(|index| (group, index));
+        Table { text: completions::csv(view.step, listed), what }
+    }
+}
+
+/// The only completion of a group.
+fn alone(ui: &mut Ui, theme: &Theme, group: &GroupView) {
+    title(ui, theme, "Pair");
+    prompt(ui, theme, group);
+    match group.rollouts.first() {
+        Some(only) => {
+            rollout_card::show(ui, theme, "i = 0", only, Body::Marked(&[]), Extent::Full, ui.available_height());
+        }
+        None => {
+            caption(ui, theme, "The group has no rollouts.");
         }
     }
 }
 
-/// What was chosen, or plain text where the step has no tokens for it.
-fn text_view(state: &State, group: &GroupView) -> TextView {
-    match state.text_view {
-        TextView::Tokens(_) if group.tokens.is_none() => TextView::Differences,
-        chosen => chosen,
+impl PairPanel {
+    /// Both completions of a group of the step, within `room` points where that is enough for them.
+    fn cards(&mut self, ui: &mut Ui, theme: &Theme, of: (&Arc<StepView>, usize), pair: Pair, room: f32) {
+        let (view, place) = of;
+        let group = &view.groups[place];
+        let text_view = self.text_view(group);
+        let differences = match text_view {
+            TextView::Differences => self.differences(view, place, pair),
+            _ => Arc::default(),
+        };
+        let card = |ui: &mut Ui, axis: &str, height: f32| {
+            let (index, other, marks) = match axis {
+                "j" => (pair.j, pair.i, &differences.second),
+                _ => (pair.i, pair.j, &differences.first),
+            };
+            let Some(rollout) = group.rollouts.get(index) else { return };
+            let body = body(text_view, group, index, other, marks);
+            let name = if pair.i == pair.j { format!("i, j = {index}") } else { format!("{axis} = {index}") };
+            let extent = if height < FULL { Extent::Short } else { Extent::Full };
+            rollout_card::show(ui, theme, &name, rollout, body, extent, height);
+        };
+        if pair.i == pair.j {
+            card(ui, "i", room.max(LOWEST));
+        } else if ui.available_width() >= BESIDE {
+            ui.columns_const(|columns: &mut [Ui; 2]| {
+                for (ui, axis) in columns.iter_mut().zip(["i", "j"]) {
+                    card(ui, axis, room.max(LOWEST));
+                }
+            });
+        } else {
+            ui.spacing_mut().item_spacing.y = 6.0;
+            for axis in ["i", "j"] {
+                ui.push_id(axis, |ui| card(ui, axis, ((room - 6.0) / 2.0).max(LOWEST)));
+            }
+        }
+    }
+
+    /// What the completions of a pair have that the other has not.
+    fn differences(&mut self, view: &Arc<StepView>, place: usize, pair: Pair) -> Arc<Differences> {
+        let text = |index: usize| view.groups[place].rollouts.get(index).map_or("", |of| of.completion.as_str());
+        let key = (Same(Arc::clone(view)), place, pair);
+        self.differences.get(key, || Arc::new(tokens::differences(text(pair.i), text(pair.j))))
+    }
+
+    /// What was chosen, or plain text where the step has no tokens for it.
+    fn text_view(&self, group: &GroupView) -> TextView {
+        match self.view {
+            TextView::Tokens(_) if group.tokens.is_none() => TextView::Differences,
+            chosen => chosen,
+        }
+    }
+
+    /// The pair, its cosine, how the texts are written where there is room, and how to let go.
+    fn header(&mut self, ui: &mut Ui, theme: &Theme, state: &mut State, group: &GroupView, pair: Pair, choice: Choice) {
+        let compared = state.compared();
+        let cosine = group.cosine(compared, pair.i, pair.j);
+        let is_narrow = ui.available_width() < NARROW;
+        let is_hinted = ui.available_width() >= HINTED;
+        ui.horizontal(|ui| {
+            let end = Trailing::of(ui, "pair");
+            title(ui, theme, &format!("Pair {}, {}", pair.i, pair.j));
+            let (swatch, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
+            let outline = egui::Stroke::new(1.0, theme.text_weak);
+            match theme.cosine_on(state.cosine_scale(compared), cosine) {
+                Some(color) => {
+                    ui.painter().rect(swatch, 1.0, color, outline, egui::StrokeKind::Inside);
+                }
+                None => marks::paint_hatching(ui.painter(), swatch, 4.0, outline),
+            }
+            let label = ui
+                .label(RichText::new(format!("cos {}", format::signed(f64::from(cosine), 3))).color(theme.text_strong));
+            meaning(compared).on(label, theme);
+            end.show(ui, |ui| {
+                if !is_narrow {
+                    self.text_choice(ui, group);
+                }
+                match choice {
+                    Choice::Pinned => {
+                        if ui.button("Unpin").on_hover_text("Let go of the pair (Escape)").clicked() {
+                            state.selection.unpin();
+                        }
+                    }
+                    _ if !is_hinted => {}
+                    Choice::Hovered => {
+                        caption(ui, theme, "click pins");
+                    }
+                    Choice::Lowest => {
+                        caption(ui, theme, "lowest cosine");
+                    }
+                }
+            });
+        });
+    }
+
+    /// How the texts are written.
+    fn text_choice(&mut self, ui: &mut Ui, group: &GroupView) {
+        let shown = self.text_view(group);
+        let response = ComboBox::from_id_salt("text view")
+            .selected_text(shown.name())
+            .width(104.0)
+            .truncate()
+            .show_ui(ui, |ui| {
+                for view in [TextView::Differences, TextView::Plain] {
+                    ui.selectable_value(&mut self.view, view, view.name());
+                }
+                for quantity in TokenQuantity::ALL {
+                    let view = TextView::Tokens(quantity);
+                    ui.add_enabled_ui(group.tokens.is_some(), |ui| {
+                        ui.selectable_value(&mut self.view, view, format!("tokens by {}", view.name()))
+                            .on_hover_text(quantity.help())
+                            .on_disabled_hover_text("Tokens are recorded every record.tokens_every steps");
+                    });
+                }
+            })
+            .response;
+        let response = response.accessible_name("How the texts are written");
+        response.on_hover_text(match shown {
+            TextView::Plain => "The texts as they are; the verifier's answer is underlined",
+            TextView::Differences => "What the other text has not is marked; the verifier's answer is underlined",
+            TextView::Tokens(quantity) => quantity.help(),
+        });
     }
 }
 
@@ -118,77 +248,6 @@ fn body<'a>(
         (TextView::Differences, _) => Body::Marked(marks),
         _ => Body::Marked(&[]),
     }
-}
-
-/// The pair, its cosine, how the texts are written where there is room, and how to let go.
-fn header(ui: &mut Ui, theme: &Theme, state: &mut State, group: &GroupView, pair: Pair, choice: Choice) {
-    let compared = state.compared();
-    let cosine = group.cosine(compared, pair.i, pair.j);
-    let is_narrow = ui.available_width() < NARROW;
-    let is_hinted = ui.available_width() >= HINTED;
-    ui.horizontal(|ui| {
-        let end = Trailing::of(ui, "pair");
-        title(ui, theme, &format!("Pair {}, {}", pair.i, pair.j));
-        let (swatch, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
-        let outline = egui::Stroke::new(1.0, theme.text_weak);
-        match theme.cosine_on(state.cosine_scale(compared), cosine) {
-            Some(color) => {
-                ui.painter().rect(swatch, 1.0, color, outline, egui::StrokeKind::Inside);
-            }
-            None => marks::paint_hatching(ui.painter(), swatch, 4.0, outline),
-        }
-        let label =
-            ui.label(RichText::new(format!("cos {}", format::signed(f64::from(cosine), 3))).color(theme.text_strong));
-        meaning(compared).on(label, theme);
-        end.show(ui, |ui| {
-            if !is_narrow {
-                text_choice(ui, state, group);
-            }
-            match choice {
-                Choice::Pinned => {
-                    if ui.button("Unpin").on_hover_text("Let go of the pair (Escape)").clicked() {
-                        state.unpin();
-                    }
-                }
-                _ if !is_hinted => {}
-                Choice::Hovered => {
-                    caption(ui, theme, "click pins");
-                }
-                Choice::Lowest => {
-                    caption(ui, theme, "lowest cosine");
-                }
-            }
-        });
-    });
-}
-
-/// How the texts are written.
-fn text_choice(ui: &mut Ui, state: &mut State, group: &GroupView) {
-    let shown = text_view(state, group);
-    let response = ComboBox::from_id_salt("text view")
-        .selected_text(shown.name())
-        .width(104.0)
-        .truncate()
-        .show_ui(ui, |ui| {
-            for view in [TextView::Differences, TextView::Plain] {
-                ui.selectable_value(&mut state.text_view, view, view.name());
-            }
-            for quantity in TokenQuantity::ALL {
-                let view = TextView::Tokens(quantity);
-                ui.add_enabled_ui(group.tokens.is_some(), |ui| {
-                    ui.selectable_value(&mut state.text_view, view, format!("tokens by {}", view.name()))
-                        .on_hover_text(quantity.help())
-                        .on_disabled_hover_text("Tokens are recorded every record.tokens_every steps");
-                });
-            }
-        })
-        .response;
-    let response = response.accessible_name("How the texts are written");
-    response.on_hover_text(match shown {
-        TextView::Plain => "The texts as they are; the verifier's answer is underlined",
-        TextView::Differences => "What the other text has not is marked; the verifier's answer is underlined",
-        TextView::Tokens(quantity) => quantity.help(),
-    });
 }
 
 /// What the cosine of a pair is.

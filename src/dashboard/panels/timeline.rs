@@ -1,8 +1,10 @@
 //! The timeline: the last steps as bands of stages, with what they used of memory, processors and GPU under them.
 
-use super::{Tools, caption};
-use crate::dashboard::theme::{LINE_WIDTH, Theme, small_font};
-use crate::dashboard::{export, format, state::State, widgets::quantity::Meaning};
+use crate::dashboard::kit::theme::{LINE_WIDTH, Theme, small_font};
+use crate::dashboard::kit::widgets::quantity::Meaning;
+use crate::dashboard::kit::{export, format};
+use crate::dashboard::panel::{Needs, Panel, PanelContext, Table};
+use crate::dashboard::state::run::State;
 use crate::metrics::{Metric, MetricRow};
 use crate::stages::metrics;
 use egui::{Align2, Color32, Rect, ScrollArea, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
@@ -30,6 +32,32 @@ const STAGES: [(&str, &Metric); 5] = [
     ("Evaluate", &metrics::TIME_EVALUATE_S),
 ];
 
+/// The panel.
+pub(super) struct TimelinePanel;
+
+impl Panel for TimelinePanel {
+    fn key(&self) -> &'static str {
+        "timeline"
+    }
+
+    fn title(&self) -> &'static str {
+        "Timeline"
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::Metrics
+    }
+
+    fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, run: &mut State) {
+        show(ui, cx.theme, run);
+    }
+
+    fn as_table(&mut self, _cx: &PanelContext<'_>, run: &mut State) -> Table {
+        let steps = format::count(run.snapshot.history.len(), "step", "steps");
+        Table { text: csv(run), what: format!("the times of {steps}") }
+    }
+}
+
 /// What one step cost, seconds: the stages and the rest.
 fn parts(row: &MetricRow) -> [f64; STAGES.len() + 1] {
     let mut parts = [0.0; STAGES.len() + 1];
@@ -43,7 +71,7 @@ fn parts(row: &MetricRow) -> [f64; STAGES.len() + 1] {
 }
 
 /// What every step cost, as CSV.
-pub(crate) fn csv(state: &State) -> String {
+fn csv(state: &State) -> String {
     let names: Vec<String> = STAGES.iter().map(|(name, _)| format!("{}_s", name.to_lowercase())).collect();
     let mut text = format!("step,{},rest_s,resident_mib,cpu_s,gpu_peak_mib,gpu_busy_ratio\n", names.join(","));
     for row in state.snapshot.history.iter() {
@@ -62,17 +90,12 @@ pub(crate) fn csv(state: &State) -> String {
 }
 
 /// Draws the panel.
-pub(crate) fn show(ui: &mut Ui, tools: &Tools<'_>, state: &mut State) {
-    let theme = tools.theme;
-    let newest = state.newest_step();
-    if newest == 0 {
-        caption(ui, theme, "The first finished step appears here.");
-        return;
-    }
+fn show(ui: &mut Ui, theme: &Theme, state: &mut State) {
+    let newest = state.cursor.newest();
     let free = ui.available_size();
     let count = (((free.x - AXIS) / BAND) as usize).clamp(1, STEPS) as u64;
     // The cursor stays in view.
-    let last = state.cursor_step().saturating_add(count / 2).clamp(count.min(newest), newest);
+    let last = state.cursor.at().saturating_add(count / 2).clamp(count.min(newest), newest);
     let first = last.saturating_sub(count - 1).max(1);
     let rows: Vec<&MetricRow> = (first..=last).filter_map(|step| state.snapshot.history.at(step)).collect();
     legend(ui, theme, &rows);
@@ -120,7 +143,7 @@ fn chart(ui: &mut Ui, theme: &Theme, state: &mut State, first: u64, last: u64) {
         let points = rows.iter().map(|row| (middle(row.step), of(row).unwrap_or(f64::NAN) / most));
         trace(&painter, theme, line, name, top.clone(), points);
     }
-    let cursor = state.cursor_step();
+    let cursor = state.cursor.at();
     if (first..=last).contains(&cursor) {
         painter.vline(middle(cursor), rect.y_range(), Stroke::new(1.0, theme.focus));
     }
@@ -131,7 +154,7 @@ fn chart(ui: &mut Ui, theme: &Theme, state: &mut State, first: u64, last: u64) {
     if response.clicked()
         && let Some(pointer) = response.interact_pointer_pos()
     {
-        state.move_to(at(pointer));
+        state.cursor.move_to(at(pointer));
     }
     if let Some(row) = response.hover_pos().and_then(|pointer| state.snapshot.history.at(at(pointer))) {
         response.on_hover_ui_at_pointer(|ui| explain(ui, theme, row));

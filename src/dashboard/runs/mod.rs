@@ -1,0 +1,5 @@
+//! The runs that the window has open, how more are opened, and which there are.
+
+pub(crate) mod open_run;
+pub(crate) mod opener;
+pub(crate) mod start;

@@ -1,0 +1,11 @@
+//! Behaviour of the window as a person sees it, and what the tests of its parts share.
+
+mod performance;
+mod pictures;
+mod rasterizer;
+mod rollouts;
+mod small;
+mod start;
+pub(super) mod testing;
+mod watch;
+mod window;

@@ -1,0 +1,87 @@
+//! The smallest window at the largest text: 900 by 600 pixels at 130 %.
+
+use crate::dashboard::panels;
+use crate::dashboard::tests::testing;
+use crate::dashboard::tests::testing::Window;
+use crate::run::{RunSnapshot, RunState};
+use egui::{Event, Modifiers, MouseWheelSource, MouseWheelUnit, Rect, TouchPhase, Vec2, vec2};
+use egui_kittest::kittest::Queryable;
+
+/// The room in points.
+const SMALL: Vec2 = vec2(692.0, 461.0);
+
+fn open(snapshot: RunSnapshot) -> Window {
+    Window::open_sized(snapshot, SMALL)
+}
+
+fn rect(window: &Window, label: &str) -> Rect {
+    let nodes = window.harness.query_all_by_label_contains(label);
+    nodes.map(|node| node.rect()).next().unwrap_or_else(|| panic!("`{label}` is not there"))
+}
+
+fn scroll(window: &mut Window, at: egui::Pos2, points: f32) {
+    window.harness.hover_at(at);
+    window.settle();
+    window.harness.event(Event::MouseWheel {
+        unit: MouseWheelUnit::Point,
+        delta: vec2(0.0, -points),
+        phase: TouchPhase::Move,
+        source: MouseWheelSource::Wheel,
+        modifiers: Modifiers::NONE,
+    });
+    window.harness.run_steps(12);
+}
+
+#[test]
+fn both_cards_of_the_pair_can_be_reached_and_its_cosine_is_whole() {
+    let mut window = open(testing::snapshot(40, 8, 16));
+    let below = rect(&window, "Curves").top();
+    let name = |window: &Window| {
+        let (_, pair) = window.matrix();
+        let (i, rest) = pair.trim_start_matches("i ").split_once(", j ").unwrap();
+        (format!("i = {i}"), format!("j = {}", rest.split(',').next().unwrap()))
+    };
+    let (i, j) = name(&window);
+    assert!(rect(&window, &i).bottom() <= below);
+    let cosine = rect(&window, "cos ");
+    assert!(cosine.width() > 40.0 && cosine.right() <= SMALL.x, "{cosine:?}");
+    for _ in 0..6 {
+        let at = rect(&window, &i).center().max(egui::pos2(0.0, 150.0));
+        scroll(&mut window, at, 200.0);
+    }
+    let card = rect(&window, &j);
+    assert!(card.top() > 100.0 && card.bottom() + 40.0 <= below, "{card:?} above {below}");
+}
+
+#[test]
+fn the_time_left_stays_in_the_run_bar() {
+    let mut window = open(testing::snapshot(137, 2, 4));
+    let left = |window: &Window, word: &str| {
+        let (time, button) = (rect(window, word), rect(window, "One step"));
+        assert!(time.right() <= button.left(), "{time:?} lies over {button:?}");
+        assert!(rect(window, "137 / 200").right() <= time.left());
+    };
+    left(&window, "ETA");
+    window.update(|snapshot| snapshot.state = RunState::Paused);
+    left(&window, "left1:3");
+}
+
+#[test]
+fn what_can_be_scrolled_has_a_bar_that_is_seen() {
+    let window = open(testing::snapshot(40, 1, 4));
+    let scroll = window.harness.ctx.global_style().spacing.scroll;
+    assert!(scroll.dormant_handle_opacity > 0.3 && scroll.floating_width >= 3.0);
+}
+
+#[test]
+fn no_panel_draws_over_the_edge_of_the_window() {
+    for panel in panels::all().iter().map(|panel| panel.key()) {
+        let mut window = open(testing::snapshot(40, 8, 16));
+        window.harness.state_mut().bring_up(panel);
+        window.settle();
+        for label in ["Follow live", "Copy path", "?"] {
+            let rect = window.harness.get_by_label(label).rect();
+            assert!(rect.max.x <= SMALL.x && rect.max.y <= SMALL.y, "{label} with panel {panel}: {rect:?}");
+        }
+    }
+}
