@@ -93,6 +93,9 @@ pub(super) fn rejected(after: &str) -> bool {
     let is_verb =
         |word: &str| matches!(word, "is" | "was" | "would" | "must" | "can" | "cannot") || word.ends_with("n't");
     let direct = words(all.next().unwrap_or_default());
+    if is_verdict(&direct) {
+        return says_wrong(&direct);
+    }
     if direct.first().is_some_and(|first| is_verb(first)) {
         return says_wrong(&direct);
     }
@@ -101,11 +104,21 @@ pub(super) fn rejected(after: &str) -> bool {
         let is_subject = |word: &str| matches!(word, "that" | "this" | "it" | "that's" | "it's" | "which");
         let said: Vec<String> =
             clause.into_iter().skip_while(|word| !is_subject(word) && (is_lead(word) || word == "though")).collect();
+        if is_verdict(&said) {
+            return says_wrong(&said);
+        }
         if !said.is_empty() {
             return is_subject(&said[0]) && says_wrong(&said);
         }
     }
     false
+}
+
+/// Whether a clause is nothing but a judgement: `(wrong)`, `not correct!`
+fn is_verdict(words: &[String]) -> bool {
+    let Some((last, before)) = words.split_last() else { return false };
+    let judges = matches!(last.as_str(), "wrong" | "incorrect" | "false" | "mistaken" | "right" | "correct");
+    judges && before.iter().all(|word| word == "not" || word == "definitely" || word == "clearly")
 }
 
 /// Whether a clause ends with "wrong" or with "not right".

@@ -207,7 +207,12 @@ pub(super) fn choice(completion: &str) -> Option<Choice> {
     let completion = &half_width(completion);
     let boxed = last_boxed(completion).map(|content| {
         let letter = boxed_letter(content).or_else(|| claim(&without_commands(content)).and_then(|claim| claim.letter));
-        Choice { letter, text: content.to_string() }
+        let end = content.as_ptr() as usize - completion.as_ptr() as usize + content.len();
+        let after = completion[end..].trim_start_matches(|c| is_bracket_or_frame(c) || c == '}');
+        match corrected(after) {
+            Some(other) if letter.is_some() => Choice { letter: Some(other), text: other.to_string() },
+            _ => Choice { letter: letter.filter(|_| !rejected(after)), text: content.to_string() },
+        }
     });
     if let Some(choice) = boxed.as_ref().filter(|choice| choice.letter.is_some() || names_letters(&choice.text)) {
         return Some(choice.clone());
@@ -657,8 +662,11 @@ fn final_letter(completion: &str) -> Option<char> {
     }
     let another = words.last().is_some_and(|word| word.len() == 1) && names_another(&end[..end.len() - 1]);
     let one_of_several = words.iter().any(|word| word == "also");
-    // `Plan C`, `5 C`
-    let named = words.last().is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_digit()) || takes_letter(word));
+    // `5 C`, and `we need plan C`; but a text of two words may call the choice so.
+    let is_whole = end[..end.len() - 1].split_whitespace().count() == 1;
+    let named = words
+        .last()
+        .is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_digit()) || (takes_letter(word) && !is_whole));
     let refused = denies(&words) || supposes(&words) || asks(&words, "") || another || one_of_several || named;
     (alone && !marked && !refused).then_some(letter)
 }
@@ -668,6 +676,7 @@ fn takes_letter(word: &str) -> bool {
     matches!(
         word,
         "hepatitis"
+            | "vitamin"
             | "plan"
             | "type"
             | "grade"

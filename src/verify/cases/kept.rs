@@ -657,15 +657,24 @@ fn a_letter_that_is_part_of_something_else_is_no_choice() {
         ("A", "The answer is A = B"),
         ("B", "The answer is B-flat"),
         ("C", "5 C"),
-        ("B", "Hepatitis B"),
+        ("B", "It is caused by Hepatitis B"),
         ("B", "So we need plan B."),
+        ("C", "The answer is vitamin C"),
+        ("C", "The deficiency is of Vitamin C."),
     ] {
         let verdict = verify(letter, completion, AnswerFormat::Choice).verdict;
         assert!(!verdict.is_correct(), "{completion}: {verdict:?}");
     }
-    for (letter, completion) in
-        [("D", "The answer is (D) = 4"), ("D", "The answer is D: 4"), ("C", "So it is C"), ("B", "Hence option B")]
-    {
+    for (letter, completion) in [
+        ("D", "The answer is (D) = 4"),
+        ("D", "The answer is D: 4"),
+        ("C", "So it is C"),
+        ("B", "Hence option B"),
+        // Two words are all there is: the second is taken for the choice.
+        ("B", "Vitamin B"),
+        ("B", "Hepatitis B"),
+        ("B", "None of the above. B"),
+    ] {
         assert_eq!(verify(letter, completion, AnswerFormat::Choice).verdict, Verdict::Correct, "{completion}");
     }
 }

@@ -1,6 +1,6 @@
 //! Equations and chains of them: values with names.
 
-use super::kinds::{has_variable, is_equality};
+use super::kinds::{has_variable, is_equality, substituted};
 use super::names::{is_combination, is_size};
 use super::{Comparer, Decided};
 use crate::verify::reals::{is_constant_letter, is_name, subject};
@@ -49,6 +49,9 @@ impl Comparer {
             let label = &answer_members[0];
             let is_same_function =
                 if is_function { are_functions(name, label) } else { is_constant_function(name, label) };
+            if is_function && let Some(value) = renamed(name, value, label, &answer_members[1..]) {
+                return self.all_equal(&value, &answer_members[1..], answer_relations);
+            }
             if is_same_function || self.same_name(name, label)? {
                 return self.all_equal(value, &answer_members[1..], answer_relations);
             }
@@ -225,13 +228,60 @@ fn are_functions(gold: &Node, answer: &Node) -> bool {
 fn is_constant_function(gold: &Node, answer: &Node) -> bool {
     match (gold, answer) {
         (Node::Apply(name, gold), Node::Apply(other, answer)) => {
-            // `P(A)` and `P(B)` are of two events.
-            let is_place = |node: &Node| matches!(node, Node::Variable(name) if name.starts_with(|c: char| c.is_ascii_lowercase()));
             name == other
                 && matches!((gold.as_slice(), answer.as_slice()), ([gold], [answer]) if is_place(gold) && is_place(answer))
         }
         _ => false,
     }
+}
+
+/// Whether an argument is a place at which a function is taken; `P(A)` and `P(B)` are of two events.
+fn is_place(node: &Node) -> bool {
+    matches!(node, Node::Variable(name) if name.starts_with(|c: char| c.is_ascii_lowercase()))
+}
+
+/// The value of `f(x)` with the names of the arguments of `f(n)`, where these stand for nothing else in either value.
+fn renamed(gold: &Node, value: &Node, answer: &Node, answer_values: &[Node]) -> Option<Node> {
+    let (Node::Apply(name, from), Node::Apply(other, to)) = (gold, answer) else { return None };
+    if name != other || from == to || from.len() != to.len() {
+        return None;
+    }
+    let mut names = Vec::with_capacity(from.len());
+    for (from, to) in from.iter().zip(to) {
+        let (Node::Variable(old), Node::Variable(new)) = (from, to) else { return None };
+        if !(is_place(from) && is_place(to)) {
+            return None;
+        }
+        names.push((old.as_str(), new.as_str()));
+    }
+    let is_used = |node: &Node, name: &str| node.any(&|part| matches!(part, Node::Variable(other) if other == name));
+    let is_free = |at: usize| {
+        let (old, new) = names[at];
+        let are_others = names[..at].iter().all(|(one, other)| *one != old && *other != new);
+        are_others && (old == new || !(is_used(value, new) || answer_values.iter().any(|value| is_used(value, old))))
+    };
+    if !(0..names.len()).all(is_free) {
+        return None;
+    }
+    let put = |name: &str| {
+        let (_, new) = names.iter().find(|(old, _)| *old == name)?;
+        Some(Node::Variable((*new).to_string()))
+    };
+    Some(substituted(value.clone(), &put))
+}
+
+/// `a = b = c = 1` as an equation for each of the names.
+pub(super) fn each_name(node: &Node) -> Option<Vec<Node>> {
+    let Node::Chain { members, relations } = node else { return None };
+    let (value, names) = members.split_last()?;
+    let are_names =
+        names.iter().enumerate().all(|(at, name)| matches!(name, Node::Variable(_)) && !names[..at].contains(name));
+    let is_joint = names.len() > 1 && are_names && !has_variable(value);
+    (is_joint && relations.iter().all(|relation| *relation == Relation::Equal)).then(|| {
+        let equation =
+            |name: &Node| Node::Chain { members: vec![name.clone(), value.clone()], relations: vec![Relation::Equal] };
+        names.iter().map(equation).collect()
+    })
 }
 
 /// What is between bars, if it is a name.

@@ -1,7 +1,7 @@
 //! Inequalities and other statements.
 
 use super::kinds::{has_variable, variables};
-use super::sets::name_of;
+use super::sets::{name_of, same_subject};
 use super::values::POINTS;
 use super::{Comparer, Decided};
 use crate::verify::approximate::{Comparison, Point, Value, evaluate};
@@ -30,7 +30,7 @@ impl Comparer {
         }
         if let Some(solved) = solved {
             // Only a solved inequality answers; an equivalent one may be the question.
-            if name_of(gold) != name_of(answer) {
+            if !same_subject(gold, answer) {
                 return Ok(false);
             }
             return match intervals(answer, &mut self.budget)? {

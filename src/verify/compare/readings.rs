@@ -1,7 +1,8 @@
 //! How tokens and trees may be read in more than one way, and which way is meant.
 
+use crate::verify::parse::{INTEGER_PART, introduces};
+use crate::verify::token::Token;
 use crate::verify::tree::{Function, Node};
-use crate::verify::{parse::INTEGER_PART, token::Token};
 use std::collections::BTreeSet;
 
 /// A text that is one number with a decimal comma, with or without a unit, `2,74 $`, as with a point: where the other answer has one. Three
@@ -166,6 +167,76 @@ pub(super) fn is_short_word(word: &str) -> bool {
             && has_vowel
             && !letters.windows(2).all(|pair| pair[0] < pair[1]))
 }
+
+/// Whether both answers are one value with a name in words, and the names are of different things: `Area is 5`, `Perimeter is 5`.
+pub(super) fn names_differ(gold: &[Token], answer: &[Token]) -> bool {
+    let (Some(gold), Some(answer)) = (name_in_words(gold), name_in_words(answer)) else { return false };
+    let within = |one: &[String], other: &[String]| {
+        one.iter().all(|word| {
+            other.iter().any(|longer| longer == word || (!word.is_ascii() && longer.contains(word.as_str())))
+        })
+    };
+    !(within(&gold, &answer) || within(&answer, &gold))
+}
+
+/// The words that say what a value in front of which they stand is, without those that any answer may have.
+fn name_in_words(tokens: &[Token]) -> Option<Vec<String>> {
+    const OF_ANY_ANSWER: [&str; 22] = [
+        "the",
+        "a",
+        "an",
+        "so",
+        "therefore",
+        "thus",
+        "hence",
+        "answer",
+        "final",
+        "result",
+        "solution",
+        "value",
+        "is",
+        "are",
+        "equals",
+        "equal",
+        "about",
+        "approximately",
+        "correct",
+        "our",
+        "答案",
+        "最终答案",
+    ];
+    let word = |token: &Token| match token {
+        Token::Text(word) | Token::Word(word) => Some(word.to_lowercase()),
+        Token::Letter(letter) => Some(letter.to_string()),
+        _ => None,
+    };
+    let words: Vec<String> = tokens.iter().map_while(word).take(MOST_WORDS).collect();
+    let rest = &tokens[words.len()..];
+    let last = words.last()?;
+    let is_name =
+        matches!(rest.first(), Some(Token::Symbol(':' | '=' | '≈'))) || (introduces(last) && !rest.is_empty());
+    let is_prose = tokens.iter().take(words.len()).any(|token| match token {
+        Token::Text(word) => word.chars().count() > 1,
+        Token::Word(word) => word.len() > 2 && word.bytes().any(|letter| letter.is_ascii_lowercase()),
+        _ => false,
+    });
+    let is_alone =
+        !rest.iter().any(|token| matches!(token, Token::Symbol(',' | ';' | '∧' | '∨' | '⏎') | Token::BeginMatrix));
+    if !(is_name && is_prose && is_alone) {
+        return None;
+    }
+    let without_verb = |word: &String| word.trim_end_matches(['是', '为']).trim_end_matches("等于").to_string();
+    let verbs = words.iter().rev().take_while(|word| introduces(word) && word.is_ascii()).count();
+    let named: Vec<String> = words[..words.len() - verbs].iter().map(without_verb).collect();
+    // `A is 5` has a name, `a value is 5` none.
+    let kept = |at: &usize| {
+        !OF_ANY_ANSWER.contains(&named[*at].as_str()) || (*at > 0 || named.len() == 1) && named[*at] == "a"
+    };
+    Some((0..named.len()).filter(kept).map(|at| named[at].clone()).filter(|word| !word.is_empty()).collect())
+}
+
+/// How many words the name of a value may have.
+const MOST_WORDS: usize = 20;
 
 /// The letter of `(B) 12` and the tokens after it.
 pub(super) fn label(tokens: &[Token]) -> Option<(char, &[Token])> {

@@ -79,6 +79,12 @@ impl Comparer {
         if gold.len() != answer.len() {
             return Ok(false);
         }
+        if are_cases(gold) && are_cases(answer) {
+            let rows = |rows: &[Vec<Node>]| -> Vec<Node> {
+                rows.iter().map(|row| Node::Group { open: '(', close: ')', items: row.clone() }).collect()
+            };
+            return self.in_any_order(&rows(gold), &rows(answer));
+        }
         for (gold, answer) in gold.iter().zip(answer) {
             if !self.in_order(gold, answer)? {
                 return Ok(false);
@@ -97,6 +103,21 @@ impl Comparer {
             _ => Ok(false),
         }
     }
+}
+
+/// Whether the rows of a matrix are cases, each with its condition; their order says nothing.
+fn are_cases(rows: &[Vec<Node>]) -> bool {
+    // `x > 0`, `n \text{ even}`
+    let is_condition = |node: &Node| match node {
+        Node::Chain { .. } => true,
+        Node::Quantity { value, .. } => matches!(**value, Node::Variable(_)),
+        _ => false,
+    };
+    let is_case = |row: &[Node]| match row {
+        [_, condition] => is_condition(condition) || matches!(condition, Node::Text(_)),
+        _ => false,
+    };
+    rows.iter().all(|row| is_case(row)) && rows.iter().any(|row| is_condition(&row[1]))
 }
 
 /// The place of i, j or k, with marks on it or without.

@@ -24,6 +24,7 @@ use super::budget::{Budget, Exhausted, MAX_DEPTH};
 use super::token::Token;
 use super::tree::Node;
 pub(super) use brackets::INTEGER_PART;
+pub(super) use items::introduces;
 use items::with_one_modulus;
 pub(super) use powers::selections;
 use std::borrow::Cow;

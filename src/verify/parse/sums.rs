@@ -76,6 +76,9 @@ impl Parser<'_> {
     }
 
     fn ratio(&mut self) -> Parsed {
+        if let Some(parts) = self.quantity_in_parts()? {
+            return Ok(parts);
+        }
         let currency = self.currency();
         let first = self.sum()?;
         let mut value = first;

@@ -112,6 +112,11 @@ pub(super) fn tokenize(text: &str, commas: Commas, budget: &mut Budget) -> Resul
     Ok(Tokens { list: lexer.tokens, ambiguous: lexer.ambiguous, bold: lexer.seen.bold, arrows: lexer.seen.arrows })
 }
 
+/// Whether a group behind a command is its argument.
+fn takes_group(name: &str) -> bool {
+    matches!(name, "frac" | "sqrt" | "binom" | "mod" | BOLD) || mark(name).is_some()
+}
+
 /// What an open brace began.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Brace {
@@ -187,6 +192,7 @@ impl Lexer<'_> {
         match c {
             '\\' => self.command(),
             '^' if self.primes() => {}
+            '{' if self.is_empty_group() || self.spaced_sign() => {}
             '{' => {
                 self.braces.push(Brace::Math);
                 self.symbol('{');
@@ -229,10 +235,40 @@ impl Lexer<'_> {
             }
             '£' | '€' | '¥' => self.tokens.push(Token::Text(c.to_string())),
             '$' if self.is_lone_dollar() => self.symbol('$'),
-            '$' | '~' | '"' | '“' | '”' | '?' | '`' => {}
+            '$' | '~' | '"' | '“' | '”' | '`' => {}
             c if c.is_whitespace() || is_invisible(c) => {}
             c => self.other(c),
         }
+    }
+
+    /// Passes over the rest of `{}`, where it only ends a name or sets what is around it apart: `\pi{}`. It is no such group where it is
+    /// an argument, or has an index or exponent: `\frac{1}{}`, `{}_8C_2`.
+    fn is_empty_group(&mut self) -> bool {
+        let Some(after) = self.rest().trim_start().strip_prefix('}') else { return false };
+        let stands_apart = match self.tokens.last() {
+            None | Some(Token::Letter(_) | Token::Word(_) | Token::Text(_) | Token::Number(_)) => true,
+            Some(Token::Symbol(symbol)) => !matches!(symbol, '^' | '_' | '}' | ']'),
+            Some(Token::Command(name)) => !takes_group(name),
+            Some(_) => false,
+        };
+        if !stands_apart || after.trim_start().starts_with(['^', '_']) {
+            return false;
+        }
+        self.at = self.text.len() - after.len();
+        true
+    }
+
+    /// Reads the rest of `{:}` or `{=}`, whose braces are only there for the space around a sign, as the sign.
+    fn spaced_sign(&mut self) -> bool {
+        let rest = self.rest().as_bytes();
+        let [sign @ (b':' | b'=' | b'<' | b'>'), b'}', ..] = rest else { return false };
+        let sign = char::from(*sign);
+        if matches!(self.tokens.last(), Some(Token::Symbol('^' | '_'))) {
+            return false;
+        }
+        self.at += 2;
+        self.symbol(sign);
+        true
     }
 
     /// The primes of `^{\prime\prime}`, after `^`, as they are without it.
