@@ -191,8 +191,27 @@ impl Parser<'_> {
         if let Some(letter) = self.first_letter() {
             return self.letter(letter);
         }
+        if self.is_transposition() {
+            self.tokens.to_mut()[self.at] = match self.peek() {
+                Some(Token::Word(word)) if word.len() > 2 => Token::Word(word[1..].to_string()),
+                Some(Token::Word(word)) => Token::Letter(word.chars().last().unwrap_or_default()),
+                _ => return Err(Fault::Unreadable),
+            };
+            return Ok(Node::Variable("T".to_string()));
+        }
         let base = self.deeper(Self::atom)?;
         if self.take('^') { Ok(base.power(self.deeper(Self::exponent)?)) } else { Ok(base) }
+    }
+
+    /// Whether the T of `A^TB` alone is the exponent of a capital letter or of brackets.
+    fn is_transposition(&self) -> bool {
+        let is_matrix = match self.at.checked_sub(2).and_then(|before| self.tokens.get(before)) {
+            Some(Token::Letter(letter)) => letter.is_ascii_uppercase(),
+            Some(Token::Symbol(symbol)) => *symbol == ')',
+            _ => false,
+        };
+        let begins_with_t = |word: &str| word.starts_with('T') && word.bytes().all(|c| c.is_ascii_alphabetic());
+        is_matrix && matches!(self.peek(), Some(Token::Word(word)) if begins_with_t(word))
     }
 
     /// The first of several small letters, which alone belongs to the `^` or `_` in front of it: `e^xe^y`.

@@ -214,6 +214,7 @@ impl Parser<'_> {
         Ok(match <[Node; 1]>::try_from(factors) {
             Ok([factor]) => factor,
             Err(factors) if degrees => Node::Degrees(Box::new(Node::Product(factors))),
+            Err(factors) if factors.iter().any(is_transposed) => in_their_order(factors),
             Err(factors) => Node::Product(factors),
         })
     }
@@ -276,6 +277,32 @@ impl Parser<'_> {
 pub(super) fn is_label(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(|c| c.is_ascii_uppercase()) && matches!(chars.next(), None | Some('_' | '\''))
+}
+
+/// Whether a factor is a transposed matrix: a capital letter, or something in brackets, raised to T.
+fn is_transposed(node: &Node) -> bool {
+    let is_sign = |exponent: &Node| {
+        let Node::Variable(name) = exponent else { return false };
+        matches!(name.as_str(), "T" | "\\top" | "\\intercal" | "\\dagger")
+    };
+    let is_matrix = |base: &Node| match base {
+        Node::Variable(name) => name.starts_with(|c: char| c.is_ascii_uppercase()),
+        Node::Sum(_) | Node::Product(_) | Node::Apply(..) => true,
+        _ => false,
+    };
+    matches!(node, Node::Power(base, exponent) if is_sign(exponent) && is_matrix(base))
+}
+
+/// A product of matrices, whose factors keep their order but for numbers.
+fn in_their_order(factors: Vec<Node>) -> Node {
+    let is_number = |node: &Node| matches!(node, Node::Number { .. });
+    let (mut numbers, matrices): (Vec<Node>, Vec<Node>) = factors.into_iter().partition(is_number);
+    let product = Node::Apply("\\matrices".to_string(), matrices);
+    if numbers.is_empty() {
+        return product;
+    }
+    numbers.push(product);
+    Node::Product(numbers)
 }
 
 fn is_vector(node: &Node) -> bool {
