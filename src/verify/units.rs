@@ -3,7 +3,8 @@
 use super::tree::Number;
 use std::collections::BTreeMap;
 
-/// What a unit measures, and how many of the basic unit it is. Imperial lengths are defined by the inch of 0.0254 m.
+/// What a unit measures, and how many of the basic unit it is. Imperial lengths are defined by the
+/// inch of 0.0254 m.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Unit {
     /// What it measures: basic dimensions with their exponents, none of them 0.
@@ -100,7 +101,8 @@ const UNITS: [Row; 67] = [
     (&["percent", "pct", "percentage"], &[("percent", 1)], 1, 1),
 ];
 
-/// Units that take prefixes, as they are written, with what one of them is: a number times a power of ten.
+/// Units that take prefixes, as they are written, with what one of them is: a number times a power
+/// of ten.
 const SYMBOLS: [(&str, Dimensions, i64, i32); 27] = [
     ("m", LENGTH, 1, 0),
     ("g", MASS, 1, -3),
@@ -186,7 +188,8 @@ fn ten_to(power: i32) -> Number {
     Number::from_integer(10.into()).pow(power)
 }
 
-/// Words that exclude each other, in groups that mean the same: what one group of a row says is not what another says.
+/// Words that exclude each other, in groups that mean the same: what one group of a row says is not
+/// what another says.
 const EXCLUSIVE: [&[&[&str]]; 32] = [
     &[
         &["red"],
@@ -298,12 +301,14 @@ pub(super) fn is_sign(letter: &str) -> bool {
     matches!(letter, "m" | "g" | "s" | "h" | "N" | "J" | "W" | "V" | "A" | "K" | "C" | "F" | "L" | "l")
 }
 
-/// Whether one letter after a number, in no `\mathrm`, may be a unit: not those that are common names of variables.
+/// Whether one letter after a number, in no `\mathrm`, may be a unit: not those that are common
+/// names of variables.
 pub(super) fn is_plain_sign(letter: &str) -> bool {
     matches!(letter, "m" | "g" | "s" | "N" | "J" | "W" | "L" | "\\Omega")
 }
 
-/// The meaning of `cm^2`, `square feet`, `m per s^2` or `平方米`; `None` for words that are no unit, such as `right triangles`.
+/// The meaning of `cm^2`, `square feet`, `m per s^2` or `平方米`; `None` for words that are not a
+/// unit, such as `right triangles`.
 pub(super) fn unit(text: &str) -> Option<Unit> {
     let mut unit = Unit { dimensions: BTreeMap::new(), factor: Number::from_integer(1.into()) };
     let (mut sign, mut power, mut any) = (1, 1, false);

@@ -1,4 +1,5 @@
-//! Decisions that a reader may have expected otherwise. The page on data and rewards documents them.
+//! Decisions that a reader may have expected otherwise. The page on data and rewards documents
+//! them.
 
 use super::{Case, check_tables};
 
@@ -21,8 +22,6 @@ const CONTRACT: &[Case] = &[
     // Letters are numbers unless they are vectors; matrices keep their order without a sign.
     (r"A\times B", &[r"B\times A"], &["A+B"]),
     (r"\vec A\times\vec B", &[], &[r"\vec B\times\vec A"]),
-    ("A^TB", &[r"A^T B"], &["BA^T"]),
-    ("BA^T", &[r"B A^T"], &["A^TB"]),
     // An interval is asked for as one: the question may be to write `x \ge 3` so.
     (r"[3,\infty)", &[r"x\in[3,\infty)"], &[r"x\ge3"]),
     (r"x\ge3", &[r"[3,\infty)"], &[r"(3,\infty)"]),

@@ -265,9 +265,20 @@ const BENDS: &[Case] = &[
     (r"2\cos\frac{\pi}{48}", &[r"\sqrt{2+\sqrt{2+\sqrt{2+\sqrt3}}}"], &[r"\sqrt{2+\sqrt{2+\sqrt3}}"]),
 ];
 
+const MATRIX_PRODUCTS: &[Case] = &[
+    ("A^T B", &["A^TB", "A^{T} B"], &["B A^T", "BA^T", "A^{TB}", "AB"]),
+    ("3A^TB", &["A^T B 3", r"3\cdot A^TB"], &["3BA^T", "2A^TB"]),
+    (r"(A^TA)^{-1}A^Tb", &[r"(A^T A)^{-1} A^T b"], &[r"A^Tb(A^TA)^{-1}", r"(AA^T)^{-1}A^Tb"]),
+    (r"M^\dagger N", &[r"M^{\dagger}N"], &[r"N M^\dagger"]),
+    (r"P D P^{-1}", &[r"P D P^{-1}"], &["D", r"P^{-1} D P"]),
+    ("x^ab", &["bx^a"], &["x^{ab}"]),
+    ("2^T B", &["B 2^T"], &["B"]),
+];
+
 #[test]
 fn expressions_are_judged_as_the_tables_say() {
     check_tables(&[
+        ("products of matrices", MATRIX_PRODUCTS),
         ("roots and powers", ROOTS_AND_POWERS),
         ("functions", FUNCTIONS),
         ("variables", VARIABLES),

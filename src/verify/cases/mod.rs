@@ -1,6 +1,6 @@
 //! What the verifier must say: gold answers with what equals them and what does not, by topic; then
-//! whole completions, hostile texts and properties. More of the first, as a file that `orthant grade`
-//! reads, are in `tests/fixtures/completions.jsonl`.
+//! whole completions, hostile texts and properties. More of the first, as a file that
+//! `orthant grade` reads, are in `tests/fixtures/completions.jsonl`.
 
 mod choices;
 mod completions;

@@ -81,8 +81,8 @@ impl Comparer {
         self.is_member(members, relations, answer)
     }
 
-    /// Whether an answer is any of the members of a chain without variables, the approximate ones as precisely as they are written:
-    /// 0.56 = 56 %, 2/3 ≈ 0.67.
+    /// Whether an answer is any of the members of a chain without variables, the approximate ones
+    /// as precisely as they are written: 0.56 = 56 %, 2/3 ≈ 0.67.
     fn is_member(&mut self, members: &[Node], relations: &[Relation], answer: &Node) -> Decided {
         for (at, member) in members.iter().enumerate() {
             if has_variable(member) {
@@ -96,7 +96,8 @@ impl Comparer {
         Ok(false)
     }
 
-    /// Whether every member of a chain without a name is a member of the gold chain, or rounds one that is.
+    /// Whether every member of a chain without a name is a member of the gold chain, or rounds one
+    /// that is.
     fn all_are_members(
         &mut self,
         members: &[Node],
@@ -141,7 +142,8 @@ impl Comparer {
         Ok(any)
     }
 
-    /// An answer that is an equation, where the gold answer is none: `x = 5`, `2 + 3 = 5`, `x = 1/3 ≈ 0.33`, `x in S`.
+    /// An answer that is an equation, where the gold answer is not one: `x = 5`, `2 + 3 = 5`,
+    /// `x = 1/3 ≈ 0.33`, `x in S`.
     pub(super) fn answer_chain(&mut self, gold: &Node, members: &[Node], relations: &[Relation]) -> Decided {
         let first_is_letter = is_constant_letter(&members[0]) && !gold.any(&|part| part == &members[0]);
         // `f(2) = g(3) = 12`: names of one value.
@@ -194,7 +196,8 @@ impl Comparer {
     }
 }
 
-/// The name that a chain gives values to: its first member, where the others do without it, or its last of two.
+/// The name that a chain gives values to: its first member, where the others do without it, or its
+/// last of two.
 fn named_value<'a>(members: &'a [Node], relations: &'a [Relation]) -> Option<(&'a Node, &'a [Node], &'a [Relation])> {
     let (first, rest) = members.split_first()?;
     let is_new = |name: &Node, values: &[Node]| !values.iter().any(|value| value.any(&|part| part == name));
@@ -212,7 +215,8 @@ fn named_value<'a>(members: &'a [Node], relations: &'a [Relation]) -> Option<(&'
     }
 }
 
-/// Whether two names are those of functions of the same variable: `f(x)`, `g(x)`, and `y` or the function's letter alone.
+/// Whether two names are those of functions of the same variable: `f(x)`, `g(x)`, and `y` or the
+/// function's letter alone.
 fn are_functions(gold: &Node, answer: &Node) -> bool {
     let is_y = |node: &Node| *node == Node::Variable("y".to_string());
     match (gold, answer) {
@@ -224,7 +228,8 @@ fn are_functions(gold: &Node, answer: &Node) -> bool {
     }
 }
 
-/// Whether two names are those of one function of a letter, whichever it is, as a constant function may have: `W(n)`, `W(x)`.
+/// Whether two names are those of one function of a letter, whichever it is, as a constant function
+/// may have: `W(n)`, `W(x)`.
 fn is_constant_function(gold: &Node, answer: &Node) -> bool {
     match (gold, answer) {
         (Node::Apply(name, gold), Node::Apply(other, answer)) => {
@@ -235,12 +240,14 @@ fn is_constant_function(gold: &Node, answer: &Node) -> bool {
     }
 }
 
-/// Whether an argument is a place at which a function is taken; `P(A)` and `P(B)` are of two events.
+/// Whether an argument is a place at which a function is taken; `P(A)` and `P(B)` are of two
+/// events.
 fn is_place(node: &Node) -> bool {
     matches!(node, Node::Variable(name) if name.starts_with(|c: char| c.is_ascii_lowercase()))
 }
 
-/// The value of `f(x)` with the names of the arguments of `f(n)`, where these stand for nothing else in either value.
+/// The value of `f(x)` with the names of the arguments of `f(n)`, where these stand for nothing
+/// else in either value.
 fn renamed(gold: &Node, value: &Node, answer: &Node, answer_values: &[Node]) -> Option<Node> {
     let (Node::Apply(name, from), Node::Apply(other, to)) = (gold, answer) else { return None };
     if name != other || from == to || from.len() != to.len() {

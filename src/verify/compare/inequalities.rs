@@ -61,7 +61,8 @@ impl Comparer {
         }
     }
 
-    /// Whether two chains have the same members in the same order, or the reverse order with the relations turned round.
+    /// Whether two chains have the same members in the same order, or the reverse order with the
+    /// relations reversed.
     fn same_statements(
         &mut self,
         members: &[Node],
@@ -78,7 +79,8 @@ impl Comparer {
         Ok(turns && self.in_order(&members, others)?)
     }
 
-    /// Whether a - b and c - d differ by a constant factor, which for inequalities must be positive.
+    /// Whether a - b and c - d differ by a constant factor, which for inequalities must be
+    /// positive.
     pub(super) fn proportional(&mut self, a: &Node, b: &Node, c: &Node, d: &Node, positive: bool) -> Decided {
         if ![a, b, c, d].into_iter().any(has_variable) {
             // Of numbers any two are in proportion.

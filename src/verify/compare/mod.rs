@@ -112,7 +112,8 @@ impl Comparer {
 
     /// Both answers as trees, where both can be read.
     fn parsed(&mut self, gold: &[Token], answer: &[Token]) -> Result<Option<(Node, Node)>, Exhausted> {
-        // Only where one answer says which integer part is meant, by half brackets, do square ones say the same.
+        // Only where one answer says which integer part is meant, by half brackets, do square ones
+        // say the same.
         let has = |tokens: &[Token], sign| {
             tokens.iter().any(|token| matches!(token, Token::Symbol(symbol) if *symbol == sign))
         };

@@ -44,7 +44,7 @@ impl Comparer {
                     None => Ok(false),
                 }
             }
-            // `5 \Omega` is no product of names.
+            // `5 \Omega` is not a product of names.
             (Node::Product(factors), _)
                 if !has_letter(answer)
                     && unit_in_letters(factors, is_ohm).is_some_and(|(rest, _)| !has_letter(&rest)) =>
@@ -183,13 +183,15 @@ fn in_one_unit(node: &Node) -> Option<(Node, BTreeMap<&'static str, i32>)> {
     Some((Node::Sum(terms), dimensions?))
 }
 
-/// Whether a quantity is a time of day or a length of time with parts between colons, which is no ratio: `1:15 pm`, `1:15 hours`.
+/// Whether a quantity is a time of day or a length of time with parts between colons, which is not
+/// a ratio: `1:15 pm`, `1:15 hours`.
 fn is_time(node: &Node) -> bool {
     let Node::Quantity { value, unit: words } = node else { return false };
     matches!(**value, Node::Ratio(_)) && is_of_time(words)
 }
 
-/// A product whose last factors are letters that are signs of units, `6 m s^{-1}`, as the product of the others and the unit's name.
+/// A product whose last factors are letters that are signs of units, `6 m s^{-1}`, as the product
+/// of the others and the unit's name.
 fn unit_in_letters(factors: &[Node], is_sign: fn(&str) -> bool) -> Option<(Node, String)> {
     let letter = |node: &Node| match node {
         Node::Variable(name) if name.len() <= 2 || name == "\\Omega" => Some(name.clone()),
@@ -218,8 +220,8 @@ fn unit_in_letters(factors: &[Node], is_sign: fn(&str) -> bool) -> Option<(Node,
     (signs && !names[0].contains('-') && unit(&name).is_some()).then(|| (Node::Product(rest.to_vec()), name))
 }
 
-/// A product as a quantity, where its last factors are signs of units: those that may be names too only where they measure what the unit
-/// of the other answer does.
+/// A product as a quantity, where its last factors are signs of units: those that may be names too
+/// only where they measure what the unit of the other answer does.
 fn letters_as(factors: &[Node], other: &str) -> Option<Node> {
     let other = unit(other)?;
     let measures = |letters: &str| unit(letters).is_some_and(|unit| unit.dimensions == other.dimensions);
@@ -232,13 +234,14 @@ fn is_ohm(name: &str) -> bool {
     name == "\\Omega"
 }
 
-/// Whether words behind a letter are no unit of it, but say what it is: `x\text{-axis}`, `n\text{ even}`.
+/// Whether words behind a letter are not its unit, but say what it is: `x\text{-axis}`,
+/// `n\text{ even}`.
 fn names_something(value: &Node, words: &str) -> bool {
     let is_plural = words.ends_with('s') && !["is", "us", "ss"].iter().any(|ending| words.ends_with(ending));
     matches!(value, Node::Variable(_)) && !is_plural && leading_unit(words).is_none()
 }
 
-/// Whether pi is a factor of a number, or of a term of it; `180/\pi` is no multiple of it.
+/// Whether pi is a factor of a number, or of a term of it; `180/\pi` is not a multiple of it.
 fn is_multiple_of_pi(node: &Node) -> bool {
     match node {
         Node::Constant(Constant::Pi) => true,

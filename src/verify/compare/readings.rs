@@ -5,8 +5,9 @@ use crate::verify::token::Token;
 use crate::verify::tree::{Function, Node};
 use std::collections::BTreeSet;
 
-/// A text that is one number with a decimal comma, with or without a unit, `2,74 $`, as with a point: where the other answer has one. Three
-/// digits after the comma are thousands, unless a 0 is in front of it, and with one digit it is a list.
+/// A text that is one number with a decimal comma, with or without a unit, `2,74 $`, as with a
+/// point: where the other answer has one. Three digits after the comma are thousands, unless a 0 is
+/// in front of it, and with one digit it is a list.
 pub(super) fn decimal_comma(text: &str) -> Option<String> {
     let (before, after) = text.split_once("{,}").or_else(|| text.split_once(','))?;
     let whole = before.trim_start_matches(['-', '$', '\\', ' ']);
@@ -38,7 +39,8 @@ pub(super) fn restated(tokens: &[Token]) -> Option<(&[Token], &[Token])> {
     (!first.is_empty() && !again.is_empty() && plain(first) && plain(again) && differ).then_some((first, again))
 }
 
-/// The tokens after the last arrow of an answer that is a chain of conclusions, where the gold answer is none.
+/// The tokens after the last arrow of an answer that is a chain of conclusions, where the gold
+/// answer is not one.
 pub(super) fn conclusion<'a>(gold: &[Token], answer: &'a [Token]) -> &'a [Token] {
     let is_arrow = |token: &Token| *token == Token::Symbol('⇒');
     match answer.iter().rposition(is_arrow) {
@@ -71,8 +73,8 @@ pub(super) fn applies(tokens: &[Token]) -> bool {
     })
 }
 
-/// Both answers with `g(x + 1)` as a product if only one of them has g in front of brackets; `f` is always a function, and so is any letter
-/// in front of a number in brackets.
+/// Both answers with `g(x + 1)` as a product if only one of them has g in front of brackets; `f` is
+/// always a function, and so is any letter in front of a number in brackets.
 pub(super) fn with_one_reading(gold: Node, answer: Node) -> (Node, Node) {
     let is_applied = |node: &Node| node.any(&|part| matches!(part, Node::Apply(..)));
     if !is_applied(&gold) && !is_applied(&answer) {
@@ -128,7 +130,8 @@ fn as_products(node: Node, kept: &BTreeSet<String>) -> Node {
     }
 }
 
-/// Whether the gold answer is the letters of several choices, `ABD`, and the answer the same letters one by one.
+/// Whether the gold answer is the letters of several choices, `ABD`, and the answer the same
+/// letters one by one.
 pub(super) fn same_choices(gold: &[Token], answer: &[Token]) -> bool {
     let [Token::Word(gold) | Token::Text(gold)] = gold else { return false };
     let letters = gold.as_bytes();
@@ -146,7 +149,8 @@ pub(super) fn same_choices(gold: &[Token], answer: &[Token]) -> bool {
         && left.next().is_none()
 }
 
-/// Whether two answers of one short word each are the same word, if the gold answer is one that is no product of letters.
+/// Whether two answers of one short word each are the same word, if the gold answer is not a
+/// product of letters.
 pub(super) fn is_same_short_word(gold: &[Token], answer: &[Token]) -> Option<bool> {
     match (gold, answer) {
         ([Token::Word(gold)], [Token::Word(answer) | Token::Text(answer)]) if is_short_word(gold) => {
@@ -156,8 +160,8 @@ pub(super) fn is_same_short_word(gold: &[Token], answer: &[Token]) -> Option<boo
     }
 }
 
-/// Whether letters that read as a product can only be a word: "no", or three with a vowel among them that are not in the order of
-/// the alphabet, which products are in.
+/// Whether letters that read as a product can only be a word: "no", or three with a vowel among
+/// them that are not in the order of the alphabet, which products are in.
 pub(super) fn is_short_word(word: &str) -> bool {
     let letters: Vec<u8> = word.bytes().map(|letter| letter.to_ascii_lowercase()).collect();
     let has_vowel = letters.iter().any(|letter| b"aeiou".contains(letter));
@@ -168,7 +172,8 @@ pub(super) fn is_short_word(word: &str) -> bool {
             && !letters.windows(2).all(|pair| pair[0] < pair[1]))
 }
 
-/// Whether both answers are one value with a name in words, and the names are of different things: `Area is 5`, `Perimeter is 5`.
+/// Whether both answers are one value with a name in words, and the names are of different things:
+/// `Area is 5`, `Perimeter is 5`.
 pub(super) fn names_differ(gold: &[Token], answer: &[Token]) -> bool {
     let (Some(gold), Some(answer)) = (name_in_words(gold), name_in_words(answer)) else { return false };
     let within = |one: &[String], other: &[String]| {
@@ -179,7 +184,8 @@ pub(super) fn names_differ(gold: &[Token], answer: &[Token]) -> bool {
     !(within(&gold, &answer) || within(&answer, &gold))
 }
 
-/// The words that say what a value in front of which they stand is, without those that any answer may have.
+/// The words that say what a value in front of which they stand is, without those that any answer
+/// may have.
 fn name_in_words(tokens: &[Token]) -> Option<Vec<String>> {
     const OF_ANY_ANSWER: [&str; 22] = [
         "the",

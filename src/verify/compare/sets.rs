@@ -46,7 +46,8 @@ impl Comparer {
     }
 }
 
-/// Whether two inequalities are about the same name, or one is about what it does not name: `at most 5`.
+/// Whether two inequalities are about the same name, or one is about what it does not name:
+/// `at most 5`.
 pub(super) fn same_subject(one: &Node, other: &Node) -> bool {
     let is_unnamed = |name: &Option<Node>| matches!(name, Some(Node::Variable(name)) if name.is_empty());
     let (one, other) = (name_of(one), name_of(other));

@@ -55,7 +55,8 @@ impl Comparer {
         Ok(Some(Node::Group { open: '(', close: ')', items }))
     }
 
-    /// A matrix and a tuple: its column, its row where the matrix is the gold answer, or its rows one by one.
+    /// A matrix and a tuple: its column, its row where the matrix is the gold answer, or its rows
+    /// one by one.
     pub(super) fn matrix_and_group(&mut self, rows: &[Vec<Node>], group: &Node, matrix_is_gold: bool) -> Decided {
         let Node::Group { open: open @ ('(' | '['), close, items } = group else { return Ok(false) };
         if *close != (if *open == '(' { ')' } else { ']' }) {
@@ -93,7 +94,8 @@ impl Comparer {
         Ok(true)
     }
 
-    /// Sums of unit vectors, of which at least one is marked as such: `2\hat{i} - \hat{j}` and `2i - j`.
+    /// Sums of unit vectors, of which at least one is marked as such: `2\hat{i} - \hat{j}` and
+    /// `2i - j`.
     pub(super) fn same_vectors(&mut self, gold: &Node, answer: &Node) -> Decided {
         if !(gold.any(&is_marked_unit_vector) || answer.any(&is_marked_unit_vector)) {
             return Ok(false);

@@ -108,9 +108,10 @@ impl Parser<'_> {
         }
     }
 
-    /// Whether square brackets that begin at `start`, and are closed just before, take the integer part of what is in them. They only group
-    /// where something has to be grouped: what has brackets of its own, an expression with an exponent, the argument of a function, or a sum that is a
-    /// factor. Of numbers alone nobody would write them for anything else.
+    /// Whether square brackets that begin at `start`, and are closed just before, take the integer
+    /// part of what is in them. They only group where something has to be grouped: what has
+    /// brackets of its own, an expression with an exponent, the argument of a function, or a sum
+    /// that is a factor. Of numbers alone nobody would write them for anything else.
     fn is_integer_part(&self, start: usize, inner: &Node) -> bool {
         let has_brackets = self.tokens[start..self.at - 1]
             .iter()

@@ -11,8 +11,8 @@ impl Parser<'_> {
         Ok(self.joined_items()?.0)
     }
 
-    /// Items, and whether "or", or a phrase such as "that is", stands between all of them. Two bounds of one name, `x > 1 and x < 4`,
-    /// are one item.
+    /// Items, and whether "or", or a phrase such as "that is", stands between all of them. Two
+    /// bounds of one name, `x > 1 and x < 4`, are one item.
     pub(super) fn joined_items(&mut self) -> Parsed<(Vec<Node>, bool)> {
         let mut items = Vec::new();
         let mut all_either = true;
@@ -96,7 +96,8 @@ impl Parser<'_> {
         PHRASES.iter().find(is_here).map_or(0, |phrase| phrase.len())
     }
 
-    /// Whether brackets follow that say the same once more, or the unit: `(eight)`, `(that is, 40%)`, `(= 0.4)`, `(cm)`.
+    /// Whether brackets follow that say the same once more, or the unit: `(eight)`,
+    /// `(that is, 40%)`, `(= 0.4)`, `(cm)`.
     pub(super) fn restates_in_brackets(&self) -> bool {
         let [Token::Symbol('('), first, ..] = &self.tokens[self.at..] else { return false };
         match first {
@@ -221,7 +222,8 @@ impl Parser<'_> {
         matches!(self.tokens.get(self.at + offset), Some(Token::Command(name)) if name == "mod")
     }
 
-    /// The label in front of `=`: a function at a place, or anything else that names a value and is no expression.
+    /// The label in front of `=`: a function at a place, or anything else that names a value and is
+    /// not an expression.
     fn label(&mut self) -> Parsed<Option<Node>> {
         if !self.has_equals {
             return Ok(None);
@@ -255,7 +257,8 @@ impl Parser<'_> {
         }
     }
 
-    /// A number with letters among its digits, and its base: `A5_{11}`, or of at least two capitals only: `BEE_{16}`.
+    /// A number with letters among its digits, and its base: `A5_{11}`, or of at least two capitals
+    /// only: `BEE_{16}`.
     fn digits_with_letters(&mut self) -> Option<Node> {
         let rest = &self.tokens[self.at..];
         let mut digits = String::new();
@@ -415,7 +418,8 @@ fn is_unnamed_bound(node: &Node) -> bool {
     matches!(node, Node::Chain { members, .. } if members.iter().any(|member| matches!(member, Node::Variable(name) if name.is_empty())))
 }
 
-/// A text and what follows it, if both are one number: `three hundred and five`, `five and a half`; with the number of tokens that follow.
+/// A text and what follows it, if both are one number: `three hundred and five`, `five and a half`;
+/// with the number of tokens that follow.
 fn number_with_and(text: &str, rest: &[Token]) -> Option<(String, usize)> {
     let [Token::Symbol('∧'), after @ ..] = rest else { return None };
     let is_word = |token: &Token| matches!(token, Token::Text(_) | Token::Word(_) | Token::Letter(_));

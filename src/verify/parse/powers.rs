@@ -73,8 +73,8 @@ impl Parser<'_> {
         Err(Fault::Exhausted)
     }
 
-    /// The name of a function in front of its arguments: `f`, `g'` or `f^{-1}` in front of any, any letter in front of one number
-    /// or one other letter.
+    /// The name of a function in front of its arguments: `f`, `g'` or `f^{-1}` in front of any, any
+    /// letter in front of one number or one other letter.
     fn applied(&self, base: &Node) -> Option<String> {
         if !self.is('(') {
             return None;
@@ -148,7 +148,8 @@ impl Parser<'_> {
         Ok(Some(Node::Apply("∘".to_string(), names)))
     }
 
-    /// What is under a mark, `\bar{z}`: names and digits in the order in which they stand, or an expression. An index belongs to the name.
+    /// What is under a mark, `\bar{z}`: names and digits in the order in which they stand, or an
+    /// expression. An index belongs to the name.
     pub(super) fn marked(&mut self, mark: &str) -> Parsed {
         let braced = self.is('{');
         let inner = &self.tokens[self.at + usize::from(braced)..];
@@ -183,7 +184,8 @@ impl Parser<'_> {
         Ok(Node::Apply(format!("\\{mark}"), vec![argument]))
     }
 
-    /// What stands after `^`: a group, a signed number, a name or a function; then a further `^` belongs to it.
+    /// What stands after `^`: a group, a signed number, a name or a function; then a further `^`
+    /// belongs to it.
     pub(super) fn exponent(&mut self) -> Parsed {
         if self.take('-') {
             return Ok(self.deeper(Self::exponent)?.negative());
@@ -214,7 +216,8 @@ impl Parser<'_> {
         is_matrix && matches!(self.peek(), Some(Token::Word(word)) if begins_with_t(word))
     }
 
-    /// The first of several small letters, which alone belongs to the `^` or `_` in front of it: `e^xe^y`.
+    /// The first of several small letters, which alone belongs to the `^` or `_` in front of it:
+    /// `e^xe^y`.
     pub(super) fn first_letter(&mut self) -> Option<char> {
         let Some(Token::Word(word)) = self.peek() else { return None };
         let first =
@@ -226,7 +229,8 @@ impl Parser<'_> {
     }
 }
 
-/// Whether a variable's name is that of a function, which in front of brackets is applied to what is in them.
+/// Whether a variable's name is that of a function, which in front of brackets is applied to what
+/// is in them.
 fn is_function(name: &str) -> bool {
     name.starts_with(['f', 'g', 'h', 'F', 'G', 'H'])
         || ["\\phi", "\\varphi", "\\psi", "\\Phi", "\\Psi", "\\Gamma", "\\zeta", "\\Pr"].iter().any(|function| {

@@ -203,7 +203,8 @@ impl Parser<'_> {
     }
 }
 
-/// Whether a word behind a value makes a statement of it, a bound, `5 at least`, or another value, `5 doubled`.
+/// Whether a word behind a value makes a statement of it, a bound, `5 at least`, or another value,
+/// `5 doubled`.
 fn alters(word: &str) -> bool {
     const WORDS: [&str; 18] = [
         "is",

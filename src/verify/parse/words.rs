@@ -28,7 +28,8 @@ pub(in crate::verify) fn words(tokens: &[Token]) -> Option<String> {
     (!words.is_empty()).then(|| words.join(" "))
 }
 
-/// Whether a hyphen between a letter and a word makes one name of both: `y-intercept` outside of `\text` is no difference.
+/// Whether a hyphen between a letter and a word makes one name of both: `y-intercept` is the same
+/// outside of `\text`.
 fn is_letter_compound(before: &Token, after: Option<&Token>) -> bool {
     const NAMED_BY_LETTERS: [&str; 8] =
         ["axis", "axes", "plane", "value", "intercept", "intercepts", "coordinate", "coordinates"];

@@ -1,4 +1,5 @@
-//! Answers as tokens: LaTeX, Unicode and plain spellings of the same thing become the same tokens. One pass.
+//! Answers as tokens: LaTeX, Unicode and plain spellings of the same thing become the same tokens.
+//! One pass.
 
 mod characters;
 mod commands;
@@ -12,11 +13,13 @@ pub(super) use characters::{half_width, mark};
 pub(super) use derivatives::is_differential;
 use numbers::without_zeros;
 
-/// A piece of an answer. Spacing, sizes (`\left`, `\big`), dollar signs and styles (`\mathit`, `\underline`) are gone; marks that make
-/// another name of a name, such as `\overline` and `\vec`, are commands.
+/// A piece of an answer. Spacing, sizes (`\left`, `\big`), dollar signs and styles (`\mathit`,
+/// `\underline`) are gone; marks that make another name of a name, such as `\overline` and `\vec`,
+/// are commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Token {
-    /// Digits with at most one decimal point; thousands separators and superfluous leading zeros are gone.
+    /// Digits with at most one decimal point; thousands separators and superfluous leading zeros
+    /// are gone.
     Number(String),
     /// The decimals of the number before this token repeat: the digits under the line.
     Repeating(String),
@@ -32,8 +35,8 @@ pub(super) enum Token {
     BeginMatrix,
     /// Its end.
     EndMatrix,
-    /// Everything else, as the Unicode character that it is written with: `≤` for `\le`, `⦃` for `\{`, `⏎` for `\\`, `$` for a
-    /// dollar as currency.
+    /// Everything else, as the Unicode character that it is written with: `≤` for `\le`, `⦃` for
+    /// `\{`, `⏎` for `\\`, `$` for a dollar as currency.
     Symbol(char),
 }
 
@@ -155,7 +158,8 @@ impl Lexer<'_> {
         self.tokens.push(Token::Symbol(symbol));
     }
 
-    /// Whether connectives join statements that are only named, `p \land q`; between numbers, equations and inequalities they are words.
+    /// Whether connectives join statements that are only named, `p \land q`; between numbers,
+    /// equations and inequalities they are words.
     fn is_formula(&self) -> bool {
         let is_name = |token: &Token| matches!(token, Token::Letter(_) | Token::Command(_) | Token::Word(_));
         let relates =
@@ -241,8 +245,9 @@ impl Lexer<'_> {
         }
     }
 
-    /// Passes over the rest of `{}`, where it only ends a name or sets what is around it apart: `\pi{}`. It is no such group where it is
-    /// an argument, or has an index or exponent: `\frac{1}{}`, `{}_8C_2`.
+    /// Passes over the rest of `{}`, where it only ends a name or sets what is around it apart:
+    /// `\pi{}`. It is not dropped where it is an argument, or has an index or exponent:
+    /// `\frac{1}{}`, `{}_8C_2`.
     fn is_empty_group(&mut self) -> bool {
         let Some(after) = self.rest().trim_start().strip_prefix('}') else { return false };
         let stands_apart = match self.tokens.last() {
@@ -258,7 +263,8 @@ impl Lexer<'_> {
         true
     }
 
-    /// Reads the rest of `{:}` or `{=}`, whose braces are only there for the space around a sign, as the sign.
+    /// Reads the rest of `{:}` or `{=}`, whose braces are only there for the space around a sign,
+    /// as the sign.
     fn spaced_sign(&mut self) -> bool {
         let rest = self.rest().as_bytes();
         let [sign @ (b':' | b'=' | b'<' | b'>'), b'}', ..] = rest else { return false };
@@ -333,7 +339,8 @@ impl Lexer<'_> {
         }
     }
 
-    /// A run of raised or lowered characters, from its first on: one letter or number alone, or a group.
+    /// A run of raised or lowered characters, from its first on: one letter or number alone, or a
+    /// group.
     fn shifted(&mut self, first: char, plain: fn(char) -> Option<char>, grouped: bool) {
         let mut run = vec![first];
         while let Some((next, width)) = self.peek().and_then(|c| Some((plain(c)?, c.len_utf8()))) {
@@ -354,7 +361,8 @@ impl Lexer<'_> {
         self.tokens.extend(grouped.then_some(Token::Symbol('}')));
     }
 
-    /// Whether the `$` just passed is the only one and stands beside a digit: `$5`. Else it opens or closes mathematics.
+    /// Whether the `$` just passed is the only one and stands beside a digit: `$5`. Else it opens
+    /// or closes mathematics.
     fn is_lone_dollar(&self) -> bool {
         let (before, after) = (&self.text[..self.at - 1], self.rest());
         let beside = after.starts_with(|c| digit(c).is_some()) || before.ends_with(|c| digit(c).is_some());

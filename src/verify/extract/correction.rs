@@ -1,6 +1,7 @@
-//! Choices that a text takes back: what follows the letter says that it is wrong, or names another one instead.
+//! Choices that a text takes back: what follows the letter says that it is wrong, or names another
+//! one instead.
 
-use super::extract::{is_choice, is_choice_frame};
+use super::{is_choice, is_choice_frame};
 
 /// Words by which a text takes back what it said before.
 const TAKES_BACK: [&str; 19] = [
@@ -83,7 +84,8 @@ pub(super) fn corrected(after: &str) -> Option<char> {
     found
 }
 
-/// Whether a text after an announced letter says that it is wrong: ` is wrong`, `, but that is not correct`.
+/// Whether a text after an announced letter says that it is wrong: ` is wrong`,
+/// `, but that is not correct`.
 pub(super) fn rejected(after: &str) -> bool {
     let mut all = clauses(after);
     let words = |clause: &str| -> Vec<String> {
@@ -114,7 +116,7 @@ pub(super) fn rejected(after: &str) -> bool {
     false
 }
 
-/// Whether a clause is nothing but a judgement: `(wrong)`, `not correct!`
+/// Whether a clause is only a judgement: `(wrong)`, `not correct!`
 fn is_verdict(words: &[String]) -> bool {
     let Some((last, before)) = words.split_last() else { return false };
     let judges = matches!(last.as_str(), "wrong" | "incorrect" | "false" | "mistaken" | "right" | "correct");
