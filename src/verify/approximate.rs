@@ -1,12 +1,15 @@
 //! Values of expressions as complex numbers with a bound on the rounding error.
 //!
-//! Every operation carries a bound through: of a sum `e_a + e_b + u |s|`, of a product `|a| e_b + |b| e_a + e_a e_b + u |p|`, of a
-//! function `|f'(z)| e + u |f(z)|`, with u a few units in the last place. Cancellation thus shows as a large bound, and two values
-//! are called equal only where their bounds are small and overlap.
+//! Every operation carries a bound through: of a sum `e_a + e_b + u |s|`, of a product
+//! `|a| e_b + |b| e_a + e_a e_b + u |p|`, of a function `|f'(z)| e + u |f(z)|`, with u a few units
+//! in the last place. Cancellation thus shows as a large bound, and two values are called equal
+//! only where their bounds are small and overlap.
 //!
-//! The smallest term of any sum is carried through as well (`detail`): of `e^90 + 3` rounding loses the 3, so values are called equal only
-//! where their bounds are small beside their smallest terms. Functions bend: of `\cos 10^{-9}` a float does not see that it is not 1, and of
-//! `\tanh 50` neither. What they would take to be told from a constant or a straight line counts as such a term.
+//! The smallest term of any sum is carried through as well (`detail`): of `e^90 + 3` rounding loses
+//! the 3, so values are called equal only where their bounds are small beside their smallest terms.
+//! Functions bend: of `\cos 10^{-9}` a float does not see that it is not 1, and of `\tanh 50`
+//! neither. What they would take to be told from a constant or a straight line counts as such a
+//! term.
 
 use super::budget::{Budget, Exhausted};
 use super::tree::{Constant, Function, Node, Number};
@@ -32,7 +35,8 @@ pub(super) struct Value {
     pub(super) error: f64,
     /// What the smallest term of its sums contributes; infinite where there is none.
     detail: f64,
-    /// A root or logarithm was taken on its branch cut's side of the plane, where authors assume variables to be positive.
+    /// A root or logarithm was taken on its branch cut's side of the plane, where authors assume
+    /// variables to be positive.
     pub(super) branched: bool,
 }
 
@@ -212,7 +216,8 @@ fn bent(detail: f64) -> f64 {
     if detail < BENDS { detail.powi(4) } else { detail }
 }
 
-/// What a term contributes to a product with a factor of a size, or to a function with a slope of it.
+/// What a term contributes to a product with a factor of a size, or to a function with a slope of
+/// it.
 fn scaled_detail(detail: f64, by: f64) -> f64 {
     if detail.is_finite() && by > 0.0 { detail * by } else { f64::INFINITY }
 }
@@ -255,7 +260,8 @@ impl Point {
         }
     }
 
-    /// A number from 0 to 1: a hash of a name and the point's number (FNV-1a, then the finaliser of `SplitMix64`).
+    /// A number from 0 to 1: a hash of a name and the point's number (FNV-1a, then the finaliser of
+    /// `SplitMix64`).
     pub(super) fn share(self, name: &str) -> f64 {
         let (Self::Positive(number) | Self::Negative(number) | Self::Integer(number)) = self;
         let mut hash = name
@@ -269,8 +275,8 @@ impl Point {
     }
 }
 
-/// The value of an expression at a point; without variables the point does not matter. Structures and what has no value are
-/// unusable values.
+/// The value of an expression at a point; without variables the point does not matter. Structures
+/// and what has no value are unusable values.
 pub(super) fn evaluate(node: &Node, point: Point, budget: &mut Budget) -> Result<Value, Exhausted> {
     budget.spend(5)?;
     let value = match node {
@@ -319,7 +325,8 @@ pub(super) fn evaluate(node: &Node, point: Point, budget: &mut Budget) -> Result
     Ok(value)
 }
 
-/// The value of a function of which only the name is known: a function with no other properties than to be one, smooth and never 0.
+/// The value of a function of which only the name is known: a function with no other properties
+/// than to be one, smooth and never 0.
 fn applied(name: &str, arguments: &[Value]) -> Value {
     let phase = Value::exact(Point::Positive(0).share(name), 0.0);
     let sum = arguments.iter().zip(1..).fold(phase, |sum, (argument, number)| {

@@ -3,14 +3,16 @@
 /// Commands that put an answer into a box.
 const BOXES: [&[u8]; 2] = [br"\boxed", br"\fbox"];
 
-/// The content of the last closed `\boxed{...}` or `\fbox{...}`, or the number or capital letter after a `\boxed` without braces
-/// (`\boxed 5`), trimmed.
+/// The content of the last closed `\boxed{...}` or `\fbox{...}`, or the number or capital letter
+/// after a `\boxed` without braces (`\boxed 5`), trimmed.
 ///
-/// Braces are balanced, and `\{` and `\}` are text. A box without its closing brace is not an answer, so the closed box that
-/// starts last counts; of nested boxes that is the inner one. If that box is empty there is no answer. One pass over the text.
+/// Braces are balanced, and `\{` and `\}` are text. A box without its closing brace is not an
+/// answer, so the closed box that starts last counts; of nested boxes that is the inner one. If
+/// that box is empty there is no answer. One pass over the text.
 pub fn last_boxed(completion: &str) -> Option<&str> {
     let bytes = completion.as_bytes();
-    // For every open brace, where the content of its box starts; `None` for a brace that opens no box.
+    // For every open brace, where the content of its box starts; `None` for a brace that opens no
+    // box.
     let mut open: Vec<Option<usize>> = Vec::new();
     let mut last: Option<(usize, usize)> = None;
     let mut at = 0;
@@ -54,8 +56,9 @@ pub fn last_boxed(completion: &str) -> Option<&str> {
     completion.get(start..end).map(str::trim).filter(|content| !content.is_empty())
 }
 
-/// The contents of the boxes at the end of a completion that stand side by side, `\boxed{1}, \boxed{2}` or `x = \boxed{1} and y = \boxed{2}`, which
-/// are one list; `None` where the last box stands alone, or all say the same. Of very many the last ones.
+/// The contents of the boxes at the end of a completion that stand side by side,
+/// `\boxed{1}, \boxed{2}` or `x = \boxed{1} and y = \boxed{2}`, which are one list; `None` where
+/// the last box stands alone, or all say the same. Of very many the last ones.
 pub(super) fn joined_boxes(completion: &str) -> Option<Vec<&str>> {
     let mut end = completion.len();
     let mut boxes = Vec::new();
@@ -100,8 +103,8 @@ fn content_length(text: &str) -> Option<usize> {
     })
 }
 
-/// Whether a text between two boxes only joins them: "and", commas, signs of mathematics mode, the part of the question that the first is
-/// for, and the name of the second.
+/// Whether a text between two boxes only joins them: "and", commas, signs of mathematics mode, the
+/// part of the question that the first is for, and the name of the second.
 fn joins(text: &str) -> bool {
     if text.len() > 80 {
         return false;

@@ -1,7 +1,7 @@
 //! The step budget of one comparison.
 //!
-//! Every stage pays for what it does before it does it, so that no text, however hostile, costs more than a fixed amount of
-//! work. A step is roughly ten nanoseconds.
+//! Every stage pays for what it does before it does it, so that no text, however hostile, costs
+//! more than a fixed amount of work. A step is roughly ten nanoseconds.
 
 /// The budget is used up, or a part of an answer is nested too deeply to be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! Exact arithmetic expressions: a parser, a printer and rational evaluation that cannot overflow unnoticed.
+//! Exact arithmetic expressions: a parser, a printer and rational evaluation that cannot overflow
+//! unnoticed.
 //!
 //! ```text
 //! sum     = product (("+" | "-") product)*
@@ -6,7 +7,8 @@
 //! factor  = "-" factor | "(" sum ")" | digits
 //! ```
 //!
-//! `×`, `·`, `\times`, `\cdot`, `÷`, `\div` and `−` are accepted for the operators, and white space between any two of these.
+//! `×`, `·`, `\times`, `\cdot`, `÷`, `\div` and `−` are accepted for the operators, and white space
+//! between any two of these.
 
 use num_rational::Ratio;
 use std::fmt;
@@ -86,7 +88,7 @@ fn reduced(numerator: i128, denominator: i128) -> Result<Rational, ExpressionErr
     Ok(if denominator < 0 { Ratio::new_raw(-numerator, -denominator) } else { Ratio::new_raw(numerator, denominator) })
 }
 
-/// Why a text is no expression, or an expression has no value.
+/// Why a text is not an expression, or an expression has no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExpressionError {
     /// The text is too long to be looked at.
@@ -126,7 +128,8 @@ pub enum ExpressionError {
     Overflow,
 }
 
-/// An expression as it was written, less its superfluous parentheses. `Display` writes it with the parentheses it needs.
+/// An expression as it was written, less its superfluous parentheses. `Display` writes it with the
+/// parentheses it needs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Expression {
     /// A number without sign.
@@ -206,7 +209,8 @@ impl fmt::Display for Expression {
                 let looser = |side: &Self| matches!(side, Self::Binary { operator: inner, .. } if inner.precedence() < operator.precedence());
                 operand(f, left, looser(left))?;
                 write!(f, "{}", operator.symbol())?;
-                // a+(b-c) is a+b-c and a*(b/c) is a*b/c, but a-(b-c) and a/(b*c) need their parentheses.
+                // a+(b-c) is a+b-c and a*(b/c) is a*b/c, but a-(b-c) and a/(b*c) need their
+                // parentheses.
                 let binds_right = matches!(&**right, Self::Binary { operator: inner, .. }
                     if inner.precedence() == operator.precedence() && !operator.is_commutative());
                 operand(f, right, looser(right) || binds_right || matches!(**right, Self::Negate(_)))

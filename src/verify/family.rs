@@ -1,4 +1,5 @@
-//! Families of answers: what is said of the letter that numbers them, as in `\frac{\pi}{4} + k\pi, k \in \mathbb{Z}`.
+//! Families of answers: what is said of the letter that numbers them, as in
+//! `\frac{\pi}{4} + k\pi, k \in \mathbb{Z}`.
 
 use super::token::Token;
 
@@ -21,7 +22,8 @@ pub(super) struct Member {
 /// How many tokens a declaration may have.
 const LONGEST: usize = 16;
 
-/// The tokens without the declaration at their end, and what it declares, if the letter occurs before it.
+/// The tokens without the declaration at their end, and what it declares, if the letter occurs
+/// before it.
 pub(super) fn split(tokens: &[Token]) -> (&[Token], Option<Member>) {
     // `{kπ : k ∈ Z}` and `{x | x = kπ, k ∈ Z}`
     if let [Token::Symbol('⦃'), inner @ .., Token::Symbol('⦄')] = tokens {

@@ -1,5 +1,5 @@
-//! Labels in front of `=`: what names a value and is not to be calculated with, such as `P(X = 3)`, `(f \circ g)(x)`, `|A \cup B|` or
-//! `\sum_{k=1}^{9} k`. They are found by their tokens.
+//! Labels in front of `=`: what names a value and is not to be calculated with, such as `P(X = 3)`,
+//! `(f \circ g)(x)`, `|A \cup B|` or `\sum_{k=1}^{9} k`. They are found by their tokens.
 
 use super::parse::is_prose;
 use super::token::{self, Token};
@@ -14,8 +14,8 @@ pub(super) fn is_operator(name: &str) -> bool {
     OPERATORS.contains(&name)
 }
 
-/// The label that `tokens` begin with, if a sign of equality follows it: its length and, for a function at a place, the length of the
-/// function's name.
+/// The label that `tokens` begin with, if a sign of equality follows it: its length and, for a
+/// function at a place, the length of the function's name.
 pub(super) fn find(tokens: &[Token]) -> Option<(usize, Option<usize>)> {
     match tokens.first()? {
         Token::Symbol('(' | '|' | '‖' | '[' | '#')
@@ -33,7 +33,7 @@ pub(super) fn find(tokens: &[Token]) -> Option<(usize, Option<usize>)> {
     opaque(label).then_some((length, None))
 }
 
-/// The place of the first sign of equality that is in no brackets and in no further item.
+/// The place of the first sign of equality that is outside of brackets and in the first item.
 fn equals_sign(tokens: &[Token]) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, token) in tokens.iter().enumerate() {
@@ -74,7 +74,7 @@ fn head_and_arguments(label: &[Token]) -> Option<usize> {
     (start > 0 && !arguments.is_empty() && is_applied(head, arguments)).then_some(start)
 }
 
-/// Letters of functions: in front of brackets they are no factors.
+/// Letters of functions: in front of brackets they are not factors.
 fn is_function(letter: char) -> bool {
     matches!(letter, 'f' | 'g' | 'h' | 'F' | 'G' | 'H')
 }
@@ -138,7 +138,8 @@ fn is_applied(head: &[Token], arguments: &[Token]) -> bool {
                 Token::Word(word) => word.contains(*letter),
                 _ => false,
             });
-            // `P(X = 3)`, `P(A|B)`, `u(x, t)` are no products, and neither is `y(t)` with a value; `x(x + 1)` is one.
+            // `P(X = 3)`, `P(A|B)`, `u(x, t)` are not products, nor is `y(t)` with a value;
+            // `x(x + 1)` is one.
             let structured = has(&['=', '|', '∪', '≤', '≥', '<', '>', ',', '∈', ';']) || arguments.iter().any(|token| matches!(token, Token::Text(_)) || matches!(token, Token::Command(name) if matches!(name.as_str(), "cap" | "cup" | "overline" | "complement")));
             let few = arguments.iter().filter(|token| is_letter(token)).count() <= 1;
             let simple =
@@ -151,7 +152,8 @@ fn is_applied(head: &[Token], arguments: &[Token]) -> bool {
     }
 }
 
-/// `f \circ g`, `(f \circ g)`, `(f + g)`, `(fg)`, `\left(\frac{f}{g}\right)`: letters of functions and what combines them.
+/// `f \circ g`, `(f \circ g)`, `(f + g)`, `(fg)`, `\left(\frac{f}{g}\right)`: letters of functions
+/// and what combines them.
 fn is_composition(head: &[Token]) -> bool {
     let bracketed = head.first() == Some(&Token::Symbol('(')) && head.last() == Some(&Token::Symbol(')'));
     let inner = if bracketed { &head[1..head.len() - 1] } else { head };
@@ -201,7 +203,8 @@ fn is_derivative(rest: &[Token]) -> bool {
     is_d(rest.get(1)) && below.is_some_and(|at| is_d(rest.get(at + 2)))
 }
 
-/// Whether a label is one as a whole: a size of a set or of words, an operator with what it is taken of, or words with names.
+/// Whether a label is one as a whole: a size of a set or of words, an operator with what it is
+/// taken of, or words with names.
 fn opaque(label: &[Token]) -> bool {
     match (&label[0], &label[label.len() - 1]) {
         (Token::Symbol(open @ ('|' | '‖')), Token::Symbol(close)) => {

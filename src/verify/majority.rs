@@ -1,7 +1,8 @@
 //! The answer that most responses agree on.
 
-/// The most frequent of `classes`, one per response and `None` for a response without an answer, which never wins. Of equally
-/// frequent classes the one wins whose first response comes first. `None` where no response has an answer.
+/// The most frequent of `classes`, one per response and `None` for a response without an answer,
+/// which never wins. Of equally frequent classes the one wins whose first response comes first.
+/// `None` where no response has an answer.
 pub fn majority<T: PartialEq>(classes: &[Option<T>]) -> Option<&T> {
     let mut counts: Vec<(&T, usize)> = Vec::new();
     for class in classes.iter().flatten() {

@@ -1,4 +1,5 @@
-//! Answers: extraction from a completion and comparison with what is right. Pure: no files, no tensors, no randomness.
+//! Answers: extraction from a completion and comparison with what is right. Pure: no files, no
+//! tensors, no randomness.
 //!
 //! ```text
 //! completion -> boxed / extract -> token -> parse -> compare -> verdict
@@ -7,52 +8,71 @@
 //!                                                    simplify (exact, canonical), approximate (values with error bounds)
 //! ```
 //!
-//! The comparison is asymmetric: the gold answer says what form is asked for. It is bounded by a step budget, so that no answer,
-//! however long or deep, takes more than some milliseconds; what is not decided by then is [`Verdict::TimedOut`].
+//! The comparison is asymmetric: the gold answer says what form is asked for. It is bounded by a
+//! step budget, so that no answer, however long or deep, takes more than some milliseconds; what is
+//! not decided by then is [`Verdict::TimedOut`].
 //!
 //! A model gets no credit by covering itself:
-//! * of several boxes the last counts; those that stand side by side, `\boxed{1}, \boxed{2}`, may also be the list that is asked for;
+//! * of several boxes the last counts; those that stand side by side, `\boxed{1}, \boxed{2}`, may
+//!   also be the list that is asked for;
 //! * a list is not one of its members, and needs as many items as the gold answer;
-//! * an equation or inequality that has still to be solved answers neither a number nor an interval: it may be the question. A logarithm, a
-//!   factorial, a binomial coefficient, an integer part, and bars around one name other than `z`, `u`, `v`, `w` or a capital are still to be
+//! * an equation or inequality that has still to be solved answers neither a number nor an
+//!   interval: it may be the question. A logarithm, a factorial, a binomial coefficient, an integer
+//!   part, and bars around one name other than `z`, `u`, `v`, `w` or a capital are still to be
 //!   solved for the name;
-//! * a decimal stands for a number that it does not equal only with at least six significant digits, to within one unit of the last, and
-//!   never for an integer (six is Math-Verify's default too, but of places after the point, so that `0.0000001` is 0 there);
-//! * exact values that floats do not tell apart, because a term is too small or a function too flat, `\cos 10^{-9}` and 1, are not equal;
+//! * a decimal stands for a number that it does not equal only with at least six significant
+//!   digits, to within one unit of the last, and never for an integer (six is Math-Verify's default
+//!   too, but of places after the point, so that `0.0000001` is 0 there);
+//! * exact values that floats do not tell apart, because a term is too small or a function too
+//!   flat, `\cos 10^{-9}` and 1, are not equal;
 //! * digits in another base than asked for are wrong;
-//! * several letters are no choice, `B to D`, nor is one that is taken back, `B. Wait, it's C` (which chooses C), or one that is part of
-//!   something else, `E = mc^2`;
+//! * several letters are not a choice, `B to D`, nor is a letter that is taken back,
+//!   `B. Wait, it's C` (which chooses C), or one that is part of something else, `E = mc^2`;
 //! * a value may be given in several forms, `\frac25 or 0.4`, if all of them are right.
 //!
-//! Nothing that carries meaning is dropped, and what is not understood keeps its place and is compared as it stands:
-//! * a mark makes another name: `\bar z` is not z. Only bold is style where the other answer has no vectors, and a whole answer
-//!   `\overline{AB}` is the segment AB;
-//! * square brackets group only what needs it: what has brackets of its own, an expression with an exponent, a function's argument, a sum that
-//!   is a factor. Around anything else with letters they are its integer part, and braces around one such value its fractional part;
-//! * relations, connectives, compositions, cross products and unknown commands keep the order of what they stand between;
-//! * behind `\nabla` nothing, a point and a cross are three operators. Between plain letters `\cdot` and `\times` are both the product, and only
-//!   letters in bold or with arrows are vectors;
+//! Nothing that carries meaning is dropped, and what is not understood keeps its place and is
+//! compared as it stands:
+//! * a mark makes another name: `\bar z` is not z. Only bold is style where the other answer has no
+//!   vectors, and a whole answer `\overline{AB}` is the segment AB;
+//! * square brackets group only what needs it: what has brackets of its own, an expression with an
+//!   exponent, a function's argument, a sum that is a factor. Around anything else with letters
+//!   they are its integer part, and braces around one such value its fractional part;
+//! * relations, connectives, compositions, cross products and unknown commands keep the order of
+//!   what they stand between;
+//! * behind `\nabla` nothing, a point and a cross are three operators. Between plain letters
+//!   `\cdot` and `\times` are both the product, and only letters in bold or with arrows are
+//!   vectors;
 //! * in `\frac{dy}{dx}` and `dy/dx` each differential is one name, and d does not cancel;
-//! * units on both sides must be the same after conversion (a missing one is passed over), words that exclude each other must not differ
-//!   (`5 red` and `5 blue`, `3 hours before` and `3 hours after`), and in lists each number belongs to its word, `3 boys, 5 girls`. Words
-//!   that deny or alter a value leave none (`5 rejected`, `5 doubled`), words such as "exactly" or "a total of" leave it as it is, and
-//!   `5 below zero` is -5;
-//! * with a unit of time, or a word for the time of day, numbers between colons are no ratio: `10:20 am` is neither `5:10 am` nor 2. The
-//!   same holds for parts of two digits that begin with 0, `9:05`, and dates with a year of four digits, `2024-05-01` or `1/2/2020`, are no
-//!   arithmetic.
+//! * units on both sides must be the same after conversion (a missing one is passed over), words
+//!   that exclude each other must not differ (`5 red` and `5 blue`, `3 hours before` and
+//!   `3 hours after`), and in lists each number belongs to its word, `3 boys, 5 girls`. Words that
+//!   deny or alter a value leave none (`5 rejected`, `5 doubled`), words such as "exactly" or "a
+//!   total of" leave it as it is, and `5 below zero` is -5;
+//! * with a unit of time, or a word for the time of day, numbers between colons are not a ratio:
+//!   `10:20 am` is neither `5:10 am` nor 2. The same holds for parts of two digits that begin with
+//!   0, `9:05`, and dates with a year of four digits, `2024-05-01` or `1/2/2020`, are not
+//!   arithmetic;
+//! * a question mark leaves no answer: `7?` is not 7. Names of values in words must not differ where
+//!   both answers have one: `Area is 5` is not `Perimeter is 5`.
 //!
-//! A number of percent and the share that it is are both accepted for `5\%`, since questions ask for either; 5 and 0.05 are not each other.
-//! A double root may be given once: `2, 2` is not 2, for the gold answer says how many there are. The letter of an arbitrary constant is part of
-//! the answer: `Ke^x` is not `Ce^x`, since the question may have named it. Words in a list keep their order, which may be what is asked for.
+//! A number of percent and the share that it is are both accepted for `5\%`, since questions ask
+//! for either; 5 and 0.05 are not each other. A double root may be given once: `2, 2` is not 2, for
+//! the gold answer says how many there are. The letter of an arbitrary constant is part of the
+//! answer: `Ke^x` is not `Ce^x`, since the question may have named it. Words in a list keep their
+//! order, which may be what is asked for.
 //!
-//! What has to be worked out first is no answer, unless it is arithmetic: `\sum_{k=1}^{100} k` is refused for 5050, `7!` and `C(8, 2)` are
-//! accepted for 5040 and 28. Authors mean positive variables under logarithms and roots: `\ln x` is accepted for `\ln|x|`. A label in front
-//! of `=` is passed over, `P(X = 3) = \frac18`, and so is a unit where the gold answer has none; where both have one, they are converted.
-//! Letters after a number are a unit only if they are no common names of variables (`9 m`, not `9 k`), and where the gold answer has no letter;
-//! or where the other answer says that they are, `9 m` and `9\text{ m}`. `\Omega` after a number is always one.
-//! `1,22` is 1.22 where the other answer has a point, with two decimals or more than three. The letter that numbers a family of answers may
-//! have any name, if it is declared: `\frac{\pi}{4} + n\pi, n \in \mathbb{Z}`. Families are compared as sets where the gold answer declares
-//! the letter, or steps by multiples of pi; else `3n + 1` is a formula, and `3n + 4` another.
+//! What has to be worked out first is not an answer, unless it is arithmetic: `\sum_{k=1}^{100} k`
+//! is refused for 5050, `7!` and `C(8, 2)` are accepted for 5040 and 28. Authors mean positive
+//! variables under logarithms and roots: `\ln x` is accepted for `\ln|x|`. A label in front of `=`
+//! is passed over, `P(X = 3) = \frac18`, and so is a unit where the gold answer has none; where
+//! both have one, they are converted. Letters after a number are a unit only if they are not common
+//! names of variables (`9 m`, not `9 k`), and where the gold answer has no letter; or where the
+//! other answer says that they are, `9 m` and `9\text{ m}`. `\Omega` after a number is always one.
+//! `1,22` is 1.22 where the other answer has a point, with two decimals or more than three. The
+//! letter that numbers a family of answers may have any name, if it is declared:
+//! `\frac{\pi}{4} + n\pi, n \in \mathbb{Z}`. Families are compared as sets where the gold answer
+//! declares the letter, or steps by multiples of pi; else `3n + 1` is a formula, and `3n + 4`
+//! another.
 
 mod approximate;
 pub mod boxed;
@@ -60,7 +80,6 @@ mod budget;
 #[cfg(test)]
 mod cases;
 mod compare;
-mod correction;
 pub mod expression;
 mod extract;
 mod family;
@@ -106,7 +125,8 @@ impl Verdict {
 pub struct Verification {
     /// The judgement.
     pub verdict: Verdict,
-    /// The answer as it stands in the completion, if one was found; boxes side by side that are the list asked for, with commas between them.
+    /// The answer as it stands in the completion, if one was found; boxes side by side that are the
+    /// list asked for, with commas between them.
     pub extracted: Option<String>,
 }
 
@@ -117,7 +137,8 @@ pub enum AnswerFormat {
     /// A mathematical answer in the last box. Nothing else counts.
     #[default]
     Math,
-    /// A mathematical answer in the last box; without a box, after "the answer is"; without that, the last number.
+    /// A mathematical answer in the last box; without a box, after "the answer is"; without that,
+    /// the last number.
     MathAnywhere,
     /// A letter from A to J: in the last box, after "the answer is", or alone at the end.
     Choice,
@@ -183,8 +204,9 @@ fn verify_choice(gold: &str, completion: &str) -> Verification {
     Verification { verdict, extracted: Some(choice.text) }
 }
 
-/// Compares an answer with the right one, both bare. For equal-valued answers of two completions, either may come first: the order matters
-/// only between forms (an interval and an inequality, a decimal and an equation).
+/// Compares an answer with the right one, both bare. For equal-valued answers of two completions,
+/// either may come first: the order matters only between forms (an interval and an inequality, a
+/// decimal and an equation).
 pub fn answers_equal(gold: &str, answer: &str) -> Equality {
     let (gold, answer) = (gold.trim(), answer.trim());
     if gold == answer && !gold.is_empty() {

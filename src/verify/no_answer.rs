@@ -1,9 +1,10 @@
 //! Words by which data sets say that a problem has no answer that could be checked.
 //!
-//! They are told whatever is around them: `proof.`, `\text{proof}`, `$proof$`, `(N/A)`. Left out are only words that answer no
-//! problem. `none`, `undefined`, `no solution`, `does not exist`, `DNE`, `\emptyset` and `cannot be determined` are right answers of
-//! mathematics, and stay. The same letters can be either where a program writes its own missing values as text: Python's bare `None`
-//! and R's bare `NA` are such, `none`, `\text{None}` and `Na` are answers.
+//! They are told whatever is around them: `proof.`, `\text{proof}`, `$proof$`, `(N/A)`. Left out
+//! are only words that answer no problem. `none`, `undefined`, `no solution`, `does not exist`,
+//! `DNE`, `\emptyset` and `cannot be determined` are right answers of mathematics, and stay. The
+//! same letters can be either where a program writes its own missing values as text: Python's bare
+//! `None` and R's bare `NA` are such, `none`, `\text{None}` and `Na` are answers.
 
 /// Without white space around them, in lower case, words with one space between them.
 const WORDS: [&str; 32] = [
@@ -41,7 +42,8 @@ const WORDS: [&str; 32] = [
     "unknown",
 ];
 
-/// What Python's and R's libraries write for a missing value, in just these letters and with nothing around it.
+/// What Python's and R's libraries write for a missing value, in just these letters and with
+/// nothing around it.
 const MISSING: [&str; 4] = ["None", "NA", "<NA>", "NaT"];
 
 /// What may stand around a word.
@@ -91,7 +93,8 @@ fn bare(text: &str) -> &str {
     }
 }
 
-/// What a pair or a command has within it, where it goes around the whole text. Brackets around nothing may be the empty set or list.
+/// What a pair or a command has within it, where it goes around the whole text. Brackets around
+/// nothing may be the empty set or list.
 fn unwrapped(text: &str) -> Option<&str> {
     let command = || {
         let (name, inner) = text.strip_prefix('\\')?.strip_suffix('}')?.split_once('{')?;

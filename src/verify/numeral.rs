@@ -64,7 +64,8 @@ fn multiple(word: &str) -> Option<i64> {
     })
 }
 
-/// Whether a word changes the number in front of it, so that it is no unit: `million`, `thirds`, `squared`.
+/// Whether a word changes the number in front of it, so that it is not a unit: `million`, `thirds`,
+/// `squared`.
 pub(super) fn changes(word: &str) -> bool {
     let word = word.to_lowercase();
     multiple(&word).is_some()
@@ -152,7 +153,8 @@ pub(super) fn ordinal(words: &str) -> Option<i64> {
     }
 }
 
-/// The fraction that words name: `one third`, `three quarters`, `a half`. A part alone is an ordinal, but for the half.
+/// The fraction that words name: `one third`, `three quarters`, `a half`. A part alone is an
+/// ordinal, but for the half.
 pub(super) fn fraction(words: &str) -> Option<Node> {
     if words == "half" {
         return fraction("one half");
@@ -211,8 +213,8 @@ fn chinese_value(text: &str) -> Option<i64> {
 /// How many words may change one number.
 const MAX_CHANGES: usize = 8;
 
-/// A value with the words behind it: those that change it are worked in, and what is left is its unit. `None` where there is a further
-/// number among them.
+/// A value with the words behind it: those that change it are worked in, and what is left is its
+/// unit. `None` where there is a further number among them.
 pub(super) fn scaled(mut value: Node, words: &str) -> Option<(Node, Option<String>)> {
     let original = words;
     let lower = if words.bytes().any(|byte| byte.is_ascii_uppercase()) {

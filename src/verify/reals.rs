@@ -1,4 +1,5 @@
-//! Sets of real numbers as disjoint intervals in order: unions, complements, and the inequalities that describe them.
+//! Sets of real numbers as disjoint intervals in order: unions, complements, and the inequalities
+//! that describe them.
 
 use super::approximate::{Point, evaluate};
 use super::budget::{Budget, Exhausted};
@@ -7,7 +8,8 @@ use super::simplify::simplify;
 use super::tree::{Constant, Node, Relation};
 use std::cmp::Ordering;
 
-/// An end of an interval. Ends are ordered and joined by their approximate value and compared by their exact one.
+/// An end of an interval. Ends are ordered and joined by their approximate value and compared by
+/// their exact one.
 #[derive(Clone, Debug)]
 pub(super) struct End {
     pub(super) value: Node,
@@ -22,11 +24,12 @@ pub(super) struct Interval {
     pub(super) high: End,
 }
 
-/// The intervals of a union, an interval in brackets, a set of numbers, a complement or a solved inequality; sorted, and joined where they
-/// touch. `None` for anything else, and where ends are no real numbers in order.
+/// The intervals of a union, an interval in brackets, a set of numbers, a complement or a solved
+/// inequality; sorted, and joined where they touch. `None` for anything else, and where the ends
+/// are not real numbers in order.
 pub(super) fn intervals(node: &Node, budget: &mut Budget) -> Result<Option<Vec<Interval>>, Exhausted> {
     let Some(mut pieces) = pieces(node, budget)? else { return Ok(None) };
-    // Exactly: what is near each other is no order to sort by.
+    // Exactly: nearness does not give an order to sort by.
     pieces.sort_by(|a, b| a.low.at.total_cmp(&b.low.at).then(b.low.closed.cmp(&a.low.closed)));
     let mut joined: Vec<Interval> = Vec::with_capacity(pieces.len());
     for piece in pieces {
@@ -53,7 +56,8 @@ pub(super) fn intervals(node: &Node, budget: &mut Budget) -> Result<Option<Vec<I
     Ok(Some(joined))
 }
 
-/// How two ends compare; those within rounding of each other are equal. This is not transitive, and nothing to sort by.
+/// How two ends compare; those within rounding of each other are equal. This is not transitive, so
+/// it cannot be sorted by.
 fn order(a: &End, b: &End) -> Ordering {
     let near = (a.at - b.at).abs() <= 1e-12 * a.at.abs().max(1.0);
     if near && a.at.is_finite() { Ordering::Equal } else { a.at.total_cmp(&b.at) }
@@ -133,8 +137,8 @@ fn pieces(node: &Node, budget: &mut Budget) -> Result<Option<Vec<Interval>>, Exh
     })
 }
 
-/// Whether any two of some sets have more than an end in common. Then they are conditions that hold together, `x > 1, x \ne 4`; else they
-/// are cases, `x < 1, x > 4`.
+/// Whether any two of some sets have more than an end in common. Then they are conditions that hold
+/// together, `x > 1, x \ne 4`; else they are cases, `x < 1, x > 4`.
 fn overlap(sets: &[Vec<Interval>]) -> bool {
     let meet = |a: &Interval, b: &Interval| {
         order(&a.low, &b.high) == Ordering::Less && order(&b.low, &a.high) == Ordering::Less
@@ -186,7 +190,8 @@ fn without(interval: Interval, gap: &Interval) -> Vec<Interval> {
     [below, above].into_iter().filter(holds_something).collect()
 }
 
-/// The intervals of `x < a`, `a < x`, `a < x < b` and `x != a`, where `x` is a name and the rest is constant.
+/// The intervals of `x < a`, `a < x`, `a < x < b` and `x != a`, where `x` is a name and the rest is
+/// constant.
 fn solved(members: &[Node], relations: &[Relation], budget: &mut Budget) -> Result<Option<Vec<Interval>>, Exhausted> {
     let closed = |relation: Relation| matches!(relation, Relation::LessOrEqual | Relation::GreaterOrEqual);
     let rises = |relation: Relation| matches!(relation, Relation::Less | Relation::LessOrEqual);
@@ -225,7 +230,8 @@ fn solved(members: &[Node], relations: &[Relation], budget: &mut Budget) -> Resu
     })
 }
 
-/// The place of the member that an equation or inequality is about, where all others are values: a name, or else the letter e or i.
+/// The place of the member that an equation or inequality is about, where all others are values: a
+/// name, or else the letter e or i.
 pub(super) fn subject(members: &[Node]) -> Option<usize> {
     let mut names = (0..members.len()).filter(|at| is_name(&members[*at]));
     match (names.next(), names.next()) {
@@ -240,14 +246,15 @@ pub(super) fn is_constant_letter(node: &Node) -> bool {
     matches!(node, Node::Constant(Constant::E | Constant::I))
 }
 
-/// Whether what is written as a function is an operation, so that an equation for it has still to be solved: `[x] = 5`, `x!! = 5`; but
-/// `[ABC] = 5` is an area.
+/// Whether what is written as a function is an operation, so that an equation for it has still to
+/// be solved: `[x] = 5`, `x!! = 5`; but `[ABC] = 5` is an area.
 pub(super) fn is_operation(function: &str, arguments: &[Node]) -> bool {
     let is_figure = |node: &Node| matches!(node, Node::Variable(name) if name.len() > 1 && name.starts_with(|c: char| c.is_ascii_uppercase()));
     matches!(function, "⟨⟩" | "!!") || (function == INTEGER_PART && !arguments.iter().all(is_figure))
 }
 
-/// Whether a node is a name that an answer gives a value to: `x`, `AB`, `f(x)`, `\angle ABC`, `(r, \theta)`.
+/// Whether a node is a name that an answer gives a value to: `x`, `AB`, `f(x)`, `\angle ABC`,
+/// `(r, \theta)`.
 pub(super) fn is_name(node: &Node) -> bool {
     match node {
         Node::Variable(_) => true,

@@ -1,6 +1,8 @@
-//! A canonical form: rational parts folded into exact numbers, sums and products flattened, collected and sorted.
+//! A canonical form: rational parts folded into exact numbers, sums and products flattened,
+//! collected and sorted.
 //!
-//! Two answers of one canonical form are equal. The reverse does not hold; [`super::approximate`] decides where forms differ.
+//! Two answers of one canonical form are equal. The reverse does not hold; [`super::approximate`]
+//! decides where forms differ.
 
 use super::budget::{Budget, Exhausted};
 use super::parse::selections;
@@ -59,7 +61,8 @@ fn is_selection(name: &str, n: &Node, k: &Node) -> bool {
     }
 }
 
-/// Whether two numbers times a root of a number each, in canonical form, are equal: exactly. `None` for anything else.
+/// Whether two numbers times a root of a number each, in canonical form, are equal: exactly. `None`
+/// for anything else.
 pub(super) fn same_surds(a: &Node, b: &Node, budget: &mut Budget) -> Option<bool> {
     let (a, b) = (surd(a)?, surd(b)?);
     if is_negative(&a.0) != is_negative(&b.0) {
@@ -186,7 +189,8 @@ fn is_one(value: &Number) -> bool {
     value.is_integer() && value.numer().sign() == Sign::Plus && value.numer().bits() == 1
 }
 
-/// Multiplies, where there is something to multiply, and without looking for common factors where there are none.
+/// Multiplies, where there is something to multiply, and without looking for common factors where
+/// there are none.
 fn multiply(number: &mut Number, value: Number, budget: &mut Budget) -> Result<(), Exhausted> {
     pay(number, &value, budget)?;
     if is_one(number) {

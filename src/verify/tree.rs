@@ -23,7 +23,8 @@ pub(super) enum Constant {
     Infinity,
 }
 
-/// Functions, all of them of one argument but `Root` (radicand, degree), `Logarithm` (argument, base) and `Binomial`.
+/// Functions, all of them of one argument but `Root` (radicand, degree), `Logarithm` (argument,
+/// base) and `Binomial`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Function {
     Sin,
@@ -63,7 +64,8 @@ pub(super) enum Relation {
 }
 
 impl Relation {
-    /// The relation between the members in the other order; `ElementOf` has none, and of most others only the sign is known.
+    /// The relation between the members in the other order; `ElementOf` has none, and of most
+    /// others only the sign is known.
     pub(super) fn reversed(self) -> Self {
         const PAIRS: [(char, char); 6] = [('⊂', '⊃'), ('⊆', '⊇'), ('⊊', '⊋'), ('≺', '≻'), ('≼', '≽'), ('≪', '≫')];
         match self {
@@ -89,7 +91,8 @@ impl Relation {
     }
 }
 
-/// An answer or a part of one. Differences are sums with a factor of -1, quotients products with a power of -1.
+/// An answer or a part of one. Differences are sums with a factor of -1, quotients products with a
+/// power of -1.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Node {
     /// A number; `decimal` where it was written with a decimal point.
@@ -104,7 +107,8 @@ pub(super) enum Node {
     Product(Vec<Node>),
     Power(Box<Node>, Box<Node>),
     Call(Function, Vec<Node>),
-    /// A function that only has a name, at its arguments: `f(x)`, `P(X = 3)`. Also the label of a point, `A(2, -5)`.
+    /// A function that only has a name, at its arguments: `f(x)`, `P(X = 3)`. Also the label of a
+    /// point, `A(2, -5)`.
     Apply(String, Vec<Node>),
     /// Either sign; `true` for the opposite one (`\mp`).
     PlusMinus(Box<Node>, bool),

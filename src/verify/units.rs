@@ -3,7 +3,8 @@
 use super::tree::Number;
 use std::collections::BTreeMap;
 
-/// What a unit measures, and how many of the basic unit it is. Imperial lengths are defined by the inch of 0.0254 m.
+/// What a unit measures, and how many of the basic unit it is. Imperial lengths are defined by the
+/// inch of 0.0254 m.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Unit {
     /// What it measures: basic dimensions with their exponents, none of them 0.
@@ -30,7 +31,7 @@ const YUAN: &[(&str, i32)] = &[("yuan", 1)];
 const GALLONS: &[(&str, i32)] = &[("gallons", 1)];
 const ENERGY: &[(&str, i32)] = &[("mass", 1), ("length", 2), ("time", -2)];
 
-const UNITS: [Row; 61] = [
+const UNITS: [Row; 67] = [
     (&["mm", "millimeter", "millimetre", "毫米"], LENGTH, 1, 1000),
     (&["cm", "centimeter", "centimetre", "厘米", "公分", "см"], LENGTH, 1, 100),
     (&["dm", "decimeter", "decimetre", "分米"], LENGTH, 1, 10),
@@ -71,6 +72,12 @@ const UNITS: [Row; 61] = [
     (&["rpm"], &[("time", -1)], 1, 60),
     (&["am", "a.m"], &[("morning", 1)], 1, 1),
     (&["pm", "p.m"], &[("afternoon", 1)], 1, 1),
+    (&["light-year", "lightyear", "ly", "光年"], LENGTH, 9_460_730_472_580_800, 1),
+    (&["nautical-mile", "海里"], LENGTH, 1852, 1),
+    (&["fluid-ounce", "fluid-oz"], GALLONS, 1, 128),
+    (&["troy-ounce", "troy-oz"], MASS, 311_034_768, 10_000_000_000),
+    (&["man-hour", "person-hour", "工时"], &[("work", 1)], 1, 1),
+    (&["man-day", "person-day"], &[("days of work", 1)], 1, 1),
     (&["acre", "英亩"], &[("acres", 1)], 1, 1),
     (&["hectare", "ha", "公顷"], AREA, 10_000, 1),
     (&["degree", "deg", "度"], &[("degrees", 1)], 1, 1),
@@ -94,7 +101,8 @@ const UNITS: [Row; 61] = [
     (&["percent", "pct", "percentage"], &[("percent", 1)], 1, 1),
 ];
 
-/// Units that take prefixes, as they are written, with what one of them is: a number times a power of ten.
+/// Units that take prefixes, as they are written, with what one of them is: a number times a power
+/// of ten.
 const SYMBOLS: [(&str, Dimensions, i64, i32); 27] = [
     ("m", LENGTH, 1, 0),
     ("g", MASS, 1, -3),
@@ -180,7 +188,8 @@ fn ten_to(power: i32) -> Number {
     Number::from_integer(10.into()).pow(power)
 }
 
-/// Words that exclude each other, in groups that mean the same: what one group of a row says is not what another says.
+/// Words that exclude each other, in groups that mean the same: what one group of a row says is not
+/// what another says.
 const EXCLUSIVE: [&[&[&str]]; 32] = [
     &[
         &["red"],
@@ -274,7 +283,7 @@ fn find(name: &str) -> Option<&'static Row> {
 pub(super) fn is_known(word: &str) -> bool {
     // In small letters these are products, `2pa`, and so is `2hR`.
     let starts_low = word.starts_with(|c: char| c.is_ascii_lowercase());
-    let is_product = matches!(word, "pa" | "ha" | "kj" | "kw" | "hz")
+    let is_product = matches!(word, "pa" | "ha" | "kj" | "kw" | "hz" | "ly")
         || (starts_low
             && word.chars().any(|c| c.is_ascii_uppercase())
             && !matches!(word, "mL" | "kJ" | "kW" | "kPa" | "kHz" | "kWh" | "eV" | "keV"));
@@ -292,12 +301,14 @@ pub(super) fn is_sign(letter: &str) -> bool {
     matches!(letter, "m" | "g" | "s" | "h" | "N" | "J" | "W" | "V" | "A" | "K" | "C" | "F" | "L" | "l")
 }
 
-/// Whether one letter after a number, in no `\mathrm`, may be a unit: not those that are common names of variables.
+/// Whether one letter after a number, in no `\mathrm`, may be a unit: not those that are common
+/// names of variables.
 pub(super) fn is_plain_sign(letter: &str) -> bool {
     matches!(letter, "m" | "g" | "s" | "N" | "J" | "W" | "L" | "\\Omega")
 }
 
-/// The meaning of `cm^2`, `square feet`, `m per s^2` or `平方米`; `None` for words that are no unit, such as `right triangles`.
+/// The meaning of `cm^2`, `square feet`, `m per s^2` or `平方米`; `None` for words that are not a
+/// unit, such as `right triangles`.
 pub(super) fn unit(text: &str) -> Option<Unit> {
     let mut unit = Unit { dimensions: BTreeMap::new(), factor: Number::from_integer(1.into()) };
     let (mut sign, mut power, mut any) = (1, 1, false);
@@ -314,6 +325,11 @@ pub(super) fn unit(text: &str) -> Option<Unit> {
             "square" | "sq" | "平方" => power = 2,
             "cubic" | "cu" | "立方" => power = 3,
             "sterling" => return self::unit("gbp"),
+            // `light years`
+            "light" | "nautical" | "fluid" | "troy" | "man" | "person" => {
+                unit.multiply(&format!("{word}-{}", words.next()?), sign * power)?;
+                (power, any) = (1, true);
+            }
             _ => {
                 let (name, raised) = word.split_once('^').unwrap_or((word, "1"));
                 let raised: i32 = raised.parse().ok().filter(|exponent: &i32| (1..=6).contains(&exponent.abs()))?;

@@ -1,6 +1,6 @@
 //! Equations and chains of them: values with names.
 
-use super::kinds::{has_variable, is_equality};
+use super::kinds::{has_variable, is_equality, substituted};
 use super::names::{is_combination, is_size};
 use super::{Comparer, Decided};
 use crate::verify::reals::{is_constant_letter, is_name, subject};
@@ -49,6 +49,9 @@ impl Comparer {
             let label = &answer_members[0];
             let is_same_function =
                 if is_function { are_functions(name, label) } else { is_constant_function(name, label) };
+            if is_function && let Some(value) = renamed(name, value, label, &answer_members[1..]) {
+                return self.all_equal(&value, &answer_members[1..], answer_relations);
+            }
             if is_same_function || self.same_name(name, label)? {
                 return self.all_equal(value, &answer_members[1..], answer_relations);
             }
@@ -78,8 +81,8 @@ impl Comparer {
         self.is_member(members, relations, answer)
     }
 
-    /// Whether an answer is any of the members of a chain without variables, the approximate ones as precisely as they are written:
-    /// 0.56 = 56 %, 2/3 ≈ 0.67.
+    /// Whether an answer is any of the members of a chain without variables, the approximate ones
+    /// as precisely as they are written: 0.56 = 56 %, 2/3 ≈ 0.67.
     fn is_member(&mut self, members: &[Node], relations: &[Relation], answer: &Node) -> Decided {
         for (at, member) in members.iter().enumerate() {
             if has_variable(member) {
@@ -93,7 +96,8 @@ impl Comparer {
         Ok(false)
     }
 
-    /// Whether every member of a chain without a name is a member of the gold chain, or rounds one that is.
+    /// Whether every member of a chain without a name is a member of the gold chain, or rounds one
+    /// that is.
     fn all_are_members(
         &mut self,
         members: &[Node],
@@ -138,7 +142,8 @@ impl Comparer {
         Ok(any)
     }
 
-    /// An answer that is an equation, where the gold answer is none: `x = 5`, `2 + 3 = 5`, `x = 1/3 ≈ 0.33`, `x in S`.
+    /// An answer that is an equation, where the gold answer is not one: `x = 5`, `2 + 3 = 5`,
+    /// `x = 1/3 ≈ 0.33`, `x in S`.
     pub(super) fn answer_chain(&mut self, gold: &Node, members: &[Node], relations: &[Relation]) -> Decided {
         let first_is_letter = is_constant_letter(&members[0]) && !gold.any(&|part| part == &members[0]);
         // `f(2) = g(3) = 12`: names of one value.
@@ -191,7 +196,8 @@ impl Comparer {
     }
 }
 
-/// The name that a chain gives values to: its first member, where the others do without it, or its last of two.
+/// The name that a chain gives values to: its first member, where the others do without it, or its
+/// last of two.
 fn named_value<'a>(members: &'a [Node], relations: &'a [Relation]) -> Option<(&'a Node, &'a [Node], &'a [Relation])> {
     let (first, rest) = members.split_first()?;
     let is_new = |name: &Node, values: &[Node]| !values.iter().any(|value| value.any(&|part| part == name));
@@ -209,7 +215,8 @@ fn named_value<'a>(members: &'a [Node], relations: &'a [Relation]) -> Option<(&'
     }
 }
 
-/// Whether two names are those of functions of the same variable: `f(x)`, `g(x)`, and `y` or the function's letter alone.
+/// Whether two names are those of functions of the same variable: `f(x)`, `g(x)`, and `y` or the
+/// function's letter alone.
 fn are_functions(gold: &Node, answer: &Node) -> bool {
     let is_y = |node: &Node| *node == Node::Variable("y".to_string());
     match (gold, answer) {
@@ -221,17 +228,67 @@ fn are_functions(gold: &Node, answer: &Node) -> bool {
     }
 }
 
-/// Whether two names are those of one function of a letter, whichever it is, as a constant function may have: `W(n)`, `W(x)`.
+/// Whether two names are those of one function of a letter, whichever it is, as a constant function
+/// may have: `W(n)`, `W(x)`.
 fn is_constant_function(gold: &Node, answer: &Node) -> bool {
     match (gold, answer) {
         (Node::Apply(name, gold), Node::Apply(other, answer)) => {
-            // `P(A)` and `P(B)` are of two events.
-            let is_place = |node: &Node| matches!(node, Node::Variable(name) if name.starts_with(|c: char| c.is_ascii_lowercase()));
             name == other
                 && matches!((gold.as_slice(), answer.as_slice()), ([gold], [answer]) if is_place(gold) && is_place(answer))
         }
         _ => false,
     }
+}
+
+/// Whether an argument is a place at which a function is taken; `P(A)` and `P(B)` are of two
+/// events.
+fn is_place(node: &Node) -> bool {
+    matches!(node, Node::Variable(name) if name.starts_with(|c: char| c.is_ascii_lowercase()))
+}
+
+/// The value of `f(x)` with the names of the arguments of `f(n)`, where these stand for nothing
+/// else in either value.
+fn renamed(gold: &Node, value: &Node, answer: &Node, answer_values: &[Node]) -> Option<Node> {
+    let (Node::Apply(name, from), Node::Apply(other, to)) = (gold, answer) else { return None };
+    if name != other || from == to || from.len() != to.len() {
+        return None;
+    }
+    let mut names = Vec::with_capacity(from.len());
+    for (from, to) in from.iter().zip(to) {
+        let (Node::Variable(old), Node::Variable(new)) = (from, to) else { return None };
+        if !(is_place(from) && is_place(to)) {
+            return None;
+        }
+        names.push((old.as_str(), new.as_str()));
+    }
+    let is_used = |node: &Node, name: &str| node.any(&|part| matches!(part, Node::Variable(other) if other == name));
+    let is_free = |at: usize| {
+        let (old, new) = names[at];
+        let are_others = names[..at].iter().all(|(one, other)| *one != old && *other != new);
+        are_others && (old == new || !(is_used(value, new) || answer_values.iter().any(|value| is_used(value, old))))
+    };
+    if !(0..names.len()).all(is_free) {
+        return None;
+    }
+    let put = |name: &str| {
+        let (_, new) = names.iter().find(|(old, _)| *old == name)?;
+        Some(Node::Variable((*new).to_string()))
+    };
+    Some(substituted(value.clone(), &put))
+}
+
+/// `a = b = c = 1` as an equation for each of the names.
+pub(super) fn each_name(node: &Node) -> Option<Vec<Node>> {
+    let Node::Chain { members, relations } = node else { return None };
+    let (value, names) = members.split_last()?;
+    let are_names =
+        names.iter().enumerate().all(|(at, name)| matches!(name, Node::Variable(_)) && !names[..at].contains(name));
+    let is_joint = names.len() > 1 && are_names && !has_variable(value);
+    (is_joint && relations.iter().all(|relation| *relation == Relation::Equal)).then(|| {
+        let equation =
+            |name: &Node| Node::Chain { members: vec![name.clone(), value.clone()], relations: vec![Relation::Equal] };
+        names.iter().map(equation).collect()
+    })
 }
 
 /// What is between bars, if it is a name.

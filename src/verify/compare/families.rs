@@ -9,7 +9,8 @@ use crate::verify::{budget::Exhausted, family, reals::is_name, token::Token};
 use std::collections::BTreeSet;
 
 impl Comparer {
-    /// Answers with or without a letter that numbers a family of them: `\frac{\pi}{4} + k\pi, k \in \mathbb{Z}`.
+    /// Answers with or without a letter that numbers a family of them:
+    /// `\frac{\pi}{4} + k\pi, k \in \mathbb{Z}`.
     pub(super) fn same_families(&mut self, gold: &[Token], answer: &[Token]) -> Decided {
         let ((gold_rest, gold_member), (answer_rest, answer_member)) = (family::split(gold), family::split(answer));
         let Some(Member { letter, domain }) = gold_member.or(answer_member) else {
@@ -20,7 +21,8 @@ impl Comparer {
             return Ok(false);
         }
         let Some((gold, answer)) = self.parsed(gold_rest, answer_rest)? else { return Ok(false) };
-        // The letters may differ: of the side that declares none, it is the one that the other side does not have.
+        // The letters may differ: of the side that declares none, it is the one that the other side
+        // does not have.
         let (gold_letters, answer_letters) = (variables(&gold), variables(&answer));
         let letter_of = |member: Option<Member>, own: &BTreeSet<&str>, other: &BTreeSet<&str>| {
             let mut foreign = own.difference(other).filter(|name| name.len() == 1);
@@ -50,13 +52,14 @@ impl Comparer {
         if self.answers(&gold, &answer)? {
             return Ok(true);
         }
-        // Without a declaration `3n + 1` is a formula, which `3n + 4` is not; multiples of pi are solutions.
+        // Without a declaration `3n + 1` is a formula, which `3n + 4` is not; multiples of pi are
+        // solutions.
         let declared = gold_member.is_some();
         Ok(domain == Domain::Integers && self.same_progressions(&gold, &answer, &gold_name, declared)?)
     }
 
-    /// Whether two families are the same set: lists of `a + bk` that for integers k run through the same values. Where the gold answer does
-    /// not declare the letter, b must contain pi.
+    /// Whether two families are the same set: lists of `a + bk` that for integers k run through the
+    /// same values. Where the gold answer does not declare the letter, b must contain pi.
     fn same_progressions(&mut self, gold: &Node, answer: &Node, letter: &str, declared: bool) -> Decided {
         let (gold, answer) = (self.written_out(&as_list(gold))?, self.written_out(&as_list(answer))?);
         let (Some(gold), Some(mut left)) = (values_of(&gold), values_of(&answer)) else {
@@ -79,7 +82,8 @@ impl Comparer {
         Ok(true)
     }
 
-    /// Whether two intervals that repeat are the same but for where they begin to count: `(k\pi, k\pi + 1)` and `(\pi + k\pi, \pi + 1 + k\pi)`.
+    /// Whether two intervals that repeat are the same but for where they begin to count:
+    /// `(k\pi, k\pi + 1)` and `(\pi + k\pi, \pi + 1 + k\pi)`.
     fn same_periodic_intervals(&mut self, gold: &Node, answer: &Node, letter: &str) -> Decided {
         let (Some((open, close, gold)), Some((other_open, other_close, answer))) = (interval(gold), interval(answer))
         else {
@@ -139,7 +143,7 @@ impl Comparer {
     }
 }
 
-/// The value of an equation that gives one to a name, or of what is no structure.
+/// The value of an equation that gives one to a name, or of what is not a structure.
 pub(super) fn value_of(node: &Node) -> Option<&Node> {
     match node {
         Node::Chain { members, relations } => match (members.as_slice(), relations.as_slice()) {

@@ -1,7 +1,7 @@
 //! Inequalities and other statements.
 
 use super::kinds::{has_variable, variables};
-use super::sets::name_of;
+use super::sets::{name_of, same_subject};
 use super::values::POINTS;
 use super::{Comparer, Decided};
 use crate::verify::approximate::{Comparison, Point, Value, evaluate};
@@ -30,7 +30,7 @@ impl Comparer {
         }
         if let Some(solved) = solved {
             // Only a solved inequality answers; an equivalent one may be the question.
-            if name_of(gold) != name_of(answer) {
+            if !same_subject(gold, answer) {
                 return Ok(false);
             }
             return match intervals(answer, &mut self.budget)? {
@@ -61,7 +61,8 @@ impl Comparer {
         }
     }
 
-    /// Whether two chains have the same members in the same order, or the reverse order with the relations turned round.
+    /// Whether two chains have the same members in the same order, or the reverse order with the
+    /// relations reversed.
     fn same_statements(
         &mut self,
         members: &[Node],
@@ -78,7 +79,8 @@ impl Comparer {
         Ok(turns && self.in_order(&members, others)?)
     }
 
-    /// Whether a - b and c - d differ by a constant factor, which for inequalities must be positive.
+    /// Whether a - b and c - d differ by a constant factor, which for inequalities must be
+    /// positive.
     pub(super) fn proportional(&mut self, a: &Node, b: &Node, c: &Node, d: &Node, positive: bool) -> Decided {
         if ![a, b, c, d].into_iter().any(has_variable) {
             // Of numbers any two are in proportion.

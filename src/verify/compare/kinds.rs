@@ -49,6 +49,15 @@ pub(super) fn meaning(text: &str) -> Option<Node> {
     }
 }
 
+/// The words of a text without "the", and without "a" or "an" in front of the first word.
+pub(super) fn without_articles(text: &str) -> Vec<&str> {
+    let mut words: Vec<&str> = text.split(' ').filter(|word| *word != "the").collect();
+    if matches!(words.as_slice(), ["a" | "an", noun, ..] if noun.len() > 1) {
+        words.remove(0);
+    }
+    if words.is_empty() { vec![text] } else { words }
+}
+
 /// `no solution`, `no real solutions`, `there are no solutions`, `无解`.
 fn says_no_solution(text: &str) -> bool {
     let text = text.strip_prefix("there is ").or_else(|| text.strip_prefix("there are ")).unwrap_or(text);

@@ -17,10 +17,11 @@ use super::extract::{lone_letter, named_choice};
 use super::parse::{Fault, is_prose, parse, words};
 use super::token::{Commas, Token, tokenize};
 use super::tree::Node;
-use kinds::{is_equality, is_scalar, meaning, spelt_out};
+use equations::each_name;
+use kinds::{is_equality, is_scalar, meaning, spelt_out, without_articles};
 use readings::{
-    applies, conclusion, decimal_comma, is_same_short_word, is_short_word, label, restated, same_choices, with_floors,
-    with_one_reading,
+    applies, conclusion, decimal_comma, is_same_short_word, is_short_word, label, names_differ, restated, same_choices,
+    with_floors, with_one_reading,
 };
 use structures::{is_point, is_unreduced};
 
@@ -78,6 +79,9 @@ impl Comparer {
         if is_same_short_word(&gold, &answer) == Some(false) {
             return Ok((false, ambiguous));
         }
+        if names_differ(&gold, &answer) {
+            return Ok((false, ambiguous));
+        }
         let concluded = conclusion(&gold, &answer);
         if self.same_families(&gold, concluded)? {
             return Ok((true, ambiguous));
@@ -108,7 +112,8 @@ impl Comparer {
 
     /// Both answers as trees, where both can be read.
     fn parsed(&mut self, gold: &[Token], answer: &[Token]) -> Result<Option<(Node, Node)>, Exhausted> {
-        // Only where one answer says which integer part is meant, by half brackets, do square ones say the same.
+        // Only where one answer says which integer part is meant, by half brackets, do square ones
+        // say the same.
         let has = |tokens: &[Token], sign| {
             tokens.iter().any(|token| matches!(token, Token::Symbol(symbol) if *symbol == sign))
         };
@@ -136,7 +141,10 @@ impl Comparer {
             Token::Word(word) => is_prose(word),
             _ => false,
         });
-        Ok(is_text && words(gold).is_some_and(|gold| words(answer) == Some(gold)))
+        Ok(is_text
+            && words(gold)
+                .zip(words(answer))
+                .is_some_and(|(gold, answer)| without_articles(&gold) == without_articles(&answer)))
     }
 
     /// Whole answers: plus-minus is written out, then structures are compared.
@@ -200,6 +208,16 @@ impl Comparer {
         if is_scalar(gold) && is_scalar(answer) {
             return self.quantities(gold, answer);
         }
+        match (each_name(gold), each_name(answer)) {
+            (Some(gold), Some(answer)) => return self.in_any_order(&gold, &answer),
+            (Some(gold), None) if matches!(answer, Node::List(_) | Node::Set(_)) => {
+                return self.lists(&Node::List(gold), answer);
+            }
+            (None, Some(answer)) if matches!(gold, Node::List(_) | Node::Set(_) | Node::Group { .. }) => {
+                return self.lists(gold, &Node::List(answer));
+            }
+            _ => {}
+        }
         match (gold, answer) {
             // `x > 1, x < 4` and `1 < x < 4`.
             (Node::List(items), Node::Chain { relations, .. })
@@ -210,9 +228,8 @@ impl Comparer {
             }
             (Node::Chain { members, relations }, _) => self.gold_chain(gold, members, relations, answer),
             (_, Node::Chain { members, relations }) => self.answer_chain(gold, members, relations),
-            (Node::Text(gold), Node::Text(answer)) => {
-                Ok(gold == answer || meaning(gold).is_some_and(|gold| meaning(answer) == Some(gold)))
-            }
+            (Node::Text(gold), Node::Text(answer)) => Ok(without_articles(gold) == without_articles(answer)
+                || meaning(gold).is_some_and(|gold| meaning(answer) == Some(gold))),
             (Node::Text(word), other) | (other, Node::Text(word)) => match meaning(word) {
                 Some(meaning) if matches!(gold, Node::Text(_)) => self.nodes(&meaning, other),
                 Some(meaning) => self.nodes(other, &meaning),

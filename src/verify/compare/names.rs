@@ -1,10 +1,12 @@
-//! What an answer may give a value to without being solved for it: sizes, sums and quotients of names.
+//! What an answer may give a value to without being solved for it: sizes, sums and quotients of
+//! names.
 
 use super::kinds::{has_variable, variables};
 use crate::verify::reals::{is_name, is_operation};
 use crate::verify::tree::{Function, Node, Number};
 
-/// Whether a label is a size that an answer gives: a distance, a function of an angle, a ratio of lengths.
+/// Whether a label is a size that an answer gives: a distance, a function of an angle, a ratio of
+/// lengths.
 pub(super) fn is_size(node: &Node) -> bool {
     let capital =
         |node: &Node| matches!(node, Node::Variable(name) if name.starts_with(|c: char| c.is_ascii_uppercase()));
@@ -36,7 +38,8 @@ pub(super) fn is_size(node: &Node) -> bool {
     }
 }
 
-/// Whether an equation that gives a value to a function of a name has still to be solved for the name: `\ln x = 5`.
+/// Whether an equation that gives a value to a function of a name has still to be solved for the
+/// name: `\ln x = 5`.
 fn hides(function: Function) -> bool {
     matches!(
         function,
@@ -50,8 +53,8 @@ fn hides(function: Function) -> bool {
     )
 }
 
-/// Whether bars around a node make a size of it: of z and the common names of vectors, of what has a capital name or an arrow, of several names.
-/// `|x| = 5` is an equation for x.
+/// Whether bars around a node make a size of it: of z and the common names of vectors, of what has
+/// a capital name or an arrow, of several names. `|x| = 5` is an equation for x.
 fn is_sized(node: &Node) -> bool {
     let names = variables(node);
     let is_large = |name: &&str| name.starts_with(|c: char| matches!(c, 'u'..='w' | 'z' | 'A'..='Z'));
@@ -63,7 +66,8 @@ fn is_one_or_minus_one(value: &Number) -> bool {
     value.is_integer() && value.numer().magnitude().bits() == 1
 }
 
-/// A sum, product or quotient of different variables, or a function of one: what a question may ask for, such as `m + n`.
+/// A sum, product or quotient of different variables, or a function of one: what a question may ask
+/// for, such as `m + n`.
 pub(super) fn is_combination(node: &Node) -> bool {
     let variable = |node: &Node| match node {
         Node::Apply(function, arguments) => !is_operation(function, arguments),

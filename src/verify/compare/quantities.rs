@@ -3,16 +3,25 @@
 use super::kinds::{has_letter, has_variable};
 use super::values::without_unit;
 use super::{Comparer, Decided};
-use crate::verify::tree::Node;
+use crate::verify::tree::{Constant, Node};
 use crate::verify::units::{
     exclude, is_of_time, is_plain_sign, is_sign, is_temperature, leading_unit, same_words, unit,
 };
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 impl Comparer {
     /// Numbers with or without units, percents and degrees.
     pub(super) fn quantities(&mut self, gold: &Node, answer: &Node) -> Decided {
         if is_time(gold) || is_time(answer) {
             return self.times(gold, answer);
+        }
+        if is_in_parts(gold) || is_in_parts(answer) {
+            let (gold, answer) = (with_unit_like(gold, answer), with_unit_like(answer, gold));
+            return match (in_one_unit(&gold), in_one_unit(&answer)) {
+                (Some((gold, from)), Some((answer, to))) if from == to => self.scalars(&gold, &answer),
+                _ => Ok(false),
+            };
         }
         match (gold, answer) {
             (Node::Quantity { value: gold, unit: gold_unit }, Node::Quantity { value: answer, unit: answer_unit }) => {
@@ -35,7 +44,7 @@ impl Comparer {
                     None => Ok(false),
                 }
             }
-            // `5 \Omega` is no product of names.
+            // `5 \Omega` is not a product of names.
             (Node::Product(factors), _)
                 if !has_letter(answer)
                     && unit_in_letters(factors, is_ohm).is_some_and(|(rest, _)| !has_letter(&rest)) =>
@@ -89,7 +98,9 @@ impl Comparer {
             }
             (Node::Degrees(inner), other) | (other, Node::Degrees(inner)) => {
                 let angle = if matches!(gold, Node::Degrees(_)) { gold } else { answer };
-                Ok(self.scalars(inner, other)? || self.scalars(angle, other)?)
+                // A multiple of pi without a sign is in radians, and `\pi^\circ` is another angle.
+                let unit_is_missing = !is_multiple_of_pi(inner);
+                Ok((unit_is_missing && self.scalars(inner, other)?) || self.scalars(angle, other)?)
             }
             _ => self.scalars(gold, answer),
         }
@@ -135,13 +146,52 @@ impl Comparer {
     }
 }
 
-/// Whether a quantity is a time of day or a length of time with parts between colons, which is no ratio: `1:15 pm`, `1:15 hours`.
+/// Whether a quantity is given in several units: `2 h 30 min`.
+fn is_in_parts(node: &Node) -> bool {
+    matches!(node, Node::Sum(items) if matches!(items.as_slice(), [Node::Quantity { .. }, Node::Quantity { .. }, ..]))
+}
+
+/// `3.2 m` outside `\text` as a quantity, where the other answer is one in several units.
+fn with_unit_like<'a>(node: &'a Node, other: &Node) -> Cow<'a, Node> {
+    let quantity = match (node, other) {
+        (Node::Product(factors), Node::Sum(parts)) if !is_in_parts(node) => match &parts[0] {
+            Node::Quantity { unit, .. } => letters_as(factors, unit),
+            _ => None,
+        },
+        _ => None,
+    };
+    quantity.map_or(Cow::Borrowed(node), Cow::Owned)
+}
+
+/// A quantity in basic units, and what these measure.
+fn in_one_unit(node: &Node) -> Option<(Node, BTreeMap<&'static str, i32>)> {
+    let parts = match node {
+        Node::Sum(items) => items.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let mut terms = Vec::with_capacity(parts.len());
+    let mut dimensions = None;
+    for part in parts {
+        let Node::Quantity { value, unit: words } = part else { return None };
+        let unit = leading_unit(words)?;
+        terms.push(Node::Product(vec![(**value).clone(), Node::number(unit.factor)]));
+        if dimensions.is_some_and(|known| known != unit.dimensions) {
+            return None;
+        }
+        dimensions = Some(unit.dimensions);
+    }
+    Some((Node::Sum(terms), dimensions?))
+}
+
+/// Whether a quantity is a time of day or a length of time with parts between colons, which is not
+/// a ratio: `1:15 pm`, `1:15 hours`.
 fn is_time(node: &Node) -> bool {
     let Node::Quantity { value, unit: words } = node else { return false };
     matches!(**value, Node::Ratio(_)) && is_of_time(words)
 }
 
-/// A product whose last factors are letters that are signs of units, `6 m s^{-1}`, as the product of the others and the unit's name.
+/// A product whose last factors are letters that are signs of units, `6 m s^{-1}`, as the product
+/// of the others and the unit's name.
 fn unit_in_letters(factors: &[Node], is_sign: fn(&str) -> bool) -> Option<(Node, String)> {
     let letter = |node: &Node| match node {
         Node::Variable(name) if name.len() <= 2 || name == "\\Omega" => Some(name.clone()),
@@ -170,8 +220,8 @@ fn unit_in_letters(factors: &[Node], is_sign: fn(&str) -> bool) -> Option<(Node,
     (signs && !names[0].contains('-') && unit(&name).is_some()).then(|| (Node::Product(rest.to_vec()), name))
 }
 
-/// A product as a quantity, where its last factors are signs of units: those that may be names too only where they measure what the unit
-/// of the other answer does.
+/// A product as a quantity, where its last factors are signs of units: those that may be names too
+/// only where they measure what the unit of the other answer does.
 fn letters_as(factors: &[Node], other: &str) -> Option<Node> {
     let other = unit(other)?;
     let measures = |letters: &str| unit(letters).is_some_and(|unit| unit.dimensions == other.dimensions);
@@ -184,10 +234,20 @@ fn is_ohm(name: &str) -> bool {
     name == "\\Omega"
 }
 
-/// Whether words behind a letter are no unit of it, but say what it is: `x\text{-axis}`, `n\text{ even}`.
+/// Whether words behind a letter are not its unit, but say what it is: `x\text{-axis}`,
+/// `n\text{ even}`.
 fn names_something(value: &Node, words: &str) -> bool {
     let is_plural = words.ends_with('s') && !["is", "us", "ss"].iter().any(|ending| words.ends_with(ending));
     matches!(value, Node::Variable(_)) && !is_plural && leading_unit(words).is_none()
+}
+
+/// Whether pi is a factor of a number, or of a term of it; `180/\pi` is not a multiple of it.
+fn is_multiple_of_pi(node: &Node) -> bool {
+    match node {
+        Node::Constant(Constant::Pi) => true,
+        Node::Product(items) | Node::Sum(items) => items.iter().any(is_multiple_of_pi),
+        _ => false,
+    }
 }
 
 fn is_degrees(unit: &str) -> bool {

@@ -1,11 +1,13 @@
 //! How tokens and trees may be read in more than one way, and which way is meant.
 
+use crate::verify::parse::{INTEGER_PART, introduces};
+use crate::verify::token::Token;
 use crate::verify::tree::{Function, Node};
-use crate::verify::{parse::INTEGER_PART, token::Token};
 use std::collections::BTreeSet;
 
-/// A text that is one number with a decimal comma, with or without a unit, `2,74 $`, as with a point: where the other answer has one. Three
-/// digits after the comma are thousands, unless a 0 is in front of it, and with one digit it is a list.
+/// A text that is one number with a decimal comma, with or without a unit, `2,74 $`, as with a
+/// point: where the other answer has one. Three digits after the comma are thousands, unless a 0 is
+/// in front of it, and with one digit it is a list.
 pub(super) fn decimal_comma(text: &str) -> Option<String> {
     let (before, after) = text.split_once("{,}").or_else(|| text.split_once(','))?;
     let whole = before.trim_start_matches(['-', '$', '\\', ' ']);
@@ -37,7 +39,8 @@ pub(super) fn restated(tokens: &[Token]) -> Option<(&[Token], &[Token])> {
     (!first.is_empty() && !again.is_empty() && plain(first) && plain(again) && differ).then_some((first, again))
 }
 
-/// The tokens after the last arrow of an answer that is a chain of conclusions, where the gold answer is none.
+/// The tokens after the last arrow of an answer that is a chain of conclusions, where the gold
+/// answer is not one.
 pub(super) fn conclusion<'a>(gold: &[Token], answer: &'a [Token]) -> &'a [Token] {
     let is_arrow = |token: &Token| *token == Token::Symbol('⇒');
     match answer.iter().rposition(is_arrow) {
@@ -70,8 +73,8 @@ pub(super) fn applies(tokens: &[Token]) -> bool {
     })
 }
 
-/// Both answers with `g(x + 1)` as a product if only one of them has g in front of brackets; `f` is always a function, and so is any letter
-/// in front of a number in brackets.
+/// Both answers with `g(x + 1)` as a product if only one of them has g in front of brackets; `f` is
+/// always a function, and so is any letter in front of a number in brackets.
 pub(super) fn with_one_reading(gold: Node, answer: Node) -> (Node, Node) {
     let is_applied = |node: &Node| node.any(&|part| matches!(part, Node::Apply(..)));
     if !is_applied(&gold) && !is_applied(&answer) {
@@ -127,7 +130,8 @@ fn as_products(node: Node, kept: &BTreeSet<String>) -> Node {
     }
 }
 
-/// Whether the gold answer is the letters of several choices, `ABD`, and the answer the same letters one by one.
+/// Whether the gold answer is the letters of several choices, `ABD`, and the answer the same
+/// letters one by one.
 pub(super) fn same_choices(gold: &[Token], answer: &[Token]) -> bool {
     let [Token::Word(gold) | Token::Text(gold)] = gold else { return false };
     let letters = gold.as_bytes();
@@ -145,7 +149,8 @@ pub(super) fn same_choices(gold: &[Token], answer: &[Token]) -> bool {
         && left.next().is_none()
 }
 
-/// Whether two answers of one short word each are the same word, if the gold answer is one that is no product of letters.
+/// Whether two answers of one short word each are the same word, if the gold answer is not a
+/// product of letters.
 pub(super) fn is_same_short_word(gold: &[Token], answer: &[Token]) -> Option<bool> {
     match (gold, answer) {
         ([Token::Word(gold)], [Token::Word(answer) | Token::Text(answer)]) if is_short_word(gold) => {
@@ -155,8 +160,8 @@ pub(super) fn is_same_short_word(gold: &[Token], answer: &[Token]) -> Option<boo
     }
 }
 
-/// Whether letters that read as a product can only be a word: "no", or three with a vowel among them that are not in the order of
-/// the alphabet, which products are in.
+/// Whether letters that read as a product can only be a word: "no", or three with a vowel among
+/// them that are not in the order of the alphabet, which products are in.
 pub(super) fn is_short_word(word: &str) -> bool {
     let letters: Vec<u8> = word.bytes().map(|letter| letter.to_ascii_lowercase()).collect();
     let has_vowel = letters.iter().any(|letter| b"aeiou".contains(letter));
@@ -166,6 +171,78 @@ pub(super) fn is_short_word(word: &str) -> bool {
             && has_vowel
             && !letters.windows(2).all(|pair| pair[0] < pair[1]))
 }
+
+/// Whether both answers are one value with a name in words, and the names are of different things:
+/// `Area is 5`, `Perimeter is 5`.
+pub(super) fn names_differ(gold: &[Token], answer: &[Token]) -> bool {
+    let (Some(gold), Some(answer)) = (name_in_words(gold), name_in_words(answer)) else { return false };
+    let within = |one: &[String], other: &[String]| {
+        one.iter().all(|word| {
+            other.iter().any(|longer| longer == word || (!word.is_ascii() && longer.contains(word.as_str())))
+        })
+    };
+    !(within(&gold, &answer) || within(&answer, &gold))
+}
+
+/// The words that say what a value in front of which they stand is, without those that any answer
+/// may have.
+fn name_in_words(tokens: &[Token]) -> Option<Vec<String>> {
+    const OF_ANY_ANSWER: [&str; 22] = [
+        "the",
+        "a",
+        "an",
+        "so",
+        "therefore",
+        "thus",
+        "hence",
+        "answer",
+        "final",
+        "result",
+        "solution",
+        "value",
+        "is",
+        "are",
+        "equals",
+        "equal",
+        "about",
+        "approximately",
+        "correct",
+        "our",
+        "答案",
+        "最终答案",
+    ];
+    let word = |token: &Token| match token {
+        Token::Text(word) | Token::Word(word) => Some(word.to_lowercase()),
+        Token::Letter(letter) => Some(letter.to_string()),
+        _ => None,
+    };
+    let words: Vec<String> = tokens.iter().map_while(word).take(MOST_WORDS).collect();
+    let rest = &tokens[words.len()..];
+    let last = words.last()?;
+    let is_name =
+        matches!(rest.first(), Some(Token::Symbol(':' | '=' | '≈'))) || (introduces(last) && !rest.is_empty());
+    let is_prose = tokens.iter().take(words.len()).any(|token| match token {
+        Token::Text(word) => word.chars().count() > 1,
+        Token::Word(word) => word.len() > 2 && word.bytes().any(|letter| letter.is_ascii_lowercase()),
+        _ => false,
+    });
+    let is_alone =
+        !rest.iter().any(|token| matches!(token, Token::Symbol(',' | ';' | '∧' | '∨' | '⏎') | Token::BeginMatrix));
+    if !(is_name && is_prose && is_alone) {
+        return None;
+    }
+    let without_verb = |word: &String| word.trim_end_matches(['是', '为']).trim_end_matches("等于").to_string();
+    let verbs = words.iter().rev().take_while(|word| introduces(word) && word.is_ascii()).count();
+    let named: Vec<String> = words[..words.len() - verbs].iter().map(without_verb).collect();
+    // `A is 5` has a name, `a value is 5` none.
+    let kept = |at: &usize| {
+        !OF_ANY_ANSWER.contains(&named[*at].as_str()) || (*at > 0 || named.len() == 1) && named[*at] == "a"
+    };
+    Some((0..named.len()).filter(kept).map(|at| named[at].clone()).filter(|word| !word.is_empty()).collect())
+}
+
+/// How many words the name of a value may have.
+const MOST_WORDS: usize = 20;
 
 /// The letter of `(B) 12` and the tokens after it.
 pub(super) fn label(tokens: &[Token]) -> Option<(char, &[Token])> {

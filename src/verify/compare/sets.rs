@@ -46,6 +46,14 @@ impl Comparer {
     }
 }
 
+/// Whether two inequalities are about the same name, or one is about what it does not name:
+/// `at most 5`.
+pub(super) fn same_subject(one: &Node, other: &Node) -> bool {
+    let is_unnamed = |name: &Option<Node>| matches!(name, Some(Node::Variable(name)) if name.is_empty());
+    let (one, other) = (name_of(one), name_of(other));
+    one == other || is_unnamed(&one) || is_unnamed(&other)
+}
+
 /// The name that an inequality is about.
 pub(super) fn name_of(node: &Node) -> Option<Node> {
     let Node::Chain { members, .. } = node else { return None };

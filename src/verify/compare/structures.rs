@@ -62,7 +62,7 @@ impl Comparer {
         }
     }
 
-    /// Tuples, intervals, matrices, ratios, unions; and what is none of them.
+    /// Tuples, intervals, matrices, ratios, unions; and everything else.
     fn structures(&mut self, gold: &Node, answer: &Node) -> Decided {
         match (gold, answer) {
             (
@@ -214,8 +214,8 @@ impl Comparer {
         Ok(Node::Set(distinct))
     }
 
-    /// Digits in a base equal the same digits in the same base, or without one: the question names the base. Other bases would echo
-    /// the question.
+    /// Digits in a base equal the same digits in the same base, or without one: the question names
+    /// the base. Other bases would echo the question.
     pub(super) fn based(&mut self, digits: &str, base: u32, other: &Node) -> Decided {
         Ok(match other {
             Node::Based { digits: other, base: other_base } => other == digits && *other_base == base,
@@ -233,7 +233,8 @@ impl Comparer {
     }
 }
 
-/// The items of an answer in the order of the gold answer's, by what each of them counts; `None` where they do not count the same things.
+/// The items of an answer in the order of the gold answer's, by what each of them counts; `None`
+/// where they do not count the same things.
 fn in_order_of_words(gold: &[Node], answer: &[Node]) -> Option<Vec<Node>> {
     let mut left: Vec<&Node> = answer.iter().collect();
     let mut ordered = Vec::with_capacity(gold.len());
@@ -265,7 +266,8 @@ pub(super) fn is_point(name: &str) -> bool {
     chars.next().is_some_and(|c| c.is_ascii_uppercase()) && matches!(chars.next(), None | Some('_' | '\''))
 }
 
-/// The values of `x = 2, y = 3`, in the order of their names where these are single letters, else in the order of the list.
+/// The values of `x = 2, y = 3`, in the order of their names where these are single letters, else
+/// in the order of the list.
 fn coordinates(items: &[Node]) -> Option<Vec<Node>> {
     let mut named = Vec::with_capacity(items.len());
     for item in items {
@@ -284,7 +286,8 @@ fn coordinates(items: &[Node]) -> Option<Vec<Node>> {
     Some(named.into_iter().map(|(_, value)| value.clone()).collect())
 }
 
-/// At least two points, given as tuples or by equations for the same names in turn: `x = 1, y = 2; x = 2, y = 1`.
+/// At least two points, given as tuples or by equations for the same names in turn:
+/// `x = 1, y = 2; x = 2, y = 1`.
 pub(super) fn points(items: &[Node]) -> Option<Vec<Node>> {
     let point = |item: &Node| match value_of(item) {
         None if matches!(item, Node::Group { open: '(', close: ')', .. }) => Some(item.clone()),

@@ -17,7 +17,8 @@ const FLOAT: f64 = 1e-13;
 /// Points at which expressions with variables are compared.
 pub(super) const POINTS: u64 = 4;
 
-/// Points at which expressions with steps, such as floors of variables, are compared, and how many of them must be beyond doubt.
+/// Points at which expressions with steps, such as floors of variables, are compared, and how many
+/// of them must be beyond doubt.
 const STEP_POINTS: u64 = 42;
 
 const STEPS_SEEN: usize = 12;
@@ -54,7 +55,7 @@ impl Comparer {
         }
         let decimal = match (decimal_of(gold), decimal_of(answer)) {
             (Some(a), Some(b)) => Some(if a.0 > b.0 { a } else { b }),
-            // An integer is no rounded number.
+            // An integer is not a rounded number.
             (Some(a), None) if !is_integer(&right) => Some(a),
             (None, Some(b)) if !is_integer(&left) => Some(b),
             _ => None,
@@ -70,7 +71,8 @@ impl Comparer {
         Ok(self.same_values(&left, &right)? || self.same_vectors(&left, &right)?)
     }
 
-    /// Equal values at all points that count: positive and negative ones, or integers where factorials are involved.
+    /// Equal values at all points that count: positive and negative ones, or integers where
+    /// factorials are involved.
     fn same_values(&mut self, gold: &Node, answer: &Node) -> Decided {
         let has = |condition: &dyn Fn(&Node) -> bool| gold.any(&condition) || answer.any(&condition);
         let is_step = |part: &Node| matches!(part, Node::Call(Function::Floor | Function::Ceiling, arguments) if arguments.iter().any(has_variable));
@@ -105,7 +107,8 @@ impl Comparer {
             let whole = matches!(gold, Node::Number { .. }) || matches!(answer, Node::Number { .. });
             let gold = evaluate(gold, Point::Positive(0), &mut self.budget)?;
             let answer = evaluate(answer, Point::Positive(0), &mut self.budget)?;
-            // A number among so many like it that floats do not tell them apart is not known to be the value.
+            // A number among so many like it that floats do not tell them apart is not known to be
+            // the value.
             let unseen = whole && gold.error + answer.error > 0.01;
             return Ok(match gold.compare(answer) {
                 Comparison::Equal if unseen => Comparison::Unseen,
@@ -142,7 +145,8 @@ impl Comparer {
         })
     }
 
-    /// Equal values at integers of all sizes, and at fractions and negative numbers too for letters that are no common names of integers.
+    /// Equal values at integers of all sizes, and at fractions and negative numbers too for letters
+    /// that are not common names of integers.
     fn same_steps(&mut self, gold: &Node, answer: &Node) -> Decided {
         let mut agreed = 0;
         for number in 0..STEP_POINTS {
@@ -161,8 +165,8 @@ impl Comparer {
     }
 }
 
-/// A value for a variable: integers from 1 to between 10 and 10,000,000; of every two, the other is a fraction or negative, if the variable
-/// is not named as integers are.
+/// A value for a variable: integers from 1 to between 10 and 10,000,000; of every two, the other is
+/// a fraction or negative, if the variable is not named as integers are.
 fn sample(name: &str, number: u64) -> Number {
     let most = 10_i64.pow(1 + (number % 7) as u32);
     let integer = 1 + (Point::Positive(number).share(name) * most as f64) as i64;

@@ -55,7 +55,8 @@ impl Comparer {
         Ok(Some(Node::Group { open: '(', close: ')', items }))
     }
 
-    /// A matrix and a tuple: its column, its row where the matrix is the gold answer, or its rows one by one.
+    /// A matrix and a tuple: its column, its row where the matrix is the gold answer, or its rows
+    /// one by one.
     pub(super) fn matrix_and_group(&mut self, rows: &[Vec<Node>], group: &Node, matrix_is_gold: bool) -> Decided {
         let Node::Group { open: open @ ('(' | '['), close, items } = group else { return Ok(false) };
         if *close != (if *open == '(' { ')' } else { ']' }) {
@@ -79,6 +80,12 @@ impl Comparer {
         if gold.len() != answer.len() {
             return Ok(false);
         }
+        if are_cases(gold) && are_cases(answer) {
+            let rows = |rows: &[Vec<Node>]| -> Vec<Node> {
+                rows.iter().map(|row| Node::Group { open: '(', close: ')', items: row.clone() }).collect()
+            };
+            return self.in_any_order(&rows(gold), &rows(answer));
+        }
         for (gold, answer) in gold.iter().zip(answer) {
             if !self.in_order(gold, answer)? {
                 return Ok(false);
@@ -87,7 +94,8 @@ impl Comparer {
         Ok(true)
     }
 
-    /// Sums of unit vectors, of which at least one is marked as such: `2\hat{i} - \hat{j}` and `2i - j`.
+    /// Sums of unit vectors, of which at least one is marked as such: `2\hat{i} - \hat{j}` and
+    /// `2i - j`.
     pub(super) fn same_vectors(&mut self, gold: &Node, answer: &Node) -> Decided {
         if !(gold.any(&is_marked_unit_vector) || answer.any(&is_marked_unit_vector)) {
             return Ok(false);
@@ -97,6 +105,21 @@ impl Comparer {
             _ => Ok(false),
         }
     }
+}
+
+/// Whether the rows of a matrix are cases, each with its condition; their order says nothing.
+fn are_cases(rows: &[Vec<Node>]) -> bool {
+    // `x > 0`, `n \text{ even}`
+    let is_condition = |node: &Node| match node {
+        Node::Chain { .. } => true,
+        Node::Quantity { value, .. } => matches!(**value, Node::Variable(_)),
+        _ => false,
+    };
+    let is_case = |row: &[Node]| match row {
+        [_, condition] => is_condition(condition) || matches!(condition, Node::Text(_)),
+        _ => false,
+    };
+    rows.iter().all(|row| is_case(row)) && rows.iter().any(|row| is_condition(&row[1]))
 }
 
 /// The place of i, j or k, with marks on it or without.

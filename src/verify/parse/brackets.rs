@@ -108,9 +108,10 @@ impl Parser<'_> {
         }
     }
 
-    /// Whether square brackets that begin at `start`, and are closed just before, take the integer part of what is in them. They only group
-    /// where something has to be grouped: what has brackets of its own, an expression with an exponent, the argument of a function, or a sum that is a
-    /// factor. Of numbers alone nobody would write them for anything else.
+    /// Whether square brackets that begin at `start`, and are closed just before, take the integer
+    /// part of what is in them. They only group where something has to be grouped: what has
+    /// brackets of its own, an expression with an exponent, the argument of a function, or a sum
+    /// that is a factor. Of numbers alone nobody would write them for anything else.
     fn is_integer_part(&self, start: usize, inner: &Node) -> bool {
         let has_brackets = self.tokens[start..self.at - 1]
             .iter()
@@ -151,6 +152,14 @@ impl Parser<'_> {
         length > 0
     }
 
+    /// Passes over the word in front of the condition of a case: `\text{if } x > 0`.
+    fn skip_if(&mut self) {
+        let is_if = self.word_at(self.at).is_some_and(|word| {
+            matches!(word.as_str(), "if" | "when" | "for" | "where" | "若" | "当" | "如果" | "если" | "при")
+        });
+        self.at += usize::from(is_if);
+    }
+
     /// Rows up to the end of the environment; a product of it and a scalar is left as a product.
     pub(super) fn matrix(&mut self) -> Parsed {
         let mut rows: Vec<Vec<Node>> = vec![Vec::new()];
@@ -164,6 +173,9 @@ impl Parser<'_> {
                     rows.push(Vec::new());
                 }
                 Some(_) => {
+                    if rows.last().is_some_and(|row| !row.is_empty()) {
+                        self.skip_if();
+                    }
                     let cell = self.deeper(Self::item)?;
                     if let Some(row) = rows.last_mut() {
                         row.push(cell);

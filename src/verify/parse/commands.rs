@@ -80,8 +80,8 @@ impl Parser<'_> {
         }
     }
 
-    /// A sum, product, integral or limit with its bounds as a name. Sums and integrals are factors of what stands behind them; of the
-    /// others that is the argument.
+    /// A sum, product, integral or limit with its bounds as a name. Sums and integrals are factors
+    /// of what stands behind them; of the others that is the argument.
     fn operator(&mut self, operator: &str) -> Parsed {
         let Node::Variable(mut name) = self.name(format!("\\{operator}"))? else { return Err(Fault::Unreadable) };
         if self.take('^') {

@@ -11,8 +11,8 @@ impl Parser<'_> {
         Ok(self.joined_items()?.0)
     }
 
-    /// Items, and whether "or", or a phrase such as "that is", stands between all of them. Two bounds of one name, `x > 1 and x < 4`,
-    /// are one item.
+    /// Items, and whether "or", or a phrase such as "that is", stands between all of them. Two
+    /// bounds of one name, `x > 1 and x < 4`, are one item.
     pub(super) fn joined_items(&mut self) -> Parsed<(Vec<Node>, bool)> {
         let mut items = Vec::new();
         let mut all_either = true;
@@ -36,6 +36,10 @@ impl Parser<'_> {
             if !(goes_on || self.restatement() > 0) {
                 break;
             }
+        }
+        // Several bounds belong to several names.
+        if items.len() > 1 && items.iter().any(is_unnamed_bound) {
+            return Err(Fault::Unreadable);
         }
         let either = all_either && items.len() > 1;
         Ok((items, either))
@@ -92,7 +96,8 @@ impl Parser<'_> {
         PHRASES.iter().find(is_here).map_or(0, |phrase| phrase.len())
     }
 
-    /// Whether brackets follow that say the same once more, or the unit: `(eight)`, `(that is, 40%)`, `(= 0.4)`, `(cm)`.
+    /// Whether brackets follow that say the same once more, or the unit: `(eight)`,
+    /// `(that is, 40%)`, `(= 0.4)`, `(cm)`.
     pub(super) fn restates_in_brackets(&self) -> bool {
         let [Token::Symbol('('), first, ..] = &self.tokens[self.at..] else { return false };
         match first {
@@ -128,6 +133,10 @@ impl Parser<'_> {
 
     pub(super) fn item(&mut self) -> Parsed {
         while self.take('⇒') || self.take('→') || self.take('=') || self.take('≡') {}
+        if let Some(relation) = self.bound() {
+            let members = vec![Node::Variable(String::new()), self.member()?];
+            return Ok(Node::Chain { members, relations: vec![relation] });
+        }
         self.skip_label();
         let first = match self.label()? {
             Some(label) => label,
@@ -152,6 +161,49 @@ impl Parser<'_> {
         })
     }
 
+    /// Passes over a bound on what is not named, up to its number: `\le 5`, `at most 5`.
+    fn bound(&mut self) -> Option<Relation> {
+        const PHRASES: [(&[&str], Relation); 10] = [
+            (&["at", "most"], Relation::LessOrEqual),
+            (&["no", "more", "than"], Relation::LessOrEqual),
+            (&["not", "more", "than"], Relation::LessOrEqual),
+            (&["at", "least"], Relation::GreaterOrEqual),
+            (&["no", "less", "than"], Relation::GreaterOrEqual),
+            (&["not", "less", "than"], Relation::GreaterOrEqual),
+            (&["no", "fewer", "than"], Relation::GreaterOrEqual),
+            (&["less", "than"], Relation::Less),
+            (&["more", "than"], Relation::Greater),
+            (&["greater", "than"], Relation::Greater),
+        ];
+        let is_here = |(phrase, _): &&(&[&str], Relation)| {
+            phrase.iter().enumerate().all(|(at, word)| self.word_at(self.at + at).as_deref() == Some(word))
+        };
+        let (length, relation) = match self.peek()? {
+            Token::Symbol('<') => (1, Relation::Less),
+            Token::Symbol('≤') => (1, Relation::LessOrEqual),
+            Token::Symbol('>') => (1, Relation::Greater),
+            Token::Symbol('≥') => (1, Relation::GreaterOrEqual),
+            Token::Text(_) | Token::Word(_) => {
+                PHRASES.iter().find(is_here).map(|(words, relation)| (words.len(), *relation))?
+            }
+            _ => return None,
+        };
+        if !self.is_value_at(self.at + length) {
+            return None;
+        }
+        self.at += length;
+        Some(relation)
+    }
+
+    /// Whether a number begins at a place.
+    fn is_value_at(&self, at: usize) -> bool {
+        match self.tokens.get(at) {
+            Some(Token::Number(_) | Token::Symbol('$' | '-' | '(' | '{')) => true,
+            Some(Token::Command(name)) => matches!(name.as_str(), "frac" | "sqrt" | "pi"),
+            _ => false,
+        }
+    }
+
     /// `(mod 9)`, `\pmod 9`, `\bmod 9`
     fn modulus(&mut self) -> Parsed<Option<Node>> {
         let bracketed = self.is('(') && self.is_modulus(1);
@@ -170,7 +222,8 @@ impl Parser<'_> {
         matches!(self.tokens.get(self.at + offset), Some(Token::Command(name)) if name == "mod")
     }
 
-    /// The label in front of `=`: a function at a place, or anything else that names a value and is no expression.
+    /// The label in front of `=`: a function at a place, or anything else that names a value and is
+    /// not an expression.
     fn label(&mut self) -> Parsed<Option<Node>> {
         if !self.has_equals {
             return Ok(None);
@@ -204,7 +257,8 @@ impl Parser<'_> {
         }
     }
 
-    /// A number with letters among its digits, and its base: `A5_{11}`, or of at least two capitals only: `BEE_{16}`.
+    /// A number with letters among its digits, and its base: `A5_{11}`, or of at least two capitals
+    /// only: `BEE_{16}`.
     fn digits_with_letters(&mut self) -> Option<Node> {
         let rest = &self.tokens[self.at..];
         let mut digits = String::new();
@@ -348,12 +402,8 @@ impl Parser<'_> {
             _ => false,
         };
         let is_here = |phrase: &&&[&str]| {
-            let is_value = match self.tokens.get(self.at + phrase.len()) {
-                Some(Token::Number(_) | Token::Symbol('$' | '-' | '(' | '{')) => true,
-                Some(Token::Command(name)) => matches!(name.as_str(), "frac" | "sqrt" | "pi"),
-                _ => false,
-            };
-            is_value && phrase.iter().enumerate().all(|(at, word)| is_word(self.at + at, word))
+            self.is_value_at(self.at + phrase.len())
+                && phrase.iter().enumerate().all(|(at, word)| is_word(self.at + at, word))
         };
         PHRASES.iter().find(is_here).map_or(0, |phrase| phrase.len())
     }
@@ -364,7 +414,12 @@ impl Parser<'_> {
     }
 }
 
-/// A text and what follows it, if both are one number: `three hundred and five`, `five and a half`; with the number of tokens that follow.
+fn is_unnamed_bound(node: &Node) -> bool {
+    matches!(node, Node::Chain { members, .. } if members.iter().any(|member| matches!(member, Node::Variable(name) if name.is_empty())))
+}
+
+/// A text and what follows it, if both are one number: `three hundred and five`, `five and a half`;
+/// with the number of tokens that follow.
 fn number_with_and(text: &str, rest: &[Token]) -> Option<(String, usize)> {
     let [Token::Symbol('∧'), after @ ..] = rest else { return None };
     let is_word = |token: &Token| matches!(token, Token::Text(_) | Token::Word(_) | Token::Letter(_));
@@ -422,7 +477,7 @@ fn relation(token: &Token, next: Option<&Token>) -> Option<Relation> {
 }
 
 /// Whether a word is the last of those that introduce a value.
-fn introduces(word: &str) -> bool {
+pub(in crate::verify) fn introduces(word: &str) -> bool {
     matches!(word, "is" | "are" | "about" | "approximately" | "equals" | "约" | "大约")
         || word.ends_with(['是', '为'])
         || word.ends_with("等于")

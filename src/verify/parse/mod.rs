@@ -24,15 +24,16 @@ use super::budget::{Budget, Exhausted, MAX_DEPTH};
 use super::token::Token;
 use super::tree::Node;
 pub(super) use brackets::INTEGER_PART;
+pub(super) use items::introduces;
 use items::with_one_modulus;
 pub(super) use powers::selections;
 use std::borrow::Cow;
 pub(super) use words::{is_prose, words};
 
-/// Why tokens are no tree.
+/// Why tokens do not make a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// They are in no form that is understood.
+    /// Their form is not understood.
     Unreadable,
     /// They are too much.
     Exhausted,
@@ -68,7 +69,8 @@ pub(super) fn parse(tokens: &[Token], budget: &mut Budget) -> Parsed {
     }
 }
 
-/// A whole answer `\overline{AB}`, or a side of one, is the segment AB. Within an expression the line says something: `P(\overline{AB})`.
+/// A whole answer `\overline{AB}`, or a side of one, is the segment AB. Within an expression the
+/// line says something: `P(\overline{AB})`.
 fn without_line(item: Node) -> Node {
     match item {
         Node::Apply(mark, mut arguments) if mark == "\\overline" => match arguments.pop() {

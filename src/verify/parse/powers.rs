@@ -73,8 +73,8 @@ impl Parser<'_> {
         Err(Fault::Exhausted)
     }
 
-    /// The name of a function in front of its arguments: `f`, `g'` or `f^{-1}` in front of any, any letter in front of one number
-    /// or one other letter.
+    /// The name of a function in front of its arguments: `f`, `g'` or `f^{-1}` in front of any, any
+    /// letter in front of one number or one other letter.
     fn applied(&self, base: &Node) -> Option<String> {
         if !self.is('(') {
             return None;
@@ -148,7 +148,8 @@ impl Parser<'_> {
         Ok(Some(Node::Apply("∘".to_string(), names)))
     }
 
-    /// What is under a mark, `\bar{z}`: names and digits in the order in which they stand, or an expression. An index belongs to the name.
+    /// What is under a mark, `\bar{z}`: names and digits in the order in which they stand, or an
+    /// expression. An index belongs to the name.
     pub(super) fn marked(&mut self, mark: &str) -> Parsed {
         let braced = self.is('{');
         let inner = &self.tokens[self.at + usize::from(braced)..];
@@ -183,7 +184,8 @@ impl Parser<'_> {
         Ok(Node::Apply(format!("\\{mark}"), vec![argument]))
     }
 
-    /// What stands after `^`: a group, a signed number, a name or a function; then a further `^` belongs to it.
+    /// What stands after `^`: a group, a signed number, a name or a function; then a further `^`
+    /// belongs to it.
     pub(super) fn exponent(&mut self) -> Parsed {
         if self.take('-') {
             return Ok(self.deeper(Self::exponent)?.negative());
@@ -191,11 +193,31 @@ impl Parser<'_> {
         if let Some(letter) = self.first_letter() {
             return self.letter(letter);
         }
+        if self.is_transposition() {
+            self.tokens.to_mut()[self.at] = match self.peek() {
+                Some(Token::Word(word)) if word.len() > 2 => Token::Word(word[1..].to_string()),
+                Some(Token::Word(word)) => Token::Letter(word.chars().last().unwrap_or_default()),
+                _ => return Err(Fault::Unreadable),
+            };
+            return Ok(Node::Variable("T".to_string()));
+        }
         let base = self.deeper(Self::atom)?;
         if self.take('^') { Ok(base.power(self.deeper(Self::exponent)?)) } else { Ok(base) }
     }
 
-    /// The first of several small letters, which alone belongs to the `^` or `_` in front of it: `e^xe^y`.
+    /// Whether the T of `A^TB` alone is the exponent of a capital letter or of brackets.
+    fn is_transposition(&self) -> bool {
+        let is_matrix = match self.at.checked_sub(2).and_then(|before| self.tokens.get(before)) {
+            Some(Token::Letter(letter)) => letter.is_ascii_uppercase(),
+            Some(Token::Symbol(symbol)) => *symbol == ')',
+            _ => false,
+        };
+        let begins_with_t = |word: &str| word.starts_with('T') && word.bytes().all(|c| c.is_ascii_alphabetic());
+        is_matrix && matches!(self.peek(), Some(Token::Word(word)) if begins_with_t(word))
+    }
+
+    /// The first of several small letters, which alone belongs to the `^` or `_` in front of it:
+    /// `e^xe^y`.
     pub(super) fn first_letter(&mut self) -> Option<char> {
         let Some(Token::Word(word)) = self.peek() else { return None };
         let first =
@@ -207,7 +229,8 @@ impl Parser<'_> {
     }
 }
 
-/// Whether a variable's name is that of a function, which in front of brackets is applied to what is in them.
+/// Whether a variable's name is that of a function, which in front of brackets is applied to what
+/// is in them.
 fn is_function(name: &str) -> bool {
     name.starts_with(['f', 'g', 'h', 'F', 'G', 'H'])
         || ["\\phi", "\\varphi", "\\psi", "\\Phi", "\\Psi", "\\Gamma", "\\zeta", "\\Pr"].iter().any(|function| {

@@ -2,6 +2,7 @@
 
 use super::{Fault, Parsed, Parser};
 use crate::verify::tree::{Node, Number};
+use crate::verify::units::Unit;
 use crate::verify::{numeral, token::Token, units};
 use num_bigint::BigInt;
 
@@ -80,6 +81,57 @@ impl Parser<'_> {
         Ok((!unit.is_empty()).then(|| unit.join(" ")))
     }
 
+    /// `2 h 30 min` as a sum, in units that measure the same, each smaller than the one before.
+    pub(super) fn quantity_in_parts(&mut self) -> Parsed<Option<Node>> {
+        let mut parts: Vec<(String, String, Unit)> = Vec::new();
+        let mut at = self.at;
+        while let (Some(Token::Number(digits)), Some(word)) = (self.tokens.get(at), self.unit_at(at + 1)) {
+            let Some(unit) = units::unit(&word) else { break };
+            let is_next =
+                parts.last().is_none_or(|(.., last)| last.dimensions == unit.dimensions && last.factor > unit.factor);
+            if !is_next {
+                return Ok(None);
+            }
+            parts.push((digits.clone(), word, unit));
+            at += 2;
+            let another = self.tokens.get(at) == Some(&Token::Symbol('∧'))
+                && matches!(self.tokens.get(at + 1), Some(Token::Number(_)))
+                && self.unit_at(at + 2).is_some_and(|word| self.continues(&parts, &word));
+            at += usize::from(another);
+        }
+        let ends = match self.tokens.get(at) {
+            None => true,
+            Some(Token::Symbol(symbol)) => matches!(symbol, ',' | ';' | '∧' | '∨' | ')' | '}' | '=' | '≈'),
+            Some(_) => false,
+        };
+        if parts.len() < 2 || !ends {
+            return Ok(None);
+        }
+        let mut terms = Vec::with_capacity(parts.len());
+        for (digits, unit, _) in parts {
+            terms.push(Node::Quantity { value: Box::new(self.number(&digits)?), unit });
+        }
+        self.at = at;
+        Ok(Some(Node::Sum(terms)))
+    }
+
+    /// Whether a unit measures what the last one does, and is smaller.
+    fn continues(&self, parts: &[(String, String, Unit)], word: &str) -> bool {
+        parts
+            .last()
+            .zip(units::unit(word))
+            .is_some_and(|((.., last), unit)| last.dimensions == unit.dimensions && last.factor > unit.factor)
+    }
+
+    /// The unit at a place that is one word or sign.
+    fn unit_at(&self, at: usize) -> Option<String> {
+        match self.tokens.get(at)? {
+            Token::Text(word) | Token::Word(word) => Some(word.clone()),
+            Token::Letter(letter) => Some(letter.to_string()).filter(|letter| units::is_sign(letter)),
+            _ => None,
+        }
+    }
+
     pub(super) fn is_text_at(&self, offset: usize) -> bool {
         matches!(self.tokens.get(self.at + offset), Some(Token::Text(_)))
     }
@@ -151,7 +203,8 @@ impl Parser<'_> {
     }
 }
 
-/// Whether a word behind a value makes a statement of it, a bound, `5 at least`, or another value, `5 doubled`.
+/// Whether a word behind a value makes a statement of it, a bound, `5 at least`, or another value,
+/// `5 doubled`.
 fn alters(word: &str) -> bool {
     const WORDS: [&str; 18] = [
         "is",

@@ -76,6 +76,9 @@ impl Parser<'_> {
     }
 
     fn ratio(&mut self) -> Parsed {
+        if let Some(parts) = self.quantity_in_parts()? {
+            return Ok(parts);
+        }
         let currency = self.currency();
         let first = self.sum()?;
         let mut value = first;
@@ -211,11 +214,13 @@ impl Parser<'_> {
         Ok(match <[Node; 1]>::try_from(factors) {
             Ok([factor]) => factor,
             Err(factors) if degrees => Node::Degrees(Box::new(Node::Product(factors))),
+            Err(factors) if factors.iter().any(is_transposed) || conjugates(&factors) => in_their_order(factors),
             Err(factors) => Node::Product(factors),
         })
     }
 
-    /// A command that is not known keeps its place between what is before it and what is behind it: `a \star b` is not `b \star a`.
+    /// A command that is not known keeps its place between what is before it and what is behind it:
+    /// `a \star b` is not `b \star a`.
     fn operation(&mut self, before: Vec<Node>, operator: Node) -> Parsed {
         let Node::Variable(mut name) = operator else { return Err(Fault::Unreadable) };
         if before.is_empty() && !(self.begins_factor() || self.is('*') || self.is('×') || self.is('-')) {
@@ -275,11 +280,48 @@ pub(super) fn is_label(name: &str) -> bool {
     chars.next().is_some_and(|c| c.is_ascii_uppercase()) && matches!(chars.next(), None | Some('_' | '\''))
 }
 
+/// Whether a factor is a transposed matrix: a capital letter, or something in brackets, raised to
+/// T.
+fn is_transposed(node: &Node) -> bool {
+    let is_sign = |exponent: &Node| {
+        let Node::Variable(name) = exponent else { return false };
+        matches!(name.as_str(), "T" | "\\top" | "\\intercal" | "\\dagger")
+    };
+    let is_matrix = |base: &Node| match base {
+        Node::Variable(name) => name.starts_with(|c: char| c.is_ascii_uppercase()),
+        Node::Sum(_) | Node::Product(_) | Node::Apply(..) => true,
+        _ => false,
+    };
+    matches!(node, Node::Power(base, exponent) if is_sign(exponent) && is_matrix(base))
+}
+
+/// Whether a capital letter and its inverse stand around something: `P D P^{-1}` is not D.
+fn conjugates(factors: &[Node]) -> bool {
+    let inverse = |node: &Node| match node {
+        Node::Power(base, exponent) if **exponent == Node::integer(-1) => Some((**base).clone()),
+        _ => None,
+    };
+    let is_capital = |node: &Node| matches!(node, Node::Variable(name) if is_label(name));
+    factors.len() > 2 && factors.iter().filter_map(inverse).any(|base| is_capital(&base) && factors.contains(&base))
+}
+
+/// A product of matrices, whose factors keep their order but for numbers.
+fn in_their_order(factors: Vec<Node>) -> Node {
+    let is_number = |node: &Node| matches!(node, Node::Number { .. });
+    let (mut numbers, matrices): (Vec<Node>, Vec<Node>) = factors.into_iter().partition(is_number);
+    let product = Node::Apply("\\matrices".to_string(), matrices);
+    if numbers.is_empty() {
+        return product;
+    }
+    numbers.push(product);
+    Node::Product(numbers)
+}
+
 fn is_vector(node: &Node) -> bool {
     node.any(&|part| matches!(part, Node::Apply(name, _) if name == "\\vec" || name == "\\hat" || name == "×"))
 }
 
-/// Whether a node is a command of which it is not known what it does. Those for letters only name something.
+/// Whether a node is a command whose effect is not known. Those for letters only name something.
 fn is_unknown(node: &Node) -> bool {
     const LETTERS: [&str; 20] = [
         "mathbb ",

@@ -13,6 +13,8 @@ pub(in crate::verify) fn words(tokens: &[Token]) -> Option<String> {
             Token::Text(word) | Token::Word(word) | Token::Number(word) => words.push(word.to_lowercase()),
             Token::Letter(letter) => words.push(letter.to_lowercase().to_string()),
             Token::Symbol('(' | ')' | '[' | ']') if !has_comma => {}
+            // `x-axis`
+            Token::Symbol('-') if at > 0 && is_letter_compound(&tokens[at - 1], tokens.get(at + 1)) => {}
             Token::Symbol('{' | '}' | ',' | '∧' | '∨' | '\'' | ':') => {}
             _ => return None,
         }
@@ -24,6 +26,15 @@ pub(in crate::verify) fn words(tokens: &[Token]) -> Option<String> {
         words.sort();
     }
     (!words.is_empty()).then(|| words.join(" "))
+}
+
+/// Whether a hyphen between a letter and a word makes one name of both: `y-intercept` is the same
+/// outside of `\text`.
+fn is_letter_compound(before: &Token, after: Option<&Token>) -> bool {
+    const NAMED_BY_LETTERS: [&str; 8] =
+        ["axis", "axes", "plane", "value", "intercept", "intercepts", "coordinate", "coordinates"];
+    matches!(before, Token::Letter(_))
+        && matches!(after, Some(Token::Word(word)) if NAMED_BY_LETTERS.contains(&word.as_str()))
 }
 
 /// Whether a word after a number is a unit that its small letters are not: `5 mW`.

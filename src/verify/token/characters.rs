@@ -42,7 +42,8 @@ pub(in crate::verify) fn half_width(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(half).collect())
 }
 
-/// A letter of a script whose words stand among numbers without `\text`: Chinese and its neighbours, and Cyrillic.
+/// A letter of a script whose words stand among numbers without `\text`: Chinese and its
+/// neighbours, and Cyrillic.
 pub(super) fn is_foreign(c: char) -> bool {
     matches!(c, '\u{400}'..='\u{4ff}' | '\u{3041}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}')
 }

@@ -155,7 +155,8 @@ impl Lexer<'_> {
         self.symbol(if self.seen.arrows || self.seen.bold || after_nabla { '×' } else { '*' });
     }
 
-    /// `\mathbf` in front of one letter may make a vector of it; in front of anything else it is style.
+    /// `\mathbf` in front of one letter may make a vector of it; in front of anything else it is
+    /// style.
     fn bold_letter(&mut self) {
         let rest = self.rest().trim_start();
         let letter = match rest.as_bytes() {
@@ -180,7 +181,8 @@ impl Lexer<'_> {
         }
     }
 
-    /// `\left` and its like: `\left.` is no bracket, and the `\right.` that closes a brace ends a system.
+    /// `\left` and its like: `\left.` is not a bracket, and the `\right.` that closes a brace ends
+    /// a system.
     fn size(&mut self, name: &str) {
         let rest = self.rest();
         let start = Self::blank(rest);

@@ -1,4 +1,5 @@
-//! Derivatives: in a fraction with a differential below, `dx` is one name, and its d does not cancel.
+//! Derivatives: in a fraction with a differential below, `dx` is one name, and its d does not
+//! cancel.
 
 use super::Token;
 
@@ -11,7 +12,8 @@ const LONGEST_GROUP: usize = 64;
 /// How many derivatives an answer may have.
 const MOST_DERIVATIVES: usize = 64;
 
-/// Makes names of the differentials of `\frac{dy}{dx}`, `\frac{d^2 y}{dx^2}`, `\frac{d}{dx}` and `dy/dx`.
+/// Makes names of the differentials of `\frac{dy}{dx}`, `\frac{d^2 y}{dx^2}`, `\frac{d}{dx}` and
+/// `dy/dx`.
 pub(super) fn settle(tokens: &mut Vec<Token>) {
     let (mut at, mut found) = (0, 0);
     while at < tokens.len() && found < MOST_DERIVATIVES {
@@ -25,7 +27,8 @@ pub(super) fn settle(tokens: &mut Vec<Token>) {
     }
 }
 
-/// Settles the two groups after `\frac`, of which the first begins at `open`; `None` if they are no derivative.
+/// Settles the two groups after `\frac`, of which the first begins at `open`; `None` if they are
+/// not a derivative.
 fn fraction(tokens: &mut Vec<Token>, open: usize) -> Option<()> {
     let middle = end_of_group(tokens, open)?;
     let end = end_of_group(tokens, middle + 1)?;
@@ -70,7 +73,7 @@ fn end_of_group(tokens: &[Token], open: usize) -> Option<usize> {
     (length > 1).then_some(open + length)
 }
 
-/// `d`, `d^2` or `d^2y` as a name that goes with no other.
+/// `d`, `d^2` or `d^2y` as a name that combines with no other.
 fn operator(tokens: &[Token]) -> Option<Vec<Token>> {
     let (order, rest) = match tokens {
         [Token::Letter('d'), Token::Symbol('^'), Token::Symbol('{'), order, Token::Symbol('}'), rest @ ..]

@@ -1,4 +1,5 @@
-//! Answers as tokens: LaTeX, Unicode and plain spellings of the same thing become the same tokens. One pass.
+//! Answers as tokens: LaTeX, Unicode and plain spellings of the same thing become the same tokens.
+//! One pass.
 
 mod characters;
 mod commands;
@@ -12,11 +13,13 @@ pub(super) use characters::{half_width, mark};
 pub(super) use derivatives::is_differential;
 use numbers::without_zeros;
 
-/// A piece of an answer. Spacing, sizes (`\left`, `\big`), dollar signs and styles (`\mathit`, `\underline`) are gone; marks that make
-/// another name of a name, such as `\overline` and `\vec`, are commands.
+/// A piece of an answer. Spacing, sizes (`\left`, `\big`), dollar signs and styles (`\mathit`,
+/// `\underline`) are gone; marks that make another name of a name, such as `\overline` and `\vec`,
+/// are commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Token {
-    /// Digits with at most one decimal point; thousands separators and superfluous leading zeros are gone.
+    /// Digits with at most one decimal point; thousands separators and superfluous leading zeros
+    /// are gone.
     Number(String),
     /// The decimals of the number before this token repeat: the digits under the line.
     Repeating(String),
@@ -32,8 +35,8 @@ pub(super) enum Token {
     BeginMatrix,
     /// Its end.
     EndMatrix,
-    /// Everything else, as the Unicode character that it is written with: `≤` for `\le`, `⦃` for `\{`, `⏎` for `\\`, `$` for a
-    /// dollar as currency.
+    /// Everything else, as the Unicode character that it is written with: `≤` for `\le`, `⦃` for
+    /// `\{`, `⏎` for `\\`, `$` for a dollar as currency.
     Symbol(char),
 }
 
@@ -112,6 +115,11 @@ pub(super) fn tokenize(text: &str, commas: Commas, budget: &mut Budget) -> Resul
     Ok(Tokens { list: lexer.tokens, ambiguous: lexer.ambiguous, bold: lexer.seen.bold, arrows: lexer.seen.arrows })
 }
 
+/// Whether a group behind a command is its argument.
+fn takes_group(name: &str) -> bool {
+    matches!(name, "frac" | "sqrt" | "binom" | "mod" | BOLD) || mark(name).is_some()
+}
+
 /// What an open brace began.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Brace {
@@ -150,7 +158,8 @@ impl Lexer<'_> {
         self.tokens.push(Token::Symbol(symbol));
     }
 
-    /// Whether connectives join statements that are only named, `p \land q`; between numbers, equations and inequalities they are words.
+    /// Whether connectives join statements that are only named, `p \land q`; between numbers,
+    /// equations and inequalities they are words.
     fn is_formula(&self) -> bool {
         let is_name = |token: &Token| matches!(token, Token::Letter(_) | Token::Command(_) | Token::Word(_));
         let relates =
@@ -187,6 +196,7 @@ impl Lexer<'_> {
         match c {
             '\\' => self.command(),
             '^' if self.primes() => {}
+            '{' if self.is_empty_group() || self.spaced_sign() => {}
             '{' => {
                 self.braces.push(Brace::Math);
                 self.symbol('{');
@@ -229,10 +239,42 @@ impl Lexer<'_> {
             }
             '£' | '€' | '¥' => self.tokens.push(Token::Text(c.to_string())),
             '$' if self.is_lone_dollar() => self.symbol('$'),
-            '$' | '~' | '"' | '“' | '”' | '?' | '`' => {}
+            '$' | '~' | '"' | '“' | '”' | '`' => {}
             c if c.is_whitespace() || is_invisible(c) => {}
             c => self.other(c),
         }
+    }
+
+    /// Passes over the rest of `{}`, where it only ends a name or sets what is around it apart:
+    /// `\pi{}`. It is not dropped where it is an argument, or has an index or exponent:
+    /// `\frac{1}{}`, `{}_8C_2`.
+    fn is_empty_group(&mut self) -> bool {
+        let Some(after) = self.rest().trim_start().strip_prefix('}') else { return false };
+        let stands_apart = match self.tokens.last() {
+            None | Some(Token::Letter(_) | Token::Word(_) | Token::Text(_) | Token::Number(_)) => true,
+            Some(Token::Symbol(symbol)) => !matches!(symbol, '^' | '_' | '}' | ']'),
+            Some(Token::Command(name)) => !takes_group(name),
+            Some(_) => false,
+        };
+        if !stands_apart || after.trim_start().starts_with(['^', '_']) {
+            return false;
+        }
+        self.at = self.text.len() - after.len();
+        true
+    }
+
+    /// Reads the rest of `{:}` or `{=}`, whose braces are only there for the space around a sign,
+    /// as the sign.
+    fn spaced_sign(&mut self) -> bool {
+        let rest = self.rest().as_bytes();
+        let [sign @ (b':' | b'=' | b'<' | b'>'), b'}', ..] = rest else { return false };
+        let sign = char::from(*sign);
+        if matches!(self.tokens.last(), Some(Token::Symbol('^' | '_'))) {
+            return false;
+        }
+        self.at += 2;
+        self.symbol(sign);
+        true
     }
 
     /// The primes of `^{\prime\prime}`, after `^`, as they are without it.
@@ -297,7 +339,8 @@ impl Lexer<'_> {
         }
     }
 
-    /// A run of raised or lowered characters, from its first on: one letter or number alone, or a group.
+    /// A run of raised or lowered characters, from its first on: one letter or number alone, or a
+    /// group.
     fn shifted(&mut self, first: char, plain: fn(char) -> Option<char>, grouped: bool) {
         let mut run = vec![first];
         while let Some((next, width)) = self.peek().and_then(|c| Some((plain(c)?, c.len_utf8()))) {
@@ -318,7 +361,8 @@ impl Lexer<'_> {
         self.tokens.extend(grouped.then_some(Token::Symbol('}')));
     }
 
-    /// Whether the `$` just passed is the only one and stands beside a digit: `$5`. Else it opens or closes mathematics.
+    /// Whether the `$` just passed is the only one and stands beside a digit: `$5`. Else it opens
+    /// or closes mathematics.
     fn is_lone_dollar(&self) -> bool {
         let (before, after) = (&self.text[..self.at - 1], self.rest());
         let beside = after.starts_with(|c| digit(c).is_some()) || before.ends_with(|c| digit(c).is_some());

@@ -40,7 +40,8 @@ impl Lexer<'_> {
         text.find(|c: char| !(c.is_whitespace() || is_invisible(c))).unwrap_or(text.len())
     }
 
-    /// The bytes of a separator of thousands at the start of `text`, and whether it may also separate two numbers.
+    /// The bytes of a separator of thousands at the start of `text`, and whether it may also
+    /// separate two numbers.
     fn separator(&self, text: &str) -> Option<(usize, bool)> {
         if !text.starts_with([',', '{', '\\', ' ', '\u{a0}', '\u{2009}', '\u{202f}', '~', '\'', '’', '_']) {
             return None;
@@ -70,7 +71,8 @@ impl Lexer<'_> {
         (digits, text.len())
     }
 
-    /// A date or a time of day, which is worked out to no number: `2024-05-01`, `1/2/2020`, `07:30`.
+    /// A date or a time of day, which is worked out to no number: `2024-05-01`, `1/2/2020`,
+    /// `07:30`.
     fn date(&mut self) -> bool {
         let rest = self.rest();
         let separator = rest.bytes().take(5).find(|byte| !byte.is_ascii_digit());
@@ -219,7 +221,7 @@ impl Lexer<'_> {
         groups
     }
 
-    /// The length of the dots after the decimals of a number that goes on.
+    /// The length of the dots after the decimals of a number that continues.
     fn ellipsis(&self) -> Option<usize> {
         let rest = self.rest();
         let spaces = Self::blank(rest);
@@ -230,8 +232,8 @@ impl Lexer<'_> {
     }
 }
 
-/// Decimals that go on, as what does not repeat and what does: `1666` as `1` and `6`. One digit must be there three times at the end,
-/// several digits twice.
+/// Decimals that continue, as what does not repeat and what does: `1666` as `1` and `6`. One digit
+/// must be there three times at the end, several digits twice.
 fn repetition(decimals: &str) -> Option<(&str, &str)> {
     (1..=decimals.len() / 2).find_map(|length| {
         let (before, period) = decimals.split_at_checked(decimals.len() - length)?;

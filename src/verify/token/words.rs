@@ -19,7 +19,8 @@ impl Lexer<'_> {
         }
     }
 
-    /// Whether a word that is no product of names stands before, and a letter behind: `twenty-five`.
+    /// Whether a word that is not a product of names stands before, and a letter behind:
+    /// `twenty-five`.
     pub(super) fn follows_long_word(&self) -> bool {
         let is_long = |word: &String| word.len() > 3 && word.bytes().all(|letter| letter.is_ascii_lowercase());
         matches!(self.tokens.last(), Some(Token::Word(word)) if is_long(word))
@@ -91,7 +92,8 @@ impl Lexer<'_> {
         self.tokens.push(token);
     }
 
-    /// The group after `\text`, where functions are functions; after `\mathrm` (`math`), one letter is a variable.
+    /// The group after `\text`, where functions are functions; after `\mathrm` (`math`), one letter
+    /// is a variable.
     pub(super) fn text_group(&mut self, math: bool) {
         self.at += Self::blank(self.rest());
         let Some(body) = self.rest().strip_prefix('{') else { return };
@@ -110,7 +112,8 @@ impl Lexer<'_> {
         self.braces.push(Brace::Text);
     }
 
-    /// Whether the one letter in `\mathrm{}` is a unit: it is the sign of one, and follows a value or another unit.
+    /// Whether the one letter in `\mathrm{}` is a unit: it is the sign of one, and follows a value
+    /// or another unit.
     fn is_unit(&self, letter: &str) -> bool {
         let follows = match self.tokens.as_slice() {
             [.., Token::Number(_) | Token::Repeating(_) | Token::Symbol('}' | ')' | '!') | Token::Text(_)]

@@ -1,6 +1,7 @@
-//! Choices that a text takes back: what follows the letter says that it is wrong, or names another one instead.
+//! Choices that a text takes back: what follows the letter says that it is wrong, or names another
+//! one instead.
 
-use super::extract::{is_choice, is_choice_frame};
+use super::{is_choice, is_choice_frame};
 
 /// Words by which a text takes back what it said before.
 const TAKES_BACK: [&str; 19] = [
@@ -83,7 +84,8 @@ pub(super) fn corrected(after: &str) -> Option<char> {
     found
 }
 
-/// Whether a text after an announced letter says that it is wrong: ` is wrong`, `, but that is not correct`.
+/// Whether a text after an announced letter says that it is wrong: ` is wrong`,
+/// `, but that is not correct`.
 pub(super) fn rejected(after: &str) -> bool {
     let mut all = clauses(after);
     let words = |clause: &str| -> Vec<String> {
@@ -93,6 +95,9 @@ pub(super) fn rejected(after: &str) -> bool {
     let is_verb =
         |word: &str| matches!(word, "is" | "was" | "would" | "must" | "can" | "cannot") || word.ends_with("n't");
     let direct = words(all.next().unwrap_or_default());
+    if is_verdict(&direct) {
+        return says_wrong(&direct);
+    }
     if direct.first().is_some_and(|first| is_verb(first)) {
         return says_wrong(&direct);
     }
@@ -101,11 +106,21 @@ pub(super) fn rejected(after: &str) -> bool {
         let is_subject = |word: &str| matches!(word, "that" | "this" | "it" | "that's" | "it's" | "which");
         let said: Vec<String> =
             clause.into_iter().skip_while(|word| !is_subject(word) && (is_lead(word) || word == "though")).collect();
+        if is_verdict(&said) {
+            return says_wrong(&said);
+        }
         if !said.is_empty() {
             return is_subject(&said[0]) && says_wrong(&said);
         }
     }
     false
+}
+
+/// Whether a clause is only a judgement: `(wrong)`, `not correct!`
+fn is_verdict(words: &[String]) -> bool {
+    let Some((last, before)) = words.split_last() else { return false };
+    let judges = matches!(last.as_str(), "wrong" | "incorrect" | "false" | "mistaken" | "right" | "correct");
+    judges && before.iter().all(|word| word == "not" || word == "definitely" || word == "clearly")
 }
 
 /// Whether a clause ends with "wrong" or with "not right".
