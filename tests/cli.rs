@@ -173,7 +173,7 @@ fn faults_in_arguments_are_refused_with_a_remedy() {
     assert_refused(&place, &["run", "missing.ron", "--headless"], &["missing.ron", "cannot read", "such as"]);
     assert_refused(&place, &run(&["--set", "stop.step=3"]), &["--set stop.step=3", "`step`", "did you mean `steps`"]);
     assert_refused(&place, &run(&["--set", "stopp.steps=3"]), &["`stopp`", "did you mean `stop`"]);
-    assert_refused(&place, &run(&["--set", "stop.steps=many"]), &["--set stop.steps=many", "no value"]);
+    assert_refused(&place, &run(&["--set", "stop.steps=many"]), &["--set stop.steps=many", "not a value"]);
     assert_refused(&place, &run(&["--set", "stop.steps=0"]), &["--set stop.steps=0", "at least 1"]);
     assert_refused(&place, &run(&["--set", "stop.steps"]), &["path=value"]);
     assert_refused(&place, &run(&["--set", "evaluations.4.every=1"]), &["no field `4`"]);

@@ -126,7 +126,7 @@ fn a_method_of_another_program_is_read_and_not_run() {
         name: "a", model: Bundled("countdown"), task: Countdown(),
         method: Custom("other", (
             depth: 3 /* deep */,
-            kind: Wide(by: [1, 2], of: "a  \\" // b"),
+            kind: Wide(by: [1, 2], of: "a  \" // b"),
         )),
     )"#;
     let experiment: Experiment = from_text(text, "a.ron").unwrap();

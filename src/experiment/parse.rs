@@ -43,13 +43,15 @@ pub fn to_text<T: Serialize>(value: &T) -> Result<String> {
     options().to_string_pretty(value, pretty).map_err(|e| Error::failed(format!("cannot write RON: {e}")))
 }
 
+/// The names that there are, the nearest one first.
+fn suggest(found: &str, expected: &[&str]) -> String {
+    let near = nearest(found, expected.iter().copied())
+        .map_or("; possible".to_string(), |name| format!("; did you mean `{name}`? Possible"));
+    let all = expected.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if expected.is_empty() { String::new() } else { format!("{near}: {all}") }
+}
+
 fn explain(error: &ron::Error) -> String {
-    let suggest = |found: &str, expected: &[&str]| {
-        let near = nearest(found, expected.iter().copied())
-            .map_or("; possible".to_string(), |name| format!("; did you mean `{name}`? Possible"));
-        let all = expected.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        if expected.is_empty() { String::new() } else { format!("{near}: {all}") }
-    };
     match error {
         ron::Error::NoSuchStructField { expected, found, outer } => {
             let of = outer.as_ref().map(|name| format!(" of `{name}`")).unwrap_or_default();
@@ -63,20 +65,19 @@ fn explain(error: &ron::Error) -> String {
             let of = outer.as_ref().map(|name| format!(" of `{name}`")).unwrap_or_default();
             format!("the field `{field}`{of} is missing")
         }
-        ron::Error::Message(message) => match unexpected_field(message) {
-            Some((found, expected)) => format!("unknown field `{found}`{}", suggest(found, &expected)),
-            None => message.clone(),
-        },
+        ron::Error::Message(message) => unexpected(message).unwrap_or_else(|| message.clone()),
         other => other.to_string(),
     }
 }
 
-/// The unknown field that a message of RON tells of, and those that there are. Settings of methods are read behind a type that
-/// is not known here, so their errors arrive as text.
-fn unexpected_field(message: &str) -> Option<(&str, Vec<&str>)> {
-    let (found, rest) = message.strip_prefix("Unexpected field named `")?.split_once('`')?;
-    let expected = rest.split('`').skip(1).step_by(2).collect();
-    Some((found, expected))
+/// Adds the nearest right name to RON's own message about an unknown field or choice. Settings of methods are read behind a type
+/// that is not known here, so their errors arrive as text.
+fn unexpected(message: &str) -> Option<String> {
+    let kinds = [("Unexpected field named `", "field"), ("Unexpected enum variant named `", "choice")];
+    let (rest, kind) = kinds.into_iter().find_map(|(start, kind)| Some((message.strip_prefix(start)?, kind)))?;
+    let (found, rest) = rest.split_once('`')?;
+    let expected: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
+    Some(format!("unknown {kind} `{found}`{}", suggest(found, &expected)))
 }
 
 /// Replaces one field of `value` by RON text: `assignment` is `path=value`, where the path goes through field names and list

@@ -43,7 +43,7 @@ fn what_is_not_known_or_not_allowed_is_refused_with_its_line() {
         ("\n\n{{ nothing() }}", 3, "unknown function `nothing`"),
         ("{{ a.b.c }}", 1, "`a` is undefined"),
         ("{{ [1].append(2) }}", 1, "not allowed"),
-        ("{% set x = [] %}{% set x.y = 1 %}", 1, "no namespace"),
+        ("{% set x = [] %}{% set x.y = 1 %}", 1, "not a namespace"),
         ("{{ 'a' + 1 }}", 1, "`+` between a str and a int"),
         ("{{ '%d' % 'a' }}", 1, "`%d` of a str"),
         ("{{ raise_exception('no system') }}", 1, "no system"),
