@@ -7,11 +7,13 @@ use crate::error::{Error, Result, nearest};
 use crate::escape::shown;
 use crate::evaluation::{EvaluationFolder, EvaluationSettings, ProblemOutcome, Replaced, Suite, Summary, sample_suite};
 use crate::experiment::{
-    AnswerFormat, ArithmeticConfig, CountdownConfig, DeviceChoice, FileSuite, NamedSuite, TaskConfig, TemplateValue,
+    ArithmeticConfig, CountdownConfig, DeviceChoice, FileSuite, NamedSuite, TaskConfig, TemplateValue,
     TemplateVariables,
 };
 use crate::model::{LanguageModel, open_device};
 use crate::tasks::{self, Room};
+use crate::verify::AnswerFormat;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
@@ -63,8 +65,8 @@ pub(super) struct EvalArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
     max_prompt_tokens: Option<u64>,
     /// What the answers of a file are. Left out, choices where every answer is one letter from A to J, and mathematics where not.
-    #[arg(long, value_enum)]
-    verifier: Option<VerifierChoice>,
+    #[arg(long, value_name = "VERIFIER", value_parser = answer_format())]
+    verifier: Option<AnswerFormat>,
     /// Goes on with an evaluation although model, problems or template are not those that it was begun with, and records what changed.
     #[arg(long)]
     accept_changes: bool,
@@ -88,11 +90,10 @@ pub(super) struct EvalArguments {
     json: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum VerifierChoice {
-    Math,
-    MathAnywhere,
-    Choice,
+/// Reads the name of a format.
+fn answer_format() -> impl TypedValueParser<Value = AnswerFormat> {
+    PossibleValuesParser::new(AnswerFormat::ALL.map(AnswerFormat::name))
+        .try_map(|name| AnswerFormat::named(&name).ok_or("there is no such format"))
 }
 
 fn temperature(text: &str) -> Result<f64, String> {
@@ -165,11 +166,7 @@ impl EvalArguments {
             };
             Suite::named(&config, &model.tokenizer, Some(room))
         } else if Path::new(&self.suite).exists() {
-            let verifier = self.verifier.map(|verifier| match verifier {
-                VerifierChoice::Math => AnswerFormat::Math,
-                VerifierChoice::MathAnywhere => AnswerFormat::MathAnywhere,
-                VerifierChoice::Choice => AnswerFormat::Choice,
-            });
+            let verifier = self.verifier;
             let path = PathBuf::from(&self.suite);
             let config = FileSuite { path, template, template_variables, max_prompt_tokens, verifier, problems: limit };
             Suite::file(&config, &model.tokenizer, Some(room))
@@ -197,7 +194,7 @@ impl EvalArguments {
         inputs.extend(model.hashes().into_iter().map(|(name, hash)| (format!("the model's {name}"), hash.into())));
         inputs.insert("the problems of the suite".to_string(), suite.hash().into());
         inputs.extend(suite.template_hash.iter().map(|hash| ("the template".to_string(), hash.clone().into())));
-        let name = |choice: Option<clap::builder::PossibleValue>| choice.map(|choice| choice.get_name().to_string());
+        let dtype = self.dtype.to_possible_value();
         let settings = json!({
             "suite": suite.name,
             "model": self.model,
@@ -206,10 +203,10 @@ impl EvalArguments {
             "temperature": settings.temperature,
             "max_new_tokens": settings.max_new_tokens,
             "seed": settings.seed,
-            "dtype": name(self.dtype.to_possible_value()),
+            "dtype": dtype.map(|dtype| dtype.get_name().to_string()),
             "limit": self.limit,
             "max_prompt_tokens": self.max_prompt_tokens,
-            "verifier": name(self.verifier.and_then(|verifier| verifier.to_possible_value())),
+            "verifier": self.verifier.map(AnswerFormat::name),
             "template_variables": self.template_variables(),
             "inputs": inputs,
         });

@@ -7,7 +7,8 @@ use crate::files::{self, lines::bounded};
 use crate::verify::{AnswerFormat, Verdict, Verification, verify};
 use clap::Args;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -34,17 +35,16 @@ struct Line {
     id: Box<RawValue>,
     gold: Label,
     completion: String,
-    #[serde(default)]
-    format: LineFormat,
+    #[serde(default, deserialize_with = "line_format")]
+    format: AnswerFormat,
 }
 
-/// The formats that a line may name.
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum LineFormat {
-    #[default]
-    Math,
-    Choice,
+/// The format of a line: `math` or `choice`.
+fn line_format<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<AnswerFormat, D::Error> {
+    const NAMES: &[&str] = &["math", "choice"];
+    let name = String::deserialize(deserializer)?;
+    let format = AnswerFormat::named(&name).filter(|_| NAMES.contains(&name.as_str()));
+    format.ok_or_else(|| D::Error::unknown_variant(&name, NAMES))
 }
 
 /// A line of the output.
@@ -123,11 +123,7 @@ pub(super) fn run(arguments: &GradeArguments) -> Result<u8> {
 }
 
 fn grade(line: Line) -> Result<(Verdict, String)> {
-    let format = match line.format {
-        LineFormat::Math => AnswerFormat::Math,
-        LineFormat::Choice => AnswerFormat::Choice,
-    };
-    let verification = verify(line.gold.text(), &line.completion, format);
+    let verification = verify(line.gold.text(), &line.completion, line.format);
     let verdict = verification.verdict;
     let text = serde_json::to_string(&Graded { id: line.id, verification })
         .map_err(|error| Error::failed(format!("a verdict cannot be written as JSON: {error}")))?;

@@ -1,28 +1,12 @@
-//! The data sets' way to the verifier: judging a completion, and whether two answers are the same.
+//! Whether two answers of completions are the same.
 
-use crate::experiment::AnswerFormat;
-use crate::verify::{self, Equality, Verification, answers_equal};
-
-impl AnswerFormat {
-    fn verifier(self) -> verify::AnswerFormat {
-        match self {
-            Self::Math => verify::AnswerFormat::Math,
-            Self::MathAnywhere => verify::AnswerFormat::MathAnywhere,
-            Self::Choice => verify::AnswerFormat::Choice,
-        }
-    }
-}
-
-/// Judges `completion` by the right answer.
-pub(crate) fn judge(format: AnswerFormat, gold: &str, completion: &str) -> Verification {
-    verify::verify(gold, completion, format.verifier())
-}
+use crate::verify::{AnswerFormat, Equality, answers_equal, verify};
 
 /// Whether two answers of completions say the same. Neither is the right one, so either may be the one that is compared with.
 pub(crate) fn same_answer(format: AnswerFormat, one: &str, other: &str) -> bool {
     let equal = |one: &str, other: &str| match format {
         AnswerFormat::Math | AnswerFormat::MathAnywhere => answers_equal(one, other) == Equality::Equal,
-        AnswerFormat::Choice => judge(format, one, &format!("\\boxed{{{other}}}")).verdict.is_correct(),
+        AnswerFormat::Choice => verify(one, &format!("\\boxed{{{other}}}"), format).verdict.is_correct(),
     };
     equal(one, other) || equal(other, one)
 }

@@ -17,7 +17,7 @@ mod prompt;
 mod record;
 mod shards;
 
-pub(crate) use answers::{judge, same_answer};
+pub(crate) use answers::same_answer;
 pub(crate) use files::name;
 pub use json::Label;
 pub(crate) use named::{NAMED, named};

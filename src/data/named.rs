@@ -1,7 +1,8 @@
 //! The published benchmarks that have names, and where their files lie on the Hugging Face hub.
 
 use crate::error::{Error, Result, nearest};
-use crate::experiment::{AnswerFormat, HubDataset};
+use crate::experiment::HubDataset;
+use crate::verify::AnswerFormat;
 
 /// A published benchmark.
 #[derive(Debug)]

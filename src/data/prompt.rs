@@ -9,7 +9,9 @@ use super::jinja::{self, Fault, Value};
 use super::record::Record;
 use crate::error::{Error, Result, nearest};
 use crate::escape::{MOST_LISTED, listed, shown};
-use crate::experiment::{AnswerFormat, TemplateVariables};
+use crate::experiment::TemplateVariables;
+use crate::verify::AnswerFormat;
+
 use crate::files::{SETTINGS_BYTES, checksums::sha256, decode, read_text};
 use crate::guard::caught;
 use crate::model::TextTokenizer;

@@ -1,13 +1,13 @@
 //! Suites: problems to measure on, and who judges the answers.
 
-use crate::data::{PromptTemplate, Record, TrainingTexts, WORDS, judge, named, read_records, same_answer};
+use crate::data::{PromptTemplate, Record, TrainingTexts, WORDS, named, read_records, same_answer};
 use crate::error::{Error, Result};
-use crate::experiment::{AnswerFormat, DataSource, FileSuite, NamedSuite, SuiteConfig};
+use crate::experiment::{DataSource, FileSuite, NamedSuite, SuiteConfig};
 use crate::files::checksums::sha256_of_texts;
 use crate::model::TextTokenizer;
 use crate::tasks::dataset::{self, Named, Prompted, Prompting};
 use crate::tasks::{Problem, Room, Split, Task, answer_classes, most_tokens};
-use crate::verify::Verification;
+use crate::verify::{AnswerFormat, Verification, verify};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -141,7 +141,7 @@ impl Suite {
     pub fn verify(&self, problem: &Problem, completion: &str) -> Verification {
         match &self.judge {
             Judge::Task(task) => task.verify(problem, completion),
-            Judge::Format(format) => judge(*format, &problem.answer, completion),
+            Judge::Format(format) => verify(&problem.answer, completion, *format),
         }
     }
 

@@ -5,13 +5,13 @@
 //! both sides, and the side does not depend on what else is in the files), or another data set.
 
 use super::{HELD_OUT_DATA, Problem, Room, Split, TRAINING_DATA, Task};
-use crate::data::{self, PromptTemplate, Record, Unusable, judge, read_records, same_answer};
+use crate::data::{self, PromptTemplate, Record, Unusable, read_records, same_answer};
 use crate::error::{Error, Result};
-use crate::experiment::{AnswerFormat, DataSource, DatasetConfig, HeldOutSource};
+use crate::experiment::{DataSource, DatasetConfig, HeldOutSource};
 use crate::files::checksums::sha256_of_texts;
 use crate::model::{TextTokenizer, hub};
 use crate::rng::{self, Domain};
-use crate::verify::Verification;
+use crate::verify::{AnswerFormat, Verification, verify};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -279,7 +279,7 @@ impl Task for Dataset {
     }
 
     fn verify(&self, problem: &Problem, completion: &str) -> Verification {
-        judge(self.format, &problem.answer, completion)
+        verify(&problem.answer, completion, self.format)
     }
 
     fn same_answer(&self, _: &Problem, one: &str, other: &str) -> bool {

@@ -132,7 +132,6 @@ pub struct Verification {
 
 /// Where a completion's answer is looked for, and how it is compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub enum AnswerFormat {
     /// A mathematical answer in the last box. Nothing else counts.
     #[default]
@@ -142,6 +141,25 @@ pub enum AnswerFormat {
     MathAnywhere,
     /// A letter from A to J: in the last box, after "the answer is", or alone at the end.
     Choice,
+}
+
+impl AnswerFormat {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Math, Self::MathAnywhere, Self::Choice];
+
+    /// Its name on the command line and in the lines of `grade`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Math => "math",
+            Self::MathAnywhere => "math-anywhere",
+            Self::Choice => "choice",
+        }
+    }
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
 }
 
 /// How two answers compare.

@@ -2,9 +2,10 @@
 
 use super::defaults;
 use super::range::{count, count_up_to, within};
-use super::task::{AnswerFormat, TemplateVariables};
+use super::task::TemplateVariables;
 use crate::error::Result;
 use crate::experiment::Every;
+use crate::verify::AnswerFormat;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 

@@ -25,8 +25,8 @@ pub use range::{count, within};
 pub use record::{FidelityConfig, RecordConfig, StopConfig};
 pub use rollout::{CurriculumConfig, DynamicSampling, RolloutConfig};
 pub use task::{
-    AnswerFormat, ArithmeticConfig, CountdownConfig, DataSource, DatasetConfig, HeldOutSource, HubDataset, TaskConfig,
-    TemplateValue, TemplateVariables,
+    ArithmeticConfig, CountdownConfig, DataSource, DatasetConfig, HeldOutSource, HubDataset, TaskConfig, TemplateValue,
+    TemplateVariables,
 };
 
 use crate::error::Result;

@@ -2,6 +2,7 @@
 
 use super::defaults;
 use crate::error::{Error, Result};
+use crate::verify::AnswerFormat;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -129,18 +130,6 @@ pub struct HubDataset {
     /// hub's own conversion, with files `CONFIG/SPLIT/0000.parquet`.
     #[serde(default = "defaults::revision")]
     pub revision: String,
-}
-
-/// What an answer is, and so when two are the same.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum AnswerFormat {
-    /// Mathematics in the last box.
-    #[default]
-    Math,
-    /// Mathematics in the last box; without a box, after "the answer is"; without that, the last number.
-    MathAnywhere,
-    /// The letter of a choice: in the last box, after "the answer is", or alone at the end.
-    Choice,
 }
 
 /// The problems of a data set that are never trained on.

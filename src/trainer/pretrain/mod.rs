@@ -10,7 +10,7 @@ use crate::experiment::{Every, OptimizerConfig, Precision, Pretrain};
 use crate::files::staging::StagedFolder;
 use crate::kernels::Buffers;
 use crate::model::{
-    END_OF_TEXT, GradientSum, LanguageModel, DecoderSpec, ResponseBatch, TextTokenizer, data_type, micro_batches,
+    DecoderSpec, END_OF_TEXT, GradientSum, LanguageModel, ResponseBatch, TextTokenizer, data_type, micro_batches,
     open_device,
 };
 use crate::optim::{AdamW, AdamWSettings, Schedule};
