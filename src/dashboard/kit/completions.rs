@@ -68,11 +68,9 @@ impl Quantity {
     pub(crate) fn help(self) -> &'static str {
         match self {
             Self::Reward => {
-                "Base reward of the verifier: +1 for a correct answer, −1 otherwise. `reward` in rollouts/."
+                "Base reward of the task: +1 for a correct answer and −1 otherwise, unless the task gives others. `reward` in rollouts/."
             }
-            Self::Shaped => {
-                "Reward after the method's shaping, r (1 + λ r ν), clipped, with ν normalised within the group. `shaped_reward` in rollouts/."
-            }
+            Self::Shaped => "Reward after the method's shaping. `shaped_reward` in rollouts/.",
             Self::Novelty => {
                 "Exploration score ν in [0, 1]: the part of the direction that high-reward peers do not explain. `novelty` in rollouts/."
             }

@@ -312,7 +312,7 @@ impl Look<'_> {
                 ),
                 advice: if narrows {
                     format!(
-                        "The policy solves fewer problems at all: lower {}, or use a method that rewards diversity (G2RL, an entropy bonus).",
+                        "The policy solves fewer problems at all: lower {}, or use a method that rewards diversity.",
                         self.learning_rate()
                     )
                 } else {
@@ -368,7 +368,7 @@ impl Look<'_> {
                 format::percent(now / first)
             ),
             advice: format!(
-                "Lower {}, raise objective.clip_high, or use a method that rewards diversity (G2RL, an entropy bonus).",
+                "Lower {}, raise objective.clip_high, or use a method that rewards diversity.",
                 self.learning_rate()
             ),
             metric,

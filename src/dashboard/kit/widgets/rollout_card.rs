@@ -108,25 +108,41 @@ fn answer(ui: &mut Ui, theme: &Theme, answer: Option<&str>) {
     });
 }
 
+/// The rewards of a rollout: the field in its record, and the text.
+fn reward(rollout: &RolloutView) -> (&'static str, String) {
+    let base = f64::from(rollout.reward);
+    let shaped = f64::from(rollout.shaped_reward);
+    if !shaped.is_finite() || (shaped - base).abs() <= 1e-6 {
+        return ("rollouts/ as reward", format::signed(base, 2));
+    }
+    let decimals = if base.fract() == 0.0 { 0 } else { 2 };
+    let text = format!("{}, shaped {}", format::signed(base, decimals), format::signed(shaped, 2));
+    ("rollouts/ as reward and shaped_reward", text)
+}
+
+/// What these are, with the named parts of the base reward.
+fn reward_help(rollout: &RolloutView) -> String {
+    let mut help = "Base reward of the task: +1 for a correct answer and \u{2212}1 otherwise, unless the task gives \
+                    others. Shaped is the reward after the method's shaping, if it did any."
+        .to_owned();
+    if !rollout.reward_parts.is_empty() {
+        let part = |(name, value): (&String, &f32)| format!("{name} {}", format::signed(f64::from(*value), 3));
+        let parts: Vec<String> = rollout.reward_parts.iter().map(part).collect();
+        help += &format!(" Parts of the base reward: {}.", parts.join(", "));
+    }
+    help
+}
+
 /// What was made of the rollout: rewards, novelty, advantage.
 fn judgement(ui: &mut Ui, theme: &Theme, rollout: &RolloutView) {
-    let shaped = rollout.shaped_reward.is_finite() && (rollout.shaped_reward - rollout.reward).abs() > 1e-6;
-    let (reward, text) = if shaped {
-        let shaped = format::signed(f64::from(rollout.shaped_reward), 2);
-        let help = "Base reward of the verifier, and the reward after the method's shaping; of G2RL r (1 + λ r ν), clipped, with ν normalised within the group.";
-        (
-            meaning("Reward", help, "", "rollouts/ as reward and shaped_reward"),
-            format!("{}, shaped {shaped}", format::signed(f64::from(rollout.reward), 0)),
-        )
-    } else {
-        let help = "Base reward of the verifier, +1 for a correct answer and −1 otherwise; the method shaped nothing.";
-        (meaning("Reward", help, "", "rollouts/ as reward"), format::signed(f64::from(rollout.reward), 2))
-    };
+    let (field, text) = reward(rollout);
+    let help = reward_help(rollout);
+    let reward = meaning("Reward", &help, "", field);
     quantity::phrase(ui, theme, reward, "reward", &text);
     let novelty = meaning(
         "Exploration score ν",
         "ν = √(1 − Σ_j w_j (Φ_i · Φ_j)²) with weights w that grow with the rewards of the others: the part of this direction that \
-         high-reward peers do not explain, in [0, 1]. High for a correct answer is what G2RL rewards.",
+         high-reward peers do not explain, in [0, 1]. A method may reward it.",
         "",
         "rollouts/ as novelty",
     );
@@ -149,4 +165,26 @@ fn sampling(ui: &mut Ui, theme: &Theme, rollout: &RolloutView) {
     let help = "Σ_t log p(y_t | y_<t) under the sampling distribution: near 0 for what the policy was sure of.";
     let logprob = meaning("Log-probability", help, "nats", "rollouts/ as logprob");
     quantity::phrase(ui, theme, logprob, "log p", &format::number(f64::from(rollout.logprob), 1));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dashboard::tests::testing;
+
+    #[test]
+    fn rewards_of_any_size_are_said_with_their_parts() {
+        let mut rollout = testing::group(0, 2, 1).rollouts[0].clone();
+        let mut said = |base: f32, shaped: f32| {
+            (rollout.reward, rollout.shaped_reward) = (base, shaped);
+            reward(&rollout).1
+        };
+        assert_eq!(said(1.0, 1.0), "+1.00");
+        assert_eq!(said(-1.0, -1.25), "\u{2212}1, shaped \u{2212}1.25");
+        assert_eq!(said(0.3, 0.45), "+0.30, shaped +0.45");
+        assert_eq!(said(-0.25, f32::NAN), "\u{2212}0.25");
+        assert!(!reward_help(&rollout).contains("Parts"));
+        rollout.reward_parts = [("right".to_owned(), -1.0), ("boxed".to_owned(), 0.125)].into();
+        assert!(reward_help(&rollout).ends_with("Parts of the base reward: boxed +0.125, right \u{2212}1.000."));
+    }
 }
