@@ -277,13 +277,16 @@ fn renamed(gold: &Node, value: &Node, answer: &Node, answer_values: &[Node]) -> 
     Some(substituted(value.clone(), &put))
 }
 
+/// How many members a chain may have that gives one value to several names.
+const MOST_NAMES: usize = 20;
+
 /// `a = b = c = 1` as an equation for each of the names.
 pub(super) fn each_name(node: &Node) -> Option<Vec<Node>> {
     let Node::Chain { members, relations } = node else { return None };
-    let (value, names) = members.split_last()?;
+    let (value, names) = members.split_last().filter(|_| (3..=MOST_NAMES).contains(&members.len()))?;
     let are_names =
         names.iter().enumerate().all(|(at, name)| matches!(name, Node::Variable(_)) && !names[..at].contains(name));
-    let is_joint = names.len() > 1 && are_names && !has_variable(value);
+    let is_joint = are_names && !has_variable(value);
     (is_joint && relations.iter().all(|relation| *relation == Relation::Equal)).then(|| {
         let equation =
             |name: &Node| Node::Chain { members: vec![name.clone(), value.clone()], relations: vec![Relation::Equal] };

@@ -175,6 +175,10 @@ pub(super) fn is_short_word(word: &str) -> bool {
 /// Whether both answers are one value with a name in words, and the names are of different things:
 /// `Area is 5`, `Perimeter is 5`.
 pub(super) fn names_differ(gold: &[Token], answer: &[Token]) -> bool {
+    let begins = |tokens: &[Token]| matches!(tokens[0], Token::Text(_) | Token::Word(_) | Token::Letter(_));
+    if !(begins(gold) && begins(answer)) {
+        return false;
+    }
     let (Some(gold), Some(answer)) = (name_in_words(gold), name_in_words(answer)) else { return false };
     let within = |one: &[String], other: &[String]| {
         one.iter().all(|word| {
@@ -216,6 +220,15 @@ fn name_in_words(tokens: &[Token]) -> Option<Vec<String>> {
         Token::Letter(letter) => Some(letter.to_string()),
         _ => None,
     };
+    // Most answers begin with a letter and have no words.
+    let is_long = |token: &Token| match token {
+        Token::Text(word) => word.len() > 1,
+        Token::Word(word) => word.len() > 2,
+        _ => false,
+    };
+    if !tokens.iter().take(MOST_WORDS).any(is_long) {
+        return None;
+    }
     let words: Vec<String> = tokens.iter().map_while(word).take(MOST_WORDS).collect();
     let rest = &tokens[words.len()..];
     let last = words.last()?;

@@ -175,8 +175,9 @@ impl Parser<'_> {
             (&["more", "than"], Relation::Greater),
             (&["greater", "than"], Relation::Greater),
         ];
+        let is_word = |at: usize, word: &str| matches!(self.tokens.get(at), Some(Token::Text(other) | Token::Word(other)) if other.eq_ignore_ascii_case(word));
         let is_here = |(phrase, _): &&(&[&str], Relation)| {
-            phrase.iter().enumerate().all(|(at, word)| self.word_at(self.at + at).as_deref() == Some(word))
+            phrase.iter().enumerate().all(|(at, word)| is_word(self.at + at, word))
         };
         let (length, relation) = match self.peek()? {
             Token::Symbol('<') => (1, Relation::Less),

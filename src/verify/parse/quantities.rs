@@ -83,6 +83,11 @@ impl Parser<'_> {
 
     /// `2 h 30 min` as a sum, in units that measure the same, each smaller than the one before.
     pub(super) fn quantity_in_parts(&mut self) -> Parsed<Option<Node>> {
+        let is_word = |token: &Token| matches!(token, Token::Text(_) | Token::Word(_) | Token::Letter(_));
+        match &self.tokens[self.at..] {
+            [Token::Number(_), word, Token::Number(_) | Token::Symbol('∧'), ..] if is_word(word) => {}
+            _ => return Ok(None),
+        }
         let mut parts: Vec<(String, String, Unit)> = Vec::new();
         let mut at = self.at;
         while let (Some(Token::Number(digits)), Some(word)) = (self.tokens.get(at), self.unit_at(at + 1)) {
