@@ -136,7 +136,7 @@ fn a_method_of_another_program_is_read_and_not_run() {
     assert_eq!(experiment.method.label(), "other");
     let deeper = set(&set(&experiment, "method.depth=4").unwrap(), "method.kind.by.1=5").unwrap();
     assert!(
-        to_text(&deeper).unwrap().contains(r#"(depth: 4 , kind: Wide(by: [1, 5], of: "a  \" // b"), )"#),
+        to_text(&deeper).unwrap().contains(r#"( depth: 4 , kind: Wide(by: [1, 5], of: "a  \" // b"), )"#),
         "{deeper:?}"
     );
     let found = orthant::experiment::differences(&experiment, &deeper).unwrap();
