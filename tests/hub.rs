@@ -627,7 +627,7 @@ fn names_that_a_hub_or_an_experiment_gives_stay_inside_of_the_cache() {
     let mut of_adapter = experiment.clone();
     of_adapter.model = ModelSource::Local(adapter.clone());
     let (status, stderr, _) = run(&place, &of_adapter, &server.endpoint, "secret");
-    assert!(status == 2 && stderr.contains("is no revision of tiny/qwen"), "{stderr}");
+    assert!(status == 2 && stderr.contains("is not a revision of tiny/qwen"), "{stderr}");
     std::fs::remove_dir_all(&adapter).unwrap();
     std::fs::rename(place.model().join("model.safetensors"), place.path().join("weights")).unwrap();
     for shard in ["../../../victim/precious.txt", "/etc/passwd", "a?b"] {

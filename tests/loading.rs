@@ -316,7 +316,7 @@ fn what_else_a_tokenizers_and_a_generations_settings_say_is_refused_or_told() {
     let model = read(&place.model());
     let expected = [
         "generation_config.json asks for repetition_penalty 1.05, suppress_tokens [7, 7, 7, 7, 7, 7, 7, 7 and 992 more], which is not done",
-        "\"<|im_end|>\", which is no token of tokenizer.json",
+        "\"<|im_end|>\", which is not a token of tokenizer.json",
         "prompts here have only what their template writes",
         "clean_up_tokenization_spaces true",
     ];

@@ -176,7 +176,7 @@ const EXPERIMENT: &str = r#"Experiment(
     stop: (steps: 1000000),
 )"#;
 
-/// Standard deviation of initial weights, as in Transformers' Qwen3.
+/// Standard deviation of initial weights, as in Transformers.
 const INIT_STD: f64 = 0.02;
 
 /// Random prompts of one length; every response is right or wrong by the toss of a coin.

@@ -1,7 +1,9 @@
-//! The fused CPU version of causal attention: one unit of work per segment and key/value head, in tiles of a few queries.
+//! The fused CPU version of causal attention: one unit of work per segment and key/value head, in
+//! tiles of a few queries.
 //!
-//! A unit copies its keys and values into order once: transposed where they meet queries, so that the lanes are keys. It keeps
-//! no score longer than its tile needs it; backward computes them again.
+//! A unit copies its keys and values into order once: transposed where they meet queries, so that
+//! the lanes are keys. It keeps no score longer than its tile needs it; backward computes them
+//! again.
 
 use super::buffers::{Buffers, with_thread_buffers};
 use super::segments::{Segment, Segments};
@@ -84,9 +86,10 @@ pub(super) fn forward(out: &mut [f32], inputs: Inputs, segments: &Segments, buff
     buffers.give([results]);
 }
 
-/// The gradients of what every unit reads, given that of the output.
+/// The gradients with respect to what every unit reads.
 pub(super) struct Gradients<'a> {
-    /// Of a unit: by its queries (tokens, group, size), by the keys that it sees (padded tokens, padded size), by their values.
+    /// Of a unit: with respect to its queries (tokens, group, size), to the keys that it sees
+    /// (padded tokens, padded size), and to their values.
     results: Vec<f32>,
     units: Units<'a>,
 }
@@ -110,18 +113,18 @@ pub(super) fn backward<'a>(
 }
 
 impl Gradients<'_> {
-    /// Writes the gradients by the queries to `out` (tokens, query heads * size).
-    pub(super) fn by_queries(&self, out: &mut [f32]) {
+    /// Writes the gradients with respect to the queries to `out` (tokens, query heads * size).
+    pub(super) fn d_queries(&self, out: &mut [f32]) {
         gather(out, self.units.segments, self.units.heads, |segment, head| self.units.of(&self.results, segment, head));
     }
 
-    /// Writes the gradients by the keys to `out` (tokens, key/value heads * size).
-    pub(super) fn by_keys(&self, out: &mut [f32]) {
+    /// Writes the gradients with respect to the keys to `out` (tokens, key/value heads * size).
+    pub(super) fn d_keys(&self, out: &mut [f32]) {
         self.gather_seen(out, 0);
     }
 
-    /// As [`Self::by_keys`], by the values.
-    pub(super) fn by_values(&self, out: &mut [f32]) {
+    /// As [`Self::d_keys`], with respect to the values.
+    pub(super) fn d_values(&self, out: &mut [f32]) {
         self.gather_seen(out, 1);
     }
 
@@ -139,7 +142,8 @@ impl Gradients<'_> {
         &self.units.of(&self.results, number, head)[queries + row * heads.padded_size()..][..heads.size]
     }
 
-    /// A token's gradient is the sum of those of its own segment and of the segment's branches, in order.
+    /// A token's gradient is the sum of those of its own segment and of the segment's branches, in
+    /// order.
     fn gather_seen(&self, out: &mut [f32], which: usize) {
         let Heads { keys, size, .. } = self.units.heads;
         let (segments, width) = (self.units.segments, keys * size);
@@ -159,7 +163,8 @@ impl Gradients<'_> {
     }
 }
 
-/// The units of work, one per segment and key/value head, and where their results are in one buffer.
+/// The units of work, one per segment and key/value head, and where their results are in one
+/// buffer.
 struct Units<'a> {
     segments: &'a Segments,
     heads: Heads,
@@ -218,7 +223,8 @@ fn gather<'a>(out: &mut [f32], segments: &Segments, heads: Heads, unit: impl Fn(
     });
 }
 
-/// The keys or values of one head that a segment sees, padded to whole vectors of tokens (and of elements) with zeros.
+/// The keys or values of one head that a segment sees, padded to whole vectors of tokens (and of
+/// elements) with zeros.
 struct Seen<'a> {
     columns: Columns<'a>,
     segment: &'a Segment,
@@ -255,7 +261,8 @@ impl Seen<'_> {
     }
 }
 
-/// Copies one head's elements of some tokens into rows of `width`, times `scale`; rows that are left become zero.
+/// Copies one head's elements of some tokens into rows of `width`, times `scale`; rows that are
+/// left become zero.
 fn copy_rows<'a>(out: &mut [f32], width: usize, rows: impl Iterator<Item = &'a [f32]>, scale: f32) {
     out.fill(0.0);
     for (out, row) in out.chunks_exact_mut(width).zip(rows) {
@@ -265,7 +272,8 @@ fn copy_rows<'a>(out: &mut [f32], width: usize, rows: impl Iterator<Item = &'a [
     }
 }
 
-/// Turns the first `seen` of a query's scores into e^(score - largest) and the rest into zeros; returns 1 / their sum.
+/// Turns the first `seen` of a query's scores into e^(score - largest) and the rest into zeros;
+/// returns 1 / their sum.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
 fn exponentials(scores: &mut [f32], seen: usize) -> f32 {
@@ -342,9 +350,9 @@ fn backward_unit<S: Simd>(simd: S, unit: BackwardUnit) {
     // Probabilities and the gradients by scores of a block.
     let (mut p, mut ds) = (buffers.take(BLOCK * stride), buffers.take(BLOCK * stride));
     let mut dq_rows = buffers.take(ROWS * width);
-    let (dq, by_seen) = out.split_at_mut(own * columns);
-    by_seen.fill(0.0);
-    let (dk, dv) = by_seen.split_at_mut(stride * width);
+    let (dq, d_seen) = out.split_at_mut(own * columns);
+    d_seen.fill(0.0);
+    let (dk, dv) = d_seen.split_at_mut(stride * width);
     for member in 0..heads.group() {
         let of = heads.of(head * heads.group() + member);
         for block in (0..own).step_by(BLOCK) {
@@ -419,7 +427,8 @@ fn backward_unit<S: Simd>(simd: S, unit: BackwardUnit) {
 
 /// Writes (tokens, group, size).
 ///
-/// Buffers come with the unit: what is in a closure below `with_simd` is not compiled for the vectors of this machine.
+/// Buffers come with the unit: what is in a closure below `with_simd` is not compiled for the
+/// vectors of this machine.
 struct ForwardUnit<'a> {
     out: &'a mut [f32],
     inputs: Inputs<'a>,

@@ -1,13 +1,15 @@
 //! Causal softmax attention over packed sequences with grouped key/value heads.
 //!
-//! For query head h of the token at place i in its sequence, with key/value head h / (heads / `kv_heads`):
+//! For query head h of the token at place i in its sequence, with key/value head h / (heads /
+//! `kv_heads`):
 //!
 //! ```text
 //! p[i, j] = softmax over j <= i of <q[i], k[j]> / sqrt(head_dim)
 //! out[i] = sum over j of p[i, j] v[j]
 //! ```
 //!
-//! Backward recomputes p instead of keeping it. With g = d loss / d out and s the scores before the softmax:
+//! Backward recomputes p instead of keeping it. With g = d loss / d out and s the scores before the
+//! softmax:
 //!
 //! ```text
 //! m[i] = sum over j of p[i, j] <g[i], v[j]>
@@ -22,8 +24,9 @@ use super::segments::Segments;
 use super::storage::{fused, slice, with_slices};
 use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor, bail};
 
-/// Causal attention within each segment and to all of the segment that it goes on from: q (tokens, heads, `head_dim`), k and v
-/// (tokens, `kv_heads`, `head_dim`); returns (tokens, heads * `head_dim`).
+/// Causal attention within each segment and to all of the segment that it continues: q (tokens,
+/// heads, `head_dim`), k and v (tokens, `kv_heads`, `head_dim`); returns (tokens, heads *
+/// `head_dim`).
 pub fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor, segments: &Segments) -> Result<Tensor> {
     let (tokens, heads, head_dim) = q.dims3()?;
     let kv_heads = k.dim(1)?;
@@ -45,7 +48,8 @@ pub fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor, segments: &Segments)
     }
 }
 
-/// [`causal_attention`] from plain candle operations: gives every segment its prefix, pads, masks, and packs again.
+/// [`causal_attention`] from plain candle operations: gives every segment its prefix, pads, masks,
+/// and packs again.
 pub fn causal_attention_reference(q: &Tensor, k: &Tensor, v: &Tensor, segments: &Segments) -> Result<Tensor> {
     let (_, heads, head_dim) = q.dims3()?;
     let kv_heads = k.dim(1)?;
@@ -138,9 +142,9 @@ impl CustomOp3 for Attention {
             let inputs = self.inputs(q_data, k_data, v_data);
             let gradients = attend::backward(grad, inputs, &self.segments, &mut Buffers::default());
             let (mut dq, mut dk, mut dv) = (vec![0.0; q_data.len()], vec![0.0; k_data.len()], vec![0.0; v_data.len()]);
-            gradients.by_queries(&mut dq);
-            gradients.by_keys(&mut dk);
-            gradients.by_values(&mut dv);
+            gradients.d_queries(&mut dq);
+            gradients.d_keys(&mut dk);
+            gradients.d_values(&mut dv);
             let tensor = |data, like: &Tensor| Tensor::from_vec(data, like.shape(), like.device());
             Ok((Some(tensor(dq, q)?), Some(tensor(dk, k)?), Some(tensor(dv, v)?)))
         })

@@ -1,12 +1,12 @@
 //! x + b, whose gradient with respect to b is summed in `f32` whatever the type.
 
-use super::given::given2;
+use super::custom_gradient::with_gradients;
 use candle_core::{DType, Result, Tensor};
 
 /// x (n, d) with `bias` (d) added to every row.
 pub fn add_bias(x: &Tensor, bias: &Tensor) -> Result<Tensor> {
     let y = x.detach().broadcast_add(&bias.detach())?;
-    given2(x, bias, y, |_, bias, grad| {
+    with_gradients(x, bias, y, |_, bias, grad| {
         // candle would sum the rows in the type of the tensor, which in `bf16` loses most of them.
         let sum = || grad.to_dtype(DType::F32)?.sum(0)?.to_dtype(bias.dtype());
         let d_bias = if bias.track_op() { Some(sum()?) } else { None };

@@ -1,4 +1,5 @@
-//! Memory that is used again: pages that the system has just handed out cost more than what is computed in them.
+//! Memory that is used again: pages that the system has just handed out cost more than what is
+//! computed in them.
 
 use std::cell::RefCell;
 
@@ -14,7 +15,8 @@ impl Buffers {
         let mut buffer = if let Some(place) = places.clone().filter(|i| capacity(i) >= len).min_by_key(capacity) {
             self.0.swap_remove(place)
         } else {
-            // One that is too small makes room, so that there are never more than were in use at one time.
+            // One that is too small makes room, so that there are never more than were in use at
+            // one time.
             if let Some(place) = places.max_by_key(capacity) {
                 self.0.swap_remove(place);
             }

@@ -1,4 +1,5 @@
-//! What the kernels' tests share: fused against reference, forward and backward, and finite differences.
+//! What the kernels' tests share: fused against reference, forward and backward, and finite
+//! differences.
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 
@@ -29,8 +30,8 @@ pub(crate) fn difference(a: &Tensor, b: &Tensor) -> f32 {
     differences.map(|d| if d.is_nan() { f32::INFINITY } else { d }).fold(0.0, f32::max)
 }
 
-/// Asserts that two functions have equal values and equal gradients with respect to every input, for a loss that weighs each
-/// output differently.
+/// Asserts that two functions have equal values and equal gradients with respect to every input,
+/// for a loss that weighs each output differently.
 pub(crate) fn agree(
     inputs: &[Tensor],
     fused: impl Fn(&[Tensor]) -> Result<Tensor>,
@@ -41,7 +42,8 @@ pub(crate) fn agree(
     finite_differences(inputs, &grads, &fused);
 }
 
-/// [`agree`] without finite differences, for inputs that make these expensive. Returns the gradients.
+/// [`agree`] without finite differences, for inputs that make these expensive. Returns the
+/// gradients.
 pub(crate) fn agree_without_differences(
     inputs: &[Tensor],
     fused: impl Fn(&[Tensor]) -> Result<Tensor>,
@@ -77,7 +79,8 @@ pub(crate) fn rounded(tensor: &Tensor) -> Tensor {
     tensor.to_dtype(DType::BF16).unwrap()
 }
 
-/// Asserts that a result in `bf16` is what it should be, up to roundings of it and of what it is made of.
+/// Asserts that a result in `bf16` is what it should be, up to roundings of it and of what it is
+/// made of.
 pub(crate) fn within_bf16(found: &Tensor, expected: &Tensor) {
     assert_eq!(found.shape(), expected.shape());
     let (found, expected) = (values(&found.to_dtype(DType::F32).unwrap()), values(expected));
@@ -88,7 +91,8 @@ pub(crate) fn within_bf16(found: &Tensor, expected: &Tensor) {
     }
 }
 
-/// Asserts that a function of `bf16` tensors has the values and gradients that the reference has in `f32` for the same inputs.
+/// Asserts that a function of `bf16` tensors has the values and gradients that the reference has in
+/// `f32` for the same inputs.
 pub(crate) fn agree_in_bf16(
     inputs: &[Tensor],
     fused: impl Fn(&[Tensor]) -> Result<Tensor>,

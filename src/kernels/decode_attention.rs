@@ -1,8 +1,9 @@
 //! Attention of one new token per row over that row's cached keys and values. Forward only.
 //!
-//! The fused version keeps keys and values in pages of 16 slots. Within a page the keys of a head are (`head_dim`, slots), so
-//! that the slots are the SIMD lanes of the scores, and the values (slots, `head_dim`). A page is read in order and once, and may
-//! belong to many rows: the pages of a prompt serve all rows of its group.
+//! The fused version keeps keys and values in pages of 16 slots. Within a page the keys of a head
+//! are (`head_dim`, slots), so that the slots are the SIMD lanes of the scores, and the values
+//! (slots, `head_dim`). A page is read in order and once, and may belong to many rows: the pages of
+//! a prompt serve all rows of its group.
 
 use super::cuda;
 use super::simd::{self, LANES, multiply_add};
@@ -26,12 +27,14 @@ pub struct Heads {
 }
 
 impl Heads {
-    /// Elements of a layer's part of a page: keys (`kv_heads`, `head_dim`, slots), then values (`kv_heads`, slots, `head_dim`).
+    /// Elements of a layer's part of a page: keys (`kv_heads`, `head_dim`, slots), then values
+    /// (`kv_heads`, slots, `head_dim`).
     pub fn page_len(self) -> usize {
         2 * self.kv_heads * self.head_dim * PAGE
     }
 
-    /// Writes a token's keys and values, each (`kv_heads`, `head_dim`), into a slot of a layer's page.
+    /// Writes a token's keys and values, each (`kv_heads`, `head_dim`), into a slot of a layer's
+    /// page.
     pub fn write(self, page: &mut [f32], slot: usize, keys: &[f32], values: &[f32]) {
         let (page_keys, page_values) = page.split_at_mut(self.page_len() / 2);
         for (kept, key) in page_keys[slot..].iter_mut().step_by(PAGE).zip(keys) {
@@ -44,8 +47,8 @@ impl Heads {
     }
 }
 
-/// Attends from one row's q (heads, `head_dim`) to `pages`, a layer's pages with the number of slots filled in each; writes
-/// (heads, `head_dim`) to `out`. There must be a filled slot.
+/// Attends from one row's q (heads, `head_dim`) to `pages`, a layer's pages with the number of
+/// slots filled in each; writes (heads, `head_dim`) to `out`. There must be a filled slot.
 #[multiversion(targets = "simd")]
 pub fn paged_attention(out: &mut [f32], q: &[f32], pages: &[(&[f32], usize)], dims: Heads) {
     const FMA: bool = target_cfg_f!(target_feature = "fma");
@@ -126,8 +129,9 @@ fn add_weighted<const FMA: bool>(out: &mut [f32], p: &[f32], values: &[f32]) {
     }
 }
 
-/// Attends from q (rows, heads, `head_dim`) to the slots `starts[row]..end` of the caches (rows, `kv_heads`, slots, `head_dim`);
-/// returns (rows, heads * `head_dim`). Slots before a row's start are left padding.
+/// Attends from q (rows, heads, `head_dim`) to the slots `starts[row]..end` of the caches (rows,
+/// `kv_heads`, slots, `head_dim`); returns (rows, heads * `head_dim`). Slots before a row's start
+/// are left padding.
 pub fn padded_attention(q: &Tensor, keys: &Tensor, values: &Tensor, starts: &Arc<[u32]>, end: usize) -> Result<Tensor> {
     if cuda::applies(&[q, keys, values])
         && let Some(out) = cuda::decode_attention(q, keys, values, starts, end)?

@@ -1,6 +1,7 @@
 //! A whole decoder layer on the CPU in `f32`, forward and backward, without a graph.
 //!
-//! It computes what `model::decoder::Layer` computes from single operations, which is its reference:
+//! It computes what `model::decoder::Layer` computes from single operations, which is its
+//! reference:
 //!
 //! ```text
 //! q, k, v = Wq n + bq, Wk n + bk, Wv n + bv     with n = norm(x)
@@ -160,9 +161,9 @@ impl LayerShape<'_> {
         let (rotated_q, rotated_k) = (self.rotate(&q, w.q_norm, buffers), self.rotate(&k, w.k_norm, buffers));
         let (mut dq, mut dk, mut dv) = (buffers.take(q.len()), buffers.take(k.len()), buffers.take(v.len()));
         let gradients = attend::backward(&d_attention, self.inputs(&rotated_q, &rotated_k, &v), self.segments, buffers);
-        gradients.by_queries(&mut dq);
-        gradients.by_keys(&mut dk);
-        gradients.by_values(&mut dv);
+        gradients.d_queries(&mut dq);
+        gradients.d_keys(&mut dk);
+        gradients.d_values(&mut dv);
         gradients.free(buffers);
         self.rotate_backward(&mut dq, &q, w.q_norm.zip(sums.q_norm.as_mut()));
         self.rotate_backward(&mut dk, &k, w.k_norm.zip(sums.k_norm.as_mut()));
@@ -190,8 +191,8 @@ impl LayerShape<'_> {
         Inputs { q: Columns { data: q, width: q_width }, k, v, heads: self.attention_heads() }
     }
 
-    /// Every head of x (tokens, heads * `head_dim`), normalised where there is a norm, and rotated by
-    /// its token's position.
+    /// Every head of x (tokens, heads * `head_dim`), normalised where there is a norm, and rotated
+    /// by its token's position.
     fn rotate(&self, x: &[f32], norm: Option<&[f32]>, buffers: &mut Buffers) -> Vec<f32> {
         let mut y = buffers.take(x.len());
         let width = x.len() / self.tokens().max(1);
@@ -211,8 +212,9 @@ impl LayerShape<'_> {
         y
     }
 
-    /// Turns the gradient with respect to [`Self::rotate`]'s result into the one with respect to its
-    /// input x, in place, and adds the one with respect to the norm's weight to the sum beside it.
+    /// Turns the gradient with respect to [`Self::rotate`]'s result into the one with respect to
+    /// its input x, in place, and adds the one with respect to the norm's weight to the sum beside
+    /// it.
     fn rotate_backward(&self, grad: &mut [f32], x: &[f32], norm: Option<(&[f32], &mut Vec<f32>)>) {
         let width = x.len() / self.tokens().max(1);
         let block = (ROWS * width).max(1);

@@ -1,11 +1,12 @@
 //! Rows of a matrix by index.
 
-use super::given::given;
+use super::custom_gradient::with_gradient;
 use super::{cuda, half};
 use candle_core::{DType, Result, Tensor};
 use std::collections::HashMap;
 
-/// The rows `index` (n) of x (m, d), for indices below m: (n, d). Backward sums the gradients of rows that were taken repeatedly.
+/// The rows `index` (n) of x (m, d), for indices below m: (n, d). Backward sums the gradients of
+/// rows that were taken repeatedly.
 pub fn gather_rows(x: &Tensor, index: &[u32]) -> Result<Tensor> {
     if cuda::applies(&[x]) {
         return cuda::gather_rows(x, index);
@@ -13,15 +14,16 @@ pub fn gather_rows(x: &Tensor, index: &[u32]) -> Result<Tensor> {
     select(x, &Tensor::from_slice(index, index.len(), x.device())?)
 }
 
-/// The entries `index` (n) of x along its first dimension. Backward sums in `f32`: in `bf16` a sum of a few hundred gradients of one
-/// size takes in no more. Only entries that were taken have such sums, which are few beside a vocabulary.
+/// The entries `index` (n) of x along its first dimension. Backward sums in `f32`: in `bf16` a sum
+/// of a few hundred gradients of one size takes in no more. Only entries that were taken have such
+/// sums, which are few beside a vocabulary.
 pub(super) fn select(x: &Tensor, index: &Tensor) -> Result<Tensor> {
     if !half::applies(&[x]) {
         return x.index_select(index, 0);
     }
     let value = x.detach().index_select(index, 0)?;
     let index = index.clone();
-    given(x, value, move |x, grad| {
+    with_gradient(x, value, move |x, grad| {
         let (taken, places) = distinct(&index)?;
         let mut shape = x.dims().to_vec();
         shape[0] = taken.elem_count();
@@ -32,7 +34,8 @@ pub(super) fn select(x: &Tensor, index: &Tensor) -> Result<Tensor> {
     })
 }
 
-/// The different values of `index` (n) in the order of their first appearance, and the place of each of the n among them.
+/// The different values of `index` (n) in the order of their first appearance, and the place of
+/// each of the n among them.
 fn distinct(index: &Tensor) -> Result<(Tensor, Tensor)> {
     let mut taken: Vec<u32> = Vec::new();
     let mut known: HashMap<u32, u32> = HashMap::new();

@@ -1,6 +1,6 @@
-//! Products with `bf16` matrices on the CPU, which has no fast ones: values are widened to `f32` block by block, multiplied and
-//! summed in `f32`, and rounded once. candle would widen the whole matrix first, which takes longer than the product where there
-//! are few rows.
+//! Products with `bf16` matrices on the CPU, which has no fast ones: values are widened to `f32`
+//! block by block, multiplied and summed in `f32`, and rounded once. candle would widen the whole
+//! matrix first, which takes longer than the product where there are few rows.
 
 use super::matmul::{View, matmul};
 use candle_core::{DType, Result, Storage, Tensor, WithDType, bail};
@@ -38,7 +38,8 @@ fn rounded(values: &[f32], rows: usize, columns: usize) -> Result<Tensor> {
     Tensor::from_vec(values, (rows, columns), &candle_core::Device::Cpu)
 }
 
-/// Calls `each` with the first row of every block of rows of a matrix (rows, columns), and the block as `f32`.
+/// Calls `each` with the first row of every block of rows of a matrix (rows, columns), and the
+/// block as `f32`.
 fn blocks(matrix: &Tensor, mut each: impl FnMut(usize, &[f32])) -> Result<()> {
     let columns = matrix.dim(1)?;
     let rows = (BLOCK / columns.max(1)).max(1);

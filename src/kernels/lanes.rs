@@ -1,11 +1,13 @@
 //! Operations on a transposed block of rows: (features, lanes), each row in a SIMD lane of its own,
 //! lanes without a row being zero. They are what decoding is made of: few rows, much weight.
 //!
-//! A product takes W as it is stored, row by row, each element being multiplied with a vector of rows: nothing is packed and no
-//! lane is ever summed over. Every element of a result is summed over the features in order, so a row's values are the same to
-//! the last bit whatever other rows there are and however the work is split.
+//! A product takes W as it is stored, row by row, each element being multiplied with a vector of
+//! rows: nothing is packed and no lane is ever summed over. Every element of a result is summed
+//! over the features in order, so a row's values are the same to the last bit whatever other rows
+//! there are and however the work is split.
 //!
-//! The plain references are those of the operations on rows, [`super::linear_reference`] and its like.
+//! The plain references are those of the operations on rows, [`super::linear_reference`] and its
+//! like.
 
 use super::linear::linear_reference;
 use super::rotary::Rotary;
@@ -16,14 +18,15 @@ use multiversion::multiversion;
 use multiversion::target::target_cfg_f;
 use rayon::prelude::*;
 
-/// Most rows of a block: four vectors of lanes, so that each element of W is used for four multiplications.
+/// Most rows of a block: four vectors of lanes, so that each element of W is used for four
+/// multiplications.
 pub const BLOCK: usize = 4 * LANES;
 
 /// Rows of W that a product takes together.
 const TOGETHER: usize = 4;
 
-/// y (out, lanes) = W (out, in) x (in, lanes), or y += W x where `accumulate`, with the rows of W cut into `splits` parts that may run
-/// at the same time.
+/// y (out, lanes) = W (out, in) x (in, lanes), or y += W x where `accumulate`, with the rows of W
+/// cut into `splits` parts that may run at the same time.
 ///
 /// # Panics
 /// Where the sizes do not fit together.
@@ -39,7 +42,8 @@ pub fn product(y: &mut [f32], w: &[f32], x: &[f32], lanes: usize, accumulate: bo
     });
 }
 
-/// x W^T for few rows x (n, in) and W (out, in), without a gradient: [`super::linear`] by way of [`product`].
+/// x W^T for few rows x (n, in) and W (out, in), without a gradient: [`super::linear`] by way of
+/// [`product`].
 pub fn thin_linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     if !fused(&[x, weight]) {
         return linear_reference(x, weight);
@@ -103,8 +107,8 @@ pub(super) fn columns<const WIDE: usize>(n: usize) -> impl Iterator<Item = std::
     })
 }
 
-/// c += a b for the `B` vectors of columns from `first` on: c (`R`, columns), a (`R`, inner) by columns, b (inner, columns).
-/// Every element is summed over the inner dimension in order.
+/// c += a b for the `B` vectors of columns from `first` on: c (`R`, columns), a (`R`, inner) by
+/// columns, b (inner, columns). Every element is summed over the inner dimension in order.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
 pub(super) fn multiply<const FMA: bool, const R: usize, const B: usize>(
@@ -138,7 +142,8 @@ pub(super) fn multiply<const FMA: bool, const R: usize, const B: usize>(
     }
 }
 
-/// Root-mean-square normalisation of x (n * d, lanes) in place, each d features on their own: see [`super::rms_norm`].
+/// Root-mean-square normalisation of x (n * d, lanes) in place, each d features on their own: see
+/// [`super::rms_norm`].
 #[multiversion(targets = "simd")]
 pub fn rms_norm(x: &mut [f32], weight: &[f32], eps: f32, lanes: usize) {
     let d = weight.len();
@@ -183,8 +188,8 @@ pub fn rotations(rotary: &Rotary, positions: &[u32], lanes: usize) -> (Vec<f32>,
     (cos, sin)
 }
 
-/// Rotates the heads of x (heads * `head_dim`, lanes) in place by cos and sin (`head_dim` / 2, lanes): see
-/// [`super::rotary_embedding`].
+/// Rotates the heads of x (heads * `head_dim`, lanes) in place by cos and sin (`head_dim` / 2,
+/// lanes): see [`super::rotary_embedding`].
 #[multiversion(targets = "simd")]
 pub fn rotate(x: &mut [f32], cos: &[f32], sin: &[f32]) {
     for head in x.chunks_exact_mut(2 * cos.len()) {

@@ -1,7 +1,7 @@
 //! The weights of a decoder layer, listed once.
 
-/// Declares [`LayerParts`] from the list of its fields: `one` for a part of every layer, `maybe` for
-/// a part that only some families have.
+/// Declares [`LayerParts`] from the list of its fields: `one` for a part of every layer, `maybe`
+/// for a part that only some families have.
 macro_rules! layer_parts {
     ($($(#[$doc:meta])* $name:ident: $kind:ident,)*) => {
         /// Something for each weight of a layer, such as its tensor, its elements or its gradient.

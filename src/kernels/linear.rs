@@ -1,13 +1,14 @@
 //! y = x W^T, without copies of W in either pass.
 
 use super::cuda;
-use super::given::{given, given2};
+use super::custom_gradient::{with_gradient, with_gradients};
 use super::half;
 use super::matmul::{View, matmul};
 use super::storage::{fused, slice, with_slices};
 use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor};
 
-/// x W^T for x (n, in) and W (out, in), as Hugging Face stores linear layers. Returns (n, out). A frozen W costs no gradient.
+/// x W^T for x (n, in) and W (out, in), as Hugging Face stores linear layers. Returns (n, out). A
+/// frozen W costs no gradient.
 pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     if fused(&[x, weight]) {
         return x.contiguous()?.apply_op2(weight, Linear);
@@ -17,7 +18,7 @@ pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     }
     if half::applies(&[x, weight]) {
         let y = half::linear(&x.detach(), &weight.detach())?;
-        return given2(x, weight, y, |x, weight, grad| {
+        return with_gradients(x, weight, y, |x, weight, grad| {
             let dw = if weight.track_op() { Some(half::outer(grad, x)?) } else { None };
             Ok((Some(half::times(grad, weight)?), dw))
         });
@@ -26,11 +27,11 @@ pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
         return linear_reference(x, weight);
     }
     let frozen = weight.clone();
-    given(x, linear_reference(&x.detach(), weight)?, move |_, grad| grad.matmul(&frozen))
+    with_gradient(x, linear_reference(&x.detach(), weight)?, move |_, grad| grad.matmul(&frozen))
 }
 
-/// [`linear`] without gradients, in `f32`. What comes of logits depends on small differences of large numbers, so products of `bf16`
-/// are not rounded to that type where it can be helped.
+/// [`linear`] without gradients, in `f32`. What comes of logits depends on small differences of
+/// large numbers, so products of `bf16` are not rounded to that type where it can be helped.
 pub(super) fn logits(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     if half::applies(&[x, weight]) { half::wide_linear(x, weight) } else { linear(x, weight)?.to_dtype(DType::F32) }
 }

@@ -32,14 +32,16 @@ impl<'a> View<'a> {
     }
 }
 
-/// The `gemm` crate sums in another order for a single row and for results of at most this many elements.
+/// The `gemm` crate sums in another order for a single row and for results of at most this many
+/// elements.
 const SMALL_RESULT: usize = 256;
 
 /// out = a b, or out += a b where `accumulate`. `out` is row-major (`a.rows`, `b.columns`).
 ///
-/// Where `a` is row-major each row of a b is the same to the last bit whatever other rows `a` has: rows of zeros keep few rows off
-/// the special paths of `gemm`. Otherwise a sampled token could depend, in one case of many thousands, on which prompts are
-/// prefilled beside its own. The general path copies all of b first, which is much for few rows: decoding does without
+/// Where `a` is row-major each row of a b is the same to the last bit whatever other rows `a` has:
+/// rows of zeros keep few rows off the special paths of `gemm`. Otherwise a sampled token could
+/// depend, in one case of many thousands, on which prompts are prefilled beside its own. The
+/// general path copies all of b first, which is much for few rows: decoding does without
 /// ([`super::lanes`]).
 pub(super) fn matmul(out: &mut [f32], a: View<'_>, b: View<'_>, accumulate: bool) {
     let (m, k, n) = (a.rows, a.columns, b.columns);
@@ -59,8 +61,9 @@ pub(super) fn matmul(out: &mut [f32], a: View<'_>, b: View<'_>, accumulate: bool
     }
     let threads = rayon::current_num_threads();
     let parallelism = if threads > 1 { Parallelism::Rayon(threads) } else { Parallelism::None };
-    // SAFETY: `View` ties rows, columns and strides to a slice that holds rows x columns elements, in one order or the other,
-    // so every address that `gemm` forms from them is inside it; `out` was checked above and is not aliased, being `&mut`.
+    // SAFETY: `View` ties rows, columns and strides to a slice that holds rows x columns elements,
+    // in one order or the other, so every address that `gemm` forms from them is inside it; `out`
+    // was checked above and is not aliased, being `&mut`.
     #[allow(unsafe_code, reason = "the gemm crate takes pointers; the bounds are checked here")]
     unsafe {
         gemm::gemm(

@@ -1,23 +1,24 @@
 //! Differentiable operations that candle lacks or cuts gradients in.
 //!
-//! Each file holds one operation twice: a `reference` version made of plain candle operations, which works on every device
-//! and type and is differentiated by candle itself, and a fused CPU version for `f32` with its own backward pass, run over
-//! rows by rayon and vectorised by the compiler for the processor at hand ([`multiversion`]). A third version, for NVIDIA GPUs,
-//! stands in `cuda`. The public function picks the version that applies. Tests hold all against each other, forward and
-//! backward.
+//! Each file holds one operation twice: a `reference` version made of plain candle operations,
+//! which works on every device and type and is differentiated by candle itself, and a fused CPU
+//! version for `f32` with its own backward pass, run over rows by rayon and vectorised by the
+//! compiler for the processor at hand ([`multiversion`]). A third version, for NVIDIA GPUs, stands
+//! in `cuda`. The public function picks the version that applies. Tests hold all against each
+//! other, forward and backward.
 //!
-//! Sequences are *packed*: the tokens of all sequences stand one after another along the first dimension, without padding,
-//! and [`Segments`] says where each begins, and which go on from another.
+//! Sequences are *packed*: the tokens of all sequences stand one after another along the first
+//! dimension, without padding, and [`Segments`] says where each begins, and which continue another.
 
 mod attend;
 mod attention;
 mod bias;
 mod buffers;
 mod cuda;
+mod custom_gradient;
 mod decode_attention;
 mod decoder_layer;
 mod gather;
-mod given;
 mod half;
 pub mod lanes;
 mod layer_parts;

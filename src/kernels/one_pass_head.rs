@@ -1,32 +1,35 @@
-//! The language-model head of a decode step in one pass: the sampled token, its log-probability, the entropy of the
-//! distribution and the sensitivity feature, without ever storing the logits (rows, vocabulary).
+//! The language-model head of a decode step in one pass: the sampled token, its log-probability,
+//! the entropy of the distribution and the sensitivity feature, without ever storing the logits
+//! (rows, vocabulary).
 //!
-//! With z = W h and x = z / T, the feature phi = W\[y\] - sum over v of p\[v\] W\[v\] (arXiv 2512.15687, eqs. 4-6) subtracts
-//! attention over the vocabulary: the query is h, keys and values are both W. So it is computed as attention is, from tiles of
-//! W, each used for both products while it is in the cache. The softmax is online (Milakov and Gimelshein, arXiv 1805.02867):
+//! With z = W h and x = z / T, the feature phi = W\[y\] - sum over v of p\[v\] W\[v\] (arXiv
+//! 2512.15687, eqs. 4-6) subtracts attention over the vocabulary: the query is h, keys and values
+//! are both W. So it is computed as attention is, from tiles of W, each used for both products
+//! while it is in the cache. The softmax is online (Milakov and Gimelshein, arXiv 1805.02867):
 //! every row keeps its running maximum m of z and, over the tokens so far,
 //!
 //! ```text
 //! S = sum e^(x - m/T)      M = sum (x - m/T) e^(x - m/T)      E = sum e^(x - m/T) W[v]
 //! ```
 //!
-//! When the maximum rises by a T, the sums become e^-a S, e^-a (M - a S) and e^-a E. Partial sums of parts of the vocabulary
-//! are merged by the same rule, as in flash decoding. In the end
+//! When the maximum rises by a T, the sums become e^-a S, e^-a (M - a S) and e^-a E. Partial sums
+//! of parts of the vocabulary are merged by the same rule, as in flash decoding. In the end
 //!
 //! ```text
 //! log p(y) = x[y] - m/T - log S      H = log S - M / S      phi = W[y] - E / S
 //! ```
 //!
-//! **Sampling** is exact and needs two uniform numbers per row. In every tile a candidate is drawn in proportion to e^x, by
-//! inverse transform with the first number; in the end the second number picks a tile in proportion to the tiles' sums, and
-//! its candidate is the token. P(tile) P(token | tile) = p(token), as in Gumbel-max over tiles, with less randomness.
+//! **Sampling** is exact and needs two uniform numbers per row. In every tile a candidate is drawn
+//! in proportion to e^x, by inverse transform with the first number; in the end the second number
+//! picks a tile in proportion to the tiles' sums, and its candidate is the token. P(tile) P(token |
+//! tile) = p(token), as in Gumbel-max over tiles, with less randomness.
 //!
-//! **Order.** The rows are the SIMD lanes, and every lane sums over tokens and dimensions in the same order; tiles and spans
-//! are cut by the vocabulary alone and merged from first to last. So a row's result is the same to the last bit whatever
-//! other rows there are and however many threads.
+//! **Order.** The rows are the SIMD lanes, and every lane sums over tokens and dimensions in the
+//! same order; tiles and spans are cut by the vocabulary alone and merged from first to last. So a
+//! row's result is the same to the last bit whatever other rows there are and however many threads.
 //!
-//! Cost: 2 V d multiplications and additions per row for z, as any head, and 2 V d more for E where features are asked for.
-//! Each block of at most 64 rows reads W once.
+//! Cost: 2 V d multiplications and additions per row for z, as any head, and 2 V d more for E where
+//! features are asked for. Each block of at most 64 rows reads W once.
 
 use super::cuda;
 use super::lanes::{self, BLOCK, columns, multiply};
@@ -70,8 +73,9 @@ pub struct HeadDraws {
     pub phi: Vec<f32>,
 }
 
-/// Draws a token per row from softmax(W h / T): `hidden` (rows, d), `head` (V, d), `uniforms` (rows), `temperature` > 0.
-/// `features` asks for [`HeadDraws::phi`]. A row with logits that are not finite gets NaN for its log-probability.
+/// Draws a token per row from softmax(W h / T): `hidden` (rows, d), `head` (V, d), `uniforms`
+/// (rows), `temperature` > 0. `features` asks for [`HeadDraws::phi`]. A row with logits that are
+/// not finite gets NaN for its log-probability.
 pub fn one_pass_head(
     hidden: &Tensor,
     head: &Tensor,
@@ -93,7 +97,8 @@ pub fn one_pass_head(
     let (d, vocabulary) = check(hidden, head, uniforms)?;
     let pass = Pass { d, inverse_temperature: (1.0 / temperature) as f32, features };
     with_slices([hidden, head], |[h, w]| {
-        // As many blocks as keep all threads busy together with the spans, and no more: each block reads all of W.
+        // As many blocks as keep all threads busy together with the spans, and no more: each block
+        // reads all of W.
         let blocks = rayon::current_num_threads().div_ceil(vocabulary.div_ceil(SPAN));
         let rows = uniforms.len().div_ceil(blocks).next_multiple_of(LANES).clamp(LANES, BLOCK);
         let parts: Vec<HeadDraws> = h
@@ -112,8 +117,8 @@ pub fn one_pass_head(
     })
 }
 
-/// [`one_pass_head`] from plain candle operations. It stores the logits on the device, but only one tile of each row, and the
-/// sums of the others, leave it.
+/// [`one_pass_head`] from plain candle operations. It stores the logits on the device, but only one
+/// tile of each row, and the sums of the others, leave it.
 pub fn one_pass_head_reference(
     hidden: &Tensor,
     head: &Tensor,
@@ -154,18 +159,22 @@ fn check(hidden: &Tensor, head: &Tensor, uniforms: &[Uniforms]) -> Result<(usize
     let ((rows, d), (vocabulary, head_d)) = (hidden.dims2()?, head.dims2()?);
     if rows != uniforms.len() || d != head_d || d == 0 || vocabulary == 0 {
         let (hidden, head, count) = (hidden.shape(), head.shape(), uniforms.len());
-        bail!("one-pass head of hidden {hidden:?}, weight {head:?} and {count} pairs of random numbers");
+        bail!(
+            "one-pass head of hidden {hidden:?}, weight {head:?} and {count} pairs of random \
+             numbers"
+        );
     }
     Ok((d, vocabulary))
 }
 
-/// The place at which the cumulated weights pass the share `u` of their sum; places without weight are never taken.
+/// The place at which the cumulated weights pass the share `u` of their sum; places without weight
+/// are never taken.
 pub(crate) fn place(weights: &[f64], u: f64) -> usize {
     place_of(weights.iter().copied(), u * weights.iter().sum::<f64>()).0
 }
 
-/// The place at which the cumulated weights pass `goal`, and their sum before it; the last place with weight where rounding
-/// keeps the sum below the goal.
+/// The place at which the cumulated weights pass `goal`, and their sum before it; the last place
+/// with weight where rounding keeps the sum below the goal.
 fn place_of(weights: impl Iterator<Item = f64>, goal: f64) -> (usize, f64) {
     let (mut sum, mut found) = (0.0, (0, 0.0));
     for (index, weight) in weights.enumerate().filter(|(_, weight)| *weight > 0.0) {
@@ -319,15 +328,17 @@ impl Pass {
         before
     }
 
-    /// What becomes of exponents when their maximum rises from `before` to `after`: a summand that is not positive.
+    /// What becomes of exponents when their maximum rises from `before` to `after`: a summand that
+    /// is not positive.
     fn shift(&self, before: f32, after: f32) -> f64 {
         // Without a maximum nothing has been summed yet.
         if before == f32::NEG_INFINITY { 0.0 } else { f64::from((before - after) * self.inverse_temperature) }
     }
 }
 
-/// Turns logits (tokens, lanes) into e^(x - top/T), with `tops` risen to the maxima. Writes their sums over blocks of
-/// [`SUBTOTAL`] tokens (blocks, lanes), and per lane the sum of (x - top/T) e^(x - top/T).
+/// Turns logits (tokens, lanes) into e^(x - top/T), with `tops` risen to the maxima. Writes their
+/// sums over blocks of [`SUBTOTAL`] tokens (blocks, lanes), and per lane the sum of (x - top/T)
+/// e^(x - top/T).
 #[multiversion(targets = "simd")]
 fn exponentials(
     scores: &mut [f32],
@@ -365,7 +376,8 @@ fn exponentials(
     }
 }
 
-/// expected (rows, d) += transpose of the first rows of weights (tokens, lanes), times w (tokens, d). Rows come in fours.
+/// expected (rows, d) += transpose of the first rows of weights (tokens, lanes), times w (tokens,
+/// d). Rows come in fours.
 #[multiversion(targets = "simd")]
 fn expect(expected: &mut [f32], weights: &[f32], lanes: usize, w: &[f32], d: usize) {
     const FMA: bool = target_cfg_f!(target_feature = "fma");
@@ -411,8 +423,8 @@ mod tests {
         difference(&tensor(a), &tensor(b))
     }
 
-    /// Holds the fused version against the reference, and against what the head of a forward pass says of the same tokens;
-    /// returns the largest difference.
+    /// Holds the fused version against the reference, and against what the head of a forward pass
+    /// says of the same tokens; returns the largest difference.
     fn agreement(hidden: &Tensor, head: &Tensor, temperature: f64, features: bool) -> f32 {
         let uniforms = uniforms(hidden.dim(0).unwrap(), 7);
         let found = one_pass_head(hidden, head, temperature, &uniforms, features).unwrap();
@@ -449,7 +461,8 @@ mod tests {
 
     #[test]
     fn the_fused_head_agrees_with_the_reference() {
-        // Less than a vector, whole vectors and a rest, more than a block; less than a tile, several tiles, several spans.
+        // Less than a vector, whole vectors and a rest, more than a block; less than a tile,
+        // several tiles, several spans.
         let mut worst = 0f32;
         for (rows, d, vocabulary) in [(1, 6, 19), (3, 16, 272), (40, 70, 512), (70, 33, 1300), (5, 24, SPAN + 700)] {
             for temperature in [0.7, 1.0, 1.5] {
@@ -464,7 +477,8 @@ mod tests {
 
     #[test]
     fn a_large_vocabulary_with_extreme_logits_gives_finite_and_right_values() {
-        // Multiples of 1/64 and 1/4, so that every order of summation gives the same logits, from -2,000 to 2,000.
+        // Multiples of 1/64 and 1/4, so that every order of summation gives the same logits, from
+        // -2,000 to 2,000.
         let (vocabulary, d) = (151_936, 64);
         let grid = |shape: &[usize], seed, steps: f64, unit: f64| {
             ((random(shape, seed) * steps).unwrap().round().unwrap() * unit).unwrap()
@@ -533,7 +547,8 @@ mod tests {
         let p: Vec<f32> = log_softmax(&z).unwrap().exp().unwrap().flatten_all().unwrap().to_vec1().unwrap();
         let mut counts = vec![0u32; vocabulary];
         draws.tokens.iter().for_each(|&token| counts[token as usize] += 1);
-        // Neighbouring tokens are pooled into cells of at least 20 expected draws; a last one takes the rest.
+        // Neighbouring tokens are pooled into cells of at least 20 expected draws; a last one takes
+        // the rest.
         let (mut cells, mut expected, mut found) = (0, 0.0, 0);
         let mut chi_square = 0.0;
         for (token, (&p, &count)) in p.iter().zip(&counts).enumerate() {
@@ -544,13 +559,18 @@ mod tests {
                 (cells, expected, found) = (cells + 1, 0.0, 0);
             }
         }
-        // The statistic has mean n and variance 2n, n = cells - 1; five standard deviations are out of chance's reach.
+        // The statistic has mean n and variance 2n, n = cells - 1; five standard deviations are out
+        // of chance's reach.
         let n = f64::from(cells - 1);
         let deviations = (chi_square - n) / (2.0 * n).sqrt();
-        eprintln!("chi-square {chi_square:.0} for {n} degrees of freedom: {deviations:.2} standard deviations");
+        eprintln!(
+            "chi-square {chi_square:.0} for {n} degrees of freedom: {deviations:.2} standard \
+             deviations"
+        );
         assert!(n > 300.0 && deviations.abs() < 5.0);
 
-        // E phi = 0 under the sampling distribution; the mean of n draws is off by its standard deviation / sqrt(n).
+        // E phi = 0 under the sampling distribution; the mean of n draws is off by its standard
+        // deviation / sqrt(n).
         for column in 0..d {
             let phi = || draws.phi.iter().skip(column).step_by(d).map(|&x| f64::from(x));
             let mean = phi().sum::<f64>() / rows as f64;

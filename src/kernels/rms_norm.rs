@@ -1,6 +1,6 @@
 //! Root-mean-square normalisation: y = x / sqrt(mean(x^2) + eps) * w (Zhang and Sennrich, 2019).
 
-use super::given::{Gradients2, given2};
+use super::custom_gradient::{Gradients2, with_gradients};
 use super::storage::{fused, slice, with_slices};
 use super::{cuda, half, simd};
 use candle_core::{CpuStorage, CustomOp2, D, DType, Layout, Result, Shape, Tensor};
@@ -18,7 +18,7 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
         cuda::rms_norm(x, weight, eps)
     } else if half::applies(&[x, weight]) {
         let y = rms_norm_reference(&x.detach(), &weight.detach(), eps)?;
-        given2(x, weight, y, move |x, weight, grad| backward_in_f32(x, weight, grad, eps as f32))
+        with_gradients(x, weight, y, move |x, weight, grad| backward_in_f32(x, weight, grad, eps as f32))
     } else {
         rms_norm_reference(x, weight, eps)
     }
@@ -32,8 +32,8 @@ pub fn rms_norm_reference(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tenso
     normed.to_dtype(x.dtype())?.broadcast_mul(weight)
 }
 
-/// Gradients of tensors of another type. candle would sum those of the weight over the rows in that type, which in `bf16` loses all
-/// but the first few hundred of them.
+/// Gradients of tensors of another type. candle would sum those of the weight over the rows in that
+/// type, which in `bf16` loses all but the first few hundred of them.
 fn backward_in_f32(x: &Tensor, weight: &Tensor, grad: &Tensor, eps: f32) -> Result<Gradients2> {
     let dtype = x.dtype();
     let wide = |t: &Tensor| t.detach().to_dtype(DType::F32);
@@ -60,7 +60,8 @@ pub(crate) fn norm(y: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
     y.par_chunks_mut(block).zip(x.par_chunks(block)).for_each(|(y, x)| norm_rows(y, x, weight, eps));
 }
 
-/// Adds the gradient by the norm's input x to `sum`, and that by its weight to `weight_sum`, given that by its output.
+/// Adds the gradient with respect to the norm's input x to `sum`, and the one with respect to its
+/// weight to `weight_sum`, from the one with respect to its output.
 pub(crate) fn add_norm_backward(
     sum: &mut [f32],
     grad: &[f32],
@@ -96,14 +97,15 @@ pub(super) fn norm_rows(y: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
     }
 }
 
-/// With r = 1 / sqrt(mean(x^2) + eps): dx = r (w g - x r^2 mean(w g x)), dw = sum over rows of g x r.
+/// With r = 1 / sqrt(mean(x^2) + eps): dx = r (w g - x r^2 mean(w g x)), dw = sum over rows of g x
+/// r.
 #[multiversion(targets = "simd")]
-fn norm_rows_backward(sum: &mut [f32], grad: &[f32], x: &[f32], weight: &[f32], by_weight: &mut [f32], eps: f32) {
+fn norm_rows_backward(sum: &mut [f32], grad: &[f32], x: &[f32], weight: &[f32], d_weight: &mut [f32], eps: f32) {
     let d = weight.len();
     let mut scaled = vec![0.0; d];
     for ((sum, grad), x) in sum.chunks_exact_mut(d).zip(grad.chunks_exact(d)).zip(x.chunks_exact(d)) {
         let r = 1.0 / (simd::dot(x, x) / d as f32 + eps).sqrt();
-        for ((((s, dw), g), x), w) in scaled.iter_mut().zip(by_weight.iter_mut()).zip(grad).zip(x).zip(weight) {
+        for ((((s, dw), g), x), w) in scaled.iter_mut().zip(d_weight.iter_mut()).zip(grad).zip(x).zip(weight) {
             *s = g * w;
             *dw += g * x * r;
         }

@@ -1,5 +1,6 @@
-//! Rotary position embedding (Su et al., 2021), in the half-split layout of Llama and Qwen: element i of a head turns together
-//! with element i + `head_dim` / 2 by the angle position * theta^(-2 i / `head_dim`).
+//! Rotary position embedding (Su et al., 2021), in the half-split layout of Llama and Qwen: element
+//! i of a head turns together with element i + `head_dim` / 2 by the angle position * theta^(-2 i /
+//! `head_dim`).
 
 use super::cuda;
 use super::storage::{fused, slice, with_slices};
@@ -40,7 +41,8 @@ impl Rotary {
         Self::with_frequencies(Self::frequencies(head_dim, theta), 1.0, positions)
     }
 
-    /// The angles per position of heads of `head_dim` elements with base `theta`: theta^(-2 i / `head_dim`).
+    /// The angles per position of heads of `head_dim` elements with base `theta`: theta^(-2 i /
+    /// `head_dim`).
     pub fn frequencies(head_dim: usize, theta: f64) -> Vec<f32> {
         (0..head_dim / 2).map(|i| 1.0 / (theta.powf(2.0 * i as f64 / head_dim as f64)) as f32).collect()
     }
@@ -136,7 +138,7 @@ fn bounds(part: usize, positions: usize) -> Range<usize> {
     if part == 0 { 0..end } else { FIRST << (part - 1)..end }
 }
 
-/// Turns x (tokens, heads, `head_dim`) by each token's position.
+/// Rotates x (tokens, heads, `head_dim`) by each token's position.
 pub fn rotary_embedding(x: &Tensor, positions: &Arc<[u32]>, rotary: &Rotary) -> Result<Tensor> {
     rotary.check(x, positions)?;
     if fused(&[x]) {
@@ -156,9 +158,9 @@ pub fn rotary_embedding_reference(x: &Tensor, positions: &[u32], rotary: &Rotary
     let half = rotary.half();
     let first = x.narrow(2, 0, half)?;
     let second = x.narrow(2, half, half)?;
-    let turned_first = (first.broadcast_mul(&cos)? - second.broadcast_mul(&sin)?)?;
-    let turned_second = (second.broadcast_mul(&cos)? + first.broadcast_mul(&sin)?)?;
-    Tensor::cat(&[turned_first, turned_second], 2)
+    let rotated_first = (first.broadcast_mul(&cos)? - second.broadcast_mul(&sin)?)?;
+    let rotated_second = (second.broadcast_mul(&cos)? + first.broadcast_mul(&sin)?)?;
+    Tensor::cat(&[rotated_first, rotated_second], 2)
 }
 
 struct RotaryOp {
@@ -166,7 +168,7 @@ struct RotaryOp {
     positions: Arc<[u32]>,
 }
 
-/// Turns one token's heads by (cos, sin), or back where `sign` is -1.
+/// Rotates one token's heads by (cos, sin), or back where `sign` is -1.
 #[multiversion(targets = "simd")]
 pub(super) fn rotate(y: &mut [f32], x: &[f32], cos: &[f32], sin: &[f32], sign: f32) {
     let half = cos.len();

@@ -4,12 +4,12 @@ use candle_core::{Result, bail};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// One sequence, or what one sequence adds to another that it goes on from.
+/// One sequence, or what one sequence adds to another that it continues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
     /// Its own tokens.
     pub tokens: Range<usize>,
-    /// The segment that it goes on from, by number.
+    /// The segment that it continues, by number.
     pub parent: Option<usize>,
     /// The tokens of that segment; empty where there is none.
     pub prefix: Range<usize>,
@@ -17,8 +17,8 @@ pub struct Segment {
 
 /// The segments of a packed batch, one after another without gaps.
 ///
-/// A segment with a parent is a branch: its tokens see all tokens of the parent, then their own up to themselves. So responses
-/// that share a prompt need its tokens only once.
+/// A segment with a parent is a branch: its tokens see all tokens of the parent, then their own up
+/// to themselves. So responses that share a prompt need its tokens only once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segments {
     parts: Arc<[Segment]>,
@@ -36,7 +36,8 @@ impl Segments {
         Self { parts: parts.collect() }
     }
 
-    /// Segments of the given lengths with the number of the parent, where there is one: an earlier segment that has none itself.
+    /// Segments of the given lengths with the number of the parent, where there is one: an earlier
+    /// segment that has none itself.
     pub fn branching(parts: impl IntoIterator<Item = (usize, Option<usize>)>) -> Result<Self> {
         let mut end = 0;
         let mut segments: Vec<Segment> = Vec::new();
@@ -44,7 +45,7 @@ impl Segments {
             let prefix = match parent.map(|parent| segments.get(parent)) {
                 None => 0..0,
                 Some(Some(Segment { tokens, parent: None, .. })) => tokens.clone(),
-                Some(_) => bail!("segment {} cannot go on from segment {parent:?}", segments.len()),
+                Some(_) => bail!("segment {} cannot continue segment {parent:?}", segments.len()),
             };
             segments.push(Segment { tokens: end..end + length, parent, prefix });
             end += length;

@@ -10,8 +10,8 @@ pub(super) fn multiply_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
-/// e^x to within 2 units in the last place, without branches: Cody-Waite reduction and the polynomial of Cephes' `expf`.
-/// NaN stays NaN; arguments beyond the range of `f32` saturate.
+/// e^x to within 2 units in the last place, without branches: Cody-Waite reduction and the
+/// polynomial of Cephes' `expf`. NaN stays NaN; arguments beyond the range of `f32` saturate.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
 pub(super) fn exp(x: f32) -> f32 {

@@ -24,7 +24,8 @@ pub(crate) fn slice_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Res
     }
 }
 
-/// Calls `f` with the elements of contiguous `f32` CPU tensors; non-contiguous ones are copied first.
+/// Calls `f` with the elements of contiguous `f32` CPU tensors; non-contiguous ones are copied
+/// first.
 pub(crate) fn with_slices<const N: usize, R>(
     tensors: [&Tensor; N],
     f: impl FnOnce([&[f32]; N]) -> Result<R>,

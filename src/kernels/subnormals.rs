@@ -1,14 +1,16 @@
-//! Numbers below the normal range (in `f32`, below 1.2e-38) count as 0 in every thread that computes.
+//! Numbers below the normal range (in `f32`, below 1.2e-38) count as 0 in every thread that
+//! computes.
 //!
-//! Processors work on such numbers in microcode, a hundred times slower. Where a policy is nearly certain, most probabilities and
-//! what backward makes of them are that small, and a step takes ten times as long without any result being better: what is added
-//! to a sum of the order of 1 is lost below 1e-8. The mode is a thread's own, so all threads must have it: results would otherwise depend
-//! on which thread computes what.
+//! Processors work on such numbers in microcode, a hundred times slower. Where a policy is nearly
+//! certain, most probabilities and what backward makes of them are that small, and a step takes ten
+//! times as long without any result being better: what is added to a sum of the order of 1 is lost
+//! below 1e-8. The mode is a thread's own, so all threads must have it: results would otherwise
+//! depend on which thread computes what.
 
 use std::sync::Once;
 
-/// Sets the mode in this thread and in those of rayon's pool. Threads that are made later by this one have it too where the system
-/// hands it down, as Linux does; others call this function.
+/// Sets the mode in this thread and in those of rayon's pool. Threads that are made later by this
+/// one have it too where the system hands it down, as Linux does; others call this function.
 pub fn flush_subnormals() {
     static POOL: Once = Once::new();
     flush_here();
@@ -22,10 +24,11 @@ fn flush_here() {
     /// Results below the normal range become 0, and arguments too.
     const FLUSH_TO_ZERO: u32 = 1 << 15 | 1 << 6;
     let mut control = 0u32;
-    // SAFETY: the instructions store and load the control register of this thread's SSE and AVX units through a pointer to a local
-    // variable. Of its bits only those two change, none of which raises an exception or changes a rounding. The compiler assumes that
-    // the register stays as it was: what it computes itself, or moves across, may be a subnormal number where the processor would give 0,
-    // and no code of this program tells the two apart.
+    // SAFETY: the instructions store and load the control register of this thread's SSE and AVX
+    // units through a pointer to a local variable. Of its bits only those two change, none of which
+    // raises an exception or changes a rounding. The compiler assumes that the register stays as it
+    // was: what it computes itself, or moves across, may be a subnormal number where the processor
+    // would give 0, and no code of this program tells the two apart.
     unsafe {
         std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut control, options(nostack, preserves_flags));
         control |= FLUSH_TO_ZERO;
@@ -38,10 +41,11 @@ fn flush_here() {
 fn flush_here() {
     /// Arguments and results below the normal range become 0.
     const FLUSH_TO_ZERO: u64 = 1 << 24;
-    // SAFETY: the instructions read and write the control register of this thread's floating-point unit. Of its bits only that one
-    // changes, which raises no exception and changes no rounding. The compiler assumes that the register stays as it was: what it
-    // computes itself, or moves across, may be a subnormal number where the processor would give 0, and no code of this program tells
-    // the two apart.
+    // SAFETY: the instructions read and write the control register of this thread's floating-point
+    // unit. Of its bits only that one changes, which raises no exception and changes no rounding.
+    // The compiler assumes that the register stays as it was: what it computes itself, or moves
+    // across, may be a subnormal number where the processor would give 0, and no code of this
+    // program tells the two apart.
     unsafe {
         let mut control: u64;
         std::arch::asm!("mrs {}, fpcr", out(reg) control, options(nomem, nostack, preserves_flags));
@@ -59,7 +63,8 @@ mod tests {
     use candle_core::{Device, Tensor};
     use std::hint::black_box;
 
-    /// Whether this thread has the mode, for arguments and for results, of single numbers and of vectors.
+    /// Whether this thread has the mode, for arguments and for results, of single numbers and of
+    /// vectors.
     fn flushes() -> bool {
         let least = black_box(f32::MIN_POSITIVE);
         let below = black_box(f32::from_bits(1 << 20));

@@ -33,7 +33,8 @@ pub(super) fn activate(y: &mut [f32], gate: &[f32], up: &[f32]) {
     blocks.for_each(|((y, gate), up)| activate_elements(y, gate, up));
 }
 
-/// Replaces `gate` and `up` by the gradients by them, given that by their activation.
+/// Replaces `gate` and `up` by the gradients with respect to them, from the one with respect to
+/// their activation.
 pub(super) fn activate_backward(gate: &mut [f32], up: &mut [f32], grad: &[f32]) {
     let blocks = gate.par_chunks_mut(BLOCK).zip(up.par_chunks_mut(BLOCK)).zip(grad.par_chunks(BLOCK));
     blocks.for_each(|((gate, up), grad)| activate_elements_backward(gate, up, grad));
@@ -51,9 +52,9 @@ fn activate_elements(y: &mut [f32], gate: &[f32], up: &[f32]) {
 fn activate_elements_backward(gate: &mut [f32], up: &mut [f32], grad: &[f32]) {
     for ((g, u), grad) in gate.iter_mut().zip(up.iter_mut()).zip(grad) {
         let s = 1.0 / (1.0 + simd::exp(-*g));
-        let by_gate = grad * *u * s * (1.0 + *g * (1.0 - s));
+        let d_gate = grad * *u * s * (1.0 + *g * (1.0 - s));
         *u = grad * *g * s;
-        *g = by_gate;
+        *g = d_gate;
     }
 }
 

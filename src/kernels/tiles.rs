@@ -1,7 +1,8 @@
 //! Products of small row-major matrices that stay in the cache, for use inside of a kernel.
 //!
-//! Numbers of rows are multiples of [`ROWS`], numbers of columns multiples of 16: whoever calls pads with zeros. Every
-//! element is summed over the inner dimension in order, whatever its neighbours are.
+//! Numbers of rows are multiples of [`ROWS`], numbers of columns multiples of 16: whoever calls
+//! pads with zeros. Every element is summed over the inner dimension in order, whatever its
+//! neighbours are.
 
 use pulp::Simd;
 
@@ -72,7 +73,8 @@ pub(super) fn add_transposed_product<S: Simd>(
     }
 }
 
-/// out = (with `ADD`: +=) sum over k of the outer product of a(k) and row k of `b`, for the `B` vectors of columns from `first` on.
+/// out = (with `ADD`: +=) sum over k of the outer product of a(k) and row k of `b`, for the `B`
+/// vectors of columns from `first` on.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
 fn tile<S: Simd, const B: usize, const ADD: bool>(

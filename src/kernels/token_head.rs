@@ -1,12 +1,14 @@
-//! The language-model head reduced to what training needs of it: per token the log-probability of the chosen token and the
-//! entropy of the distribution, without ever keeping the logits (tokens, vocabulary) of a batch.
+//! The language-model head reduced to what training needs of it: per token the log-probability of
+//! the chosen token and the entropy of the distribution, without ever keeping the logits (tokens,
+//! vocabulary) of a batch.
 //!
-//! With z = W h / T and p = softmax(z): log p(y) = z\[y\] - log sum exp z, H = -sum p log p. Backward recomputes p by slices of
-//! tokens: d log p(y) / dz = onehot(y) - p, dH / dz = -p (log p + H). The sensitivity feature of G2RL (arXiv 2512.15687,
-//! eqs. 4-6) is phi = W^T (onehot(y) - p) = T d log p(y) / dh: a gather and one product.
+//! With z = W h / T and p = softmax(z): log p(y) = z\[y\] - log sum exp z, H = -sum p log p.
+//! Backward recomputes p by slices of tokens: d log p(y) / dz = onehot(y) - p, dH / dz = -p (log p
+//! + H). The sensitivity feature of G2RL (arXiv 2512.15687, eqs. 4-6) is phi = W^T (onehot(y) - p)
+//! = T d log p(y) / dh: a gather and one product.
 
 use super::buffers::Buffers;
-use super::given::given2;
+use super::custom_gradient::with_gradients;
 use super::linear::{logits, times};
 use super::matmul::{View, matmul};
 use super::storage::{fused, slice, slice_mut, with_slices};
@@ -19,8 +21,8 @@ use std::sync::Arc;
 /// Largest number of logits that are held at a time.
 const SLICE_LOGITS: usize = 1 << 21;
 
-/// Log-probability (column 0) and entropy (column 1), nats, of each token: `hidden` (n, d), `head` (V, d), `targets` (n).
-/// Returns (n, 2) in `f32`.
+/// Log-probability (column 0) and entropy (column 1), nats, of each token: `hidden` (n, d), `head`
+/// (V, d), `targets` (n). Returns (n, 2) in `f32`.
 pub fn token_logprob_entropy(hidden: &Tensor, head: &Tensor, targets: &Arc<[u32]>, temperature: f64) -> Result<Tensor> {
     check(hidden, head, targets)?;
     if fused(&[hidden, head]) {
@@ -32,8 +34,8 @@ pub fn token_logprob_entropy(hidden: &Tensor, head: &Tensor, targets: &Arc<[u32]
     }
 }
 
-/// [`token_logprob_entropy`] for other devices and types: from candle operations on slices of tokens, which backward computes
-/// again.
+/// [`token_logprob_entropy`] for other devices and types: from candle operations on slices of
+/// tokens, which backward computes again.
 fn sliced(hidden: &Tensor, head: &Tensor, targets: &Arc<[u32]>, temperature: f64) -> Result<Tensor> {
     let rows = rows_per_device_slice(head.dim(0)?);
     let mut parts = Vec::new();
@@ -45,7 +47,7 @@ fn sliced(hidden: &Tensor, head: &Tensor, targets: &Arc<[u32]>, temperature: f64
     let value =
         if parts.is_empty() { Tensor::zeros((0, 2), DType::F32, head.device())? } else { Tensor::cat(&parts, 0)? };
     let targets = targets.clone();
-    given2(hidden, head, value, move |hidden, head, grad| {
+    with_gradients(hidden, head, value, move |hidden, head, grad| {
         let (hidden, w) = (hidden.detach(), head.detach());
         let mut dh = Vec::new();
         // Sums in f32.
@@ -71,7 +73,8 @@ fn sliced(hidden: &Tensor, head: &Tensor, targets: &Arc<[u32]>, temperature: f64
     })
 }
 
-/// sum (V, d) += dz^T h, with dz (rows, V) and sum in `f32`. On a GPU the products are of the type of h.
+/// sum (V, d) += dz^T h, with dz (rows, V) and sum in `f32`. On a GPU the products are of the type
+/// of h.
 fn add_outer(sum: &mut Tensor, dz: &Tensor, h: &Tensor) -> Result<()> {
     if sum.device().is_cpu() {
         // In place: a sum of this size is not to be held twice.
@@ -119,7 +122,8 @@ fn entropy(logprobs: &Tensor) -> Result<Tensor> {
     (logprobs.exp()? * logprobs)?.sum_keepdim(1)?.neg()
 }
 
-/// Tokens whose logits are held at a time where they are made by candle operations, which hold a few tensors of that size.
+/// Tokens whose logits are held at a time where they are made by candle operations, which hold a
+/// few tensors of that size.
 pub(crate) fn rows_per_device_slice(vocabulary: usize) -> usize {
     const LOGITS: usize = 1 << 25;
     (LOGITS / vocabulary.max(1)).clamp(16, 4096)
@@ -172,7 +176,8 @@ pub struct TokenStatistics {
     pub phi: Vec<f32>,
 }
 
-/// Log-probabilities, entropies and sensitivity features of given tokens: `hidden` (n, d), `head` (V, d), `targets` (n).
+/// Log-probabilities, entropies and sensitivity features of given tokens: `hidden` (n, d), `head`
+/// (V, d), `targets` (n).
 pub fn token_statistics(hidden: &Tensor, head: &Tensor, targets: &[u32], temperature: f64) -> Result<TokenStatistics> {
     check(hidden, head, targets)?;
     let (hidden, head) = (hidden.detach().contiguous()?, head.detach());
@@ -233,12 +238,14 @@ fn rows_per_slice(vocabulary: usize) -> usize {
     (SLICE_LOGITS / vocabulary.max(1)).clamp(1, 4096)
 }
 
-/// Turns one row of logits into probabilities at the given temperature, in place; returns the entropy in nats.
+/// Turns one row of logits into probabilities at the given temperature, in place; returns the
+/// entropy in nats.
 pub(crate) fn softmax_entropy(row: &mut [f32], inverse_temperature: f32) -> f32 {
     softmax_row(row, 0, inverse_temperature).1
 }
 
-/// Turns one row of logits into probabilities at the given temperature; returns (log p(target), entropy).
+/// Turns one row of logits into probabilities at the given temperature; returns (log p(target),
+/// entropy).
 #[multiversion(targets = "simd")]
 fn softmax_row(row: &mut [f32], target: u32, inverse_temperature: f32) -> (f32, f32) {
     let top = simd::max(row);
@@ -270,7 +277,8 @@ fn softmax_row(row: &mut [f32], target: u32, inverse_temperature: f32) -> (f32, 
     (chosen - log_sum, log_sum - moment * scale)
 }
 
-/// Turns one row of probabilities into the gradient with respect to the logits (before the temperature).
+/// Turns one row of probabilities into the gradient with respect to the logits (before the
+/// temperature).
 #[multiversion(targets = "simd")]
 fn gradient_row(row: &mut [f32], target: u32, entropy: f32, grad: [f32; 2], inverse_temperature: f32) {
     let [grad_logprob, grad_entropy] = grad;
@@ -318,7 +326,8 @@ impl TokenHead {
         buffers.give([all_logits]);
     }
 
-    /// Writes the gradient by h to `dh` (n, d) and adds that by w to `dw` (V, d), given that by the output, `grad` (n, 2).
+    /// Writes the gradient by h to `dh` (n, d) and adds that by w to `dw` (V, d), given that by the
+    /// output, `grad` (n, 2).
     pub(crate) fn backward(
         &self,
         dh: &mut [f32],

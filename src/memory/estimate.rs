@@ -1,12 +1,14 @@
-//! What a run will need: bytes by what they are for, of each phase of a step. Pure: a function of shapes and settings.
+//! What a run will need: bytes by what they are for, of each phase of a step. Pure: a function of
+//! shapes and settings.
 //!
-//! A step has phases, and the largest decides. While sampling there are keys and values of all completions in flight. An offloaded
-//! base model is on the device while it is asked, and no gradient then. While
-//! gradients are computed there is the graph of a micro-batch: every layer's activations, or, where layers are computed again in
-//! backward, every layer's input and one layer's activations. Backward goes through the head, the layers and the embeddings, and the
-//! most demanding of them counts. The optimizer works in place.
-//! What the model keeps per token is counted from its operations in `src/kernels`: fused ones (on a GPU, and in `f32` on the CPU) keep
-//! their inputs and outputs, the others what candle's graph keeps of each small operation.
+//! A step has phases, and the largest decides. While sampling there are keys and values of all
+//! completions in flight. An offloaded base model is on the device while it is asked, and no
+//! gradient then. While gradients are computed there is the graph of a micro-batch: every layer's
+//! activations, or, where layers are computed again in backward, every layer's input and one
+//! layer's activations. Backward goes through the head, the layers and the embeddings, and the most
+//! demanding of them counts. The optimizer works in place. What the model keeps per token is
+//! counted from its operations in `src/kernels`: fused ones (on a GPU, and in `f32` on the CPU)
+//! keep their inputs and outputs, the others what candle's graph keeps of each small operation.
 
 use crate::experiment::{Adapter, Experiment, Precision};
 use crate::kernels::rows_per_device_slice;
@@ -73,17 +75,19 @@ pub struct Estimate {
     pub gradients: u64,
     /// What the graph of a micro-batch keeps from forward to backward.
     pub activations: u64,
-    /// What backward through the head needs besides: logits of a slice of tokens, and the gradient of its matrix in the making.
+    /// What backward through the head needs besides: logits of a slice of tokens, and the gradient
+    /// of its matrix in the making.
     pub head: u64,
-    /// What backward through one layer needs besides: the layer's graph where it is computed again, gradients within it, and those
-    /// of the micro-batch so far.
+    /// What backward through one layer needs besides: the layer's graph where it is computed again,
+    /// gradients within it, and those of the micro-batch so far.
     pub layer: u64,
-    /// What backward through the embeddings needs besides: their gradient in the making, and all others of the micro-batch.
+    /// What backward through the embeddings needs besides: their gradient in the making, and all
+    /// others of the micro-batch.
     pub embeddings: u64,
     /// Temporary tensors of the optimizer.
     pub scratch: u64,
-    /// What gradients are computed in that stays there for the next step: activations and all of a layer's backward, where layers run
-    /// without a graph.
+    /// What gradients are computed in that stays there for the next step: activations and all of a
+    /// layer's backward, where layers run without a graph.
     pub kept: u64,
 }
 
@@ -119,7 +123,8 @@ impl Estimate {
     }
 }
 
-/// The program, its tokenizer, its threads and its libraries, bytes; on a GPU, its context and the libraries' workspaces.
+/// The program, its tokenizer, its threads and its libraries, bytes; on a GPU, its context and the
+/// libraries' workspaces.
 const PROGRAM: [u64; 2] = [85 << 20, 900 << 20];
 
 /// Logits of a slice of tokens on a GPU and their gradients, bytes.
@@ -196,7 +201,8 @@ impl Workload {
         outputs.sum::<usize>() / self.shape.num_hidden_layers
     }
 
-    /// Tokens of the largest micro-batch: a sequence that is longer than the limit is one by itself.
+    /// Tokens of the largest micro-batch: a sequence that is longer than the limit is one by
+    /// itself.
     fn batch_tokens(&self) -> usize {
         self.micro_batch_tokens.max(self.prompt + self.new_tokens).min(self.step_tokens())
     }
@@ -212,7 +218,8 @@ impl Workload {
         let (d, mlp) = (shape.hidden_size, shape.intermediate_size);
         let (q, kv) = (shape.num_attention_heads * shape.head_dim, shape.num_key_value_heads * shape.head_dim);
         if self.is_layerwise() {
-            // The layer's input and the sum after attention (d); projection and attention (q); projections (kv); gate, up (mlp).
+            // The layer's input and the sum after attention (d); projection and attention (q);
+            // projections (kv); gate, up (mlp).
             return self.element() * (2 * d + 2 * q + 2 * kv + 2 * mlp);
         }
         // An adapter adds its product and the sum to each output.
@@ -220,8 +227,9 @@ impl Workload {
         let (norms, biases) = (usize::from(shape.qk_norm), usize::from(shape.qkv_bias));
         let projected = (1 + biases) * (q + 2 * kv);
         if self.is_fused() {
-            // Outputs of: two norms and two sums with their projections (d); projections to q, k, v and
-            // their biases; norms of q and k; rotary (q, kv) and attention (q); gate, up, product (mlp).
+            // Outputs of: two norms and two sums with their projections (d); projections to q, k, v
+            // and their biases; norms of q and k; rotary (q, kv) and attention (q); gate, up,
+            // product (mlp).
             let attention = projected + norms * (q + kv) + 2 * q + kv;
             return self.element() * (6 * d + attention + 3 * mlp + added);
         }
@@ -240,8 +248,9 @@ impl Workload {
         let (d, mlp) = (shape.hidden_size, shape.intermediate_size);
         if self.is_layerwise() {
             let (q, kv) = (shape.num_attention_heads * shape.head_dim, shape.num_key_value_heads * shape.head_dim);
-            // Two norms and the gradient (d); queries and keys after their norms, their gradients and what these are put
-            // together from (q, kv); the activation (mlp). The head's inputs and their gradients before that (d).
+            // Two norms and the gradient (d); queries and keys after their norms, their gradients
+            // and what these are put together from (q, kv); the activation (mlp). The head's inputs
+            // and their gradients before that (d).
             return 4 * (mlp + 3 * d + 3 * q + 5 * kv).max(4 * d);
         }
         self.element().max(if self.on_cpu { 4 } else { 2 }) * (3 * mlp + 2 * d)
@@ -269,11 +278,13 @@ impl Workload {
         } else {
             trained * element
         };
-        // Without gradients one layer's outputs are there at a time, its input and its output, and logits of a slice.
+        // Without gradients one layer's outputs are there at a time, its input and its output, and
+        // logits of a slice.
         let forward = layer + 2 * tokens * d * element + self.slice_bytes(tokens);
         let slots = self.groups * self.group_size * (self.prompt + self.new_tokens);
-        // That of the embeddings is added to the head's: by candle's operation into a copy, by the kernel in a tensor of its own first.
-        // All others are still there where backward is one graph.
+        // That of the embeddings is added to the head's: by candle's operation into a copy, by the
+        // kernel in a tensor of its own first. All others are still there where backward is one
+        // graph.
         let copies = if self.on_cpu { 1 } else { 2 };
         let embeddings = if self.is_layerwise() || is_lora {
             0
@@ -297,7 +308,8 @@ impl Workload {
             head: bytes(self.head_bytes(tokens, largest)),
             layer: bytes(backward),
             embeddings: bytes(embeddings),
-            // The optimizer changes everything in place. On the CPU the gradient's squares are made for its norm.
+            // The optimizer changes everything in place. On the CPU the gradient's squares are made
+            // for its norm.
             scratch: bytes(if self.on_cpu { 4 * largest } else { 0 }),
             kept: if self.is_layerwise() { bytes(activations + backward) } else { 0 },
         }
@@ -321,8 +333,8 @@ impl Workload {
         if self.is_layerwise() {
             return logits;
         }
-        // The matrix's gradient is summed over slices in f32. In the first slice of candle's operations there is no sum before the
-        // gradient of the logits is done.
+        // The matrix's gradient is summed over slices in f32. In the first slice of candle's
+        // operations there is no sum before the gradient of the logits is done.
         let beside = if responses <= slice && !self.is_fused() { 2 * logits / UNFUSED_LOGITS } else { logits };
         // Then it is rounded, and candle adds it to zeros into a third tensor.
         logits.max(4 * matrix + beside).max(3 * self.element() * matrix)
@@ -375,8 +387,9 @@ pub(super) mod tests {
         }
     }
 
-    /// On a GPU the optimizer's kernels work in place, so a step has what is always there and the sums of gradients: 20 bytes
-    /// per parameter, of the weight, the reference, the master, two moments and the sum.
+    /// On a GPU the optimizer's kernels work in place, so a step has what is always there and the
+    /// sums of gradients: 20 bytes per parameter, of the weight, the reference, the master, two
+    /// moments and the sum.
     #[test]
     fn on_a_gpu_the_optimizer_needs_no_room_of_its_own() {
         for (precision, bytes) in [(Precision::Bf16, 2 + 2 + 12 + 4), (Precision::F32, 4 + 4 + 8 + 4)] {

@@ -1,4 +1,5 @@
-//! Settings that decide memory only, chosen so that a run fits its device; and what to change where none do.
+//! Settings that decide memory only, chosen so that a run fits its device; and what to change where
+//! none do.
 
 use super::estimate::{Estimate, Reference, Workload};
 use crate::error::{Error, Result};
@@ -6,7 +7,8 @@ use crate::experiment::{Adapter, Experiment, LoraConfig, MICRO_BATCH_TOKENS, Pre
 use crate::machine::in_gib;
 use crate::model::DecoderSpec;
 
-/// The share of a device's free memory that a plan may use: estimates are right to about 15 %, and other programs go on.
+/// The share of a device's free memory that a plan may use: estimates are right to about 15 %, and
+/// other programs keep running.
 const USABLE: f64 = 0.9;
 
 /// A change of settings, in words and as a function.
@@ -24,8 +26,9 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of an experiment with prompts of at most `prompt` tokens. Settings that the experiment gives stay; the others are
-    /// those that need least recomputation and most completions at a time of those that fit, or the ones that need least memory.
+    /// The plan of an experiment with prompts of at most `prompt` tokens. Settings that the
+    /// experiment gives stay; the others are those that need least recomputation and most
+    /// completions at a time of those that fit, or the ones that need least memory.
     pub fn new(
         experiment: &Experiment,
         shape: &DecoderSpec,
@@ -41,14 +44,15 @@ impl Plan {
         workload.groups = experiment.rollout.groups_at_a_time.map_or(1, |_| most_groups);
         let objective = &experiment.objective;
         let recompute = objective.recompute_layers.map_or(vec![false, true], |given| vec![given]);
-        // The machine's own memory is no refuge from itself.
+        // The machine's own memory cannot take in what it already holds.
         let has_choice =
             objective.offload_reference.is_none() && !on_cpu && workload.own_reference() == Reference::Resident;
         let references =
             if has_choice { vec![Reference::Resident, Reference::Offloaded] } else { vec![workload.reference] };
         let tokens = match objective.micro_batch_tokens {
             Some(given) => vec![given],
-            // Processors gain next to nothing from more than half as many, and what they compute in stays in memory.
+            // Processors gain next to nothing from more than half as many, and what they compute in
+            // stays in memory.
             None => (usize::from(on_cpu)..4).map(|half| MICRO_BATCH_TOKENS >> half).collect(),
         };
         'choice: for &tokens in &tokens {
@@ -85,8 +89,8 @@ impl Plan {
         experiment.objective.offload_reference.get_or_insert(self.workload.reference == Reference::Offloaded);
     }
 
-    /// Changes of settings, one at a time, with which the run would fit; the gentlest first. Where no single one is enough, the ones
-    /// that save most together.
+    /// Changes of settings, one at a time, with which the run would fit; the gentlest first. Where
+    /// no single one is enough, the ones that save most together.
     pub fn remedies(&self, experiment: &Experiment) -> Vec<String> {
         let (workload, available) = (&self.workload, self.available);
         let with = |change: &dyn Fn(&mut Experiment)| {
@@ -162,7 +166,8 @@ impl Plan {
             format!("it would fit with {}", remedies.join(", or with "))
         };
         Err(Error::input(format!(
-            "the run needs about {}, but {device} has {} free; {remedy} (`orthant doctor` shows what needs how much)",
+            "the run needs about {}, but {device} has {} free; {remedy} (`orthant doctor` shows \
+             what needs how much)",
             in_gib(self.estimate.peak()),
             in_gib(self.available.unwrap_or(0)),
         )))

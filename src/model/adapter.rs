@@ -1,8 +1,9 @@
-//! LoRA (Hu et al., arXiv 2106.09685): some linear layers compute x W^T + (alpha / r) (x A^T) B^T, and only A (r, in) and B (out, r)
-//! are trained. A starts at random, uniform within 1 / sqrt(in) as in PEFT, and B at zero, so that training starts from the base model.
+//! LoRA (Hu et al., arXiv 2106.09685): some linear layers compute x W^T + (alpha / r) (x A^T) B^T,
+//! and only A (r, in) and B (out, r) are trained. A starts at random, uniform within 1 / sqrt(in)
+//! as in PEFT, and B at zero, so that training starts from the base model.
 //!
-//! In files an adapter is what Python's PEFT reads and writes: `adapter_config.json`, which names the base model, and
-//! `adapter_model.safetensors`.
+//! In files an adapter is what Python's PEFT reads and writes: `adapter_config.json`, which names
+//! the base model, and `adapter_model.safetensors`.
 
 use super::adapter_files::AdapterFiles;
 use super::decoder::{DecoderSpec, LowRank};
@@ -29,7 +30,8 @@ pub struct LoraAdapter {
     /// What stands in `adapter_config.json`, but for the base model.
     settings: Map<String, Value>,
     base: ModelSource,
-    /// What the product of each adapted module, such as `model.layers.0.self_attn.q_proj`, is multiplied by.
+    /// What the product of each adapted module, such as `model.layers.0.self_attn.q_proj`, is
+    /// multiplied by.
     scales: BTreeMap<String, f64>,
     /// `model.layers.0.self_attn.q_proj.lora_A.weight` and so on.
     weights: Weights,

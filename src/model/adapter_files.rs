@@ -1,7 +1,9 @@
-//! A PEFT folder that has been looked at, but not loaded: `adapter_config.json` and the header of `adapter_model.safetensors`.
+//! A PEFT folder that has been looked at, but not loaded: `adapter_config.json` and the header of
+//! `adapter_model.safetensors`.
 //!
-//! The tensors say which modules are adapted and with which rank. The settings must say the same, and give the scale. What they say
-//! beyond that must be at its default or without effect on an adapter that is trained already; anything else is refused by name.
+//! The tensors say which modules are adapted and with which rank. The settings must say the same,
+//! and give the scale. What they say beyond that must be at its default or without effect on an
+//! adapter that is trained already; anything else is refused by name.
 
 use super::adapter::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraAdapter, PREFIX};
 use super::adapter_targets::{DEFAULT_TARGETS, Patterns, Targets};
@@ -86,7 +88,8 @@ impl AdapterFiles {
         let weights = folder::member(folder, ADAPTER_WEIGHTS)?.ok_or_else(|| {
             let path = folder.join(ADAPTER_WEIGHTS);
             let remedy = if folder.join("adapter_model.bin").exists() {
-                "there is \"adapter_model.bin\", which cannot be read; load it with PEFT and write it with save_pretrained"
+                "there is \"adapter_model.bin\", which cannot be read; load it with PEFT and write \
+                 it with save_pretrained"
             } else {
                 "copy it there"
             };
@@ -96,13 +99,16 @@ impl AdapterFiles {
         let mut modules: BTreeMap<String, [Option<String>; 2]> = BTreeMap::new();
         for name in tensors.names() {
             let (module, matrix) = parse_name(name).ok_or_else(|| {
-                let what = "is neither the A nor the B of a LoRA of a linear layer; adapters with other tensors are not supported";
+                let what = "is neither the A nor the B of a LoRA of a linear layer; adapters with \
+                            other tensors are not supported";
                 Error::input(format!("the tensor `{name}` {what} ({})", tensors.origin(name)))
             })?;
             let place = &mut modules.entry(module).or_default()[matrix];
             if let Some(other) = place.replace(name.to_string()) {
-                let what =
-                    format!("the tensors `{other}` and `{name}` are the same matrix of two adapters; keep one of them");
+                let what = format!(
+                    "the tensors `{other}` and `{name}` are the same matrix of two adapters; keep \
+                     one of them"
+                );
                 return Err(Error::input(format!("{what} ({})", tensors.origin(name))));
             }
         }
@@ -120,7 +126,8 @@ impl AdapterFiles {
             let revision = self.fields.text("revision")?.unwrap_or("main").to_string();
             Ok(ModelSource::Hub(HubRepository { repo: name, revision }))
         } else {
-            let right = "that is no folder on this machine; write its folder, or its repository on the hub, there, or give it with --base";
+            let right = "that is not a folder on this machine; write its folder, or its repository \
+                         on the hub, there, or give it with --base";
             Err(self.fields.wrong("base_model_name_or_path", right))
         }
     }
@@ -146,7 +153,8 @@ impl AdapterFiles {
         }
         match self.modules.keys().find(|module| !scales.contains_key(*module)) {
             Some(module) => Err(Error::input(format!(
-                "the adapter changes `{module}`, which is no linear layer within the {} layers of its base model; that is not supported ({})",
+                "the adapter changes `{module}`, which is not a linear layer within the {} layers \
+                 of its base model; that is not supported ({})",
                 shape.num_hidden_layers,
                 self.path()
             ))),
@@ -227,8 +235,8 @@ impl FittingAdapter {
             }
         }
         if self.parameters.len() > parameters.len() {
-            let what =
-                "the adapter has more tensors than the experiment's adapter asks for; give it the targets that it has";
+            let what = "the adapter has more tensors than the experiment's adapter asks for; give \
+                        it the targets that it has";
             return Err(Error::input(format!("{what} ({})", self.files.path())));
         }
         read(&self.files, parameters, dtype, device)
@@ -259,8 +267,9 @@ fn check_settings(fields: &Fields) -> Result<()> {
     if let Some(way) = fields.get("init_lora_weights") {
         let leaves_base = way.is_boolean() || way.as_str().is_some_and(|way| INITIALISATIONS.contains(&way));
         if !leaves_base {
-            let right = "that changes the base model too; convert the adapter with path_initial_model_for_weight_conversion of PEFT's \
-                         save_pretrained, or merge it";
+            let right = "that changes the base model too; convert the adapter with \
+                         path_initial_model_for_weight_conversion of PEFT's save_pretrained, or \
+                         merge it";
             return Err(fields.wrong("init_lora_weights", right));
         }
     }
@@ -273,8 +282,8 @@ fn check_settings(fields: &Fields) -> Result<()> {
     fields.only(&defaults, KNOWN, "that is not supported; leave it out, or merge the adapter with PEFT")
 }
 
-/// The module that a tensor of a file belongs to, and whether it is its A (0) or B (1). Files that were saved without PEFT's help have
-/// the adapter's name in it: `..q_proj.lora_A.default.weight`.
+/// The module that a tensor of a file belongs to, and whether it is its A (0) or B (1). Files that
+/// were saved without PEFT's help have the adapter's name in it: `..q_proj.lora_A.default.weight`.
 fn parse_name(name: &str) -> Option<(String, usize)> {
     let name = name.replace("_orig_mod.", "");
     let name = name.strip_prefix(PREFIX)?;
@@ -312,7 +321,8 @@ mod tests {
             (
                 "rank_pattern",
                 json!(0),
-                "rank_pattern.q_proj is 0, for the module `model.layers.0.self_attn.q_proj`; a rank",
+                "rank_pattern.q_proj is 0, for the module `model.layers.0.self_attn.q_proj`; a \
+                 rank",
             ),
             ("rank_pattern", json!(-1), "rank_pattern.q_proj is -1, for"),
             ("alpha_pattern", json!("much"), "alpha_pattern.q_proj is \"much\", for"),

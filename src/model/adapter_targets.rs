@@ -13,7 +13,8 @@ pub(super) const DEFAULT_TARGETS: [&str; 2] = ["q_proj", "v_proj"];
 pub(super) struct Targets {
     names: Names,
     excluded: Names,
-    /// The layers that are meant, where not all are, and what stands before a layer's number in the names of its modules.
+    /// The layers that are meant, where not all are, and what stands before a layer's number in the
+    /// names of its modules.
     layers: Option<(Vec<usize>, Vec<Expression>)>,
 }
 
@@ -135,8 +136,8 @@ impl Expression {
     /// The complaint about an expression that goes back over a name too often.
     fn gives_up(&self, module: &str) -> Error {
         Error::input(format!(
-            "adapter_config.json's {} has an expression that gives up on `{}`, because it goes back over the name too often: {}; write it \
-             without repetitions within repetitions",
+            "adapter_config.json's {} has an expression that gives up on `{}`, because it goes \
+             back over the name too often: {}; write it without repetitions within repetitions",
             self.field,
             cut(module, MOST_SHOWN),
             cut(self.regex.as_str(), MOST_SHOWN)
@@ -144,7 +145,8 @@ impl Expression {
     }
 }
 
-/// A `rank_pattern` or `alpha_pattern`: values for modules whose name, or what follows one of its dots, an expression matches.
+/// A `rank_pattern` or `alpha_pattern`: values for modules whose name, or what follows one of its
+/// dots, an expression matches.
 pub(super) struct Patterns(Vec<Pattern>);
 
 /// One of them.

@@ -1,7 +1,9 @@
-//! Sentence encoders of the BERT type, such as all-MiniLM-L6-v2: the mean of the last hidden states over a text's tokens.
+//! Sentence encoders of the BERT type, such as all-MiniLM-L6-v2: the mean of the last hidden states
+//! over a text's tokens.
 //!
-//! The network is candle's own; here are its folder, its batches and its errors. Texts are cut at the model's maximum number of
-//! positions, or at the `max_seq_length` of its `sentence_bert_config.json`. Weights and compute are `f32` whatever the policy's precision is.
+//! The network is candle's own; here are its folder, its batches and its errors. Texts are cut at
+//! the model's maximum number of positions, or at the `max_seq_length` of its
+//! `sentence_bert_config.json`. Weights and compute are `f32` whatever the policy's precision is.
 
 use super::bert_shape::Shape;
 use super::codec::Codec;
@@ -37,7 +39,8 @@ impl BertEncoder {
         for file in FILES {
             if folder::member(folder, file)?.is_none() {
                 return Err(Error::input(format!(
-                    "the sentence encoder has no {file}; give the folder of a BERT-type encoder with {} ({})",
+                    "the sentence encoder has no {file}; give the folder of a BERT-type encoder \
+                     with {} ({})",
                     FILES.join(", "),
                     folder.display()
                 )));
@@ -99,7 +102,8 @@ impl BertEncoder {
     }
 }
 
-/// How many of the next texts, of ascending `lengths`, make a batch: as many as keep to the limit when padded, at least one.
+/// How many of the next texts, of ascending `lengths`, make a batch: as many as keep to the limit
+/// when padded, at least one.
 fn batch_rows(lengths: &[usize]) -> usize {
     let fits = lengths.iter().enumerate().take_while(|(rows, length)| **length * (rows + 1) <= BATCH_TOKENS);
     fits.count().max(1)
@@ -112,14 +116,16 @@ fn codec(bytes: Vec<u8>, shape: &Shape, limits: &Limits) -> Result<Codec, String
     let needed = codec.vocabulary();
     if needed > shape.vocab_size {
         return Err(format!(
-            "the sentence encoder's tokenizer needs {needed} tokens, but its config.json has vocab_size {}; they do not belong together",
+            "the sentence encoder's tokenizer needs {needed} tokens, but its config.json has \
+             vocab_size {}; they do not belong together",
             shape.vocab_size
         ));
     }
     if limits.lowers && !codec.counterparts().lowers {
-        return Err("the sentence encoder's sentence_bert_config.json has do_lower_case true, but no normalizer of its tokenizer makes \
-                    capital letters small; give the tokenizer one"
-            .to_string());
+        return Err("the sentence encoder's sentence_bert_config.json has do_lower_case true, but \
+                    no normalizer of its tokenizer makes capital letters small; give the tokenizer \
+                    one"
+        .to_string());
     }
     let positions = shape.max_position_embeddings;
     codec.cut_at(limits.tokens.map_or(positions, |tokens| tokens.min(positions))).map_err(invalid)

@@ -9,7 +9,8 @@ use serde_json::json;
 /// The largest size that an encoder may have.
 const LARGEST: usize = 1 << 24;
 
-/// Fields that are read; those of training, which an encoder is not; and those of parts that a mean of hidden states does not use.
+/// Fields that are read; those of training, which an encoder is not; and those of parts that a mean
+/// of hidden states does not use.
 const READ: [&str; 22] = [
     "architectures",
     "attention_probs_dropout_prob",
@@ -91,26 +92,28 @@ impl Shape {
         };
         if !shape.hidden_size.is_multiple_of(shape.num_attention_heads) {
             let heads = shape.num_attention_heads;
-            return Err(fields.wrong("hidden_size", &format!("that is no multiple of the {heads} attention heads")));
+            return Err(fields.wrong("hidden_size", &format!("that is not a multiple of the {heads} attention heads")));
         }
         Ok(shape)
     }
 }
 
-/// The function of that name in Transformers: the exact GELU, its approximation by tanh, or the rectifier.
+/// The function of that name in Transformers: the exact GELU, its approximation by tanh, or the
+/// rectifier.
 fn activation(fields: &Fields) -> Result<HiddenAct> {
     match fields.text("hidden_act")? {
         None | Some("gelu") => Ok(HiddenAct::Gelu),
         Some("gelu_new" | "gelu_pytorch_tanh") => Ok(HiddenAct::GeluApproximate),
         Some("relu") => Ok(HiddenAct::Relu),
         Some(_) => {
-            let known = "this program knows \"gelu\", \"gelu_new\", \"gelu_pytorch_tanh\" and \"relu\"";
+            let known = "this program knows \"gelu\", \"gelu_new\", \"gelu_pytorch_tanh\" and \
+                         \"relu\"";
             Err(fields.wrong("hidden_act", known))
         }
     }
 }
 
-/// Refuses what this program does not do, as [`super::config_fields`] does for language models.
+/// Refuses what this program does not do, as [`super::families`] does for language models.
 fn check_fields(fields: &Fields) -> Result<()> {
     if fields.get("quantization_config").is_some() {
         return Err(fields.wrong("quantization_config", QUANTISED));
@@ -127,8 +130,8 @@ fn check_fields(fields: &Fields) -> Result<()> {
         ("add_cross_attention", json!(false)),
         ("is_encoder_decoder", json!(false)),
     ];
-    let right =
-        "what that changes is not known here, so the encoder is refused; take the field out if it changes nothing";
+    let right = "what that changes is not known here, so the encoder is refused; take the field \
+                 out if it changes nothing";
     fields.only(&defaults, READ.into_iter().chain(HARMLESS.split_whitespace()), right)
 }
 

@@ -1,5 +1,6 @@
-//! The `tokenizers` library behind a door. It runs what a file says, so panics become errors, nothing takes longer than a time, and
-//! texts that would grow beyond all memory on their way are refused.
+//! The `tokenizers` library behind a door. It runs what a file says, so panics become errors,
+//! nothing takes longer than a time, and texts that would grow beyond all memory on their way are
+//! refused.
 
 use super::tokenizer_growth::{Growth, growth};
 use super::tokenizer_settings::{AddedToken, Counterparts};
@@ -12,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationParams};
 
-/// A tokenizer as its file says, but for truncation and padding: those that stand in it are those of whoever saved it, and no part of
-/// how a text becomes tokens.
+/// A tokenizer as its file says, but for truncation and padding: those that stand in it are those
+/// of whoever saved it, and no part of how a text becomes tokens.
 #[derive(Clone)]
 pub(super) struct Codec {
     inner: Arc<Tokenizer>,
@@ -45,11 +46,13 @@ struct Model {
 /// Most bytes that a text may have on its way through a tokenizer.
 const MOST_BYTES: f64 = (64 << 20) as f64;
 
-/// Most bytes that normalizers may add to a text of any length, however short: they do so for every text.
+/// Most bytes that normalizers may add to a text of any length, however short: they do so for every
+/// text.
 const MOST_ADDED: f64 = (1 << 16) as f64;
 
-/// Texts of more bytes are given to the library on a thread of its own, which is not waited for for ever. Expressions that go back over a
-/// text again and again give up by themselves on one that is as short as this.
+/// Texts of more bytes are given to the library on a thread of its own, which is not waited for for
+/// ever. Expressions that go back over a text again and again give up by themselves on one that is
+/// as short as this.
 const SHORT: usize = 256;
 
 /// The longest that a text may take.
@@ -63,7 +66,8 @@ impl Codec {
         let file: File = serde_json::from_str(&text).map_err(|error| short(error.to_string()))?;
         if let Some(dropout) = file.model.dropout.filter(|dropout| *dropout != 0.0) {
             return Err(format!(
-                "its model has a dropout of {dropout}, with which a text becomes other tokens each time; set it to null"
+                "its model has a dropout of {dropout}, with which a text becomes other tokens each \
+                 time; set it to null"
             ));
         }
         let mut inner = caught(|| Tokenizer::from_bytes(text.as_bytes()))?.map_err(|error| short(error.to_string()))?;
@@ -110,7 +114,8 @@ impl Codec {
         &self.counterparts
     }
 
-    /// Special tokens that the file puts around a text, and [`Self::encode`] does only where it is asked to.
+    /// Special tokens that the file puts around a text, and [`Self::encode`] does only where it is
+    /// asked to.
     pub(super) fn tokens_around(&self) -> usize {
         self.inner.get_post_processor().map_or(0, |processor| processor.added_tokens(false))
     }
@@ -161,8 +166,8 @@ impl Codec {
         ends.ok().flatten().unwrap_or_else(|| self.text_ends_apart(ids, text))
     }
 
-    /// [`Self::text_ends`] where a token is written differently when another one follows: each is looked for in the text, after the one
-    /// before it, as it is on its own.
+    /// [`Self::text_ends`] where a token is written differently when another one follows: each is
+    /// looked for in the text, after the one before it, as it is on its own.
     fn text_ends_apart(&self, ids: &[u32], text: &str) -> Vec<u32> {
         let mut end = 0;
         let mut ends: Vec<u32> = ids

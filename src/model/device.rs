@@ -12,7 +12,8 @@ pub fn open_device(choice: DeviceChoice) -> Result<Device> {
         DeviceChoice::Auto if !candle_core::utils::cuda_is_available() => Ok(Device::Cpu),
         DeviceChoice::Auto => Ok(kernels::open_cuda(0).unwrap_or(Device::Cpu)),
         DeviceChoice::Cuda(_) if !candle_core::utils::cuda_is_available() => Err(Error::input(
-            "the experiment asks for a CUDA device, but this program was built without CUDA; build it with --features cuda, or use device: Auto",
+            "the experiment asks for a CUDA device, but this program was built without CUDA; build \
+             it with --features cuda, or use device: Auto",
         )),
         DeviceChoice::Cuda(ordinal) => kernels::open_cuda(ordinal).map_err(|e| {
             Error::input(format!("cannot open CUDA device {ordinal}: {e}; use device: Auto or another number"))

@@ -5,8 +5,9 @@
 //! | [`SentenceEncoder::Policy`] | the response's tokens after its last `</think>`, prompt and thinking being context | mean of the base model's final hidden states |
 //! | [`SentenceEncoder::Bert`] | the response's text after its last `</think>` | mean of a BERT's last hidden states |
 //!
-//! The first needs no download; the second is what EVOL-RL (arXiv 2509.15194) compares texts by. Cosines of the first are all
-//! high, because hidden states of a language model share a large common part; they rank texts all the same.
+//! The first needs no download; the second is what EVOL-RL (arXiv 2509.15194) compares texts by.
+//! Cosines of the first are all high, because hidden states of a language model share a large
+//! common part; they rank texts all the same.
 
 use super::bert::BertEncoder;
 use super::decoder::{Decoder, PackedTokens};
@@ -44,12 +45,14 @@ pub enum SentenceEncoder {
 impl SentenceEncoder {
     /// The embedding of each passage, of unit length.
     ///
-    /// Fails where an embedding is not finite or has no direction; the passage is named by its place.
+    /// Fails where an embedding is not finite or has no direction; the passage is named by its
+    /// place.
     pub fn embed(&self, passages: &[Passage]) -> Result<Vec<Vec<f32>>> {
         self.with(|embed| embed(passages))
     }
 
-    /// Does `work` with [`Self::embed`] as a function: an encoder whose network is offloaded is brought to its device once.
+    /// Does `work` with [`Self::embed`] as a function: an encoder whose network is offloaded is
+    /// brought to its device once.
     pub fn with<T>(&self, work: impl FnOnce(&Embed) -> Result<T>) -> Result<T> {
         match self {
             Self::Policy(encoder) => {
@@ -79,7 +82,8 @@ fn unit(mut vector: Vec<f32>, place: usize) -> Result<Vec<f32>> {
     let norm = vector.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
     if !norm.is_finite() || norm == 0.0 {
         return Err(Error::failed(format!(
-            "the sentence encoder's vector of response {place} (from 0) has length {norm}; it cannot be compared with others"
+            "the sentence encoder's vector of response {place} (from 0) has length {norm}; it \
+             cannot be compared with others"
         )));
     }
     for value in &mut vector {
@@ -116,7 +120,8 @@ impl PolicyEncoder {
         Ok(vectors)
     }
 
-    /// The first token after the last `</think>`; the last token of all where nothing comes after it.
+    /// The first token after the last `</think>`; the last token of all where nothing comes after
+    /// it.
     fn answer_start(&self, passage: &Passage) -> Result<usize> {
         let ends = passage.text.matches(END_OF_THINKING).count();
         let (mut before, mut after) = (0, passage.response.len());

@@ -1,4 +1,5 @@
-//! The fields of a JSON file that somebody else made, asked for by name: what is wrong with one names it and its value.
+//! The fields of a JSON file that somebody else made, asked for by name: what is wrong with one
+//! names it and its value.
 
 use crate::error::{Error, Result};
 use crate::escape::{MOST_LISTED, MOST_SHOWN, cut, listed};
@@ -97,8 +98,9 @@ impl Fields {
         read(value).map(Some).ok_or_else(|| self.wrong(name, right))
     }
 
-    /// Refuses fields that are not at the value beside them in `defaults`, and those that are neither there nor among `known`, unless
-    /// they say no more than their absence; `right` says why and what to do.
+    /// Refuses fields that are not at the value beside them in `defaults`, and those that are
+    /// neither there nor among `known`, unless they say no more than their absence; `right` says
+    /// why and what to do.
     pub(super) fn only<'a>(
         &'a self,
         defaults: &[(&'a str, Value)],

@@ -1,4 +1,5 @@
-//! What a model source holds, looked at before it is loaded: shape, tokenizer and the headers of its tensors.
+//! What a model source holds, looked at before it is loaded: shape, tokenizer and the headers of
+//! its tensors.
 
 use super::adapter::ADAPTER_CONFIG;
 use super::adapter_files::{AdapterFiles, FittingAdapter};
@@ -33,13 +34,15 @@ pub struct ModelFiles {
 }
 
 impl ModelFiles {
-    /// Finds a model; downloads it where it is on the hub only. Whatever is wrong with it, but for values that are not finite, is
-    /// found here: another architecture, missing, truncated and malformed files, missing tensors and ones of another shape.
+    /// Finds a model; downloads it where it is on the hub only. Whatever is wrong with it, but for
+    /// values that are not finite, is found here: another architecture, missing, truncated and
+    /// malformed files, missing tensors and ones of another shape.
     pub fn open(source: &ModelSource) -> Result<Self> {
         Self::open_on(source, None)
     }
 
-    /// [`Self::open`] of an adapter, for the base model `base` in place of the one that the adapter names.
+    /// [`Self::open`] of an adapter, for the base model `base` in place of the one that the adapter
+    /// names.
     pub fn open_on(source: &ModelSource, base: Option<&ModelSource>) -> Result<Self> {
         match source {
             ModelSource::Bundled(name) => {
@@ -61,7 +64,8 @@ impl ModelFiles {
     fn open_in(folder: &Path, base: Option<&ModelSource>) -> Result<Self> {
         if !folder.is_dir() {
             return Err(Error::input(format!(
-                "the model folder {} does not exist; give a folder with config.json, tokenizer.json and model.safetensors",
+                "the model folder {} does not exist; give a folder with config.json, \
+                 tokenizer.json and model.safetensors",
                 folder.display()
             )));
         }
@@ -98,13 +102,15 @@ impl ModelFiles {
         let base = base.cloned().map_or_else(|| adapter.base(), Ok)?;
         if matches!(&base, ModelSource::Local(base) if is_adapter(base)) {
             return Err(Error::input(format!(
-                "the base model of the adapter in {} is an adapter itself; merge that with `orthant export` first",
+                "the base model of the adapter in {} is an adapter itself; merge that with \
+                 `orthant export` first",
                 folder.display()
             )));
         }
         let mut model = Self::open(&base).map_err(|error| {
             Error::input(format!(
-                "{error}; it is the base model of the adapter in {}, and --base gives another one to a command",
+                "{error}; it is the base model of the adapter in {}, and --base gives another one \
+                 to a command",
                 folder.display()
             ))
         })?;
@@ -118,7 +124,8 @@ impl ModelFiles {
         Ok(Self { adapter: Some(adapter), origin: folder.display().to_string(), ..model })
     }
 
-    /// Shape and tokenizer of a model on the hub, without downloading its weights. It cannot be loaded.
+    /// Shape and tokenizer of a model on the hub, without downloading its weights. It cannot be
+    /// loaded.
     pub(crate) fn shape_only(source: &HubRepository) -> Result<Self> {
         let folder = hub::fetch_shape(source)?;
         let (config, settings) = ModelSettings::read(&folder)?;
@@ -164,16 +171,17 @@ fn is_adapter(folder: &Path) -> bool {
     folder.join(ADAPTER_CONFIG).exists()
 }
 
-/// Refuses a base model for what is no adapter.
+/// Refuses a base model for what is not an adapter.
 fn no_base(base: Option<&ModelSource>, origin: &str) -> Result<()> {
     match base {
         None => Ok(()),
-        Some(_) => Err(Error::input(format!("{origin} is a whole model and no adapter; leave --base out"))),
+        Some(_) => Err(Error::input(format!("{origin} is a whole model, not an adapter; leave --base out"))),
     }
 }
 
-/// The head where the settings call it tied, as Transformers decides it: one that is in the files with other values than the embeddings
-/// is read, and where only the head is in the files, it is the embeddings.
+/// The head where the settings call it tied, as Transformers decides it: one that is in the files
+/// with other values than the embeddings is read, and where only the head is in the files, it is
+/// the embeddings.
 fn settle_head(config: &mut DecoderSpec, tensors: &mut TensorFiles) -> Result<()> {
     const NAMES: [&str; 2] = [EMBEDDINGS, HEAD];
     let [has_embeddings, has_head] = NAMES.map(|name| tensors.has(name));
@@ -188,13 +196,15 @@ fn settle_head(config: &mut DecoderSpec, tensors: &mut TensorFiles) -> Result<()
     Ok(())
 }
 
-/// Refuses files without a tensor of the model, and files with one that belongs to nothing that `config.json` describes.
+/// Refuses files without a tensor of the model, and files with one that belongs to nothing that
+/// `config.json` describes.
 fn check_tensors(config: &DecoderSpec, tensors: &TensorFiles) -> Result<()> {
     let parameters = config.parameters();
     for (name, shape) in &parameters {
         tensors.check(name, shape).map_err(|error| match name.as_str() {
             HEAD if !tensors.has(name) => Error::input(format!(
-                "{error}; where the head is the embedding matrix, config.json must say \"tie_word_embeddings\": true"
+                "{error}; where the head is the embedding matrix, config.json must say \
+                 \"tie_word_embeddings\": true"
             )),
             name if name.starts_with(LAYERS) && !tensors.has(name) => {
                 Error::input(format!("{error}; config.json asks for {} layers", config.num_hidden_layers))
@@ -208,7 +218,8 @@ fn check_tensors(config: &DecoderSpec, tensors: &TensorFiles) -> Result<()> {
     match tensors.names().find(|name| !known.contains(name) && !is_spare(name)) {
         None => Ok(()),
         Some(name) => Err(Error::input(format!(
-            "the tensor `{name}` belongs to nothing that config.json describes; correct config.json, or take the tensor out ({})",
+            "the tensor `{name}` belongs to nothing that config.json describes; correct \
+             config.json, or take the tensor out ({})",
             tensors.origin(name)
         ))),
     }

@@ -19,13 +19,14 @@ impl FrozenNetwork {
         Ok(Self(Place::Device(Decoder::frozen(config, weights)?)))
     }
 
-    /// The network over `weights`, which wait where they are and are on `device` only while they are used.
+    /// The network over `weights`, which wait where they are and are on `device` only while they
+    /// are used.
     pub fn offloaded(config: &DecoderSpec, weights: &Weights, device: &Device) -> Self {
         Self(Place::Host { config: config.clone(), weights: weights.clone(), device: device.clone() })
     }
 
-    /// Does `work` with the network. An offloaded one is brought to its device before and leaves it after: all that a step asks of it
-    /// should be asked in one go.
+    /// Does `work` with the network. An offloaded one is brought to its device before and leaves it
+    /// after: all that a step asks of it should be asked in one go.
     pub fn with<T>(&self, work: impl FnOnce(&Decoder) -> Result<T>) -> Result<T> {
         match &self.0 {
             Place::Device(network) => work(network),

@@ -1,12 +1,14 @@
-//! Inner products between the parameter gradients of responses: the geometry that sensitivity features stand in for.
+//! Inner products between the parameter gradients of responses: the geometry that sensitivity
+//! features stand in for.
 //!
-//! The gradient of response i is that of its mean token log-likelihood, `g_i = d/dtheta (1/L_i) sum_t log p(y_t)`, over *all*
-//! parameters. Products are kept for every parameter tensor, so that cosines can be had of the whole or of any part of the
-//! network.
+//! The gradient of response i is that of its mean token log-likelihood, `g_i = d/dtheta (1/L_i)
+//! sum_t log p(y_t)`, over *all* parameters. Products are kept for every parameter tensor, so that
+//! cosines can be had of the whole or of any part of the network.
 //!
-//! The m gradients need not be in memory at once. Where they do not fit, they are computed again as the blocks of the product
-//! matrix need them: exact in any memory, for about `m (m + h) / (2 h)` backward passes where h gradients fit. A
-//! [`GradientForm::Sketch`] needs m passes and little memory, for an error that it states.
+//! The m gradients need not be in memory at once. Where they do not fit, they are computed again as
+//! the blocks of the product matrix need them: exact in any memory, for about `m (m + h) / (2 h)`
+//! backward passes where h gradients fit. A [`GradientForm::Sketch`] needs m passes and little
+//! memory, for an error that it states.
 
 use super::decoder::{EMBEDDINGS, HEAD, LAYERS};
 use super::gradient_sum::GradientSum;
@@ -30,14 +32,15 @@ pub enum GradientForm {
         /// Memory for gradients, bytes.
         memory_bytes: usize,
     },
-    /// As a seeded random projection of every parameter tensor to at most `dimension` numbers. Tensors that are not larger stay
-    /// as they are.
+    /// As a seeded random projection of every parameter tensor to at most `dimension` numbers.
+    /// Tensors that are not larger stay as they are.
     ///
-    /// Each element is added with a random sign to one of `dimension` buckets (a count sketch: Charikar, Chen and
-    /// Farach-Colton 2002; feature hashing: Weinberger et al., arXiv 0902.2206). Inner products are unbiased, with variance at
-    /// most `(|a|^2 |b|^2 + <a, b>^2) / dimension`, so the standard error of a cosine c is at most about
-    /// `sqrt((1 + c^2) / dimension)`: 0.016 to 0.022 for 4096. Tensors have sketches of their own, whose errors are independent,
-    /// so it is usually much less.
+    /// Each element is added with a random sign to one of `dimension` buckets (a count sketch:
+    /// Charikar, Chen and Farach-Colton 2002; feature hashing: Weinberger et al., arXiv 0902.2206).
+    /// Inner products are unbiased, with variance at most `(|a|^2 |b|^2 + <a, b>^2) / dimension`,
+    /// so the standard error of a cosine c is at most about `sqrt((1 + c^2) / dimension)`: 0.016 to
+    /// 0.022 for 4096. Tensors have sketches of their own, whose errors are independent, so it is
+    /// usually much less.
     Sketch {
         /// Buckets of a tensor's sketch.
         dimension: usize,
@@ -138,17 +141,20 @@ impl std::fmt::Display for ParameterBlock {
     }
 }
 
-/// Longest sequence, tokens, whose whole graph is kept for backward; layers of longer ones are computed again.
+/// Longest sequence, tokens, whose whole graph is kept for backward; layers of longer ones are
+/// computed again.
 const GRAPH_TOKENS: usize = 2048;
 
 /// One response's gradient: the elements of every parameter, in the order of the names.
 type Gradient = Vec<Vec<f32>>;
 
 impl LanguageModel {
-    /// Inner products between the gradients, over all parameters that are trained, of the mean token log-likelihood at `temperature` of
-    /// responses, given as (prompt, response) pairs with at least one prompt token each. An empty response has the gradient 0.
+    /// Inner products between the gradients, over all parameters that are trained, of the mean
+    /// token log-likelihood at `temperature` of responses, given as (prompt, response) pairs with
+    /// at least one prompt token each. An empty response has the gradient 0.
     ///
-    /// `progress` hears of every backward pass. Runs deep recursions: call it on a thread with a large stack.
+    /// `progress` is called after every backward pass. Runs deep recursions: call it on a thread
+    /// with a large stack.
     pub fn gradient_products(
         &self,
         pairs: &[(&[u32], &[u32])],

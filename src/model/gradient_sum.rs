@@ -51,9 +51,9 @@ impl ForwardPass {
 }
 
 impl<'a> GradientSum<'a> {
-    /// No gradient yet. `network` is the trainable one over `weights`. With `recompute` a pass keeps
-    /// only the layers' inputs, for another forward pass in backward. Passes work in `buffers`, which
-    /// hold memory until they are dropped.
+    /// No gradient yet. `network` is the trainable one over `weights`. With `recompute` a pass
+    /// keeps only the layers' inputs, for another forward pass in backward. Passes work in
+    /// `buffers`, which hold memory until they are dropped.
     pub fn new(network: &'a Decoder, weights: &'a Weights, recompute: bool, buffers: &'a mut Buffers) -> Result<Self> {
         let sums = match LayerSums::new(network) {
             Some(sums) => Sums::Layers(sums),

@@ -8,9 +8,9 @@ use candle_core::{DType, Device, Tensor, Var};
 use std::path::Path;
 
 impl Weights {
-    /// Random weights in the manner of Transformers: normal with standard deviation `std` for matrices
-    /// (output projections of the residual branches scaled down by sqrt(2 layers)), ones for norms,
-    /// zeros for biases.
+    /// Random weights in the manner of Transformers: normal with standard deviation `std` for
+    /// matrices (output projections of the residual branches scaled down by sqrt(2 layers)), ones
+    /// for norms, zeros for biases.
     pub fn random(spec: &DecoderSpec, std: f64, seed: u64, dtype: DType, device: &Device) -> Result<Self> {
         let residual = std / (2.0 * spec.num_hidden_layers as f64).sqrt();
         let mut variables = Vec::new();

@@ -1,4 +1,5 @@
-//! A model as the rest of the program uses it: weights, tokenizer, and the network over them in its two forms.
+//! A model as the rest of the program uses it: weights, tokenizer, and the network over them in its
+//! two forms.
 
 use super::adapter::LoraAdapter;
 use super::decoder::{Decoder, DecoderSpec};
@@ -30,11 +31,13 @@ pub struct LanguageModel {
     settings: ModelSettings,
 }
 
-/// Refuses a tokenizer with tokens that the model has not, and a model in which no token ends a response.
+/// Refuses a tokenizer with tokens that the model has not, and a model in which no token ends a
+/// response.
 pub(super) fn check_tokens(config: &DecoderSpec, tokenizer: &TextTokenizer) -> Result<()> {
     if tokenizer.vocabulary() > config.vocab_size {
         return Err(Error::input(format!(
-            "the tokenizer needs {} tokens, but the model's vocab_size is {}; tokenizer.json and config.json do not belong together",
+            "the tokenizer needs {} tokens, but the model's vocab_size is {}; tokenizer.json and \
+             config.json do not belong together",
             tokenizer.vocabulary(),
             config.vocab_size
         )));
@@ -64,7 +67,8 @@ impl LanguageModel {
         self.settings.notes()
     }
 
-    /// What came with its weights and decides what is sampled: names of files, and SHA-256 of what they say.
+    /// What came with its weights and decides what is sampled: names of files, and SHA-256 of what
+    /// they say.
     pub(crate) fn hashes(&self) -> Vec<(&'static str, String)> {
         let of_tokenizer = |name: &'static str| (name, sha256(self.tokenizer.companion(name).unwrap_or_default()));
         let mut all = vec![("tokenizer", self.tokenizer.hash())];
@@ -73,7 +77,8 @@ impl LanguageModel {
         all
     }
 
-    /// The same model with the weights of a checkpoint in `folder`, which must have its shape. Its own weights are given back first.
+    /// The same model with the weights of a checkpoint in `folder`, which must have its shape. Its
+    /// own weights are given back first.
     pub(crate) fn with_weights_of(self, folder: &Path, dtype: DType, device: &Device) -> Result<Self> {
         let Self { config, tokenizer, settings, .. } = self;
         let checkpoint = Self::read(folder, dtype, device)?;
@@ -87,7 +92,8 @@ impl LanguageModel {
         Ok(Self { trainable, frozen, adapter: Some(adapter), ..self })
     }
 
-    /// The same model as one without an adapter: its products are added to the weights, in `f32`, and rounded to their type.
+    /// The same model as one without an adapter: its products are added to the weights, in `f32`,
+    /// and rounded to their type.
     pub fn merged(self) -> Result<Self> {
         let Some(adapter) = &self.adapter else { return Ok(self) };
         adapter.merge_into(&self.weights)?;
@@ -111,7 +117,8 @@ impl LanguageModel {
         ModelFiles::open(source)?.load(dtype, device)
     }
 
-    /// [`Self::load`] of an adapter, for the base model `base` in place of the one that the adapter names.
+    /// [`Self::load`] of an adapter, for the base model `base` in place of the one that the adapter
+    /// names.
     pub fn load_on(source: &ModelSource, base: Option<&ModelSource>, dtype: DType, device: &Device) -> Result<Self> {
         ModelFiles::open_on(source, base)?.load(dtype, device)
     }
@@ -121,8 +128,8 @@ impl LanguageModel {
         ModelFiles::open_folder(folder)?.load(dtype, device)
     }
 
-    /// Writes a Hugging Face folder; the folder must exist. A model with an adapter becomes a PEFT folder, which holds the adapter and
-    /// names the base model.
+    /// Writes a Hugging Face folder; the folder must exist. A model with an adapter becomes a PEFT
+    /// folder, which holds the adapter and names the base model.
     pub fn write(&self, folder: &Path) -> Result<()> {
         self.tokenizer.write(folder)?;
         if let Some(adapter) = &self.adapter {

@@ -1,5 +1,6 @@
-//! What a sentence encoder's folder says of the way from hidden states to an embedding, as sentence-transformers writes it. Here it is the
-//! mean over all tokens; normalising is done in any case. Folders of plain BERTs say nothing.
+//! What a sentence encoder's folder says of the way from hidden states to an embedding, as
+//! sentence-transformers writes it. Here it is the mean over all tokens; normalising is done in any
+//! case. Folders of plain BERTs say nothing.
 
 use super::fields::Fields;
 use crate::error::{Error, Result};
@@ -36,7 +37,8 @@ pub(super) fn read(folder: &Path) -> Result<Limits> {
     if look(folder, &pooling, check_pooling)?.is_none() && named.is_some() {
         let path = folder.join(&pooling);
         return Err(Error::input(format!(
-            "the sentence encoder's modules.json names a {pooling}, which is not there; copy it there ({})",
+            "the sentence encoder's modules.json names a {pooling}, which is not there; copy it \
+             there ({})",
             path.display()
         )));
     }
@@ -61,13 +63,15 @@ fn check_modules(text: &str) -> Result<Option<String>> {
         match kind.rsplit('.').next().unwrap_or(kind) {
             "Transformer" if !path.is_empty() => {
                 return Err(Error::input(format!(
-                    "the sentence encoder's modules.json puts the network into the folder {:?}; give that folder, with its other files beside",
+                    "the sentence encoder's modules.json puts the network into the folder {:?}; \
+                     give that folder, with its other files beside",
                     cut(path, MOST_SHOWN)
                 )));
             }
             "Pooling" if !Path::new(path).components().all(|part| matches!(part, Component::Normal(_))) => {
                 return Err(Error::input(format!(
-                    "the sentence encoder's modules.json puts the pooling into {:?}; it must be a folder within its own",
+                    "the sentence encoder's modules.json puts the pooling into {:?}; it must be a \
+                     folder within its own",
                     cut(path, MOST_SHOWN)
                 )));
             }
@@ -91,7 +95,8 @@ fn check_prompts(text: &str) -> Result<()> {
     let Some(name) = fields.text("default_prompt_name")? else { return Ok(()) };
     let prompts = fields.object("prompts")?.unwrap_or_default();
     if prompts.text(name)?.is_some_and(|prompt| !prompt.is_empty()) {
-        let right = "no prompt is put before responses here; take the field out if embeddings without it will do";
+        let right = "no prompt is put before responses here; take the field out if embeddings \
+                     without it will do";
         return Err(fields.wrong("default_prompt_name", right));
     }
     Ok(())

@@ -6,8 +6,8 @@ use crate::kernels::{gather_rows, token_logprob_entropy};
 use candle_core::Tensor;
 use std::sync::Arc;
 
-/// Prompts with their responses, packed. Responses to one prompt that follow each other share its tokens, and a response's last
-/// token, which predicts nothing, is left out.
+/// Prompts with their responses, packed. Responses to one prompt that follow each other share its
+/// tokens, and a response's last token, which predicts nothing, is left out.
 pub struct ResponseBatch {
     tokens: PackedTokens,
     /// Which tokens' hidden states predict the response tokens.
@@ -85,19 +85,21 @@ impl Decoder {
         batch.select(&self.forward(&batch.tokens)?)
     }
 
-    /// Log-probability (column 0) and entropy (column 1), nats, of every response token at `temperature`: (response tokens, 2).
+    /// Log-probability (column 0) and entropy (column 1), nats, of every response token at
+    /// `temperature`: (response tokens, 2).
     pub fn response_logprobs(&self, batch: &ResponseBatch, temperature: f64) -> Result<Tensor> {
         Ok(token_logprob_entropy(&self.response_hidden(batch)?, self.head(), &batch.targets, temperature)?)
     }
 }
 
-/// Cuts a list of lengths into consecutive runs of at most `limit` tokens, each with at least one element.
+/// Cuts a list of lengths into consecutive runs of at most `limit` tokens, each with at least one
+/// element.
 pub fn micro_batches(lengths: &[usize], limit: usize) -> Vec<std::ops::Range<usize>> {
     runs(lengths.len(), limit, |index, _| lengths[index])
 }
 
-/// Cuts (prompt, response) pairs into consecutive runs of at most `limit` tokens as [`ResponseBatch`] packs them, each with at
-/// least one pair.
+/// Cuts (prompt, response) pairs into consecutive runs of at most `limit` tokens as
+/// [`ResponseBatch`] packs them, each with at least one pair.
 pub fn response_micro_batches(pairs: &[(&[u32], &[u32])], limit: usize) -> Vec<std::ops::Range<usize>> {
     runs(pairs.len(), limit, |index, first| {
         let (prompt, response) = pairs[index];
@@ -106,7 +108,8 @@ pub fn response_micro_batches(pairs: &[(&[u32], &[u32])], limit: usize) -> Vec<s
     })
 }
 
-/// Cuts `0..count` into consecutive runs of at most `limit` tokens; `tokens` says how many an element has, as a run's first or not.
+/// Cuts `0..count` into consecutive runs of at most `limit` tokens; `tokens` says how many an
+/// element has, as a run's first or not.
 fn runs(count: usize, limit: usize, tokens: impl Fn(usize, bool) -> usize) -> Vec<std::ops::Range<usize>> {
     let mut runs = Vec::new();
     let (mut start, mut sum) = (0, 0);

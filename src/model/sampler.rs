@@ -1,5 +1,6 @@
-//! Sampling completions, with what the rest of the pipeline needs of them recorded on the way: log-probabilities, entropies
-//! and the sequence features of G2RL, so that neither costs another forward pass.
+//! Sampling completions, with what the rest of the pipeline needs of them recorded on the way:
+//! log-probabilities, entropies and the sequence features of G2RL, so that neither costs another
+//! forward pass.
 
 use super::decoder::Decoder;
 use crate::error::{Error, Result};
@@ -18,13 +19,15 @@ pub struct Sampling {
     pub temperature: f64,
     /// Draws from the k likeliest tokens only, where given.
     pub top_k: Option<usize>,
-    /// Draws from the smallest set of likeliest tokens whose probabilities sum to at least this, where given.
+    /// Draws from the smallest set of likeliest tokens whose probabilities sum to at least this,
+    /// where given.
     pub top_p: Option<f64>,
     /// Most tokens of a completion, the end-of-sequence token included.
     pub max_new_tokens: usize,
 }
 
-/// Names one completion's stream of random numbers. Draws depend on nothing else, so neither batching nor threads change them.
+/// Names one completion's stream of random numbers. Draws depend on nothing else, so neither
+/// batching nor threads change them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamKey {
     /// The run's seed.
@@ -53,8 +56,8 @@ pub struct Completion {
     pub logprobs: Vec<f32>,
     /// Entropy of the sampling distribution at each token, nats.
     pub entropies: Vec<f32>,
-    /// Sum over tokens of alpha phi, with phi = W\[y\] - sum over v of p\[v\] W\[v\] and the alpha that was asked for, length d;
-    /// empty where features were not asked for.
+    /// Sum over tokens of alpha phi, with phi = W\[y\] - sum over v of p\[v\] W\[v\] and the alpha
+    /// that was asked for, length d; empty where features were not asked for.
     pub feature_sum: Vec<f32>,
     /// Whether it was cut off at the limit.
     pub truncated: bool,
@@ -69,8 +72,9 @@ struct Row {
 }
 
 impl Decoder {
-    /// Samples `samples` completions of each prompt; completion s of prompt p is at p * samples + s. `features` asks for
-    /// [`Completion::feature_sum`] and says how tokens are weighed in it. `progress` hears the share of tokens steps done.
+    /// Samples `samples` completions of each prompt; completion s of prompt p is at p * samples +
+    /// s. `features` asks for [`Completion::feature_sum`] and says how tokens are weighed in it.
+    /// `progress` is given the share of token steps that are done.
     pub fn sample(
         &self,
         prompts: &[PromptRequest],
@@ -97,7 +101,8 @@ impl Decoder {
         let longest = prompts.iter().map(|prompt| prompt.ids.len()).max().unwrap_or(0);
         if longest + sampling.max_new_tokens > self.spec().max_position_embeddings {
             return Err(Error::failed(format!(
-                "a prompt of {longest} tokens and {} new ones exceed the model's {} positions; lower max_new_tokens",
+                "a prompt of {longest} tokens and {} new ones exceed the model's {} positions; \
+                 lower max_new_tokens",
                 sampling.max_new_tokens,
                 self.spec().max_position_embeddings
             )));
@@ -165,8 +170,8 @@ impl Decoder {
         Ok(completions)
     }
 
-    /// Draws the next token of every row from its hidden state (rows, hidden). Features that are made on a GPU (rows, hidden) are
-    /// returned beside the draws, not in them.
+    /// Draws the next token of every row from its hidden state (rows, hidden). Features that are
+    /// made on a GPU (rows, hidden) are returned beside the draws, not in them.
     fn draw(
         &self,
         hidden: &Tensor,
@@ -233,7 +238,8 @@ fn probabilities(row: &mut [f32], sampling: &Sampling) -> f32 {
     if entropy.is_nan() || (sampling.top_k.is_none() && sampling.top_p.is_none()) {
         return entropy;
     }
-    // Tokens below this share of 1 - top_p add up to less than 1 - top_p, so none of them is needed.
+    // Tokens below this share of 1 - top_p add up to less than 1 - top_p, so none of them is
+    // needed.
     let floor = sampling.top_p.map_or(0.0, |top_p| (1.0 - top_p) / row.len() as f64);
     let mut order: Vec<usize> = (0..row.len()).filter(|&token| f64::from(row[token]) >= floor).collect();
     let likelier = |a: &usize, b: &usize| row[*b].total_cmp(&row[*a]).then(a.cmp(b));

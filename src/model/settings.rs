@@ -1,5 +1,6 @@
-//! What came with a model beside its weights: `config.json` and `generation_config.json` as they were, so that a written model keeps
-//! what this program does not change, and what is worth a warning.
+//! What came with a model beside its weights: `config.json` and `generation_config.json` as they
+//! were, so that a written model keeps what this program does not change, and what is worth a
+//! warning.
 
 use super::decoder::DecoderSpec;
 use super::families::{self, token_ids};
@@ -16,7 +17,8 @@ use std::path::Path;
 const CONFIG: &str = "config.json";
 const GENERATION: &str = "generation_config.json";
 
-/// Settings of sampling by which other responses come about, each with the numbers that turn it off.
+/// Settings of sampling by which other responses come about, each with the numbers that turn it
+/// off.
 const SAMPLING: [(&str, &[f64]); 22] = [
     ("bad_words_ids", &[]),
     ("begin_suppress_tokens", &[]),
@@ -78,7 +80,8 @@ impl ModelSettings {
         let [own, others]: [BTreeSet<u32>; 2] = [&ends, &more].map(|ids| ids.iter().copied().collect());
         if !more.is_empty() && !own.is_subset(&others) {
             self.note(format!(
-                "config.json ends a response at {}, generation_config.json at {}; here a response ends at any of them",
+                "config.json ends a response at {}, generation_config.json at {}; here a response \
+                 ends at any of them",
                 listed(&ends, MOST_LISTED),
                 listed(&more, MOST_LISTED)
             ));
@@ -92,12 +95,15 @@ impl ModelSettings {
     pub(super) fn compare(&mut self, config: &DecoderSpec, tokenizer: &TextTokenizer) -> Result<()> {
         match tokenizer.end_of_turn()? {
             Some((token, None)) => self.note(format!(
-                "the tokenizer's files end a turn with {token:?}, which is no token of tokenizer.json, so it ends no response"
+                "the tokenizer's files end a turn with {token:?}, which is not a token of \
+                 tokenizer.json, so it ends no response"
             )),
             Some((token, Some(id))) if !config.eos_token_ids.is_empty() && !config.eos_token_ids.contains(&id) => {
                 self.note(format!(
-                    "tokenizer_config.json ends a turn with {token:?} ({id}), but config.json and generation_config.json end a response only at \
-                     {}; responses go on after {token:?}: add {id} to eos_token_id of generation_config.json if they should not",
+                    "tokenizer_config.json ends a turn with {token:?} ({id}), but config.json and \
+                     generation_config.json end a response only at {}; responses continue after \
+                     {token:?}: add {id} to eos_token_id of generation_config.json if they should \
+                     not",
                     listed(&config.eos_token_ids, MOST_LISTED)
                 ));
             }
@@ -105,15 +111,17 @@ impl ModelSettings {
         }
         if tokenizer.has_tokens_around()? {
             self.note(
-                "the tokenizer's files put special tokens around a text; prompts here have only what their template writes, so a \
-                 template for a model that needs such tokens must write them, such as {{ bos_token }}"
+                "the tokenizer's files put special tokens around a text; prompts here have only \
+                 what their template writes, so a template for a model that needs such tokens must \
+                 write them, such as {{ bos_token }}"
                     .to_string(),
             );
         }
         if tokenizer.cleans_up()? {
             self.note(
-                "tokenizer_config.json has clean_up_tokenization_spaces true, with which Transformers takes spaces before punctuation out of \
-                 what it decodes; here responses stay as their tokens spell them"
+                "tokenizer_config.json has clean_up_tokenization_spaces true, with which \
+                 Transformers takes spaces before punctuation out of what it decodes; here \
+                 responses stay as their tokens spell them"
                     .to_string(),
             );
         }
@@ -126,7 +134,8 @@ impl ModelSettings {
         }
     }
 
-    /// Notes settings of sampling that nothing here does. Temperature, top-k and top-p are the experiment's or the command's own.
+    /// Notes settings of sampling that nothing here does. Temperature, top-k and top-p are the
+    /// experiment's or the command's own.
     fn note_sampling(&mut self, fields: &Fields, file: &str) {
         let says = |(name, off): &(&str, &[f64])| {
             let value = fields.get(name)?;
@@ -153,7 +162,8 @@ impl ModelSettings {
         &self.notes
     }
 
-    /// The text of `config.json` for a model of this shape with weights of `dtype`: what came with it, and what has changed.
+    /// The text of `config.json` for a model of this shape with weights of `dtype`: what came with
+    /// it, and what has changed.
     pub(super) fn config_json(&self, config: &DecoderSpec, dtype: DType) -> String {
         let Value::Object(own) = config.to_json(dtype) else { return String::new() };
         if self.config.is_empty() {

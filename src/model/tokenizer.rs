@@ -88,7 +88,8 @@ impl TextTokenizer {
         self.companions.iter().find(|(known, _)| *known == name).map(|(_, content)| &**content)
     }
 
-    /// The token that ends a turn according to the files that came with the tokenizer, as a message shows it, and its id where it is one.
+    /// The token that ends a turn according to the files that came with the tokenizer, as a message
+    /// shows it, and its id where it is one.
     pub(super) fn end_of_turn(&self) -> Result<Option<(String, Option<u32>)>> {
         for name in ["tokenizer_config.json", "special_tokens_map.json"] {
             let settings = self.settings(name)?;
@@ -107,7 +108,8 @@ impl TextTokenizer {
         Ok(self.codec.tokens_around() > 0 || asks("add_bos_token") || asks("add_eos_token"))
     }
 
-    /// Whether Transformers takes spaces before punctuation out of what it decodes, which stay here.
+    /// Whether Transformers takes spaces before punctuation out of what it decodes, which stay
+    /// here.
     pub(super) fn cleans_up(&self) -> Result<bool> {
         Ok(self.settings("tokenizer_config.json")?["clean_up_tokenization_spaces"] == true)
     }
@@ -120,7 +122,8 @@ impl TextTokenizer {
         serde_json::from_str(&text).map_err(|error| bad(error.to_string()))
     }
 
-    /// SHA-256 of the `tokenizer.json` that is written into checkpoints, without what comes with it.
+    /// SHA-256 of the `tokenizer.json` that is written into checkpoints, without what comes with
+    /// it.
     pub(crate) fn hash(&self) -> String {
         sha256(self.json())
     }
@@ -130,7 +133,8 @@ impl TextTokenizer {
         &self.json
     }
 
-    /// Writes `tokenizer.json` and the files that came with it, or else a `tokenizer_config.json` that Transformers reads.
+    /// Writes `tokenizer.json` and the files that came with it, or else a `tokenizer_config.json`
+    /// that Transformers reads.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join("tokenizer.json");
         std::fs::write(&path, &*self.json).map_err(Error::io("writing the tokenizer", &path))?;
@@ -153,7 +157,8 @@ impl TextTokenizer {
         std::fs::write(&path, format!("{config:#}\n")).map_err(Error::io("writing the tokenizer's settings", &path))
     }
 
-    /// A byte-level tokenizer in which every byte is a token, digits thus single ones, and each of `words` is one token too.
+    /// A byte-level tokenizer in which every byte is a token, digits thus single ones, and each of
+    /// `words` is one token too.
     pub fn bytes_and_words(words: &[&str]) -> Result<Self> {
         let mut vocabulary = serde_json::Map::new();
         let mut alphabet: Vec<char> =
@@ -191,7 +196,8 @@ impl TextTokenizer {
         Self::from_json(format!("{json:#}").as_bytes())
     }
 
-    /// A tokenizer whose tokens are the numbers below `vocabulary`, written with spaces between them.
+    /// A tokenizer whose tokens are the numbers below `vocabulary`, written with spaces between
+    /// them.
     pub fn numbers(vocabulary: usize) -> Result<Self> {
         let numbers: serde_json::Map<_, _> = (0..vocabulary).map(|id| (id.to_string(), id.into())).collect();
         let json = serde_json::json!({
@@ -225,9 +231,10 @@ impl TextTokenizer {
         })
     }
 
-    /// Where each token's text ends in [`TextTokenizer::decode`]'s text of `ids`, bytes: (tokens). A character that several tokens
-    /// make up belongs to the last of them; special tokens end where the token before them ends. Where a token is written differently
-    /// when another one follows, it is as near as can be told.
+    /// Where each token's text ends in [`TextTokenizer::decode`]'s text of `ids`, bytes: (tokens).
+    /// A character that several tokens make up belongs to the last of them; special tokens end
+    /// where the token before them ends. Where a token is written differently when another one
+    /// follows, it is as near as can be told.
     pub fn text_ends(&self, ids: &[u32]) -> Result<Vec<u32>> {
         Ok(self.codec.text_ends(ids, &self.decode(ids)?))
     }
@@ -237,7 +244,8 @@ impl TextTokenizer {
         self.codec.token_id(token)
     }
 
-    /// Number of ids that a model needs to know: one more than the largest, added tokens included. Ids may have gaps.
+    /// Number of ids that a model needs to know: one more than the largest, added tokens included.
+    /// Ids may have gaps.
     pub fn vocabulary(&self) -> usize {
         self.codec.vocabulary()
     }
@@ -336,7 +344,8 @@ mod tests {
                 assert!(message.contains("tokenizer.json"), "{message}");
             }
         }
-        // What is too much for one token is found when it is read, and what is for many when they come.
+        // What is too much for one token is found when it is read, and what is for many when they
+        // come.
         let decoder = |count: usize| json!({"type": "Sequence", "decoders": vec![replaced.clone(); count]});
         let error = edited(&[("/decoder", decoder(40))]).map(|_| ()).unwrap_err();
         assert!(error.exit_status() == 2 && error.to_string().contains("bytes of one token"), "{error}");
@@ -348,7 +357,8 @@ mod tests {
 
     #[test]
     fn ends_of_tokens_are_told_even_where_a_token_depends_on_the_next() {
-        // A mark in front of a word is a space where another token follows, and nothing where none does.
+        // A mark in front of a word is a space where another token follows, and nothing where none
+        // does.
         let words = json!({"<one": 0, "<two": 1, "<th": 2, "ree": 3});
         let model = json!({"type": "WordLevel", "vocab": words, "unk_token": "ree"});
         let decoder = json!({"type": "BPEDecoder", "suffix": "<"});

@@ -1,5 +1,6 @@
-//! How much longer a tokenizer's normalizers and decoders can make a text: a few lines of `tokenizer.json` can ask for more memory than
-//! any machine has (forty times "a" by "aa"), so the worst case is known before a text is given to them.
+//! How much longer a tokenizer's normalizers and decoders can make a text: a few lines of
+//! `tokenizer.json` can ask for more memory than any machine has (forty times "a" by "aa"), so the
+//! worst case is known before a text is given to them.
 
 use base64::Engine;
 use serde_json::Value;
@@ -43,7 +44,8 @@ pub(super) fn growth(step: &Value) -> Growth {
         "ByteLevel" => Growth { factor: 2.0, added: 1.0 },
         // A space, or nothing at the beginning, becomes the replacement.
         "Metaspace" => Growth { factor: length("replacement").max(1.0), added: length("replacement") },
-        // No character of Unicode is longer than 11 times itself in any normal form, nor 3 times itself in lower case.
+        // No character of Unicode is longer than 11 times itself in any normal form, nor 3 times
+        // itself in lower case.
         "NFC" | "NFD" | "NFKC" | "NFKD" => Growth::by(11.0),
         "Precompiled" => Growth::by(longest_replacement(step["precompiled_charsmap"].as_str().unwrap_or_default())),
         "Lowercase" => Growth::by(3.0),
@@ -67,8 +69,8 @@ fn replacement(pattern: &Value, content: f64) -> Growth {
     if shortest == 0 { Growth { factor: 1.0 + content, added: content } } else { Growth::by(content / shortest as f64) }
 }
 
-/// Bytes of the longest text that the table of `SentencePiece` puts in the place of a character: after a tree, whose size comes first, texts
-/// that end with a zero.
+/// Bytes of the longest text that the table of `SentencePiece` puts in the place of a character:
+/// after a tree, whose size comes first, texts that end with a zero.
 fn longest_replacement(table: &str) -> f64 {
     let Ok(table) = base64::engine::general_purpose::STANDARD.decode(table) else { return 1.0 };
     let Some((size, rest)) = table.split_first_chunk::<4>() else { return 1.0 };

@@ -1,7 +1,8 @@
-//! What `tokenizer_config.json` says of a tokenizer beside `tokenizer.json`, which alone is what a text becomes tokens by here.
+//! What `tokenizer_config.json` says of a tokenizer beside `tokenizer.json`, which alone is what a
+//! text becomes tokens by here.
 //!
-//! Transformers changes the tokenizer of `tokenizer.json` by these fields when it loads it. Where they ask for other tokens than
-//! `tokenizer.json` gives, the model is refused.
+//! Transformers changes the tokenizer of `tokenizer.json` by these fields when it loads it. Where
+//! they ask for other tokens than `tokenizer.json` gives, the model is refused.
 
 pub(super) mod named;
 
@@ -55,8 +56,8 @@ impl Counterparts {
             return Err(fields.wrong("split_special_tokens", "that is not supported, only false"));
         }
         if fields.flag("do_lower_case")?.unwrap_or(false) && !self.lowers {
-            let right = "but no normalizer of tokenizer.json makes capital letters small; write both again with save_pretrained of \
-                         Transformers' tokenizer";
+            let right = "but no normalizer of tokenizer.json makes capital letters small; write \
+                         both again with save_pretrained of Transformers' tokenizer";
             return Err(fields.wrong("do_lower_case", right));
         }
         if let (Some(asked), Some(own)) = (fields.flag("add_prefix_space")?, self.add_prefix_space)
@@ -81,11 +82,12 @@ impl Counterparts {
                 Some(own) if **own == token => continue,
                 Some(own) if own.content != token.content => format!("there it is {:?}", cut(&own.content, MOST_SHOWN)),
                 Some(_) => "there it has other properties (special, lstrip, rstrip, single_word)".to_string(),
-                None => "there it is no added token".to_string(),
+                None => "there it is not an added token".to_string(),
             };
             return Err(Error::input(format!(
-                "{FILE} and tokenizer.json do not agree on the added token {id}, {:?} in the first; {difference}; write both again with \
-                 save_pretrained of Transformers' tokenizer",
+                "{FILE} and tokenizer.json do not agree on the added token {id}, {:?} in the \
+                 first; {difference}; write both again with save_pretrained of Transformers' \
+                 tokenizer",
                 cut(&token.content, MOST_SHOWN)
             )));
         }
@@ -122,7 +124,7 @@ mod tests {
             (json!({"add_prefix_space": true}), ["add_prefix_space is true", "it is false in tokenizer.json"]),
             (
                 json!({"added_tokens_decoder": {"8": {"content": "<more>", "special": true}}}),
-                ["8, \"<more>\"", "no added token"],
+                ["8, \"<more>\"", "not an added token"],
             ),
             (
                 json!({"added_tokens_decoder": {"7": {"content": "<stop>", "special": true}}}),

@@ -1,4 +1,5 @@
-//! `AdamW` (Loshchilov and Hutter, 2019) with master weights and moments in `f32` whatever the type of the weights.
+//! `AdamW` (Loshchilov and Hutter, 2019) with master weights and moments in `f32` whatever the type
+//! of the weights.
 
 use super::gradients::Gradients;
 use super::rule::Rule;
@@ -77,8 +78,9 @@ impl AdamW {
 
     /// One update with the given learning rate from gradients with this global norm.
     ///
-    /// New weights are stored when all of them are known to be finite. Fails otherwise, naming the first that is not: no weight
-    /// has changed then, but the moments have, so the optimizer is not to be used any more.
+    /// New weights are stored when all of them are known to be finite. Fails otherwise, naming the
+    /// first that is not: no weight has changed then, but the moments have, so the optimizer is not
+    /// to be used any more.
     pub fn step(&mut self, gradients: &Gradients, norm: f64, learning_rate: f64) -> Result<()> {
         let AdamWSettings { beta1, beta2, eps, weight_decay, max_grad_norm } = self.settings;
         self.steps += 1;
@@ -96,8 +98,8 @@ impl AdamW {
             correction2: 1.0 - beta2.powi(self.steps as i32),
         };
         let decay = |slot: &Slot| if slot.master.rank() > 1 { 1.0 - learning_rate * weight_decay } else { 1.0 };
-        // New weights are computed once to be looked at and once to be stored: keeping them in between would take the memory of
-        // another model.
+        // New weights are computed once to be looked at and once to be stored: keeping them in
+        // between would take the memory of another model.
         let mut sums = Vec::with_capacity(self.slots.len());
         for slot in &mut self.slots {
             let grad = gradients

@@ -31,14 +31,15 @@ impl Gradients {
         Self { by_name, missing: BTreeSet::new() }
     }
 
-    /// Adds the gradients of one backward pass. Every parameter must have one: a missing gradient means that some operation
-    /// cuts the graph, and training on would be silently wrong.
+    /// Adds the gradients of one backward pass. Every parameter must have one: a missing gradient
+    /// means that some operation cuts the graph, and training on would be silently wrong.
     pub fn accumulate(&mut self, weights: &Weights, store: &GradStore) -> Result<()> {
         self.accumulate_part(weights, store)?;
         self.check_complete()
     }
 
-    /// Adds the gradients of a part of a backward pass, which has some of the parameters. [`Self::check_complete`] is for the end.
+    /// Adds the gradients of a part of a backward pass, which has some of the parameters.
+    /// [`Self::check_complete`] is for the end.
     pub fn accumulate_part(&mut self, weights: &Weights, store: &GradStore) -> Result<()> {
         for (name, sum) in &mut self.by_name {
             if let Some(grad) = store.get(weights.variable(name)?) {

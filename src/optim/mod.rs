@@ -1,4 +1,5 @@
-//! Optimisation: accumulated gradients, clipping, `AdamW` with `f32` masters, learning-rate schedules.
+//! Optimisation: accumulated gradients, clipping, `AdamW` with `f32` masters, learning-rate
+//! schedules.
 
 mod adamw;
 mod gradients;

@@ -1,4 +1,5 @@
-//! The update rule of `AdamW`: from plain candle operations, and in place for `f32` tensors on the CPU, over all processors.
+//! The update rule of `AdamW`: from plain candle operations, and in place for `f32` tensors on the
+//! CPU, over all processors.
 //!
 //! With g the scaled gradient: m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g^2, and
 //! w = decay w - rate (m / correction1) / (sqrt(v / correction2) + eps).
@@ -82,7 +83,8 @@ impl Rule {
         second.inplace_op2(grad, &moment(self.beta2, true))
     }
 
-    /// The sum of what [`Self::change`] would make of the weights: not finite where one of them is not.
+    /// The sum of what [`Self::change`] would make of the weights: not finite where one of them is
+    /// not.
     pub(super) fn changed_sum(&self, weight: &Tensor, first: &Tensor, second: &Tensor, decay: f64) -> Result<Tensor> {
         let change = self.constants(decay);
         let device = weight.device();

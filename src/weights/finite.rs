@@ -5,8 +5,9 @@ use candle_core::{DType, Tensor};
 
 /// The name of the first tensor with a NaN or an infinity in it.
 ///
-/// Reads every value once and waits for the device once. It looks at sums, which no NaN or infinity leaves finite; a sum that
-/// overflows counts as well, because weights of that size are lost anyway.
+/// Reads every value once and waits for the device once. It looks at sums, which no NaN or infinity
+/// leaves finite; a sum that overflows counts as well, because weights of that size are lost
+/// anyway.
 pub fn first_not_finite<'name, 'tensor>(
     tensors: impl IntoIterator<Item = (&'name str, &'tensor Tensor)>,
 ) -> Result<Option<&'name str>> {

@@ -44,7 +44,8 @@ pub(crate) fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
     Ok(index.weight_map)
 }
 
-/// Refuses a shard with a tensor that is not listed as its own: whoever reads all of a shard would read another model.
+/// Refuses a shard with a tensor that is not listed as its own: whoever reads all of a shard would
+/// read another model.
 pub(crate) fn check_listed<'a>(
     name: &str,
     mut tensors: impl Iterator<Item = &'a String>,
@@ -55,8 +56,8 @@ pub(crate) fn check_listed<'a>(
     let Some(tensor) = tensors.find(|tensor| !is_own(tensor)) else { return Ok(()) };
     let listed = listed.get(tensor).map_or("does not list".to_string(), |shard| format!("lists in {shard:?}"));
     Err(Error::input(format!(
-        "the shard {name} has the tensor `{tensor}`, which {INDEX} {listed}; the list is of other files: write the model again with \
-         Transformers' save_pretrained ({})",
+        "the shard {name} has the tensor `{tensor}`, which {INDEX} {listed}; the list is of other \
+         files: write the model again with Transformers' save_pretrained ({})",
         index.display()
     )))
 }

@@ -1,7 +1,8 @@
 //! Safetensors files read one tensor at a time: headers at once, values when they are asked for.
 //!
-//! Values are converted while they are read, in pieces, straight into the memory that they stay in. So loading a model takes the
-//! memory of the loaded model and no more, whatever the type and the number of its files.
+//! Values are converted while they are read, in pieces, straight into the memory that they stay in.
+//! So loading a model takes the memory of the loaded model and no more, whatever the type and the
+//! number of its files.
 
 use super::shard_list::{INDEX, check_listed, read_index};
 use crate::error::{Error, Result};
@@ -82,8 +83,9 @@ impl Element for f16 {
 }
 
 impl TensorFiles {
-    /// Reads the headers of `model.safetensors`, or else of the shards that `model.safetensors.index.json` lists. Missing, truncated
-    /// and malformed files are input errors.
+    /// Reads the headers of `model.safetensors`, or else of the shards that
+    /// `model.safetensors.index.json` lists. Missing, truncated and malformed files are input
+    /// errors.
     pub(crate) fn open(folder: &Path) -> Result<Self> {
         if let Some(path) = folder::member(folder, WHOLE)? {
             return Ok(Self::of_files(vec![TensorFile::open(path)?]).with_plain_names());
@@ -96,7 +98,8 @@ impl TensorFiles {
         let files = names.iter().map(|name| {
             let path = folder::member(folder, name)?.ok_or_else(|| {
                 Error::input(format!(
-                    "the shard {name} of the model is missing, which {INDEX} lists; copy it there ({})",
+                    "the shard {name} of the model is missing, which {INDEX} lists; copy it there \
+                     ({})",
                     folder.join(name).display()
                 ))
             })?;
@@ -129,8 +132,9 @@ impl TensorFiles {
         Self { files, places, index: None }
     }
 
-    /// Knows the tensors of a language model by the names that Transformers gives them, where their file has them under such names
-    /// with a common prefix, as compiled and wrapped models are saved, or without the prefix of the language model's own part.
+    /// Knows the tensors of a language model by the names that Transformers gives them, where their
+    /// file has them under such names with a common prefix, as compiled and wrapped models are
+    /// saved, or without the prefix of the language model's own part.
     fn with_plain_names(mut self) -> Self {
         let plain = plain_names(self.places.keys());
         if let Some(plain) = plain {
@@ -185,7 +189,8 @@ impl TensorFiles {
         })?;
         if !is_float(info) {
             return Err(Error::input(format!(
-                "the tensor `{name}` is of type {:?}; F32, F16 and BF16 can be read, quantised models cannot ({})",
+                "the tensor `{name}` is of type {:?}; F32, F16 and BF16 can be read, quantised \
+                 models cannot ({})",
                 info.dtype,
                 file.name(),
             )));
@@ -221,7 +226,8 @@ impl TensorFiles {
         floats.filter(|(_, _, info)| is_float(info)).map(read).collect()
     }
 
-    /// Reads one tensor as a variable of `dtype` on `device`. Values that are not finite are input errors.
+    /// Reads one tensor as a variable of `dtype` on `device`. Values that are not finite are input
+    /// errors.
     pub(crate) fn read(&self, name: &str, shape: &[usize], dtype: DType, device: &Device) -> Result<Var> {
         let (file, info) = self.find(name, shape)?;
         match dtype {
@@ -377,7 +383,8 @@ fn is_float(info: &TensorInfo) -> bool {
 /// What compiling and sharding wrappers put into names.
 const WRAPPERS: [&str; 2] = ["_orig_mod.", "_fsdp_wrapped_module."];
 
-/// The names of a language model's tensors as Transformers calls them, in order, where they follow from the given ones.
+/// The names of a language model's tensors as Transformers calls them, in order, where they follow
+/// from the given ones.
 fn plain_names<'a>(names: impl Iterator<Item = &'a String>) -> Option<Vec<String>> {
     const EMBEDDINGS: &str = "embed_tokens.weight";
     let unwrapped = |name: &String| WRAPPERS.iter().fold(name.clone(), |name, wrapper| name.replace(wrapper, ""));
@@ -395,7 +402,8 @@ fn plain_names<'a>(names: impl Iterator<Item = &'a String>) -> Option<Vec<String
     (distinct.len() == plain.len()).then_some(plain)
 }
 
-/// The complaint about a folder without weights that can be read: what is there in their place, and the way out.
+/// The complaint about a folder without weights that can be read: what is there in their place, and
+/// the way out.
 fn no_weights(folder: &Path) -> Error {
     let names = folder.read_dir().into_iter().flatten().flatten();
     let mut names: Vec<String> = names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
@@ -406,11 +414,15 @@ fn no_weights(folder: &Path) -> Error {
     let found = match other {
         None => "copy the weights there".to_string(),
         Some(other) if is_of(other, "safetensors") => {
-            format!("there is {other:?}; rename it, or write the model with Transformers' save_pretrained")
+            format!(
+                "there is {other:?}; rename it, or write the model with Transformers' \
+                 save_pretrained"
+            )
         }
         Some(other) => {
             format!(
-                "there is {other:?}, which cannot be read; convert it: load it with Transformers and write it with save_pretrained"
+                "there is {other:?}, which cannot be read; convert it: load it with Transformers \
+                 and write it with save_pretrained"
             )
         }
     };

@@ -69,7 +69,8 @@ pub(in crate::kernels) fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor, s
     Ok(out)
 }
 
-/// Segments that go on from others as whole sequences: each branch is given its prefix's rows, and keeps its own of the result.
+/// Segments that continue others, as whole sequences: each branch is given its prefix's rows, and
+/// keeps its own of the result.
 fn branching_attention(q: &Tensor, k: &Tensor, v: &Tensor, segments: &Segments) -> Result<Tensor> {
     let (mut rows, mut own, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
     for segment in segments.parts() {
@@ -157,7 +158,8 @@ mod tests {
         if !emulate::available() {
             return;
         }
-        // Lengths around the sizes of fragments, tiles and blocks, an empty sequence, and groups of one and of three heads.
+        // Lengths around the sizes of fragments, tiles and blocks, an empty sequence, and groups of
+        // one and of three heads.
         for (lengths, heads, kv_heads, head_dim) in
             [(&[65usize, 0, 16, 33][..], 3, 1, 16), (&[130, 64], 1, 1, 64), (&[1, 47, 3], 2, 1, 128)]
         {

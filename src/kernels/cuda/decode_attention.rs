@@ -1,4 +1,5 @@
-//! Attention of one new token per row over cached keys and values; see [`crate::kernels::padded_attention`].
+//! Attention of one new token per row over cached keys and values; see
+//! [`crate::kernels::padded_attention`].
 
 use super::launch::{Program, aligned, arguments, launch, uninitialised};
 use super::resident::indices;
@@ -19,7 +20,8 @@ const FEWEST_SLOTS: usize = 128;
 const LARGEST_GROUP: usize = 8;
 const LARGEST_HEAD: usize = 256;
 
-/// [`crate::kernels::padded_attention`] on a GPU; nothing for shapes that the kernel is not made for.
+/// [`crate::kernels::padded_attention`] on a GPU; nothing for shapes that the kernel is not made
+/// for.
 pub(in crate::kernels) fn decode_attention(
     q: &Tensor,
     keys: &Tensor,

@@ -14,11 +14,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::c_void;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-/// Opens a device, once per program: with one stream for all threads, and a memory pool that keeps what is freed.
+/// Opens a device, once per program: with one stream for all threads, and a memory pool that keeps
+/// what is freed.
 ///
-/// candle's own choice, a stream per thread, would let the trainer's thread read weights before the thread that loads them has
-/// written them. And by default the pool returns free memory to the driver whenever somebody waits for the device, which is after
-/// every token.
+/// candle's own choice, a stream per thread, would let the trainer's thread read weights before the
+/// thread that loads them has written them. And by default the pool returns free memory to the
+/// driver whenever somebody waits for the device, which is after every token.
 pub(crate) fn open(ordinal: usize) -> Result<Device> {
     static OPEN: Mutex<BTreeMap<usize, Device>> = Mutex::new(BTreeMap::new());
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -34,7 +35,8 @@ fn open_new(ordinal: usize) -> Result<Device> {
     let device = Device::new_cuda_with_stream(ordinal)?;
     let cuda = device.as_cuda_device()?;
     #[allow(unsafe_code, reason = "events per tensor would cost several calls per launch")]
-    // SAFETY: this device's tensors are only ever used on its one stream, where everything happens in order.
+    // SAFETY: this device's tensors are only ever used on its one stream, where everything happens
+    // in order.
     unsafe {
         cuda.disable_event_tracking();
     }
@@ -64,7 +66,8 @@ fn pool(device: &CudaDevice) -> Result<Option<driver::CUmemoryPool>> {
     Ok(Some(pool))
 }
 
-/// Most bytes that tensors on the device have taken at one time since the last call; nothing for other devices.
+/// Most bytes that tensors on the device have taken at one time since the last call; nothing for
+/// other devices.
 pub(crate) fn peak_memory(device: &Device) -> OrthantResult<Option<u64>> {
     let Device::Cuda(device) = device else { return Ok(None) };
     let Some(pool) = pool(device)? else { return Ok(None) };
@@ -72,7 +75,8 @@ pub(crate) fn peak_memory(device: &Device) -> OrthantResult<Option<u64>> {
     let failed = |e: DriverError| OrthantError::failed(format!("the device does not tell its memory: {e}"));
     let (mut bytes, mut reset) = (0u64, 0u64);
     #[allow(unsafe_code, reason = "the driver's interface")]
-    // SAFETY: the pool belongs to an open device, the attribute is a 64-bit number, and setting it to zero is how it is reset.
+    // SAFETY: the pool belongs to an open device, the attribute is a 64-bit number, and setting it
+    // to zero is how it is reset.
     unsafe {
         driver::cuMemPoolGetAttribute(pool, attribute, (&raw mut bytes).cast()).result().map_err(failed)?;
         driver::cuMemPoolSetAttribute(pool, attribute, (&raw mut reset).cast()).result().map_err(failed)?;
@@ -98,8 +102,8 @@ pub(super) fn has_kernels(device: &CudaDevice) -> bool {
     capability(device).is_ok_and(|(major, _)| major >= 8)
 }
 
-/// Compiles a variant for an architecture; returns PTX. `compute_80` is a virtual one, whose PTX the driver assembles; for `sm_80`
-/// NVRTC assembles it too, and fails where that fails.
+/// Compiles a variant for an architecture; returns PTX. `compute_80` is a virtual one, whose PTX
+/// the driver assembles; for `sm_80` NVRTC assembles it too, and fails where that fails.
 pub(super) fn compile(variant: Variant, architecture: &str) -> Result<String> {
     let mut options = variant.macros();
     options.push(format!("--gpu-architecture={architecture}"));
@@ -199,9 +203,10 @@ pub(super) fn launch(
     }
     let config = LaunchConfig { grid_dim: (blocks[0], blocks[1], 1), block_dim: (threads, 1, 1), shared_mem_bytes: 0 };
     #[allow(unsafe_code, reason = "kernels are foreign code")]
-    // SAFETY: the functions that call this pass what the kernel of that name takes, which the emulator checks by number, size and
-    // bounds for the same calls; all of the tensors' work is on this stream, so their memory is neither freed nor used by others
-    // before the kernel is done with it.
+    // SAFETY: the functions that call this pass what the kernel of that name takes, which the
+    // emulator checks by number, size and bounds for the same calls; all of the tensors' work is on
+    // this stream, so their memory is neither freed nor used by others before the kernel is done
+    // with it.
     unsafe { builder.launch(config) }.map_err(Error::wrap)?;
     Ok(())
 }
@@ -223,14 +228,16 @@ pub(super) fn multiply(c: &Tensor, a: &Tensor, b: &Tensor, accumulate: bool) -> 
     let Device::Cuda(device) = c.device() else { bail!("a product needs its result on a CUDA device") };
     let stream = device.cuda_stream();
     let handle = device.cublas_handle();
-    // cuBLAS counts columns first: c^T = b^T a^T, and a row-major matrix is its transpose column-major.
+    // cuBLAS counts columns first: c^T = b^T a^T, and a row-major matrix is its transpose
+    // column-major.
     let (operation_b, stride_b) = operand(b)?;
     let (operation_a, stride_a) = operand(a)?;
     let (alpha, beta) = (1f32, f32::from(u8::from(accumulate)));
     let (b, a, c) = (address_of(b, &stream)?, address_of(a, &stream)?, address_of(c, &stream)?);
     #[allow(unsafe_code, reason = "cuBLAS's interface")]
-    // SAFETY: the addresses are of tensors of these shapes, strides and types on the handle's device and stream; alpha and beta are
-    // 32-bit floats on the host, as this compute type takes them.
+    // SAFETY: the addresses are of tensors of these shapes, strides and types on the handle's
+    // device and stream; alpha and beta are 32-bit floats on the host, as this compute type takes
+    // them.
     unsafe {
         gemm_ex(
             *handle.handle(),
@@ -257,7 +264,8 @@ pub(super) fn multiply(c: &Tensor, a: &Tensor, b: &Tensor, accumulate: bool) -> 
     .map_err(Error::wrap)
 }
 
-/// How cuBLAS is to read a row-major or transposed matrix, so that it sees its transpose, and the distance of rows (columns).
+/// How cuBLAS is to read a row-major or transposed matrix, so that it sees its transpose, and the
+/// distance of rows (columns).
 fn operand(matrix: &Tensor) -> Result<(cublas::cublasOperation_t, i32)> {
     let (rows, columns) = matrix.dims2()?;
     let &[by_row, by_column] = matrix.stride() else { bail!("a product needs matrices") };

@@ -1,5 +1,5 @@
-//! Kernels on the CPU, for tests: sources are compiled by the C++ compiler behind `emulator.h`, one program per variant, which
-//! is then sent launches through a pipe.
+//! Kernels on the CPU, for tests: sources are compiled by the C++ compiler behind `emulator.h`, one
+//! program per variant, which is then sent launches through a pipe.
 
 use super::launch::{Argument, COMMON, Key, Variant};
 use candle_core::{Error, Result, Tensor, bail};
@@ -60,7 +60,10 @@ impl Emulator {
             .map(|name| format!("        if (name == \"{name}\") return emulator::launch({name}, arguments), true;"));
         let cases = cases.collect::<Vec<_>>().join("\n");
         let source = format!(
-            "#include \"emulator.h\"\n#line 1 \"common.cuh\"\n{COMMON}\n#line 1 \"{name}.cu\"\n{}\nint main() {{\n    return emulator::serve([](const std::string& name, const std::vector<emulator::Argument>& arguments) {{\n{cases}\n        return false;\n    }});\n}}\n",
+            "#include \"emulator.h\"\n#line 1 \"common.cuh\"\n{COMMON}\n#line 1 \
+             \"{name}.cu\"\n{}\nint main() {{\n    return emulator::serve([](const std::string& \
+             name, const std::vector<emulator::Argument>& arguments) {{\n{cases}\n        return \
+             false;\n    }});\n}}\n",
             variant.program.source
         );
         std::fs::write(folder.0.join("emulator.h"), include_str!("emulator.h"))?;

@@ -109,10 +109,11 @@ macro_rules! arguments {
 }
 pub(super) use arguments;
 
-/// Runs the kernel `name` with `blocks` (x, y) of `threads` threads. A launch without blocks does nothing.
+/// Runs the kernel `name` with `blocks` (x, y) of `threads` threads. A launch without blocks does
+/// nothing.
 ///
-/// Where tensors are written to, nobody else may read or write them before the launch is over, which on one stream means: before
-/// this function has returned.
+/// Where tensors are written to, nobody else may read or write them before the launch is over,
+/// which on one stream means: before this function has returned.
 pub(super) fn launch(
     variant: Variant,
     name: &'static str,
@@ -157,8 +158,8 @@ pub(super) fn has_kernels(device: &Device) -> bool {
 /// Memory for a kernel to write to.
 pub(super) fn uninitialised(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Result<Tensor> {
     #[allow(unsafe_code, reason = "zeros would be written only to be overwritten")]
-    // SAFETY: numbers of these types have no invalid bits, and the kernel that the memory is for writes all of it before anybody
-    // reads it.
+    // SAFETY: numbers of these types have no invalid bits, and the kernel that the memory is for
+    // writes all of it before anybody reads it.
     unsafe {
         Tensor::empty(shape, dtype, device)
     }
@@ -171,8 +172,8 @@ pub(super) fn aligned(tensor: &Tensor) -> Result<Tensor> {
     if offset.is_multiple_of(16) { Ok(tensor) } else { tensor.copy() }
 }
 
-/// c = a b, or c += a b: a (m, k) and b (k, n) of one type, row-major or transposed, c (m, n) contiguous and `f32`. Products and
-/// sums are in `f32`.
+/// c = a b, or c += a b: a (m, k) and b (k, n) of one type, row-major or transposed, c (m, n)
+/// contiguous and `f32`. Products and sums are in `f32`.
 pub(super) fn multiply(c: &Tensor, a: &Tensor, b: &Tensor, accumulate: bool) -> Result<()> {
     let ((m, k), (inner, n)) = (a.dims2()?, b.dims2()?);
     if k != inner || c.dims() != [m, n] || c.dtype() != DType::F32 || a.dtype() != b.dtype() || !c.is_contiguous() {

@@ -1,4 +1,5 @@
-//! y = x W^T by cuBLAS, with gradients in the layout of their tensors; see [`crate::kernels::linear`].
+//! y = x W^T by cuBLAS, with gradients in the layout of their tensors; see
+//! [`crate::kernels::linear`].
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CudaStorage, CustomOp2, Layout, Result, Shape, Tensor};

@@ -1,12 +1,14 @@
 //! Kernels for NVIDIA GPUs.
 //!
-//! Each operation stands in a CUDA source and a Rust file of one name. Sources are compiled when they are first used, by NVRTC,
-//! for the tensors' type (`f32` or `bf16`; arithmetic is in `f32`) and where it matters for the size of heads. The Rust side is
-//! written in terms of tensors and [`launch`](launch::launch), and a launch does not care where tensors are: in tests they are
-//! on the CPU, the sources are compiled as C++ and run by an emulator of blocks and warps, so that kernels, launch geometry and
-//! order of arguments are all tested on machines without a GPU.
+//! Each operation stands in a CUDA source and a Rust file of one name. Sources are compiled when
+//! they are first used, by NVRTC, for the tensors' type (`f32` or `bf16`; arithmetic is in `f32`)
+//! and where it matters for the size of heads. The Rust side is written in terms of tensors and
+//! [`launch`](launch::launch), and a launch does not care where tensors are: in tests they are on
+//! the CPU, the sources are compiled as C++ and run by an emulator of blocks and warps, so that
+//! kernels, launch geometry and order of arguments are all tested on machines without a GPU.
 //!
-//! Everything runs on one stream per device, so launches and copies take effect in the order in which they are made.
+//! Everything runs on one stream per device, so launches and copies take effect in the order in
+//! which they are made.
 
 mod attention;
 mod decode_attention;
@@ -50,7 +52,8 @@ pub(super) use token_head::token_logprob_entropy;
 
 use candle_core::{DType, Tensor};
 
-/// Whether the kernels apply to all of `tensors`: on one GPU of compute capability 8.0 at least, all `f32` or all `bf16`.
+/// Whether the kernels apply to all of `tensors`: on one GPU of compute capability 8.0 at least,
+/// all `f32` or all `bf16`.
 pub(crate) fn applies(tensors: &[&Tensor]) -> bool {
     let Some(first) = tensors.first() else { return false };
     matches!(first.dtype(), DType::F32 | DType::BF16)

@@ -1,7 +1,8 @@
 //! Nodes of candle's graph whose forward and backward passes are written in terms of tensors.
 //!
-//! candle's custom operations see storages, and their forward pass has to return one. A node's forward pass only makes the
-//! memory of the result: whoever adds the node fills it with a kernel afterwards.
+//! candle's custom operations see storages, and their forward pass has to return one. A node's
+//! forward pass only makes the memory of the result: whoever adds the node fills it with a kernel
+//! afterwards.
 
 use candle_core::backend::{BackendDevice, BackendStorage};
 use candle_core::cpu_backend::CpuDevice;
@@ -21,7 +22,8 @@ impl<B> Node<B> {
 
     fn on_cuda(&self, input: &CudaStorage) -> Result<(CudaStorage, Shape)> {
         #[allow(unsafe_code, reason = "zeros would be written only to be overwritten")]
-        // SAFETY: numbers have no invalid bits, and the kernel that follows writes all of it before anybody reads it.
+        // SAFETY: numbers have no invalid bits, and the kernel that follows writes all of it before
+        // anybody reads it.
         let storage = unsafe { input.device().alloc_uninit(&self.shape, self.dtype)? };
         Ok((storage, self.shape.clone()))
     }

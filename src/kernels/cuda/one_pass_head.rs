@@ -1,9 +1,10 @@
 //! The head of a decode step; see [`crate::kernels::one_pass_head`].
 //!
-//! W is gone through in chunks that stay in the GPU's second-level cache between their two products, so it is read from memory
-//! once. Per chunk: z = h W^T, then a kernel that makes e^((z - top) / T) of it, draws a candidate for each of the sampler's tiles
-//! and scales down what was summed where the maximum rose, then E += e^((z - top) / T) W. Both products are cuBLAS's. Tokens,
-//! log-probabilities and entropies come back to the host; features stay on the device.
+//! W is gone through in chunks that stay in the GPU's second-level cache between their two
+//! products, so it is read from memory once. Per chunk: z = h W^T, then a kernel that makes e^((z -
+//! top) / T) of it, draws a candidate for each of the sampler's tiles and scales down what was
+//! summed where the maximum rose, then E += e^((z - top) / T) W. Both products are cuBLAS's.
+//! Tokens, log-probabilities and entropies come back to the host; features stay on the device.
 
 use super::super::{HeadDraws, TILE, Uniforms};
 use super::launch::{Program, aligned, arguments, launch, multiply, uninitialised};
@@ -15,12 +16,14 @@ pub(super) static PROGRAM: Program = Program {
     kernels: &["head_chunk", "head_finish", "head_add_features"],
 };
 
-/// Bytes of W in a chunk: well below the second-level cache (40 MiB on an A100, 50 MiB on an H100), which other operands share.
+/// Bytes of W in a chunk: well below the second-level cache (40 MiB on an A100, 50 MiB on an H100),
+/// which other operands share.
 const CHUNK_BYTES: usize = 16 << 20;
 
 const THREADS: usize = 256;
 
-/// [`crate::kernels::one_pass_head`] on a GPU. Features (rows, d) stay there, and are not in the draws.
+/// [`crate::kernels::one_pass_head`] on a GPU. Features (rows, d) stay there, and are not in the
+/// draws.
 pub(crate) fn one_pass_head(
     hidden: &Tensor,
     head: &Tensor,
@@ -111,8 +114,8 @@ fn chunked(
     Ok((draws, features.then_some(expected)))
 }
 
-/// sums\[index\[r\]\] += alpha\[r\] phi\[r\]: `sums` (any, d) and `phi` (rows, d) in `f32`; indices are distinct, and
-/// rows with an alpha of 0 are left out, whatever is in them.
+/// sums\[index\[r\]\] += alpha\[r\] phi\[r\]: `sums` (any, d) and `phi` (rows, d) in `f32`; indices
+/// are distinct, and rows with an alpha of 0 are left out, whatever is in them.
 pub(crate) fn add_features(sums: &Tensor, phi: &Tensor, index: &[u32], alpha: &[f32]) -> Result<()> {
     let (rows, d) = phi.dims2()?;
     let index = Tensor::from_slice(index, rows, phi.device())?;
@@ -144,7 +147,8 @@ mod tests {
         if !emulate::available() {
             return;
         }
-        // Less than a tile, tiles that end within a chunk, several chunks; a rising maximum shrinks what was summed.
+        // Less than a tile, tiles that end within a chunk, several chunks; a rising maximum shrinks
+        // what was summed.
         for (rows, d, vocabulary, chunk) in [(3, 6, 19, 512), (4, 16, 1300, 512), (2, 24, 2700, 1024)] {
             for temperature in [0.7, 1.0] {
                 let (h, w) = (random(&[rows, d], 1), (random(&[vocabulary, d], 2) * 0.5).unwrap());

@@ -66,8 +66,8 @@ pub(crate) struct Rule {
     pub(crate) steps: i32,
 }
 
-/// One step of `AdamW` in place. Returns the place of the first parameter that would not be finite; no weight has changed then,
-/// but the moments have.
+/// One step of `AdamW` in place. Returns the place of the first parameter that would not be finite;
+/// no weight has changed then, but the moments have.
 pub(crate) fn adamw(parameters: &[Parameter], rule: Rule) -> Result<Option<usize>> {
     let Rule { beta1, beta2, eps, learning_rate, scale, steps } = rule;
     let Some(first) = parameters.first() else { return Ok(None) };

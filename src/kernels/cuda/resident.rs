@@ -1,14 +1,16 @@
 //! Arrays of the host that many kernels are given, uploaded once.
 //!
-//! Positions, starts and offsets are the same for all layers of a pass, and every layer asks for them. They are known by the
-//! address of the `Arc` that holds them, which is kept, so that no other array can take its address.
+//! Positions, starts and offsets are the same for all layers of a pass, and every layer asks for
+//! them. They are known by the address of the `Arc` that holds them, which is kept, so that no
+//! other array can take its address.
 
 use candle_core::{Device, Result, Tensor};
 use std::any::Any;
 use std::cell::RefCell;
 use std::sync::Arc;
 
-/// Arrays that are remembered; a pass needs fewer, and rotary tables are asked for so often that they stay.
+/// Arrays that are remembered; a pass needs fewer, and rotary tables are asked for so often that
+/// they stay.
 const REMEMBERED: usize = 24;
 
 struct Entry {

@@ -1,7 +1,8 @@
 //! Log-probability and entropy of given tokens; see [`crate::kernels::token_logprob_entropy`].
 //!
-//! Logits exist for a slice of tokens at a time, in `f32` whatever the type of the weights. Backward computes them again, turns
-//! them into their gradient in the type of the weights, and multiplies on.
+//! Logits exist for a slice of tokens at a time, in `f32` whatever the type of the weights.
+//! Backward computes them again, turns them into their gradient in the type of the weights, and
+//! multiplies on.
 
 use super::launch::{Program, aligned, arguments, launch, multiply, uninitialised};
 use super::node::node2;
@@ -51,7 +52,8 @@ struct Slices {
 }
 
 impl Slices {
-    /// Calls `f` with the hidden states, the logits and the targets of each slice, and the slice's first token.
+    /// Calls `f` with the hidden states, the logits and the targets of each slice, and the slice's
+    /// first token.
     fn each(
         &self,
         hidden: &Tensor,

@@ -1,8 +1,11 @@
-//! Cached decoding: prompts are prefilled once per group, rows grow in lock step, finished rows leave the batch.
+//! Cached decoding: prompts are prefilled once per group, rows grow in lock step, finished rows
+//! leave the batch.
 //!
-//! On the CPU in `f32`, without an adapter, that is [`super::paged`]. What stands here beside it is made of the layers of [`super::layer`] and plain
-//! candle operations, for every device and type. Every row's prompt is right-aligned in the padded cache, so that all rows write
-//! their next token into the same slot; a row begins at its own start slot and has its own positions. Nothing keeps a graph.
+//! On the CPU in `f32`, without an adapter, that is [`super::paged`]. What stands here beside it is
+//! made of the layers of [`super::layer`] and plain candle operations, for every device and type.
+//! Every row's prompt is right-aligned in the padded cache, so that all rows write their next token
+//! into the same slot; a row begins at its own start slot and has its own positions. Nothing keeps
+//! a graph.
 
 use super::layer::Layer;
 use super::network::Decoder;
@@ -70,8 +73,9 @@ impl PaddedCache {
 }
 
 impl Decoder {
-    /// Runs each prompt once and makes a cache of `copies` rows per prompt with room for `new_tokens` more. Returns the final
-    /// hidden state of each row's last prompt token (rows, hidden), and the cache; row r belongs to prompt r / copies.
+    /// Runs each prompt once and makes a cache of `copies` rows per prompt with room for
+    /// `new_tokens` more. Returns the final hidden state of each row's last prompt token (rows,
+    /// hidden), and the cache; row r belongs to prompt r / copies.
     pub(in crate::model) fn prefill(
         &self,
         prompts: &[&[u32]],
@@ -106,7 +110,8 @@ impl Decoder {
         let longest = prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
         let slots = longest + new_tokens;
         let device = self.device();
-        // Slot s of a row holds prompt token s - start; the padding before it repeats the first token and is never looked at.
+        // Slot s of a row holds prompt token s - start; the padding before it repeats the first
+        // token and is never looked at.
         let mut gather = Vec::with_capacity(prompts.len() * copies * longest);
         for range in packed.segments.ranges() {
             let start = longest - range.len();
@@ -139,7 +144,8 @@ impl Decoder {
         Ok((hidden, PaddedCache { layers, starts, filled: longest }))
     }
 
-    /// The hidden state of every sequence's last token, `copies` times: (sequences * copies, hidden).
+    /// The hidden state of every sequence's last token, `copies` times: (sequences * copies,
+    /// hidden).
     pub(super) fn last_hidden(&self, hidden: &Tensor, packed: &PackedTokens, copies: usize) -> Result<Tensor> {
         let last = |r: std::ops::Range<usize>| std::iter::repeat_n(r.end.saturating_sub(1) as u32, copies);
         let last: Vec<u32> = packed.segments.ranges().flat_map(last).collect();

@@ -1,6 +1,6 @@
 //! The network on the CPU in `f32`, layer by layer and without a graph: [`crate::kernels`] has a
-//! layer's forward and backward pass as one operation each. Only the loss, a function of the tokens'
-//! statistics, is differentiated by candle.
+//! layer's forward and backward pass as one operation each. Only the loss, a function of the
+//! tokens' statistics, is differentiated by candle.
 
 use super::layer::{Layer, Shape};
 use super::network::Decoder;
@@ -63,8 +63,8 @@ impl<'a> LayerSums<'a> {
         })
     }
 
-    /// The statistics of a batch (response tokens, 2), differentiable, and what backward needs. With
-    /// `recompute` that is little more than the layers' inputs.
+    /// The statistics of a batch (response tokens, 2), differentiable, and what backward needs.
+    /// With `recompute` that is little more than the layers' inputs.
     pub(in crate::model) fn forward(
         &self,
         batch: &ResponseBatch,
@@ -109,8 +109,8 @@ impl<'a> LayerSums<'a> {
         self.layers_backward(batch.tokens(), layers, grad, buffers)
     }
 
-    /// Adds the gradients of the head and of the last norm; returns the one with respect to the last
-    /// layer's output (tokens, hidden).
+    /// Adds the gradients of the head and of the last norm; returns the one with respect to the
+    /// last layer's output (tokens, hidden).
     fn head_backward(
         &mut self,
         batch: &ResponseBatch,
@@ -193,8 +193,8 @@ impl<'a> LayerSums<'a> {
 }
 
 impl Decoder {
-    /// The layers' weights, where the fused layers apply: in `f32` on the CPU, without adapters, and
-    /// where `accepts` every weight.
+    /// The layers' weights, where the fused layers apply: in `f32` on the CPU, without adapters,
+    /// and where `accepts` every weight.
     pub(super) fn fused_layers(&self, accepts: impl Fn(&Tensor) -> bool) -> Option<FusedLayers<'_>> {
         let layers: FusedLayers = self.layers.iter().map(Layer::plain).collect::<Option<_>>()?;
         let weights = layers.iter().flat_map(|layer| layer.clone().into_vec());
@@ -218,8 +218,8 @@ impl Decoder {
         }
     }
 
-    /// Log-probability (column 0) and entropy (column 1), nats, of every response token at `temperature`, without gradients where the
-    /// network is frozen: (response tokens, 2).
+    /// Log-probability (column 0) and entropy (column 1), nats, of every response token at
+    /// `temperature`, without gradients where the network is frozen: (response tokens, 2).
     pub(crate) fn response_statistics(
         &self,
         batch: &ResponseBatch,
@@ -284,7 +284,8 @@ impl Decoder {
         Ok(Tensor::from_vec(out, (tokens, 2), &Device::Cpu)?)
     }
 
-    /// Runs all layers; returns the input of the last norm (tokens, hidden) and hands what backward needs to `keep`.
+    /// Runs all layers; returns the input of the last norm (tokens, hidden) and hands what backward
+    /// needs to `keep`.
     fn run_layers(
         &self,
         layers: &[LayerParts<&Tensor>],

@@ -52,8 +52,8 @@ pub(super) struct Shape {
 pub(super) struct Layer(LayerParts<Weight>);
 
 impl Layer {
-    /// The layer of that number, over the tensors that `get` finds by name, with what `low_rank` adds
-    /// to its linear layers.
+    /// The layer of that number, over the tensors that `get` finds by name, with what `low_rank`
+    /// adds to its linear layers.
     pub(super) fn build(
         spec: &DecoderSpec,
         index: usize,

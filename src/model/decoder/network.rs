@@ -1,6 +1,7 @@
 //! The network: differentiable with respect to every parameter, over packed sequences.
 //!
-//! Cached decoding (`super::cache`) uses the same layers, so there is one definition of the network.
+//! Cached decoding (`super::cache`) uses the same layers, so there is one definition of the
+//! network.
 
 use super::layer::{KeysValues, Layer, LowRank, Shape};
 use super::packed::PackedTokens;
@@ -28,19 +29,20 @@ impl Decoder {
         Self::build(spec, &|name| weights.get(name), &|_| Ok(None))
     }
 
-    /// A network that shares the memory of `weights`, sees their changes, and keeps no graph: for sampling, evaluation and
-    /// reference log-probabilities.
+    /// A network that shares the memory of `weights`, sees their changes, and keeps no graph: for
+    /// sampling, evaluation and reference log-probabilities.
     pub fn frozen(spec: &DecoderSpec, weights: &Weights) -> Result<Self> {
         Self::build(spec, &|name| Ok(weights.get(name)?.detach()), &|_| Ok(None))
     }
 
-    /// A network without gradients on `device`, with memory of its own where `weights` are elsewhere.
+    /// A network without gradients on `device`, with memory of its own where `weights` are
+    /// elsewhere.
     pub(in crate::model) fn frozen_on(spec: &DecoderSpec, weights: &Weights, device: &Device) -> Result<Self> {
         Self::build(spec, &|name| Ok(weights.get(name)?.detach().to_device(device)?), &|_| Ok(None))
     }
 
-    /// A network that shares the memory of `weights` and adds an adapter to it. Gradients follow the adapter where `tracked`, and
-    /// `weights` never.
+    /// A network that shares the memory of `weights` and adds an adapter to it. Gradients follow
+    /// the adapter where `tracked`, and `weights` never.
     pub fn adapted(spec: &DecoderSpec, weights: &Weights, adapter: &LoraAdapter, tracked: bool) -> Result<Self> {
         let low_rank = |name: &str| adapter.low_rank(name, tracked);
         Self::build(spec, &|name| Ok(weights.get(name)?.detach()), &low_rank)

@@ -27,7 +27,8 @@ impl PackedTokens {
         Self { ids, positions: positions.into(), segments: Segments::from_lengths(lengths) }
     }
 
-    /// Packs sequences and branches of them, each with the number of the part that it continues, as [`Segments::branching`].
+    /// Packs sequences and branches of them, each with the number of the part that it continues, as
+    /// [`Segments::branching`].
     pub fn branching<'a>(parts: impl IntoIterator<Item = (&'a [u32], Option<usize>)>) -> Result<Self> {
         let parts: Vec<_> = parts.into_iter().collect();
         let segments = Segments::branching(parts.iter().map(|(ids, parent)| (ids.len(), *parent)))?;

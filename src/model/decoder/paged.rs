@@ -1,9 +1,11 @@
-//! Cached decoding on the CPU in `f32`: blocks of rows go through all layers on their own, without waiting for each other.
+//! Cached decoding on the CPU in `f32`: blocks of rows go through all layers on their own, without
+//! waiting for each other.
 //!
-//! A block stands upright, each row in a SIMD lane ([`lanes`]), and reads every weight once. Its layer is the one of
-//! [`super::layer`], step by step, in memory that is allocated once per token. Keys and values are in pages of all layers; the pages
-//! of a prompt exist once and serve all rows of its group. Every row's numbers are the same to the last bit whatever other rows
-//! are decoded beside it, and on any number of threads.
+//! A block is transposed, each row in a SIMD lane ([`lanes`]), and reads every weight once. Its
+//! layer is the one of [`super::layer`], step by step, in memory that is allocated once per token.
+//! Keys and values are in pages of all layers; the pages of a prompt exist once and serve all rows
+//! of its group. Every row's numbers are the same to the last bit whatever other rows are decoded
+//! beside it, and on any number of threads.
 
 use super::fused::elements;
 use super::network::Decoder;
@@ -41,7 +43,8 @@ impl Pages {
         (&mut self.pages[page], slot)
     }
 
-    /// A layer's part of every page, with the number of slots filled when there are `tokens` tokens.
+    /// A layer's part of every page, with the number of slots filled when there are `tokens`
+    /// tokens.
     fn layer(&self, layer: usize, part: usize, tokens: usize) -> impl Iterator<Item = (&[f32], usize)> {
         let filled = move |index: usize| (tokens - index * PAGE).min(PAGE);
         self.pages.iter().enumerate().map(move |(index, page)| (&page[layer * part..][..part], filled(index)))
@@ -53,8 +56,9 @@ impl Row {
         (self.prompt.tokens + self.completion.tokens) as u32
     }
 
-    /// Keeps the new token's keys and values of a layer and attends to all tokens: `qkv` is the layer's q (heads, `head_dim`), k and v
-    /// (`kv_heads`, `head_dim`) one after another, `out` (heads, `head_dim`).
+    /// Keeps the new token's keys and values of a layer and attends to all tokens: `qkv` is the
+    /// layer's q (heads, `head_dim`), k and v (`kv_heads`, `head_dim`) one after another, `out`
+    /// (heads, `head_dim`).
     fn attend(&mut self, out: &mut [f32], qkv: &[f32], layer: usize, layers: usize, heads: Heads) {
         let (q, kv) = qkv.split_at(heads.heads * heads.head_dim);
         let (k, v) = kv.split_at(kv.len() / 2);
@@ -168,8 +172,9 @@ impl Decoder {
     }
 }
 
-/// The number of rows of a block, and the number of parts of its work that may run at the same time. As many blocks as keep all
-/// threads busy, but no smaller than two vectors of lanes, since each reads all weights.
+/// The number of rows of a block, and the number of parts of its work that may run at the same
+/// time. As many blocks as keep all threads busy, but no smaller than two vectors of lanes, since
+/// each reads all weights.
 fn cut(rows: usize, threads: usize) -> (usize, usize) {
     let blocks = rows.div_ceil(lanes::BLOCK).next_multiple_of(threads);
     let size = rows.div_ceil(blocks).next_multiple_of(lanes::BLOCK / 4).clamp(lanes::BLOCK / 2, lanes::BLOCK);
@@ -189,13 +194,15 @@ impl Step<'_> {
         let positions: Vec<u32> = rows.iter().map(Row::position).collect();
         let (cos, sin) = lanes::rotations(&shape.rotary, &positions, lanes);
         let embedding = |&token: &u32| &self.embeddings[token as usize * hidden..][..hidden];
-        let mut x = lanes::transpose(tokens.iter().map(embedding), hidden, lanes); // (hidden, lanes)
+        // x is (hidden, lanes). All that follows is allocated once for all layers.
+        let mut x = lanes::transpose(tokens.iter().map(embedding), hidden, lanes);
         let mut normed = vec![0.0; hidden * lanes];
         let mut qkv = vec![0.0; width * lanes];
         let mut qkv_rows = vec![0.0; count * width];
         let mut attended_rows = vec![0.0; count * q_width];
         let mut gate = vec![0.0; config.intermediate_size * lanes];
         let mut up = vec![0.0; config.intermediate_size * lanes];
+
         for (index, layer) in self.layers.iter().enumerate() {
             normed.copy_from_slice(&x);
             lanes::rms_norm(&mut normed, &layer.attention_norm, eps, lanes);
@@ -216,6 +223,7 @@ impl Step<'_> {
                 lanes::rotate(x, &cos, &sin);
             }
 
+            // Each row has keys and values of its own, so attention goes row by row.
             lanes::untranspose(&mut qkv_rows, &qkv, lanes);
             rows.par_iter_mut()
                 .zip(attended_rows.par_chunks_mut(q_width))
@@ -232,6 +240,7 @@ impl Step<'_> {
             lanes::swiglu(&mut gate, &up);
             lanes::product(&mut x, &layer.down_proj, &gate, lanes, true, splits);
         }
+
         lanes::rms_norm(&mut x, &self.norm, eps, lanes);
         lanes::untranspose(out, &x, lanes);
         for row in rows {

@@ -1,8 +1,10 @@
-//! The forward pass of training with layers that are computed again in backward (gradient checkpointing, Chen et al., arXiv
-//! 1604.06174): of every layer only its input is kept, so a micro-batch needs the memory of one layer's graph instead of all.
+//! The forward pass of training with layers that are computed again in backward (gradient
+//! checkpointing, Chen et al., arXiv 1604.06174): of every layer only its input is kept, so a
+//! micro-batch needs the memory of one layer's graph instead of all.
 //!
-//! Backward goes from the loss to the input of the last norm, then through one layer after another, each as a graph of its own whose
-//! output is weighted with the gradient that has come so far. Gradients of parameters are handed over layer by layer.
+//! Backward goes from the loss to the input of the last norm, then through one layer after another,
+//! each as a graph of its own whose output is weighted with the gradient that has come so far.
+//! Gradients of parameters are handed over layer by layer.
 
 use super::network::Decoder;
 use super::packed::PackedTokens;
@@ -22,7 +24,8 @@ pub struct LayerInputs {
 }
 
 impl Decoder {
-    /// [`Decoder::response_logprobs`] without keeping what is in the layers; backward is [`Self::backward`].
+    /// [`Decoder::response_logprobs`] without keeping what is in the layers; backward is
+    /// [`Self::backward`].
     pub fn response_logprobs_recomputed(
         &self,
         batch: &ResponseBatch,
@@ -41,8 +44,9 @@ impl Decoder {
         Ok((statistics, LayerInputs { tokens, inputs, last }))
     }
 
-    /// Backward of a loss that was made of the result of [`Self::response_logprobs_recomputed`]. `each` gets the gradients of the head
-    /// and the last norm, of every layer, and of the embeddings, one after another; they are to be added up.
+    /// Backward of a loss that was made of the result of [`Self::response_logprobs_recomputed`].
+    /// `each` gets the gradients of the head and the last norm, of every layer, and of the
+    /// embeddings, one after another; they are to be added up.
     pub fn backward(
         &self,
         loss: &Tensor,

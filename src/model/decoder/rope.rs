@@ -1,4 +1,5 @@
-//! How a model's rotary angles are scaled for sequences that are longer than those it was first trained on.
+//! How a model's rotary angles are scaled for sequences that are longer than those it was first
+//! trained on.
 //!
 //! | `rope_type` | The angle f per position becomes |
 //! |---|---|
@@ -45,7 +46,8 @@ pub(in crate::model) struct Rope {
 }
 
 impl Rope {
-    /// Reads `rope_theta`, `rope_parameters` (as newer Transformers write it) and `rope_scaling` (as older ones do).
+    /// Reads `rope_theta`, `rope_parameters` (as newer Transformers write it) and `rope_scaling`
+    /// (as older ones do).
     pub(in crate::model) fn read(config: &Fields, positions: usize) -> Result<Self> {
         let mut theta = config.number("rope_theta")?;
         let mut scaling: Option<Option<RopeScaling>> = None;
@@ -59,7 +61,8 @@ impl Rope {
             }
             theta = theta.or(within);
             let found = RopeScaling::read(&parameters, config, positions)?;
-            // Versions of Transformers differ in which of the two they read, so a default beside a scaling is no agreement.
+            // Versions of Transformers differ in which of the two they read, so a default beside a
+            // scaling is not an agreement.
             if scaling.as_ref().is_some_and(|other| *other != found) {
                 return Err(config.wrong(name, "but rope_parameters says something else; leave one of them out"));
             }
@@ -168,7 +171,8 @@ impl RopeScaling {
         })
     }
 
-    /// The angles per position of heads of `head_dim` elements with base `theta`, and what cosines and sines are multiplied by.
+    /// The angles per position of heads of `head_dim` elements with base `theta`, and what cosines
+    /// and sines are multiplied by.
     fn frequencies(&self, head_dim: usize, theta: f64) -> (Vec<f32>, f32) {
         let plain = Rotary::frequencies(head_dim, theta);
         match *self {
@@ -215,8 +219,8 @@ impl RopeScaling {
         }
     }
 
-    /// The longest sequence that it is meant for, where it says so: `yarn` is added to a model's settings by hand, and their
-    /// `max_position_embeddings` then stays that of before.
+    /// The longest sequence that it is meant for, where it says so: `yarn` is added to a model's
+    /// settings by hand, and their `max_position_embeddings` then stays that of before.
     pub(in crate::model) fn positions(&self) -> Option<usize> {
         match self {
             Self::Yarn { factor, original_max_position_embeddings, .. } => {

@@ -1,8 +1,8 @@
 //! What a decoder is made of: sizes, and what distinguishes one family from another.
 //!
 //! Every decoder here is a stack of layers with grouped-query attention over rotary positions and a
-//! gated MLP, each after a root-mean-square norm and added to the residual stream. What families add
-//! to that is a field, or a part of the layer that is there or not (`super::parts`).
+//! gated MLP, each after a root-mean-square norm and added to the residual stream. What families
+//! add to that is a field, or a part of the layer that is there or not (`super::parts`).
 
 use super::layer::Shape;
 use super::rope::{RopeScaling, rotary};
@@ -50,7 +50,8 @@ pub struct DecoderSpec {
     pub eos_token_ids: Vec<u32>,
 }
 
-/// The largest size of each kind that a model may have. Products of them fit into 64 bits, so that no count overflows.
+/// The largest size of each kind that a model may have. Products of them fit into 64 bits, so that
+/// no count overflows.
 const SIZES: [(&str, usize); 8] = [
     ("vocab_size", 1 << 24),
     ("hidden_size", 1 << 18),
@@ -70,8 +71,8 @@ impl Default for DecoderSpec {
 }
 
 impl DecoderSpec {
-    /// Reads `config.json`, and the end-of-sequence tokens of `generation_config.json` where there is
-    /// one, from a folder.
+    /// Reads `config.json`, and the end-of-sequence tokens of `generation_config.json` where there
+    /// is one, from a folder.
     pub fn read(folder: &Path) -> Result<Self> {
         ModelSettings::read(folder).map(|(spec, _)| spec)
     }
@@ -109,7 +110,8 @@ impl DecoderSpec {
         }
         if !self.num_attention_heads.is_multiple_of(self.num_key_value_heads) {
             return Err(Error::input(format!(
-                "the model's num_attention_heads ({}) must be a multiple of num_key_value_heads ({})",
+                "the model's num_attention_heads ({}) must be a multiple of num_key_value_heads \
+                 ({})",
                 self.num_attention_heads, self.num_key_value_heads
             )));
         }
@@ -119,7 +121,8 @@ impl DecoderSpec {
         for (name, value) in [("rms_norm_eps", self.rms_norm_eps), ("rope_theta", self.rope_theta)] {
             if value < 0.0 || !(value as f32).is_finite() {
                 return Err(Error::input(format!(
-                    "the model's {name} is {value:?}; it must not be negative, and be a number of 32 bits"
+                    "the model's {name} is {value:?}; it must not be negative, and be a number of \
+                     32 bits"
                 )));
             }
         }

@@ -1,5 +1,5 @@
-//! Which fields a `config.json` may have. What a file says and this program does not do is refused by
-//! name, unless it is at its default:
+//! Which fields a `config.json` may have. What a file says and this program does not do is refused
+//! by name, unless it is at its default:
 //!
 //! | A field that | |
 //! |---|---|
@@ -9,8 +9,9 @@
 //! | asks for a network of another kind | is in [`REFUSED`] |
 //! | nobody here knows | is refused, unless its value says no more than its absence: null, false, or empty |
 //!
-//! A new field at false is taken for a trick that is not used; those flags that are true by default are in [`defaults`]. The
-//! names are those of Transformers' configurations, from version 4 to 5, and of the tools that write into them.
+//! A new field at false is taken for a trick that is not used; those flags that are true by default
+//! are in [`defaults`]. The names are those of Transformers' configurations, from version 4 to 5,
+//! and of the tools that write into them.
 
 use crate::error::Result;
 use crate::model::fields::Fields;
@@ -100,27 +101,33 @@ const REFUSED: [(&str, &str); 4] = [
     ("quantization", QUANTISED),
     (
         "auto_map",
-        "it names code of its own, which is not run here; take it out if the network is as Transformers has it",
+        "it names code of its own, which is not run here; take it out if the network is as \
+         Transformers has it",
     ),
 ];
 
-pub(in crate::model) const QUANTISED: &str =
-    "quantised models cannot be read, only weights of type F32, F16 and BF16; use the model that it was made of";
+pub(in crate::model) const QUANTISED: &str = "\
+    quantised models cannot be read, only weights of type F32, F16 and BF16; use the model that it \
+    was made of";
 
-/// Notes of the programs that wrote the file, settings of how Transformers runs and trains a model, labels of classes, and settings
-/// of sampling, which the experiment has its own of.
+/// Notes of the programs that wrote the file, settings of how Transformers runs and trains a model,
+/// labels of classes, and settings of sampling, which the experiment has its own of.
 pub(in crate::model) const HARMLESS: &str = "\
-    _attn_implementation _attn_implementation_autoset _attn_implementation_internal _commit_hash _experts_implementation \
-    _flash_attn_2_enabled _from_model_config _name_or_path attn_implementation bad_words_ids begin_suppress_tokens bos_token_id \
-    chunk_size_feed_forward cross_attention_hidden_size decoder_start_token_id diversity_penalty do_sample dtype early_stopping \
-    encoder_no_repeat_ngram_size experts_implementation exponential_decay_length_penalty finetuning_task forced_bos_token_id \
-    forced_eos_token_id gradient_checkpointing id2label initializer_factor initializer_range is_decoder label2id length_penalty \
-    loss_type mask_token_id max_length max_new_tokens max_window_layers min_length model_name name_or_path no_repeat_ngram_size \
-    num_beam_groups num_beams num_labels num_return_sequences output_attentions output_hidden_states output_scores pad_token_id \
-    pretraining_tp problem_type remove_invalid_values repetition_penalty return_dict return_dict_in_generate sep_token_id \
-    suppress_tokens task_specific_params temperature tf_legacy_loss tie_encoder_decoder tie_last_hidden_states tokenizer_class \
-    top_k top_p torch_dtype torchscript transformers_version typical_p unsloth_fixed unsloth_version use_bfloat16 use_cache \
-    use_flash_attention use_flash_attention_2 use_flash_attn";
+    _attn_implementation _attn_implementation_autoset _attn_implementation_internal _commit_hash \
+    _experts_implementation _flash_attn_2_enabled _from_model_config _name_or_path \
+    attn_implementation bad_words_ids begin_suppress_tokens bos_token_id chunk_size_feed_forward \
+    cross_attention_hidden_size decoder_start_token_id diversity_penalty do_sample dtype \
+    early_stopping encoder_no_repeat_ngram_size experts_implementation \
+    exponential_decay_length_penalty finetuning_task forced_bos_token_id forced_eos_token_id \
+    gradient_checkpointing id2label initializer_factor initializer_range is_decoder label2id \
+    length_penalty loss_type mask_token_id max_length max_new_tokens max_window_layers min_length \
+    model_name name_or_path no_repeat_ngram_size num_beam_groups num_beams num_labels \
+    num_return_sequences output_attentions output_hidden_states output_scores pad_token_id \
+    pretraining_tp problem_type remove_invalid_values repetition_penalty return_dict \
+    return_dict_in_generate sep_token_id suppress_tokens task_specific_params temperature \
+    tf_legacy_loss tie_encoder_decoder tie_last_hidden_states tokenizer_class top_k top_p \
+    torch_dtype torchscript transformers_version typical_p unsloth_fixed unsloth_version \
+    use_bfloat16 use_cache use_flash_attention use_flash_attention_2 use_flash_attn";
 
 /// What a family's `config.json` may have beyond what is the same in all families.
 #[derive(Debug)]

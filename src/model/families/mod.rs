@@ -126,8 +126,8 @@ fn family(fields: &Fields) -> Result<&'static Family> {
         })?,
         (None, None) => {
             return Err(Error::input(format!(
-                "config.json has neither model_type nor architectures; the types that can be loaded \
-                 are {}",
+                "config.json has neither model_type nor architectures; the types that can be \
+                 loaded are {}",
                 known()
             )));
         }

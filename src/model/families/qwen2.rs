@@ -12,7 +12,8 @@ pub(super) static FAMILY: Family = Family {
     qkv_bias: true,
     silent: Silent { kv_heads: Some(32), head_dim: None, positions: 32_768, end: None },
     rules: Rules {
-        // `sliding_window` is the width of windows, which no layer has where `use_sliding_window` is false.
+        // `sliding_window` is the width of windows, which no layer has where `use_sliding_window`
+        // is false.
         read: &["layer_types", "sliding_window"],
         fixed: &[("qkv_bias", true), ("use_qk_norm", false), ("qk_norm", false)],
         harmless: &[],

@@ -12,7 +12,8 @@ pub(super) static FAMILY: Family = Family {
     qkv_bias: false,
     silent: Silent { kv_heads: Some(32), head_dim: Some(128), positions: 32_768, end: None },
     rules: Rules {
-        // `sliding_window` is the width of windows, which no layer has where `use_sliding_window` is false.
+        // `sliding_window` is the width of windows, which no layer has where `use_sliding_window`
+        // is false.
         read: &["layer_types", "sliding_window"],
         fixed: &[("attention_bias", false), ("qkv_bias", false), ("use_qk_norm", true), ("qk_norm", true)],
         harmless: &[],

@@ -9,7 +9,8 @@
 //! .locks/models--owner--name/HASH.lock               held by whoever downloads a content
 //! ```
 //!
-//! A content's name is what it is checked by: the SHA-256 of a large file, or git's SHA-1 of a small one.
+//! A content's name is what it is checked by: the SHA-256 of a large file, or git's SHA-1 of a
+//! small one.
 
 use super::names;
 use crate::error::{Error, Result};
@@ -83,7 +84,8 @@ impl RepositoryCache {
         self.folder().join("blobs").join(format!("{etag}.incomplete"))
     }
 
-    /// Makes the folders; keeps other programs from downloading the same until the returned file is dropped.
+    /// Makes the folders; keeps other programs from downloading the same until the returned file is
+    /// dropped.
     pub(super) fn lock(&self, etag: &str, patience: Duration) -> Result<File> {
         let folder = self.root.join(".locks").join(&self.name);
         for folder in [&folder, &self.folder().join("blobs")] {
@@ -91,7 +93,7 @@ impl RepositoryCache {
         }
         let path = folder.join(format!("{etag}.lock"));
         let file = File::options().create(true).append(true).open(&path).map_err(unwritable(&path))?;
-        // Another program's download is waited for as long as it goes on.
+        // Another program's download is waited for as long as it runs.
         let length = || fs::metadata(self.partial(etag)).map_or(0, |file| file.len());
         let (mut last, mut heard) = (length(), Instant::now());
         while matches!(lock::ask(&file).map_err(unwritable(&path))?, Asked::Theirs) {
@@ -100,7 +102,8 @@ impl RepositoryCache {
             }
             if heard.elapsed() > patience {
                 return Err(Error::input(format!(
-                    "another program downloads the same file and does not get on; end it, and start again ({})",
+                    "another program downloads the same file and does not get on; end it, and \
+                     start again ({})",
                     path.display()
                 )));
             }
@@ -109,7 +112,8 @@ impl RepositoryCache {
         Ok(file)
     }
 
-    /// Gives a content that came its name, if it is what the hub announced. What is not is removed: `false`.
+    /// Gives a content that came its name, if it is what the hub announced. What is not is removed:
+    /// `false`.
     pub(super) fn keep(&self, etag: &str, size: Option<u64>) -> Result<bool> {
         let (partial, blob) = (self.partial(etag), self.blob(etag));
         if !is_whole(&partial, etag, size).map_err(Error::io("checking a download", &partial))? {
@@ -121,7 +125,8 @@ impl RepositoryCache {
         Ok(true)
     }
 
-    /// Notes that `revision` is `commit`, and that `file` there is the content `etag`. Returns the file's path.
+    /// Notes that `revision` is `commit`, and that `file` there is the content `etag`. Returns the
+    /// file's path.
     pub(super) fn link(&self, revision: &str, commit: &str, file: &str, etag: &str) -> Result<PathBuf> {
         let path = self.folder().join("snapshots").join(commit).join(file);
         let folder = path.parent().unwrap_or(&path);
@@ -155,7 +160,8 @@ fn place(_target: &Path, blob: &Path, path: &Path) -> io::Result<()> {
     fs::copy(blob, path).map(drop)
 }
 
-/// Whether a downloaded file is still what its name says; asked once in the program's life. Copies without a name are believed.
+/// Whether a downloaded file is still what its name says; asked once in the program's life. Copies
+/// without a name are believed.
 pub(super) fn is_intact(path: &Path) -> io::Result<bool> {
     let blob = path.canonicalize()?;
     if checked().contains(&blob) {
@@ -178,7 +184,8 @@ fn checked() -> std::sync::MutexGuard<'static, BTreeSet<PathBuf>> {
     CHECKED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether a file has the size and the hash that were announced. Other kinds of names than hashes say nothing of the content.
+/// Whether a file has the size and the hash that were announced. Other kinds of names than hashes
+/// say nothing of the content.
 fn is_whole(path: &Path, etag: &str, size: Option<u64>) -> io::Result<bool> {
     let mut file = files::open_regular(path)?;
     let length = file.metadata()?.len();

@@ -1,7 +1,8 @@
 //! Requests to the hub.
 //!
-//! Redirections are followed here rather than by the HTTP client, because the token belongs to the hub's own host and to no other: large
-//! files come from elsewhere. What the hub says of a file (commit, hash, size) is likewise taken from its own host.
+//! Redirections are followed here rather than by the HTTP client, because the token belongs to the
+//! hub's own host and to no other: large files come from elsewhere. What the hub says of a file
+//! (commit, hash, size) is likewise taken from its own host.
 
 use super::names::encoded;
 use crate::error::{Error, Result};
@@ -82,7 +83,8 @@ impl Client {
     /// A client of the hub at `endpoint`. Without a word for `patience` it gives up.
     pub(super) fn new(endpoint: &str, token: Option<String>, patience: Duration) -> Result<Self> {
         // The address is not repeated: a password may stand in it.
-        let wrong = || Error::input("HF_ENDPOINT is no address of a hub; write one such as https://huggingface.co");
+        let wrong =
+            || Error::input("HF_ENDPOINT is not the address of a hub; write one such as https://huggingface.co");
         let address: Uri = endpoint.trim_end_matches('/').parse().map_err(|_| wrong())?;
         let origin = Origin::of(&address).ok_or_else(wrong)?;
         if address.query().is_some() {
@@ -90,7 +92,8 @@ impl Client {
         }
         if token.as_ref().is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
             return Err(Error::input(
-                "HF_TOKEN is no token of the hub: it has spaces or other odd characters; copy it again",
+                "HF_TOKEN is not a token of the hub: it has spaces or other odd characters; copy \
+                 it again",
             ));
         }
         let user = address
@@ -116,8 +119,9 @@ impl Client {
         format!("{}{}", self.origin, self.prefix)
     }
 
-    /// Asks for a file of `repository` (as it stands in addresses) from byte `start` on. A hub that does not do that sends all of it.
-    /// Of what the hub's own host says of the file on the way, the last counts.
+    /// Asks for a file of `repository` (as it stands in addresses) from byte `start` on. A hub that
+    /// does not do that sends all of it. Of what the hub's own host says of the file on the way,
+    /// the last counts.
     pub(super) fn open(&self, repository: &str, revision: &str, file: &str, start: u64) -> Result<Remote, Refusal> {
         let (revision, file) = (encoded(revision, false), encoded(file, true));
         let mut address = format!("{}/{repository}/resolve/{revision}/{file}", self.address());
@@ -227,12 +231,16 @@ struct Said {
 impl Said {
     fn by(headers: &HeaderMap) -> Result<Self, Refusal> {
         let get = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default().to_string());
-        let missing = |name| other(format!("its answer has no {name}, so it is no hub"));
+        let missing = |name| other(format!("its answer has no {name}, so it is not a hub"));
         let etag = get("x-linked-etag").or_else(|| get("etag")).ok_or_else(|| missing("ETag"))?;
         let etag = etag.trim_start_matches("W/").trim_matches('"').to_string();
         let commit = get("x-repo-commit").ok_or_else(|| missing("X-Repo-Commit"))?;
         let size = get("x-linked-size").map(|size| size.parse()).transpose();
-        Ok(Self { commit, etag, size: size.map_err(|_| other("its answer has an X-Linked-Size that is no number"))? })
+        Ok(Self {
+            commit,
+            etag,
+            size: size.map_err(|_| other("its answer has an X-Linked-Size that is not a number"))?,
+        })
     }
 }
 

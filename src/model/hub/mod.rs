@@ -1,12 +1,16 @@
-//! Files from the Hugging Face hub, through its cache on this machine (the same that Python's libraries use).
+//! Files from the Hugging Face hub, through its cache on this machine (the same that Python's
+//! libraries use).
 //!
-//! `HF_HOME` (or `HF_HUB_CACHE`) says where the cache is, `HF_ENDPOINT` which hub is asked, `HF_TOKEN` (or the token that
-//! `hf auth login` left) who asks, `HF_HUB_DOWNLOAD_TIMEOUT` how many seconds a silent hub is waited for, and `HF_HUB_OFFLINE=1` forbids
-//! to ask. What is in the cache is not asked for again, so a run that has been started once starts without a network.
-//! A branch that has moved on is therefore seen only after its cache is removed; a commit as revision is clear in any case.
+//! `HF_HOME` (or `HF_HUB_CACHE`) says where the cache is, `HF_ENDPOINT` which hub is asked,
+//! `HF_TOKEN` (or the token that `hf auth login` left) who asks, `HF_HUB_DOWNLOAD_TIMEOUT` how many
+//! seconds a silent hub is waited for, and `HF_HUB_OFFLINE=1` forbids to ask. What is in the cache
+//! is not asked for again, so a run that has been started once starts without a network. A branch
+//! that has moved on is therefore seen only after its cache is removed; a commit as revision is
+//! clear in any case.
 //!
-//! Nothing that comes is believed: names are plain names or refused (`names`), the token goes to the hub's own host only (`client`), and
-//! content gets its name in the cache when its size and hash are those that were announced (`cache`).
+//! Nothing that comes is believed: names are plain names or refused (`names`), the token goes to
+//! the hub's own host only (`client`), and content gets its name in the cache when its size and
+//! hash are those that were announced (`cache`).
 
 mod cache;
 mod client;
@@ -27,10 +31,12 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Downloads `files` of `revision` (a branch, tag or commit) of `repo` where they are not in the cache yet. Returns the folder
-/// that holds them, all of the same commit, whose name is that commit.
+/// Downloads `files` of `revision` (a branch, tag or commit) of `repo` where they are not in the
+/// cache yet. Returns the folder that holds them, all of the same commit, whose name is that
+/// commit.
 ///
-/// A file or repository that does not exist, a hub that cannot be reached and one that asks for a token are input errors.
+/// A file or repository that does not exist, a hub that cannot be reached and one that asks for a
+/// token are input errors.
 pub fn fetch(repo: &str, revision: &str, files: &[&str]) -> Result<PathBuf> {
     Hub::from_environment(Kind::Models)?.fetch(repo, revision, files)
 }
@@ -139,7 +145,7 @@ const ENDPOINT: &str = "https://huggingface.co";
 /// How long a silent hub is waited for where nobody says, seconds.
 const PATIENCE_S: f64 = 10.0;
 
-/// Further attempts at a download that breaks off; each goes on where the last one ended.
+/// Further attempts at a download that breaks off; each continues where the last one ended.
 const ATTEMPTS: u32 = 3;
 
 /// Most bytes of a file whose size the hub does not announce.
@@ -183,7 +189,8 @@ impl Hub {
         for file in files {
             let path = self.get(repo, &revision, file)?.ok_or_else(|| {
                 Error::input(format!(
-                    "the hub has no file {file} in {repo} at revision {revision}; check the name and the revision ({})",
+                    "the hub has no file {file} in {repo} at revision {revision}; check the name \
+                     and the revision ({})",
                     self.client.address()
                 ))
             })?;
@@ -194,7 +201,8 @@ impl Hub {
         Ok(folder)
     }
 
-    /// Shape and tokenizer of a language model, and what else it may have: a chat template, tokens that end a response.
+    /// Shape and tokenizer of a language model, and what else it may have: a chat template, tokens
+    /// that end a response.
     fn fetch_shape(&self, source: &HubRepository) -> Result<PathBuf> {
         let optional: Vec<&str> = COMPANIONS.into_iter().chain(["generation_config.json"]).collect();
         self.fetch_with(source, &SHAPE, &optional)
@@ -209,7 +217,8 @@ impl Hub {
                 continue;
             }
             if let Err(error) = self.get(&source.repo, &commit, file) {
-                // Other programs download all there is. Without a network, what they left is taken for all.
+                // Other programs download all there is. Without a network, what they left is taken
+                // for all.
                 if folder.join(file).exists() || !optional.iter().any(|file| folder.join(file).is_file()) {
                     return Err(error);
                 }
@@ -227,14 +236,15 @@ impl Hub {
         self.download(repo, revision, file).map_err(|error| {
             let blob = path.canonicalize().unwrap_or(path);
             Error::input(format!(
-                "{file} of {repo} in the hub's cache is damaged: its content is not what its name says; delete {} and start again \
-                 where the hub can be reached; {error}",
+                "{file} of {repo} in the hub's cache is damaged: its content is not what its name \
+                 says; delete {} and start again where the hub can be reached; {error}",
                 blob.display()
             ))
         })
     }
 
-    /// The file's path if it is in the cache, `revision` being a commit or a name whose commit is known.
+    /// The file's path if it is in the cache, `revision` being a commit or a name whose commit is
+    /// known.
     fn cached(&self, repo: &str, revision: &str, file: &str) -> Result<Option<PathBuf>> {
         names::check_repository(repo)?;
         names::check_revision(repo, revision)?;
@@ -263,8 +273,8 @@ impl Hub {
         }
         let failed = |text: &str| {
             Error::input(format!(
-                "cannot download {file} of {repo} from the hub: {text}; check the network and HF_ENDPOINT, or give what you have downloaded \
-                 with Local(\"..\") ({})",
+                "cannot download {file} of {repo} from the hub: {text}; check the network and \
+                 HF_ENDPOINT, or give what you have downloaded with Local(\"..\") ({})",
                 self.client.address()
             ))
         };
@@ -279,7 +289,8 @@ impl Hub {
             }
             Err(Refusal::Forbidden) => {
                 return Err(Error::input(format!(
-                    "the hub does not give {file} of {repo} to you; check the name, and set HF_TOKEN to a token with access ({})",
+                    "the hub does not give {file} of {repo} to you; check the name, and set \
+                     HF_TOKEN to a token with access ({})",
                     self.client.address()
                 )));
             }
@@ -291,7 +302,7 @@ impl Hub {
             return Err(failed(&format!("it says that this is of the commit {commit:?}, which cannot be")));
         }
         if !names::is_etag(&etag) {
-            return Err(failed(&format!("it calls the content {etag:?}, which is no hash")));
+            return Err(failed(&format!("it calls the content {etag:?}, which is not a hash")));
         }
         if size.is_none() && !cache::is_hash(&etag) {
             return Err(failed("it announces neither the size nor the hash of the content"));
@@ -323,7 +334,8 @@ impl Hub {
                 };
                 if !is_kept {
                     return Err(failed(
-                        "what came is not what it announced, by size or hash, and was not kept; try again",
+                        "what came is not what it announced, by size or hash, and was not kept; \
+                         try again",
                     ));
                 }
             }
@@ -383,7 +395,8 @@ impl Transfer<'_> {
         }
     }
 
-    /// Writes what comes; says what went wrong on the way, if anything did. More than was announced is not waited for.
+    /// Writes what comes; says what went wrong on the way, if anything did. More than was announced
+    /// is not waited for.
     fn receive(&self, mut remote: Remote) -> Result<Option<String>> {
         let unwritable = |error| cache::unwritable(&self.path)(error);
         let mut options = File::options();

@@ -1,6 +1,8 @@
-//! Names from outside that become parts of paths: in this machine's cache and in the hub's addresses.
+//! Names from outside that become parts of paths: in this machine's cache and in the hub's
+//! addresses.
 //!
-//! A hub, an adapter's settings and a list of shards can say anything. What is not a plain name is refused before it is used.
+//! A hub, an adapter's settings and a list of shards can say anything. What is not a plain name is
+//! refused before it is used.
 
 use crate::error::{Error, Result};
 use crate::escape::is_obeyed;
@@ -20,17 +22,19 @@ pub(super) fn check_repository(repo: &str) -> Result<()> {
     if is_clear && repo.split('/').count() <= 2 && repo.split('/').all(is_part) {
         return Ok(());
     }
-    Err(Error::input(format!("{repo:?} is no repository of the hub; write owner/name, such as Qwen/Qwen3-1.7B-Base")))
+    Err(Error::input(format!(
+        "{repo:?} is not a repository of the hub; write owner/name, such as Qwen/Qwen3-1.7B-Base"
+    )))
 }
 
-/// Refuses a revision that is no plain name of a branch, tag or commit.
+/// Refuses a revision that is not a plain name of a branch, tag or commit.
 pub(super) fn check_revision(repo: &str, revision: &str) -> Result<()> {
     if is_plain(revision) {
         return Ok(());
     }
     Err(Error::input(format!(
-        "{revision:?} is no revision of {repo}; write a branch, a tag or a commit, such as main, without .. and odd \
-         characters"
+        "{revision:?} is not a revision of {repo}; write a branch, a tag or a commit, such as \
+         main, without .. and odd characters"
     )))
 }
 
@@ -40,12 +44,13 @@ pub(super) fn check_file(repo: &str, file: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::input(format!(
-        "{file:?} is no file of {repo}; write its path in the repository, such as data/train.parquet, without .. and \
-         odd characters"
+        "{file:?} is not a file of {repo}; write its path in the repository, such as \
+         data/train.parquet, without .. and odd characters"
     )))
 }
 
-/// Parts between slashes, none of which is empty or leads upwards, of characters that mean nothing else anywhere.
+/// Parts between slashes, none of which is empty or leads upwards, of characters that mean nothing
+/// else anywhere.
 fn is_plain(path: &str) -> bool {
     let is_part = |part: &str| !matches!(part, "" | "." | "..") && part.len() <= PART_BYTES;
     let is_known =

@@ -1,5 +1,5 @@
-//! Tokens that the files beside `tokenizer.json` name. Transformers adds those that it lacks, and a text that holds them becomes other
-//! tokens.
+//! Tokens that the files beside `tokenizer.json` name. Transformers adds those that it lacks, and a
+//! text that holds them becomes other tokens.
 
 use super::Counterparts;
 use crate::error::{Error, Result};
@@ -20,8 +20,8 @@ const LISTS: [&str; 2] = ["additional_special_tokens", "extra_special_tokens"];
 const SINGLE: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 impl Counterparts {
-    /// Refuses what the file `name`, one of [`FILES`], calls a token and `tokenizer.json` does not. `is_word` says whether the
-    /// vocabulary has a token.
+    /// Refuses what the file `name`, one of [`FILES`], calls a token and `tokenizer.json` does not.
+    /// `is_word` says whether the vocabulary has a token.
     pub(in crate::model) fn check_named(&self, name: &str, text: &str, is_word: impl Fn(&str) -> bool) -> Result<()> {
         let fields = Fields::parse(name, text)?;
         if name == NUMBERED {
@@ -39,7 +39,8 @@ impl Counterparts {
                 self.check_special(name, field, content)?;
             }
         }
-        // One that is nowhere in the vocabulary is no part of what the model reads, and the end of a turn is looked at elsewhere.
+        // One that is nowhere in the vocabulary is not a part of what the model reads, and the end
+        // of a turn is looked at elsewhere.
         let single = SINGLE.into_iter().filter_map(|field| Some((field, content(fields.get(field)?)?)));
         single
             .filter(|(_, token)| is_word(token) && self.added_tokens.iter().all(|own| own.content != **token))
@@ -50,7 +51,7 @@ impl Counterparts {
         let is = match self.added_tokens.iter().find(|own| own.content == token) {
             Some(own) if own.special => return Ok(()),
             Some(_) => "is not special",
-            None => "is no added token",
+            None => "is not an added token",
         };
         Err(disagreement(&format!("{name}'s {field}"), token, is))
     }
@@ -60,7 +61,7 @@ impl Counterparts {
             let is = match self.added_tokens.iter().find(|own| own.content == *token) {
                 Some(own) if id.as_u64() == Some(own.id.into()) => continue,
                 Some(own) => format!("has the id {}", own.id),
-                None => "is no added token".to_string(),
+                None => "is not an added token".to_string(),
             };
             return Err(disagreement(NUMBERED, token, &is));
         }
@@ -75,8 +76,8 @@ fn content(token: &Value) -> Option<&str> {
 
 fn disagreement(place: &str, token: &str, is: &str) -> Error {
     Error::input(format!(
-        "{place} and tokenizer.json do not agree on the token {:?}: the first names it, and in tokenizer.json it {is}; write both again \
-         with save_pretrained of Transformers' tokenizer",
+        "{place} and tokenizer.json do not agree on the token {:?}: the first names it, and in \
+         tokenizer.json it {is}; write both again with save_pretrained of Transformers' tokenizer",
         cut(token, MOST_SHOWN)
     ))
 }
@@ -106,7 +107,7 @@ mod tests {
             (
                 numbered,
                 json!({"plus": 299}),
-                "\"plus\": the first names it, and in tokenizer.json it is no added token",
+                "\"plus\": the first names it, and in tokenizer.json it is not an added token",
             ),
             (numbered, json!({"<call>": 9}), "it has the id 8"),
         ] {

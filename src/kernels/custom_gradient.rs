@@ -1,14 +1,14 @@
-//! Operations whose value has been computed already and whose gradient is a function: a way around the graph that candle would
-//! keep of the same computation. They work on every device and type.
+//! Operations whose value has been computed already and whose gradient is a function: a way around
+//! the graph that candle would keep of the same computation. They work on every device and type.
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CudaStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
 use std::sync::{Mutex, PoisonError};
 
-/// A value that is handed over once.
-struct Given(Mutex<Option<Tensor>>);
+/// A value that has been computed, and is handed over once.
+struct Value(Mutex<Option<Tensor>>);
 
-impl Given {
+impl Value {
     fn new(value: &Tensor) -> Result<Self> {
         // A storage of its own, which begins where the value does.
         let value = value.detach().contiguous()?;
@@ -43,13 +43,13 @@ impl Given {
 }
 
 struct Op1<F> {
-    value: Given,
+    value: Value,
     backward: F,
 }
 
 impl<F: Fn(&Tensor, &Tensor) -> Result<Tensor>> CustomOp1 for Op1<F> {
     fn name(&self) -> &'static str {
-        "given"
+        "custom-gradient"
     }
 
     fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
@@ -65,8 +65,9 @@ impl<F: Fn(&Tensor, &Tensor) -> Result<Tensor>> CustomOp1 for Op1<F> {
     }
 }
 
-/// `value` as a function of `x`. `backward` makes the gradient of `x` from `x` and the gradient of `value`.
-pub(super) fn given(
+/// `value` as a function of `x`. `backward` makes the gradient of `x` from `x` and the gradient of
+/// `value`.
+pub(super) fn with_gradient(
     x: &Tensor,
     value: Tensor,
     backward: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + Send + Sync + 'static,
@@ -74,11 +75,11 @@ pub(super) fn given(
     if !x.track_op() {
         return Ok(value);
     }
-    x.apply_op1(Op1 { value: Given::new(&value)?, backward })
+    x.apply_op1(Op1 { value: Value::new(&value)?, backward })
 }
 
 struct Op2<F> {
-    value: Given,
+    value: Value,
     backward: F,
 }
 
@@ -87,7 +88,7 @@ pub(super) type Gradients2 = (Option<Tensor>, Option<Tensor>);
 
 impl<F: Fn(&Tensor, &Tensor, &Tensor) -> Result<Gradients2>> CustomOp2 for Op2<F> {
     fn name(&self) -> &'static str {
-        "given"
+        "custom-gradient"
     }
 
     fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
@@ -103,9 +104,9 @@ impl<F: Fn(&Tensor, &Tensor, &Tensor) -> Result<Gradients2>> CustomOp2 for Op2<F
     }
 }
 
-/// `value` as a function of `x` and `y`. `backward` makes their gradients from `x`, `y` and the gradient of `value`;
-/// [`Tensor::track_op`] says of each whether it needs one.
-pub(super) fn given2(
+/// `value` as a function of `x` and `y`. `backward` makes their gradients from `x`, `y` and the
+/// gradient of `value`; [`Tensor::track_op`] says of each whether it needs one.
+pub(super) fn with_gradients(
     x: &Tensor,
     y: &Tensor,
     value: Tensor,
@@ -114,5 +115,5 @@ pub(super) fn given2(
     if !x.track_op() && !y.track_op() {
         return Ok(value);
     }
-    x.apply_op2(y, Op2 { value: Given::new(&value)?, backward })
+    x.apply_op2(y, Op2 { value: Value::new(&value)?, backward })
 }
