@@ -1,7 +1,8 @@
 //! Every kernel beside its reference of plain candle operations.
 //!
-//! `cargo bench --bench kernels`, or with a part of a name after it. Sizes are those of `orthant bench`: rows of a decode step, tokens
-//! of a micro-batch. Kernels with a backward pass are timed with it.
+//! `cargo bench --bench kernels`, or with a part of a name after it. Sizes are those of
+//! `orthant bench`: rows of a decode step, tokens of a micro-batch. Kernels with a backward pass
+//! are timed with it.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
 
@@ -42,11 +43,14 @@ fn forward(bencher: Bencher, inputs: &[&[usize]], f: impl Fn(&[Tensor]) -> Resul
 
 /// Times a forward and a backward pass.
 fn both(bencher: Bencher, inputs: &[&[usize]], f: impl Fn(&[Tensor]) -> Result<Tensor> + Sync) {
-    let vars: Vec<Var> = inputs.iter().map(|shape| Var::from_tensor(&random(shape)).unwrap()).collect();
+    let vars: Vec<Var> =
+        inputs.iter().map(|shape| Var::from_tensor(&random(shape)).unwrap()).collect();
     let inputs: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
     let shape = f(&inputs).unwrap().shape().clone();
     let weights = random(shape.dims());
-    bencher.bench(|| (f(black_box(&inputs)).unwrap() * &weights).unwrap().sum_all().unwrap().backward().unwrap());
+    bencher.bench(|| {
+        (f(black_box(&inputs)).unwrap() * &weights).unwrap().sum_all().unwrap().backward().unwrap()
+    });
 }
 
 /// x W^T of the rows of a decode step.
@@ -57,12 +61,16 @@ mod thin_linear {
 
     #[divan::bench(args = ROWS)]
     fn fused(bencher: Bencher, rows: usize) {
-        forward(bencher, &[&[rows, HIDDEN], &[INTERMEDIATE, HIDDEN]], |t| kernels::thin_linear(&t[0], &t[1]));
+        forward(bencher, &[&[rows, HIDDEN], &[INTERMEDIATE, HIDDEN]], |t| {
+            kernels::thin_linear(&t[0], &t[1])
+        });
     }
 
     #[divan::bench(args = ROWS)]
     fn reference(bencher: Bencher, rows: usize) {
-        forward(bencher, &[&[rows, HIDDEN], &[INTERMEDIATE, HIDDEN]], |t| kernels::linear_reference(&t[0], &t[1]));
+        forward(bencher, &[&[rows, HIDDEN], &[INTERMEDIATE, HIDDEN]], |t| {
+            kernels::linear_reference(&t[0], &t[1])
+        });
     }
 }
 
@@ -76,10 +84,13 @@ mod decode_attention {
     fn fused(bencher: Bencher, slots: usize) {
         let page: Vec<f32> = random(&[HEADS.page_len()]).to_vec1().unwrap();
         let pages = vec![page; slots / kernels::PAGE];
-        let pages: Vec<(&[f32], usize)> = pages.iter().map(|page| (page.as_slice(), kernels::PAGE)).collect();
+        let pages: Vec<(&[f32], usize)> =
+            pages.iter().map(|page| (page.as_slice(), kernels::PAGE)).collect();
         let q: Vec<f32> = random(&[HEADS.heads * HEADS.head_dim]).to_vec1().unwrap();
         let mut out = vec![0.0; q.len()];
-        bencher.bench_local(|| kernels::paged_attention(&mut out, black_box(&q), black_box(&pages), HEADS));
+        bencher.bench_local(|| {
+            kernels::paged_attention(&mut out, black_box(&q), black_box(&pages), HEADS)
+        });
     }
 
     #[divan::bench(args = SLOTS)]
@@ -87,11 +98,14 @@ mod decode_attention {
         let cache = random(&[1, HEADS.kv_heads, slots, HEADS.head_dim]);
         let q = random(&[1, HEADS.heads, HEADS.head_dim]);
         let starts = [0].into();
-        bencher.bench(|| kernels::padded_attention(black_box(&q), &cache, &cache, &starts, slots).unwrap());
+        bencher.bench(|| {
+            kernels::padded_attention(black_box(&q), &cache, &cache, &starts, slots).unwrap()
+        });
     }
 }
 
-/// Token, log-probability, entropy and feature of a decode step: rows, d, vocabulary, and whether there are features.
+/// Token, log-probability, entropy and feature of a decode step: rows, d, vocabulary, and whether
+/// there are features.
 mod one_pass_head {
     use super::{Bencher, black_box, kernels, random};
     use kernels::Uniforms;
@@ -113,7 +127,11 @@ mod one_pass_head {
         bool,
     ) -> candle_core::Result<kernels::HeadDraws>;
 
-    fn run(bencher: Bencher, (rows, d, vocabulary, features): (usize, usize, usize, bool), head: Head) {
+    fn run(
+        bencher: Bencher,
+        (rows, d, vocabulary, features): (usize, usize, usize, bool),
+        head: Head,
+    ) {
         let (hidden, weight) = (random(&[rows, d]), (random(&[vocabulary, d]) * 0.1).unwrap());
         let uniforms = vec![Uniforms { token: 0.4, tile: 0.6 }; rows];
         bencher.bench(|| head(black_box(&hidden), &weight, 1.0, &uniforms, features).unwrap());
@@ -136,12 +154,16 @@ mod linear {
 
     #[divan::bench]
     fn fused(bencher: Bencher) {
-        both(bencher, &[&[TOKENS, HIDDEN], &[INTERMEDIATE, HIDDEN]], |t| kernels::linear(&t[0], &t[1]));
+        both(bencher, &[&[TOKENS, HIDDEN], &[INTERMEDIATE, HIDDEN]], |t| {
+            kernels::linear(&t[0], &t[1])
+        });
     }
 
     #[divan::bench]
     fn reference(bencher: Bencher) {
-        both(bencher, &[&[TOKENS, HIDDEN], &[INTERMEDIATE, HIDDEN]], |t| kernels::linear_reference(&t[0], &t[1]));
+        both(bencher, &[&[TOKENS, HIDDEN], &[INTERMEDIATE, HIDDEN]], |t| {
+            kernels::linear_reference(&t[0], &t[1])
+        });
     }
 }
 
@@ -156,7 +178,9 @@ mod rms_norm {
 
     #[divan::bench]
     fn reference(bencher: Bencher) {
-        both(bencher, &[&[TOKENS, HIDDEN], &[HIDDEN]], |t| kernels::rms_norm_reference(&t[0], &t[1], 1e-6));
+        both(bencher, &[&[TOKENS, HIDDEN], &[HIDDEN]], |t| {
+            kernels::rms_norm_reference(&t[0], &t[1], 1e-6)
+        });
     }
 }
 
@@ -184,7 +208,9 @@ mod rotary_embedding {
     #[divan::bench]
     fn reference(bencher: Bencher) {
         let (positions, rotary) = (positions(), rotary());
-        both(bencher, &[&SHAPE], |t| kernels::rotary_embedding_reference(&t[0], &positions, &rotary));
+        both(bencher, &[&SHAPE], |t| {
+            kernels::rotary_embedding_reference(&t[0], &positions, &rotary)
+        });
     }
 }
 
@@ -220,13 +246,17 @@ mod causal_attention {
     #[divan::bench]
     fn fused(bencher: Bencher) {
         let segments = segments();
-        both(bencher, &[&Q, &KV, &KV], |t| kernels::causal_attention(&t[0], &t[1], &t[2], &segments));
+        both(bencher, &[&Q, &KV, &KV], |t| {
+            kernels::causal_attention(&t[0], &t[1], &t[2], &segments)
+        });
     }
 
     #[divan::bench]
     fn reference(bencher: Bencher) {
         let segments = segments();
-        both(bencher, &[&Q, &KV, &KV], |t| kernels::causal_attention_reference(&t[0], &t[1], &t[2], &segments));
+        both(bencher, &[&Q, &KV, &KV], |t| {
+            kernels::causal_attention_reference(&t[0], &t[1], &t[2], &segments)
+        });
     }
 }
 

@@ -1,8 +1,8 @@
 //! A method of one's own: reward correct answers the more, the shorter they are within their group.
 //!
-//! Run it with `cargo run --release --example custom_method`. A method is a plugin whose fields are its
-//! settings, with a system in the novelty stage that inserts [`ShapedReward`]. Because it is registered,
-//! experiment files, `--set`, the run folder and the window know its settings.
+//! Run it with `cargo run --release --example custom_method`. A method is a plugin whose fields are
+//! its settings, with a system in the novelty stage that inserts [`ShapedReward`]. Because it is
+//! registered, experiment files, `--set`, the run folder and the window know its settings.
 
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
@@ -37,7 +37,10 @@ register_live_setting!(LiveSettingKind::new(
 
 impl Plugin for Brevity {
     fn build(&self, app: &mut App) {
-        app.add_systems(TrainStep, reward_brevity.in_set(StageSystems::Novelty).after(score_novelty));
+        app.add_systems(
+            TrainStep,
+            reward_brevity.in_set(StageSystems::Novelty).after(score_novelty),
+        );
     }
 }
 
@@ -86,6 +89,11 @@ pub fn train(runs: &std::path::Path) -> Result<RunSnapshot> {
 fn main() -> Result<()> {
     let snapshot = train(std::path::Path::new("runs"))?;
     let shaped = snapshot.history.last().and_then(|row| row.get(&metrics::REWARD_SHAPED_MEAN));
-    println!("{} steps, shaped reward {:?}, in {}", snapshot.step, shaped, snapshot.info.directory.display());
+    println!(
+        "{} steps, shaped reward {:?}, in {}",
+        snapshot.step,
+        shaped,
+        snapshot.info.directory.display()
+    );
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! A metric of one's own, and a sink that sends a step's numbers elsewhere.
 //!
-//! Run it with `cargo run --release --example custom_metric`. A plugin declares a metric beside the system that measures it; the
-//! run folder keeps the declaration, so the window draws the curve, live and later, without knowing the plugin. A sink is a
-//! system in [`SinkSystems`], after everything has been recorded.
+//! Run it with `cargo run --release --example custom_metric`. A plugin declares a metric beside the
+//! system that measures it; the run folder keeps the declaration, so the window draws the curve,
+//! live and later, without knowing the plugin. A sink is a system in [`SinkSystems`], after
+//! everything has been recorded.
 
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
@@ -14,18 +15,24 @@ use std::sync::{Arc, Mutex};
 pub struct VarietyPlugin;
 
 /// Drawn in the runs that measure it, under this title.
-static VARIETY: Metric = Metric::new("completion/variety", "Different completions of a group, per completion.")
-    .better(Better::Higher)
-    .plot(Plot::WhereMeasured("Variety"));
+static VARIETY: Metric =
+    Metric::new("completion/variety", "Different completions of a group, per completion.")
+        .better(Better::Higher)
+        .plot(Plot::WhereMeasured("Variety"));
 
 impl Plugin for VarietyPlugin {
     fn build(&self, app: &mut App) {
-        app.declare_metrics(&[&VARIETY])
-            .add_systems(TrainStep, measure_variety.after(verify_completions).in_set(StageSystems::Verify));
+        app.declare_metrics(&[&VARIETY]).add_systems(
+            TrainStep,
+            measure_variety.after(verify_completions).in_set(StageSystems::Verify),
+        );
     }
 }
 
-fn measure_variety(completions: Query<(&InGroup, &CompletionText)>, mut metrics: ResMut<StepMetrics>) {
+fn measure_variety(
+    completions: Query<(&InGroup, &CompletionText)>,
+    mut metrics: ResMut<StepMetrics>,
+) {
     let texts = completions.iter().map(|(group, text)| (group.0, text.0.as_str()));
     let (count, different) = (texts.clone().count(), texts.collect::<HashSet<_>>().len());
     metrics.set(&VARIETY, different as f64 / count.max(1) as f64);
@@ -42,7 +49,8 @@ impl Plugin for Sink {
 }
 
 fn send(metrics: Res<StepMetrics>, sink: Res<Sink>) {
-    let numbers = metrics.0.values.iter().map(|(metric, value)| format!("{} {value:.3}", metric.name));
+    let numbers =
+        metrics.0.values.iter().map(|(metric, value)| format!("{} {value:.3}", metric.name));
     if let Ok(mut lines) = sink.0.lock() {
         lines.push(format!("step {}: {}", metrics.0.step, numbers.collect::<Vec<_>>().join(", ")));
     }

@@ -1,7 +1,8 @@
 //! A task of one's own: count the even numbers of a list.
 //!
-//! Run it with `cargo run --release --example custom_task`. The experiment names the task with `Custom(..)`, the program
-//! provides it, and everything else - sampling, geometry, update, run folder - stays as it is.
+//! Run it with `cargo run --release --example custom_task`. The experiment names the task with
+//! `Custom(..)`, the program provides it, and everything else - sampling, geometry, update, run
+//! folder - stays as it is.
 
 use orthant::prelude::*;
 
@@ -18,11 +19,16 @@ impl Task for CountEven {
     fn problem(&self, split: Split, seed: u64, index: u64) -> Problem {
         // Even first numbers are for training, odd ones are held out: no problem is in both splits.
         let mut stream = rng::stream(seed, rng::Domain::Problems, [0, index, split as u64]);
-        let mut numbers: Vec<u32> = (0..self.numbers).map(|_| rng::below(&mut stream, 50)).collect();
+        let mut numbers: Vec<u32> =
+            (0..self.numbers).map(|_| rng::below(&mut stream, 50)).collect();
         numbers[0] = 2 * (numbers[0] / 2) + split as u32;
         let list = numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
         let even = numbers.iter().filter(|number| **number % 2 == 0).count();
-        Problem { id: format!("count-even/{list}"), prompt: format!("Use {list}\n"), answer: even.to_string() }
+        Problem {
+            id: format!("count-even/{list}"),
+            prompt: format!("Use {list}\n"),
+            answer: even.to_string(),
+        }
     }
 
     fn verify(&self, problem: &Problem, completion: &str) -> Verification {
@@ -72,6 +78,11 @@ pub fn train(runs: &std::path::Path) -> Result<RunSnapshot> {
 fn main() -> Result<()> {
     let snapshot = train(std::path::Path::new("runs"))?;
     let accuracy = snapshot.history.last().and_then(|row| row.get(&metrics::REWARD_ACCURACY));
-    println!("{} steps, accuracy {:?}, in {}", snapshot.step, accuracy, snapshot.info.directory.display());
+    println!(
+        "{} steps, accuracy {:?}, in {}",
+        snapshot.step,
+        accuracy,
+        snapshot.info.directory.display()
+    );
     Ok(())
 }

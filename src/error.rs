@@ -1,7 +1,8 @@
 //! The crate's error: what is wrong, where, and what would be right.
 //!
-//! Two kinds matter to a caller. *Input* errors (arguments, experiment files, data, models) are found before work starts and
-//! end the program with status 2; everything else is a *failure* of running work and ends it with status 1.
+//! Two kinds matter to a caller. *Input* errors (arguments, experiment files, data, models) are
+//! found before work starts and end the program with status 2; everything else is a *failure* of
+//! running work and ends it with status 1.
 
 use std::path::{Path, PathBuf};
 
@@ -55,7 +56,8 @@ impl Error {
         Self::Input(message.into())
     }
 
-    /// A field of an experiment, by its path, that `problem` holds of: `is 0; it must be at least 1`.
+    /// A field of an experiment, by its path, that `problem` holds of:
+    /// `is 0; it must be at least 1`.
     pub fn field(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Field { field: field.into(), problem: problem.into() }
     }
@@ -80,12 +82,15 @@ impl Error {
     }
 }
 
-/// The candidate most like `found` (Damerau-Levenshtein), if any is near enough to be a slip of the keyboard or memory.
+/// The candidate most like `found` (Damerau-Levenshtein), if any is near enough to be a slip of the
+/// keyboard or memory.
 pub fn nearest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let found = found.to_lowercase();
     candidates
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&found, &candidate.to_lowercase()), candidate))
+        .map(|candidate| {
+            (strsim::damerau_levenshtein(&found, &candidate.to_lowercase()), candidate)
+        })
         .filter(|(distance, candidate)| *distance <= candidate.len().max(found.len()).div_ceil(2))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)

@@ -1,12 +1,14 @@
 //! Text from outside, shown without being obeyed.
 //!
-//! Names, columns and answers of data can hold sequences that a terminal carries out: they change its title, clear it, or turn the
-//! reading direction round. Such characters are written as JSON writes them, so that lines of JSON stay the same JSON.
+//! Names, columns and answers of data can hold sequences that a terminal carries out: they change
+//! its title, clear it, or turn the reading direction round. Such characters are written as JSON
+//! writes them, so that lines of JSON stay the same JSON.
 
 use std::borrow::Cow;
 use std::fmt::{Display, Write};
 
-/// The text with control characters, but for line ends and tabs, and those of the reading direction written out: `\u001b`.
+/// The text with control characters, but for line ends and tabs, and those of the reading direction
+/// written out: `\u001b`.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     escape(text, is_obeyed)
 }
@@ -44,7 +46,8 @@ pub(crate) const MOST_LISTED: usize = 8;
 /// The first `most` values of a list, and how many more there are: `a, b and 3 more`.
 pub(crate) fn listed<T: Display>(values: impl IntoIterator<Item = T>, most: usize) -> String {
     let mut values = values.into_iter();
-    let first: Vec<String> = values.by_ref().take(most).map(|value| shown(&value.to_string(), MOST_SHOWN)).collect();
+    let first: Vec<String> =
+        values.by_ref().take(most).map(|value| shown(&value.to_string(), MOST_SHOWN)).collect();
     match values.count() {
         0 => first.join(", "),
         more => format!("{} and {more} more", first.join(", ")),
@@ -79,7 +82,10 @@ mod tests {
 
     #[test]
     fn what_a_terminal_obeys_is_written_out() {
-        assert_eq!(escaped("a\x1b]0;title\x07b\r\u{9b}2J\x7f"), "a\\u001b]0;title\\u0007b\\u000d\\u009b2J\\u007f");
+        assert_eq!(
+            escaped("a\x1b]0;title\x07b\r\u{9b}2J\x7f"),
+            "a\\u001b]0;title\\u0007b\\u000d\\u009b2J\\u007f"
+        );
         assert_eq!(escaped("left \u{202e}right\u{2069}"), "left \\u202eright\\u2069");
         assert!(matches!(escaped("x\ty\né 答え 😀"), Cow::Borrowed(_)));
         assert_eq!(one_line("x\ty\nz"), "x\\u0009y\\u000az");

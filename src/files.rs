@@ -26,10 +26,13 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// Opens a file to write into, which is one of this program's own. A link is refused: it would lead to a file of somebody else.
+/// Opens a file to write into, which is one of this program's own. A link is refused: it would lead
+/// to a file of somebody else.
 pub(crate) fn open_own(path: &Path, options: &OpenOptions) -> io::Result<File> {
     match fs::symlink_metadata(path) {
-        Ok(found) if !found.is_file() => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
+        Ok(found) if !found.is_file() => {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
+        }
         Ok(_) => options.open(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => options.open(path),
         Err(error) => Err(error),
@@ -47,8 +50,8 @@ pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The text of a regular file of at most `limit` bytes, without a byte order mark. Text in UTF-16, and bytes that are not UTF-8,
-/// are refused by name.
+/// The text of a regular file of at most `limit` bytes, without a byte order mark. Text in UTF-16,
+/// and bytes that are not UTF-8, are refused by name.
 pub(crate) fn read_text(path: &Path, limit: u64) -> io::Result<String> {
     decode(read(path, limit)?)
 }
@@ -70,18 +73,21 @@ pub(crate) fn decode(bytes: Vec<u8>) -> io::Result<String> {
     Ok(text)
 }
 
-/// Puts a whole file in its place: written under another name, synced, renamed. After a crash there is the old file or the new one.
+/// Puts a whole file in its place: written under another name, synced, renamed. After a crash there
+/// is the old file or the new one.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     place(path, bytes, true)?;
     path.parent().map_or(Ok(()), sync)
 }
 
-/// The same for a file that is synced later: whoever reads it finds it whole, but a loss of power may empty it.
+/// The same for a file that is synced later: whoever reads it finds it whole, but a loss of power
+/// may empty it.
 pub(crate) fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     place(path, bytes, false)
 }
 
-/// Keeps a copy of a file beside it, under a name with `ending` that nothing there has yet. Returns its path.
+/// Keeps a copy of a file beside it, under a name with `ending` that nothing there has yet. Returns
+/// its path.
 pub(crate) fn copy_aside(path: &Path, ending: &str) -> io::Result<PathBuf> {
     let copy = free_name(path, ending);
     if let Err(error) = fs::copy(path, &copy).and_then(|_| sync(&copy)) {
@@ -94,7 +100,8 @@ pub(crate) fn copy_aside(path: &Path, ending: &str) -> io::Result<PathBuf> {
 
 /// `path` with an ending that nothing there has yet.
 pub(crate) fn free_name(path: &Path, ending: &str) -> PathBuf {
-    let names = std::iter::once(ending.to_string()).chain((2..).map(|number| format!("{ending}-{number}")));
+    let names =
+        std::iter::once(ending.to_string()).chain((2..).map(|number| format!("{ending}-{number}")));
     let mut paths = names.map(|ending| path.with_added_extension(ending));
     paths.find(|path| fs::symlink_metadata(path).is_err()).unwrap_or_else(|| path.to_path_buf())
 }
@@ -143,7 +150,8 @@ pub(crate) mod trace {
         DONE.with_borrow_mut(|done| done.push(format!("{what} {}", path.display())));
     }
 
-    /// What `work` does, as `sync PATH` and `rename PATH`, without the beginning `home` of all paths.
+    /// What `work` does, as `sync PATH` and `rename PATH`, without the beginning `home` of all
+    /// paths.
     pub(crate) fn of(home: &Path, work: impl FnOnce()) -> Vec<String> {
         DONE.take();
         work();
@@ -201,6 +209,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(read(folder.path(), 10).unwrap_err().to_string().contains("not a regular file"));
         #[cfg(unix)]
-        assert!(read(Path::new("/dev/zero"), 10).unwrap_err().to_string().contains("not a regular file"));
+        assert!(
+            read(Path::new("/dev/zero"), 10)
+                .unwrap_err()
+                .to_string()
+                .contains("not a regular file")
+        );
     }
 }

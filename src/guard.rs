@@ -28,13 +28,14 @@ pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     result.map_err(|payload| panic_text(payload.as_ref()))
 }
 
-/// What `work` returns, or what it was ended with: a panic, which has been told, or an error on its way out of a schedule.
+/// What `work` returns, or what it was ended with: a panic, which has been told, or an error on its
+/// way out of a schedule.
 pub(crate) fn unwound<T>(work: impl FnOnce() -> T) -> std::thread::Result<T> {
     catch_unwind(AssertUnwindSafe(work))
 }
 
-/// [`caught`], on a thread of its own that is waited for no longer than `limit`. One that takes longer is left to itself until the
-/// program ends.
+/// [`caught`], on a thread of its own that is waited for no longer than `limit`. One that takes
+/// longer is left to itself until the program ends.
 pub(crate) fn caught_within<T: Send + 'static>(
     limit: Duration,
     work: impl FnOnce() -> T + Send + 'static,
@@ -45,15 +46,17 @@ pub(crate) fn caught_within<T: Send + 'static>(
         drop(sender.send(caught(work)));
     });
     thread.map_err(|error| format!("no thread for it: {error}"))?;
-    receiver
-        .recv_timeout(limit)
-        .unwrap_or_else(|_| Err(format!("it has not come to an end within {} s", limit.as_secs_f64())))
+    receiver.recv_timeout(limit).unwrap_or_else(|_| {
+        Err(format!("it has not come to an end within {} s", limit.as_secs_f64()))
+    })
 }
 
 /// The message that a panic was raised with.
 pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
-    let text =
-        payload.downcast_ref::<&str>().map(ToString::to_string).or_else(|| payload.downcast_ref::<String>().cloned());
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| payload.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "no message".to_string())
 }
 
@@ -68,7 +71,8 @@ mod tests {
         let minute = Duration::from_mins(1);
         assert_eq!(caught_within(minute, || 7), Ok(7));
         assert_eq!(caught_within(minute, || panic!("oh")).map(|(): ()| ()), Err("oh".to_string()));
-        let error = caught_within(Duration::from_millis(20), || std::thread::sleep(Duration::from_secs(2)));
+        let error =
+            caught_within(Duration::from_millis(20), || std::thread::sleep(Duration::from_secs(2)));
         assert!(error.unwrap_err().contains("0.02 s"));
     }
 }

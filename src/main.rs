@@ -2,16 +2,16 @@
 
 use std::process::ExitCode;
 
-/// Training allocates and frees large tensors all the time; mimalloc keeps their pages for a while instead of returning them to the
-/// system and faulting them in again.
+/// Training allocates and frees large tensors all the time; mimalloc keeps their pages for a while
+/// instead of returning them to the system and faulting them in again.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     if std::env::var_os("CANDLE_NUM_THREADS").is_none() {
-        // candle's own pool for element-wise operations waits by spinning, which takes the processor from the matrix products
-        // and fused kernels that run on rayon's threads.
-        // SAFETY: no other thread exists yet that could read the environment.
+        // candle's own pool for element-wise operations waits by spinning, which takes the
+        // processor from the matrix products and fused kernels that run on rayon's threads. SAFETY:
+        // no other thread exists yet that could read the environment.
         #[allow(unsafe_code, reason = "the pool can only be configured through the environment")]
         unsafe {
             std::env::set_var("CANDLE_NUM_THREADS", "1");

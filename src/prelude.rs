@@ -1,18 +1,23 @@
-//! What programs built on this crate need most: tasks, methods and stages of their own, and runs of them.
+//! What programs built on this crate need most: tasks, methods and stages of their own, and runs of
+//! them.
 
 pub use crate::error::{Error, Result};
 pub use crate::experiment::{Experiment, Method, MethodColor, from_text, read, within};
 pub use crate::metrics::{Better, Metric, Plot};
 pub use crate::rng;
 pub use crate::rollout::{
-    Advantage, CompletionText, Cosines, Embedding, Feature, GroupProblem, Groups, InGroup, Judged, Novelty,
-    PromptGroup, PromptTokens, Response, Reward, RewardParts, Rollouts, SemanticCosines, ShapedReward,
+    Advantage, CompletionText, Cosines, Embedding, Feature, GroupProblem, Groups, InGroup, Judged,
+    Novelty, PromptGroup, PromptTokens, Response, Reward, RewardParts, Rollouts, SemanticCosines,
+    ShapedReward,
 };
-pub use crate::run::{LiveSetting, LiveSettingKind, RunHandle, RunSnapshot, RunState, TrainerCommand};
+pub use crate::run::{
+    LiveSetting, LiveSettingKind, RunHandle, RunSnapshot, RunState, TrainerCommand,
+};
 pub use crate::stages::{
-    ActiveExperiment, ActiveTask, DeclareMetrics, EntropyCoefficient, FeatureDemand, Policy, SampleRound, Settings,
-    SinkSystems, StageSystems, StepCounter, StepMetrics, TrainStep, center_group_advantages, compute_features, metrics,
-    sample_completions, score_novelty, update_policy, verify_completions,
+    ActiveExperiment, ActiveTask, DeclareMetrics, EntropyCoefficient, FeatureDemand, Policy,
+    SampleRound, Settings, SinkSystems, StageSystems, StepCounter, StepMetrics, TrainStep,
+    center_group_advantages, compute_features, metrics, sample_completions, score_novelty,
+    update_policy, verify_completions,
 };
 pub use crate::tasks::{Problem, RewardPart, Split, Task, TaskReward};
 pub use crate::trainer::{Run, RunBuilder, RunEnd};

@@ -1,14 +1,16 @@
 //! Random numbers that stay the same: keyed streams and integer-based sampling.
 //!
-//! Every random choice belongs to a stream that is named by a seed, a [`Domain`] and a key, such as index and attempt, so it depends
-//! neither on what was drawn before nor on the number of threads. The sampling functions read nothing but `next_u32` and are
-//! written out here, so that a stream keeps its meaning when the `rand` crates change theirs.
+//! Every random choice belongs to a stream that is named by a seed, a [`Domain`] and a key, such as
+//! index and attempt, so it depends neither on what was drawn before nor on the number of threads.
+//! The sampling functions read nothing but `next_u32` and are written out here, so that a stream
+//! keeps its meaning when the `rand` crates change theirs.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// What a stream is for: the highest byte of the second word of its key, so that streams of different use never meet. A number that
-/// is given away twice does not compile; a number that has been changed gives every recorded seed a new meaning.
+/// What a stream is for: the highest byte of the second word of its key, so that streams of
+/// different use never meet. A number that is given away twice does not compile; a number that has
+/// been changed gives every recorded seed a new meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Domain {
@@ -34,7 +36,8 @@ pub enum Domain {
     Curriculum = 9,
 }
 
-/// The stream with this name. Streams with different seeds, domains or keys are independent. The key's first word has 56 bits.
+/// The stream with this name. Streams with different seeds, domains or keys are independent. The
+/// key's first word has 56 bits.
 pub fn stream(seed: u64, domain: Domain, key: [u64; 3]) -> ChaCha8Rng {
     const KEY_BITS: u32 = 56;
     let of_domain = (domain as u64) << KEY_BITS | key[0] & ((1 << KEY_BITS) - 1);
@@ -45,7 +48,8 @@ pub fn stream(seed: u64, domain: Domain, key: [u64; 3]) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(bytes)
 }
 
-/// A uniform integer in `0..n`, without bias (Lemire's multiplication with rejection); 0 where `n` is 0.
+/// A uniform integer in `0..n`, without bias (Lemire's multiplication with rejection); 0 where `n`
+/// is 0.
 pub fn below(rng: &mut impl Rng, n: u32) -> u32 {
     if n == 0 {
         return 0;
@@ -107,7 +111,8 @@ mod tests {
         }
     }
 
-    /// The first problem of a curriculum and the order of a data set's problems came from one stream once.
+    /// The first problem of a curriculum and the order of a data set's problems came from one
+    /// stream once.
     #[test]
     fn no_two_domains_share_a_stream() {
         let all = [
@@ -123,7 +128,8 @@ mod tests {
             Domain::Curriculum,
         ];
         for key in [[0; 3], [1, 0, 0], [u64::MAX; 3]] {
-            let mut firsts: Vec<u64> = all.iter().map(|&domain| stream(7, domain, key).next_u64()).collect();
+            let mut firsts: Vec<u64> =
+                all.iter().map(|&domain| stream(7, domain, key).next_u64()).collect();
             firsts.sort_unstable();
             firsts.dedup();
             assert_eq!(firsts.len(), all.len(), "{key:?}");
@@ -132,7 +138,8 @@ mod tests {
 
     #[test]
     fn streams_keep_their_values() {
-        // Computed apart from the definition of ChaCha8. Other numbers would give every recorded seed a new meaning.
+        // Computed apart from the definition of ChaCha8. Other numbers would give every recorded
+        // seed a new meaning.
         let mut rng = stream(0, Domain::Tests, [0; 3]);
         assert_eq!([rng.next_u32(), rng.next_u32()], [0x2fef_003e, 0xd640_5f89]);
         let mut rng = stream(7, Domain::Problems, [0; 3]);
@@ -175,7 +182,10 @@ mod tests {
             shuffle(&mut rng, &mut items);
             *counts.entry(items).or_default() += 1;
         }
-        assert!(counts.len() == 6 && counts.values().all(|count| count.abs_diff(1000) < 150), "{counts:?}");
+        assert!(
+            counts.len() == 6 && counts.values().all(|count| count.abs_diff(1000) < 150),
+            "{counts:?}"
+        );
         shuffle(&mut rng, &mut [0u8; 0]);
     }
 }

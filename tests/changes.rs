@@ -1,11 +1,13 @@
-//! A run continues with what it began with, or says what it continues with: settings and inputs are compared when it is resumed.
+//! A run continues with what it began with, or says what it continues with: settings and inputs are
+//! compared when it is resumed.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
 
 use common::{
-    Workplace, events, flip, four_steps, json, lines, resume, resume_is_refused, resume_well, steps, tiny_model,
+    Workplace, events, flip, four_steps, json, lines, resume, resume_is_refused, resume_well,
+    steps, tiny_model,
 };
 use serde_json::{Value, json};
 use std::fs;
@@ -13,7 +15,9 @@ use std::path::{Path, PathBuf};
 
 /// Problems with answers beyond `from`.
 fn write_data(path: &Path, from: u64) {
-    let row = |n: u64| json!({ "problem": format!("{n} and {n}?"), "answer": n.to_string() }).to_string() + "\n";
+    let row = |n: u64| {
+        json!({ "problem": format!("{n} and {n}?"), "answer": n.to_string() }).to_string() + "\n"
+    };
     fs::write(path, (from..from + 12).map(row).collect::<String>()).unwrap();
 }
 
@@ -26,8 +30,15 @@ fn a_run_goes_on_with_what_it_began_with_or_says_what_it_goes_on_with() {
     fs::write(path("own.jinja"), "{{ problem }}").unwrap();
     let mut experiment = place.experiment(2, "");
     let absolute = |name: &str| format!("{:?}", path(name).display().to_string());
-    let data = format!("task=Dataset(source: Local({}), template: {})", absolute("data.jsonl"), absolute("own.jinja"));
-    let suite = format!("evaluations=[(suite: File(path: {}), samples: 2, k: [1])]", absolute("suite.jsonl"));
+    let data = format!(
+        "task=Dataset(source: Local({}), template: {})",
+        absolute("data.jsonl"),
+        absolute("own.jinja")
+    );
+    let suite = format!(
+        "evaluations=[(suite: File(path: {}), samples: 2, k: [1])]",
+        absolute("suite.jsonl")
+    );
     for assignment in [&data, &suite] {
         experiment = orthant::experiment::set(&experiment, assignment).unwrap();
     }
@@ -57,12 +68,19 @@ fn a_run_goes_on_with_what_it_began_with_or_says_what_it_goes_on_with() {
             }
             _ => write_data(&path(file), 100),
         }
-        resume_is_refused(&place, &run, &more, &[words, " and is ", "--accept-changes", "manifest.json"]);
+        resume_is_refused(
+            &place,
+            &run,
+            &more,
+            &[words, " and is ", "--accept-changes", "manifest.json"],
+        );
         restore(file, &before);
     }
     // Other warnings are of the little model, which answers nothing.
     let of_replaced = |run: &Path| -> Vec<String> {
-        let texts = events(run, "warning").into_iter().map(|event| event["text"].as_str().unwrap().to_string());
+        let texts = events(run, "warning")
+            .into_iter()
+            .map(|event| event["text"].as_str().unwrap().to_string());
         texts.filter(|text| text.contains("was replaced")).collect()
     };
     assert!(of_replaced(&run).is_empty());
@@ -75,7 +93,9 @@ fn a_run_goes_on_with_what_it_began_with_or_says_what_it_goes_on_with() {
     resume_is_refused(&place, &run, &[&more[..], &["--accept-changes"]].concat(), &shape);
     fs::rename(path("model"), path("model-other")).unwrap();
     fs::rename(path("model-before"), path("model")).unwrap();
-    assert!(original("model/model.safetensors") == weights && original("model/config.json") == config);
+    assert!(
+        original("model/model.safetensors") == weights && original("model/config.json") == config
+    );
     // The same weights with other rotary angles are another model.
     let mut turned: Value = serde_json::from_slice(&config).unwrap();
     turned["rope_theta"] = 777.0.into();
@@ -89,8 +109,12 @@ fn a_run_goes_on_with_what_it_began_with_or_says_what_it_goes_on_with() {
     resume_well(&place, &run, &[&more[..], &["--accept-changes"]].concat());
     let after = json(&run.join("manifest.json"));
     assert_ne!(before["data_hash"], after["data_hash"]);
-    let [from, to] = [&before, &after].map(|manifest| manifest["inputs"]["the training data"].as_str().unwrap());
-    assert_eq!(after["replaced"], json!([{ "step": 2, "input": "the training data", "from": from, "to": to }]));
+    let [from, to] =
+        [&before, &after].map(|manifest| manifest["inputs"]["the training data"].as_str().unwrap());
+    assert_eq!(
+        after["replaced"],
+        json!([{ "step": 2, "input": "the training data", "from": from, "to": to }])
+    );
     let warnings = of_replaced(&run);
     let has_both = |text: &String| [from, to].iter().all(|hash| text.contains(hash));
     assert!(warnings.len() == 1 && has_both(&warnings[0]), "{warnings:?}");
@@ -128,27 +152,39 @@ fn settings_that_are_changed_on_resume_are_recorded_and_others_are_refused() {
         ("name=\"other\"", "name from \"tiny\" to \"other\""),
     ] {
         let arguments = ["--set", "stop.steps=6", "--set", set];
-        resume_is_refused(&place, &run, &arguments, &["another run", words, "--accept-changes", "experiment.ron"]);
+        resume_is_refused(
+            &place,
+            &run,
+            &arguments,
+            &["another run", words, "--accept-changes", "experiment.ron"],
+        );
     }
-    let changes = ["rollout.group_size=6", "optimizer.learning_rate=1e-3", "method.novelty=Squared"];
+    let changes =
+        ["rollout.group_size=6", "optimizer.learning_rate=1e-3", "method.novelty=Squared"];
     let set: Vec<&str> = changes.iter().flat_map(|change| ["--set", change]).collect();
     let told = resume_well(
         &place,
         &run,
         &[&["--set", "stop.steps=6", "--set", "record.checkpoint_every=1"], &set[..]].concat(),
     );
-    assert!(told.contains("from step 4; stop.steps from 4 to 6; record.checkpoint_every from 2 to 1"), "{told}");
-    let edits: Vec<Value> = events(&run, "edit").into_iter().map(|event| event["edit"].clone()).collect();
+    assert!(
+        told.contains("from step 4; stop.steps from 4 to 6; record.checkpoint_every from 2 to 1"),
+        "{told}"
+    );
+    let edits: Vec<Value> =
+        events(&run, "edit").into_iter().map(|event| event["edit"].clone()).collect();
     let expected = [
         json!({ "path": "rollout.group_size", "from": 4, "to": 6 }),
         json!({ "path": "method.novelty", "from": "Residual", "to": "Squared" }),
         json!({ "path": "optimizer.learning_rate", "from": 0.01, "to": 0.001 }),
     ];
     assert_eq!(edits, expected);
-    let texts: Vec<Value> = events(&run, "edit").into_iter().map(|event| event["text"].clone()).collect();
+    let texts: Vec<Value> =
+        events(&run, "edit").into_iter().map(|event| event["text"].clone()).collect();
     assert_eq!(texts[0], "rollout.group_size from 4 to 6");
     // The experiment says what the run began with, and where it ends now.
-    let expected = began.replace("steps: 4", "steps: 6").replace("checkpoint_every: 2", "checkpoint_every: 1");
+    let expected =
+        began.replace("steps: 4", "steps: 6").replace("checkpoint_every: 2", "checkpoint_every: 1");
     assert_eq!(fs::read_to_string(run.join("experiment.ron")).unwrap(), expected);
     let rollouts = |step: u64| lines(&run.join(format!("rollouts/step_{step:06}.jsonl"))).len();
     assert_eq!((rollouts(4), rollouts(5)), (12, 18));
@@ -158,8 +194,10 @@ fn settings_that_are_changed_on_resume_are_recorded_and_others_are_refused() {
     fs::remove_dir_all(run.join("checkpoints/step_000006")).unwrap();
     resume_well(&place, &run, &[]);
     assert_eq!((steps(&run), rollouts(6)), ((1..=6).collect(), 18));
-    let rates: Vec<f64> =
-        lines(&run.join("metrics.jsonl")).iter().map(|line| line["policy/learning_rate"].as_f64().unwrap()).collect();
+    let rates: Vec<f64> = lines(&run.join("metrics.jsonl"))
+        .iter()
+        .map(|line| line["policy/learning_rate"].as_f64().unwrap())
+        .collect();
     assert_eq!(rates, [0.01, 0.01, 0.01, 0.01, 0.001, 0.001]);
     assert_eq!(events(&run, "edit").len(), 3);
 
@@ -176,8 +214,15 @@ fn an_experiment_that_was_edited_in_the_run_folder_is_treated_alike() {
     let file = run.join("experiment.ron");
     let began = fs::read_to_string(&file).unwrap();
     fs::write(&file, began.replace("seed: 0", "seed: 7")).unwrap();
-    resume_is_refused(&place, &run, &["--set", "stop.steps=5"], &["seed from 0 to 7", "--accept-changes"]);
-    let edited = began.replace("learning_rate: 0.01", "learning_rate: 0.002").replace("steps: 4", "steps: 5");
+    resume_is_refused(
+        &place,
+        &run,
+        &["--set", "stop.steps=5"],
+        &["seed from 0 to 7", "--accept-changes"],
+    );
+    let edited = began
+        .replace("learning_rate: 0.01", "learning_rate: 0.002")
+        .replace("steps: 4", "steps: 5");
     assert_ne!(edited, began.replace("steps: 4", "steps: 5"));
     fs::write(&file, edited).unwrap();
     resume_well(&place, &run, &[]);
@@ -189,16 +234,28 @@ fn an_experiment_that_was_edited_in_the_run_folder_is_treated_alike() {
 #[test]
 fn evaluations_may_be_others_on_resume() {
     let place = Workplace::new();
-    let run = four_steps(&place, "evaluations: [(suite: HeldOut(problems: 4), every: 2, samples: 1, k: [1])]");
+    let run = four_steps(
+        &place,
+        "evaluations: [(suite: HeldOut(problems: 4), every: 2, samples: 1, k: [1])]",
+    );
     for (last, evaluations) in [
         (5, "[]"),
         (6, "[(suite: HeldOut(problems: 3), every: 2, samples: 1, k: [1])]"),
-        (7, "[(suite: HeldOut(problems: 3), samples: 1, k: [1]), (suite: HeldOut(problems: 2), samples: 1, k: [1])]"),
+        (
+            7,
+            "[(suite: HeldOut(problems: 3), samples: 1, k: [1]), (suite: HeldOut(problems: 2), \
+             samples: 1, k: [1])]",
+        ),
     ] {
-        let (steps, evaluations) = (format!("stop.steps={last}"), format!("evaluations={evaluations}"));
+        let (steps, evaluations) =
+            (format!("stop.steps={last}"), format!("evaluations={evaluations}"));
         resume_well(&place, &run, &["--set", &steps, "--set", &evaluations]);
     }
-    assert!(!events(&run, "warning").iter().any(|event| event["text"].as_str().unwrap().contains("was replaced")));
+    assert!(
+        !events(&run, "warning")
+            .iter()
+            .any(|event| event["text"].as_str().unwrap().contains("was replaced"))
+    );
 }
 
 /// Whoever goes back to an earlier step has what was read then, whatever was read since.
@@ -253,7 +310,9 @@ fn what_is_another_is_called_by_its_name_and_by_no_other() {
     let [data, other, suite, own] =
         ["data.jsonl", "other.jsonl", "suite.jsonl", "own.jinja"].map(|name| absolute(&path(name)));
     for assignment in [
-        format!("task=Dataset(source: Local({data}), template: {own}, held_out: Other(Local({other})))"),
+        format!(
+            "task=Dataset(source: Local({data}), template: {own}, held_out: Other(Local({other})))"
+        ),
         format!("evaluations=[(suite: File(path: {suite}, template: {own}), samples: 1, k: [1])]"),
     ] {
         experiment = orthant::experiment::set(&experiment, &assignment).unwrap();
@@ -267,20 +326,36 @@ fn what_is_another_is_called_by_its_name_and_by_no_other() {
         "the suite suite was",
         "the template of the suite suite",
     ];
-    let files = ["config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json"];
-    let names: Vec<String> =
-        names.into_iter().map(str::to_string).chain(files.map(|name| format!("the base model's {name}"))).collect();
+    let files = [
+        "config.json",
+        "generation_config.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+    ];
+    let names: Vec<String> = names
+        .into_iter()
+        .map(str::to_string)
+        .chain(files.map(|name| format!("the base model's {name}")))
+        .collect();
     for (file, text, named) in [
         ("other.jsonl", None, &["the held-out data"] as &[&str]),
         ("data.jsonl", None, &["the training data"]),
         ("suite.jsonl", None, &["the suite suite was"]),
-        ("own.jinja", Some("{{ problem }}!"), &["the prompt template", "the template of the suite suite"]),
+        (
+            "own.jinja",
+            Some("{{ problem }}!"),
+            &["the prompt template", "the template of the suite suite"],
+        ),
         (
             "model/generation_config.json",
             Some("{\"eos_token_id\": [256, 100, 65]}"),
             &["the base model's generation_config.json"],
         ),
-        ("model/tokenizer_config.json", Some("{\"eos_token\": \"Use\"}"), &["the base model's tokenizer_config.json"]),
+        (
+            "model/tokenizer_config.json",
+            Some("{\"eos_token\": \"Use\"}"),
+            &["the base model's tokenizer_config.json"],
+        ),
         (
             "model/special_tokens_map.json",
             Some("{\"pad_token\": \"Use\"}"),
@@ -293,11 +368,15 @@ fn what_is_another_is_called_by_its_name_and_by_no_other() {
             None => write_data(&path(file), 200),
         }
         let words: Vec<String> = named.iter().map(|name| format!("SHA-256 of {name}")).collect();
-        let words: Vec<&str> = words.iter().map(String::as_str).chain(["--accept-changes"]).collect();
+        let words: Vec<&str> =
+            words.iter().map(String::as_str).chain(["--accept-changes"]).collect();
         resume_is_refused(&place, &run, &more, &words);
         let (_, stderr) = resume(&place, &run, &more);
         for other in names.iter().filter(|name| !named.contains(&name.as_str())) {
-            assert!(!stderr.contains(&format!("SHA-256 of {other}")), "{file}: {other} in {stderr}");
+            assert!(
+                !stderr.contains(&format!("SHA-256 of {other}")),
+                "{file}: {other} in {stderr}"
+            );
         }
         match before {
             Some(before) => fs::write(path(file), before).unwrap(),
@@ -323,13 +402,30 @@ fn another_precision_is_no_other_model() {
     let place = Workplace::new();
     let run = four_steps(&place, "");
     for (last, precision, edit) in [
-        ("stop.steps=5", "precision=Bf16", json!({ "path": "precision", "from": "F32", "to": "Bf16" })),
-        ("stop.steps=7", "precision=F32", json!({ "path": "precision", "from": "Bf16", "to": "F32" })),
+        (
+            "stop.steps=5",
+            "precision=Bf16",
+            json!({ "path": "precision", "from": "F32", "to": "Bf16" }),
+        ),
+        (
+            "stop.steps=7",
+            "precision=F32",
+            json!({ "path": "precision", "from": "Bf16", "to": "F32" }),
+        ),
     ] {
-        resume_is_refused(&place, &run, &["--set", last, "--set", precision], &["precision from", "--accept-changes"]);
+        resume_is_refused(
+            &place,
+            &run,
+            &["--set", last, "--set", precision],
+            &["precision from", "--accept-changes"],
+        );
         resume_well(&place, &run, &["--set", last, "--set", precision, "--accept-changes"]);
         assert_eq!(events(&run, "edit").last().unwrap()["edit"], edit);
-        assert!(newest_warnings(&run).iter().all(|text| !text.contains("was replaced")), "{:?}", newest_warnings(&run));
+        assert!(
+            newest_warnings(&run).iter().all(|text| !text.contains("was replaced")),
+            "{:?}",
+            newest_warnings(&run)
+        );
         assert_eq!(json(&run.join("manifest.json")).get("replaced"), None);
         // From there on the same is the same.
         resume_well(
@@ -342,7 +438,11 @@ fn another_precision_is_no_other_model() {
     flip(&place.model().join("model.safetensors"), 1);
     let more = ["--set", "stop.steps=9", "--set", "precision=Bf16", "--accept-changes"];
     resume_well(&place, &run, &more);
-    assert!(newest_warnings(&run).iter().any(|text| text.starts_with("the base model's weights was replaced")));
+    assert!(
+        newest_warnings(&run)
+            .iter()
+            .any(|text| text.starts_with("the base model's weights was replaced"))
+    );
 }
 
 #[test]
@@ -357,9 +457,18 @@ fn no_adapter_goes_on_from_the_weights_of_another() {
         (&adapted, "adapter.targets=[q_proj]", "adapter.targets"),
     ] {
         let more = ["--set", "stop.steps=5", "--set", set, "--accept-changes"];
-        resume_is_refused(&place, run, &more, &["another adapter cannot continue", words, "`orthant run`"]);
+        resume_is_refused(
+            &place,
+            run,
+            &more,
+            &["another adapter cannot continue", words, "`orthant run`"],
+        );
     }
-    resume_well(&place, &adapted, &["--set", "stop.steps=5", "--set", "adapter.alpha=8.0", "--accept-changes"]);
+    resume_well(
+        &place,
+        &adapted,
+        &["--set", "stop.steps=5", "--set", "adapter.alpha=8.0", "--accept-changes"],
+    );
 }
 
 #[test]

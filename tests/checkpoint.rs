@@ -20,13 +20,14 @@ fn trained(place: &Workplace, family: &str, tied: bool) -> PathBuf {
 /// One tensor of a safetensors file: shape and bytes.
 type Stored = (Vec<u64>, Vec<u8>);
 
-/// Reads a safetensors file by its specification: a little-endian u64 with the length of a JSON header, the header, then the tensors'
-/// bytes without gaps. Every tensor must be `F32`.
+/// Reads a safetensors file by its specification: a little-endian u64 with the length of a JSON
+/// header, the header, then the tensors' bytes without gaps. Every tensor must be `F32`.
 fn read_by_hand(path: &Path) -> (Value, BTreeMap<String, Stored>) {
     let bytes = std::fs::read(path).unwrap();
     let header_length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     assert_eq!((8 + header_length) % 8, 0, "data begins at a multiple of eight bytes");
-    let header: serde_json::Map<String, Value> = serde_json::from_slice(&bytes[8..8 + header_length]).unwrap();
+    let header: serde_json::Map<String, Value> =
+        serde_json::from_slice(&bytes[8..8 + header_length]).unwrap();
     let data = &bytes[8 + header_length..];
     let mut tensors = BTreeMap::new();
     let mut ends = BTreeMap::new();
@@ -88,8 +89,15 @@ fn a_checkpoint_is_what_it_is_described_as_byte_by_byte() {
             .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
             .collect();
         files.sort();
-        let described = ["SHA256SUMS", "config.json", "experiment.ron", "generation_config.json", "model.safetensors"];
-        let trainer = ["tokenizer.json", "tokenizer_config.json", "trainer.json", "trainer.safetensors"];
+        let described = [
+            "SHA256SUMS",
+            "config.json",
+            "experiment.ron",
+            "generation_config.json",
+            "model.safetensors",
+        ];
+        let trainer =
+            ["tokenizer.json", "tokenizer_config.json", "trainer.json", "trainer.safetensors"];
         assert_eq!(files, [described.as_slice(), &trainer].concat());
 
         let config = json(&folder.join("config.json"));
@@ -131,8 +139,12 @@ fn a_checkpoint_is_what_it_is_described_as_byte_by_byte() {
             for moment in ["first", "second"] {
                 let (shape, bytes) = &state[&format!("{moment}.{name}")];
                 assert_eq!(*shape, stored.0);
-                let values = bytes.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes));
-                assert!(values.clone().all(|x| x.is_finite() && (moment == "first" || x >= 0.0)), "{moment}.{name}");
+                let values =
+                    bytes.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes));
+                assert!(
+                    values.clone().all(|x| x.is_finite() && (moment == "first" || x >= 0.0)),
+                    "{moment}.{name}"
+                );
                 assert!(values.clone().any(|x| x != 0.0), "{moment}.{name} has not moved");
             }
         }
@@ -149,7 +161,10 @@ fn a_checkpoint_is_what_it_is_described_as_byte_by_byte() {
 fn files_of_the_tokenizer_that_came_with_a_model_go_with_its_checkpoints() {
     let place = Workplace::new();
     let brought = [
-        ("tokenizer_config.json", "{\"eos_token\": \"<|endoftext|>\", \"chat_template\": \"{{ messages }}\"}"),
+        (
+            "tokenizer_config.json",
+            "{\"eos_token\": \"<|endoftext|>\", \"chat_template\": \"{{ messages }}\"}",
+        ),
         ("special_tokens_map.json", "{\"eos_token\": \"<|endoftext|>\"}"),
         ("chat_template.jinja", "{{ messages }}"),
     ];
@@ -158,7 +173,10 @@ fn files_of_the_tokenizer_that_came_with_a_model_go_with_its_checkpoints() {
     }
     let run = place.run_parity(&place.parity_experiment(1, ""));
     for (name, text) in brought {
-        assert_eq!(std::fs::read_to_string(run.folder.join("checkpoints/step_000001").join(name)).unwrap(), text);
+        assert_eq!(
+            std::fs::read_to_string(run.folder.join("checkpoints/step_000001").join(name)).unwrap(),
+            text
+        );
     }
 }
 
@@ -169,7 +187,8 @@ struct Answer {
     decoded: String,
 }
 
-/// What Transformers says of `texts` with the model in `folder`; nothing where Python or Transformers is missing.
+/// What Transformers says of `texts` with the model in `folder`; nothing where Python or
+/// Transformers is missing.
 fn ask_transformers(folder: &Path, texts: &[&str]) -> Option<Vec<Answer>> {
     use std::process::{Command, Stdio};
     let python = std::env::var("ORTHANT_PYTHON").unwrap_or_else(|_| "python3".into());
@@ -183,7 +202,10 @@ fn ask_transformers(folder: &Path, texts: &[&str]) -> Option<Vec<Answer>> {
         .output();
     let output = match output {
         Err(error) => {
-            eprintln!("skipped: cannot start {python}: {error}; ORTHANT_PYTHON names an interpreter with Transformers");
+            eprintln!(
+                "skipped: cannot start {python}: {error}; ORTHANT_PYTHON names an interpreter with \
+                 Transformers"
+            );
             return None;
         }
         Ok(output) => output,
@@ -219,7 +241,8 @@ fn transformers_reads_a_checkpoint_and_says_the_same() {
             assert_eq!(ids, answer.ids, "{text:?}");
             assert_eq!(&answer.decoded, text);
             let batch = ResponseBatch::new(&[(&ids[..1], &ids[1..])]).unwrap();
-            let found = model.frozen.response_logprobs(&batch, 1.0).unwrap().narrow(1, 0, 1).unwrap();
+            let found =
+                model.frozen.response_logprobs(&batch, 1.0).unwrap().narrow(1, 0, 1).unwrap();
             let found: Vec<f32> = found.flatten_all().unwrap().to_vec1().unwrap();
             assert_eq!(found.len(), answer.logprobs.len());
             for (found, expected) in found.iter().zip(&answer.logprobs) {

@@ -1,7 +1,8 @@
-//! What runs on a GPU against what runs on the CPU: every operation with its gradients in `f32` and `bf16`, the model, sampling,
-//! the optimizer and a resumed run.
+//! What runs on a GPU against what runs on the CPU: every operation with its gradients in `f32` and
+//! `bf16`, the model, sampling, the optimizer and a resumed run.
 //!
-//! Skipped where no CUDA device is at hand. `ORTHANT_DEVICE=cpu` runs the same comparisons on the CPU, to try them out.
+//! Skipped where no CUDA device is at hand. `ORTHANT_DEVICE=cpu` runs the same comparisons on the
+//! CPU, to try them out.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -12,11 +13,12 @@ use common::Workplace;
 use orthant::experiment::{DeviceChoice, ModelSource, Precision};
 use orthant::geometry::TokenWeights;
 use orthant::kernels::{
-    Rotary, Segments, Uniforms, causal_attention, gather_rows, linear, one_pass_head, padded_attention, rms_norm,
-    rotary_embedding, swiglu, token_logprob_entropy,
+    Rotary, Segments, Uniforms, causal_attention, gather_rows, linear, one_pass_head,
+    padded_attention, rms_norm, rotary_embedding, swiglu, token_logprob_entropy,
 };
 use orthant::model::{
-    Completion, LanguageModel, PromptRequest, ResponseBatch, Sampling, StreamKey, data_type, open_device,
+    Completion, LanguageModel, PromptRequest, ResponseBatch, Sampling, StreamKey, data_type,
+    open_device,
 };
 use orthant::optim::{AdamW, AdamWSettings, Gradients};
 use orthant::prelude::*;
@@ -44,11 +46,13 @@ fn device() -> Option<Device> {
 
 const TYPES: [DType; 2] = [DType::F32, DType::BF16];
 
-/// Repeatable numbers, uniform in [-1, 1), with the precision of `bf16`, so that both types start from the same.
+/// Repeatable numbers, uniform in [-1, 1), with the precision of `bf16`, so that both types start
+/// from the same.
 fn random(shape: &[usize], seed: u64) -> Tensor {
     let mut stream = rng::stream(seed, Domain::Tests, [1, 2, 3]);
-    let values: Vec<f32> =
-        (0..shape.iter().product::<usize>()).map(|_| 2.0 * rng::unit_f64(&mut stream) as f32 - 1.0).collect();
+    let values: Vec<f32> = (0..shape.iter().product::<usize>())
+        .map(|_| 2.0 * rng::unit_f64(&mut stream) as f32 - 1.0)
+        .collect();
     let tensor = Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
     tensor.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap()
 }
@@ -58,10 +62,13 @@ fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// Root mean square of the differences over that of the expected values; infinite where something is NaN.
+/// Root mean square of the differences over that of the expected values; infinite where something
+/// is NaN.
 fn relative_error(found: &[f32], expected: &[f32]) -> f64 {
     assert_eq!(found.len(), expected.len());
-    let square = |values: &mut dyn Iterator<Item = f32>| values.map(|x| f64::from(x) * f64::from(x)).sum::<f64>();
+    let square = |values: &mut dyn Iterator<Item = f32>| {
+        values.map(|x| f64::from(x) * f64::from(x)).sum::<f64>()
+    };
     let error = square(&mut found.iter().zip(expected).map(|(a, b)| a - b)).sqrt();
     let size = square(&mut expected.iter().copied()).sqrt();
     if error.is_nan() { f64::INFINITY } else { error / size.max(1e-30) }
@@ -76,7 +83,9 @@ type Function<'a> = &'a dyn Fn(&[Tensor]) -> candle_core::Result<Tensor>;
 
 /// Value and gradients of a function, with outputs weighed differently.
 fn run(f: Function, inputs: &[Tensor], dtype: DType, device: &Device) -> (Vec<f32>, Vec<Vec<f32>>) {
-    let var = |t: &Tensor| Var::from_tensor(&t.to_device(device).unwrap().to_dtype(dtype).unwrap()).unwrap();
+    let var = |t: &Tensor| {
+        Var::from_tensor(&t.to_device(device).unwrap().to_dtype(dtype).unwrap()).unwrap()
+    };
     let vars: Vec<Var> = inputs.iter().map(var).collect();
     let y = f(&vars.iter().map(|v| v.as_tensor().clone()).collect::<Vec<_>>()).unwrap();
     let weights = random(y.dims(), 99).to_device(device).unwrap().to_dtype(y.dtype()).unwrap();
@@ -98,7 +107,10 @@ fn compare(name: &str, device: &Device, inputs: &[Tensor], f: Function) {
         let listed: Vec<String> = errors.iter().map(|error| format!("{error:.1e}")).collect();
         eprintln!("{name}, {dtype:?}: value {value:.1e}, gradients {}", listed.join(", "));
         assert!(value < bound(dtype), "{name} in {dtype:?}: the value is off by {value:e}");
-        assert!(errors.iter().all(|&error| error < bound(dtype)), "{name} in {dtype:?}: gradients off by {errors:?}");
+        assert!(
+            errors.iter().all(|&error| error < bound(dtype)),
+            "{name} in {dtype:?}: gradients off by {errors:?}"
+        );
     }
 }
 
@@ -106,14 +118,20 @@ fn compare(name: &str, device: &Device, inputs: &[Tensor], f: Function) {
 fn operations_agree_with_the_cpu() {
     let Some(device) = device() else { return };
     let (tokens, d) = (300, 2048);
-    compare("rms_norm", &device, &[random(&[tokens, d], 1), random(&[d], 2)], &|t| rms_norm(&t[0], &t[1], 1e-6));
+    compare("rms_norm", &device, &[random(&[tokens, d], 1), random(&[d], 2)], &|t| {
+        rms_norm(&t[0], &t[1], 1e-6)
+    });
     let heads = [random(&[tokens * 16, 128], 1), random(&[128], 2)];
     compare("rms_norm of heads", &device, &heads, &|t| rms_norm(&t[0], &t[1], 1e-6));
     let gates = [(random(&[tokens, 6144], 1) * 4.0).unwrap(), random(&[tokens, 6144], 2)];
     compare("swiglu", &device, &gates, &|t| swiglu(&t[0], &t[1]));
-    compare("linear", &device, &[random(&[tokens, 512], 1), random(&[768, 512], 2)], &|t| linear(&t[0], &t[1]));
-    let (rotary, positions) =
-        (Rotary::new(128, 4096, 1e6), (0..tokens as u32).map(|i| i * 13 % 4096).collect::<Arc<[u32]>>());
+    compare("linear", &device, &[random(&[tokens, 512], 1), random(&[768, 512], 2)], &|t| {
+        linear(&t[0], &t[1])
+    });
+    let (rotary, positions) = (
+        Rotary::new(128, 4096, 1e6),
+        (0..tokens as u32).map(|i| i * 13 % 4096).collect::<Arc<[u32]>>(),
+    );
     compare("rotary_embedding", &device, &[random(&[tokens, 8, 128], 1)], &|t| {
         rotary_embedding(&t[0], &positions, &rotary)
     });
@@ -130,16 +148,21 @@ fn attention_agrees_with_the_cpu() {
         let tokens = segments.tokens();
         let inputs = [(tokens, heads, 1), (tokens, kv_heads, 2), (tokens, kv_heads, 3)]
             .map(|(tokens, heads, seed)| (random(&[tokens, heads, head_dim], seed) * 2.0).unwrap());
-        compare(&format!("attention with {heads}/{kv_heads} heads of {head_dim}"), &device, &inputs, &|t| {
-            causal_attention(&t[0], &t[1], &t[2], &segments)
-        });
+        compare(
+            &format!("attention with {heads}/{kv_heads} heads of {head_dim}"),
+            &device,
+            &inputs,
+            &|t| causal_attention(&t[0], &t[1], &t[2], &segments),
+        );
         let (rows, slots) = (5, 700);
         let q = random(&[rows, heads, head_dim], 1);
         let cache = [2, 3].map(|seed| random(&[rows, kv_heads, slots, head_dim], seed));
         let starts: Arc<[u32]> = [0, 1, 100, 512, 649].into();
         let decode = |dtype, device: &Device| {
             let on = |t: &Tensor| t.to_device(device).unwrap().to_dtype(dtype).unwrap();
-            values(&padded_attention(&on(&q), &on(&cache[0]), &on(&cache[1]), &starts, 650).unwrap())
+            values(
+                &padded_attention(&on(&q), &on(&cache[0]), &on(&cache[1]), &starts, 650).unwrap(),
+            )
         };
         let expected = decode(DType::F32, &Device::Cpu);
         for dtype in TYPES {
@@ -156,14 +179,18 @@ fn heads_agree_with_the_cpu() {
     // A power of two, so that `bf16` still holds them.
     let inputs = [random(&[n, d], 1), (random(&[vocabulary, d], 2) * 0.25).unwrap()];
     let targets: Arc<[u32]> = (0..n as u32).map(|i| i * 71 % vocabulary as u32).collect();
-    compare("token_logprob_entropy", &device, &inputs, &|t| token_logprob_entropy(&t[0], &t[1], &targets, 0.9));
+    compare("token_logprob_entropy", &device, &inputs, &|t| {
+        token_logprob_entropy(&t[0], &t[1], &targets, 0.9)
+    });
 
     let mut stream = rng::stream(5, Domain::Tests, [0; 3]);
-    let uniforms: Vec<Uniforms> =
-        (0..n).map(|_| Uniforms { token: rng::unit_f64(&mut stream), tile: rng::unit_f64(&mut stream) }).collect();
+    let uniforms: Vec<Uniforms> = (0..n)
+        .map(|_| Uniforms { token: rng::unit_f64(&mut stream), tile: rng::unit_f64(&mut stream) })
+        .collect();
     let expected = one_pass_head(&inputs[0], &inputs[1], 0.9, &uniforms, true).unwrap();
     for dtype in TYPES {
-        let [h, w] = [&inputs[0], &inputs[1]].map(|t| t.to_device(&device).unwrap().to_dtype(dtype).unwrap());
+        let [h, w] = [&inputs[0], &inputs[1]]
+            .map(|t| t.to_device(&device).unwrap().to_dtype(dtype).unwrap());
         let found = one_pass_head(&h, &w, 0.9, &uniforms, true).unwrap();
         let plain = one_pass_head(&h, &w, 0.9, &uniforms, false).unwrap();
         assert_eq!(found.tokens, plain.tokens, "features change what is drawn");
@@ -194,10 +221,14 @@ fn prompts(model: &LanguageModel) -> Vec<PromptRequest> {
     texts.iter().enumerate().map(request).collect()
 }
 
-const SAMPLING: Sampling = Sampling { temperature: 1.0, top_k: None, top_p: None, max_new_tokens: 48 };
+const SAMPLING: Sampling =
+    Sampling { temperature: 1.0, top_k: None, top_p: None, max_new_tokens: 48 };
 
 fn sample(model: &LanguageModel) -> Vec<Completion> {
-    model.frozen.sample(&prompts(model), 16, &SAMPLING, Some(TokenWeights::Uniform), |_| {}).unwrap()
+    model
+        .frozen
+        .sample(&prompts(model), 16, &SAMPLING, Some(TokenWeights::Uniform), |_| {})
+        .unwrap()
 }
 
 /// Log-probabilities and gradients over all parameters, of completions that the CPU sampled.
@@ -215,27 +246,42 @@ fn the_model_and_its_gradients_agree_with_the_cpu() {
     let batch = ResponseBatch::new(&pairs).unwrap();
     let run = |model: &LanguageModel| {
         let out = model.trainable.response_logprobs(&batch, 1.0).unwrap();
-        // The mean log-probability of what a policy samples has no gradient but noise, so tokens are weighed differently.
+        // The mean log-probability of what a policy samples has no gradient but noise, so tokens
+        // are weighed differently.
         let weights = random(out.dims(), 99).to_device(out.device()).unwrap();
         let gradients = (&out * weights).unwrap().sum_all().unwrap().backward().unwrap();
-        let of = |(name, variable): (&str, &Var)| (name.to_string(), values(gradients.get(variable).unwrap()));
+        let of = |(name, variable): (&str, &Var)| {
+            (name.to_string(), values(gradients.get(variable).unwrap()))
+        };
         (values(&out), model.weights.variables().map(of).collect::<Vec<_>>())
     };
     let (expected, expected_gradients) = run(&reference);
     for dtype in TYPES {
         let (found, gradients) = run(&bundled(dtype, &device));
         let error = relative_error(&found, &expected);
-        // Roundings of all layers add up, and most tokens are nearly certain. PyTorch's own pass in `bf16` over completions of this
-        // model is off by 4 to 6 % in the log-probabilities and by 24 to 51 % in the worst gradient.
+        // Roundings of all layers add up, and most tokens are nearly certain. PyTorch's own pass in
+        // `bf16` over completions of this model is off by 4 to 6 % in the log-probabilities and by
+        // 24 to 51 % in the worst gradient.
         let (bound, gradient_bound) = if dtype == DType::F32 { (1e-4, 3e-4) } else { (8e-2, 0.3) };
         let worst = gradients
             .iter()
             .zip(&expected_gradients)
             .map(|((name, found), (_, expected))| (relative_error(found, expected), name))
-            .fold((0.0, ""), |worst, (error, name)| if error > worst.0 { (error, name) } else { worst });
-        eprintln!("model, {dtype:?}: log-probabilities {error:.1e}, worst gradient {:.1e} ({})", worst.0, worst.1);
+            .fold(
+                (0.0, ""),
+                |worst, (error, name)| if error > worst.0 { (error, name) } else { worst },
+            );
+        eprintln!(
+            "model, {dtype:?}: log-probabilities {error:.1e}, worst gradient {:.1e} ({})",
+            worst.0, worst.1
+        );
         assert!(error < bound, "log-probabilities in {dtype:?} are off by {error:e}");
-        assert!(worst.0 < gradient_bound, "the gradient of {} in {dtype:?} is off by {:e}", worst.1, worst.0);
+        assert!(
+            worst.0 < gradient_bound,
+            "the gradient of {} in {dtype:?} is off by {:e}",
+            worst.1,
+            worst.0
+        );
     }
 }
 
@@ -253,9 +299,14 @@ fn sampling_is_repeatable_and_agrees_with_the_forward_pass() {
             .enumerate()
             .map(|(i, completion)| (requests[i / 16].ids.as_slice(), completion.ids.as_slice()))
             .collect();
-        let out = values(&model.frozen.response_logprobs(&ResponseBatch::new(&pairs).unwrap(), 1.0).unwrap());
+        let out = values(
+            &model.frozen.response_logprobs(&ResponseBatch::new(&pairs).unwrap(), 1.0).unwrap(),
+        );
         let sampled = completions.iter().flat_map(|completion| &completion.logprobs);
-        let gap = sampled.zip(out.chunks(2)).map(|(sampled, forward)| (sampled - forward[0]).abs()).fold(0.0, f32::max);
+        let gap = sampled
+            .zip(out.chunks(2))
+            .map(|(sampled, forward)| (sampled - forward[0]).abs())
+            .fold(0.0, f32::max);
         eprintln!("{dtype:?}: sampling and forward pass differ by up to {gap:.1e} nats");
         assert!(gap < if dtype == DType::F32 { 1e-3 } else { 0.3 });
         if dtype == DType::F32 {
@@ -263,7 +314,8 @@ fn sampling_is_repeatable_and_agrees_with_the_forward_pass() {
             let same = completions.iter().zip(&on_cpu).filter(|(a, b)| a.ids == b.ids).count();
             eprintln!("{same} of {} completions are those of the CPU", on_cpu.len());
             assert!(same * 10 >= on_cpu.len() * 9);
-            for (found, expected) in completions.iter().zip(&on_cpu).filter(|(a, b)| a.ids == b.ids) {
+            for (found, expected) in completions.iter().zip(&on_cpu).filter(|(a, b)| a.ids == b.ids)
+            {
                 assert!(relative_error(&found.feature_sum, &expected.feature_sum) < 1e-3);
             }
         }
@@ -274,14 +326,20 @@ fn sampling_is_repeatable_and_agrees_with_the_forward_pass() {
 fn the_optimizer_agrees_with_the_cpu() {
     let Some(device) = device() else { return };
     let config = bundled(DType::F32, &Device::Cpu).config;
-    let settings = AdamWSettings { beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.1, max_grad_norm: 1.0 };
+    let settings =
+        AdamWSettings { beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.1, max_grad_norm: 1.0 };
     let train = |dtype: DType, device: &Device| {
         // The same numbers for both types.
         let weights = Weights::random(&config, 0.02, 1, DType::BF16, &Device::Cpu).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let tensors = weights.variables().map(|(name, variable)| (name.to_string(), variable.as_tensor().clone()));
-        candle_core::safetensors::save(&tensors.collect::<HashMap<_, _>>(), folder.path().join("model.safetensors"))
-            .unwrap();
+        let tensors = weights
+            .variables()
+            .map(|(name, variable)| (name.to_string(), variable.as_tensor().clone()));
+        candle_core::safetensors::save(
+            &tensors.collect::<HashMap<_, _>>(),
+            folder.path().join("model.safetensors"),
+        )
+        .unwrap();
         let weights = Weights::read(&config, folder.path(), dtype, device).unwrap();
         let mut optimizer = AdamW::new(&weights, settings).unwrap();
         let mut norms = Vec::new();
@@ -308,7 +366,10 @@ fn the_optimizer_agrees_with_the_cpu() {
     for dtype in TYPES {
         let (norms, found) = train(dtype, &device);
         for (norm, expected) in norms.iter().zip(&expected_norms) {
-            assert!((norm / expected - 1.0).abs() < bound(dtype), "norm {norm} for {expected} in {dtype:?}");
+            assert!(
+                (norm / expected - 1.0).abs() < bound(dtype),
+                "norm {norm} for {expected} in {dtype:?}"
+            );
         }
         let error = relative_error(&found, &expected);
         assert!(error < bound(dtype), "weights in {dtype:?} are off by {error:e}");
@@ -323,7 +384,8 @@ fn a_resumed_run_is_the_run_that_was_not_interrupted() {
     for precision in [Precision::F32, Precision::Bf16] {
         let place = Workplace::new();
         let train = |steps: u64| {
-            let mut experiment = place.parity_experiment(steps, "method: G2rl(), record: (checkpoint_every: 2)");
+            let mut experiment =
+                place.parity_experiment(steps, "method: G2rl(), record: (checkpoint_every: 2)");
             experiment.device = choice();
             experiment.precision = precision;
             RunBuilder::new(experiment).task(common::Parity).start(&place.runs()).unwrap()
@@ -335,10 +397,13 @@ fn a_resumed_run_is_the_run_that_was_not_interrupted() {
         };
         let whole = finish(train(4));
         let half = finish(train(2));
-        let resumed = RunBuilder::resume(&half, &["stop.steps=4".to_string()]).unwrap().task(common::Parity);
+        let resumed =
+            RunBuilder::resume(&half, &["stop.steps=4".to_string()]).unwrap().task(common::Parity);
         let halves = finish(resumed.start(&place.runs()).unwrap());
         for file in ["model.safetensors", "trainer.safetensors"] {
-            let read = |run: &std::path::Path| std::fs::read(run.join("checkpoints/step_000004").join(file)).unwrap();
+            let read = |run: &std::path::Path| {
+                std::fs::read(run.join("checkpoints/step_000004").join(file)).unwrap()
+            };
             assert!(read(&whole) == read(&halves), "{file} differs in {:?}", data_type(precision));
         }
     }

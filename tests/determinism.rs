@@ -1,5 +1,5 @@
-//! The same seed on the same device gives the same run: for any number of threads byte for byte, for any size of micro-batches
-//! as far as the order of floating-point sums allows.
+//! The same seed on the same device gives the same run: for any number of threads byte for byte,
+//! for any size of micro-batches as far as the order of floating-point sums allows.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -10,7 +10,8 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Trains the bundled model for two steps with that many threads; returns what a clock does not decide.
+/// Trains the bundled model for two steps with that many threads; returns what a clock does not
+/// decide.
 fn run(threads: &str, place: &Path) -> Vec<Vec<u8>> {
     let file = place.join("experiment.ron");
     std::fs::write(
@@ -46,7 +47,9 @@ fn run(threads: &str, place: &Path) -> Vec<Vec<u8>> {
         let mut rows = lines(&folder.join(name));
         for row in &mut rows {
             row.as_object_mut().unwrap().retain(|key, _| {
-                !["time", "throughput/", "memory/", "wall_s", "seconds"].iter().any(|start| key.starts_with(start))
+                !["time", "throughput/", "memory/", "wall_s", "seconds"]
+                    .iter()
+                    .any(|start| key.starts_with(start))
             });
         }
         rows.iter().map(Value::to_string).collect::<Vec<_>>().join("\n").into_bytes()
@@ -74,18 +77,21 @@ fn a_run_is_the_same_byte_for_byte_with_any_number_of_threads() {
     }
 }
 
-/// Metrics of the first step that come before the first sum over micro-batches, or do not depend on its order.
+/// Metrics of the first step that come before the first sum over micro-batches, or do not depend on
+/// its order.
 fn is_exact(name: &str) -> bool {
     !["policy/loss", "policy/grad_norm", "policy/kl"].contains(&name)
 }
 
-/// Each micro-batch's gradient is a sum over its tokens, and these sums are added up: another size is another order of additions, so
-/// gradients agree to rounding and not to the bit. What is sampled and measured before the first optimizer step is equal.
+/// Each micro-batch's gradient is a sum over its tokens, and these sums are added up: another size
+/// is another order of additions, so gradients agree to rounding and not to the bit. What is
+/// sampled and measured before the first optimizer step is equal.
 #[test]
 fn micro_batches_change_nothing_before_the_first_update_and_rounding_after_it() {
     let place = Workplace::new();
     let run = |tokens: usize| {
-        let mut experiment = place.parity_experiment(2, "method: G2rl(), objective: (kl: (coefficient: 0.1))");
+        let mut experiment =
+            place.parity_experiment(2, "method: G2rl(), objective: (kl: (coefficient: 0.1))");
         experiment.objective.micro_batch_tokens = Some(tokens);
         place.run_parity(&experiment)
     };
@@ -101,7 +107,10 @@ fn micro_batches_change_nothing_before_the_first_update_and_rounding_after_it() 
             } else {
                 let (found, expected) = (found.as_f64().unwrap(), expected.as_f64().unwrap());
                 let bound = 1e-5 * expected.abs() + 1e-7;
-                assert!((found - expected).abs() < bound, "{name}: {found} {expected} ({tokens} tokens)");
+                assert!(
+                    (found - expected).abs() < bound,
+                    "{name}: {found} {expected} ({tokens} tokens)"
+                );
             }
         }
     }

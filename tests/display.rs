@@ -1,4 +1,5 @@
-//! A run whose window loses its display. Needs Xvfb (and Weston for Wayland); without them there is nothing to lose.
+//! A run whose window loses its display. Needs Xvfb (and Weston for Wayland); without them there is
+//! nothing to lose.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
@@ -19,7 +20,12 @@ struct Server {
 }
 
 impl Server {
-    fn start(command: &mut Command, variable: &'static str, name: &str, socket: &Path) -> Option<Self> {
+    fn start(
+        command: &mut Command,
+        variable: &'static str,
+        name: &str,
+        socket: &Path,
+    ) -> Option<Self> {
         let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
         let server = Self { process, variable, name: name.to_string() };
         wait_until("the display", || socket.exists());
@@ -56,10 +62,12 @@ impl Drop for Server {
     }
 }
 
-/// Starts a run with a window on `server`, ends that in the middle, lets the run continue for a while and stops it.
+/// Starts a run with a window on `server`, ends that in the middle, lets the run continue for a
+/// while and stops it.
 #[allow(unsafe_code, reason = "signals are sent by a function of C")]
 fn lose(place: &Workplace, mut server: Server) {
-    let experiment = place.experiment(1_000_000, "record: (rollouts_every: 0, tokens_every: 0, geometry_every: 0)");
+    let experiment = place
+        .experiment(1_000_000, "record: (rollouts_every: 0, tokens_every: 0, geometry_every: 0)");
     let file = place.path().join("experiment.ron");
     std::fs::write(&file, orthant::experiment::to_text(&experiment).unwrap()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_orthant"));
@@ -77,14 +85,18 @@ fn lose(place: &Workplace, mut server: Server) {
         .stderr(Stdio::piped());
     let mut program = command.spawn().unwrap();
     let run = || std::fs::read_dir(place.runs()).ok()?.flatten().map(|entry| entry.path()).next();
-    let text = |name: &str| run().and_then(|run| std::fs::read_to_string(run.join(name)).ok()).unwrap_or_default();
+    let text = |name: &str| {
+        run().and_then(|run| std::fs::read_to_string(run.join(name)).ok()).unwrap_or_default()
+    };
     let steps = || text("metrics.jsonl").lines().count();
     wait_until("some steps", || steps() >= 5);
     // Time enough for the window to open; the run continues even where it does not.
     std::thread::sleep(Duration::from_secs(3));
     assert!(program.try_wait().unwrap().is_none());
     server.end();
-    wait_until("the event", || text("events.jsonl").contains("the window is gone; the run continues without a window"));
+    wait_until("the event", || {
+        text("events.jsonl").contains("the window is gone; the run continues without a window")
+    });
     let before = steps();
     wait_until("more steps", || steps() >= before + 10);
     // SAFETY: the process has not been waited for, so its number is still its own.

@@ -1,14 +1,17 @@
-//! Sentence embeddings agree with Transformers, and EVOL-RL's rewards with an independent implementation in Python.
-//! `fixtures/generate.py` says how the numbers were made.
+//! Sentence embeddings agree with Transformers, and EVOL-RL's rewards with an independent
+//! implementation in Python. `fixtures/generate.py` says how the numbers were made.
 //!
-//! Largest absolute differences measured: embeddings 8e-8; novelty 5e-10, which is the fixture's nine digits; rewards 3e-8. With
-//! all-MiniLM-L6-v2 and nine texts of 0 to 4,920 characters: embeddings 3e-7.
+//! Largest absolute differences measured: embeddings 8e-8; novelty 5e-10, which is the fixture's
+//! nine digits; rewards 3e-8. With all-MiniLM-L6-v2 and nine texts of 0 to 4,920 characters:
+//! embeddings 3e-7.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use candle_core::Device;
 use orthant::error::Error;
-use orthant::geometry::{AnswerClass, CosineMatrix, banded_reward, normalize_within_classes, semantic_novelty};
+use orthant::geometry::{
+    AnswerClass, CosineMatrix, banded_reward, normalize_within_classes, semantic_novelty,
+};
 use orthant::model::{BertEncoder, Passage, SentenceEncoder};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -36,8 +39,10 @@ fn edit(folder: &Path, file: &str, from: &str, to: &str) {
 
 fn embed(folder: &Path, texts: &[String]) -> Vec<Vec<f32>> {
     let encoder = SentenceEncoder::Bert(BertEncoder::read(folder, &Device::Cpu).unwrap());
-    let passages: Vec<Passage> =
-        texts.iter().map(|text| Passage { prompt: &[1], response: &[1], text: text.as_str() }).collect();
+    let passages: Vec<Passage> = texts
+        .iter()
+        .map(|text| Passage { prompt: &[1], response: &[1], text: text.as_str() })
+        .collect();
     encoder.embed(&passages).unwrap()
 }
 
@@ -54,17 +59,22 @@ struct Embeddings {
     gelu_new: Vec<Vec<f64>>,
 }
 
-/// The reference embeds one text at a time; here they are padded to one batch. One text is longer than the model's positions,
-/// one is empty, and the folder's tokenizer has settings for cutting and padding that must not be used.
+/// The reference embeds one text at a time; here they are padded to one batch. One text is longer
+/// than the model's positions, one is empty, and the folder's tokenizer has settings for cutting
+/// and padding that must not be used.
 #[test]
 fn embeddings_agree_with_transformers_for_both_gelus_padded_and_cut() {
     let expected: Embeddings =
-        serde_json::from_slice(&std::fs::read(fixture("bert_tiny/expected.json")).unwrap()).unwrap();
+        serde_json::from_slice(&std::fs::read(fixture("bert_tiny/expected.json")).unwrap())
+            .unwrap();
     let folder = copied_folder();
     let exact = largest_difference(&embed(folder.path(), &expected.texts), &expected.gelu);
     edit(folder.path(), "config.json", r#""hidden_act": "gelu""#, r#""hidden_act": "gelu_new""#);
-    let approximate = largest_difference(&embed(folder.path(), &expected.texts), &expected.gelu_new);
-    eprintln!("embeddings: {exact:.1e} with the exact GELU, {approximate:.1e} with its approximation");
+    let approximate =
+        largest_difference(&embed(folder.path(), &expected.texts), &expected.gelu_new);
+    eprintln!(
+        "embeddings: {exact:.1e} with the exact GELU, {approximate:.1e} with its approximation"
+    );
     assert!(exact < 1e-6 && approximate < 1e-6);
     edit(folder.path(), "config.json", r#""hidden_act": "gelu_new""#, r#""hidden_act": "relu""#);
     assert!(largest_difference(&embed(folder.path(), &expected.texts), &expected.gelu) > 1e-3);
@@ -74,11 +84,14 @@ fn embeddings_agree_with_transformers_for_both_gelus_padded_and_cut() {
 #[test]
 fn an_embedding_does_not_depend_on_its_batch_and_thinking_is_left_out() {
     let expected: Embeddings =
-        serde_json::from_slice(&std::fs::read(fixture("bert_tiny/expected.json")).unwrap()).unwrap();
-    let many: Vec<String> =
-        (0..600).map(|i| format!("the box {i}</think> {}", expected.texts[i % expected.texts.len()])).collect();
+        serde_json::from_slice(&std::fs::read(fixture("bert_tiny/expected.json")).unwrap())
+            .unwrap();
+    let many: Vec<String> = (0..600)
+        .map(|i| format!("the box {i}</think> {}", expected.texts[i % expected.texts.len()]))
+        .collect();
     let found = embed(&fixture("bert_tiny"), &many);
-    let repeated: Vec<Vec<f64>> = (0..600).map(|i| expected.gelu[i % expected.texts.len()].clone()).collect();
+    let repeated: Vec<Vec<f64>> =
+        (0..600).map(|i| expected.gelu[i % expected.texts.len()].clone()).collect();
     assert!(largest_difference(&found, &repeated) < 1e-6);
 }
 
@@ -99,7 +112,12 @@ fn a_folder_that_is_no_sentence_encoder_is_bad_input_that_names_file_and_remedy(
     let vocabulary = copied_folder();
     edit(vocabulary.path(), "config.json", r#""vocab_size": 56"#, r#""vocab_size": 50"#);
     let short = copied_folder();
-    edit(short.path(), "config.json", r#""max_position_embeddings": 16"#, r#""max_position_embeddings": 2"#);
+    edit(
+        short.path(),
+        "config.json",
+        r#""max_position_embeddings": 16"#,
+        r#""max_position_embeddings": 2"#,
+    );
     let text = copied_folder();
     std::fs::write(text.path().join("tokenizer.json"), "{}").unwrap();
     let bytes = copied_folder();
@@ -118,7 +136,10 @@ fn a_folder_that_is_no_sentence_encoder_is_bad_input_that_names_file_and_remedy(
     ] {
         let error = BertEncoder::read(folder.path(), &Device::Cpu).err().unwrap();
         let message = error.to_string();
-        assert!(matches!(error, Error::Input(_)) && words.iter().all(|word| message.contains(word)), "{message}");
+        assert!(
+            matches!(error, Error::Input(_)) && words.iter().all(|word| message.contains(word)),
+            "{message}"
+        );
         assert!(message.contains(&folder.path().display().to_string()), "{message}");
     }
 }
@@ -139,7 +160,8 @@ struct Group {
 
 #[test]
 fn semantic_novelty_and_banded_rewards_agree_with_an_independent_implementation() {
-    let groups: Groups = serde_json::from_slice(&std::fs::read(fixture("evol_rl.json")).unwrap()).unwrap();
+    let groups: Groups =
+        serde_json::from_slice(&std::fs::read(fixture("evol_rl.json")).unwrap()).unwrap();
     let mut largest = [0.0f64; 2];
     for group in &groups.cases {
         let classes: Vec<AnswerClass> = group
@@ -156,7 +178,9 @@ fn semantic_novelty_and_banded_rewards_agree_with_an_independent_implementation(
         let normalized = normalize_within_classes(&novelty, &classes);
         for i in 0..classes.len() {
             assert_eq!(novelty[i].is_some(), group.novelty[i].is_some(), "{}", group.name);
-            let difference = novelty[i].zip(group.novelty[i]).map_or(0.0, |(found, expected)| (found - expected).abs());
+            let difference = novelty[i]
+                .zip(group.novelty[i])
+                .map_or(0.0, |(found, expected)| (found - expected).abs());
             let reward = f64::from(banded_reward(classes[i], normalized[i]));
             largest[0] = largest[0].max(difference);
             largest[1] = largest[1].max((reward - group.rewards[i]).abs());

@@ -29,16 +29,23 @@ fn a_task_of_ones_own_is_trained_on() {
     assert_eq!(snapshot.info.task, "count-even");
     let step = snapshot.latest.expect("a finished step");
     for group in &step.groups {
-        let numbers = group.prompt.strip_prefix("Use ").expect("a prompt of the task").split_whitespace();
-        let even = numbers.filter(|number| number.parse::<u32>().is_ok_and(|number| number % 2 == 0)).count();
+        let numbers =
+            group.prompt.strip_prefix("Use ").expect("a prompt of the task").split_whitespace();
+        let even = numbers
+            .filter(|number| number.parse::<u32>().is_ok_and(|number| number % 2 == 0))
+            .count();
         assert_eq!(group.answer, even.to_string(), "{}", group.prompt);
         for rollout in &group.rollouts {
-            assert_eq!(rollout.verdict.is_correct(), rollout.extracted.as_ref() == Some(&group.answer));
+            assert_eq!(
+                rollout.verdict.is_correct(),
+                rollout.extracted.as_ref() == Some(&group.answer)
+            );
         }
     }
 }
 
-/// What a completion earns is a number of the task's own, and its parts are recorded by their names.
+/// What a completion earns is a number of the task's own, and its parts are recorded by their
+/// names.
 #[test]
 fn a_reward_of_ones_own_has_parts_with_curves() {
     let snapshot = assert_two_steps(custom_task::train);
@@ -73,7 +80,8 @@ fn a_method_of_ones_own_shapes_rewards() {
     let step = snapshot.latest.expect("a finished step");
     for group in &step.groups {
         for rollout in &group.rollouts {
-            let longer = group.rollouts.iter().filter(|other| other.length > rollout.length).count();
+            let longer =
+                group.rollouts.iter().filter(|other| other.length > rollout.length).count();
             let bonus = 0.8 * longer as f32 / group.rollouts.len() as f32;
             let expected = if rollout.verdict.is_correct() { 1.0 + bonus } else { -1.0 };
             assert!((rollout.shaped_reward - expected).abs() < 1e-6, "{rollout:?}");
@@ -88,8 +96,10 @@ fn settings_of_a_method_of_ones_own_are_settings_like_any_other() {
     use custom_method::Brevity;
     use orthant::experiment::{differences, set, to_text};
     let read = |method: &str| {
-        let text =
-            format!("Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), method: {method})");
+        let text = format!(
+            "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), method: \
+             {method})"
+        );
         from_text::<Experiment>(&text, "a.ron")
     };
     let message = |method: &str| read(method).unwrap_err().to_string();
@@ -110,7 +120,10 @@ fn settings_of_a_method_of_ones_own_are_settings_like_any_other() {
     assert_eq!(differences(&default, &other).unwrap()[0].path, "method");
 
     let unknown = message("Custom(\"brevity\", (strenght: 1))");
-    assert!(unknown.contains("unknown field `strenght`") && unknown.contains("`strength`"), "{unknown}");
+    assert!(
+        unknown.contains("unknown field `strenght`") && unknown.contains("`strength`"),
+        "{unknown}"
+    );
     let wrong = set(&default, "method.strength=-1").unwrap().validate().unwrap_err().to_string();
     assert!(wrong.contains("`method.strength` is -1"), "{wrong}");
 
@@ -136,7 +149,9 @@ fn a_method_of_another_program_is_read_and_not_run() {
     assert_eq!(experiment.method.label(), "other");
     let deeper = set(&set(&experiment, "method.depth=4").unwrap(), "method.kind.by.1=5").unwrap();
     assert!(
-        to_text(&deeper).unwrap().contains(r#"( depth: 4 , kind: Wide(by: [1, 5], of: "a  \" // b"), )"#),
+        to_text(&deeper)
+            .unwrap()
+            .contains(r#"( depth: 4 , kind: Wide(by: [1, 5], of: "a  \" // b"), )"#),
         "{deeper:?}"
     );
     let found = orthant::experiment::differences(&experiment, &deeper).unwrap();
@@ -152,20 +167,27 @@ fn a_metric_of_ones_own_is_recorded_with_its_declaration_and_reaches_the_sinks()
     let runs = tempfile::tempdir().expect("a temporary folder");
     let (snapshot, lines) = custom_metric::train(runs.path()).expect("a run without errors");
     let step = snapshot.latest.expect("a finished step");
-    let texts = step
-        .groups
-        .iter()
-        .flat_map(|group| group.rollouts.iter().map(move |rollout| (group.group, &rollout.completion)));
-    let (count, different) = (texts.clone().count(), texts.collect::<std::collections::HashSet<_>>().len());
+    let texts = step.groups.iter().flat_map(|group| {
+        group.rollouts.iter().map(move |rollout| (group.group, &rollout.completion))
+    });
+    let (count, different) =
+        (texts.clone().count(), texts.collect::<std::collections::HashSet<_>>().len());
     let expected = different as f64 / count as f64;
     let row = snapshot.history.last().expect("a row");
     assert_eq!(row.value("completion/variety"), Some(expected));
-    assert!(lines.len() == 2 && lines[1].contains(&format!("completion/variety {expected:.3}")), "{lines:?}");
+    assert!(
+        lines.len() == 2 && lines[1].contains(&format!("completion/variety {expected:.3}")),
+        "{lines:?}"
+    );
 
     let folder = snapshot.info.directory.clone();
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("a file of the run");
-    let declared: Vec<serde_json::Value> = serde_json::from_str(&read("metrics.json")).expect("a list");
-    let own = declared.iter().find(|metric| metric["name"] == "completion/variety").expect("its declaration");
+    let declared: Vec<serde_json::Value> =
+        serde_json::from_str(&read("metrics.json")).expect("a list");
+    let own = declared
+        .iter()
+        .find(|metric| metric["name"] == "completion/variety")
+        .expect("its declaration");
     assert_eq!((&own["title"], &own["better"]), (&"Variety".into(), &"higher".into()));
     assert!(declared.iter().any(|metric| metric["name"] == "reward/mean"));
     assert!(read("metrics.jsonl").lines().all(|line| line.contains("\"completion/variety\":")));

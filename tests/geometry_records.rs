@@ -1,4 +1,5 @@
-//! What a run records of its geometry: statistics by kind of pair, real parameter gradients beside features, and tokens.
+//! What a run records of its geometry: statistics by kind of pair, real parameter gradients beside
+//! features, and tokens.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -28,7 +29,10 @@ fn by_group(run: &Finished, step: u64) -> Vec<(Vec<f32>, Vec<bool>)> {
     let rollouts = run.rollouts(step);
     (0..PROMPTS)
         .map(|group| {
-            let correct = rollouts[group * GROUP..][..GROUP].iter().map(|line| line["verdict"] == "correct").collect();
+            let correct = rollouts[group * GROUP..][..GROUP]
+                .iter()
+                .map(|line| line["verdict"] == "correct")
+                .collect();
             (values(&geometry[&format!("feature.{group}")]), correct)
         })
         .collect()
@@ -63,7 +67,8 @@ fn statistics_tell_kinds_of_pairs_apart_in_every_group_and_over_the_step() {
                 let own = own.remove(kind).unwrap_or_default();
                 let line = &line[kind];
                 assert_eq!(line["pairs"], own.len());
-                let counted: u64 = line["histogram"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).sum();
+                let counted: u64 =
+                    line["histogram"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).sum();
                 assert_eq!(counted as usize, own.len());
                 if own.is_empty() {
                     assert!(line["mean"].is_null());
@@ -72,7 +77,12 @@ fn statistics_tell_kinds_of_pairs_apart_in_every_group_and_over_the_step() {
                     assert!((line["mean"].as_f64().unwrap() - mean).abs() < 1e-9);
                 }
             }
-            let spectrum: f64 = line["spectrum"].as_array().unwrap().iter().map(|share| share.as_f64().unwrap()).sum();
+            let spectrum: f64 = line["spectrum"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|share| share.as_f64().unwrap())
+                .sum();
             assert!((spectrum - 1.0).abs() < 1e-9);
         }
         let metrics = &lines(&run.folder.join("metrics.jsonl"))[step as usize - 1];
@@ -84,13 +94,19 @@ fn statistics_tell_kinds_of_pairs_apart_in_every_group_and_over_the_step() {
         ] {
             let all = pooled.remove(kind).unwrap_or_default();
             match metrics[name].as_f64() {
-                Some(found) => assert!((found - all.iter().sum::<f64>() / all.len() as f64).abs() < 1e-9, "{name}"),
+                Some(found) => assert!(
+                    (found - all.iter().sum::<f64>() / all.len() as f64).abs() < 1e-9,
+                    "{name}"
+                ),
                 None => assert!(all.is_empty(), "{name}"),
             }
         }
-        for name in
-            ["geometry/cosine_q05", "geometry/cosine_median", "geometry/cosine_q95", "geometry/feature_norm_mean"]
-        {
+        for name in [
+            "geometry/cosine_q05",
+            "geometry/cosine_median",
+            "geometry/cosine_q95",
+            "geometry/feature_norm_mean",
+        ] {
             assert!(metrics[name].is_number(), "{name}");
         }
     }
@@ -102,10 +118,20 @@ fn fidelity_compares_features_with_the_gradients_of_the_policy_that_sampled() {
     let settings = "fidelity: (every: 2, groups: 2), objective: (kl: (coefficient: 0.0))";
     let run = place.run_parity(&place.parity_experiment(3, settings));
     let records = lines(&run.folder.join("fidelity.jsonl"));
-    assert_eq!(records.iter().map(|record| record["step"].as_u64().unwrap()).collect::<Vec<_>>(), [2]);
-    assert_eq!((&records[0]["groups"], &records[0]["pairs"]), (&2.into(), &(GROUP * (GROUP - 1)).into()));
-    let blocks: Vec<&str> =
-        records[0]["blocks"].as_array().unwrap().iter().map(|block| block["block"].as_str().unwrap()).collect();
+    assert_eq!(
+        records.iter().map(|record| record["step"].as_u64().unwrap()).collect::<Vec<_>>(),
+        [2]
+    );
+    assert_eq!(
+        (&records[0]["groups"], &records[0]["pairs"]),
+        (&2.into(), &(GROUP * (GROUP - 1)).into())
+    );
+    let blocks: Vec<&str> = records[0]["blocks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|block| block["block"].as_str().unwrap())
+        .collect();
     assert_eq!(blocks, ["all", "embeddings", "attention", "mlp", "norms", "layer 0", "layer 1"]);
 
     // A run of one step ends with the weights that the second step of the other one sampled with.
@@ -120,7 +146,8 @@ fn fidelity_compares_features_with_the_gradients_of_the_policy_that_sampled() {
         let rollouts = &run.rollouts(2)[group * GROUP..][..GROUP];
         let prompt = policy.tokenizer.encode(rollouts[0]["prompt"].as_str().unwrap()).unwrap();
         let responses: Vec<Vec<u32>> = rollouts.iter().map(ids).collect();
-        let pairs: Vec<(&[u32], &[u32])> = responses.iter().map(|ids| (prompt.as_slice(), ids.as_slice())).collect();
+        let pairs: Vec<(&[u32], &[u32])> =
+            responses.iter().map(|ids| (prompt.as_slice(), ids.as_slice())).collect();
         let form = GradientForm::Exact { memory_bytes: 1 << 30 };
         let expected = policy.gradient_products(&pairs, 1.0, form, || ()).unwrap();
         let expected = expected.cosines(ParameterBlock::All).unwrap();
@@ -138,7 +165,8 @@ fn fidelity_compares_features_with_the_gradients_of_the_policy_that_sampled() {
     }
     assert!(!geometry.contains_key("parameter.2"));
     let all = &records[0]["blocks"][0];
-    for (name, expected) in [("pearson", pearson(&features, &gradients)), ("spearman", spearman(&features, &gradients))]
+    for (name, expected) in
+        [("pearson", pearson(&features, &gradients)), ("spearman", spearman(&features, &gradients))]
     {
         let found = all[name].as_f64().unwrap();
         assert!((found - expected.unwrap()).abs() < 1e-9, "{name}: {found}");
@@ -147,7 +175,10 @@ fn fidelity_compares_features_with_the_gradients_of_the_policy_that_sampled() {
         assert!(metrics[0][&format!("fidelity/{name}")].is_null());
     }
     let view = run.snapshot.latest.unwrap();
-    assert!(view.step == 3 && view.groups.iter().all(|group| group.cosines[CosineKind::Parameter].is_empty()));
+    assert!(
+        view.step == 3
+            && view.groups.iter().all(|group| group.cosines[CosineKind::Parameter].is_empty())
+    );
     assert_eq!(run.snapshot.fidelity.len(), 1);
 }
 
@@ -179,9 +210,12 @@ fn check_tokens(method: &str) {
         let tensor = |name: &str| &tokens[&format!("{name}.{group}")];
         let offsets: Vec<i64> = tensor("offsets").to_vec1().unwrap();
         let shares: Vec<Vec<f32>> = tensor("share").to_vec2().unwrap();
-        let (logprobs, norms, ratios) = (values(tensor("logprob")), values(tensor("norm")), values(tensor("ratio")));
+        let (logprobs, norms, ratios) =
+            (values(tensor("logprob")), values(tensor("norm")), values(tensor("ratio")));
         assert_eq!(offsets.len(), GROUP + 1);
-        for (i, range) in offsets.windows(2).map(|pair| pair[0] as usize..pair[1] as usize).enumerate() {
+        for (i, range) in
+            offsets.windows(2).map(|pair| pair[0] as usize..pair[1] as usize).enumerate()
+        {
             let line = &rollouts[group * GROUP + i];
             assert_eq!(range.len(), ids(line).len());
             let logprob: f32 = logprobs[range.clone()].iter().sum();
@@ -192,7 +226,10 @@ fn check_tokens(method: &str) {
             let shown = &view.groups[group];
             let own = shown.tokens.as_ref().unwrap();
             assert_eq!(own.range(i), range);
-            assert_eq!(own.pieces(i, &shown.rollouts[i].completion).concat(), shown.rollouts[i].completion);
+            assert_eq!(
+                own.pieces(i, &shown.rollouts[i].completion).concat(),
+                shown.rollouts[i].completion
+            );
             for j in 0..GROUP {
                 let sum: f32 = shares[range.clone()].iter().map(|shares| shares[j]).sum();
                 largest = largest.max((sum - cosines[i * GROUP + j]).abs());
@@ -208,10 +245,17 @@ fn bad_settings_of_the_fidelity_are_refused_by_name() {
     let place = Workplace::new();
     for (settings, words) in [
         ("fidelity: (every: 0)", ["fidelity.every", "at least 1"]),
-        ("fidelity: (groups: 4)", ["fidelity.groups", "between 1 and 3 (`rollout.prompts_per_step`)"]),
+        (
+            "fidelity: (groups: 4)",
+            ["fidelity.groups", "between 1 and 3 (`rollout.prompts_per_step`)"],
+        ),
         ("fidelity: (groups: 1, projection: 2)", ["fidelity.projection", "between 16"]),
     ] {
-        let error = RunBuilder::new(place.experiment(1, settings)).start(&place.runs()).err().unwrap().to_string();
+        let error = RunBuilder::new(place.experiment(1, settings))
+            .start(&place.runs())
+            .err()
+            .unwrap()
+            .to_string();
         assert!(words.iter().all(|word| error.contains(word)), "{error}");
     }
 }
@@ -219,17 +263,18 @@ fn bad_settings_of_the_fidelity_are_refused_by_name() {
 #[test]
 fn what_a_run_recorded_reads_back_as_the_step_that_it_showed() {
     let place = Workplace::new();
-    let settings = "method: G2rl(), record: (rollouts_every: 2, geometry_every: 1, encoder: Policy)";
+    let settings =
+        "method: G2rl(), record: (rollouts_every: 2, geometry_every: 1, encoder: Policy)";
     let run = place.run_parity(&place.parity_experiment(4, settings));
     let folder = orthant::run::RunDir::at(&run.folder);
     assert_eq!(folder.recorded_steps().unwrap(), [2, 4]);
     assert!(folder.read_step(3).unwrap().is_none());
     let shown = run.snapshot.latest.as_ref().unwrap();
-    assert!(
-        shown.groups.iter().all(|group| [CosineKind::Feature, CosineKind::Semantic]
+    assert!(shown.groups.iter().all(|group| {
+        [CosineKind::Feature, CosineKind::Semantic]
             .iter()
-            .all(|&kind| !group.cosines[kind].is_empty()))
-    );
+            .all(|&kind| !group.cosines[kind].is_empty())
+    }));
     assert_eq!(folder.read_step(4).unwrap().as_ref(), Some(shown.as_ref()));
     let watched = orthant::run::WatchedRun::open(&run.folder).unwrap();
     let seen = watched.snapshots.load();

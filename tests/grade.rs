@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::Command;
 
-/// Runs `orthant grade` on a file with these bytes; returns status, lines of standard output, and standard error.
+/// Runs `orthant grade` on a file with these bytes; returns status, lines of standard output, and
+/// standard error.
 fn grade(bytes: &[u8], options: &[&str]) -> (i32, Vec<Value>, String) {
     let place = tempfile::tempdir().unwrap();
     std::fs::write(place.path().join("completions.jsonl"), bytes).unwrap();
@@ -17,8 +18,11 @@ fn grade(bytes: &[u8], options: &[&str]) -> (i32, Vec<Value>, String) {
         .current_dir(place.path())
         .output()
         .unwrap();
-    let lines =
-        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     (output.status.code().unwrap(), lines, String::from_utf8(output.stderr).unwrap())
 }
 
@@ -41,7 +45,8 @@ fn every_line_gets_its_verdict_in_the_order_of_the_input() {
     ];
     let mut input = String::new();
     for (id, gold, completion, format, ..) in &cases {
-        let mut object = json!({"id": id, "gold": gold, "completion": completion, "model": "ignored"});
+        let mut object =
+            json!({"id": id, "gold": gold, "completion": completion, "model": "ignored"});
         if let Some(format) = format {
             object["format"] = json!(format);
         }
@@ -52,9 +57,16 @@ fn every_line_gets_its_verdict_in_the_order_of_the_input() {
     assert_eq!(status, 0, "{stderr}");
     assert_eq!(lines.len(), cases.len() + 1);
     for ((id, _, completion, _, verdict, extracted), line) in cases.iter().zip(&lines) {
-        assert_eq!(*line, json!({"id": id, "verdict": verdict, "extracted": extracted}), "{completion}");
+        assert_eq!(
+            *line,
+            json!({"id": id, "verdict": verdict, "extracted": extracted}),
+            "{completion}"
+        );
     }
-    assert_eq!(lines[cases.len()], json!({"lines": 9, "correct": 3, "incorrect": 3, "no_answer": 2, "timed_out": 1}));
+    assert_eq!(
+        lines[cases.len()],
+        json!({"lines": 9, "correct": 3, "incorrect": 3, "no_answer": 2, "timed_out": 1})
+    );
     assert!(stderr.starts_with("9 lines: 3 correct"), "{stderr}");
 }
 
@@ -70,7 +82,8 @@ fn numbers_keep_all_their_digits() {
     let output = command.args(["grade", "a.jsonl"]).current_dir(place.path()).output().unwrap();
     let lines = String::from_utf8(output.stdout).unwrap();
     assert!(lines.starts_with(r#"{"id":12345678901234567890123,"verdict":"correct""#), "{lines}");
-    let verdicts: Vec<bool> = lines.lines().map(|line| line.contains(r#""verdict":"correct""#)).collect();
+    let verdicts: Vec<bool> =
+        lines.lines().map(|line| line.contains(r#""verdict":"correct""#)).collect();
     assert_eq!(verdicts, [true, false, true]);
 }
 
@@ -79,7 +92,8 @@ fn the_file_of_completions_is_graded_as_it_says() {
     let text = include_str!("fixtures/completions.jsonl");
     let (status, lines, stderr) = grade(text.as_bytes(), &[]);
     assert_eq!(status, 0, "{stderr}");
-    let expected: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let expected: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), expected.len());
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for (expected, graded) in expected.iter().zip(&lines) {
@@ -92,13 +106,18 @@ fn the_file_of_completions_is_graded_as_it_says() {
 #[test]
 fn more_lines_than_one_chunk_holds_keep_their_order() {
     let input: String = (0..10_000)
-        .map(|id| line(&json!({"id": id, "gold": "7", "completion": format!(r"\boxed{{{}}}", id % 10)})))
+        .map(|id| {
+            line(&json!({"id": id, "gold": "7", "completion": format!(r"\boxed{{{}}}", id % 10)}))
+        })
         .collect();
     let (status, lines, _) = grade(input.as_bytes(), &[]);
     assert_eq!((status, lines.len()), (0, 10_000));
     for (id, line) in lines.iter().enumerate() {
         let verdict = if id % 10 == 7 { "correct" } else { "incorrect" };
-        assert_eq!(*line, json!({"id": id, "verdict": verdict, "extracted": (id % 10).to_string()}));
+        assert_eq!(
+            *line,
+            json!({"id": id, "verdict": verdict, "extracted": (id % 10).to_string()})
+        );
     }
 }
 
@@ -113,7 +132,10 @@ fn bad_lines_are_refused_by_number_before_any_verdict() {
         (r#"{"id": 1, "completion": "1"}"#, &["`gold`"]),
         (r#"{"id": 1, "gold": "1"}"#, &["`completion`"]),
         (r#"{"id": 1, "gold": [1], "completion": "1"}"#, &["a text or a number"]),
-        (r#"{"id": 1, "gold": "1", "completion": "1", "format": "essay"}"#, &["`essay`", "`math`", "`choice`"]),
+        (
+            r#"{"id": 1, "gold": "1", "completion": "1", "format": "essay"}"#,
+            &["`essay`", "`math`", "`choice`"],
+        ),
     ] {
         let input = format!("{}\n{bad}\n{good}", good.repeat(4999));
         let (status, lines, stderr) = grade(input.as_bytes(), &["--json"]);
@@ -132,7 +154,8 @@ fn bad_lines_are_refused_by_number_before_any_verdict() {
 #[test]
 fn a_missing_file_and_a_folder_are_refused() {
     for path in ["missing.jsonl", "."] {
-        let output = Command::new(env!("CARGO_BIN_EXE_orthant")).args(["grade", path]).output().unwrap();
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_orthant")).args(["grade", path]).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(2) && stderr.contains(path), "{stderr}");
     }

@@ -55,7 +55,8 @@ struct Request {
     start: usize,
 }
 
-/// Serves folders as the hub does: `/owner/name/resolve/revision/file`. Large files are elsewhere, under `/cdn/`.
+/// Serves folders as the hub does: `/owner/name/resolve/revision/file`. Large files are elsewhere,
+/// under `/cdn/`.
 struct Server {
     endpoint: String,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -69,7 +70,8 @@ impl Server {
     fn start(repositories: Vec<(&'static str, PathBuf)>, token: Option<&'static str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let (requests, is_over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let (requests, is_over) =
+            (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
         let faults = Arc::new(Mutex::new(Faults::default()));
         let (seen, wrong, over) = (requests.clone(), faults.clone(), is_over.clone());
         let repositories = Arc::new(repositories);
@@ -78,13 +80,23 @@ impl Server {
                 if over.load(Ordering::SeqCst) {
                     return;
                 }
-                let (repositories, seen, faults) = (repositories.clone(), seen.clone(), wrong.lock().unwrap().clone());
-                let answer = move || answer(&stream.unwrap(), &repositories, token, &seen, &faults).unwrap_or_default();
+                let (repositories, seen, faults) =
+                    (repositories.clone(), seen.clone(), wrong.lock().unwrap().clone());
+                let answer = move || {
+                    answer(&stream.unwrap(), &repositories, token, &seen, &faults)
+                        .unwrap_or_default()
+                };
                 std::thread::Builder::new().name("answer".to_string()).spawn(answer).unwrap();
             }
         };
         let thread = std::thread::Builder::new().name("hub".to_string()).spawn(serve).unwrap();
-        Self { endpoint: format!("http://{address}"), requests, faults, is_over, thread: Some(thread) }
+        Self {
+            endpoint: format!("http://{address}"),
+            requests,
+            faults,
+            is_over,
+            thread: Some(thread),
+        }
     }
 
     fn fault(&self, change: impl FnOnce(&mut Faults)) {
@@ -99,8 +111,11 @@ impl Server {
 
     /// The files that were asked for, each once.
     fn files(&self) -> Vec<String> {
-        let mut files: Vec<String> =
-            self.requests().iter().map(|request| request.path.rsplit('/').next().unwrap().to_string()).collect();
+        let mut files: Vec<String> = self
+            .requests()
+            .iter()
+            .map(|request| request.path.rsplit('/').next().unwrap().to_string())
+            .collect();
         files.sort();
         files.dedup();
         files
@@ -141,11 +156,18 @@ fn answer(
     let Some(path) = lines.first().and_then(|line| line.split(' ').nth(1)) else { return Ok(()) };
     let header = |name: &str| {
         let mut fields = lines.iter().filter_map(|line| line.split_once(": "));
-        fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_string())
+        fields
+            .find(|(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.to_string())
     };
-    let range = header("range").map(|range| range["bytes=".len()..].trim_end_matches('-').parse().unwrap());
+    let range =
+        header("range").map(|range| range["bytes=".len()..].trim_end_matches('-').parse().unwrap());
     let start: usize = range.unwrap_or(0);
-    requests.lock().unwrap().push(Request { path: path.to_string(), authorization: header("authorization"), start });
+    requests.lock().unwrap().push(Request {
+        path: path.to_string(),
+        authorization: header("authorization"),
+        start,
+    });
     let may = token.is_none_or(|token| header("authorization") == Some(format!("Bearer {token}")));
     let is_elsewhere = path.starts_with("/cdn/");
     let content = repositories.iter().find_map(|(name, folder)| {
@@ -157,22 +179,30 @@ fn answer(
     let is = |file: Option<&str>| file.is_some_and(|file| path.ends_with(file));
     let Some(mut content) = content.filter(|_| may || is_elsewhere) else {
         let status = if may { "404 Not Found" } else { "401 Unauthorized" };
-        return write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        return write!(
+            stream,
+            "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
     };
     let is_large = [".safetensors", ".parquet", ".csv"].iter().any(|end| path.ends_with(end));
     let parts = if faults.unhashed && is_large { "-2" } else { "" };
     let etag = faults.etag.map_or_else(|| etag(&content, is_large) + parts, str::to_string);
-    let commit = format!("X-Repo-Commit: {}\r\nConnection: close\r\n", faults.commit.unwrap_or(COMMIT));
+    let commit =
+        format!("X-Repo-Commit: {}\r\nConnection: close\r\n", faults.commit.unwrap_or(COMMIT));
     if is_large && !is_elsewhere {
         let host = faults.elsewhere.clone().unwrap_or_default();
         let size = content.len();
         return write!(
             stream,
-            "HTTP/1.1 302 Found\r\nContent-Length: 0\r\n{commit}X-Linked-Etag: \"{etag}\"\r\nX-Linked-Size: {size}\r\n\
-             Location: {host}/cdn{path}\r\n\r\n"
+            "HTTP/1.1 302 Found\r\nContent-Length: 0\r\n{commit}X-Linked-Etag: \
+             \"{etag}\"\r\nX-Linked-Size: {size}\r\nLocation: {host}/cdn{path}\r\n\r\n"
         );
     }
-    let said = if is_large { "Connection: close\r\n".to_string() } else { format!("{commit}ETag: W/\"{etag}\"\r\n") };
+    let said = if is_large {
+        "Connection: close\r\n".to_string()
+    } else {
+        format!("{commit}ETag: W/\"{etag}\"\r\n")
+    };
     if is(faults.flips) {
         let middle = content.len() / 2;
         content[middle] ^= 4;
@@ -199,8 +229,14 @@ fn answer(
     Ok(())
 }
 
-/// Runs an experiment with the hub at `endpoint`; returns the exit status, the error text and the run folder.
-fn run(place: &Workplace, experiment: &Experiment, endpoint: &str, token: &str) -> (i32, String, Option<PathBuf>) {
+/// Runs an experiment with the hub at `endpoint`; returns the exit status, the error text and the
+/// run folder.
+fn run(
+    place: &Workplace,
+    experiment: &Experiment,
+    endpoint: &str,
+    token: &str,
+) -> (i32, String, Option<PathBuf>) {
     let file = place.path().join("experiment.ron");
     std::fs::write(&file, experiment::to_text(experiment).unwrap()).unwrap();
     std::fs::remove_dir_all(place.runs()).ok();
@@ -214,7 +250,12 @@ fn run(place: &Workplace, experiment: &Experiment, endpoint: &str, token: &str) 
         .envs([("http_proxy", ""), ("HTTP_PROXY", ""), ("ALL_PROXY", ""), ("all_proxy", "")])
         .output()
         .unwrap();
-    let folder = std::fs::read_dir(place.runs()).into_iter().flatten().flatten().map(|entry| entry.path()).next();
+    let folder = std::fs::read_dir(place.runs())
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .next();
     (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap(), folder)
 }
 
@@ -237,17 +278,28 @@ fn bert_folder() -> PathBuf {
 #[test]
 fn model_and_encoder_are_downloaded_once_and_the_run_names_their_commits() {
     let place = Workplace::new();
-    let server = Server::start(vec![("tiny/qwen", place.model()), ("tiny/bert", bert_folder())], Some("secret"));
+    let server = Server::start(
+        vec![("tiny/qwen", place.model()), ("tiny/bert", bert_folder())],
+        Some("secret"),
+    );
     let endpoint = server.endpoint.clone();
     let (status, stderr, folder) = run(&place, &experiment(&place), &endpoint, "secret");
     assert_eq!(status, 0, "{stderr}");
     let files = server.files();
-    for file in ["chat_template.jinja", "config.json", "generation_config.json", "model.safetensors", "tokenizer.json"]
-    {
+    for file in [
+        "chat_template.jinja",
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+    ] {
         assert!(files.iter().any(|asked| asked == file), "{file} is not in {files:?}");
     }
     for file in ["modules.json", "sentence_bert_config.json", "config_sentence_transformers.json"] {
-        assert!(files.iter().any(|asked| asked == file), "{file} of the encoder is not in {files:?}");
+        assert!(
+            files.iter().any(|asked| asked == file),
+            "{file} of the encoder is not in {files:?}"
+        );
     }
     let resolved: Experiment = experiment::read(&folder.unwrap().join("experiment.ron")).unwrap();
     assert_eq!(resolved.model, ModelSource::Hub(repository("tiny/qwen", COMMIT)));
@@ -268,7 +320,10 @@ fn a_model_in_shards_is_downloaded_with_all_of_them() {
     for file in ["config.json", "tokenizer.json"] {
         std::fs::copy(place.model().join(file), sharded.join(file)).unwrap();
     }
-    let tensors = candle_core::safetensors::load(place.model().join("model.safetensors"), &candle_core::Device::Cpu);
+    let tensors = candle_core::safetensors::load(
+        place.model().join("model.safetensors"),
+        &candle_core::Device::Cpu,
+    );
     let tensors: BTreeMap<_, _> = tensors.unwrap().into_iter().collect();
     let mut map = serde_json::Map::new();
     let mut shards = [HashMap::new(), HashMap::new()];
@@ -297,7 +352,10 @@ fn a_model_in_shards_is_downloaded_with_all_of_them() {
 #[test]
 fn what_the_hub_does_not_have_or_give_and_a_hub_out_of_reach_are_bad_input() {
     let place = Workplace::new();
-    let server = Server::start(vec![("tiny/qwen", place.model()), ("tiny/bert", place.runs())], Some("secret"));
+    let server = Server::start(
+        vec![("tiny/qwen", place.model()), ("tiny/bert", place.runs())],
+        Some("secret"),
+    );
     let model = |repo: &str, revision: &str| {
         let mut experiment = place.experiment(1, "");
         experiment.model = ModelSource::Hub(repository(repo, revision));
@@ -305,16 +363,36 @@ fn what_the_hub_does_not_have_or_give_and_a_hub_out_of_reach_are_bad_input() {
     };
     let closed = "http://127.0.0.1:1";
     for (experiment, endpoint, token, words) in [
-        (model("tiny/qwen", "main"), closed, "secret", ["cannot download config.json of tiny/qwen", "HF_ENDPOINT"]),
-        (model("tiny/qwen", "main"), server.endpoint.as_str(), "wrong", ["config.json of tiny/qwen", "HF_TOKEN"]),
+        (
+            model("tiny/qwen", "main"),
+            closed,
+            "secret",
+            ["cannot download config.json of tiny/qwen", "HF_ENDPOINT"],
+        ),
+        (
+            model("tiny/qwen", "main"),
+            server.endpoint.as_str(),
+            "wrong",
+            ["config.json of tiny/qwen", "HF_TOKEN"],
+        ),
         (
             model("tiny/none", "main"),
             server.endpoint.as_str(),
             "secret",
             ["no file config.json in tiny/none", "revision"],
         ),
-        (model("tiny/qwen", "v9"), server.endpoint.as_str(), "secret", ["no file config.json in tiny/qwen", "v9"]),
-        (experiment(&place), server.endpoint.as_str(), "secret", ["no file config.json in tiny/bert", "main"]),
+        (
+            model("tiny/qwen", "v9"),
+            server.endpoint.as_str(),
+            "secret",
+            ["no file config.json in tiny/qwen", "v9"],
+        ),
+        (
+            experiment(&place),
+            server.endpoint.as_str(),
+            "secret",
+            ["no file config.json in tiny/bert", "main"],
+        ),
     ] {
         let (status, stderr, folder) = run(&place, &experiment, endpoint, token);
         assert_eq!((status, folder), (2, None), "{stderr}");
@@ -336,7 +414,8 @@ fn a_download_that_breaks_off_is_told_and_done_again() {
     server.fault(|_| ());
     let (status, stderr, folder) = run(&place, &experiment, &server.endpoint, "");
     assert_eq!(status, 0, "{stderr}");
-    // The half that came first has not been taken for the whole: the run began with the folder's own weights.
+    // The half that came first has not been taken for the whole: the run began with the folder's
+    // own weights.
     let hash = |folder: &Path| -> serde_json::Value {
         let text = std::fs::read_to_string(folder.join("manifest.json")).unwrap();
         serde_json::from_str::<serde_json::Value>(&text).unwrap()["model_hash"].clone()
@@ -360,8 +439,11 @@ fn data_sets_are_downloaded_once_and_the_run_names_their_commit() {
     std::fs::create_dir_all(converted.join("main/test")).unwrap();
     std::fs::copy(fixture, converted.join("main/test/0000.parquet")).unwrap();
     std::fs::write(data.join("more.csv"), "problem,answer\nWhat is 6?,6\nWhat is 7?,7\n").unwrap();
-    std::fs::write(benchmark.join("test.jsonl"), r#"{"problem": "What is 5?", "answer": "5", "unique_id": "t/5"}"#)
-        .unwrap();
+    std::fs::write(
+        benchmark.join("test.jsonl"),
+        r#"{"problem": "What is 5?", "answer": "5", "unique_id": "t/5"}"#,
+    )
+    .unwrap();
     let server = Server::start(
         vec![
             ("datasets/tiny/math", data),
@@ -377,7 +459,8 @@ fn data_sets_are_downloaded_once_and_the_run_names_their_commit() {
             (suite: Named(name: \"GSM8K\", template: \"plain\"), samples: 2, k: [1])]",
     );
     experiment.task = from_text(
-        "Dataset(source: Hub(repo: \"tiny/math\", files: [\"algebra/train/0000.parquet\", \"more.csv\"]), template: \"plain\")",
+        "Dataset(source: Hub(repo: \"tiny/math\", files: [\"algebra/train/0000.parquet\", \
+         \"more.csv\"]), template: \"plain\")",
         "test",
     )
     .unwrap();
@@ -394,7 +477,10 @@ fn data_sets_are_downloaded_once_and_the_run_names_their_commit() {
         assert_eq!(suite.revision.as_deref(), Some(COMMIT));
     }
     let evaluations = common::lines(&folder.join("evals.jsonl"));
-    assert_eq!((&evaluations[0]["suite"], &evaluations[1]["suite"]), (&"MATH500".into(), &"GSM8K".into()));
+    assert_eq!(
+        (&evaluations[0]["suite"], &evaluations[1]["suite"]),
+        (&"MATH500".into(), &"GSM8K".into())
+    );
     // The hub's own conversions lie at a revision with slashes.
     let requests = server.requests();
     let path = "/datasets/openai/gsm8k/resolve/refs%2Fconvert%2Fparquet/main/test/0000.parquet";
@@ -403,7 +489,9 @@ fn data_sets_are_downloaded_once_and_the_run_names_their_commit() {
     drop(server);
     let (status, stderr, _) = run(&place, &resolved, &endpoint, "");
     assert_eq!(status, 0, "{stderr}");
-    experiment.task = from_text("Dataset(source: Hub(repo: \"tiny/math\", files: [\"other.csv\"]))", "test").unwrap();
+    experiment.task =
+        from_text("Dataset(source: Hub(repo: \"tiny/math\", files: [\"other.csv\"]))", "test")
+            .unwrap();
     let (status, stderr, _) = run(&place, &experiment, &endpoint, "");
     assert!(status == 2 && stderr.contains("cannot download other.csv of tiny/math"), "{stderr}");
 }
@@ -418,13 +506,21 @@ fn data_that_the_hub_does_not_have_and_downloads_that_break_off_are_bad_input() 
     let server = Server::start(vec![("datasets/tiny/math", data)], None);
     let experiment = |source: &str| {
         let mut experiment = place.experiment(1, "");
-        experiment.task = from_text(&format!("Dataset(source: Hub({source}), template: \"plain\")"), "test").unwrap();
+        experiment.task =
+            from_text(&format!("Dataset(source: Hub({source}), template: \"plain\")"), "test")
+                .unwrap();
         experiment
     };
     let whole = "repo: \"tiny/math\", files: [\"train.parquet\"]";
     for (source, words) in [
-        ("repo: \"tiny/math\", files: [\"test.parquet\"]", ["no file test.parquet in tiny/math", "main"]),
-        ("repo: \"tiny/other\", files: [\"train.parquet\"]", ["no file train.parquet in tiny/other", "main"]),
+        (
+            "repo: \"tiny/math\", files: [\"test.parquet\"]",
+            ["no file test.parquet in tiny/math", "main"],
+        ),
+        (
+            "repo: \"tiny/other\", files: [\"train.parquet\"]",
+            ["no file train.parquet in tiny/other", "main"],
+        ),
         (&format!("{whole}, revision: \"v9\""), ["no file train.parquet in tiny/math", "v9"]),
     ] {
         let (status, stderr, folder) = run(&place, &experiment(source), &server.endpoint, "");
@@ -467,9 +563,17 @@ fn the_token_goes_to_the_hub_and_to_no_other_host() {
     server.fault(|faults| faults.elsewhere = Some(other.endpoint.clone()));
     let (status, stderr, _) = run(&place, &experiment, &server.endpoint, "secret");
     assert_eq!(status, 0, "{stderr}");
-    assert!(server.requests().iter().all(|request| request.authorization.as_deref() == Some("Bearer secret")));
+    assert!(
+        server
+            .requests()
+            .iter()
+            .all(|request| request.authorization.as_deref() == Some("Bearer secret"))
+    );
     let elsewhere = other.requests();
-    assert!(!elsewhere.is_empty() && elsewhere.iter().all(|request| request.authorization.is_none()), "{elsewhere:?}");
+    assert!(
+        !elsewhere.is_empty() && elsewhere.iter().all(|request| request.authorization.is_none()),
+        "{elsewhere:?}"
+    );
 }
 
 #[test]
@@ -478,7 +582,10 @@ fn what_is_not_what_was_announced_is_not_kept() {
     let (server, experiment) = hub_model(&place);
     let (_, blob) = weights(&place);
     for (file, change) in [
-        ("model.safetensors", (|faults| faults.flips = Some("model.safetensors")) as fn(&mut Faults)),
+        (
+            "model.safetensors",
+            (|faults| faults.flips = Some("model.safetensors")) as fn(&mut Faults),
+        ),
         ("model.safetensors", |faults| faults.halves = Some("model.safetensors")),
         ("model.safetensors", |faults| faults.endless = Some("model.safetensors")),
         ("tokenizer.json", |faults| faults.flips = Some("tokenizer.json")),
@@ -554,7 +661,8 @@ fn a_silent_hub_is_not_waited_for() {
         let (status, stderr, folder) = run(&place, &experiment, &server.endpoint, "secret");
         assert_eq!((status, folder), (2, None), "{stderr}");
         assert!(
-            stderr.contains(&format!("cannot download {file}")) && stderr.contains("nothing came for 0.5 s"),
+            stderr.contains(&format!("cannot download {file}"))
+                && stderr.contains("nothing came for 0.5 s"),
             "{stderr}"
         );
     }
@@ -587,11 +695,23 @@ fn names_that_a_hub_or_an_experiment_gives_stay_inside_of_the_cache() {
     let precious = place.path().join("victim/precious.txt");
     std::fs::write(&precious, "very important").unwrap();
     let absolute: &'static str = precious.to_str().unwrap().to_string().leak();
-    std::fs::write(place.path().join("experiment.ron"), experiment::to_text(&experiment).unwrap()).unwrap();
-    for name in ["../../../../victim/precious.txt", "../..", "..", absolute, "", "abc/def", "a\u{7f}bcdef00"] {
-        for change in [(|faults, name| faults.etag = Some(name)) as fn(&mut Faults, &'static str), |faults, name| {
-            faults.commit = Some(name);
-        }] {
+    std::fs::write(place.path().join("experiment.ron"), experiment::to_text(&experiment).unwrap())
+        .unwrap();
+    for name in [
+        "../../../../victim/precious.txt",
+        "../..",
+        "..",
+        absolute,
+        "",
+        "abc/def",
+        "a\u{7f}bcdef00",
+    ] {
+        for change in [
+            (|faults, name| faults.etag = Some(name)) as fn(&mut Faults, &'static str),
+            |faults, name| {
+                faults.commit = Some(name);
+            },
+        ] {
             server.fault(|faults| change(faults, name));
             let (status, stderr, folder) = run(&place, &experiment, &server.endpoint, "secret");
             assert_eq!((status, folder), (2, None), "{name:?}: {stderr}");
@@ -602,7 +722,8 @@ fn names_that_a_hub_or_an_experiment_gives_stay_inside_of_the_cache() {
     let before = files_outside(place.path());
     for bad in ["../../../../victim/precious.txt", "/etc/passwd", "a/../b", "a\\b", "a\nb"] {
         let asked = server.requests().len();
-        for source in [("tiny/qwen", bad), (bad, "main"), ("../../x/y", "main"), ("a/b/c", "main")] {
+        for source in [("tiny/qwen", bad), (bad, "main"), ("../../x/y", "main"), ("a/b/c", "main")]
+        {
             let mut experiment = experiment.clone();
             experiment.model = ModelSource::Hub(repository(source.0, source.1));
             let (status, stderr, folder) = run(&place, &experiment, &server.endpoint, "secret");
@@ -618,7 +739,11 @@ fn names_that_a_hub_or_an_experiment_gives_stay_inside_of_the_cache() {
     let layer = "base_model.model.model.layers.0.self_attn.q_proj";
     let low_rank = [("A", matrix((1, 32))), ("B", matrix((32, 1)))];
     let tensors = low_rank.map(|(name, values)| (format!("{layer}.lora_{name}.weight"), values));
-    candle_core::safetensors::save(&HashMap::from(tensors), adapter.join("adapter_model.safetensors")).unwrap();
+    candle_core::safetensors::save(
+        &HashMap::from(tensors),
+        adapter.join("adapter_model.safetensors"),
+    )
+    .unwrap();
     let settings = serde_json::json!({
         "peft_type": "LORA", "base_model_name_or_path": "tiny/qwen", "revision": "../../../../victim/precious.txt",
         "r": 1, "lora_alpha": 1, "target_modules": ["q_proj"],

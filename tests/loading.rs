@@ -1,4 +1,5 @@
-//! Model folders as they come: shards, types of weights, and whatever can be wrong with them; runs in bf16.
+//! Model folders as they come: shards, types of weights, and whatever can be wrong with them; runs
+//! in bf16.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -19,14 +20,24 @@ fn write_folder(folder: &Path, model: &LanguageModel, dtype: DType, sharded: boo
     let tensors: Vec<(String, Tensor)> = model
         .weights
         .variables()
-        .map(|(name, variable)| (name.to_string(), variable.as_detached_tensor().to_dtype(dtype).unwrap()))
+        .map(|(name, variable)| {
+            (name.to_string(), variable.as_detached_tensor().to_dtype(dtype).unwrap())
+        })
         .collect();
     let shards = if sharded { 3 } else { 1 };
     let mut map = serde_json::Map::new();
     for shard in 0..shards {
-        let name = if sharded { format!("model-{shard}.safetensors") } else { "model.safetensors".to_string() };
-        let part: HashMap<&str, Tensor> =
-            tensors.iter().skip(shard).step_by(shards).map(|(name, tensor)| (name.as_str(), tensor.clone())).collect();
+        let name = if sharded {
+            format!("model-{shard}.safetensors")
+        } else {
+            "model.safetensors".to_string()
+        };
+        let part: HashMap<&str, Tensor> = tensors
+            .iter()
+            .skip(shard)
+            .step_by(shards)
+            .map(|(name, tensor)| (name.as_str(), tensor.clone()))
+            .collect();
         map.extend(part.keys().map(|tensor| ((*tensor).to_string(), name.clone().into())));
         candle_core::safetensors::save(&part, folder.join(&name)).unwrap();
     }
@@ -48,8 +59,9 @@ fn shards_and_types_of_weights_make_no_difference() {
                 folder
             });
             for dtype in [DType::F32, DType::BF16] {
-                let [whole, sharded] =
-                    folders.each_ref().map(|folder| LanguageModel::read(folder.path(), dtype, &Device::Cpu).unwrap());
+                let [whole, sharded] = folders
+                    .each_ref()
+                    .map(|folder| LanguageModel::read(folder.path(), dtype, &Device::Cpu).unwrap());
                 assert_eq!(whole.weights.hash().unwrap(), sharded.weights.hash().unwrap());
                 for (name, variable) in whole.weights.variables() {
                     assert_eq!(variable.dtype(), dtype, "{name}");
@@ -67,7 +79,8 @@ fn shards_and_types_of_weights_make_no_difference() {
 
 /// Refuses a model before there is a run folder, with status 2 and all of `words`.
 fn refused(place: &Workplace, words: &[&str]) {
-    let error = RunBuilder::new(place.experiment(1, "")).start(&place.runs()).map(|_| ()).unwrap_err();
+    let error =
+        RunBuilder::new(place.experiment(1, "")).start(&place.runs()).map(|_| ()).unwrap_err();
     let text = error.to_string();
     assert_eq!(error.exit_status(), 2, "{text}");
     assert!(words.iter().all(|word| text.contains(word)), "{text}");
@@ -96,7 +109,8 @@ fn what_is_wrong_with_a_folder_is_said_before_training_starts() {
 
     sharded();
     let index = std::fs::read_to_string(path("model.safetensors.index.json")).unwrap();
-    std::fs::write(path("model.safetensors.index.json"), index.replace(name, "something.else")).unwrap();
+    std::fs::write(path("model.safetensors.index.json"), index.replace(name, "something.else"))
+        .unwrap();
     refused(&place, &[name, "has the tensor", "model.safetensors.index.json does not list"]);
     let listed = |edit: &dyn Fn(&mut serde_json::Map<String, serde_json::Value>)| {
         let mut index: serde_json::Value = serde_json::from_str(&index).unwrap();
@@ -104,7 +118,11 @@ fn what_is_wrong_with_a_folder_is_said_before_training_starts() {
         std::fs::write(path("model.safetensors.index.json"), index.to_string()).unwrap();
     };
     listed(&|map| {
-        let other = if map[name] == "model-0.safetensors" { "model-1.safetensors" } else { "model-0.safetensors" };
+        let other = if map[name] == "model-0.safetensors" {
+            "model-1.safetensors"
+        } else {
+            "model-0.safetensors"
+        };
         map.insert(name.to_string(), json!(other));
     });
     refused(&place, &[name, "has the tensor", "model.safetensors.index.json lists in \"model-"]);
@@ -112,21 +130,35 @@ fn what_is_wrong_with_a_folder_is_said_before_training_starts() {
     refused(&place, &["`score.weight`", "belongs to nothing"]);
     listed(&|map| map.retain(|_, file| file != "model-0.safetensors"));
     refused(&place, &["missing", "model.safetensors.index.json"]);
-    std::fs::write(path("model.safetensors.index.json"), index.replace("model-1", "../model-1")).unwrap();
+    std::fs::write(path("model.safetensors.index.json"), index.replace("model-1", "../model-1"))
+        .unwrap();
     refused(&place, &["outside its folder"]);
     std::fs::remove_file(path("model.safetensors.index.json")).unwrap();
     refused(&place, &["no model.safetensors", "model-0.safetensors"]);
 
     // One tensor of another shape, one of another type, and none at all.
     for (tensor, words) in [
-        (Some(Tensor::zeros((3, 5), DType::F32, &Device::Cpu).unwrap()), [name, "[3, 5]", "[48, 32]"]),
-        (Some(Tensor::zeros((48, 32), DType::U8, &Device::Cpu).unwrap()), [name, "U8", "quantised"]),
-        (Some(Tensor::zeros((48, 32), DType::F64, &Device::Cpu).unwrap()), [name, "F64", "F32, F16 and BF16"]),
-        (Some(Tensor::zeros((48, 32), DType::F8E4M3, &Device::Cpu).unwrap()), [name, "F8_E4M3", "quantised"]),
+        (
+            Some(Tensor::zeros((3, 5), DType::F32, &Device::Cpu).unwrap()),
+            [name, "[3, 5]", "[48, 32]"],
+        ),
+        (
+            Some(Tensor::zeros((48, 32), DType::U8, &Device::Cpu).unwrap()),
+            [name, "U8", "quantised"],
+        ),
+        (
+            Some(Tensor::zeros((48, 32), DType::F64, &Device::Cpu).unwrap()),
+            [name, "F64", "F32, F16 and BF16"],
+        ),
+        (
+            Some(Tensor::zeros((48, 32), DType::F8E4M3, &Device::Cpu).unwrap()),
+            [name, "F8_E4M3", "quantised"],
+        ),
         (None, [name, "missing", "model.safetensors"]),
     ] {
         tiny_model().write(&place.model()).unwrap();
-        let mut tensors = candle_core::safetensors::load(path("model.safetensors"), &Device::Cpu).unwrap();
+        let mut tensors =
+            candle_core::safetensors::load(path("model.safetensors"), &Device::Cpu).unwrap();
         match tensor {
             Some(tensor) => tensors.insert(name.to_string(), tensor),
             None => tensors.remove(name),
@@ -137,7 +169,11 @@ fn what_is_wrong_with_a_folder_is_said_before_training_starts() {
     }
 
     let config = std::fs::read_to_string(path("config.json")).unwrap();
-    std::fs::write(path("config.json"), config.replace("qwen3", "gpt2").replace("Qwen3For", "GPT2For")).unwrap();
+    std::fs::write(
+        path("config.json"),
+        config.replace("qwen3", "gpt2").replace("Qwen3For", "GPT2For"),
+    )
+    .unwrap();
     refused(&place, &["\"gpt2\"", "\"qwen3\", \"qwen2\", \"llama\"", "config.json"]);
 }
 
@@ -192,7 +228,8 @@ fn a_head_of_its_own_is_read_whatever_the_settings_call_it() {
 #[test]
 fn what_the_program_does_not_change_of_a_models_settings_stays() {
     let place = Workplace::new();
-    let (config, generation) = (place.model().join("config.json"), place.model().join("generation_config.json"));
+    let (config, generation) =
+        (place.model().join("config.json"), place.model().join("generation_config.json"));
     let ends = json(&generation)["eos_token_id"].clone();
     let settings = json!({"bos_token_id": 0, "do_sample": true, "eos_token_id": ends, "pad_token_id": 0, "temperature": 0.6, "top_k": 20,
         "top_p": 0.95, "transformers_version": "4.51.0"});
@@ -228,23 +265,38 @@ fn what_the_program_does_not_change_of_a_models_settings_stays() {
 fn ends_of_a_response_that_differ_are_a_warning_and_impossible_ones_are_refused() {
     let place = Workplace::new();
     assert!(read(&place.model()).notes().is_empty());
-    std::fs::write(place.model().join("tokenizer_config.json"), r#"{"eos_token": {"content": "Use"}}"#).unwrap();
+    std::fs::write(
+        place.model().join("tokenizer_config.json"),
+        r#"{"eos_token": {"content": "Use"}}"#,
+    )
+    .unwrap();
     let run = place.run_parity(&place.parity_experiment(1, ""));
-    let words = ["\"Use\" (257)", "config.json and generation_config.json end a response only at 256, 100"];
-    let events = std::fs::read_to_string(run.folder.join("events.jsonl")).unwrap().replace("\\\"", "\"");
-    assert!(events.contains("\"warning\"") && words.iter().all(|word| events.contains(word)), "{events}");
+    let words =
+        ["\"Use\" (257)", "config.json and generation_config.json end a response only at 256, 100"];
+    let events =
+        std::fs::read_to_string(run.folder.join("events.jsonl")).unwrap().replace("\\\"", "\"");
+    assert!(
+        events.contains("\"warning\"") && words.iter().all(|word| events.contains(word)),
+        "{events}"
+    );
     assert!(run.snapshot.warnings.iter().any(|(step, text)| *step == 0 && text.contains(words[0])));
 
     let config = std::fs::read_to_string(place.model().join("config.json")).unwrap();
     let place = Workplace::new();
-    std::fs::write(place.model().join("config.json"), config.replace("\"eos_token_id\": 256", "\"eos_token_id\": 7"))
-        .unwrap();
+    std::fs::write(
+        place.model().join("config.json"),
+        config.replace("\"eos_token_id\": 256", "\"eos_token_id\": 7"),
+    )
+    .unwrap();
     assert!(
-        read(&place.model()).notes()[0].contains("config.json ends a response at 7, generation_config.json at 256")
+        read(&place.model()).notes()[0]
+            .contains("config.json ends a response at 7, generation_config.json at 256")
     );
-    for (file, value) in
-        [("config.json", json!(-1)), ("config.json", json!(260)), ("generation_config.json", json!([256, 151_645]))]
-    {
+    for (file, value) in [
+        ("config.json", json!(-1)),
+        ("config.json", json!(260)),
+        ("generation_config.json", json!([256, 151_645])),
+    ] {
         let place = Workplace::new();
         edit(&place.model().join(file), "eos_token_id", value.clone());
         refused(&place, &[&format!("{file}'s eos_token_id is {value}"), "from 0 to 259"]);
@@ -284,9 +336,17 @@ fn what_else_a_tokenizers_and_a_generations_settings_say_is_refused_or_told() {
     let place = Workplace::new();
     let tokenizer = place.model().join("tokenizer_config.json");
     for (field, value, words) in [
-        ("add_prefix_space", json!(true), ["add_prefix_space is true", "it is false in tokenizer.json"]),
+        (
+            "add_prefix_space",
+            json!(true),
+            ["add_prefix_space is true", "it is false in tokenizer.json"],
+        ),
         ("split_special_tokens", json!(true), ["split_special_tokens is true", "only false"]),
-        ("do_lower_case", json!(true), ["do_lower_case is true", "no normalizer of tokenizer.json"]),
+        (
+            "do_lower_case",
+            json!(true),
+            ["do_lower_case is true", "no normalizer of tokenizer.json"],
+        ),
         (
             "added_tokens_decoder",
             json!({"256": {"content": "<|other|>", "special": true}}),
@@ -301,9 +361,20 @@ fn what_else_a_tokenizers_and_a_generations_settings_say_is_refused_or_told() {
     }
     let numbered = place.model().join("added_tokens.json");
     std::fs::write(&numbered, json!({"plus": 299}).to_string()).unwrap();
-    refused(&place, &["added_tokens.json and tokenizer.json do not agree", "\"plus\"", numbered.to_str().unwrap()]);
+    refused(
+        &place,
+        &[
+            "added_tokens.json and tokenizer.json do not agree",
+            "\"plus\"",
+            numbered.to_str().unwrap(),
+        ],
+    );
     std::fs::remove_file(numbered).unwrap();
-    edit(&tokenizer, "added_tokens_decoder", json!({"256": {"content": "<|endoftext|>", "special": true}}));
+    edit(
+        &tokenizer,
+        "added_tokens_decoder",
+        json!({"256": {"content": "<|endoftext|>", "special": true}}),
+    );
     assert!(read(&place.model()).notes().is_empty());
     edit(&tokenizer, "add_bos_token", true.into());
     edit(&tokenizer, "clean_up_tokenization_spaces", true.into());
@@ -315,7 +386,8 @@ fn what_else_a_tokenizers_and_a_generations_settings_say_is_refused_or_told() {
     edit(&generation, "suppress_tokens", json!(vec![7; 1000]));
     let model = read(&place.model());
     let expected = [
-        "generation_config.json asks for repetition_penalty 1.05, suppress_tokens [7, 7, 7, 7, 7, 7, 7, 7 and 992 more], which is not done",
+        "generation_config.json asks for repetition_penalty 1.05, suppress_tokens [7, 7, 7, 7, 7, \
+         7, 7, 7 and 992 more], which is not done",
         "\"<|im_end|>\", which is not a token of tokenizer.json",
         "prompts here have only what their template writes",
         "clean_up_tokenization_spaces true",
@@ -336,20 +408,40 @@ fn long_lists_of_a_file_are_cut_in_messages() {
     std::fs::write(place.model().join("tokenizer_config.json"), r#"{"eos_token": "Use"}"#).unwrap();
     edit(&place.model().join("generation_config.json"), "eos_token_id", json!([100]));
     let model = read(&place.model());
-    assert!(!model.notes().is_empty() && model.notes().iter().all(|note| note.len() < 600), "{:?}", model.notes());
-    assert!(model.notes()[0].contains("0, 1, 2, 3, 4, 5, 6, 7 and 248 more"), "{}", model.notes()[0]);
+    assert!(
+        !model.notes().is_empty() && model.notes().iter().all(|note| note.len() < 600),
+        "{:?}",
+        model.notes()
+    );
+    assert!(
+        model.notes()[0].contains("0, 1, 2, 3, 4, 5, 6, 7 and 248 more"),
+        "{}",
+        model.notes()[0]
+    );
     edit(&place.model().join("config.json"), "eos_token_id", json!(vec![300; 200_000]));
-    let text = LanguageModel::read(&place.model(), DType::F32, &Device::Cpu).map(|_| ()).unwrap_err().to_string();
-    assert!(text.len() < 600 && text.contains("[300, 300, 300, 300, 300, 300, 300, 300 and 199992 more]"), "{text}");
+    let text = LanguageModel::read(&place.model(), DType::F32, &Device::Cpu)
+        .map(|_| ())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.len() < 600
+            && text.contains("[300, 300, 300, 300, 300, 300, 300, 300 and 199992 more]"),
+        "{text}"
+    );
     // Long values are cut too, be they names, texts, or quoted by a library.
     let long = "x".repeat(100_000);
     let place = Workplace::new();
     edit(&place.model().join("tokenizer_config.json"), "eos_token", json!(long));
     assert!(read(&place.model()).notes().iter().all(|note| note.len() < 600));
-    for (field, value) in [("model_type", json!(long)), (long.as_str(), json!(1)), ("architectures", json!([long]))] {
+    for (field, value) in
+        [("model_type", json!(long)), (long.as_str(), json!(1)), ("architectures", json!([long]))]
+    {
         let place = Workplace::new();
         edit(&place.model().join("config.json"), field, value);
-        let text = LanguageModel::read(&place.model(), DType::F32, &Device::Cpu).map(|_| ()).unwrap_err().to_string();
+        let text = LanguageModel::read(&place.model(), DType::F32, &Device::Cpu)
+            .map(|_| ())
+            .unwrap_err()
+            .to_string();
         assert!(text.len() < 900 && text.contains("xxx"), "{}", &text[..200]);
     }
 }
@@ -360,10 +452,16 @@ fn names_with_a_prefix_are_read_and_tensors_that_belong_nowhere_are_refused() {
     for prefix in ["_orig_mod.", "module.", ""] {
         let place = Workplace::new();
         let path = place.model().join("model.safetensors");
-        let rename =
-            |name: String| format!("{prefix}{}", if prefix.is_empty() { name.replacen("model.", "", 1) } else { name });
-        let renamed: HashMap<String, Tensor> =
-            tensors(&place.model()).into_iter().map(|(name, tensor)| (rename(name), tensor)).collect();
+        let rename = |name: String| {
+            format!(
+                "{prefix}{}",
+                if prefix.is_empty() { name.replacen("model.", "", 1) } else { name }
+            )
+        };
+        let renamed: HashMap<String, Tensor> = tensors(&place.model())
+            .into_iter()
+            .map(|(name, tensor)| (rename(name), tensor))
+            .collect();
         candle_core::safetensors::save(&renamed, &path).unwrap();
         assert_eq!(read(&place.model()).weights.hash().unwrap(), expected, "{prefix}");
     }
@@ -387,7 +485,8 @@ fn names_with_a_prefix_are_read_and_tensors_that_belong_nowhere_are_refused() {
         }
     }
     candle_core::safetensors::save(&whole, &path).unwrap();
-    let layers = |count: u64| edit(&place.model().join("config.json"), "num_hidden_layers", count.into());
+    let layers =
+        |count: u64| edit(&place.model().join("config.json"), "num_hidden_layers", count.into());
     layers(1 << 31);
     refused(&place, &["num_hidden_layers is 2147483648", "at most"]);
     layers(1000);
@@ -423,7 +522,8 @@ fn what_is_there_in_place_of_the_weights_is_said() {
 fn byte_order_marks_are_skipped_in_every_file_of_settings() {
     let place = Workplace::new();
     let expected = read(&place.model());
-    for name in ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"] {
+    for name in ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"]
+    {
         let text = std::fs::read_to_string(place.model().join(name)).unwrap();
         std::fs::write(place.model().join(name), format!("\u{feff}{text}")).unwrap();
     }
@@ -461,7 +561,8 @@ fn files_that_lead_out_of_the_folder_or_have_no_end_are_refused() {
 fn a_run_for_which_there_is_no_memory_does_not_start() {
     let place = Workplace::new();
     let config = std::fs::read_to_string(place.model().join("config.json")).unwrap();
-    let long = config.replace("\"max_position_embeddings\": 128", "\"max_position_embeddings\": 2000000");
+    let long =
+        config.replace("\"max_position_embeddings\": 128", "\"max_position_embeddings\": 2000000");
     std::fs::write(place.model().join("config.json"), long).unwrap();
     let mut experiment = place.experiment(1, "");
     experiment.rollout.max_new_tokens = 1 << 20;
@@ -476,7 +577,8 @@ fn a_run_for_which_there_is_no_memory_does_not_start() {
 
 /// Log-probabilities of a text under the frozen network.
 fn logprobs(model: &LanguageModel) -> Vec<f32> {
-    let ids = model.tokenizer.encode("Use 1 2 12 to make 36\n12*(2+1)=36\n\\boxed{12*(2+1)}").unwrap();
+    let ids =
+        model.tokenizer.encode("Use 1 2 12 to make 36\n12*(2+1)=36\n\\boxed{12*(2+1)}").unwrap();
     let batch = ResponseBatch::new(&[(&ids[..1], &ids[1..])]).unwrap();
     let found = model.frozen.response_logprobs(&batch, 1.0).unwrap().narrow(1, 0, 1).unwrap();
     found.flatten_all().unwrap().to_vec1().unwrap()
@@ -488,10 +590,13 @@ fn bf16_says_what_f32_says_to_the_precision_of_bf16() {
     write_folder(folder.path(), &tiny_model(), DType::BF16, false);
     let [wide, narrow] = [DType::F32, DType::BF16]
         .map(|dtype| logprobs(&LanguageModel::read(folder.path(), dtype, &Device::Cpu).unwrap()));
-    let off: Vec<f32> = wide.iter().zip(&narrow).map(|(wide, narrow)| (wide - narrow).abs()).collect();
-    let (mean, largest) = (off.iter().sum::<f32>() / off.len() as f32, off.iter().copied().fold(0.0, f32::max));
+    let off: Vec<f32> =
+        wide.iter().zip(&narrow).map(|(wide, narrow)| (wide - narrow).abs()).collect();
+    let (mean, largest) =
+        (off.iter().sum::<f32>() / off.len() as f32, off.iter().copied().fold(0.0, f32::max));
     eprintln!("log-probabilities in bf16 against f32: mean {mean:.1e}, largest {largest:.1e} nats");
-    // The model's log-probabilities are of the order of 5 nats; a bf16 number has 8 significant bits.
+    // The model's log-probabilities are of the order of 5 nats; a bf16 number has 8 significant
+    // bits.
     assert!(mean > 0.0 && mean < 0.02 && largest < 0.2, "{mean} {largest}");
 }
 
@@ -510,14 +615,16 @@ fn a_run_in_bf16_learns_as_one_in_f32_and_its_checkpoints_are_bf16() {
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     assert!(tensors.iter().all(|(_, tensor)| tensor.dtype() == safetensors::Dtype::BF16));
     // Masters and moments are f32, and the weights are the masters, rounded.
-    let state = candle_core::safetensors::load(folder.join("trainer.safetensors"), &Device::Cpu).unwrap();
+    let state =
+        candle_core::safetensors::load(folder.join("trainer.safetensors"), &Device::Cpu).unwrap();
     assert!(state.values().all(|tensor| tensor.dtype() == DType::F32));
     let weights = runs[1].weights(2);
     let mut is_finer = false;
     for (name, variable) in weights.variables() {
         let master = &state[&format!("master.{name}")];
         let rounded = master.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap();
-        let off = |a: &Tensor| (a - variable.as_tensor()).unwrap().abs().unwrap().max_all().unwrap();
+        let off =
+            |a: &Tensor| (a - variable.as_tensor()).unwrap().abs().unwrap().max_all().unwrap();
         assert!(off(&rounded).to_scalar::<f32>().unwrap() == 0.0, "{name}");
         is_finer |= off(master).to_scalar::<f32>().unwrap() > 0.0;
     }
@@ -526,7 +633,10 @@ fn a_run_in_bf16_learns_as_one_in_f32_and_its_checkpoints_are_bf16() {
     let moved = largest_difference(&weights, &tiny_model().weights);
     assert!(moved > 5e-3 && moved < 3e-2, "{moved}");
     let (f32_kl, bf16_kl) = (metric(&runs[0], "policy/kl"), metric(&runs[1], "policy/kl"));
-    assert!(f32_kl > 0.0 && bf16_kl > 0.1 * f32_kl && bf16_kl < 10.0 * f32_kl, "{f32_kl} {bf16_kl}");
+    assert!(
+        f32_kl > 0.0 && bf16_kl > 0.1 * f32_kl && bf16_kl < 10.0 * f32_kl,
+        "{f32_kl} {bf16_kl}"
+    );
 }
 
 fn metric(run: &common::Finished, name: &str) -> f64 {
@@ -537,16 +647,21 @@ fn metric(run: &common::Finished, name: &str) -> f64 {
 fn a_bf16_run_that_is_resumed_is_the_one_that_was_not_interrupted() {
     for adapter in ["Full", "Lora(rank: 4)"] {
         let place = Workplace::new();
-        let settings = format!("precision: Bf16, adapter: {adapter}, method: G2rl(), record: (checkpoint_every: 2)");
+        let settings = format!(
+            "precision: Bf16, adapter: {adapter}, method: G2rl(), record: (checkpoint_every: 2)"
+        );
         let straight = place.run_parity(&place.parity_experiment(4, &settings));
         let half = place.run_parity(&place.parity_experiment(2, &settings));
-        let resumed = RunBuilder::resume(&half.folder, &["stop.steps=4".to_string()]).unwrap().task(common::Parity);
+        let resumed = RunBuilder::resume(&half.folder, &["stop.steps=4".to_string()])
+            .unwrap()
+            .task(common::Parity);
         let resumed = common::finish(resumed.start(&place.runs()).unwrap());
         assert_eq!(straight.repeatable_metrics(), resumed.repeatable_metrics());
         for file in std::fs::read_dir(straight.folder.join("checkpoints/step_000004")).unwrap() {
             let name = file.unwrap().file_name();
-            let read =
-                |run: &common::Finished| std::fs::read(run.folder.join("checkpoints/step_000004").join(&name)).unwrap();
+            let read = |run: &common::Finished| {
+                std::fs::read(run.folder.join("checkpoints/step_000004").join(&name)).unwrap()
+            };
             assert!(read(&straight) == read(&resumed), "{adapter}: {name:?}");
         }
     }

@@ -11,7 +11,8 @@ use orthant::model::{LanguageModel, LoraAdapter, ResponseBatch, TextTokenizer};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-const SETTINGS: &str = "adapter: Lora(rank: 4, alpha: 8.0), method: G2rl(), record: (checkpoint_every: 2)";
+const SETTINGS: &str =
+    "adapter: Lora(rank: 4, alpha: 8.0), method: G2rl(), record: (checkpoint_every: 2)";
 
 /// Families, by the names of their types.
 const FAMILIES: [&str; 3] = ["qwen3", "qwen2", "llama"];
@@ -21,10 +22,14 @@ fn adapted(family: &str, targets: &[LoraTarget]) -> LanguageModel {
     let base = tiny_model_of(family, true);
     let config = LoraConfig { rank: 3, alpha: 6.0, targets: targets.to_vec() };
     let source = ModelSource::Local(PathBuf::from("base"));
-    let adapter = LoraAdapter::new(&config, source, &base.config, 7, DType::F32, &Device::Cpu).unwrap();
-    for (name, variable) in adapter.weights().variables().filter(|(name, _)| name.contains("lora_B")) {
+    let adapter =
+        LoraAdapter::new(&config, source, &base.config, 7, DType::F32, &Device::Cpu).unwrap();
+    for (name, variable) in
+        adapter.weights().variables().filter(|(name, _)| name.contains("lora_B"))
+    {
         let shift = name.len() as f64;
-        let values: Vec<f32> = (0..variable.elem_count()).map(|i| (0.05 * (i as f64 + shift).sin()) as f32).collect();
+        let values: Vec<f32> =
+            (0..variable.elem_count()).map(|i| (0.05 * (i as f64 + shift).sin()) as f32).collect();
         variable.set(&Tensor::from_vec(values, variable.dims(), &Device::Cpu).unwrap()).unwrap();
     }
     base.with_adapter(adapter).unwrap()
@@ -34,7 +39,14 @@ fn adapted(family: &str, targets: &[LoraTarget]) -> LanguageModel {
 fn objective(model: &LanguageModel) -> Tensor {
     let ids = model.tokenizer.encode("Use 1 2 12 to make 36\n12*(2+1)=36").unwrap();
     let batch = ResponseBatch::new(&[(&ids[..4], &ids[4..])]).unwrap();
-    model.trainable.response_logprobs(&batch, 0.8).unwrap().narrow(1, 0, 1).unwrap().mean_all().unwrap()
+    model
+        .trainable
+        .response_logprobs(&batch, 0.8)
+        .unwrap()
+        .narrow(1, 0, 1)
+        .unwrap()
+        .mean_all()
+        .unwrap()
 }
 
 #[test]
@@ -50,21 +62,29 @@ fn gradients_are_right(model: &LanguageModel) {
         assert!(store.get(variable).is_none(), "{name} is frozen");
     }
     for (name, variable) in model.adapter.as_ref().unwrap().weights().variables() {
-        let gradient: Vec<f32> = store.get(variable).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        let gradient: Vec<f32> =
+            store.get(variable).unwrap().flatten_all().unwrap().to_vec1().unwrap();
         let start: Vec<f32> = variable.flatten_all().unwrap().to_vec1().unwrap();
         // The entry with the largest gradient, against central differences.
-        let entry = (0..gradient.len()).max_by(|&a, &b| gradient[a].abs().total_cmp(&gradient[b].abs())).unwrap();
+        let entry = (0..gradient.len())
+            .max_by(|&a, &b| gradient[a].abs().total_cmp(&gradient[b].abs()))
+            .unwrap();
         let nudged = |by: f32| {
             let mut values = start.clone();
             values[entry] += by;
-            variable.set(&Tensor::from_vec(values, variable.dims(), &Device::Cpu).unwrap()).unwrap();
+            variable
+                .set(&Tensor::from_vec(values, variable.dims(), &Device::Cpu).unwrap())
+                .unwrap();
             f64::from(objective(model).to_scalar::<f32>().unwrap())
         };
         let step = 4e-3;
         let slope = (nudged(step) - nudged(-step)) / f64::from(2.0 * step);
         nudged(0.0);
         let found = f64::from(gradient[entry]);
-        assert!((slope - found).abs() < 0.03 * slope.abs().max(0.02), "{name}: slope {slope}, gradient {found}");
+        assert!(
+            (slope - found).abs() < 0.03 * slope.abs().max(0.02),
+            "{name}: slope {slope}, gradient {found}"
+        );
     }
 }
 
@@ -78,7 +98,8 @@ fn a_new_adapter_changes_nothing_of(family: &str) {
     let plain = objective(&base).to_scalar::<f32>().unwrap();
     let source = ModelSource::Local(PathBuf::from("base"));
     let config = LoraConfig::default();
-    let adapter = LoraAdapter::new(&config, source, &base.config, 0, DType::F32, &Device::Cpu).unwrap();
+    let adapter =
+        LoraAdapter::new(&config, source, &base.config, 0, DType::F32, &Device::Cpu).unwrap();
     let adapted_base = objective(&base.with_adapter(adapter).unwrap()).to_scalar::<f32>().unwrap();
     assert_eq!(adapted_base.to_bits(), plain.to_bits());
 
@@ -100,8 +121,10 @@ fn a_run_trains_the_adapter_only_and_its_checkpoint_is_a_peft_folder() {
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
         .collect();
     files.sort();
-    let expected = ["SHA256SUMS", "adapter_config.json", "adapter_model.safetensors", "experiment.ron"];
-    let trainer = ["tokenizer.json", "tokenizer_config.json", "trainer.json", "trainer.safetensors"];
+    let expected =
+        ["SHA256SUMS", "adapter_config.json", "adapter_model.safetensors", "experiment.ron"];
+    let trainer =
+        ["tokenizer.json", "tokenizer_config.json", "trainer.json", "trainer.safetensors"];
     assert_eq!(files, [expected.as_slice(), &trainer].concat());
     let config = json(&folder.join("adapter_config.json"));
     for (field, value) in [
@@ -112,19 +135,31 @@ fn a_run_trains_the_adapter_only_and_its_checkpoint_is_a_peft_folder() {
     ] {
         assert_eq!(config[field], value, "{field}");
     }
-    let load = |file: &str| candle_core::safetensors::load(folder.join(file), &Device::Cpu).unwrap();
+    let load =
+        |file: &str| candle_core::safetensors::load(folder.join(file), &Device::Cpu).unwrap();
     let (weights, state) = (load("adapter_model.safetensors"), load("trainer.safetensors"));
     // Two layers, seven linear layers in each, A and B.
     assert_eq!((weights.len(), state.len()), (28, 3 * 28));
     let name = "base_model.model.model.layers.1.mlp.down_proj.lora_B.weight";
     assert_eq!(weights[name].dims(), [32, 4]);
-    assert!(weights.values().all(|tensor| tensor.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap() > 0.0));
+    assert!(
+        weights.values().all(|tensor| tensor
+            .abs()
+            .unwrap()
+            .max_all()
+            .unwrap()
+            .to_scalar::<f32>()
+            .unwrap()
+            > 0.0)
+    );
 
     // The checkpoint loads with its base model, which has not changed.
     let model = checkpoint(&run.folder, 2);
     assert!(largest_difference(&model.weights, &tiny_model().weights) == 0.0);
     assert!(
-        (objective(&model).to_scalar::<f32>().unwrap() - objective(&tiny_model()).to_scalar::<f32>().unwrap()).abs()
+        (objective(&model).to_scalar::<f32>().unwrap()
+            - objective(&tiny_model()).to_scalar::<f32>().unwrap())
+        .abs()
             > 1e-4
     );
     // The reference is the base model: no distance before the first update, some after it.
@@ -137,12 +172,14 @@ fn two_steps_and_two_more_are_four_steps_byte_for_byte() {
     let place = Workplace::new();
     let straight = place.run_parity(&place.parity_experiment(4, SETTINGS));
     let half = place.run_parity(&place.parity_experiment(2, SETTINGS));
-    let resumed = orthant::prelude::RunBuilder::resume(&half.folder, &["stop.steps=4".to_string()]).unwrap();
+    let resumed =
+        orthant::prelude::RunBuilder::resume(&half.folder, &["stop.steps=4".to_string()]).unwrap();
     let resumed = common::finish(resumed.task(common::Parity).start(&place.runs()).unwrap());
     assert_eq!(straight.repeatable_metrics(), resumed.repeatable_metrics());
     for name in ["adapter_model.safetensors", "trainer.safetensors"] {
-        let read =
-            |run: &common::Finished| std::fs::read(run.folder.join("checkpoints/step_000004").join(name)).unwrap();
+        let read = |run: &common::Finished| {
+            std::fs::read(run.folder.join("checkpoints/step_000004").join(name)).unwrap()
+        };
         assert!(read(&straight) == read(&resumed), "{name}");
     }
 }
@@ -197,11 +234,21 @@ impl PeftForms {
 
     fn load(&self, adapter: &Path) -> orthant::error::Result<LanguageModel> {
         let base = ModelSource::Local(self.place.path().join("base"));
-        LanguageModel::load_on(&ModelSource::Local(adapter.to_path_buf()), Some(&base), DType::F32, &Device::Cpu)
+        LanguageModel::load_on(
+            &ModelSource::Local(adapter.to_path_buf()),
+            Some(&base),
+            DType::F32,
+            &Device::Cpu,
+        )
     }
 
     fn numbers(&self, name: &str) -> Vec<f32> {
-        self.expected[name].as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32).collect()
+        self.expected[name]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|value| value.as_f64().unwrap() as f32)
+            .collect()
     }
 
     /// How far a model's log-probabilities are from those that PEFT gives for that form.
@@ -212,7 +259,11 @@ impl PeftForms {
         let found: Vec<f32> = found.flatten_all().unwrap().to_vec1().unwrap();
         let expected = self.numbers(name);
         assert_eq!(found.len(), expected.len());
-        found.iter().zip(&expected).map(|(found, expected)| (found - expected).abs()).fold(0.0, f32::max)
+        found
+            .iter()
+            .zip(&expected)
+            .map(|(found, expected)| (found - expected).abs())
+            .fold(0.0, f32::max)
     }
 }
 
@@ -249,7 +300,10 @@ fn adapters_say_what_they_say_in_peft_in_all_forms_in_which_it_writes_them() {
         );
         let merged = forms.off(&model.merged().unwrap(), name);
         eprintln!("{name}: {off:.1e}, merged {merged:.1e}");
-        assert!(off < 1e-4 && merged < 1e-4 && forms.off(&again, name) < 1e-4, "{name}: {off} {merged}");
+        assert!(
+            off < 1e-4 && merged < 1e-4 && forms.off(&again, name) < 1e-4,
+            "{name}: {off} {merged}"
+        );
     }
 }
 
@@ -261,14 +315,19 @@ fn settings_that_this_program_does_not_have_are_refused_by_name() {
         ("olora", ["init_lora_weights is \"olora\"", "base model"]),
         ("dora", ["use_dora is true", "adapter_config.json"]),
     ] {
-        let error = forms.load(&PeftForms::fixtures().join("lora").join(name)).map(|_| ()).unwrap_err();
+        let error =
+            forms.load(&PeftForms::fixtures().join("lora").join(name)).map(|_| ()).unwrap_err();
         let text = error.to_string();
         assert!(error.exit_status() == 2 && words.iter().all(|word| text.contains(word)), "{text}");
     }
     let plain = PeftForms::fixtures().join("lora/names");
     let folder = forms.place.path().join("edited");
     std::fs::create_dir(&folder).unwrap();
-    std::fs::copy(plain.join("adapter_model.safetensors"), folder.join("adapter_model.safetensors")).unwrap();
+    std::fs::copy(
+        plain.join("adapter_model.safetensors"),
+        folder.join("adapter_model.safetensors"),
+    )
+    .unwrap();
     for (field, value) in [
         ("peft_type", json!("ADALORA")),
         ("task_type", json!("SEQ_CLS")),
@@ -305,7 +364,9 @@ fn settings_that_this_program_does_not_have_are_refused_by_name() {
             Some(rank) if rank == 5 => "lora_A.weight".to_string(),
             Some(wrong) => {
                 assert!(text.contains(folder.to_str().unwrap()), "{text}");
-                format!("{field}.q_proj is {wrong}, for the module `model.layers.0.self_attn.q_proj`; ")
+                format!(
+                    "{field}.q_proj is {wrong}, for the module `model.layers.0.self_attn.q_proj`; "
+                )
             }
             None if field == "r" => "lora_A.weight".to_string(),
             None => field.to_string(),
@@ -321,7 +382,11 @@ fn without_target_modules_an_adapter_has_those_of_peft() {
     std::fs::create_dir(&folder).unwrap();
     let silent = |from: &str| {
         let from = PeftForms::fixtures().join("lora").join(from);
-        std::fs::copy(from.join("adapter_model.safetensors"), folder.join("adapter_model.safetensors")).unwrap();
+        std::fs::copy(
+            from.join("adapter_model.safetensors"),
+            folder.join("adapter_model.safetensors"),
+        )
+        .unwrap();
         let mut settings = json(&from.join("adapter_config.json"));
         settings.as_object_mut().unwrap().remove("target_modules");
         std::fs::write(folder.join("adapter_config.json"), settings.to_string()).unwrap();
@@ -335,16 +400,23 @@ fn without_target_modules_an_adapter_has_those_of_peft() {
 #[test]
 fn the_base_of_an_adapter_can_be_given_and_only_of_an_adapter() {
     let forms = PeftForms::new();
-    let (base, adapter) = (forms.place.path().join("base"), PeftForms::fixtures().join("lora/names"));
+    let (base, adapter) =
+        (forms.place.path().join("base"), PeftForms::fixtures().join("lora/names"));
     let orthant = |arguments: &[&str]| {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_orthant")).args(arguments).output().unwrap();
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_orthant"))
+            .args(arguments)
+            .output()
+            .unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let [base, adapter] = [&base, &adapter].map(|path| path.to_str().unwrap());
     let out = forms.place.path().join("out");
     let export = ["export", "--dtype", "f32", "--out", out.to_str().unwrap(), "--model"];
     let (status, text) = orthant(&[export.as_slice(), &[adapter]].concat());
-    assert!(status == Some(2) && text.contains("base_model_name_or_path") && text.contains("--base"), "{text}");
+    assert!(
+        status == Some(2) && text.contains("base_model_name_or_path") && text.contains("--base"),
+        "{text}"
+    );
     let (status, text) = orthant(&[export.as_slice(), &[base, "--base", base]].concat());
     assert!(status == Some(2) && text.contains("leave --base out"), "{text}");
     let (status, text) = orthant(&[export.as_slice(), &[adapter, "--base", base]].concat());
@@ -359,26 +431,50 @@ fn the_base_of_an_adapter_can_be_given_and_only_of_an_adapter() {
         std::fs::copy(PeftForms::fixtures().join("lora/names").join(file), own.join(file)).unwrap();
     }
     let settings = std::fs::read_to_string(own.join("adapter_config.json")).unwrap();
-    std::fs::write(own.join("adapter_config.json"), settings.replace("../qwen3_tied", own.to_str().unwrap())).unwrap();
-    let error = LanguageModel::read(&own, DType::F32, &Device::Cpu).map(|_| ()).unwrap_err().to_string();
+    std::fs::write(
+        own.join("adapter_config.json"),
+        settings.replace("../qwen3_tied", own.to_str().unwrap()),
+    )
+    .unwrap();
+    let error =
+        LanguageModel::read(&own, DType::F32, &Device::Cpu).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("is an adapter itself"), "{error}");
 }
 
-/// What Transformers, with PEFT where there is an adapter, says of the text; nothing where Python lacks them.
+/// What Transformers, with PEFT where there is an adapter, says of the text; nothing where Python
+/// lacks them.
 fn ask_python(base: &Path, adapter: Option<&Path>, text: &str) -> Option<Vec<f32>> {
     use std::process::{Command, Stdio};
     let python = std::env::var("ORTHANT_PYTHON").unwrap_or_else(|_| "python3".into());
     let questions = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(questions.path(), json!([text]).to_string()).unwrap();
     let mut command = Command::new(&python);
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/load_folder.py")).arg(base).args(adapter);
-    let output = command.env("HF_HUB_OFFLINE", "1").stdin(Stdio::from(questions.reopen().unwrap())).output().ok()?;
+    command
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/load_folder.py"))
+        .arg(base)
+        .args(adapter);
+    let output = command
+        .env("HF_HUB_OFFLINE", "1")
+        .stdin(Stdio::from(questions.reopen().unwrap()))
+        .output()
+        .ok()?;
     if output.status.code() == Some(3) {
         return None;
     }
-    assert!(output.status.success(), "load_folder.py failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "load_folder.py failed:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let answers: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    Some(answers[0]["logprobs"].as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32).collect())
+    Some(
+        answers[0]["logprobs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|value| value.as_f64().unwrap() as f32)
+            .collect(),
+    )
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Memory: settings that decide it change no result, and what `orthant doctor` foretells is what a run takes.
+//! Memory: settings that decide it change no result, and what `orthant doctor` foretells is what a
+//! run takes.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -42,7 +43,8 @@ fn an_offloaded_reference_is_asked_the_same() {
     for method in ["G2rl()", "EvolRl(encoder: Policy)"] {
         let run = |offload: bool| {
             let settings = format!(
-                "method: {method}, objective: (offload_reference: {offload}, kl: (coefficient: 0.1), epochs: 2, minibatches: 2)"
+                "method: {method}, objective: (offload_reference: {offload}, kl: (coefficient: \
+                 0.1), epochs: 2, minibatches: 2)"
             );
             let run = place.run_parity(&place.parity_experiment(3, &settings));
             (run.weights(3).hash().unwrap(), run.repeatable_metrics())
@@ -50,7 +52,10 @@ fn an_offloaded_reference_is_asked_the_same() {
         let (resident, offloaded) = (run(false), run(true));
         assert_eq!(resident.0, offloaded.0, "{method}");
         assert_eq!(resident.1, offloaded.1, "{method}");
-        assert!(resident.1[2]["policy/kl"].as_f64().unwrap() > 0.0, "the policy has left its reference");
+        assert!(
+            resident.1[2]["policy/kl"].as_f64().unwrap() > 0.0,
+            "the policy has left its reference"
+        );
     }
 }
 
@@ -71,14 +76,18 @@ fn what_was_chosen_stands_in_the_run_folder() {
     let place = Workplace::new();
     let run = place.run_parity(&place.parity_experiment(1, ""));
     let text = std::fs::read_to_string(run.folder.join("experiment.ron")).unwrap();
-    for line in
-        ["groups_at_a_time: 3", "micro_batch_tokens: 2048", "recompute_layers: false", "offload_reference: false"]
-    {
+    for line in [
+        "groups_at_a_time: 3",
+        "micro_batch_tokens: 2048",
+        "recompute_layers: false",
+        "offload_reference: false",
+    ] {
         assert!(text.contains(line), "{line}: {text}");
     }
 }
 
-/// Writes a random model that is large enough for what a run needs to stand out from the program itself.
+/// Writes a random model that is large enough for what a run needs to stand out from the program
+/// itself.
 fn write_model(folder: &Path, dtype: DType) {
     let tokenizer = TextTokenizer::bytes_and_words(&["Use", " to make ", "\\boxed{"]).unwrap();
     let config = DecoderSpec {
@@ -100,12 +109,15 @@ fn write_model(folder: &Path, dtype: DType) {
 
 fn orthant(place: &Workplace, command: &str, settings: &[String]) -> Output {
     let mut program = Command::new(env!("CARGO_BIN_EXE_orthant"));
-    program.args([command, "experiment.ron", "--json"]).args(settings.iter().flat_map(|setting| ["--set", setting]));
+    program
+        .args([command, "experiment.ron", "--json"])
+        .args(settings.iter().flat_map(|setting| ["--set", setting]));
     if command == "run" {
         program.args(["--headless", "--out", "runs"]);
     }
     program.current_dir(place.path()).env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
-    // What is freed is given back at once. By default the allocator keeps it for a while, and how much of it depends on the clock.
+    // What is freed is given back at once. By default the allocator keeps it for a while, and how
+    // much of it depends on the clock.
     program.env("MIMALLOC_PURGE_DELAY", "0").output().unwrap()
 }
 
@@ -145,8 +157,10 @@ fn the_estimate_is_within_15_per_cent_of_the_measured_peak() {
                 let row = common::lines(&folder.join("metrics.jsonl")).pop().unwrap();
                 let measured = row["memory/peak_mib"].as_f64().unwrap();
                 let peak = estimated["peak"].as_f64().unwrap() / f64::from(1 << 20);
-                report
-                    .push((peak / measured, format!("{settings:?}: {peak:.0} MiB estimated, {measured:.0} measured")));
+                report.push((
+                    peak / measured,
+                    format!("{settings:?}: {peak:.0} MiB estimated, {measured:.0} measured"),
+                ));
                 std::fs::remove_dir_all(folder).unwrap();
             }
         }
@@ -164,9 +178,16 @@ fn doctor_says_what_is_missing_and_what_to_change() {
     let good = orthant(&place, "doctor", &[]);
     let text = String::from_utf8_lossy(&good.stdout).into_owned();
     assert_eq!(good.status.code(), Some(0), "{text}");
-    for word in
-        ["cpu", "weights", "optimizer", "keys and values", "activations", "while sampling", "disk", "1 checkpoints"]
-    {
+    for word in [
+        "cpu",
+        "weights",
+        "optimizer",
+        "keys and values",
+        "activations",
+        "while sampling",
+        "disk",
+        "1 checkpoints",
+    ] {
         assert!(text.contains(word), "{word}: {text}");
     }
     let estimate = answer(&good);
@@ -174,53 +195,78 @@ fn doctor_says_what_is_missing_and_what_to_change() {
     assert_eq!(estimate["estimate"]["weights"].as_u64(), Some(4 * parameters));
     assert_eq!(estimate["estimate"]["optimizer"].as_u64(), Some(8 * parameters));
     assert_eq!(estimate["disk"].as_u64(), Some(16 * parameters));
-    // 8 completions of 100 tokens after a prompt, two layers, two heads of 8 for keys and for values.
+    // 8 completions of 100 tokens after a prompt, two layers, two heads of 8 for keys and for
+    // values.
     let prompt = estimate["estimate"]["kv_cache"].as_u64().unwrap() / (8 * 2 * 2 * 2 * 8 * 4) - 100;
     assert!((10..30).contains(&prompt), "{prompt}");
 
     // A GPU of 2 GiB for long completions: too little, and what would help.
     let long = ["rollout.max_new_tokens=20000", "rollout.group_size=1000"].map(ToString::to_string);
     let config = std::fs::read_to_string(place.model().join("config.json")).unwrap();
-    let many = config.replace("\"max_position_embeddings\": 128", "\"max_position_embeddings\": 40000");
+    let many =
+        config.replace("\"max_position_embeddings\": 128", "\"max_position_embeddings\": 40000");
     std::fs::write(place.model().join("config.json"), many).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_orthant"));
-    command.args(["doctor", "experiment.ron", "--memory", "2", "--json"]).args(long.iter().flat_map(|s| ["--set", s]));
+    command
+        .args(["doctor", "experiment.ron", "--memory", "2", "--json"])
+        .args(long.iter().flat_map(|s| ["--set", s]));
     let output = command.current_dir(place.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let (found, errors) = (answer(&output), String::from_utf8_lossy(&output.stderr).into_owned());
     assert_eq!(found["fits"], false);
-    assert!(errors.contains("a GPU with 2 GiB") && errors.contains("rollout.max_new_tokens="), "{errors}");
+    assert!(
+        errors.contains("a GPU with 2 GiB") && errors.contains("rollout.max_new_tokens="),
+        "{errors}"
+    );
     // What is recommended helps.
-    let mut remedies = found["remedies"].as_array().unwrap().iter().map(|text| text.as_str().unwrap());
+    let mut remedies =
+        found["remedies"].as_array().unwrap().iter().map(|text| text.as_str().unwrap());
     let remedy = remedies.rfind(|text| text.starts_with("rollout.max_new_tokens")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_orthant"));
-    command.args(["doctor", "experiment.ron", "--memory", "2", "--json"]).args(long.iter().flat_map(|s| ["--set", s]));
+    command
+        .args(["doctor", "experiment.ron", "--memory", "2", "--json"])
+        .args(long.iter().flat_map(|s| ["--set", s]));
     let output = command.args(["--set", remedy]).current_dir(place.path()).output().unwrap();
     assert_eq!((output.status.code(), &answer(&output)["fits"]), (Some(0), &Value::Bool(true)));
 
     // A place in which no run folder can be made.
     let mut command = Command::new(env!("CARGO_BIN_EXE_orthant"));
-    command.args(["doctor", "experiment.ron", "--out", "experiment.ron/runs"]).current_dir(place.path());
+    command
+        .args(["doctor", "experiment.ron", "--out", "experiment.ron/runs"])
+        .current_dir(place.path());
     let output = command.output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.code() == Some(2) && errors.contains("no run folder can be made"), "{errors}");
+    assert!(
+        output.status.code() == Some(2) && errors.contains("no run folder can be made"),
+        "{errors}"
+    );
     assert!(errors.contains("give another place with --out (experiment.ron/runs)"), "{errors}");
 
     // Data that is not there.
     let task = "task=Dataset(source: Local(\"nowhere.jsonl\"))".to_string();
     let output = orthant(&place, "doctor", &[task]);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.code() == Some(2) && errors.contains("nowhere.jsonl does not exist"), "{errors}");
+    assert!(
+        output.status.code() == Some(2) && errors.contains("nowhere.jsonl does not exist"),
+        "{errors}"
+    );
     let output = orthant(&place, "doctor", &["model=Local(\"nowhere\")".to_string()]);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.code() == Some(2) && errors.contains("nowhere does not exist"), "{errors}");
+    assert!(
+        output.status.code() == Some(2) && errors.contains("nowhere does not exist"),
+        "{errors}"
+    );
 }
 
 #[test]
 fn doctor_without_an_experiment_looks_at_the_machine() {
-    let output = Command::new(env!("CARGO_BIN_EXE_orthant")).args(["doctor", "--json"]).output().unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_orthant")).args(["doctor", "--json"]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && text.contains("threads") && text.contains("countdown"), "{text}");
+    assert!(
+        output.status.success() && text.contains("threads") && text.contains("countdown"),
+        "{text}"
+    );
     assert_eq!(answer(&output)["devices"][0], "cpu");
 }
 
@@ -232,7 +278,8 @@ fn a_step_leaves_next_to_nothing_in_memory() {
         method: G2rl(), objective: (kl: (coefficient: 0.001)), stop: (steps: 1000), record: (checkpoint_every: 250))"#;
     std::fs::write(place.path().join("experiment.ron"), text).unwrap();
     let run = answer(&orthant(&place, "run", &[]));
-    let rows = common::lines(&place.path().join(run["run"].as_str().unwrap()).join("metrics.jsonl"));
+    let rows =
+        common::lines(&place.path().join(run["run"].as_str().unwrap()).join("metrics.jsonl"));
     let peak = |step: usize| rows[step - 1]["memory/peak_mib"].as_f64().unwrap();
     let per_step = (peak(1000) - peak(100)) * 1024.0 / 900.0;
     eprintln!(

@@ -1,4 +1,5 @@
-//! Nothing that is not finite gets into the weights: the run ends, says where it came from, and leaves good checkpoints.
+//! Nothing that is not finite gets into the weights: the run ends, says where it came from, and
+//! leaves good checkpoints.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -27,7 +28,10 @@ fn poison_advantage(value: f32) -> impl Plugin {
                 advantages.get_mut(rollouts.iter().nth(2).unwrap()).unwrap().0 = value;
             }
         };
-        app.add_systems(TrainStep, system.after(center_group_advantages).in_set(StageSystems::Advantage));
+        app.add_systems(
+            TrainStep,
+            system.after(center_group_advantages).in_set(StageSystems::Advantage),
+        );
     }
 }
 
@@ -35,16 +39,23 @@ fn poison_advantage(value: f32) -> impl Plugin {
 fn poison_weight(app: &mut App) {
     let system = |step: Res<StepCounter>, policy: Res<Policy>| {
         if step.0 == 2 {
-            let (_, variable) = policy.0.weights.variables().find(|(name, _)| *name == WEIGHT).unwrap();
+            let (_, variable) =
+                policy.0.weights.variables().find(|(name, _)| *name == WEIGHT).unwrap();
             variable.set(&(variable.as_tensor() * f64::NAN).unwrap()).unwrap();
         }
     };
     app.add_systems(TrainStep, system.before(update_policy).in_set(StageSystems::Update));
 }
 
-/// Runs an experiment that has to fail after `good` steps in the update, for a reason with these words. Its checkpoints are
-/// those of the good steps, without exception finite.
-fn assert_fails(place: &Workplace, experiment: Experiment, plugin: impl Plugin, good: u64, words: &[&str]) {
+/// Runs an experiment that has to fail after `good` steps in the update, for a reason with these
+/// words. Its checkpoints are those of the good steps, without exception finite.
+fn assert_fails(
+    place: &Workplace,
+    experiment: Experiment,
+    plugin: impl Plugin,
+    good: u64,
+    words: &[&str],
+) {
     let run = RunBuilder::new(experiment).task(Parity).plugin(plugin).start(&place.runs()).unwrap();
     let handle = run.handle.clone();
     let error = run.join().unwrap_err();
@@ -54,15 +65,22 @@ fn assert_fails(place: &Workplace, experiment: Experiment, plugin: impl Plugin, 
         assert!(text.contains(word), "no {word:?} in {text:?}");
     }
     let snapshot = handle.snapshots.load();
-    assert_eq!((&snapshot.state, snapshot.step), (&RunState::Failed { message: text.clone() }, good));
+    assert_eq!(
+        (&snapshot.state, snapshot.step),
+        (&RunState::Failed { message: text.clone() }, good)
+    );
     let folder = &snapshot.info.directory;
     let event = lines(&folder.join("events.jsonl")).pop().unwrap();
-    assert_eq!((&event["kind"], &event["text"], &event["step"]), (&"error".into(), &text.into(), &good.into()));
+    assert_eq!(
+        (&event["kind"], &event["text"], &event["step"]),
+        (&"error".into(), &text.into(), &good.into())
+    );
     assert_eq!(json(&folder.join("manifest.json"))["state"], "failed");
     assert_eq!(*snapshot.checkpoints, (1..=good).collect::<Vec<_>>());
     for step in 1..=good {
         let saved = checkpoint(folder, step);
-        let tensors = saved.weights.variables().map(|(name, variable)| (name, variable.as_tensor()));
+        let tensors =
+            saved.weights.variables().map(|(name, variable)| (name, variable.as_tensor()));
         assert_eq!(first_not_finite(tensors).unwrap(), None);
     }
     assert_eq!(std::fs::read_dir(folder.join("checkpoints")).unwrap().count() as u64, good);
@@ -108,7 +126,10 @@ fn a_model_that_comes_with_a_broken_weight_is_bad_input() {
         panic!("the run starts");
     };
     let text = error.to_string();
-    assert!([WEIGHT, "not finite", "model.safetensors"].iter().all(|word| text.contains(word)), "{text}");
+    assert!(
+        [WEIGHT, "not finite", "model.safetensors"].iter().all(|word| text.contains(word)),
+        "{text}"
+    );
     assert_eq!(error.exit_status(), 2);
     assert!(!place.runs().exists());
 }
@@ -116,19 +137,29 @@ fn a_model_that_comes_with_a_broken_weight_is_bad_input() {
 #[test]
 fn a_step_of_the_optimizer_that_would_break_a_weight_is_not_taken() {
     let place = Workplace::new();
-    // Without rewards that differ, the gradient is 0, and such an eps is 0 in f32: the step would be 0 / 0.
-    let mut experiment = place.experiment(3, "record: (checkpoint_every: 1), objective: (kl: (coefficient: 0.0))");
+    // Without rewards that differ, the gradient is 0, and such an eps is 0 in f32: the step would
+    // be 0 / 0.
+    let mut experiment =
+        place.experiment(3, "record: (checkpoint_every: 1), objective: (kl: (coefficient: 0.0))");
     let adamw = AdamWConfig { eps: 1e-300, ..AdamWConfig::default() };
     experiment.optimizer = OptimizerConfig::AdamW(adamw);
-    assert_fails(&place, experiment, |_: &mut App| (), 0, &["the optimizer's step", "model.", "not finite"]);
+    assert_fails(
+        &place,
+        experiment,
+        |_: &mut App| (),
+        0,
+        &["the optimizer's step", "model.", "not finite"],
+    );
 }
 
-/// Where a policy is nearly certain, most of what backward computes is below the normal range, on which processors are slow. The
-/// optimizer's moments show it: without the mode that flushes such numbers to 0, thousands of them stay there.
+/// Where a policy is nearly certain, most of what backward computes is below the normal range, on
+/// which processors are slow. The optimizer's moments show it: without the mode that flushes such
+/// numbers to 0, thousands of them stay there.
 #[test]
 fn a_policy_that_is_nearly_certain_leaves_no_number_below_the_normal_range() {
     let place = Workplace::new();
-    let mut experiment = place.parity_experiment(3, "method: G2rl(), objective: (kl: (coefficient: 0.1))");
+    let mut experiment =
+        place.parity_experiment(3, "method: G2rl(), objective: (kl: (coefficient: 0.1))");
     experiment.rollout.temperature = 0.05;
     let run = place.run_parity(&experiment);
     let state = run.folder.join("checkpoints/step_000003/trainer.safetensors");

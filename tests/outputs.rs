@@ -1,4 +1,5 @@
-//! What commands write: whole or not at all, by one process at a time, and never over what is not theirs.
+//! What commands write: whole or not at all, by one process at a time, and never over what is not
+//! theirs.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -32,7 +33,10 @@ fn well(place: &Workplace, arguments: &[&str]) -> String {
 #[track_caller]
 fn refused(place: &Workplace, arguments: &[&str], words: &[&str]) {
     let (status, stderr) = orthant(place, arguments);
-    assert!(status == 2 && stderr.trim_end().lines().count() == 1, "{arguments:?}: {status} {stderr}");
+    assert!(
+        status == 2 && stderr.trim_end().lines().count() == 1,
+        "{arguments:?}: {status} {stderr}"
+    );
     assert!(words.iter().all(|word| stderr.contains(word)), "{words:?} in {stderr}");
 }
 
@@ -45,20 +49,26 @@ fn kill(mut child: Child) {
     child.wait().unwrap();
 }
 
-/// Names and content of the files in a folder, without the lock's, which a kill at the very end may leave.
+/// Names and content of the files in a folder, without the lock's, which a kill at the very end may
+/// leave.
 fn content(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<(String, Vec<u8>)> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| !path.ends_with(".orthant.lock"))
-        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap()))
+        .map(|path| {
+            (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap())
+        })
         .collect();
     files.sort();
     files
 }
 
 fn write_input(place: &Workplace, name: &str, count: usize) {
-    let line = |n: usize| json!({ "group": n % 3, "prompt": "Use 1", "response": format!("1+{n}"), "reward": 1.0 });
+    let line = |n: usize| {
+        json!({ "group": n % 3, "prompt": "Use \
+        1", "response": format!("1+{n}"), "reward": 1.0 })
+    };
     let text: String = (0..count).map(|n| line(n).to_string() + "\n").collect();
     fs::write(place.path().join(name), text).unwrap();
 }
@@ -68,12 +78,16 @@ fn scores_replace_scores_only_and_lines_and_tensors_belong_together_after_any_ki
     let place = Workplace::new();
     write_input(&place, "few.jsonl", 6);
     write_input(&place, "many.jsonl", 9);
-    let score = |input: &'static str| ["score", "--model", "model", "--out", "out", "--input", input];
+    let score =
+        |input: &'static str| ["score", "--model", "model", "--out", "out", "--input", input];
     well(&place, &score("few.jsonl"));
     let out = place.path().join("out");
     let scored = || {
-        let tensors =
-            candle_core::safetensors::load(out.join("scores.safetensors"), &candle_core::Device::Cpu).unwrap();
+        let tensors = candle_core::safetensors::load(
+            out.join("scores.safetensors"),
+            &candle_core::Device::Cpu,
+        )
+        .unwrap();
         (lines(&out.join("scores.jsonl")).len(), tensors["features"].dims()[0])
     };
     assert_eq!(scored(), (6, 6));
@@ -83,7 +97,8 @@ fn scores_replace_scores_only_and_lines_and_tensors_belong_together_after_any_ki
         let tensors = out.join("scores.safetensors");
         let before = fs::metadata(&tensors).unwrap().modified().unwrap();
         wait_until("the tensors", || {
-            out.join("scores.safetensors.tmp").exists() || fs::metadata(&tensors).unwrap().modified().unwrap() != before
+            out.join("scores.safetensors.tmp").exists()
+                || fs::metadata(&tensors).unwrap().modified().unwrap() != before
         });
         std::thread::sleep(Duration::from_micros(delay * 200));
         kill(child);
@@ -101,7 +116,11 @@ fn scores_replace_scores_only_and_lines_and_tensors_belong_together_after_any_ki
         let path = place.path().join("mine").join(name);
         fs::write(&path, text).unwrap();
         let words = ["`orthant score` did not write", name, "--out"];
-        refused(&place, &["score", "--model", "model", "--input", "few.jsonl", "--out", "mine"], &words);
+        refused(
+            &place,
+            &["score", "--model", "model", "--input", "few.jsonl", "--out", "mine"],
+            &words,
+        );
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
         fs::remove_file(path).unwrap();
     }
@@ -114,8 +133,19 @@ fn scores_replace_scores_only_and_lines_and_tensors_belong_together_after_any_ki
 #[test]
 fn one_evaluation_writes_to_a_folder_and_files_of_others_are_not_touched() {
     let place = Workplace::new();
-    let long =
-        ["eval", "--model", "countdown", "--suite", "countdown", "--limit", "5000", "--samples", "8", "--out", "out"];
+    let long = [
+        "eval",
+        "--model",
+        "countdown",
+        "--suite",
+        "countdown",
+        "--limit",
+        "5000",
+        "--samples",
+        "8",
+        "--out",
+        "out",
+    ];
     let child = start(&place, &long);
     wait_until("the settings", || place.path().join("out/settings.json").exists());
     refused(&place, &long, &[&format!("is being written by process {}", child.id())]);
@@ -124,14 +154,21 @@ fn one_evaluation_writes_to_a_folder_and_files_of_others_are_not_touched() {
     let arguments = [&long[..5], &other, &["--out", "out"]].concat();
     let samples = place.path().join("out/samples.jsonl");
     if fs::metadata(&samples).unwrap().len() > 0 {
-        refused(&place, &arguments, &["other settings: suite was ", "samples was 8 and is 2", "--out"]);
+        refused(
+            &place,
+            &arguments,
+            &["other settings: suite was ", "samples was 8 and is 2", "--out"],
+        );
     }
     for name in ["settings.json", "samples.jsonl", "eval.json"] {
         let folder = place.path().join(name.replace('.', "-"));
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join(name), "{\"mine\": 1}\n").unwrap();
         let arguments = [&long[..5], &other, &["--out", folder.to_str().unwrap()]].concat();
-        let named = format!("({})", if name == "settings.json" { folder.join(name) } else { folder.clone() }.display());
+        let named = format!(
+            "({})",
+            if name == "settings.json" { folder.join(name) } else { folder.clone() }.display()
+        );
         refused(&place, &arguments, &["`orthant eval` did not write", "--out", &named]);
         assert_eq!(fs::read_to_string(folder.join(name)).unwrap(), "{\"mine\": 1}\n");
     }
@@ -140,7 +177,8 @@ fn one_evaluation_writes_to_a_folder_and_files_of_others_are_not_touched() {
 #[test]
 fn an_export_that_was_killed_leaves_nothing_in_the_way() {
     let place = Workplace::new();
-    let export = |out: &'static str| ["export", "--model", "countdown", "--dtype", "f32", "--out", out];
+    let export =
+        |out: &'static str| ["export", "--model", "countdown", "--dtype", "f32", "--out", out];
     well(&place, &export("whole"));
     let whole = content(&place.path().join("whole"));
     assert!(whole.iter().any(|(name, _)| name == "model.safetensors"));
@@ -184,9 +222,11 @@ fn what_fails_half_way_leaves_nothing_but_what_the_next_try_goes_on_from() {
         String::from_utf8(output.stderr).unwrap()
     };
     let names = || -> Vec<String> {
-        let entries =
-            fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let mut names: Vec<_> = entries.filter(|name| name.contains("out") || name.contains("base")).collect();
+        let entries = fs::read_dir(place.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> =
+            entries.filter(|name| name.contains("out") || name.contains("base")).collect();
         names.sort();
         names
     };
@@ -219,7 +259,9 @@ fn damage_to_what_pretraining_saved_is_told_of() {
 /// An evaluation of twelve samples into `out/`, and its files.
 fn evaluate(place: &Workplace) -> (Vec<&'static str>, String, String) {
     let row = |n: usize| {
-        json!({ "id": format!("p{n}"), "problem": format!("{n} and {n}?"), "answer": "1" }).to_string() + "\n"
+        json!({ "id": format!("p{n}"), "problem": format!("{n} and {n}?"), "answer": "1" })
+            .to_string()
+            + "\n"
     };
     fs::write(place.path().join("suite.jsonl"), (0..6).map(row).collect::<String>()).unwrap();
     fs::write(place.path().join("own.jinja"), "{{ problem }}").unwrap();
@@ -271,13 +313,17 @@ fn an_evaluation_with_damaged_samples_goes_on_with_the_whole_ones_and_says_so() 
         let stderr = String::from_utf8(output.stderr).unwrap();
         let stdout = String::from_utf8(output.stdout).unwrap();
         assert!(
-            output.status.success() && stdout.contains(&format!("({whole} problems were there already)")),
+            output.status.success()
+                && stdout.contains(&format!("({whole} problems were there already)")),
             "{stdout}"
         );
         if words.is_empty() {
             assert!(!stderr.contains("warning: samples.jsonl"), "{stderr}");
         } else {
-            let told = format!("warning: samples.jsonl: {words}; the file as it was is kept as samples.jsonl.damaged");
+            let told = format!(
+                "warning: samples.jsonl: {words}; the file as it was is kept as \
+                 samples.jsonl.damaged"
+            );
             assert!(stderr.contains(&told), "{told:?} in {stderr}");
             assert_eq!(fs::read_to_string(path("samples.jsonl.damaged")).unwrap(), text);
             fs::remove_file(path("samples.jsonl.damaged")).unwrap();
@@ -310,7 +356,11 @@ fn an_evaluation_goes_on_with_what_it_was_begun_with_or_records_the_change() {
             "{\"eos_token_id\": [256, 65]}",
             "SHA-256 of the model's generation_config.json was ",
         ),
-        ("suite.jsonl", &suite.replace("5 and 5", "7 and 7"), "SHA-256 of the problems of the suite was "),
+        (
+            "suite.jsonl",
+            &suite.replace("5 and 5", "7 and 7"),
+            "SHA-256 of the problems of the suite was ",
+        ),
     ] {
         let before = fs::read(path(file)).unwrap();
         fs::write(path(file), text).unwrap();
@@ -326,10 +376,15 @@ fn an_evaluation_goes_on_with_what_it_was_begun_with_or_records_the_change() {
         &with(&["--dtype", "bf16", "--accept-changes"]),
         &["other settings: dtype was \"f32\" and is \"bf16\";"],
     );
-    refused(&place, &with(&["--verifier", "choice"]), &["other settings: verifier was null and is \"choice\""]);
+    refused(
+        &place,
+        &with(&["--verifier", "choice"]),
+        &["other settings: verifier was null and is \"choice\""],
+    );
     fs::write(path("model/generation_config.json"), "{\"eos_token_id\": [256, 65]}").unwrap();
     let told = well(&place, &with(&["--accept-changes"]));
-    let words = "warning: the model's generation_config.json was replaced after 3 problems: its SHA-256 was ";
+    let words = "warning: the model's generation_config.json was replaced after 3 problems: its \
+                 SHA-256 was ";
     assert!(told.contains(words), "{told}");
     assert!(fs::read_to_string(path("out/samples.jsonl")).unwrap().starts_with(&cut));
     let replaced = &json(&path("out/eval.json"))["replaced"];
@@ -351,13 +406,19 @@ fn an_evaluation_goes_on_with_what_it_was_begun_with_or_records_the_change() {
 fn a_stream_of_responses_is_scored_and_one_without_an_end_is_given_up() {
     let place = Workplace::new();
     write_input(&place, "few.jsonl", 3);
-    let score = |input: &'static str| ["score", "--model", "model", "--out", "out", "--input", input];
+    let score =
+        |input: &'static str| ["score", "--model", "model", "--out", "out", "--input", input];
     refused(&place, &score("/dev/zero"), &["line 1", "more than 64 MiB", "/dev/zero"]);
     let mut child = command(&place, &score("/dev/stdin"));
-    let output = child.stdin(fs::File::open(place.path().join("few.jsonl")).unwrap()).output().unwrap();
+    let output =
+        child.stdin(fs::File::open(place.path().join("few.jsonl")).unwrap()).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     fs::File::create(place.path().join("hole.jsonl")).unwrap().set_len(1 << 37).unwrap();
-    refused(&place, &["grade", "hole.jsonl"], &["line 1 cannot be read", "more than 64 MiB", "hole.jsonl"]);
+    refused(
+        &place,
+        &["grade", "hole.jsonl"],
+        &["line 1 cannot be read", "more than 64 MiB", "hole.jsonl"],
+    );
 }
 
 /// Pretraining of a tiny model into `base/`.
@@ -377,20 +438,30 @@ fn pretraining_writes_over_no_model_and_goes_on_where_it_was_killed() {
     let place = Workplace::new();
     fs::write(place.path().join("p.ron"), PRETRAIN).unwrap();
     let model = content(&place.model());
-    refused(&place, &["pretrain", "p.ron", "--set", "out=\"model\""], &["model is not empty", "give a new folder"]);
+    refused(
+        &place,
+        &["pretrain", "p.ron", "--set", "out=\"model\""],
+        &["model is not empty", "give a new folder"],
+    );
     assert!(content(&place.model()) == model);
 
     well(&place, &["pretrain", "p.ron", "--set", "out=\"straight\""]);
     let mut told = String::new();
     for _ in 0..3 {
         let progress = place.path().join(".base.orthant-tmp/progress");
-        let step =
-            || progress.join("pretrain.json").exists().then(|| json(&progress.join("pretrain.json"))["step"].clone());
+        let step = || {
+            progress
+                .join("pretrain.json")
+                .exists()
+                .then(|| json(&progress.join("pretrain.json"))["step"].clone())
+        };
         let before = step();
         let child = start(&place, &["pretrain", "p.ron"]);
         let lock = place.path().join(".base.orthant-tmp/.orthant.lock");
         let holder = format!("process {} on ", child.id());
-        wait_until("the lock", || fs::read_to_string(&lock).is_ok_and(|text| text.starts_with(&holder)));
+        wait_until("the lock", || {
+            fs::read_to_string(&lock).is_ok_and(|text| text.starts_with(&holder))
+        });
         refused(&place, &["pretrain", "p.ron"], &["base is being written by", &holder]);
         wait_until("progress", || progress.exists() && step() != before);
         kill(child);
@@ -409,6 +480,9 @@ fn pretraining_writes_over_no_model_and_goes_on_where_it_was_killed() {
     let child = start(&place, &["pretrain", "p.ron", "--set", "out=\"other\""]);
     wait_until("progress", || place.path().join(".other.orthant-tmp/progress").exists());
     kill(child);
-    let told = well(&place, &["pretrain", "p.ron", "--set", "out=\"other\"", "--set", "seed=3", "--set", "steps=2"]);
+    let told = well(
+        &place,
+        &["pretrain", "p.ron", "--set", "out=\"other\"", "--set", "seed=3", "--set", "steps=2"],
+    );
     assert!(!told.contains("continuing after"), "{told}");
 }

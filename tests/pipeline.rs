@@ -1,4 +1,5 @@
-//! Whole runs on a tiny random model: the run folder, the numbers in it, commands, failures, and parts added from outside.
+//! Whole runs on a tiny random model: the run folder, the numbers in it, commands, failures, and
+//! parts added from outside.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -9,8 +10,8 @@ use bevy_ecs::error::Result as SystemResult;
 use bevy_ecs::prelude::*;
 use candle_core::Tensor;
 use common::{
-    Finished, GROUP, NEW_TOKENS, PROMPTS, Parity, Workplace, checkpoint, finish, json, largest_difference, lines,
-    tiny_model, wait_for,
+    Finished, GROUP, NEW_TOKENS, PROMPTS, Parity, Workplace, checkpoint, finish, json,
+    largest_difference, lines, tiny_model, wait_for,
 };
 use orthant::experiment::{self, AdamWConfig, OptimizerConfig};
 use orthant::geometry::{IncorrectSign, NoveltyForm};
@@ -93,10 +94,15 @@ fn keep_hash(hash: Arc<Mutex<String>>) -> impl Plugin {
 #[test]
 fn a_run_folder_holds_all_that_was_promised() {
     let place = Workplace::new();
-    let evaluation = "evaluations: [(suite: HeldOut(problems: 2), every: 2, samples: 2, k: [1, 2])]";
-    let experiment = place.experiment(3, &format!("description: \"a (\\\"test\\\")\", method: G2rl(), {evaluation}"));
+    let evaluation =
+        "evaluations: [(suite: HeldOut(problems: 2), every: 2, samples: 2, k: [1, 2])]";
+    let experiment = place
+        .experiment(3, &format!("description: \"a (\\\"test\\\")\", method: G2rl(), {evaluation}"));
     let hash = Arc::new(Mutex::new(String::new()));
-    let run = RunBuilder::new(experiment.clone()).plugin(keep_hash(hash.clone())).start(&place.runs()).unwrap();
+    let run = RunBuilder::new(experiment.clone())
+        .plugin(keep_hash(hash.clone()))
+        .start(&place.runs())
+        .unwrap();
     let Finished { snapshot, folder } = finish(run);
     let run = Finished { snapshot, folder: folder.clone() };
 
@@ -112,14 +118,24 @@ fn a_run_folder_holds_all_that_was_promised() {
     assert_eq!(experiment::read::<Experiment>(&folder.join("experiment.ron")).unwrap(), resolved);
 
     let manifest = json(&folder.join("manifest.json"));
-    assert_eq!((&manifest["state"], &manifest["step"]), (&"finished".into(), &3.into()), "{manifest}");
+    assert_eq!(
+        (&manifest["state"], &manifest["step"]),
+        (&"finished".into(), &3.into()),
+        "{manifest}"
+    );
     assert_eq!(manifest["model_hash"], tiny_model().weights.hash().unwrap());
     for field in ["version", "commit", "device", "model", "data_hash", "started"] {
-        assert!(manifest[field].as_str().is_some_and(|text| !text.is_empty()), "{field} in {manifest}");
+        assert!(
+            manifest[field].as_str().is_some_and(|text| !text.is_empty()),
+            "{field} in {manifest}"
+        );
     }
 
     let metric_lines = lines(&folder.join("metrics.jsonl"));
-    assert_eq!(metric_lines.iter().map(|line| number(&line["step"])).collect::<Vec<_>>(), [1.0, 2.0, 3.0]);
+    assert_eq!(
+        metric_lines.iter().map(|line| number(&line["step"])).collect::<Vec<_>>(),
+        [1.0, 2.0, 3.0]
+    );
     for line in &metric_lines {
         for name in STEP_METRICS {
             assert!(line[name].is_number(), "{name} in {line}");
@@ -134,12 +150,18 @@ fn a_run_folder_holds_all_that_was_promised() {
     }
 
     let evaluations = lines(&folder.join("evals.jsonl"));
-    assert_eq!(evaluations.iter().map(|line| number(&line["step"])).collect::<Vec<_>>(), [0.0, 2.0, 3.0]);
+    assert_eq!(
+        evaluations.iter().map(|line| number(&line["step"])).collect::<Vec<_>>(),
+        [0.0, 2.0, 3.0]
+    );
     assert!(evaluations.iter().all(|line| line["pass@2"]["value"].is_number()), "{evaluations:?}");
 
     let events = lines(&folder.join("events.jsonl"));
-    let kinds: Vec<_> =
-        events.iter().map(|event| event["kind"].as_str().unwrap()).filter(|k| *k != "warning").collect();
+    let kinds: Vec<_> = events
+        .iter()
+        .map(|event| event["kind"].as_str().unwrap())
+        .filter(|k| *k != "warning")
+        .collect();
     assert_eq!(kinds, ["started", "checkpoint", "finished"]);
     let log = std::fs::read_to_string(folder.join("log.txt")).unwrap();
     assert!(!log.is_empty() && log.lines().all(|line| !line.ends_with(' ')), "{log}");
@@ -148,8 +170,16 @@ fn a_run_folder_holds_all_that_was_promised() {
         let rollouts = run.rollouts(step);
         assert_eq!(rollouts.len(), PROMPTS * GROUP);
         for line in &rollouts {
-            assert!(["prompt", "completion", "verdict"].iter().all(|field| line[field].is_string()), "{line}");
-            assert!(["group", "reward", "novelty", "advantage"].iter().all(|field| line[field].is_number()), "{line}");
+            assert!(
+                ["prompt", "completion", "verdict"].iter().all(|field| line[field].is_string()),
+                "{line}"
+            );
+            assert!(
+                ["group", "reward", "novelty", "advantage"]
+                    .iter()
+                    .all(|field| line[field].is_number()),
+                "{line}"
+            );
         }
         let geometry = run.geometry(step);
         assert_eq!(geometry.len(), PROMPTS);
@@ -167,7 +197,13 @@ fn a_run_folder_holds_all_that_was_promised() {
     assert_eq!(saved.weights.hash().unwrap(), *hash.lock().unwrap());
     assert_ne!(saved.weights.hash().unwrap(), tiny_model().weights.hash().unwrap());
     assert_eq!(saved.config, tiny_model().config);
-    for file in ["trainer.safetensors", "trainer.json", "config.json", "tokenizer.json", "model.safetensors"] {
+    for file in [
+        "trainer.safetensors",
+        "trainer.json",
+        "config.json",
+        "tokenizer.json",
+        "model.safetensors",
+    ] {
         assert!(folder.join("checkpoints/step_000003").join(file).is_file(), "{file}");
     }
     assert_eq!(*run.snapshot.checkpoints, [3]);
@@ -183,10 +219,12 @@ fn features_weighed_by_entropy_equal_those_of_a_forward_pass_too() {
     check_features("G2rl(alpha: Entropy)", f64::from);
 }
 
-/// Compares recorded features and cosines with sums of alpha phi from a forward pass; `alpha` is a function of the entropy.
+/// Compares recorded features and cosines with sums of alpha phi from a forward pass; `alpha` is a
+/// function of the entropy.
 fn check_features(method: &str, alpha: fn(f32) -> f64) {
     let place = Workplace::new();
-    let mut experiment = place.experiment(1, &format!("method: {method}, record: (features: true)"));
+    let mut experiment =
+        place.experiment(1, &format!("method: {method}, record: (features: true)"));
     experiment.rollout.temperature = 0.8;
     let run = place.run(&experiment);
     let (rollouts, geometry) = (run.rollouts(1), run.geometry(1));
@@ -197,19 +235,29 @@ fn check_features(method: &str, alpha: fn(f32) -> f64) {
     let mut lengths = Vec::new();
     for (line, feature) in rollouts.iter().zip(&features) {
         let prompt = model.tokenizer.encode(line["prompt"].as_str().unwrap()).unwrap();
-        let response: Vec<u32> = line["response_ids"].as_array().unwrap().iter().map(|id| number(id) as u32).collect();
-        let hidden = model.frozen.response_hidden(&ResponseBatch::new(&[(&prompt, &response)]).unwrap()).unwrap();
+        let response: Vec<u32> =
+            line["response_ids"].as_array().unwrap().iter().map(|id| number(id) as u32).collect();
+        let hidden = model
+            .frozen
+            .response_hidden(&ResponseBatch::new(&[(&prompt, &response)]).unwrap())
+            .unwrap();
         let head = model.weights.get("model.embed_tokens.weight").unwrap();
         let statistics = token_statistics(&hidden, &head, &response, 0.8).unwrap();
         let alphas: Vec<f64> = statistics.entropies.iter().map(|&entropy| alpha(entropy)).collect();
         for (column, &found) in feature.iter().enumerate() {
             let phi = statistics.phi.iter().skip(column).step_by(feature.len());
             let sum: f64 = phi.zip(&alphas).map(|(&phi, alpha)| alpha * f64::from(phi)).sum();
-            assert_near(f64::from(found), sum / (alphas.iter().sum::<f64>() + EPSILON), 2e-6, "feature");
+            assert_near(
+                f64::from(found),
+                sum / (alphas.iter().sum::<f64>() + EPSILON),
+                2e-6,
+                "feature",
+            );
         }
         let logprob: f64 = statistics.logprobs.iter().map(|&l| f64::from(l)).sum();
         assert_near(number(&line["logprob"]), logprob, 1e-3, "log-probability");
-        let entropy: f64 = statistics.entropies.iter().map(|&h| f64::from(h)).sum::<f64>() / response.len() as f64;
+        let entropy: f64 =
+            statistics.entropies.iter().map(|&h| f64::from(h)).sum::<f64>() / response.len() as f64;
         assert_near(number(&line["entropy"]), entropy, 1e-4, "entropy");
         lengths.push(response.len());
     }
@@ -218,7 +266,9 @@ fn check_features(method: &str, alpha: fn(f32) -> f64) {
         "no response ended by itself, so their ends are untested"
     );
 
-    let dot = |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum() };
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
+    };
     for (group, features) in features.chunks(GROUP).enumerate() {
         let recorded = matrix(&geometry[&format!("feature.{group}")]);
         for (i, a) in features.iter().enumerate() {
@@ -230,7 +280,8 @@ fn check_features(method: &str, alpha: fn(f32) -> f64) {
     }
 }
 
-/// Novelty, normalised novelty, shaped rewards and advantages of a group as the method's description defines them.
+/// Novelty, normalised novelty, shaped rewards and advantages of a group as the method's
+/// description defines them.
 struct Formulas {
     novelty: Vec<f64>,
     normalized: Vec<f64>,
@@ -251,7 +302,8 @@ fn formulas(
         .map(|i| {
             let others = (0..m).filter(|j| *j != i);
             let total: f64 = others.clone().map(|k| r[k].exp()).sum::<f64>() + EPSILON;
-            let explained: f64 = others.map(|j| r[j].exp() / total * f64::from(cosines[i][j]).powi(2)).sum();
+            let explained: f64 =
+                others.map(|j| r[j].exp() / total * f64::from(cosines[i][j]).powi(2)).sum();
             let rest = (1.0 - explained).max(0.0);
             if form == NoveltyForm::Residual { rest.sqrt() } else { rest }
         })
@@ -283,7 +335,13 @@ fn novelty_shaped_rewards_and_advantages_obey_the_formulas_of_the_method() {
     for (form, sign, lambdas, clip, more) in [
         (NoveltyForm::Residual, IncorrectSign::AsEquation, [0.5, 0.5], 3.0, ""),
         (NoveltyForm::Residual, IncorrectSign::AsProse, [1.0, 1.0], 1.25, "alpha: Entropy"),
-        (NoveltyForm::Squared, IncorrectSign::AsEquation, [2.0, 2.0], 1.25, "lambda_schedule: Constant"),
+        (
+            NoveltyForm::Squared,
+            IncorrectSign::AsEquation,
+            [2.0, 2.0],
+            1.25,
+            "lambda_schedule: Constant",
+        ),
         (
             NoveltyForm::Squared,
             IncorrectSign::AsProse,
@@ -293,14 +351,17 @@ fn novelty_shaped_rewards_and_advantages_obey_the_formulas_of_the_method() {
         ),
     ] {
         let lambda = lambdas[0];
-        let method =
-            format!("method: G2rl(lambda: {lambda:?}, clip: {clip:?}, novelty: {form:?}, incorrect: {sign:?}, {more})");
+        let method = format!(
+            "method: G2rl(lambda: {lambda:?}, clip: {clip:?}, novelty: {form:?}, incorrect: \
+             {sign:?}, {more})"
+        );
         let run = place.run_parity(&place.parity_experiment(2, &method));
         let mut mixed = 0;
         for (step, lambda) in (1..=2).zip(lambdas) {
             let (rollouts, geometry) = (run.rollouts(step), run.geometry(step));
             for (group, members) in groups(&rollouts).iter().enumerate() {
-                let rewards: Vec<f64> = members.iter().map(|line| number(&line["reward"])).collect();
+                let rewards: Vec<f64> =
+                    members.iter().map(|line| number(&line["reward"])).collect();
                 for (line, reward) in members.iter().zip(&rewards) {
                     let right = line["completion"].as_str().unwrap().chars().count() % 2 == 0;
                     assert_near(*reward, if right { 1.0 } else { -1.0 }, 0.0, "reward");
@@ -316,8 +377,18 @@ fn novelty_shaped_rewards_and_advantages_obey_the_formulas_of_the_method() {
                         1e-4,
                         "normalised novelty",
                     );
-                    assert_near(number(&line["shaped_reward"]), expected.shaped[i], 1e-4, "shaped reward");
-                    assert_near(number(&line["advantage"]), expected.advantage[i], 1e-3, "advantage");
+                    assert_near(
+                        number(&line["shaped_reward"]),
+                        expected.shaped[i],
+                        1e-4,
+                        "shaped reward",
+                    );
+                    assert_near(
+                        number(&line["advantage"]),
+                        expected.advantage[i],
+                        1e-3,
+                        "advantage",
+                    );
                 }
             }
         }
@@ -328,11 +399,16 @@ fn novelty_shaped_rewards_and_advantages_obey_the_formulas_of_the_method() {
 #[test]
 fn without_strength_the_methods_are_grpo_bit_for_bit_and_with_strength_they_are_not() {
     let place = Workplace::new();
-    let weights = |method: &str| place.run_parity(&place.parity_experiment(2, method)).weights(2).hash().unwrap();
+    let weights = |method: &str| {
+        place.run_parity(&place.parity_experiment(2, method)).weights(2).hash().unwrap()
+    };
     let grpo = weights("method: Grpo");
     assert_eq!(weights("method: G2rl(lambda: 0.0)"), grpo);
     assert_eq!(
-        weights("method: G2rl(lambda: 0.0, alpha: Entropy, lambda_schedule: Linear(to: 0.0, over_steps: 9))"),
+        weights(
+            "method: G2rl(lambda: 0.0, alpha: Entropy, lambda_schedule: Linear(to: 0.0, \
+             over_steps: 9))"
+        ),
         grpo
     );
     assert_eq!(weights("method: EntropyBonus(coefficient: 0.0)"), grpo);
@@ -352,7 +428,8 @@ fn has_geometry(line: &Value) -> bool {
 fn features_that_nobody_needs_are_left_out_and_change_nothing_else() {
     let place = Workplace::new();
     let with = place.run_parity(&place.parity_experiment(2, "method: Grpo"));
-    let without = place.run_parity(&place.parity_experiment(2, "method: Grpo, record: (geometry_every: 0)"));
+    let without =
+        place.run_parity(&place.parity_experiment(2, "method: Grpo, record: (geometry_every: 0)"));
     assert_eq!(without.weights(2).hash().unwrap(), with.weights(2).hash().unwrap());
     assert!(with.repeatable_metrics().iter().all(has_geometry));
     let mut others = with.repeatable_metrics();
@@ -362,15 +439,16 @@ fn features_that_nobody_needs_are_left_out_and_change_nothing_else() {
     assert_eq!(without.repeatable_metrics(), others);
     for (line, full) in without.rollouts(2).iter().zip(with.rollouts(2)) {
         assert!(line["novelty"].is_null() && line["novelty_normalized"].is_null(), "{line}");
-        assert_eq!((&line["response_ids"], &line["advantage"]), (&full["response_ids"], &full["advantage"]));
+        assert_eq!(
+            (&line["response_ids"], &line["advantage"]),
+            (&full["response_ids"], &full["advantage"])
+        );
     }
     assert_eq!(std::fs::read_dir(without.folder.join("geometry")).unwrap().count(), 0);
     let view = without.snapshot.latest.unwrap();
     assert!(
-        view.groups
-            .iter()
-            .all(|group| group.cosines[orthant::run::CosineKind::Feature].is_empty()
-                && group.rollouts[0].novelty.is_nan())
+        view.groups.iter().all(|group| group.cosines[orthant::run::CosineKind::Feature].is_empty()
+            && group.rollouts[0].novelty.is_nan())
     );
 }
 
@@ -379,11 +457,16 @@ fn features_are_there_in_recorded_steps_and_in_every_step_of_a_method_that_acts_
     let place = Workplace::new();
     let steps = |settings: &str| {
         let run = place.run_parity(&place.parity_experiment(3, settings));
-        let files = (1..=3).filter(|step| run.folder.join(format!("geometry/step_{step:06}.safetensors")).exists());
+        let files = (1..=3).filter(|step| {
+            run.folder.join(format!("geometry/step_{step:06}.safetensors")).exists()
+        });
         let files: Vec<u64> = files.collect();
         (run.repeatable_metrics().iter().map(has_geometry).collect::<Vec<_>>(), files)
     };
-    assert_eq!(steps("method: Grpo, record: (geometry_every: 2)"), (vec![false, true, false], vec![2]));
+    assert_eq!(
+        steps("method: Grpo, record: (geometry_every: 2)"),
+        (vec![false, true, false], vec![2])
+    );
     assert_eq!(steps("method: G2rl(), record: (geometry_every: 2)"), (vec![true; 3], vec![2]));
     assert_eq!(steps("method: G2rl(), record: (geometry_every: 0)"), (vec![true; 3], vec![]));
 }
@@ -408,9 +491,10 @@ fn a_run_is_repeatable_from_its_folder_and_another_seed_gives_another_run() {
 #[test]
 fn the_size_of_micro_batches_changes_results_by_rounding_only() {
     let place = Workplace::new();
-    // A large eps makes the step of Adam nearly proportional to the gradient. With a small one it depends on little more than
-    // its sign, and where a gradient is rounding alone, so is the step.
-    let adamw = AdamWConfig { learning_rate: 0.1, warmup_steps: 0, eps: 1e-2, ..AdamWConfig::default() };
+    // A large eps makes the step of Adam nearly proportional to the gradient. With a small one it
+    // depends on little more than its sign, and where a gradient is rounding alone, so is the step.
+    let adamw =
+        AdamWConfig { learning_rate: 0.1, warmup_steps: 0, eps: 1e-2, ..AdamWConfig::default() };
     let weights = |tokens| {
         let mut experiment = place.parity_experiment(2, "method: G2rl()");
         experiment.optimizer = OptimizerConfig::AdamW(adamw.clone());
@@ -428,8 +512,10 @@ fn every_loss_trains_and_resolves_its_ratio() {
     let place = Workplace::new();
     let mut hashes = Vec::new();
     for loss in [Loss::Grpo, Loss::DrGrpo, Loss::Dapo, Loss::Bnpo, Loss::Gspo, Loss::Cispo] {
-        let settings =
-            format!("objective: (loss: {loss:?}, minibatches: 2, advantage_scale: Unscaled, clip_high: 0.28)");
+        let settings = format!(
+            "objective: (loss: {loss:?}, minibatches: 2, advantage_scale: Unscaled, clip_high: \
+             0.28)"
+        );
         let run = place.run_parity(&place.parity_experiment(1, &settings));
         let resolved: Experiment = experiment::read(&run.folder.join("experiment.ron")).unwrap();
         let ratio = if loss == Loss::Gspo { RatioLevel::Sequence } else { RatioLevel::Token };
@@ -437,8 +523,8 @@ fn every_loss_trains_and_resolves_its_ratio() {
         assert_eq!(lines(&run.folder.join("metrics.jsonl")).len(), 1);
         hashes.push(run.weights(1).hash().unwrap());
     }
-    let sequence =
-        "objective: (loss: Grpo, ratio: Sequence, minibatches: 2, advantage_scale: Unscaled, clip_high: 0.28)";
+    let sequence = "objective: (loss: Grpo, ratio: Sequence, minibatches: 2, advantage_scale: \
+                    Unscaled, clip_high: 0.28)";
     let gspo = place.run_parity(&place.parity_experiment(1, sequence)).weights(1).hash().unwrap();
     assert_eq!(gspo, hashes[4], "Grpo with the ratio of sequences is Gspo");
     hashes.sort();
@@ -446,7 +532,8 @@ fn every_loss_trains_and_resolves_its_ratio() {
     assert_eq!(hashes.len(), 6, "two losses did the same");
 }
 
-/// Makes nonsense of what was recorded of truncated responses, all of which may be made to be truncated.
+/// Makes nonsense of what was recorded of truncated responses, all of which may be made to be
+/// truncated.
 fn spoil_truncated(all: bool) -> impl Plugin {
     move |app: &mut App| {
         let system = move |mut responses: Query<&mut Response>| {
@@ -480,8 +567,18 @@ fn masked_responses_give_neither_gradient_nor_metrics() {
     assert!(masked > 0 && masked < PROMPTS * GROUP, "{masked} of {} truncated", PROMPTS * GROUP);
     let spoilt = run(Truncated::Mask, Some(false));
     assert_eq!(spoilt.weights(1).hash().unwrap(), clean.weights(1).hash().unwrap());
-    for metric in ["policy/kl", "policy/clip_ratio", "policy/loss", "policy/sampler_logprob_gap", "policy/grad_norm"] {
-        assert_eq!(spoilt.repeatable_metrics()[0][metric], clean.repeatable_metrics()[0][metric], "{metric}");
+    for metric in [
+        "policy/kl",
+        "policy/clip_ratio",
+        "policy/loss",
+        "policy/sampler_logprob_gap",
+        "policy/grad_norm",
+    ] {
+        assert_eq!(
+            spoilt.repeatable_metrics()[0][metric],
+            clean.repeatable_metrics()[0][metric],
+            "{metric}"
+        );
     }
     let kept = run(Truncated::Keep, None).weights(1).hash().unwrap();
     assert_ne!(kept, clean.weights(1).hash().unwrap());
@@ -489,7 +586,12 @@ fn masked_responses_give_neither_gradient_nor_metrics() {
 
     let nothing = run(Truncated::Mask, Some(true));
     assert_eq!(nothing.weights(1).hash().unwrap(), tiny_model().weights.hash().unwrap());
-    assert_near(number(&nothing.repeatable_metrics()[0]["policy/grad_norm"]), 0.0, 0.0, "gradient of nothing");
+    assert_near(
+        number(&nothing.repeatable_metrics()[0]["policy/grad_norm"]),
+        0.0,
+        0.0,
+        "gradient of nothing",
+    );
 }
 
 #[test]
@@ -499,7 +601,8 @@ fn equal_rewards_teach_grpo_nothing_and_g2rl_by_shaping_alone() {
         let run = place.run(&place.experiment(1, method));
         let row = run.snapshot.history.last().unwrap().clone();
         assert_near(row.get(&metrics::GROUP_UNIFORM_RATIO).unwrap(), 1.0, 0.0, "uniform groups");
-        let advantages: Vec<f64> = run.rollouts(1).iter().map(|line| number(&line["advantage"])).collect();
+        let advantages: Vec<f64> =
+            run.rollouts(1).iter().map(|line| number(&line["advantage"])).collect();
         (row.get(&metrics::GROUP_SHAPING_ONLY_RATIO).unwrap(), advantages)
     };
     let nothing = (0.0, vec![0.0; PROMPTS * GROUP]);
@@ -508,7 +611,10 @@ fn equal_rewards_teach_grpo_nothing_and_g2rl_by_shaping_alone() {
     assert_eq!(run("method: G2rl(shape_uniform_groups: false, incorrect: AsProse)"), nothing);
     let (shaping_only, advantages) = run("method: G2rl()");
     assert_near(shaping_only, 1.0, 0.0, "groups with a signal from shaping alone");
-    assert!(advantages.chunks(GROUP).all(|group| group.iter().any(|advantage| *advantage != 0.0)), "{advantages:?}");
+    assert!(
+        advantages.chunks(GROUP).all(|group| group.iter().any(|advantage| *advantage != 0.0)),
+        "{advantages:?}"
+    );
 }
 
 fn fail_in_the_second_step(step: Res<StepCounter>) -> SystemResult {
@@ -553,7 +659,10 @@ fn a_stage_that_fails_or_panics_ends_the_step_before_the_optimizer() {
         let handle = run.handle.clone();
         let error = run.join().unwrap_err();
         let text = error.to_string();
-        assert!(text.contains(system) && text.contains(message) && !text.contains('\n'), "{text:?}");
+        assert!(
+            text.contains(system) && text.contains(message) && !text.contains('\n'),
+            "{text:?}"
+        );
         assert_eq!(error.exit_status(), 1);
 
         let snapshot = handle.snapshots.load();
@@ -601,7 +710,10 @@ fn two_systems_that_write_the_same_without_an_order_are_an_error_that_names_both
     let run = RunBuilder::new(place.experiment(1, "")).plugin(plugin).start(&place.runs()).unwrap();
     let handle = run.handle.clone();
     let text = run.join().unwrap_err().to_string();
-    assert!(["double_rewards", "raise_rewards", "Reward"].iter().all(|name| text.contains(name)), "{text}");
+    assert!(
+        ["double_rewards", "raise_rewards", "Reward"].iter().all(|name| text.contains(name)),
+        "{text}"
+    );
     let snapshot = handle.snapshots.load();
     assert_eq!((snapshot.state, snapshot.step), (RunState::Failed { message: text }, 0));
 
@@ -620,8 +732,14 @@ fn groups_and_rollouts_of_earlier_steps_are_gone() {
         let counts = counts.clone();
         move |app: &mut App| {
             let counts = counts.clone();
-            let system = move |groups: Query<&PromptGroup>, rollouts: Query<&InGroup>, all: Query<Entity>| {
-                counts.lock().unwrap().push([groups.iter().count(), rollouts.iter().count(), all.iter().count()]);
+            let system = move |groups: Query<&PromptGroup>,
+                               rollouts: Query<&InGroup>,
+                               all: Query<Entity>| {
+                counts.lock().unwrap().push([
+                    groups.iter().count(),
+                    rollouts.iter().count(),
+                    all.iter().count(),
+                ]);
             };
             app.add_systems(TrainStep, system.in_set(StageSystems::Record));
         }
@@ -652,7 +770,10 @@ fn hold_first_step(barrier: Arc<Barrier>) -> impl Plugin {
 fn command_in_first_step(place: &Workplace, command: TrainerCommand) -> Run {
     let barrier = Arc::new(Barrier::new(2));
     let experiment = place.experiment(4, "record: (checkpoint_every: 0)");
-    let run = RunBuilder::new(experiment).plugin(hold_first_step(barrier.clone())).start(&place.runs()).unwrap();
+    let run = RunBuilder::new(experiment)
+        .plugin(hold_first_step(barrier.clone()))
+        .start(&place.runs())
+        .unwrap();
     wait_for(&run.handle, "the first step", |snapshot| snapshot.step == 1);
     assert!(run.handle.send(command));
     barrier.wait();
@@ -699,14 +820,17 @@ fn a_run_that_is_paused_before_its_first_step_says_so_after_it() {
     let run = RunBuilder::new(place.experiment(2, "")).plugin(hold).start(&place.runs()).unwrap();
     assert!(run.handle.send(TrainerCommand::Pause) && run.handle.send(TrainerCommand::StepOnce));
     sent.wait();
-    wait_for(&run.handle, "one step", |snapshot| snapshot.step == 1 && snapshot.progress.stage.is_none());
+    wait_for(&run.handle, "one step", |snapshot| {
+        snapshot.step == 1 && snapshot.progress.stage.is_none()
+    });
     assert_eq!(run.handle.snapshots.load().state, RunState::Paused);
     assert!(run.handle.send(TrainerCommand::Resume));
     assert_eq!(run.join().unwrap(), RunEnd::Finished);
 }
 
 #[test]
-fn a_run_starts_from_the_model_it_is_given_and_ends_when_it_is_paused_and_nobody_is_left_to_resume_it() {
+fn a_run_starts_from_the_model_it_is_given_and_ends_when_it_is_paused_and_nobody_is_left_to_resume_it()
+ {
     let place = Workplace::new();
     let mut experiment = place.experiment(1000, "");
     experiment.model = orthant::experiment::ModelSource::Local("no/such/folder".into());
@@ -718,7 +842,10 @@ fn a_run_starts_from_the_model_it_is_given_and_ends_when_it_is_paused_and_nobody
     let folder = run.handle.snapshots.load().info.directory.clone();
     assert_eq!(run.join().unwrap(), RunEnd::Stopped);
     let manifest = json(&folder.join("manifest.json"));
-    assert_eq!((&manifest["state"], manifest["model_hash"].as_str()), (&"stopped".into(), Some(hash.as_str())));
+    assert_eq!(
+        (&manifest["state"], manifest["model_hash"].as_str()),
+        (&"stopped".into(), Some(hash.as_str()))
+    );
     assert_eq!(std::fs::read_dir(folder.join("checkpoints")).unwrap().count(), 0);
 }
 
@@ -729,7 +856,10 @@ fn a_stopped_run_leaves_a_checkpoint_of_its_last_step() {
     let handle = run.handle.clone();
     assert_eq!(run.join().unwrap(), RunEnd::Stopped);
     let snapshot = handle.snapshots.load();
-    assert_eq!((snapshot.state, snapshot.step, snapshot.checkpoints.to_vec()), (RunState::Stopped, 1, vec![1]));
+    assert_eq!(
+        (snapshot.state, snapshot.step, snapshot.checkpoints.to_vec()),
+        (RunState::Stopped, 1, vec![1])
+    );
     let folder = &snapshot.info.directory;
     checkpoint(folder, 1);
     let manifest = json(&folder.join("manifest.json"));
@@ -758,8 +888,8 @@ fn reward_short_responses(mut commands: Commands, rollouts: Query<(Entity, &Resp
 #[test]
 fn a_stage_can_be_replaced_from_outside() {
     let place = Workplace::new();
-    let builder =
-        RunBuilder::new(place.experiment(2, "")).stages(|stages| stages.disable::<VerifyPlugin>().add(PreferShort));
+    let builder = RunBuilder::new(place.experiment(2, ""))
+        .stages(|stages| stages.disable::<VerifyPlugin>().add(PreferShort));
     let run = finish(builder.start(&place.runs()).unwrap());
     let rollouts = run.rollouts(1);
     assert!(rollouts.iter().any(|line| number(&line["reward"]) > 0.0));
@@ -775,7 +905,9 @@ fn a_stage_can_be_replaced_from_outside() {
 
 fn reward_length(mut commands: Commands, rollouts: Query<(Entity, &Response)>) {
     for (rollout, response) in rollouts {
-        commands.entity(rollout).insert(ShapedReward(response.0.ids.len() as f32 / NEW_TOKENS as f32));
+        commands
+            .entity(rollout)
+            .insert(ShapedReward(response.0.ids.len() as f32 / NEW_TOKENS as f32));
     }
 }
 
@@ -792,8 +924,10 @@ fn the_order_in_which_plugins_are_added_does_not_matter() -> OrthantResult<()> {
     let place = Workplace::new();
     let experiment = place.parity_experiment(2, "");
     let builder = || RunBuilder::new(experiment.clone()).task(Parity);
-    let one = finish(builder().plugin(add_length_method).plugin(add_entropy_bonus).start(&place.runs())?);
-    let other = finish(builder().plugin(add_entropy_bonus).plugin(add_length_method).start(&place.runs())?);
+    let one =
+        finish(builder().plugin(add_length_method).plugin(add_entropy_bonus).start(&place.runs())?);
+    let other =
+        finish(builder().plugin(add_entropy_bonus).plugin(add_length_method).start(&place.runs())?);
     assert_eq!(one.repeatable_metrics(), other.repeatable_metrics());
     assert_eq!(one.weights(2).hash()?, other.weights(2).hash()?);
     let without = finish(builder().plugin(add_length_method).start(&place.runs())?);

@@ -1,16 +1,18 @@
-//! Geometry agrees with PyTorch's float64 results, advantages and losses with those of TRL's own code. `fixtures/generate.py`
-//! says how they were made.
+//! Geometry agrees with PyTorch's float64 results, advantages and losses with those of TRL's own
+//! code. `fixtures/generate.py` says how they were made.
 //!
-//! Largest absolute differences measured: cosines, unit features and statistics 9e-8, novelty 5e-8, shaped rewards and advantages
-//! 4e-7; centred rewards 5e-8; losses 2e-9 in `f64` and 5e-8 in `f32`, their gradients 2e-9 and 3e-8, KL 9e-10 and 2e-8.
-//! The fixtures have nine digits.
+//! Largest absolute differences measured: cosines, unit features and statistics 9e-8, novelty 5e-8,
+//! shaped rewards and advantages 4e-7; centred rewards 5e-8; losses 2e-9 in `f64` and 5e-8 in
+//! `f32`, their gradients 2e-9 and 3e-8, KL 9e-10 and 2e-8. The fixtures have nine digits.
 
 use candle_core::{DType, Device, Tensor, Var};
 use orthant::geometry::{
-    CosineMatrix, GroupGeometry, IncorrectSign, NoveltyForm, normalize_novelty, novelty, shaped_reward, unit_features,
+    CosineMatrix, GroupGeometry, IncorrectSign, NoveltyForm, normalize_novelty, novelty,
+    shaped_reward, unit_features,
 };
 use orthant::objective::{
-    AdvantageScale, BatchTotals, KlEstimator, Loss, MicroBatch, Objective, Truncated, group_advantages,
+    AdvantageScale, BatchTotals, KlEstimator, Loss, MicroBatch, Objective, Truncated,
+    group_advantages,
 };
 use serde::Deserialize;
 
@@ -115,7 +117,10 @@ fn assert_near(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     let largest = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     // Shown by `cargo test -- --nocapture`: where the numbers at the top of this file come from.
     eprintln!("{what}: {largest:.1e}");
-    assert!(largest <= tolerance, "{what} differs by {largest:e}\nfound {found:?}\nexpected {expected:?}");
+    assert!(
+        largest <= tolerance,
+        "{what} differs by {largest:e}\nfound {found:?}\nexpected {expected:?}"
+    );
 }
 
 fn wide(values: &[f32]) -> Vec<f64> {
@@ -140,18 +145,31 @@ fn geometry_agrees_from_features_to_advantages() {
                 statistics.all.orthogonal_ratio,
                 statistics.effective_rank,
             ],
-            &[group.cosine_mean, group.negative_ratio, group.orthogonal_ratio, group.effective_rank],
+            &[
+                group.cosine_mean,
+                group.negative_ratio,
+                group.orthogonal_ratio,
+                group.effective_rank,
+            ],
             1e-6,
         );
 
-        for (form, scores) in [(NoveltyForm::Residual, &group.residual), (NoveltyForm::Squared, &group.squared)] {
+        for (form, scores) in
+            [(NoveltyForm::Residual, &group.residual), (NoveltyForm::Squared, &group.squared)]
+        {
             let nu = novelty(&cosines, &group.rewards, form).unwrap();
             assert_near(&format!("{name}, {form:?} novelty"), &wide(&nu), &scores.novelty, 1e-6);
             let normalized = normalize_novelty(&nu, form);
-            assert_near(&format!("{name}, {form:?} normalized"), &wide(&normalized), &scores.normalized, 1e-6);
-            for (sign, expected) in
-                [(IncorrectSign::AsEquation, &scores.as_equation), (IncorrectSign::AsProse, &scores.as_prose)]
-            {
+            assert_near(
+                &format!("{name}, {form:?} normalized"),
+                &wide(&normalized),
+                &scores.normalized,
+                1e-6,
+            );
+            for (sign, expected) in [
+                (IncorrectSign::AsEquation, &scores.as_equation),
+                (IncorrectSign::AsProse, &scores.as_prose),
+            ] {
                 let shaped: Vec<f32> = group
                     .rewards
                     .iter()
@@ -161,7 +179,12 @@ fn geometry_agrees_from_features_to_advantages() {
                 let what = format!("{name}, {form:?} {sign:?}");
                 assert_near(&format!("{what} shaped"), &wide(&shaped), &expected.shaped, 1e-6);
                 let advantages = group_advantages(&shaped);
-                assert_near(&format!("{what} advantages"), &wide(&advantages), &expected.advantages, 3e-6);
+                assert_near(
+                    &format!("{what} advantages"),
+                    &wide(&advantages),
+                    &expected.advantages,
+                    3e-6,
+                );
             }
         }
     }
@@ -176,12 +199,19 @@ struct Found {
     gradients: [Vec<f64>; 2],
 }
 
-/// The loss of the responses `range` of a batch, one of `minibatches`, as the update computes it: masked responses are left out,
-/// but count as responses.
-fn evaluate(case: &TrlLoss, batch: &RolloutBatch, limit: usize, range: std::ops::Range<usize>, dtype: DType) -> Found {
+/// The loss of the responses `range` of a batch, one of `minibatches`, as the update computes it:
+/// masked responses are left out, but count as responses.
+fn evaluate(
+    case: &TrlLoss,
+    batch: &RolloutBatch,
+    limit: usize,
+    range: std::ops::Range<usize>,
+    dtype: DType,
+) -> Found {
     let truncated = if case.mask { Truncated::Mask } else { Truncated::Keep };
     let trained = |response: &usize| truncated.trains(batch.truncated[*response]);
-    let tokens_of = |responses: &[usize]| responses.iter().map(|&i| batch.lengths[i]).sum::<usize>();
+    let tokens_of =
+        |responses: &[usize]| responses.iter().map(|&i| batch.lengths[i]).sum::<usize>();
     let all: Vec<usize> = (0..batch.lengths.len()).filter(trained).collect();
     let own: Vec<usize> = range.clone().filter(trained).collect();
     let totals = BatchTotals {
@@ -221,8 +251,12 @@ fn evaluate(case: &TrlLoss, batch: &RolloutBatch, limit: usize, range: std::ops:
     let gradient = |variable: &Var| {
         let mut dense = vec![0.0; start(range.end) - start(range.start)];
         if let Some(gradient) = store.get(variable) {
-            let gradient = gradient.to_dtype(DType::F64).and_then(|g| g.to_vec1::<f64>()).expect("a vector");
-            places.iter().zip(gradient).for_each(|(&place, g)| dense[place - start(range.start)] = g);
+            let gradient =
+                gradient.to_dtype(DType::F64).and_then(|g| g.to_vec1::<f64>()).expect("a vector");
+            places
+                .iter()
+                .zip(gradient)
+                .for_each(|(&place, g)| dense[place - start(range.start)] = g);
         }
         dense
     };
@@ -247,19 +281,32 @@ fn losses_and_their_gradients_are_those_of_trl() {
                 .map(|i| i * responses / minibatches..(i + 1) * responses / minibatches)
                 .map(|range| evaluate(case, batch, trl.response_limit, range, dtype))
                 .collect();
-            let settings = (case.clip_low, case.clip_high, case.beta, case.entropy, case.mask, minibatches);
+            let settings =
+                (case.clip_low, case.clip_high, case.beta, case.entropy, case.mask, minibatches);
             let what = format!("{:?} of {}, {settings:?}, {dtype:?}", case.loss, batch.name);
             let each = |of: fn(&Found) -> f64| found.iter().map(of).collect::<Vec<_>>();
             assert_near(&format!("{what} values"), &each(|f| f.value), &case.values, tolerance);
             if !case.clip_ratio.is_empty() {
                 // TRL computes this share in f32.
-                assert_near(&format!("{what} clip ratio"), &each(|f| f.clip_ratio), &case.clip_ratio, 1e-7);
+                assert_near(
+                    &format!("{what} clip ratio"),
+                    &each(|f| f.clip_ratio),
+                    &case.clip_ratio,
+                    1e-7,
+                );
             }
             if !case.kl.is_empty() {
                 assert_near(&format!("{what} KL"), &each(|f| f.kl), &case.kl, tolerance);
             }
-            let gradient = |index: usize| found.iter().flat_map(|f| f.gradients[index].clone()).collect::<Vec<_>>();
-            assert_near(&format!("{what} gradient"), &gradient(0), &case.logprob_gradient, tolerance);
+            let gradient = |index: usize| {
+                found.iter().flat_map(|f| f.gradients[index].clone()).collect::<Vec<_>>()
+            };
+            assert_near(
+                &format!("{what} gradient"),
+                &gradient(0),
+                &case.logprob_gradient,
+                tolerance,
+            );
             let none = vec![0.0; case.logprob_gradient.len()];
             let expected = case.entropy_gradient.as_ref().unwrap_or(&none);
             assert_near(&format!("{what} gradient by entropy"), &gradient(1), expected, tolerance);
@@ -272,16 +319,20 @@ fn advantages_are_those_of_trl_but_for_the_divisor() {
     let trl = trl();
     for case in &trl.scales {
         let batch = trl.batch(&case.batch);
-        let groups: Vec<Vec<f32>> = batch.rewards.chunks(batch.group).map(<[f32]>::to_vec).collect();
+        let groups: Vec<Vec<f32>> =
+            batch.rewards.chunks(batch.group).map(<[f32]>::to_vec).collect();
         let found: Vec<Vec<f32>> = case.scale.advantages(&groups);
-        // TRL divides by the sample deviation + 1e-4, we by the root of the population variance + 1e-6.
+        // TRL divides by the sample deviation + 1e-4, we by the root of the population variance +
+        // 1e-6.
         let divisors = |rewards: &[f32]| -> [f64; 2] {
             let count = rewards.len() as f64;
             let mean = wide(rewards).iter().sum::<f64>() / count;
             let squares: f64 = wide(rewards).iter().map(|reward| (reward - mean).powi(2)).sum();
             [(squares / count + 1e-6).sqrt(), (squares / (count - 1.0)).sqrt() + 1e-4]
         };
-        for ((group, found), expected) in groups.iter().zip(&found).zip(case.advantages.chunks(batch.group)) {
+        for ((group, found), expected) in
+            groups.iter().zip(&found).zip(case.advantages.chunks(batch.group))
+        {
             let [ours, trls] = match case.scale {
                 AdvantageScale::Group => divisors(group),
                 AdvantageScale::Batch => divisors(&batch.rewards),
@@ -289,7 +340,12 @@ fn advantages_are_those_of_trl_but_for_the_divisor() {
             };
             let found: Vec<f64> = wide(found).iter().map(|advantage| advantage * ours).collect();
             let expected: Vec<f64> = expected.iter().map(|advantage| advantage * trls).collect();
-            assert_near(&format!("{:?} advantages of {}", case.scale, batch.name), &found, &expected, 2e-7);
+            assert_near(
+                &format!("{:?} advantages of {}", case.scale, batch.name),
+                &found,
+                &expected,
+                2e-7,
+            );
         }
     }
 }

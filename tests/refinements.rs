@@ -1,5 +1,6 @@
-//! The refinements of training that an experiment may ask for, in whole runs on a tiny random model: dynamic sampling, the penalty
-//! for length, the adaptive KL coefficient, the curriculum, and several passes over the rollouts.
+//! The refinements of training that an experiment may ask for, in whole runs on a tiny random
+//! model: dynamic sampling, the penalty for length, the adaptive KL coefficient, the curriculum,
+//! and several passes over the rollouts.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -8,7 +9,10 @@ mod common;
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use candle_core::{Tensor, Var};
-use common::{Finished, GROUP, NEW_TOKENS, PROMPTS, Parity, Workplace, finish, json, largest_difference, tiny_model};
+use common::{
+    Finished, GROUP, NEW_TOKENS, PROMPTS, Parity, Workplace, finish, json, largest_difference,
+    tiny_model,
+};
 use orthant::experiment::{AdamWConfig, CurriculumConfig, DynamicSampling, OptimizerConfig};
 use orthant::model::{LanguageModel, ResponseBatch};
 use orthant::objective::Loss;
@@ -70,7 +74,11 @@ fn kept(run: &Finished, step: u64) -> Vec<Kept> {
     let lines = run.rollouts(step);
     assert_eq!(lines.len(), PROMPTS * GROUP);
     let group = |(number, lines): (usize, &[Value])| {
-        assert!(lines.iter().all(|line| line["group"] == number && line["problem"] == lines[0]["problem"]));
+        assert!(
+            lines
+                .iter()
+                .all(|line| line["group"] == number && line["problem"] == lines[0]["problem"])
+        );
         Kept {
             problem: index_of(lines[0]["problem"].as_str().unwrap()),
             signal: lines.iter().any(|line| line["reward"] != lines[0]["reward"]),
@@ -97,21 +105,35 @@ fn dynamic_sampling_replaces_uniform_groups_by_further_problems() {
     let (mut dealt, mut seen, mut full) = (0, BTreeSet::new(), 0);
     for (step, row) in (1..=STEPS).zip(dynamic.repeatable_metrics()) {
         let groups = kept(&dynamic, step);
-        let now = PROMPTS + (number(&row["group/resampled_ratio"]) * PROMPTS as f64).round() as usize;
+        let now =
+            PROMPTS + (number(&row["group/resampled_ratio"]) * PROMPTS as f64).round() as usize;
         for group in &groups {
-            assert!((dealt..dealt + now).contains(&group.problem), "problem {} in step {step}", group.problem);
+            assert!(
+                (dealt..dealt + now).contains(&group.problem),
+                "problem {} in step {step}",
+                group.problem
+            );
             assert!(seen.insert(group.problem), "problem {} was taken twice", group.problem);
         }
         // With a signal first, both kinds in the order of their problems.
-        let order: Vec<(bool, usize)> = groups.iter().map(|group| (!group.signal, group.problem)).collect();
+        let order: Vec<(bool, usize)> =
+            groups.iter().map(|group| (!group.signal, group.problem)).collect();
         assert!(order.is_sorted(), "{order:?}");
-        // What is short of signals used up its rounds; uniform groups are then the first ones that were dealt.
-        let uniform: Vec<usize> = groups.iter().filter(|group| !group.signal).map(|group| group.problem).collect();
+        // What is short of signals used up its rounds; uniform groups are then the first ones that
+        // were dealt.
+        let uniform: Vec<usize> =
+            groups.iter().filter(|group| !group.signal).map(|group| group.problem).collect();
         full += u64::from(uniform.is_empty());
-        let signal: BTreeSet<usize> = groups.iter().filter(|group| group.signal).map(|group| group.problem).collect();
+        let signal: BTreeSet<usize> =
+            groups.iter().filter(|group| group.signal).map(|group| group.problem).collect();
         let first = (dealt..).filter(|problem| !signal.contains(problem)).take(uniform.len());
         assert_eq!(uniform, first.collect::<Vec<_>>());
-        assert_near(number(&row["group/uniform_ratio"]), uniform.len() as f64 / PROMPTS as f64, 1e-12, "uniform");
+        assert_near(
+            number(&row["group/uniform_ratio"]),
+            uniform.len() as f64 / PROMPTS as f64,
+            1e-12,
+            "uniform",
+        );
         dealt += now;
         let state = json(&dynamic.folder.join(format!("checkpoints/step_{step:06}/trainer.json")));
         assert_eq!(state["problems"], dealt);
@@ -121,7 +143,8 @@ fn dynamic_sampling_replaces_uniform_groups_by_further_problems() {
     assert_eq!(task.judged.load(Ordering::SeqCst), dealt * GROUP);
 
     // The first round is what the run without the option does.
-    let first: BTreeMap<usize, Kept> = kept(&plain, 1).into_iter().map(|group| (group.problem, group)).collect();
+    let first: BTreeMap<usize, Kept> =
+        kept(&plain, 1).into_iter().map(|group| (group.problem, group)).collect();
     for group in kept(&dynamic, 1).iter().filter(|group| group.problem < PROMPTS) {
         for (line, plain) in group.lines.iter().zip(&first[&group.problem].lines) {
             assert_eq!(line["response_ids"], plain["response_ids"]);
@@ -138,25 +161,41 @@ fn accuracy_with_dynamic_sampling_is_that_of_all_completions() {
         let mut experiment = experiment.clone();
         experiment.rollout.dynamic = Some(DynamicSampling { rounds });
         let task = SomeHopeless::default();
-        let run = finish(RunBuilder::new(experiment).task(task.clone()).start(&place.runs()).unwrap());
+        let run =
+            finish(RunBuilder::new(experiment).task(task.clone()).start(&place.runs()).unwrap());
         (run.repeatable_metrics().remove(0), kept(&run, 1), task)
     };
     let (row, kept, task) = run(3);
-    let (correct, judged) = (task.correct.load(Ordering::SeqCst), task.judged.load(Ordering::SeqCst));
+    let (correct, judged) =
+        (task.correct.load(Ordering::SeqCst), task.judged.load(Ordering::SeqCst));
     assert!(judged > PROMPTS * GROUP && correct > 0);
     assert_near(number(&row["reward/accuracy"]), correct as f64 / judged as f64, 1e-12, "accuracy");
-    assert_near(number(&row["reward/mean"]), 2.0 * correct as f64 / judged as f64 - 1.0, 1e-12, "mean reward");
-    let of_kept = kept.iter().flat_map(|group| &group.lines).map(|line| number(&line["reward"])).sum::<f64>();
-    assert_near(number(&row["reward/shaped_mean"]), of_kept / (PROMPTS * GROUP) as f64, 1e-6, "mean of those kept");
+    assert_near(
+        number(&row["reward/mean"]),
+        2.0 * correct as f64 / judged as f64 - 1.0,
+        1e-12,
+        "mean reward",
+    );
+    let of_kept =
+        kept.iter().flat_map(|group| &group.lines).map(|line| number(&line["reward"])).sum::<f64>();
+    assert_near(
+        number(&row["reward/shaped_mean"]),
+        of_kept / (PROMPTS * GROUP) as f64,
+        1e-6,
+        "mean of those kept",
+    );
 }
 
 #[test]
 fn where_no_problem_has_a_signal_dynamic_sampling_ends_at_its_bound_with_the_first_groups() {
     let place = Workplace::new();
     let run = |settings: &str, method: &str| {
-        let mut experiment = place.experiment(2, &format!("method: {method}, record: (checkpoint_every: 1)"));
-        experiment.rollout =
-            orthant::experiment::RolloutConfig { dynamic: from_text(settings, "test").unwrap(), ..experiment.rollout };
+        let mut experiment =
+            place.experiment(2, &format!("method: {method}, record: (checkpoint_every: 1)"));
+        experiment.rollout = orthant::experiment::RolloutConfig {
+            dynamic: from_text(settings, "test").unwrap(),
+            ..experiment.rollout
+        };
         place.run(&experiment)
     };
     for method in ["Grpo", "G2rl()"] {
@@ -164,7 +203,12 @@ fn where_no_problem_has_a_signal_dynamic_sampling_ends_at_its_bound_with_the_fir
         let dynamic = run("(rounds: 2)", method);
         assert_eq!(plain.rollouts(1), dynamic.rollouts(1));
         assert_eq!(plain.weights(1).hash().unwrap(), dynamic.weights(1).hash().unwrap());
-        assert_near(number(&dynamic.repeatable_metrics()[0]["group/resampled_ratio"]), 2.0, 0.0, "rounds");
+        assert_near(
+            number(&dynamic.repeatable_metrics()[0]["group/resampled_ratio"]),
+            2.0,
+            0.0,
+            "rounds",
+        );
         // The second step continues behind all that were tried.
         assert_ne!(plain.rollouts(2)[0]["problem"], dynamic.rollouts(2)[0]["problem"]);
         let state = json(&dynamic.folder.join("checkpoints/step_000002/trainer.json"));
@@ -198,10 +242,12 @@ fn another_verifier_takes_part_in_dynamic_sampling_where_it_is_in_both_schedules
     let place = Workplace::new();
     let start = |further_rounds| {
         let experiment = place.parity_experiment(1, "");
-        let experiment = orthant::experiment::set(&experiment, "rollout.dynamic=(rounds: 1)").unwrap();
+        let experiment =
+            orthant::experiment::set(&experiment, "rollout.dynamic=(rounds: 1)").unwrap();
         let builder = RunBuilder::new(experiment).task(Parity);
-        let builder =
-            builder.stages(move |stages| stages.disable::<VerifyPlugin>().add(NothingIsRight { further_rounds }));
+        let builder = builder.stages(move |stages| {
+            stages.disable::<VerifyPlugin>().add(NothingIsRight { further_rounds })
+        });
         builder.start(&place.runs()).unwrap()
     };
     let row = finish(start(true)).repeatable_metrics().remove(0);
@@ -214,7 +260,9 @@ fn another_verifier_takes_part_in_dynamic_sampling_where_it_is_in_both_schedules
 fn the_soft_penalty_lowers_the_rewards_that_advantages_are_made_of_and_no_other() {
     let place = Workplace::new();
     let run = |method: &str, truncated: &str| {
-        let settings = format!("method: {method}, objective: (truncated: {truncated}, advantage_scale: Unscaled)");
+        let settings = format!(
+            "method: {method}, objective: (truncated: {truncated}, advantage_scale: Unscaled)"
+        );
         place.run_parity(&place.parity_experiment(1, &settings))
     };
     for method in ["Grpo", "G2rl()", "EvolRl()"] {
@@ -233,12 +281,19 @@ fn the_soft_penalty_lowers_the_rewards_that_advantages_are_made_of_and_no_other(
             penalties.push(expected);
         }
         for lines in after.chunks(GROUP) {
-            let center = lines.iter().map(|line| number(&line["shaped_reward"])).sum::<f64>() / GROUP as f64;
+            let center =
+                lines.iter().map(|line| number(&line["shaped_reward"])).sum::<f64>() / GROUP as f64;
             for line in lines {
-                assert_near(number(&line["advantage"]), number(&line["shaped_reward"]) - center, 1e-6, "advantage");
+                assert_near(
+                    number(&line["advantage"]),
+                    number(&line["shaped_reward"]) - center,
+                    1e-6,
+                    "advantage",
+                );
             }
         }
-        let partial = penalties.iter().filter(|penalty| **penalty > -0.5 && **penalty < 0.0).count();
+        let partial =
+            penalties.iter().filter(|penalty| **penalty > -0.5 && **penalty < 0.0).count();
         assert!(partial > 0 && penalties.contains(&-0.5), "the slope is untested: {penalties:?}");
         let [before, after] = [&plain, &penalized].map(|run| run.repeatable_metrics().remove(0));
         for metric in ["reward/accuracy", "reward/mean", "group/uniform_ratio"] {
@@ -256,7 +311,9 @@ fn the_soft_penalty_lowers_the_rewards_that_advantages_are_made_of_and_no_other(
 #[test]
 fn the_kl_coefficient_follows_the_controller_and_enters_the_loss() {
     let place = Workplace::new();
-    let run = |kl: &str| place.run_parity(&place.parity_experiment(4, &format!("objective: (kl: ({kl}))")));
+    let run = |kl: &str| {
+        place.run_parity(&place.parity_experiment(4, &format!("objective: (kl: ({kl}))")))
+    };
     let fixed = run("coefficient: 0.5");
     for row in fixed.repeatable_metrics() {
         assert_near(number(&row["policy/kl_coefficient"]), 0.5, 0.0, "fixed coefficient");
@@ -272,7 +329,10 @@ fn the_kl_coefficient_follows_the_controller_and_enters_the_loss() {
         expected *= 1.0 + ((kl - target) / target).clamp(-0.2, 0.2) / 4.0;
         kls.push(kl);
     }
-    assert!(kls.iter().any(|kl| *kl > target) && kls.iter().any(|kl| *kl < target), "one side is untested: {kls:?}");
+    assert!(
+        kls.iter().any(|kl| *kl > target) && kls.iter().any(|kl| *kl < target),
+        "one side is untested: {kls:?}"
+    );
     let state = json(&adaptive.folder.join("checkpoints/step_000004/trainer.json"));
     assert_near(number(&state["kl_coefficient"]), expected, 0.0, "coefficient of the checkpoint");
     // The first coefficient is the same and acts on a KL of 0; the second one moves the weights.
@@ -281,7 +341,8 @@ fn the_kl_coefficient_follows_the_controller_and_enters_the_loss() {
     assert!(run("coefficient: 0.0").repeatable_metrics()[0]["policy/kl_coefficient"].is_null());
 }
 
-/// Levels by the number of the problem: the first is always solved, the second now and then, the third never.
+/// Levels by the number of the problem: the first is always solved, the second now and then, the
+/// third never.
 struct ThreeLevels;
 
 impl Task for ThreeLevels {
@@ -317,7 +378,8 @@ fn the_curriculum_draws_by_the_solve_rates_that_it_measured() {
     let config = CurriculumConfig { floor: 0.05, rate: 0.2 };
     let mut experiment = place.parity_experiment(40, "record: (geometry_every: 0)");
     experiment.rollout.curriculum = Some(config);
-    let run = finish(RunBuilder::new(experiment.clone()).task(ThreeLevels).start(&place.runs()).unwrap());
+    let run =
+        finish(RunBuilder::new(experiment.clone()).task(ThreeLevels).start(&place.runs()).unwrap());
     let (mut rates, mut next, mut drawn) = (vec![0.5; 3], 0, Vec::new());
     // By draw: how likely the level in the middle was.
     let mut likely = Vec::new();
@@ -339,7 +401,8 @@ fn the_curriculum_draws_by_the_solve_rates_that_it_measured() {
             likely.push(middle);
             next = taken + 1;
         }
-        let expected = groups.iter().map(|group| rates[group.problem % 3]).sum::<f64>() / PROMPTS as f64;
+        let expected =
+            groups.iter().map(|group| rates[group.problem % 3]).sum::<f64>() / PROMPTS as f64;
         assert_near(number(&row["curriculum/solve_rate"]), expected, 1e-12, "expected solve rate");
         for group in &groups {
             let correct = group.lines.iter().filter(|line| line["verdict"] == "correct").count();
@@ -352,7 +415,9 @@ fn the_curriculum_draws_by_the_solve_rates_that_it_measured() {
     assert_eq!(state["solve_rates"], serde_json::json!(rates));
     assert_eq!(state["problems"], next);
     assert!(rates[0] > 0.9 && rates[2] < 0.1, "{rates:?}");
-    let share = |drawn: &[usize]| drawn.iter().filter(|level| **level == 1).count() as f64 / drawn.len() as f64;
+    let share = |drawn: &[usize]| {
+        drawn.iter().filter(|level| **level == 1).count() as f64 / drawn.len() as f64
+    };
     let (first, last) = drawn.split_at(drawn.len() / 4);
     let later = &likely[first.len()..];
     let expected = later.iter().sum::<f64>() / later.len() as f64;
@@ -363,11 +428,18 @@ fn the_curriculum_draws_by_the_solve_rates_that_it_measured() {
         share(last)
     );
     // Without a curriculum it would be a third.
-    assert!(expected > 0.5 && (share(last) - expected).abs() < 2.0 * deviation && share(last) > share(first));
+    assert!(
+        expected > 0.5
+            && (share(last) - expected).abs() < 2.0 * deviation
+            && share(last) > share(first)
+    );
 
     // A task without levels has nothing to choose from.
     let error = RunBuilder::new(experiment).task(Parity).start(&place.runs()).err().unwrap();
-    assert!(error.exit_status() == 2 && error.to_string().contains("`rollout.curriculum`"), "{error}");
+    assert!(
+        error.exit_status() == 2 && error.to_string().contains("`rollout.curriculum`"),
+        "{error}"
+    );
 }
 
 /// AdamW by the paper's equations, from zero moments.
@@ -382,33 +454,49 @@ impl ByHand {
         let AdamWConfig { learning_rate, beta1, beta2, eps, max_grad_norm, .. } = self.settings;
         let gradients = loss.backward().unwrap();
         let gradient = |variable: &Var| gradients.get(variable).unwrap().clone();
-        let square = |tensor: &Tensor| tensor.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
-        let norm = model.weights.variables().map(|(_, v)| f64::from(square(&gradient(v)))).sum::<f64>().sqrt();
+        let square =
+            |tensor: &Tensor| tensor.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
+        let norm = model
+            .weights
+            .variables()
+            .map(|(_, v)| f64::from(square(&gradient(v))))
+            .sum::<f64>()
+            .sqrt();
         let scale = (max_grad_norm / norm).min(1.0);
         self.steps += 1;
         for (name, variable) in model.weights.variables() {
             let gradient = (gradient(variable) * scale).unwrap();
             let zero = || gradient.zeros_like().unwrap();
-            let (first, second) = self.moments.entry(name.to_string()).or_insert_with(|| (zero(), zero()));
+            let (first, second) =
+                self.moments.entry(name.to_string()).or_insert_with(|| (zero(), zero()));
             *first = ((&*first * beta1).unwrap() + (&gradient * (1.0 - beta1)).unwrap()).unwrap();
-            *second = ((&*second * beta2).unwrap() + (gradient.sqr().unwrap() * (1.0 - beta2)).unwrap()).unwrap();
+            *second = ((&*second * beta2).unwrap()
+                + (gradient.sqr().unwrap() * (1.0 - beta2)).unwrap())
+            .unwrap();
             let root = (&*second / (1.0 - beta2.powi(self.steps))).unwrap().sqrt().unwrap();
-            let direction = ((&*first / (1.0 - beta1.powi(self.steps))).unwrap() / (root + eps).unwrap()).unwrap();
-            variable.set(&(variable.as_tensor() - (direction * learning_rate).unwrap()).unwrap()).unwrap();
+            let direction = ((&*first / (1.0 - beta1.powi(self.steps))).unwrap()
+                / (root + eps).unwrap())
+            .unwrap();
+            variable
+                .set(&(variable.as_tensor() - (direction * learning_rate).unwrap()).unwrap())
+                .unwrap();
         }
     }
 }
 
 fn logprobs(model: &LanguageModel, (prompt, response): (&[u32], &[u32])) -> Tensor {
-    let statistics =
-        model.trainable.response_logprobs(&ResponseBatch::new(&[(prompt, response)]).unwrap(), 1.0).unwrap();
+    let statistics = model
+        .trainable
+        .response_logprobs(&ResponseBatch::new(&[(prompt, response)]).unwrap(), 1.0)
+        .unwrap();
     statistics.narrow(1, 0, 1).unwrap().squeeze(1).unwrap()
 }
 
 const BETA: f64 = 0.05;
 const CLIP: f64 = 0.05;
 
-/// Surrogate of a response's tokens (L) as the papers have it, and how many of them are clipped with effect.
+/// Surrogate of a response's tokens (L) as the papers have it, and how many of them are clipped
+/// with effect.
 fn surrogate(loss: Loss, now: &Tensor, old: &Tensor, advantage: f64) -> (Tensor, usize) {
     let mut log_ratio = (now - old).unwrap();
     if loss == Loss::Gspo {
@@ -431,14 +519,21 @@ fn surrogate(loss: Loss, now: &Tensor, old: &Tensor, advantage: f64) -> (Tensor,
     (terms, clipped)
 }
 
-/// Two passes of two mini-batches: four optimizer steps, each of a fresh forward pass, all with the log-probabilities of the policy
-/// that sampled. One response at a time, without packing and micro-batches. Measured: weights agree to 6e-7.
+/// Two passes of two mini-batches: four optimizer steps, each of a fresh forward pass, all with the
+/// log-probabilities of the policy that sampled. One response at a time, without packing and
+/// micro-batches. Measured: weights agree to 6e-7.
 #[test]
 fn two_epochs_of_two_mini_batches_are_what_a_step_by_step_computation_gives() {
     let place = Workplace::new();
-    // With a large eps the step is nearly proportional to the gradient, and rounding stays rounding.
-    let adamw =
-        AdamWConfig { learning_rate: 0.02, warmup_steps: 0, eps: 1e-2, max_grad_norm: 100.0, ..AdamWConfig::default() };
+    // With a large eps the step is nearly proportional to the gradient, and rounding stays
+    // rounding.
+    let adamw = AdamWConfig {
+        learning_rate: 0.02,
+        warmup_steps: 0,
+        eps: 1e-2,
+        max_grad_norm: 100.0,
+        ..AdamWConfig::default()
+    };
     for loss in [Loss::Grpo, Loss::DrGrpo, Loss::Dapo, Loss::Bnpo, Loss::Gspo, Loss::Cispo] {
         let mut experiment = place.parity_experiment(1, "objective: (epochs: 2, minibatches: 2)");
         experiment.objective.loss = loss;
@@ -453,23 +548,34 @@ fn two_epochs_of_two_mini_batches_are_what_a_step_by_step_computation_gives() {
         let ids = |line: &Value| -> Vec<u32> {
             line["response_ids"].as_array().unwrap().iter().map(|id| number(id) as u32).collect()
         };
-        let prompts: Vec<Vec<u32>> =
-            lines.iter().map(|line| model.tokenizer.encode(line["prompt"].as_str().unwrap()).unwrap()).collect();
+        let prompts: Vec<Vec<u32>> = lines
+            .iter()
+            .map(|line| model.tokenizer.encode(line["prompt"].as_str().unwrap()).unwrap())
+            .collect();
         let responses: Vec<Vec<u32>> = lines.iter().map(ids).collect();
-        let old: Vec<Tensor> = prompts.iter().zip(&responses).map(|(p, r)| logprobs(&model, (p, r)).detach()).collect();
+        let old: Vec<Tensor> = prompts
+            .iter()
+            .zip(&responses)
+            .map(|(p, r)| logprobs(&model, (p, r)).detach())
+            .collect();
         let all_tokens = responses.iter().map(Vec::len).sum::<usize>();
         let mut optimizer = ByHand { settings: adamw.clone(), moments: BTreeMap::new(), steps: 0 };
         let (mut kl_sum, mut clipped, mut losses) = (0.0, 0, Vec::new());
         for epoch in 0..2 {
             let mut order: Vec<usize> = (0..lines.len()).collect();
-            rng::shuffle(&mut rng::stream(experiment.seed, rng::Domain::Minibatches, [1, epoch, 0]), &mut order);
+            rng::shuffle(
+                &mut rng::stream(experiment.seed, rng::Domain::Minibatches, [1, epoch, 0]),
+                &mut order,
+            );
             for part in order.chunks(lines.len() / 2) {
                 let tokens = part.iter().map(|&i| responses[i].len()).sum::<usize>() as f64;
-                let mut sum = Tensor::zeros((), candle_core::DType::F32, &candle_core::Device::Cpu).unwrap();
+                let mut sum =
+                    Tensor::zeros((), candle_core::DType::F32, &candle_core::Device::Cpu).unwrap();
                 for &i in part {
                     let sequence = (prompts[i].as_slice(), responses[i].as_slice());
                     let now = logprobs(&model, sequence);
-                    let (terms, cut) = surrogate(loss, &now, &old[i], number(&lines[i]["advantage"]));
+                    let (terms, cut) =
+                        surrogate(loss, &now, &old[i], number(&lines[i]["advantage"]));
                     let apart = (logprobs(&reference, sequence).detach() - &now).unwrap();
                     let kl = ((apart.exp().unwrap() - &apart).unwrap() - 1.0).unwrap();
                     let weight = match loss {
@@ -493,9 +599,20 @@ fn two_epochs_of_two_mini_batches_are_what_a_step_by_step_computation_gives() {
         assert!(largest_difference(&run.weights(1), &tiny_model().weights) > 1e-2);
         assert!(largest_difference(&run.weights(1), &model.weights) < 1e-5, "{loss:?}");
         assert!(clipped > 0, "{loss:?} is not clipped anywhere");
-        assert_near(number(&row["policy/clip_ratio"]), clipped as f64 / passes, 1e-12, "clip ratio");
-        // Far from the reference K3 is nearly e^(log ratio), so a difference of log-probabilities is a relative one of the KL.
-        assert_near(number(&row["policy/kl"]), kl_sum / passes, 1e-5 * (kl_sum / passes).max(0.1), "KL");
+        assert_near(
+            number(&row["policy/clip_ratio"]),
+            clipped as f64 / passes,
+            1e-12,
+            "clip ratio",
+        );
+        // Far from the reference K3 is nearly e^(log ratio), so a difference of log-probabilities
+        // is a relative one of the KL.
+        assert_near(
+            number(&row["policy/kl"]),
+            kl_sum / passes,
+            1e-5 * (kl_sum / passes).max(0.1),
+            "KL",
+        );
         assert_near(number(&row["policy/loss"]), losses.iter().sum::<f64>() / 4.0, 1e-6, "loss");
     }
 }

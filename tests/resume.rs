@@ -23,7 +23,8 @@ fn experiment_with(method: &str, steps: u64) -> Experiment {
         evaluations: [(suite: HeldOut(problems: 4), every: 2, samples: 2, k: [1, 2])],
         record: (checkpoint_every: 3),
     )"#;
-    let mut experiment: Experiment = from_text(&text.replace("METHOD", method), "resume.rs").unwrap();
+    let mut experiment: Experiment =
+        from_text(&text.replace("METHOD", method), "resume.rs").unwrap();
     experiment.stop.steps = steps;
     experiment
 }
@@ -37,13 +38,17 @@ fn finish(builder: RunBuilder, runs: &Path) -> PathBuf {
 
 /// The lines of a JSONL file without what depends on the clock.
 fn lines(run: &Path, name: &str) -> Vec<serde_json::Value> {
-    let measured =
-        |key: &str| ["time", "throughput/", "memory/", "wall_s", "seconds"].iter().any(|start| key.starts_with(start));
+    let measured = |key: &str| {
+        ["time", "throughput/", "memory/", "wall_s", "seconds"]
+            .iter()
+            .any(|start| key.starts_with(start))
+    };
     fs::read_to_string(run.join(name))
         .unwrap()
         .lines()
         .map(|line| {
-            let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
+            let mut fields: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_str(line).unwrap();
             fields.retain(|key, _| !measured(key));
             fields.into()
         })
@@ -60,7 +65,8 @@ fn live(path: &str) -> LiveSetting {
 
 #[test]
 fn three_steps_and_three_more_are_six_steps_byte_for_byte() {
-    let method = "G2rl(lambda: 0.5, alpha: Entropy, lambda_schedule: Linear(to: 0.0, over_steps: 6))";
+    let method =
+        "G2rl(lambda: 0.5, alpha: Entropy, lambda_schedule: Linear(to: 0.0, over_steps: 6))";
     check_halves(|steps| experiment_with(method, steps));
 }
 
@@ -70,7 +76,8 @@ fn three_steps_and_three_more_are_six_steps_with_a_sentence_encoder_too() {
     check_halves(|steps| experiment_with("EvolRl(labels: Majority)", steps));
 }
 
-/// What a step takes over from earlier ones, the number of the next problem, solve rates and the KL coefficient, comes from the checkpoint.
+/// What a step takes over from earlier ones, the number of the next problem, solve rates and the KL
+/// coefficient, comes from the checkpoint.
 #[test]
 fn three_steps_and_three_more_are_six_steps_with_every_refinement() {
     let metrics = check_halves(|steps| {
@@ -88,14 +95,18 @@ fn three_steps_and_three_more_are_six_steps_with_every_refinement() {
         experiment
     });
     let differs = |name: &str| metrics.iter().any(|row| row[name] != metrics[0][name]);
-    for name in
-        ["group/resampled_ratio", "curriculum/solve_rate", "reward/length_penalty_mean", "policy/kl_coefficient"]
-    {
+    for name in [
+        "group/resampled_ratio",
+        "curriculum/solve_rate",
+        "reward/length_penalty_mean",
+        "policy/kl_coefficient",
+    ] {
         assert!(differs(name), "{name} is the same in every step: {metrics:?}");
     }
 }
 
-/// Settings that were changed while the run continued hold after it is resumed, and so does the order in which they came.
+/// Settings that were changed while the run continued hold after it is resumed, and so does the
+/// order in which they came.
 #[test]
 fn a_run_whose_settings_were_changed_goes_on_with_them() {
     let runs = tempfile::tempdir().unwrap();
@@ -142,9 +153,14 @@ fn a_run_whose_settings_were_changed_goes_on_with_them() {
     assert_eq!(finish(RunBuilder::resume(&halves, &[]).unwrap(), runs.path()), halves);
     assert_eq!(weights(&straight, 6), weights(&halves, 6));
     assert_eq!(lines(&straight, "metrics.jsonl"), lines(&halves, "metrics.jsonl"));
-    let rates: Vec<f64> =
-        lines(&halves, "metrics.jsonl").iter().map(|row| row["policy/learning_rate"].as_f64().unwrap()).collect();
-    assert!(rates[1] > rates[2] && rates[5] < 6e-4, "the last rate holds from step 3 on: {rates:?}");
+    let rates: Vec<f64> = lines(&halves, "metrics.jsonl")
+        .iter()
+        .map(|row| row["policy/learning_rate"].as_f64().unwrap())
+        .collect();
+    assert!(
+        rates[1] > rates[2] && rates[5] < 6e-4,
+        "the last rate holds from step 3 on: {rates:?}"
+    );
     let edited = |run: &Path| -> Vec<serde_json::Value> {
         lines(run, "events.jsonl")
             .into_iter()
@@ -156,7 +172,10 @@ fn a_run_whose_settings_were_changed_goes_on_with_them() {
     assert_eq!(edited(&straight), edited(&halves));
     // What is set when resuming wins over what was changed before.
     let other = changed_after_step_2(4);
-    finish(RunBuilder::resume(&other, &["optimizer.learning_rate=1e-5".to_string()]).unwrap(), runs.path());
+    finish(
+        RunBuilder::resume(&other, &["optimizer.learning_rate=1e-5".to_string()]).unwrap(),
+        runs.path(),
+    );
     let last = lines(&other, "metrics.jsonl")[5]["policy/learning_rate"].as_f64().unwrap();
     assert!(last < 1.1e-5, "{last}");
 }
@@ -182,16 +201,25 @@ fn check_halves(experiment: impl Fn(u64) -> Experiment) -> Vec<serde_json::Value
     let straight = finish(RunBuilder::new(experiment(6)), runs.path());
     let halves = finish(RunBuilder::new(experiment(3)), runs.path());
     assert_eq!(weights(&straight, 3), weights(&halves, 3));
-    // The last step of the first half was evaluated because it was the last; in the long run it is not.
+    // The last step of the first half was evaluated because it was the last; in the long run it is
+    // not.
     let resumed = RunBuilder::resume(&halves, &["stop.steps=6".to_string()]).unwrap();
     assert_eq!(finish(resumed, runs.path()), halves);
 
     assert_eq!(weights(&straight, 6), weights(&halves, 6));
-    for name in ["checkpoints/step_000006/trainer.safetensors", "checkpoints/step_000006/trainer.json"] {
-        assert_eq!(fs::read(straight.join(name)).unwrap(), fs::read(halves.join(name)).unwrap(), "{name}");
+    for name in
+        ["checkpoints/step_000006/trainer.safetensors", "checkpoints/step_000006/trainer.json"]
+    {
+        assert_eq!(
+            fs::read(straight.join(name)).unwrap(),
+            fs::read(halves.join(name)).unwrap(),
+            "{name}"
+        );
     }
     assert_eq!(lines(&straight, "metrics.jsonl"), lines(&halves, "metrics.jsonl"));
-    let evaluations = |run: &Path| lines(run, "evals.jsonl").into_iter().filter(|e| e["step"] != 3).collect::<Vec<_>>();
+    let evaluations = |run: &Path| {
+        lines(run, "evals.jsonl").into_iter().filter(|e| e["step"] != 3).collect::<Vec<_>>()
+    };
     assert_eq!(evaluations(&straight), evaluations(&halves));
     for step in 1..=6 {
         let name = format!("rollouts/step_{step:06}.jsonl");
@@ -207,7 +235,8 @@ fn resuming_drops_what_was_logged_after_the_checkpoint_and_what_a_crash_left_beh
     let runs = tempfile::tempdir().unwrap();
     let run = finish(RunBuilder::new(experiment(4)), runs.path());
     let expected = lines(&run, "metrics.jsonl");
-    // As after a kill in step 4: the checkpoint of step 4 is not there, the last line is cut, folders are half-written.
+    // As after a kill in step 4: the checkpoint of step 4 is not there, the last line is cut,
+    // folders are half-written.
     fs::remove_dir_all(run.join("checkpoints/step_000004")).unwrap();
     fs::create_dir(run.join("checkpoints/.step_000004.tmp")).unwrap();
     let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
@@ -252,11 +281,17 @@ fn killing_a_run_at_any_moment_leaves_a_folder_that_goes_on_from_its_newest_chec
             .stderr(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        // The delay counts from the first checkpoint, so that there is something to continue from on any machine.
+        // The delay counts from the first checkpoint, so that there is something to continue from
+        // on any machine.
         let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
         let run = loop {
             assert!(std::time::Instant::now() < deadline, "no checkpoint within a minute");
-            let found = fs::read_dir(&parent).into_iter().flatten().flatten().map(|entry| entry.path()).next();
+            let found = fs::read_dir(&parent)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|entry| entry.path())
+                .next();
             match found {
                 Some(run) if run.join("checkpoints/step_000001").exists() => break run,
                 _ => std::thread::sleep(std::time::Duration::from_millis(10)),
@@ -268,11 +303,16 @@ fn killing_a_run_at_any_moment_leaves_a_folder_that_goes_on_from_its_newest_chec
 
         let newest = fs::read_dir(run.join("checkpoints"))
             .unwrap()
-            .filter_map(|entry| entry.unwrap().file_name().to_str()?.strip_prefix("step_")?.parse::<u64>().ok())
+            .filter_map(|entry| {
+                entry.unwrap().file_name().to_str()?.strip_prefix("step_")?.parse::<u64>().ok()
+            })
             .max()
             .unwrap();
         let last = steps_before_a_cut(&run).max(newest);
-        assert!(last <= newest + 1, "steps after the newest checkpoint are at most the one that was running");
+        assert!(
+            last <= newest + 1,
+            "steps after the newest checkpoint are at most the one that was running"
+        );
         let resumed = RunBuilder::resume(&run, &[format!("stop.steps={}", newest + 2)]).unwrap();
         finish(resumed, runs.path());
         assert_eq!(steps(&run), (1..=newest + 2).collect::<Vec<_>>());

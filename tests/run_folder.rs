@@ -1,13 +1,13 @@
-//! What a run folder says can be relied on: one writer, the inputs that it names, the settings that it names, and checkpoints that are
-//! what they were when they were written.
+//! What a run folder says can be relied on: one writer, the inputs that it names, the settings that
+//! it names, and checkpoints that are what they were when they were written.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
 
 use common::{
-    Workplace, command, copy, events, flip, four_steps, json, orthant, resume, resume_is_refused, resume_well, steps,
-    wait_for, wait_until,
+    Workplace, command, copy, events, flip, four_steps, json, orthant, resume, resume_is_refused,
+    resume_well, steps, wait_for, wait_until,
 };
 use orthant::experiment::Every;
 use orthant::prelude::*;
@@ -21,7 +21,8 @@ use std::process::{Child, Command, Stdio};
 fn endless(place: &Workplace) -> (Child, PathBuf) {
     let mut experiment = place.experiment(1_000_000, "");
     experiment.record.checkpoint_every = Every(1);
-    fs::write(place.path().join("endless.ron"), orthant::experiment::to_text(&experiment).unwrap()).unwrap();
+    fs::write(place.path().join("endless.ron"), orthant::experiment::to_text(&experiment).unwrap())
+        .unwrap();
     let child = command(place, &["run", "endless.ron", "--headless", "--out", "endless"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -29,7 +30,8 @@ fn endless(place: &Workplace) -> (Child, PathBuf) {
         .unwrap();
     let mut run = PathBuf::new();
     wait_until("the first checkpoint", || {
-        let found = fs::read_dir(place.path().join("endless")).into_iter().flatten().flatten().next();
+        let found =
+            fs::read_dir(place.path().join("endless")).into_iter().flatten().flatten().next();
         run = found.map(|entry| entry.path()).unwrap_or_default();
         run.join("checkpoints/step_000001").exists()
     });
@@ -68,10 +70,16 @@ fn a_run_that_is_going_on_in_this_process_cannot_be_resumed_and_one_that_has_end
     wait_for(&run.handle, "the pause", |now| now.state == RunState::Paused);
     let folder = run.handle.snapshots.load().info.directory.clone();
     let refused = RunBuilder::resume(&folder, &[]).err().unwrap();
-    assert!(refused.exit_status() == 2 && refused.to_string().contains("is being written"), "{refused}");
+    assert!(
+        refused.exit_status() == 2 && refused.to_string().contains("is being written"),
+        "{refused}"
+    );
     assert!(run.handle.send(TrainerCommand::Resume));
     run.join().unwrap();
-    let more = RunBuilder::resume(&folder, &["stop.steps=5".to_string()]).unwrap().start(&place.runs()).unwrap();
+    let more = RunBuilder::resume(&folder, &["stop.steps=5".to_string()])
+        .unwrap()
+        .start(&place.runs())
+        .unwrap();
     assert_eq!(more.join().unwrap(), RunEnd::Finished);
     assert_eq!(steps(&folder), [1, 2, 3, 4, 5]);
 }
@@ -91,42 +99,60 @@ fn a_damaged_checkpoint_is_refused_by_name_with_a_way_on() {
         ("trainer.safetensors", "trainer.safetensors is damaged", &|path| {
             fs::copy(path.with_file_name("../step_000002/trainer.safetensors"), path).unwrap();
         }),
-        ("model.safetensors", "model.safetensors is damaged", &|path| fs::write(path, [0; 1000]).unwrap()),
+        ("model.safetensors", "model.safetensors is damaged", &|path| {
+            fs::write(path, [0; 1000]).unwrap()
+        }),
         ("trainer.json", "cannot read trainer.json", &|path| fs::remove_file(path).unwrap()),
         ("trainer.json", "trainer.json is damaged", &|path| fs::write(path, "").unwrap()),
         ("config.json", "config.json is damaged", &|path| fs::write(path, "{}").unwrap()),
         ("SHA256SUMS", "line 1 of the checksums is damaged", &|path| fs::write(path, "a").unwrap()),
-        ("SHA256SUMS", "the checksums of its files are missing", &|path| fs::remove_file(path).unwrap()),
+        ("SHA256SUMS", "the checksums of its files are missing", &|path| {
+            fs::remove_file(path).unwrap()
+        }),
     ];
     for (name, words, damage) in faults {
         copy(&whole, &run);
         damage(&run.join("checkpoints/step_000004").join(name));
         let way_on = format!("`orthant run --resume {} --from-step 2`", run.display());
         let more = ["--set", "stop.steps=6"];
-        resume_is_refused(&place, &run, &more, &[words, "step 4 cannot be used", "step 2 is whole", &way_on]);
+        resume_is_refused(
+            &place,
+            &run,
+            &more,
+            &[words, "step 4 cannot be used", "step 2 is whole", &way_on],
+        );
         assert!(run.join("checkpoints/step_000004/model.safetensors").exists());
         fs::remove_dir_all(&run).unwrap();
     }
-    // The way on: two steps again, to the same weights, and the damaged checkpoint is not lost either.
+    // The way on: two steps again, to the same weights, and the damaged checkpoint is not lost
+    // either.
     copy(&whole, &run);
     flip(&run.join("checkpoints/step_000004/model.safetensors"), 100);
     resume_is_refused(&place, &run, &["--from-step", "3"], &["--from-step 3", "there are 2, 4"]);
     let told = resume_well(&place, &run, &["--from-step", "2"]);
-    assert!(told.contains("2 lines of metrics.jsonl") && told.contains("step_000004.aside"), "{told}");
+    assert!(
+        told.contains("2 lines of metrics.jsonl") && told.contains("step_000004.aside"),
+        "{told}"
+    );
     assert_eq!(steps(&run), [1, 2, 3, 4]);
     assert!(fs::read(run.join("checkpoints/step_000004/model.safetensors")).unwrap() == weights);
     assert!(run.join("checkpoints/step_000004.aside/model.safetensors").exists());
     // Whoever only reads the model is told as well.
     flip(&run.join("checkpoints/step_000004/model.safetensors"), 100);
     let model = run.join("checkpoints/step_000004").display().to_string();
-    let (status, stderr) = orthant(&place, &["eval", "--model", &model, "--suite", "countdown", "--out", "eval"]);
-    assert!(status == 2 && stderr.contains("model.safetensors is damaged or was changed"), "{stderr}");
+    let (status, stderr) =
+        orthant(&place, &["eval", "--model", &model, "--suite", "countdown", "--out", "eval"]);
+    assert!(
+        status == 2 && stderr.contains("model.safetensors is damaged or was changed"),
+        "{stderr}"
+    );
     let model = run.join("checkpoints/step_000002");
     let mut config = json(&model.join("config.json"));
     config["rope_theta"] = json!(77.0);
     fs::write(model.join("config.json"), config.to_string()).unwrap();
     let model = model.display().to_string();
-    let (status, stderr) = orthant(&place, &["eval", "--model", &model, "--suite", "countdown", "--out", "eval"]);
+    let (status, stderr) =
+        orthant(&place, &["eval", "--model", &model, "--suite", "countdown", "--out", "eval"]);
     assert!(status == 2 && stderr.contains("config.json is damaged or was changed"), "{stderr}");
 }
 
@@ -185,8 +211,10 @@ fn a_kill_while_a_checkpoint_is_replaced_loses_none() {
     copy(&checkpoints.join("step_000002"), &checkpoints.join(".step_000004.tmp"));
     let told = resume_well(&place, &run, &["--set", "stop.steps=5"]);
     assert!(told.contains("from step 4"), "{told}");
-    let mut names: Vec<_> =
-        fs::read_dir(&checkpoints).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = fs::read_dir(&checkpoints)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     assert_eq!(names, ["step_000002", "step_000004", "step_000005"]);
 }
@@ -198,12 +226,20 @@ fn what_is_no_file_in_place_of_a_log_is_bad_input_and_is_not_waited_for() {
     let run = four_steps(&place, "");
     let make: [(&str, Damage); 3] = [
         ("is a folder", &|path| fs::create_dir(path).unwrap()),
-        ("is a pipe", &|path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success())),
+        ("is a pipe", &|path| {
+            assert!(Command::new("mkfifo").arg(path).status().unwrap().success())
+        }),
         ("is a link", &|path| std::os::unix::fs::symlink("/dev/zero", path).unwrap()),
     ];
-    for name in
-        ["metrics.jsonl", "events.jsonl", "evals.jsonl", "fidelity.jsonl", "log.txt", "manifest.json", "metrics.json"]
-    {
+    for name in [
+        "metrics.jsonl",
+        "events.jsonl",
+        "evals.jsonl",
+        "fidelity.jsonl",
+        "log.txt",
+        "manifest.json",
+        "metrics.json",
+    ] {
         for (words, make) in make {
             let path = run.join(name);
             let kept = path.with_extension("kept");
@@ -213,8 +249,14 @@ fn what_is_no_file_in_place_of_a_log_is_bad_input_and_is_not_waited_for() {
             }
             make(&path);
             let (status, stderr) = resume(&place, &run, &["--set", "stop.steps=5"]);
-            assert!(status == 2 && stderr.trim_end().lines().count() == 1, "{name}: {status} {stderr}");
-            assert!([name, words, "must be a file of the run"].iter().all(|word| stderr.contains(word)), "{stderr}");
+            assert!(
+                status == 2 && stderr.trim_end().lines().count() == 1,
+                "{name}: {status} {stderr}"
+            );
+            assert!(
+                [name, words, "must be a file of the run"].iter().all(|word| stderr.contains(word)),
+                "{stderr}"
+            );
             // Whoever only reads follows links, and reads devices no more than pipes.
             let error = WatchedRun::open(&run).err().unwrap();
             assert!(error.exit_status() == 2 && error.to_string().contains(name), "{error}");
@@ -246,19 +288,24 @@ fn damaged_logs_do_not_end_a_run_and_are_told_of() {
         fs::read(&path).unwrap()
     };
     let events_before = damaged("events.jsonl", b"\xff\n");
-    let metrics_before = damaged("metrics.jsonl", b"nonsense\n{\"step\": 4, \"reward/mean\": 0.5}\n");
+    let metrics_before =
+        damaged("metrics.jsonl", b"nonsense\n{\"step\": 4, \"reward/mean\": 0.5}\n");
     let watched = WatchedRun::open(&run).unwrap().snapshots.load();
     let told: Vec<&str> = watched.warnings.iter().map(|(_, text)| text.as_str()).collect();
-    let named =
-        |text: &&str| text.starts_with("events.jsonl, line ") && text.contains(" cannot be read and is left out: ");
+    let named = |text: &&str| {
+        text.starts_with("events.jsonl, line ")
+            && text.contains(" cannot be read and is left out: ")
+    };
     assert!(told.iter().any(named), "{told:?}");
     let stderr = resume_well(&place, &run, &["--set", "stop.steps=5"]);
     assert!(stderr.contains("warning: events.jsonl: line "), "{stderr}");
     assert_eq!(steps(&run), [1, 2, 3, 4, 5]);
-    let texts: Vec<String> =
-        events(&run, "warning").iter().map(|event| event["text"].as_str().unwrap().to_string()).collect();
-    let words = "metrics.jsonl: line 5 is damaged, and line 6 says what stands there already; the file as it was is kept as \
-                 metrics.jsonl.damaged";
+    let texts: Vec<String> = events(&run, "warning")
+        .iter()
+        .map(|event| event["text"].as_str().unwrap().to_string())
+        .collect();
+    let words = "metrics.jsonl: line 5 is damaged, and line 6 says what stands there already; the \
+                 file as it was is kept as metrics.jsonl.damaged";
     assert!(texts.iter().any(|text| text == words), "{texts:?}");
     assert!(fs::read(run.join("events.jsonl.damaged")).unwrap() == events_before);
     assert!(fs::read(run.join("metrics.jsonl.damaged")).unwrap() == metrics_before);
@@ -286,7 +333,10 @@ fn what_came_after_an_earlier_checkpoint_is_set_aside() {
     assert_eq!(fs::read(run.join("metrics.jsonl.aside")).unwrap(), before);
     assert_eq!(fs::read(run.join("rollouts/step_000004.jsonl.aside")).unwrap(), rollouts);
     assert!(run.join("checkpoints/step_000004.aside/model.safetensors").exists());
-    assert!(stderr.contains("2 lines of metrics.jsonl, which stand in metrics.jsonl.aside"), "{stderr}");
+    assert!(
+        stderr.contains("2 lines of metrics.jsonl, which stand in metrics.jsonl.aside"),
+        "{stderr}"
+    );
 }
 
 #[test]
@@ -328,7 +378,8 @@ fn a_run_that_cannot_write_fails_alone_and_waits_for_somebody_at_the_window() {
     let (run, folder) = paused("");
     run.handle.attendance.set(true);
     assert!(run.handle.send(TrainerCommand::Resume));
-    let waits = |now: &RunSnapshot| now.warnings.iter().any(|(_, text)| text.contains("press Resume"));
+    let waits =
+        |now: &RunSnapshot| now.warnings.iter().any(|(_, text)| text.contains("press Resume"));
     wait_for(&run.handle, "the run to wait", waits);
     assert_eq!(run.handle.snapshots.load().state, RunState::Paused);
     fs::rename(folder.join("away"), folder.join("rollouts")).unwrap();
@@ -344,7 +395,8 @@ fn a_run_that_cannot_write_fails_alone_and_waits_for_somebody_at_the_window() {
 fn a_checkpoint_that_does_not_fit_ends_a_run_and_what_it_has_stays_whole() {
     let place = Workplace::new();
     let run = four_steps(&place, "");
-    let script = "trap '' XFSZ; ulimit -f 200; exec \"$0\" run --headless --resume \"$1\" --set stop.steps=8";
+    let script = "trap '' XFSZ; ulimit -f 200; exec \"$0\" run --headless --resume \"$1\" --set \
+                  stop.steps=8";
     let output = Command::new("sh")
         .args(["-c", script, env!("CARGO_BIN_EXE_orthant"), run.to_str().unwrap()])
         .env_remove("DISPLAY")
@@ -352,10 +404,15 @@ fn a_checkpoint_that_does_not_fit_ends_a_run_and_what_it_has_stays_whole() {
         .unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("continue from the checkpoint of step 4 with `orthant run --resume"), "{stderr}");
+    assert!(
+        stderr.contains("continue from the checkpoint of step 4 with `orthant run --resume"),
+        "{stderr}"
+    );
     assert_eq!(json(&run.join("manifest.json"))["state"], "failed");
-    let names: Vec<_> =
-        fs::read_dir(run.join("checkpoints")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let names: Vec<_> = fs::read_dir(run.join("checkpoints"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(names.len(), 2, "{names:?}");
     resume_well(&place, &run, &[]);
     assert_eq!(steps(&run), (1..=8).collect::<Vec<_>>());

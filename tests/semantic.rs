@@ -1,4 +1,5 @@
-//! Whole runs with a sentence encoder: EVOL-RL, and semantic cosines beside the gradient cosines of other methods.
+//! Whole runs with a sentence encoder: EVOL-RL, and semantic cosines beside the gradient cosines of
+//! other methods.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -28,8 +29,9 @@ fn matrix(tensor: &Tensor) -> Vec<Vec<f64>> {
     tensor.to_dtype(DType::F64).unwrap().to_vec2().unwrap()
 }
 
-/// A task whose answers fall into few classes, so that majorities exist and groups have all kinds of members: a completion
-/// whose length in characters is a multiple of 4 has no answer; else the answer is the length modulo 3, and 0 is right.
+/// A task whose answers fall into few classes, so that majorities exist and groups have all kinds
+/// of members: a completion whose length in characters is a multiple of 4 has no answer; else the
+/// answer is the length modulo 3, and 0 is right.
 struct Lengths;
 
 impl Task for Lengths {
@@ -64,7 +66,8 @@ fn run_lengths(place: &Workplace, steps: u64, settings: &str) -> Finished {
     finish(RunBuilder::new(experiment).task(Lengths).start(&place.runs()).unwrap())
 }
 
-/// Rewards of a group by the method's description, from its recorded cosines; `classes` are `None` without an answer.
+/// Rewards of a group by the method's description, from its recorded cosines; `classes` are `None`
+/// without an answer.
 fn rewards(cosines: &[Vec<f64>], classes: &[Option<bool>]) -> Vec<f64> {
     let m = classes.len();
     let similarity = |i: usize, j: usize| cosines[i][j].clamp(0.0, 1.0);
@@ -75,14 +78,16 @@ fn rewards(cosines: &[Vec<f64>], classes: &[Option<bool>]) -> Vec<f64> {
             if same.is_empty() {
                 same = others(i).collect();
             }
-            let mean = same.iter().map(|&j| similarity(i, j)).sum::<f64>() / same.len().max(1) as f64;
+            let mean =
+                same.iter().map(|&j| similarity(i, j)).sum::<f64>() / same.len().max(1) as f64;
             let largest = others(i).map(|j| similarity(i, j)).fold(0.0, f64::max);
             1.0 - (0.5 * mean + 0.5 * largest)
         })
         .collect();
     let reward = |i: usize| {
         let Some(correct) = classes[i] else { return -1.0 };
-        let class: Vec<f64> = (0..m).filter(|&j| classes[j] == classes[i]).map(|j| novelty[j]).collect();
+        let class: Vec<f64> =
+            (0..m).filter(|&j| classes[j] == classes[i]).map(|j| novelty[j]).collect();
         let low = class.iter().copied().fold(f64::INFINITY, f64::min);
         let high = class.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         match (class.len(), correct) {
@@ -114,22 +119,33 @@ fn evol_rl_gives_the_rewards_of_its_description_for_both_kinds_of_labels() {
             let geometry = run.geometry(step);
             let rollouts = run.rollouts(step);
             for (group, members) in rollouts.chunks(GROUP).enumerate() {
-                let answers: Vec<Option<u64>> =
-                    members.iter().map(|line| Some(line["extracted"].as_str()?.parse::<u64>().unwrap() % 3)).collect();
+                let answers: Vec<Option<u64>> = members
+                    .iter()
+                    .map(|line| Some(line["extracted"].as_str()?.parse::<u64>().unwrap() % 3))
+                    .collect();
                 let right = if labels == "Majority" { winner(&answers) } else { Some(0) };
                 let classes: Vec<Option<bool>> =
                     answers.iter().map(|answer| answer.map(|a| Some(a) == right)).collect();
                 let expected = rewards(&matrix(&geometry[&format!("semantic.{group}")]), &classes);
                 for ((line, expected), class) in members.iter().zip(expected).zip(classes) {
                     let found = number(&line["shaped_reward"]);
-                    assert!((found - expected).abs() < 1e-5, "{labels}, step {step}: {found} is not {expected}");
+                    assert!(
+                        (found - expected).abs() < 1e-5,
+                        "{labels}, step {step}: {found} is not {expected}"
+                    );
                     // The base reward stays the verifier's.
-                    assert_eq!(line["reward"], if line["verdict"] == "correct" { 1.0 } else { -1.0 });
+                    assert_eq!(
+                        line["reward"],
+                        if line["verdict"] == "correct" { 1.0 } else { -1.0 }
+                    );
                     *seen.entry(class).or_insert(0) += 1;
                 }
             }
         }
-        assert!([Some(true), Some(false), None].iter().all(|class| seen.contains_key(class)), "{labels}: {seen:?}");
+        assert!(
+            [Some(true), Some(false), None].iter().all(|class| seen.contains_key(class)),
+            "{labels}: {seen:?}"
+        );
     }
 }
 
@@ -159,10 +175,14 @@ fn semantic_cosines_are_those_of_the_base_models_mean_hidden_states() {
                 .map(|line| {
                     let mut ids = model.tokenizer.encode(line["prompt"].as_str().unwrap()).unwrap();
                     let prompt = ids.len();
-                    ids.extend(line["response_ids"].as_array().unwrap().iter().map(|id| number(id) as u32));
-                    let hidden = model.frozen.forward(&PackedTokens::new([ids.as_slice()])).unwrap();
+                    ids.extend(
+                        line["response_ids"].as_array().unwrap().iter().map(|id| number(id) as u32),
+                    );
+                    let hidden =
+                        model.frozen.forward(&PackedTokens::new([ids.as_slice()])).unwrap();
                     let rows = &matrix(&hidden)[prompt..];
-                    let mean: Vec<f64> = (0..rows[0].len()).map(|d| rows.iter().map(|row| row[d]).sum()).collect();
+                    let mean: Vec<f64> =
+                        (0..rows[0].len()).map(|d| rows.iter().map(|row| row[d]).sum()).collect();
                     let norm = mean.iter().map(|x| x * x).sum::<f64>().sqrt();
                     mean.into_iter().map(|x| x / norm).collect()
                 })
@@ -170,7 +190,8 @@ fn semantic_cosines_are_those_of_the_base_models_mean_hidden_states() {
             let recorded = matrix(&geometry[&format!("semantic.{group}")]);
             for i in 0..GROUP {
                 for j in 0..GROUP {
-                    let cosine: f64 = embeddings[i].iter().zip(&embeddings[j]).map(|(a, b)| a * b).sum();
+                    let cosine: f64 =
+                        embeddings[i].iter().zip(&embeddings[j]).map(|(a, b)| a * b).sum();
                     assert!((recorded[i][j] - cosine).abs() < 2e-6, "{} {cosine}", recorded[i][j]);
                     if i < j {
                         sum += recorded[i][j];
@@ -186,7 +207,9 @@ fn semantic_cosines_are_those_of_the_base_models_mean_hidden_states() {
         assert!((number(&row["semantic/cosine_mean"]) - mean).abs() < 1e-9, "{row}");
     }
     let view = run.snapshot.latest.unwrap();
-    assert!(view.groups.iter().all(|group| group.cosines[CosineKind::Semantic].len() == GROUP * GROUP));
+    assert!(
+        view.groups.iter().all(|group| group.cosines[CosineKind::Semantic].len() == GROUP * GROUP)
+    );
 }
 
 #[test]
@@ -195,7 +218,11 @@ fn measuring_semantics_changes_nothing_else_and_is_left_out_where_nobody_asked()
     let folder = bert_folder();
     let run = |settings: &str| place.run_parity(&place.parity_experiment(2, settings));
     let plain = run("method: G2rl()");
-    assert!(lines(&plain.folder.join("metrics.jsonl")).iter().all(|row| row.get("semantic/cosine_mean").is_none()));
+    assert!(
+        lines(&plain.folder.join("metrics.jsonl"))
+            .iter()
+            .all(|row| row.get("semantic/cosine_mean").is_none())
+    );
     assert!(plain.geometry(1).keys().all(|name| !name.starts_with("semantic")));
     assert!(
         plain
@@ -210,7 +237,10 @@ fn measuring_semantics_changes_nothing_else_and_is_left_out_where_nobody_asked()
     for encoder in ["Policy".to_string(), format!("Local({folder:?})")] {
         let measured = run(&format!("method: G2rl(), record: (encoder: {encoder})"));
         assert_eq!(measured.weights(2).hash().unwrap(), plain.weights(2).hash().unwrap());
-        assert!((0..PROMPTS).all(|group| measured.geometry(2).contains_key(&format!("semantic.{group}"))));
+        assert!(
+            (0..PROMPTS)
+                .all(|group| measured.geometry(2).contains_key(&format!("semantic.{group}")))
+        );
         let resolved = std::fs::read_to_string(measured.folder.join("experiment.ron")).unwrap();
         assert!(from_text::<Experiment>(&resolved, "run").unwrap().record.encoder.is_some());
     }
@@ -219,23 +249,37 @@ fn measuring_semantics_changes_nothing_else_and_is_left_out_where_nobody_asked()
 #[test]
 fn two_different_encoders_and_a_missing_one_are_bad_input_before_the_run() {
     let place = Workplace::new();
-    let start = |settings: &str| -> Result<Run> { RunBuilder::new(place.experiment(1, settings)).start(&place.runs()) };
-    let error = start("method: EvolRl(encoder: Policy), record: (encoder: Local(\"minilm\"))").err().unwrap();
+    let start = |settings: &str| -> Result<Run> {
+        RunBuilder::new(place.experiment(1, settings)).start(&place.runs())
+    };
+    let error = start("method: EvolRl(encoder: Policy), record: (encoder: Local(\"minilm\"))")
+        .err()
+        .unwrap();
     assert!(matches!(&error, Error::Field { field, .. } if field == "record.encoder"), "{error}");
-    assert!(error.to_string().contains("leave this field out") && error.exit_status() == 2, "{error}");
+    assert!(
+        error.to_string().contains("leave this field out") && error.exit_status() == 2,
+        "{error}"
+    );
 
-    for settings in
-        ["method: EvolRl(encoder: Local(\"no/such/folder\"))", "record: (encoder: Local(\"no/such/folder\"))"]
-    {
+    for settings in [
+        "method: EvolRl(encoder: Local(\"no/such/folder\"))",
+        "record: (encoder: Local(\"no/such/folder\"))",
+    ] {
         let error = start(settings).err().unwrap();
         let text = error.to_string();
-        assert!(text.contains("no/such/folder") && text.contains("config.json") && error.exit_status() == 2, "{text}");
+        assert!(
+            text.contains("no/such/folder")
+                && text.contains("config.json")
+                && error.exit_status() == 2,
+            "{text}"
+        );
     }
     assert!(!place.runs().exists(), "a run folder was made all the same");
 
     let mut experiment = place.experiment(1, "");
     let same = || EncoderSource::Local(bert_folder());
-    experiment.method = EvolRl { encoder: same(), labels: Labels::Verifier, entropy_coefficient: 0.0 }.into();
+    experiment.method =
+        EvolRl { encoder: same(), labels: Labels::Verifier, entropy_coefficient: 0.0 }.into();
     experiment.record.encoder = Some(same());
     place.run(&experiment);
 }
@@ -248,7 +292,9 @@ fn an_encoder_that_fails_ends_the_step_before_the_optimizer() {
     for file in ["config.json", "tokenizer.json"] {
         std::fs::copy(bert_folder().join(file), folder.join(file)).unwrap();
     }
-    let mut tensors = candle_core::safetensors::load(bert_folder().join("model.safetensors"), &Device::Cpu).unwrap();
+    let mut tensors =
+        candle_core::safetensors::load(bert_folder().join("model.safetensors"), &Device::Cpu)
+            .unwrap();
     let bias = tensors.get_mut("encoder.layer.1.output.LayerNorm.bias").unwrap();
     // Finite, so that it can be loaded, and too large to be summed over tokens.
     *bias = bias.affine(0.0, 3e38).unwrap();
@@ -258,7 +304,10 @@ fn an_encoder_that_fails_ends_the_step_before_the_optimizer() {
     let run = RunBuilder::new(experiment).start(&place.runs()).unwrap();
     let handle = run.handle.clone();
     let text = run.join().unwrap_err().to_string();
-    assert!(["embed_responses", "group 0", "response 0"].iter().all(|word| text.contains(word)), "{text}");
+    assert!(
+        ["embed_responses", "group 0", "response 0"].iter().all(|word| text.contains(word)),
+        "{text}"
+    );
     let folder = handle.snapshots.load().info.directory.clone();
     assert_eq!(json(&folder.join("manifest.json"))["state"], "failed");
     assert!(!folder.join("metrics.jsonl").exists(), "the step was recorded all the same");

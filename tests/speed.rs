@@ -1,8 +1,9 @@
 //! Fused operations against the plain candle operations that they replace, in time.
 //!
-//! Not how fast they are: `cargo bench --bench kernels` says that. Code can lose its vector instructions without any result becoming
-//! wrong, and is then several times slower. The bounds are at most half of what two cores with AVX-512 gain where little of the time
-//! is in matrix products, which both sides share. And a policy that is nearly certain against one that is not.
+//! Not how fast they are: `cargo bench --bench kernels` says that. Code can lose its vector
+//! instructions without any result becoming wrong, and is then several times slower. The bounds are
+//! at most half of what two cores with AVX-512 gain where little of the time is in matrix products,
+//! which both sides share. And a policy that is nearly certain against one that is not.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -24,7 +25,8 @@ fn random(shape: &[usize]) -> Tensor {
     Tensor::randn(0f32, 1.0, shape, &Device::Cpu).unwrap()
 }
 
-/// The shortest time of `reference` over that of `fused`, taken in turns, so that whatever else the machine does meets both.
+/// The shortest time of `reference` over that of `fused`, taken in turns, so that whatever else the
+/// machine does meets both.
 fn ratio(mut fused: impl FnMut(), mut reference: impl FnMut()) -> f64 {
     let time = |work: &mut dyn FnMut()| {
         let started = Instant::now();
@@ -45,7 +47,8 @@ fn training(
     fused: impl Fn(&[Tensor]) -> candle_core::Result<Tensor>,
     reference: impl Fn(&[Tensor]) -> candle_core::Result<Tensor>,
 ) -> f64 {
-    let vars: Vec<Var> = inputs.iter().map(|shape| Var::from_tensor(&random(shape)).unwrap()).collect();
+    let vars: Vec<Var> =
+        inputs.iter().map(|shape| Var::from_tensor(&random(shape)).unwrap()).collect();
     let inputs: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
     let weights = random(fused(&inputs).unwrap().dims());
     let both = |f: &dyn Fn(&[Tensor]) -> candle_core::Result<Tensor>| {
@@ -83,8 +86,11 @@ fn fused_operations_are_faster_than_what_they_replace() {
     );
     add("rotary_embedding", 1.3, rotary_embedding);
     let mlp = [TOKENS, INTERMEDIATE];
-    let swiglu =
-        training(&[&mlp, &mlp], |t| kernels::swiglu(&t[0], &t[1]), |t| kernels::swiglu_reference(&t[0], &t[1]));
+    let swiglu = training(
+        &[&mlp, &mlp],
+        |t| kernels::swiglu(&t[0], &t[1]),
+        |t| kernels::swiglu_reference(&t[0], &t[1]),
+    );
     add("swiglu", 2.2, swiglu);
     let targets: Arc<[u32]> = (0..TOKENS).map(|token| (token * 7 % VOCABULARY) as u32).collect();
     let head = training(
@@ -94,7 +100,8 @@ fn fused_operations_are_faster_than_what_they_replace() {
     );
     add("token_logprob_entropy", 0.8, head);
 
-    let (hidden, weight) = (random(&[64, HIDDEN]), (random(&[8 * VOCABULARY, HIDDEN]) * 0.1).unwrap());
+    let (hidden, weight) =
+        (random(&[64, HIDDEN]), (random(&[8 * VOCABULARY, HIDDEN]) * 0.1).unwrap());
     let uniforms = vec![Uniforms { token: 0.4, tile: 0.6 }; 64];
     let draw = ratio(
         || drop(kernels::one_pass_head(&hidden, &weight, 1.0, &uniforms, true).unwrap()),
@@ -124,11 +131,15 @@ fn fused_operations_are_faster_than_what_they_replace() {
     for (name, wanted, found) in &report {
         eprintln!("{name:22} {found:6.2} times as fast as its reference, at least {wanted} wanted");
     }
-    assert!(report.iter().all(|(_, wanted, found)| found >= wanted), "an operation has become slow: {report:?}");
+    assert!(
+        report.iter().all(|(_, wanted, found)| found >= wanted),
+        "an operation has become slow: {report:?}"
+    );
 }
 
-/// At a low temperature most probabilities and what backward makes of them are below the normal range. Some processors take ten times
-/// as long over such numbers, others do not notice them: there this test cannot fail.
+/// At a low temperature most probabilities and what backward makes of them are below the normal
+/// range. Some processors take ten times as long over such numbers, others do not notice them:
+/// there this test cannot fail.
 #[test]
 fn a_policy_that_is_nearly_certain_costs_what_any_other_does() {
     kernels::flush_subnormals();
@@ -148,7 +159,8 @@ fn a_policy_that_is_nearly_certain_costs_what_any_other_does() {
     let weights = Weights::random(&config, 0.1, 1, DType::F32, &Device::Cpu).unwrap();
     let network = Decoder::trainable(&config, &weights).unwrap();
     let text: Vec<u32> = (0..TOKENS as u32).map(|i| i * 7 % VOCABULARY as u32).collect();
-    let pairs: Vec<(&[u32], &[u32])> = text.chunks(LENGTH).map(|sequence| sequence.split_at(LENGTH / 4)).collect();
+    let pairs: Vec<(&[u32], &[u32])> =
+        text.chunks(LENGTH).map(|sequence| sequence.split_at(LENGTH / 4)).collect();
     let gradients = |temperature: f64| {
         let mut buffers = Buffers::default();
         let mut sum = GradientSum::new(&network, &weights, false, &mut buffers).unwrap();

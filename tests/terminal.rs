@@ -1,4 +1,5 @@
-//! What reaches the terminal, and terminals, pipes, disks and paths that are not as one would like them.
+//! What reaches the terminal, and terminals, pipes, disks and paths that are not as one would like
+//! them.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
@@ -18,7 +19,11 @@ const HOSTILE: &str = "\u{1b}]0;TITLE\u{7}\u{1b}[2J\u{9b}31m\u{7f}\u{202e}";
 
 fn program<S: AsRef<OsStr>>(place: &Workplace, arguments: &[S]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_orthant"));
-    command.args(arguments).current_dir(place.path()).env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
+    command
+        .args(arguments)
+        .current_dir(place.path())
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -41,7 +46,8 @@ fn prepared() -> Workplace {
     );
     let verdict = json!({ "id": 1, "gold": "1", "completion": "\\boxed{1}" });
     write("completions.jsonl", &format!("{verdict}\n").repeat(5000));
-    let response = json!({ "group": "g", "prompt": "What?", "response": "Nothing.", "reward": 1.0 });
+    let response =
+        json!({ "group": "g", "prompt": "What?", "response": "Nothing.", "reward": 1.0 });
     write("responses.jsonl", &format!("{response}\n{response}\n"));
     place
 }
@@ -163,7 +169,8 @@ fn names_that_are_not_unicode_are_shown_as_far_as_they_can_be() {
     let score = ["score", "--model", "model", "--input", "responses.jsonl", "--json"];
     let export = ["export", "--model", "model", "--json"];
     for command in [&run as &[&str], &eval, &score, &export] {
-        let arguments: Vec<&OsStr> = command.iter().map(OsStr::new).chain([folder.as_os_str()]).collect();
+        let arguments: Vec<&OsStr> =
+            command.iter().map(OsStr::new).chain([folder.as_os_str()]).collect();
         let output = program(&place, &arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{command:?}: {}", text(&output.stderr));
         let stdout = String::from_utf8(output.stdout).unwrap();
@@ -191,8 +198,9 @@ fn names_that_are_not_unicode_are_shown_as_far_as_they_can_be() {
     std::fs::create_dir(&folder).unwrap();
     std::fs::rename(place.model(), folder.join("model")).unwrap();
     let file = place.path().join("experiment.ron");
-    let output =
-        program(&place, &[OsStr::new("run"), file.as_os_str(), OsStr::new("--headless")]).current_dir(&folder).output();
+    let output = program(&place, &[OsStr::new("run"), file.as_os_str(), OsStr::new("--headless")])
+        .current_dir(&folder)
+        .output();
     let output = output.unwrap();
     assert!(
         output.status.code() == Some(2) && text(&output.stderr).contains("no Unicode text"),
@@ -206,7 +214,8 @@ fn names_that_are_not_unicode_are_shown_as_far_as_they_can_be() {
 fn assert_quiet(output: &Output, what: &str) {
     for stream in [&output.stdout, &output.stderr] {
         let shown = text(stream);
-        let obeyed = shown.chars().find(|&c| (c.is_control() && c != '\n' && c != '\t') || c == '\u{202e}');
+        let obeyed =
+            shown.chars().find(|&c| (c.is_control() && c != '\n' && c != '\t') || c == '\u{202e}');
         assert!(obeyed.is_none(), "{what}: {obeyed:?} in {shown:?}");
     }
 }
@@ -237,9 +246,13 @@ fn what_data_says_is_shown_and_not_obeyed() {
         assert_eq!(output.status.code(), Some(status), "{what}: {}", text(&output.stderr));
         assert_quiet(output, what);
         let shown = text(&output.stdout) + &text(&output.stderr);
-        assert!(shown.contains("\\u001b]0;TITLE") || shown.contains("\\u{1b}]0;TITLE"), "{what}: {shown}");
+        assert!(
+            shown.contains("\\u001b]0;TITLE") || shown.contains("\\u{1b}]0;TITLE"),
+            "{what}: {shown}"
+        );
     };
-    let subject = json!({ "problem": "q", "answer": "1", "subject": HOSTILE, "level": HOSTILE }).to_string();
+    let subject =
+        json!({ "problem": "q", "answer": "1", "subject": HOSTILE, "level": HOSTILE }).to_string();
     write("subject.jsonl", &format!("{subject}\n"));
     let output = eval("model", "subject.jsonl", &[]);
     check(&output, "subject", 0);
@@ -253,22 +266,31 @@ fn what_data_says_is_shown_and_not_obeyed() {
     check(&eval(HOSTILE, "countdown", &[]), "name of a model", 2);
     check(&eval("model", HOSTILE, &[]), "name of a suite", 2);
 
-    write("format.jsonl", &json!({ "id": 1, "gold": "1", "completion": "x", "format": HOSTILE }).to_string());
+    write(
+        "format.jsonl",
+        &json!({ "id": 1, "gold": "1", "completion": "x", "format": HOSTILE }).to_string(),
+    );
     check(&program(&place, &["grade", "format.jsonl"]).output().unwrap(), "format", 2);
     write(
         "id.jsonl",
-        &json!({ "id": HOSTILE, "gold": "1", "completion": format!("\\boxed{{1{HOSTILE}}}") }).to_string(),
+        &json!({ "id": HOSTILE, "gold": "1", "completion": format!("\\boxed{{1{HOSTILE}}}") })
+            .to_string(),
     );
     check(&program(&place, &["grade", "id.jsonl"]).output().unwrap(), "id", 0);
 
     for (field, text) in [("Bundled(\"NAME\")", "model"), ("Local(\"NAME\")", "model")] {
         let model = field.replace("NAME", HOSTILE);
-        write("hostile.ron", &format!("Experiment(name: \"a\", {text}: {model}, task: Countdown())"));
+        write(
+            "hostile.ron",
+            &format!("Experiment(name: \"a\", {text}: {model}, task: Countdown())"),
+        );
         check(&program(&place, &["run", "hostile.ron", "--headless"]).output().unwrap(), field, 2);
     }
     write(
         "hostile.ron",
-        &format!("Experiment(na{HOSTILE}me: \"a\", model: Bundled(\"countdown\"), task: Countdown())"),
+        &format!(
+            "Experiment(na{HOSTILE}me: \"a\", model: Bundled(\"countdown\"), task: Countdown())"
+        ),
     );
     let output = program(&place, &["run", "hostile.ron", "--headless"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
@@ -291,7 +313,8 @@ fn what_data_says_is_shown_and_not_obeyed() {
     model(
         "adapter",
         "adapter_config.json",
-        &json!({ "peft_type": HOSTILE, "r": 1, "lora_alpha": 1, "target_modules": ["q_proj"] }).to_string(),
+        &json!({ "peft_type": HOSTILE, "r": 1, "lora_alpha": 1, "target_modules": ["q_proj"] })
+            .to_string(),
     );
     check(&eval("adapter", "countdown", &[]), "peft_type", 2);
     model(
@@ -306,11 +329,18 @@ fn what_data_says_is_shown_and_not_obeyed() {
 #[test]
 fn the_log_of_a_run_holds_no_sequences() {
     let place = prepared();
-    std::fs::write(place.path().join("suite.jsonl"), json!({ "problem": "q", "answer": "1" }).to_string()).unwrap();
+    std::fs::write(
+        place.path().join("suite.jsonl"),
+        json!({ "problem": "q", "answer": "1" }).to_string(),
+    )
+    .unwrap();
     let named = format!("s{HOSTILE}.jsonl");
     std::fs::rename(place.path().join("suite.jsonl"), place.path().join(&named)).unwrap();
-    let suite = format!("evaluations=[(suite: File(path: {named:?}), every: 1, samples: 1, k: [1])]");
-    let output = program(&place, &["run", "experiment.ron", "--headless", "--set", &suite]).output().unwrap();
+    let suite =
+        format!("evaluations=[(suite: File(path: {named:?}), every: 1, samples: 1, k: [1])]");
+    let output = program(&place, &["run", "experiment.ron", "--headless", "--set", &suite])
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_quiet(&output, "run");
     let log = std::fs::read_to_string(run_folder(&place).join("log.txt")).unwrap();
@@ -322,24 +352,43 @@ fn an_environment_that_lacks_things_is_told_of() {
     let place = prepared();
     // No display answers.
     let run = ["run", "experiment.ron"];
-    let output = program(&place, &run).env("DISPLAY", ":4097").env("XDG_RUNTIME_DIR", place.path()).output().unwrap();
+    let output = program(&place, &run)
+        .env("DISPLAY", ":4097")
+        .env("XDG_RUNTIME_DIR", place.path())
+        .output()
+        .unwrap();
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{stderr}");
-    assert!(stderr.contains("the window failed") && stderr.contains("continues, and is followed here"), "{stderr}");
+    assert!(
+        stderr.contains("the window failed") && stderr.contains("continues, and is followed here"),
+        "{stderr}"
+    );
     assert_whole_run(&place);
     let events = lines(&run_folder(&place).join("events.jsonl"));
     assert!(
-        events.iter().any(|event| event["text"].as_str().unwrap_or_default().contains("without a window")),
+        events
+            .iter()
+            .any(|event| event["text"].as_str().unwrap_or_default().contains("without a window")),
         "{events:?}"
     );
     let arguments: [&str; 0] = [];
-    let output =
-        program(&place, &arguments).env("DISPLAY", ":4097").env("XDG_RUNTIME_DIR", place.path()).output().unwrap();
+    let output = program(&place, &arguments)
+        .env("DISPLAY", ":4097")
+        .env("XDG_RUNTIME_DIR", place.path())
+        .output()
+        .unwrap();
     let stderr = text(&output.stderr);
-    assert!(output.status.code() == Some(1) && stderr.starts_with("error: the window failed"), "{stderr}");
+    assert!(
+        output.status.code() == Some(1) && stderr.starts_with("error: the window failed"),
+        "{stderr}"
+    );
 
     // Nothing but the program itself.
-    let output = program(&place, &["doctor", "experiment.ron"]).env_clear().env("TERM", "dumb").output().unwrap();
+    let output = program(&place, &["doctor", "experiment.ron"])
+        .env_clear()
+        .env("TERM", "dumb")
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     // A folder in which nothing can be made.
     let model = place.model();
@@ -348,7 +397,19 @@ fn an_environment_that_lacks_things_is_told_of() {
         &["run", "EXPERIMENT", "--headless"] as &[&str],
         &["export", "--model", model, "--out", "new"],
         &["score", "--model", model, "--input", "RESPONSES", "--out", "new"],
-        &["eval", "--model", model, "--suite", "countdown", "--limit", "1", "--samples", "1", "--max-new-tokens", "2"],
+        &[
+            "eval",
+            "--model",
+            model,
+            "--suite",
+            "countdown",
+            "--limit",
+            "1",
+            "--samples",
+            "1",
+            "--max-new-tokens",
+            "2",
+        ],
         &["pretrain", "PRETRAIN"],
     ] {
         let of = |name: &str| place.path().join(name).display().to_string();
@@ -362,11 +423,22 @@ fn an_environment_that_lacks_things_is_told_of() {
             })
             .collect();
         let experiment = std::fs::read_to_string(place.path().join("experiment.ron")).unwrap();
-        std::fs::write(of("absolute.ron"), experiment.replace("Local(\"model\")", &format!("Local({model:?})")))
-            .unwrap();
-        let output = program(&place, &arguments).current_dir(Path::new("/proc/self")).output().unwrap();
+        std::fs::write(
+            of("absolute.ron"),
+            experiment.replace("Local(\"model\")", &format!("Local({model:?})")),
+        )
+        .unwrap();
+        let output =
+            program(&place, &arguments).current_dir(Path::new("/proc/self")).output().unwrap();
         let stderr = text(&output.stderr);
-        assert!(matches!(output.status.code(), Some(1 | 2)), "{arguments:?}: {:?} {stderr}", output.status);
-        assert!(stderr.starts_with("error: ") && stderr.trim_end().lines().count() == 1, "{arguments:?}: {stderr}");
+        assert!(
+            matches!(output.status.code(), Some(1 | 2)),
+            "{arguments:?}: {:?} {stderr}",
+            output.status
+        );
+        assert!(
+            stderr.starts_with("error: ") && stderr.trim_end().lines().count() == 1,
+            "{arguments:?}: {stderr}"
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! The verifier on the answers of real data sets: `ORTHANT_DATA` names a folder with `math_train.parquet`, `math500.json`, `amc.json`,
-//! `aime24.json` and `aime25.json`. Without it these tests have nothing to do. `-- --nocapture` prints how many agree, by kind.
+//! The verifier on the answers of real data sets: `ORTHANT_DATA` names a folder with
+//! `math_train.parquet`, `math500.json`, `amc.json`, `aime24.json` and `aime25.json`. Without it
+//! these tests have nothing to do. `-- --nocapture` prints how many agree, by kind.
 //!
 //! `cargo test --release --test verifier -- --ignored --nocapture` measures speed.
 
@@ -18,9 +19,11 @@ fn golds() -> Option<Vec<Vec<String>>> {
         eprintln!("skipped: ORTHANT_DATA does not name a folder with data");
         return None;
     };
-    let files = ["math500.json", "amc.json", "aime24.json", "aime25.json"].map(|file| Path::new(&folder).join(file));
+    let files = ["math500.json", "amc.json", "aime24.json", "aime25.json"]
+        .map(|file| Path::new(&folder).join(file));
     let answers = |path| {
-        let records: Vec<serde_json::Value> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let records: Vec<serde_json::Value> =
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         records.iter().map(|record| record["answer"].as_str().unwrap().to_string()).collect()
     };
     Some(files.into_iter().map(answers).collect())
@@ -91,8 +94,9 @@ fn rewritings(answer: &str) -> Vec<String> {
         forms.push(format!("{:.12}", numerator as f64 / denominator as f64));
     }
     for separator in [", ", r"\cup"] {
-        let list =
-            !prose && answer.contains(separator) && (separator != ", " || !answer.contains(['(', '[', '\\', '{']));
+        let list = !prose
+            && answer.contains(separator)
+            && (separator != ", " || !answer.contains(['(', '[', '\\', '{']));
         if list {
             let items: Vec<&str> = answer.rsplit(separator).collect();
             forms.push(items.join(&format!(" {separator} ")));
@@ -103,20 +107,24 @@ fn rewritings(answer: &str) -> Vec<String> {
 
 /// Numerator and denominator of `\frac{a}{b}`.
 fn fraction(answer: &str) -> Option<(i64, i64)> {
-    let (numerator, denominator) = answer.strip_prefix(r"\frac{")?.strip_suffix('}')?.split_once("}{")?;
+    let (numerator, denominator) =
+        answer.strip_prefix(r"\frac{")?.strip_suffix('}')?.split_once("}{")?;
     Some((numerator.parse().ok()?, denominator.parse().ok()?))
 }
 
 /// What is left of an answer without units, names and spelling: answers with one core may be equal.
 fn core(answer: &str) -> String {
-    let mut text = answer.replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac").replace("mbox", "text");
+    let mut text =
+        answer.replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac").replace("mbox", "text");
     text = match text.split_once(r"\text{") {
         Some(("", after)) => after.replace(['(', ')'], ""),
         Some((before, _)) => before.to_string(),
         None => text,
     };
     text = text.rsplit('=').next().unwrap_or_default().to_string();
-    for dropped in [r"^\circ", r"^{\circ}", r"\%", r"\$", "$", r"\left", r"\right", r"\!", " ", "{", "}"] {
+    for dropped in
+        [r"^\circ", r"^{\circ}", r"\%", r"\$", "$", r"\left", r"\right", r"\!", " ", "{", "}"]
+    {
         text = text.replace(dropped, "");
     }
     let text = text.split('_').next().unwrap_or_default();
@@ -132,7 +140,8 @@ fn every_gold_answer_is_correct_in_a_box_however_it_is_spelt() {
     let mut checked = 0;
     for gold in files.iter().flatten() {
         for form in std::iter::once(gold.clone()).chain(rewritings(gold)) {
-            let verdict = verify(gold, &format!(r"so \boxed{{{form}}}"), AnswerFormat::Math).verdict;
+            let verdict =
+                verify(gold, &format!(r"so \boxed{{{form}}}"), AnswerFormat::Math).verdict;
             assert_eq!(verdict, Verdict::Correct, "gold {gold}, answer {form}");
             checked += 1;
         }
@@ -149,7 +158,11 @@ fn no_gold_answer_is_taken_for_one_of_its_neighbours() {
             let neighbours: BTreeSet<&String> =
                 golds[at + 1..].iter().take(50).filter(|other| core(other) != core(gold)).collect();
             for other in neighbours {
-                assert_eq!(answers_equal(gold, other), Equality::Different, "gold {gold}, answer {other}");
+                assert_eq!(
+                    answers_equal(gold, other),
+                    Equality::Different,
+                    "gold {gold}, answer {other}"
+                );
                 checked += 1;
             }
         }
@@ -177,7 +190,9 @@ impl Agreement {
 
     fn print(&self) {
         eprintln!("{:14} {:>13} {:>15} {:>17}", "kind", "itself", "rewritten", "not a neighbour");
-        for (kind, row) in self.0.iter().map(|(kind, row)| (*kind, *row)).chain([("all", self.total())]) {
+        for (kind, row) in
+            self.0.iter().map(|(kind, row)| (*kind, *row)).chain([("all", self.total())])
+        {
             let pair = |column: usize| format!("{} / {}", row[2 * column], row[2 * column + 1]);
             eprintln!("{kind:14} {:>13} {:>15} {:>17}", pair(0), pair(1), pair(2));
         }
@@ -195,8 +210,11 @@ fn the_answers_of_math_agree_with_themselves_and_not_with_others() {
     };
     let records = read_records(&[Path::new(&folder).join("math_train.parquet")]).unwrap();
     let cut = records.iter().filter(|record| record.unusable().is_some()).count();
-    let train: Vec<String> =
-        records.into_iter().filter(|record| record.unusable().is_none()).map(|record| record.answer).collect();
+    let train: Vec<String> = records
+        .into_iter()
+        .filter(|record| record.unusable().is_none())
+        .map(|record| record.answer)
+        .collect();
     eprintln!("{cut} answers are cut off in the file");
     let mut agreement = Agreement::default();
     for golds in golds().unwrap().iter().chain([&train]) {
@@ -205,14 +223,22 @@ fn the_answers_of_math_agree_with_themselves_and_not_with_others() {
             .enumerate()
             .map(|(at, gold)| {
                 let is_right = |form: &str| {
-                    verify(gold, &format!(r"so \boxed{{{form}}}"), AnswerFormat::Math).verdict == Verdict::Correct
+                    verify(gold, &format!(r"so \boxed{{{form}}}"), AnswerFormat::Math).verdict
+                        == Verdict::Correct
                 };
-                let forms: Vec<(String, bool)> =
-                    rewritings(gold).into_iter().map(|form| (form.clone(), is_right(&form))).collect();
-                let others: BTreeSet<&String> =
-                    golds[at + 1..].iter().take(NEIGHBOURS).filter(|other| core(other) != core(gold)).collect();
-                let apart: Vec<(&String, bool)> =
-                    others.iter().map(|other| (*other, answers_equal(gold, other) == Equality::Different)).collect();
+                let forms: Vec<(String, bool)> = rewritings(gold)
+                    .into_iter()
+                    .map(|form| (form.clone(), is_right(&form)))
+                    .collect();
+                let others: BTreeSet<&String> = golds[at + 1..]
+                    .iter()
+                    .take(NEIGHBOURS)
+                    .filter(|other| core(other) != core(gold))
+                    .collect();
+                let apart: Vec<(&String, bool)> = others
+                    .iter()
+                    .map(|other| (*other, answers_equal(gold, other) == Equality::Different))
+                    .collect();
                 (gold, is_right(gold), forms, apart)
             })
             .collect();
@@ -237,9 +263,17 @@ fn the_answers_of_math_agree_with_themselves_and_not_with_others() {
     let [itself, golds, rewritten, forms, apart, pairs] = agreement.total();
     assert!(golds > 8000 && forms > 40_000 && pairs > 100_000);
     assert_eq!(itself, golds, "every answer that is whole agrees with itself");
-    assert!(forms - rewritten <= forms / 1000, "{} of {forms} rewritings are not understood", forms - rewritten);
+    assert!(
+        forms - rewritten <= forms / 1000,
+        "{} of {forms} rewritings are not understood",
+        forms - rewritten
+    );
     // Equal by value, not by looks: an angle with and without its unit, a ratio and a fraction.
-    assert!(pairs - apart <= pairs / 1000, "{} of {pairs} pairs are taken for equal", pairs - apart);
+    assert!(
+        pairs - apart <= pairs / 1000,
+        "{} of {pairs} pairs are taken for equal",
+        pairs - apart
+    );
 }
 
 /// The median and the 95th percentile of seconds.
@@ -251,8 +285,7 @@ fn percentiles(mut seconds: Vec<f64>) -> (f64, f64) {
 #[test]
 #[ignore = "measures speed"]
 fn speed() {
-    let sentence =
-        r"We use \frac{a}{b} with $x^{2}+1$ and so the sum of the first 10 terms is 55, which is \boxed{1}. ";
+    let sentence = r"We use \frac{a}{b} with $x^{2}+1$ and so the sum of the first 10 terms is 55, which is \boxed{1}. ";
     let completion = format!("{}\\boxed{{42}}", sentence.repeat(2000 / sentence.len()));
     let (rounds, mut found) = (50_000, 0);
     let start = Instant::now();
@@ -270,7 +303,8 @@ fn speed() {
     let reading = rounds as f64 / start.elapsed().as_secs_f64();
     assert!(seen > rounds);
     eprintln!(
-        "last box of {} characters: {extraction:.0} a second; counting backslashes by character: {reading:.0} a second, {:.2} times that",
+        "last box of {} characters: {extraction:.0} a second; counting backslashes by character: \
+         {reading:.0} a second, {:.2} times that",
         completion.len(),
         reading / extraction
     );
@@ -289,6 +323,10 @@ fn speed() {
     for (kind, seconds) in [("equal, spelt differently", spelt), ("different", different)] {
         let count = seconds.len();
         let (median, high) = percentiles(seconds);
-        eprintln!("{count} comparisons ({kind}): median {:.1} us, 95 % below {:.1} us", 1e6 * median, 1e6 * high);
+        eprintln!(
+            "{count} comparisons ({kind}): median {:.1} us, 95 % below {:.1} us",
+            1e6 * median,
+            1e6 * high
+        );
     }
 }

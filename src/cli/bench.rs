@@ -1,12 +1,14 @@
 //! `orthant bench`: times whole training steps on random weights of a given shape.
 //!
-//! Two runs take steps in turn, GRPO without features and G2RL with them, both with a KL coefficient of 0.001, so that whatever
-//! slows the machine down meets both. They are runs like any other, with the stages of training and the trainer's own clock;
-//! only their prompts are random, their verifier flips a coin, and their model never ends a response.
+//! Two runs take steps in turn, GRPO without features and G2RL with them, both with a KL
+//! coefficient of 0.001, so that whatever slows the machine down meets both. They are runs like any
+//! other, with the stages of training and the trainer's own clock; only their prompts are random,
+//! their verifier flips a coin, and their model never ends a response.
 //!
-//! What G2RL adds to a step is the second product of the head (`kernels::one_pass_head`), 2 V d operations per new token, and
-//! in comparison nothing: no forward pass, cosines of a few vectors. With N parameters outside of the embeddings, prompts of p
-//! and responses of n tokens, a GRPO step with a reference needs per sequence about
+//! What G2RL adds to a step is the second product of the head (`kernels::one_pass_head`), 2 V d
+//! operations per new token, and in comparison nothing: no forward pass, cosines of a few vectors.
+//! With N parameters outside of the embeddings, prompts of p and responses of n tokens, a GRPO step
+//! with a reference needs per sequence about
 //!
 //! ```text
 //! sampling            2 N n + 2 V d n
@@ -14,9 +16,9 @@
 //! forward, backward   6 N (p + n) + 6 V d n (and 2 V d n for the logits that backward recomputes)
 //! ```
 //!
-//! operations, attention aside. At the default shape (N = 4.7M, V d = 0.13M, p = 32, n = 128) the second product is
-//! 0.034 of 7.5 Gflop, 0.5 % of the step; at the shape of Qwen3-1.7B (N = 1.41G, V d = 0.31G, the same lengths) it is
-//! 0.08 of 2.64 Tflop, 3.0 %.
+//! operations, attention aside. At the default shape (N = 4.7M, V d = 0.13M, p = 32, n = 128) the
+//! second product is 0.034 of 7.5 Gflop, 0.5 % of the step; at the shape of Qwen3-1.7B (N = 1.41G,
+//! V d = 0.31G, the same lengths) it is 0.08 of 2.64 Tflop, 3.0 %.
 
 use super::terminal::{note, say};
 use super::{parse_device, whole};
@@ -42,9 +44,8 @@ use std::time::Duration;
 
 /// Times the stages of training on random weights.
 #[derive(Args)]
-#[command(
-    after_help = "Example: orthant bench --hidden 128 --layers 4 --heads 4 --kv-heads 2 --intermediate 384 --json"
-)]
+#[command(after_help = "Example: orthant bench --hidden 128 --layers 4 --heads 4 --kv-heads 2 \
+                  --intermediate 384 --json")]
 pub(super) struct BenchArguments {
     /// Width of the residual stream.
     #[arg(long, value_name = "N", default_value = "256", value_parser = whole::<usize>(1, 1 << 16))]
@@ -131,7 +132,8 @@ impl BenchArguments {
         })
     }
 
-    /// Refuses what cannot fit: weights, reference, gradients and moments of both runs, and one cache.
+    /// Refuses what cannot fit: weights, reference, gradients and moments of both runs, and one
+    /// cache.
     fn check_memory(&self, shape: &DecoderSpec) -> Result<()> {
         let element = data_type(self.dtype).size_in_bytes();
         let weights = shape.parameter_count() as f64 * (2 * element + 12) as f64;
@@ -141,7 +143,8 @@ impl BenchArguments {
         match machine::available(&Device::Cpu) {
             Some(available) if self.device == DeviceChoice::Cpu && needed > available as f64 => {
                 Err(Error::input(format!(
-                    "this shape needs at least {}, but {} are free; choose smaller --hidden, --layers, --vocab or --prompts",
+                    "this shape needs at least {}, but {} are free; choose smaller --hidden, \
+                     --layers, --vocab or --prompts",
                     machine::in_gib(needed as u64),
                     machine::in_gib(available)
                 )))
@@ -150,7 +153,12 @@ impl BenchArguments {
         }
     }
 
-    fn start(&self, method: MethodConfig, shape: &DecoderSpec, folder: &TemporaryFolder) -> Result<Stepper> {
+    fn start(
+        &self,
+        method: MethodConfig,
+        shape: &DecoderSpec,
+        folder: &TemporaryFolder,
+    ) -> Result<Stepper> {
         let mut experiment: Experiment = experiment::from_text(EXPERIMENT, "bench")?;
         experiment.device = self.device;
         experiment.precision = self.dtype;
@@ -159,8 +167,10 @@ impl BenchArguments {
         experiment.rollout.group_size = self.group;
         experiment.rollout.max_new_tokens = self.new_tokens;
         let device = open_device(self.device)?;
-        let weights = Weights::random(shape, INIT_STD, experiment.seed, data_type(self.dtype), &device)?;
-        let model = LanguageModel::new(shape.clone(), TextTokenizer::numbers(self.vocab)?, weights)?;
+        let weights =
+            Weights::random(shape, INIT_STD, experiment.seed, data_type(self.dtype), &device)?;
+        let model =
+            LanguageModel::new(shape.clone(), TextTokenizer::numbers(self.vocab)?, weights)?;
         let task = CoinFlip { prompt_len: self.prompt_len, vocabulary: self.vocab as u32 };
         Stepper::new(RunBuilder::new(experiment).task(task).model(model).start(&folder.0)?)
     }
@@ -191,15 +201,22 @@ impl Task for CoinFlip {
     }
 
     fn problem(&self, split: Split, seed: u64, index: u64) -> Problem {
-        let mut stream = rng::stream(seed, Domain::Problems, [0, index, u64::from(split == Split::HeldOut)]);
-        let words: Vec<String> =
-            (0..self.prompt_len).map(|_| rng::below(&mut stream, self.vocabulary).to_string()).collect();
-        Problem { id: format!("bench/{split:?}/{index}"), prompt: words.join(" "), answer: "heads".to_string() }
+        let mut stream =
+            rng::stream(seed, Domain::Problems, [0, index, u64::from(split == Split::HeldOut)]);
+        let words: Vec<String> = (0..self.prompt_len)
+            .map(|_| rng::below(&mut stream, self.vocabulary).to_string())
+            .collect();
+        Problem {
+            id: format!("bench/{split:?}/{index}"),
+            prompt: words.join(" "),
+            answer: "heads".to_string(),
+        }
     }
 
     fn verify(&self, problem: &Problem, completion: &str) -> Verification {
         // The problem alone would give all of a group one reward, and so no gradient to speak of.
-        let hash = sha2::Sha256::new().chain_update(&problem.id).chain_update(completion).finalize();
+        let hash =
+            sha2::Sha256::new().chain_update(&problem.id).chain_update(completion).finalize();
         let verdict = if hash[0] % 2 == 0 { Verdict::Correct } else { Verdict::Incorrect };
         Verification { verdict, extracted: None }
     }
@@ -224,7 +241,11 @@ impl Stepper {
         after.history.last().cloned().ok_or_else(|| Error::failed("a step left no metrics"))
     }
 
-    fn command(&self, command: TrainerCommand, done: impl Fn(&RunSnapshot) -> bool) -> Result<RunSnapshot> {
+    fn command(
+        &self,
+        command: TrainerCommand,
+        done: impl Fn(&RunSnapshot) -> bool,
+    ) -> Result<RunSnapshot> {
         let handle = &self.0.handle;
         if !handle.send(command) {
             return Err(Error::failed("the trainer does not listen"));
@@ -275,7 +296,8 @@ pub(super) fn run(arguments: &BenchArguments) -> Result<u8> {
     let g2rl = arguments.start(G2rl::default().into(), &shape, &folder)?;
     // The peak of one run: the other is not there yet.
     let first = step(&g2rl)?;
-    let peak = first.get(&metrics::MEMORY_GPU_PEAK_MIB).or_else(|| first.get(&metrics::MEMORY_PEAK_MIB));
+    let peak =
+        first.get(&metrics::MEMORY_GPU_PEAK_MIB).or_else(|| first.get(&metrics::MEMORY_PEAK_MIB));
     let grpo = arguments.start(Grpo.into(), &shape, &folder)?;
     step(&grpo)?;
     let mut pairs = Vec::with_capacity(arguments.repeat);
@@ -319,7 +341,8 @@ struct Report {
     step_ratio: f64,
     step_ratio_min: f64,
     step_ratio_max: f64,
-    /// Most memory of a step of G2RL, MiB: of tensors on the GPU, or of the process; null where the system does not tell.
+    /// Most memory of a step of G2RL, MiB: of tensors on the GPU, or of the process; null where the
+    /// system does not tell.
     peak_memory_mib: Option<f64>,
 }
 
@@ -333,7 +356,8 @@ impl Report {
         let seconds = |row: &MetricRow, metric: &Metric| row.get(metric).unwrap_or(f64::NAN);
         let grpo = |metric| median(pairs.iter().map(|(grpo, _)| seconds(grpo, metric)).collect());
         let step = &metrics::TIME_STEP_S;
-        let ratios: Vec<f64> = pairs.iter().map(|(grpo, g2rl)| seconds(g2rl, step) / seconds(grpo, step)).collect();
+        let ratios: Vec<f64> =
+            pairs.iter().map(|(grpo, g2rl)| seconds(g2rl, step) / seconds(grpo, step)).collect();
         let sequences = (arguments.prompts * arguments.group) as f64;
         let (sample_s, update_s) = (grpo(&metrics::TIME_SAMPLE_S), grpo(&metrics::TIME_UPDATE_S));
         Self {
@@ -341,7 +365,8 @@ impl Report {
             sample_s,
             sample_tok_s: sequences * arguments.new_tokens as f64 / sample_s,
             update_s,
-            update_tok_s: sequences * (arguments.prompt_len + arguments.new_tokens) as f64 / update_s,
+            update_tok_s: sequences * (arguments.prompt_len + arguments.new_tokens) as f64
+                / update_s,
             step_grpo_s: grpo(step),
             step_g2rl_s: median(pairs.iter().map(|(_, g2rl)| seconds(g2rl, step)).collect()),
             step_ratio_min: ratios.iter().copied().fold(f64::INFINITY, f64::min),
@@ -364,7 +389,8 @@ fn print(arguments: &BenchArguments, report: &Report) -> Result<()> {
     }
     let BenchArguments { prompts, group, prompt_len, new_tokens, repeat, .. } = arguments;
     say!(
-        "{:.2}M parameters; {prompts} prompts of {prompt_len} tokens x {group} responses of {new_tokens}; medians of {repeat}",
+        "{:.2}M parameters; {prompts} prompts of {prompt_len} tokens x {group} responses of \
+         {new_tokens}; medians of {repeat}",
         report.params as f64 / 1e6
     )?;
     say!("{:<12} {:>9} {:>10}", "", "seconds", "tokens/s")?;

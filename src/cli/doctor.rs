@@ -5,7 +5,8 @@ use super::whole;
 use crate::error::Result;
 use crate::escape::one_line;
 use crate::experiment::{
-    self, DataSource, DeviceChoice, EncoderSource, Experiment, HeldOutSource, ModelSource, SuiteConfig, TaskConfig,
+    self, DataSource, DeviceChoice, EncoderSource, Experiment, HeldOutSource, ModelSource,
+    SuiteConfig, TaskConfig,
 };
 use crate::files::space;
 use crate::machine;
@@ -106,7 +107,11 @@ fn machine(report: &mut Report) {
 }
 
 /// Files, memory and disk of an experiment.
-fn examine(experiment: &Experiment, arguments: &DoctorArguments, report: &mut Report) -> Result<()> {
+fn examine(
+    experiment: &Experiment,
+    arguments: &DoctorArguments,
+    report: &mut Report,
+) -> Result<()> {
     let model_is_here = present(report, "model", model_files(&experiment.model)?);
     let mut data_is_here = true;
     for (name, found) in data_files(experiment)? {
@@ -121,7 +126,10 @@ fn examine(experiment: &Experiment, arguments: &DoctorArguments, report: &mut Re
         TaskConfig::Custom(_) => None,
         _ if !data_is_here => None,
         config => {
-            let room = tasks::room(experiment.rollout.max_new_tokens, files.config.max_position_embeddings)?;
+            let room = tasks::room(
+                experiment.rollout.max_new_tokens,
+                files.config.max_position_embeddings,
+            )?;
             let task = tasks::build(config, &files.tokenizer, Some(room))?;
             task.notes().iter().for_each(|note| report.line("data", note));
             Some(tasks::check_length(task.as_ref(), experiment.seed, &files.tokenizer, room)?)
@@ -133,12 +141,18 @@ fn examine(experiment: &Experiment, arguments: &DoctorArguments, report: &mut Re
         let device = open_device(experiment.device)?;
         (machine::device_name(&device), machine::available(&device), device.is_cpu())
     };
-    let plan = Plan::new(experiment, &files.config, prompt.unwrap_or(ASSUMED_PROMPT), on_cpu, available);
+    let plan =
+        Plan::new(experiment, &files.config, prompt.unwrap_or(ASSUMED_PROMPT), on_cpu, available);
     let Plan { workload, estimate, .. } = &plan;
     let is_offloaded = workload.reference == Reference::Offloaded;
     let known = if prompt.is_some() { "" } else { " (assumed: the data is not here)" };
-    report
-        .line("tokens", format!("prompts up to {}{known}, completions up to {}", workload.prompt, workload.new_tokens));
+    report.line(
+        "tokens",
+        format!(
+            "prompts up to {}{known}, completions up to {}",
+            workload.prompt, workload.new_tokens
+        ),
+    );
     report.line(
         "parameters",
         format!("{}, {} trained", count(files.config.parameter_count()), count(workload.trained())),
@@ -146,13 +160,17 @@ fn examine(experiment: &Experiment, arguments: &DoctorArguments, report: &mut Re
     report.line(
         "chosen",
         format!(
-            "rollout.groups_at_a_time={}, objective.micro_batch_tokens={}, objective.recompute_layers={}, objective.offload_reference={}",
+            "rollout.groups_at_a_time={}, objective.micro_batch_tokens={}, \
+             objective.recompute_layers={}, objective.offload_reference={}",
             workload.groups, workload.micro_batch_tokens, workload.recompute, is_offloaded
         ),
     );
     describe(report, estimate);
     let free = available.map_or("unknown".to_string(), in_gib);
-    report.line("memory", format!("about {} at the peak; {device} has {free}", in_gib(estimate.peak())));
+    report.line(
+        "memory",
+        format!("about {} at the peak; {device} has {free}", in_gib(estimate.peak())),
+    );
     if let Err(error) = plan.check(experiment, &device) {
         report.problems.push(error.to_string());
     }
@@ -202,11 +220,18 @@ fn describe(report: &mut Report, estimate: &Estimate) {
 }
 
 /// Checkpoints against the room on the disk of the run folder.
-fn disk(experiment: &Experiment, checkpoint: u64, arguments: &DoctorArguments, report: &mut Report) {
+fn disk(
+    experiment: &Experiment,
+    checkpoint: u64,
+    arguments: &DoctorArguments,
+    report: &mut Report,
+) {
     let checkpoints = experiment.checkpoints_after(0);
     let needed = checkpoints.saturating_mul(checkpoint);
-    let text = format!("{} for {checkpoints} checkpoints of {}", in_gib(needed), in_gib(checkpoint));
-    let free = space::free(&arguments.out).map_or(String::new(), |free| format!("; {} free", in_gib(free)));
+    let text =
+        format!("{} for {checkpoints} checkpoints of {}", in_gib(needed), in_gib(checkpoint));
+    let free = space::free(&arguments.out)
+        .map_or(String::new(), |free| format!("; {} free", in_gib(free)));
     report.line("disk", format!("{text}{free}"));
     // Another machine has another disk.
     if arguments.memory.is_none()
@@ -217,10 +242,14 @@ fn disk(experiment: &Experiment, checkpoint: u64, arguments: &DoctorArguments, r
     report.json.insert("disk".to_string(), needed.into());
 }
 
-/// Refuses a place for run folders in which none can be made, or with less than `needed` bytes of room.
+/// Refuses a place for run folders in which none can be made, or with less than `needed` bytes of
+/// room.
 fn place(out: &Path, needed: u64) -> Result<(), String> {
     space::holds_folders(out).map_err(|error| {
-        format!("no run folder can be made there: {error}; give another place with --out ({})", out.display())
+        format!(
+            "no run folder can be made there: {error}; give another place with --out ({})",
+            out.display()
+        )
     })?;
     let remedy = "raise record.checkpoint_every, or give another --out";
     space::require(out, needed, "all checkpoints", remedy).map_err(|error| error.to_string())
@@ -262,7 +291,9 @@ fn model_files(source: &ModelSource) -> Result<Found> {
         ModelSource::Bundled(name) => Found::Here(format!("bundled `{name}`")),
         // Whatever is wrong with a folder is found when it is opened.
         ModelSource::Local(folder) => Found::Here(folder.display().to_string()),
-        ModelSource::Hub(source) => Found::on_hub(source.to_string(), hub::is_cached_model(source)?),
+        ModelSource::Hub(source) => {
+            Found::on_hub(source.to_string(), hub::is_cached_model(source)?)
+        }
     })
 }
 
@@ -271,9 +302,10 @@ fn data_files(experiment: &Experiment) -> Result<Vec<(String, Found)>> {
         Ok(match source {
             DataSource::Local(file) if file.exists() => Found::Here(file.display().to_string()),
             DataSource::Local(file) => Found::Missing(file.display().to_string()),
-            DataSource::Hub(source) => {
-                Found::on_hub(format!("{} at {}", source.repo, source.revision), hub::is_cached_dataset(source)?)
-            }
+            DataSource::Hub(source) => Found::on_hub(
+                format!("{} at {}", source.repo, source.revision),
+                hub::is_cached_dataset(source)?,
+            ),
         })
     };
     let mut all = Vec::new();
@@ -286,7 +318,9 @@ fn data_files(experiment: &Experiment) -> Result<Vec<(String, Found)>> {
     for evaluation in &experiment.evaluations {
         match &evaluation.suite {
             SuiteConfig::HeldOut(_) => {}
-            SuiteConfig::File(suite) => all.push(("suite".to_string(), found(&DataSource::Local(suite.path.clone()))?)),
+            SuiteConfig::File(suite) => {
+                all.push(("suite".to_string(), found(&DataSource::Local(suite.path.clone()))?))
+            }
             SuiteConfig::Named(suite) => {
                 let source = crate::data::named(&suite.name)?.source(suite.revision.as_deref());
                 all.push((format!("suite {}", suite.name), found(&DataSource::Hub(source))?));
@@ -303,8 +337,10 @@ fn data_files(experiment: &Experiment) -> Result<Vec<(String, Found)>> {
                 Found::Missing(folder.display().to_string())
             },
         )),
-        Some(EncoderSource::Hub(source)) => all
-            .push(("encoder".to_string(), Found::on_hub(source.to_string(), hub::is_cached(source, &ENCODER_FILES)?))),
+        Some(EncoderSource::Hub(source)) => all.push((
+            "encoder".to_string(),
+            Found::on_hub(source.to_string(), hub::is_cached(source, &ENCODER_FILES)?),
+        )),
     }
     Ok(all)
 }

@@ -5,10 +5,12 @@ use super::{DtypeChoice, load, model_files, on_large_stack, parse_seed, whole};
 use crate::data::NAMED;
 use crate::error::{Error, Result, nearest};
 use crate::escape::shown;
-use crate::evaluation::{EvaluationFolder, EvaluationSettings, ProblemOutcome, Replaced, Suite, Summary, sample_suite};
+use crate::evaluation::{
+    EvaluationFolder, EvaluationSettings, ProblemOutcome, Replaced, Suite, Summary, sample_suite,
+};
 use crate::experiment::{
-    ArithmeticConfig, CountdownConfig, DeviceChoice, FileSuite, NamedSuite, TaskConfig, TemplateValue,
-    TemplateVariables,
+    ArithmeticConfig, CountdownConfig, DeviceChoice, FileSuite, NamedSuite, TaskConfig,
+    TemplateValue, TemplateVariables,
 };
 use crate::model::{LanguageModel, open_device};
 use crate::tasks::{self, Room};
@@ -23,11 +25,12 @@ use std::time::Instant;
 
 #[derive(Args)]
 #[command(
-    after_help = "Suites: MATH500, AMC, AIME24, AIME25, GPQA, MMLU-Pro, GSM8K (from the Hugging Face hub), countdown, arithmetic (held-out \
-                        problems), or a file (.json, .jsonl, .csv, .tsv, .parquet, text also as .gz) or a folder of shards with `problem`, \
-                        `question` or `prompt`, and `answer`.\n\n\
-                        An evaluation that was cut off continues where it was when it is started again with the same --out.\n\n\
-                        Example: orthant eval --model countdown --suite countdown --samples 16 --limit 128"
+    after_help = "Suites: MATH500, AMC, AIME24, AIME25, GPQA, MMLU-Pro, GSM8K (from the Hugging \
+                  Face hub), countdown, arithmetic (held-out problems), or a file (.json, .jsonl, \
+                  .csv, .tsv, .parquet, text also as .gz) or a folder of shards with `problem`, \
+                  `question` or `prompt`, and `answer`.\n\nAn evaluation that was cut off \
+                  continues where it was when it is started again with the same --out.\n\nExample: \
+                  orthant eval --model countdown --suite countdown --samples 16 --limit 128"
 )]
 pub(super) struct EvalArguments {
     /// The model: a Hugging Face folder, a PEFT folder, or the name of a bundled model.
@@ -42,32 +45,39 @@ pub(super) struct EvalArguments {
     /// Completions per problem.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = whole::<u64>(1, 4096))]
     samples: u64,
-    /// pass@k for these k, such as 1,4,16. Left out, the powers of 4 up to the number of samples, and that number.
+    /// pass@k for these k, such as 1,4,16. Left out, the powers of 4 up to the number of samples,
+    /// and that number.
     #[arg(long, value_delimiter = ',', value_parser = whole::<usize>(1, 4096))]
     k: Vec<usize>,
     /// Sampling temperature; 0 takes the likeliest token.
     #[arg(long, value_name = "T", default_value_t = 0.8, value_parser = temperature)]
     temperature: f64,
-    /// Most tokens of a completion. Left out, 4096 or what the model's positions leave after the longest prompt.
+    /// Most tokens of a completion. Left out, 4096 or what the model's positions leave after the
+    /// longest prompt.
     #[arg(long, value_name = "N", value_parser = whole::<u64>(1, 1 << 20))]
     max_new_tokens: Option<u64>,
     /// The first so many problems only. Left out, all of a data set and 128 held-out problems.
     #[arg(long, value_name = "N", value_parser = whole::<u64>(1, 1_000_000))]
     limit: Option<u64>,
-    /// What a problem is put into: `plain`, `qwen_boxed`, `choice`, `chat` (the model's chat template) or a Jinja file. Left out, `chat`
-    /// where the model has a chat template, and else `plain`.
+    /// What a problem is put into: `plain`, `qwen_boxed`, `choice`, `chat` (the model's chat
+    /// template) or a Jinja file. Left out, `chat` where the model has a chat template, and else
+    /// `plain`.
     #[arg(long, value_name = "NAME_OR_FILE")]
     template: Option<String>,
-    /// A variable that the template reads, such as `enable_thinking=false` for Qwen3. May be given several times.
+    /// A variable that the template reads, such as `enable_thinking=false` for Qwen3. May be given
+    /// several times.
     #[arg(long, value_name = "NAME=VALUE", value_parser = template_variable)]
     template_variable: Vec<(String, TemplateValue)>,
-    /// Leaves problems out whose prompts have more tokens. Those that leave no room for new tokens are left out anyway.
+    /// Leaves problems out whose prompts have more tokens. Those that leave no room for new tokens
+    /// are left out anyway.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
     max_prompt_tokens: Option<u64>,
-    /// What the answers of a file are. Left out, choices where every answer is one letter from A to J, and mathematics where not.
+    /// What the answers of a file are. Left out, choices where every answer is one letter from A to
+    /// J, and mathematics where not.
     #[arg(long, value_name = "VERIFIER", value_parser = answer_format())]
     verifier: Option<AnswerFormat>,
-    /// Goes on with an evaluation although model, problems or template are not those that it was begun with, and records what changed.
+    /// Goes on with an evaluation although model, problems or template are not those that it was
+    /// begun with, and records what changed.
     #[arg(long)]
     accept_changes: bool,
     /// Decides every random draw.
@@ -82,7 +92,8 @@ pub(super) struct EvalArguments {
     /// Type of weights and compute.
     #[arg(long, value_enum, default_value_t = DtypeChoice::F32)]
     dtype: DtypeChoice,
-    /// Completions that are sampled at a time. Decides memory, not results. Left out, as many as fit into 4 GiB of keys and values.
+    /// Completions that are sampled at a time. Decides memory, not results. Left out, as many as
+    /// fit into 4 GiB of keys and values.
     #[arg(long, value_name = "N", value_parser = whole::<u64>(1, 1 << 20))]
     rows: Option<u64>,
     /// Prints a machine-readable line last.
@@ -105,7 +116,8 @@ fn temperature(text: &str) -> Result<f64, String> {
 
 /// `name=value`, where the value is written as in JSON or as in Python, or else is a text.
 fn template_variable(text: &str) -> Result<(String, TemplateValue), String> {
-    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE, such as enable_thinking=false")?;
+    let (name, value) =
+        text.split_once('=').ok_or("write it as NAME=VALUE, such as enable_thinking=false")?;
     let parsed = match value.trim() {
         "True" => Some(TemplateValue::Bool(true)),
         "False" => Some(TemplateValue::Bool(false)),
@@ -131,10 +143,12 @@ impl EvalArguments {
         let (template, template_variables) = (self.template.clone(), self.template_variables());
         let max_prompt_tokens = self.max_prompt_tokens.map(|tokens| tokens as usize);
         let positions = model.config.max_position_embeddings;
-        let room = Room { positions, new_tokens: self.max_new_tokens.map_or(1, |tokens| tokens as usize) };
+        let room =
+            Room { positions, new_tokens: self.max_new_tokens.map_or(1, |tokens| tokens as usize) };
         if room.most() == 0 {
             return Err(Error::input(format!(
-                "--max-new-tokens {}: the model has {positions} positions, for prompt and completion together; lower it",
+                "--max-new-tokens {}: the model has {positions} positions, for prompt and \
+                 completion together; lower it",
                 room.new_tokens
             )));
         }
@@ -144,11 +158,12 @@ impl EvalArguments {
             _ => None,
         };
         if let Some(config) = procedural {
-            let has_prompts = template.is_some() || !template_variables.is_empty() || max_prompt_tokens.is_some();
+            let has_prompts =
+                template.is_some() || !template_variables.is_empty() || max_prompt_tokens.is_some();
             if has_prompts || self.verifier.is_some() {
                 return Err(Error::input(format!(
-                    "the suite {} has prompts and a verifier of its own; leave --template, --template-variable, \
-                     --max-prompt-tokens and --verifier out",
+                    "the suite {} has prompts and a verifier of its own; leave --template, \
+                     --template-variable, --max-prompt-tokens and --verifier out",
                     self.suite
                 )));
             }
@@ -168,10 +183,18 @@ impl EvalArguments {
         } else if Path::new(&self.suite).exists() {
             let verifier = self.verifier;
             let path = PathBuf::from(&self.suite);
-            let config = FileSuite { path, template, template_variables, max_prompt_tokens, verifier, problems: limit };
+            let config = FileSuite {
+                path,
+                template,
+                template_variables,
+                max_prompt_tokens,
+                verifier,
+                problems: limit,
+            };
             Suite::file(&config, &model.tokenizer, Some(room))
         } else {
-            let names: Vec<&str> = NAMED.iter().map(|suite| suite.name).chain(["countdown", "arithmetic"]).collect();
+            let names: Vec<&str> =
+                NAMED.iter().map(|suite| suite.name).chain(["countdown", "arithmetic"]).collect();
             let near = nearest(&self.suite, names.iter().copied());
             let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
             Err(Error::input(format!(
@@ -191,9 +214,19 @@ impl EvalArguments {
     ) -> Result<Map<String, Value>> {
         let mut inputs = Map::new();
         inputs.insert("the model's weights".to_string(), model.weights.hash()?.into());
-        inputs.extend(model.hashes().into_iter().map(|(name, hash)| (format!("the model's {name}"), hash.into())));
+        inputs.extend(
+            model
+                .hashes()
+                .into_iter()
+                .map(|(name, hash)| (format!("the model's {name}"), hash.into())),
+        );
         inputs.insert("the problems of the suite".to_string(), suite.hash().into());
-        inputs.extend(suite.template_hash.iter().map(|hash| ("the template".to_string(), hash.clone().into())));
+        inputs.extend(
+            suite
+                .template_hash
+                .iter()
+                .map(|hash| ("the template".to_string(), hash.clone().into())),
+        );
         let dtype = self.dtype.to_possible_value();
         let settings = json!({
             "suite": suite.name,
@@ -210,7 +243,9 @@ impl EvalArguments {
             "template_variables": self.template_variables(),
             "inputs": inputs,
         });
-        let Value::Object(settings) = settings else { return Err(Error::failed("settings are an object")) };
+        let Value::Object(settings) = settings else {
+            return Err(Error::failed("settings are an object"));
+        };
         Ok(settings)
     }
 
@@ -218,11 +253,13 @@ impl EvalArguments {
     fn k(&self, samples: usize) -> Result<Vec<usize>> {
         if let Some(k) = self.k.iter().find(|k| **k > samples) {
             return Err(Error::input(format!(
-                "--k {k} is more than --samples {samples}; pass@{k} needs {k} samples of each problem: give a smaller --k or more --samples"
+                "--k {k} is more than --samples {samples}; pass@{k} needs {k} samples of each \
+                 problem: give a smaller --k or more --samples"
             )));
         }
         if self.k.is_empty() {
-            let powers = std::iter::successors(Some(1), |k| Some(4 * k)).take_while(|k| *k < samples);
+            let powers =
+                std::iter::successors(Some(1), |k| Some(4 * k)).take_while(|k| *k < samples);
             return Ok(powers.chain([samples]).collect());
         }
         Ok(self.k.clone())
@@ -233,11 +270,19 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     let samples = arguments.samples as usize;
     let k = arguments.k(samples)?;
     let device = open_device(arguments.device)?;
-    let model = load(model_files(&arguments.model, arguments.base.as_ref())?, arguments.dtype.dtype(), &device)?;
+    let model = load(
+        model_files(&arguments.model, arguments.base.as_ref())?,
+        arguments.dtype.dtype(),
+        &device,
+    )?;
     let suite = arguments.suite(&model)?;
     suite.notes.iter().for_each(|note| note!("warning: {note}"));
-    let room = model.config.max_position_embeddings.saturating_sub(suite.longest_prompt(&model.tokenizer)?);
-    let max_new_tokens = arguments.max_new_tokens.map_or(NEW_TOKENS.min(room).max(1), |tokens| tokens as usize);
+    let room = model
+        .config
+        .max_position_embeddings
+        .saturating_sub(suite.longest_prompt(&model.tokenizer)?);
+    let max_new_tokens =
+        arguments.max_new_tokens.map_or(NEW_TOKENS.min(room).max(1), |tokens| tokens as usize);
     let room = Room { positions: model.config.max_position_embeddings, new_tokens: max_new_tokens };
     suite.check_length(&model.tokenizer, room)?;
     let settings = EvaluationSettings {
@@ -251,15 +296,19 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     let decisive = arguments.decisive(&model, &suite, &settings)?;
     let template_variables = arguments.template_variables();
     let out = arguments.out.clone().unwrap_or_else(|| default_out(&arguments.model, &suite.name));
-    let (mut folder, earlier) = EvaluationFolder::open(&out, &decisive, &suite, samples, arguments.accept_changes)?;
+    let (mut folder, earlier) =
+        EvaluationFolder::open(&out, &decisive, &suite, samples, arguments.accept_changes)?;
     earlier.notes.iter().for_each(|note| note!("warning: {note}"));
     let mut outcomes = earlier.outcomes;
-    let missing: Vec<usize> = (0..outcomes.len()).filter(|&number| outcomes[number].is_none()).collect();
+    let missing: Vec<usize> =
+        (0..outcomes.len()).filter(|&number| outcomes[number].is_none()).collect();
 
     let first = outcomes.len() - missing.len();
     let started = Instant::now();
     let bar = ProgressBar::new(suite.problems.len() as u64).with_position(first as u64);
-    if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len} problems  {msg}  {eta} left") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:24} {pos}/{len} problems  {msg}  {eta} left")
+    {
         bar.set_style(style);
     }
     let mut tokens = 0;
@@ -272,11 +321,16 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
             if let Some(&number) = numbers.next() {
                 outcomes[number] = Some(outcome);
             }
-            let (correct, done) = outcomes.iter().flatten().fold((0, 0), |(c, n), o| (c + o.correct, n + 1));
-            bar.set_message(format!("accuracy {:.1} %", 100.0 * correct as f64 / (done * samples.len()) as f64));
+            let (correct, done) =
+                outcomes.iter().flatten().fold((0, 0), |(c, n), o| (c + o.correct, n + 1));
+            bar.set_message(format!(
+                "accuracy {:.1} %",
+                100.0 * correct as f64 / (done * samples.len()) as f64
+            ));
             Ok(())
         };
-        let progress = |share: f32| bar.set_position(first as u64 + (share * missing.len() as f32) as u64);
+        let progress =
+            |share: f32| bar.set_position(first as u64 + (share * missing.len() as f32) as u64);
         sample_suite(&model, &suite, &missing, &settings, each, progress)
     })?;
     bar.finish_and_clear();
@@ -310,11 +364,16 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
         result.insert("template_variables".to_string(), json!(template_variables));
     }
     if !earlier.replaced.is_empty() {
-        result.insert("replaced".to_string(), earlier.replaced.iter().map(Replaced::to_json).collect());
+        result.insert(
+            "replaced".to_string(),
+            earlier.replaced.iter().map(Replaced::to_json).collect(),
+        );
     }
     for (name, parts) in [("subjects", &subjects), ("levels", &levels)] {
         if !parts.is_empty() {
-            let parts = parts.iter().map(|(name, summary)| Ok((name.clone(), Value::Object(fields(summary)?))));
+            let parts = parts
+                .iter()
+                .map(|(name, summary)| Ok((name.clone(), Value::Object(fields(summary)?))));
             result.insert(name.to_string(), Value::Object(parts.collect::<Result<_>>()?));
         }
     }
@@ -322,7 +381,8 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
 
     print(&suite, &summary, &subjects, &levels, first, (tokens > 0).then_some(pace), &out)?;
     if arguments.json {
-        result.insert("tokens_per_s".to_string(), if tokens > 0 { pace.into() } else { Value::Null });
+        result
+            .insert("tokens_per_s".to_string(), if tokens > 0 { pace.into() } else { Value::Null });
         result.insert("out".to_string(), out.display().to_string().into());
         say!("{}", Value::Object(result))?;
     }
@@ -332,8 +392,8 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
 /// The folder where nobody names one.
 fn default_out(model: &str, suite: &str) -> PathBuf {
     let model = Path::new(model).file_name().unwrap_or_default().to_string_lossy();
-    let name =
-        format!("eval-{model}-{suite}").replace(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.')), "-");
+    let name = format!("eval-{model}-{suite}")
+        .replace(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.')), "-");
     Path::new("runs").join(name)
 }
 
@@ -344,7 +404,10 @@ fn fields(summary: &Summary) -> Result<Map<String, Value>> {
     fields.insert("samples".to_string(), summary.samples.into());
     for (name, estimate) in summary.estimates() {
         let value = serde_json::to_value(estimate);
-        fields.insert(name, value.map_err(|e| Error::failed(format!("cannot write an estimate: {e}")))?);
+        fields.insert(
+            name,
+            value.map_err(|e| Error::failed(format!("cannot write an estimate: {e}")))?,
+        );
     }
     fields.insert("length_mean".to_string(), summary.length_mean.into());
     fields.insert("truncated_ratio".to_string(), summary.truncated_ratio.into());
@@ -370,10 +433,19 @@ fn print(
         summary.problems,
         summary.samples
     )?;
-    let subjects: Vec<_> = subjects.iter().map(|(name, part)| (shown(name, NAME_WIDTH), part)).collect();
-    let levels: Vec<_> =
-        levels.iter().map(|(name, part)| (format!("level {}", shown(name, NAME_WIDTH)), part)).collect();
-    let width = subjects.iter().chain(&levels).map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(8);
+    let subjects: Vec<_> =
+        subjects.iter().map(|(name, part)| (shown(name, NAME_WIDTH), part)).collect();
+    let levels: Vec<_> = levels
+        .iter()
+        .map(|(name, part)| (format!("level {}", shown(name, NAME_WIDTH)), part))
+        .collect();
+    let width = subjects
+        .iter()
+        .chain(&levels)
+        .map(|(name, _)| name.chars().count())
+        .max()
+        .unwrap_or(0)
+        .max(8);
     let estimates: Vec<_> = summary.estimates().collect();
     let names: Vec<String> = estimates.iter().map(|(name, _)| format!("{name:>20}")).collect();
     say!("{:width$}  problems{}", "", names.concat())?;
@@ -381,7 +453,10 @@ fn print(
         let cells: Vec<String> = summary
             .estimates()
             .map(|(_, e)| {
-                format!("{:>20}", format!("{:.1} [{:.1}, {:.1}]", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high))
+                format!(
+                    "{:>20}",
+                    format!("{:.1} [{:.1}, {:.1}]", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high)
+                )
             })
             .collect();
         say!("{name:width$}  {:>8}{}", summary.problems, cells.concat())
@@ -391,9 +466,11 @@ fn print(
         row(name, part)?;
     }
     let pace = pace.map_or(String::new(), |pace| format!(", {pace:.0} tokens/s"));
-    let earlier = if first > 0 { format!(" ({first} problems were there already)") } else { String::new() };
+    let earlier =
+        if first > 0 { format!(" ({first} problems were there already)") } else { String::new() };
     say!(
-        "mean length {:.1} tokens, {:.1} % cut off, {:.1} % without an answer{pace}; in {}{earlier}",
+        "mean length {:.1} tokens, {:.1} % cut off, {:.1} % without an answer{pace}; in \
+         {}{earlier}",
         summary.length_mean,
         100.0 * summary.truncated_ratio,
         100.0 * summary.no_answer_ratio,
@@ -415,7 +492,13 @@ mod tests {
             ("0.5", TemplateValue::Decimal(0.5)),
             ("\"3\"", TemplateValue::Text("3".to_string())),
             ("26 Jul 2024", TemplateValue::Text("26 Jul 2024".to_string())),
-            ("[1, \"a\"]", TemplateValue::List(vec![TemplateValue::Integer(1), TemplateValue::Text("a".to_string())])),
+            (
+                "[1, \"a\"]",
+                TemplateValue::List(vec![
+                    TemplateValue::Integer(1),
+                    TemplateValue::Text("a".to_string()),
+                ]),
+            ),
         ] {
             assert_eq!(value(text), expected, "{text}");
         }

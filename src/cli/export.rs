@@ -9,9 +9,13 @@ use clap::Args;
 use std::path::PathBuf;
 
 #[derive(Args)]
-#[command(after_help = "Example: orthant export --model runs/RUN/checkpoints/step_000100 --out my-model --dtype bf16")]
+#[command(
+    after_help = "Example: orthant export --model runs/RUN/checkpoints/step_000100 --out my-model \
+                  --dtype bf16"
+)]
 pub(super) struct ExportArguments {
-    /// The model: a Hugging Face folder, a PEFT folder (a checkpoint of a LoRA run), or the name of a bundled model.
+    /// The model: a Hugging Face folder, a PEFT folder (a checkpoint of a LoRA run), or the name of
+    /// a bundled model.
     #[arg(long, value_name = "DIR")]
     model: String,
     /// The base model of an adapter, where it is not the one that the adapter's settings name.
@@ -40,7 +44,10 @@ pub(super) fn run(arguments: &ExportArguments) -> Result<u8> {
     staged.finish()?;
     say!("{} parameters in {}", model.parameter_count(), out.display())?;
     if arguments.json {
-        say!("{}", serde_json::json!({ "out": out.display().to_string(), "params": model.parameter_count() }))?;
+        say!(
+            "{}",
+            serde_json::json!({ "out": out.display().to_string(), "params": model.parameter_count() })
+        )?;
     }
     Ok(0)
 }

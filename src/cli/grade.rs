@@ -14,12 +14,12 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
-#[command(
-    after_help = "Each input line: {\"id\": 1, \"gold\": \"1/2\", \"completion\": \"... \\\\boxed{0.5}\"}, and optionally \"format\": \"math\" (the \
-                        last box counts, nothing else) or \"choice\" (a letter from A to J). Out comes, in the same order, {\"id\": 1, \"verdict\": \
-                        \"correct\", \"extracted\": \"0.5\"}; verdicts are correct, incorrect, no_answer and timed_out.\n\n\
-                        Example: orthant grade completions.jsonl > verdicts.jsonl"
-)]
+#[command(after_help = "Each input line: {\"id\": 1, \"gold\": \"1/2\", \"completion\": \"... \
+                  \\\\boxed{0.5}\"}, and optionally \"format\": \"math\" (the last box counts, \
+                  nothing else) or \"choice\" (a letter from A to J). Out comes, in the same \
+                  order, {\"id\": 1, \"verdict\": \"correct\", \"extracted\": \"0.5\"}; verdicts \
+                  are correct, incorrect, no_answer and timed_out.\n\nExample: orthant grade \
+                  completions.jsonl > verdicts.jsonl")]
 pub(super) struct GradeArguments {
     /// The completions, one JSON object a line.
     #[arg(value_name = "FILE.jsonl")]
@@ -40,7 +40,9 @@ struct Line {
 }
 
 /// The format of a line: `math` or `choice`.
-fn line_format<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<AnswerFormat, D::Error> {
+fn line_format<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<AnswerFormat, D::Error> {
     const NAMES: &[&str] = &["math", "choice"];
     let name = String::deserialize(deserializer)?;
     let format = AnswerFormat::named(&name).filter(|_| NAMES.contains(&name.as_str()));
@@ -81,7 +83,8 @@ impl Counts {
 const CHUNK_LINES: usize = 4096;
 const CHUNK_BYTES: usize = 16 << 20;
 
-/// Reads the file twice: all lines are checked before the first verdict is given. Memory is that of one chunk of lines.
+/// Reads the file twice: all lines are checked before the first verdict is given. Memory is that of
+/// one chunk of lines.
 pub(super) fn run(arguments: &GradeArguments) -> Result<u8> {
     let mut lines = 0;
     let path = &arguments.file;
@@ -92,12 +95,17 @@ pub(super) fn run(arguments: &GradeArguments) -> Result<u8> {
     })?;
     if lines == 0 {
         let remedy = "give one JSON object a line, with `id`, `gold` and `completion`";
-        return Err(Error::input(format!("there is nothing to grade; {remedy} ({})", path.display())));
+        return Err(Error::input(format!(
+            "there is nothing to grade; {remedy} ({})",
+            path.display()
+        )));
     }
     let mut counts = Counts::default();
     for_chunks(path, |chunk| {
-        let graded: Vec<(Verdict, String)> =
-            chunk.par_iter().map(|(number, text)| grade(parse(text, *number, path)?)).collect::<Result<_>>()?;
+        let graded: Vec<(Verdict, String)> = chunk
+            .par_iter()
+            .map(|(number, text)| grade(parse(text, *number, path)?))
+            .collect::<Result<_>>()?;
         for (verdict, _) in &graded {
             counts.add(*verdict);
         }
@@ -130,10 +138,15 @@ fn grade(line: Line) -> Result<(Verdict, String)> {
     Ok((verdict, text))
 }
 
-/// Calls `work` with the lines of a file, each with its number from 1, some thousands at a time, as long as it wants more. Empty lines
-/// are skipped.
-fn for_chunks(path: &Path, mut work: impl FnMut(&[(usize, Vec<u8>)]) -> Result<bool>) -> Result<()> {
-    let unreadable = |error| Error::input(format!("the completions cannot be read: {error} ({})", path.display()));
+/// Calls `work` with the lines of a file, each with its number from 1, some thousands at a time, as
+/// long as it wants more. Empty lines are skipped.
+fn for_chunks(
+    path: &Path,
+    mut work: impl FnMut(&[(usize, Vec<u8>)]) -> Result<bool>,
+) -> Result<()> {
+    let unreadable = |error| {
+        Error::input(format!("the completions cannot be read: {error} ({})", path.display()))
+    };
     // A pipe cannot be read twice.
     let file = files::open_regular(path).map_err(unreadable)?;
     let (mut chunk, mut bytes) = (Vec::new(), 0);

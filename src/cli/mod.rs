@@ -35,8 +35,10 @@ use terminal::note;
 /// Watch a language model learn to reason.
 #[derive(Parser)]
 #[command(name = "orthant", version, about, max_term_width = 100)]
-#[command(after_help = "Without a command the desktop opens: experiments to start, runs to look at.\n\n\
-    Example: orthant run experiments/quickstart.ron")]
+#[command(
+    after_help = "Without a command the desktop opens: experiments to start, runs to look at.\n\n\
+    Example: orthant run experiments/quickstart.ron"
+)]
 #[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
     #[command(subcommand)]
@@ -49,7 +51,8 @@ struct Arguments {
 enum Command {
     /// Trains the model of an experiment file and opens the dashboard on it.
     Run(run::RunArguments),
-    /// Opens the dashboard on run folders: finished runs, or runs that are still under way, several side by side.
+    /// Opens the dashboard on run folders: finished runs, or runs that are still under way, several
+    /// side by side.
     View(view::ViewArguments),
     /// Trains a small base model from nothing on worked solutions of a procedural task.
     Pretrain(pretrain::PretrainArguments),
@@ -57,13 +60,16 @@ enum Command {
     Eval(eval::EvalArguments),
     /// Verifies answers: a verdict for every completion of a file.
     Grade(grade::GradeArguments),
-    /// Measures log-probabilities, gradient directions, novelty and advantages of any responses, whoever generated them.
+    /// Measures log-probabilities, gradient directions, novelty and advantages of any responses,
+    /// whoever generated them.
     Score(score::ScoreArguments),
-    /// Writes a model as a Hugging Face folder: an adapter merged into its base model, or a model in another type.
+    /// Writes a model as a Hugging Face folder: an adapter merged into its base model, or a model
+    /// in another type.
     Export(export::ExportArguments),
     /// Times the stages of training on random weights of a given shape.
     Bench(bench::BenchArguments),
-    /// Says what an experiment needs of memory and disk, whether its files are there, and what this machine has.
+    /// Says what an experiment needs of memory and disk, whether its files are there, and what this
+    /// machine has.
     Doctor(doctor::DoctorArguments),
 }
 
@@ -76,7 +82,8 @@ pub fn main() -> u8 {
     let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version go to standard output with status 0, usage errors to standard error with status 2.
+            // Help and version go to standard output with status 0, usage errors to standard error
+            // with status 2.
             if !error.use_stderr() {
                 return match error.print() {
                     Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -111,24 +118,28 @@ fn status(done: Result<u8>) -> u8 {
     })
 }
 
-/// Tells of a fault of the program itself as of any other error. `RUST_BACKTRACE` has it told in Rust's own way.
+/// Tells of a fault of the program itself as of any other error. `RUST_BACKTRACE` has it told in
+/// Rust's own way.
 fn tell_of_panics() {
     if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
         return;
     }
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map_or(String::new(), |place| format!(" ({}:{})", place.file(), place.line()));
+        let place = panic
+            .location()
+            .map_or(String::new(), |place| format!(" ({}:{})", place.file(), place.line()));
         let text = panic.payload_as_str().unwrap_or("no message");
         note!("error: this is a fault of orthant itself, please report it: {text}{place}");
     }));
 }
 
-/// Makes one of `--lambda -.5`, so that the refusal speaks of `--lambda` and what it may be, not of an unknown option `-.`. No option
-/// begins like a negative number.
+/// Makes one of `--lambda -.5`, so that the refusal speaks of `--lambda` and what it may be, not of
+/// an unknown option `-.`. No option begins like a negative number.
 fn with_numbers_joined(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let is_number = |text: &OsString| {
         let mut bytes = text.as_encoded_bytes().iter();
-        bytes.next() == Some(&b'-') && bytes.next().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.')
+        bytes.next() == Some(&b'-')
+            && bytes.next().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.')
     };
     let is_option = |text: &OsString| {
         let bytes = text.as_encoded_bytes();
@@ -138,7 +149,10 @@ fn with_numbers_joined(arguments: impl Iterator<Item = OsString>) -> Vec<OsStrin
     for argument in arguments {
         // What follows `--` are not options.
         are_options &= argument != "--";
-        match joined.last_mut().filter(|last| are_options && is_option(last) && is_number(&argument)) {
+        match joined
+            .last_mut()
+            .filter(|last| are_options && is_option(last) && is_number(&argument))
+        {
             Some(last) => {
                 last.push("=");
                 last.push(argument);
@@ -151,7 +165,8 @@ fn with_numbers_joined(arguments: impl Iterator<Item = OsString>) -> Vec<OsStrin
 
 /// Clap's message, usage and hint, spread over several paragraphs, as one.
 fn one_paragraph(text: &str) -> String {
-    let parts = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+    let parts =
+        text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
     parts
         .filter(|part| !part.is_empty())
         .map(|part| part.trim_end_matches('.').to_string())
@@ -180,8 +195,9 @@ struct WindowArguments {
     /// Saves a picture of the window and closes it, which ends a run of this program.
     #[arg(long, value_name = "FILE.png")]
     screenshot: Option<PathBuf>,
-    /// The step that the picture shows; a run that is under way is waited for. Left out: the first step of a run that begins, or what a
-    /// run folder has by now. A run that ends earlier is pictured at its end, with exit status 1.
+    /// The step that the picture shows; a run that is under way is waited for. Left out: the first
+    /// step of a run that begins, or what a run folder has by now. A run that ends earlier is
+    /// pictured at its end, with exit status 1.
     #[arg(long, value_name = "N", requires = "screenshot")]
     after_step: Option<u64>,
     /// The window's size in points, such as 1280x800.
@@ -201,10 +217,14 @@ enum ThemeChoice {
 }
 
 impl WindowArguments {
-    /// The same for the dashboard, whose window closes once `interrupted` is set and its runs are over.
+    /// The same for the dashboard, whose window closes once `interrupted` is set and its runs are
+    /// over.
     fn options(&self, interrupted: &Arc<AtomicBool>) -> DashboardOptions {
         DashboardOptions {
-            screenshot: self.screenshot.clone().map(|path| Screenshot { path, after_step: self.after_step }),
+            screenshot: self
+                .screenshot
+                .clone()
+                .map(|path| Screenshot { path, after_step: self.after_step }),
             size: self.window_size,
             theme: self.theme.map(|theme| match theme {
                 ThemeChoice::Dark => egui::Theme::Dark,
@@ -226,7 +246,9 @@ fn parse_seed(text: &str) -> Result<u64, String> {
 }
 
 fn parse_size(text: &str) -> Result<[f32; 2], String> {
-    let parsed = text.split_once('x').and_then(|(width, height)| Some([width.parse().ok()?, height.parse().ok()?]));
+    let parsed = text
+        .split_once('x')
+        .and_then(|(width, height)| Some([width.parse().ok()?, height.parse().ok()?]));
     parsed
         .filter(|size| size.iter().all(|points| (200.0..=16384.0).contains(points)))
         .ok_or_else(|| "write width and height in points, such as 1280x800".to_string())
@@ -234,14 +256,17 @@ fn parse_size(text: &str) -> Result<[f32; 2], String> {
 
 /// What `--panel` takes.
 fn panel_help() -> String {
-    let titles: Vec<String> = dashboard::panel_titles().iter().map(|title| title.to_lowercase()).collect();
-    let (last, others) = titles.split_last().map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
+    let titles: Vec<String> =
+        dashboard::panel_titles().iter().map(|title| title.to_lowercase()).collect();
+    let (last, others) =
+        titles.split_last().map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
     format!("The panel to bring to the front: {} or {last}", others.join(", "))
 }
 
 fn parse_panel(text: &str) -> Result<&'static str, String> {
     let titles = || dashboard::panel_titles().join(", ");
-    dashboard::panel_named(text).ok_or_else(|| format!("there is no such panel; there are {}", titles()))
+    dashboard::panel_named(text)
+        .ok_or_else(|| format!("there is no such panel; there are {}", titles()))
 }
 
 /// Type of weights and compute.
@@ -275,7 +300,8 @@ fn model_files(model: &str, base: Option<&String>) -> Result<ModelFiles> {
     ModelFiles::open_on(&model_source(model), base.as_ref())
 }
 
-/// Loads a model as one without an adapter, and says on standard error what about it is worth a warning.
+/// Loads a model as one without an adapter, and says on standard error what about it is worth a
+/// warning.
 fn load(files: ModelFiles, dtype: DType, device: &Device) -> Result<LanguageModel> {
     let model = files.load(dtype, device)?;
     model.notes().iter().for_each(|note| note!("warning: {note}"));

@@ -46,7 +46,8 @@ fn show(bar: &ProgressBar, event: PretrainEvent<'_>) {
     match event {
         PretrainEvent::BeginsAnew(text) => note!("{text}"),
         PretrainEvent::Continues(step) => {
-            let text = format!("continuing after step {step}, where an earlier try was when it ended");
+            let text =
+                format!("continuing after step {step}, where an earlier try was when it ended");
             bar.set_position(step);
             bar.reset_eta();
             tell_above(bar, &text);

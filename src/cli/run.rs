@@ -24,17 +24,20 @@ pub(super) struct RunArguments {
     /// The experiment (RON).
     #[arg(required_unless_present = "resume")]
     experiment: Option<PathBuf>,
-    /// Goes on with the run in this folder from its newest checkpoint; `--set stop.steps=N` gives it more steps.
+    /// Goes on with the run in this folder from its newest checkpoint; `--set stop.steps=N` gives
+    /// it more steps.
     #[arg(long, value_name = "RUN_DIR", conflicts_with_all = ["experiment", "seed", "device", "out"])]
     resume: Option<PathBuf>,
-    /// With --resume: continues from the checkpoint of this step instead of the newest. Later checkpoints are set aside.
+    /// With --resume: continues from the checkpoint of this step instead of the newest. Later
+    /// checkpoints are set aside.
     #[arg(long, value_name = "N", requires = "resume")]
     from_step: Option<u64>,
-    /// With --resume: continues although model, data, templates, seed, task or method are not those of the run so far, and records
-    /// what changed.
+    /// With --resume: continues although model, data, templates, seed, task or method are not those
+    /// of the run so far, and records what changed.
     #[arg(long, requires = "resume")]
     accept_changes: bool,
-    /// No window: a progress bar and a line per evaluation. Taken for granted where there is no display.
+    /// No window: a progress bar and a line per evaluation. Taken for granted where there is no
+    /// display.
     #[arg(long)]
     headless: bool,
     /// The folder in which the run folder is made.
@@ -64,7 +67,9 @@ impl RunArguments {
                 return Ok(builder.from_step(self.from_step).accept_changes(self.accept_changes));
             }
             (None, Some(path)) => path,
-            (None, None) => return Err(Error::input("give an experiment file, or --resume and a run folder")),
+            (None, None) => {
+                return Err(Error::input("give an experiment file, or --resume and a run folder"));
+            }
         };
         let mut experiment: Experiment = experiment::read(path)?;
         for assignment in &self.set {
@@ -108,17 +113,27 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
     let follower = std::thread::Builder::new()
         .name("progress".to_string())
         .spawn({
-            let (handle, others, is_closed) = (handle.clone(), StartedRuns::clone(&others), Arc::clone(&is_closed));
+            let (handle, others, is_closed) =
+                (handle.clone(), StartedRuns::clone(&others), Arc::clone(&is_closed));
             move || follow_all(handle, &others, &is_closed)
         })
         .map_err(|e| Error::failed(format!("cannot start the progress thread: {e}")))?;
     let options = arguments.window.options(&interrupted);
     let json = arguments.json;
-    let started = Started { run, follower, others: StartedRuns::clone(&others), is_closed, interrupted, json };
+    let started = Started {
+        run,
+        follower,
+        others: StartedRuns::clone(&others),
+        is_closed,
+        interrupted,
+        json,
+    };
     if !display {
         return started.conclude(None);
     }
-    Ok(dashboard::open(handle, others, options, move |end| super::status(started.conclude(Some(end)))))
+    Ok(dashboard::open(handle, others, options, move |end| {
+        super::status(started.conclude(Some(end)))
+    }))
 }
 
 /// A run on its way.
@@ -150,7 +165,10 @@ impl Started {
         self.is_closed.store(true, Ordering::SeqCst);
         let snapshots = self.run.handle.snapshots.clone();
         let end = self.run.join();
-        let followed = self.follower.join().unwrap_or_else(|_| Err(Error::failed("the progress display failed")));
+        let followed = self
+            .follower
+            .join()
+            .unwrap_or_else(|_| Err(Error::failed("the progress display failed")));
         let own = Ended { snapshot: snapshots.load(), end };
         let was_stopped = tell_of_ends(Some(own), start::wait(&self.others), self.json)?;
         followed.and(picture)?;
@@ -158,8 +176,9 @@ impl Started {
     }
 }
 
-/// Tells how the program's `own` run ended, where it has one, and the `others` that were started in its window. A run that was continued
-/// there ended as it did then. Says whether any was stopped; what the last of those failed of that did is the error.
+/// Tells how the program's `own` run ended, where it has one, and the `others` that were started in
+/// its window. A run that was continued there ended as it did then. Says whether any was stopped;
+/// what the last of those failed of that did is the error.
 pub(super) fn tell_of_ends(own: Option<Ended>, others: Vec<Ended>, json: bool) -> Result<bool> {
     let folder = own.as_ref().map(|own| own.snapshot.info.directory.clone());
     let is_own = |snapshot: &RunSnapshot| folder.as_ref() == Some(&snapshot.info.directory);
@@ -203,7 +222,9 @@ fn with_way_on(error: Error, snapshot: &RunSnapshot) -> Error {
 }
 
 /// The first Ctrl-C ends the `runs` after their current steps; the second ends the program at once.
-pub(super) fn stop_on_interrupt(runs: impl Fn() -> Vec<RunHandle> + Send + 'static) -> Result<Arc<AtomicBool>> {
+pub(super) fn stop_on_interrupt(
+    runs: impl Fn() -> Vec<RunHandle> + Send + 'static,
+) -> Result<Arc<AtomicBool>> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let handler = {
         let interrupted = interrupted.clone();
@@ -215,10 +236,14 @@ pub(super) fn stop_on_interrupt(runs: impl Fn() -> Vec<RunHandle> + Send + 'stat
             if runs.is_empty() || !tell_to_stop(runs) {
                 std::process::exit(i32::from(INTERRUPTED));
             }
-            note!("\ninterrupted: finishing the step and saving a checkpoint; press Ctrl-C again to leave at once");
+            note!(
+                "\ninterrupted: finishing the step and saving a checkpoint; press Ctrl-C again to \
+                 leave at once"
+            );
         }
     };
-    ctrlc::set_handler(handler).map_err(|e| Error::failed(format!("cannot watch for Ctrl-C: {e}")))?;
+    ctrlc::set_handler(handler)
+        .map_err(|e| Error::failed(format!("cannot watch for Ctrl-C: {e}")))?;
     Ok(interrupted)
 }
 
@@ -226,7 +251,8 @@ fn is_over(run: &RunHandle) -> bool {
     run.snapshots.load().state.is_over()
 }
 
-/// Tells runs to stop, on a thread of its own: a trainer takes commands between steps only, and a second interrupt may come earlier.
+/// Tells runs to stop, on a thread of its own: a trainer takes commands between steps only, and a
+/// second interrupt may come earlier.
 fn tell_to_stop(runs: Vec<RunHandle>) -> bool {
     let tell = move || {
         for run in runs {
@@ -238,7 +264,8 @@ fn tell_to_stop(runs: Vec<RunHandle>) -> bool {
     std::thread::Builder::new().name("stop".to_string()).spawn(tell).is_ok()
 }
 
-/// Shows the progress of the run, and of those that its window starts one after the other, until all are over and the window is closed.
+/// Shows the progress of the run, and of those that its window starts one after the other, until
+/// all are over and the window is closed.
 fn follow_all(own: RunHandle, others: &StartedRuns, is_closed: &AtomicBool) -> Result<()> {
     let mut told = follow(&own);
     for place in 0.. {
@@ -257,14 +284,23 @@ fn follow_all(own: RunHandle, others: &StartedRuns, is_closed: &AtomicBool) -> R
     told
 }
 
-/// Shows progress on the terminal until the run is over. A terminal that fails does not end the run; its error comes at the end.
+/// Shows progress on the terminal until the run is over. A terminal that fails does not end the
+/// run; its error comes at the end.
 fn follow(handle: &RunHandle) -> Result<()> {
     let first = handle.snapshots.load();
     let info = &first.info;
-    let named = say!("{}, seed {}: {} on {} ({})", info.name(), info.seed(), info.method(), info.model, info.device);
+    let named = say!(
+        "{}, seed {}: {} on {} ({})",
+        info.name(),
+        info.seed(),
+        info.method(),
+        info.model,
+        info.device
+    );
     let mut told = named.and_then(|()| say!("run folder {}", info.directory.display()));
     // What a run that begins is warned of; where one continues, what that has changed.
-    let began = first.events.iter().rposition(|event| event.kind == EventKind::Resumed).unwrap_or(0);
+    let began =
+        first.events.iter().rposition(|event| event.kind == EventKind::Resumed).unwrap_or(0);
     for event in first.events[began..].iter().filter(|event| !event.text.is_empty()) {
         note!("{}: {}", event.kind.name(), event.text);
     }
@@ -294,7 +330,9 @@ fn describe(snapshot: &RunSnapshot) -> String {
     let stage = snapshot.progress.stage.map_or("", |stage| stage.name());
     let Some(row) = snapshot.history.last() else { return stage.to_string() };
     let value = |metric| row.get(metric).unwrap_or(f64::NAN);
-    let eta = snapshot.eta_s.map_or(String::new(), |eta| format!("  {}:{:02} left", eta as u64 / 60, eta as u64 % 60));
+    let eta = snapshot
+        .eta_s
+        .map_or(String::new(), |eta| format!("  {}:{:02} left", eta as u64 / 60, eta as u64 % 60));
     format!(
         "accuracy {:.3}  entropy {:.3}  {:.0} tokens/s{eta}  {stage}",
         value(&metrics::REWARD_ACCURACY),
@@ -308,15 +346,27 @@ fn summarize(snapshot: &RunSnapshot, end: RunEnd, json: bool) -> Result<()> {
         RunEnd::Finished => "finished",
         RunEnd::Stopped => "stopped",
     };
-    say!("{how} after step {}; everything is in {}", snapshot.step, snapshot.info.directory.display())?;
+    say!(
+        "{how} after step {}; everything is in {}",
+        snapshot.step,
+        snapshot.info.directory.display()
+    )?;
     if let Some(step) = snapshot.checkpoints.last() {
-        say!("last checkpoint: {}", snapshot.info.directory.join(format!("checkpoints/step_{step:06}")).display())?;
+        say!(
+            "last checkpoint: {}",
+            snapshot.info.directory.join(format!("checkpoints/step_{step:06}")).display()
+        )?;
     }
     if let (Some(first), Some(last)) = (snapshot.evaluations.first(), snapshot.evaluations.last())
         && last.step > first.step
     {
         for ((k, before), (_, after)) in first.pass_at.iter().zip(&last.pass_at) {
-            say!("{}: pass@{k} {:.1} % -> {:.1} %", last.suite, 100.0 * before.value, 100.0 * after.value)?;
+            say!(
+                "{}: pass@{k} {:.1} % -> {:.1} %",
+                last.suite,
+                100.0 * before.value,
+                100.0 * after.value
+            )?;
         }
     }
     if json {
@@ -339,19 +389,31 @@ mod tests {
     #[test]
     fn a_run_that_was_gone_on_with_in_the_window_ended_as_it_did_then() {
         let ended = |folder: &str, end: Result<RunEnd>| Ended {
-            snapshot: RunSnapshot::starting(RunInfo { directory: folder.into(), ..RunInfo::small() }),
+            snapshot: RunSnapshot::starting(RunInfo {
+                directory: folder.into(),
+                ..RunInfo::small()
+            }),
             end,
         };
         let failed = || Err(Error::failed("disk full"));
         let (finished, stopped) = (|| Ok(RunEnd::Finished), || Ok(RunEnd::Stopped));
-        assert!(!tell_of_ends(Some(ended("a", failed())), vec![ended("a", finished())], false).unwrap());
-        assert!(!tell_of_ends(Some(ended("a", stopped())), vec![ended("a", finished())], true).unwrap());
-        assert!(tell_of_ends(Some(ended("a", finished())), vec![ended("a", stopped())], true).unwrap());
+        assert!(
+            !tell_of_ends(Some(ended("a", failed())), vec![ended("a", finished())], false).unwrap()
+        );
+        assert!(
+            !tell_of_ends(Some(ended("a", stopped())), vec![ended("a", finished())], true).unwrap()
+        );
+        assert!(
+            tell_of_ends(Some(ended("a", finished())), vec![ended("a", stopped())], true).unwrap()
+        );
         let other = tell_of_ends(Some(ended("a", failed())), vec![ended("b", finished())], false);
         assert!(other.unwrap_err().to_string().contains("disk full"), "another run mends nothing");
         // A window without a run of its own ends by the same rules.
-        assert!(!tell_of_ends(None, vec![ended("a", failed()), ended("a", finished())], false).unwrap());
-        let error = tell_of_ends(None, vec![ended("a", failed()), ended("b", stopped())], false).unwrap_err();
+        assert!(
+            !tell_of_ends(None, vec![ended("a", failed()), ended("a", finished())], false).unwrap()
+        );
+        let error = tell_of_ends(None, vec![ended("a", failed()), ended("b", stopped())], false)
+            .unwrap_err();
         assert!(error.to_string().contains("start it again with `orthant run a"), "{error}");
     }
 

@@ -5,7 +5,8 @@ use super::{load, model_files, on_large_stack, parse_seed, whole};
 use crate::error::Result;
 use crate::experiment::DeviceChoice;
 use crate::geometry::{
-    CosineMatrix, IncorrectSign, NoveltyForm, PairStatistics, Shaping, TokenWeights, pearson, spearman,
+    CosineMatrix, IncorrectSign, NoveltyForm, PairStatistics, Shaping, TokenWeights, pearson,
+    spearman,
 };
 use crate::model::{GRADIENT_MEMORY, GradientForm, open_device};
 use crate::scoring::{ScoreFolder, ScoreProgress, ScoreSettings, Scores, read_inputs, score};
@@ -16,9 +17,11 @@ use std::path::PathBuf;
 
 #[derive(Args)]
 #[command(
-    after_help = "Each input line: {\"group\": \"g1\", \"prompt\": \"...\", \"response\": \"...\", \"reward\": 1.0}; prompt_ids and response_ids may \
-                        replace the texts, and gold the reward. Lines of a run's rollouts/*.jsonl will do.\n\n\
-                        Example: orthant score --model runs/RUN/checkpoints/step_000100 --input runs/RUN/rollouts/step_000100.jsonl --out scores"
+    after_help = "Each input line: {\"group\": \"g1\", \"prompt\": \"...\", \"response\": \"...\", \
+                  \"reward\": 1.0}; prompt_ids and response_ids may replace the texts, and gold \
+                  the reward. Lines of a run's rollouts/*.jsonl will do.\n\nExample: orthant score \
+                  --model runs/RUN/checkpoints/step_000100 --input \
+                  runs/RUN/rollouts/step_000100.jsonl --out scores"
 )]
 pub(super) struct ScoreArguments {
     /// The model: a Hugging Face folder, a PEFT folder, or the name of a bundled model.
@@ -54,10 +57,12 @@ pub(super) struct ScoreArguments {
     /// Leaves groups whose rewards are all equal unshaped.
     #[arg(long)]
     keep_uniform_groups: bool,
-    /// Also computes the gradient of every response over all parameters, and the cosines between these.
+    /// Also computes the gradient of every response over all parameters, and the cosines between
+    /// these.
     #[arg(long)]
     exact_gradients: bool,
-    /// Projects gradients to this many numbers per tensor: less memory, for a standard error of a cosine of at most sqrt(2/K).
+    /// Projects gradients to this many numbers per tensor: less memory, for a standard error of a
+    /// cosine of at most sqrt(2/K).
     #[arg(long, value_name = "K", requires = "exact_gradients", value_parser = whole::<u64>(16, (1 << 32) - 1))]
     projection: Option<u64>,
     /// Decides the projection.
@@ -115,7 +120,9 @@ impl ScoreArguments {
     fn settings(&self) -> ScoreSettings {
         let form = match self.projection {
             None => GradientForm::Exact { memory_bytes: GRADIENT_MEMORY },
-            Some(dimension) => GradientForm::Sketch { dimension: dimension as usize, seed: self.seed },
+            Some(dimension) => {
+                GradientForm::Sketch { dimension: dimension as usize, seed: self.seed }
+            }
         };
         ScoreSettings {
             temperature: self.temperature,
@@ -151,7 +158,9 @@ pub(super) fn run(arguments: &ScoreArguments) -> Result<u8> {
     let inputs = read_inputs(&arguments.input, &model)?;
 
     let bar = ProgressBar::new(inputs.len() as u64);
-    if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len} responses  {msg}  {eta} left") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:24} {pos}/{len} responses  {msg}  {eta} left")
+    {
         bar.set_style(style);
     }
     let mut gradients = 0;
@@ -171,7 +180,11 @@ pub(super) fn run(arguments: &ScoreArguments) -> Result<u8> {
     Ok(0)
 }
 
-fn summarize(scores: &Scores, form: Option<GradientForm>, arguments: &ScoreArguments) -> Result<()> {
+fn summarize(
+    scores: &Scores,
+    form: Option<GradientForm>,
+    arguments: &ScoreArguments,
+) -> Result<()> {
     let cosines: Vec<f32> = scores.groups.iter().flat_map(|group| group.cosines.pairs()).collect();
     let statistics = PairStatistics::of(cosines.iter().copied());
     say!(
@@ -196,16 +209,23 @@ fn summarize(scores: &Scores, form: Option<GradientForm>, arguments: &ScoreArgum
         .filter_map(|group| group.gradient_cosines.as_ref())
         .flat_map(CosineMatrix::pairs)
         .collect();
-    let fidelity =
-        |correlation: fn(&[f64], &[f64]) -> Option<f64>| correlation(&wide(&cosines), &wide(&gradient_cosines));
-    let (linear, rank) =
-        if gradient_cosines.is_empty() { (None, None) } else { (fidelity(pearson), fidelity(spearman)) };
+    let fidelity = |correlation: fn(&[f64], &[f64]) -> Option<f64>| {
+        correlation(&wide(&cosines), &wide(&gradient_cosines))
+    };
+    let (linear, rank) = if gradient_cosines.is_empty() {
+        (None, None)
+    } else {
+        (fidelity(pearson), fidelity(spearman))
+    };
     if let (Some(linear), Some(rank)) = (linear, rank) {
         say!("feature cosines against gradient cosines: Pearson {linear:.3}, Spearman {rank:.3}")?;
     }
     if let Some(form @ GradientForm::Sketch { dimension, .. }) = form {
         let error = form.standard_error();
-        say!("gradient cosines from projections to {dimension} numbers per tensor: standard error at most {error:.3}")?;
+        say!(
+            "gradient cosines from projections to {dimension} numbers per tensor: standard error \
+             at most {error:.3}"
+        )?;
     }
     if arguments.json {
         let line = serde_json::json!({

@@ -29,8 +29,8 @@ pub(super) struct StartArguments {
 pub(super) fn run(arguments: StartArguments) -> Result<u8> {
     if !dashboard::display_available() {
         return Err(Error::input(
-            "no display found to open the desktop on; `orthant run EXPERIMENT.ron` trains without one, and `orthant --help` \
-             lists the commands",
+            "no display found to open the desktop on; `orthant run EXPERIMENT.ron` trains without \
+             one, and `orthant --help` lists the commands",
         ));
     }
     let started = StartedRuns::default();
@@ -56,7 +56,8 @@ fn lock(runs: &StartedRuns) -> MutexGuard<'_, Vec<Run>> {
     runs.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What comes after a window that has no run of its own: waits for those that were started in it. Gives the exit status.
+/// What comes after a window that has no run of its own: waits for those that were started in it.
+/// Gives the exit status.
 pub(super) fn conclude(end: WindowEnd, runs: &StartedRuns, interrupted: &AtomicBool) -> Result<u8> {
     let goes_on = matches!(&end, WindowEnd::Lost(error) if tell_of_loss(error, runs));
     let was_stopped = tell_of_ends(None, wait(runs), false)?;
@@ -66,10 +67,14 @@ pub(super) fn conclude(end: WindowEnd, runs: &StartedRuns, interrupted: &AtomicB
 
 /// Tells runs that a window started that it is gone; says whether any continues.
 pub(super) fn tell_of_loss(error: &Error, runs: &StartedRuns) -> bool {
-    lock(runs).iter().map(|run| tell_run_of_loss(error, &run.handle)).fold(false, |any, goes_on| any | goes_on)
+    lock(runs)
+        .iter()
+        .map(|run| tell_run_of_loss(error, &run.handle))
+        .fold(false, |any, goes_on| any | goes_on)
 }
 
-/// Tells a run that its window is gone, and the person what becomes of it; says whether it took note.
+/// Tells a run that its window is gone, and the person what becomes of it; says whether it took
+/// note.
 pub(super) fn tell_run_of_loss(error: &Error, run: &RunHandle) -> bool {
     let snapshot = run.snapshots.load();
     if snapshot.state.is_over() || !run.send(TrainerCommand::WindowLost) {
@@ -79,7 +84,10 @@ pub(super) fn tell_run_of_loss(error: &Error, run: &RunHandle) -> bool {
     if snapshot.state == RunState::Paused {
         note!("{error}; the run in {folder} was paused, so it is saved and stopped");
     } else {
-        note!("{error}; the run in {folder} continues, and is followed here until it ends or Ctrl-C is pressed");
+        note!(
+            "{error}; the run in {folder} continues, and is followed here until it ends or Ctrl-C \
+             is pressed"
+        );
     }
     true
 }

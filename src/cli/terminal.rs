@@ -1,7 +1,8 @@
 //! The one way to standard output and standard error.
 //!
-//! What is printed may hold texts of data and names of files, so characters that a terminal obeys are written out. Nothing here
-//! panics: whoever reads the results may stop reading, a disk may be full, a terminal may be gone.
+//! What is printed may hold texts of data and names of files, so characters that a terminal obeys
+//! are written out. Nothing here panics: whoever reads the results may stop reading, a disk may be
+//! full, a terminal may be gone.
 
 use crate::error::{Error, Result};
 use crate::escape::escaped;
@@ -30,7 +31,8 @@ pub(super) fn is_read() -> bool {
     !IS_CLOSED.load(Ordering::Relaxed)
 }
 
-/// Writes results to standard output. A pipe whose reader has gone swallows them; anything else that fails is an error.
+/// Writes results to standard output. A pipe whose reader has gone swallows them; anything else
+/// that fails is an error.
 pub(super) fn print(text: Arguments) -> Result<()> {
     if !is_read() {
         return Ok(());

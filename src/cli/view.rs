@@ -1,4 +1,5 @@
-//! `orthant view RUN_DIR...`: the dashboard on run folders, of runs that are over or that other processes are writing.
+//! `orthant view RUN_DIR...`: the dashboard on run folders, of runs that are over or that other
+//! processes are writing.
 
 use super::run::stop_on_interrupt;
 use super::{WindowArguments, start};
@@ -8,7 +9,8 @@ use crate::run::WatchedRun;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Opens the dashboard on run folders: finished runs, or runs that are still under way, several side by side.
+/// Opens the dashboard on run folders: finished runs, or runs that are still under way, several
+/// side by side.
 #[derive(Args)]
 #[command(after_help = "Example: orthant view runs/quickstart-s0-20260101T120000Z")]
 pub(super) struct ViewArguments {
@@ -20,11 +22,13 @@ pub(super) struct ViewArguments {
 }
 
 pub(super) fn run(arguments: &ViewArguments) -> Result<u8> {
-    let runs = arguments.runs.iter().map(|folder| WatchedRun::open(folder)).collect::<Result<Vec<_>>>()?;
+    let runs =
+        arguments.runs.iter().map(|folder| WatchedRun::open(folder)).collect::<Result<Vec<_>>>()?;
     if !dashboard::display_available() {
         return Err(Error::input(
-            "no display found to open a window on; run `orthant view` where there is one (over ssh: ssh -X), or save a \
-             picture with `xvfb-run orthant view RUN_DIR --screenshot FILE.png`",
+            "no display found to open a window on; run `orthant view` where there is one (over \
+             ssh: ssh -X), or save a picture with `xvfb-run orthant view RUN_DIR --screenshot \
+             FILE.png`",
         ));
     }
     let started = StartedRuns::default();

@@ -1,4 +1,5 @@
-//! The window's frame loop: takes in the newest snapshots and the step that is shown, lays out the panels, passes commands on.
+//! The window's frame loop: takes in the newest snapshots and the step that is shown, lays out the
+//! panels, passes commands on.
 
 use crate::dashboard::kit::copies;
 use crate::dashboard::kit::export::{self, save_png};
@@ -17,20 +18,27 @@ use crate::dashboard::state::shown::Spot;
 use crate::dashboard::window::dock::Dock;
 use crate::dashboard::window::palette::Palette;
 use crate::dashboard::window::run_tabs::RunTabs;
-use crate::dashboard::window::{failure, keys, palette, run_bar, run_tabs, scrubber, start_screen, status, stop};
+use crate::dashboard::window::{
+    failure, keys, palette, run_bar, run_tabs, scrubber, start_screen, status, stop,
+};
 use crate::error::{Error, Result};
 use crate::run::{RunInfo, RunState};
 use egui::layers::PaintList;
-use egui::{CentralPanel, Color32, Frame, LayerId, Margin, Panel, Rect, Stroke, Ui, UiBuilder, ViewportCommand, vec2};
+use egui::{
+    CentralPanel, Color32, Frame, LayerId, Margin, Panel, Rect, Stroke, Ui, UiBuilder,
+    ViewportCommand, vec2,
+};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// What became of the screenshot, shared with the callback that receives it and with whoever opened the window.
+/// What became of the screenshot, shared with the callback that receives it and with whoever opened
+/// the window.
 pub(super) type ScreenshotResult = Arc<Mutex<Option<Result<()>>>>;
 
-/// Frames that are drawn after the last change before the screenshot is taken, so that layouts and animations settle.
+/// Frames that are drawn after the last change before the screenshot is taken, so that layouts and
+/// animations settle.
 const SETTLING_FRAMES: u32 = 6;
 
 /// Heights of the lines below the dock, points.
@@ -56,7 +64,8 @@ pub(super) struct Dashboard {
     themes: Themes,
     textures: Textures,
     screenshot: Option<Screenshot>,
-    /// Whether somebody looks at the window. One that only takes a picture has nobody who could be asked.
+    /// Whether somebody looks at the window. One that only takes a picture has nobody who could be
+    /// asked.
     is_attended: bool,
     screenshot_result: ScreenshotResult,
     settled_frames: u32,
@@ -78,7 +87,10 @@ impl Dashboard {
     ) -> Result<Self> {
         themes.install(ctx);
         let is_attended = screenshot.is_none();
-        let runs = runs.into_iter().map(|run| OpenRun::new(ctx, run, is_attended)).collect::<Result<Vec<_>>>()?;
+        let runs = runs
+            .into_iter()
+            .map(|run| OpenRun::new(ctx, run, is_attended))
+            .collect::<Result<Vec<_>>>()?;
         Ok(Self {
             start_is_open: runs.is_empty(),
             runs,
@@ -98,7 +110,8 @@ impl Dashboard {
         })
     }
 
-    /// The same, closing its window once `interrupted` is set and the runs of this process are over.
+    /// The same, closing its window once `interrupted` is set and the runs of this process are
+    /// over.
     pub(super) fn until(self, interrupted: Arc<AtomicBool>) -> Self {
         Self { interrupted, ..self }
     }
@@ -109,7 +122,8 @@ impl Dashboard {
         self.dock.bring_up(key);
     }
 
-    /// Opens another run and shows it. One that is open already is shown; a run that trains here takes the place of its folder.
+    /// Opens another run and shows it. One that is open already is shown; a run that trains here
+    /// takes the place of its folder.
     fn open(&mut self, ctx: &egui::Context, source: RunSource) -> Result<()> {
         let directory = source.snapshots().load().info.directory.clone();
         let open = self.runs.iter().position(|run| run.state.snapshot.info.directory == directory);
@@ -153,10 +167,12 @@ impl Dashboard {
         self.textures.clear();
     }
 
-    /// Brings the state up to date: the newest snapshots, and the step at the cursor where that is at hand.
+    /// Brings the state up to date: the newest snapshots, and the step at the cursor where that is
+    /// at hand.
     fn take_in(&mut self, ctx: &egui::Context) {
         let now = ctx.input(|input| input.time);
-        // Nothing changes under the pointer while it may click, so that the click means what was seen; nor where panels are drawn again.
+        // Nothing changes under the pointer while it may click, so that the click means what was
+        // seen; nor where panels are drawn again.
         let is_pressed = ctx.input(|input| input.pointer.could_any_button_be_click());
         let is_held = is_pressed || ctx.current_pass_index() > 0;
         for run in self.runs.iter_mut().filter(|_| !is_held) {
@@ -174,7 +190,8 @@ impl Dashboard {
             }
         }
         for run in &mut self.runs {
-            run.state.pending.is_resuming = self.opener.is_resuming(&run.state.snapshot.info.directory);
+            run.state.pending.is_resuming =
+                self.opener.is_resuming(&run.state.snapshot.info.directory);
         }
         self.label_runs();
         self.prepare();
@@ -215,7 +232,8 @@ impl Dashboard {
         {
             return;
         }
-        let labels = label::labels(&self.runs.iter().map(|run| run.state.named()).collect::<Vec<_>>());
+        let labels =
+            label::labels(&self.runs.iter().map(|run| run.state.named()).collect::<Vec<_>>());
         self.runs.iter_mut().zip(labels).for_each(|(run, label)| run.state.label = label);
         self.labelled = self.runs.iter().map(|run| Arc::clone(&run.state.snapshot.info)).collect();
     }
@@ -250,7 +268,8 @@ impl Dashboard {
             self.act(asked);
         }
         let theme = self.themes.of(ui.ctx().theme());
-        let frame = |x: i8, y: i8| Frame::new().fill(theme.panel).inner_margin(Margin::symmetric(x, y));
+        let frame =
+            |x: i8, y: i8| Frame::new().fill(theme.panel).inner_margin(Margin::symmetric(x, y));
         if self.start_is_open
             && let Some(start) = &mut self.start
         {
@@ -268,7 +287,9 @@ impl Dashboard {
         Panel::top("run bar").frame(frame(10, 6)).show(ui, |ui| run_bar::show(ui, &cx, state));
         if let RunState::Failed { message } = &state.snapshot.state {
             let message = message.clone();
-            Panel::top("failure").frame(frame(10, 6)).show(ui, |ui| failure::show(ui, &cx, state, &message));
+            Panel::top("failure")
+                .frame(frame(10, 6))
+                .show(ui, |ui| failure::show(ui, &cx, state, &message));
         }
         // From the top down, for the keyboard goes through the window in this order.
         let room = ui.available_rect_before_wrap();
@@ -367,7 +388,8 @@ impl Dashboard {
         }
         let before = self.spot();
         self.draw(ui);
-        // Panels that were drawn before the pointer chose something else show what was there: all are drawn again.
+        // Panels that were drawn before the pointer chose something else show what was there: all
+        // are drawn again.
         if self.spot() != before {
             ui.ctx().request_discard("something else is shown");
             ui.ctx().request_repaint();
@@ -396,9 +418,15 @@ fn strip(ui: &mut Ui, theme: &Theme, name: &str, rect: Rect, add: impl FnOnce(&m
 }
 
 /// What this frame has painted inside of `rect` so far, as SVG.
-fn painted_svg(ctx: &egui::Context, rect: Rect, background: Color32, textures: &Textures) -> String {
+fn painted_svg(
+    ctx: &egui::Context,
+    rect: Rect,
+    background: Color32,
+    textures: &Textures,
+) -> String {
     ctx.graphics(|graphics| {
-        let shapes = graphics.get(LayerId::background()).into_iter().flat_map(PaintList::all_entries);
+        let shapes =
+            graphics.get(LayerId::background()).into_iter().flat_map(PaintList::all_entries);
         vector::svg(shapes, rect, background, |texture| textures.picture(texture))
     })
 }
@@ -407,7 +435,8 @@ fn painted_svg(ctx: &egui::Context, rect: Rect, background: Color32, textures: &
 fn save_panel(ctx: &egui::Context, state: &State, key: &str, rect: Rect, svg: String) {
     let folder = state.snapshot.info.directory.join("figures");
     let name = format!("{}_step_{:06}", key, state.cursor.at());
-    let (result, wake, scale) = (state.messages.export.clone(), ctx.clone(), ctx.pixels_per_point());
+    let (result, wake, scale) =
+        (state.messages.export.clone(), ctx.clone(), ctx.pixels_per_point());
     ctx.request_screenshot(move |image| {
         let picture = image.region(&rect, Some(scale));
         export::write_picture(folder, name, picture, svg, &result, wake);

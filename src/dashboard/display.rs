@@ -1,8 +1,10 @@
 //! What comes after the window, however it ends.
 //!
-//! When the session ends, `ssh -X` is cut off or the server stops, Wayland's connection lets the event loop return or fail. Xlib
-//! instead ends the program from within whatever call finds its connection broken, and its handler may not return. So the handler does
-//! there what would have come after the window, and then ends the program: a run of this process goes on as if there had been no window.
+//! When the session ends, `ssh -X` is cut off or the server stops, Wayland's connection lets the
+//! event loop return or fail. Xlib instead ends the program from within whatever call finds its
+//! connection broken, and its handler may not return. So the handler does there what would have
+//! come after the window, and then ends the program: a run of this process goes on as if there had
+//! been no window.
 
 use crate::dashboard::options::WindowEnd;
 use std::sync::{Mutex, PoisonError};
@@ -47,7 +49,8 @@ mod x11 {
     unsafe extern "C" fn lost(_display: *mut Display) -> c_int {
         let end = WindowEnd::Lost(Error::failed("the display has gone, and the window with it"));
         let status = guard::unwound(|| go_on(end)).unwrap_or(1);
-        // SAFETY: it takes any number. What the libraries of graphics would do at a usual exit needs the display.
+        // SAFETY: it takes any number. What the libraries of graphics would do at a usual exit
+        // needs the display.
         unsafe { libc::_exit(c_int::from(status)) }
     }
 }

@@ -1,17 +1,20 @@
 //! The dashboard: one window on one run, of this process or read from its folder.
 //!
-//! The window lives on the main thread and the trainer on its own. Immutable [`RunSnapshot`](crate::run::RunSnapshot)s
-//! come one way, [`TrainerCommand`](crate::run::TrainerCommand)s go the other, and a frame waits for neither the trainer
-//! nor the disk.
+//! The window lives on the main thread and the trainer on its own. Immutable
+//! [`RunSnapshot`](crate::run::RunSnapshot)s come one way,
+//! [`TrainerCommand`](crate::run::TrainerCommand)s go the other, and a frame waits for neither the
+//! trainer nor the disk.
 //!
 //! Its modules stand on floors; each knows those below it and none above. From the top down:
 //!
-//! * `app`: the frame loop. Takes in snapshots, draws, sends commands. `display`: what comes after the window.
+//! * `app`: the frame loop. Takes in snapshots, draws, sends commands. `display`: what comes after
+//!   the window.
 //! * `window`: what stands around the panels, and the dock that they are in.
 //! * `runs`: the open runs, how more are opened, and which there are.
 //! * `panels`: one per file, and their list. They do not know each other.
 //! * `panel`: what a panel is, and what several of them are made of.
-//! * `state`: what is shown of a run and what is chosen; older steps, read on a thread of their own; what to look after.
+//! * `state`: what is shown of a run and what is chosen; older steps, read on a thread of their
+//!   own; what to look after.
 //! * `kit`: colours, numbers, widgets, curves, geometry: what everybody draws with.
 
 mod app;
@@ -41,11 +44,13 @@ use window::dock::Dock;
 pub use options::{DashboardOptions, Screenshot, WindowEnd};
 pub use runs::start::{Places, StartedRuns};
 
-/// Opens the window on a run of this process; does `afterwards` when it has ended and returns what that returns, an exit status. Must be
-/// called on the main thread. Runs that are started in the window are put into `started`, for `afterwards` to wait for.
+/// Opens the window on a run of this process; does `afterwards` when it has ended and returns what
+/// that returns, an exit status. Must be called on the main thread. Runs that are started in the
+/// window are put into `started`, for `afterwards` to wait for.
 ///
-/// Closing the window asks a run that is not over to stop: it finishes its step and writes a checkpoint. Where the display goes away,
-/// `afterwards` may be called from within, and the program ends with its status.
+/// Closing the window asks a run that is not over to stop: it finishes its step and writes a
+/// checkpoint. Where the display goes away, `afterwards` may be called from within, and the program
+/// ends with its status.
 pub fn open(
     handle: RunHandle,
     started: StartedRuns,
@@ -99,7 +104,8 @@ fn show_window(
         Ok(themes) => themes,
         Err(error) => return WindowEnd::Lost(error),
     };
-    let name = runs.first().map(|run| run.snapshots().load().info.name().to_owned()).unwrap_or_default();
+    let name =
+        runs.first().map(|run| run.snapshots().load().info.name().to_owned()).unwrap_or_default();
     let title = if name.is_empty() { "Orthant".to_owned() } else { format!("{name} - Orthant") };
     let takes_picture = options.screenshot.is_some();
     let viewport = egui::ViewportBuilder::default()
@@ -112,7 +118,8 @@ fn show_window(
         viewport,
         persist_window: options.remembers_window(),
         // Pictures do not depend on what an earlier window left behind.
-        persistence_path: takes_picture.then(|| std::env::temp_dir().join(format!("orthant-{}", std::process::id()))),
+        persistence_path: takes_picture
+            .then(|| std::env::temp_dir().join(format!("orthant-{}", std::process::id()))),
         ..eframe::NativeOptions::default()
     };
     let result = ScreenshotResult::default();
@@ -131,23 +138,26 @@ fn show_window(
             if let Some(panel) = options.panel {
                 dock.bring_up(panel);
             }
-            let dashboard = Dashboard::new(ctx, runs, start, opener, dock, themes, options.screenshot, shared)?;
+            let dashboard =
+                Dashboard::new(ctx, runs, start, opener, dock, themes, options.screenshot, shared)?;
             Ok(Box::new(dashboard.until(options.interrupted)))
         }),
     );
     if let Err(error) = shown {
         // Some of the window's libraries say where in their source they failed.
         let text = error.to_string();
-        let reason =
-            text.rsplit_once(".rs:").and_then(|(_, rest)| rest.split_once(": ")).map_or(text.as_str(), |(_, why)| why);
+        let reason = text
+            .rsplit_once(".rs:")
+            .and_then(|(_, rest)| rest.split_once(": "))
+            .map_or(text.as_str(), |(_, why)| why);
         return WindowEnd::Lost(Error::failed(format!("the window failed: {reason}")));
     }
     let saved = result.lock().unwrap_or_else(PoisonError::into_inner).take();
     match saved {
         Some(Err(error)) => WindowEnd::NoPicture(error),
-        None if takes_picture => {
-            WindowEnd::NoPicture(Error::failed("the window was closed before the screenshot was taken"))
-        }
+        None if takes_picture => WindowEnd::NoPicture(Error::failed(
+            "the window was closed before the screenshot was taken",
+        )),
         Some(Ok(())) | None => WindowEnd::Closed,
     }
 }
@@ -155,7 +165,9 @@ fn show_window(
 /// Whether a display is there to open a window on.
 pub fn display_available() -> bool {
     if cfg!(target_os = "linux") {
-        ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+        ["DISPLAY", "WAYLAND_DISPLAY"]
+            .iter()
+            .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
     } else {
         true
     }
@@ -168,5 +180,8 @@ pub fn panel_titles() -> Vec<&'static str> {
 
 /// The key of the panel of that title, in lower or upper case.
 pub fn panel_named(title: &str) -> Option<&'static str> {
-    panels::all().iter().find(|panel| panel.title().eq_ignore_ascii_case(title)).map(|panel| panel.key())
+    panels::all()
+        .iter()
+        .find(|panel| panel.title().eq_ignore_ascii_case(title))
+        .map(|panel| panel.key())
 }

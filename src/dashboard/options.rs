@@ -26,7 +26,8 @@ pub struct DashboardOptions {
 }
 
 impl DashboardOptions {
-    /// Whether the window opens where and as large as the last one was: not where a size is given, nor for a picture.
+    /// Whether the window opens where and as large as the last one was: not where a size is given,
+    /// nor for a picture.
     pub(super) fn remembers_window(&self) -> bool {
         self.screenshot.is_none() && self.size.is_none()
     }
@@ -37,8 +38,9 @@ impl DashboardOptions {
 pub struct Screenshot {
     /// The PNG file to write.
     pub path: PathBuf,
-    /// How many steps must be finished; a run that ends earlier is pictured at its end, and that is an error. Of a run that is read
-    /// from its folder, this step is shown. `None` is the first step, or what there is in a folder.
+    /// How many steps must be finished; a run that ends earlier is pictured at its end, and that is
+    /// an error. Of a run that is read from its folder, this step is shown. `None` is the first
+    /// step, or what there is in a folder.
     pub after_step: Option<u64>,
 }
 

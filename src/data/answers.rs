@@ -2,11 +2,16 @@
 
 use crate::verify::{AnswerFormat, Equality, answers_equal, verify};
 
-/// Whether two answers of completions say the same. Neither is the right one, so either may be the one that is compared with.
+/// Whether two answers of completions say the same. Neither is the right one, so either may be the
+/// one that is compared with.
 pub(crate) fn same_answer(format: AnswerFormat, one: &str, other: &str) -> bool {
     let equal = |one: &str, other: &str| match format {
-        AnswerFormat::Math | AnswerFormat::MathAnywhere => answers_equal(one, other) == Equality::Equal,
-        AnswerFormat::Choice => verify(one, &format!("\\boxed{{{other}}}"), format).verdict.is_correct(),
+        AnswerFormat::Math | AnswerFormat::MathAnywhere => {
+            answers_equal(one, other) == Equality::Equal
+        }
+        AnswerFormat::Choice => {
+            verify(one, &format!("\\boxed{{{other}}}"), format).verdict.is_correct()
+        }
     };
     equal(one, other) || equal(other, one)
 }

@@ -15,7 +15,9 @@ fn read(text: &str, delimiter: u8) -> Result<Vec<Row>, String> {
     // Quotes come in pairs, within a field too. An open one would swallow the rows after it.
     if text.bytes().fold(false, |is_open, byte| is_open ^ (byte == b'"')) {
         return Err(
-            "not valid CSV: a quotation mark has no partner (within a quoted field it is written twice)".to_string()
+            "not valid CSV: a quotation mark has no partner (within a quoted field it is written \
+             twice)"
+                .to_string(),
         );
     }
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
@@ -25,7 +27,10 @@ fn read(text: &str, delimiter: u8) -> Result<Vec<Row>, String> {
         let record = record.map_err(|e| match e.kind() {
             csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
                 let line = pos.as_ref().map_or(0, csv::Position::line);
-                format!("line {line}: not valid CSV: {len} fields where the first line has {expected_len}")
+                format!(
+                    "line {line}: not valid CSV: {len} fields where the first line has \
+                         {expected_len}"
+                )
             }
             _ => format!("not valid CSV: {e}"),
         })?;

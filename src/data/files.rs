@@ -26,13 +26,20 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// A row of these columns. Fails where one is there twice: which of them is meant nobody can say.
-    pub(super) fn new(place: String, columns: impl IntoIterator<Item = (String, Value)>) -> Result<Self, String> {
+    /// A row of these columns. Fails where one is there twice: which of them is meant nobody can
+    /// say.
+    pub(super) fn new(
+        place: String,
+        columns: impl IntoIterator<Item = (String, Value)>,
+    ) -> Result<Self, String> {
         let mut row = Self { place, columns: Map::new() };
         for (name, value) in columns {
             if row.columns.contains_key(&name) {
                 let name = cut(&name, MOST_SHOWN);
-                return Err(format!("{}: the column {name:?} is there twice; rename one of them", row.place));
+                return Err(format!(
+                    "{}: the column {name:?} is there twice; rename one of them",
+                    row.place
+                ));
             }
             row.columns.insert(name, value);
         }
@@ -44,10 +51,16 @@ impl Row {
 type Reader = fn(&str) -> Result<Vec<Row>, String>;
 
 /// Endings of data files that are text, each with its reader.
-const READERS: [(&str, Reader); 5] =
-    [("json", json::whole), ("jsonl", json::lines), ("ndjson", json::lines), ("csv", csv::commas), ("tsv", csv::tabs)];
+const READERS: [(&str, Reader); 5] = [
+    ("json", json::whole),
+    ("jsonl", json::lines),
+    ("ndjson", json::lines),
+    ("csv", csv::commas),
+    ("tsv", csv::tabs),
+];
 
-/// Packed files may become this much larger without being asked how, and then this many times their size: text packs to a tenth.
+/// Packed files may become this much larger without being asked how, and then this many times their
+/// size: text packs to a tenth.
 const UNPACKED_BYTES: u64 = 256 << 20;
 const UNPACKED_TIMES: u64 = 100;
 
@@ -59,12 +72,14 @@ pub(super) fn most_unpacked(packed: u64) -> u64 {
 /// What is said of a packed file that holds more.
 pub(super) fn too_large(packed: u64) -> String {
     format!(
-        "it unpacks to more than {} MiB, which is far more than text packed into {packed} bytes has; write it without packing",
+        "it unpacks to more than {} MiB, which is far more than text packed into {packed} bytes \
+         has; write it without packing",
         most_unpacked(packed) >> 20
     )
 }
 
-/// The parts of a name between dots, in lower case, from the end: `a.jsonl.gz` has `gz` and `jsonl`.
+/// The parts of a name between dots, in lower case, from the end: `a.jsonl.gz` has `gz` and
+/// `jsonl`.
 fn endings(path: &Path) -> impl Iterator<Item = String> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     name.rsplit('.').map(str::to_string).collect::<Vec<_>>().into_iter()
@@ -86,7 +101,11 @@ pub(crate) fn name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let mut end = name.len();
     if let Some(kind) = kind(path) {
-        let dropped = if endings(path).next().as_deref() == Some("gz") { kind.len() + 4 } else { kind.len() + 1 };
+        let dropped = if endings(path).next().as_deref() == Some("gz") {
+            kind.len() + 4
+        } else {
+            kind.len() + 1
+        };
         end = end.saturating_sub(dropped);
     }
     name.get(..end).unwrap_or(&name).to_string()
@@ -100,12 +119,17 @@ pub(super) fn read_rows(path: &Path) -> Result<Vec<(PathBuf, Row)>> {
     for file in shards::files(path)? {
         let fault = |problem: String| Error::input(format!("{problem} ({})", file.display()));
         let found = match kind(&file) {
-            None => Err("a data file ends in .json, .jsonl, .csv, .tsv or .parquet, which says how it is read; the first four may \
-                         also be packed by gzip, such as .jsonl.gz"
-                .to_string()),
+            None => {
+                Err("a data file ends in .json, .jsonl, .csv, .tsv or .parquet, which says how \
+                         it is read; the first four may also be packed by gzip, such as .jsonl.gz"
+                    .to_string())
+            }
             Some(kind) if kind == "parquet" => parquet::read(&file),
             Some(kind) => text(&file).and_then(|text| {
-                READERS.iter().find(|(known, _)| *known == kind).map_or(Ok(Vec::new()), |(_, read)| read(&text))
+                READERS
+                    .iter()
+                    .find(|(known, _)| *known == kind)
+                    .map_or(Ok(Vec::new()), |(_, read)| read(&text))
             }),
         };
         rows.extend(found.map_err(fault)?.into_iter().map(|row| (file.clone(), row)));
@@ -121,7 +145,8 @@ fn text(path: &Path) -> Result<String, String> {
     if endings(path).next().as_deref() == Some("gz") {
         let packed = file.metadata().map_err(unreadable)?.len();
         let most = most_unpacked(packed);
-        let unpacked = flate2::read::MultiGzDecoder::new(file).take(most + 1).read_to_end(&mut bytes);
+        let unpacked =
+            flate2::read::MultiGzDecoder::new(file).take(most + 1).read_to_end(&mut bytes);
         unpacked.map_err(|e| format!("the data file cannot be unpacked: {e}"))?;
         if bytes.len() as u64 > most {
             return Err(too_large(packed));
@@ -169,7 +194,9 @@ mod tests {
     #[test]
     fn every_format_gives_the_same_rows() {
         let lines =
-            "\u{feff}{\"p\": \"x, \\\"y\\\"\", \"q\": \"1\"}\r\n\n{\"p\": \"two\\nlines\", \"q\": \"ü\"}\n".as_bytes();
+            "\u{feff}{\"p\": \"x, \\\"y\\\"\", \"q\": \"1\"}\r\n\n{\"p\": \"two\\nlines\", \"q\": \
+             \"ü\"}\n"
+                .as_bytes();
         let table = "\u{feff}p,q\n\"x, \"\"y\"\"\",1\n\"two\nlines\",ü\n".as_bytes();
         for (name, content) in [
             ("a.json", r#"[{"p": "x, \"y\"", "q": "1"}, {"p": "two\nlines", "q": "ü"}]"#.as_bytes()),
@@ -200,16 +227,36 @@ mod tests {
         for (name, content, words) in [
             ("a.jsonl", b"{\"p\": \"1\"}\n\n{\"p\": ".as_slice(), ["line 3, column 6", "a.jsonl"]),
             ("a.jsonl", b"{\"p\": \"1\"}\n[1]\n", ["line 2: not an object", "a.jsonl"]),
-            ("a.jsonl", b"{\"p\": 1, \"p\": 2}", ["line 1: the column \"p\" is there twice", "a.jsonl"]),
-            ("a.jsonl", b"{\"p\": {\"q\": 1, \"q\": 2}}", ["line 1: the column \"q\" is there twice", "a.jsonl"]),
+            (
+                "a.jsonl",
+                b"{\"p\": 1, \"p\": 2}",
+                ["line 1: the column \"p\" is there twice", "a.jsonl"],
+            ),
+            (
+                "a.jsonl",
+                b"{\"p\": {\"q\": 1, \"q\": 2}}",
+                ["line 1: the column \"q\" is there twice", "a.jsonl"],
+            ),
             ("a.json", b"[{\"p\": \"1\"},\n 3]", ["row 2: not an object", "a.json"]),
             ("a.json", b"[{\"p\": \"1\"},\n {]", ["line 2 column 3", "a.json"]),
             ("a.json", b"{\"rows\": []}", ["neither a list of objects", "a.json"]),
-            ("a.json", b"{\"train\": [{}], \"test\": [{}]}", ["several data sets (train, test)", "a.json"]),
+            (
+                "a.json",
+                b"{\"train\": [{}], \"test\": [{}]}",
+                ["several data sets (train, test)", "a.json"],
+            ),
             ("a.json", b"[]\n[]", ["trailing characters", "a.json"]),
-            ("a.csv", b"p,q\n1,2\n3\n", ["line 3: not valid CSV: 1 fields where the first line has 2", "a.csv"]),
+            (
+                "a.csv",
+                b"p,q\n1,2\n3\n",
+                ["line 3: not valid CSV: 1 fields where the first line has 2", "a.csv"],
+            ),
             ("a.csv", b"p,q\n1,2\n3,\"4\n5,6\n", ["a quotation mark has no partner", "a.csv"]),
-            ("a.csv", b"p,answer,answer\n1,2,3\n", ["the column \"answer\" is there twice", "a.csv"]),
+            (
+                "a.csv",
+                b"p,answer,answer\n1,2,3\n",
+                ["the column \"answer\" is there twice", "a.csv"],
+            ),
             ("a.csv", b"p\n\xe9\n", ["line 2 is not valid UTF-8", "a.csv"]),
             ("a.parquet", b"PAR1 no", ["not a Parquet file", "a.parquet"]),
             ("a.txt", b"", [".jsonl", "a.txt"]),
@@ -232,9 +279,13 @@ mod tests {
 
     #[test]
     fn a_name_for_tables_has_no_endings() {
-        for (path, expected) in
-            [("a/b.jsonl", "b"), ("b.c.CSV.GZ", "b.c"), ("shards", "shards"), ("v1.5", "v1.5"), ("a.parquet", "a")]
-        {
+        for (path, expected) in [
+            ("a/b.jsonl", "b"),
+            ("b.c.CSV.GZ", "b.c"),
+            ("shards", "shards"),
+            ("v1.5", "v1.5"),
+            ("a.parquet", "a"),
+        ] {
             assert_eq!(name(Path::new(path)), expected);
         }
     }

@@ -1,4 +1,5 @@
-//! Rows of JSON files, and values of JSON texts as they are written: numbers keep their digits, and no key may be there twice.
+//! Rows of JSON files, and values of JSON texts as they are written: numbers keep their digits, and
+//! no key may be there twice.
 
 use super::files::Row;
 use crate::escape::{MOST_LISTED, MOST_SHOWN, cut, listed};
@@ -23,7 +24,8 @@ pub(super) fn whole(text: &str) -> Result<Vec<Row>, String> {
         return lines(text);
     }
     // Says where the rest begins.
-    let first: &RawValue = serde_json::from_str(text).map_err(|e| format!("not valid JSON: {e}"))?;
+    let first: &RawValue =
+        serde_json::from_str(text).map_err(|e| format!("not valid JSON: {e}"))?;
     let list = match first.get().as_bytes().first() {
         Some(b'[') => first,
         Some(b'{') => {
@@ -36,11 +38,14 @@ pub(super) fn whole(text: &str) -> Result<Vec<Row>, String> {
         _ => return Err(NEITHER.to_string()),
     };
     let rows: Vec<&RawValue> = parsed(list.get())?;
-    rows.into_iter().enumerate().map(|(index, value)| row(format!("row {}", index + 1), value)).collect()
+    rows.into_iter()
+        .enumerate()
+        .map(|(index, value)| row(format!("row {}", index + 1), value))
+        .collect()
 }
 
-const NEITHER: &str =
-    "the file is neither a list of objects nor an object with such a list as `data`, nor has it an object a line";
+const NEITHER: &str = "the file is neither a list of objects nor an object with such a list as \
+                       `data`, nor has it an object a line";
 
 fn is_list(value: &RawValue) -> bool {
     value.get().starts_with('[')
@@ -48,7 +53,8 @@ fn is_list(value: &RawValue) -> bool {
 
 /// A file that holds one object is one row, unless it holds lists of rows.
 fn object(entries: &[(String, &RawValue)], whole: &RawValue) -> Result<Vec<Row>, String> {
-    let lists: Vec<&str> = entries.iter().filter(|(_, value)| is_list(value)).map(|(name, _)| name.as_str()).collect();
+    let lists: Vec<&str> =
+        entries.iter().filter(|(_, value)| is_list(value)).map(|(name, _)| name.as_str()).collect();
     let is_row = entries.iter().any(|(_, value)| !is_list(value) && !value.get().starts_with('{'));
     if is_row {
         return Ok(vec![row("row 1".to_string(), whole)?]);
@@ -56,7 +62,8 @@ fn object(entries: &[(String, &RawValue)], whole: &RawValue) -> Result<Vec<Row>,
     let holds_rows = |value: &RawValue| value.get()[1..].trim_start().starts_with('{');
     if !lists.is_empty() && entries.iter().all(|(_, value)| is_list(value) && holds_rows(value)) {
         return Err(format!(
-            "the file holds several data sets ({}); write the one that is meant into a file of its own",
+            "the file holds several data sets ({}); write the one that is meant into a file of its \
+             own",
             listed(lists, MOST_LISTED)
         ));
     }
@@ -82,11 +89,14 @@ pub(super) fn lines(text: &str) -> Result<Vec<Row>, String> {
 
 fn row(place: String, value: &RawValue) -> Result<Row, String> {
     if !value.get().starts_with('{') {
-        return Err(format!("{place}: not an object such as {{\"problem\": \"...\", \"answer\": \"...\"}}"));
+        return Err(format!(
+            "{place}: not an object such as {{\"problem\": \"...\", \"answer\": \"...\"}}"
+        ));
     }
     let at = |problem: String| format!("{place}: {problem}");
     let Entries(entries) = parsed(value.get()).map_err(at)?;
-    let columns = entries.into_iter().map(|(name, value)| Ok((name, exact(value, MAX_DEPTH).map_err(at)?)));
+    let columns =
+        entries.into_iter().map(|(name, value)| Ok((name, exact(value, MAX_DEPTH).map_err(at)?)));
     Row::new(place.clone(), columns.collect::<Result<Vec<_>, String>>()?)
 }
 
@@ -127,7 +137,8 @@ pub(super) fn number(digits: &str) -> Value {
     serde_json::json!({ DIGITS: digits })
 }
 
-/// A value in which whole numbers of 64 bits are numbers, and all others have the [`DIGITS`] of the file.
+/// A value in which whole numbers of 64 bits are numbers, and all others have the [`DIGITS`] of the
+/// file.
 fn exact(value: &RawValue, depth: usize) -> Result<Value, String> {
     let text = value.get();
     if depth == 0 {
@@ -136,14 +147,19 @@ fn exact(value: &RawValue, depth: usize) -> Result<Value, String> {
     Ok(match text.as_bytes().first() {
         Some(b'[') => {
             let items: Vec<&RawValue> = parsed(text)?;
-            Value::Array(items.into_iter().map(|item| exact(item, depth - 1)).collect::<Result<_, _>>()?)
+            Value::Array(
+                items.into_iter().map(|item| exact(item, depth - 1)).collect::<Result<_, _>>()?,
+            )
         }
         Some(b'{') => {
             let Entries(entries) = parsed(text)?;
             let mut map = Map::new();
             for (name, value) in entries {
                 if map.contains_key(&name) {
-                    return Err(format!("the column {:?} is there twice; rename one of them", cut(&name, MOST_SHOWN)));
+                    return Err(format!(
+                        "the column {:?} is there twice; rename one of them",
+                        cut(&name, MOST_SHOWN)
+                    ));
                 }
                 map.insert(name, exact(value, depth - 1)?);
             }
@@ -213,7 +229,9 @@ impl<'de> Deserialize<'de> for Label {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         let text = raw.get();
         match text.as_bytes().first() {
-            Some(b'"') => serde_json::from_str(text).map(Self::Text).map_err(serde::de::Error::custom),
+            Some(b'"') => {
+                serde_json::from_str(text).map(Self::Text).map_err(serde::de::Error::custom)
+            }
             Some(b'-' | b'0'..=b'9') => Ok(Self::Number(text.to_string())),
             _ => Err(serde::de::Error::custom("a text or a number is wanted here")),
         }
@@ -224,9 +242,9 @@ impl Serialize for Label {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Text(text) => serializer.serialize_str(text),
-            Self::Number(number) => {
-                RawValue::from_string(number.clone()).map_err(serde::ser::Error::custom)?.serialize(serializer)
-            }
+            Self::Number(number) => RawValue::from_string(number.clone())
+                .map_err(serde::ser::Error::custom)?
+                .serialize(serializer),
         }
     }
 }
@@ -238,8 +256,9 @@ mod tests {
     #[test]
     fn numbers_keep_their_digits() {
         let row = &lines(
-            "{\"a\": 1180591620717411303424, \"b\": 0.10, \"c\": [1.5e3, -2E-3, 1e-50], \"d\": 27, \"e\": \
-             {\"f\": 3.141592653589793238462643383279}, \"g\": -9223372036854775808, \"h\": 1e16, \"i\": null}",
+            "{\"a\": 1180591620717411303424, \"b\": 0.10, \"c\": [1.5e3, -2E-3, 1e-50], \"d\": 27, \
+             \"e\": {\"f\": 3.141592653589793238462643383279}, \"g\": -9223372036854775808, \"h\": \
+             1e16, \"i\": null}",
         )
         .unwrap()[0];
         let expected = serde_json::json!({
@@ -258,7 +277,15 @@ mod tests {
             let label: Label = serde_json::from_str(text).unwrap();
             assert_eq!(serde_json::to_string(&label).unwrap(), text);
         }
-        assert_ne!(serde_json::from_str::<Label>("1").unwrap(), serde_json::from_str::<Label>("\"1\"").unwrap());
-        assert!(serde_json::from_str::<Label>("[1]").unwrap_err().to_string().contains("a text or a number"));
+        assert_ne!(
+            serde_json::from_str::<Label>("1").unwrap(),
+            serde_json::from_str::<Label>("\"1\"").unwrap()
+        );
+        assert!(
+            serde_json::from_str::<Label>("[1]")
+                .unwrap_err()
+                .to_string()
+                .contains("a text or a number")
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Data sets: files of problems, from this machine or the Hugging Face hub, and the prompts that are made of them.
+//! Data sets: files of problems, from this machine or the Hugging Face hub, and the prompts that
+//! are made of them.
 //!
 //! ```text
 //! DataSource --files--> rows (JSON objects) --columns by alias--> Record --template--> prompt

@@ -41,11 +41,35 @@ const CONVERTED: &str = "refs/convert/parquet";
 /// All of them. The test splits, except where a benchmark has one split only.
 pub(crate) const NAMED: [NamedDataset; 7] = [
     benchmark("MATH500", AnswerFormat::Math, "HuggingFaceH4/MATH-500", &["test.jsonl"], "main"),
-    benchmark("AMC", AnswerFormat::Math, "math-ai/amc23", &["default/test/0000.parquet"], CONVERTED),
-    benchmark("AIME24", AnswerFormat::Math, "HuggingFaceH4/aime_2024", &["default/train/0000.parquet"], CONVERTED),
-    benchmark("AIME25", AnswerFormat::Math, "opencompass/AIME2025", &["aime2025-I.jsonl", "aime2025-II.jsonl"], "main"),
+    benchmark(
+        "AMC",
+        AnswerFormat::Math,
+        "math-ai/amc23",
+        &["default/test/0000.parquet"],
+        CONVERTED,
+    ),
+    benchmark(
+        "AIME24",
+        AnswerFormat::Math,
+        "HuggingFaceH4/aime_2024",
+        &["default/train/0000.parquet"],
+        CONVERTED,
+    ),
+    benchmark(
+        "AIME25",
+        AnswerFormat::Math,
+        "opencompass/AIME2025",
+        &["aime2025-I.jsonl", "aime2025-II.jsonl"],
+        "main",
+    ),
     benchmark("GPQA", AnswerFormat::Choice, "Idavidrein/gpqa", &["gpqa_diamond.csv"], "main"),
-    benchmark("MMLU-Pro", AnswerFormat::Choice, "TIGER-Lab/MMLU-Pro", &["default/test/0000.parquet"], CONVERTED),
+    benchmark(
+        "MMLU-Pro",
+        AnswerFormat::Choice,
+        "TIGER-Lab/MMLU-Pro",
+        &["default/test/0000.parquet"],
+        CONVERTED,
+    ),
     benchmark("GSM8K", AnswerFormat::Math, "openai/gsm8k", &["main/test/0000.parquet"], CONVERTED),
 ];
 
@@ -55,6 +79,9 @@ pub(crate) fn named(name: &str) -> Result<&'static NamedDataset> {
         let names: Vec<&str> = NAMED.iter().map(|suite| suite.name).collect();
         let near = nearest(name, names.iter().copied())
             .map_or("; named".to_string(), |near| format!("; did you mean `{near}`? Named"));
-        Error::input(format!("there is no suite of the name `{name}`{near} suites: {}", names.join(", ")))
+        Error::input(format!(
+            "there is no suite of the name `{name}`{near} suites: {}",
+            names.join(", ")
+        ))
     })
 }

@@ -1,10 +1,11 @@
 //! Overlap: problems of an evaluation that the policy is also trained on.
 //!
-//! Of a problem's runs of 13 words (the length of Brown et al., "Language models are few-shot learners", arXiv 2005.14165,
-//! appendix C) at least half must stand in training problems. One run alone proves nothing in mathematics: "relatively prime
-//! positive integers find m n" is in every tenth problem of some competitions. That a share of the sample decides follows Touvron et
-//! al., "Llama 2" (arXiv 2307.09288, appendix A.6). Shorter problems overlap where all of their words are equal. A word is a run of
-//! letters and digits in lower case.
+//! Of a problem's runs of 13 words (the length of Brown et al., "Language models are few-shot
+//! learners", arXiv 2005.14165, appendix C) at least half must stand in training problems. One run
+//! alone proves nothing in mathematics: "relatively prime positive integers find m n" is in every
+//! tenth problem of some competitions. That a share of the sample decides follows Touvron et al.,
+//! "Llama 2" (arXiv 2307.09288, appendix A.6). Shorter problems overlap where all of their words
+//! are equal. A word is a run of letters and digits in lower case.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -35,7 +36,8 @@ impl TrainingTexts {
 /// Hashes of the runs of [`WORDS`] words of a text, or of all words of a shorter text.
 fn runs(text: &str) -> Vec<u64> {
     let lower = text.to_lowercase();
-    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> =
+        lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     let hash = |run: &[&str]| {
         let mut hasher = DefaultHasher::new();
         run.hash(&mut hasher);
@@ -50,7 +52,8 @@ mod tests {
 
     #[test]
     fn half_of_the_runs_of_thirteen_words_overlap_and_fewer_do_not() {
-        let numbers = |range: std::ops::Range<u32>| range.map(|n| n.to_string()).collect::<Vec<_>>();
+        let numbers =
+            |range: std::ops::Range<u32>| range.map(|n| n.to_string()).collect::<Vec<_>>();
         let training = TrainingTexts::new([numbers(0..40).join(" ")].iter().map(String::as_str));
         assert!(training.overlap(&numbers(0..40).join(", ")));
         // 14 words, two runs, of which one is known.
@@ -58,7 +61,10 @@ mod tests {
         // 15 words, three runs, of which one is known: a stock phrase.
         assert!(!training.overlap(&format!("begin {} end", numbers(20..33).join("-"))));
         assert!(!training.overlap(&format!("{} end", numbers(20..32).join(" "))));
-        assert!(!training.overlap(&numbers(20..32).join(" ")), "a short text overlaps with a short one only");
+        assert!(
+            !training.overlap(&numbers(20..32).join(" ")),
+            "a short text overlaps with a short one only"
+        );
     }
 
     #[test]

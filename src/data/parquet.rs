@@ -14,7 +14,9 @@ use std::path::Path;
 /// Reads a file. What panics on a damaged one is the reader, so panics are faults of the file.
 pub(super) fn read(path: &Path) -> Result<Vec<Row>, String> {
     let found = caught(|| rows(path));
-    found.unwrap_or_else(|panic| Err(format!("not a Parquet file that can be read, because it is damaged: {panic}")))
+    found.unwrap_or_else(|panic| {
+        Err(format!("not a Parquet file that can be read, because it is damaged: {panic}"))
+    })
 }
 
 fn rows(path: &Path) -> Result<Vec<Row>, String> {
@@ -44,11 +46,13 @@ fn rows(path: &Path) -> Result<Vec<Row>, String> {
 
 fn fault(error: ParquetError) -> String {
     let text = error.to_string();
-    let codec =
-        ["brotli", "lz4", "lzo"].into_iter().find(|codec| text.contains("Disabled feature") && text.contains(codec));
+    let codec = ["brotli", "lz4", "lzo"]
+        .into_iter()
+        .find(|codec| text.contains("Disabled feature") && text.contains(codec));
     match codec {
         Some(codec) => format!(
-            "the Parquet file is packed with {codec}, which is not read here; write it with zstd, snappy or gzip"
+            "the Parquet file is packed with {codec}, which is not read here; write it with zstd, \
+             snappy or gzip"
         ),
         None => format!("not a Parquet file that can be read: {text}"),
     }
@@ -57,8 +61,8 @@ fn fault(error: ParquetError) -> String {
 /// The key under which bytes that are not text say how many they are.
 pub(super) const BYTES: &str = "\0bytes";
 
-/// A field as JSON; `None` where the file holds more than there is `room` for. Numbers with decimals keep their digits, as those
-/// of JSON files do.
+/// A field as JSON; `None` where the file holds more than there is `room` for. Numbers with
+/// decimals keep their digits, as those of JSON files do.
 fn value(field: &Field, room: &mut u64) -> Option<Value> {
     *room = room.checked_sub(8)?;
     let mut text = |text: &str| {
@@ -70,7 +74,9 @@ fn value(field: &Field, room: &mut u64) -> Option<Value> {
         Field::Bool(value) => Some((*value).into()),
         Field::Byte(number) => Some((*number).into()),
         Field::Short(number) => Some((*number).into()),
-        Field::Int(number) | Field::Date(number) | Field::TimeMillis(number) => Some((*number).into()),
+        Field::Int(number) | Field::Date(number) | Field::TimeMillis(number) => {
+            Some((*number).into())
+        }
         Field::Long(number)
         | Field::TimeMicros(number)
         | Field::TimestampMillis(number)
@@ -95,7 +101,9 @@ fn value(field: &Field, room: &mut u64) -> Option<Value> {
             }
             Some(Value::Object(map))
         }
-        Field::ListInternal(list) => list.elements().iter().map(|item| value(item, room)).collect::<Option<_>>(),
+        Field::ListInternal(list) => {
+            list.elements().iter().map(|item| value(item, room)).collect::<Option<_>>()
+        }
         Field::MapInternal(entries) => {
             let mut map = Map::new();
             for (key, field) in entries.entries() {
@@ -124,12 +132,16 @@ mod tests {
     /// A file of two columns: bytes that nothing says of that they are text, and numbers.
     fn written(problems: &[&[u8]], answers: &[f64]) -> Vec<u8> {
         let schema = "message m { required binary problem; required double answer; }";
-        let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .build();
         let schema = Arc::new(parse_message_type(schema).unwrap());
         let mut bytes = Vec::new();
-        let mut writer = SerializedFileWriter::new(&mut bytes, schema, Arc::new(properties)).unwrap();
+        let mut writer =
+            SerializedFileWriter::new(&mut bytes, schema, Arc::new(properties)).unwrap();
         let mut group = writer.next_row_group().unwrap();
-        let texts: Vec<ByteArray> = problems.iter().map(|text| ByteArray::from(text.to_vec())).collect();
+        let texts: Vec<ByteArray> =
+            problems.iter().map(|text| ByteArray::from(text.to_vec())).collect();
         let mut column = group.next_column().unwrap().unwrap();
         column.typed::<ByteArrayType>().write_batch(&texts, None, None).unwrap();
         column.close().unwrap();
@@ -160,7 +172,8 @@ mod tests {
         let error = crate::data::read_records(&[path]).unwrap_err();
         assert_eq!(error.exit_status(), 2);
         let words = [
-            "row 2: the problem is neither a text nor a number: the column `problem` holds bytes that are not UTF-8",
+            "row 2: the problem is neither a text nor a number: the column `problem` holds bytes \
+             that are not UTF-8",
             "a.parquet",
         ];
         assert!(words.iter().all(|word| error.to_string().contains(word)), "{error}");
@@ -189,7 +202,9 @@ mod tests {
                 let place = bytes.len() - 1 - rng::below(&mut stream, room as u32) as usize;
                 bytes[place] = rng::below(&mut stream, 256) as u8;
             }
-            panicked += u32::from(read_bytes(&bytes).is_err_and(|fault| fault.contains("because it is damaged")));
+            panicked += u32::from(
+                read_bytes(&bytes).is_err_and(|fault| fault.contains("because it is damaged")),
+            );
         }
         assert!(panicked > 0, "no damage made the reader panic, so nothing was tested");
     }

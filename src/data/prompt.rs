@@ -1,9 +1,10 @@
 //! Prompts: a problem put into a template (Jinja, as Transformers' chat templates are).
 //!
-//! A template sees `problem`, with its choices listed where it has some, and `instruction`: the system message that the data set
-//! gives with the problem or else one that asks for a boxed answer. A model's chat template sees both as `messages`, and what
-//! Transformers gives it: the special tokens, and the variables that the experiment sets. `plain` is the problem as it is, to its
-//! last newline; the others leave white space around it out.
+//! A template sees `problem`, with its choices listed where it has some, and `instruction`: the
+//! system message that the data set gives with the problem or else one that asks for a boxed
+//! answer. A model's chat template sees both as `messages`, and what Transformers gives it: the
+//! special tokens, and the variables that the experiment sets. `plain` is the problem as it is, to
+//! its last newline; the others leave white space around it out.
 
 use super::jinja::{self, Fault, Value};
 use super::record::Record;
@@ -26,7 +27,8 @@ macro_rules! template {
 }
 
 /// Templates that come with the program.
-const TEMPLATES: [(&str, &str); 3] = [template!("plain"), template!("qwen_boxed"), template!("choice")];
+const TEMPLATES: [(&str, &str); 3] =
+    [template!("plain"), template!("qwen_boxed"), template!("choice")];
 
 /// The name that stands for the model's own chat template.
 const CHAT: &str = "chat";
@@ -47,11 +49,16 @@ pub struct PromptTemplate {
 }
 
 impl PromptTemplate {
-    /// The template that `name` names: `plain`, `qwen_boxed`, `choice`, `chat` for the chat template of the model, or the file of
-    /// that path. Without a name it is `chat` where the model has a chat template, and `plain` where not.
+    /// The template that `name` names: `plain`, `qwen_boxed`, `choice`, `chat` for the chat
+    /// template of the model, or the file of that path. Without a name it is `chat` where the model
+    /// has a chat template, and `plain` where not.
     ///
     /// A variable that the template does not read is bad input: it would change nothing.
-    pub fn new(name: Option<&str>, variables: &TemplateVariables, tokenizer: &TextTokenizer) -> Result<Self> {
+    pub fn new(
+        name: Option<&str>,
+        variables: &TemplateVariables,
+        tokenizer: &TextTokenizer,
+    ) -> Result<Self> {
         let config = companion(tokenizer, "tokenizer_config.json")?;
         let chat = match tokenizer.companion("chat_template.jinja") {
             Some(bytes) => Some(text_of("chat_template.jinja", bytes)?),
@@ -61,8 +68,9 @@ impl PromptTemplate {
         let source = if name == CHAT {
             chat.ok_or_else(|| {
                 Error::input(
-                    "the template `chat` is the model's chat template, and this model has none (chat_template.jinja or \
-                     tokenizer_config.json in its folder); choose plain, qwen_boxed, choice or a file",
+                    "the template `chat` is the model's chat template, and this model has none \
+                     (chat_template.jinja or tokenizer_config.json in its folder); choose plain, \
+                     qwen_boxed, choice or a file",
                 )
             })?
         } else if let Some((_, source)) = TEMPLATES.iter().find(|(known, _)| *known == name) {
@@ -82,7 +90,13 @@ impl PromptTemplate {
         }
         values.retain(|(name, _)| template.reads(name));
         let hash = sha256(json!([source, values]).to_string());
-        Ok(Self { template, name: name.to_string(), hash, values, asked_for_time: AtomicBool::new(false) })
+        Ok(Self {
+            template,
+            name: name.to_string(),
+            hash,
+            values,
+            asked_for_time: AtomicBool::new(false),
+        })
     }
 
     /// The template's name.
@@ -104,7 +118,8 @@ impl PromptTemplate {
                 "give a template without it to keep them the same"
             };
             format!(
-                "the template {} writes the date into the prompts, so they differ from day to day; {remedy}",
+                "the template {} writes the date into the prompts, so they differ from day to day; \
+                 {remedy}",
                 self.name
             )
         })
@@ -117,7 +132,8 @@ impl PromptTemplate {
                 "Please reason step by step, and put your final answer within \\boxed{}."
             }
             AnswerFormat::Choice => {
-                "Please reason step by step, and put the letter of the right choice within \\boxed{}."
+                "Please reason step by step, and put the letter of the right choice within \
+                 \\boxed{}."
             }
         });
         let messages = json!([
@@ -132,7 +148,10 @@ impl PromptTemplate {
         ];
         // A chat template gets what Transformers gives it, and nothing else.
         if self.name != CHAT {
-            values.extend([("problem", Value::text(&record.problem)), ("instruction", Value::text(instruction))]);
+            values.extend([
+                ("problem", Value::text(&record.problem)),
+                ("instruction", Value::text(instruction)),
+            ]);
         }
         let own = self.values.iter().map(|(name, value)| (name.clone(), Value::from_json(value)));
         let values = values.into_iter().map(|(name, value)| (name.to_string(), value)).chain(own);
@@ -141,7 +160,8 @@ impl PromptTemplate {
             jiff::fmt::strtime::format(format, &jiff::ZonedDateTime::now())
                 .map_err(|e| format!("the time cannot be written: {e}"))
         };
-        let prompt = guarded(|| self.template.render(values, &now)).map_err(|e| fault(&self.name, &e))?;
+        let prompt =
+            guarded(|| self.template.render(values, &now)).map_err(|e| fault(&self.name, &e))?;
         if prompt.is_empty() {
             let text = format!("the prompt of the problem {} has no text", record.id);
             return Err(fault(&self.name, &Fault { line: None, text }));
@@ -152,7 +172,9 @@ impl PromptTemplate {
 
 /// What comes from anybody ends with a fault, whatever is wrong with the engine.
 fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-    caught(work).unwrap_or_else(|panic| Err(Fault { line: None, text: format!("it cannot be run: {panic}") }))
+    caught(work).unwrap_or_else(|panic| {
+        Err(Fault { line: None, text: format!("it cannot be run: {panic}") })
+    })
 }
 
 /// The absolute path of a template that is a file; other names stay as they are.
@@ -162,19 +184,24 @@ pub(crate) fn settled(name: &str) -> String {
     path.as_deref().and_then(Path::to_str).unwrap_or(name).to_string()
 }
 
-fn check_variables(name: &str, template: &jinja::Template, variables: &TemplateVariables) -> Result<()> {
+fn check_variables(
+    name: &str,
+    template: &jinja::Template,
+    variables: &TemplateVariables,
+) -> Result<()> {
     for variable in variables.keys() {
         if GIVEN.contains(&variable.as_str()) {
             return Err(Error::input(format!(
-                "template_variables sets `{variable}`, which the program itself gives to every template; leave it out"
+                "template_variables sets `{variable}`, which the program itself gives to every \
+                 template; leave it out"
             )));
         }
         if !template.reads(variable) {
             let near = nearest(variable, template.names())
                 .map_or("; a".to_string(), |near| format!("; did you mean `{near}`? A"));
             return Err(Error::input(format!(
-                "template_variables sets `{variable}`, which the template {name} does not read{near} variable that changes \
-                 nothing is refused"
+                "template_variables sets `{variable}`, which the template {name} does not \
+                 read{near} variable that changes nothing is refused"
             )));
         }
     }
@@ -182,7 +209,8 @@ fn check_variables(name: &str, template: &jinja::Template, variables: &TemplateV
 }
 
 fn text_of(name: &str, bytes: &[u8]) -> Result<String> {
-    decode(bytes.to_vec()).map_err(|e| Error::input(format!("the model's {name} cannot be read: {e}")))
+    decode(bytes.to_vec())
+        .map_err(|e| Error::input(format!("the model's {name} cannot be read: {e}")))
 }
 
 /// A JSON file that came with the tokenizer; null where there is none.
@@ -195,12 +223,17 @@ fn companion(tokenizer: &TextTokenizer, name: &str) -> Result<Json> {
 fn read(name: &str) -> Result<String> {
     let path = Path::new(name);
     if path.exists() {
-        return read_text(path, SETTINGS_BYTES)
-            .map_err(|e| Error::input(format!("the prompt template cannot be read: {e} ({name})")));
+        return read_text(path, SETTINGS_BYTES).map_err(|e| {
+            Error::input(format!("the prompt template cannot be read: {e} ({name})"))
+        });
     }
     let known: Vec<&str> = TEMPLATES.iter().map(|(known, _)| *known).chain([CHAT]).collect();
-    let near = nearest(name, known.iter().copied()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-    Err(Error::input(format!("the prompt template `{name}` is neither a file nor one of {}{near}", known.join(", "))))
+    let near = nearest(name, known.iter().copied())
+        .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    Err(Error::input(format!(
+        "the prompt template `{name}` is neither a file nor one of {}{near}",
+        known.join(", ")
+    )))
 }
 
 /// What is wrong with a template, with its name and line.
@@ -210,22 +243,27 @@ fn fault(name: &str, fault: &Fault) -> Error {
     Error::input(format!("the prompt template is not right: {shown} (template {name}{line})"))
 }
 
-/// The chat template of a `tokenizer_config.json`: a text, or a list of named ones of which `default` is meant.
+/// The chat template of a `tokenizer_config.json`: a text, or a list of named ones of which
+/// `default` is meant.
 fn chat_template(config: &Json) -> Result<Option<String>> {
-    let not_one = |what: &str| Error::input(format!("the model's tokenizer_config.json: `chat_template` {what}"));
+    let not_one = |what: &str| {
+        Error::input(format!("the model's tokenizer_config.json: `chat_template` {what}"))
+    };
     match config.get("chat_template") {
         None | Some(Json::Null) => Ok(None),
         Some(Json::String(template)) => Ok(Some(template.clone())),
         Some(Json::Array(named)) => {
-            let text = |entry: &Json, key: &str| entry.get(key).and_then(Json::as_str).map(str::to_string);
-            let default = named.iter().find(|entry| text(entry, "name").as_deref() == Some("default"));
+            let text =
+                |entry: &Json, key: &str| entry.get(key).and_then(Json::as_str).map(str::to_string);
+            let default =
+                named.iter().find(|entry| text(entry, "name").as_deref() == Some("default"));
             let names: Vec<String> = named.iter().filter_map(|entry| text(entry, "name")).collect();
             let source = default.and_then(|entry| text(entry, "template"));
             let names = listed(names, MOST_LISTED);
             source.map(Some).ok_or_else(|| {
                 not_one(&format!(
-                    "lists templates, but none with the name `default` ({names}); write the one that is meant into \
-                                  chat_template.jinja, or give it as the template's file"
+                    "lists templates, but none with the name `default` ({names}); write the one \
+                     that is meant into chat_template.jinja, or give it as the template's file"
                 ))
             })
         }
@@ -233,8 +271,8 @@ fn chat_template(config: &Json) -> Result<Option<String>> {
     }
 }
 
-/// The special tokens that have names, as Transformers gives them to chat templates. Those that a model does not have are not there,
-/// because templates ask whether they are.
+/// The special tokens that have names, as Transformers gives them to chat templates. Those that a
+/// model does not have are not there, because templates ask whether they are.
 fn special_tokens(config: &Json, map: &Json) -> Vec<(String, Json)> {
     let text = |token: &Json| token.get("content").unwrap_or(token).as_str().map(str::to_string);
     let named = |entries: &Json| -> Vec<(String, Json)> {
@@ -281,7 +319,8 @@ mod tests {
         std::fs::remove_file(folder.path().join("tokenizer_config.json")).unwrap();
         // What the settings may call a token of the model is one.
         let path = folder.path().join("tokenizer.json");
-        let mut json: Json = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let mut json: Json =
+            serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         let id = TextTokenizer::numbers(3).unwrap().vocabulary();
         let added = json["added_tokens"].as_array_mut().unwrap();
         added.push(serde_json::json!({
@@ -309,13 +348,15 @@ mod tests {
         assert_eq!(prompt(Some("plain"), &[]).unwrap(), "Is 1 < 2 & \"so\"?");
         assert_eq!(
             prompt(Some("qwen_boxed"), &[]).unwrap(),
-            "<|im_start|>system\nPlease reason step by step, and put your final answer within \\boxed{}.<|im_end|>\n\
-             <|im_start|>user\nIs 1 < 2 & \"so\"?<|im_end|>\n<|im_start|>assistant\n"
+            "<|im_start|>system\nPlease reason step by step, and put your final answer within \
+             \\boxed{}.<|im_end|>\n<|im_start|>user\nIs 1 < 2 & \
+             \"so\"?<|im_end|>\n<|im_start|>assistant\n"
         );
         let choice = plain("choice");
         assert_eq!(
             choice.render(&record(), AnswerFormat::Choice).unwrap(),
-            "Is 1 < 2 & \"so\"?\n\nPlease reason step by step, and put the letter of the right choice within \\boxed{}.\n"
+            "Is 1 < 2 & \"so\"?\n\nPlease reason step by step, and put the letter of the right \
+             choice within \\boxed{}.\n"
         );
         let spaced = Record { problem: " 1 + 1 =\n".to_string(), ..record() };
         let rendered = |name| plain(name).render(&spaced, AnswerFormat::Math).unwrap();
@@ -323,17 +364,28 @@ mod tests {
         assert!(rendered("qwen_boxed").contains("<|im_start|>user\n1 + 1 =<|im_end|>"));
         assert!(rendered("choice").starts_with("1 + 1 =\n\nPlease"));
         let own = Record { system: Some("Box it.".to_string()), ..record() };
-        assert_eq!(choice.render(&own, AnswerFormat::Math).unwrap(), "Is 1 < 2 & \"so\"?\n\nBox it.\n");
+        assert_eq!(
+            choice.render(&own, AnswerFormat::Math).unwrap(),
+            "Is 1 < 2 & \"so\"?\n\nBox it.\n"
+        );
     }
 
     #[test]
     fn the_models_chat_template_is_used_where_there_is_one() {
-        let jinja = "{{ bos_token }}{%- for m in messages %}\n[{{ m.role }}] {{ m['content'].strip() }}\n{%- endfor %}\n{% if add_generation_prompt and not tools %}\n[assistant]\n{% endif %}";
-        let expected = "<s>[system] Please reason step by step, and put your final answer within \\boxed{}.[user] Is 1 < 2 & \"so\"?[assistant]\n";
-        let config = serde_json::json!({ "chat_template": jinja, "bos_token": { "content": "<s>" } }).to_string();
+        let jinja = "{{ bos_token }}{%- for m in messages %}\n[{{ m.role }}] {{ \
+                     m['content'].strip() }}\n{%- endfor %}\n{% if add_generation_prompt and not \
+                     tools %}\n[assistant]\n{% endif %}";
+        let expected = "<s>[system] Please reason step by step, and put your final answer within \
+                        \\boxed{}.[user] Is 1 < 2 & \"so\"?[assistant]\n";
+        let config =
+            serde_json::json!({ "chat_template": jinja, "bos_token": { "content": "<s>" } })
+                .to_string();
         assert_eq!(prompt(None, &[("tokenizer_config.json", &config)]).unwrap(), expected);
         let named = serde_json::json!({ "chat_template": [{ "name": "tool_use", "template": "x" }, { "name": "default", "template": jinja }], "bos_token": "<s>" });
-        assert_eq!(prompt(Some("chat"), &[("tokenizer_config.json", &named.to_string())]).unwrap(), expected);
+        assert_eq!(
+            prompt(Some("chat"), &[("tokenizer_config.json", &named.to_string())]).unwrap(),
+            expected
+        );
         let files = [
             ("tokenizer_config.json", config.as_str()),
             ("chat_template.jinja", "\u{feff}own {{ messages[1].content }}{{ problem }}"),
@@ -344,11 +396,13 @@ mod tests {
 
     #[test]
     fn marks_of_what_the_assistant_said_leave_no_trace() {
-        let template = "{%- for m in messages %}<{{ m.role }}>\n  {%- generation -%}\n  {{ m.content }}{% endgeneration %}\n\
-            {% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}";
+        let template = "{%- for m in messages %}<{{ m.role }}>\n  {%- generation -%}\n  {{ \
+                        m.content }}{% endgeneration %}\n{% endfor %}{% if add_generation_prompt \
+                        %}<assistant>{% endif %}";
         let config = serde_json::json!({"chat_template": template}).to_string();
         let marked = prompt(None, &[("tokenizer_config.json", &config)]).unwrap();
-        let plain = template.replace("{%- generation -%}\n  ", "").replace("{% endgeneration %}\n", "");
+        let plain =
+            template.replace("{%- generation -%}\n  ", "").replace("{% endgeneration %}\n", "");
         let plain = plain.replace(">\n  {{", ">{{");
         let config = serde_json::json!({"chat_template": plain}).to_string();
         assert_eq!(marked, prompt(None, &[("tokenizer_config.json", &config)]).unwrap());
@@ -357,7 +411,8 @@ mod tests {
 
     #[test]
     fn templates_see_the_special_tokens_that_the_model_has() {
-        let jinja = "{{ bos_token }}|{{ eos_token }}|{{ pad_token }}|{{ unk_token is defined }}|{{ image_token }}|{{ audio_token }}|{{ tools is none }}";
+        let jinja = "{{ bos_token }}|{{ eos_token }}|{{ pad_token }}|{{ unk_token is defined }}|{{ \
+                     image_token }}|{{ audio_token }}|{{ tools is none }}";
         let mut config = serde_json::json!({
             "chat_template": jinja, "bos_token": {"content": "<s>"}, "eos_token": "</s>", "pad_token": "<pad>", "unk_token": null,
             "image_token": "<image>", "extra_special_tokens": {"audio_token": "<audio>"}
@@ -365,7 +420,11 @@ mod tests {
         let map = r#"{"pad_token": {"content": "<other>"}}"#;
         let rendered = |config: &Json| {
             let config = config.to_string();
-            prompt(None, &[("tokenizer_config.json", config.as_str()), ("special_tokens_map.json", map)]).unwrap()
+            prompt(
+                None,
+                &[("tokenizer_config.json", config.as_str()), ("special_tokens_map.json", map)],
+            )
+            .unwrap()
         };
         assert_eq!(rendered(&config), "<s>|</s>|<other>|False|<image>|<audio>|True");
         config["added_tokens_decoder"] = serde_json::json!({});
@@ -373,7 +432,10 @@ mod tests {
         // Tokens that the template reads are a part of it, others are not.
         let hash = |config: &Json| {
             let tokenizer = tokenizer(&[("tokenizer_config.json", &config.to_string())]);
-            PromptTemplate::new(None, &TemplateVariables::default(), &tokenizer).unwrap().hash().to_string()
+            PromptTemplate::new(None, &TemplateVariables::default(), &tokenizer)
+                .unwrap()
+                .hash()
+                .to_string()
         };
         let before = hash(&config);
         config["sep_token"] = "<sep>".into();
@@ -384,12 +446,13 @@ mod tests {
 
     #[test]
     fn variables_reach_the_template_and_one_that_it_does_not_read_is_refused() {
-        let jinja =
-            "{% if enable_thinking is defined and enable_thinking is false %}off{% else %}on{% endif %}{{ kinds }}";
+        let jinja = "{% if enable_thinking is defined and enable_thinking is false %}off{% else \
+                     %}on{% endif %}{{ kinds }}";
         let config = serde_json::json!({ "chat_template": jinja }).to_string();
         let tokenizer = tokenizer(&[("tokenizer_config.json", &config)]);
         let with = |text: &str| {
-            let variables: TemplateVariables = crate::experiment::from_text(text, "a test").unwrap();
+            let variables: TemplateVariables =
+                crate::experiment::from_text(text, "a test").unwrap();
             PromptTemplate::new(None, &variables, &tokenizer)?.render(&record(), AnswerFormat::Math)
         };
         assert_eq!(with("{}").unwrap(), "on");
@@ -401,9 +464,10 @@ mod tests {
         let error = with(r#"{"enable_thinkng": false}"#).unwrap_err();
         assert_eq!(error.exit_status(), 2);
         assert!(
-            error
-                .to_string()
-                .contains("`enable_thinkng`, which the template chat does not read; did you mean `enable_thinking`?"),
+            error.to_string().contains(
+                "`enable_thinkng`, which the template chat does not read; did you mean \
+                           `enable_thinking`?"
+            ),
             "{error}"
         );
         assert!(with(r#"{"messages": "x"}"#).unwrap_err().to_string().contains("leave it out"));
@@ -411,12 +475,13 @@ mod tests {
 
     #[test]
     fn a_date_in_the_prompts_is_told_of() {
-        let jinja =
-            "{% if not date_string is defined %}{% set date_string = strftime_now('%Y') %}{% endif %}{{ date_string }}";
+        let jinja = "{% if not date_string is defined %}{% set date_string = strftime_now('%Y') \
+                     %}{% endif %}{{ date_string }}";
         let config = serde_json::json!({ "chat_template": jinja }).to_string();
         let tokenizer = tokenizer(&[("tokenizer_config.json", &config)]);
         let with = |text: &str| {
-            let variables: TemplateVariables = crate::experiment::from_text(text, "a test").unwrap();
+            let variables: TemplateVariables =
+                crate::experiment::from_text(text, "a test").unwrap();
             let template = PromptTemplate::new(None, &variables, &tokenizer).unwrap();
             (template.render(&record(), AnswerFormat::Math).unwrap(), template.note())
         };
@@ -464,8 +529,14 @@ mod tests {
         for (content, words) in [
             ("a\n{{ problem", ["mine.jinja, line 2", "syntax error"]),
             ("a\n\n{{ problm }}", ["mine.jinja, line 3", "undefined value"]),
-            ("{{ raise_exception('no \\x1b[2Jsystem') }}", ["mine.jinja, line 1", "no \\u001b[2Jsystem"]),
-            ("{% if false %}x{% endif %}", ["the prompt of the problem 0 has no text", "mine.jinja"]),
+            (
+                "{{ raise_exception('no \\x1b[2Jsystem') }}",
+                ["mine.jinja, line 1", "no \\u001b[2Jsystem"],
+            ),
+            (
+                "{% if false %}x{% endif %}",
+                ["the prompt of the problem 0 has no text", "mine.jinja"],
+            ),
             (
                 "a\n{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
                 ["too many steps", "mine.jinja, line 2"],

@@ -25,11 +25,13 @@ use std::path::PathBuf;
 pub struct Record {
     /// A name that no other record of the data set has.
     pub id: String,
-    /// The problem as the file has it, white space included; with its choices where it has some. Empty where the file has none.
+    /// The problem as the file has it, white space included; with its choices where it has some.
+    /// Empty where the file has none.
     pub problem: String,
     /// The system message that the data set gives with the problem.
     pub system: Option<String>,
-    /// The right answer; the letter of the right choice where there are choices. Empty where the file has none.
+    /// The right answer; the letter of the right choice where there are choices. Empty where the
+    /// file has none.
     pub answer: String,
     /// Whether the answer is one of the choices that the problem lists.
     pub has_choices: bool,
@@ -55,8 +57,8 @@ pub enum Unusable {
     Unanswered,
     /// The answer is a word such as `proof`, which stands for no answer.
     Word,
-    /// The answer's braces are not closed. Copies of MATH are in circulation whose answers were cut off at the first closing brace of
-    /// `\\frac{\\sqrt{3}}{2}`.
+    /// The answer's braces are not closed. Copies of MATH are in circulation whose answers were cut
+    /// off at the first closing brace of `\\frac{\\sqrt{3}}{2}`.
     CutOff,
 }
 
@@ -75,7 +77,8 @@ impl Record {
     }
 }
 
-/// Whether all groups are closed. `\{` and `\}` are characters, and need no other half: `\left\{ x = 1, y = 2 \right.`
+/// Whether all groups are closed. `\{` and `\}` are characters, and need no other half:
+/// `\left\{ x = 1, y = 2 \right.`
 fn is_whole(answer: &str) -> bool {
     let (mut open, mut closed, mut escaped) = (0, 0, false);
     for byte in answer.bytes() {
@@ -89,23 +92,25 @@ fn is_whole(answer: &str) -> bool {
     open == closed
 }
 
-/// Reads the files of one data set in order, each by the ending of its name; a folder stands for the shards in it. Records without
-/// problem or answer are among them: see [`Record::unusable`].
+/// Reads the files of one data set in order, each by the ending of its name; a folder stands for
+/// the shards in it. Records without problem or answer are among them: see [`Record::unusable`].
 ///
-/// Fails, naming file and line or the columns that were found, where a file cannot be read, its layout is unknown, a column holds
-/// what it cannot mean, or there is no row.
+/// Fails, naming file and line or the columns that were found, where a file cannot be read, its
+/// layout is unknown, a column holds what it cannot mean, or there is no row.
 pub fn read_records(files: &[PathBuf]) -> Result<Vec<Record>> {
     let mut records: Vec<Record> = Vec::new();
     let mut uses: BTreeMap<String, usize> = BTreeMap::new();
     for path in files {
         let rows = read_rows(path)?;
         if let Some((file, _)) = rows.first() {
-            check_layout(&rows).map_err(|problem| Error::input(format!("{problem} ({})", file.display())))?;
+            check_layout(&rows)
+                .map_err(|problem| Error::input(format!("{problem} ({})", file.display())))?;
         }
         for (file, row) in rows {
             let number = records.len();
-            let mut record = record(&row, number)
-                .map_err(|problem| Error::input(format!("{}: {problem} ({})", row.place, file.display())))?;
+            let mut record = record(&row, number).map_err(|problem| {
+                Error::input(format!("{}: {problem} ({})", row.place, file.display()))
+            })?;
             let earlier = uses.entry(record.id.clone()).or_insert(0);
             *earlier += 1;
             if *earlier > 1 {
@@ -128,11 +133,17 @@ const ID: &[&str] = &["id", "unique_id", "question_id", "record id", "extra_info
 const SUBJECT: &[&str] = &["subject", "type", "category", "subdomain"];
 const LEVEL: &[&str] = &["level", "difficulty"];
 
-/// The values of these columns that the row has and that are neither null nor empty, in this order. A dot leads into an object.
-pub(super) fn columns<'a>(row: &'a Row, aliases: &'a [&'a str]) -> impl Iterator<Item = (&'a str, &'a Value)> {
+/// The values of these columns that the row has and that are neither null nor empty, in this order.
+/// A dot leads into an object.
+pub(super) fn columns<'a>(
+    row: &'a Row,
+    aliases: &'a [&'a str],
+) -> impl Iterator<Item = (&'a str, &'a Value)> {
     aliases.iter().filter_map(|alias| {
-        let (name, inner) = alias.split_once('.').map_or((*alias, None), |(name, inner)| (name, Some(inner)));
-        let value = row.columns.iter().find(|(known, _)| known.trim().eq_ignore_ascii_case(name))?.1;
+        let (name, inner) =
+            alias.split_once('.').map_or((*alias, None), |(name, inner)| (name, Some(inner)));
+        let value =
+            row.columns.iter().find(|(known, _)| known.trim().eq_ignore_ascii_case(name))?.1;
         let value = match inner {
             None => value,
             Some(inner) => value.get(inner)?,
@@ -146,22 +157,28 @@ pub(super) fn column<'a>(row: &'a Row, aliases: &'a [&'a str]) -> Option<(&'a st
     columns(row, aliases).next()
 }
 
-/// Refuses a file in which no row has a column for the problem or the answer, be it null, or with two that mean the same.
+/// Refuses a file in which no row has a column for the problem or the answer, be it null, or with
+/// two that mean the same.
 fn check_layout(rows: &[(PathBuf, Row)]) -> Result<(), String> {
     // In the order of the file; of rows that lack a column, a later one may have it.
     let mut columns: Vec<&String> = Vec::new();
     let mut seen = BTreeSet::new();
-    columns.extend(rows.iter().flat_map(|(_, row)| row.columns.keys()).filter(|name| seen.insert(*name)));
+    columns.extend(
+        rows.iter().flat_map(|(_, row)| row.columns.keys()).filter(|name| seen.insert(*name)),
+    );
     let is = |known: &str, alias: &str| known.trim().eq_ignore_ascii_case(alias);
     let holds = |name: &str, inner: &str| {
-        let mut values = rows.iter().flat_map(|(_, row)| &row.columns).filter(|(known, _)| is(known, name));
+        let mut values =
+            rows.iter().flat_map(|(_, row)| &row.columns).filter(|(known, _)| is(known, name));
         values.any(|(_, value)| value.get(inner).is_some())
     };
     let has = |alias: &&str| match alias.split_once('.') {
         None => columns.iter().any(|known| is(known, alias)),
         Some((name, inner)) => holds(name, inner),
     };
-    for alias in [PROBLEM, ANSWER, SOLUTION, CHOICES, CORRECT, &INCORRECT[..], ID, SUBJECT, LEVEL].concat() {
+    for alias in
+        [PROBLEM, ANSWER, SOLUTION, CHOICES, CORRECT, &INCORRECT[..], ID, SUBJECT, LEVEL].concat()
+    {
         let mut same = columns.iter().filter(|known| is(known, alias));
         if let (Some(one), Some(other)) = (same.next(), same.next()) {
             return Err(format!(
@@ -180,7 +197,8 @@ fn check_layout(rows: &[(PathBuf, Row)]) -> Result<(), String> {
         return Ok(());
     };
     Err(format!(
-        "the layout of the data is not known: no column for {what} ({aliases}) among {}; rename a column",
+        "the layout of the data is not known: no column for {what} ({aliases}) among {}; rename a \
+         column",
         listed(columns, 40)
     ))
 }
@@ -193,12 +211,17 @@ fn record(row: &Row, number: usize) -> Result<Record, String> {
             Some(messages) => conversation(&messages)?,
             None => (None, text.clone()),
         },
-        Some((name, value)) => (None, plain_text(value).ok_or_else(|| not_text("problem", name, value))?),
+        Some((name, value)) => {
+            (None, plain_text(value).ok_or_else(|| not_text("problem", name, value))?)
+        }
     };
     let choices = choices(row, &problem)?;
     let answer = match &choices {
         Some((choices, right)) => {
-            let listed = choices.iter().zip(LETTERS.chars()).map(|(choice, letter)| format!("\n{letter}. {choice}"));
+            let listed = choices
+                .iter()
+                .zip(LETTERS.chars())
+                .map(|(choice, letter)| format!("\n{letter}. {choice}"));
             if !problem.trim().is_empty() {
                 problem = format!("{}\n{}", problem.trim_end(), listed.collect::<String>());
             }
@@ -207,7 +230,11 @@ fn record(row: &Row, number: usize) -> Result<Record, String> {
         None => answer(row)?,
     };
     // What only describes a problem may be anything; where it is not text, it is left out.
-    let text = |aliases| column(row, aliases).and_then(|(_, value)| plain_text(value)).filter(|text| !text.is_empty());
+    let text = |aliases| {
+        column(row, aliases)
+            .and_then(|(_, value)| plain_text(value))
+            .filter(|text| !text.is_empty())
+    };
     Ok(Record {
         id: text(ID).unwrap_or_else(|| number.to_string()),
         problem,
@@ -215,7 +242,9 @@ fn record(row: &Row, number: usize) -> Result<Record, String> {
         answer: answer.unwrap_or_default(),
         has_choices: choices.is_some(),
         subject: text(SUBJECT),
-        level: text(LEVEL).map(|level| level.strip_prefix("Level ").map_or_else(|| level.clone(), str::to_string)),
+        level: text(LEVEL).map(|level| {
+            level.strip_prefix("Level ").map_or_else(|| level.clone(), str::to_string)
+        }),
     })
 }
 
@@ -243,10 +272,14 @@ pub(super) fn kind(value: &Value) -> &'static str {
 
 /// What is said of a column that should hold a text or a number.
 pub(super) fn not_text(what: &str, column: &str, value: &Value) -> String {
-    format!("the {what} is neither a text nor a number: the column `{column}` holds {}", kind(value))
+    format!(
+        "the {what} is neither a text nor a number: the column `{column}` holds {}",
+        kind(value)
+    )
 }
 
-/// The list in a text that is a conversation written as JSON, be it a good one; `None` where the text is something else.
+/// The list in a text that is a conversation written as JSON, be it a good one; `None` where the
+/// text is something else.
 fn messages(text: &str) -> Result<Option<Vec<Value>>, String> {
     let text = text.trim();
     if !text.starts_with('[') || !text.contains("role") {
@@ -264,7 +297,8 @@ fn messages(text: &str) -> Result<Option<Vec<Value>>, String> {
                 .iter()
                 .any(|start| text.replace(char::is_whitespace, "").starts_with(start)) =>
         {
-            Err("the problem is a conversation in Python's notation; write it as JSON, with double quotation marks"
+            Err("the problem is a conversation in Python's notation; write it as JSON, with double \
+                 quotation marks"
                 .to_string())
         }
         _ => Ok(None),
@@ -280,19 +314,30 @@ fn conversation(messages: &[Value]) -> Result<(Option<String>, String), String> 
             Some("user") => &mut user,
             Some(other) => {
                 let other: String = other.chars().take(40).collect();
-                return Err(format!("a prompt with the role {other:?}; prompts hold `system` and `user` only"));
+                return Err(format!(
+                    "a prompt with the role {other:?}; prompts hold `system` and `user` only"
+                ));
             }
             None => return Err("a prompt with a message that has no role".to_string()),
         };
         if message.get("content").is_none() {
-            let keys = message.as_object().map(|message| listed(message.keys().map(|key| shown(key, 40)), MOST_LISTED));
-            return Err(format!("a prompt with a message that has no content, only {}", keys.unwrap_or_default()));
+            let keys = message
+                .as_object()
+                .map(|message| listed(message.keys().map(|key| shown(key, 40)), MOST_LISTED));
+            return Err(format!(
+                "a prompt with a message that has no content, only {}",
+                keys.unwrap_or_default()
+            ));
         }
         if slot.replace(content(message.get("content"))?).is_some() {
-            return Err("a prompt with two messages of one role; prompts hold one of each at most".to_string());
+            return Err("a prompt with two messages of one role; prompts hold one of each at most"
+                .to_string());
         }
     }
-    Ok((system.filter(|text| !text.is_empty()), user.ok_or("the prompt has no message of the role `user`")?))
+    Ok((
+        system.filter(|text| !text.is_empty()),
+        user.ok_or("the prompt has no message of the role `user`")?,
+    ))
 }
 
 /// The text of a message: a text, or parts that are texts.
@@ -300,21 +345,25 @@ fn content(content: Option<&Value>) -> Result<String, String> {
     match content {
         Some(Value::String(text)) => Ok(text.trim().to_string()),
         Some(Value::Array(parts)) => {
-            let text = |part: &Value| match (part.get("type").and_then(Value::as_str), part.get("text")) {
-                (None | Some("text"), Some(Value::String(text))) => Ok(text.clone()),
-                (Some(kind), _) if kind != "text" => {
-                    let kind: String = kind.chars().take(40).collect();
-                    Err(format!("a message with a part of the type {kind:?}; prompts are texts"))
-                }
-                _ => Err("a message with a part that has no text".to_string()),
-            };
+            let text =
+                |part: &Value| match (part.get("type").and_then(Value::as_str), part.get("text")) {
+                    (None | Some("text"), Some(Value::String(text))) => Ok(text.clone()),
+                    (Some(kind), _) if kind != "text" => {
+                        let kind: String = kind.chars().take(40).collect();
+                        Err(format!(
+                            "a message with a part of the type {kind:?}; prompts are texts"
+                        ))
+                    }
+                    _ => Err("a message with a part that has no text".to_string()),
+                };
             let texts = parts.iter().map(text).collect::<Result<Vec<_>, String>>()?;
             Ok(texts.concat().trim().to_string())
         }
         None | Some(Value::Null) => Ok(String::new()),
-        Some(other) => {
-            Err(format!("the content of a message is {}; it must be a text, or a list of parts", kind(other)))
-        }
+        Some(other) => Err(format!(
+            "the content of a message is {}; it must be a text, or a list of parts",
+            kind(other)
+        )),
     }
 }
 
@@ -324,7 +373,9 @@ fn boxed(row: &Row) -> Option<&str> {
 }
 
 fn answer(row: &Row) -> Result<Option<String>, String> {
-    let Some((name, value)) = column(row, ANSWER) else { return Ok(boxed(row).map(str::to_string)) };
+    let Some((name, value)) = column(row, ANSWER) else {
+        return Ok(boxed(row).map(str::to_string));
+    };
     let text = plain_text(value).ok_or_else(|| not_text("answer", name, value))?;
     // GSM8K writes the solution out and the answer after it.
     let last = text.rsplit_once("####").map_or(text.as_str(), |(_, last)| last.trim());
@@ -376,7 +427,8 @@ mod tests {
         for (line, expected) in [
             // MATH-500
             (
-                serde_json::json!({"problem": "p", "solution": "so \\boxed{7}", "answer": "\\frac{1}{2}", "subject": "Algebra", "level": 5, "unique_id": "test/1.json"}),
+                serde_json::json!({"problem": "p", "solution": "so \
+                    \\boxed{7}", "answer": "\\frac{1}{2}", "subject": "Algebra", "level": 5, "unique_id": "test/1.json"}),
                 Record {
                     subject: Some("Algebra".into()),
                     level: Some("5".into()),
@@ -385,22 +437,38 @@ mod tests {
             ),
             // MATH
             (
-                serde_json::json!({"problem": "p", "level": "Level 3", "type": "Geometry", "solution": "first \\boxed{1}, then $\\boxed{2\\sqrt{3}}$."}),
-                Record { subject: Some("Geometry".into()), level: Some("3".into()), ..plain("p", "2\\sqrt{3}", "0") },
+                serde_json::json!({"problem": "p", "level": "Level \
+                    3", "type": "Geometry", "solution": "first \
+                    \\boxed{1}, then $\\boxed{2\\sqrt{3}}$."}),
+                Record {
+                    subject: Some("Geometry".into()),
+                    level: Some("3".into()),
+                    ..plain("p", "2\\sqrt{3}", "0")
+                },
             ),
             // AMC, AIME
-            (serde_json::json!({"id": 3, "question": "p", "answer": 27.0, "url": "u"}), plain("p", "27", "3")),
+            (
+                serde_json::json!({"id": 3, "question": "p", "answer": 27.0, "url": "u"}),
+                plain("p", "27", "3"),
+            ),
             (
                 serde_json::json!({"ID": "2024-I-1", "Problem": "p", "Solution": "s", "Answer": 25}),
                 plain("p", "25", "2024-I-1"),
             ),
             (serde_json::json!({"question": "p", "answer": "025"}), plain("p", "25", "0")),
-            (serde_json::json!({"prompt": "p", "answer": "142.0", "source": "amc", "id": "0"}), plain("p", "142", "0")),
+            (
+                serde_json::json!({"prompt": "p", "answer": "142.0", "source": "amc", "id": "0"}),
+                plain("p", "142", "0"),
+            ),
             // GSM8K
-            (serde_json::json!({"question": "p", "answer": "2+2 = <<2+2=4>>4\n#### 1,004"}), plain("p", "1,004", "0")),
+            (
+                serde_json::json!({"question": "p", "answer": "2+2 = <<2+2=4>>4\n#### 1,004"}),
+                plain("p", "1,004", "0"),
+            ),
             // conversations
             (
-                serde_json::json!({"prompt": [{"content": "Box it.", "role": "system"}, {"content": "p", "role": "user"}], "reward_model": {"ground_truth": "5"}, "extra_info": {"index": "x-1"}}),
+                serde_json::json!({"prompt": [{"content": "Box \
+                                                           it.", "role": "system"}, {"content": "p", "role": "user"}], "reward_model": {"ground_truth": "5"}, "extra_info": {"index": "x-1"}}),
                 Record { system: Some("Box it.".into()), ..plain("p", "5", "x-1") },
             ),
             // letters as keys
@@ -408,7 +476,10 @@ mod tests {
                 serde_json::json!({"question": "q", "options": {"A": "one", "B": "two"}, "answer": "B"}),
                 Record { has_choices: true, ..plain("q\n\nA. one\nB. two", "B", "0") },
             ),
-            (serde_json::json!({"question": "q", "options": [], "answer": "7"}), plain("q", "7", "0")),
+            (
+                serde_json::json!({"question": "q", "options": [], "answer": "7"}),
+                plain("q", "7", "0"),
+            ),
             // MMLU-Pro
             (
                 serde_json::json!({"question_id": 70, "question": "q", "options": ["one", "two", "three"], "answer": "C", "answer_index": 2, "category": "law"}),
@@ -428,10 +499,12 @@ mod tests {
     }
 
     #[test]
-    fn shuffled_choices_keep_their_order_wherever_the_question_stands_and_the_letter_names_the_right_one() {
-        let question = |q: usize| format!("{q},question {q},right {q},wrong a,wrong b,wrong c,physics\n");
-        let header =
-            "Record ID,Question,Correct Answer,Incorrect Answer 1,Incorrect Answer 2,Incorrect Answer 3,Subdomain\n";
+    fn shuffled_choices_keep_their_order_wherever_the_question_stands_and_the_letter_names_the_right_one()
+     {
+        let question =
+            |q: usize| format!("{q},question {q},right {q},wrong a,wrong b,wrong c,physics\n");
+        let header = "Record ID,Question,Correct Answer,Incorrect Answer 1,Incorrect Answer \
+                      2,Incorrect Answer 3,Subdomain\n";
         let all = |order: &[usize]| {
             let lines: String = order.iter().map(|&q| question(q)).collect();
             read("gpqa.csv", &format!("{header}{lines}")).unwrap()
@@ -442,10 +515,15 @@ mod tests {
         assert_eq!(forwards, backwards);
         for record in &forwards {
             let right = format!("\n{}. right {}", record.answer, record.id);
-            assert!(record.problem.starts_with(&format!("question {}\n\nA. ", record.id)), "{}", record.problem);
+            assert!(
+                record.problem.starts_with(&format!("question {}\n\nA. ", record.id)),
+                "{}",
+                record.problem
+            );
             assert!(record.problem.contains(&right) && record.has_choices, "{}", record.problem);
         }
-        let letters: BTreeSet<&str> = forwards.iter().map(|record| record.answer.as_str()).collect();
+        let letters: BTreeSet<&str> =
+            forwards.iter().map(|record| record.answer.as_str()).collect();
         assert_eq!(letters.into_iter().collect::<String>(), "ABCD");
     }
 
@@ -457,7 +535,10 @@ mod tests {
         let list = serde_json::json!([system, user]);
         for prompt in [list.clone(), list.to_string().into()] {
             let record = only(&serde_json::json!({"prompt": prompt, "answer": "2"}));
-            assert_eq!((record.system.as_deref(), record.problem.as_str()), (Some("Only digits!"), "p!"));
+            assert_eq!(
+                (record.system.as_deref(), record.problem.as_str()),
+                (Some("Only digits!"), "p!")
+            );
         }
         // Other texts in brackets stay as they are, and an empty system message is none.
         assert_eq!(
@@ -470,12 +551,16 @@ mod tests {
 
     #[test]
     fn numbers_have_the_digits_that_the_file_has() {
-        let lines = "{\"problem\": \"p\", \"answer\": 1180591620717411303424, \"id\": 12345678901234567890123}\n\
-                     {\"problem\": \"p\", \"answer\": 0.10, \"level\": 3}\n{\"problem\": \"p\", \"reward_model\": {\"ground_truth\": 1e3}}";
+        let lines = "{\"problem\": \"p\", \"answer\": 1180591620717411303424, \"id\": \
+                     12345678901234567890123}\n{\"problem\": \"p\", \"answer\": 0.10, \"level\": \
+                     3}\n{\"problem\": \"p\", \"reward_model\": {\"ground_truth\": 1e3}}";
         let records = read("a.jsonl", lines).unwrap();
         let answers: Vec<&str> = records.iter().map(|record| record.answer.as_str()).collect();
         assert_eq!(answers, ["1180591620717411303424", "0.10", "1000"]);
-        assert_eq!((records[0].id.as_str(), records[1].level.as_deref()), ("12345678901234567890123", Some("3")));
+        assert_eq!(
+            (records[0].id.as_str(), records[1].level.as_deref()),
+            ("12345678901234567890123", Some("3"))
+        );
     }
 
     #[test]
@@ -485,31 +570,44 @@ mod tests {
             (serde_json::json!({"problem": "p", "answer": null}), Some(Unusable::Unanswered)),
             (serde_json::json!({"problem": "p", "answer": " "}), Some(Unusable::Unanswered)),
             (serde_json::json!({"problem": "p", "solution": "no box"}), Some(Unusable::Unanswered)),
-            (serde_json::json!({"question": "p", "options": ["a", "b"], "answer": null}), Some(Unusable::Unanswered)),
+            (
+                serde_json::json!({"question": "p", "options": ["a", "b"], "answer": null}),
+                Some(Unusable::Unanswered),
+            ),
             (serde_json::json!({"problem": null, "answer": null}), Some(Unusable::Empty)),
             (serde_json::json!({"problem": " ", "answer": "1"}), Some(Unusable::Empty)),
             (serde_json::json!({"problem": "p", "answer": "proof"}), Some(Unusable::Word)),
             (serde_json::json!({"problem": "p", "answer": r"\text{proof}"}), Some(Unusable::Word)),
             (serde_json::json!({"problem": "p", "answer": "NotFound"}), Some(Unusable::Word)),
-            (serde_json::json!({"problem": "p", "answer": "$\\text{proof.}$"}), Some(Unusable::Word)),
+            (
+                serde_json::json!({"problem": "p", "answer": "$\\text{proof.}$"}),
+                Some(Unusable::Word),
+            ),
             (serde_json::json!({"problem": "p", "answer": "-"}), Some(Unusable::Word)),
             (serde_json::json!({"problem": "p", "answer": "no solution"}), None),
             (serde_json::json!({"problem": "p", "answer": "\\frac{1"}), Some(Unusable::CutOff)),
-            // Another column may still have the answer, and a row may lack the column that others have.
+            // Another column may still have the answer, and a row may lack the column that others
+            // have.
             (serde_json::json!({"problem": "p", "answer": "", "ground_truth": "3"}), None),
             (serde_json::json!({"problem": "p", "answer": "", "solution": "so \\boxed{4}"}), None),
         ] {
             assert_eq!(only(&row).unusable(), expected, "{row}");
         }
-        let lacking =
-            "{\"problem\": \"p\"}\n{\"problem\": \"q\", \"answer\": 2}\n{\"problem\": \"r\", \"answer\": null}";
-        let found: Vec<_> = read("a.jsonl", lacking).unwrap().iter().map(Record::unusable).collect();
+        let lacking = "{\"problem\": \"p\"}\n{\"problem\": \"q\", \"answer\": 2}\n{\"problem\": \
+                       \"r\", \"answer\": null}";
+        let found: Vec<_> =
+            read("a.jsonl", lacking).unwrap().iter().map(Record::unusable).collect();
         assert_eq!(found, [Some(Unusable::Unanswered), None, Some(Unusable::Unanswered)]);
-        let options = serde_json::json!({"question": "p", "options": "[\"a\", \"b\"]", "answer": "B"});
+        let options =
+            serde_json::json!({"question": "p", "options": "[\"a\", \"b\"]", "answer": "B"});
         assert_eq!(only(&options).problem, "p\n\nA. a\nB. b");
-        let wide =
-            serde_json::json!({"question": "p", "options": ["a", "b"], "answer": 18_446_744_073_709_551_615_u64});
-        assert!(read("a.jsonl", &wide.to_string()).unwrap_err().to_string().contains("not the letter or the place"));
+        let wide = serde_json::json!({"question": "p", "options": ["a", "b"], "answer": 18_446_744_073_709_551_615_u64});
+        assert!(
+            read("a.jsonl", &wide.to_string())
+                .unwrap_err()
+                .to_string()
+                .contains("not the letter or the place")
+        );
     }
 
     #[test]
@@ -525,7 +623,8 @@ mod tests {
             assert_eq!((record.answer.as_str(), record.unusable()), ("B", None), "{row}");
             assert!(!record.problem.contains("C."), "{row}");
         }
-        let table = read("a.csv", "question,options,answer\np,\"[\"\"a\"\", \"\"b\"\"]\",1\n").unwrap();
+        let table =
+            read("a.csv", "question,options,answer\np,\"[\"\"a\"\", \"\"b\"\"]\",1\n").unwrap();
         assert_eq!(table[0].answer, "B");
     }
 
@@ -541,7 +640,8 @@ mod tests {
         whole["answer"] = "\\{1, 2\\}".into();
         assert_eq!(only(&whole).answer, "\\{1, 2\\}");
         // Escaped braces are characters.
-        let system = serde_json::json!({"problem": "p", "answer": "\\left\\{ x = 1, y = 2 \\right."});
+        let system =
+            serde_json::json!({"problem": "p", "answer": "\\left\\{ x = 1, y = 2 \\right."});
         assert_eq!(only(&system).unusable(), None);
         let open = serde_json::json!({"problem": "p", "answer": "\\{\\frac{1}{2\\}"});
         assert_eq!(only(&open).unusable(), Some(Unusable::CutOff));
@@ -579,10 +679,12 @@ mod tests {
         let first = file("a.csv", "id,problem,answer\nx,p,1\nx,q,2\n");
         let second = file(
             "b.jsonl",
-            "{\"id\": \"x\", \"problem\": \"r\", \"answer\": \"3\"}\n{\"problem\": \"s\", \"answer\": \"4\"}",
+            "{\"id\": \"x\", \"problem\": \"r\", \"answer\": \"3\"}\n{\"problem\": \"s\", \
+             \"answer\": \"4\"}",
         );
         let records = read_records(&[first, second]).unwrap();
-        let ids: Vec<_> = records.iter().map(|record| (record.id.as_str(), record.problem.as_str())).collect();
+        let ids: Vec<_> =
+            records.iter().map(|record| (record.id.as_str(), record.problem.as_str())).collect();
         assert_eq!(ids, [("x", "p"), ("x#2", "q"), ("x#3", "r"), ("3", "s")]);
     }
 
@@ -598,7 +700,8 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused_with_the_columns_or_the_line() {
-        let wide: serde_json::Map<_, _> = (0..1000).map(|n| (format!("c{n:03}"), n.into())).collect();
+        let wide: serde_json::Map<_, _> =
+            (0..1000).map(|n| (format!("c{n:03}"), n.into())).collect();
         let wide = Value::Object(wide).to_string();
         assert_refused(&[
             (
@@ -606,8 +709,16 @@ mod tests {
                 "text,label\nx,1\n",
                 ["no column for a problem (problem, question, prompt) among text, label", "a.csv"],
             ),
-            ("a.jsonl", "{\"problem\": \"p\", \"text\": \"x\"}", ["no column for an answer", "among problem, text"]),
-            ("a.csv", "problem,Answer,answer\np,1,2\n", ["the columns `Answer` and `answer` mean the same", "a.csv"]),
+            (
+                "a.jsonl",
+                "{\"problem\": \"p\", \"text\": \"x\"}",
+                ["no column for an answer", "among problem, text"],
+            ),
+            (
+                "a.csv",
+                "problem,Answer,answer\np,1,2\n",
+                ["the columns `Answer` and `answer` mean the same", "a.csv"],
+            ),
             (
                 "a.jsonl",
                 "{\"problem\": \"p\", \"answer\": 1}\n{\"problem\": \"p\", \"Answer\": 1}",
@@ -617,7 +728,8 @@ mod tests {
             ("a.jsonl", &wide, ["among c000, c001, c002", ", c039 and 960 more; rename"]),
             (
                 "a.jsonl",
-                "{\"problem\": [{\"role\": \"user\", \"content\": [{\"type\": \"image\"}]}], \"answer\": \"1\"}",
+                "{\"problem\": [{\"role\": \"user\", \"content\": [{\"type\": \"image\"}]}], \
+                 \"answer\": \"1\"}",
                 ["line 1: a message with a part of the type \"image\"", "a.jsonl"],
             ),
             (
@@ -662,7 +774,8 @@ mod tests {
             ),
             (
                 "a.json",
-                "[{\"question\": \"p\", \"options\": [\"0\", \"1\", \"2\"], \"ground_truth\": \"1 2\"}]",
+                "[{\"question\": \"p\", \"options\": [\"0\", \"1\", \"2\"], \"ground_truth\": \"1 \
+                 2\"}]",
                 ["of one of the 3 choices", "the column `ground_truth` holds \"1 2\""],
             ),
             (
@@ -688,17 +801,20 @@ mod tests {
             ),
             (
                 "a.csv",
-                "prompt,answer\n\"[{\"\"role\"\": \"\"user\"\", \"\"content\"\": \"\"hi\"\"}, {\"\"content\"\": \"\"x\"\"}]\",1\n",
+                "prompt,answer\n\"[{\"\"role\"\": \"\"user\"\", \"\"content\"\": \"\"hi\"\"}, \
+                 {\"\"content\"\": \"\"x\"\"}]\",1\n",
                 ["line 2: a prompt with a message that has no role", "a.csv"],
             ),
             (
                 "a.json",
-                "[{\"prompt\": [{\"role\": \"assistant\", \"content\": \"p\"}], \"answer\": \"1\"}]",
+                "[{\"prompt\": [{\"role\": \"assistant\", \"content\": \"p\"}], \"answer\": \
+                 \"1\"}]",
                 ["row 1: a prompt with the role \"assistant\"", "a.json"],
             ),
             (
                 "a.json",
-                "[{\"question\": \"q\", \"choices\": {\"text\": [\"x\"], \"label\": [\"A\"]}, \"answer\": \"A\"}]",
+                "[{\"question\": \"q\", \"choices\": {\"text\": [\"x\"], \"label\": [\"A\"]}, \
+                 \"answer\": \"A\"}]",
                 ["row 1: the choices are neither a list", "`choices` holds an object"],
             ),
             (
@@ -716,7 +832,15 @@ mod tests {
         let records = read_records(&[file]).unwrap();
         let seen: Vec<_> = records
             .iter()
-            .map(|r| [&r.id, &r.problem, &r.answer, r.level.as_ref().unwrap(), r.subject.as_ref().unwrap()])
+            .map(|r| {
+                [
+                    &r.id,
+                    &r.problem,
+                    &r.answer,
+                    r.level.as_ref().unwrap(),
+                    r.subject.as_ref().unwrap(),
+                ]
+            })
             .collect();
         assert_eq!(
             seen,
@@ -726,8 +850,11 @@ mod tests {
                 ["tiny-2", "Solve $x^2 = 9$ for $x > 0$.", "3", "?", "Algebra"],
             ]
         );
-        assert!(records.iter().all(|record| record.system.as_deref().unwrap().contains("step by step")));
-        let other_codec = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/math_tiny_zstd.parquet");
+        assert!(
+            records.iter().all(|record| record.system.as_deref().unwrap().contains("step by step"))
+        );
+        let other_codec =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/math_tiny_zstd.parquet");
         assert_eq!(read_records(&[other_codec]).unwrap(), records);
     }
 
@@ -750,17 +877,27 @@ mod tests {
             assert_eq!(records.len(), count, "{file}");
             let ids: BTreeSet<&str> = records.iter().map(|record| record.id.as_str()).collect();
             assert_eq!(ids.len(), count, "{file}");
-            assert!(records.iter().all(|record| !record.answer.is_empty() && !record.problem.is_empty()), "{file}");
-            let whole = records.iter().filter(|record| record.answer.parse::<i64>().is_ok()).count();
+            assert!(
+                records
+                    .iter()
+                    .all(|record| !record.answer.is_empty() && !record.problem.is_empty()),
+                "{file}"
+            );
+            let whole =
+                records.iter().filter(|record| record.answer.parse::<i64>().is_ok()).count();
             match file {
                 "amc.json" | "aime24.json" | "aime25.json" => assert_eq!(whole, count, "{file}"),
                 "gpqa_diamond.json" => {
-                    assert!(records.iter().all(|r| ["A", "B", "C", "D"].contains(&r.answer.as_str())));
+                    assert!(
+                        records.iter().all(|r| ["A", "B", "C", "D"].contains(&r.answer.as_str()))
+                    );
                 }
                 _ => {}
             }
             let padded = |record: &&Record| {
-                record.answer.len() > 1 && record.answer.starts_with('0') && record.answer.parse::<i64>().is_ok()
+                record.answer.len() > 1
+                    && record.answer.starts_with('0')
+                    && record.answer.parse::<i64>().is_ok()
             };
             assert_eq!(records.iter().filter(padded).count(), 0, "{file}");
         }

@@ -1,4 +1,5 @@
-//! Whether an evaluation that continues is the one that was begun: its settings must be the same, and what it reads is compared by hashes.
+//! Whether an evaluation that continues is the one that was begun: its settings must be the same,
+//! and what it reads is compared by hashes.
 
 use crate::error::{Error, Result};
 use crate::files::checksums;
@@ -37,7 +38,11 @@ impl Replaced {
 impl fmt::Display for Replaced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { after, input, from, to, .. } = self;
-        write!(f, "{input} was replaced after {after} problems: its SHA-256 was {from} and is {to} from there on")
+        write!(
+            f,
+            "{input} was replaced after {after} problems: its SHA-256 was {from} and is {to} from \
+             there on"
+        )
     }
 }
 
@@ -51,22 +56,31 @@ pub(super) struct Continuation {
 }
 
 impl Continuation {
-    /// Compares the text of `settings.json` at `path` with `settings`. Refuses what no evaluation wrote, and other settings.
+    /// Compares the text of `settings.json` at `path` with `settings`. Refuses what no evaluation
+    /// wrote, and other settings.
     pub(super) fn of(earlier: &str, settings: &Map<String, Value>, path: &Path) -> Result<Self> {
-        let refused = |why: &str| Err(Error::input(format!("{why}; choose another --out ({})", path.display())));
+        let refused = |why: &str| {
+            Err(Error::input(format!("{why}; choose another --out ({})", path.display())))
+        };
         let Ok(Value::Object(earlier)) = serde_json::from_str::<Value>(earlier) else {
-            return refused("there are files that `orthant eval` did not write, and nothing is overwritten");
+            return refused(
+                "there are files that `orthant eval` did not write, and nothing is overwritten",
+            );
         };
         let Some(inputs) = earlier.get("inputs").and_then(Value::as_object) else {
             let why = if earlier.contains_key("suite_hash") {
-                "the folder holds an evaluation of an older version of the program, which does not say all that decides its samples"
+                "the folder holds an evaluation of an older version of the program, which does not \
+                 say all that decides its samples"
             } else {
                 "there are files that `orthant eval` did not write, and nothing is overwritten"
             };
             return refused(why);
         };
-        let of = |settings: &Map<String, Value>, name: &str| settings.get(name).cloned().unwrap_or_default();
-        let names = settings.keys().chain(earlier.keys().filter(|name| !settings.contains_key(*name)));
+        let of = |settings: &Map<String, Value>, name: &str| {
+            settings.get(name).cloned().unwrap_or_default()
+        };
+        let names =
+            settings.keys().chain(earlier.keys().filter(|name| !settings.contains_key(*name)));
         // Where a model is decides nothing; what it is stands among the inputs.
         let differences: Vec<String> = names
             .filter(|name| !["inputs", "replaced", "model", "base"].contains(&name.as_str()))
@@ -76,7 +90,9 @@ impl Continuation {
             .collect();
         if !differences.is_empty() {
             let differences = differences.join(", ");
-            return refused(&format!("the folder holds an evaluation with other settings: {differences}"));
+            return refused(&format!(
+                "the folder holds an evaluation with other settings: {differences}"
+            ));
         }
         let now = of(settings, "inputs");
         let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
@@ -85,17 +101,20 @@ impl Continuation {
             (from != to).then(|| (name.clone(), text(from), text(to)))
         });
         let replaced = of(&earlier, "replaced");
-        let replaced = replaced.as_array().into_iter().flatten().filter_map(Replaced::of_json).collect();
+        let replaced =
+            replaced.as_array().into_iter().flatten().filter_map(Replaced::of_json).collect();
         Ok(Self { path: path.to_path_buf(), earlier: replaced, inputs: inputs.collect() })
     }
 
     /// All that was replaced, now too, after `whole` problems. Refused where that is not accepted.
     pub(super) fn replaced(self, whole: usize, accepts_changes: bool) -> Result<Vec<Replaced>> {
         if !self.inputs.is_empty() && !accepts_changes {
-            let list = self.inputs.iter().map(|(input, from, to)| checksums::differs(input, from, to));
+            let list =
+                self.inputs.iter().map(|(input, from, to)| checksums::differs(input, from, to));
             return Err(Error::input(format!(
-                "the evaluation was begun with something else: {}; give it back what it read, choose another --out, or continue with \
-                 --accept-changes, which records the change ({})",
+                "the evaluation was begun with something else: {}; give it back what it read, \
+                 choose another --out, or continue with --accept-changes, which records the change \
+                 ({})",
                 list.collect::<Vec<_>>().join("; "),
                 self.path.display()
             )));

@@ -4,14 +4,18 @@ use crate::error::{Error, Result};
 use crate::run::Estimate;
 use std::collections::BTreeMap;
 
-/// The unbiased estimate of pass@k from `n` samples of which `c` are correct: the chance that k samples drawn from the n
-/// without replacement hold a correct one, `1 - C(n - c, k) / C(n, k)`, and 1 where n - c < k.
+/// The unbiased estimate of pass@k from `n` samples of which `c` are correct: the chance that k
+/// samples drawn from the n without replacement hold a correct one, `1 - C(n - c, k) / C(n, k)`,
+/// and 1 where n - c < k.
 ///
-/// Source: Chen et al., "Evaluating large language models trained on code" (arXiv 2107.03374), in its product form, which
-/// never forms a binomial. Fails unless 1 <= k <= n and c <= n.
+/// Source: Chen et al., "Evaluating large language models trained on code" (arXiv 2107.03374), in
+/// its product form, which never forms a binomial. Fails unless 1 <= k <= n and c <= n.
 pub fn pass_at_k(n: usize, c: usize, k: usize) -> Result<f64> {
     if k == 0 || k > n {
-        return Err(Error::input(format!("pass@{k} needs at least {} samples per problem, found {n}", k.max(1))));
+        return Err(Error::input(format!(
+            "pass@{k} needs at least {} samples per problem, found {n}",
+            k.max(1)
+        )));
     }
     if c > n {
         return Err(Error::input(format!("{c} correct samples out of {n}")));
@@ -24,13 +28,16 @@ pub fn pass_at_k(n: usize, c: usize, k: usize) -> Result<f64> {
     Ok(1.0 - all_wrong)
 }
 
-/// The chance that the most frequent answer to one problem is right: each of the n samples votes for the class of its answer,
-/// samples without an answer (`None`) do not vote, and of classes with equally many votes one wins at random, so that the value
-/// is (tied classes that are correct) / (tied classes). 0 where nobody votes.
+/// The chance that the most frequent answer to one problem is right: each of the n samples votes
+/// for the class of its answer, samples without an answer (`None`) do not vote, and of classes with
+/// equally many votes one wins at random, so that the value is (tied classes that are correct) /
+/// (tied classes). 0 where nobody votes.
 ///
-/// `classes` holds each sample's class and `correct` whether its answer is right; a class is as right as its first sample.
+/// `classes` holds each sample's class and `correct` whether its answer is right; a class is as
+/// right as its first sample.
 ///
-/// Source: Wang et al., "Self-consistency improves chain of thought reasoning in language models" (arXiv 2203.11171).
+/// Source: Wang et al., "Self-consistency improves chain of thought reasoning in language models"
+/// (arXiv 2203.11171).
 pub fn majority_correct(classes: &[Option<usize>], correct: &[bool]) -> f64 {
     let mut votes: BTreeMap<usize, (usize, bool)> = BTreeMap::new();
     for (class, &correct) in classes.iter().zip(correct) {
@@ -39,7 +46,8 @@ pub fn majority_correct(classes: &[Option<usize>], correct: &[bool]) -> f64 {
         }
     }
     let most = votes.values().map(|(count, _)| *count).max().unwrap_or(0);
-    let tied: Vec<bool> = votes.values().filter(|(count, _)| *count == most).map(|(_, correct)| *correct).collect();
+    let tied: Vec<bool> =
+        votes.values().filter(|(count, _)| *count == most).map(|(_, correct)| *correct).collect();
     tied.iter().filter(|correct| **correct).count() as f64 / tied.len().max(1) as f64
 }
 
@@ -47,7 +55,8 @@ fn pass_of_problems(correct_counts: &[usize], n: usize, k: usize) -> Result<Vec<
     correct_counts.iter().map(|&c| pass_at_k(n, c, k)).collect()
 }
 
-/// pass@k averaged over problems, each with `n` samples; `correct_counts` (problems) says how many of them are correct.
+/// pass@k averaged over problems, each with `n` samples; `correct_counts` (problems) says how many
+/// of them are correct.
 ///
 /// Fails where [`pass_at_k`] fails or there is no problem.
 pub fn mean_pass_at_k(correct_counts: &[usize], n: usize, k: usize) -> Result<f64> {
@@ -66,22 +75,26 @@ fn mean(values: &[f64]) -> Result<f64> {
     Ok(values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// The mean of `values` in [0, 1], one per problem, with its 95 % interval for the mean over all problems that these were drawn from:
-/// Wilson's score interval with the effective number of problems and Student's quantile. Of N problems with mean m and variance
-/// s^2 the effective number is N m (1 - m) / s^2: as many problems of which each is either right or wrong would say as much. The interval
-/// is, with q = t^2 s^2 / (N m (1 - m)),
+/// The mean of `values` in [0, 1], one per problem, with its 95 % interval for the mean over all
+/// problems that these were drawn from: Wilson's score interval with the effective number of
+/// problems and Student's quantile. Of N problems with mean m and variance s^2 the effective number
+/// is N m (1 - m) / s^2: as many problems of which each is either right or wrong would say as much.
+/// The interval is, with q = t^2 s^2 / (N m (1 - m)),
 ///
 /// ```text
 /// (m + q / 2 -+ sqrt(q m (1 - m) + q^2 / 4)) / (1 + q)
 /// ```
 ///
-/// Sources: Wilson (1927); for means other than proportions Korn and Graubard (1998), and Franco, Little, Louis and Slud (2019), who
-/// compare it with others where few units were drawn. The share s^2 / (m (1 - m)) is taken with a tenth of a problem that is
-/// always right and of one that is always wrong, so that it exists, and is about 1, where all problems are alike in either way: 30 problems
-/// without a solution do not show that there are none, and have the interval [0, 0.12] rather than [0, 0].
+/// Sources: Wilson (1927); for means other than proportions Korn and Graubard (1998), and Franco,
+/// Little, Louis and Slud (2019), who compare it with others where few units were drawn. The share
+/// s^2 / (m (1 - m)) is taken with a tenth of a problem that is always right and of one that is
+/// always wrong, so that it exists, and is about 1, where all problems are alike in either way: 30
+/// problems without a solution do not show that there are none, and have the interval [0, 0.12]
+/// rather than [0, 0].
 ///
-/// The percentile bootstrap that stood here covered 92 to 94 % of means over 30 problems, and far less near 0 and 1; `BCa` and studentised
-/// ones are better in the middle and no better there. The tests say what this one covers. Fails where there is no problem.
+/// The percentile bootstrap that stood here covered 92 to 94 % of means over 30 problems, and far
+/// less near 0 and 1; `BCa` and studentised ones are better in the middle and no better there. The
+/// tests say what this one covers. Fails where there is no problem.
 pub fn mean_interval(values: &[f64]) -> Result<Estimate> {
     let value = mean(values)?;
     let count = values.len() as f64;
@@ -101,15 +114,18 @@ pub fn mean_interval(values: &[f64]) -> Result<Estimate> {
     Ok(Estimate { value, low: end(-half).clamp(0.0, value), high: end(half).clamp(value, 1.0) })
 }
 
-/// How much of an imagined problem of either kind enters the spread of values: the least of 0.05, 0.1, 0.25 and 0.5 with which
-/// intervals over 30 problems cover 94.5 % or more for each of the distributions in the tests.
+/// How much of an imagined problem of either kind enters the spread of values: the least of 0.05,
+/// 0.1, 0.25 and 0.5 with which intervals over 30 problems cover 94.5 % or more for each of the
+/// distributions in the tests.
 const IMAGINED: f64 = 0.1;
 
-/// The 97.5 % quantile of Student's distribution with `freedom` degrees of freedom, to 3e-4 or better: tabulated for the first four, and
-/// else by its expansion around the normal distribution's (Abramowitz and Stegun, 26.7.5).
+/// The 97.5 % quantile of Student's distribution with `freedom` degrees of freedom, to 3e-4 or
+/// better: tabulated for the first four, and else by its expansion around the normal distribution's
+/// (Abramowitz and Stegun, 26.7.5).
 fn student(freedom: usize) -> f64 {
     const FIRST: [f64; 4] = [12.706_205, 4.302_653, 3.182_446, 2.776_445];
-    const EXPANSION: [f64; 5] = [1.959_963_985, 2.372_271_230, 2.822_498_616, 2.555_849_680, 1.589_534_053];
+    const EXPANSION: [f64; 5] =
+        [1.959_963_985, 2.372_271_230, 2.822_498_616, 2.555_849_680, 1.589_534_053];
     match freedom {
         0 => f64::INFINITY,
         1..=4 => FIRST[freedom - 1],
@@ -156,22 +172,38 @@ mod tests {
         let estimate = mean_interval(&values).unwrap();
         // Of 100 in 400, at 95 %.
         assert_eq!(estimate.value, 0.25);
-        assert!((estimate.low - 0.2101).abs() < 5e-4 && (estimate.high - 0.2947).abs() < 5e-4, "{estimate:?}");
+        assert!(
+            (estimate.low - 0.2101).abs() < 5e-4 && (estimate.high - 0.2947).abs() < 5e-4,
+            "{estimate:?}"
+        );
         // Values that spread less say more.
         let halves: Vec<f64> = (0..400).map(|i| 0.5 * f64::from(i % 2 == 0)).collect();
         let narrow = mean_interval(&halves).unwrap();
-        assert!(narrow.value == 0.25 && narrow.high - narrow.low < 0.6 * (estimate.high - estimate.low), "{narrow:?}");
+        assert!(
+            narrow.value == 0.25 && narrow.high - narrow.low < 0.6 * (estimate.high - estimate.low),
+            "{narrow:?}"
+        );
     }
 
     #[test]
     fn an_interval_lies_in_the_unit_interval_and_no_number_of_equal_problems_makes_it_a_point() {
         for count in [2, 3, 8, 30, 500] {
-            let [none, all, half] = [0.0, 1.0, 0.5].map(|value| mean_interval(&vec![value; count]).unwrap());
-            assert!((none.value, none.low) == (0.0, 0.0) && (all.value, all.high) == (1.0, 1.0), "{none:?} {all:?}");
+            let [none, all, half] =
+                [0.0, 1.0, 0.5].map(|value| mean_interval(&vec![value; count]).unwrap());
+            assert!(
+                (none.value, none.low) == (0.0, 0.0) && (all.value, all.high) == (1.0, 1.0),
+                "{none:?} {all:?}"
+            );
             // The share of problems that could be right and yet all of so many wrong, at 5 %.
             let unseen = 1.0 - 0.05f64.powf(1.0 / count as f64);
-            assert!((none.high - (1.0 - all.low)).abs() < 1e-12 && none.high > unseen, "{none:?} {unseen}");
-            assert!(half.low < 0.5 && half.high > 0.5 && half.high - half.low < none.high, "{half:?}");
+            assert!(
+                (none.high - (1.0 - all.low)).abs() < 1e-12 && none.high > unseen,
+                "{none:?} {unseen}"
+            );
+            assert!(
+                half.low < 0.5 && half.high > 0.5 && half.high - half.low < none.high,
+                "{half:?}"
+            );
             // A first right answer moves the interval up.
             let mut values = vec![0.0; count];
             values[0] = 1.0 / 16.0;
@@ -214,11 +246,13 @@ mod tests {
         }
     }
 
-    /// In how many of `trials` the interval of pass@k over `problems` problems with 16 samples each holds the mean over all problems.
+    /// In how many of `trials` the interval of pass@k over `problems` problems with 16 samples each
+    /// holds the mean over all problems.
     fn coverage(rates: Rates, problems: usize, k: usize, trials: usize) -> f64 {
         let mut rng = rng::stream(problems as u64, Domain::Tests, [k as u64, 0, 0]);
         let draws = 200_000;
-        let truth = (0..draws).map(|_| 1.0 - (1.0 - rates(&mut rng)).powi(k as i32)).sum::<f64>() / f64::from(draws);
+        let truth = (0..draws).map(|_| 1.0 - (1.0 - rates(&mut rng)).powi(k as i32)).sum::<f64>()
+            / f64::from(draws);
         let holds = |_: &usize| {
             let counts: Vec<usize> = (0..problems)
                 .map(|_| {
@@ -251,22 +285,29 @@ mod tests {
         ] {
             for (problems, trials) in [(30, 10_000), (83, 4000)] {
                 let covered = coverage(rates, problems, k, trials);
-                assert!((0.94..=0.965).contains(&covered), "{name}, {problems} problems, pass@{k}: {covered}");
+                assert!(
+                    (0.94..=0.965).contains(&covered),
+                    "{name}, {problems} problems, pass@{k}: {covered}"
+                );
             }
         }
     }
 
-    /// Where almost no problem or almost every one is solved, means of 30 values are far from normal: too sure is wrong, and too
-    /// careful is not.
+    /// Where almost no problem or almost every one is solved, means of 30 values are far from
+    /// normal: too sure is wrong, and too careful is not.
     #[test]
     fn intervals_near_the_ends_do_not_cover_less_than_they_say() {
         let rare: Rates = |rng| beta(0.05, 2.0, rng);
-        let mostly_none: Rates = |rng| if rng::unit_f64(rng) < 0.3 { beta(0.5, 2.0, rng) } else { 0.0 };
+        let mostly_none: Rates =
+            |rng| if rng::unit_f64(rng) < 0.3 { beta(0.5, 2.0, rng) } else { 0.0 };
         let sure: Rates = |rng| beta(2.0, 0.3, rng);
         let sixteen: Rates = |rng| beta(2.0, 2.0, rng);
-        for (name, rates, k) in
-            [("rare", rare, 1), ("mostly none", mostly_none, 1), ("sure", sure, 4), ("even", sixteen, 16)]
-        {
+        for (name, rates, k) in [
+            ("rare", rare, 1),
+            ("mostly none", mostly_none, 1),
+            ("sure", sure, 4),
+            ("even", sixteen, 16),
+        ] {
             let covered = coverage(rates, 30, k, 5000);
             assert!(covered >= 0.95, "{name}, pass@{k}: {covered}");
         }
@@ -281,12 +322,14 @@ mod tests {
     }
 
     #[test]
-    fn the_majority_counts_ties_by_their_share_of_correct_classes_and_nobody_votes_without_an_answer() {
+    fn the_majority_counts_ties_by_their_share_of_correct_classes_and_nobody_votes_without_an_answer()
+     {
         let majority = |votes: &[(Option<usize>, bool)]| {
             let (classes, correct): (Vec<_>, Vec<_>) = votes.iter().copied().unzip();
             majority_correct(&classes, &correct)
         };
-        let (right, wrong, other, none) = ((Some(0), true), (Some(1), false), (Some(2), false), (None, false));
+        let (right, wrong, other, none) =
+            ((Some(0), true), (Some(1), false), (Some(2), false), (None, false));
         assert_eq!(majority(&[right, wrong, right]), 1.0);
         assert_eq!(majority(&[wrong, wrong, right]), 0.0);
         assert_eq!(majority(&[right, wrong]), 0.5);
@@ -294,7 +337,8 @@ mod tests {
         assert_eq!(majority(&[none, none, none, right]), 1.0);
         assert_eq!(majority(&[none, none]), 0.0);
         assert_eq!(majority(&[]), 0.0);
-        // Two ways of writing the right answer that are not seen as the same: two classes, both right.
+        // Two ways of writing the right answer that are not seen as the same: two classes, both
+        // right.
         assert_eq!(majority(&[right, (Some(3), true), wrong]), 2.0 / 3.0);
     }
 

@@ -1,7 +1,8 @@
 //! The folder of an evaluation: `settings.json`, `samples.jsonl`, `eval.json`.
 //!
-//! `samples.jsonl` gets the lines of a problem when all its samples are judged. An evaluation that was cut off continues with the problems
-//! that are not there whole; since a problem's samples depend on nothing else, the files end up the same.
+//! `samples.jsonl` gets the lines of a problem when all its samples are judged. An evaluation that
+//! was cut off continues with the problems that are not there whole; since a problem's samples
+//! depend on nothing else, the files end up the same.
 
 use super::continuation::{Continuation, Replaced};
 use super::{ProblemOutcome, SampledAnswer, Suite};
@@ -39,10 +40,12 @@ const SETTINGS: &str = "settings.json";
 const SAMPLES: &str = "samples.jsonl";
 
 impl EvaluationFolder {
-    /// Opens the folder at `path`, made where it is not there, and returns it with what it holds already. `settings` says everything
-    /// that decides the samples, and as `inputs` what is read, by its hashes; `samples` how many a problem has.
+    /// Opens the folder at `path`, made where it is not there, and returns it with what it holds
+    /// already. `settings` says everything that decides the samples, and as `inputs` what is read,
+    /// by its hashes; `samples` how many a problem has.
     ///
-    /// A folder with samples of other settings is bad input, and so is one with samples of other inputs, unless `accepts_changes`.
+    /// A folder with samples of other settings is bad input, and so is one with samples of other
+    /// inputs, unless `accepts_changes`.
     pub fn open(
         path: &Path,
         settings: &Map<String, Value>,
@@ -52,22 +55,28 @@ impl EvaluationFolder {
     ) -> Result<(Self, EarlierSamples)> {
         fs::create_dir_all(path).map_err(|e| {
             let place = path.display();
-            Error::input(format!("the folder for the results cannot be made: {e}; choose another --out ({place})"))
+            Error::input(format!(
+                "the folder for the results cannot be made: {e}; choose another --out ({place})"
+            ))
         })?;
         let lock = FolderLock::take(path, &format!("the evaluation in {}", path.display()))?;
         let (settings_path, samples_path) = (path.join(SETTINGS), path.join(SAMPLES));
         let bytes = read(&samples_path, u64::MAX)?.unwrap_or_default();
-        let earlier = read(&settings_path, SETTINGS_BYTES)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let earlier = read(&settings_path, SETTINGS_BYTES)?
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let found = Found::of(&bytes, suite, samples);
         let mut replaced = Vec::new();
         match earlier.as_deref() {
             None if [SAMPLES, "eval.json"].iter().all(|name| !path.join(name).exists()) => {}
-            // Nothing has been sampled yet: whoever began may have been stopped while writing the settings.
-            Some(text) if bytes.is_empty() && (are_settings(text) || in_text(settings).starts_with(text)) => {}
+            // Nothing has been sampled yet: whoever began may have been stopped while writing the
+            // settings.
+            Some(text)
+                if bytes.is_empty()
+                    && (are_settings(text) || in_text(settings).starts_with(text)) => {}
             None => {
                 return Err(Error::input(format!(
-                    "there are results that `orthant eval` did not write, or whose {SETTINGS} was taken away, and nothing is overwritten; \
-                     choose another --out ({})",
+                    "there are results that `orthant eval` did not write, or whose {SETTINGS} was \
+                     taken away, and nothing is overwritten; choose another --out ({})",
                     path.display()
                 )));
             }
@@ -76,11 +85,16 @@ impl EvaluationFolder {
                 replaced = continuation.replaced(found.count(), accepts_changes)?;
             }
         }
-        let mut notes = replaced.iter().filter(|change| change.is_new).map(ToString::to_string).collect::<Vec<_>>();
+        let mut notes = replaced
+            .iter()
+            .filter(|change| change.is_new)
+            .map(ToString::to_string)
+            .collect::<Vec<_>>();
         notes.extend(found.keep_aside(&samples_path)?);
         let mut recorded = settings.clone();
         if !replaced.is_empty() {
-            recorded.insert("replaced".to_string(), replaced.iter().map(Replaced::to_json).collect());
+            recorded
+                .insert("replaced".to_string(), replaced.iter().map(Replaced::to_json).collect());
         }
         if earlier.as_deref() != Some(&in_text(&recorded)) {
             write(&settings_path, &in_text(&recorded))?;
@@ -104,19 +118,23 @@ impl EvaluationFolder {
     pub fn append(&mut self, samples: &[SampledAnswer]) -> Result<()> {
         let mut text = String::new();
         for sample in samples {
-            let line =
-                serde_json::to_string(sample).map_err(|e| Error::failed(format!("cannot write a sample: {e}")))?;
+            let line = serde_json::to_string(sample)
+                .map_err(|e| Error::failed(format!("cannot write a sample: {e}")))?;
             text.push_str(&line);
             text.push('\n');
         }
-        self.samples.write_all(text.as_bytes()).map_err(Error::io("writing samples", self.path.join(SAMPLES)))
+        self.samples
+            .write_all(text.as_bytes())
+            .map_err(Error::io("writing samples", self.path.join(SAMPLES)))
     }
 
-    /// Writes `eval.json`, whole or not at all, when all samples are on the disk in the suite's order.
+    /// Writes `eval.json`, whole or not at all, when all samples are on the disk in the suite's
+    /// order.
     pub fn finish(self, result: &Value) -> Result<()> {
         let path = self.path.join(SAMPLES);
         if self.is_mixed {
-            let bytes = files::read(&path, u64::MAX).map_err(Error::io("reading the samples", &path))?;
+            let bytes =
+                files::read(&path, u64::MAX).map_err(Error::io("reading the samples", &path))?;
             let mut lines = Lines::read(&bytes, sample).whole;
             lines.sort_by_key(|(_, sample, _)| (self.places.get(&sample.problem), sample.sample));
             write(&path, &lines.iter().flat_map(|(_, _, text)| [*text, "\n"]).collect::<String>())?;
@@ -140,7 +158,12 @@ fn are_settings(text: &str) -> bool {
 }
 
 fn places(suite: &Suite) -> HashMap<String, usize> {
-    suite.problems.iter().enumerate().map(|(place, item)| (item.problem.id.clone(), place)).collect()
+    suite
+        .problems
+        .iter()
+        .enumerate()
+        .map(|(place, item)| (item.problem.id.clone(), place))
+        .collect()
 }
 
 /// A file of the folder, where there is one.
@@ -149,14 +172,16 @@ fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::input(format!(
-            "the evaluation cannot go on, because a file of it cannot be read: {error}; choose another --out ({})",
+            "the evaluation cannot go on, because a file of it cannot be read: {error}; choose \
+             another --out ({})",
             path.display()
         ))),
     }
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    files::write_whole(path, text.as_bytes()).map_err(Error::io("writing a file of the evaluation", path))
+    files::write_whole(path, text.as_bytes())
+        .map_err(Error::io("writing a file of the evaluation", path))
 }
 
 /// The samples of a file, sorted out.
@@ -225,11 +250,12 @@ impl Found {
             (1, _) => format!("{} is damaged", numbered("line", &self.damaged)),
             _ => format!("{} are damaged", numbered("line", &self.damaged)),
         };
-        let kept = files::copy_aside(path, "damaged").map_err(Error::io("keeping a damaged file", path))?;
+        let kept = files::copy_aside(path, "damaged")
+            .map_err(Error::io("keeping a damaged file", path))?;
         let (kept, count) = (kept.file_name().unwrap_or_default().to_string_lossy(), self.count());
         Ok(Some(format!(
-            "{SAMPLES}: {fault}; the file as it was is kept as {kept}, and the evaluation continues with the {count} problems that are \
-             whole"
+            "{SAMPLES}: {fault}; the file as it was is kept as {kept}, and the evaluation \
+             continues with the {count} problems that are whole"
         )))
     }
 }

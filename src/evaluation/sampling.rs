@@ -20,8 +20,8 @@ pub struct EvaluationSettings {
     pub seed: u64,
     /// The training step after which this is measured; 0 for a model that is not in training.
     pub step: u64,
-    /// Completions that are sampled at a time, of one problem at least. Decides memory, not results. Left out, as many as fit into 4
-    /// GiB of keys and values, at most 512.
+    /// Completions that are sampled at a time, of one problem at least. Decides memory, not
+    /// results. Left out, as many as fit into 4 GiB of keys and values, at most 512.
     pub rows: Option<usize>,
 }
 
@@ -66,7 +66,9 @@ impl ProblemOutcome {
     pub fn of(samples: &[SampledAnswer]) -> Self {
         let classes: Vec<_> = samples.iter().map(|sample| sample.answer_class).collect();
         let correct: Vec<_> = samples.iter().map(|sample| sample.verdict.is_correct()).collect();
-        let count = |holds: fn(&SampledAnswer) -> bool| samples.iter().filter(|sample| holds(sample)).count();
+        let count = |holds: fn(&SampledAnswer) -> bool| {
+            samples.iter().filter(|sample| holds(sample)).count()
+        };
         Self {
             correct: count(|sample| sample.verdict.is_correct()),
             majority: majority_correct(&classes, &correct),
@@ -80,14 +82,16 @@ impl ProblemOutcome {
 /// Keeps the random numbers of evaluations apart from those of training steps.
 const EVALUATION_STEPS: u64 = 1 << 48;
 
-/// Most memory for keys and values, bytes, and most rows, where the settings do not say how many rows.
+/// Most memory for keys and values, bytes, and most rows, where the settings do not say how many
+/// rows.
 const CACHE_BYTES: usize = 4 << 30;
 const MOST_ROWS: usize = 512;
 
-/// Samples the problems of the suite that have these `numbers`, from 0, and hands over the samples of each problem in that order.
-/// `progress` hears the share of them that is done.
+/// Samples the problems of the suite that have these `numbers`, from 0, and hands over the samples
+/// of each problem in that order. `progress` hears the share of them that is done.
 ///
-/// What is sampled for a problem is a function of the weights, the seed, the step and the problem's number in the suite alone.
+/// What is sampled for a problem is a function of the weights, the seed, the step and the problem's
+/// number in the suite alone.
 pub fn sample_suite(
     model: &LanguageModel,
     suite: &Suite,
@@ -104,7 +108,10 @@ pub fn sample_suite(
     };
     let rows = match settings.rows {
         Some(rows) => rows,
-        None => rows_at_a_time(&model.config, suite.longest_prompt(&model.tokenizer)? + settings.max_new_tokens),
+        None => rows_at_a_time(
+            &model.config,
+            suite.longest_prompt(&model.tokenizer)? + settings.max_new_tokens,
+        ),
     };
     let chunk = (rows / settings.samples).max(1);
     for (place, chosen) in numbers.chunks(chunk).enumerate() {
@@ -113,12 +120,18 @@ pub fn sample_suite(
             .map(|&number| {
                 let step = EVALUATION_STEPS + settings.step;
                 let key = StreamKey { seed: settings.seed, step, prompt: number as u64 };
-                Ok(PromptRequest { ids: model.tokenizer.encode(&suite.problems[number].problem.prompt)?, key })
+                Ok(PromptRequest {
+                    ids: model.tokenizer.encode(&suite.problems[number].problem.prompt)?,
+                    key,
+                })
             })
             .collect::<Result<Vec<_>>>()?;
-        let completions = model.frozen.sample(&prompts, settings.samples, &sampling, None, |share| {
-            progress(((place * chunk) as f32 + share * chosen.len() as f32) / numbers.len() as f32);
-        })?;
+        let completions =
+            model.frozen.sample(&prompts, settings.samples, &sampling, None, |share| {
+                progress(
+                    ((place * chunk) as f32 + share * chosen.len() as f32) / numbers.len() as f32,
+                );
+            })?;
         let judged = completions
             .par_chunks(settings.samples)
             .zip(chosen)
@@ -139,7 +152,8 @@ pub fn sample_suite(
                         truncated: completion.truncated,
                     });
                 }
-                let answers: Vec<_> = samples.iter().map(|sample| sample.extracted.as_deref()).collect();
+                let answers: Vec<_> =
+                    samples.iter().map(|sample| sample.extracted.as_deref()).collect();
                 let classes = suite.classes(problem, &answers);
                 for (sample, class) in samples.iter_mut().zip(classes) {
                     sample.answer_class = class;
@@ -156,6 +170,10 @@ pub fn sample_suite(
 
 /// Rows of `length` tokens whose keys and values, in `f32` at most, fit into [`CACHE_BYTES`].
 fn rows_at_a_time(config: &DecoderSpec, length: usize) -> usize {
-    let of_token = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * size_of::<f32>();
+    let of_token = 2
+        * config.num_hidden_layers
+        * config.num_key_value_heads
+        * config.head_dim
+        * size_of::<f32>();
     (CACHE_BYTES / (of_token * length).max(1)).clamp(1, MOST_ROWS)
 }

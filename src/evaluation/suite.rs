@@ -11,7 +11,8 @@ use crate::verify::{AnswerFormat, Verification, verify};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// The seed of held-out problems: one for all runs, so that runs with different seeds are measured on the same problems.
+/// The seed of held-out problems: one for all runs, so that runs with different seeds are measured
+/// on the same problems.
 const HELD_OUT_SEED: u64 = 0;
 
 /// A problem of a suite.
@@ -50,8 +51,9 @@ pub struct Suite {
 }
 
 impl Suite {
-    /// The suite that an experiment describes: of `task`'s held-out problems, or of a data set. `tokenizer` brings the model's chat
-    /// template; problems of a data set for which there is no `room` are left out. Downloads what is not there.
+    /// The suite that an experiment describes: of `task`'s held-out problems, or of a data set.
+    /// `tokenizer` brings the model's chat template; problems of a data set for which there is no
+    /// `room` are left out. Downloads what is not there.
     pub fn new(
         config: &SuiteConfig,
         task: &Arc<dyn Task>,
@@ -66,11 +68,16 @@ impl Suite {
     }
 
     /// A published benchmark, from the hub or its cache.
-    pub fn named(config: &NamedSuite, tokenizer: &TextTokenizer, room: Option<Room>) -> Result<Self> {
+    pub fn named(
+        config: &NamedSuite,
+        tokenizer: &TextTokenizer,
+        room: Option<Room>,
+    ) -> Result<Self> {
         let data = named(&config.name)?;
         let source = DataSource::Hub(data.source(config.revision.as_deref()));
         let records = read_records(&dataset::files(&source)?)?;
-        let template = PromptTemplate::new(config.template.as_deref(), &config.template_variables, tokenizer)?;
+        let template =
+            PromptTemplate::new(config.template.as_deref(), &config.template_variables, tokenizer)?;
         let (format, most_tokens) = (data.format, config.max_prompt_tokens);
         let prompting = Prompting { template: &template, format, tokenizer, room, most_tokens };
         let of = Named { name: data.name.to_string(), ..Named::of(&source) };
@@ -81,7 +88,8 @@ impl Suite {
     pub fn file(config: &FileSuite, tokenizer: &TextTokenizer, room: Option<Room>) -> Result<Self> {
         let source = DataSource::Local(config.path.clone());
         let records = read_records(&dataset::files(&source)?)?;
-        let template = PromptTemplate::new(config.template.as_deref(), &config.template_variables, tokenizer)?;
+        let template =
+            PromptTemplate::new(config.template.as_deref(), &config.template_variables, tokenizer)?;
         let (format, most_tokens) = (config.verifier.unwrap_or_default(), config.max_prompt_tokens);
         let prompting = Prompting { template: &template, format, tokenizer, room, most_tokens };
         Self::of_records(Named::of(&source), records, config.problems, config.verifier, prompting)
@@ -95,20 +103,24 @@ impl Suite {
             .flatten()
             .map(|(problem, text)| (problem.id.as_str(), text.as_str()))
             .collect();
-        // Equal problems may be dealt under several numbers; each counts once, as long as there are enough.
+        // Equal problems may be dealt under several numbers; each counts once, as long as there are
+        // enough.
         let mut seen = BTreeSet::new();
         let problems: Vec<_> = (0..count as u64 * 20)
             .map(|index| task.problem(Split::HeldOut, HELD_OUT_SEED, index))
             .filter(|problem| seen.insert(problem.id.clone()))
             .take(count)
             .map(|problem| {
-                let text = texts.get(problem.id.as_str()).map_or_else(|| problem.prompt.clone(), ToString::to_string);
+                let text = texts
+                    .get(problem.id.as_str())
+                    .map_or_else(|| problem.prompt.clone(), ToString::to_string);
                 SuiteProblem { problem, text, subject: None, level: None }
             })
             .collect();
         let name = format!("{} held-out {}", task.name(), problems.len());
         let template_hash = task.template_hash().map(str::to_string);
-        let texts = problems.iter().flat_map(|item| [&item.problem.id, &item.text, &item.problem.answer]);
+        let texts =
+            problems.iter().flat_map(|item| [&item.problem.id, &item.text, &item.problem.answer]);
         let hash = sha256_of_texts(texts.map(String::as_str));
         Self { name, problems, judge: Judge::Task(task), hash, notes: Vec::new(), template_hash }
     }
@@ -124,17 +136,30 @@ impl Suite {
         let records = dataset::usable_records(records, &of, &mut notes)?;
         let letter = |record: &Record| matches!(record.answer.as_bytes(), [b'A'..=b'J']);
         let all_letters = records.iter().all(|record| record.has_choices || letter(record));
-        let format = format.unwrap_or(if all_letters { AnswerFormat::Choice } else { AnswerFormat::Math });
+        let format =
+            format.unwrap_or(if all_letters { AnswerFormat::Choice } else { AnswerFormat::Math });
         let prompting = Prompting { format, ..prompting };
         let problem = |Prompted { record, prompt, .. }: Prompted| {
             let problem = Problem { id: record.id, prompt, answer: record.answer };
-            SuiteProblem { problem, text: record.problem, subject: record.subject, level: record.level }
+            SuiteProblem {
+                problem,
+                text: record.problem,
+                subject: record.subject,
+                level: record.level,
+            }
         };
         let prompted = prompting.prompts(records, &of, limit, &mut notes)?;
         let hash = sha256_of_texts(prompted.iter().flat_map(|item| item.record.texts()));
         let problems = prompted.into_iter().map(problem).collect();
         let template_hash = Some(prompting.template.hash().to_string());
-        Ok(Self { name: of.name, problems, judge: Judge::Format(format), hash, notes, template_hash })
+        Ok(Self {
+            name: of.name,
+            problems,
+            judge: Judge::Format(format),
+            hash,
+            notes,
+            template_hash,
+        })
     }
 
     /// Judges one completion.
@@ -155,11 +180,13 @@ impl Suite {
 
     /// The largest number of tokens of a prompt.
     pub fn longest_prompt(&self, tokenizer: &TextTokenizer) -> Result<usize> {
-        let prompts: Vec<String> = self.problems.iter().map(|item| item.problem.prompt.clone()).collect();
+        let prompts: Vec<String> =
+            self.problems.iter().map(|item| item.problem.prompt.clone()).collect();
         most_tokens(&prompts, tokenizer)
     }
 
-    /// Refuses the suite where its longest prompt leaves too little of the model's `room` for completions.
+    /// Refuses the suite where its longest prompt leaves too little of the model's `room` for
+    /// completions.
     pub fn check_length(&self, tokenizer: &TextTokenizer, room: Room) -> Result<()> {
         let longest = self.longest_prompt(tokenizer)?;
         let Room { positions, new_tokens } = room;
@@ -168,19 +195,23 @@ impl Suite {
         }
         let remedy = if longest < positions { "lower the number of new tokens, or " } else { "" };
         Err(Error::input(format!(
-            "the suite {} has a prompt of {longest} tokens; with {new_tokens} new ones that is more than the {positions} \
-             positions of the model; {remedy}choose other problems or another template",
+            "the suite {} has a prompt of {longest} tokens; with {new_tokens} new ones that is \
+             more than the {positions} positions of the model; {remedy}choose other problems or \
+             another template",
             self.name
         )))
     }
 
     /// What to say of problems that are also among those that `task` trains on, if any are.
     pub fn overlap(&self, task: &dyn Task) -> Option<String> {
-        let training = TrainingTexts::new(task.all(Split::Train)?.iter().map(|(_, text)| text.as_str()));
-        let shared: Vec<_> = self.problems.iter().filter(|item| training.overlap(&item.text)).collect();
+        let training =
+            TrainingTexts::new(task.all(Split::Train)?.iter().map(|(_, text)| text.as_str()));
+        let shared: Vec<_> =
+            self.problems.iter().filter(|item| training.overlap(&item.text)).collect();
         let example = shared.first()?;
         Some(format!(
-            "{} of the {} problems of {} ({:.1} %) overlap with training problems (half of their runs of {WORDS} words), such as {}: {}",
+            "{} of the {} problems of {} ({:.1} %) overlap with training problems (half of their \
+             runs of {WORDS} words), such as {}: {}",
             shared.len(),
             self.problems.len(),
             self.name,

@@ -1,6 +1,8 @@
 //! What the outcomes of a suite's problems come to, and the record of an evaluation in training.
 
-use super::{EvaluationSettings, ProblemOutcome, Suite, estimate_pass_at_k, mean_interval, sample_suite};
+use super::{
+    EvaluationSettings, ProblemOutcome, Suite, estimate_pass_at_k, mean_interval, sample_suite,
+};
 use crate::error::{Error, Result};
 use crate::experiment::EvaluationConfig;
 use crate::model::LanguageModel;
@@ -29,18 +31,22 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Summarises the `outcomes` of problems with `samples` samples each: pass@k for every k of `k`. Fails where there is no problem
-    /// or a k does not lie between 1 and `samples`.
+    /// Summarises the `outcomes` of problems with `samples` samples each: pass@k for every k of
+    /// `k`. Fails where there is no problem or a k does not lie between 1 and `samples`.
     pub fn new(outcomes: &[ProblemOutcome], samples: usize, k: &[usize]) -> Result<Self> {
         let correct: Vec<usize> = outcomes.iter().map(|outcome| outcome.correct).collect();
-        let accuracies: Vec<f64> = correct.iter().map(|&correct| correct as f64 / samples as f64).collect();
+        let accuracies: Vec<f64> =
+            correct.iter().map(|&correct| correct as f64 / samples as f64).collect();
         let majorities: Vec<f64> = outcomes.iter().map(|outcome| outcome.majority).collect();
         let mut k = k.to_vec();
         k.sort_unstable();
         k.dedup();
-        let pass_at =
-            k.iter().map(|&k| Ok((k, estimate_pass_at_k(&correct, samples, k)?))).collect::<Result<Vec<_>>>()?;
-        let total = |count: fn(&ProblemOutcome) -> usize| outcomes.iter().map(count).sum::<usize>() as f64;
+        let pass_at = k
+            .iter()
+            .map(|&k| Ok((k, estimate_pass_at_k(&correct, samples, k)?)))
+            .collect::<Result<Vec<_>>>()?;
+        let total =
+            |count: fn(&ProblemOutcome) -> usize| outcomes.iter().map(count).sum::<usize>() as f64;
         let completions = (outcomes.len() * samples) as f64;
         Ok(Self {
             problems: outcomes.len(),
@@ -62,8 +68,8 @@ impl Summary {
     }
 }
 
-/// Samples completions of every problem of the suite and measures pass@k and maj@samples. `step` is recorded and, with `seed`,
-/// names the random numbers; `progress` hears the share that is done.
+/// Samples completions of every problem of the suite and measures pass@k and maj@samples. `step` is
+/// recorded and, with `seed`, names the random numbers; `progress` hears the share that is done.
 pub fn evaluate(
     model: &LanguageModel,
     suite: &Suite,
@@ -78,8 +84,14 @@ pub fn evaluate(
         return Err(Error::input(format!("the suite `{}` has no problems", suite.name)));
     }
     let samples = config.samples;
-    let settings =
-        EvaluationSettings { samples, temperature: config.temperature, max_new_tokens, seed, step, rows: None };
+    let settings = EvaluationSettings {
+        samples,
+        temperature: config.temperature,
+        max_new_tokens,
+        seed,
+        step,
+        rows: None,
+    };
     let mut outcomes = Vec::with_capacity(suite.problems.len());
     let each = |samples: &[_]| {
         outcomes.push(ProblemOutcome::of(samples));
@@ -108,15 +120,29 @@ mod tests {
 
     #[test]
     fn summaries_are_means_over_problems() {
-        let outcome = |correct, majority| ProblemOutcome { correct, majority, tokens: 20, truncated: 1, unanswered: 2 };
-        let summary = Summary::new(&[outcome(0, 0.0), outcome(2, 0.5), outcome(4, 1.0)], 4, &[2, 1, 2]).unwrap();
-        let values: Vec<(String, f64)> = summary.estimates().map(|(name, estimate)| (name, estimate.value)).collect();
-        let expected = [("pass@1", 0.5), ("pass@2", (5.0 / 6.0 + 1.0) / 3.0), ("maj@4", 0.5), ("mean@4", 0.5)];
+        let outcome = |correct, majority| ProblemOutcome {
+            correct,
+            majority,
+            tokens: 20,
+            truncated: 1,
+            unanswered: 2,
+        };
+        let summary =
+            Summary::new(&[outcome(0, 0.0), outcome(2, 0.5), outcome(4, 1.0)], 4, &[2, 1, 2])
+                .unwrap();
+        let values: Vec<(String, f64)> =
+            summary.estimates().map(|(name, estimate)| (name, estimate.value)).collect();
+        let expected =
+            [("pass@1", 0.5), ("pass@2", (5.0 / 6.0 + 1.0) / 3.0), ("maj@4", 0.5), ("mean@4", 0.5)];
         for ((name, value), (expected_name, expected)) in values.iter().zip(expected) {
             assert!(name == expected_name && (value - expected).abs() < 1e-12, "{name} {value}");
         }
         assert_eq!((values.len(), summary.problems, summary.samples), (4, 3, 4));
-        let shares = [summary.length_mean - 5.0, summary.truncated_ratio - 0.25, summary.no_answer_ratio - 0.5];
+        let shares = [
+            summary.length_mean - 5.0,
+            summary.truncated_ratio - 0.25,
+            summary.no_answer_ratio - 0.5,
+        ];
         assert!(shares.iter().all(|difference| difference.abs() < 1e-12), "{shares:?}");
         assert!(Summary::new(&[], 4, &[1]).is_err());
         assert!(Summary::new(&[outcome(1, 1.0)], 4, &[5]).is_err());

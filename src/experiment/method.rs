@@ -9,7 +9,9 @@ use super::parse::in_one_line;
 use crate::error::Result;
 use bevy_app::{App, Plugin};
 use ron::value::RawValue;
-use serde::de::{DeserializeOwned, DeserializeSeed, EnumAccess, Error as _, SeqAccess, VariantAccess, Visitor};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, EnumAccess, Error as _, SeqAccess, VariantAccess, Visitor,
+};
 use serde::ser::SerializeTupleVariant;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::any::Any;
@@ -20,7 +22,9 @@ use std::sync::LazyLock;
 ///
 /// Derive the rest, with `#[serde(default, deny_unknown_fields)]`, and register the type with
 /// [`register_method!`](crate::register_method).
-pub trait Method: Plugin + Clone + Debug + Default + PartialEq + Serialize + DeserializeOwned {
+pub trait Method:
+    Plugin + Clone + Debug + Default + PartialEq + Serialize + DeserializeOwned
+{
     /// Its name in experiment files.
     const NAME: &'static str;
     /// Its name as shown.
@@ -179,7 +183,8 @@ pub struct MethodConfig(Held);
 enum Held {
     /// One that is registered in this process.
     Known(Box<dyn AnyMethod>),
-    /// One of another program, whose run folder this one reads: its settings stay the text they are.
+    /// One of another program, whose run folder this one reads: its settings stay the text they
+    /// are.
     Foreign { name: String, settings: Box<RawValue> },
 }
 
@@ -211,7 +216,8 @@ impl MethodConfig {
         }
     }
 
-    /// The name of the method if it is registered nowhere in this process, so that it cannot run here.
+    /// The name of the method if it is registered nowhere in this process, so that it cannot run
+    /// here.
     pub fn foreign(&self) -> Option<&str> {
         match &self.0 {
             Held::Known(_) => None,
@@ -219,7 +225,8 @@ impl MethodConfig {
         }
     }
 
-    /// Refuses settings out of range, each by its path. Those of a foreign method are not looked at.
+    /// Refuses settings out of range, each by its path. Those of a foreign method are not looked
+    /// at.
     pub fn validate(&self, experiment: &Experiment) -> Result<()> {
         match &self.0 {
             Held::Known(method) => method.validate(experiment),
@@ -270,7 +277,9 @@ impl Clone for MethodConfig {
     fn clone(&self) -> Self {
         Self(match &self.0 {
             Held::Known(method) => Held::Known(method.copy()),
-            Held::Foreign { name, settings } => Held::Foreign { name: name.clone(), settings: settings.clone() },
+            Held::Foreign { name, settings } => {
+                Held::Foreign { name: name.clone(), settings: settings.clone() }
+            }
         })
     }
 }
@@ -279,7 +288,9 @@ impl Debug for MethodConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Held::Known(method) => method.fmt(f),
-            Held::Foreign { name, settings } => write!(f, "Custom({name:?}, {})", settings.get_ron()),
+            Held::Foreign { name, settings } => {
+                write!(f, "Custom({name:?}, {})", settings.get_ron())
+            }
         }
     }
 }
@@ -311,7 +322,9 @@ impl Serialize for MethodConfig {
         match &self.0 {
             Held::Known(method) => match MethodKind::find(method.kind().name, true) {
                 Some(kind) if kind.is_bare => serializer.serialize_unit_variant(ENUM, 0, kind.name),
-                Some(kind) => serializer.serialize_newtype_variant(ENUM, 0, kind.name, method.settings()),
+                Some(kind) => {
+                    serializer.serialize_newtype_variant(ENUM, 0, kind.name, method.settings())
+                }
                 None => custom(serializer, method.kind().name, method.settings()),
             },
             Held::Foreign { name, settings } => custom(serializer, name, settings),
@@ -387,7 +400,8 @@ impl<'de> DeserializeSeed<'de> for Settings {
     type Value = Box<dyn AnyMethod>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        (self.0.read)(&mut <dyn erased_serde::Deserializer<'_>>::erase(deserializer)).map_err(D::Error::custom)
+        (self.0.read)(&mut <dyn erased_serde::Deserializer<'_>>::erase(deserializer))
+            .map_err(D::Error::custom)
     }
 }
 
@@ -402,10 +416,12 @@ impl<'de> Visitor<'de> for CustomVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<MethodConfig, A::Error> {
-        let name: String = sequence.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &self))?;
+        let name: String =
+            sequence.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &self))?;
         let Some(kind) = MethodKind::find(&name, false) else {
             let settings: Option<Box<RawValue>> = sequence.next_element()?;
-            let text = settings.map_or("()".to_string(), |settings| in_one_line(settings.get_ron()));
+            let text =
+                settings.map_or("()".to_string(), |settings| in_one_line(settings.get_ron()));
             let settings = RawValue::from_boxed_ron(text.into()).map_err(A::Error::custom)?;
             return Ok(MethodConfig(Held::Foreign { name, settings }));
         };

@@ -6,11 +6,12 @@ mod method;
 mod parse;
 
 pub use config::{
-    AdamWConfig, Adapter, ArithmeticConfig, CountdownConfig, CurriculumConfig, DataSource, DatasetConfig, DeviceChoice,
-    DynamicSampling, EncoderSource, EvaluationConfig, Experiment, FidelityConfig, FileSuite, HeldOutConfig,
-    HeldOutSource, HubDataset, HubRepository, KlConfig, LoraConfig, LoraTarget, MICRO_BATCH_TOKENS, ModelSource,
-    NamedSuite, ObjectiveConfig, OptimizerConfig, Precision, Pretrain, RecordConfig, RolloutConfig, ShapeConfig,
-    StopConfig, SuiteConfig, TaskConfig, TemplateValue, TemplateVariables, count, within,
+    AdamWConfig, Adapter, ArithmeticConfig, CountdownConfig, CurriculumConfig, DataSource,
+    DatasetConfig, DeviceChoice, DynamicSampling, EncoderSource, EvaluationConfig, Experiment,
+    FidelityConfig, FileSuite, HeldOutConfig, HeldOutSource, HubDataset, HubRepository, KlConfig,
+    LoraConfig, LoraTarget, MICRO_BATCH_TOKENS, ModelSource, NamedSuite, ObjectiveConfig,
+    OptimizerConfig, Precision, Pretrain, RecordConfig, RolloutConfig, ShapeConfig, StopConfig,
+    SuiteConfig, TaskConfig, TemplateValue, TemplateVariables, count, within,
 };
 pub use every::Every;
 pub use method::{Method, MethodColor, MethodConfig, MethodKind};

@@ -1,7 +1,8 @@
-//! RON in and out: errors that name file, line, column and the nearest right name; `--set` overrides.
+//! RON in and out: errors that name file, line, column and the nearest right name; `--set`
+//! overrides.
 //!
-//! Serde forgets where a value stood. Overrides and the places of faulty fields are therefore found in the text itself, by a
-//! small scanner that knows brackets, strings, field names and comments.
+//! Serde forgets where a value stood. Overrides and the places of faulty fields are therefore found
+//! in the text itself, by a small scanner that knows brackets, strings, field names and comments.
 
 use crate::error::{Error, Result, nearest};
 use crate::files::{self, SETTINGS_BYTES};
@@ -12,14 +13,16 @@ use serde::de::DeserializeOwned;
 use std::path::Path;
 
 fn options() -> ron::Options {
-    ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME | Extensions::UNWRAP_VARIANT_NEWTYPES)
+    ron::Options::default()
+        .with_default_extension(Extensions::IMPLICIT_SOME | Extensions::UNWRAP_VARIANT_NEWTYPES)
 }
 
 /// Reads a RON file.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = files::read_text(path, SETTINGS_BYTES).map_err(|e| {
         Error::input(format!(
-            "cannot read the experiment file: {e}; give a RON file such as experiments/quickstart.ron ({})",
+            "cannot read the experiment file: {e}; give a RON file such as \
+             experiments/quickstart.ron ({})",
             path.display()
         ))
     })?;
@@ -33,14 +36,21 @@ pub fn from_text<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T> {
     }
     options().from_str(text).map_err(|error| {
         let at = error.span.start;
-        Error::input(format!("{} ({origin}, line {}, column {})", explain(&error.code), at.line, at.col))
+        Error::input(format!(
+            "{} ({origin}, line {}, column {})",
+            explain(&error.code),
+            at.line,
+            at.col
+        ))
     })
 }
 
 /// Writes RON with every field.
 pub fn to_text<T: Serialize>(value: &T) -> Result<String> {
     let pretty = PrettyConfig::new().struct_names(true).compact_arrays(true);
-    options().to_string_pretty(value, pretty).map_err(|e| Error::failed(format!("cannot write RON: {e}")))
+    options()
+        .to_string_pretty(value, pretty)
+        .map_err(|e| Error::failed(format!("cannot write RON: {e}")))
 }
 
 /// The names that there are, the nearest one first.
@@ -70,21 +80,25 @@ fn explain(error: &ron::Error) -> String {
     }
 }
 
-/// Adds the nearest right name to RON's own message about an unknown field or choice. Settings of methods are read behind a type
-/// that is not known here, so their errors arrive as text.
+/// Adds the nearest right name to RON's own message about an unknown field or choice. Settings of
+/// methods are read behind a type that is not known here, so their errors arrive as text.
 fn unexpected(message: &str) -> Option<String> {
-    let kinds = [("Unexpected field named `", "field"), ("Unexpected enum variant named `", "choice")];
-    let (rest, kind) = kinds.into_iter().find_map(|(start, kind)| Some((message.strip_prefix(start)?, kind)))?;
+    let kinds =
+        [("Unexpected field named `", "field"), ("Unexpected enum variant named `", "choice")];
+    let (rest, kind) =
+        kinds.into_iter().find_map(|(start, kind)| Some((message.strip_prefix(start)?, kind)))?;
     let (found, rest) = rest.split_once('`')?;
     let expected: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
     Some(format!("unknown {kind} `{found}`{}", suggest(found, &expected)))
 }
 
-/// Replaces one field of `value` by RON text: `assignment` is `path=value`, where the path goes through field names and list
-/// places, such as `method.lambda=1.0` or `evaluations.0.every=10`.
+/// Replaces one field of `value` by RON text: `assignment` is `path=value`, where the path goes
+/// through field names and list places, such as `method.lambda=1.0` or `evaluations.0.every=10`.
 pub fn set<T: Serialize + DeserializeOwned>(value: &T, assignment: &str) -> Result<T> {
     let (path, new) = assignment.split_once('=').ok_or_else(|| {
-        Error::input(format!("--set {assignment}: write it as path=value, such as --set stop.steps=20"))
+        Error::input(format!(
+            "--set {assignment}: write it as path=value, such as --set stop.steps=20"
+        ))
     })?;
     let text = to_text(value)?;
     let mut span = 0..text.len();
@@ -92,11 +106,18 @@ pub fn set<T: Serialize + DeserializeOwned>(value: &T, assignment: &str) -> Resu
     for step in path.trim().split('.') {
         let entries = fields(&text, span.clone());
         span = find(&entries, step).ok_or_else(|| {
-            let within = if walked.is_empty() { "the experiment".to_string() } else { format!("`{walked}`") };
-            let names: Vec<&str> = entries.iter().map(|entry| entry.name).filter(|name| !name.is_empty()).collect();
+            let within = if walked.is_empty() {
+                "the experiment".to_string()
+            } else {
+                format!("`{walked}`")
+            };
+            let names: Vec<&str> =
+                entries.iter().map(|entry| entry.name).filter(|name| !name.is_empty()).collect();
             let hint = match nearest(step, names.iter().copied()) {
                 Some(near) => format!("; did you mean `{near}`?"),
-                None if names.is_empty() => format!("; it has {} entries, counted from 0", entries.len()),
+                None if names.is_empty() => {
+                    format!("; it has {} entries, counted from 0", entries.len())
+                }
                 None => format!("; it has {}", names.join(", ")),
             };
             Error::input(format!("--set {assignment}: {within} has no field `{step}`{hint}"))
@@ -157,9 +178,14 @@ fn compare(path: &str, one: &str, other: &str, found: &mut Vec<Difference>) {
         return compare(path, &one[mine.value.clone()], &other[theirs.value.clone()], found);
     }
     let is_custom = customs.0.is_some();
-    let names = |entries: &[Entry]| entries.iter().map(|entry| entry.name.to_string()).collect::<Vec<_>>();
+    let names =
+        |entries: &[Entry]| entries.iter().map(|entry| entry.name.to_string()).collect::<Vec<_>>();
     if is_custom || mine.is_empty() || head(one) != head(other) || names(&mine) != names(&theirs) {
-        found.push(Difference { path: path.to_string(), from: one.to_string(), to: other.to_string() });
+        found.push(Difference {
+            path: path.to_string(),
+            from: one.to_string(),
+            to: other.to_string(),
+        });
         return;
     }
     for (place, (mine, theirs)) in mine.iter().zip(&theirs).enumerate() {
@@ -172,11 +198,14 @@ fn compare(path: &str, one: &str, other: &str, found: &mut Vec<Difference>) {
 /// RON with every field in one line.
 fn to_line<T: Serialize>(value: &T) -> Result<String> {
     let pretty = PrettyConfig::new().compact_arrays(true).compact_structs(true).compact_maps(true);
-    options().to_string_pretty(value, pretty).map_err(|e| Error::failed(format!("cannot write RON: {e}")))
+    options()
+        .to_string_pretty(value, pretty)
+        .map_err(|e| Error::failed(format!("cannot write RON: {e}")))
 }
 
-/// Completes an error about a field with its place: the line and column in the experiment file at `path`, or the one of the
-/// `--set` `assignments` that gave it its value. Other errors stay as they are.
+/// Completes an error about a field with its place: the line and column in the experiment file at
+/// `path`, or the one of the `--set` `assignments` that gave it its value. Other errors stay as
+/// they are.
 pub fn locate(error: Error, path: &Path, assignments: &[String]) -> Error {
     let Error::Field { field, .. } = &error else { return error };
     let sets_it = |assignment: &&String| {
@@ -187,11 +216,13 @@ pub fn locate(error: Error, path: &Path, assignments: &[String]) -> Error {
         return Error::input(format!("--set {assignment}: {error}"));
     }
     let place = files::read_text(path, SETTINGS_BYTES).ok().and_then(|text| position(&text, field));
-    let place = place.map_or(String::new(), |(line, column)| format!(", line {line}, column {column}"));
+    let place =
+        place.map_or(String::new(), |(line, column)| format!(", line {line}, column {column}"));
     Error::input(format!("{error} ({}{place})", path.display()))
 }
 
-/// Line and column, from 1, of the value of `field` in the text of an experiment file, if the field is written there.
+/// Line and column, from 1, of the value of `field` in the text of an experiment file, if the field
+/// is written there.
 fn position(text: &str, field: &str) -> Option<(usize, usize)> {
     let plain = blank_comments(text);
     let mut span = 0..plain.len();
@@ -220,7 +251,8 @@ pub(super) fn in_one_line(text: &str) -> String {
     line
 }
 
-/// The text with comments and `#![..]` attributes overwritten by blanks, so that everything else stays in its place.
+/// The text with comments and `#![..]` attributes overwritten by blanks, so that everything else
+/// stays in its place.
 fn blank_comments(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -238,8 +270,11 @@ fn blank_comments(text: &str) -> String {
             rest = &rest[skipped..];
             continue;
         }
-        let taken =
-            if in_string && first == '\\' { rest.chars().take(2).map(char::len_utf8).sum() } else { first.len_utf8() };
+        let taken = if in_string && first == '\\' {
+            rest.chars().take(2).map(char::len_utf8).sum()
+        } else {
+            first.len_utf8()
+        };
         in_string ^= first == '"';
         out.push_str(&rest[..taken]);
         rest = &rest[taken..];
@@ -256,7 +291,8 @@ fn find(entries: &[Entry<'_>], step: &str) -> Option<std::ops::Range<usize>> {
     entry.map(|entry| entry.value.clone())
 }
 
-/// What a path finds at `span`: the settings of `Custom("name", settings)`, and the entries of everything else.
+/// What a path finds at `span`: the settings of `Custom("name", settings)`, and the entries of
+/// everything else.
 fn fields(text: &str, span: std::ops::Range<usize>) -> Vec<Entry<'_>> {
     let found = entries(text, span.clone());
     match custom(text, span, &found) {
@@ -265,7 +301,8 @@ fn fields(text: &str, span: std::ops::Range<usize>) -> Vec<Entry<'_>> {
     }
 }
 
-/// Name and settings of what is written as `Custom("name", settings)`; `entries` are those at `span`.
+/// Name and settings of what is written as `Custom("name", settings)`; `entries` are those at
+/// `span`.
 fn custom<'a, 'b>(
     text: &'a str,
     span: std::ops::Range<usize>,
@@ -285,10 +322,13 @@ struct Entry<'a> {
     value: std::ops::Range<usize>,
 }
 
-/// The fields or elements of the struct, variant or list that stands at `span`, in text written by [`to_text`] (no comments).
+/// The fields or elements of the struct, variant or list that stands at `span`, in text written by
+/// [`to_text`] (no comments).
 fn entries(text: &str, span: std::ops::Range<usize>) -> Vec<Entry<'_>> {
     let bytes = text.as_bytes();
-    let Some(open) = (span.start..span.end).find(|&i| matches!(bytes[i], b'(' | b'[')) else { return Vec::new() };
+    let Some(open) = (span.start..span.end).find(|&i| matches!(bytes[i], b'(' | b'[')) else {
+        return Vec::new();
+    };
     let mut found = Vec::new();
     let (mut depth, mut in_string) = (0usize, false);
     let mut start = open + 1;
@@ -334,7 +374,8 @@ mod tests {
     use crate::experiment::Experiment;
     use crate::methods::G2rl;
 
-    const MINIMAL: &str = r#"Experiment(name: "a", model: Bundled("countdown"), task: Countdown(numbers: 4))"#;
+    const MINIMAL: &str =
+        r#"Experiment(name: "a", model: Bundled("countdown"), task: Countdown(numbers: 4))"#;
 
     fn minimal() -> Experiment {
         from_text(MINIMAL, "test.ron").unwrap()
@@ -380,15 +421,19 @@ mod tests {
     fn errors_name_line_column_and_the_nearest_field() {
         let text = message("Experiment(\n    name: \"a\",\n    modell: Bundled(\"countdown\"),\n)");
         assert!(
-            text.contains("`modell`") && text.contains("did you mean `model`") && text.contains("line 3"),
+            text.contains("`modell`")
+                && text.contains("did you mean `model`")
+                && text.contains("line 3"),
             "{text}"
         );
-        let text = message(r#"Experiment(name: "a", model: Bundled("countdown"), task: Countdwn())"#);
+        let text =
+            message(r#"Experiment(name: "a", model: Bundled("countdown"), task: Countdwn())"#);
         assert!(text.contains("did you mean `Countdown`"), "{text}");
         let text = message(r#"Experiment(name: "a", model: Bundled("countdown"))"#);
         assert!(text.contains("`task`") && text.contains("missing"), "{text}");
-        let text =
-            message(r#"Experiment(name: "a", model: Bundled("c"), task: Countdown(), rollout: (group_size: "x"))"#);
+        let text = message(
+            r#"Experiment(name: "a", model: Bundled("c"), task: Countdown(), rollout: (group_size: "x"))"#,
+        );
         assert!(text.contains("column"), "{text}");
     }
 
@@ -402,15 +447,23 @@ mod tests {
     #[test]
     fn choices_of_the_objective_parse_and_contradictions_are_refused() {
         let objective = |fields: &str| {
-            let text = MINIMAL.replace("name: \"a\"", &format!("name: \"a\", objective: ({fields})"));
+            let text =
+                MINIMAL.replace("name: \"a\"", &format!("name: \"a\", objective: ({fields})"));
             let experiment: Experiment = from_text(&text, "test.ron").unwrap();
             let written = to_text(&experiment).unwrap();
-            assert_eq!(from_text::<Experiment>(&written, "again").unwrap(), experiment, "{written}");
+            assert_eq!(
+                from_text::<Experiment>(&written, "again").unwrap(),
+                experiment,
+                "{written}"
+            );
             (written, experiment.validate().map_err(|error| error.to_string()))
         };
         for scale in ["Group", "Batch", "Unscaled"] {
             let (written, valid) = objective(&format!("advantage_scale: {scale}, truncated: Mask"));
-            assert!(written.contains(&format!("advantage_scale: {scale}")) && written.contains("truncated: Mask"));
+            assert!(
+                written.contains(&format!("advantage_scale: {scale}"))
+                    && written.contains("truncated: Mask")
+            );
             valid.unwrap();
         }
         for loss in ["Grpo", "DrGrpo", "Dapo", "Bnpo", "Gspo", "Cispo"] {
@@ -421,11 +474,20 @@ mod tests {
             assert_eq!(token.is_ok(), loss != "Gspo");
             assert_eq!(sequence.is_ok(), ["Grpo", "Gspo"].contains(&loss));
             for error in [token, sequence].into_iter().filter_map(Result::err) {
-                assert!(["`objective.ratio`", loss, "set it to"].iter().all(|word| error.contains(word)), "{error}");
+                assert!(
+                    ["`objective.ratio`", loss, "set it to"]
+                        .iter()
+                        .all(|word| error.contains(word)),
+                    "{error}"
+                );
             }
         }
         let gspo = set(&minimal(), "objective.loss=Gspo").unwrap();
-        let both = set(&set(&gspo, "objective.ratio=Token").unwrap(), "objective.advantage_scale=Unscaled").unwrap();
+        let both = set(
+            &set(&gspo, "objective.ratio=Token").unwrap(),
+            "objective.advantage_scale=Unscaled",
+        )
+        .unwrap();
         assert!(gspo.validate().is_ok() && both.validate().is_err());
     }
 
@@ -435,7 +497,11 @@ mod tests {
             let text = MINIMAL.replace("name: \"a\"", &format!("name: \"a\", {section}"));
             let experiment: Experiment = from_text(&text, "test.ron").unwrap();
             let written = to_text(&experiment).unwrap();
-            assert_eq!(from_text::<Experiment>(&written, "again").unwrap(), experiment, "{written}");
+            assert_eq!(
+                from_text::<Experiment>(&written, "again").unwrap(),
+                experiment,
+                "{written}"
+            );
             experiment.validate().map_err(|error| error.to_string())
         };
         for right in [
@@ -454,19 +520,40 @@ mod tests {
             ),
             (
                 "objective: (truncated: SoftPenalty(buffer: 97))",
-                ["`objective.truncated.buffer` is 97", "between 1 and 96 (`rollout.max_new_tokens`)"],
+                [
+                    "`objective.truncated.buffer` is 97",
+                    "between 1 and 96 (`rollout.max_new_tokens`)",
+                ],
             ),
             (
                 "objective: (truncated: SoftPenalty(buffer: 8, strength: 0.0))",
                 ["`objective.truncated.strength` is 0", "greater than 0"],
             ),
-            ("rollout: (dynamic: (rounds: 0))", ["`rollout.dynamic.rounds` is 0", "between 1 and 100"]),
-            ("rollout: (curriculum: (floor: 0.0))", ["`rollout.curriculum.floor` is 0", "between 0.001 and 1"]),
-            ("rollout: (curriculum: (rate: 2.0))", ["`rollout.curriculum.rate` is 2", "between 0.0001 and 1"]),
+            (
+                "rollout: (dynamic: (rounds: 0))",
+                ["`rollout.dynamic.rounds` is 0", "between 1 and 100"],
+            ),
+            (
+                "rollout: (curriculum: (floor: 0.0))",
+                ["`rollout.curriculum.floor` is 0", "between 0.001 and 1"],
+            ),
+            (
+                "rollout: (curriculum: (rate: 2.0))",
+                ["`rollout.curriculum.rate` is 2", "between 0.0001 and 1"],
+            ),
             ("objective: (kl: (target: 0.0))", ["`objective.kl.target` is 0", "greater than 0"]),
-            ("objective: (kl: (target: 0.1, horizon: 0))", ["`objective.kl.horizon` is 0", "at least 1"]),
-            ("objective: (kl: (target: 0.1, coefficient: 0))", ["`objective.kl.coefficient` is 0", "such as 0.001"]),
-            ("objective: (kl: (target: 0.1, estimator: K1))", ["`objective.kl.estimator` is K1", "K2 or K3"]),
+            (
+                "objective: (kl: (target: 0.1, horizon: 0))",
+                ["`objective.kl.horizon` is 0", "at least 1"],
+            ),
+            (
+                "objective: (kl: (target: 0.1, coefficient: 0))",
+                ["`objective.kl.coefficient` is 0", "such as 0.001"],
+            ),
+            (
+                "objective: (kl: (target: 0.1, estimator: K1))",
+                ["`objective.kl.estimator` is K1", "K2 or K3"],
+            ),
         ] {
             let error = with(wrong).unwrap_err();
             assert!(words.iter().all(|word| error.contains(word)), "{wrong}: {error}");
@@ -482,21 +569,27 @@ mod tests {
         experiment = set(&experiment, "evaluations.0.every=5").unwrap();
         experiment = set(&experiment, "evaluations.0.suite.problems=9").unwrap();
         experiment = set(&experiment, "task.target.1=50").unwrap();
-        experiment = set(&experiment, r#"description="a, \"b\" (c"#.to_string().as_str()).unwrap_or(experiment);
+        experiment = set(&experiment, r#"description="a, \"b\" (c"#.to_string().as_str())
+            .unwrap_or(experiment);
         experiment = set(&experiment, r#"description="a, (b: c""#).unwrap();
         experiment = set(&experiment, "seed=7").unwrap();
         let g2rl: &G2rl = experiment.method.get().unwrap();
         assert_eq!((g2rl.lambda, experiment.stop.steps, experiment.seed), (1.0, 20, 7));
         assert_eq!(experiment.evaluations[0].every.0, 5);
         assert_eq!(experiment.description, "a, (b: c");
-        let crate::experiment::TaskConfig::Countdown(countdown) = &experiment.task else { panic!() };
+        let crate::experiment::TaskConfig::Countdown(countdown) = &experiment.task else {
+            panic!()
+        };
         assert_eq!(countdown.target, (1, 50));
     }
 
     #[test]
     fn differences_are_named_as_far_inside_as_both_sides_have_them() {
-        let one =
-            set(&minimal(), "evaluations=[(suite: HeldOut(problems: 8)), (suite: HeldOut(problems: 9))]").unwrap();
+        let one = set(
+            &minimal(),
+            "evaluations=[(suite: HeldOut(problems: 8)), (suite: HeldOut(problems: 9))]",
+        )
+        .unwrap();
         let mut other = one.clone();
         for assignment in [
             "seed=7",
@@ -524,9 +617,9 @@ mod tests {
         assert_eq!(found[1].to_string(), "seed from 0 to 7");
         assert_eq!(found[3].to_string(), "rollout.dynamic from None to (rounds: 2)");
         // Each can be set, one after another, and then nothing differs.
-        let again = found
-            .iter()
-            .fold(one.clone(), |now, difference| set(&now, &format!("{}={}", difference.path, difference.to)).unwrap());
+        let again = found.iter().fold(one.clone(), |now, difference| {
+            set(&now, &format!("{}={}", difference.path, difference.to)).unwrap()
+        });
         assert_eq!(again, other);
         assert!(differences(&one, &one).unwrap().is_empty());
         let described = |text: &str| set(&one, &format!("description=\"{text}\"")).unwrap();
@@ -538,8 +631,9 @@ mod tests {
 
     #[test]
     fn fields_are_found_where_they_stand_in_the_file() {
-        let text = "#![enable(implicit_some)]\n// (a, [comment\nExperiment(\n  name: \"a /* ( \\\" \", /* x: ( */ seed: 3,\n\
-                    \tevaluations: [(suite: HeldOut(problems: 8)), (suite: HeldOut(problems: 0), k: [1, 9])], // end\n)";
+        let text = "#![enable(implicit_some)]\n// (a, [comment\nExperiment(\n  name: \"a /* ( \\\" \
+                    \", /* x: ( */ seed: 3,\n\tevaluations: [(suite: HeldOut(problems: 8)), \
+                    (suite: HeldOut(problems: 0), k: [1, 9])], // end\n)";
         for (field, place) in [
             ("name", Some((4, 9))),
             ("seed", Some((4, 40))),
@@ -555,10 +649,20 @@ mod tests {
     #[test]
     fn a_faulty_field_is_reported_with_the_override_that_set_it() {
         let fault = || Error::field("stop.steps", "is 0; it must be at least 1");
-        let text = locate(fault(), Path::new("no-such.ron"), &["stop.steps=5".into(), "stop=(steps: 0)".into()]);
-        assert_eq!(text.to_string(), "--set stop=(steps: 0): the field `stop.steps` is 0; it must be at least 1");
+        let text = locate(
+            fault(),
+            Path::new("no-such.ron"),
+            &["stop.steps=5".into(), "stop=(steps: 0)".into()],
+        );
+        assert_eq!(
+            text.to_string(),
+            "--set stop=(steps: 0): the field `stop.steps` is 0; it must be at least 1"
+        );
         let text = locate(fault(), Path::new("no-such.ron"), &["stop.st=5".into()]);
-        assert_eq!(text.to_string(), "the field `stop.steps` is 0; it must be at least 1 (no-such.ron)");
+        assert_eq!(
+            text.to_string(),
+            "the field `stop.steps` is 0; it must be at least 1 (no-such.ron)"
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Figures: curves as SVG and PNG, drawn by plotters with a font that is compiled in, so that they look alike everywhere.
+//! Figures: curves as SVG and PNG, drawn by plotters with a font that is compiled in, so that they
+//! look alike everywhere.
 
 use crate::error::{Error, Result};
 use plotters::coord::Shift;
@@ -68,8 +69,11 @@ impl Figure {
             let root = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
             self.draw(&root)?;
         }
-        image::save_buffer(path, &pixels, width, height, image::ExtendedColorType::Rgb8)
-            .map_err(|error| Error::failed(format!("writing the figure failed: {error} ({})", path.display())))
+        image::save_buffer(path, &pixels, width, height, image::ExtendedColorType::Rgb8).map_err(
+            |error| {
+                Error::failed(format!("writing the figure failed: {error} ({})", path.display()))
+            },
+        )
     }
 
     fn columns(&self) -> usize {
@@ -101,7 +105,9 @@ impl Figure {
     /// Every name once.
     fn draw_legend<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<(), String> {
         let mut named: Vec<&FigureLine> = Vec::new();
-        for line in self.plots.iter().flat_map(|plot| &plot.lines).filter(|line| !line.name.is_empty()) {
+        for line in
+            self.plots.iter().flat_map(|plot| &plot.lines).filter(|line| !line.name.is_empty())
+        {
             let look = |line: &FigureLine| (line.name.clone(), line.color, line.dashes);
             if named.iter().all(|known| look(known) != look(line)) {
                 named.push(line);
@@ -116,8 +122,10 @@ impl Figure {
                 area.draw(&PathElement::new(dash, style)).map_err(|error| error.to_string())?;
             }
             let style = ("sans-serif", 14).into_font().color(&BLACK);
-            area.draw(&Text::new(name.to_owned(), (x + 28, 11), style.clone())).map_err(|error| error.to_string())?;
-            let (width, _) = area.estimate_text_size(name, &style).map_err(|error| error.to_string())?;
+            area.draw(&Text::new(name.to_owned(), (x + 28, 11), style.clone()))
+                .map_err(|error| error.to_string())?;
+            let (width, _) =
+                area.estimate_text_size(name, &style).map_err(|error| error.to_string())?;
             x += 28 + width as i32 + 20;
         }
         Ok(())
@@ -129,12 +137,17 @@ impl FigurePlot {
         if self.is_log { y.log10() } else { y }
     }
 
-    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>, x_label: &str) -> Result<(), String> {
+    fn draw<B: DrawingBackend>(
+        &self,
+        area: &DrawingArea<B, Shift>,
+        x_label: &str,
+    ) -> Result<(), String> {
         let points = self.lines.iter().flat_map(|line| {
             let ends = line.band.iter().flat_map(|&(x, low, high)| [(x, low), (x, high)]);
             line.points.iter().copied().chain(ends)
         });
-        let (mut x, mut y) = ((f64::INFINITY, f64::NEG_INFINITY), (f64::INFINITY, f64::NEG_INFINITY));
+        let (mut x, mut y) =
+            ((f64::INFINITY, f64::NEG_INFINITY), (f64::INFINITY, f64::NEG_INFINITY));
         for (at, value) in points.map(|(at, value)| (at, self.height(value))) {
             if at.is_finite() && value.is_finite() {
                 x = (x.0.min(at), x.1.max(at));
@@ -176,17 +189,25 @@ impl FigurePlot {
             if !line.band.is_empty() {
                 let up = line.band.iter().map(|&(x, _, high)| (x, self.height(high)));
                 let down = line.band.iter().rev().map(|&(x, low, _)| (x, self.height(low)));
-                let outline: Vec<(f64, f64)> = up.chain(down).filter(|point| point.1.is_finite()).collect();
+                let outline: Vec<(f64, f64)> =
+                    up.chain(down).filter(|point| point.1.is_finite()).collect();
                 chart.draw_series([Polygon::new(outline, color.mix(0.18))]).map_err(error)?;
             }
-            for piece in line.points.split(|point| !self.height(point.1).is_finite()).filter(|piece| !piece.is_empty())
+            for piece in line
+                .points
+                .split(|point| !self.height(point.1).is_finite())
+                .filter(|piece| !piece.is_empty())
             {
                 let points = piece.iter().map(|&(x, value)| (x, self.height(value)));
                 let style = color.stroke_width(2);
                 if piece.len() == 1 {
-                    chart.draw_series(points.map(|at| Circle::new(at, 2, color.filled()))).map_err(error)?;
+                    chart
+                        .draw_series(points.map(|at| Circle::new(at, 2, color.filled())))
+                        .map_err(error)?;
                 } else if let Some((length, gap)) = line.dashes {
-                    chart.draw_series(DashedLineSeries::new(points, length, gap, style)).map_err(error)?;
+                    chart
+                        .draw_series(DashedLineSeries::new(points, length, gap, style))
+                        .map_err(error)?;
                 } else {
                     chart.draw_series(LineSeries::new(points, style)).map_err(error)?;
                 }
@@ -207,7 +228,11 @@ fn number(value: f64) -> String {
     }
     let decimals = (2 - value.abs().log10().floor() as i32).clamp(0, 8) as usize;
     let text = format!("{value:.decimals$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
 }
 
 /// Makes the window's own font known to plotters.
@@ -216,13 +241,16 @@ fn install_font() {
     static INSTALLED: OnceLock<bool> = OnceLock::new();
     FONT.get_or_init(|| {
         let fonts = egui::FontDefinitions::default();
-        let name = fonts.families.get(&egui::FontFamily::Proportional).and_then(|names| names.first());
+        let name =
+            fonts.families.get(&egui::FontFamily::Proportional).and_then(|names| names.first());
         let data = name.and_then(|name| fonts.font_data.get(name));
         data.map(|data| data.font.as_ref().as_ref().to_vec()).unwrap_or_default()
     });
     // A font that cannot be read shows as an error of the drawing.
-    INSTALLED
-        .get_or_init(|| FONT.get().is_some_and(|bytes| register_font("sans-serif", FontStyle::Normal, bytes).is_ok()));
+    INSTALLED.get_or_init(|| {
+        FONT.get()
+            .is_some_and(|bytes| register_font("sans-serif", FontStyle::Normal, bytes).is_ok())
+    });
 }
 
 #[cfg(test)]
@@ -231,7 +259,12 @@ mod tests {
 
     fn figure() -> Figure {
         let points = vec![(1.0, 0.1), (2.0, 1.0), (3.0, f64::NAN), (4.0, 10.0), (5.0, 20.0)];
-        let line = FigureLine { name: "G2RL s0".to_owned(), color: [13, 118, 110], points, ..FigureLine::default() };
+        let line = FigureLine {
+            name: "G2RL s0".to_owned(),
+            color: [13, 118, 110],
+            points,
+            ..FigureLine::default()
+        };
         let seeds = FigureLine {
             name: "GRPO, 3 seeds".to_owned(),
             points: vec![(1.0, 1.0), (5.0, 2.0)],
@@ -244,7 +277,10 @@ mod tests {
             is_log,
             lines: vec![line.clone(), seeds.clone()],
         };
-        Figure { x_label: "step".to_owned(), plots: vec![plot("Reward", false), plot("KL, nats", true)] }
+        Figure {
+            x_label: "step".to_owned(),
+            plots: vec![plot("Reward", false), plot("KL, nats", true)],
+        }
     }
 
     #[test]
@@ -266,7 +302,11 @@ mod tests {
         assert_eq!(picture.dimensions(), (2 * PLOT_WIDTH, PLOT_HEIGHT + LEGEND_HEIGHT));
         assert!(picture.pixels().filter(|pixel| pixel.0 == [13, 118, 110]).count() > 100);
         // The legend's text, which needs a font.
-        assert!(picture.enumerate_pixels().any(|(x, y, pixel)| y < LEGEND_HEIGHT && x > 40 && pixel.0 == [0, 0, 0]));
+        assert!(
+            picture
+                .enumerate_pixels()
+                .any(|(x, y, pixel)| y < LEGEND_HEIGHT && x > 40 && pixel.0 == [0, 0, 0])
+        );
     }
 
     #[test]
@@ -278,6 +318,9 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        assert_eq!([0.0, 0.25, 1000.0, 12.3456, 0.000_123].map(number), ["0", "0.25", "1000", "12.3", "0.000123"]);
+        assert_eq!(
+            [0.0, 0.25, 1000.0, 12.3456, 0.000_123].map(number),
+            ["0", "0.25", "1000", "12.3", "0.000123"]
+        );
     }
 }

@@ -72,12 +72,15 @@ fn lines(folder: &Path) -> io::Result<String> {
     Ok(files.iter().zip(sums).map(line).collect())
 }
 
-/// Refuses files in `folder` that are not what its checksums say, which must be there and name all tensors.
+/// Refuses files in `folder` that are not what its checksums say, which must be there and name all
+/// tensors.
 pub(crate) fn verify(folder: &Path) -> Result<()> {
     let list = folder.join(CHECKSUMS);
     let damaged = |why: String| Error::input(format!("{why} ({})", list.display()));
-    let text = listed(&list)?.ok_or_else(|| damaged("the checksums of its files are missing".to_string()))?;
-    let entries = entries(&text).map_err(|line| damaged(format!("line {line} of the checksums is damaged")))?;
+    let text = listed(&list)?
+        .ok_or_else(|| damaged("the checksums of its files are missing".to_string()))?;
+    let entries = entries(&text)
+        .map_err(|line| damaged(format!("line {line} of the checksums is damaged")))?;
     for entry in folder.read_dir().map_err(Error::io("reading a folder", folder))? {
         let name = entry.map_err(Error::io("reading a folder", folder))?.file_name();
         let name = name.to_string_lossy();
@@ -88,20 +91,24 @@ pub(crate) fn verify(folder: &Path) -> Result<()> {
     check(folder, &entries)
 }
 
-/// Refuses files of a model in `folder` that are not what its checksums say. A list of another form is not this program's, and passes.
+/// Refuses files of a model in `folder` that are not what its checksums say. A list of another form
+/// is not this program's, and passes.
 pub(crate) fn verify_model(folder: &Path) -> Result<()> {
     let Some(text) = listed(&folder.join(CHECKSUMS))? else { return Ok(()) };
     let Ok(mut entries) = entries(&text) else { return Ok(()) };
     entries.retain(|(_, name)| is_of_model(name));
     check(folder, &entries).map_err(|error| {
-        Error::input(format!("{error}; give it back what it was, or take {CHECKSUMS} away where the change is meant"))
+        Error::input(format!(
+            "{error}; give it back what it was, or take {CHECKSUMS} away where the change is meant"
+        ))
     })
 }
 
 /// Whether a model is read from a file of this name.
 fn is_of_model(name: &str) -> bool {
     let ending = Path::new(name).extension().unwrap_or_default();
-    ["safetensors", "json", "jinja", "txt"].iter().any(|known| ending == *known) && !name.starts_with("trainer")
+    ["safetensors", "json", "jinja", "txt"].iter().any(|known| ending == *known)
+        && !name.starts_with("trainer")
 }
 
 fn is_of_tensors(name: &str) -> bool {
@@ -113,15 +120,19 @@ fn listed(list: &Path) -> Result<Option<String>> {
     match read_text(list, SETTINGS_BYTES) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::input(format!("the checksums cannot be read: {error} ({})", list.display()))),
+        Err(error) => {
+            Err(Error::input(format!("the checksums cannot be read: {error} ({})", list.display())))
+        }
     }
 }
 
-/// Sums and names of a list as this program writes it, or the number of the first line that is of another form.
+/// Sums and names of a list as this program writes it, or the number of the first line that is of
+/// another form.
 fn entries(text: &str) -> Result<Vec<(&str, &str)>, usize> {
     let is_sum = |sum: &str| sum.len() == 64 && sum.bytes().all(|byte| byte.is_ascii_hexdigit());
     let entry = |(number, line): (usize, _)| {
-        let entry = str::split_once(line, "  ").filter(|(sum, name)| is_sum(sum) && !name.contains(['/', '\\']));
+        let entry = str::split_once(line, "  ")
+            .filter(|(sum, name)| is_sum(sum) && !name.contains(['/', '\\']));
         entry.ok_or(number + 1)
     };
     text.lines().enumerate().map(entry).collect()
@@ -130,13 +141,14 @@ fn entries(text: &str) -> Result<Vec<(&str, &str)>, usize> {
 fn check(folder: &Path, listed: &[(&str, &str)]) -> Result<()> {
     let check = |(sum, name): &(&str, &str)| {
         let path = folder.join(name);
-        let found =
-            sha256_of_file(&path).map_err(|e| Error::input(format!("cannot read {name}: {e} ({})", path.display())))?;
+        let found = sha256_of_file(&path)
+            .map_err(|e| Error::input(format!("cannot read {name}: {e} ({})", path.display())))?;
         if found == *sum {
             return Ok(());
         }
         Err(Error::input(format!(
-            "{name} is damaged or was changed: its SHA-256 is {}, and {CHECKSUMS} beside it says {} ({})",
+            "{name} is damaged or was changed: its SHA-256 is {}, and {CHECKSUMS} beside it says \
+             {} ({})",
             short(&found),
             short(sum),
             path.display()
@@ -167,15 +179,28 @@ mod tests {
         std::fs::write(path("b.safetensors"), vec![7; 3 << 20]).unwrap();
         write(folder.path()).unwrap();
         let text = std::fs::read_to_string(path(CHECKSUMS)).unwrap();
-        assert!(text.starts_with("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  a\n"), "{text}");
+        assert!(
+            text.starts_with(
+                "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  a\n"
+            ),
+            "{text}"
+        );
         std::fs::write(path("notes"), "mine").unwrap();
         verify(folder.path()).unwrap();
         let mut bytes = std::fs::read(path("b.safetensors")).unwrap();
         bytes[2 << 20] ^= 4;
         std::fs::write(path("b.safetensors"), bytes).unwrap();
         let error = verify(folder.path()).unwrap_err();
-        assert!(error.exit_status() == 2 && error.to_string().contains("b.safetensors is damaged"), "{error}");
-        assert!(verify_model(folder.path()).unwrap_err().to_string().contains("b.safetensors is damaged"));
+        assert!(
+            error.exit_status() == 2 && error.to_string().contains("b.safetensors is damaged"),
+            "{error}"
+        );
+        assert!(
+            verify_model(folder.path())
+                .unwrap_err()
+                .to_string()
+                .contains("b.safetensors is damaged")
+        );
         write(folder.path()).unwrap();
         std::fs::remove_file(path("a")).unwrap();
         assert!(verify(folder.path()).unwrap_err().to_string().contains("cannot read a"));
@@ -186,7 +211,13 @@ mod tests {
     fn whatever_a_model_is_read_from_is_checked_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        let read = ["config.json", "tokenizer.json", "chat_template.jinja", "merges.txt", "model.safetensors"];
+        let read = [
+            "config.json",
+            "tokenizer.json",
+            "chat_template.jinja",
+            "merges.txt",
+            "model.safetensors",
+        ];
         let other = ["README.md", "experiment.ron", "trainer.json", "trainer.safetensors"];
         for name in read.iter().chain(&other) {
             std::fs::write(path(name), "a").unwrap();
@@ -200,7 +231,11 @@ mod tests {
             std::fs::write(path(name), "b").unwrap();
             let error = verify_model(folder.path()).unwrap_err();
             let told = error.to_string();
-            assert!(error.exit_status() == 2 && told.contains(&format!("{name} is damaged or was changed")), "{told}");
+            assert!(
+                error.exit_status() == 2
+                    && told.contains(&format!("{name} is damaged or was changed")),
+                "{told}"
+            );
             assert!(told.contains("take SHA256SUMS away"), "{told}");
             std::fs::write(path(name), "a").unwrap();
         }
@@ -211,14 +246,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("a.safetensors"), "a").unwrap();
-        assert!(verify(folder.path()).unwrap_err().to_string().contains("the checksums of its files are missing"));
+        assert!(
+            verify(folder.path())
+                .unwrap_err()
+                .to_string()
+                .contains("the checksums of its files are missing")
+        );
         verify_model(folder.path()).unwrap();
         std::fs::write(path(CHECKSUMS), "").unwrap();
-        assert!(verify(folder.path()).unwrap_err().to_string().contains("do not name a.safetensors"));
+        assert!(
+            verify(folder.path()).unwrap_err().to_string().contains("do not name a.safetensors")
+        );
         let binary = format!("{} *a.safetensors\n", "0".repeat(64));
         for text in ["x\n", &binary] {
             std::fs::write(path(CHECKSUMS), text).unwrap();
-            assert!(verify(folder.path()).unwrap_err().to_string().contains("line 1 of the checksums"), "{text}");
+            assert!(
+                verify(folder.path()).unwrap_err().to_string().contains("line 1 of the checksums"),
+                "{text}"
+            );
             verify_model(folder.path()).unwrap();
         }
     }

@@ -1,4 +1,5 @@
-//! The one way to read the files of a model folder, which somebody else made: nothing but regular files of its own, of bounded size.
+//! The one way to read the files of a model folder, which somebody else made: nothing but regular
+//! files of its own, of bounded size.
 
 use super::{self as files, SETTINGS_BYTES};
 use crate::error::{Error, Result};
@@ -7,12 +8,16 @@ use std::path::{Path, PathBuf};
 
 /// Where the file `name` of `folder` is, links followed; nothing where there is none.
 ///
-/// A link must stay in the folder, because what it leads to is read and copied into checkpoints. The snapshots of the hub's cache are
-/// links to the files of the same repository beside them.
+/// A link must stay in the folder, because what it leads to is read and copied into checkpoints.
+/// The snapshots of the hub's cache are links to the files of the same repository beside them.
 pub(crate) fn member(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
     let path = folder.join(name);
-    let refused =
-        |why: &str| Error::input(format!("the file {name} of the model cannot be used: {why} ({})", path.display()));
+    let refused = |why: &str| {
+        Error::input(format!(
+            "the file {name} of the model cannot be used: {why} ({})",
+            path.display()
+        ))
+    };
     match path.symlink_metadata() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(refused(&error.to_string())),
@@ -20,9 +25,12 @@ pub(crate) fn member(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
     }
     let target = path.canonicalize().map_err(|error| refused(&error.to_string()))?;
     let home = folder.canonicalize().map_err(|error| refused(&error.to_string()))?;
-    let is_own = target.starts_with(&home) || blobs(&home).is_some_and(|blobs| target.starts_with(blobs));
+    let is_own =
+        target.starts_with(&home) || blobs(&home).is_some_and(|blobs| target.starts_with(blobs));
     if !is_own {
-        return Err(refused("it is a link to a file outside of the folder; put the file itself there"));
+        return Err(refused(
+            "it is a link to a file outside of the folder; put the file itself there",
+        ));
     }
     if !target.is_file() {
         return Err(refused("it is not a regular file"));
@@ -30,7 +38,8 @@ pub(crate) fn member(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
     Ok(Some(path))
 }
 
-/// Where the hub's cache keeps the content of the files of a snapshot: `REPOSITORY/snapshots/COMMIT` links to `REPOSITORY/blobs`.
+/// Where the hub's cache keeps the content of the files of a snapshot:
+/// `REPOSITORY/snapshots/COMMIT` links to `REPOSITORY/blobs`.
 fn blobs(folder: &Path) -> Option<PathBuf> {
     let snapshots = folder.parent()?;
     if snapshots.file_name() != Some(OsStr::new("snapshots")) {
@@ -42,8 +51,9 @@ fn blobs(folder: &Path) -> Option<PathBuf> {
 /// The content of a file of at most `limit` bytes, where there is one.
 pub(crate) fn bytes(folder: &Path, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
     let read = |path: PathBuf| {
-        files::read(&path, limit)
-            .map_err(|error| Error::input(format!("cannot read the model's {name}: {error} ({})", path.display())))
+        files::read(&path, limit).map_err(|error| {
+            Error::input(format!("cannot read the model's {name}: {error} ({})", path.display()))
+        })
     };
     member(folder, name)?.map(read).transpose()
 }
@@ -51,8 +61,9 @@ pub(crate) fn bytes(folder: &Path, name: &str, limit: u64) -> Result<Option<Vec<
 /// The text of a file of settings, where there is one, without a byte order mark.
 pub(crate) fn text(folder: &Path, name: &str) -> Result<Option<String>> {
     let read = |path: PathBuf| {
-        files::read_text(&path, SETTINGS_BYTES)
-            .map_err(|error| Error::input(format!("cannot read the model's {name}: {error} ({})", path.display())))
+        files::read_text(&path, SETTINGS_BYTES).map_err(|error| {
+            Error::input(format!("cannot read the model's {name}: {error} ({})", path.display()))
+        })
     };
     member(folder, name)?.map(read).transpose()
 }

@@ -1,4 +1,5 @@
-//! Files of one JSON object a line: lines of bounded length, and what a writer that was killed leaves behind.
+//! Files of one JSON object a line: lines of bounded length, and what a writer that was killed
+//! leaves behind.
 
 use serde::de::IgnoredAny;
 use std::io::{self, BufRead, Read};
@@ -6,7 +7,8 @@ use std::io::{self, BufRead, Read};
 /// Most bytes of a line: far more than any response has, and less than any machine's memory.
 const LINE_BYTES: u64 = 64 << 20;
 
-/// The lines of a stream without their ends. One without an end, such as `/dev/zero`, is refused after so many bytes.
+/// The lines of a stream without their ends. One without an end, such as `/dev/zero`, is refused
+/// after so many bytes.
 pub(crate) fn bounded(mut from: impl BufRead) -> impl Iterator<Item = io::Result<Vec<u8>>> {
     std::iter::from_fn(move || {
         let mut line = Vec::new();
@@ -18,7 +20,10 @@ pub(crate) fn bounded(mut from: impl BufRead) -> impl Iterator<Item = io::Result
                 Some(Ok(line))
             }
             Ok(_) if line.len() as u64 > LINE_BYTES => {
-                let why = format!("it has more than {} MiB, the most that is read of a line", LINE_BYTES >> 20);
+                let why = format!(
+                    "it has more than {} MiB, the most that is read of a line",
+                    LINE_BYTES >> 20
+                );
                 Some(Err(io::Error::new(io::ErrorKind::FileTooLarge, why)))
             }
             Ok(_) => Some(Ok(line)),
@@ -37,7 +42,8 @@ pub(crate) struct Lines<'a, T> {
 }
 
 impl<'a, T> Lines<'a, T> {
-    /// Takes a file apart; `read` says what a line says, if it can be read. Empty lines are skipped.
+    /// Takes a file apart; `read` says what a line says, if it can be read. Empty lines are
+    /// skipped.
     pub(crate) fn read(bytes: &'a [u8], read: impl Fn(&str) -> Option<T>) -> Self {
         let mut lines = Self { whole: Vec::new(), damaged: Vec::new(), is_cut_off: false };
         for (index, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
@@ -91,9 +97,14 @@ mod tests {
         ] {
             let bytes = [b"{\"n\":1}\nx\n{\"n\":2}\n", end].concat();
             let lines = Lines::read(&bytes, read);
-            let whole: Vec<(usize, u64)> = lines.whole.iter().map(|(number, n, _)| (*number, *n)).collect();
+            let whole: Vec<(usize, u64)> =
+                lines.whole.iter().map(|(number, n, _)| (*number, *n)).collect();
             assert_eq!(whole, [(1, 1), (3, 2)]);
-            assert_eq!((lines.damaged, lines.is_cut_off), ([&[2], damaged].concat(), is_cut_off), "{end:?}");
+            assert_eq!(
+                (lines.damaged, lines.is_cut_off),
+                ([&[2], damaged].concat(), is_cut_off),
+                "{end:?}"
+            );
         }
         // Whole but for its end.
         assert_eq!(Lines::read(b"{\"n\":1}", read).whole.len(), 1);

@@ -1,6 +1,8 @@
-//! One writer at a time: a lock on a file in a folder, held as long as the process lives that took it.
+//! One writer at a time: a lock on a file in a folder, held as long as the process lives that took
+//! it.
 //!
-//! The file stays in the folder; what counts is whether somebody holds it, so a process that was killed is in nobody's way.
+//! The file stays in the folder; what counts is whether somebody holds it, so a process that was
+//! killed is in nobody's way.
 
 use super::{open_own, open_regular};
 use crate::error::{Error, Result};
@@ -12,7 +14,8 @@ use std::time::Duration;
 /// The file that is locked.
 pub(crate) const LOCK_FILE: &str = ".orthant.lock";
 
-/// Times that the lock is asked for: whoever looks whether it is held keeps it from others for a moment.
+/// Times that the lock is asked for: whoever looks whether it is held keeps it from others for a
+/// moment.
 const ATTEMPTS: usize = 10;
 
 /// Time between two of them.
@@ -33,7 +36,9 @@ pub(crate) fn ask(file: &File) -> io::Result<Asked> {
     match file.try_lock() {
         Ok(()) => Ok(Asked::Ours),
         Err(TryLockError::WouldBlock) => Ok(Asked::Theirs),
-        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(Asked::Nobodys),
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+            Ok(Asked::Nobodys)
+        }
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
@@ -57,12 +62,16 @@ pub(crate) enum Holder {
 }
 
 impl FolderLock {
-    /// Takes the lock of `folder`, which must exist. `what` is what is written there, such as `this run`. Held by another process, or
-    /// by another part of this one, it is an input error that names the holder.
+    /// Takes the lock of `folder`, which must exist. `what` is what is written there, such as
+    /// `this run`. Held by another process, or by another part of this one, it is an input error
+    /// that names the holder.
     pub(crate) fn take(folder: &Path, what: &str) -> Result<Self> {
         let path = folder.join(LOCK_FILE);
         let refused = |why: io::Error| {
-            Error::input(format!("{what} cannot be written: its lock cannot be had: {why} ({})", path.display()))
+            Error::input(format!(
+                "{what} cannot be written: its lock cannot be had: {why} ({})",
+                path.display()
+            ))
         };
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false);
@@ -72,15 +81,18 @@ impl FolderLock {
             match ask(&file).map_err(refused)? {
                 Asked::Ours if is_at(&file, &path) => break (file, true),
                 Asked::Nobodys => break (file, false),
-                // Whoever held it took the file away with it: there is another one by now, or no folder any more.
+                // Whoever held it took the file away with it: there is another one by now, or no
+                // folder any more.
                 Asked::Ours | Asked::Theirs if attempts < ATTEMPTS => {
                     attempts += 1;
                     std::thread::sleep(PAUSE);
                 }
                 Asked::Ours | Asked::Theirs => {
-                    let holder = describe(&mut file).map_or_else(|| "another process".to_string(), |(text, _)| text);
+                    let holder = describe(&mut file)
+                        .map_or_else(|| "another process".to_string(), |(text, _)| text);
                     return Err(Error::input(format!(
-                        "{what} is being written by {holder}; wait for its end, or end it first ({})",
+                        "{what} is being written by {holder}; wait for its end, or end it first \
+                         ({})",
                         path.display()
                     )));
                 }
@@ -100,7 +112,8 @@ impl FolderLock {
 
 impl Drop for FolderLock {
     fn drop(&mut self) {
-        // Whoever comes next names itself; until then the name of a process that is gone would only mislead.
+        // Whoever comes next names itself; until then the name of a process that is gone would only
+        // mislead.
         self.file.set_len(0).ok();
     }
 }
@@ -122,9 +135,9 @@ fn is_at(_: &File, path: &Path) -> bool {
 pub(crate) fn holder(folder: &Path) -> Holder {
     let Ok(mut file) = open_regular(&folder.join(LOCK_FILE)) else { return Holder::Unknown };
     match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => {
-            Holder::Process(describe(&mut file).map_or_else(|| "another process".to_string(), |(text, _)| text))
-        }
+        Err(TryLockError::WouldBlock) => Holder::Process(
+            describe(&mut file).map_or_else(|| "another process".to_string(), |(text, _)| text),
+        ),
         Err(TryLockError::Error(_)) => Holder::Unknown,
         Ok(()) => match describe(&mut file) {
             Some((_, other)) if other != host() => Holder::Unknown,
@@ -163,10 +176,15 @@ mod tests {
         let text = refused.to_string();
         assert_eq!(refused.exit_status(), 2);
         assert!(
-            text.starts_with(&format!("this run is being written by process {} on ", std::process::id())),
+            text.starts_with(&format!(
+                "this run is being written by process {} on ",
+                std::process::id()
+            )),
             "{text}"
         );
-        assert!(matches!(holder(folder.path()), Holder::Process(text) if text.starts_with("process ")));
+        assert!(
+            matches!(holder(folder.path()), Holder::Process(text) if text.starts_with("process "))
+        );
         drop(lock);
         assert_eq!(holder(folder.path()), Holder::Nobody);
         FolderLock::take(folder.path(), "this run").unwrap();
@@ -175,7 +193,8 @@ mod tests {
     #[test]
     fn what_another_machine_held_is_not_known_here() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(LOCK_FILE), "process 7 on elsewhere.example since now\n").unwrap();
+        std::fs::write(folder.path().join(LOCK_FILE), "process 7 on elsewhere.example since now\n")
+            .unwrap();
         assert_eq!(holder(folder.path()), Holder::Unknown);
         FolderLock::take(folder.path(), "this run").unwrap();
     }
@@ -191,7 +210,10 @@ mod tests {
             let link = folder.path().join("run").join(LOCK_FILE);
             std::os::unix::fs::symlink(target, &link).unwrap();
             let error = FolderLock::take(&folder.path().join("run"), "this run").unwrap_err();
-            assert!(error.exit_status() == 2 && error.to_string().contains("not a regular file"), "{error}");
+            assert!(
+                error.exit_status() == 2 && error.to_string().contains("not a regular file"),
+                "{error}"
+            );
             std::fs::remove_file(link).unwrap();
         }
         assert_eq!(std::fs::read_to_string(precious).unwrap(), "very important");

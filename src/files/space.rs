@@ -31,7 +31,9 @@ fn free_at(folder: &Path) -> Option<u64> {
     let folder = folder.canonicalize().ok()?;
     let disks = sysinfo::Disks::new_with_refreshed_list();
     let holding = disks.list().iter().filter(|disk| folder.starts_with(disk.mount_point()));
-    holding.max_by_key(|disk| disk.mount_point().as_os_str().len()).map(sysinfo::Disk::available_space)
+    holding
+        .max_by_key(|disk| disk.mount_point().as_os_str().len())
+        .map(sysinfo::Disk::available_space)
 }
 
 /// Refuses a folder in which nothing may be written: then it is not room that is missing.
@@ -43,7 +45,8 @@ fn writable(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Refuses a folder in which no folder can be made, or that cannot be made itself: it is tried, and nothing of that stays.
+/// Refuses a folder in which no folder can be made, or that cannot be made itself: it is tried, and
+/// nothing of that stays.
 pub(crate) fn holds_folders(folder: &Path) -> io::Result<()> {
     let folder = std::path::absolute(folder)?;
     let Some(there) = existing(&folder) else { return Ok(()) };
@@ -52,7 +55,8 @@ pub(crate) fn holds_folders(folder: &Path) -> io::Result<()> {
     std::fs::remove_dir(&trial)
 }
 
-/// Refuses to write `needed` bytes into `folder` where that is not possible or the disk has less room.
+/// Refuses to write `needed` bytes into `folder` where that is not possible or the disk has less
+/// room.
 pub(crate) fn check(folder: &Path, needed: u64) -> io::Result<()> {
     writable(folder)?;
     free(folder).map_or(Ok(()), |free| enough(free, needed))
@@ -66,7 +70,8 @@ fn enough(free: u64, needed: u64) -> io::Result<()> {
     Err(io::Error::new(
         ErrorKind::StorageFull,
         format!(
-            "it takes {}, {} of which are kept for logs and records, and the disk has {} free: free {} more",
+            "it takes {}, {} of which are kept for logs and records, and the disk has {} free: \
+             free {} more",
             in_gib(all),
             in_gib(MARGIN),
             in_gib(free),
@@ -80,13 +85,16 @@ pub(crate) fn require(folder: &Path, needed: u64, what: &str, remedy: &str) -> R
     check(folder, needed).map_err(|error| {
         let place = folder.display();
         Error::input(match error.kind() {
-            ErrorKind::StorageFull => format!("there is no room for {what}: {error}, or {remedy} ({place})"),
+            ErrorKind::StorageFull => {
+                format!("there is no room for {what}: {error}, or {remedy} ({place})")
+            }
             _ => format!("{what} cannot be written there: {error}; {remedy} ({place})"),
         })
     })
 }
 
-/// The system's word that a disk is full, with how much has to be freed before `needed` bytes fit. Anything else stays as it is.
+/// The system's word that a disk is full, with how much has to be freed before `needed` bytes fit.
+/// Anything else stays as it is.
 pub(crate) fn explained(error: io::Error, folder: &Path, needed: u64) -> io::Error {
     let is_full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
     if !is_full || error.raw_os_error().is_none() {
@@ -110,9 +118,14 @@ mod tests {
         check(folder.path(), 1).unwrap();
         let error = check(folder.path(), u64::MAX / 2).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::StorageFull);
-        let error = require(folder.path(), u64::MAX / 2, "a checkpoint", "give another folder").unwrap_err();
+        let error = require(folder.path(), u64::MAX / 2, "a checkpoint", "give another folder")
+            .unwrap_err();
         let text = error.to_string();
-        assert!(error.exit_status() == 2 && text.starts_with("there is no room for a checkpoint: it takes "), "{text}");
+        assert!(
+            error.exit_status() == 2
+                && text.starts_with("there is no room for a checkpoint: it takes "),
+            "{text}"
+        );
         assert!(text.contains(" more, or give another folder ("), "{text}");
     }
 
@@ -131,7 +144,8 @@ mod tests {
         const MIB: u64 = 1 << 20;
         assert!(enough(40 * MIB, 24 * MIB).is_ok());
         let text = enough(30 * MIB, 24 * MIB).unwrap_err().to_string();
-        let right = "it takes 40 MiB, 16 MiB of which are kept for logs and records, and the disk has 30 MiB free: free 10 MiB more";
+        let right = "it takes 40 MiB, 16 MiB of which are kept for logs and records, and the disk \
+                     has 30 MiB free: free 10 MiB more";
         assert_eq!(text, right);
     }
 
@@ -152,9 +166,15 @@ mod tests {
     fn a_read_only_place_is_called_that_whatever_room_it_has() {
         // One of them is nearly everywhere, and written by nobody.
         let mut places = ["/sys/fs/cgroup", "/sys", "/proc/sys"].into_iter().map(Path::new);
-        let is_closed = |place: &&Path| rustix::fs::access(*place, rustix::fs::Access::WRITE_OK).is_err();
+        let is_closed =
+            |place: &&Path| rustix::fs::access(*place, rustix::fs::Access::WRITE_OK).is_err();
         let Some(place) = places.find(is_closed) else { return };
-        let text = require(place, u64::MAX / 2, "a checkpoint", "give another folder").unwrap_err().to_string();
-        assert!(text.starts_with("a checkpoint cannot be written there: ") && !text.contains("free"), "{text}");
+        let text = require(place, u64::MAX / 2, "a checkpoint", "give another folder")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            text.starts_with("a checkpoint cannot be written there: ") && !text.contains("free"),
+            "{text}"
+        );
     }
 }

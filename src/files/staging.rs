@@ -1,4 +1,5 @@
-//! Folders that appear whole or not at all: they are filled beside their place, brought to the disk, and renamed.
+//! Folders that appear whole or not at all: they are filled beside their place, brought to the
+//! disk, and renamed.
 
 use super::lock::{FolderLock, LOCK_FILE};
 use super::{rename, space, sync};
@@ -21,7 +22,8 @@ pub(crate) fn replace(target: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> 
     done
 }
 
-/// Brings a filled folder to the disk and gives it its name, which nothing but an empty folder may have.
+/// Brings a filled folder to the disk and gives it its name, which nothing but an empty folder may
+/// have.
 fn put(filled: &Path, target: &Path) -> io::Result<()> {
     sync_whole(filled)?;
     rename(filled, target)?;
@@ -81,7 +83,8 @@ pub(crate) fn remove(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// A folder that is being filled. Where that fails nothing is left of it, but for what is to be kept for the next try.
+/// A folder that is being filled. Where that fails nothing is left of it, but for what is to be
+/// kept for the next try.
 pub(crate) struct StagedFolder {
     target: PathBuf,
     path: PathBuf,
@@ -90,30 +93,44 @@ pub(crate) struct StagedFolder {
     _lock: FolderLock,
 }
 
-/// What a folder is filled in where it is there already, and what the name of one ends in that is not.
+/// What a folder is filled in where it is there already, and what the name of one ends in that is
+/// not.
 const INSIDE: &str = ".orthant-tmp";
 
 /// Times that a folder is looked for which somebody else has just put in its place.
 const ATTEMPTS: usize = 10;
 
 impl StagedFolder {
-    /// Begins to fill what will be `target`, of about `bytes` bytes, which must not exist yet or be empty. What a process that is gone
-    /// left half-filled is removed, but for what is named `keep`; a process that is at work on it is an input error.
+    /// Begins to fill what will be `target`, of about `bytes` bytes, which must not exist yet or be
+    /// empty. What a process that is gone left half-filled is removed, but for what is named
+    /// `keep`; a process that is at work on it is an input error.
     pub(crate) fn begin(target: &Path, keep: &'static [&'static str], bytes: u64) -> Result<Self> {
         for _ in 0..ATTEMPTS {
             refuse_content(target)?;
             if let Some(staged) = Self::try_begin(target, keep)? {
-                space::require(target, bytes, &format!("the folder {}", target.display()), "give another folder")?;
+                space::require(
+                    target,
+                    bytes,
+                    &format!("the folder {}", target.display()),
+                    "give another folder",
+                )?;
                 return Ok(staged);
             }
         }
-        Err(Error::input(format!("{} is being written by another process; wait for its end", target.display())))
+        Err(Error::input(format!(
+            "{} is being written by another process; wait for its end",
+            target.display()
+        )))
     }
 
-    /// `None` where the folder is gone when its lock is free: whoever held it has put it in its place, or given up.
+    /// `None` where the folder is gone when its lock is free: whoever held it has put it in its
+    /// place, or given up.
     fn try_begin(target: &Path, keep: &'static [&'static str]) -> Result<Option<Self>> {
         let refused = |error: io::Error| {
-            Error::input(format!("the folder {} cannot be made: {error}; choose another", target.display()))
+            Error::input(format!(
+                "the folder {} cannot be made: {error}; choose another",
+                target.display()
+            ))
         };
         if target.file_name().is_none() {
             return Err(refused(io::ErrorKind::InvalidFilename.into()));
@@ -130,8 +147,11 @@ impl StagedFolder {
             Err(_) if !path.exists() => return Ok(None),
             lock => lock?,
         };
-        let staged = Self { target: target.to_path_buf(), path, keep, is_placed: false, _lock: lock };
-        staged.clear().map_err(Error::io("removing what an earlier try left behind", &staged.path))?;
+        let staged =
+            Self { target: target.to_path_buf(), path, keep, is_placed: false, _lock: lock };
+        staged
+            .clear()
+            .map_err(Error::io("removing what an earlier try left behind", &staged.path))?;
         Ok(Some(staged))
     }
 
@@ -164,14 +184,16 @@ impl StagedFolder {
         Ok(())
     }
 
-    /// The lock's file goes last: it tells the next try that what is left of this one may be removed.
+    /// The lock's file goes last: it tells the next try that what is left of this one may be
+    /// removed.
     fn place(&self) -> io::Result<()> {
         if !self.path.starts_with(&self.target) {
             put(&self.path, &self.target)?;
             return fs::remove_file(self.target.join(LOCK_FILE));
         }
         // An empty folder may be a disk of its own, which has no other name.
-        let files = self.path.read_dir()?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+        let files =
+            self.path.read_dir()?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
         files.iter().try_for_each(|path| sync(path))?;
         for path in files.iter().filter(|path| !path.ends_with(LOCK_FILE)) {
             rename(path, &self.target.join(path.file_name().unwrap_or_default()))?;
@@ -200,12 +222,17 @@ fn refuse_content(target: &Path) -> Result<()> {
         return Ok(());
     }
     let why = if target.is_dir() { "is not empty" } else { "is there already and no folder" };
-    Err(Error::input(format!("{} {why}, and nothing is overwritten; give a new folder", target.display())))
+    Err(Error::input(format!(
+        "{} {why}, and nothing is overwritten; give a new folder",
+        target.display()
+    )))
 }
 
 /// Whether nothing is in `folder`, or only what an earlier try left there.
 fn is_empty(folder: &Path) -> bool {
-    folder.read_dir().is_ok_and(|entries| entries.flatten().all(|entry| entry.file_name() == INSIDE))
+    folder
+        .read_dir()
+        .is_ok_and(|entries| entries.flatten().all(|entry| entry.file_name() == INSIDE))
 }
 
 #[cfg(test)]
@@ -213,14 +240,18 @@ mod tests {
     use super::*;
 
     fn names(folder: &Path) -> Vec<String> {
-        let entries = folder.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let entries = folder
+            .read_dir()
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let mut names: Vec<_> = entries.collect();
         names.sort();
         names
     }
 
     #[test]
-    fn a_folder_is_replaced_when_the_new_one_is_on_the_disk_and_a_kill_at_any_moment_leaves_one_of_them() {
+    fn a_folder_is_replaced_when_the_new_one_is_on_the_disk_and_a_kill_at_any_moment_leaves_one_of_them()
+     {
         let place = tempfile::tempdir().unwrap();
         let target = place.path().join("a/target");
         fs::create_dir_all(&target).unwrap();
@@ -230,8 +261,13 @@ mod tests {
             Ok(())
         };
         let done = super::super::trace::of(place.path(), || replace(&target, fill).unwrap());
-        let expected =
-            ["sync a/.target.tmp/new", "sync a/.target.tmp", "rename a/.target.before", "rename a/target", "sync a"];
+        let expected = [
+            "sync a/.target.tmp/new",
+            "sync a/.target.tmp",
+            "rename a/.target.before",
+            "rename a/target",
+            "sync a",
+        ];
         assert_eq!(done, expected);
         assert_eq!(
             (names(&target), names(&place.path().join("a"))),
@@ -272,7 +308,10 @@ mod tests {
         assert!(staged.place().is_err());
         assert_eq!(names(&target), ["mine"]);
         assert!(staged.finish().unwrap_err().to_string().contains("is not empty"));
-        assert_eq!((names(&target), names(place.path())), (vec!["mine".to_string()], vec!["model".to_string()]));
+        assert_eq!(
+            (names(&target), names(place.path())),
+            (vec!["mine".to_string()], vec!["model".to_string()])
+        );
     }
 
     #[test]
@@ -294,9 +333,11 @@ mod tests {
             assert_eq!(names(&path), [".orthant.lock", "progress"]);
             drop(StagedFolder::begin(&target, &[], 0).unwrap());
         }
-        let refused = StagedFolder::begin(&place.path().join("large"), &[], u64::MAX / 2).err().unwrap();
+        let refused =
+            StagedFolder::begin(&place.path().join("large"), &[], u64::MAX / 2).err().unwrap();
         assert!(
-            refused.exit_status() == 2 && refused.to_string().contains("there is no room for the folder"),
+            refused.exit_status() == 2
+                && refused.to_string().contains("there is no room for the folder"),
             "{refused}"
         );
         assert_eq!(names(place.path()), ["empty"]);
@@ -321,9 +362,14 @@ mod tests {
             });
             match second {
                 Ok(()) => assert!(gives_up),
-                Err(error) => assert!(!gives_up && error.to_string().contains("is not empty"), "{error}"),
+                Err(error) => {
+                    assert!(!gives_up && error.to_string().contains("is not empty"), "{error}")
+                }
             }
-            assert_eq!(names(place.path()), if gives_up { vec![] } else { vec!["model".to_string()] });
+            assert_eq!(
+                names(place.path()),
+                if gives_up { vec![] } else { vec!["model".to_string()] }
+            );
         }
     }
 
@@ -339,10 +385,15 @@ mod tests {
         let staged = StagedFolder::begin(&target, &[], 0).unwrap();
         assert!(!staged.path().join("half").exists() && !target.exists());
         let refused = StagedFolder::begin(&target, &[], 0).err().unwrap();
-        assert!(refused.exit_status() == 2 && refused.to_string().contains("is being written by process"), "{refused}");
+        assert!(
+            refused.exit_status() == 2
+                && refused.to_string().contains("is being written by process"),
+            "{refused}"
+        );
         fs::write(staged.path().join("whole"), "x").unwrap();
         staged.finish().unwrap();
-        let names: Vec<_> = target.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let names: Vec<_> =
+            target.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["whole"]);
         assert!(!hidden.exists());
         let refused = StagedFolder::begin(&target, &[], 0).err().unwrap().to_string();
@@ -357,13 +408,18 @@ mod tests {
         let staged = StagedFolder::begin(&empty, &[], 0).unwrap();
         fs::write(staged.path().join("whole"), "x").unwrap();
         staged.finish().unwrap();
-        let names: Vec<_> = empty.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let names: Vec<_> =
+            empty.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["whole"]);
         // A folder of somebody else is not touched.
         fs::create_dir(place.path().join(".other.orthant-tmp")).unwrap();
         fs::write(place.path().join(".other.orthant-tmp/mine"), "x").unwrap();
         assert!(
-            StagedFolder::begin(&place.path().join("other"), &[], 0).err().unwrap().to_string().contains("in the way")
+            StagedFolder::begin(&place.path().join("other"), &[], 0)
+                .err()
+                .unwrap()
+                .to_string()
+                .contains("in the way")
         );
     }
 }

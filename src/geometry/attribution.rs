@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 pub struct TokenAttribution {
     /// `|phi_t|` of every token of the group, response after response: (tokens).
     pub norms: Vec<f32>,
-    /// Row-major (tokens, m): what token t of response i adds to the cosine `S_ij`. Over the tokens of i, column j sums to
-    /// `S_ij`.
+    /// Row-major (tokens, m): what token t of response i adds to the cosine `S_ij`. Over the tokens
+    /// of i, column j sums to `S_ij`.
     pub shares: Vec<f32>,
 }
 
@@ -21,8 +21,9 @@ pub struct TokenAttribution {
 /// S_ij = sum over t of i of  alpha_t <phi_t, Phi_j> / ((sum alpha + eps) (norm(Phi_i) + eps) (norm(Phi_j) + eps))
 /// ```
 ///
-/// `phi` (tokens, dim) and `alpha` (tokens) belong to all responses one after another, `lengths` (m) says how many tokens each
-/// has, and `features` (m, dim) are the Phi. Fails where these sizes do not fit together.
+/// `phi` (tokens, dim) and `alpha` (tokens) belong to all responses one after another, `lengths`
+/// (m) says how many tokens each has, and `features` (m, dim) are the Phi. Fails where these sizes
+/// do not fit together.
 pub fn attribute_tokens(
     phi: &[f32],
     alpha: &[f32],
@@ -31,18 +32,28 @@ pub fn attribute_tokens(
     dim: usize,
 ) -> Result<TokenAttribution> {
     let (tokens, m) = (alpha.len(), lengths.len());
-    if phi.len() != tokens * dim || lengths.iter().sum::<usize>() != tokens || features.len() != m * dim || dim == 0 {
+    if phi.len() != tokens * dim
+        || lengths.iter().sum::<usize>() != tokens
+        || features.len() != m * dim
+        || dim == 0
+    {
         return Err(Error::input(format!(
-            "{} token features of {dim} numbers, {tokens} weights, {m} lengths and {} feature values do not fit together",
+            "{} token features of {dim} numbers, {tokens} weights, {m} lengths and {} feature \
+             values do not fit together",
             phi.len() / dim.max(1),
             features.len()
         )));
     }
-    let dot = |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum() };
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+    };
     let features: Vec<&[f32]> = features.chunks_exact(dim).collect();
-    let divisors: Vec<f64> = features.iter().map(|feature| dot(feature, feature).sqrt() + EPSILON).collect();
-    let mut attribution =
-        TokenAttribution { norms: Vec::with_capacity(tokens), shares: Vec::with_capacity(tokens * m) };
+    let divisors: Vec<f64> =
+        features.iter().map(|feature| dot(feature, feature).sqrt() + EPSILON).collect();
+    let mut attribution = TokenAttribution {
+        norms: Vec::with_capacity(tokens),
+        shares: Vec::with_capacity(tokens * m),
+    };
     let mut at = 0;
     for (&length, own) in lengths.iter().zip(&divisors) {
         let weights = &alpha[at..at + length];
@@ -50,8 +61,10 @@ pub fn attribute_tokens(
         for (&weight, phi) in weights.iter().zip(phi[at * dim..].chunks_exact(dim)) {
             attribution.norms.push(dot(phi, phi).sqrt() as f32);
             let scale = f64::from(weight) / (total * own);
-            let shares =
-                features.iter().zip(&divisors).map(|(other, divisor)| (scale * dot(phi, other) / divisor) as f32);
+            let shares = features
+                .iter()
+                .zip(&divisors)
+                .map(|(other, divisor)| (scale * dot(phi, other) / divisor) as f32);
             attribution.shares.extend(shares);
         }
         at += length;
@@ -97,7 +110,8 @@ mod tests {
             for (i, length) in lengths.into_iter().enumerate() {
                 for j in 0..3 {
                     let sum: f32 = (at..at + length).map(|t| found.shares[t * 3 + j]).sum();
-                    prop_assert!((sum - cosines.get(i, j)).abs() < 1e-5, "{} {}", sum, cosines.get(i, j));
+                    prop_assert!((sum - cosines.get(i, j)).abs() < 1e-5, "{} \
+                        {}", sum, cosines.get(i, j));
                 }
                 at += length;
             }

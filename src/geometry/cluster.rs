@@ -1,9 +1,12 @@
-//! Hierarchical clustering of the rollouts of a group by their cosines, for an order in which like directions stand together.
+//! Hierarchical clustering of the rollouts of a group by their cosines, for an order in which like
+//! directions stand together.
 
-/// The leaves of the tree of average linkage (UPGMA: Sokal and Michener 1958) over the distances 1 - cosine, from left to right.
+/// The leaves of the tree of average linkage (UPGMA: Sokal and Michener 1958) over the distances 1
+/// - cosine, from left to right.
 ///
-/// `cosines` is row-major (m, m); one that is not a number counts as 0. At every merge the larger cluster stands first, and of
-/// equal ones the one with the smaller index, so that the order does not depend on anything else. O(m^3).
+/// `cosines` is row-major (m, m); one that is not a number counts as 0. At every merge the larger
+/// cluster stands first, and of equal ones the one with the smaller index, so that the order does
+/// not depend on anything else. O(m^3).
 ///
 /// # Panics
 ///
@@ -30,7 +33,8 @@ pub fn cluster_order(cosines: &[f32], m: usize) -> Vec<usize> {
         }
         let (a, b) = best;
         let (size_a, size_b) = (clusters[a].len() as f64, clusters[b].len() as f64);
-        let merge = |(to_a, to_b): (&f64, &f64)| (size_a * to_a + size_b * to_b) / (size_a + size_b);
+        let merge =
+            |(to_a, to_b): (&f64, &f64)| (size_a * to_a + size_b * to_b) / (size_a + size_b);
         let merged: Vec<f64> = mean[a].iter().zip(&mean[b]).map(merge).collect();
         for (row, &value) in mean.iter_mut().zip(&merged) {
             row[a] = value;
@@ -42,7 +46,8 @@ pub fn cluster_order(cosines: &[f32], m: usize) -> Vec<usize> {
         }
         let mut second = clusters.remove(b);
         let first = &mut clusters[a];
-        if (first.len(), std::cmp::Reverse(first[0])) < (second.len(), std::cmp::Reverse(second[0])) {
+        if (first.len(), std::cmp::Reverse(first[0])) < (second.len(), std::cmp::Reverse(second[0]))
+        {
             std::mem::swap(first, &mut second);
         }
         first.extend(second);
@@ -59,7 +64,8 @@ mod tests {
     fn like_directions_stand_together() {
         // Two blocks, {0, 2, 4} and {1, 3}, that oppose each other.
         let side = [1.0f32, -1.0, 1.0, -1.0, 1.0];
-        let cosines: Vec<f32> = side.iter().flat_map(|a| side.iter().map(move |b| 0.9 * a * b)).collect();
+        let cosines: Vec<f32> =
+            side.iter().flat_map(|a| side.iter().map(move |b| 0.9 * a * b)).collect();
         assert_eq!(cluster_order(&cosines, 5), [0, 2, 4, 1, 3]);
         assert_eq!(cluster_order(&[], 0), [0usize; 0]);
         assert_eq!(cluster_order(&[f32::NAN], 1), [0]);

@@ -1,6 +1,7 @@
 //! How well one list of numbers predicts another.
 
-/// Pearson's correlation of two lists of the same length; `None` for fewer than two pairs or where one of them is constant.
+/// Pearson's correlation of two lists of the same length; `None` for fewer than two pairs or where
+/// one of them is constant.
 pub fn pearson(x: &[f64], y: &[f64]) -> Option<f64> {
     let count = x.len().min(y.len());
     if count < 2 {
@@ -49,8 +50,16 @@ mod tests {
         // numpy.corrcoef of these lists, and of their average ranks.
         let x = [1.0, 2.0, 2.0, 4.0, 7.0];
         let y = [0.5, 0.1, 0.9, 3.0, 2.0];
-        assert!((pearson(&x, &y).unwrap() - 0.680_229_001_173_564_4).abs() < 1e-9, "{:?}", pearson(&x, &y));
-        assert!((spearman(&x, &y).unwrap() - 0.718_184_846_459_607_9).abs() < 1e-9, "{:?}", spearman(&x, &y));
+        assert!(
+            (pearson(&x, &y).unwrap() - 0.680_229_001_173_564_4).abs() < 1e-9,
+            "{:?}",
+            pearson(&x, &y)
+        );
+        assert!(
+            (spearman(&x, &y).unwrap() - 0.718_184_846_459_607_9).abs() < 1e-9,
+            "{:?}",
+            spearman(&x, &y)
+        );
     }
 
     #[test]

@@ -3,14 +3,20 @@
 use super::EPSILON;
 use crate::error::{Error, Result};
 
-/// Splits `features` (m, dim) into rows, after checking that they are m whole rows of finite numbers.
+/// Splits `features` (m, dim) into rows, after checking that they are m whole rows of finite
+/// numbers.
 fn rows(features: &[f32], dim: usize) -> Result<Vec<&[f32]>> {
     if dim == 0 || !features.len().is_multiple_of(dim) {
-        return Err(Error::input(format!("{} feature values do not make rows of {dim}", features.len())));
+        return Err(Error::input(format!(
+            "{} feature values do not make rows of {dim}",
+            features.len()
+        )));
     }
     let rows: Vec<&[f32]> = features.chunks_exact(dim).collect();
     match rows.iter().position(|row| row.iter().any(|value| !value.is_finite())) {
-        Some(row) => Err(Error::input(format!("the features of response {row} (from 0) are not finite numbers"))),
+        Some(row) => Err(Error::input(format!(
+            "the features of response {row} (from 0) are not finite numbers"
+        ))),
         None => Ok(rows),
     }
 }
@@ -24,7 +30,8 @@ fn divisor(row: &[f32]) -> f64 {
     dot(row, row).sqrt() + EPSILON
 }
 
-/// Unit features `Phi_hat = Phi / (norm(Phi) + eps)`: (m, dim) in, (m, dim) out, row-major. A zero feature stays zero.
+/// Unit features `Phi_hat = Phi / (norm(Phi) + eps)`: (m, dim) in, (m, dim) out, row-major. A zero
+/// feature stays zero.
 ///
 /// Fails where `features` is not a whole number of rows of `dim` finite numbers.
 pub fn unit_features(features: &[f32], dim: usize) -> Result<Vec<f32>> {
@@ -36,10 +43,12 @@ pub fn unit_features(features: &[f32], dim: usize) -> Result<Vec<f32>> {
     Ok(unit)
 }
 
-/// Cosines between the gradient directions of a group's responses: (m, m), row-major, exactly symmetric, within [-1, 1].
+/// Cosines between the gradient directions of a group's responses: (m, m), row-major, exactly
+/// symmetric, within [-1, 1].
 ///
-/// `S_ij = <Phi_i, Phi_j> / ((norm(Phi_i) + eps) (norm(Phi_j) + eps))`. By the same formula the diagonal is
-/// `(n / (n + eps))^2` for norm n: a little below 1, and 0 for a zero feature, whose cosines with the others are 0 too.
+/// `S_ij = <Phi_i, Phi_j> / ((norm(Phi_i) + eps) (norm(Phi_j) + eps))`. By the same formula the
+/// diagonal is `(n / (n + eps))^2` for norm n: a little below 1, and 0 for a zero feature, whose
+/// cosines with the others are 0 too.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CosineMatrix {
     size: usize,
@@ -56,7 +65,8 @@ impl CosineMatrix {
         Ok(Self::from_rows(&rows, &divisors))
     }
 
-    /// The cosine matrix of `vectors` (m, dim), row-major, that have unit length already, such as sentence embeddings.
+    /// The cosine matrix of `vectors` (m, dim), row-major, that have unit length already, such as
+    /// sentence embeddings.
     ///
     /// Fails where `vectors` is not a whole number of rows of `dim` finite numbers.
     pub fn from_unit_vectors(vectors: &[f32], dim: usize) -> Result<Self> {
@@ -69,7 +79,8 @@ impl CosineMatrix {
         let mut values = vec![0.0; size * size];
         for i in 0..size {
             for j in i..size {
-                let cosine = (dot(rows[i], rows[j]) / (divisors[i] * divisors[j])).clamp(-1.0, 1.0) as f32;
+                let cosine =
+                    (dot(rows[i], rows[j]) / (divisors[i] * divisors[j])).clamp(-1.0, 1.0) as f32;
                 values[i * size + j] = cosine;
                 values[j * size + i] = cosine;
             }
@@ -77,12 +88,15 @@ impl CosineMatrix {
         Self { size, values }
     }
 
-    /// The cosine matrix of vectors with these inner `products` (size, size), row-major and symmetric: `P_ij / sqrt(P_ii P_jj)`,
-    /// without eps; a zero vector has cosine 0 with all, itself included.
+    /// The cosine matrix of vectors with these inner `products` (size, size), row-major and
+    /// symmetric: `P_ij / sqrt(P_ii P_jj)`, without eps; a zero vector has cosine 0 with all,
+    /// itself included.
     ///
     /// Fails where the number of products is wrong or a product is not finite.
     pub fn from_products(products: &[f64], size: usize) -> Result<Self> {
-        if Some(products.len()) != size.checked_mul(size) || products.iter().any(|product| !product.is_finite()) {
+        if Some(products.len()) != size.checked_mul(size)
+            || products.iter().any(|product| !product.is_finite())
+        {
             return Err(Error::input(format!(
                 "{} products do not make a {size} x {size} cosine matrix of finite numbers",
                 products.len()
@@ -93,7 +107,11 @@ impl CosineMatrix {
         for i in 0..size {
             for j in i..size {
                 let norms = norm(i) * norm(j);
-                let cosine = if norms > 0.0 { (products[i * size + j] / norms).clamp(-1.0, 1.0) as f32 } else { 0.0 };
+                let cosine = if norms > 0.0 {
+                    (products[i * size + j] / norms).clamp(-1.0, 1.0) as f32
+                } else {
+                    0.0
+                };
                 values[i * size + j] = cosine;
                 values[j * size + i] = cosine;
             }
@@ -101,12 +119,17 @@ impl CosineMatrix {
         Ok(Self { size, values })
     }
 
-    /// A matrix computed earlier, such as one read back from a run folder: `values` (size, size), row-major.
+    /// A matrix computed earlier, such as one read back from a run folder: `values` (size, size),
+    /// row-major.
     ///
-    /// Fails where the number of values is wrong, a value is not in [-1, 1], or the matrix is not symmetric.
+    /// Fails where the number of values is wrong, a value is not in [-1, 1], or the matrix is not
+    /// symmetric.
     pub fn from_values(values: Vec<f32>, size: usize) -> Result<Self> {
         if Some(values.len()) != size.checked_mul(size) {
-            return Err(Error::input(format!("{} values do not make a {size} x {size} cosine matrix", values.len())));
+            return Err(Error::input(format!(
+                "{} values do not make a {size} x {size} cosine matrix",
+                values.len()
+            )));
         }
         if let Some(value) = values.iter().find(|value| !(-1.0..=1.0).contains(*value)) {
             return Err(Error::input(format!("a cosine lies in [-1, 1], found {value}")));
@@ -116,7 +139,8 @@ impl CosineMatrix {
             let (upper, lower) = (matrix.values[i * size + j], matrix.values[j * size + i]);
             if upper.to_bits() != lower.to_bits() {
                 return Err(Error::input(format!(
-                    "a cosine matrix is symmetric, found {upper} at ({i}, {j}) and {lower} at ({j}, {i})"
+                    "a cosine matrix is symmetric, found {upper} at ({i}, {j}) and {lower} at \
+                     ({j}, {i})"
                 )));
             }
         }
@@ -143,7 +167,8 @@ impl CosineMatrix {
         self.values
     }
 
-    /// Row `i`: the cosines of response `i` with all m responses. Empty where there is no such response.
+    /// Row `i`: the cosines of response `i` with all m responses. Empty where there is no such
+    /// response.
     pub fn row(&self, i: usize) -> &[f32] {
         if i < self.size { &self.values[i * self.size..(i + 1) * self.size] } else { &[] }
     }
@@ -170,7 +195,8 @@ mod tests {
 
     #[test]
     fn known_directions_have_known_cosines() {
-        let matrix = CosineMatrix::from_features(&[3.0, 0.0, 0.0, 0.5, -2.0, 0.0, 1.0, 1.0], 2).unwrap();
+        let matrix =
+            CosineMatrix::from_features(&[3.0, 0.0, 0.0, 0.5, -2.0, 0.0, 1.0, 1.0], 2).unwrap();
         assert_eq!(matrix.size(), 4);
         let expected = [0.0, -1.0, 0.5f32.sqrt(), 0.0, 0.5f32.sqrt(), -(0.5f32.sqrt())];
         for (cosine, expected) in matrix.pairs().zip(expected) {

@@ -1,8 +1,10 @@
-//! Geometry of a group of responses: cosines, novelty, reward shaping, statistics; of gradient directions and of embeddings.
+//! Geometry of a group of responses: cosines, novelty, reward shaping, statistics; of gradient
+//! directions and of embeddings.
 //!
-//! Every response i of a group of m has a feature `Phi_i` in R^d, the mean (weighted by [`TokenWeights`]) over its tokens of
-//! `phi_t = W[y_t] - sum_v p_t[v] W[v]`: up to 1/T the gradient of `log p(y_t)` with respect to the last hidden state. From
-//! there on, with eps = [`EPSILON`]:
+//! Every response i of a group of m has a feature `Phi_i` in R^d, the mean (weighted by
+//! [`TokenWeights`]) over its tokens of `phi_t = W[y_t] - sum_v p_t[v] W[v]`: up to 1/T the
+//! gradient of `log p(y_t)` with respect to the last hidden state. From there on, with eps =
+//! [`EPSILON`]:
 //!
 //! | Step | Formula | Here |
 //! |---|---|---|
@@ -18,7 +20,8 @@
 //! | an order in which like directions stand together | average linkage of the cosines | [`cluster_order`] |
 //! | how well one geometry predicts another | Pearson's and Spearman's correlation | [`pearson`], [`spearman`] |
 //!
-//! Source: G2RL, arXiv 2512.15687v1, equations 7 to 13. The same for sentence embeddings, after EVOL-RL (arXiv 2509.15194):
+//! Source: G2RL, arXiv 2512.15687v1, equations 7 to 13. The same for sentence embeddings, after
+//! EVOL-RL (arXiv 2509.15194):
 //!
 //! | Step | Formula | Here |
 //! |---|---|---|
@@ -44,12 +47,14 @@ pub use cluster::cluster_order;
 pub use correlation::{pearson, spearman};
 pub use cosine::{CosineMatrix, unit_features};
 pub use novelty::{
-    IncorrectSign, LambdaSchedule, NoveltyForm, Shaping, normalize_novelty, novelty, shape_group, shaped_reward,
+    IncorrectSign, LambdaSchedule, NoveltyForm, Shaping, normalize_novelty, novelty, shape_group,
+    shaped_reward,
 };
 pub use projection::{Projection, project};
 pub use semantic::{AnswerClass, banded_reward, normalize_within_classes, semantic_novelty};
 pub use statistics::{
-    GroupGeometry, HISTOGRAM_BINS, NEAR_ORTHOGONAL, PairKind, PairStatistics, QUANTILE_LEVELS, effective_rank, spectrum,
+    GroupGeometry, HISTOGRAM_BINS, NEAR_ORTHOGONAL, PairKind, PairStatistics, QUANTILE_LEVELS,
+    effective_rank, spectrum,
 };
 pub use token_weights::TokenWeights;
 

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// How the unexplained part of a direction becomes the exploration score nu.
 ///
-/// Equation 11 of the paper is printed without a root; its reading as "the remaining component of a unit vector" has one.
+/// Equation 11 of the paper is printed without a root; its reading as "the remaining component of a
+/// unit vector" has one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NoveltyForm {
     /// `nu = sqrt(max(1 - sum_j w_ij S_ij^2, 0))`: the length of the remaining component.
@@ -28,15 +29,16 @@ pub enum IncorrectSign {
     AsProse,
 }
 
-/// How the strength lambda of the shaping changes over a run. The paper keeps it constant; a falling one explores first and
-/// ends as GRPO.
+/// How the strength lambda of the shaping changes over a run. The paper keeps it constant; a
+/// falling one explores first and ends as GRPO.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum LambdaSchedule {
     /// lambda in every step.
     #[default]
     Constant,
-    /// On a straight line from lambda in step 1 to `to` in step `over_steps` + 1, and `to` from there on.
+    /// On a straight line from lambda in step 1 to `to` in step `over_steps` + 1, and `to` from
+    /// there on.
     Linear {
         /// The strength in the end, 0 to 2.
         to: f64,
@@ -61,20 +63,27 @@ impl LambdaSchedule {
 /// Exploration scores nu (m), each in [0, 1], of a group with base rewards `rewards` (m).
 ///
 /// `nu_i` is the part of i's direction that its high-reward peers do not explain: with
-/// `w_ij = exp(r_j) [j != i] / (sum_{k != i} exp(r_k) + eps)`, one minus `sum_j w_ij S_ij^2`, under a root by
-/// [`NoveltyForm::Residual`]. A response without peers has nu = 1.
+/// `w_ij = exp(r_j) [j != i] / (sum_{k != i} exp(r_k) + eps)`, one minus `sum_j w_ij S_ij^2`, under
+/// a root by [`NoveltyForm::Residual`]. A response without peers has nu = 1.
 ///
-/// Because of both eps, m equal directions of norm n do not score exactly 0 but up to `eps (1/E + 4/n)` on the squared scale,
-/// where `E = sum_{k != i} exp(r_k)`: about 0.002 after the root for norms near 1.
+/// Because of both eps, m equal directions of norm n do not score exactly 0 but up to
+/// `eps (1/E + 4/n)` on the squared scale, where `E = sum_{k != i} exp(r_k)`: about 0.002 after the
+/// root for norms near 1.
 ///
 /// Fails where there is not one reward for each response or `exp` of a reward is not finite.
 pub fn novelty(cosines: &CosineMatrix, rewards: &[f32], form: NoveltyForm) -> Result<Vec<f32>> {
     if rewards.len() != cosines.size() {
-        return Err(Error::input(format!("{} rewards for a group of {} responses", rewards.len(), cosines.size())));
+        return Err(Error::input(format!(
+            "{} rewards for a group of {} responses",
+            rewards.len(),
+            cosines.size()
+        )));
     }
     let exponentials: Vec<f64> = rewards.iter().map(|&reward| f64::from(reward).exp()).collect();
     if !exponentials.iter().sum::<f64>().is_finite() {
-        return Err(Error::input("novelty weights need finite rewards of moderate size, such as -1 and 1"));
+        return Err(Error::input(
+            "novelty weights need finite rewards of moderate size, such as -1 and 1",
+        ));
     }
     let scores = (0..cosines.size()).map(|i| {
         let (mut explained, mut total) = (0.0, EPSILON);
@@ -95,15 +104,16 @@ pub fn novelty(cosines: &CosineMatrix, rewards: &[f32], form: NoveltyForm) -> Re
 
 /// Largest spread of squared novelty, `max nu^2 - min nu^2`, that counts as no spread at all.
 ///
-/// The eps in the weights alone makes two responses of equal novelty but different reward differ by up to 2.4e-6 (a pair with
-/// rewards -1 and +1), and `f32` cosines add 2e-7. Min-max normalisation would blow this up to 0 and 1.
+/// The eps in the weights alone makes two responses of equal novelty but different reward differ by
+/// up to 2.4e-6 (a pair with rewards -1 and +1), and `f32` cosines add 2e-7. Min-max normalisation
+/// would blow this up to 0 and 1.
 const NOISE: f64 = 1e-5;
 
 /// Scores normalised within the group: `(nu_i - min nu) / (max nu - min nu)`, each in [0, 1].
 ///
-/// 0 for all where max = min. A spread of at most 1e-5 on the squared scale (`max nu^2 - min nu^2` for
-/// [`NoveltyForm::Residual`], `max nu - min nu` for [`NoveltyForm::Squared`]) is the work of eps and rounding and counts as none;
-/// so does a group with a score that is not a finite number.
+/// 0 for all where max = min. A spread of at most 1e-5 on the squared scale (`max nu^2 - min nu^2`
+/// for [`NoveltyForm::Residual`], `max nu - min nu` for [`NoveltyForm::Squared`]) is the work of
+/// eps and rounding and counts as none; so does a group with a score that is not a finite number.
 pub fn normalize_novelty(novelty: &[f32], form: NoveltyForm) -> Vec<f32> {
     let squared = |nu: f64| match form {
         NoveltyForm::Residual => nu * nu,
@@ -120,10 +130,17 @@ pub fn normalize_novelty(novelty: &[f32], form: NoveltyForm) -> Vec<f32> {
 
 /// The shaped reward `r (1 + lambda r nu_bar)`, clipped to [-clip, clip].
 ///
-/// `reward` is the base reward, +1 or -1, and `novelty_normalized` is `nu_bar` in [0, 1]. For negative rewards `sign` chooses
-/// between this equation and `r (1 + lambda (nu_bar - 1/2))`, which is the prose for r = -1. With `lambda` = 0 the reward comes
-/// back bit for bit if it lies within the clip.
-pub fn shaped_reward(reward: f32, novelty_normalized: f32, lambda: f32, clip: f32, sign: IncorrectSign) -> f32 {
+/// `reward` is the base reward, +1 or -1, and `novelty_normalized` is `nu_bar` in [0, 1]. For
+/// negative rewards `sign` chooses between this equation and `r (1 + lambda (nu_bar - 1/2))`, which
+/// is the prose for r = -1. With `lambda` = 0 the reward comes back bit for bit if it lies within
+/// the clip.
+pub fn shaped_reward(
+    reward: f32,
+    novelty_normalized: f32,
+    lambda: f32,
+    clip: f32,
+    sign: IncorrectSign,
+) -> f32 {
     let [r, nu, lambda] = [reward, novelty_normalized, lambda].map(f64::from);
     let bonus = match sign {
         IncorrectSign::AsProse if r < 0.0 => nu - 0.5,
@@ -153,8 +170,9 @@ pub struct Shaping {
     pub shape_uniform_groups: bool,
 }
 
-/// The shaped rewards (m) of a group with base rewards `rewards` (m) and normalised novelty `novelty_normalized` (m), by
-/// [`shaped_reward`]. A group of equal rewards that is not to be shaped keeps them, within the clip.
+/// The shaped rewards (m) of a group with base rewards `rewards` (m) and normalised novelty
+/// `novelty_normalized` (m), by [`shaped_reward`]. A group of equal rewards that is not to be
+/// shaped keeps them, within the clip.
 pub fn shape_group(rewards: &[f32], novelty_normalized: &[f32], shaping: &Shaping) -> Vec<f32> {
     let uniform = rewards.windows(2).all(|pair| pair[0].to_bits() == pair[1].to_bits());
     let lambda = if uniform && !shaping.shape_uniform_groups { 0.0 } else { shaping.lambda };
@@ -235,18 +253,22 @@ mod tests {
 
     /// A group: features (m, 4) whose norms lie in [1, 20], and rewards of -1 and +1.
     fn group() -> impl Strategy<Value = (Vec<f32>, Vec<f32>)> {
-        let row = (prop::array::uniform4(-1.0f32..1.0), 1.0f32..20.0).prop_map(|(direction, norm)| {
-            let unit = unit_features(&direction, 4).unwrap();
-            // A direction near zero keeps its eps-shortened norm, so it is replaced by an axis.
-            if unit.iter().map(|x| x * x).sum::<f32>() > 0.999 {
-                unit.into_iter().map(|x| x * norm * 1.01).collect()
-            } else {
-                vec![norm, 0.0, 0.0, 0.0]
-            }
-        });
+        let row =
+            (prop::array::uniform4(-1.0f32..1.0), 1.0f32..20.0).prop_map(|(direction, norm)| {
+                let unit = unit_features(&direction, 4).unwrap();
+                // A direction near zero keeps its eps-shortened norm, so it is replaced by an axis.
+                if unit.iter().map(|x| x * x).sum::<f32>() > 0.999 {
+                    unit.into_iter().map(|x| x * norm * 1.01).collect()
+                } else {
+                    vec![norm, 0.0, 0.0, 0.0]
+                }
+            });
         prop::collection::vec((row, prop::bool::ANY), 2..9).prop_map(|responses| {
             let (rows, correct): (Vec<Vec<f32>>, Vec<bool>) = responses.into_iter().unzip();
-            (rows.concat(), correct.into_iter().map(|correct| if correct { 1.0 } else { -1.0 }).collect())
+            (
+                rows.concat(),
+                correct.into_iter().map(|correct| if correct { 1.0 } else { -1.0 }).collect(),
+            )
         })
     }
 
@@ -270,8 +292,9 @@ mod tests {
             prop_assert!(normalize_novelty(&nu, form).iter().all(|nu| (0.0..=1.0).contains(nu)));
         }
 
-        /// Exact but for eps: a cosine of norms n and n' falls short of the true one by eps/n + eps/n' relatively, which is at
-        /// most 4e-6 on squared novelty for norms of at least 1; the scaled group has the same bound.
+        /// Exact but for eps: a cosine of norms n and n' falls short of the true one by eps/n +
+        /// eps/n' relatively, which is at most 4e-6 on squared novelty for norms of at least 1; the
+        /// scaled group has the same bound.
         #[test]
         fn the_length_of_a_feature_does_not_matter(
             (features, rewards) in group(),

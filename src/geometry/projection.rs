@@ -5,17 +5,19 @@ use nalgebra::{DMatrix, SymmetricEigen};
 /// The directions of a group in the plane of their two principal axes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Projection {
-    /// Coordinates of each direction, at most 1 from the origin: a short one points out of the plane.
+    /// Coordinates of each direction, at most 1 from the origin: a short one points out of the
+    /// plane.
     pub coordinates: Vec<[f64; 2]>,
     /// Share of the directions' squared length that lies along each axis, largest first.
     pub shares: [f64; 2],
 }
 
-/// Projects m unit directions, known by their cosines (row-major (m, m)), onto the two axes along which their squared length is
-/// largest: principal components without centring, because the origin means something. With the eigenvalues `l_k` and
-/// eigenvectors `u_k` of the cosine matrix, direction i lies at `(sqrt(l_1) u_1i, sqrt(l_2) u_2i)` (classical scaling, Torgerson
-/// 1952). Of each axis the sign is such that the coordinates' sum is not negative. `None` where a cosine is not finite, there are not
-/// m x m of them, or the decomposition does not converge.
+/// Projects m unit directions, known by their cosines (row-major (m, m)), onto the two axes along
+/// which their squared length is largest: principal components without centring, because the origin
+/// means something. With the eigenvalues `l_k` and eigenvectors `u_k` of the cosine matrix,
+/// direction i lies at `(sqrt(l_1) u_1i, sqrt(l_2) u_2i)` (classical scaling, Torgerson 1952). Of
+/// each axis the sign is such that the coordinates' sum is not negative. `None` where a cosine is
+/// not finite, there are not m x m of them, or the decomposition does not converge.
 pub fn project(cosines: &[f32], m: usize) -> Option<Projection> {
     if m == 0 || cosines.len() != m * m || cosines.iter().any(|cosine| !cosine.is_finite()) {
         return None;
@@ -52,7 +54,8 @@ mod tests {
     #[test]
     fn directions_in_a_plane_keep_their_lengths_and_angles() {
         let angles = [0.0f64, 0.3, 2.0, -1.2];
-        let directions: Vec<Vec<f64>> = angles.iter().map(|angle| vec![angle.cos(), angle.sin(), 0.0]).collect();
+        let directions: Vec<Vec<f64>> =
+            angles.iter().map(|angle| vec![angle.cos(), angle.sin(), 0.0]).collect();
         let projection = project(&gram(&directions), 4).unwrap();
         assert!((projection.shares.iter().sum::<f64>() - 1.0).abs() < 1e-6);
         for (a, at) in angles.iter().zip(&projection.coordinates) {

@@ -13,7 +13,8 @@ pub const HISTOGRAM_BINS: usize = 20;
 /// The levels of [`PairStatistics::quantiles`].
 pub const QUANTILE_LEVELS: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
 
-/// The cosines of some pairs of responses as a whole. Numbers are NaN (null in JSON) where there is no pair.
+/// The cosines of some pairs of responses as a whole. Numbers are NaN (null in JSON) where there is
+/// no pair.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PairStatistics {
     /// Number of unordered pairs.
@@ -26,7 +27,8 @@ pub struct PairStatistics {
     pub orthogonal_ratio: f64,
     /// At the [`QUANTILE_LEVELS`], linear between the order statistics.
     pub quantiles: [f64; 5],
-    /// Pairs in each of [`HISTOGRAM_BINS`] bins from -1 to 1; a bin holds its lower bound, the last one its upper bound too.
+    /// Pairs in each of [`HISTOGRAM_BINS`] bins from -1 to 1; a bin holds its lower bound, the last
+    /// one its upper bound too.
     pub histogram: [usize; HISTOGRAM_BINS],
 }
 
@@ -51,7 +53,9 @@ impl PairStatistics {
             pairs,
             mean: sorted.iter().sum::<f64>() / pairs as f64,
             negative_ratio: share(sorted.iter().filter(|cosine| **cosine < 0.0).count()),
-            orthogonal_ratio: share(sorted.iter().filter(|cosine| cosine.abs() < f64::from(NEAR_ORTHOGONAL)).count()),
+            orthogonal_ratio: share(
+                sorted.iter().filter(|cosine| cosine.abs() < f64::from(NEAR_ORTHOGONAL)).count(),
+            ),
             quantiles: QUANTILE_LEVELS.map(quantile),
             histogram,
         }
@@ -93,8 +97,8 @@ pub struct GroupGeometry {
     pub incorrect: PairStatistics,
     /// The [`spectrum`] of the cosine matrix; empty where all features are zero.
     pub spectrum: Vec<f64>,
-    /// The [`effective_rank`] of that spectrum: how many directions the group spans, from 1 to min(m, d); 0 where all
-    /// features are zero.
+    /// The [`effective_rank`] of that spectrum: how many directions the group spans, from 1 to
+    /// min(m, d); 0 where all features are zero.
     pub effective_rank: f64,
 }
 
@@ -102,7 +106,9 @@ impl GroupGeometry {
     /// The geometry of a group with these cosines (m, m), whose responses are correct or not (m).
     pub fn new(cosines: &CosineMatrix, correct: &[bool]) -> Self {
         let of_kind = |kind: PairKind| {
-            let members = cosines.indexed_pairs().filter(|(i, j, _)| PairKind::of(correct[*i], correct[*j]) == kind);
+            let members = cosines
+                .indexed_pairs()
+                .filter(|(i, j, _)| PairKind::of(correct[*i], correct[*j]) == kind);
             PairStatistics::of(members.map(|(_, _, cosine)| cosine))
         };
         let spectrum = spectrum(cosines.values(), cosines.size());
@@ -117,9 +123,10 @@ impl GroupGeometry {
     }
 }
 
-/// Eigenvalues of a cosine matrix (size, size) as shares of their sum, largest first; empty where all are zero. `None` where
-/// the decomposition does not converge, or the values are not finite or not size x size. The matrix is a Gram matrix, so its eigenvalues
-/// are not negative but for rounding, which is clipped.
+/// Eigenvalues of a cosine matrix (size, size) as shares of their sum, largest first; empty where
+/// all are zero. `None` where the decomposition does not converge, or the values are not finite or
+/// not size x size. The matrix is a Gram matrix, so its eigenvalues are not negative but for
+/// rounding, which is clipped.
 pub fn spectrum(cosines: &[f32], size: usize) -> Option<Vec<f64>> {
     if cosines.len() != size * size || cosines.iter().any(|cosine| !cosine.is_finite()) {
         return None;
@@ -127,9 +134,11 @@ pub fn spectrum(cosines: &[f32], size: usize) -> Option<Vec<f64>> {
     if size == 0 {
         return Some(Vec::new());
     }
-    let matrix = DMatrix::from_iterator(size, size, cosines.iter().map(|&cosine| f64::from(cosine)));
+    let matrix =
+        DMatrix::from_iterator(size, size, cosines.iter().map(|&cosine| f64::from(cosine)));
     let decomposition = SymmetricEigen::try_new(matrix, f64::EPSILON, 1000 * size)?;
-    let mut shares: Vec<f64> = decomposition.eigenvalues.iter().map(|value| value.max(0.0)).collect();
+    let mut shares: Vec<f64> =
+        decomposition.eigenvalues.iter().map(|value| value.max(0.0)).collect();
     shares.sort_by(|a, b| b.total_cmp(a));
     let total: f64 = shares.iter().sum();
     if total <= 0.0 {
@@ -146,7 +155,12 @@ pub fn effective_rank(spectrum: &[f64]) -> f64 {
     if spectrum.is_empty() {
         return 0.0;
     }
-    spectrum.iter().filter(|share| **share > 0.0).map(|share| -share * share.ln()).sum::<f64>().exp()
+    spectrum
+        .iter()
+        .filter(|share| **share > 0.0)
+        .map(|share| -share * share.ln())
+        .sum::<f64>()
+        .exp()
 }
 
 #[cfg(test)]
@@ -164,22 +178,34 @@ mod tests {
         let axes = geometry(&[1.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 3.0], 3, &[true; 3]);
         assert!((axes.effective_rank - 3.0).abs() < 1e-9, "{axes:?}");
         let all = &axes.all;
-        assert_eq!((all.mean, all.negative_ratio, all.orthogonal_ratio, all.pairs), (0.0, 0.0, 1.0, 3));
+        assert_eq!(
+            (all.mean, all.negative_ratio, all.orthogonal_ratio, all.pairs),
+            (0.0, 0.0, 1.0, 3)
+        );
         let line = geometry(&[1.0, 1.0, 2.0, 2.0, -1.0, -1.0, 3.0, 3.0], 2, &[true; 4]);
         assert!((line.effective_rank - 1.0).abs() < 1e-4, "{line:?}");
-        assert_eq!((line.all.negative_ratio, line.all.orthogonal_ratio, line.all.pairs), (0.5, 0.0, 6));
+        assert_eq!(
+            (line.all.negative_ratio, line.all.orthogonal_ratio, line.all.pairs),
+            (0.5, 0.0, 6)
+        );
         assert_eq!(geometry(&[0.0, 0.0], 1, &[false; 2]).effective_rank, 0.0);
     }
 
     #[test]
     fn pairs_are_told_apart_by_what_their_responses_are() {
         // Directions 0, 0, 90 and 180 degrees; the first and third are correct.
-        let group = geometry(&[1.0, 0.0, 1.0, 0.0, 0.0, 1.0, -1.0, 0.0], 2, &[true, false, true, false]);
-        let means = [&group.correct, &group.mixed, &group.incorrect].map(|s| (s.pairs, (s.mean * 1e3).round() / 1e3));
+        let group =
+            geometry(&[1.0, 0.0, 1.0, 0.0, 0.0, 1.0, -1.0, 0.0], 2, &[true, false, true, false]);
+        let means = [&group.correct, &group.mixed, &group.incorrect]
+            .map(|s| (s.pairs, (s.mean * 1e3).round() / 1e3));
         assert_eq!(means, [(1, 0.0), (4, 0.0), (1, -1.0)]);
         assert_eq!(group.mixed.negative_ratio, 0.25);
         let lone = geometry(&[1.0], 1, &[true]);
-        assert!(lone.all.pairs == 0 && lone.all.mean.is_nan() && lone.correct.quantiles.iter().all(|q| q.is_nan()));
+        assert!(
+            lone.all.pairs == 0
+                && lone.all.mean.is_nan()
+                && lone.correct.quantiles.iter().all(|q| q.is_nan())
+        );
         assert!(serde_json::to_value(&lone).unwrap()["all"]["mean"].is_null());
     }
 
@@ -190,7 +216,8 @@ mod tests {
         for (found, expected) in statistics.quantiles.iter().zip([-0.8, 0.0, 0.25, 0.5, 0.9]) {
             assert!((found - expected).abs() < 1e-12, "{statistics:?}");
         }
-        let filled: Vec<usize> = (0..HISTOGRAM_BINS).filter(|&bin| statistics.histogram[bin] == 1).collect();
+        let filled: Vec<usize> =
+            (0..HISTOGRAM_BINS).filter(|&bin| statistics.histogram[bin] == 1).collect();
         assert_eq!(filled, [0, 10, 12, 15, 19]);
         assert_eq!(statistics.histogram.iter().sum::<usize>(), 5);
     }

@@ -3,14 +3,15 @@
 use super::EPSILON;
 use serde::{Deserialize, Serialize};
 
-/// The weights alpha of `Phi = sum_t alpha_t phi_t / (sum_t alpha_t + eps)` (G2RL, arXiv 2512.15687v1, equation 8).
+/// The weights alpha of `Phi = sum_t alpha_t phi_t / (sum_t alpha_t + eps)` (G2RL, arXiv
+/// 2512.15687v1, equation 8).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TokenWeights {
     /// `alpha_t = 1`: every token counts alike.
     #[default]
     Uniform,
-    /// `alpha_t` is the entropy of the distribution that token t was drawn from, nats: tokens at which the policy had a choice
-    /// count, those that had to follow do not.
+    /// `alpha_t` is the entropy of the distribution that token t was drawn from, nats: tokens at
+    /// which the policy had a choice count, those that had to follow do not.
     Entropy,
 }
 
@@ -23,7 +24,8 @@ impl TokenWeights {
         }
     }
 
-    /// The feature Phi (d) from `weighted_sum = sum_t alpha_t phi_t` (d) and the tokens' `entropies`, nats.
+    /// The feature Phi (d) from `weighted_sum = sum_t alpha_t phi_t` (d) and the tokens'
+    /// `entropies`, nats.
     pub fn feature(self, weighted_sum: &[f32], entropies: &[f32]) -> Vec<f32> {
         let total: f64 = entropies.iter().map(|&entropy| f64::from(self.alpha(entropy))).sum();
         let scale = 1.0 / (total + EPSILON);
@@ -38,15 +40,29 @@ mod tests {
     #[test]
     fn uniform_weights_average_and_entropies_weigh() {
         let (phi, entropies) = ([[1.0f32, -2.0], [3.0, 0.5], [-1.0, 4.0]], [0.25f32, 0.0, 1.5]);
-        for (weights, alphas) in [(TokenWeights::Uniform, [1.0f64; 3]), (TokenWeights::Entropy, [0.25, 0.0, 1.5])] {
+        for (weights, alphas) in
+            [(TokenWeights::Uniform, [1.0f64; 3]), (TokenWeights::Entropy, [0.25, 0.0, 1.5])]
+        {
             let sum: Vec<f32> = (0..2)
-                .map(|d| phi.iter().zip(entropies).map(|(phi, entropy)| weights.alpha(entropy) * phi[d]).sum())
+                .map(|d| {
+                    phi.iter()
+                        .zip(entropies)
+                        .map(|(phi, entropy)| weights.alpha(entropy) * phi[d])
+                        .sum()
+                })
                 .collect();
             let feature = weights.feature(&sum, &entropies);
             for d in 0..2 {
-                let expected = phi.iter().zip(alphas).map(|(phi, alpha)| alpha * f64::from(phi[d])).sum::<f64>()
+                let expected = phi
+                    .iter()
+                    .zip(alphas)
+                    .map(|(phi, alpha)| alpha * f64::from(phi[d]))
+                    .sum::<f64>()
                     / (alphas.iter().sum::<f64>() + EPSILON);
-                assert!((f64::from(feature[d]) - expected).abs() < 1e-6, "{weights:?}: {feature:?}");
+                assert!(
+                    (f64::from(feature[d]) - expected).abs() < 1e-6,
+                    "{weights:?}: {feature:?}"
+                );
             }
         }
     }

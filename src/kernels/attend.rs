@@ -77,10 +77,13 @@ pub(super) struct Inputs<'a> {
 /// Attention of all tokens: out (tokens, query heads * size).
 pub(super) fn forward(out: &mut [f32], inputs: Inputs, segments: &Segments, buffers: &mut Buffers) {
     let heads = inputs.heads;
-    let units = Units::new(segments, heads, |segment| segment.tokens.len() * heads.group() * heads.size);
+    let units =
+        Units::new(segments, heads, |segment| segment.tokens.len() * heads.group() * heads.size);
     let mut results = buffers.take(units.len());
     units.each(&mut results, |out, segment, head| {
-        with_thread_buffers(|buffers| Arch::new().dispatch(ForwardUnit { out, inputs, segment, head, buffers }));
+        with_thread_buffers(|buffers| {
+            Arch::new().dispatch(ForwardUnit { out, inputs, segment, head, buffers })
+        });
     });
     gather(out, segments, heads, |segment, head| units.of(&results, segment, head));
     buffers.give([results]);
@@ -103,11 +106,14 @@ pub(super) fn backward<'a>(
 ) -> Gradients<'a> {
     let heads = inputs.heads;
     let units = Units::new(segments, heads, |segment| {
-        segment.tokens.len() * heads.group() * heads.size + 2 * padded_tokens(segment) * heads.padded_size()
+        segment.tokens.len() * heads.group() * heads.size
+            + 2 * padded_tokens(segment) * heads.padded_size()
     });
     let mut results = buffers.take(units.len());
     units.each(&mut results, |out, segment, head| {
-        with_thread_buffers(|buffers| Arch::new().dispatch(BackwardUnit { out, grad, inputs, segment, head, buffers }));
+        with_thread_buffers(|buffers| {
+            Arch::new().dispatch(BackwardUnit { out, grad, inputs, segment, head, buffers })
+        });
     });
     Gradients { results, units }
 }
@@ -115,7 +121,9 @@ pub(super) fn backward<'a>(
 impl Gradients<'_> {
     /// Writes the gradients with respect to the queries to `out` (tokens, query heads * size).
     pub(super) fn d_queries(&self, out: &mut [f32]) {
-        gather(out, self.units.segments, self.units.heads, |segment, head| self.units.of(&self.results, segment, head));
+        gather(out, self.units.segments, self.units.heads, |segment, head| {
+            self.units.of(&self.results, segment, head)
+        });
     }
 
     /// Writes the gradients with respect to the keys to `out` (tokens, key/value heads * size).
@@ -139,7 +147,8 @@ impl Gradients<'_> {
         let segment = &self.units.segments.parts()[number];
         let queries = segment.tokens.len() * heads.group() * heads.size;
         let row = which * padded_tokens(segment) + token;
-        &self.units.of(&self.results, number, head)[queries + row * heads.padded_size()..][..heads.size]
+        &self.units.of(&self.results, number, head)[queries + row * heads.padded_size()..]
+            [..heads.size]
     }
 
     /// A token's gradient is the sum of those of its own segment and of the segment's branches, in
@@ -206,12 +215,20 @@ impl<'a> Units<'a> {
                 results = rest;
             }
         }
-        parts.into_par_iter().with_max_len(1).for_each(|(part, segment, head)| work(part, segment, head));
+        parts
+            .into_par_iter()
+            .with_max_len(1)
+            .for_each(|(part, segment, head)| work(part, segment, head));
     }
 }
 
 /// Puts units' rows (tokens, group, size) together to `out` (tokens, query heads * size).
-fn gather<'a>(out: &mut [f32], segments: &Segments, heads: Heads, unit: impl Fn(usize, usize) -> &'a [f32] + Sync) {
+fn gather<'a>(
+    out: &mut [f32],
+    segments: &Segments,
+    heads: Heads,
+    unit: impl Fn(usize, usize) -> &'a [f32] + Sync,
+) {
     let columns = heads.group() * heads.size;
     let width = heads.keys * columns;
     segments.split(out, width).into_par_iter().enumerate().for_each(|(number, out)| {
@@ -293,7 +310,8 @@ fn exponentials(scores: &mut [f32], seen: usize) -> f32 {
 fn forward_unit<S: Simd>(simd: S, unit: ForwardUnit) {
     let ForwardUnit { out, inputs: Inputs { q, k, v, heads }, segment, head, buffers } = unit;
     let (before, own) = (segment.prefix.len(), segment.tokens.len());
-    let (columns, width, stride) = (heads.group() * heads.size, heads.padded_size(), padded_tokens(segment));
+    let (columns, width, stride) =
+        (heads.group() * heads.size, heads.padded_size(), padded_tokens(segment));
     let keys = Seen { columns: k, segment, heads, head }.transposed(buffers);
     let values = Seen { columns: v, segment, heads, head }.plain(buffers);
     let mut queries = buffers.take(ROWS * heads.size);
@@ -303,7 +321,12 @@ fn forward_unit<S: Simd>(simd: S, unit: ForwardUnit) {
         let of = heads.of(head * heads.group() + member);
         for first in (0..own).step_by(ROWS) {
             let tokens = segment.tokens.clone().skip(first).take(ROWS);
-            copy_rows(&mut queries, heads.size, tokens.map(|token| &q.row(token)[of.clone()]), heads.scale());
+            copy_rows(
+                &mut queries,
+                heads.size,
+                tokens.map(|token| &q.row(token)[of.clone()]),
+                heads.scale(),
+            );
             let seen = (before + first + ROWS).min(before + own);
             let n = seen.next_multiple_of(LANES);
             product(
@@ -315,7 +338,8 @@ fn forward_unit<S: Simd>(simd: S, unit: ForwardUnit) {
                 n,
             );
             let mut scales = [0.0; ROWS];
-            for (r, (scores, scale)) in scores.chunks_exact_mut(stride).zip(&mut scales).enumerate() {
+            for (r, (scores, scale)) in scores.chunks_exact_mut(stride).zip(&mut scales).enumerate()
+            {
                 *scale = exponentials(&mut scores[..n], (before + first + r + 1).min(seen));
             }
             product(
@@ -340,12 +364,16 @@ fn forward_unit<S: Simd>(simd: S, unit: ForwardUnit) {
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
 fn backward_unit<S: Simd>(simd: S, unit: BackwardUnit) {
-    let BackwardUnit { out, grad, inputs: Inputs { q, k, v, heads }, segment, head, buffers } = unit;
+    let BackwardUnit { out, grad, inputs: Inputs { q, k, v, heads }, segment, head, buffers } =
+        unit;
     let grad = Columns { data: grad, width: heads.queries * heads.size };
     let (before, own) = (segment.prefix.len(), segment.tokens.len());
-    let (columns, width, stride) = (heads.group() * heads.size, heads.padded_size(), padded_tokens(segment));
-    let (keys, values) = (Seen { columns: k, segment, heads, head }, Seen { columns: v, segment, heads, head });
-    let (keys, keys_t, values_t) = (keys.plain(buffers), keys.transposed(buffers), values.transposed(buffers));
+    let (columns, width, stride) =
+        (heads.group() * heads.size, heads.padded_size(), padded_tokens(segment));
+    let (keys, values) =
+        (Seen { columns: k, segment, heads, head }, Seen { columns: v, segment, heads, head });
+    let (keys, keys_t, values_t) =
+        (keys.plain(buffers), keys.transposed(buffers), values.transposed(buffers));
     let (mut queries, mut grads) = (buffers.take(BLOCK * width), buffers.take(BLOCK * width));
     // Probabilities and the gradients by scores of a block.
     let (mut p, mut ds) = (buffers.take(BLOCK * stride), buffers.take(BLOCK * stride));
@@ -358,13 +386,21 @@ fn backward_unit<S: Simd>(simd: S, unit: BackwardUnit) {
         for block in (0..own).step_by(BLOCK) {
             let rows = BLOCK.min((own - block).next_multiple_of(ROWS));
             let tokens = || segment.tokens.clone().skip(block).take(BLOCK);
-            copy_rows(&mut queries, width, tokens().map(|token| &q.row(token)[of.clone()]), heads.scale());
+            copy_rows(
+                &mut queries,
+                width,
+                tokens().map(|token| &q.row(token)[of.clone()]),
+                heads.scale(),
+            );
             copy_rows(&mut grads, width, tokens().map(|token| &grad.row(token)[of.clone()]), 1.0);
             let block_n = (before + (block + rows).min(own)).next_multiple_of(LANES);
             for first in (0..rows).step_by(ROWS) {
                 let seen = before + (block + first + ROWS).min(own);
                 let n = seen.next_multiple_of(LANES);
-                let (p, ds) = (&mut p[first * stride..][..ROWS * stride], &mut ds[first * stride..][..ROWS * stride]);
+                let (p, ds) = (
+                    &mut p[first * stride..][..ROWS * stride],
+                    &mut ds[first * stride..][..ROWS * stride],
+                );
                 product(
                     simd,
                     MatrixMut { data: p, stride },
@@ -381,8 +417,11 @@ fn backward_unit<S: Simd>(simd: S, unit: BackwardUnit) {
                     heads.size,
                     n,
                 );
-                for (r, (p, ds)) in p.chunks_exact_mut(stride).zip(ds.chunks_exact_mut(stride)).enumerate() {
-                    let scale = exponentials(&mut p[..n], (before + block + first + r + 1).min(seen));
+                for (r, (p, ds)) in
+                    p.chunks_exact_mut(stride).zip(ds.chunks_exact_mut(stride)).enumerate()
+                {
+                    let scale =
+                        exponentials(&mut p[..n], (before + block + first + r + 1).min(seen));
                     for p in &mut p[..n] {
                         *p *= scale;
                     }

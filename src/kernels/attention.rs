@@ -35,7 +35,13 @@ pub fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor, segments: &Segments)
         || v.dims() != k.dims()
         || heads % kv_heads != 0
     {
-        bail!("attention of q {:?}, k {:?}, v {:?} over {} tokens", q.shape(), k.shape(), v.shape(), segments.tokens());
+        bail!(
+            "attention of q {:?}, k {:?}, v {:?} over {} tokens",
+            q.shape(),
+            k.shape(),
+            v.shape(),
+            segments.tokens()
+        );
     }
     if fused(&[q, k, v]) {
         let heads = Heads { queries: heads, keys: kv_heads, size: head_dim };
@@ -50,20 +56,29 @@ pub fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor, segments: &Segments)
 
 /// [`causal_attention`] from plain candle operations: gives every segment its prefix, pads, masks,
 /// and packs again.
-pub fn causal_attention_reference(q: &Tensor, k: &Tensor, v: &Tensor, segments: &Segments) -> Result<Tensor> {
+pub fn causal_attention_reference(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    segments: &Segments,
+) -> Result<Tensor> {
     let (_, heads, head_dim) = q.dims3()?;
     let kv_heads = k.dim(1)?;
     let device = q.device();
     let seen: Vec<Vec<u32>> = segments
         .parts()
         .iter()
-        .map(|segment| segment.prefix.clone().chain(segment.tokens.clone()).map(|token| token as u32).collect())
+        .map(|segment| {
+            segment.prefix.clone().chain(segment.tokens.clone()).map(|token| token as u32).collect()
+        })
         .collect();
     let (batch, longest) = (segments.len(), seen.iter().map(Vec::len).max().unwrap_or(0));
     // Padding repeats a sequence's last token; no real query sees it, being later.
     let padded: Vec<u32> = seen
         .iter()
-        .flat_map(|seen| (0..longest).map(|i| seen.get(i).or(seen.last()).copied().unwrap_or_default()))
+        .flat_map(|seen| {
+            (0..longest).map(|i| seen.get(i).or(seen.last()).copied().unwrap_or_default())
+        })
         .collect();
     let packed: Vec<u32> = segments
         .parts()
@@ -76,7 +91,10 @@ pub fn causal_attention_reference(q: &Tensor, k: &Tensor, v: &Tensor, segments: 
     let padded = Tensor::from_vec(padded, batch * longest, device)?;
     let packed = Tensor::from_vec(packed, segments.tokens(), device)?;
     let pad = |x: &Tensor, h: usize| -> Result<Tensor> {
-        select(&x.contiguous()?, &padded)?.reshape((batch, longest, h, head_dim))?.transpose(1, 2)?.contiguous()
+        select(&x.contiguous()?, &padded)?
+            .reshape((batch, longest, h, head_dim))?
+            .transpose(1, 2)?
+            .contiguous()
     };
     let repeat = |x: Tensor| -> Result<Tensor> {
         let groups = heads / kv_heads;
@@ -86,14 +104,20 @@ pub fn causal_attention_reference(q: &Tensor, k: &Tensor, v: &Tensor, segments: 
             .reshape((batch, heads, longest, head_dim))
     };
     let (q, k, v) = (pad(q, heads)?, repeat(pad(k, kv_heads)?)?, repeat(pad(v, kv_heads)?)?);
-    let scores =
-        (q.matmul(&k.transpose(2, 3)?.contiguous()?)? * (1.0 / (head_dim as f64).sqrt()))?.to_dtype(DType::F32)?;
-    let mask: Vec<f32> =
-        (0..longest).flat_map(|i| (0..longest).map(move |j| if j <= i { 0.0 } else { f32::NEG_INFINITY })).collect();
+    let scores = (q.matmul(&k.transpose(2, 3)?.contiguous()?)? * (1.0 / (head_dim as f64).sqrt()))?
+        .to_dtype(DType::F32)?;
+    let mask: Vec<f32> = (0..longest)
+        .flat_map(|i| (0..longest).map(move |j| if j <= i { 0.0 } else { f32::NEG_INFINITY }))
+        .collect();
     let scores = scores.broadcast_add(&Tensor::from_vec(mask, (longest, longest), device)?)?;
     let shifted = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
-    let probabilities = shifted.broadcast_div(&shifted.sum_keepdim(D::Minus1)?)?.to_dtype(v.dtype())?;
-    let out = probabilities.matmul(&v)?.transpose(1, 2)?.contiguous()?.reshape((batch * longest, heads * head_dim))?;
+    let probabilities =
+        shifted.broadcast_div(&shifted.sum_keepdim(D::Minus1)?)?.to_dtype(v.dtype())?;
+    let out = probabilities
+        .matmul(&v)?
+        .transpose(1, 2)?
+        .contiguous()?
+        .reshape((batch * longest, heads * head_dim))?;
     out.index_select(&packed, 0)
 }
 
@@ -127,7 +151,10 @@ impl CustomOp3 for Attention {
         let (q, k, v) = (slice(s1, l1)?, slice(s2, l2)?, slice(s3, l3)?);
         let mut out = vec![0.0; q.len()];
         attend::forward(&mut out, self.inputs(q, k, v), &self.segments, &mut Buffers::default());
-        Ok((CpuStorage::F32(out), (self.segments.tokens(), self.heads.queries * self.heads.size).into()))
+        Ok((
+            CpuStorage::F32(out),
+            (self.segments.tokens(), self.heads.queries * self.heads.size).into(),
+        ))
     }
 
     fn bwd(
@@ -141,7 +168,8 @@ impl CustomOp3 for Attention {
         with_slices([q, k, v, grad], |[q_data, k_data, v_data, grad]| {
             let inputs = self.inputs(q_data, k_data, v_data);
             let gradients = attend::backward(grad, inputs, &self.segments, &mut Buffers::default());
-            let (mut dq, mut dk, mut dv) = (vec![0.0; q_data.len()], vec![0.0; k_data.len()], vec![0.0; v_data.len()]);
+            let (mut dq, mut dk, mut dv) =
+                (vec![0.0; q_data.len()], vec![0.0; k_data.len()], vec![0.0; v_data.len()]);
             gradients.d_queries(&mut dq);
             gradients.d_keys(&mut dk);
             gradients.d_values(&mut dv);
@@ -158,7 +186,8 @@ mod tests {
 
     #[test]
     fn fused_attention_agrees_with_the_reference_forward_and_backward() {
-        let branching = [(7, None), (20, Some(0)), (1, Some(0)), (0, Some(0)), (18, None), (4, Some(4))];
+        let branching =
+            [(7, None), (20, Some(0)), (1, Some(0)), (0, Some(0)), (18, None), (4, Some(4))];
         for (segments, [heads, kv_heads, size]) in [
             (Segments::from_lengths([5, 1, 9, 3]), [4, 2, 6]),
             (Segments::branching(branching).unwrap(), [4, 2, 6]),
@@ -180,8 +209,11 @@ mod tests {
         let (q, k, v) = (random(&[12, 2, 4], 1), random(&[12, 2, 4], 2), random(&[12, 2, 4], 3));
         let segments = Segments::branching([(5, None), (4, Some(0)), (3, Some(0))]).unwrap();
         let shared = causal_attention(&q, &k, &v, &segments).unwrap();
-        let part = |t: &Tensor| Tensor::cat(&[t.narrow(0, 0, 5).unwrap(), t.narrow(0, 9, 3).unwrap()], 0).unwrap();
-        let alone = causal_attention(&part(&q), &part(&k), &part(&v), &Segments::from_lengths([8])).unwrap();
+        let part = |t: &Tensor| {
+            Tensor::cat(&[t.narrow(0, 0, 5).unwrap(), t.narrow(0, 9, 3).unwrap()], 0).unwrap()
+        };
+        let alone = causal_attention(&part(&q), &part(&k), &part(&v), &Segments::from_lengths([8]))
+            .unwrap();
         let tail = (&shared.narrow(0, 9, 3).unwrap() - &alone.narrow(0, 5, 3).unwrap()).unwrap();
         assert!(values(&tail).iter().all(|difference| difference.abs() < 1e-6));
     }
@@ -191,7 +223,8 @@ mod tests {
         let (q, k, v) = (random(&[8, 2, 4], 1), random(&[8, 2, 4], 2), random(&[8, 2, 4], 3));
         let packed = causal_attention(&q, &k, &v, &Segments::from_lengths([3, 5])).unwrap();
         let part = |t: &Tensor| t.narrow(0, 3, 5).unwrap();
-        let alone = causal_attention(&part(&q), &part(&k), &part(&v), &Segments::from_lengths([5])).unwrap();
+        let alone = causal_attention(&part(&q), &part(&k), &part(&v), &Segments::from_lengths([5]))
+            .unwrap();
         assert_eq!(values(&packed.narrow(0, 3, 5).unwrap()), values(&alone));
     }
 }

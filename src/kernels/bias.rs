@@ -43,7 +43,8 @@ mod tests {
         let x = Var::from_tensor(&ones).unwrap();
         let loss = add_bias(x.as_tensor(), bias.as_tensor()).unwrap().to_dtype(DType::F32).unwrap();
         let store = loss.sum_all().unwrap().backward().unwrap();
-        let sums: Vec<f32> = store.get(&bias).unwrap().to_dtype(DType::F32).unwrap().to_vec1().unwrap();
+        let sums: Vec<f32> =
+            store.get(&bias).unwrap().to_dtype(DType::F32).unwrap().to_vec1().unwrap();
         assert!(sums.iter().all(|sum| (sum - 3000.0).abs() <= 8.0), "{sums:?}");
     }
 }

@@ -12,7 +12,9 @@ impl Buffers {
     pub(crate) fn take(&mut self, len: usize) -> Vec<f32> {
         let capacity = |&i: &usize| self.0[i].capacity();
         let places = 0..self.0.len();
-        let mut buffer = if let Some(place) = places.clone().filter(|i| capacity(i) >= len).min_by_key(capacity) {
+        let mut buffer = if let Some(place) =
+            places.clone().filter(|i| capacity(i) >= len).min_by_key(capacity)
+        {
             self.0.swap_remove(place)
         } else {
             // One that is too small makes room, so that there are never more than were in use at

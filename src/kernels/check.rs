@@ -59,7 +59,9 @@ pub(crate) fn agree_without_differences(
         let grads: Vec<Tensor> = vars
             .iter()
             .enumerate()
-            .map(|(i, v)| grads.get(v).unwrap_or_else(|| panic!("no gradient for input {i}")).clone())
+            .map(|(i, v)| {
+                grads.get(v).unwrap_or_else(|| panic!("no gradient for input {i}")).clone()
+            })
             .collect();
         (y, grads)
     };
@@ -87,7 +89,10 @@ pub(crate) fn within_bf16(found: &Tensor, expected: &Tensor) {
     let size = (expected.iter().map(|x| x * x).sum::<f32>() / expected.len().max(1) as f32).sqrt();
     for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
         let allowed = 0.02 * (expected.abs() + size);
-        assert!((found - expected).abs() <= allowed, "element {i}: {found} for {expected}, of size {size}");
+        assert!(
+            (found - expected).abs() <= allowed,
+            "element {i}: {found} for {expected}, of size {size}"
+        );
     }
 }
 
@@ -99,8 +104,10 @@ pub(crate) fn agree_in_bf16(
     reference: impl Fn(&[Tensor]) -> Result<Tensor>,
 ) {
     let run = |f: &dyn Fn(&[Tensor]) -> Result<Tensor>, dtype: DType| {
-        let vars: Vec<Var> =
-            inputs.iter().map(|t| Var::from_tensor(&rounded(t).to_dtype(dtype).unwrap()).unwrap()).collect();
+        let vars: Vec<Var> = inputs
+            .iter()
+            .map(|t| Var::from_tensor(&rounded(t).to_dtype(dtype).unwrap()).unwrap())
+            .collect();
         let tensors: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
         let y = f(&tensors).unwrap();
         let weights = rounded(&random(y.dims(), 99)).to_dtype(y.dtype()).unwrap();
@@ -118,7 +125,11 @@ pub(crate) fn agree_in_bf16(
 }
 
 /// Checks a few entries of each gradient against central differences.
-fn finite_differences(inputs: &[Tensor], grads: &[Tensor], f: &dyn Fn(&[Tensor]) -> Result<Tensor>) {
+fn finite_differences(
+    inputs: &[Tensor],
+    grads: &[Tensor],
+    f: &dyn Fn(&[Tensor]) -> Result<Tensor>,
+) {
     const H: f32 = 1e-2;
     let loss = |inputs: &[Tensor]| -> f64 {
         let y = f(inputs).unwrap();
@@ -133,7 +144,8 @@ fn finite_differences(inputs: &[Tensor], grads: &[Tensor], f: &dyn Fn(&[Tensor])
                 let mut data = data.clone();
                 data[entry] += by;
                 let mut inputs = inputs.to_vec();
-                inputs[which] = Tensor::from_vec(data, inputs[which].shape(), &Device::Cpu).unwrap();
+                inputs[which] =
+                    Tensor::from_vec(data, inputs[which].shape(), &Device::Cpu).unwrap();
                 loss(&inputs)
             };
             let slope = (nudged(H) - nudged(-H)) / f64::from(2.0 * H);

@@ -58,7 +58,8 @@ pub fn paged_attention(out: &mut [f32], q: &[f32], pages: &[(&[f32], usize)], di
     let mut scores = vec![0.0; heads * slots]; // (heads, slots)
     for (index, (page, filled)) in pages.iter().enumerate() {
         for (head, q) in q.chunks_exact(head_dim).enumerate() {
-            let keys = page[head / group * head_dim * PAGE..][..head_dim * PAGE].as_chunks::<PAGE>().0;
+            let keys =
+                page[head / group * head_dim * PAGE..][..head_dim * PAGE].as_chunks::<PAGE>().0;
             let mut sums = [[0f32; PAGE]; 4]; // four sums that do not wait for each other
             let ((q, q_rest), (keys, keys_rest)) = (q.as_chunks::<4>(), keys.as_chunks::<4>());
             for (q, keys) in q.iter().zip(keys) {
@@ -93,7 +94,11 @@ pub fn paged_attention(out: &mut [f32], q: &[f32], pages: &[(&[f32], usize)], di
         let values = &page[dims.page_len() / 2..];
         for (head, out) in out.chunks_exact_mut(head_dim).enumerate() {
             let p = &scores[head * slots + index * PAGE..][..PAGE];
-            add_weighted::<FMA>(out, p, &values[head / group * head_dim * PAGE..][..head_dim * PAGE]);
+            add_weighted::<FMA>(
+                out,
+                p,
+                &values[head / group * head_dim * PAGE..][..head_dim * PAGE],
+            );
         }
     }
     for (out, scale) in out.chunks_exact_mut(head_dim).zip(scales) {
@@ -132,7 +137,13 @@ fn add_weighted<const FMA: bool>(out: &mut [f32], p: &[f32], values: &[f32]) {
 /// Attends from q (rows, heads, `head_dim`) to the slots `starts[row]..end` of the caches (rows,
 /// `kv_heads`, slots, `head_dim`); returns (rows, heads * `head_dim`). Slots before a row's start
 /// are left padding.
-pub fn padded_attention(q: &Tensor, keys: &Tensor, values: &Tensor, starts: &Arc<[u32]>, end: usize) -> Result<Tensor> {
+pub fn padded_attention(
+    q: &Tensor,
+    keys: &Tensor,
+    values: &Tensor,
+    starts: &Arc<[u32]>,
+    end: usize,
+) -> Result<Tensor> {
     if cuda::applies(&[q, keys, values])
         && let Some(out) = cuda::decode_attention(q, keys, values, starts, end)?
     {
@@ -154,15 +165,19 @@ pub(super) fn padded_attention_reference(
     let q = q.reshape((rows, kv_heads, heads / kv_heads, head_dim))?;
     let keys = keys.narrow(2, 0, end)?;
     let values = values.narrow(2, 0, end)?.contiguous()?;
-    let scores =
-        (q.matmul(&keys.transpose(2, 3)?.contiguous()?)? * (1.0 / (head_dim as f64).sqrt()))?.to_dtype(DType::F32)?;
+    let scores = (q.matmul(&keys.transpose(2, 3)?.contiguous()?)?
+        * (1.0 / (head_dim as f64).sqrt()))?
+    .to_dtype(DType::F32)?;
     let mask: Vec<f32> = starts
         .iter()
-        .flat_map(|&start| (0..end).map(move |slot| if slot >= start as usize { 0.0 } else { f32::NEG_INFINITY }))
+        .flat_map(|&start| {
+            (0..end).map(move |slot| if slot >= start as usize { 0.0 } else { f32::NEG_INFINITY })
+        })
         .collect();
     let scores = scores.broadcast_add(&Tensor::from_vec(mask, (rows, 1, 1, end), q.device())?)?;
     let shifted = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?)?.exp()?;
-    let probabilities = shifted.broadcast_div(&shifted.sum_keepdim(D::Minus1)?)?.to_dtype(values.dtype())?;
+    let probabilities =
+        shifted.broadcast_div(&shifted.sum_keepdim(D::Minus1)?)?.to_dtype(values.dtype())?;
     probabilities.matmul(&values)?.reshape((rows, heads * head_dim))
 }
 
@@ -194,7 +209,8 @@ mod tests {
                 }
                 pages.push((page, filled));
             }
-            let pages: Vec<(&[f32], usize)> = pages.iter().map(|(page, filled)| (page.as_slice(), *filled)).collect();
+            let pages: Vec<(&[f32], usize)> =
+                pages.iter().map(|(page, filled)| (page.as_slice(), *filled)).collect();
             let mut out = vec![f32::NAN; heads * head_dim];
             paged_attention(&mut out, &values(&q), &pages, dims);
             let found = Tensor::from_vec(out, (1, heads * head_dim), &Device::Cpu).unwrap();

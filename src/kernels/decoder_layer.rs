@@ -96,7 +96,12 @@ impl LayerShape<'_> {
     }
 
     /// The layer's output for `x` (tokens, hidden), and what its backward pass needs.
-    pub(crate) fn forward(&self, x: Vec<f32>, w: &LayerParts<&[f32]>, buffers: &mut Buffers) -> (Vec<f32>, Saved) {
+    pub(crate) fn forward(
+        &self,
+        x: Vec<f32>,
+        w: &LayerParts<&[f32]>,
+        buffers: &mut Buffers,
+    ) -> (Vec<f32>, Saved) {
         let mut normed = buffers.take(x.len());
         norm(&mut normed, &x, w.attention_norm, self.eps);
         let mut q = self.linear(&normed, w.q_proj, buffers);
@@ -108,9 +113,15 @@ impl LayerShape<'_> {
             }
         }
 
-        let (rotated_q, rotated_k) = (self.rotate(&q, w.q_norm, buffers), self.rotate(&k, w.k_norm, buffers));
+        let (rotated_q, rotated_k) =
+            (self.rotate(&q, w.q_norm, buffers), self.rotate(&k, w.k_norm, buffers));
         let mut attention = buffers.take(q.len());
-        attend::forward(&mut attention, self.inputs(&rotated_q, &rotated_k, &v), self.segments, buffers);
+        attend::forward(
+            &mut attention,
+            self.inputs(&rotated_q, &rotated_k, &v),
+            self.segments,
+            buffers,
+        );
         let mut x1 = self.linear(&attention, w.o_proj, buffers);
         add_norm(&mut normed, &mut x1, &x, w.mlp_norm, self.eps);
         let gate = self.linear(&normed, w.gate_proj, buffers);
@@ -144,12 +155,22 @@ impl LayerShape<'_> {
         activate(&mut activated, &gate, &up);
         add_weight_gradient(&mut sums.down_proj, grad, &activated, hidden, intermediate);
         // `activated`, `gate` and `up` become the gradients with respect to themselves.
-        matmul(&mut activated, View::new(grad, hidden), View::new(w.down_proj, intermediate), false);
+        matmul(
+            &mut activated,
+            View::new(grad, hidden),
+            View::new(w.down_proj, intermediate),
+            false,
+        );
         activate_backward(&mut gate, &mut up, &activated);
         norm(&mut normed, &x1, w.mlp_norm, self.eps);
         add_weight_gradient(&mut sums.gate_proj, &gate, &normed, intermediate, hidden);
         add_weight_gradient(&mut sums.up_proj, &up, &normed, intermediate, hidden);
-        matmul(&mut d_normed, View::new(&gate, intermediate), View::new(w.gate_proj, hidden), false);
+        matmul(
+            &mut d_normed,
+            View::new(&gate, intermediate),
+            View::new(w.gate_proj, hidden),
+            false,
+        );
         matmul(&mut d_normed, View::new(&up, intermediate), View::new(w.up_proj, hidden), true);
         add_norm_backward(grad, &d_normed, &x1, w.mlp_norm, &mut sums.mlp_norm, self.eps);
         buffers.give([activated, gate, up, x1]);
@@ -158,30 +179,48 @@ impl LayerShape<'_> {
         add_weight_gradient(&mut sums.o_proj, grad, &attention, hidden, q_width);
         let mut d_attention = attention;
         matmul(&mut d_attention, View::new(grad, hidden), View::new(w.o_proj, q_width), false);
-        let (rotated_q, rotated_k) = (self.rotate(&q, w.q_norm, buffers), self.rotate(&k, w.k_norm, buffers));
-        let (mut dq, mut dk, mut dv) = (buffers.take(q.len()), buffers.take(k.len()), buffers.take(v.len()));
-        let gradients = attend::backward(&d_attention, self.inputs(&rotated_q, &rotated_k, &v), self.segments, buffers);
+        let (rotated_q, rotated_k) =
+            (self.rotate(&q, w.q_norm, buffers), self.rotate(&k, w.k_norm, buffers));
+        let (mut dq, mut dk, mut dv) =
+            (buffers.take(q.len()), buffers.take(k.len()), buffers.take(v.len()));
+        let gradients = attend::backward(
+            &d_attention,
+            self.inputs(&rotated_q, &rotated_k, &v),
+            self.segments,
+            buffers,
+        );
         gradients.d_queries(&mut dq);
         gradients.d_keys(&mut dk);
         gradients.d_values(&mut dv);
         gradients.free(buffers);
         self.rotate_backward(&mut dq, &q, w.q_norm.zip(sums.q_norm.as_mut()));
         self.rotate_backward(&mut dk, &k, w.k_norm.zip(sums.k_norm.as_mut()));
-        for (d, sum) in [(&dq, &mut sums.q_bias), (&dk, &mut sums.k_bias), (&dv, &mut sums.v_bias)] {
+        for (d, sum) in [(&dq, &mut sums.q_bias), (&dk, &mut sums.k_bias), (&dv, &mut sums.v_bias)]
+        {
             if let Some(sum) = sum {
                 add_column_sums(sum, d);
             }
         }
 
         norm(&mut normed, &x, w.attention_norm, self.eps);
-        let parts = [(&dq, w.q_proj, &mut sums.q_proj, q_width), (&dk, w.k_proj, &mut sums.k_proj, kv_width)];
+        let parts = [
+            (&dq, w.q_proj, &mut sums.q_proj, q_width),
+            (&dk, w.k_proj, &mut sums.k_proj, kv_width),
+        ];
         for (index, (d, weight, sum, width)) in
             parts.into_iter().chain([(&dv, w.v_proj, &mut sums.v_proj, kv_width)]).enumerate()
         {
             add_weight_gradient(sum, d, &normed, width, hidden);
             matmul(&mut d_normed, View::new(d, width), View::new(weight, hidden), index > 0);
         }
-        add_norm_backward(grad, &d_normed, &x, w.attention_norm, &mut sums.attention_norm, self.eps);
+        add_norm_backward(
+            grad,
+            &d_normed,
+            &x,
+            w.attention_norm,
+            &mut sums.attention_norm,
+            self.eps,
+        );
         buffers.give([normed, d_normed, d_attention, rotated_q, rotated_k, dq, dk, dv, x, q, k, v]);
     }
 
@@ -197,8 +236,10 @@ impl LayerShape<'_> {
         let mut y = buffers.take(x.len());
         let width = x.len() / self.tokens().max(1);
         let block = (ROWS * width).max(1);
-        y.par_chunks_mut(block).zip(x.par_chunks(block)).zip(self.positions.par_chunks(ROWS)).for_each(
-            |((y, x), positions)| {
+        y.par_chunks_mut(block)
+            .zip(x.par_chunks(block))
+            .zip(self.positions.par_chunks(ROWS))
+            .for_each(|((y, x), positions)| {
                 let rows = y.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(positions);
                 for ((y, x), &position) in rows {
                     let (cos, sin) = self.rotary.rows(position);
@@ -207,8 +248,7 @@ impl LayerShape<'_> {
                         None => rotary::rotate(y, x, cos, sin, 1.0),
                     }
                 }
-            },
-        );
+            });
         y
     }
 
@@ -219,11 +259,13 @@ impl LayerShape<'_> {
         let width = x.len() / self.tokens().max(1);
         let block = (ROWS * width).max(1);
         let Some((weight, sum)) = norm else {
-            grad.par_chunks_mut(block).zip(self.positions.par_chunks(ROWS)).for_each(|(grad, positions)| {
-                for (grad, &position) in grad.chunks_exact_mut(width).zip(positions) {
-                    rotate_back(grad, self.rotary.rows(position));
-                }
-            });
+            grad.par_chunks_mut(block).zip(self.positions.par_chunks(ROWS)).for_each(
+                |(grad, positions)| {
+                    for (grad, &position) in grad.chunks_exact_mut(width).zip(positions) {
+                        rotate_back(grad, self.rotary.rows(position));
+                    }
+                },
+            );
             return;
         };
 
@@ -235,7 +277,14 @@ impl LayerShape<'_> {
                 let mut part = vec![0.0; weight.len()];
                 let rows = grad.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(positions);
                 for ((grad, x), &position) in rows {
-                    rotate_heads_backward(grad, x, weight, &mut part, self.rotary.rows(position), self.eps);
+                    rotate_heads_backward(
+                        grad,
+                        x,
+                        weight,
+                        &mut part,
+                        self.rotary.rows(position),
+                        self.eps,
+                    );
                 }
                 part
             })

@@ -51,7 +51,10 @@ fn distinct(index: &Tensor) -> Result<(Tensor, Tensor)> {
         })
         .collect();
     let device = index.device();
-    Ok((Tensor::from_vec(taken, known.len(), device)?, Tensor::from_vec(places, index.elem_count(), device)?))
+    Ok((
+        Tensor::from_vec(taken, known.len(), device)?,
+        Tensor::from_vec(places, index.elem_count(), device)?,
+    ))
 }
 
 #[cfg(test)]
@@ -63,7 +66,8 @@ mod tests {
     #[test]
     fn rows_and_their_gradients_are_those_that_candle_gives() {
         let index = [3u32, 0, 3, 3, 1];
-        let reference = |t: &[Tensor]| t[0].index_select(&Tensor::from_slice(&index, 5, &Device::Cpu)?, 0);
+        let reference =
+            |t: &[Tensor]| t[0].index_select(&Tensor::from_slice(&index, 5, &Device::Cpu)?, 0);
         agree(&[random(&[4, 6], 1)], |t| gather_rows(&t[0], &index), reference, 1e-6);
         agree_in_bf16(&[random(&[4, 6], 1)], |t| gather_rows(&t[0], &index), reference);
     }
@@ -73,7 +77,8 @@ mod tests {
         let x = Var::zeros((2, 3), DType::BF16, &Device::Cpu).unwrap();
         let taken = gather_rows(&x, &[1; 2000]).unwrap();
         let store = taken.to_dtype(DType::F32).unwrap().sum_all().unwrap().backward().unwrap();
-        let gradient = store.get(&x).unwrap().to_dtype(DType::F32).unwrap().to_vec2::<f32>().unwrap();
+        let gradient =
+            store.get(&x).unwrap().to_dtype(DType::F32).unwrap().to_vec2::<f32>().unwrap();
         assert_eq!(gradient, [[0.0; 3], [2000.0; 3]]);
     }
 }

@@ -62,7 +62,11 @@ pub(super) fn wide_linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
 }
 
 /// x W^T, each element turned into what is kept of it by `of`.
-fn products<T: WithDType>(x: &Tensor, weight: &Tensor, of: impl Fn(f32) -> T + Sync) -> Result<Tensor> {
+fn products<T: WithDType>(
+    x: &Tensor,
+    weight: &Tensor,
+    of: impl Fn(f32) -> T + Sync,
+) -> Result<Tensor> {
     let ((n, inner), out) = (x.dims2()?, weight.dim(0)?);
     let x = wide(x)?;
     let mut y = vec![of(0.0); n * out];
@@ -86,7 +90,8 @@ pub(super) fn times(g: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let mut sum = vec![0.0; n * inner];
     blocks(weight, |first, w| {
         let rows = w.len() / inner;
-        let part: Vec<f32> = g.par_chunks(out).flat_map_iter(|g| g[first..first + rows].iter().copied()).collect();
+        let part: Vec<f32> =
+            g.par_chunks(out).flat_map_iter(|g| g[first..first + rows].iter().copied()).collect();
         matmul(&mut sum, View::new(&part, rows), View::new(w, inner), true);
     })?;
     rounded(&sum, n, inner)
@@ -112,7 +117,11 @@ mod tests {
         let columns = BLOCK / 3 + 1;
         for (n, out, inner) in [(3, 5, 4), (2, 7, columns)] {
             let half = |t: Tensor| t.to_dtype(DType::BF16).unwrap();
-            let (x, w, g) = (half(random(&[n, inner], 1)), half(random(&[out, inner], 2)), half(random(&[n, out], 3)));
+            let (x, w, g) = (
+                half(random(&[n, inner], 1)),
+                half(random(&[out, inner], 2)),
+                half(random(&[n, out], 3)),
+            );
             let full = |t: &Tensor| t.to_dtype(DType::F32).unwrap();
             let (x32, w32, g32) = (full(&x), full(&w), full(&g));
             for (found, expected) in [
@@ -121,7 +130,8 @@ mod tests {
                 (outer(&g, &x).unwrap(), g32.t().unwrap().matmul(&x32).unwrap()),
             ] {
                 assert_eq!(found.dims(), expected.dims());
-                let largest = expected.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+                let largest =
+                    expected.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
                 assert!(difference(&full(&found), &expected) <= largest / 128.0);
             }
         }

@@ -32,7 +32,10 @@ const TOGETHER: usize = 4;
 /// Where the sizes do not fit together.
 pub fn product(y: &mut [f32], w: &[f32], x: &[f32], lanes: usize, accumulate: bool, splits: usize) {
     let (out, inner) = (y.len() / lanes, x.len() / lanes);
-    assert!(y.len() == out * lanes && x.len() == inner * lanes && w.len() == out * inner, "sizes of a product");
+    assert!(
+        y.len() == out * lanes && x.len() == inner * lanes && w.len() == out * inner,
+        "sizes of a product"
+    );
     if w.is_empty() {
         return;
     }
@@ -75,7 +78,8 @@ fn multiply_rows(y: &mut [f32], w: &[f32], x: &[f32], inner: usize, accumulate: 
         for column in columns::<WIDE>(lanes) {
             let wide = column.len() > LANES;
             if w.len() == TOGETHER * inner {
-                let w: [&[f32]; TOGETHER] = std::array::from_fn(|row| &w[row * inner..(row + 1) * inner]);
+                let w: [&[f32]; TOGETHER] =
+                    std::array::from_fn(|row| &w[row * inner..(row + 1) * inner]);
                 let w = |k: usize| std::array::from_fn(|row| w[row][k]);
                 if wide {
                     multiply::<FMA, TOGETHER, WIDE>(y, lanes, w, x, column.start);
@@ -101,7 +105,10 @@ fn multiply_rows(y: &mut [f32], w: &[f32], x: &[f32], inner: usize, accumulate: 
 pub(super) fn columns<const WIDE: usize>(n: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     let mut start = 0;
     std::iter::from_fn(move || {
-        let length = [WIDE * LANES, LANES].into_iter().find(|length| start + length <= n).unwrap_or(n - start);
+        let length = [WIDE * LANES, LANES]
+            .into_iter()
+            .find(|length| start + length <= n)
+            .unwrap_or(n - start);
         start += length;
         (length > 0).then(|| start - length..start)
     })
@@ -176,7 +183,8 @@ pub fn add_bias(x: &mut [f32], bias: &[f32], lanes: usize) {
 
 /// Cosines, then sines (`head_dim` / 2, lanes) of the positions of a block's rows.
 pub fn rotations(rotary: &Rotary, positions: &[u32], lanes: usize) -> (Vec<f32>, Vec<f32>) {
-    let rows: Vec<(&[f32], &[f32])> = positions.iter().map(|&position| rotary.rows(position)).collect();
+    let rows: Vec<(&[f32], &[f32])> =
+        positions.iter().map(|&position| rotary.rows(position)).collect();
     let half = rows.first().map_or(0, |(cos, _)| cos.len());
     let (mut cos, mut sin) = (vec![0.0; half * lanes], vec![0.0; half * lanes]);
     for (lane, (row_cos, row_sin)) in rows.into_iter().enumerate() {
@@ -215,7 +223,8 @@ pub fn transpose<'a>(rows: impl Iterator<Item = &'a [f32]>, d: usize, lanes: usi
     // A few features of all rows at a time, so that what is written stays in the nearest cache.
     for (first, features) in transposed.chunks_mut(LANES * lanes).enumerate() {
         for (lane, row) in rows.iter().enumerate() {
-            for (x, value) in features[lane..].iter_mut().step_by(lanes).zip(&row[first * LANES..]) {
+            for (x, value) in features[lane..].iter_mut().step_by(lanes).zip(&row[first * LANES..])
+            {
                 *x = *value;
             }
         }
@@ -229,7 +238,9 @@ pub fn untranspose(rows: &mut [f32], transposed: &[f32], lanes: usize) {
     // A few features of all rows at a time, so that what is read stays in the nearest cache.
     for (first, features) in transposed.chunks(LANES * lanes).enumerate() {
         for (lane, row) in rows.chunks_exact_mut(d).enumerate() {
-            for (value, x) in row[first * LANES..].iter_mut().zip(features[lane..].iter().step_by(lanes)) {
+            for (value, x) in
+                row[first * LANES..].iter_mut().zip(features[lane..].iter().step_by(lanes))
+            {
                 *value = *x;
             }
         }
@@ -260,7 +271,8 @@ mod tests {
     #[test]
     fn products_agree_with_the_reference_for_every_number_of_rows_and_splits() {
         for (count, inner, out) in [(1, 6, 19), (16, 8, 4), (33, 40, 70), (64, 33, 131)] {
-            let (x, w, y) = (random(&[count, inner], 1), random(&[out, inner], 2), random(&[count, out], 3));
+            let (x, w, y) =
+                (random(&[count, inner], 1), random(&[out, inner], 2), random(&[count, out], 3));
             let expected = linear_reference(&x, &w).unwrap();
             let (x, lanes) = block(&x);
             for splits in [1, 2, 7, 200] {
@@ -278,7 +290,10 @@ mod tests {
     fn linear_of_few_rows_agrees_with_the_reference() {
         for count in [1, 16, 70] {
             let (x, w) = (random(&[count, 33], 1), random(&[300, 33], 2));
-            assert!(difference(&thin_linear(&x, &w).unwrap(), &linear_reference(&x, &w).unwrap()) < 1e-4);
+            assert!(
+                difference(&thin_linear(&x, &w).unwrap(), &linear_reference(&x, &w).unwrap())
+                    < 1e-4
+            );
         }
     }
 
@@ -295,7 +310,10 @@ mod tests {
         let whole = run(0, 64, 1);
         for (first, count, splits) in [(0, 1, 1), (63, 1, 3), (17, 16, 2), (5, 40, 1), (0, 64, 5)] {
             let range = first * out..(first + count) * out;
-            assert!(run(first, count, splits) == whole[range], "{count} rows from {first} in {splits} parts");
+            assert!(
+                run(first, count, splits) == whole[range],
+                "{count} rows from {first} in {splits} parts"
+            );
         }
     }
 
@@ -309,7 +327,8 @@ mod tests {
 
         let (mut found, lanes) = block(&x);
         rms_norm(&mut found, &values(&weight), 1e-6, lanes);
-        let expected = rms_norm_reference(&by_head, &weight, 1e-6).unwrap().reshape((count, d)).unwrap();
+        let expected =
+            rms_norm_reference(&by_head, &weight, 1e-6).unwrap().reshape((count, d)).unwrap();
         assert!(difference(&rows(&found, lanes, count), &expected) < 2e-5);
 
         let rotary = Rotary::new(head_dim, 64, 10_000.0);
@@ -317,11 +336,16 @@ mod tests {
         let (mut found, _) = block(&x);
         let (cos, sin) = rotations(&rotary, &positions, lanes);
         rotate(&mut found, &cos, &sin);
-        let expected = rotary_embedding_reference(&by_head, &positions, &rotary).unwrap().reshape((count, d)).unwrap();
+        let expected = rotary_embedding_reference(&by_head, &positions, &rotary)
+            .unwrap()
+            .reshape((count, d))
+            .unwrap();
         assert!(difference(&rows(&found, lanes, count), &expected) < 1e-5);
 
         let (mut found, _) = block(&x);
         swiglu(&mut found, &block(&up).0);
-        assert!(difference(&rows(&found, lanes, count), &swiglu_reference(&x, &up).unwrap()) < 1e-5);
+        assert!(
+            difference(&rows(&found, lanes, count), &swiglu_reference(&x, &up).unwrap()) < 1e-5
+        );
     }
 }

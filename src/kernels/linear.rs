@@ -33,12 +33,20 @@ pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
 /// [`linear`] without gradients, in `f32`. What comes of logits depends on small differences of
 /// large numbers, so products of `bf16` are not rounded to that type where it can be helped.
 pub(super) fn logits(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    if half::applies(&[x, weight]) { half::wide_linear(x, weight) } else { linear(x, weight)?.to_dtype(DType::F32) }
+    if half::applies(&[x, weight]) {
+        half::wide_linear(x, weight)
+    } else {
+        linear(x, weight)?.to_dtype(DType::F32)
+    }
 }
 
 /// p W for p (n, out) and W (out, in), without gradients. Returns (n, in) in the type of W.
 pub(super) fn times(p: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    if half::applies(&[weight]) { half::times(p, weight) } else { p.to_dtype(weight.dtype())?.matmul(weight) }
+    if half::applies(&[weight]) {
+        half::times(p, weight)
+    } else {
+        p.to_dtype(weight.dtype())?.matmul(weight)
+    }
 }
 
 /// [`linear`] from plain candle operations.
@@ -53,15 +61,32 @@ impl CustomOp2 for Linear {
         "linear"
     }
 
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let (rows, inner) = l1.shape().dims2()?;
         let (out, _) = l2.shape().dims2()?;
         let mut y = vec![0.0; rows * out];
-        matmul(&mut y, View::new(slice(s1, l1)?, inner), View::new(slice(s2, l2)?, inner).t(), false);
+        matmul(
+            &mut y,
+            View::new(slice(s1, l1)?, inner),
+            View::new(slice(s2, l2)?, inner).t(),
+            false,
+        );
         Ok((CpuStorage::F32(y), (rows, out).into()))
     }
 
-    fn bwd(&self, x: &Tensor, weight: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _y: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (rows, inner) = x.dims2()?;
         let (out, _) = weight.dims2()?;
         with_slices([x, weight, grad], |[x_data, w_data, g_data]| {
@@ -89,11 +114,22 @@ mod tests {
     /// The version for other devices and types, of a weight that is tracked and one that is not.
     #[test]
     fn a_frozen_weight_changes_no_value_and_costs_no_gradient() {
-        let (x, w) = (Var::from_tensor(&random(&[7, 5], 1)).unwrap(), Var::from_tensor(&random(&[3, 5], 2)).unwrap());
+        let (x, w) = (
+            Var::from_tensor(&random(&[7, 5], 1)).unwrap(),
+            Var::from_tensor(&random(&[3, 5], 2)).unwrap(),
+        );
         let gradients = |dtype: DType, frozen: bool| {
             let weight = if frozen { w.detach() } else { w.as_tensor().clone() };
             let y = linear(&x.to_dtype(dtype).unwrap(), &weight.to_dtype(dtype).unwrap()).unwrap();
-            let store = y.to_dtype(DType::F32).unwrap().sqr().unwrap().sum_all().unwrap().backward().unwrap();
+            let store = y
+                .to_dtype(DType::F32)
+                .unwrap()
+                .sqr()
+                .unwrap()
+                .sum_all()
+                .unwrap()
+                .backward()
+                .unwrap();
             (store.get(&x).unwrap().clone(), store.get(&w).is_some())
         };
         let (expected, _) = gradients(DType::F32, false);

@@ -16,7 +16,12 @@ impl<'a> View<'a> {
     /// A row-major matrix of `columns` columns.
     pub(super) fn new(data: &'a [f32], columns: usize) -> Self {
         let rows = data.len() / columns.max(1);
-        assert_eq!(rows * columns, data.len(), "a matrix of {columns} columns cannot have {} elements", data.len());
+        assert_eq!(
+            rows * columns,
+            data.len(),
+            "a matrix of {columns} columns cannot have {} elements",
+            data.len()
+        );
         Self { data, rows, columns, row_stride: columns, column_stride: 1 }
     }
 
@@ -110,18 +115,27 @@ mod tests {
 
     #[test]
     fn a_row_of_the_result_is_the_same_to_the_last_bit_whatever_other_rows_there_are() {
-        for (inner, columns) in [(32, 8), (32, 48), (128, 384), (384, 128), (700, 90), (3000, 200)] {
+        for (inner, columns) in [(32, 8), (32, 48), (128, 384), (384, 128), (700, 90), (3000, 200)]
+        {
             let number = |i: usize| ((i * 7919 % 1013) as f32 - 506.0) / 507.0;
             let a: Vec<f32> = (0..70 * inner).map(number).collect();
             let b: Vec<f32> = (0..columns * inner).map(|i| number(i * i % 65_537)).collect();
             let product = |rows: usize| {
                 let mut out = vec![0.0; rows * columns];
-                matmul(&mut out, View::new(&a[..rows * inner], inner), View::new(&b, inner).t(), false);
+                matmul(
+                    &mut out,
+                    View::new(&a[..rows * inner], inner),
+                    View::new(&b, inner).t(),
+                    false,
+                );
                 out
             };
             let whole = product(70);
             for rows in [1, 2, 3, 5, 16, 33, 69] {
-                assert!(product(rows) == whole[..rows * columns], "{rows} rows of {inner} by {columns}");
+                assert!(
+                    product(rows) == whole[..rows * columns],
+                    "{rows} rows of {inner} by {columns}"
+                );
             }
         }
     }

@@ -39,8 +39,9 @@ pub use attention::{causal_attention, causal_attention_reference};
 pub use bias::{add_bias, add_bias_reference};
 pub use buffers::Buffers;
 pub(crate) use cuda::{
-    Parameter, Rule, accumulate, adamw, add_features, applies as on_gpu, one_pass_head as one_pass_head_on_gpu,
-    open as open_cuda, peak_memory as peak_gpu_memory, squared_norms,
+    Parameter, Rule, accumulate, adamw, add_features, applies as on_gpu,
+    one_pass_head as one_pass_head_on_gpu, open as open_cuda, peak_memory as peak_gpu_memory,
+    squared_norms,
 };
 pub use decode_attention::{Heads, PAGE, padded_attention, paged_attention};
 pub(crate) use decoder_layer::{LayerShape, Saved};
@@ -58,7 +59,9 @@ pub(crate) use storage::{Elements, fused, slice, slice_mut, with_slices};
 pub use subnormals::flush_subnormals;
 pub use swiglu::{swiglu, swiglu_reference};
 pub(crate) use token_head::{TokenHead, rows_per_device_slice, softmax_entropy};
-pub use token_head::{TokenStatistics, token_logprob_entropy, token_logprob_entropy_reference, token_statistics};
+pub use token_head::{
+    TokenStatistics, token_logprob_entropy, token_logprob_entropy_reference, token_statistics,
+};
 
 #[cfg(test)]
 pub(crate) mod check;

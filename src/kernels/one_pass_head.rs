@@ -132,15 +132,21 @@ pub fn one_pass_head_reference(
     let p = logprobs.exp()?;
     let entropies = (&p * &logprobs)?.sum(1)?.neg()?.to_vec1()?;
 
-    let by_tile = p.pad_with_zeros(1, 0, tiles * TILE - vocabulary)?.reshape((rows, tiles, TILE))?;
+    let by_tile =
+        p.pad_with_zeros(1, 0, tiles * TILE - vocabulary)?.reshape((rows, tiles, TILE))?;
     let sums: Vec<Vec<f32>> = by_tile.sum(D::Minus1)?.to_vec2()?;
-    let widen = |weights: &[f32]| weights.iter().map(|&weight| f64::from(weight)).collect::<Vec<_>>();
-    let chosen: Vec<usize> = sums.iter().zip(uniforms).map(|(sums, u)| place(&widen(sums), u.tile)).collect();
-    let index: Vec<u32> = chosen.iter().enumerate().map(|(row, tile)| (row * tiles + tile) as u32).collect();
+    let widen =
+        |weights: &[f32]| weights.iter().map(|&weight| f64::from(weight)).collect::<Vec<_>>();
+    let chosen: Vec<usize> =
+        sums.iter().zip(uniforms).map(|(sums, u)| place(&widen(sums), u.tile)).collect();
+    let index: Vec<u32> =
+        chosen.iter().enumerate().map(|(row, tile)| (row * tiles + tile) as u32).collect();
     let index = Tensor::from_vec(index, rows, device)?;
-    let weights: Vec<Vec<f32>> = by_tile.reshape((rows * tiles, TILE))?.index_select(&index, 0)?.to_vec2()?;
+    let weights: Vec<Vec<f32>> =
+        by_tile.reshape((rows * tiles, TILE))?.index_select(&index, 0)?.to_vec2()?;
     let within = weights.iter().zip(uniforms).map(|(weights, u)| place(&widen(weights), u.token));
-    let tokens: Vec<u32> = within.zip(&chosen).map(|(token, tile)| (tile * TILE + token) as u32).collect();
+    let tokens: Vec<u32> =
+        within.zip(&chosen).map(|(token, tile)| (tile * TILE + token) as u32).collect();
 
     let index = Tensor::from_slice(&tokens, rows, device)?;
     let phi = if features {
@@ -235,19 +241,26 @@ impl Pass {
                 transposed[column * lanes + row] = *value;
             }
         }
-        let spans: Vec<Partial> =
-            w.par_chunks(SPAN * d).enumerate().map(|(i, w)| self.span(i * SPAN, w, &transposed, uniforms)).collect();
-        let Some(whole) = spans.into_iter().reduce(|before, after| self.merge(before, after)) else {
+        let spans: Vec<Partial> = w
+            .par_chunks(SPAN * d)
+            .enumerate()
+            .map(|(i, w)| self.span(i * SPAN, w, &transposed, uniforms))
+            .collect();
+        let Some(whole) = spans.into_iter().reduce(|before, after| self.merge(before, after))
+        else {
             return HeadDraws::default();
         };
         let mut draws = HeadDraws::default();
         for (row, uniforms) in uniforms.iter().enumerate() {
             let (top, sum) = (whole.tops[row], whole.sums[row]);
             let tiles = whole.candidates.iter().skip(row).step_by(rows);
-            let masses: Vec<f64> = tiles.map(|tile| tile.mass * self.shift(tile.top, top).exp()).collect();
+            let masses: Vec<f64> =
+                tiles.map(|tile| tile.mass * self.shift(tile.top, top).exp()).collect();
             let chosen = &whole.candidates[place(&masses, uniforms.tile) * rows + row];
             draws.tokens.push(chosen.token);
-            draws.logprobs.push((chosen.weight.ln() + self.shift(chosen.top, top) - sum.ln()) as f32);
+            draws
+                .logprobs
+                .push((chosen.weight.ln() + self.shift(chosen.top, top) - sum.ln()) as f32);
             draws.entropies.push((sum.ln() - whole.moments[row] / sum) as f32);
             if self.features {
                 let scale = (1.0 / sum) as f32;
@@ -266,7 +279,10 @@ impl Pass {
             tops: vec![f32::NEG_INFINITY; lanes],
             sums: vec![0.0; lanes],
             moments: vec![0.0; lanes],
-            expected: vec![0.0; if self.features { uniforms.len().next_multiple_of(4) * d } else { 0 }],
+            expected: vec![
+                0.0;
+                if self.features { uniforms.len().next_multiple_of(4) * d } else { 0 }
+            ],
             candidates: Vec::with_capacity(w.len().div_ceil(TILE * d) * uniforms.len()),
         };
         let mut scores = vec![0.0; TILE * lanes]; // (tokens, lanes)
@@ -278,11 +294,19 @@ impl Pass {
             let subtotals = &mut subtotals[..tokens.div_ceil(SUBTOTAL) * lanes];
             lanes::product(scores, w, h, lanes, false, 1);
             let before = partial.tops.clone();
-            exponentials(scores, self.inverse_temperature, &mut partial.tops, subtotals, &mut moments);
-            let masses: Vec<f64> = (0..lanes).map(|row| lane(subtotals, lanes, row).sum()).collect();
+            exponentials(
+                scores,
+                self.inverse_temperature,
+                &mut partial.tops,
+                subtotals,
+                &mut moments,
+            );
+            let masses: Vec<f64> =
+                (0..lanes).map(|row| lane(subtotals, lanes, row).sum()).collect();
             for row in 0..lanes {
                 let (shift, sum) = (self.shift(before[row], partial.tops[row]), partial.sums[row]);
-                partial.moments[row] = shift.exp() * (partial.moments[row] + shift * sum) + f64::from(moments[row]);
+                partial.moments[row] =
+                    shift.exp() * (partial.moments[row] + shift * sum) + f64::from(moments[row]);
                 partial.sums[row] = shift.exp() * sum + masses[row];
                 if shift < 0.0 {
                     let factor = shift.exp() as f32;
@@ -295,7 +319,8 @@ impl Pass {
             for (row, uniforms) in uniforms.iter().enumerate() {
                 let goal = uniforms.token * masses[row];
                 let (block, below) = place_of(lane(subtotals, lanes, row), goal);
-                let block_scores = lane(&scores[block * SUBTOTAL * lanes..], lanes, row).take(SUBTOTAL);
+                let block_scores =
+                    lane(&scores[block * SUBTOTAL * lanes..], lanes, row).take(SUBTOTAL);
                 let (within, _) = place_of(block_scores, goal - below);
                 let token = block * SUBTOTAL + within;
                 partial.candidates.push(Candidate {
@@ -332,7 +357,11 @@ impl Pass {
     /// is not positive.
     fn shift(&self, before: f32, after: f32) -> f64 {
         // Without a maximum nothing has been summed yet.
-        if before == f32::NEG_INFINITY { 0.0 } else { f64::from((before - after) * self.inverse_temperature) }
+        if before == f32::NEG_INFINITY {
+            0.0
+        } else {
+            f64::from((before - after) * self.inverse_temperature)
+        }
     }
 }
 
@@ -356,7 +385,9 @@ fn exponentials(
             }
         }
         let mut moment = [0f32; LANES];
-        for (block, subtotal) in scores.chunks_mut(SUBTOTAL * lanes).zip(subtotals.chunks_exact_mut(lanes)) {
+        for (block, subtotal) in
+            scores.chunks_mut(SUBTOTAL * lanes).zip(subtotals.chunks_exact_mut(lanes))
+        {
             let (mut sum, mut first) = ([0f32; LANES], [0f32; LANES]);
             for token in block.chunks_exact_mut(lanes) {
                 let z = &mut token.as_chunks_mut::<LANES>().0[group];
@@ -414,12 +445,18 @@ mod tests {
 
     fn uniforms(rows: usize, seed: u64) -> Vec<Uniforms> {
         let mut stream = rng::stream(seed, Domain::Tests, [0; 3]);
-        (0..rows).map(|_| Uniforms { token: rng::unit_f64(&mut stream), tile: rng::unit_f64(&mut stream) }).collect()
+        (0..rows)
+            .map(|_| Uniforms {
+                token: rng::unit_f64(&mut stream),
+                tile: rng::unit_f64(&mut stream),
+            })
+            .collect()
     }
 
     /// Largest difference; infinite where one is NaN.
     fn apart(a: &[f32], b: &[f32]) -> f32 {
-        let tensor = |values: &[f32]| Tensor::from_slice(values, values.len(), &Device::Cpu).unwrap();
+        let tensor =
+            |values: &[f32]| Tensor::from_slice(values, values.len(), &Device::Cpu).unwrap();
         difference(&tensor(a), &tensor(b))
     }
 
@@ -428,7 +465,8 @@ mod tests {
     fn agreement(hidden: &Tensor, head: &Tensor, temperature: f64, features: bool) -> f32 {
         let uniforms = uniforms(hidden.dim(0).unwrap(), 7);
         let found = one_pass_head(hidden, head, temperature, &uniforms, features).unwrap();
-        let expected = one_pass_head_reference(hidden, head, temperature, &uniforms, features).unwrap();
+        let expected =
+            one_pass_head_reference(hidden, head, temperature, &uniforms, features).unwrap();
         assert_eq!(found.tokens, expected.tokens);
         assert_eq!(found.phi.is_empty(), !features);
         let forward = token_statistics(hidden, head, &found.tokens, temperature).unwrap();
@@ -442,7 +480,8 @@ mod tests {
     /// What the head says of given tokens, computed without tiles in 64 bits.
     fn in_f64(hidden: &Tensor, head: &Tensor, temperature: f64, tokens: &[u32]) -> HeadDraws {
         let wide = |t: &Tensor| t.to_dtype(DType::F64).unwrap();
-        let x = (wide(hidden).matmul(&wide(head).t().unwrap()).unwrap() * (1.0 / temperature)).unwrap();
+        let x =
+            (wide(hidden).matmul(&wide(head).t().unwrap()).unwrap() * (1.0 / temperature)).unwrap();
         let d = hidden.dim(1).unwrap();
         let w: Vec<f64> = wide(head).flatten_all().unwrap().to_vec1().unwrap();
         let mut draws = HeadDraws { tokens: tokens.to_vec(), ..HeadDraws::default() };
@@ -450,9 +489,12 @@ mod tests {
             let top = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let log_sum = top + x.iter().map(|x| (x - top).exp()).sum::<f64>().ln();
             draws.logprobs.push((x[token as usize] - log_sum) as f32);
-            draws.entropies.push(x.iter().map(|x| -(x - log_sum) * (x - log_sum).exp()).sum::<f64>() as f32);
+            draws
+                .entropies
+                .push(x.iter().map(|x| -(x - log_sum) * (x - log_sum).exp()).sum::<f64>() as f32);
             draws.phi.extend((0..d).map(|column| {
-                let expected: f64 = x.iter().zip(w.chunks(d)).map(|(x, w)| (x - log_sum).exp() * w[column]).sum();
+                let expected: f64 =
+                    x.iter().zip(w.chunks(d)).map(|(x, w)| (x - log_sum).exp() * w[column]).sum();
                 (w[token as usize * d + column] - expected) as f32
             }));
         }
@@ -464,7 +506,9 @@ mod tests {
         // Less than a vector, whole vectors and a rest, more than a block; less than a tile,
         // several tiles, several spans.
         let mut worst = 0f32;
-        for (rows, d, vocabulary) in [(1, 6, 19), (3, 16, 272), (40, 70, 512), (70, 33, 1300), (5, 24, SPAN + 700)] {
+        for (rows, d, vocabulary) in
+            [(1, 6, 19), (3, 16, 272), (40, 70, 512), (70, 33, 1300), (5, 24, SPAN + 700)]
+        {
             for temperature in [0.7, 1.0, 1.5] {
                 let (h, w) = (random(&[rows, d], 1), (random(&[vocabulary, d], 2) * 0.5).unwrap());
                 worst = worst.max(agreement(&h, &w, temperature, true));
@@ -486,7 +530,15 @@ mod tests {
         let w = grid(&[vocabulary, d], 3, 70.0, 1.0 / 64.0);
         let scale = Tensor::new(&[[0.0f32], [1.0], [8.0], [64.0]], &Device::Cpu).unwrap();
         let h = grid(&[4, d], 4, 4.0, 0.25).broadcast_mul(&scale).unwrap();
-        let largest = h.matmul(&w.t().unwrap()).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+        let largest = h
+            .matmul(&w.t().unwrap())
+            .unwrap()
+            .abs()
+            .unwrap()
+            .max_all()
+            .unwrap()
+            .to_scalar::<f32>()
+            .unwrap();
         assert!(largest > 1500.0, "logits of {largest} are not extreme");
         let draws = one_pass_head(&h, &w, 0.5, &uniforms(4, 7), true).unwrap();
         let exact = in_f64(&h, &w, 0.5, &draws.tokens);
@@ -506,7 +558,8 @@ mod tests {
             let mut h = vec![0.5; 3 * 8];
             h[8] = bad;
             let h = Tensor::from_vec(h, (3, 8), &Device::Cpu).unwrap();
-            let draws = one_pass_head(&h, &random(&[1100, 8], 2), 1.0, &uniforms(3, 1), true).unwrap();
+            let draws =
+                one_pass_head(&h, &random(&[1100, 8], 2), 1.0, &uniforms(3, 1), true).unwrap();
             let finite: Vec<bool> = draws.logprobs.iter().map(|l| l.is_finite()).collect();
             assert_eq!(finite, [true, false, true], "{bad}");
             assert!(draws.tokens.iter().all(|&token| token < 1100));
@@ -530,8 +583,14 @@ mod tests {
             let part = run(2, first, count);
             let range = first..first + count;
             assert_eq!(part.tokens, whole.tokens[range.clone()]);
-            assert!(part.logprobs == whole.logprobs[range.clone()] && part.entropies == whole.entropies[range.clone()]);
-            assert!(part.phi == whole.phi[first * d..range.end * d], "rows {range:?} alone have another phi");
+            assert!(
+                part.logprobs == whole.logprobs[range.clone()]
+                    && part.entropies == whole.entropies[range.clone()]
+            );
+            assert!(
+                part.phi == whole.phi[first * d..range.end * d],
+                "rows {range:?} alone have another phi"
+            );
         }
     }
 
@@ -544,7 +603,8 @@ mod tests {
         let draws = one_pass_head(&h, &w, 0.8, &uniforms(rows, 5), true).unwrap();
 
         let z = (random(&[1, d], 1).matmul(&w.t().unwrap()).unwrap() * (1.0 / 0.8)).unwrap();
-        let p: Vec<f32> = log_softmax(&z).unwrap().exp().unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        let p: Vec<f32> =
+            log_softmax(&z).unwrap().exp().unwrap().flatten_all().unwrap().to_vec1().unwrap();
         let mut counts = vec![0u32; vocabulary];
         draws.tokens.iter().for_each(|&token| counts[token as usize] += 1);
         // Neighbouring tokens are pooled into cells of at least 20 expected draws; a last one takes
@@ -574,8 +634,12 @@ mod tests {
         for column in 0..d {
             let phi = || draws.phi.iter().skip(column).step_by(d).map(|&x| f64::from(x));
             let mean = phi().sum::<f64>() / rows as f64;
-            let deviation = (phi().map(|x| x * x).sum::<f64>() / rows as f64).sqrt() / (rows as f64).sqrt();
-            assert!(mean.abs() < 4.5 * deviation, "column {column}: mean {mean}, standard error {deviation}");
+            let deviation =
+                (phi().map(|x| x * x).sum::<f64>() / rows as f64).sqrt() / (rows as f64).sqrt();
+            assert!(
+                mean.abs() < 4.5 * deviation,
+                "column {column}: mean {mean}, standard error {deviation}"
+            );
             assert!(deviation > 1e-3, "features are zero");
         }
     }

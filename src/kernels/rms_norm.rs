@@ -18,7 +18,9 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
         cuda::rms_norm(x, weight, eps)
     } else if half::applies(&[x, weight]) {
         let y = rms_norm_reference(&x.detach(), &weight.detach(), eps)?;
-        with_gradients(x, weight, y, move |x, weight, grad| backward_in_f32(x, weight, grad, eps as f32))
+        with_gradients(x, weight, y, move |x, weight, grad| {
+            backward_in_f32(x, weight, grad, eps as f32)
+        })
     } else {
         rms_norm_reference(x, weight, eps)
     }
@@ -38,7 +40,10 @@ fn backward_in_f32(x: &Tensor, weight: &Tensor, grad: &Tensor, eps: f32) -> Resu
     let dtype = x.dtype();
     let wide = |t: &Tensor| t.detach().to_dtype(DType::F32);
     let (dx, dw) = gradients(&wide(x)?, &wide(weight)?, &wide(grad)?, eps)?;
-    Ok((Some(dx.to_dtype(dtype)?), if weight.track_op() { Some(dw.to_dtype(dtype)?) } else { None }))
+    Ok((
+        Some(dx.to_dtype(dtype)?),
+        if weight.track_op() { Some(dw.to_dtype(dtype)?) } else { None },
+    ))
 }
 
 /// Gradients of x and of the weight, given that of the norm.
@@ -46,7 +51,10 @@ fn gradients(x: &Tensor, weight: &Tensor, grad: &Tensor, eps: f32) -> Result<(Te
     with_slices([x, weight, grad], |[x_data, w, g]| {
         let (mut dx, mut dw) = (vec![0.0; x_data.len()], vec![0.0; w.len()]);
         add_norm_backward(&mut dx, g, x_data, w, &mut dw, eps);
-        Ok((Tensor::from_vec(dx, x.shape(), x.device())?, Tensor::from_vec(dw, weight.shape(), x.device())?))
+        Ok((
+            Tensor::from_vec(dx, x.shape(), x.device())?,
+            Tensor::from_vec(dw, weight.shape(), x.device())?,
+        ))
     })
 }
 
@@ -57,7 +65,9 @@ struct RmsNorm {
 /// y = x / sqrt(mean(x^2) + eps) * weight, by rows.
 pub(crate) fn norm(y: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
     let block = ROWS * weight.len();
-    y.par_chunks_mut(block).zip(x.par_chunks(block)).for_each(|(y, x)| norm_rows(y, x, weight, eps));
+    y.par_chunks_mut(block)
+        .zip(x.par_chunks(block))
+        .for_each(|(y, x)| norm_rows(y, x, weight, eps));
 }
 
 /// Adds the gradient with respect to the norm's input x to `sum`, and the one with respect to its
@@ -100,12 +110,22 @@ pub(super) fn norm_rows(y: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
 /// With r = 1 / sqrt(mean(x^2) + eps): dx = r (w g - x r^2 mean(w g x)), dw = sum over rows of g x
 /// r.
 #[multiversion(targets = "simd")]
-fn norm_rows_backward(sum: &mut [f32], grad: &[f32], x: &[f32], weight: &[f32], d_weight: &mut [f32], eps: f32) {
+fn norm_rows_backward(
+    sum: &mut [f32],
+    grad: &[f32],
+    x: &[f32],
+    weight: &[f32],
+    d_weight: &mut [f32],
+    eps: f32,
+) {
     let d = weight.len();
     let mut scaled = vec![0.0; d];
-    for ((sum, grad), x) in sum.chunks_exact_mut(d).zip(grad.chunks_exact(d)).zip(x.chunks_exact(d)) {
+    for ((sum, grad), x) in sum.chunks_exact_mut(d).zip(grad.chunks_exact(d)).zip(x.chunks_exact(d))
+    {
         let r = 1.0 / (simd::dot(x, x) / d as f32 + eps).sqrt();
-        for ((((s, dw), g), x), w) in scaled.iter_mut().zip(d_weight.iter_mut()).zip(grad).zip(x).zip(weight) {
+        for ((((s, dw), g), x), w) in
+            scaled.iter_mut().zip(d_weight.iter_mut()).zip(grad).zip(x).zip(weight)
+        {
             *s = g * w;
             *dw += g * x * r;
         }
@@ -121,14 +141,26 @@ impl CustomOp2 for RmsNorm {
         "rms-norm"
     }
 
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let (x, weight) = (slice(s1, l1)?, slice(s2, l2)?);
         let mut y = vec![0.0; x.len()];
         norm(&mut y, x, weight, self.eps);
         Ok((CpuStorage::F32(y), l1.shape().clone()))
     }
 
-    fn bwd(&self, x: &Tensor, weight: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _y: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (dx, dw) = gradients(x, weight, grad, self.eps)?;
         Ok((Some(dx), Some(dw)))
     }
@@ -143,9 +175,13 @@ mod tests {
     /// The gradient of the weight is a sum over rows, here of 3000 numbers of one sign.
     #[test]
     fn gradients_in_bf16_are_summed_in_f32() {
-        let x = [rounded(&(random(&[3000, 16], 1).abs().unwrap() + 1.0).unwrap()), rounded(&random(&[16], 2))];
+        let x = [
+            rounded(&(random(&[3000, 16], 1).abs().unwrap() + 1.0).unwrap()),
+            rounded(&random(&[16], 2)),
+        ];
         let gradients = |dtype: DType| -> Vec<Tensor> {
-            let [x, weight] = x.each_ref().map(|t| Var::from_tensor(&t.to_dtype(dtype).unwrap()).unwrap());
+            let [x, weight] =
+                x.each_ref().map(|t| Var::from_tensor(&t.to_dtype(dtype).unwrap()).unwrap());
             let y = rms_norm(x.as_tensor(), weight.as_tensor(), 1e-6).unwrap();
             let store = y.sum_all().unwrap().backward().unwrap();
             [x, weight].map(|t| store.get(&t).unwrap().clone()).into()

@@ -44,7 +44,9 @@ impl Rotary {
     /// The angles per position of heads of `head_dim` elements with base `theta`: theta^(-2 i /
     /// `head_dim`).
     pub fn frequencies(head_dim: usize, theta: f64) -> Vec<f32> {
-        (0..head_dim / 2).map(|i| 1.0 / (theta.powf(2.0 * i as f64 / head_dim as f64)) as f32).collect()
+        (0..head_dim / 2)
+            .map(|i| 1.0 / (theta.powf(2.0 * i as f64 / head_dim as f64)) as f32)
+            .collect()
     }
 
     /// Tables for `positions` positions, whose cosines and sines are multiplied by `factor`.
@@ -86,10 +88,17 @@ impl Rotary {
     }
 
     /// cos and sin (tokens, 1, half) for the given positions.
-    fn tensors(&self, positions: &[u32], dtype: DType, device: &Device) -> Result<(Tensor, Tensor)> {
+    fn tensors(
+        &self,
+        positions: &[u32],
+        dtype: DType,
+        device: &Device,
+    ) -> Result<(Tensor, Tensor)> {
         let shape = (positions.len(), 1, self.half());
-        let cos: Vec<f32> = positions.iter().flat_map(|&p| self.rows(p).0.iter().copied()).collect();
-        let sin: Vec<f32> = positions.iter().flat_map(|&p| self.rows(p).1.iter().copied()).collect();
+        let cos: Vec<f32> =
+            positions.iter().flat_map(|&p| self.rows(p).0.iter().copied()).collect();
+        let sin: Vec<f32> =
+            positions.iter().flat_map(|&p| self.rows(p).1.iter().copied()).collect();
         Ok((
             Tensor::from_vec(cos, shape, device)?.to_dtype(dtype)?,
             Tensor::from_vec(sin, shape, device)?.to_dtype(dtype)?,
@@ -152,7 +161,11 @@ pub fn rotary_embedding(x: &Tensor, positions: &Arc<[u32]>, rotary: &Rotary) -> 
 }
 
 /// [`rotary_embedding`] from plain candle operations.
-pub fn rotary_embedding_reference(x: &Tensor, positions: &[u32], rotary: &Rotary) -> Result<Tensor> {
+pub fn rotary_embedding_reference(
+    x: &Tensor,
+    positions: &[u32],
+    rotary: &Rotary,
+) -> Result<Tensor> {
     rotary.check(x, positions)?;
     let (cos, sin) = rotary.tensors(positions, x.dtype(), x.device())?;
     let half = rotary.half();
@@ -190,7 +203,9 @@ impl RotaryOp {
             .zip(x.par_chunks(TOKENS * width))
             .zip(self.positions.par_chunks(TOKENS))
             .for_each(|((y, x), positions)| {
-                for ((y, x), &position) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(positions) {
+                for ((y, x), &position) in
+                    y.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(positions)
+                {
                     let (cos, sin) = self.rotary.rows(position);
                     rotate(y, x, cos, sin, sign);
                 }
@@ -213,7 +228,11 @@ impl CustomOp1 for RotaryOp {
     fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let (_, heads, head_dim) = x.dims3()?;
         with_slices([grad], |[g]| {
-            Ok(Some(Tensor::from_vec(self.apply(g, heads * head_dim, -1.0), x.shape(), x.device())?))
+            Ok(Some(Tensor::from_vec(
+                self.apply(g, heads * head_dim, -1.0),
+                x.shape(),
+                x.device(),
+            )?))
         })
     }
 }
@@ -244,7 +263,8 @@ mod tests {
         assert_eq!(whole.0.len(), 16_384 * 32);
         for position in [0u32, 1, 4095, 4096, 8191, 8192, 9000, 16_383] {
             let (cos, sin) = rotary.rows(position);
-            let expected: Vec<f32> = frequencies.iter().map(|f| (position as f32 * f).cos()).collect();
+            let expected: Vec<f32> =
+                frequencies.iter().map(|f| (position as f32 * f).cos()).collect();
             assert_eq!(cos, expected);
             let row = position as usize * 32..(position as usize + 1) * 32;
             assert_eq!((cos, sin), (&whole.0[row.clone()], &whole.1[row]));

@@ -112,7 +112,9 @@ mod tests {
 
     #[test]
     fn branches_know_their_prefix() {
-        let segments = Segments::branching([(3, None), (2, Some(0)), (0, Some(0)), (4, None), (1, Some(3))]).unwrap();
+        let segments =
+            Segments::branching([(3, None), (2, Some(0)), (0, Some(0)), (4, None), (1, Some(3))])
+                .unwrap();
         assert_eq!(segments.tokens(), 10);
         assert_eq!(segments.parts()[1], Segment { tokens: 3..5, parent: Some(0), prefix: 0..3 });
         assert_eq!(segments.parts()[4], Segment { tokens: 9..10, parent: Some(3), prefix: 5..9 });

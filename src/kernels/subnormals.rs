@@ -30,9 +30,11 @@ fn flush_here() {
     // was: what it computes itself, or moves across, may be a subnormal number where the processor
     // would give 0, and no code of this program tells the two apart.
     unsafe {
-        std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut control, options(nostack, preserves_flags));
+        std::arch::asm!("stmxcsr \
+                         [{}]", in(reg) &raw mut control, options(nostack, preserves_flags));
         control |= FLUSH_TO_ZERO;
-        std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const control, options(nostack, preserves_flags, readonly));
+        std::arch::asm!("ldmxcsr \
+                         [{}]", in(reg) &raw const control, options(nostack, preserves_flags, readonly));
     }
 }
 
@@ -68,7 +70,8 @@ mod tests {
     fn flushes() -> bool {
         let least = black_box(f32::MIN_POSITIVE);
         let below = black_box(f32::from_bits(1 << 20));
-        let vector: Vec<f32> = black_box(vec![f32::MIN_POSITIVE; 64]).iter().map(|x| x * 0.5).collect();
+        let vector: Vec<f32> =
+            black_box(vec![f32::MIN_POSITIVE; 64]).iter().map(|x| x * 0.5).collect();
         let is_zero = |x: f32| black_box(x).to_bits() == 0;
         is_zero(least * 0.5) && is_zero(below * 1e20) && vector.into_iter().all(is_zero)
     }
@@ -83,15 +86,21 @@ mod tests {
         });
         let (before, after, workers) = worker.unwrap().join().unwrap();
         assert!(!before, "the test would pass without the mode");
-        assert!(after && workers.len() == rayon::current_num_threads() && workers.into_iter().all(|on| on));
+        assert!(
+            after
+                && workers.len() == rayon::current_num_threads()
+                && workers.into_iter().all(|on| on)
+        );
     }
 
     #[test]
     fn products_and_operations_of_candle_flush_too() {
         flush_subnormals();
         let shape = (64, 64);
-        let small = (Tensor::ones(shape, candle_core::DType::F32, &Device::Cpu).unwrap() * 1e-20).unwrap();
-        let one = |t: Tensor| t.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap().to_bits();
+        let small =
+            (Tensor::ones(shape, candle_core::DType::F32, &Device::Cpu).unwrap() * 1e-20).unwrap();
+        let one =
+            |t: Tensor| t.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap().to_bits();
         assert_eq!(one((&small * &small).unwrap()), 0);
         assert_eq!(one(small.matmul(&(&small * 1e-20).unwrap()).unwrap()), 0);
     }

@@ -36,7 +36,8 @@ pub(super) fn activate(y: &mut [f32], gate: &[f32], up: &[f32]) {
 /// Replaces `gate` and `up` by the gradients with respect to them, from the one with respect to
 /// their activation.
 pub(super) fn activate_backward(gate: &mut [f32], up: &mut [f32], grad: &[f32]) {
-    let blocks = gate.par_chunks_mut(BLOCK).zip(up.par_chunks_mut(BLOCK)).zip(grad.par_chunks(BLOCK));
+    let blocks =
+        gate.par_chunks_mut(BLOCK).zip(up.par_chunks_mut(BLOCK)).zip(grad.par_chunks(BLOCK));
     blocks.for_each(|((gate, up), grad)| activate_elements_backward(gate, up, grad));
 }
 
@@ -63,14 +64,26 @@ impl CustomOp2 for SwiGlu {
         "swiglu"
     }
 
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let (gate, up) = (slice(s1, l1)?, slice(s2, l2)?);
         let mut y = vec![0.0; gate.len()];
         activate(&mut y, gate, up);
         Ok((CpuStorage::F32(y), l1.shape().clone()))
     }
 
-    fn bwd(&self, gate: &Tensor, up: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        gate: &Tensor,
+        up: &Tensor,
+        _y: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         with_slices([gate, up, grad], |[g, u, grad]| {
             let (mut d_gate, mut d_up) = (g.to_vec(), u.to_vec());
             activate_backward(&mut d_gate, &mut d_up, grad);
@@ -101,7 +114,8 @@ mod tests {
         for function in [swiglu, swiglu_reference] {
             let gate = Var::new(&[-200.0f32, -100.0, -50.0, 100.0], &Device::Cpu).unwrap();
             let up = Tensor::ones(4, DType::F32, &Device::Cpu).unwrap();
-            let gradients = function(gate.as_tensor(), &up).unwrap().sum_all().unwrap().backward().unwrap();
+            let gradients =
+                function(gate.as_tensor(), &up).unwrap().sum_all().unwrap().backward().unwrap();
             let expected = Tensor::new(&[0.0f32, 0.0, 0.0, 1.0], &Device::Cpu).unwrap();
             assert!(difference(gradients.get(&gate).unwrap(), &expected) < 1e-6);
         }

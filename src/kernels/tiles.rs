@@ -25,7 +25,14 @@ pub(super) struct MatrixMut<'a> {
 /// out = a b for one tile's rows: out ([`ROWS`], n), a ([`ROWS`], inner), b (inner, n).
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
-pub(super) fn product<S: Simd>(simd: S, out: MatrixMut, a: Matrix, b: Matrix, inner: usize, n: usize) {
+pub(super) fn product<S: Simd>(
+    simd: S,
+    out: MatrixMut,
+    a: Matrix,
+    b: Matrix,
+    inner: usize,
+    n: usize,
+) {
     let rows: [&[f32]; ROWS] = std::array::from_fn(|r| &a.data[r * a.stride..][..inner]);
     let a = |k: usize| [rows[0][k], rows[1][k], rows[2][k], rows[3][k]];
     let b = Matrix { data: &b.data[..inner * b.stride], stride: b.stride };

@@ -13,7 +13,9 @@ use super::linear::{logits, times};
 use super::matmul::{View, matmul};
 use super::storage::{fused, slice, slice_mut, with_slices};
 use super::{cuda, simd};
-use candle_core::{CpuStorage, CustomOp2, D, DType, InplaceOp3, Layout, Result, Shape, Tensor, bail};
+use candle_core::{
+    CpuStorage, CustomOp2, D, DType, InplaceOp3, Layout, Result, Shape, Tensor, bail,
+};
 use multiversion::multiversion;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -23,7 +25,12 @@ const SLICE_LOGITS: usize = 1 << 21;
 
 /// Log-probability (column 0) and entropy (column 1), nats, of each token: `hidden` (n, d), `head`
 /// (V, d), `targets` (n). Returns (n, 2) in `f32`.
-pub fn token_logprob_entropy(hidden: &Tensor, head: &Tensor, targets: &Arc<[u32]>, temperature: f64) -> Result<Tensor> {
+pub fn token_logprob_entropy(
+    hidden: &Tensor,
+    head: &Tensor,
+    targets: &Arc<[u32]>,
+    temperature: f64,
+) -> Result<Tensor> {
     check(hidden, head, targets)?;
     if fused(&[hidden, head]) {
         hidden.contiguous()?.apply_op2(head, TokenHead::new(targets, head.dim(0)?, temperature)?)
@@ -36,7 +43,12 @@ pub fn token_logprob_entropy(hidden: &Tensor, head: &Tensor, targets: &Arc<[u32]
 
 /// [`token_logprob_entropy`] for other devices and types: from candle operations on slices of
 /// tokens, which backward computes again.
-fn sliced(hidden: &Tensor, head: &Tensor, targets: &Arc<[u32]>, temperature: f64) -> Result<Tensor> {
+fn sliced(
+    hidden: &Tensor,
+    head: &Tensor,
+    targets: &Arc<[u32]>,
+    temperature: f64,
+) -> Result<Tensor> {
     let rows = rows_per_device_slice(head.dim(0)?);
     let mut parts = Vec::new();
     for (slice, targets) in targets.chunks(rows).enumerate() {
@@ -44,14 +56,21 @@ fn sliced(hidden: &Tensor, head: &Tensor, targets: &Arc<[u32]>, temperature: f64
         let logprobs = slice_logprobs(&h, &head.detach(), temperature)?; // (rows, V)
         parts.push(Tensor::cat(&[chosen(&logprobs, targets)?, entropy(&logprobs)?], 1)?);
     }
-    let value =
-        if parts.is_empty() { Tensor::zeros((0, 2), DType::F32, head.device())? } else { Tensor::cat(&parts, 0)? };
+    let value = if parts.is_empty() {
+        Tensor::zeros((0, 2), DType::F32, head.device())?
+    } else {
+        Tensor::cat(&parts, 0)?
+    };
     let targets = targets.clone();
     with_gradients(hidden, head, value, move |hidden, head, grad| {
         let (hidden, w) = (hidden.detach(), head.detach());
         let mut dh = Vec::new();
         // Sums in f32.
-        let mut dw = if head.track_op() { Some(Tensor::zeros(w.shape(), DType::F32, w.device())?) } else { None };
+        let mut dw = if head.track_op() {
+            Some(Tensor::zeros(w.shape(), DType::F32, w.device())?)
+        } else {
+            None
+        };
         for (slice, targets) in targets.chunks(rows).enumerate() {
             let at = slice * rows;
             let h = hidden.narrow(0, at, targets.len())?;
@@ -60,9 +79,13 @@ fn sliced(hidden: &Tensor, head: &Tensor, targets: &Arc<[u32]>, temperature: f64
             let logprobs = slice_logprobs(&h, &w, temperature)?;
             let p = logprobs.exp()?;
             // d loss / dz = g (onehot - p) - g_entropy p (log p + H)
-            let pull = logprobs.broadcast_add(&entropy(&logprobs)?)?.broadcast_mul(&g_entropy)?.broadcast_add(&g)?;
+            let pull = logprobs
+                .broadcast_add(&entropy(&logprobs)?)?
+                .broadcast_mul(&g_entropy)?
+                .broadcast_add(&g)?;
             let index = Tensor::from_slice(targets, (targets.len(), 1), w.device())?;
-            let dz = ((p * pull)?.neg()?.scatter_add(&index, &g.contiguous()?, 1)? * (1.0 / temperature))?;
+            let dz = ((p * pull)?.neg()?.scatter_add(&index, &g.contiguous()?, 1)?
+                * (1.0 / temperature))?;
             dh.push(times(&dz, &w)?);
             if let Some(sum) = &mut dw {
                 add_outer(sum, &dz, &h)?;
@@ -78,7 +101,11 @@ fn sliced(hidden: &Tensor, head: &Tensor, targets: &Arc<[u32]>, temperature: f64
 fn add_outer(sum: &mut Tensor, dz: &Tensor, h: &Tensor) -> Result<()> {
     if sum.device().is_cpu() {
         // In place: a sum of this size is not to be held twice.
-        return sum.inplace_op3(&dz.contiguous()?, &h.to_dtype(DType::F32)?.contiguous()?, &AddOuter);
+        return sum.inplace_op3(
+            &dz.contiguous()?,
+            &h.to_dtype(DType::F32)?.contiguous()?,
+            &AddOuter,
+        );
     }
     *sum = (&*sum + dz.to_dtype(h.dtype())?.t()?.matmul(h)?.to_dtype(DType::F32)?)?;
     Ok(())
@@ -137,7 +164,8 @@ pub fn token_logprob_entropy_reference(
     temperature: f64,
 ) -> Result<Tensor> {
     check(hidden, head, targets)?;
-    let logprobs = log_softmax(&(hidden.matmul(&head.t()?)?.to_dtype(DType::F32)? * (1.0 / temperature))?)?;
+    let logprobs =
+        log_softmax(&(hidden.matmul(&head.t()?)?.to_dtype(DType::F32)? * (1.0 / temperature))?)?;
     let index = Tensor::from_vec(targets.to_vec(), (targets.len(), 1), hidden.device())?;
     let chosen = logprobs.gather(&index, 1)?;
     let entropy = (logprobs.exp()? * &logprobs)?.sum_keepdim(1)?.neg()?;
@@ -153,14 +181,21 @@ pub(super) fn log_softmax(z: &Tensor) -> Result<Tensor> {
 fn check(hidden: &Tensor, head: &Tensor, targets: &[u32]) -> Result<()> {
     let ((n, d), (vocabulary, head_d)) = (hidden.dims2()?, head.dims2()?);
     if n != targets.len() || d != head_d {
-        bail!("token head of hidden {:?}, weight {:?} and {} targets", hidden.shape(), head.shape(), targets.len());
+        bail!(
+            "token head of hidden {:?}, weight {:?} and {} targets",
+            hidden.shape(),
+            head.shape(),
+            targets.len()
+        );
     }
     check_targets(targets, vocabulary)
 }
 
 fn check_targets(targets: &[u32], vocabulary: usize) -> Result<()> {
     match targets.iter().max() {
-        Some(&last) if last as usize >= vocabulary => bail!("token {last} is beyond the vocabulary of {vocabulary}"),
+        Some(&last) if last as usize >= vocabulary => {
+            bail!("token {last} is beyond the vocabulary of {vocabulary}")
+        }
         _ => Ok(()),
     }
 }
@@ -178,7 +213,12 @@ pub struct TokenStatistics {
 
 /// Log-probabilities, entropies and sensitivity features of given tokens: `hidden` (n, d), `head`
 /// (V, d), `targets` (n).
-pub fn token_statistics(hidden: &Tensor, head: &Tensor, targets: &[u32], temperature: f64) -> Result<TokenStatistics> {
+pub fn token_statistics(
+    hidden: &Tensor,
+    head: &Tensor,
+    targets: &[u32],
+    temperature: f64,
+) -> Result<TokenStatistics> {
     check(hidden, head, targets)?;
     let (hidden, head) = (hidden.detach().contiguous()?, head.detach());
     if !fused(&[&hidden, &head]) {
@@ -186,14 +226,20 @@ pub fn token_statistics(hidden: &Tensor, head: &Tensor, targets: &[u32], tempera
     }
     let (n, d) = hidden.dims2()?;
     let vocabulary = head.dim(0)?;
-    let mut statistics = TokenStatistics { logprobs: vec![0.0; n], entropies: vec![0.0; n], phi: vec![0.0; n * d] };
+    let mut statistics =
+        TokenStatistics { logprobs: vec![0.0; n], entropies: vec![0.0; n], phi: vec![0.0; n * d] };
     with_slices([&hidden, &head], |[h, w]| {
         let rows = rows_per_slice(vocabulary);
         let mut probabilities = vec![0.0; rows.min(n) * vocabulary];
         for (slice, targets) in targets.chunks(rows).enumerate() {
             let at = slice * rows;
             let p = &mut probabilities[..targets.len() * vocabulary];
-            matmul(p, View::new(&h[at * d..(at + targets.len()) * d], d), View::new(w, d).t(), false);
+            matmul(
+                p,
+                View::new(&h[at * d..(at + targets.len()) * d], d),
+                View::new(w, d).t(),
+                false,
+            );
             let out: Vec<(f32, f32)> = p
                 .par_chunks_mut(vocabulary)
                 .zip(targets)
@@ -218,15 +264,23 @@ pub fn token_statistics(hidden: &Tensor, head: &Tensor, targets: &[u32], tempera
 }
 
 /// [`token_statistics`] for other devices and types.
-fn sliced_statistics(hidden: &Tensor, head: &Tensor, targets: &[u32], temperature: f64) -> Result<TokenStatistics> {
+fn sliced_statistics(
+    hidden: &Tensor,
+    head: &Tensor,
+    targets: &[u32],
+    temperature: f64,
+) -> Result<TokenStatistics> {
     let rows = rows_per_device_slice(head.dim(0)?);
-    let mut statistics = TokenStatistics { logprobs: Vec::new(), entropies: Vec::new(), phi: Vec::new() };
+    let mut statistics =
+        TokenStatistics { logprobs: Vec::new(), entropies: Vec::new(), phi: Vec::new() };
     let values = |t: &Tensor| t.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>();
     for (slice, targets) in targets.chunks(rows).enumerate() {
-        let logprobs = slice_logprobs(&hidden.narrow(0, slice * rows, targets.len())?, head, temperature)?;
+        let logprobs =
+            slice_logprobs(&hidden.narrow(0, slice * rows, targets.len())?, head, temperature)?;
         statistics.logprobs.extend(values(&chosen(&logprobs, targets)?)?);
         statistics.entropies.extend(values(&entropy(&logprobs)?)?);
-        let embeddings = head.index_select(&Tensor::from_slice(targets, targets.len(), head.device())?, 0)?;
+        let embeddings =
+            head.index_select(&Tensor::from_slice(targets, targets.len(), head.device())?, 0)?;
         let expected = times(&logprobs.exp()?, head)?;
         let wide = |t: Tensor| t.to_dtype(DType::F32);
         statistics.phi.extend(values(&(wide(embeddings)? - wide(expected)?)?)?);
@@ -280,7 +334,13 @@ fn softmax_row(row: &mut [f32], target: u32, inverse_temperature: f32) -> (f32, 
 /// Turns one row of probabilities into the gradient with respect to the logits (before the
 /// temperature).
 #[multiversion(targets = "simd")]
-fn gradient_row(row: &mut [f32], target: u32, entropy: f32, grad: [f32; 2], inverse_temperature: f32) {
+fn gradient_row(
+    row: &mut [f32],
+    target: u32,
+    entropy: f32,
+    grad: [f32; 2],
+    inverse_temperature: f32,
+) {
     let [grad_logprob, grad_entropy] = grad;
     if grad_entropy == 0.0 {
         for p in row.iter_mut() {
@@ -310,11 +370,20 @@ impl TokenHead {
     }
 
     /// out (n, 2) from h (n, d) and w (V, d).
-    pub(crate) fn forward(&self, out: &mut [f32], h: &[f32], w: &[f32], d: usize, buffers: &mut Buffers) {
+    pub(crate) fn forward(
+        &self,
+        out: &mut [f32],
+        h: &[f32],
+        w: &[f32],
+        d: usize,
+        buffers: &mut Buffers,
+    ) {
         let vocabulary = w.len() / d;
         let rows = rows_per_slice(vocabulary);
         let mut all_logits = buffers.take(rows.min(self.targets.len()) * vocabulary);
-        for ((out, h), targets) in out.chunks_mut(rows * 2).zip(h.chunks(rows * d)).zip(self.targets.chunks(rows)) {
+        for ((out, h), targets) in
+            out.chunks_mut(rows * 2).zip(h.chunks(rows * d)).zip(self.targets.chunks(rows))
+        {
             let logits = &mut all_logits[..targets.len() * vocabulary];
             matmul(logits, View::new(h, d), View::new(w, d).t(), false);
             out.par_chunks_mut(2).zip(logits.par_chunks_mut(vocabulary)).zip(targets).for_each(
@@ -341,15 +410,24 @@ impl TokenHead {
         let vocabulary = w.len() / d;
         let rows = rows_per_slice(vocabulary);
         let mut all_logits = buffers.take(rows.min(self.targets.len()) * vocabulary);
-        let slices =
-            dh.chunks_mut(rows * d).zip(h.chunks(rows * d)).zip(grad.chunks(rows * 2)).zip(self.targets.chunks(rows));
+        let slices = dh
+            .chunks_mut(rows * d)
+            .zip(h.chunks(rows * d))
+            .zip(grad.chunks(rows * 2))
+            .zip(self.targets.chunks(rows));
         for (((dh, h), grad), targets) in slices {
             let logits = &mut all_logits[..targets.len() * vocabulary];
             matmul(logits, View::new(h, d), View::new(w, d).t(), false);
             logits.par_chunks_mut(vocabulary).zip(grad.par_chunks(2)).zip(targets).for_each(
                 |((row, grad), &target)| {
                     let (_, entropy) = softmax_row(row, target, self.inverse_temperature);
-                    gradient_row(row, target, entropy, [grad[0], grad[1]], self.inverse_temperature);
+                    gradient_row(
+                        row,
+                        target,
+                        entropy,
+                        [grad[0], grad[1]],
+                        self.inverse_temperature,
+                    );
                 },
             );
             matmul(dh, View::new(logits, vocabulary), View::new(w, d), false);
@@ -366,7 +444,13 @@ impl CustomOp2 for TokenHead {
         "token-head"
     }
 
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let (n, d) = l1.shape().dims2()?;
         let mut out = vec![0.0; n * 2];
         self.forward(&mut out, slice(s1, l1)?, slice(s2, l2)?, d, &mut Buffers::default());
@@ -430,8 +514,9 @@ mod tests {
             |t| token_logprob_entropy(&t[0], &frozen, &targets, 0.7),
             2e-4,
         );
-        let [found, expected] = [sliced_statistics(&h, &w, &targets, 0.7), token_statistics(&h, &w, &targets, 0.7)]
-            .map(|statistics| Tensor::new(statistics.unwrap().phi, &Device::Cpu).unwrap());
+        let [found, expected] =
+            [sliced_statistics(&h, &w, &targets, 0.7), token_statistics(&h, &w, &targets, 0.7)]
+                .map(|statistics| Tensor::new(statistics.unwrap().phi, &Device::Cpu).unwrap());
         assert!(difference(&found, &expected) < 1e-4);
     }
 
@@ -441,7 +526,13 @@ mod tests {
         let targets: Arc<[u32]> = (0..n as u32).map(|i| i * 7 % 600).collect();
         let (h, w) = (random(&[n, 4], 1), random(&[600, 4], 2));
         let whole = token_logprob_entropy(&h, &w, &targets, 1.0).unwrap();
-        let tail = token_logprob_entropy(&h.narrow(0, n - 3, 3).unwrap(), &w, &targets[n - 3..].into(), 1.0).unwrap();
+        let tail = token_logprob_entropy(
+            &h.narrow(0, n - 3, 3).unwrap(),
+            &w,
+            &targets[n - 3..].into(),
+            1.0,
+        )
+        .unwrap();
         assert!(difference(&whole.narrow(0, n - 3, 3).unwrap(), &tail) < 1e-5);
     }
 
@@ -451,7 +542,8 @@ mod tests {
         for temperature in [0.7, 1.3] {
             let h = Var::from_tensor(&random(&[4, 6], 1)).unwrap();
             let w = random(&[19, 6], 2);
-            let out = token_logprob_entropy_reference(h.as_tensor(), &w, &targets, temperature).unwrap();
+            let out =
+                token_logprob_entropy_reference(h.as_tensor(), &w, &targets, temperature).unwrap();
             let logprobs = out.narrow(1, 0, 1).unwrap();
             let grads = logprobs.sum_all().unwrap().backward().unwrap();
             let expected = (grads.get(&h).unwrap() * temperature).unwrap();
@@ -461,7 +553,9 @@ mod tests {
             for (ours, theirs) in statistics.logprobs.iter().zip(values(&logprobs)) {
                 assert!((ours - theirs).abs() < 1e-5);
             }
-            for (ours, theirs) in statistics.entropies.iter().zip(values(&out.narrow(1, 1, 1).unwrap())) {
+            for (ours, theirs) in
+                statistics.entropies.iter().zip(values(&out.narrow(1, 1, 1).unwrap()))
+            {
                 assert!((ours - theirs).abs() < 1e-5);
             }
         }

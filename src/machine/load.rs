@@ -38,7 +38,14 @@ impl Source {
         let uuid = device.cuda_stream().context().uuid().ok()?;
         let hex = format!("{:032x}", u128::from_be_bytes(uuid.bytes.map(|byte| byte as u8)));
         // Cards have the same numbers for the driver and for CUDA only by chance.
-        let uuid = format!("GPU-{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
+        let uuid = format!(
+            "GPU-{}-{}-{}-{}-{}",
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..]
+        );
         Some(Self { nvml: nvml_wrapper::Nvml::init().ok()?, uuid, last: 0 })
     }
 

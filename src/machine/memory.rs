@@ -54,8 +54,9 @@ fn machine() -> Option<(u64, u64)> {
     (all > 0).then(|| (system.available_memory(), all))
 }
 
-/// The limit of this process's control group, as containers on Linux have one, and what is left of it. Pages of files do not
-/// count, other than for `sysinfo`: the system gives them up when memory is asked for.
+/// The limit of this process's control group, as containers on Linux have one, and what is left of
+/// it. Pages of files do not count, other than for `sysinfo`: the system gives them up when memory
+/// is asked for.
 fn limit() -> Option<(u64, u64)> {
     let read = |name: &str| std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok();
     let limit: u64 = read("memory.max")?.trim().parse().ok()?;
@@ -101,7 +102,9 @@ mod tests {
 
     #[test]
     fn what_is_free_is_less_than_all() {
-        let (Some(free), Some(all)) = (available(&Device::Cpu), total(&Device::Cpu)) else { return };
+        let (Some(free), Some(all)) = (available(&Device::Cpu), total(&Device::Cpu)) else {
+            return;
+        };
         assert!(0 < free && free < all, "{free} {all}");
     }
 }

@@ -1,4 +1,5 @@
-//! What this computer has: its devices, their memory, how busy they are, and what this process uses.
+//! What this computer has: its devices, their memory, how busy they are, and what this process
+//! uses.
 
 mod load;
 mod memory;

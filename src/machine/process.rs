@@ -22,7 +22,8 @@ pub struct ProcessUse {
     pub cpu_s: Option<f64>,
     /// Resident memory, MiB.
     pub resident_mib: f64,
-    /// Most resident memory so far, MiB: of all time where the system keeps it (Linux), elsewhere of all looks.
+    /// Most resident memory so far, MiB: of all time where the system keeps it (Linux), elsewhere
+    /// of all looks.
     pub peak_mib: f64,
 }
 
@@ -42,10 +43,15 @@ impl ProcessLoad {
         let what = ProcessRefreshKind::nothing().with_cpu().with_memory().without_tasks();
         self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&[id]), false, what);
         let process = self.system.process(id)?;
-        let (cpu_s, resident_mib) = (process.accumulated_cpu_time() as f64 / 1e3, process.memory() as f64 / MIB);
+        let (cpu_s, resident_mib) =
+            (process.accumulated_cpu_time() as f64 / 1e3, process.memory() as f64 / MIB);
         self.peak_mib = high_water_mark_mib().unwrap_or_else(|| self.peak_mib.max(resident_mib));
         let before = self.cpu_s.replace(cpu_s);
-        Some(ProcessUse { cpu_s: before.map(|before| cpu_s - before), resident_mib, peak_mib: self.peak_mib })
+        Some(ProcessUse {
+            cpu_s: before.map(|before| cpu_s - before),
+            resident_mib,
+            peak_mib: self.peak_mib,
+        })
     }
 }
 
@@ -72,7 +78,9 @@ mod tests {
         let started = std::time::Instant::now();
         let mut sum = 0u64;
         while started.elapsed().as_millis() < 60 {
-            sum = std::hint::black_box(sum + taken.iter().step_by(4096).map(|&byte| u64::from(byte)).sum::<u64>());
+            sum = std::hint::black_box(
+                sum + taken.iter().step_by(4096).map(|&byte| u64::from(byte)).sum::<u64>(),
+            );
         }
         let after = load.look().unwrap();
         assert!(after.resident_mib >= 256.0 && after.peak_mib >= 256.0, "{after:?}");

@@ -104,7 +104,10 @@ impl Estimate {
 
     /// Memory while gradients are computed.
     pub fn update(&self) -> u64 {
-        self.resident() + self.gradients + self.activations + self.head.max(self.layer).max(self.embeddings)
+        self.resident()
+            + self.gradients
+            + self.activations
+            + self.head.max(self.layer).max(self.embeddings)
     }
 
     /// Memory while the optimizer works.
@@ -139,7 +142,8 @@ const UNFUSED_LOGITS: usize = 5;
 impl Workload {
     /// What the experiment asks for, with prompts of at most `prompt` tokens.
     pub fn new(experiment: &Experiment, shape: &DecoderSpec, prompt: usize, on_cpu: bool) -> Self {
-        let has_policy_encoder = experiment.encoder() == Some(&crate::experiment::EncoderSource::Policy);
+        let has_policy_encoder =
+            experiment.encoder() == Some(&crate::experiment::EncoderSource::Policy);
         let rollout = &experiment.rollout;
         Self {
             shape: shape.clone(),
@@ -147,12 +151,17 @@ impl Workload {
             adapter: experiment.adapter.clone(),
             on_cpu,
             reference: match experiment.objective.offload_reference {
-                _ if experiment.objective.kl.coefficient == 0.0 && !has_policy_encoder => Reference::Absent,
+                _ if experiment.objective.kl.coefficient == 0.0 && !has_policy_encoder => {
+                    Reference::Absent
+                }
                 Some(true) => Reference::Offloaded,
                 _ => Reference::Resident,
             },
             prompts: rollout.prompts_per_step,
-            groups: rollout.groups_at_a_time.unwrap_or(rollout.prompts_per_step).min(rollout.prompts_per_step),
+            groups: rollout
+                .groups_at_a_time
+                .unwrap_or(rollout.prompts_per_step)
+                .min(rollout.prompts_per_step),
             group_size: rollout.group_size,
             prompt,
             new_tokens: rollout.max_new_tokens,
@@ -187,9 +196,10 @@ impl Workload {
     pub fn trained(&self) -> usize {
         match &self.adapter {
             Adapter::Full => self.shape.parameter_count(),
-            Adapter::Lora(config) => {
-                adapter_parameters(config, &self.shape).iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
-            }
+            Adapter::Lora(config) => adapter_parameters(config, &self.shape)
+                .iter()
+                .map(|(_, shape)| shape.iter().product::<usize>())
+                .sum(),
         }
     }
 
@@ -197,7 +207,10 @@ impl Workload {
     fn adapted_outputs(&self) -> usize {
         let Adapter::Lora(config) = &self.adapter else { return 0 };
         let parameters = adapter_parameters(config, &self.shape);
-        let outputs = parameters.iter().filter(|(name, _)| name.ends_with("lora_B.weight")).map(|(_, shape)| shape[0]);
+        let outputs = parameters
+            .iter()
+            .filter(|(name, _)| name.ends_with("lora_B.weight"))
+            .map(|(_, shape)| shape[0]);
         outputs.sum::<usize>() / self.shape.num_hidden_layers
     }
 
@@ -216,7 +229,10 @@ impl Workload {
     fn layer_bytes(&self) -> usize {
         let shape = &self.shape;
         let (d, mlp) = (shape.hidden_size, shape.intermediate_size);
-        let (q, kv) = (shape.num_attention_heads * shape.head_dim, shape.num_key_value_heads * shape.head_dim);
+        let (q, kv) = (
+            shape.num_attention_heads * shape.head_dim,
+            shape.num_key_value_heads * shape.head_dim,
+        );
         if self.is_layerwise() {
             // The layer's input and the sum after attention (d); projection and attention (q);
             // projections (kv); gate, up (mlp).
@@ -238,7 +254,8 @@ impl Workload {
         let rotary = 4 * (q + kv);
         let projections = projected + 2 * d + 2 * mlp;
         let rest = 2 * mlp + 2 * d;
-        let attention = 8 * q + 4 * kv + 13 * shape.num_attention_heads * (self.prompt + self.new_tokens);
+        let attention =
+            8 * q + 4 * kv + 13 * shape.num_attention_heads * (self.prompt + self.new_tokens);
         self.element() * (norms + rotary + projections + rest + attention + added)
     }
 
@@ -247,7 +264,10 @@ impl Workload {
         let shape = &self.shape;
         let (d, mlp) = (shape.hidden_size, shape.intermediate_size);
         if self.is_layerwise() {
-            let (q, kv) = (shape.num_attention_heads * shape.head_dim, shape.num_key_value_heads * shape.head_dim);
+            let (q, kv) = (
+                shape.num_attention_heads * shape.head_dim,
+                shape.num_key_value_heads * shape.head_dim,
+            );
             // Two norms and the gradient (d); queries and keys after their norms, their gradients
             // and what these are put together from (q, kv); the activation (mlp). The head's inputs
             // and their gradients before that (d).
@@ -267,8 +287,11 @@ impl Workload {
         let layer = tokens * self.layer_bytes();
         let (layers, d) = (shape.num_hidden_layers, shape.hidden_size);
         let inputs = tokens * d * element * (layers + 1);
-        let (activations, again) =
-            if self.recompute { (inputs, layer) } else { (layers * layer + inputs / (layers + 1), 0) };
+        let (activations, again) = if self.recompute {
+            (inputs, layer)
+        } else {
+            (layers * layer + inputs / (layers + 1), 0)
+        };
         // Gradients that backward has made of parameters before they are added to the sums.
         let in_work = if self.is_layerwise() {
             0
@@ -298,10 +321,20 @@ impl Workload {
         Estimate {
             program: PROGRAM[usize::from(!self.on_cpu)],
             weights: bytes(all * element + if is_lora { trained * element } else { 0 }),
-            reference: if self.own_reference() == Reference::Resident { bytes(all * element) } else { 0 },
-            asked: if self.own_reference() == Reference::Offloaded { bytes(all * element + forward) } else { 0 },
+            reference: if self.own_reference() == Reference::Resident {
+                bytes(all * element)
+            } else {
+                0
+            },
+            asked: if self.own_reference() == Reference::Offloaded {
+                bytes(all * element + forward)
+            } else {
+                0
+            },
             optimizer: bytes(trained * (8 + if element == 4 { 0 } else { 4 })),
-            kv_cache: bytes(slots * 2 * layers * shape.num_key_value_heads * shape.head_dim * element),
+            kv_cache: bytes(
+                slots * 2 * layers * shape.num_key_value_heads * shape.head_dim * element,
+            ),
             logits: bytes(self.slice_bytes(self.groups * self.group_size)),
             gradients: bytes(trained * 4),
             activations: bytes(activations),
@@ -328,21 +361,30 @@ impl Workload {
 
     /// Bytes that backward through the head holds at a time, with a matrix of `matrix` elements.
     fn head_bytes(&self, tokens: usize, matrix: usize) -> usize {
-        let (slice, responses) = (rows_per_device_slice(self.shape.vocab_size), tokens.saturating_sub(self.prompt));
+        let (slice, responses) =
+            (rows_per_device_slice(self.shape.vocab_size), tokens.saturating_sub(self.prompt));
         let logits = self.slice_bytes(slice.min(responses));
         if self.is_layerwise() {
             return logits;
         }
         // The matrix's gradient is summed over slices in f32. In the first slice of candle's
         // operations there is no sum before the gradient of the logits is done.
-        let beside = if responses <= slice && !self.is_fused() { 2 * logits / UNFUSED_LOGITS } else { logits };
+        let beside = if responses <= slice && !self.is_fused() {
+            2 * logits / UNFUSED_LOGITS
+        } else {
+            logits
+        };
         // Then it is rounded, and candle adds it to zeros into a third tensor.
         logits.max(4 * matrix + beside).max(3 * self.element() * matrix)
     }
 
     /// Bytes of a checkpoint on disk.
     pub fn checkpoint_bytes(&self) -> u64 {
-        let policy = if matches!(self.adapter, Adapter::Full) { self.shape.parameter_count() } else { self.trained() };
+        let policy = if matches!(self.adapter, Adapter::Full) {
+            self.shape.parameter_count()
+        } else {
+            self.trained()
+        };
         (policy * self.element() + 12 * self.trained()) as u64
     }
 }
@@ -392,11 +434,16 @@ pub(super) mod tests {
     /// moments and the sum.
     #[test]
     fn on_a_gpu_the_optimizer_needs_no_room_of_its_own() {
-        for (precision, bytes) in [(Precision::Bf16, 2 + 2 + 12 + 4), (Precision::F32, 4 + 4 + 8 + 4)] {
+        for (precision, bytes) in
+            [(Precision::Bf16, 2 + 2 + 12 + 4), (Precision::F32, 4 + 4 + 8 + 4)]
+        {
             let workload = workload(precision, false);
             let estimate = workload.estimate();
             assert_eq!(estimate.scratch, 0);
-            assert_eq!(estimate.step() - estimate.program, bytes * workload.shape.parameter_count() as u64);
+            assert_eq!(
+                estimate.step() - estimate.program,
+                bytes * workload.shape.parameter_count() as u64
+            );
             assert!(estimate.step() < estimate.update());
             // On the CPU candle makes the squares of the largest gradient.
             let on_cpu = Workload { on_cpu: true, ..workload }.estimate();
@@ -433,7 +480,8 @@ pub(super) mod tests {
         for on_cpu in [false, true] {
             let full = workload(Precision::Bf16, on_cpu);
             let adapter = Adapter::Lora(LoraConfig::default());
-            let (adapted, full) = (Workload { adapter, ..full.clone() }.estimate(), full.estimate());
+            let (adapted, full) =
+                (Workload { adapter, ..full.clone() }.estimate(), full.estimate());
             assert!(adapted.embeddings == 0 && adapted.scratch == 0 && adapted.reference == 0);
             assert!(adapted.head < full.head && 20 * adapted.gradients < full.gradients);
             assert_eq!(adapted.logits, full.logits);

@@ -38,17 +38,23 @@ impl Plan {
     ) -> Self {
         let mut workload = Workload::new(experiment, shape, prompt, on_cpu);
         let fits = |workload: &Workload, phase: fn(&Estimate) -> u64| {
-            available.is_none_or(|available| phase(&workload.estimate()) as f64 <= USABLE * available as f64)
+            available.is_none_or(|available| {
+                phase(&workload.estimate()) as f64 <= USABLE * available as f64
+            })
         };
         let most_groups = workload.groups;
         workload.groups = experiment.rollout.groups_at_a_time.map_or(1, |_| most_groups);
         let objective = &experiment.objective;
         let recompute = objective.recompute_layers.map_or(vec![false, true], |given| vec![given]);
         // The machine's own memory cannot take in what it already holds.
-        let has_choice =
-            objective.offload_reference.is_none() && !on_cpu && workload.own_reference() == Reference::Resident;
-        let references =
-            if has_choice { vec![Reference::Resident, Reference::Offloaded] } else { vec![workload.reference] };
+        let has_choice = objective.offload_reference.is_none()
+            && !on_cpu
+            && workload.own_reference() == Reference::Resident;
+        let references = if has_choice {
+            vec![Reference::Resident, Reference::Offloaded]
+        } else {
+            vec![workload.reference]
+        };
         let tokens = match objective.micro_batch_tokens {
             Some(given) => vec![given],
             // Processors gain next to nothing from more than half as many, and what they compute in
@@ -86,7 +92,10 @@ impl Plan {
         experiment.rollout.groups_at_a_time.get_or_insert(self.workload.groups);
         experiment.objective.micro_batch_tokens.get_or_insert(self.workload.micro_batch_tokens);
         experiment.objective.recompute_layers.get_or_insert(self.workload.recompute);
-        experiment.objective.offload_reference.get_or_insert(self.workload.reference == Reference::Offloaded);
+        experiment
+            .objective
+            .offload_reference
+            .get_or_insert(self.workload.reference == Reference::Offloaded);
     }
 
     /// Changes of settings, one at a time, with which the run would fit; the gentlest first. Where
@@ -100,7 +109,10 @@ impl Plan {
         };
         let mut changes: Vec<Change> = Vec::new();
         if experiment.rollout.groups_at_a_time.is_some_and(|groups| groups > 1) {
-            changes.push(("rollout.groups_at_a_time=1".to_string(), Box::new(|e| e.rollout.groups_at_a_time = None)));
+            changes.push((
+                "rollout.groups_at_a_time=1".to_string(),
+                Box::new(|e| e.rollout.groups_at_a_time = None),
+            ));
         }
         if experiment.objective.recompute_layers == Some(false) {
             changes.push((
@@ -121,7 +133,8 @@ impl Plan {
             ));
         }
         if experiment.precision == Precision::F32 {
-            changes.push(("precision=Bf16".to_string(), Box::new(|e| e.precision = Precision::Bf16)));
+            changes
+                .push(("precision=Bf16".to_string(), Box::new(|e| e.precision = Precision::Bf16)));
         }
         if experiment.adapter == Adapter::Full {
             let lora: fn(&mut Experiment) = |e| e.adapter = Adapter::Lora(LoraConfig::default());
@@ -146,7 +159,8 @@ impl Plan {
         for (text, change) in &changes {
             let is_shorter = text.starts_with("rollout.max_new_tokens");
             let has_shorter = found.iter().any(|text| text.starts_with("rollout.max_new_tokens"));
-            let has_part = text.contains(" and ") && found.iter().any(|one| text.contains(one.as_str()));
+            let has_part =
+                text.contains(" and ") && found.iter().any(|one| text.contains(one.as_str()));
             if !has_part && (!is_shorter || !has_shorter) && with(change).fits() {
                 found.push(text.clone());
             }
@@ -201,9 +215,17 @@ mod tests {
                 found.push(choice);
             }
         }
-        let wanted =
-            [(4096, false, Resident), (4096, false, Offloaded), (4096, true, Resident), (4096, true, Offloaded)];
+        let wanted = [
+            (4096, false, Resident),
+            (4096, false, Offloaded),
+            (4096, true, Resident),
+            (4096, true, Offloaded),
+        ];
         assert_eq!(found[..4], wanted);
-        assert_eq!(plan(24.0, true).workload.reference, Resident, "the machine's own memory is where it would go");
+        assert_eq!(
+            plan(24.0, true).workload.reference,
+            Resident,
+            "the machine's own memory is where it would go"
+        );
     }
 }

@@ -27,7 +27,8 @@ inventory::submit! { MethodKind::built_in::<EntropyBonus>() }
 impl Method for EntropyBonus {
     const NAME: &'static str = "EntropyBonus";
     const LABEL: &'static str = "Entropy bonus";
-    const COLOR: Option<MethodColor> = Some(MethodColor { on_dark: [0xf0, 0xb4, 0x29], on_light: [0x8a, 0x5b, 0x00] });
+    const COLOR: Option<MethodColor> =
+        Some(MethodColor { on_dark: [0xf0, 0xb4, 0x29], on_light: [0x8a, 0x5b, 0x00] });
 
     fn validate(&self, _: &Experiment) -> Result<()> {
         within("method.coefficient", self.coefficient, 0.0, 10.0)

@@ -1,22 +1,27 @@
 //! G2RL (gradient-guided RL, arXiv 2512.15687). Differs from GRPO in:
 //!
-//! 1. the reward is shaped by the novelty of the response's gradient direction within its group:
-//!    r~ = clip(r (1 + lambda r `nu_bar`), -c, c) (eqs. 12-14), with nu the exploration score of the novelty stage.
+//! 1. the reward is shaped by the novelty of the response's gradient direction within its group: r~
+//!    = clip(r (1 + lambda r `nu_bar`), -c, c) (eqs. 12-14), with nu the exploration score of the
+//!    novelty stage.
 //!
-//! Options beyond the paper's own settings, each a field of [`G2rl`]: a schedule for lambda, tokens weighed by entropy in
-//! the direction (alpha), the score without its root, the other sign for incorrect responses, and groups with equal rewards
-//! left alone.
+//! Options beyond the paper's own settings, each a field of [`G2rl`]: a schedule for lambda, tokens
+//! weighed by entropy in the direction (alpha), the score without its root, the other sign for
+//! incorrect responses, and groups with equal rewards left alone.
 //!
-//! Features, cosines and scores may be measured for every method; here they act, so every step has them.
+//! Features, cosines and scores may be measured for every method; here they act, so every step has
+//! them.
 
 use crate::error::Result;
 use crate::experiment::{Experiment, Method, MethodColor, MethodKind, count, within};
-use crate::geometry::{IncorrectSign, LambdaSchedule, NoveltyForm, Shaping, TokenWeights, shape_group};
+use crate::geometry::{
+    IncorrectSign, LambdaSchedule, NoveltyForm, Shaping, TokenWeights, shape_group,
+};
 use crate::register_live_setting;
 use crate::rollout::{Novelty, PromptGroup, Reward, Rollouts, ShapedReward};
 use crate::run::LiveSettingKind;
 use crate::stages::{
-    FeatureDemand, FeatureWeights, NoveltySettings, Settings, StageSystems, StepCounter, TrainStep, score_novelty,
+    FeatureDemand, FeatureWeights, NoveltySettings, Settings, StageSystems, StepCounter, TrainStep,
+    score_novelty,
 };
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::{Commands, IntoScheduleConfigs, Query, RelationshipTarget, Res, With};
@@ -63,7 +68,8 @@ inventory::submit! { MethodKind::built_in::<G2rl>() }
 impl Method for G2rl {
     const NAME: &'static str = "G2rl";
     const LABEL: &'static str = "G2RL";
-    const COLOR: Option<MethodColor> = Some(MethodColor { on_dark: [0x2e, 0xc4, 0xb6], on_light: [0x0d, 0x76, 0x6e] });
+    const COLOR: Option<MethodColor> =
+        Some(MethodColor { on_dark: [0x2e, 0xc4, 0xb6], on_light: [0x0d, 0x76, 0x6e] });
 
     fn validate(&self, _: &Experiment) -> Result<()> {
         within("method.lambda", self.lambda, 0.0, 2.0)?;
@@ -87,7 +93,10 @@ impl Plugin for G2rl {
         app.insert_resource(FeatureDemand::EveryStep)
             .insert_resource(FeatureWeights(self.alpha))
             .insert_resource(NoveltySettings { form: self.novelty })
-            .add_systems(TrainStep, shape_rewards_by_novelty.after(score_novelty).in_set(StageSystems::Novelty));
+            .add_systems(
+                TrainStep,
+                shape_rewards_by_novelty.after(score_novelty).in_set(StageSystems::Novelty),
+            );
     }
 }
 

@@ -1,4 +1,5 @@
-//! GRPO (group relative policy optimization, arXiv 2402.03300): what the pipeline does when no method changes it.
+//! GRPO (group relative policy optimization, arXiv 2402.03300): what the pipeline does when no
+//! method changes it.
 //!
 //! ```text
 //! A_i  = (r_i - mean r) / sqrt(variance of r + eps)                        within the group of prompt x
@@ -21,7 +22,8 @@ inventory::submit! { MethodKind::built_in::<Grpo>() }
 impl Method for Grpo {
     const NAME: &'static str = "Grpo";
     const LABEL: &'static str = "GRPO";
-    const COLOR: Option<MethodColor> = Some(MethodColor { on_dark: [0xa9, 0xb3, 0xbf], on_light: [0x5f, 0x69, 0x75] });
+    const COLOR: Option<MethodColor> =
+        Some(MethodColor { on_dark: [0xa9, 0xb3, 0xbf], on_light: [0x5f, 0x69, 0x75] });
 }
 
 impl Plugin for Grpo {

@@ -1,8 +1,9 @@
 //! Methods: each file holds what differs from GRPO, and nothing else. No other file names it.
 //!
-//! A method is a plugin whose fields are its settings. It shapes rewards by inserting `ShapedReward` in
-//! `StageSystems::Novelty` after `score_novelty`, or sets resources that the stages read; one that reads
-//! features, cosines or novelty sets `FeatureDemand::EveryStep`. GRPO is the pipeline as it is.
+//! A method is a plugin whose fields are its settings. It shapes rewards by inserting
+//! `ShapedReward` in `StageSystems::Novelty` after `score_novelty`, or sets resources that the
+//! stages read; one that reads features, cosines or novelty sets `FeatureDemand::EveryStep`. GRPO
+//! is the pipeline as it is.
 
 mod entropy_bonus;
 mod evol_rl;

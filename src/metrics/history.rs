@@ -15,17 +15,21 @@ pub struct MetricRow {
 }
 
 impl MetricRow {
-    /// Reads a line of `metrics.jsonl`; `None` where it is not one, as without any metric. What is null is not a
-    /// number.
+    /// Reads a line of `metrics.jsonl`; `None` where it is not one, as without any metric. What is
+    /// null is not a number.
     pub fn from_json(line: &str) -> Option<Self> {
         let fields: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(line).or_else(|_| serde_json::from_str(&with_nulls(line))).ok()?;
         let step = fields.get("step")?.as_u64()?;
         let mut metrics = fields.iter().filter(|(name, _)| name.contains('/')).peekable();
         metrics.peek()?;
-        let number = |value: &serde_json::Value| if value.is_null() { Some(f64::NAN) } else { value.as_f64() };
+        let number = |value: &serde_json::Value| {
+            if value.is_null() { Some(f64::NAN) } else { value.as_f64() }
+        };
         // A name becomes known last, when all else of it is sound.
-        let value = |(name, value): (&String, _)| number(value).and_then(|value| Some((named(name)?, value)));
+        let value = |(name, value): (&String, _)| {
+            number(value).and_then(|value| Some((named(name)?, value)))
+        };
         let values = metrics.filter_map(value).collect();
         let wall_s = fields.get("wall_s").and_then(serde_json::Value::as_f64).unwrap_or(0.0);
         Some(Self { step, wall_s, values })
@@ -92,7 +96,8 @@ impl History {
 
     /// The row of `step`, if there is one. Rows stand in the order of their steps.
     pub fn at(&self, step: u64) -> Option<&MetricRow> {
-        let chunk = self.full.partition_point(|chunk| chunk.last().is_some_and(|row| row.step < step));
+        let chunk =
+            self.full.partition_point(|chunk| chunk.last().is_some_and(|row| row.step < step));
         let rows = self.full.get(chunk).unwrap_or(&self.tail);
         rows.get(rows.partition_point(|row| row.step < step)).filter(|row| row.step == step)
     }
@@ -116,7 +121,10 @@ mod tests {
         let before = history.clone();
         history.push(MetricRow { step: 601, ..MetricRow::default() });
         assert_eq!(before.len(), 600);
-        assert_eq!(history.iter().map(|row| row.step).collect::<Vec<_>>(), (1..=601).collect::<Vec<_>>());
+        assert_eq!(
+            history.iter().map(|row| row.step).collect::<Vec<_>>(),
+            (1..=601).collect::<Vec<_>>()
+        );
         assert_eq!(before.last().map(|row| row.step), Some(600));
         assert!((1..=601).all(|step| history.at(step).is_some_and(|row| row.step == step)));
         assert!(before.at(0).is_none() && before.at(601).is_none());
@@ -129,7 +137,9 @@ mod tests {
         assert_eq!((row.step, row.wall_s, row.values.len()), (3, 1.5, 2));
         assert!(row.value("policy/kl").is_some_and(f64::is_nan));
         assert_eq!((row.value("policy/entropy"), row.value("reward/mean")), (Some(0.5), None));
-        for line in ["", "{}", "[]", r#"{"step":3}"#, r#"{"step":3,"wall_s":1.5}"#, r#"{"policy/kl":0.1}"#] {
+        for line in
+            ["", "{}", "[]", r#"{"step":3}"#, r#"{"step":3,"wall_s":1.5}"#, r#"{"policy/kl":0.1}"#]
+        {
             assert_eq!(MetricRow::from_json(line), None, "{line}");
         }
     }
@@ -143,14 +153,22 @@ mod tests {
 
     #[test]
     fn a_name_becomes_known_only_with_a_step_and_a_number() {
-        let row = MetricRow::from_json(r#"{"step":1,"mine/word":"x","mine_no_area":2,"mine/number":3}"#).unwrap();
-        assert_eq!(row.values.iter().map(|(metric, _)| metric.name).collect::<Vec<_>>(), ["mine/number"]);
+        let row =
+            MetricRow::from_json(r#"{"step":1,"mine/word":"x","mine_no_area":2,"mine/number":3}"#)
+                .unwrap();
+        assert_eq!(
+            row.values.iter().map(|(metric, _)| metric.name).collect::<Vec<_>>(),
+            ["mine/number"]
+        );
         assert_eq!(MetricRow::from_json(r#"{"step":-1,"mine/stepless":1}"#), None);
         for name in ["mine/word", "mine_no_area", "mine/stepless"] {
             assert!(crate::metrics::find(name).is_none(), "{name}");
         }
         let long = format!("mine/{}", "x".repeat(1000));
-        assert_eq!(MetricRow::from_json(&format!(r#"{{"step":1,"{long}":1}}"#)).unwrap().values, []);
+        assert_eq!(
+            MetricRow::from_json(&format!(r#"{{"step":1,"{long}":1}}"#)).unwrap().values,
+            []
+        );
     }
 
     #[test]

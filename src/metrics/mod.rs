@@ -1,7 +1,8 @@
 //! Metrics: what is declared of them, and their values.
 //!
-//! Whoever measures a metric declares it, once, beside the code that measures it: a stage in its own file, a plugin from outside
-//! with [`Metric::new`]. What has been declared, and what a run folder declares, is found here by name.
+//! Whoever measures a metric declares it, once, beside the code that measures it: a stage in its
+//! own file, a plugin from outside with [`Metric::new`]. What has been declared, and what a run
+//! folder declares, is found here by name.
 
 mod history;
 
@@ -50,7 +51,8 @@ pub struct Metric {
 }
 
 impl Metric {
-    /// A metric called `area/name`, a plain number of which neither direction is good, drawn when somebody asks for it.
+    /// A metric called `area/name`, a plain number of which neither direction is good, drawn when
+    /// somebody asks for it.
     pub const fn new(name: &'static str, help: &'static str) -> Self {
         Self { name, unit: "", better: Better::Neither, plot: Plot::Asked, help }
     }
@@ -105,7 +107,8 @@ pub(crate) use metrics;
 /// Metrics that are remembered at most; what run folders have beyond is left out.
 const MOST: usize = 4096;
 
-/// Bytes of the longest name of a metric that a run folder may have, and characters of the longest title and unit.
+/// Bytes of the longest name of a metric that a run folder may have, and characters of the longest
+/// title and unit.
 const LONGEST_NAME: usize = 256;
 
 /// Characters of the longest help of a metric that a run folder may have.
@@ -144,8 +147,9 @@ impl Registry {
         }
     }
 
-    /// The metric of that name; one from outside is kept for as long as the process lives, unless one from there or nearer is known.
-    /// `None` where it cannot be the name of a metric, or where there are too many.
+    /// The metric of that name; one from outside is kept for as long as the process lives, unless
+    /// one from there or nearer is known. `None` where it cannot be the name of a metric, or where
+    /// there are too many.
     fn keep(
         &mut self,
         name: &str,
@@ -154,7 +158,12 @@ impl Registry {
     ) -> Option<&'static Metric> {
         match self.find(name) {
             Some((known, nearer)) if nearer >= origin => return Some(known),
-            None if self.in_order.len() >= MOST || name.len() > LONGEST_NAME || !name.contains('/') => return None,
+            None if self.in_order.len() >= MOST
+                || name.len() > LONGEST_NAME
+                || !name.contains('/') =>
+            {
+                return None;
+            }
             _ => {}
         }
         let metric: &'static Metric = Box::leak(Box::new(make(leak(name, LONGEST_NAME))));
@@ -173,12 +182,14 @@ fn change<T>(change: impl FnOnce(&mut Registry) -> T) -> T {
     change(&mut REGISTRY.write().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Makes metrics of this program known by their names. A later declaration of a name takes the place of the earlier one.
+/// Makes metrics of this program known by their names. A later declaration of a name takes the
+/// place of the earlier one.
 pub fn declare(metrics: &[&'static Metric]) {
     change(|registry| metrics.iter().for_each(|metric| registry.add(metric, Origin::Program)));
 }
 
-/// A plain number of this program that is drawn in the runs that measure it, kept for as long as the process lives.
+/// A plain number of this program that is drawn in the runs that measure it, kept for as long as
+/// the process lives.
 pub(crate) fn own(name: &str, help: &str) -> &'static Metric {
     if let Some(known) = find(name).filter(|known| known.help == help) {
         return known;
@@ -200,8 +211,9 @@ pub fn known() -> Vec<&'static Metric> {
     look(|registry| registry.in_order.iter().map(|(metric, _)| *metric).collect())
 }
 
-/// The metric of that name. One that nobody has declared gets a plot under its name, and nothing else is known of it. `None` where
-/// there are too many of these, or where it cannot be the name of a metric.
+/// The metric of that name. One that nobody has declared gets a plot under its name, and nothing
+/// else is known of it. `None` where there are too many of these, or where it cannot be the name of
+/// a metric.
 pub(crate) fn named(name: &str) -> Option<&'static Metric> {
     let bare = |name| Metric::new(name, "").plot(Plot::WhereMeasured(name));
     find(name).or_else(|| change(|registry| registry.keep(name, Origin::Row, bare)))
@@ -252,8 +264,9 @@ impl From<&Metric> for Declaration {
 }
 
 impl Declaration {
-    /// Makes the metric known. What this program declares itself, or another run folder has declared before, stays as it is. A plot that
-    /// a folder asks for is there in runs that measure it, so that it does not stand empty in all others.
+    /// Makes the metric known. What this program declares itself, or another run folder has
+    /// declared before, stays as it is. A plot that a folder asks for is there in runs that measure
+    /// it, so that it does not stand empty in all others.
     pub(crate) fn adopt(&self) {
         change(|registry| self.adopt_into(registry));
     }
@@ -272,7 +285,10 @@ impl Declaration {
 mod tests {
     use super::*;
 
-    static OWN: Metric = Metric::new("test/own", "Its own.").unit("s").better(Better::Lower).plot(Plot::Always("Own"));
+    static OWN: Metric = Metric::new("test/own", "Its own.")
+        .unit("s")
+        .better(Better::Lower)
+        .plot(Plot::Always("Own"));
 
     #[test]
     fn a_declaration_reads_back_and_does_not_replace_what_the_program_declares() {
@@ -317,15 +333,25 @@ mod tests {
         let mut registry = Registry::default();
         registry.add(&SILENT, Origin::Program);
         foreign("test/silent", "Loud.").adopt_into(&mut registry);
-        assert!(registry.find("test/silent").is_some_and(|(known, _)| std::ptr::eq(known, &raw const SILENT)));
+        assert!(
+            registry
+                .find("test/silent")
+                .is_some_and(|(known, _)| std::ptr::eq(known, &raw const SILENT))
+        );
 
         registry.keep("test/met", Origin::Row, |name| Metric::new(name, ""));
         foreign("test/met", "").adopt_into(&mut registry);
         let (adopted, _) = registry.find("test/met").unwrap();
-        assert_eq!((adopted.better, adopted.plot), (Better::Higher, Plot::WhereMeasured("Foreign")));
+        assert_eq!(
+            (adopted.better, adopted.plot),
+            (Better::Higher, Plot::WhereMeasured("Foreign"))
+        );
         for help in ["", "Another."] {
             foreign("test/met", help).adopt_into(&mut registry);
-            assert!(registry.find("test/met").is_some_and(|(known, _)| std::ptr::eq(known, adopted)), "{help}");
+            assert!(
+                registry.find("test/met").is_some_and(|(known, _)| std::ptr::eq(known, adopted)),
+                "{help}"
+            );
         }
     }
 
@@ -337,7 +363,11 @@ mod tests {
             foreign(&name, "").adopt_into(&mut registry);
             assert!(registry.find(&name).is_none());
         }
-        let declaration = Declaration { unit: long.clone(), title: Some(long.clone()), ..foreign("test/long", &long) };
+        let declaration = Declaration {
+            unit: long.clone(),
+            title: Some(long.clone()),
+            ..foreign("test/long", &long)
+        };
         declaration.adopt_into(&mut registry);
         let (long, _) = registry.find("test/long").unwrap();
         assert_eq!((long.unit.len(), long.title().len(), long.help.len()), (256, 256, 2000));

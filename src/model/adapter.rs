@@ -65,7 +65,8 @@ impl LoraAdapter {
 
     /// An adapter whose settings are those of an experiment.
     fn of_config(config: &LoraConfig, base: ModelSource, weights: Weights) -> Self {
-        let modules = weights.variables().filter_map(|(name, _)| name.strip_suffix(".lora_A.weight"));
+        let modules =
+            weights.variables().filter_map(|(name, _)| name.strip_suffix(".lora_A.weight"));
         let scales = modules.map(|module| (module.to_string(), config.scale())).collect();
         Self { settings: settings(config), base, scales, weights }
     }
@@ -111,8 +112,11 @@ impl LoraAdapter {
     /// Adds it to the weights of its base model, in `f32`.
     pub(super) fn merge_into(&self, base: &Weights) -> Result<()> {
         for (name, variable) in base.variables() {
-            let Some(LowRank { a, b, scale }) =
-                name.strip_suffix(".weight").map(|module| self.low_rank(module, false)).transpose()?.flatten()
+            let Some(LowRank { a, b, scale }) = name
+                .strip_suffix(".weight")
+                .map(|module| self.low_rank(module, false))
+                .transpose()?
+                .flatten()
             else {
                 continue;
             };
@@ -136,7 +140,8 @@ impl LoraAdapter {
         config.insert("revision".to_string(), revision.into());
         let config = Value::Object(config);
         let path = folder.join(ADAPTER_CONFIG);
-        std::fs::write(&path, format!("{config:#}\n")).map_err(Error::io("writing the adapter's settings", &path))
+        std::fs::write(&path, format!("{config:#}\n"))
+            .map_err(Error::io("writing the adapter's settings", &path))
     }
 }
 

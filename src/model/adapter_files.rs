@@ -77,8 +77,9 @@ impl AdapterFiles {
     /// Reads the settings and the header of the weights.
     pub(super) fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(ADAPTER_CONFIG);
-        let text = folder::text(folder, ADAPTER_CONFIG)?
-            .ok_or_else(|| Error::input(format!("the adapter has no {ADAPTER_CONFIG} ({})", path.display())))?;
+        let text = folder::text(folder, ADAPTER_CONFIG)?.ok_or_else(|| {
+            Error::input(format!("the adapter has no {ADAPTER_CONFIG} ({})", path.display()))
+        })?;
         let located = |error: Error| Error::input(format!("{error} ({})", path.display()));
         let fields = Fields::parse(ADAPTER_CONFIG, &text).map_err(located)?;
         check_settings(&fields).map_err(located)?;
@@ -93,7 +94,10 @@ impl AdapterFiles {
             } else {
                 "copy it there"
             };
-            Error::input(format!("the adapter has no {ADAPTER_WEIGHTS}; {remedy} ({})", path.display()))
+            Error::input(format!(
+                "the adapter has no {ADAPTER_WEIGHTS}; {remedy} ({})",
+                path.display()
+            ))
         })?;
         let tensors = TensorFiles::open_file(weights)?;
         let mut modules: BTreeMap<String, [Option<String>; 2]> = BTreeMap::new();
@@ -122,7 +126,9 @@ impl AdapterFiles {
             Ok(ModelSource::Local(PathBuf::from(&name)))
         } else if bundled::names().any(|bundled| bundled == name) {
             Ok(ModelSource::Bundled(name))
-        } else if name.split('/').filter(|part| !part.is_empty()).count() == 2 && !name.starts_with(['/', '.']) {
+        } else if name.split('/').filter(|part| !part.is_empty()).count() == 2
+            && !name.starts_with(['/', '.'])
+        {
             let revision = self.fields.text("revision")?.unwrap_or("main").to_string();
             Ok(ModelSource::Hub(HubRepository { repo: name, revision }))
         } else {
@@ -144,9 +150,12 @@ impl AdapterFiles {
                 _ => self.rank_and_scale(&module).map_err(|error| self.located(&error))?,
             };
             let shapes = [vec![rank, dims[1]], vec![dims[0], rank]];
-            for ((matrix, shape), name) in ["A", "B"].into_iter().zip(shapes).zip(found.cloned().unwrap_or_default()) {
+            for ((matrix, shape), name) in
+                ["A", "B"].into_iter().zip(shapes).zip(found.cloned().unwrap_or_default())
+            {
                 let parameter = format!("{module}.lora_{matrix}.weight");
-                self.tensors.check(&name.unwrap_or_else(|| format!("{PREFIX}{parameter}")), &shape)?;
+                self.tensors
+                    .check(&name.unwrap_or_else(|| format!("{PREFIX}{parameter}")), &shape)?;
                 parameters.push((parameter, shape));
             }
             scales.insert(module, scale);
@@ -158,9 +167,10 @@ impl AdapterFiles {
                 shape.num_hidden_layers,
                 self.path()
             ))),
-            None if scales.is_empty() => {
-                Err(Error::input(format!("the adapter has no tensors, so that it changes nothing ({})", self.path())))
-            }
+            None if scales.is_empty() => Err(Error::input(format!(
+                "the adapter has no tensors, so that it changes nothing ({})",
+                self.path()
+            ))),
             None => Ok(FittingAdapter { files: self, base, parameters, scales }),
         }
     }
@@ -173,25 +183,42 @@ impl AdapterFiles {
                 .value
                 .as_u64()
                 .and_then(|rank| usize::try_from(rank).ok().filter(|&rank| rank > 0))
-                .ok_or_else(|| found.wrong(module, "a rank must be a whole number of at least 1"))?,
+                .ok_or_else(|| {
+                    found.wrong(module, "a rank must be a whole number of at least 1")
+                })?,
         };
         if rank == 0 {
             return Err(self.fields.wrong("r", "the rank of an adapter must be at least 1"));
         }
         let alpha = match self.alphas.get(module)? {
             None => self.fields.number("lora_alpha")?.unwrap_or(DEFAULT as f64),
-            Some(found) => found.value.as_f64().ok_or_else(|| found.wrong(module, "an alpha must be a number"))?,
+            Some(found) => found
+                .value
+                .as_f64()
+                .ok_or_else(|| found.wrong(module, "an alpha must be a number"))?,
         };
         let by = rank as f64;
-        Ok((rank, if self.fields.flag("use_rslora")?.unwrap_or(false) { alpha / by.sqrt() } else { alpha / by }))
+        Ok((
+            rank,
+            if self.fields.flag("use_rslora")?.unwrap_or(false) {
+                alpha / by.sqrt()
+            } else {
+                alpha / by
+            },
+        ))
     }
 
     fn contradiction(&self, module: &str) -> Error {
         let names = ["target_modules", "exclude_modules", "layers_to_transform", "layers_pattern"];
-        let mut said: Vec<String> =
-            names.iter().filter_map(|name| Some(format!("{name} {}", self.fields.get(name).map(in_words)?))).collect();
+        let mut said: Vec<String> = names
+            .iter()
+            .filter_map(|name| Some(format!("{name} {}", self.fields.get(name).map(in_words)?)))
+            .collect();
         if self.fields.get("target_modules").is_none() {
-            said.push(format!("target_modules missing, which stands for {}", DEFAULT_TARGETS.join(" and ")));
+            said.push(format!(
+                "target_modules missing, which stands for {}",
+                DEFAULT_TARGETS.join(" and ")
+            ));
         }
         let tensor = self.modules[module].iter().flatten().next().cloned().unwrap_or_default();
         Error::input(format!(
@@ -243,7 +270,12 @@ impl FittingAdapter {
     }
 }
 
-fn read(files: &AdapterFiles, parameters: Vec<(String, Vec<usize>)>, dtype: DType, device: &Device) -> Result<Weights> {
+fn read(
+    files: &AdapterFiles,
+    parameters: Vec<(String, Vec<usize>)>,
+    dtype: DType,
+    device: &Device,
+) -> Result<Weights> {
     let place = |parameter: &str| {
         let (module, matrix) = parse_parameter(parameter)?;
         files.modules.get(&module)?[matrix].clone()
@@ -259,13 +291,17 @@ fn read(files: &AdapterFiles, parameters: Vec<(String, Vec<usize>)>, dtype: DTyp
 /// Refuses settings that change the model in a way that this program does not have.
 fn check_settings(fields: &Fields) -> Result<()> {
     if let Some(kind) = fields.text("peft_type")?.filter(|kind| *kind != "LORA") {
-        return Err(fields.wrong("peft_type", &format!("adapters of type `{kind}` are not supported, only LORA")));
+        return Err(fields.wrong(
+            "peft_type",
+            &format!("adapters of type `{kind}` are not supported, only LORA"),
+        ));
     }
     if fields.text("task_type")?.is_some_and(|kind| kind != "CAUSAL_LM") {
         return Err(fields.wrong("task_type", "only CAUSAL_LM is supported"));
     }
     if let Some(way) = fields.get("init_lora_weights") {
-        let leaves_base = way.is_boolean() || way.as_str().is_some_and(|way| INITIALISATIONS.contains(&way));
+        let leaves_base =
+            way.is_boolean() || way.as_str().is_some_and(|way| INITIALISATIONS.contains(&way));
         if !leaves_base {
             let right = "that changes the base model too; convert the adapter with \
                          path_initial_model_for_weight_conversion of PEFT's save_pretrained, or \
@@ -279,7 +315,11 @@ fn check_settings(fields: &Fields) -> Result<()> {
         ("use_dora", json!(false)),
         ("lora_bias", json!(false)),
     ];
-    fields.only(&defaults, KNOWN, "that is not supported; leave it out, or merge the adapter with PEFT")
+    fields.only(
+        &defaults,
+        KNOWN,
+        "that is not supported; leave it out, or merge the adapter with PEFT",
+    )
 }
 
 /// The module that a tensor of a file belongs to, and whether it is its A (0) or B (1). Files that
@@ -289,7 +329,8 @@ fn parse_name(name: &str) -> Option<(String, usize)> {
     let name = name.strip_prefix(PREFIX)?;
     let (module, rest) = name.split_once(".lora_")?;
     let (matrix, rest) = rest.split_once('.')?;
-    let is_weight = rest == "weight" || rest.strip_suffix(".weight").is_some_and(|adapter| !adapter.contains('.'));
+    let is_weight = rest == "weight"
+        || rest.strip_suffix(".weight").is_some_and(|adapter| !adapter.contains('.'));
     let matrix = ["A", "B"].iter().position(|known| *known == matrix)?;
     is_weight.then(|| (module.to_string(), matrix))
 }

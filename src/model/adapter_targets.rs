@@ -41,23 +41,32 @@ impl Targets {
             Names::Absent => Names::List(DEFAULT_TARGETS.map(str::to_string).into()),
             names => names,
         };
-        let layers =
-            fields.list("layers_to_transform", as_count, "it must be the number of a layer, or a list of them")?;
-        let patterns =
-            fields.list("layers_pattern", as_text, "it must be a text, or a list of them")?.unwrap_or_default();
+        let layers = fields.list(
+            "layers_to_transform",
+            as_count,
+            "it must be the number of a layer, or a list of them",
+        )?;
+        let patterns = fields
+            .list("layers_pattern", as_text, "it must be a text, or a list of them")?
+            .unwrap_or_default();
         let layers = layers.filter(|layers| !layers.is_empty());
         if layers.is_some() && !matches!(names, Names::List(_)) {
-            return Err(fields.wrong("layers_to_transform", "it needs a list of names as target_modules"));
+            return Err(
+                fields.wrong("layers_to_transform", "it needs a list of names as target_modules")
+            );
         }
         if layers.is_none() && patterns.iter().any(|pattern| !pattern.is_empty()) {
             return Err(fields.wrong("layers_pattern", "it needs layers_to_transform"));
         }
         // Without a pattern the number is the first that stands between dots after two other parts.
-        let mut starts: Vec<String> = patterns.iter().map(|pattern| format!(r"(?:^|.*?\.)(?:{pattern})")).collect();
+        let mut starts: Vec<String> =
+            patterns.iter().map(|pattern| format!(r"(?:^|.*?\.)(?:{pattern})")).collect();
         if starts.is_empty() {
             starts.push(r".*?\.[^.]*".to_string());
         }
-        let numbers = starts.iter().map(|start| Expression::new("layers_pattern", &format!(r"^{start}\.(\d+)\.")));
+        let numbers = starts
+            .iter()
+            .map(|start| Expression::new("layers_pattern", &format!(r"^{start}\.(\d+)\.")));
         let numbers = numbers.collect::<Result<Vec<_>>>()?;
         let excluded = Names::read(fields, "exclude_modules")?;
         Ok(Self { names, excluded, layers: layers.map(|layers| (layers, numbers)) })
@@ -69,7 +78,8 @@ impl Targets {
             return Ok(false);
         }
         // A whole name needs no layer.
-        let is_whole = matches!(&self.names, Names::List(names) if names.iter().any(|name| name == module));
+        let is_whole =
+            matches!(&self.names, Names::List(names) if names.iter().any(|name| name == module));
         Ok(is_whole || (self.names.has(module)? && self.has_layer(module)?))
     }
 
@@ -89,14 +99,17 @@ impl Names {
     fn read(fields: &Fields, field: &'static str) -> Result<Self> {
         Ok(match fields.get(field) {
             None => Self::Absent,
-            Some(Value::String(all)) if all.eq_ignore_ascii_case("all-linear") && field == "target_modules" => {
+            Some(Value::String(all))
+                if all.eq_ignore_ascii_case("all-linear") && field == "target_modules" =>
+            {
                 Self::AllLinear
             }
             Some(Value::String(expression)) => {
                 Self::Expression(Expression::new(field, &format!(r"\A(?:{expression})\z"))?)
             }
             Some(_) => {
-                let names = fields.list(field, as_text, "it must be a list of names, or an expression")?;
+                let names =
+                    fields.list(field, as_text, "it must be a list of names, or an expression")?;
                 Self::List(names.unwrap_or_default())
             }
         })
@@ -209,7 +222,10 @@ mod tests {
     use super::*;
 
     fn adapted(fields: &str, module: &str) -> bool {
-        Targets::read(&Fields::parse("adapter_config.json", fields).unwrap()).unwrap().has(module).unwrap()
+        Targets::read(&Fields::parse("adapter_config.json", fields).unwrap())
+            .unwrap()
+            .has(module)
+            .unwrap()
     }
 
     #[test]
@@ -227,16 +243,31 @@ mod tests {
             (r#"{"target_modules": "q_proj"}"#, false),
             (r#"{"target_modules": "^(?!.*mlp).*proj$"}"#, true),
             (r#"{"target_modules": "^(?!.*attn).*proj$"}"#, false),
-            (r#"{"target_modules": ["q_proj"], "exclude_modules": ["layers.1.self_attn.q_proj"]}"#, false),
+            (
+                r#"{"target_modules": ["q_proj"], "exclude_modules": ["layers.1.self_attn.q_proj"]}"#,
+                false,
+            ),
             (r#"{"target_modules": ["q_proj"], "exclude_modules": ".*\\.0\\..*"}"#, true),
             (r#"{"target_modules": ["q_proj"], "exclude_modules": ".*\\.1\\..*"}"#, false),
             (r#"{"target_modules": ["q_proj"], "layers_to_transform": 1}"#, true),
             (r#"{"target_modules": ["q_proj"], "layers_to_transform": [0, 2]}"#, false),
-            (r#"{"target_modules": ["q_proj"], "layers_to_transform": [1], "layers_pattern": "layers"}"#, true),
-            (r#"{"target_modules": ["q_proj"], "layers_to_transform": [1], "layers_pattern": ["h", "layer."]}"#, true),
-            (r#"{"target_modules": ["q_proj"], "layers_to_transform": [1], "layers_pattern": ["h"]}"#, false),
+            (
+                r#"{"target_modules": ["q_proj"], "layers_to_transform": [1], "layers_pattern": "layers"}"#,
+                true,
+            ),
+            (
+                r#"{"target_modules": ["q_proj"], "layers_to_transform": [1], "layers_pattern": ["h", "layer."]}"#,
+                true,
+            ),
+            (
+                r#"{"target_modules": ["q_proj"], "layers_to_transform": [1], "layers_pattern": ["h"]}"#,
+                false,
+            ),
             (r#"{"target_modules": ["q_proj"], "layers_to_transform": []}"#, true),
-            (r#"{"target_modules": ["model.layers.1.self_attn.q_proj"], "layers_to_transform": [0]}"#, true),
+            (
+                r#"{"target_modules": ["model.layers.1.self_attn.q_proj"], "layers_to_transform": [0]}"#,
+                true,
+            ),
         ] {
             assert_eq!(adapted(fields, q), expected, "{fields}");
         }
@@ -248,16 +279,22 @@ mod tests {
             r#"{"target_modules": "(q"}"#,
             r#"{"target_modules": 3}"#,
         ] {
-            assert!(Targets::read(&Fields::parse("adapter_config.json", fields).unwrap()).is_err(), "{fields}");
+            assert!(
+                Targets::read(&Fields::parse("adapter_config.json", fields).unwrap()).is_err(),
+                "{fields}"
+            );
         }
     }
 
     #[test]
     fn the_first_pattern_that_matches_the_end_of_a_name_counts() {
         let patterns = r#"{"layers.0.self_attn.q_proj": 4, "q_proj": 8, "^model.layers.1.*v_proj": 2, "k_.*": 3}"#;
-        let fields = Fields::parse("adapter_config.json", &format!(r#"{{"rank_pattern": {patterns}}}"#)).unwrap();
+        let fields =
+            Fields::parse("adapter_config.json", &format!(r#"{{"rank_pattern": {patterns}}}"#))
+                .unwrap();
         let patterns = Patterns::read(&fields, "rank_pattern").unwrap();
-        let of = |module: &str| patterns.get(module).unwrap().and_then(|pattern| pattern.value.as_u64());
+        let of =
+            |module: &str| patterns.get(module).unwrap().and_then(|pattern| pattern.value.as_u64());
         assert_eq!(of("model.layers.0.self_attn.q_proj"), Some(4));
         assert_eq!(of("model.layers.1.self_attn.q_proj"), Some(8));
         assert_eq!(of("model.layers.1.self_attn.v_proj"), Some(2));
@@ -270,12 +307,16 @@ mod tests {
         let module = "model.layers.1.self_attn.q_proj";
         let endless = r"(?:.(?!X)|\w(?!X))*\d\d\d";
         let fields = |field: &str, value: Value| {
-            Fields::parse("adapter_config.json", &serde_json::json!({ field: value }).to_string()).unwrap()
+            Fields::parse("adapter_config.json", &serde_json::json!({ field: value }).to_string())
+                .unwrap()
         };
         for field in ["target_modules", "exclude_modules"] {
             let targets = Targets::read(&fields(field, endless.into())).unwrap();
             let message = targets.has(module).unwrap_err().to_string();
-            assert!(message.contains(&format!("{field} has an expression that gives up on `{module}`")), "{message}");
+            assert!(
+                message.contains(&format!("{field} has an expression that gives up on `{module}`")),
+                "{message}"
+            );
         }
         let patterns = fields("rank_pattern", serde_json::json!({ endless: 4 }));
         let error = Patterns::read(&patterns, "rank_pattern").unwrap().get(module).err().unwrap();

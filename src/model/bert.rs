@@ -60,7 +60,9 @@ impl BertEncoder {
     /// The mean last hidden state of each text (texts, hidden), not yet of unit length.
     pub(super) fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
         let encode = |text: &&str| {
-            let failed = |why| Error::failed(format!("the sentence encoder cannot tokenise a response: {why}"));
+            let failed = |why| {
+                Error::failed(format!("the sentence encoder cannot tokenise a response: {why}"))
+            };
             self.tokenizer.encode(text, true).map_err(failed)
         };
         let encodings = texts.par_iter().map(encode).collect::<Result<Vec<_>>>()?;
@@ -105,7 +107,10 @@ impl BertEncoder {
 /// How many of the next texts, of ascending `lengths`, make a batch: as many as keep to the limit
 /// when padded, at least one.
 fn batch_rows(lengths: &[usize]) -> usize {
-    let fits = lengths.iter().enumerate().take_while(|(rows, length)| **length * (rows + 1) <= BATCH_TOKENS);
+    let fits = lengths
+        .iter()
+        .enumerate()
+        .take_while(|(rows, length)| **length * (rows + 1) <= BATCH_TOKENS);
     fits.count().max(1)
 }
 
@@ -122,10 +127,12 @@ fn codec(bytes: Vec<u8>, shape: &Shape, limits: &Limits) -> Result<Codec, String
         ));
     }
     if limits.lowers && !codec.counterparts().lowers {
-        return Err("the sentence encoder's sentence_bert_config.json has do_lower_case true, but \
+        return Err(
+            "the sentence encoder's sentence_bert_config.json has do_lower_case true, but \
                     no normalizer of its tokenizer makes capital letters small; give the tokenizer \
                     one"
-        .to_string());
+            .to_string(),
+        );
     }
     let positions = shape.max_position_embeddings;
     codec.cut_at(limits.tokens.map_or(positions, |tokens| tokens.min(positions))).map_err(invalid)
@@ -146,10 +153,12 @@ fn network(path: &Path, shape: &Shape, device: &Device) -> Result<BertModel> {
         position_embedding_type: PositionEmbeddingType::Absolute,
         ..Config::default()
     };
-    BertModel::load(VarBuilder::from_tensors(tensors, DType::F32, device), &config).map_err(|error| {
-        let what = "the sentence encoder's weights do not fit its config.json";
-        Error::input(format!("{what}: {error} ({})", path.display()))
-    })
+    BertModel::load(VarBuilder::from_tensors(tensors, DType::F32, device), &config).map_err(
+        |error| {
+            let what = "the sentence encoder's weights do not fit its config.json";
+            Error::input(format!("{what}: {error} ({})", path.display()))
+        },
+    )
 }
 
 #[cfg(test)]
@@ -167,10 +176,14 @@ mod tests {
             std::fs::write(folder.path().join("sentence_bert_config.json"), limits).unwrap();
             BertEncoder::read(folder.path(), &Device::Cpu)
         };
-        let tokens = |limits: &str| read(limits).unwrap().tokenizer.encode(&"a b ".repeat(400), true).unwrap().len();
+        let tokens = |limits: &str| {
+            read(limits).unwrap().tokenizer.encode(&"a b ".repeat(400), true).unwrap().len()
+        };
         let positions = tokens("{}");
         assert_eq!((tokens(r#"{"max_seq_length": 5}"#), positions > 5), (5, true));
         assert_eq!(tokens(r#"{"max_seq_length": 100000}"#), positions);
-        assert!(read(r#"{"max_seq_length": 0}"#).err().unwrap().to_string().contains("of 0 positions"));
+        assert!(
+            read(r#"{"max_seq_length": 0}"#).err().unwrap().to_string().contains("of 0 positions")
+        );
     }
 }

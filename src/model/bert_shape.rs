@@ -59,7 +59,8 @@ impl Shape {
         let fields = Fields::parse("the sentence encoder's config.json", text)?;
         let kind = fields.text("model_type")?.ok_or_else(|| fields.missing("model_type"))?;
         if kind != "bert" {
-            return Err(fields.wrong("model_type", "this program knows \"bert\" (such as all-MiniLM-L6-v2)"));
+            return Err(fields
+                .wrong("model_type", "this program knows \"bert\" (such as all-MiniLM-L6-v2)"));
         }
         check_fields(&fields)?;
         let count = |name: &str| match fields.count(name)? {
@@ -72,11 +73,15 @@ impl Shape {
         let vocab_size = count("vocab_size")?;
         let pad_token_id = fields.count("pad_token_id")?.unwrap_or(0);
         if pad_token_id >= vocab_size {
-            return Err(fields.wrong("pad_token_id", &format!("it must be below vocab_size, {vocab_size}")));
+            return Err(
+                fields.wrong("pad_token_id", &format!("it must be below vocab_size, {vocab_size}"))
+            );
         }
-        let layer_norm_eps = fields.number("layer_norm_eps")?.ok_or_else(|| fields.missing("layer_norm_eps"))?;
+        let layer_norm_eps =
+            fields.number("layer_norm_eps")?.ok_or_else(|| fields.missing("layer_norm_eps"))?;
         if layer_norm_eps < 0.0 || !(layer_norm_eps as f32).is_finite() {
-            return Err(fields.wrong("layer_norm_eps", "it must not be negative, and be a number of 32 bits"));
+            return Err(fields
+                .wrong("layer_norm_eps", "it must not be negative, and be a number of 32 bits"));
         }
         let shape = Self {
             vocab_size,
@@ -92,7 +97,10 @@ impl Shape {
         };
         if !shape.hidden_size.is_multiple_of(shape.num_attention_heads) {
             let heads = shape.num_attention_heads;
-            return Err(fields.wrong("hidden_size", &format!("that is not a multiple of the {heads} attention heads")));
+            return Err(fields.wrong(
+                "hidden_size",
+                &format!("that is not a multiple of the {heads} attention heads"),
+            ));
         }
         Ok(shape)
     }
@@ -118,11 +126,16 @@ fn check_fields(fields: &Fields) -> Result<()> {
     if fields.get("quantization_config").is_some() {
         return Err(fields.wrong("quantization_config", QUANTISED));
     }
-    let classes =
-        fields.list("architectures", |name| name.as_str().map(str::to_string), "it must be a list of names")?;
+    let classes = fields.list(
+        "architectures",
+        |name| name.as_str().map(str::to_string),
+        "it must be a list of names",
+    )?;
     if classes.unwrap_or_default().iter().any(|name| !ARCHITECTURES.contains(&name.as_str())) {
-        return Err(fields
-            .wrong("architectures", "of BERT's classes BertModel, BertForMaskedLM and BertForPreTraining are known"));
+        return Err(fields.wrong(
+            "architectures",
+            "of BERT's classes BertModel, BertForMaskedLM and BertForPreTraining are known",
+        ));
     }
     let defaults = [
         ("position_embedding_type", json!("absolute")),
@@ -150,7 +163,11 @@ mod tests {
         };
         assert_eq!(Shape::parse(&config("hidden_act", json!("relu"))).unwrap().pad_token_id, 7);
         for (name, value, words) in [
-            ("pad_token_id", json!(4_294_967_296_u64), "pad_token_id is 4294967296; it must be below vocab_size, 8"),
+            (
+                "pad_token_id",
+                json!(4_294_967_296_u64),
+                "pad_token_id is 4294967296; it must be below vocab_size, 8",
+            ),
             ("pad_token_id", json!(8), "pad_token_id is 8; it must be below vocab_size, 8"),
             ("layer_norm_eps", json!(-1e-12), "layer_norm_eps is -1e-12; it must not be negative"),
             ("layer_norm_eps", json!(1e300), "it must not be negative, and be a number of 32 bits"),

@@ -34,10 +34,13 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// The shape, tokenizer and weights of a bundled model.
 pub(super) fn open(name: &str) -> Result<(DecoderSpec, TextTokenizer, TensorFiles)> {
     let Some(model) = MODELS.iter().find(|model| model.name == name) else {
-        let near =
-            nearest(name, names()).map_or("; bundled".to_string(), |near| format!("; did you mean `{near}`? Bundled"));
+        let near = nearest(name, names())
+            .map_or("; bundled".to_string(), |near| format!("; did you mean `{near}`? Bundled"));
         let all: Vec<_> = names().collect();
-        let problem = format!("asks for the bundled model `{name}`, which does not exist{near}: {}", all.join(", "));
+        let problem = format!(
+            "asks for the bundled model `{name}`, which does not exist{near}: {}",
+            all.join(", ")
+        );
         return Err(Error::field("model", problem));
     };
     let files = TensorFiles::of_bytes(model.weights, &format!("bundled model `{name}`"))?;

@@ -70,12 +70,14 @@ impl Codec {
                  time; set it to null"
             ));
         }
-        let mut inner = caught(|| Tokenizer::from_bytes(text.as_bytes()))?.map_err(|error| short(error.to_string()))?;
+        let mut inner = caught(|| Tokenizer::from_bytes(text.as_bytes()))?
+            .map_err(|error| short(error.to_string()))?;
         inner.with_truncation(None).map_err(|error| error.to_string())?.with_padding(None);
         let tokens = inner.get_vocab(true).into_iter();
-        let (vocabulary, longest_token) = tokens.fold((0, 0), |(vocabulary, longest), (token, id)| {
-            (vocabulary.max(id as usize + 1), longest.max(token.len()))
-        });
+        let (vocabulary, longest_token) =
+            tokens.fold((0, 0), |(vocabulary, longest), (token, id)| {
+                (vocabulary.max(id as usize + 1), longest.max(token.len()))
+            });
         let decoding = growth(&file.decoder);
         let most = decoding.of(longest_token);
         if most > MOST_BYTES {
@@ -87,7 +89,11 @@ impl Codec {
             decoding,
             vocabulary,
             longest_token,
-            counterparts: Arc::new(Counterparts::new(file.added_tokens, &file.normalizer, &file.pre_tokenizer)),
+            counterparts: Arc::new(Counterparts::new(
+                file.added_tokens,
+                &file.normalizer,
+                &file.pre_tokenizer,
+            )),
         };
         Ok((codec, text))
     }
@@ -100,7 +106,9 @@ impl Codec {
         }
         let mut inner = Arc::unwrap_or_clone(self.inner);
         let truncation = TruncationParams { max_length: tokens, ..TruncationParams::default() };
-        inner.with_truncation(Some(truncation)).map_err(|error| format!("it cannot cut texts: {error}"))?;
+        inner
+            .with_truncation(Some(truncation))
+            .map_err(|error| format!("it cannot cut texts: {error}"))?;
         Ok(Self { inner: Arc::new(inner), ..self })
     }
 
@@ -144,9 +152,16 @@ impl Codec {
     pub(super) fn decode(&self, ids: &[u32]) -> Result<String, String> {
         let within = |bytes: usize| self.decoding.of(bytes) <= MOST_BYTES;
         if !within(ids.len() * self.longest_token) {
-            let bytes = ids.iter().filter_map(|&id| self.inner.id_to_token(id)).map(|token| token.len()).sum();
+            let bytes = ids
+                .iter()
+                .filter_map(|&id| self.inner.id_to_token(id))
+                .map(|token| token.len())
+                .sum();
             if !within(bytes) {
-                return Err(format!("its decoders could make {:.0} bytes of them", self.decoding.of(bytes)));
+                return Err(format!(
+                    "its decoders could make {:.0} bytes of them",
+                    self.decoding.of(bytes)
+                ));
             }
         }
         caught(|| self.inner.decode(ids, true))?.map_err(|error| error.to_string())

@@ -16,7 +16,9 @@ pub fn open_device(choice: DeviceChoice) -> Result<Device> {
              it with --features cuda, or use device: Auto",
         )),
         DeviceChoice::Cuda(ordinal) => kernels::open_cuda(ordinal).map_err(|e| {
-            Error::input(format!("cannot open CUDA device {ordinal}: {e}; use device: Auto or another number"))
+            Error::input(format!(
+                "cannot open CUDA device {ordinal}: {e}; use device: Auto or another number"
+            ))
         }),
     }
 }

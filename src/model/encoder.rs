@@ -55,11 +55,12 @@ impl SentenceEncoder {
     /// brought to its device once.
     pub fn with<T>(&self, work: impl FnOnce(&Embed) -> Result<T>) -> Result<T> {
         match self {
-            Self::Policy(encoder) => {
-                encoder.network.with(|network| work(&|passages| units(encoder.vectors(network, passages)?)))
-            }
+            Self::Policy(encoder) => encoder
+                .network
+                .with(|network| work(&|passages| units(encoder.vectors(network, passages)?))),
             Self::Bert(encoder) => work(&|passages| {
-                let texts: Vec<&str> = passages.iter().map(|passage| after_thinking(passage.text)).collect();
+                let texts: Vec<&str> =
+                    passages.iter().map(|passage| after_thinking(passage.text)).collect();
                 units(encoder.embed(&texts)?)
             }),
         }
@@ -114,7 +115,8 @@ impl PolicyEncoder {
             let hidden = network.forward(&packed)?.to_dtype(DType::F32)?; // (tokens, hidden)
             for (range, passage) in packed.segments.ranges().zip(&passages[run]) {
                 let start = range.start + passage.prompt.len() + self.answer_start(passage)?;
-                vectors.push(hidden.narrow(0, start, range.end - start)?.mean(0)?.to_vec1::<f32>()?);
+                vectors
+                    .push(hidden.narrow(0, start, range.end - start)?.mean(0)?.to_vec1::<f32>()?);
             }
         }
         Ok(vectors)
@@ -129,7 +131,11 @@ impl PolicyEncoder {
         while ends > 0 && before < after {
             let middle = usize::midpoint(before, after);
             let text = self.tokenizer.decode(&passage.response[..middle])?;
-            if text.matches(END_OF_THINKING).count() < ends { before = middle + 1 } else { after = middle }
+            if text.matches(END_OF_THINKING).count() < ends {
+                before = middle + 1
+            } else {
+                after = middle
+            }
         }
         Ok(before.min(passage.response.len().saturating_sub(1)))
     }
@@ -143,7 +149,12 @@ mod tests {
     use candle_core::Device;
 
     fn bundled() -> LanguageModel {
-        LanguageModel::load(&ModelSource::Bundled("countdown".to_string()), DType::F32, &Device::Cpu).unwrap()
+        LanguageModel::load(
+            &ModelSource::Bundled("countdown".to_string()),
+            DType::F32,
+            &Device::Cpu,
+        )
+        .unwrap()
     }
 
     fn encoder(model: &LanguageModel) -> PolicyEncoder {
@@ -163,9 +174,13 @@ mod tests {
         let model = bundled();
         let prompt = model.tokenizer.encode("Use 2 3 4 to make 20.\n").unwrap();
         let texts = ["2+3=5\n5*4=20\n\\boxed{(2+3)*4}", "x", "no</think>2+3=5 thus 20"];
-        let ids: Vec<Vec<u32>> = texts.iter().map(|text| model.tokenizer.encode(text).unwrap()).collect();
-        let passages: Vec<Passage> =
-            texts.iter().zip(&ids).map(|(text, ids)| Passage { prompt: &prompt, response: ids, text }).collect();
+        let ids: Vec<Vec<u32>> =
+            texts.iter().map(|text| model.tokenizer.encode(text).unwrap()).collect();
+        let passages: Vec<Passage> = texts
+            .iter()
+            .zip(&ids)
+            .map(|(text, ids)| Passage { prompt: &prompt, response: ids, text })
+            .collect();
         let encoder = SentenceEncoder::Policy(encoder(&model));
         let vectors = encoder.embed(&passages).unwrap();
         for (passage, vector) in passages.iter().zip(&vectors) {
@@ -175,11 +190,17 @@ mod tests {
             // "no</think>" is ten tokens of the byte-level tokenizer.
             let skipped = if passage.text.contains("</think>") { 10 } else { 0 };
             let rows = &rows[prompt.len() + skipped..];
-            let mean = |d: usize| rows.iter().map(|row| f64::from(row[d])).sum::<f64>() / rows.len() as f64;
+            let mean = |d: usize| {
+                rows.iter().map(|row| f64::from(row[d])).sum::<f64>() / rows.len() as f64
+            };
             let mean: Vec<f64> = (0..vector.len()).map(mean).collect();
             let norm = mean.iter().map(|x| x * x).sum::<f64>().sqrt();
             for (found, expected) in vector.iter().zip(mean) {
-                assert!((f64::from(*found) - expected / norm).abs() < 1e-6, "{found} {}", expected / norm);
+                assert!(
+                    (f64::from(*found) - expected / norm).abs() < 1e-6,
+                    "{found} {}",
+                    expected / norm
+                );
             }
         }
     }

@@ -20,7 +20,10 @@ impl Fields {
         match serde_json::from_str(text) {
             Ok(Value::Object(fields)) => Ok(Self { origin: format!("{name}'s "), fields }),
             Ok(_) => Err(Error::input(format!("{name} is not valid: it must be a JSON object"))),
-            Err(error) => Err(Error::input(format!("{name} is not valid: {}", cut(&error.to_string(), MOST_SHOWN)))),
+            Err(error) => Err(Error::input(format!(
+                "{name} is not valid: {}",
+                cut(&error.to_string(), MOST_SHOWN)
+            ))),
         }
     }
 
@@ -42,7 +45,12 @@ impl Fields {
     /// The complaint about a field: `config.json's hidden_act is "gelu"; {right}`.
     pub(super) fn wrong(&self, name: &str, right: &str) -> Error {
         let value = self.fields.get(name).unwrap_or(&Value::Null);
-        Error::input(format!("{}{} is {}; {right}", self.origin, cut(name, MOST_SHOWN), in_words(value)))
+        Error::input(format!(
+            "{}{} is {}; {right}",
+            self.origin,
+            cut(name, MOST_SHOWN),
+            in_words(value)
+        ))
     }
 
     /// The complaint about a field that is missing.
@@ -58,7 +66,11 @@ impl Fields {
 
     /// A finite number.
     pub(super) fn number(&self, name: &str) -> Result<Option<f64>> {
-        self.read(name, |value| value.as_f64().filter(|number| number.is_finite()), "it must be a number")
+        self.read(
+            name,
+            |value| value.as_f64().filter(|number| number.is_finite()),
+            "it must be a number",
+        )
     }
 
     /// True or false.
@@ -89,11 +101,18 @@ impl Fields {
     /// An object within this one.
     pub(super) fn object(&self, name: &str) -> Result<Option<Self>> {
         let Some(value) = self.get(name) else { return Ok(None) };
-        let Value::Object(fields) = value else { return Err(self.wrong(name, "it must be an object")) };
+        let Value::Object(fields) = value else {
+            return Err(self.wrong(name, "it must be an object"));
+        };
         Ok(Some(Self { origin: format!("{}{name}.", self.origin), fields: fields.clone() }))
     }
 
-    fn read<T>(&self, name: &str, read: impl Fn(&Value) -> Option<T>, right: &str) -> Result<Option<T>> {
+    fn read<T>(
+        &self,
+        name: &str,
+        read: impl Fn(&Value) -> Option<T>,
+        right: &str,
+    ) -> Result<Option<T>> {
         let Some(value) = self.get(name) else { return Ok(None) };
         read(value).map(Some).ok_or_else(|| self.wrong(name, right))
     }
@@ -109,18 +128,22 @@ impl Fields {
     ) -> Result<()> {
         for (name, default) in defaults {
             if self.get(name).is_some_and(|value| !is_same(value, default)) {
-                return Err(self.wrong(name, &format!("that is not supported, only {}", in_words(default))));
+                return Err(
+                    self.wrong(name, &format!("that is not supported, only {}", in_words(default)))
+                );
             }
         }
-        let known: BTreeSet<&str> = known.into_iter().chain(defaults.iter().map(|(name, _)| *name)).collect();
-        let says = |(name, value): &(&String, &Value)| !known.contains(name.as_str()) && !is_nothing(value);
+        let known: BTreeSet<&str> =
+            known.into_iter().chain(defaults.iter().map(|(name, _)| *name)).collect();
+        let says = |(name, value): &(&String, &Value)| {
+            !known.contains(name.as_str()) && !is_nothing(value)
+        };
         let beyond: Vec<&String> = self.fields.iter().filter(says).map(|(name, _)| name).collect();
         match beyond.split_first() {
             None => Ok(()),
             Some((name, [])) => Err(self.wrong(name, right)),
-            Some((name, more)) => {
-                Err(self.wrong(name, &format!("{right}; the same goes for {}", listed(more, MOST_LISTED))))
-            }
+            Some((name, more)) => Err(self
+                .wrong(name, &format!("{right}; the same goes for {}", listed(more, MOST_LISTED)))),
         }
     }
 }

@@ -146,16 +146,25 @@ impl ModelFiles {
                 machine::in_gib(needed),
                 machine::device_name(device),
                 machine::in_gib(free),
-                if dtype == DType::F32 { "bf16 takes half of it" } else { "choose a smaller model or another device" },
+                if dtype == DType::F32 {
+                    "bf16 takes half of it"
+                } else {
+                    "choose a smaller model or another device"
+                },
                 self.origin
             )));
         }
-        let tensors = self.tensors.ok_or_else(|| Error::failed(format!("{} was not downloaded", self.origin)))?;
+        let tensors = self
+            .tensors
+            .ok_or_else(|| Error::failed(format!("{} was not downloaded", self.origin)))?;
         let weights = Weights::of_files(&self.config, &tensors, dtype, device)?;
-        let model = LanguageModel::new(self.config, self.tokenizer, weights).map_err(|error| match error {
-            Error::Input(message) => Error::input(format!("{message} ({})", self.origin)),
-            other => other,
-        })?;
+        let model =
+            LanguageModel::new(self.config, self.tokenizer, weights).map_err(
+                |error| match error {
+                    Error::Input(message) => Error::input(format!("{message} ({})", self.origin)),
+                    other => other,
+                },
+            )?;
         let model = model.with_settings(self.settings);
         match self.adapter {
             None => Ok(model),
@@ -175,7 +184,9 @@ fn is_adapter(folder: &Path) -> bool {
 fn no_base(base: Option<&ModelSource>, origin: &str) -> Result<()> {
     match base {
         None => Ok(()),
-        Some(_) => Err(Error::input(format!("{origin} is a whole model, not an adapter; leave --base out"))),
+        Some(_) => Err(Error::input(format!(
+            "{origin} is a whole model, not an adapter; leave --base out"
+        ))),
     }
 }
 
@@ -206,9 +217,10 @@ fn check_tensors(config: &DecoderSpec, tensors: &TensorFiles) -> Result<()> {
                 "{error}; where the head is the embedding matrix, config.json must say \
                  \"tie_word_embeddings\": true"
             )),
-            name if name.starts_with(LAYERS) && !tensors.has(name) => {
-                Error::input(format!("{error}; config.json asks for {} layers", config.num_hidden_layers))
-            }
+            name if name.starts_with(LAYERS) && !tensors.has(name) => Error::input(format!(
+                "{error}; config.json asks for {} layers",
+                config.num_hidden_layers
+            )),
             _ => error,
         })?;
     }

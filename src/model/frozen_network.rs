@@ -22,7 +22,11 @@ impl FrozenNetwork {
     /// The network over `weights`, which wait where they are and are on `device` only while they
     /// are used.
     pub fn offloaded(config: &DecoderSpec, weights: &Weights, device: &Device) -> Self {
-        Self(Place::Host { config: config.clone(), weights: weights.clone(), device: device.clone() })
+        Self(Place::Host {
+            config: config.clone(),
+            weights: weights.clone(),
+            device: device.clone(),
+        })
     }
 
     /// Does `work` with the network. An offloaded one is brought to its device before and leaves it
@@ -30,7 +34,9 @@ impl FrozenNetwork {
     pub fn with<T>(&self, work: impl FnOnce(&Decoder) -> Result<T>) -> Result<T> {
         match &self.0 {
             Place::Device(network) => work(network),
-            Place::Host { config, weights, device } => work(&Decoder::frozen_on(config, weights, device)?),
+            Place::Host { config, weights, device } => {
+                work(&Decoder::frozen_on(config, weights, device)?)
+            }
         }
     }
 }
@@ -46,16 +52,21 @@ mod tests {
     #[test]
     fn an_offloaded_network_says_the_same_and_does_not_follow_training() {
         let source = ModelSource::Bundled("countdown".to_string());
-        let LanguageModel { config, weights, .. } = LanguageModel::load(&source, DType::F32, &Device::Cpu).unwrap();
+        let LanguageModel { config, weights, .. } =
+            LanguageModel::load(&source, DType::F32, &Device::Cpu).unwrap();
         let ids: Vec<u32> = (1..20).collect();
         let hidden = |network: &FrozenNetwork| -> Vec<f32> {
             let run = |network: &Decoder| {
-                Ok(network.forward(&PackedTokens::new([ids.as_slice()]))?.flatten_all()?.to_vec1()?)
+                Ok(network
+                    .forward(&PackedTokens::new([ids.as_slice()]))?
+                    .flatten_all()?
+                    .to_vec1()?)
             };
             network.with(run).unwrap()
         };
         let shared = FrozenNetwork::new(&config, &weights).unwrap();
-        let offloaded = FrozenNetwork::offloaded(&config, &weights.copy(&Device::Cpu).unwrap(), &Device::Cpu);
+        let offloaded =
+            FrozenNetwork::offloaded(&config, &weights.copy(&Device::Cpu).unwrap(), &Device::Cpu);
         let before = hidden(&shared);
         assert_eq!(before, hidden(&offloaded));
         for (_, variable) in weights.variables() {

@@ -121,7 +121,8 @@ impl ParameterBlock {
             Self::Mlp => name.contains(".mlp."),
             Self::Norms => name.contains("norm."),
             Self::Layer(index) => {
-                name.strip_prefix(LAYERS).and_then(|rest| rest.split('.').next()) == Some(&index.to_string())
+                name.strip_prefix(LAYERS).and_then(|rest| rest.split('.').next())
+                    == Some(&index.to_string())
             }
         }
     }
@@ -165,9 +166,10 @@ impl LanguageModel {
         let size = pairs.len();
         let held = match form {
             // One of those that fit is the partner on its way through.
-            GradientForm::Exact { memory_bytes } => {
-                (memory_bytes / (self.trained().count() * size_of::<f32>())).saturating_sub(1).clamp(1, size.max(1))
-            }
+            GradientForm::Exact { memory_bytes } => (memory_bytes
+                / (self.trained().count() * size_of::<f32>()))
+            .saturating_sub(1)
+            .clamp(1, size.max(1)),
             GradientForm::Sketch { .. } => size.max(1),
         };
         let names: Vec<&str> = self.trained().variables().map(|(name, _)| name).collect();
@@ -179,7 +181,11 @@ impl LanguageModel {
                 let gradient = self.gradient(*pair, temperature, form, &mut buffers)?;
                 progress();
                 let own = j < start + held;
-                for (i, other) in block.iter().chain(own.then_some(&gradient)).enumerate().map(|(i, g)| (start + i, g))
+                for (i, other) in block
+                    .iter()
+                    .chain(own.then_some(&gradient))
+                    .enumerate()
+                    .map(|(i, g)| (start + i, g))
                 {
                     for (products, (a, b)) in products.iter_mut().zip(other.iter().zip(&gradient)) {
                         let product = dot(a, b);
@@ -208,13 +214,16 @@ impl LanguageModel {
             return Ok(vec![Vec::new(); parameters.variables().count()]);
         }
         let batch = ResponseBatch::new(&[pair])?;
-        let mut sum = GradientSum::new(&self.trainable, parameters, batch.len() > GRAPH_TOKENS, buffers)?;
+        let mut sum =
+            GradientSum::new(&self.trainable, parameters, batch.len() > GRAPH_TOKENS, buffers)?;
         let pass = sum.forward(batch, temperature)?;
         let mean = pass.statistics().narrow(1, 0, 1)?.mean_all()?; // of (length, 2)
         sum.backward(pass, &mean)?;
         let gradients = sum.finish()?;
         let values = |(index, (name, _)): (usize, (&str, &Var))| {
-            let gradient = gradients.get(name).ok_or_else(|| Error::failed(format!("`{name}` has no gradient")))?;
+            let gradient = gradients
+                .get(name)
+                .ok_or_else(|| Error::failed(format!("`{name}` has no gradient")))?;
             let values: Vec<f32> = gradient.flatten_all()?.to_vec1()?;
             Ok(match form {
                 GradientForm::Sketch { dimension, seed } if dimension < values.len() => {
@@ -290,8 +299,13 @@ mod tests {
         LanguageModel::new(config, tokenizer, weights).unwrap()
     }
 
-    const PAIRS: [(&[u32], &[u32]); 5] =
-        [(&[1], &[2, 3, 4]), (&[1], &[5]), (&[7, 8], &[]), (&[1, 2], &[9, 9, 1, 1, 200]), (&[4], &[3, 2, 1])];
+    const PAIRS: [(&[u32], &[u32]); 5] = [
+        (&[1], &[2, 3, 4]),
+        (&[1], &[5]),
+        (&[7, 8], &[]),
+        (&[1, 2], &[9, 9, 1, 1, 200]),
+        (&[4], &[3, 2, 1]),
+    ];
 
     #[test]
     fn products_are_the_same_in_any_memory_and_zero_for_an_empty_response() {
@@ -342,28 +356,37 @@ mod tests {
             held.map(|(_, p)| p[i * products.size + i]).sum()
         };
         for i in 0..PAIRS.len() {
-            let kinds: f64 = ParameterBlock::of_network(0, true)[1..].iter().map(|&block| square(block, i)).sum();
+            let kinds: f64 = ParameterBlock::of_network(0, true)[1..]
+                .iter()
+                .map(|&block| square(block, i))
+                .sum();
             let whole = square(ParameterBlock::All, i);
             assert!((kinds - whole).abs() <= 1e-12 * whole);
         }
-        let [all, layer] =
-            [ParameterBlock::All, ParameterBlock::Layer(1)].map(|block| products.cosines(block).unwrap());
+        let [all, layer] = [ParameterBlock::All, ParameterBlock::Layer(1)]
+            .map(|block| products.cosines(block).unwrap());
         assert_ne!(all, layer);
     }
 
     #[test]
     fn sketched_products_are_unbiased_with_the_stated_error() {
         let a: Vec<f32> = (0..5000).map(|i| ((i * 7919 % 1000) as f32 - 500.0) / 500.0).collect();
-        let b: Vec<f32> =
-            a.iter().enumerate().map(|(i, a)| a + ((i * 104_729 % 1000) as f32 - 500.0) / 250.0).collect();
+        let b: Vec<f32> = a
+            .iter()
+            .enumerate()
+            .map(|(i, a)| a + ((i * 104_729 % 1000) as f32 - 500.0) / 250.0)
+            .collect();
         let exact = dot(&a, &b);
         let (dimension, count) = (256, 400);
         let errors: Vec<f64> = (0..count)
-            .map(|seed| dot(&sketch(&a, dimension, mix(seed)), &sketch(&b, dimension, mix(seed))) - exact)
+            .map(|seed| {
+                dot(&sketch(&a, dimension, mix(seed)), &sketch(&b, dimension, mix(seed))) - exact
+            })
             .collect();
         let bound = ((dot(&a, &a) * dot(&b, &b) + exact * exact) / dimension as f64).sqrt();
         let mean = errors.iter().sum::<f64>() / count as f64;
-        let deviation = (errors.iter().map(|error| error * error).sum::<f64>() / count as f64).sqrt();
+        let deviation =
+            (errors.iter().map(|error| error * error).sum::<f64>() / count as f64).sqrt();
         assert!(mean.abs() < 3.0 * bound / (count as f64).sqrt(), "{mean} {bound}");
         assert!(deviation < 1.1 * bound && deviation > 0.5 * bound, "{deviation} {bound}");
     }

@@ -54,7 +54,12 @@ impl<'a> GradientSum<'a> {
     /// No gradient yet. `network` is the trainable one over `weights`. With `recompute` a pass
     /// keeps only the layers' inputs, for another forward pass in backward. Passes work in
     /// `buffers`, which hold memory until they are dropped.
-    pub fn new(network: &'a Decoder, weights: &'a Weights, recompute: bool, buffers: &'a mut Buffers) -> Result<Self> {
+    pub fn new(
+        network: &'a Decoder,
+        weights: &'a Weights,
+        recompute: bool,
+        buffers: &'a mut Buffers,
+    ) -> Result<Self> {
         let sums = match LayerSums::new(network) {
             Some(sums) => Sums::Layers(sums),
             None => Sums::Graph(Gradients::zeros(weights)?),
@@ -71,7 +76,8 @@ impl<'a> GradientSum<'a> {
                 (statistics, ForBackward::Layers(saved))
             }
             Sums::Graph(_) if *recompute => {
-                let (statistics, layers) = network.response_logprobs_recomputed(&batch, temperature)?;
+                let (statistics, layers) =
+                    network.response_logprobs_recomputed(&batch, temperature)?;
                 (statistics, ForBackward::LayerGraphs(layers))
             }
             Sums::Graph(_) => (network.response_logprobs(&batch, temperature)?, ForBackward::Graph),
@@ -83,12 +89,17 @@ impl<'a> GradientSum<'a> {
     pub fn backward(&mut self, pass: ForwardPass, loss: &Tensor) -> Result<()> {
         let Self { network, weights, sums, buffers, .. } = self;
         match (sums, pass.saved) {
-            (Sums::Graph(gradients), ForBackward::Graph) => gradients.accumulate(weights, &loss.backward()?),
+            (Sums::Graph(gradients), ForBackward::Graph) => {
+                gradients.accumulate(weights, &loss.backward()?)
+            }
             (Sums::Graph(gradients), ForBackward::LayerGraphs(layers)) => {
-                network.backward(loss, layers, |store| gradients.accumulate_part(weights, store))?;
+                network
+                    .backward(loss, layers, |store| gradients.accumulate_part(weights, store))?;
                 gradients.check_complete()
             }
-            (Sums::Layers(sums), ForBackward::Layers(saved)) => sums.backward(&pass.batch, saved, loss, buffers),
+            (Sums::Layers(sums), ForBackward::Layers(saved)) => {
+                sums.backward(&pass.batch, saved, loss, buffers)
+            }
             _ => Err(Error::failed("the forward pass belongs to another sum of gradients")),
         }
     }

@@ -11,7 +11,13 @@ impl Weights {
     /// Random weights in the manner of Transformers: normal with standard deviation `std` for
     /// matrices (output projections of the residual branches scaled down by sqrt(2 layers)), ones
     /// for norms, zeros for biases.
-    pub fn random(spec: &DecoderSpec, std: f64, seed: u64, dtype: DType, device: &Device) -> Result<Self> {
+    pub fn random(
+        spec: &DecoderSpec,
+        std: f64,
+        seed: u64,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
         let residual = std / (2.0 * spec.num_hidden_layers as f64).sqrt();
         let mut variables = Vec::new();
         for (index, Part { name, shape, role }) in spec.parts().into_iter().enumerate() {
@@ -38,12 +44,18 @@ impl Weights {
     }
 
     /// Reads the tensors of a model of this shape, one after another, each converted on the way.
-    pub(crate) fn of_files(spec: &DecoderSpec, files: &TensorFiles, dtype: DType, device: &Device) -> Result<Self> {
+    pub(crate) fn of_files(
+        spec: &DecoderSpec,
+        files: &TensorFiles,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
         let read = |(name, shape): (String, Vec<usize>)| {
             let variable = files.read(&name, &shape, dtype, device)?;
             Ok((name, variable))
         };
-        let variables: Vec<(String, Var)> = spec.parameters().into_iter().map(read).collect::<Result<_>>()?;
+        let variables: Vec<(String, Var)> =
+            spec.parameters().into_iter().map(read).collect::<Result<_>>()?;
         Ok(Self::of(variables))
     }
 }

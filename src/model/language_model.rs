@@ -43,7 +43,9 @@ pub(super) fn check_tokens(config: &DecoderSpec, tokenizer: &TextTokenizer) -> R
         )));
     }
     if config.eos_token_ids.is_empty() {
-        return Err(Error::input("config.json names no eos_token_id; without one no response would ever end"));
+        return Err(Error::input(
+            "config.json names no eos_token_id; without one no response would ever end",
+        ));
     }
     Ok(())
 }
@@ -54,7 +56,15 @@ impl LanguageModel {
         check_tokens(&config, &tokenizer)?;
         let trainable = Decoder::trainable(&config, &weights)?;
         let frozen = Decoder::frozen(&config, &weights)?;
-        Ok(Self { config, tokenizer, weights, adapter: None, trainable, frozen, settings: ModelSettings::default() })
+        Ok(Self {
+            config,
+            tokenizer,
+            weights,
+            adapter: None,
+            trainable,
+            frozen,
+            settings: ModelSettings::default(),
+        })
     }
 
     /// The same model with what came with its weights.
@@ -70,7 +80,8 @@ impl LanguageModel {
     /// What came with its weights and decides what is sampled: names of files, and SHA-256 of what
     /// they say.
     pub(crate) fn hashes(&self) -> Vec<(&'static str, String)> {
-        let of_tokenizer = |name: &'static str| (name, sha256(self.tokenizer.companion(name).unwrap_or_default()));
+        let of_tokenizer =
+            |name: &'static str| (name, sha256(self.tokenizer.companion(name).unwrap_or_default()));
         let mut all = vec![("tokenizer", self.tokenizer.hash())];
         all.extend(["tokenizer_config.json", "special_tokens_map.json"].map(of_tokenizer));
         all.extend(self.settings.texts().map(|(name, text)| (name, sha256(text))));
@@ -79,7 +90,12 @@ impl LanguageModel {
 
     /// The same model with the weights of a checkpoint in `folder`, which must have its shape. Its
     /// own weights are given back first.
-    pub(crate) fn with_weights_of(self, folder: &Path, dtype: DType, device: &Device) -> Result<Self> {
+    pub(crate) fn with_weights_of(
+        self,
+        folder: &Path,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
         let Self { config, tokenizer, settings, .. } = self;
         let checkpoint = Self::read(folder, dtype, device)?;
         Ok(Self::new(config, tokenizer, checkpoint.weights)?.with_settings(settings))
@@ -106,9 +122,13 @@ impl LanguageModel {
             return Ok(self);
         }
         let convert = |(name, variable): (&str, &Var)| {
-            Ok((name.to_string(), Var::from_tensor(&variable.as_detached_tensor().to_dtype(dtype)?)?))
+            Ok((
+                name.to_string(),
+                Var::from_tensor(&variable.as_detached_tensor().to_dtype(dtype)?)?,
+            ))
         };
-        let weights = Weights::of(self.weights.variables().map(convert).collect::<Result<Vec<_>>>()?);
+        let weights =
+            Weights::of(self.weights.variables().map(convert).collect::<Result<Vec<_>>>()?);
         Ok(Self::new(self.config, self.tokenizer, weights)?.with_settings(self.settings))
     }
 
@@ -119,7 +139,12 @@ impl LanguageModel {
 
     /// [`Self::load`] of an adapter, for the base model `base` in place of the one that the adapter
     /// names.
-    pub fn load_on(source: &ModelSource, base: Option<&ModelSource>, dtype: DType, device: &Device) -> Result<Self> {
+    pub fn load_on(
+        source: &ModelSource,
+        base: Option<&ModelSource>,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
         ModelFiles::open_on(source, base)?.load(dtype, device)
     }
 

@@ -54,8 +54,9 @@ fn look<T>(folder: &Path, name: &str, read: impl FnOnce(&str) -> Result<T>) -> R
 
 /// Refuses other steps; returns the folder of the pooling's settings.
 fn check_modules(text: &str) -> Result<Option<String>> {
-    let modules: Vec<Value> = serde_json::from_str(text)
-        .map_err(|error| Error::input(format!("the sentence encoder's modules.json is not valid: {error}")))?;
+    let modules: Vec<Value> = serde_json::from_str(text).map_err(|error| {
+        Error::input(format!("the sentence encoder's modules.json is not valid: {error}"))
+    })?;
     let mut pooling = None;
     for module in &modules {
         let kind = module["type"].as_str().unwrap_or("of no type");
@@ -68,7 +69,11 @@ fn check_modules(text: &str) -> Result<Option<String>> {
                     cut(path, MOST_SHOWN)
                 )));
             }
-            "Pooling" if !Path::new(path).components().all(|part| matches!(part, Component::Normal(_))) => {
+            "Pooling"
+                if !Path::new(path)
+                    .components()
+                    .all(|part| matches!(part, Component::Normal(_))) =>
+            {
                 return Err(Error::input(format!(
                     "the sentence encoder's modules.json puts the pooling into {:?}; it must be a \
                      folder within its own",
@@ -112,7 +117,11 @@ fn check_pooling(text: &str) -> Result<()> {
     let fields = Fields::parse("the sentence encoder's pooling", text)?;
     let defaults = [("pooling_mode", json!("mean")), ("pooling_mode_mean_tokens", json!(true))];
     let known = ["word_embedding_dimension", "embedding_dimension", "include_prompt"];
-    fields.only(&defaults, known, "that is not supported, only the mean over tokens (pooling_mode_mean_tokens)")
+    fields.only(
+        &defaults,
+        known,
+        "that is not supported, only the mean over tokens (pooling_mode_mean_tokens)",
+    )
 }
 
 #[cfg(test)]
@@ -140,8 +149,16 @@ mod tests {
                 mean.replace("token\": false", "token\": true").as_str(),
                 ["pooling_mode_cls_token is true", "1_Pooling/config.json"],
             ),
-            (plain, mean.replace("true", "false").as_str(), ["pooling_mode_mean_tokens is false", "only true"]),
-            (plain, r#"{"pooling_mode": "lasttoken"}"#, ["pooling_mode is \"lasttoken\"", "only \"mean\""]),
+            (
+                plain,
+                mean.replace("true", "false").as_str(),
+                ["pooling_mode_mean_tokens is false", "only true"],
+            ),
+            (
+                plain,
+                r#"{"pooling_mode": "lasttoken"}"#,
+                ["pooling_mode is \"lasttoken\"", "only \"mean\""],
+            ),
             (&plain.replace("Normalize", "Dense"), mean, ["models.Dense", MODULES]),
             ("{}", mean, ["not valid", MODULES]),
         ] {
@@ -154,13 +171,20 @@ mod tests {
     #[test]
     fn the_pooling_is_where_modules_json_says_and_limits_and_prompts_are_read() {
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         let modules = |path: &str| {
-            format!(r#"[{{"type": "a.Transformer", "path": ""}}, {{"type": "a.Pooling", "path": {path:?}}}]"#)
+            format!(
+                r#"[{{"type": "a.Transformer", "path": ""}}, {{"type": "a.Pooling", "path": {path:?}}}]"#
+            )
         };
         let refused = || read(folder.path()).unwrap_err().to_string();
         write(MODULES, &modules("2_Pooling"));
-        assert!(refused().contains("names a 2_Pooling/config.json, which is not there"), "{}", refused());
+        assert!(
+            refused().contains("names a 2_Pooling/config.json, which is not there"),
+            "{}",
+            refused()
+        );
         std::fs::create_dir(folder.path().join("2_Pooling")).unwrap();
         write("2_Pooling/config.json", r#"{"pooling_mode_cls_token": true}"#);
         assert!(refused().contains("pooling_mode_cls_token is true"), "{}", refused());
@@ -169,7 +193,11 @@ mod tests {
         write(MODULES, &modules("../2_Pooling"));
         assert!(refused().contains("a folder within its own"), "{}", refused());
         write(MODULES, r#"[{"type": "a.Transformer", "path": "0_Transformer"}]"#);
-        assert!(refused().contains("puts the network into the folder \"0_Transformer\""), "{}", refused());
+        assert!(
+            refused().contains("puts the network into the folder \"0_Transformer\""),
+            "{}",
+            refused()
+        );
         write(MODULES, &modules("2_Pooling"));
 
         write(LIMITS, r#"{"max_seq_length": 256, "do_lower_case": true}"#);
@@ -177,7 +205,10 @@ mod tests {
         write(LIMITS, r#"{"max_seq_length": "many"}"#);
         assert!(refused().contains("max_seq_length is \"many\""), "{}", refused());
         write(LIMITS, "{}");
-        write(PROMPTS, r#"{"prompts": {"query": "q: ", "document": ""}, "default_prompt_name": null}"#);
+        write(
+            PROMPTS,
+            r#"{"prompts": {"query": "q: ", "document": ""}, "default_prompt_name": null}"#,
+        );
         read(folder.path()).unwrap();
         write(PROMPTS, r#"{"prompts": {"query": "q: "}, "default_prompt_name": "query"}"#);
         assert!(refused().contains("default_prompt_name is \"query\""), "{}", refused());

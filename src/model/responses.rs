@@ -88,7 +88,12 @@ impl Decoder {
     /// Log-probability (column 0) and entropy (column 1), nats, of every response token at
     /// `temperature`: (response tokens, 2).
     pub fn response_logprobs(&self, batch: &ResponseBatch, temperature: f64) -> Result<Tensor> {
-        Ok(token_logprob_entropy(&self.response_hidden(batch)?, self.head(), &batch.targets, temperature)?)
+        Ok(token_logprob_entropy(
+            &self.response_hidden(batch)?,
+            self.head(),
+            &batch.targets,
+            temperature,
+        )?)
     }
 }
 
@@ -100,7 +105,10 @@ pub fn micro_batches(lengths: &[usize], limit: usize) -> Vec<std::ops::Range<usi
 
 /// Cuts (prompt, response) pairs into consecutive runs of at most `limit` tokens as
 /// [`ResponseBatch`] packs them, each with at least one pair.
-pub fn response_micro_batches(pairs: &[(&[u32], &[u32])], limit: usize) -> Vec<std::ops::Range<usize>> {
+pub fn response_micro_batches(
+    pairs: &[(&[u32], &[u32])],
+    limit: usize,
+) -> Vec<std::ops::Range<usize>> {
     runs(pairs.len(), limit, |index, first| {
         let (prompt, response) = pairs[index];
         let shared = !first && pairs[index - 1].0 == prompt;
@@ -110,7 +118,11 @@ pub fn response_micro_batches(pairs: &[(&[u32], &[u32])], limit: usize) -> Vec<s
 
 /// Cuts `0..count` into consecutive runs of at most `limit` tokens; `tokens` says how many an
 /// element has, as a run's first or not.
-fn runs(count: usize, limit: usize, tokens: impl Fn(usize, bool) -> usize) -> Vec<std::ops::Range<usize>> {
+fn runs(
+    count: usize,
+    limit: usize,
+    tokens: impl Fn(usize, bool) -> usize,
+) -> Vec<std::ops::Range<usize>> {
     let mut runs = Vec::new();
     let (mut start, mut sum) = (0, 0);
     for index in 0..count {
@@ -140,7 +152,8 @@ mod tests {
     #[test]
     fn responses_to_one_prompt_share_it_and_count_it_once() {
         let (a, b): (&[u32], &[u32]) = (&[1, 2, 3], &[4]);
-        let pairs: [(&[u32], &[u32]); 5] = [(a, &[5, 6]), (a, &[7]), (a, &[]), (b, &[8, 9, 9]), (a, &[5])];
+        let pairs: [(&[u32], &[u32]); 5] =
+            [(a, &[5, 6]), (a, &[7]), (a, &[]), (b, &[8, 9, 9]), (a, &[5])];
         let batch = ResponseBatch::new(&pairs).unwrap();
         assert_eq!(batch.tokens.ids, [1, 2, 3, 5, 4, 8, 9, 1, 2, 3]);
         assert_eq!(&*batch.tokens.positions, [0, 1, 2, 3, 0, 1, 2, 0, 1, 2]);

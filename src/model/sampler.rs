@@ -6,7 +6,8 @@ use super::decoder::Decoder;
 use crate::error::{Error, Result};
 use crate::geometry::TokenWeights;
 use crate::kernels::{
-    HeadDraws, TILE, Uniforms, add_features, on_gpu, one_pass_head, one_pass_head_on_gpu, place, thin_linear,
+    HeadDraws, TILE, Uniforms, add_features, on_gpu, one_pass_head, one_pass_head_on_gpu, place,
+    thin_linear,
 };
 use crate::rng::{self, Domain};
 use candle_core::{DType, Device, Tensor};
@@ -96,7 +97,9 @@ impl Decoder {
             return Ok(completions);
         }
         if prompts.iter().any(|prompt| prompt.ids.is_empty()) {
-            return Err(Error::failed("a prompt has no token; sampling needs at least one to start from"));
+            return Err(Error::failed(
+                "a prompt has no token; sampling needs at least one to start from",
+            ));
         }
         let longest = prompts.iter().map(|prompt| prompt.ids.len()).max().unwrap_or(0);
         if longest + sampling.max_new_tokens > self.spec().max_position_embeddings {
@@ -123,14 +126,17 @@ impl Decoder {
             if let (Some(weights), Some(phi)) = (features, &phi) {
                 let sums = match &sums_on_gpu {
                     Some(sums) => sums,
-                    None => {
-                        sums_on_gpu.insert(Tensor::zeros((completions.len(), hidden_size), DType::F32, phi.device())?)
-                    }
+                    None => sums_on_gpu.insert(Tensor::zeros(
+                        (completions.len(), hidden_size),
+                        DType::F32,
+                        phi.device(),
+                    )?),
                 };
                 let index: Vec<u32> = rows.iter().map(|row| row.index as u32).collect();
                 let alpha = rows.iter().zip(&draws.entropies);
-                let alpha: Vec<f32> =
-                    alpha.map(|(row, &entropy)| if row.finished { 0.0 } else { weights.alpha(entropy) }).collect();
+                let alpha: Vec<f32> = alpha
+                    .map(|(row, &entropy)| if row.finished { 0.0 } else { weights.alpha(entropy) })
+                    .collect();
                 add_features(sums, phi, &index, &alpha)?;
             }
             for (r, row) in rows.iter_mut().enumerate().filter(|(_, row)| !row.finished) {
@@ -140,7 +146,9 @@ impl Decoder {
                 completion.entropies.push(draws.entropies[r]);
                 if let (Some(weights), None) = (features, &phi) {
                     let alpha = weights.alpha(draws.entropies[r]);
-                    for (sum, phi) in completion.feature_sum.iter_mut().zip(&draws.phi[r * hidden_size..]) {
+                    for (sum, phi) in
+                        completion.feature_sum.iter_mut().zip(&draws.phi[r * hidden_size..])
+                    {
                         *sum += alpha * phi;
                     }
                 }
@@ -150,7 +158,8 @@ impl Decoder {
                 }
             }
             progress((step + 1) as f32 / sampling.max_new_tokens as f32);
-            let active: Vec<u32> = (0..rows.len() as u32).filter(|&r| !rows[r as usize].finished).collect();
+            let active: Vec<u32> =
+                (0..rows.len() as u32).filter(|&r| !rows[r as usize].finished).collect();
             if active.is_empty() || step + 1 == sampling.max_new_tokens {
                 break;
             }
@@ -190,13 +199,25 @@ impl Decoder {
         });
         let uniforms: Vec<Uniforms> = uniforms.collect();
         if on_gpu(&[hidden, self.head()]) {
-            return Ok(one_pass_head_on_gpu(hidden, self.head(), sampling.temperature, &uniforms, features)?);
+            return Ok(one_pass_head_on_gpu(
+                hidden,
+                self.head(),
+                sampling.temperature,
+                &uniforms,
+                features,
+            )?);
         }
         Ok((one_pass_head(hidden, self.head(), sampling.temperature, &uniforms, features)?, None))
     }
 
     /// [`Self::draw`] where only some tokens are possible, which all logits decide together.
-    fn draw_of_few(&self, hidden: &Tensor, rows: &mut [Row], sampling: &Sampling, features: bool) -> Result<HeadDraws> {
+    fn draw_of_few(
+        &self,
+        hidden: &Tensor,
+        rows: &mut [Row],
+        sampling: &Sampling,
+        features: bool,
+    ) -> Result<HeadDraws> {
         let (head, vocabulary) = (self.head(), self.spec().vocab_size);
         let logits = thin_linear(hidden, head)?;
         let mut p: Vec<f32> = logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
@@ -217,8 +238,10 @@ impl Decoder {
             draws.entropies.push(entropy);
         }
         if features {
-            let probabilities = Tensor::from_vec(p, (rows.len(), vocabulary), head.device())?.to_dtype(head.dtype())?;
-            let chosen = head.index_select(&Tensor::from_slice(&draws.tokens, rows.len(), head.device())?, 0)?;
+            let probabilities = Tensor::from_vec(p, (rows.len(), vocabulary), head.device())?
+                .to_dtype(head.dtype())?;
+            let chosen = head
+                .index_select(&Tensor::from_slice(&draws.tokens, rows.len(), head.device())?, 0)?;
             let phi = (chosen - probabilities.matmul(head)?)?.to_dtype(DType::F32)?;
             draws.phi = phi.to_device(&Device::Cpu)?.flatten_all()?.to_vec1()?;
         }
@@ -229,7 +252,8 @@ impl Decoder {
 /// Turns a row of logits into the sampling distribution, in place; returns its entropy in nats.
 fn probabilities(row: &mut [f32], sampling: &Sampling) -> f32 {
     if sampling.temperature == 0.0 {
-        let best = row.iter().enumerate().fold(0, |best, (i, &z)| if z > row[best] { i } else { best });
+        let best =
+            row.iter().enumerate().fold(0, |best, (i, &z)| if z > row[best] { i } else { best });
         row.fill(0.0);
         row[best] = 1.0;
         return 0.0;
@@ -241,7 +265,8 @@ fn probabilities(row: &mut [f32], sampling: &Sampling) -> f32 {
     // Tokens below this share of 1 - top_p add up to less than 1 - top_p, so none of them is
     // needed.
     let floor = sampling.top_p.map_or(0.0, |top_p| (1.0 - top_p) / row.len() as f64);
-    let mut order: Vec<usize> = (0..row.len()).filter(|&token| f64::from(row[token]) >= floor).collect();
+    let mut order: Vec<usize> =
+        (0..row.len()).filter(|&token| f64::from(row[token]) >= floor).collect();
     let likelier = |a: &usize, b: &usize| row[*b].total_cmp(&row[*a]).then(a.cmp(b));
     if let Some(k) = sampling.top_k.map(|k| k.max(1)).filter(|&k| k < order.len()) {
         order.select_nth_unstable_by(k, likelier);
@@ -275,7 +300,8 @@ fn probabilities(row: &mut [f32], sampling: &Sampling) -> f32 {
 mod tests {
     use super::*;
 
-    const FULL: Sampling = Sampling { temperature: 1.0, top_k: None, top_p: None, max_new_tokens: 1 };
+    const FULL: Sampling =
+        Sampling { temperature: 1.0, top_k: None, top_p: None, max_new_tokens: 1 };
 
     #[test]
     fn top_k_and_top_p_keep_the_likeliest_tokens_and_renormalise() {
@@ -283,7 +309,10 @@ mod tests {
         let mut row = logits.clone();
         probabilities(&mut row, &Sampling { top_k: Some(2), ..FULL });
         assert!(
-            (row[1] - 2.0 / 3.0).abs() < 1e-6 && (row[2] - 1.0 / 3.0).abs() < 1e-6 && row[0] == 0.0 && row[3] == 0.0
+            (row[1] - 2.0 / 3.0).abs() < 1e-6
+                && (row[2] - 1.0 / 3.0).abs() < 1e-6
+                && row[0] == 0.0
+                && row[3] == 0.0
         );
         let mut row = logits.clone();
         probabilities(&mut row, &Sampling { top_p: Some(0.76), ..FULL });
@@ -295,10 +324,15 @@ mod tests {
     #[test]
     fn the_tokens_kept_are_the_first_of_all_sorted() {
         let mut stream = rng::stream(1, Domain::Tests, [2, 3, 4]);
-        for (top_k, top_p) in
-            [(Some(7), None), (None, Some(0.6)), (Some(40), Some(0.99)), (Some(500), None), (None, Some(1.0))]
-        {
-            let logits: Vec<f32> = (0..300).map(|_| 6.0 * rng::unit_f64(&mut stream) as f32).collect();
+        for (top_k, top_p) in [
+            (Some(7), None),
+            (None, Some(0.6)),
+            (Some(40), Some(0.99)),
+            (Some(500), None),
+            (None, Some(1.0)),
+        ] {
+            let logits: Vec<f32> =
+                (0..300).map(|_| 6.0 * rng::unit_f64(&mut stream) as f32).collect();
             let mut p = logits.clone();
             crate::kernels::softmax_entropy(&mut p, 1.0);
             let mut sorted: Vec<usize> = (0..300).collect();

@@ -55,17 +55,24 @@ pub(super) struct ModelSettings {
 impl ModelSettings {
     /// Reads both files of a folder; the second may be absent.
     pub(super) fn read(folder: &Path) -> Result<(DecoderSpec, Self)> {
-        let located = |name: &str, error: &Error| Error::input(format!("{error} ({})", folder.join(name).display()));
+        let located = |name: &str, error: &Error| {
+            Error::input(format!("{error} ({})", folder.join(name).display()))
+        };
         let text = folder::text(folder, CONFIG)?.ok_or_else(|| {
             let path = folder.join(CONFIG);
-            Error::input(format!("cannot read the model's config.json: there is none ({})", path.display()))
+            Error::input(format!(
+                "cannot read the model's config.json: there is none ({})",
+                path.display()
+            ))
         })?;
         let fields = Fields::parse(CONFIG, &text).map_err(|error| located(CONFIG, &error))?;
         let mut config = families::read(&fields).map_err(|error| located(CONFIG, &error))?;
         let mut settings = Self { config: fields.map().clone(), ..Self::default() };
         settings.note_sampling(&fields, CONFIG);
         if let Some(text) = folder::text(folder, GENERATION)? {
-            let ends = settings.add_generation(&text, &config).map_err(|error| located(GENERATION, &error))?;
+            let ends = settings
+                .add_generation(&text, &config)
+                .map_err(|error| located(GENERATION, &error))?;
             config.eos_token_ids = ends;
         }
         Ok((config, settings))
@@ -77,7 +84,8 @@ impl ModelSettings {
         let more = token_ids(&fields, "eos_token_id", config.vocab_size)?;
         self.note_sampling(&fields, GENERATION);
         let mut ends = config.eos_token_ids.clone();
-        let [own, others]: [BTreeSet<u32>; 2] = [&ends, &more].map(|ids| ids.iter().copied().collect());
+        let [own, others]: [BTreeSet<u32>; 2] =
+            [&ends, &more].map(|ids| ids.iter().copied().collect());
         if !more.is_empty() && !own.is_subset(&others) {
             self.note(format!(
                 "config.json ends a response at {}, generation_config.json at {}; here a response \
@@ -92,13 +100,19 @@ impl ModelSettings {
     }
 
     /// Notes what the tokenizer's files say that the model's do not, or that is not done here.
-    pub(super) fn compare(&mut self, config: &DecoderSpec, tokenizer: &TextTokenizer) -> Result<()> {
+    pub(super) fn compare(
+        &mut self,
+        config: &DecoderSpec,
+        tokenizer: &TextTokenizer,
+    ) -> Result<()> {
         match tokenizer.end_of_turn()? {
             Some((token, None)) => self.note(format!(
                 "the tokenizer's files end a turn with {token:?}, which is not a token of \
                  tokenizer.json, so it ends no response"
             )),
-            Some((token, Some(id))) if !config.eos_token_ids.is_empty() && !config.eos_token_ids.contains(&id) => {
+            Some((token, Some(id)))
+                if !config.eos_token_ids.is_empty() && !config.eos_token_ids.contains(&id) =>
+            {
                 self.note(format!(
                     "tokenizer_config.json ends a turn with {token:?} ({id}), but config.json and \
                      generation_config.json end a response only at {}; responses continue after \
@@ -139,13 +153,17 @@ impl ModelSettings {
     fn note_sampling(&mut self, fields: &Fields, file: &str) {
         let says = |(name, off): &(&str, &[f64])| {
             let value = fields.get(name)?;
-            let is_off = value.as_f64().is_some_and(|value| off.iter().any(|off| value.to_bits() == off.to_bits()));
+            let is_off = value
+                .as_f64()
+                .is_some_and(|value| off.iter().any(|off| value.to_bits() == off.to_bits()));
             (!is_off && !is_nothing(value)).then(|| format!("{name} {}", in_words(value)))
         };
         let said: Vec<String> = SAMPLING.iter().filter_map(says).collect();
         if !said.is_empty() {
             let said = listed(said, MOST_LISTED);
-            self.note(format!("{file} asks for {said}, which is not done here: responses are sampled without it"));
+            self.note(format!(
+                "{file} asks for {said}, which is not done here: responses are sampled without it"
+            ));
         }
     }
 
@@ -175,7 +193,9 @@ impl ModelSettings {
         };
         // Both names and both places, for older and newer Transformers.
         ["torch_dtype", "tie_word_embeddings", "rope_theta"].into_iter().for_each(&mut set);
-        if config.rope_scaling.is_some() && self.config.get("rope_scaling").is_none_or(Value::is_null) {
+        if config.rope_scaling.is_some()
+            && self.config.get("rope_scaling").is_none_or(Value::is_null)
+        {
             set("rope_scaling");
         }
         if fields.contains_key("dtype") {
@@ -187,7 +207,8 @@ impl ModelSettings {
     /// The text of `generation_config.json`.
     pub(super) fn generation_json(&self, config: &DecoderSpec) -> String {
         let own = json!({ "do_sample": true, "eos_token_id": config.eos_token_ids });
-        let fields = if self.generation.is_empty() { own } else { Value::Object(self.generation.clone()) };
+        let fields =
+            if self.generation.is_empty() { own } else { Value::Object(self.generation.clone()) };
         format!("{fields:#}\n")
     }
 }

@@ -39,19 +39,29 @@ impl TextTokenizer {
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("tokenizer.json");
         let bytes = folder::bytes(folder, "tokenizer.json", TOKENIZER_BYTES)?.ok_or_else(|| {
-            Error::input(format!("cannot read the model's tokenizer.json: there is none ({})", path.display()))
+            Error::input(format!(
+                "cannot read the model's tokenizer.json: there is none ({})",
+                path.display()
+            ))
         })?;
         let mut tokenizer = Self::of(bytes, &path.display().to_string())?;
         for name in COMPANIONS {
-            let limit = if matches!(name, "vocab.json" | "merges.txt") { TOKENIZER_BYTES } else { SETTINGS_BYTES };
+            let limit = if matches!(name, "vocab.json" | "merges.txt") {
+                TOKENIZER_BYTES
+            } else {
+                SETTINGS_BYTES
+            };
             if let Some(content) = folder::bytes(folder, name, limit)? {
                 tokenizer.companions.push((name, content.into()));
             }
         }
         if let Some(bytes) = tokenizer.companion("tokenizer_config.json") {
-            let at = |why: String| Error::input(format!("{why} ({})", folder.join("tokenizer_config.json").display()));
-            let text = decode(bytes.to_vec())
-                .map_err(|why| at(format!("the model's tokenizer_config.json cannot be read: {why}")))?;
+            let at = |why: String| {
+                Error::input(format!("{why} ({})", folder.join("tokenizer_config.json").display()))
+            };
+            let text = decode(bytes.to_vec()).map_err(|why| {
+                at(format!("the model's tokenizer_config.json cannot be read: {why}"))
+            })?;
             tokenizer.codec.counterparts().check(&text).map_err(|error| at(error.to_string()))?;
         }
         tokenizer.check_named(folder)?;
@@ -63,9 +73,12 @@ impl TextTokenizer {
         for name in NAMING {
             let Some(bytes) = self.companion(name) else { continue };
             let at = |why: String| Error::input(format!("{why} ({})", folder.join(name).display()));
-            let text = decode(bytes.to_vec()).map_err(|why| at(format!("the model's {name} cannot be read: {why}")))?;
-            let checked =
-                self.codec.counterparts().check_named(name, &text, |token| self.codec.token_id(token).is_some());
+            let text = decode(bytes.to_vec())
+                .map_err(|why| at(format!("the model's {name} cannot be read: {why}")))?;
+            let checked = self
+                .codec
+                .counterparts()
+                .check_named(name, &text, |token| self.codec.token_id(token).is_some());
             checked.map_err(|error| at(error.to_string()))?;
         }
         Ok(())
@@ -78,8 +91,8 @@ impl TextTokenizer {
 
     /// Parses the content of a `tokenizer.json` that came from `origin`.
     fn of(bytes: Vec<u8>, origin: &str) -> Result<Self> {
-        let (codec, json) =
-            Codec::parse(bytes).map_err(|why| Error::input(format!("the tokenizer is not valid: {why} ({origin})")))?;
+        let (codec, json) = Codec::parse(bytes)
+            .map_err(|why| Error::input(format!("the tokenizer is not valid: {why} ({origin})")))?;
         Ok(Self { codec, json: json.into(), origin: origin.into(), companions: Vec::new() })
     }
 
@@ -117,7 +130,9 @@ impl TextTokenizer {
     /// A JSON file that came with it; null where there is none.
     fn settings(&self, name: &str) -> Result<Value> {
         let Some(bytes) = self.companion(name) else { return Ok(Value::Null) };
-        let bad = |why: String| Error::input(format!("the model's {name} is not valid: {why} ({})", self.origin));
+        let bad = |why: String| {
+            Error::input(format!("the model's {name} is not valid: {why} ({})", self.origin))
+        };
         let text = decode(bytes.to_vec()).map_err(|error| bad(error.to_string()))?;
         serde_json::from_str(&text).map_err(|error| bad(error.to_string()))
     }
@@ -140,7 +155,8 @@ impl TextTokenizer {
         std::fs::write(&path, &*self.json).map_err(Error::io("writing the tokenizer", &path))?;
         for (name, content) in &self.companions {
             let path = folder.join(name);
-            std::fs::write(&path, content).map_err(Error::io("writing the tokenizer's files", &path))?;
+            std::fs::write(&path, content)
+                .map_err(Error::io("writing the tokenizer's files", &path))?;
         }
         if self.companions.iter().any(|(name, _)| *name == "tokenizer_config.json") {
             return Ok(());
@@ -154,7 +170,8 @@ impl TextTokenizer {
             "model_max_length": 1_000_000,
             "clean_up_tokenization_spaces": false,
         });
-        std::fs::write(&path, format!("{config:#}\n")).map_err(Error::io("writing the tokenizer's settings", &path))
+        std::fs::write(&path, format!("{config:#}\n"))
+            .map_err(Error::io("writing the tokenizer's settings", &path))
     }
 
     /// A byte-level tokenizer in which every byte is a token, digits thus single ones, and each of
@@ -174,7 +191,9 @@ impl TextTokenizer {
             })
         };
         let mut added_tokens = vec![added(alphabet.len(), END_OF_TEXT, true)];
-        added_tokens.extend(words.iter().enumerate().map(|(i, word)| added(alphabet.len() + 1 + i, word, false)));
+        added_tokens.extend(
+            words.iter().enumerate().map(|(i, word)| added(alphabet.len() + 1 + i, word, false)),
+        );
         let byte_level = serde_json::json!({
             "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false,
         });
@@ -199,7 +218,8 @@ impl TextTokenizer {
     /// A tokenizer whose tokens are the numbers below `vocabulary`, written with spaces between
     /// them.
     pub fn numbers(vocabulary: usize) -> Result<Self> {
-        let numbers: serde_json::Map<_, _> = (0..vocabulary).map(|id| (id.to_string(), id.into())).collect();
+        let numbers: serde_json::Map<_, _> =
+            (0..vocabulary).map(|id| (id.to_string(), id.into())).collect();
         let json = serde_json::json!({
             "version": "1.0",
             "truncation": null,
@@ -219,7 +239,10 @@ impl TextTokenizer {
         let encoding = self.codec.encode(text, false).map_err(|why| {
             let start: String = text.chars().take(60).collect();
             let rest = if start.len() < text.len() { ".." } else { "" };
-            Error::input(format!("the tokenizer cannot make tokens of {start:?}{rest}: {why} ({})", self.origin))
+            Error::input(format!(
+                "the tokenizer cannot make tokens of {start:?}{rest}: {why} ({})",
+                self.origin
+            ))
         })?;
         Ok(encoding.get_ids().to_vec())
     }
@@ -227,7 +250,11 @@ impl TextTokenizer {
     /// The text of token ids, special tokens left out.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
         self.codec.decode(ids).map_err(|why| {
-            Error::input(format!("the tokenizer cannot make a text of {} tokens: {why} ({})", ids.len(), self.origin))
+            Error::input(format!(
+                "the tokenizer cannot make a text of {} tokens: {why} ({})",
+                ids.len(),
+                self.origin
+            ))
         })
     }
 
@@ -259,7 +286,9 @@ mod tests {
     #[test]
     fn any_text_survives_the_way_there_and_back_and_digits_stand_alone() {
         let tokenizer = TextTokenizer::bytes_and_words(&["Use", " to make ", "\\boxed{"]).unwrap();
-        for text in ["Use 12 3 to make 36.\n12*3=36\n\\boxed{12*3}", "grüße, 你好 \u{1F600}\t\\box", ""] {
+        for text in
+            ["Use 12 3 to make 36.\n12*3=36\n\\boxed{12*3}", "grüße, 你好 \u{1F600}\t\\box", ""]
+        {
             let ids = tokenizer.encode(text).unwrap();
             assert_eq!(tokenizer.decode(&ids).unwrap(), text);
         }
@@ -280,7 +309,11 @@ mod tests {
             (r#"{"clean_up_tokenization_spaces": true}"#, true),
         ] {
             std::fs::write(&path, config).unwrap();
-            assert_eq!(TextTokenizer::read(folder.path()).unwrap().cleans_up().unwrap(), expected, "{config}");
+            assert_eq!(
+                TextTokenizer::read(folder.path()).unwrap().cleans_up().unwrap(),
+                expected,
+                "{config}"
+            );
         }
     }
 
@@ -305,7 +338,8 @@ mod tests {
     #[test]
     fn truncation_and_padding_of_the_file_are_not_applied_and_stay_in_it() {
         let plain = edited(&[]).unwrap();
-        let truncation = json!({"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0});
+        let truncation =
+            json!({"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0});
         let padding = json!({"strategy": {"Fixed": 40}, "direction": "Right", "pad_to_multiple_of": null, "pad_id": 0, "pad_type_id": 0,
             "pad_token": "!"});
         let text = "Use 12 3 to make 36.";
@@ -314,8 +348,10 @@ mod tests {
             assert_eq!(tokenizer.encode(text).unwrap(), plain.encode(text).unwrap());
             let folder = tempfile::tempdir().unwrap();
             tokenizer.write(folder.path()).unwrap();
-            let written: Value =
-                serde_json::from_slice(&std::fs::read(folder.path().join("tokenizer.json")).unwrap()).unwrap();
+            let written: Value = serde_json::from_slice(
+                &std::fs::read(folder.path().join("tokenizer.json")).unwrap(),
+            )
+            .unwrap();
             assert_eq!(written.pointer(part), Some(&value));
         }
         let error = edited(&[("/model/dropout", json!(0.1))]).map(|_| ()).unwrap_err().to_string();
@@ -334,7 +370,11 @@ mod tests {
             ("/pre_tokenizer", split("(?:a|aa)+b"), "retry-limit"),
             ("/normalizer", bomb, "could make"),
             ("/normalizer", prepended, "could make"),
-            ("/normalizer", json!({"type": "Prepend", "prepend": "b".repeat(10_000_000)}), "could make"),
+            (
+                "/normalizer",
+                json!({"type": "Prepend", "prepend": "b".repeat(10_000_000)}),
+                "could make",
+            ),
         ] {
             let tokenizer = edited(&[(part, value)]).unwrap();
             for text in [letters.clone(), letters.repeat(10)] {
@@ -346,9 +386,13 @@ mod tests {
         }
         // What is too much for one token is found when it is read, and what is for many when they
         // come.
-        let decoder = |count: usize| json!({"type": "Sequence", "decoders": vec![replaced.clone(); count]});
+        let decoder =
+            |count: usize| json!({"type": "Sequence", "decoders": vec![replaced.clone(); count]});
         let error = edited(&[("/decoder", decoder(40))]).map(|_| ()).unwrap_err();
-        assert!(error.exit_status() == 2 && error.to_string().contains("bytes of one token"), "{error}");
+        assert!(
+            error.exit_status() == 2 && error.to_string().contains("bytes of one token"),
+            "{error}"
+        );
         let tokenizer = edited(&[("/decoder", decoder(16))]).unwrap();
         assert_eq!(tokenizer.decode(&[1, 2, 3]).unwrap().len(), 3);
         let error = tokenizer.decode(&[65; 2000]).unwrap_err();

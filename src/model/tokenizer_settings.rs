@@ -41,9 +41,14 @@ pub(super) struct Counterparts {
 
 impl Counterparts {
     /// Looks at the tokens, the normalizer and the pre-tokenizer of a `tokenizer.json`.
-    pub(super) fn new(added_tokens: Vec<AddedToken>, normalizer: &Value, pre_tokenizer: &Value) -> Self {
-        let parts =
-            pre_tokenizer["pretokenizers"].as_array().map_or(std::slice::from_ref(pre_tokenizer), Vec::as_slice);
+    pub(super) fn new(
+        added_tokens: Vec<AddedToken>,
+        normalizer: &Value,
+        pre_tokenizer: &Value,
+    ) -> Self {
+        let parts = pre_tokenizer["pretokenizers"]
+            .as_array()
+            .map_or(std::slice::from_ref(pre_tokenizer), Vec::as_slice);
         let bytes = parts.iter().find(|part| part["type"] == "ByteLevel");
         let add_prefix_space = bytes.and_then(|part| part["add_prefix_space"].as_bool());
         Self { added_tokens, add_prefix_space, lowers: lowers(normalizer) }
@@ -71,17 +76,22 @@ impl Counterparts {
 
     fn check_added(&self, fields: &Fields) -> Result<()> {
         let Some(asked) = fields.object("added_tokens_decoder")? else { return Ok(()) };
-        let own: BTreeMap<u32, &AddedToken> = self.added_tokens.iter().map(|token| (token.id, token)).collect();
+        let own: BTreeMap<u32, &AddedToken> =
+            self.added_tokens.iter().map(|token| (token.id, token)).collect();
         for (id, token) in asked.map() {
-            let read = serde_json::from_value::<AddedToken>(token.clone()).ok().zip(id.parse().ok());
+            let read =
+                serde_json::from_value::<AddedToken>(token.clone()).ok().zip(id.parse().ok());
             let Some((token, id)) = read else {
                 return Err(asked.wrong(id, "it must be a token with its number as name"));
             };
             let token = AddedToken { id, ..token };
             let difference = match own.get(&id) {
                 Some(own) if **own == token => continue,
-                Some(own) if own.content != token.content => format!("there it is {:?}", cut(&own.content, MOST_SHOWN)),
-                Some(_) => "there it has other properties (special, lstrip, rstrip, single_word)".to_string(),
+                Some(own) if own.content != token.content => {
+                    format!("there it is {:?}", cut(&own.content, MOST_SHOWN))
+                }
+                Some(_) => "there it has other properties (special, lstrip, rstrip, single_word)"
+                    .to_string(),
                 None => "there it is not an added token".to_string(),
             };
             return Err(Error::input(format!(
@@ -100,7 +110,9 @@ fn lowers(normalizer: &Value) -> bool {
     match normalizer["type"].as_str() {
         Some("Lowercase") => true,
         Some("BertNormalizer") => normalizer["lowercase"] == true,
-        Some("Sequence") => normalizer["normalizers"].as_array().is_some_and(|parts| parts.iter().any(lowers)),
+        Some("Sequence") => {
+            normalizer["normalizers"].as_array().is_some_and(|parts| parts.iter().any(lowers))
+        }
         _ => false,
     }
 }
@@ -120,8 +132,14 @@ mod tests {
         let plain = json!({"type": "Sequence", "pretokenizers": [{"type": "Split"}, {"type": "ByteLevel", "add_prefix_space": false}]});
         for (config, words) in [
             (json!({"split_special_tokens": true}), ["split_special_tokens is true", "only false"]),
-            (json!({"do_lower_case": true}), ["do_lower_case is true", "no normalizer of tokenizer.json"]),
-            (json!({"add_prefix_space": true}), ["add_prefix_space is true", "it is false in tokenizer.json"]),
+            (
+                json!({"do_lower_case": true}),
+                ["do_lower_case is true", "no normalizer of tokenizer.json"],
+            ),
+            (
+                json!({"add_prefix_space": true}),
+                ["add_prefix_space is true", "it is false in tokenizer.json"],
+            ),
             (
                 json!({"added_tokens_decoder": {"8": {"content": "<more>", "special": true}}}),
                 ["8, \"<more>\"", "not an added token"],
@@ -130,7 +148,10 @@ mod tests {
                 json!({"added_tokens_decoder": {"7": {"content": "<stop>", "special": true}}}),
                 ["7, \"<stop>\"", "there it is \"<end>\""],
             ),
-            (json!({"added_tokens_decoder": {"7": {"content": "<end>"}}}), ["7, \"<end>\"", "other properties"]),
+            (
+                json!({"added_tokens_decoder": {"7": {"content": "<end>"}}}),
+                ["7, \"<end>\"", "other properties"],
+            ),
             (
                 json!({"added_tokens_decoder": {"x": {"content": "<end>"}}}),
                 ["added_tokens_decoder.x is {", "its number"],
@@ -138,13 +159,19 @@ mod tests {
         ] {
             let error = own(&plain).check(&config.to_string()).unwrap_err();
             let message = error.to_string();
-            assert!(error.exit_status() == 2 && words.iter().all(|word| message.contains(word)), "{message}");
+            assert!(
+                error.exit_status() == 2 && words.iter().all(|word| message.contains(word)),
+                "{message}"
+            );
         }
         for (normalizer, is_fine) in [
             (json!({"type": "Lowercase"}), true),
             (json!({"type": "BertNormalizer", "lowercase": true}), true),
             (json!({"type": "BertNormalizer", "lowercase": false}), false),
-            (json!({"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Lowercase"}]}), true),
+            (
+                json!({"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Lowercase"}]}),
+                true,
+            ),
             (json!({"type": "Sequence", "normalizers": [{"type": "NFC"}]}), false),
         ] {
             let own = Counterparts::new(Vec::new(), &normalizer, &plain);
@@ -155,7 +182,10 @@ mod tests {
         assert!(own(&spaced).check(r#"{"add_prefix_space": false}"#).is_err());
         for (pre_tokenizer, config) in [
             (&plain, json!({"add_prefix_space": false, "split_special_tokens": false})),
-            (&plain, json!({"added_tokens_decoder": {"7": {"content": "<end>", "special": true, "normalized": true}}})),
+            (
+                &plain,
+                json!({"added_tokens_decoder": {"7": {"content": "<end>", "special": true, "normalized": true}}}),
+            ),
             (&spaced, json!({"add_prefix_space": true})),
             (&spaced, json!({"add_prefix_space": null, "added_tokens_decoder": null})),
             (&json!(null), json!({"add_prefix_space": true})),

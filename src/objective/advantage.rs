@@ -5,13 +5,15 @@ use serde::{Deserialize, Serialize};
 /// The eps under the root.
 const EPSILON: f64 = 1e-6;
 
-/// A spread of rewards within a group of at most this, relative to the largest of 1 and their size, is rounding.
+/// A spread of rewards within a group of at most this, relative to the largest of 1 and their size,
+/// is rounding.
 const NOISE: f64 = 1e-6;
 
 /// What the rewards of a group, less their mean, are divided by.
 ///
-/// With the population variance and its eps under the root, as in step 9 of the method. TRL (`scale_rewards`) divides by the
-/// sample deviation plus 1e-4 instead, so that its advantages are smaller by about `sqrt(1 - 1/n)` of n rewards.
+/// With the population variance and its eps under the root, as in step 9 of the method. TRL
+/// (`scale_rewards`) divides by the sample deviation plus 1e-4 instead, so that its advantages are
+/// smaller by about `sqrt(1 - 1/n)` of n rewards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AdvantageScale {
     /// `sqrt(variance + 1e-6)` of the group: every group with any difference has the same weight.
@@ -19,15 +21,18 @@ pub enum AdvantageScale {
     Group,
     /// `sqrt(variance + 1e-6)` of the rewards of all the step's groups.
     Batch,
-    /// 1, as in Dr. GRPO (arXiv 2503.20783): no bias towards groups that are nearly all right or all wrong.
+    /// 1, as in Dr. GRPO (arXiv 2503.20783): no bias towards groups that are nearly all right or
+    /// all wrong.
     Unscaled,
 }
 
 impl AdvantageScale {
-    /// Advantages of a step's groups: rewards (groups, m) to (groups, m), where groups may differ in size.
+    /// Advantages of a step's groups: rewards (groups, m) to (groups, m), where groups may differ
+    /// in size.
     ///
-    /// All 0 in a group whose rewards are equal; `max - min <= 1e-6 max(1, max |r|)` counts as equal, because such a spread comes
-    /// from rounding and must not become a direction of training.
+    /// All 0 in a group whose rewards are equal; `max - min <= 1e-6 max(1, max |r|)` counts as
+    /// equal, because such a spread comes from rounding and must not become a direction of
+    /// training.
     pub fn advantages(self, groups: &[Vec<f32>]) -> Vec<Vec<f32>> {
         let whole = deviation(groups.iter().flatten().copied());
         let divisor = |group: &[f32]| match self {
@@ -44,7 +49,8 @@ pub fn is_uniform(rewards: &[f32]) -> bool {
     rewards.windows(2).all(|pair| pair[0].to_bits() == pair[1].to_bits())
 }
 
-/// Advantages (m) of one group's rewards (m) by [`AdvantageScale::Group`]: `(r - mean) / sqrt(population variance + 1e-6)`.
+/// Advantages (m) of one group's rewards (m) by [`AdvantageScale::Group`]:
+/// `(r - mean) / sqrt(population variance + 1e-6)`.
 pub fn group_advantages(rewards: &[f32]) -> Vec<f32> {
     centred(rewards, deviation(rewards.iter().copied()))
 }
@@ -52,7 +58,8 @@ pub fn group_advantages(rewards: &[f32]) -> Vec<f32> {
 /// `(r - mean) / divisor`, or all 0 where the rewards differ by rounding only.
 fn centred(rewards: &[f32], divisor: f64) -> Vec<f32> {
     let wide = || rewards.iter().copied().map(f64::from);
-    let (low, high) = (wide().fold(f64::INFINITY, f64::min), wide().fold(f64::NEG_INFINITY, f64::max));
+    let (low, high) =
+        (wide().fold(f64::INFINITY, f64::min), wide().fold(f64::NEG_INFINITY, f64::max));
     if high - low <= NOISE * low.abs().max(high.abs()).max(1.0) {
         return vec![0.0; rewards.len()];
     }
@@ -76,12 +83,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const ALL: [AdvantageScale; 3] = [AdvantageScale::Group, AdvantageScale::Batch, AdvantageScale::Unscaled];
+    const ALL: [AdvantageScale; 3] =
+        [AdvantageScale::Group, AdvantageScale::Batch, AdvantageScale::Unscaled];
 
     #[test]
     fn half_right_gives_plus_and_minus_one() {
         let expected = 1.0 / (1.0f64 + 1e-6).sqrt();
-        for (advantage, sign) in group_advantages(&[1.0, -1.0, -1.0, 1.0]).into_iter().zip([1.0, -1.0, -1.0, 1.0]) {
+        for (advantage, sign) in
+            group_advantages(&[1.0, -1.0, -1.0, 1.0]).into_iter().zip([1.0, -1.0, -1.0, 1.0])
+        {
             assert_eq!(advantage, (sign * expected) as f32);
         }
     }
@@ -97,10 +107,16 @@ mod tests {
         ] {
             let advantages = scale.advantages(&groups);
             for (found, centred) in advantages[0].iter().zip([1.5, -0.5, -0.5, -0.5]) {
-                assert!((f64::from(*found) - centred / divisors[0]).abs() < 1e-6, "{scale:?} {found}");
+                assert!(
+                    (f64::from(*found) - centred / divisors[0]).abs() < 1e-6,
+                    "{scale:?} {found}"
+                );
             }
             for (found, centred) in advantages[1].iter().zip([0.25, 0.25, -0.25, -0.25]) {
-                assert!((f64::from(*found) - centred / divisors[1]).abs() < 1e-6, "{scale:?} {found}");
+                assert!(
+                    (f64::from(*found) - centred / divisors[1]).abs() < 1e-6,
+                    "{scale:?} {found}"
+                );
             }
             assert_eq!(advantages[2], [0.0; 4]);
         }
@@ -112,7 +128,11 @@ mod tests {
         assert_eq!(group_advantages(&[0.7]), [0.0]);
         assert!(group_advantages(&[]).is_empty());
         for scale in ALL {
-            let advantages = scale.advantages(&[vec![0.1, 0.1 + f32::EPSILON * 0.1], vec![1.0, -1.0], Vec::new()]);
+            let advantages = scale.advantages(&[
+                vec![0.1, 0.1 + f32::EPSILON * 0.1],
+                vec![1.0, -1.0],
+                Vec::new(),
+            ]);
             assert_eq!(advantages[0], [0.0; 2], "{scale:?}");
             assert!(advantages[1][0] > 0.0 && advantages[2].is_empty());
         }
@@ -125,7 +145,10 @@ mod tests {
     }
 
     fn near(a: &[Vec<f32>], b: &[Vec<f32>]) -> bool {
-        a.iter().flatten().zip(b.iter().flatten()).all(|(a, b)| (a - b).abs() <= 1e-5 * a.abs().max(1.0))
+        a.iter()
+            .flatten()
+            .zip(b.iter().flatten())
+            .all(|(a, b)| (a - b).abs() <= 1e-5 * a.abs().max(1.0))
     }
 
     proptest! {

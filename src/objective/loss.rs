@@ -32,7 +32,8 @@ pub struct MicroBatch<'a> {
     pub entropies: &'a Tensor,
     /// Log-probabilities under the policy that sampled, nats: (tokens).
     pub old_logprobs: &'a Tensor,
-    /// Log-probabilities under the reference policy, nats: (tokens). Without them there is no KL term.
+    /// Log-probabilities under the reference policy, nats: (tokens). Without them there is no KL
+    /// term.
     pub reference: Option<&'a Tensor>,
     /// Advantages: (responses).
     pub advantages: &'a [f32],
@@ -51,23 +52,26 @@ pub struct MicroLoss {
 }
 
 impl Objective {
-    /// The share of a micro-batch in the loss of the mini-batch with these totals. The shares of the micro-batches of a
-    /// mini-batch sum to its loss, and so do their gradients.
+    /// The share of a micro-batch in the loss of the mini-batch with these totals. The shares of
+    /// the micro-batches of a mini-batch sum to its loss, and so do their gradients.
     ///
-    /// Works in the type of the log-probabilities. Fails where lengths, advantages and tokens do not fit together.
+    /// Works in the type of the log-probabilities. Fails where lengths, advantages and tokens do
+    /// not fit together.
     pub fn loss(&self, batch: &MicroBatch, totals: &BatchTotals) -> Result<MicroLoss> {
         let MicroBatch { logprobs, lengths, .. } = *batch;
         let tokens = logprobs.dims1()?;
         if lengths.iter().sum::<usize>() != tokens || batch.advantages.len() != lengths.len() {
             return Err(Error::failed(format!(
-                "{} advantages, responses of {lengths:?} tokens and {tokens} log-probabilities do not fit together",
+                "{} advantages, responses of {lengths:?} tokens and {tokens} log-probabilities do \
+                 not fit together",
                 batch.advantages.len()
             )));
         }
         let constant = |values: Vec<f64>| -> Result<Tensor> {
             Ok(Tensor::from_vec(values, tokens, logprobs.device())?.to_dtype(logprobs.dtype())?)
         };
-        let advantages = constant(per_token(batch.advantages.iter().copied().map(f64::from), lengths))?; // (tokens)
+        let advantages =
+            constant(per_token(batch.advantages.iter().copied().map(f64::from), lengths))?; // (tokens)
         let weights = lengths.iter().map(|&length| self.loss.token_weight(length, totals));
         let weights = constant(per_token(weights, lengths))?; // (tokens)
 
@@ -82,10 +86,12 @@ impl Objective {
         let mut loss = (terms * weights)?.sum_all()?.neg()?;
         // Left out at 0, so that a method without the bonus does the very same arithmetic.
         if self.entropy_coefficient != 0.0 {
-            let bonus = (batch.entropies.sum_all()? * (self.entropy_coefficient / totals.tokens.max(1) as f64))?;
+            let bonus = (batch.entropies.sum_all()?
+                * (self.entropy_coefficient / totals.tokens.max(1) as f64))?;
             loss = (loss - bonus)?;
         }
-        let clipped = surrogate.clipped.to_vec1::<u8>()?.into_iter().map(|clipped| clipped != 0).collect();
+        let clipped =
+            surrogate.clipped.to_vec1::<u8>()?.into_iter().map(|clipped| clipped != 0).collect();
         Ok(MicroLoss { loss, kl: kl_sum, clipped })
     }
 }

@@ -1,15 +1,18 @@
-//! What is maximised: advantages, the policy's surrogate, the KL penalty, the entropy bonus, and how tokens are weighed.
+//! What is maximised: advantages, the policy's surrogate, the KL penalty, the entropy bonus, and
+//! how tokens are weighed.
 //!
-//! With `l`, `l_old`, `l_ref` the log-probabilities (nats, at the sampling temperature) of a response token under the policy,
-//! the policy that sampled it and the reference policy, `A` its response's advantage and `H` the policy's entropy at it, the
-//! loss of a mini-batch (the responses of one optimizer step) is
+//! With `l`, `l_old`, `l_ref` the log-probabilities (nats, at the sampling temperature) of a
+//! response token under the policy, the policy that sampled it and the reference policy, `A` its
+//! response's advantage and `H` the policy's entropy at it, the loss of a mini-batch (the responses
+//! of one optimizer step) is
 //!
 //! ```text
 //! loss = - sum over tokens of weight * (S - beta * KL)  -  c * mean over tokens of H
 //! ```
 //!
-//! `objective.loss` of an experiment chooses the surrogate `S` and the weight. With `rho = exp(l - l_old)`, `L` the tokens of
-//! the token's response, and [`clip_low`, `clip_high`](Objective::clip_low):
+//! `objective.loss` of an experiment chooses the surrogate `S` and the weight. With
+//! `rho = exp(l - l_old)`, `L` the tokens of the token's response, and [`clip_low`,
+//! `clip_high`](Objective::clip_low):
 //!
 //! | `loss` | Ratio `r` | Surrogate `S` | Weight of a token | Source |
 //! |---|---|---|---|---|
@@ -20,20 +23,23 @@
 //! | `Bnpo` | `rho` | the same | `1 / tokens of the mini-batch` | TRL's `bnpo` |
 //! | `Cispo` | `rho` | `min(r, 1 + clip_high) A l`, the minimum a constant | as `Dapo` | CISPO, MiniMax-M1, arXiv 2506.13585 |
 //!
-//! These are the losses of TRL 1.16 (`loss_type`), and `tests/pytorch_reference.rs` compares values and gradients with TRL's own
-//! code. What differs in name or meaning:
+//! These are the losses of TRL 1.16 (`loss_type`), and `tests/pytorch_reference.rs` compares values
+//! and gradients with TRL's own code. What differs in name or meaning:
 //!
-//! * TRL writes GSPO as `grpo` with `importance_sampling_level="sequence"`; `Grpo` with `ratio: Sequence` is understood too.
-//!   Useful clip ranges of GSPO are narrow, about 3e-4.
-//! * TRL's `epsilon_high` of CISPO bounds the ratio itself: it is our `1 + clip_high` (its 5.0 is `clip_high: 4.0`). `clip_low`
-//!   has no effect on CISPO.
-//! * TRL's `bnpo` divides by the tokens of what one device holds at a time. Here micro-batches are a matter of memory and decide
-//!   no result, so it divides by those of the mini-batch.
-//! * `minibatches` counts the optimizer steps of one pass over the rollouts; TRL's `dapo` and `cispo` have the same divisor,
+//! * TRL writes GSPO as `grpo` with `importance_sampling_level="sequence"`; `Grpo` with
+//!   `ratio: Sequence` is understood too. Useful clip ranges of GSPO are narrow, about 3e-4.
+//! * TRL's `epsilon_high` of CISPO bounds the ratio itself: it is our `1 + clip_high` (its 5.0 is
+//!   `clip_high: 4.0`). `clip_low` has no effect on CISPO.
+//! * TRL's `bnpo` divides by the tokens of what one device holds at a time. Here micro-batches are
+//!   a matter of memory and decide no result, so it divides by those of the mini-batch.
+//! * `minibatches` counts the optimizer steps of one pass over the rollouts; TRL's `dapo` and
+//!   `cispo` have the same divisor,
 //!   `num_items_in_batch * gradient_accumulation_steps / steps_per_generation`.
 //!
-//! Responses that [`Truncated::Mask`] leaves out give no tokens to any of these sums; among the `responses` they count, as in
-//! TRL. [`Truncated::SoftPenalty`] changes rewards, not sums. KL has the weights of the loss. The entropy bonus is a mean over the mini-batch's tokens whatever the loss.
+//! Responses that [`Truncated::Mask`] leaves out give no tokens to any of these sums; among the
+//! `responses` they count, as in TRL. [`Truncated::SoftPenalty`] changes rewards, not sums. KL has
+//! the weights of the loss. The entropy bonus is a mean over the mini-batch's tokens whatever the
+//! loss.
 //!
 //! | Part | Here |
 //! |---|---|
@@ -44,8 +50,9 @@
 //! | `beta` of the next step, where it is adaptive | [`adapted_kl_coefficient`] |
 //! | all of it | [`Objective::loss`] |
 //!
-//! Tensors are flat, `(tokens)`: the response tokens of all responses of a micro-batch behind each other, no padding. The
-//! operations used here all have a backward pass in candle; the tests prove it by finite differences and against PyTorch.
+//! Tensors are flat, `(tokens)`: the response tokens of all responses of a micro-batch behind each
+//! other, no padding. The operations used here all have a backward pass in candle; the tests prove
+//! it by finite differences and against PyTorch.
 
 mod advantage;
 mod kl;
@@ -61,6 +68,7 @@ pub use kl::{KlEstimator, adapted_kl_coefficient};
 pub use loss::{MicroBatch, MicroLoss, Objective};
 pub use weights::{BatchTotals, Loss, RatioLevel, Truncated};
 
-/// Largest difference of log-probabilities that enters `exp`. `exp(60)` is 1e26: far beyond any probability ratio that still
-/// means something, and small enough that products with it stay finite in `f32`.
+/// Largest difference of log-probabilities that enters `exp`. `exp(60)` is 1e26: far beyond any
+/// probability ratio that still means something, and small enough that products with it stay finite
+/// in `f32`.
 const MAX_LOG_RATIO: f64 = 60.0;

@@ -1,4 +1,5 @@
-//! What the policy is rewarded for, token by token: PPO's clipped surrogate by token or by response, and CISPO's.
+//! What the policy is rewarded for, token by token: PPO's clipped surrogate by token or by
+//! response, and CISPO's.
 
 use super::weights::{Loss, RatioLevel};
 use super::{MAX_LOG_RATIO, Objective};
@@ -9,16 +10,18 @@ use candle_core::Tensor;
 pub(super) struct Surrogate {
     /// What is to be maximised, before weighing. Differentiable.
     pub(super) terms: Tensor,
-    /// `u8`: 1 where clipping had an effect. For PPO's surrogate that is where the ratio is beyond the bound in the direction that
-    /// the advantage asks for: these tokens have no gradient, not even from the ratio that they share. For CISPO it is where the
-    /// ratio is beyond the cap and the advantage is not 0.
+    /// `u8`: 1 where clipping had an effect. For PPO's surrogate that is where the ratio is beyond
+    /// the bound in the direction that the advantage asks for: these tokens have no gradient, not
+    /// even from the ratio that they share. For CISPO it is where the ratio is beyond the cap and
+    /// the advantage is not 0.
     pub(super) clipped: Tensor,
 }
 
 impl Objective {
-    /// The surrogate of every token, from the log-probabilities (nats) under the policy `(tokens)` and the policy that sampled
-    /// `(tokens)`, and the advantage of each token's response `(tokens)`; the latter two are constants. `lengths` are the
-    /// tokens of each response, in order. Differentiable in `logprobs`. A log-ratio above 60 enters `exp` as 60.
+    /// The surrogate of every token, from the log-probabilities (nats) under the policy `(tokens)`
+    /// and the policy that sampled `(tokens)`, and the advantage of each token's response
+    /// `(tokens)`; the latter two are constants. `lengths` are the tokens of each response, in
+    /// order. Differentiable in `logprobs`. A log-ratio above 60 enters `exp` as 60.
     pub(super) fn surrogate(
         &self,
         logprobs: &Tensor,
@@ -38,8 +41,9 @@ impl Objective {
             let terms = ((constant.minimum(high)? * advantages)? * logprobs)?;
             return Ok(Surrogate { terms, clipped: (constant.gt(high)? * advantages.ne(0.0)?)? });
         }
-        // The pessimistic bound binds above 1 + clip_high where A > 0 and below 1 - clip_low where A < 0. A choice by mask has
-        // the exact gradient on both sides, and none from ties between two branches.
+        // The pessimistic bound binds above 1 + clip_high where A > 0 and below 1 - clip_low where
+        // A < 0. A choice by mask has the exact gradient on both sides, and none from ties between
+        // two branches.
         let above = (advantages.gt(0.0)? * constant.gt(high)?)?;
         let below = (advantages.lt(0.0)? * constant.lt(low)?)?;
         let clipped = (above + below)?; // (tokens), u8; at most one of the two is 1
@@ -80,7 +84,9 @@ mod tests {
     }
 
     fn surrogate(loss: Loss) -> (Vec<f64>, Vec<u8>) {
-        let found = plain(loss).surrogate(&tensor(NOW), &tensor(OLD), &tensor(ADVANTAGES), &[3, 3]).unwrap();
+        let found = plain(loss)
+            .surrogate(&tensor(NOW), &tensor(OLD), &tensor(ADVANTAGES), &[3, 3])
+            .unwrap();
         (found.terms.to_vec1().unwrap(), found.clipped.to_vec1().unwrap())
     }
 
@@ -102,7 +108,9 @@ mod tests {
     fn cispo_caps_the_weight_of_the_log_probability_whatever_the_sign() {
         let (terms, clipped) = surrogate(Loss::Cispo);
         assert_eq!(clipped, [0, 1, 0, 1, 0, 0]);
-        for (((term, ratio), advantage), now) in terms.into_iter().zip(ratios()).zip(ADVANTAGES).zip(NOW) {
+        for (((term, ratio), advantage), now) in
+            terms.into_iter().zip(ratios()).zip(ADVANTAGES).zip(NOW)
+        {
             assert!((term - ratio.min(1.28) * advantage * now).abs() < 1e-12);
         }
     }
@@ -117,7 +125,10 @@ mod tests {
             let gradient = terms.sum_all().unwrap().backward().unwrap();
             let gradient = gradient.get(&logprobs).unwrap().to_vec1::<f32>().unwrap();
             let terms = terms.to_vec1::<f32>().unwrap();
-            assert!(gradient.iter().chain(&terms).all(|value| value.is_finite()), "{gradient:?} {terms:?}");
+            assert!(
+                gradient.iter().chain(&terms).all(|value| value.is_finite()),
+                "{gradient:?} {terms:?}"
+            );
         }
     }
 }

@@ -10,7 +10,8 @@ const ALL: [Loss; 6] = [Loss::Grpo, Loss::DrGrpo, Loss::Dapo, Loss::Bnpo, Loss::
 /// The step of central differences in `f64`.
 const STEP: f64 = 1e-6;
 
-/// Compares candle's gradient of a weighted sum of `function`'s output with central differences, in `f64`.
+/// Compares candle's gradient of a weighted sum of `function`'s output with central differences, in
+/// `f64`.
 pub(super) fn check_gradient(point: &[f64], function: impl Fn(&Tensor) -> Result<Tensor>) {
     let weights: Vec<f64> = (0..point.len()).map(|i| 1.0 + 0.3 * i as f64).collect();
     let weights = Tensor::new(weights, &Device::Cpu).unwrap();
@@ -20,14 +21,20 @@ pub(super) fn check_gradient(point: &[f64], function: impl Fn(&Tensor) -> Result
         (variable, sum)
     };
     let (variable, sum) = value(point);
-    let gradient = sum.backward().unwrap().get(&variable).expect("a gradient").to_vec1::<f64>().unwrap();
+    let gradient =
+        sum.backward().unwrap().get(&variable).expect("a gradient").to_vec1::<f64>().unwrap();
     for i in 0..point.len() {
         let shifted = |by: f64| {
             let mut point = point.to_vec();
             point[i] += by;
             value(&point).1.to_scalar::<f64>().unwrap()
         };
-        assert_near(gradient[i], (shifted(STEP) - shifted(-STEP)) / (2.0 * STEP), 1e-7, &format!("component {i}"));
+        assert_near(
+            gradient[i],
+            (shifted(STEP) - shifted(-STEP)) / (2.0 * STEP),
+            1e-7,
+            &format!("component {i}"),
+        );
     }
 }
 
@@ -77,7 +84,8 @@ fn complete(loss: Loss, kl: KlEstimator) -> Objective {
     Objective { kl, kl_coefficient: 0.04, entropy_coefficient: 0.01, ..plain(loss) }
 }
 
-/// Totals of a mini-batch with one more response, which is masked, out of twice as many tokens and five more.
+/// Totals of a mini-batch with one more response, which is masked, out of twice as many tokens and
+/// five more.
 fn totals(examples: &[Example]) -> BatchTotals {
     let tokens = examples.iter().map(|example| example.tokens.len()).sum::<usize>();
     let mean_tokens = (2 * tokens + 5) as f64 / 2.0;
@@ -105,7 +113,8 @@ fn evaluate(objective: &Objective, examples: &[Example], totals: &BatchTotals) -
     let MicroLoss { loss, clipped, .. } = objective.loss(&batch, totals).unwrap();
     let gradients = loss.backward().unwrap();
     let split = |variable: &Var| -> Vec<Vec<f64>> {
-        let flat = gradients.get(variable).map_or(vec![0.0; old.elem_count()], |g| g.to_vec1().unwrap());
+        let flat =
+            gradients.get(variable).map_or(vec![0.0; old.elem_count()], |g| g.to_vec1().unwrap());
         let mut rest = flat.as_slice();
         let mut cut = |length: &usize| {
             let (own, after) = rest.split_at(*length);
@@ -132,10 +141,16 @@ fn gradients_of_every_loss_agree_with_finite_differences() {
         advantage,
         tokens: values
             .iter()
-            .map(|&(logprob, old)| TokenValues { logprob, old, reference: old + 0.3, entropy: -logprob / 2.0 })
+            .map(|&(logprob, old)| TokenValues {
+                logprob,
+                old,
+                reference: old + 0.3,
+                entropy: -logprob / 2.0,
+            })
             .collect(),
     };
-    // Ratios about 1.05, 1.65, 0.61, 0.9 | 1.65, 0.61, 1.1 | 0.74: some clipped, none next to a bound.
+    // Ratios about 1.05, 1.65, 0.61, 0.9 | 1.65, 0.61, 1.1 | 0.74: some clipped, none next to a
+    // bound.
     let examples = [
         example(0.7, &[(-0.95, -1.0), (-0.5, -1.0), (-2.5, -2.0), (-1.1, -1.0)]),
         example(-1.3, &[(-0.5, -1.0), (-1.5, -1.0), (-0.4, -0.5)]),
@@ -158,7 +173,8 @@ fn gradients_of_every_loss_agree_with_finite_differences() {
                     };
                     let by_logprob = difference(&|values, by| {
                         values.logprob += by;
-                        // CISPO's ratio is a constant: what moves with the log-probability leaves it alone.
+                        // CISPO's ratio is a constant: what moves with the log-probability leaves
+                        // it alone.
                         if loss == Loss::Cispo {
                             values.old += by;
                         }
@@ -205,10 +221,14 @@ fn inputs_that_do_not_fit_together_are_refused() {
 
 /// Mini-batches of one to six responses of one to six tokens, with ratios from 0.5 to 2.
 fn examples() -> impl Strategy<Value = Vec<Example>> {
-    let token =
-        (-3.0f64..-0.01, -0.7f64..0.7, -0.7f64..0.7, 0.0f64..3.0).prop_map(|(logprob, moved, apart, entropy)| {
-            TokenValues { logprob, old: logprob - moved, reference: logprob + apart, entropy }
-        });
+    let token = (-3.0f64..-0.01, -0.7f64..0.7, -0.7f64..0.7, 0.0f64..3.0).prop_map(
+        |(logprob, moved, apart, entropy)| TokenValues {
+            logprob,
+            old: logprob - moved,
+            reference: logprob + apart,
+            entropy,
+        },
+    );
     let example = (-2.0f32..2.0, prop::collection::vec(token, 1..7))
         .prop_map(|(advantage, tokens)| Example { advantage, tokens });
     prop::collection::vec(example, 1..7)

@@ -25,7 +25,8 @@ pub enum Loss {
 pub enum RatioLevel {
     /// Each token has its own: `exp(l - l_old)`.
     Token,
-    /// All tokens of a response share one, its geometric mean: `exp(mean over tokens of (l - l_old))`.
+    /// All tokens of a response share one, its geometric mean:
+    /// `exp(mean over tokens of (l - l_old))`.
     Sequence,
 }
 
@@ -36,10 +37,11 @@ pub enum Truncated {
     /// They are trained on like the others.
     #[default]
     Keep,
-    /// Their tokens enter no sum: they give no gradient, neither by their advantage nor by KL or entropy. Their rewards still
-    /// count in their group's mean, and they still count as responses.
+    /// Their tokens enter no sum: they give no gradient, neither by their advantage nor by KL or
+    /// entropy. Their rewards still count in their group's mean, and they still count as responses.
     Mask,
-    /// They are trained on, and [`Truncated::penalty`] is added to their reward: the soft overlong punishment of DAPO.
+    /// They are trained on, and [`Truncated::penalty`] is added to their reward: the soft overlong
+    /// punishment of DAPO.
     SoftPenalty {
         /// Tokens before the limit over which the penalty grows, from 1 to the limit.
         buffer: usize,
@@ -62,11 +64,13 @@ impl Truncated {
         }
     }
 
-    /// What is added to the reward of a response of `length` tokens, end-of-sequence token included, sampled under a `limit`.
+    /// What is added to the reward of a response of `length` tokens, end-of-sequence token
+    /// included, sampled under a `limit`.
     ///
-    /// With `SoftPenalty`, 0 up to `limit - buffer`, then linear to `-strength` at the limit (DAPO, arXiv 2503.14476, eq. 13, times
-    /// the strength): -strength clip((length - (limit - buffer)) / buffer, 0, 1). It depends on the length alone, so a response
-    /// that ends by itself with its last possible token has the penalty of one that was cut off. Otherwise 0.
+    /// With `SoftPenalty`, 0 up to `limit - buffer`, then linear to `-strength` at the limit (DAPO,
+    /// arXiv 2503.14476, eq. 13, times the strength): -strength clip((length - (limit - buffer)) /
+    /// buffer, 0, 1). It depends on the length alone, so a response that ends by itself with its
+    /// last possible token has the penalty of one that was cut off. Otherwise 0.
     pub fn penalty(self, length: usize, limit: usize) -> f32 {
         match self {
             Self::Keep | Self::Mask => 0.0,
@@ -78,15 +82,16 @@ impl Truncated {
     }
 }
 
-/// What a mini-batch, the responses of one optimizer step, amounts to. Its micro-batches share these totals, so that their
-/// gradients add up to the gradient of the whole.
+/// What a mini-batch, the responses of one optimizer step, amounts to. Its micro-batches share
+/// these totals, so that their gradients add up to the gradient of the whole.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchTotals {
     /// Responses, masked ones included.
     pub responses: usize,
     /// Response tokens that are trained on.
     pub tokens: usize,
-    /// The same of all the step's rollouts, divided by the number of mini-batches that they are cut into.
+    /// The same of all the step's rollouts, divided by the number of mini-batches that they are cut
+    /// into.
     pub mean_tokens: f64,
     /// The limit on response tokens that they were sampled under.
     pub response_limit: usize,
@@ -113,9 +118,14 @@ impl Loss {
     }
 }
 
-/// Gives every token the value of its response: one value for each of `lengths` (responses) to (tokens).
+/// Gives every token the value of its response: one value for each of `lengths` (responses) to
+/// (tokens).
 pub(super) fn per_token<T: Copy>(values: impl IntoIterator<Item = T>, lengths: &[usize]) -> Vec<T> {
-    values.into_iter().zip(lengths).flat_map(|(value, &length)| std::iter::repeat_n(value, length)).collect()
+    values
+        .into_iter()
+        .zip(lengths)
+        .flat_map(|(value, &length)| std::iter::repeat_n(value, length))
+        .collect()
 }
 
 #[cfg(test)]
@@ -141,13 +151,21 @@ mod tests {
 
     #[test]
     fn the_soft_penalty_grows_over_the_buffer_and_no_further() {
-        let penalty = |length| Truncated::SoftPenalty { buffer: 8, strength: 0.5 }.penalty(length, 20);
+        let penalty =
+            |length| Truncated::SoftPenalty { buffer: 8, strength: 0.5 }.penalty(length, 20);
         let lengths = [0, 11, 12, 13, 16, 19, 20, 21, 1000];
-        assert_eq!(lengths.map(penalty), [0.0, 0.0, 0.0, -0.0625, -0.25, -0.4375, -0.5, -0.5, -0.5]);
+        assert_eq!(
+            lengths.map(penalty),
+            [0.0, 0.0, 0.0, -0.0625, -0.25, -0.4375, -0.5, -0.5, -0.5]
+        );
         // The whole response may be the buffer.
-        let penalty = |length| Truncated::SoftPenalty { buffer: 20, strength: 1.0 }.penalty(length, 20);
+        let penalty =
+            |length| Truncated::SoftPenalty { buffer: 20, strength: 1.0 }.penalty(length, 20);
         assert_eq!([0, 5, 20].map(penalty), [0.0, -0.25, -1.0]);
-        assert_eq!([Truncated::Keep, Truncated::Mask].map(|truncated| truncated.penalty(20, 20)), [0.0; 2]);
+        assert_eq!(
+            [Truncated::Keep, Truncated::Mask].map(|truncated| truncated.penalty(20, 20)),
+            [0.0; 2]
+        );
     }
 
     proptest! {
@@ -164,7 +182,8 @@ mod tests {
                 -1.0
             };
             let found = Truncated::SoftPenalty { buffer, strength }.penalty(length, limit);
-            prop_assert!((f64::from(found) - strength * expected).abs() < 1e-6, "{} {}", found, expected);
+            prop_assert!((f64::from(found) - strength * expected).abs() < 1e-6, "{} \
+                {}", found, expected);
         }
     }
 

@@ -85,7 +85,8 @@ impl AdamW {
         let AdamWSettings { beta1, beta2, eps, weight_decay, max_grad_norm } = self.settings;
         self.steps += 1;
         let scale = if norm > max_grad_norm { max_grad_norm / norm } else { 1.0 };
-        if self.slots.iter().all(|slot| kernels::on_gpu(&[&slot.master, &slot.first, &slot.second])) {
+        if self.slots.iter().all(|slot| kernels::on_gpu(&[&slot.master, &slot.first, &slot.second]))
+        {
             return self.step_on_gpu(gradients, scale, learning_rate);
         }
         let rule = Rule {
@@ -97,25 +98,38 @@ impl AdamW {
             correction1: 1.0 - beta1.powi(self.steps as i32),
             correction2: 1.0 - beta2.powi(self.steps as i32),
         };
-        let decay = |slot: &Slot| if slot.master.rank() > 1 { 1.0 - learning_rate * weight_decay } else { 1.0 };
+        let decay = |slot: &Slot| {
+            if slot.master.rank() > 1 { 1.0 - learning_rate * weight_decay } else { 1.0 }
+        };
         // New weights are computed once to be looked at and once to be stored: keeping them in
         // between would take the memory of another model.
         let mut sums = Vec::with_capacity(self.slots.len());
         for slot in &mut self.slots {
-            let grad = gradients
-                .get(&slot.name)
-                .ok_or_else(|| Error::failed(format!("the parameter `{}` received no gradient", slot.name)))?;
+            let grad = gradients.get(&slot.name).ok_or_else(|| {
+                Error::failed(format!("the parameter `{}` received no gradient", slot.name))
+            })?;
             if slot.is_fused(grad) {
                 rule.moments(&slot.first, &slot.second, grad)?;
-                sums.push(rule.changed_sum(&slot.master, &slot.first, &slot.second, decay(slot))?);
+                sums.push(rule.changed_sum(
+                    &slot.master,
+                    &slot.first,
+                    &slot.second,
+                    decay(slot),
+                )?);
             } else {
-                (slot.first, slot.second) = rule.moments_reference(&slot.first, &slot.second, grad)?;
-                sums.push(rule.changed_reference(&slot.master, &slot.first, &slot.second, decay(slot))?.sum_all()?);
+                (slot.first, slot.second) =
+                    rule.moments_reference(&slot.first, &slot.second, grad)?;
+                sums.push(
+                    rule.changed_reference(&slot.master, &slot.first, &slot.second, decay(slot))?
+                        .sum_all()?,
+                );
             }
         }
         let named = self.slots.iter().map(|slot| slot.name.as_str()).zip(&sums);
         if let Some(name) = first_not_finite(named)? {
-            return Err(Error::failed(format!("the optimizer's step would make the weight `{name}` not finite")));
+            return Err(Error::failed(format!(
+                "the optimizer's step would make the weight `{name}` not finite"
+            )));
         }
         for slot in &mut self.slots {
             if slot.is_fused(&slot.first) {
@@ -126,10 +140,14 @@ impl AdamW {
                 }
                 continue;
             }
-            let updated = rule.changed_reference(&slot.master, &slot.first, &slot.second, decay(slot))?;
+            let updated =
+                rule.changed_reference(&slot.master, &slot.first, &slot.second, decay(slot))?;
             slot.variable.set(&updated.to_dtype(slot.variable.dtype())?)?;
-            slot.master =
-                if slot.variable.dtype() == DType::F32 { slot.variable.as_detached_tensor() } else { updated };
+            slot.master = if slot.variable.dtype() == DType::F32 {
+                slot.variable.as_detached_tensor()
+            } else {
+                updated
+            };
         }
         Ok(())
     }
@@ -139,9 +157,9 @@ impl AdamW {
         let AdamWSettings { beta1, beta2, eps, weight_decay, .. } = self.settings;
         let decay = (1.0 - learning_rate * weight_decay) as f32;
         let parameters = self.slots.iter().map(|slot| {
-            let gradient = gradients
-                .get(&slot.name)
-                .ok_or_else(|| Error::failed(format!("the parameter `{}` received no gradient", slot.name)))?;
+            let gradient = gradients.get(&slot.name).ok_or_else(|| {
+                Error::failed(format!("the parameter `{}` received no gradient", slot.name))
+            })?;
             Ok(Parameter {
                 weight: &slot.variable,
                 master: &slot.master,
@@ -152,11 +170,14 @@ impl AdamW {
             })
         });
         let parameters = parameters.collect::<Result<Vec<_>>>()?;
-        let rule = kernels::Rule { beta1, beta2, eps, learning_rate, scale, steps: self.steps as i32 };
+        let rule =
+            kernels::Rule { beta1, beta2, eps, learning_rate, scale, steps: self.steps as i32 };
         match kernels::adamw(&parameters, rule)? {
             Some(place) => {
                 let name = &self.slots[place].name;
-                Err(Error::failed(format!("the optimizer's step would make the weight `{name}` not finite")))
+                Err(Error::failed(format!(
+                    "the optimizer's step would make the weight `{name}` not finite"
+                )))
             }
             None => Ok(()),
         }
@@ -164,9 +185,14 @@ impl AdamW {
 
     /// An optimizer of all `weights` in the state that [`Self::write`] left in a file.
     pub fn read(weights: &Weights, settings: AdamWSettings, path: &Path) -> Result<Self> {
-        let bad =
-            |what: String| Error::input(format!("the optimizer's state cannot be read: {what} ({})", path.display()));
-        let named = |error: Error| Error::input(format!("the optimizer's state cannot be read: {error}"));
+        let bad = |what: String| {
+            Error::input(format!(
+                "the optimizer's state cannot be read: {what} ({})",
+                path.display()
+            ))
+        };
+        let named =
+            |error: Error| Error::input(format!("the optimizer's state cannot be read: {error}"));
         let files = TensorFiles::open_file(path.to_path_buf()).map_err(named)?;
         let steps = files.metadata(STEPS).and_then(|steps| steps.parse().ok());
         let mut optimizer = Self::new(weights, settings)?;
@@ -174,12 +200,17 @@ impl AdamW {
         for slot in &mut optimizer.slots {
             let read = |kind: &str| -> Result<Tensor> {
                 let name = format!("{kind}.{}", slot.name);
-                let found = files.read(&name, slot.variable.dims(), DType::F32, slot.variable.device());
+                let found =
+                    files.read(&name, slot.variable.dims(), DType::F32, slot.variable.device());
                 Ok(found.map_err(named)?.as_detached_tensor())
             };
             let master = read("master")?;
             slot.variable.set(&master.to_dtype(slot.variable.dtype())?)?;
-            slot.master = if slot.variable.dtype() == DType::F32 { slot.variable.as_detached_tensor() } else { master };
+            slot.master = if slot.variable.dtype() == DType::F32 {
+                slot.variable.as_detached_tensor()
+            } else {
+                master
+            };
             slot.first = read("first")?;
             slot.second = read("second")?;
         }
@@ -189,7 +220,8 @@ impl AdamW {
     /// Writes masters, moments and the step count.
     pub fn write(&self, path: &Path) -> Result<()> {
         let tensors = self.slots.iter().flat_map(|slot| {
-            let kinds = [("master", &slot.master), ("first", &slot.first), ("second", &slot.second)];
+            let kinds =
+                [("master", &slot.master), ("first", &slot.first), ("second", &slot.second)];
             kinds.map(|(kind, tensor)| (format!("{kind}.{}", slot.name), tensor.clone()))
         });
         write_tensors(path, tensors, HashMap::from([(STEPS.to_string(), self.steps.to_string())]))
@@ -221,18 +253,29 @@ mod tests {
     #[test]
     fn two_steps_follow_the_equations_of_the_paper() {
         let weights = Weights::random(&tiny(), 0.1, 1, DType::F32, &Device::Cpu).unwrap();
-        let settings = AdamWSettings { beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.1, max_grad_norm: 1e9 };
+        let settings = AdamWSettings {
+            beta1: 0.9,
+            beta2: 0.99,
+            eps: 1e-8,
+            weight_decay: 0.1,
+            max_grad_norm: 1e9,
+        };
         let mut optimizer = AdamW::new(&weights, settings).unwrap();
         let name = "model.norm.weight";
         let matrix = "model.embed_tokens.weight";
-        let start: f64 = f64::from(weights.get(matrix).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()[0]);
+        let start: f64 = f64::from(
+            weights.get(matrix).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()[0],
+        );
         let (mut m, mut v, mut norm_weight, mut embedding) = (0.0, 0.0, 1.0, start);
         for step in 1..=2 {
             // loss = sum of step * w^2 / 2 over all parameters has the gradient step * w
             let loss = weights
                 .variables()
                 .map(|(_, variable)| {
-                    (variable.as_tensor().sqr().unwrap() * (step as f64 / 2.0)).unwrap().sum_all().unwrap()
+                    (variable.as_tensor().sqr().unwrap() * (step as f64 / 2.0))
+                        .unwrap()
+                        .sum_all()
+                        .unwrap()
                 })
                 .reduce(|a, b| (a + b).unwrap())
                 .unwrap();
@@ -248,7 +291,9 @@ mod tests {
         }
         let got = f64::from(weights.get(name).unwrap().to_vec1::<f32>().unwrap()[0]);
         assert!((got - norm_weight).abs() < 1e-6, "{got} {norm_weight}");
-        let got = f64::from(weights.get(matrix).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()[0]);
+        let got = f64::from(
+            weights.get(matrix).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()[0],
+        );
         assert!((got - embedding).abs() < 0.021 && (got - start).abs() > 1e-3);
         assert_eq!(optimizer.steps(), 2);
     }
@@ -281,9 +326,18 @@ mod tests {
         let weights = Weights::random(&tiny(), 0.1, 1, DType::F32, &Device::Cpu).unwrap();
         let before = weights.hash().unwrap();
         // Without eps, a gradient of 0 gives 0 / 0.
-        let settings = AdamWSettings { beta1: 0.9, beta2: 0.99, eps: 0.0, weight_decay: 0.0, max_grad_norm: 1.0 };
+        let settings = AdamWSettings {
+            beta1: 0.9,
+            beta2: 0.99,
+            eps: 0.0,
+            weight_decay: 0.0,
+            max_grad_norm: 1.0,
+        };
         let mut optimizer = AdamW::new(&weights, settings).unwrap();
-        let error = optimizer.step(&Gradients::zeros(&weights).unwrap(), 0.0, 0.01).unwrap_err().to_string();
+        let error = optimizer
+            .step(&Gradients::zeros(&weights).unwrap(), 0.0, 0.01)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("model.") && error.contains("not finite"), "{error}");
         assert_eq!(weights.hash().unwrap(), before);
     }

@@ -58,7 +58,9 @@ impl Gradients {
     pub fn check_complete(&self) -> Result<()> {
         match self.missing.first() {
             None => Ok(()),
-            Some(name) => Err(Error::failed(format!("the parameter `{name}` received no gradient"))),
+            Some(name) => {
+                Err(Error::failed(format!("the parameter `{name}` received no gradient")))
+            }
         }
     }
 
@@ -71,7 +73,8 @@ impl Gradients {
     pub fn norm(&self) -> Result<f64> {
         let mut total = 0.0;
         let on_gpu = kernels::on_gpu(&self.by_name.values().collect::<Vec<_>>());
-        let squares = if on_gpu { kernels::squared_norms(self.by_name.values())? } else { Vec::new() };
+        let squares =
+            if on_gpu { kernels::squared_norms(self.by_name.values())? } else { Vec::new() };
         for (index, (name, grad)) in self.by_name.iter().enumerate() {
             let square = match squares.get(index) {
                 Some(square) => *square,
@@ -115,7 +118,9 @@ impl InplaceOp2 for Add {
     ) -> candle_core::Result<()> {
         let sum = kernels::slice_mut(sum, sum_layout)?;
         match grad {
-            CpuStorage::BF16(_) => add_values(sum, kernels::slice(grad, grad_layout)?, half::bf16::to_f32),
+            CpuStorage::BF16(_) => {
+                add_values(sum, kernels::slice(grad, grad_layout)?, half::bf16::to_f32)
+            }
             _ => add_values(sum, kernels::slice(grad, grad_layout)?, |g| g),
         }
         Ok(())

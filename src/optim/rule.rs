@@ -46,7 +46,12 @@ struct Change {
 
 impl Rule {
     /// New moments, from plain candle operations.
-    pub(super) fn moments_reference(&self, first: &Tensor, second: &Tensor, grad: &Tensor) -> Result<(Tensor, Tensor)> {
+    pub(super) fn moments_reference(
+        &self,
+        first: &Tensor,
+        second: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Tensor, Tensor)> {
         let grad = (grad * self.scale)?;
         let first = ((first * self.beta1)? + (&grad * (1.0 - self.beta1))?)?;
         let second = ((second * self.beta2)? + (grad.sqr()? * (1.0 - self.beta2))?)?;
@@ -85,19 +90,33 @@ impl Rule {
 
     /// The sum of what [`Self::change`] would make of the weights: not finite where one of them is
     /// not.
-    pub(super) fn changed_sum(&self, weight: &Tensor, first: &Tensor, second: &Tensor, decay: f64) -> Result<Tensor> {
+    pub(super) fn changed_sum(
+        &self,
+        weight: &Tensor,
+        first: &Tensor,
+        second: &Tensor,
+        decay: f64,
+    ) -> Result<Tensor> {
         let change = self.constants(decay);
         let device = weight.device();
         with_slices([weight, first, second], |[weight, first, second]| {
-            let blocks = weight.par_chunks(BLOCK).zip(first.par_chunks(BLOCK)).zip(second.par_chunks(BLOCK));
-            let sums: Vec<f32> =
-                blocks.map(|((weight, first), second)| changed_block_sum(weight, first, second, change)).collect();
+            let blocks =
+                weight.par_chunks(BLOCK).zip(first.par_chunks(BLOCK)).zip(second.par_chunks(BLOCK));
+            let sums: Vec<f32> = blocks
+                .map(|((weight, first), second)| changed_block_sum(weight, first, second, change))
+                .collect();
             Tensor::new(sums.iter().sum::<f32>(), device)
         })
     }
 
     /// Moves the weights.
-    pub(super) fn change(&self, weight: &Tensor, first: &Tensor, second: &Tensor, decay: f64) -> Result<()> {
+    pub(super) fn change(
+        &self,
+        weight: &Tensor,
+        first: &Tensor,
+        second: &Tensor,
+        decay: f64,
+    ) -> Result<()> {
         weight.inplace_op3(first, second, &self.constants(decay))
     }
 
@@ -125,8 +144,10 @@ impl Change {
 #[multiversion(targets = "simd")]
 fn changed_block_sum(weight: &[f32], first: &[f32], second: &[f32], change: Change) -> f32 {
     let mut lanes = [0f32; 16];
-    for ((weight, first), second) in weight.chunks(16).zip(first.chunks(16)).zip(second.chunks(16)) {
-        for (((sum, weight), first), second) in lanes.iter_mut().zip(weight).zip(first).zip(second) {
+    for ((weight, first), second) in weight.chunks(16).zip(first.chunks(16)).zip(second.chunks(16))
+    {
+        for (((sum, weight), first), second) in lanes.iter_mut().zip(weight).zip(first).zip(second)
+        {
             *sum += change.of(*weight, *first, *second);
         }
     }
@@ -154,7 +175,13 @@ impl InplaceOp2 for Moment {
         "adamw-moment"
     }
 
-    fn cpu_fwd(&self, s1: &mut CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<()> {
+    fn cpu_fwd(
+        &self,
+        s1: &mut CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> Result<()> {
         let (moment, grad) = (slice_mut(s1, l1)?, slice(s2, l2)?);
         moment
             .par_chunks_mut(BLOCK)
@@ -179,7 +206,8 @@ impl InplaceOp3 for Change {
         l3: &Layout,
     ) -> Result<()> {
         let (weight, first, second) = (slice_mut(s1, l1)?, slice(s2, l2)?, slice(s3, l3)?);
-        let blocks = weight.par_chunks_mut(BLOCK).zip(first.par_chunks(BLOCK)).zip(second.par_chunks(BLOCK));
+        let blocks =
+            weight.par_chunks_mut(BLOCK).zip(first.par_chunks(BLOCK)).zip(second.par_chunks(BLOCK));
         blocks.for_each(|((weight, first), second)| change_block(weight, first, second, *self));
         Ok(())
     }
@@ -194,16 +222,30 @@ mod tests {
     fn the_rule_in_place_agrees_with_the_reference() {
         let (beta1, beta2) = (0.9, 0.99);
         let [correction1, correction2] = [beta1, beta2].map(|beta: f64| 1.0 - beta.powi(3));
-        let rule = Rule { beta1, beta2, eps: 1e-8, learning_rate: 0.1, scale: 0.3, correction1, correction2 };
+        let rule = Rule {
+            beta1,
+            beta2,
+            eps: 1e-8,
+            learning_rate: 0.1,
+            scale: 0.3,
+            correction1,
+            correction2,
+        };
         let shape = [BLOCK / 8 + 1, 9];
         let [weight, first, grad] = [1, 2, 3].map(|seed| random(&shape, seed));
         let second = random(&shape, 4).sqr().unwrap();
-        let (first_expected, second_expected) = rule.moments_reference(&first, &second, &grad).unwrap();
-        let expected = rule.changed_reference(&weight, &first_expected, &second_expected, 0.99).unwrap();
+        let (first_expected, second_expected) =
+            rule.moments_reference(&first, &second, &grad).unwrap();
+        let expected =
+            rule.changed_reference(&weight, &first_expected, &second_expected, 0.99).unwrap();
         assert!(Rule::applies(&[&weight, &first, &second, &grad]));
         rule.moments(&first, &second, &grad).unwrap();
-        assert!(difference(&first, &first_expected) < 1e-6 && difference(&second, &second_expected) < 1e-6);
-        let sum = rule.changed_sum(&weight, &first, &second, 0.99).unwrap().to_scalar::<f32>().unwrap();
+        assert!(
+            difference(&first, &first_expected) < 1e-6
+                && difference(&second, &second_expected) < 1e-6
+        );
+        let sum =
+            rule.changed_sum(&weight, &first, &second, 0.99).unwrap().to_scalar::<f32>().unwrap();
         let expected_sum = expected.sum_all().unwrap().to_scalar::<f32>().unwrap();
         assert!((sum - expected_sum).abs() < 1e-2, "{sum} {expected_sum}");
         rule.change(&weight, &first, &second, 0.99).unwrap();
@@ -223,6 +265,12 @@ mod tests {
         };
         let weight = random(&[40], 1);
         let zeros = weight.zeros_like().unwrap();
-        assert!(rule.changed_sum(&weight, &zeros, &zeros, 1.0).unwrap().to_scalar::<f32>().unwrap().is_nan());
+        assert!(
+            rule.changed_sum(&weight, &zeros, &zeros, 1.0)
+                .unwrap()
+                .to_scalar::<f32>()
+                .unwrap()
+                .is_nan()
+        );
     }
 }

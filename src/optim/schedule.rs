@@ -21,7 +21,8 @@ impl Schedule {
         match self {
             Self::Constant => peak,
             Self::Cosine => {
-                let done = (step - warmup_steps) as f64 / steps.saturating_sub(warmup_steps).max(1) as f64;
+                let done =
+                    (step - warmup_steps) as f64 / steps.saturating_sub(warmup_steps).max(1) as f64;
                 peak * (0.1 + 0.45 * (1.0 + (std::f64::consts::PI * done.min(1.0)).cos()))
             }
         }

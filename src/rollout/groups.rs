@@ -5,7 +5,8 @@ use bevy_ecs::prelude::*;
 use bevy_ecs::query::{QueryData, QueryFilter, ReadOnlyQueryData};
 use bevy_ecs::system::SystemParam;
 
-/// A step's groups, each with `D`, in the order of their numbers: what storage does with entities decides no result.
+/// A step's groups, each with `D`, in the order of their numbers: what storage does with entities
+/// decides no result.
 #[derive(SystemParam)]
 pub struct Groups<'w, 's, D: QueryData + 'static, F: QueryFilter + 'static = ()> {
     query: Query<'w, 's, (&'static PromptGroup, D), F>,

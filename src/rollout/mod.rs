@@ -1,8 +1,9 @@
 //! The entities of a training step.
 //!
-//! A *prompt group* is an entity with its problem; its *rollouts* are entities tied to it by the [`InGroup`] relationship.
-//! Each stage adds its component, so what an entity has says how far it has come. The groups of a step live until the next
-//! step begins; despawning a group despawns its rollouts.
+//! A *prompt group* is an entity with its problem; its *rollouts* are entities tied to it by the
+//! [`InGroup`] relationship. Each stage adds its component, so what an entity has says how far it
+//! has come. The groups of a step live until the next step begins; despawning a group despawns its
+//! rollouts.
 
 mod groups;
 
@@ -48,7 +49,8 @@ pub struct CompletionText(pub String);
 #[derive(Component, Clone, Debug)]
 pub struct Judged(pub Verification);
 
-/// Base reward r, as the task gives it: by default +1 for a correct answer, -1 otherwise. Added by the verify stage.
+/// Base reward r, as the task gives it: by default +1 for a correct answer, -1 otherwise. Added by
+/// the verify stage.
 #[derive(Component, Clone, Copy, Debug, PartialEq)]
 pub struct Reward(pub f32);
 
@@ -60,25 +62,28 @@ pub struct RewardParts(pub Vec<(&'static str, f32)>);
 #[derive(Component, Clone, Debug)]
 pub struct Feature(pub Vec<f32>);
 
-/// Cosines between the group's unit features (m, m). Added to the group by the features stage, in steps with features.
+/// Cosines between the group's unit features (m, m). Added to the group by the features stage, in
+/// steps with features.
 #[derive(Component, Clone, Debug)]
 pub struct Cosines(pub CosineMatrix);
 
-/// Cosines between the gradients over all parameters (m, m). Added to some groups by the features stage, on the schedule of
-/// [`crate::experiment::FidelityConfig`].
+/// Cosines between the gradients over all parameters (m, m). Added to some groups by the features
+/// stage, on the schedule of [`crate::experiment::FidelityConfig`].
 #[derive(Component, Clone, Debug)]
 pub struct GradientCosines(pub CosineMatrix);
 
-/// Statistics of the group's directions. Added to the group by the novelty stage, in steps with features.
+/// Statistics of the group's directions. Added to the group by the novelty stage, in steps with
+/// features.
 #[derive(Component, Clone, Debug)]
 pub struct Geometry(pub GroupGeometry);
 
-/// What the tokens of the group add to its cosines. Added to the group by the features stage, in steps whose tokens are recorded.
+/// What the tokens of the group add to its cosines. Added to the group by the features stage, in
+/// steps whose tokens are recorded.
 #[derive(Component, Clone, Debug)]
 pub struct TokenParts(pub TokenAttribution);
 
-/// What the update made of the rollout's tokens, in the last pass over them: (tokens). Added by the update stage, in steps whose
-/// tokens are recorded, to rollouts that are trained on.
+/// What the update made of the rollout's tokens, in the last pass over them: (tokens). Added by the
+/// update stage, in steps whose tokens are recorded, to rollouts that are trained on.
 #[derive(Component, Clone, Debug, PartialEq)]
 pub struct TokenUpdate {
     /// Probability under the policy divided by that under the policy that sampled.
@@ -87,11 +92,13 @@ pub struct TokenUpdate {
     pub clipped: Vec<bool>,
 }
 
-/// Sentence embedding of the response, of unit length. Added by the features stage where an encoder is configured.
+/// Sentence embedding of the response, of unit length. Added by the features stage where an encoder
+/// is configured.
 #[derive(Component, Clone, Debug)]
 pub struct Embedding(pub Vec<f32>);
 
-/// Cosines between the group's embeddings (m, m). Added to the group by the features stage where an encoder is configured.
+/// Cosines between the group's embeddings (m, m). Added to the group by the features stage where an
+/// encoder is configured.
 #[derive(Component, Clone, Debug)]
 pub struct SemanticCosines(pub CosineMatrix);
 
@@ -104,8 +111,8 @@ pub struct Novelty {
     pub normalized: f32,
 }
 
-/// The reward that advantages are made of. Added by a method in the novelty stage, or equal to [`Reward`]; the advantage stage
-/// takes the penalty for length from it.
+/// The reward that advantages are made of. Added by a method in the novelty stage, or equal to
+/// [`Reward`]; the advantage stage takes the penalty for length from it.
 #[derive(Component, Clone, Copy, Debug, PartialEq)]
 pub struct ShapedReward(pub f32);
 

@@ -78,7 +78,8 @@ impl LiveSetting {
         self.0.help
     }
 
-    /// The experiment's value; `None` where it has no such setting or where it cannot be changed during a run.
+    /// The experiment's value; `None` where it has no such setting or where it cannot be changed
+    /// during a run.
     pub fn of(self, experiment: &Experiment) -> Option<f64> {
         (self.0.of)(experiment)
     }
@@ -141,7 +142,7 @@ pub enum TrainerCommand {
     Set(LiveSetting, f64),
     /// Finish the current step, write a checkpoint, end.
     Stop,
-    /// Note that the window is gone without having been closed. A running trainer continues; a paused one, whom nobody
-    /// could tell to continue, stops.
+    /// Note that the window is gone without having been closed. A running trainer continues; a
+    /// paused one, whom nobody could tell to continue, stops.
     WindowLost,
 }

@@ -59,7 +59,9 @@ macro_rules! fields {
                 estimates: &[(usize, Estimate)],
                 serializer: S,
             ) -> Result<S::Ok, S::Error> {
-                serializer.collect_map(estimates.iter().map(|(k, estimate)| (format!("{}{k}", $prefix), estimate)))
+                serializer.collect_map(
+                    estimates.iter().map(|(k, estimate)| (format!("{}{k}", $prefix), estimate)),
+                )
             }
 
             pub(super) fn deserialize<'de, D: Deserializer<'de>>(
@@ -68,7 +70,9 @@ macro_rules! fields {
                 let fields = BTreeMap::<String, Estimate>::deserialize(deserializer)?;
                 let mut estimates: Vec<(usize, Estimate)> = fields
                     .into_iter()
-                    .filter_map(|(name, estimate)| Some((name.strip_prefix($prefix)?.parse().ok()?, estimate)))
+                    .filter_map(|(name, estimate)| {
+                        Some((name.strip_prefix($prefix)?.parse().ok()?, estimate))
+                    })
                     .collect();
                 estimates.sort_by_key(|(k, _)| *k);
                 Ok(estimates)
@@ -86,7 +90,13 @@ impl std::fmt::Display for EvaluationRecord {
         write!(f, "step {}: {}", self.step, self.suite)?;
         for (name, estimates) in [("pass", &self.pass_at), ("maj", &self.maj_at)] {
             for (k, e) in estimates {
-                write!(f, ", {name}@{k} {:.1} % [{:.1}, {:.1}]", 100.0 * e.value, 100.0 * e.low, 100.0 * e.high)?;
+                write!(
+                    f,
+                    ", {name}@{k} {:.1} % [{:.1}, {:.1}]",
+                    100.0 * e.value,
+                    100.0 * e.low,
+                    100.0 * e.high
+                )?;
             }
         }
         Ok(())
@@ -113,7 +123,10 @@ mod tests {
             seconds: 1.5,
         };
         let json = serde_json::to_value(&record).unwrap();
-        assert_eq!((&json["pass@16"]["value"], &json["maj@16"]["value"]), (&0.75.into(), &0.375.into()));
+        assert_eq!(
+            (&json["pass@16"]["value"], &json["maj@16"]["value"]),
+            (&0.75.into(), &0.375.into())
+        );
         assert_eq!(serde_json::from_value::<EvaluationRecord>(json).unwrap(), record);
     }
 }

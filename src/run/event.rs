@@ -143,11 +143,18 @@ impl SettingEdit {
     /// The change that makes a field differ.
     pub fn of(difference: &Difference) -> Self {
         let value = |ron: &str| {
-            let whole = ron.parse::<u64>().map(Value::from).or_else(|_| ron.parse::<i64>().map(Value::from));
+            let whole = ron
+                .parse::<u64>()
+                .map(Value::from)
+                .or_else(|_| ron.parse::<i64>().map(Value::from));
             let number = whole.ok().or_else(|| ron.parse::<f64>().ok().map(Value::from));
             number.filter(Value::is_number).unwrap_or_else(|| ron.into())
         };
-        Self { path: difference.path.clone().into(), from: value(&difference.from), to: value(&difference.to) }
+        Self {
+            path: difference.path.clone().into(),
+            from: value(&difference.from),
+            to: value(&difference.to),
+        }
     }
 
     /// As [`crate::experiment::set`] takes it.
@@ -176,15 +183,19 @@ mod tests {
             ("Grpo", "\"Grpo\""),
             ("\"4\"", "\"\\\"4\\\"\""),
         ] {
-            let edit =
-                SettingEdit::of(&Difference { path: "a.b".to_string(), from: "0".to_string(), to: ron.to_string() });
+            let edit = SettingEdit::of(&Difference {
+                path: "a.b".to_string(),
+                from: "0".to_string(),
+                to: ron.to_string(),
+            });
             let text = serde_json::to_string(&edit).unwrap();
             assert!(text.ends_with(&format!("\"to\":{json}}}")), "{text}");
             let again: SettingEdit = serde_json::from_str(&text).unwrap();
             assert_eq!(again.assignment(), format!("a.b={ron}"));
         }
         // As older versions wrote it.
-        let old: SettingEdit = serde_json::from_str(r#"{"path": "method.lambda", "from": 0.5, "to": 1.0}"#).unwrap();
+        let old: SettingEdit =
+            serde_json::from_str(r#"{"path": "method.lambda", "from": 0.5, "to": 1.0}"#).unwrap();
         assert_eq!(old.assignment(), "method.lambda=1.0");
     }
 
@@ -199,10 +210,15 @@ mod tests {
     #[test]
     fn lines_keep_their_form_and_kinds_of_later_versions_stay_readable() {
         let edit = r#"{"path":"method.lambda","from":0.5,"to":1.0}"#;
-        for (kind, more) in
-            [("started", ""), ("warning", ""), ("edit", &format!(r#","edit":{edit}"#)[..]), ("moved", "")]
-        {
-            let line = format!(r#"{{"step":3,"time":"2026-01-01T00:00:00Z","kind":"{kind}","text":"a"{more}}}"#);
+        for (kind, more) in [
+            ("started", ""),
+            ("warning", ""),
+            ("edit", &format!(r#","edit":{edit}"#)[..]),
+            ("moved", ""),
+        ] {
+            let line = format!(
+                r#"{{"step":3,"time":"2026-01-01T00:00:00Z","kind":"{kind}","text":"a"{more}}}"#
+            );
             let event: Event = serde_json::from_str(&line).unwrap();
             assert_eq!((event.kind.name(), event.edit().is_some()), (kind, kind == "edit"));
             assert_eq!(matches!(event.kind, EventKind::Other(_)), kind == "moved");

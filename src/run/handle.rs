@@ -37,7 +37,14 @@ impl RunHandle {
     /// A handle and the trainer's end of its command channel.
     pub fn new(first: RunSnapshot) -> (Self, Receiver<TrainerCommand>) {
         let (commands, receiver) = crossbeam_channel::bounded(16);
-        (Self { snapshots: SnapshotCell::new(first), attendance: Attendance::default(), commands }, receiver)
+        (
+            Self {
+                snapshots: SnapshotCell::new(first),
+                attendance: Attendance::default(),
+                commands,
+            },
+            receiver,
+        )
     }
 
     /// Sends a command without waiting. Returns false where the trainer is gone or swamped.

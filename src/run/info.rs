@@ -50,7 +50,10 @@ impl RunInfo {
     }
 
     /// `began` with what was changed since, oldest first. A change that cannot be read is left out.
-    pub(crate) fn in_force<'a>(began: &Experiment, edits: impl IntoIterator<Item = &'a SettingEdit>) -> Experiment {
+    pub(crate) fn in_force<'a>(
+        began: &Experiment,
+        edits: impl IntoIterator<Item = &'a SettingEdit>,
+    ) -> Experiment {
         let set = |experiment: Experiment, edit: &SettingEdit| {
             experiment::set(&experiment, &edit.assignment()).unwrap_or(experiment)
         };
@@ -86,8 +89,16 @@ mod tests {
     #[test]
     fn what_was_changed_since_is_in_force() {
         let info = RunInfo::small();
-        let edit = |path: &'static str, to: serde_json::Value| SettingEdit { path: path.into(), from: 0.into(), to };
-        let edits = [edit("seed", 9.into()), edit("method", "G2rl()".into()), edit("no.such.field", 1.into())];
+        let edit = |path: &'static str, to: serde_json::Value| SettingEdit {
+            path: path.into(),
+            from: 0.into(),
+            to,
+        };
+        let edits = [
+            edit("seed", 9.into()),
+            edit("method", "G2rl()".into()),
+            edit("no.such.field", 1.into()),
+        ];
         let held = RunInfo::in_force(&info.began, &edits);
         assert_eq!((held.seed, held.method.label()), (9, "G2RL"));
         assert_eq!((info.began.seed, info.method()), (0, "GRPO"));

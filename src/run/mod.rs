@@ -1,7 +1,7 @@
 //! A run as it is seen from outside: what is shown of it, what may be asked of it, and its folder.
 //!
-//! Everybody may read this module; it knows none of those who make a run. A trainer of this process and a folder that another
-//! process writes to give the same [`RunSnapshot`]s.
+//! Everybody may read this module; it knows none of those who make a run. A trainer of this process
+//! and a folder that another process writes to give the same [`RunSnapshot`]s.
 
 mod command;
 mod evaluation;
@@ -21,8 +21,8 @@ pub use command::{LiveSetting, LiveSettingKind, Refusal, TrainerCommand};
 pub use evaluation::{Estimate, EvaluationRecord};
 pub use event::{Event, EventKind, SettingEdit};
 pub use folder::{
-    BlockFidelity, FidelityRecord, Manifest, RecordedState, ReplacedInput, Rewound, RolloutRecord, RunDir, Tail,
-    TrainerState,
+    BlockFidelity, FidelityRecord, Manifest, RecordedState, ReplacedInput, Rewound, RolloutRecord,
+    RunDir, Tail, TrainerState,
 };
 pub(crate) use folder::{ENCODER, TEMPLATE};
 pub use handle::{Attendance, RunHandle};

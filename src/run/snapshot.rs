@@ -21,8 +21,8 @@ pub struct RunSnapshot {
     pub info: Arc<RunInfo>,
     /// Where it stands.
     pub state: RunState,
-    /// How often the run has been taken back to a checkpoint while it was followed: what was read of another generation is of steps that
-    /// have come otherwise since.
+    /// How often the run has been taken back to a checkpoint while it was followed: what was read
+    /// of another generation is of steps that have come otherwise since.
     pub generation: u64,
     /// Steps finished so far.
     pub step: u64,
@@ -46,11 +46,13 @@ pub struct RunSnapshot {
     pub eta_s: Option<f64>,
     /// Warnings so far, newest last: (step, text).
     pub warnings: Arc<Vec<(u64, String)>>,
-    /// Changes of settings that were asked for and cannot be, newest last; of a run of this process.
+    /// Changes of settings that were asked for and cannot be, newest last; of a run of this
+    /// process.
     pub refusals: Arc<Vec<Refusal>>,
     /// How often a run of this process has waited because something could not be written.
     pub waits: u64,
-    /// Where the run is read from its folder: when that was last written to. `None` for a run of this process.
+    /// Where the run is read from its folder: when that was last written to. `None` for a run of
+    /// this process.
     pub last_written: Option<SystemTime>,
 }
 
@@ -105,8 +107,8 @@ pub enum Change {
 /// Called after each new snapshot, for example to ask for a repaint.
 type Waker = Box<dyn Fn(Change) + Send + Sync>;
 
-/// The shared place of the newest snapshot. The trainer replaces it; readers clone it. Neither waits for the other for longer
-/// than a pointer takes to copy.
+/// The shared place of the newest snapshot. The trainer replaces it; readers clone it. Neither
+/// waits for the other for longer than a pointer takes to copy.
 #[derive(Clone)]
 pub struct SnapshotCell {
     newest: Arc<Mutex<RunSnapshot>>,
@@ -149,6 +151,7 @@ impl SnapshotCell {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A reader that panicked cannot have left a half-written snapshot: writers only assign whole values.
+    // A reader that panicked cannot have left a half-written snapshot: writers only assign whole
+    // values.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,8 +3,11 @@
 use bevy_ecs::schedule::SystemSet;
 use serde::{Deserialize, Serialize};
 
-/// The stages of a training step, in pipeline order; also the system sets of the schedule (as `stages::StageSystems`).
-#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// The stages of a training step, in pipeline order; also the system sets of the schedule (as
+/// `stages::StageSystems`).
+#[derive(
+    SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub enum Stage {
     /// Drawing problems and sampling completions.
     Sample,

@@ -6,7 +6,8 @@ use std::path::Path;
 
 /// Where a run stands, as its folder tells.
 pub(crate) struct Standing {
-    /// What it says of itself; `None` where it was killed before it said anything, or has not come to that yet.
+    /// What it says of itself; `None` where it was killed before it said anything, or has not come
+    /// to that yet.
     pub(crate) manifest: Option<Manifest>,
     /// Whether its process is gone without having said how the run ended.
     pub(crate) is_interrupted: bool,
@@ -22,7 +23,8 @@ impl RunDir {
     fn standing_by(&self, holder: impl FnOnce(&Path) -> Holder) -> Standing {
         let is_alone = holder(self.path()) == Holder::Nobody;
         let manifest = self.read_manifest();
-        let has_ended = manifest.as_ref().is_some_and(|manifest| manifest.state != RecordedState::Training);
+        let has_ended =
+            manifest.as_ref().is_some_and(|manifest| manifest.state != RecordedState::Training);
         Standing { manifest, is_interrupted: is_alone && !has_ended }
     }
 }
@@ -70,6 +72,8 @@ mod tests {
             Holder::Nobody
         };
         let standing = run.standing_by(ends);
-        assert!(!standing.is_interrupted && standing.manifest.unwrap().state == RecordedState::Finished);
+        assert!(
+            !standing.is_interrupted && standing.manifest.unwrap().state == RecordedState::Finished
+        );
     }
 }

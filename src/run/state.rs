@@ -10,7 +10,8 @@ pub enum RunState {
     Starting,
     /// Steps are running.
     Training,
-    /// Waiting for [`TrainerCommand::Resume`](super::TrainerCommand::Resume) or [`TrainerCommand::StepOnce`](super::TrainerCommand::StepOnce).
+    /// Waiting for [`TrainerCommand::Resume`](super::TrainerCommand::Resume) or
+    /// [`TrainerCommand::StepOnce`](super::TrainerCommand::StepOnce).
     Paused,
     /// All steps done.
     Finished,

@@ -7,8 +7,8 @@ use std::ops::Range;
 pub struct GroupTokens {
     /// Where each response begins and the last one ends: (m + 1).
     pub offsets: Vec<usize>,
-    /// Where the token's text ends in its completion, bytes: (tokens). Tokens without text, such as the end of the sequence, end
-    /// where the one before ends.
+    /// Where the token's text ends in its completion, bytes: (tokens). Tokens without text, such as
+    /// the end of the sequence, end where the one before ends.
     pub ends: Vec<u32>,
     /// |phi|, the size of the token's feature: (tokens).
     pub norms: Vec<f32>,
@@ -18,7 +18,8 @@ pub struct GroupTokens {
     pub logprobs: Vec<f32>,
     /// Entropy of the sampling distribution, nats: (tokens).
     pub entropies: Vec<f32>,
-    /// Probability in the update's last pass divided by that while sampling: (tokens). NaN where the token was not trained on.
+    /// Probability in the update's last pass divided by that while sampling: (tokens). NaN where
+    /// the token was not trained on.
     pub ratios: Vec<f32>,
     /// Whether clipping took the token's gradient away: (tokens).
     pub clipped: Vec<bool>,

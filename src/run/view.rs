@@ -1,6 +1,7 @@
 //! A step as it is shown: its groups, their rollouts, and the cosines between these.
 //!
-//! The trainer makes it for the newest step and the run folder for older ones, so every panel works live and later alike.
+//! The trainer makes it for the newest step and the run folder for older ones, so every panel works
+//! live and later alike.
 
 use super::tokens::GroupTokens;
 use crate::verify::Verdict;
@@ -9,8 +10,8 @@ use std::collections::BTreeMap;
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
-/// One rollout as the dashboard shows it and as the run folder holds it. Numbers are NaN where they do not apply, which JSON
-/// writes as null.
+/// One rollout as the dashboard shows it and as the run folder holds it. Numbers are NaN where they
+/// do not apply, which JSON writes as null.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RolloutView {
     /// The completion's text without special tokens.

@@ -1,11 +1,12 @@
 //! Follows a run through its folder: one that is over, or one that another process is writing.
 //!
-//! A thread looks at the folder twice a second and reads what has been added to its logs, so that the same snapshots arise as
-//! from a trainer of this process. Rollouts are not read here; the dashboard reads the steps that it shows.
+//! A thread looks at the folder twice a second and reads what has been added to its logs, so that
+//! the same snapshots arise as from a trainer of this process. Rollouts are not read here; the
+//! dashboard reads the steps that it shows.
 
 use super::{
-    EvaluationRecord, Event, EventKind, FidelityRecord, RecordedState, RunDir, RunInfo, RunSnapshot, RunState,
-    SnapshotCell, Standing, Tail,
+    EvaluationRecord, Event, EventKind, FidelityRecord, RecordedState, RunDir, RunInfo,
+    RunSnapshot, RunState, SnapshotCell, Standing, Tail,
 };
 use crate::error::{Error, Result};
 use crate::escape::shown;
@@ -32,8 +33,8 @@ pub struct WatchedRun {
 }
 
 impl WatchedRun {
-    /// Reads what is in the run folder `folder`, then keeps reading what is added to it. A folder that is not a run's is bad
-    /// input.
+    /// Reads what is in the run folder `folder`, then keeps reading what is added to it. A folder
+    /// that is not a run's is bad input.
     pub fn open(folder: &Path) -> Result<Self> {
         let mut reader = Reader::open(folder)?;
         reader.read()?;
@@ -50,7 +51,9 @@ impl WatchedRun {
                     }
                 }
             })
-            .map_err(|e| Error::failed(format!("cannot start the thread that reads the run folder: {e}")))?;
+            .map_err(|e| {
+                Error::failed(format!("cannot start the thread that reads the run folder: {e}"))
+            })?;
         Ok(watched)
     }
 }
@@ -148,7 +151,8 @@ impl Reader {
     /// What can fail comes first: nothing that was read is lost then.
     fn read(&mut self) -> Result<bool> {
         let mut are_same = true;
-        for log in [&mut self.metrics, &mut self.evaluations, &mut self.events, &mut self.fidelity] {
+        for log in [&mut self.metrics, &mut self.evaluations, &mut self.events, &mut self.fidelity]
+        {
             are_same &= log.read()?;
         }
         if !are_same {
@@ -180,7 +184,8 @@ impl Reader {
         snapshot.state = state;
         snapshot.last_written = written;
         let remaining = snapshot.info.last_step().saturating_sub(snapshot.step) as f64;
-        snapshot.eta_s = snapshot.history.last().and_then(|row| Some(row.value("time/step_s")? * remaining));
+        snapshot.eta_s =
+            snapshot.history.last().and_then(|row| Some(row.value("time/step_s")? * remaining));
         Ok(changed)
     }
 
@@ -195,13 +200,18 @@ impl Reader {
             self.is_declared = true;
         }
         let snapshot = &mut self.snapshot;
-        let rows: Vec<Option<MetricRow>> = metrics.par_iter().map(|(_, line)| MetricRow::from_json(line)).collect();
+        let rows: Vec<Option<MetricRow>> =
+            metrics.par_iter().map(|(_, line)| MetricRow::from_json(line)).collect();
         let mut damaged = Vec::new();
         for ((number, line), row) in metrics.iter().zip(rows) {
             match row {
                 Some(row) => snapshot.history.push(row),
                 // It stands where the line of the next step would.
-                None => damaged.push((snapshot.history.last().map_or(0, |row| row.step) + 1, *number, line.as_str())),
+                None => damaged.push((
+                    snapshot.history.last().map_or(0, |row| row.step) + 1,
+                    *number,
+                    line.as_str(),
+                )),
             }
         }
         snapshot.step = snapshot.history.last().map_or(0, |row| row.step);
@@ -252,7 +262,10 @@ impl Reader {
             Some(RecordedState::Finished) => RunState::Finished,
             Some(RecordedState::Stopped) => RunState::Stopped,
             Some(RecordedState::Failed) => RunState::Failed {
-                message: self.error.clone().unwrap_or_else(|| "events.jsonl does not say why".to_string()),
+                message: self
+                    .error
+                    .clone()
+                    .unwrap_or_else(|| "events.jsonl does not say why".to_string()),
             },
             _ if self.is_paused => RunState::Paused,
             _ => RunState::Training,
@@ -267,7 +280,11 @@ fn starts_a_run(line: &str) -> bool {
 }
 
 /// What the newest `lines` of a log say; warns of those that cannot be read.
-fn read<T: DeserializeOwned>(snapshot: &mut RunSnapshot, name: &str, lines: &[(usize, String)]) -> Vec<T> {
+fn read<T: DeserializeOwned>(
+    snapshot: &mut RunSnapshot,
+    name: &str,
+    lines: &[(usize, String)],
+) -> Vec<T> {
     let (mut read, mut damaged) = (Vec::new(), Vec::new());
     for (number, line) in lines {
         match serde_json::from_str(line) {
@@ -282,11 +299,19 @@ fn read<T: DeserializeOwned>(snapshot: &mut RunSnapshot, name: &str, lines: &[(u
 /// Warns of damaged lines: the step that each belongs to, its number and what it says.
 fn warn_of_damage(snapshot: &mut RunSnapshot, name: &str, damaged: &[(u64, usize, &str)]) {
     let named = damaged.iter().take(NAMED).map(|(step, number, line)| {
-        (*step, format!("{name}, line {number} cannot be read and is left out: `{}`", shown(line, 60)))
+        (
+            *step,
+            format!("{name}, line {number} cannot be read and is left out: `{}`", shown(line, 60)),
+        )
     });
     let rest = damaged.get(NAMED).map(|(step, number, _)| {
         let count = damaged.len() - NAMED;
-        (*step, format!("{name}: {count} more lines from line {number} on cannot be read and are left out"))
+        (
+            *step,
+            format!(
+                "{name}: {count} more lines from line {number} on cannot be read and are left out"
+            ),
+        )
     });
     let warnings: Vec<(u64, String)> = named.chain(rest).collect();
     if !warnings.is_empty() {
@@ -333,7 +358,10 @@ mod tests {
     }
 
     fn rows(steps: std::ops::RangeInclusive<u64>, value: f64) -> String {
-        steps.map(|step| format!("{{\"step\":{step},\"reward/mean\":{value}}}\n")).collect::<Vec<_>>().concat()
+        steps
+            .map(|step| format!("{{\"step\":{step},\"reward/mean\":{value}}}\n"))
+            .collect::<Vec<_>>()
+            .concat()
     }
 
     fn event(kind: &str, text: &str) -> String {
@@ -355,11 +383,18 @@ mod tests {
         append(folder.path(), "metrics.jsonl", &rows(2..=2, 0.0));
         fs::create_dir(folder.path().join("evals.jsonl")).unwrap();
         assert!(reader.look() && !reader.look(), "it is told once");
-        assert!(reader.snapshot.warnings[0].1.contains("evals.jsonl"), "{:?}", reader.snapshot.warnings);
+        assert!(
+            reader.snapshot.warnings[0].1.contains("evals.jsonl"),
+            "{:?}",
+            reader.snapshot.warnings
+        );
         fs::remove_dir(folder.path().join("evals.jsonl")).unwrap();
         append(folder.path(), "metrics.jsonl", &rows(3..=3, 0.0));
         assert!(reader.look());
-        assert_eq!(reader.snapshot.history.iter().map(|row| row.step).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(
+            reader.snapshot.history.iter().map(|row| row.step).collect::<Vec<_>>(),
+            [1, 2, 3]
+        );
     }
 
     #[test]
@@ -371,7 +406,8 @@ mod tests {
         append(folder.path(), "events.jsonl", &(event("resumed", "") + &event("warning", "odd")));
         assert!(reader.look() && !reader.look());
         assert_eq!(reader.snapshot.events.len(), 2);
-        let warned = |text: &str| reader.snapshot.warnings.iter().any(|(_, warning)| warning.contains(text));
+        let warned =
+            |text: &str| reader.snapshot.warnings.iter().any(|(_, warning)| warning.contains(text));
         assert!(warned("odd") && warned("experiment.ron"), "{:?}", reader.snapshot.warnings);
         let longer = SMALL.replace("task", "stop: (steps: 77), task");
         fs::write(folder.path().join("experiment.ron"), longer).unwrap();
@@ -389,7 +425,9 @@ mod tests {
         assert_eq!(reader.snapshot.state, RunState::Failed { message: "disk full".to_string() });
         append(folder.path(), "events.jsonl", &event("resumed", ""));
         reader.read().unwrap();
-        let RunState::Failed { message } = &reader.snapshot.state else { panic!("{:?}", reader.snapshot.state) };
+        let RunState::Failed { message } = &reader.snapshot.state else {
+            panic!("{:?}", reader.snapshot.state)
+        };
         assert!(!message.contains("disk full"), "{message}");
     }
 
@@ -406,7 +444,8 @@ mod tests {
         fs::rename(folder.path().join("new"), folder.path().join("metrics.jsonl")).unwrap();
         append(folder.path(), "metrics.jsonl", &rows(3..=4, 0.75));
         assert!(reader.look());
-        let values: Vec<_> = reader.snapshot.history.iter().map(|row| row.value("reward/mean").unwrap()).collect();
+        let values: Vec<_> =
+            reader.snapshot.history.iter().map(|row| row.value("reward/mean").unwrap()).collect();
         assert_eq!(values, [0.25, 0.25, 0.75, 0.75]);
         assert_eq!(reader.snapshot.generation, 1);
     }

@@ -30,8 +30,8 @@ impl ScoreInput {
     }
 }
 
-/// A line as it is written. Lines of a run folder's `rollouts/*.jsonl` are among those that are understood; fields that are not
-/// named here are ignored.
+/// A line as it is written. Lines of a run folder's `rollouts/*.jsonl` are among those that are
+/// understood; fields that are not named here are ignored.
 #[derive(Deserialize)]
 struct Line {
     group: Box<RawValue>,
@@ -50,25 +50,31 @@ const MOST_BYTES: u64 = 8 << 30;
 /// Rewards further from 0 are refused.
 const LARGEST_REWARD: f64 = 100.0;
 
-/// Reads a file with one response a line. Token ids are used as they are, and before texts; texts are tokenised, prompt
-/// and response each by itself, and nothing is added to them. A `gold` answer instead of a reward gives +1 to a response whose last
-/// box holds it and -1 to others. Empty lines are skipped.
+/// Reads a file with one response a line. Token ids are used as they are, and before texts; texts
+/// are tokenised, prompt and response each by itself, and nothing is added to them. A `gold` answer
+/// instead of a reward gives +1 to a response whose last box holds it and -1 to others. Empty lines
+/// are skipped.
 ///
-/// Fails, naming file and line, where a line is not such an object, or what it says does not fit the model.
+/// Fails, naming file and line, where a line is not such an object, or what it says does not fit
+/// the model.
 pub fn read_inputs(path: &Path, model: &LanguageModel) -> Result<Vec<ScoreInput>> {
-    let file = std::fs::File::open(path)
-        .map_err(|e| Error::input(format!("the responses to score cannot be read: {e} ({})", path.display())))?;
+    let file = std::fs::File::open(path).map_err(|e| {
+        Error::input(format!("the responses to score cannot be read: {e} ({})", path.display()))
+    })?;
     let mut inputs = Vec::new();
     // A pipe is welcome; one without an end is not.
     let mut bytes = 0;
     for (index, line) in bounded(std::io::BufReader::new(file)).enumerate() {
-        let at = |problem: &str| Error::input(format!("line {}: {problem} ({})", index + 1, path.display()));
+        let at = |problem: &str| {
+            Error::input(format!("line {}: {problem} ({})", index + 1, path.display()))
+        };
         let line = line.map_err(|e| at(&format!("cannot be read: {e}")))?;
         bytes += line.len() as u64 + 1;
         if bytes > MOST_BYTES {
             let most = MOST_BYTES >> 30;
             return Err(at(&format!(
-                "the responses have more than {most} GiB, which no memory holds; score them in parts"
+                "the responses have more than {most} GiB, which no memory holds; score them in \
+                 parts"
             )));
         }
         if line.trim_ascii().is_empty() {
@@ -79,7 +85,10 @@ pub fn read_inputs(path: &Path, model: &LanguageModel) -> Result<Vec<ScoreInput>
     }
     if inputs.is_empty() {
         let remedy = "give one JSON object a line, with `group`, `prompt`, `response` and `reward`";
-        return Err(Error::input(format!("there is no response to score; {remedy} ({})", path.display())));
+        return Err(Error::input(format!(
+            "there is no response to score; {remedy} ({})",
+            path.display()
+        )));
     }
     Ok(inputs)
 }
@@ -104,25 +113,34 @@ fn input(line: Line, model: &LanguageModel) -> Result<ScoreInput, String> {
     let prompt = tokens(tokenizer, "prompt", line.prompt.as_deref(), line.prompt_ids)?;
     let response = tokens(tokenizer, "response", line.response.as_deref(), line.response_ids)?;
     if prompt.is_empty() {
-        return Err("the prompt has no token; the first token of a response needs one before it".to_string());
+        return Err("the prompt has no token; the first token of a response needs one before it"
+            .to_string());
     }
     if response.is_empty() {
-        return Err("the response has no token, so there is nothing to score; leave the line out".to_string());
+        return Err("the response has no token, so there is nothing to score; leave the line out"
+            .to_string());
     }
     let (length, limit) = (prompt.len() + response.len(), model.config.max_position_embeddings);
     if length > limit {
         return Err(format!(
-            "prompt and response have {length} tokens, but the model has {limit} positions; shorten them"
+            "prompt and response have {length} tokens, but the model has {limit} positions; \
+             shorten them"
         ));
     }
-    if let Some(id) = prompt.iter().chain(&response).find(|&&id| id as usize >= model.config.vocab_size) {
-        return Err(format!("token id {id} is beyond the model's vocabulary of {}", model.config.vocab_size));
+    if let Some(id) =
+        prompt.iter().chain(&response).find(|&&id| id as usize >= model.config.vocab_size)
+    {
+        return Err(format!(
+            "token id {id} is beyond the model's vocabulary of {}",
+            model.config.vocab_size
+        ));
     }
     let reward = match (line.reward, line.gold) {
         (Some(reward), _) if reward.abs() <= LARGEST_REWARD => reward as f32,
         (Some(reward), _) => {
             return Err(format!(
-                "the reward {} is too large: novelty weighs by exp(reward), so rewards lie within {LARGEST_REWARD} of 0; usual are -1 and 1",
+                "the reward {} is too large: novelty weighs by exp(reward), so rewards lie within \
+                 {LARGEST_REWARD} of 0; usual are -1 and 1",
                 number(reward)
             ));
         }
@@ -131,9 +149,17 @@ fn input(line: Line, model: &LanguageModel) -> Result<ScoreInput, String> {
                 Some(text) => text,
                 None => tokenizer.decode(&response).map_err(|error| error.to_string())?,
             };
-            if verify(gold.text(), &text, AnswerFormat::Math).verdict.is_correct() { 1.0 } else { -1.0 }
+            if verify(gold.text(), &text, AnswerFormat::Math).verdict.is_correct() {
+                1.0
+            } else {
+                -1.0
+            }
         }
-        (None, None) => return Err("the fields `reward` and `gold` are both missing; give one of them".to_string()),
+        (None, None) => {
+            return Err(
+                "the fields `reward` and `gold` are both missing; give one of them".to_string()
+            );
+        }
     };
     Ok(ScoreInput { group, prompt, response, reward })
 }

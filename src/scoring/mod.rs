@@ -1,9 +1,10 @@
-//! Offline scoring: what a training step measures of its rollouts, for responses of any origin under any model.
+//! Offline scoring: what a training step measures of its rollouts, for responses of any origin
+//! under any model.
 //!
-//! For every response: its log-probability and entropy at temperature 1, its sensitivity feature at the sampling temperature,
-//! and from these, within its group, cosines, novelty, shaped reward and advantage (the formulas are those of
-//! [`crate::geometry`] and [`crate::objective`]). On request also the cosines between the gradients over all parameters, which
-//! the features stand in for.
+//! For every response: its log-probability and entropy at temperature 1, its sensitivity feature at
+//! the sampling temperature, and from these, within its group, cosines, novelty, shaped reward and
+//! advantage (the formulas are those of [`crate::geometry`] and [`crate::objective`]). On request
+//! also the cosines between the gradients over all parameters, which the features stand in for.
 
 mod input;
 mod output;
@@ -12,9 +13,13 @@ pub use input::{ScoreInput, read_inputs};
 pub use output::{GroupScores, ResponseScore, ScoreFolder, Scores};
 
 use crate::error::{Error, Result};
-use crate::geometry::{CosineMatrix, NoveltyForm, Shaping, TokenWeights, normalize_novelty, novelty, shape_group};
+use crate::geometry::{
+    CosineMatrix, NoveltyForm, Shaping, TokenWeights, normalize_novelty, novelty, shape_group,
+};
 use crate::kernels::token_statistics;
-use crate::model::{GradientForm, LanguageModel, ParameterBlock, ResponseBatch, response_micro_batches};
+use crate::model::{
+    GradientForm, LanguageModel, ParameterBlock, ResponseBatch, response_micro_batches,
+};
 use crate::objective::group_advantages;
 use std::collections::HashMap;
 
@@ -63,15 +68,22 @@ pub fn score(
     settings: &ScoreSettings,
     mut progress: impl FnMut(ScoreProgress),
 ) -> Result<Scores> {
-    let measured = measure(model, inputs, settings, |done| progress(ScoreProgress::Responses(done)))?;
-    let mut responses: Vec<ResponseScore> =
-        inputs.iter().zip(&measured).map(|(input, measured)| ResponseScore::new(input, measured)).collect();
+    let measured =
+        measure(model, inputs, settings, |done| progress(ScoreProgress::Responses(done)))?;
+    let mut responses: Vec<ResponseScore> = inputs
+        .iter()
+        .zip(&measured)
+        .map(|(input, measured)| ResponseScore::new(input, measured))
+        .collect();
     let mut group_scores = Vec::new();
     for members in groups(inputs) {
         let name = inputs[members[0]].group.clone();
-        let in_group = |error: Error| Error::failed(format!("group {name} cannot be scored: {error}"));
-        let features = members.iter().map(|&i| measured[i].feature.as_slice()).collect::<Vec<_>>().concat();
-        let cosines = CosineMatrix::from_features(&features, model.config.hidden_size).map_err(in_group)?;
+        let in_group =
+            |error: Error| Error::failed(format!("group {name} cannot be scored: {error}"));
+        let features =
+            members.iter().map(|&i| measured[i].feature.as_slice()).collect::<Vec<_>>().concat();
+        let cosines =
+            CosineMatrix::from_features(&features, model.config.hidden_size).map_err(in_group)?;
         let rewards: Vec<f32> = members.iter().map(|&i| inputs[i].reward).collect();
         let nu = novelty(&cosines, &rewards, settings.novelty).map_err(in_group)?;
         let normalized = normalize_novelty(&nu, settings.novelty);
@@ -88,7 +100,8 @@ pub fn score(
             Some(form) => {
                 let pairs: Vec<_> = members.iter().map(|&i| inputs[i].pair()).collect();
                 let heard = || progress(ScoreProgress::Gradient);
-                let products = model.gradient_products(&pairs, settings.temperature, form, heard)?;
+                let products =
+                    model.gradient_products(&pairs, settings.temperature, form, heard)?;
                 Some(products.cosines(ParameterBlock::All).map_err(in_group)?)
             }
         };
@@ -131,7 +144,9 @@ fn measure(
         let inputs = &inputs[run.clone()];
         let batch = ResponseBatch::new(&pairs[run])?;
         let hidden = model.frozen.response_hidden(&batch)?; // (response tokens, d)
-        let statistics = |temperature| token_statistics(&hidden, model.frozen.head(), batch.targets(), temperature);
+        let statistics = |temperature| {
+            token_statistics(&hidden, model.frozen.head(), batch.targets(), temperature)
+        };
         let plain = statistics(1.0)?;
         let is_plain = settings.temperature.to_bits() == 1f64.to_bits();
         let sampling = if is_plain { None } else { Some(statistics(settings.temperature)?) };

@@ -91,17 +91,21 @@ const LINES: &str = "scores.jsonl";
 const TENSORS: &str = "scores.safetensors";
 
 impl ScoreFolder {
-    /// Opens the folder at `path`, made where it is missing. Refuses to write over the `input`, and over files of the same names
-    /// that are not scores.
+    /// Opens the folder at `path`, made where it is missing. Refuses to write over the `input`, and
+    /// over files of the same names that are not scores.
     pub fn open(path: &Path, input: &Path) -> Result<Self> {
         std::fs::create_dir_all(path).map_err(|e| {
             let place = path.display();
-            Error::input(format!("the folder for the scores cannot be made: {e}; choose another --out ({place})"))
+            Error::input(format!(
+                "the folder for the scores cannot be made: {e}; choose another --out ({place})"
+            ))
         })?;
         let lock = FolderLock::take(path, &format!("the folder {}", path.display()))?;
         let (lines, tensors) = (path.join(LINES), path.join(TENSORS));
         let are_scores = is_score(&lines);
-        for (file, is_ours) in [(&lines, are_scores), (&tensors, are_scores || has_scores(&tensors))] {
+        for (file, is_ours) in
+            [(&lines, are_scores), (&tensors, are_scores || has_scores(&tensors))]
+        {
             if !file.exists() {
                 continue;
             }
@@ -117,8 +121,8 @@ impl ScoreFolder {
         Ok(Self { path: path.to_path_buf(), _lock: lock })
     }
 
-    /// Writes `scores.jsonl` and `scores.safetensors` in place of earlier ones. Where there are lines, the tensors beside them belong to
-    /// them, whenever the program or the machine stops.
+    /// Writes `scores.jsonl` and `scores.safetensors` in place of earlier ones. Where there are
+    /// lines, the tensors beside them belong to them, whenever the program or the machine stops.
     pub fn write(&self, scores: &Scores) -> Result<()> {
         let (lines, tensors) = (self.path.join(LINES), self.path.join(TENSORS));
         let new = tensors.with_added_extension("tmp");
@@ -141,7 +145,9 @@ impl ScoreFolder {
 fn is_score(path: &Path) -> bool {
     let first = || -> Option<Map<String, Value>> {
         let mut line = String::new();
-        BufReader::new(files::open_regular(path).ok()?.take(files::SETTINGS_BYTES)).read_line(&mut line).ok()?;
+        BufReader::new(files::open_regular(path).ok()?.take(files::SETTINGS_BYTES))
+            .read_line(&mut line)
+            .ok()?;
         serde_json::from_str(&line).ok()
     };
     first().is_some_and(|line| {
@@ -162,7 +168,8 @@ impl Scores {
     fn lines(&self) -> Result<String> {
         let mut lines = String::new();
         for score in &self.responses {
-            lines += &serde_json::to_string(score).map_err(|e| Error::failed(format!("cannot write a score: {e}")))?;
+            lines += &serde_json::to_string(score)
+                .map_err(|e| Error::failed(format!("cannot write a score: {e}")))?;
             lines.push('\n');
         }
         Ok(lines)
@@ -181,11 +188,17 @@ impl Scores {
         }
         tensors.insert("offsets".to_string(), Tensor::from_slice(&offsets, offsets.len(), cpu)?);
         for (index, group) in self.groups.iter().enumerate() {
-            let matrices = [("cosine", Some(&group.cosines)), ("gradient_cosine", group.gradient_cosines.as_ref())];
+            let matrices = [
+                ("cosine", Some(&group.cosines)),
+                ("gradient_cosine", group.gradient_cosines.as_ref()),
+            ];
             for (name, matrix) in matrices {
                 if let Some(matrix) = matrix {
                     let size = (matrix.size(), matrix.size());
-                    tensors.insert(format!("{name}.{index}"), Tensor::from_slice(matrix.values(), size, cpu)?);
+                    tensors.insert(
+                        format!("{name}.{index}"),
+                        Tensor::from_slice(matrix.values(), size, cpu)?,
+                    );
                 }
             }
         }

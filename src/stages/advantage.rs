@@ -1,8 +1,10 @@
-//! Advantages: A = (r~ - mean of the group) / deviation, from shaped rewards where a method shaped them and base rewards
-//! otherwise, less the penalty for length where `objective.truncated` has one. `objective.advantage_scale` says whose deviation.
+//! Advantages: A = (r~ - mean of the group) / deviation, from shaped rewards where a method shaped
+//! them and base rewards otherwise, less the penalty for length where `objective.truncated` has
+//! one. `objective.advantage_scale` says whose deviation.
 //!
-//! The penalty comes after the shaping, so that it means the same for every method: EVOL-RL replaces the base reward, and G2RL
-//! shapes by its sign. Base rewards, and with them accuracy and uniform groups, do not know of it.
+//! The penalty comes after the shaping, so that it means the same for every method: EVOL-RL
+//! replaces the base reward, and G2RL shapes by its sign. Base rewards, and with them accuracy and
+//! uniform groups, do not know of it.
 
 use super::metrics::DeclareMetrics;
 use super::{ActiveExperiment, StageSystems, StepMetrics, TrainStep, mean};
@@ -13,10 +15,18 @@ use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 
 metrics! {
-    REWARD_SHAPED_MEAN: "reward/shaped_mean", "", Neither, Asked, "Mean of the rewards that advantages are made of: base rewards after the method's shaping and the penalty for length.";
-    REWARD_LENGTH_PENALTY_MEAN: "reward/length_penalty_mean", "", Higher, Asked, "Mean of what responses near the token limit lose of their reward, 0 or less (objective.truncated).";
-    GROUP_UNIFORM_RATIO: "group/uniform_ratio", "", Lower, Asked, "Share of the groups trained on whose base rewards are all equal. GRPO learns nothing from them.";
-    GROUP_SHAPING_ONLY_RATIO: "group/shaping_only_ratio", "", Neither, Asked, "Share of groups whose signal comes from shaping or the penalty for length alone: equal base rewards, unequal shaped rewards.";
+    REWARD_SHAPED_MEAN: "reward/shaped_mean", "", Neither, Asked,
+        "Mean of the rewards that advantages are made of: base rewards after the method's shaping \
+         and the penalty for length.";
+    REWARD_LENGTH_PENALTY_MEAN: "reward/length_penalty_mean", "", Higher, Asked,
+        "Mean of what responses near the token limit lose of their reward, 0 or less \
+         (objective.truncated).";
+    GROUP_UNIFORM_RATIO: "group/uniform_ratio", "", Lower, Asked,
+        "Share of the groups trained on whose base rewards are all equal. GRPO learns nothing from \
+         them.";
+    GROUP_SHAPING_ONLY_RATIO: "group/shaping_only_ratio", "", Neither, Asked,
+        "Share of groups whose signal comes from shaping or the penalty for length alone: equal \
+         base rewards, unequal shaped rewards.";
 }
 
 /// The advantage stage.
@@ -26,7 +36,11 @@ impl Plugin for AdvantagePlugin {
     fn build(&self, app: &mut App) {
         app.declare_metrics(METRICS).add_systems(
             TrainStep,
-            (keep_unshaped_rewards, penalize_length.run_if(length_is_penalized), center_group_advantages)
+            (
+                keep_unshaped_rewards,
+                penalize_length.run_if(length_is_penalized),
+                center_group_advantages,
+            )
                 .chain()
                 .in_set(StageSystems::Advantage),
         );
@@ -34,7 +48,10 @@ impl Plugin for AdvantagePlugin {
 }
 
 /// Where no method shaped a reward, the base reward stands.
-fn keep_unshaped_rewards(mut commands: Commands, rollouts: Query<(Entity, &Reward), Without<ShapedReward>>) {
+fn keep_unshaped_rewards(
+    mut commands: Commands,
+    rollouts: Query<(Entity, &Reward), Without<ShapedReward>>,
+) {
     for (rollout, reward) in rollouts {
         commands.entity(rollout).insert(ShapedReward(reward.0));
     }
@@ -51,7 +68,8 @@ fn penalize_length(
     groups: Groups<&Rollouts>,
     mut metrics: ResMut<StepMetrics>,
 ) -> Result {
-    let (truncated, limit) = (experiment.0.objective.truncated, experiment.0.rollout.max_new_tokens);
+    let (truncated, limit) =
+        (experiment.0.objective.truncated, experiment.0.rollout.max_new_tokens);
     let mut penalties = Vec::new();
     for members in groups.iter() {
         for member in members.iter() {
@@ -89,7 +107,10 @@ pub fn center_group_advantages(
     let advantages = experiment.0.objective.advantage_scale.advantages(&shaped);
     let share = |condition: bool| f64::from(u8::from(condition));
     let has_signal = |group: &[f32]| group.iter().any(|advantage| *advantage != 0.0);
-    let shaping_only = uniform.iter().zip(&advantages).map(|(&uniform, group)| share(uniform && has_signal(group)));
+    let shaping_only = uniform
+        .iter()
+        .zip(&advantages)
+        .map(|(&uniform, group)| share(uniform && has_signal(group)));
     metrics.set(&GROUP_SHAPING_ONLY_RATIO, mean(shaping_only));
     metrics.set(&GROUP_UNIFORM_RATIO, mean(uniform.iter().copied().map(share)));
     metrics.set(&REWARD_SHAPED_MEAN, mean(shaped.iter().flatten().copied().map(f64::from)));

@@ -7,14 +7,23 @@ use bevy_ecs::prelude::*;
 use std::time::Instant;
 
 metrics! {
-    TIME_SAMPLE_S: "time/sample_s", "s", Lower, Asked, "Time of the sampling stage.";
-    TIME_VERIFY_S: "time/verify_s", "s", Lower, Asked, "Time of the verification stage.";
-    TIME_FEATURE_S: "time/feature_s", "s", Lower, Asked, "Time of the stages between verification and update: features, cosines, novelty, advantages.";
-    TIME_NOVELTY_S: "time/novelty_s", "s", Lower, Asked, "Time of the novelty stage, which is part of `time/feature_s`.";
-    TIME_ADVANTAGE_S: "time/advantage_s", "s", Lower, Asked, "Time of the advantage stage, which is part of `time/feature_s`.";
-    TIME_UPDATE_S: "time/update_s", "s", Lower, Asked, "Time of the update stage: forward, loss, backward and optimizer.";
-    TIME_EVALUATE_S: "time/evaluate_s", "s", Lower, Asked, "Time of held-out evaluations in the step; not part of the step's time.";
-    TIME_STEP_S: "time/step_s", "s", Lower, Asked, "Time of the whole step without evaluations.";
+    TIME_SAMPLE_S: "time/sample_s", "s", Lower, Asked,
+        "Time of the sampling stage.";
+    TIME_VERIFY_S: "time/verify_s", "s", Lower, Asked,
+        "Time of the verification stage.";
+    TIME_FEATURE_S: "time/feature_s", "s", Lower, Asked,
+        "Time of the stages between verification and update: features, cosines, novelty, \
+         advantages.";
+    TIME_NOVELTY_S: "time/novelty_s", "s", Lower, Asked,
+        "Time of the novelty stage, which is part of `time/feature_s`.";
+    TIME_ADVANTAGE_S: "time/advantage_s", "s", Lower, Asked,
+        "Time of the advantage stage, which is part of `time/feature_s`.";
+    TIME_UPDATE_S: "time/update_s", "s", Lower, Asked,
+        "Time of the update stage: forward, loss, backward and optimizer.";
+    TIME_EVALUATE_S: "time/evaluate_s", "s", Lower, Asked,
+        "Time of held-out evaluations in the step; not part of the step's time.";
+    TIME_STEP_S: "time/step_s", "s", Lower, Asked,
+        "Time of the whole step without evaluations.";
 }
 
 /// Measures how long each stage takes.
@@ -52,7 +61,10 @@ pub(super) fn time_metrics(clock: &StageClock, metrics: &mut StepMetrics) {
     let time = |stage: Stage| clock.times[stage as usize];
     metrics.set(&TIME_SAMPLE_S, time(Stage::Sample));
     metrics.set(&TIME_VERIFY_S, time(Stage::Verify));
-    metrics.set(&TIME_FEATURE_S, time(Stage::Features) + time(Stage::Novelty) + time(Stage::Advantage));
+    metrics.set(
+        &TIME_FEATURE_S,
+        time(Stage::Features) + time(Stage::Novelty) + time(Stage::Advantage),
+    );
     metrics.set(&TIME_NOVELTY_S, time(Stage::Novelty));
     metrics.set(&TIME_ADVANTAGE_S, time(Stage::Advantage));
     metrics.set(&TIME_UPDATE_S, time(Stage::Update));

@@ -1,16 +1,20 @@
-//! A curriculum by measured solve rate: problems of levels that the policy solves about half of the time come more often.
+//! A curriculum by measured solve rate: problems of levels that the policy solves about half of the
+//! time come more often.
 //!
-//! The task says which level a problem is of ([`crate::tasks::Task::level`]). Problems are still dealt in order; one of level l is
-//! taken with probability
+//! The task says which level a problem is of ([`crate::tasks::Task::level`]). Problems are still
+//! dealt in order; one of level l is taken with probability
 //!
 //! `w = floor + (1 - floor) 4 p (1 - p)`,
 //!
-//! with `p` the level's solve rate, and passed over otherwise. So a level's share is its share of the task's problems times w: the
-//! variance of a reward of +1 or -1, to which the expected squared advantage is proportional, and never less than the floor. `p` is an
-//! exponential mean over groups, `p <- p + rate (solved share of the group - p)`, from 1/2, which takes every problem until something
-//! is known. It counts every group that was sampled, whether dynamic sampling keeps it or not.
+//! with `p` the level's solve rate, and passed over otherwise. So a level's share is its share of
+//! the task's problems times w: the variance of a reward of +1 or -1, to which the expected squared
+//! advantage is proportional, and never less than the floor. `p` is an exponential mean over
+//! groups, `p <- p + rate (solved share of the group - p)`, from 1/2, which takes every problem
+//! until something is known. It counts every group that was sampled, whether dynamic sampling keeps
+//! it or not.
 //!
-//! Whether a problem is taken is a function of (seed, number of the problem, p); the solve rates belong to a checkpoint.
+//! Whether a problem is taken is a function of (seed, number of the problem, p); the solve rates
+//! belong to a checkpoint.
 
 use super::dynamic::{keep_groups, sample_further_rounds};
 use super::metrics::DeclareMetrics;
@@ -24,7 +28,9 @@ use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 
 metrics! {
-    CURRICULUM_SOLVE_RATE: "curriculum/solve_rate", "", Neither, Asked, "Mean solve rate, as measured before the step, of the levels of the problems drawn: near one half where the curriculum finds what it looks for.";
+    CURRICULUM_SOLVE_RATE: "curriculum/solve_rate", "", Neither, Asked,
+        "Mean solve rate, as measured before the step, of the levels of the problems drawn: near \
+         one half where the curriculum finds what it looks for.";
 }
 
 /// The curriculum, from the solve rates of the task's levels.
@@ -79,7 +85,8 @@ impl Curriculum {
 
     /// Whether problem number `number` of the training split, which is of `level`, is taken.
     pub fn takes(&self, seed: u64, number: u64, level: usize) -> bool {
-        rng::unit_f64(&mut rng::stream(seed, Domain::Curriculum, [0, number, 0])) < self.weight(level)
+        rng::unit_f64(&mut rng::stream(seed, Domain::Curriculum, [0, number, 0]))
+            < self.weight(level)
     }
 
     /// Takes in that `solved` of a group's completions of a problem of `level` are correct.
@@ -105,7 +112,10 @@ fn measure_solve_rates(
         observed.push((task.0.level(&problem.0), correct as f64 / members.len() as f64));
     }
     // What was expected of the problems drawn, before these are known.
-    metrics.set(&CURRICULUM_SOLVE_RATE, mean(observed.iter().map(|&(level, _)| curriculum.solve_rates[level])));
+    metrics.set(
+        &CURRICULUM_SOLVE_RATE,
+        mean(observed.iter().map(|&(level, _)| curriculum.solve_rates[level])),
+    );
     for (level, solved) in observed {
         curriculum.observe(level, solved);
     }
@@ -123,7 +133,8 @@ mod tests {
         let curriculum = Curriculum::new(config, 4).resumed(Some(vec![0.0, 0.25, 0.5, 1.0]));
         for (level, weight) in [0.1, 0.775, 1.0, 0.1].into_iter().enumerate() {
             assert!((curriculum.weight(level) - weight).abs() < 1e-12);
-            let taken = (0..10_000).filter(|&number| curriculum.takes(7, number, level)).count() as f64;
+            let taken =
+                (0..10_000).filter(|&number| curriculum.takes(7, number, level)).count() as f64;
             assert!((taken / 10_000.0 - weight).abs() < 0.015, "{level}: {taken}");
         }
     }

@@ -1,13 +1,16 @@
-//! Dynamic sampling (DAPO, arXiv 2503.14476): groups whose base rewards are all equal are replaced by groups of further problems.
+//! Dynamic sampling (DAPO, arXiv 2503.14476): groups whose base rewards are all equal are replaced
+//! by groups of further problems.
 //!
-//! Runs between Verify and Features where the experiment has `rollout.dynamic`. Each round runs the [`SampleRound`] schedule, which
-//! is the stages Sample and Verify once more, for as many new groups as are missing; then the step keeps `prompts_per_step`
-//! groups and numbers them anew from 0: those with a signal in the order in which they were sampled, and, where the rounds did
-//! not bring enough of them, the first ones without.
+//! Runs between Verify and Features where the experiment has `rollout.dynamic`. Each round runs the
+//! [`SampleRound`] schedule, which is the stages Sample and Verify once more, for as many new
+//! groups as are missing; then the step keeps `prompts_per_step` groups and numbers them anew from
+//! 0: those with a signal in the order in which they were sampled, and, where the rounds did not
+//! bring enough of them, the first ones without.
 //!
-//! It asks for *base* rewards, whatever the method: a method such as G2RL that gets a signal from uniform groups too trains on
-//! fewer of them with this option. What sampling and verification measure (rewards, accuracy, lengths, entropy) is of all that
-//! was sampled, so that these numbers still describe the policy; everything later is of the groups kept.
+//! It asks for *base* rewards, whatever the method: a method such as G2RL that gets a signal from
+//! uniform groups too trains on fewer of them with this option. What sampling and verification
+//! measure (rewards, accuracy, lengths, entropy) is of all that was sampled, so that these numbers
+//! still describe the policy; everything later is of the groups kept.
 
 use super::metrics::DeclareMetrics;
 use super::{ActiveExperiment, Boundary, SampleRound, StageSystems, StepMetrics, TrainStep};
@@ -21,7 +24,9 @@ use bevy_ecs::prelude::*;
 use bevy_ecs::system::{SystemParam, SystemState};
 
 metrics! {
-    GROUP_RESAMPLED_RATIO: "group/resampled_ratio", "", Lower, Asked, "Groups sampled in further rounds of dynamic sampling, per prompt of the step: 0 where the first round had a signal everywhere.";
+    GROUP_RESAMPLED_RATIO: "group/resampled_ratio", "", Lower, Asked,
+        "Groups sampled in further rounds of dynamic sampling, per prompt of the step: 0 where the \
+         first round had a signal everywhere.";
 }
 
 /// Dynamic sampling.
@@ -53,8 +58,8 @@ impl SampledGroups<'_, '_> {
             let rewards = rollouts.iter().map(|rollout| {
                 self.rewards.get(rollout).map(|reward| reward.0).map_err(|_| {
                     Error::failed(
-                        "a completion has no reward; with `rollout.dynamic`, systems that give rewards belong to the \
-                         schedule SampleRound too",
+                        "a completion has no reward; with `rollout.dynamic`, systems that give \
+                         rewards belong to the schedule SampleRound too",
                     )
                 })
             });
@@ -67,7 +72,8 @@ impl SampledGroups<'_, '_> {
 /// Samples and verifies further groups until enough have a signal or the rounds are used up.
 pub(super) fn sample_further_rounds(world: &mut World) -> Result {
     let rollout = &world.resource::<ActiveExperiment>().0.rollout;
-    let (prompts, rounds) = (rollout.prompts_per_step, rollout.dynamic.map_or(0, |dynamic| dynamic.rounds));
+    let (prompts, rounds) =
+        (rollout.prompts_per_step, rollout.dynamic.map_or(0, |dynamic| dynamic.rounds));
     let mut sampled = SystemState::<SampledGroups>::new(world);
     for _ in 0..rounds {
         let groups = sampled.get(world)?.with_signal()?;
@@ -88,7 +94,8 @@ pub(super) fn keep_groups(
 ) -> Result {
     let prompts = experiment.0.rollout.prompts_per_step;
     let mut groups = sampled.with_signal()?;
-    metrics.set(&GROUP_RESAMPLED_RATIO, groups.len().saturating_sub(prompts) as f64 / prompts as f64);
+    metrics
+        .set(&GROUP_RESAMPLED_RATIO, groups.len().saturating_sub(prompts) as f64 / prompts as f64);
     groups.sort_by_key(|(_, signal)| !signal); // stable: in order among themselves
     for (index, (group, _)) in groups.into_iter().enumerate() {
         if index < prompts {

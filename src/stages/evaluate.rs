@@ -1,6 +1,9 @@
-//! Measures the policy on held-out problems: the base model before the first step, then on schedule, and after the last step.
+//! Measures the policy on held-out problems: the base model before the first step, then on
+//! schedule, and after the last step.
 
-use super::{ActiveExperiment, Monitor, Policy, RunRecorder, StageSystems, StepCounter, TrainStep, warn};
+use super::{
+    ActiveExperiment, Monitor, Policy, RunRecorder, StageSystems, StepCounter, TrainStep, warn,
+};
 use crate::evaluation::{Suite, evaluate};
 use crate::experiment::EvaluationConfig;
 use crate::run::{EvaluationRecord, Stage, StageProgress};
@@ -57,7 +60,10 @@ fn evaluate_policy(
         recorder.0.append_evaluation(&record)?;
         recorder.0.log(&record.to_string())?;
         if record.no_answer_ratio > 0.5 {
-            let text = format!("{:.0} % of held-out completions have no answer", 100.0 * record.no_answer_ratio);
+            let text = format!(
+                "{:.0} % of held-out completions have no answer",
+                100.0 * record.no_answer_ratio
+            );
             warn(&recorder, &monitor, step.0, text)?;
         }
         Arc::make_mut(&mut evaluations.0).push(record);

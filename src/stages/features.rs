@@ -1,9 +1,11 @@
-//! Gradient directions: sequence features Phi = sum of alpha phi over response tokens / (sum of alpha + eps), and their cosines
-//! within each group. The sums were accumulated while sampling, so this costs no forward pass.
+//! Gradient directions: sequence features Phi = sum of alpha phi over response tokens / (sum of
+//! alpha + eps), and their cosines within each group. The sums were accumulated while sampling, so
+//! this costs no forward pass.
 //!
-//! They are there in the steps that [`FeatureDemand`] names: every step where the method acts on them, and otherwise the
-//! steps in which something is recorded of them. In other steps sampling leaves them out and rollouts have no [`Feature`] and no
-//! `Novelty`, groups no [`Cosines`], and `metrics.jsonl` no geometry.
+//! They are there in the steps that [`FeatureDemand`] names: every step where the method acts on
+//! them, and otherwise the steps in which something is recorded of them. In other steps sampling
+//! leaves them out and rollouts have no [`Feature`] and no `Novelty`, groups no [`Cosines`], and
+//! `metrics.jsonl` no geometry.
 
 use super::{ActiveExperiment, StageSystems, StepCounter, TrainStep};
 use crate::experiment::Experiment;
@@ -17,18 +19,19 @@ pub struct FeaturesPlugin;
 
 impl Plugin for FeaturesPlugin {
     fn build(&self, app: &mut App) {
-        app.init_resource::<FeatureDemand>()
-            .init_resource::<FeatureWeights>()
-            .add_systems(TrainStep, compute_features.run_if(features_are_wanted).in_set(StageSystems::Features));
+        app.init_resource::<FeatureDemand>().init_resource::<FeatureWeights>().add_systems(
+            TrainStep,
+            compute_features.run_if(features_are_wanted).in_set(StageSystems::Features),
+        );
     }
 }
 
-/// In which steps sequence features are recorded. A method that reads features, cosines or novelty inserts
-/// [`FeatureDemand::EveryStep`].
+/// In which steps sequence features are recorded. A method that reads features, cosines or novelty
+/// inserts [`FeatureDemand::EveryStep`].
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FeatureDemand {
-    /// In steps for which something is recorded of them: cosines (`record.geometry_every`), tokens (`record.tokens_every`) or their
-    /// fidelity (`fidelity.every`).
+    /// In steps for which something is recorded of them: cosines (`record.geometry_every`), tokens
+    /// (`record.tokens_every`) or their fidelity (`fidelity.every`).
     #[default]
     WhereRecorded,
     /// In every step.

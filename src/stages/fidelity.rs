@@ -1,14 +1,16 @@
-//! Proxy fidelity: how well the cosines of features predict the cosines of real parameter gradients, which the paper asserts and
-//! does not measure.
+//! Proxy fidelity: how well the cosines of features predict the cosines of real parameter
+//! gradients, which the paper asserts and does not measure.
 //!
-//! On its schedule (`fidelity: (every: 25, groups: 2)`), for the step's first groups and before the update, the gradient of every
-//! response's mean token log-likelihood at the sampling temperature is computed over all parameters. Reads [`Cosines`] and
-//! [`Response`]; adds [`GradientCosines`] to those groups, and over their pairs correlates the cosines of gradients, of the whole
-//! network and of its parts, with those of features.
+//! On its schedule (`fidelity: (every: 25, groups: 2)`), for the step's first groups and before the
+//! update, the gradient of every response's mean token log-likelihood at the sampling temperature
+//! is computed over all parameters. Reads [`Cosines`] and [`Response`]; adds [`GradientCosines`] to
+//! those groups, and over their pairs correlates the cosines of gradients, of the whole network and
+//! of its parts, with those of features.
 
 use super::metrics::DeclareMetrics;
 use super::{
-    ActiveExperiment, Monitor, Policy, RunRecorder, StageSystems, StepCounter, StepMetrics, TrainStep, compute_features,
+    ActiveExperiment, Monitor, Policy, RunRecorder, StageSystems, StepCounter, StepMetrics,
+    TrainStep, compute_features,
 };
 use crate::geometry::{CosineMatrix, pearson, spearman};
 use crate::metrics::{Metric, metrics};
@@ -20,12 +22,20 @@ use bevy_ecs::prelude::*;
 use std::sync::Arc;
 
 metrics! {
-    FIDELITY_PEARSON: "fidelity/pearson", "", Higher, WhereMeasured("Proxy fidelity"), "Pearson correlation, over pairs within groups, of the cosines of features with the cosines of gradients over all parameters: 1 means that the cheap proxy tells the truth.";
-    FIDELITY_SPEARMAN: "fidelity/spearman", "", Higher, Asked, "The same as fidelity/pearson for ranks: whether the proxy puts pairs in the right order.";
-    FIDELITY_EMBEDDINGS_PEARSON: "fidelity/embeddings_pearson", "", Higher, Asked, "fidelity/pearson for the gradients of the embeddings, which are the head too where they are tied.";
-    FIDELITY_ATTENTION_PEARSON: "fidelity/attention_pearson", "", Higher, Asked, "fidelity/pearson for the gradients of the attention's projections.";
-    FIDELITY_MLP_PEARSON: "fidelity/mlp_pearson", "", Higher, Asked, "fidelity/pearson for the gradients of the MLPs.";
-    FIDELITY_NORMS_PEARSON: "fidelity/norms_pearson", "", Higher, Asked, "fidelity/pearson for the gradients of the norms' weights.";
+    FIDELITY_PEARSON: "fidelity/pearson", "", Higher, WhereMeasured("Proxy fidelity"),
+        "Pearson correlation, over pairs within groups, of the cosines of features with the \
+         cosines of gradients over all parameters: 1 means that the cheap proxy tells the truth.";
+    FIDELITY_SPEARMAN: "fidelity/spearman", "", Higher, Asked,
+        "The same as fidelity/pearson for ranks: whether the proxy puts pairs in the right order.";
+    FIDELITY_EMBEDDINGS_PEARSON: "fidelity/embeddings_pearson", "", Higher, Asked,
+        "fidelity/pearson for the gradients of the embeddings, which are the head too where they \
+         are tied.";
+    FIDELITY_ATTENTION_PEARSON: "fidelity/attention_pearson", "", Higher, Asked,
+        "fidelity/pearson for the gradients of the attention's projections.";
+    FIDELITY_MLP_PEARSON: "fidelity/mlp_pearson", "", Higher, Asked,
+        "fidelity/pearson for the gradients of the MLPs.";
+    FIDELITY_NORMS_PEARSON: "fidelity/norms_pearson", "", Higher, Asked,
+        "fidelity/pearson for the gradients of the norms' weights.";
 }
 
 /// Fidelity, in the features stage.
@@ -35,7 +45,10 @@ impl Plugin for FidelityPlugin {
     fn build(&self, app: &mut App) {
         app.declare_metrics(METRICS).add_systems(
             TrainStep,
-            measure_fidelity.run_if(fidelity_is_due).after(compute_features).in_set(StageSystems::Features),
+            measure_fidelity
+                .run_if(fidelity_is_due)
+                .after(compute_features)
+                .in_set(StageSystems::Features),
         );
     }
 }
@@ -62,7 +75,10 @@ pub fn measure_fidelity(
         None => GradientForm::Exact { memory_bytes: GRADIENT_MEMORY },
         Some(dimension) => GradientForm::Sketch { dimension, seed: experiment.0.seed },
     };
-    let blocks = ParameterBlock::of_network(model.config.num_hidden_layers, model.config.tie_word_embeddings);
+    let blocks = ParameterBlock::of_network(
+        model.config.num_hidden_layers,
+        model.config.tie_word_embeddings,
+    );
     let wide = |cosines: &CosineMatrix| cosines.pairs().map(f64::from).collect::<Vec<_>>();
     let mut features = Vec::new();
     let mut gradients = vec![Vec::new(); blocks.len()];
@@ -74,10 +90,11 @@ pub fn measure_fidelity(
         for member in members.iter() {
             pairs.push((&prompt.0, &responses.get(member)?.0.ids));
         }
-        let products = model.gradient_products(&pairs, experiment.0.rollout.temperature, form, || {
-            done += 1;
-            monitor.report(Stage::Features, &mut last, done as f32 / all as f32);
-        })?;
+        let products =
+            model.gradient_products(&pairs, experiment.0.rollout.temperature, form, || {
+                done += 1;
+                monitor.report(Stage::Features, &mut last, done as f32 / all as f32);
+            })?;
         features.extend(wide(&cosines.0));
         for (block, gradients) in blocks.iter().zip(&mut gradients) {
             gradients.extend(wide(&products.cosines(*block)?));
@@ -95,7 +112,8 @@ pub fn measure_fidelity(
                 block: block.to_string(),
                 pearson: pearson(&features, gradients),
                 spearman: spearman(&features, gradients),
-                cosine_mean: (!gradients.is_empty()).then(|| super::mean(gradients.iter().copied())),
+                cosine_mean: (!gradients.is_empty())
+                    .then(|| super::mean(gradients.iter().copied())),
             })
             .collect(),
     };

@@ -1,8 +1,8 @@
-//! What the directions of each group look like: the distribution of cosines by kind of pair, spectrum and effective rank, norms,
-//! and novelty against reward.
+//! What the directions of each group look like: the distribution of cosines by kind of pair,
+//! spectrum and effective rank, norms, and novelty against reward.
 //!
-//! Reads [`Cosines`], [`Feature`], [`Novelty`] and [`Judged`]; adds [`Geometry`] to every group that has cosines, and the step's
-//! `geometry/*` metrics, which pool the pairs of all groups.
+//! Reads [`Cosines`], [`Feature`], [`Novelty`] and [`Judged`]; adds [`Geometry`] to every group
+//! that has cosines, and the step's `geometry/*` metrics, which pool the pairs of all groups.
 
 use super::metrics::DeclareMetrics;
 use super::{StageSystems, StepMetrics, TrainStep, mean, score_novelty};
@@ -13,19 +13,40 @@ use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 
 metrics! {
-    GEOMETRY_COSINE_MEAN: "geometry/cosine_mean", "", Neither, Always("Mean cosine"), "Mean cosine between the gradient directions (Phi) of two responses of a group, over all pairs.";
-    GEOMETRY_COSINE_Q05: "geometry/cosine_q05", "", Neither, Asked, "The cosine that 5 % of the pairs within groups lie below.";
-    GEOMETRY_COSINE_MEDIAN: "geometry/cosine_median", "", Neither, Asked, "Median cosine over all pairs within groups.";
-    GEOMETRY_COSINE_Q95: "geometry/cosine_q95", "", Neither, Asked, "The cosine that 95 % of the pairs within groups lie below.";
-    GEOMETRY_CORRECT_COSINE_MEAN: "geometry/correct_cosine_mean", "", Neither, Asked, "Mean cosine over pairs of correct responses: high where correct answers all push the policy the same way.";
-    GEOMETRY_MIXED_COSINE_MEAN: "geometry/mixed_cosine_mean", "", Lower, Asked, "Mean cosine over pairs of a correct and an incorrect response: where it is high, reinforcing one reinforces the other.";
-    GEOMETRY_INCORRECT_COSINE_MEAN: "geometry/incorrect_cosine_mean", "", Neither, Asked, "Mean cosine over pairs of incorrect responses.";
-    GEOMETRY_NEGATIVE_RATIO: "geometry/negative_ratio", "", Higher, Always("Negative pairs"), "Share of pairs within groups with a negative cosine: responses that pull the policy in opposing directions.";
-    GEOMETRY_ORTHOGONAL_RATIO: "geometry/orthogonal_ratio", "", Higher, Always("Near-orthogonal pairs"), "Share of pairs within groups with |cosine| < 0.1: responses that teach independent things.";
-    GEOMETRY_EFFECTIVE_RANK: "geometry/effective_rank", "", Higher, Always("Effective rank"), "Mean over groups of exp(entropy of the normalised eigenvalues of the cosine matrix): how many directions a group spans.";
-    GEOMETRY_CORRECT_NOVELTY_MEAN: "geometry/correct_novelty_mean", "", Neither, Asked, "Mean exploration score nu of correct responses.";
-    GEOMETRY_INCORRECT_NOVELTY_MEAN: "geometry/incorrect_novelty_mean", "", Neither, Asked, "Mean exploration score nu of incorrect responses.";
-    GEOMETRY_FEATURE_NORM_MEAN: "geometry/feature_norm_mean", "", Neither, Asked, "Mean L2 norm of the sequence features Phi: how hard a response pulls at the last layer, per token.";
+    GEOMETRY_COSINE_MEAN: "geometry/cosine_mean", "", Neither, Always("Mean cosine"),
+        "Mean cosine between the gradient directions (Phi) of two responses of a group, over all \
+         pairs.";
+    GEOMETRY_COSINE_Q05: "geometry/cosine_q05", "", Neither, Asked,
+        "The cosine that 5 % of the pairs within groups lie below.";
+    GEOMETRY_COSINE_MEDIAN: "geometry/cosine_median", "", Neither, Asked,
+        "Median cosine over all pairs within groups.";
+    GEOMETRY_COSINE_Q95: "geometry/cosine_q95", "", Neither, Asked,
+        "The cosine that 95 % of the pairs within groups lie below.";
+    GEOMETRY_CORRECT_COSINE_MEAN: "geometry/correct_cosine_mean", "", Neither, Asked,
+        "Mean cosine over pairs of correct responses: high where correct answers all push the \
+         policy the same way.";
+    GEOMETRY_MIXED_COSINE_MEAN: "geometry/mixed_cosine_mean", "", Lower, Asked,
+        "Mean cosine over pairs of a correct and an incorrect response: where it is high, \
+         reinforcing one reinforces the other.";
+    GEOMETRY_INCORRECT_COSINE_MEAN: "geometry/incorrect_cosine_mean", "", Neither, Asked,
+        "Mean cosine over pairs of incorrect responses.";
+    GEOMETRY_NEGATIVE_RATIO: "geometry/negative_ratio", "", Higher, Always("Negative pairs"),
+        "Share of pairs within groups with a negative cosine: responses that pull the policy in \
+         opposing directions.";
+    GEOMETRY_ORTHOGONAL_RATIO: "geometry/orthogonal_ratio", "", Higher, Always("Near-orthogonal \
+        pairs"),
+        "Share of pairs within groups with |cosine| < 0.1: responses that teach independent \
+         things.";
+    GEOMETRY_EFFECTIVE_RANK: "geometry/effective_rank", "", Higher, Always("Effective rank"),
+        "Mean over groups of exp(entropy of the normalised eigenvalues of the cosine matrix): how \
+         many directions a group spans.";
+    GEOMETRY_CORRECT_NOVELTY_MEAN: "geometry/correct_novelty_mean", "", Neither, Asked,
+        "Mean exploration score nu of correct responses.";
+    GEOMETRY_INCORRECT_NOVELTY_MEAN: "geometry/incorrect_novelty_mean", "", Neither, Asked,
+        "Mean exploration score nu of incorrect responses.";
+    GEOMETRY_FEATURE_NORM_MEAN: "geometry/feature_norm_mean", "", Neither, Asked,
+        "Mean L2 norm of the sequence features Phi: how hard a response pulls at the last layer, \
+         per token.";
 }
 
 /// Geometry statistics, in the novelty stage.
@@ -33,8 +54,10 @@ pub struct GeometryPlugin;
 
 impl Plugin for GeometryPlugin {
     fn build(&self, app: &mut App) {
-        app.declare_metrics(METRICS)
-            .add_systems(TrainStep, measure_geometry.after(score_novelty).in_set(StageSystems::Novelty));
+        app.declare_metrics(METRICS).add_systems(
+            TrainStep,
+            measure_geometry.after(score_novelty).in_set(StageSystems::Novelty),
+        );
     }
 }
 
@@ -54,7 +77,8 @@ pub fn measure_geometry(
             let is_correct = judged.0.verdict.is_correct();
             correct.push(is_correct);
             norms.push(feature.0.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt());
-            if is_correct { &mut novelty_correct } else { &mut novelty_incorrect }.push(f64::from(novelty.score));
+            if is_correct { &mut novelty_correct } else { &mut novelty_incorrect }
+                .push(f64::from(novelty.score));
         }
         let indexed = cosines.0.indexed_pairs();
         pairs.extend(indexed.map(|(i, j, cosine)| (PairKind::of(correct[i], correct[j]), cosine)));
@@ -65,8 +89,9 @@ pub fn measure_geometry(
     if ranks.is_empty() {
         return Ok(());
     }
-    let of_kind =
-        |kind: PairKind| PairStatistics::of(pairs.iter().filter(|(k, _)| *k == kind).map(|(_, cosine)| *cosine));
+    let of_kind = |kind: PairKind| {
+        PairStatistics::of(pairs.iter().filter(|(k, _)| *k == kind).map(|(_, cosine)| *cosine))
+    };
     let all = PairStatistics::of(pairs.iter().map(|(_, cosine)| *cosine));
     for (metric, value) in [
         (&GEOMETRY_COSINE_MEAN, all.mean),
@@ -83,9 +108,10 @@ pub fn measure_geometry(
     ] {
         metrics.set(metric, value);
     }
-    for (metric, values) in
-        [(&GEOMETRY_CORRECT_NOVELTY_MEAN, novelty_correct), (&GEOMETRY_INCORRECT_NOVELTY_MEAN, novelty_incorrect)]
-    {
+    for (metric, values) in [
+        (&GEOMETRY_CORRECT_NOVELTY_MEAN, novelty_correct),
+        (&GEOMETRY_INCORRECT_NOVELTY_MEAN, novelty_incorrect),
+    ] {
         if !values.is_empty() {
             metrics.set(metric, mean(values));
         }

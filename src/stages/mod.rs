@@ -1,7 +1,8 @@
 //! The training step: one pass of the [`TrainStep`] schedule is one step, one plugin is one stage.
 //!
-//! Stages are system sets, chained in pipeline order. Methods and other plugins add systems to a stage's set and order them
-//! against its systems; two systems that touch the same data without an order are an error when the schedule is built.
+//! Stages are system sets, chained in pipeline order. Methods and other plugins add systems to a
+//! stage's set and order them against its systems; two systems that touch the same data without an
+//! order are an error when the schedule is built.
 
 mod advantage;
 mod clock;
@@ -25,13 +26,16 @@ pub use clock::StageClock;
 pub use curriculum::{Curriculum, CurriculumPlugin};
 pub use dynamic::DynamicSamplingPlugin;
 pub use evaluate::{EvaluatePlugin, Evaluations, Suites};
-pub use features::{FeatureDemand, FeatureWeights, FeaturesPlugin, compute_features, features_are_wanted};
+pub use features::{
+    FeatureDemand, FeatureWeights, FeaturesPlugin, compute_features, features_are_wanted,
+};
 pub use fidelity::{FidelityPlugin, measure_fidelity};
 pub use geometry::{GeometryPlugin, measure_geometry};
 pub use metrics::{DeclareMetrics, DeclaredMetrics};
 pub use novelty::{NoveltyPlugin, NoveltySettings, score_novelty};
 pub use record::{
-    CheckpointRequested, Checkpoints, LiveEdits, RecordPlugin, RunRecorder, StartInfo, record_checkpoint,
+    CheckpointRequested, Checkpoints, LiveEdits, RecordPlugin, RunRecorder, StartInfo,
+    record_checkpoint,
 };
 pub use sample::{ProblemCursor, SamplePlugin, sample_completions};
 pub use semantic::{Encoder, SemanticPlugin, embed_responses};
@@ -60,13 +64,14 @@ use std::sync::Arc;
 #[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TrainStep;
 
-/// The stages Sample and Verify once more within a step, for the further groups of dynamic sampling (`rollout.dynamic`). Systems
-/// that change what is sampled or how it is judged belong here as well as in [`TrainStep`].
+/// The stages Sample and Verify once more within a step, for the further groups of dynamic sampling
+/// (`rollout.dynamic`). Systems that change what is sampled or how it is judged belong here as well
+/// as in [`TrainStep`].
 #[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SampleRound;
 
-/// What is done with a step's numbers after they have been recorded: plugins that send them elsewhere add their systems here and
-/// read [`StepMetrics`].
+/// What is done with a step's numbers after they have been recorded: plugins that send them
+/// elsewhere add their systems here and read [`StepMetrics`].
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SinkSystems;
 
@@ -143,14 +148,20 @@ impl Monitor {
 }
 
 /// Records something that a person should know about, and shows it.
-fn warn(recorder: &RunRecorder, monitor: &Monitor, step: u64, text: String) -> crate::error::Result<()> {
+fn warn(
+    recorder: &RunRecorder,
+    monitor: &Monitor,
+    step: u64,
+    text: String,
+) -> crate::error::Result<()> {
     let event = Event::warning(step, text);
     recorder.0.append_event(&event)?;
     monitor.0.update(|snapshot| snapshot.take_in(event));
     Ok(())
 }
 
-/// Sets up the schedules [`TrainStep`] and [`SampleRound`]: order of stages, strictness, clock, step counter.
+/// Sets up the schedules [`TrainStep`] and [`SampleRound`]: order of stages, strictness, clock,
+/// step counter.
 pub struct PipelinePlugin;
 
 impl Plugin for PipelinePlugin {
@@ -158,9 +169,14 @@ impl Plugin for PipelinePlugin {
         add_stages(app, TrainStep, &StageSystems::ALL);
         add_stages(app, SampleRound, &[Stage::Sample, Stage::Verify]);
         app.world_mut().resource_mut::<MainScheduleOrder>().insert_after(Update, TrainStep);
-        app.init_resource::<StepCounter>().init_resource::<StepMetrics>().init_resource::<StageClock>();
+        app.init_resource::<StepCounter>()
+            .init_resource::<StepMetrics>()
+            .init_resource::<StageClock>();
         app.init_resource::<FeatureDemand>().declare_metrics(clock::METRICS);
-        app.configure_sets(TrainStep, (StageSystems::Record, SinkSystems, Boundary::AfterLast).chain());
+        app.configure_sets(
+            TrainStep,
+            (StageSystems::Record, SinkSystems, Boundary::AfterLast).chain(),
+        );
         app.add_systems(TrainStep, begin_step.before(Boundary::Before(Stage::Sample)));
         app.add_systems(TrainStep, finish_step.in_set(Boundary::AfterLast));
     }
@@ -237,6 +253,7 @@ impl PluginGroup for StagePlugins {
 
 /// Arithmetic mean; 0 for none.
 fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
-    let (sum, count) = values.into_iter().fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));
+    let (sum, count) =
+        values.into_iter().fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));
     if count == 0 { 0.0 } else { sum / count as f64 }
 }

@@ -1,7 +1,7 @@
 //! Exploration scores: how much of each response's direction its high-reward peers do not explain.
 //!
-//! They are measured wherever there are features, whatever the method, so that methods can be compared; shaping rewards by
-//! them is G2RL's part.
+//! They are measured wherever there are features, whatever the method, so that methods can be
+//! compared; shaping rewards by them is G2RL's part.
 
 use super::metrics::DeclareMetrics;
 use super::{StageSystems, StepMetrics, TrainStep, features_are_wanted, mean};
@@ -12,7 +12,8 @@ use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 
 metrics! {
-    GEOMETRY_NOVELTY_MEAN: "geometry/novelty_mean", "", Neither, Asked, "Mean exploration score nu: the part of a direction that high-reward peers do not explain.";
+    GEOMETRY_NOVELTY_MEAN: "geometry/novelty_mean", "", Neither, Asked,
+        "Mean exploration score nu: the part of a direction that high-reward peers do not explain.";
 }
 
 /// The novelty stage.
@@ -20,9 +21,10 @@ pub struct NoveltyPlugin;
 
 impl Plugin for NoveltyPlugin {
     fn build(&self, app: &mut App) {
-        app.declare_metrics(METRICS)
-            .init_resource::<NoveltySettings>()
-            .add_systems(TrainStep, score_novelty.run_if(features_are_wanted).in_set(StageSystems::Novelty));
+        app.declare_metrics(METRICS).init_resource::<NoveltySettings>().add_systems(
+            TrainStep,
+            score_novelty.run_if(features_are_wanted).in_set(StageSystems::Novelty),
+        );
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::metrics::{DeclareMetrics, DeclaredMetrics};
 use super::{
-    ActiveExperiment, Curriculum, KlCoefficient, Monitor, Policy, PolicyOptimizer, ProblemCursor, StageClock,
-    StageSystems, StepCounter, StepMetrics, TrainStep, clock::time_metrics,
+    ActiveExperiment, Curriculum, KlCoefficient, Monitor, Policy, PolicyOptimizer, ProblemCursor,
+    StageClock, StageSystems, StepCounter, StepMetrics, TrainStep, clock::time_metrics,
 };
 use crate::geometry::{CosineMatrix, GroupGeometry, TokenAttribution};
 use crate::kernels::peak_gpu_memory;
@@ -11,12 +11,13 @@ use crate::machine::{GpuBusy, ProcessLoad};
 use crate::metrics::{MetricRow, metrics};
 use crate::model::TextTokenizer;
 use crate::rollout::{
-    Advantage, CompletionText, Cosines, Feature, Geometry, GradientCosines, GroupProblem, Groups, Judged, Novelty,
-    PromptGroup, Response, Reward, RewardParts, Rollouts, SemanticCosines, ShapedReward, TokenParts, TokenUpdate,
+    Advantage, CompletionText, Cosines, Feature, Geometry, GradientCosines, GroupProblem, Groups,
+    Judged, Novelty, PromptGroup, Response, Reward, RewardParts, Rollouts, SemanticCosines,
+    ShapedReward, TokenParts, TokenUpdate,
 };
 use crate::run::{
-    CosineKind, Event, EventKind, GroupCosines, GroupTokens, GroupView, RolloutRecord, RolloutView, RunDir,
-    SettingEdit, StepView, TrainerState,
+    CosineKind, Event, EventKind, GroupCosines, GroupTokens, GroupView, RolloutRecord, RolloutView,
+    RunDir, SettingEdit, StepView, TrainerState,
 };
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
@@ -26,12 +27,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 metrics! {
-    TIME_CPU_S: "time/cpu_s", "s", Neither, Asked, "Processor time of the whole process since the step before, all cores together.";
-    THROUGHPUT_TOKENS_PER_S: "throughput/tokens_per_s", "tokens/s", Higher, Asked, "Response tokens sampled in the step divided by the time of the step.";
-    MEMORY_PEAK_MIB: "memory/peak_mib", "MiB", Lower, Asked, "Largest resident memory of the process so far.";
-    MEMORY_RESIDENT_MIB: "memory/resident_mib", "MiB", Lower, Asked, "Resident memory of the process at the end of the step.";
-    MEMORY_GPU_PEAK_MIB: "memory/gpu_peak_mib", "MiB", Lower, Asked, "Most memory that tensors on the GPU took at one time in the step.";
-    GPU_BUSY_RATIO: "gpu/busy_ratio", "", Higher, Asked, "Share of the step's time in which the GPU computed, by the driver's samples; what is missing waits for the processor.";
+    TIME_CPU_S: "time/cpu_s", "s", Neither, Asked,
+        "Processor time of the whole process since the step before, all cores together.";
+    THROUGHPUT_TOKENS_PER_S: "throughput/tokens_per_s", "tokens/s", Higher, Asked,
+        "Response tokens sampled in the step divided by the time of the step.";
+    MEMORY_PEAK_MIB: "memory/peak_mib", "MiB", Lower, Asked,
+        "Largest resident memory of the process so far.";
+    MEMORY_RESIDENT_MIB: "memory/resident_mib", "MiB", Lower, Asked,
+        "Resident memory of the process at the end of the step.";
+    MEMORY_GPU_PEAK_MIB: "memory/gpu_peak_mib", "MiB", Lower, Asked,
+        "Most memory that tensors on the GPU took at one time in the step.";
+    GPU_BUSY_RATIO: "gpu/busy_ratio", "", Higher, Asked,
+        "Share of the step's time in which the GPU computed, by the driver's samples; what is \
+         missing waits for the processor.";
 }
 
 /// The record stage.
@@ -106,7 +114,9 @@ fn checkpoint_is_due(
     experiment: Res<ActiveExperiment>,
     requested: Res<CheckpointRequested>,
 ) -> bool {
-    requested.0 || step.0 == experiment.0.stop.steps || experiment.0.record.checkpoint_every.is_due(step.0)
+    requested.0
+        || step.0 == experiment.0.stop.steps
+        || experiment.0.record.checkpoint_every.is_due(step.0)
 }
 
 fn record_metrics(
@@ -123,8 +133,10 @@ fn record_metrics(
     time_metrics(&clock, &mut step_metrics);
     load.record(&mut step_metrics, policy.0.trainable.device());
     let rollouts = experiment.0.rollout.prompts_per_step * experiment.0.rollout.group_size;
-    let sampled = rollouts as f64 * (1.0 + step_metrics.0.get(&super::metrics::GROUP_RESAMPLED_RATIO).unwrap_or(0.0));
-    let tokens = step_metrics.0.get(&super::metrics::COMPLETION_LENGTH_MEAN).unwrap_or(0.0) * sampled;
+    let sampled = rollouts as f64
+        * (1.0 + step_metrics.0.get(&super::metrics::GROUP_RESAMPLED_RATIO).unwrap_or(0.0));
+    let tokens =
+        step_metrics.0.get(&super::metrics::COMPLETION_LENGTH_MEAN).unwrap_or(0.0) * sampled;
     step_metrics.set(&THROUGHPUT_TOKENS_PER_S, tokens / clock.step_seconds().max(1e-9));
     if let Some(peak) = peak_gpu_memory(policy.0.trainable.device())? {
         step_metrics.set(&MEMORY_GPU_PEAK_MIB, peak as f64 / (1 << 20) as f64);
@@ -137,15 +149,20 @@ fn record_metrics(
         let remaining = experiment.0.stop.steps.saturating_sub(row.step) as f64;
         let recent = row.get(&super::metrics::TIME_STEP_S).unwrap_or(0.0);
         // A slow exponential mean: steps get shorter and longer as responses do.
-        let pace = snapshot.eta_s.map_or(recent, |eta| 0.8 * eta / (remaining + 1.0) + 0.2 * recent);
+        let pace =
+            snapshot.eta_s.map_or(recent, |eta| 0.8 * eta / (remaining + 1.0) + 0.2 * recent);
         snapshot.eta_s = Some(pace * remaining);
         snapshot.history.push(row);
     });
     Ok(())
 }
 
-/// A flat object: `step`, `wall_s`, then the metrics in the order of their declaration, then those that nobody has declared.
-fn metrics_line(row: &MetricRow, declared: &DeclaredMetrics) -> serde_json::Map<String, serde_json::Value> {
+/// A flat object: `step`, `wall_s`, then the metrics in the order of their declaration, then those
+/// that nobody has declared.
+fn metrics_line(
+    row: &MetricRow,
+    declared: &DeclaredMetrics,
+) -> serde_json::Map<String, serde_json::Value> {
     let mut line = serde_json::Map::new();
     line.insert("step".to_string(), row.step.into());
     line.insert("wall_s".to_string(), row.wall_s.into());
@@ -228,7 +245,9 @@ fn record_step(
             }
             None => None,
         };
-        let values = |matrix: Option<&CosineMatrix>| matrix.map_or_else(Vec::new, |matrix| matrix.values().to_vec());
+        let values = |matrix: Option<&CosineMatrix>| {
+            matrix.map_or_else(Vec::new, |matrix| matrix.values().to_vec())
+        };
         let mut recorded = GroupCosines::default();
         recorded[CosineKind::Feature] = values(cosines.map(|cosines| &cosines.0));
         recorded[CosineKind::Semantic] = values(semantic.map(|cosines| &cosines.0));
@@ -246,7 +265,9 @@ fn record_step(
             cosines: recorded,
             tokens,
         });
-        geometries.extend(geometry.map(|geometry| GeometryLine { group: group.0, geometry: &geometry.0 }));
+        geometries.extend(
+            geometry.map(|geometry| GeometryLine { group: group.0, geometry: &geometry.0 }),
+        );
     }
     if record.geometry_every.is_due(step.0) {
         if record.features {
@@ -323,8 +344,10 @@ fn rollout_view(outcome: &OutcomeItem) -> RolloutView {
 }
 
 fn rollout_records(view: &StepView, response_ids: &[&[u32]]) -> Vec<RolloutRecord> {
-    let members =
-        view.groups.iter().flat_map(|group| group.rollouts.iter().enumerate().map(move |(i, r)| (group, i, r)));
+    let members = view
+        .groups
+        .iter()
+        .flat_map(|group| group.rollouts.iter().enumerate().map(move |(i, r)| (group, i, r)));
     members
         .zip(response_ids)
         .map(|((group, sample, rollout), response_ids)| RolloutRecord {
@@ -339,7 +362,8 @@ fn rollout_records(view: &StepView, response_ids: &[&[u32]]) -> Vec<RolloutRecor
         .collect()
 }
 
-/// Writes a checkpoint of the current step: a Hugging Face folder, and what is needed to continue from it.
+/// Writes a checkpoint of the current step: a Hugging Face folder, and what is needed to continue
+/// from it.
 pub fn record_checkpoint(
     step: Res<StepCounter>,
     experiment: Res<ActiveExperiment>,

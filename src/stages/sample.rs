@@ -1,22 +1,26 @@
 //! Draws the step's problems and samples a group of completions for each.
 //!
-//! Reads the policy, the task and the step; spawns a group entity per problem with its rollouts. Problems are dealt in the order
-//! of their numbers in the training split, each once; [`ProblemCursor`] counts them. A [`Curriculum`] passes some over. Every token is drawn by a stream keyed by
-//! (seed, step, group, sample), so a step is a function of the seed, the step, the cursor and the weights. Features are summed
-//! on the way in the steps that [`FeatureDemand`] names.
+//! Reads the policy, the task and the step; spawns a group entity per problem with its rollouts.
+//! Problems are dealt in the order of their numbers in the training split, each once;
+//! [`ProblemCursor`] counts them. A [`Curriculum`] passes some over. Every token is drawn by a
+//! stream keyed by (seed, step, group, sample), so a step is a function of the seed, the step, the
+//! cursor and the weights. Features are summed on the way in the steps that [`FeatureDemand`]
+//! names.
 //!
-//! The systems belong to [`SampleRound`] too: where groups have been sampled already, they add as many as lack a signal, and
-//! the metrics become those of all that was sampled.
+//! The systems belong to [`SampleRound`] too: where groups have been sampled already, they add as
+//! many as lack a signal, and the metrics become those of all that was sampled.
 
 use super::metrics::DeclareMetrics;
 use super::{
-    ActiveExperiment, ActiveTask, Curriculum, FeatureDemand, FeatureWeights, Monitor, Policy, SampleRound,
-    StageSystems, StepCounter, StepMetrics, TrainStep, dynamic::SampledGroups, mean,
+    ActiveExperiment, ActiveTask, Curriculum, FeatureDemand, FeatureWeights, Monitor, Policy,
+    SampleRound, StageSystems, StepCounter, StepMetrics, TrainStep, dynamic::SampledGroups, mean,
 };
 use crate::metrics::metrics;
 use crate::model::{PromptRequest, Sampling, StreamKey};
 use crate::register_live_setting;
-use crate::rollout::{CompletionText, GroupProblem, Groups, InGroup, PromptGroup, PromptTokens, Response, Rollouts};
+use crate::rollout::{
+    CompletionText, GroupProblem, Groups, InGroup, PromptGroup, PromptTokens, Response, Rollouts,
+};
 use crate::run::{LiveSettingKind, Stage};
 use crate::tasks::Split;
 use bevy_app::{App, Plugin};
@@ -24,9 +28,13 @@ use bevy_ecs::prelude::*;
 use rayon::prelude::*;
 
 metrics! {
-    COMPLETION_LENGTH_MEAN: "completion/length_mean", "tokens", Neither, Always("Length"), "Mean response length, the end-of-sequence token included.";
-    COMPLETION_TRUNCATED_RATIO: "completion/truncated_ratio", "", Lower, Asked, "Share of responses cut off at the token limit.";
-    POLICY_ENTROPY: "policy/entropy", "nats", Neither, Always("Entropy"), "Mean entropy per response token of the sampling distribution. A fast fall means that diversity collapses.";
+    COMPLETION_LENGTH_MEAN: "completion/length_mean", "tokens", Neither, Always("Length"),
+        "Mean response length, the end-of-sequence token included.";
+    COMPLETION_TRUNCATED_RATIO: "completion/truncated_ratio", "", Lower, Asked,
+        "Share of responses cut off at the token limit.";
+    POLICY_ENTROPY: "policy/entropy", "nats", Neither, Always("Entropy"),
+        "Mean entropy per response token of the sampling distribution. A fast fall means that \
+         diversity collapses.";
 }
 
 register_live_setting!(LiveSettingKind::new(
@@ -47,13 +55,17 @@ impl Plugin for SamplePlugin {
             .init_resource::<ProblemCursor>()
             .add_systems(
                 TrainStep,
-                (despawn_previous_groups.before(spawn_groups).in_set(StageSystems::Sample), round()),
+                (
+                    despawn_previous_groups.before(spawn_groups).in_set(StageSystems::Sample),
+                    round(),
+                ),
             )
             .add_systems(SampleRound, round());
     }
 }
 
-/// How many problems of the training split have been dealt: the number of the next one. Belongs to a checkpoint.
+/// How many problems of the training split have been dealt: the number of the next one. Belongs to
+/// a checkpoint.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProblemCursor(pub u64);
 
@@ -74,11 +86,13 @@ fn spawn_groups(
 ) -> Result {
     let experiment = &experiment.0;
     let sampled = sampled.with_signal()?;
-    let missing = experiment.rollout.prompts_per_step - sampled.iter().filter(|(_, signal)| *signal).count();
+    let missing =
+        experiment.rollout.prompts_per_step - sampled.iter().filter(|(_, signal)| *signal).count();
     for number in sampled.len()..sampled.len() + missing {
         let problem = loop {
             let problem = task.0.problem(Split::Train, experiment.seed, cursor.0);
-            let takes = |c: &Res<Curriculum>| c.takes(experiment.seed, cursor.0, task.0.level(&problem));
+            let takes =
+                |c: &Res<Curriculum>| c.takes(experiment.seed, cursor.0, task.0.level(&problem));
             let taken = curriculum.as_ref().is_none_or(takes);
             cursor.0 += 1;
             if taken {
@@ -114,17 +128,27 @@ pub fn sample_completions(
             key: StreamKey { seed: experiment.0.seed, step: step.0, prompt: u64::from(group.0) },
         })
         .collect();
-    let sampling =
-        Sampling { temperature: rollout.temperature, top_k: None, top_p: None, max_new_tokens: rollout.max_new_tokens };
+    let sampling = Sampling {
+        temperature: rollout.temperature,
+        top_k: None,
+        top_p: None,
+        max_new_tokens: rollout.max_new_tokens,
+    };
     let features = demand.holds(*step, &experiment.0).then_some(weights.0);
     let mut last = 0.0;
     let at_a_time = rollout.groups_at_a_time.unwrap_or(requests.len()).max(1);
     let mut completions = Vec::with_capacity(requests.len() * rollout.group_size);
     for (wave, requests) in requests.chunks(at_a_time).enumerate() {
         let waves = groups.len().div_ceil(at_a_time) as f32;
-        completions.extend(policy.0.frozen.sample(requests, rollout.group_size, &sampling, features, |done| {
-            monitor.report(Stage::Sample, &mut last, (wave as f32 + done) / waves);
-        })?);
+        completions.extend(policy.0.frozen.sample(
+            requests,
+            rollout.group_size,
+            &sampling,
+            features,
+            |done| {
+                monitor.report(Stage::Sample, &mut last, (wave as f32 + done) / waves);
+            },
+        )?);
     }
     let texts = completions
         .par_iter()
@@ -139,10 +163,13 @@ pub fn sample_completions(
     }
     all.extend(&completions);
     let tokens: usize = all.iter().map(|completion| completion.ids.len()).sum();
-    let entropy: f64 = all.iter().flat_map(|completion| &completion.entropies).map(|&h| f64::from(h)).sum();
+    let entropy: f64 =
+        all.iter().flat_map(|completion| &completion.entropies).map(|&h| f64::from(h)).sum();
     metrics.set(&COMPLETION_LENGTH_MEAN, tokens as f64 / all.len() as f64);
-    metrics
-        .set(&COMPLETION_TRUNCATED_RATIO, mean(all.iter().map(|completion| f64::from(u8::from(completion.truncated)))));
+    metrics.set(
+        &COMPLETION_TRUNCATED_RATIO,
+        mean(all.iter().map(|completion| f64::from(u8::from(completion.truncated)))),
+    );
     metrics.set(&POLICY_ENTROPY, entropy / tokens.max(1) as f64);
 
     for (index, (completion, text)) in completions.into_iter().zip(texts).enumerate() {

@@ -1,7 +1,9 @@
-//! What responses say, beside where they push: sentence embeddings and their cosines within each group.
+//! What responses say, beside where they push: sentence embeddings and their cosines within each
+//! group.
 //!
-//! Runs in the features stage where an encoder is configured, by the method or by `record.encoder`, whatever the method is. The
-//! encoder does not change during a run, so the numbers of different steps can be compared.
+//! Runs in the features stage where an encoder is configured, by the method or by `record.encoder`,
+//! whatever the method is. The encoder does not change during a run, so the numbers of different
+//! steps can be compared.
 
 use super::metrics::DeclareMetrics;
 use super::{StageSystems, StepMetrics, TrainStep, mean, measure_fidelity};
@@ -10,13 +12,15 @@ use crate::geometry::CosineMatrix;
 use crate::metrics::metrics;
 use crate::model::{Passage, SentenceEncoder};
 use crate::rollout::{
-    CompletionText, Embedding, Groups, PromptGroup, PromptTokens, Response, Rollouts, SemanticCosines,
+    CompletionText, Embedding, Groups, PromptGroup, PromptTokens, Response, Rollouts,
+    SemanticCosines,
 };
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 
 metrics! {
-    SEMANTIC_COSINE_MEAN: "semantic/cosine_mean", "", Neither, WhereMeasured("Semantic cosine"), "Mean cosine between the sentence embeddings of two responses of a group.";
+    SEMANTIC_COSINE_MEAN: "semantic/cosine_mean", "", Neither, WhereMeasured("Semantic cosine"),
+        "Mean cosine between the sentence embeddings of two responses of a group.";
 }
 
 /// Embeddings and their cosines.
@@ -60,10 +64,9 @@ pub fn embed_responses(
     let embeddings_of = encoder.0.with(|embed| {
         let mut embeddings = Vec::new();
         for ((_, group, ..), passages) in groups.iter().zip(&passages_of) {
-            embeddings.push(
-                embed(passages)
-                    .map_err(|e| Error::failed(format!("cannot embed the responses of group {}: {e}", group.0)))?,
-            );
+            embeddings.push(embed(passages).map_err(|e| {
+                Error::failed(format!("cannot embed the responses of group {}: {e}", group.0))
+            })?);
         }
         Ok(embeddings)
     })?;

@@ -1,11 +1,13 @@
 //! The token view: what each token adds to the direction of its response.
 //!
-//! Every `record.tokens_every` steps, before the update, one forward pass over the step's rollouts gives phi of every token. Reads
-//! [`Feature`] and [`Response`]; writes [`TokenParts`], which the record stage puts into `tokens/step_NNNNNN.safetensors`
+//! Every `record.tokens_every` steps, before the update, one forward pass over the step's rollouts
+//! gives phi of every token. Reads [`Feature`] and [`Response`]; writes [`TokenParts`], which the
+//! record stage puts into `tokens/step_NNNNNN.safetensors`
 //! ([`RunDir::write_tokens`](crate::run::RunDir::write_tokens)).
 
 use super::{
-    ActiveExperiment, FeatureWeights, Monitor, Policy, StageSystems, StepCounter, TrainStep, compute_features,
+    ActiveExperiment, FeatureWeights, Monitor, Policy, StageSystems, StepCounter, TrainStep,
+    compute_features,
 };
 use crate::geometry::attribute_tokens;
 use crate::kernels::token_statistics;
@@ -22,7 +24,10 @@ impl Plugin for TokensPlugin {
     fn build(&self, app: &mut App) {
         app.add_systems(
             TrainStep,
-            attribute_step_tokens.run_if(tokens_are_due).after(compute_features).in_set(StageSystems::Features),
+            attribute_step_tokens
+                .run_if(tokens_are_due)
+                .after(compute_features)
+                .in_set(StageSystems::Features),
         );
     }
 }

@@ -1,29 +1,34 @@
 //! Moves the policy: forward, loss, backward and optimizer, over minibatches and micro-batches.
 //!
-//! The loss is [`Objective::loss`]; [`crate::objective`] has its formula. The log-probabilities of the sampling policy are those
-//! recorded while sampling, at the sampling temperature. Which method is running does not matter here: methods have spoken
-//! through [`Advantage`] and [`EntropyCoefficient`].
+//! The loss is [`Objective::loss`]; [`crate::objective`] has its formula. The log-probabilities of
+//! the sampling policy are those recorded while sampling, at the sampling temperature. Which method
+//! is running does not matter here: methods have spoken through [`Advantage`] and
+//! [`EntropyCoefficient`].
 //!
-//! Nothing that is not finite gets into the weights: the weights at the start, each mini-batch's loss and gradient, and what the
-//! optimizer would store are looked at, and the step ends with an error that names the tensor or the rollout.
+//! Nothing that is not finite gets into the weights: the weights at the start, each mini-batch's
+//! loss and gradient, and what the optimizer would store are looked at, and the step ends with an
+//! error that names the tensor or the rollout.
 
 use super::metrics::DeclareMetrics;
 use super::{
-    ActiveExperiment, Monitor, Policy, PolicyOptimizer, RunRecorder, StageSystems, StepCounter, StepMetrics, TrainStep,
-    warn,
+    ActiveExperiment, Monitor, Policy, PolicyOptimizer, RunRecorder, StageSystems, StepCounter,
+    StepMetrics, TrainStep, warn,
 };
 use crate::error::Error;
 use crate::experiment::{OptimizerConfig, Precision};
 use crate::kernels::Buffers;
 use crate::metrics::metrics;
 use crate::model::{
-    Decoder, ForwardPass, FrozenNetwork, GradientSum, LanguageModel, ResponseBatch, response_micro_batches,
+    Decoder, ForwardPass, FrozenNetwork, GradientSum, LanguageModel, ResponseBatch,
+    response_micro_batches,
 };
 use crate::objective::{BatchTotals, MicroBatch, MicroLoss, Objective, adapted_kl_coefficient};
 use crate::optim::Gradients;
 use crate::register_live_setting;
 use crate::rng::{self, Domain};
-use crate::rollout::{Advantage, Groups, PromptGroup, PromptTokens, Response, Rollouts, TokenUpdate};
+use crate::rollout::{
+    Advantage, Groups, PromptGroup, PromptTokens, Response, Rollouts, TokenUpdate,
+};
 use crate::run::{LiveSettingKind, Stage};
 use crate::weights::first_not_finite;
 use bevy_app::{App, Plugin};
@@ -33,13 +38,22 @@ use candle_core::{Tensor, Var};
 use std::collections::BTreeSet;
 
 metrics! {
-    POLICY_KL: "policy/kl", "nats", Lower, Always("KL to reference"), "Mean KL divergence from the reference policy per token trained on, by the estimator of the objective.";
-    POLICY_KL_COEFFICIENT: "policy/kl_coefficient", "", Neither, Asked, "Weight of the KL term in the step; moves where objective.kl has a target.";
-    POLICY_CLIP_RATIO: "policy/clip_ratio", "", Neither, Asked, "Share of the tokens trained on whose probability ratio was clipped with effect.";
-    POLICY_LOSS: "policy/loss", "", Neither, Asked, "The objective that was minimised, KL term and entropy bonus included.";
-    POLICY_GRAD_NORM: "policy/grad_norm", "", Neither, Asked, "Global L2 norm of the gradient before clipping.";
-    POLICY_LEARNING_RATE: "policy/learning_rate", "", Neither, Asked, "Learning rate of the step, after warm-up.";
-    POLICY_SAMPLER_LOGPROB_GAP: "policy/sampler_logprob_gap", "nats", Lower, Asked, "Largest |difference| between a log-probability recorded while sampling and the one recomputed in the update.";
+    POLICY_KL: "policy/kl", "nats", Lower, Always("KL to reference"),
+        "Mean KL divergence from the reference policy per token trained on, by the estimator of \
+         the objective.";
+    POLICY_KL_COEFFICIENT: "policy/kl_coefficient", "", Neither, Asked,
+        "Weight of the KL term in the step; moves where objective.kl has a target.";
+    POLICY_CLIP_RATIO: "policy/clip_ratio", "", Neither, Asked,
+        "Share of the tokens trained on whose probability ratio was clipped with effect.";
+    POLICY_LOSS: "policy/loss", "", Neither, Asked,
+        "The objective that was minimised, KL term and entropy bonus included.";
+    POLICY_GRAD_NORM: "policy/grad_norm", "", Neither, Asked,
+        "Global L2 norm of the gradient before clipping.";
+    POLICY_LEARNING_RATE: "policy/learning_rate", "", Neither, Asked,
+        "Learning rate of the step, after warm-up.";
+    POLICY_SAMPLER_LOGPROB_GAP: "policy/sampler_logprob_gap", "nats", Lower, Asked,
+        "Largest |difference| between a log-probability recorded while sampling and the one \
+         recomputed in the update.";
 }
 
 register_live_setting!(LiveSettingKind::new(
@@ -78,8 +92,8 @@ impl Plugin for UpdatePlugin {
 #[derive(Resource)]
 pub struct Reference(pub FrozenNetwork);
 
-/// Weight beta of the KL term in the next step. Moves after each step where the experiment has a target for the KL, and belongs
-/// to a checkpoint then.
+/// Weight beta of the KL term in the next step. Moves after each step where the experiment has a
+/// target for the KL, and belongs to a checkpoint then.
 #[derive(Resource, Clone, Copy, Debug, PartialEq)]
 pub struct KlCoefficient(pub f64);
 
@@ -87,7 +101,8 @@ pub struct KlCoefficient(pub f64);
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq)]
 pub struct EntropyCoefficient(pub f64);
 
-/// Sampler and update compute the same log-probabilities up to rounding; a larger difference, nats, means that they do not.
+/// Sampler and update compute the same log-probabilities up to rounding; a larger difference, nats,
+/// means that they do not.
 fn largest_gap(precision: Precision) -> f64 {
     match precision {
         Precision::F32 => 1e-2,
@@ -148,9 +163,12 @@ pub fn update_policy(
     let experiment = &experiment.0;
     let objective = &experiment.objective;
     let weights = policy.0.trained();
-    if let Some(name) = first_not_finite(weights.variables().map(|(name, variable)| (name, Var::as_tensor(variable))))?
-    {
-        return Err(Error::failed(format!("the weight `{name}` is not finite before the update")).into());
+    if let Some(name) = first_not_finite(
+        weights.variables().map(|(name, variable)| (name, Var::as_tensor(variable))),
+    )? {
+        return Err(
+            Error::failed(format!("the weight `{name}` is not finite before the update")).into()
+        );
     }
     let mut samples = Vec::new();
     for (group, prompt, members) in groups.iter() {
@@ -169,7 +187,8 @@ pub fn update_policy(
         }
     }
     let OptimizerConfig::AdamW(adamw) = &experiment.optimizer;
-    let rate = adamw.schedule.rate(adamw.learning_rate, step.0, adamw.warmup_steps, experiment.stop.steps);
+    let rate =
+        adamw.schedule.rate(adamw.learning_rate, step.0, adamw.warmup_steps, experiment.stop.steps);
     let policy_loss = PolicyLoss {
         policy: &policy.0,
         objective: objective.settings(kl_coefficient.0, entropy.0),
@@ -181,10 +200,13 @@ pub fn update_policy(
     let passes = objective.epochs * objective.minibatches;
     // A forward pass is a third of the work of a forward and a backward pass.
     let (ahead, mut last) = (if reference.is_some() { 1.0 / 3.0 } else { 0.0 }, 0.0);
-    let mut report = |done: f32| monitor.report(Stage::Update, &mut last, done / (ahead + passes as f32));
+    let mut report =
+        |done: f32| monitor.report(Stage::Update, &mut last, done / (ahead + passes as f32));
     if let Some(reference) = &reference {
         let report = |share: f32| report(ahead * share);
-        reference.0.with(|network| policy_loss.ask_reference(network, &mut samples, &mut buffers, report))?;
+        reference.0.with(|network| {
+            policy_loss.ask_reference(network, &mut samples, &mut buffers, report)
+        })?;
     }
     let tokens_of = experiment.record.tokens_every.is_due(step.0).then(EntityHashMap::default);
     let mut totals = Totals { tokens_of, ..Totals::default() };
@@ -192,12 +214,17 @@ pub fn update_policy(
     for epoch in 0..objective.epochs {
         let mut order: Vec<usize> = (0..samples.len()).collect();
         if passes > 1 {
-            rng::shuffle(&mut rng::stream(experiment.seed, Domain::Minibatches, [step.0, epoch as u64, 0]), &mut order);
+            rng::shuffle(
+                &mut rng::stream(experiment.seed, Domain::Minibatches, [step.0, epoch as u64, 0]),
+                &mut order,
+            );
         }
         for index in 0..objective.minibatches {
             let bound = |index: usize| index * samples.len() / objective.minibatches;
-            let mut minibatch: Vec<&Sample> =
-                order[bound(index)..bound(index + 1)].iter().map(|&index| &samples[index]).collect();
+            let mut minibatch: Vec<&Sample> = order[bound(index)..bound(index + 1)]
+                .iter()
+                .map(|&index| &samples[index])
+                .collect();
             let of_minibatch = BatchTotals {
                 responses: minibatch.len(),
                 tokens: trained_tokens(minibatch.iter().copied()),
@@ -210,10 +237,16 @@ pub fn update_policy(
             let done = ahead + (epoch * objective.minibatches + index) as f32;
             // Differences to the sampler are only meaningful before the weights have moved.
             let measure_gap = norms.is_empty();
-            let (gradients, norm) =
-                policy_loss.gradients(&minibatch, &of_minibatch, measure_gap, &mut buffers, &mut totals, |share| {
+            let (gradients, norm) = policy_loss.gradients(
+                &minibatch,
+                &of_minibatch,
+                measure_gap,
+                &mut buffers,
+                &mut totals,
+                |share| {
                     report(done + share);
-                })?;
+                },
+            )?;
             optimizer.0.step(&gradients, norm, rate)?;
             norms.push(norm);
         }
@@ -228,7 +261,10 @@ pub fn update_policy(
     metrics.set(&POLICY_CLIP_RATIO, totals.clipped as f64 / tokens);
     metrics.set(&POLICY_SAMPLER_LOGPROB_GAP, totals.gap);
     if totals.gap > largest_gap(experiment.precision) {
-        let text = format!("sampling and update disagree by {:.2e} nats on a token's log-probability", totals.gap);
+        let text = format!(
+            "sampling and update disagree by {:.2e} nats on a token's log-probability",
+            totals.gap
+        );
         warn(&recorder, &monitor, step.0, text)?;
     }
     if reference.is_some() {
@@ -237,7 +273,8 @@ pub fn update_policy(
         metrics.set(&POLICY_KL_COEFFICIENT, kl_coefficient.0);
         // Where every response is masked nothing was measured.
         if let (Some(target), 1..) = (objective.kl.target, totals.tokens) {
-            kl_coefficient.0 = adapted_kl_coefficient(kl_coefficient.0, kl, target, objective.kl.horizon);
+            kl_coefficient.0 =
+                adapted_kl_coefficient(kl_coefficient.0, kl, target, objective.kl.horizon);
         }
     }
     Ok(())
@@ -275,7 +312,8 @@ impl PolicyLoss<'_> {
         buffers: &mut Buffers,
         mut report: impl FnMut(f32),
     ) -> crate::error::Result<()> {
-        let mut trained: Vec<&mut Sample> = samples.iter_mut().filter(|sample| sample.trained).collect();
+        let mut trained: Vec<&mut Sample> =
+            samples.iter_mut().filter(|sample| sample.trained).collect();
         let pairs: Vec<(&[u32], &[u32])> = trained.iter().map(|s| (s.prompt, s.response)).collect();
         let runs = response_micro_batches(&pairs, self.micro_batch_tokens);
         for (index, run) in runs.iter().enumerate() {
@@ -292,8 +330,8 @@ impl PolicyLoss<'_> {
         Ok(())
     }
 
-    /// The gradient of the loss of a mini-batch, summed over micro-batches, and its global norm. Fails where loss or gradient are
-    /// not finite, naming the rollout to blame.
+    /// The gradient of the loss of a mini-batch, summed over micro-batches, and its global norm.
+    /// Fails where loss or gradient are not finite, naming the rollout to blame.
     fn gradients(
         &self,
         minibatch: &[&Sample],
@@ -303,12 +341,19 @@ impl PolicyLoss<'_> {
         totals: &mut Totals,
         mut report: impl FnMut(f32),
     ) -> crate::error::Result<(Gradients, f64)> {
-        let pairs: Vec<(&[u32], &[u32])> = minibatch.iter().map(|s| (s.prompt, s.response)).collect();
+        let pairs: Vec<(&[u32], &[u32])> =
+            minibatch.iter().map(|s| (s.prompt, s.response)).collect();
         let runs = response_micro_batches(&pairs, self.micro_batch_tokens);
-        let mut sum = GradientSum::new(&self.policy.trainable, self.policy.trained(), self.recompute, buffers)?;
+        let mut sum = GradientSum::new(
+            &self.policy.trainable,
+            self.policy.trained(),
+            self.recompute,
+            buffers,
+        )?;
         for (index, run) in runs.iter().enumerate() {
             let samples = &minibatch[run.clone()];
-            let Evaluated { loss, value, logprobs, old, pass } = self.evaluate(&mut sum, samples, of_minibatch)?;
+            let Evaluated { loss, value, logprobs, old, pass } =
+                self.evaluate(&mut sum, samples, of_minibatch)?;
             if !value.is_finite() {
                 return Err(self.blame("the loss is not finite", samples, of_minibatch));
             }
@@ -321,8 +366,12 @@ impl PolicyLoss<'_> {
                 for sample in samples {
                     let range = at..at + sample.response.len();
                     at = range.end;
-                    let ratios = log_ratios[range.clone()].iter().map(|log_ratio| log_ratio.exp()).collect();
-                    tokens_of.insert(sample.rollout, TokenUpdate { ratios, clipped: loss.clipped[range].to_vec() });
+                    let ratios =
+                        log_ratios[range.clone()].iter().map(|log_ratio| log_ratio.exp()).collect();
+                    tokens_of.insert(
+                        sample.rollout,
+                        TokenUpdate { ratios, clipped: loss.clipped[range].to_vec() },
+                    );
                 }
             }
             if measure_gap {
@@ -352,8 +401,11 @@ impl PolicyLoss<'_> {
         let old: Vec<f32> = samples.iter().flat_map(|s| s.old_logprobs.iter().copied()).collect();
         let old = Tensor::from_vec(old, batch.response_tokens(), self.policy.trainable.device())?; // (tokens)
         let column = |statistics: &Tensor, index| statistics.narrow(1, index, 1)?.squeeze(1);
-        let reference: Option<Vec<&[f32]>> = samples.iter().map(|s| s.reference.as_deref()).collect();
-        let tensor = |logprobs: Vec<&[f32]>| Tensor::from_vec(logprobs.concat(), batch.response_tokens(), old.device());
+        let reference: Option<Vec<&[f32]>> =
+            samples.iter().map(|s| s.reference.as_deref()).collect();
+        let tensor = |logprobs: Vec<&[f32]>| {
+            Tensor::from_vec(logprobs.concat(), batch.response_tokens(), old.device())
+        };
         let reference = reference.map(tensor).transpose()?; // (tokens)
         let pass = sum.forward(batch, self.temperature)?;
         let statistics = pass.statistics(); // (tokens, 2)
@@ -371,8 +423,8 @@ impl PolicyLoss<'_> {
         Ok(Evaluated { loss, value, logprobs, old, pass })
     }
 
-    /// The error that `problem` is, with the first rollout that has it alone. Runs the rollouts one by one, which only a run that
-    /// is over has to pay for.
+    /// The error that `problem` is, with the first rollout that has it alone. Runs the rollouts one
+    /// by one, which only a run that is over has to pay for.
     fn blame(&self, problem: &str, samples: &[&Sample], of_minibatch: &BatchTotals) -> Error {
         for sample in samples {
             let (group, rollout) = sample.place;
@@ -380,7 +432,8 @@ impl PolicyLoss<'_> {
                 Ok(None) => {}
                 Ok(Some(what)) => {
                     return Error::failed(format!(
-                        "{problem}; group {group}, rollout {rollout} is to blame: its {what} not finite"
+                        "{problem}; group {group}, rollout {rollout} is to blame: its {what} not \
+                         finite"
                     ));
                 }
                 Err(error) => return error,
@@ -396,13 +449,24 @@ impl PolicyLoss<'_> {
     }
 
     /// What is not finite when a rollout is alone.
-    fn fault(&self, sample: &Sample, of_minibatch: &BatchTotals) -> crate::error::Result<Option<&'static str>> {
+    fn fault(
+        &self,
+        sample: &Sample,
+        of_minibatch: &BatchTotals,
+    ) -> crate::error::Result<Option<&'static str>> {
         let mut buffers = Buffers::default();
-        let mut sum = GradientSum::new(&self.policy.trainable, self.policy.trained(), self.recompute, &mut buffers)?;
-        let Evaluated { loss, value, logprobs, old, pass } = self.evaluate(&mut sum, &[sample], of_minibatch)?;
-        if let Some(name) =
-            first_not_finite([("log-probabilities are", &logprobs), ("sampled log-probabilities are", &old)])?
-        {
+        let mut sum = GradientSum::new(
+            &self.policy.trainable,
+            self.policy.trained(),
+            self.recompute,
+            &mut buffers,
+        )?;
+        let Evaluated { loss, value, logprobs, old, pass } =
+            self.evaluate(&mut sum, &[sample], of_minibatch)?;
+        if let Some(name) = first_not_finite([
+            ("log-probabilities are", &logprobs),
+            ("sampled log-probabilities are", &old),
+        ])? {
             return Ok(Some(name));
         }
         if !sample.advantage.is_finite() {

@@ -1,7 +1,9 @@
-//! Judges every completion with the task's verifier, and gives the base reward r that the task makes of the verdict: by default +1
-//! for a correct answer, -1 otherwise. A reward may have named parts, each of which is a metric.
+//! Judges every completion with the task's verifier, and gives the base reward r that the task
+//! makes of the verdict: by default +1 for a correct answer, -1 otherwise. A reward may have named
+//! parts, each of which is a metric.
 //!
-//! In a [`SampleRound`] it judges what is new, and the metrics become those of all that was sampled.
+//! In a [`SampleRound`] it judges what is new, and the metrics become those of all that was
+//! sampled.
 
 use super::metrics::DeclareMetrics;
 use super::{ActiveTask, SampleRound, StageSystems, StepMetrics, TrainStep, mean};
@@ -14,9 +16,13 @@ use bevy_ecs::prelude::*;
 use rayon::prelude::*;
 
 metrics! {
-    REWARD_ACCURACY: "reward/accuracy", "", Higher, Always("Training accuracy"), "Share of the completions sampled in the step that are correct.";
-    REWARD_MEAN: "reward/mean", "", Higher, Always("Reward"), "Mean base reward of the completions sampled in the step: +1 for a correct answer and -1 otherwise, unless the task gives others.";
-    COMPLETION_NO_ANSWER_RATIO: "completion/no_answer_ratio", "", Lower, Asked, "Share of responses without a final answer.";
+    REWARD_ACCURACY: "reward/accuracy", "", Higher, Always("Training accuracy"),
+        "Share of the completions sampled in the step that are correct.";
+    REWARD_MEAN: "reward/mean", "", Higher, Always("Reward"),
+        "Mean base reward of the completions sampled in the step: +1 for a correct answer and -1 \
+         otherwise, unless the task gives others.";
+    COMPLETION_NO_ANSWER_RATIO: "completion/no_answer_ratio", "", Lower, Asked,
+        "Share of responses without a final answer.";
 }
 
 /// The verify stage.
@@ -46,7 +52,8 @@ fn part_metrics(task: &dyn Task) -> Vec<&'static Metric> {
     task.reward_parts().iter().map(metric).collect()
 }
 
-/// Adds [`Judged`], [`Reward`] and, where the task gives some, [`RewardParts`] to every rollout that has not been judged.
+/// Adds [`Judged`], [`Reward`] and, where the task gives some, [`RewardParts`] to every rollout
+/// that has not been judged.
 pub fn verify_completions(
     mut commands: Commands,
     task: Res<ActiveTask>,
@@ -104,9 +111,15 @@ impl Summary {
     }
 
     /// Sets the metrics. A completion without a part counts as 0 in its mean.
-    fn set(self, declared: &[RewardPart], part_metrics: &[&'static Metric], metrics: &mut StepMetrics) {
-        let share =
-            |holds: fn(&Verdict) -> bool| mean(self.verdicts.iter().map(|verdict| f64::from(u8::from(holds(verdict)))));
+    fn set(
+        self,
+        declared: &[RewardPart],
+        part_metrics: &[&'static Metric],
+        metrics: &mut StepMetrics,
+    ) {
+        let share = |holds: fn(&Verdict) -> bool| {
+            mean(self.verdicts.iter().map(|verdict| f64::from(u8::from(holds(verdict)))))
+        };
         metrics.set(&REWARD_ACCURACY, share(|verdict| verdict.is_correct()));
         metrics.set(&COMPLETION_NO_ANSWER_RATIO, share(|verdict| *verdict == Verdict::NoAnswer));
         let count = self.rewards.len().max(1) as f64;

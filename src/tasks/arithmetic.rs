@@ -8,8 +8,9 @@
 //! \boxed{7}                <- the answer: an integer, or a fraction of integers such as 14/2
 //! ```
 //!
-//! A problem's name, `arithmetic/3+4*(2-1)`, holds the expression; verifier and solver read it from there. The answer has to be
-//! a number: an expression that is merely equal, such as the question itself, is wrong.
+//! A problem's name, `arithmetic/3+4*(2-1)`, holds the expression; verifier and solver read it from
+//! there. The answer has to be a number: an expression that is merely equal, such as the question
+//! itself, is wrong.
 
 use super::procedural::{FallbackProblems, check_range};
 use super::{Problem, Split, Task, same_text};
@@ -34,7 +35,8 @@ const PREFIX: &str = "arithmetic/";
 
 const OPERATORS: [Operator; 3] = [Operator::Add, Operator::Subtract, Operator::Multiply];
 
-/// The arithmetic task. Its settings are checked once, by [`Arithmetic::new`], and hold from then on.
+/// The arithmetic task. Its settings are checked once, by [`Arithmetic::new`], and hold from then
+/// on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arithmetic {
     operations: usize,
@@ -74,16 +76,21 @@ impl Task for Arithmetic {
         self.fallbacks.problem(split, seed, index, |rng| draw(self.operations, self.largest, rng))
     }
 
-    /// The longest prompt repeats the number that takes most tokens, with as many parentheses as an expression can need.
+    /// The longest prompt repeats the number that takes most tokens, with as many parentheses as an
+    /// expression can need.
     fn longest_prompt(&self, _: u64, tokenizer: &TextTokenizer) -> Result<usize> {
-        let length = |number: u32, operator: Operator, to_the_right: bool| -> Result<(usize, u32)> {
-            let text = nested(number, operator, to_the_right, self.operations);
-            Ok((tokenizer.encode(&prompt(&text))?.len(), number))
-        };
+        let length =
+            |number: u32, operator: Operator, to_the_right: bool| -> Result<(usize, u32)> {
+                let text = nested(number, operator, to_the_right, self.operations);
+                Ok((tokenizer.encode(&prompt(&text))?.len(), number))
+            };
         let numbers = (1..=self.largest).map(|number| length(number, Operator::Subtract, true));
-        let longest = numbers.collect::<Result<Vec<_>>>()?.into_iter().max().map_or(1, |(_, number)| number);
-        let forms = OPERATORS.into_iter().flat_map(|operator| [(operator, true), (operator, false)]);
-        let lengths = forms.map(|(operator, to_the_right)| Ok(length(longest, operator, to_the_right)?.0));
+        let longest =
+            numbers.collect::<Result<Vec<_>>>()?.into_iter().max().map_or(1, |(_, number)| number);
+        let forms =
+            OPERATORS.into_iter().flat_map(|operator| [(operator, true), (operator, false)]);
+        let lengths =
+            forms.map(|(operator, to_the_right)| Ok(length(longest, operator, to_the_right)?.0));
         Ok(lengths.collect::<Result<Vec<_>>>()?.into_iter().max().unwrap_or(0))
     }
 
@@ -106,14 +113,15 @@ impl Task for Arithmetic {
         }
     }
 
-    /// The steps come in a random order among those that evaluate the expression; `None` where the problem's name holds no
-    /// expression of integers with integer intermediate results.
+    /// The steps come in a random order among those that evaluate the expression; `None` where the
+    /// problem's name holds no expression of integers with integer intermediate results.
     fn worked_solution(&self, problem: &Problem, rng: &mut ChaCha8Rng) -> Option<String> {
         let mut nodes = Vec::new();
         let root = flatten(&question(problem)?, &mut nodes)?;
         let mut text = String::with_capacity(96);
         loop {
-            let ready: Vec<usize> = (0..nodes.len()).filter(|&node| step(&nodes, node).is_some()).collect();
+            let ready: Vec<usize> =
+                (0..nodes.len()).filter(|&node| step(&nodes, node).is_some()).collect();
             if ready.is_empty() {
                 break;
             }
@@ -136,7 +144,8 @@ fn prompt(expression: &str) -> String {
 
 /// `9-(9-(9-9))`, or `((9-9)-9)-9`.
 fn nested(number: u32, operator: Operator, to_the_right: bool, operations: usize) -> String {
-    let (open, close, sign) = ("(".repeat(operations - 1), ")".repeat(operations - 1), operator.symbol());
+    let (open, close, sign) =
+        ("(".repeat(operations - 1), ")".repeat(operations - 1), operator.symbol());
     if to_the_right {
         let part = format!("{number}{sign}(").repeat(operations - 1);
         return format!("{part}{number}{sign}{number}{close}");
@@ -160,14 +169,16 @@ fn number(answer: &str) -> Option<Rational> {
     }
     let expression = Expression::parse(answer).ok()?;
     let is_number = match &expression {
-        Expression::Binary { operator: Operator::Divide, left, right } => is_integer(left) && is_integer(right),
+        Expression::Binary { operator: Operator::Divide, left, right } => {
+            is_integer(left) && is_integer(right)
+        }
         other => is_integer(other),
     };
     if is_number { expression.evaluate().ok() } else { None }
 }
 
-/// Draws numbers and joins random neighbours with random operators until one expression is left; `None` where a result on the
-/// way is too large.
+/// Draws numbers and joins random neighbours with random operators until one expression is left;
+/// `None` where a result on the way is too large.
 fn draw(operations: usize, largest: u32, rng: &mut ChaCha8Rng) -> Option<Problem> {
     let mut parts: Vec<Expression> =
         (0..=operations).map(|_| Expression::Number(1 + rng::below(rng, largest))).collect();
@@ -178,10 +189,15 @@ fn draw(operations: usize, largest: u32, rng: &mut ChaCha8Rng) -> Option<Problem
         let left = std::mem::replace(&mut parts[index], Expression::Number(0));
         parts[index] = Expression::binary(operator, left, right);
     }
-    // The text leaves out parentheses that make no difference, so its steps and their results are what counts.
+    // The text leaves out parentheses that make no difference, so its steps and their results are
+    // what counts.
     let text = parts.pop()?.to_string();
     let value = checked_value(&Expression::parse(&text).ok()?)?;
-    Some(Problem { id: format!("{PREFIX}{text}"), prompt: prompt(&text), answer: value.to_string() })
+    Some(Problem {
+        id: format!("{PREFIX}{text}"),
+        prompt: prompt(&text),
+        answer: value.to_string(),
+    })
 }
 
 /// The value of an expression all of whose results are within the limits.
@@ -197,7 +213,8 @@ fn checked_value(expression: &Expression) -> Option<i64> {
 
 /// The result of one step, if it is within the limits.
 fn combined(operator: Operator, left: i64, right: i64) -> Option<i64> {
-    let result = operator.apply(Rational::from_integer(left), Rational::from_integer(right)).ok()?;
+    let result =
+        operator.apply(Rational::from_integer(left), Rational::from_integer(right)).ok()?;
     (result.is_integer() && result.numer().abs() <= MAX_RESULT).then(|| *result.numer())
 }
 
@@ -208,8 +225,8 @@ enum Node {
     Operation { operator: Operator, left: usize, right: usize },
 }
 
-/// Appends the nodes of `expression` and returns the position of its root; `None` for a sign before an operation, which no step
-/// can express.
+/// Appends the nodes of `expression` and returns the position of its root; `None` for a sign before
+/// an operation, which no step can express.
 fn flatten(expression: &Expression, nodes: &mut Vec<Node>) -> Option<usize> {
     let node = match expression {
         Expression::Number(number) => Node::Value(i64::from(*number)),
@@ -217,9 +234,11 @@ fn flatten(expression: &Expression, nodes: &mut Vec<Node>) -> Option<usize> {
             Expression::Number(number) => Node::Value(-i64::from(number)),
             _ => return None,
         },
-        Expression::Binary { operator, left, right } => {
-            Node::Operation { operator: *operator, left: flatten(left, nodes)?, right: flatten(right, nodes)? }
-        }
+        Expression::Binary { operator, left, right } => Node::Operation {
+            operator: *operator,
+            left: flatten(left, nodes)?,
+            right: flatten(right, nodes)?,
+        },
     };
     nodes.push(node);
     Some(nodes.len() - 1)
@@ -266,7 +285,9 @@ mod tests {
             // Numbers, signs, parentheses, the first word, the full stop and the newline.
             let digits = largest.to_string().len();
             assert_eq!(longest, digits * (operations + 1) + operations + 2 * (operations - 1) + 3);
-            let length = |index| tokenizer.encode(&task.problem(Split::Train, 0, index).prompt).unwrap().len();
+            let length = |index| {
+                tokenizer.encode(&task.problem(Split::Train, 0, index).prompt).unwrap().len()
+            };
             assert!((0..2000).all(|index| length(index) <= longest));
         }
     }
@@ -293,7 +314,10 @@ mod tests {
                 assert_eq!(expression.to_string(), text);
                 assert_eq!(expression.evaluate().unwrap().to_string(), problem.answer);
                 let numbers = expression.numbers();
-                assert!(numbers.len() == operations + 1 && numbers.iter().all(|number| (1..=12).contains(number)));
+                assert!(
+                    numbers.len() == operations + 1
+                        && numbers.iter().all(|number| (1..=12).contains(number))
+                );
                 assert!(!text.contains("--") && !text.contains('/'));
             }
         }
@@ -335,14 +359,26 @@ mod tests {
                 let split = if index % 2 == 0 { Split::Train } else { Split::HeldOut };
                 let problem = task.problem(split, 9, index);
                 let solution = task.worked_solution(&problem, &mut rng).unwrap();
-                assert_eq!(task.verify(&problem, &solution).verdict, Verdict::Correct, "{}\n{solution}", problem.id);
+                assert_eq!(
+                    task.verify(&problem, &solution).verdict,
+                    Verdict::Correct,
+                    "{}\n{solution}",
+                    problem.id
+                );
                 let lines: Vec<&str> = solution.lines().collect();
-                assert!(lines.len() == operations + 1 && !solution.ends_with('\n') && !solution.contains(' '));
+                assert!(
+                    lines.len() == operations + 1
+                        && !solution.ends_with('\n')
+                        && !solution.contains(' ')
+                );
                 assert_eq!(lines[operations], format!(r"\boxed{{{}}}", problem.answer));
                 for line in &lines[..operations] {
                     let (step, result) = line.split_once('=').unwrap();
                     let result: i64 = result.parse().unwrap();
-                    assert_eq!(Expression::parse(step).unwrap().evaluate().unwrap(), Rational::from_integer(result));
+                    assert_eq!(
+                        Expression::parse(step).unwrap().evaluate().unwrap(),
+                        Rational::from_integer(result)
+                    );
                     assert!(result.abs() <= MAX_RESULT);
                 }
             }
@@ -355,7 +391,8 @@ mod tests {
         let problem = named("arithmetic/(1+2)*(3-4)");
         let solutions: BTreeSet<String> =
             (0..50).map(|_| default_task().worked_solution(&problem, &mut rng).unwrap()).collect();
-        let expected = ["1+2=3\n3-4=-1\n3*-1=-3\n\\boxed{-3}", "3-4=-1\n1+2=3\n3*-1=-3\n\\boxed{-3}"];
+        let expected =
+            ["1+2=3\n3-4=-1\n3*-1=-3\n\\boxed{-3}", "3-4=-1\n1+2=3\n3*-1=-3\n\\boxed{-3}"];
         assert_eq!(solutions, expected.map(String::from).into());
         let dependent = named("arithmetic/3+4*(2-1)");
         let solution = default_task().worked_solution(&dependent, &mut rng).unwrap();
@@ -380,10 +417,14 @@ mod tests {
 
     #[test]
     fn bad_settings_are_named() {
-        let message = |operations, largest| Arithmetic::new(operations, largest).unwrap_err().to_string();
+        let message =
+            |operations, largest| Arithmetic::new(operations, largest).unwrap_err().to_string();
         assert_eq!(message(0, 9), "the field `task.operations` is 0; it must be between 1 and 8");
         assert_eq!(message(9, 9), "the field `task.operations` is 9; it must be between 1 and 8");
-        assert_eq!(message(3, 1000), "the field `task.largest` is 1000; it must be between 2 and 999");
+        assert_eq!(
+            message(3, 1000),
+            "the field `task.largest` is 1000; it must be between 2 and 999"
+        );
         assert!(message(1, 2).contains("problem has these settings"));
         assert!(Arithmetic::new(8, 999).is_ok() && Arithmetic::new(1, 9).is_ok());
     }
@@ -401,7 +442,8 @@ mod tests {
                 }
             }
         }
-        let forwards: Vec<Problem> = (0..50).map(|index| task.problem(Split::HeldOut, 3, index)).collect();
+        let forwards: Vec<Problem> =
+            (0..50).map(|index| task.problem(Split::HeldOut, 3, index)).collect();
         let backwards: Vec<Problem> =
             (0..50).rev().map(|index| default_task().problem(Split::HeldOut, 3, index)).collect();
         assert!(forwards.iter().eq(backwards.iter().rev()));

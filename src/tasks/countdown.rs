@@ -8,8 +8,9 @@
 //! \boxed{4*7+9+2}              <- the answer: each given number exactly once, value exactly the target
 //! ```
 //!
-//! A problem's name, `countdown/2,4,7,9=39`, holds its numbers in ascending order and its target. Verifier and solver read
-//! these from the name alone, so problems with the same name are the same problem in whatever order the prompt lists the numbers.
+//! A problem's name, `countdown/2,4,7,9=39`, holds its numbers in ascending order and its target.
+//! Verifier and solver read these from the name alone, so problems with the same name are the same
+//! problem in whatever order the prompt lists the numbers.
 
 use super::procedural::{FallbackProblems, check_range};
 use super::{Problem, Split, Task, same_text};
@@ -30,10 +31,12 @@ const MAX_RESULT: u32 = 999;
 /// The largest number that may be given.
 const MAX_LARGEST: u32 = 100;
 
-/// Levels of difficulty: level l has problems that 2^l to 2^(l+1) - 1 ways lead to, the last one all with more.
+/// Levels of difficulty: level l has problems that 2^l to 2^(l+1) - 1 ways lead to, the last one
+/// all with more.
 const LEVELS: usize = 7;
 
-const OPERATORS: [Operator; 4] = [Operator::Add, Operator::Subtract, Operator::Multiply, Operator::Divide];
+const OPERATORS: [Operator; 4] =
+    [Operator::Add, Operator::Subtract, Operator::Multiply, Operator::Divide];
 
 /// The countdown task. Its settings are checked once, by [`Countdown::new`], and hold from then on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +48,8 @@ pub struct Countdown {
 }
 
 impl Countdown {
-    /// Problems with this many `numbers` (2 to 6) from 1 to `largest` (2 to 100) and a target between the two of `target`,
-    /// both included (1 to 999).
+    /// Problems with this many `numbers` (2 to 6) from 1 to `largest` (2 to 100) and a target
+    /// between the two of `target`, both included (1 to 999).
     ///
     /// Settings that are out of range, or that hardly any problem has, are an input error.
     pub fn new(numbers: usize, target: (u32, u32), largest: u32) -> Result<Self> {
@@ -55,12 +58,18 @@ impl Countdown {
         check_range("task.target.0", target.0, 1..=MAX_RESULT)?;
         check_range("task.target.1", target.1, 1..=MAX_RESULT)?;
         if target.0 > target.1 {
-            let problem = format!("is ({}, {}); the first must not be larger than the second", target.0, target.1);
+            let problem = format!(
+                "is ({}, {}); the first must not be larger than the second",
+                target.0, target.1
+            );
             return Err(Error::field("task.target", problem));
         }
-        let settings =
-            format!("countdown: `numbers` = {numbers}, `target` = ({}, {}), `largest` = {largest}", target.0, target.1);
-        let fallbacks = FallbackProblems::prove(&settings, |rng| draw(numbers, target, largest, rng))?;
+        let settings = format!(
+            "countdown: `numbers` = {numbers}, `target` = ({}, {}), `largest` = {largest}",
+            target.0, target.1
+        );
+        let fallbacks =
+            FallbackProblems::prove(&settings, |rng| draw(numbers, target, largest, rng))?;
         Ok(Self { numbers, target, largest, fallbacks })
     }
 
@@ -86,17 +95,24 @@ impl Task for Countdown {
     }
 
     fn problem(&self, split: Split, seed: u64, index: u64) -> Problem {
-        self.fallbacks.problem(split, seed, index, |rng| draw(self.numbers, self.target, self.largest, rng))
+        self.fallbacks
+            .problem(split, seed, index, |rng| draw(self.numbers, self.target, self.largest, rng))
     }
 
-    /// Numbers are told apart by spaces, so each of them takes as many tokens as it does alone: the longest prompt repeats the number
-    /// that takes most.
+    /// Numbers are told apart by spaces, so each of them takes as many tokens as it does alone: the
+    /// longest prompt repeats the number that takes most.
     fn longest_prompt(&self, _: u64, tokenizer: &TextTokenizer) -> Result<usize> {
         let longest = |numbers: std::ops::RangeInclusive<u32>| -> Result<u32> {
-            let lengths = numbers.map(|number| Ok((tokenizer.encode(&format!(" {number} "))?.len(), number)));
-            Ok(lengths.collect::<Result<Vec<_>>>()?.into_iter().max().map_or(1, |(_, number)| number))
+            let lengths =
+                numbers.map(|number| Ok((tokenizer.encode(&format!(" {number} "))?.len(), number)));
+            Ok(lengths
+                .collect::<Result<Vec<_>>>()?
+                .into_iter()
+                .max()
+                .map_or(1, |(_, number)| number))
         };
-        let (number, target) = (longest(1..=self.largest)?, longest(self.target.0..=self.target.1)?);
+        let (number, target) =
+            (longest(1..=self.largest)?, longest(self.target.0..=self.target.1)?);
         Ok(tokenizer.encode(&prompt(&joined(&vec![number; self.numbers], " "), target))?.len())
     }
 
@@ -105,25 +121,27 @@ impl Task for Countdown {
         let Some(answer) = last_boxed(completion) else {
             return Verification { verdict: Verdict::NoAnswer, extracted: None };
         };
-        let correct = Puzzle::from_id(&problem.id).is_some_and(|puzzle| puzzle.is_solved_by(answer));
+        let correct =
+            Puzzle::from_id(&problem.id).is_some_and(|puzzle| puzzle.is_solved_by(answer));
         let verdict = if correct { Verdict::Correct } else { Verdict::Incorrect };
         Verification { verdict, extracted: Some(answer.to_owned()) }
     }
 
-    /// By the number of ways to the target. The bundled model at temperature 1 solves 0, 5, 8, 13, 27, 36 and 47 % of the problems of
-    /// levels 0 to 6 (384 problems of the default settings, 8 completions each); targets say less: 28 % up to 10 and 14 % beyond 50.
+    /// By the number of ways to the target. The bundled model at temperature 1 solves 0, 5, 8, 13,
+    /// 27, 36 and 47 % of the problems of levels 0 to 6 (384 problems of the default settings, 8
+    /// completions each); targets say less: 28 % up to 10 and 14 % beyond 50.
     fn levels(&self) -> usize {
         LEVELS
     }
 
     fn level(&self, problem: &Problem) -> usize {
-        let ways =
-            Puzzle::from_id(&problem.id).map_or(0, |puzzle| ways(&puzzle.numbers, puzzle.target, 1 << (LEVELS - 1)));
+        let ways = Puzzle::from_id(&problem.id)
+            .map_or(0, |puzzle| ways(&puzzle.numbers, puzzle.target, 1 << (LEVELS - 1)));
         ways.checked_ilog2().unwrap_or(0) as usize
     }
 
-    /// Expressions that use the given numbers as asked are the same answer where their values are equal, whatever the target is;
-    /// any other answer is the same as itself only.
+    /// Expressions that use the given numbers as asked are the same answer where their values are
+    /// equal, whatever the target is; any other answer is the same as itself only.
     fn same_answer(&self, problem: &Problem, one: &str, other: &str) -> bool {
         let value = |answer| Puzzle::from_id(&problem.id).and_then(|puzzle| puzzle.value(answer));
         match (value(one), value(other)) {
@@ -132,11 +150,12 @@ impl Task for Countdown {
         }
     }
 
-    /// Drawn from four equally likely strategies, each with a random order of trying: any steps, steps that each continue with the
-    /// result before, two pairs first, and products first. `None` where the problem has no solution within the limits of
-    /// generated problems.
+    /// Drawn from four equally likely strategies, each with a random order of trying: any steps,
+    /// steps that each continue with the result before, two pairs first, and products first. `None`
+    /// where the problem has no solution within the limits of generated problems.
     fn worked_solution(&self, problem: &Problem, rng: &mut ChaCha8Rng) -> Option<String> {
-        let puzzle = Puzzle::from_id(&problem.id).filter(|puzzle| puzzle.numbers.len() <= MAX_NUMBERS)?;
+        let puzzle =
+            Puzzle::from_id(&problem.id).filter(|puzzle| puzzle.numbers.len() <= MAX_NUMBERS)?;
         let strategy = Strategy::ALL[rng::below(rng, Strategy::ALL.len() as u32) as usize];
         let mut search = Search::new(&puzzle, strategy);
         let mut found = search.run(rng);
@@ -162,7 +181,8 @@ impl Puzzle {
 
     fn from_id(id: &str) -> Option<Self> {
         let (numbers, target) = id.strip_prefix("countdown/")?.split_once('=')?;
-        let mut numbers = numbers.split(',').map(str::parse).collect::<Result<Vec<u32>, _>>().ok()?;
+        let mut numbers =
+            numbers.split(',').map(str::parse).collect::<Result<Vec<u32>, _>>().ok()?;
         numbers.sort_unstable();
         Some(Self { numbers, target: target.parse().ok()? })
     }
@@ -171,7 +191,8 @@ impl Puzzle {
         self.value(answer) == Some(Rational::from_integer(i64::from(self.target)))
     }
 
-    /// The value of an expression that uses each given number exactly once; `None` for any other text.
+    /// The value of an expression that uses each given number exactly once; `None` for any other
+    /// text.
     fn value(&self, answer: &str) -> Option<Rational> {
         let expression = Expression::parse(answer).ok()?;
         let mut used = expression.numbers();
@@ -188,8 +209,8 @@ fn prompt(numbers: &str, target: u32) -> String {
     format!("Use {numbers} to make {target}.\n")
 }
 
-/// Draws numbers and combines random pairs of them until one is left, each time with one of the operators that are possible;
-/// `None` where that one is not a target.
+/// Draws numbers and combines random pairs of them until one is left, each time with one of the
+/// operators that are possible; `None` where that one is not a target.
 fn draw(count: usize, target: (u32, u32), largest: u32, rng: &mut ChaCha8Rng) -> Option<Problem> {
     let given: Vec<u32> = (0..count).map(|_| 1 + rng::below(rng, largest)).collect();
     let mut rest = given.clone();
@@ -199,8 +220,10 @@ fn draw(count: usize, target: (u32, u32), largest: u32, rng: &mut ChaCha8Rng) ->
             rest.swap_remove(index)
         };
         let (a, b) = (take(), take());
-        let results: Vec<u32> =
-            OPERATORS.into_iter().filter_map(|operator| combined(operator, a.max(b), a.min(b))).collect();
+        let results: Vec<u32> = OPERATORS
+            .into_iter()
+            .filter_map(|operator| combined(operator, a.max(b), a.min(b)))
+            .collect();
         rest.push(*results.get(rng::below(rng, results.len() as u32) as usize)?);
     }
     let made = rest.pop().filter(|made| (target.0..=target.1).contains(made))?;
@@ -226,8 +249,9 @@ fn combined(operator: Operator, large: u32, small: u32) -> Option<u32> {
     (1..=MAX_RESULT).contains(&result).then_some(result)
 }
 
-/// In how many ways steps within the limits lead from `numbers` to `target`, counted up to `most`: each step combines any two of the
-/// values that are left, so solutions whose steps come in another order are ways of their own.
+/// In how many ways steps within the limits lead from `numbers` to `target`, counted up to `most`:
+/// each step combines any two of the values that are left, so solutions whose steps come in another
+/// order are ways of their own.
 fn ways(numbers: &[u32], target: u32, most: usize) -> usize {
     if let [only] = *numbers {
         return usize::from(only == target);
@@ -237,10 +261,16 @@ fn ways(numbers: &[u32], target: u32, most: usize) -> usize {
     for (position, &first) in numbers.iter().enumerate() {
         for (before, &second) in numbers[..position].iter().enumerate() {
             for operator in OPERATORS {
-                let Some(result) = combined(operator, first.max(second), first.min(second)) else { continue };
+                let Some(result) = combined(operator, first.max(second), first.min(second)) else {
+                    continue;
+                };
                 rest.clear();
                 rest.extend(
-                    numbers.iter().enumerate().filter(|(i, _)| ![position, before].contains(i)).map(|(_, n)| *n),
+                    numbers
+                        .iter()
+                        .enumerate()
+                        .filter(|(i, _)| ![position, before].contains(i))
+                        .map(|(_, n)| *n),
                 );
                 rest.push(result);
                 found += ways(&rest, target, most - found);
@@ -253,8 +283,9 @@ fn ways(numbers: &[u32], target: u32, most: usize) -> usize {
     found
 }
 
-/// How a worked solution goes about it. Which pair comes first, which operator, and so the order of steps that do not depend on
-/// each other, is random in all of them, as is the order of the operands of `+` and `*`.
+/// How a worked solution goes about it. Which pair comes first, which operator, and so the order of
+/// steps that do not depend on each other, is random in all of them, as is the order of the
+/// operands of `+` and `*`.
 ///
 /// Where a problem has no solution of a kind, the solution is a free one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,7 +294,8 @@ enum Strategy {
     Free,
     /// Each step continues with the result of the step before: `4*7=28`, `28+9=37`, `37+2=39`.
     Chain,
-    /// The second step is made of two other numbers than the first: `4*9=36`, `7-2=5`. For four numbers or more.
+    /// The second step is made of two other numbers than the first: `4*9=36`, `7-2=5`. For four
+    /// numbers or more.
     Pairs,
     /// Products and quotients are tried before sums and differences, at every step.
     ProductsFirst,
@@ -282,7 +314,8 @@ struct Move {
     result: u32,
 }
 
-/// A depth-first search in random order over all ways to combine two values at a time; it stops at the first solution.
+/// A depth-first search in random order over all ways to combine two values at a time; it stops at
+/// the first solution.
 struct Search {
     strategy: Strategy,
     target: u32,
@@ -316,7 +349,9 @@ impl Search {
         let mut moves = self.moves();
         rng::shuffle(rng, &mut moves);
         if self.strategy == Strategy::ProductsFirst {
-            moves.sort_by_key(|step| !matches!(step.operator, Operator::Multiply | Operator::Divide));
+            moves.sort_by_key(|step| {
+                !matches!(step.operator, Operator::Multiply | Operator::Divide)
+            });
         }
         for step in moves {
             let before = self.live.clone();
@@ -350,8 +385,11 @@ impl Search {
                 if !allowed {
                     continue;
                 }
-                let (left, right) =
-                    if self.values[first] < self.values[second] { (second, first) } else { (first, second) };
+                let (left, right) = if self.values[first] < self.values[second] {
+                    (second, first)
+                } else {
+                    (first, second)
+                };
                 moves.extend(OPERATORS.into_iter().filter_map(|operator| {
                     combined(operator, self.values[left], self.values[right])
                         .filter(|result| !is_last || *result == self.target)
@@ -362,7 +400,8 @@ impl Search {
         moves
     }
 
-    /// The steps, one per line, and the boxed expression; the operands of `+` and `*` change places at random.
+    /// The steps, one per line, and the boxed expression; the operands of `+` and `*` change places
+    /// at random.
     fn written_out(mut self, rng: &mut ChaCha8Rng) -> String {
         let mut text = String::with_capacity(96);
         for step in &mut self.steps {
@@ -380,7 +419,11 @@ impl Search {
     /// How value number `value` came about, in terms of the given numbers.
     fn expression(&self, value: usize) -> Expression {
         match value.checked_sub(self.given).and_then(|step| self.steps.get(step)) {
-            Some(step) => Expression::binary(step.operator, self.expression(step.left), self.expression(step.right)),
+            Some(step) => Expression::binary(
+                step.operator,
+                self.expression(step.left),
+                self.expression(step.right),
+            ),
             None => Expression::Number(self.values[value]),
         }
     }
@@ -399,7 +442,11 @@ mod tests {
     }
 
     fn puzzle(numbers: &str, target: u32) -> Problem {
-        Problem { id: format!("countdown/{numbers}={target}"), prompt: String::new(), answer: String::new() }
+        Problem {
+            id: format!("countdown/{numbers}={target}"),
+            prompt: String::new(),
+            answer: String::new(),
+        }
     }
 
     fn verdict(problem: &Problem, completion: &str) -> Verdict {
@@ -409,11 +456,15 @@ mod tests {
     #[test]
     fn no_prompt_is_longer_than_the_longest() {
         let tokenizer = TextTokenizer::bytes_and_words(&["Use ", " to make "]).unwrap();
-        for (numbers, target, largest, expected) in [(4, (1, 99), 13, 17), (2, (1, 9), 9, 8), (6, (1, 999), 100, 30)] {
+        for (numbers, target, largest, expected) in
+            [(4, (1, 99), 13, 17), (2, (1, 9), 9, 8), (6, (1, 999), 100, 30)]
+        {
             let task = Countdown::new(numbers, target, largest).unwrap();
             let longest = task.longest_prompt(0, &tokenizer).unwrap();
             assert_eq!(longest, expected, "{numbers} {target:?} {largest}");
-            let length = |index| tokenizer.encode(&task.problem(Split::Train, 0, index).prompt).unwrap().len();
+            let length = |index| {
+                tokenizer.encode(&task.problem(Split::Train, 0, index).prompt).unwrap().len()
+            };
             assert!((0..2000).all(|index| length(index) <= longest));
         }
     }
@@ -435,10 +486,14 @@ mod tests {
             assert_eq!(ways(numbers, target, 3), expected.min(3), "{numbers:?} {target}");
         }
         let level = |numbers, target| default_task().level(&puzzle(numbers, target));
-        assert_eq!([level("10,11,12,13", 99), level("2,4,7,9", 39), level("1,2,3,4", 24)], [1, 2, 5]);
+        assert_eq!(
+            [level("10,11,12,13", 99), level("2,4,7,9", 39), level("1,2,3,4", 24)],
+            [1, 2, 5]
+        );
         assert_eq!([level("1,2,3,4,5", 60), level("1,2", 9)], [6, 0]);
         let task = default_task();
-        let found: BTreeSet<usize> = (0..300).map(|index| task.level(&task.problem(Split::Train, 0, index))).collect();
+        let found: BTreeSet<usize> =
+            (0..300).map(|index| task.level(&task.problem(Split::Train, 0, index))).collect();
         assert!(found.into_iter().eq(0..task.levels()));
     }
 
@@ -456,10 +511,14 @@ mod tests {
     #[test]
     fn problems_have_the_documented_form() {
         let problem = default_task().problem(Split::Train, 1, 0);
-        let (list, target) = problem.prompt.strip_prefix("Use ").unwrap().split_once(" to make ").unwrap();
+        let (list, target) =
+            problem.prompt.strip_prefix("Use ").unwrap().split_once(" to make ").unwrap();
         let target = target.strip_suffix(".\n").unwrap();
         let mut numbers: Vec<u32> = list.split(' ').map(|number| number.parse().unwrap()).collect();
-        assert_eq!(problem.answer, format!("an expression that uses {list} once each and equals {target}"));
+        assert_eq!(
+            problem.answer,
+            format!("an expression that uses {list} once each and equals {target}")
+        );
         numbers.sort_unstable();
         assert_eq!(problem.id, format!("countdown/{}={target}", joined(&numbers, ",")));
         assert!(numbers.len() == 4 && numbers.iter().all(|number| (1..=13).contains(number)));
@@ -493,9 +552,17 @@ mod tests {
         ] {
             assert_eq!(verdict(&problem, completion), expected, "{completion}");
         }
-        assert_eq!(verdict(&puzzle("3,3,8,8", 24), r"\boxed{8/(3-8/3)}"), Verdict::Correct, "fractions on the way");
+        assert_eq!(
+            verdict(&puzzle("3,3,8,8", 24), r"\boxed{8/(3-8/3)}"),
+            Verdict::Correct,
+            "fractions on the way"
+        );
         assert_eq!(verdict(&puzzle("7,7", 14), r"\boxed{7+7}"), Verdict::Correct, "equal numbers");
-        assert_eq!(verdict(&puzzle("7,7", 7), r"\boxed{7}"), Verdict::Incorrect, "equal numbers, one used");
+        assert_eq!(
+            verdict(&puzzle("7,7", 7), r"\boxed{7}"),
+            Verdict::Incorrect,
+            "equal numbers, one used"
+        );
         assert_eq!(
             default_task().verify(&problem, r"\boxed{ 39 }"),
             Verification { verdict: Verdict::Incorrect, extracted: Some("39".into()) }
@@ -505,9 +572,15 @@ mod tests {
     #[test]
     fn a_foreign_problem_has_no_right_answer_and_no_solution() {
         let mut rng = rng::stream(0, Domain::Tests, [0; 3]);
-        for id in
-            ["", "countdown/", "countdown/1,2", "countdown/=3", "countdown/1,x=3", "arithmetic/1+2", "countdown/1,2=-1"]
-        {
+        for id in [
+            "",
+            "countdown/",
+            "countdown/1,2",
+            "countdown/=3",
+            "countdown/1,x=3",
+            "arithmetic/1+2",
+            "countdown/1,2=-1",
+        ] {
             let problem = Problem { id: id.into(), prompt: String::new(), answer: String::new() };
             assert_eq!(verdict(&problem, r"\boxed{1+2}"), Verdict::Incorrect);
             assert_eq!(default_task().worked_solution(&problem, &mut rng), None);
@@ -519,16 +592,35 @@ mod tests {
 
     #[test]
     fn bad_settings_are_named() {
-        let message = |numbers, target, largest| Countdown::new(numbers, target, largest).unwrap_err().to_string();
-        assert_eq!(message(1, (1, 99), 13), "the field `task.numbers` is 1; it must be between 2 and 6");
-        assert_eq!(message(7, (1, 99), 13), "the field `task.numbers` is 7; it must be between 2 and 6");
-        assert_eq!(message(4, (0, 99), 13), "the field `task.target.0` is 0; it must be between 1 and 999");
-        assert_eq!(message(4, (1, 1000), 13), "the field `task.target.1` is 1000; it must be between 1 and 999");
-        assert_eq!(message(4, (1, 99), 0), "the field `task.largest` is 0; it must be between 2 and 100");
+        let message = |numbers, target, largest| {
+            Countdown::new(numbers, target, largest).unwrap_err().to_string()
+        };
+        assert_eq!(
+            message(1, (1, 99), 13),
+            "the field `task.numbers` is 1; it must be between 2 and 6"
+        );
+        assert_eq!(
+            message(7, (1, 99), 13),
+            "the field `task.numbers` is 7; it must be between 2 and 6"
+        );
+        assert_eq!(
+            message(4, (0, 99), 13),
+            "the field `task.target.0` is 0; it must be between 1 and 999"
+        );
+        assert_eq!(
+            message(4, (1, 1000), 13),
+            "the field `task.target.1` is 1000; it must be between 1 and 999"
+        );
+        assert_eq!(
+            message(4, (1, 99), 0),
+            "the field `task.largest` is 0; it must be between 2 and 100"
+        );
         assert!(message(4, (50, 40), 13).contains("`task.target` is (50, 40)"));
         let none = message(2, (900, 999), 13);
         assert!(
-            none.starts_with("countdown: `numbers` = 2, `target` = (900, 999), `largest` = 13: (almost) no"),
+            none.starts_with(
+                "countdown: `numbers` = 2, `target` = (900, 999), `largest` = 13: (almost) no"
+            ),
             "{none}"
         );
         assert!(Countdown::new(2, (1, 1), 2).is_err(), "three problems are too few for two splits");
@@ -549,8 +641,12 @@ mod tests {
         }
         // Of freely drawn problems, before they are dealt to the splits, a tenth is held out.
         let mut rng = rng::stream(5, Domain::Tests, [0; 3]);
-        let drawn: Vec<Problem> = (0..40_000).filter_map(|_| draw(4, (1, 99), 13, &mut rng)).collect();
-        let held_out = drawn.iter().filter(|problem| super::super::split_of(&problem.id) == Split::HeldOut).count();
+        let drawn: Vec<Problem> =
+            (0..40_000).filter_map(|_| draw(4, (1, 99), 13, &mut rng)).collect();
+        let held_out = drawn
+            .iter()
+            .filter(|problem| super::super::split_of(&problem.id) == Split::HeldOut)
+            .count();
         let share = held_out as f64 / drawn.len() as f64;
         assert!((0.09..0.11).contains(&share), "{share}");
     }
@@ -558,9 +654,11 @@ mod tests {
     #[test]
     fn a_problem_depends_on_split_seed_and_index_alone() {
         let task = default_task();
-        let forwards: Vec<Problem> = (0..50).map(|index| task.problem(Split::Train, 3, index)).collect();
+        let forwards: Vec<Problem> =
+            (0..50).map(|index| task.problem(Split::Train, 3, index)).collect();
         let other = default_task();
-        let backwards: Vec<Problem> = (0..50).rev().map(|index| other.problem(Split::Train, 3, index)).collect();
+        let backwards: Vec<Problem> =
+            (0..50).rev().map(|index| other.problem(Split::Train, 3, index)).collect();
         assert!(forwards.iter().eq(backwards.iter().rev()));
         let distinct: BTreeSet<&str> = forwards.iter().map(|problem| problem.id.as_str()).collect();
         assert!(distinct.len() > 45);
@@ -578,9 +676,16 @@ mod tests {
                 let split = if index % 2 == 0 { Split::Train } else { Split::HeldOut };
                 let problem = task.problem(split, 9, index);
                 let solution = task.worked_solution(&problem, &mut rng).unwrap();
-                assert_eq!(task.verify(&problem, &solution).verdict, Verdict::Correct, "{}\n{solution}", problem.id);
+                assert_eq!(
+                    task.verify(&problem, &solution).verdict,
+                    Verdict::Correct,
+                    "{}\n{solution}",
+                    problem.id
+                );
                 let lines: Vec<&str> = solution.lines().collect();
-                assert!(lines.len() == numbers && !solution.ends_with('\n') && !solution.contains(' '));
+                assert!(
+                    lines.len() == numbers && !solution.ends_with('\n') && !solution.contains(' ')
+                );
                 for line in &lines[..numbers - 1] {
                     let (step, result) = line.split_once('=').unwrap();
                     let value = Expression::parse(step).unwrap().evaluate().unwrap();
@@ -590,10 +695,13 @@ mod tests {
         }
     }
 
-    /// Of a solution: whether every step after the first continues with the result before, as far as the numbers show.
+    /// Of a solution: whether every step after the first continues with the result before, as far
+    /// as the numbers show.
     fn is_chain(solution: &str) -> bool {
         let steps: Vec<_> = solution.lines().filter_map(|line| line.split_once('=')).collect();
-        steps.windows(2).all(|pair| pair[1].0.split(['+', '-', '*', '/']).any(|operand| operand == pair[0].1))
+        steps
+            .windows(2)
+            .all(|pair| pair[1].0.split(['+', '-', '*', '/']).any(|operand| operand == pair[0].1))
     }
 
     #[test]
@@ -601,10 +709,15 @@ mod tests {
         let task = default_task();
         let problem = puzzle("2,4,7,9", 39);
         let mut rng = rng::stream(2, Domain::Tests, [0; 3]);
-        let solutions: Vec<String> = (0..500).map(|_| task.worked_solution(&problem, &mut rng).unwrap()).collect();
+        let solutions: Vec<String> =
+            (0..500).map(|_| task.worked_solution(&problem, &mut rng).unwrap()).collect();
         let distinct: BTreeSet<&String> = solutions.iter().collect();
         assert!(distinct.len() > 25, "{}", distinct.len());
-        let most = distinct.iter().map(|one| solutions.iter().filter(|other| other == one).count()).max().unwrap();
+        let most = distinct
+            .iter()
+            .map(|one| solutions.iter().filter(|other| other == one).count())
+            .max()
+            .unwrap();
         assert!(most < 100, "{most}");
         let chains = solutions.iter().filter(|solution| is_chain(solution)).count();
         assert!((150..450).contains(&chains), "{chains}");
@@ -629,14 +742,18 @@ mod tests {
     fn solving_is_fast_enough_to_pretrain_from() {
         for numbers in [4, 5, 6] {
             let task = Countdown::new(numbers, (1, 99), 13).unwrap();
-            let problems: Vec<Problem> = (0..1000).map(|index| task.problem(Split::Train, 1, index)).collect();
+            let problems: Vec<Problem> =
+                (0..1000).map(|index| task.problem(Split::Train, 1, index)).collect();
             let mut rng = rng::stream(1, Domain::Tests, [0; 3]);
             let start = Instant::now();
-            let characters: usize =
-                problems.iter().map(|problem| task.worked_solution(problem, &mut rng).unwrap().len()).sum();
+            let characters: usize = problems
+                .iter()
+                .map(|problem| task.worked_solution(problem, &mut rng).unwrap().len())
+                .sum();
             let rate = problems.len() as f64 / start.elapsed().as_secs_f64();
             eprintln!(
-                "{numbers} numbers: {rate:.0} worked solutions per second, {} characters on average",
+                "{numbers} numbers: {rate:.0} worked solutions per second, {} characters on \
+                 average",
                 characters / 1000
             );
         }

@@ -1,8 +1,9 @@
 //! The problems of a data set as a task.
 //!
-//! Training goes through all problems in an order that the seed and the epoch decide, then through all of them in another one: index
-//! i is problem i mod n of epoch i / n. Held out are the problems whose text has a small hash (so equal problems are never on
-//! both sides, and the side does not depend on what else is in the files), or another data set.
+//! Training goes through all problems in an order that the seed and the epoch decide, then through
+//! all of them in another one: index i is problem i mod n of epoch i / n. Held out are the problems
+//! whose text has a small hash (so equal problems are never on both sides, and the side does not
+//! depend on what else is in the files), or another data set.
 
 use super::{HELD_OUT_DATA, Problem, Room, Split, TRAINING_DATA, Task};
 use crate::data::{self, PromptTemplate, Record, Unusable, read_records, same_answer};
@@ -71,8 +72,13 @@ impl Named {
     }
 }
 
-/// The records with a problem and an answer that can be checked; what is left out is noted. Fails where nothing is left.
-pub(crate) fn usable_records(records: Vec<Record>, of: &Named, notes: &mut Vec<String>) -> Result<Vec<Record>> {
+/// The records with a problem and an answer that can be checked; what is left out is noted. Fails
+/// where nothing is left.
+pub(crate) fn usable_records(
+    records: Vec<Record>,
+    of: &Named,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Record>> {
     let name = &of.name;
     let count = records.len();
     let mut left_out: BTreeMap<Unusable, Vec<Record>> = BTreeMap::new();
@@ -96,7 +102,8 @@ pub(crate) fn usable_records(records: Vec<Record>, of: &Named, notes: &mut Vec<S
             let answer: String = first.answer.chars().take(100).collect();
             let answer = if answer.is_empty() { answer } else { format!(": {answer}") };
             Some(format!(
-                "{} of the {count} problems of {name} are left out because {why}, such as {}{answer}",
+                "{} of the {count} problems of {name} are left out because {why}, such as \
+                 {}{answer}",
                 records.len(),
                 first.id
             ))
@@ -132,7 +139,8 @@ pub(crate) struct Prompting<'a> {
 const CHUNK: usize = 1024;
 
 impl Prompting<'_> {
-    /// The first `limit` records whose prompts are not too long; what is left out is noted. Fails where nothing is left.
+    /// The first `limit` records whose prompts are not too long; what is left out is noted. Fails
+    /// where nothing is left.
     pub(crate) fn prompts(
         &self,
         records: Vec<Record>,
@@ -140,13 +148,15 @@ impl Prompting<'_> {
         limit: Option<usize>,
         notes: &mut Vec<String>,
     ) -> Result<Vec<Prompted>> {
-        let most = self.most_tokens.unwrap_or(usize::MAX).min(self.room.map_or(usize::MAX, Room::most));
+        let most =
+            self.most_tokens.unwrap_or(usize::MAX).min(self.room.map_or(usize::MAX, Room::most));
         let limit = limit.unwrap_or(usize::MAX);
         let mut records = records.into_iter();
         let (mut kept, mut too_long, mut first) = (Vec::new(), 0_usize, None);
         let mut seen = 0_usize;
         while kept.len() < limit && records.len() > 0 {
-            let chunk: Vec<Record> = records.by_ref().take(CHUNK.min(limit.saturating_mul(2))).collect();
+            let chunk: Vec<Record> =
+                records.by_ref().take(CHUNK.min(limit.saturating_mul(2))).collect();
             let prompted: Vec<Prompted> =
                 chunk.into_par_iter().map(|record| self.prompt(record)).collect::<Result<_>>()?;
             for item in prompted {
@@ -165,15 +175,17 @@ impl Prompting<'_> {
         notes.extend(self.template.note().filter(|note| !notes.contains(note)));
         if let Some((id, tokens)) = first {
             let why = match self.room {
-                Some(Room { positions, new_tokens }) if self.most_tokens.is_none_or(|tokens| tokens > most) => {
+                Some(Room { positions, new_tokens })
+                    if self.most_tokens.is_none_or(|tokens| tokens > most) =>
+                {
                     format!("what {new_tokens} new ones leave of the model's {positions} positions")
                 }
                 _ => "max_prompt_tokens".to_string(),
             };
             let name = &of.name;
             let text = format!(
-                "{too_long} of the {seen} problems of {name} are left out because their prompts have more than {most} tokens ({why}), \
-                 such as {id} with {tokens}"
+                "{too_long} of the {seen} problems of {name} are left out because their prompts \
+                 have more than {most} tokens ({why}), such as {id} with {tokens}"
             );
             if kept.is_empty() {
                 return Err(of.fault(&text));
@@ -188,20 +200,27 @@ impl Prompting<'_> {
         let tokens = self.tokenizer.encode(&prompt)?.len();
         if tokens == 0 {
             let (id, template) = (&record.id, self.template.name());
-            return Err(Error::input(format!("the prompt of the problem {id} has no token (template {template})")));
+            return Err(Error::input(format!(
+                "the prompt of the problem {id} has no token (template {template})"
+            )));
         }
         Ok(Prompted { record, prompt, tokens })
     }
 }
 
 impl Dataset {
-    /// Reads the data and makes the prompts. `tokenizer` brings the model's chat template; problems for which there is no `room` are
-    /// left out.
+    /// Reads the data and makes the prompts. `tokenizer` brings the model's chat template; problems
+    /// for which there is no `room` are left out.
     ///
-    /// Bad input are files that cannot be read or understood, a template that does not work, and fewer than two different
-    /// problems, because one side would have none.
-    pub fn new(config: &DatasetConfig, tokenizer: &TextTokenizer, room: Option<Room>) -> Result<Self> {
-        let template = PromptTemplate::new(config.template.as_deref(), &config.template_variables, tokenizer)?;
+    /// Bad input are files that cannot be read or understood, a template that does not work, and
+    /// fewer than two different problems, because one side would have none.
+    pub fn new(
+        config: &DatasetConfig,
+        tokenizer: &TextTokenizer,
+        room: Option<Room>,
+    ) -> Result<Self> {
+        let template =
+            PromptTemplate::new(config.template.as_deref(), &config.template_variables, tokenizer)?;
         let (format, most_tokens) = (config.verifier, config.max_prompt_tokens);
         let prompting = Prompting { template: &template, format, tokenizer, room, most_tokens };
         let (mut notes, mut sources) = (Vec::new(), Vec::new());
@@ -224,11 +243,23 @@ impl Dataset {
             items.into_iter().map(problem).collect()
         };
         let (train, held_out) = (problems(train), problems(held_out));
-        let texts =
-            train.iter().chain(&held_out).flat_map(|(problem, _)| [&problem.id, &problem.prompt, &problem.answer]);
+        let texts = train
+            .iter()
+            .chain(&held_out)
+            .flat_map(|(problem, _)| [&problem.id, &problem.prompt, &problem.answer]);
         let hash = sha256_of_texts(texts.map(String::as_str));
         let template_hash = template.hash().to_string();
-        Ok(Self { name: name(&config.source), format, train, held_out, hash, sources, template_hash, longest, notes })
+        Ok(Self {
+            name: name(&config.source),
+            format,
+            train,
+            held_out,
+            hash,
+            sources,
+            template_hash,
+            longest,
+            notes,
+        })
     }
 
     fn side(&self, split: Split) -> &[(Problem, String)] {
@@ -246,8 +277,8 @@ fn place(text: &str) -> f64 {
     (word >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// Training and held-out problems. Neither side is empty: the problem with the smallest place is held out and the one with the
-/// largest trained on, whatever the share.
+/// Training and held-out problems. Neither side is empty: the problem with the smallest place is
+/// held out and the one with the largest trained on, whatever the share.
 fn divide(problems: Vec<Prompted>, share: f64) -> Result<(Vec<Prompted>, Vec<Prompted>)> {
     let places: Vec<f64> = problems.iter().map(|item| place(item.record.problem.trim())).collect();
     let smallest = places.iter().copied().fold(1.0, f64::min);
@@ -255,7 +286,8 @@ fn divide(problems: Vec<Prompted>, share: f64) -> Result<(Vec<Prompted>, Vec<Pro
     if smallest >= largest {
         return Err(Error::field(
             "task.held_out",
-            "is a share, but the data set has one problem only; give another data set with Other(..)",
+            "is a share, but the data set has one problem only; give another data set with \
+             Other(..)",
         ));
     }
     let is_held_out = |place: f64| place <= smallest || (place < share && place < largest);
@@ -274,7 +306,10 @@ impl Task for Dataset {
         let problems = self.side(split);
         let count = problems.len() as u64;
         let mut order: Vec<usize> = (0..problems.len()).collect();
-        rng::shuffle(&mut rng::stream(seed, Domain::ProblemOrder, [split as u64, index / count, 0]), &mut order);
+        rng::shuffle(
+            &mut rng::stream(seed, Domain::ProblemOrder, [split as u64, index / count, 0]),
+            &mut order,
+        );
         problems[order[(index % count) as usize]].0.clone()
     }
 
@@ -321,7 +356,9 @@ mod tests {
     fn task(count: usize, held_out: HeldOutSource) -> Result<Dataset> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("numbers.jsonl");
-        let line = |n: usize| serde_json::json!({ "problem": format!("What is {n}?"), "answer": n }).to_string();
+        let line = |n: usize| {
+            serde_json::json!({ "problem": format!("What is {n}?"), "answer": n }).to_string()
+        };
         std::fs::write(&path, (0..count).map(line).collect::<Vec<_>>().join("\n")).unwrap();
         Dataset::new(&config(path, held_out), &TextTokenizer::numbers(3).unwrap(), None)
     }
@@ -337,11 +374,17 @@ mod tests {
         }
     }
 
-    /// The task of a file with these lines, with room for prompts of so many tokens, which are words here.
-    fn task_of(lines: &[serde_json::Value], max_prompt_tokens: Option<usize>, most: usize) -> Result<Dataset> {
+    /// The task of a file with these lines, with room for prompts of so many tokens, which are
+    /// words here.
+    fn task_of(
+        lines: &[serde_json::Value],
+        max_prompt_tokens: Option<usize>,
+        most: usize,
+    ) -> Result<Dataset> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mixed.jsonl");
-        std::fs::write(&path, lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")).unwrap();
+        std::fs::write(&path, lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+            .unwrap();
         let room = Some(Room { positions: most + 7, new_tokens: 7 });
         let config = DatasetConfig { max_prompt_tokens, ..config(path, HeldOutSource::Share(0.2)) };
         Dataset::new(&config, &TextTokenizer::numbers(3).unwrap(), room)
@@ -350,7 +393,8 @@ mod tests {
     #[test]
     fn problems_without_a_use_are_left_out_with_a_count_and_the_first_of_them() {
         let line = |problem: &str, answer: serde_json::Value| serde_json::json!({"problem": problem, "answer": answer});
-        let mut lines: Vec<_> = (0..6).map(|n: u32| line(&format!("What is {n}?"), n.into())).collect();
+        let mut lines: Vec<_> =
+            (0..6).map(|n: u32| line(&format!("What is {n}?"), n.into())).collect();
         lines.push(line("Show it.", "proof".into()));
         lines.push(line("Show this.", "notfound".into()));
         lines.push(line("Show that.", serde_json::Value::Null));
@@ -358,10 +402,16 @@ mod tests {
         lines.push(line("one two three four five", "1".into()));
         lines.push(line("one two three four five six", "1".into()));
         let task = task_of(&lines, None, 4).unwrap();
-        assert_eq!(task.all(Split::Train).unwrap().len() + task.all(Split::HeldOut).unwrap().len(), 6);
-        let of = |n: u32, why: &str| format!("{n} of the 12 problems of mixed are left out because {why}");
-        let long = "2 of the 8 problems of mixed are left out because their prompts have more than 4 tokens (what 7 new ones leave of \
-                    the model's 11 positions), such as 10 with 5";
+        assert_eq!(
+            task.all(Split::Train).unwrap().len() + task.all(Split::HeldOut).unwrap().len(),
+            6
+        );
+        let of = |n: u32, why: &str| {
+            format!("{n} of the 12 problems of mixed are left out because {why}")
+        };
+        let long = "2 of the 8 problems of mixed are left out because their prompts have more than \
+                    4 tokens (what 7 new ones leave of the model's 11 positions), such as 10 with \
+                    5";
         assert_eq!(
             task.notes(),
             [
@@ -379,9 +429,15 @@ mod tests {
         );
         // Where nothing is left there is nothing to train on.
         let error = task_of(&lines, None, 1).err().unwrap();
-        assert!(error.exit_status() == 2 && error.to_string().contains("8 of the 8 problems"), "{error}");
+        assert!(
+            error.exit_status() == 2 && error.to_string().contains("8 of the 8 problems"),
+            "{error}"
+        );
         let error = task_of(&lines[6..9], None, 9).err().unwrap().to_string();
-        assert!(error.contains("1 of the 3 problems") && error.contains("; 2 of the 3 problems"), "{error}");
+        assert!(
+            error.contains("1 of the 3 problems") && error.contains("; 2 of the 3 problems"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -404,8 +460,10 @@ mod tests {
         let ids = |task: &Dataset, split| -> BTreeSet<String> {
             task.all(split).unwrap().iter().map(|(problem, _)| problem.answer.clone()).collect()
         };
-        let (small, large) =
-            (task(1000, HeldOutSource::Share(0.1)).unwrap(), task(2000, HeldOutSource::Share(0.1)).unwrap());
+        let (small, large) = (
+            task(1000, HeldOutSource::Share(0.1)).unwrap(),
+            task(2000, HeldOutSource::Share(0.1)).unwrap(),
+        );
         let held_out = ids(&small, Split::HeldOut);
         assert!(held_out.len().abs_diff(100) < 30, "{}", held_out.len());
         assert!(held_out.is_disjoint(&ids(&small, Split::Train)));
@@ -416,7 +474,13 @@ mod tests {
             let two = task(2, HeldOutSource::Share(share)).unwrap();
             assert_eq!((ids(&two, Split::Train).len(), ids(&two, Split::HeldOut).len()), (1, 1));
         }
-        assert!(task(1, HeldOutSource::Share(0.5)).err().unwrap().to_string().contains("one problem only"));
+        assert!(
+            task(1, HeldOutSource::Share(0.5))
+                .err()
+                .unwrap()
+                .to_string()
+                .contains("one problem only")
+        );
     }
 
     #[test]
@@ -427,6 +491,8 @@ mod tests {
         assert_eq!(task.all(Split::HeldOut).unwrap().len(), 3);
         let problem = task.problem(Split::HeldOut, 0, 4);
         assert!(problem.id.starts_with("tiny-"));
-        assert!(task.verify(&problem, &format!("\\boxed{{{}}}", problem.answer)).verdict.is_correct());
+        assert!(
+            task.verify(&problem, &format!("\\boxed{{{}}}", problem.answer)).verdict.is_correct()
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! Tasks: where problems come from and what makes an answer right.
 //!
-//! A [`Task`] deals out [`Problem`]s by index, deterministically, from two splits that never share a problem, and verifies
-//! completions. The procedural tasks also write worked solutions, from which `orthant pretrain` makes base models.
+//! A [`Task`] deals out [`Problem`]s by index, deterministically, from two splits that never share
+//! a problem, and verifies completions. The procedural tasks also write worked solutions, from
+//! which `orthant pretrain` makes base models.
 
 pub mod arithmetic;
 pub mod countdown;
@@ -37,7 +38,8 @@ pub struct Problem {
     pub id: String,
     /// The text that the policy continues.
     pub prompt: String,
-    /// What is right: a reference answer or, where many answers are right, the condition that they meet.
+    /// What is right: a reference answer or, where many answers are right, the condition that they
+    /// meet.
     pub answer: String,
 }
 
@@ -48,15 +50,21 @@ pub trait Task: Send + Sync + 'static {
     /// The task's name in tables and file names, such as `countdown`.
     fn name(&self) -> &str;
 
-    /// Problem number `index` of `split`. Every index is valid: procedural tasks are endless, data sets start again.
+    /// Problem number `index` of `split`. Every index is valid: procedural tasks are endless, data
+    /// sets start again.
     fn problem(&self, split: Split, seed: u64, index: u64) -> Problem;
 
     /// Judges one completion (the text after the prompt, without special tokens).
     fn verify(&self, problem: &Problem, completion: &str) -> Verification;
 
-    /// What a completion earns, given what [`Task::verify`] says of it: any finite number, alone or as
-    /// the sum of named parts. By default +1 for a correct answer and -1 otherwise.
-    fn reward(&self, problem: &Problem, completion: &str, verification: &Verification) -> TaskReward {
+    /// What a completion earns, given what [`Task::verify`] says of it: any finite number, alone or
+    /// as the sum of named parts. By default +1 for a correct answer and -1 otherwise.
+    fn reward(
+        &self,
+        problem: &Problem,
+        completion: &str,
+        verification: &Verification,
+    ) -> TaskReward {
         let _ = (problem, completion);
         TaskReward::of(verification.verdict)
     }
@@ -71,26 +79,28 @@ pub trait Task: Send + Sync + 'static {
         &[]
     }
 
-    /// How many levels of difficulty the task tells apart, for a curriculum; 1 where it tells none apart.
+    /// How many levels of difficulty the task tells apart, for a curriculum; 1 where it tells none
+    /// apart.
     fn levels(&self) -> usize {
         1
     }
 
-    /// The level of `problem`, below [`Self::levels`]. Levels need no order: what counts is that problems of one level are about
-    /// equally hard.
+    /// The level of `problem`, below [`Self::levels`]. Levels need no order: what counts is that
+    /// problems of one level are about equally hard.
     fn level(&self, problem: &Problem) -> usize {
         let _ = problem;
         0
     }
 
-    /// Whether two answers to `problem`, as [`Verification::extracted`] has them, say the same. By default they do where they are
-    /// equal but for white space.
+    /// Whether two answers to `problem`, as [`Verification::extracted`] has them, say the same. By
+    /// default they do where they are equal but for white space.
     fn same_answer(&self, problem: &Problem, one: &str, other: &str) -> bool {
         let _ = problem;
         same_text(one, other)
     }
 
-    /// All problems of `split`, each with its text without what the prompt adds to it; `None` where there is no end to them.
+    /// All problems of `split`, each with its text without what the prompt adds to it; `None` where
+    /// there is no end to them.
     fn all(&self, split: Split) -> Option<&[(Problem, String)]> {
         let _ = split;
         None
@@ -101,8 +111,8 @@ pub trait Task: Send + Sync + 'static {
         None
     }
 
-    /// What is read for it from outside, in words, each with its SHA-256, without the template: a run that continues with something else
-    /// is told of it by these names.
+    /// What is read for it from outside, in words, each with its SHA-256, without the template: a
+    /// run that continues with something else is told of it by these names.
     fn sources(&self) -> Vec<(&'static str, String)> {
         self.hash().map(|hash| (TRAINING_DATA, hash.to_string())).into_iter().collect()
     }
@@ -112,17 +122,20 @@ pub trait Task: Send + Sync + 'static {
         None
     }
 
-    /// Tokens of the longest prompt that the task can make. Where it has no end and does not say, the longest of some first ones.
+    /// Tokens of the longest prompt that the task can make. Where it has no end and does not say,
+    /// the longest of some first ones.
     fn longest_prompt(&self, seed: u64, tokenizer: &TextTokenizer) -> Result<usize> {
         let prompts: Vec<String> = match self.all(Split::Train) {
             Some(all) => all.iter().map(|(problem, _)| problem.prompt.clone()).collect(),
-            None => (0..SEEN_PROMPTS).map(|index| self.problem(Split::Train, seed, index).prompt).collect(),
+            None => (0..SEEN_PROMPTS)
+                .map(|index| self.problem(Split::Train, seed, index).prompt)
+                .collect(),
         };
         most_tokens(&prompts, tokenizer)
     }
 
-    /// A worked solution of `problem` that ends in a right boxed answer, drawn from the task's solution strategies; `None`
-    /// where the task cannot write one.
+    /// A worked solution of `problem` that ends in a right boxed answer, drawn from the task's
+    /// solution strategies; `None` where the task cannot write one.
     fn worked_solution(&self, problem: &Problem, rng: &mut ChaCha8Rng) -> Option<String> {
         let _ = (problem, rng);
         None
@@ -144,7 +157,8 @@ pub(crate) fn most_tokens(texts: &[String], tokenizer: &TextTokenizer) -> Result
     lengths.try_reduce(|| 0, |one, other| Ok(one.max(other)))
 }
 
-/// The places that a model has for prompt and response, and how many of them are kept for the response.
+/// The places that a model has for prompt and response, and how many of them are kept for the
+/// response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
     /// Positions of the model.
@@ -164,15 +178,22 @@ impl Room {
 pub(crate) fn room(new_tokens: usize, positions: usize) -> Result<Room> {
     let room = Room { positions, new_tokens };
     if room.most() == 0 {
-        let problem =
-            format!("is {new_tokens}; the model has {positions} positions, for prompt and response together; lower it");
+        let problem = format!(
+            "is {new_tokens}; the model has {positions} positions, for prompt and response \
+             together; lower it"
+        );
         return Err(Error::field("rollout.max_new_tokens", problem));
     }
     Ok(room)
 }
 
 /// Tokens of the longest prompt that `task` can make. Refuses one for which there is no room.
-pub(crate) fn check_length(task: &dyn Task, seed: u64, tokenizer: &TextTokenizer, room: Room) -> Result<usize> {
+pub(crate) fn check_length(
+    task: &dyn Task,
+    seed: u64,
+    tokenizer: &TextTokenizer,
+    room: Room,
+) -> Result<usize> {
     let prompt = task.longest_prompt(seed, tokenizer)?;
     let Room { positions, new_tokens } = room;
     if prompt <= room.most() {
@@ -181,13 +202,14 @@ pub(crate) fn check_length(task: &dyn Task, seed: u64, tokenizer: &TextTokenizer
     let task = task.name();
     if prompt >= positions {
         return Err(Error::input(format!(
-            "the task {task} can have a prompt of {prompt} tokens, which leaves no room in the {positions} positions of the model; \
-             choose shorter problems, or a model with more positions"
+            "the task {task} can have a prompt of {prompt} tokens, which leaves no room in the \
+             {positions} positions of the model; choose shorter problems, or a model with more \
+             positions"
         )));
     }
     let problem = format!(
-        "is {new_tokens}; the task {task} can have a prompt of {prompt} tokens, and together that is more than the {positions} positions \
-         of the model; lower it to {}",
+        "is {new_tokens}; the task {task} can have a prompt of {prompt} tokens, and together that \
+         is more than the {positions} positions of the model; lower it to {}",
         positions - prompt
     );
     Err(Error::field("rollout.max_new_tokens", problem))
@@ -199,10 +221,15 @@ fn same_text(one: &str, other: &str) -> bool {
     bare(one) == bare(other)
 }
 
-/// Answers sorted into classes of the `same` answer, numbered from 0 in order of appearance; `None` where there is no answer.
+/// Answers sorted into classes of the `same` answer, numbered from 0 in order of appearance; `None`
+/// where there is no answer.
 ///
-/// An answer joins the first class whose first answer is the same: being the same need not be transitive.
-pub fn answer_classes(answers: &[Option<&str>], same: impl Fn(&str, &str) -> bool) -> Vec<Option<usize>> {
+/// An answer joins the first class whose first answer is the same: being the same need not be
+/// transitive.
+pub fn answer_classes(
+    answers: &[Option<&str>],
+    same: impl Fn(&str, &str) -> bool,
+) -> Vec<Option<usize>> {
     let mut firsts: Vec<&str> = Vec::new();
     let mut known: HashMap<&str, usize> = HashMap::new();
     let mut class_of = |answer| {
@@ -216,15 +243,24 @@ pub fn answer_classes(answers: &[Option<&str>], same: impl Fn(&str, &str) -> boo
     answers.iter().map(|answer| answer.map(&mut class_of)).collect()
 }
 
-/// The task that an experiment describes, for a model with this tokenizer and with `room` for prompts. Problems of a data set that
-/// are longer are left out.
-pub fn build(config: &TaskConfig, tokenizer: &TextTokenizer, room: Option<Room>) -> Result<Arc<dyn Task>> {
+/// The task that an experiment describes, for a model with this tokenizer and with `room` for
+/// prompts. Problems of a data set that are longer are left out.
+pub fn build(
+    config: &TaskConfig,
+    tokenizer: &TextTokenizer,
+    room: Option<Room>,
+) -> Result<Arc<dyn Task>> {
     match config {
         TaskConfig::Dataset(c) => Ok(Arc::new(dataset::Dataset::new(c, tokenizer, room)?)),
-        TaskConfig::Countdown(c) => Ok(Arc::new(countdown::Countdown::new(c.numbers, c.target, c.largest)?)),
+        TaskConfig::Countdown(c) => {
+            Ok(Arc::new(countdown::Countdown::new(c.numbers, c.target, c.largest)?))
+        }
         TaskConfig::Custom(name) => Err(Error::input(format!(
-            "the task `{name}` is not part of this program; task: Custom(..) is for programs that add their own task"
+            "the task `{name}` is not part of this program; task: Custom(..) is for programs that \
+             add their own task"
         ))),
-        TaskConfig::Arithmetic(c) => Ok(Arc::new(arithmetic::Arithmetic::new(c.operations, c.largest)?)),
+        TaskConfig::Arithmetic(c) => {
+            Ok(Arc::new(arithmetic::Arithmetic::new(c.operations, c.largest)?))
+        }
     }
 }

@@ -29,7 +29,8 @@ impl TaskReward {
         let total = ("total", self.total);
         for (name, value) in std::iter::once(&total).chain(&self.parts) {
             if !value.is_finite() {
-                let problem = format!("the task `{task}` gives a reward of which `{name}` is {value}");
+                let problem =
+                    format!("the task `{task}` gives a reward of which `{name}` is {value}");
                 return Err(Error::failed(format!("{problem}; it must be a finite number")));
             }
         }

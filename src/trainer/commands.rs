@@ -5,8 +5,12 @@ use super::resume::with_edit;
 use super::run::RunEnd;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
-use crate::run::{Event, EventKind, LiveSetting, Refusal, RunState, SettingEdit, SnapshotCell, TrainerCommand};
-use crate::stages::{ActiveExperiment, CheckpointRequested, LiveEdits, RunRecorder, StepCounter, record_checkpoint};
+use crate::run::{
+    Event, EventKind, LiveSetting, Refusal, RunState, SettingEdit, SnapshotCell, TrainerCommand,
+};
+use crate::stages::{
+    ActiveExperiment, CheckpointRequested, LiveEdits, RunRecorder, StepCounter, record_checkpoint,
+};
 use bevy_app::App;
 use std::sync::Arc;
 
@@ -51,8 +55,11 @@ pub(super) fn drive(app: &mut App, snapshots: &SnapshotCell, orders: &Orders) ->
                 return Ok(RunEnd::Stopped);
             }
             Some(TrainerCommand::WindowLost) => {
-                let what =
-                    if paused { "saved and stopped, because it was paused" } else { "continues without a window" };
+                let what = if paused {
+                    "saved and stopped, because it was paused"
+                } else {
+                    "continues without a window"
+                };
                 warn(app, snapshots, format!("the window is gone; the run {what}"))?;
                 if paused {
                     save(app)?;
@@ -99,8 +106,14 @@ fn changed(experiment: &Experiment, path: &str, value: f64) -> Result<Experiment
     Ok(changed)
 }
 
-/// Changes a setting from the next step on. What cannot be is a warning, and the run continues as it was.
-fn set_live(app: &mut App, snapshots: &SnapshotCell, setting: LiveSetting, value: f64) -> Result<()> {
+/// Changes a setting from the next step on. What cannot be is a warning, and the run continues as
+/// it was.
+fn set_live(
+    app: &mut App,
+    snapshots: &SnapshotCell,
+    setting: LiveSetting,
+    value: f64,
+) -> Result<()> {
     let step = app.world().resource::<StepCounter>().0;
     let experiment = &app.world().resource::<ActiveExperiment>().0;
     let path = setting.path();
@@ -113,7 +126,8 @@ fn set_live(app: &mut App, snapshots: &SnapshotCell, setting: LiveSetting, value
         Ok(tried) => tried,
         Err(error) => {
             let refusal = Refusal { setting, reason: error.to_string() };
-            snapshots.update(|snapshot| Arc::make_mut(&mut snapshot.refusals).push(refusal.clone()));
+            snapshots
+                .update(|snapshot| Arc::make_mut(&mut snapshot.refusals).push(refusal.clone()));
             return warn(app, snapshots, refusal.to_string());
         }
     };
@@ -155,7 +169,9 @@ mod tests {
         orders.add_wait("again", Duration::from_secs(12));
         tell_wait(&app, &handle.snapshots, &orders).unwrap();
         tell_wait(&app, &handle.snapshots, &orders).unwrap();
-        let [event] = &RunDir::at(folder.path()).read_events().unwrap()[..] else { panic!("one event") };
+        let [event] = &RunDir::at(folder.path()).read_events().unwrap()[..] else {
+            panic!("one event")
+        };
         let text = "writing failed; the run waited 42 s until it could be written";
         assert_eq!((event.step, &event.kind, event.text.as_str()), (3, &EventKind::Warning, text));
         assert_eq!(handle.snapshots.load().warnings.as_slice(), [(3, text.to_string())]);

@@ -1,4 +1,5 @@
-//! What a run reads from outside, by its hashes, and whether it is still what the run was started with.
+//! What a run reads from outside, by its hashes, and whether it is still what the run was started
+//! with.
 
 use super::resume::Resumed;
 use crate::error::{Error, Result};
@@ -58,8 +59,11 @@ impl Inputs {
         for name in SHAPE {
             shape.extend(config.get(name).map(|value| (name.to_string(), value.clone())));
         }
-        let mut read: BTreeMap<String, String> =
-            base.hashes().into_iter().map(|(name, hash)| (format!("the base model's {name}"), hash)).collect();
+        let mut read: BTreeMap<String, String> = base
+            .hashes()
+            .into_iter()
+            .map(|(name, hash)| (format!("the base model's {name}"), hash))
+            .collect();
         read.extend(task.sources().into_iter().map(|(name, hash)| (name.to_string(), hash)));
         read.extend(task.template_hash().map(|hash| (TEMPLATE.to_string(), hash.to_string())));
         read.extend(encoder_hashes(experiment.encoder())?);
@@ -69,11 +73,15 @@ impl Inputs {
             let mut names = std::iter::once(format!("the suite {}", suite.name)).chain(numbered);
             let name = names.find(|name| !read.contains_key(name)).unwrap_or_default();
             let of_template = format!("the template of {name}");
-            if held.is_some_and(|held| held.evaluations.iter().all(|earlier| earlier.suite != evaluation.suite)) {
+            if held.is_some_and(|held| {
+                held.evaluations.iter().all(|earlier| earlier.suite != evaluation.suite)
+            }) {
                 changed.extend([name.clone(), of_template.clone()]);
             }
             // Held-out problems have the template of the task.
-            if let (Some(hash), false) = (&suite.template_hash, matches!(evaluation.suite, SuiteConfig::HeldOut(_))) {
+            if let (Some(hash), false) =
+                (&suite.template_hash, matches!(evaluation.suite, SuiteConfig::HeldOut(_)))
+            {
                 read.insert(of_template, hash.clone());
             }
             read.insert(name, suite.hash().to_string());
@@ -91,7 +99,8 @@ impl Inputs {
         })
     }
 
-    /// The same where the base model's weights have had another hash until now, because they were read in another precision.
+    /// The same where the base model's weights have had another hash until now, because they were
+    /// read in another precision.
     pub(super) fn with_model_before(self, hash: Option<String>) -> Self {
         Self { model_before: hash, ..self }
     }
@@ -104,7 +113,8 @@ impl Inputs {
         manifest.inputs = self.read;
     }
 
-    /// What is not what the manifest says, from `step` on. What one side does not know is not compared.
+    /// What is not what the manifest says, from `step` on. What one side does not know is not
+    /// compared.
     fn replaced(&self, manifest: &Manifest, step: u64) -> Vec<ReplacedInput> {
         let mut found = Vec::new();
         let mut compare = |input: &str, from: &str, to: &str| {
@@ -126,27 +136,38 @@ impl Inputs {
         found
     }
 
-    /// What has another hash from `step` on, or is not read any more, because the settings ask for something else. It is not a fault, but
-    /// whoever goes back to an earlier step compares with what was read before. `replaced` is what [`Self::check`] returned.
-    pub(super) fn reread(&self, manifest: &Manifest, step: u64, replaced: &[ReplacedInput]) -> Vec<ReplacedInput> {
+    /// What has another hash from `step` on, or is not read any more, because the settings ask for
+    /// something else. It is not a fault, but whoever goes back to an earlier step compares with
+    /// what was read before. `replaced` is what [`Self::check`] returned.
+    pub(super) fn reread(
+        &self,
+        manifest: &Manifest,
+        step: u64,
+        replaced: &[ReplacedInput],
+    ) -> Vec<ReplacedInput> {
         let entry = |input: &str, from: &str, to: &str| {
             let (input, from, to) = (input.to_string(), from.to_string(), to.to_string());
             ReplacedInput { step, input, from, to }
         };
         let weights = self.model_before.as_ref().map(|before| entry(WEIGHTS, before, &self.model));
         let names: BTreeSet<&String> = manifest.inputs.keys().chain(self.read.keys()).collect();
-        let hash = |of: &BTreeMap<String, String>, name: &String| of.get(name).cloned().unwrap_or_default();
-        let others = names.into_iter().map(|name| entry(name, &hash(&manifest.inputs, name), &hash(&self.read, name)));
+        let hash = |of: &BTreeMap<String, String>, name: &String| {
+            of.get(name).cloned().unwrap_or_default()
+        };
+        let others = names
+            .into_iter()
+            .map(|name| entry(name, &hash(&manifest.inputs, name), &hash(&self.read, name)));
         let is_new = |entry: &ReplacedInput| entry.from != entry.to && !replaced.contains(entry);
         weights.into_iter().chain(others).filter(is_new).collect()
     }
 
-    /// What there is to warn of where an older version wrote the manifest: what it does not know of what is read, so that nothing says
-    /// whether it is the same.
+    /// What there is to warn of where an older version wrote the manifest: what it does not know of
+    /// what is read, so that nothing says whether it is the same.
     pub(super) fn unknown(&self, manifest: &Manifest) -> Option<String> {
         // Held-out data have their part in the hash of data.
         let is_known = |name: &String| {
-            manifest.inputs.contains_key(name) || [TRAINING_DATA, HELD_OUT_DATA].contains(&name.as_str())
+            manifest.inputs.contains_key(name)
+                || [TRAINING_DATA, HELD_OUT_DATA].contains(&name.as_str())
         };
         let unknown: Vec<&str> = self
             .read
@@ -156,14 +177,16 @@ impl Inputs {
             .collect();
         (manifest.is_of_older_version && !unknown.is_empty()).then(|| {
             format!(
-                "manifest.json is of an older version, so nothing says whether these are what the run began with: {}",
+                "manifest.json is of an older version, so nothing says whether these are what the \
+                 run began with: {}",
                 unknown.join(", ")
             )
         })
     }
 
-    /// Refuses inputs that are not what the resumed run was started with, and a base model whose `config.json` gives other shapes or
-    /// rotary settings in any case. Where changes are accepted, returns them.
+    /// Refuses inputs that are not what the resumed run was started with, and a base model whose
+    /// `config.json` gives other shapes or rotary settings in any case. Where changes are accepted,
+    /// returns them.
     pub(super) fn check(&self, resumed: &Resumed) -> Result<Vec<ReplacedInput>> {
         let Some(manifest) = &resumed.manifest else { return Ok(Vec::new()) };
         if let Some(shape) = &manifest.shape {
@@ -173,8 +196,8 @@ impl Inputs {
             };
             if let Some(difference) = shape.iter().find_map(differs) {
                 return Err(Error::input(format!(
-                    "the base model's config.json is not the one that the run was started with: {difference}; give the run its \
-                     model back, or start another run ({})",
+                    "the base model's config.json is not the one that the run was started with: \
+                     {difference}; give the run its model back, or start another run ({})",
                     resumed.directory.path().display()
                 )));
             }
@@ -183,18 +206,19 @@ impl Inputs {
         if replaced.is_empty() || resumed.accepts_changes {
             return Ok(replaced);
         }
-        let list = replaced.iter().map(|input| checksums::differs(&input.input, &input.from, &input.to));
+        let list =
+            replaced.iter().map(|input| checksums::differs(&input.input, &input.from, &input.to));
         Err(Error::input(format!(
-            "the run was started with something else: {}; give it back what it read, or continue with --accept-changes, which \
-             records the change ({})",
+            "the run was started with something else: {}; give it back what it read, or continue \
+             with --accept-changes, which records the change ({})",
             list.collect::<Vec<_>>().join("; "),
             resumed.directory.path().join("manifest.json").display()
         )))
     }
 }
 
-/// A manifest as it was after `step`: what was replaced or read otherwise later is again what it was before. What is hashed in another way since then is
-/// not known any more.
+/// A manifest as it was after `step`: what was replaced or read otherwise later is again what it
+/// was before. What is hashed in another way since then is not known any more.
 pub(super) fn taken_back(mut manifest: Manifest, step: u64) -> Manifest {
     let mut later = Vec::new();
     // Of the same step, what was replaced comes before what was read otherwise.
@@ -220,7 +244,10 @@ pub(super) fn taken_back(mut manifest: Manifest, step: u64) -> Manifest {
 /// The event of an input that was replaced and accepted.
 pub(super) fn event(replaced: &ReplacedInput) -> Event {
     let ReplacedInput { step, input, from, to } = replaced;
-    Event::warning(*step, format!("{input} was replaced: its SHA-256 was {from} and is {to} from here on"))
+    Event::warning(
+        *step,
+        format!("{input} was replaced: its SHA-256 was {from} and is {to} from here on"),
+    )
 }
 
 /// The files of a sentence encoder that is not the base model, and how it cuts texts.
@@ -228,7 +255,9 @@ fn encoder_hashes(encoder: Option<&EncoderSource>) -> Result<Vec<(String, String
     let folder = match encoder {
         None | Some(EncoderSource::Policy) => return Ok(Vec::new()),
         Some(EncoderSource::Local(folder)) => folder.clone(),
-        Some(EncoderSource::Hub(source)) => hub::fetch(&source.repo, &source.revision, &ENCODER_FILES)?,
+        Some(EncoderSource::Hub(source)) => {
+            hub::fetch(&source.repo, &source.revision, &ENCODER_FILES)?
+        }
     };
     let hash = |name: &str| {
         let Some(path) = member(&folder, name)? else { return Ok(None) };
@@ -299,29 +328,48 @@ mod tests {
             replaced(7, "the suite own", "old", "older"),
         ];
         let newest = manifest(&[(TRAINING_DATA, "n"), ("the suite own", "s")], changes.clone());
-        for (step, data, weights, kept) in
-            [(8, "n", "m", 5), (7, "n", "m", 5), (6, "c", "m", 3), (5, "b", "l", 1), (3, "b", "l", 1), (2, "a", "l", 0)]
-        {
+        for (step, data, weights, kept) in [
+            (8, "n", "m", 5),
+            (7, "n", "m", 5),
+            (6, "c", "m", 3),
+            (5, "b", "l", 1),
+            (3, "b", "l", 1),
+            (2, "a", "l", 0),
+        ] {
             let held = taken_back(newest.clone(), step);
-            assert_eq!((&*held.inputs[TRAINING_DATA], &*held.model_hash), (data, weights), "{step}");
+            assert_eq!(
+                (&*held.inputs[TRAINING_DATA], &*held.model_hash),
+                (data, weights),
+                "{step}"
+            );
             assert_eq!(held.replaced, changes[..kept], "{step}");
             assert_eq!(held.inputs.contains_key("the suite own"), step >= 7);
         }
         // The newest data are a change there, and those of the time are none.
         let held = taken_back(newest, 2);
-        let of = |data: &str| Inputs { model: "l".to_string(), ..inputs(&[(TRAINING_DATA, data)]) }.replaced(&held, 2);
+        let of = |data: &str| {
+            Inputs { model: "l".to_string(), ..inputs(&[(TRAINING_DATA, data)]) }.replaced(&held, 2)
+        };
         assert_eq!(of("n"), [replaced(2, TRAINING_DATA, "a", "n")]);
         assert!(of("a").is_empty());
         // Data that were replaced while an older version hashed them.
-        let held = taken_back(manifest(&[(TRAINING_DATA, "n")], vec![replaced(6, TRAINING_DATA, "x", "y")]), 2);
-        let of = |data: &str| Inputs { data: data.to_string(), ..inputs(&[(TRAINING_DATA, "n")]) }.replaced(&held, 2);
+        let held = taken_back(
+            manifest(&[(TRAINING_DATA, "n")], vec![replaced(6, TRAINING_DATA, "x", "y")]),
+            2,
+        );
+        let of = |data: &str| {
+            Inputs { data: data.to_string(), ..inputs(&[(TRAINING_DATA, "n")]) }.replaced(&held, 2)
+        };
         assert_eq!((of("x"), of("y")), (vec![], vec![replaced(2, TRAINING_DATA, "x", "y")]));
     }
 
     #[test]
     fn what_the_manifest_of_an_older_version_does_not_know_is_told() {
         let read = [(TRAINING_DATA, "n"), (TEMPLATE, "t"), (ENCODER, "e"), ("the suite own", "s")];
-        let older = Manifest { is_of_older_version: true, ..manifest(&[(TEMPLATE, "t"), (ENCODER, "f")], Vec::new()) };
+        let older = Manifest {
+            is_of_older_version: true,
+            ..manifest(&[(TEMPLATE, "t"), (ENCODER, "f")], Vec::new())
+        };
         let now = inputs(&read);
         assert_eq!(now.replaced(&older, 4), [replaced(4, ENCODER, "f", "e")]);
         assert!(now.unknown(&older).unwrap().ends_with("what the run began with: the suite own"));
@@ -330,7 +378,8 @@ mod tests {
         assert_eq!(now.unknown(&manifest(&[(TEMPLATE, "t")], Vec::new())), None);
     }
 
-    /// Where texts are cut decides embeddings as weights do. A folder that says nothing is compared too.
+    /// Where texts are cut decides embeddings as weights do. A folder that says nothing is compared
+    /// too.
     #[test]
     fn how_an_encoder_cuts_texts_is_an_input() {
         let folder = tempfile::tempdir().unwrap();
@@ -355,6 +404,9 @@ mod tests {
         assert!(!encoder_hashes(Some(&source)).unwrap().is_empty());
         std::os::unix::fs::symlink("../secret", folder.join("model.safetensors")).unwrap();
         let error = encoder_hashes(Some(&source)).unwrap_err();
-        assert!(error.exit_status() == 2 && error.to_string().contains("outside of the folder"), "{error}");
+        assert!(
+            error.exit_status() == 2 && error.to_string().contains("outside of the folder"),
+            "{error}"
+        );
     }
 }

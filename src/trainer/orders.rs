@@ -52,19 +52,21 @@ impl Orders {
 
     /// What there is to record of waiting since this was asked last.
     pub(super) fn waited(&self) -> Option<String> {
-        let Waited { why, time } = self.waited.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let Waited { why, time } =
+            self.waited.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         Some(format!("{why}; the run waited {:.0} s until it could be written", time.as_secs_f64()))
     }
 
     pub(super) fn add_wait(&self, why: &str, time: Duration) {
         let mut waited = self.waited.lock().unwrap_or_else(PoisonError::into_inner);
-        waited.get_or_insert_with(|| Waited { why: why.to_string(), time: Duration::ZERO }).time += time;
+        waited.get_or_insert_with(|| Waited { why: why.to_string(), time: Duration::ZERO }).time +=
+            time;
     }
 }
 
-/// What to do when something cannot be written, such as on a full disk: where somebody is at the window, wait until they have made room
-/// and resume, and try again; else fail. Whoever stops the run meanwhile has it tried once more, so that nothing is lost where there is
-/// room again.
+/// What to do when something cannot be written, such as on a full disk: where somebody is at the
+/// window, wait until they have made room and resume, and try again; else fail. Whoever stops the
+/// run meanwhile has it tried once more, so that nothing is lost where there is room again.
 pub(super) fn patience(
     orders: Orders,
     snapshots: SnapshotCell,
@@ -77,7 +79,9 @@ pub(super) fn patience(
             return false;
         }
         let (why, since) = (error.to_string(), Instant::now());
-        let text = format!("{why}; the run waits: make room and press Resume, or Stop to try once more and end it");
+        let text = format!(
+            "{why}; the run waits: make room and press Resume, or Stop to try once more and end it"
+        );
         let mut before = RunState::Paused;
         snapshots.update(|snapshot| {
             before = std::mem::replace(&mut snapshot.state, RunState::Paused);
@@ -135,7 +139,9 @@ mod tests {
     /// Whether a run that cannot write is to try again, where these commands come while it waits.
     fn asked(orders: &Orders, handle: &RunHandle, commands: &[TrainerCommand]) -> bool {
         let ask = patience(orders.clone(), handle.snapshots.clone(), handle.attendance.clone());
-        let waits = || handle.snapshots.load().warnings.iter().any(|(_, text)| text.contains("press Resume"));
+        let waits = || {
+            handle.snapshots.load().warnings.iter().any(|(_, text)| text.contains("press Resume"))
+        };
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| ask(&full()));
             while !waits() {
@@ -156,11 +162,18 @@ mod tests {
         for command in [TrainerCommand::Resume, TrainerCommand::StepOnce] {
             assert!(asked(&orders, &handle, &[TrainerCommand::Checkpoint, command]));
             assert_eq!(handle.snapshots.load().state, RunState::Paused);
-            assert_eq!([orders.now(), orders.now()], [Some(TrainerCommand::Checkpoint), Some(command)]);
+            assert_eq!(
+                [orders.now(), orders.now()],
+                [Some(TrainerCommand::Checkpoint), Some(command)]
+            );
         }
         handle.snapshots.update(|snapshot| snapshot.state = RunState::Training);
         assert!(asked(&orders, &handle, &[TrainerCommand::StepOnce]));
-        assert_eq!(orders.now(), Some(TrainerCommand::Pause), "one that was not ends its step first");
+        assert_eq!(
+            orders.now(),
+            Some(TrainerCommand::Pause),
+            "one that was not ends its step first"
+        );
         // What is recorded is one line, however often it waited.
         let text = orders.waited().unwrap();
         assert!(text.contains("writing failed") && text.contains("the run waited "), "{text}");

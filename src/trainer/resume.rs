@@ -1,4 +1,5 @@
-//! Going on with a run: from which checkpoint, with which settings, and what of them is not what held until then.
+//! Going on with a run: from which checkpoint, with which settings, and what of them is not what
+//! held until then.
 
 use super::inputs;
 use crate::error::{Error, Result};
@@ -6,7 +7,9 @@ use crate::experiment::{Adapter, Difference, Experiment, TaskConfig, differences
 use crate::files::{checksums, lock::FolderLock};
 use crate::model::ModelFiles;
 use crate::optim::STEPS;
-use crate::run::{Event, EventKind, Manifest, ReplacedInput, Rewound, RunDir, SettingEdit, TrainerState};
+use crate::run::{
+    Event, EventKind, Manifest, ReplacedInput, Rewound, RunDir, SettingEdit, TrainerState,
+};
 use crate::weights::TensorFiles;
 use std::path::{Path, PathBuf};
 
@@ -33,14 +36,15 @@ pub(super) struct Resumed {
     file: Experiment,
     /// What held when the run ended.
     pub(super) held: Experiment,
-    /// The file with all changes that the run itself recorded: what held, if nobody edited the file.
+    /// The file with all changes that the run itself recorded: what held, if nobody edited the
+    /// file.
     recorded: Experiment,
     /// Settings in force that differ from the file's, the newest value of each.
     edits: Vec<SettingEdit>,
 }
 
-/// Whether a run of `last` steps with a checkpoint after `step` has more to do. One that was killed after its last step has to be
-/// finished still.
+/// Whether a run of `last` steps with a checkpoint after `step` has more to do. One that was killed
+/// after its last step has to be finished still.
 pub(crate) fn goes_on(step: u64, last: u64, is_finished: bool) -> bool {
     step < last || (step == last && !is_finished)
 }
@@ -48,7 +52,8 @@ pub(crate) fn goes_on(step: u64, last: u64, is_finished: bool) -> bool {
 /// What becomes of a setting that is another one on resume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// It decides no result: where to stop, what is recorded, how memory is used. `experiment.ron` has what holds.
+    /// It decides no result: where to stop, what is recorded, how memory is used. `experiment.ron`
+    /// has what holds.
     Free,
     /// It decides results from here on: an event, as of a live edit.
     Edit,
@@ -60,10 +65,13 @@ enum Kind {
 
 impl Kind {
     fn of(path: &str) -> Self {
-        let within = |field: &str| path == field || path.strip_prefix(field).is_some_and(|rest| rest.starts_with('.'));
+        let within = |field: &str| {
+            path == field || path.strip_prefix(field).is_some_and(|rest| rest.starts_with('.'))
+        };
         let any = |fields: &[&str]| fields.iter().any(|field| within(field));
         // What is read from there is compared itself.
-        let read = ["model", "task.source", "task.held_out", "task.template", "task.template_variables"];
+        let read =
+            ["model", "task.source", "task.held_out", "task.template", "task.template_variables"];
         if path == "adapter" || any(&["adapter.rank", "adapter.targets"]) {
             Self::Fixed
         } else if any(&read) || within("record.encoder") {
@@ -104,11 +112,15 @@ impl Resumption {
         let checked = check(&folder, step).map_err(|error| way_on(&directory, step, error))?;
         let Checked { state, experiment: at_checkpoint, has_checksums } = checked;
         // Changes after the checkpoint was written, but before the next step.
-        let events = directory.read_events()?.into_iter().filter(|event: &Event| event.step == step);
+        let events =
+            directory.read_events()?.into_iter().filter(|event: &Event| event.step == step);
         let later: Vec<SettingEdit> = events.filter_map(|event| event.edit().cloned()).collect();
-        let edits = later.iter().fold(state.edits.clone(), |edits, edit| with_edit(edits, edit.clone()));
+        let edits =
+            later.iter().fold(state.edits.clone(), |edits, edit| with_edit(edits, edit.clone()));
         let apply = |experiment: Experiment, edits: &[SettingEdit]| {
-            edits.iter().try_fold(experiment, |experiment, edit| set(&experiment, &edit.assignment()))
+            edits
+                .iter()
+                .try_fold(experiment, |experiment, edit| set(&experiment, &edit.assignment()))
         };
         let recorded = apply(file.clone(), &edits)?;
         let held = match at_checkpoint {
@@ -129,7 +141,9 @@ impl Resumption {
             ));
         }
         check_problems(&state, &held, &folder).map_err(|error| way_on(&directory, step, error))?;
-        let wanted = overrides.iter().try_fold(recorded.clone(), |experiment, text| set(&experiment, text))?;
+        let wanted = overrides
+            .iter()
+            .try_fold(recorded.clone(), |experiment, text| set(&experiment, text))?;
         let manifest = directory.read_manifest().map(|manifest| inputs::taken_back(manifest, step));
         let resumed = Resumed {
             directory,
@@ -149,33 +163,41 @@ impl Resumption {
 }
 
 impl Resumed {
-    /// Sorts the settings in which `wanted`, complete and with absolute paths, differs from what held. Refuses those that make another
-    /// run of it, unless changes are accepted.
+    /// Sorts the settings in which `wanted`, complete and with absolute paths, differs from what
+    /// held. Refuses those that make another run of it, unless changes are accepted.
     pub(super) fn settle(&self, wanted: &Experiment) -> Result<Settled> {
         let changes = differences(&self.held, wanted)?;
         let of = |kind: Kind| {
-            let changes = changes.iter().filter(|change| Kind::of(&change.path) == kind).map(ToString::to_string);
+            let changes = changes
+                .iter()
+                .filter(|change| Kind::of(&change.path) == kind)
+                .map(ToString::to_string);
             changes.collect::<Vec<_>>().join("; ")
         };
         let (fixed, identity) = (of(Kind::Fixed), of(Kind::Identity));
         let file = self.directory.path().join("experiment.ron");
         if !fixed.is_empty() {
             return Err(Error::input(format!(
-                "another adapter cannot continue from the weights in the checkpoint: {fixed}; start another run with `orthant run` ({})",
+                "another adapter cannot continue from the weights in the checkpoint: {fixed}; \
+                 start another run with `orthant run` ({})",
                 file.display()
             )));
         }
         if !identity.is_empty() && !self.accepts_changes {
             return Err(Error::input(format!(
-                "that would be another run: {identity}; start one with `orthant run`, or continue with --accept-changes, which records \
-                 the change ({})",
+                "that would be another run: {identity}; start one with `orthant run`, or continue \
+                 with --accept-changes, which records the change ({})",
                 file.display()
             )));
         }
         let by_hand = differences(&self.held, &self.recorded)?;
         let mut began = self.file.clone();
-        let mut settled =
-            Settled { began: began.clone(), events: Vec::new(), edits: self.edits.clone(), free: Vec::new() };
+        let mut settled = Settled {
+            began: began.clone(),
+            events: Vec::new(),
+            edits: self.edits.clone(),
+            free: Vec::new(),
+        };
         for change in changes {
             if Kind::of(&change.path) == Kind::Free {
                 began = set(&began, &format!("{}={}", change.path, change.to))?;
@@ -198,8 +220,8 @@ impl Resumed {
         self.file == settled.began
     }
 
-    /// Adds what other checkpoint could be continued from to an error about this one's content. With checksums it is whole, and what is
-    /// wrong is something else.
+    /// Adds what other checkpoint could be continued from to an error about this one's content.
+    /// With checksums it is whole, and what is wrong is something else.
     pub(super) fn way_on(&self, error: Error) -> Error {
         if self.has_checksums {
             return error;
@@ -208,7 +230,12 @@ impl Resumed {
     }
 
     /// What happened on resume, oldest first.
-    pub(super) fn events(&self, rewound: &Rewound, settled: &Settled, replaced: &[ReplacedInput]) -> Vec<Event> {
+    pub(super) fn events(
+        &self,
+        rewound: &Rewound,
+        settled: &Settled,
+        replaced: &[ReplacedInput],
+    ) -> Vec<Event> {
         let step = self.state.step;
         let mut told = vec![format!("from step {step}")];
         told.extend(settled.free.iter().map(ToString::to_string));
@@ -219,14 +246,15 @@ impl Resumed {
         events.extend(rewound.damaged.iter().map(|text| Event::warning(step, text.as_str())));
         if !self.has_checksums {
             let text = format!(
-                "the checkpoint of step {step} has no SHA256SUMS, as those of older versions have none, so nothing says whether its \
-                 files are what was written ({})",
+                "the checkpoint of step {step} has no SHA256SUMS, as those of older versions have \
+                 none, so nothing says whether its files are what was written ({})",
                 self.folder.display()
             );
             events.push(Event::warning(step, text));
         }
         if self.manifest.is_none() {
-            let text = "manifest.json is missing or damaged, so nothing says whether model and data are those that the run began with";
+            let text = "manifest.json is missing or damaged, so nothing says whether model and \
+                        data are those that the run began with";
             events.push(Event::warning(step, text));
         }
         events.extend(replaced.iter().map(inputs::event));
@@ -236,13 +264,14 @@ impl Resumed {
 }
 
 /// Said where nothing keeps a second process away.
-pub(super) const NO_LOCKS: &str =
-    "the file system of the run folder has no locks, so nothing keeps a second process from writing to the run";
+pub(super) const NO_LOCKS: &str = "the file system of the run folder has no locks, so nothing \
+                                   keeps a second process from writing to the run";
 
 /// `edits` and one more; what it makes void is dropped.
 pub(super) fn with_edit(mut edits: Vec<SettingEdit>, edit: SettingEdit) -> Vec<SettingEdit> {
-    let is_void =
-        |path: &str| path.strip_prefix(&*edit.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let is_void = |path: &str| {
+        path.strip_prefix(&*edit.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
     edits.retain(|earlier| !is_void(&earlier.path));
     edits.push(edit);
     edits
@@ -255,8 +284,8 @@ struct Checked {
     has_checksums: bool,
 }
 
-/// Refuses a checkpoint that is damaged or not what its folder says. Older versions wrote neither checksums nor the experiment into it;
-/// where only one of them is missing somebody took it away.
+/// Refuses a checkpoint that is damaged or not what its folder says. Older versions wrote neither
+/// checksums nor the experiment into it; where only one of them is missing somebody took it away.
 fn check(folder: &Path, step: u64) -> Result<Checked> {
     let has_checksums = !RunDir::is_checkpoint_of_older_version(folder);
     if has_checksums {
@@ -277,14 +306,18 @@ fn check(folder: &Path, step: u64) -> Result<Checked> {
         .map_err(|error| Error::input(format!("the optimizer's state cannot be read: {error}")))?;
     if trainer.metadata(STEPS).is_some_and(|steps| steps != state.optimizer_steps.to_string()) {
         return Err(Error::input(format!(
-            "trainer.json says {} optimizer steps, but trainer.safetensors is of another number ({})",
+            "trainer.json says {} optimizer steps, but trainer.safetensors is of another number \
+             ({})",
             state.optimizer_steps,
             path.display()
         )));
     }
     // An adapter's base model is the run's own.
     let adapter = folder.join("adapter_model.safetensors");
-    if experiment.as_ref().map_or(adapter.exists(), |experiment| matches!(experiment.adapter, Adapter::Lora(_))) {
+    if experiment
+        .as_ref()
+        .map_or(adapter.exists(), |experiment| matches!(experiment.adapter, Adapter::Lora(_)))
+    {
         TensorFiles::open_file(adapter)?;
     } else {
         ModelFiles::open_folder(folder)?;
@@ -304,28 +337,32 @@ fn check_problems(state: &TrainerState, held: &Experiment, folder: &Path) -> Res
     }
     let path = folder.join("trainer.json");
     Err(Error::input(format!(
-        "trainer.json says that {problems} problems were dealt, which {} steps cannot have done ({})",
+        "trainer.json says that {problems} problems were dealt, which {} steps cannot have done \
+         ({})",
         state.step,
         path.display()
     )))
 }
 
-/// An error about the checkpoint of `step`, with what can be done: the newest whole checkpoint before it.
+/// An error about the checkpoint of `step`, with what can be done: the newest whole checkpoint
+/// before it.
 fn way_on(directory: &RunDir, step: u64, error: Error) -> Error {
     let Error::Input(message) = error else { return error };
     let run = directory.path();
-    let earlier = directory.checkpoint_steps().unwrap_or_default().into_iter().rev().filter(|&at| at < step);
-    let whole =
-        earlier.into_iter().find(|&at| directory.checkpoint(at).and_then(|(_, folder)| check(&folder, at)).is_ok());
+    let earlier =
+        directory.checkpoint_steps().unwrap_or_default().into_iter().rev().filter(|&at| at < step);
+    let whole = earlier
+        .into_iter()
+        .find(|&at| directory.checkpoint(at).and_then(|(_, folder)| check(&folder, at)).is_ok());
     Error::input(match whole {
         Some(whole) => format!(
-            "the checkpoint of step {step} cannot be used: {message}; the checkpoint of step {whole} is whole: continue from it with \
-             `orthant run --resume {} --from-step {whole}`",
+            "the checkpoint of step {step} cannot be used: {message}; the checkpoint of step \
+             {whole} is whole: continue from it with `orthant run --resume {} --from-step {whole}`",
             run.display()
         ),
         None => format!(
-            "the checkpoint of step {step} cannot be used: {message}; there is no whole one before it; start the run again with \
-             `orthant run {}`",
+            "the checkpoint of step {step} cannot be used: {message}; there is no whole one before \
+             it; start the run again with `orthant run {}`",
             run.join("experiment.ron").display()
         ),
     })
@@ -364,7 +401,11 @@ mod tests {
 
     #[test]
     fn a_whole_section_makes_changes_within_it_void() {
-        let edit = |path: &'static str, to: &str| SettingEdit { path: path.into(), from: 0.into(), to: to.into() };
+        let edit = |path: &'static str, to: &str| SettingEdit {
+            path: path.into(),
+            from: 0.into(),
+            to: to.into(),
+        };
         let edits = ["method.lambda", "methods", "method"].map(|path| edit(path, "x"));
         let edits = edits.into_iter().fold(Vec::new(), with_edit);
         let paths: Vec<&str> = edits.iter().map(|edit| &*edit.path).collect();

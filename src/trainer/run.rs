@@ -55,7 +55,8 @@ impl Run {
         Self { handle, thread }
     }
 
-    /// Waits for the end. A paused run that no other handle could resume ends where it is, without a checkpoint.
+    /// Waits for the end. A paused run that no other handle could resume ends where it is, without
+    /// a checkpoint.
     pub fn join(self) -> Result<RunEnd> {
         drop(self.handle);
         self.thread.join().unwrap_or_else(|payload| Err(Error::failed(panicked(payload.as_ref()))))
@@ -68,8 +69,9 @@ impl RunBuilder {
         Self { experiment, resumed: None, brought: Brought::default() }
     }
 
-    /// Goes on with the run in this folder from its newest checkpoint, with the settings that held then. `overrides` are as for
-    /// [`crate::experiment::set`], such as `stop.steps=300`, and win over these. The folder is locked from here on.
+    /// Goes on with the run in this folder from its newest checkpoint, with the settings that held
+    /// then. `overrides` are as for [`crate::experiment::set`], such as `stop.steps=300`, and win
+    /// over these. The folder is locked from here on.
     pub fn resume(folder: &Path, overrides: &[String]) -> Result<Self> {
         let directory = RunDir::open(folder)?.0;
         directory.check_kinds(Path::symlink_metadata)?;
@@ -77,11 +79,13 @@ impl RunBuilder {
         // Read when nobody else can write it any more.
         let (directory, experiment) = RunDir::open(folder)?;
         let overrides = overrides.to_vec();
-        let resumed = Resumption { directory, lock, overrides, from_step: None, accepts_changes: false };
+        let resumed =
+            Resumption { directory, lock, overrides, from_step: None, accepts_changes: false };
         Ok(Self { resumed: Some(resumed), ..Self::new(experiment) })
     }
 
-    /// Goes on from the checkpoint of this step, where the run is resumed. Later checkpoints are set aside.
+    /// Goes on from the checkpoint of this step, where the run is resumed. Later checkpoints are
+    /// set aside.
     #[must_use]
     pub fn from_step(mut self, step: Option<u64>) -> Self {
         if let Some(resumed) = &mut self.resumed {
@@ -90,7 +94,8 @@ impl RunBuilder {
         self
     }
 
-    /// Whether the resumed run may continue with another seed, task, method, model or data; what changed is recorded then.
+    /// Whether the resumed run may continue with another seed, task, method, model or data; what
+    /// changed is recorded then.
     #[must_use]
     pub fn accept_changes(mut self, accepts: bool) -> Self {
         if let Some(resumed) = &mut self.resumed {
@@ -115,7 +120,10 @@ impl RunBuilder {
 
     /// Replaces stages: `stages(|group| group.disable::<VerifyPlugin>().add(MyVerifyPlugin))`.
     #[must_use]
-    pub fn stages(mut self, change: impl FnOnce(PluginGroupBuilder) -> PluginGroupBuilder + Send + 'static) -> Self {
+    pub fn stages(
+        mut self,
+        change: impl FnOnce(PluginGroupBuilder) -> PluginGroupBuilder + Send + 'static,
+    ) -> Self {
         self.brought.stage_changes.push(Box::new(change));
         self
     }

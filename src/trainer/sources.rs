@@ -2,7 +2,9 @@
 
 use crate::data::{named, settled_template};
 use crate::error::{Error, Result};
-use crate::experiment::{DataSource, EncoderSource, Experiment, HeldOutSource, ModelSource, SuiteConfig, TaskConfig};
+use crate::experiment::{
+    DataSource, EncoderSource, Experiment, HeldOutSource, ModelSource, SuiteConfig, TaskConfig,
+};
 use crate::model::{DecoderSpec, LanguageModel, ModelFiles, TextTokenizer, hub};
 use candle_core::{DType, Device};
 use std::path::PathBuf;
@@ -29,8 +31,9 @@ impl Source {
     }
 }
 
-/// Settles where model, encoders, data and templates come from, so that the resolved experiment runs again from any folder and with the same
-/// weights: folders become absolute, branches of the hub become commits. Downloads what is not there.
+/// Settles where model, encoders, data and templates come from, so that the resolved experiment
+/// runs again from any folder and with the same weights: folders become absolute, branches of the
+/// hub become commits. Downloads what is not there.
 pub(super) fn settle_sources(experiment: &mut Experiment) -> Result<()> {
     let absolute = |folder: &mut PathBuf| {
         if let Ok(found) = folder.canonicalize() {
@@ -40,7 +43,9 @@ pub(super) fn settle_sources(experiment: &mut Experiment) -> Result<()> {
             return Ok(());
         }
         let path = folder.display();
-        Err(Error::input(format!("the name of {path} is no Unicode text, as which the run folder holds it; rename it")))
+        Err(Error::input(format!(
+            "the name of {path} is no Unicode text, as which the run folder holds it; rename it"
+        )))
     };
     match &mut experiment.model {
         ModelSource::Bundled(_) => {}

@@ -13,11 +13,14 @@ use crate::guard::{self, panic_text};
 use crate::kernels::flush_subnormals;
 use crate::model::LanguageModel;
 use crate::optim::AdamW;
-use crate::run::{Event, EventKind, Manifest, RecordedState, RunDir, RunState, SnapshotCell, TrainerState};
+use crate::run::{
+    Event, EventKind, Manifest, RecordedState, RunDir, RunState, SnapshotCell, TrainerState,
+};
 use crate::stages::{
-    ActiveExperiment, ActiveTask, Checkpoints, Curriculum, CurriculumPlugin, DeclaredMetrics, DynamicSamplingPlugin,
-    Encoder, Evaluations, KlCoefficient, LiveEdits, Monitor, Policy, PolicyOptimizer, ProblemCursor, Reference,
-    RunRecorder, SampleRound, StagePlugins, StartInfo, StepCounter, Suites, TrainStep,
+    ActiveExperiment, ActiveTask, Checkpoints, Curriculum, CurriculumPlugin, DeclaredMetrics,
+    DynamicSamplingPlugin, Encoder, Evaluations, KlCoefficient, LiveEdits, Monitor, Policy,
+    PolicyOptimizer, ProblemCursor, Reference, RunRecorder, SampleRound, StagePlugins, StartInfo,
+    StepCounter, Suites, TrainStep,
 };
 use crate::tasks::Task;
 use bevy_app::{App, PluginGroup};
@@ -43,8 +46,14 @@ pub(super) struct Trained {
     pub(super) brought: Brought,
 }
 
-/// The body of the trainer's thread. Whatever happens, the snapshot, the manifest and the events say how it ended.
-pub(super) fn train(trained: Trained, lock: FolderLock, snapshots: &SnapshotCell, orders: &Orders) -> Result<RunEnd> {
+/// The body of the trainer's thread. Whatever happens, the snapshot, the manifest and the events
+/// say how it ended.
+pub(super) fn train(
+    trained: Trained,
+    lock: FolderLock,
+    snapshots: &SnapshotCell,
+    orders: &Orders,
+) -> Result<RunEnd> {
     flush_subnormals();
     let mut manifest = trained.manifest.clone();
     let directory = trained.directory.clone();
@@ -64,11 +73,20 @@ pub(super) fn train(trained: Trained, lock: FolderLock, snapshots: &SnapshotCell
         })
     });
     let (state, recorded, kind, text) = match &result {
-        Ok(RunEnd::Finished) => (RunState::Finished, RecordedState::Finished, EventKind::Finished, String::new()),
-        Ok(RunEnd::Stopped) => (RunState::Stopped, RecordedState::Stopped, EventKind::Stopped, String::new()),
+        Ok(RunEnd::Finished) => {
+            (RunState::Finished, RecordedState::Finished, EventKind::Finished, String::new())
+        }
+        Ok(RunEnd::Stopped) => {
+            (RunState::Stopped, RecordedState::Stopped, EventKind::Stopped, String::new())
+        }
         Err(error) => {
             let message = error.to_string();
-            (RunState::Failed { message: message.clone() }, RecordedState::Failed, EventKind::Error, message)
+            (
+                RunState::Failed { message: message.clone() },
+                RecordedState::Failed,
+                EventKind::Error,
+                message,
+            )
         }
     };
     let step = snapshots.load().step;
@@ -115,7 +133,11 @@ fn build_app(trained: Trained, snapshots: &SnapshotCell) -> App {
         app.insert_resource(Encoder(encoder));
     }
     app.add_plugins(
-        trained.brought.stage_changes.into_iter().fold(StagePlugins.build(), |group, change| change(group)),
+        trained
+            .brought
+            .stage_changes
+            .into_iter()
+            .fold(StagePlugins.build(), |group, change| change(group)),
     )
     .insert_resource(StepCounter(trained.past.step))
     .insert_resource(Evaluations(trained.past.evaluations))
@@ -124,15 +146,18 @@ fn build_app(trained: Trained, snapshots: &SnapshotCell) -> App {
     let adapted = trained.state.kl_coefficient.filter(|_| kl.target.is_some());
     app.insert_resource(KlCoefficient(adapted.unwrap_or(kl.coefficient)));
     let rollout = &trained.experiment.rollout;
-    // Checkpoints without a cursor are of runs in which every step dealt as many problems as it kept.
-    let dealt = trained.state.problems.unwrap_or(trained.state.step * rollout.prompts_per_step as u64);
+    // Checkpoints without a cursor are of runs in which every step dealt as many problems as it
+    // kept.
+    let dealt =
+        trained.state.problems.unwrap_or(trained.state.step * rollout.prompts_per_step as u64);
     app.insert_resource(ProblemCursor(dealt));
     app.insert_resource(LiveEdits(trained.state.edits));
     if rollout.dynamic.is_some() {
         app.add_plugins(DynamicSamplingPlugin);
     }
     if let Some(config) = rollout.curriculum {
-        let curriculum = Curriculum::new(config, trained.task.levels()).resumed(trained.state.solve_rates);
+        let curriculum =
+            Curriculum::new(config, trained.task.levels()).resumed(trained.state.solve_rates);
         app.add_plugins(CurriculumPlugin(curriculum));
     }
     trained.experiment.method.add_to(&mut app);
@@ -145,15 +170,18 @@ fn build_app(trained: Trained, snapshots: &SnapshotCell) -> App {
     app
 }
 
-/// Puts the systems of a step in order, before any work: two that touch the same data without an order are an error.
+/// Puts the systems of a step in order, before any work: two that touch the same data without an
+/// order are an error.
 fn check_order(app: &mut App) -> Result<()> {
     for label in [TrainStep.intern(), SampleRound.intern()] {
-        app.world_mut().schedule_scope(label, |world, schedule| match schedule.initialize(world) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(Error::failed(format!(
-                "the systems of the training step cannot be put in order: {}",
-                error.to_string(schedule.graph(), world).trim()
-            ))),
+        app.world_mut().schedule_scope(label, |world, schedule| {
+            match schedule.initialize(world) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(Error::failed(format!(
+                    "the systems of the training step cannot be put in order: {}",
+                    error.to_string(schedule.graph(), world).trim()
+                ))),
+            }
         })?;
     }
     Ok(())
@@ -165,8 +193,8 @@ struct StageFailure {
     message: String,
 }
 
-/// Leaves the schedule at once, so that no later stage runs, least of all the optimizer. Unwinding without a panic keeps the
-/// terminal quiet; the error is shown once, by whoever waits for the run.
+/// Leaves the schedule at once, so that no later stage runs, least of all the optimizer. Unwinding
+/// without a panic keeps the terminal quiet; the error is shown once, by whoever waits for the run.
 ///
 /// Every schedule on the way out calls this again; the first call has named the system.
 fn end_the_step(mut error: BevyError, context: ErrorContext) {

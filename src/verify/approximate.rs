@@ -54,7 +54,13 @@ pub(super) enum Comparison {
 impl Value {
     fn exact(re: f64, im: f64) -> Self {
         let size = re.hypot(im);
-        Self { re, im, error: UNIT * size, detail: if size > 0.0 { size } else { f64::INFINITY }, branched: false }
+        Self {
+            re,
+            im,
+            error: UNIT * size,
+            detail: if size > 0.0 { size } else { f64::INFINITY },
+            branched: false,
+        }
     }
 
     fn size(self) -> f64 {
@@ -95,7 +101,8 @@ impl Value {
         let size = self.size();
         // Uncertain by as much as its size, it may be zero.
         let slack = size - self.error;
-        let error = if slack > 0.0 { self.error / (size * slack) + UNIT / size } else { f64::INFINITY };
+        let error =
+            if slack > 0.0 { self.error / (size * slack) + UNIT / size } else { f64::INFINITY };
         let detail = scaled_detail(self.detail, square.recip());
         Self { re: self.re / square, im: -self.im / square, error, detail, branched: self.branched }
     }
@@ -117,7 +124,13 @@ impl Value {
         // The argument's rounding is part of its error.
         let error = size * (self.error.exp_m1() + UNIT * (1.0 + self.size()));
         let detail = scaled_detail(bent(self.detail), size).min(size);
-        Self { re: size * self.im.cos(), im: size * self.im.sin(), error, detail, branched: self.branched }
+        Self {
+            re: size * self.im.cos(),
+            im: size * self.im.sin(),
+            error,
+            detail,
+            branched: self.branched,
+        }
     }
 
     /// The principal logarithm.
@@ -130,7 +143,11 @@ impl Value {
         } else {
             self.im.atan2(self.re)
         };
-        let error = if slack > 0.0 { self.error / slack + UNIT * (1.0 + size.ln().abs()) } else { f64::INFINITY };
+        let error = if slack > 0.0 {
+            self.error / slack + UNIT * (1.0 + size.ln().abs())
+        } else {
+            f64::INFINITY
+        };
         let from_one = (self.re - 1.0).hypot(self.im);
         let near_one = if from_one > 0.0 { bent(from_one) } else { f64::INFINITY };
         let detail = bent(scaled_detail(self.detail, size.recip())).min(near_one);
@@ -138,7 +155,8 @@ impl Value {
     }
 
     fn power(self, exponent: Self) -> Self {
-        let whole = exponent.is_real() && exponent.re.fract() == 0.0 && exponent.re.abs() <= 10_000.0;
+        let whole =
+            exponent.is_real() && exponent.re.fract() == 0.0 && exponent.re.abs() <= 10_000.0;
         if whole && exponent.error <= UNIT * exponent.re.abs() {
             let power = self.integer_power(exponent.re.abs() as u32);
             let power = if exponent.re < 0.0 { power.reciprocal() } else { power };
@@ -150,7 +168,8 @@ impl Value {
         let logarithm = self.logarithm();
         let power = logarithm.times(exponent).exponential();
         // The share of the smallest term in the base, and in the exponent times the logarithm.
-        let base = scaled_detail(bent(scaled_detail(self.detail, self.size().recip())), exponent.size());
+        let base =
+            scaled_detail(bent(scaled_detail(self.detail, self.size().recip())), exponent.size());
         let above = bent(scaled_detail(exponent.detail, logarithm.size()));
         Self { detail: scaled_detail(base.min(above), power.size()).min(power.size()), ..power }
     }
@@ -162,7 +181,8 @@ impl Value {
         }
         let re = f(self.re);
         let slope = slope(self.re).abs();
-        let error = slope * (self.error + UNIT * self.re.abs()) + UNIT * re.abs() + self.error * self.error;
+        let error =
+            slope * (self.error + UNIT * self.re.abs()) + UNIT * re.abs() + self.error * self.error;
         // Where the slope is lost in rounding, nothing is known of the terms in the argument.
         let detail = bent(scaled_detail(self.detail, slope)).min(bent(self.detail));
         Self { re, im: 0.0, error: 2.0 * error, detail, branched: self.branched }
@@ -264,9 +284,9 @@ impl Point {
     /// `SplitMix64`).
     pub(super) fn share(self, name: &str) -> f64 {
         let (Self::Positive(number) | Self::Negative(number) | Self::Integer(number)) = self;
-        let mut hash = name
-            .bytes()
-            .fold(0xcbf29ce484222325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100000001b3));
+        let mut hash = name.bytes().fold(0xcbf29ce484222325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100000001b3)
+        });
         hash = hash.wrapping_add((number + 1).wrapping_mul(0x9e3779b97f4a7c15));
         hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58476d1ce4e5b9);
         hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d049bb133111eb);
@@ -312,7 +332,9 @@ pub(super) fn evaluate(node: &Node, point: Point, budget: &mut Budget) -> Result
             applied(name, &values)
         }
         Node::Percent(inner) => evaluate(inner, point, budget)?.times(Value::exact(0.01, 0.0)),
-        Node::Degrees(inner) => evaluate(inner, point, budget)?.times(Value::exact(std::f64::consts::PI / 180.0, 0.0)),
+        Node::Degrees(inner) => {
+            evaluate(inner, point, budget)?.times(Value::exact(std::f64::consts::PI / 180.0, 0.0))
+        }
         Node::Call(function, arguments) => {
             let mut values = Vec::with_capacity(arguments.len());
             for argument in arguments {
@@ -353,7 +375,9 @@ fn call(function: Function, arguments: &[Value]) -> Value {
         Function::Cosh => z.real(f64::cosh, f64::cosh).fading((-z.re.abs()).exp()),
         Function::Tanh => z.real(f64::tanh, |_| 1.0).fading((-2.0 * z.re.abs()).exp()),
         Function::Ln => z.logarithm(),
-        Function::Logarithm => second.map_or(Value::unknown(), |base| z.logarithm().over(base.logarithm())),
+        Function::Logarithm => {
+            second.map_or(Value::unknown(), |base| z.logarithm().over(base.logarithm()))
+        }
         Function::Root => second.map_or(Value::unknown(), |degree| z.power(degree.reciprocal())),
         Function::Abs => Value { re: z.size(), im: 0.0, ..z },
         Function::Floor | Function::Ceiling => {
@@ -374,8 +398,9 @@ fn call(function: Function, arguments: &[Value]) -> Value {
             Some(k) => {
                 let mut value = Value::exact(1.0, 0.0);
                 for i in 0..k {
-                    value =
-                        value.times(z.minus(Value::exact(f64::from(i), 0.0))).over(Value::exact(f64::from(i + 1), 0.0));
+                    value = value
+                        .times(z.minus(Value::exact(f64::from(i), 0.0)))
+                        .over(Value::exact(f64::from(i + 1), 0.0));
                 }
                 value
             }
@@ -387,7 +412,8 @@ fn call(function: Function, arguments: &[Value]) -> Value {
 /// A small natural number.
 fn natural(value: Value) -> Option<u32> {
     let near = value.re.round();
-    let is_natural =
-        value.is_real() && (value.re - near).abs() <= value.error.max(1e-12) && (0.0..=170.0).contains(&near);
+    let is_natural = value.is_real()
+        && (value.re - near).abs() <= value.error.max(1e-12)
+        && (0.0..=170.0).contains(&near);
     is_natural.then_some(near as u32)
 }

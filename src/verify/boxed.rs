@@ -23,7 +23,8 @@ pub fn last_boxed(completion: &str) -> Option<&str> {
             b'\\' => {
                 if let Some(name) = BOXES.iter().find(|name| bytes[at..].starts_with(name)) {
                     at += name.len();
-                    let spaces = bytes[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+                    let spaces =
+                        bytes[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
                     at += spaces;
                     if bytes.get(at) == Some(&b'{') {
                         at += 1;
@@ -36,7 +37,9 @@ pub fn last_boxed(completion: &str) -> Option<&str> {
                 }
                 match bytes.get(at + 1) {
                     Some(b'{' | b'}') => at += 1,
-                    Some(b'\\') if !BOXES.iter().any(|name| bytes[at + 1..].starts_with(name)) => at += 1,
+                    Some(b'\\') if !BOXES.iter().any(|name| bytes[at + 1..].starts_with(name)) => {
+                        at += 1
+                    }
                     _ => {}
                 }
             }
@@ -109,7 +112,9 @@ fn joins(text: &str) -> bool {
     if text.len() > 80 {
         return false;
     }
-    let without = |text: String, words: &[&str]| words.iter().fold(text, |text, word| text.replace(word, " "));
+    let without = |text: String, words: &[&str]| {
+        words.iter().fold(text, |text, word| text.replace(word, " "))
+    };
     let rest = without(text.to_string(), &SPACING);
     if !JOINS.iter().any(|word| rest.contains(word)) {
         return false;
@@ -134,7 +139,9 @@ const JOINS: [&str; 3] = ["and", ",", ";"];
 /// A text without `for part (a)` at its start.
 fn without_part(text: &str) -> &str {
     let after = text.strip_prefix("for ").and_then(|text| text.trim_start().strip_prefix("part"));
-    let part = after.and_then(|text| text.trim_start().strip_prefix('(')).and_then(|text| text.split_once(')'));
+    let part = after
+        .and_then(|text| text.trim_start().strip_prefix('('))
+        .and_then(|text| text.split_once(')'));
     match part {
         Some((part, rest)) if part.len() == 1 => rest.trim_start(),
         _ => text,
@@ -145,7 +152,8 @@ fn without_part(text: &str) -> &str {
 fn bare(text: &[u8]) -> Option<usize> {
     let sign = usize::from(text.first() == Some(&b'-'));
     let is_number = text.get(sign).is_some_and(u8::is_ascii_digit);
-    let part = |byte: &u8| byte.is_ascii_digit() || (is_number && matches!(byte, b'.' | b',' | b'/'));
+    let part =
+        |byte: &u8| byte.is_ascii_digit() || (is_number && matches!(byte, b'.' | b',' | b'/'));
     let mut length = sign + text[sign..].iter().take_while(|byte| part(byte)).count();
     if is_number {
         while matches!(text[length - 1], b'.' | b',' | b'/') {
@@ -201,7 +209,17 @@ mod tests {
 
     #[test]
     fn long_hostile_texts_take_linear_time() {
-        for piece in [r"\boxed{", "{", "}", r"\", r"\boxed ", "\\boxed{1}", "\\boxed{}", r"\fbox{", r"\boxed 1"] {
+        for piece in [
+            r"\boxed{",
+            "{",
+            "}",
+            r"\",
+            r"\boxed ",
+            "\\boxed{1}",
+            "\\boxed{}",
+            r"\fbox{",
+            r"\boxed 1",
+        ] {
             let text = piece.repeat(200_000);
             // Of `\boxed 1\boxed 1...` every number is followed by a box.
             assert_eq!(last_boxed(&text), piece.contains('1').then_some("1"), "{piece}");
@@ -226,10 +244,17 @@ mod tests {
             (r"\boxed{1}, \boxed{2", None),
             ("1, 2", None),
         ] {
-            assert_eq!(joined_boxes(text).map(|boxes| boxes.join(", ")).as_deref(), expected, "{text}");
+            assert_eq!(
+                joined_boxes(text).map(|boxes| boxes.join(", ")).as_deref(),
+                expected,
+                "{text}"
+            );
         }
         assert_eq!(joined_boxes(&r"\boxed{1},".repeat(100_000)), None);
-        assert_eq!(joined_boxes(&r"\boxed{1},\boxed{2},".repeat(100_000)).map(|boxes| boxes.len()), Some(MOST_JOINED));
+        assert_eq!(
+            joined_boxes(&r"\boxed{1},\boxed{2},".repeat(100_000)).map(|boxes| boxes.len()),
+            Some(MOST_JOINED)
+        );
     }
 
     proptest! {

@@ -81,11 +81,16 @@ fn reduced(numerator: i128, denominator: i128) -> Result<Rational, ExpressionErr
         (divisor, rest) = (rest, divisor % rest);
     }
     let narrow = |value: i128| {
-        let size = i64::try_from(value.unsigned_abs() / divisor.max(1)).map_err(|_| ExpressionError::Overflow)?;
+        let size = i64::try_from(value.unsigned_abs() / divisor.max(1))
+            .map_err(|_| ExpressionError::Overflow)?;
         Ok(if value < 0 { -size } else { size })
     };
     let (numerator, denominator) = (narrow(numerator)?, narrow(denominator)?);
-    Ok(if denominator < 0 { Ratio::new_raw(-numerator, -denominator) } else { Ratio::new_raw(numerator, denominator) })
+    Ok(if denominator < 0 {
+        Ratio::new_raw(-numerator, -denominator)
+    } else {
+        Ratio::new_raw(numerator, denominator)
+    })
 }
 
 /// Why a text is not an expression, or an expression has no value.
@@ -170,8 +175,12 @@ impl Expression {
     pub fn evaluate(&self) -> Result<Rational, ExpressionError> {
         match self {
             Self::Number(number) => Ok(Ratio::from_integer(i64::from(*number))),
-            Self::Negate(operand) => Operator::Subtract.apply(Ratio::from_integer(0), operand.evaluate()?),
-            Self::Binary { operator, left, right } => operator.apply(left.evaluate()?, right.evaluate()?),
+            Self::Negate(operand) => {
+                Operator::Subtract.apply(Ratio::from_integer(0), operand.evaluate()?)
+            }
+            Self::Binary { operator, left, right } => {
+                operator.apply(left.evaluate()?, right.evaluate()?)
+            }
         }
     }
 
@@ -213,7 +222,11 @@ impl fmt::Display for Expression {
                 // parentheses.
                 let binds_right = matches!(&**right, Self::Binary { operator: inner, .. }
                     if inner.precedence() == operator.precedence() && !operator.is_commutative());
-                operand(f, right, looser(right) || binds_right || matches!(**right, Self::Negate(_)))
+                operand(
+                    f,
+                    right,
+                    looser(right) || binds_right || matches!(**right, Self::Negate(_)),
+                )
             }
         }
     }
@@ -266,7 +279,10 @@ impl Parser<'_> {
                 let rest = &self.text[at..];
                 let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
                 self.at += digits;
-                rest[..digits].parse().map(Expression::Number).map_err(|_| ExpressionError::NumberTooLarge { at })
+                rest[..digits]
+                    .parse()
+                    .map(Expression::Number)
+                    .map_err(|_| ExpressionError::NumberTooLarge { at })
             }
             _ => Err(ExpressionError::Unexpected { found, at }),
         }
@@ -289,9 +305,9 @@ impl Parser<'_> {
         ];
         self.peek()?;
         let rest = &self.text[self.at..];
-        let (spelling, operator) = SPELLINGS
-            .into_iter()
-            .find(|(spelling, operator)| operator.precedence() == precedence && rest.starts_with(spelling))?;
+        let (spelling, operator) = SPELLINGS.into_iter().find(|(spelling, operator)| {
+            operator.precedence() == precedence && rest.starts_with(spelling)
+        })?;
         self.at += spelling.len();
         Some(operator)
     }
@@ -369,7 +385,11 @@ mod tests {
         assert_eq!(Operator::Subtract.apply(min, one), Err(ExpressionError::Overflow));
         assert_eq!(Operator::Divide.apply(min, -one), Err(ExpressionError::Overflow));
         assert_eq!(Operator::Divide.apply(max, max), Ok(one));
-        assert!(Operator::Add.apply(Ratio::new_raw(i64::MIN, i64::MAX), Ratio::new_raw(i64::MIN, i64::MAX)).is_err());
+        assert!(
+            Operator::Add
+                .apply(Ratio::new_raw(i64::MIN, i64::MAX), Ratio::new_raw(i64::MIN, i64::MAX))
+                .is_err()
+        );
     }
 
     #[test]

@@ -36,7 +36,8 @@ pub(super) fn split(tokens: &[Token]) -> (&[Token], Option<Member>) {
         };
         return if split_set.1.is_some() { split_set } else { (tokens, None) };
     }
-    let may_declare = |token: &Token| matches!(token, Token::Symbol('∈' | '…') | Token::Text(_) | Token::Word(_));
+    let may_declare =
+        |token: &Token| matches!(token, Token::Symbol('∈' | '…') | Token::Text(_) | Token::Word(_));
     if !tokens.iter().any(may_declare) {
         return (tokens, None);
     }
@@ -100,7 +101,9 @@ fn is_filler(word: &str) -> bool {
 /// The numbers that a word names.
 fn names(word: &str) -> Option<Domain> {
     match word {
-        "integer" | "integers" | "整数" | "为整数" | "是整数" | "是任意整数" => Some(Domain::Integers),
+        "integer" | "integers" | "整数" | "为整数" | "是整数" | "是任意整数" => {
+            Some(Domain::Integers)
+        }
         "natural" | "positive" | "nonnegative" | "正整数" | "自然数" | "为正整数" | "为自然数" => {
             Some(Domain::Naturals)
         }
@@ -117,7 +120,9 @@ fn declaration(tokens: &[Token]) -> Option<Member> {
             Token::Symbol(',' | ';' | '(' | ')' | '∀' | '{' | '}') => {}
             Token::Symbol('∈') if letter.is_some() && !after_in => after_in = true,
             Token::Symbol('=') if letter.is_some() && domain.is_none() => {
-                return counted(&tokens[at + 1..]).zip(letter).map(|(domain, letter)| Member { letter, domain });
+                return counted(&tokens[at + 1..])
+                    .zip(letter)
+                    .map(|(domain, letter)| Member { letter, domain });
             }
             Token::Symbol('^' | '_') if domain.is_some() => {}
             Token::Symbol('+' | '*') if domain.is_some() => domain = Some(Domain::Naturals),
@@ -131,11 +136,17 @@ fn declaration(tokens: &[Token]) -> Option<Member> {
             Token::Letter(set @ ('Z' | 'N')) if after_in && domain.is_none() => {
                 domain = Some(if *set == 'Z' { Domain::Integers } else { Domain::Naturals });
             }
-            Token::Number(zero) if zero == "0" && domain.is_some() => domain = Some(Domain::Naturals),
-            Token::Letter(name) if letter.is_none() && name.is_ascii_lowercase() => letter = Some(*name),
+            Token::Number(zero) if zero == "0" && domain.is_some() => {
+                domain = Some(Domain::Naturals)
+            }
+            Token::Letter(name) if letter.is_none() && name.is_ascii_lowercase() => {
+                letter = Some(*name)
+            }
             Token::Text(word) | Token::Word(word) if is_filler(&word.to_lowercase()) => {
                 domain = match (domain, names(&word.to_lowercase())) {
-                    (Some(Domain::Naturals), _) | (_, Some(Domain::Naturals)) => Some(Domain::Naturals),
+                    (Some(Domain::Naturals), _) | (_, Some(Domain::Naturals)) => {
+                        Some(Domain::Naturals)
+                    }
                     (known, named) => known.or(named),
                 };
             }
@@ -148,8 +159,9 @@ fn declaration(tokens: &[Token]) -> Option<Member> {
 /// The numbers of `0, ±1, ±2, …` or `1, 2, 3, …`.
 fn counted(tokens: &[Token]) -> Option<Domain> {
     let dots = tokens.iter().filter(|token| **token == Token::Symbol('…')).count();
-    let plain =
-        tokens.iter().all(|token| matches!(token, Token::Number(_) | Token::Symbol(',' | '±' | '-' | '…' | ')')));
+    let plain = tokens.iter().all(|token| {
+        matches!(token, Token::Number(_) | Token::Symbol(',' | '±' | '-' | '…' | ')'))
+    });
     let signed = tokens.iter().any(|token| matches!(token, Token::Symbol('±' | '-')));
     (plain && dots > 0).then_some(if signed { Domain::Integers } else { Domain::Naturals })
 }

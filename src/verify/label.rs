@@ -6,8 +6,8 @@ use super::token::{self, Token};
 
 /// Commands that take bounds or arguments.
 const OPERATORS: [&str; 20] = [
-    "sum", "prod", "int", "iint", "iiint", "oint", "lim", "limsup", "liminf", "max", "min", "sup", "inf", "gcd", "lcm",
-    "deg", "det", "dim", "arg", "coprod",
+    "sum", "prod", "int", "iint", "iiint", "oint", "lim", "limsup", "liminf", "max", "min", "sup",
+    "inf", "gcd", "lcm", "deg", "det", "dim", "arg", "coprod",
 ];
 
 pub(super) fn is_operator(name: &str) -> bool {
@@ -41,8 +41,9 @@ fn equals_sign(tokens: &[Token]) -> Option<usize> {
             Token::Symbol('(' | '[' | '{' | '⦃') => depth += 1,
             Token::Symbol(')' | ']' | '}' | '⦄') => depth = depth.checked_sub(1)?,
             Token::Symbol('=' | '≈' | '≡') if depth == 0 => return (at > 0).then_some(at),
-            Token::Symbol(',' | ';' | '∧' | '∨' | '<' | '>' | '≤' | '≥' | '≠' | '∈' | '⏎' | '&') if depth == 0 =>
-            {
+            Token::Symbol(
+                ',' | ';' | '∧' | '∨' | '<' | '>' | '≤' | '≥' | '≠' | '∈' | '⏎' | '&',
+            ) if depth == 0 => {
                 return None;
             }
             Token::EndMatrix | Token::BeginMatrix => return None,
@@ -96,11 +97,15 @@ fn is_applied(head: &[Token], arguments: &[Token]) -> bool {
         return false;
     }
     let has = |symbols: &[char]| {
-        arguments.iter().any(|token| matches!(token, Token::Symbol(symbol) if symbols.contains(symbol)))
+        arguments
+            .iter()
+            .any(|token| matches!(token, Token::Symbol(symbol) if symbols.contains(symbol)))
     };
     match first {
         Token::Text(_) => true,
-        Token::Word(word) => has(&[',']) || (is_prose(word) && word.chars().any(|c| c.is_ascii_lowercase())),
+        Token::Word(word) => {
+            has(&[',']) || (is_prose(word) && word.chars().any(|c| c.is_ascii_lowercase()))
+        }
         Token::Command(name) => !matches!(
             name.as_str(),
             "frac"
@@ -142,10 +147,12 @@ fn is_applied(head: &[Token], arguments: &[Token]) -> bool {
             // `x(x + 1)` is one.
             let structured = has(&['=', '|', '∪', '≤', '≥', '<', '>', ',', '∈', ';']) || arguments.iter().any(|token| matches!(token, Token::Text(_)) || matches!(token, Token::Command(name) if matches!(name.as_str(), "cap" | "cup" | "overline" | "complement")));
             let few = arguments.iter().filter(|token| is_letter(token)).count() <= 1;
-            let simple =
-                few && !has(&['+', '-', '±', '(']) || matches!(arguments, [Token::Symbol('-'), Token::Number(_)]);
+            let simple = few && !has(&['+', '-', '±', '('])
+                || matches!(arguments, [Token::Symbol('-'), Token::Number(_)]);
             let sets = letter.is_ascii_uppercase()
-                && arguments.iter().all(|token| matches!(token, Token::Letter('A'..='Z') | Token::Symbol('+' | '-')));
+                && arguments.iter().all(|token| {
+                    matches!(token, Token::Letter('A'..='Z') | Token::Symbol('+' | '-'))
+                });
             structured || sets || (simple && !repeats)
         }
         _ => false,
@@ -155,7 +162,8 @@ fn is_applied(head: &[Token], arguments: &[Token]) -> bool {
 /// `f \circ g`, `(f \circ g)`, `(f + g)`, `(fg)`, `\left(\frac{f}{g}\right)`: letters of functions
 /// and what combines them.
 fn is_composition(head: &[Token]) -> bool {
-    let bracketed = head.first() == Some(&Token::Symbol('(')) && head.last() == Some(&Token::Symbol(')'));
+    let bracketed =
+        head.first() == Some(&Token::Symbol('(')) && head.last() == Some(&Token::Symbol(')'));
     let inner = if bracketed { &head[1..head.len() - 1] } else { head };
     let mut letters = 0;
     let is_part = |token: &Token| match token {
@@ -185,7 +193,8 @@ fn is_decoration(mut tokens: &[Token]) -> bool {
         tokens = match tokens {
             [] => return true,
             [Token::Symbol('_' | '^'), Token::Symbol('{'), rest @ ..] => {
-                let Some(end) = rest.iter().take(12).position(|token| *token == Token::Symbol('}')) else {
+                let Some(end) = rest.iter().take(12).position(|token| *token == Token::Symbol('}'))
+                else {
                     return false;
                 };
                 &rest[end + 1..]
@@ -217,7 +226,9 @@ fn opaque(label: &[Token]) -> bool {
                     _ => false,
                 })
         }
-        (Token::Command(name), _) => is_operator(name) || (name == "frac" && is_derivative(&label[1..])),
+        (Token::Command(name), _) => {
+            is_operator(name) || (name == "frac" && is_derivative(&label[1..]))
+        }
         (Token::Symbol('#'), _) => label.len() > 1,
         (Token::Text(_), _) => {
             label.len() > 1
@@ -277,5 +288,8 @@ pub(super) fn is_denial(word: &str) -> bool {
         "barely",
         "doubtful",
     ];
-    DENIALS.contains(&word) || word.ends_with("n't") || word.contains(['不', '非', '错']) || word.contains("排除")
+    DENIALS.contains(&word)
+        || word.ends_with("n't")
+        || word.contains(['不', '非', '错'])
+        || word.contains("排除")
 }

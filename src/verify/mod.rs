@@ -52,8 +52,8 @@
 //!   `10:20 am` is neither `5:10 am` nor 2. The same holds for parts of two digits that begin with
 //!   0, `9:05`, and dates with a year of four digits, `2024-05-01` or `1/2/2020`, are not
 //!   arithmetic;
-//! * a question mark leaves no answer: `7?` is not 7. Names of values in words must not differ where
-//!   both answers have one: `Area is 5` is not `Perimeter is 5`.
+//! * a question mark leaves no answer: `7?` is not 7. Names of values in words must not differ
+//!   where both answers have one: `Area is 5` is not `Perimeter is 5`.
 //!
 //! A number of percent and the share that it is are both accepted for `5\%`, since questions ask
 //! for either; 5 and 0.05 are not each other. A double root may be given once: `2, 2` is not 2, for
@@ -185,7 +185,9 @@ pub fn verify(gold: &str, completion: &str, format: AnswerFormat) -> Verificatio
     let found = match format {
         AnswerFormat::Choice => return verify_choice(gold, completion),
         AnswerFormat::Math => boxed::last_boxed(completion),
-        AnswerFormat::MathAnywhere => boxed::last_boxed(completion).or_else(|| extract::phrase_or_number(completion)),
+        AnswerFormat::MathAnywhere => {
+            boxed::last_boxed(completion).or_else(|| extract::phrase_or_number(completion))
+        }
     };
     if stands_for_none(gold) {
         let verdict = if found.is_some() { Verdict::Incorrect } else { Verdict::NoAnswer };
@@ -194,7 +196,8 @@ pub fn verify(gold: &str, completion: &str, format: AnswerFormat) -> Verificatio
     let mut equality = found.map(|answer| answers_equal(gold, answer));
     let mut extracted = found.map(str::to_string);
     if equality == Some(Equality::Different)
-        && let Some(boxes) = boxed::joined_boxes(completion).filter(|boxes| boxes.last().copied() == found)
+        && let Some(boxes) =
+            boxed::joined_boxes(completion).filter(|boxes| boxes.last().copied() == found)
     {
         let list = boxes.join(", ");
         if answers_equal(gold, &list) == Equality::Equal {

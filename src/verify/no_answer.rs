@@ -63,8 +63,18 @@ const PAIRS: [(&str, &str); 12] = [
 ];
 
 /// Commands that only show their argument.
-const COMMANDS: [&str; 10] =
-    ["text", "textbf", "textit", "textrm", "mathrm", "mathbf", "mathit", "mbox", "boxed", "operatorname"];
+const COMMANDS: [&str; 10] = [
+    "text",
+    "textbf",
+    "textit",
+    "textrm",
+    "mathrm",
+    "mathbf",
+    "mathit",
+    "mbox",
+    "boxed",
+    "operatorname",
+];
 
 /// Whether an answer says only that there is none. As a gold answer, nobody is right about it.
 pub fn stands_for_none(answer: &str) -> bool {
@@ -101,7 +111,9 @@ fn unwrapped(text: &str) -> Option<&str> {
         COMMANDS.contains(&name.trim_end_matches('*')).then_some(inner)
     };
     let pair = |(open, close): &(&str, &str)| {
-        text.strip_prefix(open)?.strip_suffix(close).filter(|inner| !inner.trim().is_empty() || *open == "$")
+        text.strip_prefix(open)?
+            .strip_suffix(close)
+            .filter(|inner| !inner.trim().is_empty() || *open == "$")
     };
     command().or_else(|| PAIRS.iter().find_map(pair))
 }

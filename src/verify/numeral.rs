@@ -25,7 +25,8 @@ const SMALL: [&str; 20] = [
     "eighteen",
     "nineteen",
 ];
-const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+const TENS: [&str; 8] =
+    ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 
 /// Names of the parts of a whole, from the half on.
 const PARTS: [(&str, &str, i64); 11] = [
@@ -44,7 +45,8 @@ const PARTS: [(&str, &str, i64); 11] = [
 
 /// A word below a hundred.
 fn small(word: &str) -> Option<i64> {
-    let ten = |word: &&str| TENS.iter().position(|known| known == word).map(|at| 10 * (at as i64 + 2));
+    let ten =
+        |word: &&str| TENS.iter().position(|known| known == word).map(|at| 10 * (at as i64 + 2));
     SMALL.iter().position(|known| *known == word).map(|at| at as i64).or_else(|| ten(&word))
 }
 
@@ -101,8 +103,12 @@ pub(super) fn value(words: &str) -> Option<i64> {
             {
                 (group, last) = (Some(below + value), value);
             }
-            (None, Some(100), Some(hundreds @ 1..=99)) if last < 100 => (group, last) = (Some(100 * hundreds), 100),
-            (None, Some(multiple), Some(below)) if multiple >= 1000 && multiple < last_multiple && below > 0 => {
+            (None, Some(100), Some(hundreds @ 1..=99)) if last < 100 => {
+                (group, last) = (Some(100 * hundreds), 100)
+            }
+            (None, Some(multiple), Some(below))
+                if multiple >= 1000 && multiple < last_multiple && below > 0 =>
+            {
                 total += below.checked_mul(multiple)?;
                 (group, last, last_multiple) = (None, i64::MAX, multiple);
             }
@@ -143,7 +149,8 @@ const ORDINALS: [&str; 20] = [
 
 /// The place that a word names: `third`, `twenty first`.
 pub(super) fn ordinal(words: &str) -> Option<i64> {
-    let place = |word: &str| ORDINALS.iter().position(|known| *known == word).map(|at| at as i64 + 1);
+    let place =
+        |word: &str| ORDINALS.iter().position(|known| *known == word).map(|at| at as i64 + 1);
     match words.split_once(' ') {
         None => place(words),
         Some((tens, unit)) => {
@@ -232,7 +239,9 @@ pub(super) fn scaled(mut value: Node, words: &str) -> Option<(Node, Option<Strin
         }
         let changed = if let Some(multiple) = multiple(word) {
             Node::Product(vec![value, Node::integer(multiple)])
-        } else if let Some((_, _, parts)) = PARTS.iter().find(|(one, many, _)| word == *one || word == *many) {
+        } else if let Some((_, _, parts)) =
+            PARTS.iter().find(|(one, many, _)| word == *one || word == *many)
+        {
             value.over(Node::integer(*parts))
         } else if let Some((multiple, rest)) = chinese(word) {
             value = Node::Product(vec![value, Node::integer(multiple)]);
@@ -255,19 +264,25 @@ pub(super) fn scaled(mut value: Node, words: &str) -> Option<(Node, Option<Strin
         words.remove(0);
     }
     // `7 seven` is no 7, but two numbers; `7 two digit numbers` are 7.
-    let counts = |word: &&str| small(word.strip_suffix('s').unwrap_or(word)).is_some() || multiple(word).is_some();
+    let counts = |word: &&str| {
+        small(word.strip_suffix('s').unwrap_or(word)).is_some() || multiple(word).is_some()
+    };
     if words.last().is_some_and(counts)
-        || words.iter().any(|word| matches!(*word, "factorial" | "squared" | "cubed" | "power" | "root"))
+        || words
+            .iter()
+            .any(|word| matches!(*word, "factorial" | "squared" | "cubed" | "power" | "root"))
     {
         // The exponent of a unit: `7 meters squared`.
-        let of_unit = words.len() > 1 && words.last().is_some_and(|word| matches!(*word, "squared" | "cubed"));
+        let of_unit = words.len() > 1
+            && words.last().is_some_and(|word| matches!(*word, "squared" | "cubed"));
         if !of_unit {
             return None;
         }
     }
     let left = (!words.is_empty()).then(|| words.join(" "));
     // The case of letters tells units apart.
-    let as_written = |left: String| match original.get(original.len().saturating_sub(left.len())..) {
+    let as_written = |left: String| match original.get(original.len().saturating_sub(left.len())..)
+    {
         Some(end) if end.eq_ignore_ascii_case(&left) => end.to_string(),
         _ => left,
     };

@@ -27,7 +27,10 @@ pub(super) struct Interval {
 /// The intervals of a union, an interval in brackets, a set of numbers, a complement or a solved
 /// inequality; sorted, and joined where they touch. `None` for anything else, and where the ends
 /// are not real numbers in order.
-pub(super) fn intervals(node: &Node, budget: &mut Budget) -> Result<Option<Vec<Interval>>, Exhausted> {
+pub(super) fn intervals(
+    node: &Node,
+    budget: &mut Budget,
+) -> Result<Option<Vec<Interval>>, Exhausted> {
     let Some(mut pieces) = pieces(node, budget)? else { return Ok(None) };
     // Exactly: nearness does not give an order to sort by.
     pieces.sort_by(|a, b| a.low.at.total_cmp(&b.low.at).then(b.low.closed.cmp(&a.low.closed)));
@@ -49,7 +52,9 @@ pub(super) fn intervals(node: &Node, budget: &mut Budget) -> Result<Option<Vec<I
         if piece.low.closed && order(&piece.low, &last.low) == Ordering::Equal {
             last.low.closed = true;
         }
-        if order(&piece.high, &last.high).then(piece.high.closed.cmp(&last.high.closed)) == Ordering::Greater {
+        if order(&piece.high, &last.high).then(piece.high.closed.cmp(&last.high.closed))
+            == Ordering::Greater
+        {
             last.high = piece.high;
         }
     }
@@ -83,7 +88,11 @@ fn end(node: &Node, closed: bool, budget: &mut Budget) -> Result<Option<End>, Ex
 }
 
 fn minus_infinity() -> End {
-    End { value: Node::Constant(Constant::Infinity).negative(), closed: false, at: f64::NEG_INFINITY }
+    End {
+        value: Node::Constant(Constant::Infinity).negative(),
+        closed: false,
+        at: f64::NEG_INFINITY,
+    }
 }
 
 fn infinity() -> End {
@@ -101,7 +110,9 @@ fn pieces(node: &Node, budget: &mut Budget) -> Result<Option<Vec<Interval>>, Exh
     Ok(match node {
         Node::Reals => between(Some(minus_infinity()), Some(infinity())),
         Node::Group { open, close, items } => match items.as_slice() {
-            [low, high] => between(end(low, *open == '[', budget)?, end(high, *close == ']', budget)?),
+            [low, high] => {
+                between(end(low, *open == '[', budget)?, end(high, *close == ']', budget)?)
+            }
             _ => None,
         },
         Node::Set(items) => {
@@ -118,12 +129,18 @@ fn pieces(node: &Node, budget: &mut Budget) -> Result<Option<Vec<Interval>>, Exh
                 let Some(pieces) = pieces(part, budget)? else { return Ok(None) };
                 sets.push(pieces);
             }
-            let conditions =
-                matches!(node, Node::List(_)) && parts.iter().all(|part| matches!(part, Node::Chain { .. }));
-            if conditions && overlap(&sets) { intersection(sets, budget)? } else { Some(sets.concat()) }
+            let conditions = matches!(node, Node::List(_))
+                && parts.iter().all(|part| matches!(part, Node::Chain { .. }));
+            if conditions && overlap(&sets) {
+                intersection(sets, budget)?
+            } else {
+                Some(sets.concat())
+            }
         }
         Node::Difference(whole, removed) => {
-            let (Some(mut left), Some(removed)) = (pieces(whole, budget)?, pieces(removed, budget)?) else {
+            let (Some(mut left), Some(removed)) =
+                (pieces(whole, budget)?, pieces(removed, budget)?)
+            else {
                 return Ok(None);
             };
             for gap in removed {
@@ -143,12 +160,15 @@ fn overlap(sets: &[Vec<Interval>]) -> bool {
     let meet = |a: &Interval, b: &Interval| {
         order(&a.low, &b.high) == Ordering::Less && order(&b.low, &a.high) == Ordering::Less
     };
-    sets.iter()
-        .enumerate()
-        .any(|(at, set)| sets[..at].iter().flatten().any(|other| set.iter().any(|one| meet(one, other))))
+    sets.iter().enumerate().any(|(at, set)| {
+        sets[..at].iter().flatten().any(|other| set.iter().any(|one| meet(one, other)))
+    })
 }
 
-fn intersection(sets: Vec<Vec<Interval>>, budget: &mut Budget) -> Result<Option<Vec<Interval>>, Exhausted> {
+fn intersection(
+    sets: Vec<Vec<Interval>>,
+    budget: &mut Budget,
+) -> Result<Option<Vec<Interval>>, Exhausted> {
     let whole = Interval { low: minus_infinity(), high: infinity() };
     let mut left = vec![whole.clone()];
     for set in sets {
@@ -192,10 +212,16 @@ fn without(interval: Interval, gap: &Interval) -> Vec<Interval> {
 
 /// The intervals of `x < a`, `a < x`, `a < x < b` and `x != a`, where `x` is a name and the rest is
 /// constant.
-fn solved(members: &[Node], relations: &[Relation], budget: &mut Budget) -> Result<Option<Vec<Interval>>, Exhausted> {
-    let closed = |relation: Relation| matches!(relation, Relation::LessOrEqual | Relation::GreaterOrEqual);
+fn solved(
+    members: &[Node],
+    relations: &[Relation],
+    budget: &mut Budget,
+) -> Result<Option<Vec<Interval>>, Exhausted> {
+    let closed =
+        |relation: Relation| matches!(relation, Relation::LessOrEqual | Relation::GreaterOrEqual);
     let rises = |relation: Relation| matches!(relation, Relation::Less | Relation::LessOrEqual);
-    let falls = |relation: Relation| matches!(relation, Relation::Greater | Relation::GreaterOrEqual);
+    let falls =
+        |relation: Relation| matches!(relation, Relation::Greater | Relation::GreaterOrEqual);
     Ok(match (members, relations) {
         ([_, set], [Relation::ElementOf]) if subject(members) == Some(0) => pieces(set, budget)?,
         ([a, b], [relation]) => {
@@ -250,7 +276,8 @@ pub(super) fn is_constant_letter(node: &Node) -> bool {
 /// be solved: `[x] = 5`, `x!! = 5`; but `[ABC] = 5` is an area.
 pub(super) fn is_operation(function: &str, arguments: &[Node]) -> bool {
     let is_figure = |node: &Node| matches!(node, Node::Variable(name) if name.len() > 1 && name.starts_with(|c: char| c.is_ascii_uppercase()));
-    matches!(function, "⟨⟩" | "!!") || (function == INTEGER_PART && !arguments.iter().all(is_figure))
+    matches!(function, "⟨⟩" | "!!")
+        || (function == INTEGER_PART && !arguments.iter().all(is_figure))
 }
 
 /// Whether a node is a name that an answer gives a value to: `x`, `AB`, `f(x)`, `\angle ABC`,
@@ -261,10 +288,14 @@ pub(super) fn is_name(node: &Node) -> bool {
         Node::Apply(function, arguments) => !is_operation(function, arguments),
         Node::Text(words) => !words.split(' ').any(super::label::denies),
         Node::Product(factors) => match factors.as_slice() {
-            [Node::Variable(sign), name] if matches!(sign.as_str(), "\\angle" | "\\triangle" | "\\Delta") => {
+            [Node::Variable(sign), name]
+                if matches!(sign.as_str(), "\\angle" | "\\triangle" | "\\Delta") =>
+            {
                 is_name(name)
             }
-            [Node::Variable(measure), Node::Variable(angle), Node::Variable(_)] => measure == "m" && angle == "\\angle",
+            [Node::Variable(measure), Node::Variable(angle), Node::Variable(_)] => {
+                measure == "m" && angle == "\\angle"
+            }
             _ => false,
         },
         Node::Group { items, .. } => {

@@ -25,7 +25,9 @@ pub(super) fn simplify(node: Node, budget: &mut Budget) -> Result<Node, Exhauste
         Node::Sum(items) => sum(items, budget)?,
         Node::Product(items) => product(items, budget)?,
         Node::Power(base, exponent) => power(*base, *exponent, budget)?,
-        Node::Percent(inner) => product(vec![*inner, Node::number(Number::new(1.into(), 100.into()))], budget)?,
+        Node::Percent(inner) => {
+            product(vec![*inner, Node::number(Number::new(1.into(), 100.into()))], budget)?
+        }
         Node::Call(function, arguments) => call(function, arguments, budget)?,
         Node::Apply(name, arguments) => match <[Node; 2]>::try_from(arguments) {
             Ok([n, k]) if is_selection(&name, &n, &k) => {
@@ -55,7 +57,10 @@ fn is_selection(name: &str, n: &Node, k: &Node) -> bool {
         (n, k) => {
             name == "C"
                 && [n, k].iter().all(|node| {
-                    matches!(node, Node::Number { .. } | Node::Variable(_) | Node::Sum(_) | Node::Product(_))
+                    matches!(
+                        node,
+                        Node::Number { .. } | Node::Variable(_) | Node::Sum(_) | Node::Product(_)
+                    )
                 })
         }
     }
@@ -68,7 +73,8 @@ pub(super) fn same_surds(a: &Node, b: &Node, budget: &mut Budget) -> Option<bool
     if is_negative(&a.0) != is_negative(&b.0) {
         return Some(false);
     }
-    let degree = |exponent: &Number| u32::try_from(exponent.denom()).ok().filter(|degree| *degree <= 64);
+    let degree =
+        |exponent: &Number| u32::try_from(exponent.denom()).ok().filter(|degree| *degree <= 64);
     let (first, second) = (degree(&a.2)?, degree(&b.2)?);
     let all = Number::from_integer((u64::from(first) * u64::from(second)).into());
     let mut raised = |(factor, radicand, exponent): &(Number, Number, Number)| {
@@ -99,7 +105,9 @@ fn surd(node: &Node) -> Option<(Number, Number, Number)> {
     match node {
         Node::Number { value, .. } => Some((value.clone(), one(), one())),
         Node::Product(factors) => match factors.as_slice() {
-            [Node::Number { value, .. }, power] => root(power).map(|(base, exponent)| (value.clone(), base, exponent)),
+            [Node::Number { value, .. }, power] => {
+                root(power).map(|(base, exponent)| (value.clone(), base, exponent))
+            }
             _ => None,
         },
         power => root(power).map(|(base, exponent)| (one(), base, exponent)),
@@ -143,7 +151,9 @@ pub(super) fn expanded(node: Node, budget: &mut Budget) -> Result<Node, Exhauste
                 products = products
                     .iter()
                     .flat_map(|product| {
-                        items.iter().map(|item| [product.as_slice(), std::slice::from_ref(item)].concat())
+                        items
+                            .iter()
+                            .map(|item| [product.as_slice(), std::slice::from_ref(item)].concat())
                     })
                     .collect();
             }
@@ -245,11 +255,13 @@ fn coefficient(term: Node) -> (Node, Number) {
 
 /// The sum of matrices of one shape, cell by cell.
 fn matrix_sum(matrices: &[Node], budget: &mut Budget) -> Result<Option<Node>, Exhausted> {
-    let rows: Option<Vec<&Vec<Vec<Node>>>> =
-        matrices.iter().map(|matrix| if let Node::Matrix(rows) = matrix { Some(rows) } else { None }).collect();
-    let Some(rows) =
-        rows.filter(|all| all.iter().all(|rows| rows.len() == all[0].len() && rows[0].len() == all[0][0].len()))
-    else {
+    let rows: Option<Vec<&Vec<Vec<Node>>>> = matrices
+        .iter()
+        .map(|matrix| if let Node::Matrix(rows) = matrix { Some(rows) } else { None })
+        .collect();
+    let Some(rows) = rows.filter(|all| {
+        all.iter().all(|rows| rows.len() == all[0].len() && rows[0].len() == all[0][0].len())
+    }) else {
         return Ok(None);
     };
     let mut sums = Vec::with_capacity(rows[0].len());
@@ -262,14 +274,21 @@ fn matrix_sum(matrices: &[Node], budget: &mut Budget) -> Result<Option<Node>, Ex
 }
 
 /// The product of two matrices, if their shapes allow it.
-fn matrix_product(a: &[Vec<Node>], b: &[Vec<Node>], budget: &mut Budget) -> Result<Option<Vec<Vec<Node>>>, Exhausted> {
+fn matrix_product(
+    a: &[Vec<Node>],
+    b: &[Vec<Node>],
+    budget: &mut Budget,
+) -> Result<Option<Vec<Vec<Node>>>, Exhausted> {
     if a[0].len() != b.len() || a.len() * b[0].len() * b.len() > 1000 {
         return Ok(None);
     }
     let mut rows = Vec::with_capacity(a.len());
     for row in a {
         let cell = |column: usize| {
-            let terms = row.iter().zip(b).map(|(cell, other)| Node::Product(vec![cell.clone(), other[column].clone()]));
+            let terms = row
+                .iter()
+                .zip(b)
+                .map(|(cell, other)| Node::Product(vec![cell.clone(), other[column].clone()]));
             simplify(Node::Sum(terms.collect()), budget)
         };
         rows.push((0..b[0].len()).map(cell).collect::<Result<Vec<_>, _>>()?);
@@ -347,7 +366,8 @@ fn product(items: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
         }
     }
     // Zero times infinity, and zero over zero, are not zero.
-    let absorbs = |base: &Node| !matches!(base, Node::Number { .. } | Node::Constant(Constant::Infinity));
+    let absorbs =
+        |base: &Node| !matches!(base, Node::Number { .. } | Node::Constant(Constant::Infinity));
     if is_zero(&number) && matrix.is_none() && factors.keys().all(absorbs) {
         return Ok(Node::number(number));
     }
@@ -380,14 +400,19 @@ fn product(items: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
 }
 
 fn power(base: Node, exponent: Node, budget: &mut Budget) -> Result<Node, Exhausted> {
-    let Node::Number { value: exponent_value, .. } = &exponent else { return Ok(base.power(exponent)) };
+    let Node::Number { value: exponent_value, .. } = &exponent else {
+        return Ok(base.power(exponent));
+    };
     if is_one(exponent_value) {
         return Ok(base);
     }
     if is_zero(exponent_value)
         && !matches!(
             base,
-            Node::Number { .. } | Node::Constant(Constant::Infinity) | Node::Matrix(_) | Node::Group { .. }
+            Node::Number { .. }
+                | Node::Constant(Constant::Infinity)
+                | Node::Matrix(_)
+                | Node::Group { .. }
         )
     {
         return Ok(Node::integer(1));
@@ -400,8 +425,10 @@ fn power(base: Node, exponent: Node, budget: &mut Budget) -> Result<Node, Exhaus
             power(*inner, combined, budget)
         }
         Node::Product(factors) if exponent_value.is_integer() => {
-            let raised =
-                factors.into_iter().map(|factor| power(factor, exponent.clone(), budget)).collect::<Result<_, _>>()?;
+            let raised = factors
+                .into_iter()
+                .map(|factor| power(factor, exponent.clone(), budget))
+                .collect::<Result<_, _>>()?;
             product(raised, budget)
         }
         other => Ok(other.power(exponent)),
@@ -410,7 +437,9 @@ fn power(base: Node, exponent: Node, budget: &mut Budget) -> Result<Node, Exhaus
 
 /// A power of a number, where it is rational.
 fn number_power(value: Number, exponent: Node, budget: &mut Budget) -> Result<Node, Exhausted> {
-    let Node::Number { value: power, .. } = &exponent else { return Ok(Node::number(value).power(exponent)) };
+    let Node::Number { value: power, .. } = &exponent else {
+        return Ok(Node::number(value).power(exponent));
+    };
     let unit = value.is_integer() && value.numer().bits() <= 1;
     if unit && power.is_integer() {
         // 0, 1 and -1.
@@ -428,7 +457,11 @@ fn number_power(value: Number, exponent: Node, budget: &mut Budget) -> Result<No
         if let Some(degree) = degree.filter(|_| !is_negative(&value))
             && let Some(root) = exact_root(&value, degree, budget)?
         {
-            return number_power(root, Node::number(Number::from_integer(power.numer().clone())), budget);
+            return number_power(
+                root,
+                Node::number(Number::from_integer(power.numer().clone())),
+                budget,
+            );
         }
         return Ok(Node::number(value).power(exponent));
     }
@@ -443,7 +476,11 @@ fn number_power(value: Number, exponent: Node, budget: &mut Budget) -> Result<No
 }
 
 /// The root of a number that is not negative, if it is rational.
-fn exact_root(value: &Number, degree: u32, budget: &mut Budget) -> Result<Option<Number>, Exhausted> {
+fn exact_root(
+    value: &Number,
+    degree: u32,
+    budget: &mut Budget,
+) -> Result<Option<Number>, Exhausted> {
     let limbs = bits(value) / 64 + 1;
     budget.spend(16 * limbs * limbs + 20)?;
     let root = |of: &BigInt| {
@@ -471,18 +508,27 @@ fn call(function: Function, arguments: Vec<Node>, budget: &mut Budget) -> Result
         (Function::Floor, Some([value])) => Ok(Node::number(value.floor())),
         (Function::Ceiling, Some([value])) => Ok(Node::number(value.ceil())),
         (Function::Factorial, Some([value])) if value.is_integer() && !is_negative(value) => {
-            let n = u32::try_from(value.numer()).ok().filter(|n| *n <= MAX_FACTORIAL).ok_or(Exhausted)?;
+            let n = u32::try_from(value.numer())
+                .ok()
+                .filter(|n| *n <= MAX_FACTORIAL)
+                .ok_or(Exhausted)?;
             budget.spend(u64::from(n) * u64::from(n) / 16)?;
-            Ok(Node::number(Number::from_integer((2..=n).fold(BigInt::from(1), |product, factor| product * factor))))
+            Ok(Node::number(Number::from_integer(
+                (2..=n).fold(BigInt::from(1), |product, factor| product * factor),
+            )))
         }
-        (Function::Binomial, Some([n, k])) if n.is_integer() && k.is_integer() && !is_negative(n) => {
+        (Function::Binomial, Some([n, k]))
+            if n.is_integer() && k.is_integer() && !is_negative(n) =>
+        {
             binomial(n.numer(), k.numer(), budget)
         }
         (Function::Root, _) => root(arguments, budget),
-        (Function::Logarithm, Some([argument, base])) => match exact_logarithm(argument, base, budget)? {
-            Some(logarithm) => Ok(Node::integer(logarithm)),
-            None => unchanged(arguments),
-        },
+        (Function::Logarithm, Some([argument, base])) => {
+            match exact_logarithm(argument, base, budget)? {
+                Some(logarithm) => Ok(Node::integer(logarithm)),
+                None => unchanged(arguments),
+            }
+        }
         _ => unchanged(arguments),
     }
 }
@@ -492,7 +538,8 @@ fn binomial(n: &BigInt, k: &BigInt, budget: &mut Budget) -> Result<Node, Exhaust
         return Ok(Node::integer(0));
     }
     let other = n - k;
-    let smaller = u32::try_from(k.min(&other)).ok().filter(|k| *k <= MAX_FACTORIAL).ok_or(Exhausted)?;
+    let smaller =
+        u32::try_from(k.min(&other)).ok().filter(|k| *k <= MAX_FACTORIAL).ok_or(Exhausted)?;
     if n.bits() * u64::from(smaller) > MAX_BITS {
         return Err(Exhausted);
     }
@@ -524,11 +571,16 @@ fn root(arguments: Vec<Node>, budget: &mut Budget) -> Result<Node, Exhausted> {
 }
 
 /// The logarithm where it is an integer.
-fn exact_logarithm(argument: &Number, base: &Number, budget: &mut Budget) -> Result<Option<i64>, Exhausted> {
+fn exact_logarithm(
+    argument: &Number,
+    base: &Number,
+    budget: &mut Budget,
+) -> Result<Option<i64>, Exhausted> {
     if is_negative(argument) || is_zero(argument) || *base <= one() {
         return Ok(None);
     }
-    let (below_one, mut rest) = if *argument < one() { (true, argument.recip()) } else { (false, argument.clone()) };
+    let (below_one, mut rest) =
+        if *argument < one() { (true, argument.recip()) } else { (false, argument.clone()) };
     let mut logarithm = 0;
     while rest > one() {
         pay(&rest, base, budget)?;

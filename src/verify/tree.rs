@@ -67,7 +67,8 @@ impl Relation {
     /// The relation between the members in the other order; `ElementOf` has none, and of most
     /// others only the sign is known.
     pub(super) fn reversed(self) -> Self {
-        const PAIRS: [(char, char); 6] = [('⊂', '⊃'), ('⊆', '⊇'), ('⊊', '⊋'), ('≺', '≻'), ('≼', '≽'), ('≪', '≫')];
+        const PAIRS: [(char, char); 6] =
+            [('⊂', '⊃'), ('⊆', '⊇'), ('⊊', '⊋'), ('≺', '≻'), ('≼', '≽'), ('≪', '≫')];
         match self {
             Self::Other(sign) => {
                 let pair = PAIRS.into_iter().find(|(one, other)| sign == *one || sign == *other);
@@ -85,7 +86,9 @@ impl Relation {
     pub(super) fn is_reversible(self) -> bool {
         match self {
             Self::ElementOf => false,
-            Self::Other(sign) => matches!(sign, '≅' | '∼' | '∥' | '⊥' | '⇔') || self.reversed() != self,
+            Self::Other(sign) => {
+                matches!(sign, '≅' | '∼' | '∥' | '⊥' | '⇔') || self.reversed() != self
+            }
             _ => true,
         }
     }
@@ -168,7 +171,9 @@ impl Node {
             Self::Number { value, decimal } => Self::Number { value: -value, decimal },
             Self::Degrees(inner) => Self::Degrees(Box::new(inner.negative())),
             Self::Percent(inner) => Self::Percent(Box::new(inner.negative())),
-            Self::Quantity { value, unit } => Self::Quantity { value: Box::new(value.negative()), unit },
+            Self::Quantity { value, unit } => {
+                Self::Quantity { value: Box::new(value.negative()), unit }
+            }
             Self::Based { digits, base } => match digits.strip_prefix('-') {
                 Some(positive) => Self::Based { digits: positive.to_string(), base },
                 None => Self::Based { digits: format!("-{digits}"), base },
@@ -194,9 +199,11 @@ impl Node {
             | Self::Based { .. }
             | Self::Reals
             | Self::Text(_) => Vec::new(),
-            Self::Sum(items) | Self::Product(items) | Self::Call(_, items) | Self::Ratio(items) | Self::Set(items) => {
-                items.iter().collect()
-            }
+            Self::Sum(items)
+            | Self::Product(items)
+            | Self::Call(_, items)
+            | Self::Ratio(items)
+            | Self::Set(items) => items.iter().collect(),
             Self::Group { items, .. }
             | Self::List(items)
             | Self::Either(items)
@@ -211,8 +218,12 @@ impl Node {
     }
 
     /// This node with its parts replaced.
-    pub(super) fn map_children<E>(self, change: &mut impl FnMut(Self) -> Result<Self, E>) -> Result<Self, E> {
-        let mut all = |items: Vec<Self>| items.into_iter().map(&mut *change).collect::<Result<Vec<_>, E>>();
+    pub(super) fn map_children<E>(
+        self,
+        change: &mut impl FnMut(Self) -> Result<Self, E>,
+    ) -> Result<Self, E> {
+        let mut all =
+            |items: Vec<Self>| items.into_iter().map(&mut *change).collect::<Result<Vec<_>, E>>();
         Ok(match self {
             Self::Sum(items) => Self::Sum(all(items)?),
             Self::Product(items) => Self::Product(all(items)?),
@@ -225,14 +236,22 @@ impl Node {
             Self::Union(items) => Self::Union(all(items)?),
             Self::Group { open, close, items } => Self::Group { open, close, items: all(items)? },
             Self::Chain { members, relations } => Self::Chain { members: all(members)?, relations },
-            Self::Matrix(rows) => Self::Matrix(rows.into_iter().map(all).collect::<Result<_, E>>()?),
+            Self::Matrix(rows) => {
+                Self::Matrix(rows.into_iter().map(all).collect::<Result<_, E>>()?)
+            }
             Self::Power(a, b) => Self::Power(Box::new(change(*a)?), Box::new(change(*b)?)),
-            Self::Difference(a, b) => Self::Difference(Box::new(change(*a)?), Box::new(change(*b)?)),
+            Self::Difference(a, b) => {
+                Self::Difference(Box::new(change(*a)?), Box::new(change(*b)?))
+            }
             Self::Residue(a, b) => Self::Residue(Box::new(change(*a)?), Box::new(change(*b)?)),
-            Self::PlusMinus(inner, opposite) => Self::PlusMinus(Box::new(change(*inner)?), opposite),
+            Self::PlusMinus(inner, opposite) => {
+                Self::PlusMinus(Box::new(change(*inner)?), opposite)
+            }
             Self::Percent(inner) => Self::Percent(Box::new(change(*inner)?)),
             Self::Degrees(inner) => Self::Degrees(Box::new(change(*inner)?)),
-            Self::Quantity { value, unit } => Self::Quantity { value: Box::new(change(*value)?), unit },
+            Self::Quantity { value, unit } => {
+                Self::Quantity { value: Box::new(change(*value)?), unit }
+            }
             leaf => leaf,
         })
     }
@@ -262,7 +281,9 @@ impl Node {
                 Self::Power(a, b) | Self::Difference(a, b) | Self::Residue(a, b) => {
                     a.any(condition) || b.any(condition)
                 }
-                Self::PlusMinus(inner, _) | Self::Percent(inner) | Self::Degrees(inner) => inner.any(condition),
+                Self::PlusMinus(inner, _) | Self::Percent(inner) | Self::Degrees(inner) => {
+                    inner.any(condition)
+                }
                 Self::Quantity { value, .. } => value.any(condition),
                 Self::Matrix(rows) => rows.iter().any(|row| any(row)),
             }

@@ -166,9 +166,11 @@ fn measure(name: &str) -> Option<(Dimensions, Number)> {
     if let Some(row) = find(&lower) {
         return Some(of_row(row));
     }
-    let (rest, power) = PREFIXES.iter().find_map(|(_, word, power)| Some((lower.strip_prefix(word)?, *power)))?;
+    let (rest, power) =
+        PREFIXES.iter().find_map(|(_, word, power)| Some((lower.strip_prefix(word)?, *power)))?;
     let rest = singular(rest);
-    let (dimensions, one) = find(rest).filter(|_| rest.len() > 2).map(of_row).or_else(|| symbol(rest))?;
+    let (dimensions, one) =
+        find(rest).filter(|_| rest.len() > 2).map(of_row).or_else(|| symbol(rest))?;
     Some((dimensions, one * ten_to(power)))
 }
 
@@ -213,11 +215,22 @@ const EXCLUSIVE: [&[&[&str]]; 32] = [
     &[&["left"], &["right"]],
     &[&["head"], &["tail"]],
     &[&["win"], &["loss", "losses"], &["draw", "tie"]],
-    &[&["increase", "gain", "profit", "more", "rise"], &["decrease", "loss", "less", "fewer", "fall", "decline"]],
+    &[
+        &["increase", "gain", "profit", "more", "rise"],
+        &["decrease", "loss", "less", "fewer", "fall", "decline"],
+    ],
     &[&["bc", "bce"], &["ad", "ce"]],
     &[&["odd"], &["even"]],
     &[&["noon"], &["midnight"]],
-    &[&["monday"], &["tuesday"], &["wednesday"], &["thursday"], &["friday"], &["saturday"], &["sunday"]],
+    &[
+        &["monday"],
+        &["tuesday"],
+        &["wednesday"],
+        &["thursday"],
+        &["friday"],
+        &["saturday"],
+        &["sunday"],
+    ],
     &[&["before", "ago", "earlier"], &["after", "later", "hence", "now"]],
     &[&["early"], &["late"]],
     // `counter-clockwise` are two words.
@@ -254,7 +267,9 @@ pub(super) fn exclude(one: &str, other: &str) -> bool {
     EXCLUSIVE.iter().any(|row| {
         let group = |words: &[String]| {
             row.iter().position(|group| {
-                group.iter().any(|known| words.iter().any(|word| word == known || singular(word) == *known))
+                group
+                    .iter()
+                    .any(|known| words.iter().any(|word| word == known || singular(word) == *known))
             })
         };
         group(&one).zip(group(&other)).is_some_and(|(one, other)| one != other)
@@ -293,12 +308,16 @@ pub(super) fn is_known(word: &str) -> bool {
     let lower = word.to_lowercase();
     find(&lower).is_some()
         || matches!(word, "kPa" | "kHz" | "kWh" | "eV" | "keV")
-        || (lower.len() > 2 && EXCLUSIVE.iter().any(|row| row.iter().any(|group| group.contains(&lower.as_str()))))
+        || (lower.len() > 2
+            && EXCLUSIVE.iter().any(|row| row.iter().any(|group| group.contains(&lower.as_str()))))
 }
 
 /// Whether one letter is the sign of a unit.
 pub(super) fn is_sign(letter: &str) -> bool {
-    matches!(letter, "m" | "g" | "s" | "h" | "N" | "J" | "W" | "V" | "A" | "K" | "C" | "F" | "L" | "l")
+    matches!(
+        letter,
+        "m" | "g" | "s" | "h" | "N" | "J" | "W" | "V" | "A" | "K" | "C" | "F" | "L" | "l"
+    )
 }
 
 /// Whether one letter after a number, in no `\mathrm`, may be a unit: not those that are common
@@ -317,7 +336,9 @@ pub(super) fn unit(text: &str) -> Option<Unit> {
     }
     let mut words = text.split_whitespace().peekable();
     while let Some(word) = words.next() {
-        let is_scale = |next: &&str| matches!(next.to_lowercase().as_str(), "celsius" | "fahrenheit" | "c" | "f");
+        let is_scale = |next: &&str| {
+            matches!(next.to_lowercase().as_str(), "celsius" | "fahrenheit" | "c" | "f")
+        };
         match word {
             // `degrees Celsius`
             "degree" | "degrees" if words.peek().is_some_and(is_scale) => {}
@@ -332,13 +353,18 @@ pub(super) fn unit(text: &str) -> Option<Unit> {
             }
             _ => {
                 let (name, raised) = word.split_once('^').unwrap_or((word, "1"));
-                let raised: i32 = raised.parse().ok().filter(|exponent: &i32| (1..=6).contains(&exponent.abs()))?;
+                let raised: i32 = raised
+                    .parse()
+                    .ok()
+                    .filter(|exponent: &i32| (1..=6).contains(&exponent.abs()))?;
                 let (name, prefix) = [("平方", 2), ("立方", 3)]
                     .iter()
                     .find_map(|(prefix, power)| Some((name.strip_prefix(prefix)?, *power)))
                     .unwrap_or((name, 1));
                 // `ms^{-1}` is metres per second.
-                let joined = [("ms", "m", "s"), ("kmh", "km", "h")].into_iter().find(|(both, ..)| *both == name);
+                let joined = [("ms", "m", "s"), ("kmh", "km", "h")]
+                    .into_iter()
+                    .find(|(both, ..)| *both == name);
                 match joined.filter(|_| raised < 0) {
                     Some((_, length, time)) => {
                         unit.multiply(length, sign * power)?;
@@ -375,10 +401,12 @@ const DIRECTIONS: [&str; 12] = [
 
 /// The unit that a text is or begins with: `cm long`.
 pub(super) fn leading_unit(text: &str) -> Option<Unit> {
-    let is_sure = |text: &str| text.len() > 2 || matches!(text, "cm" | "mm" | "km" | "kg" | "mg" | "ft");
+    let is_sure =
+        |text: &str| text.len() > 2 || matches!(text, "cm" | "mm" | "km" | "kg" | "mg" | "ft");
     let text = DIRECTIONS.iter().find_map(|word| text.strip_suffix(word)).unwrap_or(text);
     unit(text).or_else(|| {
-        let ends: Vec<&str> = text.match_indices(' ').take(MAX_WORDS).map(|(end, _)| &text[..end]).collect();
+        let ends: Vec<&str> =
+            text.match_indices(' ').take(MAX_WORDS).map(|(end, _)| &text[..end]).collect();
         ends.into_iter().rev().filter(|text| is_sure(text)).find_map(unit)
     })
 }
@@ -392,7 +420,17 @@ pub(super) fn is_temperature(unit: &Unit) -> bool {
 /// Whether a unit is one of time, or says which half of a day it is.
 pub(super) fn is_of_time(words: &str) -> bool {
     let is_day = |word: &str| {
-        matches!(word, "am" | "pm" | "noon" | "midnight" | "clock" | "morning" | "afternoon" | "evening" | "night")
+        matches!(
+            word,
+            "am" | "pm"
+                | "noon"
+                | "midnight"
+                | "clock"
+                | "morning"
+                | "afternoon"
+                | "evening"
+                | "night"
+        )
     };
     let of_time = |unit: Unit| {
         let dimensions: Vec<_> = unit.dimensions.into_iter().collect();

@@ -30,13 +30,18 @@ mod tests {
 
     #[test]
     fn the_first_tensor_with_a_value_that_is_not_finite_is_named() {
-        let tensor = |values: [f32; 3], dtype| Tensor::new(&values, &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
+        let tensor = |values: [f32; 3], dtype| {
+            Tensor::new(&values, &Device::Cpu).unwrap().to_dtype(dtype).unwrap()
+        };
         for dtype in [DType::F32, DType::BF16] {
             let good = tensor([1.0, -2.0, 3e38], dtype);
             assert_eq!(first_not_finite([("a", &good), ("b", &good)]).unwrap(), None);
             for bad in [[0.0, f32::NAN, 0.0], [f32::INFINITY, f32::NEG_INFINITY, 1.0]] {
                 let bad = tensor(bad, dtype);
-                assert_eq!(first_not_finite([("a", &good), ("b", &bad), ("c", &bad)]).unwrap(), Some("b"));
+                assert_eq!(
+                    first_not_finite([("a", &good), ("b", &bad), ("c", &bad)]).unwrap(),
+                    Some("b")
+                );
             }
         }
         assert_eq!(first_not_finite([]).unwrap(), None);

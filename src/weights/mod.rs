@@ -29,7 +29,10 @@ impl Weights {
 
     /// Writes a safetensors file, in the variables' own type, with `rename` of each name.
     pub(crate) fn write(&self, path: &Path, rename: impl Fn(&str) -> String) -> Result<()> {
-        let tensors = self.variables.iter().map(|(name, variable)| (rename(name), variable.as_tensor().clone()));
+        let tensors = self
+            .variables
+            .iter()
+            .map(|(name, variable)| (rename(name), variable.as_tensor().clone()));
         write_tensors(path, tensors, HashMap::from([("format".to_string(), "pt".to_string())]))
     }
 
@@ -50,7 +53,9 @@ impl Weights {
 
     /// The variable of that name.
     pub(crate) fn variable(&self, name: &str) -> Result<&Var> {
-        self.variables.get(name).ok_or_else(|| Error::failed(format!("the model has no tensor `{name}`")))
+        self.variables
+            .get(name)
+            .ok_or_else(|| Error::failed(format!("the model has no tensor `{name}`")))
     }
 
     /// A copy on `device` with memory of its own, that later changes to `self` do not reach.
@@ -76,7 +81,8 @@ impl Weights {
             let flat = variable.as_detached_tensor().flatten_all()?;
             for start in (0..flat.elem_count()).step_by(PIECE) {
                 let piece = flat.narrow(0, start, PIECE.min(flat.elem_count() - start))?;
-                let values: Vec<f32> = piece.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.to_vec1()?;
+                let values: Vec<f32> =
+                    piece.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.to_vec1()?;
                 let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
                 hasher.update(&bytes);
             }

@@ -21,8 +21,9 @@ pub(crate) fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
-    let text = files::read_text(path, SETTINGS_BYTES)
-        .map_err(|e| Error::input(format!("cannot read the list of shards: {e} ({})", path.display())))?;
+    let text = files::read_text(path, SETTINGS_BYTES).map_err(|e| {
+        Error::input(format!("cannot read the list of shards: {e} ({})", path.display()))
+    })?;
     let index: Index = serde_json::from_str(&text).map_err(|e| {
         Error::input(format!(
             "the list of shards is not valid: {} ({})",
@@ -52,9 +53,13 @@ pub(crate) fn check_listed<'a>(
     listed: &BTreeMap<String, String>,
     index: &Path,
 ) -> Result<()> {
-    let is_own = |tensor: &&String| listed.get(*tensor).is_some_and(|shard| shard == name) || is_table(tensor);
+    let is_own = |tensor: &&String| {
+        listed.get(*tensor).is_some_and(|shard| shard == name) || is_table(tensor)
+    };
     let Some(tensor) = tensors.find(|tensor| !is_own(tensor)) else { return Ok(()) };
-    let listed = listed.get(tensor).map_or("does not list".to_string(), |shard| format!("lists in {shard:?}"));
+    let listed = listed
+        .get(tensor)
+        .map_or("does not list".to_string(), |shard| format!("lists in {shard:?}"));
     Err(Error::input(format!(
         "the shard {name} has the tensor `{tensor}`, which {INDEX} {listed}; the list is of other \
          files: write the model again with Transformers' save_pretrained ({})",

@@ -109,7 +109,8 @@ impl TensorFiles {
         for (name, file) in names.iter().zip(&files) {
             check_listed(name, file.tensors.keys(), &listed, &index)?;
         }
-        let place = |(tensor, file): (&String, &String)| (tensor.clone(), (numbers[file], tensor.clone()));
+        let place =
+            |(tensor, file): (&String, &String)| (tensor.clone(), (numbers[file], tensor.clone()));
         let places = listed.iter().map(place).collect();
         Ok(Self { files, places, index: Some(index) }.with_plain_names())
     }
@@ -126,7 +127,10 @@ impl TensorFiles {
 
     fn of_files(files: Vec<TensorFile>) -> Self {
         let names = |(number, file): (usize, &TensorFile)| {
-            file.tensors.keys().map(|name| (name.clone(), (number, name.clone()))).collect::<Vec<_>>()
+            file.tensors
+                .keys()
+                .map(|name| (name.clone(), (number, name.clone())))
+                .collect::<Vec<_>>()
         };
         let places = files.iter().enumerate().flat_map(names).collect();
         Self { files, places, index: None }
@@ -138,7 +142,8 @@ impl TensorFiles {
     fn with_plain_names(mut self) -> Self {
         let plain = plain_names(self.places.keys());
         if let Some(plain) = plain {
-            self.places = plain.into_iter().zip(std::mem::take(&mut self.places).into_values()).collect();
+            self.places =
+                plain.into_iter().zip(std::mem::take(&mut self.places).into_values()).collect();
         }
         self
     }
@@ -183,9 +188,13 @@ impl TensorFiles {
         let place = self.places.get(name).map(|(file, name)| (&self.files[*file], name));
         let found = place.and_then(|(file, name)| Some((file, file.tensors.get(name)?)));
         let (file, info) = found.ok_or_else(|| {
-            let other = self.places.keys().find(|other| other.ends_with(name) && other.as_str() != name);
+            let other =
+                self.places.keys().find(|other| other.ends_with(name) && other.as_str() != name);
             let other = other.map_or(String::new(), |other| format!("; there is `{other}`"));
-            Error::input(format!("the tensor `{name}` {shape:?} is missing{other} ({})", self.origin(name)))
+            Error::input(format!(
+                "the tensor `{name}` {shape:?} is missing{other} ({})",
+                self.origin(name)
+            ))
         })?;
         if !is_float(info) {
             return Err(Error::input(format!(
@@ -219,7 +228,10 @@ impl TensorFiles {
 
     /// Reads all tensors of floating-point numbers as they are, in `f32`.
     pub(crate) fn read_all(&self, device: &Device) -> Result<HashMap<String, Tensor>> {
-        let floats = self.files.iter().flat_map(|file| file.tensors.iter().map(move |(name, info)| (file, name, info)));
+        let floats = self
+            .files
+            .iter()
+            .flat_map(|file| file.tensors.iter().map(move |(name, info)| (file, name, info)));
         let read = |(file, name, info): (&TensorFile, &String, &TensorInfo)| {
             Ok((name.clone(), file.variable::<f32>(name, info, device)?.into_inner()))
         };
@@ -228,7 +240,13 @@ impl TensorFiles {
 
     /// Reads one tensor as a variable of `dtype` on `device`. Values that are not finite are input
     /// errors.
-    pub(crate) fn read(&self, name: &str, shape: &[usize], dtype: DType, device: &Device) -> Result<Var> {
+    pub(crate) fn read(
+        &self,
+        name: &str,
+        shape: &[usize],
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Var> {
         let (file, info) = self.find(name, shape)?;
         match dtype {
             DType::F64 => file.variable::<f64>(name, info, device),
@@ -246,19 +264,27 @@ impl TensorFile {
     }
 
     fn new(content: Content) -> Result<Self> {
-        let mut file = Self { content, tensors: BTreeMap::new(), metadata: HashMap::new(), start: 0 };
-        let bad = |why: String| Error::input(format!("cannot read the model's weights: {why} ({})", file.name()));
+        let mut file =
+            Self { content, tensors: BTreeMap::new(), metadata: HashMap::new(), start: 0 };
+        let bad = |why: String| {
+            Error::input(format!("cannot read the model's weights: {why} ({})", file.name()))
+        };
         let (length, mut reader) = file.reader().map_err(|error| bad(error.to_string()))?;
         let mut size = [0; 8];
-        reader.read_exact(&mut size).map_err(|_| bad("the file ends before its header".to_string()))?;
+        reader
+            .read_exact(&mut size)
+            .map_err(|_| bad("the file ends before its header".to_string()))?;
         let size = u64::from_le_bytes(size);
         if size > LONGEST_HEADER || 8 + size > length {
-            return Err(bad(format!("its header would be of {size} bytes; it is truncated or not a safetensors file")));
+            return Err(bad(format!(
+                "its header would be of {size} bytes; it is truncated or not a safetensors file"
+            )));
         }
         let mut header = vec![0; size as usize];
         reader.read_exact(&mut header).map_err(|error| bad(error.to_string()))?;
-        let metadata: Metadata = serde_json::from_slice(&header)
-            .map_err(|error| bad(format!("its header is not valid: {}", cut(&error.to_string(), MOST_SHOWN))))?;
+        let metadata: Metadata = serde_json::from_slice(&header).map_err(|error| {
+            bad(format!("its header is not valid: {}", cut(&error.to_string(), MOST_SHOWN)))
+        })?;
         let end = 8 + size + metadata.data_len() as u64;
         if end != length {
             return Err(bad(format!(
@@ -267,7 +293,8 @@ impl TensorFile {
             )));
         }
         drop(reader);
-        file.tensors = metadata.tensors().into_iter().map(|(name, info)| (name, info.clone())).collect();
+        file.tensors =
+            metadata.tensors().into_iter().map(|(name, info)| (name, info.clone())).collect();
         file.metadata = metadata.metadata().clone().unwrap_or_default();
         file.start = 8 + size;
         Ok(file)
@@ -287,7 +314,9 @@ impl TensorFile {
                 let file = files::open_regular(path)?;
                 (file.metadata()?.len(), Box::new(file))
             }
-            Content::Memory(bytes, _) => (bytes.len() as u64, Box::new(std::io::Cursor::new(*bytes))),
+            Content::Memory(bytes, _) => {
+                (bytes.len() as u64, Box::new(std::io::Cursor::new(*bytes)))
+            }
         })
     }
 
@@ -299,8 +328,17 @@ impl TensorFile {
     fn values<'a>(&'a self, name: &'a str, info: &'a TensorInfo) -> Result<Values<'a>> {
         let (start, end) = info.data_offsets;
         let mut reader = self.reader().map_err(|error| self.failed(name, &error))?.1;
-        reader.seek(SeekFrom::Start(self.start + start as u64)).map_err(|error| self.failed(name, &error))?;
-        Ok(Values { file: self, name, dtype: info.dtype, reader, left: end - start, bytes: Vec::new() })
+        reader
+            .seek(SeekFrom::Start(self.start + start as u64))
+            .map_err(|error| self.failed(name, &error))?;
+        Ok(Values {
+            file: self,
+            name,
+            dtype: info.dtype,
+            reader,
+            left: end - start,
+            bytes: Vec::new(),
+        })
     }
 
     fn variable<T: Element>(&self, name: &str, info: &TensorInfo, device: &Device) -> Result<Var> {
@@ -337,7 +375,9 @@ impl Values<'_> {
             return Ok(None);
         }
         self.bytes.resize(length, 0);
-        self.reader.read_exact(&mut self.bytes).map_err(|error| self.file.failed(self.name, &error))?;
+        self.reader
+            .read_exact(&mut self.bytes)
+            .map_err(|error| self.file.failed(self.name, &error))?;
         self.left -= length;
         Ok(Some(&self.bytes))
     }
@@ -387,13 +427,20 @@ const WRAPPERS: [&str; 2] = ["_orig_mod.", "_fsdp_wrapped_module."];
 /// from the given ones.
 fn plain_names<'a>(names: impl Iterator<Item = &'a String>) -> Option<Vec<String>> {
     const EMBEDDINGS: &str = "embed_tokens.weight";
-    let unwrapped = |name: &String| WRAPPERS.iter().fold(name.clone(), |name, wrapper| name.replace(wrapper, ""));
+    let unwrapped = |name: &String| {
+        WRAPPERS.iter().fold(name.clone(), |name, wrapper| name.replace(wrapper, ""))
+    };
     let names: Vec<String> = names.map(unwrapped).collect();
     let prefix = names.iter().find_map(|name| name.strip_suffix(EMBEDDINGS))?.to_string();
     let plain: Vec<String> = match prefix.strip_suffix("model.") {
-        Some(outer) => names.iter().map(|name| name.strip_prefix(outer).map(str::to_string)).collect::<Option<_>>()?,
+        Some(outer) => names
+            .iter()
+            .map(|name| name.strip_prefix(outer).map(str::to_string))
+            .collect::<Option<_>>()?,
         None if prefix.is_empty() => {
-            let plain = |name: String| if name.starts_with("lm_head.") { name } else { format!("model.{name}") };
+            let plain = |name: String| {
+                if name.starts_with("lm_head.") { name } else { format!("model.{name}") }
+            };
             names.into_iter().map(plain).collect()
         }
         None => return None,
@@ -406,11 +453,17 @@ fn plain_names<'a>(names: impl Iterator<Item = &'a String>) -> Option<Vec<String
 /// the way out.
 fn no_weights(folder: &Path) -> Error {
     let names = folder.read_dir().into_iter().flatten().flatten();
-    let mut names: Vec<String> = names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> =
+        names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
-    let is_of = |name: &str, kind: &str| Path::new(name).extension().is_some_and(|extension| extension == kind);
+    let is_of = |name: &str, kind: &str| {
+        Path::new(name).extension().is_some_and(|extension| extension == kind)
+    };
     let is_whole = |name: &&String| name.starts_with("pytorch_model") || is_of(name, "gguf");
-    let other = names.iter().find(is_whole).or_else(|| names.iter().find(|name| is_of(name, "safetensors")));
+    let other = names
+        .iter()
+        .find(is_whole)
+        .or_else(|| names.iter().find(|name| is_of(name, "safetensors")));
     let found = match other {
         None => "copy the weights there".to_string(),
         Some(other) if is_of(other, "safetensors") => {
@@ -426,7 +479,10 @@ fn no_weights(folder: &Path) -> Error {
             )
         }
     };
-    Error::input(format!("the model has no {WHOLE} and no {INDEX}; {found} ({})", folder.join(WHOLE).display()))
+    Error::input(format!(
+        "the model has no {WHOLE} and no {INDEX}; {found} ({})",
+        folder.join(WHOLE).display()
+    ))
 }
 
 #[cfg(test)]
@@ -439,15 +495,29 @@ mod tests {
             let names: Vec<String> = names.iter().map(ToString::to_string).collect();
             plain_names(names.iter())
         };
-        let expected: Vec<String> = ["model.embed_tokens.weight", "lm_head.weight"].map(str::to_string).into();
-        for prefix in ["", "_orig_mod.", "module.", "module._orig_mod.", "_fsdp_wrapped_module.", "policy.llm."] {
-            let names = [format!("{prefix}model.embed_tokens.weight"), format!("{prefix}lm_head.weight")];
+        let expected: Vec<String> =
+            ["model.embed_tokens.weight", "lm_head.weight"].map(str::to_string).into();
+        for prefix in [
+            "",
+            "_orig_mod.",
+            "module.",
+            "module._orig_mod.",
+            "_fsdp_wrapped_module.",
+            "policy.llm.",
+        ] {
+            let names =
+                [format!("{prefix}model.embed_tokens.weight"), format!("{prefix}lm_head.weight")];
             assert_eq!(plain(&names.each_ref().map(String::as_str)).unwrap(), expected, "{prefix}");
         }
         assert_eq!(plain(&["embed_tokens.weight", "lm_head.weight"]).unwrap(), expected);
-        let inner = plain(&["model.embed_tokens.weight", "model.layers.0._orig_mod.mlp.up_proj.weight"]).unwrap();
+        let inner =
+            plain(&["model.embed_tokens.weight", "model.layers.0._orig_mod.mlp.up_proj.weight"])
+                .unwrap();
         assert_eq!(inner[1], "model.layers.0.mlp.up_proj.weight");
         assert_eq!(plain(&["language.model.embed_tokens.weight", "vision.weight"]), None);
-        assert_eq!(plain(&["model.embed_tokens.weight", "_orig_mod.model.embed_tokens.weight"]), None);
+        assert_eq!(
+            plain(&["model.embed_tokens.weight", "_orig_mod.model.embed_tokens.weight"]),
+            None
+        );
     }
 }

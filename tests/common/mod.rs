@@ -1,4 +1,5 @@
-//! What the tests of whole runs share: a tiny random model, experiments on it, and readers of run folders.
+//! What the tests of whole runs share: a tiny random model, experiments on it, and readers of run
+//! folders.
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
@@ -53,8 +54,9 @@ impl Workplace {
         self.path().join("runs")
     }
 
-    /// GRPO on Countdown with steps large enough to move the weights: 3 prompts, 4 rollouts each, 24 new tokens. Settings that
-    /// a test adds, such as `method: G2rl(), stop: (steps: 2)`, are RON fields.
+    /// GRPO on Countdown with steps large enough to move the weights: 3 prompts, 4 rollouts each,
+    /// 24 new tokens. Settings that a test adds, such as `method: G2rl(), stop: (steps: 2)`, are
+    /// RON fields.
     pub(crate) fn experiment(&self, steps: u64, settings: &str) -> Experiment {
         let mut experiment: Experiment = from_text(
             &format!(
@@ -87,8 +89,9 @@ impl Workplace {
     }
 }
 
-/// A model with two layers and random weights. They are large enough for distributions far from uniform. Besides the
-/// end-of-text token some bytes end a response too, so that responses differ in length.
+/// A model with two layers and random weights. They are large enough for distributions far from
+/// uniform. Besides the end-of-text token some bytes end a response too, so that responses differ
+/// in length.
 pub(crate) fn tiny_model() -> LanguageModel {
     tiny_model_with_head(true)
 }
@@ -125,8 +128,8 @@ pub(crate) fn tiny_model_of(family: &str, tied: bool) -> LanguageModel {
     LanguageModel::new(config, tokenizer, weights).unwrap()
 }
 
-/// A task in which a completion is right where its length in characters is even, so that a random model is right about half
-/// the time.
+/// A task in which a completion is right where its length in characters is even, so that a random
+/// model is right about half the time.
 pub(crate) struct Parity;
 
 impl Task for Parity {
@@ -185,7 +188,10 @@ impl Finished {
         for row in &mut rows {
             let fields = row.as_object_mut().unwrap();
             fields.retain(|name, _| {
-                name != "wall_s" && !["time/", "throughput/", "memory/"].iter().any(|area| name.starts_with(area))
+                name != "wall_s"
+                    && !["time/", "throughput/", "memory/"]
+                        .iter()
+                        .any(|area| name.starts_with(area))
             });
         }
         rows
@@ -200,7 +206,11 @@ pub(crate) fn checkpoint(folder: &Path, step: u64) -> LanguageModel {
 
 /// The values of a file with one JSON value a line.
 pub(crate) fn lines(path: &Path) -> Vec<Value> {
-    std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    std::fs::read_to_string(path)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// A JSON file.
@@ -225,7 +235,11 @@ pub(crate) fn orthant(place: &Workplace, arguments: &[&str]) -> (i32, String) {
 
 pub(crate) fn command(place: &Workplace, arguments: &[&str]) -> std::process::Command {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_orthant"));
-    command.args(arguments).current_dir(place.path()).env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
+    command
+        .args(arguments)
+        .current_dir(place.path())
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY");
     command
 }
 
@@ -244,11 +258,17 @@ pub(crate) fn resume_well(place: &Workplace, run: &Path, more: &[&str]) -> Strin
 /// Must be refused with status 2 and these words, in one paragraph, and change nothing.
 #[track_caller]
 pub(crate) fn resume_is_refused(place: &Workplace, run: &Path, more: &[&str], words: &[&str]) {
-    let before = (std::fs::read(run.join("manifest.json")).unwrap(), std::fs::read(run.join("metrics.jsonl")).unwrap());
+    let before = (
+        std::fs::read(run.join("manifest.json")).unwrap(),
+        std::fs::read(run.join("metrics.jsonl")).unwrap(),
+    );
     let (status, stderr) = resume(place, run, more);
     assert!(status == 2 && stderr.trim_end().lines().count() == 1, "{more:?}: {status} {stderr}");
     assert!(words.iter().all(|word| stderr.contains(word)), "{words:?} in {stderr}");
-    let after = (std::fs::read(run.join("manifest.json")).unwrap(), std::fs::read(run.join("metrics.jsonl")).unwrap());
+    let after = (
+        std::fs::read(run.join("manifest.json")).unwrap(),
+        std::fs::read(run.join("metrics.jsonl")).unwrap(),
+    );
     assert_eq!(before, after);
 }
 

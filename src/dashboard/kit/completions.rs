@@ -26,8 +26,15 @@ pub(crate) enum Quantity {
 
 impl Quantity {
     /// All of them.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Reward, Self::Shaped, Self::Novelty, Self::Advantage, Self::Length, Self::Logprob, Self::Entropy];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Reward,
+        Self::Shaped,
+        Self::Novelty,
+        Self::Advantage,
+        Self::Length,
+        Self::Logprob,
+        Self::Entropy,
+    ];
 
     /// Its name.
     pub(crate) fn name(self) -> &'static str {
@@ -68,16 +75,23 @@ impl Quantity {
     pub(crate) fn help(self) -> &'static str {
         match self {
             Self::Reward => {
-                "Base reward of the task: +1 for a correct answer and −1 otherwise, unless the task gives others. `reward` in rollouts/."
+                "Base reward of the task: +1 for a correct answer and −1 otherwise, unless the \
+                 task gives others. `reward` in rollouts/."
             }
             Self::Shaped => "Reward after the method's shaping. `shaped_reward` in rollouts/.",
             Self::Novelty => {
-                "Exploration score ν in [0, 1]: the part of the direction that high-reward peers do not explain. `novelty` in rollouts/."
+                "Exploration score ν in [0, 1]: the part of the direction that high-reward peers \
+                 do not explain. `novelty` in rollouts/."
             }
-            Self::Advantage => "Shaped reward, standardised within the group. `advantage` in rollouts/.",
-            Self::Length => "Response tokens, the end-of-sequence token included. `length` in rollouts/.",
+            Self::Advantage => {
+                "Shaped reward, standardised within the group. `advantage` in rollouts/."
+            }
+            Self::Length => {
+                "Response tokens, the end-of-sequence token included. `length` in rollouts/."
+            }
             Self::Logprob => {
-                "Sum of the tokens' log-probabilities under the sampling distribution, nats. `logprob` in rollouts/."
+                "Sum of the tokens' log-probabilities under the sampling distribution, nats. \
+                 `logprob` in rollouts/."
             }
             Self::Entropy => "Mean entropy per token, nats. `entropy` in rollouts/.",
         }
@@ -108,13 +122,18 @@ impl Quantity {
     }
 }
 
-/// Completions of a step as CSV, each by its group and its index there, with everything that is recorded of it.
-pub(crate) fn csv<'a>(step: u64, completions: impl Iterator<Item = (&'a GroupView, usize)>) -> String {
+/// Completions of a step as CSV, each by its group and its index there, with everything that is
+/// recorded of it.
+pub(crate) fn csv<'a>(
+    step: u64,
+    completions: impl Iterator<Item = (&'a GroupView, usize)>,
+) -> String {
     let mut text = String::from("step,group,sample,problem,verdict,");
     text.push_str("reward,shaped_reward,novelty,advantage,length,logprob,entropy,truncated,extracted,completion\n");
     for (group, index) in completions {
         let Some(rollout) = group.rollouts.get(index) else { continue };
-        let numbers: Vec<String> = Quantity::ALL.iter().map(|quantity| export::number(quantity.of(rollout))).collect();
+        let numbers: Vec<String> =
+            Quantity::ALL.iter().map(|quantity| export::number(quantity.of(rollout))).collect();
         let line = format!(
             "{step},{},{index},{},{},{},{},{},{}\n",
             group.group,

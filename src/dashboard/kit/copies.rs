@@ -30,7 +30,8 @@ pub(crate) fn take_said(ctx: &Context) -> Option<String> {
     ctx.plugin_or_default::<Copies>().lock().said.take()
 }
 
-/// Looks at everything that goes to the clipboard, what a person selected and copied by a key included.
+/// Looks at everything that goes to the clipboard, what a person selected and copied by a key
+/// included.
 #[derive(Default)]
 struct Copies {
     described: Option<String>,
@@ -45,8 +46,10 @@ impl egui::Plugin for Copies {
     fn output_hook(&mut self, ctx: &Context, output: &mut FullOutput) {
         for command in &output.platform_output.commands {
             if let OutputCommand::CopyText(text) = command {
-                let length = || format!("{} characters", format::thousands(text.chars().count() as f64));
-                self.said = Some(format!("copied: {}", self.described.take().unwrap_or_else(length)));
+                let length =
+                    || format!("{} characters", format::thousands(text.chars().count() as f64));
+                self.said =
+                    Some(format!("copied: {}", self.described.take().unwrap_or_else(length)));
                 ctx.request_repaint();
             }
         }

@@ -1,4 +1,5 @@
-//! What panels are written as: fields of tables (CSV), and files, each written on a thread of its own.
+//! What panels are written as: fields of tables (CSV), and files, each written on a thread of its
+//! own.
 
 use crate::error::{Error, Result};
 use egui::{Color32, ColorImage};
@@ -28,7 +29,8 @@ pub(crate) fn write_picture(
     wake: egui::Context,
 ) {
     in_background(result, wake, move || {
-        std::fs::create_dir_all(&folder).map_err(Error::io("making the folder for figures", &folder))?;
+        std::fs::create_dir_all(&folder)
+            .map_err(Error::io("making the folder for figures", &folder))?;
         save_png(&picture, &folder.join(format!("{name}.png")))?;
         let path = folder.join(format!("{name}.svg"));
         std::fs::write(&path, svg).map_err(Error::io("writing the picture", &path))?;
@@ -41,7 +43,9 @@ pub(crate) fn save_png(image: &ColorImage, path: &Path) -> Result<()> {
     let [width, height] = image.size;
     let bytes: Vec<u8> = image.pixels.iter().flat_map(Color32::to_srgba_unmultiplied).collect();
     image::save_buffer(path, &bytes, width as u32, height as u32, image::ExtendedColorType::Rgba8)
-        .map_err(|error| Error::failed(format!("saving the screenshot failed: {error} ({})", path.display())))
+        .map_err(|error| {
+            Error::failed(format!("saving the screenshot failed: {error} ({})", path.display()))
+        })
 }
 
 /// Does `work` on a thread of its own and tells `result` what became of it.

@@ -16,7 +16,8 @@ pub(crate) fn scientific(value: f64, digits: usize) -> String {
     format!("{value:.digits$e}").replace('-', "\u{2212}")
 }
 
-/// `decimals` places with a true minus sign, enormous values in scientific notation; `n/a` where there is no number.
+/// `decimals` places with a true minus sign, enormous values in scientific notation; `n/a` where
+/// there is no number.
 pub(crate) fn number(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
         return NOT_AVAILABLE.to_owned();
@@ -68,7 +69,11 @@ pub(crate) fn compact(value: f64) -> String {
 
 /// A share as per cent.
 pub(crate) fn percent(share: f64) -> String {
-    if share.is_finite() { format!("{} %", number(100.0 * share, 0)) } else { NOT_AVAILABLE.to_owned() }
+    if share.is_finite() {
+        format!("{} %", number(100.0 * share, 0))
+    } else {
+        NOT_AVAILABLE.to_owned()
+    }
 }
 
 /// A whole number with commas, as far as it can be read.
@@ -102,7 +107,11 @@ pub(crate) fn clock(seconds: f64) -> String {
     }
     let total = seconds.round() as u64;
     let (hours, minutes, seconds) = (total / 3600, total / 60 % 60, total % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes}:{seconds:02}")
+    }
 }
 
 /// How long ago something was, in seconds, as people say it.
@@ -183,7 +192,10 @@ mod tests {
         assert_eq!(compact(999_999.0), "999,999");
         assert_eq!(signed(1e308, 2), "+1.0e308");
         assert_eq!(number(-1e22, 1), "\u{2212}1.0e22");
-        assert_eq!((thousands(123_456_789.0), thousands(1e15)), ("123,456,789".to_owned(), "1.0e15".to_owned()));
+        assert_eq!(
+            (thousands(123_456_789.0), thousands(1e15)),
+            ("123,456,789".to_owned(), "1.0e15".to_owned())
+        );
         assert_eq!(percent(1e300), "1.0e302 %");
     }
 

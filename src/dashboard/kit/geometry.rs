@@ -1,7 +1,10 @@
-//! What panels need beyond the snapshot, computed once per step and choice: orders, histograms, spectra. No egui here.
+//! What panels need beyond the snapshot, computed once per step and choice: orders, histograms,
+//! spectra. No egui here.
 
 use crate::dashboard::kit::format;
-use crate::geometry::{NEAR_ORTHOGONAL, Projection, cluster_order, effective_rank, project, spectrum};
+use crate::geometry::{
+    NEAR_ORTHOGONAL, Projection, cluster_order, effective_rank, project, spectrum,
+};
 use crate::run::{CosineKind, GroupView, StepView};
 
 /// Bins of the histogram of pairs over [-1, 1].
@@ -57,12 +60,15 @@ impl ColorScale {
     fn of(values: impl Iterator<Item = f32>) -> Option<Self> {
         let (low, high) = values
             .filter(|value| value.is_finite())
-            .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+            .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), value| {
+                (low.min(value), high.max(value))
+            });
         if low >= high {
             return (low <= high).then_some(Self { low, high });
         }
         // Within rounding of a hundredth is at it.
-        let (low, high) = ((100.0 * low + 1e-3).floor() / 100.0, (100.0 * high - 1e-3).ceil() / 100.0);
+        let (low, high) =
+            ((100.0 * low + 1e-3).floor() / 100.0, (100.0 * high - 1e-3).ceil() / 100.0);
         Some(Self { low, high: high.max(low) })
     }
 
@@ -81,20 +87,28 @@ impl ColorScale {
         if low == high { low } else { format!("{low} to {high}") }
     }
 
-    /// Where `value` lies, from 0 to 1; NaN for NaN. The only value that there is lies in the middle.
+    /// Where `value` lies, from 0 to 1; NaN for NaN. The only value that there is lies in the
+    /// middle.
     pub(crate) fn place(self, value: f32) -> f32 {
         if self.low < self.high {
             return ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0);
         }
-        value.partial_cmp(&self.low).map_or(f32::NAN, |order| f32::midpoint(f32::from(order as i8), 1.0))
+        value
+            .partial_cmp(&self.low)
+            .map_or(f32::NAN, |order| f32::midpoint(f32::from(order as i8), 1.0))
     }
 }
 
 /// The round ranges that cosines of directions are fitted to: 0 stays neutral.
 const RANGES: [f32; 4] = [0.1, 0.25, 0.5, 1.0];
 
-/// What the colours of cosines stand for at `step`. Embeddings are all alike, so that theirs are told apart from the lowest one on.
-pub(crate) fn cosine_scale(step: &StepView, compared: CosineKind, choice: ColorRange) -> ColorScale {
+/// What the colours of cosines stand for at `step`. Embeddings are all alike, so that theirs are
+/// told apart from the lowest one on.
+pub(crate) fn cosine_scale(
+    step: &StepView,
+    compared: CosineKind,
+    choice: ColorRange,
+) -> ColorScale {
     let full = ColorScale::around_zero(1.0);
     if choice == ColorRange::Full {
         return full;
@@ -104,14 +118,17 @@ pub(crate) fn cosine_scale(step: &StepView, compared: CosineKind, choice: ColorR
     if compared == CosineKind::Semantic && range.low >= 0.0 {
         return ColorScale { low: 2.0f32.mul_add(range.low, -range.high), high: range.high };
     }
-    let largest = cosines().filter(|cosine| cosine.is_finite()).fold(0.0f32, |most, cosine| most.max(cosine.abs()));
+    let largest = cosines()
+        .filter(|cosine| cosine.is_finite())
+        .fold(0.0f32, |most, cosine| most.max(cosine.abs()));
     let reach = RANGES.into_iter().find(|&reach| largest <= reach).filter(|_| largest > 0.0);
     ColorScale::around_zero(reach.unwrap_or(1.0))
 }
 
 /// What the colours of novelties stand for at `step`.
 pub(crate) fn novelty_scale(step: &StepView, choice: ColorRange) -> ColorScale {
-    let novelties = step.groups.iter().flat_map(|group| &group.rollouts).map(|rollout| rollout.novelty);
+    let novelties =
+        step.groups.iter().flat_map(|group| &group.rollouts).map(|rollout| rollout.novelty);
     let fitted = if choice == ColorRange::Fitted { ColorScale::of(novelties) } else { None };
     fitted.unwrap_or(ColorScale { low: 0.0, high: 1.0 })
 }
@@ -123,7 +140,8 @@ pub(crate) fn display_order(group: &GroupView, compared: CosineKind, order: Orde
         return cluster_order(&group.cosines[compared], indices.len());
     }
     if order == Order::Reward {
-        // Stable: rollouts of equal reward stay in the order of their indices. NaN sinks to the end.
+        // Stable: rollouts of equal reward stay in the order of their indices. NaN sinks to the
+        // end.
         let key = |i: usize| -> f32 {
             let reward = group.rollouts[i].reward;
             if reward.is_nan() { f32::NEG_INFINITY } else { reward }
@@ -136,7 +154,8 @@ pub(crate) fn display_order(group: &GroupView, compared: CosineKind, order: Orde
 /// How the pairs of a group spread over [-1, 1].
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Histogram {
-    /// Pairs per bin, from -1 to 1: of two correct rollouts, of a correct and another one, of two others.
+    /// Pairs per bin, from -1 to 1: of two correct rollouts, of a correct and another one, of two
+    /// others.
     pub(crate) counts: [[u32; 3]; BINS],
     /// Pairs with a cosine.
     pub(crate) total: u32,
@@ -151,7 +170,10 @@ impl Histogram {
         for (i, j) in (0..m).flat_map(|i| (i + 1..m).map(move |j| (i, j))) {
             let cosine = group.cosine(compared, i, j);
             if cosine.is_finite() {
-                let correct = [i, j].into_iter().filter(|&index| group.rollouts[index].verdict.is_correct()).count();
+                let correct = [i, j]
+                    .into_iter()
+                    .filter(|&index| group.rollouts[index].verdict.is_correct())
+                    .count();
                 histogram.counts[Self::bin(cosine)][2 - correct] += 1;
                 histogram.total += 1;
             } else {
@@ -192,7 +214,8 @@ pub(crate) struct GroupGeometry {
     pub(crate) negative: f64,
     /// Share of near-orthogonal pairs; NaN without pairs.
     pub(crate) orthogonal: f64,
-    /// Eigenvalues of the cosine matrix as shares of their sum, largest first; empty where the matrix has gaps.
+    /// Eigenvalues of the cosine matrix as shares of their sum, largest first; empty where the
+    /// matrix has gaps.
     pub(crate) spectrum: Vec<f64>,
     /// exp(entropy of the spectrum); NaN without a spectrum.
     pub(crate) effective_rank: f64,
@@ -206,8 +229,11 @@ impl GroupGeometry {
     /// The geometry of `group`.
     pub(crate) fn new(group: &GroupView, compared: CosineKind, order: Order) -> Self {
         let histogram = Histogram::new(group, compared);
-        let finite: Vec<f64> =
-            group.pair_cosines(compared).filter(|cosine| cosine.is_finite()).map(f64::from).collect();
+        let finite: Vec<f64> = group
+            .pair_cosines(compared)
+            .filter(|cosine| cosine.is_finite())
+            .map(f64::from)
+            .collect();
         let share = |holds: fn(f64) -> bool| {
             finite.iter().filter(|cosine| holds(**cosine)).count() as f64 / finite.len() as f64
         };
@@ -217,7 +243,9 @@ impl GroupGeometry {
         let lowest = (0..m)
             .flat_map(|i| (i + 1..m).map(move |j| Pair { i, j }))
             .filter(|pair| group.cosine(compared, pair.i, pair.j).is_finite())
-            .min_by(|a, b| group.cosine(compared, a.i, a.j).total_cmp(&group.cosine(compared, b.i, b.j)))
+            .min_by(|a, b| {
+                group.cosine(compared, a.i, a.j).total_cmp(&group.cosine(compared, b.i, b.j))
+            })
             .or(if m >= 2 { Some(Pair { i: 0, j: 1 }) } else { None });
         Self {
             order: display_order(group, compared, order),
@@ -252,7 +280,8 @@ mod tests {
         assert!((same.effective_rank - 1.0).abs() < 1e-9, "{}", same.effective_rank);
         assert!((same.mean - 1.0).abs() < 1e-9);
 
-        group.cosines[CosineKind::Feature] = (0..16).map(|k| if k % 5 == 0 { 1.0 } else { 0.0 }).collect();
+        group.cosines[CosineKind::Feature] =
+            (0..16).map(|k| if k % 5 == 0 { 1.0 } else { 0.0 }).collect();
         let apart = GroupGeometry::new(&group, CosineKind::Feature, Order::Index);
         assert!((apart.effective_rank - 4.0).abs() < 1e-9);
         assert!((apart.orthogonal - 1.0).abs() < 1e-9);
@@ -262,7 +291,8 @@ mod tests {
     #[test]
     fn missing_cosines_are_counted_and_leave_no_spectrum() {
         let mut group = testing::group(0, 3, 1);
-        group.cosines[CosineKind::Feature] = vec![1.0, f32::NAN, 0.5, f32::NAN, 1.0, -0.5, 0.5, -0.5, 1.0];
+        group.cosines[CosineKind::Feature] =
+            vec![1.0, f32::NAN, 0.5, f32::NAN, 1.0, -0.5, 0.5, -0.5, 1.0];
         let geometry = GroupGeometry::new(&group, CosineKind::Feature, Order::Index);
         assert_eq!((geometry.histogram.total, geometry.histogram.missing), (2, 1));
         assert!(geometry.mean.abs() < 1e-9);
@@ -275,7 +305,11 @@ mod tests {
         let mut group = testing::group(0, 2, 1);
         group.cosines[CosineKind::Feature].clear();
         let geometry = GroupGeometry::new(&group, CosineKind::Feature, Order::Reward);
-        assert!(geometry.mean.is_nan() && geometry.negative.is_nan() && geometry.effective_rank.is_nan());
+        assert!(
+            geometry.mean.is_nan()
+                && geometry.negative.is_nan()
+                && geometry.effective_rank.is_nan()
+        );
         assert_eq!(geometry.lowest, Some(Pair { i: 0, j: 1 }));
         group.rollouts.clear();
         assert_eq!(GroupGeometry::new(&group, CosineKind::Feature, Order::Reward).lowest, None);
@@ -310,7 +344,10 @@ mod tests {
         let mut step = StepView { step: 1, groups: vec![group] };
         let scale = |step: &StepView| cosine_scale(step, CosineKind::Semantic, ColorRange::Fitted);
         assert_eq!(scale(&step).name(), "0.80 to 0.90");
-        assert!((scale(&step).place(0.8) - 0.5).abs() < 1e-3 && (scale(&step).place(0.9) - 1.0).abs() < 1e-3);
+        assert!(
+            (scale(&step).place(0.8) - 0.5).abs() < 1e-3
+                && (scale(&step).place(0.9) - 1.0).abs() < 1e-3
+        );
         step.groups[0].cosines[CosineKind::Semantic][1] = -0.3;
         assert_eq!(scale(&step).name(), "±1", "what pulls apart keeps its colour");
     }
@@ -339,14 +376,21 @@ mod tests {
         assert_eq!((novelty.ends().as_str(), novelty.place(1.0)), ("1.00", 0.5));
         let meanings = cosine_scale(&step, CosineKind::Semantic, ColorRange::Fitted);
         assert_eq!((meanings.name().as_str(), meanings.place(0.9)), ("0.90", 0.5));
-        assert_eq!((meanings.place(0.5), meanings.place(1.0), meanings.place(f32::NAN).is_nan()), (0.0, 1.0, true));
+        assert_eq!(
+            (meanings.place(0.5), meanings.place(1.0), meanings.place(f32::NAN).is_nan()),
+            (0.0, 1.0, true)
+        );
     }
 
     #[test]
     fn pairs_are_counted_by_how_many_of_the_two_are_correct() {
         let mut group = testing::group(0, 3, 1);
         let verdicts = [Verdict::Correct, Verdict::Correct, Verdict::NoAnswer];
-        group.rollouts.iter_mut().zip(verdicts).for_each(|(rollout, verdict)| rollout.verdict = verdict);
+        group
+            .rollouts
+            .iter_mut()
+            .zip(verdicts)
+            .for_each(|(rollout, verdict)| rollout.verdict = verdict);
         group.cosines[CosineKind::Feature] = vec![1.0, 0.9, 0.0, 0.9, 1.0, -0.9, 0.0, -0.9, 1.0];
         let histogram = GroupGeometry::new(&group, CosineKind::Feature, Order::Index).histogram;
         let at = |cosine| histogram.counts[Histogram::bin(cosine)];

@@ -6,13 +6,15 @@ use egui_plot::PlotPoint;
 /// Ways in which lines are broken: not at all, in short dashes, in dots, in long dashes.
 pub(crate) const STYLES: usize = 4;
 
-/// Length of short and of long dashes, points; the gaps between them are shorter by the golden ratio, as in plots.
+/// Length of short and of long dashes, points; the gaps between them are shorter by the golden
+/// ratio, as in plots.
 pub(crate) const DASHES: [f32; 2] = [5.0, 13.0];
 
 /// Shades of a method's colour.
 pub(crate) const SHADES: usize = 3;
 
-/// How the line of a run looks beside others of its method: which shade of the colour, and how it is broken.
+/// How the line of a run looks beside others of its method: which shade of the colour, and how it
+/// is broken.
 pub(crate) fn look(variant: usize) -> (usize, usize) {
     ((variant + variant / STYLES) % SHADES, variant % STYLES)
 }
@@ -24,7 +26,8 @@ pub(crate) struct Trace {
     pub(crate) name: String,
     /// Its colour.
     pub(crate) color: Color32,
-    /// How it is broken, of [`STYLES`]: by the run where the plot has one metric, else by the metric.
+    /// How it is broken, of [`STYLES`]: by the run where the plot has one metric, else by the
+    /// metric.
     pub(crate) style: usize,
     /// Unbroken pieces.
     pub(crate) pieces: Vec<Vec<PlotPoint>>,

@@ -1,7 +1,7 @@
 //! Curves over training steps, extended by the new rows of each snapshot, and thinned for drawing.
 //!
-//! A curve keeps its points and, above them, their ranges over ever longer stretches, so that what is drawn of it is bounded by
-//! the width of the picture and not by the length of the run.
+//! A curve keeps its points and, above them, their ranges over ever longer stretches, so that what
+//! is drawn of it is bounded by the width of the picture and not by the length of the run.
 
 use crate::metrics::{History, Metric, MetricRow};
 use crate::run::{Estimate, EvaluationRecord};
@@ -80,9 +80,10 @@ impl Pyramid {
         }
     }
 
-    /// The line between `from` and `to`, with a neighbour on either side, in about `most` points at most. Longer lines are drawn by
-    /// the lowest and the highest value of each stretch, so that no spike is lost; where `is_average` is set, by the middle between
-    /// the two, for the spikes stand behind an average anyway.
+    /// The line between `from` and `to`, with a neighbour on either side, in about `most` points at
+    /// most. Longer lines are drawn by the lowest and the highest value of each stretch, so that no
+    /// spike is lost; where `is_average` is set, by the middle between the two, for the spikes
+    /// stand behind an average anyway.
     fn visible(&self, from: f64, to: f64, most: usize, is_average: bool) -> Vec<PlotPoint> {
         let first = self.points.partition_point(|point| point.x < from).saturating_sub(1);
         let end = (self.points.partition_point(|point| point.x <= to) + 1).min(self.points.len());
@@ -99,13 +100,19 @@ impl Pyramid {
         let shown = &stretches[first / size..=(end - 1) / size];
         if is_average {
             let middle = |stretch: &Stretch| {
-                PlotPoint::new(f64::midpoint(stretch.first, stretch.last), f64::midpoint(stretch.low, stretch.high))
+                PlotPoint::new(
+                    f64::midpoint(stretch.first, stretch.last),
+                    f64::midpoint(stretch.low, stretch.high),
+                )
             };
             return shown.iter().map(middle).collect();
         }
         let two = |stretch: &Stretch| {
             let (at, length) = (stretch.first, stretch.last - stretch.first);
-            [PlotPoint::new(at + 0.25 * length, stretch.low), PlotPoint::new(at + 0.75 * length, stretch.high)]
+            [
+                PlotPoint::new(at + 0.25 * length, stretch.low),
+                PlotPoint::new(at + 0.75 * length, stretch.high),
+            ]
         };
         shown.iter().flat_map(two).collect()
     }
@@ -160,7 +167,10 @@ impl Curve {
             piece.points.last().is_some_and(|last| last.x >= from)
                 && piece.points.first().is_some_and(|first| first.x <= to)
         });
-        pieces.map(|piece| piece.visible(from, to, most, self.is_average)).filter(|points| !points.is_empty()).collect()
+        pieces
+            .map(|piece| piece.visible(from, to, most, self.is_average))
+            .filter(|points| !points.is_empty())
+            .collect()
     }
 
     /// The first and the last step of every stretch without a value that can be drawn.
@@ -171,7 +181,9 @@ impl Curve {
     /// The value at `step`.
     pub(crate) fn at(&self, step: u64) -> Option<f64> {
         let step = step as f64;
-        let place = self.pieces.partition_point(|piece| piece.points.last().is_some_and(|last| last.x < step));
+        let place = self
+            .pieces
+            .partition_point(|piece| piece.points.last().is_some_and(|last| last.x < step));
         let points = &self.pieces.get(place)?.points;
         let place = points.partition_point(|point| point.x < step);
         points.get(place).filter(|point| (point.x - step).abs() < 0.5).map(|point| point.y)
@@ -194,8 +206,9 @@ pub(crate) struct Series {
     pub(crate) metric: &'static Metric,
     /// Values as recorded.
     pub(crate) raw: Curve,
-    /// Values averaged with weights that fall exponentially with age, divided by the sum of the weights so that the start is not
-    /// biased (as the moments of Adam, arXiv 1412.6980, section 3).
+    /// Values averaged with weights that fall exponentially with age, divided by the sum of the
+    /// weights so that the start is not biased (as the moments of Adam, arXiv 1412.6980, section
+    /// 3).
     pub(crate) smooth: Curve,
     span: u32,
     weighted: f64,
@@ -213,7 +226,8 @@ impl Series {
         self.push_smooth(step, value);
     }
 
-    /// Takes in what the row of a step says; `before` is the step of the row before it, and steps between them have none.
+    /// Takes in what the row of a step says; `before` is the step of the row before it, and steps
+    /// between them have none.
     fn push_row(&mut self, before: Option<u64>, row: &MetricRow) {
         if let Some(before) = before.filter(|before| before + 1 < row.step) {
             self.raw.skip(before + 1, row.step - 1);
@@ -260,7 +274,8 @@ impl Series {
         self.raw.pieces.is_empty()
     }
 
-    /// Whether the average over `span` steps is drawn: where there are enough points for it to tell something.
+    /// Whether the average over `span` steps is drawn: where there are enough points for it to tell
+    /// something.
     pub(crate) fn is_averaged(&self, span: u32) -> bool {
         span > 0 && self.raw.len() > 20
     }
@@ -288,7 +303,8 @@ pub(crate) struct PassCurves {
 #[derive(Clone, Debug)]
 pub(crate) struct Curves {
     series: Vec<Series>,
-    /// pass@k over evaluations, one per suite; one empty before the first evaluation, so that its place is kept.
+    /// pass@k over evaluations, one per suite; one empty before the first evaluation, so that its
+    /// place is kept.
     pub(crate) passes: Vec<PassCurves>,
     /// Step and seconds since the start of every row.
     times: Vec<(u64, f64)>,
@@ -297,7 +313,12 @@ pub(crate) struct Curves {
 
 impl Default for Curves {
     fn default() -> Self {
-        Self { series: Vec::new(), passes: vec![PassCurves::default()], times: Vec::new(), evaluations: 0 }
+        Self {
+            series: Vec::new(),
+            passes: vec![PassCurves::default()],
+            times: Vec::new(),
+            evaluations: 0,
+        }
     }
 }
 
@@ -336,7 +357,12 @@ impl Curves {
     }
 
     /// Takes in what is new; averages are over `span` steps.
-    pub(crate) fn extend(&mut self, history: &History, evaluations: &[EvaluationRecord], span: u32) {
+    pub(crate) fn extend(
+        &mut self,
+        history: &History,
+        evaluations: &[EvaluationRecord],
+        span: u32,
+    ) {
         let known = self.times.len();
         for series in &mut self.series {
             series.set_span(span);
@@ -360,12 +386,22 @@ impl Curves {
 fn pass_curves(evaluations: &[EvaluationRecord]) -> Vec<PassCurves> {
     let mut curves: Vec<PassCurves> = Vec::new();
     for record in evaluations {
-        let place = curves.iter().position(|curve| curve.suite == record.suite).unwrap_or_else(|| {
-            let largest = record.pass_at.iter().map(|(k, _)| *k).max().unwrap_or(1);
-            let by_k = if largest == 1 { vec![(1, Vec::new())] } else { vec![(1, Vec::new()), (largest, Vec::new())] };
-            curves.push(PassCurves { suite: record.suite.clone(), problems: 0, samples: 0, by_k });
-            curves.len() - 1
-        });
+        let place =
+            curves.iter().position(|curve| curve.suite == record.suite).unwrap_or_else(|| {
+                let largest = record.pass_at.iter().map(|(k, _)| *k).max().unwrap_or(1);
+                let by_k = if largest == 1 {
+                    vec![(1, Vec::new())]
+                } else {
+                    vec![(1, Vec::new()), (largest, Vec::new())]
+                };
+                curves.push(PassCurves {
+                    suite: record.suite.clone(),
+                    problems: 0,
+                    samples: 0,
+                    by_k,
+                });
+                curves.len() - 1
+            });
         let curve = &mut curves[place];
         curve.problems = record.problems;
         curve.samples = record.samples;
@@ -405,12 +441,17 @@ mod tests {
         history.push(row(4, 1.0));
         curves.extend(&history, &[], SMOOTHING_STEPS);
         let reward = reward(&curves);
-        assert_eq!(reward.raw.pieces.iter().map(|piece| piece.points.len()).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(
+            reward.raw.pieces.iter().map(|piece| piece.points.len()).collect::<Vec<_>>(),
+            [1, 2]
+        );
         assert_eq!((reward.at(3), reward.at(2)), (Some(1.0), None));
         assert_eq!(reward.raw.gaps(), [(2, 2)]);
         assert!(reward.smooth.at(3).unwrap() < 1.0);
         assert!(curves.of(&measured::POLICY_KL).unwrap().is_empty());
-        assert!((curves.time_of(3.0) - 6.0).abs() < 1e-9 && (curves.step_at(6.0) - 3.0).abs() < 1e-9);
+        assert!(
+            (curves.time_of(3.0) - 6.0).abs() < 1e-9 && (curves.step_at(6.0) - 3.0).abs() < 1e-9
+        );
     }
 
     #[test]
@@ -428,7 +469,10 @@ mod tests {
         early.extend(&history, &[], SMOOTHING_STEPS);
         for curves in [&late, &early] {
             assert_eq!(reward(curves).raw.gaps(), [(3, 4)]);
-            assert_eq!((reward(curves).raw.pieces.len(), reward(curves).smooth.pieces.len()), (2, 2));
+            assert_eq!(
+                (reward(curves).raw.pieces.len(), reward(curves).smooth.pieces.len()),
+                (2, 2)
+            );
         }
     }
 
@@ -462,7 +506,8 @@ mod tests {
         };
         let mut changed = filled(10);
         changed.set_span(3);
-        let values = |series: &Series| series.smooth.points().map(|point| point.y).collect::<Vec<_>>();
+        let values =
+            |series: &Series| series.smooth.points().map(|point| point.y).collect::<Vec<_>>();
         assert_eq!(values(&changed), values(&filled(3)));
         assert_ne!(values(&changed), values(&filled(10)));
         assert_eq!(changed.smooth.pieces.len(), 2);

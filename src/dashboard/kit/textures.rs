@@ -1,4 +1,5 @@
-//! Cosine matrices as textures of one pixel per cell, remade only when step, order, range or theme have changed.
+//! Cosine matrices as textures of one pixel per cell, remade only when step, order, range or theme
+//! have changed.
 
 use crate::dashboard::kit::geometry;
 use crate::dashboard::kit::geometry::{ColorScale, Order};
@@ -51,7 +52,8 @@ impl Textures {
         let entry = &mut self.entries[place][key.compared as usize];
         if let Some(entry) = entry {
             if entry.key != key || entry.is_dark != theme.is_dark {
-                (entry.key, entry.is_dark, entry.picture) = (key, theme.is_dark, Arc::new(picture(theme, group, key)));
+                (entry.key, entry.is_dark, entry.picture) =
+                    (key, theme.is_dark, Arc::new(picture(theme, group, key)));
                 entry.texture.set(Arc::clone(&entry.picture), TextureOptions::NEAREST);
             }
             return entry.texture.id();
@@ -64,7 +66,8 @@ impl Textures {
 
     /// The picture that a texture was made of, one pixel per cell.
     pub(crate) fn picture(&self, texture: TextureId) -> Option<Arc<ColorImage>> {
-        let entry = self.entries.iter().flatten().flatten().find(|entry| entry.texture.id() == texture)?;
+        let entry =
+            self.entries.iter().flatten().flatten().find(|entry| entry.texture.id() == texture)?;
         Some(Arc::clone(&entry.picture))
     }
 
@@ -89,6 +92,10 @@ fn picture(theme: &Theme, group: &GroupView, key: MatrixKey) -> ColorImage {
     let color = |i: usize, j: usize| {
         theme.cosine_on(key.scale, group.cosine(key.compared, i, j)).unwrap_or(Color32::TRANSPARENT)
     };
-    let pixels = order.iter().flat_map(|&i| order.iter().map(move |&j| (i, j))).map(|(i, j)| color(i, j)).collect();
+    let pixels = order
+        .iter()
+        .flat_map(|&i| order.iter().map(move |&j| (i, j)))
+        .map(|(i, j)| color(i, j))
+        .collect();
     ColorImage::new([m, m], pixels)
 }

@@ -1,4 +1,5 @@
-//! Colours, text sizes and spacing. Every colour comes from `assets/theme.ron`; the rest of the dashboard names tokens.
+//! Colours, text sizes and spacing. Every colour comes from `assets/theme.ron`; the rest of the
+//! dashboard names tokens.
 
 use crate::dashboard::kit::geometry::ColorScale;
 use crate::error::{Error, Result};
@@ -168,7 +169,8 @@ impl Theme {
         }
     }
 
-    /// The colour of a cosine where the ends of the map stand for `-range` and `range`; `None` for NaN.
+    /// The colour of a cosine where the ends of the map stand for `-range` and `range`; `None` for
+    /// NaN.
     pub(crate) fn cosine(&self, cosine: f32, range: f32) -> Option<Color32> {
         look_up(&self.cosine, (cosine / range).mul_add(0.5, 0.5))
     }
@@ -208,7 +210,8 @@ impl Theme {
         })
     }
 
-    /// A shade of a method's colour, of [`SHADES`](crate::dashboard::kit::lines::SHADES): its own, a stronger one, a weaker one.
+    /// A shade of a method's colour, of [`SHADES`](crate::dashboard::kit::lines::SHADES): its own,
+    /// a stronger one, a weaker one.
     pub(crate) fn method_shade(&self, name: &str, shade: usize) -> Color32 {
         let color = self.method(name);
         match shade {
@@ -287,12 +290,13 @@ pub(crate) struct Themes {
 impl Themes {
     /// Parses the embedded file.
     pub(crate) fn load() -> Result<Self> {
-        let file: ThemeFile =
-            ron::from_str(THEME_RON).map_err(|error| Error::failed(format!("assets/theme.ron, line {error}")))?;
+        let file: ThemeFile = ron::from_str(THEME_RON)
+            .map_err(|error| Error::failed(format!("assets/theme.ron, line {error}")))?;
         for tokens in [&file.dark, &file.light] {
             if tokens.cosine.len() < 3 || tokens.cosine.len() % 2 == 0 || tokens.novelty.len() < 2 {
                 return Err(Error::failed(
-                    "assets/theme.ron: `cosine` needs an odd number of colours from 3 on, with 0 in the middle, and `novelty` at least 2",
+                    "assets/theme.ron: `cosine` needs an odd number of colours from 3 on, with 0 \
+                     in the middle, and `novelty` at least 2",
                 ));
             }
         }
@@ -391,10 +395,15 @@ mod tests {
     #[test]
     fn text_reads_on_every_surface_it_stands_on() {
         for theme in both() {
-            let surfaces = [theme.panel, theme.raised, theme.hovered, theme.sunken, theme.selection];
+            let surfaces =
+                [theme.panel, theme.raised, theme.hovered, theme.sunken, theme.selection];
             for surface in surfaces {
                 for text in [theme.text, theme.text_strong] {
-                    assert!(contrast(text, surface) >= 4.5, "{text:?} on {surface:?}: {}", contrast(text, surface));
+                    assert!(
+                        contrast(text, surface) >= 4.5,
+                        "{text:?} on {surface:?}: {}",
+                        contrast(text, surface)
+                    );
                 }
             }
             let colors = [
@@ -410,7 +419,11 @@ mod tests {
             let methods = MethodKind::labels().map(|label| theme.method(label));
             for text in colors.into_iter().chain(methods) {
                 for surface in [theme.panel, theme.raised, theme.sunken] {
-                    assert!(contrast(text, surface) >= 4.5, "{text:?} on {surface:?}: {}", contrast(text, surface));
+                    assert!(
+                        contrast(text, surface) >= 4.5,
+                        "{text:?} on {surface:?}: {}",
+                        contrast(text, surface)
+                    );
                 }
             }
             for text in [theme.text, theme.text_strong, theme.error] {
@@ -449,7 +462,8 @@ mod tests {
     fn the_cosine_map_is_neutral_at_zero_and_apart_at_its_ends() {
         for theme in both() {
             let zero = theme.cosine(0.0, 1.0).unwrap();
-            let spread = zero.r().max(zero.g()).max(zero.b()) - zero.r().min(zero.g()).min(zero.b());
+            let spread =
+                zero.r().max(zero.g()).max(zero.b()) - zero.r().min(zero.g()).min(zero.b());
             assert!(spread <= 16, "zero has a hue: {zero:?}");
             let (low, high) = (theme.cosine(-0.5, 1.0).unwrap(), theme.cosine(0.5, 1.0).unwrap());
             assert!(low.r() > low.b() && high.b() > high.r());

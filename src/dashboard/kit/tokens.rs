@@ -1,4 +1,5 @@
-//! What is shown of the tokens of a completion: their quantities as colours, and where two texts differ. No drawing here.
+//! What is shown of the tokens of a completion: their quantities as colours, and where two texts
+//! differ. No drawing here.
 
 use crate::dashboard::kit::format;
 use crate::dashboard::kit::theme::Theme;
@@ -26,7 +27,8 @@ pub(crate) enum TokenQuantity {
 
 impl TokenQuantity {
     /// All of them.
-    pub(crate) const ALL: [Self; 5] = [Self::Size, Self::Share, Self::Logprob, Self::Entropy, Self::Ratio];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Size, Self::Share, Self::Logprob, Self::Entropy, Self::Ratio];
 
     /// Its name.
     pub(crate) fn name(self) -> &'static str {
@@ -43,17 +45,25 @@ impl TokenQuantity {
     pub(crate) fn help(self) -> &'static str {
         match self {
             Self::Size => {
-                "|φ_t|, the length of the token's feature φ_t = W e_t − Σ_v p(v) W e_v: how hard the token pushes the last hidden state. Large where the policy was surprised."
+                "|φ_t|, the length of the token's feature φ_t = W e_t − Σ_v p(v) W e_v: how hard \
+                 the token pushes the last hidden state. Large where the policy was surprised."
             }
             Self::Share => {
-                "What the token adds to the cosine of the two directions: α_t φ_t · Φ_j by the norms. The parts of all tokens of a completion add up to the cosine. Blue pulls the two together, orange apart."
+                "What the token adds to the cosine of the two directions: α_t φ_t · Φ_j by the \
+                 norms. The parts of all tokens of a completion add up to the cosine. Blue pulls \
+                 the two together, orange apart."
             }
-            Self::Logprob => "Log-probability under the sampling distribution, nats. Darker is more probable.",
+            Self::Logprob => {
+                "Log-probability under the sampling distribution, nats. Darker is more probable."
+            }
             Self::Entropy => {
-                "Entropy of the distribution that the token was drawn from, nats. High where the text could go on in many ways."
+                "Entropy of the distribution that the token was drawn from, nats. High where the \
+                 text could go on in many ways."
             }
             Self::Ratio => {
-                "Probability in the update's last pass over the completion by that while sampling. 1 before the policy has moved. Struck through: clipping took the token's gradient away."
+                "Probability in the update's last pass over the completion by that while sampling. \
+                 1 before the policy has moved. Struck through: clipping took the token's gradient \
+                 away."
             }
         }
     }
@@ -64,9 +74,9 @@ impl TokenQuantity {
         let m = tokens.offsets.len().saturating_sub(1);
         match self {
             Self::Size => tokens.norms[range].to_vec(),
-            Self::Share => {
-                range.map(|token| tokens.shares.get(token * m + other).copied().unwrap_or(f32::NAN)).collect()
-            }
+            Self::Share => range
+                .map(|token| tokens.shares.get(token * m + other).copied().unwrap_or(f32::NAN))
+                .collect(),
             Self::Logprob => tokens.logprobs[range].to_vec(),
             Self::Entropy => tokens.entropies[range].to_vec(),
             Self::Ratio => tokens.ratios[range].to_vec(),
@@ -130,8 +140,8 @@ impl TextView {
     }
 }
 
-/// How long two texts may be compared, so that a frame does not wait for two very long ones; what is not compared by then counts as
-/// different.
+/// How long two texts may be compared, so that a frame does not wait for two very long ones; what
+/// is not compared by then counts as different.
 const DIFFERENCES_TIME: Duration = Duration::from_millis(8);
 
 /// What each of two texts has that the other has not, as ranges of bytes.
@@ -150,8 +160,12 @@ pub(crate) fn differences(first: &str, second: &str) -> Differences {
         words.iter().map(|word| text[word.clone()].to_owned()).collect()
     };
     let deadline = Some(Instant::now() + DIFFERENCES_TIME);
-    let operations =
-        capture_diff_slices_deadline(Algorithm::Myers, &texts(&old, first), &texts(&new, second), deadline);
+    let operations = capture_diff_slices_deadline(
+        Algorithm::Myers,
+        &texts(&old, first),
+        &texts(&new, second),
+        deadline,
+    );
     let mut differences = Differences::default();
     for operation in operations.into_iter().filter(|operation| operation.tag() != DiffTag::Equal) {
         for (range, words, found) in [
@@ -186,7 +200,8 @@ fn words(text: &str) -> Vec<Range<usize>> {
     words
 }
 
-/// Where the verifier's extraction stands in a completion: in its last box, else its last occurrence.
+/// Where the verifier's extraction stands in a completion: in its last box, else its last
+/// occurrence.
 pub(crate) fn answer_range(completion: &str, extracted: Option<&str>) -> Option<Range<usize>> {
     let answer = extracted.filter(|answer| !answer.is_empty())?;
     let boxed = completion.rfind(&format!("boxed{{{answer}}}")).map(|at| at + "boxed{".len());
@@ -234,7 +249,10 @@ mod tests {
         assert_eq!(TokenQuantity::Share.values(&tokens, 1, 0), [0.25, -0.75]);
         assert_eq!(TokenQuantity::Size.values(&tokens, 0, 1), [1.0]);
         let ratios = TokenQuantity::Ratio.values(&tokens, 1, 0);
-        assert!((TokenQuantity::Ratio.reach(&ratios) - 0.5).abs() < 1e-6, "NaN has no colour and no say");
+        assert!(
+            (TokenQuantity::Ratio.reach(&ratios) - 0.5).abs() < 1e-6,
+            "NaN has no colour and no say"
+        );
         assert_eq!(tokens.pieces(1, "ab"), ["a", "b"]);
         assert_eq!(tokens.range(2), 0..0);
     }

@@ -1,5 +1,5 @@
-//! What stands at the right end of a line. It is made after what stands before it, so that the keyboard goes through a line as one reads
-//! it, and its width is known from the frame before.
+//! What stands at the right end of a line. It is made after what stands before it, so that the
+//! keyboard goes through a line as one reads it, and its width is known from the frame before.
 
 use egui::{Align, Id, Layout, Rect, Sense, Ui, UiBuilder, pos2};
 
@@ -25,9 +25,13 @@ impl Trailing {
     /// Draws it, from left to right.
     pub(crate) fn show<R>(self, ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
         let free = ui.available_rect_before_wrap();
-        let place = Rect::from_min_max(pos2((free.right() - self.width).max(free.left()), free.top()), free.max);
+        let place = Rect::from_min_max(
+            pos2((free.right() - self.width).max(free.left()), free.top()),
+            free.max,
+        );
         let layout = Layout::left_to_right(Align::Center);
-        let mut end = ui.new_child(UiBuilder::new().max_rect(place).layout(layout).id_salt(self.id));
+        let mut end =
+            ui.new_child(UiBuilder::new().max_rect(place).layout(layout).id_salt(self.id));
         let done = add(&mut end);
         let used = end.min_rect();
         if (used.width() - self.width).abs() > 0.5 {

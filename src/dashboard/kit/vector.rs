@@ -1,18 +1,23 @@
-//! Painted shapes as a vector picture (SVG 1.1), so that a panel can be put into a paper as it is seen.
+//! Painted shapes as a vector picture (SVG 1.1), so that a panel can be put into a paper as it is
+//! seen.
 //!
-//! Texts stay texts, in the window's fonts where the reader has them and in similar ones otherwise, at the widths that they have in the window.
-//! Textures become a rectangle per pixel: cosine matrices have one pixel per cell.
+//! Texts stay texts, in the window's fonts where the reader has them and in similar ones otherwise,
+//! at the widths that they have in the window. Textures become a rectangle per pixel: cosine
+//! matrices have one pixel per cell.
 
 use egui::epaint::text::TextFormat;
 use egui::epaint::{
-    BandShape, ClippedShape, ColorMode, CornerRadius, EllipseShape, Mesh, PathShape, QuadraticBezierShape, RectShape,
-    TextShape,
+    BandShape, ClippedShape, ColorMode, CornerRadius, EllipseShape, Mesh, PathShape,
+    QuadraticBezierShape, RectShape, TextShape,
 };
-use egui::{Color32, ColorImage, FontFamily, Pos2, Rect, Shape, Stroke, StrokeKind, TextureId, Vec2};
+use egui::{
+    Color32, ColorImage, FontFamily, Pos2, Rect, Shape, Stroke, StrokeKind, TextureId, Vec2,
+};
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// What `shapes` paint inside of `rect`, in points, over `background`. `image` finds the picture that a texture was made of.
+/// What `shapes` paint inside of `rect`, in points, over `background`. `image` finds the picture
+/// that a texture was made of.
 pub(crate) fn svg<'a>(
     shapes: impl IntoIterator<Item = &'a ClippedShape>,
     rect: Rect,
@@ -127,14 +132,16 @@ impl<F: Fn(TextureId) -> Option<Arc<ColorImage>>> Writer<F> {
                 });
             }
             Shape::Ellipse(ellipse) => self.ellipse(ellipse),
-            Shape::LineSegment { points, stroke } => self.path(points, false, Color32::TRANSPARENT, *stroke),
+            Shape::LineSegment { points, stroke } => {
+                self.path(points, false, Color32::TRANSPARENT, *stroke)
+            }
             Shape::Path(PathShape { points, closed, fill, stroke }) => {
                 let color = match &stroke.color {
                     ColorMode::Solid(color) => *color,
                     // One colour for the whole line: that of its first point.
-                    ColorMode::UV(color) => {
-                        points.first().map_or(Color32::TRANSPARENT, |at| color(shape.visual_bounding_rect(), *at))
-                    }
+                    ColorMode::UV(color) => points.first().map_or(Color32::TRANSPARENT, |at| {
+                        color(shape.visual_bounding_rect(), *at)
+                    }),
                 };
                 self.path(points, *closed, *fill, Stroke::new(stroke.width, color));
             }
@@ -142,7 +149,12 @@ impl<F: Fn(TextureId) -> Option<Arc<ColorImage>>> Writer<F> {
             Shape::Rect(rect) => self.rect(rect),
             Shape::Text(text) => self.galley(text, seen),
             Shape::Mesh(mesh) => self.mesh(mesh),
-            Shape::QuadraticBezier(QuadraticBezierShape { points: [a, b, c], fill, stroke, .. }) => {
+            Shape::QuadraticBezier(QuadraticBezierShape {
+                points: [a, b, c],
+                fill,
+                stroke,
+                ..
+            }) => {
                 let d = format!("M{}Q{} {}", Point(*a), Point(*b), Point(*c));
                 self.curve(&d, *fill, &stroke.color, stroke.width);
             }
@@ -157,7 +169,11 @@ impl<F: Fn(TextureId) -> Option<Arc<ColorImage>>> Writer<F> {
 
     fn curve(&mut self, d: &str, fill: Color32, color: &ColorMode, width: f32) {
         let color = if let ColorMode::Solid(color) = color { *color } else { Color32::TRANSPARENT };
-        self.push(format_args!(r#"<path d="{d}"{}{}/>"#, Paint("fill", fill), Line(Stroke::new(width, color))));
+        self.push(format_args!(
+            r#"<path d="{d}"{}{}/>"#,
+            Paint("fill", fill),
+            Line(Stroke::new(width, color))
+        ));
     }
 
     fn ellipse(&mut self, ellipse: &EllipseShape) {
@@ -183,14 +199,19 @@ impl<F: Fn(TextureId) -> Option<Arc<ColorImage>>> Writer<F> {
         }
         let list: Vec<String> = points.iter().map(|point| Point(*point).to_string()).collect();
         let (name, list) = (if is_closed { "polygon" } else { "polyline" }, list.join(" "));
-        self.push(format_args!(r#"<{name} points="{list}"{}{}/>"#, Paint("fill", fill), Line(stroke)));
+        self.push(format_args!(
+            r#"<{name} points="{list}"{}{}/>"#,
+            Paint("fill", fill),
+            Line(stroke)
+        ));
     }
 
     fn band(&mut self, band: &BandShape) {
         let turn = egui::emath::Rot2::from_angle(band.angle);
         let high = band.points.iter().map(|point| Pos2::new(point.x, point.y.min));
         let low = band.points.iter().rev().map(|point| Pos2::new(point.x, point.y.max));
-        let outline: Vec<Pos2> = high.chain(low).map(|point| (turn * point.to_vec2()).to_pos2()).collect();
+        let outline: Vec<Pos2> =
+            high.chain(low).map(|point| (turn * point.to_vec2()).to_pos2()).collect();
         self.path(&outline, true, band.fill, band.stroke);
     }
 
@@ -201,7 +222,8 @@ impl<F: Fn(TextureId) -> Option<Arc<ColorImage>>> Writer<F> {
             return self.picture(brush.fill_texture_id, shape.rect);
         }
         // Shadows are blurred; they are of the window, not of the panel.
-        if shape.blur_width > 0.0 || (shape.fill == Color32::TRANSPARENT && shape.stroke.is_empty()) {
+        if shape.blur_width > 0.0 || (shape.fill == Color32::TRANSPARENT && shape.stroke.is_empty())
+        {
             return;
         }
         let half = shape.stroke.width / 2.0;
@@ -212,8 +234,14 @@ impl<F: Fn(TextureId) -> Option<Arc<ColorImage>>> Writer<F> {
             StrokeKind::Outside => shape.rect.expand(half),
         };
         let radius = shape.corner_radius.average();
-        let round = if radius > 0.0 { format!(r#" rx="{}""#, Number(radius)) } else { String::new() };
-        self.push(format_args!("<rect{}{round}{}{}/>", Sides(rect), Paint("fill", shape.fill), Line(shape.stroke)));
+        let round =
+            if radius > 0.0 { format!(r#" rx="{}""#, Number(radius)) } else { String::new() };
+        self.push(format_args!(
+            "<rect{}{round}{}{}/>",
+            Sides(rect),
+            Paint("fill", shape.fill),
+            Line(shape.stroke)
+        ));
     }
 
     /// A texture, spread over `rect`.
@@ -243,20 +271,28 @@ impl<F: Fn(TextureId) -> Option<Arc<ColorImage>>> Writer<F> {
         for triangle in mesh.indices.chunks_exact(3) {
             let corners = [0, 1, 2].map(|corner| &mesh.vertices[triangle[corner] as usize]);
             let mean = |channel: usize| {
-                (corners.iter().map(|corner| u32::from(corner.color.to_array()[channel])).sum::<u32>() / 3) as u8
+                (corners
+                    .iter()
+                    .map(|corner| u32::from(corner.color.to_array()[channel]))
+                    .sum::<u32>()
+                    / 3) as u8
             };
             let color = Color32::from_rgba_premultiplied(mean(0), mean(1), mean(2), mean(3));
             self.path(&corners.map(|corner| corner.pos), true, color, Stroke::NONE);
         }
     }
 
-    /// A laid-out text: for every row the runs of characters of one format, each with its background below it.
+    /// A laid-out text: for every row the runs of characters of one format, each with its
+    /// background below it.
     fn galley(&mut self, shape: &TextShape, seen: Rect) {
         let TextShape { pos, galley, angle, .. } = shape;
         let turned = *angle != 0.0;
         if turned {
             let (x, y) = (Number(pos.x), Number(pos.y));
-            self.push(format_args!(r#"<g transform="rotate({} {x} {y})">"#, Number(angle.to_degrees())));
+            self.push(format_args!(
+                r#"<g transform="rotate({} {x} {y})">"#,
+                Number(angle.to_degrees())
+            ));
         }
         let mut sections = galley.job.sections.iter().peekable();
         let mut byte = 0;
@@ -267,14 +303,20 @@ impl<F: Fn(TextureId) -> Option<Arc<ColorImage>>> Writer<F> {
                 while sections.next_if(|section| section.byte_range.end.0 <= byte).is_some() {}
                 byte += glyph.chr.len_utf8();
                 // The sign for what is left out, at the very end, belongs to the last section.
-                let Some(format) =
-                    sections.peek().map(|section| &section.format).or(run.as_ref().map(|run| run.format))
+                let Some(format) = sections
+                    .peek()
+                    .map(|section| &section.format)
+                    .or(run.as_ref().map(|run| run.format))
                 else {
                     continue;
                 };
                 let left = *pos + row.pos.to_vec2() + glyph.pos.to_vec2();
                 if run.as_ref().is_none_or(|run| !std::ptr::eq(run.format, format)) {
-                    self.run(run.take().filter(|_| is_seen), shape, row.rect().translate(pos.to_vec2()));
+                    self.run(
+                        run.take().filter(|_| is_seen),
+                        shape,
+                        row.rect().translate(pos.to_vec2()),
+                    );
                 }
                 let run = run.get_or_insert_with(|| Run {
                     format,
@@ -299,13 +341,28 @@ impl<F: Fn(TextureId) -> Option<Arc<ColorImage>>> Writer<F> {
 
     fn run(&mut self, run: Option<Run<'_>>, shape: &TextShape, row: Rect) {
         let Some(Run { format, start, end, ink_end, text }) = run else { return };
-        let across = Rect::from_min_max(Pos2::new(start.x, row.top()), Pos2::new(end, row.bottom()));
-        self.rect(&RectShape::filled(across.expand(format.expand_bg), CornerRadius::ZERO, format.background));
-        let own = if format.color == Color32::PLACEHOLDER { shape.fallback_color } else { format.color };
+        let across =
+            Rect::from_min_max(Pos2::new(start.x, row.top()), Pos2::new(end, row.bottom()));
+        self.rect(&RectShape::filled(
+            across.expand(format.expand_bg),
+            CornerRadius::ZERO,
+            format.background,
+        ));
+        let own =
+            if format.color == Color32::PLACEHOLDER { shape.fallback_color } else { format.color };
         let color = shape.override_text_color.unwrap_or(own).gamma_multiply(shape.opacity_factor);
         let mut line = |y: f32, stroke: Stroke| {
-            let stroke = if stroke.color == Color32::PLACEHOLDER { Stroke::new(stroke.width, color) } else { stroke };
-            self.path(&[Pos2::new(start.x, y), Pos2::new(end, y)], false, Color32::TRANSPARENT, stroke);
+            let stroke = if stroke.color == Color32::PLACEHOLDER {
+                Stroke::new(stroke.width, color)
+            } else {
+                stroke
+            };
+            self.path(
+                &[Pos2::new(start.x, y), Pos2::new(end, y)],
+                false,
+                Color32::TRANSPARENT,
+                stroke,
+            );
         };
         line(row.bottom(), format.underline);
         line(row.bottom(), shape.underline);
@@ -336,7 +393,8 @@ struct Run<'a> {
     format: &'a TextFormat,
     /// The left end of the base line.
     start: Pos2,
-    /// The right end, and that of the last character that is not a space: readers do not agree on spaces at the end.
+    /// The right end, and that of the last character that is not a space: readers do not agree on
+    /// spaces at the end.
     end: f32,
     ink_end: f32,
     text: String,
@@ -356,7 +414,8 @@ struct Sides(Rect);
 
 impl std::fmt::Display for Sides {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [x, y, width, height] = [self.0.left(), self.0.top(), self.0.width(), self.0.height()].map(Number);
+        let [x, y, width, height] =
+            [self.0.left(), self.0.top(), self.0.width(), self.0.height()].map(Number);
         write!(f, r#" x="{x}" y="{y}" width="{width}" height="{height}""#)
     }
 }

@@ -1,8 +1,9 @@
 //! What a panel is, and what it draws with.
 //!
-//! A panel is a type of its own, in a file of its own, with whatever it has to remember. There is one of each in the window, whichever
-//! run is shown; what it keeps about one run goes into [`State::notes`]. Panels know nothing of each other. What one of them changes
-//! for the others stands in the [`State`].
+//! A panel is a type of its own, in a file of its own, with whatever it has to remember. There is
+//! one of each in the window, whichever run is shown; what it keeps about one run goes into
+//! [`State::notes`]. Panels know nothing of each other. What one of them changes for the others
+//! stands in the [`State`].
 
 pub(crate) mod draw;
 mod placeholder;
@@ -112,7 +113,8 @@ pub(crate) trait Panel {
         false
     }
 
-    /// Brings up to date what it needs of the shown run and of the others. Called once a frame, though it may not be seen.
+    /// Brings up to date what it needs of the shown run and of the others. Called once a frame,
+    /// though it may not be seen.
     fn prepare(&mut self, _run: &mut State, _others: &mut [&mut State]) {}
 
     /// Draws it.
@@ -131,7 +133,8 @@ pub(crate) trait Panel {
         None
     }
 
-    /// What it can write into the run folder's figures beside its picture, in words such as `the curves as CSV, SVG and PNG`.
+    /// What it can write into the run folder's figures beside its picture, in words such as
+    /// `the curves as CSV, SVG and PNG`.
     fn files(&self) -> Option<&'static str> {
         None
     }

@@ -1,4 +1,5 @@
-//! What stands in a panel that lacks what it needs: before the first step, while a step is being read, where it was not recorded.
+//! What stands in a panel that lacks what it needs: before the first step, while a step is being
+//! read, where it was not recorded.
 
 use crate::dashboard::kit::format;
 use crate::dashboard::kit::text::{caption, title};
@@ -53,7 +54,9 @@ pub(super) fn show(ui: &mut Ui, theme: &Theme, run: &mut State, lack: &Lack, exp
         Lack::Metrics => {
             caption(ui, theme, "The first finished step appears here.");
         }
-        Lack::Loading(step) => fill(ui, theme, format!("loading step {}", format::thousands(*step as f64))),
+        Lack::Loading(step) => {
+            fill(ui, theme, format!("loading step {}", format::thousands(*step as f64)))
+        }
         Lack::Group => fill(ui, theme, "The shown step has no groups.".to_owned()),
     }
 }
@@ -69,23 +72,30 @@ fn before_first_step(ui: &mut Ui, theme: &Theme, state: &State) {
     let info = &state.snapshot.info;
     let stage = state.snapshot.progress.stage;
     let (heading, text) = match &state.snapshot.state {
-        run if state.is_watched() && !run.is_over() => {
-            ("No step yet", "The run folder has no metrics so far. Steps appear here as the run writes them.")
-        }
+        run if state.is_watched() && !run.is_over() => (
+            "No step yet",
+            "The run folder has no metrics so far. Steps appear here as the run writes them.",
+        ),
         RunState::Starting if stage == Some(Stage::Evaluate) => (
             "Evaluating the base model",
-            "The model is measured on the held-out problems before training, so that there is something to compare with.",
+            "The model is measured on the held-out problems before training, so that there is \
+             something to compare with.",
         ),
         RunState::Starting => (
             "Starting",
-            "The model is being loaded. If evaluations are due, the base model is measured next; then the first step runs.",
+            "The model is being loaded. If evaluations are due, the base model is measured next; \
+             then the first step runs.",
         ),
-        RunState::Training => ("First step running", "The strip above shows which stage is at work."),
+        RunState::Training => {
+            ("First step running", "The strip above shows which stage is at work.")
+        }
         RunState::Paused => ("Paused before the first step", "Resume or run one step to begin."),
         RunState::Finished | RunState::Stopped | RunState::Interrupted => {
             ("No steps", "The run ended before its first step.")
         }
-        RunState::Failed { .. } => ("No steps", "The run failed before its first step; the error stands above."),
+        RunState::Failed { .. } => {
+            ("No steps", "The run failed before its first step; the error stands above.")
+        }
     };
     ui.add_space((ui.available_height() * 0.28).max(12.0));
     ui.vertical_centered(|ui| {
@@ -93,8 +103,12 @@ fn before_first_step(ui: &mut Ui, theme: &Theme, state: &State) {
         title(ui, theme, heading);
         ui.label(text);
         ui.add_space(12.0);
-        let facts =
-            [("Model", info.model.as_str()), ("Task", &info.task), ("Method", info.method()), ("Device", &info.device)];
+        let facts = [
+            ("Model", info.model.as_str()),
+            ("Task", &info.task),
+            ("Method", info.method()),
+            ("Device", &info.device),
+        ];
         for (name, value) in facts {
             if !value.is_empty() {
                 caption(ui, theme, format!("{name} {value}"));
@@ -117,7 +131,8 @@ fn no_record(ui: &mut Ui, theme: &Theme, state: &mut State, absence: &Absence) {
             Absence::NotRecorded { before, after } => {
                 title(ui, theme, &format!("Step {step} was not recorded"));
                 ui.label(
-                    "Its completions and cosines are not in the run folder; its metrics stand in the curves below.",
+                    "Its completions and cosines are not in the run folder; its metrics stand in \
+                     the curves below.",
                 );
                 ui.add_space(4.0);
                 let every = state.snapshot.info.experiment.record.rollouts_every;
@@ -130,8 +145,19 @@ fn no_record(ui: &mut Ui, theme: &Theme, state: &mut State, absence: &Absence) {
                     ui.spacing_mut().item_spacing.x = 12.0;
                     ui.add_space((ui.available_width() - width) / 2.0);
                     for step in buttons {
-                        let button = egui::Button::new(format!("Show step {step}")).min_size(egui::vec2(120.0, 24.0));
-                        if ui.add(button).on_hover_text("The nearest step with a record").clicked() {
+                        let button = egui::Button::new(format!(
+                            "Show step \
+                            {step}"
+                        ))
+                        .min_size(egui::vec2(120.0, 24.0));
+                        if ui
+                            .add(button)
+                            .on_hover_text(
+                                "The nearest step with a \
+                                                         record",
+                            )
+                            .clicked()
+                        {
                             state.cursor.move_to(step);
                         }
                     }
@@ -140,7 +166,10 @@ fn no_record(ui: &mut Ui, theme: &Theme, state: &mut State, absence: &Absence) {
             Absence::Unreadable(error) => {
                 title(ui, theme, &format!("The record of step {step} cannot be read"));
                 ui.label(RichText::new(error).monospace().color(theme.error));
-                ui.label("The file is damaged or was changed; other steps and the metrics are not affected.");
+                ui.label(
+                    "The file is damaged or was changed; other steps and the metrics are not \
+                          affected.",
+                );
             }
         }
     });

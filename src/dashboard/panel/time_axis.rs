@@ -1,4 +1,5 @@
-//! The x axis that curves of several panels share: what is marked on it, and which part of it is seen.
+//! The x axis that curves of several panels share: what is marked on it, and which part of it is
+//! seen.
 
 use crate::dashboard::kit::series::{Axis, CurveView};
 use crate::dashboard::kit::theme::Theme;
@@ -27,7 +28,12 @@ impl Marks {
     }
 
     /// What the plots share.
-    pub(crate) fn context<'a>(&'a self, theme: &'a Theme, sources: &[Source<'_>], axis: Axis) -> CurveContext<'a> {
+    pub(crate) fn context<'a>(
+        &'a self,
+        theme: &'a Theme,
+        sources: &[Source<'_>],
+        axis: Axis,
+    ) -> CurveContext<'a> {
         let ends = sources.iter().map(|source| source.x(source.state.cursor.newest() as f64));
         let least = if axis == Axis::Step { 10.0 } else { 1.0 };
         CurveContext {
@@ -48,7 +54,8 @@ pub(crate) fn bounds(ui: &Ui) -> (f64, f64) {
     ui.data(|data| data.get_temp(bounds_id())).unwrap_or((f64::NEG_INFINITY, f64::INFINITY))
 }
 
-/// Keeps the part of the x axis that the person chose in a plot, for all of them from the next frame on.
+/// Keeps the part of the x axis that the person chose in a plot, for all of them from the next
+/// frame on.
 pub(crate) fn remember_bounds(ui: &Ui, chosen: Option<(f64, f64)>) {
     let Some(chosen) = chosen else { return };
     let (before, now) = (bounds(ui), chosen);

@@ -1,5 +1,5 @@
-//! Lines of metrics over the common x axis, of single runs or of the mean over seeds: what is drawn and what is exported. No drawing
-//! here.
+//! Lines of metrics over the common x axis, of single runs or of the mean over seeds: what is drawn
+//! and what is exported. No drawing here.
 
 use crate::dashboard::kit::lines::{STYLES, Trace, look};
 use crate::dashboard::kit::series::{Axis, CurveView, Curves, Series};
@@ -33,8 +33,13 @@ fn started_s(state: &State) -> Option<f64> {
     Some(time.as_second() as f64)
 }
 
-/// The runs on one x axis, each in the colour that `color` gives its method and a shade of it; the shown one comes first.
-pub(crate) fn sources<'a>(states: &[&'a State], axis: Axis, color: impl Fn(&str, usize) -> Color32) -> Vec<Source<'a>> {
+/// The runs on one x axis, each in the colour that `color` gives its method and a shade of it; the
+/// shown one comes first.
+pub(crate) fn sources<'a>(
+    states: &[&'a State],
+    axis: Axis,
+    color: impl Fn(&str, usize) -> Color32,
+) -> Vec<Source<'a>> {
     let begin = states.iter().filter_map(|state| started_s(state)).fold(f64::INFINITY, f64::min);
     let source = |&state: &&'a State| Source {
         state,
@@ -76,7 +81,9 @@ impl<'a> Source<'a> {
     }
 
     fn pieces(&self, pieces: Vec<Vec<PlotPoint>>) -> Vec<Vec<PlotPoint>> {
-        let place = |points: Vec<PlotPoint>| points.into_iter().map(|at| PlotPoint::new(self.x(at.x), at.y)).collect();
+        let place = |points: Vec<PlotPoint>| {
+            points.into_iter().map(|at| PlotPoint::new(self.x(at.x), at.y)).collect()
+        };
         pieces.into_iter().map(place).collect()
     }
 
@@ -93,19 +100,35 @@ impl<'a> Source<'a> {
         };
         let Some(series) = series else { return empty };
         let (from, to) = (self.step(bounds.0), self.step(bounds.1) + 1.0);
-        let shown = series.raw.gaps().iter().filter(|(first, last)| *last as f64 >= from && *first as f64 <= to);
-        let gaps = shown.map(|&(first, last)| (self.x(first as f64 - 0.5), self.x(last as f64 + 0.5))).collect();
+        let shown = series
+            .raw
+            .gaps()
+            .iter()
+            .filter(|(first, last)| *last as f64 >= from && *first as f64 <= to);
+        let gaps = shown
+            .map(|&(first, last)| (self.x(first as f64 - 0.5), self.x(last as f64 + 0.5)))
+            .collect();
         let empty = Trace { gaps, ..empty };
         let raw = || self.pieces(series.raw.visible(from, to, most));
         if series.is_averaged(span) {
-            Trace { pieces: self.pieces(series.smooth.visible(from, to, most)), shadow: raw(), ..empty }
+            Trace {
+                pieces: self.pieces(series.smooth.visible(from, to, most)),
+                shadow: raw(),
+                ..empty
+            }
         } else {
             Trace { pieces: raw(), ..empty }
         }
     }
 
-    /// (x, low, high) of two metrics over the whole run, averaged as `span` says; `None` in place of the first stands for 0.
-    pub(crate) fn band(&self, low: Option<&Metric>, high: &Metric, span: u32) -> Vec<(f64, f64, f64)> {
+    /// (x, low, high) of two metrics over the whole run, averaged as `span` says; `None` in place
+    /// of the first stands for 0.
+    pub(crate) fn band(
+        &self,
+        low: Option<&Metric>,
+        high: &Metric,
+        span: u32,
+    ) -> Vec<(f64, f64, f64)> {
         let value = |metric: &Metric, step: u64| self.curves().of(metric)?.shown_at(step, span);
         let corner = |step: u64| {
             let low = low.map_or(Some(0.0), |metric| value(metric, step))?;
@@ -121,7 +144,8 @@ fn places(last: u64) -> impl Iterator<Item = u64> {
     (1..=count).map(move |place| (place * last).div_ceil(count))
 }
 
-/// The lines of some metrics of all runs between two places of the axis, in about `most` points each at most.
+/// The lines of some metrics of all runs between two places of the axis, in about `most` points
+/// each at most.
 pub(crate) fn traces(
     sources: &[Source<'_>],
     metrics: &[&'static Metric],
@@ -139,9 +163,16 @@ pub(crate) fn traces(
         };
         for family in families(sources, view.joins_seeds) {
             let (run, trace) = if let [only] = family.as_slice() {
-                (only.name().to_owned(), only.trace(only.curves().of(metric), view.span, bounds, most))
+                (
+                    only.name().to_owned(),
+                    only.trace(only.curves().of(metric), view.span, bounds, most),
+                )
             } else {
-                let run = format!("{}, mean of {} seeds", family[0].state.snapshot.info.name(), family.len());
+                let run = format!(
+                    "{}, mean of {} seeds",
+                    family[0].state.snapshot.info.name(),
+                    family.len()
+                );
                 (run, mean(&family, metric, view.span))
             };
             let style = if metrics.len() > 1 { place % STYLES } else { trace.style };
@@ -156,7 +187,9 @@ fn families<'a, 'b>(sources: &'b [Source<'a>], joins_seeds: bool) -> Vec<Vec<&'b
     let mut families: Vec<Vec<&Source<'_>>> = Vec::new();
     for source in sources {
         let is_same = |other: &Source<'_>| {
-            let key = |info: &'_ RunInfo| [info.name(), info.method(), &info.task, &info.model].map(str::to_owned);
+            let key = |info: &'_ RunInfo| {
+                [info.name(), info.method(), &info.task, &info.model].map(str::to_owned)
+            };
             key(&source.state.snapshot.info) == key(&other.state.snapshot.info)
                 && source.state.settings == other.state.settings
         };
@@ -168,15 +201,18 @@ fn families<'a, 'b>(sources: &'b [Source<'a>], joins_seeds: bool) -> Vec<Vec<&'b
     families
 }
 
-/// The mean over seeds with the range from the lowest to the highest, as far as all of them have come.
+/// The mean over seeds with the range from the lowest to the highest, as far as all of them have
+/// come.
 fn mean(family: &[&Source<'_>], metric: &Metric, span: u32) -> Trace {
     let mut trace = family[0].trace(None, span, (0.0, 0.0), 0);
-    let all: Option<Vec<&Series>> = family.iter().map(|source| source.curves().of(metric)).collect();
+    let all: Option<Vec<&Series>> =
+        family.iter().map(|source| source.curves().of(metric)).collect();
     let Some(all) = all else { return trace };
     let last = family.iter().map(|source| source.state.cursor.newest()).min().unwrap_or(0);
     let mut points = Vec::new();
     for step in places(last) {
-        let values: Option<Vec<f64>> = all.iter().map(|series| series.shown_at(step, span)).collect();
+        let values: Option<Vec<f64>> =
+            all.iter().map(|series| series.shown_at(step, span)).collect();
         let Some(values) = values else { continue };
         let x = family[0].x(step as f64);
         points.push(PlotPoint::new(x, values.iter().sum::<f64>() / values.len() as f64));
@@ -229,9 +265,17 @@ mod tests {
         assert!(trace.name.contains("mean of 3 seeds"), "{}", trace.name);
         assert_eq!((trace.pieces[0].len(), trace.band.len()), (25, 25));
         assert!(trace.pieces[0].iter().all(|point| (point.y - 0.5).abs() < 1e-9));
-        assert!(trace.band.iter().all(|(_, low, high)| (low - 0.2).abs() < 1e-9 && (high - 0.9).abs() < 1e-9));
+        assert!(
+            trace
+                .band
+                .iter()
+                .all(|(_, low, high)| (low - 0.2).abs() < 1e-9 && (high - 0.9).abs() < 1e-9)
+        );
         let apart = CurveView { joins_seeds: false, ..settings };
-        assert_eq!(super::traces(&sources, &[&metrics::REWARD_ACCURACY], &apart, bounds, 500).len(), 3);
+        assert_eq!(
+            super::traces(&sources, &[&metrics::REWARD_ACCURACY], &apart, bounds, 500).len(),
+            3
+        );
     }
 
     #[test]
@@ -244,7 +288,8 @@ mod tests {
         let runs = [with(0.5), with(1.0)];
         let sources = sources(&runs.iter().collect::<Vec<_>>(), Axis::Step, |_, _| Color32::WHITE);
         let settings = CurveView { joins_seeds: true, ..CurveView::default() };
-        let lines = traces(&sources, &[&metrics::REWARD_ACCURACY], &settings, (0.0, f64::INFINITY), 500);
+        let lines =
+            traces(&sources, &[&metrics::REWARD_ACCURACY], &settings, (0.0, f64::INFINITY), 500);
         assert_eq!(lines.len(), 2);
     }
 
@@ -264,6 +309,9 @@ mod tests {
         let band = source.band(None, &metrics::REWARD_ACCURACY, 0);
         assert_eq!(band.len(), BAND_POINTS);
         assert_eq!(band.last().copied(), Some((500.0, 0.0, 0.5)));
-        assert!(source.band(None, &metrics::SEMANTIC_COSINE_MEAN, 0).is_empty(), "the run has none");
+        assert!(
+            source.band(None, &metrics::SEMANTIC_COSINE_MEAN, 0).is_empty(),
+            "the run has none"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The experiment panel: settings that can be changed while the run goes on, what happened beside training, and the experiment.
+//! The experiment panel: settings that can be changed while the run goes on, what happened beside
+//! training, and the experiment.
 
 use crate::dashboard::kit::copies::Copy;
 use crate::dashboard::kit::format;
@@ -61,7 +62,10 @@ fn show(ui: &mut Ui, theme: &Theme, state: &mut State) {
             ScrollArea::both().id_salt("experiment").auto_shrink([false, false]).show(ui, |ui| {
                 let mut text = state.experiment_text.as_str();
                 ui.add(
-                    TextEdit::multiline(&mut text).code_editor().desired_width(f32::INFINITY).frame(egui::Frame::NONE),
+                    TextEdit::multiline(&mut text)
+                        .code_editor()
+                        .desired_width(f32::INFINITY)
+                        .frame(egui::Frame::NONE),
                 );
             });
         });
@@ -104,11 +108,19 @@ fn settings(ui: &mut Ui, theme: &Theme, state: &mut State) {
     }
 }
 
-fn setting_field(ui: &mut Ui, theme: &Theme, state: &mut State, setting: LiveSetting, name: &str, value: f64) {
+fn setting_field(
+    ui: &mut Ui,
+    theme: &Theme,
+    state: &mut State,
+    setting: LiveSetting,
+    name: &str,
+    value: f64,
+) {
     let draft = state.drafts.of(setting).cloned();
     let mut text = draft.as_ref().map_or_else(|| format!("{value:?}"), |draft| draft.text.clone());
     let is_refused = draft.as_ref().is_some_and(|draft| draft.problem.is_some());
-    let field = TextEdit::singleline(&mut text).min_size(vec2(110.0, 0.0)).font(egui::TextStyle::Monospace);
+    let field =
+        TextEdit::singleline(&mut text).min_size(vec2(110.0, 0.0)).font(egui::TextStyle::Monospace);
     let field = if is_refused { field.text_color(theme.error) } else { field };
     let response = ui.add(field.desired_width(110.0)).accessible_name(name);
     if response.changed() {
@@ -152,7 +164,10 @@ fn events(ui: &mut Ui, theme: &Theme, state: &mut State) {
                 };
                 let text = match &event.kind {
                     // The path says no more than the step does.
-                    EventKind::Warning | EventKind::Error | EventKind::Edit(_) | EventKind::Other(_) => {
+                    EventKind::Warning
+                    | EventKind::Error
+                    | EventKind::Edit(_)
+                    | EventKind::Other(_) => {
                         format!("{}: {}", event.kind.name(), event.text)
                     }
                     kind => kind.name().to_owned(),

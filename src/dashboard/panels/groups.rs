@@ -47,8 +47,9 @@ impl Panel for GroupsPanel {
             None => "Search prompts".to_owned(),
         };
         search(ui, &mut run.choices, hint);
-        let found: Vec<usize> =
-            (0..view.groups.len()).filter(|&place| run.choices.finds(&view.groups[place])).collect();
+        let found: Vec<usize> = (0..view.groups.len())
+            .filter(|&place| run.choices.finds(&view.groups[place]))
+            .collect();
         if found.is_empty() {
             caption(ui, cx.theme, "No prompt of this step contains that.");
         }
@@ -64,7 +65,8 @@ impl Panel for GroupsPanel {
 
 /// What the prompts are searched for.
 fn search(ui: &mut Ui, choices: &mut Choices, hint: String) {
-    let field = TextEdit::singleline(&mut choices.search).hint_text(hint).desired_width(f32::INFINITY);
+    let field =
+        TextEdit::singleline(&mut choices.search).hint_text(hint).desired_width(f32::INFINITY);
     let response = ui.add(field).accessible_name("Search prompts");
     // The key has taken the focus away by now.
     if response.lost_focus() && ui.input(|input| input.key_pressed(Key::Escape)) {
@@ -73,11 +75,23 @@ fn search(ui: &mut Ui, choices: &mut Choices, hint: String) {
 }
 
 /// The groups that were found.
-fn tiles(ui: &mut Ui, cx: &mut PanelContext<'_>, run: &mut State, view: &StepView, found: Vec<usize>) {
+fn tiles(
+    ui: &mut Ui,
+    cx: &mut PanelContext<'_>,
+    run: &mut State,
+    view: &StepView,
+    found: Vec<usize>,
+) {
     cx.textures.keep(view.groups.len());
     let compared = run.compared();
     let scale = run.cosine_scale(compared);
-    let key = MatrixKey { step: view.step, compared, order: run.choices.order, clustered: compared, scale };
+    let key = MatrixKey {
+        step: view.step,
+        compared,
+        order: run.choices.order,
+        clustered: compared,
+        scale,
+    };
     // Where the tiles have to be scrolled, the bar takes its room from them.
     let width = ui.available_width() - ui.spacing().scroll.allocated_width();
     let side = side(found.len(), width, ui.available_height());
@@ -88,7 +102,8 @@ fn tiles(ui: &mut Ui, cx: &mut PanelContext<'_>, run: &mut State, view: &StepVie
                 let group = &view.groups[place];
                 let texture = cx.textures.matrix(ui.ctx(), cx.theme, group, place, key);
                 let is_chosen = place == run.selection.group;
-                let tile = mini_matrix::show(ui, cx.theme, group, key.compared, texture, side, is_chosen);
+                let tile =
+                    mini_matrix::show(ui, cx.theme, group, key.compared, texture, side, is_chosen);
                 if tile.clicked() {
                     run.select_group(place);
                 }
@@ -105,7 +120,8 @@ fn csv(view: &StepView, compared: CosineKind) -> String {
     for group in &view.groups {
         let geometry = GroupGeometry::new(group, compared, Order::Index);
         let numbers =
-            [geometry.mean, geometry.negative, geometry.orthogonal, geometry.effective_rank].map(export::number);
+            [geometry.mean, geometry.negative, geometry.orthogonal, geometry.effective_rank]
+                .map(export::number);
         let line = format!(
             "{},{},{},{},{},{}\n",
             view.step,
@@ -120,7 +136,8 @@ fn csv(view: &StepView, compared: CosineKind) -> String {
     text
 }
 
-/// The largest side with which `count` tiles fit without scrolling; where none does, one that reads well.
+/// The largest side with which `count` tiles fit without scrolling; where none does, one that reads
+/// well.
 fn side(count: usize, width: f32, height: f32) -> f32 {
     let best = (1..=count.max(1))
         .map(|columns| {

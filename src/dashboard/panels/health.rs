@@ -1,4 +1,5 @@
-//! The health panel: what a person should look after at the newest step, and what the run warned of.
+//! The health panel: what a person should look after at the newest step, and what the run warned
+//! of.
 
 use crate::dashboard::kit::text::caption;
 use crate::dashboard::kit::theme::Theme;
@@ -34,7 +35,8 @@ impl Panel for HealthPanel {
     }
 
     fn as_table(&mut self, _cx: &PanelContext<'_>, run: &mut State) -> Table {
-        let count = format::count(run.findings().count(), "thing to look after", "things to look after");
+        let count =
+            format::count(run.findings().count(), "thing to look after", "things to look after");
         Table { text: csv(run), what: count }
     }
 
@@ -57,7 +59,8 @@ pub(crate) fn urgency(theme: &Theme, state: &State) -> Option<Color32> {
 fn csv(state: &State) -> String {
     let mut text = String::from("step,finding,detail,advice,metric\n");
     for finding in state.findings() {
-        let fields = [finding.title, &finding.detail, &finding.advice, finding.metric.name].map(export::field);
+        let fields = [finding.title, &finding.detail, &finding.advice, finding.metric.name]
+            .map(export::field);
         let line = format!("{},{}\n", state.cursor.newest(), fields.join(","));
         text.push_str(&line);
     }
@@ -75,7 +78,9 @@ fn show(ui: &mut Ui, theme: &Theme, state: &mut State) {
             (0, _) => "The run's health is judged from its first step on.".to_owned(),
             (_, 0) => format!("Nothing to look after at step {}.", format::thousands(step as f64)),
             (_, 1) => format!("One thing to look after at step {}", format::thousands(step as f64)),
-            (_, count) => format!("{count} things to look after at step {}", format::thousands(step as f64)),
+            (_, count) => {
+                format!("{count} things to look after at step {}", format::thousands(step as f64))
+            }
         },
     );
     let mut wanted = None;
@@ -145,7 +150,8 @@ fn line(ui: &mut Ui, theme: &Theme, check: &Check) {
             let value = check.value.as_deref().unwrap_or("not measured");
             let color = if check.value.is_some() { theme.text_strong } else { theme.text_weak };
             let value = ui.label(RichText::new(value).color(color));
-            let rule = RichText::new(format!("listed {}", check.rule)).small().color(theme.text_weak);
+            let rule =
+                RichText::new(format!("listed {}", check.rule)).small().color(theme.text_weak);
             let rule = ui.add(egui::Label::new(rule).truncate());
             name | value | rule
         })
@@ -159,7 +165,8 @@ fn card(ui: &mut Ui, theme: &Theme, finding: &Finding) {
         Level::Warning => theme.warning,
         Level::Note => theme.text_weak,
     };
-    let frame = Frame::new().fill(theme.raised).corner_radius(3.0).inner_margin(Margin::symmetric(10, 8));
+    let frame =
+        Frame::new().fill(theme.raised).corner_radius(3.0).inner_margin(Margin::symmetric(10, 8));
     let response = frame
         .show(ui, |ui| {
             ui.set_width(ui.available_width());

@@ -11,7 +11,8 @@ mod timeline;
 
 use crate::dashboard::panel::Panel;
 
-/// All panels in reading order: that of the keys 1 to 9, of the palette, and of tabs that stand together.
+/// All panels in reading order: that of the keys 1 to 9, of the palette, and of tabs that stand
+/// together.
 pub(crate) fn all() -> Vec<Box<dyn Panel>> {
     vec![
         Box::new(groups::GroupsPanel),

@@ -98,7 +98,15 @@ fn alone(ui: &mut Ui, theme: &Theme, group: &GroupView) {
     prompt(ui, theme, group);
     match group.rollouts.first() {
         Some(only) => {
-            rollout_card::show(ui, theme, "i = 0", only, Body::Marked(&[]), Extent::Full, ui.available_height());
+            rollout_card::show(
+                ui,
+                theme,
+                "i = 0",
+                only,
+                Body::Marked(&[]),
+                Extent::Full,
+                ui.available_height(),
+            );
         }
         None => {
             caption(ui, theme, "The group has no rollouts.");
@@ -108,7 +116,14 @@ fn alone(ui: &mut Ui, theme: &Theme, group: &GroupView) {
 
 impl PairPanel {
     /// Both completions of a group of the step, within `room` points where that is enough for them.
-    fn cards(&mut self, ui: &mut Ui, theme: &Theme, of: (&Arc<StepView>, usize), pair: Pair, room: f32) {
+    fn cards(
+        &mut self,
+        ui: &mut Ui,
+        theme: &Theme,
+        of: (&Arc<StepView>, usize),
+        pair: Pair,
+        room: f32,
+    ) {
         let (view, place) = of;
         let group = &view.groups[place];
         let text_view = self.text_view(group);
@@ -123,7 +138,11 @@ impl PairPanel {
             };
             let Some(rollout) = group.rollouts.get(index) else { return };
             let body = body(text_view, group, index, other, marks);
-            let name = if pair.i == pair.j { format!("i, j = {index}") } else { format!("{axis} = {index}") };
+            let name = if pair.i == pair.j {
+                format!("i, j = {index}")
+            } else {
+                format!("{axis} = {index}")
+            };
             let extent = if height < FULL { Extent::Short } else { Extent::Full };
             rollout_card::show(ui, theme, &name, rollout, body, extent, height);
         };
@@ -145,7 +164,9 @@ impl PairPanel {
 
     /// What the completions of a pair have that the other has not.
     fn differences(&mut self, view: &Arc<StepView>, place: usize, pair: Pair) -> Arc<Differences> {
-        let text = |index: usize| view.groups[place].rollouts.get(index).map_or("", |of| of.completion.as_str());
+        let text = |index: usize| {
+            view.groups[place].rollouts.get(index).map_or("", |of| of.completion.as_str())
+        };
         let key = (Same(Arc::clone(view)), place, pair);
         self.differences.get(key, || Arc::new(tokens::differences(text(pair.i), text(pair.j))))
     }
@@ -159,7 +180,15 @@ impl PairPanel {
     }
 
     /// The pair, its cosine, how the texts are written where there is room, and how to let go.
-    fn header(&mut self, ui: &mut Ui, theme: &Theme, state: &mut State, group: &GroupView, pair: Pair, choice: Choice) {
+    fn header(
+        &mut self,
+        ui: &mut Ui,
+        theme: &Theme,
+        state: &mut State,
+        group: &GroupView,
+        pair: Pair,
+        choice: Choice,
+    ) {
         let compared = state.compared();
         let cosine = group.cosine(compared, pair.i, pair.j);
         let is_narrow = ui.available_width() < NARROW;
@@ -175,8 +204,10 @@ impl PairPanel {
                 }
                 None => marks::paint_hatching(ui.painter(), swatch, 4.0, outline),
             }
-            let label = ui
-                .label(RichText::new(format!("cos {}", format::signed(f64::from(cosine), 3))).color(theme.text_strong));
+            let label = ui.label(
+                RichText::new(format!("cos {}", format::signed(f64::from(cosine), 3)))
+                    .color(theme.text_strong),
+            );
             meaning(compared).on(label, theme);
             end.show(ui, |ui| {
                 if !is_narrow {
@@ -184,7 +215,8 @@ impl PairPanel {
                 }
                 match choice {
                     Choice::Pinned => {
-                        if ui.button("Unpin").on_hover_text("Let go of the pair (Escape)").clicked() {
+                        if ui.button("Unpin").on_hover_text("Let go of the pair (Escape)").clicked()
+                        {
                             state.selection.unpin();
                         }
                     }
@@ -214,9 +246,15 @@ impl PairPanel {
                 for quantity in TokenQuantity::ALL {
                     let view = TextView::Tokens(quantity);
                     ui.add_enabled_ui(group.tokens.is_some(), |ui| {
-                        ui.selectable_value(&mut self.view, view, format!("tokens by {}", view.name()))
-                            .on_hover_text(quantity.help())
-                            .on_disabled_hover_text("Tokens are recorded every record.tokens_every steps");
+                        ui.selectable_value(
+                            &mut self.view,
+                            view,
+                            format!("tokens by {}", view.name()),
+                        )
+                        .on_hover_text(quantity.help())
+                        .on_disabled_hover_text(
+                            "Tokens are recorded every record.tokens_every steps",
+                        );
                     });
                 }
             })
@@ -224,7 +262,9 @@ impl PairPanel {
         let response = response.accessible_name("How the texts are written");
         response.on_hover_text(match shown {
             TextView::Plain => "The texts as they are; the verifier's answer is underlined",
-            TextView::Differences => "What the other text has not is marked; the verifier's answer is underlined",
+            TextView::Differences => {
+                "What the other text has not is marked; the verifier's answer is underlined"
+            }
             TextView::Tokens(quantity) => quantity.help(),
         });
     }
@@ -241,7 +281,8 @@ fn body<'a>(
     match (view, &group.tokens) {
         (TextView::Tokens(quantity), Some(tokens)) => {
             // Both texts are shaded on one scale.
-            let of = |index: usize, other: usize| quantity.reach(&quantity.values(tokens, index, other));
+            let of =
+                |index: usize, other: usize| quantity.reach(&quantity.values(tokens, index, other));
             let reach = of(index, other).max(of(other, index));
             Body::Tokens(TokenBody { tokens, index, other, quantity, reach, lit: None })
         }
@@ -255,8 +296,9 @@ fn meaning(compared: CosineKind) -> Meaning<'static> {
     let (name, help, place) = match compared {
         CosineKind::Feature => (
             "Cosine of gradient directions",
-            "Φ_i · Φ_j / (|Φ_i| |Φ_j|) from −1 to +1, where Φ is the mean of φ_t over a completion's tokens. +1: both push the policy \
-             the same way; 0: they teach independent things; −1: they pull against each other.",
+            "Φ_i · Φ_j / (|Φ_i| |Φ_j|) from −1 to +1, where Φ is the mean of φ_t over a \
+             completion's tokens. +1: both push the policy the same way; 0: they teach independent \
+             things; −1: they pull against each other.",
             "geometry/ as cosine",
         ),
         CosineKind::Semantic => (
@@ -266,8 +308,8 @@ fn meaning(compared: CosineKind) -> Meaning<'static> {
         ),
         CosineKind::Parameter => (
             "Cosine of parameter gradients",
-            "g_i · g_j / (|g_i| |g_j|) from −1 to +1, where g is the gradient of a completion's log-probability over all parameters: \
-             what the gradient directions stand in for.",
+            "g_i · g_j / (|g_i| |g_j|) from −1 to +1, where g is the gradient of a completion's \
+             log-probability over all parameters: what the gradient directions stand in for.",
             "geometry/ as gradient",
         ),
     };
@@ -276,10 +318,15 @@ fn meaning(compared: CosineKind) -> Meaning<'static> {
 
 /// The prompt, at most a few lines of it without scrolling, and what would be right.
 fn prompt(ui: &mut Ui, theme: &Theme, group: &GroupView) {
-    ScrollArea::vertical().id_salt("prompt").max_height(64.0).auto_shrink([false, true]).show(ui, |ui| {
-        let text = RichText::new(group.prompt.trim_end()).text_style(TextStyle::Monospace).color(theme.text_strong);
-        ui.add(egui::Label::new(text).wrap());
-    });
+    ScrollArea::vertical().id_salt("prompt").max_height(64.0).auto_shrink([false, true]).show(
+        ui,
+        |ui| {
+            let text = RichText::new(group.prompt.trim_end())
+                .text_style(TextStyle::Monospace)
+                .color(theme.text_strong);
+            ui.add(egui::Label::new(text).wrap());
+        },
+    );
     ui.horizontal(|ui| {
         ui.label(RichText::new("Right would be").color(theme.text_weak));
         let answer = RichText::new(format::one_line(&group.answer, 200)).monospace();

@@ -1,4 +1,5 @@
-//! The timeline: the last steps as bands of stages, with what they used of memory, processors and GPU under them.
+//! The timeline: the last steps as bands of stages, with what they used of memory, processors and
+//! GPU under them.
 
 use crate::dashboard::kit::theme::{LINE_WIDTH, Theme, small_font};
 use crate::dashboard::kit::widgets::quantity::Meaning;
@@ -72,8 +73,10 @@ fn parts(row: &MetricRow) -> [f64; STAGES.len() + 1] {
 
 /// What every step cost, as CSV.
 fn csv(state: &State) -> String {
-    let names: Vec<String> = STAGES.iter().map(|(name, _)| format!("{}_s", name.to_lowercase())).collect();
-    let mut text = format!("step,{},rest_s,resident_mib,cpu_s,gpu_peak_mib,gpu_busy_ratio\n", names.join(","));
+    let names: Vec<String> =
+        STAGES.iter().map(|(name, _)| format!("{}_s", name.to_lowercase())).collect();
+    let mut text =
+        format!("step,{},rest_s,resident_mib,cpu_s,gpu_peak_mib,gpu_busy_ratio\n", names.join(","));
     for row in state.snapshot.history.iter() {
         let seconds = parts(row).map(export::number).join(",");
         let of = |metric: &Metric| export::number(row.get(metric).unwrap_or(f64::NAN));
@@ -97,7 +100,8 @@ fn show(ui: &mut Ui, theme: &Theme, state: &mut State) {
     // The cursor stays in view.
     let last = state.cursor.at().saturating_add(count / 2).clamp(count.min(newest), newest);
     let first = last.saturating_sub(count - 1).max(1);
-    let rows: Vec<&MetricRow> = (first..=last).filter_map(|step| state.snapshot.history.at(step)).collect();
+    let rows: Vec<&MetricRow> =
+        (first..=last).filter_map(|step| state.snapshot.history.at(step)).collect();
     legend(ui, theme, &rows);
     ScrollArea::vertical().id_salt("timeline").auto_shrink([false, false]).show(ui, |ui| {
         chart(ui, theme, state, first, last);
@@ -106,19 +110,28 @@ fn show(ui: &mut Ui, theme: &Theme, state: &mut State) {
 
 /// Draws the steps from `first` to `last`.
 fn chart(ui: &mut Ui, theme: &Theme, state: &mut State, first: u64, last: u64) {
-    let rows: Vec<&MetricRow> = (first..=last).filter_map(|step| state.snapshot.history.at(step)).collect();
+    let rows: Vec<&MetricRow> =
+        (first..=last).filter_map(|step| state.snapshot.history.at(step)).collect();
     let lines = uses(&rows);
     let below = (lines.len() as f32).mul_add(LINE, BELOW);
     let free = ui.available_size();
-    let (rect, response) = ui.allocate_exact_size(vec2(free.x, free.y.max(ABOVE + BANDS + below)), Sense::click());
+    let (rect, response) =
+        ui.allocate_exact_size(vec2(free.x, free.y.max(ABOVE + BANDS + below)), Sense::click());
     response.widget_info(|| {
-        WidgetInfo::labeled(egui::Role::Image, true, format!("Time per stage of steps {first} to {last}"))
+        WidgetInfo::labeled(
+            egui::Role::Image,
+            true,
+            format!("Time per stage of steps {first} to {last}"),
+        )
     });
-    let bands =
-        Rect::from_min_max(pos2(rect.left() + AXIS, rect.top() + ABOVE), pos2(rect.right(), rect.bottom() - below));
+    let bands = Rect::from_min_max(
+        pos2(rect.left() + AXIS, rect.top() + ABOVE),
+        pos2(rect.right(), rect.bottom() - below),
+    );
     let width = bands.width() / (last - first + 1) as f32;
     let x = |step: u64| width.mul_add((step - first) as f32, bands.left());
-    let longest = rows.iter().map(|row| parts(row).iter().sum::<f64>()).fold(0.0f64, f64::max).max(1e-9);
+    let longest =
+        rows.iter().map(|row| parts(row).iter().sum::<f64>()).fold(0.0f64, f64::max).max(1e-9);
     let painter = ui.painter_at(rect);
     let axis_text = |at: egui::Pos2, anchor: Align2, text: String| {
         painter.text(at, anchor, text, small_font(), theme.text_weak);
@@ -131,7 +144,10 @@ fn chart(ui: &mut Ui, theme: &Theme, state: &mut State, first: u64, last: u64) {
         for (part, color) in parts(row).into_iter().zip(colors(theme)) {
             let height = (part / longest) as f32 * bands.height();
             let gap = if width > 4.0 { 1.0 } else { 0.0 };
-            let block = Rect::from_min_max(pos2(x(row.step), low - height), pos2(x(row.step) + width - gap, low));
+            let block = Rect::from_min_max(
+                pos2(x(row.step), low - height),
+                pos2(x(row.step) + width - gap, low),
+            );
             painter.rect_filled(block, 0.0, color);
             low -= height;
         }
@@ -139,7 +155,8 @@ fn chart(ui: &mut Ui, theme: &Theme, state: &mut State, first: u64, last: u64) {
     let middle = |step: u64| x(step) + width / 2.0;
     for (place, Use { name, top, most, of }) in lines.iter().enumerate() {
         let upper = (place as f32).mul_add(LINE, bands.bottom() + BELOW);
-        let line = Rect::from_min_max(pos2(bands.left(), upper), pos2(bands.right(), upper + LINE - 10.0));
+        let line =
+            Rect::from_min_max(pos2(bands.left(), upper), pos2(bands.right(), upper + LINE - 10.0));
         let points = rows.iter().map(|row| (middle(row.step), of(row).unwrap_or(f64::NAN) / most));
         trace(&painter, theme, line, name, top.clone(), points);
     }
@@ -156,7 +173,9 @@ fn chart(ui: &mut Ui, theme: &Theme, state: &mut State, first: u64, last: u64) {
     {
         state.cursor.move_to(at(pointer));
     }
-    if let Some(row) = response.hover_pos().and_then(|pointer| state.snapshot.history.at(at(pointer))) {
+    if let Some(row) =
+        response.hover_pos().and_then(|pointer| state.snapshot.history.at(at(pointer)))
+    {
         response.on_hover_ui_at_pointer(|ui| explain(ui, theme, row));
     }
 }
@@ -177,7 +196,9 @@ fn cores_used(row: &MetricRow) -> Option<f64> {
 
 /// The lines: the process's memory and processors, and the GPU's where there is one.
 fn uses(rows: &[&MetricRow]) -> Vec<Use> {
-    let most = |of: fn(&MetricRow) -> Option<f64>| rows.iter().filter_map(|row| of(row)).fold(0.0f64, f64::max);
+    let most = |of: fn(&MetricRow) -> Option<f64>| {
+        rows.iter().filter_map(|row| of(row)).fold(0.0f64, f64::max)
+    };
     let memory = |name, of: fn(&MetricRow) -> Option<f64>| {
         let most = most(of);
         Use { name, top: format!("{} MiB", format::thousands(most)), most: most.max(1.0), of }
@@ -186,7 +207,12 @@ fn uses(rows: &[&MetricRow]) -> Vec<Use> {
     let cores = most(cores_used).max(cores);
     let mut uses = vec![
         memory("memory", |row| row.get(&metrics::MEMORY_RESIDENT_MIB)),
-        Use { name: "processor", top: format!("{} cores", format::number(cores, 0)), most: cores, of: cores_used },
+        Use {
+            name: "processor",
+            top: format!("{} cores", format::number(cores, 0)),
+            most: cores,
+            of: cores_used,
+        },
     ];
     if rows.iter().any(|row| row.get(&metrics::MEMORY_GPU_PEAK_MIB).is_some()) {
         uses.push(memory("GPU memory", |row| row.get(&metrics::MEMORY_GPU_PEAK_MIB)));
@@ -203,10 +229,11 @@ fn colors(theme: &Theme) -> [Color32; STAGES.len() + 1] {
 }
 
 fn legend(ui: &mut Ui, theme: &Theme, rows: &[&MetricRow]) {
-    let total: Vec<f64> = rows.iter().map(|row| parts(row)).fold(vec![0.0; STAGES.len() + 1], |mut sum, parts| {
-        sum.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
-        sum
-    });
+    let total: Vec<f64> =
+        rows.iter().map(|row| parts(row)).fold(vec![0.0; STAGES.len() + 1], |mut sum, parts| {
+            sum.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
+            sum
+        });
     let all: f64 = total.iter().sum::<f64>().max(1e-12);
     ui.horizontal(|ui| {
         let names = STAGES.iter().map(|(name, _)| *name).chain(["Other"]);
@@ -241,12 +268,26 @@ fn trace(
     top: String,
     points: impl Iterator<Item = (f32, f64)>,
 ) {
-    painter.text(rect.left_top() - vec2(6.0, 0.0), Align2::RIGHT_TOP, top, small_font(), theme.text_weak);
-    painter.text(rect.left_bottom() - vec2(6.0, 0.0), Align2::RIGHT_BOTTOM, name, small_font(), theme.text_weak);
+    painter.text(
+        rect.left_top() - vec2(6.0, 0.0),
+        Align2::RIGHT_TOP,
+        top,
+        small_font(),
+        theme.text_weak,
+    );
+    painter.text(
+        rect.left_bottom() - vec2(6.0, 0.0),
+        Align2::RIGHT_BOTTOM,
+        name,
+        small_font(),
+        theme.text_weak,
+    );
     painter.hline(rect.x_range(), rect.bottom(), Stroke::new(1.0, theme.grid));
     let mut piece = Vec::new();
     let stroke = Stroke::new(LINE_WIDTH, theme.text);
-    let place = |(x, share): (f32, f64)| pos2(x, rect.height().mul_add(-(share.clamp(0.0, 1.0) as f32), rect.bottom()));
+    let place = |(x, share): (f32, f64)| {
+        pos2(x, rect.height().mul_add(-(share.clamp(0.0, 1.0) as f32), rect.bottom()))
+    };
     for point in points {
         if point.1.is_finite() {
             piece.push(place(point));
@@ -267,7 +308,10 @@ fn trace(
 
 fn explain(ui: &mut Ui, theme: &Theme, row: &MetricRow) {
     ui.set_max_width(340.0);
-    ui.label(egui::RichText::new(format!("Step {}", format::thousands(row.step as f64))).color(theme.text_strong));
+    ui.label(
+        egui::RichText::new(format!("Step {}", format::thousands(row.step as f64)))
+            .color(theme.text_strong),
+    );
     let names = STAGES.iter().map(|(name, _)| *name).chain(["Other"]);
     let all = parts(row);
     let total: f64 = all.iter().sum::<f64>().max(1e-12);
@@ -294,12 +338,18 @@ mod tests {
 
     #[test]
     fn the_gpu_has_lines_where_there_is_one() {
-        let row = |step: u64, values: Vec<(&'static Metric, f64)>| MetricRow { step, wall_s: 0.0, values };
+        let row = |step: u64, values: Vec<(&'static Metric, f64)>| MetricRow {
+            step,
+            wall_s: 0.0,
+            values,
+        };
         let cpu = row(1, vec![(&metrics::TIME_STEP_S, 2.0), (&metrics::TIME_CPU_S, 3.0)]);
-        let names = |rows: &[&MetricRow]| uses(rows).iter().map(|line| line.name).collect::<Vec<_>>();
+        let names =
+            |rows: &[&MetricRow]| uses(rows).iter().map(|line| line.name).collect::<Vec<_>>();
         assert_eq!(names(&[&cpu]), ["memory", "processor"]);
         assert!((cores_used(&cpu).unwrap() - 1.5).abs() < 1e-12);
-        let gpu = row(2, vec![(&metrics::MEMORY_GPU_PEAK_MIB, 2048.0), (&metrics::GPU_BUSY_RATIO, 0.75)]);
+        let gpu =
+            row(2, vec![(&metrics::MEMORY_GPU_PEAK_MIB, 2048.0), (&metrics::GPU_BUSY_RATIO, 0.75)]);
         assert_eq!(names(&[&cpu, &gpu]), ["memory", "processor", "GPU memory", "GPU busy"]);
         let lines = uses(&[&cpu, &gpu]);
         assert_eq!(lines[2].top, "2,048 MiB");
@@ -315,8 +365,12 @@ mod tests {
             (&metrics::TIME_STEP_S, 3.5),
         ];
         let row = MetricRow { step: 1, wall_s: 0.0, values };
-        assert_eq!(parts(&row).map(f64::to_bits), [1.0f64, 0.0, 0.0, 2.0, 5.0, 0.5].map(f64::to_bits));
-        let missing = MetricRow { step: 1, wall_s: 0.0, values: vec![(&metrics::TIME_SAMPLE_S, f64::NAN)] };
+        assert_eq!(
+            parts(&row).map(f64::to_bits),
+            [1.0f64, 0.0, 0.0, 2.0, 5.0, 0.5].map(f64::to_bits)
+        );
+        let missing =
+            MetricRow { step: 1, wall_s: 0.0, values: vec![(&metrics::TIME_SAMPLE_S, f64::NAN)] };
         assert_eq!(parts(&missing).map(f64::to_bits), [0.0f64; 6].map(f64::to_bits));
     }
 }

@@ -6,7 +6,8 @@ use crate::error::Result;
 use crate::run::{Change, RunHandle, SnapshotCell, TrainerCommand, WatchedRun};
 use std::time::Duration;
 
-/// Snapshots that come faster than this share a frame, so that drawing leaves the processor to training.
+/// Snapshots that come faster than this share a frame, so that drawing leaves the processor to
+/// training.
 const SNAPSHOT_DELAY: Duration = Duration::from_millis(40);
 /// Nor is the window drawn more often than this only because the running step has come further.
 const PROGRESS_DELAY: Duration = Duration::from_millis(250);
@@ -47,21 +48,27 @@ pub(crate) struct OpenRun {
 }
 
 impl OpenRun {
-    /// Opens `source` in the window of `ctx`, which is woken when something changes; `is_attended` says whether somebody is there.
+    /// Opens `source` in the window of `ctx`, which is woken when something changes; `is_attended`
+    /// says whether somebody is there.
     pub(crate) fn new(ctx: &egui::Context, source: RunSource, is_attended: bool) -> Result<Self> {
         source.attend(is_attended);
         let wake = ctx.clone();
         source.snapshots().on_change(move |change| {
-            wake.request_repaint_after(if change == Change::Progress { PROGRESS_DELAY } else { SNAPSHOT_DELAY });
+            wake.request_repaint_after(if change == Change::Progress {
+                PROGRESS_DELAY
+            } else {
+                SNAPSHOT_DELAY
+            });
         });
         let state = State::new(source.snapshots().load());
         let wake = ctx.clone();
-        let loader = StepLoader::start(&state.snapshot.info.directory, move || wake.request_repaint())?;
+        let loader =
+            StepLoader::start(&state.snapshot.info.directory, move || wake.request_repaint())?;
         Ok(Self { source, loader, state, stop_sent: false })
     }
 
-    /// Takes in the newest snapshot at `now`, seconds of egui's clock. Says whether the run was taken back since the one before: steps
-    /// that were read or drawn are not those that come now.
+    /// Takes in the newest snapshot at `now`, seconds of egui's clock. Says whether the run was
+    /// taken back since the one before: steps that were read or drawn are not those that come now.
     pub(crate) fn take_in(&mut self, now: f64) -> bool {
         let snapshot = self.source.snapshots().load();
         let is_taken_back = snapshot.generation != self.state.snapshot.generation;
@@ -87,7 +94,8 @@ impl OpenRun {
     /// Passes on what the person asked for in this frame.
     pub(crate) fn send_commands(&mut self) {
         for command in std::mem::take(&mut self.state.pending.commands) {
-            let taken = matches!(&self.source, RunSource::Trainer(trainer) if trainer.send(command));
+            let taken =
+                matches!(&self.source, RunSource::Trainer(trainer) if trainer.send(command));
             self.state.sent(command, taken);
             self.stop_sent |= taken && command == TrainerCommand::Stop;
         }

@@ -1,4 +1,5 @@
-//! Opens run folders and starts runs, each on a thread of its own, because models are loaded and folders are read meanwhile.
+//! Opens run folders and starts runs, each on a thread of its own, because models are loaded and
+//! folders are read meanwhile.
 
 use crate::dashboard::runs::open_run::RunSource;
 use crate::dashboard::runs::start::StartedRuns;
@@ -47,8 +48,13 @@ impl Opener {
         opened
     }
 
-    /// Does `work` on a thread of its own; `resumes` is the folder of the run that it goes on with, if it does.
-    fn spawn(&mut self, resumes: Option<&Path>, work: impl FnOnce() -> Result<RunSource> + Send + 'static) {
+    /// Does `work` on a thread of its own; `resumes` is the folder of the run that it goes on with,
+    /// if it does.
+    fn spawn(
+        &mut self,
+        resumes: Option<&Path>,
+        work: impl FnOnce() -> Result<RunSource> + Send + 'static,
+    ) {
         let (answers, wake) = (self.answers.0.clone(), self.wake.clone());
         let folder = resumes.map(Path::to_path_buf);
         let thread = std::thread::Builder::new().name("open run".to_owned()).spawn(move || {
@@ -71,7 +77,11 @@ impl Opener {
     }
 
     /// Starts what `build` makes, with its run folder in `runs`.
-    pub(crate) fn start(&mut self, runs: &Path, build: impl FnOnce() -> Result<RunBuilder> + Send + 'static) {
+    pub(crate) fn start(
+        &mut self,
+        runs: &Path,
+        build: impl FnOnce() -> Result<RunBuilder> + Send + 'static,
+    ) {
         let (runs, started) = (runs.to_path_buf(), Arc::clone(&self.started));
         self.spawn(None, move || start(build()?, &runs, &started));
     }
@@ -120,7 +130,10 @@ mod tests {
         opener.resume(nowhere.path());
         assert!(opener.is_resuming(slow) && opener.is_resuming(nowhere.path()));
         assert_eq!(wait(&mut opener), 1);
-        assert!(opener.is_resuming(slow) && !opener.is_resuming(nowhere.path()), "only the one that was answered");
+        assert!(
+            opener.is_resuming(slow) && !opener.is_resuming(nowhere.path()),
+            "only the one that was answered"
+        );
         opener.open(&[nowhere.path().to_path_buf()]);
         assert_eq!(wait(&mut opener), 1);
         assert!(opener.is_resuming(slow), "another run was opened");

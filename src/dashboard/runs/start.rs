@@ -1,4 +1,5 @@
-//! The start screen's side: which experiments and runs there are, read on a thread of its own, and the runs that it starts.
+//! The start screen's side: which experiments and runs there are, read on a thread of its own, and
+//! the runs that it starts.
 
 use crate::dashboard::state::label;
 use crate::dashboard::state::label::Traits;
@@ -48,8 +49,10 @@ pub(crate) struct ExperimentFile {
 impl ExperimentFile {
     fn read(path: &Path) -> Self {
         let read = files::read_text(path, SETTINGS_BYTES).map_err(|error| error.to_string());
-        let (text, unreadable) = read.map_or_else(|error| (String::new(), Some(error)), |text| (text, None));
-        let parsed = || experiment::from_text(&text, "this file").map_err(|error| error.to_string());
+        let (text, unreadable) =
+            read.map_or_else(|error| (String::new(), Some(error)), |text| (text, None));
+        let parsed =
+            || experiment::from_text(&text, "this file").map_err(|error| error.to_string());
         Self { path: path.to_path_buf(), experiment: unreadable.map_or_else(parsed, Err), text }
     }
 
@@ -105,7 +108,8 @@ pub(crate) enum PastState {
     Recorded(RecordedState),
     /// It says that it is training, but its process is gone.
     Interrupted,
-    /// It says that it is training, nobody knows of its process, and nothing was heard of it for long.
+    /// It says that it is training, nobody knows of its process, and nothing was heard of it for
+    /// long.
     Silent,
 }
 
@@ -244,14 +248,17 @@ impl Start {
         if now >= self.due && !self.is_reading {
             self.read_again();
         }
-        self.wake.request_repaint_after(self.due.saturating_duration_since(now).max(Duration::from_millis(100)));
+        self.wake.request_repaint_after(
+            self.due.saturating_duration_since(now).max(Duration::from_millis(100)),
+        );
     }
 
     /// Looks at an experiment file, as it was left where it has been edited and not saved.
     pub(crate) fn edit(&mut self, file: &ExperimentFile) {
         self.close_editor();
         let kept = self.unsaved.iter().position(|editor| editor.path == file.path);
-        self.editor = Some(kept.map_or_else(|| Editor::new(file), |place| self.unsaved.remove(place)));
+        self.editor =
+            Some(kept.map_or_else(|| Editor::new(file), |place| self.unsaved.remove(place)));
     }
 
     /// Closes the experiment that is looked at; what is not saved is kept.
@@ -261,7 +268,10 @@ impl Start {
 
     /// Whether an experiment file has been edited and not saved.
     pub(crate) fn is_unsaved(&self, path: &Path) -> bool {
-        self.editor.iter().chain(&self.unsaved).any(|editor| editor.path == path && editor.is_changed())
+        self.editor
+            .iter()
+            .chain(&self.unsaved)
+            .any(|editor| editor.path == path && editor.is_changed())
     }
 
     /// Writes the quickstart into the folder of experiments, which has none, and looks at it.
@@ -321,8 +331,10 @@ impl Editor {
     /// Takes the text of the file again, and its name; what was edited here is gone.
     pub(crate) fn revert(&mut self) -> Result<()> {
         let there = files::read_text(&self.path, SETTINGS_BYTES);
-        (self.text, self.name) =
-            (there.map_err(Error::io("reading the experiment", &self.path))?, file_name(&self.path));
+        (self.text, self.name) = (
+            there.map_err(Error::io("reading the experiment", &self.path))?,
+            file_name(&self.path),
+        );
         self.saved.clone_from(&self.text);
         self.check();
         Ok(())
@@ -353,7 +365,8 @@ impl Editor {
         }
     }
 
-    /// Writes the text to the file `name` beside the one that it came from. Another existing file is not overwritten.
+    /// Writes the text to the file `name` beside the one that it came from. Another existing file
+    /// is not overwritten.
     pub(crate) fn save(&mut self) -> Result<()> {
         let name = self.name.trim();
         if name.is_empty()
@@ -366,16 +379,24 @@ impl Editor {
         }
         let path = self.path.with_file_name(name);
         if path != self.path && path.exists() {
-            return Err(Error::input(format!("{} is there already; choose another name", path.display())));
-        }
-        let there = || files::read_text(&path, SETTINGS_BYTES).map_err(Error::io("reading the experiment", &path));
-        if path == self.path && path.exists() && there()? != self.saved {
             return Err(Error::input(format!(
-                "{} has been changed by another program since it was opened; save the text under another name",
+                "{} is there already; choose another name",
                 path.display()
             )));
         }
-        files::write_whole(&path, self.text.as_bytes()).map_err(Error::io("saving the experiment", &path))?;
+        let there = || {
+            files::read_text(&path, SETTINGS_BYTES)
+                .map_err(Error::io("reading the experiment", &path))
+        };
+        if path == self.path && path.exists() && there()? != self.saved {
+            return Err(Error::input(format!(
+                "{} has been changed by another program since it was opened; save the text under \
+                 another name",
+                path.display()
+            )));
+        }
+        files::write_whole(&path, self.text.as_bytes())
+            .map_err(Error::io("saving the experiment", &path))?;
         self.path = path;
         self.saved.clone_from(&self.text);
         Ok(())
@@ -386,7 +407,8 @@ fn file_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// The fields in which the experiment differs from one of its model and task with all defaults, as `--set` takes them.
+/// The fields in which the experiment differs from one of its model and task with all defaults, as
+/// `--set` takes them.
 fn differences(experiment: &Experiment) -> Result<Vec<String>> {
     let least = format!(
         "Experiment(name: {:?}, model: {}, task: {})",
@@ -395,7 +417,9 @@ fn differences(experiment: &Experiment) -> Result<Vec<String>> {
         experiment::to_text(&experiment.task)?
     );
     let defaults = experiment::from_text::<Experiment>(&least, "defaults")?;
-    let changed = experiment::differences(&defaults, experiment)?.into_iter().filter(|of| of.path != "description");
+    let changed = experiment::differences(&defaults, experiment)?
+        .into_iter()
+        .filter(|of| of.path != "description");
     Ok(changed.map(|of| format!("{}={}", of.path, of.to)).collect())
 }
 
@@ -440,9 +464,16 @@ fn past_run(path: &Path, written: Option<SystemTime>) -> Option<PastRun> {
     let last = run.last_metrics().ok().flatten();
     let evaluation = run.read_evaluations().ok().and_then(|records| records.last().cloned());
     let error = (recorded == RecordedState::Failed)
-        .then(|| run.read_events().ok()?.into_iter().rev().find(|event: &Event| event.kind == EventKind::Error))
+        .then(|| {
+            run.read_events()
+                .ok()?
+                .into_iter()
+                .rev()
+                .find(|event: &Event| event.kind == EventKind::Error)
+        })
         .flatten();
-    let unwritten_s = written.and_then(|written| written.elapsed().ok()).map_or(0.0, |age| age.as_secs_f64());
+    let unwritten_s =
+        written.and_then(|written| written.elapsed().ok()).map_or(0.0, |age| age.as_secs_f64());
     let is_silent = recorded == RecordedState::Training && unwritten_s > silence_s(last.as_ref());
     let has_ended = recorded != RecordedState::Training || is_interrupted || is_silent;
     let checkpoint = run.checkpoint_steps().ok().and_then(|steps| steps.last().copied());
@@ -471,7 +502,8 @@ fn past_run(path: &Path, written: Option<SystemTime>) -> Option<PastRun> {
 
 /// When a run began that has not said so itself: when its experiment was written.
 fn begun(path: &Path) -> String {
-    let written = std::fs::metadata(path.join("experiment.ron")).and_then(|file| file.modified()).ok();
+    let written =
+        std::fs::metadata(path.join("experiment.ron")).and_then(|file| file.modified()).ok();
     let time = written.and_then(|written| jiff::Timestamp::try_from(written).ok());
     time.map_or_else(String::new, |time| format!("{time:.0}"))
 }
@@ -488,22 +520,30 @@ mod tests {
         })
     }
 
-    const SMALL: &str =
-        "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), stop: (steps: 7), method: Grpo)";
+    const SMALL: &str = "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), \
+                         stop: (steps: 7), method: Grpo)";
 
     #[test]
     fn an_experiment_is_validated_as_it_is_typed_and_named_by_what_differs() {
         let folder = tempfile::tempdir().unwrap();
         let mut editor = editor(SMALL, folder.path());
         assert!(editor.parsed.is_ok());
-        assert!(editor.differences.iter().any(|line| line == "stop.steps=7"), "{:?}", editor.differences);
+        assert!(
+            editor.differences.iter().any(|line| line == "stop.steps=7"),
+            "{:?}",
+            editor.differences
+        );
         assert!(!editor.differences.iter().any(|line| line.contains("learning_rate")));
         // Each can be written after --set, with the same effect.
-        let mut again: Experiment = experiment::from_text(&SMALL.replace("steps: 7", "steps: 8"), "again").unwrap();
+        let mut again: Experiment =
+            experiment::from_text(&SMALL.replace("steps: 7", "steps: 8"), "again").unwrap();
         for difference in &editor.differences {
             again = experiment::set(&again, difference).unwrap();
         }
-        assert_eq!(experiment::to_text(&again).unwrap(), experiment::to_text(editor.parsed.as_ref().unwrap()).unwrap());
+        assert_eq!(
+            experiment::to_text(&again).unwrap(),
+            experiment::to_text(editor.parsed.as_ref().unwrap()).unwrap()
+        );
         editor.text = SMALL.replace("steps: 7", "stepz: 7");
         editor.check();
         assert!(editor.parsed.as_ref().unwrap_err().contains("steps"), "{:?}", editor.parsed);
@@ -524,7 +564,9 @@ mod tests {
         editor.check();
         assert!(editor.can_revert(&[]) && editor.parsed.is_err());
         editor.revert().unwrap();
-        assert!(editor.text.contains("steps: 8") && editor.parsed.is_ok() && !editor.can_revert(&[]));
+        assert!(
+            editor.text.contains("steps: 8") && editor.parsed.is_ok() && !editor.can_revert(&[])
+        );
         editor.save().unwrap();
         std::fs::remove_file(folder.path().join("a.ron")).unwrap();
         assert!(editor.revert().unwrap_err().to_string().contains("a.ron"));
@@ -552,14 +594,21 @@ mod tests {
     #[test]
     fn a_run_that_was_killed_before_it_said_anything_is_listed_as_interrupted() {
         let folder = tempfile::tempdir().unwrap();
-        let places = Places { experiments: folder.path().join("experiments"), runs: folder.path().join("runs") };
-        let run = RunDir::create(&places.runs, &experiment::from_text(SMALL, "small").unwrap()).unwrap();
+        let places = Places {
+            experiments: folder.path().join("experiments"),
+            runs: folder.path().join("runs"),
+        };
+        let run =
+            RunDir::create(&places.runs, &experiment::from_text(SMALL, "small").unwrap()).unwrap();
         let listed = || find(&places, &Found::default()).runs;
         let lock = run.lock().unwrap();
         assert!(listed().is_empty(), "it will say what it is");
         drop(lock);
         let [run] = &listed()[..] else { panic!("it is not listed") };
-        assert_eq!((run.state, run.steps, run.resumption), (PastState::Interrupted, (0, 7), Some(Resumption::Never)));
+        assert_eq!(
+            (run.state, run.steps, run.resumption),
+            (PastState::Interrupted, (0, 7), Some(Resumption::Never))
+        );
         assert!(run.started.ends_with('Z'), "{}", run.started);
     }
 
@@ -567,7 +616,10 @@ mod tests {
     #[test]
     fn devices_and_pipes_in_the_folders_are_not_read() {
         let folder = tempfile::tempdir().unwrap();
-        let places = Places { experiments: folder.path().join("experiments"), runs: folder.path().join("runs") };
+        let places = Places {
+            experiments: folder.path().join("experiments"),
+            runs: folder.path().join("runs"),
+        };
         std::fs::create_dir_all(&places.experiments).unwrap();
         std::fs::write(places.experiments.join("small.ron"), SMALL).unwrap();
         let small: Experiment = experiment::from_text(SMALL, "small").unwrap();
@@ -584,7 +636,9 @@ mod tests {
         std::fs::create_dir(places.experiments.join("folder.ron")).unwrap();
         let large = std::fs::File::create(places.experiments.join("large.ron")).unwrap();
         large.set_len(SETTINGS_BYTES + 1).unwrap();
-        for name in ["manifest.json", "metrics.jsonl", "evals.jsonl", "events.jsonl", "experiment.ron"] {
+        for name in
+            ["manifest.json", "metrics.jsonl", "evals.jsonl", "events.jsonl", "experiment.ron"]
+        {
             for (kind, make) in [("zero", &zero as &dyn Fn(PathBuf)), ("pipe", &pipe)] {
                 let runs = places.runs.join(format!("{name}-{kind}"));
                 let run = RunDir::create(&runs, &small).unwrap();
@@ -592,13 +646,19 @@ mod tests {
                     "started": "", "state": "failed", "step": 3}"#;
                 std::fs::write(run.path().join("manifest.json"), manifest).unwrap();
                 make(run.path().join(name));
-                std::fs::rename(run.path(), places.runs.join(format!("run-{name}-{kind}"))).unwrap();
+                std::fs::rename(run.path(), places.runs.join(format!("run-{name}-{kind}")))
+                    .unwrap();
                 std::fs::remove_dir(&runs).unwrap();
             }
         }
         let found = find(&places, &Found::default());
-        let (right, wrong): (Vec<_>, Vec<_>) = found.experiments.iter().partition(|file| file.experiment.is_ok());
-        assert_eq!((right.len(), wrong.len()), (1, 4), "what cannot be read is listed with its reason");
+        let (right, wrong): (Vec<_>, Vec<_>) =
+            found.experiments.iter().partition(|file| file.experiment.is_ok());
+        assert_eq!(
+            (right.len(), wrong.len()),
+            (1, 4),
+            "what cannot be read is listed with its reason"
+        );
         // What names a run must be there; of logs that are none nothing is shown.
         assert_eq!(found.runs.len(), 6);
         for run in &found.runs {

@@ -7,7 +7,8 @@ use crate::run::{CosineKind, GroupView};
 /// What several panels show by, whichever run is shown.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Choices {
-    /// What the cosines compare, where the step has such cosines; see [`State::compared`](super::run::State::compared).
+    /// What the cosines compare, where the step has such cosines; see
+    /// [`State::compared`](super::run::State::compared).
     pub(crate) comparison: CosineKind,
     /// The order of rows and columns.
     pub(crate) order: Order,

@@ -16,7 +16,11 @@ impl State {
     /// Whether the trainer can be asked for `command` now.
     pub(crate) fn allows(&self, command: TrainerCommand) -> bool {
         let (run, pending) = (&self.snapshot.state, &self.pending);
-        if self.is_watched() || run.is_over() || pending.awaits(TrainerCommand::Stop) || pending.awaits(command) {
+        if self.is_watched()
+            || run.is_over()
+            || pending.awaits(TrainerCommand::Stop)
+            || pending.awaits(command)
+        {
             return false;
         }
         match command {
@@ -51,7 +55,8 @@ impl State {
         ));
     }
 
-    /// The value of a setting now: as last changed, or as the experiment has it; `None` where it cannot be changed.
+    /// The value of a setting now: as last changed, or as the experiment has it; `None` where it
+    /// cannot be changed.
     pub(crate) fn live(&self, setting: LiveSetting) -> Option<f64> {
         drafts::live(&self.snapshot, setting)
     }
@@ -68,7 +73,8 @@ impl State {
         self.overlay = if self.overlay == Overlay::Keys { Overlay::Nothing } else { Overlay::Keys };
     }
 
-    /// Seconds since a run of another process that is not over was written to; `None` for every other run.
+    /// Seconds since a run of another process that is not over was written to; `None` for every
+    /// other run.
     pub(crate) fn unwritten_s(&self) -> Option<f64> {
         let written = self.snapshot.last_written.filter(|_| !self.snapshot.state.is_over())?;
         Some(written.elapsed().unwrap_or_default().as_secs_f64())

@@ -1,4 +1,5 @@
-//! Which step is shown. The cursor follows the newest step until the person moves it; then it stays until it is told to follow again.
+//! Which step is shown. The cursor follows the newest step until the person moves it; then it stays
+//! until it is told to follow again.
 
 use crate::dashboard::state::loader::{Absence, StepData};
 use crate::run::StepView;
@@ -6,13 +7,15 @@ use std::sync::Arc;
 
 /// Time between two steps while they are played, seconds.
 const PLAY_INTERVAL_S: f64 = 0.1;
-/// A step that is at hand sooner is not announced as being read, seconds: titles would only flicker.
+/// A step that is at hand sooner is not announced as being read, seconds: titles would only
+/// flicker.
 const LOADING_S: f64 = 0.15;
 
 /// The step that every panel shows.
 #[derive(Debug, Default)]
 pub(crate) struct Cursor {
-    /// The rollouts that every panel shows: of the step at the cursor, or of an earlier one while that is being read.
+    /// The rollouts that every panel shows: of the step at the cursor, or of an earlier one while
+    /// that is being read.
     pub(crate) shown: Option<Arc<StepView>>,
     /// When a step arrived while not following, seconds of egui's clock.
     pub(crate) missed_step_at: Option<f64>,
@@ -96,7 +99,8 @@ impl Cursor {
     /// Notes since when a step is wanted.
     pub(super) fn note_wanted(&mut self) {
         self.wanted = match (self.wanted(), self.wanted) {
-            // While the cursor moves on from step to step, the panels wait for one and then the next.
+            // While the cursor moves on from step to step, the panels wait for one and then the
+            // next.
             (Some(step), Some((_, since))) => Some((step, since)),
             (step, _) => step.map(|step| (step, self.now)),
         };
@@ -155,7 +159,8 @@ impl Cursor {
         self.played_at.is_some()
     }
 
-    /// Starts playing steps from the cursor, or from the first where it is at the newest; stops where they are being played.
+    /// Starts playing steps from the cursor, or from the first where it is at the newest; stops
+    /// where they are being played.
     pub(crate) fn toggle_playing(&mut self) {
         if self.is_playing() {
             self.played_at = None;
@@ -167,7 +172,8 @@ impl Cursor {
         }
     }
 
-    /// Moves the cursor on where steps are being played and the next one is due. At the newest step it follows again.
+    /// Moves the cursor on where steps are being played and the next one is due. At the newest step
+    /// it follows again.
     pub(crate) fn play(&mut self) {
         let is_due = self.played_at.is_some_and(|at| self.now - at >= PLAY_INTERVAL_S);
         if !is_due || self.wanted().is_some() {

@@ -37,7 +37,8 @@ impl Drafts {
         self.0.retain(|draft| draft.setting != setting);
     }
 
-    /// The value that is to be sent for `setting` to `run`, where what was typed is one and does not hold already.
+    /// The value that is to be sent for `setting` to `run`, where what was typed is one and does
+    /// not hold already.
     pub(super) fn send(&mut self, setting: LiveSetting, run: &RunSnapshot) -> Option<f64> {
         let place = self.0.iter().position(|draft| draft.setting == setting)?;
         let draft = &mut self.0[place];
@@ -59,15 +60,21 @@ impl Drafts {
 
     /// Notes that the trainer did not take the value of `setting`.
     pub(super) fn not_taken(&mut self, setting: LiveSetting) {
-        self.0.iter_mut().filter(|draft| draft.setting == setting).for_each(|draft| draft.sent = None);
+        self.0
+            .iter_mut()
+            .filter(|draft| draft.setting == setting)
+            .for_each(|draft| draft.sent = None);
     }
 
     /// Lets go of what holds in `run` by now, and says why something does not.
     pub(super) fn settle(&mut self, run: &RunSnapshot) {
-        self.0.retain(|draft| draft.sent.is_none_or(|(value, _)| run.value_of(draft.setting) != Some(value)));
+        self.0.retain(|draft| {
+            draft.sent.is_none_or(|(value, _)| run.value_of(draft.setting) != Some(value))
+        });
         for draft in &mut self.0 {
             let Some((_, known)) = draft.sent else { continue };
-            let refused = run.refusals.iter().skip(known).find(|refusal| refusal.setting == draft.setting);
+            let refused =
+                run.refusals.iter().skip(known).find(|refusal| refusal.setting == draft.setting);
             if let Some(refusal) = refused {
                 (draft.problem, draft.sent) = (Some(refusal.reason.clone()), None);
             }
@@ -75,7 +82,8 @@ impl Drafts {
     }
 }
 
-/// The value of a setting now: as last changed, or as the experiment has it; `None` where it cannot be changed.
+/// The value of a setting now: as last changed, or as the experiment has it; `None` where it cannot
+/// be changed.
 pub(super) fn live(run: &RunSnapshot, setting: LiveSetting) -> Option<f64> {
     let written = setting.of(&run.info.began)?;
     Some(run.value_of(setting).unwrap_or(written))
@@ -85,8 +93,10 @@ pub(super) fn live(run: &RunSnapshot, setting: LiveSetting) -> Option<f64> {
 fn checked(run: &RunSnapshot, setting: LiveSetting, text: &str) -> Result<f64, String> {
     let text = text.trim();
     let value = text.parse::<f64>().ok().filter(|value| value.is_finite());
-    let value = value.ok_or_else(|| format!("`{text}` is no number; write one such as 0.5 or 1e-5"))?;
-    let changed = experiment::set(run.info.experiment.as_ref(), &format!("{}={value:?}", setting.path()));
+    let value =
+        value.ok_or_else(|| format!("`{text}` is no number; write one such as 0.5 or 1e-5"))?;
+    let changed =
+        experiment::set(run.info.experiment.as_ref(), &format!("{}={value:?}", setting.path()));
     changed.and_then(|changed| changed.validate()).map_err(|error| error.to_string())?;
     Ok(value)
 }

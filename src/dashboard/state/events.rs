@@ -7,13 +7,15 @@ impl State {
     /// Those steps in order: checkpoints, evaluations, warnings, pauses, changed settings.
     pub(crate) fn event_steps(&self) -> Vec<u64> {
         let snapshot = &self.snapshot;
-        let is_marked = |event: &&Event| matches!(event.kind, EventKind::Edit(_) | EventKind::Paused);
-        let mut steps: Vec<u64> = (snapshot.events.iter().filter(is_marked).map(|event| event.step))
-            .chain(snapshot.checkpoints.iter().copied())
-            .chain(snapshot.evaluations.iter().map(|evaluation| evaluation.step))
-            .chain(snapshot.warnings.iter().map(|(step, _)| *step))
-            .filter(|step| (1..=self.cursor.newest()).contains(step))
-            .collect();
+        let is_marked =
+            |event: &&Event| matches!(event.kind, EventKind::Edit(_) | EventKind::Paused);
+        let mut steps: Vec<u64> =
+            (snapshot.events.iter().filter(is_marked).map(|event| event.step))
+                .chain(snapshot.checkpoints.iter().copied())
+                .chain(snapshot.evaluations.iter().map(|evaluation| evaluation.step))
+                .chain(snapshot.warnings.iter().map(|(step, _)| *step))
+                .filter(|step| (1..=self.cursor.newest()).contains(step))
+                .collect();
         steps.sort_unstable();
         steps.dedup();
         steps

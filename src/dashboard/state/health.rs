@@ -1,6 +1,8 @@
-//! What a person should look after, from the metrics around a step and the evaluations before it. No egui here.
+//! What a person should look after, from the metrics around a step and the evaluations before it.
+//! No egui here.
 //!
-//! Thresholds are rules of thumb; each is said in the text, so that nobody has to guess why something is listed.
+//! Thresholds are rules of thumb; each is said in the text, so that nobody has to guess why
+//! something is listed.
 
 use crate::dashboard::kit::format;
 use crate::metrics::{Better, Metric, MetricRow};
@@ -16,9 +18,11 @@ const WINDOW: u64 = 10;
 const BACK: u64 = 50;
 
 /// Where pass@k stands.
-static PASS_AT: Metric =
-    Metric::new("evals.jsonl", "pass@k of the held-out evaluations: the chance that one of k samples is correct.")
-        .better(Better::Higher);
+static PASS_AT: Metric = Metric::new(
+    "evals.jsonl",
+    "pass@k of the held-out evaluations: the chance that one of k samples is correct.",
+)
+.better(Better::Higher);
 
 /// How much something matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,14 +83,17 @@ pub(crate) fn checks(snapshot: &RunSnapshot, step: u64) -> Vec<Check> {
         look.rank(),
     ];
     look.impossible(&mut checks);
-    checks.sort_by_key(|check| std::cmp::Reverse(check.finding.as_ref().map(|finding| finding.level)));
+    checks.sort_by_key(|check| {
+        std::cmp::Reverse(check.finding.as_ref().map(|finding| finding.level))
+    });
     checks
 }
 
 /// A suite, k, and its estimates by step, newest last.
 type Pass<'a> = (&'a str, usize, Vec<(u64, Estimate)>);
 
-/// Metrics that are numbers in every step that has them: their stages end the run where they come to anything else.
+/// Metrics that are numbers in every step that has them: their stages end the run where they come
+/// to anything else.
 const NUMBERS: [&Metric; 9] = [
     &metrics::REWARD_MEAN,
     &metrics::REWARD_SHAPED_MEAN,
@@ -108,7 +115,12 @@ fn bounds(metric: &Metric) -> (f64, f64) {
     let has = |words: &[&str]| words.iter().any(|word| metric.name.contains(word));
     match metric.name {
         "group/resampled_ratio" => (0.0, LARGEST),
-        name if name.ends_with("_ratio") || name == "reward/accuracy" || name == "curriculum/solve_rate" => (0.0, 1.0),
+        name if name.ends_with("_ratio")
+            || name == "reward/accuracy"
+            || name == "curriculum/solve_rate" =>
+        {
+            (0.0, 1.0)
+        }
         _ if has(&["cosine", "pearson", "spearman"]) => (-1.0 - ROUNDING, 1.0 + ROUNDING),
         _ if has(&["novelty_mean"]) => (-ROUNDING, 1.0 + ROUNDING),
         "policy/entropy" => (-ROUNDING * ROUNDING, LARGEST),
@@ -133,9 +145,11 @@ fn wrong(metric: &Metric, value: f64) -> Option<String> {
     let (least, most) = (low.round(), high.round());
     match () {
         () if (low..=high).contains(&value) => None,
-        () if high < LARGEST && low > -LARGEST => {
-            Some(format!("it lies between {} and {}", format::number(least, 0), format::number(most, 0)))
-        }
+        () if high < LARGEST && low > -LARGEST => Some(format!(
+            "it lies between {} and {}",
+            format::number(least, 0),
+            format::number(most, 0)
+        )),
         () if value < low => Some(format!("it is never below {}", format::number(least, 0))),
         () => Some(format!("it is never above {}", format::number(most, 0))),
     }
@@ -149,10 +163,12 @@ struct Look<'a> {
 impl Look<'_> {
     /// The last steps up to `end`.
     fn rows(&self, end: u64) -> impl Iterator<Item = &MetricRow> {
-        (end.saturating_sub(WINDOW - 1).max(1)..=end).filter_map(|step| self.snapshot.history.at(step))
+        (end.saturating_sub(WINDOW - 1).max(1)..=end)
+            .filter_map(|step| self.snapshot.history.at(step))
     }
 
-    /// Gives every metric with a value that cannot be a finding, in place of what its check says, or in a check of its own.
+    /// Gives every metric with a value that cannot be a finding, in place of what its check says,
+    /// or in a check of its own.
     fn impossible(&self, checks: &mut Vec<Check>) {
         for metric in crate::metrics::known() {
             let Some((step, value, why)) = self.rows(self.step).find_map(|row| {
@@ -161,20 +177,28 @@ impl Look<'_> {
             }) else {
                 continue;
             };
-            let said = if value.is_finite() { format::compact(value) } else { "no number".to_owned() };
+            let said =
+                if value.is_finite() { format::compact(value) } else { "no number".to_owned() };
             let finding = Some(Finding {
                 level: Level::Error,
                 title: "A value that cannot be",
                 detail: format!("{} is {said} at step {step}; {why}.", metric.name),
                 advice: format!(
-                    "Look at step {step} in metrics.jsonl; where training came to this, go on from an earlier checkpoint with a lower {LEARNING_RATE}."
+                    "Look at step {step} in metrics.jsonl; where training came to this, go on from \
+                     an earlier checkpoint with a lower {LEARNING_RATE}."
                 ),
                 metric,
             });
             let value = Some(said);
             match checks.iter_mut().find(|check| check.metric.name == metric.name) {
                 Some(check) => (check.finding, check.value) = (finding, value),
-                None => checks.push(Check { name: metric.name, value, rule: "where it cannot be", metric, finding }),
+                None => checks.push(Check {
+                    name: metric.name,
+                    value,
+                    rule: "where it cannot be",
+                    metric,
+                    finding,
+                }),
             }
         }
     }
@@ -200,10 +224,13 @@ impl Look<'_> {
             level: Level::Warning,
             title: "Many responses are cut off",
             detail: format!(
-                "{} of the last responses reached the token limit; above 10 % the reward measures the limit.",
+                "{} of the last responses reached the token limit; above 10 % the reward measures \
+                 the limit.",
                 format::percent(share)
             ),
-            advice: "Raise rollout.max_new_tokens, or set objective.truncated to Mask or SoftPenalty.".to_owned(),
+            advice: "Raise rollout.max_new_tokens, or set objective.truncated to Mask or \
+                     SoftPenalty."
+                .to_owned(),
             metric,
         });
         let (name, rule) = ("Responses cut off", "above 10 %");
@@ -216,9 +243,14 @@ impl Look<'_> {
         let finding = now.filter(|&share| share > 0.3).map(|share| Finding {
             level: Level::Warning,
             title: "Many responses have no answer",
-            detail: format!("The verifier found no final answer in {} of the last responses.", format::percent(share)),
+            detail: format!(
+                "The verifier found no final answer in {} of the last \
+                             responses.",
+                format::percent(share)
+            ),
             advice:
-                "Read some of them under Rollouts: does the prompt template ask for the form that the verifier reads?"
+                "Read some of them under Rollouts: does the prompt template ask for the form that \
+                 the verifier reads?"
                     .to_owned(),
             metric,
         });
@@ -226,15 +258,19 @@ impl Look<'_> {
         Check { name, value: now.map(format::percent), rule, metric, finding }
     }
 
-    /// The learning rate, and whether it was raised: the first thing to suspect where a policy gets worse.
+    /// The learning rate, and whether it was raised: the first thing to suspect where a policy gets
+    /// worse.
     fn learning_rate(&self) -> String {
         let path = LEARNING_RATE;
         let rate = |step: u64| self.snapshot.history.at(step)?.get(&metrics::POLICY_LEARNING_RATE);
         let Some(now) = rate(self.step) else { return path.to_owned() };
         let edits = self.snapshot.events.iter().rev().filter(|event| event.step < self.step);
         // An edit holds from the step after it on.
-        let edited = edits.into_iter().find(|event| event.edit().is_some_and(|edit| edit.path == path));
-        let before = edited.and_then(|event| Some((event.step, rate(event.step)?))).filter(|(_, before)| now > *before);
+        let edited =
+            edits.into_iter().find(|event| event.edit().is_some_and(|edit| edit.path == path));
+        let before = edited
+            .and_then(|event| Some((event.step, rate(event.step)?)))
+            .filter(|(_, before)| now > *before);
         match before {
             Some((step, before)) => {
                 let (now, before) = (format::compact(now), format::compact(before));
@@ -244,9 +280,11 @@ impl Look<'_> {
         }
     }
 
-    /// The best mean over as many steps as the present has, of those before the present, and where it ends.
+    /// The best mean over as many steps as the present has, of those before the present, and where
+    /// it ends.
     fn best_before(&self, metric: &Metric) -> Option<(u64, f64)> {
-        let ends = (1..=self.step.saturating_sub(WINDOW) / WINDOW).map(|place| self.step - place * WINDOW);
+        let ends =
+            (1..=self.step.saturating_sub(WINDOW) / WINDOW).map(|place| self.step - place * WINDOW);
         let means = ends.filter_map(|end| Some((end, self.mean(metric, end)?)));
         means.max_by(|a, b| a.1.total_cmp(&b.1))
     }
@@ -262,12 +300,14 @@ impl Look<'_> {
             level: Level::Warning,
             title: "Training accuracy falls",
             detail: format!(
-                "{} of the last completions are correct; up to step {step} it was {}. Listed below 70 % of the best ten steps.",
+                "{} of the last completions are correct; up to step {step} it was {}. Listed below \
+                 70 % of the best ten steps.",
                 format::percent(now),
                 format::percent(best)
             ),
             advice: format!(
-                "Lower {}, or raise objective.kl.coefficient; go on from a checkpoint before the fall.",
+                "Lower {}, or raise objective.kl.coefficient; go on from a checkpoint before the \
+                 fall.",
                 self.learning_rate()
             ),
             metric,
@@ -280,7 +320,9 @@ impl Look<'_> {
     fn passes(&self) -> Vec<Pass<'_>> {
         let mut passes: Vec<Pass<'_>> = Vec::new();
         for record in self.snapshot.evaluations.iter().filter(|record| record.step <= self.step) {
-            for (k, estimate) in record.pass_at.iter().filter(|(_, estimate)| estimate.value.is_finite()) {
+            for (k, estimate) in
+                record.pass_at.iter().filter(|(_, estimate)| estimate.value.is_finite())
+            {
                 let point = (record.step, *estimate);
                 match passes.iter_mut().find(|(suite, of, _)| *suite == record.suite && of == k) {
                     Some((_, _, points)) => points.push(point),
@@ -306,27 +348,39 @@ impl Look<'_> {
                 level: Level::Warning,
                 title: if narrows { "Held-out pass@k falls" } else { "Held-out accuracy falls" },
                 detail: format!(
-                    "pass@{k} on {suite} is {} at step {at}; at step {then} it was {}. Listed where the intervals do not touch.",
+                    "pass@{k} on {suite} is {} at step {at}; at step {then} it was {}. Listed \
+                     where the intervals do not touch.",
                     format::percent(now.value),
                     format::percent(best.value)
                 ),
                 advice: if narrows {
                     format!(
-                        "The policy solves fewer problems at all: lower {}, or use a method that rewards diversity.",
+                        "The policy solves fewer problems at all: lower {}, or use a method that \
+                         rewards diversity.",
                         self.learning_rate()
                     )
                 } else {
-                    format!("Lower {}; the checkpoint of step {then} is better than the newest.", self.learning_rate())
+                    format!(
+                        "Lower {}; the checkpoint of step {then} is better than the \
+                             newest.",
+                        self.learning_rate()
+                    )
                 },
                 metric,
             }
         });
-        let newest = passes
-            .iter()
-            .filter_map(|(_, k, points)| Some(format!("pass@{k} {}", format::percent(points.last()?.1.value))));
+        let newest = passes.iter().filter_map(|(_, k, points)| {
+            Some(format!("pass@{k} {}", format::percent(points.last()?.1.value)))
+        });
         let said: Vec<String> = newest.take(3).collect();
         let value = (!said.is_empty()).then(|| said.join(", "));
-        Check { name: "Held-out pass@k", value, rule: "below the best one's interval", metric, finding }
+        Check {
+            name: "Held-out pass@k",
+            value,
+            rule: "below the best one's interval",
+            metric,
+            finding,
+        }
     }
 
     fn uniform_groups(&self) -> Check {
@@ -335,9 +389,11 @@ impl Look<'_> {
         let finding = now.filter(|&share| share > 0.5).map(|share| {
             let accuracy = self.now(&metrics::REWARD_ACCURACY).unwrap_or(f64::NAN);
             let advice = if accuracy > 0.5 {
-                "The problems are too easy: use harder ones, rollout.curriculum, or rollout.dynamic."
+                "The problems are too easy: use harder ones, rollout.curriculum, or \
+                 rollout.dynamic."
             } else {
-                "The problems are too hard: use easier ones, larger groups, rollout.curriculum, or rollout.dynamic."
+                "The problems are too hard: use easier ones, larger groups, rollout.curriculum, or \
+                 rollout.dynamic."
             };
             Finding {
                 level: Level::Warning,
@@ -359,20 +415,22 @@ impl Look<'_> {
         let metric = &metrics::POLICY_ENTROPY;
         let now = self.now(metric);
         let first = self.mean(metric, WINDOW).filter(|_| self.step >= 2 * WINDOW);
-        let finding = now.zip(first).filter(|(now, first)| *now < 0.4 * first).map(|(now, first)| Finding {
-            level: Level::Warning,
-            title: "Entropy is collapsing",
-            detail: format!(
-                "{} nats per token, {} of what it was in the first steps; below 40 % samples repeat each other.",
-                format::compact(now),
-                format::percent(now / first)
-            ),
-            advice: format!(
-                "Lower {}, raise objective.clip_high, or use a method that rewards diversity.",
-                self.learning_rate()
-            ),
-            metric,
-        });
+        let finding =
+            now.zip(first).filter(|(now, first)| *now < 0.4 * first).map(|(now, first)| Finding {
+                level: Level::Warning,
+                title: "Entropy is collapsing",
+                detail: format!(
+                    "{} nats per token, {} of what it was in the first steps; below 40 % samples \
+                 repeat each other.",
+                    format::compact(now),
+                    format::percent(now / first)
+                ),
+                advice: format!(
+                    "Lower {}, raise objective.clip_high, or use a method that rewards diversity.",
+                    self.learning_rate()
+                ),
+                metric,
+            });
         let value = now.map(|now| format!("{} nats", format::compact(now)));
         Check { name: "Entropy", value, rule: "below 40 % of the first steps'", metric, finding }
     }
@@ -380,24 +438,39 @@ impl Look<'_> {
     fn kl(&self) -> Check {
         let metric = &metrics::POLICY_KL;
         let now = self.now(metric);
-        let before = self.step.checked_sub(BACK).filter(|&step| step > 0).and_then(|step| self.mean(metric, step));
+        let before = self
+            .step
+            .checked_sub(BACK)
+            .filter(|&step| step > 0)
+            .and_then(|step| self.mean(metric, step));
         let runs_away = |now: f64| before.is_some_and(|before| now > 0.2 && now > 4.0 * before);
         let finding = now.filter(|&now| now > 0.5 || runs_away(now)).map(|now| Finding {
             level: Level::Warning,
             title: "The policy runs away from the reference",
             detail: match before {
                 Some(before) => format!(
-                    "KL is {} nats per token; {BACK} steps ago it was {}. Listed above 0.5, or above 0.2 and four times as much as {BACK} steps ago.",
+                    "KL is {} nats per token; {BACK} steps ago it was {}. Listed above 0.5, or \
+                     above 0.2 and four times as much as {BACK} steps ago.",
                     format::compact(now),
                     format::compact(before)
                 ),
                 None => format!("KL is {} nats per token, listed above 0.5.", format::compact(now)),
             },
-            advice: format!("Lower {}, raise objective.kl.coefficient, or give objective.kl a target.", self.learning_rate()),
+            advice: format!(
+                "Lower {}, raise objective.kl.coefficient, or give objective.kl a \
+                             target.",
+                self.learning_rate()
+            ),
             metric,
         });
         let value = now.map(|now| format!("{} nats", format::compact(now)));
-        Check { name: "KL to the reference", value, rule: "above 0.5, or 0.2 and growing", metric, finding }
+        Check {
+            name: "KL to the reference",
+            value,
+            rule: "above 0.5, or 0.2 and growing",
+            metric,
+            finding,
+        }
     }
 
     fn sampler_gap(&self) -> Check {
@@ -407,10 +480,13 @@ impl Look<'_> {
             level: Level::Warning,
             title: "Sampler and trainer disagree",
             detail: format!(
-                "Their log-probabilities differ by up to {} nats; above 0.01 updates are off-policy by rounding.",
+                "Their log-probabilities differ by up to {} nats; above 0.01 updates are \
+                 off-policy by rounding.",
                 format::compact(gap)
             ),
-            advice: "Use precision: F32, or smaller steps: with lower precision ratios drift from 1 before anything is learnt.".to_owned(),
+            advice: "Use precision: F32, or smaller steps: with lower precision ratios drift from \
+                     1 before anything is learnt."
+                .to_owned(),
             metric,
         });
         let (name, rule) = ("Gap between sampler and trainer", "above 0.01 nats");
@@ -425,11 +501,13 @@ impl Look<'_> {
             level: Level::Note,
             title: "Features tell little about the true gradients",
             detail: format!(
-                "Their cosines correlate with those over all parameters by {} at step {step}; listed below 0.5.",
+                "Their cosines correlate with those over all parameters by {} at step {step}; \
+                 listed below 0.5.",
                 format::signed(pearson, 2)
             ),
             advice:
-                "Read novelty with care: it speaks for the last layer. The fidelity bars say which parameters differ."
+                "Read novelty with care: it speaks for the last layer. The fidelity bars say which \
+                 parameters differ."
                     .to_owned(),
             metric,
         });
@@ -443,8 +521,14 @@ impl Look<'_> {
         let finding = now.filter(|&share| share > 0.2).map(|share| Finding {
             level: Level::Warning,
             title: "Much of the update is clipped away",
-            detail: format!("{} of the tokens had their ratio clipped; listed above 20 %.", format::percent(share)),
-            advice: format!("Lower {} or objective.epochs, or use fewer mini-batches.", self.learning_rate()),
+            detail: format!(
+                "{} of the tokens had their ratio clipped; listed above 20 %.",
+                format::percent(share)
+            ),
+            advice: format!(
+                "Lower {} or objective.epochs, or use fewer mini-batches.",
+                self.learning_rate()
+            ),
             metric,
         });
         let (name, rule) = ("Tokens clipped", "above 20 %");
@@ -454,7 +538,11 @@ impl Look<'_> {
     fn gradient(&self) -> Check {
         let metric = &metrics::POLICY_GRAD_NORM;
         let now = self.snapshot.history.at(self.step).and_then(|row| row.get(metric));
-        let before = self.step.checked_sub(1).filter(|&step| step > 0).and_then(|step| self.mean(metric, step));
+        let before = self
+            .step
+            .checked_sub(1)
+            .filter(|&step| step > 0)
+            .and_then(|step| self.mean(metric, step));
         let jumps = |(norm, before): &(f64, f64)| *before > 0.0 && *norm > 10.0 * before;
         let finding = now.zip(before).filter(jumps).map(|(norm, before)| Finding {
             level: Level::Note,
@@ -464,12 +552,19 @@ impl Look<'_> {
                 format::compact(norm),
                 format::number(norm / before, 0)
             ),
-            advice: "Look at the completions of the step; lower optimizer.max_grad_norm if it happens often."
+            advice: "Look at the completions of the step; lower optimizer.max_grad_norm if it \
+                     happens often."
                 .to_owned(),
             metric,
         });
         let value = now.map(format::compact);
-        Check { name: "Norm of the gradient", value, rule: "above ten times the steps before", metric, finding }
+        Check {
+            name: "Norm of the gradient",
+            value,
+            rule: "above ten times the steps before",
+            metric,
+            finding,
+        }
     }
 
     fn rank(&self) -> Check {
@@ -479,7 +574,8 @@ impl Look<'_> {
             level: Level::Note,
             title: "Groups span few directions",
             detail: format!(
-                "The effective rank of the cosine matrices is {}; below 2 nearly all responses of a group push alike.",
+                "The effective rank of the cosine matrices is {}; below 2 nearly all responses of \
+                 a group push alike.",
                 format::number(rank, 1)
             ),
             advice: "Raise the temperature or lambda, or use larger groups.".to_owned(),
@@ -501,7 +597,8 @@ mod tests {
     fn run(values: impl Fn(u64) -> Vec<(&'static Metric, f64)>, steps: u64) -> RunSnapshot {
         let mut snapshot = RunSnapshot::starting(RunInfo::small());
         let mut history = History::default();
-        (1..=steps).for_each(|step| history.push(MetricRow { step, wall_s: 0.0, values: values(step) }));
+        (1..=steps)
+            .for_each(|step| history.push(MetricRow { step, wall_s: 0.0, values: values(step) }));
         snapshot.history = history;
         snapshot.step = steps;
         snapshot
@@ -533,7 +630,8 @@ mod tests {
             100,
         );
         assert!((1..=100).all(|step| findings(&healthy, step).is_empty()));
-        let said: Vec<_> = checks(&healthy, 100).into_iter().map(|check| (check.name, check.value)).collect();
+        let said: Vec<_> =
+            checks(&healthy, 100).into_iter().map(|check| (check.name, check.value)).collect();
         assert!(said.contains(&("Responses cut off", Some("2 %".to_owned()))), "{said:?}");
         assert!(said.contains(&("Proxy fidelity", None)), "it was not measured");
         assert!(findings(&RunSnapshot::starting(RunInfo::small()), 0).is_empty());
@@ -552,14 +650,24 @@ mod tests {
             90,
         );
         assert!(titles(&run, 60).is_empty());
-        assert_eq!(titles(&run, 75), ["Entropy is collapsing", "The policy runs away from the reference"]);
+        assert_eq!(
+            titles(&run, 75),
+            ["Entropy is collapsing", "The policy runs away from the reference"]
+        );
     }
 
     #[test]
     fn uniform_groups_get_advice_that_fits_their_accuracy() {
         let advice = |accuracy: f64| {
-            let run =
-                run(move |_| vec![(&metrics::GROUP_UNIFORM_RATIO, 0.9), (&metrics::REWARD_ACCURACY, accuracy)], 5);
+            let run = run(
+                move |_| {
+                    vec![
+                        (&metrics::GROUP_UNIFORM_RATIO, 0.9),
+                        (&metrics::REWARD_ACCURACY, accuracy),
+                    ]
+                },
+                5,
+            );
             findings(&run, 5)[0].advice.clone()
         };
         assert!(advice(0.95).contains("too easy"));
@@ -584,7 +692,9 @@ mod tests {
         let found = findings(&run, 60);
         assert_eq!(found[0].title, "Training accuracy falls");
         assert!(
-            found[0].advice.contains("optimizer.learning_rate (0.0010 now, raised from 1.0e\u{2212}4 at step 40)"),
+            found[0].advice.contains(
+                "optimizer.learning_rate (0.0010 now, raised from 1.0e\u{2212}4 at step 40)"
+            ),
             "{}",
             found[0].advice
         );
@@ -603,7 +713,8 @@ mod tests {
         let mut run = run(|_| Vec::new(), 60);
         let with = |values: [f64; 3]| {
             let of = |(place, value): (usize, f64)| {
-                let estimate = |value: f64| Estimate { value, low: value - 0.03, high: value + 0.03 };
+                let estimate =
+                    |value: f64| Estimate { value, low: value - 0.03, high: value + 0.03 };
                 let pass_at = vec![(1, estimate(0.3)), (16, estimate(value))];
                 EvaluationRecord { step: 20 * place as u64, pass_at, ..testing::evaluation(0) }
             };
@@ -618,8 +729,15 @@ mod tests {
 
     #[test]
     fn what_is_not_measured_in_a_step_is_no_finding() {
-        let run =
-            run(|_| vec![(&metrics::COMPLETION_TRUNCATED_RATIO, f64::NAN), (&metrics::FIDELITY_PEARSON, f64::NAN)], 5);
+        let run = run(
+            |_| {
+                vec![
+                    (&metrics::COMPLETION_TRUNCATED_RATIO, f64::NAN),
+                    (&metrics::FIDELITY_PEARSON, f64::NAN),
+                ]
+            },
+            5,
+        );
         assert!(findings(&run, 5).is_empty());
     }
 
@@ -629,17 +747,29 @@ mod tests {
             let run = run(move |step| vec![(metric, if step == 3 { value } else { 0.5 })], 5);
             let checks = checks(&run, 5);
             let check = &checks[0];
-            let finding = check.finding.clone().unwrap_or_else(|| panic!("{} = {value} is not found", metric.name));
+            let finding = check
+                .finding
+                .clone()
+                .unwrap_or_else(|| panic!("{} = {value} is not found", metric.name));
             assert_eq!((finding.level, check.metric.name), (Level::Error, metric.name));
             assert_eq!(findings(&run, 5).len(), 1, "{:?}", findings(&run, 5));
             assert!(findings(&run, 2).is_empty(), "the steps before are sound");
             finding.detail
         };
         let (loss, entropy) = (&metrics::POLICY_LOSS, &metrics::POLICY_ENTROPY);
-        assert_eq!(said(loss, 1e308), "policy/loss is 1.0e308 at step 3; it is far larger than it can be.");
-        assert_eq!(said(loss, f64::NAN), "policy/loss is no number at step 3; it is a number in every sound step.");
+        assert_eq!(
+            said(loss, 1e308),
+            "policy/loss is 1.0e308 at step 3; it is far larger than it can be."
+        );
+        assert_eq!(
+            said(loss, f64::NAN),
+            "policy/loss is no number at step 3; it is a number in every sound step."
+        );
         assert_eq!(said(loss, f64::INFINITY), said(loss, f64::NAN));
-        assert_eq!(said(entropy, -0.3), "policy/entropy is \u{2212}0.300 at step 3; it is never below 0.");
+        assert_eq!(
+            said(entropy, -0.3),
+            "policy/entropy is \u{2212}0.300 at step 3; it is never below 0."
+        );
         let accuracy = said(&metrics::REWARD_ACCURACY, 1.5);
         assert_eq!(accuracy, "reward/accuracy is 1.50 at step 3; it lies between 0 and 1.");
         assert_eq!(
@@ -653,9 +783,19 @@ mod tests {
     #[test]
     fn a_run_without_faults_has_no_value_that_cannot_be() {
         let snapshot = testing::snapshot(60, 1, 2);
-        assert!((1..=60).all(|step| findings(&snapshot, step).iter().all(|finding| finding.level < Level::Error)));
+        assert!((1..=60).all(|step| {
+            findings(&snapshot, step).iter().all(|finding| finding.level < Level::Error)
+        }));
         // Rounding is none.
-        let rounded = run(|_| vec![(&metrics::GEOMETRY_COSINE_Q95, 1.000_000_1), (&metrics::POLICY_ENTROPY, -1e-9)], 5);
+        let rounded = run(
+            |_| {
+                vec![
+                    (&metrics::GEOMETRY_COSINE_Q95, 1.000_000_1),
+                    (&metrics::POLICY_ENTROPY, -1e-9),
+                ]
+            },
+            5,
+        );
         assert!(findings(&rounded, 5).is_empty());
     }
 }

@@ -1,4 +1,5 @@
-//! How the open runs are told apart: what each is called, and which of its method's lines it has. No drawing here.
+//! How the open runs are told apart: what each is called, and which of its method's lines it has.
+//! No drawing here.
 
 use crate::dashboard::kit::format;
 use crate::experiment::Experiment;
@@ -43,15 +44,18 @@ impl<'a> Traits<'a> {
     }
 }
 
-/// The settings of an experiment by their paths, without its name and seed, where it ends, and what it records: those make no other run.
+/// The settings of an experiment by their paths, without its name and seed, where it ends, and what
+/// it records: those make no other run.
 pub(crate) fn settings(experiment: &Experiment) -> Vec<(String, String)> {
     let mut settings = Vec::new();
     if let Ok(value) = serde_json::to_value(experiment) {
         flatten(String::new(), &value, &mut settings);
     }
-    let is_of = |path: &str, sections: &[&str]| sections.iter().any(|section| path.starts_with(section));
+    let is_of =
+        |path: &str, sections: &[&str]| sections.iter().any(|section| path.starts_with(section));
     settings.retain(|(path, _)| {
-        !matches!(path.as_str(), "name" | "description" | "seed") && !is_of(path, &["stop.", "record."])
+        !matches!(path.as_str(), "name" | "description" | "seed")
+            && !is_of(path, &["stop.", "record."])
     });
     // What training depends on comes first.
     let is_minor = |path: &str| is_of(path, &["evaluations.", "device"]);
@@ -60,11 +64,17 @@ pub(crate) fn settings(experiment: &Experiment) -> Vec<(String, String)> {
 }
 
 fn flatten(path: String, value: &Value, settings: &mut Vec<(String, String)>) {
-    let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    let join =
+        |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     match value {
-        Value::Object(fields) => fields.iter().for_each(|(name, value)| flatten(join(name), value, settings)),
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| flatten(join(name), value, settings))
+        }
         Value::Array(entries) => {
-            entries.iter().enumerate().for_each(|(place, value)| flatten(join(&place.to_string()), value, settings));
+            entries
+                .iter()
+                .enumerate()
+                .for_each(|(place, value)| flatten(join(&place.to_string()), value, settings));
         }
         Value::Null => {}
         Value::String(text) => settings.push((path, text.clone())),
@@ -76,14 +86,17 @@ fn flatten(path: String, value: &Value, settings: &mut Vec<(String, String)>) {
 pub(crate) fn labels(runs: &[Named<'_>]) -> Vec<Label> {
     let name = |run: &Named<'_>| format!("{} s{}", run.info.name(), run.info.seed());
     let traits: Vec<Traits<'_>> = runs.iter().map(Traits::of).collect();
-    let parts =
-        |(run, own): (&Named<'_>, &Traits<'_>)| [vec![name(run)], differences(own, &traits)].concat().join(", ");
+    let parts = |(run, own): (&Named<'_>, &Traits<'_>)| {
+        [vec![name(run)], differences(own, &traits)].concat().join(", ")
+    };
     let mut names: Vec<String> = runs.iter().zip(&traits).map(parts).collect();
     // Runs of one experiment are told apart by their folders.
     let folder = |run: &Named<'_>| {
         let info = run.info;
         let folder = info.directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        folder.strip_prefix(&format!("{}-s{}-", info.name(), info.seed())).map_or(folder.clone(), str::to_owned)
+        folder
+            .strip_prefix(&format!("{}-s{}-", info.name(), info.seed()))
+            .map_or(folder.clone(), str::to_owned)
     };
     let path = |run: &Named<'_>| run.info.directory.display().to_string();
     for tell in [&folder as &dyn Fn(&Named<'_>) -> String, &path] {
@@ -95,20 +108,32 @@ pub(crate) fn labels(runs: &[Named<'_>]) -> Vec<Label> {
         }
     }
     let is_alike = |a: &Named<'_>, b: &Named<'_>| a.info.method() == b.info.method();
-    let variant = |place: usize| runs[..place].iter().filter(|other| is_alike(other, &runs[place])).count();
-    names.into_iter().enumerate().map(|(place, name)| Label { name, variant: variant(place) }).collect()
+    let variant =
+        |place: usize| runs[..place].iter().filter(|other| is_alike(other, &runs[place])).count();
+    names
+        .into_iter()
+        .enumerate()
+        .map(|(place, name)| Label { name, variant: variant(place) })
+        .collect()
 }
 
 /// What `run` has that not all of `others` of its name have.
 pub(crate) fn differences(run: &Traits<'_>, others: &[Traits<'_>]) -> Vec<String> {
     let same: Vec<&Traits<'_>> = others.iter().filter(|other| other.name == run.name).collect();
     let is_alike = |other: &&Traits<'_>| other.method == run.method;
-    let mut found: Vec<String> = if same.iter().all(is_alike) { Vec::new() } else { vec![run.method.to_owned()] };
+    let mut found: Vec<String> =
+        if same.iter().all(is_alike) { Vec::new() } else { vec![run.method.to_owned()] };
     let differs = |(path, value): &&(String, String)| {
         // Settings of a method are compared with those of the same method.
         let is_of_method = path == "method" || path.starts_with("method.");
-        let has = |other: &&Traits<'_>| other.settings.iter().any(|(of, other)| of == path && other == value);
-        !same.iter().copied().filter(|other| !is_of_method || is_alike(other)).all(|other| has(&other))
+        let has = |other: &&Traits<'_>| {
+            other.settings.iter().any(|(of, other)| of == path && other == value)
+        };
+        !same
+            .iter()
+            .copied()
+            .filter(|other| !is_of_method || is_alike(other))
+            .all(|other| has(&other))
     };
     found.extend(run.settings.iter().filter(differs).map(|(path, value)| say(path, value)));
     if found.len() > NAMED {
@@ -139,8 +164,10 @@ mod tests {
     use std::sync::Arc;
 
     fn run(folder: &str, seed: u64, more: &str) -> State {
-        let text =
-            format!("Experiment(name: \"k\", seed: {seed}, model: Bundled(\"countdown\"), task: Countdown(), {more})");
+        let text = format!(
+            "Experiment(name: \"k\", seed: {seed}, model: Bundled(\"countdown\"), task: \
+             Countdown(), {more})"
+        );
         let mut snapshot = testing::snapshot(3, 1, 2);
         snapshot.info = Arc::new(RunInfo { directory: folder.into(), ..RunInfo::of(&text) });
         State::new(snapshot)
@@ -158,8 +185,15 @@ mod tests {
             run("b", 0, "method: G2rl(lambda: 1.0)"),
             run("c", 1, "method: G2rl(lambda: 1.0), stop: (steps: 9)"),
         ];
-        assert_eq!(said(&runs[..2]), [("k s0, lambda 0.5".to_owned(), 0), ("k s0, lambda 1.0".to_owned(), 1)]);
-        assert_eq!(said(&runs)[2], ("k s1, lambda 1.0".to_owned(), 2), "where it ends makes no other run of it");
+        assert_eq!(
+            said(&runs[..2]),
+            [("k s0, lambda 0.5".to_owned(), 0), ("k s0, lambda 1.0".to_owned(), 1)]
+        );
+        assert_eq!(
+            said(&runs)[2],
+            ("k s1, lambda 1.0".to_owned(), 2),
+            "where it ends makes no other run of it"
+        );
         assert_eq!(said(&runs[1..2]), [("k s0".to_owned(), 0)], "alone it needs no more");
     }
 
@@ -174,9 +208,16 @@ mod tests {
 
     #[test]
     fn equal_experiments_are_told_apart_by_their_folders() {
-        let runs = [run("x/k-s0-20260101T120000Z", 0, ""), run("y/k-s0-20260101T120000Z", 0, ""), run("other", 0, "")];
+        let runs = [
+            run("x/k-s0-20260101T120000Z", 0, ""),
+            run("y/k-s0-20260101T120000Z", 0, ""),
+            run("other", 0, ""),
+        ];
         let names: Vec<String> = said(&runs).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names[2], "k s0, other");
-        assert!(names[0] != names[1] && names[0].starts_with("k s0, 20260101T120000Z"), "{names:?}");
+        assert!(
+            names[0] != names[1] && names[0].starts_with("k s0, 20260101T120000Z"),
+            "{names:?}"
+        );
     }
 }

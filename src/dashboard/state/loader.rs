@@ -1,7 +1,8 @@
-//! Reads recorded steps from the run folder on a thread of its own, so that no frame waits for the disk.
+//! Reads recorded steps from the run folder on a thread of its own, so that no frame waits for the
+//! disk.
 //!
-//! At most one step is being read at a time. Whoever moves through many steps quickly asks again in the next frame for the one
-//! that is wanted then; those in between are never read.
+//! At most one step is being read at a time. Whoever moves through many steps quickly asks again in
+//! the next frame for the one that is wanted then; those in between are never read.
 
 use crate::error::{Error, Result};
 use crate::run::{RunDir, StepView};
@@ -105,7 +106,8 @@ impl StepLoader {
         let size = |view: &Arc<StepView>| -> usize {
             view.groups.iter().filter_map(|group| Some(group.tokens.as_ref()?.size())).sum()
         };
-        while self.kept.len() > KEPT || (self.kept.len() > 1 && self.kept.iter().map(size).sum::<usize>() > KEPT_BYTES)
+        while self.kept.len() > KEPT
+            || (self.kept.len() > 1 && self.kept.iter().map(size).sum::<usize>() > KEPT_BYTES)
         {
             self.kept.pop_front();
         }
@@ -152,8 +154,11 @@ mod tests {
         assert_eq!((view.step, view.groups.len()), (2, 2));
         let Some(StepData::Recorded(again)) = loader.get(2) else { panic!("step 2 is kept") };
         assert!(Arc::ptr_eq(&view, &again));
-        for (step, before, after) in [(1, None, Some(2)), (3, Some(2), Some(5)), (9, Some(5), None)] {
-            let StepData::Absent(absence) = wait(&mut loader, step) else { panic!("step {step} is not recorded") };
+        for (step, before, after) in [(1, None, Some(2)), (3, Some(2), Some(5)), (9, Some(5), None)]
+        {
+            let StepData::Absent(absence) = wait(&mut loader, step) else {
+                panic!("step {step} is not recorded")
+            };
             assert_eq!(absence, Absence::NotRecorded { before, after });
         }
     }
@@ -163,7 +168,9 @@ mod tests {
         let folder = testing::run_folder(&[2]);
         std::fs::write(folder.path().join("rollouts/step_000002.jsonl"), "{").unwrap();
         let mut loader = StepLoader::start(folder.path(), || {}).unwrap();
-        let StepData::Absent(Absence::Unreadable(text)) = wait(&mut loader, 2) else { panic!("step 2 is damaged") };
+        let StepData::Absent(Absence::Unreadable(text)) = wait(&mut loader, 2) else {
+            panic!("step 2 is damaged")
+        };
         assert!(text.contains("rollouts/step_000002.jsonl, line 1"), "{text}");
     }
 

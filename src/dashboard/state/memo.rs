@@ -1,7 +1,10 @@
-//! What is computed from the shown step or the whole run for several panels, and kept until that changes.
+//! What is computed from the shown step or the whole run for several panels, and kept until that
+//! changes.
 
 use crate::dashboard::kit::cached::{Cached, Same};
-use crate::dashboard::kit::geometry::{ColorRange, ColorScale, GroupGeometry, Order, cosine_scale, novelty_scale};
+use crate::dashboard::kit::geometry::{
+    ColorRange, ColorScale, GroupGeometry, Order, cosine_scale, novelty_scale,
+};
 use crate::dashboard::kit::series::Curves;
 use crate::dashboard::state::health::{self, Check};
 use crate::run::{CosineKind, RunSnapshot, StepView};

@@ -1,8 +1,9 @@
 //! What is shown of a run and what is chosen, shared by all panels. No drawing here.
 //!
-//! [`run::State`] holds it together: the [`cursor`] (which step), the [`selection`] (which group, pair and completion of it), the
-//! [`choices`] (what stays when another run is shown), what is [`pending`], and what is kept in [`memo`]. `shown`, `events` and
-//! `commands` are what is done with several of them at once.
+//! [`run::State`] holds it together: the [`cursor`] (which step), the [`selection`] (which group,
+//! pair and completion of it), the [`choices`] (what stays when another run is shown), what is
+//! [`pending`], and what is kept in [`memo`]. `shown`, `events` and `commands` are what is done
+//! with several of them at once.
 
 pub(crate) mod choices;
 mod commands;

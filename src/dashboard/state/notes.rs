@@ -1,4 +1,5 @@
-//! What panels keep about one run: each has a type of its own for that, which nobody else has to know.
+//! What panels keep about one run: each has a type of its own for that, which nobody else has to
+//! know.
 
 use std::any::Any;
 

@@ -38,7 +38,8 @@ impl Sent {
             TrainerCommand::Set(setting, value) => run.value_of(setting) == Some(value),
             TrainerCommand::Stop | TrainerCommand::WindowLost => false,
         };
-        // Commands are carried out between steps: after two more steps something else must have happened.
+        // Commands are carried out between steps: after two more steps something else must have
+        // happened.
         let is_overtaken = self.command != TrainerCommand::Stop && run.step > self.step + 2;
         is_done || is_overtaken || run.state.is_over()
     }
@@ -88,7 +89,8 @@ impl Pending {
 
     /// Whether a new value of `setting` was sent and does not hold yet.
     pub(crate) fn awaits_setting(&self, setting: LiveSetting) -> bool {
-        self.sent.is_some_and(|sent| matches!(sent.command, TrainerCommand::Set(of, _) if of == setting))
+        self.sent
+            .is_some_and(|sent| matches!(sent.command, TrainerCommand::Set(of, _) if of == setting))
     }
 }
 

@@ -1,4 +1,5 @@
-//! What the window shows of one run: its newest snapshot, the step at the cursor, and what the person has chosen.
+//! What the window shows of one run: its newest snapshot, the step at the cursor, and what the
+//! person has chosen.
 
 use crate::dashboard::kit::series::Curves;
 use crate::dashboard::state::choices::Choices;
@@ -24,7 +25,8 @@ pub(crate) struct State {
     pub(crate) snapshot: RunSnapshot,
     /// What the run is called beside the other open ones.
     pub(crate) label: Label,
-    /// The settings of its experiment by their paths, without name and seed; empty where it cannot be read.
+    /// The settings of its experiment by their paths, without name and seed; empty where it cannot
+    /// be read.
     pub(crate) settings: Vec<(String, String)>,
     /// The experiment as RON, or why it cannot be written.
     pub(crate) experiment_text: String,
@@ -154,7 +156,10 @@ mod tests {
         assert_eq!((state.cursor.shown_step(), state.cursor.follows()), (Some(5), true));
         state.pin(Pair { i: 0, j: 2 });
         state.take_in(testing::snapshot(6, 3, 4), 1.0);
-        assert_eq!((state.cursor.shown_step(), state.selection.pinned), (Some(5), Some(Pair { i: 0, j: 2 })));
+        assert_eq!(
+            (state.cursor.shown_step(), state.selection.pinned),
+            (Some(5), Some(Pair { i: 0, j: 2 }))
+        );
         assert_eq!(state.cursor.missed_step_at, Some(1.0));
         state.select_group(2);
         assert_eq!((state.cursor.shown_step(), state.selection.pinned), (Some(5), None));
@@ -175,7 +180,10 @@ mod tests {
         let mut empty = State::new(testing::snapshot(0, 0, 0));
         empty.cursor.move_to(3);
         empty.cursor.toggle_playing();
-        assert_eq!((empty.cursor.at(), empty.cursor.wanted(), empty.cursor.follows()), (0, None, true));
+        assert_eq!(
+            (empty.cursor.at(), empty.cursor.wanted(), empty.cursor.follows()),
+            (0, None, true)
+        );
     }
 
     #[test]
@@ -192,7 +200,10 @@ mod tests {
         state.take_step(4, StepData::Recorded(testing::step(4, 2, 2)));
         assert_eq!(state.cursor.shown_step(), Some(5), "nobody wants step 4 any more");
         state.take_step(3, StepData::Recorded(testing::step(3, 2, 2)));
-        assert_eq!((state.cursor.wanted(), state.cursor.shown_step(), state.cursor.loading()), (None, Some(3), None));
+        assert_eq!(
+            (state.cursor.wanted(), state.cursor.shown_step(), state.cursor.loading()),
+            (None, Some(3), None)
+        );
         state.cursor.move_to(2);
         let absence = Absence::NotRecorded { before: None, after: Some(3) };
         state.take_step(2, StepData::Absent(absence.clone()));
@@ -211,8 +222,10 @@ mod tests {
             state.take_in(testing::snapshot(4, 1, 2), 0.06 * f64::from(frame));
             state.cursor.play();
             while let Some(step) = state.cursor.wanted() {
-                let absent = StepData::Absent(Absence::NotRecorded { before: Some(1), after: Some(3) });
-                let data = if step == 2 { absent } else { StepData::Recorded(testing::step(step, 1, 2)) };
+                let absent =
+                    StepData::Absent(Absence::NotRecorded { before: Some(1), after: Some(3) });
+                let data =
+                    if step == 2 { absent } else { StepData::Recorded(testing::step(step, 1, 2)) };
                 state.take_step(step, data);
             }
             if seen.last() != Some(&state.cursor.at()) {

@@ -1,4 +1,5 @@
-//! What is chosen of the shown step: a group, a pair, a completion. It belongs to the step and goes with it.
+//! What is chosen of the shown step: a group, a pair, a completion. It belongs to the step and goes
+//! with it.
 
 use crate::dashboard::kit::geometry::{GroupGeometry, Pair};
 use crate::run::StepView;
@@ -52,7 +53,8 @@ impl Selection {
     pub(super) fn select_group(&mut self, group: usize, groups: usize) {
         if group < groups && group != self.group {
             self.group = group;
-            // The pair goes, but a step that it held stays: the group was chosen from what is on screen.
+            // The pair goes, but a step that it held stays: the group was chosen from what is on
+            // screen.
             (self.hovered, self.pinned) = (None, None);
         }
     }

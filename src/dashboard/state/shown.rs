@@ -1,4 +1,5 @@
-//! What the panels show of the step: the group, its geometry and a pair, and how a person moves through them.
+//! What the panels show of the step: the group, its geometry and a pair, and how a person moves
+//! through them.
 
 use crate::dashboard::kit::geometry::{ColorScale, GroupGeometry, Pair};
 use crate::dashboard::state::memo::Scales;
@@ -67,7 +68,8 @@ impl State {
         }
     }
 
-    /// Moves the pinned pair by rows and columns of the displayed matrix; pins the shown pair first where none is.
+    /// Moves the pinned pair by rows and columns of the displayed matrix; pins the shown pair first
+    /// where none is.
     pub(crate) fn walk_matrix(&mut self, rows: isize, columns: isize) {
         let Some(geometry) = self.geometry() else { return };
         let Some((pair, _)) = self.selection.pair(&geometry) else { return };
@@ -93,7 +95,8 @@ impl State {
         }
     }
 
-    /// The completion that is shown in full: the chosen one while its group is, otherwise the first of the shown pair.
+    /// The completion that is shown in full: the chosen one while its group is, otherwise the first
+    /// of the shown pair.
     pub(crate) fn shown_rollout(&mut self) -> Option<Place> {
         if let Some(chosen) = self.selection.rollout() {
             return Some(chosen);
@@ -115,9 +118,14 @@ impl State {
         view.is_some_and(|view| view.groups.iter().any(|group| !group.cosines[compared].is_empty()))
     }
 
-    /// What the shown cosines compare: what the person chose, or directions where the step does not have that.
+    /// What the shown cosines compare: what the person chose, or directions where the step does not
+    /// have that.
     pub(crate) fn compared(&self) -> CosineKind {
-        if self.has(self.choices.comparison) { self.choices.comparison } else { CosineKind::Feature }
+        if self.has(self.choices.comparison) {
+            self.choices.comparison
+        } else {
+            CosineKind::Feature
+        }
     }
 
     fn scales(&mut self) -> Scales {

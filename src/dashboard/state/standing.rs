@@ -4,13 +4,14 @@ use crate::metrics::MetricRow;
 use crate::stages::metrics;
 use crate::trainer::goes_on;
 
-/// A watched run that has not written for this long may have been killed, seconds; and for this many of its steps.
+/// A watched run that has not written for this long may have been killed, seconds; and for this
+/// many of its steps.
 const SILENT_S: f64 = 60.0;
 const SILENT_STEPS: f64 = 3.0;
 
 /// Why a run without a checkpoint cannot be continued.
-pub(crate) const NO_CHECKPOINT: &str =
-    "The run has no checkpoint to go on from; start its experiment again, with a smaller record.checkpoint_every";
+pub(crate) const NO_CHECKPOINT: &str = "The run has no checkpoint to go on from; start its \
+                                        experiment again, with a smaller record.checkpoint_every";
 
 /// How a run that has ended before its last step can be continued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +23,12 @@ pub(crate) enum Resumption {
 }
 
 /// How a run of `last` steps can be continued whose newest checkpoint is `checkpoint`.
-pub(crate) fn resumption(has_ended: bool, is_finished: bool, checkpoint: Option<u64>, last: u64) -> Option<Resumption> {
+pub(crate) fn resumption(
+    has_ended: bool,
+    is_finished: bool,
+    checkpoint: Option<u64>,
+    last: u64,
+) -> Option<Resumption> {
     match checkpoint {
         _ if !has_ended => None,
         Some(step) => goes_on(step, last, is_finished).then_some(Resumption::From(step)),
@@ -30,7 +36,8 @@ pub(crate) fn resumption(has_ended: bool, is_finished: bool, checkpoint: Option<
     }
 }
 
-/// For how many seconds a run whose newest step is `last` writes nothing before one has to ask whether it is still there.
+/// For how many seconds a run whose newest step is `last` writes nothing before one has to ask
+/// whether it is still there.
 pub(crate) fn silence_s(last: Option<&MetricRow>) -> f64 {
     let step = last.and_then(|row| row.get(&metrics::TIME_STEP_S)).unwrap_or(0.0);
     SILENT_S.max(SILENT_STEPS * step)

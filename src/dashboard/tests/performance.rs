@@ -1,7 +1,9 @@
-//! What frames cost: `cargo test --release --lib dashboard::performance -- --ignored --nocapture --test-threads 1`.
+//! What frames cost:
+//! `cargo test --release --lib dashboard::performance -- --ignored --nocapture --test-threads 1`.
 //!
-//! A frame is everything up to the triangles: taking in a snapshot, layout of every panel, tessellation. What the graphics card, or
-//! the library in its place, makes of them is not part of it.
+//! A frame is everything up to the triangles: taking in a snapshot, layout of every panel,
+//! tessellation. What the graphics card, or the library in its place, makes of them is not part of
+//! it.
 
 use crate::dashboard::app::{Dashboard, ScreenshotResult};
 use crate::dashboard::kit::theme::Themes;
@@ -18,7 +20,8 @@ use egui::{RawInput, Rect, pos2, vec2};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// Processor time of this thread, nanoseconds; as exact as the scheduler's tick, so that it needs several frames.
+/// Processor time of this thread, nanoseconds; as exact as the scheduler's tick, so that it needs
+/// several frames.
 fn thread_time() -> u64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     text.split(' ').next().unwrap().parse().unwrap()
@@ -45,7 +48,8 @@ impl Bench {
         let (themes, dock) = (Themes::load().unwrap(), Dock::spread(panels::all()));
         let result = ScreenshotResult::default();
         let opener = Opener::new(StartedRuns::default(), ctx.clone());
-        let dashboard = Dashboard::new(&ctx, vec![source], None, opener, dock, themes, None, result).unwrap();
+        let dashboard =
+            Dashboard::new(&ctx, vec![source], None, opener, dock, themes, None, result).unwrap();
         Self { ctx, dashboard, frames: 0 }
     }
 
@@ -66,8 +70,9 @@ impl Bench {
         time
     }
 
-    /// Own processor time of a frame, milliseconds: the mean over `count` frames, before each of which `change` is done. On a machine
-    /// that does nothing else the median of the wall times agrees with it.
+    /// Own processor time of a frame, milliseconds: the mean over `count` frames, before each of
+    /// which `change` is done. On a machine that does nothing else the median of the wall times
+    /// agrees with it.
     fn frames(&mut self, name: &str, count: u32, mut change: impl FnMut(u32)) -> f64 {
         for _ in 0..10 {
             self.frame(None);
@@ -89,7 +94,8 @@ impl Bench {
         times.sort_by(f64::total_cmp);
         let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
         eprintln!(
-            "{name}: {own:.2} ms of processor time; wall time: median {:.2} ms, 95 % below {:.2} ms, longest {:.2} ms",
+            "{name}: {own:.2} ms of processor time; wall time: median {:.2} ms, 95 % below {:.2} \
+             ms, longest {:.2} ms",
             at(0.5),
             at(0.95),
             at(1.0)
@@ -170,7 +176,8 @@ fn a_run_of_50_000_steps_opens_in_two_seconds() {
     let (shown, own) = (start.elapsed().as_secs_f64(), process_time() - before);
     let size = text.len() as f64 / 1e6;
     eprintln!(
-        "{size:.1} MB of metrics: read after {read:.2} s, first frame after {shown:.2} s, with {own:.2} s of processor time"
+        "{size:.1} MB of metrics: read after {read:.2} s, first frame after {shown:.2} s, with \
+         {own:.2} s of processor time"
     );
     assert!(own < 2.0, "{own}");
 }
@@ -206,7 +213,8 @@ fn training_loses_little_to_a_window_that_nobody_touches() {
     let folder = tempfile::tempdir().unwrap();
     let rollout = "rollout: (prompts_per_step: 8, group_size: 8, max_new_tokens: 64)";
     let text = format!(
-        "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), {rollout}, method: G2rl(), stop: (steps: 9999))"
+        "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), {rollout}, \
+         method: G2rl(), stop: (steps: 9999))"
     );
     let experiment = crate::experiment::from_text(&text, "experiment").unwrap();
     let run = RunBuilder::new(experiment).start(folder.path()).unwrap();
@@ -255,8 +263,9 @@ fn training_loses_little_to_a_window_that_nobody_touches() {
     let [closed, open] = steps.each_mut().map(median);
     let [closed_cpu, open_cpu] = cpu.each_mut().map(median);
     eprintln!(
-        "{frames} frames in {open_s:.1} s take {:.2} % of {cores} cores; a step takes {closed:.3} s without and {open:.3} s with the \
-         window (ratio {:.3}), {closed_cpu:.3} s and {open_cpu:.3} s of processor time (ratio {:.3})",
+        "{frames} frames in {open_s:.1} s take {:.2} % of {cores} cores; a step takes {closed:.3} \
+         s without and {open:.3} s with the window (ratio {:.3}), {closed_cpu:.3} s and \
+         {open_cpu:.3} s of processor time (ratio {:.3})",
         100.0 * share,
         open / closed,
         open_cpu / closed_cpu

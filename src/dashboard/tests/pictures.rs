@@ -15,7 +15,8 @@ const M: usize = 4;
 
 /// A step of one group with these cosines, and one that could not be computed.
 fn snapshot() -> RunSnapshot {
-    let upper = [(0, 1, 0.0), (0, 2, -1.0), (0, 3, 0.5), (1, 2, f32::NAN), (1, 3, -0.5), (2, 3, 0.05)];
+    let upper =
+        [(0, 1, 0.0), (0, 2, -1.0), (0, 3, 0.5), (1, 2, f32::NAN), (1, 3, -0.5), (2, 3, 0.05)];
     with_step(testing::snapshot(20, 1, M), |view| {
         let cosine = &mut view.groups[0].cosines[CosineKind::Feature];
         cosine.fill(1.0);
@@ -57,13 +58,20 @@ fn a_cell_has_the_colour_of_its_cosine_and_one_without_is_hatched() {
             }
             let side = cells.width() / M as f32;
             let corner = cells.min + vec2(j as f32, i as f32) * side;
-            let across: Vec<Color32> =
-                (0..side as usize).map(|x| pixel(&picture, corner + vec2(x as f32, 0.2 * side))).collect();
-            assert!(across.contains(&tokens.sunken) && across.iter().any(|color| *color != tokens.sunken));
+            let across: Vec<Color32> = (0..side as usize)
+                .map(|x| pixel(&picture, corner + vec2(x as f32, 0.2 * side)))
+                .collect();
+            assert!(
+                across.contains(&tokens.sunken)
+                    && across.iter().any(|color| *color != tokens.sunken)
+            );
         }
         let neutral = tokens.cosine(0.0, 1.0).unwrap();
         let [red, green, blue, _] = neutral.to_array();
-        assert!(red.abs_diff(green) < 12 && green.abs_diff(blue) < 12, "{neutral:?} is not neutral");
+        assert!(
+            red.abs_diff(green) < 12 && green.abs_diff(blue) < 12,
+            "{neutral:?} is not neutral"
+        );
     }
 }
 
@@ -71,13 +79,16 @@ fn a_cell_has_the_colour_of_its_cosine_and_one_without_is_hatched() {
 fn save(window: &mut Window, folder: &Path, panel: &str) -> (String, RgbaImage) {
     window.click(&format!("More about {panel}"));
     window.click("Save picture");
-    let [svg, png] = ["svg", "png"].map(|kind| folder.join(format!("figures/{panel}_step_000020.{kind}")));
+    let [svg, png] =
+        ["svg", "png"].map(|kind| folder.join(format!("figures/{panel}_step_000020.{kind}")));
     let started = std::time::Instant::now();
     // The last file is the vector picture, and this is its end.
     let text = loop {
         match std::fs::read_to_string(&svg) {
             Ok(text) if text.ends_with("</svg>\n") => break text,
-            _ => assert!(started.elapsed() < std::time::Duration::from_secs(20), "nothing was saved"),
+            _ => {
+                assert!(started.elapsed() < std::time::Duration::from_secs(20), "nothing was saved")
+            }
         }
         std::thread::sleep(std::time::Duration::from_millis(2));
         window.settle();
@@ -94,30 +105,47 @@ fn the_saved_pictures_of_a_panel_agree_and_the_vector_picture_keeps_its_texts() 
     let (svg, png) = save(&mut window, folder.path(), "geometry");
     let tree = roxmltree::Document::parse(&svg).unwrap();
     let root = tree.root_element();
-    let view: Vec<f32> = root.attribute("viewBox").unwrap().split(' ').map(|number| number.parse().unwrap()).collect();
+    let view: Vec<f32> = root
+        .attribute("viewBox")
+        .unwrap()
+        .split(' ')
+        .map(|number| number.parse().unwrap())
+        .collect();
     let origin = pos2(view[0], view[1]);
     assert_eq!((png.width(), png.height()), (view[2].round() as u32, view[3].round() as u32));
-    let texts: Vec<&str> =
-        tree.descendants().filter(|node| node.has_tag_name("text")).filter_map(|node| node.text()).collect();
+    let texts: Vec<&str> = tree
+        .descendants()
+        .filter(|node| node.has_tag_name("text"))
+        .filter_map(|node| node.text())
+        .collect();
     for text in ["reward", "-0.50", "+0.05", "Effective rank"] {
         assert!(
-            texts.iter().any(|found| found.contains(text) || found.replace('\u{2212}', "-").contains(text)),
+            texts
+                .iter()
+                .any(|found| found.contains(text) || found.replace('\u{2212}', "-").contains(text)),
             "{text}: {texts:?}"
         );
     }
     // The matrix: a path per cell with a cosine.
-    let matrix = tree.descendants().find(|node| node.attribute("shape-rendering").is_some()).unwrap();
+    let matrix =
+        tree.descendants().find(|node| node.attribute("shape-rendering").is_some()).unwrap();
     let cells_drawn: Vec<_> = matrix.children().filter(roxmltree::Node::is_element).collect();
     assert_eq!(cells_drawn.len(), M * M - 2);
     for (i, j) in (0..M).flat_map(|i| (0..M).map(move |j| (i, j))).filter(|(i, j)| i != j) {
         let start = format!("M{j} {i}h");
-        let Some(cell) = cells_drawn.iter().find(|node| node.attribute("d").unwrap().starts_with(&start)) else {
+        let Some(cell) =
+            cells_drawn.iter().find(|node| node.attribute("d").unwrap().starts_with(&start))
+        else {
             assert!(i + j == 3 && i * j == 2, "cell {i}, {j} is missing");
             continue;
         };
         let at = inside(cells, i, j) - origin;
         let Rgba([red, green, blue, _]) = *png.get_pixel(at.x as u32, at.y as u32);
-        assert_eq!(cell.attribute("fill").unwrap(), format!("#{red:02x}{green:02x}{blue:02x}"), "cell {i}, {j}");
+        assert_eq!(
+            cell.attribute("fill").unwrap(),
+            format!("#{red:02x}{green:02x}{blue:02x}"),
+            "cell {i}, {j}"
+        );
     }
 }
 
@@ -134,7 +162,8 @@ fn every_panel_becomes_a_vector_picture() {
     for (key, panel) in keys.into_iter().zip(panels) {
         window.press(Modifiers::NONE, key);
         let (svg, _) = save(&mut window, folder.path(), panel);
-        let tree = roxmltree::Document::parse(&svg).unwrap_or_else(|error| panic!("{panel}: {error}"));
+        let tree =
+            roxmltree::Document::parse(&svg).unwrap_or_else(|error| panic!("{panel}: {error}"));
         let count = tree.descendants().filter(|node| node.has_tag_name("text")).count();
         assert!(count >= 3, "{panel} has {count} texts");
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{panel} has numbers that are none");
@@ -183,7 +212,9 @@ fn novelties_are_told_apart_where_the_colours_are_fitted() {
     let strips = |window: &mut Window| {
         let (cells, _) = window.matrix();
         let picture = window.harness.render().unwrap();
-        [0.25, 0.75].map(|row| pixel(&picture, pos2(cells.right() + 8.0, cells.top() + row * cells.height())))
+        [0.25, 0.75].map(|row| {
+            pixel(&picture, pos2(cells.right() + 8.0, cells.top() + row * cells.height()))
+        })
     };
     assert_eq!(strips(&mut window), [0.0, 1.0].map(|end| theme.novelty(end).unwrap()));
     window.click("±1");
@@ -193,13 +224,18 @@ fn novelties_are_told_apart_where_the_colours_are_fitted() {
 #[test]
 fn steps_whose_value_is_no_number_are_hatched() {
     let painted = |value: fn(u64) -> f64| {
-        let snapshot = with_metric(testing::snapshot(20, 1, M), &crate::stages::metrics::REWARD_ACCURACY, value);
+        let snapshot = with_metric(
+            testing::snapshot(20, 1, M),
+            &crate::stages::metrics::REWARD_ACCURACY,
+            value,
+        );
         let mut window = Window::open(snapshot);
         let themes = Themes::load().unwrap();
         let theme = themes.of(window.harness.ctx.theme());
         let (panel, plot) = (theme.panel, theme.sunken);
         let picture = window.harness.render().unwrap();
-        let rect = window.harness.get_all_by_label_contains("Training accuracy").next().unwrap().rect();
+        let rect =
+            window.harness.get_all_by_label_contains("Training accuracy").next().unwrap().rect();
         let at = |x: u32, y: u32| pos2(rect.left() + x as f32, rect.bottom() + y as f32);
         (0..200)
             .flat_map(|x| (0..50).map(move |y| (x, y)))

@@ -1,4 +1,5 @@
-//! Behaviour of the panels that show completions: the rollouts panel, the token view, problems over time, the scrubber's events.
+//! Behaviour of the panels that show completions: the rollouts panel, the token view, problems over
+//! time, the scrubber's events.
 
 use crate::dashboard::tests::testing;
 use crate::dashboard::tests::testing::{Window, name_completions, with_step};
@@ -74,7 +75,11 @@ fn a_click_on_a_row_chooses_its_group_and_shows_the_completion_in_full() {
     window.press(Modifiers::NONE, Key::OpenBracket);
     window.click("Sort by group and number");
     let name = "Completion 2 of group 1";
-    assert_eq!(rows(&window).first().map(String::as_str), Some("Completion 3 of group 1"), "turned around");
+    assert_eq!(
+        rows(&window).first().map(String::as_str),
+        Some("Completion 3 of group 1"),
+        "turned around"
+    );
     window.harness.get_by_role_and_label(Role::Row, name).click();
     window.settle();
     assert!(window.has("and its second line") && window.has("group 1 of 2"));
@@ -101,7 +106,10 @@ fn a_column_head_sorts_from_the_largest_and_then_turns_around() {
 fn text_and_verdict_filter_the_table_and_all_again_takes_the_filters_away() {
     let snapshot = with_step(testing::snapshot(20, 2, 4), |view| {
         name_completions(view);
-        view.groups.iter_mut().flat_map(|group| &mut group.rollouts).for_each(|r| r.verdict = Verdict::Incorrect);
+        view.groups
+            .iter_mut()
+            .flat_map(|group| &mut group.rollouts)
+            .for_each(|r| r.verdict = Verdict::Incorrect);
         view.groups[0].rollouts[1].verdict = Verdict::Correct;
     });
     let mut window = open(snapshot);
@@ -166,9 +174,13 @@ fn tokens_are_shaded_where_they_are_recorded_and_say_what_they_are() {
     let snapshot = with_step(testing::snapshot(21, 1, 2), testing::add_tokens);
     window.update(|now| *now = snapshot.clone());
     assert!(!window.has("Tokens are recorded every"));
-    let tokens = snapshot.latest.as_ref().unwrap().groups[0].tokens.as_ref().unwrap().range(0).len();
-    for (button, label) in [("|φ|", "|φ|"), ("log p", "log p"), ("entropy", "entropy"), ("ratio", "ratio")] {
-        let nodes: Vec<_> = window.harness.query_all_by_role_and_label(Role::Button, button).collect();
+    let tokens =
+        snapshot.latest.as_ref().unwrap().groups[0].tokens.as_ref().unwrap().range(0).len();
+    for (button, label) in
+        [("|φ|", "|φ|"), ("log p", "log p"), ("entropy", "entropy"), ("ratio", "ratio")]
+    {
+        let nodes: Vec<_> =
+            window.harness.query_all_by_role_and_label(Role::Button, button).collect();
         nodes.last().unwrap().click();
         window.settle();
         let chart = format!("{label} of ");
@@ -192,7 +204,12 @@ fn the_pair_panel_writes_tokens_where_asked_and_differences_where_there_are_none
     }));
     let list = "How the texts are written";
     let written = |window: &Window| {
-        window.harness.get_by_role_and_label(Role::ComboBox, list).accesskit_node().value().unwrap_or_default()
+        window
+            .harness
+            .get_by_role_and_label(Role::ComboBox, list)
+            .accesskit_node()
+            .value()
+            .unwrap_or_default()
     };
     assert_eq!(written(&window), "differences");
     choose(&mut window, list, "tokens by part in the cosine");
@@ -201,7 +218,8 @@ fn the_pair_panel_writes_tokens_where_asked_and_differences_where_there_are_none
     window.update(|snapshot| *snapshot = testing::snapshot(21, 1, 2));
     assert_eq!(written(&window), "differences", "step 21 has no tokens");
     assert!(!window.has("[end]"));
-    window.update(|snapshot| *snapshot = with_step(testing::snapshot(22, 1, 2), testing::add_tokens));
+    window
+        .update(|snapshot| *snapshot = with_step(testing::snapshot(22, 1, 2), testing::add_tokens));
     assert_eq!(written(&window), "part in the cosine", "the choice stays");
 }
 
@@ -239,7 +257,8 @@ fn problems_are_listed_with_their_solve_rates_and_lead_to_the_step_that_met_them
 fn shifted_comma_and_period_jump_from_event_to_event() {
     let mut snapshot = testing::snapshot(60, 1, 2);
     let edit = SettingEdit { path: "rollout.temperature".into(), from: 1.0.into(), to: 0.8.into() };
-    snapshot.events = Arc::new(vec![Event::now(7, EventKind::Paused, "paused"), Event::edited(33, edit)]);
+    snapshot.events =
+        Arc::new(vec![Event::now(7, EventKind::Paused, "paused"), Event::edited(33, edit)]);
     snapshot.warnings = Arc::new(vec![(45, "truncated".to_owned())]);
     let mut window = Window::open(snapshot);
     // Evaluations are at 20, 40 and 60, a checkpoint at 50.
@@ -285,9 +304,12 @@ fn what_panels_show_is_copied_as_tables() {
     assert_eq!(copied(&mut window, "groups", "Copy as CSV").lines().count(), 3);
     let pair = copied(&mut window, "pair", "Copy as CSV");
     assert!(pair.lines().count() == 3 && pair.contains("of group 0"), "{pair}");
-    for (key, panel, lines) in
-        [(Key::Num4, "curves", 21), (Key::Num5, "rollouts", 9), (Key::Num6, "timeline", 21), (Key::Num7, "health", 0)]
-    {
+    for (key, panel, lines) in [
+        (Key::Num4, "curves", 21),
+        (Key::Num5, "rollouts", 9),
+        (Key::Num6, "timeline", 21),
+        (Key::Num7, "health", 0),
+    ] {
         window.press(Modifiers::NONE, key);
         let text = copied(&mut window, panel, "Copy as CSV");
         assert!(text.lines().next().is_some_and(|head| head.contains("step")), "{panel}: {text}");
@@ -310,9 +332,20 @@ fn nothing_to_copy_is_said_too() {
 
 #[test]
 fn every_number_of_a_completion_has_a_column_in_every_window() {
-    let heads = ["reward", "shaped reward", "novelty", "advantage", "length", "log-probability", "entropy", "answer"];
+    let heads = [
+        "reward",
+        "shaped reward",
+        "novelty",
+        "advantage",
+        "length",
+        "log-probability",
+        "entropy",
+        "answer",
+    ];
     // The last is the smallest window at 130 %.
-    for (size, all_seen) in [(vec2(1280.0, 800.0), true), (vec2(900.0, 600.0), false), (vec2(692.0, 461.0), false)] {
+    for (size, all_seen) in
+        [(vec2(1280.0, 800.0), true), (vec2(900.0, 600.0), false), (vec2(692.0, 461.0), false)]
+    {
         let mut window = Window::open_sized(testing::snapshot(20, 2, 4), size);
         window.press(Modifiers::NONE, Key::Num5);
         for head in heads {
@@ -330,8 +363,10 @@ fn the_cards_of_a_pair_keep_rewards_novelty_and_advantage_where_there_is_little_
         let window = Window::open_sized(testing::snapshot(20, 2, 4), size);
         for start in ["reward", "novelty0.", "A"] {
             let nodes = window.harness.query_all_by_label_contains(start);
-            let said: Vec<String> = nodes.filter_map(|node| node.accesskit_node().value()).collect();
-            let count = said.iter().filter(|text| text.starts_with(start) && text.contains('.')).count();
+            let said: Vec<String> =
+                nodes.filter_map(|node| node.accesskit_node().value()).collect();
+            let count =
+                said.iter().filter(|text| text.starts_with(start) && text.contains('.')).count();
             assert!(count >= 2, "{start} stands {count} times at {size}: {said:?}");
         }
         assert!(window.has(", shaped "), "{size}");

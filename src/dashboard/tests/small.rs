@@ -81,7 +81,10 @@ fn no_panel_draws_over_the_edge_of_the_window() {
         window.settle();
         for label in ["Follow live", "Copy path", "?"] {
             let rect = window.harness.get_by_label(label).rect();
-            assert!(rect.max.x <= SMALL.x && rect.max.y <= SMALL.y, "{label} with panel {panel}: {rect:?}");
+            assert!(
+                rect.max.x <= SMALL.x && rect.max.y <= SMALL.y,
+                "{label} with panel {panel}: {rect:?}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Behaviour of the start screen: experiments are looked at, edited, saved and started; runs are opened, compared and gone on with.
+//! Behaviour of the start screen: experiments are looked at, edited, saved and started; runs are
+//! opened, compared and gone on with.
 
 use crate::dashboard::app::{Dashboard, ScreenshotResult};
 use crate::dashboard::kit::theme::Themes;
@@ -15,8 +16,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-const EXPERIMENT: &str = "Experiment(name: \"mine\", description: \"What it is for.\", model: Bundled(\"countdown\"), \
-                          task: Countdown(), method: Grpo, stop: (steps: 7))";
+const EXPERIMENT: &str = "Experiment(name: \"mine\", description: \"What it is for.\", model: \
+                          Bundled(\"countdown\"), task: Countdown(), method: Grpo, stop: (steps: \
+                          7))";
 
 struct Screen {
     harness: Harness<'static, Dashboard>,
@@ -27,7 +29,10 @@ impl Screen {
     /// A start screen on an experiment and these runs: name and state.
     fn open(runs: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let places = Places { experiments: folder.path().join("experiments"), runs: folder.path().join("runs") };
+        let places = Places {
+            experiments: folder.path().join("experiments"),
+            runs: folder.path().join("runs"),
+        };
         std::fs::create_dir(&places.experiments).unwrap();
         std::fs::create_dir(&places.runs).unwrap();
         std::fs::write(places.experiments.join("mine.ron"), EXPERIMENT).unwrap();
@@ -40,14 +45,24 @@ impl Screen {
     }
 
     fn on(folder: TempDir, places: Places) -> Self {
-        let harness = Harness::builder().with_size(vec2(1280.0, 800.0)).build_eframe(move |creation| {
-            let ctx = &creation.egui_ctx;
-            let start = Start::new(places, ctx.clone());
-            let opener = Opener::new(StartedRuns::default(), ctx.clone());
-            let (themes, result) = (Themes::load().unwrap(), ScreenshotResult::default());
-            Dashboard::new(ctx, Vec::new(), Some(start), opener, Dock::new(panels::all(), None), themes, None, result)
+        let harness =
+            Harness::builder().with_size(vec2(1280.0, 800.0)).build_eframe(move |creation| {
+                let ctx = &creation.egui_ctx;
+                let start = Start::new(places, ctx.clone());
+                let opener = Opener::new(StartedRuns::default(), ctx.clone());
+                let (themes, result) = (Themes::load().unwrap(), ScreenshotResult::default());
+                Dashboard::new(
+                    ctx,
+                    Vec::new(),
+                    Some(start),
+                    opener,
+                    Dock::new(panels::all(), None),
+                    themes,
+                    None,
+                    result,
+                )
                 .unwrap()
-        });
+            });
         Self { harness, folder }
     }
 
@@ -95,8 +110,9 @@ fn run_folder(folder: &Path, name: &str, state: &str) {
     let started = "\"started\": \"2026-01-01T12:00:00Z\"";
     let manifest = format!("{{{manifest}{started}, \"state\": \"{state}\", \"step\": 5}}");
     std::fs::write(folder.join("manifest.json"), manifest).unwrap();
-    let event =
-        |kind: &str, text: &str| format!("{{\"step\":5,\"time\":\"\",\"kind\":\"{kind}\",\"text\":\"{text}\"}}\n");
+    let event = |kind: &str, text: &str| {
+        format!("{{\"step\":5,\"time\":\"\",\"kind\":\"{kind}\",\"text\":\"{text}\"}}\n")
+    };
     std::fs::write(folder.join("events.jsonl"), event("error", "disk full")).unwrap();
 }
 
@@ -114,7 +130,9 @@ fn an_experiment_is_edited_with_validation_and_saved_as_a_new_file() {
     screen.type_into("File name", "other.ron");
     screen.click("Save as new");
     screen.wait_for("Experiment other.ron");
-    let read = |name: &str| std::fs::read_to_string(screen.folder.path().join("experiments").join(name)).unwrap();
+    let read = |name: &str| {
+        std::fs::read_to_string(screen.folder.path().join("experiments").join(name)).unwrap()
+    };
     assert!(read("other.ron").contains("steps: 9") && read("mine.ron").contains("steps: 7"));
 }
 
@@ -123,8 +141,12 @@ fn runs_stand_with_state_step_and_accuracy_and_ticked_ones_open_together() {
     let mut screen = Screen::open(&[("first", "stopped"), ("second", "failed")]);
     screen.wait_for("first s0");
     assert!(screen.has("step 5 / 7") && screen.has("disk full"));
-    let accuracy =
-        testing::snapshot(5, 1, 2).history.at(5).unwrap().get(&crate::stages::metrics::REWARD_ACCURACY).unwrap();
+    let accuracy = testing::snapshot(5, 1, 2)
+        .history
+        .at(5)
+        .unwrap()
+        .get(&crate::stages::metrics::REWARD_ACCURACY)
+        .unwrap();
     assert!(screen.has(&format!("accuracy {}", crate::dashboard::kit::format::percent(accuracy))));
     assert_eq!(screen.harness.query_all_by_role_and_label(Role::Button, "Resume").count(), 2);
     screen.click("Tick first s0");
@@ -147,14 +169,18 @@ fn runs_stand_with_state_step_and_accuracy_and_ticked_ones_open_together() {
 #[test]
 fn an_empty_folder_is_offered_the_quickstart() {
     let folder = tempfile::tempdir().unwrap();
-    let places = Places { experiments: folder.path().join("experiments"), runs: folder.path().join("runs") };
+    let places =
+        Places { experiments: folder.path().join("experiments"), runs: folder.path().join("runs") };
     let mut screen = Screen::on(folder, places);
     screen.wait_for("Write the quickstart here");
     screen.click("Write the quickstart here");
     screen.wait_for("Experiment quickstart.ron");
     assert!(screen.is_enabled("Start run"));
-    let text = std::fs::read_to_string(screen.folder.path().join("experiments/quickstart.ron")).unwrap();
-    assert!(crate::experiment::from_text::<crate::experiment::Experiment>(&text, "quickstart").is_ok());
+    let text =
+        std::fs::read_to_string(screen.folder.path().join("experiments/quickstart.ron")).unwrap();
+    assert!(
+        crate::experiment::from_text::<crate::experiment::Experiment>(&text, "quickstart").is_ok()
+    );
 }
 
 #[test]
@@ -167,7 +193,8 @@ fn the_folders_are_read_again_without_being_asked() {
     screen.wait_for("third s0");
     // A file that is looked at and was not edited here follows what others make of it.
     screen.click("Experiment mine.ron");
-    std::fs::write(experiments.join("mine.ron"), EXPERIMENT.replace("steps: 7", "steps: 8")).unwrap();
+    std::fs::write(experiments.join("mine.ron"), EXPERIMENT.replace("steps: 7", "steps: 8"))
+        .unwrap();
     screen.wait_for("stop.steps=8");
 }
 
@@ -187,7 +214,8 @@ fn edits_that_are_not_saved_are_kept_and_overwrite_nobody_else() {
     screen.click("Close");
     screen.click("Experiment mine.ron");
     assert!(screen.has("stop.steps=9"));
-    std::fs::write(experiments.join("mine.ron"), EXPERIMENT.replace("steps: 7", "steps: 8")).unwrap();
+    std::fs::write(experiments.join("mine.ron"), EXPERIMENT.replace("steps: 7", "steps: 8"))
+        .unwrap();
     screen.click("Save");
     assert!(screen.has("has been changed by another program"));
     assert!(std::fs::read_to_string(experiments.join("mine.ron")).unwrap().contains("steps: 8"));
@@ -199,7 +227,12 @@ fn a_run_that_nobody_writes_to_any_more_is_silent_and_can_be_resumed() {
     let dead = screen.folder.path().join("runs/dead");
     let earlier = std::time::SystemTime::now() - Duration::from_secs(190);
     for name in ["metrics.jsonl", "events.jsonl", "experiment.ron", "manifest.json"] {
-        std::fs::File::options().append(true).open(dead.join(name)).unwrap().set_modified(earlier).unwrap();
+        std::fs::File::options()
+            .append(true)
+            .open(dead.join(name))
+            .unwrap()
+            .set_modified(earlier)
+            .unwrap();
     }
     screen.wait_for("silent");
     assert_eq!(screen.harness.query_all_by_label("silent").count(), 1);
@@ -224,7 +257,8 @@ fn runs_of_one_name_are_told_apart_by_what_differs() {
     screen.wait_for("a s0");
     let with = |folder: &str, more: &str| {
         let text = EXPERIMENT.replace("method: Grpo, stop: (steps: 7)", more);
-        std::fs::write(screen.folder.path().join("runs").join(folder).join("experiment.ron"), text).unwrap();
+        std::fs::write(screen.folder.path().join("runs").join(folder).join("experiment.ron"), text)
+            .unwrap();
     };
     with("a", "method: G2rl(lambda: 0.5), stop: (steps: 7)");
     with("b", "method: G2rl(lambda: 1.0), stop: (steps: 7)");
@@ -257,8 +291,12 @@ fn the_start_screen_changes_the_theme_and_is_walked_as_it_is_read() {
 
 #[test]
 fn runs_with_a_checkpoint_and_more_to_do_can_be_resumed() {
-    let mut screen =
-        Screen::open(&[("none", "stopped"), ("half", "stopped"), ("last", "failed"), ("whole", "finished")]);
+    let mut screen = Screen::open(&[
+        ("none", "stopped"),
+        ("half", "stopped"),
+        ("last", "failed"),
+        ("whole", "finished"),
+    ]);
     screen.wait_for("whole s0");
     let checkpoints = |run: &str| screen.folder.path().join("runs").join(run).join("checkpoints");
     for run in ["last", "whole"] {
@@ -276,7 +314,11 @@ fn runs_with_a_checkpoint_and_more_to_do_can_be_resumed() {
     };
     let started = Instant::now();
     while resumes(&screen).len() != 2 {
-        assert!(started.elapsed() < Duration::from_secs(20), "{} runs can be resumed", resumes(&screen).len());
+        assert!(
+            started.elapsed() < Duration::from_secs(20),
+            "{} runs can be resumed",
+            resumes(&screen).len()
+        );
         std::thread::sleep(Duration::from_millis(5));
         screen.harness.run_steps(1);
     }

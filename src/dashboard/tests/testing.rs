@@ -1,4 +1,5 @@
-//! Synthetic runs for tests: countdown groups whose geometry and metrics drift over the steps as a real run's do.
+//! Synthetic runs for tests: countdown groups whose geometry and metrics drift over the steps as a
+//! real run's do.
 
 use crate::dashboard::app::{Dashboard, ScreenshotResult};
 use crate::dashboard::kit::theme::Themes;
@@ -10,8 +11,9 @@ use crate::dashboard::tests::rasterizer::Rasterizer;
 use crate::dashboard::window::dock::Dock;
 use crate::metrics::{History, Metric, MetricRow};
 use crate::run::{
-    CosineKind, Estimate, EvaluationRecord, GroupCosines, GroupTokens, GroupView, RolloutRecord, RolloutView, RunDir,
-    RunHandle, RunInfo, RunSnapshot, RunState, Stage, StageProgress, StepView, TrainerCommand,
+    CosineKind, Estimate, EvaluationRecord, GroupCosines, GroupTokens, GroupView, RolloutRecord,
+    RolloutView, RunDir, RunHandle, RunInfo, RunSnapshot, RunState, Stage, StageProgress, StepView,
+    TrainerCommand,
 };
 use crate::stages::metrics;
 use crate::verify::Verdict;
@@ -37,7 +39,8 @@ pub(crate) fn info() -> RunInfo {
 /// The same of another name or seed.
 pub(crate) fn info_with(name: &str, seed: u64) -> RunInfo {
     let text = format!(
-        "Experiment(name: {name:?}, seed: {seed}, model: Bundled(\"countdown\"), task: Countdown(), method: G2rl())"
+        "Experiment(name: {name:?}, seed: {seed}, model: Bundled(\"countdown\"), task: \
+         Countdown(), method: G2rl())"
     );
     RunInfo { directory: PathBuf::from("runs/countdown-g2rl-s0"), ..RunInfo::of(&text) }
 }
@@ -56,12 +59,17 @@ pub(crate) fn group(number: u32, m: usize, step: u64) -> GroupView {
             let slip = if correct { 0 } else { rng.random_range(1..9) };
             let answer = format!("{a}*{b}+{c}");
             let wrong = format!("{d}*{b}+{slip}");
-            let extracted = if no_answer { None } else { Some(if correct { answer } else { wrong }) };
+            let extracted =
+                if no_answer { None } else { Some(if correct { answer } else { wrong }) };
             let product = a * b;
-            let mut completion = format!("{a}*{b}={product}\n{product}+{c}={}\n", product + c + slip);
+            let mut completion =
+                format!("{a}*{b}={product}\n{product}+{c}={}\n", product + c + slip);
             completion.push_str(&format!("{d}+{c}={}\n", d + c).repeat(rng.random_range(0..3)));
-            completion
-                .push_str(&extracted.as_ref().map_or_else(|| "...".to_owned(), |text| format!("\\boxed{{{text}}}")));
+            completion.push_str(
+                &extracted
+                    .as_ref()
+                    .map_or_else(|| "...".to_owned(), |text| format!("\\boxed{{{text}}}")),
+            );
             let verdict = match (correct, no_answer) {
                 (true, _) => Verdict::Correct,
                 (false, true) => Verdict::NoAnswer,
@@ -100,7 +108,11 @@ pub(crate) fn group(number: u32, m: usize, step: u64) -> GroupView {
     let mut cosines = GroupCosines::default();
     cosines[CosineKind::Feature] = directions
         .iter()
-        .flat_map(|a| directions.iter().map(move |b| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>().clamp(-1.0, 1.0)))
+        .flat_map(|a| {
+            directions
+                .iter()
+                .map(move |b| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>().clamp(-1.0, 1.0))
+        })
         .collect();
     let listed = numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
     GroupView {
@@ -117,13 +129,16 @@ pub(crate) fn group(number: u32, m: usize, step: u64) -> GroupView {
 /// Gives every group tokens: a character each, and one for the end.
 pub(crate) fn add_tokens(view: &mut StepView) {
     for group in &mut view.groups {
-        let lengths: Vec<usize> = group.rollouts.iter().map(|rollout| rollout.completion.len() + 1).collect();
+        let lengths: Vec<usize> =
+            group.rollouts.iter().map(|rollout| rollout.completion.len() + 1).collect();
         for (rollout, &length) in group.rollouts.iter_mut().zip(&lengths) {
             rollout.length = length as u32;
         }
         let (count, m) = (lengths.iter().sum(), lengths.len());
         let wave = |token: usize| (token as f32 * 0.7).sin();
-        let ends = lengths.iter().flat_map(|&length| (1..=length as u32).map(move |end| end.min(length as u32 - 1)));
+        let ends = lengths
+            .iter()
+            .flat_map(|&length| (1..=length as u32).map(move |end| end.min(length as u32 - 1)));
         group.tokens = Some(Arc::new(GroupTokens {
             offsets: GroupTokens::offsets_of(&lengths),
             ends: ends.collect(),
@@ -189,12 +204,14 @@ pub(crate) fn step(step: u64, groups: u32, m: usize) -> Arc<StepView> {
     Arc::new(StepView { step, groups: (0..groups).map(|number| group(number, m, step)).collect() })
 }
 
-/// The folder of a run in which these steps are recorded, with two groups of four rollouts each, and has no metrics yet.
+/// The folder of a run in which these steps are recorded, with two groups of four rollouts each,
+/// and has no metrics yet.
 pub(crate) fn run_folder(recorded: &[u64]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let every = "record: (rollouts_every: 10)";
-    let experiment =
-        format!("Experiment(name: \"watched\", model: Bundled(\"countdown\"), task: Countdown(), {every})");
+    let experiment = format!(
+        "Experiment(name: \"watched\", model: Bundled(\"countdown\"), task: Countdown(), {every})"
+    );
     std::fs::write(folder.path().join("experiment.ron"), experiment).unwrap();
     std::fs::create_dir(folder.path().join("rollouts")).unwrap();
     std::fs::create_dir(folder.path().join("geometry")).unwrap();
@@ -220,7 +237,11 @@ pub(crate) fn record_step(folder: &Path, number: u64) {
             rollout: rollout.clone(),
             response_ids: Vec::new(),
         }));
-        tensors.push((format!("feature.{}", group.group), vec![4, 4], group.cosines[CosineKind::Feature].clone()));
+        tensors.push((
+            format!("feature.{}", group.group),
+            vec![4, 4],
+            group.cosines[CosineKind::Feature].clone(),
+        ));
     }
     let run = RunDir::at(folder);
     run.write_geometry(number, tensors).unwrap();
@@ -232,8 +253,11 @@ pub(crate) fn record_step(folder: &Path, number: u64) {
 pub(crate) fn metric_lines(steps: impl Iterator<Item = u64>) -> String {
     let line = |step: u64| {
         let row = metric_row(step);
-        let mut fields: serde_json::Map<String, serde_json::Value> =
-            row.values.iter().map(|(metric, value)| (metric.name.to_owned(), (*value).into())).collect();
+        let mut fields: serde_json::Map<String, serde_json::Value> = row
+            .values
+            .iter()
+            .map(|(metric, value)| (metric.name.to_owned(), (*value).into()))
+            .collect();
         fields.insert("step".to_owned(), step.into());
         fields.insert("wall_s".to_owned(), row.wall_s.into());
         serde_json::to_string(&fields).unwrap() + "\n"
@@ -254,7 +278,8 @@ pub(crate) fn snapshot(step: u64, groups: u32, m: usize) -> RunSnapshot {
     snapshot.progress = StageProgress { stage: Some(Stage::Sample), done: Some(0.6) };
     snapshot.stage_times = [0.612, 0.002, 0.0004, 0.001, 0.0, 0.880, 0.0, 0.009];
     snapshot.history = history;
-    snapshot.evaluations = Arc::new((0..=step).step_by(EVALUATE_EVERY as usize).map(evaluation).collect());
+    snapshot.evaluations =
+        Arc::new((0..=step).step_by(EVALUATE_EVERY as usize).map(evaluation).collect());
     snapshot.latest = Some(self::step(step, groups, m));
     snapshot.checkpoints = Arc::new((1..=step / 50).map(|count| 50 * count).collect());
     snapshot.eta_s = Some(1.5 * 200u64.saturating_sub(step) as f64);
@@ -262,7 +287,11 @@ pub(crate) fn snapshot(step: u64, groups: u32, m: usize) -> RunSnapshot {
 }
 
 /// `snapshot` with other values of a metric.
-pub(crate) fn with_metric(mut snapshot: RunSnapshot, metric: &Metric, value: impl Fn(u64) -> f64) -> RunSnapshot {
+pub(crate) fn with_metric(
+    mut snapshot: RunSnapshot,
+    metric: &Metric,
+    value: impl Fn(u64) -> f64,
+) -> RunSnapshot {
     let mut history = History::default();
     for row in snapshot.history.iter() {
         let mut row = row.clone();
@@ -276,7 +305,10 @@ pub(crate) fn with_metric(mut snapshot: RunSnapshot, metric: &Metric, value: imp
 }
 
 /// `snapshot` with its newest step changed.
-pub(crate) fn with_step(mut snapshot: RunSnapshot, change: impl FnOnce(&mut StepView)) -> RunSnapshot {
+pub(crate) fn with_step(
+    mut snapshot: RunSnapshot,
+    change: impl FnOnce(&mut StepView),
+) -> RunSnapshot {
     let mut view = (**snapshot.latest.as_ref().unwrap()).clone();
     change(&mut view);
     snapshot.latest = Some(Arc::new(view));
@@ -294,8 +326,17 @@ pub(crate) fn name_completions(view: &mut StepView) {
 /// A window on `runs`.
 pub(crate) fn dashboard(ctx: &egui::Context, themes: Themes, runs: Vec<RunSource>) -> Dashboard {
     let opener = Opener::new(StartedRuns::default(), ctx.clone());
-    Dashboard::new(ctx, runs, None, opener, Dock::new(panels::all(), None), themes, None, ScreenshotResult::default())
-        .unwrap()
+    Dashboard::new(
+        ctx,
+        runs,
+        None,
+        opener,
+        Dock::new(panels::all(), None),
+        themes,
+        None,
+        ScreenshotResult::default(),
+    )
+    .unwrap()
 }
 
 /// A window on a run, with the trainer's end of its commands.
@@ -367,7 +408,12 @@ impl Window {
     /// Presses or lets go of the pointer's first button.
     pub(crate) fn button_at(&mut self, pos: Pos2, pressed: bool) {
         let button = PointerButton::Primary;
-        self.harness.event(Event::PointerButton { pos, button, pressed, modifiers: Modifiers::NONE });
+        self.harness.event(Event::PointerButton {
+            pos,
+            button,
+            pressed,
+            modifiers: Modifiers::NONE,
+        });
     }
 
     pub(crate) fn click_at(&mut self, at: Pos2) {

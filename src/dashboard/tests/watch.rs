@@ -1,4 +1,5 @@
-//! Behaviour of the window on run folders: growing, killed, finished, failed, very long, with steps that were not recorded.
+//! Behaviour of the window on run folders: growing, killed, finished, failed, very long, with steps
+//! that were not recorded.
 
 use crate::dashboard::app::{Dashboard, ScreenshotResult};
 use crate::dashboard::kit::theme::Themes;
@@ -36,12 +37,23 @@ impl Watching {
         let snapshots = run.snapshots.clone();
         let picture = ScreenshotResult::default();
         let result = ScreenshotResult::clone(&picture);
-        let builder = Harness::builder().with_size(vec2(1280.0, 800.0)).renderer(Rasterizer::default());
+        let builder =
+            Harness::builder().with_size(vec2(1280.0, 800.0)).renderer(Rasterizer::default());
         let harness = builder.build_eframe(move |creation| {
             let (ctx, themes) = (&creation.egui_ctx, Themes::load().unwrap());
             let opener = Opener::new(StartedRuns::default(), ctx.clone());
             let runs = vec![RunSource::Folder(run)];
-            Dashboard::new(ctx, runs, None, opener, Dock::new(panels::all(), None), themes, screenshot, result).unwrap()
+            Dashboard::new(
+                ctx,
+                runs,
+                None,
+                opener,
+                Dock::new(panels::all(), None),
+                themes,
+                screenshot,
+                result,
+            )
+            .unwrap()
         });
         Self { harness, snapshots, picture }
     }
@@ -75,7 +87,8 @@ impl Watching {
 }
 
 fn append(folder: &Path, name: &str, text: &str) {
-    let mut file = std::fs::File::options().create(true).append(true).open(folder.join(name)).unwrap();
+    let mut file =
+        std::fs::File::options().create(true).append(true).open(folder.join(name)).unwrap();
     file.write_all(text.as_bytes()).unwrap();
 }
 
@@ -90,11 +103,18 @@ fn a_growing_folder_is_followed_and_a_half_written_line_waits() {
     window.wait_for("Cosine matrix, 4 by 4");
     assert!(window.has("Watching") && window.has("last written"));
     for button in ["Pause", "One step", "Checkpoint", "Stop"] {
-        assert!(window.harness.query_by_role_and_label(Role::Button, button).is_none(), "{button} of another's run");
+        assert!(
+            window.harness.query_by_role_and_label(Role::Button, button).is_none(),
+            "{button} of another's run"
+        );
     }
     let line = testing::metric_lines(3..=3);
     append(folder.path(), "metrics.jsonl", &line[..40]);
-    append(folder.path(), "events.jsonl", "{\"step\":2,\"time\":\"\",\"kind\":\"warning\",\"text\":\"odd\"}\n");
+    append(
+        folder.path(),
+        "events.jsonl",
+        "{\"step\":2,\"time\":\"\",\"kind\":\"warning\",\"text\":\"odd\"}\n",
+    );
     window.wait_for("step 2: odd");
     assert!(window.has("Step 2 of 2"));
     append(folder.path(), "metrics.jsonl", &line[40..]);
@@ -112,9 +132,16 @@ fn steps_without_a_record_say_so_and_lead_to_the_nearest_that_have_one() {
     window.wait_for("Step 19 was not recorded");
     assert!(window.has("record.rollouts_every: 10"));
     assert!(!window.has("Cosine matrix"));
-    let accuracy =
-        testing::snapshot(20, 1, 2).history.at(19).unwrap().get(&crate::stages::metrics::REWARD_ACCURACY).unwrap();
-    assert!(window.has(&crate::dashboard::kit::format::compact(accuracy)), "the curves show the step's metrics");
+    let accuracy = testing::snapshot(20, 1, 2)
+        .history
+        .at(19)
+        .unwrap()
+        .get(&crate::stages::metrics::REWARD_ACCURACY)
+        .unwrap();
+    assert!(
+        window.has(&crate::dashboard::kit::format::compact(accuracy)),
+        "the curves show the step's metrics"
+    );
     window.harness.get_by_label("Show step 10").click();
     window.harness.run_steps(2);
     window.wait_for("Step 10 of 20");
@@ -131,7 +158,12 @@ fn killed() -> tempfile::TempDir {
     append(folder.path(), "metrics.jsonl", &testing::metric_lines(1..=1));
     let earlier = SystemTime::now() - Duration::from_secs(190);
     for name in ["metrics.jsonl", "experiment.ron"] {
-        std::fs::File::options().append(true).open(folder.path().join(name)).unwrap().set_modified(earlier).unwrap();
+        std::fs::File::options()
+            .append(true)
+            .open(folder.path().join(name))
+            .unwrap()
+            .set_modified(earlier)
+            .unwrap();
     }
     folder
 }
@@ -164,8 +196,10 @@ fn a_picture_of_a_step_that_will_not_come_is_taken_of_what_there_is_and_that_is_
     let screenshot = || Screenshot { path: path.clone(), after_step: Some(50) };
     let mut window = Watching::with(folder.path(), Some(screenshot()));
     let error = picture(&mut window).unwrap_err();
-    let said =
-        format!("the run was last heard of at step 1, before step 50 of --after-step; {} shows step 1", path.display());
+    let said = format!(
+        "the run was last heard of at step 1, before step 50 of --after-step; {} shows step 1",
+        path.display()
+    );
     assert_eq!((error.to_string(), error.exit_status()), (said, 1));
     assert!(path.exists());
     append(folder.path(), "metrics.jsonl", &testing::metric_lines(2..=2));
@@ -180,13 +214,20 @@ fn a_picture_of_a_step_that_will_not_come_is_taken_of_what_there_is_and_that_is_
 fn a_run_that_is_over_shows_how_it_ended() {
     let folder = testing::run_folder(&[1]);
     append(folder.path(), "metrics.jsonl", &testing::metric_lines(1..=1));
-    append(folder.path(), "events.jsonl", "{\"step\":1,\"time\":\"\",\"kind\":\"error\",\"text\":\"disk full\"}\n");
+    append(
+        folder.path(),
+        "events.jsonl",
+        "{\"step\":1,\"time\":\"\",\"kind\":\"error\",\"text\":\"disk full\"}\n",
+    );
     let manifest = |state: &str| {
         let text = ["version", "commit", "device", "model", "model_hash", "data_hash", "started"]
             .map(|name| format!("\"{name}\": \"\", "))
             .concat();
-        std::fs::write(folder.path().join("manifest.json"), format!("{{{text}\"state\": \"{state}\", \"step\": 1}}"))
-            .unwrap();
+        std::fs::write(
+            folder.path().join("manifest.json"),
+            format!("{{{text}\"state\": \"{state}\", \"step\": 1}}"),
+        )
+        .unwrap();
     };
     manifest("finished");
     let mut window = Watching::open(folder.path());
@@ -206,7 +247,11 @@ fn a_run_of_fifty_thousand_steps_opens_at_once() {
     let opened = started.elapsed();
     window.wait_for("Step 50,000 of 50,000");
     // A generous bound, for machines that do much else.
-    assert!(started.elapsed() < Duration::from_secs(20), "{opened:?}, drawn after {:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(20),
+        "{opened:?}, drawn after {:?}",
+        started.elapsed()
+    );
 }
 
 #[test]
@@ -214,7 +259,8 @@ fn a_picture_without_a_step_shows_what_there_is() {
     let folder = testing::run_folder(&[1, 2]);
     append(folder.path(), "metrics.jsonl", &testing::metric_lines(1..=2));
     let path = folder.path().join("picture.png");
-    let mut window = Watching::with(folder.path(), Some(Screenshot { path: path.clone(), after_step: None }));
+    let mut window =
+        Watching::with(folder.path(), Some(Screenshot { path: path.clone(), after_step: None }));
     picture(&mut window).unwrap();
     assert!(path.exists() && window.has("Step 2 of 2") && window.has("Cosine matrix"));
 }
@@ -232,8 +278,9 @@ fn a_run_that_was_taken_back_shows_nothing_of_the_steps_that_are_gone() {
         let picture = window.harness.render().unwrap();
         let at = |part: f32, from: f32, size: f32| (from + part * size) as u32;
         let middles = [0.125_f32, 0.375, 0.625, 0.875];
-        let cell =
-            |y: f32, x: f32| *picture.get_pixel(at(x, rect.left(), rect.width()), at(y, rect.top(), rect.height()));
+        let cell = |y: f32, x: f32| {
+            *picture.get_pixel(at(x, rect.left(), rect.width()), at(y, rect.top(), rect.height()))
+        };
         middles.iter().flat_map(|&y| middles.map(|x| cell(y, x))).collect::<Vec<_>>()
     };
     let mut window = Watching::open(folder.path());
@@ -243,7 +290,9 @@ fn a_run_that_was_taken_back_shows_nothing_of_the_steps_that_are_gone() {
     window.wait_for("2 recorded steps read");
     // Step 2 is gone and comes again, otherwise.
     testing::record_step(folder.path(), 9);
-    for (kind, ending) in [("rollouts", "jsonl"), ("geometry", "safetensors"), ("tokens", "safetensors")] {
+    for (kind, ending) in
+        [("rollouts", "jsonl"), ("geometry", "safetensors"), ("tokens", "safetensors")]
+    {
         let step = |number: u64| folder.path().join(format!("{kind}/step_{number:06}.{ending}"));
         std::fs::rename(step(9), step(2)).unwrap();
     }
@@ -267,7 +316,11 @@ fn a_run_that_was_taken_back_shows_nothing_of_the_steps_that_are_gone() {
 fn lines_that_are_odd_are_named_and_values_that_are_no_numbers_are_errors() {
     let folder = testing::run_folder(&[]);
     append(folder.path(), "metrics.jsonl", &testing::metric_lines(1..=1));
-    append(folder.path(), "metrics.jsonl", "{\"step\": 2, \"wall_s\": 3.0, \"policy/entropy\": NaN}\n{\"step\": 3,\n");
+    append(
+        folder.path(),
+        "metrics.jsonl",
+        "{\"step\": 2, \"wall_s\": 3.0, \"policy/entropy\": NaN}\n{\"step\": 3,\n",
+    );
     append(folder.path(), "metrics.jsonl", &testing::metric_lines(4..=4));
     let mut window = Watching::open(folder.path());
     window.wait_for("Step 4 of 4");

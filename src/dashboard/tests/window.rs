@@ -175,7 +175,10 @@ fn one_step_checkpoint_and_stop_send_their_commands() {
     assert!(!window.is_enabled("Stopping…"));
     window.update(|snapshot| snapshot.state = RunState::Stopped);
     for button in ["Pause", "One step", "Checkpoint", "Stop"] {
-        assert!(window.harness.query_by_role_and_label(Role::Button, button).is_none(), "{button} of a stopped run");
+        assert!(
+            window.harness.query_by_role_and_label(Role::Button, button).is_none(),
+            "{button} of a stopped run"
+        );
     }
     assert!(window.is_enabled("Resume"));
 }
@@ -289,7 +292,8 @@ fn a_click_means_what_was_seen_when_the_pointer_was_pressed() {
     let edge = cell + egui::vec2(0.0, side / 2.0 - 1.0);
     window.harness.hover_at(edge);
     window.settle();
-    // A press of more than 0.8 seconds is no click, and a frame of this test takes a quarter of one.
+    // A press of more than 0.8 seconds is no click, and a frame of this test takes a quarter of
+    // one.
     window.button_at(edge, true);
     window.harness.step();
     window.handle.snapshots.update(|snapshot| *snapshot = testing::snapshot(21, 2, 4));
@@ -299,14 +303,19 @@ fn a_click_means_what_was_seen_when_the_pointer_was_pressed() {
     window.harness.hover_at(edge + egui::vec2(0.0, 3.0));
     window.button_at(edge + egui::vec2(0.0, 3.0), false);
     window.settle();
-    assert!(window.matrix().1.contains("i 1, j 3") && window.matrix().1.contains("pinned"), "{}", window.matrix().1);
+    assert!(
+        window.matrix().1.contains("i 1, j 3") && window.matrix().1.contains("pinned"),
+        "{}",
+        window.matrix().1
+    );
     assert!(window.has("Step 20 of 21"));
 }
 
 #[test]
 fn closing_the_window_stops_a_run_that_is_not_over() {
     let close = |window: &mut Window| {
-        let viewport = window.harness.input_mut().viewports.get_mut(&egui::ViewportId::ROOT).unwrap();
+        let viewport =
+            window.harness.input_mut().viewports.get_mut(&egui::ViewportId::ROOT).unwrap();
         viewport.events.push(egui::ViewportEvent::Close);
         window.settle();
     };
@@ -350,7 +359,10 @@ fn a_failed_run_shows_its_error_and_keeps_the_last_step() {
     assert!(window.has("The run failed in step 61"));
     assert!(window.has("lower learning rate"));
     assert!(window.has("orthant run --resume runs/countdown-g2rl-s0"));
-    assert!(window.is_enabled("Resume") && window.harness.query_by_role_and_label(Role::Button, "Pause").is_none());
+    assert!(
+        window.is_enabled("Resume")
+            && window.harness.query_by_role_and_label(Role::Button, "Pause").is_none()
+    );
     let cell = window.cell(2, 3, 4);
     window.click_at(cell);
     assert!(window.matrix().1.contains("i 2, j 3"));
@@ -359,7 +371,9 @@ fn a_failed_run_shows_its_error_and_keeps_the_last_step() {
 #[test]
 fn a_run_that_fails_before_its_first_step_shows_its_error() {
     let mut window = Window::open(testing::snapshot(0, 0, 0));
-    window.update(|snapshot| snapshot.state = RunState::Failed { message: "model.safetensors: no tensor".to_owned() });
+    window.update(|snapshot| {
+        snapshot.state = RunState::Failed { message: "model.safetensors: no tensor".to_owned() }
+    });
     assert!(window.has("model.safetensors: no tensor"));
     assert!(window.has("The run failed before its first step"));
     assert!(window.has("no checkpoint yet"));
@@ -394,8 +408,9 @@ fn groups_of_every_size_and_without_cosines_are_drawn() {
         let window = Window::open(testing::snapshot(3, 2, m));
         assert!(window.has("Group 0, "), "m = {m}");
     }
-    let window =
-        Window::open(with_step(testing::snapshot(3, 2, 4), |view| view.groups[0].cosines[CosineKind::Feature].clear()));
+    let window = Window::open(with_step(testing::snapshot(3, 2, 4), |view| {
+        view.groups[0].cosines[CosineKind::Feature].clear()
+    }));
     assert!(window.has("This step has no cosines for the group."));
     let window = Window::open(with_step(testing::snapshot(3, 2, 4), |view| view.groups.clear()));
     assert!(window.has("The shown step has no groups."));
@@ -404,7 +419,8 @@ fn groups_of_every_size_and_without_cosines_are_drawn() {
 #[test]
 fn a_step_with_parameter_gradients_offers_true_cosines_and_fidelity_stands_part_by_part() {
     let mut window = Window::open(with_step(testing::snapshot(3, 1, 3), |view| {
-        view.groups[0].cosines[CosineKind::Parameter] = vec![1.0, 0.25, -0.5, 0.25, 1.0, 0.0, -0.5, 0.0, 1.0];
+        view.groups[0].cosines[CosineKind::Parameter] =
+            vec![1.0, 0.25, -0.5, 0.25, 1.0, 0.0, -0.5, 0.0, 1.0];
     }));
     assert!(!window.has("Proxy fidelity, "));
     window.update(|snapshot| {
@@ -414,17 +430,20 @@ fn a_step_with_parameter_gradients_offers_true_cosines_and_fidelity_stands_part_
             spearman: pearson,
             cosine_mean: Some(0.01),
         };
-        let blocks = vec![block("all", Some(0.78)), block("layer 0", Some(-0.12)), block("norms", None)];
+        let blocks =
+            vec![block("all", Some(0.78)), block("layer 0", Some(-0.12)), block("norms", None)];
         let record = crate::run::FidelityRecord { step: 2, groups: 1, pairs: 3, blocks };
         snapshot.fidelity = std::sync::Arc::new(vec![record]);
     });
     assert!(window.has("Proxy fidelity, step 2, 3 pairs"));
-    for text in ["Fidelity of all: +0.78", "Fidelity of layer 0: −0.12", "Fidelity of norms: n/a"] {
+    for text in ["Fidelity of all: +0.78", "Fidelity of layer 0: −0.12", "Fidelity of norms: n/a"]
+    {
         assert!(window.has(text), "{text}");
     }
     window.click("parameter");
     assert!(window.matrix().1.contains("cosine −0.50"), "{}", window.matrix().1);
-    // A step without them shows directions; fidelity measured later than the shown step is not shown.
+    // A step without them shows directions; fidelity measured later than the shown step is not
+    // shown.
     window.update(|snapshot| *snapshot = testing::snapshot(4, 1, 3));
     assert!(window.has("Cosines between features") && !window.has("Proxy fidelity, "));
 }
@@ -467,27 +486,34 @@ fn health_lists_everything_that_is_watched_and_warns_of_what_is_listed() {
     assert!(window.has("Many responses are cut off") && window.has("Raise rollout.max_new_tokens"));
     assert!(window.has("1 thing to look after") && !window.has("No warnings"), "one truth");
     window.press(Modifiers::NONE, Key::Home);
-    assert!(window.has("Step 1 of 41") && window.has("Health 1") && window.has("1 thing to look after"));
+    assert!(
+        window.has("Step 1 of 41") && window.has("Health 1") && window.has("1 thing to look after")
+    );
 }
 
 #[test]
 fn enormous_values_are_short_and_stay_in_their_plots() {
     for value in [3.21e15, 1e308] {
         let of = |step: u64| if step.is_multiple_of(2) { value } else { -value };
-        let snapshot = with_metric(testing::snapshot(20, 1, 4), &crate::stages::metrics::POLICY_ENTROPY, of);
+        let snapshot =
+            with_metric(testing::snapshot(20, 1, 4), &crate::stages::metrics::POLICY_ENTROPY, of);
         let mut window = Window::open(snapshot);
         window.harness.render().unwrap();
         let text = format!("{} nats", crate::dashboard::kit::format::compact(value));
         let titles = window.harness.query_all_by_label(&text).map(|node| node.rect());
         let widths: Vec<f32> = titles.map(|rect| rect.width()).collect();
-        assert!(!widths.is_empty() && widths.iter().all(|width| *width < 120.0), "{text}: {widths:?}");
+        assert!(
+            !widths.is_empty() && widths.iter().all(|width| *width < 120.0),
+            "{text}: {widths:?}"
+        );
     }
 }
 
 #[test]
 fn live_settings_are_edited_in_place_and_sent_with_enter() {
     let mut snapshot = testing::snapshot(20, 1, 2);
-    let text = "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), method: G2rl(lambda: 0.5))";
+    let text = "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), method: \
+                G2rl(lambda: 0.5))";
     snapshot.info = Arc::new(crate::run::RunInfo::of(text));
     let mut window = Window::open(snapshot);
     window.press(Modifiers::NONE, Key::Num8);
@@ -510,7 +536,10 @@ fn live_settings_are_edited_in_place_and_sent_with_enter() {
     assert!(window.has("Lambda: `much` is no number") && field(&window).0 == "much");
     type_in(&mut window, "-1");
     assert!(window.commands.is_empty() && field(&window).0 == "-1");
-    assert!(window.has("Lambda: ") && window.has("lambda"), "what the experiment would refuse is refused at once");
+    assert!(
+        window.has("Lambda: ") && window.has("lambda"),
+        "what the experiment would refuse is refused at once"
+    );
     type_in(&mut window, "1.25");
     assert!(!window.has("Lambda: "));
     let sent = TrainerCommand::Set(live("method.lambda"), 1.25);
@@ -533,7 +562,8 @@ fn live_settings_are_edited_in_place_and_sent_with_enter() {
 #[test]
 fn what_is_typed_for_a_setting_stays_until_it_is_entered() {
     let mut snapshot = testing::snapshot(20, 1, 2);
-    let text = "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), method: G2rl(lambda: 0.5))";
+    let text = "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), method: \
+                G2rl(lambda: 0.5))";
     snapshot.info = Arc::new(crate::run::RunInfo::of(text));
     let mut window = Window::open(snapshot);
     window.press(Modifiers::NONE, Key::Num8);
@@ -549,7 +579,11 @@ fn what_is_typed_for_a_setting_stays_until_it_is_entered() {
     };
     assert!(window.has("Enter applies") && typed(&window) == "0.75" && window.commands.is_empty());
     window.update(|snapshot| {
-        let edit = crate::run::SettingEdit { path: "method.lambda".into(), from: 0.5.into(), to: 1.0.into() };
+        let edit = crate::run::SettingEdit {
+            path: "method.lambda".into(),
+            from: 0.5.into(),
+            to: 1.0.into(),
+        };
         snapshot.events = Arc::new(vec![crate::run::Event::edited(20, edit)]);
     });
     assert_eq!(typed(&window), "0.75");
@@ -589,7 +623,10 @@ fn the_palette_is_as_high_again_once_everything_is_found_again() {
     let mut window = Window::open(testing::snapshot(20, 2, 4));
     window.press(Modifiers::COMMAND, Key::K);
     let height = |window: &Window| {
-        egui::AreaState::load(&window.harness.ctx, egui::Id::unique("palette")).and_then(|area| area.size).unwrap().y
+        egui::AreaState::load(&window.harness.ctx, egui::Id::unique("palette"))
+            .and_then(|area| area.size)
+            .unwrap()
+            .y
     };
     let before = height(&window);
     assert!(before > 300.0, "{before}");
@@ -606,12 +643,14 @@ fn a_step_with_embeddings_offers_their_cosines_and_a_step_without_does_not() {
     let plain = Window::open(testing::snapshot(3, 1, 3));
     assert!(!plain.has("semantic"));
     let mut window = Window::open(with_step(testing::snapshot(3, 1, 3), |view| {
-        view.groups[0].cosines[CosineKind::Semantic] = vec![1.0, 0.875, 0.75, 0.875, 1.0, 0.5, 0.75, 0.5, 1.0];
+        view.groups[0].cosines[CosineKind::Semantic] =
+            vec![1.0, 0.875, 0.75, 0.875, 1.0, 0.5, 0.75, 0.5, 1.0];
     }));
     window.click("semantic");
     assert!(window.matrix().1.contains("cosine +0.50"), "{}", window.matrix().1);
     assert!(window.has("+0.708"), "the mean of the three pairs");
-    // A step without embeddings shows its gradient cosines; the choice stays for the next that has them.
+    // A step without embeddings shows its gradient cosines; the choice stays for the next that has
+    // them.
     window.update(|snapshot| *snapshot = testing::snapshot(4, 1, 3));
     assert!(window.has("Cosines between features") && !window.has("semantic"));
 }
@@ -670,7 +709,8 @@ fn warnings_are_counted_and_the_last_one_is_shown() {
     let mut window = Window::open(testing::snapshot(3, 1, 2));
     assert!(window.has("No warnings"));
     window.update(|snapshot| {
-        snapshot.warnings = Arc::new(vec![(1, "first".to_owned()), (2, "entropy collapsed".to_owned())]);
+        snapshot.warnings =
+            Arc::new(vec![(1, "first".to_owned()), (2, "entropy collapsed".to_owned())]);
     });
     assert!(window.has("2 warnings"));
     assert!(window.has("step 2: entropy collapsed"));
@@ -720,7 +760,11 @@ fn the_step_keys_and_buttons_move_the_cursor_and_every_panel_follows() {
     assert_ne!(window.matrix().1, newest, "the matrix is that of step 19");
     let throughput = |step: u64| {
         let history = testing::snapshot(20, 1, 2).history;
-        let rate = history.at(step).unwrap().get(&crate::stages::metrics::THROUGHPUT_TOKENS_PER_S).unwrap();
+        let rate = history
+            .at(step)
+            .unwrap()
+            .get(&crate::stages::metrics::THROUGHPUT_TOKENS_PER_S)
+            .unwrap();
         format!("{} tok/s", crate::dashboard::kit::format::thousands(rate))
     };
     assert!(window.has(&throughput(19)) && !window.has(&throughput(20)));
@@ -778,7 +822,10 @@ fn matrix_and_pair_agree_in_every_frame_while_steps_come_in() {
         let j = rest.split(',').next().unwrap();
         assert!(window.has(&format!("Pair {i}, {j}")), "{when}: the matrix shows {matrix}");
         for index in [i, j] {
-            assert!(window.has(&format!("completion {index} of group 0")), "{when}: the matrix shows {matrix}");
+            assert!(
+                window.has(&format!("completion {index} of group 0")),
+                "{when}: the matrix shows {matrix}"
+            );
         }
         matrix
     };
@@ -787,13 +834,15 @@ fn matrix_and_pair_agree_in_every_frame_while_steps_come_in() {
     window.harness.step();
     assert!(agree(&window, "hovered").starts_with("i 1, j 3"));
     for step in 21..25 {
-        window
-            .handle
-            .snapshots
-            .update(|snapshot| *snapshot = with_step(testing::snapshot(step, 2, 4), name_completions));
+        window.handle.snapshots.update(|snapshot| {
+            *snapshot = with_step(testing::snapshot(step, 2, 4), name_completions)
+        });
         for _ in 0..3 {
             window.harness.step();
-            assert!(agree(&window, "as the next step came").starts_with("i 1, j 3"), "the pointer has not moved");
+            assert!(
+                agree(&window, "as the next step came").starts_with("i 1, j 3"),
+                "the pointer has not moved"
+            );
         }
         assert!(window.has(&format!("Step {step} of {step}")));
     }
@@ -813,17 +862,23 @@ fn a_slow_click_is_a_click() {
     window.harness.run_steps(10);
     window.button_at(cell, false);
     window.settle();
-    assert!(window.matrix().1.contains("i 1, j 3") && window.matrix().1.contains("pinned"), "{}", window.matrix().1);
+    assert!(
+        window.matrix().1.contains("i 1, j 3") && window.matrix().1.contains("pinned"),
+        "{}",
+        window.matrix().1
+    );
 }
 
 #[test]
 fn a_run_that_was_taken_back_shows_its_new_steps() {
-    let mut window =
-        Window::open(with_step(testing::snapshot(20, 1, 4), |view| view.groups[0].prompt = "old".to_owned()));
+    let mut window = Window::open(with_step(testing::snapshot(20, 1, 4), |view| {
+        view.groups[0].prompt = "old".to_owned()
+    }));
     assert!(window.has("old"));
     let shown = |value: f64| format!("{} nats", crate::dashboard::kit::format::compact(value));
     window.update(|snapshot| {
-        let again = with_step(testing::snapshot(20, 1, 4), |view| view.groups[0].prompt = "new".to_owned());
+        let again =
+            with_step(testing::snapshot(20, 1, 4), |view| view.groups[0].prompt = "new".to_owned());
         *snapshot = with_metric(again, &crate::stages::metrics::POLICY_ENTROPY, |_| 7.125);
         // It has come as far as before.
         snapshot.generation = 1;
@@ -875,7 +930,9 @@ fn the_question_whether_to_stop_fits_a_run_that_waits() {
 /// Whether the window has asked to be closed.
 fn closes(harness: &Harness<'_, Dashboard>) -> bool {
     let viewports = harness.output().viewport_output.values();
-    viewports.flat_map(|viewport| &viewport.commands).any(|command| matches!(command, egui::ViewportCommand::Close))
+    viewports
+        .flat_map(|viewport| &viewport.commands)
+        .any(|command| matches!(command, egui::ViewportCommand::Close))
 }
 
 #[test]
@@ -902,13 +959,19 @@ fn the_keyboard_goes_through_the_run_bar_as_one_reads_it() {
     let mut visited = Vec::new();
     for _ in 0..8 {
         window.press(Modifiers::NONE, Key::Tab);
-        let focused =
-            window.harness.ctx.memory(egui::Memory::focused).and_then(|id| window.harness.ctx.read_response(id));
+        let focused = window
+            .harness
+            .ctx
+            .memory(egui::Memory::focused)
+            .and_then(|id| window.harness.ctx.read_response(id));
         visited.extend(focused.map(|response| response.rect.center()));
     }
     let bar: Vec<f32> = visited.iter().filter(|at| at.y < 40.0).map(|at| at.x).collect();
     assert!(bar.len() >= 5 && bar.is_sorted(), "Pause, Checkpoint, Stop, theme, keys: {visited:?}");
-    assert!(visited.iter().all(|at| at.y < 700.0), "the lines at the bottom come last: {visited:?}");
+    assert!(
+        visited.iter().all(|at| at.y < 700.0),
+        "the lines at the bottom come last: {visited:?}"
+    );
 }
 
 #[test]
@@ -917,14 +980,17 @@ fn the_legend_has_the_line_of_every_run() {
         .map(|seed| {
             let mut snapshot = testing::snapshot(20, 1, 4);
             let directory = format!("runs/s{seed}").into();
-            snapshot.info = Arc::new(crate::run::RunInfo { directory, ..testing::info_with("countdown-g2rl", seed) });
+            snapshot.info = Arc::new(crate::run::RunInfo {
+                directory,
+                ..testing::info_with("countdown-g2rl", seed)
+            });
             RunSource::Trainer(RunHandle::new(snapshot).0)
         })
         .collect();
     let size = egui::vec2(984.0, 615.0);
-    let mut harness = Harness::builder()
-        .with_size(size)
-        .build_eframe(move |creation| testing::dashboard(&creation.egui_ctx, Themes::load().unwrap(), sources));
+    let mut harness = Harness::builder().with_size(size).build_eframe(move |creation| {
+        testing::dashboard(&creation.egui_ctx, Themes::load().unwrap(), sources)
+    });
     harness.run_steps(4);
     let mut places = Vec::new();
     for seed in 0..4 {
@@ -936,6 +1002,9 @@ fn the_legend_has_the_line_of_every_run() {
     }
     for (place, rect) in places.iter().enumerate() {
         assert!(rect.max.x <= size.x, "{rect:?} leaves the window");
-        assert!(places[..place].iter().all(|other| !other.intersects(*rect)), "{rect:?} lies over another");
+        assert!(
+            places[..place].iter().all(|other| !other.intersects(*rect)),
+            "{rect:?} lies over another"
+        );
     }
 }

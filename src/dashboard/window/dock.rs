@@ -78,7 +78,9 @@ impl Dock {
     #[cfg(test)]
     pub(crate) fn is_up(&self, key: &str) -> bool {
         let tree = &self.layout.tree;
-        tree.tiles.find_pane(&key.to_owned()).is_some_and(|tile| tree.active_tiles().contains(&tile))
+        tree.tiles
+            .find_pane(&key.to_owned())
+            .is_some_and(|tile| tree.active_tiles().contains(&tile))
     }
 }
 
@@ -103,12 +105,15 @@ impl Panes<'_, '_> {
 
 impl Behavior<String> for Panes<'_, '_> {
     fn pane_ui(&mut self, ui: &mut Ui, _tile: TileId, key: &mut String) -> UiResponse {
-        Frame::new().fill(self.theme().panel).inner_margin(Margin::symmetric(10, 6)).show(ui, |ui| {
-            ui.set_min_size(ui.available_size());
-            if let Some(panel) = find(self.panels, key) {
-                draw::show(panel, ui, self.cx, self.run);
-            }
-        });
+        Frame::new().fill(self.theme().panel).inner_margin(Margin::symmetric(10, 6)).show(
+            ui,
+            |ui| {
+                ui.set_min_size(ui.available_size());
+                if let Some(panel) = find(self.panels, key) {
+                    draw::show(panel, ui, self.cx, self.run);
+                }
+            },
+        );
         UiResponse::None
     }
 
@@ -159,11 +164,23 @@ impl Behavior<String> for Panes<'_, '_> {
         if state.active { self.theme().panel } else { Color32::TRANSPARENT }
     }
 
-    fn tab_outline_stroke(&self, _: &Visuals, _: &Tiles<String>, _: TileId, _: &TabState) -> Stroke {
+    fn tab_outline_stroke(
+        &self,
+        _: &Visuals,
+        _: &Tiles<String>,
+        _: TileId,
+        _: &TabState,
+    ) -> Stroke {
         Stroke::NONE
     }
 
-    fn tab_text_color(&self, _: &Visuals, _: &Tiles<String>, _: TileId, state: &TabState) -> Color32 {
+    fn tab_text_color(
+        &self,
+        _: &Visuals,
+        _: &Tiles<String>,
+        _: TileId,
+        state: &TabState,
+    ) -> Color32 {
         if state.active { self.theme().text_strong } else { self.theme().text_weak }
     }
 
@@ -177,7 +194,13 @@ impl Behavior<String> for Panes<'_, '_> {
 }
 
 /// What can be taken out of a panel, which is at `rect`.
-fn menu(ui: &mut Ui, panel: &mut dyn Panel, rect: Option<Rect>, cx: &PanelContext<'_>, run: &mut State) {
+fn menu(
+    ui: &mut Ui,
+    panel: &mut dyn Panel,
+    rect: Option<Rect>,
+    cx: &PanelContext<'_>,
+    run: &mut State,
+) {
     let button = egui::Button::new("").frame(false).min_size(egui::vec2(20.0, 20.0));
     let (response, _) = egui::containers::menu::MenuButton::from_button(button).ui(ui, |ui| {
         ui.set_min_width(180.0);

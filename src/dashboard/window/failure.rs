@@ -30,9 +30,15 @@ pub(crate) fn show(ui: &mut Ui, cx: &PanelContext<'_>, state: &State, message: &
                 }
             });
         });
-        ScrollArea::vertical().id_salt("error").max_height(120.0).auto_shrink([false, true]).show(ui, |ui| {
-            ui.add(egui::Label::new(RichText::new(message).monospace().color(theme.text_strong)).wrap());
-        });
+        ScrollArea::vertical().id_salt("error").max_height(120.0).auto_shrink([false, true]).show(
+            ui,
+            |ui| {
+                ui.add(
+                    egui::Label::new(RichText::new(message).monospace().color(theme.text_strong))
+                        .wrap(),
+                );
+            },
+        );
         ui.add_space(2.0);
         for advice in advice(state, message) {
             // A command is written so that it can be typed again.
@@ -58,21 +64,29 @@ fn advice(state: &State, message: &str) -> Vec<String> {
     let mut advice = Vec::new();
     if says(&["out of memory", "out_of_memory", "alloc"]) {
         advice.push(
-            "Try fewer prompts or rollouts per step, shorter completions, or a smaller batch for the update."
+            "Try fewer prompts or rollouts per step, shorter completions, or a smaller batch for \
+             the update."
                 .to_owned(),
         );
     }
     if says(&["nan", "not finite", "non-finite", "infinite"]) {
-        advice.push("Try a lower learning rate, a longer warm-up or stronger gradient clipping.".to_owned());
+        advice.push(
+            "Try a lower learning rate, a longer warm-up or stronger gradient clipping.".to_owned(),
+        );
     }
     if says(&["no space", "permission denied", "read-only"]) {
         advice.push("Make room or get write access for the run folder, then resume.".to_owned());
     }
     let directory = state.snapshot.info.directory.display().to_string();
     match state.snapshot.checkpoints.last() {
-        Some(step) => advice.push(format!("Go on from step {step} with  orthant run --resume {directory}")),
+        Some(step) => {
+            advice.push(format!("Go on from step {step} with  orthant run --resume {directory}"))
+        }
         None => {
-            advice.push("There is no checkpoint yet: start the experiment again once the cause is mended.".to_owned());
+            advice.push(
+                "There is no checkpoint yet: start the experiment again once the cause is mended."
+                    .to_owned(),
+            );
         }
     }
     advice

@@ -13,7 +13,10 @@ const KEYS: [(&str, &str); 11] = [
     ("Arrow keys", "walk the matrix and pin the pair"),
     ("[  ]", "previous and next group"),
     (",  .", "one step back and one step on"),
-    ("<  >", "the event before and the next: checkpoint, evaluation, warning, pause, changed setting"),
+    (
+        "<  >",
+        "the event before and the next: checkpoint, evaluation, warning, pause, changed setting",
+    ),
     ("Home  End", "the first step; the newest, from now on"),
     ("Space", "play the steps, ten a second, or stop playing"),
     ("Escape", "let go of the pinned pair, close this list"),
@@ -24,12 +27,22 @@ const KEYS: [(&str, &str); 11] = [
 ];
 
 /// The keys of panels, in their order.
-const PANEL_KEYS: [Key; 9] =
-    [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9];
+const PANEL_KEYS: [Key; 9] = [
+    Key::Num1,
+    Key::Num2,
+    Key::Num3,
+    Key::Num4,
+    Key::Num5,
+    Key::Num6,
+    Key::Num7,
+    Key::Num8,
+    Key::Num9,
+];
 
 /// The line about these.
 fn panel_keys(dock: &Dock) -> (String, String) {
-    let titles: Vec<String> = dock.panels().take(PANEL_KEYS.len()).map(|panel| panel.title().to_lowercase()).collect();
+    let titles: Vec<String> =
+        dock.panels().take(PANEL_KEYS.len()).map(|panel| panel.title().to_lowercase()).collect();
     (format!("1 … {}", titles.len()), format!("bring up {}", titles.join(", ")))
 }
 
@@ -44,16 +57,20 @@ pub(crate) fn handle(ui: &Ui, state: &mut State, dock: &Dock, palette: &Palette)
     });
     let has_left = was_typing && ui.input(|input| input.key_pressed(Key::Escape));
     // Lists and questions that lie over the panels have keys of their own.
-    let is_covered = palette.is_open || state.overlay == Overlay::Stop || Popup::is_any_open(ui.ctx());
+    let is_covered =
+        palette.is_open || state.overlay == Overlay::Stop || Popup::is_any_open(ui.ctx());
     if is_typing || has_left || is_covered {
         return;
     }
-    let pressed = |modifiers: Modifiers, key: Key| ui.input_mut(|input| input.consume_key(modifiers, key));
+    let pressed =
+        |modifiers: Modifiers, key: Key| ui.input_mut(|input| input.consume_key(modifiers, key));
     if pressed(Modifiers::CTRL, Key::Space) {
         state.toggle_pause();
     }
     // `?` is a shifted key on most layouts, so the text it makes counts and not the key.
-    if ui.input(|input| input.events.iter().any(|event| matches!(event, egui::Event::Text(text) if text == "?"))) {
+    if ui.input(|input| {
+        input.events.iter().any(|event| matches!(event, egui::Event::Text(text) if text == "?"))
+    }) {
         state.toggle_keys();
     }
     if pressed(Modifiers::NONE, Key::Escape) {
@@ -63,9 +80,12 @@ pub(crate) fn handle(ui: &Ui, state: &mut State, dock: &Dock, palette: &Palette)
             state.selection.unpin();
         }
     }
-    for (key, rows, columns) in
-        [(Key::ArrowUp, -1, 0), (Key::ArrowDown, 1, 0), (Key::ArrowLeft, 0, -1), (Key::ArrowRight, 0, 1)]
-    {
+    for (key, rows, columns) in [
+        (Key::ArrowUp, -1, 0),
+        (Key::ArrowDown, 1, 0),
+        (Key::ArrowLeft, 0, -1),
+        (Key::ArrowRight, 0, 1),
+    ] {
         if pressed(Modifiers::NONE, key) {
             state.walk_matrix(rows, columns);
         }

@@ -24,13 +24,16 @@ impl Layout {
         let mut tiles = Tiles::default();
         let mut tabs = |home: Home| {
             let at_home = panels.iter().filter(|panel| panel.home() == home);
-            let panes: Vec<TileId> = at_home.map(|panel| tiles.insert_pane(panel.key().to_owned())).collect();
+            let panes: Vec<TileId> =
+                at_home.map(|panel| tiles.insert_pane(panel.key().to_owned())).collect();
             (!panes.is_empty()).then(|| tiles.insert_tab_tile(panes))
         };
-        let row: Vec<(TileId, f32)> = ROW.into_iter().filter_map(|(home, share)| Some((tabs(home)?, share))).collect();
+        let row: Vec<(TileId, f32)> =
+            ROW.into_iter().filter_map(|(home, share)| Some((tabs(home)?, share))).collect();
         let below = tabs(Home::Below);
 
-        let mut upper = Linear::new(LinearDir::Horizontal, row.iter().map(|(tile, _)| *tile).collect());
+        let mut upper =
+            Linear::new(LinearDir::Horizontal, row.iter().map(|(tile, _)| *tile).collect());
         row.iter().for_each(|&(tile, share)| upper.shares.set_share(tile, share));
         let upper = tiles.insert_new(Tile::Container(Container::Linear(upper)));
         let root = match below {
@@ -47,13 +50,15 @@ impl Layout {
     #[cfg(test)]
     pub(super) fn spread(panels: &[Box<dyn Panel>]) -> Self {
         let mut tiles = Tiles::default();
-        let panes: Vec<TileId> = panels.iter().map(|panel| tiles.insert_pane(panel.key().to_owned())).collect();
+        let panes: Vec<TileId> =
+            panels.iter().map(|panel| tiles.insert_pane(panel.key().to_owned())).collect();
         let tabs = panes.into_iter().map(|pane| tiles.insert_tab_tile(vec![pane])).collect();
         let root = tiles.insert_grid_tile(tabs);
         Self { tree: tree(root, tiles) }
     }
 
-    /// The layout that `storage` remembers, with the panels that have come since; the first one where it is not usable.
+    /// The layout that `storage` remembers, with the panels that have come since; the first one
+    /// where it is not usable.
     pub(super) fn remembered(panels: &[Box<dyn Panel>], storage: Option<&dyn Storage>) -> Self {
         let text = storage.and_then(|storage| storage.get_string(STORAGE_KEY));
         text.and_then(|text| Self::read(panels, text)).unwrap_or_else(|| Self::first(panels))
@@ -63,7 +68,8 @@ impl Layout {
     fn read(panels: &[Box<dyn Panel>], mut text: String) -> Option<Self> {
         for panel in panels {
             // Until version 0.1 panels were named by their titles.
-            text = text.replace(&format!("Pane({})", panel.title()), &format!("Pane({:?})", panel.key()));
+            text = text
+                .replace(&format!("Pane({})", panel.title()), &format!("Pane({:?})", panel.key()));
         }
         let mut layout: Self = ron::from_str(&text).ok()?;
         panels.iter().try_for_each(|panel| layout.add(panels, panel.as_ref()))?;
@@ -102,12 +108,16 @@ impl Layout {
         while let Some(tile) = open.pop() {
             match self.tree.tiles.get(tile) {
                 Some(Tile::Pane(panel)) => seen.push(panel),
-                Some(Tile::Container(container)) if open.len() < 1000 => open.extend(container.children()),
+                Some(Tile::Container(container)) if open.len() < 1000 => {
+                    open.extend(container.children())
+                }
                 _ => return false,
             }
         }
         let all = self.tree.tiles.tiles().filter(|tile| matches!(tile, Tile::Pane(_))).count();
-        seen.len() == all && all == panels.len() && panels.iter().all(|panel| seen.contains(&panel.key()))
+        seen.len() == all
+            && all == panels.len()
+            && panels.iter().all(|panel| seen.contains(&panel.key()))
     }
 }
 
@@ -133,7 +143,9 @@ mod tests {
         assert_eq!(again, first);
         let other = again.tree.tiles.insert_pane("other".to_owned());
         let root = again.tree.root().unwrap();
-        let Some(Tile::Container(root)) = again.tree.tiles.get_mut(root) else { panic!("the root holds the others") };
+        let Some(Tile::Container(root)) = again.tree.tiles.get_mut(root) else {
+            panic!("the root holds the others")
+        };
         root.add_child(other);
         assert!(Layout::read(&panels, written(&again)).is_none(), "a panel that nobody knows");
         let empty = Layout { tree: Tree::empty(egui::Id::unique("dock")) };
@@ -146,7 +158,8 @@ mod tests {
         let first = Layout::first(&panels);
         let mut earlier = written(&first);
         for panel in &panels {
-            earlier = earlier.replace(&format!("Pane({:?})", panel.key()), &format!("Pane({})", panel.title()));
+            earlier = earlier
+                .replace(&format!("Pane({:?})", panel.key()), &format!("Pane({})", panel.title()));
         }
         assert!(earlier.contains("Pane(Health)"), "{earlier}");
         assert_eq!(Layout::read(&panels, earlier), Some(first));

@@ -9,7 +9,9 @@ use crate::dashboard::state::run::State;
 use crate::dashboard::window::dock::Dock;
 use crate::dashboard::window::theme_button::change_theme;
 use crate::run::{CosineKind, TrainerCommand};
-use egui::{Align2, Area, Frame, Id, Key, Modifiers, Order, Rect, RichText, ScrollArea, TextEdit, Ui, vec2};
+use egui::{
+    Align2, Area, Frame, Id, Key, Modifiers, Order, Rect, RichText, ScrollArea, TextEdit, Ui, vec2,
+};
 
 /// Width of the palette, points.
 const WIDTH: f32 = 460.0;
@@ -79,14 +81,21 @@ impl Action {
 /// What can be taken out of the window and held in it, in words.
 fn of_panels(state: &State, dock: &Dock) -> Vec<(String, Action)> {
     let word = |panel: &dyn Panel| panel.title().to_lowercase();
-    let copy =
-        |panel: &dyn Panel| (format!("Copy {} as {}", word(panel), panel.format().name()), Action::Copy(panel.key()));
+    let copy = |panel: &dyn Panel| {
+        (format!("Copy {} as {}", word(panel), panel.format().name()), Action::Copy(panel.key()))
+    };
     let save = |&(key, rect): &(&'static str, Rect)| {
         let panel = dock.panels().find(|panel| panel.key() == key)?;
-        Some((format!("Save a picture of {}", word(panel)), Action::Request(Request::SavePicture(key, rect))))
+        Some((
+            format!("Save a picture of {}", word(panel)),
+            Action::Request(Request::SavePicture(key, rect)),
+        ))
     };
-    let files = |panel: &dyn Panel| Some((format!("Export {}", panel.files()?), Action::Files(panel.key())));
-    let mut actions: Vec<_> = dock.panels().map(copy).chain(dock.visible().iter().filter_map(save)).collect();
+    let files = |panel: &dyn Panel| {
+        Some((format!("Export {}", panel.files()?), Action::Files(panel.key())))
+    };
+    let mut actions: Vec<_> =
+        dock.panels().map(copy).chain(dock.visible().iter().filter_map(save)).collect();
     actions.extend(dock.panels().filter_map(files));
     if state.selection.pinned.is_some() {
         actions.push(("Let go of the pinned pair".to_owned(), Action::Unpin));
@@ -100,7 +109,10 @@ fn of_panels(state: &State, dock: &Dock) -> Vec<(String, Action)> {
 fn actions(state: &State, dock: &Dock) -> Vec<(String, Action)> {
     use geometry::Order;
     let show = |panel: &dyn Panel| {
-        (format!("Show {}", panel.title().to_lowercase()), Action::Request(Request::ShowPanel(panel.key())))
+        (
+            format!("Show {}", panel.title().to_lowercase()),
+            Action::Request(Request::ShowPanel(panel.key())),
+        )
     };
     let mut actions: Vec<(String, Action)> = dock.panels().map(show).collect();
     let commands = [
@@ -121,7 +133,9 @@ fn actions(state: &State, dock: &Dock) -> Vec<(String, Action)> {
             actions.push((name.to_owned(), Action::Compare(compared)));
         }
     }
-    for (name, order) in [("index", Order::Index), ("reward", Order::Reward), ("cluster", Order::Cluster)] {
+    for (name, order) in
+        [("index", Order::Index), ("reward", Order::Reward), ("cluster", Order::Cluster)]
+    {
         actions.push((format!("Order by {name}"), Action::Order(order)));
     }
     actions.push(("Follow the newest step".to_owned(), Action::Follow));
@@ -151,7 +165,13 @@ fn matching(state: &State, dock: &Dock, text: &str) -> Vec<(String, Action)> {
 }
 
 /// Draws the palette where it is open, and acts on what is chosen.
-pub(crate) fn show(ui: &Ui, cx: &PanelContext<'_>, state: &mut State, dock: &mut Dock, palette: &mut Palette) {
+pub(crate) fn show(
+    ui: &Ui,
+    cx: &PanelContext<'_>,
+    state: &mut State,
+    dock: &mut Dock,
+    palette: &mut Palette,
+) {
     let ctx = ui.ctx();
     if ctx.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::K)) {
         *palette = Palette { is_open: !palette.is_open, ..Palette::default() };
@@ -174,7 +194,9 @@ pub(crate) fn show(ui: &Ui, cx: &PanelContext<'_>, state: &mut State, dock: &mut
         chosen = chosen.saturating_sub(1);
     }
     let mut done = None;
-    let area = Area::new(Id::unique("palette")).order(Order::Foreground).anchor(Align2::CENTER_TOP, vec2(0.0, 96.0));
+    let area = Area::new(Id::unique("palette"))
+        .order(Order::Foreground)
+        .anchor(Align2::CENTER_TOP, vec2(0.0, 96.0));
     area.show(ctx, |ui| {
         Frame::popup(ui.style()).show(ui, |ui| {
             ui.set_width(WIDTH);
@@ -189,11 +211,16 @@ pub(crate) fn show(ui: &Ui, cx: &PanelContext<'_>, state: &mut State, dock: &mut
             // As high as what is found needs, whatever the list showed before.
             ScrollArea::vertical().max_height(LIST).min_scrolled_height(LIST).show(ui, |ui| {
                 for (place, (name, action)) in found.iter().enumerate() {
-                    let text = RichText::new(name).color(if place == chosen { theme.text_strong } else { theme.text });
+                    let text = RichText::new(name).color(if place == chosen {
+                        theme.text_strong
+                    } else {
+                        theme.text
+                    });
                     let response = ui.add_sized(
                         vec2(ui.available_width(), 22.0),
-                        egui::Button::selectable(place == chosen, text)
-                            .right_text(RichText::new(action.key(&keys)).small().color(theme.text_weak)),
+                        egui::Button::selectable(place == chosen, text).right_text(
+                            RichText::new(action.key(&keys)).small().color(theme.text_weak),
+                        ),
                     );
                     if place == chosen && (down || up) {
                         response.scroll_to_me(None);
@@ -220,7 +247,13 @@ pub(crate) fn show(ui: &Ui, cx: &PanelContext<'_>, state: &mut State, dock: &mut
     }
 }
 
-fn act(ctx: &egui::Context, cx: &PanelContext<'_>, state: &mut State, dock: &mut Dock, action: Action) {
+fn act(
+    ctx: &egui::Context,
+    cx: &PanelContext<'_>,
+    state: &mut State,
+    dock: &mut Dock,
+    action: Action,
+) {
     match action {
         Action::Request(request) => state.pending.request(request),
         Action::Command(TrainerCommand::Stop) => state.overlay = Overlay::Stop,
@@ -263,7 +296,9 @@ mod tests {
     fn words_find_actions_and_a_number_finds_a_step() {
         let state = State::new(testing::snapshot(20, 2, 4));
         let dock = Dock::new(panels::all(), None);
-        let names = |text: &str| matching(&state, &dock, text).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        let names = |text: &str| {
+            matching(&state, &dock, text).into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+        };
         assert_eq!(names("show HEALTH"), ["Show health"]);
         assert_eq!(names("order clus"), ["Order by cluster"]);
         assert_eq!(matching(&state, &dock, "12")[0].1, Action::GoTo(12));

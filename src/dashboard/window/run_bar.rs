@@ -47,7 +47,8 @@ pub(crate) fn show(ui: &mut Ui, cx: &PanelContext<'_>, state: &mut State) {
     });
     let snapshot = &state.snapshot;
     let is_live = !state.is_watched() && state.cursor.at() == state.cursor.newest();
-    let recorded = if is_live { None } else { Some(state.metrics().map(recorded_times).unwrap_or_default()) };
+    let recorded =
+        if is_live { None } else { Some(state.metrics().map(recorded_times).unwrap_or_default()) };
     let times = recorded.as_ref().unwrap_or(&snapshot.stage_times);
     stage_strip::show(ui, cx.theme, snapshot.progress, times, recorded.is_some(), &snapshot.state);
 }
@@ -68,7 +69,8 @@ fn recorded_times(row: &MetricRow) -> StageTimes {
     // Older runs do not tell these stages apart.
     let parts = [Stage::Novelty, Stage::Advantage].map(|stage| times[stage as usize]);
     let features = row.get(&metrics::TIME_FEATURE_S).unwrap_or(f64::NAN);
-    times[Stage::Features as usize] = features - parts.iter().filter(|time| time.is_finite()).sum::<f64>();
+    times[Stage::Features as usize] =
+        features - parts.iter().filter(|time| time.is_finite()).sum::<f64>();
     // A step in which nothing was due took no time for it.
     let evaluate = &mut times[Stage::Evaluate as usize];
     *evaluate = if evaluate.is_nan() && features.is_finite() { 0.0 } else { *evaluate };
@@ -84,7 +86,8 @@ fn run_state(ui: &mut Ui, theme: &Theme, state: &State) {
     };
     let is_silent = state.is_silent();
     marks::watching(ui, theme, snapshot.state == RunState::Paused, is_silent).on_hover_text(
-        "The run belongs to another process and is read from its folder. A run that was killed says no more.",
+        "The run belongs to another process and is read from its folder. A run that was killed \
+         says no more.",
     );
     let color = if is_silent { theme.warning } else { theme.text_weak };
     ui.label(RichText::new(format!("last written {}", format::ago(age))).color(color));
@@ -96,7 +99,8 @@ fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
     let snapshot = &state.snapshot;
     let info = &snapshot.info;
     run_state(ui, theme, state);
-    let meaning = |name, help, place| Meaning { name, help, unit: "", better: Better::Neither, place };
+    let meaning =
+        |name, help, place| Meaning { name, help, unit: "", better: Better::Neither, place };
 
     let name = |ui: &mut Ui, width: f32| {
         ui.spacing_mut().item_spacing.x = 6.0;
@@ -113,11 +117,16 @@ fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
         if width >= NAME {
             ui.scope(|ui| {
                 ui.set_max_width(width);
-                ui.add(Label::new(RichText::new(info.name()).color(theme.text_strong)).truncate()).on_hover_ui(about);
+                ui.add(Label::new(RichText::new(info.name()).color(theme.text_strong)).truncate())
+                    .on_hover_ui(about);
             });
         }
     };
-    let steps = format!("{} / {}", format::thousands(snapshot.step as f64), format::thousands(info.last_step() as f64));
+    let steps = format!(
+        "{} / {}",
+        format::thousands(snapshot.step as f64),
+        format::thousands(info.last_step() as f64)
+    );
     let help = "Finished optimizer steps, and how many will be run.";
     let row = state.metrics();
     let at_cursor = |metric: &Metric| row.and_then(|row| row.get(metric));
@@ -130,7 +139,8 @@ fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
     };
     // Where the bar is narrow, the name gives way to what is needed at a glance.
     let gap = ui.spacing().item_spacing.x;
-    let eta_width = eta.as_ref().map_or(0.0, |(short, value)| quantity::width(ui, short, value) + gap);
+    let eta_width =
+        eta.as_ref().map_or(0.0, |(short, value)| quantity::width(ui, short, value) + gap);
     let needed = quantity::width(ui, "step", &steps) + gap + eta_width + 14.0;
     let width = ui.available_width() - needed;
     ui.scope(|ui| name(ui, width.min(260.0)));
@@ -142,20 +152,26 @@ fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
         &steps,
     );
     if let Some((short, value)) = eta {
-        let help =
-            "Time to the last step at the recent pace, in minutes and seconds; of a paused run, once it goes on.";
+        let help = "Time to the last step at the recent pace, in minutes and seconds; of a paused \
+                    run, once it goes on.";
         quantity::phrase(ui, theme, meaning("Time left", help, ""), short, &value);
     }
 
     // The rest in order of need, as far as there is room.
-    let rate = at_cursor(&metrics::THROUGHPUT_TOKENS_PER_S).map(|rate| format!("{} tok/s", format::thousands(rate)));
-    let memory = at_cursor(&metrics::MEMORY_PEAK_MIB).map(|memory| format!("{} MiB", format::thousands(memory)));
+    let rate = at_cursor(&metrics::THROUGHPUT_TOKENS_PER_S)
+        .map(|rate| format!("{} tok/s", format::thousands(rate)));
+    let memory = at_cursor(&metrics::MEMORY_PEAK_MIB)
+        .map(|memory| format!("{} MiB", format::thousands(memory)));
     let seed_help = "The seed from which every random number of the run is derived.";
     let rest = [
         (meaning("Seed", seed_help, "experiment.ron"), "seed", Some(info.seed().to_string())),
         (Meaning::of("Throughput", &metrics::THROUGHPUT_TOKENS_PER_S), "", rate),
         (Meaning::of("Memory", &metrics::MEMORY_PEAK_MIB), "", memory),
-        (meaning("Device", "Where the tensors live.", "manifest.json"), "", Some(info.device.clone())),
+        (
+            meaning("Device", "Where the tensors live.", "manifest.json"),
+            "",
+            Some(info.device.clone()),
+        ),
     ];
     for (meaning, short, value) in rest {
         let Some(value) = value else { continue };
@@ -178,32 +194,56 @@ fn run_buttons(ui: &mut Ui, state: &mut State) {
     let text = if waits(state, TrainerCommand::StepOnce) { "Stepping…" } else { "One step" };
     button(ui, state, text, "While paused: run one step and pause again", TrainerCommand::StepOnce);
     let text = if waits(state, TrainerCommand::Checkpoint) { "Saving…" } else { "Checkpoint" };
-    button(ui, state, text, "Write a checkpoint after the current step", TrainerCommand::Checkpoint);
+    button(
+        ui,
+        state,
+        text,
+        "Write a checkpoint after the current step",
+        TrainerCommand::Checkpoint,
+    );
 
     let text = if waits(state, TrainerCommand::Stop) { "Stopping…" } else { "Stop" };
     let hint = "Finish the current step, write a checkpoint and end the run; asks before it does";
     let can_stop = state.allows(TrainerCommand::Stop);
-    if ui.add_enabled(can_stop, Button::new(text)).on_hover_text(hint).on_disabled_hover_text(hint).clicked() {
+    if ui
+        .add_enabled(can_stop, Button::new(text))
+        .on_hover_text(hint)
+        .on_disabled_hover_text(hint)
+        .clicked()
+    {
         state.overlay = Overlay::Stop;
     }
 }
 
-/// For a run that has ended before its last step; where it cannot be gone on with, the button says why.
+/// For a run that has ended before its last step; where it cannot be gone on with, the button says
+/// why.
 fn resume_button(ui: &mut Ui, state: &mut State, resumption: &Resumption) {
     let (text, hint) = match resumption {
-        _ if state.pending.is_resuming => ("Resuming…", "The run is being taken up again".to_owned()),
-        Resumption::From(step) => ("Resume", format!("Go on training here from the checkpoint of step {step}")),
+        _ if state.pending.is_resuming => {
+            ("Resuming…", "The run is being taken up again".to_owned())
+        }
+        Resumption::From(step) => {
+            ("Resume", format!("Go on training here from the checkpoint of step {step}"))
+        }
         Resumption::Never => ("Resume", NO_CHECKPOINT.to_owned()),
     };
     let is_enabled = !state.pending.is_resuming && matches!(resumption, Resumption::From(_));
-    if ui.add_enabled(is_enabled, Button::new(text)).on_hover_text(&hint).on_disabled_hover_text(&hint).clicked() {
+    if ui
+        .add_enabled(is_enabled, Button::new(text))
+        .on_hover_text(&hint)
+        .on_disabled_hover_text(&hint)
+        .clicked()
+    {
         state.pending.request(Request::Resume);
     }
 }
 
 fn button(ui: &mut Ui, state: &mut State, text: &str, hint: &str, command: TrainerCommand) {
     let is_enabled = state.allows(command);
-    let response = ui.add_enabled(is_enabled, Button::new(text)).on_hover_text(hint).on_disabled_hover_text(hint);
+    let response = ui
+        .add_enabled(is_enabled, Button::new(text))
+        .on_hover_text(hint)
+        .on_disabled_hover_text(hint);
     if response.clicked() {
         state.pending.ask(command);
     }

@@ -1,4 +1,5 @@
-//! The line of open runs above everything else: one tab per run, and the way back to the start screen.
+//! The line of open runs above everything else: one tab per run, and the way back to the start
+//! screen.
 
 use crate::dashboard::kit::lines::look;
 use crate::dashboard::kit::theme::Theme;
@@ -28,7 +29,8 @@ pub(crate) fn show(
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 4.0;
         if has_start {
-            let button = Button::new("Start").selected(shown.is_none()).fill(fill(theme, shown.is_none()));
+            let button =
+                Button::new("Start").selected(shown.is_none()).fill(fill(theme, shown.is_none()));
             if ui.add(button).on_hover_text("Experiments to start and runs to look at").clicked() {
                 asked = Some(RunTabs::Start);
             }
@@ -38,7 +40,12 @@ pub(crate) fn show(
             let info = &run.snapshot.info;
             let (sample, _) = ui.allocate_exact_size(marks::SAMPLE, Sense::hover());
             let (shade, style) = look(run.label.variant);
-            marks::paint_line(ui.painter(), sample, theme.method_shade(info.method(), shade), style);
+            marks::paint_line(
+                ui.painter(),
+                sample,
+                theme.method_shade(info.method(), shade),
+                style,
+            );
             let is_shown = shown == Some(place);
             let color = if is_shown { theme.text_strong } else { theme.text_weak };
             let text = RichText::new(&run.label.name).color(color);

@@ -5,7 +5,10 @@ use crate::dashboard::kit::theme::{LINE_WIDTH, Theme};
 use crate::dashboard::panel::PanelContext;
 use crate::dashboard::state::run::State;
 use crate::run::EventKind;
-use egui::{Align, Button, Color32, Label, Layout, Pos2, Rect, Response, RichText, Sense, Shape, Stroke, Ui, Vec2};
+use egui::{
+    Align, Button, Color32, Label, Layout, Pos2, Rect, Response, RichText, Sense, Shape, Stroke,
+    Ui, Vec2,
+};
 use egui::{WidgetInfo, pos2, vec2};
 use std::time::Duration;
 
@@ -51,14 +54,22 @@ pub(crate) fn show(ui: &mut Ui, cx: &PanelContext<'_>, state: &mut State) {
         }
         let readout = match newest {
             0 => "No step yet".to_owned(),
-            _ => format!("Step {} of {}", format::thousands(at as f64), format::thousands(newest as f64)),
+            _ => format!(
+                "Step {} of {}",
+                format::thousands(at as f64),
+                format::thousands(newest as f64)
+            ),
         };
         // Wide enough for the largest number, so that the slider stays where it is.
         let width = 15.0f32.mul_add(format::thousands(newest as f64).len() as f32, 64.0);
-        ui.allocate_ui_with_layout(vec2(width, BUTTON.y), Layout::left_to_right(Align::Center), |ui| {
-            ui.set_min_width(width);
-            ui.add(Label::new(RichText::new(readout).color(theme.text_strong)).truncate());
-        });
+        ui.allocate_ui_with_layout(
+            vec2(width, BUTTON.y),
+            Layout::left_to_right(Align::Center),
+            |ui| {
+                ui.set_min_width(width);
+                ui.add(Label::new(RichText::new(readout).color(theme.text_strong)).truncate());
+            },
+        );
         track(ui, theme, state);
     });
 }
@@ -87,7 +98,11 @@ type Sign = fn(Pos2, Color32) -> Vec<Shape>;
 
 fn button(ui: &mut Ui, label: &str, hint: &str, enabled: bool, sign: Sign) -> bool {
     let response = ui.add_enabled(enabled, Button::new("").min_size(BUTTON)).accessible_name(label);
-    let color = ui.style().interact(&response).fg_stroke.color.gamma_multiply(if enabled { 1.0 } else { 0.4 });
+    let color = ui.style().interact(&response).fg_stroke.color.gamma_multiply(if enabled {
+        1.0
+    } else {
+        0.4
+    });
     ui.painter().extend(sign(response.rect.center(), color));
     response.on_hover_text(hint).on_disabled_hover_text(hint).clicked()
 }
@@ -100,7 +115,10 @@ fn angle(at: Pos2, direction: f32, color: Color32) -> Shape {
 }
 
 fn bar(at: Pos2, color: Color32) -> Shape {
-    Shape::line_segment([at - vec2(0.0, SIGN), at + vec2(0.0, SIGN)], Stroke::new(LINE_WIDTH, color))
+    Shape::line_segment(
+        [at - vec2(0.0, SIGN), at + vec2(0.0, SIGN)],
+        Stroke::new(LINE_WIDTH, color),
+    )
 }
 
 fn first(at: Pos2, color: Color32) -> Vec<Shape> {
@@ -149,16 +167,19 @@ impl Scale {
     }
 }
 
-/// The slider with its marks: checkpoints (triangles) and evaluations (dots) below the line; warnings (lines), changed settings
-/// (diamonds) and pauses (bars) above it.
+/// The slider with its marks: checkpoints (triangles) and evaluations (dots) below the line;
+/// warnings (lines), changed settings (diamonds) and pauses (bars) above it.
 fn track(ui: &mut Ui, theme: &Theme, state: &mut State) {
-    let (rect, response) =
-        ui.allocate_exact_size(vec2(ui.available_width().max(40.0), BUTTON.y), Sense::click_and_drag());
+    let (rect, response) = ui.allocate_exact_size(
+        vec2(ui.available_width().max(40.0), BUTTON.y),
+        Sense::click_and_drag(),
+    );
     let (at, newest) = (state.cursor.at(), state.cursor.newest());
     response.widget_info(|| WidgetInfo::slider(newest > 0, at as f64, "Step shown"));
     let scale = Scale { line: rect.shrink2(vec2(8.0, 0.0)), newest };
     let middle = rect.center().y;
-    let groove = |to: f32| Rect::from_min_max(pos2(scale.line.left(), middle - 1.5), pos2(to, middle + 1.5));
+    let groove =
+        |to: f32| Rect::from_min_max(pos2(scale.line.left(), middle - 1.5), pos2(to, middle + 1.5));
     let painter = ui.painter();
     painter.rect_filled(groove(scale.line.right()), 1.5, theme.missing);
     if newest == 0 {
@@ -176,16 +197,21 @@ fn track(ui: &mut Ui, theme: &Theme, state: &mut State) {
     let knob = pos2(scale.x(state.cursor.at()), middle);
     painter.rect_filled(groove(knob.x), 1.5, theme.focus);
     for x in apart(state.snapshot.checkpoints.iter().map(|&step| scale.x(step))) {
-        let points = [vec2(0.0, 4.0), vec2(3.5, 9.5), vec2(-3.5, 9.5)].map(|point| pos2(x, middle) + point);
+        let points =
+            [vec2(0.0, 4.0), vec2(3.5, 9.5), vec2(-3.5, 9.5)].map(|point| pos2(x, middle) + point);
         painter.add(Shape::convex_polygon(points.to_vec(), theme.text_weak, Stroke::NONE));
     }
     for x in apart(state.snapshot.warnings.iter().map(|(step, _)| scale.x(*step))) {
-        painter.line_segment([pos2(x, middle - 10.0), pos2(x, middle - 4.0)], Stroke::new(2.0, theme.warning));
+        painter.line_segment(
+            [pos2(x, middle - 10.0), pos2(x, middle - 4.0)],
+            Stroke::new(2.0, theme.warning),
+        );
     }
     for (x, is_edit) in events(state).map(|(step, is_edit)| (scale.x(step), is_edit)) {
         let at = pos2(x, middle - 7.0);
         if is_edit {
-            let points = [vec2(0.0, -3.5), vec2(3.5, 0.0), vec2(0.0, 3.5), vec2(-3.5, 0.0)].map(|point| at + point);
+            let points = [vec2(0.0, -3.5), vec2(3.5, 0.0), vec2(0.0, 3.5), vec2(-3.5, 0.0)]
+                .map(|point| at + point);
             painter.add(Shape::convex_polygon(points.to_vec(), theme.running, Stroke::NONE));
         } else {
             for x in [-1.5, 1.5] {
@@ -194,10 +220,13 @@ fn track(ui: &mut Ui, theme: &Theme, state: &mut State) {
             }
         }
     }
-    for x in apart(state.snapshot.evaluations.iter().filter(|e| e.step > 0).map(|e| scale.x(e.step))) {
+    for x in
+        apart(state.snapshot.evaluations.iter().filter(|e| e.step > 0).map(|e| scale.x(e.step)))
+    {
         painter.circle_filled(pos2(x, middle + 7.0), 1.5, theme.text_weak);
     }
-    let fill = if response.hovered() || response.dragged() { theme.text_strong } else { theme.text };
+    let fill =
+        if response.hovered() || response.dragged() { theme.text_strong } else { theme.text };
     painter.circle(knob, 6.0, fill, Stroke::new(1.5, theme.panel));
     explain(state, theme, scale, response);
 }
@@ -231,7 +260,10 @@ fn explain(state: &State, theme: &Theme, scale: Scale, response: Response) {
     let is_near = |at: u64| (scale.x(at) - pointer.x).abs() <= MARK_GAP;
     response.on_hover_ui_at_pointer(|ui| {
         ui.set_max_width(340.0);
-        ui.label(RichText::new(format!("Step {}", format::thousands(step as f64))).color(theme.text_strong));
+        ui.label(
+            RichText::new(format!("Step {}", format::thousands(step as f64)))
+                .color(theme.text_strong),
+        );
         for at in state.snapshot.checkpoints.iter().filter(|&&at| is_near(at)) {
             ui.label(format!("Checkpoint at step {at}"));
         }
@@ -240,14 +272,22 @@ fn explain(state: &State, theme: &Theme, scale: Scale, response: Response) {
                 ui.label(format!("Step {}: {}", event.step, format::one_line(&event.text, 160)));
             }
         }
-        for evaluation in state.snapshot.evaluations.iter().filter(|evaluation| is_near(evaluation.step)) {
+        for evaluation in
+            state.snapshot.evaluations.iter().filter(|evaluation| is_near(evaluation.step))
+        {
             if let Some((k, pass)) = evaluation.pass_at.first() {
                 let pass = format::percent(pass.value);
-                ui.label(format!("Evaluation at step {}: {} pass@{k} {pass}", evaluation.step, evaluation.suite));
+                ui.label(format!(
+                    "Evaluation at step {}: {} pass@{k} {pass}",
+                    evaluation.step, evaluation.suite
+                ));
             }
         }
         for (at, text) in state.snapshot.warnings.iter().filter(|(at, _)| is_near(*at)).take(3) {
-            ui.label(RichText::new(format!("Step {at}: {}", format::one_line(text, 160))).color(theme.warning));
+            ui.label(
+                RichText::new(format!("Step {at}: {}", format::one_line(text, 160)))
+                    .color(theme.warning),
+            );
         }
     });
 }

@@ -1,4 +1,5 @@
-//! The start screen: experiments to start at the left, past runs to look at or go on with at the right.
+//! The start screen: experiments to start at the left, past runs to look at or go on with at the
+//! right.
 
 use crate::dashboard::kit::format;
 use crate::dashboard::kit::text::{caption, title};
@@ -24,14 +25,21 @@ pub(crate) fn show(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut O
                 ui.spinner();
                 ui.label("Loading…");
             }
-            if ui.button("Read again").on_hover_text("Look for experiments and runs again").clicked() {
+            if ui
+                .button("Read again")
+                .on_hover_text("Look for experiments and runs again")
+                .clicked()
+            {
                 start.read_again();
             }
             theme_button(ui);
         });
     });
     if let Some(error) = start.error.clone() {
-        let frame = Frame::new().fill(theme.error_surface).corner_radius(3.0).inner_margin(Margin::symmetric(10, 6));
+        let frame = Frame::new()
+            .fill(theme.error_surface)
+            .corner_radius(3.0)
+            .inner_margin(Margin::symmetric(10, 6));
         frame.show(ui, |ui| {
             ui.horizontal(|ui| {
                 ui.set_width(ui.available_width());
@@ -76,24 +84,38 @@ fn experiments(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opene
         }
         return;
     }
-    let list_height = if start.editor.is_some() { 0.36 * ui.available_height() } else { ui.available_height() };
+    let list_height =
+        if start.editor.is_some() { 0.36 * ui.available_height() } else { ui.available_height() };
     let found = Arc::clone(&start.found);
     let mut chosen = None;
-    ScrollArea::vertical().id_salt("experiments").max_height(list_height).auto_shrink([false, false]).show(ui, |ui| {
-        for file in &found.experiments {
-            let name = file.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let is_chosen = start.editor.as_ref().is_some_and(|editor| editor.path == file.path);
-            let (line, color) = match &file.experiment {
-                Ok(experiment) => (experiment.description.as_str(), theme.method(experiment.method.label())),
-                Err(error) => (error.as_str(), theme.error),
-            };
-            let is_unsaved = start.is_unsaved(&file.path);
-            if entry(ui, theme, &name, line, color, is_chosen, is_unsaved) {
-                chosen = Some(file);
+    ScrollArea::vertical()
+        .id_salt("experiments")
+        .max_height(list_height)
+        .auto_shrink([false, false])
+        .show(ui, |ui| {
+            for file in &found.experiments {
+                let name = file
+                    .path
+                    .file_name()
+                    .map(|name| name.to_string_lossy().into_owned())
+                    .unwrap_or_default();
+                let is_chosen =
+                    start.editor.as_ref().is_some_and(|editor| editor.path == file.path);
+                let (line, color) = match &file.experiment {
+                    Ok(experiment) => {
+                        (experiment.description.as_str(), theme.method(experiment.method.label()))
+                    }
+                    Err(error) => (error.as_str(), theme.error),
+                };
+                let is_unsaved = start.is_unsaved(&file.path);
+                if entry(ui, theme, &name, line, color, is_chosen, is_unsaved) {
+                    chosen = Some(file);
+                }
             }
-        }
-    });
-    if let Some(file) = chosen.filter(|file| start.editor.as_ref().is_none_or(|editor| editor.path != file.path)) {
+        });
+    if let Some(file) =
+        chosen.filter(|file| start.editor.as_ref().is_none_or(|editor| editor.path != file.path))
+    {
         start.edit(file);
     }
     let Some(mut editor) = start.editor.take() else { return };
@@ -109,9 +131,11 @@ fn no_experiments(ui: &mut Ui, theme: &Theme, start: &mut Start) {
     ui.label("No experiment files here.");
     ui.add(
         Label::new(
-            RichText::new("The quickstart trains a small bundled model on the processor, in some minutes.")
-                .small()
-                .color(theme.text_weak),
+            RichText::new(
+                "The quickstart trains a small bundled model on the processor, in some minutes.",
+            )
+            .small()
+            .color(theme.text_weak),
         )
         .wrap(),
     );
@@ -125,7 +149,9 @@ fn no_experiments(ui: &mut Ui, theme: &Theme, start: &mut Start) {
         ui.spacing_mut().item_spacing.x = 4.0;
         caption(ui, theme, "Or start Orthant in a folder that has experiments, or with");
         // As it is typed: other fonts make one sign of two dashes.
-        ui.label(RichText::new("--experiments DIR").monospace().size(SMALL_SIZE).color(theme.text_weak));
+        ui.label(
+            RichText::new("--experiments DIR").monospace().size(SMALL_SIZE).color(theme.text_weak),
+        );
     });
 }
 
@@ -157,29 +183,51 @@ fn entry(
                 }
             });
             if !line.is_empty() {
-                ui.add(Label::new(RichText::new(line).color(theme.text_weak)).truncate().selectable(false));
+                ui.add(
+                    Label::new(RichText::new(line).color(theme.text_weak))
+                        .truncate()
+                        .selectable(false),
+                );
             }
         })
         .response
         .interact(Sense::click());
-    response
-        .widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, is_chosen, format!("Experiment {name}")));
+    response.widget_info(|| {
+        egui::WidgetInfo::selected(
+            egui::Role::Button,
+            true,
+            is_chosen,
+            format!("Experiment {name}"),
+        )
+    });
     response.clicked()
 }
 
 /// The experiment that is looked at. Says whether it stays open.
-fn edit(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener, editor: &mut Editor) -> bool {
+fn edit(
+    ui: &mut Ui,
+    theme: &Theme,
+    start: &mut Start,
+    opener: &mut Opener,
+    editor: &mut Editor,
+) -> bool {
     let mut keep = true;
     ui.add_space(8.0);
     ui.horizontal(|ui| {
         let can_start = editor.parsed.is_ok() && !opener.is_opening();
-        if ui.add_enabled(can_start, Button::new("Start run")).on_hover_text("Train with the text below").clicked()
+        if ui
+            .add_enabled(can_start, Button::new("Start run"))
+            .on_hover_text("Train with the text below")
+            .clicked()
             && let Ok(experiment) = &editor.parsed
         {
             let experiment = experiment.clone();
             opener.start(&start.places().runs, move || Ok(RunBuilder::new(experiment)));
         }
-        let is_there = editor.path.file_name().is_some_and(|name| name.to_string_lossy() == editor.name.trim());
+        let is_there = editor
+            .path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy() == editor.name.trim());
         let save = if is_there { "Save" } else { "Save as new" };
         let can_save = editor.is_changed() || !is_there;
         if ui.add_enabled(can_save, Button::new(save)).clicked() {
@@ -192,15 +240,23 @@ fn edit(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener, edit
         let can_revert = editor.can_revert(&start.found.experiments);
         let hint = "Take the text of the file again; what was edited here is gone";
         let name_width = (end.room(ui) - 72.0).clamp(60.0, 200.0);
-        ui.add(TextEdit::singleline(&mut editor.name).desired_width(name_width)).accessible_name("File name");
+        ui.add(TextEdit::singleline(&mut editor.name).desired_width(name_width))
+            .accessible_name("File name");
         let revert = ui.add_enabled(can_revert, Button::new("Revert"));
-        if revert.on_hover_text(hint).on_disabled_hover_text("The text is that of the file").clicked()
+        if revert
+            .on_hover_text(hint)
+            .on_disabled_hover_text("The text is that of the file")
+            .clicked()
             && let Err(error) = editor.revert()
         {
             start.fail(error.to_string());
         }
         end.show(ui, |ui| {
-            if ui.button("Close").on_hover_text("What is not saved is kept while the window is open").clicked() {
+            if ui
+                .button("Close")
+                .on_hover_text("What is not saved is kept while the window is open")
+                .clicked()
+            {
                 keep = false;
             }
         });
@@ -210,8 +266,10 @@ fn edit(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener, edit
             caption(ui, theme, "All settings are the defaults");
         }
         Ok(_) => {
-            let list =
-                RichText::new(editor.differences.join("   ")).monospace().size(SMALL_SIZE).color(theme.text_weak);
+            let list = RichText::new(editor.differences.join("   "))
+                .monospace()
+                .size(SMALL_SIZE)
+                .color(theme.text_weak);
             caption(ui, theme, "Differs from the defaults in");
             ui.add(Label::new(list).wrap());
         }
@@ -220,7 +278,8 @@ fn edit(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener, edit
         }
     }
     ScrollArea::both().id_salt("experiment text").auto_shrink([false, false]).show(ui, |ui| {
-        let field = TextEdit::multiline(&mut editor.text).code_editor().desired_width(f32::INFINITY);
+        let field =
+            TextEdit::multiline(&mut editor.text).code_editor().desired_width(f32::INFINITY);
         if ui.add(field).accessible_name("Experiment text").changed() {
             editor.check();
         }
@@ -234,9 +293,17 @@ fn runs(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener) {
         caption(ui, theme, start.places().runs.display().to_string());
         Trailing::of(ui, "together").show(ui, |ui| {
             let ticked = start.ticked.len();
-            let text = if ticked > 1 { format!("Open {ticked} together") } else { "Open together".to_owned() };
+            let text = if ticked > 1 {
+                format!("Open {ticked} together")
+            } else {
+                "Open together".to_owned()
+            };
             let hint = "Tick runs to open them in one window and lay their curves over each other";
-            if ui.add_enabled(ticked > 0, Button::new(text)).on_hover_text(hint).on_disabled_hover_text(hint).clicked()
+            if ui
+                .add_enabled(ticked > 0, Button::new(text))
+                .on_hover_text(hint)
+                .on_disabled_hover_text(hint)
+                .clicked()
             {
                 let folders = std::mem::take(&mut start.ticked);
                 opener.open(&folders);
@@ -245,7 +312,12 @@ fn runs(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener) {
     });
     if start.found.runs.is_empty() && !start.is_reading() {
         ui.label("No runs yet.");
-        caption(ui, theme, "Choose an experiment at the left and start it; quickstart.ron is the one to begin with.");
+        caption(
+            ui,
+            theme,
+            "Choose an experiment at the left and start it; quickstart.ron is the one to begin \
+             with.",
+        );
         return;
     }
     let found = Arc::clone(&start.found);
@@ -257,13 +329,16 @@ fn runs(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener) {
 }
 
 fn run_entry(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener, run: &PastRun) {
-    let frame = Frame::new().fill(theme.raised).corner_radius(3.0).inner_margin(Margin::symmetric(10, 5));
+    let frame =
+        Frame::new().fill(theme.raised).corner_radius(3.0).inner_margin(Margin::symmetric(10, 5));
     let card = |ui: &mut Ui| {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = 1.0;
         ui.horizontal(|ui| {
             let mut is_ticked = start.ticked.contains(&run.path);
-            let name = [vec![format!("{} s{}", run.name, run.seed)], run.differences.clone()].concat().join(", ");
+            let name = [vec![format!("{} s{}", run.name, run.seed)], run.differences.clone()]
+                .concat()
+                .join(", ");
             let tick = ui.scope(|ui| {
                 // On a card the box needs an outline that is seen.
                 ui.visuals_mut().widgets.inactive.bg_stroke.color = theme.text_weak;
@@ -285,8 +360,10 @@ fn run_entry(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener,
             end.show(ui, |ui| {
                 if let Some(resumption) = run.resumption {
                     let can_resume = resumption != Resumption::Never;
-                    let hint = if can_resume { "Go on from the newest checkpoint" } else { NO_CHECKPOINT };
-                    let button = ui.add_enabled(can_resume && !opener.is_opening(), Button::new("Resume"));
+                    let hint =
+                        if can_resume { "Go on from the newest checkpoint" } else { NO_CHECKPOINT };
+                    let button =
+                        ui.add_enabled(can_resume && !opener.is_opening(), Button::new("Resume"));
                     if button.on_hover_text(hint).on_disabled_hover_text(hint).clicked() {
                         opener.resume(&run.path);
                     }
@@ -306,15 +383,24 @@ fn run_entry(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener,
             ui.label(RichText::new(run.state.name()).color(color));
             let mut facts = vec![
                 run.method.clone(),
-                format!("step {} / {}", format::thousands(run.steps.0 as f64), format::thousands(run.steps.1 as f64)),
+                format!(
+                    "step {} / {}",
+                    format::thousands(run.steps.0 as f64),
+                    format::thousands(run.steps.1 as f64)
+                ),
             ];
-            facts.extend(run.accuracy.map(|accuracy| format!("accuracy {}", format::percent(accuracy))));
+            facts.extend(
+                run.accuracy.map(|accuracy| format!("accuracy {}", format::percent(accuracy))),
+            );
             facts.extend(run.pass_at_1.map(|pass| format!("pass@1 {}", format::percent(pass))));
             facts.push(run.started.replace('T', " ").trim_end_matches('Z').to_owned());
             ui.add(Label::new(RichText::new(facts.join("   ")).color(theme.text_weak)).truncate());
         });
         if let Some(error) = &run.error {
-            ui.add(Label::new(RichText::new(format::one_line(error, 200)).small().color(theme.error)).truncate());
+            ui.add(
+                Label::new(RichText::new(format::one_line(error, 200)).small().color(theme.error))
+                    .truncate(),
+            );
         }
     };
     ui.push_id(&run.path, |ui| frame.show(ui, card));

@@ -1,4 +1,5 @@
-//! The status line: what to look after and what has just happened at the left, the run folder at the right.
+//! The status line: what to look after and what has just happened at the left, the run folder at
+//! the right.
 
 use crate::dashboard::kit::copies::Copy;
 use crate::dashboard::kit::format;
@@ -55,13 +56,16 @@ fn concerns(ui: &mut Ui, cx: &PanelContext<'_>, state: &mut State) {
     }
     if findings > 0 {
         let color = health::urgency(theme, state).unwrap_or(theme.warning);
-        let text = RichText::new(format::count(findings, "thing to look after", "things to look after")).color(color);
+        let text =
+            RichText::new(format::count(findings, "thing to look after", "things to look after"))
+                .color(color);
         if ui.button(text).on_hover_text("Show health").clicked() {
             state.pending.request(Request::ShowPanel(health::KEY));
         }
     }
     if !warnings.is_empty() {
-        let text = RichText::new(format::count(warnings.len(), "warning", "warnings")).color(theme.warning);
+        let text = RichText::new(format::count(warnings.len(), "warning", "warnings"))
+            .color(theme.warning);
         ui.menu_button(text, |ui| {
             ui.set_min_width(420.0);
             ScrollArea::vertical().max_height(320.0).show(ui, |ui| {

@@ -18,7 +18,8 @@ impl Machine<'_> {
         match name {
             "default" | "d" => {
                 let [default, boolean] = arguments.bind(name, ["default_value", "boolean"])?;
-                let replaces = value.is_undefined() || (is_set(boolean.as_ref()) && !value.is_true());
+                let replaces =
+                    value.is_undefined() || (is_set(boolean.as_ref()) && !value.is_true());
                 Ok(if replaces { default.unwrap_or_else(|| Value::text("")) } else { value })
             }
             "abs" => match (value.as_integer(), value.as_float()) {
@@ -29,18 +30,20 @@ impl Machine<'_> {
             "int" => integer(&value, arguments),
             "float" => {
                 let [default] = arguments.bind(name, ["default"])?;
-                let number = value.as_float().or_else(|| value.as_text().and_then(python::float_of));
+                let number =
+                    value.as_float().or_else(|| value.as_text().and_then(python::float_of));
                 Ok(number.map_or_else(|| default.unwrap_or(Value::Float(0.0)), Value::Float))
             }
             "round" => rounded(&value, arguments),
             "attr" => {
                 let [attribute] = arguments.bind(name, ["name"])?;
                 match (attribute, &value) {
-                    (Some(Value::Text(attribute)), Value::Dict(_)) => Ok(super::methods::known(&value, &attribute)?
-                        .map_or_else(
+                    (Some(Value::Text(attribute)), Value::Dict(_)) => {
+                        Ok(super::methods::known(&value, &attribute)?.map_or_else(
                             || Value::Undefined(attribute.clone()),
                             |method| Value::Method(Rc::new((value.clone(), method))),
-                        )),
+                        ))
+                    }
                     (Some(Value::Text(attribute)), _) => self.attribute(&value, &attribute),
                     _ => Err("`attr` takes a name".to_string()),
                 }
@@ -62,21 +65,29 @@ impl Machine<'_> {
             "title" => made(&titled(&text(value)?)),
             "trim" => {
                 let [chars] = arguments.bind(name, ["chars"])?;
-                let chars =
-                    chars.filter(|chars| !matches!(chars, Value::None)).map(|chars| text(&chars)).transpose()?;
+                let chars = chars
+                    .filter(|chars| !matches!(chars, Value::None))
+                    .map(|chars| text(&chars))
+                    .transpose()?;
                 let whole = text(value)?;
-                budget.spend(whole.len() as u64 * chars.as_ref().map_or(1, |chars| chars.len() as u64))?;
+                budget.spend(
+                    whole.len() as u64 * chars.as_ref().map_or(1, |chars| chars.len() as u64),
+                )?;
                 made(stripped(&whole, "strip", chars.as_deref()))
             }
             "replace" => {
                 let [old, new, count] = arguments.bind(name, ["old", "new", "count"])?;
-                let (Some(old), Some(new)) = (old, new) else { return Err("`replace` takes two texts".to_string()) };
+                let (Some(old), Some(new)) = (old, new) else {
+                    return Err("`replace` takes two texts".to_string());
+                };
                 let count = count.and_then(|count| count.as_integer()).unwrap_or(-1);
                 made(&self.replaced(&text(value)?, &text(&old)?, &text(&new)?, count)?)
             }
             "center" => {
                 let [width] = arguments.bind(name, ["width"])?;
-                let width = width.map_or(Some(80), |width| width.as_integer()).ok_or("a width is a whole number")?;
+                let width = width
+                    .map_or(Some(80), |width| width.as_integer())
+                    .ok_or("a width is a whole number")?;
                 made(&self.justified(&text(value)?, "center", width, " ")?)
             }
             "indent" => self.indented(&text(value)?, arguments),
@@ -84,15 +95,20 @@ impl Machine<'_> {
                 let values = if arguments.named.is_empty() {
                     Value::tuple(arguments.positional)?
                 } else {
-                    let entries =
-                        arguments.named.into_iter().map(|(name, value)| (Value::text(&name), value)).collect();
+                    let entries = arguments
+                        .named
+                        .into_iter()
+                        .map(|(name, value)| (Value::text(&name), value))
+                        .collect();
                     Value::Dict(Rc::new(super::value::Dict::new(entries, budget)?))
                 };
                 made(&python::percent(&text(value)?, &values, budget)?)
             }
             "wordcount" => {
                 let whole = text(value)?;
-                let words = whole.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty());
+                let words = whole
+                    .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+                    .filter(|word| !word.is_empty());
                 Ok(Value::Integer(words.count() as i128))
             }
             "tojson" => self.to_json(value, arguments),
@@ -114,14 +130,20 @@ impl Machine<'_> {
             "first" => {
                 let items = value.items(budget)?;
                 let mut items = items.into_iter();
-                let first = items.next().unwrap_or_else(|| Value::Undefined("the first of nothing".into()));
+                let first =
+                    items.next().unwrap_or_else(|| Value::Undefined("the first of nothing".into()));
                 if let Value::Iterator(rest) = value {
                     rest.replace(items.collect());
                 }
                 Ok(first)
             }
-            "last" if matches!(value, Value::Iterator(_)) => Err("`last` of what can be gone through once".to_string()),
-            "last" => Ok(value.items(budget)?.pop().unwrap_or_else(|| Value::Undefined("the last of nothing".into()))),
+            "last" if matches!(value, Value::Iterator(_)) => {
+                Err("`last` of what can be gone through once".to_string())
+            }
+            "last" => Ok(value
+                .items(budget)?
+                .pop()
+                .unwrap_or_else(|| Value::Undefined("the last of nothing".into()))),
             "reverse" => match value {
                 Value::Text(text) => Ok(Value::text(&text.chars().rev().collect::<String>())),
                 other => {
@@ -140,7 +162,8 @@ impl Machine<'_> {
         match name {
             "join" => {
                 let [separator, attribute] = arguments.bind(name, ["d", "attribute"])?;
-                let separator = separator.map_or(Ok("".into()), |separator| python::str_of(&separator, budget))?;
+                let separator = separator
+                    .map_or(Ok("".into()), |separator| python::str_of(&separator, budget))?;
                 let path = path(attribute.as_ref())?;
                 let mut out = Paid::new(budget);
                 for (place, item) in value.items(budget)?.into_iter().enumerate() {
@@ -150,12 +173,20 @@ impl Machine<'_> {
                 Ok(Value::text(&out.text))
             }
             "dictsort" => {
-                let [case_sensitive, by, reverse] = arguments.bind(name, ["case_sensitive", "by", "reverse"])?;
-                let Value::Dict(dict) = value else { return Err(format!("`dictsort` of a {}", value.kind())) };
+                let [case_sensitive, by, reverse] =
+                    arguments.bind(name, ["case_sensitive", "by", "reverse"])?;
+                let Value::Dict(dict) = value else {
+                    return Err(format!("`dictsort` of a {}", value.kind()));
+                };
                 let by = by.as_ref().and_then(Value::as_text).unwrap_or("key");
                 let place = usize::from(by == "value");
                 let pairs = self.pairs(&dict.entries)?;
-                self.sorted(pairs, &[Value::Integer(place as i128)], case_sensitive.as_ref(), reverse.as_ref())
+                self.sorted(
+                    pairs,
+                    &[Value::Integer(place as i128)],
+                    case_sensitive.as_ref(),
+                    reverse.as_ref(),
+                )
             }
             "sort" => {
                 let [reverse, case_sensitive, attribute] =
@@ -164,7 +195,8 @@ impl Machine<'_> {
                 self.sorted(value.items(budget)?, &path, case_sensitive.as_ref(), reverse.as_ref())
             }
             "min" | "max" | "unique" => {
-                let [case_sensitive, attribute] = arguments.bind(name, ["case_sensitive", "attribute"])?;
+                let [case_sensitive, attribute] =
+                    arguments.bind(name, ["case_sensitive", "attribute"])?;
                 let path = path(attribute.as_ref())?;
                 let folds = !is_set(case_sensitive.as_ref());
                 self.chosen(name, value.items(budget)?, &path, folds)
@@ -182,14 +214,19 @@ impl Machine<'_> {
             "groupby" => self.grouped(value, arguments),
             "batch" | "slice" => {
                 let [count, fill] = arguments.bind(name, ["count", "fill_with"])?;
-                let count = count.and_then(|count| count.as_integer()).and_then(|count| usize::try_from(count).ok());
-                let count =
-                    count.filter(|count| *count > 0).ok_or_else(|| format!("`{name}` takes a number above 0"))?;
+                let count = count
+                    .and_then(|count| count.as_integer())
+                    .and_then(|count| usize::try_from(count).ok());
+                let count = count
+                    .filter(|count| *count > 0)
+                    .ok_or_else(|| format!("`{name}` takes a number above 0"))?;
                 let fill = fill.filter(|fill| !matches!(fill, Value::None));
                 self.parts(name == "batch", value.items(budget)?, count, fill)
             }
             "map" => self.mapped(value, arguments),
-            "select" | "reject" | "selectattr" | "rejectattr" => self.selected(name, value, arguments),
+            "select" | "reject" | "selectattr" | "rejectattr" => {
+                self.selected(name, value, arguments)
+            }
             _ => Err(format!("the filter `{name}` is not known here")),
         }
     }
@@ -214,7 +251,12 @@ impl Machine<'_> {
                 _ => return Err("`separators` is a pair of texts".to_string()),
             },
         };
-        let settings = Json { ascii: is_set(ascii.as_ref()), indent, separators, sorted: is_set(sorted.as_ref()) };
+        let settings = Json {
+            ascii: is_set(ascii.as_ref()),
+            indent,
+            separators,
+            sorted: is_set(sorted.as_ref()),
+        };
         Ok(Value::text(&python::json_of(value, &settings, &self.budget)?))
     }
 
@@ -224,7 +266,9 @@ impl Machine<'_> {
         match width {
             Some(Value::Text(text)) => space.push(&text)?,
             other => {
-                let width = other.map_or(Some(4), |width| width.as_integer()).ok_or("a width is a whole number")?;
+                let width = other
+                    .map_or(Some(4), |width| width.as_integer())
+                    .ok_or("a width is a whole number")?;
                 space.repeat(" ", usize::try_from(width.max(0)).unwrap_or(usize::MAX))?;
             }
         }
@@ -267,7 +311,12 @@ impl Machine<'_> {
         })
     }
 
-    fn keyed(&self, items: Vec<Value>, path: &[Value], folds: bool) -> Outcome<Vec<(Value, Value)>> {
+    fn keyed(
+        &self,
+        items: Vec<Value>,
+        path: &[Value],
+        folds: bool,
+    ) -> Outcome<Vec<(Value, Value)>> {
         items.into_iter().map(|item| Ok((self.key(&item, path, folds)?, item))).collect()
     }
 
@@ -306,7 +355,8 @@ impl Machine<'_> {
             }
             return Value::iterator(kept.into_iter().map(|(_, item)| item).collect());
         }
-        let wanted = if name == "min" { std::cmp::Ordering::Less } else { std::cmp::Ordering::Greater };
+        let wanted =
+            if name == "min" { std::cmp::Ordering::Less } else { std::cmp::Ordering::Greater };
         let mut best: Option<(Value, Value)> = None;
         for (key, item) in keyed {
             let is_better = match &best {
@@ -345,7 +395,13 @@ impl Machine<'_> {
     }
 
     /// Lists of `count` items, or `count` lists.
-    fn parts(&self, by_length: bool, items: Vec<Value>, count: usize, fill: Option<Value>) -> Outcome {
+    fn parts(
+        &self,
+        by_length: bool,
+        items: Vec<Value>,
+        count: usize,
+        fill: Option<Value>,
+    ) -> Outcome {
         let mut parts = Vec::new();
         if by_length {
             for part in items.chunks(count) {
@@ -362,7 +418,8 @@ impl Machine<'_> {
         let (least, longer) = (items.len() / count, items.len() % count);
         let mut rest = items.into_iter();
         for place in 0..count {
-            let mut part: Vec<Value> = rest.by_ref().take(least + usize::from(place < longer)).collect();
+            let mut part: Vec<Value> =
+                rest.by_ref().take(least + usize::from(place < longer)).collect();
             if place >= longer {
                 part.extend(fill.clone());
             }
@@ -371,7 +428,8 @@ impl Machine<'_> {
         Value::iterator(parts)
     }
 
-    /// The items that `map` and its like go through. What is false is nothing to them, even where it is not a sequence.
+    /// The items that `map` and its like go through. What is false is nothing to them, even where
+    /// it is not a sequence.
     fn worked_on(&self, value: &Value) -> Outcome<Vec<Value>> {
         if value.is_true() { value.items(&self.budget) } else { Ok(Vec::new()) }
     }
@@ -392,7 +450,10 @@ impl Machine<'_> {
             self.filter(
                 &name,
                 item,
-                CallArguments { positional: arguments.positional.clone(), named: arguments.named.clone() },
+                CallArguments {
+                    positional: arguments.positional.clone(),
+                    named: arguments.named.clone(),
+                },
             )
         });
         Value::iterator(found.collect::<Outcome<_>>()?)
@@ -400,12 +461,20 @@ impl Machine<'_> {
 
     fn selected(&self, name: &str, value: &Value, mut arguments: CallArguments) -> Outcome {
         let path = if name.ends_with("attr") {
-            let attribute = if arguments.positional.is_empty() { None } else { Some(arguments.positional.remove(0)) };
+            let attribute = if arguments.positional.is_empty() {
+                None
+            } else {
+                Some(arguments.positional.remove(0))
+            };
             path(attribute.as_ref())?
         } else {
             Vec::new()
         };
-        let test = if arguments.positional.is_empty() { None } else { Some(first_name(name, &mut arguments)?) };
+        let test = if arguments.positional.is_empty() {
+            None
+        } else {
+            Some(first_name(name, &mut arguments)?)
+        };
         let mut kept = Vec::new();
         for item in self.worked_on(value)? {
             self.budget.spend(16)?;
@@ -413,8 +482,10 @@ impl Machine<'_> {
             let is = match &test {
                 None => looked_at.is_true(),
                 Some(test) => {
-                    let arguments =
-                        CallArguments { positional: arguments.positional.clone(), named: arguments.named.clone() };
+                    let arguments = CallArguments {
+                        positional: arguments.positional.clone(),
+                        named: arguments.named.clone(),
+                    };
                     self.test(test, &looked_at, arguments)?
                 }
             };
@@ -425,7 +496,12 @@ impl Machine<'_> {
         Value::iterator(kept)
     }
 
-    pub(super) fn test(&self, name: &str, value: &Value, arguments: CallArguments) -> Outcome<bool> {
+    pub(super) fn test(
+        &self,
+        name: &str,
+        value: &Value,
+        arguments: CallArguments,
+    ) -> Outcome<bool> {
         let budget = &self.budget;
         let argument = |arguments: CallArguments| -> Outcome<Value> {
             let [other] = arguments.bind(name, ["other"])?;
@@ -444,12 +520,15 @@ impl Machine<'_> {
             "string" => matches!(value, Value::Text(_)),
             "mapping" => matches!(value, Value::Dict(_)),
             "sequence" => {
-                let is_list = matches!(value, Value::List(_) | Value::Tuple(_) | Value::View("range", _));
+                let is_list =
+                    matches!(value, Value::List(_) | Value::Tuple(_) | Value::View("range", _));
                 is_list || matches!(value, Value::Text(_) | Value::Dict(_) | Value::Undefined(_))
             }
             "iterable" => {
-                let others =
-                    matches!(value, Value::Text(_) | Value::Dict(_) | Value::Undefined(_) | Value::Iterator(_));
+                let others = matches!(
+                    value,
+                    Value::Text(_) | Value::Dict(_) | Value::Undefined(_) | Value::Iterator(_)
+                );
                 others || value.sequence().is_some() || matches!(value, Value::Loop(_))
             }
             "callable" => {
@@ -465,7 +544,8 @@ impl Machine<'_> {
             }
             "lower" | "upper" => {
                 let text = python::str_of(value, budget)?;
-                let (small, large) = (text.chars().any(char::is_lowercase), text.chars().any(char::is_uppercase));
+                let (small, large) =
+                    (text.chars().any(char::is_lowercase), text.chars().any(char::is_uppercase));
                 if name == "lower" { small && !large } else { large && !small }
             }
             "odd" | "even" => {
@@ -478,18 +558,28 @@ impl Machine<'_> {
             }
             "eq" | "==" | "equalto" => value.equals(&argument(arguments)?, budget)?,
             "ne" | "!=" => !value.equals(&argument(arguments)?, budget)?,
-            "lt" | "<" | "lessthan" => value.order(&argument(arguments)?, budget)? == Some(std::cmp::Ordering::Less),
+            "lt" | "<" | "lessthan" => {
+                value.order(&argument(arguments)?, budget)? == Some(std::cmp::Ordering::Less)
+            }
             "gt" | ">" | "greaterthan" => {
                 value.order(&argument(arguments)?, budget)? == Some(std::cmp::Ordering::Greater)
             }
-            "le" | "<=" => value.order(&argument(arguments)?, budget)?.is_some_and(std::cmp::Ordering::is_le),
-            "ge" | ">=" => value.order(&argument(arguments)?, budget)?.is_some_and(std::cmp::Ordering::is_ge),
+            "le" | "<=" => {
+                value.order(&argument(arguments)?, budget)?.is_some_and(std::cmp::Ordering::is_le)
+            }
+            "ge" | ">=" => {
+                value.order(&argument(arguments)?, budget)?.is_some_and(std::cmp::Ordering::is_ge)
+            }
             "in" => argument(arguments)?.contains(value, budget)?,
             "sameas" => {
                 let other = argument(arguments)?;
-                let is_object = value.sequence().is_some() || matches!(value, Value::Dict(_) | Value::Text(_));
+                let is_object =
+                    value.sequence().is_some() || matches!(value, Value::Dict(_) | Value::Text(_));
                 if is_object {
-                    return Err("the test `sameas` of texts, lists and dictionaries is not known here".to_string());
+                    return Err(
+                        "the test `sameas` of texts, lists and dictionaries is not known here"
+                            .to_string(),
+                    );
                 }
                 value.kind() == other.kind() && value.equals(&other, budget)?
             }
@@ -547,11 +637,15 @@ fn titled(text: &str) -> String {
 
 fn integer(value: &Value, arguments: CallArguments) -> Outcome {
     let [default, base] = arguments.bind("int", ["default", "base"])?;
-    let base = base.map_or(Some(10), |base| base.as_integer()).and_then(|base| u32::try_from(base).ok());
+    let base =
+        base.map_or(Some(10), |base| base.as_integer()).and_then(|base| u32::try_from(base).ok());
     let base = base.filter(|base| (2..=36).contains(base)).ok_or("a base lies between 2 and 36")?;
-    let whole = |number: f64| (number.is_finite() && number.abs() < 1e30).then_some(number.trunc() as i128);
+    let whole =
+        |number: f64| (number.is_finite() && number.abs() < 1e30).then_some(number.trunc() as i128);
     let number = match value {
-        Value::Text(text) => python::integer_of(text, base).or_else(|| python::float_of(text).and_then(whole)),
+        Value::Text(text) => {
+            python::integer_of(text, base).or_else(|| python::float_of(text).and_then(whole))
+        }
         Value::Float(number) => whole(*number),
         other => other.as_integer(),
     };
@@ -561,13 +655,15 @@ fn integer(value: &Value, arguments: CallArguments) -> Outcome {
 fn rounded(value: &Value, arguments: CallArguments) -> Outcome {
     let [precision, method] = arguments.bind("round", ["precision", "method"])?;
     let precision = precision.map_or(Some(0), |precision| precision.as_integer());
-    let precision =
-        precision.filter(|precision| (0..=300).contains(precision)).ok_or("a precision from 0 to 300")? as usize;
+    let precision = precision
+        .filter(|precision| (0..=300).contains(precision))
+        .ok_or("a precision from 0 to 300")? as usize;
     let number = value.as_float().ok_or_else(|| format!("`round` of a {}", value.kind()))?;
     match method.as_ref().map_or(Some("common"), Value::as_text) {
         Some("common") => Ok(match value.as_integer() {
             Some(number) => Value::Integer(number),
-            // The digits of the number itself decide, and an even digit where it lies in the middle.
+            // The digits of the number itself decide, and an even digit where it lies in the
+            // middle.
             None => Value::Float(format!("{number:.precision$}").parse().unwrap_or(number)),
         }),
         Some(method @ ("ceil" | "floor")) => {

@@ -1,4 +1,5 @@
-//! Text of a template to tokens, with white space taken out as Jinja takes it out (`trim_blocks` and `lstrip_blocks` are on).
+//! Text of a template to tokens, with white space taken out as Jinja takes it out (`trim_blocks`
+//! and `lstrip_blocks` are on).
 
 use super::{Fault, Result};
 
@@ -24,8 +25,8 @@ pub(super) enum Token {
 
 /// Longer ones first.
 const OPERATORS: [&str; 27] = [
-    "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".",
-    ":", "|", ",", ";", "!",
+    "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}",
+    ">", "<", "=", ".", ":", "|", ",", ";", "!",
 ];
 
 /// White space as Python knows it.
@@ -87,8 +88,9 @@ impl<'s> Lexer<'s> {
     /// Text up to the next delimiter, and what the delimiter begins.
     fn data(&mut self) -> Result<()> {
         let rest = self.rest();
-        let found =
-            rest.match_indices('{').find(|(at, _)| matches!(rest.as_bytes().get(at + 1), Some(b'{' | b'%' | b'#')));
+        let found = rest
+            .match_indices('{')
+            .find(|(at, _)| matches!(rest.as_bytes().get(at + 1), Some(b'{' | b'%' | b'#')));
         let Some((at, _)) = found else {
             self.push_data(rest.to_string());
             self.advance(rest.len());
@@ -135,10 +137,13 @@ impl<'s> Lexer<'s> {
         text
     }
 
-    /// Passes what closes a tag or a comment, with the white space that it takes away: `-%}`, `+%}` or `%}`.
+    /// Passes what closes a tag or a comment, with the white space that it takes away: `-%}`, `+%}`
+    /// or `%}`.
     fn close(&mut self, end: &str) -> bool {
         let rest = self.rest();
-        let length = if let Some(after) = rest.strip_prefix('-').and_then(|rest| rest.strip_prefix(end)) {
+        let length = if let Some(after) =
+            rest.strip_prefix('-').and_then(|rest| rest.strip_prefix(end))
+        {
             1 + end.len() + (after.len() - after.trim_start_matches(is_space).len())
         } else if rest.strip_prefix('+').is_some_and(|rest| rest.starts_with(end)) && end != "}}" {
             1 + end.len()
@@ -193,21 +198,26 @@ impl<'s> Lexer<'s> {
             }
             let rest = self.rest();
             let Some(first) = rest.chars().next() else {
-                return Err(self.fault(&format!("the template ends within `{}`", if is_tag { "{%" } else { "{{" })));
+                return Err(self.fault(&format!(
+                    "the template ends within `{}`",
+                    if is_tag { "{%" } else { "{{" }
+                )));
             };
             if is_space(first) {
                 self.advance(rest.len() - rest.trim_start_matches(is_space).len());
             } else if first.is_ascii_digit() {
                 self.number()?;
             } else if first.is_alphabetic() || first == '_' {
-                let length = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+                let length =
+                    rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
                 self.push(Token::Name(rest[..length].to_string()));
                 self.advance(length);
             } else if matches!(first, '"' | '\'') {
                 self.text(first)?;
             } else {
                 let operator = OPERATORS.iter().find(|operator| rest.starts_with(**operator));
-                let operator = operator.ok_or_else(|| self.fault(&format!("unexpected {first:?}")))?;
+                let operator =
+                    operator.ok_or_else(|| self.fault(&format!("unexpected {first:?}")))?;
                 match *operator {
                     "(" => open.push(")"),
                     "[" => open.push("]"),
@@ -227,7 +237,9 @@ impl<'s> Lexer<'s> {
         let rest = self.rest();
         // `x.0.1` is two places, not a number with decimals.
         let after_dot = matches!(self.tokens.last(), Some((Token::Operator("."), _)));
-        let digits = |text: &str| text.find(|c: char| !(c.is_ascii_digit() || c == '_')).unwrap_or(text.len());
+        let digits = |text: &str| {
+            text.find(|c: char| !(c.is_ascii_digit() || c == '_')).unwrap_or(text.len())
+        };
         let radix = match rest.as_bytes() {
             [b'0', b'x' | b'X', ..] => 16,
             [b'0', b'o' | b'O', ..] => 8,
@@ -236,8 +248,11 @@ impl<'s> Lexer<'s> {
         };
         let bad = |lexer: &Self| lexer.fault("a number that is too large or not well formed");
         if radix != 10 {
-            let length = 2 + rest[2..].find(|c: char| !(c.is_digit(radix) || c == '_')).unwrap_or(rest.len() - 2);
-            let number = i128::from_str_radix(&rest[2..length].replace('_', ""), radix).map_err(|_| bad(self))?;
+            let length = 2 + rest[2..]
+                .find(|c: char| !(c.is_digit(radix) || c == '_'))
+                .unwrap_or(rest.len() - 2);
+            let number = i128::from_str_radix(&rest[2..length].replace('_', ""), radix)
+                .map_err(|_| bad(self))?;
             self.push(Token::Integer(number));
             self.advance(length);
             return Ok(());
@@ -282,7 +297,8 @@ impl<'s> Lexer<'s> {
             ends
         });
         let (end, _) = end.ok_or_else(|| self.fault("a text has no closing quotation mark"))?;
-        let text = unescaped(&rest[1..end]).ok_or_else(|| self.fault("an escape in a text that is not well formed"))?;
+        let text = unescaped(&rest[1..end])
+            .ok_or_else(|| self.fault("an escape in a text that is not well formed"))?;
         self.push(Token::Text(text));
         self.advance(end + 1);
         Ok(())

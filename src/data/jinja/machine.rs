@@ -1,6 +1,8 @@
 //! Runs a template: statements to text, expressions to values.
 
-use super::syntax::{Arguments, Comparison, Expression, Kind, Link, Loop, Signature, Statement, Target};
+use super::syntax::{
+    Arguments, Comparison, Expression, Kind, Link, Loop, Signature, Statement, Target,
+};
 use super::value::{Dict, Items, Outcome, Value};
 use super::{BUDGET, Fault, MAX_DEPTH, MAX_TEXT, Result, python};
 use std::cell::{Cell, RefCell};
@@ -79,7 +81,11 @@ pub(super) struct CallArguments {
 
 impl CallArguments {
     /// The arguments in the order of these names.
-    pub(super) fn bind<const N: usize>(self, what: &str, names: [&str; N]) -> Outcome<[Option<Value>; N]> {
+    pub(super) fn bind<const N: usize>(
+        self,
+        what: &str,
+        names: [&str; N],
+    ) -> Outcome<[Option<Value>; N]> {
         let mut bound = [const { None }; N];
         if self.positional.len() > N {
             return Err(format!("`{what}` takes at most {N} arguments"));
@@ -151,7 +157,8 @@ impl<'n> Machine<'n> {
     fn deeper<T>(&self, line: usize, run: impl FnOnce() -> Result<T>) -> Result<T> {
         at(line, self.budget.spend(16))?;
         if self.depth.get() == MAX_DEPTH {
-            let text = format!("statements and macros are more than {MAX_DEPTH} levels within each other");
+            let text =
+                format!("statements and macros are more than {MAX_DEPTH} levels within each other");
             return Err(Fault { line: Some(line), text });
         }
         self.depth.set(self.depth.get() + 1);
@@ -168,10 +175,11 @@ impl<'n> Machine<'n> {
 
     fn all(&self, statements: &[Statement], scope: &Rc<Scope>, out: &mut String) -> Result<Flow> {
         for statement in statements {
-            let flow = self.deeper(0, || self.statement(statement, scope, out)).map_err(|mut fault| {
-                fault.line = fault.line.filter(|line| *line > 0);
-                fault
-            })?;
+            let flow =
+                self.deeper(0, || self.statement(statement, scope, out)).map_err(|mut fault| {
+                    fault.line = fault.line.filter(|line| *line > 0);
+                    fault
+                })?;
             if flow != Flow::Next {
                 return Ok(flow);
             }
@@ -179,7 +187,12 @@ impl<'n> Machine<'n> {
         Ok(Flow::Next)
     }
 
-    fn statement(&self, statement: &Statement, scope: &Rc<Scope>, out: &mut String) -> Result<Flow> {
+    fn statement(
+        &self,
+        statement: &Statement,
+        scope: &Rc<Scope>,
+        out: &mut String,
+    ) -> Result<Flow> {
         match statement {
             Statement::Data(text) => self.write(0, text, out)?,
             Statement::Print(expression) => {
@@ -307,12 +320,20 @@ impl<'n> Machine<'n> {
                 Some(Value::Namespace(dict)) => {
                     dict.borrow_mut().set(Value::text(attribute), value, &self.budget)?;
                 }
-                _ => return Err(format!("`{name}` is not a namespace, so `{name}.{attribute}` cannot be set")),
+                _ => {
+                    return Err(format!(
+                        "`{name}` is not a namespace, so `{name}.{attribute}` cannot be set"
+                    ));
+                }
             },
             Target::Several(targets) => {
                 let values = value.items(&self.budget)?;
                 if values.len() != targets.len() {
-                    return Err(format!("{} values where {} names are set", values.len(), targets.len()));
+                    return Err(format!(
+                        "{} values where {} names are set",
+                        values.len(),
+                        targets.len()
+                    ));
                 }
                 for (target, value) in targets.iter().zip(values) {
                     self.assign(target, value, scope)?;
@@ -355,9 +376,15 @@ impl<'n> Machine<'n> {
                 at(line, self.budget.spend(text.len() as u64))?;
                 Value::text(text)
             }
-            Kind::Name(name) => scope.get(name).unwrap_or_else(|| Value::Undefined(name.as_str().into())),
-            Kind::List(items) => at(line, self.made(self.values(items, scope)?).and_then(Value::list))?,
-            Kind::Tuple(items) => at(line, self.made(self.values(items, scope)?).and_then(Value::tuple))?,
+            Kind::Name(name) => {
+                scope.get(name).unwrap_or_else(|| Value::Undefined(name.as_str().into()))
+            }
+            Kind::List(items) => {
+                at(line, self.made(self.values(items, scope)?).and_then(Value::list))?
+            }
+            Kind::Tuple(items) => {
+                at(line, self.made(self.values(items, scope)?).and_then(Value::tuple))?
+            }
             Kind::Dict(entries) => {
                 let mut values = Vec::with_capacity(entries.len());
                 for (key, value) in entries {
@@ -365,11 +392,13 @@ impl<'n> Machine<'n> {
                 }
                 Value::Dict(Rc::new(at(line, Dict::new(values, &self.budget))?))
             }
-            Kind::Choice { condition, then, otherwise } => match (self.is_true(condition, scope)?, otherwise) {
-                (true, _) => self.value(then, scope)?,
-                (false, Some(otherwise)) => self.value(otherwise, scope)?,
-                (false, None) => Value::Undefined("an `if` without `else`".into()),
-            },
+            Kind::Choice { condition, then, otherwise } => {
+                match (self.is_true(condition, scope)?, otherwise) {
+                    (true, _) => self.value(then, scope)?,
+                    (false, Some(otherwise)) => self.value(otherwise, scope)?,
+                    (false, None) => Value::Undefined("an `if` without `else`".into()),
+                }
+            }
             Kind::Or(all) => self.first_that(all, true, scope)?,
             Kind::And(all) => self.first_that(all, false, scope)?,
             Kind::Not(inner) => Value::Bool(!self.is_true(inner, scope)?),
@@ -380,7 +409,10 @@ impl<'n> Machine<'n> {
             Kind::Positive(inner) => {
                 let value = self.value(inner, scope)?;
                 let is_number = value.as_float().is_some();
-                at(line, if is_number { Ok(()) } else { Err(format!("`+` of a {}", value.kind())) })?;
+                at(
+                    line,
+                    if is_number { Ok(()) } else { Err(format!("`+` of a {}", value.kind())) },
+                )?;
                 value.as_integer().map_or(value, Value::Integer)
             }
             Kind::Arithmetic(first, rest) => {
@@ -444,7 +476,9 @@ impl<'n> Machine<'n> {
             Comparison::Less => order()? == Some(Ordering::Less),
             Comparison::LessOrEqual => matches!(order()?, Some(Ordering::Less | Ordering::Equal)),
             Comparison::Greater => order()? == Some(Ordering::Greater),
-            Comparison::GreaterOrEqual => matches!(order()?, Some(Ordering::Greater | Ordering::Equal)),
+            Comparison::GreaterOrEqual => {
+                matches!(order()?, Some(Ordering::Greater | Ordering::Equal))
+            }
             Comparison::In => right.contains(left, budget)?,
             Comparison::NotIn => !right.contains(left, budget)?,
         })
@@ -466,7 +500,10 @@ impl<'n> Machine<'n> {
                         let found = self.value(part, scope)?;
                         *bound = match found {
                             Value::None => None,
-                            found => Some(at(line, found.as_integer().ok_or("a slice takes whole numbers".into()))?),
+                            found => Some(at(
+                                line,
+                                found.as_integer().ok_or("a slice takes whole numbers".into()),
+                            )?),
                         };
                     }
                     at(line, self.slice(&value, bounds))
@@ -489,8 +526,14 @@ impl<'n> Machine<'n> {
         Ok(value)
     }
 
-    fn arguments(&self, line: usize, arguments: &Arguments, scope: &Rc<Scope>) -> Result<CallArguments> {
-        let mut given = CallArguments { positional: self.values(&arguments.plain, scope)?, named: Vec::new() };
+    fn arguments(
+        &self,
+        line: usize,
+        arguments: &Arguments,
+        scope: &Rc<Scope>,
+    ) -> Result<CallArguments> {
+        let mut given =
+            CallArguments { positional: self.values(&arguments.plain, scope)?, named: Vec::new() };
         if let Some(spread) = &arguments.spread {
             let values = self.value(spread, scope)?;
             given.positional.extend(at(line, values.items(&self.budget))?);
@@ -500,7 +543,10 @@ impl<'n> Machine<'n> {
         }
         if let Some(spread) = &arguments.spread_named {
             let Value::Dict(dict) = self.value(spread, scope)? else {
-                return Err(Fault { line: Some(line), text: "`**` takes a dictionary".to_string() });
+                return Err(Fault {
+                    line: Some(line),
+                    text: "`**` takes a dictionary".to_string(),
+                });
             };
             for (key, value) in &dict.entries {
                 let name = at(line, python::str_of(key, &self.budget))?;
@@ -522,16 +568,24 @@ impl<'n> Machine<'n> {
             Value::Loop(state) => {
                 let [items] = at(line, arguments.bind("loop", ["items"]))?;
                 let (Some(scope), true) = (state.scope.upgrade(), state.body.recursive) else {
-                    let text = "`loop(..)` stands outside of a loop that is `recursive`".to_string();
+                    let text =
+                        "`loop(..)` stands outside of a loop that is `recursive`".to_string();
                     return Err(Fault { line: Some(line), text });
                 };
                 let mut text = String::new();
                 let items = items.unwrap_or(Value::None);
-                self.deeper(line, || self.for_each(&state.body, items, &scope, state.depth + 1, &mut text))?;
+                self.deeper(line, || {
+                    self.for_each(&state.body, items, &scope, state.depth + 1, &mut text)
+                })?;
                 Ok(Value::text(&text))
             }
-            Value::Undefined(name) => Err(Fault { line: Some(line), text: format!("unknown function `{name}`") }),
-            other => Err(Fault { line: Some(line), text: format!("a {} cannot be called", other.kind()) }),
+            Value::Undefined(name) => {
+                Err(Fault { line: Some(line), text: format!("unknown function `{name}`") })
+            }
+            other => Err(Fault {
+                line: Some(line),
+                text: format!("a {} cannot be called", other.kind()),
+            }),
         }
     }
 
@@ -539,18 +593,26 @@ impl<'n> Machine<'n> {
         let signature = &*made.signature;
         let fault = |text: String| Fault { line: Some(line), text };
         let around = made.scope.upgrade();
-        let around = around.ok_or_else(|| fault(format!("the macro `{}` is not there any more", signature.name)))?;
+        let around = around.ok_or_else(|| {
+            fault(format!("the macro `{}` is not there any more", signature.name))
+        })?;
         let scope = Scope::within(&around);
         let is_caller = |(name, _): &(String, Value)| name == "caller";
         if !signature.parameters.iter().any(|(name, _)| name == "caller") {
-            let caller = arguments.named.iter().position(is_caller).map(|place| arguments.named.remove(place).1);
+            let caller = arguments
+                .named
+                .iter()
+                .position(is_caller)
+                .map(|place| arguments.named.remove(place).1);
             scope.set("caller", caller.unwrap_or_else(|| Value::Undefined("caller".into())));
         }
         let mut positional = arguments.positional.into_iter();
         for (name, default) in &signature.parameters {
             let named = arguments.named.iter().position(|(given, _)| given == name);
             let value = match (positional.next(), named) {
-                (Some(_), Some(_)) => return Err(fault(format!("the argument `{name}` is there twice"))),
+                (Some(_), Some(_)) => {
+                    return Err(fault(format!("the argument `{name}` is there twice")));
+                }
                 (Some(value), None) => value,
                 (None, Some(place)) => arguments.named.remove(place).1,
                 (None, None) => match default {
@@ -561,7 +623,8 @@ impl<'n> Machine<'n> {
             scope.set(name, value);
         }
         let rest = at(line, Value::tuple(positional.collect()))?;
-        let named = arguments.named.into_iter().map(|(name, value)| (Value::text(&name), value)).collect();
+        let named =
+            arguments.named.into_iter().map(|(name, value)| (Value::text(&name), value)).collect();
         let named = at(line, Dict::new(named, &self.budget))?;
         scope.set("varargs", rest);
         scope.set("kwargs", Value::Dict(Rc::new(named)));
@@ -572,19 +635,22 @@ impl<'n> Machine<'n> {
     fn function(&self, name: &str, arguments: CallArguments) -> Outcome {
         match name {
             "range" => {
-                let numbers: Option<Vec<i128>> = arguments.positional.iter().map(Value::as_integer).collect();
+                let numbers: Option<Vec<i128>> =
+                    arguments.positional.iter().map(Value::as_integer).collect();
                 let (first, end, step) = match numbers.as_deref() {
                     Some([end]) => (0, *end, 1),
                     Some([first, end]) => (*first, *end, 1),
                     Some([first, end, step]) if *step != 0 => (*first, *end, *step),
                     _ => return Err("`range` takes one to three whole numbers".to_string()),
                 };
-                let gap = if step > 0 { end.saturating_sub(first) } else { first.saturating_sub(end) };
+                let gap =
+                    if step > 0 { end.saturating_sub(first) } else { first.saturating_sub(end) };
                 let count = if gap <= 0 { 0 } else { (gap - 1) / step.saturating_abs() + 1 };
                 if count > 100_000 {
                     return Err(format!("a range of {count} numbers; 100000 is the most"));
                 }
-                let items = self.made((0..count).map(|n| Value::Integer(first + n * step)).collect())?;
+                let items =
+                    self.made((0..count).map(|n| Value::Integer(first + n * step)).collect())?;
                 Ok(Value::View("range", Rc::new(Items::new(items)?)))
             }
             "dict" | "namespace" => {
@@ -623,7 +689,8 @@ impl<'n> Machine<'n> {
             }
             "joiner" => {
                 let [separator] = arguments.bind(name, ["sep"])?;
-                let separator = separator.map_or(Ok(", ".into()), |text| python::str_of(&text, &self.budget))?;
+                let separator = separator
+                    .map_or(Ok(", ".into()), |text| python::str_of(&text, &self.budget))?;
                 Ok(Value::Joiner(Rc::new((separator, RefCell::new(false)))))
             }
             "raise_exception" => {
@@ -633,7 +700,10 @@ impl<'n> Machine<'n> {
             }
             _ => {
                 let [format] = arguments.bind(name, ["format"])?;
-                let format = format.as_ref().and_then(Value::as_text).ok_or("`strftime_now` takes a format")?;
+                let format = format
+                    .as_ref()
+                    .and_then(Value::as_text)
+                    .ok_or("`strftime_now` takes a format")?;
                 self.budget.spend(format.len() as u64)?;
                 if format.len() > 200 {
                     return Err("`strftime_now` with a format of more than 200 bytes".to_string());
@@ -651,14 +721,20 @@ impl<'n> Machine<'n> {
             return Ok(Value::Method(Rc::new((value.clone(), method))));
         }
         match value {
-            Value::Undefined(whole) => Err(format!("`{whole}` is undefined, so it has no `{name}`")),
-            Value::Dict(dict) => Ok(dict.get(&Value::text(name), &self.budget)?.unwrap_or_else(undefined)),
+            Value::Undefined(whole) => {
+                Err(format!("`{whole}` is undefined, so it has no `{name}`"))
+            }
+            Value::Dict(dict) => {
+                Ok(dict.get(&Value::text(name), &self.budget)?.unwrap_or_else(undefined))
+            }
             Value::Namespace(dict) => {
                 let found = dict.borrow().get(&Value::text(name), &self.budget)?;
                 Ok(found.unwrap_or_else(undefined))
             }
             Value::Loop(state) => Ok(state.attribute(name).unwrap_or_else(undefined)),
-            Value::Cycler(cycler) if name == "current" => Ok(cycler.0.items[*cycler.1.borrow()].clone()),
+            Value::Cycler(cycler) if name == "current" => {
+                Ok(cycler.0.items[*cycler.1.borrow()].clone())
+            }
             Value::Macro(made) if name == "name" => Ok(Value::text(&made.signature.name)),
             _ => Ok(undefined()),
         }
@@ -666,9 +742,12 @@ impl<'n> Machine<'n> {
 
     /// `value[place]`.
     pub(super) fn item(&self, value: &Value, place: &Value) -> Outcome {
-        let undefined = || Value::Undefined(format!("a {} has nothing at that place", value.kind()).into());
+        let undefined =
+            || Value::Undefined(format!("a {} has nothing at that place", value.kind()).into());
         match value {
-            Value::Undefined(whole) => return Err(format!("`{whole}` is undefined, so nothing is in it")),
+            Value::Undefined(whole) => {
+                return Err(format!("`{whole}` is undefined, so nothing is in it"));
+            }
             Value::Dict(dict) => {
                 if let Some(found) = dict.get(place, &self.budget)? {
                     return Ok(found);
@@ -680,12 +759,16 @@ impl<'n> Machine<'n> {
                     let count = if index < 0 { text.chars().count() } else { 0 };
                     let index = usize::try_from(index + count as i128).ok();
                     let found = index.and_then(|index| text.chars().nth(index));
-                    return Ok(found.map_or_else(undefined, |c| Value::text(c.encode_utf8(&mut [0; 4]))));
+                    return Ok(
+                        found.map_or_else(undefined, |c| Value::text(c.encode_utf8(&mut [0; 4])))
+                    );
                 }
             }
             _ => {
                 let can_be_indexed = !matches!(value, Value::View(kind, _) if *kind != "range");
-                if let (Some(items), Some(index), true) = (value.sequence(), place.as_integer(), can_be_indexed) {
+                if let (Some(items), Some(index), true) =
+                    (value.sequence(), place.as_integer(), can_be_indexed)
+                {
                     let index = if index < 0 { index + items.len() as i128 } else { index };
                     let found = usize::try_from(index).ok().and_then(|index| items.get(index));
                     return Ok(found.cloned().unwrap_or_else(undefined));
@@ -726,10 +809,15 @@ impl<'n> Machine<'n> {
             Value::Text(text) => {
                 self.budget.spend(16 * text.len() as u64)?;
                 let all: Vec<char> = text.chars().collect();
-                Ok(Value::text(&chosen(all.len()).into_iter().map(|at| all[at]).collect::<String>()))
+                Ok(Value::text(
+                    &chosen(all.len()).into_iter().map(|at| all[at]).collect::<String>(),
+                ))
             }
             Value::List(items) | Value::Tuple(items) | Value::View("range", items) => {
-                let found = chosen(items.items.len()).into_iter().map(|at| items.items[at].clone()).collect();
+                let found = chosen(items.items.len())
+                    .into_iter()
+                    .map(|at| items.items[at].clone())
+                    .collect();
                 let found = self.made(found)?;
                 match value {
                     Value::Tuple(_) => Value::tuple(found),
@@ -745,7 +833,8 @@ impl<'n> Machine<'n> {
 
     pub(super) fn arithmetic(&self, operator: &str, left: &Value, right: &Value) -> Outcome {
         let budget = &self.budget;
-        let impossible = || Err(format!("`{operator}` between a {} and a {}", left.kind(), right.kind()));
+        let impossible =
+            || Err(format!("`{operator}` between a {} and a {}", left.kind(), right.kind()));
         match (operator, left, right) {
             ("+", Value::Text(one), Value::Text(other)) => {
                 let mut text = python::Paid::new(budget);
@@ -753,10 +842,15 @@ impl<'n> Machine<'n> {
                 text.push(other)?;
                 return Ok(Value::text(&text.text));
             }
-            ("+", Value::List(one), Value::List(other)) | ("+", Value::Tuple(one), Value::Tuple(other)) => {
+            ("+", Value::List(one), Value::List(other))
+            | ("+", Value::Tuple(one), Value::Tuple(other)) => {
                 budget.spend(32 * (one.items.len() + other.items.len()) as u64)?;
                 let all = one.items.iter().chain(&other.items).cloned().collect();
-                return if matches!(left, Value::List(_)) { Value::list(all) } else { Value::tuple(all) };
+                return if matches!(left, Value::List(_)) {
+                    Value::list(all)
+                } else {
+                    Value::tuple(all)
+                };
             }
             ("*", Value::Text(text), times) | ("*", times, Value::Text(text)) => {
                 let Some(times) = times.as_integer() else { return impossible() };
@@ -791,16 +885,24 @@ impl<'n> Machine<'n> {
                 // Rounded down, whatever the signs are.
                 "//" => one.checked_rem(other).and_then(|rest| {
                     let quotient = one.checked_div(other)?;
-                    Some(if rest != 0 && (rest < 0) != (other < 0) { quotient - 1 } else { quotient })
+                    Some(if rest != 0 && (rest < 0) != (other < 0) {
+                        quotient - 1
+                    } else {
+                        quotient
+                    })
                 }),
-                "%" => one
-                    .checked_rem(other)
-                    .map(|rest| if rest != 0 && (rest < 0) != (other < 0) { rest + other } else { rest }),
+                "%" => one.checked_rem(other).map(|rest| {
+                    if rest != 0 && (rest < 0) != (other < 0) { rest + other } else { rest }
+                }),
                 _ => u32::try_from(other).ok().and_then(|power| one.checked_pow(power)),
             };
-            return number.map(Value::Integer).ok_or_else(|| format!("a number is too large, by `{operator}`"));
+            return number
+                .map(Value::Integer)
+                .ok_or_else(|| format!("a number is too large, by `{operator}`"));
         }
-        let (Some(one), Some(other)) = (left.as_float(), right.as_float()) else { return impossible() };
+        let (Some(one), Some(other)) = (left.as_float(), right.as_float()) else {
+            return impossible();
+        };
         Ok(Value::Float(match operator {
             "+" => one + other,
             "-" => one - other,
@@ -809,7 +911,9 @@ impl<'n> Machine<'n> {
             "/" => one / other,
             "//" => divided(one, other).0,
             "%" => divided(one, other).1,
-            _ if one < 0.0 && other.fract() != 0.0 => return Err("a power that is not a real number".to_string()),
+            _ if one < 0.0 && other.fract() != 0.0 => {
+                return Err("a power that is not a real number".to_string());
+            }
             _ => one.powf(other),
         }))
     }
@@ -834,7 +938,9 @@ fn divided(one: f64, other: f64) -> (f64, f64) {
 
 fn negative(value: &Value) -> Outcome {
     match (value.as_integer(), value) {
-        (Some(number), _) => number.checked_neg().map(Value::Integer).ok_or("a number is too large".to_string()),
+        (Some(number), _) => {
+            number.checked_neg().map(Value::Integer).ok_or("a number is too large".to_string())
+        }
         (None, Value::Float(number)) => Ok(Value::Float(-number)),
         _ => Err(format!("`-` of a {}", value.kind())),
     }
@@ -844,8 +950,9 @@ impl LoopState {
     fn attribute(&self, name: &str) -> Option<Value> {
         let (index, length) = (self.index.get(), self.items.len());
         let number = |number: usize| Some(Value::Integer(number as i128));
-        let item =
-            |index: usize, what: &str| self.items.get(index).cloned().or_else(|| Some(Value::Undefined(what.into())));
+        let item = |index: usize, what: &str| {
+            self.items.get(index).cloned().or_else(|| Some(Value::Undefined(what.into())))
+        };
         match name {
             "index" => number(index + 1),
             "index0" => number(index),
@@ -866,7 +973,11 @@ impl LoopState {
     pub(super) fn method(&self, name: &str, arguments: CallArguments, budget: &Budget) -> Outcome {
         if name == "cycle" {
             let count = arguments.positional.len();
-            let chosen = if count == 0 { None } else { arguments.positional.into_iter().nth(self.index.get() % count) };
+            let chosen = if count == 0 {
+                None
+            } else {
+                arguments.positional.into_iter().nth(self.index.get() % count)
+            };
             return chosen.ok_or("`loop.cycle` takes at least one value".to_string());
         }
         let mut last = self.changed.borrow_mut();

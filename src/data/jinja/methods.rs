@@ -93,13 +93,21 @@ pub(super) fn known(value: &Value, name: &str) -> Outcome<Option<&'static str>> 
         _ => false,
     };
     if is_refused {
-        return Err(format!("the method `{name}` of a {} is not allowed in a template", value.kind()));
+        return Err(format!(
+            "the method `{name}` of a {} is not allowed in a template",
+            value.kind()
+        ));
     }
     Ok(None)
 }
 
 impl Machine<'_> {
-    pub(super) fn method(&self, value: &Value, name: &'static str, arguments: CallArguments) -> Outcome {
+    pub(super) fn method(
+        &self,
+        value: &Value,
+        name: &'static str,
+        arguments: CallArguments,
+    ) -> Outcome {
         match value {
             Value::Text(text) => self.text_method(text, name, arguments),
             Value::Dict(dict) => {
@@ -112,8 +120,13 @@ impl Machine<'_> {
                         let key = key.ok_or("`get` takes a key")?;
                         Ok(dict.get(&key, &self.budget)?.or(default).unwrap_or(Value::None))
                     }
-                    "keys" => list(dict.entries.iter().map(|(key, _)| key.clone()).collect(), "dict_keys"),
-                    "values" => list(dict.entries.iter().map(|(_, value)| value.clone()).collect(), "dict_values"),
+                    "keys" => {
+                        list(dict.entries.iter().map(|(key, _)| key.clone()).collect(), "dict_keys")
+                    }
+                    "values" => list(
+                        dict.entries.iter().map(|(_, value)| value.clone()).collect(),
+                        "dict_values",
+                    ),
                     "items" => list(self.pairs(&dict.entries)?, "dict_items"),
                     _ => Ok(value.clone()),
                 }
@@ -121,7 +134,8 @@ impl Machine<'_> {
             Value::Loop(state) => state.method(name, arguments, &self.budget),
             Value::Cycler(cycler) => {
                 let place = cycler.1.take();
-                *cycler.1.borrow_mut() = if name == "next" { (place + 1) % cycler.0.items.len() } else { 0 };
+                *cycler.1.borrow_mut() =
+                    if name == "next" { (place + 1) % cycler.0.items.len() } else { 0 };
                 Ok(if name == "next" { cycler.0.items[place].clone() } else { Value::None })
             }
             _ => {
@@ -158,8 +172,9 @@ impl Machine<'_> {
         let truth = |value: bool| Ok(Value::Bool(value));
         let all = |is: fn(char) -> bool| truth(!text.is_empty() && text.chars().all(is));
         let beyond_ascii = || format!("`{name}` of such a text beyond ASCII is not known here");
-        let cased =
-            |is: fn(char) -> bool, other: fn(char) -> bool| truth(text.chars().any(is) && !text.chars().any(other));
+        let cased = |is: fn(char) -> bool, other: fn(char) -> bool| {
+            truth(text.chars().any(is) && !text.chars().any(other))
+        };
         match name {
             "lower" => made(&text.to_lowercase()),
             "casefold" if text.is_ascii() => made(&text.to_lowercase()),
@@ -168,7 +183,11 @@ impl Machine<'_> {
             "title" => made(&titled(text)),
             "swapcase" => {
                 let swap = |c: char| -> String {
-                    if c.is_uppercase() { c.to_lowercase().collect() } else { c.to_uppercase().collect() }
+                    if c.is_uppercase() {
+                        c.to_lowercase().collect()
+                    } else {
+                        c.to_uppercase().collect()
+                    }
                 };
                 made(&text.chars().map(swap).collect::<String>())
             }
@@ -176,7 +195,9 @@ impl Machine<'_> {
             "isalpha" => truth(of_letters(text, |_| false).ok_or_else(beyond_ascii)?),
             "isascii" => truth(text.is_ascii()),
             // One that is not a digit is enough to say no.
-            "isdecimal" | "isdigit" | "isnumeric" if text.is_ascii() || text.chars().any(|c| is_no_digit(c, name)) => {
+            "isdecimal" | "isdigit" | "isnumeric"
+                if text.is_ascii() || text.chars().any(|c| is_no_digit(c, name)) =>
+            {
                 truth(!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
             }
             "casefold" | "isdecimal" | "isdigit" | "isnumeric" => Err(beyond_ascii()),
@@ -198,12 +219,16 @@ impl Machine<'_> {
                     None | Some(Value::None) => None,
                     other => Some(wanted(other.as_ref())?),
                 };
-                self.budget.spend(text.len() as u64 * chars.as_ref().map_or(0, |chars| chars.len() as u64))?;
+                self.budget.spend(
+                    text.len() as u64 * chars.as_ref().map_or(0, |chars| chars.len() as u64),
+                )?;
                 made(stripped(text, name, chars.as_deref()))
             }
             "split" | "rsplit" => {
                 let [separator, most] = arguments.bind(name, ["sep", "maxsplit"])?;
-                let most = most.and_then(|most| most.as_integer()).and_then(|most| usize::try_from(most).ok());
+                let most = most
+                    .and_then(|most| most.as_integer())
+                    .and_then(|most| usize::try_from(most).ok());
                 let parts: Vec<Value> = match separator {
                     None | Some(Value::None) => {
                         words(text, most, name == "rsplit").into_iter().map(Value::text).collect()
@@ -213,7 +238,10 @@ impl Machine<'_> {
                         if separator.is_empty() {
                             return Err(format!("`{name}` by an empty text"));
                         }
-                        split(text, &separator, most, name == "rsplit").into_iter().map(Value::text).collect()
+                        split(text, &separator, most, name == "rsplit")
+                            .into_iter()
+                            .map(Value::text)
+                            .collect()
                     }
                 };
                 Value::list(self.made(parts)?)
@@ -229,7 +257,11 @@ impl Machine<'_> {
                 if separator.is_empty() {
                     return Err(format!("`{name}` by an empty text"));
                 }
-                let found = if name == "partition" { text.find(&*separator) } else { text.rfind(&*separator) };
+                let found = if name == "partition" {
+                    text.find(&*separator)
+                } else {
+                    text.rfind(&*separator)
+                };
                 let parts = match found {
                     Some(at) => [&text[..at], &separator, &text[at + separator.len()..]],
                     None if name == "partition" => [text, "", ""],
@@ -240,15 +272,23 @@ impl Machine<'_> {
             "removeprefix" | "removesuffix" => {
                 let [affix] = arguments.bind(name, ["affix"])?;
                 let affix = wanted(affix.as_ref())?;
-                let rest = if name == "removeprefix" { text.strip_prefix(&*affix) } else { text.strip_suffix(&*affix) };
+                let rest = if name == "removeprefix" {
+                    text.strip_prefix(&*affix)
+                } else {
+                    text.strip_suffix(&*affix)
+                };
                 made(rest.unwrap_or(text))
             }
             "join" => {
                 let [items] = arguments.bind(name, ["items"])?;
                 let mut out = Paid::new(&self.budget);
-                for (place, item) in items.unwrap_or(Value::None).items(&self.budget)?.iter().enumerate() {
+                for (place, item) in
+                    items.unwrap_or(Value::None).items(&self.budget)?.iter().enumerate()
+                {
                     out.push(if place > 0 { text } else { "" })?;
-                    out.push(item.as_text().ok_or_else(|| format!("`join` of a {}", item.kind()))?)?;
+                    out.push(
+                        item.as_text().ok_or_else(|| format!("`join` of a {}", item.kind()))?,
+                    )?;
                 }
                 made(&out.text)
             }
@@ -266,8 +306,13 @@ impl Machine<'_> {
                 let [prefix, start, end] = arguments.bind(name, ["prefix", "start", "end"])?;
                 let part = part(text, start.as_ref(), end.as_ref())?;
                 let is = |prefix: &Value| -> Outcome<bool> {
-                    let prefix = prefix.as_text().ok_or_else(|| format!("`{name}` takes a text"))?;
-                    let is = if name == "startswith" { part.starts_with(prefix) } else { part.ends_with(prefix) };
+                    let prefix =
+                        prefix.as_text().ok_or_else(|| format!("`{name}` takes a text"))?;
+                    let is = if name == "startswith" {
+                        part.starts_with(prefix)
+                    } else {
+                        part.ends_with(prefix)
+                    };
                     Ok(is)
                 };
                 match &prefix {
@@ -293,11 +338,18 @@ impl Machine<'_> {
                 let wanted = wanted(wanted_text.as_ref())?;
                 let found = part(text, start.as_ref(), end.as_ref())?;
                 if name == "count" {
-                    let count =
-                        if wanted.is_empty() { found.chars().count() + 1 } else { found.matches(&*wanted).count() };
+                    let count = if wanted.is_empty() {
+                        found.chars().count() + 1
+                    } else {
+                        found.matches(&*wanted).count()
+                    };
                     return Ok(Value::Integer(count as i128));
                 }
-                let at = if name.starts_with('r') { found.rfind(&*wanted) } else { found.find(&*wanted) };
+                let at = if name.starts_with('r') {
+                    found.rfind(&*wanted)
+                } else {
+                    found.find(&*wanted)
+                };
                 let skipped = found.as_ptr() as usize - text.as_ptr() as usize;
                 let place = at.map(|at| text[..skipped + at].chars().count() as i128);
                 match (place, name) {
@@ -308,7 +360,9 @@ impl Machine<'_> {
             }
             "center" | "ljust" | "rjust" | "zfill" => {
                 let [width, fill] = arguments.bind(name, ["width", "fillchar"])?;
-                let width = width.and_then(|width| width.as_integer()).ok_or("a width is a whole number")?;
+                let width = width
+                    .and_then(|width| width.as_integer())
+                    .ok_or("a width is a whole number")?;
                 let fill = match fill {
                     None => " ".into(),
                     other => wanted(other.as_ref())?,
@@ -326,7 +380,11 @@ impl Machine<'_> {
                     };
                     let found = match place {
                         Some(place) => arguments.positional.get(place).cloned(),
-                        None => arguments.named.iter().find(|(name, _)| name == field).map(|(_, value)| value.clone()),
+                        None => arguments
+                            .named
+                            .iter()
+                            .find(|(name, _)| name == field)
+                            .map(|(_, value)| value.clone()),
                     };
                     found.ok_or_else(|| format!("`format`: nothing is arguments for `{{{field}}}`"))
                 })?;
@@ -337,14 +395,34 @@ impl Machine<'_> {
     }
 
     /// `text.replace(old, new, count)`; all of them where `count` is negative.
-    pub(super) fn replaced(&self, text: &str, old: &str, new: &str, count: i128) -> Outcome<String> {
+    pub(super) fn replaced(
+        &self,
+        text: &str,
+        old: &str,
+        new: &str,
+        count: i128,
+    ) -> Outcome<String> {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        let found = if old.is_empty() { text.chars().count() + 1 } else { text.matches(old).count() }.min(count);
-        self.budget.spend((found as u64).saturating_mul(new.len() as u64).saturating_add(text.len() as u64))?;
-        Ok(if count == usize::MAX { text.replace(old, new) } else { text.replacen(old, new, count) })
+        let found =
+            if old.is_empty() { text.chars().count() + 1 } else { text.matches(old).count() }
+                .min(count);
+        self.budget.spend(
+            (found as u64).saturating_mul(new.len() as u64).saturating_add(text.len() as u64),
+        )?;
+        Ok(if count == usize::MAX {
+            text.replace(old, new)
+        } else {
+            text.replacen(old, new, count)
+        })
     }
 
-    pub(super) fn justified(&self, text: &str, name: &str, width: i128, fill: &str) -> Outcome<String> {
+    pub(super) fn justified(
+        &self,
+        text: &str,
+        name: &str,
+        width: i128,
+        fill: &str,
+    ) -> Outcome<String> {
         if fill.chars().count() != 1 {
             return Err(format!("`{name}` fills with one character"));
         }
@@ -353,7 +431,8 @@ impl Machine<'_> {
         let missing = width.saturating_sub(length);
         let mut out = Paid::new(&self.budget);
         if name == "zfill" {
-            let (sign, rest) = if text.starts_with(['+', '-']) { text.split_at(1) } else { ("", text) };
+            let (sign, rest) =
+                if text.starts_with(['+', '-']) { text.split_at(1) } else { ("", text) };
             out.push(sign)?;
             out.repeat("0", missing)?;
             out.push(rest)?;
@@ -372,12 +451,14 @@ impl Machine<'_> {
     }
 }
 
-/// Whether a character is certainly no digit to this method. Signs for numbers are letters, too, in some writings.
+/// Whether a character is certainly no digit to this method. Signs for numbers are letters, too, in
+/// some writings.
 fn is_no_digit(c: char, method: &str) -> bool {
     if c.is_ascii() { !c.is_ascii_digit() } else { method != "isnumeric" && !c.is_numeric() }
 }
 
-/// Whether a text is made of letters, and what else `may_be` in it; `None` where that takes tables of Unicode to say.
+/// Whether a text is made of letters, and what else `may_be` in it; `None` where that takes tables
+/// of Unicode to say.
 fn of_letters(text: &str, may_be: fn(&char) -> bool) -> Option<bool> {
     let is_letter = |c: char| match c {
         _ if c.is_ascii() => Some(c.is_ascii_alphabetic() || may_be(&c)),
@@ -411,9 +492,9 @@ fn wanted(method: &str, value: Option<&Value>) -> Outcome<Rc<str>> {
 
 pub(super) fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
-    chars
-        .next()
-        .map_or(String::new(), |first| first.to_uppercase().collect::<String>() + &chars.as_str().to_lowercase())
+    chars.next().map_or(String::new(), |first| {
+        first.to_uppercase().collect::<String>() + &chars.as_str().to_lowercase()
+    })
 }
 
 /// `str.title`: every run of letters that can be large or small begins with a large one.
@@ -455,7 +536,12 @@ fn part<'t>(text: &'t str, start: Option<&Value>, end: Option<&Value>) -> Outcom
     Ok(text.get(start..end).unwrap_or(""))
 }
 
-fn split<'t>(text: &'t str, separator: &str, most: Option<usize>, from_right: bool) -> Vec<&'t str> {
+fn split<'t>(
+    text: &'t str,
+    separator: &str,
+    most: Option<usize>,
+    from_right: bool,
+) -> Vec<&'t str> {
     match (most, from_right) {
         (None, _) => text.split(separator).collect(),
         (Some(most), false) => text.splitn(most.saturating_add(1), separator).collect(),
@@ -467,10 +553,17 @@ fn split<'t>(text: &'t str, separator: &str, most: Option<usize>, from_right: bo
     }
 }
 
-/// Parts with white space between them. What is left after the `most` parts keeps the white space at its other end.
+/// Parts with white space between them. What is left after the `most` parts keeps the white space
+/// at its other end.
 fn words(text: &str, most: Option<usize>, from_right: bool) -> Vec<&str> {
     let near = |text: &'_ str| {
-        text.len() - if from_right { text.trim_end_matches(is_space) } else { text.trim_start_matches(is_space) }.len()
+        text.len()
+            - if from_right {
+                text.trim_end_matches(is_space)
+            } else {
+                text.trim_start_matches(is_space)
+            }
+            .len()
     };
     let mut parts = Vec::new();
     let mut rest = text;
@@ -485,7 +578,8 @@ fn words(text: &str, most: Option<usize>, from_right: bool) -> Vec<&str> {
             break;
         }
         let end = if from_right {
-            rest.rfind(is_space).map_or(0, |at| at + rest[at..].chars().next().map_or(1, char::len_utf8))
+            rest.rfind(is_space)
+                .map_or(0, |at| at + rest[at..].chars().next().map_or(1, char::len_utf8))
         } else {
             rest.find(is_space).unwrap_or(rest.len())
         };
@@ -502,13 +596,27 @@ fn words(text: &str, most: Option<usize>, from_right: bool) -> Vec<&str> {
 /// Lines as Python's `splitlines` ends them.
 pub(super) fn lines(text: &str, keep_ends: bool) -> Vec<&str> {
     let is_end = |c: char| {
-        matches!(c, '\n' | '\r' | '\x0b' | '\x0c' | '\x1c' | '\x1d' | '\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}')
+        matches!(
+            c,
+            '\n' | '\r'
+                | '\x0b'
+                | '\x0c'
+                | '\x1c'
+                | '\x1d'
+                | '\x1e'
+                | '\u{85}'
+                | '\u{2028}'
+                | '\u{2029}'
+        )
     };
     let mut lines = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find(is_end) {
-        let width =
-            if rest[at..].starts_with("\r\n") { 2 } else { rest[at..].chars().next().map_or(1, char::len_utf8) };
+        let width = if rest[at..].starts_with("\r\n") {
+            2
+        } else {
+            rest[at..].chars().next().map_or(1, char::len_utf8)
+        };
         lines.push(&rest[..if keep_ends { at + width } else { at }]);
         rest = &rest[at + width..];
     }

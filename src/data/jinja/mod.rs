@@ -1,12 +1,14 @@
-//! Jinja as Transformers runs it for chat templates: the same text, byte for byte, or a fault that says what is not known.
+//! Jinja as Transformers runs it for chat templates: the same text, byte for byte, or a fault that
+//! says what is not known.
 //!
 //! ```text
 //! source --lexer--> tokens --parser--> statements --machine--> text
 //! ```
 //!
-//! What Transformers sets is set here: blocks are trimmed, `break` and `continue` are there, nothing is escaped, values cannot be
-//! changed. Values print, compare and calculate as Python's do. A template may come from anybody, so everything that it does is paid
-//! from one budget, in time and memory alike, and nesting is bounded where it is read and where it runs.
+//! What Transformers sets is set here: blocks are trimmed, `break` and `continue` are there,
+//! nothing is escaped, values cannot be changed. Values print, compare and calculate as Python's
+//! do. A template may come from anybody, so everything that it does is paid from one budget, in
+//! time and memory alike, and nesting is bounded where it is read and where it runs.
 
 mod filters;
 mod lexer;
@@ -36,8 +38,8 @@ const MAX_DEPTH: usize = 300;
 /// How deep lists and dictionaries may be within each other.
 const MAX_VALUE_DEPTH: usize = 64;
 
-/// What one rendering may cost. A byte that is made costs 1, a step 16, a place in a list 32: so it takes at most some tenths of a
-/// second and about 64 MiB.
+/// What one rendering may cost. A byte that is made costs 1, a step 16, a place in a list 32: so it
+/// takes at most some tenths of a second and about 64 MiB.
 const BUDGET: u64 = 1 << 26;
 
 /// Most bytes of a text: a million tokens or so.
@@ -63,7 +65,8 @@ type Result<T, E = Fault> = std::result::Result<T, E>;
 #[derive(Debug)]
 pub(super) struct Template {
     parsed: parser::Parsed,
-    /// Whether a name that nothing stands for is a fault wherever it is used, and not only where something is done with it.
+    /// Whether a name that nothing stands for is a fault wherever it is used, and not only where
+    /// something is done with it.
     pub(super) strict: bool,
 }
 
@@ -71,7 +74,8 @@ impl Template {
     /// Reads the source.
     pub(super) fn new(source: &str) -> Result<Self> {
         if source.len() > MAX_SOURCE {
-            let text = format!("it has {} bytes; a template has at most {MAX_SOURCE}", source.len());
+            let text =
+                format!("it has {} bytes; a template has at most {MAX_SOURCE}", source.len());
             return Err(Fault { line: None, text });
         }
         let source = lexer::with_newlines(source);

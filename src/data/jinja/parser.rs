@@ -1,7 +1,9 @@
 //! Tokens to statements and expressions, with Jinja's order of operations.
 
 use super::lexer::Token;
-use super::syntax::{Arguments, Comparison, Expression, Kind, Link, Loop, Signature, Statement, Target};
+use super::syntax::{
+    Arguments, Comparison, Expression, Kind, Link, Loop, Signature, Statement, Target,
+};
 use super::{Fault, MAX_NESTING, Result};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -126,13 +128,16 @@ impl Parser {
         found
     }
 
-    /// Statements up to a tag with one of these words, of which the word is the next token; up to the end without words.
+    /// Statements up to a tag with one of these words, of which the word is the next token; up to
+    /// the end without words.
     fn statements(&mut self, ends: &[&str]) -> Result<Vec<Statement>> {
         let mut body = Vec::new();
         loop {
             match self.token() {
                 Token::End if ends.is_empty() => return Ok(body),
-                Token::End => return self.unexpected(&format!("`{{% {} %}}`", ends.join(" %}` or `{% "))),
+                Token::End => {
+                    return self.unexpected(&format!("`{{% {} %}}`", ends.join(" %}` or `{% ")));
+                }
                 Token::Data(_) => {
                     if let Token::Data(text) = self.next() {
                         body.push(Statement::Data(text));
@@ -198,11 +203,15 @@ impl Parser {
             "call" => {
                 let parameters = if self.is("(") { self.parameters()? } else { Vec::new() };
                 let call = self.expression()?;
-                if !matches!(&*call.kind, Kind::Chain(_, links) if matches!(links.last(), Some((_, Link::Call(_))))) {
+                if !matches!(&*call.kind, Kind::Chain(_, links) if matches!(links.last(), Some((_, Link::Call(_)))))
+                {
                     return self.fault("syntax error: `call` takes a call, such as `call f()`");
                 }
                 let body = self.outside_of_loops(|parser| parser.whole_body(&["endcall"]))?;
-                Statement::Call(call, Arc::new(Signature { name: "caller".to_string(), parameters, body }))
+                Statement::Call(
+                    call,
+                    Arc::new(Signature { name: "caller".to_string(), parameters, body }),
+                )
             }
             "filter" => {
                 let filters = self.filters(true)?;
@@ -220,9 +229,9 @@ impl Parser {
                 }
                 Statement::With(values, self.whole_body(&["endwith"])?)
             }
-            "generation" => {
-                Statement::Generation(self.outside_of_loops(|parser| parser.whole_body(&["endgeneration"]))?)
-            }
+            "generation" => Statement::Generation(
+                self.outside_of_loops(|parser| parser.whole_body(&["endgeneration"]))?,
+            ),
             "print" => {
                 let mut all = Vec::new();
                 while *self.token() != Token::TagEnd {
@@ -234,13 +243,17 @@ impl Parser {
                 return Ok(all);
             }
             "break" | "continue" if self.loops == 0 => {
-                return Err(Fault { line: Some(line), text: format!("`{tag}` stands outside of a loop") });
+                return Err(Fault {
+                    line: Some(line),
+                    text: format!("`{tag}` stands outside of a loop"),
+                });
             }
             "break" => Statement::Break,
             "continue" => Statement::Continue,
             _ => {
                 let text = format!(
-                    "the tag `{tag}` is not known; a prompt's template knows if, for, set, macro, call, filter, with, generation, raw, break and continue"
+                    "the tag `{tag}` is not known; a prompt's template knows if, for, set, macro, \
+                     call, filter, with, generation, raw, break and continue"
                 );
                 return Err(Fault { line: Some(line), text });
             }
@@ -264,7 +277,8 @@ impl Parser {
             if self.skip_name("elif") {
                 continue;
             }
-            let otherwise = if self.skip_name("else") { self.body(&["endif"])? } else { Vec::new() };
+            let otherwise =
+                if self.skip_name("else") { self.body(&["endif"])? } else { Vec::new() };
             self.expect_name("endif")?;
             return Ok(Statement::If(branches, otherwise));
         }
@@ -282,7 +296,15 @@ impl Parser {
         let body = body?;
         let otherwise = if self.skip_name("else") { self.body(&["endfor"])? } else { Vec::new() };
         self.expect_name("endfor")?;
-        Ok(Statement::For(Arc::new(Loop { line, target, items, condition, recursive, body, otherwise })))
+        Ok(Statement::For(Arc::new(Loop {
+            line,
+            target,
+            items,
+            condition,
+            recursive,
+            body,
+            otherwise,
+        })))
     }
 
     fn set(&mut self) -> Result<Statement> {
@@ -342,7 +364,9 @@ impl Parser {
             let name = self.name()?;
             let default = if self.skip("=") { Some(self.expression()?) } else { None };
             if default.is_none() && all.last().is_some_and(|(_, default)| default.is_some()) {
-                return self.fault("syntax error: a parameter without a default value after one that has one");
+                return self.fault(
+                    "syntax error: a parameter without a default value after one that has one",
+                );
             }
             all.push((name, default));
         }
@@ -443,7 +467,10 @@ impl Parser {
                 Token::Operator(">") => Comparison::Greater,
                 Token::Operator(">=") => Comparison::GreaterOrEqual,
                 Token::Name(name) if name == "in" => Comparison::In,
-                Token::Name(name) if name == "not" && matches!(self.ahead(), Token::Name(name) if name == "in") => {
+                Token::Name(name)
+                    if name == "not"
+                        && matches!(self.ahead(), Token::Name(name) if name == "in") =>
+                {
                     self.next();
                     Comparison::NotIn
                 }
@@ -639,7 +666,8 @@ impl Parser {
         self.expect("(")?;
         let mut arguments = Arguments::default();
         while !self.is(")") {
-            let is_named = matches!((self.token(), self.ahead()), (Token::Name(_), Token::Operator("=")));
+            let is_named =
+                matches!((self.token(), self.ahead()), (Token::Name(_), Token::Operator("=")));
             if self.skip("*") {
                 arguments.spread = Some(self.expression()?);
             } else if self.skip("**") {
@@ -648,10 +676,14 @@ impl Parser {
                 let name = self.name()?;
                 self.next();
                 arguments.named.push((name, self.expression()?));
-            } else if arguments.named.is_empty() && arguments.spread.is_none() && arguments.spread_named.is_none() {
+            } else if arguments.named.is_empty()
+                && arguments.spread.is_none()
+                && arguments.spread_named.is_none()
+            {
                 arguments.plain.push(self.expression()?);
             } else {
-                return self.fault("syntax error: an argument without a name after one with a name");
+                return self
+                    .fault("syntax error: an argument without a name after one with a name");
             }
             if !self.skip(",") {
                 break;
@@ -690,7 +722,9 @@ impl Parser {
         let line = self.line();
         let takes_one = match self.token() {
             Token::Name(name) => !matches!(name.as_str(), "else" | "or" | "and"),
-            Token::Text(_) | Token::Integer(_) | Token::Float(_) | Token::Operator("[" | "{") => true,
+            Token::Text(_) | Token::Integer(_) | Token::Float(_) | Token::Operator("[" | "{") => {
+                true
+            }
             _ => false,
         };
         if self.is("(") {
@@ -702,14 +736,18 @@ impl Parser {
             // `x is defined if ...`: a word of the language is not a value.
             let value = self.primary()?;
             let links = self.postfix()?;
-            let value = if links.is_empty() { value } else { Self::made(line, Kind::Chain(value, links)) };
+            let value =
+                if links.is_empty() { value } else { Self::made(line, Kind::Chain(value, links)) };
             arguments.plain.push(value);
         }
         Ok(Link::Test { name, arguments, negated })
     }
 }
 
-fn one_or(mut all: Vec<Expression>, several: impl FnOnce(Vec<Expression>) -> Expression) -> Expression {
+fn one_or(
+    mut all: Vec<Expression>,
+    several: impl FnOnce(Vec<Expression>) -> Expression,
+) -> Expression {
     match all.pop() {
         Some(one) if all.is_empty() => one,
         last => {

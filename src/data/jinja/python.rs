@@ -123,7 +123,9 @@ fn quoted(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
-            c if (c as u32) < 0x20 || c == '\x7f' => write!(out, "\\x{:02x}", c as u32).unwrap_or_default(),
+            c if (c as u32) < 0x20 || c == '\x7f' => {
+                write!(out, "\\x{:02x}", c as u32).unwrap_or_default()
+            }
             c if is_unprintable(c) => {
                 let code = c as u32;
                 let written = match code {
@@ -140,7 +142,8 @@ fn quoted(text: &str) -> String {
     out
 }
 
-/// Characters beyond ASCII that Python's `repr` escapes: spaces other than ` `, controls, and what is not assigned for text.
+/// Characters beyond ASCII that Python's `repr` escapes: spaces other than ` `, controls, and what
+/// is not assigned for text.
 fn is_unprintable(c: char) -> bool {
     !c.is_ascii()
         && (c.is_whitespace()
@@ -276,8 +279,13 @@ fn write_json_text(text: &str, ascii: bool, out: &mut Paid<'_>) -> Outcome<()> {
     out.push(&json)
 }
 
-/// Sorted by keys; equal ones keep their order. Fails where two keys have no order, which the sorts of the library cannot.
-pub(super) fn sorted<T>(mut values: Vec<T>, key: &impl Fn(&T) -> &Value, budget: &Budget) -> Outcome<Vec<T>> {
+/// Sorted by keys; equal ones keep their order. Fails where two keys have no order, which the sorts
+/// of the library cannot.
+pub(super) fn sorted<T>(
+    mut values: Vec<T>,
+    key: &impl Fn(&T) -> &Value,
+    budget: &Budget,
+) -> Outcome<Vec<T>> {
     if values.len() < 2 {
         return Ok(values);
     }
@@ -286,7 +294,9 @@ pub(super) fn sorted<T>(mut values: Vec<T>, key: &impl Fn(&T) -> &Value, budget:
     let mut merged = Vec::with_capacity(first.len() + second.len());
     for item in second {
         while let Some(earlier) = first.peek() {
-            let order = key(&item).order(key(earlier), budget)?.ok_or("what is not a number has no order")?;
+            let order = key(&item)
+                .order(key(earlier), budget)?
+                .ok_or("what is not a number has no order")?;
             if order == std::cmp::Ordering::Less {
                 break;
             }
@@ -313,7 +323,13 @@ struct Field {
 
 impl Field {
     /// Puts `body` with its `sign` and prefix into the field.
-    fn filled(&self, sign: &str, body: &str, default_align: char, out: &mut Paid<'_>) -> Outcome<()> {
+    fn filled(
+        &self,
+        sign: &str,
+        body: &str,
+        default_align: char,
+        out: &mut Paid<'_>,
+    ) -> Outcome<()> {
         let length = sign.chars().count() + body.chars().count();
         let missing = self.width.saturating_sub(length);
         let fill = self.fill.unwrap_or(' ').to_string();
@@ -382,7 +398,10 @@ impl Field {
     }
 
     fn text(&self, text: &str, out: &mut Paid<'_>) -> Outcome<()> {
-        let cut = self.precision.and_then(|length| text.char_indices().nth(length)).map_or(text.len(), |(at, _)| at);
+        let cut = self
+            .precision
+            .and_then(|length| text.char_indices().nth(length))
+            .map_or(text.len(), |(at, _)| at);
         self.filled("", &text[..cut], '<', out)
     }
 }
@@ -396,7 +415,8 @@ fn exponential(size: f64, precision: usize) -> String {
 
 fn general(size: f64, precision: usize, keeps_zeros: bool) -> String {
     let rounded = format!("{size:.*e}", precision - 1);
-    let exponent: i32 = rounded.split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0);
+    let exponent: i32 =
+        rounded.split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0);
     let bare = |text: String| {
         if keeps_zeros || !text.contains('.') {
             return text;
@@ -443,7 +463,9 @@ pub(super) fn percent(format: &str, values: &Value, budget: &Budget) -> Outcome<
             Some(after) => {
                 let end = after.find(')').ok_or("`%(` without `)`")?;
                 rest = &after[end + 1..];
-                let Value::Dict(dict) = values else { return Err("a `%(name)` needs a dictionary".to_string()) };
+                let Value::Dict(dict) = values else {
+                    return Err("a `%(name)` needs a dictionary".to_string());
+                };
                 used_names = true;
                 let found = dict.get(&Value::text(&after[..end]), budget)?;
                 Some(found.ok_or_else(|| format!("`%({})`: there is no such key", &after[..end]))?)
@@ -484,24 +506,38 @@ pub(super) fn percent(format: &str, values: &Value, budget: &Budget) -> Outcome<
         let right = field.align.or(Some('>'));
         match kind {
             's' | 'r' | 'a' => {
-                let text = if kind == 's' { str_of(&value, budget)?.to_string() } else { repr_of(&value, budget)? };
+                let text = if kind == 's' {
+                    str_of(&value, budget)?.to_string()
+                } else {
+                    repr_of(&value, budget)?
+                };
                 Field { align: right, ..field }.text(&text, &mut out)?;
             }
             'd' | 'i' | 'u' | 'x' | 'X' | 'o' => {
                 let number = match &value {
-                    Value::Float(number) if matches!(kind, 'd' | 'i' | 'u') && number.is_finite() => *number as i128,
-                    other => other.as_integer().ok_or_else(|| format!("`%{kind}` of a {}", other.kind()))?,
+                    Value::Float(number)
+                        if matches!(kind, 'd' | 'i' | 'u') && number.is_finite() =>
+                    {
+                        *number as i128
+                    }
+                    other => other
+                        .as_integer()
+                        .ok_or_else(|| format!("`%{kind}` of a {}", other.kind()))?,
                 };
                 field.integer(number, kind, &mut out)?;
             }
             'e' | 'E' | 'f' | 'F' | 'g' | 'G' => {
-                let number = value.as_float().ok_or_else(|| format!("`%{kind}` of a {}", value.kind()))?;
+                let number =
+                    value.as_float().ok_or_else(|| format!("`%{kind}` of a {}", value.kind()))?;
                 field.float(number, kind, &mut out)?;
             }
             'c' => {
-                let c = value.as_integer().and_then(|code| char::from_u32(u32::try_from(code).ok()?));
+                let c =
+                    value.as_integer().and_then(|code| char::from_u32(u32::try_from(code).ok()?));
                 let text = c.map(|c| c.to_string()).or_else(|| value.as_text().map(str::to_string));
-                let text = text.filter(|text| text.chars().count() == 1).ok_or("`%c` takes one character")?;
+                let text = text
+                    .filter(|text| text.chars().count() == 1)
+                    .ok_or("`%c` takes one character")?;
                 Field { align: right, precision: None, ..field }.text(&text, &mut out)?;
             }
             _ => return Err(format!("the format `%{kind}` is not known")),
@@ -522,7 +558,11 @@ pub(super) fn percent(format: &str, values: &Value, budget: &Budget) -> Outcome<
 fn number(rest: &mut &str) -> Outcome<Option<usize>> {
     let length = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     if length == 0 {
-        return if rest.starts_with('*') { Err("the width `*` is not known".to_string()) } else { Ok(None) };
+        return if rest.starts_with('*') {
+            Err("the width `*` is not known".to_string())
+        } else {
+            Ok(None)
+        };
     }
     let number = rest[..length].parse().map_err(|_| "a width that is too large".to_string())?;
     *rest = &rest[length..];
@@ -530,7 +570,11 @@ fn number(rest: &mut &str) -> Outcome<Option<usize>> {
 }
 
 /// `format.format(...)`; `lookup` finds what a field names.
-pub(super) fn format(format: &str, budget: &Budget, mut lookup: impl FnMut(&str) -> Outcome) -> Outcome<String> {
+pub(super) fn format(
+    format: &str,
+    budget: &Budget,
+    mut lookup: impl FnMut(&str) -> Outcome,
+) -> Outcome<String> {
     let mut out = Paid::new(budget);
     let mut rest = format;
     while let Some(at) = rest.find(['{', '}']) {
@@ -542,14 +586,16 @@ pub(super) fn format(format: &str, budget: &Budget, mut lookup: impl FnMut(&str)
             rest = after;
             continue;
         }
-        let end = rest.find('}').filter(|_| brace == "{").ok_or("a brace of a format has no partner")?;
+        let end =
+            rest.find('}').filter(|_| brace == "{").ok_or("a brace of a format has no partner")?;
         let field = &rest[..end];
         rest = &rest[end + 1..];
         if field.contains('{') {
             return Err("a format within a format is not known".to_string());
         }
         let (head, specification) = field.split_once(':').unwrap_or((field, ""));
-        let (name, conversion) = head.split_once('!').map_or((head, None), |(name, kind)| (name, Some(kind)));
+        let (name, conversion) =
+            head.split_once('!').map_or((head, None), |(name, kind)| (name, Some(kind)));
         let value = lookup(name)?;
         let value = match conversion {
             None => value,
@@ -608,7 +654,8 @@ fn write_field(value: &Value, specification: &str, out: &mut Paid<'_>) -> Outcom
     }
     let kind = rest.chars().next();
     let unknown = || format!("the format `{specification}` of a {} is not known", value.kind());
-    let is_whole = matches!(value, Value::Integer(_)) && !matches!(kind, Some('e' | 'E' | 'f' | 'F' | 'g' | 'G' | '%'));
+    let is_whole = matches!(value, Value::Integer(_))
+        && !matches!(kind, Some('e' | 'E' | 'f' | 'F' | 'g' | 'G' | '%'));
     if rest.chars().count() > 1 || (is_whole && field.precision.is_some()) {
         return Err(unknown());
     }
@@ -619,7 +666,9 @@ fn write_field(value: &Value, specification: &str, out: &mut Paid<'_>) -> Outcom
             field.filled(field.sign(number.is_sign_negative()), &body, '>', out)
         }
         (Value::Integer(number), None | Some('d')) => field.integer(*number, 'd', out),
-        (Value::Integer(number), Some(kind @ ('x' | 'X' | 'o' | 'b'))) => field.integer(*number, kind, out),
+        (Value::Integer(number), Some(kind @ ('x' | 'X' | 'o' | 'b'))) => {
+            field.integer(*number, kind, out)
+        }
         (
             Value::Integer(_) | Value::Float(_) | Value::Bool(_),
             Some(kind @ ('e' | 'E' | 'f' | 'F' | 'g' | 'G' | '%')),
@@ -628,7 +677,8 @@ fn write_field(value: &Value, specification: &str, out: &mut Paid<'_>) -> Outcom
     }
 }
 
-/// A text as a number in the way that Python's `int` and `float` read it: with spaces around it and underscores within.
+/// A text as a number in the way that Python's `int` and `float` read it: with spaces around it and
+/// underscores within.
 pub(super) fn integer_of(text: &str, radix: u32) -> Option<i128> {
     let text = text.trim_matches(is_space);
     let (sign, digits) = match text.strip_prefix('-') {
@@ -641,7 +691,10 @@ pub(super) fn integer_of(text: &str, radix: u32) -> Option<i128> {
         2 => digits.trim_start_matches("0b"),
         _ => digits,
     };
-    if !digits.starts_with(|c: char| c.is_digit(radix)) || digits.ends_with('_') || digits.contains("__") {
+    if !digits.starts_with(|c: char| c.is_digit(radix))
+        || digits.ends_with('_')
+        || digits.contains("__")
+    {
         return None;
     }
     i128::from_str_radix(&format!("{sign}{}", digits.replace('_', "")), radix).ok()

@@ -19,7 +19,11 @@ fn templates_give_what_transformers_gives() {
     assert!(cases.len() > 70);
     for case in cases {
         let (template, text) = (case["template"].as_str().unwrap(), case["text"].as_str().unwrap());
-        assert_eq!(rendered(template, &fixture["variables"], false).as_deref(), Ok(text), "{template}");
+        assert_eq!(
+            rendered(template, &fixture["variables"], false).as_deref(),
+            Ok(text),
+            "{template}"
+        );
     }
     let windows = "a\r\n{% if t %}\r\nb\r\n{% endif %}\r\nc\r\n";
     assert_eq!(
@@ -72,7 +76,10 @@ fn what_is_not_known_or_not_allowed_is_refused_with_its_line() {
         "{{ x == 1 }}",
     ] {
         assert!(
-            rendered(source, &serde_json::json!({}), true).unwrap_err().text.contains("undefined value: x"),
+            rendered(source, &serde_json::json!({}), true)
+                .unwrap_err()
+                .text
+                .contains("undefined value: x"),
             "{source}"
         );
     }
@@ -83,17 +90,29 @@ fn what_is_not_known_or_not_allowed_is_refused_with_its_line() {
 #[test]
 fn a_hostile_template_comes_to_an_end() {
     let doubled = |times: usize, step: &str| format!("{{% set x = [1] %}}{}", step.repeat(times));
-    let nested = |open: &str, close: &str| format!("{{{{ {}1{} }}}}", open.repeat(50_000), close.repeat(50_000));
+    let nested = |open: &str, close: &str| {
+        format!("{{{{ {}1{} }}}}", open.repeat(50_000), close.repeat(50_000))
+    };
     for source in [
-        "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}x".to_string(),
-        "{% for i in range(100000) %}{% for j in range(1000) %}aaaaaaaaaaaaaaaaaaaaaaaa{% endfor %}{% endfor %}".to_string(),
+        "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor \
+         %}x"
+        .to_string(),
+        "{% for i in range(100000) %}{% for j in range(1000) %}aaaaaaaaaaaaaaaaaaaaaaaa{% endfor \
+         %}{% endfor %}"
+            .to_string(),
         "{{ 'aaaaaaaaaa' * 1000000000 }}".to_string(),
         "{{ 'a' * 6000000 }}".to_string(),
         "{{ [1] * 1000000000000000000000 }}".to_string(),
         "{{ range(100001) }}".to_string(),
-        "{% set ns = namespace(s='aaaaaaaa') %}{% for i in range(40) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}{{ ns.s }}".to_string(),
-        "{% set ns = namespace(s=[1]) %}{% for i in range(40) %}{% set ns.s = ns.s + ns.s %}{% endfor %}".to_string(),
-        "{% set ns = namespace(s=[]) %}{% for i in range(9999) %}{% set ns.s = [ns.s] %}{% endfor %}".to_string(),
+        "{% set ns = namespace(s='aaaaaaaa') %}{% for i in range(40) %}{% set ns.s = ns.s ~ ns.s \
+         %}{% endfor %}{{ ns.s }}"
+            .to_string(),
+        "{% set ns = namespace(s=[1]) %}{% for i in range(40) %}{% set ns.s = ns.s + ns.s %}{% \
+         endfor %}"
+            .to_string(),
+        "{% set ns = namespace(s=[]) %}{% for i in range(9999) %}{% set ns.s = [ns.s] %}{% endfor \
+         %}"
+        .to_string(),
         "{% set ns = namespace(a=1) %}{% set ns.a = ns %}{{ ns }}".to_string(),
         doubled(60, "{% set x = [x, x] %}") + "{{ x == x }}",
         doubled(60, "{% set x = [x, x] %}") + "{{ x }}",
@@ -131,7 +150,8 @@ fn a_hostile_template_comes_to_an_end() {
     }
     // Long chains are not nesting.
     assert_eq!(
-        rendered("{{ 'a b'.split(' ', 18446744073709551615) }}", &serde_json::json!({}), false).unwrap(),
+        rendered("{{ 'a b'.split(' ', 18446744073709551615) }}", &serde_json::json!({}), false)
+            .unwrap(),
         "['a', 'b']"
     );
     let chains = [

@@ -55,7 +55,10 @@ pub(super) type Outcome<T = Value> = Result<T, String>;
 fn depth_of<'v>(values: impl Iterator<Item = &'v Value>) -> Outcome<usize> {
     let depth = values.map(Value::depth).max().unwrap_or(0);
     match depth {
-        usize::MAX => Err("a namespace cannot be within a list, a dictionary or another namespace".to_string()),
+        usize::MAX => {
+            Err("a namespace cannot be within a list, a dictionary or another namespace"
+                .to_string())
+        }
         depth if depth >= MAX_VALUE_DEPTH => {
             Err(format!("lists and dictionaries are more than {MAX_VALUE_DEPTH} levels deep"))
         }
@@ -141,7 +144,8 @@ impl Value {
                 Self::List(Rc::new(Items { items, depth }))
             }
             Json::Object(entries) => {
-                let entries: Vec<_> = entries.iter().map(|(k, v)| (Self::text(k), Self::from_json(v))).collect();
+                let entries: Vec<_> =
+                    entries.iter().map(|(k, v)| (Self::text(k), Self::from_json(v))).collect();
                 let depth = 1 + entries.iter().map(|(_, value)| value.depth()).max().unwrap_or(0);
                 Self::Dict(Rc::new(Dict { entries, depth }))
             }
@@ -195,7 +199,9 @@ impl Value {
             Self::Integer(value) => *value != 0,
             Self::Float(value) => *value != 0.0,
             Self::Text(text) => !text.is_empty(),
-            Self::List(items) | Self::Tuple(items) | Self::View(_, items) => !items.items.is_empty(),
+            Self::List(items) | Self::Tuple(items) | Self::View(_, items) => {
+                !items.items.is_empty()
+            }
             Self::Dict(dict) => !dict.entries.is_empty(),
             _ => true,
         }
@@ -223,7 +229,9 @@ impl Value {
             }
             Self::Iterator(items) => items.take(),
             _ => {
-                let items = self.sequence().ok_or_else(|| format!("a {} cannot be gone through", self.kind()))?;
+                let items = self
+                    .sequence()
+                    .ok_or_else(|| format!("a {} cannot be gone through", self.kind()))?;
                 budget.spend(32 * items.len() as u64)?;
                 items.to_vec()
             }
@@ -280,7 +288,9 @@ impl Value {
                 budget.spend(one.len().min(other.len()) as u64 / 16)?;
                 Ok(one == other)
             }
-            (Self::List(one), Self::List(other)) | (Self::Tuple(one), Self::Tuple(other)) => same_items(one, other),
+            (Self::List(one), Self::List(other)) | (Self::Tuple(one), Self::Tuple(other)) => {
+                same_items(one, other)
+            }
             (Self::View(one, a), Self::View(other, b)) if one == other => same_items(a, b),
             (Self::Dict(one), Self::Dict(other)) => {
                 if one.entries.len() != other.entries.len() {
@@ -332,7 +342,9 @@ impl Value {
     pub(super) fn contains(&self, value: &Self, budget: &Budget) -> Outcome<bool> {
         match self {
             Self::Text(text) => {
-                let part = value.as_text().ok_or_else(|| format!("a {} cannot be in a str", value.kind()))?;
+                let part = value
+                    .as_text()
+                    .ok_or_else(|| format!("a {} cannot be in a str", value.kind()))?;
                 budget.spend(text.len() as u64)?;
                 Ok(text.contains(part))
             }
@@ -357,7 +369,10 @@ impl Value {
                 Ok(text.chars().count())
             }
             Self::Dict(dict) => Ok(dict.entries.len()),
-            _ => self.sequence().map(<[Self]>::len).ok_or_else(|| format!("a {} has no length", self.kind())),
+            _ => self
+                .sequence()
+                .map(<[Self]>::len)
+                .ok_or_else(|| format!("a {} has no length", self.kind())),
         }
     }
 }

@@ -7,12 +7,14 @@ use std::path::PathBuf;
 /// Where a sentence encoder comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EncoderSource {
-    /// The base model itself, frozen: the mean of its final hidden states over the response. Needs no download.
+    /// The base model itself, frozen: the mean of its final hidden states over the response. Needs
+    /// no download.
     #[default]
     Policy,
     /// A Hugging Face folder with a BERT-type sentence encoder, such as all-MiniLM-L6-v2.
     Local(PathBuf),
-    /// The same from the Hugging Face hub, such as `Hub(repo: "sentence-transformers/all-MiniLM-L6-v2")`.
+    /// The same from the Hugging Face hub, such as
+    /// `Hub(repo: "sentence-transformers/all-MiniLM-L6-v2")`.
     Hub(HubRepository),
 }
 

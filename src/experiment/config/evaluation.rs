@@ -58,7 +58,8 @@ pub struct NamedSuite {
     /// The first so many problems only.
     #[serde(default)]
     pub problems: Option<usize>,
-    /// Branch, tag or commit of the repository on the hub, in place of the newest. The run folder names the commit.
+    /// Branch, tag or commit of the repository on the hub, in place of the newest. The run folder
+    /// names the commit.
     #[serde(default)]
     pub revision: Option<String>,
 }
@@ -78,7 +79,8 @@ pub struct FileSuite {
     /// As [`DatasetConfig::max_prompt_tokens`](super::DatasetConfig::max_prompt_tokens).
     #[serde(default)]
     pub max_prompt_tokens: Option<usize>,
-    /// What an answer is. Left out, `Choice` where every answer is one letter from A to J, and `Math` where not.
+    /// What an answer is. Left out, `Choice` where every answer is one letter from A to J, and
+    /// `Math` where not.
     #[serde(default)]
     pub verifier: Option<AnswerFormat>,
     /// The first so many problems only.
@@ -105,9 +107,8 @@ pub(super) fn check_evaluations(evaluations: &[EvaluationConfig]) -> Result<()> 
         let field = |name: &str| format!("evaluations.{index}.{name}");
         let problems = match &evaluation.suite {
             SuiteConfig::HeldOut(held_out) => held_out.problems,
-            SuiteConfig::Named(NamedSuite { problems, .. }) | SuiteConfig::File(FileSuite { problems, .. }) => {
-                problems.unwrap_or(1)
-            }
+            SuiteConfig::Named(NamedSuite { problems, .. })
+            | SuiteConfig::File(FileSuite { problems, .. }) => problems.unwrap_or(1),
         };
         count(&field("suite.problems"), problems, 1, 1_000_000)?;
         if let SuiteConfig::Named(NamedSuite { max_prompt_tokens, .. })
@@ -119,7 +120,12 @@ pub(super) fn check_evaluations(evaluations: &[EvaluationConfig]) -> Result<()> 
         count(&field("samples"), evaluation.samples, 1, 4096)?;
         within(&field("temperature"), evaluation.temperature, 0.0, 100.0)?;
         for (place, &k) in evaluation.k.iter().enumerate() {
-            count_up_to(&field(&format!("k.{place}")), k, 1, (&field("samples"), evaluation.samples))?;
+            count_up_to(
+                &field(&format!("k.{place}")),
+                k,
+                1,
+                (&field("samples"), evaluation.samples),
+            )?;
         }
     }
     Ok(())

@@ -1,7 +1,8 @@
 //! Experiment files: what a person writes, typed, with every default in one place.
 //!
-//! Field and variant names here are the file format. Unknown fields are errors; sections that are left out take the defaults
-//! of their type; the resolved experiment in a run folder has every field written out.
+//! Field and variant names here are the file format. Unknown fields are errors; sections that are
+//! left out take the defaults of their type; the resolved experiment in a run folder has every
+//! field written out.
 
 mod defaults;
 mod encoder;
@@ -17,7 +18,10 @@ mod task;
 
 pub use encoder::EncoderSource;
 pub use evaluation::{EvaluationConfig, FileSuite, HeldOutConfig, NamedSuite, SuiteConfig};
-pub use model::{Adapter, DeviceChoice, HubRepository, LoraConfig, LoraTarget, ModelSource, Precision, ShapeConfig};
+pub use model::{
+    Adapter, DeviceChoice, HubRepository, LoraConfig, LoraTarget, ModelSource, Precision,
+    ShapeConfig,
+};
 pub use objective::{KlConfig, MICRO_BATCH_TOKENS, ObjectiveConfig};
 pub use optimizer::{AdamWConfig, OptimizerConfig};
 pub use pretrain::Pretrain;
@@ -25,8 +29,8 @@ pub use range::{count, within};
 pub use record::{FidelityConfig, RecordConfig, StopConfig};
 pub use rollout::{CurriculumConfig, DynamicSampling, RolloutConfig};
 pub use task::{
-    ArithmeticConfig, CountdownConfig, DataSource, DatasetConfig, HeldOutSource, HubDataset, TaskConfig, TemplateValue,
-    TemplateVariables,
+    ArithmeticConfig, CountdownConfig, DataSource, DatasetConfig, HeldOutSource, HubDataset,
+    TaskConfig, TemplateValue, TemplateVariables,
 };
 
 use crate::error::Result;
@@ -75,7 +79,8 @@ pub struct Experiment {
     /// What is measured on problems that are never trained on.
     #[serde(default)]
     pub evaluations: Vec<EvaluationConfig>,
-    /// Whether and when real parameter gradients are compared with the features that stand in for them.
+    /// Whether and when real parameter gradients are compared with the features that stand in for
+    /// them.
     #[serde(default)]
     pub fidelity: Option<FidelityConfig>,
     /// When to end.

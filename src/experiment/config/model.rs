@@ -62,8 +62,9 @@ pub enum Adapter {
     /// All of them.
     #[default]
     Full,
-    /// Low-rank additions to linear layers (arXiv 2106.09685), such as `Lora(rank: 16, alpha: 32.0)`. The base model stays as it is
-    /// and serves as the reference too; checkpoints are PEFT folders.
+    /// Low-rank additions to linear layers (arXiv 2106.09685), such as
+    /// `Lora(rank: 16, alpha: 32.0)`. The base model stays as it is and serves as the reference
+    /// too; checkpoints are PEFT folders.
     Lora(LoraConfig),
 }
 
@@ -75,7 +76,8 @@ pub struct LoraConfig {
     pub rank: usize,
     /// The additions are multiplied by `alpha` / r.
     pub alpha: f64,
-    /// The linear layers that get one: `q_proj`, `k_proj`, `v_proj`, `o_proj`, `gate_proj`, `up_proj`, `down_proj`.
+    /// The linear layers that get one: `q_proj`, `k_proj`, `v_proj`, `o_proj`, `gate_proj`,
+    /// `up_proj`, `down_proj`.
     pub targets: Vec<LoraTarget>,
 }
 
@@ -89,11 +91,17 @@ impl LoraConfig {
         count("adapter.rank", self.rank, 1, 4096)?;
         within("adapter.alpha", self.alpha, f64::MIN_POSITIVE, 1e6)?;
         if self.targets.is_empty() {
-            return Err(Error::field("adapter.targets", "is empty; name at least one linear layer, such as q_proj"));
+            return Err(Error::field(
+                "adapter.targets",
+                "is empty; name at least one linear layer, such as q_proj",
+            ));
         }
         for (place, target) in self.targets.iter().enumerate() {
             if self.targets[..place].contains(target) {
-                return Err(Error::field("adapter.targets", format!("names {} twice", target.name())));
+                return Err(Error::field(
+                    "adapter.targets",
+                    format!("names {} twice", target.name()),
+                ));
             }
         }
         Ok(())
@@ -128,7 +136,8 @@ pub enum LoraTarget {
 
 impl LoraTarget {
     /// All of them.
-    pub const ALL: [Self; 7] = [Self::Q, Self::K, Self::V, Self::O, Self::Gate, Self::Up, Self::Down];
+    pub const ALL: [Self; 7] =
+        [Self::Q, Self::K, Self::V, Self::O, Self::Gate, Self::Up, Self::Down];
 
     /// Its place within a decoder layer, such as `self_attn.q_proj`.
     pub fn module(self) -> &'static str {

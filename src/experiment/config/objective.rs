@@ -3,27 +3,32 @@
 use super::range::{count, count_up_to, within};
 use super::rollout::RolloutConfig;
 use crate::error::{Error, Result};
-use crate::objective::{AdvantageScale, KlEstimator, Loss, MAX_KL_COEFFICIENT, Objective, RatioLevel, Truncated};
+use crate::objective::{
+    AdvantageScale, KlEstimator, Loss, MAX_KL_COEFFICIENT, Objective, RatioLevel, Truncated,
+};
 use serde::{Deserialize, Serialize};
 
 /// The loss.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ObjectiveConfig {
-    /// Surrogate and weights of tokens: `Grpo`, `DrGrpo`, `Dapo`, `Bnpo`, `Gspo` or `Cispo`. [`crate::objective`] has the table.
+    /// Surrogate and weights of tokens: `Grpo`, `DrGrpo`, `Dapo`, `Bnpo`, `Gspo` or `Cispo`.
+    /// [`crate::objective`] has the table.
     pub loss: Loss,
     /// The ratio is clipped below 1 - `clip_low`. No effect on `Cispo`.
     pub clip_low: f64,
     /// The ratio is clipped above 1 + `clip_high`. For `Gspo` both are usually about 3e-4.
     pub clip_high: f64,
-    /// Whether the ratio is each token's own or the whole response's. Left out, the one that the loss is defined with: `Sequence`
-    /// for `Gspo`, `Token` for the others. `Grpo` with `Sequence` is `Gspo`.
+    /// Whether the ratio is each token's own or the whole response's. Left out, the one that the
+    /// loss is defined with: `Sequence` for `Gspo`, `Token` for the others. `Grpo` with `Sequence`
+    /// is `Gspo`.
     pub ratio: Option<RatioLevel>,
-    /// What becomes of responses that reach the token limit: `Keep`, `Mask` or `SoftPenalty(buffer: 32)`, which takes up to
-    /// `strength` (1 if left out) from the reward over the last `buffer` tokens before the limit.
+    /// What becomes of responses that reach the token limit: `Keep`, `Mask` or
+    /// `SoftPenalty(buffer: 32)`, which takes up to `strength` (1 if left out) from the reward over
+    /// the last `buffer` tokens before the limit.
     pub truncated: Truncated,
-    /// What centred rewards are divided by: the deviation of the `Group` or of the `Batch`, or nothing
-    /// (`Unscaled`).
+    /// What centred rewards are divided by: the deviation of the `Group` or of the `Batch`, or
+    /// nothing (`Unscaled`).
     pub advantage_scale: AdvantageScale,
     /// The penalty for leaving the reference policy.
     pub kl: KlConfig,
@@ -31,14 +36,18 @@ pub struct ObjectiveConfig {
     pub epochs: usize,
     /// Optimizer steps per pass.
     pub minibatches: usize,
-    /// Most tokens, prompts included, of one forward and backward pass. Decides memory, and the results no further than the order of
-    /// sums does. Left out, up to 4096 on a GPU and 2048 on the CPU as the memory allows; the number is written into the run folder.
+    /// Most tokens, prompts included, of one forward and backward pass. Decides memory, and the
+    /// results no further than the order of sums does. Left out, up to 4096 on a GPU and 2048 on
+    /// the CPU as the memory allows; the number is written into the run folder.
     pub micro_batch_tokens: Option<usize>,
-    /// Whether backward computes every layer again instead of keeping what is in it (gradient checkpointing): a third more work for a
-    /// fraction of the memory. Left out, where the memory of the device asks for it.
+    /// Whether backward computes every layer again instead of keeping what is in it (gradient
+    /// checkpointing): a third more work for a fraction of the memory. Left out, where the memory
+    /// of the device asks for it.
     pub recompute_layers: Option<bool>,
-    /// Whether the frozen base model, which the KL term and EVOL-RL's encoder `Policy` ask, waits in the machine's memory and is on the
-    /// device only while they ask, each once a step. An adapter's base model is the policy's own and stays. Left out, where the memory of the device asks for it.
+    /// Whether the frozen base model, which the KL term and EVOL-RL's encoder `Policy` ask, waits
+    /// in the machine's memory and is on the device only while they ask, each once a step. An
+    /// adapter's base model is the policy's own and stays. Left out, where the memory of the device
+    /// asks for it.
     pub offload_reference: Option<bool>,
 }
 
@@ -65,7 +74,8 @@ impl Default for ObjectiveConfig {
 }
 
 impl ObjectiveConfig {
-    /// The settings of the loss, with the KL coefficient in force and the entropy bonus that a method asks for.
+    /// The settings of the loss, with the KL coefficient in force and the entropy bonus that a
+    /// method asks for.
     pub fn settings(&self, kl_coefficient: f64, entropy_coefficient: f64) -> Objective {
         Objective {
             loss: self.loss,
@@ -86,14 +96,16 @@ impl ObjectiveConfig {
     pub(super) fn validate(&self, rollout: &RolloutConfig) -> Result<()> {
         match (self.loss, self.ratio) {
             (Loss::Gspo, Some(RatioLevel::Token)) => {
-                let problem = "is Token, but the loss Gspo is defined by the ratio of a whole response; \
-                               leave `ratio` out or set it to Sequence, or choose the loss Grpo";
+                let problem = "is Token, but the loss Gspo is defined by the ratio of a whole \
+                               response; leave `ratio` out or set it to Sequence, or choose the \
+                               loss Grpo";
                 return Err(Error::field("objective.ratio", problem));
             }
             (Loss::DrGrpo | Loss::Dapo | Loss::Bnpo | Loss::Cispo, Some(RatioLevel::Sequence)) => {
                 let problem = format!(
-                    "is Sequence, but the loss {:?} sums over tokens and would count a response's one ratio once per token; \
-                     leave `ratio` out or set it to Token, or choose the loss Gspo",
+                    "is Sequence, but the loss {:?} sums over tokens and would count a response's \
+                     one ratio once per token; leave `ratio` out or set it to Token, or choose the \
+                     loss Gspo",
                     self.loss
                 );
                 return Err(Error::field("objective.ratio", problem));
@@ -104,7 +116,12 @@ impl ObjectiveConfig {
         within("objective.clip_high", self.clip_high, 0.0, 100.0)?;
         self.kl.validate()?;
         if let Truncated::SoftPenalty { buffer, strength } = self.truncated {
-            count_up_to("objective.truncated.buffer", buffer, 1, ("rollout.max_new_tokens", rollout.max_new_tokens))?;
+            count_up_to(
+                "objective.truncated.buffer",
+                buffer,
+                1,
+                ("rollout.max_new_tokens", rollout.max_new_tokens),
+            )?;
             within("objective.truncated.strength", strength, f64::MIN_POSITIVE, 100.0)?;
         }
         count("objective.epochs", self.epochs, 1, 100)?;
@@ -119,14 +136,16 @@ impl ObjectiveConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KlConfig {
-    /// Weight of the KL term; 0 leaves it and the reference's forward pass out. With a `target`, the weight in the first step.
+    /// Weight of the KL term; 0 leaves it and the reference's forward pass out. With a `target`,
+    /// the weight in the first step.
     pub coefficient: f64,
     /// Per-token estimator.
     pub estimator: KlEstimator,
-    /// The mean KL per token, nats, that the weight is adapted to from step to step; left out, the weight stays.
-    /// [`crate::objective::adapted_kl_coefficient`] has the rule.
+    /// The mean KL per token, nats, that the weight is adapted to from step to step; left out, the
+    /// weight stays. [`crate::objective::adapted_kl_coefficient`] has the rule.
     pub target: Option<f64>,
-    /// 1 / K of that rule: in so many steps a KL 10 % above its target raises the weight by about 10 %. The paper's K is 0.1.
+    /// 1 / K of that rule: in so many steps a KL 10 % above its target raises the weight by about
+    /// 10 %. The paper's K is 0.1.
     pub horizon: u64,
 }
 
@@ -137,13 +156,13 @@ impl KlConfig {
         let Some(target) = self.target else { return Ok(()) };
         within("objective.kl.target", target, f64::MIN_POSITIVE, f64::MAX)?;
         if self.coefficient == 0.0 {
-            let problem =
-                "is 0, which no adaptation changes; with a `target` give the weight to begin with, such as 0.001";
+            let problem = "is 0, which no adaptation changes; with a `target` give the weight to \
+                           begin with, such as 0.001";
             return Err(Error::field("objective.kl.coefficient", problem));
         }
         if self.estimator == KlEstimator::K1 {
-            let problem = "is K1, whose expected gradient is zero, so that no weight brings the KL to its `target`; \
-                           choose K2 or K3, or leave `target` out";
+            let problem = "is K1, whose expected gradient is zero, so that no weight brings the KL \
+                           to its `target`; choose K2 or K3, or leave `target` out";
             return Err(Error::field("objective.kl.estimator", problem));
         }
         Ok(())

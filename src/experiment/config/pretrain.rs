@@ -57,7 +57,10 @@ impl Pretrain {
         count("steps", self.steps as usize, 1, usize::MAX)?;
         count("micro_batch_tokens", self.micro_batch_tokens, 1, usize::MAX)?;
         if self.words.iter().any(String::is_empty) {
-            return Err(Error::field("words", "holds an empty text; every entry must have at least one character"));
+            return Err(Error::field(
+                "words",
+                "holds an empty text; every entry must have at least one character",
+            ));
         }
         let OptimizerConfig::AdamW(adamw) = &self.optimizer;
         adamw.validate()?;

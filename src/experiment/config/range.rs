@@ -10,12 +10,13 @@ pub fn within(field: &str, value: f64, low: f64, high: f64) -> Result<()> {
     }
     let is = number(value);
     // The extremes stand for "no limit on this side".
-    let bounds = match (low.total_cmp(&f64::MIN_POSITIVE).is_eq(), high.total_cmp(&f64::MAX).is_eq()) {
-        (true, true) => "greater than 0".to_string(),
-        (true, false) => format!("greater than 0 and at most {}", number(high)),
-        (false, true) => format!("at least {}", number(low)),
-        (false, false) => format!("between {} and {}", number(low), number(high)),
-    };
+    let bounds =
+        match (low.total_cmp(&f64::MIN_POSITIVE).is_eq(), high.total_cmp(&f64::MAX).is_eq()) {
+            (true, true) => "greater than 0".to_string(),
+            (true, false) => format!("greater than 0 and at most {}", number(high)),
+            (false, true) => format!("at least {}", number(low)),
+            (false, false) => format!("between {} and {}", number(low), number(high)),
+        };
     Err(Error::field(field, format!("is {is}; it must be {bounds}")))
 }
 
@@ -24,12 +25,21 @@ pub fn count(field: &str, value: usize, low: usize, high: usize) -> Result<()> {
     if (low..=high).contains(&value) {
         return Ok(());
     }
-    let bounds = if high == usize::MAX { format!("at least {low}") } else { format!("between {low} and {high}") };
+    let bounds = if high == usize::MAX {
+        format!("at least {low}")
+    } else {
+        format!("between {low} and {high}")
+    };
     Err(Error::field(field, format!("is {value}; it must be {bounds}")))
 }
 
 /// Refuses `value` outside `low..=high`, naming the field and what its upper bound comes from.
-pub(super) fn count_up_to(field: &str, value: usize, low: usize, (bound, high): (&str, usize)) -> Result<()> {
+pub(super) fn count_up_to(
+    field: &str,
+    value: usize,
+    low: usize,
+    (bound, high): (&str, usize),
+) -> Result<()> {
     if (low..=high).contains(&value) {
         return Ok(());
     }
@@ -42,7 +52,8 @@ pub(super) fn check_name(name: &str) -> Result<()> {
         return Err(Error::field(
             "name",
             format!(
-                "is {name:?}; it names a folder, so use letters, digits, `-`, `_` and `.`, not starting with a dot"
+                "is {name:?}; it names a folder, so use letters, digits, `-`, `_` and `.`, not \
+                 starting with a dot"
             ),
         ));
     }

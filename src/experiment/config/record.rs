@@ -12,8 +12,9 @@ pub struct FidelityConfig {
     pub every: Every,
     /// How many of the step's groups are compared; each of their responses costs a backward pass.
     pub groups: usize,
-    /// Projects gradients to this many numbers per tensor, for models whose gradients do not fit into memory a few at a time. The
-    /// standard error of a cosine is then at most sqrt(2 / projection).
+    /// Projects gradients to this many numbers per tensor, for models whose gradients do not fit
+    /// into memory a few at a time. The standard error of a cosine is then at most sqrt(2 /
+    /// projection).
     pub projection: Option<usize>,
 }
 
@@ -45,14 +46,16 @@ pub struct RecordConfig {
     pub checkpoint_every: Every,
     /// Steps between records of all completions; 0 for none.
     pub rollouts_every: Every,
-    /// Steps between records of cosine matrices; 0 for none. A method that does not act on features measures them in these
-    /// steps only.
+    /// Steps between records of cosine matrices; 0 for none. A method that does not act on features
+    /// measures them in these steps only.
     pub geometry_every: Every,
     /// Whether geometry records hold the sequence features too.
     pub features: bool,
-    /// Steps between records of what each token adds to the direction of its response; 0 for none. Costs a forward pass.
+    /// Steps between records of what each token adds to the direction of its response; 0 for none.
+    /// Costs a forward pass.
     pub tokens_every: Every,
-    /// Measures semantic cosines beside gradient cosines with this encoder. A method that has an encoder measures with its own.
+    /// Measures semantic cosines beside gradient cosines with this encoder. A method that has an
+    /// encoder measures with its own.
     pub encoder: Option<EncoderSource>,
 }
 

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Sampling in training. Tokens are drawn from the full distribution: the ratio and the KL term need its log-probabilities.
+/// Sampling in training. Tokens are drawn from the full distribution: the ratio and the KL term
+/// need its log-probabilities.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RolloutConfig {
@@ -14,14 +15,16 @@ pub struct RolloutConfig {
     pub temperature: f64,
     /// Most tokens of a completion, end-of-sequence included.
     pub max_new_tokens: usize,
-    /// How many prompts' groups are sampled at a time. Decides memory, not results. Left out, as many as the device has memory for the
-    /// keys and values of; the number is written into the run folder.
+    /// How many prompts' groups are sampled at a time. Decides memory, not results. Left out, as
+    /// many as the device has memory for the keys and values of; the number is written into the run
+    /// folder.
     pub groups_at_a_time: Option<usize>,
-    /// Replaces groups whose base rewards are all equal, whatever the method makes of them, by groups of further problems; left
-    /// out, the step takes them as they come.
+    /// Replaces groups whose base rewards are all equal, whatever the method makes of them, by
+    /// groups of further problems; left out, the step takes them as they come.
     pub dynamic: Option<DynamicSampling>,
-    /// Draws problems that the policy solves about half of the time more often, by the task's levels of difficulty; left out,
-    /// problems come as they are dealt. Of the procedural tasks Countdown has levels.
+    /// Draws problems that the policy solves about half of the time more often, by the task's
+    /// levels of difficulty; left out, problems come as they are dealt. Of the procedural tasks
+    /// Countdown has levels.
     pub curriculum: Option<CurriculumConfig>,
 }
 
@@ -31,7 +34,8 @@ pub struct RolloutConfig {
 pub struct CurriculumConfig {
     /// Least probability that a problem is taken, whatever the solve rate of its level.
     pub floor: f64,
-    /// How much a group moves the solve rate of its level: about the last 1 / `rate` groups of a level count.
+    /// How much a group moves the solve rate of its level: about the last 1 / `rate` groups of a
+    /// level count.
     pub rate: f64,
 }
 
@@ -41,8 +45,8 @@ impl Default for CurriculumConfig {
     }
 }
 
-/// Dynamic sampling (DAPO, arXiv 2503.14476). The step keeps `prompts_per_step` groups; where the rounds do not bring enough that
-/// have a signal, uniform ones fill up.
+/// Dynamic sampling (DAPO, arXiv 2503.14476). The step keeps `prompts_per_step` groups; where the
+/// rounds do not bring enough that have a signal, uniform ones fill up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DynamicSampling {

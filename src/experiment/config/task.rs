@@ -60,14 +60,17 @@ impl Default for ArithmeticConfig {
 pub struct DatasetConfig {
     /// Where the problems come from.
     pub source: DataSource,
-    /// What a problem is put into: `plain`, `qwen_boxed`, `choice`, `chat` (the model's chat template) or a Jinja file. Left out,
-    /// `chat` where the model has a chat template, and else `plain`, the problem as it is.
+    /// What a problem is put into: `plain`, `qwen_boxed`, `choice`, `chat` (the model's chat
+    /// template) or a Jinja file. Left out, `chat` where the model has a chat template, and else
+    /// `plain`, the problem as it is.
     #[serde(default)]
     pub template: Option<String>,
-    /// Variables that the template reads, such as `{"enable_thinking": false}` for the chat template of Qwen3.
+    /// Variables that the template reads, such as `{"enable_thinking": false}` for the chat
+    /// template of Qwen3.
     #[serde(default)]
     pub template_variables: TemplateVariables,
-    /// Leaves problems out whose prompts have more tokens. Those that leave no room for `rollout.max_new_tokens` are left out anyway.
+    /// Leaves problems out whose prompts have more tokens. Those that leave no room for
+    /// `rollout.max_new_tokens` are left out anyway.
     #[serde(default)]
     pub max_prompt_tokens: Option<usize>,
     /// What an answer is.
@@ -102,7 +105,8 @@ pub enum TemplateValue {
 pub enum DataSource {
     /// A file: JSON, JSON Lines, CSV or Parquet; or a folder with the shards of one data set.
     Local(PathBuf),
-    /// Files of a repository of the Hugging Face hub, downloaded where they are not in the hub's cache yet.
+    /// Files of a repository of the Hugging Face hub, downloaded where they are not in the hub's
+    /// cache yet.
     Hub(HubDataset),
 }
 
@@ -110,7 +114,8 @@ impl DataSource {
     pub(super) fn validate(&self, field: &str) -> Result<()> {
         match self {
             Self::Hub(hub) if hub.files.is_empty() => {
-                let problem = "is empty; name at least one file of the repository, such as test.jsonl";
+                let problem =
+                    "is empty; name at least one file of the repository, such as test.jsonl";
                 Err(Error::field(format!("{field}.files"), problem))
             }
             _ => Ok(()),
@@ -126,8 +131,8 @@ pub struct HubDataset {
     pub repo: String,
     /// The files, such as `main/train-00000-of-00001.parquet`; all rows of them, in this order.
     pub files: Vec<String>,
-    /// Branch, tag or commit; the commit that it stood for is written into the run folder. `refs/convert/parquet` is the
-    /// hub's own conversion, with files `CONFIG/SPLIT/0000.parquet`.
+    /// Branch, tag or commit; the commit that it stood for is written into the run folder.
+    /// `refs/convert/parquet` is the hub's own conversion, with files `CONFIG/SPLIT/0000.parquet`.
     #[serde(default = "defaults::revision")]
     pub revision: String,
 }
@@ -135,7 +140,8 @@ pub struct HubDataset {
 /// The problems of a data set that are never trained on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum HeldOutSource {
-    /// About this share of the problems, between 0 and 1: those whose text has a small hash, whatever else is in the files.
+    /// About this share of the problems, between 0 and 1: those whose text has a small hash,
+    /// whatever else is in the files.
     Share(f64),
     /// Another data set.
     Other(DataSource),

@@ -10,7 +10,12 @@ use candle_core::{DType, Result, Tensor};
 pub(super) static PROGRAM: Program = Program {
     name: "attention",
     source: include_str!("attention.cu"),
-    kernels: &["attention_forward", "attention_delta", "attention_backward_queries", "attention_backward_keys"],
+    kernels: &[
+        "attention_forward",
+        "attention_delta",
+        "attention_backward_queries",
+        "attention_backward_keys",
+    ],
 };
 
 /// Threads of a block, and the queries or keys that it owns.
@@ -43,7 +48,12 @@ impl Sizes {
 }
 
 /// [`crate::kernels::causal_attention`] on a GPU, of checked input.
-pub(in crate::kernels) fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor, segments: &Segments) -> Result<Tensor> {
+pub(in crate::kernels) fn causal_attention(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    segments: &Segments,
+) -> Result<Tensor> {
     let (tokens, heads, head_dim) = q.dims3()?;
     if head_dim > LARGEST_HEAD || !head_dim.is_multiple_of(2) {
         return causal_attention_reference(q, k, v, segments);
@@ -56,16 +66,25 @@ pub(in crate::kernels) fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor, s
     let sizes = Sizes { heads, kv_heads: k.dim(1)?, head_dim, tiles, sequences: segments.len() };
     let (q, k, v) = (aligned(q)?, aligned(k)?, aligned(v)?);
     let offsets = resident(segments.shared_parts(), q.device(), |parts| {
-        let offsets = std::iter::once(0).chain(parts.iter().map(|segment| segment.tokens.end as u32));
+        let offsets =
+            std::iter::once(0).chain(parts.iter().map(|segment| segment.tokens.end as u32));
         Tensor::from_vec(offsets.collect::<Vec<_>>(), sizes.sequences + 1, q.device())
     })?;
     let lse = uninitialised((tokens, heads), DType::F32, q.device())?;
     let (lse_back, offsets_back) = (lse.clone(), offsets.clone());
-    let out = node3([&q, &k, &v], (tokens, heads * head_dim), q.dtype(), move |inputs, out, grad| {
-        backward(inputs, out, grad, &lse_back, &offsets_back, sizes)
-    })?;
-    let arguments = arguments![&q, &k, &v, &offsets, &out, &lse, tiles, heads, sizes.kv_heads, sizes.scale()];
-    launch(PROGRAM.of(q.dtype()).heads(head_dim, 0), "attention_forward", sizes.blocks(heads), THREADS, arguments)?;
+    let out =
+        node3([&q, &k, &v], (tokens, heads * head_dim), q.dtype(), move |inputs, out, grad| {
+            backward(inputs, out, grad, &lse_back, &offsets_back, sizes)
+        })?;
+    let arguments =
+        arguments![&q, &k, &v, &offsets, &out, &lse, tiles, heads, sizes.kv_heads, sizes.scale()];
+    launch(
+        PROGRAM.of(q.dtype()).heads(head_dim, 0),
+        "attention_forward",
+        sizes.blocks(heads),
+        THREADS,
+        arguments,
+    )?;
     Ok(out)
 }
 
@@ -82,7 +101,8 @@ fn branching_attention(q: &Tensor, k: &Tensor, v: &Tensor, segments: &Segments) 
         let (_, heads, head_dim) = x.dims3()?;
         gather_rows(&x.flatten_from(1)?, &rows)?.reshape((rows.len(), heads, head_dim))
     };
-    let out = causal_attention(&whole(q)?, &whole(k)?, &whole(v)?, &Segments::from_lengths(lengths))?;
+    let out =
+        causal_attention(&whole(q)?, &whole(k)?, &whole(v)?, &Segments::from_lengths(lengths))?;
     gather_rows(&out, &own)
 }
 
@@ -101,11 +121,19 @@ fn backward(
     let [dq, dk, dv] = [q, k, v].map(|x| uninitialised(x.shape(), x.dtype(), x.device()));
     let (dq, dk, dv) = (dq?, dk?, dv?);
     let rows = lse.elem_count();
-    launch(program, "attention_delta", [rows.div_ceil(4), 1], 128, arguments![out, &grad, &delta, rows])?;
+    launch(
+        program,
+        "attention_delta",
+        [rows.div_ceil(4), 1],
+        128,
+        arguments![out, &grad, &delta, rows],
+    )?;
     let scale = sizes.scale();
-    let arguments = arguments![q, k, v, &grad, lse, &delta, offsets, &dq, tiles, heads, kv_heads, scale];
+    let arguments =
+        arguments![q, k, v, &grad, lse, &delta, offsets, &dq, tiles, heads, kv_heads, scale];
     launch(program, "attention_backward_queries", sizes.blocks(heads), THREADS, arguments)?;
-    let arguments = arguments![q, k, v, &grad, lse, &delta, offsets, &dk, &dv, tiles, heads, kv_heads, scale];
+    let arguments =
+        arguments![q, k, v, &grad, lse, &delta, offsets, &dk, &dv, tiles, heads, kv_heads, scale];
     launch(program, "attention_backward_keys", sizes.blocks(kv_heads), THREADS, arguments)?;
     Ok([Some(dq), Some(dk), Some(dv)])
 }
@@ -160,13 +188,16 @@ mod tests {
         }
         // Lengths around the sizes of fragments, tiles and blocks, an empty sequence, and groups of
         // one and of three heads.
-        for (lengths, heads, kv_heads, head_dim) in
-            [(&[65usize, 0, 16, 33][..], 3, 1, 16), (&[130, 64], 1, 1, 64), (&[1, 47, 3], 2, 1, 128)]
-        {
+        for (lengths, heads, kv_heads, head_dim) in [
+            (&[65usize, 0, 16, 33][..], 3, 1, 16),
+            (&[130, 64], 1, 1, 64),
+            (&[1, 47, 3], 2, 1, 128),
+        ] {
             let segments = Segments::from_lengths(lengths.iter().copied());
             let inputs = inputs(segments.tokens(), heads, kv_heads, head_dim);
             let emulated = |t: &[Tensor]| causal_attention(&t[0], &t[1], &t[2], &segments);
-            let reference = |t: &[Tensor]| causal_attention_reference(&t[0], &t[1], &t[2], &segments);
+            let reference =
+                |t: &[Tensor]| causal_attention_reference(&t[0], &t[1], &t[2], &segments);
             if head_dim < 128 {
                 agree_without_differences(&inputs, emulated, reference, 2e-5);
             }

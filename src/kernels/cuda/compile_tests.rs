@@ -19,17 +19,25 @@ fn every_program_compiles_for_every_generation() {
         &swiglu::PROGRAM,
         &token_head::PROGRAM,
     ];
-    let sources = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/kernels/cuda")).unwrap();
-    let sources = sources.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|end| end == "cu"));
+    let sources =
+        std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/kernels/cuda")).unwrap();
+    let sources = sources
+        .filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|end| end == "cu"));
     assert_eq!(sources.count(), programs.len(), "a source is not compiled here");
-    let kinds = programs.into_iter().flat_map(|program| [(program, DType::F32), (program, DType::BF16)]);
+    let kinds =
+        programs.into_iter().flat_map(|program| [(program, DType::F32), (program, DType::BF16)]);
     // The first GPUs with kernels, and the ones that they are made for: A100 and H100.
-    let kinds: Vec<_> = kinds.flat_map(|(program, dtype)| ["sm_80", "sm_90"].map(|to| (program, dtype, to))).collect();
+    let kinds: Vec<_> = kinds
+        .flat_map(|(program, dtype)| ["sm_80", "sm_90"].map(|to| (program, dtype, to)))
+        .collect();
     kinds.into_par_iter().for_each(|(program, dtype, architecture)| {
         for (head_dim, group) in [(128, 2), (32, 4)] {
             let ptx = compile(program.of(dtype).heads(head_dim, group), architecture).unwrap();
             for kernel in program.kernels {
-                assert!(ptx.contains(&format!(".entry {kernel}(")), "{kernel} is missing for {architecture}");
+                assert!(
+                    ptx.contains(&format!(".entry {kernel}(")),
+                    "{kernel} is missing for {architecture}"
+                );
             }
             if !program.source.contains("HEAD_DIM") {
                 break;
@@ -43,7 +51,8 @@ fn every_program_compiles_for_every_generation() {
 fn instructions_that_an_architecture_does_not_have_are_errors() {
     static PROGRAM: launch::Program = launch::Program {
         name: "wrong",
-        source: "extern \"C\" __global__ void wrong(float* x) { asm volatile(\"no.such.instruction;\"); x[0] = 1.0f; }",
+        source: "extern \"C\" __global__ void wrong(float* x) { asm \
+                 volatile(\"no.such.instruction;\"); x[0] = 1.0f; }",
         kernels: &["wrong"],
     };
     assert!(compile(PROGRAM.of(DType::F32), "compute_80").is_ok());

@@ -31,14 +31,28 @@ pub(in crate::kernels) fn decode_attention(
 ) -> Result<Option<Tensor>> {
     let (rows, heads, head_dim) = q.dims3()?;
     let (cached, kv_heads, slots, width) = keys.dims4()?;
-    if cached != rows || width != head_dim || values.dims() != keys.dims() || starts.len() != rows || end > slots {
-        bail!("attention of {:?} to {end} slots of {:?} and {:?}", q.shape(), keys.shape(), values.shape());
+    if cached != rows
+        || width != head_dim
+        || values.dims() != keys.dims()
+        || starts.len() != rows
+        || end > slots
+    {
+        bail!(
+            "attention of {:?} to {end} slots of {:?} and {:?}",
+            q.shape(),
+            keys.shape(),
+            values.shape()
+        );
     }
     let group = heads / kv_heads;
-    if !head_dim.is_multiple_of(16 / q.dtype().size_in_bytes()) || head_dim > LARGEST_HEAD || group > LARGEST_GROUP {
+    if !head_dim.is_multiple_of(16 / q.dtype().size_in_bytes())
+        || head_dim > LARGEST_HEAD
+        || group > LARGEST_GROUP
+    {
         return Ok(None);
     }
-    let splits = ENOUGH_BLOCKS.div_ceil((rows * kv_heads).max(1)).min(end.div_ceil(FEWEST_SLOTS)).max(1);
+    let splits =
+        ENOUGH_BLOCKS.div_ceil((rows * kv_heads).max(1)).min(end.div_ceil(FEWEST_SLOTS)).max(1);
     attend(q, keys, values, starts, end, splits).map(Some)
 }
 
@@ -60,7 +74,8 @@ fn attend(
     let partial = uninitialised(parts, DType::F32, device)?;
     let starts = indices(starts, device)?;
     let scale = 1.0 / (head_dim as f32).sqrt();
-    let arguments = arguments![&q, keys, values, &starts, &out, &partial, kv_heads, slots, end, scale];
+    let arguments =
+        arguments![&q, keys, values, &starts, &out, &partial, kv_heads, slots, end, scale];
     launch(program, "decode_attention", [rows * kv_heads, splits], 128, arguments)?;
     if splits > 1 {
         let arguments = arguments![&partial, &out, splits];
@@ -81,7 +96,9 @@ mod tests {
         if !emulate::available() {
             return;
         }
-        for (heads, kv_heads, head_dim, slots, end) in [(4, 2, 8, 10, 8), (3, 1, 40, 70, 70), (2, 2, 128, 40, 33)] {
+        for (heads, kv_heads, head_dim, slots, end) in
+            [(4, 2, 8, 10, 8), (3, 1, 40, 70, 70), (2, 2, 128, 40, 33)]
+        {
             let q = random(&[3, heads, head_dim], 1);
             let keys = random(&[3, kv_heads, slots, head_dim], 2);
             let values = random(&[3, kv_heads, slots, head_dim], 3);

@@ -8,7 +8,9 @@ use candle_core::cuda::cudarc::driver::{
 };
 use candle_core::cuda::cudarc::nvrtc::{CompileError, CompileOptions, compile_ptx_with_opts};
 use candle_core::cuda::{CudaStorageSlice, DeviceId};
-use candle_core::{CudaDevice, CudaStorage, DType, Device, Error, Layout, Result, Storage, Tensor, bail};
+use candle_core::{
+    CudaDevice, CudaStorage, DType, Device, Error, Layout, Result, Storage, Tensor, bail,
+};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::c_void;
@@ -62,7 +64,9 @@ fn pool(device: &CudaDevice) -> Result<Option<driver::CUmemoryPool>> {
     let mut pool = std::ptr::null_mut();
     #[allow(unsafe_code, reason = "the driver's interface")]
     // SAFETY: the device is open, and the pointer is written before it is read.
-    unsafe { driver::cuDeviceGetDefaultMemPool(&raw mut pool, context.cu_device()) }.result().map_err(Error::wrap)?;
+    unsafe { driver::cuDeviceGetDefaultMemPool(&raw mut pool, context.cu_device()) }
+        .result()
+        .map_err(Error::wrap)?;
     Ok(Some(pool))
 }
 
@@ -72,14 +76,19 @@ pub(crate) fn peak_memory(device: &Device) -> OrthantResult<Option<u64>> {
     let Device::Cuda(device) = device else { return Ok(None) };
     let Some(pool) = pool(device)? else { return Ok(None) };
     let attribute = driver::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH;
-    let failed = |e: DriverError| OrthantError::failed(format!("the device does not tell its memory: {e}"));
+    let failed =
+        |e: DriverError| OrthantError::failed(format!("the device does not tell its memory: {e}"));
     let (mut bytes, mut reset) = (0u64, 0u64);
     #[allow(unsafe_code, reason = "the driver's interface")]
     // SAFETY: the pool belongs to an open device, the attribute is a 64-bit number, and setting it
     // to zero is how it is reset.
     unsafe {
-        driver::cuMemPoolGetAttribute(pool, attribute, (&raw mut bytes).cast()).result().map_err(failed)?;
-        driver::cuMemPoolSetAttribute(pool, attribute, (&raw mut reset).cast()).result().map_err(failed)?;
+        driver::cuMemPoolGetAttribute(pool, attribute, (&raw mut bytes).cast())
+            .result()
+            .map_err(failed)?;
+        driver::cuMemPoolSetAttribute(pool, attribute, (&raw mut reset).cast())
+            .result()
+            .map_err(failed)?;
     }
     Ok(Some(bytes))
 }
@@ -108,9 +117,13 @@ pub(super) fn compile(variant: Variant, architecture: &str) -> Result<String> {
     let mut options = variant.macros();
     options.push(format!("--gpu-architecture={architecture}"));
     options.push("--std=c++17".to_string());
-    let source = format!("{COMMON}\n#line 1 \"{}.cu\"\n{}", variant.program.name, variant.program.source);
+    let source =
+        format!("{COMMON}\n#line 1 \"{}.cu\"\n{}", variant.program.name, variant.program.source);
     let name = Some(format!("{}.cu", variant.program.name));
-    match compile_ptx_with_opts(source, CompileOptions { options, name, ..CompileOptions::default() }) {
+    match compile_ptx_with_opts(
+        source,
+        CompileOptions { options, name, ..CompileOptions::default() },
+    ) {
         Ok(ptx) => Ok(ptx.to_src()),
         Err(CompileError::CompileError { log, .. }) => {
             bail!("{} does not compile: {}", variant.program.name, log.to_string_lossy())
@@ -185,7 +198,9 @@ pub(super) fn launch(
     let mut addresses = Vec::with_capacity(arguments.len());
     for argument in arguments {
         addresses.push(match argument {
-            Argument::Tensor(tensor) if !tensor.device().same_device(&Device::Cuda(device.clone())) => {
+            Argument::Tensor(tensor)
+                if !tensor.device().same_device(&Device::Cuda(device.clone())) =>
+            {
                 bail!("the kernel {name} was given tensors of two devices")
             }
             Argument::Tensor(tensor) => address_of(tensor, &stream)?,
@@ -201,7 +216,11 @@ pub(super) fn launch(
             Argument::F32(value) => builder.arg(value),
         };
     }
-    let config = LaunchConfig { grid_dim: (blocks[0], blocks[1], 1), block_dim: (threads, 1, 1), shared_mem_bytes: 0 };
+    let config = LaunchConfig {
+        grid_dim: (blocks[0], blocks[1], 1),
+        block_dim: (threads, 1, 1),
+        shared_mem_bytes: 0,
+    };
     #[allow(unsafe_code, reason = "kernels are foreign code")]
     // SAFETY: the functions that call this pass what the kernel of that name takes, which the
     // emulator checks by number, size and bounds for the same calls; all of the tensors' work is on
@@ -225,7 +244,9 @@ pub(super) fn multiply(c: &Tensor, a: &Tensor, b: &Tensor, accumulate: bool) -> 
         DType::F32 => cublas::cudaDataType::CUDA_R_32F,
         other => bail!("no product of {other:?}"),
     };
-    let Device::Cuda(device) = c.device() else { bail!("a product needs its result on a CUDA device") };
+    let Device::Cuda(device) = c.device() else {
+        bail!("a product needs its result on a CUDA device")
+    };
     let stream = device.cuda_stream();
     let handle = device.cublas_handle();
     // cuBLAS counts columns first: c^T = b^T a^T, and a row-major matrix is its transpose

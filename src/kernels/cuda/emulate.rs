@@ -13,7 +13,9 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 /// Whether there is a C++ compiler; says so where there is none.
 pub(super) fn available() -> bool {
     if COMPILER.is_none() {
-        eprintln!("skipped: emulated kernels need a C++ compiler (g++ or clang++, or CXX) on Linux");
+        eprintln!(
+            "skipped: emulated kernels need a C++ compiler (g++ or clang++, or CXX) on Linux"
+        );
     }
     COMPILER.is_some()
 }
@@ -23,8 +25,9 @@ static COMPILER: LazyLock<Option<String>> = LazyLock::new(|| {
         return None;
     }
     let named = std::env::var("CXX").ok();
-    let works =
-        |name: &String| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
+    let works = |name: &String| {
+        Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success())
+    };
     named.into_iter().chain(["c++", "g++", "clang++"].map(String::from)).find(works)
 });
 
@@ -51,13 +54,16 @@ impl Emulator {
     fn start(variant: Variant) -> Result<Self> {
         let Some(compiler) = COMPILER.as_ref() else { bail!("there is no C++ compiler") };
         let (name, bf16, head_dim, group) = variant.key();
-        let folder = format!("orthant-emulator-{}-{name}-{bf16}-{head_dim}-{group}", std::process::id());
+        let folder =
+            format!("orthant-emulator-{}-{name}-{bf16}-{head_dim}-{group}", std::process::id());
         let folder = Folder(std::env::temp_dir().join(folder));
         std::fs::create_dir_all(&folder.0)?;
         let kernels = variant.program.kernels;
-        let cases = kernels
-            .iter()
-            .map(|name| format!("        if (name == \"{name}\") return emulator::launch({name}, arguments), true;"));
+        let cases = kernels.iter().map(|name| {
+            format!(
+                "        if (name == \"{name}\") return emulator::launch({name}, arguments), true;"
+            )
+        });
         let cases = cases.collect::<Vec<_>>().join("\n");
         let source = format!(
             "#include \"emulator.h\"\n#line 1 \"common.cuh\"\n{COMMON}\n#line 1 \
@@ -70,7 +76,15 @@ impl Emulator {
         std::fs::write(folder.0.join("kernels.cpp"), source)?;
         let program = folder.0.join("kernels");
         let output = Command::new(compiler)
-            .args(["-std=c++17", "-O1", "-w", "-U_FORTIFY_SOURCE", "-fno-strict-aliasing", "-ffp-contract=off", "-o"])
+            .args([
+                "-std=c++17",
+                "-O1",
+                "-w",
+                "-U_FORTIFY_SOURCE",
+                "-fno-strict-aliasing",
+                "-ffp-contract=off",
+                "-o",
+            ])
             .arg(&program)
             .args(variant.macros())
             .arg(folder.0.join("kernels.cpp"))
@@ -78,7 +92,8 @@ impl Emulator {
         if !output.status.success() {
             bail!("{name} does not compile as C++: {}", String::from_utf8_lossy(&output.stderr));
         }
-        let mut process = Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut process =
+            Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let (Some(requests), Some(answers)) = (process.stdin.take(), process.stdout.take()) else {
             bail!("the emulator of {name} has no pipes");
         };
@@ -146,7 +161,12 @@ pub(super) fn launch(
         }
     }
     let sizes: Vec<usize> = buffers.iter().map(|(_, content)| content.len()).collect();
-    let emulator = EMULATORS.lock().unwrap_or_else(PoisonError::into_inner).entry(variant.key()).or_default().clone();
+    let emulator = EMULATORS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .entry(variant.key())
+        .or_default()
+        .clone();
     let mut emulator = emulator.lock().unwrap_or_else(PoisonError::into_inner);
     let running = match &mut *emulator {
         Some(running) => running,
@@ -162,7 +182,8 @@ pub(super) fn launch(
     };
     for ((tensor, before), after) in buffers.into_iter().zip(after) {
         if before != after {
-            let content = Tensor::from_raw_buffer(&after, tensor.dtype(), tensor.dims(), tensor.device())?;
+            let content =
+                Tensor::from_raw_buffer(&after, tensor.dtype(), tensor.dims(), tensor.device())?;
             tensor.slice_set(&content, 0, 0)?;
         }
     }

@@ -139,9 +139,13 @@ pub(super) fn launch(
     let blocks = blocks.map(|n| n as u32);
     match device {
         #[cfg(feature = "cuda")]
-        Some(Device::Cuda(device)) => super::device::launch(device, variant, name, blocks, threads as u32, arguments),
+        Some(Device::Cuda(device)) => {
+            super::device::launch(device, variant, name, blocks, threads as u32, arguments)
+        }
         #[cfg(test)]
-        Some(Device::Cpu) => super::emulate::launch(variant, name, blocks, threads as u32, arguments),
+        Some(Device::Cpu) => {
+            super::emulate::launch(variant, name, blocks, threads as u32, arguments)
+        }
         _ => bail!("no kernel {name} of {} for {device:?}", variant.program.name),
     }
 }
@@ -156,7 +160,11 @@ pub(super) fn has_kernels(device: &Device) -> bool {
 }
 
 /// Memory for a kernel to write to.
-pub(super) fn uninitialised(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Result<Tensor> {
+pub(super) fn uninitialised(
+    shape: impl Into<Shape>,
+    dtype: DType,
+    device: &Device,
+) -> Result<Tensor> {
     #[allow(unsafe_code, reason = "zeros would be written only to be overwritten")]
     // SAFETY: numbers of these types have no invalid bits, and the kernel that the memory is for
     // writes all of it before anybody reads it.
@@ -176,7 +184,12 @@ pub(super) fn aligned(tensor: &Tensor) -> Result<Tensor> {
 /// contiguous and `f32`. Products and sums are in `f32`.
 pub(super) fn multiply(c: &Tensor, a: &Tensor, b: &Tensor, accumulate: bool) -> Result<()> {
     let ((m, k), (inner, n)) = (a.dims2()?, b.dims2()?);
-    if k != inner || c.dims() != [m, n] || c.dtype() != DType::F32 || a.dtype() != b.dtype() || !c.is_contiguous() {
+    if k != inner
+        || c.dims() != [m, n]
+        || c.dtype() != DType::F32
+        || a.dtype() != b.dtype()
+        || !c.is_contiguous()
+    {
         bail!("product of {:?} and {:?} into {:?}", a.shape(), b.shape(), c.shape());
     }
     match &*c.storage_and_layout().0 {

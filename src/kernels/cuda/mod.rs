@@ -57,6 +57,8 @@ use candle_core::{DType, Tensor};
 pub(crate) fn applies(tensors: &[&Tensor]) -> bool {
     let Some(first) = tensors.first() else { return false };
     matches!(first.dtype(), DType::F32 | DType::BF16)
-        && tensors.iter().all(|t| t.dtype() == first.dtype() && t.device().same_device(first.device()))
+        && tensors
+            .iter()
+            .all(|t| t.dtype() == first.dtype() && t.device().same_device(first.device()))
         && launch::has_kernels(first.device())
 }

@@ -6,7 +6,9 @@
 
 use candle_core::backend::{BackendDevice, BackendStorage};
 use candle_core::cpu_backend::CpuDevice;
-use candle_core::{CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor};
+use candle_core::{
+    CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor,
+};
 
 struct Node<B> {
     shape: Shape,
@@ -30,7 +32,12 @@ impl<B> Node<B> {
 }
 
 /// Memory for a function of one tensor, with its way back.
-pub(super) fn node1<B>(x: &Tensor, shape: impl Into<Shape>, dtype: DType, backward: B) -> Result<Tensor>
+pub(super) fn node1<B>(
+    x: &Tensor,
+    shape: impl Into<Shape>,
+    dtype: DType,
+    backward: B,
+) -> Result<Tensor>
 where
     B: Fn([&Tensor; 1], &Tensor, &Tensor) -> Result<[Option<Tensor>; 1]> + Send + Sync + 'static,
 {
@@ -38,7 +45,12 @@ where
 }
 
 /// Memory for a function of two tensors, with its way back.
-pub(super) fn node2<B>(inputs: [&Tensor; 2], shape: impl Into<Shape>, dtype: DType, backward: B) -> Result<Tensor>
+pub(super) fn node2<B>(
+    inputs: [&Tensor; 2],
+    shape: impl Into<Shape>,
+    dtype: DType,
+    backward: B,
+) -> Result<Tensor>
 where
     B: Fn([&Tensor; 2], &Tensor, &Tensor) -> Result<[Option<Tensor>; 2]> + Send + Sync + 'static,
 {
@@ -46,7 +58,12 @@ where
 }
 
 /// Memory for a function of three tensors, with its way back.
-pub(super) fn node3<B>(inputs: [&Tensor; 3], shape: impl Into<Shape>, dtype: DType, backward: B) -> Result<Tensor>
+pub(super) fn node3<B>(
+    inputs: [&Tensor; 3],
+    shape: impl Into<Shape>,
+    dtype: DType,
+    backward: B,
+) -> Result<Tensor>
 where
     B: Fn([&Tensor; 3], &Tensor, &Tensor) -> Result<[Option<Tensor>; 3]> + Send + Sync + 'static,
 {
@@ -85,15 +102,33 @@ where
         NAME
     }
 
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         self.on_cpu()
     }
 
-    fn cuda_fwd(&self, x: &CudaStorage, _: &Layout, _: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
         self.on_cuda(x)
     }
 
-    fn bwd(&self, a: &Tensor, b: &Tensor, y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        a: &Tensor,
+        b: &Tensor,
+        y: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let [da, db] = (self.backward)([a, b], y, grad)?;
         Ok((da, db))
     }

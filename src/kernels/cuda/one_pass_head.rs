@@ -32,7 +32,14 @@ pub(crate) fn one_pass_head(
     features: bool,
 ) -> Result<(HeadDraws, Option<Tensor>)> {
     let bytes = head.dim(1)? * head.dtype().size_in_bytes();
-    chunked(hidden, head, temperature, uniforms, features, (CHUNK_BYTES / bytes / TILE).max(1) * TILE)
+    chunked(
+        hidden,
+        head,
+        temperature,
+        uniforms,
+        features,
+        (CHUNK_BYTES / bytes / TILE).max(1) * TILE,
+    )
 }
 
 /// `chunk` is a multiple of [`TILE`].
@@ -116,7 +123,12 @@ fn chunked(
 
 /// sums\[index\[r\]\] += alpha\[r\] phi\[r\]: `sums` (any, d) and `phi` (rows, d) in `f32`; indices
 /// are distinct, and rows with an alpha of 0 are left out, whatever is in them.
-pub(crate) fn add_features(sums: &Tensor, phi: &Tensor, index: &[u32], alpha: &[f32]) -> Result<()> {
+pub(crate) fn add_features(
+    sums: &Tensor,
+    phi: &Tensor,
+    index: &[u32],
+    alpha: &[f32],
+) -> Result<()> {
     let (rows, d) = phi.dims2()?;
     let index = Tensor::from_slice(index, rows, phi.device())?;
     let alpha = Tensor::from_slice(alpha, rows, phi.device())?;
@@ -135,7 +147,12 @@ mod tests {
 
     fn uniforms(rows: usize) -> Vec<Uniforms> {
         let mut stream = rng::stream(7, Domain::Tests, [0; 3]);
-        (0..rows).map(|_| Uniforms { token: rng::unit_f64(&mut stream), tile: rng::unit_f64(&mut stream) }).collect()
+        (0..rows)
+            .map(|_| Uniforms {
+                token: rng::unit_f64(&mut stream),
+                tile: rng::unit_f64(&mut stream),
+            })
+            .collect()
     }
 
     fn vector(values: &[f32]) -> Tensor {
@@ -149,7 +166,9 @@ mod tests {
         }
         // Less than a tile, tiles that end within a chunk, several chunks; a rising maximum shrinks
         // what was summed.
-        for (rows, d, vocabulary, chunk) in [(3, 6, 19, 512), (4, 16, 1300, 512), (2, 24, 2700, 1024)] {
+        for (rows, d, vocabulary, chunk) in
+            [(3, 6, 19, 512), (4, 16, 1300, 512), (2, 24, 2700, 1024)]
+        {
             for temperature in [0.7, 1.0] {
                 let (h, w) = (random(&[rows, d], 1), (random(&[vocabulary, d], 2) * 0.5).unwrap());
                 let u = uniforms(rows);
@@ -157,11 +176,17 @@ mod tests {
                     let expected = on_cpu(&h, &w, temperature, &u, features).unwrap();
                     let (found, phi) = chunked(&h, &w, temperature, &u, features, chunk).unwrap();
                     assert_eq!(found.tokens, expected.tokens);
-                    assert!(difference(&vector(&found.logprobs), &vector(&expected.logprobs)) < 1e-5);
-                    assert!(difference(&vector(&found.entropies), &vector(&expected.entropies)) < 1e-5);
+                    assert!(
+                        difference(&vector(&found.logprobs), &vector(&expected.logprobs)) < 1e-5
+                    );
+                    assert!(
+                        difference(&vector(&found.entropies), &vector(&expected.entropies)) < 1e-5
+                    );
                     assert_eq!(phi.is_some(), features);
                     if let Some(phi) = phi {
-                        assert!(difference(&phi.flatten_all().unwrap(), &vector(&expected.phi)) < 1e-5);
+                        assert!(
+                            difference(&phi.flatten_all().unwrap(), &vector(&expected.phi)) < 1e-5
+                        );
                     }
                 }
                 let (h, w) = (rounded(&h), rounded(&w));
@@ -202,7 +227,8 @@ mod tests {
         if !emulate::available() {
             return;
         }
-        let (sums, phi) = (Tensor::ones((4, 3), DType::F32, &Device::Cpu).unwrap(), random(&[2, 3], 1));
+        let (sums, phi) =
+            (Tensor::ones((4, 3), DType::F32, &Device::Cpu).unwrap(), random(&[2, 3], 1));
         add_features(&sums, &phi, &[2, 0], &[0.5, 0.0]).unwrap();
         let (sums, phi) = (values(&sums), values(&phi));
         for (i, sum) in sums.iter().enumerate() {

@@ -21,11 +21,19 @@ pub(crate) fn accumulate(sum: &Tensor, grad: &Tensor) -> Result<()> {
         bail!("gradient {:?} for a sum {:?}", grad.shape(), sum.shape());
     }
     let blocks = n.div_ceil(16 / grad.dtype().size_in_bytes()).div_ceil(THREADS);
-    launch(PROGRAM.of(grad.dtype()), "accumulate", [blocks, 1], THREADS, arguments![sum, &grad, n as u64])
+    launch(
+        PROGRAM.of(grad.dtype()),
+        "accumulate",
+        [blocks, 1],
+        THREADS,
+        arguments![sum, &grad, n as u64],
+    )
 }
 
 /// The sum of squares of each tensor (`f32`), with one wait for the device.
-pub(crate) fn squared_norms<'a>(tensors: impl ExactSizeIterator<Item = &'a Tensor>) -> Result<Vec<f64>> {
+pub(crate) fn squared_norms<'a>(
+    tensors: impl ExactSizeIterator<Item = &'a Tensor>,
+) -> Result<Vec<f64>> {
     let mut partial = None;
     let count = tensors.len();
     for (i, tensor) in tensors.enumerate() {
@@ -94,7 +102,13 @@ pub(crate) fn adamw(parameters: &[Parameter], rule: Rule) -> Result<Option<usize
             eps,
             p.decay
         ];
-        launch(PROGRAM.of(DType::F32), "adamw_moments", [n.div_ceil(THREADS), 1], THREADS, arguments)?;
+        launch(
+            PROGRAM.of(DType::F32),
+            "adamw_moments",
+            [n.div_ceil(THREADS), 1],
+            THREADS,
+            arguments,
+        )?;
     }
     if let Some(place) = flags.to_vec1::<u32>()?.iter().position(|&flag| flag != 0) {
         return Ok(Some(place));
@@ -105,7 +119,17 @@ pub(crate) fn adamw(parameters: &[Parameter], rule: Rule) -> Result<Option<usize
         // In `f32` the weight is the master, which the kernel writes anyway.
         let nothing = uninitialised(1, dtype, device)?;
         let weight = if dtype == DType::F32 { &nothing } else { p.weight };
-        let arguments = arguments![p.master, p.first, p.second, weight, n as u64, rate, root_correction, eps, p.decay];
+        let arguments = arguments![
+            p.master,
+            p.first,
+            p.second,
+            weight,
+            n as u64,
+            rate,
+            root_correction,
+            eps,
+            p.decay
+        ];
         launch(PROGRAM.of(dtype), "adamw_store", [n.div_ceil(THREADS), 1], THREADS, arguments)?;
     }
     Ok(None)
@@ -156,7 +180,14 @@ mod tests {
             let g: Vec<f64> = values(&gradient).into_iter().map(|g| f64::from(g) * 0.5).collect();
             let (mut m, mut v) = (vec![0.0; n], vec![0.0; n]);
             for steps in 1..=2 {
-                let rule = Rule { beta1: 0.9, beta2: 0.99, eps: 1e-8, learning_rate: 0.01, scale: 0.5, steps };
+                let rule = Rule {
+                    beta1: 0.9,
+                    beta2: 0.99,
+                    eps: 1e-8,
+                    learning_rate: 0.01,
+                    scale: 0.5,
+                    steps,
+                };
                 let parameter = Parameter {
                     weight: &weight,
                     master: &master,
@@ -169,14 +200,18 @@ mod tests {
                 for i in 0..n {
                     m[i] = 0.9 * m[i] + 0.1 * g[i];
                     v[i] = 0.99 * v[i] + 0.01 * g[i] * g[i];
-                    let (m, v) = (m[i] / (1.0 - 0.9f64.powi(steps)), v[i] / (1.0 - 0.99f64.powi(steps)));
+                    let (m, v) =
+                        (m[i] / (1.0 - 0.9f64.powi(steps)), v[i] / (1.0 - 0.99f64.powi(steps)));
                     expected[i] = expected[i] * 0.999 - 0.01 * m / (v.sqrt() + 1e-8);
                 }
             }
             let expected: Vec<f32> = expected.into_iter().map(|x| x as f32).collect();
             let expected = Tensor::from_vec(expected, n, &Device::Cpu).unwrap();
             assert!(difference(&master, &expected) < 1e-6);
-            assert!(difference(&weight.to_dtype(DType::F32).unwrap(), &rounded_as(&expected, dtype)) < 1e-2);
+            assert!(
+                difference(&weight.to_dtype(DType::F32).unwrap(), &rounded_as(&expected, dtype))
+                    < 1e-2
+            );
         }
     }
 
@@ -193,7 +228,8 @@ mod tests {
         let zeros = [state(0.0), state(0.0), state(0.0), state(0.0)];
         let good = [state(1.0), state(0.0), state(0.0), state(1.0)];
         // Without eps, a gradient of 0 gives 0 / 0.
-        let rule = Rule { beta1: 0.9, beta2: 0.99, eps: 0.0, learning_rate: 0.01, scale: 1.0, steps: 1 };
+        let rule =
+            Rule { beta1: 0.9, beta2: 0.99, eps: 0.0, learning_rate: 0.01, scale: 1.0, steps: 1 };
         let parameters: Vec<Parameter> = [&good, &zeros]
             .into_iter()
             .map(|s| Parameter {

@@ -36,7 +36,9 @@ where
 {
     let address = Arc::as_ptr(owner).cast::<()>() as usize;
     ENTRIES.with_borrow_mut(|entries| {
-        let known = entries.iter().position(|entry| entry.address == address && entry.device.same_device(device));
+        let known = entries
+            .iter()
+            .position(|entry| entry.address == address && entry.device.same_device(device));
         let entry = if let Some(place) = known {
             entries.remove(place)
         } else {

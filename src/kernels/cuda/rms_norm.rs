@@ -7,7 +7,12 @@ use candle_core::{DType, Result, Tensor};
 pub(super) static PROGRAM: Program = Program {
     name: "rms_norm",
     source: include_str!("rms_norm.cu"),
-    kernels: &["rms_norm_forward", "rms_norm_backward_input", "rms_norm_backward_weight", "rms_norm_sum_chunks"],
+    kernels: &[
+        "rms_norm_forward",
+        "rms_norm_backward_input",
+        "rms_norm_backward_weight",
+        "rms_norm_sum_chunks",
+    ],
 };
 
 /// Warps of a block; a warp does one row.
@@ -19,12 +24,20 @@ const CHUNK: usize = 256;
 /// [`crate::kernels::rms_norm`] on a GPU.
 pub(in crate::kernels) fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
     let (x, eps) = (aligned(x)?, eps as f32);
-    let y = node2([&x, weight], x.shape(), x.dtype(), move |[x, weight], _, grad| backward(x, weight, grad, eps))?;
+    let y = node2([&x, weight], x.shape(), x.dtype(), move |[x, weight], _, grad| {
+        backward(x, weight, grad, eps)
+    })?;
     let d = weight.elem_count();
     let rows = x.elem_count() / d;
     let weight = aligned(weight)?;
     let arguments = arguments![&x, &weight, &y, rows, d, eps];
-    launch(PROGRAM.of(x.dtype()), "rms_norm_forward", [rows.div_ceil(WARPS), 1], 32 * WARPS, arguments)?;
+    launch(
+        PROGRAM.of(x.dtype()),
+        "rms_norm_forward",
+        [rows.div_ceil(WARPS), 1],
+        32 * WARPS,
+        arguments,
+    )?;
     Ok(y)
 }
 
@@ -46,7 +59,13 @@ fn backward(x: &Tensor, weight: &Tensor, grad: &Tensor, eps: f32) -> Result<[Opt
     let dw = uninitialised(d, x.dtype(), device)?;
     let weights = arguments![x, &grad, &scales, &partial, rows, d, chunk];
     launch(program, "rms_norm_backward_weight", [d.div_ceil(32), chunks], 256, weights)?;
-    launch(program, "rms_norm_sum_chunks", [d.div_ceil(128), 1], 128, arguments![&partial, &dw, chunks, d])?;
+    launch(
+        program,
+        "rms_norm_sum_chunks",
+        [d.div_ceil(128), 1],
+        128,
+        arguments![&partial, &dw, chunks, d],
+    )?;
     Ok([Some(dx), Some(dw)])
 }
 

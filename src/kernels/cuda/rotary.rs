@@ -14,7 +14,11 @@ pub(super) static PROGRAM: Program =
 const BYTES: usize = 16;
 
 /// [`crate::kernels::rotary_embedding`] on a GPU, of checked input.
-pub(in crate::kernels) fn rotary_embedding(x: &Tensor, positions: &Arc<[u32]>, rotary: &Rotary) -> Result<Tensor> {
+pub(in crate::kernels) fn rotary_embedding(
+    x: &Tensor,
+    positions: &Arc<[u32]>,
+    rotary: &Rotary,
+) -> Result<Tensor> {
     let x = aligned(x)?;
     let (rotary_back, positions_back) = (rotary.clone(), positions.clone());
     let y = node1(&x, x.shape(), x.dtype(), move |[x], _, grad| {

@@ -4,8 +4,11 @@ use super::launch::{Program, aligned, arguments, launch};
 use super::node::node1;
 use candle_core::{Result, Tensor};
 
-pub(super) static PROGRAM: Program =
-    Program { name: "rows", source: include_str!("rows.cu"), kernels: &["rows_gather", "rows_sum"] };
+pub(super) static PROGRAM: Program = Program {
+    name: "rows",
+    source: include_str!("rows.cu"),
+    kernels: &["rows_gather", "rows_sum"],
+};
 
 /// The rows `index` (n) of x (m, d): (n, d). Indices are below m.
 pub(crate) fn gather_rows(x: &Tensor, index: &[u32]) -> Result<Tensor> {
@@ -14,7 +17,9 @@ pub(crate) fn gather_rows(x: &Tensor, index: &[u32]) -> Result<Tensor> {
     let device = x.device();
     let on_device = Tensor::from_slice(index, index.len(), device)?;
     let back = index.to_vec();
-    let y = node1(&x, (index.len(), d), x.dtype(), move |[x], _, grad| Ok([Some(scatter(x, grad, &back)?)]))?;
+    let y = node1(&x, (index.len(), d), x.dtype(), move |[x], _, grad| {
+        Ok([Some(scatter(x, grad, &back)?)])
+    })?;
     let threads = threads(&x)?;
     let arguments = arguments![&x, &on_device, &y, d];
     launch(PROGRAM.of(x.dtype()), "rows_gather", [index.len(), 1], threads, arguments)?;
@@ -42,7 +47,8 @@ fn scatter(x: &Tensor, grad: &Tensor, index: &[u32]) -> Result<Tensor> {
     offsets.push(places.len() as u32);
     let upload = |values: &[u32]| Tensor::from_slice(values, values.len(), x.device());
     let count = wanted.len();
-    let (grad, wanted, offsets, places) = (aligned(grad)?, upload(&wanted)?, upload(&offsets)?, upload(&places)?);
+    let (grad, wanted, offsets, places) =
+        (aligned(grad)?, upload(&wanted)?, upload(&offsets)?, upload(&places)?);
     let arguments = arguments![&grad, &wanted, &offsets, &places, &dx, x.dim(1)?];
     launch(PROGRAM.of(x.dtype()), "rows_sum", [count, 1], threads(x)?, arguments)?;
     Ok(dx)
@@ -61,7 +67,8 @@ mod tests {
         }
         let index = [3u32, 0, 3, 5, 3, 0];
         for d in [5, 72] {
-            let reference = |t: &[Tensor]| t[0].index_select(&Tensor::new(&index, t[0].device())?, 0);
+            let reference =
+                |t: &[Tensor]| t[0].index_select(&Tensor::new(&index, t[0].device())?, 0);
             agree(&[random(&[7, d], 1)], |t| gather_rows(&t[0], &index), reference, 1e-5);
             agree_in_bf16(&[random(&[7, d], 1)], |t| gather_rows(&t[0], &index), reference);
         }

@@ -4,8 +4,11 @@ use super::launch::{Program, aligned, arguments, launch, uninitialised};
 use super::node::node2;
 use candle_core::{Result, Tensor, bail};
 
-pub(super) static PROGRAM: Program =
-    Program { name: "swiglu", source: include_str!("swiglu.cu"), kernels: &["swiglu_forward", "swiglu_backward"] };
+pub(super) static PROGRAM: Program = Program {
+    name: "swiglu",
+    source: include_str!("swiglu.cu"),
+    kernels: &["swiglu_forward", "swiglu_backward"],
+};
 
 /// Bytes of each tensor that a thread works on.
 const BYTES: usize = 16;
@@ -58,7 +61,8 @@ mod tests {
         }
         let gate = Var::new(&[-200.0f32, -100.0, -50.0, 100.0], &Device::Cpu).unwrap();
         let up = Tensor::ones(4, DType::F32, &Device::Cpu).unwrap();
-        let gradients = swiglu(gate.as_tensor(), &up).unwrap().sum_all().unwrap().backward().unwrap();
+        let gradients =
+            swiglu(gate.as_tensor(), &up).unwrap().sum_all().unwrap().backward().unwrap();
         let expected = Tensor::new(&[0.0f32, 0.0, 0.0, 1.0], &Device::Cpu).unwrap();
         assert!(difference(gradients.get(&gate).unwrap(), &expected) < 1e-6);
     }

@@ -31,14 +31,22 @@ pub(in crate::kernels) fn token_logprob_entropy(
     sliced(hidden, head, targets, temperature, (SLICE_LOGITS / head.dim(0)?.max(1)).clamp(1, 8192))
 }
 
-fn sliced(hidden: &Tensor, head: &Tensor, targets: &Arc<[u32]>, temperature: f64, rows: usize) -> Result<Tensor> {
+fn sliced(
+    hidden: &Tensor,
+    head: &Tensor,
+    targets: &Arc<[u32]>,
+    temperature: f64,
+    rows: usize,
+) -> Result<Tensor> {
     let inverse_temperature = (1.0 / temperature) as f32;
     let (hidden, head) = (aligned(hidden)?, aligned(head)?);
     let targets = indices(targets, hidden.device())?;
     let slices = Slices { targets, inverse_temperature, rows };
     let back = slices.clone();
     let shape = (hidden.dim(0)?, 2);
-    let out = node2([&hidden, &head], shape, DType::F32, move |inputs, out, grad| back.backward(inputs, out, grad))?;
+    let out = node2([&hidden, &head], shape, DType::F32, move |inputs, out, grad| {
+        back.backward(inputs, out, grad)
+    })?;
     slices.forward(&hidden.detach(), &head.detach(), &out.detach())?;
     Ok(out)
 }
@@ -80,18 +88,33 @@ impl Slices {
         })
     }
 
-    fn backward(&self, [hidden, head]: [&Tensor; 2], out: &Tensor, grad: &Tensor) -> Result<[Option<Tensor>; 2]> {
+    fn backward(
+        &self,
+        [hidden, head]: [&Tensor; 2],
+        out: &Tensor,
+        grad: &Tensor,
+    ) -> Result<[Option<Tensor>; 2]> {
         let wants_head = head.track_op();
-        let (hidden, head, out, grad) = (hidden.detach(), head.detach(), out.detach(), grad.contiguous()?);
+        let (hidden, head, out, grad) =
+            (hidden.detach(), head.detach(), out.detach(), grad.contiguous()?);
         let (dtype, device) = (hidden.dtype(), hidden.device());
         let mut parts = Vec::new();
-        let dw = if wants_head { Some(uninitialised(head.shape(), DType::F32, device)?) } else { None };
+        let dw =
+            if wants_head { Some(uninitialised(head.shape(), DType::F32, device)?) } else { None };
         let d_logits = uninitialised((self.rows.min(hidden.dim(0)?), head.dim(0)?), dtype, device)?;
         self.each(&hidden, &head, |hidden, logits, targets, first| {
             let (count, vocabulary) = logits.dims2()?;
             let (out, grad) = (out.narrow(0, first, count)?, grad.narrow(0, first, count)?);
             let d_logits = d_logits.narrow(0, 0, count)?;
-            let arguments = arguments![logits, targets, &out, &grad, &d_logits, vocabulary, self.inverse_temperature];
+            let arguments = arguments![
+                logits,
+                targets,
+                &out,
+                &grad,
+                &d_logits,
+                vocabulary,
+                self.inverse_temperature
+            ];
             launch(PROGRAM.of(dtype), "token_head_backward", [count, 1], THREADS, arguments)?;
             parts.push(d_logits.matmul(&head)?);
             if let Some(dw) = &dw {
@@ -127,7 +150,8 @@ mod tests {
             // Slices of two tokens, the last with one.
             let inputs = [random(&[5, 6], 1), random(&[vocabulary, 6], 2)];
             let emulated = |t: &[Tensor]| sliced(&t[0], &t[1], &targets, temperature, 2);
-            let reference = |t: &[Tensor]| token_logprob_entropy_reference(&t[0], &t[1], &targets, temperature);
+            let reference =
+                |t: &[Tensor]| token_logprob_entropy_reference(&t[0], &t[1], &targets, temperature);
             agree(&inputs, emulated, reference, 2e-5);
             agree_in_bf16(&inputs, emulated, reference);
         }

@@ -116,7 +116,9 @@ impl Decoder {
         for range in packed.segments.ranges() {
             let start = longest - range.len();
             for _ in 0..copies {
-                gather.extend((0..longest).map(|slot| (range.start + slot.saturating_sub(start)) as u32));
+                gather.extend(
+                    (0..longest).map(|slot| (range.start + slot.saturating_sub(start)) as u32),
+                );
             }
         }
         let rows = prompts.len() * copies;
@@ -127,7 +129,10 @@ impl Decoder {
             let spread = |x: Tensor| -> candle_core::Result<Tensor> {
                 let (_, kv_heads, head_dim) = x.dims3()?;
                 let cache = Tensor::zeros((rows, kv_heads, slots, head_dim), x.dtype(), device)?;
-                let prompt = x.contiguous()?.index_select(&gather, 0)?.reshape((rows, longest, kv_heads, head_dim))?;
+                let prompt = x
+                    .contiguous()?
+                    .index_select(&gather, 0)?
+                    .reshape((rows, longest, kv_heads, head_dim))?;
                 cache.slice_set(&prompt.transpose(1, 2)?.contiguous()?, 2, 0)?;
                 Ok(cache)
             };
@@ -140,14 +145,23 @@ impl Decoder {
             return Err(error.into());
         }
         let hidden = self.last_hidden(&hidden, &packed, copies)?;
-        let starts = prompts.iter().flat_map(|p| std::iter::repeat_n((longest - p.len()) as u32, copies)).collect();
+        let starts = prompts
+            .iter()
+            .flat_map(|p| std::iter::repeat_n((longest - p.len()) as u32, copies))
+            .collect();
         Ok((hidden, PaddedCache { layers, starts, filled: longest }))
     }
 
     /// The hidden state of every sequence's last token, `copies` times: (sequences * copies,
     /// hidden).
-    pub(super) fn last_hidden(&self, hidden: &Tensor, packed: &PackedTokens, copies: usize) -> Result<Tensor> {
-        let last = |r: std::ops::Range<usize>| std::iter::repeat_n(r.end.saturating_sub(1) as u32, copies);
+    pub(super) fn last_hidden(
+        &self,
+        hidden: &Tensor,
+        packed: &PackedTokens,
+        copies: usize,
+    ) -> Result<Tensor> {
+        let last =
+            |r: std::ops::Range<usize>| std::iter::repeat_n(r.end.saturating_sub(1) as u32, copies);
         let last: Vec<u32> = packed.segments.ranges().flat_map(last).collect();
         Ok(hidden.index_select(&Tensor::from_slice(&last, last.len(), self.device())?, 0)?)
     }

@@ -7,8 +7,8 @@ use super::network::Decoder;
 use super::packed::PackedTokens;
 use crate::error::{Error, Result};
 use crate::kernels::{
-    Buffers, Elements, LayerParts, LayerShape, Saved, TokenHead, add_norm_backward, fused, norm, token_logprob_entropy,
-    with_slices,
+    Buffers, Elements, LayerParts, LayerShape, Saved, TokenHead, add_norm_backward, fused, norm,
+    token_logprob_entropy, with_slices,
 };
 use crate::model::ResponseBatch;
 use crate::optim::Gradients;
@@ -55,7 +55,10 @@ impl<'a> LayerSums<'a> {
         let zeros = |tensor: &Tensor| vec![0.0; tensor.elem_count()];
         Some(Self {
             embeddings: zeros(&network.embeddings),
-            layers: weights.iter().map(|layer| layer.as_ref().map(|tensor| zeros(tensor))).collect(),
+            layers: weights
+                .iter()
+                .map(|layer| layer.as_ref().map(|tensor| zeros(tensor)))
+                .collect(),
             norm: zeros(&network.norm),
             head: (!network.is_tied()).then(|| zeros(&network.head)),
             network,
@@ -101,9 +104,9 @@ impl<'a> LayerSums<'a> {
         buffers: &mut Buffers,
     ) -> Result<()> {
         let store = loss.backward()?;
-        let d_statistics = store
-            .get(&saved.leaf)
-            .ok_or_else(|| Error::failed("the loss does not depend on the policy: there is no gradient"))?;
+        let d_statistics = store.get(&saved.leaf).ok_or_else(|| {
+            Error::failed("the loss does not depend on the policy: there is no gradient")
+        })?;
         let FusedBackward { layers, selected, hidden, head, .. } = saved;
         let grad = self.head_backward(batch, selected, hidden, &head, d_statistics, buffers)?;
         self.layers_backward(batch.tokens(), layers, grad, buffers)
@@ -124,12 +127,22 @@ impl<'a> LayerSums<'a> {
         let (d, eps) = (network.spec().hidden_size, network.spec().rms_norm_eps as f32);
         let mut d_hidden = buffers.take(hidden.len());
         let mut d_selected = buffers.zeros(selected.len());
-        with_slices([&network.head, &network.norm, d_statistics], |[weight, norm_weight, grad]| {
-            let sum = self.head.as_mut().unwrap_or(&mut self.embeddings);
-            head.backward(&mut d_hidden, Some(sum), &hidden, weight, grad, d, buffers);
-            add_norm_backward(&mut d_selected, &d_hidden, &selected, norm_weight, &mut self.norm, eps);
-            Ok(())
-        })?;
+        with_slices(
+            [&network.head, &network.norm, d_statistics],
+            |[weight, norm_weight, grad]| {
+                let sum = self.head.as_mut().unwrap_or(&mut self.embeddings);
+                head.backward(&mut d_hidden, Some(sum), &hidden, weight, grad, d, buffers);
+                add_norm_backward(
+                    &mut d_selected,
+                    &d_hidden,
+                    &selected,
+                    norm_weight,
+                    &mut self.norm,
+                    eps,
+                );
+                Ok(())
+            },
+        )?;
 
         let mut grad = buffers.zeros(batch.tokens().len() * d);
         // A prompt's last token predicts the first token of all of its responses.
@@ -183,9 +196,9 @@ impl<'a> LayerSums<'a> {
         }
 
         let tensor = |(name, variable): (&str, &Var)| {
-            let sum = by_id
-                .remove(&variable.id())
-                .ok_or_else(|| Error::failed(format!("the parameter `{name}` received no gradient")))?;
+            let sum = by_id.remove(&variable.id()).ok_or_else(|| {
+                Error::failed(format!("the parameter `{name}` received no gradient"))
+            })?;
             Ok((name.to_string(), Tensor::from_vec(sum, variable.shape(), variable.device())?))
         };
         Ok(Gradients::from_sums(weights.variables().map(tensor).collect::<Result<_>>()?))
@@ -195,7 +208,10 @@ impl<'a> LayerSums<'a> {
 impl Decoder {
     /// The layers' weights, where the fused layers apply: in `f32` on the CPU, without adapters,
     /// and where `accepts` every weight.
-    pub(super) fn fused_layers(&self, accepts: impl Fn(&Tensor) -> bool) -> Option<FusedLayers<'_>> {
+    pub(super) fn fused_layers(
+        &self,
+        accepts: impl Fn(&Tensor) -> bool,
+    ) -> Option<FusedLayers<'_>> {
         let layers: FusedLayers = self.layers.iter().map(Layer::plain).collect::<Option<_>>()?;
         let weights = layers.iter().flat_map(|layer| layer.clone().into_vec());
         let mut weights = [&self.embeddings, &self.norm, &self.head].into_iter().chain(weights);
@@ -234,13 +250,18 @@ impl Decoder {
         let x = self.run_layers(&layers, batch.tokens(), buffers, Saved::free)?;
         let selected = self.select(x, batch.predictors(), buffers);
         let mut hidden = buffers.take(selected.len());
-        let statistics = self.head_statistics(&head, &mut hidden, &selected, batch.response_tokens(), buffers);
+        let statistics =
+            self.head_statistics(&head, &mut hidden, &selected, batch.response_tokens(), buffers);
         buffers.give([selected, hidden]);
         statistics
     }
 
     /// Final hidden states (tokens, hidden), given the layers' weights.
-    pub(super) fn fused_forward(&self, layers: &[LayerParts<&Tensor>], tokens: &PackedTokens) -> Result<Tensor> {
+    pub(super) fn fused_forward(
+        &self,
+        layers: &[LayerParts<&Tensor>],
+        tokens: &PackedTokens,
+    ) -> Result<Tensor> {
         let x = self.run_layers(layers, tokens, &mut Buffers::default(), Saved::free)?;
         let mut hidden = vec![0.0; x.len()];
         self.last_norm(&mut hidden, &x)?;
@@ -314,7 +335,9 @@ impl Decoder {
 }
 
 /// The elements of a layer's weights, readable.
-pub(super) fn elements<'a>(layer: &LayerParts<&'a Tensor>) -> candle_core::Result<LayerParts<Elements<'a>>> {
+pub(super) fn elements<'a>(
+    layer: &LayerParts<&'a Tensor>,
+) -> candle_core::Result<LayerParts<Elements<'a>>> {
     layer.clone().try_map(Elements::of)
 }
 

@@ -107,7 +107,8 @@ impl Layer {
         let x = (x + parts.o_proj.apply(&attend(&q, (k, v))?, None)?)?;
 
         let normed = norm(&x, &parts.mlp_norm)?;
-        let (gate, up) = (parts.gate_proj.apply(&normed, None)?, parts.up_proj.apply(&normed, None)?);
+        let (gate, up) =
+            (parts.gate_proj.apply(&normed, None)?, parts.up_proj.apply(&normed, None)?);
         x + parts.down_proj.apply(&swiglu(&gate, &up)?, None)?
     }
 }

@@ -37,13 +37,22 @@ impl Decoder {
 
     /// A network without gradients on `device`, with memory of its own where `weights` are
     /// elsewhere.
-    pub(in crate::model) fn frozen_on(spec: &DecoderSpec, weights: &Weights, device: &Device) -> Result<Self> {
+    pub(in crate::model) fn frozen_on(
+        spec: &DecoderSpec,
+        weights: &Weights,
+        device: &Device,
+    ) -> Result<Self> {
         Self::build(spec, &|name| Ok(weights.get(name)?.detach().to_device(device)?), &|_| Ok(None))
     }
 
     /// A network that shares the memory of `weights` and adds an adapter to it. Gradients follow
     /// the adapter where `tracked`, and `weights` never.
-    pub fn adapted(spec: &DecoderSpec, weights: &Weights, adapter: &LoraAdapter, tracked: bool) -> Result<Self> {
+    pub fn adapted(
+        spec: &DecoderSpec,
+        weights: &Weights,
+        adapter: &LoraAdapter,
+        tracked: bool,
+    ) -> Result<Self> {
         let low_rank = |name: &str| adapter.low_rank(name, tracked);
         Self::build(spec, &|name| Ok(weights.get(name)?.detach()), &low_rank)
     }
@@ -55,7 +64,8 @@ impl Decoder {
     ) -> Result<Self> {
         let embeddings = get(EMBEDDINGS)?;
         let head = if spec.tie_word_embeddings { embeddings.clone() } else { get(HEAD)? };
-        let layers = (0..spec.num_hidden_layers).map(|index| Layer::build(spec, index, get, low_rank));
+        let layers =
+            (0..spec.num_hidden_layers).map(|index| Layer::build(spec, index, get, low_rank));
         Ok(Self {
             embeddings,
             layers: layers.collect::<Result<_>>()?,
@@ -90,7 +100,11 @@ impl Decoder {
     }
 
     /// [`Self::forward`], handing each layer's keys and values to `keep`.
-    pub(super) fn forward_with(&self, tokens: &PackedTokens, mut keep: impl FnMut(KeysValues)) -> Result<Tensor> {
+    pub(super) fn forward_with(
+        &self,
+        tokens: &PackedTokens,
+        mut keep: impl FnMut(KeysValues),
+    ) -> Result<Tensor> {
         let mut x = self.embed(&tokens.ids)?;
         for layer in &self.layers {
             x = layer.forward(&x, &tokens.positions, &self.shape, |q, (k, v)| {
@@ -128,7 +142,9 @@ impl Decoder {
     pub(super) fn check_ids(&self, ids: &[u32]) -> Result<()> {
         let vocabulary = self.spec.vocab_size;
         match ids.iter().find(|&&id| id as usize >= vocabulary) {
-            Some(id) => Err(Error::failed(format!("token {id} is beyond the model's vocabulary of {vocabulary}"))),
+            Some(id) => Err(Error::failed(format!(
+                "token {id} is beyond the model's vocabulary of {vocabulary}"
+            ))),
             None => Ok(()),
         }
     }

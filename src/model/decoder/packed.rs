@@ -29,7 +29,9 @@ impl PackedTokens {
 
     /// Packs sequences and branches of them, each with the number of the part that it continues, as
     /// [`Segments::branching`].
-    pub fn branching<'a>(parts: impl IntoIterator<Item = (&'a [u32], Option<usize>)>) -> Result<Self> {
+    pub fn branching<'a>(
+        parts: impl IntoIterator<Item = (&'a [u32], Option<usize>)>,
+    ) -> Result<Self> {
         let parts: Vec<_> = parts.into_iter().collect();
         let segments = Segments::branching(parts.iter().map(|(ids, parent)| (ids.len(), *parent)))?;
         let positions = |part: &crate::kernels::Segment| {

@@ -45,9 +45,17 @@ impl Pages {
 
     /// A layer's part of every page, with the number of slots filled when there are `tokens`
     /// tokens.
-    fn layer(&self, layer: usize, part: usize, tokens: usize) -> impl Iterator<Item = (&[f32], usize)> {
+    fn layer(
+        &self,
+        layer: usize,
+        part: usize,
+        tokens: usize,
+    ) -> impl Iterator<Item = (&[f32], usize)> {
         let filled = move |index: usize| (tokens - index * PAGE).min(PAGE);
-        self.pages.iter().enumerate().map(move |(index, page)| (&page[layer * part..][..part], filled(index)))
+        self.pages
+            .iter()
+            .enumerate()
+            .map(move |(index, page)| (&page[layer * part..][..part], filled(index)))
     }
 }
 
@@ -66,7 +74,8 @@ impl Row {
         let (page, slot) = self.completion.next(layers * part);
         heads.write(&mut page[layer * part..][..part], slot, k, v);
         let prompt = self.prompt.layer(layer, part, self.prompt.tokens);
-        let pages: Vec<_> = prompt.chain(self.completion.layer(layer, part, self.completion.tokens + 1)).collect();
+        let pages: Vec<_> =
+            prompt.chain(self.completion.layer(layer, part, self.completion.tokens + 1)).collect();
         paged_attention(out, q, &pages, heads);
     }
 }
@@ -99,7 +108,11 @@ struct Step<'a> {
 
 impl Decoder {
     /// [`Decoder::prefill`] into pages.
-    pub(super) fn prefill_paged(&self, prompts: &[&[u32]], copies: usize) -> Result<(Tensor, PagedCache)> {
+    pub(super) fn prefill_paged(
+        &self,
+        prompts: &[&[u32]],
+        copies: usize,
+    ) -> Result<(Tensor, PagedCache)> {
         let packed = PackedTokens::new(prompts.iter().copied());
         let (heads, layers) = (self.heads(), self.layers.len());
         let mut caches: Vec<Pages> = prompts.iter().map(|_| Pages::default()).collect();
@@ -111,7 +124,9 @@ impl Decoder {
                 let (keys, values) = (Elements::of(&keys)?, Elements::of(&values)?);
                 let (part, width) = (heads.page_len(), heads.kv_heads * heads.head_dim);
                 for (cache, range) in caches.iter_mut().zip(packed.segments.ranges()) {
-                    cache.pages.resize_with(range.len().div_ceil(PAGE), || vec![0.0; layers * part]);
+                    cache
+                        .pages
+                        .resize_with(range.len().div_ceil(PAGE), || vec![0.0; layers * part]);
                     cache.tokens = range.len();
                     for (place, token) in range.enumerate() {
                         let page = &mut cache.pages[place / PAGE][layer * part..][..part];
@@ -128,7 +143,8 @@ impl Decoder {
             return Err(error.into());
         }
         let rows = caches.into_iter().map(Arc::new).flat_map(|prompt| {
-            std::iter::repeat_n(prompt, copies).map(|prompt| Row { prompt, completion: Pages::default() })
+            std::iter::repeat_n(prompt, copies)
+                .map(|prompt| Row { prompt, completion: Pages::default() })
         });
         Ok((self.last_hidden(&hidden, &packed, copies)?, PagedCache { rows: rows.collect() }))
     }
@@ -138,7 +154,9 @@ impl Decoder {
         self.check_ids(tokens)?;
         let positions = self.shape.rotary.positions();
         if cache.rows.iter().any(|row| row.position() as usize >= positions) {
-            return Err(Error::failed(format!("a sequence grows beyond the model's {positions} positions")));
+            return Err(Error::failed(format!(
+                "a sequence grows beyond the model's {positions} positions"
+            )));
         }
         let (rows, hidden) = (tokens.len(), self.spec().hidden_size);
         let (size, splits) = cut(rows, rayon::current_num_threads());
@@ -177,7 +195,10 @@ impl Decoder {
 /// each reads all weights.
 fn cut(rows: usize, threads: usize) -> (usize, usize) {
     let blocks = rows.div_ceil(lanes::BLOCK).next_multiple_of(threads);
-    let size = rows.div_ceil(blocks).next_multiple_of(lanes::BLOCK / 4).clamp(lanes::BLOCK / 2, lanes::BLOCK);
+    let size = rows
+        .div_ceil(blocks)
+        .next_multiple_of(lanes::BLOCK / 4)
+        .clamp(lanes::BLOCK / 2, lanes::BLOCK);
     (size, threads.div_ceil(rows.div_ceil(size).max(1)))
 }
 
@@ -211,7 +232,9 @@ impl Step<'_> {
             lanes::product(q, &layer.q_proj, &normed, lanes, false, splits);
             lanes::product(k, &layer.k_proj, &normed, lanes, false, splits);
             lanes::product(v, &layer.v_proj, &normed, lanes, false, splits);
-            for (y, bias) in [(&mut *q, &layer.q_bias), (&mut *k, &layer.k_bias), (v, &layer.v_bias)] {
+            for (y, bias) in
+                [(&mut *q, &layer.q_bias), (&mut *k, &layer.k_bias), (v, &layer.v_bias)]
+            {
                 if let Some(bias) = bias {
                     lanes::add_bias(y, bias, lanes);
                 }
@@ -271,7 +294,11 @@ mod tests {
             eos_token_ids: vec![2],
             ..DecoderSpec::default()
         };
-        Decoder::frozen(&config, &Weights::random(&config, 0.3, 11, DType::F32, &Device::Cpu).unwrap()).unwrap()
+        Decoder::frozen(
+            &config,
+            &Weights::random(&config, 0.3, 11, DType::F32, &Device::Cpu).unwrap(),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -289,7 +316,8 @@ mod tests {
                 paged.retain(&kept);
                 padded.retain(&kept).unwrap();
             }
-            let tokens: Vec<u32> = (0..paged.rows()).map(|row| ((row * row + 5 * step) % 48) as u32).collect();
+            let tokens: Vec<u32> =
+                (0..paged.rows()).map(|row| ((row * row + 5 * step) % 48) as u32).collect();
             found = network.decode_paged(&tokens, &mut paged).unwrap();
             expected = network.decode_padded(&tokens, &mut padded).unwrap();
         }
@@ -318,7 +346,15 @@ mod tests {
         let prompt = vec![3; 95];
         let (_, mut cache) = network.prefill_paged(&[&prompt], 1).unwrap();
         assert!(network.decode_paged(&[1], &mut cache).is_ok());
-        assert!(network.decode_paged(&[1], &mut cache).unwrap_err().to_string().contains("96 positions"));
-        assert!(network.decode_paged(&[48], &mut cache).unwrap_err().to_string().contains("vocabulary"));
+        assert!(
+            network
+                .decode_paged(&[1], &mut cache)
+                .unwrap_err()
+                .to_string()
+                .contains("96 positions")
+        );
+        assert!(
+            network.decode_paged(&[48], &mut cache).unwrap_err().to_string().contains("vocabulary")
+        );
     }
 }

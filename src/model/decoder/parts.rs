@@ -63,10 +63,14 @@ impl DecoderSpec {
         let (q, kv) = (self.num_attention_heads * head, self.num_key_value_heads * head);
         let name = |name: &str| format!("{LAYERS}{index}.{name}");
         let norm = |at: &str, size| Part::new(name(&format!("{at}.weight")), [size], Role::Norm);
-        let matrix = |at: &str, shape: [usize; 2], role| Part::new(name(&format!("{at}.weight")), shape, role);
+        let matrix = |at: &str, shape: [usize; 2], role| {
+            Part::new(name(&format!("{at}.weight")), shape, role)
+        };
         let projection = |at: &str, shape| matrix(at, shape, Role::Projection);
         let output = |at: &str, shape| matrix(at, shape, Role::Output);
-        let bias = |at: &str, size| self.qkv_bias.then(|| Part::new(name(&format!("{at}.bias")), [size], Role::Bias));
+        let bias = |at: &str, size| {
+            self.qkv_bias.then(|| Part::new(name(&format!("{at}.bias")), [size], Role::Bias))
+        };
 
         LayerParts {
             attention_norm: norm("input_layernorm", d),
@@ -89,7 +93,8 @@ impl DecoderSpec {
     /// All parameters, in the order of the forward pass.
     pub(in crate::model) fn parts(&self) -> Vec<Part> {
         let table = |name| Part::new(name, [self.vocab_size, self.hidden_size], Role::Table);
-        let layers = (0..self.num_hidden_layers).flat_map(|index| self.layer_parts(index).into_vec());
+        let layers =
+            (0..self.num_hidden_layers).flat_map(|index| self.layer_parts(index).into_vec());
         let mut all = vec![table(EMBEDDINGS)];
         all.extend(layers);
         all.push(Part::new(LAST_NORM, [self.hidden_size], Role::Norm));

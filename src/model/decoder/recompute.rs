@@ -68,10 +68,16 @@ impl Decoder {
         }
         let embedded = self.embed(&tokens.ids)?;
         // Frozen embeddings, under an adapter, have no gradient.
-        if embedded.track_op() { each(&(embedded * &gradient)?.sum_all()?.backward()?) } else { Ok(()) }
+        if embedded.track_op() {
+            each(&(embedded * &gradient)?.sum_all()?.backward()?)
+        } else {
+            Ok(())
+        }
     }
 }
 
 fn taken(store: &mut GradStore, input: &Var) -> Result<Tensor> {
-    store.remove(input.as_tensor()).ok_or_else(|| Error::failed("the input of a layer received no gradient"))
+    store
+        .remove(input.as_tensor())
+        .ok_or_else(|| Error::failed("the input of a layer received no gradient"))
 }

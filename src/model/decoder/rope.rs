@@ -36,7 +36,12 @@ pub enum RopeScaling {
         truncate: bool,
     },
     /// The slow angles only, in the manner of Llama 3.
-    Llama3 { factor: f64, original_max_position_embeddings: usize, low_freq_factor: f64, high_freq_factor: f64 },
+    Llama3 {
+        factor: f64,
+        original_max_position_embeddings: usize,
+        low_freq_factor: f64,
+        high_freq_factor: f64,
+    },
 }
 
 /// What `config.json` says of rotary positions.
@@ -52,25 +57,35 @@ impl Rope {
         let mut theta = config.number("rope_theta")?;
         let mut scaling: Option<Option<RopeScaling>> = None;
         for name in ["rope_parameters", "rope_scaling"] {
-            let Some(parameters) = config.object(name)?.filter(|parameters| !parameters.map().is_empty()) else {
+            let Some(parameters) =
+                config.object(name)?.filter(|parameters| !parameters.map().is_empty())
+            else {
                 continue;
             };
             let within = parameters.number("rope_theta")?;
             if theta.is_some() && within.is_some() && within != theta {
-                return Err(parameters.wrong("rope_theta", "but it has another value elsewhere; leave one of them out"));
+                return Err(parameters.wrong(
+                    "rope_theta",
+                    "but it has another value elsewhere; leave one of them out",
+                ));
             }
             theta = theta.or(within);
             let found = RopeScaling::read(&parameters, config, positions)?;
             // Versions of Transformers differ in which of the two they read, so a default beside a
             // scaling is not an agreement.
             if scaling.as_ref().is_some_and(|other| *other != found) {
-                return Err(config.wrong(name, "but rope_parameters says something else; leave one of them out"));
+                return Err(config.wrong(
+                    name,
+                    "but rope_parameters says something else; leave one of them out",
+                ));
             }
             scaling = Some(found);
         }
         let theta = theta.unwrap_or(10_000.0);
         if theta <= 1.0 {
-            return Err(Error::input(format!("config.json's rope_theta is {theta}; it must be greater than 1")));
+            return Err(Error::input(format!(
+                "config.json's rope_theta is {theta}; it must be greater than 1"
+            )));
         }
         Ok(Self { theta, scaling: scaling.flatten() })
     }
@@ -82,9 +97,10 @@ fn kind(parameters: &Fields) -> Result<String> {
     if let (Some(new), Some(old)) = (new, old)
         && new != old
     {
-        return Err(
-            parameters.wrong("type", &format!("but rope_type is {:?}; leave one of them out", cut(new, MOST_SHOWN)))
-        );
+        return Err(parameters.wrong(
+            "type",
+            &format!("but rope_type is {:?}; leave one of them out", cut(new, MOST_SHOWN)),
+        ));
     }
     Ok(new.or(old).unwrap_or("default").to_string())
 }
@@ -105,11 +121,18 @@ impl RopeScaling {
                 "mscale_all_dim",
                 "truncate",
             ],
-            "llama3" => &["factor", "original_max_position_embeddings", "low_freq_factor", "high_freq_factor"],
+            "llama3" => &[
+                "factor",
+                "original_max_position_embeddings",
+                "low_freq_factor",
+                "high_freq_factor",
+            ],
             _ => {
                 let name = if parameters.has("rope_type") { "rope_type" } else { "type" };
                 let known = "default, linear, dynamic, yarn and llama3";
-                return Err(parameters.wrong(name, &format!("of rotary scaling, {known} can be used")));
+                return Err(
+                    parameters.wrong(name, &format!("of rotary scaling, {known} can be used"))
+                );
             }
         };
         let known = ["rope_type", "type", "rope_theta"].iter().chain(own).copied();
@@ -121,7 +144,9 @@ impl RopeScaling {
         let at_least = |name: &str, least: f64| {
             let value = parameters.number(name)?;
             match value {
-                Some(value) if value < least => Err(parameters.wrong(name, &format!("it must be at least {least}"))),
+                Some(value) if value < least => {
+                    Err(parameters.wrong(name, &format!("it must be at least {least}")))
+                }
                 _ => Ok(value),
             }
         };
@@ -131,16 +156,22 @@ impl RopeScaling {
             "linear" => Some(Self::Linear { factor }),
             "yarn" => {
                 // Zero is as good as absent, as it is to Transformers.
-                let set = |name: &str| Ok::<_, Error>(at_least(name, 0.0)?.filter(|value| *value > 0.0));
+                let set =
+                    |name: &str| Ok::<_, Error>(at_least(name, 0.0)?.filter(|value| *value > 0.0));
                 let growth = |scale: f64| 0.1 * scale * factor.ln() + 1.0;
-                let attention_factor = match (set("attention_factor")?, set("mscale")?, set("mscale_all_dim")?) {
-                    (Some(given), ..) => given,
-                    (None, Some(scale), Some(all)) => growth(scale) / growth(all),
-                    _ => growth(1.0),
-                };
-                let (beta_fast, beta_slow) = (set("beta_fast")?.unwrap_or(32.0), set("beta_slow")?.unwrap_or(1.0));
+                let attention_factor =
+                    match (set("attention_factor")?, set("mscale")?, set("mscale_all_dim")?) {
+                        (Some(given), ..) => given,
+                        (None, Some(scale), Some(all)) => growth(scale) / growth(all),
+                        _ => growth(1.0),
+                    };
+                let (beta_fast, beta_slow) =
+                    (set("beta_fast")?.unwrap_or(32.0), set("beta_slow")?.unwrap_or(1.0));
                 if beta_fast < beta_slow {
-                    return Err(parameters.wrong("beta_fast", &format!("it must be at least beta_slow, {beta_slow}")));
+                    return Err(parameters.wrong(
+                        "beta_fast",
+                        &format!("it must be at least beta_slow, {beta_slow}"),
+                    ));
                 }
                 let original_max_position_embeddings = original(parameters, config, positions)?;
                 let truncate = parameters.flag("truncate")?.unwrap_or(true);
@@ -156,7 +187,9 @@ impl RopeScaling {
             "llama3" => {
                 let (low, high) = (needed("low_freq_factor")?, needed("high_freq_factor")?);
                 if low <= 0.0 || high <= low {
-                    let right = format!("it must be greater than low_freq_factor, {low}, and that greater than 0");
+                    let right = format!(
+                        "it must be greater than low_freq_factor, {low}, and that greater than 0"
+                    );
                     return Err(parameters.wrong("high_freq_factor", &right));
                 }
                 let original_max_position_embeddings = original(parameters, config, positions)?;
@@ -188,7 +221,8 @@ impl RopeScaling {
                 let dims = head_dim as f64;
                 // The pair that turns so many times within the original positions.
                 let pair = |turns: f64| {
-                    dims * (original_max_position_embeddings as f64 / (turns * TAU)).ln() / (2.0 * theta.ln())
+                    dims * (original_max_position_embeddings as f64 / (turns * TAU)).ln()
+                        / (2.0 * theta.ln())
                 };
                 let (low, high) = (pair(beta_fast), pair(beta_slow));
                 let (low, high) = if truncate { (low.floor(), high.ceil()) } else { (low, high) };
@@ -200,7 +234,12 @@ impl RopeScaling {
                 });
                 (mixed.collect(), attention_factor as f32)
             }
-            Self::Llama3 { factor, original_max_position_embeddings, low_freq_factor, high_freq_factor } => {
+            Self::Llama3 {
+                factor,
+                original_max_position_embeddings,
+                low_freq_factor,
+                high_freq_factor,
+            } => {
                 let (factor, original) = (factor as f32, original_max_position_embeddings as f32);
                 let (low, high) = (low_freq_factor as f32, high_freq_factor as f32);
                 let mixed = plain.iter().map(|&f| {
@@ -241,16 +280,22 @@ fn original(parameters: &Fields, config: &Fields, positions: usize) -> Result<us
     const NAME: &str = "original_max_position_embeddings";
     let (within, beside) = (parameters.count(NAME)?, config.count(NAME)?);
     match (within, beside) {
-        (Some(within), Some(beside)) if within != beside => {
-            Err(config.wrong(NAME, &format!("but it is {within} within rope_scaling; leave one of them out")))
-        }
+        (Some(within), Some(beside)) if within != beside => Err(config.wrong(
+            NAME,
+            &format!("but it is {within} within rope_scaling; leave one of them out"),
+        )),
         (Some(0), _) => Err(parameters.wrong(NAME, "it must be at least 1")),
         _ => Ok(within.or(beside).unwrap_or(positions).max(1)),
     }
 }
 
 /// The tables of a network.
-pub(super) fn rotary(head_dim: usize, positions: usize, theta: f64, scaling: Option<&RopeScaling>) -> Rotary {
+pub(super) fn rotary(
+    head_dim: usize,
+    positions: usize,
+    theta: f64,
+    scaling: Option<&RopeScaling>,
+) -> Rotary {
     match scaling {
         None => Rotary::new(head_dim, positions, theta),
         Some(scaling) => {
@@ -288,19 +333,25 @@ mod tests {
         let cases: Cases = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         assert!(cases.cases.len() >= 32);
         for case in cases.cases {
-            let fields = json!({ "rope_theta": case.rope_theta, "rope_scaling": case.rope_scaling });
+            let fields =
+                json!({ "rope_theta": case.rope_theta, "rope_scaling": case.rope_scaling });
             let rope = read(&fields.to_string()).unwrap();
             let plain = || (Rotary::frequencies(case.head_dim, rope.theta), 1.0);
-            let (frequencies, factor) =
-                rope.scaling.as_ref().map_or_else(plain, |scaling| scaling.frequencies(case.head_dim, rope.theta));
+            let (frequencies, factor) = rope
+                .scaling
+                .as_ref()
+                .map_or_else(plain, |scaling| scaling.frequencies(case.head_dim, rope.theta));
             assert!((factor - case.factor).abs() < 1e-6, "{} {factor}", case.rope_scaling);
             assert_eq!(frequencies.len(), case.frequencies.len());
             for (found, expected) in frequencies.iter().zip(&case.frequencies) {
-                assert!((found - expected).abs() <= 1e-6 * expected.abs(), "{} {found} {expected}", case.rope_scaling);
+                assert!(
+                    (found - expected).abs() <= 1e-6 * expected.abs(),
+                    "{} {found} {expected}",
+                    case.rope_scaling
+                );
             }
             // What is written reads back as the same.
-            let written =
-                json!({ "rope_theta": rope.theta, "rope_scaling": RopeScaling::to_json(rope.scaling.as_ref()) });
+            let written = json!({ "rope_theta": rope.theta, "rope_scaling": RopeScaling::to_json(rope.scaling.as_ref()) });
             assert_eq!(read(&written.to_string()).unwrap().scaling, rope.scaling);
         }
     }
@@ -308,7 +359,9 @@ mod tests {
     #[test]
     fn settings_are_read_from_all_places_and_contradictions_are_refused() {
         let yarn = r#""factor": 4.0, "original_max_position_embeddings": 32768"#;
-        let expected = read(&format!(r#"{{"rope_scaling": {{"rope_type": "yarn", {yarn}}}}}"#)).unwrap().scaling;
+        let expected = read(&format!(r#"{{"rope_scaling": {{"rope_type": "yarn", {yarn}}}}}"#))
+            .unwrap()
+            .scaling;
         assert!(expected.is_some());
         for text in [
             format!(r#"{{"rope_scaling": {{"type": "yarn", {yarn}}}}}"#),
@@ -333,9 +386,15 @@ mod tests {
             assert_eq!(read(none).unwrap().scaling, None);
         }
         for (text, words) in [
-            (r#"{"rope_scaling": {"type": "longrope", "short_factor": [1]}}"#, ["rope_scaling.type", "longrope"]),
+            (
+                r#"{"rope_scaling": {"type": "longrope", "short_factor": [1]}}"#,
+                ["rope_scaling.type", "longrope"],
+            ),
             (r#"{"rope_scaling": {"rope_type": "yarn"}}"#, ["rope_scaling.factor", "missing"]),
-            (r#"{"rope_scaling": {"rope_type": "yarn", "factor": 0.5}}"#, ["factor is 0.5", "at least 1"]),
+            (
+                r#"{"rope_scaling": {"rope_type": "yarn", "factor": 0.5}}"#,
+                ["factor is 0.5", "at least 1"],
+            ),
             (
                 r#"{"rope_scaling": {"rope_type": "yarn", "type": "linear", "factor": 2}}"#,
                 ["type is \"linear\"", "yarn"],
@@ -359,7 +418,10 @@ mod tests {
             ),
             (
                 r#"{"rope_parameters": {"rope_type": "yarn", "factor": 2}, "rope_scaling": {"rope_type": "default"}}"#,
-                ["rope_scaling is {\"rope_type\":\"default\"}", "rope_parameters says something else"],
+                [
+                    "rope_scaling is {\"rope_type\":\"default\"}",
+                    "rope_parameters says something else",
+                ],
             ),
             (
                 r#"{"rope_parameters": {"rope_type": "default"}, "rope_scaling": {"type": "yarn", "factor": 2}}"#,

@@ -102,10 +102,14 @@ impl DecoderSpec {
         ];
         for ((name, most), value) in SIZES.into_iter().zip(values) {
             if value == 0 {
-                return Err(Error::input(format!("the model's {name} is 0; it must be at least 1")));
+                return Err(Error::input(format!(
+                    "the model's {name} is 0; it must be at least 1"
+                )));
             }
             if value > most {
-                return Err(Error::input(format!("the model's {name} is {value}; it must be at most {most}")));
+                return Err(Error::input(format!(
+                    "the model's {name} is {value}; it must be at most {most}"
+                )));
             }
         }
         if !self.num_attention_heads.is_multiple_of(self.num_key_value_heads) {
@@ -116,9 +120,13 @@ impl DecoderSpec {
             )));
         }
         if !self.head_dim.is_multiple_of(2) {
-            return Err(Error::input(format!("the model's head_dim ({}) must be even", self.head_dim)));
+            return Err(Error::input(format!(
+                "the model's head_dim ({}) must be even",
+                self.head_dim
+            )));
         }
-        for (name, value) in [("rms_norm_eps", self.rms_norm_eps), ("rope_theta", self.rope_theta)] {
+        for (name, value) in [("rms_norm_eps", self.rms_norm_eps), ("rope_theta", self.rope_theta)]
+        {
             if value < 0.0 || !(value as f32).is_finite() {
                 return Err(Error::input(format!(
                     "the model's {name} is {value:?}; it must not be negative, and be a number of \
@@ -136,7 +144,12 @@ impl DecoderSpec {
             kv_heads: self.num_key_value_heads,
             head_dim: self.head_dim,
             eps: self.rms_norm_eps,
-            rotary: rotary(self.head_dim, self.max_position_embeddings, self.rope_theta, self.rope_scaling.as_ref()),
+            rotary: rotary(
+                self.head_dim,
+                self.max_position_embeddings,
+                self.rope_theta,
+                self.rope_scaling.as_ref(),
+            ),
         }
     }
 }

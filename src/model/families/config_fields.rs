@@ -40,7 +40,9 @@ const READ: [&str; 17] = [
 
 /// Fields that would change the network, each with the only value that this program has.
 fn defaults() -> Vec<(&'static str, Value)> {
-    let is = |value: Value, names: &[&'static str]| names.iter().map(|name| (*name, value.clone())).collect::<Vec<_>>();
+    let is = |value: Value, names: &[&'static str]| {
+        names.iter().map(|name| (*name, value.clone())).collect::<Vec<_>>()
+    };
     [
         is(json!("silu"), &["hidden_act", "hidden_activation", "activation_function"]),
         // Whatever has a bias or a window elsewhere, and networks of other kinds.
@@ -60,7 +62,10 @@ fn defaults() -> Vec<(&'static str, Value)> {
                 "use_bidirectional_attention",
             ],
         ),
-        is(json!(true), &["is_causal", "use_rope", "scale_attn_weights", "use_gated_mlp", "gated_mlp"]),
+        is(
+            json!(true),
+            &["is_causal", "use_rope", "scale_attn_weights", "use_gated_mlp", "gated_mlp"],
+        ),
         is(
             json!(0.0),
             &[
@@ -152,8 +157,8 @@ impl Rules {
         let defaults: Vec<_> = defaults().into_iter().chain(own).collect();
         let own = self.read.iter().chain(self.harmless).copied();
         let known = READ.into_iter().chain(HARMLESS.split_whitespace()).chain(own);
-        let right = "what that changes is not known here, so the model is refused; take the field out \
-                     if it changes nothing";
+        let right = "what that changes is not known here, so the model is refused; take the field \
+                     out if it changes nothing";
         fields.only(&defaults, known, right)
     }
 }

@@ -36,7 +36,9 @@ pub(super) fn read(fields: &Fields, family: &'static Family) -> Result<DecoderSp
     };
     let head_dim = match fields.count("head_dim")?.or(silent.head_dim) {
         Some(size) => size,
-        None if hidden_size.checked_rem(num_attention_heads) == Some(0) => hidden_size / num_attention_heads,
+        None if hidden_size.checked_rem(num_attention_heads) == Some(0) => {
+            hidden_size / num_attention_heads
+        }
         None => {
             let right = "without head_dim it must be divisible by num_attention_heads";
             return Err(fields.wrong("hidden_size", right));
@@ -73,10 +75,13 @@ pub(super) fn read(fields: &Fields, family: &'static Family) -> Result<DecoderSp
 pub(super) fn check_full_attention(fields: &Fields, layers: usize) -> Result<()> {
     let name = |kind: &Value| kind.as_str().map(str::to_string);
     let kinds = fields.list("layer_types", name, "it must be a list of names")?;
-    let is_full = |kinds: &Vec<String>| kinds.len() == layers && kinds.iter().all(|kind| FULL.contains(&kind.as_str()));
+    let is_full = |kinds: &Vec<String>| {
+        kinds.len() == layers && kinds.iter().all(|kind| FULL.contains(&kind.as_str()))
+    };
     match kinds {
         Some(kinds) if !is_full(&kinds) => {
-            let right = format!("only \"full_attention\" in each of the {layers} layers is supported");
+            let right =
+                format!("only \"full_attention\" in each of the {layers} layers is supported");
             Err(fields.wrong("layer_types", &right))
         }
         _ => Ok(()),
@@ -84,8 +89,13 @@ pub(super) fn check_full_attention(fields: &Fields, layers: usize) -> Result<()>
 }
 
 /// The numbers of tokens that a field holds, one or a list of them, each once.
-pub(in crate::model) fn token_ids(fields: &Fields, name: &str, vocabulary: usize) -> Result<Vec<u32>> {
-    let id = |value: &Value| value.as_u64().filter(|id| *id < vocabulary as u64).map(|id| id as u32);
+pub(in crate::model) fn token_ids(
+    fields: &Fields,
+    name: &str,
+    vocabulary: usize,
+) -> Result<Vec<u32>> {
+    let id =
+        |value: &Value| value.as_u64().filter(|id| *id < vocabulary as u64).map(|id| id as u32);
     let most = vocabulary.saturating_sub(1);
     let right = format!("each must be the number of a token, from 0 to {most}");
     let mut seen = BTreeSet::new();
@@ -94,7 +104,11 @@ pub(in crate::model) fn token_ids(fields: &Fields, name: &str, vocabulary: usize
 }
 
 /// The fields of all families, and `own` ones: kind and class first, then by name.
-pub(super) fn write(spec: &DecoderSpec, dtype: DType, own: Vec<(&'static str, Value)>) -> Map<String, Value> {
+pub(super) fn write(
+    spec: &DecoderSpec,
+    dtype: DType,
+    own: Vec<(&'static str, Value)>,
+) -> Map<String, Value> {
     let dtype = match dtype {
         DType::BF16 => "bfloat16",
         DType::F16 => "float16",
@@ -122,6 +136,9 @@ pub(super) fn write(spec: &DecoderSpec, dtype: DType, own: Vec<(&'static str, Va
     ];
     fields.extend(own);
     fields.sort_by_key(|(name, _)| *name);
-    let kind = [("architectures", json!([spec.family.classes[0]])), ("model_type", json!(spec.family.name))];
+    let kind = [
+        ("architectures", json!([spec.family.classes[0]])),
+        ("model_type", json!(spec.family.name)),
+    ];
     kind.into_iter().chain(fields).map(|(name, value)| (name.to_string(), value)).collect()
 }

@@ -14,7 +14,12 @@ pub(super) static FAMILY: Family = Family {
     silent: Silent { kv_heads: None, head_dim: None, positions: 2048, end: Some(2) },
     rules: Rules {
         read: &[],
-        fixed: &[("attention_bias", false), ("qkv_bias", false), ("use_qk_norm", false), ("qk_norm", false)],
+        fixed: &[
+            ("attention_bias", false),
+            ("qkv_bias", false),
+            ("use_qk_norm", false),
+            ("qk_norm", false),
+        ],
         // Notes of those who made SmolLM2.
         harmless: &["is_llama_config", "transformers.js_config"],
     },

@@ -110,7 +110,8 @@ pub(super) fn write(spec: &DecoderSpec, dtype: DType) -> Value {
 /// The family that `model_type` names, or, without one, the class.
 fn family(fields: &Fields) -> Result<&'static Family> {
     let name = |name: &Value| name.as_str().map(str::to_string);
-    let classes = fields.list("architectures", name, "it must be a list of names")?.unwrap_or_default();
+    let classes =
+        fields.list("architectures", name, "it must be a list of names")?.unwrap_or_default();
     let of_class = |class: &String| FAMILIES.into_iter().find(|family| family.has(class));
     let family = match (fields.text("model_type")?, classes.first()) {
         (Some(kind), _) => Family::named(kind).ok_or_else(|| {

@@ -25,14 +25,23 @@ fn impossible_values_are_refused_by_name() {
             r#""model_type": "qwen3", "layer_types": ["full_attention", "sliding_attention"]"#,
             ["layer_types", "sliding"],
         ),
-        (r#""model_type": "qwen3", "layer_types": ["full_attention"]"#, ["layer_types", "2 layers"]),
+        (
+            r#""model_type": "qwen3", "layer_types": ["full_attention"]"#,
+            ["layer_types", "2 layers"],
+        ),
         (r#""model_type": "qwen3", "eos_token_id": -1"#, ["eos_token_id is -1", "0 to 63"]),
-        (r#""model_type": "qwen3", "eos_token_id": [3, 64]"#, ["eos_token_id is [3,64]", "0 to 63"]),
+        (
+            r#""model_type": "qwen3", "eos_token_id": [3, 64]"#,
+            ["eos_token_id is [3,64]", "0 to 63"],
+        ),
         (r#""model_type": "qwen3", "rope_theta": "big""#, ["rope_theta", "big"]),
         (r#""model_type": "qwen3", "rope_theta": 1e300"#, ["rope_theta is 1e300", "32 bits"]),
         (r#""model_type": "qwen3", "rms_norm_eps": 1e300"#, ["rms_norm_eps is 1e300", "32 bits"]),
         (r#""model_type": "qwen3", "rms_norm_eps": -1"#, ["rms_norm_eps is -1", "negative"]),
-        (r#""model_type": "qwen3", "num_hidden_layers": 2147483648"#, ["num_hidden_layers", "2147483648"]),
+        (
+            r#""model_type": "qwen3", "num_hidden_layers": 2147483648"#,
+            ["num_hidden_layers", "2147483648"],
+        ),
         (
             r#""model_type": "qwen3", "max_position_embeddings": 9223372036854775807"#,
             ["max_position_embeddings", "at most"],
@@ -49,8 +58,10 @@ fn impossible_values_are_refused_by_name() {
 #[test]
 fn yarn_reaches_as_far_as_its_factor_says() {
     let yarn = r#"{"rope_type": "yarn", "type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}"#;
-    let config =
-        parse(&format!(r#""model_type": "qwen3", "max_position_embeddings": 40960, "rope_scaling": {yarn}"#)).unwrap();
+    let config = parse(&format!(
+        r#""model_type": "qwen3", "max_position_embeddings": 40960, "rope_scaling": {yarn}"#
+    ))
+    .unwrap();
     assert_eq!(config.max_position_embeddings, 131_072);
     assert_eq!(DecoderSpec::parse(&config.to_json(DType::F32).to_string()).unwrap(), config);
 }
@@ -77,11 +88,17 @@ fn what_would_change_the_network_is_refused_by_name() {
         (r#""attn_output_gate": true"#, ["attn_output_gate is true", "only false"]),
         (r#""rope_interleave": true"#, ["rope_interleave is true", "only false"]),
         (r#""attn_scale": 0.1"#, ["attn_scale is 0.1", "not known"]),
-        (r#""attention_multiplier": 0.0078125"#, ["attention_multiplier is 0.0078125", "not known"]),
+        (
+            r#""attention_multiplier": 0.0078125"#,
+            ["attention_multiplier is 0.0078125", "not known"],
+        ),
         (r#""is_causal": false"#, ["is_causal is false", "only true"]),
         (r#""use_qk_norm": false"#, ["use_qk_norm is false", "only true"]),
         (r#""scale_attn_weights": false"#, ["scale_attn_weights is false", "only true"]),
-        (r#""use_bidirectional_attention": true"#, ["use_bidirectional_attention is true", "only false"]),
+        (
+            r#""use_bidirectional_attention": true"#,
+            ["use_bidirectional_attention is true", "only false"],
+        ),
         (r#""attention_bias": true"#, ["attention_bias is true", "only false"]),
         (r#""attention_dropout": 0.1"#, ["attention_dropout is 0.1", "only 0.0"]),
         (r#""hidden_act": "gelu""#, ["hidden_act is \"gelu\"", "only \"silu\""]),
@@ -96,7 +113,10 @@ fn what_would_change_the_network_is_refused_by_name() {
         (r#""new_trick": true"#, ["new_trick is true", "take the field out"]),
         (r#""b_trick": 3, "a_trick": "on""#, ["b_trick is 3", "the same goes for a_trick"]),
         (r#""auto_map": {"AutoModelForCausalLM": "x.Y"}"#, ["auto_map is {", "code of its own"]),
-        (r#""quantization_config": {"quant_method": "bitsandbytes"}"#, ["bitsandbytes", "quantised"]),
+        (
+            r#""quantization_config": {"quant_method": "bitsandbytes"}"#,
+            ["bitsandbytes", "quantised"],
+        ),
         (
             r#""architectures": ["Qwen3ForSequenceClassification"]"#,
             ["Qwen3ForSequenceClassification", "Qwen3ForCausalLM"],
@@ -166,7 +186,11 @@ fn families_have_their_own_parts_and_defaults() {
         let spec = DecoderSpec::parse(&format!(r#"{{{sizes}, "model_type": "{kind}"}}"#)).unwrap();
         let found = (spec.qk_norm, spec.qkv_bias, spec.num_key_value_heads);
         assert_eq!(found, (qk_norm, qkv_bias, kv_heads), "{kind}");
-        assert_eq!((spec.max_position_embeddings, &spec.eos_token_ids), (positions, &ends), "{kind}");
+        assert_eq!(
+            (spec.max_position_embeddings, &spec.eos_token_ids),
+            (positions, &ends),
+            "{kind}"
+        );
         assert_eq!(spec.head_dim, if kind == "qwen3" { 128 } else { 8 });
         let names: Vec<String> = spec.parameters().into_iter().map(|(name, _)| name).collect();
         let has = |ending: &str| names.iter().any(|name| name.ends_with(ending));
@@ -211,12 +235,20 @@ fn what_another_family_has_is_refused_by_name() {
     for (kind, field, words) in [
         ("llama", r#""attention_bias": true"#, "attention_bias is true; that is not supported"),
         ("llama", r#""mlp_bias": true"#, "mlp_bias is true; that is not supported"),
-        ("llama", r#""sliding_window": 4096"#, "sliding_window is 4096; what that changes is not known"),
+        (
+            "llama",
+            r#""sliding_window": 4096"#,
+            "sliding_window is 4096; what that changes is not known",
+        ),
         ("llama", r#""pretraining_tp": 1, "no_rope_layers": [1, 0]"#, "no_rope_layers is [1,0]"),
         ("qwen2", r#""use_sliding_window": true"#, "use_sliding_window is true"),
         ("qwen2", r#""layer_types": ["full_attention", "sliding_attention"]"#, "layer_types is"),
         ("qwen2", r#""qkv_bias": false"#, "qkv_bias is false; that is not supported, only true"),
-        ("qwen2", r#""use_qk_norm": true"#, "use_qk_norm is true; that is not supported, only false"),
+        (
+            "qwen2",
+            r#""use_qk_norm": true"#,
+            "use_qk_norm is true; that is not supported, only false",
+        ),
         ("qwen2", r#""is_llama_config": true"#, "is_llama_config is true"),
         ("qwen2", r#""architectures": ["LlamaForCausalLM"]"#, "Qwen2ForCausalLM"),
     ] {

@@ -92,7 +92,8 @@ impl RepositoryCache {
             fs::create_dir_all(folder).map_err(unwritable(folder))?;
         }
         let path = folder.join(format!("{etag}.lock"));
-        let file = File::options().create(true).append(true).open(&path).map_err(unwritable(&path))?;
+        let file =
+            File::options().create(true).append(true).open(&path).map_err(unwritable(&path))?;
         // Another program's download is waited for as long as it runs.
         let length = || fs::metadata(self.partial(etag)).map_or(0, |file| file.len());
         let (mut last, mut heard) = (length(), Instant::now());
@@ -127,7 +128,13 @@ impl RepositoryCache {
 
     /// Notes that `revision` is `commit`, and that `file` there is the content `etag`. Returns the
     /// file's path.
-    pub(super) fn link(&self, revision: &str, commit: &str, file: &str, etag: &str) -> Result<PathBuf> {
+    pub(super) fn link(
+        &self,
+        revision: &str,
+        commit: &str,
+        file: &str,
+        etag: &str,
+    ) -> Result<PathBuf> {
         let path = self.folder().join("snapshots").join(commit).join(file);
         let folder = path.parent().unwrap_or(&path);
         fs::create_dir_all(folder).map_err(unwritable(folder))?;
@@ -167,7 +174,10 @@ pub(super) fn is_intact(path: &Path) -> io::Result<bool> {
     if checked().contains(&blob) {
         return Ok(true);
     }
-    let etag = match (blob.parent().and_then(Path::file_name), blob.file_name().and_then(|name| name.to_str())) {
+    let etag = match (
+        blob.parent().and_then(Path::file_name),
+        blob.file_name().and_then(|name| name.to_str()),
+    ) {
         (Some(folder), Some(etag)) if folder == "blobs" => etag,
         _ => return Ok(true),
     };
@@ -195,7 +205,9 @@ fn is_whole(path: &Path, etag: &str, size: Option<u64>) -> io::Result<bool> {
     Ok(match etag.len() {
         64 => digest(sha2::Sha256::new(), &mut file)? == etag,
         // As git names a content.
-        40 => digest(sha1::Sha1::new().chain_update(format!("blob {length}\0")), &mut file)? == etag,
+        40 => {
+            digest(sha1::Sha1::new().chain_update(format!("blob {length}\0")), &mut file)? == etag
+        }
         _ => true,
     })
 }

@@ -83,8 +83,11 @@ impl Client {
     /// A client of the hub at `endpoint`. Without a word for `patience` it gives up.
     pub(super) fn new(endpoint: &str, token: Option<String>, patience: Duration) -> Result<Self> {
         // The address is not repeated: a password may stand in it.
-        let wrong =
-            || Error::input("HF_ENDPOINT is not the address of a hub; write one such as https://huggingface.co");
+        let wrong = || {
+            Error::input(
+                "HF_ENDPOINT is not the address of a hub; write one such as https://huggingface.co",
+            )
+        };
         let address: Uri = endpoint.trim_end_matches('/').parse().map_err(|_| wrong())?;
         let origin = Origin::of(&address).ok_or_else(wrong)?;
         if address.query().is_some() {
@@ -122,7 +125,13 @@ impl Client {
     /// Asks for a file of `repository` (as it stands in addresses) from byte `start` on. A hub that
     /// does not do that sends all of it. Of what the hub's own host says of the file on the way,
     /// the last counts.
-    pub(super) fn open(&self, repository: &str, revision: &str, file: &str, start: u64) -> Result<Remote, Refusal> {
+    pub(super) fn open(
+        &self,
+        repository: &str,
+        revision: &str,
+        file: &str,
+        start: u64,
+    ) -> Result<Remote, Refusal> {
         let (revision, file) = (encoded(revision, false), encoded(file, true));
         let mut address = format!("{}/{repository}/resolve/{revision}/{file}", self.address());
         let mut said = None;
@@ -140,8 +149,11 @@ impl Client {
             }
             return match status {
                 200 | 206 => {
-                    let here =
-                        if is_own { Said::by(response.headers()) } else { Err(other("another host answers for it")) };
+                    let here = if is_own {
+                        Said::by(response.headers())
+                    } else {
+                        Err(other("another host answers for it"))
+                    };
                     let said = here.or_else(|refusal| said.ok_or(refusal))?;
                     received(said, start, response)
                 }
@@ -178,7 +190,10 @@ impl Client {
 
     fn redirection(from: &str, headers: &HeaderMap) -> Result<String, Refusal> {
         let strange = || other("it redirects to an address that cannot be followed");
-        let location = headers.get(header::LOCATION).and_then(|location| location.to_str().ok()).ok_or_else(strange)?;
+        let location = headers
+            .get(header::LOCATION)
+            .and_then(|location| location.to_str().ok())
+            .ok_or_else(strange)?;
         let from = from.parse().ok().and_then(|from| Origin::of(&from)).ok_or_else(strange)?;
         if location.starts_with('/') && !location.starts_with("//") {
             return Ok(format!("{from}{location}"));
@@ -194,11 +209,17 @@ impl Client {
     fn in_words(&self, error: &ureq::Error) -> String {
         match error {
             ureq::Error::Timeout(_) => silence(self.patience),
-            ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => silence(self.patience),
+            ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+                silence(self.patience)
+            }
             ureq::Error::Io(error) => error.to_string(),
             ureq::Error::HostNotFound => "there is no such host".to_string(),
-            ureq::Error::BadUri(_) => "it redirects to an address that cannot be followed".to_string(),
-            ureq::Error::InvalidProxyUrl | ureq::Error::ConnectProxyFailed(_) => "the proxy cannot be used".to_string(),
+            ureq::Error::BadUri(_) => {
+                "it redirects to an address that cannot be followed".to_string()
+            }
+            ureq::Error::InvalidProxyUrl | ureq::Error::ConnectProxyFailed(_) => {
+                "the proxy cannot be used".to_string()
+            }
             other => other.to_string(),
         }
     }
@@ -214,7 +235,10 @@ impl Client {
 }
 
 fn silence(patience: Duration) -> String {
-    format!("nothing came for {} s (HF_HUB_DOWNLOAD_TIMEOUT says how long to wait)", patience.as_secs_f64())
+    format!(
+        "nothing came for {} s (HF_HUB_DOWNLOAD_TIMEOUT says how long to wait)",
+        patience.as_secs_f64()
+    )
 }
 
 fn other(text: impl Into<String>) -> Refusal {
@@ -230,7 +254,9 @@ struct Said {
 
 impl Said {
     fn by(headers: &HeaderMap) -> Result<Self, Refusal> {
-        let get = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default().to_string());
+        let get = |name: &str| {
+            headers.get(name).map(|value| value.to_str().unwrap_or_default().to_string())
+        };
         let missing = |name| other(format!("its answer has no {name}, so it is not a hub"));
         let etag = get("x-linked-etag").or_else(|| get("etag")).ok_or_else(|| missing("ETag"))?;
         let etag = etag.trim_start_matches("W/").trim_matches('"').to_string();
@@ -239,7 +265,8 @@ impl Said {
         Ok(Self {
             commit,
             etag,
-            size: size.map_err(|_| other("its answer has an X-Linked-Size that is not a number"))?,
+            size: size
+                .map_err(|_| other("its answer has an X-Linked-Size that is not a number"))?,
         })
     }
 }
@@ -248,7 +275,8 @@ fn received(said: Said, asked: u64, response: Response<Body>) -> Result<Remote, 
     let get = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     // Whatever does not begin where it was asked to is taken from its beginning, or not at all.
     let start = if response.status().as_u16() == 206 {
-        let range = get(header::CONTENT_RANGE).and_then(|range| range.strip_prefix("bytes ")?.split_once('-'));
+        let range = get(header::CONTENT_RANGE)
+            .and_then(|range| range.strip_prefix("bytes ")?.split_once('-'));
         let start = range.and_then(|(start, _)| start.parse::<u64>().ok());
         match start {
             Some(start) if start == asked => start,

@@ -155,12 +155,17 @@ impl Hub {
     fn from_environment(kind: Kind) -> Result<Self> {
         let home = variable("HF_HOME").map(PathBuf::from).or_else(|| {
             let cache = variable("XDG_CACHE_HOME").map(PathBuf::from);
-            let home =
-                || std::env::home_dir().filter(|home| !home.as_os_str().is_empty()).map(|home| home.join(".cache"));
+            let home = || {
+                std::env::home_dir()
+                    .filter(|home| !home.as_os_str().is_empty())
+                    .map(|home| home.join(".cache"))
+            };
             Some(cache.or_else(home)?.join("huggingface"))
         });
         let Some(home) = home else {
-            return Err(Error::input("there is no home folder to keep downloads in; set HF_HOME to a folder"));
+            return Err(Error::input(
+                "there is no home folder to keep downloads in; set HF_HOME to a folder",
+            ));
         };
         let cache = ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"].into_iter().find_map(variable);
         let cache = cache.map_or_else(|| home.join("hub"), PathBuf::from);
@@ -168,10 +173,13 @@ impl Hub {
             let seconds = text.to_str().and_then(|text| text.trim().parse().ok());
             seconds.filter(|seconds| (0.001..=86_400.0).contains(seconds)).ok_or_else(|| {
                 let given = text.display();
-                Error::input(format!("HF_HUB_DOWNLOAD_TIMEOUT is `{given}`; give a number of seconds, such as 10"))
+                Error::input(format!(
+                    "HF_HUB_DOWNLOAD_TIMEOUT is `{given}`; give a number of seconds, such as 10"
+                ))
             })
         })?;
-        let endpoint = variable("HF_ENDPOINT").map_or(ENDPOINT.to_string(), |text| text.to_string_lossy().into_owned());
+        let endpoint = variable("HF_ENDPOINT")
+            .map_or(ENDPOINT.to_string(), |text| text.to_string_lossy().into_owned());
         let patience = Duration::from_secs_f64(patience);
         let offline = variable("HF_HUB_OFFLINE").map(|text| text.to_string_lossy().to_uppercase());
         Ok(Self {
@@ -179,7 +187,8 @@ impl Hub {
             cache,
             client: Client::new(&endpoint, token(&home), patience)?,
             patience,
-            is_offline: offline.is_some_and(|text| ["1", "ON", "YES", "TRUE"].contains(&text.as_str())),
+            is_offline: offline
+                .is_some_and(|text| ["1", "ON", "YES", "TRUE"].contains(&text.as_str())),
         })
     }
 
@@ -204,12 +213,18 @@ impl Hub {
     /// Shape and tokenizer of a language model, and what else it may have: a chat template, tokens
     /// that end a response.
     fn fetch_shape(&self, source: &HubRepository) -> Result<PathBuf> {
-        let optional: Vec<&str> = COMPANIONS.into_iter().chain(["generation_config.json"]).collect();
+        let optional: Vec<&str> =
+            COMPANIONS.into_iter().chain(["generation_config.json"]).collect();
         self.fetch_with(source, &SHAPE, &optional)
     }
 
     /// [`Self::fetch`] of files that a repository must have, and of those that it may have.
-    fn fetch_with(&self, source: &HubRepository, needed: &[&str], optional: &[&str]) -> Result<PathBuf> {
+    fn fetch_with(
+        &self,
+        source: &HubRepository,
+        needed: &[&str],
+        optional: &[&str],
+    ) -> Result<PathBuf> {
         let folder = self.fetch(&source.repo, &source.revision, needed)?;
         let commit = commit_of(&folder);
         for file in optional {
@@ -219,7 +234,9 @@ impl Hub {
             if let Err(error) = self.get(&source.repo, &commit, file) {
                 // Other programs download all there is. Without a network, what they left is taken
                 // for all.
-                if folder.join(file).exists() || !optional.iter().any(|file| folder.join(file).is_file()) {
+                if folder.join(file).exists()
+                    || !optional.iter().any(|file| folder.join(file).is_file())
+                {
                     return Err(error);
                 }
             }
@@ -229,7 +246,9 @@ impl Hub {
 
     /// The file's path in the cache; `None` where the hub says that it does not exist.
     fn get(&self, repo: &str, revision: &str, file: &str) -> Result<Option<PathBuf>> {
-        let Some(path) = self.cached(repo, revision, file)? else { return self.download(repo, revision, file) };
+        let Some(path) = self.cached(repo, revision, file)? else {
+            return self.download(repo, revision, file);
+        };
         if cache::is_intact(&path).map_err(Error::io("checking a downloaded file", &path))? {
             return Ok(Some(path));
         }
@@ -269,7 +288,10 @@ impl Hub {
     fn download(&self, repo: &str, revision: &str, file: &str) -> Result<Option<PathBuf>> {
         if self.is_offline {
             let problem = "is not in the hub's cache, and HF_HUB_OFFLINE forbids to ask for it";
-            return Err(Error::input(format!("{file} of {repo} {problem} ({})", self.cache.display())));
+            return Err(Error::input(format!(
+                "{file} of {repo} {problem} ({})",
+                self.cache.display()
+            )));
         }
         let failed = |text: &str| {
             Error::input(format!(
@@ -278,7 +300,9 @@ impl Hub {
                 self.client.address()
             ))
         };
-        let open = |revision: &str, start| self.client.open(&self.kind.address(repo), revision, file, start);
+        let open = |revision: &str, start| {
+            self.client.open(&self.kind.address(repo), revision, file, start)
+        };
         let first = match open(revision, 0) {
             Ok(remote) => remote,
             Err(Refusal::Missing) => {
@@ -299,7 +323,9 @@ impl Hub {
         let Remote { commit, etag, size, .. } = &first;
         let (commit, etag, size) = (commit.clone(), etag.clone(), *size);
         if !names::is_commit(&commit) || (names::is_commit(revision) && commit != revision) {
-            return Err(failed(&format!("it says that this is of the commit {commit:?}, which cannot be")));
+            return Err(failed(&format!(
+                "it says that this is of the commit {commit:?}, which cannot be"
+            )));
         }
         if !names::is_etag(&etag) {
             return Err(failed(&format!("it calls the content {etag:?}, which is not a hash")));
@@ -403,7 +429,8 @@ impl Transfer<'_> {
         options.create(true).write(true).truncate(remote.start == 0);
         let mut out = options.append(remote.start > 0).open(&self.path).map_err(unwritable)?;
         let limit = self.size.unwrap_or(UNANNOUNCED_BYTES);
-        let bar = ProgressBar::new(limit).with_position(remote.start).with_message(self.file.to_string());
+        let bar =
+            ProgressBar::new(limit).with_position(remote.start).with_message(self.file.to_string());
         let mut buffer = vec![0; 1 << 18];
         let mut here = remote.start;
         let problem = loop {

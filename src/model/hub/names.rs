@@ -53,8 +53,11 @@ pub(super) fn check_file(repo: &str, file: &str) -> Result<()> {
 /// else anywhere.
 fn is_plain(path: &str) -> bool {
     let is_part = |part: &str| !matches!(part, "" | "." | "..") && part.len() <= PART_BYTES;
-    let is_known =
-        |c: char| !is_obeyed(c) && !c.is_control() && !matches!(c, '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|');
+    let is_known = |c: char| {
+        !is_obeyed(c)
+            && !c.is_control()
+            && !matches!(c, '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|')
+    };
     path.len() <= 1024 && path.split('/').all(is_part) && path.chars().all(is_known)
 }
 
@@ -103,7 +106,10 @@ mod tests {
             ".a",
             "a b.csv",
         ] {
-            assert!(check_revision("a/b", plain).is_ok() && check_file("a/b", plain).is_ok(), "{plain}");
+            assert!(
+                check_revision("a/b", plain).is_ok() && check_file("a/b", plain).is_ok(),
+                "{plain}"
+            );
         }
         for bad in [
             "",
@@ -129,8 +135,10 @@ mod tests {
         for repo in ["gpt2", "Qwen/Qwen3-1.7B-Base", "a_b/c.d"] {
             assert!(check_repository(repo).is_ok(), "{repo}");
         }
-        for repo in ["", "/", "a/", "/a", "a/b/c", "../a", "a/..", "a/.b", "a--b/c", "a b/c", "a/b\\c", "a/b?c", "é/b"]
-        {
+        for repo in [
+            "", "/", "a/", "/a", "a/b/c", "../a", "a/..", "a/.b", "a--b/c", "a b/c", "a/b\\c",
+            "a/b?c", "é/b",
+        ] {
             assert_eq!(check_repository(repo).unwrap_err().exit_status(), 2, "{repo:?}");
         }
     }
@@ -144,7 +152,16 @@ mod tests {
         for etag in [&"0a".repeat(20), &"0a".repeat(32), "0123456789abcdef0123456789abcdef-12"] {
             assert!(is_etag(etag), "{etag}");
         }
-        for bad in ["", "-", "--------", "../../../victim", "/etc/passwd", "abc/def", "a.part", &"a".repeat(400)] {
+        for bad in [
+            "",
+            "-",
+            "--------",
+            "../../../victim",
+            "/etc/passwd",
+            "abc/def",
+            "a.part",
+            &"a".repeat(400),
+        ] {
             assert!(!is_etag(bad), "{bad}");
         }
     }

@@ -8,7 +8,8 @@ use crate::model::fields::Fields;
 use serde_json::Value;
 
 /// The files that name tokens.
-pub(in crate::model) const FILES: [&str; 3] = ["tokenizer_config.json", "special_tokens_map.json", NUMBERED];
+pub(in crate::model) const FILES: [&str; 3] =
+    ["tokenizer_config.json", "special_tokens_map.json", NUMBERED];
 
 /// The file that gives tokens their ids.
 const NUMBERED: &str = "added_tokens.json";
@@ -17,12 +18,18 @@ const NUMBERED: &str = "added_tokens.json";
 const LISTS: [&str; 2] = ["additional_special_tokens", "extra_special_tokens"];
 
 /// Fields of one special token.
-const SINGLE: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+const SINGLE: [&str; 7] =
+    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 impl Counterparts {
     /// Refuses what the file `name`, one of [`FILES`], calls a token and `tokenizer.json` does not.
     /// `is_word` says whether the vocabulary has a token.
-    pub(in crate::model) fn check_named(&self, name: &str, text: &str, is_word: impl Fn(&str) -> bool) -> Result<()> {
+    pub(in crate::model) fn check_named(
+        &self,
+        name: &str,
+        text: &str,
+        is_word: impl Fn(&str) -> bool,
+    ) -> Result<()> {
         let fields = Fields::parse(name, text)?;
         if name == NUMBERED {
             return self.check_numbered(&fields);
@@ -35,15 +42,19 @@ impl Counterparts {
                 Some(_) => return Err(fields.wrong(field, "it must be a list of tokens")),
             };
             for token in tokens {
-                let content = content(token).ok_or_else(|| fields.wrong(field, "its tokens must be texts"))?;
+                let content = content(token)
+                    .ok_or_else(|| fields.wrong(field, "its tokens must be texts"))?;
                 self.check_special(name, field, content)?;
             }
         }
         // One that is nowhere in the vocabulary is not a part of what the model reads, and the end
         // of a turn is looked at elsewhere.
-        let single = SINGLE.into_iter().filter_map(|field| Some((field, content(fields.get(field)?)?)));
+        let single =
+            SINGLE.into_iter().filter_map(|field| Some((field, content(fields.get(field)?)?)));
         single
-            .filter(|(_, token)| is_word(token) && self.added_tokens.iter().all(|own| own.content != **token))
+            .filter(|(_, token)| {
+                is_word(token) && self.added_tokens.iter().all(|own| own.content != **token)
+            })
             .try_for_each(|(field, token)| self.check_special(name, field, token))
     }
 
@@ -89,12 +100,20 @@ mod tests {
 
     #[test]
     fn tokens_that_only_other_files_add_are_refused_by_name() {
-        let tokens = json!([{"id": 7, "content": "<end>", "special": true}, {"id": 8, "content": "<call>"}]);
-        let own = Counterparts::new(serde_json::from_value(tokens).unwrap(), &Value::Null, &Value::Null);
-        let check = |name: &str, value: &Value| own.check_named(name, &value.to_string(), |token| token == "plus");
+        let tokens =
+            json!([{"id": 7, "content": "<end>", "special": true}, {"id": 8, "content": "<call>"}]);
+        let own =
+            Counterparts::new(serde_json::from_value(tokens).unwrap(), &Value::Null, &Value::Null);
+        let check = |name: &str, value: &Value| {
+            own.check_named(name, &value.to_string(), |token| token == "plus")
+        };
         let [settings, map, numbered] = FILES;
         for (name, value, words) in [
-            (settings, json!({"additional_special_tokens": ["<end>", "plus"]}), "additional_special_tokens and"),
+            (
+                settings,
+                json!({"additional_special_tokens": ["<end>", "plus"]}),
+                "additional_special_tokens and",
+            ),
             (settings, json!({"extra_special_tokens": {"x": "plus"}}), "extra_special_tokens and"),
             (settings, json!({"extra_special_tokens": 3}), "a list of tokens"),
             (
@@ -103,7 +122,11 @@ mod tests {
                 "\"<call>\": the first names it, and in tokenizer.json it is not special",
             ),
             (settings, json!({"pad_token": "plus"}), "tokenizer_config.json's pad_token"),
-            (map, json!({"additional_special_tokens": [{"content": "plus"}]}), "special_tokens_map.json's"),
+            (
+                map,
+                json!({"additional_special_tokens": [{"content": "plus"}]}),
+                "special_tokens_map.json's",
+            ),
             (
                 numbered,
                 json!({"plus": 299}),
@@ -119,7 +142,10 @@ mod tests {
                 settings,
                 json!({"additional_special_tokens": ["<end>"], "extra_special_tokens": {}, "eos_token": "<end>"}),
             ),
-            (settings, json!({"additional_special_tokens": null, "bos_token": null, "pad_token": "<call>"})),
+            (
+                settings,
+                json!({"additional_special_tokens": null, "bos_token": null, "pad_token": "<call>"}),
+            ),
             (map, json!({"eos_token": {"content": "<nowhere>"}})),
             (numbered, json!({"<end>": 7, "<call>": 8})),
         ] {

@@ -1,4 +1,5 @@
-//! The checkpoints in a run folder: whole or not there, with the experiment that held and the checksums of their files.
+//! The checkpoints in a run folder: whole or not there, with the experiment that held and the
+//! checksums of their files.
 
 use super::logs::LOGS;
 use super::{RunDir, list, record_step};
@@ -35,7 +36,8 @@ impl RunDir {
     pub fn newest_checkpoint(&self) -> Result<(u64, PathBuf)> {
         let newest = self.checkpoint_steps()?.pop().ok_or_else(|| {
             Error::input(format!(
-                "the run has no checkpoint to continue from ({}); start it again with `orthant run {}`",
+                "the run has no checkpoint to continue from ({}); start it again with `orthant run \
+                 {}`",
                 self.path().join("checkpoints").display(),
                 self.path().join("experiment.ron").display()
             ))
@@ -51,20 +53,26 @@ impl RunDir {
         }
         let known = match steps.as_slice() {
             [] => "it has none".to_string(),
-            steps => format!("there are {}", steps.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),
+            steps => format!(
+                "there are {}",
+                steps.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
+            ),
         };
         let place = self.path().display();
-        Err(Error::input(format!("--from-step {step}: the run has no checkpoint of that step; {known} ({place})")))
+        Err(Error::input(format!(
+            "--from-step {step}: the run has no checkpoint of that step; {known} ({place})"
+        )))
     }
 
-    /// Steps of the checkpoints, ascending. One that a kill left without its name, because it was being replaced, counts: whoever goes
-    /// on with the run gives it its name back.
+    /// Steps of the checkpoints, ascending. One that a kill left without its name, because it was
+    /// being replaced, counts: whoever goes on with the run gives it its name back.
     pub fn checkpoint_steps(&self) -> Result<Vec<u64>> {
         let step = |path: &PathBuf| {
             let name = path.file_name()?.to_str()?;
             record_step(name, &[""]).or_else(|| step_before(name))
         };
-        let steps: BTreeSet<u64> = list(&self.path().join("checkpoints"))?.iter().filter_map(step).collect();
+        let steps: BTreeSet<u64> =
+            list(&self.path().join("checkpoints"))?.iter().filter_map(step).collect();
         Ok(steps.into_iter().collect())
     }
 
@@ -85,19 +93,22 @@ impl RunDir {
         self.path().join(format!("checkpoints/step_{step:06}"))
     }
 
-    /// Whether a version of the program wrote the checkpoint in `folder` that had neither checksums nor the experiment in it.
+    /// Whether a version of the program wrote the checkpoint in `folder` that had neither checksums
+    /// nor the experiment in it.
     pub(crate) fn is_checkpoint_of_older_version(folder: &Path) -> bool {
         [EXPERIMENT, checksums::CHECKSUMS].iter().all(|name| !folder.join(name).exists())
     }
 
-    /// The experiment as it held when the checkpoint in `folder` was written; `None` where an older version wrote it.
+    /// The experiment as it held when the checkpoint in `folder` was written; `None` where an older
+    /// version wrote it.
     pub(crate) fn checkpoint_experiment(folder: &Path) -> Result<Option<Experiment>> {
         let path = folder.join(EXPERIMENT);
         if path.exists() { experiment::read(&path).map(Some) } else { Ok(None) }
     }
 
-    /// Makes `checkpoints/step_NNNNNN/`, its content written by `fill` into a temporary folder first. What a run that continues from it
-    /// relies on, logs and records up to the step, is on the disk before it gets its name. Returns its path.
+    /// Makes `checkpoints/step_NNNNNN/`, its content written by `fill` into a temporary folder
+    /// first. What a run that continues from it relies on, logs and records up to the step, is on
+    /// the disk before it gets its name. Returns its path.
     pub fn write_checkpoint(
         &self,
         step: u64,
@@ -107,7 +118,8 @@ impl RunDir {
         let target = self.checkpoint_path(step);
         let text = format!("{}\n", experiment::to_text(experiment)?);
         self.persist(|| {
-            space::check(self.path(), self.checkpoint_bytes()).map_err(Error::io("writing a checkpoint", &target))?;
+            space::check(self.path(), self.checkpoint_bytes())
+                .map_err(Error::io("writing a checkpoint", &target))?;
             staging::replace(&target, |folder| {
                 fill(folder)?;
                 let path = folder.join(EXPERIMENT);
@@ -121,7 +133,8 @@ impl RunDir {
 
     /// Brings the logs, and the records since the checkpoint before `step`, to the disk.
     fn sync_records(&self, step: u64) -> Result<()> {
-        let before = self.checkpoint_steps()?.into_iter().filter(|&at| at < step).max().unwrap_or(0);
+        let before =
+            self.checkpoint_steps()?.into_iter().filter(|&at| at < step).max().unwrap_or(0);
         for folder in RECORDS.map(|folder| self.path().join(folder)) {
             for path in list(&folder)? {
                 let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -172,8 +185,14 @@ mod tests {
             for last in 1..=30 {
                 experiment.stop.steps = last;
                 for step in 0..last {
-                    let written = (step + 1..=last).filter(|&at| Every(every).is_due(at) || at == last).count();
-                    assert_eq!(experiment.checkpoints_after(step), written as u64, "{step} to {last}, every {every}");
+                    let written = (step + 1..=last)
+                        .filter(|&at| Every(every).is_due(at) || at == last)
+                        .count();
+                    assert_eq!(
+                        experiment.checkpoints_after(step),
+                        written as u64,
+                        "{step} to {last}, every {every}"
+                    );
                 }
             }
         }
@@ -183,7 +202,13 @@ mod tests {
     fn a_checkpoint_without_its_name_counts_before_it_gets_it_back() {
         let parent = tempfile::tempdir().unwrap();
         let run = RunDir::create(parent.path(), &experiment()).unwrap();
-        for name in ["step_000002", "step_000003", ".step_000003.before", ".step_000004.before", ".step_000005.tmp"] {
+        for name in [
+            "step_000002",
+            "step_000003",
+            ".step_000003.before",
+            ".step_000004.before",
+            ".step_000005.tmp",
+        ] {
             fs::create_dir(run.path().join("checkpoints").join(name)).unwrap();
         }
         assert_eq!(run.checkpoint_steps().unwrap(), [2, 3, 4]);
@@ -208,8 +233,11 @@ mod tests {
         run.append_event(&Event::now(0, EventKind::Started, "")).unwrap();
         (1..=2).for_each(record);
         let done = checkpoint(2);
-        let place =
-            |line: &str| done.iter().position(|known| known == line).unwrap_or_else(|| panic!("{line}: {done:?}"));
+        let place = |line: &str| {
+            done.iter()
+                .position(|known| known == line)
+                .unwrap_or_else(|| panic!("{line}: {done:?}"))
+        };
         let named = place("rename checkpoints/step_000002");
         for line in [
             "sync checkpoints/.step_000002.tmp/model.safetensors",

@@ -12,10 +12,12 @@ pub(super) const FOLDERS: [&str; 5] = ["rollouts", "geometry", "tokens", "checkp
 impl RunDir {
     /// Makes those that are not there, or no longer.
     pub(crate) fn make_folders(&self) -> Result<()> {
-        FOLDERS.iter().map(|name| self.path().join(name)).try_for_each(|folder| match fs::create_dir(&folder) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            made => made.map_err(Error::io("making a folder of the run", &folder)),
-        })
+        FOLDERS.iter().map(|name| self.path().join(name)).try_for_each(
+            |folder| match fs::create_dir(&folder) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+                made => made.map_err(Error::io("making a folder of the run", &folder)),
+            },
+        )
     }
 }
 
@@ -28,9 +30,10 @@ pub(super) fn with_copy(run: &Path, error: Error) -> Error {
         copy.is_file().then_some((step, copy))
     });
     match copies.max() {
-        Some((_, copy)) => {
-            Error::input(format!("{error}; its newest copy is {}: put that in its place", copy.display()))
-        }
+        Some((_, copy)) => Error::input(format!(
+            "{error}; its newest copy is {}: put that in its place",
+            copy.display()
+        )),
         None => error,
     }
 }

@@ -17,7 +17,8 @@ use std::time::SystemTime;
 pub(super) const DECLARATIONS: &str = "metrics.json";
 
 /// Files that grow by lines while a run continues.
-pub(super) const LOGS: [&str; 4] = ["metrics.jsonl", "evals.jsonl", "events.jsonl", "fidelity.jsonl"];
+pub(super) const LOGS: [&str; 4] =
+    ["metrics.jsonl", "evals.jsonl", "events.jsonl", "fidelity.jsonl"];
 
 /// A line of `fidelity.jsonl`: how well features stood in for parameter gradients in one step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,7 +33,8 @@ pub struct FidelityRecord {
     pub blocks: Vec<BlockFidelity>,
 }
 
-/// Fidelity for one part of the network. Numbers are null where they do not exist, such as correlations of constants.
+/// Fidelity for one part of the network. Numbers are null where they do not exist, such as
+/// correlations of constants.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BlockFidelity {
     /// `all`, `embeddings`, `head`, `attention`, `mlp`, `norms`, or `layer N`.
@@ -51,17 +53,23 @@ impl RunDir {
         self.read_log("metrics.jsonl", MetricRow::from_json)
     }
 
-    /// What the metrics of the run are, as its plugins declared them, and what is wrong with that, if anything is. Nothing in runs of
-    /// older versions.
+    /// What the metrics of the run are, as its plugins declared them, and what is wrong with that,
+    /// if anything is. Nothing in runs of older versions.
     pub fn read_declarations(&self) -> (Vec<Declaration>, Option<String>) {
         let path = self.path.join(DECLARATIONS);
-        let fault = |why: String| Some(format!("{DECLARATIONS}: {} ({})", cut(&why, MOST_SHOWN), path.display()));
+        let fault = |why: String| {
+            Some(format!("{DECLARATIONS}: {} ({})", cut(&why, MOST_SHOWN), path.display()))
+        };
         let entries: Vec<Value> = match files::read_text(&path, SETTINGS_BYTES) {
             Ok(text) => match serde_json::from_str(&text) {
                 Ok(entries) => entries,
-                Err(error) => return (Vec::new(), fault(format!("it is not a list of metrics: {error}"))),
+                Err(error) => {
+                    return (Vec::new(), fault(format!("it is not a list of metrics: {error}")));
+                }
             },
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return (Vec::new(), None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return (Vec::new(), None);
+            }
             Err(error) => return (Vec::new(), fault(format!("it cannot be read: {error}"))),
         };
         let (mut known, mut faults) = (Vec::new(), Vec::new());
@@ -78,17 +86,22 @@ impl RunDir {
     /// Writes `metrics.json`: what these metrics are, and those that the run had declared before.
     /// Where that file is damaged it is kept under another name; returns a warning then.
     pub fn keep_declarations(&self, metrics: &[&Metric]) -> Result<Option<String>> {
-        let mut declarations: Vec<Declaration> = metrics.iter().map(|&metric| metric.into()).collect();
+        let mut declarations: Vec<Declaration> =
+            metrics.iter().map(|&metric| metric.into()).collect();
         let (earlier, fault) = self.read_declarations();
         let keep = |fault: String| {
             let path = self.path.join(DECLARATIONS);
-            let kept = files::copy_aside(&path, "damaged").map_err(Error::io("keeping a damaged file", &path))?;
+            let kept = files::copy_aside(&path, "damaged")
+                .map_err(Error::io("keeping a damaged file", &path))?;
             let kept = kept.file_name().unwrap_or_default().to_string_lossy().into_owned();
             Ok::<_, Error>(format!("{fault}; the file as it was is kept as {kept}"))
         };
         let warning = fault.map(keep).transpose()?;
-        declarations
-            .extend(earlier.into_iter().filter(|earlier| metrics.iter().all(|metric| metric.name != earlier.name)));
+        declarations.extend(
+            earlier
+                .into_iter()
+                .filter(|earlier| metrics.iter().all(|metric| metric.name != earlier.name)),
+        );
         let text = serde_json::to_string_pretty(&declarations)
             .map_err(|e| Error::failed(format!("cannot write the declarations of metrics: {e}")))?;
         self.write_whole(DECLARATIONS, format!("{text}\n").as_bytes())?;
@@ -136,8 +149,12 @@ impl RunDir {
 
     /// When the run was last heard of: the newest time of its logs and its manifest.
     pub fn last_written(&self) -> Option<SystemTime> {
-        let time = |name: &str| fs::metadata(self.path.join(name)).and_then(|file| file.modified()).ok();
-        LOGS.into_iter().chain(["experiment.ron", "manifest.json", "log.txt"]).filter_map(time).max()
+        let time =
+            |name: &str| fs::metadata(self.path.join(name)).and_then(|file| file.modified()).ok();
+        LOGS.into_iter()
+            .chain(["experiment.ron", "manifest.json", "log.txt"])
+            .filter_map(time)
+            .max()
     }
 
     /// The newest line of `metrics.jsonl`, without reading the whole file.
@@ -154,7 +171,9 @@ impl RunDir {
             Ok(bytes)
         };
         match read() {
-            Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).lines().rev().find_map(MetricRow::from_json)),
+            Ok(bytes) => {
+                Ok(String::from_utf8_lossy(&bytes).lines().rev().find_map(MetricRow::from_json))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io("reading the metrics", &path)(error)),
         }
@@ -168,7 +187,8 @@ impl RunDir {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(Error::io("reading a file of the run", &path)(error)),
         };
-        let lines = bytes.split(|&byte| byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
+        let lines =
+            bytes.split(|&byte| byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
         Ok(lines.filter_map(parse).collect())
     }
 
@@ -199,19 +219,21 @@ impl RunDir {
     }
 
     fn append_line(&self, name: &str, line: &impl Serialize) -> Result<()> {
-        let mut bytes =
-            serde_json::to_vec(line).map_err(|e| Error::failed(format!("cannot write a line of {name}: {e}")))?;
+        let mut bytes = serde_json::to_vec(line)
+            .map_err(|e| Error::failed(format!("cannot write a line of {name}: {e}")))?;
         bytes.push(b'\n');
         self.append(name, &bytes)
     }
 
-    /// Appends with one write, so that a reader sees whole lines. Where that fails, no part of them stays.
+    /// Appends with one write, so that a reader sees whole lines. Where that fails, no part of them
+    /// stays.
     fn append(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path.join(name);
         self.persist(|| {
             let mut file = files::open_own(&path, File::options().create(true).append(true))
                 .map_err(Error::io("opening a file of the run", &path))?;
-            let before = file.metadata().map_err(Error::io("opening a file of the run", &path))?.len();
+            let before =
+                file.metadata().map_err(Error::io("opening a file of the run", &path))?.len();
             file.write_all(bytes).map_err(|error| {
                 file.set_len(before).ok();
                 Error::io("appending to a file of the run", &path)(error)
@@ -229,9 +251,13 @@ mod tests {
     fn a_damaged_list_of_metrics_is_read_by_its_sound_entries_and_kept_aside() {
         let parent = tempfile::tempdir().unwrap();
         let text = r#"Experiment(name: "t", model: Bundled("countdown"), task: Countdown())"#;
-        let run = RunDir::create(parent.path(), &experiment::from_text(text, "test").unwrap()).unwrap();
+        let run =
+            RunDir::create(parent.path(), &experiment::from_text(text, "test").unwrap()).unwrap();
         let names = |(known, fault): (Vec<Declaration>, Option<String>)| {
-            (known.into_iter().map(|metric| metric.name).collect::<Vec<_>>(), fault.unwrap_or_default())
+            (
+                known.into_iter().map(|metric| metric.name).collect::<Vec<_>>(),
+                fault.unwrap_or_default(),
+            )
         };
         let path = run.path().join(DECLARATIONS);
         assert_eq!(names(run.read_declarations()), (vec![], String::new()));
@@ -239,12 +265,19 @@ mod tests {
         fs::write(&path, damaged).unwrap();
         let (known, fault) = names(run.read_declarations());
         assert_eq!(known, ["a/b"]);
-        let words = ["metrics.json: entry 2 is left out: missing field `better`", "entry 3", &*path.to_string_lossy()];
+        let words = [
+            "metrics.json: entry 2 is left out: missing field `better`",
+            "entry 3",
+            &*path.to_string_lossy(),
+        ];
         assert!(words.iter().all(|word| fault.contains(word)), "{fault}");
 
         let metric = Metric::new("a/d", "New.");
         let warning = run.keep_declarations(&[&metric]).unwrap().unwrap();
-        assert!(warning.starts_with(&fault) && warning.ends_with("is kept as metrics.json.damaged"), "{warning}");
+        assert!(
+            warning.starts_with(&fault) && warning.ends_with("is kept as metrics.json.damaged"),
+            "{warning}"
+        );
         assert_eq!(fs::read_to_string(path.with_added_extension("damaged")).unwrap(), damaged);
         let sound = (vec!["a/d".to_string(), "a/b".to_string()], String::new());
         assert_eq!(names(run.read_declarations()), sound);

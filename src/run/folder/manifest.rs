@@ -28,16 +28,19 @@ pub struct Manifest {
     pub model_hash: String,
     /// SHA-256 of the problems of a data set, and of the settings of another task.
     pub data_hash: String,
-    /// What decides the shapes of the base model's weights. This and what follows is absent in runs of older versions.
+    /// What decides the shapes of the base model's weights. This and what follows is absent in runs
+    /// of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape: Option<serde_json::Map<String, Value>>,
-    /// SHA-256 of everything else that it reads, by what it is: the base model's files, data, templates, suites, a sentence encoder.
+    /// SHA-256 of everything else that it reads, by what it is: the base model's files, data,
+    /// templates, suites, a sentence encoder.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, String>,
     /// What was read before, where the run continued with something else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaced: Vec<ReplacedInput>,
-    /// What was read before, and is not or not so any more because the settings ask for something else.
+    /// What was read before, and is not or not so any more because the settings ask for something
+    /// else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reread: Vec<ReplacedInput>,
     /// When the run started, UTC.
@@ -51,7 +54,8 @@ pub struct Manifest {
     pub is_of_older_version: bool,
 }
 
-/// What versions wrote that knew no `inputs`. Their hashes of suites had the template in them, as no other has now.
+/// What versions wrote that knew no `inputs`. Their hashes of suites had the template in them, as
+/// no other has now.
 #[derive(Deserialize)]
 struct OlderHashes {
     #[serde(rename = "tokenizer_hash")]
@@ -68,8 +72,13 @@ impl Manifest {
         let mut manifest: Self = serde_json::from_str(text).ok()?;
         if manifest.inputs.is_empty() {
             let older: OlderHashes = serde_json::from_str(text).ok()?;
-            let hashes = [(TOKENIZER, older.tokenizer), (TEMPLATE, older.template), (ENCODER, older.encoder)];
-            let known = hashes.into_iter().filter_map(|(name, hash)| Some((name.to_string(), hash?)));
+            let hashes = [
+                (TOKENIZER, older.tokenizer),
+                (TEMPLATE, older.template),
+                (ENCODER, older.encoder),
+            ];
+            let known =
+                hashes.into_iter().filter_map(|(name, hash)| Some((name.to_string(), hash?)));
             manifest.inputs = known.collect();
             manifest.is_of_older_version = true;
         }
@@ -87,7 +96,8 @@ pub enum RecordedState {
     Finished,
     /// An error ended it.
     Failed,
-    /// It ended on request. What a later version of the program may write counts as this: it does not train, and can be continued.
+    /// It ended on request. What a later version of the program may write counts as this: it does
+    /// not train, and can be continued.
     #[serde(other)]
     Stopped,
 }
@@ -137,7 +147,8 @@ mod tests {
             ("stopped", RecordedState::Stopped),
             ("evaluating", RecordedState::Stopped),
         ] {
-            let manifest = Manifest::read(&OLD.replace("\"finished\"", &format!("{word:?}"))).unwrap();
+            let manifest =
+                Manifest::read(&OLD.replace("\"finished\"", &format!("{word:?}"))).unwrap();
             assert_eq!(manifest.state, state, "{word}");
         }
         assert_eq!(serde_json::to_string(&RecordedState::Stopped).unwrap(), "\"stopped\"");

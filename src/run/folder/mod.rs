@@ -1,7 +1,9 @@
-//! The run folder: what is where in it. Records of steps are in `step`, checkpoints in `checkpoint`, logs in `logs`.
+//! The run folder: what is where in it. Records of steps are in `step`, checkpoints in
+//! `checkpoint`, logs in `logs`.
 //!
-//! Lines are appended as they come; whole files and checkpoints are written under a temporary name and renamed, so that they are
-//! there whole or not at all. A checkpoint gets its name when it, and all logs and records up to its step, are on the disk.
+//! Lines are appended as they come; whole files and checkpoints are written under a temporary name
+//! and renamed, so that they are there whole or not at all. A checkpoint gets its name when it, and
+//! all logs and records up to its step, are on the disk.
 
 mod checkpoint;
 mod folders;
@@ -57,7 +59,10 @@ impl RunDir {
         let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
         let base = format!("{}-s{}-{time}", experiment.name, experiment.seed);
         fs::create_dir_all(parent).map_err(|e| {
-            Error::input(format!("cannot make the folder of runs: {e}; give another with --out ({})", parent.display()))
+            Error::input(format!(
+                "cannot make the folder of runs: {e}; give another with --out ({})",
+                parent.display()
+            ))
         })?;
         let mut path = parent.join(&base);
         let mut attempt = 2;
@@ -78,11 +83,17 @@ impl RunDir {
 
     /// Writes `experiment.ron`.
     pub fn write_experiment(&self, experiment: &Experiment) -> Result<()> {
-        self.write_whole("experiment.ron", format!("{}\n", experiment::to_text(experiment)?).as_bytes())
+        self.write_whole(
+            "experiment.ron",
+            format!("{}\n", experiment::to_text(experiment)?).as_bytes(),
+        )
     }
 
     /// The same folder; what cannot be written to it is tried again for as long as `ask` says so.
-    pub(crate) fn with_patience(self, ask: impl Fn(&Error) -> bool + Send + Sync + 'static) -> Self {
+    pub(crate) fn with_patience(
+        self,
+        ask: impl Fn(&Error) -> bool + Send + Sync + 'static,
+    ) -> Self {
         Self { patience: Some(Patience(Arc::new(ask))), ..self }
     }
 
@@ -105,16 +116,23 @@ impl RunDir {
         let file = path.join("experiment.ron");
         if !file.is_file() {
             return Err(Error::input(format!(
-                "{} is not a run folder: it has no experiment.ron; give a folder that `orthant run` made",
+                "{} is not a run folder: it has no experiment.ron; give a folder that `orthant \
+                 run` made",
                 path.display()
             )));
         }
-        Ok((Self::at(path), experiment::read(&file).map_err(|error| folders::with_copy(path, error))?))
+        Ok((
+            Self::at(path),
+            experiment::read(&file).map_err(|error| folders::with_copy(path, error))?,
+        ))
     }
 
-    /// Refuses a folder in which something else stands where the run has a file or a folder. `look` says what is somewhere: links
-    /// followed for those who only read.
-    pub(crate) fn check_kinds(&self, look: fn(&Path) -> std::io::Result<fs::Metadata>) -> Result<()> {
+    /// Refuses a folder in which something else stands where the run has a file or a folder. `look`
+    /// says what is somewhere: links followed for those who only read.
+    pub(crate) fn check_kinds(
+        &self,
+        look: fn(&Path) -> std::io::Result<fs::Metadata>,
+    ) -> Result<()> {
         let refused = |path: &Path, is: &str, must: &str| {
             Err(Error::input(format!(
                 "{} is {is} and must be {must} of the run; move it away, or put the run's own back",
@@ -126,7 +144,9 @@ impl RunDir {
             match look(&path) {
                 Ok(found) if found.is_dir() => return refused(&path, "a folder", "a file"),
                 Ok(found) if found.is_symlink() => return refused(&path, "a link", "a file"),
-                Ok(found) if !found.is_file() => return refused(&path, "a pipe, a socket or a device", "a file"),
+                Ok(found) if !found.is_file() => {
+                    return refused(&path, "a pipe, a socket or a device", "a file");
+                }
                 _ => {}
             }
         }
@@ -164,16 +184,22 @@ impl RunDir {
     /// Writes a file that is on the disk afterwards.
     pub(super) fn write_whole(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path.join(name);
-        self.persist(|| files::write_whole(&path, bytes).map_err(Error::io("writing a file of the run", &path)))
+        self.persist(|| {
+            files::write_whole(&path, bytes).map_err(Error::io("writing a file of the run", &path))
+        })
     }
 
     /// Writes a file of a step, which the next checkpoint brings to the disk.
     pub(super) fn write_record(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path.join(name);
-        self.persist(|| files::write_unsynced(&path, bytes).map_err(Error::io("writing a record of a step", &path)))
+        self.persist(|| {
+            files::write_unsynced(&path, bytes)
+                .map_err(Error::io("writing a record of a step", &path))
+        })
     }
 
-    /// Writes, and tries again where it fails and somebody says so. A full disk is told with how much has to be freed.
+    /// Writes, and tries again where it fails and somebody says so. A full disk is told with how
+    /// much has to be freed.
     pub(super) fn persist<T>(&self, write: impl Fn() -> Result<T>) -> Result<T> {
         loop {
             let error = match write() {
@@ -197,10 +223,13 @@ pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(Error::io("reading a folder of the run", folder)(error)),
     };
-    entries.map(|entry| Ok(entry.map_err(Error::io("reading a folder of the run", folder))?.path())).collect()
+    entries
+        .map(|entry| Ok(entry.map_err(Error::io("reading a folder of the run", folder))?.path()))
+        .collect()
 }
 
-/// N, where `name` is what the program calls something of step N, with one of these `endings`. Other names are somebody else's.
+/// N, where `name` is what the program calls something of step N, with one of these `endings`.
+/// Other names are somebody else's.
 pub(super) fn record_step(name: &str, endings: &[&str]) -> Option<u64> {
     let rest = name.strip_prefix("step_")?;
     let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
@@ -215,8 +244,11 @@ mod tests {
 
     /// An experiment whose run folders are tested.
     pub(super) fn experiment() -> Experiment {
-        experiment::from_text(r#"Experiment(name: "t", model: Bundled("countdown"), task: Countdown())"#, "test")
-            .unwrap()
+        experiment::from_text(
+            r#"Experiment(name: "t", model: Bundled("countdown"), task: Countdown())"#,
+            "test",
+        )
+        .unwrap()
     }
 
     #[test]
@@ -244,8 +276,11 @@ mod tests {
             Ok(())
         };
         // More than any disk has room for is refused before anything is written.
-        let refused =
-            run.clone().with_checkpoints_of(u64::MAX / 2).write_checkpoint(3, &experiment(), whole).unwrap_err();
+        let refused = run
+            .clone()
+            .with_checkpoints_of(u64::MAX / 2)
+            .write_checkpoint(3, &experiment(), whole)
+            .unwrap_err();
         assert!(refused.exit_status() == 1 && refused.to_string().contains("free"), "{refused}");
         let path = run.write_checkpoint(3, &experiment(), whole).unwrap();
         assert!(path.join("whole").exists());
@@ -281,11 +316,18 @@ mod tests {
     #[test]
     fn a_full_disk_is_told_with_what_has_to_be_freed_for_the_next_checkpoint() {
         let parent = tempfile::tempdir().unwrap();
-        let run = RunDir::create(parent.path(), &experiment()).unwrap().with_checkpoints_of(1 << 60);
+        let run =
+            RunDir::create(parent.path(), &experiment()).unwrap().with_checkpoints_of(1 << 60);
         let full = || std::io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
-        let error = run.persist(|| Err::<(), _>(Error::io("appending", "metrics.jsonl")(full()))).unwrap_err();
+        let error = run
+            .persist(|| Err::<(), _>(Error::io("appending", "metrics.jsonl")(full())))
+            .unwrap_err();
         let text = error.to_string();
-        assert!(text.starts_with("appending failed: ") && text.contains("continuing takes 1073741824 GiB"), "{text}");
+        assert!(
+            text.starts_with("appending failed: ")
+                && text.contains("continuing takes 1073741824 GiB"),
+            "{text}"
+        );
         assert!(text.contains(" GiB more (metrics.jsonl)"), "{text}");
     }
 }

@@ -1,5 +1,5 @@
-//! Taking a run folder back to a checkpoint: afterwards each step stands once, nothing damaged is left, and only files of names that
-//! the program gives are gone.
+//! Taking a run folder back to a checkpoint: afterwards each step stands once, nothing damaged is
+//! left, and only files of names that the program gives are gone.
 
 use super::FidelityRecord;
 use super::checkpoint::RECORDS;
@@ -29,21 +29,25 @@ type Key = (u64, Option<String>);
 fn key(name: &str, line: &str) -> Option<Key> {
     match name {
         "metrics.jsonl" => MetricRow::from_json(line).map(|row| (row.step, None)),
-        "evals.jsonl" => {
-            serde_json::from_str(line).ok().map(|record: EvaluationRecord| (record.step, Some(record.suite)))
+        "evals.jsonl" => serde_json::from_str(line)
+            .ok()
+            .map(|record: EvaluationRecord| (record.step, Some(record.suite))),
+        "fidelity.jsonl" => {
+            serde_json::from_str(line).ok().map(|record: FidelityRecord| (record.step, None))
         }
-        "fidelity.jsonl" => serde_json::from_str(line).ok().map(|record: FidelityRecord| (record.step, None)),
         _ => serde_json::from_str(line).ok().map(|event: Event| (event.step, None)),
     }
 }
 
 impl RunDir {
-    /// Takes the run back to where it was after `step`: drops what was recorded later, and whatever a crash left half-written.
-    /// Checkpoints of later steps are set aside, and with them, or where such were set aside before, what was recorded in later steps; so
-    /// is a copy of every log with damaged lines.
+    /// Takes the run back to where it was after `step`: drops what was recorded later, and whatever
+    /// a crash left half-written. Checkpoints of later steps are set aside, and with them, or where
+    /// such were set aside before, what was recorded in later steps; so is a copy of every log with
+    /// damaged lines.
     pub fn rewind(&self, step: u64) -> Result<Rewound> {
         let mut rewound = Rewound::default();
-        // First, so that whoever continues after a kill in the midst of this continues from the same step.
+        // First, so that whoever continues after a kill in the midst of this continues from the
+        // same step.
         let sets_aside = self.rewind_checkpoints(step, &mut rewound)?;
         for name in LOGS {
             self.rewind_log(name, step, sets_aside, &mut rewound)?;
@@ -54,7 +58,8 @@ impl RunDir {
                 let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
                 let endings = [".jsonl", ".safetensors", ".jsonl.tmp", ".safetensors.tmp"];
                 let is_half_written = path.extension().is_some_and(|ending| ending == "tmp");
-                let is_late = record_step(name, &endings).is_some_and(|at| at > step || is_half_written);
+                let is_late =
+                    record_step(name, &endings).is_some_and(|at| at > step || is_half_written);
                 if !is_late || !path.is_file() {
                     continue;
                 }
@@ -67,7 +72,9 @@ impl RunDir {
             }
             if removed > 0 {
                 let place = if sets_aside { ", now with names that end in .aside" } else { "" };
-                rewound.removed.push(format!("{removed} {} of {folder}/{place}", plural(removed, "file")));
+                rewound
+                    .removed
+                    .push(format!("{removed} {} of {folder}/{place}", plural(removed, "file")));
             }
         }
         for name in LOGS.into_iter().chain(WHOLE) {
@@ -79,21 +86,25 @@ impl RunDir {
         Ok(rewound)
     }
 
-    /// Sets later checkpoints aside. Returns whether what was recorded with them is to be set aside too: where there are such, or were
-    /// when a kill came in the midst of this.
+    /// Sets later checkpoints aside. Returns whether what was recorded with them is to be set aside
+    /// too: where there are such, or were when a kill came in the midst of this.
     fn rewind_checkpoints(&self, step: u64, rewound: &mut Rewound) -> Result<bool> {
         let mut sets_aside = false;
         for path in list(&self.path().join("checkpoints"))? {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let is_half_written = name.strip_prefix('.').is_some_and(|name| record_step(name, &[".tmp"]).is_some());
+            let is_half_written =
+                name.strip_prefix('.').is_some_and(|name| record_step(name, &[".tmp"]).is_some());
             if is_half_written && path.is_dir() {
-                staging::remove(&path).map_err(Error::io("removing a half-written checkpoint", &path))?;
+                staging::remove(&path)
+                    .map_err(Error::io("removing a half-written checkpoint", &path))?;
                 rewound.removed.push("a half-written checkpoint".to_string());
             } else if record_step(name, &[""]).is_some_and(|at| at > step) {
                 sets_aside = true;
                 let aside = set_aside(&path)?;
                 let aside = aside.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                rewound.removed.push(format!("checkpoints/{name}, which is now checkpoints/{aside}"));
+                rewound
+                    .removed
+                    .push(format!("checkpoints/{name}, which is now checkpoints/{aside}"));
             } else {
                 sets_aside |= aside_step(name).is_some_and(|at| at > step);
             }
@@ -101,7 +112,13 @@ impl RunDir {
         Ok(sets_aside)
     }
 
-    fn rewind_log(&self, name: &str, step: u64, sets_aside: bool, rewound: &mut Rewound) -> Result<()> {
+    fn rewind_log(
+        &self,
+        name: &str,
+        step: u64,
+        sets_aside: bool,
+        rewound: &mut Rewound,
+    ) -> Result<()> {
         let path = self.path().join(name);
         let bytes = match files::read(&path, u64::MAX) {
             Ok(bytes) => bytes,
@@ -112,7 +129,8 @@ impl RunDir {
         if let Some(faults) = log.faults() {
             let mut text = format!("{name}: {faults}");
             if log.is_changed() {
-                let kept = files::copy_aside(&path, "damaged").map_err(Error::io("keeping a damaged file", &path))?;
+                let kept = files::copy_aside(&path, "damaged")
+                    .map_err(Error::io("keeping a damaged file", &path))?;
                 text.push_str("; the file as it was is kept as ");
                 text.push_str(&kept.file_name().unwrap_or_default().to_string_lossy());
             }
@@ -121,7 +139,8 @@ impl RunDir {
         if log.later > 0 {
             let mut text = format!("{} {} of {name}", log.later, plural(log.later, "line"));
             if sets_aside {
-                let aside = files::copy_aside(&path, "aside").map_err(Error::io("keeping later lines", &path))?;
+                let aside = files::copy_aside(&path, "aside")
+                    .map_err(Error::io("keeping later lines", &path))?;
                 text.push_str(", which stand in ");
                 text.push_str(&aside.file_name().unwrap_or_default().to_string_lossy());
             }
@@ -139,7 +158,8 @@ impl RunDir {
 struct Log {
     /// The lines that stay.
     kept: String,
-    /// Lines after the step that the run is taken back to, and the beginning of one that a kill left, after the checkpoint.
+    /// Lines after the step that the run is taken back to, and the beginning of one that a kill
+    /// left, after the checkpoint.
     later: usize,
     /// Lines that cannot be read.
     damaged: Vec<usize>,
@@ -156,7 +176,11 @@ impl Log {
         let Lines { mut whole, damaged, is_cut_off } = Lines::read(bytes, |line| key(name, line));
         let count = whole.len();
         whole.retain(|(_, (at, _), _)| *at <= step);
-        let mut log = Self { later: count - whole.len() + usize::from(is_cut_off), damaged, ..Self::default() };
+        let mut log = Self {
+            later: count - whole.len() + usize::from(is_cut_off),
+            damaged,
+            ..Self::default()
+        };
         let mut newest = 0;
         for (number, (at, _), _) in &whole {
             if *at < newest {
@@ -165,10 +189,13 @@ impl Log {
             newest = newest.max(*at);
         }
         whole.sort_by_key(|(_, (at, _), _)| *at);
-        // What happened may happen twice; every other line is the only one of its kind. Of several the longest stays.
+        // What happened may happen twice; every other line is the only one of its kind. Of several
+        // the longest stays.
         let mut last: HashMap<&Key, usize> = HashMap::new();
         let mut stays = vec![true; whole.len()];
-        for (place, (number, key, text)) in whole.iter().enumerate().filter(|_| name != "events.jsonl") {
+        for (place, (number, key, text)) in
+            whole.iter().enumerate().filter(|_| name != "events.jsonl")
+        {
             if let Some(&earlier) = last.get(key) {
                 let is_longer = text.len() > whole[earlier].2.len();
                 stays[if is_longer { earlier } else { place }] = false;
@@ -203,7 +230,11 @@ impl Log {
             (&self.misplaced, "is out of order", "are out of order"),
         ];
         for (lines, one, several) in kinds.iter().filter(|(lines, ..)| !lines.is_empty()) {
-            faults.push(format!("{} {}", numbered("line", lines), if lines.len() == 1 { one } else { several }));
+            faults.push(format!(
+                "{} {}",
+                numbered("line", lines),
+                if lines.len() == 1 { one } else { several }
+            ));
         }
         if !self.missing.is_empty() {
             faults.push(format!("there is no line for {}", steps_in_words(&self.missing)));
@@ -246,7 +277,9 @@ fn plural(count: usize, noun: &str) -> String {
 /// Such as `steps 1 to 3, 7`.
 fn steps_in_words(ranges: &[(u64, u64)]) -> String {
     const MOST: usize = 5;
-    let range = |&(start, end): &(u64, u64)| if start == end { start.to_string() } else { format!("{start} to {end}") };
+    let range = |&(start, end): &(u64, u64)| {
+        if start == end { start.to_string() } else { format!("{start} to {end}") }
+    };
     let text = ranges.iter().take(MOST).map(range).collect::<Vec<_>>().join(", ");
     let more = if ranges.len() > MOST { " and more" } else { "" };
     let is_one = matches!(ranges, [(start, end)] if start == end);
@@ -271,7 +304,10 @@ mod tests {
     }
 
     fn metrics(steps: &[u64]) -> Vec<u8> {
-        steps.iter().flat_map(|step| format!("{{\"step\":{step},\"reward/mean\":1.5}}\n").into_bytes()).collect()
+        steps
+            .iter()
+            .flat_map(|step| format!("{{\"step\":{step},\"reward/mean\":1.5}}\n").into_bytes())
+            .collect()
     }
 
     #[test]
@@ -288,7 +324,11 @@ mod tests {
             (with(line, b"garbage\n"), &[1, 2, 3], "line 2 is damaged;"),
             (with(line, b"\xff\xfe{}\n\0\0\0\n"), &[1, 2, 3], "lines 2, 3 are damaged;"),
             (with(0, &whole[..line]), &[1, 2, 3], "line 2 says what stands there already;"),
-            (with(line, b"{\"step\":2,\"a/b\":1}\n"), &[1, 2, 3], "line 2 says what stands there already;"),
+            (
+                with(line, b"{\"step\":2,\"a/b\":1}\n"),
+                &[1, 2, 3],
+                "line 2 says what stands there already;",
+            ),
             (with(line, b"{\"step\":2}\n{}\n"), &[1, 2, 3], "lines 2, 3 are damaged;"),
             (metrics(&[3, 2, 1]), &[1, 2, 3], "lines 2, 3 are out of order;"),
             (metrics(&[1, 3, 2, 9]), &[1, 2, 3], "line 3 is out of order;"),
@@ -311,7 +351,11 @@ mod tests {
             if let [text] = rewound.damaged.as_slice() {
                 assert!(text.contains(words), "{text}");
                 // Lines that are not there cannot be kept.
-                assert_eq!(fs::read(&aside).ok(), text.ends_with(".damaged").then_some(bytes), "{text}");
+                assert_eq!(
+                    fs::read(&aside).ok(),
+                    text.ends_with(".damaged").then_some(bytes),
+                    "{text}"
+                );
             } else {
                 assert!(!aside.exists());
             }
@@ -332,7 +376,10 @@ mod tests {
         fs::write(folder.path().join("evals.jsonl"), suites.repeat(2)).unwrap();
         fs::write(folder.path().join("metrics.jsonl"), metrics(&[1, 2])).unwrap();
         let rewound = run.rewind(2).unwrap();
-        assert_eq!(fs::read_to_string(folder.path().join("events.jsonl")).unwrap(), event.repeat(2));
+        assert_eq!(
+            fs::read_to_string(folder.path().join("events.jsonl")).unwrap(),
+            event.repeat(2)
+        );
         assert_eq!(fs::read_to_string(folder.path().join("evals.jsonl")).unwrap(), suites);
         assert_eq!(rewound.damaged.len(), 1);
     }
@@ -359,7 +406,9 @@ mod tests {
             fs::write(path(name), "x").unwrap();
         }
         fs::write(path("metrics.jsonl"), metrics(&[1, 2, 3, 4])).unwrap();
-        for name in ["checkpoints/step_000002", "checkpoints/step_000004", "checkpoints/.step_000005.tmp"] {
+        for name in
+            ["checkpoints/step_000002", "checkpoints/step_000004", "checkpoints/.step_000005.tmp"]
+        {
             fs::create_dir(path(name)).unwrap();
         }
         let rewound = run.rewind(2).unwrap();
@@ -370,7 +419,10 @@ mod tests {
             assert!(!path(name).exists(), "{name}");
         }
         assert_eq!(run.checkpoint_steps().unwrap(), [2]);
-        assert!(path("checkpoints/step_000004.aside").exists() && !path("checkpoints/.step_000005.tmp").exists());
+        assert!(
+            path("checkpoints/step_000004.aside").exists()
+                && !path("checkpoints/.step_000005.tmp").exists()
+        );
         let mut removed = rewound.removed;
         removed.sort();
         let expected = [
@@ -401,7 +453,11 @@ mod tests {
             fs::create_dir(path("checkpoints").join(aside)).unwrap();
             run.rewind(2).unwrap();
             assert_eq!(fs::read(path("metrics.jsonl")).unwrap(), metrics(&[1, 2]));
-            assert_eq!(fs::read(path("metrics.jsonl.aside")).ok(), is_kept.then_some(before), "{aside}");
+            assert_eq!(
+                fs::read(path("metrics.jsonl.aside")).ok(),
+                is_kept.then_some(before),
+                "{aside}"
+            );
             assert_eq!(path("rollouts/step_000004.jsonl.aside").exists(), is_kept, "{aside}");
             assert!(!path("rollouts/step_000004.jsonl").exists());
         }

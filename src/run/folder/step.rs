@@ -11,7 +11,8 @@ use std::fs;
 use std::sync::Arc;
 
 impl RunDir {
-    /// Steps with a record, ascending: those that [`RunDir::read_step`] can read. Costs a listing of `rollouts/`.
+    /// Steps with a record, ascending: those that [`RunDir::read_step`] can read. Costs a listing
+    /// of `rollouts/`.
     pub fn recorded_steps(&self) -> Result<Vec<u64>> {
         let mut steps: Vec<u64> = list(&self.path().join("rollouts"))?
             .iter()
@@ -21,8 +22,9 @@ impl RunDir {
         Ok(steps)
     }
 
-    /// The record of `step`: its rollouts, and the cosine matrices that were recorded with them. `None` where the step was not
-    /// recorded. A file that is damaged is an error that names the place.
+    /// The record of `step`: its rollouts, and the cosine matrices that were recorded with them.
+    /// `None` where the step was not recorded. A file that is damaged is an error that names the
+    /// place.
     pub fn read_step(&self, step: u64) -> Result<Option<StepView>> {
         let name = rollouts_file(step);
         let path = self.path().join(&name);
@@ -45,10 +47,12 @@ impl RunDir {
     /// The lines of `rollouts/step_NNNNNN.jsonl`. Fails where the step was not recorded.
     pub(crate) fn read_rollout_lines(&self, step: u64) -> Result<String> {
         let path = self.path().join(rollouts_file(step));
-        files::read_text(&path, u64::MAX).map_err(Error::io("reading the rollouts of a step", &path))
+        files::read_text(&path, u64::MAX)
+            .map_err(Error::io("reading the rollouts of a step", &path))
     }
 
-    /// Fills in the cosine matrices of `geometry/step_NNNNNN.safetensors`; leaves them empty where they were not recorded.
+    /// Fills in the cosine matrices of `geometry/step_NNNNNN.safetensors`; leaves them empty where
+    /// they were not recorded.
     fn read_cosines(&self, step: u64, groups: &mut [GroupView]) -> Result<()> {
         let name = geometry_file(step);
         let path = self.path().join(&name);
@@ -57,31 +61,36 @@ impl RunDir {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(Error::io("reading the geometry of a step", &path)(error)),
         };
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|error| Error::failed(format!("{name}: {error}")))?;
+        let tensors = SafeTensors::deserialize(&bytes)
+            .map_err(|error| Error::failed(format!("{name}: {error}")))?;
         for group in groups {
             let (number, m) = (group.group, group.rollouts.len());
             let tensor = |kind: CosineKind| {
                 let names = std::iter::once(kind.name()).chain(older_name(kind));
-                names.map(|name| format!("{name}.{number}")).find_map(|name| Some((tensors.tensor(&name).ok()?, name)))
+                names
+                    .map(|name| format!("{name}.{number}"))
+                    .find_map(|name| Some((tensors.tensor(&name).ok()?, name)))
             };
             for kind in CosineKind::ALL {
                 let Some((tensor, tensor_name)) = tensor(kind) else { continue };
                 if tensor.dtype() != Dtype::F32 || tensor.shape() != [m, m] {
                     return Err(Error::failed(format!(
-                        "{name}: {tensor_name} is {:?} {:?}; for {m} rollouts it must be F32 [{m}, {m}]",
+                        "{name}: {tensor_name} is {:?} {:?}; for {m} rollouts it must be F32 [{m}, \
+                         {m}]",
                         tensor.dtype(),
                         tensor.shape()
                     )));
                 }
                 let (values, _) = tensor.data().as_chunks();
-                group.cosines[kind] = values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+                group.cosines[kind] =
+                    values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
             }
         }
         Ok(())
     }
 
-    /// Fills in the tokens of `tokens/step_NNNNNN.safetensors` where they were recorded. Runs that were made before texts and ratios
-    /// were recorded have neither: no token view.
+    /// Fills in the tokens of `tokens/step_NNNNNN.safetensors` where they were recorded. Runs that
+    /// were made before texts and ratios were recorded have neither: no token view.
     fn read_tokens(&self, step: u64, groups: &mut [GroupView]) -> Result<()> {
         let name = tokens_file(step);
         let path = self.path().join(&name);
@@ -90,10 +99,12 @@ impl RunDir {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(Error::io("reading the tokens of a step", &path)(error)),
         };
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|error| Error::failed(format!("{name}: {error}")))?;
+        let tensors = SafeTensors::deserialize(&bytes)
+            .map_err(|error| Error::failed(format!("{name}: {error}")))?;
         for group in groups {
             let (number, m) = (group.group, group.rollouts.len());
-            let lengths: Vec<usize> = group.rollouts.iter().map(|rollout| rollout.length as usize).collect();
+            let lengths: Vec<usize> =
+                group.rollouts.iter().map(|rollout| rollout.length as usize).collect();
             let tokens: usize = lengths.iter().sum();
             if tensors.tensor(&format!("end.{number}")).is_err() {
                 continue;
@@ -104,7 +115,8 @@ impl RunDir {
                     .map_err(|error| Error::failed(format!("{name}: {kind}.{number}: {error}")))?;
                 if tensor.dtype() != of || tensor.shape() != shape {
                     return Err(Error::failed(format!(
-                        "{name}: {kind}.{number} is {:?} {:?}; for {m} rollouts of {tokens} tokens it must be {of:?} {shape:?}",
+                        "{name}: {kind}.{number} is {:?} {:?}; for {m} rollouts of {tokens} tokens \
+                         it must be {of:?} {shape:?}",
                         tensor.dtype(),
                         tensor.shape()
                     )));
@@ -124,7 +136,10 @@ impl RunDir {
                 logprobs: floats("logprob", &[tokens])?,
                 entropies: floats("entropy", &[tokens])?,
                 ratios: floats("ratio", &[tokens])?,
-                clipped: data("clipped", Dtype::U8, &[tokens])?.iter().map(|&clipped| clipped != 0).collect(),
+                clipped: data("clipped", Dtype::U8, &[tokens])?
+                    .iter()
+                    .map(|&clipped| clipped != 0)
+                    .collect(),
             }));
         }
         Ok(())
@@ -151,20 +166,27 @@ impl RunDir {
     }
 
     /// Writes `geometry/step_NNNNNN.safetensors` from `f32` tensors (name, shape, values).
-    pub fn write_geometry(&self, step: u64, tensors: Vec<(String, Vec<usize>, Vec<f32>)>) -> Result<()> {
+    pub fn write_geometry(
+        &self,
+        step: u64,
+        tensors: Vec<(String, Vec<usize>, Vec<f32>)>,
+    ) -> Result<()> {
         let cpu = &Device::Cpu;
-        let tensors =
-            tensors.into_iter().map(|(name, shape, values)| Ok((name, Tensor::from_vec(values, shape, cpu)?)));
+        let tensors = tensors
+            .into_iter()
+            .map(|(name, shape, values)| Ok((name, Tensor::from_vec(values, shape, cpu)?)));
         self.write_tensors(&geometry_file(step), tensors.collect::<Result<_>>()?)
     }
 
-    /// Writes `tokens/step_NNNNNN.safetensors`: for every group g of m responses that has tokens `offsets.g` i64 (m + 1), `end.g` u32,
-    /// `norm.g`, `logprob.g`, `entropy.g`, `ratio.g` f32 and `clipped.g` u8 (tokens), and `share.g` f32 (tokens, m). What they hold:
-    /// [`GroupTokens`].
+    /// Writes `tokens/step_NNNNNN.safetensors`: for every group g of m responses that has tokens
+    /// `offsets.g` i64 (m + 1), `end.g` u32, `norm.g`, `logprob.g`, `entropy.g`, `ratio.g` f32 and
+    /// `clipped.g` u8 (tokens), and `share.g` f32 (tokens, m). What they hold: [`GroupTokens`].
     pub fn write_tokens(&self, step: u64, groups: &[GroupView]) -> Result<()> {
         let cpu = &Device::Cpu;
         let mut tensors = Vec::new();
-        for (group, tokens) in groups.iter().filter_map(|group| Some((group.group, group.tokens.as_deref()?))) {
+        for (group, tokens) in
+            groups.iter().filter_map(|group| Some((group.group, group.tokens.as_deref()?)))
+        {
             let (count, m) = (tokens.norms.len(), tokens.offsets.len().saturating_sub(1));
             let mut add = |name: &str, tensor| tensors.push((format!("{name}.{group}"), tensor));
             let offsets = tokens.offsets.iter().map(|&offset| offset as i64).collect();
@@ -293,17 +315,30 @@ mod tests {
         records[2].rollout.novelty = f32::NAN;
         run.write_rollouts(12, &records).unwrap();
         let matrix = vec![1.0, -0.25, -0.25, 1.0];
-        run.write_geometry(12, vec![("feature.0".to_string(), vec![2, 2], matrix.clone())]).unwrap();
+        run.write_geometry(12, vec![("feature.0".to_string(), vec![2, 2], matrix.clone())])
+            .unwrap();
         assert_eq!(run.recorded_steps().unwrap(), [12]);
         let view = run.read_step(12).unwrap().unwrap();
         assert_eq!((view.step, view.groups.len()), (12, 2));
-        assert_eq!(view.groups[0].rollouts, [records[0].rollout.clone(), records[1].rollout.clone()]);
         assert_eq!(
-            (&view.groups[0].cosines[CosineKind::Feature], view.groups[0].cosines[CosineKind::Semantic].len()),
+            view.groups[0].rollouts,
+            [records[0].rollout.clone(), records[1].rollout.clone()]
+        );
+        assert_eq!(
+            (
+                &view.groups[0].cosines[CosineKind::Feature],
+                view.groups[0].cosines[CosineKind::Semantic].len()
+            ),
             (&matrix, 0)
         );
-        assert_eq!((view.groups[1].problem_id.as_str(), view.groups[1].prompt.as_str()), ("p1", "Why?\n"));
-        assert!(view.groups[1].rollouts[0].novelty.is_nan() && view.groups[1].cosines[CosineKind::Feature].is_empty());
+        assert_eq!(
+            (view.groups[1].problem_id.as_str(), view.groups[1].prompt.as_str()),
+            ("p1", "Why?\n")
+        );
+        assert!(
+            view.groups[1].rollouts[0].novelty.is_nan()
+                && view.groups[1].cosines[CosineKind::Feature].is_empty()
+        );
         assert!(run.read_step(13).unwrap().is_none());
     }
 
@@ -313,8 +348,11 @@ mod tests {
         let run = RunDir::create(parent.path(), &experiment()).unwrap();
         run.write_rollouts(3, &[record(0, 0)]).unwrap();
         let tensor = |name: &str, value: f32| (format!("{name}.0"), vec![1, 1], vec![value]);
-        run.write_geometry(3, vec![tensor("cosine", 0.5), tensor("semantic", 0.25), tensor("gradient", 0.125)])
-            .unwrap();
+        run.write_geometry(
+            3,
+            vec![tensor("cosine", 0.5), tensor("semantic", 0.25), tensor("gradient", 0.125)],
+        )
+        .unwrap();
         let view = run.read_step(3).unwrap().unwrap();
         let read = CosineKind::ALL.map(|kind| view.groups[0].cosines[kind].clone());
         assert_eq!(read, [[0.5], [0.25], [0.125]]);
@@ -347,9 +385,14 @@ mod tests {
         run.append_event(&Event::warning(1, "a")).unwrap();
         run.append_event(&Event::warning(2, "b")).unwrap();
         let text = fs::read_to_string(run.path().join("events.jsonl")).unwrap();
-        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines[1]["text"], "b");
-        run.write_geometry(7, vec![("feature.0".to_string(), vec![2, 2], vec![1.0, 0.5, 0.5, 1.0])]).unwrap();
+        run.write_geometry(
+            7,
+            vec![("feature.0".to_string(), vec![2, 2], vec![1.0, 0.5, 0.5, 1.0])],
+        )
+        .unwrap();
         let path = run.path().join("geometry/step_000007.safetensors");
         let read = candle_core::safetensors::load(path, &candle_core::Device::Cpu).unwrap();
         assert_eq!(read["feature.0"].to_vec2::<f32>().unwrap(), [[1.0, 0.5], [0.5, 1.0]]);

@@ -24,8 +24,9 @@ impl Tail {
         Self { path, offset: 0, identity: None }
     }
 
-    /// The whole lines written since the last call; a half-written one is left for the next. `None` where another file has
-    /// taken its place, or it has become shorter: the run was taken back to a checkpoint, and everything is to be read again.
+    /// The whole lines written since the last call; a half-written one is left for the next. `None`
+    /// where another file has taken its place, or it has become shorter: the run was taken back to
+    /// a checkpoint, and everything is to be read again.
     pub fn lines(&mut self) -> Result<Option<Vec<String>>> {
         let mut file = match files::open_regular(&self.path) {
             Ok(file) => file,

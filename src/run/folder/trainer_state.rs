@@ -1,7 +1,7 @@
 //! What a checkpoint holds beside weights and moments: `trainer.json`.
 //!
-//! Everything random is a function of the seed, the step and the numbers of prompt and sample, so there is no state of a
-//! generator in it; what a step takes over from the steps before it is.
+//! Everything random is a function of the seed, the step and the numbers of prompt and sample, so
+//! there is no state of a generator in it; what a step takes over from the steps before it is.
 
 use crate::error::{Error, Result};
 use crate::files::{self, SETTINGS_BYTES};
@@ -29,7 +29,8 @@ pub struct TrainerState {
     /// Weight of the KL term in the next step, where it is adapted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kl_coefficient: Option<f64>,
-    /// Settings in force that are others than those that the run began with, in the order in which they were changed.
+    /// Settings in force that are others than those that the run began with, in the order in which
+    /// they were changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<SettingEdit>,
     /// The program's version.
@@ -40,8 +41,11 @@ impl TrainerState {
     /// Reads the state from a checkpoint's folder.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
-        let bad = |why: String| Error::input(format!("the trainer's state cannot be read: {why} ({})", path.display()));
-        let text = files::read_text(&path, SETTINGS_BYTES).map_err(|error| bad(error.to_string()))?;
+        let bad = |why: String| {
+            Error::input(format!("the trainer's state cannot be read: {why} ({})", path.display()))
+        };
+        let text =
+            files::read_text(&path, SETTINGS_BYTES).map_err(|error| bad(error.to_string()))?;
         serde_json::from_str(&text).map_err(|error| bad(error.to_string()))
     }
 
@@ -75,7 +79,11 @@ mod tests {
     fn older_and_broken_files_are_told_apart() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
-        std::fs::write(&path, r#"{"step": 3, "seed": 1, "optimizer_steps": 3, "version": "0.1.0"}"#).unwrap();
+        std::fs::write(
+            &path,
+            r#"{"step": 3, "seed": 1, "optimizer_steps": 3, "version": "0.1.0"}"#,
+        )
+        .unwrap();
         let state = TrainerState::read(folder.path()).unwrap();
         assert_eq!((state.step, state.problems, state.kl_coefficient), (3, None, None));
         std::fs::write(&path, "{").unwrap();

@@ -1,4 +1,5 @@
-//! What can be checked before weights are read: where everything comes from, the task, the suites, the lengths of prompts.
+//! What can be checked before weights are read: where everything comes from, the task, the suites,
+//! the lengths of prompts.
 
 use super::resolve::Resolved;
 use crate::error::{Error, Result};
@@ -23,7 +24,8 @@ pub(super) struct Checked {
 }
 
 impl Resolved {
-    /// Opens the files of model, data and templates, and refuses what does not fit together. Downloads what is not there.
+    /// Opens the files of model, data and templates, and refuses what does not fit together.
+    /// Downloads what is not there.
     pub(super) fn check(mut self) -> Result<Checked> {
         let experiment = &mut self.experiment;
         settle_sources(experiment)?;
@@ -48,14 +50,19 @@ fn check_curriculum(experiment: &Experiment, task: &dyn Task) -> Result<()> {
     if experiment.rollout.curriculum.is_none() || task.levels() > 1 {
         return Ok(());
     }
-    let problem = format!("needs levels of difficulty, and the task `{}` has none; leave it out", task.name());
+    let problem = format!(
+        "needs levels of difficulty, and the task `{}` has none; leave it out",
+        task.name()
+    );
     Err(Error::field("rollout.curriculum", problem))
 }
 
 /// Refuses names of the parts of a reward that are not names of metrics, or of other ones.
 fn check_reward_parts(task: &dyn Task) -> Result<()> {
     let parts = task.reward_parts();
-    let is_plain = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let is_plain = |name: &str| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
     for (place, part) in parts.iter().enumerate() {
         let is_taken = metrics::built_in().any(|metric| metric.name == part.metric());
         let problem = if !is_plain(part.name) {
@@ -91,7 +98,8 @@ fn task_of(
     }
 }
 
-/// The suites of the experiment's evaluations, in order. Refuses those whose prompts leave too little room.
+/// The suites of the experiment's evaluations, in order. Refuses those whose prompts leave too
+/// little room.
 fn suites_of(
     experiment: &Experiment,
     task: &Arc<dyn Task>,

@@ -55,16 +55,19 @@ impl Planned {
         let mut warnings = notes(base.notes(), &suites, task.as_ref());
 
         let held = resumed.as_ref().map(|resumed| &resumed.held);
-        let inputs = Inputs::new(&experiment, &base, task.as_ref(), &suites, held)?.with_model_before(model_before);
+        let inputs = Inputs::new(&experiment, &base, task.as_ref(), &suites, held)?
+            .with_model_before(model_before);
         let replaced = resumed.as_ref().map_or(Ok(Vec::new()), |resumed| inputs.check(resumed))?;
         let earlier = resumed.as_ref().and_then(|resumed| resumed.manifest.as_ref());
         let step = resumed.as_ref().map_or(0, |resumed| resumed.state.step);
-        let reread = earlier.map_or(Vec::new(), |manifest| inputs.reread(manifest, step, &replaced));
+        let reread =
+            earlier.map_or(Vec::new(), |manifest| inputs.reread(manifest, step, &replaced));
         warnings.extend(earlier.and_then(|manifest| inputs.unknown(manifest)));
         warnings.extend(warning);
 
         let frozen = FrozenBase::new(&experiment, &base, resumed.is_none(), &device)?;
-        let (model, optimizer, state) = state_of(&experiment, base, resumed.as_ref(), dtype, &device)?;
+        let (model, optimizer, state) =
+            state_of(&experiment, base, resumed.as_ref(), dtype, &device)?;
         Ok(Loaded {
             experiment,
             brought,
@@ -85,8 +88,8 @@ impl Planned {
     }
 }
 
-/// The hash of the base model's weights in the precision that held until now, where the run is to continue in another one: weights are
-/// rounded when they are read.
+/// The hash of the base model's weights in the precision that held until now, where the run is to
+/// continue in another one: weights are rounded when they are read.
 fn hash_before(
     experiment: &Experiment,
     resumed: Option<&Resumed>,
@@ -102,9 +105,13 @@ fn hash_before(
     }
 }
 
-/// What there is to warn of before a run begins or continues: what is odd about the model, problems that had to be left out, and
-/// suites whose problems are trained on too.
+/// What there is to warn of before a run begins or continues: what is odd about the model, problems
+/// that had to be left out, and suites whose problems are trained on too.
 fn notes(of_model: &[String], suites: &[Suite], task: &dyn Task) -> Vec<String> {
-    let notes = of_model.iter().chain(task.notes()).chain(suites.iter().flat_map(|suite| &suite.notes)).cloned();
+    let notes = of_model
+        .iter()
+        .chain(task.notes())
+        .chain(suites.iter().flat_map(|suite| &suite.notes))
+        .cloned();
     notes.chain(suites.iter().filter_map(|suite| suite.overlap(task))).collect()
 }

@@ -20,7 +20,8 @@ use crate::stages::metrics;
 use std::path::Path;
 
 impl RunBuilder {
-    /// Loads everything, makes the run folder under `runs`, and starts the trainer's thread. Bad input is found here.
+    /// Loads everything, makes the run folder under `runs`, and starts the trainer's thread. Bad
+    /// input is found here.
     pub fn start(self, runs: &Path) -> Result<Run> {
         metrics::declare_built_in();
         resolve::resolve(self)?.check()?.plan(runs)?.load()?.spawn(runs)

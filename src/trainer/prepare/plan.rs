@@ -40,11 +40,19 @@ impl Checked {
 }
 
 /// Refuses a run whose disk has no room for a checkpoint; says where it has none for all of them.
-fn check_room(experiment: &Experiment, checkpoint: u64, step: u64, place: &Path) -> Result<Option<String>> {
+fn check_room(
+    experiment: &Experiment,
+    checkpoint: u64,
+    step: u64,
+    place: &Path,
+) -> Result<Option<String>> {
     space::require(place, checkpoint, "a checkpoint", "give another folder with --out")?;
     let checkpoints = experiment.checkpoints_after(step);
     let all = space::check(place, checkpoint.saturating_mul(checkpoints)).err();
     Ok(all.map(|error| {
-        format!("there is no room for all {checkpoints} checkpoints: {error}, or raise record.checkpoint_every")
+        format!(
+            "there is no room for all {checkpoints} checkpoints: {error}, or raise \
+                 record.checkpoint_every"
+        )
     }))
 }

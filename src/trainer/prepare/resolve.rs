@@ -50,9 +50,12 @@ fn check_method(experiment: &Experiment) -> Result<()> {
 fn check_end(resumed: Option<&Resumed>, last: u64) -> Result<()> {
     let Some(resumed) = resumed else { return Ok(()) };
     let step = resumed.state.step;
-    let is_finished = resumed.manifest.as_ref().is_some_and(|manifest| manifest.state == RecordedState::Finished);
+    let is_finished =
+        resumed.manifest.as_ref().is_some_and(|manifest| manifest.state == RecordedState::Finished);
     if goes_on(step, last, is_finished) {
         return Ok(());
     }
-    Err(Error::input(format!("the run is already at step {step} of {last}; give it more with --set stop.steps=N")))
+    Err(Error::input(format!(
+        "the run is already at step {step} of {last}; give it more with --set stop.steps=N"
+    )))
 }

@@ -7,7 +7,8 @@ use crate::files::lock::FolderLock;
 use crate::machine;
 use crate::model::LanguageModel;
 use crate::run::{
-    Event, EventKind, Manifest, RecordedState, ReplacedInput, RunDir, RunHandle, RunInfo, RunSnapshot, TrainerState,
+    Event, EventKind, Manifest, RecordedState, ReplacedInput, RunDir, RunHandle, RunInfo,
+    RunSnapshot, TrainerState,
 };
 use crate::tasks::Task;
 use crate::trainer::orders::{self, Orders};
@@ -24,11 +25,14 @@ use std::sync::Arc;
 const STACK_BYTES: usize = 256 << 20;
 
 impl Loaded {
-    /// Makes the run folder, or takes that of a run that continues back to its checkpoint, and starts the thread.
+    /// Makes the run folder, or takes that of a run that continues back to its checkpoint, and
+    /// starts the thread.
     pub(super) fn spawn(mut self, runs: &Path) -> Result<Run> {
         let step = self.state.step;
         let place = match self.resumed.take() {
-            Some((resumed, settled)) => Place::again(resumed, settled, &self.replaced, &mut self.state)?,
+            Some((resumed, settled)) => {
+                Place::again(resumed, settled, &self.replaced, &mut self.state)?
+            }
             None => Place::new(runs, &self.experiment)?,
         };
         let Place { directory, lock, mut events, earlier, began } = place;
@@ -38,7 +42,8 @@ impl Loaded {
         events.extend(self.warnings.into_iter().map(|text| Event::warning(step, text)));
 
         let path = directory.path();
-        let info = run_info(&self.experiment, began, self.task.as_ref(), &self.model, &self.device, path);
+        let info =
+            run_info(&self.experiment, began, self.task.as_ref(), &self.model, &self.device, path);
         let mut manifest = manifest_of(&info, earlier, step);
         self.inputs.record(&mut manifest);
         manifest.replaced.extend(self.replaced);
@@ -49,8 +54,10 @@ impl Loaded {
         let (handle, commands) = RunHandle::new(RunSnapshot::starting(info));
         past.show(&handle);
         let orders = Orders::new(commands);
-        let patience = orders::patience(orders.clone(), handle.snapshots.clone(), handle.attendance.clone());
-        let directory = directory.with_patience(patience).with_checkpoints_of(self.checkpoint_bytes);
+        let patience =
+            orders::patience(orders.clone(), handle.snapshots.clone(), handle.attendance.clone());
+        let directory =
+            directory.with_patience(patience).with_checkpoints_of(self.checkpoint_bytes);
         let trained = Trained {
             experiment: self.experiment,
             task: self.task,
@@ -75,7 +82,12 @@ impl Loaded {
 }
 
 /// Writes what happened before the first step, and what the run is.
-fn record_beginning(directory: &RunDir, events: &[Event], manifest: &Manifest, info: &RunInfo) -> Result<()> {
+fn record_beginning(
+    directory: &RunDir,
+    events: &[Event],
+    manifest: &Manifest,
+    info: &RunInfo,
+) -> Result<()> {
     for event in events {
         directory.append_event(event)?;
         directory.log(&format!("{} {}", event.kind.name(), event.text))?;
@@ -105,8 +117,14 @@ impl Place {
         Ok(Self { directory, lock, events, earlier: None, began: experiment.clone() })
     }
 
-    /// The folder of a run that continues, taken back to its checkpoint; changed settings take effect on what that carries over.
-    fn again(resumed: Resumed, settled: Settled, replaced: &[ReplacedInput], state: &mut TrainerState) -> Result<Self> {
+    /// The folder of a run that continues, taken back to its checkpoint; changed settings take
+    /// effect on what that carries over.
+    fn again(
+        resumed: Resumed,
+        settled: Settled,
+        replaced: &[ReplacedInput],
+        state: &mut TrainerState,
+    ) -> Result<Self> {
         let rewound = resumed.directory.rewind(state.step)?;
         resumed.directory.make_folders()?;
         if !resumed.is_written(&settled) {
@@ -123,7 +141,8 @@ impl Place {
     }
 }
 
-/// What a run says of itself while it trains, but for what it reads. A resumed run began when it was first started.
+/// What a run says of itself while it trains, but for what it reads. A resumed run began when it
+/// was first started.
 fn manifest_of(info: &RunInfo, earlier: Option<Manifest>, step: u64) -> Manifest {
     let (started, replaced, reread) = match earlier {
         Some(earlier) => (earlier.started, earlier.replaced, earlier.reread),
@@ -161,8 +180,11 @@ fn run_info(
         ModelSource::Hub(source) => source.to_string(),
     };
     let parameters = model.parameter_count() as f64;
-    let count =
-        if parameters >= 1e9 { format!("{:.1}B", parameters / 1e9) } else { format!("{:.2}M", parameters / 1e6) };
+    let count = if parameters >= 1e9 {
+        format!("{:.1}B", parameters / 1e9)
+    } else {
+        format!("{:.2}M", parameters / 1e6)
+    };
     RunInfo {
         experiment: Arc::new(experiment.clone()),
         began: Arc::new(began),

@@ -9,12 +9,19 @@ use std::fs;
 use std::path::Path;
 
 /// The model card, with what was measured.
-pub(super) fn write_card(config: &Pretrain, model: &LanguageModel, progress: &Progress, folder: &Path) -> Result<()> {
+pub(super) fn write_card(
+    config: &Pretrain,
+    model: &LanguageModel,
+    progress: &Progress,
+    folder: &Path,
+) -> Result<()> {
     let path: &Path = &folder.join("README.md");
     let Progress { tokens, loss, records, .. } = progress;
     let loss = loss.unwrap_or(f64::NAN);
     let mut rows = String::new();
-    for (record, evaluation) in records.iter().filter(|r| r.step == config.steps).zip(&config.evaluations) {
+    for (record, evaluation) in
+        records.iter().filter(|r| r.step == config.steps).zip(&config.evaluations)
+    {
         for (k, e) in &record.pass_at {
             let _ignored = writeln!(
                 rows,
@@ -29,14 +36,16 @@ pub(super) fn write_card(config: &Pretrain, model: &LanguageModel, progress: &Pr
         }
     }
     let card = format!(
-        "# {name}\n\nA Qwen3-shaped base model of {parameters} parameters ({layers} layers, width {width}), trained from nothing on worked solutions \
-         of the procedural task in its experiment file. It was made to be improved by reinforcement learning, not to be used.\n\n\
-         * Training: {steps} steps of {batch} worked solutions, {tokens} tokens in all, seed {seed}; mean loss at the end {loss:.4} nats per token.\n\
-         * Tokenizer: bytes and a few words; every digit is a token of its own.\n\
-         * Weights: SHA-256 {hash} (over names, shapes and values).\n\n\
-         | Held-out problems | Metric | Value | 95 % interval |\n|---|---|---|---|\n{rows}\n\
-         Reproduce: `orthant pretrain experiments/pretrain_{name}.ron`. Results agree to the last digit on processors with the same\n\
-         vector instructions only: matrix products round differently elsewhere.\n",
+        "# {name}\n\nA Qwen3-shaped base model of {parameters} parameters ({layers} layers, width \
+         {width}), trained from nothing on worked solutions of the procedural task in its \
+         experiment file. It was made to be improved by reinforcement learning, not to be \
+         used.\n\n* Training: {steps} steps of {batch} worked solutions, {tokens} tokens in all, \
+         seed {seed}; mean loss at the end {loss:.4} nats per token.\n* Tokenizer: bytes and a few \
+         words; every digit is a token of its own.\n* Weights: SHA-256 {hash} (over names, shapes \
+         and values).\n\n| Held-out problems | Metric | Value | 95 % interval \
+         |\n|---|---|---|---|\n{rows}\nReproduce: `orthant pretrain \
+         experiments/pretrain_{name}.ron`. Results agree to the last digit on processors with the \
+         same\nvector instructions only: matrix products round differently elsewhere.\n",
         name = config.name,
         parameters = model.parameter_count(),
         layers = config.model.layers,

@@ -33,7 +33,8 @@ pub(super) fn check_positions(
         let (prompt, new) = (suite.longest_prompt(tokenizer)?, new_tokens(positions));
         if prompt + new > positions {
             let problem = format!(
-                "is {positions}; the suite {} has a prompt of {prompt} tokens, after which {new} are sampled; raise it",
+                "is {positions}; the suite {} has a prompt of {prompt} tokens, after which {new} \
+                 are sampled; raise it",
                 suite.name
             );
             return Err(Error::field("model.positions", problem));
@@ -49,7 +50,8 @@ pub(super) fn fits(lengths: &[usize], positions: usize) -> Result<()> {
         return Ok(());
     }
     let problem = format!(
-        "is {positions}; the task has a worked solution of {longest} tokens, prompt and end included; raise it to that at least"
+        "is {positions}; the task has a worked solution of {longest} tokens, prompt and end \
+         included; raise it to that at least"
     );
     Err(Error::field("model.positions", problem))
 }

@@ -10,8 +10,8 @@ use crate::experiment::{Every, OptimizerConfig, Precision, Pretrain};
 use crate::files::staging::StagedFolder;
 use crate::kernels::Buffers;
 use crate::model::{
-    DecoderSpec, END_OF_TEXT, GradientSum, LanguageModel, ResponseBatch, TextTokenizer, data_type, micro_batches,
-    open_device,
+    DecoderSpec, END_OF_TEXT, GradientSum, LanguageModel, ResponseBatch, TextTokenizer, data_type,
+    micro_batches, open_device,
 };
 use crate::optim::{AdamW, AdamWSettings, Schedule};
 use crate::run::EvaluationRecord;
@@ -57,8 +57,8 @@ pub enum PretrainEvent<'a> {
     },
 }
 
-/// Trains a base model and writes it, with its model card, into the folder that the experiment names.
-/// A try that was killed is continued by the next one. `tell` is called with what happens.
+/// Trains a base model and writes it, with its model card, into the folder that the experiment
+/// names. A try that was killed is continued by the next one. `tell` is called with what happens.
 pub fn pretrain(config: &Pretrain, mut tell: impl FnMut(PretrainEvent<'_>)) -> Result<()> {
     let subject = Subject::new(config)?;
     // Weights, masters and moments twice while one save replaces another, and the weights of the
@@ -66,7 +66,8 @@ pub fn pretrain(config: &Pretrain, mut tell: impl FnMut(PretrainEvent<'_>)) -> R
     let bytes = (subject.model.parameter_count() * (2 * (4 + 12) + 4)) as u64;
     let staged = StagedFolder::begin(&config.out, Progress::KEPT, bytes)?;
     let place = staged.path();
-    let (progress, optimizer) = Progress::begin(config, &subject.model, subject.settings(), place, &mut tell)?;
+    let (progress, optimizer) =
+        Progress::begin(config, &subject.model, subject.settings(), place, &mut tell)?;
     if progress.step > 0 {
         tell(PretrainEvent::Continues(progress.step));
     }
@@ -169,8 +170,10 @@ impl Training<'_> {
         let mut sum = GradientSum::new(&model.trainable, &model.weights, false, &mut self.buffers)?;
         let mut total = 0.0;
         for range in micro_batches(&lengths, config.micro_batch_tokens) {
-            let pairs: Vec<(&[u32], &[u32])> =
-                examples[range].iter().map(|(prompt, response)| (prompt.as_slice(), response.as_slice())).collect();
+            let pairs: Vec<(&[u32], &[u32])> = examples[range]
+                .iter()
+                .map(|(prompt, response)| (prompt.as_slice(), response.as_slice()))
+                .collect();
             let pass = sum.forward(ResponseBatch::new(&pairs)?, 1.0)?;
             // Column 0 of the statistics is the log-probability of a token.
             let logprobs = pass.statistics().narrow(1, 0, 1)?.sum_all()?;

@@ -24,7 +24,8 @@ pub(super) fn unsaved(error: Error, place: &Path, bytes: u64) -> Error {
     }
 }
 
-/// How far training has come: what a try that was killed leaves to the next one, beside weights and moments.
+/// How far training has come: what a try that was killed leaves to the next one, beside weights and
+/// moments.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Progress {
     /// The experiment, complete.
@@ -44,8 +45,8 @@ impl Progress {
     const FILE: &str = "pretrain.json";
     const STATE: &str = "trainer.safetensors";
 
-    /// Continues where an earlier try with the same experiment was, or begins. What an earlier try left and this one cannot use is
-    /// told.
+    /// Continues where an earlier try with the same experiment was, or begins. What an earlier try
+    /// left and this one cannot use is told.
     pub(super) fn begin(
         config: &Pretrain,
         model: &LanguageModel,
@@ -55,17 +56,22 @@ impl Progress {
     ) -> Result<(Self, AdamW)> {
         let experiment = experiment::to_text(config)?;
         let folder = place.join(Self::FOLDER);
-        staging::restore(&folder).map_err(Error::io("giving an earlier save its name back", &folder))?;
+        staging::restore(&folder)
+            .map_err(Error::io("giving an earlier save its name back", &folder))?;
         let new = Self { experiment, step: 0, tokens: 0, loss: None, records: Vec::new() };
         if folder.exists() {
             match Self::read(&folder) {
                 Ok(progress) if progress.experiment == new.experiment => {
-                    let optimizer = AdamW::read(&model.weights, settings, &folder.join(Self::STATE))?;
+                    let optimizer =
+                        AdamW::read(&model.weights, settings, &folder.join(Self::STATE))?;
                     return Ok((progress, optimizer));
                 }
-                Ok(_) => tell(PretrainEvent::BeginsAnew("an earlier try had other settings, so this one begins anew")),
+                Ok(_) => tell(PretrainEvent::BeginsAnew(
+                    "an earlier try had other settings, so this one begins anew",
+                )),
                 Err(error) => tell(PretrainEvent::BeginsAnew(&format!(
-                    "warning: what an earlier try saved cannot be used, so this one begins anew: {error}"
+                    "warning: what an earlier try saved cannot be used, so this one begins anew: \
+                     {error}"
                 ))),
             }
         }
@@ -76,7 +82,8 @@ impl Progress {
         checksums::verify(folder)?;
         let path = folder.join(Self::FILE);
         let text = files::read_text(&path, SETTINGS_BYTES).map_err(Error::io("reading", &path))?;
-        serde_json::from_str(&text).map_err(|error| Error::failed(format!("{error} ({})", path.display())))
+        serde_json::from_str(&text)
+            .map_err(|error| Error::failed(format!("{error} ({})", path.display())))
     }
 
     /// A step is done.
@@ -87,8 +94,14 @@ impl Progress {
     }
 
     /// Saves it, with the model as it is now.
-    pub(super) fn save(&self, model: &LanguageModel, optimizer: &AdamW, place: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self).map_err(|error| Error::failed(error.to_string()))?;
+    pub(super) fn save(
+        &self,
+        model: &LanguageModel,
+        optimizer: &AdamW,
+        place: &Path,
+    ) -> Result<()> {
+        let text =
+            serde_json::to_string_pretty(self).map_err(|error| Error::failed(error.to_string()))?;
         staging::replace(&place.join(Self::FOLDER), |folder| {
             model.write(folder)?;
             optimizer.write(&folder.join(Self::STATE))?;

@@ -206,7 +206,11 @@ fn a_choice_that_is_taken_back_is_none() {
         r"So \boxed{\text{B}}. Actually, it should be C.",
     ] {
         let verdict = |gold| verify(gold, completion, AnswerFormat::Choice).verdict;
-        assert_eq!((verdict("C"), verdict("B")), (Verdict::Correct, Verdict::Incorrect), "{completion}");
+        assert_eq!(
+            (verdict("C"), verdict("B")),
+            (Verdict::Correct, Verdict::Incorrect),
+            "{completion}"
+        );
     }
     for completion in [
         "The answer is B, but that is wrong.",
@@ -250,12 +254,17 @@ fn a_choice_that_is_taken_back_is_none() {
 
 #[test]
 fn a_box_that_is_taken_back_is_wrong() {
-    for completion in [r"\boxed{B} is wrong", r"\boxed{B} (incorrect)", r"$\boxed{B}$, but that is not correct."] {
+    for completion in
+        [r"\boxed{B} is wrong", r"\boxed{B} (incorrect)", r"$\boxed{B}$, but that is not correct."]
+    {
         let verdict = verify("B", completion, AnswerFormat::Choice).verdict;
         assert_eq!(verdict, Verdict::Incorrect, "{completion}");
     }
     // Where the answer is a value, the last box counts and nothing else.
-    assert_eq!(verify("5", r"\boxed{5}. Wait, no, 6.", AnswerFormat::Math).verdict, Verdict::Correct);
+    assert_eq!(
+        verify("5", r"\boxed{5}. Wait, no, 6.", AnswerFormat::Math).verdict,
+        Verdict::Correct
+    );
 }
 
 #[test]
@@ -284,6 +293,10 @@ fn a_letter_that_is_part_of_something_else_is_no_choice() {
         ("B", "Hepatitis B"),
         ("B", "None of the above. B"),
     ] {
-        assert_eq!(verify(letter, completion, AnswerFormat::Choice).verdict, Verdict::Correct, "{completion}");
+        assert_eq!(
+            verify(letter, completion, AnswerFormat::Choice).verdict,
+            Verdict::Correct,
+            "{completion}"
+        );
     }
 }

@@ -91,7 +91,11 @@ fn without_a_box_only_the_lenient_format_finds_an_answer() {
         (r"\boxed{4} so the answer is 5", Verdict::Incorrect),
         ("nothing", Verdict::NoAnswer),
     ] {
-        assert_eq!(verify("5", completion, AnswerFormat::MathAnywhere).verdict, expected, "{completion}");
+        assert_eq!(
+            verify("5", completion, AnswerFormat::MathAnywhere).verdict,
+            expected,
+            "{completion}"
+        );
     }
 }
 
@@ -116,7 +120,10 @@ fn a_denied_or_supposed_answer_is_none() {
         ("305", "The answer is three hundred and five.", Verdict::Correct),
     ] {
         let verdict = verify(gold, completion, AnswerFormat::MathAnywhere).verdict;
-        assert!(verdict == expected || (!expected.is_correct() && !verdict.is_correct()), "{completion}: {verdict:?}");
+        assert!(
+            verdict == expected || (!expected.is_correct() && !verdict.is_correct()),
+            "{completion}: {verdict:?}"
+        );
     }
     for (gold, completion, expected) in [
         ("B", "anything but B", Verdict::NoAnswer),
@@ -167,7 +174,11 @@ fn a_denied_or_supposed_answer_is_none() {
         ("B", "The answer is `B` or `C`", Verdict::Incorrect),
         ("B", "The answer is not `B`", Verdict::NoAnswer),
     ] {
-        assert_eq!(verify(gold, completion, AnswerFormat::Choice).verdict, expected, "{completion}");
+        assert_eq!(
+            verify(gold, completion, AnswerFormat::Choice).verdict,
+            expected,
+            "{completion}"
+        );
     }
 }
 
@@ -178,16 +189,28 @@ fn a_number_in_words_with_and_is_one_number() {
         ("120", r"\text{one hundred and twenty}"),
         ("5.5", r"\text{five and a half}"),
     ] {
-        let verdict = |gold| verify(gold, &format!(r"So \boxed{{{answer}}}."), AnswerFormat::Math).verdict;
-        assert_eq!((verdict(gold), verdict("7")), (Verdict::Correct, Verdict::Incorrect), "{answer}");
+        let verdict =
+            |gold| verify(gold, &format!(r"So \boxed{{{answer}}}."), AnswerFormat::Math).verdict;
+        assert_eq!(
+            (verdict(gold), verdict("7")),
+            (Verdict::Correct, Verdict::Incorrect),
+            "{answer}"
+        );
     }
 }
 
 #[test]
 fn a_gold_answer_that_is_none_makes_nobody_right() {
-    for gold in ["proof", r"\text{proof}", "Proof", r"\textbf{Proof.}", "not found", r"\text{n/a}"] {
-        for completion in [r"\boxed{proof}", r"\boxed{\text{proof}}", r"\boxed{not found}", r"\boxed{\text{n/a}}"] {
-            assert_eq!(verify(gold, completion, AnswerFormat::Math).verdict, Verdict::Incorrect, "{gold} {completion}");
+    for gold in ["proof", r"\text{proof}", "Proof", r"\textbf{Proof.}", "not found", r"\text{n/a}"]
+    {
+        for completion in
+            [r"\boxed{proof}", r"\boxed{\text{proof}}", r"\boxed{not found}", r"\boxed{\text{n/a}}"]
+        {
+            assert_eq!(
+                verify(gold, completion, AnswerFormat::Math).verdict,
+                Verdict::Incorrect,
+                "{gold} {completion}"
+            );
         }
     }
 }

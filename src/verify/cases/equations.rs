@@ -3,7 +3,11 @@
 use super::{Case, check_tables};
 
 const EQUATIONS: &[Case] = &[
-    ("x=5", &["5", "x = 5", "x=5.0", "5=x", "x=2+3"], &["y=5", "x=6", "2x=10", "x-5=0", "x", "5,6", "x>5", "x^2=25"]),
+    (
+        "x=5",
+        &["5", "x = 5", "x=5.0", "5=x", "x=2+3"],
+        &["y=5", "x=6", "2x=10", "x-5=0", "x", "5,6", "x>5", "x^2=25"],
+    ),
     (
         "5",
         &[
@@ -25,8 +29,8 @@ const EQUATIONS: &[Case] = &[
             r"\cos x=5",
         ],
         &[
-            "x=6", "2x=10", "x^2-25=0", "x+1=5", "x=5=6", "5=6", "x=4=5", "x^2=5", "x<5", "x \\le 5", "m+n=6",
-            "m=2, n=3", "x+x=5", "m+n=4+2",
+            "x=6", "2x=10", "x^2-25=0", "x+1=5", "x=5=6", "5=6", "x=4=5", "x^2=5", "x<5",
+            "x \\le 5", "m+n=6", "m=2, n=3", "x+x=5", "m+n=4+2",
         ],
     ),
     (
@@ -40,10 +44,22 @@ const EQUATIONS: &[Case] = &[
         &["2x-y+3z-8=0", "2x-y+3z+8", "x-y+3z+8=0", "0=0"],
     ),
     (r"k=\frac{-33}{2}", &[r"-\frac{33}{2}", "k=-16.5", "-16.5"], &["16.5", "m=-16.5"]),
-    (r"\tan \theta = 2\theta", &[r"2\theta=\tan\theta"], &[r"\tan\theta", r"2\theta", r"\tan\theta=\theta"]),
-    ("AB=12+12\\sqrt{3}", &[r"12+12\sqrt3", r"12(1+\sqrt{3})", r"AB=12\sqrt3+12"], &["12", r"BC=12+12\sqrt3"]),
+    (
+        r"\tan \theta = 2\theta",
+        &[r"2\theta=\tan\theta"],
+        &[r"\tan\theta", r"2\theta", r"\tan\theta=\theta"],
+    ),
+    (
+        "AB=12+12\\sqrt{3}",
+        &[r"12+12\sqrt3", r"12(1+\sqrt{3})", r"AB=12\sqrt3+12"],
+        &["12", r"BC=12+12\sqrt3"],
+    ),
     (r"0.56 = 56\%", &[r"56\%", "0.56", r"\frac{14}{25}"], &["5.6", "0.57"]),
-    (r"\$\dfrac23 \approx \$0.67", &["0.67", "2/3", r"\frac23", r"\$0.67"], &["0.6", "0.66", "0.7"]),
+    (
+        r"\$\dfrac23 \approx \$0.67",
+        &["0.67", "2/3", r"\frac23", r"\$0.67"],
+        &["0.6", "0.66", "0.7"],
+    ),
     (
         r"\frac23",
         &[r"\frac23\approx0.67", r"x=\frac23\approx 0.667"],
@@ -102,7 +118,11 @@ const INEQUALITIES: &[Case] = &[
         &["[-80,82]", r"82\ge g(x)\ge-80", r"-80 \le g(x) \le 82"],
         &["(-80,82)", r"-80<g(x)<82", "-80, 82", "82"],
     ),
-    (r"2\le x<5", &["[2,5)", r"5>x\ge2", r"x\in[2,5)"], &["[2,5]", "(2,5)", "2,5", r"2<x\le5", r"4\le2x<10"]),
+    (
+        r"2\le x<5",
+        &["[2,5)", r"5>x\ge2", r"x\in[2,5)"],
+        &["[2,5]", "(2,5)", "2,5", r"2<x\le5", r"4\le2x<10"],
+    ),
     (
         r"x<1\text{ or }x>3",
         &[r"(-\infty,1)\cup(3,\infty)", "x>3, x<1"],
@@ -121,7 +141,12 @@ const INEQUALITIES: &[Case] = &[
 const NOT_EQUAL: &[Case] = &[
     (
         r"x\ge -1,\ x\neq 4",
-        &[r"x\neq 4, x\geq -1", r"[-1,4)\cup(4,\infty)", r"x\ge-1\text{ and }x\ne4", r"x\in[-1,4)\cup(4,\infty)"],
+        &[
+            r"x\neq 4, x\geq -1",
+            r"[-1,4)\cup(4,\infty)",
+            r"x\ge-1\text{ and }x\ne4",
+            r"x\in[-1,4)\cup(4,\infty)",
+        ],
         &[r"x\ge -1,\ x\neq 2", r"x\ge-1", r"x\neq4", r"x\ge-2, x\ne4", r"[-1,\infty)"],
     ),
     (
@@ -131,8 +156,16 @@ const NOT_EQUAL: &[Case] = &[
     ),
     (r"x\neq 1, x\neq 2", &[r"x\ne2, x\ne1"], &[r"x\ne1, x\ne3", r"x\ne1", r"x\neq 2"]),
     (r"x\ne 0", &[r"0\ne x", r"x\neq0"], &[r"x\ne 1", r"y\ne0", "x=0", "0"]),
-    (r"x\in\mathbb{R}, x\neq 5", &[r"x\ne5", r"(-\infty,5)\cup(5,\infty)"], &[r"x\ne4", r"x\in\mathbb{R}"]),
-    ("x>1, x<4", &["1<x<4", "(1,4)", "x<4, x>1", r"x\in(1,4)"], &["x>0, x<9", "x>1", "1<x<5", r"x\ge1, x<4"]),
+    (
+        r"x\in\mathbb{R}, x\neq 5",
+        &[r"x\ne5", r"(-\infty,5)\cup(5,\infty)"],
+        &[r"x\ne4", r"x\in\mathbb{R}"],
+    ),
+    (
+        "x>1, x<4",
+        &["1<x<4", "(1,4)", "x<4, x>1", r"x\in(1,4)"],
+        &["x>0, x<9", "x>1", "1<x<5", r"x\ge1, x<4"],
+    ),
     (r"x<1\text{ or }x>3", &["x>3, x<1"], &["x<1 or x>4", "x<1"]),
     (r"a\neq b", &[r"b\ne a"], &[r"a\ne c", "a=b"]),
     (r"x\neq k\pi", &[r"x\neq k\pi"], &[r"x\neq 2k\pi"]),
@@ -145,7 +178,11 @@ const LABELS: &[Case] = &[
         &["y(t)=3e^{-t}", "x(t)=3e^{-t}", "f(t)=3e^{-t}", "y=3e^{-t}"],
         &["y(t)=3e^{t}", "y(t)", "y(t)=3e^{-t}+C", "y(t)=2e^{-t}"],
     ),
-    ("n^2+n", &["T(n)=n^2+n", "S_n=n^2+n", "a_n=n(n+1)", "S(n)=n(n+1)"], &["T(n)=n^2-n", "T(n)=n^2", "T(n^2+n)"]),
+    (
+        "n^2+n",
+        &["T(n)=n^2+n", "S_n=n^2+n", "a_n=n(n+1)", "S(n)=n(n+1)"],
+        &["T(n)=n^2-n", "T(n)=n^2", "T(n^2+n)"],
+    ),
     (
         "40",
         &[
@@ -167,7 +204,11 @@ const LABELS: &[Case] = &[
         ],
         &["N(5)=41", "N(40)", "x(x+3)=40", "n(n+3)=40", "(x-5)(x+3)=40", "2x(x+1)=40", "N(5)=5=40"],
     ),
-    (r"x(t)=2\cos t", &[r"2\cos t", r"x(t)=2\cos t", r"x=2\cos t", r"2\cos(t)"], &[r"x(t)=\cos t", r"\cos t", "2"]),
+    (
+        r"x(t)=2\cos t",
+        &[r"2\cos t", r"x(t)=2\cos t", r"x=2\cos t", r"2\cos(t)"],
+        &[r"x(t)=\cos t", r"\cos t", "2"],
+    ),
     (
         "x^2+1",
         &[
@@ -227,7 +268,11 @@ const MORE_LABELS: &[Case] = &[
         &[r"\frac45", "0.8", r"\cos B=0.8"],
         &[r"\cos A=\frac45", r"\frac35", r"\cos B=\frac35", r"\cos B", r"B=\frac45"],
     ),
-    ("|CD|=6", &["6", "|CD|=6", "CD=6", r"\left|CD\right|=6"], &["7", "|CD|=7", "|AB|=6", "AB=6", "-6"]),
+    (
+        "|CD|=6",
+        &["6", "|CD|=6", "CD=6", r"\left|CD\right|=6"],
+        &["7", "|CD|=7", "|AB|=6", "AB=6", "-6"],
+    ),
     (
         "6",
         &[
@@ -251,17 +296,36 @@ const MORE_LABELS: &[Case] = &[
             r"\text{Area of }\triangle ABC=6",
             r"\overrightarrow{AB}\cdot\overrightarrow{AC}=6",
         ],
-        &["|CD|=5", "|CD|>6", r"\text{not }x=6", r"\lim_{x\to 6} f(x)=3", r"\sum_{k=1}^{6} k=21", "|x-1|=6"],
+        &[
+            "|CD|=5",
+            "|CD|>6",
+            r"\text{not }x=6",
+            r"\lim_{x\to 6} f(x)=3",
+            r"\sum_{k=1}^{6} k=21",
+            "|x-1|=6",
+        ],
     ),
     ("V_1:V_2=3:5", &["3:5", r"\frac35", "V_1:V_2=3:5"], &["5:3", "V_1:V_2=5:3", "3", "3:4"]),
-    ("3:5", &["V_1:V_2=3:5", "AB:BC=3:5", "a:b=3:5", "S_1:S_2 = 3:5"], &["V_1:V_2=5:3", "a:b=3:4", "3,5"]),
-    (r"\frac{AB}{BC}=\frac23", &[r"\frac23", r"\frac{AB}{BC}=\frac46"], &[r"\frac32", r"\frac{BC}{AB}=\frac23"]),
+    (
+        "3:5",
+        &["V_1:V_2=3:5", "AB:BC=3:5", "a:b=3:5", "S_1:S_2 = 3:5"],
+        &["V_1:V_2=5:3", "a:b=3:4", "3,5"],
+    ),
+    (
+        r"\frac{AB}{BC}=\frac23",
+        &[r"\frac23", r"\frac{AB}{BC}=\frac46"],
+        &[r"\frac32", r"\frac{BC}{AB}=\frac23"],
+    ),
     ("x+y=5", &["y=5-x", "x+y=5", "2x+2y=10"], &["5", "x+y", "x-y=5"]),
     ("xy=12", &["xy=12", "yx=12"], &["12", "xy=6", "x=12"]),
 ];
 
 const JOINT_VALUES: &[Case] = &[
-    ("a=b=c=1", &["a=1,b=1,c=1", "c=b=a=1", "a=b=c=\\frac22"], &["a=b=1", "a=b=c=2", "a=1,b=1,c=2", "1"]),
+    (
+        "a=b=c=1",
+        &["a=1,b=1,c=1", "c=b=a=1", "a=b=c=\\frac22"],
+        &["a=b=1", "a=b=c=2", "a=1,b=1,c=2", "1"],
+    ),
     ("a=1, b=1, c=1", &["a=b=c=1"], &["a=b=1", "a=b=d=1"]),
     ("(1,1,1)", &["a=b=c=1"], &["a=b=1", "a=b=c=2"]),
     (r"\{2\}", &[r"x=2"], &["x=y=2"]),
@@ -269,7 +333,11 @@ const JOINT_VALUES: &[Case] = &[
 ];
 
 const RENAMED_ARGUMENTS: &[Case] = &[
-    ("f(x)=x^2+1", &["f(n)=n^2+1", "f(t)=1+t^2"], &["f(n)=x^2+1", "f(n)=n^2", "g(n)=n^2+1", "f(2)=5"]),
+    (
+        "f(x)=x^2+1",
+        &["f(n)=n^2+1", "f(t)=1+t^2"],
+        &["f(n)=x^2+1", "f(n)=n^2", "g(n)=n^2+1", "f(2)=5"],
+    ),
     ("f(x)=ax", &["f(t)=at"], &["f(a)=a^2", "f(a)=ax", "f(t)=bt"]),
     ("f(x,y)=x+2y", &["f(a,b)=a+2b"], &["f(a,b)=b+2a", "f(y,x)=x+2y", "f(a,a)=a+2a"]),
     ("P(A)=p", &["P(A)=p"], &["P(B)=p"]),
@@ -282,7 +350,11 @@ const BOUNDS_IN_WORDS: &[Case] = &[
         &["5", r"\text{at least }5", r"\text{less than }5", "<5", r"\le 6", r"y\le 5"],
     ),
     (r"\text{at most }5", &[r"\le 5", r"x\le 5", r"\text{at most }5"], &["5", "<5", r"\ge 5"]),
-    (r"\ge 5", &[r"\text{at least }5", r"\text{no less than }5"], &["5", ">5", r"\text{more than }5"]),
+    (
+        r"\ge 5",
+        &[r"\text{at least }5", r"\text{no less than }5"],
+        &["5", ">5", r"\text{more than }5"],
+    ),
     (r"3\le x\le 7", &[r"\text{at least }3\text{ and at most }7"], &[r"\text{at least }3"]),
     (r"x>1 \text{ and } y<3", &["y<3, x>1"], &[">1, <3"]),
     ("5", &["5"], &[">5", r"\le 5", r"\text{at most }5", r"\text{at least }5"]),

@@ -99,25 +99,41 @@ const PIECES: [&str; 91] = [
 
 /// Texts that are made to take long.
 fn hostile() -> Vec<String> {
-    let mut texts: Vec<String> =
-        PIECES.iter().flat_map(|piece| [40, 3_000, 100_000].map(|count| piece.repeat(count))).collect();
+    let mut texts: Vec<String> = PIECES
+        .iter()
+        .flat_map(|piece| [40, 3_000, 100_000].map(|count| piece.repeat(count)))
+        .collect();
     texts.extend(
-        ["(", "{", r"\{", r"\sqrt{", r"\frac{1}{", "2^{", "|", r"\left|x+", r"\sin(", "-(", r"\text{", "x^{2^{", "1+("]
-            .iter()
-            .flat_map(|open| {
-                [20, 200, 20_000].map(|count| {
-                    let close: String = open
-                        .chars()
-                        .rev()
-                        .filter_map(|c| match c {
-                            '(' => Some(')'),
-                            '{' => Some('}'),
-                            _ => None,
-                        })
-                        .collect();
-                    format!("{}1{}", open.repeat(count), close.repeat(count))
-                })
-            }),
+        [
+            "(",
+            "{",
+            r"\{",
+            r"\sqrt{",
+            r"\frac{1}{",
+            "2^{",
+            "|",
+            r"\left|x+",
+            r"\sin(",
+            "-(",
+            r"\text{",
+            "x^{2^{",
+            "1+(",
+        ]
+        .iter()
+        .flat_map(|open| {
+            [20, 200, 20_000].map(|count| {
+                let close: String = open
+                    .chars()
+                    .rev()
+                    .filter_map(|c| match c {
+                        '(' => Some(')'),
+                        '{' => Some('}'),
+                        _ => None,
+                    })
+                    .collect();
+                format!("{}1{}", open.repeat(count), close.repeat(count))
+            })
+        }),
     );
     texts.extend(
         [" squared", " hundred", " thirds", " km", " m x"]
@@ -151,7 +167,11 @@ fn ends_near_each_other_can_be_sorted() {
     for count in [3, 20, 50, 100, 200] {
         let text = points(count);
         assert_eq!(answers_equal(&text, "(1, 2)"), Equality::Different);
-        assert_eq!(answers_equal(r"[-1, 2]", &format!(r"[-1, 1]\cup{text}\cup[1, 2]")), Equality::Equal, "{count}");
+        assert_eq!(
+            answers_equal(r"[-1, 2]", &format!(r"[-1, 1]\cup{text}\cup[1, 2]")),
+            Equality::Equal,
+            "{count}"
+        );
     }
     // A closed end beside an open one at the same place, which is computed in another way.
     let answer = r"(\sqrt{2}\sqrt{3}, 4)\cup\{\sqrt{6}\}";

@@ -38,7 +38,9 @@ fn check(cases: &[Case]) -> usize {
         for (answer, expected) in expectations {
             let found = answers_equal(gold, answer);
             if found != expected {
-                wrong.push(format!("gold {gold}, answer {answer}: {found:?}, expected {expected:?}"));
+                wrong.push(format!(
+                    "gold {gold}, answer {answer}: {found:?}, expected {expected:?}"
+                ));
             }
         }
     }

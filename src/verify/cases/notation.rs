@@ -4,18 +4,38 @@
 use super::{Case, check_tables};
 
 const MARKS: &[Case] = &[
-    (r"\bar z", &[r"\overline z", r"\bar{z}", r"\overline{z}"], &["z", r"\hat z", r"\vec z", r"\bar w"]),
-    ("z", &["z", r"\underline{z}", r"\mathbf{z}"], &[r"\bar z", r"\overline{z}", r"\dot z", r"\tilde z"]),
+    (
+        r"\bar z",
+        &[r"\overline z", r"\bar{z}", r"\overline{z}"],
+        &["z", r"\hat z", r"\vec z", r"\bar w"],
+    ),
+    (
+        "z",
+        &["z", r"\underline{z}", r"\mathbf{z}"],
+        &[r"\bar z", r"\overline{z}", r"\dot z", r"\tilde z"],
+    ),
     (r"z+\bar z", &[r"\bar z+z", r"\overline{z}+z"], &["2z", r"2\bar z"]),
     (r"P(A|\bar B)", &[r"P(A\mid\overline{B})", r"P(A|\overline B)"], &["P(A|B)", r"P(\bar A|B)"]),
     (r"\bar A", &[r"\overline{A}"], &["A", r"\bar B"]),
     (r"\hat p", &[r"\widehat{p}"], &["p", r"\bar p"]),
-    (r"\overrightarrow{AB}", &[r"\vec{AB}"], &["AB", r"\overrightarrow{BA}", r"\overrightarrow{AC}"]),
-    ("AB", &[r"\overline{AB}"], &[r"\overrightarrow{AB}", r"\widehat{AB}", r"\overset{\frown}{AB}"]),
+    (
+        r"\overrightarrow{AB}",
+        &[r"\vec{AB}"],
+        &["AB", r"\overrightarrow{BA}", r"\overrightarrow{AC}"],
+    ),
+    (
+        "AB",
+        &[r"\overline{AB}"],
+        &[r"\overrightarrow{AB}", r"\widehat{AB}", r"\overset{\frown}{AB}"],
+    ),
     (r"\overline{AB}=12", &["AB=12", "12", r"\overline{AB}=12"], &["AC=12"]),
     (r"\overline{ab}", &[r"\bar{ab}"], &["ab", r"\overline{ba}"]),
     (r"\bar x_1", &[r"\bar{x}_1", r"\overline{x_1}"], &["x_1", r"\bar x_2"]),
-    (r"\vec v", &[r"\mathbf{v}", r"\overrightarrow v", r"\boldsymbol v"], &["v", r"\vec w", r"\mathbf{w}"]),
+    (
+        r"\vec v",
+        &[r"\mathbf{v}", r"\overrightarrow v", r"\boldsymbol v"],
+        &["v", r"\vec w", r"\mathbf{w}"],
+    ),
     (r"\mathbf{v}", &["v", r"\vec v"], &["w", r"\vec w"]),
     (
         r"2\hat i-\hat j",
@@ -57,7 +77,11 @@ const STATEMENTS: &[Case] = &[
     (r"p\land q", &[r"q\wedge p", "p ∧ q"], &[r"p\lor q", "pq", "p, q"]),
     (r"p\lor q", &[r"q\lor p"], &[r"p\land q", "p, q"]),
     (r"p\lor q\land r", &[r"(r\land q)\lor p"], &[r"(p\lor q)\land r"]),
-    (r"\neg(p\lor q)", &[r"\lnot(q\vee p)", r"\sim(p\lor q)"], &[r"\neg(p\land q)", r"p\lor q", r"\neg p\lor q"]),
+    (
+        r"\neg(p\lor q)",
+        &[r"\lnot(q\vee p)", r"\sim(p\lor q)"],
+        &[r"\neg(p\land q)", r"p\lor q", r"\neg p\lor q"],
+    ),
     (r"\sim p", &[r"\neg p", "¬p"], &["p", r"\sim q"]),
     (r"x<1\lor x>3", &["x<1 or x>3", r"(-\infty,1)\cup(3,\infty)"], &[r"x<1\land x>4"]),
     (r"1\lor 2", &["1, 2", "2 or 1"], &["1", "3"]),
@@ -104,10 +128,23 @@ const SPELLINGS: &[Case] = &[
     ),
     (
         r"\frac{3}{4}",
-        &["¾", r"\frac{３}{４}", "3⁄4", "3∕4", r"\frac {3} {4}", r"{3}/{4}", r"3\,/\,4", r"\frac{3\,}{4}"],
+        &[
+            "¾",
+            r"\frac{３}{４}",
+            "3⁄4",
+            "3∕4",
+            r"\frac {3} {4}",
+            r"{3}/{4}",
+            r"3\,/\,4",
+            r"\frac{3\,}{4}",
+        ],
         &["⅔", "34", r"\frac{3}{4"],
     ),
-    ("x^2-1", &["x²−1", "x^{2} - 1", "x**2-1", r"(x-1)(x+1)", "x^2\u{2009}-\u{2009}1"], &["x²+1", "x2-1"]),
+    (
+        "x^2-1",
+        &["x²−1", "x^{2} - 1", "x**2-1", r"(x-1)(x+1)", "x^2\u{2009}-\u{2009}1"],
+        &["x²+1", "x2-1"],
+    ),
 ];
 
 const NOTATION: &[Case] = &[
@@ -134,7 +171,12 @@ const NOTATION: &[Case] = &[
     ),
     (
         r"\sum_{k=1}^{m} k^2",
-        &[r"\sum^{m}_{k=1} k^2", r"\sum_{k=1}^m k^2", r"\sum\limits_{k=1}^{m} k^{2}", r"\sum_{k=1}^{m}(k^2)"],
+        &[
+            r"\sum^{m}_{k=1} k^2",
+            r"\sum_{k=1}^m k^2",
+            r"\sum\limits_{k=1}^{m} k^{2}",
+            r"\sum_{k=1}^{m}(k^2)",
+        ],
         &[
             r"\sum_{k=1}^{n} k^2",
             r"\sum_{k=0}^{m} k^2",
@@ -144,7 +186,11 @@ const NOTATION: &[Case] = &[
             "k^2",
         ],
     ),
-    (r"\prod_{k=1}^{n} 2k", &[r"\prod^{n}_{k=1} 2k"], &[r"2\prod_{k=1}^{n} k", r"\sum_{k=1}^{n}2k"]),
+    (
+        r"\prod_{k=1}^{n} 2k",
+        &[r"\prod^{n}_{k=1} 2k"],
+        &[r"2\prod_{k=1}^{n} k", r"\sum_{k=1}^{n}2k"],
+    ),
     (
         "x_1^2+x_2^2",
         &["x^2_1+x^2_2", "x_{1}^{2}+x_{2}^{2}", "x^{2}_{2}+x^{2}_{1}"],

@@ -32,7 +32,8 @@ fn answers() -> impl Strategy<Value = String> {
         prop_oneof![
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("{a}+{b}")),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("{a} - ({b})")),
-            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!(r"\left({a}\right) \cdot \left({b}\right)")),
+            (inner.clone(), inner.clone())
+                .prop_map(|(a, b)| format!(r"\left({a}\right) \cdot \left({b}\right)")),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!(r"\frac{{{a}}}{{{b}}}")),
             inner.clone().prop_map(|a| format!(r"\sqrt{{{a}}}")),
             inner.clone().prop_map(|a| format!(r"-\left({a}\right)")),
@@ -40,7 +41,8 @@ fn answers() -> impl Strategy<Value = String> {
             inner.prop_map(|a| format!(r"\sin\left({a}\right)")),
         ]
     });
-    let items = proptest::collection::vec(expression.clone(), 2..4).prop_map(|items| items.join(", "));
+    let items =
+        proptest::collection::vec(expression.clone(), 2..4).prop_map(|items| items.join(", "));
     prop_oneof![
         4 => expression.clone(),
         1 => items.clone().prop_map(|items| format!(r"\left({items}\right)")),
@@ -59,21 +61,24 @@ fn corpus() -> &'static [String] {
     CORPUS.get_or_init(|| {
         let lines = include_str!("../../../tests/fixtures/completions.jsonl").lines();
         let parsed = lines.map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-        let texts =
-            parsed.flat_map(|line| ["gold", "completion"].map(|field| line[field].as_str().unwrap().to_string()));
-        texts.map(|text| text.trim_start_matches(r"so \boxed{").to_string()).filter(|text| !text.is_empty()).collect()
+        let texts = parsed.flat_map(|line| {
+            ["gold", "completion"].map(|field| line[field].as_str().unwrap().to_string())
+        });
+        texts
+            .map(|text| text.trim_start_matches(r"so \boxed{").to_string())
+            .filter(|text| !text.is_empty())
+            .collect()
     })
 }
 
 /// Pieces of real answers, one after the other.
 fn splices() -> impl Strategy<Value = String> {
-    let piece = (any::<proptest::sample::Index>(), any::<proptest::sample::Index>(), 1_usize..12).prop_map(
-        |(text, start, length)| {
+    let piece = (any::<proptest::sample::Index>(), any::<proptest::sample::Index>(), 1_usize..12)
+        .prop_map(|(text, start, length)| {
             let chars: Vec<char> = text.get(corpus()).chars().collect();
             let start = start.index(chars.len());
             chars[start..].iter().take(length).collect::<String>()
-        },
-    );
+        });
     proptest::collection::vec(piece, 1..6).prop_map(|pieces| pieces.concat())
 }
 
@@ -130,7 +135,8 @@ proptest! {
             format!("${answer}$."),
         ];
         for spelling in spellings {
-            prop_assert_eq!(answers_equal(&answer, &spelling), Equality::Equal, "{} and {}", answer, spelling);
+            prop_assert_eq!(answers_equal(&answer, &spelling), Equality::Equal, "{} and \
+                {}", answer, spelling);
         }
     }
 

@@ -14,12 +14,30 @@ const UNITS: &[Case] = &[
             r"0.1\text{ m}",
             r"100\text{ mm}",
         ],
-        &["11", r"10\text{ m}", r"10\text{ inches}", r"10\text{ cm}^2", r"100\text{ cm}", r"10\text{ kg}", "10%"],
+        &[
+            "11",
+            r"10\text{ m}",
+            r"10\text{ inches}",
+            r"10\text{ cm}^2",
+            r"100\text{ cm}",
+            r"10\text{ kg}",
+            "10%",
+        ],
     ),
-    ("10", &[r"10\text{ cm}", "10 cm", r"10\text{ apples}", r"10\text{ ways.}", "10 dollars"], &[r"11\text{ cm}"]),
+    (
+        "10",
+        &[r"10\text{ cm}", "10 cm", r"10\text{ apples}", r"10\text{ ways.}", "10 dollars"],
+        &[r"11\text{ cm}"],
+    ),
     (
         r"15\mbox{ cm}^2",
-        &["15", r"15\text{ cm}^2", r"15\text{ square centimeters}", r"15\,\text{cm}^{2}", r"15\text{ sq cm}"],
+        &[
+            "15",
+            r"15\text{ cm}^2",
+            r"15\text{ square centimeters}",
+            r"15\,\text{cm}^{2}",
+            r"15\text{ sq cm}",
+        ],
         &[r"15\text{ cm}", r"15\text{ cm}^3", "225"],
     ),
     (
@@ -29,7 +47,15 @@ const UNITS: &[Case] = &[
     ),
     (
         r"\$18.90",
-        &["18.90", "18.9", r"\$18.9", "$18.90", r"18.90\text{ dollars}", r"\$18.90\text{ USD}", r"1890\text{ cents}"],
+        &[
+            "18.90",
+            "18.9",
+            r"\$18.9",
+            "$18.90",
+            r"18.90\text{ dollars}",
+            r"\$18.90\text{ USD}",
+            r"1890\text{ cents}",
+        ],
         &["18.8", "1890", r"18.90\text{ cents}", r"\$19", "€18.90"],
     ),
     (r"\$32,\!348", &["32348", r"\$32,348", "32,348"], &["32", "348", r"\$32,349"]),
@@ -37,7 +63,11 @@ const UNITS: &[Case] = &[
     (r"80\text{ cents}", &["80", r"\$0.80", r"0.8\text{ dollars}"], &["0.8", r"\$80"]),
     (r"\approx 8.24 \text{ mph}", &["8.24", r"8.24\text{ mph}", r"\approx 8.24"], &["8.25", "8"]),
     (r"7\text{ hours}.", &["7", r"420\text{ minutes}", r"7\text{ h}"], &[r"7\text{ days}", "420"]),
-    (r"14 \text{ right triangles}", &["14", r"14\text{ triangles}"], &["15", r"15\text{ right triangles}"]),
+    (
+        r"14 \text{ right triangles}",
+        &["14", r"14\text{ triangles}"],
+        &["15", r"15\text{ right triangles}"],
+    ),
     (r"2\text{ miles}", &["2", "2 miles", r"2 \text{ mi}"], &[r"2\text{ km}", "3"]),
 ];
 
@@ -114,8 +144,27 @@ const UNITS_IN_SIGNS: &[Case] = &[
     ),
     (
         r"9\text{ m}",
-        &["9", "9 m", "9m", r"9\,\mathrm{m}", "9米", r"900\text{ cm}", "900 cm", r"9\text{ meters}"],
-        &["9 km", r"9\,\mathrm{km}", "9 cm", "9 m²", "9 m/s", "9 s", "9千米", "9n", r"0.9\text{ m}"],
+        &[
+            "9",
+            "9 m",
+            "9m",
+            r"9\,\mathrm{m}",
+            "9米",
+            r"900\text{ cm}",
+            "900 cm",
+            r"9\text{ meters}",
+        ],
+        &[
+            "9 km",
+            r"9\,\mathrm{km}",
+            "9 cm",
+            "9 m²",
+            "9 m/s",
+            "9 s",
+            "9千米",
+            "9n",
+            r"0.9\text{ m}",
+        ],
     ),
     (
         r"9\text{ m/s}",
@@ -145,7 +194,11 @@ const UNITS_IN_SIGNS: &[Case] = &[
 ];
 
 const LETTERS_AS_UNITS: &[Case] = &[
-    ("9", &["9 m", "9 g", "9 s", "9 N", "9 J"], &["9x", "9 x", "9k", "9n", "9a", "9t", "9h", "9y", "9i", "9e"]),
+    (
+        "9",
+        &["9 m", "9 g", "9 s", "9 N", "9 J"],
+        &["9x", "9 x", "9k", "9n", "9a", "9t", "9h", "9y", "9i", "9e"],
+    ),
     ("9x", &["9x"], &["9x m", "9xm", "9mx", "9 m", "9"]),
     ("9i", &["9i"], &["9i m", "9im", "9 m", "9"]),
     ("2e", &["2e"], &["2e m", "2es", "2 m"]),
@@ -154,22 +207,46 @@ const LETTERS_AS_UNITS: &[Case] = &[
 ];
 
 const GOLD_UNITS: &[Case] = &[
-    ("9 m", &[r"9\text{ m}", r"9\,\mathrm{m}", r"900\text{ cm}"], &[r"9\text{ s}", r"9\text{ cm}", "9x", "9"]),
+    (
+        "9 m",
+        &[r"9\text{ m}", r"9\,\mathrm{m}", r"900\text{ cm}"],
+        &[r"9\text{ s}", r"9\text{ cm}", "9x", "9"],
+    ),
     ("20 N", &[r"20\,\mathrm{N}", r"20\text{ newtons}"], &[r"20\text{ J}", "20 J"]),
-    ("9 m/s", &[r"9\text{ m/s}", r"9\,\mathrm{m/s}", r"32.4\text{ km/h}"], &[r"9\text{ m}", r"9\text{ km/h}"]),
+    (
+        "9 m/s",
+        &[r"9\text{ m/s}", r"9\,\mathrm{m/s}", r"32.4\text{ km/h}"],
+        &[r"9\text{ m}", r"9\text{ km/h}"],
+    ),
     ("12 V", &[r"12\text{ V}", r"12\,\mathrm{V}"], &[r"12\text{ A}", r"13\text{ V}"]),
     (r"12\text{ V}", &["12 V", "12"], &["12 A", "12x"]),
-    (r"5\,\mathrm{\Omega}", &[r"5\ \Omega", "5 Ω", "5", r"5\text{ ohms}"], &["6", r"5\text{ V}", r"6\ \Omega"]),
+    (
+        r"5\,\mathrm{\Omega}",
+        &[r"5\ \Omega", "5 Ω", "5", r"5\text{ ohms}"],
+        &["6", r"5\text{ V}", r"6\ \Omega"],
+    ),
     ("5 Ω", &[r"5\ \Omega", "5", r"5\text{ Ω}"], &["6", "Ω"]),
     (r"5\text{ V}", &["5"], &[r"5\text{ \Omega}", "5 Ω"]),
     ("9x", &["9x"], &[r"9\text{ x}", r"9\text{ m}"]),
 ];
 
 const QUANTITIES: &[Case] = &[
-    (r"20^\circ C", &["20", r"20^\circ\text{C}", "20℃", "20°C", r"20^\circ"], &[r"20^\circ F", "20℉", r"21^\circ C"]),
+    (
+        r"20^\circ C",
+        &["20", r"20^\circ\text{C}", "20℃", "20°C", r"20^\circ"],
+        &[r"20^\circ F", "20℉", r"21^\circ C"],
+    ),
     (r"-5^\circ\text{C}", &["-5", r"-5^\circ C"], &["5"]),
-    ("20℉", &[r"20^\circ\mathrm{F}", r"20\text{ degrees Fahrenheit}"], &["20℃", r"20\text{ degrees Celsius}"]),
-    (r"5\text{ kN}", &["5", r"5000\text{ N}", r"5\,\mathrm{kN}", r"5\text{ kilonewtons}"], &[r"5\text{ N}", "5000"]),
+    (
+        "20℉",
+        &[r"20^\circ\mathrm{F}", r"20\text{ degrees Fahrenheit}"],
+        &["20℃", r"20\text{ degrees Celsius}"],
+    ),
+    (
+        r"5\text{ kN}",
+        &["5", r"5000\text{ N}", r"5\,\mathrm{kN}", r"5\text{ kilonewtons}"],
+        &[r"5\text{ N}", "5000"],
+    ),
     (r"5\text{ MW}", &[r"5000\text{ kW}"], &[r"5\text{ mW}", r"5\text{ W}", r"5\text{ kW}"]),
     (r"5\mathrm{mA}", &[r"0.005\,\mathrm{A}"], &[r"5\,\mathrm{A}"]),
     (r"5\text{ MHz}", &[r"5000000\text{ Hz}"], &[r"5\text{ Hz}", r"5\text{ kHz}"]),
@@ -177,8 +254,16 @@ const QUANTITIES: &[Case] = &[
     (r"5\text{ kPa}", &["5"], &[r"5\text{ Pa}"]),
     (r"5\text{ kV}", &["5"], &[r"5\text{ V}"]),
     (r"5\text{ eV}", &["5"], &[r"5\text{ J}", r"5\text{ keV}"]),
-    (r"3\text{ hours before}", &["3", r"3\text{ hours}", r"3\text{ hours earlier}"], &[r"3\text{ hours after}"]),
-    (r"2\text{ days before Monday}", &[r"2\text{ days before Monday}"], &[r"2\text{ days after Monday}"]),
+    (
+        r"3\text{ hours before}",
+        &["3", r"3\text{ hours}", r"3\text{ hours earlier}"],
+        &[r"3\text{ hours after}"],
+    ),
+    (
+        r"2\text{ days before Monday}",
+        &[r"2\text{ days before Monday}"],
+        &[r"2\text{ days after Monday}"],
+    ),
     ("5 years ago", &["5", "5 years ago"], &["5 years from now"]),
     (r"2\text{ hours early}", &["2"], &[r"2\text{ hours late}"]),
     (
@@ -205,7 +290,11 @@ const QUANTITIES: &[Case] = &[
     (r"\$5", &["$5", "5$", "5"], &["€5", "£5"]),
     (r"5\text{ nickels}", &["5"], &[r"5\text{ dimes}"]),
     (r"5\text{ red}", &["5", r"5\text{ red balls}", "5 red"], &[r"5\text{ blue}", r"6\text{ red}"]),
-    ("3 boys, 5 girls", &["3 boys, 5 girls", "5 girls, 3 boys", "3, 5"], &["5 boys, 3 girls", "3 girls, 5 boys"]),
+    (
+        "3 boys, 5 girls",
+        &["3 boys, 5 girls", "5 girls, 3 boys", "3, 5"],
+        &["5 boys, 3 girls", "3 girls, 5 boys"],
+    ),
     (
         r"3\text{ apples}, 5\text{ pears}",
         &[r"5\text{ pears and }3\text{ apples}"],
@@ -221,7 +310,11 @@ const QUANTITIES: &[Case] = &[
         &[r"\text{Ann is }5, \text{Tom is }3"],
         &[r"\text{Tom is }5, \text{Ann is }3"],
     ),
-    ("5", &["5 apples"], &[r"5\text{ at most}", r"5\text{ at least}", r"5\text{ excluded}", r"5\text{ minimum}"]),
+    (
+        "5",
+        &["5 apples"],
+        &[r"5\text{ at most}", r"5\text{ at least}", r"5\text{ excluded}", r"5\text{ minimum}"],
+    ),
     (
         "5",
         &[r"\text{Therefore, the answer is }5", r"\text{Answer: }5", r"\text{The answer is }5"],
@@ -229,7 +322,11 @@ const QUANTITIES: &[Case] = &[
     ),
     (r"5\text{ atm}", &["5", r"506625\text{ Pa}"], &[r"5\text{ Pa}", r"5\text{ mmHg}"]),
     (r"12\text{ noon}", &["12"], &[r"12\text{ midnight}"]),
-    (r"5\text{ m/s}", &["5", r"5\text{ ms}^{-1}", r"5\text{ m s}^{-1}"], &[r"5\text{ ms}", r"5\text{ ms}^{-2}"]),
+    (
+        r"5\text{ m/s}",
+        &["5", r"5\text{ ms}^{-1}", r"5\text{ m s}^{-1}"],
+        &[r"5\text{ ms}", r"5\text{ ms}^{-2}"],
+    ),
     (r"5\text{ km north}", &["5"], &[r"5\text{ km south}"]),
     (r"5\%\text{ increase}", &[r"5\%"], &[r"5\%\text{ decrease}"]),
 ];
@@ -237,7 +334,16 @@ const QUANTITIES: &[Case] = &[
 const PERCENTS_AND_DEGREES: &[Case] = &[
     (
         r"10\%",
-        &["10", "10%", r"10 \%", r"10\text{ percent}", "0.1", r"\frac{1}{10}", r"\frac{10}{100}", "10 percent"],
+        &[
+            "10",
+            "10%",
+            r"10 \%",
+            r"10\text{ percent}",
+            "0.1",
+            r"\frac{1}{10}",
+            r"\frac{10}{100}",
+            "10 percent",
+        ],
         &["11%", "1", r"0.1\%", "100", "0.01"],
     ),
     ("25", &[r"25\%", "25%", r"25\text{ percent}"], &[r"2.5\%", r"2500", r"24\%"]),
@@ -257,10 +363,18 @@ const PERCENTS_AND_DEGREES: &[Case] = &[
         ],
         &["91", r"90\%", r"\pi", "0.5", r"180^\circ", r"90\text{ cm}"],
     ),
-    (r"\frac{990}{7}^\circ", &[r"\frac{990}{7}", "990/7°", r"\left(\frac{990}{7}\right)^\circ"], &[r"141^\circ"]),
+    (
+        r"\frac{990}{7}^\circ",
+        &[r"\frac{990}{7}", "990/7°", r"\left(\frac{990}{7}\right)^\circ"],
+        &[r"141^\circ"],
+    ),
     (r"108\text{ degrees}", &[r"108^\circ", "108"], &[r"107^\circ", r"108\text{ radians}"]),
     (r"-30^\circ", &["-30", r"-30^{\circ}", r"-\frac{\pi}{6}"], &["30", r"30^\circ"]),
-    (r"10^\circ, 50^\circ, 54^\circ", &["10,50,54", r"54^\circ,10^\circ,50^\circ"], &[r"10^\circ,50^\circ", "10"]),
+    (
+        r"10^\circ, 50^\circ, 54^\circ",
+        &["10,50,54", r"54^\circ,10^\circ,50^\circ"],
+        &[r"10^\circ,50^\circ", "10"],
+    ),
     (r"\frac{\pi}{6}", &[r"30^\circ"], &["30", r"60^\circ"]),
 ];
 
@@ -271,17 +385,29 @@ const TIMES_AND_RATIOS: &[Case] = &[
         &[r"4:51:06\text{ p.m.}", "4:51:06", r"4:51:06 \text{ PM}"],
         &["4:51:07", r"4:51:06\text{ a.m.}", "4:51"],
     ),
-    (r"8\!:\!34 \text{ p.m.}", &[r"8:34\text{ p.m.}", "8:34 PM", "8:34"], &["8:35", r"8:34\text{ a.m.}", "834"]),
+    (
+        r"8\!:\!34 \text{ p.m.}",
+        &[r"8:34\text{ p.m.}", "8:34 PM", "8:34"],
+        &["8:35", r"8:34\text{ a.m.}", "834"],
+    ),
     ("3:5", &["3 : 5", r"\frac35", "3/5", "6:10", r"3\colon5"], &["5:3", "3", "5", "3,5", "3:6"]),
     ("1:2:3", &["1 : 2 : 3"], &["1:2", "3:2:1"]),
 ];
 
 const TIMES: &[Case] = &[
-    ("1:15 pm", &["1:15 PM", "1:15", r"01:15\text{ p.m.}"], &["2:30 pm", "2:30", "1:15 am", r"\frac{1}{15}"]),
+    (
+        "1:15 pm",
+        &["1:15 PM", "1:15", r"01:15\text{ p.m.}"],
+        &["2:30 pm", "2:30", "1:15 am", r"\frac{1}{15}"],
+    ),
     ("10:20 am", &["10:20", r"10:20\text{ AM}"], &["5:10 am", "5:10", "0.5", "2", "10:20 pm"]),
     ("10:15 am", &["10:15"], &["2/3", "20:30 am"]),
     ("0.5", &[], &["10:20 am", r"1:2\text{ hours}"]),
-    (r"1:15\text{ hours}", &["1:15", r"1:15\text{ h}"], &[r"2:30\text{ hours}", r"1:15\text{ minutes}", "1/15"]),
+    (
+        r"1:15\text{ hours}",
+        &["1:15", r"1:15\text{ h}"],
+        &[r"2:30\text{ hours}", r"1:15\text{ minutes}", "1/15"],
+    ),
     (r"1:15\text{ pm EST}", &["1:15"], &[r"2:30\text{ pm EST}"]),
     ("10:20 am, 1:15 pm", &["1:15 pm, 10:20 am"], &["5:10 am, 2:30 pm"]),
     (r"12:00\text{ noon}", &["12:00"], &[r"12:00\text{ midnight}", r"6:00\text{ noon}"]),
@@ -299,7 +425,11 @@ const DATES_AND_NAMES: &[Case] = &[
         &[r"\text{1 June}", r"\text{2 May}"],
     ),
     (r"\text{7 May}", &[r"\text{May 7th}", r"\text{7 MAY}"], &[r"\text{May 8th}"]),
-    ("2024-05-01", &["2024-05-01", "2024-5-1", r"\text{2024-05-01}"], &["2018", "2024-05-02", "2024-01-05"]),
+    (
+        "2024-05-01",
+        &["2024-05-01", "2024-5-1", r"\text{2024-05-01}"],
+        &["2018", "2024-05-02", "2024-01-05"],
+    ),
     ("2020-01-05", &["2020-01-05."], &["2014", "2020-05-01"]),
     ("1/2/2020", &["1/2/2020", "01/02/2020"], &[r"\frac{1}{4040}", "1/4040", "2/1/2020"]),
     ("2014", &["2020-6", "2020-1-5+0"], &["2020-01-05"]),
@@ -341,7 +471,11 @@ const COMPOUND_UNITS: &[Case] = &[
 
 const DEGREES_OF_PI: &[Case] = &[
     (r"\pi", &[r"180^\circ"], &[r"\pi^\circ", "180"]),
-    (r"\frac{\pi}{3}", &[r"60^\circ"], &[r"\left(\frac{\pi}{3}\right)^\circ", r"\frac{\pi^\circ}{3}"]),
+    (
+        r"\frac{\pi}{3}",
+        &[r"60^\circ"],
+        &[r"\left(\frac{\pi}{3}\right)^\circ", r"\frac{\pi^\circ}{3}"],
+    ),
     (r"\pi^\circ", &[r"\pi^\circ"], &[r"\pi", r"180^\circ"]),
     (r"\frac{180}{\pi}^\circ", &[r"\frac{180}{\pi}", "1"], &["180", r"\pi"]),
 ];

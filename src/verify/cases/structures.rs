@@ -12,7 +12,13 @@ const TUPLES_AND_INTERVALS: &[Case] = &[
             r"\bigl(3,\tfrac{\pi}{2}\bigr)",
             r"(r,\theta)=(3,\frac{\pi}{2})",
         ],
-        &[r"(\frac{\pi}{2},3)", r"[3,\frac{\pi}{2}]", "3", r"(3,\frac{\pi}{2},0)", r"\{3,\frac{\pi}{2}\}"],
+        &[
+            r"(\frac{\pi}{2},3)",
+            r"[3,\frac{\pi}{2}]",
+            "3",
+            r"(3,\frac{\pi}{2},0)",
+            r"\{3,\frac{\pi}{2}\}",
+        ],
     ),
     (
         "(2,1)",
@@ -62,7 +68,16 @@ const TUPLES_AND_INTERVALS: &[Case] = &[
 const SETS_AND_LISTS: &[Case] = &[
     (
         "1,2",
-        &["2, 1", "1, 2", r"\{1,2\}", r"1\text{ and }2", "1 and 2", r"1 \text{ or } 2", "1;2", r"x=1, x=2"],
+        &[
+            "2, 1",
+            "1, 2",
+            r"\{1,2\}",
+            r"1\text{ and }2",
+            "1 and 2",
+            r"1 \text{ or } 2",
+            "1;2",
+            r"x=1, x=2",
+        ],
         &["1", "2", "1,2,3", "1,3", "12", "3", "1,1", "(1,2,3)"],
     ),
     (
@@ -70,7 +85,11 @@ const SETS_AND_LISTS: &[Case] = &[
         &[r"\{7,5,4\}", r"\left\{4,5,7\right\}", "4,5,7", r"\{4,5,7,7\}", "{4,5,7}"],
         &[r"\{4,5\}", r"\{4,5,8\}", r"\{4,5,7,9\}", "(4,5,7)", "457", "16"],
     ),
-    ("-11, -1, 1, 11", &["11,1,-1,-11", r"\pm1,\pm11", r"\pm 11, \pm 1"], &["-11,-1,1", "1,11", "-11,-1,1,12"]),
+    (
+        "-11, -1, 1, 11",
+        &["11,1,-1,-11", r"\pm1,\pm11", r"\pm 11, \pm 1"],
+        &["-11,-1,1", "1,11", "-11,-1,1,12"],
+    ),
     (
         r"1\pm\sqrt{19}",
         &[
@@ -82,18 +101,40 @@ const SETS_AND_LISTS: &[Case] = &[
         ],
         &[r"1+\sqrt{19}", r"1-\sqrt{19}", r"1\pm\sqrt{18}", r"\pm\sqrt{19}", r"1, \sqrt{19}"],
     ),
-    (r"\{1\pm\sqrt{5},-2\}", &[r"\{-2,1+\sqrt5,1-\sqrt5\}", r"-2,1\pm\sqrt5"], &[r"\{1+\sqrt5,-2\}", r"-2"]),
+    (
+        r"\{1\pm\sqrt{5},-2\}",
+        &[r"\{-2,1+\sqrt5,1-\sqrt5\}", r"-2,1\pm\sqrt5"],
+        &[r"\{1+\sqrt5,-2\}", r"-2"],
+    ),
     ("1,1,-2", &["-2,1,1"], &["1,-2", "1,-2,-2"]),
     (r"2,3,\text{ and }4", &["2,3,4", "4, 3 and 2"], &["2,3", "2,3,5"]),
     (r"-12 \text{ or } -30", &["-30,-12", "-12, -30"], &["-12", "-30", "-42"]),
-    ("(-4,27);(2,15)", &["(2,15),(-4,27)", r"(-4,27)\text{ and }(2,15)"], &["(27,-4),(2,15)", "(2,15)"]),
+    (
+        "(-4,27);(2,15)",
+        &["(2,15),(-4,27)", r"(-4,27)\text{ and }(2,15)"],
+        &["(27,-4),(2,15)", "(2,15)"],
+    ),
     (r"\emptyset", &[r"\varnothing", r"\{\}", "∅"], &["0", r"\{0\}"]),
     (
         "5",
         &[r"\{5\}"],
-        &["5,5", "5,6", "4,5,6", "1,2,3,4,5,6,7,8,9", r"5\text{ or }6", r"\{5,6\}", "5 and 6", "5; 6", r"\pm5"],
+        &[
+            "5,5",
+            "5,6",
+            "4,5,6",
+            "1,2,3,4,5,6,7,8,9",
+            r"5\text{ or }6",
+            r"\{5,6\}",
+            "5 and 6",
+            "5; 6",
+            r"\pm5",
+        ],
     ),
-    (r"\text{A, B}", &["A, B", r"\text{B},\text{A}", "B and A", r"\text{A,B}"], &["A", "B", "A, C", "A,B,C", "AB"]),
+    (
+        r"\text{A, B}",
+        &["A, B", r"\text{B},\text{A}", "B and A", r"\text{A,B}"],
+        &["A", "B", "A, C", "A,B,C", "AB"],
+    ),
     (
         r"\text{Softball, Kickball, Picnic}",
         &["Softball, Kickball, Picnic", r"\text{softball, kickball, picnic}"],
@@ -138,8 +179,16 @@ const TWICE: &[Case] = &[
         &["8 (seven)", "7 (eight)", "8 or 9", "8(8)", "8 (nine)", "8 or 8 or 9", "8, 8"],
     ),
     ("3", &["x=3 or x=3.0"], &["x=3 or 5", "3 or 5", "x=3 or x=5", r"3\text{ or }-3"]),
-    (r"\frac25 \text{ or } 0.4", &["0.4", r"\frac25", r"\frac25\text{ or }0.4", r"40\%"], &["0.5", "2"]),
-    (r"3\text{ or }5", &["3,5", "5 or 3", r"\{3,5\}", "x=3 or x=5"], &["3", "5", "3 or 3", "3 or 5 or 7"]),
+    (
+        r"\frac25 \text{ or } 0.4",
+        &["0.4", r"\frac25", r"\frac25\text{ or }0.4", r"40\%"],
+        &["0.5", "2"],
+    ),
+    (
+        r"3\text{ or }5",
+        &["3,5", "5 or 3", r"\{3,5\}", "x=3 or x=5"],
+        &["3", "5", "3 or 3", "3 or 5 or 7"],
+    ),
     ("15", &[r"15\ (\text{cm})"], &[r"16 (\text{cm})"]),
 ];
 
@@ -173,7 +222,12 @@ const MATRICES: &[Case] = &[
             r"\begin{bmatrix}-1\\3\\2\end{bmatrix}",
             r"\begin{pmatrix} -1 \\ 3 \\ 2 \end{pmatrix}.",
         ],
-        &["(3,-1,2)", r"\begin{pmatrix}-1&3&2\end{pmatrix}", r"\begin{pmatrix}-1\\3\end{pmatrix}", "-1,3"],
+        &[
+            "(3,-1,2)",
+            r"\begin{pmatrix}-1&3&2\end{pmatrix}",
+            r"\begin{pmatrix}-1\\3\end{pmatrix}",
+            "-1,3",
+        ],
     ),
     (
         r"\begin{pmatrix} 1 & -1 \\ 1 & \phantom -1 \end{pmatrix}",
@@ -261,7 +315,11 @@ const SYSTEMS: &[Case] = &[
         &["(1,2)", "x=1, y=2", r"\begin{cases}x=1\\y=2\end{cases}"],
         &["(2,1)", "x=2, y=1", "1"],
     ),
-    (r"\begin{cases}x=4\\y=-1\end{cases}", &["(4,-1)", "x=4, y=-1", "y=-1, x=4"], &["(-1,4)", "x=-1, y=4", "x=4"]),
+    (
+        r"\begin{cases}x=4\\y=-1\end{cases}",
+        &["(4,-1)", "x=4, y=-1", "y=-1, x=4"],
+        &["(-1,4)", "x=-1, y=4", "x=4"],
+    ),
     (
         r"\begin{cases} x & x>0 \\ -x & x\le 0\end{cases}",
         &[r"\begin{cases}x & x>0 \\ -x & x\leq 0\end{cases}"],
@@ -298,28 +356,56 @@ const FAMILIES: &[Case] = &[
     ),
     (
         r"\frac{\pi}{4}+k\pi,\ k\in\mathbb{Z}",
-        &[r"\frac{\pi}{4}+n\pi,\ n\in\mathbb{Z}", r"x=\frac{\pi}{4}+k\pi,\ k\in\mathbb{Z}", r"\frac{\pi}{4}+k\pi"],
-        &[r"\frac{\pi}{4}+k\pi,\ k\in\mathbb{N}", r"\frac{\pi}{4}", r"\frac{\pi}{4}+\frac{k\pi}{2},\ k\in\mathbb{Z}"],
+        &[
+            r"\frac{\pi}{4}+n\pi,\ n\in\mathbb{Z}",
+            r"x=\frac{\pi}{4}+k\pi,\ k\in\mathbb{Z}",
+            r"\frac{\pi}{4}+k\pi",
+        ],
+        &[
+            r"\frac{\pi}{4}+k\pi,\ k\in\mathbb{N}",
+            r"\frac{\pi}{4}",
+            r"\frac{\pi}{4}+\frac{k\pi}{2},\ k\in\mathbb{Z}",
+        ],
     ),
     (
         r"x=2k\pi\pm\frac{\pi}{3}, k\in\mathbb{Z}",
-        &[r"\pm\frac{\pi}{3}+2k\pi, k\in\mathbb{Z}", r"2n\pi+\frac{\pi}{3}, 2n\pi-\frac{\pi}{3}, n\in\mathbb{Z}"],
+        &[
+            r"\pm\frac{\pi}{3}+2k\pi, k\in\mathbb{Z}",
+            r"2n\pi+\frac{\pi}{3}, 2n\pi-\frac{\pi}{3}, n\in\mathbb{Z}",
+        ],
         &[r"2k\pi+\frac{\pi}{3}, k\in\mathbb{Z}", r"k\pi\pm\frac{\pi}{3}, k\in\mathbb{Z}"],
     ),
     (
         "2n+1",
-        &[r"2n+1, n\in\mathbb{N}", r"2k+1, k\in\mathbb{N}", r"2n+1\text{ for all positive integers }n"],
+        &[
+            r"2n+1, n\in\mathbb{N}",
+            r"2k+1, k\in\mathbb{N}",
+            r"2n+1\text{ for all positive integers }n",
+        ],
         &[r"2n, n\in\mathbb{N}", "2k+1"],
     ),
     ("k^2", &[r"k^2, k\in\mathbb{Z}", r"n^2, n\in\mathbb{Z}"], &[r"2k^2, k\in\mathbb{Z}", "n^2"]),
     // Only the answer declares the letter: the formula is asked for.
     (
         "3n+1",
-        &[r"3n+1, n\in\mathbb{Z}", r"3k+1, k\in\mathbb{Z}", r"1+3n, n\in\mathbb{Z}", r"3n+1\text{ for all integers }n"],
+        &[
+            r"3n+1, n\in\mathbb{Z}",
+            r"3k+1, k\in\mathbb{Z}",
+            r"1+3n, n\in\mathbb{Z}",
+            r"3n+1\text{ for all integers }n",
+        ],
         &[r"3n+4, n\in\mathbb{Z}", r"-3n+1, n\in\mathbb{Z}", r"3k-2, k\in\mathbb{Z}", r"3n+4"],
     ),
-    ("2k", &[r"2k, k\in\mathbb{Z}", r"k+k, k\in\mathbb{Z}"], &[r"2k+2, k\in\mathbb{Z}", r"-2k, k\in\mathbb{Z}"]),
-    ("n, n+2", &[r"n, n+2, n\in\mathbb{Z}"], &[r"n, n+1, n\in\mathbb{Z}", r"n+1, n+3, n\in\mathbb{Z}"]),
+    (
+        "2k",
+        &[r"2k, k\in\mathbb{Z}", r"k+k, k\in\mathbb{Z}"],
+        &[r"2k+2, k\in\mathbb{Z}", r"-2k, k\in\mathbb{Z}"],
+    ),
+    (
+        "n, n+2",
+        &[r"n, n+2, n\in\mathbb{Z}"],
+        &[r"n, n+1, n\in\mathbb{Z}", r"n+1, n+3, n\in\mathbb{Z}"],
+    ),
     (
         r"3n+1, n\in\mathbb{Z}",
         &[r"3n+4, n\in\mathbb{Z}", r"-3k+1, k\in\mathbb{Z}", "3n+1"],
@@ -368,7 +454,11 @@ const MODULAR: &[Case] = &[
         &[r"x\equiv 4,1\pmod 5", r"x\equiv 1\pmod 5, x\equiv 4\pmod 5"],
         &[r"x\equiv 1\pmod 5", r"x\equiv 1,3\pmod 5"],
     ),
-    (r"x \equiv \pm 2 \pmod 7", &[r"x\equiv 2,5\pmod 7"], &[r"x\equiv 2\pmod 7", r"x\equiv 2,4\pmod 7"]),
+    (
+        r"x \equiv \pm 2 \pmod 7",
+        &[r"x\equiv 2,5\pmod 7"],
+        &[r"x\equiv 2\pmod 7", r"x\equiv 2,4\pmod 7"],
+    ),
 ];
 
 const CASES_IN_ANY_ORDER: &[Case] = &[
@@ -379,7 +469,10 @@ const CASES_IN_ANY_ORDER: &[Case] = &[
             r"\begin{cases}0, & 0\ge x\\1, & x>0\end{cases}",
             r"\begin{cases}0 & \text{if }x\le 0\\1 & \text{if }x>0\end{cases}",
         ],
-        &[r"\begin{cases}1 & x\le 0\\0 & x>0\end{cases}", r"\begin{cases}0 & x\le 0\\0 & x>0\end{cases}"],
+        &[
+            r"\begin{cases}1 & x\le 0\\0 & x>0\end{cases}",
+            r"\begin{cases}0 & x\le 0\\0 & x>0\end{cases}",
+        ],
     ),
     (
         r"\begin{cases}x & x>0\\-x & \text{otherwise}\end{cases}",

@@ -161,7 +161,11 @@ const FURTHER: &[Case] = &[
         ],
         &["10:3", "AB:CD=10:3", "3:11"],
     ),
-    ("2:3:4", &["a:b:c=2:3:4", r"\sin A:\sin B:\sin C=2:3:4", "2 : 3 : 4"], &["4:3:2", "a:b:c=2:3:5", "2:3"]),
+    (
+        "2:3:4",
+        &["a:b:c=2:3:4", r"\sin A:\sin B:\sin C=2:3:4", "2 : 3 : 4"],
+        &["4:3:2", "a:b:c=2:3:5", "2:3"],
+    ),
     (
         "13",
         &[
@@ -231,7 +235,10 @@ const FURTHER: &[Case] = &[
             r"13\text{ points}",
             r"13~\text{N}",
         ],
-        &["13x", "13y", "13k", "13ab", r"13\pi", "13n^2", "13!", "13c", "13p", "13q", "13z", "13xy"],
+        &[
+            "13x", "13y", "13k", "13ab", r"13\pi", "13n^2", "13!", "13c", "13p", "13q", "13z",
+            "13xy",
+        ],
     ),
     ("no", &["No.", "no."], &["not no", "yes and no"]),
     ("green", &["Green", "GREEN", r"\text{green}"], &["red"]),
@@ -254,7 +261,13 @@ const FURTHER: &[Case] = &[
     ),
     (
         "3",
-        &[r"x\equiv 3\pmod 7", r"3\pmod 7", r"3\bmod 7", r"\equiv 3\pmod 7", r"x\equiv 3 \ (\mathrm{mod}\ 7)"],
+        &[
+            r"x\equiv 3\pmod 7",
+            r"3\pmod 7",
+            r"3\bmod 7",
+            r"\equiv 3\pmod 7",
+            r"x\equiv 3 \ (\mathrm{mod}\ 7)",
+        ],
         &[r"x\equiv 4\pmod 7"],
     ),
     (
@@ -399,20 +412,40 @@ const FURTHER: &[Case] = &[
         &[r"\left\lfloor\frac{n}{2}\right\rfloor\left\lceil\frac n2\right\rceil"],
         &[r"\frac{n^2}{4}", r"\lceil \frac{n^2}{4}\rceil", r"\lfloor \frac{n^2}{5}\rfloor"],
     ),
-    (r"\lceil \sqrt{n}\rceil", &[r"\lceil n^{1/2}\rceil"], &[r"\lfloor\sqrt n\rfloor+1", r"\lfloor\sqrt n\rfloor"]),
+    (
+        r"\lceil \sqrt{n}\rceil",
+        &[r"\lceil n^{1/2}\rceil"],
+        &[r"\lfloor\sqrt n\rfloor+1", r"\lfloor\sqrt n\rfloor"],
+    ),
     ("f(1)", &["f(1)"], &["1", "f", "f(2)", "0"]),
     ("f(0)+f(1)", &["f(1)+f(0)"], &["f(1)", "f(0)"]),
     ("y(0)", &["y(0)"], &["0", "y"]),
     ("2g(1)", &["g(1)+g(1)"], &["g(2)", "2g", "2"]),
     (
         "-5",
-        &["negative 5", r"\text{negative five}", "minus five", r"-\,5", "Negative five", r"\text{Negative }5"],
+        &[
+            "negative 5",
+            r"\text{negative five}",
+            "minus five",
+            r"-\,5",
+            "Negative five",
+            r"\text{Negative }5",
+        ],
         &["5", "five"],
     ),
     (
         "7",
         &[],
-        &["7 or more", "at least 7", "more than 7", "7 over 3", "about 70", "7 hundredths", "7 halves", "7 nines"],
+        &[
+            "7 or more",
+            "at least 7",
+            "more than 7",
+            "7 over 3",
+            "about 70",
+            "7 hundredths",
+            "7 halves",
+            "7 nines",
+        ],
     ),
 ];
 

@@ -5,10 +5,21 @@ use super::{Case, check_tables};
 const TEXTS: &[Case] = &[
     (
         r"\text{Evelyn}",
-        &["Evelyn", r"\text{evelyn}", r"\textbf{Evelyn}", r"\mathrm{Evelyn}", r"\text{ Evelyn }.", r"\text{Evelyn.}"],
+        &[
+            "Evelyn",
+            r"\text{evelyn}",
+            r"\textbf{Evelyn}",
+            r"\mathrm{Evelyn}",
+            r"\text{ Evelyn }.",
+            r"\text{Evelyn.}",
+        ],
         &["Briana", r"\text{Evelyn and Briana}", "Evelyn, Briana", "E", "velyn"],
     ),
-    (r"\text{even}", &["even", "Even", r"\textit{even}"], &["odd", r"\text{not even}", "even or odd", "even, odd"]),
+    (
+        r"\text{even}",
+        &["even", "Even", r"\textit{even}"],
+        &["odd", r"\text{not even}", "even or odd", "even, odd"],
+    ),
     (
         r"\text{(B)}",
         &["B", "(B)", r"\text{B}", r"\mathrm{(B)}", r"\textbf{(B)}"],
@@ -33,9 +44,17 @@ const TEXTS: &[Case] = &[
 ];
 
 const SHORT_WORDS: &[Case] = &[
-    ("no", &["No", "NO", r"\text{no}", r"\text{No}", "no"], &["yes", "on", "n", "not", "o", "none"]),
+    (
+        "no",
+        &["No", "NO", r"\text{no}", r"\text{No}", "no"],
+        &["yes", "on", "n", "not", "o", "none"],
+    ),
     ("yes", &["Yes", "YES", r"\text{yes}", r"\text{Yes.}"], &["no", "yess", "y"]),
-    ("odd", &[r"\text{odd}", "Odd", "ODD", r"\mathrm{odd}"], &["even", "dod", r"\text{not odd}", "od"]),
+    (
+        "odd",
+        &[r"\text{odd}", "Odd", "ODD", r"\mathrm{odd}"],
+        &["even", "dod", r"\text{not odd}", "od"],
+    ),
     ("even", &["Even", r"\text{even}", "EVEN"], &["odd", r"\text{not even}"]),
     ("red", &["Red", "RED", r"\text{red}", r"\textbf{Red}"], &["blue", "der", "re"]),
     ("blue", &["Blue", "BLUE", r"\text{blue}"], &["red", "blu"]),
@@ -50,7 +69,14 @@ const SHORT_WORDS: &[Case] = &[
 const NUMBER_WORDS: &[Case] = &[
     (
         "7",
-        &["7 apples", r"7\text{ ways}", r"7\text{ times}", r"7\text{ two-digit numbers}", "seven", r"7\text{ units}"],
+        &[
+            "7 apples",
+            r"7\text{ ways}",
+            r"7\text{ times}",
+            r"7\text{ two-digit numbers}",
+            "seven",
+            r"7\text{ units}",
+        ],
         &[
             "7 hundred",
             "7 hundreds",
@@ -86,7 +112,14 @@ const NUMBER_WORDS: &[Case] = &[
     (r"\frac73", &["7 thirds", r"7\text{ thirds}"], &["7", "7 halves"]),
     (
         "-6",
-        &["negative 6", "minus 6", "negative six", r"\text{negative }6", r"\text{minus }6", "Negative 6"],
+        &[
+            "negative 6",
+            "minus 6",
+            "negative six",
+            r"\text{negative }6",
+            r"\text{minus }6",
+            "Negative 6",
+        ],
         &["6", "minus 7", "positive 6", "negative 5", "6 minus"],
     ),
     ("6", &["positive 6", "plus 6"], &["negative 6", "minus 6"]),
@@ -101,10 +134,18 @@ const NUMBERS_WITH_AND: &[Case] = &[
         &[r"\text{three hundred and five}", "three hundred and five"],
         &[r"\text{three hundred and six}", "three and five"],
     ),
-    ("120", &[r"\text{one hundred and twenty}", r"\text{a hundred and twenty}"], &[r"\text{one hundred}", "twenty"]),
+    (
+        "120",
+        &[r"\text{one hundred and twenty}", r"\text{a hundred and twenty}"],
+        &[r"\text{one hundred}", "twenty"],
+    ),
     ("1005", &[r"\text{one thousand and five}"], &[r"\text{one hundred and five}"]),
     ("-305", &[r"\text{minus three hundred and five}"], &["three hundred and five"]),
-    ("5.5", &[r"\text{five and a half}", "five and one half"], &[r"\text{five}", r"\text{six and a half}"]),
+    (
+        "5.5",
+        &[r"\text{five and a half}", "five and one half"],
+        &[r"\text{five}", r"\text{six and a half}"],
+    ),
     (r"\frac{11}{4}", &[r"\text{two and three quarters}"], &[r"\text{two and a quarter}"]),
     ("3, 5", &[r"\text{three and five}"], &["8", r"\text{three and six}"]),
     ("20, 5", &[r"\text{twenty and five}"], &["25"]),
@@ -112,7 +153,11 @@ const NUMBERS_WITH_AND: &[Case] = &[
 ];
 
 const ORDINALS: &[Case] = &[
-    ("7", &["7th", r"7^{\text{th}}", "7^{th}", r"7\text{th}"], &["7rd", "8th", "7nd", "7^{t}", "7^{h}", "7t"]),
+    (
+        "7",
+        &["7th", r"7^{\text{th}}", "7^{th}", r"7\text{th}"],
+        &["7rd", "8th", "7nd", "7^{t}", "7^{h}", "7t"],
+    ),
     ("3", &["3^{rd}", "3rd", r"3^{\text{rd}}"], &["3^{r}", "4th", "3th", "3rd power"]),
     ("21", &["21st"], &["21th", "12th"]),
     ("2", &["2nd"], &["2st", "2d"]),
@@ -193,9 +238,21 @@ const WORDS: &[Case] = &[
             "不选B",
         ],
     ),
-    ("ABD", &["A,B,D", "A, B, D", r"\text{A, B, D}", r"A\text{, }B\text{ and }D"], &["A,B", "AB", "A,B,C", "D"]),
-    (r"\text{no solution}", &[r"\emptyset", "no solutions", r"\text{No real solutions}", "无解"], &["0", "solution"]),
-    (r"\emptyset", &[r"\text{no solution}", "no solution", r"\text{There are no solutions}"], &["0", "none of these"]),
+    (
+        "ABD",
+        &["A,B,D", "A, B, D", r"\text{A, B, D}", r"A\text{, }B\text{ and }D"],
+        &["A,B", "AB", "A,B,C", "D"],
+    ),
+    (
+        r"\text{no solution}",
+        &[r"\emptyset", "no solutions", r"\text{No real solutions}", "无解"],
+        &["0", "solution"],
+    ),
+    (
+        r"\emptyset",
+        &[r"\text{no solution}", "no solution", r"\text{There are no solutions}"],
+        &["0", "none of these"],
+    ),
     ("1st", &["first", r"\text{first}", "1"], &["second", "2nd"]),
     ("first", &["1st"], &["2nd", "second"]),
     ("3", &["third", r"\text{third}"], &["fourth", "one third"]),
@@ -209,7 +266,10 @@ const WORDS: &[Case] = &[
     ("12", &[r"\sigma^2=12", "f(2)=g(3)=12", "x=y=12"], &[r"\sigma=144", "x^2=12", "f(2)=g(3)=13"]),
     (
         r"(k\pi,\ k\pi+\frac{\pi}{2}),\ k\in\mathbb{Z}",
-        &[r"(\pi+k\pi,\ \frac{3\pi}{2}+k\pi),\ k\in\mathbb{Z}", r"x\in(n\pi,\ n\pi+\frac{\pi}{2}),\ n\in\mathbb{Z}"],
+        &[
+            r"(\pi+k\pi,\ \frac{3\pi}{2}+k\pi),\ k\in\mathbb{Z}",
+            r"x\in(n\pi,\ n\pi+\frac{\pi}{2}),\ n\in\mathbb{Z}",
+        ],
         &[
             r"(k\pi,\ k\pi+\frac{3\pi}{2}),\ k\in\mathbb{Z}",
             r"[k\pi,\ k\pi+\frac{\pi}{2}],\ k\in\mathbb{Z}",
@@ -220,7 +280,11 @@ const WORDS: &[Case] = &[
 ];
 
 const ARTICLES: &[Case] = &[
-    (r"\text{circle}", &[r"\text{a circle}", "a circle", r"\text{the circle}"], &[r"\text{two circles}", "c"]),
+    (
+        r"\text{circle}",
+        &[r"\text{a circle}", "a circle", r"\text{the circle}"],
+        &[r"\text{two circles}", "c"],
+    ),
     (r"\text{a circle}", &["circle", r"\text{Circle}"], &[r"\text{an ellipse}"]),
     (
         r"y\text{-axis}",

@@ -24,12 +24,19 @@ impl Comparer {
                 }
                 other => self.nodes(set, other),
             },
-            _ if relations.iter().copied().all(is_equality) => self.gold_equation(members, relations, answer),
+            _ if relations.iter().copied().all(is_equality) => {
+                self.gold_equation(members, relations, answer)
+            }
             _ => self.gold_inequality(gold, members, relations, answer),
         }
     }
 
-    fn gold_equation(&mut self, members: &[Node], relations: &[Relation], answer: &Node) -> Decided {
+    fn gold_equation(
+        &mut self,
+        members: &[Node],
+        relations: &[Relation],
+        answer: &Node,
+    ) -> Decided {
         let named = named_value(members, relations);
         if let Node::Chain { members: answer_members, relations: answer_relations } = answer {
             if !answer_relations.iter().copied().all(is_equality) {
@@ -47,8 +54,11 @@ impl Comparer {
             let value = &values[0];
             let is_function = has_variable(value);
             let label = &answer_members[0];
-            let is_same_function =
-                if is_function { are_functions(name, label) } else { is_constant_function(name, label) };
+            let is_same_function = if is_function {
+                are_functions(name, label)
+            } else {
+                is_constant_function(name, label)
+            };
             if is_function && let Some(value) = renamed(name, value, label, &answer_members[1..]) {
                 return self.all_equal(&value, &answer_members[1..], answer_relations);
             }
@@ -107,7 +117,9 @@ impl Comparer {
     ) -> Decided {
         for (at, member) in answer.iter().enumerate() {
             let approximate = at > 0 && answer_relations[at - 1] == Relation::Approximate;
-            if !(self.is_member(members, relations, member)? || (approximate && self.rounds_to(&answer[0], member)?)) {
+            if !(self.is_member(members, relations, member)?
+                || (approximate && self.rounds_to(&answer[0], member)?))
+            {
                 return Ok(false);
             }
         }
@@ -120,7 +132,9 @@ impl Comparer {
             return Ok(true);
         }
         let (gold, answer) = (without_bars(gold), without_bars(answer));
-        if matches!(gold, Node::Variable(_)) || gold.any(&|part| matches!(part, Node::Text(_) | Node::Group { .. })) {
+        if matches!(gold, Node::Variable(_))
+            || gold.any(&|part| matches!(part, Node::Text(_) | Node::Group { .. }))
+        {
             return Ok(gold == answer);
         }
         Ok(simplify(gold.clone(), &mut self.budget)? == simplify(answer.clone(), &mut self.budget)?)
@@ -134,7 +148,10 @@ impl Comparer {
             if *relation == Relation::Equal && !equal {
                 return Ok(false);
             }
-            if *relation == Relation::Approximate && !equal && !(any && self.rounds_to(value, member)?) {
+            if *relation == Relation::Approximate
+                && !equal
+                && !(any && self.rounds_to(value, member)?)
+            {
                 return Ok(false);
             }
             any |= equal;
@@ -144,11 +161,21 @@ impl Comparer {
 
     /// An answer that is an equation, where the gold answer is not one: `x = 5`, `2 + 3 = 5`,
     /// `x = 1/3 ≈ 0.33`, `x in S`.
-    pub(super) fn answer_chain(&mut self, gold: &Node, members: &[Node], relations: &[Relation]) -> Decided {
-        let first_is_letter = is_constant_letter(&members[0]) && !gold.any(&|part| part == &members[0]);
+    pub(super) fn answer_chain(
+        &mut self,
+        gold: &Node,
+        members: &[Node],
+        relations: &[Relation],
+    ) -> Decided {
+        let first_is_letter =
+            is_constant_letter(&members[0]) && !gold.any(&|part| part == &members[0]);
         // `f(2) = g(3) = 12`: names of one value.
         let names = members.iter().take_while(|member| is_name(member)).count();
-        if names > 1 && names < members.len() && !has_variable(gold) && relations.iter().copied().all(is_equality) {
+        if names > 1
+            && names < members.len()
+            && !has_variable(gold)
+            && relations.iter().copied().all(is_equality)
+        {
             return self.answer_chain(gold, &members[names - 1..], &relations[names - 1..]);
         }
         let named = is_name(&members[0])
@@ -165,7 +192,8 @@ impl Comparer {
             return Ok(false);
         }
         // Between letters of choices an equation says nothing.
-        let is_letter = matches!(gold, Node::Variable(name) if name.chars().all(|c| c.is_ascii_uppercase()));
+        let is_letter =
+            matches!(gold, Node::Variable(name) if name.chars().all(|c| c.is_ascii_uppercase()));
         if named && !is_letter {
             return self.all_equal(gold, &members[1..], relations);
         }
@@ -186,8 +214,8 @@ impl Comparer {
         }
         let rest = &members[1..];
         for (member, relation) in rest.iter().zip(relations) {
-            let close =
-                self.nodes(gold, member)? || (*relation == Relation::Approximate && self.rounds_to(gold, member)?);
+            let close = self.nodes(gold, member)?
+                || (*relation == Relation::Approximate && self.rounds_to(gold, member)?);
             if !close {
                 return Ok(false);
             }
@@ -198,12 +226,16 @@ impl Comparer {
 
 /// The name that a chain gives values to: its first member, where the others do without it, or its
 /// last of two.
-fn named_value<'a>(members: &'a [Node], relations: &'a [Relation]) -> Option<(&'a Node, &'a [Node], &'a [Relation])> {
+fn named_value<'a>(
+    members: &'a [Node],
+    relations: &'a [Relation],
+) -> Option<(&'a Node, &'a [Node], &'a [Relation])> {
     let (first, rest) = members.split_first()?;
-    let is_new = |name: &Node, values: &[Node]| !values.iter().any(|value| value.any(&|part| part == name));
+    let is_new =
+        |name: &Node, values: &[Node]| !values.iter().any(|value| value.any(&|part| part == name));
     let values_known = !rest.iter().any(has_variable);
-    let is_label =
-        is_name(first) || (values_known && (is_constant_letter(first) || is_combination(first) || is_size(first)));
+    let is_label = is_name(first)
+        || (values_known && (is_constant_letter(first) || is_combination(first) || is_size(first)));
     if is_label && is_new(first, rest) && (rest.len() == 1 || values_known) {
         return Some((first, rest, relations));
     }
@@ -221,9 +253,8 @@ fn are_functions(gold: &Node, answer: &Node) -> bool {
     let is_y = |node: &Node| *node == Node::Variable("y".to_string());
     match (gold, answer) {
         (Node::Apply(_, arguments), Node::Apply(_, others)) => arguments == others,
-        (Node::Apply(name, _), Node::Variable(letter)) | (Node::Variable(letter), Node::Apply(name, _)) => {
-            letter == "y" || letter == name
-        }
+        (Node::Apply(name, _), Node::Variable(letter))
+        | (Node::Variable(letter), Node::Apply(name, _)) => letter == "y" || letter == name,
         (gold, answer) => is_y(gold) && is_y(answer),
     }
 }
@@ -261,11 +292,15 @@ fn renamed(gold: &Node, value: &Node, answer: &Node, answer_values: &[Node]) -> 
         }
         names.push((old.as_str(), new.as_str()));
     }
-    let is_used = |node: &Node, name: &str| node.any(&|part| matches!(part, Node::Variable(other) if other == name));
+    let is_used = |node: &Node, name: &str| {
+        node.any(&|part| matches!(part, Node::Variable(other) if other == name))
+    };
     let is_free = |at: usize| {
         let (old, new) = names[at];
         let are_others = names[..at].iter().all(|(one, other)| *one != old && *other != new);
-        are_others && (old == new || !(is_used(value, new) || answer_values.iter().any(|value| is_used(value, old))))
+        are_others
+            && (old == new
+                || !(is_used(value, new) || answer_values.iter().any(|value| is_used(value, old))))
     };
     if !(0..names.len()).all(is_free) {
         return None;
@@ -283,13 +318,18 @@ const MOST_NAMES: usize = 20;
 /// `a = b = c = 1` as an equation for each of the names.
 pub(super) fn each_name(node: &Node) -> Option<Vec<Node>> {
     let Node::Chain { members, relations } = node else { return None };
-    let (value, names) = members.split_last().filter(|_| (3..=MOST_NAMES).contains(&members.len()))?;
-    let are_names =
-        names.iter().enumerate().all(|(at, name)| matches!(name, Node::Variable(_)) && !names[..at].contains(name));
+    let (value, names) =
+        members.split_last().filter(|_| (3..=MOST_NAMES).contains(&members.len()))?;
+    let are_names = names
+        .iter()
+        .enumerate()
+        .all(|(at, name)| matches!(name, Node::Variable(_)) && !names[..at].contains(name));
     let is_joint = are_names && !has_variable(value);
     (is_joint && relations.iter().all(|relation| *relation == Relation::Equal)).then(|| {
-        let equation =
-            |name: &Node| Node::Chain { members: vec![name.clone(), value.clone()], relations: vec![Relation::Equal] };
+        let equation = |name: &Node| Node::Chain {
+            members: vec![name.clone(), value.clone()],
+            relations: vec![Relation::Equal],
+        };
         names.iter().map(equation).collect()
     })
 }
@@ -297,7 +337,11 @@ pub(super) fn each_name(node: &Node) -> Option<Vec<Node>> {
 /// What is between bars, if it is a name.
 fn without_bars(node: &Node) -> &Node {
     match node {
-        Node::Call(Function::Abs, arguments) if matches!(arguments.as_slice(), [Node::Variable(_)]) => &arguments[0],
+        Node::Call(Function::Abs, arguments)
+            if matches!(arguments.as_slice(), [Node::Variable(_)]) =>
+        {
+            &arguments[0]
+        }
         other => other,
     }
 }

@@ -12,7 +12,8 @@ impl Comparer {
     /// Answers with or without a letter that numbers a family of them:
     /// `\frac{\pi}{4} + k\pi, k \in \mathbb{Z}`.
     pub(super) fn same_families(&mut self, gold: &[Token], answer: &[Token]) -> Decided {
-        let ((gold_rest, gold_member), (answer_rest, answer_member)) = (family::split(gold), family::split(answer));
+        let ((gold_rest, gold_member), (answer_rest, answer_member)) =
+            (family::split(gold), family::split(answer));
         let Some(Member { letter, domain }) = gold_member.or(answer_member) else {
             return self.same_tokens(gold, answer);
         };
@@ -29,7 +30,9 @@ impl Comparer {
             match (member, foreign.next(), foreign.next()) {
                 (Some(member), ..) => Some(member.letter.to_string()),
                 (None, Some(only), None) => Some((*only).to_string()),
-                (None, None, _) => own.contains(letter.to_string().as_str()).then(|| letter.to_string()),
+                (None, None, _) => {
+                    own.contains(letter.to_string().as_str()).then(|| letter.to_string())
+                }
                 _ => None,
             }
         };
@@ -40,14 +43,17 @@ impl Comparer {
         ));
         let Some((gold_name, answer_name)) = names else { return self.answers(&gold, &answer) };
         if gold_name != answer_name
-            && (gold_letters.contains(answer_name.as_str()) || answer_letters.contains(gold_name.as_str()))
+            && (gold_letters.contains(answer_name.as_str())
+                || answer_letters.contains(gold_name.as_str()))
         {
             return Ok(false);
         }
         let answer = if gold_name == answer_name {
             answer
         } else {
-            substituted(answer, &|name| (name == answer_name).then(|| Node::Variable(gold_name.clone())))
+            substituted(answer, &|name| {
+                (name == answer_name).then(|| Node::Variable(gold_name.clone()))
+            })
         };
         if self.answers(&gold, &answer)? {
             return Ok(true);
@@ -55,13 +61,21 @@ impl Comparer {
         // Without a declaration `3n + 1` is a formula, which `3n + 4` is not; multiples of pi are
         // solutions.
         let declared = gold_member.is_some();
-        Ok(domain == Domain::Integers && self.same_progressions(&gold, &answer, &gold_name, declared)?)
+        Ok(domain == Domain::Integers
+            && self.same_progressions(&gold, &answer, &gold_name, declared)?)
     }
 
     /// Whether two families are the same set: lists of `a + bk` that for integers k run through the
     /// same values. Where the gold answer does not declare the letter, b must contain pi.
-    fn same_progressions(&mut self, gold: &Node, answer: &Node, letter: &str, declared: bool) -> Decided {
-        let (gold, answer) = (self.written_out(&as_list(gold))?, self.written_out(&as_list(answer))?);
+    fn same_progressions(
+        &mut self,
+        gold: &Node,
+        answer: &Node,
+        letter: &str,
+        declared: bool,
+    ) -> Decided {
+        let (gold, answer) =
+            (self.written_out(&as_list(gold))?, self.written_out(&as_list(answer))?);
         let (Some(gold), Some(mut left)) = (values_of(&gold), values_of(&answer)) else {
             return self.same_periodic_intervals(&gold, &answer, letter);
         };
@@ -85,7 +99,8 @@ impl Comparer {
     /// Whether two intervals that repeat are the same but for where they begin to count:
     /// `(k\pi, k\pi + 1)` and `(\pi + k\pi, \pi + 1 + k\pi)`.
     fn same_periodic_intervals(&mut self, gold: &Node, answer: &Node, letter: &str) -> Decided {
-        let (Some((open, close, gold)), Some((other_open, other_close, answer))) = (interval(gold), interval(answer))
+        let (Some((open, close, gold)), Some((other_open, other_close, answer))) =
+            (interval(gold), interval(answer))
         else {
             return Ok(false);
         };
@@ -109,12 +124,20 @@ impl Comparer {
         Ok(is_integer(&shifts[0]) && shifts[0] == shifts[1])
     }
 
-    fn same_progression(&mut self, gold: &Node, answer: &Node, letter: &str, declared: bool) -> Decided {
+    fn same_progression(
+        &mut self,
+        gold: &Node,
+        answer: &Node,
+        letter: &str,
+        declared: bool,
+    ) -> Decided {
         let Some((start, step)) = self.progression(gold, letter)? else { return Ok(false) };
         if !declared && !step.any(&|part| *part == Node::Constant(Constant::Pi)) {
             return Ok(false);
         }
-        let Some((other_start, other_step)) = self.progression(answer, letter)? else { return Ok(false) };
+        let Some((other_start, other_step)) = self.progression(answer, letter)? else {
+            return Ok(false);
+        };
         let turned = step.clone().negative();
         if !(self.scalars(&step, &other_step)? || self.scalars(&turned, &other_step)?) {
             return Ok(false);
@@ -128,7 +151,11 @@ impl Comparer {
     }
 
     /// `a` and `b` of `a + bk`.
-    fn progression(&mut self, node: &Node, letter: &str) -> Result<Option<(Node, Node)>, Exhausted> {
+    fn progression(
+        &mut self,
+        node: &Node,
+        letter: &str,
+    ) -> Result<Option<(Node, Node)>, Exhausted> {
         let mut at = |k: i64| {
             let put = substituted(node.clone(), &|name| (name == letter).then(|| Node::integer(k)));
             let expanded = expanded(simplify(put, &mut self.budget)?, &mut self.budget)?;
@@ -136,7 +163,8 @@ impl Comparer {
         };
         let (zero, one, three) = (at(0)?, at(1)?, at(3)?);
         let step = simplify(Node::Sum(vec![one, zero.clone().negative()]), &mut self.budget)?;
-        let linear = Node::Sum(vec![zero.clone(), Node::Product(vec![Node::integer(3), step.clone()])]);
+        let linear =
+            Node::Sum(vec![zero.clone(), Node::Product(vec![Node::integer(3), step.clone()])]);
         let linear = expanded(simplify(linear, &mut self.budget)?, &mut self.budget)?;
         let is_zero = matches!(&step, Node::Number { value, .. } if is_zero(value));
         Ok((!is_zero && linear == three).then_some((zero, step)))
@@ -150,7 +178,9 @@ pub(super) fn value_of(node: &Node) -> Option<&Node> {
             ([name, value], [Relation::Equal]) if is_name(name) => Some(value),
             _ => None,
         },
-        Node::Set(_) | Node::Group { .. } | Node::Matrix(_) | Node::Union(_) | Node::List(_) => None,
+        Node::Set(_) | Node::Group { .. } | Node::Matrix(_) | Node::Union(_) | Node::List(_) => {
+            None
+        }
         other => Some(other),
     }
 }

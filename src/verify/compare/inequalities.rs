@@ -25,7 +25,9 @@ impl Comparer {
                 (None, _) => Ok(false),
             };
         };
-        if let ([name, set], [Relation::ElementOf]) = (answer_members.as_slice(), answer_relations.as_slice()) {
+        if let ([name, set], [Relation::ElementOf]) =
+            (answer_members.as_slice(), answer_relations.as_slice())
+        {
             return Ok(name_of(gold).as_ref() == Some(name) && self.nodes(gold, set)?);
         }
         if let Some(solved) = solved {
@@ -38,7 +40,10 @@ impl Comparer {
                 None => Ok(false),
             };
         }
-        if relations.iter().any(|relation| matches!(relation, Relation::Other(_) | Relation::ElementOf)) {
+        if relations
+            .iter()
+            .any(|relation| matches!(relation, Relation::Other(_) | Relation::ElementOf))
+        {
             return self.same_statements(members, relations, answer_members, answer_relations);
         }
         match (members, relations, answer_members.as_slice(), answer_relations.as_slice()) {
@@ -54,7 +59,8 @@ impl Comparer {
             }
             _ if relations == answer_relations => self.in_order(members, answer_members),
             _ => {
-                let reversed: Vec<Relation> = relations.iter().rev().map(|relation| relation.reversed()).collect();
+                let reversed: Vec<Relation> =
+                    relations.iter().rev().map(|relation| relation.reversed()).collect();
                 let members: Vec<Node> = members.iter().rev().cloned().collect();
                 Ok(reversed == *answer_relations && self.in_order(&members, answer_members)?)
             }
@@ -73,21 +79,32 @@ impl Comparer {
         if relations == other_relations && self.in_order(members, others)? {
             return Ok(true);
         }
-        let reversed: Vec<Relation> = relations.iter().rev().map(|relation| relation.reversed()).collect();
+        let reversed: Vec<Relation> =
+            relations.iter().rev().map(|relation| relation.reversed()).collect();
         let members: Vec<Node> = members.iter().rev().cloned().collect();
-        let turns = relations.iter().all(|relation| relation.is_reversible()) && reversed == other_relations;
+        let turns = relations.iter().all(|relation| relation.is_reversible())
+            && reversed == other_relations;
         Ok(turns && self.in_order(&members, others)?)
     }
 
     /// Whether a - b and c - d differ by a constant factor, which for inequalities must be
     /// positive.
-    pub(super) fn proportional(&mut self, a: &Node, b: &Node, c: &Node, d: &Node, positive: bool) -> Decided {
+    pub(super) fn proportional(
+        &mut self,
+        a: &Node,
+        b: &Node,
+        c: &Node,
+        d: &Node,
+        positive: bool,
+    ) -> Decided {
         if ![a, b, c, d].into_iter().any(has_variable) {
             // Of numbers any two are in proportion.
-            return Ok(self.nodes(a, c)? && self.nodes(b, d)? || (!positive && self.nodes(a, d)? && self.nodes(b, c)?));
+            return Ok(self.nodes(a, c)? && self.nodes(b, d)?
+                || (!positive && self.nodes(a, d)? && self.nodes(b, c)?));
         }
-        let mut difference =
-            |a: &Node, b: &Node| simplify(Node::Sum(vec![a.clone(), b.clone().negative()]), &mut self.budget);
+        let mut difference = |a: &Node, b: &Node| {
+            simplify(Node::Sum(vec![a.clone(), b.clone().negative()]), &mut self.budget)
+        };
         let (gold, answer) = (difference(a, b)?, difference(c, d)?);
         if variables(&gold) != variables(&answer) {
             return Ok(false);
@@ -96,11 +113,14 @@ impl Comparer {
             return Ok(true);
         }
         let mut ratio: Option<Value> = None;
-        for point in (0..POINTS).flat_map(|number| [Point::Positive(number), Point::Negative(number)]) {
+        for point in
+            (0..POINTS).flat_map(|number| [Point::Positive(number), Point::Negative(number)])
+        {
             let gold = evaluate(&gold, point, &mut self.budget)?;
             let answer = evaluate(&answer, point, &mut self.budget)?;
             let seen = gold.is_nonzero() && answer.is_nonzero();
-            if matches!(point, Point::Negative(_)) && !(seen && !gold.branched && !answer.branched) {
+            if matches!(point, Point::Negative(_)) && !(seen && !gold.branched && !answer.branched)
+            {
                 // Authors mean positive variables under roots and logarithms.
                 continue;
             }

@@ -9,7 +9,8 @@ pub(super) fn substituted(node: Node, by: &dyn Fn(&str) -> Option<Node>) -> Node
     if let Node::Variable(name) = &node {
         return by(name).unwrap_or(node);
     }
-    let Ok(node) = node.map_children(&mut |child| Ok::<_, std::convert::Infallible>(substituted(child, by)));
+    let Ok(node) =
+        node.map_children(&mut |child| Ok::<_, std::convert::Infallible>(substituted(child, by)));
     node
 }
 
@@ -60,9 +61,13 @@ pub(super) fn without_articles(text: &str) -> Vec<&str> {
 
 /// `no solution`, `no real solutions`, `there are no solutions`, `无解`.
 fn says_no_solution(text: &str) -> bool {
-    let text = text.strip_prefix("there is ").or_else(|| text.strip_prefix("there are ")).unwrap_or(text);
+    let text =
+        text.strip_prefix("there is ").or_else(|| text.strip_prefix("there are ")).unwrap_or(text);
     let text = text.strip_suffix(" exist").or_else(|| text.strip_suffix(" exists")).unwrap_or(text);
-    matches!(text, "no solution" | "no solutions" | "no real solution" | "no real solutions" | "无解" | "空集")
+    matches!(
+        text,
+        "no solution" | "no solutions" | "no real solution" | "no real solutions" | "无解" | "空集"
+    )
 }
 
 /// Digits and capital letters that read as a product.
@@ -70,7 +75,9 @@ pub(super) fn spelt_out(factors: &[Node]) -> Option<String> {
     let mut spelt = String::new();
     for factor in factors {
         match factor {
-            Node::Number { value, decimal: None } if value.is_integer() && value.numer().bits() < 64 => {
+            Node::Number { value, decimal: None }
+                if value.is_integer() && value.numer().bits() < 64 =>
+            {
                 spelt.push_str(&value.numer().to_string());
             }
             Node::Variable(name) => spelt.push_str(name),

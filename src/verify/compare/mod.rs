@@ -20,8 +20,8 @@ use super::tree::Node;
 use equations::each_name;
 use kinds::{is_equality, is_scalar, meaning, spelt_out, without_articles};
 use readings::{
-    applies, conclusion, decimal_comma, is_same_short_word, is_short_word, label, names_differ, restated, same_choices,
-    with_floors, with_one_reading,
+    applies, conclusion, decimal_comma, is_same_short_word, is_short_word, label, names_differ,
+    restated, same_choices, with_floors, with_one_reading,
 };
 use structures::{is_point, is_unreduced};
 
@@ -59,9 +59,16 @@ type Decided = Result<bool, Exhausted>;
 
 impl Comparer {
     /// The result for one reading of commas, and whether there is another.
-    fn read_and_compare(&mut self, gold: &str, answer: &str, commas: Commas) -> Result<(bool, bool), Exhausted> {
-        let (mut gold, mut answer) =
-            (tokenize(gold, commas, &mut self.budget)?, tokenize(answer, commas, &mut self.budget)?);
+    fn read_and_compare(
+        &mut self,
+        gold: &str,
+        answer: &str,
+        commas: Commas,
+    ) -> Result<(bool, bool), Exhausted> {
+        let (mut gold, mut answer) = (
+            tokenize(gold, commas, &mut self.budget)?,
+            tokenize(answer, commas, &mut self.budget)?,
+        );
         let ambiguous = gold.ambiguous || answer.ambiguous;
         let vectors = (gold.bold || gold.arrows, answer.bold || answer.arrows);
         gold.settle_bold(vectors.1);
@@ -111,14 +118,19 @@ impl Comparer {
     }
 
     /// Both answers as trees, where both can be read.
-    fn parsed(&mut self, gold: &[Token], answer: &[Token]) -> Result<Option<(Node, Node)>, Exhausted> {
+    fn parsed(
+        &mut self,
+        gold: &[Token],
+        answer: &[Token],
+    ) -> Result<Option<(Node, Node)>, Exhausted> {
         // Only where one answer says which integer part is meant, by half brackets, do square ones
         // say the same.
         let has = |tokens: &[Token], sign| {
             tokens.iter().any(|token| matches!(token, Token::Symbol(symbol) if *symbol == sign))
         };
         let floors = has(gold, '⌊') && has(answer, '[') || has(answer, '⌊') && has(gold, '[');
-        let parsed = parse(gold, &mut self.budget).and_then(|gold| Ok((gold, parse(answer, &mut self.budget)?)));
+        let parsed = parse(gold, &mut self.budget)
+            .and_then(|gold| Ok((gold, parse(answer, &mut self.budget)?)));
         match parsed {
             Ok((gold_tree, answer_tree)) if applies(gold) || applies(answer) => {
                 Ok(Some(with_one_reading(gold_tree, answer_tree)))
@@ -155,7 +167,11 @@ impl Comparer {
             for form in &forms[1..] {
                 same = same && self.answers(&forms[0], form)?;
             }
-            return if same { self.answers(&forms[0], answer) } else { self.answers(&as_list(gold), answer) };
+            return if same {
+                self.answers(&forms[0], answer)
+            } else {
+                self.answers(&as_list(gold), answer)
+            };
         }
         let gold = self.written_out(gold)?;
         if let Node::Either(forms) = answer
@@ -213,7 +229,9 @@ impl Comparer {
             (Some(gold), None) if matches!(answer, Node::List(_) | Node::Set(_)) => {
                 return self.lists(&Node::List(gold), answer);
             }
-            (None, Some(answer)) if matches!(gold, Node::List(_) | Node::Set(_) | Node::Group { .. }) => {
+            (None, Some(answer))
+                if matches!(gold, Node::List(_) | Node::Set(_) | Node::Group { .. }) =>
+            {
                 return self.lists(gold, &Node::List(answer));
             }
             _ => {}
@@ -226,9 +244,12 @@ impl Comparer {
             {
                 self.same_reals(items, std::slice::from_ref(answer))
             }
-            (Node::Chain { members, relations }, _) => self.gold_chain(gold, members, relations, answer),
+            (Node::Chain { members, relations }, _) => {
+                self.gold_chain(gold, members, relations, answer)
+            }
             (_, Node::Chain { members, relations }) => self.answer_chain(gold, members, relations),
-            (Node::Text(gold), Node::Text(answer)) => Ok(without_articles(gold) == without_articles(answer)
+            (Node::Text(gold), Node::Text(answer)) => Ok(without_articles(gold)
+                == without_articles(answer)
                 || meaning(gold).is_some_and(|gold| meaning(answer) == Some(gold))),
             (Node::Text(word), other) | (other, Node::Text(word)) => match meaning(word) {
                 Some(meaning) if matches!(gold, Node::Text(_)) => self.nodes(&meaning, other),
@@ -237,7 +258,8 @@ impl Comparer {
                     Node::Variable(name) => name.eq_ignore_ascii_case(word),
                     // `odd`, in a gold answer without `\text`.
                     Node::Product(factors) => {
-                        is_short_word(word) && spelt_out(factors).is_some_and(|spelt| spelt == *word)
+                        is_short_word(word)
+                            && spelt_out(factors).is_some_and(|spelt| spelt == *word)
                     }
                     _ => false,
                 }),
@@ -247,17 +269,23 @@ impl Comparer {
             }
             (Node::Residue(..), _) => Ok(false),
             // What is not smaller than the modulus is still to be worked out: `7 \bmod 4`.
-            (_, Node::Residue(answer, modulus)) => Ok(!is_unreduced(answer, modulus) && self.nodes(gold, answer)?),
+            (_, Node::Residue(answer, modulus)) => {
+                Ok(!is_unreduced(answer, modulus) && self.nodes(gold, answer)?)
+            }
             (Node::Apply(name, arguments), Node::Apply(other, answer))
                 if name == other && arguments.len() == answer.len() =>
             {
                 Ok(self.in_order(arguments, answer)?)
             }
             // `A(2, -5)` is a point with its name.
-            (Node::Group { open: '(', close: ')', items }, Node::Apply(name, arguments)) if is_point(name) => {
+            (Node::Group { open: '(', close: ')', items }, Node::Apply(name, arguments))
+                if is_point(name) =>
+            {
                 self.in_order(items, arguments)
             }
-            (Node::Apply(name, arguments), Node::Group { open: '(', close: ')', items }) if is_point(name) => {
+            (Node::Apply(name, arguments), Node::Group { open: '(', close: ')', items })
+                if is_point(name) =>
+            {
                 self.in_order(arguments, items)
             }
             (Node::Based { digits, base }, other) | (other, Node::Based { digits, base }) => {

@@ -19,14 +19,17 @@ impl Comparer {
         if is_in_parts(gold) || is_in_parts(answer) {
             let (gold, answer) = (with_unit_like(gold, answer), with_unit_like(answer, gold));
             return match (in_one_unit(&gold), in_one_unit(&answer)) {
-                (Some((gold, from)), Some((answer, to))) if from == to => self.scalars(&gold, &answer),
+                (Some((gold, from)), Some((answer, to))) if from == to => {
+                    self.scalars(&gold, &answer)
+                }
                 _ => Ok(false),
             };
         }
         match (gold, answer) {
-            (Node::Quantity { value: gold, unit: gold_unit }, Node::Quantity { value: answer, unit: answer_unit }) => {
-                self.measured(gold, gold_unit, answer, answer_unit)
-            }
+            (
+                Node::Quantity { value: gold, unit: gold_unit },
+                Node::Quantity { value: answer, unit: answer_unit },
+            ) => self.measured(gold, gold_unit, answer, answer_unit),
             (Node::Quantity { value, unit: words }, Node::Product(factors))
                 if !has_variable(value) && letters_as(factors, words).is_some() =>
             {
@@ -47,7 +50,8 @@ impl Comparer {
             // `5 \Omega` is not a product of names.
             (Node::Product(factors), _)
                 if !has_letter(answer)
-                    && unit_in_letters(factors, is_ohm).is_some_and(|(rest, _)| !has_letter(&rest)) =>
+                    && unit_in_letters(factors, is_ohm)
+                        .is_some_and(|(rest, _)| !has_letter(&rest)) =>
             {
                 match unit_in_letters(factors, is_ohm) {
                     Some((rest, _)) => self.scalars(&rest, answer),
@@ -56,22 +60,29 @@ impl Comparer {
             }
             // A number, and a number with a unit outside `\text`.
             (
-                Node::Number { .. } | Node::Sum(_) | Node::Product(_) | Node::Power(..) | Node::Call(..),
+                Node::Number { .. }
+                | Node::Sum(_)
+                | Node::Product(_)
+                | Node::Power(..)
+                | Node::Call(..),
                 Node::Product(factors),
             ) if !has_letter(gold)
-                && unit_in_letters(factors, is_plain_sign).is_some_and(|(rest, _)| !has_letter(&rest)) =>
+                && unit_in_letters(factors, is_plain_sign)
+                    .is_some_and(|(rest, _)| !has_letter(&rest)) =>
             {
                 match unit_in_letters(factors, is_plain_sign) {
                     Some((rest, _)) => self.scalars(gold, &rest),
                     None => Ok(false),
                 }
             }
-            (Node::Quantity { value, unit: words }, _) | (_, Node::Quantity { value, unit: words })
+            (Node::Quantity { value, unit: words }, _)
+            | (_, Node::Quantity { value, unit: words })
                 if names_something(value, words) =>
             {
                 Ok(false)
             }
-            (Node::Quantity { value, unit: words }, other) | (other, Node::Quantity { value, unit: words }) => {
+            (Node::Quantity { value, unit: words }, other)
+            | (other, Node::Quantity { value, unit: words }) => {
                 // Percent and degrees may be words.
                 let value = spelled_out(value, words);
                 let plain = !matches!(value, Node::Percent(_) | Node::Degrees(_));
@@ -80,7 +91,10 @@ impl Comparer {
                 {
                     return self.scalars(&value, other);
                 }
-                if plain && matches!(other, Node::Percent(_) | Node::Degrees(_)) && unit(words).is_some() {
+                if plain
+                    && matches!(other, Node::Percent(_) | Node::Degrees(_))
+                    && unit(words).is_some()
+                {
                     Ok(false)
                 } else if matches!(gold, Node::Quantity { .. }) {
                     self.nodes(&value, other)
@@ -88,9 +102,8 @@ impl Comparer {
                     self.nodes(other, &value)
                 }
             }
-            (Node::Percent(gold), Node::Percent(answer)) | (Node::Degrees(gold), Node::Degrees(answer)) => {
-                self.scalars(gold, answer)
-            }
+            (Node::Percent(gold), Node::Percent(answer))
+            | (Node::Degrees(gold), Node::Degrees(answer)) => self.scalars(gold, answer),
             (Node::Percent(inner), other) | (other, Node::Percent(inner)) => {
                 // The question may ask for the number of percent.
                 let share = if matches!(gold, Node::Percent(_)) { gold } else { answer };
@@ -100,14 +113,21 @@ impl Comparer {
                 let angle = if matches!(gold, Node::Degrees(_)) { gold } else { answer };
                 // A multiple of pi without a sign is in radians, and `\pi^\circ` is another angle.
                 let unit_is_missing = !is_multiple_of_pi(inner);
-                Ok((unit_is_missing && self.scalars(inner, other)?) || self.scalars(angle, other)?)
+                Ok((unit_is_missing && self.scalars(inner, other)?)
+                    || self.scalars(angle, other)?)
             }
             _ => self.scalars(gold, answer),
         }
     }
 
     /// Two values, each with its unit or what it counts.
-    fn measured(&mut self, gold: &Node, gold_unit: &str, answer: &Node, answer_unit: &str) -> Decided {
+    fn measured(
+        &mut self,
+        gold: &Node,
+        gold_unit: &str,
+        answer: &Node,
+        answer_unit: &str,
+    ) -> Decided {
         if gold_unit == answer_unit {
             return self.nodes(gold, answer);
         }
@@ -118,13 +138,15 @@ impl Comparer {
             _ if exclude(gold_unit, answer_unit) => Ok(false),
             // `20 degrees` may be of temperature.
             (Some(from), Some(to))
-                if is_temperature(&from) && is_degrees(answer_unit) || is_temperature(&to) && is_degrees(gold_unit) =>
+                if is_temperature(&from) && is_degrees(answer_unit)
+                    || is_temperature(&to) && is_degrees(gold_unit) =>
             {
                 self.nodes(gold, answer)
             }
             (Some(from), Some(to)) if from.dimensions != to.dimensions => Ok(false),
             (Some(from), Some(to)) if from.factor != to.factor => {
-                let scaled = |value: &Node, factor| Node::Product(vec![value.clone(), Node::number(factor)]);
+                let scaled =
+                    |value: &Node, factor| Node::Product(vec![value.clone(), Node::number(factor)]);
                 self.scalars(&scaled(gold, from.factor), &scaled(answer, to.factor))
             }
             _ => self.nodes(gold, answer),
@@ -133,8 +155,12 @@ impl Comparer {
 
     /// Times, part by part. Units on both sides must be the same.
     fn times(&mut self, gold: &Node, answer: &Node) -> Decided {
-        if let (Node::Quantity { unit: gold, .. }, Node::Quantity { unit: answer, .. }) = (gold, answer) {
-            let differ = leading_unit(gold).zip(leading_unit(answer)).is_some_and(|(gold, answer)| gold != answer);
+        if let (Node::Quantity { unit: gold, .. }, Node::Quantity { unit: answer, .. }) =
+            (gold, answer)
+        {
+            let differ = leading_unit(gold)
+                .zip(leading_unit(answer))
+                .is_some_and(|(gold, answer)| gold != answer);
             if differ || exclude(gold, answer) {
                 return Ok(false);
             }
@@ -196,7 +222,9 @@ fn unit_in_letters(factors: &[Node], is_sign: fn(&str) -> bool) -> Option<(Node,
     let letter = |node: &Node| match node {
         Node::Variable(name) if name.len() <= 2 || name == "\\Omega" => Some(name.clone()),
         Node::Power(base, exponent) => match (&**base, &**exponent) {
-            (Node::Variable(name), Node::Number { value, .. }) if value.is_integer() => Some(format!("{name}^{value}")),
+            (Node::Variable(name), Node::Number { value, .. }) if value.is_integer() => {
+                Some(format!("{name}^{value}"))
+            }
             (Node::Power(base, inner), Node::Number { value, .. }) => match (&**base, &**inner) {
                 (Node::Variable(name), Node::Number { value: inner, .. })
                     if value.is_integer() && inner.is_integer() =>
@@ -217,14 +245,16 @@ fn unit_in_letters(factors: &[Node], is_sign: fn(&str) -> bool) -> Option<(Node,
     let names: Vec<String> = letters.iter().filter_map(letter).collect();
     let signs = names.iter().all(|name| is_sign(name.split('^').next().unwrap_or_default()));
     let name = names.join(" ").replace("\\Omega", "Ω");
-    (signs && !names[0].contains('-') && unit(&name).is_some()).then(|| (Node::Product(rest.to_vec()), name))
+    (signs && !names[0].contains('-') && unit(&name).is_some())
+        .then(|| (Node::Product(rest.to_vec()), name))
 }
 
 /// A product as a quantity, where its last factors are signs of units: those that may be names too
 /// only where they measure what the unit of the other answer does.
 fn letters_as(factors: &[Node], other: &str) -> Option<Node> {
     let other = unit(other)?;
-    let measures = |letters: &str| unit(letters).is_some_and(|unit| unit.dimensions == other.dimensions);
+    let measures =
+        |letters: &str| unit(letters).is_some_and(|unit| unit.dimensions == other.dimensions);
     let (rest, letters) = unit_in_letters(factors, is_plain_sign)
         .or_else(|| unit_in_letters(factors, is_sign).filter(|(_, letters)| measures(letters)))?;
     Some(Node::Quantity { value: Box::new(rest), unit: letters })
@@ -237,7 +267,8 @@ fn is_ohm(name: &str) -> bool {
 /// Whether words behind a letter are not its unit, but say what it is: `x\text{-axis}`,
 /// `n\text{ even}`.
 fn names_something(value: &Node, words: &str) -> bool {
-    let is_plural = words.ends_with('s') && !["is", "us", "ss"].iter().any(|ending| words.ends_with(ending));
+    let is_plural =
+        words.ends_with('s') && !["is", "us", "ss"].iter().any(|ending| words.ends_with(ending));
     matches!(value, Node::Variable(_)) && !is_plural && leading_unit(words).is_none()
 }
 

@@ -19,7 +19,8 @@ pub(super) fn decimal_comma(text: &str) -> Option<String> {
         .chars()
         .next()
         .is_none_or(|c| c.is_alphabetic() || matches!(c, '$' | '%' | '\\' | '€' | '£' | '°'));
-    let is_number = is_digits(whole) && (decimals == 2 || decimals > 3 || (decimals == 3 && whole == "0"));
+    let is_number =
+        is_digits(whole) && (decimals == 2 || decimals > 3 || (decimals == 3 && whole == "0"));
     (is_number && plain && !rest.contains([',', '.'])).then(|| format!("{before}.{after}"))
 }
 
@@ -34,9 +35,11 @@ pub(super) fn restated(tokens: &[Token]) -> Option<(&[Token], &[Token])> {
         _ => false,
     };
     let plain = |tokens: &[Token]| tokens.len() <= 12 && tokens.iter().all(is_form);
-    let whole = |tokens: &[Token]| matches!(tokens, [Token::Number(digits)] if !digits.contains('.'));
+    let whole =
+        |tokens: &[Token]| matches!(tokens, [Token::Number(digits)] if !digits.contains('.'));
     let differ = first != again && !whole(first) && !whole(again);
-    (!first.is_empty() && !again.is_empty() && plain(first) && plain(again) && differ).then_some((first, again))
+    (!first.is_empty() && !again.is_empty() && plain(first) && plain(again) && differ)
+        .then_some((first, again))
 }
 
 /// The tokens after the last arrow of an answer that is a chain of conclusions, where the gold
@@ -51,9 +54,12 @@ pub(super) fn conclusion<'a>(gold: &[Token], answer: &'a [Token]) -> &'a [Token]
 
 /// A tree with the integer parts in square brackets as floors.
 pub(super) fn with_floors(node: Node) -> Node {
-    let Ok(node) = node.map_children(&mut |child| Ok::<_, std::convert::Infallible>(with_floors(child)));
+    let Ok(node) =
+        node.map_children(&mut |child| Ok::<_, std::convert::Infallible>(with_floors(child)));
     match node {
-        Node::Apply(name, arguments) if name == INTEGER_PART => Node::Call(Function::Floor, arguments),
+        Node::Apply(name, arguments) if name == INTEGER_PART => {
+            Node::Call(Function::Floor, arguments)
+        }
         other => other,
     }
 }
@@ -81,7 +87,8 @@ pub(super) fn with_one_reading(gold: Node, answer: Node) -> (Node, Node) {
         return (gold, answer);
     }
     let (in_gold, in_answer) = (functions(&gold), functions(&answer));
-    let both: BTreeSet<String> = in_gold.intersection(&in_answer).map(|name| (*name).to_string()).collect();
+    let both: BTreeSet<String> =
+        in_gold.intersection(&in_answer).map(|name| (*name).to_string()).collect();
     (as_products(gold, &both), as_products(answer, &both))
 }
 
@@ -103,15 +110,19 @@ fn as_products(node: Node, kept: &BTreeSet<String>) -> Node {
     match node {
         // The label of an equation stays what it is.
         Node::Chain { members, relations } => {
-            let members = members
-                .into_iter()
-                .map(|member| if matches!(member, Node::Apply(..)) { member } else { change(member) });
+            let members = members.into_iter().map(|member| {
+                if matches!(member, Node::Apply(..)) { member } else { change(member) }
+            });
             Node::Chain { members: members.collect(), relations }
         }
         Node::Apply(name, mut arguments) => {
-            let is_factor = !name.starts_with(['f', '\\']) && name.len() == 1 && !kept.contains(&name);
+            let is_factor =
+                !name.starts_with(['f', '\\']) && name.len() == 1 && !kept.contains(&name);
             let is_place = |node: &Node| {
-                matches!(node, Node::Number { .. } | Node::Text(_) | Node::Chain { .. } | Node::Variable(_))
+                matches!(
+                    node,
+                    Node::Number { .. } | Node::Text(_) | Node::Chain { .. } | Node::Variable(_)
+                )
             };
             match arguments.pop() {
                 Some(argument) if arguments.is_empty() && is_factor && !is_place(&argument) => {
@@ -124,7 +135,8 @@ fn as_products(node: Node, kept: &BTreeSet<String>) -> Node {
             }
         }
         node => {
-            let Ok(node) = node.map_children(&mut |child| Ok::<_, std::convert::Infallible>(change(child)));
+            let Ok(node) =
+                node.map_children(&mut |child| Ok::<_, std::convert::Infallible>(change(child)));
             node
         }
     }
@@ -153,7 +165,9 @@ pub(super) fn same_choices(gold: &[Token], answer: &[Token]) -> bool {
 /// product of letters.
 pub(super) fn is_same_short_word(gold: &[Token], answer: &[Token]) -> Option<bool> {
     match (gold, answer) {
-        ([Token::Word(gold)], [Token::Word(answer) | Token::Text(answer)]) if is_short_word(gold) => {
+        ([Token::Word(gold)], [Token::Word(answer) | Token::Text(answer)])
+            if is_short_word(gold) =>
+        {
             Some(gold.eq_ignore_ascii_case(answer))
         }
         _ => None,
@@ -175,14 +189,19 @@ pub(super) fn is_short_word(word: &str) -> bool {
 /// Whether both answers are one value with a name in words, and the names are of different things:
 /// `Area is 5`, `Perimeter is 5`.
 pub(super) fn names_differ(gold: &[Token], answer: &[Token]) -> bool {
-    let begins = |tokens: &[Token]| matches!(tokens[0], Token::Text(_) | Token::Word(_) | Token::Letter(_));
+    let begins =
+        |tokens: &[Token]| matches!(tokens[0], Token::Text(_) | Token::Word(_) | Token::Letter(_));
     if !(begins(gold) && begins(answer)) {
         return false;
     }
-    let (Some(gold), Some(answer)) = (name_in_words(gold), name_in_words(answer)) else { return false };
+    let (Some(gold), Some(answer)) = (name_in_words(gold), name_in_words(answer)) else {
+        return false;
+    };
     let within = |one: &[String], other: &[String]| {
         one.iter().all(|word| {
-            other.iter().any(|longer| longer == word || (!word.is_ascii() && longer.contains(word.as_str())))
+            other.iter().any(|longer| {
+                longer == word || (!word.is_ascii() && longer.contains(word.as_str()))
+            })
         })
     };
     !(within(&gold, &answer) || within(&answer, &gold))
@@ -232,26 +251,37 @@ fn name_in_words(tokens: &[Token]) -> Option<Vec<String>> {
     let words: Vec<String> = tokens.iter().map_while(word).take(MOST_WORDS).collect();
     let rest = &tokens[words.len()..];
     let last = words.last()?;
-    let is_name =
-        matches!(rest.first(), Some(Token::Symbol(':' | '=' | '≈'))) || (introduces(last) && !rest.is_empty());
+    let is_name = matches!(rest.first(), Some(Token::Symbol(':' | '=' | '≈')))
+        || (introduces(last) && !rest.is_empty());
     let is_prose = tokens.iter().take(words.len()).any(|token| match token {
         Token::Text(word) => word.chars().count() > 1,
-        Token::Word(word) => word.len() > 2 && word.bytes().any(|letter| letter.is_ascii_lowercase()),
+        Token::Word(word) => {
+            word.len() > 2 && word.bytes().any(|letter| letter.is_ascii_lowercase())
+        }
         _ => false,
     });
-    let is_alone =
-        !rest.iter().any(|token| matches!(token, Token::Symbol(',' | ';' | '∧' | '∨' | '⏎') | Token::BeginMatrix));
+    let is_alone = !rest.iter().any(|token| {
+        matches!(token, Token::Symbol(',' | ';' | '∧' | '∨' | '⏎') | Token::BeginMatrix)
+    });
     if !(is_name && is_prose && is_alone) {
         return None;
     }
-    let without_verb = |word: &String| word.trim_end_matches(['是', '为']).trim_end_matches("等于").to_string();
+    let without_verb =
+        |word: &String| word.trim_end_matches(['是', '为']).trim_end_matches("等于").to_string();
     let verbs = words.iter().rev().take_while(|word| introduces(word) && word.is_ascii()).count();
     let named: Vec<String> = words[..words.len() - verbs].iter().map(without_verb).collect();
     // `A is 5` has a name, `a value is 5` none.
     let kept = |at: &usize| {
-        !OF_ANY_ANSWER.contains(&named[*at].as_str()) || (*at > 0 || named.len() == 1) && named[*at] == "a"
+        !OF_ANY_ANSWER.contains(&named[*at].as_str())
+            || (*at > 0 || named.len() == 1) && named[*at] == "a"
     };
-    Some((0..named.len()).filter(kept).map(|at| named[at].clone()).filter(|word| !word.is_empty()).collect())
+    Some(
+        (0..named.len())
+            .filter(kept)
+            .map(|at| named[at].clone())
+            .filter(|word| !word.is_empty())
+            .collect(),
+    )
 }
 
 /// How many words the name of a value may have.

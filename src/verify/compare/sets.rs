@@ -6,7 +6,12 @@ use crate::verify::tree::Node;
 
 impl Comparer {
     pub(super) fn same_sets(&mut self, gold: &Node, answer: &Node) -> Decided {
-        match (intervals(gold, &mut self.budget)?, intervals(answer, &mut self.budget)?, gold, answer) {
+        match (
+            intervals(gold, &mut self.budget)?,
+            intervals(answer, &mut self.budget)?,
+            gold,
+            answer,
+        ) {
             (Some(gold), Some(answer), ..) => self.same_intervals(&gold, &answer),
             // Of sets that are only named.
             (None, None, Node::Union(gold), Node::Union(answer)) => self.in_any_order(gold, answer),
@@ -31,7 +36,9 @@ impl Comparer {
     /// Lists of solved inequalities that describe one set.
     pub(super) fn same_reals(&mut self, gold: &[Node], answer: &[Node]) -> Decided {
         let named = |items: &[Node]| items.iter().map(name_of).collect::<Option<Vec<_>>>();
-        let (Some(names), Some(answer_names)) = (named(gold), named(answer)) else { return Ok(false) };
+        let (Some(names), Some(answer_names)) = (named(gold), named(answer)) else {
+            return Ok(false);
+        };
         let one_name = names.iter().chain(&answer_names).all(|name| *name == names[0]);
         Ok(one_name && self.same_sets(&Node::List(gold.to_vec()), &Node::List(answer.to_vec()))?)
     }
@@ -49,7 +56,8 @@ impl Comparer {
 /// Whether two inequalities are about the same name, or one is about what it does not name:
 /// `at most 5`.
 pub(super) fn same_subject(one: &Node, other: &Node) -> bool {
-    let is_unnamed = |name: &Option<Node>| matches!(name, Some(Node::Variable(name)) if name.is_empty());
+    let is_unnamed =
+        |name: &Option<Node>| matches!(name, Some(Node::Variable(name)) if name.is_empty());
     let (one, other) = (name_of(one), name_of(other));
     one == other || is_unnamed(&one) || is_unnamed(&other)
 }

@@ -10,9 +10,13 @@ impl Comparer {
     /// Lists and sets, with each other and with what they may stand for.
     pub(super) fn lists(&mut self, gold: &Node, answer: &Node) -> Decided {
         match (gold, answer) {
-            (Node::List(gold), Node::List(answer)) if gold.iter().all(is_long_text) => self.in_order(gold, answer),
+            (Node::List(gold), Node::List(answer)) if gold.iter().all(is_long_text) => {
+                self.in_order(gold, answer)
+            }
             // Solutions: `x = 1, y = 2` more than once, or points, each of which counts once.
-            (Node::List(gold), Node::List(answer) | Node::Set(answer)) if points(gold).is_some() => {
+            (Node::List(gold), Node::List(answer) | Node::Set(answer))
+                if points(gold).is_some() =>
+            {
                 let Some(answer) = points(answer) else {
                     return Ok(!gold.iter().any(|item| matches!(item, Node::Chain { .. }))
                         && self.in_any_order(gold, answer)?);
@@ -24,13 +28,16 @@ impl Comparer {
                 }
             }
             (Node::List(gold), Node::List(answer) | Node::Set(answer)) => {
-                if gold.iter().any(|item| matches!(item, Node::Chain { .. })) && self.same_reals(gold, answer)? {
+                if gold.iter().any(|item| matches!(item, Node::Chain { .. }))
+                    && self.same_reals(gold, answer)?
+                {
                     return Ok(true);
                 }
                 self.in_any_order(gold, answer)
             }
             (Node::Set(gold_items), Node::Set(answer_items) | Node::List(answer_items)) => {
-                let (Node::Set(gold), Node::Set(answer)) = (self.distinct(gold_items)?, self.distinct(answer_items)?)
+                let (Node::Set(gold), Node::Set(answer)) =
+                    (self.distinct(gold_items)?, self.distinct(answer_items)?)
                 else {
                     return Ok(false);
                 };
@@ -38,7 +45,9 @@ impl Comparer {
             }
             (Node::List(values), Node::Union(_) | Node::Group { .. } | Node::Difference(..)) => {
                 match (coordinates(values), answer) {
-                    (Some(values), Node::Group { open: '(', close: ')', items }) => self.in_order(&values, items),
+                    (Some(values), Node::Group { open: '(', close: ')', items }) => {
+                        self.in_order(&values, items)
+                    }
                     _ => self.inequalities_solved(gold, answer),
                 }
             }
@@ -48,10 +57,16 @@ impl Comparer {
                     && !is_set(other)
                     && (matches!(items[0], Node::Chain { .. }) || !has_variable(&items[0])) =>
             {
-                if matches!(gold, Node::Set(_)) { self.nodes(&items[0], other) } else { self.nodes(other, &items[0]) }
+                if matches!(gold, Node::Set(_)) {
+                    self.nodes(&items[0], other)
+                } else {
+                    self.nodes(other, &items[0])
+                }
             }
             // The bare coordinates of a point, in order, or each with its name.
-            (Node::Group { open: '(', close: ')', items }, Node::List(answer)) if !items.iter().any(has_infinity) => {
+            (Node::Group { open: '(', close: ')', items }, Node::List(answer))
+                if !items.iter().any(has_infinity) =>
+            {
                 match coordinates(answer) {
                     Some(values) => self.in_order(items, &values),
                     None => self.in_order(items, answer),
@@ -114,25 +129,32 @@ impl Comparer {
             }
             (Node::Matrix(rows), Node::Group { .. }) => self.matrix_and_group(rows, answer, true),
             (Node::Group { .. }, Node::Matrix(rows)) => self.matrix_and_group(rows, gold, false),
-            (Node::Quantity { .. }, _) | (_, Node::Quantity { .. }) => self.quantities(gold, answer),
+            (Node::Quantity { .. }, _) | (_, Node::Quantity { .. }) => {
+                self.quantities(gold, answer)
+            }
             (Node::Ratio(gold), Node::Ratio(answer)) if gold.len() != 2 || answer.len() != 2 => {
                 self.in_order(gold, answer)
             }
-            (Node::Ratio(parts), other) if !matches!(other, Node::Ratio(_)) => match quotient(parts) {
-                Some(quotient) => self.nodes(&quotient, other),
-                None => Ok(false),
-            },
-            (other, Node::Ratio(parts)) if !matches!(other, Node::Ratio(_)) => match quotient(parts) {
-                Some(quotient) => self.nodes(other, &quotient),
-                None => Ok(false),
-            },
+            (Node::Ratio(parts), other) if !matches!(other, Node::Ratio(_)) => {
+                match quotient(parts) {
+                    Some(quotient) => self.nodes(&quotient, other),
+                    None => Ok(false),
+                }
+            }
+            (other, Node::Ratio(parts)) if !matches!(other, Node::Ratio(_)) => {
+                match quotient(parts) {
+                    Some(quotient) => self.nodes(other, &quotient),
+                    None => Ok(false),
+                }
+            }
             (Node::Ratio(gold), Node::Ratio(answer)) => match (quotient(gold), quotient(answer)) {
                 (Some(gold), Some(answer)) => self.scalars(&gold, &answer),
                 _ => Ok(false),
             },
             _ if is_set(gold) || is_set(answer) => self.same_sets(gold, answer),
             _ if is_structure(gold) || is_structure(answer) => {
-                Ok(simplify(gold.clone(), &mut self.budget)? == simplify(answer.clone(), &mut self.budget)?)
+                Ok(simplify(gold.clone(), &mut self.budget)?
+                    == simplify(answer.clone(), &mut self.budget)?)
             }
             _ => self.quantities(gold, answer),
         }
@@ -218,7 +240,9 @@ impl Comparer {
     /// the base. Other bases would echo the question.
     pub(super) fn based(&mut self, digits: &str, base: u32, other: &Node) -> Decided {
         Ok(match other {
-            Node::Based { digits: other, base: other_base } => other == digits && *other_base == base,
+            Node::Based { digits: other, base: other_base } => {
+                other == digits && *other_base == base
+            }
             Node::Number { value, decimal: None } => {
                 value.is_integer() && {
                     self.budget.spend((value.numer().bits() / 64 + 1).pow(2))?;
@@ -240,8 +264,9 @@ fn in_order_of_words(gold: &[Node], answer: &[Node]) -> Option<Vec<Node>> {
     let mut ordered = Vec::with_capacity(gold.len());
     for item in gold {
         let Node::Quantity { unit, .. } = item else { return None };
-        let mut named = (0..left.len())
-            .filter(|at| matches!(left[*at], Node::Quantity { unit: other, .. } if same_words(unit, other)));
+        let mut named = (0..left.len()).filter(
+            |at| matches!(left[*at], Node::Quantity { unit: other, .. } if same_words(unit, other)),
+        );
         match (named.next(), named.next()) {
             (Some(at), None) => ordered.push(left.swap_remove(at).clone()),
             // The same word more than once.
@@ -263,7 +288,8 @@ pub(super) fn is_unreduced(value: &Node, modulus: &Node) -> bool {
 /// Whether a name with coordinates behind it is that of a point.
 pub(super) fn is_point(name: &str) -> bool {
     let mut chars = name.chars();
-    chars.next().is_some_and(|c| c.is_ascii_uppercase()) && matches!(chars.next(), None | Some('_' | '\''))
+    chars.next().is_some_and(|c| c.is_ascii_uppercase())
+        && matches!(chars.next(), None | Some('_' | '\''))
 }
 
 /// The values of `x = 2, y = 3`, in the order of their names where these are single letters, else
@@ -272,7 +298,9 @@ fn coordinates(items: &[Node]) -> Option<Vec<Node>> {
     let mut named = Vec::with_capacity(items.len());
     for item in items {
         let Node::Chain { members, relations } = item else { return None };
-        let ([Node::Variable(name), value], [Relation::Equal]) = (members.as_slice(), relations.as_slice()) else {
+        let ([Node::Variable(name), value], [Relation::Equal]) =
+            (members.as_slice(), relations.as_slice())
+        else {
             return None;
         };
         named.push((name, value));

@@ -33,7 +33,8 @@ impl Comparer {
 
     /// Whether two numbers are less than `step` apart.
     fn close(&mut self, a: &Node, b: &Node, step: &Number) -> Decided {
-        let difference = simplify(Node::Sum(vec![a.clone(), b.clone().negative()]), &mut self.budget)?;
+        let difference =
+            simplify(Node::Sum(vec![a.clone(), b.clone().negative()]), &mut self.budget)?;
         if let Node::Number { value, .. } = &difference {
             let size = if is_negative(value) { -value.clone() } else { value.clone() };
             return Ok(size < *step);
@@ -49,7 +50,10 @@ impl Comparer {
 
     /// Expressions: by canonical form, then by value.
     pub(super) fn scalars(&mut self, gold: &Node, answer: &Node) -> Decided {
-        let (left, right) = (simplify(gold.clone(), &mut self.budget)?, simplify(answer.clone(), &mut self.budget)?);
+        let (left, right) = (
+            simplify(gold.clone(), &mut self.budget)?,
+            simplify(answer.clone(), &mut self.budget)?,
+        );
         if left == right {
             return Ok(true);
         }
@@ -74,7 +78,8 @@ impl Comparer {
     /// Equal values at all points that count: positive and negative ones, or integers where
     /// factorials are involved.
     fn same_values(&mut self, gold: &Node, answer: &Node) -> Decided {
-        let has = |condition: &dyn Fn(&Node) -> bool| gold.any(&condition) || answer.any(&condition);
+        let has =
+            |condition: &dyn Fn(&Node) -> bool| gold.any(&condition) || answer.any(&condition);
         let is_step = |part: &Node| matches!(part, Node::Call(Function::Floor | Function::Ceiling, arguments) if arguments.iter().any(has_variable));
         if has(&|part| matches!(part, Node::Variable(_))) && has(&is_step) {
             return self.same_steps(gold, answer);
@@ -91,7 +96,8 @@ impl Comparer {
             Comparison::Unseen => {
                 // From the difference the larger terms are gone.
                 let difference = Node::Sum(vec![gold.clone(), answer.clone().negative()]);
-                let difference = expanded(simplify(difference, &mut self.budget)?, &mut self.budget)?;
+                let difference =
+                    expanded(simplify(difference, &mut self.budget)?, &mut self.budget)?;
                 Ok(self.compared(&difference, &Node::integer(0))? == Comparison::Equal)
             }
         }
@@ -102,9 +108,11 @@ impl Comparer {
         if gold == answer {
             return Ok(Comparison::Equal);
         }
-        let has = |condition: &dyn Fn(&Node) -> bool| gold.any(&condition) || answer.any(&condition);
+        let has =
+            |condition: &dyn Fn(&Node) -> bool| gold.any(&condition) || answer.any(&condition);
         if !has(&|part| matches!(part, Node::Variable(_))) {
-            let whole = matches!(gold, Node::Number { .. }) || matches!(answer, Node::Number { .. });
+            let whole =
+                matches!(gold, Node::Number { .. }) || matches!(answer, Node::Number { .. });
             let gold = evaluate(gold, Point::Positive(0), &mut self.budget)?;
             let answer = evaluate(answer, Point::Positive(0), &mut self.budget)?;
             // A number among so many like it that floats do not tell them apart is not known to be
@@ -115,7 +123,8 @@ impl Comparer {
                 compared => compared,
             });
         }
-        let discrete = has(&|part| matches!(part, Node::Call(Function::Factorial | Function::Binomial, _)));
+        let discrete =
+            has(&|part| matches!(part, Node::Call(Function::Factorial | Function::Binomial, _)));
         let (mut agreed, mut unseen) = (0, 0);
         for number in 0..POINTS {
             let points = if discrete {
@@ -129,7 +138,8 @@ impl Comparer {
                 match gold.compare(answer) {
                     Comparison::Equal => agreed += 1,
                     Comparison::Different
-                        if matches!(point, Point::Negative(_)) && (gold.branched || answer.branched) => {}
+                        if matches!(point, Point::Negative(_))
+                            && (gold.branched || answer.branched) => {}
                     Comparison::Different => return Ok(Comparison::Different),
                     Comparison::Unseen => unseen += 1,
                     Comparison::Unknown => {}
@@ -150,8 +160,11 @@ impl Comparer {
     fn same_steps(&mut self, gold: &Node, answer: &Node) -> Decided {
         let mut agreed = 0;
         for number in 0..STEP_POINTS {
-            let put = |node: &Node| substituted(node.clone(), &|name| Some(Node::number(sample(name, number))));
-            let (gold, answer) = (simplify(put(gold), &mut self.budget), simplify(put(answer), &mut self.budget));
+            let put = |node: &Node| {
+                substituted(node.clone(), &|name| Some(Node::number(sample(name, number))))
+            };
+            let (gold, answer) =
+                (simplify(put(gold), &mut self.budget), simplify(put(answer), &mut self.budget));
             // What is too large at one point may be seen at another.
             let (Ok(gold), Ok(answer)) = (gold, answer) else { continue };
             let here = self.compared(&gold, &answer)?;
@@ -194,14 +207,17 @@ fn decimal_of(node: &Node) -> Option<(Number, u32)> {
         }
         Node::Quantity { value, .. } => decimal_of(value),
         Node::Product(factors) => match factors.as_slice() {
-            [Node::Number { value, .. }, other] if *value == Number::from_integer((-1).into()) => decimal_of(other),
+            [Node::Number { value, .. }, other] if *value == Number::from_integer((-1).into()) => {
+                decimal_of(other)
+            }
             [number @ Node::Number { decimal: Some(_), .. }, Node::Power(base, exponent)]
                 if **base == Node::integer(10) =>
             {
                 let (step, significant) = decimal_of(number)?;
                 let Node::Number { value, .. } = &**exponent else { return None };
-                let exponent =
-                    i32::try_from(value.numer()).ok().filter(|exponent| value.is_integer() && exponent.abs() <= 400)?;
+                let exponent = i32::try_from(value.numer())
+                    .ok()
+                    .filter(|exponent| value.is_integer() && exponent.abs() <= 400)?;
                 Some((step * Number::from_integer(10.into()).pow(exponent), significant))
             }
             _ => None,

@@ -8,14 +8,21 @@ use crate::verify::{budget::Exhausted, simplify::simplify};
 impl Comparer {
     /// Matrices, of which at least one is a sum or product of matrices.
     pub(super) fn matrices_worked_out(&mut self, gold: &Node, answer: &Node) -> Decided {
-        match (simplify(gold.clone(), &mut self.budget)?, simplify(answer.clone(), &mut self.budget)?) {
+        match (
+            simplify(gold.clone(), &mut self.budget)?,
+            simplify(answer.clone(), &mut self.budget)?,
+        ) {
             (gold @ Node::Matrix(_), answer @ Node::Matrix(_)) => self.nodes(&gold, &answer),
             (gold, answer) => Ok(gold == answer),
         }
     }
 
     /// The coefficients of i, j and k in a sum of them, as a tuple.
-    pub(super) fn components(&mut self, node: &Node, dimension: usize) -> Result<Option<Node>, Exhausted> {
+    pub(super) fn components(
+        &mut self,
+        node: &Node,
+        dimension: usize,
+    ) -> Result<Option<Node>, Exhausted> {
         if !(2..=3).contains(&dimension) {
             return Ok(None);
         }
@@ -40,7 +47,9 @@ impl Comparer {
                 Node::Product(factors) => factors,
                 other => vec![other],
             };
-            let Some(at) = factors.iter().position(|factor| unit(factor).is_some()) else { return Ok(None) };
+            let Some(at) = factors.iter().position(|factor| unit(factor).is_some()) else {
+                return Ok(None);
+            };
             let Some(component) = unit(&factors.remove(at)) else { return Ok(None) };
             let coefficient = Node::Product(factors);
             if coefficient.any(&|part| unit(part).is_some()) {
@@ -57,17 +66,28 @@ impl Comparer {
 
     /// A matrix and a tuple: its column, its row where the matrix is the gold answer, or its rows
     /// one by one.
-    pub(super) fn matrix_and_group(&mut self, rows: &[Vec<Node>], group: &Node, matrix_is_gold: bool) -> Decided {
-        let Node::Group { open: open @ ('(' | '['), close, items } = group else { return Ok(false) };
+    pub(super) fn matrix_and_group(
+        &mut self,
+        rows: &[Vec<Node>],
+        group: &Node,
+        matrix_is_gold: bool,
+    ) -> Decided {
+        let Node::Group { open: open @ ('(' | '['), close, items } = group else {
+            return Ok(false);
+        };
         if *close != (if *open == '(' { ')' } else { ']' }) {
             return Ok(false);
         }
         if rows.len() == 1 && !items.iter().any(is_structure) {
             return Ok(matrix_is_gold && self.in_order(&rows[0], items)?);
         }
-        let column: Option<Vec<Node>> =
-            rows.iter().map(|row| <[Node; 1]>::try_from(row.clone()).ok().map(|[cell]| cell)).collect();
-        if let Some(column) = column.filter(|_| !items.iter().any(|item| matches!(item, Node::Group { .. }))) {
+        let column: Option<Vec<Node>> = rows
+            .iter()
+            .map(|row| <[Node; 1]>::try_from(row.clone()).ok().map(|[cell]| cell))
+            .collect();
+        if let Some(column) =
+            column.filter(|_| !items.iter().any(|item| matches!(item, Node::Group { .. })))
+        {
             return self.in_order(&column, items);
         }
         match items.iter().map(row).collect::<Option<Vec<_>>>() {
@@ -82,7 +102,9 @@ impl Comparer {
         }
         if are_cases(gold) && are_cases(answer) {
             let rows = |rows: &[Vec<Node>]| -> Vec<Node> {
-                rows.iter().map(|row| Node::Group { open: '(', close: ')', items: row.clone() }).collect()
+                rows.iter()
+                    .map(|row| Node::Group { open: '(', close: ')', items: row.clone() })
+                    .collect()
             };
             return self.in_any_order(&rows(gold), &rows(answer));
         }
@@ -127,7 +149,9 @@ fn unit_vector(node: &Node) -> Option<usize> {
     match node {
         Node::Constant(Constant::I) => Some(0),
         Node::Variable(name) => ["i", "j", "k"].iter().position(|unit| unit == name),
-        Node::Apply(mark, arguments) if matches!(mark.as_str(), "\\hat" | "\\vec") => unit_vector(arguments.first()?),
+        Node::Apply(mark, arguments) if matches!(mark.as_str(), "\\hat" | "\\vec") => {
+            unit_vector(arguments.first()?)
+        }
         _ => None,
     }
 }

@@ -58,7 +58,9 @@ pub(super) fn announcements(text: &str, phrases: &[&str]) -> Vec<(usize, usize)>
     let lower = text.to_ascii_lowercase();
     let mut found: Vec<(usize, usize)> = phrases
         .iter()
-        .flat_map(|phrase| lower.match_indices(phrase).map(|(start, phrase)| (start + phrase.len(), start)))
+        .flat_map(|phrase| {
+            lower.match_indices(phrase).map(|(start, phrase)| (start + phrase.len(), start))
+        })
         .collect();
     found.sort_unstable_by_key(|(end, start)| (std::cmp::Reverse(*end), *start));
     // `选项` says no more than that a letter is one of a choice.
@@ -83,7 +85,8 @@ pub(super) fn is_refused(text: &str, begin: usize, end: usize) -> bool {
 /// `Since A is wrong the answer is` announces.
 pub(super) fn announcing_clause(text: &str, begin: usize, end: usize) -> Vec<String> {
     // `No need to go on: the answer is B`, and `The wrong option: B`.
-    let before = text[..end].trim_end_matches(is_frame).rsplit([':', '：']).next().unwrap_or_default();
+    let before =
+        text[..end].trim_end_matches(is_frame).rsplit([':', '：']).next().unwrap_or_default();
     let mut words = clause(before);
     let announced = text[begin..end].split_whitespace().count();
     let subject = words.len().saturating_sub(announced);
@@ -124,5 +127,6 @@ fn is_article(word: &str) -> bool {
 }
 
 fn is_verb(word: &str) -> bool {
-    matches!(word, "is" | "are" | "was" | "were" | "be" | "been" | "fails" | "failed") || word.ends_with("n't")
+    matches!(word, "is" | "are" | "was" | "were" | "be" | "been" | "fails" | "failed")
+        || word.ends_with("n't")
 }

@@ -1,10 +1,13 @@
 //! The choice that a completion makes.
 
-use super::announcements::{CHOICES, MOST_ANNOUNCEMENTS, PHRASES, announcements, announcing_clause, tagged};
+use super::announcements::{
+    CHOICES, MOST_ANNOUNCEMENTS, PHRASES, announcements, announcing_clause, tagged,
+};
 use super::clauses::{asks, clause, denies, supposes};
 use super::correction::{corrected, rejected};
 use super::letters::{
-    announced_letter, boxed_letter, is_marked, names_another, names_further_letter, names_letters, without_commands,
+    announced_letter, boxed_letter, is_marked, names_another, names_further_letter, names_letters,
+    without_commands,
 };
 use super::{is_bracket_or_frame, is_choice, is_choice_frame, is_frame};
 use crate::verify::boxed::last_boxed;
@@ -25,28 +28,39 @@ pub(in crate::verify) struct Choice {
 pub(in crate::verify) fn choice(completion: &str) -> Option<Choice> {
     let completion = &half_width(completion);
     let boxed = last_boxed(completion).map(|content| {
-        let letter = boxed_letter(content).or_else(|| claim(&without_commands(content)).and_then(|claim| claim.letter));
+        let letter = boxed_letter(content)
+            .or_else(|| claim(&without_commands(content)).and_then(|claim| claim.letter));
         let end = content.as_ptr() as usize - completion.as_ptr() as usize + content.len();
         let after = completion[end..].trim_start_matches(|c| is_bracket_or_frame(c) || c == '}');
         match corrected(after) {
-            Some(other) if letter.is_some() => Choice { letter: Some(other), text: other.to_string() },
+            Some(other) if letter.is_some() => {
+                Choice { letter: Some(other), text: other.to_string() }
+            }
             _ => Choice { letter: letter.filter(|_| !rejected(after)), text: content.to_string() },
         }
     });
-    if let Some(choice) = boxed.as_ref().filter(|choice| choice.letter.is_some() || names_letters(&choice.text)) {
+    if let Some(choice) =
+        boxed.as_ref().filter(|choice| choice.letter.is_some() || names_letters(&choice.text))
+    {
         return Some(choice.clone());
     }
     claim(completion)
-        .or_else(|| final_letter(completion).map(|letter| Choice { letter: Some(letter), text: letter.to_string() }))
+        .or_else(|| {
+            final_letter(completion)
+                .map(|letter| Choice { letter: Some(letter), text: letter.to_string() })
+        })
         .or(boxed)
 }
 
 /// The last claim of a text: `<answer>D</answer>`, "the answer is D" or "(D) is correct".
 pub(super) fn claim(text: &str) -> Option<Choice> {
-    let found = |letter: char| Choice { letter: Some(letter.to_ascii_uppercase()), text: letter.to_string() };
+    let found = |letter: char| Choice {
+        letter: Some(letter.to_ascii_uppercase()),
+        text: letter.to_string(),
+    };
     let tagged = tagged(text).and_then(|(start, content)| {
-        let letter =
-            boxed_letter(content).or_else(|| announced_choice(content).and_then(|(_, choice)| choice.letter))?;
+        let letter = boxed_letter(content)
+            .or_else(|| announced_choice(content).and_then(|(_, choice)| choice.letter))?;
         Some((start, Choice { text: content.to_string(), ..found(letter) }))
     });
     let confirmed = confirmed(text).map(|(start, letter)| (start, found(letter)));
@@ -73,15 +87,19 @@ fn announced_choice(text: &str) -> Option<(usize, Choice)> {
                 denied.push((start, letter));
             } else if !(supposes(&words) || asks(&words, after)) {
                 let several = names_further_letter(after);
-                let line = text[start..].trim_start_matches(is_frame).lines().next().unwrap_or_default();
+                let line =
+                    text[start..].trim_start_matches(is_frame).lines().next().unwrap_or_default();
                 let text = if several { line.to_string() } else { letter.to_string() };
                 return Some((start, Choice { letter: (!several).then_some(letter), text }));
             }
         }
         None
     };
-    let choice = [read(&PHRASES), read(&CHOICES)].into_iter().flatten().max_by_key(|(start, _)| *start);
-    choice.filter(|(start, choice)| !denied.iter().any(|(at, letter)| at > start && Some(*letter) == choice.letter))
+    let choice =
+        [read(&PHRASES), read(&CHOICES)].into_iter().flatten().max_by_key(|(start, _)| *start);
+    choice.filter(|(start, choice)| {
+        !denied.iter().any(|(at, letter)| at > start && Some(*letter) == choice.letter)
+    })
 }
 
 /// The last letter that is said to be correct, and where: `(D) is correct`,
@@ -104,18 +122,25 @@ fn confirmed(text: &str) -> Option<(usize, char)> {
     SAYS.iter()
         .filter_map(|says| {
             let end = lower.rfind(says)?;
-            let before = text[..end].trim_end_matches(|c: char| is_choice_frame(c) || matches!(c, ')' | ']' | '}'));
-            let letter =
-                before.chars().next_back().filter(|letter| letter.is_ascii_uppercase() && is_choice(*letter))?;
+            let before = text[..end]
+                .trim_end_matches(|c: char| is_choice_frame(c) || matches!(c, ')' | ']' | '}'));
+            let letter = before
+                .chars()
+                .next_back()
+                .filter(|letter| letter.is_ascii_uppercase() && is_choice(*letter))?;
             let start = before.len() - 1;
             let earlier = &before[..start];
             let alone = !earlier.ends_with(|c: char| c.is_alphanumeric() && c.is_ascii())
                 && !is_marked(earlier, &text[start + 1..]);
             let words = clause(earlier);
             let of_a_statement = words.last().is_some_and(|word| {
-                matches!(word.as_str(), "statement" | "statements" | "assertion" | "reason" | "claim" | "and" | "or")
+                matches!(
+                    word.as_str(),
+                    "statement" | "statements" | "assertion" | "reason" | "claim" | "and" | "or"
+                )
             });
-            let refused = of_a_statement || supposes(&words) || denies(&words) || asks(&words, &text[end..]);
+            let refused =
+                of_a_statement || supposes(&words) || denies(&words) || asks(&words, &text[end..]);
             (alone && !refused).then(|| (start, corrected(&text[end..]).unwrap_or(letter)))
         })
         .max()
@@ -123,23 +148,36 @@ fn confirmed(text: &str) -> Option<(usize, char)> {
 
 /// A capital letter that is the last word, and neither the last of several letters nor denied.
 fn final_letter(completion: &str) -> Option<char> {
-    let end = completion.trim_end_matches(|c: char| is_choice_frame(c) || matches!(c, '.' | ')' | ']'));
-    let letter = end.chars().next_back().filter(|letter| letter.is_ascii_uppercase() && is_choice(*letter))?;
+    let end =
+        completion.trim_end_matches(|c: char| is_choice_frame(c) || matches!(c, '.' | ')' | ']'));
+    let letter = end
+        .chars()
+        .next_back()
+        .filter(|letter| letter.is_ascii_uppercase() && is_choice(*letter))?;
     let before = end[..end.len() - 1].chars().next_back();
     let marked = is_marked(&end[..end.len() - 1], &completion[end.len()..]);
     let alone = before.is_none_or(|c| is_choice_frame(c) || matches!(c, '(' | '['));
     let mut words = clause(&end[..end.len() - 1]);
-    while words.last().is_some_and(|word| matches!(word.as_str(), "or" | "and" | "option" | "choice" | "answer")) {
+    while words
+        .last()
+        .is_some_and(|word| matches!(word.as_str(), "or" | "and" | "option" | "choice" | "answer"))
+    {
         words.pop();
     }
-    let another = words.last().is_some_and(|word| word.len() == 1) && names_another(&end[..end.len() - 1]);
+    let another =
+        words.last().is_some_and(|word| word.len() == 1) && names_another(&end[..end.len() - 1]);
     let one_of_several = words.iter().any(|word| word == "also");
     // `5 C`, and `we need plan C`; but a text of two words may call the choice so.
     let is_whole = end[..end.len() - 1].split_whitespace().count() == 1;
-    let named = words
-        .last()
-        .is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_digit()) || (takes_letter(word) && !is_whole));
-    let refused = denies(&words) || supposes(&words) || asks(&words, "") || another || one_of_several || named;
+    let named = words.last().is_some_and(|word| {
+        word.bytes().all(|byte| byte.is_ascii_digit()) || (takes_letter(word) && !is_whole)
+    });
+    let refused = denies(&words)
+        || supposes(&words)
+        || asks(&words, "")
+        || another
+        || one_of_several
+        || named;
     (alone && !marked && !refused).then_some(letter)
 }
 

@@ -4,9 +4,14 @@ use crate::verify::label::is_denial;
 
 /// The words of the last clause of a text, in lower case.
 pub(super) fn clause(text: &str) -> Vec<String> {
-    let text = ["所以", "因此", "故"].iter().fold(text, |text, word| text.rsplit(word).next().unwrap_or_default());
-    let text = text.rsplit(['.', ',', ';', '!', '?', '\n', '，', '。', '；']).next().unwrap_or_default();
-    let words = text.split(|c: char| !(c.is_alphanumeric() || c == '\'' || c == '’')).filter(|word| !word.is_empty());
+    let text = ["所以", "因此", "故"]
+        .iter()
+        .fold(text, |text, word| text.rsplit(word).next().unwrap_or_default());
+    let text =
+        text.rsplit(['.', ',', ';', '!', '?', '\n', '，', '。', '；']).next().unwrap_or_default();
+    let words = text
+        .split(|c: char| !(c.is_alphanumeric() || c == '\'' || c == '’'))
+        .filter(|word| !word.is_empty());
     let mut words: Vec<String> = words.map(str::to_lowercase).collect();
     let new = |at: &usize| match words[*at].as_str() {
         "so" | "therefore" | "hence" | "thus" | "then" => true,
@@ -26,7 +31,8 @@ fn is_everything(word: &str) -> bool {
 
 /// Whether a clause says that something is not so, or rules it out.
 pub(super) fn denies(words: &[String]) -> bool {
-    let has = |pair: [&str; 2]| words.windows(2).any(|words| words[0] == pair[0] && words[1] == pair[1]);
+    let has =
+        |pair: [&str; 2]| words.windows(2).any(|words| words[0] == pair[0] && words[1] == pair[1]);
     // "without a doubt"
     let certain = has(["no", "doubt"]) || has(["without", "doubt"]) || has(["a", "doubt"]);
     words.iter().any(|word| {
@@ -59,7 +65,8 @@ pub(super) fn denies(words: &[String]) -> bool {
 /// Whether a clause only supposes what it says.
 pub(super) fn supposes(words: &[String]) -> bool {
     let may = |pair: &[String]| {
-        matches!(pair[0].as_str(), "could" | "may" | "might" | "can") && matches!(pair[1].as_str(), "be" | "think")
+        matches!(pair[0].as_str(), "could" | "may" | "might" | "can")
+            && matches!(pair[1].as_str(), "be" | "think")
     };
     words.iter().any(|word| {
         matches!(
@@ -81,7 +88,11 @@ pub(super) fn supposes(words: &[String]) -> bool {
 
 /// Whether a clause, with what follows it, is a question.
 pub(super) fn asks(words: &[String], after: &str) -> bool {
-    let verb = |word: &String| matches!(word.as_str(), "is" | "are" | "could" | "would" | "should" | "does" | "can");
+    let verb = |word: &String| {
+        matches!(word.as_str(), "is" | "are" | "could" | "would" | "should" | "does" | "can")
+    };
     words.first().is_some_and(verb)
-        || after.find(['.', '!', '?', '\n', '？']).is_some_and(|end| after[end..].starts_with(['?', '？']))
+        || after
+            .find(['.', '!', '?', '\n', '？'])
+            .is_some_and(|end| after[end..].starts_with(['?', '？']))
 }

@@ -92,8 +92,9 @@ pub(super) fn rejected(after: &str) -> bool {
         let clause = clause.trim_matches(is_bracket_or_frame).to_lowercase().replace('’', "'");
         clause.split_whitespace().map(str::to_string).collect()
     };
-    let is_verb =
-        |word: &str| matches!(word, "is" | "was" | "would" | "must" | "can" | "cannot") || word.ends_with("n't");
+    let is_verb = |word: &str| {
+        matches!(word, "is" | "was" | "would" | "must" | "can" | "cannot") || word.ends_with("n't")
+    };
     let direct = words(all.next().unwrap_or_default());
     if is_verdict(&direct) {
         return says_wrong(&direct);
@@ -102,10 +103,14 @@ pub(super) fn rejected(after: &str) -> bool {
         return says_wrong(&direct);
     }
     for clause in [direct].into_iter().chain(all.map(words)) {
-        let is_lead = |word: &String| TAKES_BACK.contains(&word.as_str()) || NEUTRAL.contains(&word.as_str());
-        let is_subject = |word: &str| matches!(word, "that" | "this" | "it" | "that's" | "it's" | "which");
-        let said: Vec<String> =
-            clause.into_iter().skip_while(|word| !is_subject(word) && (is_lead(word) || word == "though")).collect();
+        let is_lead =
+            |word: &String| TAKES_BACK.contains(&word.as_str()) || NEUTRAL.contains(&word.as_str());
+        let is_subject =
+            |word: &str| matches!(word, "that" | "this" | "it" | "that's" | "it's" | "which");
+        let said: Vec<String> = clause
+            .into_iter()
+            .skip_while(|word| !is_subject(word) && (is_lead(word) || word == "though"))
+            .collect();
         if is_verdict(&said) {
             return says_wrong(&said);
         }
@@ -119,14 +124,16 @@ pub(super) fn rejected(after: &str) -> bool {
 /// Whether a clause is only a judgement: `(wrong)`, `not correct!`
 fn is_verdict(words: &[String]) -> bool {
     let Some((last, before)) = words.split_last() else { return false };
-    let judges = matches!(last.as_str(), "wrong" | "incorrect" | "false" | "mistaken" | "right" | "correct");
+    let judges =
+        matches!(last.as_str(), "wrong" | "incorrect" | "false" | "mistaken" | "right" | "correct");
     judges && before.iter().all(|word| word == "not" || word == "definitely" || word == "clearly")
 }
 
 /// Whether a clause ends with "wrong" or with "not right".
 fn says_wrong(words: &[String]) -> bool {
     let Some((last, before)) = words.split_last() else { return false };
-    let denied = before.iter().any(|word| word == "not" || word == "cannot" || word.ends_with("n't"));
+    let denied =
+        before.iter().any(|word| word == "not" || word == "cannot" || word.ends_with("n't"));
     match last.as_str() {
         "wrong" | "incorrect" | "false" | "mistaken" | "mistake" | "impossible" => !denied,
         "right" | "correct" | "true" | "possible" | "it" | "so" => denied,
@@ -152,7 +159,8 @@ fn without_one<'a>(text: &'a str, words: &[&str]) -> Option<&'a str> {
     words.iter().find_map(|word| {
         let start = text.get(..word.len()).filter(|start| start.eq_ignore_ascii_case(word))?;
         let rest = &text[start.len()..];
-        let whole = !word.is_ascii() || !rest.starts_with(|c: char| c.is_alphanumeric() || c == '\'');
+        let whole =
+            !word.is_ascii() || !rest.starts_with(|c: char| c.is_alphanumeric() || c == '\'');
         whole.then(|| rest.trim_start_matches(is_bracket_or_frame))
     })
 }

@@ -9,7 +9,8 @@ const LONGEST_LETTER: usize = 24;
 
 /// The one capital letter that an answer is, where it is that of a choice.
 pub(in crate::verify) fn lone_letter(text: &str) -> Option<char> {
-    let is_other = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'=' | b'+' | b'^' | b'_' | b',');
+    let is_other =
+        |byte: u8| byte.is_ascii_digit() || matches!(byte, b'=' | b'+' | b'^' | b'_' | b',');
     if text.len() > LONGEST_LETTER
         || text.bytes().any(is_other)
         || !text.bytes().any(|byte| matches!(byte, b'A'..=b'J'))
@@ -17,10 +18,12 @@ pub(in crate::verify) fn lone_letter(text: &str) -> Option<char> {
         return None;
     }
     let text = without_commands(text);
-    let text =
-        without_word(text.trim()).trim_matches(|c: char| is_frame(c) || matches!(c, '(' | ')' | '[' | ']' | '.'));
+    let text = without_word(text.trim())
+        .trim_matches(|c: char| is_frame(c) || matches!(c, '(' | ')' | '[' | ']' | '.'));
     let mut chars = text.chars();
-    chars.next().filter(|letter| letter.is_ascii_uppercase() && is_choice(*letter) && chars.next().is_none())
+    chars.next().filter(|letter| {
+        letter.is_ascii_uppercase() && is_choice(*letter) && chars.next().is_none()
+    })
 }
 
 /// The choice that an answer names in words, or with what it says: `\text{Option B}`,
@@ -29,15 +32,21 @@ pub(in crate::verify) fn named_choice(answer: &str) -> Option<char> {
     let answer = &half_width(answer);
     let plain = without_commands(answer);
     // `A: false`
-    let verdict = plain.trim().trim_end_matches('.').rsplit([' ', ':', ')']).next().unwrap_or_default();
-    if matches!(verdict.to_ascii_lowercase().as_str(), "false" | "wrong" | "incorrect" | "no" | "not" | "?") {
+    let verdict =
+        plain.trim().trim_end_matches('.').rsplit([' ', ':', ')']).next().unwrap_or_default();
+    if matches!(
+        verdict.to_ascii_lowercase().as_str(),
+        "false" | "wrong" | "incorrect" | "no" | "not" | "?"
+    ) {
         return None;
     }
     let is_capital = without_word(plain.trim())
         .chars()
         .find(char::is_ascii_alphabetic)
         .is_some_and(|letter| letter.is_ascii_uppercase());
-    boxed_letter(answer).filter(|_| is_capital).or_else(|| claim(&plain).and_then(|claim| claim.letter))
+    boxed_letter(answer)
+        .filter(|_| is_capital)
+        .or_else(|| claim(&plain).and_then(|claim| claim.letter))
 }
 
 /// The letter of `B`, `(B)`, `\text{B}`, `B.`, `(B) 42` or `B: both`; of nothing that names two.
@@ -54,9 +63,12 @@ pub(in crate::verify) fn boxed_letter(content: &str) -> Option<char> {
         r"\mathcal",
         r"\operatorname",
     ] {
-        if let Some(inner) = rest.strip_prefix(wrapper).and_then(|rest| rest.trim_start().strip_prefix('{')) {
+        if let Some(inner) =
+            rest.strip_prefix(wrapper).and_then(|rest| rest.trim_start().strip_prefix('{'))
+        {
             let (inner, after) = inner.split_once('}')?;
-            if after.trim_matches(|c: char| c.is_whitespace() || matches!(c, ')' | '.')).is_empty() {
+            if after.trim_matches(|c: char| c.is_whitespace() || matches!(c, ')' | '.')).is_empty()
+            {
                 rest = without_word(inner.trim());
                 break;
             }
@@ -64,7 +76,9 @@ pub(in crate::verify) fn boxed_letter(content: &str) -> Option<char> {
             return closed_letter(inner.trim());
         }
     }
-    let whole = rest.trim_matches(|c: char| matches!(c, '(' | ')' | '.' | '[' | ']' | '$') || c.is_whitespace());
+    let whole = rest.trim_matches(|c: char| {
+        matches!(c, '(' | ')' | '.' | '[' | ']' | '$') || c.is_whitespace()
+    });
     let mut chars = whole.chars();
     if let (Some(letter), None) = (chars.next(), chars.next()) {
         return is_choice(letter).then(|| letter.to_ascii_uppercase());
@@ -75,7 +89,8 @@ pub(in crate::verify) fn boxed_letter(content: &str) -> Option<char> {
 /// A text without the commands and braces of LaTeX's text mode.
 pub(super) fn without_commands(text: &str) -> String {
     let mut text = text.to_string();
-    for command in [r"\text", r"\textbf", r"\textit", r"\mathrm", r"\mathbf", r"\mbox", r"\textrm"] {
+    for command in [r"\text", r"\textbf", r"\textit", r"\mathrm", r"\mathbf", r"\mbox", r"\textrm"]
+    {
         text = text.replace(&format!("{command}{{"), "");
     }
     text.replace('}', "")
@@ -120,7 +135,9 @@ pub(super) fn names_another(text: &str) -> bool {
     text.split(|c: char| !(c.is_alphanumeric() || c == '\''))
         .filter(|word| !word.is_empty())
         .rev()
-        .find(|word| !matches!(word.to_lowercase().as_str(), "or" | "and" | "option" | "choice" | "answer"))
+        .find(|word| {
+            !matches!(word.to_lowercase().as_str(), "or" | "and" | "option" | "choice" | "answer")
+        })
         .is_some_and(|word| word.len() == 1 && stands_alone(word))
 }
 
@@ -151,7 +168,9 @@ pub(super) fn announced_letter(text: &str) -> Option<(char, &str)> {
         // A small letter that ends the sentence, but not the article.
         _ => {
             letter != 'a'
-                && next.is_none_or(|c| is_choice_frame(c) && c != ' ' || matches!(c, '.' | ',' | ';' | '!' | '。'))
+                && next.is_none_or(|c| {
+                    is_choice_frame(c) && c != ' ' || matches!(c, '.' | ',' | ';' | '!' | '。')
+                })
         }
     };
     closes.then_some((letter, after))
@@ -166,7 +185,8 @@ pub(super) fn is_marked(before: &str, after: &str) -> bool {
 /// Whether a letter is part of something else by what follows it: `E = mc^2`, `B-flat`.
 fn is_part(after: &str) -> bool {
     let formula = after.trim_start_matches(' ').starts_with(['=', '+', '^', '<', '>']);
-    let compound = after.strip_prefix('-').is_some_and(|after| after.starts_with(char::is_alphabetic));
+    let compound =
+        after.strip_prefix('-').is_some_and(|after| after.starts_with(char::is_alphabetic));
     (formula || compound) && !names_further_letter(after)
 }
 
@@ -209,7 +229,9 @@ fn reads_on(letter: char, after: &str) -> bool {
         "only",
         "option",
     ];
-    let Some(next) = after.strip_prefix(' ').filter(|_| matches!(letter, 'A' | 'I')) else { return false };
+    let Some(next) = after.strip_prefix(' ').filter(|_| matches!(letter, 'A' | 'I')) else {
+        return false;
+    };
     let word = next.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
     word.starts_with(|c: char| c.is_ascii_lowercase()) && !CONNECTIVES.contains(&word)
 }
@@ -253,12 +275,15 @@ pub(super) fn names_further_letter(rest: &str) -> bool {
     };
     let Some(after) = JOINS.iter().find_map(without) else {
         let on_one_line = !closed[..closed.len() - rest.len()].contains('\n');
-        return on_one_line && PAUSES.iter().find_map(without).is_some_and(|after| is_whole_letter(&after));
+        return on_one_line
+            && PAUSES.iter().find_map(without).is_some_and(|after| is_whole_letter(&after));
     };
     let fillers = ["or ", "and ", "maybe ", "possibly ", "perhaps ", "even ", "option ", "choice "];
-    let after = fillers.iter().fold(after, |after, word| bare(after.strip_prefix(word).unwrap_or(&after)));
+    let after =
+        fillers.iter().fold(after, |after, word| bare(after.strip_prefix(word).unwrap_or(&after)));
     // `B, I believe`
-    let is_pronoun = after.strip_prefix("I ").is_some_and(|next| next.starts_with(|c: char| c.is_lowercase()));
+    let is_pronoun =
+        after.strip_prefix("I ").is_some_and(|next| next.starts_with(|c: char| c.is_lowercase()));
     stands_alone(&after) && !is_pronoun
 }
 

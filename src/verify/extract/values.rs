@@ -7,12 +7,14 @@ use super::is_frame;
 /// end of its line or sentence; without such a phrase, the last number of the text, if it is not
 /// denied.
 pub(in crate::verify) fn phrase_or_number(completion: &str) -> Option<&str> {
-    let tagged = tagged(completion).map(|(_, content)| content).filter(|content| !content.is_empty());
+    let tagged =
+        tagged(completion).map(|(_, content)| content).filter(|content| !content.is_empty());
     tagged.or_else(|| phrase(completion)).or_else(|| {
         let number = last_number(completion)?;
         let start = number.as_ptr() as usize - completion.as_ptr() as usize;
         // `The wrong answer is 5` gives no other answer.
-        let announced = announcements(completion, &PHRASES).into_iter().find(|(_, end)| *end <= start);
+        let announced =
+            announcements(completion, &PHRASES).into_iter().find(|(_, end)| *end <= start);
         let denied = announced.is_some_and(|(begin, end)| {
             let between = &completion[end..start];
             is_refused(completion, begin, end)
@@ -38,7 +40,8 @@ fn last_number(completion: &str) -> Option<&str> {
     let bytes = completion.as_bytes();
     let part = |at: usize| {
         let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
-        digit(at) || (matches!(bytes[at], b'.' | b',' | b'/') && at > 0 && digit(at - 1) && digit(at + 1))
+        digit(at)
+            || (matches!(bytes[at], b'.' | b',' | b'/') && at > 0 && digit(at - 1) && digit(at + 1))
     };
     let end = bytes.iter().rposition(u8::is_ascii_digit)? + 1;
     let mut start = end;
@@ -57,9 +60,11 @@ fn last_number(completion: &str) -> Option<&str> {
         .filter(|word| !word.is_empty())
         .rev();
     let (last, first) = (before.next(), before.next());
-    let (last, first) = (last.unwrap_or_default().to_lowercase(), first.unwrap_or_default().to_lowercase());
-    let denied =
-        [&first, &last].iter().any(|word| matches!(word.as_str(), "not" | "cannot" | "never") || word.ends_with("n't"));
+    let (last, first) =
+        (last.unwrap_or_default().to_lowercase(), first.unwrap_or_default().to_lowercase());
+    let denied = [&first, &last]
+        .iter()
+        .any(|word| matches!(word.as_str(), "not" | "cannot" | "never") || word.ends_with("n't"));
     if denied || (last == "be" && matches!(first.as_str(), "could" | "might")) {
         return None;
     }

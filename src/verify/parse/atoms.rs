@@ -28,7 +28,8 @@ impl Parser<'_> {
             return Ok(Node::Based { digits: digits.to_string(), base: self.base()? });
         }
         let (whole, decimals) = digits.split_once('.').unwrap_or((digits, ""));
-        let integer: BigInt = format!("{whole}{decimals}").parse().map_err(|_| Fault::Unreadable)?;
+        let integer: BigInt =
+            format!("{whole}{decimals}").parse().map_err(|_| Fault::Unreadable)?;
         if decimals.len() > 10_000 {
             return Err(Fault::Exhausted);
         }
@@ -39,7 +40,8 @@ impl Parser<'_> {
             self.at += 1;
             self.budget.spend((repeating.len() as u64).pow(2) / 100)?;
             let shift = BigInt::from(10).pow(repeating.len() as u32);
-            let all: BigInt = format!("{whole}{decimals}{repeating}").parse().map_err(|_| Fault::Unreadable)?;
+            let all: BigInt =
+                format!("{whole}{decimals}{repeating}").parse().map_err(|_| Fault::Unreadable)?;
             let value = Number::new(all - integer, scale * (shift - 1));
             return Ok(Node::number(value));
         }
@@ -50,12 +52,16 @@ impl Parser<'_> {
                 None => Node::number(integer),
             });
         }
-        let significant = digits.trim_start_matches(['0', '.']).bytes().filter(u8::is_ascii_digit).count() as u32;
+        let significant =
+            digits.trim_start_matches(['0', '.']).bytes().filter(u8::is_ascii_digit).count() as u32;
         let places = decimals.len() as u32;
         if integer == BigInt::ZERO {
             scale = BigInt::from(1);
         }
-        Ok(Node::Number { value: Number::new(integer, scale), decimal: Some(Decimal { places, significant }) })
+        Ok(Node::Number {
+            value: Number::new(integer, scale),
+            decimal: Some(Decimal { places, significant }),
+        })
     }
 
     /// The `\frac{1}{2}` or `1/2` of `2\frac{1}{2}` or `2 1/2`.
@@ -66,34 +72,35 @@ impl Parser<'_> {
             _ => None,
         };
         let symbol = |token: Option<&Token>, symbol| token == Some(&Token::Symbol(symbol));
-        let (numerator, denominator, length) = if rest.first() == Some(&Token::Command("frac".to_string())) {
-            let mut at = 1;
-            let mut arguments = Vec::new();
-            while arguments.len() < 2 {
-                if symbol(rest.get(at), '{') {
-                    arguments.push(number(rest.get(at + 1))?);
-                    if !symbol(rest.get(at + 2), '}') {
-                        return None;
-                    }
-                    at += 3;
-                } else {
-                    let value = number(rest.get(at))?;
-                    at += 1;
-                    if arguments.is_empty() && (10..100).contains(&value) {
-                        arguments.extend([value / 10, value % 10]);
+        let (numerator, denominator, length) =
+            if rest.first() == Some(&Token::Command("frac".to_string())) {
+                let mut at = 1;
+                let mut arguments = Vec::new();
+                while arguments.len() < 2 {
+                    if symbol(rest.get(at), '{') {
+                        arguments.push(number(rest.get(at + 1))?);
+                        if !symbol(rest.get(at + 2), '}') {
+                            return None;
+                        }
+                        at += 3;
                     } else {
-                        arguments.push(value);
+                        let value = number(rest.get(at))?;
+                        at += 1;
+                        if arguments.is_empty() && (10..100).contains(&value) {
+                            arguments.extend([value / 10, value % 10]);
+                        } else {
+                            arguments.push(value);
+                        }
                     }
                 }
-            }
-            (arguments[0], arguments[1], at)
-        } else {
-            let (numerator, denominator) = (number(rest.first())?, number(rest.get(2))?);
-            if !symbol(rest.get(1), '/') {
-                return None;
-            }
-            (numerator, denominator, 3)
-        };
+                (arguments[0], arguments[1], at)
+            } else {
+                let (numerator, denominator) = (number(rest.first())?, number(rest.get(2))?);
+                if !symbol(rest.get(1), '/') {
+                    return None;
+                }
+                (numerator, denominator, 3)
+            };
         if !(0 < numerator && numerator < denominator) {
             return None;
         }

@@ -26,7 +26,9 @@ impl Parser<'_> {
                 let matching = matches!((open, close), ('(', ')') | ('[', ']'));
                 match <[Node; 1]>::try_from(items) {
                     Ok([item]) if angled => Ok(Node::Apply("⟨⟩".to_string(), vec![item])),
-                    Ok([item]) if open == '[' && close == ']' && self.is_integer_part(start, &item) => {
+                    Ok([item])
+                        if open == '[' && close == ']' && self.is_integer_part(start, &item) =>
+                    {
                         Ok(Node::Apply(INTEGER_PART.to_string(), vec![item]))
                     }
                     Ok([item]) if matching => Ok(item),
@@ -35,7 +37,9 @@ impl Parser<'_> {
                 }
             }
             // `{}_8C_2`
-            '{' if self.is('}') && matches!(self.tokens.get(self.at + 1), Some(Token::Symbol('^' | '_'))) => {
+            '{' if self.is('}')
+                && matches!(self.tokens.get(self.at + 1), Some(Token::Symbol('^' | '_'))) =>
+            {
                 self.at += 2;
                 self.prescript()
             }
@@ -69,8 +73,9 @@ impl Parser<'_> {
             '⦃' => {
                 let items = self.deeper(Self::items)?;
                 self.expect('⦄')?;
-                let is_system =
-                    |items: &[Node]| items.len() > 1 && items.iter().all(|item| matches!(item, Node::Chain { .. }));
+                let is_system = |items: &[Node]| {
+                    items.len() > 1 && items.iter().all(|item| matches!(item, Node::Chain { .. }))
+                };
                 Ok(match <[Node; 1]>::try_from(items) {
                     Ok([Node::List(items)]) | Err(items) if is_system(&items) => Node::List(items),
                     // The base of a power is in braces as it could be in brackets.
@@ -99,8 +104,11 @@ impl Parser<'_> {
             }
             '⌊' | '⌈' => {
                 let inner = self.deeper(Self::sum)?;
-                let (close, function) =
-                    if open == '⌊' { ('⌋', Function::Floor) } else { ('⌉', Function::Ceiling) };
+                let (close, function) = if open == '⌊' {
+                    ('⌋', Function::Floor)
+                } else {
+                    ('⌉', Function::Ceiling)
+                };
                 self.expect(close)?;
                 Ok(Node::Call(function, vec![inner]))
             }
@@ -113,9 +121,9 @@ impl Parser<'_> {
     /// brackets of its own, an expression with an exponent, the argument of a function, or a sum
     /// that is a factor. Of numbers alone nobody would write them for anything else.
     fn is_integer_part(&self, start: usize, inner: &Node) -> bool {
-        let has_brackets = self.tokens[start..self.at - 1]
-            .iter()
-            .any(|token| matches!(token, Token::Symbol('(' | '[' | '⦃' | '|') | Token::BeginMatrix));
+        let has_brackets = self.tokens[start..self.at - 1].iter().any(|token| {
+            matches!(token, Token::Symbol('(' | '[' | '⦃' | '|') | Token::BeginMatrix)
+        });
         let before = start.checked_sub(2).and_then(|before| self.tokens.get(before));
         let is_argument = matches!(before, Some(Token::Command(name)) if function(name).is_some() || name == "exp");
         let multiplied_before = matches!(
@@ -141,11 +149,13 @@ impl Parser<'_> {
     fn takes_condition(&mut self) -> bool {
         let length = match &self.tokens[self.at..] {
             [Token::Letter(_), Token::Symbol(':' | '|'), ..] => 2,
-            [Token::Letter(_), Token::Symbol('∈'), Token::Command(reals), Token::Symbol(':' | '|'), ..]
-                if reals == "reals" =>
-            {
-                4
-            }
+            [
+                Token::Letter(_),
+                Token::Symbol('∈'),
+                Token::Command(reals),
+                Token::Symbol(':' | '|'),
+                ..,
+            ] if reals == "reals" => 4,
             _ => 0,
         };
         self.at += length;
@@ -155,7 +165,10 @@ impl Parser<'_> {
     /// Passes over the word in front of the condition of a case: `\text{if } x > 0`.
     fn skip_if(&mut self) {
         let is_if = self.word_at(self.at).is_some_and(|word| {
-            matches!(word.as_str(), "if" | "when" | "for" | "where" | "若" | "当" | "如果" | "если" | "при")
+            matches!(
+                word.as_str(),
+                "if" | "when" | "for" | "where" | "若" | "当" | "如果" | "если" | "при"
+            )
         });
         self.at += usize::from(is_if);
     }

@@ -71,7 +71,9 @@ impl Parser<'_> {
                         (exponent, _) => raise(Node::Call(function, vec![argument]), exponent),
                     })
                 }
-                None if other.starts_with("begin") || other.starts_with("end") => Err(Fault::Unreadable),
+                None if other.starts_with("begin") || other.starts_with("end") => {
+                    Err(Fault::Unreadable)
+                }
                 None if matches!(other, "mod" | "choose" | "over") => Err(Fault::Unreadable),
                 None if label::is_operator(other) => self.operator(other),
                 None if let Some(mark) = mark(other) => self.deeper(|parser| parser.marked(mark)),
@@ -83,11 +85,14 @@ impl Parser<'_> {
     /// A sum, product, integral or limit with its bounds as a name. Sums and integrals are factors
     /// of what stands behind them; of the others that is the argument.
     fn operator(&mut self, operator: &str) -> Parsed {
-        let Node::Variable(mut name) = self.name(format!("\\{operator}"))? else { return Err(Fault::Unreadable) };
+        let Node::Variable(mut name) = self.name(format!("\\{operator}"))? else {
+            return Err(Fault::Unreadable);
+        };
         if self.take('^') {
             let start = self.at;
             self.deeper(Self::exponent)?;
-            name = format!("{name}^{}", spelt(&self.tokens[start..self.at]).trim_matches(['{', '}']));
+            name =
+                format!("{name}^{}", spelt(&self.tokens[start..self.at]).trim_matches(['{', '}']));
         }
         if matches!(operator, "sum" | "int") || !(self.begins_factor() || self.is('-')) {
             return Ok(Node::Variable(name));
@@ -110,8 +115,11 @@ impl Parser<'_> {
         };
         self.at += length;
         let infinity = Node::Constant(Constant::Infinity);
-        let items =
-            if sign == '+' { vec![Node::integer(0), infinity] } else { vec![infinity.negative(), Node::integer(0)] };
+        let items = if sign == '+' {
+            vec![Node::integer(0), infinity]
+        } else {
+            vec![infinity.negative(), Node::integer(0)]
+        };
         Some(Node::Group { open: '(', close: ')', items })
     }
 
@@ -145,7 +153,9 @@ impl Parser<'_> {
                 };
                 if more {
                     factors.push(parser.power()?);
-                } else if parser.is('/') && matches!(parser.tokens.get(parser.at + 1), Some(Token::Number(_))) {
+                } else if parser.is('/')
+                    && matches!(parser.tokens.get(parser.at + 1), Some(Token::Number(_)))
+                {
                     parser.at += 1;
                     factors.push(parser.power()?.power(Node::integer(-1)));
                 } else {

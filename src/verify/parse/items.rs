@@ -28,7 +28,8 @@ impl Parser<'_> {
                 None => items.push(item),
             }
             let is_text = matches!(items.last(), Some(Node::Text(_)));
-            let number_follows = matches!(self.tokens[self.at..], [Token::Symbol('('), Token::Number(_), ..]);
+            let number_follows =
+                matches!(self.tokens[self.at..], [Token::Symbol('('), Token::Number(_), ..]);
             if self.restates_in_brackets() || (is_text && number_follows) {
                 self.bracketed_restatement(&mut items)?;
             }
@@ -91,7 +92,10 @@ impl Parser<'_> {
             return 0;
         }
         let is_here = |phrase: &&&[&str]| {
-            phrase.iter().enumerate().all(|(at, word)| self.word_at(self.at + at).as_deref() == Some(word))
+            phrase
+                .iter()
+                .enumerate()
+                .all(|(at, word)| self.word_at(self.at + at).as_deref() == Some(word))
         };
         PHRASES.iter().find(is_here).map_or(0, |phrase| phrase.len())
     }
@@ -102,7 +106,10 @@ impl Parser<'_> {
         let [Token::Symbol('('), first, ..] = &self.tokens[self.at..] else { return false };
         match first {
             Token::Text(_) | Token::Symbol('=' | '≈' | '∨') => true,
-            Token::Word(word) => names_number(word) || (is_prose(word) && word.chars().any(|c| c.is_ascii_lowercase())),
+            Token::Word(word) => {
+                names_number(word)
+                    || (is_prose(word) && word.chars().any(|c| c.is_ascii_lowercase()))
+            }
             _ => false,
         }
     }
@@ -126,7 +133,9 @@ impl Parser<'_> {
     fn at_end(&self) -> bool {
         match self.peek() {
             None | Some(Token::EndMatrix) => true,
-            Some(Token::Symbol(symbol)) => matches!(symbol, ')' | ']' | '}' | '⦄' | '⟩' | '⌋' | '⌉' | '&' | '⏎'),
+            Some(Token::Symbol(symbol)) => {
+                matches!(symbol, ')' | ']' | '}' | '⦄' | '⟩' | '⌋' | '⌉' | '&' | '⏎')
+            }
             Some(_) => false,
         }
     }
@@ -143,7 +152,9 @@ impl Parser<'_> {
             None => self.member()?,
         };
         let (mut members, mut relations) = (vec![first], Vec::new());
-        while let Some(relation) = self.peek().and_then(|token| relation(token, self.tokens.get(self.at + 1))) {
+        while let Some(relation) =
+            self.peek().and_then(|token| relation(token, self.tokens.get(self.at + 1)))
+        {
             self.at += 1;
             relations.push(relation);
             members.push(self.member()?);
@@ -229,7 +240,9 @@ impl Parser<'_> {
         if !self.has_equals {
             return Ok(None);
         }
-        let Some((length, arguments)) = label::find(&self.tokens[self.at..]) else { return Ok(None) };
+        let Some((length, arguments)) = label::find(&self.tokens[self.at..]) else {
+            return Ok(None);
+        };
         let (start, end) = (self.at, self.at + length);
         let Some(arguments) = arguments else {
             self.at = end;
@@ -265,7 +278,9 @@ impl Parser<'_> {
         let mut digits = String::new();
         for token in rest.iter().take(20) {
             match token {
-                Token::Number(part) | Token::Word(part) | Token::Text(part) => digits.push_str(&part.to_uppercase()),
+                Token::Number(part) | Token::Word(part) | Token::Text(part) => {
+                    digits.push_str(&part.to_uppercase())
+                }
                 Token::Letter(letter) => digits.push(letter.to_ascii_uppercase()),
                 _ => break,
             }
@@ -273,12 +288,13 @@ impl Parser<'_> {
         let lettered = digits.bytes().any(|byte| byte.is_ascii_alphabetic());
         let all_letters = !digits.bytes().any(|byte| byte.is_ascii_digit());
         let is_capital = |token: &Token| matches!(token, Token::Word(part) | Token::Text(part) if part.bytes().all(|byte| byte.is_ascii_uppercase()));
-        if !lettered || (all_letters && !(digits.len() > 1 && rest.first().is_some_and(is_capital))) {
+        if !lettered || (all_letters && !(digits.len() > 1 && rest.first().is_some_and(is_capital)))
+        {
             return None;
         }
         let below = rest.iter().take(20).position(|token| *token == Token::Symbol('_'))?;
-        let ([Token::Number(base), ..] | [Token::Symbol('{'), Token::Number(base), Token::Symbol('}'), ..]) =
-            &rest[below + 1..]
+        let ([Token::Number(base), ..]
+        | [Token::Symbol('{'), Token::Number(base), Token::Symbol('}'), ..]) = &rest[below + 1..]
         else {
             return None;
         };
@@ -287,9 +303,9 @@ impl Parser<'_> {
             return None;
         }
         let length = below + if rest[below + 1] == Token::Symbol('{') { 4 } else { 2 };
-        let names_digits_only = rest[..below]
-            .iter()
-            .all(|token| matches!(token, Token::Number(_) | Token::Word(_) | Token::Text(_) | Token::Letter(_)));
+        let names_digits_only = rest[..below].iter().all(|token| {
+            matches!(token, Token::Number(_) | Token::Word(_) | Token::Text(_) | Token::Letter(_))
+        });
         if !names_digits_only {
             return None;
         }
@@ -307,30 +323,41 @@ impl Parser<'_> {
             Token::Text(_) => {}
             Token::Word(word) if is_prose(word) || names_number(word) => {}
             Token::Word(word)
-                if word.eq_ignore_ascii_case("no") && matches!(self.tokens.get(self.at + 1), Some(Token::Word(_))) => {}
+                if word.eq_ignore_ascii_case("no")
+                    && matches!(self.tokens.get(self.at + 1), Some(Token::Word(_))) => {}
             _ => return None,
         }
         let rest = &self.tokens[self.at..];
         // `AB` alone is a name.
         let is_capitals = |token: &Token| matches!(token, Token::Word(word) if word.bytes().all(|letter| letter.is_ascii_uppercase()));
-        if is_capitals(&rest[0]) && !matches!(rest.get(1), Some(Token::Text(_) | Token::Word(_) | Token::Letter(_))) {
+        if is_capitals(&rest[0])
+            && !matches!(rest.get(1), Some(Token::Text(_) | Token::Word(_) | Token::Letter(_)))
+        {
             return None;
         }
         let plain = |token: &Token| {
             matches!(
                 token,
-                Token::Text(_) | Token::Word(_) | Token::Letter(_) | Token::Number(_) | Token::Symbol('\'' | '{')
+                Token::Text(_)
+                    | Token::Word(_)
+                    | Token::Letter(_)
+                    | Token::Number(_)
+                    | Token::Symbol('\'' | '{')
             )
         };
         let length = rest.iter().position(|token| !plain(token)).unwrap_or(rest.len());
         let ends = match rest.get(length) {
             None | Some(Token::EndMatrix) => true,
             Some(Token::Symbol(symbol)) => {
-                matches!(symbol, ',' | '∧' | '∨' | ';' | ')' | ']' | '}' | '⦄' | '&' | '⏎' | '=' | '≈' | '(')
+                matches!(
+                    symbol,
+                    ',' | '∧' | '∨' | ';' | ')' | ']' | '}' | '⦄' | '&' | '⏎' | '=' | '≈' | '('
+                )
             }
             Some(_) => false,
         };
-        let text = words(&rest[..length]).filter(|_| ends && !rest[..length].contains(&Token::Symbol('{')))?;
+        let text = words(&rest[..length])
+            .filter(|_| ends && !rest[..length].contains(&Token::Symbol('{')))?;
         if let Some((number, more)) = number_with_and(&text, &rest[length..]) {
             self.at += length + more;
             return Some(Node::Text(number));
@@ -345,13 +372,15 @@ impl Parser<'_> {
         if self.take('≈') || (is_number && (self.take('∼') || self.take('≅'))) {
             return;
         }
-        if let [Token::Text(word) | Token::Word(word), Token::Symbol(','), ..] = &self.tokens[self.at..]
+        if let [Token::Text(word) | Token::Word(word), Token::Symbol(','), ..] =
+            &self.tokens[self.at..]
             && matches!(word.to_lowercase().as_str(), "therefore" | "thus" | "hence" | "so")
         {
             self.at += 2;
         }
         self.at += self.emphasis();
-        if let [Token::Letter(_), Token::Text(verb) | Token::Word(verb), _, ..] = &self.tokens[self.at..]
+        if let [Token::Letter(_), Token::Text(verb) | Token::Word(verb), _, ..] =
+            &self.tokens[self.at..]
             && matches!(verb.as_str(), "is" | "equals")
         {
             let sign = self.at + 1;
@@ -359,8 +388,10 @@ impl Parser<'_> {
             return;
         }
         let rest = &self.tokens[self.at..];
-        let length =
-            rest.iter().position(|token| !matches!(token, Token::Text(_) | Token::Word(_))).unwrap_or(rest.len());
+        let length = rest
+            .iter()
+            .position(|token| !matches!(token, Token::Text(_) | Token::Word(_)))
+            .unwrap_or(rest.len());
         let last = match length.checked_sub(1).and_then(|last| rest.get(last)) {
             Some(Token::Text(word) | Token::Word(word)) => word.to_lowercase(),
             _ => return,
@@ -377,7 +408,8 @@ impl Parser<'_> {
         let is_label = |pair: &[Token]| match pair {
             [Token::Text(_) | Token::Word(_), Token::Symbol(':')] => colon,
             [Token::Text(word) | Token::Word(word), next] => {
-                verb && introduces(&word.to_lowercase()) && !matches!(next, Token::Text(_) | Token::Word(_))
+                verb && introduces(&word.to_lowercase())
+                    && !matches!(next, Token::Text(_) | Token::Word(_))
             }
             _ => false,
         };
@@ -423,7 +455,8 @@ fn is_unnamed_bound(node: &Node) -> bool {
 /// with the number of tokens that follow.
 fn number_with_and(text: &str, rest: &[Token]) -> Option<(String, usize)> {
     let [Token::Symbol('∧'), after @ ..] = rest else { return None };
-    let is_word = |token: &Token| matches!(token, Token::Text(_) | Token::Word(_) | Token::Letter(_));
+    let is_word =
+        |token: &Token| matches!(token, Token::Text(_) | Token::Word(_) | Token::Letter(_));
     let length = after.iter().position(|token| !is_word(token)).unwrap_or(after.len());
     let joined = format!("{text} and {}", words(&after[..length])?);
     let is_number = numeral::value(&joined).is_some() || numeral::mixed(&joined).is_some();
@@ -471,8 +504,8 @@ fn relation(token: &Token, next: Option<&Token>) -> Option<Relation> {
         '∈' => Relation::ElementOf,
         // Between figures and distributions they say something else.
         '≅' | '∼' if is_number() => Relation::Approximate,
-        '⊂' | '⊆' | '⊊' | '⊃' | '⊇' | '⊋' | '∉' | '∋' | '≺' | '≻' | '≼' | '≽' | '≪' | '≫' | '∝' | '∥' | '⊥' | '≅'
-        | '∼' | '⇔' => Relation::Other(*symbol),
+        '⊂' | '⊆' | '⊊' | '⊃' | '⊇' | '⊋' | '∉' | '∋' | '≺' | '≻' | '≼' | '≽' | '≪' | '≫' | '∝'
+        | '∥' | '⊥' | '≅' | '∼' | '⇔' => Relation::Other(*symbol),
         _ => return None,
     })
 }
@@ -489,7 +522,9 @@ fn between(one: &Node, other: &Node) -> Option<Node> {
     // The bound, the name, and how the bound stands to the name.
     let bound = |node: &Node| {
         let Node::Chain { members, relations } = node else { return None };
-        let ([left, right], [relation]) = (members.as_slice(), relations.as_slice()) else { return None };
+        let ([left, right], [relation]) = (members.as_slice(), relations.as_slice()) else {
+            return None;
+        };
         match subject(members)? {
             0 => Some((right.clone(), left.clone(), relation.reversed())),
             _ => Some((left.clone(), right.clone(), *relation)),

@@ -50,8 +50,15 @@ type Parsed<T = Node> = Result<T, Fault>;
 /// The whole of `tokens` as an answer.
 pub(super) fn parse(tokens: &[Token], budget: &mut Budget) -> Parsed {
     let has_equals = tokens.iter().any(is_equals);
-    let mut parser =
-        Parser { tokens: subscripts_first(tokens), at: 0, depth: 0, bars: 0, has_equals, labelled: false, budget };
+    let mut parser = Parser {
+        tokens: subscripts_first(tokens),
+        at: 0,
+        depth: 0,
+        bars: 0,
+        has_equals,
+        labelled: false,
+        budget,
+    };
     let (mut items, either) = parser.joined_items()?;
     if items.len() == 1 && parser.take_command("over") {
         let denominator = parser.sum()?;
@@ -74,7 +81,9 @@ pub(super) fn parse(tokens: &[Token], budget: &mut Budget) -> Parsed {
 fn without_line(item: Node) -> Node {
     match item {
         Node::Apply(mark, mut arguments) if mark == "\\overline" => match arguments.pop() {
-            Some(Node::Variable(name)) if name.len() > 1 && name.bytes().all(|byte| byte.is_ascii_uppercase()) => {
+            Some(Node::Variable(name))
+                if name.len() > 1 && name.bytes().all(|byte| byte.is_ascii_uppercase()) =>
+            {
                 Node::Variable(name)
             }
             argument => Node::Apply(mark, argument.into_iter().collect()),
@@ -93,7 +102,9 @@ fn is_equals(token: &Token) -> bool {
 
 /// `x^2_1` as `x_1^2`.
 fn subscripts_first(tokens: &[Token]) -> Cow<'_, [Token]> {
-    let has = |symbol| tokens.iter().any(|token| matches!(token, Token::Symbol(other) if *other == symbol));
+    let has = |symbol| {
+        tokens.iter().any(|token| matches!(token, Token::Symbol(other) if *other == symbol))
+    };
     if !(has('_') && has('^')) {
         return Cow::Borrowed(tokens);
     }
@@ -117,7 +128,9 @@ fn subscripts_first(tokens: &[Token]) -> Cow<'_, [Token]> {
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
         let raised = match (token, at.checked_sub(1).and_then(|before| tokens.get(before))) {
-            (Token::Symbol('^'), Some(Token::Letter(_) | Token::Word(_) | Token::Command(_))) => argument(at + 1),
+            (Token::Symbol('^'), Some(Token::Letter(_) | Token::Word(_) | Token::Command(_))) => {
+                argument(at + 1)
+            }
             _ => None,
         };
         if let Some(raised) = raised.map(|length| at + 2 + length)

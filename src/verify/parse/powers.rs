@@ -12,7 +12,8 @@ pub(super) const MAX_POSTFIXES: usize = 8;
 impl Parser<'_> {
     pub(super) fn power(&mut self) -> Parsed {
         // Of `(c)(2)` neither factor is a function.
-        let is_name = matches!(self.peek(), Some(Token::Letter(_) | Token::Command(_) | Token::Word(_)));
+        let is_name =
+            matches!(self.peek(), Some(Token::Letter(_) | Token::Command(_) | Token::Word(_)));
         let mut base = self.deeper(Self::atom)?;
         if matches!(base, Node::Number { .. }) {
             base = self.counted(base)?;
@@ -82,7 +83,9 @@ impl Parser<'_> {
         let name = match base {
             Node::Variable(name) => name.clone(),
             Node::Power(function, exponent) => match (&**function, &**exponent) {
-                (Node::Variable(name), Node::Number { value, .. }) if is_function(name) => format!("{name}^{value}"),
+                (Node::Variable(name), Node::Number { value, .. }) if is_function(name) => {
+                    format!("{name}^{value}")
+                }
                 _ => return None,
             },
             _ => return None,
@@ -92,18 +95,23 @@ impl Parser<'_> {
             [Token::Number(_) | Token::Letter(_), Token::Symbol(')'), ..]
                 | [Token::Symbol('-'), Token::Number(_), Token::Symbol(')'), ..]
         );
-        let is_letter =
-            name.starts_with(|c: char| c.is_ascii_alphabetic()) && (name.len() == 1 || name.contains(['_', '\'']));
+        let is_letter = name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && (name.len() == 1 || name.contains(['_', '\'']));
         let empty = self.tokens.get(self.at + 1) == Some(&Token::Symbol(')'));
-        (!empty && !self.is_modulus(1) && (is_function(&name) || (is_place && is_letter))).then_some(name)
+        (!empty && !self.is_modulus(1) && (is_function(&name) || (is_place && is_letter)))
+            .then_some(name)
     }
 
     /// `8C2`, `8 choose 2` and `7th` after their first number.
     fn counted(&mut self, number: Node) -> Parsed {
         let Node::Number { value, decimal: None } = &number else { return Ok(number) };
         let chosen = match &self.tokens[self.at..] {
-            [Token::Letter(letter @ ('C' | 'P')), Token::Number(k), ..] => Some((*letter, k.clone())),
-            [Token::Text(word) | Token::Word(word), Token::Number(k), ..] if word == "choose" => Some(('C', k.clone())),
+            [Token::Letter(letter @ ('C' | 'P')), Token::Number(k), ..] => {
+                Some((*letter, k.clone()))
+            }
+            [Token::Text(word) | Token::Word(word), Token::Number(k), ..] if word == "choose" => {
+                Some(('C', k.clone()))
+            }
             [Token::Word(ending), ..] if value.is_integer() && is_ordinal(value, ending) => {
                 self.at += 1;
                 return Ok(number);
@@ -126,7 +134,9 @@ impl Parser<'_> {
             }
             _ => self.deeper(Self::atom)?,
         };
-        let Some(Token::Letter(letter @ ('C' | 'P'))) = self.peek() else { return Err(Fault::Unreadable) };
+        let Some(Token::Letter(letter @ ('C' | 'P'))) = self.peek() else {
+            return Err(Fault::Unreadable);
+        };
         let letter = *letter;
         self.at += 1;
         self.expect('_')?;
@@ -137,7 +147,9 @@ impl Parser<'_> {
     /// `f \circ g`, after the ring: what is composed with a name. The order counts.
     fn composition(&mut self, first: &Node) -> Parsed<Option<Node>> {
         let is_name = matches!(first, Node::Variable(_) | Node::Apply(..) | Node::Power(..));
-        if !(is_name && matches!(self.peek(), Some(Token::Letter(_) | Token::Word(_) | Token::Command(_)))) {
+        if !(is_name
+            && matches!(self.peek(), Some(Token::Letter(_) | Token::Word(_) | Token::Command(_))))
+        {
             return Ok(None);
         }
         let mut names = vec![first.clone()];
@@ -153,7 +165,8 @@ impl Parser<'_> {
     pub(super) fn marked(&mut self, mark: &str) -> Parsed {
         let braced = self.is('{');
         let inner = &self.tokens[self.at + usize::from(braced)..];
-        let is_part = |token: &Token| matches!(token, Token::Letter(_) | Token::Word(_) | Token::Number(_));
+        let is_part =
+            |token: &Token| matches!(token, Token::Letter(_) | Token::Word(_) | Token::Number(_));
         let length = if braced {
             inner.iter().position(|token| *token == Token::Symbol('}')).unwrap_or(0)
         } else {
@@ -212,7 +225,8 @@ impl Parser<'_> {
             Some(Token::Symbol(symbol)) => *symbol == ')',
             _ => false,
         };
-        let begins_with_t = |word: &str| word.starts_with('T') && word.bytes().all(|c| c.is_ascii_alphabetic());
+        let begins_with_t =
+            |word: &str| word.starts_with('T') && word.bytes().all(|c| c.is_ascii_alphabetic());
         is_matrix && matches!(self.peek(), Some(Token::Word(word)) if begins_with_t(word))
     }
 
@@ -220,8 +234,10 @@ impl Parser<'_> {
     /// `e^xe^y`.
     pub(super) fn first_letter(&mut self) -> Option<char> {
         let Some(Token::Word(word)) = self.peek() else { return None };
-        let first =
-            word.chars().next().filter(|first| first.is_ascii_lowercase() && (!is_prose(word) || mixes_cases(word)))?;
+        let first = word
+            .chars()
+            .next()
+            .filter(|first| first.is_ascii_lowercase() && (!is_prose(word) || mixes_cases(word)))?;
         let rest = word[1..].to_string();
         let letter = rest.chars().next().filter(|_| rest.len() == 1);
         self.tokens.to_mut()[self.at] = letter.map_or(Token::Word(rest), Token::Letter);
@@ -233,9 +249,12 @@ impl Parser<'_> {
 /// is in them.
 fn is_function(name: &str) -> bool {
     name.starts_with(['f', 'g', 'h', 'F', 'G', 'H'])
-        || ["\\phi", "\\varphi", "\\psi", "\\Phi", "\\Psi", "\\Gamma", "\\zeta", "\\Pr"].iter().any(|function| {
-            name.strip_prefix(function).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '\'']))
-        })
+        || ["\\phi", "\\varphi", "\\psi", "\\Phi", "\\Psi", "\\Gamma", "\\zeta", "\\Pr"].iter().any(
+            |function| {
+                name.strip_prefix(function)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '\'']))
+            },
+        )
 }
 
 /// The number of choices of k of n: without order for `C`, with it for `P` and `A`.
@@ -250,12 +269,16 @@ pub(in crate::verify) fn selections(letter: char, n: Node, k: Node) -> Node {
 
 /// `C_8^2` and `A_8^2` of at least as many as are chosen.
 fn counted_below(base: &Node, exponent: &Node) -> Option<Node> {
-    let (Node::Variable(name), Node::Number { value: k, decimal: None }) = (base, exponent) else { return None };
+    let (Node::Variable(name), Node::Number { value: k, decimal: None }) = (base, exponent) else {
+        return None;
+    };
     let (letter, n) = name.split_once('_')?;
-    let letter = letter.chars().next().filter(|c| letter.len() == 1 && matches!(c, 'C' | 'A' | 'P'))?;
+    let letter =
+        letter.chars().next().filter(|c| letter.len() == 1 && matches!(c, 'C' | 'A' | 'P'))?;
     let n = Number::from_integer(n.parse::<u32>().ok()?.into());
     let zero = Number::from_integer(0.into());
-    (k.is_integer() && *k >= zero && *k <= n).then(|| selections(letter, Node::number(n), exponent.clone()))
+    (k.is_integer() && *k >= zero && *k <= n)
+        .then(|| selections(letter, Node::number(n), exponent.clone()))
 }
 
 fn is_transposition(base: &Node, exponent: &Node) -> bool {
@@ -267,5 +290,7 @@ fn is_transposition(base: &Node, exponent: &Node) -> bool {
 fn transposed(node: Node) -> Node {
     let Node::Matrix(rows) = node else { return node };
     let width = rows.first().map_or(0, Vec::len);
-    Node::Matrix((0..width).map(|column| rows.iter().map(|row| row[column].clone()).collect()).collect())
+    Node::Matrix(
+        (0..width).map(|column| rows.iter().map(|row| row[column].clone()).collect()).collect(),
+    )
 }

@@ -62,7 +62,8 @@ impl Parser<'_> {
                 self.at += 1;
                 let braced = self.take('{');
                 let sign = if self.take('-') { "-" } else { "" };
-                let (Some(Token::Number(exponent)), Some(last)) = (self.peek(), unit.last_mut()) else {
+                let (Some(Token::Number(exponent)), Some(last)) = (self.peek(), unit.last_mut())
+                else {
                     return Err(Fault::Unreadable);
                 };
                 if numeral::changes(last) {
@@ -75,7 +76,10 @@ impl Parser<'_> {
                 }
             }
         }
-        if braces > 0 || unit.iter().any(|word| alters(word)) || (start..self.at).any(|at| self.denies(at)) {
+        if braces > 0
+            || unit.iter().any(|word| alters(word))
+            || (start..self.at).any(|at| self.denies(at))
+        {
             return Err(Fault::Unreadable);
         }
         Ok((!unit.is_empty()).then(|| unit.join(" ")))
@@ -83,17 +87,22 @@ impl Parser<'_> {
 
     /// `2 h 30 min` as a sum, in units that measure the same, each smaller than the one before.
     pub(super) fn quantity_in_parts(&mut self) -> Parsed<Option<Node>> {
-        let is_word = |token: &Token| matches!(token, Token::Text(_) | Token::Word(_) | Token::Letter(_));
+        let is_word =
+            |token: &Token| matches!(token, Token::Text(_) | Token::Word(_) | Token::Letter(_));
         match &self.tokens[self.at..] {
-            [Token::Number(_), word, Token::Number(_) | Token::Symbol('∧'), ..] if is_word(word) => {}
+            [Token::Number(_), word, Token::Number(_) | Token::Symbol('∧'), ..]
+                if is_word(word) => {}
             _ => return Ok(None),
         }
         let mut parts: Vec<(String, String, Unit)> = Vec::new();
         let mut at = self.at;
-        while let (Some(Token::Number(digits)), Some(word)) = (self.tokens.get(at), self.unit_at(at + 1)) {
+        while let (Some(Token::Number(digits)), Some(word)) =
+            (self.tokens.get(at), self.unit_at(at + 1))
+        {
             let Some(unit) = units::unit(&word) else { break };
-            let is_next =
-                parts.last().is_none_or(|(.., last)| last.dimensions == unit.dimensions && last.factor > unit.factor);
+            let is_next = parts.last().is_none_or(|(.., last)| {
+                last.dimensions == unit.dimensions && last.factor > unit.factor
+            });
             if !is_next {
                 return Ok(None);
             }
@@ -106,7 +115,9 @@ impl Parser<'_> {
         }
         let ends = match self.tokens.get(at) {
             None => true,
-            Some(Token::Symbol(symbol)) => matches!(symbol, ',' | ';' | '∧' | '∨' | ')' | '}' | '=' | '≈'),
+            Some(Token::Symbol(symbol)) => {
+                matches!(symbol, ',' | ';' | '∧' | '∨' | ')' | '}' | '=' | '≈')
+            }
             Some(_) => false,
         };
         if parts.len() < 2 || !ends {
@@ -122,17 +133,18 @@ impl Parser<'_> {
 
     /// Whether a unit measures what the last one does, and is smaller.
     fn continues(&self, parts: &[(String, String, Unit)], word: &str) -> bool {
-        parts
-            .last()
-            .zip(units::unit(word))
-            .is_some_and(|((.., last), unit)| last.dimensions == unit.dimensions && last.factor > unit.factor)
+        parts.last().zip(units::unit(word)).is_some_and(|((.., last), unit)| {
+            last.dimensions == unit.dimensions && last.factor > unit.factor
+        })
     }
 
     /// The unit at a place that is one word or sign.
     fn unit_at(&self, at: usize) -> Option<String> {
         match self.tokens.get(at)? {
             Token::Text(word) | Token::Word(word) => Some(word.clone()),
-            Token::Letter(letter) => Some(letter.to_string()).filter(|letter| units::is_sign(letter)),
+            Token::Letter(letter) => {
+                Some(letter.to_string()).filter(|letter| units::is_sign(letter))
+            }
             _ => None,
         }
     }
@@ -154,7 +166,9 @@ impl Parser<'_> {
     /// `\frac{\text{m}}{\text{s}}`.
     pub(super) fn is_unit_fraction(&self) -> bool {
         let is_fraction = matches!(self.peek(), Some(Token::Command(name)) if name == "frac");
-        is_fraction && self.tokens.get(self.at + 1) == Some(&Token::Symbol('{')) && self.is_text_at(2)
+        is_fraction
+            && self.tokens.get(self.at + 1) == Some(&Token::Symbol('{'))
+            && self.is_text_at(2)
     }
 
     /// The ending of an ordinal, in braces or not.

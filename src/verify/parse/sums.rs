@@ -103,13 +103,13 @@ impl Parser<'_> {
         let unit = match (currency, unit) {
             (Some(currency), None) => Some(currency),
             // `$5 per day`, `\$1.85\ \text{USD}`.
-            (Some(currency), Some(unit)) => {
-                Some(if unit.eq_ignore_ascii_case("usd") || unit.to_lowercase().starts_with("dollar") {
+            (Some(currency), Some(unit)) => Some(
+                if unit.eq_ignore_ascii_case("usd") || unit.to_lowercase().starts_with("dollar") {
                     currency
                 } else {
                     format!("{currency} {unit}")
-                })
-            }
+                },
+            ),
             (None, unit) => unit,
         };
         Ok(match unit {
@@ -200,7 +200,9 @@ impl Parser<'_> {
                 }
                 match (factors.last(), factor) {
                     // `A(2, -5)`, `C(8, 2)`
-                    (Some(Node::Variable(name)), Node::Group { open: '(', close: ')', items }) if is_label(name) => {
+                    (Some(Node::Variable(name)), Node::Group { open: '(', close: ')', items })
+                        if is_label(name) =>
+                    {
                         let name = name.clone();
                         factors.pop();
                         factors.push(Node::Apply(name, items));
@@ -214,7 +216,9 @@ impl Parser<'_> {
         Ok(match <[Node; 1]>::try_from(factors) {
             Ok([factor]) => factor,
             Err(factors) if degrees => Node::Degrees(Box::new(Node::Product(factors))),
-            Err(factors) if factors.iter().any(is_transposed) || conjugates(&factors) => in_their_order(factors),
+            Err(factors) if factors.iter().any(is_transposed) || conjugates(&factors) => {
+                in_their_order(factors)
+            }
             Err(factors) => Node::Product(factors),
         })
     }
@@ -223,7 +227,9 @@ impl Parser<'_> {
     /// `a \star b` is not `b \star a`.
     fn operation(&mut self, before: Vec<Node>, operator: Node) -> Parsed {
         let Node::Variable(mut name) = operator else { return Err(Fault::Unreadable) };
-        if before.is_empty() && !(self.begins_factor() || self.is('*') || self.is('×') || self.is('-')) {
+        if before.is_empty()
+            && !(self.begins_factor() || self.is('*') || self.is('×') || self.is('-'))
+        {
             return Ok(Node::Variable(name));
         }
         let mut arguments = Vec::new();
@@ -258,15 +264,22 @@ impl Parser<'_> {
             Some(Token::Letter(_) | Token::Number(_) | Token::BeginMatrix) => true,
             Some(Token::Word(word)) => {
                 let is_upper = word.chars().all(|c| c.is_ascii_uppercase());
-                let is_ratio = word == "to" && matches!(self.tokens.get(self.at + 1), Some(Token::Number(_)));
-                (is_upper || !is_prose(word) || mixes_cases(word)) && !units::is_known(word) && !is_ratio
+                let is_ratio =
+                    word == "to" && matches!(self.tokens.get(self.at + 1), Some(Token::Number(_)));
+                (is_upper || !is_prose(word) || mixes_cases(word))
+                    && !units::is_known(word)
+                    && !is_ratio
             }
-            Some(Token::Command(name)) => !matches!(name.as_str(), "choose" | "over" | "mod" | "cap"),
+            Some(Token::Command(name)) => {
+                !matches!(name.as_str(), "choose" | "over" | "mod" | "cap")
+            }
             Some(Token::Symbol(symbol)) => match symbol {
                 '(' => !(self.restates_in_brackets() || self.is_modulus(1)),
                 '[' | '{' | '⦃' | '⟨' | '⌊' | '⌈' | '∞' | '∅' => true,
                 '|' => self.bars == 0,
-                '‖' => self.bars == 0 && self.tokens.get(self.at + 1) != Some(&Token::Symbol('‖')),
+                '‖' => {
+                    self.bars == 0 && self.tokens.get(self.at + 1) != Some(&Token::Symbol('‖'))
+                }
                 _ => false,
             },
             _ => false,
@@ -277,7 +290,8 @@ impl Parser<'_> {
 /// Whether a variable's name is one capital letter, with or without an index.
 pub(super) fn is_label(name: &str) -> bool {
     let mut chars = name.chars();
-    chars.next().is_some_and(|c| c.is_ascii_uppercase()) && matches!(chars.next(), None | Some('_' | '\''))
+    chars.next().is_some_and(|c| c.is_ascii_uppercase())
+        && matches!(chars.next(), None | Some('_' | '\''))
 }
 
 /// Whether a factor is a transposed matrix: a capital letter, or something in brackets, raised to
@@ -302,7 +316,11 @@ fn conjugates(factors: &[Node]) -> bool {
         _ => None,
     };
     let is_capital = |node: &Node| matches!(node, Node::Variable(name) if is_label(name));
-    factors.len() > 2 && factors.iter().filter_map(inverse).any(|base| is_capital(&base) && factors.contains(&base))
+    factors.len() > 2
+        && factors
+            .iter()
+            .filter_map(inverse)
+            .any(|base| is_capital(&base) && factors.contains(&base))
 }
 
 /// A product of matrices, whose factors keep their order but for numbers.
@@ -346,8 +364,9 @@ fn is_unknown(node: &Node) -> bool {
         "reals",
     ];
     const GREEK: [&str; 24] = [
-        "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu",
-        "xi", "omicron", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
+        "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa",
+        "lambda", "mu", "nu", "xi", "omicron", "pi", "rho", "sigma", "tau", "upsilon", "phi",
+        "chi", "psi", "omega",
     ];
     let Node::Variable(name) = node else { return false };
     let Some(name) = name.strip_prefix('\\') else { return false };

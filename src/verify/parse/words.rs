@@ -9,12 +9,17 @@ pub(in crate::verify) fn words(tokens: &[Token]) -> Option<String> {
     for (at, token) in tokens.iter().enumerate() {
         let follows_number = at > 0 && matches!(tokens[at - 1], Token::Number(_));
         match token {
-            Token::Text(word) | Token::Word(word) if follows_number && keeps_case(word) => words.push(word.clone()),
-            Token::Text(word) | Token::Word(word) | Token::Number(word) => words.push(word.to_lowercase()),
+            Token::Text(word) | Token::Word(word) if follows_number && keeps_case(word) => {
+                words.push(word.clone())
+            }
+            Token::Text(word) | Token::Word(word) | Token::Number(word) => {
+                words.push(word.to_lowercase())
+            }
             Token::Letter(letter) => words.push(letter.to_lowercase().to_string()),
             Token::Symbol('(' | ')' | '[' | ']') if !has_comma => {}
             // `x-axis`
-            Token::Symbol('-') if at > 0 && is_letter_compound(&tokens[at - 1], tokens.get(at + 1)) => {}
+            Token::Symbol('-')
+                if at > 0 && is_letter_compound(&tokens[at - 1], tokens.get(at + 1)) => {}
             Token::Symbol('{' | '}' | ',' | '∧' | '∨' | '\'' | ':') => {}
             _ => return None,
         }
@@ -74,7 +79,9 @@ pub(super) fn names_number(word: &str) -> bool {
 pub(super) fn mixes_cases(word: &str) -> bool {
     let has_upper = word.chars().any(|c| c.is_ascii_uppercase());
     let starts_lower = word.starts_with(|c: char| c.is_ascii_lowercase());
-    has_upper && !word.chars().all(|c| c.is_ascii_uppercase()) && (word.len() == 2 || (starts_lower && word.len() == 3))
+    has_upper
+        && !word.chars().all(|c| c.is_ascii_uppercase())
+        && (word.len() == 2 || (starts_lower && word.len() == 3))
 }
 
 /// Tokens as part of a name.
@@ -85,9 +92,11 @@ pub(super) fn spelt(tokens: &[Token]) -> String {
 /// A token as part of a name.
 pub(super) fn spelling(token: &Token) -> String {
     match token {
-        Token::Number(text) | Token::Repeating(text) | Token::Word(text) | Token::Text(text) | Token::Command(text) => {
-            text.clone()
-        }
+        Token::Number(text)
+        | Token::Repeating(text)
+        | Token::Word(text)
+        | Token::Text(text)
+        | Token::Command(text) => text.clone(),
         Token::Letter(letter) => letter.to_string(),
         Token::Symbol(symbol) => symbol.to_string(),
         Token::BeginMatrix | Token::EndMatrix => "matrix".to_string(),

@@ -44,16 +44,18 @@ impl Lexer<'_> {
             return;
         }
         match name {
-            "left" | "right" | "mleft" | "mright" | "bigl" | "bigr" | "Bigl" | "Bigr" | "big" | "Big" | "bigg"
-            | "Bigg" | "biggl" | "biggr" | "Biggl" | "Biggr" | "bigm" | "Bigm" | "biggm" | "Biggm" | "middle" => {
+            "left" | "right" | "mleft" | "mright" | "bigl" | "bigr" | "Bigl" | "Bigr" | "big"
+            | "Big" | "bigg" | "Bigg" | "biggl" | "biggr" | "Biggl" | "Biggr" | "bigm" | "Bigm"
+            | "biggm" | "Biggm" | "middle" => {
                 self.size(name);
             }
-            "text" | "textbf" | "textit" | "textrm" | "textnormal" | "textsf" | "texttt" | "mbox" | "hbox"
-            | "mathrm" | "operatorname" | "rm" | "mathsf" | "mathtt" => {
+            "text" | "textbf" | "textit" | "textrm" | "textnormal" | "textsf" | "texttt"
+            | "mbox" | "hbox" | "mathrm" | "operatorname" | "rm" | "mathsf" | "mathtt" => {
                 self.text_group(name == "mathrm" || name == "operatorname");
             }
             "begin" | "end" => self.environment(name),
-            "phantom" | "hphantom" | "vphantom" | "hspace" | "color" | "textcolor" | "colorbox" | "label" | "tag" => {
+            "phantom" | "hphantom" | "vphantom" | "hspace" | "color" | "textcolor" | "colorbox"
+            | "label" | "tag" => {
                 self.skip_argument();
             }
             "mathbb" => {
@@ -70,21 +72,26 @@ impl Lexer<'_> {
             }
             "binom" | "dbinom" | "tbinom" => self.tokens.push(Token::Command("binom".to_string())),
             "surd" => self.tokens.push(Token::Command("sqrt".to_string())),
-            "imath" | "jmath" => self.tokens.push(Token::Letter(if name == "imath" { 'i' } else { 'j' })),
+            "imath" | "jmath" => {
+                self.tokens.push(Token::Letter(if name == "imath" { 'i' } else { 'j' }))
+            }
             "pmod" | "bmod" | "pod" => self.tokens.push(Token::Command("mod".to_string())),
             "mathbf" | "boldsymbol" | "bm" | "bold" | "bf" => self.bold_letter(),
             "times" => self.times(),
             // Of numbers it is a product, of letters any operation.
-            "ast" | "bullet" if matches!(self.tokens.last(), Some(Token::Number(_) | Token::Symbol(_))) => {
+            "ast" | "bullet"
+                if matches!(self.tokens.last(), Some(Token::Number(_) | Token::Symbol(_))) =>
+            {
                 self.symbol('*');
             }
-            "quad" | "qquad" | "displaystyle" | "textstyle" | "limits" | "mathit" | "it" | "underline"
-            | "mathnormal" | "displaylimits" | "scriptscriptstyle" | "enspace" | "medspace" | "thickspace"
-            | "nonumber" | "notag" | "bfseries" | "thinspace" | "hfill" | "boxed" | "fbox" | "ensuremath"
-            | "therefore" | "blacksquare" | "checkmark" | "qed" | "scriptstyle" | "tiny" | "small" | "normalsize"
-            | "large" | "Large" | "LARGE" | "huge" | "Huge" | "nolimits" | "mathstrut" | "relax" | "mathrel"
-            | "mathbin" | "mathop" | "mathopen" | "mathclose" | "mathord" | "strut" | "allowbreak" | "nobreak"
-            | "because" | "implied" => {
+            "quad" | "qquad" | "displaystyle" | "textstyle" | "limits" | "mathit" | "it"
+            | "underline" | "mathnormal" | "displaylimits" | "scriptscriptstyle" | "enspace"
+            | "medspace" | "thickspace" | "nonumber" | "notag" | "bfseries" | "thinspace"
+            | "hfill" | "boxed" | "fbox" | "ensuremath" | "therefore" | "blacksquare"
+            | "checkmark" | "qed" | "scriptstyle" | "tiny" | "small" | "normalsize" | "large"
+            | "Large" | "LARGE" | "huge" | "Huge" | "nolimits" | "mathstrut" | "relax"
+            | "mathrel" | "mathbin" | "mathop" | "mathopen" | "mathclose" | "mathord" | "strut"
+            | "allowbreak" | "nobreak" | "because" | "implied" => {
                 self.decorated_letter();
             }
             other => {
@@ -110,7 +117,9 @@ impl Lexer<'_> {
             self.short_argument();
         }
         let aligns = match environment.as_str() {
-            "aligned" | "align" | "align*" | "gathered" | "gather*" | "split" | "equation*" => Some(true),
+            "aligned" | "align" | "align*" | "gathered" | "gather*" | "split" | "equation*" => {
+                Some(true)
+            }
             "cases" | "dcases" | "rcases" | "numcases" => Some(false),
             _ => None,
         };
@@ -151,7 +160,8 @@ impl Lexer<'_> {
 
     /// The sign of a product, which between vectors is another one than the point.
     pub(super) fn times(&mut self) {
-        let after_nabla = matches!(self.tokens.last(), Some(Token::Command(name)) if name == "nabla");
+        let after_nabla =
+            matches!(self.tokens.last(), Some(Token::Command(name)) if name == "nabla");
         self.symbol(if self.seen.arrows || self.seen.bold || after_nabla { '×' } else { '*' });
     }
 
@@ -211,7 +221,9 @@ impl Lexer<'_> {
     /// The text of a group of a few bytes without braces in it; empty where there is none.
     fn short_argument(&mut self) -> String {
         let Some(body) = self.rest().strip_prefix('{') else { return String::new() };
-        let Some(end) = body.bytes().take(20).position(|byte| byte == b'}') else { return String::new() };
+        let Some(end) = body.bytes().take(20).position(|byte| byte == b'}') else {
+            return String::new();
+        };
         let argument = body[..end].to_string();
         self.at += end + 2;
         argument

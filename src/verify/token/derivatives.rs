@@ -33,7 +33,9 @@ fn fraction(tokens: &mut Vec<Token>, open: usize) -> Option<()> {
     let middle = end_of_group(tokens, open)?;
     let end = end_of_group(tokens, middle + 1)?;
     // `\frac{dx}{x\,dt}`
-    let is_at_end = |below: &Vec<Token>| is_differential(&below[0]) || below.last().is_some_and(is_differential);
+    let is_at_end = |below: &Vec<Token>| {
+        is_differential(&below[0]) || below.last().is_some_and(is_differential)
+    };
     let below = differentials(&tokens[middle + 2..end]).filter(is_at_end)?;
     let above = &tokens[open + 1..middle];
     let above = operator(above).or_else(|| differentials(above))?;
@@ -76,7 +78,14 @@ fn end_of_group(tokens: &[Token], open: usize) -> Option<usize> {
 /// `d`, `d^2` or `d^2y` as a name that combines with no other.
 fn operator(tokens: &[Token]) -> Option<Vec<Token>> {
     let (order, rest) = match tokens {
-        [Token::Letter('d'), Token::Symbol('^'), Token::Symbol('{'), order, Token::Symbol('}'), rest @ ..]
+        [
+            Token::Letter('d'),
+            Token::Symbol('^'),
+            Token::Symbol('{'),
+            order,
+            Token::Symbol('}'),
+            rest @ ..,
+        ]
         | [Token::Letter('d'), Token::Symbol('^'), order, rest @ ..] => (Some(order), rest),
         [Token::Letter('d')] => (None, &[][..]),
         _ => return None,
@@ -123,7 +132,9 @@ fn differentials(tokens: &[Token]) -> Option<Vec<Token>> {
 fn differential_at(tokens: &[Token]) -> Option<(Token, usize)> {
     let named = |name: String| Token::Command(format!("{DIFFERENTIAL}{name}"));
     match tokens {
-        [Token::Word(word), ..] if word.len() == 2 && word.starts_with('d') => Some((named(word[1..].to_string()), 1)),
+        [Token::Word(word), ..] if word.len() == 2 && word.starts_with('d') => {
+            Some((named(word[1..].to_string()), 1))
+        }
         [Token::Letter('d'), next, ..] => Some((named(name(next)?), 2)),
         _ => None,
     }

@@ -8,7 +8,9 @@ mod numbers;
 mod words;
 
 use super::budget::{Budget, Exhausted};
-use characters::{command_of, digit, is_foreign, is_invisible, subscript, superscript, symbol_of, vulgar};
+use characters::{
+    command_of, digit, is_foreign, is_invisible, subscript, superscript, symbol_of, vulgar,
+};
 pub(super) use characters::{half_width, mark};
 pub(super) use derivatives::is_differential;
 use numbers::without_zeros;
@@ -82,7 +84,11 @@ impl Tokens {
 }
 
 /// Reads a text.
-pub(super) fn tokenize(text: &str, commas: Commas, budget: &mut Budget) -> Result<Tokens, Exhausted> {
+pub(super) fn tokenize(
+    text: &str,
+    commas: Commas,
+    budget: &mut Budget,
+) -> Result<Tokens, Exhausted> {
     budget.spend(4 * text.len() as u64)?;
     let text = half_width(text);
     let mut lexer = Lexer {
@@ -112,7 +118,12 @@ pub(super) fn tokenize(text: &str, commas: Commas, budget: &mut Budget) -> Resul
     if text.contains('d') {
         derivatives::settle(&mut lexer.tokens);
     }
-    Ok(Tokens { list: lexer.tokens, ambiguous: lexer.ambiguous, bold: lexer.seen.bold, arrows: lexer.seen.arrows })
+    Ok(Tokens {
+        list: lexer.tokens,
+        ambiguous: lexer.ambiguous,
+        bold: lexer.seen.bold,
+        arrows: lexer.seen.arrows,
+    })
 }
 
 /// Whether a group behind a command is its argument.
@@ -161,9 +172,11 @@ impl Lexer<'_> {
     /// Whether connectives join statements that are only named, `p \land q`; between numbers,
     /// equations and inequalities they are words.
     fn is_formula(&self) -> bool {
-        let is_name = |token: &Token| matches!(token, Token::Letter(_) | Token::Command(_) | Token::Word(_));
-        let relates =
-            |token: &Token| matches!(token, Token::Symbol('=' | '<' | '>' | '≤' | '≥' | '≠' | '≈' | '≡' | '∈'));
+        let is_name =
+            |token: &Token| matches!(token, Token::Letter(_) | Token::Command(_) | Token::Word(_));
+        let relates = |token: &Token| {
+            matches!(token, Token::Symbol('=' | '<' | '>' | '≤' | '≥' | '≠' | '≈' | '≡' | '∈'))
+        };
         self.tokens.iter().any(is_name) && !self.tokens.iter().any(relates)
     }
 
@@ -173,7 +186,9 @@ impl Lexer<'_> {
 
     fn next(&mut self) {
         let Some(c) = self.peek() else { return };
-        if digit(c).is_some() || (c == '.' && self.rest()[1..].chars().next().is_some_and(|next| digit(next).is_some()))
+        if digit(c).is_some()
+            || (c == '.'
+                && self.rest()[1..].chars().next().is_some_and(|next| digit(next).is_some()))
         {
             return self.number();
         }
@@ -251,7 +266,9 @@ impl Lexer<'_> {
     fn is_empty_group(&mut self) -> bool {
         let Some(after) = self.rest().trim_start().strip_prefix('}') else { return false };
         let stands_apart = match self.tokens.last() {
-            None | Some(Token::Letter(_) | Token::Word(_) | Token::Text(_) | Token::Number(_)) => true,
+            None | Some(Token::Letter(_) | Token::Word(_) | Token::Text(_) | Token::Number(_)) => {
+                true
+            }
             Some(Token::Symbol(symbol)) => !matches!(symbol, '^' | '_' | '}' | ']'),
             Some(Token::Command(name)) => !takes_group(name),
             Some(_) => false,
@@ -284,7 +301,9 @@ impl Lexer<'_> {
         let braced = rest.strip_prefix('{');
         rest = braced.unwrap_or(rest).trim_start();
         let mut count = 0;
-        while let Some((left, more)) = PRIMES.iter().find_map(|(prime, more)| Some((rest.strip_prefix(prime)?, more))) {
+        while let Some((left, more)) =
+            PRIMES.iter().find_map(|(prime, more)| Some((rest.strip_prefix(prime)?, more)))
+        {
             (rest, count) = (left.trim_start(), count + more);
             if braced.is_none() {
                 break;
@@ -365,7 +384,8 @@ impl Lexer<'_> {
     /// or closes mathematics.
     fn is_lone_dollar(&self) -> bool {
         let (before, after) = (&self.text[..self.at - 1], self.rest());
-        let beside = after.starts_with(|c| digit(c).is_some()) || before.ends_with(|c| digit(c).is_some());
+        let beside =
+            after.starts_with(|c| digit(c).is_some()) || before.ends_with(|c| digit(c).is_some());
         beside && !after.contains('$') && !before.contains('$')
     }
 
@@ -400,11 +420,14 @@ mod tests {
 
     #[test]
     fn every_symbol_command_has_its_character() {
-        const SYMBOLS: &str = "· cdot ÷ div ± pm ∓ mp ≤ le ≥ ge ⩽ leqslant ⩾ geqslant ≠ ne ≈ approx ≃ simeq ≅ cong ∼ sim \
-            ⊂ subset ⊆ subseteq ⊊ subsetneq ⊃ supset ⊇ supseteq ⊋ supsetneq ∉ notin ∋ ni ∈ in ≺ prec ≻ succ ≼ preceq \
-            ≽ succeq ≪ ll ≫ gg ∝ propto ⊥ perp ∥ parallel ⇔ iff ↔ leftrightarrow ¬ neg ≡ equiv ⇒ implies → to ∀ forall \
-            ∪ cup ⋃ bigcup ∧ land ∨ lor ∖ setminus ∞ infty ∘ circ ° degree ∅ emptyset ⟨ langle ⟩ rangle ∣ mid ‖ Vert \
-            ⌊ lfloor ⌋ rfloor ⌈ lceil ⌉ rceil ′ prime … dots ⋯ cdots";
+        const SYMBOLS: &str = "· cdot ÷ div ± pm ∓ mp ≤ le ≥ ge ⩽ leqslant ⩾ geqslant ≠ ne ≈ \
+                               approx ≃ simeq ≅ cong ∼ sim ⊂ subset ⊆ subseteq ⊊ subsetneq ⊃ \
+                               supset ⊇ supseteq ⊋ supsetneq ∉ notin ∋ ni ∈ in ≺ prec ≻ succ ≼ \
+                               preceq ≽ succeq ≪ ll ≫ gg ∝ propto ⊥ perp ∥ parallel ⇔ iff ↔ \
+                               leftrightarrow ¬ neg ≡ equiv ⇒ implies → to ∀ forall ∪ cup ⋃ bigcup \
+                               ∧ land ∨ lor ∖ setminus ∞ infty ∘ circ ° degree ∅ emptyset ⟨ langle \
+                               ⟩ rangle ∣ mid ‖ Vert ⌊ lfloor ⌋ rfloor ⌈ lceil ⌉ rceil ′ prime … \
+                               dots ⋯ cdots";
         let words: Vec<&str> = SYMBOLS.split_whitespace().collect();
         for pair in words.chunks(2) {
             let symbol = tokens(&format!(r"\{}", pair[1]));
@@ -420,7 +443,10 @@ mod tests {
             assert!(CHARACTERS.iter().any(|(known, _)| *known == letter), "{letter}");
         }
         for (at, (character, command)) in CHARACTERS.iter().enumerate() {
-            assert!(CHARACTERS[..at].iter().all(|(other, _)| other != character), "{character} stands twice");
+            assert!(
+                CHARACTERS[..at].iter().all(|(other, _)| other != character),
+                "{character} stands twice"
+            );
             let written = match *command {
                 "reals" => r"\mathbb{R}".to_string(),
                 other => match other.split_once(' ') {

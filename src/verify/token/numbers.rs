@@ -43,12 +43,14 @@ impl Lexer<'_> {
     /// The bytes of a separator of thousands at the start of `text`, and whether it may also
     /// separate two numbers.
     fn separator(&self, text: &str) -> Option<(usize, bool)> {
-        if !text.starts_with([',', '{', '\\', ' ', '\u{a0}', '\u{2009}', '\u{202f}', '~', '\'', '’', '_']) {
+        if !text.starts_with([
+            ',', '{', '\\', ' ', '\u{a0}', '\u{2009}', '\u{202f}', '~', '\'', '’', '_',
+        ]) {
             return None;
         }
         for spelling in [
-            r",\!", "{,}", "{, }", " {, }", r"{,}\!", r"\,", r"\ ", r"\;", " ", "\u{a0}", "\u{2009}", "\u{202f}", "~",
-            "'", "’", "_",
+            r",\!", "{,}", "{, }", " {, }", r"{,}\!", r"\,", r"\ ", r"\;", " ", "\u{a0}",
+            "\u{2009}", "\u{202f}", "~", "'", "’", "_",
         ] {
             if let Some(mut after) = text.strip_prefix(spelling) {
                 after = after.trim_start_matches(r"\!").trim_start_matches([' ', '\n']);
@@ -81,21 +83,29 @@ impl Lexer<'_> {
         let length = rest.chars().take(LONGEST_DATE + 2).take_while(|c| goes_on(*c)).count();
         let written = rest[..length].trim_end_matches(['.', '-', '/', ':']);
         let parts: Vec<&str> = written.split(char::from(separator)).take(4).collect();
-        let begins = matches!(self.tokens.last(), None | Some(Token::Symbol('{' | ',' | '=' | '(' | '∧' | '∨')));
+        let begins = matches!(
+            self.tokens.last(),
+            None | Some(Token::Symbol('{' | ',' | '=' | '(' | '∧' | '∨'))
+        );
         let ends = rest[written.len()..].trim_start_matches(['.', ' ']);
         let alone = ends.is_empty() || ends.starts_with(['}', ',', '$', ')', '\n']);
         let is = |part: &str, digits: std::ops::RangeInclusive<usize>, most: u32| {
-            digits.contains(&part.len()) && part.parse().is_ok_and(|value: u32| (1..=most).contains(&value))
+            digits.contains(&part.len())
+                && part.parse().is_ok_and(|value: u32| (1..=most).contains(&value))
         };
         let is_year = |part: &str| is(part, 4..=4, 2199) && !part.starts_with('0');
         if !(begins && alone) || written.len() > LONGEST_DATE {
             return false;
         }
         match (separator, parts.as_slice()) {
-            (b'-' | b'/', [year, month, day]) if is_year(year) && is(month, 1..=2, 12) && is(day, 1..=2, 31) => {}
-            (b'-' | b'/', [one, other, year]) if is_year(year) && is(one, 1..=2, 31) && is(other, 1..=2, 31) => {}
+            (b'-' | b'/', [year, month, day])
+                if is_year(year) && is(month, 1..=2, 12) && is(day, 1..=2, 31) => {}
+            (b'-' | b'/', [one, other, year])
+                if is_year(year) && is(one, 1..=2, 31) && is(other, 1..=2, 31) => {}
             (b':', [hour, minute])
-                if hour.len() <= 2 && minute.len() == 2 && (hour.len() == 2 || minute.starts_with('0')) =>
+                if hour.len() <= 2
+                    && minute.len() == 2
+                    && (hour.len() == 2 || minute.starts_with('0')) =>
             {
                 let has_zero = |part: &str| part.len() == 2 && part.starts_with('0');
                 if !((has_zero(hour) || has_zero(minute))
@@ -156,7 +166,8 @@ impl Lexer<'_> {
             self.tokens.push(Token::Number(without_zeros(&whole)));
             return;
         }
-        let mut text = if whole.is_empty() || whole.starts_with('0') { without_zeros(&whole) } else { whole };
+        let mut text =
+            if whole.is_empty() || whole.starts_with('0') { without_zeros(&whole) } else { whole };
         if let Some(after) = self.rest().strip_prefix('.') {
             let (decimals, width) = Self::digits(after);
             if !decimals.is_empty() {
@@ -169,7 +180,11 @@ impl Lexer<'_> {
                 let Some(body) = body.strip_prefix('{') else {
                     // `0.\bar3`
                     let body = body.trim_start();
-                    return body.chars().next().filter(char::is_ascii_digit).map(|c| (c.to_string(), body.len() - 1));
+                    return body
+                        .chars()
+                        .next()
+                        .filter(char::is_ascii_digit)
+                        .map(|c| (c.to_string(), body.len() - 1));
                 };
                 let (digits, width) = Self::digits(body);
                 let after = body[width..].strip_prefix('}')?;
@@ -194,7 +209,9 @@ impl Lexer<'_> {
             self.at += width;
             let (whole, decimals) = text.split_once('.').unwrap_or((&text, ""));
             if let Some((before, period)) = repetition(decimals) {
-                self.tokens.push(Token::Number(format!("{whole}.{before}").trim_end_matches('.').to_string()));
+                self.tokens.push(Token::Number(
+                    format!("{whole}.{before}").trim_end_matches('.').to_string(),
+                ));
                 self.tokens.push(Token::Repeating(period.to_string()));
                 return;
             }

@@ -6,8 +6,8 @@ use crate::verify::units;
 
 /// Functions whose name may stand without a backslash.
 const BARE_FUNCTIONS: [&str; 18] = [
-    "sqrt", "sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "arcsin", "arccos", "arctan", "pi", "theta",
-    "alpha", "beta", "exp", "binom",
+    "sqrt", "sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "arcsin", "arccos", "arctan",
+    "pi", "theta", "alpha", "beta", "exp", "binom",
 ];
 
 impl Lexer<'_> {
@@ -22,15 +22,19 @@ impl Lexer<'_> {
     /// Whether a word that is not a product of names stands before, and a letter behind:
     /// `twenty-five`.
     pub(super) fn follows_long_word(&self) -> bool {
-        let is_long = |word: &String| word.len() > 3 && word.bytes().all(|letter| letter.is_ascii_lowercase());
+        let is_long = |word: &String| {
+            word.len() > 3 && word.bytes().all(|letter| letter.is_ascii_lowercase())
+        };
         matches!(self.tokens.last(), Some(Token::Word(word)) if is_long(word))
             && self.rest().starts_with(|c: char| c.is_ascii_alphabetic())
     }
 
     /// Whether a word stands between two brackets, such as the `U` of `(1,2) U (3,4)`.
     fn is_between_brackets(&self) -> bool {
-        let after = self.rest()[Self::blank(self.rest())..].trim_start_matches(r"\left").trim_start();
-        matches!(self.tokens.last(), Some(Token::Symbol(')' | ']'))) && after.starts_with(['(', '['])
+        let after =
+            self.rest()[Self::blank(self.rest())..].trim_start_matches(r"\left").trim_start();
+        matches!(self.tokens.last(), Some(Token::Symbol(')' | ']')))
+            && after.starts_with(['(', '['])
     }
 
     /// ASCII letters up to the first other character.
@@ -54,7 +58,8 @@ impl Lexer<'_> {
         self.at += end;
         let lower = word.to_lowercase();
         // `p.m.` outside `\text`.
-        let half_of_day = self.rest().strip_prefix(".m").filter(|_| matches!(lower.as_str(), "a" | "p"));
+        let half_of_day =
+            self.rest().strip_prefix(".m").filter(|_| matches!(lower.as_str(), "a" | "p"));
         if let (Some(after), Some(Token::Number(_))) = (half_of_day, self.tokens.last()) {
             self.at = self.text.len() - after.len();
             self.tokens.push(Token::Text(format!("{lower}m")));
@@ -98,7 +103,8 @@ impl Lexer<'_> {
         self.at += Self::blank(self.rest());
         let Some(body) = self.rest().strip_prefix('{') else { return };
         let letters = &body[..body.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(body.len())];
-        let is_name = (math && letters.len() == 1 && !self.is_unit(letters)) || BARE_FUNCTIONS.contains(&letters);
+        let is_name = (math && letters.len() == 1 && !self.is_unit(letters))
+            || BARE_FUNCTIONS.contains(&letters);
         if body[letters.len()..].starts_with('}') && is_name {
             let letters = letters.to_string();
             self.at += letters.len() + 2;
@@ -116,14 +122,29 @@ impl Lexer<'_> {
     /// or another unit.
     fn is_unit(&self, letter: &str) -> bool {
         let follows = match self.tokens.as_slice() {
-            [.., Token::Number(_) | Token::Repeating(_) | Token::Symbol('}' | ')' | '!') | Token::Text(_)]
+            [
+                ..,
+                Token::Number(_)
+                | Token::Repeating(_)
+                | Token::Symbol('}' | ')' | '!')
+                | Token::Text(_),
+            ]
             | [.., Token::Text(_), Token::Symbol('*' | '/')]
             | [.., Token::Text(_), Token::Symbol('}'), Token::Symbol('{')]
-            | [.., Token::Text(_), Token::Symbol('^'), Token::Number(_), Token::Symbol('*' | '/')] => true,
+            | [
+                ..,
+                Token::Text(_),
+                Token::Symbol('^'),
+                Token::Number(_),
+                Token::Symbol('*' | '/'),
+            ] => true,
             // `5 \frac{\mathrm{m}}{\mathrm{s}}`
-            [.., Token::Number(_) | Token::Symbol('}' | ')'), Token::Command(name), Token::Symbol('{')] => {
-                name == "frac"
-            }
+            [
+                ..,
+                Token::Number(_) | Token::Symbol('}' | ')'),
+                Token::Command(name),
+                Token::Symbol('{'),
+            ] => name == "frac",
             [.., Token::Command(name)] => name == "pi",
             _ => false,
         };

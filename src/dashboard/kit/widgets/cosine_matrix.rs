@@ -1,4 +1,5 @@
-//! The cosine matrix of a group: rows and columns are rollouts, with index, verdict and novelty at the margins.
+//! The cosine matrix of a group: rows and columns are rollouts, with index, verdict and novelty at
+//! the margins.
 
 use crate::dashboard::kit::format;
 use crate::dashboard::kit::geometry::{ColorScale, GroupGeometry, Pair};
@@ -7,8 +8,8 @@ use crate::dashboard::kit::widgets::marks;
 use crate::run::{CosineKind, GroupView};
 use egui::epaint::TextShape;
 use egui::{
-    Color32, CursorIcon, Painter, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, TextureId, Ui, Vec2,
-    WidgetInfo, pos2, vec2,
+    Color32, CursorIcon, Painter, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, TextureId,
+    Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 
 /// Room for row labels, points.
@@ -61,7 +62,8 @@ impl CosineMatrix<'_> {
         let pixels = ui.pixels_per_point();
         let cell = (free / m as f32 * pixels).floor().max(1.0) / pixels;
         let side = cell * m as f32;
-        let (outer, _) = ui.allocate_exact_size(vec2(LEFT + side + RIGHT, TOP + side), Sense::hover());
+        let (outer, _) =
+            ui.allocate_exact_size(vec2(LEFT + side + RIGHT, TOP + side), Sense::hover());
         let cells = Rect::from_min_size(outer.min + vec2(LEFT, TOP), Vec2::splat(side));
         let response = ui
             .interact(cells, ui.scope_id().with("cosine matrix"), Sense::click())
@@ -70,7 +72,12 @@ impl CosineMatrix<'_> {
 
         let painter = ui.painter();
         painter.rect_filled(cells, 0.0, theme.sunken);
-        painter.image(self.texture, cells, Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0)), Color32::WHITE);
+        painter.image(
+            self.texture,
+            cells,
+            Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0)),
+            Color32::WHITE,
+        );
         self.paint_missing(painter, theme, cells, cell);
         if cell >= VALUE_CELL {
             self.paint_values(painter, theme, cells, cell);
@@ -90,7 +97,10 @@ impl CosineMatrix<'_> {
         // What was pressed counts, though the pointer may have slipped into the next cell since.
         let id = response.id.with("pressed");
         let before = ui.data(|data| data.get_temp::<Pos2>(id));
-        match ui.input(|input| input.pointer.press_origin()).filter(|_| response.is_pointer_button_down_on()) {
+        match ui
+            .input(|input| input.pointer.press_origin())
+            .filter(|_| response.is_pointer_button_down_on())
+        {
             Some(at) => {
                 ui.data_mut(|data| data.insert_temp(id, at));
             }
@@ -103,7 +113,9 @@ impl CosineMatrix<'_> {
 
     fn describe(&self, ui: &Ui, response: &Response) {
         let m = self.geometry.order.len();
-        response.widget_info(|| WidgetInfo::labeled(Role::GraphicsObject, true, format!("Cosine matrix, {m} by {m}")));
+        response.widget_info(|| {
+            WidgetInfo::labeled(Role::GraphicsObject, true, format!("Cosine matrix, {m} by {m}"))
+        });
         if let Some(Pair { i, j }) = self.pair {
             let cosine = format::signed(f64::from(self.group.cosine(self.compared, i, j)), 2);
             let pinned = if self.pinned { ", pinned" } else { "" };
@@ -123,7 +135,12 @@ impl CosineMatrix<'_> {
             for (column, &j) in self.geometry.order.iter().enumerate() {
                 if !self.group.cosine(self.compared, i, j).is_finite() {
                     let spacing = if cell < 8.0 { 2.0 * cell } else { 6.0 };
-                    marks::paint_hatching(painter, Self::cell_rect(cells, cell, row, column), spacing, stroke);
+                    marks::paint_hatching(
+                        painter,
+                        Self::cell_rect(cells, cell, row, column),
+                        spacing,
+                        stroke,
+                    );
                 }
             }
         }
@@ -133,7 +150,9 @@ impl CosineMatrix<'_> {
         for (row, &i) in self.geometry.order.iter().enumerate() {
             for (column, &j) in self.geometry.order.iter().enumerate() {
                 let cosine = self.group.cosine(self.compared, i, j);
-                let color = theme.cosine_on(self.scale, cosine).map_or(theme.text_weak, |color| theme.text_on(color));
+                let color = theme
+                    .cosine_on(self.scale, cosine)
+                    .map_or(theme.text_weak, |color| theme.text_on(color));
                 let rect = Self::cell_rect(cells, cell, row, column);
                 let text = format::signed(f64::from(cosine), 2);
                 painter.text(rect.center(), egui::Align2::CENTER_CENTER, text, small_font(), color);
@@ -146,7 +165,9 @@ impl CosineMatrix<'_> {
         if cell < MARK_CELL {
             return;
         }
-        let reward = |index: &usize| self.group.rollouts.get(*index).map_or(f32::NAN, |rollout| rollout.reward);
+        let reward = |index: &usize| {
+            self.group.rollouts.get(*index).map_or(f32::NAN, |rollout| rollout.reward)
+        };
         let rewards: Vec<f32> = self.geometry.order.iter().map(reward).collect();
         if !rewards.is_sorted_by(|a, b| a >= b) {
             return;
@@ -170,14 +191,19 @@ impl CosineMatrix<'_> {
         for (place, &index) in self.geometry.order.iter().enumerate() {
             let Some(rollout) = self.group.rollouts.get(index) else { continue };
             let middle = (place as f32 + 0.5) * cell;
-            // The labels of the shown pair are always there; neighbours that would touch them are not.
-            let labelled =
-                |chosen: Option<usize>, every: usize| match chosen.and_then(|index| self.geometry.position(index)) {
-                    Some(chosen) if chosen == place => true,
-                    Some(chosen) => place.is_multiple_of(every) && (every == 1 || chosen.abs_diff(place) >= every),
-                    None => place.is_multiple_of(every),
-                };
-            let (is_row, is_column) = self.pair.map_or((false, false), |pair| (pair.i == index, pair.j == index));
+            // The labels of the shown pair are always there; neighbours that would touch them are
+            // not.
+            let labelled = |chosen: Option<usize>, every: usize| match chosen
+                .and_then(|index| self.geometry.position(index))
+            {
+                Some(chosen) if chosen == place => true,
+                Some(chosen) => {
+                    place.is_multiple_of(every) && (every == 1 || chosen.abs_diff(place) >= every)
+                }
+                None => place.is_multiple_of(every),
+            };
+            let (is_row, is_column) =
+                self.pair.map_or((false, false), |pair| (pair.i == index, pair.j == index));
             let (row, column) = (cells.top() + middle, cells.left() + middle);
             if labelled(self.pair.map(|pair| pair.i), every_row) {
                 let color = if is_row { theme.text_strong } else { theme.text_weak };
@@ -190,19 +216,41 @@ impl CosineMatrix<'_> {
                 painter.text(at, egui::Align2::CENTER_BOTTOM, index, small_font(), color);
             }
             if cell >= MARK_CELL {
-                marks::paint_verdict(painter, pos2(cells.left() - 8.0, row), mark, rollout.verdict, theme);
-                marks::paint_verdict(painter, pos2(column, cells.top() - 8.0), mark, rollout.verdict, theme);
+                marks::paint_verdict(
+                    painter,
+                    pos2(cells.left() - 8.0, row),
+                    mark,
+                    rollout.verdict,
+                    theme,
+                );
+                marks::paint_verdict(
+                    painter,
+                    pos2(column, cells.top() - 8.0),
+                    mark,
+                    rollout.verdict,
+                    theme,
+                );
             } else {
-                // Too small for marks: correct rows have a longer bar, so that hue is not the only difference.
+                // Too small for marks: correct rows have a longer bar, so that hue is not the only
+                // difference.
                 let length = if rollout.verdict.is_correct() { 8.0 } else { 4.0 };
                 let thickness = vec2(0.0, (cell - 0.5).max(1.0));
                 let color = theme.verdict(rollout.verdict);
                 let at = pos2(cells.left() - 3.0 - length / 2.0, row);
-                painter.rect_filled(Rect::from_center_size(at, thickness + vec2(length, 0.0)), 0.0, color);
+                painter.rect_filled(
+                    Rect::from_center_size(at, thickness + vec2(length, 0.0)),
+                    0.0,
+                    color,
+                );
                 let at = pos2(column, cells.top() - 3.0 - length / 2.0);
-                painter.rect_filled(Rect::from_center_size(at, vec2(thickness.y, length)), 0.0, color);
+                painter.rect_filled(
+                    Rect::from_center_size(at, vec2(thickness.y, length)),
+                    0.0,
+                    color,
+                );
             }
-            let strip = Rect::from_min_size(pos2(cells.right() + 4.0, row - cell / 2.0), vec2(STRIP, cell));
+            let strip =
+                Rect::from_min_size(pos2(cells.right() + 4.0, row - cell / 2.0), vec2(STRIP, cell));
             match theme.novelty(self.novelty_scale.place(rollout.novelty)) {
                 Some(color) => {
                     painter.rect_filled(strip, 0.0, color);
@@ -217,14 +265,19 @@ impl CosineMatrix<'_> {
     fn paint_novelty_name(&self, painter: &Painter, theme: &Theme, cells: Rect) {
         let layout = |text: String| painter.layout_no_wrap(text, small_font(), theme.text_weak);
         let full = layout(format!("novelty {}", self.novelty_scale.ends()));
-        let galley = if full.size().x <= cells.height() { full } else { layout("novelty".to_owned()) };
+        let galley =
+            if full.size().x <= cells.height() { full } else { layout("novelty".to_owned()) };
         let at = pos2(cells.right() + STRIP + 6.0, cells.bottom());
-        painter.add(TextShape::new(at, galley, theme.text_weak).with_angle(-std::f32::consts::FRAC_PI_2));
+        painter.add(
+            TextShape::new(at, galley, theme.text_weak).with_angle(-std::f32::consts::FRAC_PI_2),
+        );
     }
 
     fn paint_pair(&self, painter: &Painter, theme: &Theme, cells: Rect, cell: f32) {
         let Some(pair) = self.pair else { return };
-        let (Some(row), Some(column)) = (self.geometry.position(pair.i), self.geometry.position(pair.j)) else {
+        let (Some(row), Some(column)) =
+            (self.geometry.position(pair.i), self.geometry.position(pair.j))
+        else {
             return;
         };
         let guide = Stroke::new(1.0, theme.focus.gamma_multiply(0.35));

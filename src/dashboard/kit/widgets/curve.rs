@@ -10,8 +10,8 @@ use crate::metrics::{Better, Metric};
 use crate::run::Estimate;
 use egui::{Color32, Id, Rect, Response, RichText, Stroke, Ui, UiBuilder, Vec2b, pos2, vec2};
 use egui_plot::{
-    AxisHints, FilledArea, GridMark, HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints,
-    PlotResponse, PlotUi, Points, Text, VLine,
+    AxisHints, FilledArea, GridMark, HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPoint,
+    PlotPoints, PlotResponse, PlotUi, Points, Text, VLine,
 };
 use std::ops::RangeInclusive;
 
@@ -75,12 +75,18 @@ pub(crate) struct CurveClicks {
 }
 
 /// Draws one plot into `rect`; the last 20 points of the title line are left free.
-pub(crate) fn metric(ui: &mut Ui, context: CurveContext<'_>, curve: MetricPlot<'_>, rect: Rect) -> CurveClicks {
+pub(crate) fn metric(
+    ui: &mut Ui,
+    context: CurveContext<'_>,
+    curve: MetricPlot<'_>,
+    rect: Rect,
+) -> CurveClicks {
     let theme = context.theme;
     let title = title_line(ui, context, rect, curve.title, &curve.value);
     Meaning::of(curve.title, curve.metric).on(title, theme);
     let empty = curve.traces.iter().all(|trace| trace.pieces.is_empty() && trace.shadow.is_empty());
-    let gaps: Vec<(f64, f64)> = curve.traces.first().map(|trace| trace.gaps.clone()).unwrap_or_default();
+    let gaps: Vec<(f64, f64)> =
+        curve.traces.first().map(|trace| trace.gaps.clone()).unwrap_or_default();
     let name = format!("{} {}", curve.title, curve.metric.name);
     let is_log = curve.is_log;
     let height = move |y: f64| if is_log { y.log10() } else { y };
@@ -94,7 +100,12 @@ pub(crate) fn metric(ui: &mut Ui, context: CurveContext<'_>, curve: MetricPlot<'
             let room = 0.1f64.mul_add(level.abs(), 1e-3);
             for y in [level - room, level + room] {
                 let corner = PlotPoints::Owned(vec![PlotPoint::new(context.x_end, y)]);
-                plot_ui.points(Points::new("", corner).color(Color32::TRANSPARENT).radius(0.0).allow_hover(false));
+                plot_ui.points(
+                    Points::new("", corner)
+                        .color(Color32::TRANSPARENT)
+                        .radius(0.0)
+                        .allow_hover(false),
+                );
             }
         }
         // The shown run comes first and lies on top.
@@ -105,14 +116,23 @@ pub(crate) fn metric(ui: &mut Ui, context: CurveContext<'_>, curve: MetricPlot<'
                 let highs: Vec<f64> = trace.band.iter().map(|(.., high)| height(*high)).collect();
                 if lows.iter().all(|low| low.is_finite()) {
                     let area = FilledArea::new("", &xs, &lows, &highs).allow_hover(false);
-                    plot_ui.add(area.fill_color(trace.color.gamma_multiply(0.18)).stroke(Stroke::NONE));
+                    plot_ui.add(
+                        area.fill_color(trace.color.gamma_multiply(0.18)).stroke(Stroke::NONE),
+                    );
                 }
             }
             // The shadows of many runs would hide their averages.
             let faint = if curve.traces.len() > 2 { 0.15 } else { 0.3 };
             let style = LINE_STYLES[trace.style % STYLES];
             for points in &trace.shadow {
-                line(plot_ui, String::new(), lift(points), trace.color.gamma_multiply(faint), style, true);
+                line(
+                    plot_ui,
+                    String::new(),
+                    lift(points),
+                    trace.color.gamma_multiply(faint),
+                    style,
+                    true,
+                );
             }
             for points in &trace.pieces {
                 line(plot_ui, trace.name.clone(), lift(points), trace.color, style, false);
@@ -122,10 +142,17 @@ pub(crate) fn metric(ui: &mut Ui, context: CurveContext<'_>, curve: MetricPlot<'
             if height(*value).is_finite() {
                 let at = PlotPoint::new(*x, height(*value));
                 plot_ui.points(
-                    Points::new("", PlotPoints::Owned(vec![at])).color(theme.focus).radius(2.5).allow_hover(false),
+                    Points::new("", PlotPoints::Owned(vec![at]))
+                        .color(theme.focus)
+                        .radius(2.5)
+                        .allow_hover(false),
                 );
-                let text = RichText::new(format::compact(*value)).size(SMALL_SIZE).color(theme.text_strong);
-                plot_ui.text(Text::new("", at, text).anchor(egui::Align2::LEFT_BOTTOM).allow_hover(false));
+                let text = RichText::new(format::compact(*value))
+                    .size(SMALL_SIZE)
+                    .color(theme.text_strong);
+                plot_ui.text(
+                    Text::new("", at, text).anchor(egui::Align2::LEFT_BOTTOM).allow_hover(false),
+                );
             }
         }
     });
@@ -142,7 +169,11 @@ pub(crate) fn metric(ui: &mut Ui, context: CurveContext<'_>, curve: MetricPlot<'
     let is_shift = ui.input(|input| input.modifiers.shift);
     let bounds = response.transform.bounds();
     // Where nobody has zoomed or moved it, the axis grows with the run.
-    let bounds = if response.inner { (f64::NEG_INFINITY, f64::INFINITY) } else { (bounds.min()[0], bounds.max()[0]) };
+    let bounds = if response.inner {
+        (f64::NEG_INFINITY, f64::INFINITY)
+    } else {
+        (bounds.min()[0], bounds.max()[0])
+    };
     CurveClicks {
         clicked: response
             .response
@@ -163,7 +194,12 @@ fn paint_gaps(ui: &Ui, theme: &Theme, response: &PlotResponse<bool>, gaps: &[(f6
         let (from, to) = (x(*from).max(frame.left()).max(end), x(*to).min(frame.right()));
         if to - from >= 1.0 {
             let stretch = Rect::from_x_y_ranges(from..=to, frame.y_range());
-            marks::paint_hatching(&ui.painter_at(frame), stretch, 5.0, Stroke::new(1.0, theme.missing));
+            marks::paint_hatching(
+                &ui.painter_at(frame),
+                stretch,
+                5.0,
+                Stroke::new(1.0, theme.missing),
+            );
             end = to;
         }
     }
@@ -174,12 +210,15 @@ fn constant(traces: &[Trace]) -> Option<f64> {
     let mut values = traces
         .iter()
         .flat_map(|trace| trace.pieces.iter().chain(&trace.shadow).flatten().map(|point| point.y))
-        .chain(traces.iter().flat_map(|trace| &trace.band).flat_map(|(_, low, high)| [*low, *high]));
+        .chain(
+            traces.iter().flat_map(|trace| &trace.band).flat_map(|(_, low, high)| [*low, *high]),
+        );
     let first = values.next()?;
     values.all(|value| value.to_bits() == first.to_bits()).then_some(first)
 }
 
-/// A line; a dot where it is a single point. Averages are what the pointer snaps to, if there are any.
+/// A line; a dot where it is a single point. Averages are what the pointer snaps to, if there are
+/// any.
 fn line(
     plot_ui: &mut PlotUi<'_>,
     name: String,
@@ -192,7 +231,8 @@ fn line(
         let points = Points::new(name, PlotPoints::Owned(points));
         plot_ui.points(points.color(color).radius(2.0).allow_hover(!is_background));
     } else {
-        let line = Line::new(name, PlotPoints::Owned(points)).color(color).width(LINE_WIDTH).style(style);
+        let line =
+            Line::new(name, PlotPoints::Owned(points)).color(color).width(LINE_WIDTH).style(style);
         plot_ui.line(line.allow_hover(!is_background));
     }
 }
@@ -218,7 +258,13 @@ impl RunPass<'_> {
 }
 
 /// Draws pass@1 and pass@k of one suite into `rect`, with 95 % intervals as whiskers.
-pub(crate) fn pass(ui: &mut Ui, context: CurveContext<'_>, own: &RunPass<'_>, others: &[RunPass<'_>], rect: Rect) {
+pub(crate) fn pass(
+    ui: &mut Ui,
+    context: CurveContext<'_>,
+    own: &RunPass<'_>,
+    others: &[RunPass<'_>],
+    rect: Rect,
+) {
     let theme = context.theme;
     let (curves, place) = (own.curves, own.place);
     if curves.by_k.is_empty() {
@@ -240,23 +286,31 @@ pub(crate) fn pass(ui: &mut Ui, context: CurveContext<'_>, own: &RunPass<'_>, ot
         .collect();
     let response = title_line(ui, context, rect, &title, &values.join(", "));
     let help = format!(
-        "Held-out evaluation on {}: {} problems, {} samples each. pass@k is the unbiased estimate of the chance that one of k \
-         samples is correct; whiskers are 95 % intervals.",
+        "Held-out evaluation on {}: {} problems, {} samples each. pass@k is the unbiased estimate \
+         of the chance that one of k samples is correct; whiskers are 95 % intervals.",
         curves.suite, curves.problems, curves.samples
     );
-    Meaning { name: &title, help: &help, unit: "", better: Better::Higher, place: "evals.jsonl" }.on(response, theme);
-    let lines: Vec<Vec<PlotPoint>> = curves.by_k.iter().map(|(_, points)| points_of(points, place)).collect();
+    Meaning { name: &title, help: &help, unit: "", better: Better::Higher, place: "evals.jsonl" }
+        .on(response, theme);
+    let lines: Vec<Vec<PlotPoint>> =
+        curves.by_k.iter().map(|(_, points)| points_of(points, place)).collect();
     let is_empty = others.is_empty() && lines.iter().all(Vec::is_empty);
     plot(ui, context, rect, &curves.suite, is_empty, false, |plot_ui| {
         // Runs differ in their lines, the k of a run in its dots: those of the largest are hollow.
-        let draw = |plot_ui: &mut PlotUi<'_>, run: &RunPass<'_>, k: usize, points: Vec<PlotPoint>| {
-            let line = Line::new(run.line_name(k), PlotPoints::Owned(points.clone())).color(run.color);
-            plot_ui.line(line.width(LINE_WIDTH).style(LINE_STYLES[run.style % STYLES]));
-            let dots = Points::new(run.line_name(k), PlotPoints::Owned(points)).color(run.color).radius(2.0);
-            plot_ui.points(dots.shape(MarkerShape::Circle).filled(k == 1).allow_hover(false));
-        };
+        let draw =
+            |plot_ui: &mut PlotUi<'_>, run: &RunPass<'_>, k: usize, points: Vec<PlotPoint>| {
+                let line =
+                    Line::new(run.line_name(k), PlotPoints::Owned(points.clone())).color(run.color);
+                plot_ui.line(line.width(LINE_WIDTH).style(LINE_STYLES[run.style % STYLES]));
+                let dots = Points::new(run.line_name(k), PlotPoints::Owned(points))
+                    .color(run.color)
+                    .radius(2.0);
+                plot_ui.points(dots.shape(MarkerShape::Circle).filled(k == 1).allow_hover(false));
+            };
         for other in others {
-            for (k, points) in other.curves.by_k.iter().filter(|(k, _)| curves.by_k.iter().any(|(of, _)| of == k)) {
+            for (k, points) in
+                other.curves.by_k.iter().filter(|(k, _)| curves.by_k.iter().any(|(of, _)| of == k))
+            {
                 draw(plot_ui, other, *k, points_of(points, other.place));
             }
         }
@@ -265,8 +319,12 @@ pub(crate) fn pass(ui: &mut Ui, context: CurveContext<'_>, own: &RunPass<'_>, ot
             for (step, Estimate { low, high, .. }) in points {
                 let ends = [*low, *high].map(|end| PlotPoint::new(place(*step), end));
                 let whisker = PlotPoints::Owned(ends.to_vec());
-                plot_ui
-                    .line(Line::new(format!("{k} {step}"), whisker).color(context.color).width(1.0).allow_hover(false));
+                plot_ui.line(
+                    Line::new(format!("{k} {step}"), whisker)
+                        .color(context.color)
+                        .width(1.0)
+                        .allow_hover(false),
+                );
             }
         }
     });
@@ -277,11 +335,21 @@ fn points_of(points: &[(u64, Estimate)], place: impl Fn(u64) -> f64) -> Vec<Plot
 }
 
 /// Title at the left, the value at the cursor at the right. Neither leaves the line.
-fn title_line(ui: &mut Ui, context: CurveContext<'_>, rect: Rect, title: &str, value: &str) -> Response {
+fn title_line(
+    ui: &mut Ui,
+    context: CurveContext<'_>,
+    rect: Rect,
+    title: &str,
+    value: &str,
+) -> Response {
     let line = Rect::from_min_size(rect.min, vec2(rect.width() - MENU, TITLE));
-    let mut ui = ui.new_child(UiBuilder::new().max_rect(line).layout(egui::Layout::right_to_left(egui::Align::Center)));
+    let mut ui = ui.new_child(
+        UiBuilder::new().max_rect(line).layout(egui::Layout::right_to_left(egui::Align::Center)),
+    );
     ui.set_clip_rect(line.intersect(ui.clip_rect()));
-    let value = ui.add(egui::Label::new(RichText::new(value.trim()).color(context.theme.text_strong)).truncate());
+    let value = ui.add(
+        egui::Label::new(RichText::new(value.trim()).color(context.theme.text_strong)).truncate(),
+    );
     ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
         ui.add(egui::Label::new(RichText::new(title).color(context.theme.text)).truncate())
     })
@@ -313,15 +381,18 @@ fn plot<'a>(
     let body = Rect::from_min_max(pos2(rect.left(), rect.top() + TITLE), rect.max);
     let mut ui = ui.new_child(UiBuilder::new().max_rect(body).id_salt(("curve", name)));
     let group = Id::unique("curves over steps");
-    let hints = |axis: AxisHints<'static>| axis.tick_label_color(theme.text_weak).tick_label_font(small_font());
-    let x_axis = hints(AxisHints::new_x()).min_thickness(SMALL_SIZE + 2.0).label_spacing(8.0..=10.0);
+    let hints = |axis: AxisHints<'static>| {
+        axis.tick_label_color(theme.text_weak).tick_label_font(small_font())
+    };
+    let x_axis =
+        hints(AxisHints::new_x()).min_thickness(SMALL_SIZE + 2.0).label_spacing(8.0..=10.0);
     let axis = context.axis;
     let x_axis = x_axis.formatter(move |mark, range| match axis {
         Axis::Step => step_number(mark.value, mark.step_size, range),
         Axis::Time | Axis::Clock => format::clock(mark.value.max(0.0)),
     });
-    let y_axis =
-        hints(AxisHints::new_y()).min_thickness(34.0).label_spacing(8.0..=10.0).formatter(move |mark, range| {
+    let y_axis = hints(AxisHints::new_y()).min_thickness(34.0).label_spacing(8.0..=10.0).formatter(
+        move |mark, range| {
             // A number at the very top would touch the title.
             let room = (range.end() - mark.value) / (range.end() - range.start());
             match (room < 0.06, is_log) {
@@ -329,7 +400,8 @@ fn plot<'a>(
                 (false, true) => power_number(mark.value, mark.step_size, range),
                 (false, false) => axis_number(mark.value, mark.step_size, range),
             }
-        });
+        },
+    );
     let rows = f64::from((body.height() - SMALL_SIZE) / 15.0).clamp(2.0, 6.0);
     Plot::new(name)
         .min_size(vec2(32.0, 32.0))
@@ -396,7 +468,8 @@ fn ticks((low, high): (f64, f64), count: f64) -> Vec<GridMark> {
         return Vec::new();
     }
     let power = 10f64.powf(rough.log10().floor());
-    let step_size = power * [1.0, 2.0, 5.0].into_iter().find(|factor| factor * power >= rough).unwrap_or(10.0);
+    let step_size =
+        power * [1.0, 2.0, 5.0].into_iter().find(|factor| factor * power >= rough).unwrap_or(10.0);
     let first = (low / step_size).ceil() as i64;
     let last = (high / step_size).floor() as i64;
     (first..=last).map(|place| GridMark { value: place as f64 * step_size, step_size }).collect()
@@ -405,13 +478,21 @@ fn ticks((low, high): (f64, f64), count: f64) -> Vec<GridMark> {
 /// A step at a tick: thousands as k, so that long runs have room for their numbers.
 fn step_number(value: f64, spacing: f64, range: &RangeInclusive<f64>) -> String {
     if spacing >= 1000.0 && value > 0.0 {
-        format!("{}k", axis_number(value / 1000.0, spacing / 1000.0, &(range.start() / 1000.0..=range.end() / 1000.0)))
+        format!(
+            "{}k",
+            axis_number(
+                value / 1000.0,
+                spacing / 1000.0,
+                &(range.start() / 1000.0..=range.end() / 1000.0)
+            )
+        )
     } else {
         axis_number(value, spacing, range)
     }
 }
 
-/// A tick's number with as many digits as the spacing needs, all of one axis written alike; enormous and tiny ones in scientific notation.
+/// A tick's number with as many digits as the spacing needs, all of one axis written alike;
+/// enormous and tiny ones in scientific notation.
 fn axis_number(value: f64, spacing: f64, range: &RangeInclusive<f64>) -> String {
     let largest = range.start().abs().max(range.end().abs()).max(spacing);
     if largest >= 1e6 || (largest > 0.0 && spacing < 1e-4) {
@@ -421,11 +502,13 @@ fn axis_number(value: f64, spacing: f64, range: &RangeInclusive<f64>) -> String 
         let digits = (largest.log10().floor() - spacing.log10().floor()).clamp(0.0, 4.0) as usize;
         return format::scientific(value, digits);
     }
-    let decimals = if spacing > 0.0 { (-spacing.log10()).ceil().clamp(0.0, 6.0) as usize } else { 2 };
+    let decimals =
+        if spacing > 0.0 { (-spacing.log10()).ceil().clamp(0.0, 6.0) as usize } else { 2 };
     format::number(value, decimals)
 }
 
-/// The number at a tick of a logarithmic axis, with the same rule for all of them: plain where none is far from 1.
+/// The number at a tick of a logarithmic axis, with the same rule for all of them: plain where none
+/// is far from 1.
 fn power_number(exponent: f64, spacing: f64, range: &RangeInclusive<f64>) -> String {
     let value = 10f64.powf(exponent);
     let digits = usize::from(spacing < 0.999);
@@ -452,7 +535,10 @@ mod tests {
     #[test]
     fn tick_numbers_have_the_decimals_of_their_spacing() {
         let axis = |values: &[f64], spacing: f64| -> Vec<String> {
-            let ends = values.iter().copied().fold((0.0, 0.0), |(low, high): (f64, f64), v| (low.min(v), high.max(v)));
+            let ends = values
+                .iter()
+                .copied()
+                .fold((0.0, 0.0), |(low, high): (f64, f64), v| (low.min(v), high.max(v)));
             values.iter().map(|value| axis_number(*value, spacing, &(ends.0..=ends.1))).collect()
         };
         assert_eq!(axis(&[0.3], 0.1), ["0.3"]);
@@ -465,7 +551,10 @@ mod tests {
         // One axis is written in one way, though only some of its numbers are enormous.
         assert_eq!(axis(&[0.0, 5e5, 1e6, 1.5e6], 5e5), ["0", "5.0e5", "1.0e6", "1.5e6"]);
         let step = |value, spacing| step_number(value, spacing, &(0.0..=2e4));
-        assert_eq!([step(0.0, 20_000.0), step(20_000.0, 20_000.0), step(1500.0, 500.0)], ["0", "20k", "1500"]);
+        assert_eq!(
+            [step(0.0, 20_000.0), step(20_000.0, 20_000.0), step(1500.0, 500.0)],
+            ["0", "20k", "1500"]
+        );
         let power = |exponent: f64, range| power_number(exponent, 1.0, &range);
         assert_eq!([-2.0, -1.0, 0.0].map(|at| power(at, -2.0..=0.0)), ["0.01", "0.10", "1.00"]);
         assert_eq!([-6.0, 0.0].map(|at| power(at, -6.0..=0.0)), ["1e\u{2212}6", "1e0"]);

@@ -18,13 +18,21 @@ pub(crate) fn show(
     scale: ColorScale,
     height: f32,
 ) -> Response {
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
+    let (rect, response) =
+        ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
     let total = histogram.total;
     response.widget_info(|| {
-        WidgetInfo::labeled(Role::GraphicsObject, true, format!("Histogram of {total} pairwise cosines"))
+        WidgetInfo::labeled(
+            Role::GraphicsObject,
+            true,
+            format!("Histogram of {total} pairwise cosines"),
+        )
     });
     // Room for the mark's tip at both ends.
-    let plot = Rect::from_min_max(rect.min + vec2(8.0, 0.0), pos2(rect.right() - 8.0, rect.bottom() - AXIS));
+    let plot = Rect::from_min_max(
+        rect.min + vec2(8.0, 0.0),
+        pos2(rect.right() - 8.0, rect.bottom() - AXIS),
+    );
     let x = |cosine: f32| (cosine + 1.0).mul_add(plot.width() / 2.0, plot.left());
     let painter = ui.painter();
     painter.rect_filled(plot, 0.0, theme.sunken);
@@ -49,7 +57,13 @@ pub(crate) fn show(
     }
     for tick in [-1.0f32, -0.5, 0.0, 0.5, 1.0] {
         let text = format::signed(f64::from(tick), 1);
-        painter.text(pos2(x(tick), plot.bottom() + 10.0), Align2::CENTER_TOP, text, small_font(), theme.text_weak);
+        painter.text(
+            pos2(x(tick), plot.bottom() + 10.0),
+            Align2::CENTER_TOP,
+            text,
+            small_font(),
+            theme.text_weak,
+        );
     }
     if let Some(marked) = marked.filter(|cosine| cosine.is_finite()) {
         let tip = pos2(x(marked), plot.bottom() + 1.0);
@@ -59,7 +73,13 @@ pub(crate) fn show(
     }
     if histogram.missing > 0 {
         let text = format!("{} n/a", histogram.missing);
-        painter.text(plot.right_top() + vec2(-4.0, 2.0), Align2::RIGHT_TOP, text, small_font(), theme.text_weak);
+        painter.text(
+            plot.right_top() + vec2(-4.0, 2.0),
+            Align2::RIGHT_TOP,
+            text,
+            small_font(),
+            theme.text_weak,
+        );
     }
     let bin = response.hover_pos().filter(|at| plot.x_range().contains(at.x)).map(|at| {
         let bin = ((at.x - plot.left()) / width) as usize;
@@ -73,9 +93,16 @@ pub(crate) fn show(
         }
         if let Some(bin) = bin {
             let (low, high) = Histogram::edges(bin);
-            let span = format!("{} to {}", format::signed(f64::from(low), 2), format::signed(f64::from(high), 2));
+            let span = format!(
+                "{} to {}",
+                format::signed(f64::from(low), 2),
+                format::signed(f64::from(high), 2)
+            );
             let [both, one, none] = histogram.counts[bin];
-            ui.label(format!("{} of {total} pairs from {span}: {both}, {one}, {none}", both + one + none));
+            ui.label(format!(
+                "{} of {total} pairs from {span}: {both}, {one}, {none}",
+                both + one + none
+            ));
         }
     })
 }

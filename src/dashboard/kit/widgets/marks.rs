@@ -4,7 +4,9 @@ use crate::dashboard::kit::lines::DASHES;
 use crate::dashboard::kit::theme::{LINE_WIDTH, Theme};
 use crate::run::RunState;
 use crate::verify::Verdict;
-use egui::{Color32, Painter, Pos2, Rect, Response, Role, Sense, Stroke, Ui, Vec2, WidgetInfo, pos2, vec2};
+use egui::{
+    Color32, Painter, Pos2, Rect, Response, Role, Sense, Stroke, Ui, Vec2, WidgetInfo, pos2, vec2,
+};
 
 /// A verdict in a word or two.
 pub(crate) fn verdict_word(verdict: Verdict) -> &'static str {
@@ -17,7 +19,13 @@ pub(crate) fn verdict_word(verdict: Verdict) -> &'static str {
 }
 
 /// Draws a verdict: check, cross, dash, or clock hands.
-pub(crate) fn paint_verdict(painter: &Painter, center: Pos2, size: f32, verdict: Verdict, theme: &Theme) {
+pub(crate) fn paint_verdict(
+    painter: &Painter,
+    center: Pos2,
+    size: f32,
+    verdict: Verdict,
+    theme: &Theme,
+) {
     let stroke = Stroke::new(if size < 8.0 { 1.2 } else { LINE_WIDTH }, theme.verdict(verdict));
     let at = |x: f32, y: f32| center + vec2(x, y) * (size / 2.0);
     match verdict {
@@ -78,13 +86,20 @@ pub(crate) fn run_state(ui: &mut Ui, theme: &Theme, state: &RunState) -> Respons
             painter.rect_filled(square(center, 8.0), 0.0, color);
         }
         RunState::Failed { .. } => {
-            painter.line_segment([square(center, 8.0).left_top(), square(center, 8.0).right_bottom()], stroke);
-            painter.line_segment([square(center, 8.0).left_bottom(), square(center, 8.0).right_top()], stroke);
+            painter.line_segment(
+                [square(center, 8.0).left_top(), square(center, 8.0).right_bottom()],
+                stroke,
+            );
+            painter.line_segment(
+                [square(center, 8.0).left_bottom(), square(center, 8.0).right_top()],
+                stroke,
+            );
         }
     })
 }
 
-/// The state of a run that another process writes: a ring, for it is only looked at; faint where nothing comes any more.
+/// The state of a run that another process writes: a ring, for it is only looked at; faint where
+/// nothing comes any more.
 pub(crate) fn watching(ui: &mut Ui, theme: &Theme, is_paused: bool, is_silent: bool) -> Response {
     let color = match (is_silent, is_paused) {
         (true, _) => theme.text_weak,
@@ -106,16 +121,34 @@ pub(crate) fn watching(ui: &mut Ui, theme: &Theme, is_paused: bool, is_silent: b
 
 fn paint_pause(painter: &Painter, center: Pos2, color: Color32) {
     for x in [-2.5, 2.5] {
-        painter.rect_filled(Rect::from_center_size(center + vec2(x, 0.0), vec2(2.5, 9.0)), 0.0, color);
+        painter.rect_filled(
+            Rect::from_center_size(center + vec2(x, 0.0), vec2(2.5, 9.0)),
+            0.0,
+            color,
+        );
     }
 }
 
-fn marked_word(ui: &mut Ui, word: &str, color: Color32, paint: impl FnOnce(&Painter, Pos2)) -> Response {
-    let galley = ui.painter().layout_no_wrap(word.to_owned(), egui::TextStyle::Body.resolve(ui.style()), color);
-    let (rect, response) = ui.allocate_exact_size(vec2(18.0 + galley.size().x, 20.0), Sense::hover());
+fn marked_word(
+    ui: &mut Ui,
+    word: &str,
+    color: Color32,
+    paint: impl FnOnce(&Painter, Pos2),
+) -> Response {
+    let galley = ui.painter().layout_no_wrap(
+        word.to_owned(),
+        egui::TextStyle::Body.resolve(ui.style()),
+        color,
+    );
+    let (rect, response) =
+        ui.allocate_exact_size(vec2(18.0 + galley.size().x, 20.0), Sense::hover());
     let painter = ui.painter();
     paint(painter, pos2(rect.left() + 6.0, rect.center().y));
-    painter.galley(pos2(rect.left() + 16.0, rect.center().y - galley.size().y / 2.0), galley, color);
+    painter.galley(
+        pos2(rect.left() + 16.0, rect.center().y - galley.size().y / 2.0),
+        galley,
+        color,
+    );
     response.widget_info(|| WidgetInfo::labeled(Role::Status, true, word));
     response
 }
@@ -127,7 +160,9 @@ pub(crate) const SAMPLE: Vec2 = vec2(34.0, 8.0);
 pub(crate) fn paint_line(painter: &Painter, rect: Rect, color: Color32, style: usize) {
     let ends = [rect.left_center(), rect.right_center()];
     let stroke = Stroke::new(2.0, color);
-    let dashed = |length: f32| egui::Shape::dashed_line(&ends, stroke, length, length / std::f32::consts::GOLDEN_RATIO);
+    let dashed = |length: f32| {
+        egui::Shape::dashed_line(&ends, stroke, length, length / std::f32::consts::GOLDEN_RATIO)
+    };
     match style {
         0 => painter.extend([egui::Shape::line_segment(ends, stroke)]),
         1 => painter.extend(dashed(DASHES[0])),
@@ -136,7 +171,8 @@ pub(crate) fn paint_line(painter: &Painter, rect: Rect, color: Color32, style: u
     }
 }
 
-/// The sign of a menu with more: three dots above each other, which nobody takes for the end of a text that was cut off.
+/// The sign of a menu with more: three dots above each other, which nobody takes for the end of a
+/// text that was cut off.
 pub(crate) fn paint_more(ui: &Ui, response: &Response) {
     let color = ui.style().interact(response).fg_stroke.color;
     for y in [-4.5, 0.0, 4.5] {

@@ -1,10 +1,14 @@
-//! A group as a small multiple: its cosine matrix without labels, and how many of its rollouts are correct.
+//! A group as a small multiple: its cosine matrix without labels, and how many of its rollouts are
+//! correct.
 
 use crate::dashboard::kit::format;
 use crate::dashboard::kit::theme::{Theme, small_font};
 use crate::dashboard::kit::widgets::marks;
 use crate::run::{CosineKind, GroupView};
-use egui::{Color32, Rect, Response, Role, Sense, Stroke, StrokeKind, TextureId, Ui, Vec2, WidgetInfo, pos2, vec2};
+use egui::{
+    Color32, Rect, Response, Role, Sense, Stroke, StrokeKind, TextureId, Ui, Vec2, WidgetInfo,
+    pos2, vec2,
+};
 
 /// Height of the line under the matrix, points.
 pub(crate) const CAPTION: f32 = 20.0;
@@ -21,10 +25,15 @@ pub(crate) fn show(
     side: f32,
     selected: bool,
 ) -> Response {
-    let (rect, response) = ui.allocate_exact_size(vec2(side + MARGIN, side + MARGIN + CAPTION), Sense::click());
+    let (rect, response) =
+        ui.allocate_exact_size(vec2(side + MARGIN, side + MARGIN + CAPTION), Sense::click());
     let correct = group.correct();
     let m = group.rollouts.len();
-    let label = format!("Group {}, {correct} of {m} correct: {}", group.group, format::one_line(&group.prompt, 80));
+    let label = format!(
+        "Group {}, {correct} of {m} correct: {}",
+        group.group,
+        format::one_line(&group.prompt, 80)
+    );
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, selected, &label));
     if ui.is_rect_visible(rect) {
         let painter = ui.painter();
@@ -39,7 +48,12 @@ pub(crate) fn show(
             marks::paint_hatching(painter, matrix, 5.0, Stroke::new(1.0, theme.missing));
         }
         if !cosines.is_empty() {
-            painter.image(texture, matrix, Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0)), Color32::WHITE);
+            painter.image(
+                texture,
+                matrix,
+                Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0)),
+                Color32::WHITE,
+            );
         }
         if selected || response.has_focus() {
             painter.rect_stroke(rect, 3.0, Stroke::new(1.5, theme.focus), StrokeKind::Inside);
@@ -47,10 +61,15 @@ pub(crate) fn show(
         let line = pos2(matrix.left(), matrix.bottom() + CAPTION / 2.0);
         let number = painter.layout_no_wrap(group.group.to_string(), small_font(), theme.text_weak);
         painter.galley(pos2(line.x, line.y - number.size().y / 2.0), number, theme.text_weak);
-        // All wrong and all right say that base rewards teach nothing: drawn weaker than a mixed group.
+        // All wrong and all right say that base rewards teach nothing: drawn weaker than a mixed
+        // group.
         let color = if correct == 0 || correct == m { theme.text_weak } else { theme.text_strong };
         let count = painter.layout_no_wrap(format!("{correct}/{m}"), small_font(), color);
-        painter.galley(pos2(matrix.right() - count.size().x, line.y - count.size().y / 2.0), count, color);
+        painter.galley(
+            pos2(matrix.right() - count.size().x, line.y - count.size().y / 2.0),
+            count,
+            color,
+        );
     }
     response.on_hover_ui(|ui| {
         ui.set_max_width(340.0);

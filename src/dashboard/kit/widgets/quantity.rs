@@ -23,7 +23,13 @@ pub(crate) struct Meaning<'a> {
 impl<'a> Meaning<'a> {
     /// The meaning of a recorded metric under the name `title`.
     pub(crate) fn of(title: &'a str, metric: &'a Metric) -> Self {
-        Self { name: title, help: metric.help, unit: metric.unit, better: metric.better, place: metric.name }
+        Self {
+            name: title,
+            help: metric.help,
+            unit: metric.unit,
+            better: metric.better,
+            place: metric.name,
+        }
     }
 
     /// Fills a tooltip.
@@ -71,7 +77,13 @@ pub(crate) fn row(ui: &mut Ui, theme: &Theme, meaning: Meaning<'_>, value: &str)
 }
 
 /// Name and value as one short phrase that is never broken into lines.
-pub(crate) fn phrase(ui: &mut Ui, theme: &Theme, meaning: Meaning<'_>, short: &str, value: &str) -> Response {
+pub(crate) fn phrase(
+    ui: &mut Ui,
+    theme: &Theme,
+    meaning: Meaning<'_>,
+    short: &str,
+    value: &str,
+) -> Response {
     let job = job(ui, short, value, [theme.text_weak, theme.text_strong]);
     meaning.on(ui.add(Label::new(job).extend()), theme)
 }

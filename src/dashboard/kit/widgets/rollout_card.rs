@@ -17,7 +17,8 @@ use egui::{Frame, Margin, RichText, ScrollArea, Stroke, Ui, vec2};
 pub(crate) enum Extent {
     /// Every number and the extracted answer above the text.
     Full,
-    /// The same where there is little room: rewards, novelty and advantage above the text, the rest below it.
+    /// The same where there is little room: rewards, novelty and advantage above the text, the rest
+    /// below it.
     Short,
     /// The verdict, where the numbers stand elsewhere.
     Brief,
@@ -53,7 +54,10 @@ pub(crate) fn show(
                 ui.scope(|ui| {
                     ui.spacing_mut().item_spacing.x = 4.0;
                     marks::verdict(ui, theme, rollout.verdict);
-                    ui.label(RichText::new(marks::verdict_word(rollout.verdict)).color(theme.verdict(rollout.verdict)));
+                    ui.label(
+                        RichText::new(marks::verdict_word(rollout.verdict))
+                            .color(theme.verdict(rollout.verdict)),
+                    );
                 });
                 if extent != Extent::Brief {
                     judgement(ui, theme, rollout);
@@ -101,7 +105,9 @@ fn answer(ui: &mut Ui, theme: &Theme, answer: Option<&str>) {
         ui.label(RichText::new("Answer").color(theme.text_weak));
         let text = answer.map_or_else(
             || RichText::new("none found").color(theme.text_weak),
-            |answer| RichText::new(format::one_line(answer, 200)).monospace().color(theme.text_strong),
+            |answer| {
+                RichText::new(format::one_line(answer, 200)).monospace().color(theme.text_strong)
+            },
         );
         ui.add(egui::Label::new(text).truncate())
             .on_hover_text("What the verifier judged, underlined in the completion");
@@ -122,11 +128,14 @@ fn reward(rollout: &RolloutView) -> (&'static str, String) {
 
 /// What these are, with the named parts of the base reward.
 fn reward_help(rollout: &RolloutView) -> String {
-    let mut help = "Base reward of the task: +1 for a correct answer and \u{2212}1 otherwise, unless the task gives \
-                    others. Shaped is the reward after the method's shaping, if it did any."
+    let mut help = "Base reward of the task: +1 for a correct answer and \u{2212}1 otherwise, \
+                    unless the task gives others. Shaped is the reward after the method's shaping, \
+                    if it did any."
         .to_owned();
     if !rollout.reward_parts.is_empty() {
-        let part = |(name, value): (&String, &f32)| format!("{name} {}", format::signed(f64::from(*value), 3));
+        let part = |(name, value): (&String, &f32)| {
+            format!("{name} {}", format::signed(f64::from(*value), 3))
+        };
         let parts: Vec<String> = rollout.reward_parts.iter().map(part).collect();
         help += &format!(" Parts of the base reward: {}.", parts.join(", "));
     }
@@ -141,15 +150,17 @@ fn judgement(ui: &mut Ui, theme: &Theme, rollout: &RolloutView) {
     quantity::phrase(ui, theme, reward, "reward", &text);
     let novelty = meaning(
         "Exploration score ν",
-        "ν = √(1 − Σ_j w_j (Φ_i · Φ_j)²) with weights w that grow with the rewards of the others: the part of this direction that \
-         high-reward peers do not explain, in [0, 1]. A method may reward it.",
+        "ν = √(1 − Σ_j w_j (Φ_i · Φ_j)²) with weights w that grow with the rewards of the others: \
+         the part of this direction that high-reward peers do not explain, in [0, 1]. A method may \
+         reward it.",
         "",
         "rollouts/ as novelty",
     );
     quantity::phrase(ui, theme, novelty, "novelty", &format::number(f64::from(rollout.novelty), 2));
     let advantage = meaning(
         "Advantage",
-        "A = (r − mean of the group) / deviation, of the shaped rewards: above 0 the update makes this answer more probable.",
+        "A = (r − mean of the group) / deviation, of the shaped rewards: above 0 the update makes \
+         this answer more probable.",
         "",
         "rollouts/ as advantage",
     );
@@ -162,7 +173,8 @@ fn sampling(ui: &mut Ui, theme: &Theme, rollout: &RolloutView) {
     let length = meaning("Length", help, "tokens", "rollouts/ as length");
     let cut = if rollout.truncated { ", cut off" } else { "" };
     quantity::phrase(ui, theme, length, "", &format!("{} tokens{cut}", rollout.length));
-    let help = "Σ_t log p(y_t | y_<t) under the sampling distribution: near 0 for what the policy was sure of.";
+    let help = "Σ_t log p(y_t | y_<t) under the sampling distribution: near 0 for what the policy \
+                was sure of.";
     let logprob = meaning("Log-probability", help, "nats", "rollouts/ as logprob");
     quantity::phrase(ui, theme, logprob, "log p", &format::number(f64::from(rollout.logprob), 1));
 }
@@ -185,6 +197,9 @@ mod tests {
         assert_eq!(said(-0.25, f32::NAN), "\u{2212}0.25");
         assert!(!reward_help(&rollout).contains("Parts"));
         rollout.reward_parts = [("right".to_owned(), -1.0), ("boxed".to_owned(), 0.125)].into();
-        assert!(reward_help(&rollout).ends_with("Parts of the base reward: boxed +0.125, right \u{2212}1.000."));
+        assert!(
+            reward_help(&rollout)
+                .ends_with("Parts of the base reward: boxed +0.125, right \u{2212}1.000.")
+        );
     }
 }

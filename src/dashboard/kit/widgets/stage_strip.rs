@@ -9,7 +9,8 @@ use std::time::Duration;
 /// Height of the strip, points.
 pub(crate) const HEIGHT: f32 = 28.0;
 
-/// How often a stage of unknown progress moves: seldom, for it is drawn on the processor that trains.
+/// How often a stage of unknown progress moves: seldom, for it is drawn on the processor that
+/// trains.
 const TICK: Duration = Duration::from_millis(250);
 
 /// What a stage does, for its tooltip.
@@ -26,8 +27,8 @@ fn help(stage: Stage) -> &'static str {
     }
 }
 
-/// Draws the strip over the whole width. Times that were recorded, not measured in this process, are NaN for some stages, and those
-/// of Features count Novelty and Advantage too.
+/// Draws the strip over the whole width. Times that were recorded, not measured in this process,
+/// are NaN for some stages, and those of Features count Novelty and Advantage too.
 pub(crate) fn show(
     ui: &mut Ui,
     theme: &Theme,
@@ -43,7 +44,8 @@ pub(crate) fn show(
     for (place, (stage, &time)) in Stage::ALL.into_iter().zip(times).enumerate() {
         let left = segment.mul_add(place as f32, strip.left());
         let rect =
-            Rect::from_min_max(pos2(left, strip.top()), pos2(left + segment, strip.bottom())).shrink2(vec2(1.0, 0.0));
+            Rect::from_min_max(pos2(left, strip.top()), pos2(left + segment, strip.bottom()))
+                .shrink2(vec2(1.0, 0.0));
         let runs = progress.stage == Some(stage) && !state.is_over();
         let is_known = total > 0.0 && time.is_finite();
         let took = match (is_known, total > 0.0) {
@@ -59,8 +61,9 @@ pub(crate) fn show(
             paint_progress(ui, theme, rect, progress.done);
         }
         let state = if runs { ", running" } else { "" };
-        response
-            .widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("Stage {} {took}{state}", stage.name())));
+        response.widget_info(|| {
+            WidgetInfo::labeled(Role::Label, true, format!("Stage {} {took}{state}", stage.name()))
+        });
         response.on_hover_ui(|ui| {
             ui.set_max_width(340.0);
             ui.label(egui::RichText::new(stage.name()).color(theme.text_strong));
@@ -88,7 +91,10 @@ pub(crate) fn show(
                     ui.small("In the file with the times of Novelty and Advantage.");
                 }
                 Stage::Record if is_recorded => {
-                    ui.label("The file is written before this stage is over, so it does not have its time.");
+                    ui.label(
+                        "The file is written before this stage is over, so it does not have \
+                              its time.",
+                    );
                 }
                 _ => {}
             }
@@ -103,11 +109,23 @@ pub(crate) fn show(
     }
 }
 
-fn paint_stage(ui: &Ui, theme: &Theme, rect: Rect, stage: Stage, took: &str, share: f32, runs: bool) {
+fn paint_stage(
+    ui: &Ui,
+    theme: &Theme,
+    rect: Rect,
+    stage: Stage,
+    took: &str,
+    share: f32,
+    runs: bool,
+) {
     let painter = ui.painter();
     painter.rect_filled(rect, 2.0, if runs { theme.hovered } else { theme.raised });
     let name_color = if runs { theme.text_strong } else { theme.text };
-    let name = painter.layout_no_wrap(stage.name().to_owned(), TextStyle::Body.resolve(ui.style()), name_color);
+    let name = painter.layout_no_wrap(
+        stage.name().to_owned(),
+        TextStyle::Body.resolve(ui.style()),
+        name_color,
+    );
     let time = painter.layout_no_wrap(took.to_owned(), small_font(), theme.text_weak);
     let middle = rect.center().y - 1.5;
     let name_end = rect.left() + 8.0 + name.size().x;
@@ -118,7 +136,8 @@ fn paint_stage(ui: &Ui, theme: &Theme, rect: Rect, stage: Stage, took: &str, sha
     }
     // The stage's share of the last step, as a line along the lower edge.
     let line = Rect::from_min_max(pos2(rect.left(), rect.bottom() - 3.0), rect.right_bottom());
-    let filled = Rect::from_min_size(line.min, vec2(line.width() * share.clamp(0.0, 1.0), line.height()));
+    let filled =
+        Rect::from_min_size(line.min, vec2(line.width() * share.clamp(0.0, 1.0), line.height()));
     painter.rect_filled(filled, 0.0, theme.missing);
 }
 
@@ -134,5 +153,9 @@ fn paint_progress(ui: &Ui, theme: &Theme, rect: Rect, done: Option<f32>) {
         }
     };
     let min = pos2(line.width().mul_add(start, line.left()), line.top());
-    ui.painter().rect_filled(Rect::from_min_size(min, vec2(line.width() * length, line.height())), 0.0, theme.running);
+    ui.painter().rect_filled(
+        Rect::from_min_size(min, vec2(line.width() * length, line.height())),
+        0.0,
+        theme.running,
+    );
 }

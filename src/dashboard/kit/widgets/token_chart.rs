@@ -8,12 +8,20 @@ use egui::{Align2, Rect, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 const AXIS: f32 = 48.0;
 
 /// Draws bars from the neutral value, one per token; returns the token under the pointer.
-pub(crate) fn show(ui: &mut Ui, theme: &Theme, text: &str, body: TokenBody<'_>, height: f32) -> Option<usize> {
+pub(crate) fn show(
+    ui: &mut Ui,
+    theme: &Theme,
+    text: &str,
+    body: TokenBody<'_>,
+    height: f32,
+) -> Option<usize> {
     let values = body.quantity.values(body.tokens, body.index, body.other);
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
+    let (rect, response) =
+        ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
     let label = format!("{} of {} tokens", body.quantity.name(), values.len());
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, label.clone()));
-    let plot = Rect::from_min_max(pos2(rect.left() + AXIS, rect.top() + 2.0), rect.max - vec2(0.0, 2.0));
+    let plot =
+        Rect::from_min_max(pos2(rect.left() + AXIS, rect.top() + 2.0), rect.max - vec2(0.0, 2.0));
     let neutral = body.quantity.neutral();
     let finite = || values.iter().copied().filter(|value| value.is_finite());
     let high = finite().fold(neutral, f32::max);

@@ -54,14 +54,22 @@ pub(crate) fn show(
         }
         Body::Tokens(body) => {
             let (job, starts) = token_job(theme, text, answer, underline, &font, body);
-            let (position, galley, response) = Label::new(job).wrap().sense(Sense::hover()).layout_in_ui(ui);
+            let (position, galley, response) =
+                Label::new(job).wrap().sense(Sense::hover()).layout_in_ui(ui);
             let lit = response.hover_pos().filter(|_| !starts.is_empty()).map(|pointer| {
                 let cursor = galley.cursor_from_pos(pointer - position).index.0;
                 starts.partition_point(|&start| start <= cursor).saturating_sub(1)
             });
             let label = galley.text().to_owned();
             response.widget_info(|| WidgetInfo::labeled(Role::Label, true, label.clone()));
-            LabelSelectionState::label_text_selection(ui, &response, position, galley, theme.text, Stroke::NONE);
+            LabelSelectionState::label_text_selection(
+                ui,
+                &response,
+                position,
+                galley,
+                theme.text,
+                Stroke::NONE,
+            );
             if let Some(token) = lit {
                 response.on_hover_ui_at_pointer(|ui| explain(ui, theme, text, body, token));
             }
@@ -79,7 +87,8 @@ fn marked(
     underline: Stroke,
     font: &FontId,
 ) -> LayoutJob {
-    let mut cuts: Vec<usize> = marks.iter().chain(answer.as_ref()).flat_map(|range| [range.start, range.end]).collect();
+    let mut cuts: Vec<usize> =
+        marks.iter().chain(answer.as_ref()).flat_map(|range| [range.start, range.end]).collect();
     cuts.extend([0, text.len()]);
     cuts.sort_unstable();
     cuts.dedup();
@@ -89,7 +98,10 @@ fn marked(
         let Some(part) = text.get(start..end) else { continue };
         let within = |range: &Range<usize>| range.start <= start && end <= range.end;
         let is_marked = marks.iter().any(within);
-        let mut format = TextFormat::simple(font.clone(), if is_marked { theme.text_strong } else { theme.text });
+        let mut format = TextFormat::simple(
+            font.clone(),
+            if is_marked { theme.text_strong } else { theme.text },
+        );
         if is_marked {
             format.background = theme.selection;
         }
@@ -133,13 +145,18 @@ fn token_job(
         let mut format = TextFormat::simple(font.clone(), color);
         format.background = background.unwrap_or(Color32::TRANSPARENT);
         let range = at..at + piece.len();
-        if answer.as_ref().is_some_and(|answer| range.start < answer.end && answer.start < range.end) {
+        if answer
+            .as_ref()
+            .is_some_and(|answer| range.start < answer.end && answer.start < range.end)
+        {
             format.underline = underline;
         }
         if body.lit == Some(token) {
             format.underline = Stroke::new(2.0, theme.focus);
         }
-        if body.quantity == TokenQuantity::Ratio && body.tokens.clipped.get(begin + token) == Some(&true) {
+        if body.quantity == TokenQuantity::Ratio
+            && body.tokens.clipped.get(begin + token) == Some(&true)
+        {
             format.strikethrough = Stroke::new(1.0, color);
         }
         let shown = visible(piece, token + 1 == pieces.len());
@@ -156,11 +173,17 @@ pub(crate) fn explain(ui: &mut Ui, theme: &Theme, text: &str, body: TokenBody<'_
     ui.set_max_width(340.0);
     let pieces = body.tokens.pieces(body.index, text);
     let Some(piece) = pieces.get(token) else { return };
-    ui.label(RichText::new(format!("Token {} of {}", token + 1, pieces.len())).color(theme.text_strong));
+    ui.label(
+        RichText::new(format!("Token {} of {}", token + 1, pieces.len())).color(theme.text_strong),
+    );
     let shown = if piece.is_empty() { "without text".to_owned() } else { format!("{piece:?}") };
     ui.label(RichText::new(format::one_line(&shown, 60)).monospace());
     for quantity in TokenQuantity::ALL {
-        let value = quantity.values(body.tokens, body.index, body.other).get(token).copied().unwrap_or(f32::NAN);
+        let value = quantity
+            .values(body.tokens, body.index, body.other)
+            .get(token)
+            .copied()
+            .unwrap_or(f32::NAN);
         let mut name = quantity.name().to_owned();
         if quantity == TokenQuantity::Share {
             let line = format!(" with {}", body.other);

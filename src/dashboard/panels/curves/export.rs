@@ -13,7 +13,8 @@ use std::path::PathBuf;
 const FIGURE_POINTS: usize = 2000;
 
 /// How lines are broken: lengths of dashes and of the gaps between them, pixels.
-const FIGURE_DASHES: [Option<(u32, u32)>; STYLES] = [None, Some((6, 4)), Some((2, 4)), Some((14, 6))];
+const FIGURE_DASHES: [Option<(u32, u32)>; STYLES] =
+    [None, Some((6, 4)), Some((2, 4)), Some((14, 6))];
 
 /// All recorded values of the shown metrics: a line per run and step.
 pub(super) fn csv(runs: &[Source<'_>], plots: &Plots) -> String {
@@ -49,13 +50,22 @@ pub(super) fn csv(runs: &[Source<'_>], plots: &Plots) -> String {
 
 /// The shown curves as a figure: averaged, joined and over the x axis as in the window.
 pub(super) fn figure(runs: &[Source<'_>], plots: &Plots, view: &CurveView) -> Figure {
-    let drawn = plots.list.iter().filter(|plot| runs.iter().any(|run| plot.has_place(run.curves())));
+    let drawn =
+        plots.list.iter().filter(|plot| runs.iter().any(|run| plot.has_place(run.curves())));
     let plots = drawn.map(|plot| {
         let traces = traces::traces(runs, &plot.metrics, view, (0.0, f64::INFINITY), FIGURE_POINTS);
         let titles: Vec<&str> = plot.metrics.iter().map(|metric| metric.title()).collect();
         let unit = plot.metrics.first().map_or("", |metric| metric.unit);
-        let title = if unit.is_empty() { titles.join(", ") } else { format!("{}, {unit}", titles.join(", ")) };
-        FigurePlot { title, is_log: plot.is_log, lines: traces.into_iter().map(figure_line).collect() }
+        let title = if unit.is_empty() {
+            titles.join(", ")
+        } else {
+            format!("{}, {unit}", titles.join(", "))
+        };
+        FigurePlot {
+            title,
+            is_log: plot.is_log,
+            lines: traces.into_iter().map(figure_line).collect(),
+        }
     });
     let x_label = match view.axis {
         Axis::Step => "step",
@@ -66,7 +76,12 @@ pub(super) fn figure(runs: &[Source<'_>], plots: &Plots, view: &CurveView) -> Fi
     let mut figure = Figure { x_label: x_label.to_owned(), plots };
     // A single run still has a name in the legend.
     if let [only] = runs {
-        for line in figure.plots.iter_mut().flat_map(|plot| &mut plot.lines).filter(|line| line.name.is_empty()) {
+        for line in figure
+            .plots
+            .iter_mut()
+            .flat_map(|plot| &mut plot.lines)
+            .filter(|line| line.name.is_empty())
+        {
             only.name().clone_into(&mut line.name);
         }
     }
@@ -92,9 +107,16 @@ fn figure_line(trace: Trace) -> FigureLine {
 }
 
 /// Writes `curves.csv`, `curves.svg` and `curves.png` into `folder` and tells `result`.
-pub(super) fn write(folder: PathBuf, csv: String, figure: Figure, result: &ExportResult, wake: egui::Context) {
+pub(super) fn write(
+    folder: PathBuf,
+    csv: String,
+    figure: Figure,
+    result: &ExportResult,
+    wake: egui::Context,
+) {
     in_background(result, wake, move || {
-        std::fs::create_dir_all(&folder).map_err(Error::io("making the folder for figures", &folder))?;
+        std::fs::create_dir_all(&folder)
+            .map_err(Error::io("making the folder for figures", &folder))?;
         for (name, text) in [("curves.csv", csv), ("curves.svg", figure.svg()?)] {
             let path = folder.join(name);
             std::fs::write(&path, text).map_err(Error::io("writing the export", &path))?;
@@ -128,12 +150,15 @@ mod tests {
         };
         let states = [named("a", 0), named("b \"x\"", 1)];
         let plots = Plots::default();
-        let runs = traces::sources(&states.iter().collect::<Vec<_>>(), Axis::Step, |_, _| egui::Color32::BLACK);
+        let runs = traces::sources(&states.iter().collect::<Vec<_>>(), Axis::Step, |_, _| {
+            egui::Color32::BLACK
+        });
         let text = csv(&runs, &plots);
         assert_eq!(text.lines().count(), 61);
         let fields: Vec<&str> = text.lines().nth(30).unwrap().split(',').collect();
         assert_eq!(fields[..2], ["\"a s0\"", "30"]);
-        let accuracy = snapshot.history.at(30).unwrap().get(&crate::stages::metrics::REWARD_ACCURACY).unwrap();
+        let accuracy =
+            snapshot.history.at(30).unwrap().get(&crate::stages::metrics::REWARD_ACCURACY).unwrap();
         assert_eq!(fields[2].parse::<f64>().unwrap().to_bits(), accuracy.to_bits());
         assert!(text.contains("\"b \"\"x\"\" s1\",1,"));
         let figure = figure(&runs[..1], &plots, &CurveView::default());
@@ -150,7 +175,9 @@ mod tests {
             state(snapshot)
         });
         let view = CurveView { joins_seeds: true, axis: Axis::Time, ..CurveView::default() };
-        let runs = traces::sources(&states.iter().collect::<Vec<_>>(), view.axis, |_, _| egui::Color32::BLACK);
+        let runs = traces::sources(&states.iter().collect::<Vec<_>>(), view.axis, |_, _| {
+            egui::Color32::BLACK
+        });
         let figure = figure(&runs, &Plots::default(), &view);
         assert_eq!(figure.x_label, "seconds since the run began");
         let [line] = figure.plots[0].lines.as_slice() else { panic!("the seeds are not joined") };
@@ -163,7 +190,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let wait = |folder: PathBuf| {
             let result = ExportResult::default();
-            write(folder, "run,step\n".to_owned(), Figure::default(), &result, egui::Context::default());
+            write(
+                folder,
+                "run,step\n".to_owned(),
+                Figure::default(),
+                &result,
+                egui::Context::default(),
+            );
             let started = std::time::Instant::now();
             loop {
                 if let Some(told) = result.lock().unwrap().take() {

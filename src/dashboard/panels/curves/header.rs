@@ -1,4 +1,5 @@
-//! The line above the plots: how the curves are drawn, what becomes of them, and which runs there are.
+//! The line above the plots: how the curves are drawn, what becomes of them, and which runs there
+//! are.
 
 use crate::dashboard::kit::lines::look;
 use crate::dashboard::kit::series::{Axis, CurveView};
@@ -17,7 +18,8 @@ pub(super) fn show(ui: &mut Ui, cx: &PanelContext<'_>, run: &mut State, plots: &
     let mut is_export = false;
     ui.horizontal(|ui| {
         let end = Trailing::of(ui, "curve settings");
-        let hint = "A click shows that step, Shift+click pins it; drag and Ctrl+scroll move and zoom";
+        let hint =
+            "A click shows that step, Shift+click pins it; drag and Ctrl+scroll move and zoom";
         ui.scope(|ui| {
             ui.set_max_width(end.room(ui));
             ui.add(egui::Label::new(RichText::new(hint).small().color(theme.text_weak)).truncate());
@@ -39,7 +41,8 @@ fn settings(ui: &mut Ui, cx: &PanelContext<'_>, view: &mut CurveView, plots: &mu
     caption(ui, cx.theme, "average").on_hover_text(help);
     ui.add(egui::DragValue::new(&mut view.span).range(0..=1000).speed(0.25)).on_hover_text(help);
     if !cx.others.is_empty() {
-        let hint = "Draw runs that differ in their seed only as their mean, with a band from the lowest to the highest";
+        let hint = "Draw runs that differ in their seed only as their mean, with a band from the \
+                    lowest to the highest";
         ui.checkbox(&mut view.joins_seeds, "Join seeds").on_hover_text(hint);
     }
     for (axis, name, hint) in [
@@ -71,16 +74,23 @@ fn legend(ui: &mut Ui, cx: &PanelContext<'_>, own: &State, plots: &mut Plots) {
         ui.spacing_mut().item_spacing = vec2(6.0, 2.0);
         let sample = |ui: &mut Ui, run: &State| {
             let font = egui::TextStyle::Body.resolve(ui.style());
-            let name = ui.painter().layout_no_wrap(run.label.name.clone(), font, theme.text).size().x;
+            let name =
+                ui.painter().layout_no_wrap(run.label.name.clone(), font, theme.text).size().x;
             // A line and its name stay together.
             if ui.available_size_before_wrap().x < marks::SAMPLE.x + name + 40.0 {
                 ui.end_row();
             }
             let (rect, response) = ui.allocate_exact_size(marks::SAMPLE, Sense::hover());
             let (shade, style) = look(run.label.variant);
-            marks::paint_line(ui.painter(), rect, theme.method_shade(run.snapshot.info.method(), shade), style);
+            marks::paint_line(
+                ui.painter(),
+                rect,
+                theme.method_shade(run.snapshot.info.method(), shade),
+                style,
+            );
             let name = format!("Line of {}", run.label.name);
-            response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, name.clone()));
+            response
+                .widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, name.clone()));
         };
         sample(ui, own);
         let folder = own.snapshot.info.directory.display().to_string();
@@ -91,8 +101,16 @@ fn legend(ui: &mut Ui, cx: &PanelContext<'_>, own: &State, plots: &mut Plots) {
             let directory = &other.snapshot.info.directory;
             let hidden = &mut plots.hidden;
             let mut is_shown = !hidden.contains(directory);
-            let text = RichText::new(&other.label.name).color(if is_shown { theme.text } else { theme.text_weak });
-            if ui.checkbox(&mut is_shown, text).on_hover_text(directory.display().to_string()).changed() {
+            let text = RichText::new(&other.label.name).color(if is_shown {
+                theme.text
+            } else {
+                theme.text_weak
+            });
+            if ui
+                .checkbox(&mut is_shown, text)
+                .on_hover_text(directory.display().to_string())
+                .changed()
+            {
                 hidden.retain(|folder| folder != directory);
                 if !is_shown {
                     hidden.push(directory.clone());

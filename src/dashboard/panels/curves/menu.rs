@@ -16,7 +16,8 @@ pub(super) enum Change {
 /// The menu of one plot.
 pub(super) fn show(ui: &mut Ui, corner: Rect, plot: &CurvePlot) -> Option<Change> {
     let mut changed = None;
-    let mut ui = ui.new_child(UiBuilder::new().max_rect(corner).id_salt(("plot menu", plot.metrics[0].name)));
+    let mut ui = ui
+        .new_child(UiBuilder::new().max_rect(corner).id_salt(("plot menu", plot.metrics[0].name)));
     let button = Button::new("").frame(false).min_size(corner.size());
     let (response, _) = egui::containers::menu::MenuButton::from_button(button).ui(&mut ui, |ui| {
         ui.set_min_width(230.0);
@@ -27,7 +28,12 @@ pub(super) fn show(ui: &mut Ui, corner: Rect, plot: &CurvePlot) -> Option<Change
         if plot.metrics.len() > 1 {
             for metric in &plot.metrics {
                 if ui.button(format!("Without {}", metric.name)).clicked() {
-                    let metrics = plot.metrics.iter().copied().filter(|other| other.name != metric.name).collect();
+                    let metrics = plot
+                        .metrics
+                        .iter()
+                        .copied()
+                        .filter(|other| other.name != metric.name)
+                        .collect();
                     changed = Some(Change::To(CurvePlot { metrics, ..plot.clone() }));
                 }
             }
@@ -64,7 +70,9 @@ pub(super) fn choose_metric(ui: &mut Ui, without: &[&'static Metric]) -> Option<
     ScrollArea::vertical().max_height(260.0).show(ui, |ui| {
         for metric in metrics::known() {
             let is_there = without.iter().any(|other| other.name == metric.name);
-            if !is_there && metric.name.contains(&words) && ui.button(metric.name).on_hover_text(metric.help).clicked()
+            if !is_there
+                && metric.name.contains(&words)
+                && ui.button(metric.name).on_hover_text(metric.help).clicked()
             {
                 chosen = Some(metric);
             }

@@ -1,4 +1,5 @@
-//! Curves over training steps as small multiples with a common x axis: of the shown run, and of the other open ones.
+//! Curves over training steps as small multiples with a common x axis: of the shown run, and of the
+//! other open ones.
 
 mod export;
 mod header;
@@ -8,7 +9,9 @@ mod plots;
 use crate::dashboard::kit::format;
 use crate::dashboard::kit::series::{CurveView, PassCurves};
 use crate::dashboard::kit::theme::Theme;
-use crate::dashboard::kit::widgets::curve::{self, CurveClicks, CurveContext, MENU, MetricPlot, RunPass, TITLE};
+use crate::dashboard::kit::widgets::curve::{
+    self, CurveClicks, CurveContext, MENU, MetricPlot, RunPass, TITLE,
+};
 use crate::dashboard::panel::time_axis::{Marks, bounds, remember_bounds};
 use crate::dashboard::panel::traces::{self, Source};
 use crate::dashboard::panel::{Panel, PanelContext, Table};
@@ -95,7 +98,8 @@ impl CurvesPanel {
         let context = marks.context(theme, runs, view.axis);
         let passes = suites(runs);
         let has_place = |plot: &CurvePlot| runs.iter().any(|run| plot.has_place(run.curves()));
-        let shown: Vec<usize> = (0..self.plots.list.len()).filter(|&at| has_place(&self.plots.list[at])).collect();
+        let shown: Vec<usize> =
+            (0..self.plots.list.len()).filter(|&at| has_place(&self.plots.list[at])).collect();
         let free = ui.available_size();
         let (columns, rows) = arrange(passes.len() + shown.len(), free, GAP);
         let cells = vec2(columns as f32, rows as f32);
@@ -119,10 +123,16 @@ impl CurvesPanel {
                     continue;
                 }
                 let plot = &self.plots.list[place];
-                let done = curve::metric(ui, context, metric_plot(plot, view, runs, bounds, rect.width()), rect);
+                let done = curve::metric(
+                    ui,
+                    context,
+                    metric_plot(plot, view, runs, bounds, rect.width()),
+                    rect,
+                );
                 clicks.clicked = done.clicked.or(clicks.clicked);
                 clicks.bounds = done.bounds.or(clicks.bounds);
-                let corner = Rect::from_min_size(pos2(rect.right() - MENU, rect.top()), vec2(MENU, TITLE));
+                let corner =
+                    Rect::from_min_size(pos2(rect.right() - MENU, rect.top()), vec2(MENU, TITLE));
                 if let Some(change) = menu::show(ui, corner, plot) {
                     asked.change = Some((place, change));
                 }
@@ -130,7 +140,8 @@ impl CurvesPanel {
         });
 
         remember_bounds(ui, clicks.bounds);
-        asked.step = clicks.clicked.map(|(x, shift)| (runs[0].step(x).round().max(1.0) as u64, shift));
+        asked.step =
+            clicks.clicked.map(|(x, shift)| (runs[0].step(x).round().max(1.0) as u64, shift));
         asked
     }
 
@@ -145,7 +156,9 @@ impl CurvesPanel {
             None => {}
         }
         match asked.step {
-            Some((step, true)) => toggle_pin(&mut run.choices.curves.pins, step, run.cursor.newest()),
+            Some((step, true)) => {
+                toggle_pin(&mut run.choices.curves.pins, step, run.cursor.newest())
+            }
             Some((step, false)) => run.cursor.move_to(step),
             None => {}
         }
@@ -165,9 +178,16 @@ fn toggle_pin(pins: &mut Vec<u64>, step: u64, newest: u64) {
 }
 
 /// Draws pass@k of a suite, of all runs that have it.
-fn draw_pass(ui: &mut Ui, context: CurveContext<'_>, runs: &[Source<'_>], pass: &PassCurves, rect: Rect) {
+fn draw_pass(
+    ui: &mut Ui,
+    context: CurveContext<'_>,
+    runs: &[Source<'_>],
+    pass: &PassCurves,
+    rect: Rect,
+) {
     let places: Vec<_> = runs.iter().map(|run| move |step: u64| run.x(step as f64)).collect();
-    let same = |run: &Source<'_>| run.curves().passes.iter().position(|other| other.suite == pass.suite);
+    let same =
+        |run: &Source<'_>| run.curves().passes.iter().position(|other| other.suite == pass.suite);
     let mut drawn = runs.iter().zip(&places).enumerate().filter_map(|(index, (run, place))| {
         let curves = if index == 0 { pass } else { &run.curves().passes[same(run)?] };
         let name = if runs.len() > 1 { run.name() } else { "" };
@@ -180,7 +200,8 @@ fn draw_pass(ui: &mut Ui, context: CurveContext<'_>, runs: &[Source<'_>], pass: 
     }
 }
 
-/// The curves of every suite of the shown run; those of suites that only others have are without points.
+/// The curves of every suite of the shown run; those of suites that only others have are without
+/// points.
 fn suites<'a>(sources: &[Source<'a>]) -> Vec<Cow<'a, PassCurves>> {
     let own = &sources[0].curves().passes;
     let mut suites: Vec<Cow<'a, PassCurves>> = own.iter().map(Cow::Borrowed).collect();
@@ -209,8 +230,12 @@ fn metric_plot<'a>(
     let first = plot.metrics[0];
     let step = own.state.cursor.at();
     // As recorded, however large.
-    let at = |metric: &Metric, step: u64| own.state.snapshot.history.at(step).and_then(|row| row.get(metric));
-    let say = |metric: &&'static Metric| at(metric, step).map_or(format::NOT_AVAILABLE.to_owned(), format::compact);
+    let at = |metric: &Metric, step: u64| {
+        own.state.snapshot.history.at(step).and_then(|row| row.get(metric))
+    };
+    let say = |metric: &&'static Metric| {
+        at(metric, step).map_or(format::NOT_AVAILABLE.to_owned(), format::compact)
+    };
     let values: Vec<String> = plot.metrics.iter().map(say).collect();
     let unit = if plot.metrics.len() == 1 { format!(" {}", first.unit) } else { String::new() };
     MetricPlot {
@@ -224,18 +249,26 @@ fn metric_plot<'a>(
 }
 
 /// The runs whose curves are shown, in the colours of `theme`; the shown one comes first.
-fn sources<'a>(cx: &PanelContext<'a>, run: &'a State, plots: &Plots, theme: &Theme) -> Vec<Source<'a>> {
+fn sources<'a>(
+    cx: &PanelContext<'a>,
+    run: &'a State,
+    plots: &Plots,
+    theme: &Theme,
+) -> Vec<Source<'a>> {
     let is_drawn = |other: &&State| !plots.hidden.contains(&other.snapshot.info.directory);
     let others = cx.others.iter().copied().filter(is_drawn);
     let states: Vec<&State> = std::iter::once(run).chain(others).collect();
-    traces::sources(&states, run.choices.curves.axis, |method, shade| theme.method_shade(method, shade))
+    traces::sources(&states, run.choices.curves.axis, |method, shade| {
+        theme.method_shade(method, shade)
+    })
 }
 
 /// Writes the curves into the run folder's figures.
 fn write_files(ctx: &egui::Context, cx: &PanelContext<'_>, run: &State, plots: &Plots) {
     let runs = sources(cx, run, plots, cx.light);
     let folder = run.snapshot.info.directory.join("figures");
-    let (csv, figure) = (export::csv(&runs, plots), export::figure(&runs, plots, &run.choices.curves));
+    let (csv, figure) =
+        (export::csv(&runs, plots), export::figure(&runs, plots, &run.choices.curves));
     export::write(folder, csv, figure, &run.messages.export, ctx.clone());
 }
 
@@ -244,7 +277,8 @@ fn arrange(count: usize, free: Vec2, gap: Vec2) -> (usize, usize) {
     let most = ((free.x + gap.x) / (MIN_WIDTH + gap.x)).floor().max(1.0) as usize;
     let fewest_rows = count.div_ceil(most.min(count.max(1)));
     let distance = |columns: usize, rows: usize| {
-        let size = ((free + gap) / vec2(columns as f32, rows as f32) - gap).at_least(vec2(1.0, 1.0));
+        let size =
+            ((free + gap) / vec2(columns as f32, rows as f32) - gap).at_least(vec2(1.0, 1.0));
         // Scrolling is worse than any shape.
         let scrolls = if size.y < MIN_HEIGHT { 100.0 } else { 0.0 };
         (size.x / size.y / ASPECT).ln().abs() + scrolls

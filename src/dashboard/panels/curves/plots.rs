@@ -1,4 +1,5 @@
-//! Which plots the curves panel has: first those that metrics have by their declarations, then whatever the person makes of them.
+//! Which plots the curves panel has: first those that metrics have by their declarations, then
+//! whatever the person makes of them.
 
 use crate::dashboard::kit::series::Curves;
 use crate::metrics::{self, Metric, Plot};
@@ -22,7 +23,8 @@ pub(super) struct CurvePlot {
 impl CurvePlot {
     /// Whether it has a place in the window.
     pub(super) fn has_place(&self, curves: &Curves) -> bool {
-        let is_measured = |metric: &&Metric| curves.of(metric).is_some_and(|series| !series.is_empty());
+        let is_measured =
+            |metric: &&Metric| curves.of(metric).is_some_and(|series| !series.is_empty());
         !self.is_optional || self.metrics.iter().copied().any(|metric| is_measured(&metric))
     }
 }
@@ -32,7 +34,8 @@ impl CurvePlot {
 pub(super) struct Plots {
     /// The plots in order.
     pub(super) list: Vec<CurvePlot>,
-    /// Metrics with plots of their own that have been among them: one that is not there any more was removed.
+    /// Metrics with plots of their own that have been among them: one that is not there any more
+    /// was removed.
     offered: Vec<&'static str>,
     /// Other runs that are not drawn, by their folders.
     pub(super) hidden: Vec<PathBuf>,
@@ -61,7 +64,11 @@ fn declared() -> Vec<CurvePlot> {
 impl Default for Plots {
     fn default() -> Self {
         let list = declared();
-        Self { offered: list.iter().map(|plot| plot.metrics[0].name).collect(), list, hidden: Vec::new() }
+        Self {
+            offered: list.iter().map(|plot| plot.metrics[0].name).collect(),
+            list,
+            hidden: Vec::new(),
+        }
     }
 }
 
@@ -71,14 +78,19 @@ impl Plots {
         self.list.iter().flat_map(|plot| plot.metrics.iter().copied()).collect()
     }
 
-    /// Adds the plots of metrics that have become known: a run that was opened later may declare some. What the person added, changed or
-    /// removed stays so.
+    /// Adds the plots of metrics that have become known: a run that was opened later may declare
+    /// some. What the person added, changed or removed stays so.
     pub(super) fn offer_declared(&mut self) {
         let declared = declared();
         let names: Vec<&'static str> = declared.iter().map(|plot| plot.metrics[0].name).collect();
         let place = |metric: &Metric| names.iter().position(|name| *name == metric.name);
-        for (rank, new) in declared.into_iter().enumerate().filter(|(rank, _)| !self.offered.contains(&names[*rank])) {
-            let is_later = |plot: &CurvePlot| place(plot.metrics[0]).is_some_and(|other| other > rank);
+        for (rank, new) in declared
+            .into_iter()
+            .enumerate()
+            .filter(|(rank, _)| !self.offered.contains(&names[*rank]))
+        {
+            let is_later =
+                |plot: &CurvePlot| place(plot.metrics[0]).is_some_and(|other| other > rank);
             let before = self.list.iter().position(is_later).unwrap_or(self.list.len());
             self.list.insert(before, new);
         }
@@ -92,11 +104,13 @@ mod tests {
 
     #[test]
     fn plots_that_are_declared_later_are_offered_once_and_leave_what_was_chosen() {
-        static LATER: Metric = Metric::new("policy/later", "A test's own.").plot(Plot::WhereMeasured("Later"));
+        static LATER: Metric =
+            Metric::new("policy/later", "A test's own.").plot(Plot::WhereMeasured("Later"));
         let mut untouched = Plots::default();
         let mut chosen = Plots::default();
         let removed = chosen.list.remove(0);
-        let added = CurvePlot { metrics: vec![&measured::TIME_STEP_S], is_log: true, is_optional: false };
+        let added =
+            CurvePlot { metrics: vec![&measured::TIME_STEP_S], is_log: true, is_optional: false };
         chosen.list.push(added.clone());
         metrics::declare(&[&LATER]);
         let is_later = |plot: &CurvePlot| plot.metrics[0].name == LATER.name;
@@ -107,7 +121,11 @@ mod tests {
         first.retain(|plot| untouched.offered.contains(&plot.metrics[0].name));
         assert_eq!(untouched.list, first);
         chosen.offer_declared();
-        assert!(chosen.list.iter().any(is_later) && chosen.list.contains(&added) && !chosen.list.contains(&removed));
+        assert!(
+            chosen.list.iter().any(is_later)
+                && chosen.list.contains(&added)
+                && !chosen.list.contains(&removed)
+        );
         chosen.list.retain(|plot| !is_later(plot));
         chosen.offer_declared();
         assert!(!chosen.list.iter().any(is_later), "it was removed");

@@ -32,8 +32,9 @@ pub(super) fn show(
             CosineKind::Semantic => "Cosines between embeddings",
             CosineKind::Parameter => "Cosines between parameter gradients",
         };
-        title(ui, theme, text)
-            .on_hover_text("Rows and columns are the group's completions; a cell is the cosine of two of them");
+        title(ui, theme, text).on_hover_text(
+            "Rows and columns are the group's completions; a cell is the cosine of two of them",
+        );
         if ui.available_width() >= if has_choice { 700.0 } else { 360.0 } {
             caption(ui, theme, format!("group {number} of {groups}"))
                 .on_hover_text("Groups are counted from 0, as in the run folder");
@@ -43,29 +44,51 @@ pub(super) fn show(
 }
 
 /// What is compared, in which order and colours.
-fn choices(ui: &mut Ui, theme: &Theme, state: &mut State, side_by_side: &mut bool, has_choice: bool) {
+fn choices(
+    ui: &mut Ui,
+    theme: &Theme,
+    state: &mut State,
+    side_by_side: &mut bool,
+    has_choice: bool,
+) {
     ui.spacing_mut().item_spacing.x = 2.0;
     if has_choice {
-        let gradient = "Cosines between features, the gradient directions at the last layer: whether completions push the policy the same way";
-        ui.selectable_value(&mut state.choices.comparison, CosineKind::Feature, CosineKind::Feature.name())
-            .on_hover_text(gradient);
+        let gradient = "Cosines between features, the gradient directions at the last layer: \
+                        whether completions push the policy the same way";
+        ui.selectable_value(
+            &mut state.choices.comparison,
+            CosineKind::Feature,
+            CosineKind::Feature.name(),
+        )
+        .on_hover_text(gradient);
         if state.has(CosineKind::Semantic) {
             let semantic = "Cosines between sentence embeddings: whether completions say the same";
-            ui.selectable_value(&mut state.choices.comparison, CosineKind::Semantic, CosineKind::Semantic.name())
-                .on_hover_text(semantic);
+            ui.selectable_value(
+                &mut state.choices.comparison,
+                CosineKind::Semantic,
+                CosineKind::Semantic.name(),
+            )
+            .on_hover_text(semantic);
         }
         if state.has(CosineKind::Parameter) {
-            let truth = "Cosines between gradients with respect to all parameters: what the features stand in for";
-            ui.selectable_value(&mut state.choices.comparison, CosineKind::Parameter, CosineKind::Parameter.name())
-                .on_hover_text(truth);
+            let truth = "Cosines between gradients with respect to all parameters: what the \
+                         features stand in for";
+            ui.selectable_value(
+                &mut state.choices.comparison,
+                CosineKind::Parameter,
+                CosineKind::Parameter.name(),
+            )
+            .on_hover_text(truth);
         }
         ui.toggle_value(side_by_side, "all")
             .on_hover_text("Everything that can be compared, side by side with one order");
         ui.add_space(8.0);
     }
     caption(ui, theme, "order");
-    let by_cluster = "Rows and columns by clusters of like directions (average linkage of the cosines)";
-    ui.selectable_value(&mut state.choices.order, Order::Cluster, "cluster").on_hover_text(by_cluster);
+    let by_cluster =
+        "Rows and columns by clusters of like directions (average linkage of the cosines)";
+    ui.selectable_value(&mut state.choices.order, Order::Cluster, "cluster")
+        .on_hover_text(by_cluster);
     let by_index = "Rows and columns as sampled";
     ui.selectable_value(&mut state.choices.order, Order::Index, "index").on_hover_text(by_index);
     let by_reward = "Rows and columns by reward, highest first";
@@ -74,7 +97,8 @@ fn choices(ui: &mut Ui, theme: &Theme, state: &mut State, side_by_side: &mut boo
     caption(ui, theme, "colours");
     let full = "The colours' ends are −1 and +1, those of novelties 0 and 1";
     ui.selectable_value(&mut state.choices.color_range, ColorRange::Full, "±1").on_hover_text(full);
-    let fitted = "The colours' ends are the smallest of ±0.1, ±0.25, ±0.5 and ±1 that holds every pair of the step; of \
-                  embeddings and novelties, the range of the step's values";
-    ui.selectable_value(&mut state.choices.color_range, ColorRange::Fitted, "fitted").on_hover_text(fitted);
+    let fitted = "The colours' ends are the smallest of ±0.1, ±0.25, ±0.5 and ±1 that holds every \
+                  pair of the step; of embeddings and novelties, the range of the step's values";
+    ui.selectable_value(&mut state.choices.color_range, ColorRange::Fitted, "fitted")
+        .on_hover_text(fitted);
 }

@@ -1,4 +1,5 @@
-//! The geometry of the chosen group: its cosine matrix, the histogram of its pairs, and its numbers.
+//! The geometry of the chosen group: its cosine matrix, the histogram of its pairs, and its
+//! numbers.
 
 mod header;
 mod numbers;
@@ -65,16 +66,22 @@ impl Panel for GeometryPanel {
     }
 
     fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, run: &mut State) {
-        let (Some(view), Some(geometry)) = (run.cursor.shown.clone(), run.geometry()) else { return };
+        let (Some(view), Some(geometry)) = (run.cursor.shown.clone(), run.geometry()) else {
+            return;
+        };
         if let Some(group) = view.groups.get(run.selection.group) {
             show(ui, cx, run, (&view, group), &geometry);
         }
     }
 
     fn as_table(&mut self, _cx: &PanelContext<'_>, run: &mut State) -> Table {
-        let (Some(geometry), compared) = (run.geometry(), run.compared()) else { return Table::default() };
+        let (Some(geometry), compared) = (run.geometry(), run.compared()) else {
+            return Table::default();
+        };
         let view = run.cursor.shown.as_ref();
-        let Some(group) = view.and_then(|view| view.groups.get(run.selection.group)) else { return Table::default() };
+        let Some(group) = view.and_then(|view| view.groups.get(run.selection.group)) else {
+            return Table::default();
+        };
         let m = geometry.order.len();
         let what = format!("{m} x {m} cosines of group {}", group.group);
         Table { text: csv(group, compared, &geometry.order), what }
@@ -100,7 +107,8 @@ fn show(
             ui,
             theme,
             if compared == CosineKind::Parameter {
-                "Gradients over all parameters are computed for the groups that fidelity.groups counts."
+                "Gradients over all parameters are computed for the groups that fidelity.groups \
+                 counts."
             } else {
                 "They are computed where the method needs them or the experiment records geometry."
             },
@@ -148,12 +156,16 @@ fn show(
     }
 }
 
-/// The cosine matrix of a group in display order, with the completions' indices at its head and side.
+/// The cosine matrix of a group in display order, with the completions' indices at its head and
+/// side.
 fn csv(group: &GroupView, compared: CosineKind, order: &[usize]) -> String {
     let names: Vec<String> = order.iter().map(ToString::to_string).collect();
     let mut text = format!("completion,{}\n", names.join(","));
     for &i in order {
-        let row: Vec<String> = order.iter().map(|&j| export::number(f64::from(group.cosine(compared, i, j)))).collect();
+        let row: Vec<String> = order
+            .iter()
+            .map(|&j| export::number(f64::from(group.cosine(compared, i, j))))
+            .collect();
         let line = format!("{i},{}\n", row.join(","));
         text.push_str(&line);
     }
@@ -208,8 +220,15 @@ struct Beside {
 }
 
 impl Shown<'_> {
-    /// Draws a matrix for each of `kinds` into `rect`, in one order, so that a place means the same pair everywhere.
-    fn matrices(&self, ui: &mut Ui, cx: &mut PanelContext<'_>, kinds: &[CosineKind], rect: Rect) -> MatrixOutput {
+    /// Draws a matrix for each of `kinds` into `rect`, in one order, so that a place means the same
+    /// pair everywhere.
+    fn matrices(
+        &self,
+        ui: &mut Ui,
+        cx: &mut PanelContext<'_>,
+        kinds: &[CosineKind],
+        rect: Rect,
+    ) -> MatrixOutput {
         let theme = cx.theme;
         let mut done = MatrixOutput { hovered: None, clicked: None };
         let columns = columns(kinds.len(), rect.size());
@@ -222,11 +241,18 @@ impl Shown<'_> {
             if kinds.len() > 1 {
                 ui.spacing_mut().item_spacing.y = 0.0;
                 let word = compared.name();
-                let cosine = self.pair.map_or(f32::NAN, |pair| self.group.cosine(compared, pair.i, pair.j));
+                let cosine =
+                    self.pair.map_or(f32::NAN, |pair| self.group.cosine(compared, pair.i, pair.j));
                 caption(&mut ui, theme, format!("{word} {}", format::signed(f64::from(cosine), 2)));
             }
             let scale = self.cosine_scales[compared as usize];
-            let key = MatrixKey { step: self.step, compared, order: self.order, clustered: self.compared, scale };
+            let key = MatrixKey {
+                step: self.step,
+                compared,
+                order: self.order,
+                clustered: self.compared,
+                scale,
+            };
             let matrix = CosineMatrix {
                 group: self.group,
                 compared,
@@ -244,16 +270,24 @@ impl Shown<'_> {
         done
     }
 
-    /// Draws numbers, arrows or the run over time into `rect`; numbers and one of the others where there is room for both.
-    fn beside(&self, ui: &mut Ui, theme: &Theme, run: &mut State, side: &mut Side, rect: Rect) -> Beside {
+    /// Draws numbers, arrows or the run over time into `rect`; numbers and one of the others where
+    /// there is room for both.
+    fn beside(
+        &self,
+        ui: &mut Ui,
+        theme: &Theme,
+        run: &mut State,
+        side: &mut Side,
+        rect: Rect,
+    ) -> Beside {
         let compared = self.compared;
         let scale = self.cosine_scales[compared as usize];
         let marked = self.pair.map(|pair| self.group.cosine(compared, pair.i, pair.j));
         let fidelity = run.fidelity();
         let numbers = |ui: &mut Ui| {
-            ScrollArea::vertical()
-                .auto_shrink([false, true])
-                .show(ui, |ui| numbers::show(ui, theme, self.geometry, compared, marked, scale, fidelity.as_ref()));
+            ScrollArea::vertical().auto_shrink([false, true]).show(ui, |ui| {
+                numbers::show(ui, theme, self.geometry, compared, marked, scale, fidelity.as_ref())
+            });
         };
         let shows_both = rect.width() >= 2.0 * SIDE + 24.0 && rect.height() >= SIDE;
         let mut rest = rect;
@@ -290,7 +324,8 @@ impl Shown<'_> {
 
 /// In how many columns `count` squares are largest within `room`.
 fn columns(count: usize, room: Vec2) -> usize {
-    let side = |columns: usize| (room.x / columns as f32).min(room.y / count.div_ceil(columns) as f32);
+    let side =
+        |columns: usize| (room.x / columns as f32).min(room.y / count.div_ceil(columns) as f32);
     (1..=count).max_by(|&a, &b| side(a).total_cmp(&side(b)).then(b.cmp(&a))).unwrap_or(1)
 }
 
@@ -301,11 +336,20 @@ fn side_choice(ui: &mut Ui, chosen: &mut Side, has_numbers: bool) -> Side {
         ui.spacing_mut().item_spacing.x = 2.0;
         for (side, name, hint) in [
             (Side::Numbers, "numbers", "Histogram, numbers and spectrum of the group's cosines"),
-            (Side::Directions, "directions", "The group's directions as arrows on their two principal axes"),
-            (Side::OverTime, "over time", "The cosines of all groups over the steps of the run, as bands"),
+            (
+                Side::Directions,
+                "directions",
+                "The group's directions as arrows on their two principal axes",
+            ),
+            (
+                Side::OverTime,
+                "over time",
+                "The cosines of all groups over the steps of the run, as bands",
+            ),
         ] {
             let is_offered = side != Side::Numbers || !has_numbers;
-            if is_offered && ui.selectable_label(shown == side, name).on_hover_text(hint).clicked() {
+            if is_offered && ui.selectable_label(shown == side, name).on_hover_text(hint).clicked()
+            {
                 *chosen = side;
             }
         }

@@ -1,4 +1,5 @@
-//! The numbers of a group beside its matrix: histogram, statistics, spectrum, and how well the features stand for gradients.
+//! The numbers of a group beside its matrix: histogram, statistics, spectrum, and how well the
+//! features stand for gradients.
 
 use crate::dashboard::kit::format;
 use crate::dashboard::kit::geometry::{ColorScale, GroupGeometry};
@@ -34,7 +35,8 @@ pub(super) fn show(
     let chart = (0.62 * free).clamp(64.0, 300.0);
     histogram::show(ui, theme, &geometry.histogram, marked, scale, chart);
     ui.add_space(4.0);
-    let of_group = |name, metric: &'static Metric| Meaning { place: FOLDER, ..Meaning::of(name, metric) };
+    let of_group =
+        |name, metric: &'static Metric| Meaning { place: FOLDER, ..Meaning::of(name, metric) };
     let truth = Meaning {
         name: "Mean cosine",
         help: "Mean cosine between the gradients of this group's completions over all parameters.",
@@ -54,16 +56,27 @@ pub(super) fn show(
     quantity::row(ui, theme, orthogonal, &format::percent(geometry.orthogonal));
     let rank = Meaning {
         name: "Effective rank",
-        help: "exp(entropy of the normalised eigenvalues of this group's cosine matrix): how many directions it spans.",
+        help: "exp(entropy of the normalised eigenvalues of this group's cosine matrix): how many \
+               directions it spans.",
         unit: "",
         better: Better::Higher,
         place: FOLDER,
     };
-    let of = if geometry.effective_rank.is_finite() { format!(" of {}", geometry.order.len()) } else { String::new() };
+    let of = if geometry.effective_rank.is_finite() {
+        format!(" of {}", geometry.order.len())
+    } else {
+        String::new()
+    };
     quantity::row(ui, theme, rank, &format!("{}{of}", format::number(geometry.effective_rank, 1)));
     ui.add_space(4.0);
     caption(ui, theme, "Spectrum");
-    spectrum::show(ui, theme, &geometry.spectrum, geometry.effective_rank, (0.38 * free).clamp(32.0, 180.0));
+    spectrum::show(
+        ui,
+        theme,
+        &geometry.spectrum,
+        geometry.effective_rank,
+        (0.38 * free).clamp(32.0, 180.0),
+    );
     if let Some(fidelity) = fidelity {
         ui.add_space(4.0);
         fidelity_bars::show(ui, theme, fidelity);

@@ -1,4 +1,5 @@
-//! The cosines of all groups over the run, as bands: where most of the pairs lie, and the shares of opposing and of independent ones.
+//! The cosines of all groups over the run, as bands: where most of the pairs lie, and the shares of
+//! opposing and of independent ones.
 
 use crate::dashboard::kit::format;
 use crate::dashboard::kit::lines::Trace;
@@ -31,7 +32,8 @@ const METRICS: [&Metric; 5] = [
 pub(super) fn show(ui: &mut Ui, theme: &Theme, state: &mut State) -> Option<u64> {
     state.require_curves(&METRICS);
     let (state, view) = (&*state, &state.choices.curves);
-    let sources = traces::sources(&[state], view.axis, |method, shade| theme.method_shade(method, shade));
+    let sources =
+        traces::sources(&[state], view.axis, |method, shade| theme.method_shade(method, shade));
     let own = &sources[0];
     let marks = Marks::of(&sources, view);
     let context = marks.context(theme, &sources, view.axis);
@@ -42,13 +44,15 @@ pub(super) fn show(ui: &mut Ui, theme: &Theme, state: &mut State) -> Option<u64>
         share(own, &metrics::GEOMETRY_ORTHOGONAL_RATIO, Some(theme.text_weak)),
     ];
     let gap = 6.0;
-    let height = ((ui.available_height() + gap) / plots.len() as f32 - gap).clamp(MIN_HEIGHT, MAX_HEIGHT);
+    let height =
+        ((ui.available_height() + gap) / plots.len() as f32 - gap).clamp(MIN_HEIGHT, MAX_HEIGHT);
     let mut clicked = None;
     for (title, metric, color, band) in plots {
         let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
         let step = state.cursor.at();
         let value = own.curves().of(metric).and_then(|series| series.at(step));
-        let line = traces::traces(&sources, &[metric], view, bounds, (rect.width() as usize).max(64));
+        let line =
+            traces::traces(&sources, &[metric], view, bounds, (rect.width() as usize).max(64));
         let traces = line.into_iter().map(|trace| Trace { color, band: band.clone(), ..trace });
         let plot = MetricPlot {
             title,

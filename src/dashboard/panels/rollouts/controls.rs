@@ -12,14 +12,28 @@ pub(super) fn show(ui: &mut Ui, theme: &Theme, choices: &mut RolloutChoices, row
     ui.horizontal_wrapped(|ui| {
         for (problems, name, hint) in [
             (false, "completions", "The completions of the shown step"),
-            (true, "problems", "How often each problem was solved, over the recorded steps of the run"),
+            (
+                true,
+                "problems",
+                "How often each problem was solved, over the recorded steps of the \
+                                run",
+            ),
         ] {
-            if ui.selectable_label(choices.shows_problems == problems, name).on_hover_text(hint).clicked() {
+            if ui
+                .selectable_label(choices.shows_problems == problems, name)
+                .on_hover_text(hint)
+                .clicked()
+            {
                 choices.shows_problems = problems;
             }
         }
         ui.separator();
-        let search = TextEdit::singleline(&mut choices.text).hint_text("Search, novelty>0.5").desired_width(150.0);
+        let search = TextEdit::singleline(&mut choices.text)
+            .hint_text(
+                "Search, \
+            novelty>0.5",
+            )
+            .desired_width(150.0);
         if choices.shows_problems {
             ui.add(search).accessible_name("Search problems");
             return;
@@ -31,11 +45,12 @@ pub(super) fn show(ui: &mut Ui, theme: &Theme, choices: &mut RolloutChoices, row
         }
         ui.separator();
         ui.add(search).accessible_name("Search completions").on_hover_text(
-            "What the completions must contain. Conditions on numbers may stand among the words: novelty>0.5 reward<0; \
-             also shaped, advantage, length, logprob, entropy.",
+            "What the completions must contain. Conditions on numbers may stand among the words: \
+             novelty>0.5 reward<0; also shaped, advantage, length, logprob, entropy.",
         );
         let name = |verdict: Option<Verdict>| verdict.map_or("any verdict", marks::verdict_word);
-        let verdicts = ComboBox::from_id_salt("verdict").selected_text(name(choices.verdict)).width(92.0);
+        let verdicts =
+            ComboBox::from_id_salt("verdict").selected_text(name(choices.verdict)).width(92.0);
         let list = verdicts.show_ui(ui, |ui| {
             let all = [Verdict::Correct, Verdict::Incorrect, Verdict::NoAnswer, Verdict::TimedOut];
             for verdict in std::iter::once(None).chain(all.map(Some)) {
@@ -46,11 +61,28 @@ pub(super) fn show(ui: &mut Ui, theme: &Theme, choices: &mut RolloutChoices, row
         let count = if rows.listed.len() == rows.total {
             format!("{} completions", format::thousands(rows.total as f64))
         } else {
-            format!("{} of {}", format::thousands(rows.listed.len() as f64), format::thousands(rows.total as f64))
+            format!(
+                "{} of \
+                     {}",
+                format::thousands(rows.listed.len() as f64),
+                format::thousands(rows.total as f64)
+            )
         };
         ui.label(RichText::new(count).color(theme.text_weak));
-        let is_filtered = choices.brush.is_some() || choices.verdict.is_some() || !choices.text.is_empty();
-        if is_filtered && ui.small_button("All again").on_hover_text("Take every filter and the brush away").clicked() {
+        let is_filtered =
+            choices.brush.is_some() || choices.verdict.is_some() || !choices.text.is_empty();
+        if is_filtered
+            && ui
+                .small_button(
+                    "All \
+                                           again",
+                )
+                .on_hover_text(
+                    "Take every filter and the \
+            brush away",
+                )
+                .clicked()
+        {
             choices.brush = None;
             choices.verdict = None;
             choices.text.clear();

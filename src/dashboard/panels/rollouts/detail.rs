@@ -25,7 +25,8 @@ pub(super) fn show(
     shading: &mut TokenQuantity,
     shown: Option<Place>,
 ) {
-    let Some((place, group)) = shown.and_then(|place| Some((place, view.groups.get(place.group)?))) else {
+    let Some((place, group)) = shown.and_then(|place| Some((place, view.groups.get(place.group)?)))
+    else {
         caption(ui, theme, "Click a completion to read it here.");
         return;
     };
@@ -44,7 +45,8 @@ pub(super) fn show(
     };
     // The part is that in the cosine with the other response of the pair.
     let pair = state.pair().map(|(pair, _)| pair);
-    let other = pair.map_or(place.index, |pair| if pair.i == place.index { pair.j } else { pair.i });
+    let other =
+        pair.map_or(place.index, |pair| if pair.i == place.index { pair.j } else { pair.i });
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 4.0;
         for quantity in TokenQuantity::ALL {
@@ -53,7 +55,11 @@ pub(super) fn show(
                 TokenQuantity::Share => format!("part with {other}"),
                 _ => quantity.name().to_owned(),
             };
-            if ui.selectable_label(is_shown, RichText::new(name).small()).on_hover_text(quantity.help()).clicked() {
+            if ui
+                .selectable_label(is_shown, RichText::new(name).small())
+                .on_hover_text(quantity.help())
+                .clicked()
+            {
                 *shading = quantity;
             }
         }
@@ -61,10 +67,14 @@ pub(super) fn show(
     let quantity = *shading;
     let reach = quantity.reach(&quantity.values(tokens, place.index, other));
     let id = Id::unique("token under the pointer");
-    let lit = ui.data(|data| data.get_temp::<(Place, usize)>(id)).filter(|(of, _)| *of == place).map(|(_, lit)| lit);
+    let lit = ui
+        .data(|data| data.get_temp::<(Place, usize)>(id))
+        .filter(|(of, _)| *of == place)
+        .map(|(_, lit)| lit);
     let body = TokenBody { tokens, index: place.index, other, quantity, reach, lit };
     let height = (ui.available_height() - CHART - 4.0).max(60.0);
-    let in_text = rollout_card::show(ui, theme, &name, rollout, Body::Tokens(body), Extent::Brief, height);
+    let in_text =
+        rollout_card::show(ui, theme, &name, rollout, Body::Tokens(body), Extent::Brief, height);
     let in_chart = token_chart::show(ui, theme, &rollout.completion, body, CHART);
     let now = in_text.or(in_chart);
     if now != lit {

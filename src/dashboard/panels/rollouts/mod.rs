@@ -1,4 +1,5 @@
-//! The completions of the step: a table beside a scatter plot and the chosen completion in full; or problems over time.
+//! The completions of the step: a table beside a scatter plot and the chosen completion in full; or
+//! problems over time.
 
 mod controls;
 mod detail;
@@ -80,7 +81,10 @@ impl Panel for RolloutsPanel {
         let Some(view) = &run.cursor.shown else { return Table::default() };
         let listed = rows.listed.iter().map(|place| (&view.groups[place.group], place.index));
         let [count, step] = [rows.listed.len() as f64, view.step as f64].map(format::thousands);
-        Table { text: completions::csv(view.step, listed), what: format!("{count} completions of step {step}") }
+        Table {
+            text: completions::csv(view.step, listed),
+            what: format!("{count} completions of step {step}"),
+        }
     }
 }
 
@@ -98,10 +102,17 @@ impl RolloutsPanel {
         let all = ui.available_rect_before_wrap();
         let detail = if all.width() >= 900.0 { (0.3 * all.width()).max(DETAIL) } else { 0.0 };
         let left = all.width() - detail - if detail > 0.0 { GAP } else { 0.0 };
-        let plot = if left >= 480.0 { (0.32 * left).clamp(SCATTER, (all.height() * 1.6).max(SCATTER)) } else { 0.0 };
+        let plot = if left >= 480.0 {
+            (0.32 * left).clamp(SCATTER, (all.height() * 1.6).max(SCATTER))
+        } else {
+            0.0
+        };
         let table = left - plot - if plot > 0.0 { GAP } else { 0.0 };
         let part = |from: f32, width: f32| {
-            Rect::from_min_max(pos2(all.left() + from, all.top()), pos2(all.left() + from + width, all.bottom()))
+            Rect::from_min_max(
+                pos2(all.left() + from, all.top()),
+                pos2(all.left() + from + width, all.bottom()),
+            )
         };
         let inside = |ui: &mut Ui, name: &str, rect: Rect| {
             let mut child = ui.new_child(UiBuilder::new().max_rect(rect).id_salt(name));
@@ -112,7 +123,14 @@ impl RolloutsPanel {
         let shown = run.shown_rollout();
         let rows = self.rows(run);
         let choices = &mut self.choices;
-        table::show(&mut inside(ui, "table", part(0.0, table)), theme, run, (view, &rows), choices, shown);
+        table::show(
+            &mut inside(ui, "table", part(0.0, table)),
+            theme,
+            run,
+            (view, &rows),
+            choices,
+            shown,
+        );
         if plot > 0.0 {
             let rows = self.rows(run);
             let ui = &mut inside(ui, "scatter", part(table + GAP, plot));

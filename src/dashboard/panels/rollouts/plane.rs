@@ -37,7 +37,8 @@ pub(super) fn show(
                 .truncate()
                 .show_ui(ui, |ui| {
                     for quantity in Quantity::ALL {
-                        ui.selectable_value(chosen, quantity, quantity.name()).on_hover_text(quantity.help());
+                        ui.selectable_value(chosen, quantity, quantity.name())
+                            .on_hover_text(quantity.help());
                     }
                 })
                 .response;

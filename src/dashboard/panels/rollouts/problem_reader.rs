@@ -1,4 +1,5 @@
-//! How often each problem was solved over the run, read from the recorded rollouts on a thread of its own.
+//! How often each problem was solved over the run, read from the recorded rollouts on a thread of
+//! its own.
 
 use crate::error::{Error, Result};
 use crate::run::RunDir;
@@ -98,11 +99,14 @@ impl ProblemReader {
                     });
                 }
             })
-            .map_err(|e| Error::failed(format!("cannot start the thread that reads problems: {e}")))?;
+            .map_err(|e| {
+                Error::failed(format!("cannot start the thread that reads problems: {e}"))
+            })?;
         Ok(Self { requests, table, asked: None })
     }
 
-    /// What has been read so far. Where the run has come to a newer step than before, the rest is asked for.
+    /// What has been read so far. Where the run has come to a newer step than before, the rest is
+    /// asked for.
     pub(crate) fn get(&mut self, newest: u64) -> Arc<ProblemTable> {
         if self.asked != Some(newest) && self.requests.try_send(()).is_ok() {
             self.asked = Some(newest);
@@ -140,7 +144,8 @@ impl Reading {
                 return show(self.table(false));
             }
         };
-        let rest: Vec<u64> = steps.into_iter().rev().filter(|step| !self.done.contains(step)).collect();
+        let rest: Vec<u64> =
+            steps.into_iter().rev().filter(|step| !self.done.contains(step)).collect();
         let batches = rest.len().div_ceil(BATCH);
         for (number, batch) in rest.chunks(BATCH).enumerate() {
             for &step in batch {
@@ -174,8 +179,12 @@ impl Reading {
                 self.problems.len() - 1
             });
             let attempts = &mut self.problems[place].attempts;
-            let at = attempts.partition_point(|attempt| (attempt.step, attempt.group) < (step, line.group));
-            if attempts.get(at).is_none_or(|attempt| (attempt.step, attempt.group) != (step, line.group)) {
+            let at = attempts
+                .partition_point(|attempt| (attempt.step, attempt.group) < (step, line.group));
+            if attempts
+                .get(at)
+                .is_none_or(|attempt| (attempt.step, attempt.group) != (step, line.group))
+            {
                 attempts.insert(at, Attempt { step, group: line.group, correct: 0, count: 0 });
             }
             attempts[at].count += 1;
@@ -185,7 +194,8 @@ impl Reading {
 
     fn table(&self, is_reading: bool) -> ProblemTable {
         let mut problems = self.problems.clone();
-        problems.sort_by(|a, b| b.attempts.len().cmp(&a.attempts.len()).then_with(|| a.id.cmp(&b.id)));
+        problems
+            .sort_by(|a, b| b.attempts.len().cmp(&a.attempts.len()).then_with(|| a.id.cmp(&b.id)));
         ProblemTable { problems, steps: self.done.len(), is_reading, error: self.error.clone() }
     }
 }
@@ -232,7 +242,10 @@ mod tests {
         assert!(found.attempts.contains(&expected), "{found:?}");
         assert!((found.rate() - group.correct() as f64 / 4.0).abs() < 1e-12);
         testing::record_step(folder.path(), 7);
-        assert_eq!(wait(7, 3).problems.iter().map(|problem| problem.attempts.len()).sum::<usize>(), 6);
+        assert_eq!(
+            wait(7, 3).problems.iter().map(|problem| problem.attempts.len()).sum::<usize>(),
+            6
+        );
         assert_eq!(csv(&wait(7, 3)).lines().count(), 7);
     }
 

@@ -1,9 +1,12 @@
-//! How often each problem was solved over the run: a table with the solve rate at every step that met it.
+//! How often each problem was solved over the run: a table with the solve rate at every step that
+//! met it.
 
 use crate::dashboard::kit::format;
 use crate::dashboard::kit::text::caption;
 use crate::dashboard::kit::theme::{LINE_WIDTH, Theme};
-use crate::dashboard::panels::rollouts::problem_reader::{ProblemHistory, ProblemReader, ProblemTable};
+use crate::dashboard::panels::rollouts::problem_reader::{
+    ProblemHistory, ProblemReader, ProblemTable,
+};
 use crate::dashboard::state::run::State;
 use crate::dashboard::state::selection::Place;
 use egui::{Align, Context, Label, Layout, RichText, Sense, Stroke, Ui, pos2, vec2};
@@ -13,7 +16,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What has been read shares frames with the run's snapshots, so that drawing leaves the processor to training.
+/// What has been read shares frames with the run's snapshots, so that drawing leaves the processor
+/// to training.
 const READING_DELAY: Duration = Duration::from_millis(40);
 /// Height of a row, points.
 const ROW: f32 = 20.0;
@@ -29,14 +33,16 @@ pub(super) struct Problems {
     reader: Option<(u64, Rc<RefCell<ProblemReader>>)>,
 }
 
-/// How often each problem of `run` was solved. It is read from the first time on that somebody wants to see it.
+/// How often each problem of `run` was solved. It is read from the first time on that somebody
+/// wants to see it.
 fn read(ctx: &Context, run: &mut State) -> Arc<ProblemTable> {
     let mut problems: Problems = run.notes.get();
     let generation = run.snapshot.generation;
     if problems.reader.as_ref().is_none_or(|(of, _)| *of != generation) {
         let wake = ctx.clone();
-        let reader =
-            ProblemReader::start(&run.snapshot.info.directory, move || wake.request_repaint_after(READING_DELAY));
+        let reader = ProblemReader::start(&run.snapshot.info.directory, move || {
+            wake.request_repaint_after(READING_DELAY)
+        });
         problems = Problems {
             reader: reader.ok().map(|reader| (generation, Rc::new(RefCell::new(reader)))),
             ..Problems::default()
@@ -75,7 +81,11 @@ pub(super) fn show(ui: &mut Ui, theme: &Theme, state: &mut State, search: &str) 
     });
     if rows.is_empty() {
         if !table.is_reading && table.steps == 0 {
-            caption(ui, theme, "Problems appear here once a step's rollouts are recorded (record.rollouts_every).");
+            caption(
+                ui,
+                theme,
+                "Problems appear here once a step's rollouts are recorded (record.rollouts_every).",
+            );
         }
         return;
     }
@@ -104,7 +114,8 @@ pub(super) fn show(ui: &mut Ui, theme: &Theme, state: &mut State, search: &str) 
                 ("problem", "Its prompt. Click to go to the step that met it last"),
             ] {
                 header.col(|ui| {
-                    ui.label(RichText::new(name).small().color(theme.text_weak)).on_hover_text(help);
+                    ui.label(RichText::new(name).small().color(theme.text_weak))
+                        .on_hover_text(help);
                 });
             }
         })
@@ -115,7 +126,14 @@ pub(super) fn show(ui: &mut Ui, theme: &Theme, state: &mut State, search: &str) 
                 row.col(|ui| text(ui, format::percent(problem.rate())));
                 row.col(|ui| {
                     let gain = 100.0 * problem.gain();
-                    text(ui, if problem.attempts.len() > 1 { format::signed(gain, 0) } else { String::new() });
+                    text(
+                        ui,
+                        if problem.attempts.len() > 1 {
+                            format::signed(gain, 0)
+                        } else {
+                            String::new()
+                        },
+                    );
                 });
                 row.col(|ui| course(ui, theme, problem, newest));
                 row.col(|ui| {
@@ -124,7 +142,8 @@ pub(super) fn show(ui: &mut Ui, theme: &Theme, state: &mut State, search: &str) 
                 });
                 let response = row.response();
                 let name = format!("Problem {}", problem.id);
-                response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Row, true, name.clone()));
+                response
+                    .widget_info(|| egui::WidgetInfo::labeled(egui::Role::Row, true, name.clone()));
                 if response.clicked() {
                     go = problem.attempts.last().copied();
                 }
@@ -145,7 +164,8 @@ fn course(ui: &mut Ui, theme: &Theme, problem: &ProblemHistory, newest: u64) {
         let x = (step.saturating_sub(1)) as f32 / (newest.saturating_sub(1)).max(1) as f32;
         pos2(x.mul_add(rect.width(), rect.left()), rect.bottom() - rate as f32 * rect.height())
     };
-    let points: Vec<_> = problem.attempts.iter().map(|attempt| at(attempt.step, attempt.rate())).collect();
+    let points: Vec<_> =
+        problem.attempts.iter().map(|attempt| at(attempt.step, attempt.rate())).collect();
     painter.line(points.clone(), Stroke::new(LINE_WIDTH, theme.text_weak));
     for (point, attempt) in points.into_iter().zip(&problem.attempts).take(200) {
         let color = if attempt.correct > 0 { theme.correct } else { theme.wrong };

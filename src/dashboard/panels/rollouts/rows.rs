@@ -1,4 +1,5 @@
-//! The completions of a step as rows of a table: their quantities, what is let through, and in which order. No drawing here.
+//! The completions of a step as rows of a table: their quantities, what is let through, and in
+//! which order. No drawing here.
 
 use crate::dashboard::kit::completions::Quantity;
 use crate::dashboard::kit::tokens::TokenQuantity;
@@ -39,15 +40,18 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// Reads what was typed. A condition is the name of a quantity, `<` or `>`, and a number; everything else is looked for as it is.
+    /// Reads what was typed. A condition is the name of a quantity, `<` or `>`, and a number;
+    /// everything else is looked for as it is.
     pub(super) fn parse(text: &str) -> Self {
         let condition = |term: &str| -> Option<(Quantity, bool, f64)> {
             let at = term.find(['<', '>'])?;
-            let quantity = Quantity::ALL.into_iter().find(|quantity| quantity.key() == &term[..at])?;
+            let quantity =
+                Quantity::ALL.into_iter().find(|quantity| quantity.key() == &term[..at])?;
             Some((quantity, term.as_bytes()[at] == b'>', term[at + 1..].parse().ok()?))
         };
         let text = text.to_lowercase();
-        let (conditions, words): (Vec<&str>, Vec<&str>) = text.split(' ').partition(|term| condition(term).is_some());
+        let (conditions, words): (Vec<&str>, Vec<&str>) =
+            text.split(' ').partition(|term| condition(term).is_some());
         Self {
             words: words.join(" ").trim().to_owned(),
             bounds: conditions.into_iter().filter_map(condition).collect(),
@@ -118,16 +122,22 @@ impl Rows {
     /// The rows of `view`, of which `group` is the chosen one.
     pub(super) fn new(view: &StepView, group: usize, choices: &RolloutChoices) -> Self {
         let search = Search::parse(&choices.text);
-        let groups = view.groups.iter().enumerate().filter(|(place, _)| choices.whole_step || *place == group);
-        let all: Vec<Place> =
-            groups.flat_map(|(group, of)| (0..of.rollouts.len()).map(move |index| Place { group, index })).collect();
+        let groups = view
+            .groups
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| choices.whole_step || *place == group);
+        let all: Vec<Place> = groups
+            .flat_map(|(group, of)| (0..of.rollouts.len()).map(move |index| Place { group, index }))
+            .collect();
         let rollout = |place: Place| &view.groups[place.group].rollouts[place.index];
         let total = all.len();
         let filtered: Vec<Place> = all
             .into_iter()
             .filter(|&place| {
                 let rollout = rollout(place);
-                choices.verdict.is_none_or(|verdict| verdict == rollout.verdict) && search.finds(rollout)
+                choices.verdict.is_none_or(|verdict| verdict == rollout.verdict)
+                    && search.finds(rollout)
             })
             .collect();
         let mut listed: Vec<Place> = filtered
@@ -135,10 +145,12 @@ impl Rows {
             .copied()
             .filter(|&place| {
                 choices.brush.is_none_or(|brush| {
-                    [brush.x, brush.y].into_iter().zip(choices.axes).all(|([from, to], quantity)| {
-                        let value = quantity.of(rollout(place));
-                        from <= value && value <= to
-                    })
+                    [brush.x, brush.y].into_iter().zip(choices.axes).all(
+                        |([from, to], quantity)| {
+                            let value = quantity.of(rollout(place));
+                            from <= value && value <= to
+                        },
+                    )
                 })
             })
             .collect();
@@ -146,9 +158,12 @@ impl Rows {
             Sort::Place => {}
             Sort::Verdict => listed.sort_by_key(|&place| rollout(place).verdict as u8),
             Sort::By(quantity) => {
-                listed.sort_by(|&a, &b| quantity.of(rollout(a)).total_cmp(&quantity.of(rollout(b))));
+                listed
+                    .sort_by(|&a, &b| quantity.of(rollout(a)).total_cmp(&quantity.of(rollout(b))));
             }
-            Sort::Answer => listed.sort_by(|&a, &b| rollout(a).extracted.cmp(&rollout(b).extracted)),
+            Sort::Answer => {
+                listed.sort_by(|&a, &b| rollout(a).extracted.cmp(&rollout(b).extracted))
+            }
         }
         if choices.descending {
             listed.reverse();
@@ -174,8 +189,11 @@ mod tests {
         choices.whole_step = true;
         choices.sort = Sort::By(Quantity::Novelty);
         choices.descending = true;
-        let novelties: Vec<f32> =
-            rows(&choices).listed.iter().map(|p| view.groups[p.group].rollouts[p.index].novelty).collect();
+        let novelties: Vec<f32> = rows(&choices)
+            .listed
+            .iter()
+            .map(|p| view.groups[p.group].rollouts[p.index].novelty)
+            .collect();
         assert!(novelties.is_sorted_by(|a, b| a >= b), "{novelties:?}");
         choices.verdict = Some(Verdict::Correct);
         let correct: usize = view.groups.iter().map(crate::run::GroupView::correct).sum();
@@ -184,7 +202,9 @@ mod tests {
         choices.brush = Some(Brush { x: [0.5, 1.0], y: [-2.0, 2.0] });
         let brushed = rows(&choices);
         assert_eq!(brushed.filtered.len(), correct);
-        assert!(brushed.listed.iter().all(|p| view.groups[p.group].rollouts[p.index].novelty >= 0.5));
+        assert!(
+            brushed.listed.iter().all(|p| view.groups[p.group].rollouts[p.index].novelty >= 0.5)
+        );
         assert!(brushed.listed.len() < correct);
         choices.text = "NOT IN ANY".to_owned();
         assert!(rows(&choices).filtered.is_empty());
@@ -196,14 +216,25 @@ mod tests {
         let listed = |text: &str| {
             let choices = RolloutChoices { text: text.to_owned(), ..RolloutChoices::default() };
             let rows = Rows::new(&view, 0, &choices);
-            rows.listed.iter().map(|place| &view.groups[0].rollouts[place.index]).collect::<Vec<_>>()
+            rows.listed
+                .iter()
+                .map(|place| &view.groups[0].rollouts[place.index])
+                .collect::<Vec<_>>()
         };
         let half = listed("Novelty>0.5");
-        assert!(!half.is_empty() && half.len() < 12 && half.iter().all(|rollout| rollout.novelty > 0.5));
+        assert!(
+            !half.is_empty() && half.len() < 12 && half.iter().all(|rollout| rollout.novelty > 0.5)
+        );
         let both = listed("novelty>0.5 BOXED reward<0");
-        assert!(both.iter().all(|rollout| rollout.completion.contains("boxed") && rollout.reward < 0.0));
+        assert!(
+            both.iter().all(|rollout| rollout.completion.contains("boxed") && rollout.reward < 0.0)
+        );
         assert!(both.len() < half.len());
-        assert_eq!(Search::parse("length>3x a<b").words, "length>3x a<b", "what is no condition is text");
+        assert_eq!(
+            Search::parse("length>3x a<b").words,
+            "length>3x a<b",
+            "what is no condition is text"
+        );
         assert_eq!(listed("novelty<nan").len(), 0);
     }
 }

@@ -7,7 +7,10 @@ use crate::dashboard::kit::widgets::marks;
 use crate::dashboard::panels::rollouts::rows::{Brush, Rows};
 use crate::dashboard::state::selection::Place;
 use crate::run::{RolloutView, StepView};
-use egui::{Align2, Color32, Painter, Pos2, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2};
+use egui::{
+    Align2, Color32, Painter, Pos2, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo,
+    pos2, vec2,
+};
 use std::collections::HashSet;
 
 /// A point is found by the pointer up to this far, points.
@@ -31,7 +34,9 @@ pub(crate) enum Asked {
 fn range(values: impl Iterator<Item = f64>) -> [f64; 2] {
     let (low, high) = values
         .filter(|value| value.is_finite())
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+            (low.min(value), high.max(value))
+        });
     if low > high {
         return [0.0, 1.0];
     }
@@ -51,7 +56,8 @@ pub(crate) fn show(
     size: Vec2,
 ) -> Option<Asked> {
     let (rect, response) = ui.allocate_exact_size(size, Sense::click_and_drag());
-    let rollout = |place: Place| -> &RolloutView { &view.groups[place.group].rollouts[place.index] };
+    let rollout =
+        |place: Place| -> &RolloutView { &view.groups[place.group].rollouts[place.index] };
     let values = |place: Place| axes.map(|quantity| quantity.of(rollout(place)));
     let drawn: Vec<(Place, [f64; 2])> = rows
         .filtered
@@ -84,7 +90,13 @@ pub(crate) fn show(
     painter.rect_filled(plot, 2.0, theme.sunken);
     paint_axes(&painter, theme, plot, axes, [x, y]);
     if drawn.is_empty() {
-        painter.text(plot.center(), Align2::CENTER_CENTER, "no values", small_font(), theme.text_weak);
+        painter.text(
+            plot.center(),
+            Align2::CENTER_CENTER,
+            "no values",
+            small_font(),
+            theme.text_weak,
+        );
         return None;
     }
     let listed: HashSet<Place> = rows.listed.iter().copied().collect();
@@ -99,7 +111,9 @@ pub(crate) fn show(
     for (_, values) in drawn.iter().filter(|(place, _)| lit.contains(place)) {
         painter.circle_stroke(at(*values), 7.0, Stroke::new(1.5, theme.focus));
     }
-    let area = |brush: Brush| Rect::from_two_pos(at([brush.x[0], brush.y[0]]), at([brush.x[1], brush.y[1]]));
+    let area = |brush: Brush| {
+        Rect::from_two_pos(at([brush.x[0], brush.y[0]]), at([brush.x[1], brush.y[1]]))
+    };
     if let Some(brush) = brush {
         let area = area(brush).intersect(plot);
         painter.rect(
@@ -125,7 +139,10 @@ pub(crate) fn show(
     {
         let (from, to) = (values_at(plot.clamp(from)), values_at(plot.clamp(to)));
         let sorted = |a: f64, b: f64| [a.min(b), a.max(b)];
-        asked = Some(Asked::Brush(Some(Brush { x: sorted(from[0], to[0]), y: sorted(from[1], to[1]) })));
+        asked = Some(Asked::Brush(Some(Brush {
+            x: sorted(from[0], to[0]),
+            y: sorted(from[1], to[1]),
+        })));
     }
     if response.clicked() {
         asked = Some(match response.interact_pointer_pos().and_then(nearest) {
@@ -137,9 +154,14 @@ pub(crate) fn show(
     response.on_hover_ui_at_pointer(|ui| {
         ui.set_max_width(340.0);
         match hovered {
-            Some(place) => explain(ui, view.groups[place.group].group, place.index, rollout(place), axes),
+            Some(place) => {
+                explain(ui, view.groups[place.group].group, place.index, rollout(place), axes)
+            }
             None => {
-                ui.label("Drag to list a part of the completions only; click beside the points to list all again.");
+                ui.label(
+                    "Drag to list a part of the completions only; click beside the points to \
+                          list all again.",
+                );
             }
         }
     });
@@ -158,7 +180,13 @@ fn width(painter: &Painter, text: &str) -> f32 {
 }
 
 /// The names of the axes and where they begin and end.
-fn paint_axes(painter: &Painter, theme: &Theme, plot: Rect, axes: [Quantity; 2], [x, y]: [[f64; 2]; 2]) {
+fn paint_axes(
+    painter: &Painter,
+    theme: &Theme,
+    plot: Rect,
+    axes: [Quantity; 2],
+    [x, y]: [[f64; 2]; 2],
+) {
     let text = |position: Pos2, anchor: Align2, text: &str| {
         painter.text(position, anchor, text, small_font(), theme.text_weak);
     };
@@ -176,7 +204,8 @@ fn paint_axes(painter: &Painter, theme: &Theme, plot: Rect, axes: [Quantity; 2],
 
 /// The completion under the pointer.
 fn explain(ui: &mut Ui, group: u32, index: usize, rollout: &RolloutView, axes: [Quantity; 2]) {
-    let values = axes.map(|quantity| format!("{} {}", quantity.name(), quantity.format(quantity.of(rollout))));
+    let values = axes
+        .map(|quantity| format!("{} {}", quantity.name(), quantity.format(quantity.of(rollout))));
     ui.label(format!(
         "Completion {index} of group {group}, {}, {}",
         marks::verdict_word(rollout.verdict),
@@ -194,7 +223,12 @@ mod tests {
         for values in [vec![1.0, 3.0, f64::NAN], vec![2.0], vec![0.0, 0.0], vec![]] {
             let [low, high] = range(values.iter().copied());
             assert!(low < high);
-            assert!(values.iter().filter(|value| value.is_finite()).all(|value| low < *value && *value < high));
+            assert!(
+                values
+                    .iter()
+                    .filter(|value| value.is_finite())
+                    .all(|value| low < *value && *value < high)
+            );
         }
     }
 }

@@ -10,7 +10,9 @@ use crate::dashboard::state::run::State;
 use crate::dashboard::state::selection::Place;
 use crate::escape::{cut, escaped};
 use crate::run::{GroupView, RolloutView, StepView};
-use egui::{Align, Button, Label, Layout, Rect, RichText, ScrollArea, Sense, Shape, Stroke, Ui, vec2};
+use egui::{
+    Align, Button, Label, Layout, Rect, RichText, ScrollArea, Sense, Shape, Stroke, Ui, vec2,
+};
 use egui_extras::{Column, TableBuilder, TableRow};
 
 /// Height of a row, points.
@@ -36,7 +38,11 @@ pub(super) fn show(
     shown: Option<Place>,
 ) {
     if rows.listed.is_empty() {
-        let text = if rows.total == 0 { "The step has no completions." } else { "No completion passes the filters." };
+        let text = if rows.total == 0 {
+            "The step has no completions."
+        } else {
+            "No completion passes the filters."
+        };
         caption(ui, theme, text);
         return;
     }
@@ -51,11 +57,16 @@ pub(super) fn show(
     // Nothing is left out where the table is narrow: it scrolls to the side.
     ScrollArea::horizontal().id_salt("sideways").auto_shrink(false).show(ui, |ui| {
         ui.spacing_mut().item_spacing.x = CELL_GAP;
-        let least = HEADS.iter().sum::<f32>() + NUMBER * Quantity::ALL.len() as f32 + ANSWER + COMPLETION;
+        let least =
+            HEADS.iter().sum::<f32>() + NUMBER * Quantity::ALL.len() as f32 + ANSWER + COMPLETION;
         let gaps = CELL_GAP * (HEADS.len() + Quantity::ALL.len() + 4) as f32;
         ui.set_min_width((least + gaps).max(ui.available_width()));
         // The last of them keeps the numbers apart from the texts.
-        let columns = HEADS.into_iter().chain(Quantity::ALL.map(|_| NUMBER)).chain([CELL_GAP]).map(Column::exact);
+        let columns = HEADS
+            .into_iter()
+            .chain(Quantity::ALL.map(|_| NUMBER))
+            .chain([CELL_GAP])
+            .map(Column::exact);
         let table = TableBuilder::new(ui)
             .id_salt("completions")
             .striped(true)
@@ -63,7 +74,8 @@ pub(super) fn show(
             .auto_shrink(false)
             .cell_layout(Layout::left_to_right(Align::Center));
         let table = columns.fold(table, TableBuilder::column);
-        let table = table.column(Column::exact(ANSWER).clip(true)).column(Column::remainder().clip(true));
+        let table =
+            table.column(Column::exact(ANSWER).clip(true)).column(Column::remainder().clip(true));
         rows_of(table, theme, rows, view, choices, &mut clicked, shown, axis);
     });
     if let Some(place) = clicked {
@@ -85,11 +97,35 @@ fn rows_of(
     table
         .header(ROW + 2.0, |mut header| {
             header.col(|_| {});
-            sort_by(&mut header, theme, choices, Sort::Place, "group", "group and number", "As sampled.");
-            sort_by(&mut header, theme, choices, Sort::Verdict, "verdict", "verdict", "What the verifier says.");
+            sort_by(
+                &mut header,
+                theme,
+                choices,
+                Sort::Place,
+                "group",
+                "group and number",
+                "As sampled.",
+            );
+            sort_by(
+                &mut header,
+                theme,
+                choices,
+                Sort::Verdict,
+                "verdict",
+                "verdict",
+                "What the verifier says.",
+            );
             for quantity in Quantity::ALL {
                 let sort = Sort::By(quantity);
-                sort_by(&mut header, theme, choices, sort, quantity.short(), quantity.name(), quantity.help());
+                sort_by(
+                    &mut header,
+                    theme,
+                    choices,
+                    sort,
+                    quantity.short(),
+                    quantity.name(),
+                    quantity.help(),
+                );
             }
             let help = "What the verifier judged.";
             header.col(|_| {});
@@ -108,7 +144,12 @@ fn rows_of(
                 let response = row.response();
                 let name = format!("Completion {} of group {}", place.index, group.group);
                 response.widget_info(|| {
-                    egui::WidgetInfo::selected(egui::Role::Row, true, shown == Some(place), name.clone())
+                    egui::WidgetInfo::selected(
+                        egui::Role::Row,
+                        true,
+                        shown == Some(place),
+                        name.clone(),
+                    )
                 });
                 if response.clicked() {
                     *clicked = Some(place);
@@ -173,14 +214,19 @@ fn sort_by(
         // Numbers stand at the right of their columns.
         let side = if matches!(sort, Sort::By(_)) { Align::Max } else { Align::Min };
         let layout = Layout::top_down(side).with_main_justify(false);
-        let response = ui.with_layout(layout, |ui| ui.add(button)).inner.accessible_name(format!("Sort by {name}"));
+        let response = ui
+            .with_layout(layout, |ui| ui.add(button))
+            .inner
+            .accessible_name(format!("Sort by {name}"));
         if is_sorted {
             paint_order(ui, theme, response.rect, choices.descending);
         }
-        if response.on_hover_text(format!("{help} Click to sort, again to turn around.")).clicked() {
+        if response.on_hover_text(format!("{help} Click to sort, again to turn around.")).clicked()
+        {
             // Numbers are looked through from the largest.
             let starts_descending = matches!(sort, Sort::By(_));
-            choices.descending = if choices.sort == sort { !choices.descending } else { starts_descending };
+            choices.descending =
+                if choices.sort == sort { !choices.descending } else { starts_descending };
             choices.sort = sort;
         }
     });
