@@ -84,7 +84,7 @@ impl Server {
                     (repositories.clone(), seen.clone(), wrong.lock().unwrap().clone());
                 let answer = move || {
                     answer(&stream.unwrap(), &repositories, token, &seen, &faults)
-                        .unwrap_or_default()
+                        .unwrap_or_default();
                 };
                 std::thread::Builder::new().name("answer".to_string()).spawn(answer).unwrap();
             }

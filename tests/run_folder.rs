@@ -100,14 +100,14 @@ fn a_damaged_checkpoint_is_refused_by_name_with_a_way_on() {
             fs::copy(path.with_file_name("../step_000002/trainer.safetensors"), path).unwrap();
         }),
         ("model.safetensors", "model.safetensors is damaged", &|path| {
-            fs::write(path, [0; 1000]).unwrap()
+            fs::write(path, [0; 1000]).unwrap();
         }),
         ("trainer.json", "cannot read trainer.json", &|path| fs::remove_file(path).unwrap()),
         ("trainer.json", "trainer.json is damaged", &|path| fs::write(path, "").unwrap()),
         ("config.json", "config.json is damaged", &|path| fs::write(path, "{}").unwrap()),
         ("SHA256SUMS", "line 1 of the checksums is damaged", &|path| fs::write(path, "a").unwrap()),
         ("SHA256SUMS", "the checksums of its files are missing", &|path| {
-            fs::remove_file(path).unwrap()
+            fs::remove_file(path).unwrap();
         }),
     ];
     for (name, words, damage) in faults {
@@ -227,7 +227,7 @@ fn what_is_no_file_in_place_of_a_log_is_bad_input_and_is_not_waited_for() {
     let make: [(&str, Damage); 3] = [
         ("is a folder", &|path| fs::create_dir(path).unwrap()),
         ("is a pipe", &|path| {
-            assert!(Command::new("mkfifo").arg(path).status().unwrap().success())
+            assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
         }),
         ("is a link", &|path| std::os::unix::fs::symlink("/dev/zero", path).unwrap()),
     ];

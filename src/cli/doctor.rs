@@ -319,7 +319,7 @@ fn data_files(experiment: &Experiment) -> Result<Vec<(String, Found)>> {
         match &evaluation.suite {
             SuiteConfig::HeldOut(_) => {}
             SuiteConfig::File(suite) => {
-                all.push(("suite".to_string(), found(&DataSource::Local(suite.path.clone()))?))
+                all.push(("suite".to_string(), found(&DataSource::Local(suite.path.clone()))?));
             }
             SuiteConfig::Named(suite) => {
                 let source = crate::data::named(&suite.name)?.source(suite.revision.as_deref());

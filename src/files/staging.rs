@@ -363,7 +363,7 @@ mod tests {
             match second {
                 Ok(()) => assert!(gives_up),
                 Err(error) => {
-                    assert!(!gives_up && error.to_string().contains("is not empty"), "{error}")
+                    assert!(!gives_up && error.to_string().contains("is not empty"), "{error}");
                 }
             }
             assert_eq!(

@@ -82,7 +82,7 @@ pub(super) fn forward(out: &mut [f32], inputs: Inputs, segments: &Segments, buff
     let mut results = buffers.take(units.len());
     units.each(&mut results, |out, segment, head| {
         with_thread_buffers(|buffers| {
-            Arch::new().dispatch(ForwardUnit { out, inputs, segment, head, buffers })
+            Arch::new().dispatch(ForwardUnit { out, inputs, segment, head, buffers });
         });
     });
     gather(out, segments, heads, |segment, head| units.of(&results, segment, head));
@@ -112,7 +112,7 @@ pub(super) fn backward<'a>(
     let mut results = buffers.take(units.len());
     units.each(&mut results, |out, segment, head| {
         with_thread_buffers(|buffers| {
-            Arch::new().dispatch(BackwardUnit { out, grad, inputs, segment, head, buffers })
+            Arch::new().dispatch(BackwardUnit { out, grad, inputs, segment, head, buffers });
         });
     });
     Gradients { results, units }

@@ -132,9 +132,9 @@ impl PolicyEncoder {
             let middle = usize::midpoint(before, after);
             let text = self.tokenizer.decode(&passage.response[..middle])?;
             if text.matches(END_OF_THINKING).count() < ends {
-                before = middle + 1
+                before = middle + 1;
             } else {
-                after = middle
+                after = middle;
             }
         }
         Ok(before.min(passage.response.len().saturating_sub(1)))

@@ -119,7 +119,7 @@ impl InplaceOp2 for Add {
         let sum = kernels::slice_mut(sum, sum_layout)?;
         match grad {
             CpuStorage::BF16(_) => {
-                add_values(sum, kernels::slice(grad, grad_layout)?, half::bf16::to_f32)
+                add_values(sum, kernels::slice(grad, grad_layout)?, half::bf16::to_f32);
             }
             _ => add_values(sum, kernels::slice(grad, grad_layout)?, |g| g),
         }

@@ -38,7 +38,7 @@ pub fn last_boxed(completion: &str) -> Option<&str> {
                 match bytes.get(at + 1) {
                     Some(b'{' | b'}') => at += 1,
                     Some(b'\\') if !BOXES.iter().any(|name| bytes[at + 1..].starts_with(name)) => {
-                        at += 1
+                        at += 1;
                     }
                     _ => {}
                 }

@@ -137,10 +137,10 @@ fn declaration(tokens: &[Token]) -> Option<Member> {
                 domain = Some(if *set == 'Z' { Domain::Integers } else { Domain::Naturals });
             }
             Token::Number(zero) if zero == "0" && domain.is_some() => {
-                domain = Some(Domain::Naturals)
+                domain = Some(Domain::Naturals);
             }
             Token::Letter(name) if letter.is_none() && name.is_ascii_lowercase() => {
-                letter = Some(*name)
+                letter = Some(*name);
             }
             Token::Text(word) | Token::Word(word) if is_filler(&word.to_lowercase()) => {
                 domain = match (domain, names(&word.to_lowercase())) {

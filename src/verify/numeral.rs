@@ -104,7 +104,7 @@ pub(super) fn value(words: &str) -> Option<i64> {
                 (group, last) = (Some(below + value), value);
             }
             (None, Some(100), Some(hundreds @ 1..=99)) if last < 100 => {
-                (group, last) = (Some(100 * hundreds), 100)
+                (group, last) = (Some(100 * hundreds), 100);
             }
             (None, Some(multiple), Some(below))
                 if multiple >= 1000 && multiple < last_multiple && below > 0 =>

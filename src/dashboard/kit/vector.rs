@@ -133,7 +133,7 @@ impl<F: Fn(TextureId) -> Option<Arc<ColorImage>>> Writer<F> {
             }
             Shape::Ellipse(ellipse) => self.ellipse(ellipse),
             Shape::LineSegment { points, stroke } => {
-                self.path(points, false, Color32::TRANSPARENT, *stroke)
+                self.path(points, false, Color32::TRANSPARENT, *stroke);
             }
             Shape::Path(PathShape { points, closed, fill, stroke }) => {
                 let color = match &stroke.color {

@@ -55,7 +55,7 @@ pub(super) fn show(ui: &mut Ui, theme: &Theme, run: &mut State, lack: &Lack, exp
             caption(ui, theme, "The first finished step appears here.");
         }
         Lack::Loading(step) => {
-            fill(ui, theme, format!("loading step {}", format::thousands(*step as f64)))
+            fill(ui, theme, format!("loading step {}", format::thousands(*step as f64)));
         }
         Lack::Group => fill(ui, theme, "The shown step has no groups.".to_owned()),
     }

@@ -68,7 +68,7 @@ fn flatten(path: String, value: &Value, settings: &mut Vec<(String, String)>) {
         |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     match value {
         Value::Object(fields) => {
-            fields.iter().for_each(|(name, value)| flatten(join(name), value, settings))
+            fields.iter().for_each(|(name, value)| flatten(join(name), value, settings));
         }
         Value::Array(entries) => {
             entries

@@ -87,7 +87,10 @@ fn save(window: &mut Window, folder: &Path, panel: &str) -> (String, RgbaImage) 
         match std::fs::read_to_string(&svg) {
             Ok(text) if text.ends_with("</svg>\n") => break text,
             _ => {
-                assert!(started.elapsed() < std::time::Duration::from_secs(20), "nothing was saved")
+                assert!(
+                    started.elapsed() < std::time::Duration::from_secs(20),
+                    "nothing was saved"
+                );
             }
         }
         std::thread::sleep(std::time::Duration::from_millis(2));

@@ -409,7 +409,7 @@ fn groups_of_every_size_and_without_cosines_are_drawn() {
         assert!(window.has("Group 0, "), "m = {m}");
     }
     let window = Window::open(with_step(testing::snapshot(3, 2, 4), |view| {
-        view.groups[0].cosines[CosineKind::Feature].clear()
+        view.groups[0].cosines[CosineKind::Feature].clear();
     }));
     assert!(window.has("This step has no cosines for the group."));
     let window = Window::open(with_step(testing::snapshot(3, 2, 4), |view| view.groups.clear()));
@@ -835,7 +835,7 @@ fn matrix_and_pair_agree_in_every_frame_while_steps_come_in() {
     assert!(agree(&window, "hovered").starts_with("i 1, j 3"));
     for step in 21..25 {
         window.handle.snapshots.update(|snapshot| {
-            *snapshot = with_step(testing::snapshot(step, 2, 4), name_completions)
+            *snapshot = with_step(testing::snapshot(step, 2, 4), name_completions);
         });
         for _ in 0..3 {
             window.harness.step();
@@ -872,7 +872,7 @@ fn a_slow_click_is_a_click() {
 #[test]
 fn a_run_that_was_taken_back_shows_its_new_steps() {
     let mut window = Window::open(with_step(testing::snapshot(20, 1, 4), |view| {
-        view.groups[0].prompt = "old".to_owned()
+        view.groups[0].prompt = "old".to_owned();
     }));
     assert!(window.has("old"));
     let shown = |value: f64| format!("{} nats", crate::dashboard::kit::format::compact(value));

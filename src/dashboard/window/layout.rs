@@ -109,7 +109,7 @@ impl Layout {
             match self.tree.tiles.get(tile) {
                 Some(Tile::Pane(panel)) => seen.push(panel),
                 Some(Tile::Container(container)) if open.len() < 1000 => {
-                    open.extend(container.children())
+                    open.extend(container.children());
                 }
                 _ => return false,
             }

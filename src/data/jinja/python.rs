@@ -124,7 +124,7 @@ fn quoted(text: &str) -> String {
                 out.push(c);
             }
             c if (c as u32) < 0x20 || c == '\x7f' => {
-                write!(out, "\\x{:02x}", c as u32).unwrap_or_default()
+                write!(out, "\\x{:02x}", c as u32).unwrap_or_default();
             }
             c if is_unprintable(c) => {
                 let code = c as u32;

@@ -1,4 +1,4 @@
-//! Llama 2 and 3, and what has their network, such as SmolLM2: neither biases nor norms of queries
+//! Llama 2 and 3, and what has their network, such as `SmolLM2`: neither biases nor norms of queries
 //! and keys.
 
 use super::Family;

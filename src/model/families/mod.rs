@@ -134,13 +134,12 @@ fn family(fields: &Fields) -> Result<&'static Family> {
         }
     };
 
-    match classes.iter().find(|class| !family.has(class)) {
-        None => Ok(family),
-        Some(_) => {
-            let known = listed(family.classes, family.classes.len());
-            let right = format!("of the classes of type {:?} the program has {known}", family.name);
-            Err(fields.wrong("architectures", &right))
-        }
+    if classes.iter().find(|class| !family.has(class)).is_none() {
+        Ok(family)
+    } else {
+        let known = listed(family.classes, family.classes.len());
+        let right = format!("of the classes of type {:?} the program has {known}", family.name);
+        Err(fields.wrong("architectures", &right))
     }
 }
 

@@ -279,7 +279,7 @@ impl Parser<'_> {
         for token in rest.iter().take(20) {
             match token {
                 Token::Number(part) | Token::Word(part) | Token::Text(part) => {
-                    digits.push_str(&part.to_uppercase())
+                    digits.push_str(&part.to_uppercase());
                 }
                 Token::Letter(letter) => digits.push(letter.to_ascii_uppercase()),
                 _ => break,

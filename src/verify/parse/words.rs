@@ -10,10 +10,10 @@ pub(in crate::verify) fn words(tokens: &[Token]) -> Option<String> {
         let follows_number = at > 0 && matches!(tokens[at - 1], Token::Number(_));
         match token {
             Token::Text(word) | Token::Word(word) if follows_number && keeps_case(word) => {
-                words.push(word.clone())
+                words.push(word.clone());
             }
             Token::Text(word) | Token::Word(word) | Token::Number(word) => {
-                words.push(word.to_lowercase())
+                words.push(word.to_lowercase());
             }
             Token::Letter(letter) => words.push(letter.to_lowercase().to_string()),
             Token::Symbol('(' | ')' | '[' | ']') if !has_comma => {}

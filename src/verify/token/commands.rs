@@ -73,7 +73,7 @@ impl Lexer<'_> {
             "binom" | "dbinom" | "tbinom" => self.tokens.push(Token::Command("binom".to_string())),
             "surd" => self.tokens.push(Token::Command("sqrt".to_string())),
             "imath" | "jmath" => {
-                self.tokens.push(Token::Letter(if name == "imath" { 'i' } else { 'j' }))
+                self.tokens.push(Token::Letter(if name == "imath" { 'i' } else { 'j' }));
             }
             "pmod" | "bmod" | "pod" => self.tokens.push(Token::Command("mod".to_string())),
             "mathbf" | "boldsymbol" | "bm" | "bold" | "bf" => self.bold_letter(),

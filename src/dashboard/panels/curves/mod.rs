@@ -157,7 +157,7 @@ impl CurvesPanel {
         }
         match asked.step {
             Some((step, true)) => {
-                toggle_pin(&mut run.choices.curves.pins, step, run.cursor.newest())
+                toggle_pin(&mut run.choices.curves.pins, step, run.cursor.newest());
             }
             Some((step, false)) => run.cursor.move_to(step),
             None => {}

@@ -119,7 +119,7 @@ fn show(
     let chosen = run.selection.pair(geometry);
     let shown = Shown {
         group,
-        geometry: geometry,
+        geometry,
         pair: chosen.map(|(pair, _)| pair),
         pinned: matches!(chosen, Some((_, Choice::Pinned))),
         step: view.step,
@@ -286,7 +286,7 @@ impl Shown<'_> {
         let fidelity = run.fidelity();
         let numbers = |ui: &mut Ui| {
             ScrollArea::vertical().auto_shrink([false, true]).show(ui, |ui| {
-                numbers::show(ui, theme, self.geometry, compared, marked, scale, fidelity.as_ref())
+                numbers::show(ui, theme, self.geometry, compared, marked, scale, fidelity.as_ref());
             });
         };
         let shows_both = rect.width() >= 2.0 * SIDE + 24.0 && rect.height() >= SIDE;

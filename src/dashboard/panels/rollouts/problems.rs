@@ -41,7 +41,7 @@ fn read(ctx: &Context, run: &mut State) -> Arc<ProblemTable> {
     if problems.reader.as_ref().is_none_or(|(of, _)| *of != generation) {
         let wake = ctx.clone();
         let reader = ProblemReader::start(&run.snapshot.info.directory, move || {
-            wake.request_repaint_after(READING_DELAY)
+            wake.request_repaint_after(READING_DELAY);
         });
         problems = Problems {
             reader: reader.ok().map(|reader| (generation, Rc::new(RefCell::new(reader)))),

@@ -162,7 +162,7 @@ impl Rows {
                     .sort_by(|&a, &b| quantity.of(rollout(a)).total_cmp(&quantity.of(rollout(b))));
             }
             Sort::Answer => {
-                listed.sort_by(|&a, &b| rollout(a).extracted.cmp(&rollout(b).extracted))
+                listed.sort_by(|&a, &b| rollout(a).extracted.cmp(&rollout(b).extracted));
             }
         }
         if choices.descending {

@@ -155,7 +155,7 @@ pub(crate) fn show(
         ui.set_max_width(340.0);
         match hovered {
             Some(place) => {
-                explain(ui, view.groups[place.group].group, place.index, rollout(place), axes)
+                explain(ui, view.groups[place.group].group, place.index, rollout(place), axes);
             }
             None => {
                 ui.label(
