@@ -109,6 +109,48 @@ fn help_of_the_program_and_of_every_command_has_an_example() {
     );
 }
 
+/// What is for a run that continues, or for a window, is not passed over where there is none.
+#[test]
+fn options_that_could_do_nothing_are_refused() {
+    let place = Workplace::new();
+    write(&place, &experiment(2));
+    for (option, words) in [
+        (&["--from-step", "2"][..], ["--from-step", "--resume RUN_DIR"]),
+        (&["--accept-changes"], ["--accept-changes", "--resume RUN_DIR"]),
+        (&["--screenshot", "a.png"], ["--screenshot", "--headless opens none"]),
+        (&["--panel", "Health"], ["--panel", "--headless opens none"]),
+        (&["--theme", "dark"], ["--theme", "--headless opens none"]),
+    ] {
+        assert_refused(
+            &place,
+            &[&["run", "experiment.ron", "--headless"], option].concat(),
+            &words,
+        );
+    }
+    let picture = ["run", "experiment.ron", "--screenshot", "a.png"];
+    assert_refused(&place, &picture, &["no display found", "xvfb-run"]);
+    let name = format!("name=\"{}\"", "a".repeat(201));
+    let long = ["run", "experiment.ron", "--headless", "--set", &name];
+    assert_refused(&place, &long, &["`name` has 201 characters", "at most 200"]);
+    let by_place = ["run", "experiment.ron", "--headless", "--set", "rollout.0=3"];
+    assert_refused(&place, &by_place, &["`rollout` has no field `0`", "prompts_per_step"]);
+}
+
+/// A program says beforehand that it cannot run what another one brings.
+#[test]
+fn doctor_names_a_method_and_a_task_of_another_program() {
+    let place = Workplace::new();
+    write(&place, &experiment(2));
+    for (setting, words) in [
+        ("method=Custom(\"brevity\", (strength: 1))", "the method `brevity` is not part of"),
+        ("task=Custom(\"count-even\")", "the task `count-even` is not part of"),
+    ] {
+        let output = orthant(&place, &["doctor", "experiment.ron", "--set", setting]);
+        let told = output.stdout + &output.stderr;
+        assert!(output.status == 2 && told.contains(words), "{}: {told}", output.status);
+    }
+}
+
 #[test]
 fn without_a_command_and_a_display_the_program_says_what_to_do() {
     let place = Workplace::new();

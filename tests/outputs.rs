@@ -73,6 +73,32 @@ fn write_input(place: &Workplace, name: &str, count: usize) {
     fs::write(place.path().join(name), text).unwrap();
 }
 
+/// Records and curves go by the names of suites, so that two of one name get names of their own, and
+/// resuming loses no line of either.
+#[test]
+fn two_suites_of_one_name_are_told_apart() {
+    let place = Workplace::new();
+    let suite = "(suite: HeldOut(problems: 4), every: 2, samples: 1, k: [1]";
+    let evaluations = format!("evaluations: [{suite}), {suite}, temperature: 0)]");
+    let run = common::four_steps(&place, &evaluations);
+    let names = |run: &std::path::Path| {
+        let lines = common::lines(&run.join("evals.jsonl"));
+        let name = |line: &serde_json::Value| line["suite"].as_str().unwrap().to_string();
+        let step = |line: &serde_json::Value| line["step"].as_u64().unwrap();
+        lines.iter().map(|line| (step(line), name(line))).collect::<Vec<_>>()
+    };
+    let own = names(&run)[0].1.clone();
+    let both = [own.clone(), format!("{own} (2)")];
+    let expected = |steps: &[u64]| {
+        let of = |&step: &u64| both.clone().map(|name| (step, name));
+        steps.iter().flat_map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&run), expected(&[0, 2, 4]));
+    let stderr = common::resume_well(&place, &run, &["--set", "stop.steps=6"]);
+    assert!(!stderr.contains("stands there already"), "{stderr}");
+    assert_eq!(names(&run), expected(&[0, 2, 4, 6]));
+}
+
 #[test]
 fn scores_replace_scores_only_and_lines_and_tensors_belong_together_after_any_kill() {
     let place = Workplace::new();

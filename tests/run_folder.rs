@@ -38,6 +38,23 @@ fn endless(place: &Workplace) -> (Child, PathBuf) {
     (child, run)
 }
 
+/// A link in place of a folder of the run leads to files of somebody else, which going back to a
+/// checkpoint would remove.
+#[cfg(unix)]
+#[test]
+fn a_link_in_place_of_a_folder_is_refused_and_what_it_leads_to_stays() {
+    let place = Workplace::new();
+    let run = four_steps(&place, "");
+    let other = place.path().join("other");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("step_000009.jsonl"), "mine").unwrap();
+    fs::remove_dir_all(run.join("rollouts")).unwrap();
+    std::os::unix::fs::symlink("../../other", run.join("rollouts")).unwrap();
+    let more = ["--set", "stop.steps=7"];
+    resume_is_refused(&place, &run, &more, &["rollouts is a link and must be the folder"]);
+    assert_eq!(fs::read_to_string(other.join("step_000009.jsonl")).unwrap(), "mine");
+}
+
 #[test]
 fn one_process_writes_to_a_run_and_one_that_was_killed_is_in_nobodys_way() {
     let place = Workplace::new();

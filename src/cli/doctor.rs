@@ -78,10 +78,28 @@ pub(super) fn run(arguments: &DoctorArguments) -> Result<u8> {
         }
         let located = |error| experiment::locate(error, path, &arguments.set);
         experiment.validate().map_err(located)?;
+        for text in foreign(&experiment) {
+            report.problems.push(text);
+        }
         examine(&experiment, arguments, &mut report).map_err(located)?;
     }
     print(&report, arguments.json)?;
     Ok(if report.problems.is_empty() { 0 } else { 2 })
+}
+
+/// What of an experiment this program cannot do, because another program brings it.
+fn foreign(experiment: &Experiment) -> Vec<String> {
+    let method = experiment.method.foreign().map(|name| ("method", name));
+    let task = match &experiment.task {
+        TaskConfig::Custom(name) => Some(("task", name.as_str())),
+        _ => None,
+    };
+    let text = |(what, name): (&str, &str)| {
+        format!(
+            "the {what} `{name}` is not part of this program; the program that brings it can run this experiment"
+        )
+    };
+    method.into_iter().chain(task).map(text).collect()
 }
 
 /// Devices and what comes with the program.

@@ -6,7 +6,8 @@ use crate::data::NAMED;
 use crate::error::{Error, Result, nearest};
 use crate::escape::shown;
 use crate::evaluation::{
-    EvaluationFolder, EvaluationSettings, ProblemOutcome, Replaced, Suite, Summary, sample_suite,
+    EvaluationFolder, EvaluationSettings, ProblemOutcome, Replaced, Suite, SuiteProblem, Summary,
+    sample_suite,
 };
 use crate::experiment::{
     ArithmeticConfig, CountdownConfig, DeviceChoice, FileSuite, NamedSuite, TaskConfig,
@@ -299,57 +300,12 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     let (mut folder, earlier) =
         EvaluationFolder::open(&out, &decisive, &suite, samples, arguments.accept_changes)?;
     earlier.notes.iter().for_each(|note| note!("warning: {note}"));
-    let mut outcomes = earlier.outcomes;
-    let missing: Vec<usize> =
-        (0..outcomes.len()).filter(|&number| outcomes[number].is_none()).collect();
+    let sampled = sample(&model, &suite, &settings, &mut folder, earlier.outcomes)?;
 
-    let first = outcomes.len() - missing.len();
-    let started = Instant::now();
-    let bar = ProgressBar::new(suite.problems.len() as u64).with_position(first as u64);
-    if let Ok(style) =
-        ProgressStyle::with_template("{bar:24} {pos}/{len} problems  {msg}  {eta} left")
-    {
-        bar.set_style(style);
-    }
-    let mut tokens = 0;
-    on_large_stack("eval", || {
-        let mut numbers = missing.iter();
-        let each = |samples: &[_]| {
-            folder.append(samples)?;
-            let outcome = ProblemOutcome::of(samples);
-            tokens += outcome.tokens;
-            if let Some(&number) = numbers.next() {
-                outcomes[number] = Some(outcome);
-            }
-            let (correct, done) =
-                outcomes.iter().flatten().fold((0, 0), |(c, n), o| (c + o.correct, n + 1));
-            bar.set_message(format!(
-                "accuracy {:.1} %",
-                100.0 * correct as f64 / (done * samples.len()) as f64
-            ));
-            Ok(())
-        };
-        let progress =
-            |share: f32| bar.set_position(first as u64 + (share * missing.len() as f32) as u64);
-        sample_suite(&model, &suite, &missing, &settings, each, progress)
-    })?;
-    bar.finish_and_clear();
-    let outcomes: Vec<ProblemOutcome> = outcomes.into_iter().flatten().collect();
-    let pace = tokens as f64 / started.elapsed().as_secs_f64();
-
-    let summary = Summary::new(&outcomes, samples, &k)?;
-    let by = |name: fn(&crate::evaluation::SuiteProblem) -> Option<&String>| -> Result<Vec<(String, Summary)>> {
-        let mut parts: BTreeMap<&str, Vec<ProblemOutcome>> = BTreeMap::new();
-        for (item, outcome) in suite.problems.iter().zip(&outcomes) {
-            parts.entry(name(item).map_or("", String::as_str)).or_default().push(*outcome);
-        }
-        parts.remove("");
-        let summaries =
-            parts.into_iter().map(|(name, outcomes)| Ok((name.to_string(), Summary::new(&outcomes, samples, &k)?)));
-        summaries.collect()
-    };
-    let subjects = by(|item| item.subject.as_ref())?;
-    let levels = by(|item| item.level.as_ref())?;
+    let summary = Summary::new(&sampled.outcomes, samples, &k)?;
+    let parts = |name| by_part(&suite, &sampled.outcomes, samples, &k, name);
+    let subjects = parts(|item| item.subject.as_ref())?;
+    let levels = parts(|item| item.level.as_ref())?;
 
     let mut result = Map::new();
     result.insert("suite".to_string(), suite.name.clone().into());
@@ -379,14 +335,92 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     }
     folder.finish(&Value::Object(result.clone()))?;
 
-    print(&suite, &summary, &subjects, &levels, first, (tokens > 0).then_some(pace), &out)?;
+    let pace = sampled.tokens_per_s;
+    print(&suite, &summary, &subjects, &levels, sampled.earlier, pace, &out)?;
     if arguments.json {
-        result
-            .insert("tokens_per_s".to_string(), if tokens > 0 { pace.into() } else { Value::Null });
+        result.insert("tokens_per_s".to_string(), pace.map_or(Value::Null, Value::from));
         result.insert("out".to_string(), out.display().to_string().into());
         say!("{}", Value::Object(result))?;
     }
     Ok(0)
+}
+
+/// The outcomes of all problems of a suite.
+struct Sampled {
+    outcomes: Vec<ProblemOutcome>,
+    /// How many of them an earlier try left.
+    earlier: usize,
+    /// Tokens per second, where any were sampled.
+    tokens_per_s: Option<f64>,
+}
+
+/// Samples the problems that have no outcome yet, with a progress bar, and writes each into the
+/// folder as soon as it is judged.
+fn sample(
+    model: &LanguageModel,
+    suite: &Suite,
+    settings: &EvaluationSettings,
+    folder: &mut EvaluationFolder,
+    mut outcomes: Vec<Option<ProblemOutcome>>,
+) -> Result<Sampled> {
+    let is_missing = |&number: &usize| outcomes[number].is_none();
+    let missing: Vec<usize> = (0..outcomes.len()).filter(is_missing).collect();
+    let first = outcomes.len() - missing.len();
+    let started = Instant::now();
+    let bar = ProgressBar::new(suite.problems.len() as u64).with_position(first as u64);
+    let template = "{bar:24} {pos}/{len} problems  {msg}  {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+
+    let mut tokens = 0;
+    on_large_stack("eval", || {
+        let mut numbers = missing.iter();
+        let each = |samples: &[_]| {
+            folder.append(samples)?;
+            let outcome = ProblemOutcome::of(samples);
+            tokens += outcome.tokens;
+            if let Some(&number) = numbers.next() {
+                outcomes[number] = Some(outcome);
+            }
+            let done = outcomes.iter().flatten();
+            let (correct, done) = done.fold((0, 0), |(c, n), o| (c + o.correct, n + 1));
+            let accuracy = 100.0 * correct as f64 / (done * samples.len()) as f64;
+            bar.set_message(format!("accuracy {accuracy:.1} %"));
+            Ok(())
+        };
+        let progress =
+            |share: f32| bar.set_position(first as u64 + (share * missing.len() as f32) as u64);
+        sample_suite(model, suite, &missing, settings, each, progress)
+    })?;
+    bar.finish_and_clear();
+    let pace = tokens as f64 / started.elapsed().as_secs_f64();
+    Ok(Sampled {
+        outcomes: outcomes.into_iter().flatten().collect(),
+        earlier: first,
+        tokens_per_s: (tokens > 0).then_some(pace),
+    })
+}
+
+/// Summaries of the parts of a suite that `name` tells apart, by their names; those without a name
+/// are in none.
+fn by_part(
+    suite: &Suite,
+    outcomes: &[ProblemOutcome],
+    samples: usize,
+    k: &[usize],
+    name: fn(&SuiteProblem) -> Option<&String>,
+) -> Result<Vec<(String, Summary)>> {
+    let mut parts: BTreeMap<&String, Vec<ProblemOutcome>> = BTreeMap::new();
+    for (item, outcome) in suite.problems.iter().zip(outcomes) {
+        if let Some(name) = name(item).filter(|name| !name.is_empty()) {
+            parts.entry(name).or_default().push(*outcome);
+        }
+    }
+    let summary = |(name, outcomes): (&String, Vec<_>)| {
+        Ok((name.clone(), Summary::new(&outcomes, samples, k)?))
+    };
+    parts.into_iter().map(summary).collect()
 }
 
 /// The folder where nobody names one.

@@ -217,6 +217,27 @@ enum ThemeChoice {
 }
 
 impl WindowArguments {
+    /// Refuses what is for a window where none is wanted, and a picture where there is no display
+    /// to open one on.
+    fn check(&self, is_headless: bool, has_display: bool) -> Result<()> {
+        let given = [
+            ("--screenshot", self.screenshot.is_some()),
+            ("--window-size", self.window_size.is_some()),
+            ("--theme", self.theme.is_some()),
+            ("--panel", self.panel.is_some()),
+        ];
+        match given.into_iter().find(|(_, is_given)| *is_given) {
+            Some((option, _)) if is_headless => Err(Error::input(format!(
+                "{option} is for the window, and --headless opens none; leave one of them out"
+            ))),
+            Some(("--screenshot", _)) if !has_display => Err(Error::input(
+                "no display found to open a window on, of which --screenshot is a picture; put \
+                 `xvfb-run` in front of the command, or leave it out",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// The same for the dashboard, whose window closes once `interrupted` is set and its runs are
     /// over.
     fn options(&self, interrupted: &Arc<AtomicBool>) -> DashboardOptions {

@@ -60,6 +60,19 @@ pub(super) struct RunArguments {
 }
 
 impl RunArguments {
+    /// Refuses options of a run that continues where a new one is to begin. The command line's own
+    /// check leaves them be, because `--resume` conflicts with an experiment.
+    fn check_new(&self) -> Result<()> {
+        let option = match (self.from_step, self.accept_changes) {
+            (Some(_), _) => "--from-step",
+            (None, true) => "--accept-changes",
+            (None, false) => return Ok(()),
+        };
+        Err(Error::input(format!(
+            "{option} is for a run that continues; give --resume RUN_DIR in place of the experiment"
+        )))
+    }
+
     fn builder(&self) -> Result<RunBuilder> {
         let path = match (&self.resume, &self.experiment) {
             (Some(folder), _) => {
@@ -71,6 +84,7 @@ impl RunArguments {
                 return Err(Error::input("give an experiment file, or --resume and a run folder"));
             }
         };
+        self.check_new()?;
         let mut experiment: Experiment = experiment::read(path)?;
         for assignment in &self.set {
             experiment = experiment::set(&experiment, assignment)?;
@@ -95,6 +109,8 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
     // A resumed run's experiment stands in its folder.
     let file = arguments.resume.as_ref().map(|folder| folder.join("experiment.ron"));
     let file = file.as_ref().or(arguments.experiment.as_ref());
+    let display = !arguments.headless && dashboard::display_available();
+    arguments.window.check(arguments.headless, display)?;
     let run = arguments.builder()?.start(&arguments.out).map_err(|error| match file {
         Some(file) => experiment::locate(error, file, &arguments.set),
         None => error,
@@ -104,7 +120,6 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
     let (own, more) = (handle.clone(), start::handles(&others));
     let interrupted = stop_on_interrupt(move || [vec![own.clone()], more()].concat())?;
 
-    let display = !arguments.headless && dashboard::display_available();
     if !arguments.headless && !display {
         note!("no display found, so no window; following the run here");
     }

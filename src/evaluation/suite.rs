@@ -162,6 +162,17 @@ impl Suite {
         })
     }
 
+    /// Gives suites of one name names of their own: `test`, `test (2)`. Records and curves go by them.
+    pub fn tell_apart(suites: &mut [Self]) {
+        let mut taken = BTreeSet::new();
+        for suite in suites {
+            let numbered = (2..).map(|number| format!("{} ({number})", suite.name));
+            let mut names = std::iter::once(suite.name.clone()).chain(numbered);
+            suite.name = names.find(|name| !taken.contains(name)).unwrap_or_default();
+            taken.insert(suite.name.clone());
+        }
+    }
+
     /// Judges one completion.
     pub fn verify(&self, problem: &Problem, completion: &str) -> Verification {
         match &self.judge {

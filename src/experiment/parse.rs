@@ -285,7 +285,8 @@ fn blank_comments(text: &str) -> String {
 /// Where the value of a field, or of an element by its place from 0, stands.
 fn find(entries: &[Entry<'_>], step: &str) -> Option<std::ops::Range<usize>> {
     let entry = match step.parse::<usize>() {
-        Ok(place) => entries.get(place),
+        // Fields have names, and are found by these alone.
+        Ok(place) => entries.get(place).filter(|entry| entry.name.is_empty()),
         Err(_) => entries.iter().find(|entry| entry.name == step),
     };
     entry.map(|entry| entry.value.clone())

@@ -1,8 +1,8 @@
 //! Hierarchical clustering of the rollouts of a group by their cosines, for an order in which like
 //! directions stand together.
 
-/// The leaves of the tree of average linkage (UPGMA: Sokal and Michener 1958) over the distances 1
-/// - cosine, from left to right.
+/// The leaves of the tree of average linkage (UPGMA: Sokal and Michener 1958) over the distances
+/// 1 - cosine, from left to right.
 ///
 /// `cosines` is row-major (m, m); one that is not a number counts as 0. At every merge the larger
 /// cluster stands first, and of equal ones the one with the smaller index, so that the order does

@@ -3,9 +3,9 @@
 //! vocabulary) of a batch.
 //!
 //! With z = W h / T and p = softmax(z): log p(y) = z\[y\] - log sum exp z, H = -sum p log p.
-//! Backward recomputes p by slices of tokens: d log p(y) / dz = onehot(y) - p, dH / dz = -p (log p
-//! + H). The sensitivity feature of G2RL (arXiv 2512.15687, eqs. 4-6) is phi = W^T (onehot(y) - p)
-//! = T d log p(y) / dh: a gather and one product.
+//! Backward recomputes p by slices of tokens: d log p(y) / dz = onehot(y) - p,
+//! dH / dz = -p (log p + H). The sensitivity feature of G2RL (arXiv 2512.15687, eqs. 4-6) is
+//! phi = W^T (onehot(y) - p) = T d log p(y) / dh: a gather and one product.
 
 use super::buffers::Buffers;
 use super::custom_gradient::with_gradients;

@@ -30,7 +30,7 @@ use crate::rollout::{
     Advantage, Groups, PromptGroup, PromptTokens, Response, Rollouts, TokenUpdate,
 };
 use crate::run::{LiveSettingKind, Stage};
-use crate::weights::first_not_finite;
+use crate::weights::{Weights, first_not_finite};
 use bevy_app::{App, Plugin};
 use bevy_ecs::entity::EntityHashMap;
 use bevy_ecs::prelude::*;
@@ -126,6 +126,29 @@ struct Sample<'a> {
     rollout: Entity,
 }
 
+impl<'a> Sample<'a> {
+    fn new(
+        prompt: &'a [u32],
+        response: &'a Response,
+        advantage: f32,
+        trained: bool,
+        place: (u32, usize),
+        rollout: Entity,
+    ) -> Self {
+        let (ids, old_logprobs) = (&response.0.ids, &response.0.logprobs);
+        Self {
+            prompt,
+            response: ids,
+            old_logprobs,
+            reference: None,
+            advantage,
+            trained,
+            place,
+            rollout,
+        }
+    }
+}
+
 /// Number of response tokens that are trained on.
 fn trained_tokens<'a>(samples: impl IntoIterator<Item = &'a Sample<'a>>) -> usize {
     samples.into_iter().filter(|sample| sample.trained).map(|sample| sample.response.len()).sum()
@@ -141,6 +164,17 @@ struct Totals {
     gap: f64,
     /// By rollout, in steps whose tokens are recorded.
     tokens_of: Option<EntityHashMap<TokenUpdate>>,
+}
+
+/// Refuses to go further with a weight that is not finite.
+fn check_finite(weights: &Weights) -> crate::error::Result<()> {
+    let tensors = weights.variables().map(|(name, variable)| (name, Var::as_tensor(variable)));
+    match first_not_finite(tensors)? {
+        Some(name) => {
+            Err(Error::failed(format!("the weight `{name}` is not finite before the update")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// One update of the policy from the step's rollouts.
@@ -163,27 +197,14 @@ pub fn update_policy(
     let experiment = &experiment.0;
     let objective = &experiment.objective;
     let weights = policy.0.trained();
-    if let Some(name) = first_not_finite(
-        weights.variables().map(|(name, variable)| (name, Var::as_tensor(variable))),
-    )? {
-        return Err(
-            Error::failed(format!("the weight `{name}` is not finite before the update")).into()
-        );
-    }
+    check_finite(weights)?;
     let mut samples = Vec::new();
     for (group, prompt, members) in groups.iter() {
         for (index, rollout) in members.iter().enumerate() {
             let (response, advantage) = rollouts.get(rollout)?;
-            samples.push(Sample {
-                prompt: &prompt.0,
-                response: &response.0.ids,
-                old_logprobs: &response.0.logprobs,
-                reference: None,
-                advantage: advantage.0,
-                trained: objective.truncated.trains(response.0.truncated),
-                place: (group.0, index),
-                rollout,
-            });
+            let trained = objective.truncated.trains(response.0.truncated);
+            let place = (group.0, index);
+            samples.push(Sample::new(&prompt.0, response, advantage.0, trained, place, rollout));
         }
     }
     let OptimizerConfig::AdamW(adamw) = &experiment.optimizer;
@@ -214,17 +235,14 @@ pub fn update_policy(
     for epoch in 0..objective.epochs {
         let mut order: Vec<usize> = (0..samples.len()).collect();
         if passes > 1 {
-            rng::shuffle(
-                &mut rng::stream(experiment.seed, Domain::Minibatches, [step.0, epoch as u64, 0]),
-                &mut order,
-            );
+            let key = [step.0, epoch as u64, 0];
+            let mut stream = rng::stream(experiment.seed, Domain::Minibatches, key);
+            rng::shuffle(&mut stream, &mut order);
         }
         for index in 0..objective.minibatches {
             let bound = |index: usize| index * samples.len() / objective.minibatches;
-            let mut minibatch: Vec<&Sample> = order[bound(index)..bound(index + 1)]
-                .iter()
-                .map(|&index| &samples[index])
-                .collect();
+            let chosen = &order[bound(index)..bound(index + 1)];
+            let mut minibatch: Vec<&Sample> = chosen.iter().map(|&i| &samples[i]).collect();
             let of_minibatch = BatchTotals {
                 responses: minibatch.len(),
                 tokens: trained_tokens(minibatch.iter().copied()),
@@ -243,9 +261,7 @@ pub fn update_policy(
                 measure_gap,
                 &mut buffers,
                 &mut totals,
-                |share| {
-                    report(done + share);
-                },
+                |share| report(done + share),
             )?;
             optimizer.0.step(&gradients, norm, rate)?;
             norms.push(norm);

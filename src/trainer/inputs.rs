@@ -69,9 +69,7 @@ impl Inputs {
         read.extend(encoder_hashes(experiment.encoder())?);
         let mut changed = BTreeSet::new();
         for (evaluation, suite) in experiment.evaluations.iter().zip(suites) {
-            let numbered = (2..).map(|number| format!("the suite {} ({number})", suite.name));
-            let mut names = std::iter::once(format!("the suite {}", suite.name)).chain(numbered);
-            let name = names.find(|name| !read.contains_key(name)).unwrap_or_default();
+            let name = format!("the suite {}", suite.name);
             let of_template = format!("the template of {name}");
             if held.is_some_and(|held| {
                 held.evaluations.iter().all(|earlier| earlier.suite != evaluation.suite)

@@ -34,7 +34,9 @@ impl Layout {
 
         let mut upper =
             Linear::new(LinearDir::Horizontal, row.iter().map(|(tile, _)| *tile).collect());
-        row.iter().for_each(|&(tile, share)| upper.shares.set_share(tile, share));
+        for &(tile, share) in &row {
+            upper.shares.set_share(tile, share);
+        }
         let upper = tiles.insert_new(Tile::Container(Container::Linear(upper)));
         let root = match below {
             Some(below) => {

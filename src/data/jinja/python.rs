@@ -445,6 +445,22 @@ fn grouped(digits: &str, separator: Option<char>) -> String {
     out + &digits[whole..]
 }
 
+/// Reads the flags of a `%` into `field`; says whether it is to be filled with zeros.
+fn flags(rest: &mut &str, field: &mut Field) -> bool {
+    let mut zeros = false;
+    while let Some(flag) = rest.chars().next().filter(|flag| "-+ #0".contains(*flag)) {
+        match flag {
+            '-' => field.align = Some('<'),
+            '#' => field.alternate = true,
+            '0' => zeros = true,
+            ' ' => field.plus = field.plus.or(Some(' ')),
+            _ => field.plus = Some('+'),
+        }
+        *rest = &rest[1..];
+    }
+    zeros
+}
+
 /// `format % values`: a tuple gives one value after another, a dictionary those that are named.
 pub(super) fn percent(format: &str, values: &Value, budget: &Budget) -> Outcome<String> {
     let mut out = Paid::new(budget);
@@ -472,17 +488,7 @@ pub(super) fn percent(format: &str, values: &Value, budget: &Budget) -> Outcome<
             }
         };
         let mut field = Field::default();
-        let mut zeros = false;
-        while let Some(flag) = rest.chars().next().filter(|flag| "-+ #0".contains(*flag)) {
-            match flag {
-                '-' => field.align = Some('<'),
-                '#' => field.alternate = true,
-                '0' => zeros = true,
-                ' ' => field.plus = field.plus.or(Some(' ')),
-                _ => field.plus = Some('+'),
-            }
-            rest = &rest[1..];
-        }
+        let zeros = flags(&mut rest, &mut field);
         field.width = number(&mut rest)?.unwrap_or(0);
         if let Some(after) = rest.strip_prefix('.') {
             rest = after;

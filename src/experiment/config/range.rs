@@ -46,6 +46,9 @@ pub(super) fn count_up_to(
     Err(Error::field(field, format!("is {value}; it must be between {low} and {high} (`{bound}`)")))
 }
 
+/// Characters of the longest name of an experiment.
+const LONGEST_NAME: usize = 200;
+
 pub(super) fn check_name(name: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
@@ -56,6 +59,14 @@ pub(super) fn check_name(name: &str) -> Result<()> {
                  starting with a dot"
             ),
         ));
+    }
+    // A run folder adds seed and time to it, and file systems allow names of 255 bytes.
+    if name.len() > LONGEST_NAME {
+        let problem = format!(
+            "has {} characters; it names a folder, so use at most {LONGEST_NAME}",
+            name.len()
+        );
+        return Err(Error::field("name", problem));
     }
     Ok(())
 }

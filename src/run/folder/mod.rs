@@ -152,8 +152,12 @@ impl RunDir {
         }
         for name in FOLDERS {
             let path = self.path.join(name);
-            if fs::metadata(&path).is_ok_and(|found| !found.is_dir()) {
-                return refused(&path, "not a folder", "the folder");
+            match look(&path) {
+                Ok(found) if found.is_symlink() => return refused(&path, "a link", "the folder"),
+                Ok(found) if !found.is_dir() => {
+                    return refused(&path, "not a folder", "the folder");
+                }
+                _ => {}
             }
         }
         Ok(())

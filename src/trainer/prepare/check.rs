@@ -111,5 +111,7 @@ fn suites_of(
         suite.check_length(tokenizer, room)?;
         Ok(suite)
     });
-    suites.collect()
+    let mut suites = suites.collect::<Result<Vec<_>>>()?;
+    Suite::tell_apart(&mut suites);
+    Ok(suites)
 }

@@ -115,7 +115,8 @@ impl<'a> Subject<'a> {
         let task = tasks::build(&config.task, &tokenizer, None)?;
         let suite = |suite| Suite::new(suite, &task, &tokenizer, None);
         let suites = config.evaluations.iter().map(|evaluation| suite(&evaluation.suite));
-        let suites = suites.collect::<Result<Vec<_>>>()?;
+        let mut suites = suites.collect::<Result<Vec<_>>>()?;
+        Suite::tell_apart(&mut suites);
 
         let no_end = || Error::failed("the tokenizer has no end-of-text token");
         let end = tokenizer.token_id(END_OF_TEXT).ok_or_else(no_end)?;

@@ -128,7 +128,7 @@ fn reward(rollout: &RolloutView) -> (&'static str, String) {
 
 /// What these are, with the named parts of the base reward.
 fn reward_help(rollout: &RolloutView) -> String {
-    let mut help = "Base reward of the task: +1 for a correct answer and \u{2212}1 otherwise, \
+    let help = "Base reward of the task: +1 for a correct answer and \u{2212}1 otherwise, \
                     unless the task gives others. Shaped is the reward after the method's shaping, \
                     if it did any."
         .to_owned();
@@ -137,7 +137,7 @@ fn reward_help(rollout: &RolloutView) -> String {
             format!("{name} {}", format::signed(f64::from(*value), 3))
         };
         let parts: Vec<String> = rollout.reward_parts.iter().map(part).collect();
-        help += &format!(" Parts of the base reward: {}.", parts.join(", "));
+        return format!("{help} Parts of the base reward: {}.", parts.join(", "));
     }
     help
 }

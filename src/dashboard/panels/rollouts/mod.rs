@@ -57,7 +57,9 @@ impl Panel for RolloutsPanel {
             self.choices.brush = None;
         }
         run.notes.set(WasShown(true));
-        others.iter_mut().for_each(|other| other.notes.set(WasShown(false)));
+        for other in others.iter_mut() {
+            other.notes.set(WasShown(false));
+        }
     }
 
     fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, run: &mut State) {

@@ -7,6 +7,7 @@ use crate::dashboard::kit::widgets::marks;
 use crate::dashboard::panels::rollouts::rows::{Brush, Rows};
 use crate::dashboard::state::selection::Place;
 use crate::run::{RolloutView, StepView};
+use crate::verify::Verdict;
 use egui::{
     Align2, Color32, Painter, Pos2, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo,
     pos2, vec2,
@@ -42,6 +43,22 @@ fn range(values: impl Iterator<Item = f64>) -> [f64; 2] {
     }
     let margin = if high > low { 0.06 * (high - low) } else { 0.5 * low.abs().max(1.0) };
     [low - margin, high + margin]
+}
+
+/// Draws a completion: its verdict where it is listed, and else a small point.
+fn paint_point(painter: &Painter, theme: &Theme, at: Pos2, verdict: Option<Verdict>) {
+    match verdict {
+        Some(verdict) => marks::paint_verdict(painter, at, 6.0, verdict, theme),
+        None => {
+            painter.circle_filled(at, 1.5, theme.missing);
+        }
+    }
+}
+
+/// Draws the part of the plot that is chosen.
+fn paint_brush(painter: &Painter, theme: &Theme, area: Rect) {
+    let fill = theme.selection.gamma_multiply(0.35);
+    painter.rect(area, 0.0, fill, Stroke::new(1.0, theme.focus), StrokeKind::Inside);
 }
 
 /// Draws the plot into `size`.
@@ -101,12 +118,8 @@ pub(crate) fn show(
     }
     let listed: HashSet<Place> = rows.listed.iter().copied().collect();
     for (place, values) in &drawn {
-        let verdict = rollout(*place).verdict;
-        if listed.contains(place) {
-            marks::paint_verdict(&painter, at(*values), 6.0, verdict, theme);
-        } else {
-            painter.circle_filled(at(*values), 1.5, theme.missing);
-        }
+        let verdict = listed.contains(place).then(|| rollout(*place).verdict);
+        paint_point(&painter, theme, at(*values), verdict);
     }
     for (_, values) in drawn.iter().filter(|(place, _)| lit.contains(place)) {
         painter.circle_stroke(at(*values), 7.0, Stroke::new(1.5, theme.focus));
@@ -115,14 +128,7 @@ pub(crate) fn show(
         Rect::from_two_pos(at([brush.x[0], brush.y[0]]), at([brush.x[1], brush.y[1]]))
     };
     if let Some(brush) = brush {
-        let area = area(brush).intersect(plot);
-        painter.rect(
-            area,
-            0.0,
-            theme.selection.gamma_multiply(0.35),
-            Stroke::new(1.0, theme.focus),
-            StrokeKind::Inside,
-        );
+        paint_brush(&painter, theme, area(brush).intersect(plot));
     }
     let nearest = |pointer: Pos2| {
         drawn
