@@ -1,7 +1,7 @@
 //! How long the stages of a step take.
 
 use super::StepMetrics;
-use crate::metrics::metrics;
+use crate::metrics::{Metric, metrics};
 use crate::run::{Stage, StageTimes};
 use bevy_ecs::prelude::*;
 use std::time::Instant;
@@ -25,6 +25,18 @@ metrics! {
     TIME_STEP_S: "time/step_s", "s", Lower, Asked,
         "Time of the whole step without evaluations.";
 }
+
+/// The metric that has a stage's time, in the order of the stages. Record has none: it is the stage
+/// that writes them.
+pub(crate) const STAGE_TIMES: [(Stage, &Metric); 7] = [
+    (Stage::Sample, &TIME_SAMPLE_S),
+    (Stage::Verify, &TIME_VERIFY_S),
+    (Stage::Features, &TIME_FEATURE_S),
+    (Stage::Novelty, &TIME_NOVELTY_S),
+    (Stage::Advantage, &TIME_ADVANTAGE_S),
+    (Stage::Update, &TIME_UPDATE_S),
+    (Stage::Evaluate, &TIME_EVALUATE_S),
+];
 
 /// Measures how long each stage takes.
 #[derive(Resource)]
@@ -59,17 +71,17 @@ impl StageClock {
 /// Metrics of the stages' times, for the record stage.
 pub(super) fn time_metrics(clock: &StageClock, metrics: &mut StepMetrics) {
     let time = |stage: Stage| clock.times[stage as usize];
-    metrics.set(&TIME_SAMPLE_S, time(Stage::Sample));
-    metrics.set(&TIME_VERIFY_S, time(Stage::Verify));
-    metrics.set(
-        &TIME_FEATURE_S,
-        time(Stage::Features) + time(Stage::Novelty) + time(Stage::Advantage),
-    );
-    metrics.set(&TIME_NOVELTY_S, time(Stage::Novelty));
-    metrics.set(&TIME_ADVANTAGE_S, time(Stage::Advantage));
-    metrics.set(&TIME_UPDATE_S, time(Stage::Update));
-    if time(Stage::Evaluate) > 0.0 {
-        metrics.set(&TIME_EVALUATE_S, time(Stage::Evaluate));
+    for (stage, metric) in STAGE_TIMES {
+        let seconds = match stage {
+            Stage::Features => {
+                time(Stage::Features) + time(Stage::Novelty) + time(Stage::Advantage)
+            }
+            stage => time(stage),
+        };
+        // Evaluations are not due in every step.
+        if stage != Stage::Evaluate || seconds > 0.0 {
+            metrics.set(metric, seconds);
+        }
     }
     metrics.set(&TIME_STEP_S, clock.step_seconds());
 }

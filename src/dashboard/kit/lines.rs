@@ -1,5 +1,6 @@
 //! Lines of plots: how the lines of several runs are told apart, and a line as it is drawn.
 
+use crate::dashboard::kit::series::NotDrawn;
 use egui::Color32;
 use egui_plot::PlotPoint;
 
@@ -37,6 +38,8 @@ pub(crate) struct Trace {
     pub(crate) band: Vec<(f64, f64, f64)>,
     /// Stretches without a value that can be drawn.
     pub(crate) gaps: Vec<(f64, f64)>,
+    /// What of its values is not drawn.
+    pub(crate) not_drawn: NotDrawn,
 }
 
 #[cfg(test)]

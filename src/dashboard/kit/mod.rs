@@ -8,6 +8,7 @@ pub(crate) mod format;
 pub(crate) mod geometry;
 pub(crate) mod lines;
 pub(crate) mod series;
+pub(crate) mod stages;
 pub(crate) mod text;
 pub(crate) mod textures;
 pub(crate) mod theme;

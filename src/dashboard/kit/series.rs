@@ -126,9 +126,38 @@ fn is_drawable(value: f64) -> bool {
     value.abs() <= LARGEST
 }
 
+/// Kinds of values that a line has and cannot show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NotDrawn {
+    /// Some are not numbers.
+    pub(crate) not_numbers: bool,
+    /// Some are numbers beyond [`LARGEST`].
+    pub(crate) too_large: bool,
+}
+
+impl NotDrawn {
+    /// Notes a value that is not drawn.
+    fn note(&mut self, value: f64) {
+        self.too_large |= value.is_finite();
+        self.not_numbers |= !value.is_finite();
+    }
+
+    /// Why nothing of a line is drawn, in words; `None` where it has no values at all.
+    pub(crate) fn reason(self) -> Option<&'static str> {
+        match (self.not_numbers, self.too_large) {
+            (false, false) => None,
+            (true, false) => Some("no value is a number"),
+            (false, true) => Some("values over 1e300 are not drawn"),
+            (true, true) => Some("not numbers, or over 1e300"),
+        }
+    }
+}
+
 /// A line that is broken where a value is not a number, or too large to be drawn.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Curve {
+    /// What of its values is not drawn.
+    pub(crate) not_drawn: NotDrawn,
     pieces: Vec<Pyramid>,
     /// The first and the last step of every stretch without such a value.
     gaps: Vec<(u64, u64)>,
@@ -148,6 +177,7 @@ impl Curve {
 
     fn push(&mut self, step: u64, value: f64) {
         if !is_drawable(value) {
+            self.not_drawn.note(value);
             self.skip(step, step);
             return;
         }
@@ -483,7 +513,21 @@ mod tests {
             series.push(step, value);
         }
         assert_eq!(series.raw.gaps(), [(2, 4), (6, 6)]);
+        assert_eq!(series.raw.not_drawn, NotDrawn { not_numbers: true, too_large: true });
         assert!((series.smooth.at(5).unwrap() - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_is_not_drawn_is_called_what_it_is() {
+        let reason = |values: &[f64]| {
+            let mut series = Series::new(&measured::REWARD_MEAN, 10);
+            (1..).zip(values).for_each(|(step, value)| series.push(step, *value));
+            series.raw.not_drawn.reason()
+        };
+        assert_eq!(reason(&[]), None);
+        assert_eq!(reason(&[f64::NAN, f64::INFINITY]), Some("no value is a number"));
+        assert_eq!(reason(&[1e308, -1e301]), Some("values over 1e300 are not drawn"));
+        assert_eq!(reason(&[1e308, f64::NAN]), Some("not numbers, or over 1e300"));
     }
 
     #[test]

@@ -34,11 +34,26 @@ impl Trailing {
             ui.new_child(UiBuilder::new().max_rect(place).layout(layout).id_salt(self.id));
         let done = add(&mut end);
         let used = end.min_rect();
-        if (used.width() - self.width).abs() > 0.5 {
-            ui.data_mut(|data| data.insert_temp(self.id, used.width()));
-            ui.ctx().request_discard("the end of a line has another width");
-        }
+        self.remember(ui, used.width());
         ui.allocate_rect(used.intersect(free), Sense::hover());
         done
+    }
+
+    /// Draws it in a line of its own, where it has no room beside what stands before it.
+    pub(crate) fn show_below<R>(self, ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
+        let line = ui.horizontal_wrapped(|ui| {
+            let done = add(ui);
+            (done, ui.min_rect().width())
+        });
+        let (done, width) = line.inner;
+        self.remember(ui, width);
+        done
+    }
+
+    fn remember(self, ui: &Ui, width: f32) {
+        if (width - self.width).abs() > 0.5 {
+            ui.data_mut(|data| data.insert_temp(self.id, width));
+            ui.ctx().request_discard("the end of a line has another width");
+        }
     }
 }

@@ -133,8 +133,8 @@ pub(crate) trait Panel {
         None
     }
 
-    /// What it can write into the run folder's figures beside its picture, in words such as
-    /// `the curves as CSV, SVG and PNG`.
+    /// What it can write into the run folder's figures beside its picture, in words such as `the
+    /// curves as CSV, SVG and PNG`.
     fn files(&self) -> Option<&'static str> {
         None
     }

@@ -2,7 +2,7 @@
 //! and what is exported. No drawing here.
 
 use crate::dashboard::kit::lines::{STYLES, Trace, look};
-use crate::dashboard::kit::series::{Axis, CurveView, Curves, Series};
+use crate::dashboard::kit::series::{Axis, CurveView, Curves, NotDrawn, Series};
 use crate::dashboard::state::run::State;
 use crate::metrics::Metric;
 use crate::run::RunInfo;
@@ -97,6 +97,7 @@ impl<'a> Source<'a> {
             shadow: Vec::new(),
             band: Vec::new(),
             gaps: Vec::new(),
+            not_drawn: NotDrawn::default(),
         };
         let Some(series) = series else { return empty };
         let (from, to) = (self.step(bounds.0), self.step(bounds.1) + 1.0);
@@ -108,7 +109,7 @@ impl<'a> Source<'a> {
         let gaps = shown
             .map(|&(first, last)| (self.x(first as f64 - 0.5), self.x(last as f64 + 0.5)))
             .collect();
-        let empty = Trace { gaps, ..empty };
+        let empty = Trace { gaps, not_drawn: series.raw.not_drawn, ..empty };
         let raw = || self.pieces(series.raw.visible(from, to, most));
         if series.is_averaged(span) {
             Trace {

@@ -93,7 +93,11 @@ fn show(ui: &mut Ui, theme: &Theme, state: &mut State) {
         });
         if step > 0 {
             ui.add_space(if findings.is_empty() { 2.0 } else { 8.0 });
-            caption(ui, theme, "What is watched, over the last ten steps");
+            caption(
+                ui,
+                theme,
+                "What is watched; where nothing else is said, as the mean over the last ten steps",
+            );
             watched(ui, theme, state.memo.checks());
         }
         let warnings = &state.snapshot.warnings;

@@ -1,6 +1,7 @@
 //! The timeline: the last steps as bands of stages, with what they used of memory, processors and
 //! GPU under them.
 
+use crate::dashboard::kit::stages::{BANDS, time_metric};
 use crate::dashboard::kit::theme::{LINE_WIDTH, Theme, small_font};
 use crate::dashboard::kit::widgets::quantity::Meaning;
 use crate::dashboard::kit::{export, format};
@@ -17,21 +18,15 @@ const STEPS: usize = 240;
 /// Height of a line below the bands, with its gap, points.
 const LINE: f32 = 44.0;
 /// The bands are not drawn lower than this, points; where there is less room, the panel scrolls.
-const BANDS: f32 = 64.0;
+const LOWEST: f32 = 64.0;
 /// Free space above the bands and below them, points.
 const ABOVE: f32 = 4.0;
 const BELOW: f32 = 18.0;
 /// Room for the axis at the left, points.
 const AXIS: f32 = 64.0;
 
-/// The stages whose times are recorded, in order; what is left of the step comes last.
-const STAGES: [(&str, &Metric); 5] = [
-    ("Sample", &metrics::TIME_SAMPLE_S),
-    ("Verify", &metrics::TIME_VERIFY_S),
-    ("Features", &metrics::TIME_FEATURE_S),
-    ("Update", &metrics::TIME_UPDATE_S),
-    ("Evaluate", &metrics::TIME_EVALUATE_S),
-];
+/// The bands of a step: the stages whose times are recorded, and last what is left of the step.
+const PARTS: usize = BANDS.len() + 1;
 
 /// The panel.
 pub(super) struct TimelinePanel;
@@ -60,21 +55,22 @@ impl Panel for TimelinePanel {
 }
 
 /// What one step cost, seconds: the stages and the rest.
-fn parts(row: &MetricRow) -> [f64; STAGES.len() + 1] {
-    let mut parts = [0.0; STAGES.len() + 1];
-    for (part, (_, metric)) in parts.iter_mut().zip(STAGES) {
-        *part = row.get(metric).filter(|seconds| seconds.is_finite()).unwrap_or(0.0).max(0.0);
+fn parts(row: &MetricRow) -> [f64; PARTS] {
+    let mut parts = [0.0; PARTS];
+    for (part, stage) in parts.iter_mut().zip(BANDS) {
+        let seconds = time_metric(stage).and_then(|metric| row.get(metric));
+        *part = seconds.filter(|seconds| seconds.is_finite()).unwrap_or(0.0).max(0.0);
     }
     // The step's own time leaves evaluations out.
-    let known: f64 = parts[..STAGES.len() - 1].iter().sum();
-    parts[STAGES.len()] = (row.get(&metrics::TIME_STEP_S).unwrap_or(known) - known).max(0.0);
+    let known: f64 = parts[..BANDS.len() - 1].iter().sum();
+    parts[BANDS.len()] = (row.get(&metrics::TIME_STEP_S).unwrap_or(known) - known).max(0.0);
     parts
 }
 
 /// What every step cost, as CSV.
 fn csv(state: &State) -> String {
     let names: Vec<String> =
-        STAGES.iter().map(|(name, _)| format!("{}_s", name.to_lowercase())).collect();
+        BANDS.iter().map(|stage| format!("{}_s", stage.name().to_lowercase())).collect();
     let mut text =
         format!("step,{},rest_s,resident_mib,cpu_s,gpu_peak_mib,gpu_busy_ratio\n", names.join(","));
     for row in state.snapshot.history.iter() {
@@ -116,7 +112,7 @@ fn chart(ui: &mut Ui, theme: &Theme, state: &mut State, first: u64, last: u64) {
     let below = (lines.len() as f32).mul_add(LINE, BELOW);
     let free = ui.available_size();
     let (rect, response) =
-        ui.allocate_exact_size(vec2(free.x, free.y.max(ABOVE + BANDS + below)), Sense::click());
+        ui.allocate_exact_size(vec2(free.x, free.y.max(ABOVE + LOWEST + below)), Sense::click());
     response.widget_info(|| {
         WidgetInfo::labeled(
             egui::Role::Image,
@@ -224,19 +220,19 @@ fn uses(rows: &[&MetricRow]) -> Vec<Use> {
     uses
 }
 
-fn colors(theme: &Theme) -> [Color32; STAGES.len() + 1] {
+fn colors(theme: &Theme) -> [Color32; PARTS] {
     theme.stages()
 }
 
 fn legend(ui: &mut Ui, theme: &Theme, rows: &[&MetricRow]) {
     let total: Vec<f64> =
-        rows.iter().map(|row| parts(row)).fold(vec![0.0; STAGES.len() + 1], |mut sum, parts| {
+        rows.iter().map(|row| parts(row)).fold(vec![0.0; PARTS], |mut sum, parts| {
             sum.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
             sum
         });
     let all: f64 = total.iter().sum::<f64>().max(1e-12);
     ui.horizontal(|ui| {
-        let names = STAGES.iter().map(|(name, _)| *name).chain(["Other"]);
+        let names = BANDS.iter().map(|stage| stage.name()).chain(["Other"]);
         for ((name, color), part) in names.zip(colors(theme)).zip(&total) {
             if *part <= 0.0 {
                 continue;
@@ -244,7 +240,7 @@ fn legend(ui: &mut Ui, theme: &Theme, rows: &[&MetricRow]) {
             let (swatch, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
             ui.painter().rect_filled(swatch, 1.0, color);
             let label = ui.label(format!("{name} {}", format::percent(part / all)));
-            let metric = STAGES.iter().find(|(stage, _)| *stage == name).map(|(_, metric)| *metric);
+            let metric = BANDS.into_iter().find(|stage| stage.name() == name).and_then(time_metric);
             label.on_hover_ui(|ui| {
                 match metric {
                     Some(metric) => Meaning::of(name, metric).show(ui, theme),
@@ -312,7 +308,7 @@ fn explain(ui: &mut Ui, theme: &Theme, row: &MetricRow) {
         egui::RichText::new(format!("Step {}", format::thousands(row.step as f64)))
             .color(theme.text_strong),
     );
-    let names = STAGES.iter().map(|(name, _)| *name).chain(["Other"]);
+    let names = BANDS.iter().map(|stage| stage.name()).chain(["Other"]);
     let all = parts(row);
     let total: f64 = all.iter().sum::<f64>().max(1e-12);
     for (name, part) in names.zip(all).filter(|(_, part)| *part > 0.0) {

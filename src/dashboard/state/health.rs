@@ -1,11 +1,11 @@
 //! What a person should look after, from the metrics around a step and the evaluations before it.
 //! No egui here.
 //!
-//! Thresholds are rules of thumb; each is said in the text, so that nobody has to guess why
-//! something is listed.
+//! Thresholds are rules of thumb. Each is said in the text, with the steps that it is about, so
+//! that nobody has to guess why something is listed.
 
 use crate::dashboard::kit::format;
-use crate::metrics::{Better, Metric, MetricRow};
+use crate::metrics::{Better, History, Metric, MetricRow};
 use crate::run::{Estimate, RunSnapshot};
 use crate::stages::metrics;
 
@@ -57,7 +57,7 @@ pub(crate) struct Check {
     pub(crate) name: &'static str,
     /// Its value now, in words; `None` where the run does not measure it or not yet.
     pub(crate) value: Option<String>,
-    /// When it is listed.
+    /// When it is listed, where it is about other steps than the last ones: which.
     pub(crate) rule: &'static str,
     /// The metric that shows it.
     pub(crate) metric: &'static Metric,
@@ -65,8 +65,9 @@ pub(crate) struct Check {
     pub(crate) finding: Option<Finding>,
 }
 
-/// Everything that is watched, as it is at `step`, with what is most important first.
-pub(crate) fn checks(snapshot: &RunSnapshot, step: u64) -> Vec<Check> {
+/// Everything that is watched, as it is at `step`, with what is most important first. `wrong` has
+/// looked at the steps up to it.
+pub(crate) fn checks(snapshot: &RunSnapshot, step: u64, wrong: &WrongValues) -> Vec<Check> {
     let look = Look { snapshot, step };
     let mut checks = vec![
         look.truncation(),
@@ -82,7 +83,7 @@ pub(crate) fn checks(snapshot: &RunSnapshot, step: u64) -> Vec<Check> {
         look.gradient(),
         look.rank(),
     ];
-    look.impossible(&mut checks);
+    wrong.list(&mut checks);
     checks.sort_by_key(|check| {
         std::cmp::Reverse(check.finding.as_ref().map(|finding| finding.level))
     });
@@ -155,6 +156,80 @@ fn wrong(metric: &Metric, value: f64) -> Option<String> {
     }
 }
 
+/// A metric with a value that it cannot have.
+#[derive(Clone, Debug)]
+struct WrongValue {
+    metric: &'static Metric,
+    /// The first step with such a value, and why it cannot be.
+    first: (u64, f64, String),
+    /// How many steps have one.
+    count: usize,
+}
+
+/// Values that cannot be, of the whole run: nothing that follows from them can be trusted, however
+/// long ago they were.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WrongValues {
+    /// Rows that have been looked at.
+    rows: usize,
+    values: Vec<WrongValue>,
+}
+
+impl WrongValues {
+    /// Looks at the rows that have come since, up to `step`.
+    pub(crate) fn look(&mut self, history: &History, step: u64) {
+        for row in history.iter().skip(self.rows).take_while(|row| row.step <= step) {
+            for &(metric, value) in &row.values {
+                if let Some(why) = wrong(metric, value) {
+                    self.note(metric, (row.step, value, why));
+                }
+            }
+            self.rows += 1;
+        }
+    }
+
+    fn note(&mut self, metric: &'static Metric, first: (u64, f64, String)) {
+        match self.values.iter_mut().find(|known| known.metric.name == metric.name) {
+            Some(known) => known.count += 1,
+            None => self.values.push(WrongValue { metric, first, count: 1 }),
+        }
+    }
+
+    /// Gives every such metric a finding, in place of what its check says, or in a check of its
+    /// own.
+    fn list(&self, checks: &mut Vec<Check>) {
+        for WrongValue { metric, first: (step, value, why), count } in &self.values {
+            let said =
+                if value.is_finite() { format::compact(*value) } else { "no number".to_owned() };
+            let later = match count - 1 {
+                0 => String::new(),
+                later => {
+                    format!(" {} since.", format::count(later, "more such step", "more such steps"))
+                }
+            };
+            let finding = Some(Finding {
+                level: Level::Error,
+                title: "A value that cannot be",
+                detail: format!("{} is {said} at step {step}; {why}.{later}", metric.name),
+                advice: format!(
+                    "Look at step {step} in metrics.jsonl; where training came to this, go on from \
+                     an earlier checkpoint with a lower {}.",
+                    LEARNING_RATE
+                ),
+                metric,
+            });
+            let value = Some(said);
+            match checks.iter_mut().find(|check| check.metric.name == metric.name) {
+                Some(check) => (check.finding, check.value) = (finding, value),
+                None => {
+                    let rule = "where it cannot be, in any step of the run";
+                    checks.push(Check { name: metric.name, value, rule, metric, finding });
+                }
+            }
+        }
+    }
+}
+
 struct Look<'a> {
     snapshot: &'a RunSnapshot,
     step: u64,
@@ -167,39 +242,12 @@ impl Look<'_> {
             .filter_map(|step| self.snapshot.history.at(step))
     }
 
-    /// Gives every metric with a value that cannot be a finding, in place of what its check says,
-    /// or in a check of its own.
-    fn impossible(&self, checks: &mut Vec<Check>) {
-        for metric in crate::metrics::known() {
-            let Some((step, value, why)) = self.rows(self.step).find_map(|row| {
-                let value = row.get(metric)?;
-                Some((row.step, value, wrong(metric, value)?))
-            }) else {
-                continue;
-            };
-            let said =
-                if value.is_finite() { format::compact(value) } else { "no number".to_owned() };
-            let finding = Some(Finding {
-                level: Level::Error,
-                title: "A value that cannot be",
-                detail: format!("{} is {said} at step {step}; {why}.", metric.name),
-                advice: format!(
-                    "Look at step {step} in metrics.jsonl; where training came to this, go on from \
-                     an earlier checkpoint with a lower {LEARNING_RATE}."
-                ),
-                metric,
-            });
-            let value = Some(said);
-            match checks.iter_mut().find(|check| check.metric.name == metric.name) {
-                Some(check) => (check.finding, check.value) = (finding, value),
-                None => checks.push(Check {
-                    name: metric.name,
-                    value,
-                    rule: "where it cannot be",
-                    metric,
-                    finding,
-                }),
-            }
+    /// The steps that count as the present, in words.
+    fn present(&self) -> String {
+        match self.step {
+            0 | 1 => "the first step".to_owned(),
+            step if step < WINDOW => format!("the first {step} steps"),
+            _ => format!("the last {WINDOW} steps"),
         }
     }
 
@@ -224,8 +272,9 @@ impl Look<'_> {
             level: Level::Warning,
             title: "Many responses are cut off",
             detail: format!(
-                "{} of the last responses reached the token limit; above 10 % the reward measures \
+                "In {} {} of the responses reached the token limit; above 10 % the reward measures \
                  the limit.",
+                self.present(),
                 format::percent(share)
             ),
             advice: "Raise rollout.max_new_tokens, or set objective.truncated to Mask or \
@@ -244,8 +293,9 @@ impl Look<'_> {
             level: Level::Warning,
             title: "Many responses have no answer",
             detail: format!(
-                "The verifier found no final answer in {} of the last \
-                             responses.",
+                "In {} the verifier found no final answer in {} of the responses; listed above 30 \
+                 %.",
+                self.present(),
                 format::percent(share)
             ),
             advice:
@@ -300,8 +350,9 @@ impl Look<'_> {
             level: Level::Warning,
             title: "Training accuracy falls",
             detail: format!(
-                "{} of the last completions are correct; up to step {step} it was {}. Listed below \
-                 70 % of the best ten steps.",
+                "In {} {} of the completions are correct; in the ten steps up to step {step} it \
+                 was {}. Listed below 70 % of the best ten steps.",
+                self.present(),
                 format::percent(now),
                 format::percent(best)
             ),
@@ -399,7 +450,9 @@ impl Look<'_> {
                 level: Level::Warning,
                 title: "Most groups teach nothing by their rewards",
                 detail: format!(
-                    "In {} of the last groups all base rewards are equal, at an accuracy of {}.",
+                    "In {} all base rewards are equal in {} of the groups, at an accuracy of {}; \
+                     listed above 50 %.",
+                    self.present(),
                     format::percent(share),
                     format::percent(accuracy)
                 ),
@@ -415,24 +468,31 @@ impl Look<'_> {
         let metric = &metrics::POLICY_ENTROPY;
         let now = self.now(metric);
         let first = self.mean(metric, WINDOW).filter(|_| self.step >= 2 * WINDOW);
-        let finding =
-            now.zip(first).filter(|(now, first)| *now < 0.4 * first).map(|(now, first)| Finding {
-                level: Level::Warning,
-                title: "Entropy is collapsing",
-                detail: format!(
-                    "{} nats per token, {} of what it was in the first steps; below 40 % samples \
-                 repeat each other.",
-                    format::compact(now),
-                    format::percent(now / first)
-                ),
-                advice: format!(
-                    "Lower {}, raise objective.clip_high, or use a method that rewards diversity.",
-                    self.learning_rate()
-                ),
-                metric,
-            });
+        let finding = now.zip(first).filter(|(now, first)| *now < 0.4 * first).map(|(now, first)| Finding {
+            level: Level::Warning,
+            title: "Entropy is collapsing",
+            detail: format!(
+                "In {} it is {} nats per token, {} of what it was in the first ten steps; below 40 \
+                 % samples repeat each other.",
+                self.present(),
+                format::compact(now),
+                format::percent(now / first)
+            ),
+            advice: format!(
+                "Lower {}, raise objective.clip_high, or use a method that rewards diversity \
+                .",
+                self.learning_rate()
+            ),
+            metric,
+        });
         let value = now.map(|now| format!("{} nats", format::compact(now)));
-        Check { name: "Entropy", value, rule: "below 40 % of the first steps'", metric, finding }
+        Check {
+            name: "Entropy",
+            value,
+            rule: "below 40 % of the first ten steps'",
+            metric,
+            finding,
+        }
     }
 
     fn kl(&self) -> Check {
@@ -449,12 +509,18 @@ impl Look<'_> {
             title: "The policy runs away from the reference",
             detail: match before {
                 Some(before) => format!(
-                    "KL is {} nats per token; {BACK} steps ago it was {}. Listed above 0.5, or \
-                     above 0.2 and four times as much as {BACK} steps ago.",
+                    "In {} KL is {} nats per token; {BACK} steps ago it was {}. Listed above 0.5, \
+                     or above 0.2 and four times as much as {BACK} steps ago.",
+                    self.present(),
                     format::compact(now),
                     format::compact(before)
                 ),
-                None => format!("KL is {} nats per token, listed above 0.5.", format::compact(now)),
+                None => format!(
+                    "In {} KL is {} nats per token, listed above \
+                                 0.5.",
+                    self.present(),
+                    format::compact(now)
+                ),
             },
             advice: format!(
                 "Lower {}, raise objective.kl.coefficient, or give objective.kl a \
@@ -467,7 +533,7 @@ impl Look<'_> {
         Check {
             name: "KL to the reference",
             value,
-            rule: "above 0.5, or 0.2 and growing",
+            rule: "above 0.5, or 0.2 and 4 × 50 steps ago",
             metric,
             finding,
         }
@@ -480,8 +546,9 @@ impl Look<'_> {
             level: Level::Warning,
             title: "Sampler and trainer disagree",
             detail: format!(
-                "Their log-probabilities differ by up to {} nats; above 0.01 updates are \
+                "In {} their log-probabilities differ by up to {} nats; above 0.01 updates are \
                  off-policy by rounding.",
+                self.present(),
                 format::compact(gap)
             ),
             advice: "Use precision: F32, or smaller steps: with lower precision ratios drift from \
@@ -512,7 +579,13 @@ impl Look<'_> {
             metric,
         });
         let value = now.map(|(_, pearson)| format::signed(pearson, 2));
-        Check { name: "Proxy fidelity", value, rule: "below 0.5", metric, finding }
+        Check {
+            name: "Proxy fidelity",
+            value,
+            rule: "below 0.5 when last measured",
+            metric,
+            finding,
+        }
     }
 
     fn clipping(&self) -> Check {
@@ -522,7 +595,8 @@ impl Look<'_> {
             level: Level::Warning,
             title: "Much of the update is clipped away",
             detail: format!(
-                "{} of the tokens had their ratio clipped; listed above 20 %.",
+                "In {} {} of the tokens had their ratio clipped; listed above 20 %.",
+                self.present(),
                 format::percent(share)
             ),
             advice: format!(
@@ -548,7 +622,8 @@ impl Look<'_> {
             level: Level::Note,
             title: "The gradient jumps in this step",
             detail: format!(
-                "Its norm is {}, {} times the mean of the steps before; listed from ten times on.",
+                "Its norm is {}, {} times the mean of the ten steps before; listed from ten times \
+                 on.",
                 format::compact(norm),
                 format::number(norm / before, 0)
             ),
@@ -561,7 +636,7 @@ impl Look<'_> {
         Check {
             name: "Norm of the gradient",
             value,
-            rule: "above ten times the steps before",
+            rule: "above 10 × the ten steps before",
             metric,
             finding,
         }
@@ -574,8 +649,9 @@ impl Look<'_> {
             level: Level::Note,
             title: "Groups span few directions",
             detail: format!(
-                "The effective rank of the cosine matrices is {}; below 2 nearly all responses of \
-                 a group push alike.",
+                "In {} the effective rank of the cosine matrices is {}; below 2 nearly all \
+                 responses of a group push alike.",
+                self.present(),
                 format::number(rank, 1)
             ),
             advice: "Raise the temperature or lambda, or use larger groups.".to_owned(),
@@ -602,6 +678,13 @@ mod tests {
         snapshot.history = history;
         snapshot.step = steps;
         snapshot
+    }
+
+    /// What is watched at `step`, by somebody who has seen the run from its first step on.
+    fn checks(snapshot: &RunSnapshot, step: u64) -> Vec<Check> {
+        let mut wrong = WrongValues::default();
+        wrong.look(&snapshot.history, step);
+        super::checks(snapshot, step, &wrong)
     }
 
     fn titles(snapshot: &RunSnapshot, step: u64) -> Vec<&'static str> {
@@ -778,6 +861,33 @@ mod tests {
         );
         said(&metrics::POLICY_GRAD_NORM, -1.0);
         said(&metrics::TIME_STEP_S, -1.0);
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_stays_listed_with_the_step_that_it_came_in() {
+        let loss = &metrics::POLICY_LOSS;
+        let run = run(|step| vec![(loss, if step == 3 || step == 5 { f64::NAN } else { 0.5 })], 60);
+        let found = findings(&run, 60);
+        assert_eq!(
+            found[0].detail,
+            "policy/loss is no number at step 3; it is a number in every sound step. 1 more such \
+             step since."
+        );
+        // What has been looked at once is not looked at again.
+        let mut wrong = WrongValues::default();
+        (1..=60).for_each(|step| wrong.look(&run.history, step));
+        assert_eq!((wrong.rows, wrong.values[0].count), (60, 2));
+    }
+
+    #[test]
+    fn what_is_said_names_the_steps_that_it_is_about() {
+        let cut_off = |steps: u64| {
+            let run = run(|_| vec![(&metrics::COMPLETION_TRUNCATED_RATIO, 0.5)], steps);
+            findings(&run, steps)[0].detail.clone()
+        };
+        assert!(cut_off(1).starts_with("In the first step 50 %"), "{}", cut_off(1));
+        assert!(cut_off(4).starts_with("In the first 4 steps 50 %"), "{}", cut_off(4));
+        assert!(cut_off(40).starts_with("In the last 10 steps 50 %"), "{}", cut_off(40));
     }
 
     #[test]

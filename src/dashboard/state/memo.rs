@@ -6,7 +6,7 @@ use crate::dashboard::kit::geometry::{
     ColorRange, ColorScale, GroupGeometry, Order, cosine_scale, novelty_scale,
 };
 use crate::dashboard::kit::series::Curves;
-use crate::dashboard::state::health::{self, Check};
+use crate::dashboard::state::health::{self, Check, WrongValues};
 use crate::run::{CosineKind, RunSnapshot, StepView};
 use std::sync::Arc;
 
@@ -23,10 +23,16 @@ pub(crate) struct Memo {
     pub(crate) curves: Curves,
     geometry: Cached<GeometryKey, Arc<GroupGeometry>>,
     scales: Cached<(Same<StepView>, ColorRange), Scales>,
+    wrong: WrongValues,
     checks: ([usize; 4], Vec<Check>),
 }
 
 impl Memo {
+    /// Forgets what belongs to steps that are no longer those of the run.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
     /// The geometry of a group of `view`.
     pub(super) fn geometry(
         &mut self,
@@ -53,7 +59,8 @@ impl Memo {
         let key = [run.history.len(), run.evaluations.len(), run.fidelity.len(), run.events.len()];
         if self.checks.0 != key {
             let step = run.history.last().map_or(0, |row| row.step);
-            self.checks = (key, health::checks(run, step));
+            self.wrong.look(&run.history, step);
+            self.checks = (key, health::checks(run, step, &self.wrong));
         }
     }
 

@@ -1,7 +1,6 @@
 //! What the window shows of one run: its newest snapshot, the step at the cursor, and what the
 //! person has chosen.
 
-use crate::dashboard::kit::series::Curves;
 use crate::dashboard::state::choices::Choices;
 use crate::dashboard::state::cursor::Cursor;
 use crate::dashboard::state::drafts::Drafts;
@@ -78,7 +77,7 @@ impl State {
     pub(crate) fn take_in(&mut self, snapshot: RunSnapshot, now: f64) {
         if snapshot.generation != self.snapshot.generation {
             self.cursor.forget();
-            self.memo.curves = Curves::default();
+            self.memo.forget();
         }
         if !Arc::ptr_eq(&snapshot.info, &self.snapshot.info) {
             self.read_experiment(&snapshot.info);

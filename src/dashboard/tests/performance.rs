@@ -1,5 +1,5 @@
 //! What frames cost:
-//! `cargo test --release --lib dashboard::performance -- --ignored --nocapture --test-threads 1`.
+//! `cargo test --release --lib dashboard::tests::performance -- --ignored --nocapture --test-threads 1`.
 //!
 //! A frame is everything up to the triangles: taking in a snapshot, layout of every panel,
 //! tessellation. What the graphics card, or the library in its place, makes of them is not part of

@@ -6,7 +6,7 @@ use crate::dashboard::tests::testing::{Window, name_completions, with_step};
 use crate::run::{CosineKind, Event, EventKind, RunInfo, RunSnapshot, SettingEdit};
 use crate::verify::Verdict;
 use egui::accesskit::Role;
-use egui::{Key, Modifiers, OutputCommand, PointerButton, Pos2, vec2};
+use egui::{Key, Modifiers, PointerButton, Pos2, vec2};
 use egui_kittest::kittest::{NodeT, Queryable};
 use std::sync::Arc;
 
@@ -270,29 +270,13 @@ fn shifted_comma_and_period_jump_from_event_to_event() {
     assert!(window.has("Step 20 of 60"));
 }
 
-/// What a click on the entry of a panel's menu puts on the clipboard.
-fn copied(window: &mut Window, panel: &str, entry: &str) -> String {
-    window.harness.get_by_label(&format!("More about {panel}")).click();
-    window.settle();
-    window.harness.get_by_label(entry).click();
-    for _ in 0..4 {
-        window.harness.step();
-        for command in &window.harness.output().platform_output.commands {
-            if let OutputCommand::CopyText(text) = command {
-                return text.clone();
-            }
-        }
-    }
-    panic!("{entry} of {panel} copies nothing");
-}
-
 #[test]
 fn what_panels_show_is_copied_as_tables() {
     let snapshot = with_step(testing::snapshot(20, 2, 4), name_completions);
     let group = snapshot.latest.as_ref().unwrap().groups[0].clone();
     let mut window = Window::open(snapshot);
     window.click("index");
-    let text = copied(&mut window, "geometry", "Copy as CSV");
+    let text = window.copied("geometry", "Copy as CSV");
     window.settle();
     assert!(window.has("copied: 4 x 4 cosines of group 0 as CSV"));
     let cells: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
@@ -301,8 +285,8 @@ fn what_panels_show_is_copied_as_tables() {
         cells[2][4].parse::<f64>().unwrap().to_bits(),
         f64::from(group.cosines[CosineKind::Feature][4 + 3]).to_bits()
     );
-    assert_eq!(copied(&mut window, "groups", "Copy as CSV").lines().count(), 3);
-    let pair = copied(&mut window, "pair", "Copy as CSV");
+    assert_eq!(window.copied("groups", "Copy as CSV").lines().count(), 3);
+    let pair = window.copied("pair", "Copy as CSV");
     assert!(pair.lines().count() == 3 && pair.contains("of group 0"), "{pair}");
     for (key, panel, lines) in [
         (Key::Num4, "curves", 21),
@@ -311,7 +295,7 @@ fn what_panels_show_is_copied_as_tables() {
         (Key::Num7, "health", 0),
     ] {
         window.press(Modifiers::NONE, key);
-        let text = copied(&mut window, panel, "Copy as CSV");
+        let text = window.copied(panel, "Copy as CSV");
         assert!(text.lines().next().is_some_and(|head| head.contains("step")), "{panel}: {text}");
         assert!(lines == 0 || text.lines().count() == lines, "{panel}: {text}");
     }

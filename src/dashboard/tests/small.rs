@@ -4,6 +4,7 @@ use crate::dashboard::panels;
 use crate::dashboard::tests::testing;
 use crate::dashboard::tests::testing::Window;
 use crate::run::{RunSnapshot, RunState};
+use crate::stages::metrics;
 use egui::{Event, Modifiers, MouseWheelSource, MouseWheelUnit, Rect, TouchPhase, Vec2, vec2};
 use egui_kittest::kittest::Queryable;
 
@@ -87,4 +88,49 @@ fn no_panel_draws_over_the_edge_of_the_window() {
             );
         }
     }
+}
+
+#[test]
+fn the_top_bar_does_not_overlap_itself_in_a_very_small_window() {
+    for size in [vec2(500.0, 400.0), vec2(640.0, 400.0), SMALL] {
+        let mut window = Window::open_sized(testing::snapshot(137, 2, 4), size);
+        for state in [RunState::Training, RunState::Paused, RunState::Stopped] {
+            window.update(|snapshot| snapshot.state = state.clone());
+            let below = rect(&window, "Stage Record").bottom();
+            let texts: Vec<(String, Rect)> = window
+                .texts()
+                .into_iter()
+                .filter(|(text, rect)| !text.is_empty() && rect.top() < below)
+                .collect();
+            assert!(
+                texts.iter().any(|(text, _)| text == "137 / 200" || text.contains("137 / 200")),
+                "{texts:?}"
+            );
+            for (place, (text, rect)) in texts.iter().enumerate() {
+                assert!(rect.right() <= size.x, "{text} leaves the window of {size:?}");
+                let over = texts[place + 1..]
+                    .iter()
+                    .find(|(_, other)| rect.shrink(1.0).intersects(other.shrink(1.0)));
+                assert!(
+                    over.is_none(),
+                    "{size:?}, {state:?}: {text:?} at {rect:?} lies over {over:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn values_that_are_too_large_for_a_plot_are_called_that() {
+    let shown = |value: f64| {
+        let snapshot =
+            testing::with_metric(testing::snapshot(20, 2, 4), &metrics::POLICY_KL, |_| value);
+        Window::open(snapshot).texts()
+    };
+    let says = |texts: &[(String, Rect)], words: &str| texts.iter().any(|(text, _)| text == words);
+    let large = shown(1e308);
+    assert!(
+        says(&large, "values over 1e300 are not drawn") && !says(&large, "no value is a number")
+    );
+    assert!(says(&shown(f64::NAN), "no value is a number"));
 }

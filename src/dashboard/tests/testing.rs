@@ -3,6 +3,7 @@
 
 use crate::dashboard::app::{Dashboard, ScreenshotResult};
 use crate::dashboard::kit::theme::Themes;
+use crate::dashboard::panel::Panel;
 use crate::dashboard::panels;
 use crate::dashboard::runs::open_run::RunSource;
 use crate::dashboard::runs::opener::Opener;
@@ -19,7 +20,7 @@ use crate::stages::metrics;
 use crate::verify::Verdict;
 use crossbeam_channel::Receiver;
 use egui::accesskit::Role;
-use egui::{Event, Key, Modifiers, PointerButton, Pos2, Rect, Vec2, vec2};
+use egui::{Event, Key, Modifiers, OutputCommand, PointerButton, Pos2, Rect, Shape, Vec2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 use rand::{RngExt, SeedableRng};
@@ -325,18 +326,19 @@ pub(crate) fn name_completions(view: &mut StepView) {
 
 /// A window on `runs`.
 pub(crate) fn dashboard(ctx: &egui::Context, themes: Themes, runs: Vec<RunSource>) -> Dashboard {
+    dashboard_of(ctx, themes, runs, panels::all())
+}
+
+/// A window on `runs` with these panels.
+pub(crate) fn dashboard_of(
+    ctx: &egui::Context,
+    themes: Themes,
+    runs: Vec<RunSource>,
+    panels: Vec<Box<dyn Panel>>,
+) -> Dashboard {
     let opener = Opener::new(StartedRuns::default(), ctx.clone());
-    Dashboard::new(
-        ctx,
-        runs,
-        None,
-        opener,
-        Dock::new(panels::all(), None),
-        themes,
-        None,
-        ScreenshotResult::default(),
-    )
-    .unwrap()
+    let (dock, result) = (Dock::new(panels, None), ScreenshotResult::default());
+    Dashboard::new(ctx, runs, None, opener, dock, themes, None, result).unwrap()
 }
 
 /// A window on a run, with the trainer's end of its commands.
@@ -349,6 +351,25 @@ pub(crate) struct Window {
 impl Window {
     pub(crate) fn open(snapshot: RunSnapshot) -> Self {
         Self::open_sized(snapshot, vec2(1280.0, 800.0))
+    }
+
+    /// A window with these panels, on a run beside others.
+    pub(crate) fn open_with(
+        snapshot: RunSnapshot,
+        others: Vec<RunSnapshot>,
+        panels: impl FnOnce() -> Vec<Box<dyn Panel>> + 'static,
+    ) -> Self {
+        let (handle, commands) = RunHandle::new(snapshot);
+        let mut runs = vec![RunSource::Trainer(handle.clone())];
+        runs.extend(others.into_iter().map(|other| RunSource::Trainer(RunHandle::new(other).0)));
+        let builder =
+            Harness::builder().with_size(vec2(1280.0, 800.0)).renderer(Rasterizer::default());
+        let harness = builder.build_eframe(move |creation| {
+            dashboard_of(&creation.egui_ctx, Themes::load().unwrap(), runs, panels())
+        });
+        let mut window = Self { harness, handle, commands };
+        window.settle();
+        window
     }
 
     /// A window of `size`, points.
@@ -381,6 +402,31 @@ impl Window {
     pub(crate) fn click(&mut self, label: &str) {
         self.harness.get_by_label(label).click();
         self.settle();
+    }
+
+    /// What a click on the entry of a panel's menu puts on the clipboard.
+    pub(crate) fn copied(&mut self, panel: &str, entry: &str) -> String {
+        self.harness.get_by_label(&format!("More about {panel}")).click();
+        self.settle();
+        self.harness.get_by_label(entry).click();
+        for _ in 0..4 {
+            self.harness.step();
+            for command in &self.harness.output().platform_output.commands {
+                if let OutputCommand::CopyText(text) = command {
+                    return text.clone();
+                }
+            }
+        }
+        panic!("{entry} of {panel} copies nothing");
+    }
+
+    /// The texts that are painted, each with the part of it that is seen.
+    pub(crate) fn texts(&self) -> Vec<(String, Rect)> {
+        let mut found = Vec::new();
+        for clipped in &self.harness.output().shapes {
+            collect_texts(&clipped.shape, clipped.clip_rect, &mut found);
+        }
+        found
     }
 
     pub(crate) fn is_enabled(&self, label: &str) -> bool {
@@ -423,5 +469,18 @@ impl Window {
         self.settle();
         self.harness.remove_cursor();
         self.settle();
+    }
+}
+
+fn collect_texts(shape: &Shape, seen: Rect, found: &mut Vec<(String, Rect)>) {
+    match shape {
+        Shape::Vec(shapes) => shapes.iter().for_each(|shape| collect_texts(shape, seen, found)),
+        Shape::Text(text) => {
+            let rect = text.visual_bounding_rect().intersect(seen);
+            if rect.is_positive() {
+                found.push((text.galley.text().to_owned(), rect));
+            }
+        }
+        _ => {}
     }
 }

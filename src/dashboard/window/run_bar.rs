@@ -1,6 +1,7 @@
 //! The run bar: where the run stands, its pace, the buttons that steer it, and the stage strip.
 
 use crate::dashboard::kit::format;
+use crate::dashboard::kit::stages;
 use crate::dashboard::kit::theme::Theme;
 use crate::dashboard::kit::trailing::Trailing;
 use crate::dashboard::kit::widgets::quantity;
@@ -12,69 +13,66 @@ use crate::dashboard::state::pending::Request;
 use crate::dashboard::state::run::State;
 use crate::dashboard::state::standing::{NO_CHECKPOINT, Resumption};
 use crate::dashboard::window::theme_button::theme_button;
-use crate::metrics::{Better, Metric, MetricRow};
-use crate::run::{RunState, Stage, StageTimes, TrainerCommand};
+use crate::metrics::{Better, Metric};
+use crate::run::{RunState, TrainerCommand};
 use crate::stages::metrics;
 use egui::{Button, Label, RichText, Sense, Ui, vec2};
 use std::time::Duration;
 
+/// Height of a line, points.
+const LINE: f32 = 24.0;
 /// A name is not cut off to less than this, points.
 const NAME: f32 = 36.0;
 
-/// Draws both lines.
+/// Draws the line, or two of them where the facts and the buttons do not stand beside each other,
+/// and the stages.
 pub(crate) fn show(ui: &mut Ui, cx: &PanelContext<'_>, state: &mut State) {
-    ui.horizontal(|ui| {
-        ui.set_height(24.0);
-        let buttons = Trailing::of(ui, "buttons");
-        ui.scope(|ui| {
-            ui.set_max_width(buttons.room(ui));
-            facts(ui, cx.theme, state);
+    let end = Trailing::of(ui, "buttons");
+    let id = ui.scope_id().with("width of the facts");
+    let needed = ui.data(|data| data.get_temp(id)).unwrap_or(0.0);
+    let is_narrow = end.room(ui) < needed;
+    let now = ui.horizontal(|ui| {
+        ui.set_height(LINE);
+        let needed = ui.scope(|ui| {
+            ui.set_max_width(if is_narrow { ui.available_width() } else { end.room(ui) });
+            facts(ui, cx.theme, state)
         });
-        buttons.show(ui, |ui| {
-            ui.spacing_mut().item_spacing.x = 4.0;
-            if let Some(resumption) = state.resumption() {
-                resume_button(ui, state, &resumption);
-                ui.add_space(8.0);
-            } else if !state.is_watched() && !state.snapshot.state.is_over() {
-                run_buttons(ui, state);
-                ui.add_space(8.0);
-            }
-            theme_button(ui);
-            if ui.add(Button::new("?")).on_hover_text("Keys").clicked() {
-                state.toggle_keys();
-            }
-        });
+        if !is_narrow {
+            end.show(ui, |ui| buttons(ui, state));
+        }
+        needed.inner
     });
+    if is_narrow {
+        end.show_below(ui, |ui| buttons(ui, state));
+    }
+    if (now.inner - needed).abs() > 0.5 {
+        ui.data_mut(|data| data.insert_temp(id, now.inner));
+        ui.ctx().request_discard("the facts have another width");
+    }
     let snapshot = &state.snapshot;
     let is_live = !state.is_watched() && state.cursor.at() == state.cursor.newest();
-    let recorded =
-        if is_live { None } else { Some(state.metrics().map(recorded_times).unwrap_or_default()) };
+    let recorded = if is_live {
+        None
+    } else {
+        Some(state.metrics().map(stages::recorded).unwrap_or_default())
+    };
     let times = recorded.as_ref().unwrap_or(&snapshot.stage_times);
     stage_strip::show(ui, cx.theme, snapshot.progress, times, recorded.is_some(), &snapshot.state);
 }
 
-/// The stage times that `metrics.jsonl` holds; NaN where it does not tell stages apart.
-fn recorded_times(row: &MetricRow) -> StageTimes {
-    let mut times = [f64::NAN; Stage::ALL.len()];
-    for (stage, metric) in [
-        (Stage::Sample, &metrics::TIME_SAMPLE_S),
-        (Stage::Verify, &metrics::TIME_VERIFY_S),
-        (Stage::Novelty, &metrics::TIME_NOVELTY_S),
-        (Stage::Advantage, &metrics::TIME_ADVANTAGE_S),
-        (Stage::Update, &metrics::TIME_UPDATE_S),
-        (Stage::Evaluate, &metrics::TIME_EVALUATE_S),
-    ] {
-        times[stage as usize] = row.get(metric).unwrap_or(f64::NAN);
+fn buttons(ui: &mut Ui, state: &mut State) {
+    ui.spacing_mut().item_spacing.x = 4.0;
+    if let Some(resumption) = state.resumption() {
+        resume_button(ui, state, &resumption);
+        ui.add_space(8.0);
+    } else if !state.is_watched() && !state.snapshot.state.is_over() {
+        run_buttons(ui, state);
+        ui.add_space(8.0);
     }
-    // Older runs do not tell these stages apart.
-    let parts = [Stage::Novelty, Stage::Advantage].map(|stage| times[stage as usize]);
-    let features = row.get(&metrics::TIME_FEATURE_S).unwrap_or(f64::NAN);
-    times[Stage::Features as usize] =
-        features - parts.iter().filter(|time| time.is_finite()).sum::<f64>();
-    // A step in which nothing was due took no time for it.
-    let evaluate = &mut times[Stage::Evaluate as usize];
-    *evaluate = if evaluate.is_nan() && features.is_finite() { 0.0 } else { *evaluate };
-    times
+    theme_button(ui);
+    if ui.add(Button::new("?")).on_hover_text("Keys").clicked() {
+        state.toggle_keys();
+    }
 }
 
 /// Where the run stands; for a run that another process writes, when it was last heard of.
@@ -94,11 +92,14 @@ fn run_state(ui: &mut Ui, theme: &Theme, state: &State) {
     ui.ctx().request_repaint_after(Duration::from_secs(if age < 60.0 { 1 } else { 15 }));
 }
 
-fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
+/// What is to be known of the run, as far as there is room. Returns the width of what must be
+/// there, points.
+fn facts(ui: &mut Ui, theme: &Theme, state: &State) -> f32 {
     ui.spacing_mut().item_spacing.x = 14.0;
     let snapshot = &state.snapshot;
     let info = &snapshot.info;
     run_state(ui, theme, state);
+    let state_width = ui.min_rect().width();
     let meaning =
         |name, help, place| Meaning { name, help, unit: "", better: Better::Neither, place };
 
@@ -180,6 +181,7 @@ fn facts(ui: &mut Ui, theme: &Theme, state: &State) {
         }
         quantity::phrase(ui, theme, meaning, short, &value);
     }
+    state_width + gap + needed
 }
 
 fn run_buttons(ui: &mut Ui, state: &mut State) {

@@ -157,13 +157,19 @@ pub(crate) fn metric(
         }
     });
     paint_gaps(ui, theme, &response, &gaps);
+    let not_drawn = curve.traces.first().and_then(|trace| trace.not_drawn.reason());
+    let is_above_zero = |point: &PlotPoint| point.y > 0.0;
+    let lines =
+        || curve.traces.iter().flat_map(|trace| trace.pieces.iter().chain(&trace.shadow).flatten());
     if empty {
-        let text = match (context.newest, gaps.is_empty()) {
-            (0, _) => "no step yet",
-            (_, true) => "not recorded by this run",
-            (_, false) => "no value is a number",
+        let text = if context.newest == 0 {
+            "no step yet"
+        } else {
+            not_drawn.unwrap_or("not recorded by this run")
         };
         placeholder(ui, theme, &response, text);
+    } else if is_log && !lines().any(is_above_zero) {
+        placeholder(ui, theme, &response, "no value is above 0");
     }
     let place = |at: egui::Pos2| response.transform.value_from_position(at).x;
     let is_shift = ui.input(|input| input.modifiers.shift);

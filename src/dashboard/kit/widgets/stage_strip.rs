@@ -1,8 +1,10 @@
 //! The stages of a step: what each took last time, which one runs now and how far it is.
 
 use crate::dashboard::kit::format;
+use crate::dashboard::kit::stages;
 use crate::dashboard::kit::theme::{Theme, small_font};
 use crate::run::{RunState, Stage, StageProgress, StageTimes};
+use egui::text::{LayoutJob, TextWrapping};
 use egui::{Rect, Role, Sense, TextStyle, Ui, WidgetInfo, pos2, vec2};
 use std::time::Duration;
 
@@ -12,20 +14,6 @@ pub(crate) const HEIGHT: f32 = 28.0;
 /// How often a stage of unknown progress moves: seldom, for it is drawn on the processor that
 /// trains.
 const TICK: Duration = Duration::from_millis(250);
-
-/// What a stage does, for its tooltip.
-fn help(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Sample => "Draws problems and samples completions for each.",
-        Stage::Verify => "Judges every completion against what would be right.",
-        Stage::Features => "Unit features of all rollouts and the cosines between them.",
-        Stage::Novelty => "The method's exploration score and its shaping of rewards.",
-        Stage::Advantage => "Standardises shaped rewards within each group.",
-        Stage::Update => "Forward pass, loss, backward pass, optimizer step.",
-        Stage::Evaluate => "Held-out evaluation, on the steps where one is due.",
-        Stage::Record => "Writes the step to the run folder.",
-    }
-}
 
 /// Draws the strip over the whole width. Times that were recorded, not measured in this process,
 /// are NaN for some stages, and those of Features count Novelty and Advantage too.
@@ -67,23 +55,13 @@ pub(crate) fn show(
         response.on_hover_ui(|ui| {
             ui.set_max_width(340.0);
             ui.label(egui::RichText::new(stage.name()).color(theme.text_strong));
-            ui.label(help(stage));
+            ui.label(stages::help(stage));
             if is_known {
                 let step = if is_recorded { "the shown step" } else { "the last finished step" };
                 ui.label(format!("{took} in {step}, {} of it", format::percent(share)));
             }
-            let place = match stage {
-                Stage::Sample => "time/sample_s",
-                Stage::Verify => "time/verify_s",
-                Stage::Features => "time/feature_s",
-                Stage::Novelty => "time/novelty_s",
-                Stage::Advantage => "time/advantage_s",
-                Stage::Update => "time/update_s",
-                Stage::Evaluate => "time/evaluate_s",
-                Stage::Record => "",
-            };
-            if !place.is_empty() {
-                let text = format!("recorded as {place} in metrics.jsonl");
+            if let Some(metric) = stages::time_metric(stage) {
+                let text = format!("recorded as {} in metrics.jsonl", metric.name);
                 ui.label(egui::RichText::new(text).small().color(theme.text_weak));
             }
             match stage {
@@ -121,11 +99,11 @@ fn paint_stage(
     let painter = ui.painter();
     painter.rect_filled(rect, 2.0, if runs { theme.hovered } else { theme.raised });
     let name_color = if runs { theme.text_strong } else { theme.text };
-    let name = painter.layout_no_wrap(
-        stage.name().to_owned(),
-        TextStyle::Body.resolve(ui.style()),
-        name_color,
-    );
+    let font = TextStyle::Body.resolve(ui.style());
+    // Names stay within their stages in narrow windows.
+    let mut name = LayoutJob::simple_singleline(stage.name().to_owned(), font, name_color);
+    name.wrap = TextWrapping::truncate_at_width((rect.width() - 10.0).max(0.0));
+    let name = painter.layout_job(name);
     let time = painter.layout_no_wrap(took.to_owned(), small_font(), theme.text_weak);
     let middle = rect.center().y - 1.5;
     let name_end = rect.left() + 8.0 + name.size().x;
