@@ -158,7 +158,7 @@ impl Dashboard {
     }
 
     fn close_run(&mut self, place: usize) {
-        // A run that trains goes on; its window may be opened again from the start screen.
+        // A run that trains continues; its window may be opened again from the start screen.
         self.runs.remove(place);
         if self.active >= place && self.active > 0 {
             self.active -= 1;

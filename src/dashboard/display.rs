@@ -3,7 +3,7 @@
 //! When the session ends, `ssh -X` is cut off or the server stops, Wayland's connection lets the
 //! event loop return or fail. Xlib instead ends the program from within whatever call finds its
 //! connection broken, and its handler may not return. So the handler does there what would have
-//! come after the window, and then ends the program: a run of this process goes on as if there had
+//! come after the window, and then ends the program: a run of this process continues as if there had
 //! been no window.
 
 use crate::dashboard::options::WindowEnd;

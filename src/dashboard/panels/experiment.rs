@@ -1,4 +1,4 @@
-//! The experiment panel: settings that can be changed while the run goes on, what happened beside
+//! The experiment panel: settings that can be changed while the run continues, what happened beside
 //! training, and the experiment.
 
 use crate::dashboard::kit::copies::Copy;

@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
-/// What became of a run that was to be opened, and the folder of one that goes on.
+/// What became of a run that was to be opened, and the folder of one that continues.
 type Answer = (Result<RunSource>, Option<PathBuf>);
 
 /// The window's end of these threads.
@@ -18,7 +18,7 @@ pub(crate) struct Opener {
     answers: (Sender<Answer>, Receiver<Answer>),
     started: StartedRuns,
     opening: usize,
-    /// Folders of the runs that are being gone on with.
+    /// Folders of the runs that are being continued.
     resuming: Vec<PathBuf>,
     wake: egui::Context,
 }
@@ -34,7 +34,7 @@ impl Opener {
         self.opening > 0
     }
 
-    /// Whether the run in `folder` is being gone on with.
+    /// Whether the run in `folder` is being continued.
     pub(crate) fn is_resuming(&self, folder: &Path) -> bool {
         self.resuming.iter().any(|resuming| resuming == folder)
     }
@@ -48,7 +48,7 @@ impl Opener {
         opened
     }
 
-    /// Does `work` on a thread of its own; `resumes` is the folder of the run that it goes on with,
+    /// Does `work` on a thread of its own; `resumes` is the folder of the run that it continues,
     /// if it does.
     fn spawn(
         &mut self,

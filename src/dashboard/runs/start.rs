@@ -77,7 +77,7 @@ pub(crate) struct PastRun {
     pub(crate) state: PastState,
     /// Steps finished, of how many.
     pub(crate) steps: (u64, u64),
-    /// How it can be gone on with, where it ended early.
+    /// How it can be continued, where it ended early.
     pub(crate) resumption: Option<Resumption>,
     /// What sets it apart from the other runs of its name, such as `lambda 0.5`.
     pub(crate) differences: Vec<String>,

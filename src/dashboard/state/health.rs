@@ -212,19 +212,17 @@ impl WrongValues {
                 title: "A value that cannot be",
                 detail: format!("{} is {said} at step {step}; {why}.{later}", metric.name),
                 advice: format!(
-                    "Look at step {step} in metrics.jsonl; where training came to this, go on from \
-                     an earlier checkpoint with a lower {}.",
-                    LEARNING_RATE
+                    "Look at step {step} in metrics.jsonl; where training came to this, continue \
+                     from an earlier checkpoint with a lower {LEARNING_RATE}."
                 ),
                 metric,
             });
             let value = Some(said);
-            match checks.iter_mut().find(|check| check.metric.name == metric.name) {
-                Some(check) => (check.finding, check.value) = (finding, value),
-                None => {
-                    let rule = "where it cannot be, in any step of the run";
-                    checks.push(Check { name: metric.name, value, rule, metric, finding });
-                }
+            if let Some(check) = checks.iter_mut().find(|check| check.metric.name == metric.name) {
+                (check.finding, check.value) = (finding, value);
+            } else {
+                let rule = "where it cannot be, in any step of the run";
+                checks.push(Check { name: metric.name, value, rule, metric, finding });
             }
         }
     }
@@ -357,7 +355,7 @@ impl Look<'_> {
                 format::percent(best)
             ),
             advice: format!(
-                "Lower {}, or raise objective.kl.coefficient; go on from a checkpoint before the \
+                "Lower {}, or raise objective.kl.coefficient; continue from a checkpoint before the \
                  fall.",
                 self.learning_rate()
             ),

@@ -103,6 +103,6 @@ pub(super) fn verb(command: TrainerCommand) -> &'static str {
         TrainerCommand::Checkpoint => "write a checkpoint",
         TrainerCommand::Set(..) => "change a setting",
         TrainerCommand::Stop => "stop",
-        TrainerCommand::WindowLost => "go on without a window",
+        TrainerCommand::WindowLost => "continue without a window",
     }
 }

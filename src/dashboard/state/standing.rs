@@ -10,7 +10,7 @@ const SILENT_S: f64 = 60.0;
 const SILENT_STEPS: f64 = 3.0;
 
 /// Why a run without a checkpoint cannot be continued.
-pub(crate) const NO_CHECKPOINT: &str = "The run has no checkpoint to go on from; start its \
+pub(crate) const NO_CHECKPOINT: &str = "The run has no checkpoint to continue from; start its \
                                         experiment again, with a smaller record.checkpoint_every";
 
 /// How a run that has ended before its last step can be continued.

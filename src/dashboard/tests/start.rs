@@ -1,5 +1,5 @@
 //! Behaviour of the start screen: experiments are looked at, edited, saved and started; runs are
-//! opened, compared and gone on with.
+//! opened, compared and continued.
 
 use crate::dashboard::app::{Dashboard, ScreenshotResult};
 use crate::dashboard::kit::theme::Themes;

@@ -190,7 +190,7 @@ fn a_key_alone_does_not_stop_a_run() {
     window.settle();
     window.press(Modifiers::NONE, Key::Space);
     assert!(window.has("Stop the run") && window.commands.is_empty());
-    // Held, the key answers that training goes on.
+    // Held, the key answers that training continues.
     window.press(Modifiers::NONE, Key::Space);
     assert!(!window.has("Stop the run") && window.commands.is_empty());
     window.click("Stop");
@@ -214,7 +214,7 @@ fn a_run_that_ended_early_is_resumed_from_the_run_bar() {
     assert!(!window.is_enabled("Resume"));
     window.harness.get_by_label("Resume").hover();
     window.harness.run_steps(20);
-    assert!(window.has("The run has no checkpoint to go on from"), "the button says why");
+    assert!(window.has("The run has no checkpoint to continue from"), "the button says why");
 }
 
 #[test]

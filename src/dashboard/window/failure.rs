@@ -57,7 +57,7 @@ pub(crate) fn show(ui: &mut Ui, cx: &PanelContext<'_>, state: &State, message: &
     });
 }
 
-/// What to try after a failure, from what the error says and what there is to go on from.
+/// What to try after a failure, from what the error says and what there is to continue from.
 fn advice(state: &State, message: &str) -> Vec<String> {
     let text = message.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));

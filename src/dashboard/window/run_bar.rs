@@ -154,7 +154,7 @@ fn facts(ui: &mut Ui, theme: &Theme, state: &State) -> f32 {
     );
     if let Some((short, value)) = eta {
         let help = "Time to the last step at the recent pace, in minutes and seconds; of a paused \
-                    run, once it goes on.";
+                    run, once it continues.";
         quantity::phrase(ui, theme, meaning("Time left", help, ""), short, &value);
     }
 
@@ -217,7 +217,7 @@ fn run_buttons(ui: &mut Ui, state: &mut State) {
     }
 }
 
-/// For a run that has ended before its last step; where it cannot be gone on with, the button says
+/// For a run that has ended before its last step; where it cannot be continued, the button says
 /// why.
 fn resume_button(ui: &mut Ui, state: &mut State, resumption: &Resumption) {
     let (text, hint) = match resumption {

@@ -84,9 +84,9 @@ fn follow_button(ui: &mut Ui, theme: &Theme, state: &mut State) {
         }
     }
     let hint = if state.cursor.follows() {
-        "Every panel shows the newest step. Click to hold this step while the run goes on (L)."
+        "Every panel shows the newest step. Click to hold this step while the run continues (L)."
     } else {
-        "This step is held while the run goes on. Click to show the newest step again (L)."
+        "This step is held while the run continues. Click to show the newest step again (L)."
     };
     if ui.add_enabled(state.cursor.newest() > 0, button).on_hover_text(hint).clicked() {
         state.cursor.set_follow(!state.cursor.follows());

@@ -1,4 +1,4 @@
-//! The start screen: experiments to start at the left, past runs to look at or go on with at the
+//! The start screen: experiments to start at the left, past runs to look at or continue at the
 //! right.
 
 use crate::dashboard::kit::format;

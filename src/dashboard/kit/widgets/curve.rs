@@ -74,6 +74,20 @@ pub(crate) struct CurveClicks {
     pub(crate) bounds: Option<(f64, f64)>,
 }
 
+/// Draws the band of a trace, if it has one.
+fn band(plot_ui: &mut PlotUi<'_>, trace: &Trace, height: impl Fn(f64) -> f64) {
+    if trace.band.is_empty() {
+        return;
+    }
+    let xs: Vec<f64> = trace.band.iter().map(|(x, ..)| *x).collect();
+    let lows: Vec<f64> = trace.band.iter().map(|(_, low, _)| height(*low)).collect();
+    let highs: Vec<f64> = trace.band.iter().map(|(.., high)| height(*high)).collect();
+    if lows.iter().all(|low| low.is_finite()) {
+        let area = FilledArea::new("", &xs, &lows, &highs).allow_hover(false);
+        plot_ui.add(area.fill_color(trace.color.gamma_multiply(0.18)).stroke(Stroke::NONE));
+    }
+}
+
 /// Draws one plot into `rect`; the last 20 points of the title line are left free.
 pub(crate) fn metric(
     ui: &mut Ui,
@@ -110,17 +124,7 @@ pub(crate) fn metric(
         }
         // The shown run comes first and lies on top.
         for trace in curve.traces.iter().rev() {
-            if !trace.band.is_empty() {
-                let xs: Vec<f64> = trace.band.iter().map(|(x, ..)| *x).collect();
-                let lows: Vec<f64> = trace.band.iter().map(|(_, low, _)| height(*low)).collect();
-                let highs: Vec<f64> = trace.band.iter().map(|(.., high)| height(*high)).collect();
-                if lows.iter().all(|low| low.is_finite()) {
-                    let area = FilledArea::new("", &xs, &lows, &highs).allow_hover(false);
-                    plot_ui.add(
-                        area.fill_color(trace.color.gamma_multiply(0.18)).stroke(Stroke::NONE),
-                    );
-                }
-            }
+            band(plot_ui, trace, height);
             // The shadows of many runs would hide their averages.
             let faint = if curve.traces.len() > 2 { 0.15 } else { 0.3 };
             let style = LINE_STYLES[trace.style % STYLES];
