@@ -41,6 +41,16 @@ fn endless(place: &Workplace) -> (Child, PathBuf) {
 /// A link in place of a folder of the run leads to files of somebody else, which going back to a
 /// checkpoint would remove.
 #[cfg(unix)]
+/// What a run warns of while it trains is said at the terminal too, and not in its folder alone.
+#[test]
+fn warnings_of_a_running_run_reach_the_terminal() {
+    let place = Workplace::new();
+    let run = four_steps(&place, "");
+    fs::write(run.join("metrics.json"), "[{").unwrap();
+    let stderr = resume_well(&place, &run, &["--set", "stop.steps=5"]);
+    assert!(stderr.contains("warning: ") && stderr.contains("metrics.json"), "{stderr}");
+}
+
 #[test]
 fn a_link_in_place_of_a_folder_is_refused_and_what_it_leads_to_stays() {
     let place = Workplace::new();

@@ -2,7 +2,7 @@
 
 use super::WindowArguments;
 use super::start::{self, Ended};
-use super::terminal::{note, say};
+use super::terminal::{note, say, tell_above};
 use crate::dashboard::{self, StartedRuns, WindowEnd};
 use crate::error::{Error, Result};
 use crate::experiment::{self, DeviceChoice, Experiment};
@@ -323,9 +323,15 @@ fn follow(handle: &RunHandle) -> Result<()> {
     if let Ok(style) = ProgressStyle::with_template("{bar:24} step {pos}/{len}  {msg}") {
         bar.set_style(style);
     }
-    let mut shown = first.evaluations.len();
+    let (mut shown, mut known) = (first.evaluations.len(), first.events.len());
     loop {
         let snapshot = handle.snapshots.load();
+        for event in
+            snapshot.events[known..].iter().filter(|event| event.kind == EventKind::Warning)
+        {
+            tell_above(&bar, &format!("warning: {}", event.text));
+        }
+        known = snapshot.events.len();
         for record in &snapshot.evaluations[shown..] {
             told = told.and_then(|()| bar.suspend(|| say!("{record}")));
         }

@@ -197,7 +197,7 @@ pub(crate) fn show(
     let area = Area::new(Id::unique("palette"))
         .order(Order::Foreground)
         .anchor(Align2::CENTER_TOP, vec2(0.0, 96.0));
-    area.show(ctx, |ui| {
+    let shown = area.show(ctx, |ui| {
         Frame::popup(ui.style()).show(ui, |ui| {
             ui.set_width(WIDTH);
             let field = TextEdit::singleline(&mut palette.text)
@@ -235,6 +235,8 @@ pub(crate) fn show(
             });
         });
     });
+    // What lies behind neither answers nor explains itself over it.
+    ctx.memory_mut(|memory| memory.set_modal_layer(shown.response.layer_id));
     palette.chosen = chosen;
     if enter {
         done = found.get(chosen).map(|(_, action)| *action);
