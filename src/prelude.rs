@@ -2,7 +2,9 @@
 //! them.
 
 pub use crate::error::{Error, Result};
-pub use crate::experiment::{Experiment, Method, MethodColor, from_text, read, within};
+pub use crate::experiment::{
+    EncoderSource, Experiment, Method, MethodColor, from_text, read, within,
+};
 pub use crate::metrics::{Better, Metric, Plot};
 pub use crate::rng;
 pub use crate::rollout::{
@@ -14,10 +16,10 @@ pub use crate::run::{
     LiveSetting, LiveSettingKind, RunHandle, RunSnapshot, RunState, TrainerCommand,
 };
 pub use crate::stages::{
-    ActiveExperiment, ActiveTask, DeclareMetrics, EntropyCoefficient, FeatureDemand, Policy,
-    SampleRound, Settings, SinkSystems, StageSystems, StepCounter, StepMetrics, TrainStep,
-    center_group_advantages, compute_features, metrics, sample_completions, score_novelty,
-    update_policy, verify_completions,
+    ActiveExperiment, ActiveTask, DeclareMetrics, EntropyCoefficient, FeatureDemand,
+    FeatureWeights, NoveltySettings, Policy, SampleRound, Settings, SinkSystems, StageSystems,
+    StepCounter, StepMetrics, TrainStep, VerifyPlugin, center_group_advantages, compute_features,
+    metrics, sample_completions, score_novelty, update_policy, verify_completions,
 };
 pub use crate::tasks::{Problem, RewardPart, Split, Task, TaskReward};
 pub use crate::trainer::{Run, RunBuilder, RunEnd};

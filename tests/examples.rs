@@ -127,7 +127,7 @@ fn settings_of_a_method_of_ones_own_are_settings_like_any_other() {
     let wrong = set(&default, "method.strength=-1").unwrap().validate().unwrap_err().to_string();
     assert!(wrong.contains("`method.strength` is -1"), "{wrong}");
 
-    let live = LiveSetting::at("method.strength").unwrap();
+    let live = LiveSetting::at("method.strength", &changed).unwrap();
     assert_eq!((live.of(&changed), live.of(&other)), (Some(2.0), None));
 }
 

@@ -58,7 +58,7 @@ const STEP_METRICS: [&str; 26] = [
 ];
 
 fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+    value.as_f64().unwrap_or_else(|| panic!("{value} is not a number"))
 }
 
 fn assert_near(found: f64, expected: f64, tolerance: f64, what: &str) {

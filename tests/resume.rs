@@ -60,7 +60,10 @@ fn weights(run: &Path, step: u64) -> Vec<u8> {
 }
 
 fn live(path: &str) -> LiveSetting {
-    LiveSetting::at(path).unwrap()
+    let text =
+        r#"Experiment(name: "a", model: Bundled("countdown"), task: Countdown(), method: G2rl())"#;
+    let experiment: Experiment = orthant::experiment::from_text(text, "live").unwrap();
+    LiveSetting::at(path, &experiment).unwrap()
 }
 
 #[test]

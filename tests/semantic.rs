@@ -22,7 +22,7 @@ fn bert_folder() -> PathBuf {
 }
 
 fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+    value.as_f64().unwrap_or_else(|| panic!("{value} is not a number"))
 }
 
 fn matrix(tensor: &Tensor) -> Vec<Vec<f64>> {

@@ -77,7 +77,7 @@ pub(super) struct EvalArguments {
     /// J, and mathematics where not.
     #[arg(long, value_name = "VERIFIER", value_parser = answer_format())]
     verifier: Option<AnswerFormat>,
-    /// Goes on with an evaluation although model, problems or template are not those that it was
+    /// Continues an evaluation although model, problems or template are not those that it was
     /// begun with, and records what changed.
     #[arg(long)]
     accept_changes: bool,

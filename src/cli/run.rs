@@ -24,7 +24,7 @@ pub(super) struct RunArguments {
     /// The experiment (RON).
     #[arg(required_unless_present = "resume")]
     experiment: Option<PathBuf>,
-    /// Goes on with the run in this folder from its newest checkpoint; `--set stop.steps=N` gives
+    /// Continues the run in this folder from its newest checkpoint; `--set stop.steps=N` gives
     /// it more steps.
     #[arg(long, value_name = "RUN_DIR", conflicts_with_all = ["experiment", "seed", "device", "out"])]
     resume: Option<PathBuf>,
@@ -169,8 +169,8 @@ impl Started {
         let mut picture = Ok(());
         match window {
             Some(WindowEnd::Lost(error)) => {
-                let goes_on = start::tell_run_of_loss(&error, &self.run.handle);
-                if !start::tell_of_loss(&error, &self.others) && !goes_on {
+                let continues = start::tell_run_of_loss(&error, &self.run.handle);
+                if !start::tell_of_loss(&error, &self.others) && !continues {
                     note!("{error}");
                 }
             }

@@ -59,9 +59,9 @@ fn lock(runs: &StartedRuns) -> MutexGuard<'_, Vec<Run>> {
 /// What comes after a window that has no run of its own: waits for those that were started in it.
 /// Gives the exit status.
 pub(super) fn conclude(end: WindowEnd, runs: &StartedRuns, interrupted: &AtomicBool) -> Result<u8> {
-    let goes_on = matches!(&end, WindowEnd::Lost(error) if tell_of_loss(error, runs));
+    let continues = matches!(&end, WindowEnd::Lost(error) if tell_of_loss(error, runs));
     let was_stopped = tell_of_ends(None, wait(runs), false)?;
-    let done = if goes_on { Ok(()) } else { end.into_result() };
+    let done = if continues { Ok(()) } else { end.into_result() };
     done.map(|()| if was_stopped && interrupted.load(Ordering::SeqCst) { INTERRUPTED } else { 0 })
 }
 
@@ -70,7 +70,7 @@ pub(super) fn tell_of_loss(error: &Error, runs: &StartedRuns) -> bool {
     lock(runs)
         .iter()
         .map(|run| tell_run_of_loss(error, &run.handle))
-        .fold(false, |any, goes_on| any | goes_on)
+        .fold(false, |any, continues| any | continues)
 }
 
 /// Tells a run that its window is gone, and the person what becomes of it; says whether it took

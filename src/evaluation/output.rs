@@ -172,7 +172,7 @@ fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::input(format!(
-            "the evaluation cannot go on, because a file of it cannot be read: {error}; choose \
+            "the evaluation cannot continue, because a file of it cannot be read: {error}; choose \
              another --out ({})",
             path.display()
         ))),

@@ -14,7 +14,8 @@ use serde::de::{
 };
 use serde::ser::SerializeTupleVariant;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::any::Any;
+use std::any::{Any, TypeId};
+use std::collections::BTreeSet;
 use std::fmt::{self, Debug};
 use std::sync::LazyLock;
 
@@ -67,6 +68,7 @@ pub struct MethodKind {
     is_built_in: bool,
     /// Whether it has no settings, and is written without brackets.
     is_bare: bool,
+    of: fn() -> TypeId,
     make: fn() -> Box<dyn AnyMethod>,
     read: fn(&mut dyn erased_serde::Deserializer<'_>) -> erased_serde::Result<Box<dyn AnyMethod>>,
 }
@@ -82,6 +84,7 @@ impl MethodKind {
             color: M::COLOR,
             is_built_in: false,
             is_bare: size_of::<M>() == 0,
+            of: TypeId::of::<M>,
             make: || Box::new(M::default()),
             read: |from| Ok(Box::new(erased_serde::deserialize::<M>(from)?)),
         }
@@ -98,6 +101,12 @@ impl MethodKind {
 
     fn find(name: &str, is_built_in: bool) -> Option<&'static Self> {
         Self::all().find(|kind| kind.name == name && kind.is_built_in == is_built_in)
+    }
+
+    /// A name that two methods have, so that nobody knows which of them a file means.
+    pub(crate) fn registered_twice() -> Option<&'static str> {
+        let mut known = BTreeSet::new();
+        Self::all().map(|kind| kind.name).find(|name| !known.insert(*name))
     }
 
     /// All names as shown.
@@ -137,7 +146,8 @@ trait AnyMethod: Debug + Send + Sync {
 
 impl<M: Method> AnyMethod for M {
     fn kind(&self) -> &'static MethodKind {
-        const { &MethodKind::of::<M>() }
+        let registered = MethodKind::all().find(|kind| (kind.of)() == TypeId::of::<M>());
+        registered.unwrap_or(const { &MethodKind::of::<M>() })
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -320,12 +330,10 @@ impl Serialize for MethodConfig {
             written.end()
         };
         match &self.0 {
-            Held::Known(method) => match MethodKind::find(method.kind().name, true) {
-                Some(kind) if kind.is_bare => serializer.serialize_unit_variant(ENUM, 0, kind.name),
-                Some(kind) => {
-                    serializer.serialize_newtype_variant(ENUM, 0, kind.name, method.settings())
-                }
-                None => custom(serializer, method.kind().name, method.settings()),
+            Held::Known(method) => match method.kind() {
+                kind if !kind.is_built_in => custom(serializer, kind.name, method.settings()),
+                kind if kind.is_bare => serializer.serialize_unit_variant(ENUM, 0, kind.name),
+                kind => serializer.serialize_newtype_variant(ENUM, 0, kind.name, method.settings()),
             },
             Held::Foreign { name, settings } => custom(serializer, name, settings),
         }

@@ -130,7 +130,7 @@ pub fn normalize_novelty(novelty: &[f32], form: NoveltyForm) -> Vec<f32> {
 
 /// The shaped reward `r (1 + lambda r nu_bar)`, clipped to [-clip, clip].
 ///
-/// `reward` is the base reward, +1 or -1, and `novelty_normalized` is `nu_bar` in [0, 1]. For
+/// `reward` is the base reward, such as +1 or -1, and `novelty_normalized` is `nu_bar` in [0, 1]. For
 /// negative rewards `sign` chooses between this equation and `r (1 + lambda (nu_bar - 1/2))`, which
 /// is the prose for r = -1. With `lambda` = 0 the reward comes back bit for bit if it lies within
 /// the clip.

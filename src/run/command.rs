@@ -11,6 +11,7 @@ pub struct LiveSettingKind {
     name: &'static str,
     help: &'static str,
     of: fn(&Experiment) -> Option<f64>,
+    is_offered: fn(&Experiment) -> bool,
     apply: Option<fn(&mut World, f64)>,
 }
 
@@ -19,15 +20,22 @@ inventory::collect!(LiveSettingKind);
 impl LiveSettingKind {
     /// A setting that systems read from the experiment in force, in every step: its `path` in the
     /// experiment, such as `method.lambda`, its `name` in the window, what it is in a sentence, and
-    /// its value, which is `None` where an experiment has no such setting or where it cannot be
-    /// changed during a run.
+    /// its value, which is `None` where an experiment has no such setting. The field must be one of
+    /// decimals.
     pub const fn new(
         path: &'static str,
         name: &'static str,
         help: &'static str,
         of: fn(&Experiment) -> Option<f64>,
     ) -> Self {
-        Self { path, name, help, of, apply: None }
+        Self { path, name, help, of, is_offered: |_| true, apply: None }
+    }
+
+    /// The same for one that can only be changed in some runs that have it: says by the experiment
+    /// with which the process began whether it can.
+    #[must_use]
+    pub const fn offered_if(self, is_offered: fn(&Experiment) -> bool) -> Self {
+        Self { is_offered, ..self }
     }
 
     /// The same for one that systems read elsewhere: what else has to be changed.
@@ -46,7 +54,7 @@ macro_rules! register_live_setting {
     };
 }
 
-/// A setting that may be changed while the run continues. Two are the same where their paths are.
+/// A setting that may be changed while the run continues.
 #[derive(Clone, Copy)]
 pub struct LiveSetting(&'static LiveSettingKind);
 
@@ -58,9 +66,15 @@ impl LiveSetting {
         all
     }
 
-    /// The one with this path, if it is registered.
-    pub fn at(path: &str) -> Option<Self> {
-        inventory::iter::<LiveSettingKind>.into_iter().find(|kind| kind.path == path).map(Self)
+    /// The one with this path, if it is registered and `experiment` has it.
+    pub fn at(path: &str, experiment: &Experiment) -> Option<Self> {
+        let all = inventory::iter::<LiveSettingKind>.into_iter().map(Self);
+        all.filter(|setting| setting.path() == path).find(|it| it.of(experiment).is_some())
+    }
+
+    /// Whether it can be changed in a run that began, or was continued, with this experiment.
+    pub fn is_offered(self, experiment: &Experiment) -> bool {
+        self.of(experiment).is_some() && (self.0.is_offered)(experiment)
     }
 
     /// Its path in the experiment.
@@ -94,7 +108,7 @@ impl LiveSetting {
 
 impl PartialEq for LiveSetting {
     fn eq(&self, other: &Self) -> bool {
-        self.path() == other.path()
+        std::ptr::eq(self.0, other.0)
     }
 }
 
@@ -102,7 +116,7 @@ impl Eq for LiveSetting {}
 
 impl Hash for LiveSetting {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.path().hash(state);
+        std::ptr::from_ref(self.0).hash(state);
     }
 }
 

@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn an_experiment_that_cannot_be_read_when_a_run_goes_on_hides_no_event() {
+    fn an_experiment_that_cannot_be_read_when_a_run_continues_hides_no_event() {
         let folder = folder();
         let mut reader = Reader::open(folder.path()).unwrap();
         reader.read().unwrap();

@@ -175,7 +175,7 @@ impl Plugin for PipelinePlugin {
         app.init_resource::<FeatureDemand>().declare_metrics(clock::METRICS);
         app.configure_sets(
             TrainStep,
-            (StageSystems::Record, SinkSystems, Boundary::AfterLast).chain(),
+            (StageSystems::Record, Boundary::AfterLast, SinkSystems).chain(),
         );
         app.add_systems(TrainStep, begin_step.before(Boundary::Before(Stage::Sample)));
         app.add_systems(TrainStep, finish_step.in_set(Boundary::AfterLast));

@@ -71,9 +71,10 @@ register_live_setting!(
         "objective.kl.coefficient",
         "KL coefficient",
         "Weight of the KL divergence from the reference policy in the loss.",
-        // Without a KL term at the start there is no reference model.
-        |experiment| Some(experiment.objective.kl.coefficient).filter(|&weight| weight > 0.0),
+        |experiment| Some(experiment.objective.kl.coefficient),
     )
+    // Without a KL term at the start there is no reference model.
+    .offered_if(|experiment| experiment.objective.kl.coefficient > 0.0)
     .apply(|world, value| world.resource_mut::<KlCoefficient>().0 = value)
 );
 

@@ -60,7 +60,7 @@ pub fn verify_completions(
     groups: Query<&GroupProblem>,
     rollouts: Query<(Entity, &InGroup, &CompletionText), Without<Judged>>,
     earlier: Query<(&Judged, &Reward, Option<&RewardParts>)>,
-    part_metrics: Res<PartMetrics>,
+    part_metrics: Option<Res<PartMetrics>>,
     mut metrics: ResMut<StepMetrics>,
 ) -> Result {
     let task = task.0.as_ref();
@@ -83,7 +83,8 @@ pub fn verify_completions(
     for (_, verification, reward) in &judged {
         summary.add(verification.verdict, reward.total, &reward.parts);
     }
-    summary.set(task.reward_parts(), &part_metrics.0, &mut metrics);
+    let part_metrics = part_metrics.as_ref().map_or(&[][..], |metrics| &metrics.0);
+    summary.set(task.reward_parts(), part_metrics, &mut metrics);
 
     for (rollout, verification, reward) in judged {
         let mut rollout = commands.entity(rollout);

@@ -24,7 +24,8 @@ impl TaskReward {
         Self { total: parts.iter().map(|(_, value)| value).sum(), parts }
     }
 
-    /// Refuses what is not a finite number, and parts that the task has not declared.
+    /// Refuses what is not a finite number, and parts that stand there twice or that the task has
+    /// not declared.
     pub(crate) fn check(&self, task: &str, declared: &[RewardPart]) -> Result<()> {
         let total = ("total", self.total);
         for (name, value) in std::iter::once(&total).chain(&self.parts) {
@@ -33,6 +34,15 @@ impl TaskReward {
                     format!("the task `{task}` gives a reward of which `{name}` is {value}");
                 return Err(Error::failed(format!("{problem}; it must be a finite number")));
             }
+        }
+        let twice = |place: usize| {
+            let (name, earlier) = (self.parts[place].0, &self.parts[..place]);
+            earlier.iter().any(|(before, _)| *before == name).then_some(name)
+        };
+        if let Some(name) = (0..self.parts.len()).find_map(twice) {
+            return Err(Error::failed(format!(
+                "the task `{task}` gives a reward with the part `{name}` twice"
+            )));
         }
         let is_declared = |name: &str| declared.iter().any(|part| part.name == name);
         match self.parts.iter().find(|(name, _)| !is_declared(name)) {

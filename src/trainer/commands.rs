@@ -117,7 +117,8 @@ fn set_live(
     let step = app.world().resource::<StepCounter>().0;
     let experiment = &app.world().resource::<ActiveExperiment>().0;
     let path = setting.path();
-    let tried = match setting.of(experiment) {
+    let is_offered = setting.is_offered(&snapshots.load().info.experiment);
+    let tried = match setting.of(experiment).filter(|_| is_offered) {
         Some(from) if from.to_bits() == value.to_bits() => return Ok(()),
         Some(from) => changed(experiment, path, value).map(|experiment| (from, experiment)),
         None => Err(Error::input(format!("this run has no {path} that could be changed"))),

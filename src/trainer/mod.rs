@@ -13,5 +13,5 @@ mod sources;
 mod thread;
 
 pub use pretrain::{PretrainEvent, pretrain};
-pub(crate) use resume::goes_on;
+pub(crate) use resume::continues;
 pub use run::{Run, RunBuilder, RunEnd};

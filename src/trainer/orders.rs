@@ -89,7 +89,7 @@ pub(super) fn patience(
             Arc::make_mut(&mut snapshot.warnings).push((snapshot.step, text.clone()));
         });
         let was_paused = before == RunState::Paused;
-        let goes_on = loop {
+        let continues = loop {
             match orders.receiver.recv_timeout(LOOK) {
                 // A run that was paused already continues as it does from any pause.
                 Ok(command @ (TrainerCommand::Resume | TrainerCommand::StepOnce)) if was_paused => {
@@ -112,7 +112,7 @@ pub(super) fn patience(
                 Err(_) => break false,
             }
         };
-        if goes_on {
+        if continues {
             // What is recorded once that is possible says how long it was.
             orders.add_wait(&why, since.elapsed());
             snapshots.update(|snapshot| {
@@ -120,10 +120,10 @@ pub(super) fn patience(
                 Arc::make_mut(&mut snapshot.warnings).retain(|(_, warning)| *warning != text);
             });
         }
-        if !goes_on {
+        if !continues {
             ends.store(true, Ordering::SeqCst);
         }
-        goes_on
+        continues
     }
 }
 

@@ -1,4 +1,4 @@
-//! Going on with a run: from which checkpoint, with which settings, and what of them is not what
+//! Continuing a run: from which checkpoint, with which settings, and what of them is not what
 //! held until then.
 
 use super::inputs;
@@ -45,7 +45,7 @@ pub(super) struct Resumed {
 
 /// Whether a run of `last` steps with a checkpoint after `step` has more to do. One that was killed
 /// after its last step has to be finished still.
-pub(crate) fn goes_on(step: u64, last: u64, is_finished: bool) -> bool {
+pub(crate) fn continues(step: u64, last: u64, is_finished: bool) -> bool {
     step < last || (step == last && !is_finished)
 }
 

@@ -69,7 +69,7 @@ impl RunBuilder {
         Self { experiment, resumed: None, brought: Brought::default() }
     }
 
-    /// Goes on with the run in this folder from its newest checkpoint, with the settings that held
+    /// Continues the run in this folder from its newest checkpoint, with the settings that held
     /// then. `overrides` are as for [`crate::experiment::set`], such as `stop.steps=300`, and win
     /// over these. The folder is locked from here on.
     pub fn resume(folder: &Path, overrides: &[String]) -> Result<Self> {
@@ -84,7 +84,7 @@ impl RunBuilder {
         Ok(Self { resumed: Some(resumed), ..Self::new(experiment) })
     }
 
-    /// Goes on from the checkpoint of this step, where the run is resumed. Later checkpoints are
+    /// Continues from the checkpoint of this step, where the run is resumed. Later checkpoints are
     /// set aside.
     #[must_use]
     pub fn from_step(mut self, step: Option<u64>) -> Self {
@@ -128,7 +128,7 @@ impl RunBuilder {
         self
     }
 
-    /// Adds a plugin: a method, a stage, or anything that reads along.
+    /// Adds a plugin: a stage, a metric, a sink, or anything that reads along.
     #[must_use]
     pub fn plugin(mut self, plugin: impl Plugin) -> Self {
         self.brought.extensions.push(Box::new(move |app| {

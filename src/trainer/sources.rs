@@ -34,7 +34,7 @@ impl Source {
 /// Settles where model, encoders, data and templates come from, so that the resolved experiment
 /// runs again from any folder and with the same weights: folders become absolute, branches of the
 /// hub become commits. Downloads what is not there.
-pub(super) fn settle_sources(experiment: &mut Experiment) -> Result<()> {
+pub(super) fn settle_sources(experiment: &mut Experiment, model_is_here: bool) -> Result<()> {
     let absolute = |folder: &mut PathBuf| {
         if let Ok(found) = folder.canonicalize() {
             *folder = found;
@@ -44,12 +44,13 @@ pub(super) fn settle_sources(experiment: &mut Experiment) -> Result<()> {
         }
         let path = folder.display();
         Err(Error::input(format!(
-            "the name of {path} is no Unicode text, as which the run folder holds it; rename it"
+            "the name of {path} is not Unicode, which the run folder holds names as; rename it"
         )))
     };
     match &mut experiment.model {
         ModelSource::Bundled(_) => {}
         ModelSource::Local(folder) => absolute(folder)?,
+        ModelSource::Hub(_) if model_is_here => {}
         ModelSource::Hub(source) => source.revision = hub::commit_of(&hub::fetch_model(source)?),
     }
     let settle = |source: &mut DataSource| match source {

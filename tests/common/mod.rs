@@ -243,12 +243,12 @@ pub(crate) fn command(place: &Workplace, arguments: &[&str]) -> std::process::Co
     command
 }
 
-/// Goes on with the run; returns exit status and standard error.
+/// Continues the run; returns exit status and standard error.
 pub(crate) fn resume(place: &Workplace, run: &Path, more: &[&str]) -> (i32, String) {
     orthant(place, &[&["run", "--headless", "--resume", run.to_str().unwrap()], more].concat())
 }
 
-/// Goes on with the run, which must succeed; returns standard error.
+/// Continues the run, which must succeed; returns standard error.
 pub(crate) fn resume_well(place: &Workplace, run: &Path, more: &[&str]) -> String {
     let (status, stderr) = resume(place, run, more);
     assert_eq!(status, 0, "{more:?}: {stderr}");

@@ -17,7 +17,7 @@ pub(crate) fn scientific(value: f64, digits: usize) -> String {
 }
 
 /// `decimals` places with a true minus sign, enormous values in scientific notation; `n/a` where
-/// there is no number.
+/// there is not a number.
 pub(crate) fn number(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
         return NOT_AVAILABLE.to_owned();

@@ -58,7 +58,7 @@ impl TokenQuantity {
             }
             Self::Entropy => {
                 "Entropy of the distribution that the token was drawn from, nats. High where the \
-                 text could go on in many ways."
+                 text could continue in many ways."
             }
             Self::Ratio => {
                 "Probability in the update's last pass over the completion by that while sampling. \

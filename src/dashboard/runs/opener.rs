@@ -86,7 +86,7 @@ impl Opener {
         self.spawn(None, move || start(build()?, &runs, &started));
     }
 
-    /// Goes on with the run in `folder` from its newest checkpoint.
+    /// Continues the run in `folder` from its newest checkpoint.
     pub(crate) fn resume(&mut self, folder: &Path) {
         let (run, started) = (folder.to_path_buf(), Arc::clone(&self.started));
         self.spawn(Some(folder), move || start(RunBuilder::resume(&run, &[])?, &run, &started));
@@ -125,7 +125,7 @@ mod tests {
         let (slow, nowhere) = (Path::new("runs/slow"), tempfile::tempdir().unwrap());
         opener.spawn(Some(slow), move || {
             may_go.recv().unwrap();
-            Err(Error::input("it cannot go on"))
+            Err(Error::input("it cannot continue"))
         });
         opener.resume(nowhere.path());
         assert!(opener.is_resuming(slow) && opener.is_resuming(nowhere.path()));

@@ -85,7 +85,8 @@ impl Drafts {
 /// The value of a setting now: as last changed, or as the experiment has it; `None` where it cannot
 /// be changed.
 pub(super) fn live(run: &RunSnapshot, setting: LiveSetting) -> Option<f64> {
-    let written = setting.of(&run.info.began)?;
+    let started = run.info.experiment.as_ref();
+    let written = setting.of(started).filter(|_| setting.is_offered(started))?;
     Some(run.value_of(setting).unwrap_or(written))
 }
 
@@ -94,7 +95,7 @@ fn checked(run: &RunSnapshot, setting: LiveSetting, text: &str) -> Result<f64, S
     let text = text.trim();
     let value = text.parse::<f64>().ok().filter(|value| value.is_finite());
     let value =
-        value.ok_or_else(|| format!("`{text}` is no number; write one such as 0.5 or 1e-5"))?;
+        value.ok_or_else(|| format!("`{text}` is not a number; write one such as 0.5 or 1e-5"))?;
     let changed =
         experiment::set(run.info.experiment.as_ref(), &format!("{}={value:?}", setting.path()));
     changed.and_then(|changed| changed.validate()).map_err(|error| error.to_string())?;

@@ -200,7 +200,7 @@ impl WrongValues {
     fn list(&self, checks: &mut Vec<Check>) {
         for WrongValue { metric, first: (step, value, why), count } in &self.values {
             let said =
-                if value.is_finite() { format::compact(*value) } else { "no number".to_owned() };
+                if value.is_finite() { format::compact(*value) } else { "not a number".to_owned() };
             let later = match count - 1 {
                 0 => String::new(),
                 later => {
@@ -844,7 +844,7 @@ mod tests {
         );
         assert_eq!(
             said(loss, f64::NAN),
-            "policy/loss is no number at step 3; it is a number in every sound step."
+            "policy/loss is not a number at step 3; it is a number in every sound step."
         );
         assert_eq!(said(loss, f64::INFINITY), said(loss, f64::NAN));
         assert_eq!(
@@ -868,7 +868,7 @@ mod tests {
         let found = findings(&run, 60);
         assert_eq!(
             found[0].detail,
-            "policy/loss is no number at step 3; it is a number in every sound step. 1 more such \
+            "policy/loss is not a number at step 3; it is a number in every sound step. 1 more such \
              step since."
         );
         // What has been looked at once is not looked at again.

@@ -2,7 +2,7 @@
 
 use crate::metrics::MetricRow;
 use crate::stages::metrics;
-use crate::trainer::goes_on;
+use crate::trainer::continues;
 
 /// A watched run that has not written for this long may have been killed, seconds; and for this
 /// many of its steps.
@@ -31,7 +31,7 @@ pub(crate) fn resumption(
 ) -> Option<Resumption> {
     match checkpoint {
         _ if !has_ended => None,
-        Some(step) => goes_on(step, last, is_finished).then_some(Resumption::From(step)),
+        Some(step) => continues(step, last, is_finished).then_some(Resumption::From(step)),
         None => (!is_finished).then_some(Resumption::Never),
     }
 }

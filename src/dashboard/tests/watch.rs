@@ -327,7 +327,7 @@ fn lines_that_are_odd_are_named_and_values_that_are_no_numbers_are_errors() {
     window.wait_for("step 3: metrics.jsonl, line 3 cannot be read and is left out");
     window.press(Key::Num7);
     window.wait_for("A value that cannot be");
-    assert!(window.has("policy/entropy is no number at step 2") && window.has("Health 1"));
+    assert!(window.has("policy/entropy is not a number at step 2") && window.has("Health 1"));
     let mut curves = crate::dashboard::kit::series::Curves::default();
     let (run, entropy) = (window.snapshots.load(), &crate::stages::metrics::POLICY_ENTROPY);
     curves.require(&[entropy], &run.history, 10);

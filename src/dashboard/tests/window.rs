@@ -25,7 +25,7 @@ fn first_line(snapshot: &RunSnapshot, index: usize) -> String {
 }
 
 fn live(path: &str) -> crate::run::LiveSetting {
-    crate::run::LiveSetting::at(path).unwrap()
+    crate::run::LiveSetting::at(path, &testing::info().experiment).unwrap()
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn hovering_over_a_cell_shows_its_pair_until_another_is_hovered() {
 }
 
 #[test]
-fn a_pinned_pair_stays_while_the_run_goes_on_and_end_follows_again() {
+fn a_pinned_pair_stays_while_the_run_continues_and_end_follows_again() {
     let mut window = Window::open(testing::snapshot(20, 2, 4));
     let cell = window.cell(0, 1, 4);
     window.click_at(cell);
@@ -532,8 +532,8 @@ fn live_settings_are_edited_in_place_and_sent_with_enter() {
         window.press(Modifiers::NONE, Key::Enter);
     };
     type_in(&mut window, "much");
-    assert!(window.commands.is_empty(), "what is no number is not sent");
-    assert!(window.has("Lambda: `much` is no number") && field(&window).0 == "much");
+    assert!(window.commands.is_empty(), "what is not a number is not sent");
+    assert!(window.has("Lambda: `much` is not a number") && field(&window).0 == "much");
     type_in(&mut window, "-1");
     assert!(window.commands.is_empty() && field(&window).0 == "-1");
     assert!(
@@ -922,7 +922,7 @@ fn the_question_whether_to_stop_fits_a_run_that_waits() {
     let mut window = Window::open(testing::snapshot(20, 2, 4));
     window.update(|snapshot| snapshot.state = RunState::Paused);
     window.click("Stop");
-    assert!(!window.has("Go on training") && !window.has("The current step"));
+    assert!(!window.has("Continue training") && !window.has("The current step"));
     window.click("Stay paused");
     assert!(!window.has("Stop the run") && window.commands.is_empty());
 }

@@ -80,7 +80,8 @@ fn advice(state: &State, message: &str) -> Vec<String> {
     let directory = state.snapshot.info.directory.display().to_string();
     match state.snapshot.checkpoints.last() {
         Some(step) => {
-            advice.push(format!("Go on from step {step} with  orthant run --resume {directory}"));
+            advice
+                .push(format!("Continue from step {step} with  orthant run --resume {directory}"));
         }
         None => {
             advice.push(

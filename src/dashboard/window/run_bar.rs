@@ -188,7 +188,7 @@ fn run_buttons(ui: &mut Ui, state: &mut State) {
     let is_live = !state.snapshot.state.is_over();
     let waits = |state: &State, command| is_live && state.pending.awaits(command);
     if state.snapshot.state == RunState::Paused {
-        button(ui, state, "Resume", "Go on training (Ctrl+Space)", TrainerCommand::Resume);
+        button(ui, state, "Resume", "Continue training (Ctrl+Space)", TrainerCommand::Resume);
     } else {
         let text = if waits(state, TrainerCommand::Pause) { "Pausing…" } else { "Pause" };
         button(ui, state, text, "Wait after the current step (Ctrl+Space)", TrainerCommand::Pause);
@@ -225,7 +225,7 @@ fn resume_button(ui: &mut Ui, state: &mut State, resumption: &Resumption) {
             ("Resuming…", "The run is being taken up again".to_owned())
         }
         Resumption::From(step) => {
-            ("Resume", format!("Go on training here from the checkpoint of step {step}"))
+            ("Resume", format!("Continue training here from the checkpoint of step {step}"))
         }
         Resumption::Never => ("Resume", NO_CHECKPOINT.to_owned()),
     };

@@ -360,8 +360,11 @@ fn run_entry(ui: &mut Ui, theme: &Theme, start: &mut Start, opener: &mut Opener,
             end.show(ui, |ui| {
                 if let Some(resumption) = run.resumption {
                     let can_resume = resumption != Resumption::Never;
-                    let hint =
-                        if can_resume { "Go on from the newest checkpoint" } else { NO_CHECKPOINT };
+                    let hint = if can_resume {
+                        "Continue from the newest checkpoint"
+                    } else {
+                        NO_CHECKPOINT
+                    };
                     let button =
                         ui.add_enabled(can_resume && !opener.is_opening(), Button::new("Resume"));
                     if button.on_hover_text(hint).on_disabled_hover_text(hint).clicked() {

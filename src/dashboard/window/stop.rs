@@ -23,7 +23,7 @@ pub(crate) fn show(ui: &Ui, cx: &PanelContext<'_>, state: &mut State) {
         });
         ui.add_space(8.0);
         ui.horizontal(|ui| {
-            let keep = ui.button(if is_paused { "Stay paused" } else { "Go on training" });
+            let keep = ui.button(if is_paused { "Stay paused" } else { "Continue training" });
             // The key that opened the question must not answer it.
             if ui.memory(|memory| memory.focused().is_none()) {
                 keep.request_focus();

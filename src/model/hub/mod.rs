@@ -387,7 +387,7 @@ impl Transfer<'_> {
         std::fs::metadata(&self.path).map_or(0, |file| file.len())
     }
 
-    /// Goes on until all is here, or what came has another length than was announced.
+    /// Continues until all is here, or what came has another length than was announced.
     fn complete(
         &mut self,
         again: &impl Fn(u64) -> Result<Remote, String>,
@@ -400,8 +400,8 @@ impl Transfer<'_> {
                 return Ok(());
             }
             // Without a size nobody knows what is missing, and what is too long is of another file.
-            let goes_on = self.is_checked && self.size.is_some_and(|size| here < size);
-            let start = if goes_on { here } else { 0 };
+            let continues = self.is_checked && self.size.is_some_and(|size| here < size);
+            let start = if continues { here } else { 0 };
             let remote = match self.first.take().filter(|_| start == 0) {
                 Some(first) => Ok(first),
                 None => again(start),

@@ -4,9 +4,8 @@
 use super::resolve::Resolved;
 use crate::error::{Error, Result};
 use crate::evaluation::Suite;
-use crate::experiment::{Experiment, TaskConfig};
+use crate::experiment::Experiment;
 use crate::model::{ModelFiles, TextTokenizer, open_device};
-use crate::stages::metrics;
 use crate::tasks::{self, Room, Task};
 use crate::trainer::sources::{Source, settle_sources};
 use candle_core::Device;
@@ -28,7 +27,7 @@ impl Resolved {
     /// Downloads what is not there.
     pub(super) fn check(mut self) -> Result<Checked> {
         let experiment = &mut self.experiment;
-        settle_sources(experiment)?;
+        settle_sources(experiment, self.brought.model.is_some())?;
         let device = open_device(experiment.device)?;
         let source = match self.brought.model.take() {
             Some(model) => Source::Loaded(Box::new(model)),
@@ -36,9 +35,11 @@ impl Resolved {
         };
         let (shape, tokenizer) = source.parts();
         let room = tasks::room(experiment.rollout.max_new_tokens, shape.max_position_embeddings)?;
-        let task = task_of(experiment, self.brought.task.take(), tokenizer, room)?;
+        let task = match self.brought.task.take() {
+            Some(task) => task,
+            None => tasks::build(&experiment.task, tokenizer, Some(room))?,
+        };
         check_curriculum(experiment, task.as_ref())?;
-        check_reward_parts(task.as_ref())?;
         let longest_prompt = tasks::check_length(task.as_ref(), experiment.seed, tokenizer, room)?;
         let suites = suites_of(experiment, &task, tokenizer, room)?;
         Ok(Checked { resolved: self, device, source, task, suites, longest_prompt })
@@ -55,47 +56,6 @@ fn check_curriculum(experiment: &Experiment, task: &dyn Task) -> Result<()> {
         task.name()
     );
     Err(Error::field("rollout.curriculum", problem))
-}
-
-/// Refuses names of the parts of a reward that are not names of metrics, or of other ones.
-fn check_reward_parts(task: &dyn Task) -> Result<()> {
-    let parts = task.reward_parts();
-    let is_plain = |name: &str| {
-        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-    };
-    for (place, part) in parts.iter().enumerate() {
-        let is_taken = metrics::built_in().any(|metric| metric.name == part.metric());
-        let problem = if !is_plain(part.name) {
-            "has other characters than letters, digits and `_`"
-        } else if is_taken {
-            "would be a metric that the program has already"
-        } else if parts[..place].iter().any(|earlier| earlier.name == part.name) {
-            "is there twice"
-        } else {
-            continue;
-        };
-        let (task, name) = (task.name(), part.name);
-        let problem = format!("the part {name:?} of the reward of the task `{task}` {problem}");
-        return Err(Error::input(format!("{problem}; give it another name in `reward_parts`")));
-    }
-    Ok(())
-}
-
-/// The task that the experiment names: the program's own or the one that was `provided`.
-fn task_of(
-    experiment: &Experiment,
-    provided: Option<Arc<dyn Task>>,
-    tokenizer: &TextTokenizer,
-    room: Room,
-) -> Result<Arc<dyn Task>> {
-    match (&experiment.task, provided) {
-        (TaskConfig::Custom(name), Some(task)) if task.name() == name => Ok(task),
-        (TaskConfig::Custom(name), Some(task)) => Err(Error::input(format!(
-            "the experiment asks for the task `{name}`, but this program provides `{}`",
-            task.name()
-        ))),
-        (config, _) => tasks::build(config, tokenizer, Some(room)),
-    }
 }
 
 /// The suites of the experiment's evaluations, in order. Refuses those whose prompts leave too

@@ -1,9 +1,11 @@
 //! The settings that hold, of a new run or of one that continues.
 
 use crate::error::{Error, Result};
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, MethodKind, TaskConfig};
 use crate::run::RecordedState;
-use crate::trainer::resume::{Resumed, goes_on};
+use crate::stages::metrics;
+use crate::tasks::Task;
+use crate::trainer::resume::{Resumed, continues};
 use crate::trainer::run::{Brought, RunBuilder};
 
 /// The settings that hold. Nothing has been loaded.
@@ -33,17 +35,72 @@ pub(super) fn resolve(builder: RunBuilder) -> Result<Resolved> {
     experiment.validate()?;
     check_end(resumed.as_ref(), experiment.stop.steps)?;
     check_method(&experiment)?;
+    check_task(&experiment, brought.task.as_deref())?;
     experiment.objective.ratio.get_or_insert(experiment.objective.loss.ratio());
     Ok(Resolved { experiment, resumed, brought })
 }
 
 /// Refuses a method that nobody has registered.
 fn check_method(experiment: &Experiment) -> Result<()> {
+    if let Some(name) = MethodKind::registered_twice() {
+        return Err(Error::input(format!(
+            "two methods of this program are called `{name}`; give one of them another name"
+        )));
+    }
     let Some(name) = experiment.method.foreign() else { return Ok(()) };
     Err(Error::input(format!(
         "the method `{name}` is not part of this program; method: Custom(..) is for programs that \
-         register their own"
+         register their own; one whose method is in another crate names that crate once, as in \
+         `use my_methods as _;`"
     )))
+}
+
+/// Refuses a task that this program does not have, or has and is not asked for.
+fn check_task(experiment: &Experiment, provided: Option<&dyn Task>) -> Result<()> {
+    let asked = match &experiment.task {
+        TaskConfig::Custom(name) => Some(name.as_str()),
+        _ => None,
+    };
+    match (asked, provided) {
+        (Some(name), None) => Err(Error::input(format!(
+            "the task `{name}` is not part of this program; task: Custom(..) is for programs that \
+             bring their own"
+        ))),
+        (Some(name), Some(task)) if task.name() != name => Err(Error::input(format!(
+            "the experiment asks for the task `{name}`, but this program provides `{}`",
+            task.name()
+        ))),
+        (None, Some(task)) => Err(Error::input(format!(
+            "this program provides the task `{0}`, and the experiment asks for another one; write \
+             task: Custom(\"{0}\"), or do not provide it",
+            task.name()
+        ))),
+        (_, provided) => provided.map_or(Ok(()), check_reward_parts),
+    }
+}
+
+/// Refuses names of the parts of a reward that are not names of metrics, or of other ones.
+fn check_reward_parts(task: &dyn Task) -> Result<()> {
+    let parts = task.reward_parts();
+    let is_plain = |name: &str| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    for (place, part) in parts.iter().enumerate() {
+        let is_taken = metrics::built_in().any(|metric| metric.name == part.metric());
+        let problem = if !is_plain(part.name) {
+            "has other characters than letters, digits and `_`"
+        } else if is_taken {
+            "would be a metric that the program has already"
+        } else if parts[..place].iter().any(|earlier| earlier.name == part.name) {
+            "is there twice"
+        } else {
+            continue;
+        };
+        let (task, name) = (task.name(), part.name);
+        let problem = format!("the part {name:?} of the reward of the task `{task}` {problem}");
+        return Err(Error::input(format!("{problem}; give it another name in `reward_parts`")));
+    }
+    Ok(())
 }
 
 /// Refuses to resume a run that has nothing more to do.
@@ -52,7 +109,7 @@ fn check_end(resumed: Option<&Resumed>, last: u64) -> Result<()> {
     let step = resumed.state.step;
     let is_finished =
         resumed.manifest.as_ref().is_some_and(|manifest| manifest.state == RecordedState::Finished);
-    if goes_on(step, last, is_finished) {
+    if continues(step, last, is_finished) {
         return Ok(());
     }
     Err(Error::input(format!(

@@ -36,17 +36,18 @@ pub(super) fn write_card(
         }
     }
     let card = format!(
-        "# {name}\n\nA Qwen3-shaped base model of {parameters} parameters ({layers} layers, width \
+        "# {name}\n\nA {family} base model of {parameters} parameters ({layers} layers, width \
          {width}), trained from nothing on worked solutions of the procedural task in its \
          experiment file. It was made to be improved by reinforcement learning, not to be \
          used.\n\n* Training: {steps} steps of {batch} worked solutions, {tokens} tokens in all, \
          seed {seed}; mean loss at the end {loss:.4} nats per token.\n* Tokenizer: bytes and a few \
          words; every digit is a token of its own.\n* Weights: SHA-256 {hash} (over names, shapes \
          and values).\n\n| Held-out problems | Metric | Value | 95 % interval \
-         |\n|---|---|---|---|\n{rows}\nReproduce: `orthant pretrain \
-         experiments/pretrain_{name}.ron`. Results agree to the last digit on processors with the \
+         |\n|---|---|---|---|\n{rows}\nReproduce: `orthant pretrain` with the experiment \
+         of the model `{name}`. Results agree to the last digit on processors with the \
          same\nvector instructions only: matrix products round differently elsewhere.\n",
         name = config.name,
+        family = model.config.family.name(),
         parameters = model.parameter_count(),
         layers = config.model.layers,
         width = config.model.hidden_size,
