@@ -39,6 +39,29 @@ pub(crate) fn open_own(path: &Path, options: &OpenOptions) -> io::Result<File> {
     }
 }
 
+/// How the file begins that stands for one that Git LFS has not fetched.
+const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1";
+
+/// What to say of a file that begins like this, where it only stands for the one that is meant.
+pub(crate) fn not_fetched(beginning: &[u8]) -> Option<&'static str> {
+    beginning.starts_with(POINTER).then_some(
+        "it is a pointer of Git LFS (git-lfs), not the file itself; run `git lfs pull` in its \
+         repository",
+    )
+}
+
+/// As many bytes as [`not_fetched`] looks at, or all where there are fewer.
+pub(crate) fn beginning(from: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(POINTER.len() as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Refuses with this reason what a file holds.
+fn refused(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
 /// The content of a regular file of at most `limit` bytes.
 pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -47,7 +70,7 @@ pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         let why = format!("it has more than {limit} bytes, the most that is read of such a file");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
-    Ok(bytes)
+    not_fetched(&bytes).map_or(Ok(bytes), |why| Err(refused(why)))
 }
 
 /// The text of a regular file of at most `limit` bytes, without a byte order mark. Text in UTF-16,
@@ -58,19 +81,27 @@ pub(crate) fn read_text(path: &Path, limit: u64) -> io::Result<String> {
 
 /// Bytes of a file as text; see [`read_text`].
 pub(crate) fn decode(bytes: Vec<u8>) -> io::Result<String> {
-    let refused = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(refused("it is text in UTF-16; save it as UTF-8".to_string()));
-    }
-    let mut text = String::from_utf8(bytes).map_err(|error| {
+    String::from_utf8(without_mark(bytes)?).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = before.split(|&byte| byte == b'\n').count();
-        refused(format!("line {line} is not valid UTF-8"))
-    })?;
-    if text.starts_with('\u{feff}') {
-        text.drain(..'\u{feff}'.len_utf8());
+        refused(&format!("line {line} is not valid UTF-8"))
+    })
+}
+
+/// The beginning of a text without a byte order mark. Refuses text in UTF-16, and what only stands
+/// for a file.
+pub(crate) fn without_mark(mut bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(refused("it is text in UTF-16; save it as UTF-8"));
     }
-    Ok(text)
+    if let Some(why) = not_fetched(&bytes) {
+        return Err(refused(why));
+    }
+    if bytes.starts_with(MARK) {
+        bytes.drain(..MARK.len());
+    }
+    Ok(bytes)
 }
 
 /// Puts a whole file in its place: written under another name, synced, renamed. After a crash there

@@ -498,6 +498,28 @@ fn data_that_cannot_be_used_is_refused_and_says_why() {
 }
 
 #[test]
+fn a_suite_of_choices_leaves_out_answers_that_are_not_letters() {
+    let place = Workplace::new();
+    let suite = |answers: &[&str]| {
+        let row = |answer: &&str| json!({"problem": "Which one?", "answer": answer}).to_string();
+        let rows: Vec<String> = answers.iter().map(row).collect();
+        std::fs::write(place.path().join("s.jsonl"), rows.join("\n")).unwrap();
+        let arguments = ["eval", "--device", "cpu", "--model", "model", "--suite", "s.jsonl"];
+        let more = ["--verifier", "choice", "--samples", "1", "--max-new-tokens", "4"];
+        orthant(&place, &[&arguments[..], &more, &["--out", "out"]].concat())
+    };
+    let (status, _, stderr) = suite(&["2", "3", "4"]);
+    assert_eq!((status, stderr.trim_end().lines().count()), (2, 1), "{stderr}");
+    for word in ["3 of the 3 problems", "`verifier` is Choice", "such as 0: 2", "s.jsonl"] {
+        assert!(stderr.contains(word), "{stderr}");
+    }
+    let (status, _, stderr) = suite(&["B", "7"]);
+    assert_eq!(status, 0, "{stderr}");
+    assert!(stderr.contains("1 of the 2 problems") && stderr.contains("such as 1: 7"), "{stderr}");
+    assert_eq!(json(&place.path().join("out/eval.json"))["problems"], 1);
+}
+
+#[test]
 fn variables_reach_the_template_and_are_recorded() {
     let place = Workplace::new();
     write_suite(&place, "suite.jsonl");

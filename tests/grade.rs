@@ -136,6 +136,10 @@ fn bad_lines_are_refused_by_number_before_any_verdict() {
             r#"{"id": 1, "gold": "1", "completion": "1", "format": "essay"}"#,
             &["`essay`", "`math`", "`choice`"],
         ),
+        (
+            r#"{"id": 1, "gold": "Z", "completion": "1", "format": "choice"}"#,
+            &["`gold` is \"Z\"", "A to J"],
+        ),
     ] {
         let input = format!("{}\n{bad}\n{good}", good.repeat(4999));
         let (status, lines, stderr) = grade(input.as_bytes(), &["--json"]);
@@ -148,6 +152,23 @@ fn bad_lines_are_refused_by_number_before_any_verdict() {
     for empty in ["", "\n \n"] {
         let (status, _, stderr) = grade(empty.as_bytes(), &[]);
         assert!(status == 2 && stderr.contains("nothing to grade"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_mark_is_skipped_and_a_slip_in_a_name_is_a_warning() {
+    let plain = line(&json!({"id": 1, "gold": "1", "completion": r"\boxed{1}", "model": "m"}));
+    let (status, lines, stderr) = grade(format!("\u{feff}{plain}").as_bytes(), &[]);
+    assert_eq!((status, lines.len()), (0, 1), "{stderr}");
+    assert!(lines[0]["verdict"] == "correct" && !stderr.contains("warning"), "{stderr}");
+    let (status, _, stderr) = grade(format!("{plain}\u{feff}{plain}").as_bytes(), &[]);
+    assert!(status == 2 && stderr.contains("line 2"), "{stderr}");
+    let slip = line(&json!({"id": 1, "gold": "B", "completion": "B", "formt": "choice"}));
+    let (status, lines, stderr) = grade([plain, slip.clone(), slip].concat().as_bytes(), &[]);
+    assert_eq!((status, lines.len()), (0, 3), "{stderr}");
+    assert_eq!(stderr.matches("warning").count(), 1, "{stderr}");
+    for word in ["line 2", "`formt`", "did you mean `format`", "completions.jsonl"] {
+        assert!(stderr.contains(word), "{stderr}");
     }
 }
 

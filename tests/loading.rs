@@ -370,6 +370,24 @@ fn what_else_a_tokenizers_and_a_generations_settings_say_is_refused_or_told() {
         ],
     );
     std::fs::remove_file(numbered).unwrap();
+    let map = place.model().join("special_tokens_map.json");
+    for (file, value, words) in [
+        (&map, json!({"eos_token": "nope"}), ["special_tokens_map.json's eos_token", "\"nope\""]),
+        (&map, json!({"eos_token": {"content": "nope"}}), ["eos_token", "\"nope\""]),
+        (&map, json!({"bos_token": "nope"}), ["special_tokens_map.json's bos_token", "\"nope\""]),
+        (&map, json!({"eos_token": 5}), ["special_tokens_map.json's eos_token is 5", "a token"]),
+        (&tokenizer, json!({"eos_token": "nope"}), ["tokenizer_config.json's eos_token", "nope"]),
+        (&tokenizer, json!({"pad_token": []}), ["tokenizer_config.json's pad_token", "a token"]),
+    ] {
+        let before = std::fs::read(file).ok();
+        std::fs::write(file, value.to_string()).unwrap();
+        refused(&place, &words);
+        refused(&place, &[file.to_str().unwrap()]);
+        match before {
+            Some(before) => std::fs::write(file, before).unwrap(),
+            None => std::fs::remove_file(file).unwrap(),
+        }
+    }
     edit(
         &tokenizer,
         "added_tokens_decoder",
@@ -378,7 +396,7 @@ fn what_else_a_tokenizers_and_a_generations_settings_say_is_refused_or_told() {
     assert!(read(&place.model()).notes().is_empty());
     edit(&tokenizer, "add_bos_token", true.into());
     edit(&tokenizer, "clean_up_tokenization_spaces", true.into());
-    edit(&tokenizer, "eos_token", "<|im_end|>".into());
+    edit(&tokenizer, "eos_token", "Use".into());
     let generation = place.model().join("generation_config.json");
     edit(&generation, "repetition_penalty", 1.05.into());
     edit(&generation, "no_repeat_ngram_size", 0.into());
@@ -388,7 +406,7 @@ fn what_else_a_tokenizers_and_a_generations_settings_say_is_refused_or_told() {
     let expected = [
         "generation_config.json asks for repetition_penalty 1.05, suppress_tokens [7, 7, 7, 7, 7, \
          7, 7, 7 and 992 more], which is not done",
-        "\"<|im_end|>\", which is not a token of tokenizer.json",
+        "tokenizer_config.json ends a turn with \"Use\"",
         "prompts here have only what their template writes",
         "clean_up_tokenization_spaces true",
     ];
@@ -432,7 +450,11 @@ fn long_lists_of_a_file_are_cut_in_messages() {
     let long = "x".repeat(100_000);
     let place = Workplace::new();
     edit(&place.model().join("tokenizer_config.json"), "eos_token", json!(long));
-    assert!(read(&place.model()).notes().iter().all(|note| note.len() < 600));
+    let text = LanguageModel::read(&place.model(), DType::F32, &Device::Cpu)
+        .map(|_| ())
+        .unwrap_err()
+        .to_string();
+    assert!(text.len() < 900 && text.contains("eos_token"), "{}", &text[..200]);
     for (field, value) in
         [("model_type", json!(long)), (long.as_str(), json!(1)), ("architectures", json!([long]))]
     {
@@ -516,6 +538,16 @@ fn what_is_there_in_place_of_the_weights_is_said() {
     let place = Workplace::new();
     edit(&place.model().join("config.json"), "tie_word_embeddings", false.into());
     refused(&place, &["`lm_head.weight`", "missing", "\"tie_word_embeddings\": true"]);
+}
+
+#[test]
+fn files_that_git_lfs_has_not_fetched_are_named() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 34\n";
+    for name in ["model.safetensors", "tokenizer.json", "config.json"] {
+        let place = Workplace::new();
+        std::fs::write(place.model().join(name), pointer).unwrap();
+        refused(&place, &[name, "git-lfs", "git lfs pull"]);
+    }
 }
 
 #[test]

@@ -320,6 +320,20 @@ fn a_recorded_step_of_a_run_scores_as_it_was_recorded() {
 }
 
 #[test]
+fn a_mark_is_skipped_and_a_slip_in_a_name_is_a_warning() {
+    let place = workplace("tied");
+    let line = r#"{"group": "g", "prompt": "w1", "response": "w2", "reward": 1, "n": 3"#;
+    let text = format!("\u{feff}{line}}}\n{line}, \"prompt_id\": [3]}}\n{line}, \"golds\": 3}}\n");
+    std::fs::write(place.path().join("input.jsonl"), text).unwrap();
+    let (status, _, stderr) = score(place.path(), &[]);
+    assert_eq!(status, 0, "{stderr}");
+    assert_eq!(stderr.matches("warning").count(), 1, "{stderr}");
+    for word in ["line 2", "`prompt_id`", "did you mean `prompt_ids`", "input.jsonl"] {
+        assert!(stderr.contains(word), "{stderr}");
+    }
+}
+
+#[test]
 fn bad_input_is_refused_before_any_work_with_line_and_remedy() {
     let place = workplace("tied");
     let good = r#"{"group": "g", "prompt": "w1", "response": "w2", "reward": 1}"#;
@@ -355,6 +369,18 @@ fn bad_input_is_refused_before_any_work_with_line_and_remedy() {
         (
             r#"{"group": "g", "prompt_ids": [64], "response": "w2", "reward": 1}"#,
             &["token id 64", "vocabulary of 64"],
+        ),
+        (
+            r#"{"group": "g", "prompt": "w1", "response": "w2", "reward": 1, "gold": "3"}"#,
+            &["line 2", "`reward`", "`gold`", "both"],
+        ),
+        (
+            r#"{"group": "g", "prompt": "w1", "response": "w2", "gold": " "}"#,
+            &["line 2", "`gold` is \" \""],
+        ),
+        (
+            r#"{"group": "g", "prompt": "w1", "response": "w2", "gold": "proof"}"#,
+            &["line 2", "`gold` is \"proof\""],
         ),
         (
             r#"{"group": "g", "prompt_ids": [-1], "response": "w2", "reward": 1}"#,

@@ -3,8 +3,10 @@
 use super::terminal::{is_read, note, say};
 use crate::data::Label;
 use crate::error::{Error, Result};
-use crate::files::{self, lines::bounded};
-use crate::verify::{AnswerFormat, Verdict, Verification, verify};
+use crate::escape::{MOST_SHOWN, cut};
+use crate::files;
+use crate::files::lines::{bounded, misspelt, passed_over};
+use crate::verify::{AnswerFormat, Verdict, Verification, is_choice, verify};
 use clap::Args;
 use rayon::prelude::*;
 use serde::de::Error as _;
@@ -29,7 +31,8 @@ pub(super) struct GradeArguments {
     json: bool,
 }
 
-/// A line as it is written; fields that are not named here are ignored.
+/// A line as it is written; fields that are not named here are ignored, with a warning where one is
+/// nearly `format`.
 #[derive(Deserialize)]
 struct Line {
     id: Box<RawValue>,
@@ -87,10 +90,16 @@ const CHUNK_BYTES: usize = 16 << 20;
 /// one chunk of lines.
 pub(super) fn run(arguments: &GradeArguments) -> Result<u8> {
     let mut lines = 0;
+    let mut slip = None;
     let path = &arguments.file;
     for_chunks(path, |chunk| {
         lines += chunk.len();
         chunk.par_iter().try_for_each(|(number, text)| parse(text, *number, path).map(drop))?;
+        let slip_of = |(number, text): &(usize, Vec<u8>)| {
+            let (key, near) = misspelt(text, &["id", "gold", "completion", "format"], &["format"])?;
+            Some(passed_over(*number, &key, near))
+        };
+        slip = slip.take().or_else(|| chunk.par_iter().find_map_first(slip_of));
         Ok(true)
     })?;
     if lines == 0 {
@@ -99,6 +108,9 @@ pub(super) fn run(arguments: &GradeArguments) -> Result<u8> {
             "there is nothing to grade; {remedy} ({})",
             path.display()
         )));
+    }
+    if let Some(slip) = slip {
+        note!("warning: {slip} ({})", path.display());
     }
     let mut counts = Counts::default();
     for_chunks(path, |chunk| {
@@ -174,6 +186,19 @@ fn for_chunks(
 }
 
 fn parse(line: &[u8], number: usize, path: &Path) -> Result<Line> {
+    let line: Line = read(line, number, path)?;
+    if line.format == AnswerFormat::Choice && !is_choice(line.gold.text()) {
+        return Err(Error::input(format!(
+            "line {number}: the field `gold` is {:?}; with the format `choice` it must be a letter \
+             from A to J ({})",
+            cut(line.gold.text(), MOST_SHOWN),
+            path.display()
+        )));
+    }
+    Ok(line)
+}
+
+fn read(line: &[u8], number: usize, path: &Path) -> Result<Line> {
     serde_json::from_slice(line).map_err(|error| {
         // The position within the line is a column; serde_json calls the line 1.
         let text = error.to_string();

@@ -1,6 +1,6 @@
 //! `orthant score`: the geometry of any responses, whoever generated them.
 
-use super::terminal::say;
+use super::terminal::{note, say};
 use super::{load, model_files, on_large_stack, parse_seed, whole};
 use crate::error::Result;
 use crate::experiment::DeviceChoice;
@@ -155,7 +155,7 @@ pub(super) fn run(arguments: &ScoreArguments) -> Result<u8> {
     let folder = ScoreFolder::open(&arguments.out, &arguments.input)?;
     let device = open_device(arguments.device)?;
     let model = load(model_files(&arguments.model, arguments.base.as_ref())?, DType::F32, &device)?;
-    let inputs = read_inputs(&arguments.input, &model)?;
+    let inputs = read_inputs(&arguments.input, &model, |warning| note!("warning: {warning}"))?;
 
     let bar = ProgressBar::new(inputs.len() as u64);
     if let Ok(style) =

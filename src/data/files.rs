@@ -12,9 +12,9 @@
 use super::{csv, json, parquet, shards};
 use crate::error::{Error, Result};
 use crate::escape::{MOST_SHOWN, cut};
-use crate::files::{decode, open_regular};
+use crate::files::{beginning, decode, not_fetched, open_regular};
 use serde_json::{Map, Value};
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
 /// A row of a file.
@@ -141,6 +141,10 @@ pub(super) fn read_rows(path: &Path) -> Result<Vec<(PathBuf, Row)>> {
 fn text(path: &Path) -> Result<String, String> {
     let unreadable = |e: std::io::Error| format!("the data file cannot be read: {e}");
     let mut file = open_regular(path).map_err(unreadable)?;
+    if let Some(why) = not_fetched(&beginning(&file).map_err(unreadable)?) {
+        return Err(format!("the data file cannot be read: {why}"));
+    }
+    file.rewind().map_err(unreadable)?;
     let mut bytes = Vec::new();
     if endings(path).next().as_deref() == Some("gz") {
         let packed = file.metadata().map_err(unreadable)?.len();
@@ -173,6 +177,8 @@ const PACKED: [(&[u8], &str); 5] = [
 mod tests {
     use super::*;
     use std::io::Write;
+
+    const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n";
 
     fn rows(name: &str, content: &[u8]) -> Result<Vec<Row>> {
         let folder = tempfile::tempdir().unwrap();
@@ -263,6 +269,9 @@ mod tests {
             ("a.jsonl", &packed(b"{}"), ["by its content it is packed by gzip", "ends in .gz"]),
             ("a.csv", b"PAR1\xff", ["by its content it is a Parquet file", "ends in .parquet"]),
             ("a.parquet.gz", b"", [".parquet", "a.parquet.gz"]),
+            ("a.jsonl", POINTER, ["git lfs pull", "a.jsonl"]),
+            ("a.csv.gz", POINTER, ["git lfs pull", "a.csv.gz"]),
+            ("a.parquet", POINTER, ["git lfs pull", "a.parquet"]),
             ("a.jsonl.gz", b"{}", ["cannot be unpacked", "a.jsonl.gz"]),
             ("a.jsonl.gz", &bomb, ["unpacks to more than", "a.jsonl.gz"]),
         ] {

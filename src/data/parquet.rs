@@ -2,7 +2,7 @@
 
 use super::files::{Row, most_unpacked, too_large};
 use super::json;
-use crate::files::open_regular;
+use crate::files::{beginning, not_fetched, open_regular};
 use crate::guard::caught;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
@@ -22,6 +22,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<Row>, String> {
 fn rows(path: &Path) -> Result<Vec<Row>, String> {
     let unreadable = |e: std::io::Error| format!("the data file cannot be read: {e}");
     let file = open_regular(path).map_err(unreadable)?;
+    if let Some(why) = not_fetched(&beginning(&file).map_err(unreadable)?) {
+        return Err(format!("the data file cannot be read: {why}"));
+    }
     let packed = file.metadata().map_err(unreadable)?.len();
     let most = most_unpacked(packed);
     let reader = SerializedFileReader::new(file).map_err(fault)?;

@@ -321,11 +321,14 @@ mod tests {
         let path = folder.path().join("tokenizer.json");
         let mut json: Json =
             serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        let id = TextTokenizer::numbers(3).unwrap().vocabulary();
+        let first = TextTokenizer::numbers(3).unwrap().vocabulary();
         let added = json["added_tokens"].as_array_mut().unwrap();
-        added.push(serde_json::json!({
-            "id": id, "content": "<audio>", "special": true,
-            "single_word": false, "lstrip": false, "rstrip": false, "normalized": false
+        let tokens = ["<audio>", "<s>", "</s>", "<pad>", "<other>", "<sep>"];
+        added.extend(tokens.into_iter().enumerate().map(|(index, token)| {
+            serde_json::json!({
+                "id": first + index, "content": token, "special": true,
+                "single_word": false, "lstrip": false, "rstrip": false, "normalized": false
+            })
         }));
         std::fs::write(&path, json.to_string()).unwrap();
         for (name, content) in files {

@@ -3,7 +3,7 @@
 //! | Meaning | Columns, the first that is there; upper and lower case are the same |
 //! |---|---|
 //! | problem | `problem`, `question`, `prompt`: a text, or a conversation `[{role, content}]` of at most a system message and one user message, as a list or as its JSON text; the content is a text or a list of parts that are texts |
-//! | answer | `answer` (a text after `#### ` where it holds one), `ground_truth`, `reward_model.ground_truth`, or the last box of `solution`; also where the answer is empty or was cut off |
+//! | answer | `answer` (a text after `#### ` where it holds one), `ground_truth`, `reward_model.ground_truth`, or the last box of `solution`; also where the answer is empty or was cut off. A solution that ends within a box was cut off too |
 //! | choices | `options` or `choices`, a list or an object with the keys A, B, ..., with the letter or the place (from 0) of the right one in a column of answers; or `Correct Answer` and `Incorrect Answer 1`, ..., which are shuffled |
 //! | id | `id`, `unique_id`, `question_id`, `Record ID`, `extra_info.index`; else the number of the row |
 //! | subject | `subject`, `type`, `category`, `Subdomain` |
@@ -15,7 +15,8 @@ use super::json::DIGITS;
 use super::parquet::BYTES;
 use crate::error::{Error, Result};
 use crate::escape::{MOST_LISTED, listed, shown};
-use crate::verify::{boxed::last_boxed, stands_for_none};
+use crate::verify::boxed::{last_boxed, open_box};
+use crate::verify::{AnswerFormat, is_choice, stands_for_none};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -60,6 +61,8 @@ pub enum Unusable {
     /// The answer's braces are not closed. Copies of MATH are in circulation whose answers were cut
     /// off at the first closing brace of `\\frac{\\sqrt{3}}{2}`.
     CutOff,
+    /// The answer is not a letter of a choice, which the verifier looks for.
+    NotALetter,
 }
 
 impl Record {
@@ -75,9 +78,15 @@ impl Record {
             (!is_whole(&self.answer)).then_some(Unusable::CutOff)
         }
     }
+
+    /// Why the problem is of no use to a verifier that looks for answers of `format`, if it is not.
+    pub fn unusable_for(&self, format: AnswerFormat) -> Option<Unusable> {
+        let is_letter = format != AnswerFormat::Choice || is_choice(&self.answer);
+        self.unusable().or((!is_letter).then_some(Unusable::NotALetter))
+    }
 }
 
-/// Whether all groups are closed. `\{` and `\}` are characters, and need no other half:
+/// Whether all groups and boxes are closed. `\{` and `\}` are characters, and need no other half:
 /// `\left\{ x = 1, y = 2 \right.`
 fn is_whole(answer: &str) -> bool {
     let (mut open, mut closed, mut escaped) = (0, 0, false);
@@ -89,7 +98,7 @@ fn is_whole(answer: &str) -> bool {
         }
         escaped = byte == b'\\' && !escaped;
     }
-    open == closed
+    open == closed && open_box(answer).is_none()
 }
 
 /// Reads the files of one data set in order, each by the ending of its name; a folder stands for
@@ -367,9 +376,11 @@ fn content(content: Option<&Value>) -> Result<String, String> {
     }
 }
 
-/// The last box of the solution.
+/// The last box of the solution; the whole end of the solution where it was cut off within a box,
+/// because an earlier box may hold something else.
 fn boxed(row: &Row) -> Option<&str> {
-    column(row, SOLUTION).and_then(|(_, solution)| solution.as_str()).and_then(last_boxed)
+    let solution = column(row, SOLUTION)?.1.as_str()?;
+    open_box(solution).or_else(|| last_boxed(solution))
 }
 
 fn answer(row: &Row) -> Result<Option<String>, String> {
@@ -380,7 +391,8 @@ fn answer(row: &Row) -> Result<Option<String>, String> {
     // GSM8K writes the solution out and the answer after it.
     let last = text.rsplit_once("####").map_or(text.as_str(), |(_, last)| last.trim());
     // The solution still has what was cut off.
-    let last = if is_whole(last) { last } else { boxed(row).unwrap_or(last) };
+    let solved = || boxed(row).filter(|answer| is_whole(answer));
+    let last = if is_whole(last) { last } else { solved().unwrap_or(last) };
     Ok(Some(whole_number(last).unwrap_or_else(|| last.to_string())))
 }
 
@@ -645,6 +657,23 @@ mod tests {
         assert_eq!(only(&system).unusable(), None);
         let open = serde_json::json!({"problem": "p", "answer": "\\{\\frac{1}{2\\}"});
         assert_eq!(only(&open).unusable(), Some(Unusable::CutOff));
+        // A solution that ends within a box has no last box, whatever stands in earlier ones.
+        for (answer, solution, expected) in [
+            (None, "so \\boxed{3} and \\boxed{4", "\\boxed{4"),
+            (Some(""), "so \\boxed{3} and \\boxed", "\\boxed"),
+            (Some("\\frac{1"), "so \\boxed{3} and \\fbox{\\frac{1}", "\\frac{1"),
+            (None, "so \\boxed{4", "\\boxed{4"),
+        ] {
+            let record =
+                only(&serde_json::json!({"problem": "p", "answer": answer, "solution": solution}));
+            assert_eq!(
+                (record.answer.as_str(), record.unusable()),
+                (expected, Some(Unusable::CutOff)),
+                "{solution}"
+            );
+        }
+        let prose = serde_json::json!({"problem": "p", "solution": "\\boxed{3} in \\text{a {"});
+        assert_eq!((only(&prose).answer.as_str(), only(&prose).unusable()), ("3", None));
     }
 
     #[test]

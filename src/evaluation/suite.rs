@@ -133,7 +133,8 @@ impl Suite {
         prompting: Prompting<'_>,
     ) -> Result<Self> {
         let mut notes = Vec::new();
-        let records = dataset::usable_records(records, &of, &mut notes)?;
+        let asked = format.unwrap_or_default();
+        let records = dataset::usable_records(records, asked, &of, &mut notes)?;
         let letter = |record: &Record| matches!(record.answer.as_bytes(), [b'A'..=b'J']);
         let all_letters = records.iter().all(|record| record.has_choices || letter(record));
         let format =

@@ -1,15 +1,26 @@
 //! Files of one JSON object a line: lines of bounded length, and what a writer that was killed
 //! leaves behind.
 
+use super::without_mark;
+use crate::error::nearest;
+use crate::escape::{MOST_SHOWN, cut};
 use serde::de::IgnoredAny;
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
 
 /// Most bytes of a line: far more than any response has, and less than any machine's memory.
 const LINE_BYTES: u64 = 64 << 20;
 
-/// The lines of a stream without their ends. One without an end, such as `/dev/zero`, is refused
-/// after so many bytes.
-pub(crate) fn bounded(mut from: impl BufRead) -> impl Iterator<Item = io::Result<Vec<u8>>> {
+/// The lines of a stream without their ends, and without a byte order mark before the first. One
+/// without an end, such as `/dev/zero`, is refused after so many bytes. What
+/// [`without_mark`](super::without_mark) refuses is refused here.
+pub(crate) fn bounded(from: impl BufRead) -> impl Iterator<Item = io::Result<Vec<u8>>> {
+    let mut is_first = true;
+    pieces(from)
+        .map(move |line| if std::mem::take(&mut is_first) { without_mark(line?) } else { line })
+}
+
+fn pieces(mut from: impl BufRead) -> impl Iterator<Item = io::Result<Vec<u8>>> {
     std::iter::from_fn(move || {
         let mut line = Vec::new();
         match from.by_ref().take(LINE_BYTES + 1).read_until(b'\n', &mut line) {
@@ -29,6 +40,31 @@ pub(crate) fn bounded(mut from: impl BufRead) -> impl Iterator<Item = io::Result
             Ok(_) => Some(Ok(line)),
         }
     })
+}
+
+/// A key of an object that is passed over, although it is nearly one of `optional` that the object
+/// lacks, and that one.
+pub(crate) fn misspelt<'a>(
+    line: &[u8],
+    known: &[&str],
+    optional: &[&'a str],
+) -> Option<(String, &'a str)> {
+    let keys: BTreeMap<String, IgnoredAny> = serde_json::from_slice(line).ok()?;
+    let is_slip = |key: &str, name: &str| {
+        strsim::damerau_levenshtein(&key.to_lowercase(), name) <= (name.len() / 3).clamp(1, 2)
+    };
+    let lacking = optional.iter().copied().filter(|name| !keys.contains_key(*name));
+    let lacking: Vec<&str> = lacking.collect();
+    keys.into_keys().filter(|key| !known.contains(&key.as_str())).find_map(|key| {
+        let near = nearest(&key, lacking.iter().copied()).filter(|name| is_slip(&key, name))?;
+        Some((key, near))
+    })
+}
+
+/// What is said of such a key.
+pub(crate) fn passed_over(number: usize, key: &str, near: &str) -> String {
+    let key = cut(key, MOST_SHOWN);
+    format!("line {number} has the unknown field `{key}`, which is ignored; did you mean `{near}`?")
 }
 
 /// What stands in a file of lines whose writer may have been killed.
@@ -111,6 +147,34 @@ mod tests {
         assert_eq!(numbered("line", &[3]), "line 3");
         assert_eq!(numbered("line", &[3, 5]), "lines 3, 5");
         assert_eq!(numbered("line", &[1, 2, 3, 4, 5, 6, 9]), "lines 1, 2, 3, 4, 5 and 2 more");
+    }
+
+    #[test]
+    fn a_mark_before_the_first_line_is_skipped_and_other_beginnings_are_named() {
+        let lines = |bytes: &[u8]| bounded(bytes).collect::<io::Result<Vec<_>>>();
+        let marked = lines("\u{feff}a\n\u{feff}b".as_bytes()).unwrap();
+        assert_eq!(marked, [b"a".to_vec(), "\u{feff}b".as_bytes().to_vec()]);
+        for (bytes, words) in [
+            (b"\xff\xfea\0\n\0".as_slice(), "UTF-16"),
+            (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "git lfs pull"),
+        ] {
+            let error = lines(bytes).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn slips_of_the_keyboard_are_told_from_other_keys() {
+        let found = |line: &str| {
+            misspelt(line.as_bytes(), &["id", "format"], &["format"]).map(|(key, _)| key)
+        };
+        for key in ["formt", "fromat", "Format", "formats"] {
+            assert_eq!(found(&format!("{{\"id\": 1, \"{key}\": 2}}")).as_deref(), Some(key));
+        }
+        for line in ["{\"id\": 1, \"form\": 2, \"format\": 3}", "{\"from\": 1, \"model\": 2}", "3"]
+        {
+            assert_eq!(found(line), None, "{line}");
+        }
     }
 
     #[test]

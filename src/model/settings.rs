@@ -105,23 +105,16 @@ impl ModelSettings {
         config: &DecoderSpec,
         tokenizer: &TextTokenizer,
     ) -> Result<()> {
-        match tokenizer.end_of_turn()? {
-            Some((token, None)) => self.note(format!(
-                "the tokenizer's files end a turn with {token:?}, which is not a token of \
-                 tokenizer.json, so it ends no response"
-            )),
-            Some((token, Some(id)))
-                if !config.eos_token_ids.is_empty() && !config.eos_token_ids.contains(&id) =>
-            {
-                self.note(format!(
-                    "tokenizer_config.json ends a turn with {token:?} ({id}), but config.json and \
-                     generation_config.json end a response only at {}; responses continue after \
-                     {token:?}: add {id} to eos_token_id of generation_config.json if they should \
-                     not",
-                    listed(&config.eos_token_ids, MOST_LISTED)
-                ));
-            }
-            _ => {}
+        if let Some((token, id)) = tokenizer.end_of_turn()?
+            && !config.eos_token_ids.is_empty()
+            && !config.eos_token_ids.contains(&id)
+        {
+            self.note(format!(
+                "tokenizer_config.json ends a turn with {token:?} ({id}), but config.json and \
+                 generation_config.json end a response only at {}; responses continue after \
+                 {token:?}: add {id} to eos_token_id of generation_config.json if they should not",
+                listed(&config.eos_token_ids, MOST_LISTED)
+            ));
         }
         if tokenizer.has_tokens_around()? {
             self.note(

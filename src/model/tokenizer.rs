@@ -75,10 +75,7 @@ impl TextTokenizer {
             let at = |why: String| Error::input(format!("{why} ({})", folder.join(name).display()));
             let text = decode(bytes.to_vec())
                 .map_err(|why| at(format!("the model's {name} cannot be read: {why}")))?;
-            let checked = self
-                .codec
-                .counterparts()
-                .check_named(name, &text, |token| self.codec.token_id(token).is_some());
+            let checked = self.codec.counterparts().check_named(name, &text);
             checked.map_err(|error| at(error.to_string()))?;
         }
         Ok(())
@@ -102,13 +99,14 @@ impl TextTokenizer {
     }
 
     /// The token that ends a turn according to the files that came with the tokenizer, as a message
-    /// shows it, and its id where it is one.
-    pub(super) fn end_of_turn(&self) -> Result<Option<(String, Option<u32>)>> {
+    /// shows it, and its id.
+    pub(super) fn end_of_turn(&self) -> Result<Option<(String, u32)>> {
         for name in ["tokenizer_config.json", "special_tokens_map.json"] {
             let settings = self.settings(name)?;
             let token = &settings["eos_token"];
-            if let Some(token) = token.as_str().or_else(|| token["content"].as_str()) {
-                return Ok(Some((cut(token, MOST_SHOWN), self.token_id(token))));
+            let text = token.as_str().or_else(|| token["content"].as_str());
+            if let Some((token, id)) = text.and_then(|text| Some((text, self.token_id(text)?))) {
+                return Ok(Some((cut(token, MOST_SHOWN), id)));
             }
         }
         Ok(None)

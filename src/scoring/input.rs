@@ -2,10 +2,10 @@
 
 use crate::data::Label;
 use crate::error::{Error, Result};
-use crate::escape::number;
-use crate::files::lines::bounded;
+use crate::escape::{MOST_SHOWN, cut, number};
+use crate::files::lines::{bounded, misspelt, passed_over};
 use crate::model::{LanguageModel, TextTokenizer};
-use crate::verify::{AnswerFormat, verify};
+use crate::verify::{AnswerFormat, stands_for_none, verify};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::path::Path;
@@ -44,6 +44,11 @@ struct Line {
     gold: Option<Label>,
 }
 
+/// The names of [`Line`], and those of them that a line may lack.
+const KNOWN: [&str; 8] =
+    ["group", "prompt", "prompt_ids", "response", "completion", "response_ids", "reward", "gold"];
+const OPTIONAL: [&str; 6] = ["prompt", "prompt_ids", "response", "response_ids", "reward", "gold"];
+
 /// Most bytes of the file: its responses are all in memory at once.
 const MOST_BYTES: u64 = 8 << 30;
 
@@ -53,15 +58,20 @@ const LARGEST_REWARD: f64 = 100.0;
 /// Reads a file with one response a line. Token ids are used as they are, and before texts; texts
 /// are tokenised, prompt and response each by itself, and nothing is added to them. A `gold` answer
 /// instead of a reward gives +1 to a response whose last box holds it and -1 to others. Empty lines
-/// are skipped.
+/// are skipped. The first field that is passed over and nearly one of these is told to `warn`.
 ///
 /// Fails, naming file and line, where a line is not such an object, or what it says does not fit
 /// the model.
-pub fn read_inputs(path: &Path, model: &LanguageModel) -> Result<Vec<ScoreInput>> {
+pub fn read_inputs(
+    path: &Path,
+    model: &LanguageModel,
+    warn: impl FnOnce(&str),
+) -> Result<Vec<ScoreInput>> {
     let file = std::fs::File::open(path).map_err(|e| {
         Error::input(format!("the responses to score cannot be read: {e} ({})", path.display()))
     })?;
     let mut inputs = Vec::new();
+    let mut slip = None;
     // A pipe is welcome; one without an end is not.
     let mut bytes = 0;
     for (index, line) in bounded(std::io::BufReader::new(file)).enumerate() {
@@ -80,8 +90,15 @@ pub fn read_inputs(path: &Path, model: &LanguageModel) -> Result<Vec<ScoreInput>
         if line.trim_ascii().is_empty() {
             continue;
         }
+        if slip.is_none() {
+            slip = misspelt(&line, &KNOWN, &OPTIONAL)
+                .map(|(key, near)| passed_over(index + 1, &key, near));
+        }
         let line = parse(&line).map_err(|problem| at(&problem))?;
         inputs.push(input(line, model).map_err(|problem| at(&problem))?);
+    }
+    if let Some(slip) = slip {
+        warn(&format!("{slip} ({})", path.display()));
     }
     if inputs.is_empty() {
         let remedy = "give one JSON object a line, with `group`, `prompt`, `response` and `reward`";
@@ -136,12 +153,24 @@ fn input(line: Line, model: &LanguageModel) -> Result<ScoreInput, String> {
         ));
     }
     let reward = match (line.reward, line.gold) {
-        (Some(reward), _) if reward.abs() <= LARGEST_REWARD => reward as f32,
-        (Some(reward), _) => {
+        (Some(_), Some(_)) => {
+            let problem = "the fields `reward` and `gold` are both there, and either decides the \
+                           reward; give one of them";
+            return Err(problem.to_string());
+        }
+        (Some(reward), None) if reward.abs() <= LARGEST_REWARD => reward as f32,
+        (Some(reward), None) => {
             return Err(format!(
                 "the reward {} is too large: novelty weighs by exp(reward), so rewards lie within \
                  {LARGEST_REWARD} of 0; usual are -1 and 1",
                 number(reward)
+            ));
+        }
+        (None, Some(gold)) if gold.text().trim().is_empty() || stands_for_none(gold.text()) => {
+            return Err(format!(
+                "the field `gold` is {:?}, which is not an answer that a response could hold; give \
+                 the right answer, or `reward`",
+                cut(gold.text(), MOST_SHOWN)
             ));
         }
         (None, Some(gold)) => {

@@ -72,10 +72,11 @@ impl Named {
     }
 }
 
-/// The records with a problem and an answer that can be checked; what is left out is noted. Fails
-/// where nothing is left.
+/// The records with a problem and an answer of `format` that can be checked; what is left out is
+/// noted. Fails where nothing is left.
 pub(crate) fn usable_records(
     records: Vec<Record>,
+    format: AnswerFormat,
     of: &Named,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Record>> {
@@ -84,11 +85,12 @@ pub(crate) fn usable_records(
     let mut left_out: BTreeMap<Unusable, Vec<Record>> = BTreeMap::new();
     let mut usable = Vec::with_capacity(count);
     for record in records {
-        match record.unusable() {
+        match record.unusable_for(format) {
             Some(why) => left_out.entry(why).or_default().push(record),
             None => usable.push(record),
         }
     }
+    let has_other = left_out.contains_key(&Unusable::NotALetter);
     let new_notes: Vec<String> = left_out
         .into_iter()
         .filter_map(|(why, records)| {
@@ -98,6 +100,9 @@ pub(crate) fn usable_records(
                 Unusable::Unanswered => "they have no answer",
                 Unusable::Word => "their answers are words that stand for none",
                 Unusable::CutOff => "their answers are cut off in the data",
+                Unusable::NotALetter => {
+                    "`verifier` is Choice and their answers are not letters from A to J"
+                }
             };
             let answer: String = first.answer.chars().take(100).collect();
             let answer = if answer.is_empty() { answer } else { format!(": {answer}") };
@@ -110,7 +115,9 @@ pub(crate) fn usable_records(
         })
         .collect();
     if usable.is_empty() {
-        return Err(of.fault(&new_notes.join("; ")));
+        let remedy =
+            if has_other { "; `verifier` may be Math for answers of other kinds" } else { "" };
+        return Err(of.fault(&format!("{}{remedy}", new_notes.join("; "))));
     }
     notes.extend(new_notes);
     Ok(usable)
@@ -226,7 +233,7 @@ impl Dataset {
         let (mut notes, mut sources) = (Vec::new(), Vec::new());
         let mut read = |source: &DataSource, what: &'static str| {
             let of = Named::of(source);
-            let records = usable_records(read_records(&files(source)?)?, &of, &mut notes)?;
+            let records = usable_records(read_records(&files(source)?)?, format, &of, &mut notes)?;
             sources.push((what, sha256_of_texts(records.iter().flat_map(Record::texts))));
             prompting.prompts(records, &of, None, &mut notes)
         };
@@ -438,6 +445,39 @@ mod tests {
             error.contains("1 of the 3 problems") && error.contains("; 2 of the 3 problems"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn answers_that_are_not_letters_are_left_out_where_a_choice_is_looked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mixed.jsonl");
+        let of = |answers: &[&str]| {
+            let line = |(n, answer): (usize, &&str)| {
+                serde_json::json!({"problem": format!("Which of {n}?"), "answer": answer})
+                    .to_string()
+            };
+            let lines: Vec<String> = answers.iter().enumerate().map(line).collect();
+            std::fs::write(&path, lines.join("\n")).unwrap();
+            let config = DatasetConfig {
+                verifier: AnswerFormat::Choice,
+                ..config(path.clone(), HeldOutSource::Share(0.2))
+            };
+            Dataset::new(&config, &TextTokenizer::numbers(3).unwrap(), None)
+        };
+        let task = of(&["B", "7", "(C)", "K", "A"]).unwrap();
+        let count = |split| task.all(split).unwrap().len();
+        assert_eq!(count(Split::Train) + count(Split::HeldOut), 3);
+        assert_eq!(
+            task.notes(),
+            ["2 of the 5 problems of mixed are left out because `verifier` is Choice and their \
+              answers are not letters from A to J, such as 1: 7"]
+        );
+        let error = of(&["2", "3", "4"]).err().unwrap();
+        let text = error.to_string();
+        assert_eq!(error.exit_status(), 2);
+        for word in ["3 of the 3 problems", "`verifier` is Choice", "may be Math", "mixed.jsonl"] {
+            assert!(text.contains(word), "{text}");
+        }
     }
 
     #[test]

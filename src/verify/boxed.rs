@@ -10,53 +10,78 @@ const BOXES: [&[u8]; 2] = [br"\boxed", br"\fbox"];
 /// answer, so the closed box that starts last counts; of nested boxes that is the inner one. If
 /// that box is empty there is no answer. One pass over the text.
 pub fn last_boxed(completion: &str) -> Option<&str> {
-    let bytes = completion.as_bytes();
-    // For every open brace, where the content of its box starts; `None` for a brace that opens no
-    // box.
-    let mut open: Vec<Option<usize>> = Vec::new();
-    let mut last: Option<(usize, usize)> = None;
-    let mut at = 0;
-    let is_special = |byte: &u8| matches!(byte, b'\\' | b'{' | b'}');
-    while let Some(next) = bytes[at..].iter().position(is_special) {
-        at += next;
-        match bytes[at] {
-            b'\\' => {
-                if let Some(name) = BOXES.iter().find(|name| bytes[at..].starts_with(name)) {
-                    at += name.len();
-                    let spaces =
-                        bytes[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-                    at += spaces;
-                    if bytes.get(at) == Some(&b'{') {
-                        at += 1;
-                        open.push(Some(at));
-                    } else if let Some(length) = bare(&bytes[at..]) {
-                        last = Some((at, at + length));
-                        at += length;
-                    }
-                    continue;
-                }
-                match bytes.get(at + 1) {
-                    Some(b'{' | b'}') => at += 1,
-                    Some(b'\\') if !BOXES.iter().any(|name| bytes[at + 1..].starts_with(name)) => {
-                        at += 1;
-                    }
-                    _ => {}
-                }
-            }
-            b'{' => open.push(None),
-            b'}' => {
-                if let Some(Some(start)) = open.pop()
-                    && last.is_none_or(|(latest, _)| start > latest)
-                {
-                    last = Some((start, at));
-                }
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    let (start, end) = last?;
+    let (start, end) = Boxes::of(completion).last?;
     completion.get(start..end).map(str::trim).filter(|content| !content.is_empty())
+}
+
+/// The end of a text from a box that it does not close: the text was cut off within it.
+pub(crate) fn open_box(text: &str) -> Option<&str> {
+    Boxes::of(text).open.and_then(|start| text.get(start..))
+}
+
+/// The boxes of a text.
+struct Boxes {
+    /// The content of the closed box that starts last.
+    last: Option<(usize, usize)>,
+    /// Where the outermost box starts that is not closed.
+    open: Option<usize>,
+}
+
+impl Boxes {
+    fn of(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        // For every open brace, where its box and the content of it start; `None` for a brace that
+        // opens no box.
+        let mut open: Vec<Option<(usize, usize)>> = Vec::new();
+        let mut last: Option<(usize, usize)> = None;
+        let mut at = 0;
+        let is_special = |byte: &u8| matches!(byte, b'\\' | b'{' | b'}');
+        while let Some(next) = bytes[at..].iter().position(is_special) {
+            at += next;
+            match bytes[at] {
+                b'\\' => {
+                    if let Some(name) = BOXES.iter().find(|name| bytes[at..].starts_with(name)) {
+                        let start = at;
+                        at += name.len();
+                        let spaces = bytes[at..]
+                            .iter()
+                            .take_while(|byte| byte.is_ascii_whitespace())
+                            .count();
+                        at += spaces;
+                        let is_open = bytes.get(at).is_none_or(|&byte| byte == b'{');
+                        if is_open {
+                            at = bytes.len().min(at + 1);
+                            open.push(Some((start, at)));
+                        } else if let Some(length) = bare(&bytes[at..]) {
+                            last = Some((at, at + length));
+                            at += length;
+                        }
+                        continue;
+                    }
+                    match bytes.get(at + 1) {
+                        Some(b'{' | b'}') => at += 1,
+                        Some(b'\\')
+                            if !BOXES.iter().any(|name| bytes[at + 1..].starts_with(name)) =>
+                        {
+                            at += 1;
+                        }
+                        _ => {}
+                    }
+                }
+                b'{' => open.push(None),
+                b'}' => {
+                    if let Some(Some((_, start))) = open.pop()
+                        && last.is_none_or(|(latest, _)| start > latest)
+                    {
+                        last = Some((start, at));
+                    }
+                }
+                _ => {}
+            }
+            at += 1;
+        }
+        Self { last, open: open.into_iter().flatten().map(|(start, _)| start).next() }
+    }
 }
 
 /// The contents of the boxes at the end of a completion that stand side by side,
@@ -168,7 +193,7 @@ fn bare(text: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST_JOINED, joined_boxes, last_boxed};
+    use super::{MOST_JOINED, joined_boxes, last_boxed, open_box};
     use proptest::prelude::*;
 
     #[test]
@@ -204,6 +229,24 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(last_boxed(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_box_that_is_not_closed_is_told() {
+        for (text, expected) in [
+            (r"so \boxed{3} and \boxed{4", Some(r"\boxed{4")),
+            (r"\boxed{3} and \fbox{\frac{1}{2}", Some(r"\fbox{\frac{1}{2}")),
+            (r"\boxed{1 + \boxed{2}", Some(r"\boxed{1 + \boxed{2}")),
+            (r"\boxed{a\}", Some(r"\boxed{a\}")),
+            (r"\boxed{3} and \boxed ", Some(r"\boxed ")),
+            (r"\boxed{3} and \boxed 4", None),
+            (r"\boxed{3}, as \boxed notation asks", None),
+            (r"\text{so \boxed{3} and", None),
+            (r"\boxed{3}", None),
+            ("3", None),
+        ] {
+            assert_eq!(open_box(text), expected, "{text}");
         }
     }
 

@@ -225,6 +225,12 @@ fn verify_choice(gold: &str, completion: &str) -> Verification {
     Verification { verdict, extracted: Some(choice.text) }
 }
 
+/// Whether a right answer is the letter of a choice, A to J. By any other nobody is right where a
+/// choice is looked for.
+pub fn is_choice(gold: &str) -> bool {
+    extract::boxed_letter(gold).is_some()
+}
+
 /// Compares an answer with the right one, both bare. For equal-valued answers of two completions,
 /// either may come first: the order matters only between forms (an interval and an inequality, a
 /// decimal and an equation).

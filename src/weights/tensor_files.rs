@@ -270,11 +270,15 @@ impl TensorFile {
             Error::input(format!("cannot read the model's weights: {why} ({})", file.name()))
         };
         let (length, mut reader) = file.reader().map_err(|error| bad(error.to_string()))?;
-        let mut size = [0; 8];
-        reader
-            .read_exact(&mut size)
-            .map_err(|_| bad("the file ends before its header".to_string()))?;
-        let size = u64::from_le_bytes(size);
+        let start = files::beginning(&mut reader).map_err(|error| bad(error.to_string()))?;
+        if let Some(why) = files::not_fetched(&start) {
+            return Err(bad(why.to_string()));
+        }
+        let size = start
+            .first_chunk::<8>()
+            .ok_or_else(|| bad("the file ends before its header".to_string()))?;
+        reader.seek(SeekFrom::Start(8)).map_err(|error| bad(error.to_string()))?;
+        let size = u64::from_le_bytes(*size);
         if size > LONGEST_HEADER || 8 + size > length {
             return Err(bad(format!(
                 "its header would be of {size} bytes; it is truncated or not a safetensors file"

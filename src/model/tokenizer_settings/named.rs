@@ -1,7 +1,7 @@
 //! Tokens that the files beside `tokenizer.json` name. Transformers adds those that it lacks, and a
 //! text that holds them becomes other tokens.
 
-use super::Counterparts;
+use super::{AddedToken, Counterparts};
 use crate::error::{Error, Result};
 use crate::escape::{MOST_SHOWN, cut};
 use crate::model::fields::Fields;
@@ -23,13 +23,7 @@ const SINGLE: [&str; 7] =
 
 impl Counterparts {
     /// Refuses what the file `name`, one of [`FILES`], calls a token and `tokenizer.json` does not.
-    /// `is_word` says whether the vocabulary has a token.
-    pub(in crate::model) fn check_named(
-        &self,
-        name: &str,
-        text: &str,
-        is_word: impl Fn(&str) -> bool,
-    ) -> Result<()> {
+    pub(in crate::model) fn check_named(&self, name: &str, text: &str) -> Result<()> {
         let fields = Fields::parse(name, text)?;
         if name == NUMBERED {
             return self.check_numbered(&fields);
@@ -47,19 +41,24 @@ impl Counterparts {
                 self.check_special(name, field, content)?;
             }
         }
-        // One that is nowhere in the vocabulary is not a part of what the model reads, and the end
-        // of a turn is looked at elsewhere.
-        let single =
-            SINGLE.into_iter().filter_map(|field| Some((field, content(fields.get(field)?)?)));
-        single
-            .filter(|(_, token)| {
-                is_word(token) && self.added_tokens.iter().all(|own| own.content != **token)
-            })
-            .try_for_each(|(field, token)| self.check_special(name, field, token))
+        for field in SINGLE {
+            let Some(token) = fields.get(field) else { continue };
+            let content = content(token)
+                .ok_or_else(|| fields.wrong(field, "it must be the text of a token, or null"))?;
+            // An empty text stands for no token.
+            if !content.is_empty() && self.added(content).is_none() {
+                self.check_special(name, field, content)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn added(&self, token: &str) -> Option<&AddedToken> {
+        self.added_tokens.iter().find(|own| own.content == token)
     }
 
     fn check_special(&self, name: &str, field: &str, token: &str) -> Result<()> {
-        let is = match self.added_tokens.iter().find(|own| own.content == token) {
+        let is = match self.added(token) {
             Some(own) if own.special => return Ok(()),
             Some(_) => "is not special",
             None => "is not an added token",
@@ -69,7 +68,7 @@ impl Counterparts {
 
     fn check_numbered(&self, fields: &Fields) -> Result<()> {
         for (token, id) in fields.map() {
-            let is = match self.added_tokens.iter().find(|own| own.content == *token) {
+            let is = match self.added(token) {
                 Some(own) if id.as_u64() == Some(own.id.into()) => continue,
                 Some(own) => format!("has the id {}", own.id),
                 None => "is not an added token".to_string(),
@@ -104,9 +103,7 @@ mod tests {
             json!([{"id": 7, "content": "<end>", "special": true}, {"id": 8, "content": "<call>"}]);
         let own =
             Counterparts::new(serde_json::from_value(tokens).unwrap(), &Value::Null, &Value::Null);
-        let check = |name: &str, value: &Value| {
-            own.check_named(name, &value.to_string(), |token| token == "plus")
-        };
+        let check = |name: &str, value: &Value| own.check_named(name, &value.to_string());
         let [settings, map, numbered] = FILES;
         for (name, value, words) in [
             (
@@ -122,6 +119,10 @@ mod tests {
                 "\"<call>\": the first names it, and in tokenizer.json it is not special",
             ),
             (settings, json!({"pad_token": "plus"}), "tokenizer_config.json's pad_token"),
+            (map, json!({"bos_token": "nope"}), "special_tokens_map.json's bos_token"),
+            (map, json!({"eos_token": {"content": "nope"}}), "the token \"nope\""),
+            (map, json!({"eos_token": 5}), "special_tokens_map.json's eos_token is 5"),
+            (map, json!({"eos_token": {"id": 5}}), "eos_token is {\"id\":5}"),
             (
                 map,
                 json!({"additional_special_tokens": [{"content": "plus"}]}),
@@ -146,7 +147,7 @@ mod tests {
                 settings,
                 json!({"additional_special_tokens": null, "bos_token": null, "pad_token": "<call>"}),
             ),
-            (map, json!({"eos_token": {"content": "<nowhere>"}})),
+            (map, json!({"eos_token": {"content": "<end>"}, "unk_token": ""})),
             (numbered, json!({"<end>": 7, "<call>": 8})),
         ] {
             check(name, &value).unwrap();
