@@ -1,4 +1,4 @@
-//! Methods: each file holds what differs from GRPO, and nothing else. No other file names it.
+//! Methods: each file holds what differs from GRPO, and nothing else. No other file names it, but for GRPO, which an experiment without a method has.
 //!
 //! A method is a plugin whose fields are its settings. It shapes rewards by inserting
 //! `ShapedReward` in `StageSystems::Novelty` after `score_novelty`, or sets resources that the

@@ -107,8 +107,9 @@ pub enum Change {
 /// Called after each new snapshot, for example to ask for a repaint.
 type Waker = Box<dyn Fn(Change) + Send + Sync>;
 
-/// The shared place of the newest snapshot. The trainer replaces it; readers clone it. Neither
-/// waits for the other for longer than a pointer takes to copy.
+/// The shared place of the newest snapshot. The trainer changes it; readers clone it. A reader waits
+/// for as long as a change takes, which copies a list at most (events, warnings), where another
+/// reader still holds the one before.
 #[derive(Clone)]
 pub struct SnapshotCell {
     newest: Arc<Mutex<RunSnapshot>>,
@@ -151,7 +152,7 @@ impl SnapshotCell {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A reader that panicked cannot have left a half-written snapshot: writers only assign whole
-    // values.
+    // Readers only clone, and writers assign whole values: whoever panicked left nothing half
+    // written.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

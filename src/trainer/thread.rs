@@ -11,6 +11,7 @@ use crate::experiment::Experiment;
 use crate::files::lock::FolderLock;
 use crate::guard::{self, panic_text};
 use crate::kernels::flush_subnormals;
+use crate::metrics::Metric;
 use crate::model::LanguageModel;
 use crate::optim::AdamW;
 use crate::run::{
@@ -60,6 +61,7 @@ pub(super) fn train(
     let result = guard::unwound(|| {
         let mut app = build_app(trained, snapshots);
         let declared = &app.world().resource::<DeclaredMetrics>().0;
+        check_names(declared)?;
         if let Some(text) = directory.keep_declarations(declared)? {
             warn(&app, snapshots, text)?;
         }
@@ -168,6 +170,17 @@ fn build_app(trained: Trained, snapshots: &SnapshotCell) -> App {
     app.finish();
     app.cleanup();
     app
+}
+
+/// Refuses metrics whose names no reader of the run folder would take for a metric's.
+fn check_names(declared: &[&Metric]) -> Result<()> {
+    match declared.iter().find(|metric| !metric.name.contains('/')) {
+        Some(metric) => Err(Error::failed(format!(
+            "a plugin declares the metric `{}`; its name must be `area/name`",
+            metric.name
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Puts the systems of a step in order, before any work: two that touch the same data without an
