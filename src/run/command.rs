@@ -46,7 +46,7 @@ impl LiveSettingKind {
 }
 
 /// Registers a setting that may be changed while the run continues: takes a
-/// [`LiveSettingKind`](crate::run::LiveSettingKind).
+/// [`LiveSettingKind`].
 #[macro_export]
 macro_rules! register_live_setting {
     ($kind:expr) => {
