@@ -38,6 +38,9 @@ pub(super) struct Value {
     /// A root or logarithm was taken on its branch cut's side of the plane, where authors assume
     /// variables to be positive.
     pub(super) branched: bool,
+    /// It is a vector of the plane, with its components as real and imaginary part: two of them
+    /// multiply to a number, and so does one with itself.
+    vector: bool,
 }
 
 /// How two values compare.
@@ -60,6 +63,7 @@ impl Value {
             error: UNIT * size,
             detail: if size > 0.0 { size } else { f64::INFINITY },
             branched: false,
+            vector: false,
         }
     }
 
@@ -84,16 +88,28 @@ impl Value {
             error: self.error + other.error + UNIT * re.hypot(im),
             detail: self.detail.min(other.detail),
             branched: self.branched || other.branched,
+            vector: self.vector || other.vector,
         }
     }
 
     fn times(self, other: Self) -> Self {
-        let re = self.re * other.re - self.im * other.im;
-        let im = self.re * other.im + self.im * other.re;
+        let are_vectors = self.vector && other.vector;
+        let (re, im) = if are_vectors {
+            (self.re * other.re + self.im * other.im, 0.0)
+        } else {
+            (self.re * other.re - self.im * other.im, self.re * other.im + self.im * other.re)
+        };
         let (a, b) = (self.size(), other.size());
         let error = a * other.error + b * self.error + self.error * other.error + UNIT * a * b;
         let detail = scaled_detail(self.detail, b).min(scaled_detail(other.detail, a));
-        Self { re, im, error, detail, branched: self.branched || other.branched }
+        Self {
+            re,
+            im,
+            error,
+            detail,
+            branched: self.branched || other.branched,
+            vector: self.vector != other.vector,
+        }
     }
 
     fn reciprocal(self) -> Self {
@@ -104,7 +120,9 @@ impl Value {
         let error =
             if slack > 0.0 { self.error / (size * slack) + UNIT / size } else { f64::INFINITY };
         let detail = scaled_detail(self.detail, square.recip());
-        Self { re: self.re / square, im: -self.im / square, error, detail, branched: self.branched }
+        // A vector times its reciprocal is 1, too.
+        let im = if self.vector { self.im } else { -self.im };
+        Self { re: self.re / square, im: im / square, error, detail, ..self }
     }
 
     fn integer_power(self, exponent: u32) -> Self {
@@ -130,6 +148,7 @@ impl Value {
             error,
             detail,
             branched: self.branched,
+            vector: false,
         }
     }
 
@@ -151,7 +170,14 @@ impl Value {
         let from_one = (self.re - 1.0).hypot(self.im);
         let near_one = if from_one > 0.0 { bent(from_one) } else { f64::INFINITY };
         let detail = bent(scaled_detail(self.detail, size.recip())).min(near_one);
-        Self { re: size.ln(), im: angle, error, detail, branched: self.branched || cut }
+        Self {
+            re: size.ln(),
+            im: angle,
+            error,
+            detail,
+            branched: self.branched || cut,
+            vector: false,
+        }
     }
 
     fn power(self, exponent: Self) -> Self {
@@ -185,7 +211,7 @@ impl Value {
             slope * (self.error + UNIT * self.re.abs()) + UNIT * re.abs() + self.error * self.error;
         // Where the slope is lost in rounding, nothing is known of the terms in the argument.
         let detail = bent(scaled_detail(self.detail, slope)).min(bent(self.detail));
-        Self { re, im: 0.0, error: 2.0 * error, detail, branched: self.branched }
+        Self { re, im: 0.0, error: 2.0 * error, detail, branched: self.branched, vector: false }
     }
 
     /// The value of a function that is this far from what it tends to.
@@ -194,7 +220,7 @@ impl Value {
     }
 
     fn unknown() -> Self {
-        Self { re: 0.0, im: 0.0, error: f64::INFINITY, detail: f64::INFINITY, branched: false }
+        Self { error: f64::INFINITY, ..Self::exact(0.0, 0.0) }
     }
 
     /// Compares with `other`.
@@ -329,7 +355,7 @@ pub(super) fn evaluate(node: &Node, point: Point, budget: &mut Budget) -> Result
             for argument in arguments {
                 values.push(evaluate(argument, point, budget)?);
             }
-            applied(name, &values)
+            applied(name, &values, point)
         }
         Node::Percent(inner) => evaluate(inner, point, budget)?.times(Value::exact(0.01, 0.0)),
         Node::Degrees(inner) => {
@@ -348,14 +374,34 @@ pub(super) fn evaluate(node: &Node, point: Point, budget: &mut Budget) -> Result
 }
 
 /// The value of a function of which only the name is known: a function with no other properties
-/// than to be one, smooth and never 0.
-fn applied(name: &str, arguments: &[Value]) -> Value {
+/// than to be one, smooth and never 0, and negative where variables are. A name with an arrow, and
+/// a cross product, are vectors.
+fn applied(name: &str, arguments: &[Value], point: Point) -> Value {
+    let sign = if matches!(point, Point::Negative(_)) { -1.0 } else { 1.0 };
+    let first = wave(name, arguments, sign);
+    if !matches!(name, "\\vec" | "×") {
+        return first;
+    }
+    let second = wave(&format!("{name} across"), arguments, sign);
+    Value { im: second.re, error: first.error + second.error, vector: true, ..first }
+}
+
+fn wave(name: &str, arguments: &[Value], sign: f64) -> Value {
+    // Of a vector, any number that depends on both components.
+    let real = |value: &Value| {
+        if value.vector {
+            Value { re: value.re + 0.7 * value.im, im: 0.0, ..*value }
+        } else {
+            *value
+        }
+    };
     let phase = Value::exact(Point::Positive(0).share(name), 0.0);
     let sum = arguments.iter().zip(1..).fold(phase, |sum, (argument, number)| {
-        sum.plus(argument.times(Value::exact(0.5 + Point::Positive(number).share(name), 0.0)))
+        let slope = Value::exact(0.5 + Point::Positive(number).share(name), 0.0);
+        sum.plus(real(argument).times(slope))
     });
-    let wave = sum.real(f64::sin, f64::cos);
-    Value { detail: f64::INFINITY, ..wave.plus(Value::exact(2.0 + phase.re, 0.0)) }
+    let wave = sum.real(f64::sin, f64::cos).plus(Value::exact(2.0 + phase.re, 0.0));
+    Value { re: sign * wave.re, detail: f64::INFINITY, ..wave }
 }
 
 fn call(function: Function, arguments: &[Value]) -> Value {
@@ -379,7 +425,7 @@ fn call(function: Function, arguments: &[Value]) -> Value {
             second.map_or(Value::unknown(), |base| z.logarithm().over(base.logarithm()))
         }
         Function::Root => second.map_or(Value::unknown(), |degree| z.power(degree.reciprocal())),
-        Function::Abs => Value { re: z.size(), im: 0.0, ..z },
+        Function::Abs => Value { re: z.size(), im: 0.0, vector: false, ..z },
         Function::Floor | Function::Ceiling => {
             let whole = if function == Function::Floor { z.re.floor() } else { z.re.ceil() };
             // Next to a step the value is not known.

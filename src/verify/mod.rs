@@ -25,7 +25,9 @@
 //!   too, but of places after the point, so that `0.0000001` is 0 there);
 //! * exact values that floats do not tell apart, because a term is too small or a function too
 //!   flat, `\cos 10^{-9}` and 1, are not equal;
-//! * digits in another base than asked for are wrong;
+//! * digits in another base than asked for are wrong, and so is a base that only the answer names,
+//!   unless the digits keep their value;
+//! * values without the different names that the gold answer gives them keep the names' order;
 //! * several letters are not a choice, `B to D`, nor is a letter that is taken back,
 //!   `B. Wait, it's C` (which chooses C), or one that is part of something else, `E = mc^2`;
 //! * a value may be given in several forms, `\frac25 or 0.4`, if all of them are right.

@@ -56,12 +56,13 @@ fn multiple(word: &str) -> Option<i64> {
         "ten" if word.ends_with('s') => 10,
         "dozen" => 12,
         "hundred" => 100,
-        "thousand" => 1_000,
+        "gross" | "gros" => 144,
+        "thousand" | "grand" | "k" => 1_000,
         "lakh" => 100_000,
-        "million" => 1_000_000,
+        "million" | "mn" => 1_000_000,
         "crore" => 10_000_000,
-        "billion" => 1_000_000_000,
-        "trillion" => 1_000_000_000_000,
+        "billion" | "bn" => 1_000_000_000,
+        "trillion" | "tn" => 1_000_000_000_000,
         _ => return None,
     })
 }
@@ -237,7 +238,14 @@ pub(super) fn scaled(mut value: Node, words: &str) -> Option<(Node, Option<Strin
         if changes > MAX_CHANGES {
             return None;
         }
-        let changed = if let Some(multiple) = multiple(word) {
+        // K are kelvins, m metres: only k and M alone are scales.
+        let written = &original[original.len() - words.join(" ").len()..];
+        let multiple = match written.split(' ').next() {
+            Some("K") => None,
+            Some("M") => Some(1_000_000),
+            _ => multiple(word),
+        };
+        let changed = if let Some(multiple) = multiple {
             Node::Product(vec![value, Node::integer(multiple)])
         } else if let Some((_, _, parts)) =
             PARTS.iter().find(|(one, many, _)| word == *one || word == *many)
@@ -265,7 +273,10 @@ pub(super) fn scaled(mut value: Node, words: &str) -> Option<(Node, Option<Strin
     }
     // `7 seven` is no 7, but two numbers; `7 two digit numbers` are 7.
     let counts = |word: &&str| {
-        small(word.strip_suffix('s').unwrap_or(word)).is_some() || multiple(word).is_some()
+        // `degrees K`, `dollars gross`
+        let is_unit = matches!(*word, "k" | "gross");
+        small(word.strip_suffix('s').unwrap_or(word)).is_some()
+            || (multiple(word).is_some() && !is_unit)
     };
     if words.last().is_some_and(counts)
         || words

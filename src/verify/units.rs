@@ -31,7 +31,7 @@ const YUAN: &[(&str, i32)] = &[("yuan", 1)];
 const GALLONS: &[(&str, i32)] = &[("gallons", 1)];
 const ENERGY: &[(&str, i32)] = &[("mass", 1), ("length", 2), ("time", -2)];
 
-const UNITS: [Row; 67] = [
+const UNITS: [Row; 71] = [
     (&["mm", "millimeter", "millimetre", "毫米"], LENGTH, 1, 1000),
     (&["cm", "centimeter", "centimetre", "厘米", "公分", "см"], LENGTH, 1, 100),
     (&["dm", "decimeter", "decimetre", "分米"], LENGTH, 1, 10),
@@ -99,6 +99,10 @@ const UNITS: [Row; 67] = [
     (&["bit"], &[("bits", 1)], 1, 1),
     (&["byte"], &[("bits", 1)], 8, 1),
     (&["percent", "pct", "percentage"], &[("percent", 1)], 1, 1),
+    (&["permille"], &[("percent", 1)], 1, 10),
+    (&["basis-point", "bp"], &[("percent", 1)], 1, 100),
+    (&["ppm"], &[("percent", 1)], 1, 10_000),
+    (&["ppb"], &[("percent", 1)], 1, 10_000_000),
 ];
 
 /// Units that take prefixes, as they are written, with what one of them is: a number times a power
@@ -342,12 +346,17 @@ pub(super) fn unit(text: &str) -> Option<Unit> {
         match word {
             // `degrees Celsius`
             "degree" | "degrees" if words.peek().is_some_and(is_scale) => {}
+            "per" if words.peek().is_some_and(|next| matches!(*next, "mille" | "mil")) => {
+                words.next();
+                unit.multiply("permille", sign * power)?;
+                (power, any) = (1, true);
+            }
             "per" | "每" => sign = -1,
             "square" | "sq" | "平方" => power = 2,
             "cubic" | "cu" | "立方" => power = 3,
             "sterling" => return self::unit("gbp"),
             // `light years`
-            "light" | "nautical" | "fluid" | "troy" | "man" | "person" => {
+            "light" | "nautical" | "fluid" | "troy" | "man" | "person" | "basis" => {
                 unit.multiply(&format!("{word}-{}", words.next()?), sign * power)?;
                 (power, any) = (1, true);
             }

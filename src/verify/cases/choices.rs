@@ -300,3 +300,49 @@ fn a_letter_that_is_part_of_something_else_is_no_choice() {
         );
     }
 }
+
+#[test]
+fn the_preferred_letter_is_chosen() {
+    for (completion, chosen) in [
+        ("I choose A over B", "A"),
+        ("I prefer A to B", "A"),
+        ("A is better than B", "A"),
+        ("The answer is A over B", "A"),
+        ("A beats B", "A"),
+        ("B, not A", "B"),
+        ("Hence (B), not (C).", "B"),
+        ("答案是A，不是B", "A"),
+        ("我选A，不是B", "A"),
+        ("The answer is B. But C is better.", "C"),
+        ("Answer: B. Hmm, A", "A"),
+        ("The answer is B. This makes A wrong.", "B"),
+        ("We can discard A. So B", "B"),
+    ] {
+        for letter in ["A", "B", "C"] {
+            let right = verify(letter, completion, AnswerFormat::Choice).verdict.is_correct();
+            assert_eq!(right, letter == chosen, "{letter}: {completion}");
+        }
+    }
+}
+
+#[test]
+fn a_letter_that_is_discarded_or_one_of_several_is_no_choice() {
+    for completion in [
+        "The answer is one of A, B",
+        "The answer could be A, B",
+        "Answer: any of A, B",
+        "We can discard B.",
+        "We discard option B",
+        "Cross out B",
+        "Throw out B",
+        "I got a B",
+        "I got an A and a B",
+        "The distractor is B",
+        "The trap is B",
+    ] {
+        for letter in ["A", "B"] {
+            let verdict = verify(letter, completion, AnswerFormat::Choice).verdict;
+            assert!(!verdict.is_correct(), "{completion}: {verdict:?}");
+        }
+    }
+}

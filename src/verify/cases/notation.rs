@@ -230,9 +230,63 @@ const EMPTY_GROUPS: &[Case] = &[
     ("70", &["2{}_7C_3", r"2\cdot{}^7C_3"], &["{}_7C_3"]),
 ];
 
+/// The length of a vector is not the vector.
+const LENGTHS: &[Case] = &[
+    (r"|\vec a|", &[r"\|\vec a\|", r"|-\vec a|"], &[r"\vec a", r"-|\vec a|"]),
+    (r"\vec a", &[], &[r"|\vec a|"]),
+    (
+        r"|\vec a-\vec b|",
+        &[r"|\vec b-\vec a|"],
+        &[r"\vec b-\vec a", r"\vec a-\vec b", r"|\vec a|-|\vec b|"],
+    ),
+    (r"|\vec a+\vec b|", &[r"|\vec b+\vec a|"], &[r"|\vec a|+|\vec b|"]),
+    (r"\|\vec v\|", &[r"|\vec v|"], &[r"\vec v"]),
+    (r"|\mathbf v|", &[r"\|\mathbf v\|", r"|\vec v|"], &[r"\mathbf v"]),
+    (r"|\vec{AB}|", &[], &[r"\vec{AB}"]),
+    (r"2|\vec a|", &[r"|2\vec a|"], &[r"2\vec a"]),
+    (r"|\vec a||\vec b|", &[r"|\vec b||\vec a|"], &[r"\vec a\cdot\vec b", r"|\vec a\cdot\vec b|"]),
+    (r"|\vec a|^2", &[r"\vec a^2", r"\vec a\cdot\vec a"], &[r"|\vec a|\vec a"]),
+    (r"\frac{\vec a}{|\vec a|}", &[r"\frac{1}{|\vec a|}\vec a"], &["1"]),
+    (r"|\vec a\times\vec b|", &[], &[r"\vec a\times\vec b"]),
+    ("|f(x)|", &[], &["f(x)"]),
+    ("|f(2)|", &[], &["f(2)"]),
+];
+
+/// Without braces an argument is one letter, as TeX has it.
+const ARGUMENTS: &[Case] = &[
+    (r"\sqrt{ab}", &[r"\sqrt{a b}"], &[r"\sqrt ab"]),
+    (r"\sqrt{a}b", &[r"\sqrt ab"], &[r"\sqrt{ab}"]),
+    (r"\sqrt[3]{a}b", &[r"\sqrt[3]ab"], &[r"\sqrt[3]{ab}"]),
+    (r"\sqrt{A}B", &[r"\sqrt AB"], &[]),
+    (r"\frac{b}{a}", &[r"\frac{1}ab", r"\frac1ab"], &[r"\frac{1}{ab}"]),
+    (r"\frac{1}{ab}", &[r"\frac1{ab}"], &[r"\frac{1}ab", r"\frac1ab"]),
+    (r"\frac{a}{b}", &[r"\frac ab", r"\dfrac ab"], &[r"\frac ba"]),
+    (r"\frac{p}{q}", &[r"\dfrac pq"], &[r"\dfrac qp"]),
+    (r"\frac{ac}{b}", &[r"\frac abc"], &[r"\frac{a}{bc}"]),
+    (r"\binom{n}{k}", &[r"\binom nk"], &[r"\binom kn"]),
+    // The name of a segment.
+    (r"\overline{AB}", &[r"\overline AB"], &[r"\overline AC"]),
+];
+
+/// An order in brackets is that of a derivative, or an index, and not a power.
+const ORDERS: &[Case] = &[
+    ("y^{(2)}", &["y''"], &["y^2", "y'", "2y"]),
+    ("y^2", &["y^{2}", "y^(2)"], &["y^{(2)}"]),
+    ("y^{(4)}", &["y''''"], &["y^4"]),
+    ("f^{(2)}(x)", &["f''(x)"], &["f^2(x)", "f'(x)"]),
+    ("f^{(n)}(0)", &["f^{(n)}(0)"], &["f^n(0)", "f^{(m)}(0)", "f(0)"]),
+    ("a^{(1)}", &[], &["a"]),
+    // Of numbers it is a power.
+    ("8", &["2^{(3)}"], &[]),
+    ("e^{x+1}", &["e^{(x+1)}"], &[]),
+];
+
 #[test]
 fn notation_is_judged_as_the_tables_say() {
     check_tables(&[
+        ("lengths of vectors", LENGTHS),
+        ("arguments without braces", ARGUMENTS),
+        ("orders of derivatives", ORDERS),
         ("empty groups and braces for spacing", EMPTY_GROUPS),
         ("marks", MARKS),
         ("brackets", BRACKETS),

@@ -345,9 +345,18 @@ const SMALL_TERMS: &[Case] = &[
     (r"\ln(e^{50}+1)", &[], &["50"]),
 ];
 
+/// A base that only the answer names.
+const UNASKED_BASES: &[Case] = &[
+    ("11", &["11_{10}"], &["11_2", "1011_2"]),
+    ("25", &["25_{10}"], &["25_{16}"]),
+    ("40", &[], &["40_9"]),
+    ("3", &["3_{10}", "3_8"], &["3_2", "11_2"]),
+];
+
 #[test]
 fn numbers_are_judged_as_the_tables_say() {
     check_tables(&[
+        ("bases that only the answer names", UNASKED_BASES),
         ("integers", INTEGERS),
         ("fractions", FRACTIONS),
         ("decimals", DECIMALS),

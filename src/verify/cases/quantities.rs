@@ -480,9 +480,48 @@ const DEGREES_OF_PI: &[Case] = &[
     (r"\frac{180}{\pi}^\circ", &[r"\frac{180}{\pi}", "1"], &["180", r"\pi"]),
 ];
 
+/// Words that scale the value in front of them, or turn it around.
+const SCALES: &[Case] = &[
+    (
+        "7",
+        &[r"7\text{ kilos}", r"7\text{ K}", r"7\text{ negative numbers}", r"\text{No. of boys: }7"],
+        &[
+            r"7\text{k}",
+            r"7\text{ bn}",
+            r"7\text{ mn}",
+            r"7\text{M}",
+            r"7\text{ gross}",
+            r"7\text{ grand}",
+            r"7\text{ kilo}",
+            r"7\text{ negative}",
+            r"7\text{ short}",
+            r"7\text{ short of}",
+            r"\text{wrong: }7",
+            r"\text{incorrect: }7",
+            r"7\not=7",
+            r"x\not=7",
+        ],
+    ),
+    ("7000", &[r"7\text{k}", r"7\text{ grand}"], &[]),
+    ("7000000", &[r"7\text{M}", r"7\text{ mn}"], &[]),
+    ("1008", &[r"7\text{ gross}"], &[]),
+    (
+        r"5\%",
+        &[r"5\text{ percent}"],
+        &[r"5\text{ ppm}", r"5\text{ per mille}", r"5\text{ basis points}", r"5\text{ ppb}"],
+    ),
+    (
+        r"5\text{ percent}",
+        &[r"50\text{ per mille}", r"500\text{ basis points}"],
+        &[r"5\text{ ppm}"],
+    ),
+    (r"x\ne 7", &[r"x\not=7", r"x \not = 7"], &["x=7"]),
+];
+
 #[test]
 fn quantities_are_judged_as_the_tables_say() {
     check_tables(&[
+        ("words that scale a value", SCALES),
         ("degrees and multiples of pi", DEGREES_OF_PI),
         ("units of two words", COMPOUND_UNITS),
         ("quantities in several units", IN_PARTS),

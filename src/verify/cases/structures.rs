@@ -491,9 +491,24 @@ const CASES_IN_ANY_ORDER: &[Case] = &[
     ),
 ];
 
+/// Values of different names, and their values alone: these keep the order of the names.
+const NAMED_VALUES: &[Case] = &[
+    ("x=1,y=2", &["1,2", "(1,2)", "y=2,x=1"], &["2,1", "(2,1)", r"\{1,2\}", r"\{2,1\}", "x=2,y=1"]),
+    ("a=1,b=2,c=3", &["1,2,3"], &["3,2,1", r"\{3,2,1\}"]),
+    (r"\begin{cases}x=1\\y=2\end{cases}", &["1,2"], &["2,1"]),
+    (r"A=30^\circ, B=60^\circ", &[r"30^\circ, 60^\circ"], &[r"60^\circ, 30^\circ"]),
+    (r"x=1\text{ and }y=2", &["1,2", r"1\text{ and }2"], &["2,1", r"2\text{ and }1"]),
+    ("f(1)=2, f(2)=3", &["2,3"], &["3,2"]),
+    ("2,1", &["2,1", "1,2", "x=2,y=1"], &["x=1,y=2"]),
+    // One unknown, with two values.
+    ("x=1,x=2", &["2,1", r"\{2,1\}"], &["2,3"]),
+    ("x_1=1,x_2=2", &["2,1", r"\{2,1\}"], &["2,3"]),
+];
+
 #[test]
 fn structures_are_judged_as_the_tables_say() {
     check_tables(&[
+        ("values of different names", NAMED_VALUES),
         ("cases in another order", CASES_IN_ANY_ORDER),
         ("tuples and intervals", TUPLES_AND_INTERVALS),
         ("sets and lists", SETS_AND_LISTS),

@@ -315,9 +315,26 @@ const DOUBTS: &[Case] = &[
     (r"\text{Who?}", &[r"\text{Who?}"], &[r"\text{Who}"]),
 ];
 
+/// One statement in several words.
+const STATEMENTS: &[Case] = &[
+    (r"\text{DNE}", &[r"\text{does not exist}", "DNE"], &["0", r"\text{exists}"]),
+    (r"\text{does not exist}", &[r"\text{DNE}", "DNE"], &["0"]),
+    (
+        r"\text{yes}",
+        &[r"\text{Yes, it is}", r"\text{yes, it does}"],
+        &[r"\text{No, it is}", r"\text{Yes, it is not}", r"\text{yes and no}"],
+    ),
+    (r"\text{no}", &[r"\text{No, it is not}"], &[r"\text{No, it is}", r"\text{no solution}"]),
+    (r"\text{diverges}", &[r"\text{divergent}", "divergent"], &[r"\text{convergent}", "converges"]),
+    ("diverges", &["divergent"], &["convergent"]),
+    (r"6:00\text{ PM}", &[r"6\text{ PM}"], &[r"6\text{ AM}", r"7\text{ PM}", "6"]),
+    (r"6\text{ PM}", &[r"6:00\text{ PM}"], &[r"6:05\text{ PM}", r"6:00\text{ AM}"]),
+];
+
 #[test]
 fn words_are_judged_as_the_tables_say() {
     check_tables(&[
+        ("one statement in several words", STATEMENTS),
         ("question marks", DOUBTS),
         ("names of values in words", NAMES_OF_VALUES),
         ("articles", ARTICLES),

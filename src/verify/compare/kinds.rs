@@ -42,6 +42,9 @@ pub(super) fn meaning(text: &str) -> Option<Node> {
         "empty set" | "the empty set" | "null set" => Some(Node::Set(Vec::new())),
         "all real numbers" | "all reals" | "real numbers" | "the real numbers" => Some(Node::Reals),
         _ if says_no_solution(text) => Some(Node::Set(Vec::new())),
+        "dne" | "does not exist" | "limit does not exist" | "the limit does not exist" => {
+            Some(Node::Variable("DNE".to_string()))
+        }
         _ => numeral::value(text)
             .or_else(|| numeral::ordinal(text))
             .map(Node::integer)
@@ -50,8 +53,31 @@ pub(super) fn meaning(text: &str) -> Option<Node> {
     }
 }
 
+/// Whether two texts say the same in their words, or in forms of one word.
+pub(super) fn same_text(gold: &str, answer: &str) -> bool {
+    const FORMS: [&[&str]; 2] =
+        [&["diverges", "divergent", "is divergent"], &["converges", "convergent", "is convergent"]];
+    without_articles(gold) == without_articles(answer)
+        || FORMS.iter().any(|forms| forms.contains(&gold) && forms.contains(&answer))
+        || affirms(gold, answer)
+}
+
+/// Whether an answer is a gold "yes" or "no" as a sentence: `yes it is`, `no it does not`.
+fn affirms(gold: &str, answer: &str) -> bool {
+    let words: Vec<&str> = answer.split(' ').collect();
+    let (answer, rest) = match words.as_slice() {
+        [answer, rest @ .., "not"] if gold == "no" => (*answer, rest),
+        [answer, rest @ ..] if gold == "yes" => (*answer, rest),
+        _ => return false,
+    };
+    let [subject, verb] = rest else { return false };
+    answer == gold
+        && matches!(*subject, "it" | "they" | "he" | "she" | "there" | "this" | "that" | "we")
+        && matches!(*verb, "is" | "are" | "was" | "were" | "do" | "does" | "can" | "will" | "has")
+}
+
 /// The words of a text without "the", and without "a" or "an" in front of the first word.
-pub(super) fn without_articles(text: &str) -> Vec<&str> {
+fn without_articles(text: &str) -> Vec<&str> {
     let mut words: Vec<&str> = text.split(' ').filter(|word| *word != "the").collect();
     if matches!(words.as_slice(), ["a" | "an", noun, ..] if noun.len() > 1) {
         words.remove(0);

@@ -18,12 +18,12 @@ use super::parse::{Fault, is_prose, parse, words};
 use super::token::{Commas, Token, tokenize};
 use super::tree::Node;
 use equations::each_name;
-use kinds::{is_equality, is_scalar, meaning, spelt_out, without_articles};
+use kinds::{is_equality, is_scalar, meaning, same_text, spelt_out};
 use readings::{
     applies, conclusion, decimal_comma, is_same_short_word, is_short_word, label, names_differ,
     restated, same_choices, with_floors, with_one_reading,
 };
-use structures::{is_point, is_unreduced};
+use structures::{is_point, is_unreduced, keeps_value};
 
 /// Whether `answer` is the answer `gold`.
 pub(super) fn equal(gold: &str, answer: &str) -> Result<bool, Exhausted> {
@@ -156,7 +156,7 @@ impl Comparer {
         Ok(is_text
             && words(gold)
                 .zip(words(answer))
-                .is_some_and(|(gold, answer)| without_articles(&gold) == without_articles(&answer)))
+                .is_some_and(|(gold, answer)| same_text(&gold, &answer)))
     }
 
     /// Whole answers: plus-minus is written out, then structures are compared.
@@ -248,8 +248,7 @@ impl Comparer {
                 self.gold_chain(gold, members, relations, answer)
             }
             (_, Node::Chain { members, relations }) => self.answer_chain(gold, members, relations),
-            (Node::Text(gold), Node::Text(answer)) => Ok(without_articles(gold)
-                == without_articles(answer)
+            (Node::Text(gold), Node::Text(answer)) => Ok(same_text(gold, answer)
                 || meaning(gold).is_some_and(|gold| meaning(answer) == Some(gold))),
             (Node::Text(word), other) | (other, Node::Text(word)) => match meaning(word) {
                 Some(meaning) if matches!(gold, Node::Text(_)) => self.nodes(&meaning, other),
@@ -288,8 +287,10 @@ impl Comparer {
             {
                 self.in_order(arguments, items)
             }
-            (Node::Based { digits, base }, other) | (other, Node::Based { digits, base }) => {
-                self.based(digits, *base, other)
+            (Node::Based { digits, base }, other) => self.based(digits, *base, other),
+            // A base that only the answer names must leave its digits their value.
+            (other, Node::Based { digits, base }) => {
+                Ok(keeps_value(digits, *base) && self.based(digits, *base, other)?)
             }
             _ => self.lists(gold, answer),
         }

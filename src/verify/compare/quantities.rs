@@ -165,11 +165,29 @@ impl Comparer {
                 return Ok(false);
             }
         }
+        // `12 noon` is not known to be the 12:00 that is meant.
+        let have_units = has_unit(gold) && has_unit(answer);
         match (without_unit(gold), without_unit(answer)) {
             (Node::Ratio(gold), Node::Ratio(answer)) => self.in_order(gold, answer),
+            // `6:00 pm` and `6 pm`
+            (Node::Ratio(parts), hour) if have_units && is_full_hour(parts) => {
+                self.nodes(&parts[0], hour)
+            }
+            (hour, Node::Ratio(parts)) if have_units && is_full_hour(parts) => {
+                self.nodes(hour, &parts[0])
+            }
             _ => Ok(false),
         }
     }
+}
+
+/// Whether the parts of a time below its hours are 0.
+fn is_full_hour(parts: &[Node]) -> bool {
+    parts[1..].iter().all(|part| *part == Node::integer(0))
+}
+
+fn has_unit(node: &Node) -> bool {
+    matches!(node, Node::Quantity { unit, .. } if leading_unit(unit).is_some())
 }
 
 /// Whether a quantity is given in several units: `2 h 30 min`.

@@ -2,6 +2,7 @@
 
 use super::families::value_of;
 use super::kinds::{has_infinity, has_variable, is_integer, is_set, is_structure, spelt_out};
+use super::sets::name_of;
 use super::{Comparer, Decided};
 use crate::verify::tree::{Node, Relation};
 use crate::verify::{budget::Exhausted, simplify::simplify, units::same_words};
@@ -26,6 +27,17 @@ impl Comparer {
                     (Node::Set(gold), Node::Set(answer)) => self.in_any_order(&gold, &answer),
                     _ => Ok(false),
                 }
+            }
+            // Values without the different names that they belong to keep their order.
+            (Node::List(gold), Node::List(answer)) if have_own_names(gold) && is_bare(answer) => {
+                self.in_order(gold, answer)
+            }
+            (Node::List(gold), Node::Set(answer)) if have_own_names(gold) && is_bare(answer) => {
+                Ok(false)
+            }
+            (Node::List(gold), Node::List(answer)) if have_own_names(answer) && is_bare(gold) => {
+                let sorted = coordinates(answer).unwrap_or_default();
+                Ok(self.in_order(gold, answer)? || self.in_order(gold, &sorted)?)
             }
             (Node::List(gold), Node::List(answer) | Node::Set(answer)) => {
                 if gold.iter().any(|item| matches!(item, Node::Chain { .. }))
@@ -236,8 +248,8 @@ impl Comparer {
         Ok(Node::Set(distinct))
     }
 
-    /// Digits in a base equal the same digits in the same base, or without one: the question names
-    /// the base. Other bases would echo the question.
+    /// Digits in a base equal the same digits in the same base, or without one, which the question
+    /// may have named. Other bases would echo the question.
     pub(super) fn based(&mut self, digits: &str, base: u32, other: &Node) -> Decided {
         Ok(match other {
             Node::Based { digits: other, base: other_base } => {
@@ -255,6 +267,14 @@ impl Comparer {
             _ => false,
         })
     }
+}
+
+/// Whether digits mean in a base what they mean without it: in base 10, as one digit, or with
+/// letters among them, which have no value without a base.
+pub(super) fn keeps_value(digits: &str, base: u32) -> bool {
+    let digits = digits.strip_prefix('-').unwrap_or(digits);
+    let is_digit = digits.len() == 1 && digits.chars().all(|digit| digit.is_digit(base));
+    base == 10 || is_digit || digits.bytes().any(|digit| digit.is_ascii_alphabetic())
 }
 
 /// The items of an answer in the order of the gold answer's, by what each of them counts; `None`
@@ -312,6 +332,33 @@ fn coordinates(items: &[Node]) -> Option<Vec<Node>> {
     }
     let named = if named.iter().all(|(name, _)| name.len() == 1) { sorted } else { named };
     Some(named.into_iter().map(|(_, value)| value.clone()).collect())
+}
+
+/// Whether a list gives values to different names, such as `x = 1, y = 2`. Names that only have
+/// different indices are those of one unknown: `x_1 = 1, x_2 = 2`.
+fn have_own_names(items: &[Node]) -> bool {
+    let mut names = items.iter().map(|item| match item {
+        Node::Chain { members, .. } => name_of(item).or_else(|| members.first().cloned()),
+        _ => None,
+    });
+    let unknown = |name: Node| match name {
+        Node::Variable(name) => {
+            Node::Variable(name.split('_').next().unwrap_or_default().to_string())
+        }
+        other => other,
+    };
+    let Some(first) = names.next().flatten().map(unknown) else { return false };
+    let mut differ = false;
+    for name in names {
+        let Some(name) = name.map(unknown) else { return false };
+        differ |= name != first;
+    }
+    differ
+}
+
+/// Whether none of the items has a name.
+fn is_bare(items: &[Node]) -> bool {
+    !items.iter().any(|item| matches!(item, Node::Chain { .. }))
 }
 
 /// At least two points, given as tuples or by equations for the same names in turn:

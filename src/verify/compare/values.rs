@@ -110,7 +110,7 @@ impl Comparer {
         }
         let has =
             |condition: &dyn Fn(&Node) -> bool| gold.any(&condition) || answer.any(&condition);
-        if !has(&|part| matches!(part, Node::Variable(_))) {
+        if !has(&|part| matches!(part, Node::Variable(_) | Node::Apply(..))) {
             let whole =
                 matches!(gold, Node::Number { .. }) || matches!(answer, Node::Number { .. });
             let gold = evaluate(gold, Point::Positive(0), &mut self.budget)?;

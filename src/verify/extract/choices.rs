@@ -105,7 +105,12 @@ fn announced_choice(text: &str) -> Option<(usize, Choice)> {
 /// The last letter that is said to be correct, and where: `(D) is correct`,
 /// `option D is the right answer`.
 fn confirmed(text: &str) -> Option<(usize, char)> {
-    const SAYS: [&str; 11] = [
+    const SAYS: [&str; 16] = [
+        " is better",
+        " is the better",
+        " fits better",
+        " works better",
+        " is more likely",
         " is correct",
         " is right",
         " is the correct",
@@ -139,8 +144,14 @@ fn confirmed(text: &str) -> Option<(usize, char)> {
                     "statement" | "statements" | "assertion" | "reason" | "claim" | "and" | "or"
                 )
             });
-            let refused =
-                of_a_statement || supposes(&words) || denies(&words) || asks(&words, &text[end..]);
+            // `Plan B is better`
+            let is_name =
+                says.ends_with("better") && words.last().is_some_and(|word| takes_letter(word));
+            let refused = is_name
+                || of_a_statement
+                || supposes(&words)
+                || denies(&words)
+                || asks(&words, &text[end..]);
             (alone && !refused).then(|| (start, corrected(&text[end..]).unwrap_or(letter)))
         })
         .max()
@@ -157,6 +168,9 @@ fn final_letter(completion: &str) -> Option<char> {
     let before = end[..end.len() - 1].chars().next_back();
     let marked = is_marked(&end[..end.len() - 1], &completion[end.len()..]);
     let alone = before.is_none_or(|c| is_choice_frame(c) || matches!(c, '(' | '['));
+    if alone && let Some(other) = preferred(&end[..end.len() - 1]) {
+        return Some(other);
+    }
     let mut words = clause(&end[..end.len() - 1]);
     while words
         .last()
@@ -164,8 +178,11 @@ fn final_letter(completion: &str) -> Option<char> {
     {
         words.pop();
     }
-    let another =
-        words.last().is_some_and(|word| word.len() == 1) && names_another(&end[..end.len() - 1]);
+    let another = names_another(sentence(&end[..end.len() - 1]));
+    // `I got a B`
+    let is_noun = words
+        .last()
+        .is_some_and(|word| matches!(word.as_str(), "a" | "an" | "over" | "than" | "beats"));
     let one_of_several = words.iter().any(|word| word == "also");
     // `5 C`, and `we need plan C`; but a text of two words may call the choice so.
     let is_whole = end[..end.len() - 1].split_whitespace().count() == 1;
@@ -176,9 +193,49 @@ fn final_letter(completion: &str) -> Option<char> {
         || supposes(&words)
         || asks(&words, "")
         || another
+        || is_noun
+        || is_put_aside(&words)
         || one_of_several
         || named;
     (alone && !marked && !refused).then_some(letter)
+}
+
+/// Whether what the words speak of is put aside: `ignore B`, `the trap is B`.
+fn is_put_aside(words: &[String]) -> bool {
+    match words {
+        [.., name, verb] if verb == "is" => {
+            matches!(name.as_str(), "distractor" | "decoy" | "trap")
+        }
+        [.., verb] => matches!(verb.as_str(), "ignore" | "drop" | "strike"),
+        [] => false,
+    }
+}
+
+/// The end of a text from its last sign that ends a sentence on.
+fn sentence(text: &str) -> &str {
+    text.rsplit(['.', ';', '!', '?', '\n', '。']).next().unwrap_or_default()
+}
+
+/// The letter that a text puts above the one that follows it: `I prefer A to`, `B, not`.
+fn preferred(before: &str) -> Option<char> {
+    const PUTS_ABOVE: [&[&str]; 6] =
+        [&["over"], &["rather", "than"], &["instead", "of"], &["than"], &["beats"], &["not"]];
+    let mut words: Vec<&str> = sentence(before)
+        .split(|c: char| !(c.is_alphanumeric() || matches!(c, '\'' | '’')))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let prefers = words.iter().any(|word| word.to_lowercase().starts_with("prefer"));
+    let found = PUTS_ABOVE.into_iter().find(|phrase| words.ends_with(phrase));
+    let length = found.map(<[&str]>::len).or((prefers && words.ends_with(&["to"])).then_some(1))?;
+    words.truncate(words.len() - length);
+    let of_both = |word: &&str| matches!(*word, "is" | "better" | "and" | "but" | "option");
+    while words.last().is_some_and(of_both) {
+        words.pop();
+    }
+    let letter = words.pop().filter(|word| word.len() == 1).and_then(|word| word.chars().next())?;
+    let earlier: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
+    let refused = denies(&earlier) || supposes(&earlier) || asks(&earlier, "");
+    (letter.is_ascii_uppercase() && is_choice(letter) && !refused).then_some(letter)
 }
 
 /// Whether a letter behind a word belongs to it: `Hepatitis B`, `plan B`.

@@ -43,13 +43,28 @@ pub(super) fn denies(words: &[String]) -> bool {
         is_denial(&word)
             || matches!(
                 word.as_str(),
-                "without" | "doubt" | "disagree" | "unlike" | "excluding" | "exclude" | "excludes"
+                "without"
+                    | "doubt"
+                    | "disagree"
+                    | "unlike"
+                    | "excluding"
+                    | "exclude"
+                    | "excludes"
+                    | "discard"
+                    | "discards"
+                    | "discarded"
+                    | "discarding"
             )
     }) || words.windows(2).any(|pair| pair[1] == "but" && is_everything(&pair[0]))
         || [
             ["rule", "out"],
             ["rules", "out"],
             ["ruled", "out"],
+            ["cross", "out"],
+            ["crossed", "out"],
+            ["crossing", "out"],
+            ["throw", "out"],
+            ["throwing", "out"],
             ["rather", "than"],
             ["instead", "of"],
             ["other", "than"],

@@ -4,8 +4,9 @@
 use super::{is_choice, is_choice_frame};
 
 /// Words by which a text takes back what it said before.
-const TAKES_BACK: [&str; 19] = [
+const TAKES_BACK: [&str; 20] = [
     "wait",
+    "hmm",
     "nope",
     "no",
     "actually",
@@ -27,9 +28,8 @@ const TAKES_BACK: [&str; 19] = [
 ];
 
 /// Words that may stand between those and the letter.
-const NEUTRAL: [&str; 20] = [
+const NEUTRAL: [&str; 19] = [
     "but",
-    "hmm",
     "oh",
     "well",
     "so",
@@ -115,7 +115,7 @@ pub(super) fn rejected(after: &str) -> bool {
             return says_wrong(&said);
         }
         if !said.is_empty() {
-            return is_subject(&said[0]) && says_wrong(&said);
+            return is_subject(&said[0]) && says_wrong(&said) && !is_of_another(&said);
         }
     }
     false
@@ -141,6 +141,13 @@ fn says_wrong(words: &[String]) -> bool {
     }
 }
 
+/// Whether a clause says what follows for another letter: `this makes A wrong`.
+fn is_of_another(words: &[String]) -> bool {
+    let is_letter = |word: &String| word.len() == 1 && word.chars().all(is_choice);
+    words.get(1).is_some_and(|verb| matches!(verb.as_str(), "makes" | "renders" | "leaves"))
+        && words[2..].iter().any(is_letter)
+}
+
 fn clauses(text: &str) -> impl Iterator<Item = &str> {
     text.split(is_end)
 }
@@ -159,8 +166,13 @@ fn without_one<'a>(text: &'a str, words: &[&str]) -> Option<&'a str> {
     words.iter().find_map(|word| {
         let start = text.get(..word.len()).filter(|start| start.eq_ignore_ascii_case(word))?;
         let rest = &text[start.len()..];
-        let whole =
-            !word.is_ascii() || !rest.starts_with(|c: char| c.is_alphanumeric() || c == '\'');
+        // `不是` denies what follows it.
+        let whole = match *word {
+            "不" => !rest.starts_with('是'),
+            word => {
+                !word.is_ascii() || !rest.starts_with(|c: char| c.is_alphanumeric() || c == '\'')
+            }
+        };
         whole.then(|| rest.trim_start_matches(is_bracket_or_frame))
     })
 }

@@ -193,7 +193,8 @@ fn is_part(after: &str) -> bool {
 /// Whether A is an article, or I a pronoun, by what follows: `A bit complicated`, `I think 5`; not
 /// `A because`.
 fn reads_on(letter: char, after: &str) -> bool {
-    const CONNECTIVES: [&str; 34] = [
+    const CONNECTIVES: [&str; 35] = [
+        "over",
         "because",
         "since",
         "as",

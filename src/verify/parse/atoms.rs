@@ -197,8 +197,12 @@ impl Parser<'_> {
         if self.take('^') { self.deeper(Self::exponent).map(Some) } else { Ok(None) }
     }
 
-    /// The argument of `\frac` and the like: a group, or one digit of a number, or one atom.
+    /// The argument of `\frac` and the like: a group, or one digit of a number, or one letter, or
+    /// one atom.
     pub(super) fn argument(&mut self) -> Parsed {
+        if let Some(letter) = self.letter_of_word() {
+            return self.letter(letter);
+        }
         if let Some(Token::Number(digits)) = self.peek()
             && digits.len() > 1
             && digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -213,6 +217,16 @@ impl Parser<'_> {
         self.atom()
     }
 
+    /// The first of several letters outside of braces: `\frac ab` is a/b, `\sqrt ab` has b outside.
+    fn letter_of_word(&mut self) -> Option<char> {
+        let Some(Token::Word(word)) = self.peek() else { return None };
+        let mut letters = word.chars();
+        let (first, rest) = (letters.next()?, letters.as_str().to_string());
+        let letter = rest.chars().next().filter(|_| rest.len() == 1);
+        self.tokens.to_mut()[self.at] = letter.map_or(Token::Word(rest), Token::Letter);
+        Some(first)
+    }
+
     /// What is under a root: `\sqrt13` is the root of 13, as its author meant it.
     pub(super) fn radicand(&mut self) -> Parsed {
         if let Some(Token::Number(digits)) = self.peek() {
@@ -223,6 +237,6 @@ impl Parser<'_> {
                 return Ok(Node::number(Number::from_integer(integer)));
             }
         }
-        self.atom()
+        self.argument()
     }
 }

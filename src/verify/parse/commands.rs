@@ -74,7 +74,9 @@ impl Parser<'_> {
                 None if other.starts_with("begin") || other.starts_with("end") => {
                     Err(Fault::Unreadable)
                 }
-                None if matches!(other, "mod" | "choose" | "over") => Err(Fault::Unreadable),
+                None if matches!(other, "mod" | "choose" | "over" | "not") => {
+                    Err(Fault::Unreadable)
+                }
                 None if label::is_operator(other) => self.operator(other),
                 None if let Some(mark) = mark(other) => self.deeper(|parser| parser.marked(mark)),
                 None => self.name(format!("\\{other}")),

@@ -397,11 +397,12 @@ impl Parser<'_> {
             _ => return,
         };
         let colon = rest.get(length) == Some(&Token::Symbol(':'));
-        let verb = !colon
-            && length < rest.len()
-            && introduces(&last)
-            && !(self.at..self.at + length).any(|at| self.denies(at));
-        if !(colon || verb) {
+        let verb = !colon && length < rest.len() && introduces(&last);
+        // `No. of boys: 5`
+        let is_count =
+            colon && matches!(&rest[0], Token::Text(word) | Token::Word(word) if word == "No");
+        let denied = || !is_count && (self.at..self.at + length).any(|at| self.denies(at));
+        if !(colon || verb) || denied() {
             return;
         }
         let sign = self.at + length - usize::from(verb);

@@ -9,6 +9,9 @@ use crate::verify::tree::{Function, Node, Number};
 /// How many signs may follow one atom (`!`, `^`, `%`), or differences one set.
 pub(super) const MAX_POSTFIXES: usize = 8;
 
+/// How many tokens the order of a derivative may have, with the bracket behind it.
+const LONGEST_ORDER: usize = 4;
+
 impl Parser<'_> {
     pub(super) fn power(&mut self) -> Parsed {
         // Of `(c)(2)` neither factor is a function.
@@ -59,6 +62,8 @@ impl Parser<'_> {
                     base = self.degrees(base);
                 } else if self.take_ordinal() {
                     // `3^{\text{rd}}`
+                } else if let Some(name) = self.derivative(&base) {
+                    base = Node::Variable(name);
                 } else {
                     let exponent = self.deeper(Self::exponent)?;
                     base = match counted_below(&base, &exponent) {
@@ -72,6 +77,37 @@ impl Parser<'_> {
             }
         }
         Err(Fault::Exhausted)
+    }
+
+    /// A name with an order in brackets as its exponent, `f^{(n)}`: of low orders that of the
+    /// derivative, with primes. Between other names and other brackets it is a power.
+    fn derivative(&mut self, base: &Node) -> Option<String> {
+        let Node::Variable(name) = base else { return None };
+        let [Token::Symbol('{'), Token::Symbol('('), inner @ ..] = &self.tokens[self.at..] else {
+            return None;
+        };
+        let length = inner.iter().take(LONGEST_ORDER).position(|t| *t == Token::Symbol(')'))?;
+        let order = &inner[..length];
+        let is_order = match order {
+            [Token::Number(order)] => !order.contains('.'),
+            [Token::Letter(_)] => true,
+            [Token::Letter(_), Token::Symbol('+' | '-'), Token::Number(_)] => {
+                is_function(name) || name == "y"
+            }
+            _ => false,
+        };
+        if !is_order || inner.get(length + 1) != Some(&Token::Symbol('}')) {
+            return None;
+        }
+        let name = match order {
+            [Token::Number(order)] if order.len() == 1 => {
+                let count = order.bytes().next().map_or(0, |digit| usize::from(digit - b'0'));
+                format!("{name}{}", "'".repeat(count))
+            }
+            order => format!("{name}^({})", spelt(order)),
+        };
+        self.at += length + 4;
+        Some(name)
     }
 
     /// The name of a function in front of its arguments: `f`, `g'` or `f^{-1}` in front of any, any
@@ -96,7 +132,7 @@ impl Parser<'_> {
                 | [Token::Symbol('-'), Token::Number(_), Token::Symbol(')'), ..]
         );
         let is_letter = name.starts_with(|c: char| c.is_ascii_alphabetic())
-            && (name.len() == 1 || name.contains(['_', '\'']));
+            && (name.len() == 1 || name.contains(['_', '\'', '^']));
         let empty = self.tokens.get(self.at + 1) == Some(&Token::Symbol(')'));
         (!empty && !self.is_modulus(1) && (is_function(&name) || (is_place && is_letter)))
             .then_some(name)
@@ -187,6 +223,9 @@ impl Parser<'_> {
             let name = spelt(&inner[..length]);
             self.at += length + 2 * usize::from(braced);
             Node::Variable(name)
+        } else if !braced && matches!(inner.first(), Some(Token::Word(word)) if is_points(word)) {
+            // `\overline AB`
+            self.deeper(Self::atom)?
         } else {
             self.deeper(Self::argument)?
         };
@@ -255,6 +294,11 @@ fn is_function(name: &str) -> bool {
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '\'']))
             },
         )
+}
+
+/// Whether a word is the names of points.
+fn is_points(word: &str) -> bool {
+    word.bytes().all(|letter| letter.is_ascii_uppercase())
 }
 
 /// The number of choices of k of n: without order for `C`, with it for `P` and `A`.

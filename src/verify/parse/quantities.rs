@@ -78,6 +78,7 @@ impl Parser<'_> {
         }
         if braces > 0
             || unit.iter().any(|word| alters(word))
+            || turns_around(&unit)
             || (start..self.at).any(|at| self.denies(at))
         {
             return Err(Fault::Unreadable);
@@ -225,7 +226,7 @@ impl Parser<'_> {
 /// Whether a word behind a value makes a statement of it, a bound, `5 at least`, or another value,
 /// `5 doubled`.
 fn alters(word: &str) -> bool {
-    const WORDS: [&str; 18] = [
+    const WORDS: [&str; 23] = [
         "is",
         "least",
         "most",
@@ -244,8 +245,24 @@ fn alters(word: &str) -> bool {
         "inverse",
         "inverted",
         "reciprocal",
+        "kilo",
+        "mega",
+        "giga",
+        "mil",
+        "myriad",
     ];
     WORDS.iter().any(|known| word.eq_ignore_ascii_case(known))
+}
+
+/// Whether the last words behind a value make another one of it: `7 negative`, `5 short of`. In
+/// front of a noun they say what is counted, `7 negative numbers`.
+fn turns_around(words: &[String]) -> bool {
+    let is = |word: &String, known: &[&str]| known.iter().any(|k| word.eq_ignore_ascii_case(k));
+    match words {
+        [.., last] if is(last, &["negative", "short", "shy", "lacking"]) => true,
+        [.., last, of] => is(last, &["short", "shy"]) && is(of, &["of"]),
+        _ => false,
+    }
 }
 
 /// Whether `ending` is that of a number as an ordinal.

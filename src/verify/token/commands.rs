@@ -78,6 +78,7 @@ impl Lexer<'_> {
             "pmod" | "bmod" | "pod" => self.tokens.push(Token::Command("mod".to_string())),
             "mathbf" | "boldsymbol" | "bm" | "bold" | "bf" => self.bold_letter(),
             "times" => self.times(),
+            "not" => self.negated(),
             // Of numbers it is a product, of letters any operation.
             "ast" | "bullet"
                 if matches!(self.tokens.last(), Some(Token::Number(_) | Token::Symbol(_))) =>
@@ -106,6 +107,27 @@ impl Lexer<'_> {
                     self.tokens.push(Token::Command(name.to_string()));
                 }
             }
+        }
+    }
+
+    /// The relation after `\not` that does not hold; of what has none, the command.
+    fn negated(&mut self) {
+        const RELATIONS: [(&str, char); 6] =
+            [("=", '≠'), ("<", '≥'), (">", '≤'), (r"\in", '∉'), ("∈", '∉'), ("≠", '=')];
+        let rest = self.rest();
+        let after = &rest[Self::blank(rest)..];
+        let found = RELATIONS.iter().find_map(|(relation, negated)| {
+            let after = after.strip_prefix(relation)?;
+            let is_whole = !(relation.starts_with('\\')
+                && after.starts_with(|c: char| c.is_ascii_alphabetic()));
+            is_whole.then_some((after.len(), *negated))
+        });
+        match found {
+            Some((left, sign)) => {
+                self.at = self.text.len() - left;
+                self.symbol(sign);
+            }
+            None => self.tokens.push(Token::Command("not".to_string())),
         }
     }
 
