@@ -89,7 +89,7 @@ mod decode_attention {
         let q: Vec<f32> = random(&[HEADS.heads * HEADS.head_dim]).to_vec1().unwrap();
         let mut out = vec![0.0; q.len()];
         bencher.bench_local(|| {
-            kernels::paged_attention(&mut out, black_box(&q), black_box(&pages), HEADS)
+            kernels::paged_attention(&mut out, black_box(&q), black_box(&pages), HEADS);
         });
     }
 

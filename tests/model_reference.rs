@@ -119,7 +119,10 @@ fn random_model((family, tied): Kind, eos: &[u32]) -> (DecoderSpec, Weights) {
 /// Random weights, biases among them.
 fn random_weights(spec: &DecoderSpec, seed: u64, dtype: DType) -> Weights {
     let weights = Weights::random(spec, 0.3, seed, dtype, &CPU).unwrap();
-    for (name, variable) in weights.variables().filter(|(name, _)| name.ends_with(".bias")) {
+    for (name, variable) in weights
+        .variables()
+        .filter(|(name, _)| name.rsplit_once('.').is_some_and(|(_, last)| last == "bias"))
+    {
         let value = |i: usize| ((i * 37 + name.len() * 11) % 19) as f32 / 19.0 - 0.5;
         let values: Vec<f32> = (0..variable.elem_count()).map(value).collect();
         let values = Tensor::from_vec(values, variable.shape(), &CPU).unwrap();

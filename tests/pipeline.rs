@@ -91,6 +91,32 @@ fn keep_hash(hash: Arc<Mutex<String>>) -> impl Plugin {
     }
 }
 
+/// Rollouts and geometry of a step are there, whole.
+fn assert_step_is_recorded(run: &Finished, step: u64) {
+    let rollouts = run.rollouts(step);
+    assert_eq!(rollouts.len(), PROMPTS * GROUP);
+    for line in &rollouts {
+        assert!(
+            ["prompt", "completion", "verdict"].iter().all(|field| line[field].is_string()),
+            "{line}"
+        );
+        assert!(
+            ["group", "reward", "novelty", "advantage"].iter().all(|field| line[field].is_number()),
+            "{line}"
+        );
+    }
+    let geometry = run.geometry(step);
+    assert_eq!(geometry.len(), PROMPTS);
+    for group in 0..PROMPTS {
+        let cosine = matrix(&geometry[&format!("feature.{group}")]);
+        assert_eq!(cosine.len(), GROUP);
+        for (i, row) in cosine.iter().enumerate() {
+            assert!((f64::from(row[i]) - 1.0).abs() < 1e-4, "{row:?}");
+            assert!((0..GROUP).all(|j| row[j].to_bits() == cosine[j][i].to_bits()));
+        }
+    }
+}
+
 #[test]
 fn a_run_folder_holds_all_that_was_promised() {
     let place = Workplace::new();
@@ -166,32 +192,7 @@ fn a_run_folder_holds_all_that_was_promised() {
     let log = std::fs::read_to_string(folder.join("log.txt")).unwrap();
     assert!(!log.is_empty() && log.lines().all(|line| !line.ends_with(' ')), "{log}");
 
-    for step in 1..=3 {
-        let rollouts = run.rollouts(step);
-        assert_eq!(rollouts.len(), PROMPTS * GROUP);
-        for line in &rollouts {
-            assert!(
-                ["prompt", "completion", "verdict"].iter().all(|field| line[field].is_string()),
-                "{line}"
-            );
-            assert!(
-                ["group", "reward", "novelty", "advantage"]
-                    .iter()
-                    .all(|field| line[field].is_number()),
-                "{line}"
-            );
-        }
-        let geometry = run.geometry(step);
-        assert_eq!(geometry.len(), PROMPTS);
-        for group in 0..PROMPTS {
-            let cosine = matrix(&geometry[&format!("feature.{group}")]);
-            assert_eq!(cosine.len(), GROUP);
-            for (i, row) in cosine.iter().enumerate() {
-                assert!((f64::from(row[i]) - 1.0).abs() < 1e-4, "{row:?}");
-                assert!((0..GROUP).all(|j| row[j].to_bits() == cosine[j][i].to_bits()));
-            }
-        }
-    }
+    (1..=3).for_each(|step| assert_step_is_recorded(&run, step));
 
     let saved = checkpoint(&folder, 3);
     assert_eq!(saved.weights.hash().unwrap(), *hash.lock().unwrap());

@@ -416,6 +416,13 @@ fn bad_input_is_refused_before_any_work_with_line_and_remedy() {
     std::fs::write(place.path().join("input.jsonl"), "\n\n").unwrap();
     let (status, _, stderr) = score(place.path(), &[]);
     assert!(status == 2 && stderr.contains("no response to score"), "{stderr}");
+}
+
+#[test]
+fn options_out_of_range_are_refused_by_name() {
+    let place = workplace("tied");
+    let line = r#"{"group": "g", "prompt": "w1", "response": "w2", "reward": 1}"#;
+    std::fs::write(place.path().join("input.jsonl"), line).unwrap();
     for [option, value, word] in [
         ["--temperature", "0", "at least 0.01"],
         ["--temperature", "-1", "at least 0.01"],

@@ -5,7 +5,6 @@ use super::without_mark;
 use crate::error::nearest;
 use crate::escape::{MOST_SHOWN, cut};
 use serde::de::IgnoredAny;
-use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
 
 /// Most bytes of a line: far more than any response has, and less than any machine's memory.
@@ -49,16 +48,18 @@ pub(crate) fn misspelt<'a>(
     known: &[&str],
     optional: &[&'a str],
 ) -> Option<(String, &'a str)> {
-    let keys: BTreeMap<String, IgnoredAny> = serde_json::from_slice(line).ok()?;
+    let keys: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(line).ok()?;
     let is_slip = |key: &str, name: &str| {
         strsim::damerau_levenshtein(&key.to_lowercase(), name) <= (name.len() / 3).clamp(1, 2)
     };
     let lacking = optional.iter().copied().filter(|name| !keys.contains_key(*name));
     let lacking: Vec<&str> = lacking.collect();
-    keys.into_keys().filter(|key| !known.contains(&key.as_str())).find_map(|key| {
-        let near = nearest(&key, lacking.iter().copied()).filter(|name| is_slip(&key, name))?;
-        Some((key, near))
-    })
+    keys.into_iter().map(|(key, _)| key).filter(|key| !known.contains(&key.as_str())).find_map(
+        |key| {
+            let near = nearest(&key, lacking.iter().copied()).filter(|name| is_slip(&key, name))?;
+            Some((key, near))
+        },
+    )
 }
 
 /// What is said of such a key.

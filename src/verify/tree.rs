@@ -203,8 +203,8 @@ impl Node {
             | Self::Product(items)
             | Self::Call(_, items)
             | Self::Ratio(items)
-            | Self::Set(items) => items.iter().collect(),
-            Self::Group { items, .. }
+            | Self::Set(items)
+            | Self::Group { items, .. }
             | Self::List(items)
             | Self::Either(items)
             | Self::Union(items)

@@ -120,7 +120,8 @@ pub(crate) fn tiny_model_of(family: &str, tied: bool) -> LanguageModel {
         ..Family::named(family).unwrap().blank()
     };
     let weights = Weights::random(&config, 0.3, 1, DType::F32, &Device::Cpu).unwrap();
-    for (name, variable) in weights.variables().filter(|(name, _)| name.ends_with(".bias")) {
+    let is_bias = |name: &str| name.rsplit_once('.').is_some_and(|(_, last)| last == "bias");
+    for (name, variable) in weights.variables().filter(|(name, _)| is_bias(name)) {
         let value = |i: usize| ((i * 37 + name.len() * 11) % 19) as f32 / 19.0 - 0.5;
         let values: Vec<f32> = (0..variable.elem_count()).map(value).collect();
         variable.set(&Tensor::from_vec(values, variable.shape(), &Device::Cpu).unwrap()).unwrap();

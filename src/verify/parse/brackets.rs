@@ -9,6 +9,15 @@ use crate::verify::tree::{Constant, Function, Node};
 pub(in crate::verify) const INTEGER_PART: &str = "[]";
 
 impl Parser<'_> {
+    /// The absolute value, the length or the size of what stands between bars.
+    fn between_bars(&mut self, bar: char) -> Parsed {
+        self.bars += 1;
+        let inner = self.deeper(Self::sets)?;
+        self.bars -= 1;
+        self.expect(bar)?;
+        Ok(Node::Call(Function::Abs, vec![inner]))
+    }
+
     pub(super) fn bracketed(&mut self, open: char) -> Parsed {
         match open {
             '(' | '[' | '⟨' => {
@@ -86,22 +95,9 @@ impl Parser<'_> {
             }
             '^' | '_' => self.prescript(),
             '¬' | '∼' => Ok(Node::Apply("¬".to_string(), vec![self.deeper(Self::power)?])),
-            '‖' => {
-                self.bars += 1;
-                let inner = self.deeper(Self::sets)?;
-                self.bars -= 1;
-                self.expect('‖')?;
-                Ok(Node::Call(Function::Abs, vec![inner]))
-            }
+            bar @ ('‖' | '|') => self.between_bars(bar),
             '∅' => Ok(Node::Set(Vec::new())),
             '∞' => Ok(Node::Constant(Constant::Infinity)),
-            '|' => {
-                self.bars += 1;
-                let inner = self.deeper(Self::sets)?;
-                self.bars -= 1;
-                self.expect('|')?;
-                Ok(Node::Call(Function::Abs, vec![inner]))
-            }
             '⌊' | '⌈' => {
                 let inner = self.deeper(Self::sum)?;
                 let (close, function) = if open == '⌊' {

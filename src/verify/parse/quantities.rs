@@ -111,7 +111,7 @@ impl Parser<'_> {
             at += 2;
             let another = self.tokens.get(at) == Some(&Token::Symbol('∧'))
                 && matches!(self.tokens.get(at + 1), Some(Token::Number(_)))
-                && self.unit_at(at + 2).is_some_and(|word| self.continues(&parts, &word));
+                && self.unit_at(at + 2).is_some_and(|word| is_smaller_unit(&parts, &word));
             at += usize::from(another);
         }
         let ends = match self.tokens.get(at) {
@@ -130,13 +130,6 @@ impl Parser<'_> {
         }
         self.at = at;
         Ok(Some(Node::Sum(terms)))
-    }
-
-    /// Whether a unit measures what the last one does, and is smaller.
-    fn continues(&self, parts: &[(String, String, Unit)], word: &str) -> bool {
-        parts.last().zip(units::unit(word)).is_some_and(|((.., last), unit)| {
-            last.dimensions == unit.dimensions && last.factor > unit.factor
-        })
     }
 
     /// The unit at a place that is one word or sign.
@@ -277,4 +270,11 @@ pub(super) fn is_ordinal(number: &Number, ending: &str) -> bool {
         _ => "th",
     };
     ending == right
+}
+
+/// Whether a unit measures what the last one does, and is smaller.
+fn is_smaller_unit(parts: &[(String, String, Unit)], word: &str) -> bool {
+    parts.last().zip(units::unit(word)).is_some_and(|((.., last), unit)| {
+        last.dimensions == unit.dimensions && last.factor > unit.factor
+    })
 }
