@@ -40,8 +40,7 @@ fn write_suite(place: &Workplace, name: &str) {
     let rows: Vec<String> = (0..12)
         .map(|n| {
             let subject = if n % 3 == 0 { "sums" } else { "products" };
-            json!({ "id": format!("p{n}"), "problem": format!("{n} and \
-                {n}?"), "answer": n.to_string(), "subject": subject, "level": n % 2 + 1 })
+            json!({ "id": format!("p{n}"), "problem": format!("{n} and {n}?"), "answer": n.to_string(), "subject": subject, "level": n % 2 + 1 })
             .to_string()
         })
         .collect();

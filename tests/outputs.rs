@@ -65,16 +65,13 @@ fn content(folder: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 fn write_input(place: &Workplace, name: &str, count: usize) {
-    let line = |n: usize| {
-        json!({ "group": n % 3, "prompt": "Use \
-        1", "response": format!("1+{n}"), "reward": 1.0 })
-    };
+    let line = |n: usize| json!({ "group": n % 3, "prompt": "Use 1", "response": format!("1+{n}"), "reward": 1.0 });
     let text: String = (0..count).map(|n| line(n).to_string() + "\n").collect();
     fs::write(place.path().join(name), text).unwrap();
 }
 
-/// Records and curves go by the names of suites, so that two of one name get names of their own, and
-/// resuming loses no line of either.
+/// Records and curves go by the names of suites, so that two of one name get names of their own,
+/// and resuming loses no line of either.
 #[test]
 fn two_suites_of_one_name_are_told_apart() {
     let place = Workplace::new();

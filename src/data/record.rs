@@ -439,8 +439,7 @@ mod tests {
         for (line, expected) in [
             // MATH-500
             (
-                serde_json::json!({"problem": "p", "solution": "so \
-                    \\boxed{7}", "answer": "\\frac{1}{2}", "subject": "Algebra", "level": 5, "unique_id": "test/1.json"}),
+                serde_json::json!({"problem": "p", "solution": "so \\boxed{7}", "answer": "\\frac{1}{2}", "subject": "Algebra", "level": 5, "unique_id": "test/1.json"}),
                 Record {
                     subject: Some("Algebra".into()),
                     level: Some("5".into()),
@@ -449,9 +448,7 @@ mod tests {
             ),
             // MATH
             (
-                serde_json::json!({"problem": "p", "level": "Level \
-                    3", "type": "Geometry", "solution": "first \
-                    \\boxed{1}, then $\\boxed{2\\sqrt{3}}$."}),
+                serde_json::json!({"problem": "p", "level": "Level 3", "type": "Geometry", "solution": "first \\boxed{1}, then $\\boxed{2\\sqrt{3}}$."}),
                 Record {
                     subject: Some("Geometry".into()),
                     level: Some("3".into()),
@@ -479,8 +476,7 @@ mod tests {
             ),
             // conversations
             (
-                serde_json::json!({"prompt": [{"content": "Box \
-                                                           it.", "role": "system"}, {"content": "p", "role": "user"}], "reward_model": {"ground_truth": "5"}, "extra_info": {"index": "x-1"}}),
+                serde_json::json!({"prompt": [{"content": "Box it.", "role": "system"}, {"content": "p", "role": "user"}], "reward_model": {"ground_truth": "5"}, "extra_info": {"index": "x-1"}}),
                 Record { system: Some("Box it.".into()), ..plain("p", "5", "x-1") },
             ),
             // letters as keys
@@ -563,9 +559,7 @@ mod tests {
 
     #[test]
     fn numbers_have_the_digits_that_the_file_has() {
-        let lines = "{\"problem\": \"p\", \"answer\": 1180591620717411303424, \"id\": \
-                     12345678901234567890123}\n{\"problem\": \"p\", \"answer\": 0.10, \"level\": \
-                     3}\n{\"problem\": \"p\", \"reward_model\": {\"ground_truth\": 1e3}}";
+        let lines = "{\"problem\": \"p\", \"answer\": 1180591620717411303424, \"id\": 12345678901234567890123}\n{\"problem\": \"p\", \"answer\": 0.10, \"level\": 3}\n{\"problem\": \"p\", \"reward_model\": {\"ground_truth\": 1e3}}";
         let records = read("a.jsonl", lines).unwrap();
         let answers: Vec<&str> = records.iter().map(|record| record.answer.as_str()).collect();
         assert_eq!(answers, ["1180591620717411303424", "0.10", "1000"]);
@@ -605,8 +599,7 @@ mod tests {
         ] {
             assert_eq!(only(&row).unusable(), expected, "{row}");
         }
-        let lacking = "{\"problem\": \"p\"}\n{\"problem\": \"q\", \"answer\": 2}\n{\"problem\": \
-                       \"r\", \"answer\": null}";
+        let lacking = "{\"problem\": \"p\"}\n{\"problem\": \"q\", \"answer\": 2}\n{\"problem\": \"r\", \"answer\": null}";
         let found: Vec<_> =
             read("a.jsonl", lacking).unwrap().iter().map(Record::unusable).collect();
         assert_eq!(found, [Some(Unusable::Unanswered), None, Some(Unusable::Unanswered)]);
@@ -708,8 +701,7 @@ mod tests {
         let first = file("a.csv", "id,problem,answer\nx,p,1\nx,q,2\n");
         let second = file(
             "b.jsonl",
-            "{\"id\": \"x\", \"problem\": \"r\", \"answer\": \"3\"}\n{\"problem\": \"s\", \
-             \"answer\": \"4\"}",
+            "{\"id\": \"x\", \"problem\": \"r\", \"answer\": \"3\"}\n{\"problem\": \"s\", \"answer\": \"4\"}",
         );
         let records = read_records(&[first, second]).unwrap();
         let ids: Vec<_> =
@@ -757,8 +749,7 @@ mod tests {
             ("a.jsonl", &wide, ["among c000, c001, c002", ", c039 and 960 more; rename"]),
             (
                 "a.jsonl",
-                "{\"problem\": [{\"role\": \"user\", \"content\": [{\"type\": \"image\"}]}], \
-                 \"answer\": \"1\"}",
+                "{\"problem\": [{\"role\": \"user\", \"content\": [{\"type\": \"image\"}]}], \"answer\": \"1\"}",
                 ["line 1: a message with a part of the type \"image\"", "a.jsonl"],
             ),
             (
@@ -803,8 +794,7 @@ mod tests {
             ),
             (
                 "a.json",
-                "[{\"question\": \"p\", \"options\": [\"0\", \"1\", \"2\"], \"ground_truth\": \"1 \
-                 2\"}]",
+                "[{\"question\": \"p\", \"options\": [\"0\", \"1\", \"2\"], \"ground_truth\": \"1 2\"}]",
                 ["of one of the 3 choices", "the column `ground_truth` holds \"1 2\""],
             ),
             (
@@ -830,20 +820,17 @@ mod tests {
             ),
             (
                 "a.csv",
-                "prompt,answer\n\"[{\"\"role\"\": \"\"user\"\", \"\"content\"\": \"\"hi\"\"}, \
-                 {\"\"content\"\": \"\"x\"\"}]\",1\n",
+                "prompt,answer\n\"[{\"\"role\"\": \"\"user\"\", \"\"content\"\": \"\"hi\"\"}, {\"\"content\"\": \"\"x\"\"}]\",1\n",
                 ["line 2: a prompt with a message that has no role", "a.csv"],
             ),
             (
                 "a.json",
-                "[{\"prompt\": [{\"role\": \"assistant\", \"content\": \"p\"}], \"answer\": \
-                 \"1\"}]",
+                "[{\"prompt\": [{\"role\": \"assistant\", \"content\": \"p\"}], \"answer\": \"1\"}]",
                 ["row 1: a prompt with the role \"assistant\"", "a.json"],
             ),
             (
                 "a.json",
-                "[{\"question\": \"q\", \"choices\": {\"text\": [\"x\"], \"label\": [\"A\"]}, \
-                 \"answer\": \"A\"}]",
+                "[{\"question\": \"q\", \"choices\": {\"text\": [\"x\"], \"label\": [\"A\"]}, \"answer\": \"A\"}]",
                 ["row 1: the choices are neither a list", "`choices` holds an object"],
             ),
             (

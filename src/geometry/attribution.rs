@@ -110,8 +110,7 @@ mod tests {
             for (i, length) in lengths.into_iter().enumerate() {
                 for j in 0..3 {
                     let sum: f32 = (at..at + length).map(|t| found.shares[t * 3 + j]).sum();
-                    prop_assert!((sum - cosines.get(i, j)).abs() < 1e-5, "{} \
-                        {}", sum, cosines.get(i, j));
+                    prop_assert!((sum - cosines.get(i, j)).abs() < 1e-5, "{} {}", sum, cosines.get(i, j));
                 }
                 at += length;
             }

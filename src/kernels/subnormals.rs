@@ -30,11 +30,9 @@ fn flush_here() {
     // was: what it computes itself, or moves across, may be a subnormal number where the processor
     // would give 0, and no code of this program tells the two apart.
     unsafe {
-        std::arch::asm!("stmxcsr \
-                         [{}]", in(reg) &raw mut control, options(nostack, preserves_flags));
+        std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut control, options(nostack, preserves_flags));
         control |= FLUSH_TO_ZERO;
-        std::arch::asm!("ldmxcsr \
-                         [{}]", in(reg) &raw const control, options(nostack, preserves_flags, readonly));
+        std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const control, options(nostack, preserves_flags, readonly));
     }
 }
 

@@ -182,8 +182,7 @@ mod tests {
                 -1.0
             };
             let found = Truncated::SoftPenalty { buffer, strength }.penalty(length, limit);
-            prop_assert!((f64::from(found) - strength * expected).abs() < 1e-6, "{} \
-                {}", found, expected);
+            prop_assert!((f64::from(found) - strength * expected).abs() < 1e-6, "{} {}", found, expected);
         }
     }
 

@@ -145,11 +145,8 @@ fn no_record(ui: &mut Ui, theme: &Theme, state: &mut State, absence: &Absence) {
                     ui.spacing_mut().item_spacing.x = 12.0;
                     ui.add_space((ui.available_width() - width) / 2.0);
                     for step in buttons {
-                        let button = egui::Button::new(format!(
-                            "Show step \
-                            {step}"
-                        ))
-                        .min_size(egui::vec2(120.0, 24.0));
+                        let button = egui::Button::new(format!("Show step {step}"))
+                            .min_size(egui::vec2(120.0, 24.0));
                         if ui
                             .add(button)
                             .on_hover_text(

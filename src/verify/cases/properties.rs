@@ -135,8 +135,7 @@ proptest! {
             format!("${answer}$."),
         ];
         for spelling in spellings {
-            prop_assert_eq!(answers_equal(&answer, &spelling), Equality::Equal, "{} and \
-                {}", answer, spelling);
+            prop_assert_eq!(answers_equal(&answer, &spelling), Equality::Equal, "{} and {}", answer, spelling);
         }
     }
 

@@ -29,10 +29,7 @@ pub(super) fn show(ui: &mut Ui, theme: &Theme, choices: &mut RolloutChoices, row
         }
         ui.separator();
         let search = TextEdit::singleline(&mut choices.text)
-            .hint_text(
-                "Search, \
-            novelty>0.5",
-            )
+            .hint_text("Search, novelty>0.5")
             .desired_width(150.0);
         if choices.shows_problems {
             ui.add(search).accessible_name("Search problems");
@@ -62,8 +59,7 @@ pub(super) fn show(ui: &mut Ui, theme: &Theme, choices: &mut RolloutChoices, row
             format!("{} completions", format::thousands(rows.total as f64))
         } else {
             format!(
-                "{} of \
-                     {}",
+                "{} of {}",
                 format::thousands(rows.listed.len() as f64),
                 format::thousands(rows.total as f64)
             )
@@ -73,10 +69,7 @@ pub(super) fn show(ui: &mut Ui, theme: &Theme, choices: &mut RolloutChoices, row
             choices.brush.is_some() || choices.verdict.is_some() || !choices.text.is_empty();
         if is_filtered
             && ui
-                .small_button(
-                    "All \
-                                           again",
-                )
+                .small_button("All again")
                 .on_hover_text(
                     "Take every filter and the \
             brush away",
