@@ -9,7 +9,7 @@ use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use candle_core::{Device, Tensor};
 use common::{Parity, Workplace, checkpoint, json, lines};
-use orthant::experiment::{AdamWConfig, OptimizerConfig};
+use orthant::experiment::{AdamWConfig, OptimizerConfig, TaskConfig};
 use orthant::prelude::{Experiment, *};
 use orthant::weights::first_not_finite;
 use std::collections::BTreeMap;
@@ -56,7 +56,10 @@ fn assert_fails(
     good: u64,
     words: &[&str],
 ) {
-    let run = RunBuilder::new(experiment).task(Parity).plugin(plugin).start(&place.runs()).unwrap();
+    let is_parity = matches!(experiment.task, TaskConfig::Custom(_));
+    let builder = RunBuilder::new(experiment).plugin(plugin);
+    let builder = if is_parity { builder.task(Parity) } else { builder };
+    let run = builder.start(&place.runs()).unwrap();
     let handle = run.handle.clone();
     let error = run.join().unwrap_err();
     let text = error.to_string();
