@@ -401,8 +401,8 @@ fn an_evaluation_goes_on_with_what_it_was_begun_with_or_records_the_change() {
     );
     refused(
         &place,
-        &with(&["--verifier", "choice"]),
-        &["other settings: verifier was null and is \"choice\""],
+        &with(&["--verifier", "math-anywhere"]),
+        &["other settings: verifier was null and is \"math-anywhere\""],
     );
     fs::write(path("model/generation_config.json"), "{\"eos_token_id\": [256, 65]}").unwrap();
     let told = well(&place, &with(&["--accept-changes"]));

@@ -203,7 +203,7 @@ fn names_that_are_not_unicode_are_shown_as_far_as_they_can_be() {
         .output();
     let output = output.unwrap();
     assert!(
-        output.status.code() == Some(2) && text(&output.stderr).contains("no Unicode text"),
+        output.status.code() == Some(2) && text(&output.stderr).contains("is not Unicode"),
         "{}",
         text(&output.stderr)
     );
