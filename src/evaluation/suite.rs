@@ -2,7 +2,7 @@
 
 use crate::data::{PromptTemplate, Record, TrainingTexts, WORDS, named, read_records, same_answer};
 use crate::error::{Error, Result};
-use crate::experiment::{DataSource, FileSuite, NamedSuite, SuiteConfig};
+use crate::experiment::{DataSource, EvaluationConfig, FileSuite, NamedSuite, SuiteConfig};
 use crate::files::checksums::sha256_of_texts;
 use crate::model::TextTokenizer;
 use crate::tasks::dataset::{self, Named, Prompted, Prompting};
@@ -65,6 +65,20 @@ impl Suite {
             SuiteConfig::Named(suite) => Self::named(suite, tokenizer, room),
             SuiteConfig::File(suite) => Self::file(suite, tokenizer, room),
         }
+    }
+
+    /// The suites of an experiment's evaluations, in order, no two of one name.
+    pub fn all(
+        evaluations: &[EvaluationConfig],
+        task: &Arc<dyn Task>,
+        tokenizer: &TextTokenizer,
+        room: Option<Room>,
+    ) -> Result<Vec<Self>> {
+        let suite =
+            |evaluation: &EvaluationConfig| Self::new(&evaluation.suite, task, tokenizer, room);
+        let mut suites = evaluations.iter().map(suite).collect::<Result<Vec<_>>>()?;
+        Self::tell_apart(&mut suites);
+        Ok(suites)
     }
 
     /// A published benchmark, from the hub or its cache.
@@ -164,7 +178,7 @@ impl Suite {
     }
 
     /// Gives suites of one name names of their own: `test`, `test (2)`. Records and curves go by them.
-    pub fn tell_apart(suites: &mut [Self]) {
+    fn tell_apart(suites: &mut [Self]) {
         let mut taken = BTreeSet::new();
         for suite in suites {
             let numbered = (2..).map(|number| format!("{} ({number})", suite.name));

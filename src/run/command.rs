@@ -92,8 +92,7 @@ impl LiveSetting {
         self.0.help
     }
 
-    /// The experiment's value; `None` where it has no such setting or where it cannot be changed
-    /// during a run.
+    /// The experiment's value; `None` where it has no such setting.
     pub fn of(self, experiment: &Experiment) -> Option<f64> {
         (self.0.of)(experiment)
     }

@@ -31,19 +31,15 @@ pub struct VerifyPlugin;
 impl Plugin for VerifyPlugin {
     fn build(&self, app: &mut App) {
         let task = app.world().get_resource::<ActiveTask>();
-        let metrics = PartMetrics(task.map_or(Vec::new(), |task| part_metrics(task.0.as_ref())));
+        let parts = task.map_or(Vec::new(), |task| part_metrics(task.0.as_ref()));
         app.declare_metrics(METRICS)
-            .declare_metrics(&metrics.0)
-            .insert_resource(metrics)
+            .declare_metrics(&parts)
             .add_systems(TrainStep, verify_completions.in_set(StageSystems::Verify))
             .add_systems(SampleRound, verify_completions.in_set(StageSystems::Verify));
     }
 }
 
-/// The metrics of the named parts of the task's reward, in the order of [`Task::reward_parts`].
-#[derive(Resource)]
-pub struct PartMetrics(Vec<&'static Metric>);
-
+/// The metrics of the named parts of the task's reward.
 fn part_metrics(task: &dyn Task) -> Vec<&'static Metric> {
     let metric = |part: &RewardPart| {
         let help = format!("Mean of the part `{}` of the reward: {}", part.name, part.help);
@@ -60,7 +56,6 @@ pub fn verify_completions(
     groups: Query<&GroupProblem>,
     rollouts: Query<(Entity, &InGroup, &CompletionText), Without<Judged>>,
     earlier: Query<(&Judged, &Reward, Option<&RewardParts>)>,
-    part_metrics: Option<Res<PartMetrics>>,
     mut metrics: ResMut<StepMetrics>,
 ) -> Result {
     let task = task.0.as_ref();
@@ -83,8 +78,7 @@ pub fn verify_completions(
     for (_, verification, reward) in &judged {
         summary.add(verification.verdict, reward.total, &reward.parts);
     }
-    let part_metrics = part_metrics.as_ref().map_or(&[][..], |metrics| &metrics.0);
-    summary.set(task.reward_parts(), part_metrics, &mut metrics);
+    summary.set(task.reward_parts(), &mut metrics);
 
     for (rollout, verification, reward) in judged {
         let mut rollout = commands.entity(rollout);
@@ -112,19 +106,15 @@ impl Summary {
     }
 
     /// Sets the metrics. A completion without a part counts as 0 in its mean.
-    fn set(
-        self,
-        declared: &[RewardPart],
-        part_metrics: &[&'static Metric],
-        metrics: &mut StepMetrics,
-    ) {
+    fn set(self, declared: &[RewardPart], metrics: &mut StepMetrics) {
         let share = |holds: fn(&Verdict) -> bool| {
             mean(self.verdicts.iter().map(|verdict| f64::from(u8::from(holds(verdict)))))
         };
         metrics.set(&REWARD_ACCURACY, share(|verdict| verdict.is_correct()));
         metrics.set(&COMPLETION_NO_ANSWER_RATIO, share(|verdict| *verdict == Verdict::NoAnswer));
         let count = self.rewards.len().max(1) as f64;
-        for (part, metric) in declared.iter().zip(part_metrics) {
+        for part in declared {
+            let Some(metric) = metrics::find(&part.metric()) else { continue };
             let of_part = self.parts.iter().filter(|(name, _)| *name == part.name);
             metrics.set(metric, of_part.map(|(_, value)| value).sum::<f64>() / count);
         }

@@ -243,6 +243,14 @@ pub fn answer_classes(
     answers.iter().map(|answer| answer.map(&mut class_of)).collect()
 }
 
+/// Says that a task is one of another program.
+pub(crate) fn foreign(name: &str) -> Error {
+    Error::input(format!(
+        "the task `{name}` is not part of this program; task: Custom(..) is for programs that add \
+         their own task"
+    ))
+}
+
 /// The task that an experiment describes, for a model with this tokenizer and with `room` for
 /// prompts. Problems of a data set that are longer are left out.
 pub fn build(
@@ -255,10 +263,7 @@ pub fn build(
         TaskConfig::Countdown(c) => {
             Ok(Arc::new(countdown::Countdown::new(c.numbers, c.target, c.largest)?))
         }
-        TaskConfig::Custom(name) => Err(Error::input(format!(
-            "the task `{name}` is not part of this program; task: Custom(..) is for programs that \
-             add their own task"
-        ))),
+        TaskConfig::Custom(name) => Err(foreign(name)),
         TaskConfig::Arithmetic(c) => {
             Ok(Arc::new(arithmetic::Arithmetic::new(c.operations, c.largest)?))
         }

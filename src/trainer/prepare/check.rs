@@ -5,8 +5,8 @@ use super::resolve::Resolved;
 use crate::error::{Error, Result};
 use crate::evaluation::Suite;
 use crate::experiment::Experiment;
-use crate::model::{ModelFiles, TextTokenizer, open_device};
-use crate::tasks::{self, Room, Task};
+use crate::model::{ModelFiles, open_device};
+use crate::tasks::{self, Task};
 use crate::trainer::sources::{Source, settle_sources};
 use candle_core::Device;
 use std::sync::Arc;
@@ -41,7 +41,8 @@ impl Resolved {
         };
         check_curriculum(experiment, task.as_ref())?;
         let longest_prompt = tasks::check_length(task.as_ref(), experiment.seed, tokenizer, room)?;
-        let suites = suites_of(experiment, &task, tokenizer, room)?;
+        let suites = Suite::all(&experiment.evaluations, &task, tokenizer, Some(room))?;
+        suites.iter().try_for_each(|suite| suite.check_length(tokenizer, room))?;
         Ok(Checked { resolved: self, device, source, task, suites, longest_prompt })
     }
 }
@@ -56,22 +57,4 @@ fn check_curriculum(experiment: &Experiment, task: &dyn Task) -> Result<()> {
         task.name()
     );
     Err(Error::field("rollout.curriculum", problem))
-}
-
-/// The suites of the experiment's evaluations, in order. Refuses those whose prompts leave too
-/// little room.
-fn suites_of(
-    experiment: &Experiment,
-    task: &Arc<dyn Task>,
-    tokenizer: &TextTokenizer,
-    room: Room,
-) -> Result<Vec<Suite>> {
-    let suites = experiment.evaluations.iter().map(|evaluation| {
-        let suite = Suite::new(&evaluation.suite, task, tokenizer, Some(room))?;
-        suite.check_length(tokenizer, room)?;
-        Ok(suite)
-    });
-    let mut suites = suites.collect::<Result<Vec<_>>>()?;
-    Suite::tell_apart(&mut suites);
-    Ok(suites)
 }

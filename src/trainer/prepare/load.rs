@@ -46,6 +46,7 @@ impl Planned {
     /// Reads the weights, and compares what is read with what the run had before.
     pub(super) fn load(self) -> Result<Loaded> {
         let Self { checked, settled, checkpoint_bytes, warning } = self;
+        let step = checked.resolved.step();
         let Checked { resolved, device, source, task, suites, .. } = checked;
         let Resolved { experiment, resumed, brought } = resolved;
         let dtype = data_type(experiment.precision);
@@ -59,7 +60,6 @@ impl Planned {
             .with_model_before(model_before);
         let replaced = resumed.as_ref().map_or(Ok(Vec::new()), |resumed| inputs.check(resumed))?;
         let earlier = resumed.as_ref().and_then(|resumed| resumed.manifest.as_ref());
-        let step = resumed.as_ref().map_or(0, |resumed| resumed.state.step);
         let reread =
             earlier.map_or(Vec::new(), |manifest| inputs.reread(manifest, step, &replaced));
         warnings.extend(earlier.and_then(|manifest| inputs.unknown(manifest)));

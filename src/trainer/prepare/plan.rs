@@ -52,7 +52,7 @@ fn check_room(
     Ok(all.map(|error| {
         format!(
             "there is no room for all {checkpoints} checkpoints: {error}, or raise \
-                 record.checkpoint_every"
+             record.checkpoint_every"
         )
     }))
 }

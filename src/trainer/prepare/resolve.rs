@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::experiment::{Experiment, MethodKind, TaskConfig};
 use crate::run::RecordedState;
 use crate::stages::metrics;
-use crate::tasks::Task;
+use crate::tasks::{self, Task};
 use crate::trainer::resume::{Resumed, continues};
 use crate::trainer::run::{Brought, RunBuilder};
 
@@ -62,10 +62,7 @@ fn check_task(experiment: &Experiment, provided: Option<&dyn Task>) -> Result<()
         _ => None,
     };
     match (asked, provided) {
-        (Some(name), None) => Err(Error::input(format!(
-            "the task `{name}` is not part of this program; task: Custom(..) is for programs that \
-             bring their own"
-        ))),
+        (Some(name), None) => Err(tasks::foreign(name)),
         (Some(name), Some(task)) if task.name() != name => Err(Error::input(format!(
             "the experiment asks for the task `{name}`, but this program provides `{}`",
             task.name()

@@ -113,10 +113,7 @@ impl<'a> Subject<'a> {
         let words: Vec<&str> = config.words.iter().map(String::as_str).collect();
         let tokenizer = TextTokenizer::bytes_and_words(&words)?;
         let task = tasks::build(&config.task, &tokenizer, None)?;
-        let suite = |suite| Suite::new(suite, &task, &tokenizer, None);
-        let suites = config.evaluations.iter().map(|evaluation| suite(&evaluation.suite));
-        let mut suites = suites.collect::<Result<Vec<_>>>()?;
-        Suite::tell_apart(&mut suites);
+        let suites = Suite::all(&config.evaluations, &task, &tokenizer, None)?;
 
         let no_end = || Error::failed("the tokenizer has no end-of-text token");
         let end = tokenizer.token_id(END_OF_TEXT).ok_or_else(no_end)?;
