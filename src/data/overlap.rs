@@ -5,7 +5,8 @@
 //! alone proves nothing in mathematics: "relatively prime positive integers find m n" is in every
 //! tenth problem of some competitions. That a share of the sample decides follows Touvron et al.,
 //! "Llama 2" (arXiv 2307.09288, appendix A.6). Shorter problems overlap where all of their words
-//! are equal. A word is a run of letters and digits in lower case.
+//! are equal. A word is a run of letters and digits in lower case, or a sign of arithmetic: without
+//! these, sums and products of the same numbers would be the same problem.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -33,11 +34,27 @@ impl TrainingTexts {
     }
 }
 
+/// Whether a character between words tells problems apart, such as `+` and `*`.
+fn is_sign(c: char) -> bool {
+    "+-*/^=<>!%\u{d7}\u{f7}\u{b7}\u{2212}".contains(c)
+}
+
+/// The words of a text in lower case.
+fn words(lower: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    for part in lower.split_inclusive(|c: char| !c.is_alphanumeric()) {
+        let end = part.chars().next_back().filter(|c| !c.is_alphanumeric());
+        let (word, sign) = part.split_at(part.len() - end.map_or(0, char::len_utf8));
+        words.extend(Some(word).filter(|word| !word.is_empty()));
+        words.extend(end.filter(|c| is_sign(*c)).map(|_| sign));
+    }
+    words
+}
+
 /// Hashes of the runs of [`WORDS`] words of a text, or of all words of a shorter text.
 fn runs(text: &str) -> Vec<u64> {
     let lower = text.to_lowercase();
-    let words: Vec<&str> =
-        lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let words = words(&lower);
     let hash = |run: &[&str]| {
         let mut hasher = DefaultHasher::new();
         run.hash(&mut hasher);
@@ -57,9 +74,9 @@ mod tests {
         let training = TrainingTexts::new([numbers(0..40).join(" ")].iter().map(String::as_str));
         assert!(training.overlap(&numbers(0..40).join(", ")));
         // 14 words, two runs, of which one is known.
-        assert!(training.overlap(&format!("{} end", numbers(20..33).join("-"))));
+        assert!(training.overlap(&format!("{} end", numbers(20..33).join(":"))));
         // 15 words, three runs, of which one is known: a stock phrase.
-        assert!(!training.overlap(&format!("begin {} end", numbers(20..33).join("-"))));
+        assert!(!training.overlap(&format!("begin {} end", numbers(20..33).join(":"))));
         assert!(!training.overlap(&format!("{} end", numbers(20..32).join(" "))));
         assert!(
             !training.overlap(&numbers(20..32).join(" ")),
@@ -73,5 +90,7 @@ mod tests {
         assert!(training.overlap("what is  1+1"));
         assert!(!training.overlap("What is $1 + 2$?"));
         assert!(!training.overlap("What is $1 + 1$, then?"));
+        assert!(!training.overlap("What is $1 * 1$?"));
+        assert!(!training.overlap("What is $1 1$?"));
     }
 }

@@ -15,7 +15,7 @@ use crate::rng::{self, Domain};
 use crate::verify::{AnswerFormat, Verification, verify};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 /// The files of a data set, downloaded where they are not here yet.
@@ -48,7 +48,33 @@ pub struct Dataset {
     sources: Vec<(&'static str, String)>,
     template_hash: String,
     longest: usize,
+    levels: Levels,
     notes: Vec<String>,
+}
+
+/// The levels of difficulty that a data set gives its problems, by their prompts. Problems without
+/// one are a level of their own. Of equal prompts the first counts.
+#[derive(Default)]
+struct Levels {
+    of_prompt: HashMap<String, usize>,
+    count: usize,
+}
+
+impl Levels {
+    fn of(problems: &[Prompted]) -> Self {
+        let names: BTreeSet<&Option<String>> =
+            problems.iter().map(|item| &item.record.level).collect();
+        let count = names.len().max(1);
+        if count == 1 {
+            return Self { count, ..Self::default() };
+        }
+        let numbers: BTreeMap<_, usize> = names.into_iter().zip(0..).collect();
+        let mut of_prompt = HashMap::with_capacity(problems.len());
+        for item in problems {
+            of_prompt.entry(item.prompt.clone()).or_insert(numbers[&item.record.level]);
+        }
+        Self { of_prompt, count }
+    }
 }
 
 /// How to call a data set in notes and faults.
@@ -243,6 +269,7 @@ impl Dataset {
             HeldOutSource::Share(share) => divide(problems, *share)?,
         };
         let longest = train.iter().map(|item| item.tokens).max().unwrap_or(0);
+        let levels = Levels::of(&train);
         let problems = |items: Vec<Prompted>| -> Vec<(Problem, String)> {
             let problem = |Prompted { record, prompt, .. }: Prompted| {
                 (Problem { id: record.id, prompt, answer: record.answer }, record.problem)
@@ -265,6 +292,7 @@ impl Dataset {
             sources,
             template_hash,
             longest,
+            levels,
             notes,
         })
     }
@@ -336,6 +364,14 @@ impl Task for Dataset {
         &self.notes
     }
 
+    fn levels(&self) -> usize {
+        self.levels.count
+    }
+
+    fn level(&self, problem: &Problem) -> usize {
+        self.levels.of_prompt.get(&problem.prompt).copied().unwrap_or(0)
+    }
+
     fn hash(&self) -> Option<&str> {
         Some(&self.hash)
     }
@@ -356,7 +392,6 @@ impl Task for Dataset {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
     use std::path::Path;
 
     /// The task of a file with this many problems.
@@ -395,6 +430,24 @@ mod tests {
         let room = Some(Room { positions: most + 7, new_tokens: 7 });
         let config = DatasetConfig { max_prompt_tokens, ..config(path, HeldOutSource::Share(0.2)) };
         Dataset::new(&config, &TextTokenizer::numbers(3).unwrap(), room)
+    }
+
+    #[test]
+    fn levels_are_those_of_the_column() {
+        let line = |n: usize, level: serde_json::Value| serde_json::json!({"problem": format!("What is {n}?"), "answer": n, "level": level});
+        let hard = |n: usize| n.is_multiple_of(2);
+        let lines: Vec<_> = (0..20)
+            .map(|n| line(n, if hard(n) { "Level 5".into() } else { serde_json::Value::Null }))
+            .collect();
+        let task = task_of(&lines, None, 4).unwrap();
+        assert_eq!(task.levels(), 2);
+        for (problem, _) in task.all(Split::Train).unwrap() {
+            let number: usize = problem.answer.parse().unwrap();
+            assert_eq!(task.level(problem), usize::from(hard(number)), "{number}");
+        }
+        let same: Vec<_> = (0..20).map(|n| line(n, 3.into())).collect();
+        assert_eq!(task_of(&same, None, 4).unwrap().levels(), 1, "all of one level");
+        assert_eq!(task(20, HeldOutSource::Share(0.1)).unwrap().levels(), 1, "no column");
     }
 
     #[test]

@@ -23,8 +23,8 @@ pub struct RolloutConfig {
     /// groups of further problems; left out, the step takes them as they come.
     pub dynamic: Option<DynamicSampling>,
     /// Draws problems that the policy solves about half of the time more often, by the task's
-    /// levels of difficulty; left out, problems come as they are dealt. Of the procedural tasks
-    /// Countdown has levels.
+    /// levels of difficulty; left out, problems come as they are dealt. Countdown has
+    /// levels, and so has a data set with a column of them.
     pub curriculum: Option<CurriculumConfig>,
 }
 

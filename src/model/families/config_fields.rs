@@ -119,8 +119,8 @@ pub(in crate::model) const QUANTISED: &str = "\
 /// labels of classes, and settings of sampling, which the experiment has its own of.
 pub(in crate::model) const HARMLESS: &str = "\
     _attn_implementation _attn_implementation_autoset _attn_implementation_internal _commit_hash \
-    _experts_implementation _flash_attn_2_enabled _from_model_config _name_or_path \
-    attn_implementation bad_words_ids begin_suppress_tokens bos_token_id chunk_size_feed_forward \
+    _experts_implementation _flash_attn_2_enabled _from_model_config _model_name_or_path \
+    _name_or_path attn_implementation bad_words_ids begin_suppress_tokens bos_token_id chunk_size_feed_forward \
     cross_attention_hidden_size decoder_start_token_id diversity_penalty do_sample dtype \
     early_stopping encoder_no_repeat_ngram_size experts_implementation \
     exponential_decay_length_penalty finetuning_task forced_bos_token_id forced_eos_token_id \
@@ -131,7 +131,7 @@ pub(in crate::model) const HARMLESS: &str = "\
     pretraining_tp problem_type remove_invalid_values repetition_penalty return_dict \
     return_dict_in_generate sep_token_id suppress_tokens task_specific_params temperature \
     tf_legacy_loss tie_encoder_decoder tie_last_hidden_states tokenizer_class top_k top_p \
-    torch_dtype torchscript transformers_version typical_p unsloth_fixed unsloth_version \
+    torch_dtype torchscript transformers_version typical_p unk_token_id unsloth_fixed unsloth_version \
     use_bfloat16 use_cache use_flash_attention use_flash_attention_2 use_flash_attn";
 
 /// What a family's `config.json` may have beyond what is the same in all families.

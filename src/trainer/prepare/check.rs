@@ -47,14 +47,21 @@ impl Resolved {
     }
 }
 
-/// Refuses a curriculum over problems that are all of one level.
+/// The most levels that a curriculum tells apart. With more, as where a column of levels has a
+/// number of its own for every problem, their solve rates would say nothing.
+const MOST_LEVELS: usize = 100;
+
+/// Refuses a curriculum over problems that are all of one level, or of very many.
 fn check_curriculum(experiment: &Experiment, task: &dyn Task) -> Result<()> {
-    if experiment.rollout.curriculum.is_none() || task.levels() > 1 {
-        return Ok(());
-    }
-    let problem = format!(
-        "needs levels of difficulty, and the task `{}` has none; leave it out",
-        task.name()
-    );
+    let (name, levels) = (task.name(), task.levels());
+    let problem = match levels {
+        _ if experiment.rollout.curriculum.is_none() => return Ok(()),
+        ..=1 => format!("needs levels of difficulty, and the task `{name}` has none; leave it out"),
+        2..=MOST_LEVELS => return Ok(()),
+        _ => format!(
+            "needs at most {MOST_LEVELS} levels of difficulty, and the task `{name}` has \
+             {levels}; put problems of a similar level together, or leave it out"
+        ),
+    };
     Err(Error::field("rollout.curriculum", problem))
 }
