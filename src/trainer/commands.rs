@@ -1,8 +1,8 @@
 //! Steps until the end, and the commands that are carried out between them.
 
+use super::end::RunEnd;
 use super::orders::Orders;
 use super::resume::with_edit;
-use super::run::RunEnd;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::run::{
