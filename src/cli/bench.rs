@@ -20,8 +20,8 @@
 //! second product is 0.034 of 7.5 Gflop, 0.5 % of the step; at the shape of Qwen3-1.7B (N = 1.41G,
 //! V d = 0.31G, the same lengths) it is 0.08 of 2.64 Tflop, 3.0 %.
 
+use super::arguments::{parse_device, whole};
 use super::terminal::{note, say};
-use super::{parse_device, whole};
 use crate::error::{Error, Result};
 use crate::experiment::{self, DeviceChoice, Experiment, MethodConfig, Precision};
 use crate::machine;

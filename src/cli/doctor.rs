@@ -1,7 +1,7 @@
 //! `orthant doctor`: what this machine has, and whether an experiment will run on it.
 
+use super::arguments::{parse_device, whole};
 use super::terminal::{note, say};
-use super::whole;
 use crate::error::Result;
 use crate::escape::one_line;
 use crate::experiment::{
@@ -28,7 +28,7 @@ pub(super) struct DoctorArguments {
     #[arg(long, value_name = "PATH=VALUE", requires = "experiment")]
     set: Vec<String>,
     /// Overrides the experiment's device: auto, cpu or cuda:0.
-    #[arg(long, value_name = "DEVICE", value_parser = super::parse_device)]
+    #[arg(long, value_name = "DEVICE", value_parser = parse_device)]
     device: Option<DeviceChoice>,
     /// Plans for a GPU with so many GiB of memory, whatever this machine has.
     #[arg(long, value_name = "GIB", requires = "experiment", value_parser = whole::<u64>(1, 100_000))]

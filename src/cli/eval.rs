@@ -1,7 +1,9 @@
 //! `orthant eval`: pass@k, the majority's and the mean accuracy of a model on a suite.
 
+use super::arguments::{DtypeChoice, parse_device, parse_seed, whole};
+use super::models::{load, model_files};
+use super::stack::on_large_stack;
 use super::terminal::{note, say};
-use super::{DtypeChoice, load, model_files, on_large_stack, parse_seed, whole};
 use crate::data::NAMED;
 use crate::error::{Error, Result, nearest};
 use crate::escape::shown;
@@ -88,7 +90,7 @@ pub(super) struct EvalArguments {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Where tensors live: auto, cpu or cuda:0.
-    #[arg(long, default_value = "auto", value_parser = super::parse_device)]
+    #[arg(long, default_value = "auto", value_parser = parse_device)]
     device: DeviceChoice,
     /// Type of weights and compute.
     #[arg(long, value_enum, default_value_t = DtypeChoice::F32)]

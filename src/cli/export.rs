@@ -1,7 +1,8 @@
 //! `orthant export`: a model as a Hugging Face folder, adapters merged.
 
+use super::arguments::DtypeChoice;
+use super::models::{load, model_files};
 use super::terminal::say;
-use super::{DtypeChoice, load, model_files};
 use crate::error::Result;
 use crate::files::staging::StagedFolder;
 use candle_core::{DType, Device};

@@ -1,36 +1,32 @@
-//! The command line: one file per command.
+//! The command line: one file per command, and files for what several of them need.
 
 #![warn(clippy::print_stderr, reason = "messages pass through `terminal`")]
 
+mod arguments;
 mod bench;
 mod doctor;
+mod ends;
 mod eval;
 mod export;
 mod grade;
+mod interrupt;
+mod models;
 mod pretrain;
 mod run;
 mod score;
+mod stack;
 mod start;
 mod terminal;
 mod view;
 
-use crate::dashboard::{self, DashboardOptions, Screenshot};
 use crate::error::{Error, Result};
-use crate::escape::one_line;
-use crate::experiment::{DeviceChoice, ModelSource};
 use crate::guard;
 use crate::kernels::flush_subnormals;
-use crate::model::{LanguageModel, ModelFiles, bundled_models};
 use crate::stages::metrics::declare_built_in;
-use candle_core::{DType, Device};
-use clap::builder::RangedI64ValueParser;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use terminal::note;
+use terminal::{note, status};
 
 /// Watch a language model learn to reason.
 #[derive(Parser)]
@@ -107,17 +103,6 @@ pub fn main() -> u8 {
     done.unwrap_or(1)
 }
 
-/// The exit status of what was done; an error is told first.
-fn status(done: Result<u8>) -> u8 {
-    done.unwrap_or_else(|error| {
-        let text = error.to_string();
-        // Bad input is told in one paragraph, whatever it holds.
-        let text = if error.exit_status() == 2 { one_line(&text) } else { text.as_str().into() };
-        note!("error: {text}");
-        error.exit_status()
-    })
-}
-
 /// Tells of a fault of the program itself as of any other error. `RUST_BACKTRACE` has it told in
 /// Rust's own way.
 fn tell_of_panics() {
@@ -187,172 +172,4 @@ fn run(command: Command) -> Result<u8> {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
     }
-}
-
-/// How the window opens.
-#[derive(Args)]
-struct WindowArguments {
-    /// Saves a picture of the window and closes it, which ends a run of this program.
-    #[arg(long, value_name = "FILE.png")]
-    screenshot: Option<PathBuf>,
-    /// The step that the picture shows; a run that is under way is waited for. Left out: the first
-    /// step of a run that begins, or what a run folder has by now. A run that ends earlier is
-    /// pictured at its end, with exit status 1.
-    #[arg(long, value_name = "N", requires = "screenshot")]
-    after_step: Option<u64>,
-    /// The window's size in points, such as 1280x800.
-    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = parse_size)]
-    window_size: Option<[f32; 2]>,
-    /// Dark or light; otherwise as the window was last.
-    #[arg(long, value_name = "THEME")]
-    theme: Option<ThemeChoice>,
-    #[arg(long, value_name = "PANEL", value_parser = parse_panel, help = panel_help())]
-    panel: Option<&'static str>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum ThemeChoice {
-    Dark,
-    Light,
-}
-
-impl WindowArguments {
-    /// Refuses what is for a window where none is wanted, and a picture where there is no display
-    /// to open one on.
-    fn check(&self, is_headless: bool, has_display: bool) -> Result<()> {
-        let given = [
-            ("--screenshot", self.screenshot.is_some()),
-            ("--window-size", self.window_size.is_some()),
-            ("--theme", self.theme.is_some()),
-            ("--panel", self.panel.is_some()),
-        ];
-        match given.into_iter().find(|(_, is_given)| *is_given) {
-            Some((option, _)) if is_headless => Err(Error::input(format!(
-                "{option} is for the window, and --headless opens none; leave one of them out"
-            ))),
-            Some(("--screenshot", _)) if !has_display => Err(Error::input(
-                "no display found to open a window on, of which --screenshot is a picture; put \
-                 `xvfb-run` in front of the command, or leave it out",
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// The same for the dashboard, whose window closes once `interrupted` is set and its runs are
-    /// over.
-    fn options(&self, interrupted: &Arc<AtomicBool>) -> DashboardOptions {
-        DashboardOptions {
-            screenshot: self
-                .screenshot
-                .clone()
-                .map(|path| Screenshot { path, after_step: self.after_step }),
-            size: self.window_size,
-            theme: self.theme.map(|theme| match theme {
-                ThemeChoice::Dark => egui::Theme::Dark,
-                ThemeChoice::Light => egui::Theme::Light,
-            }),
-            panel: self.panel,
-            interrupted: Arc::clone(interrupted),
-        }
-    }
-}
-
-/// A whole number of a range, which the refusal of any other names.
-fn whole<T: TryFrom<i64> + Clone + Send + Sync>(low: i64, high: i64) -> RangedI64ValueParser<T> {
-    RangedI64ValueParser::new().range(low..=high)
-}
-
-fn parse_seed(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("give a whole number between 0 and {}", u64::MAX))
-}
-
-fn parse_size(text: &str) -> Result<[f32; 2], String> {
-    let parsed = text
-        .split_once('x')
-        .and_then(|(width, height)| Some([width.parse().ok()?, height.parse().ok()?]));
-    parsed
-        .filter(|size| size.iter().all(|points| (200.0..=16384.0).contains(points)))
-        .ok_or_else(|| "write width and height in points, such as 1280x800".to_string())
-}
-
-/// What `--panel` takes.
-fn panel_help() -> String {
-    let titles: Vec<String> =
-        dashboard::panel_titles().iter().map(|title| title.to_lowercase()).collect();
-    let (last, others) =
-        titles.split_last().map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
-    format!("The panel to bring to the front: {} or {last}", others.join(", "))
-}
-
-fn parse_panel(text: &str) -> Result<&'static str, String> {
-    let titles = || dashboard::panel_titles().join(", ");
-    dashboard::panel_named(text)
-        .ok_or_else(|| format!("there is no such panel; there are {}", titles()))
-}
-
-/// Type of weights and compute.
-#[derive(Clone, Copy, ValueEnum)]
-enum DtypeChoice {
-    F32,
-    Bf16,
-}
-
-impl DtypeChoice {
-    fn dtype(self) -> DType {
-        match self {
-            Self::F32 => DType::F32,
-            Self::Bf16 => DType::BF16,
-        }
-    }
-}
-
-/// The model that `--model` names: a bundled model by its name, anything else is a folder.
-fn model_source(text: &str) -> ModelSource {
-    if bundled_models().any(|name| name == text) {
-        ModelSource::Bundled(text.to_string())
-    } else {
-        ModelSource::Local(text.into())
-    }
-}
-
-/// Finds the model that `--model` and `--base` name.
-fn model_files(model: &str, base: Option<&String>) -> Result<ModelFiles> {
-    let base = base.map(|base| model_source(base));
-    ModelFiles::open_on(&model_source(model), base.as_ref())
-}
-
-/// Loads a model as one without an adapter, and says on standard error what about it is worth a
-/// warning.
-fn load(files: ModelFiles, dtype: DType, device: &Device) -> Result<LanguageModel> {
-    let model = files.load(dtype, device)?;
-    model.notes().iter().for_each(|note| note!("warning: {note}"));
-    model.merged()
-}
-
-fn parse_device(text: &str) -> Result<DeviceChoice, String> {
-    match text {
-        "auto" => Ok(DeviceChoice::Auto),
-        "cpu" => Ok(DeviceChoice::Cpu),
-        "cuda" => Ok(DeviceChoice::Cuda(0)),
-        _ => text
-            .strip_prefix("cuda:")
-            .and_then(|ordinal| ordinal.parse().ok())
-            .map(DeviceChoice::Cuda)
-            .ok_or_else(|| "write auto, cpu, or cuda: and a number, such as cuda:0".to_string()),
-    }
-}
-
-/// Does `work` on a thread with a large stack, because backward passes recurse over the graph.
-fn on_large_stack<T: Send>(name: &str, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new()
-            .name(name.to_string())
-            .stack_size(256 << 20)
-            .spawn_scoped(scope, || {
-                flush_subnormals();
-                work()
-            })
-            .map_err(|e| Error::failed(format!("cannot start the thread `{name}`: {e}")))?;
-        thread.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
-    })
 }

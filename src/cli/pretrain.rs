@@ -1,5 +1,6 @@
 //! `orthant pretrain EXPERIMENT.ron`: a small base model from nothing.
 
+use super::stack::on_large_stack;
 use super::terminal::{note, tell_above};
 use crate::error::Result;
 use crate::experiment::{self, Pretrain};
@@ -27,7 +28,7 @@ pub(super) fn run(arguments: &PretrainArguments) -> Result<u8> {
     }
     let locate = |error| experiment::locate(error, &arguments.experiment, &arguments.set);
     config.validate().map_err(locate)?;
-    super::on_large_stack("pretrain", || train(&config)).map(|()| 0).map_err(locate)
+    on_large_stack("pretrain", || train(&config)).map(|()| 0).map_err(locate)
 }
 
 /// Trains, with a progress bar.

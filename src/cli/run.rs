@@ -1,14 +1,16 @@
 //! `orthant run EXPERIMENT.ron`: trains, with the dashboard on it or a progress bar.
 
-use super::WindowArguments;
-use super::start::{self, Ended};
-use super::terminal::{note, say, tell_above};
+use super::arguments::{WindowArguments, parse_device, parse_seed};
+use super::ends::{Ended, tell_of_ends};
+use super::interrupt::{INTERRUPTED, stop_on_interrupt};
+use super::start;
+use super::terminal::{note, say, status, tell_above};
 use crate::dashboard::{self, StartedRuns, WindowEnd};
 use crate::error::{Error, Result};
 use crate::experiment::{self, DeviceChoice, Experiment};
-use crate::run::{EventKind, RunHandle, RunSnapshot, TrainerCommand};
+use crate::run::{EventKind, RunHandle, RunSnapshot};
 use crate::stages::metrics;
-use crate::trainer::{Run, RunBuilder, RunEnd};
+use crate::trainer::{Run, RunBuilder};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
@@ -44,10 +46,10 @@ pub(super) struct RunArguments {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     out: PathBuf,
     /// Overrides the experiment's seed.
-    #[arg(long, value_name = "N", value_parser = super::parse_seed)]
+    #[arg(long, value_name = "N", value_parser = parse_seed)]
     seed: Option<u64>,
     /// Overrides the experiment's device: auto, cpu or cuda:0.
-    #[arg(long, value_name = "DEVICE", value_parser = super::parse_device)]
+    #[arg(long, value_name = "DEVICE", value_parser = parse_device)]
     device: Option<DeviceChoice>,
     /// Overrides any field: path=value, repeatable.
     #[arg(long, value_name = "PATH=VALUE")]
@@ -102,9 +104,6 @@ impl RunArguments {
 /// Time between two looks at a run.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Exit status after an interrupt that was saved.
-pub(super) const INTERRUPTED: u8 = 130;
-
 pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
     // A resumed run's experiment stands in its folder.
     let file = arguments.resume.as_ref().map(|folder| folder.join("experiment.ron"));
@@ -146,9 +145,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
     if !display {
         return started.conclude(None);
     }
-    Ok(dashboard::open(handle, others, options, move |end| {
-        super::status(started.conclude(Some(end)))
-    }))
+    Ok(dashboard::open(handle, others, options, move |end| status(started.conclude(Some(end)))))
 }
 
 /// A run on its way.
@@ -189,94 +186,6 @@ impl Started {
         followed.and(picture)?;
         Ok(if was_stopped && self.interrupted.load(Ordering::SeqCst) { INTERRUPTED } else { 0 })
     }
-}
-
-/// Tells how the program's `own` run ended, where it has one, and the `others` that were started in
-/// its window. A run that was continued there ended as it did then. Says whether any was stopped;
-/// what the last of those failed of that did is the error.
-pub(super) fn tell_of_ends(own: Option<Ended>, others: Vec<Ended>, json: bool) -> Result<bool> {
-    let folder = own.as_ref().map(|own| own.snapshot.info.directory.clone());
-    let is_own = |snapshot: &RunSnapshot| folder.as_ref() == Some(&snapshot.info.directory);
-    let mut last: Vec<Ended> = Vec::new();
-    for ended in own.into_iter().chain(others) {
-        last.retain(|before| before.snapshot.info.directory != ended.snapshot.info.directory);
-        last.push(ended);
-    }
-    // The program's own comes last, for its machine-readable line does.
-    last.sort_by_key(|ended| is_own(&ended.snapshot));
-    let (mut was_stopped, mut errors) = (false, Vec::new());
-    for Ended { snapshot, end } in last {
-        let told = end.map_err(|error| with_way_on(error, &snapshot)).and_then(|end| {
-            was_stopped |= end == RunEnd::Stopped;
-            summarize(&snapshot, end, json && is_own(&snapshot))
-        });
-        errors.extend(told.err());
-    }
-    one_of(errors, |error| note!("error: {error}")).map_or(Ok(was_stopped), Err)
-}
-
-/// The last of several errors, for the program to end with, after the others have been told.
-fn one_of(mut errors: Vec<Error>, tell: impl FnMut(Error)) -> Option<Error> {
-    let last = errors.pop();
-    errors.into_iter().for_each(tell);
-    last
-}
-
-/// Adds how to continue to what a run failed of.
-fn with_way_on(error: Error, snapshot: &RunSnapshot) -> Error {
-    match snapshot.checkpoints.last() {
-        Some(step) => Error::failed(format!(
-            "{error}; continue from the checkpoint of step {step} with `orthant run --resume {}`",
-            snapshot.info.directory.display()
-        )),
-        None => Error::failed(format!(
-            "{error}; there is no checkpoint yet: start it again with `orthant run {}`",
-            snapshot.info.directory.join("experiment.ron").display()
-        )),
-    }
-}
-
-/// The first Ctrl-C ends the `runs` after their current steps; the second ends the program at once.
-pub(super) fn stop_on_interrupt(
-    runs: impl Fn() -> Vec<RunHandle> + Send + 'static,
-) -> Result<Arc<AtomicBool>> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let handler = {
-        let interrupted = interrupted.clone();
-        move || {
-            if interrupted.swap(true, Ordering::SeqCst) {
-                std::process::exit(i32::from(INTERRUPTED));
-            }
-            let runs: Vec<RunHandle> = runs().into_iter().filter(|run| !is_over(run)).collect();
-            if runs.is_empty() || !tell_to_stop(runs) {
-                std::process::exit(i32::from(INTERRUPTED));
-            }
-            note!(
-                "\ninterrupted: finishing the step and saving a checkpoint; press Ctrl-C again to \
-                 leave at once"
-            );
-        }
-    };
-    ctrlc::set_handler(handler)
-        .map_err(|e| Error::failed(format!("cannot watch for Ctrl-C: {e}")))?;
-    Ok(interrupted)
-}
-
-fn is_over(run: &RunHandle) -> bool {
-    run.snapshots.load().state.is_over()
-}
-
-/// Tells runs to stop, on a thread of its own: a trainer takes commands between steps only, and a
-/// second interrupt may come earlier.
-fn tell_to_stop(runs: Vec<RunHandle>) -> bool {
-    let tell = move || {
-        for run in runs {
-            while !run.send(TrainerCommand::Stop) && !is_over(&run) {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        }
-    };
-    std::thread::Builder::new().name("stop".to_string()).spawn(tell).is_ok()
 }
 
 /// Shows the progress of the run, and of those that its window starts one after the other, until
@@ -362,92 +271,10 @@ fn describe(snapshot: &RunSnapshot) -> String {
     )
 }
 
-fn summarize(snapshot: &RunSnapshot, end: RunEnd, json: bool) -> Result<()> {
-    let how = match end {
-        RunEnd::Finished => "finished",
-        RunEnd::Stopped => "stopped",
-    };
-    say!(
-        "{how} after step {}; everything is in {}",
-        snapshot.step,
-        snapshot.info.directory.display()
-    )?;
-    if let Some(step) = snapshot.checkpoints.last() {
-        say!(
-            "last checkpoint: {}",
-            snapshot.info.directory.join(format!("checkpoints/step_{step:06}")).display()
-        )?;
-    }
-    if let (Some(first), Some(last)) = (snapshot.evaluations.first(), snapshot.evaluations.last())
-        && last.step > first.step
-    {
-        for ((k, before), (_, after)) in first.pass_at.iter().zip(&last.pass_at) {
-            say!(
-                "{}: pass@{k} {:.1} % -> {:.1} %",
-                last.suite,
-                100.0 * before.value,
-                100.0 * after.value
-            )?;
-        }
-    }
-    if json {
-        let line = serde_json::json!({
-            "state": how,
-            "step": snapshot.step,
-            "run": snapshot.info.directory.display().to_string(),
-            "evaluation": snapshot.evaluations.last(),
-        });
-        say!("{line}")?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::run::RunInfo;
-
-    #[test]
-    fn a_run_that_was_gone_on_with_in_the_window_ended_as_it_did_then() {
-        let ended = |folder: &str, end: Result<RunEnd>| Ended {
-            snapshot: RunSnapshot::starting(RunInfo {
-                directory: folder.into(),
-                ..RunInfo::small()
-            }),
-            end,
-        };
-        let failed = || Err(Error::failed("disk full"));
-        let (finished, stopped) = (|| Ok(RunEnd::Finished), || Ok(RunEnd::Stopped));
-        assert!(
-            !tell_of_ends(Some(ended("a", failed())), vec![ended("a", finished())], false).unwrap()
-        );
-        assert!(
-            !tell_of_ends(Some(ended("a", stopped())), vec![ended("a", finished())], true).unwrap()
-        );
-        assert!(
-            tell_of_ends(Some(ended("a", finished())), vec![ended("a", stopped())], true).unwrap()
-        );
-        let other = tell_of_ends(Some(ended("a", failed())), vec![ended("b", finished())], false);
-        assert!(other.unwrap_err().to_string().contains("disk full"), "another run mends nothing");
-        // A window without a run of its own ends by the same rules.
-        assert!(
-            !tell_of_ends(None, vec![ended("a", failed()), ended("a", finished())], false).unwrap()
-        );
-        let error = tell_of_ends(None, vec![ended("a", failed()), ended("b", stopped())], false)
-            .unwrap_err();
-        assert!(error.to_string().contains("start it again with `orthant run a"), "{error}");
-    }
-
-    #[test]
-    fn of_several_errors_each_is_told() {
-        let mut told = Vec::new();
-        let errors = Vec::from(["first", "second", "third"].map(Error::failed));
-        let last = one_of(errors, |error| told.push(error.to_string()));
-        assert_eq!(
-            (told, last.unwrap().to_string()),
-            (vec!["first".to_owned(), "second".to_owned()], "third".to_owned())
-        );
-    }
 
     #[test]
     fn the_terminal_follows_what_is_started_after_the_first_run_until_the_window_is_closed() {

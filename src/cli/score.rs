@@ -1,7 +1,9 @@
 //! `orthant score`: the geometry of any responses, whoever generated them.
 
+use super::arguments::{parse_device, parse_seed, whole};
+use super::models::{load, model_files};
+use super::stack::on_large_stack;
 use super::terminal::{note, say};
-use super::{load, model_files, on_large_stack, parse_seed, whole};
 use crate::error::Result;
 use crate::experiment::DeviceChoice;
 use crate::geometry::{
@@ -69,7 +71,7 @@ pub(super) struct ScoreArguments {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse_seed)]
     seed: u64,
     /// Where tensors live: auto, cpu or cuda:0.
-    #[arg(long, default_value = "auto", value_parser = super::parse_device)]
+    #[arg(long, default_value = "auto", value_parser = parse_device)]
     device: DeviceChoice,
     /// Most tokens of one forward pass. Decides memory, not results.
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = whole::<u64>(1, 1 << 30))]

@@ -1,12 +1,13 @@
 //! `orthant` without a command: the desktop, with experiments to start and runs to look at.
 
-use super::WindowArguments;
-use super::run::{INTERRUPTED, stop_on_interrupt, tell_of_ends};
-use super::terminal::note;
+use super::arguments::WindowArguments;
+use super::ends::{Ended, tell_of_ends};
+use super::interrupt::{INTERRUPTED, stop_on_interrupt};
+use super::terminal::{note, status};
 use crate::dashboard::{self, Places, StartedRuns, WindowEnd};
 use crate::error::{Error, Result};
-use crate::run::{RunHandle, RunSnapshot, RunState, TrainerCommand};
-use crate::trainer::{Run, RunEnd};
+use crate::run::{RunHandle, RunState, TrainerCommand};
+use crate::trainer::Run;
 use clap::Args;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,7 +38,7 @@ pub(super) fn run(arguments: StartArguments) -> Result<u8> {
     let interrupted = stop_on_interrupt(handles(&started))?;
     let places = Places { experiments: arguments.experiments, runs: arguments.runs };
     let (runs, options) = (StartedRuns::clone(&started), arguments.window.options(&interrupted));
-    let conclude = move |end| super::status(conclude(end, &runs, &interrupted));
+    let conclude = move |end| status(conclude(end, &runs, &interrupted));
     Ok(dashboard::open_start(places, started, options, conclude))
 }
 
@@ -90,14 +91,6 @@ pub(super) fn tell_run_of_loss(error: &Error, run: &RunHandle) -> bool {
         );
     }
     true
-}
-
-/// A run that a window started, and how it ended.
-pub(super) struct Ended {
-    /// What it showed last.
-    pub(super) snapshot: RunSnapshot,
-    /// How it ended.
-    pub(super) end: Result<RunEnd>,
 }
 
 /// Waits for runs that a window started. Those whose window was closed have been told to stop.

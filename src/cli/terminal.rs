@@ -5,7 +5,7 @@
 //! full, a terminal may be gone.
 
 use crate::error::{Error, Result};
-use crate::escape::escaped;
+use crate::escape::{escaped, one_line};
 use indicatif::ProgressBar;
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write};
@@ -57,4 +57,15 @@ pub(super) fn tell(text: Arguments) {
 /// Writes a line to standard error, above a progress bar where there is one.
 pub(super) fn tell_above(bar: &ProgressBar, text: &str) {
     bar.suspend(|| tell(format_args!("{text}")));
+}
+
+/// The exit status of what was done; an error is told first.
+pub(super) fn status(done: Result<u8>) -> u8 {
+    done.unwrap_or_else(|error| {
+        let text = error.to_string();
+        // Bad input is told in one paragraph, whatever it holds.
+        let text = if error.exit_status() == 2 { one_line(&text) } else { text.as_str().into() };
+        note!("error: {text}");
+        error.exit_status()
+    })
 }

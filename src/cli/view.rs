@@ -1,8 +1,10 @@
 //! `orthant view RUN_DIR...`: the dashboard on run folders, of runs that are over or that other
 //! processes are writing.
 
-use super::run::stop_on_interrupt;
-use super::{WindowArguments, start};
+use super::arguments::WindowArguments;
+use super::interrupt::stop_on_interrupt;
+use super::start;
+use super::terminal::status;
 use crate::dashboard::{self, StartedRuns};
 use crate::error::{Error, Result};
 use crate::run::WatchedRun;
@@ -34,6 +36,6 @@ pub(super) fn run(arguments: &ViewArguments) -> Result<u8> {
     let started = StartedRuns::default();
     let interrupted = stop_on_interrupt(start::handles(&started))?;
     let (others, options) = (StartedRuns::clone(&started), arguments.window.options(&interrupted));
-    let conclude = move |end| super::status(start::conclude(end, &others, &interrupted));
+    let conclude = move |end| status(start::conclude(end, &others, &interrupted));
     Ok(dashboard::open_folders(runs, started, options, conclude))
 }

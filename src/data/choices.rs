@@ -1,7 +1,7 @@
 //! The choices of problems that list some.
 
-use super::files::Row;
-use super::record::{ANSWER, column, columns, kind, not_text, plain_text};
+use super::columns::{ANSWER, column, columns, kind, not_text, plain_text};
+use super::row::Row;
 use crate::escape::shown;
 use crate::rng::{self, Domain};
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! Rows of CSV files and of those with tabs.
 
-use super::files::Row;
+use super::row::Row;
 use serde_json::Value;
 
 pub(super) fn commas(text: &str) -> Result<Vec<Row>, String> {

@@ -9,107 +9,14 @@
 //! | `.gz` after one of these but Parquet | the same, packed by gzip |
 //! | a folder | the shards of one data set in order, such as `train-00000-of-00002.parquet` |
 
+use super::endings::{Format, is_packed, kind};
+use super::packed::{most_unpacked, too_large};
+use super::row::Row;
 use super::{csv, json, parquet, shards};
 use crate::error::{Error, Result};
-use crate::escape::{MOST_SHOWN, cut};
 use crate::files::{beginning, decode, not_fetched, open_regular};
-use serde_json::{Map, Value};
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
-
-/// A row of a file.
-pub(super) struct Row {
-    /// Where it stands, such as `line 7`.
-    pub(super) place: String,
-    /// Its columns in the order of the file.
-    pub(super) columns: Map<String, Value>,
-}
-
-impl Row {
-    /// A row of these columns. Fails where one is there twice: which of them is meant nobody can
-    /// say.
-    pub(super) fn new(
-        place: String,
-        columns: impl IntoIterator<Item = (String, Value)>,
-    ) -> Result<Self, String> {
-        let mut row = Self { place, columns: Map::new() };
-        for (name, value) in columns {
-            if row.columns.contains_key(&name) {
-                let name = cut(&name, MOST_SHOWN);
-                return Err(format!(
-                    "{}: the column {name:?} is there twice; rename one of them",
-                    row.place
-                ));
-            }
-            row.columns.insert(name, value);
-        }
-        Ok(row)
-    }
-}
-
-/// Reads the rows of a text, or says what is wrong with it.
-type Reader = fn(&str) -> Result<Vec<Row>, String>;
-
-/// Endings of data files that are text, each with its reader.
-const READERS: [(&str, Reader); 5] = [
-    ("json", json::whole),
-    ("jsonl", json::lines),
-    ("ndjson", json::lines),
-    ("csv", csv::commas),
-    ("tsv", csv::tabs),
-];
-
-/// Packed files may become this much larger without being asked how, and then this many times their
-/// size: text packs to a tenth.
-const UNPACKED_BYTES: u64 = 256 << 20;
-const UNPACKED_TIMES: u64 = 100;
-
-/// The most bytes that a packed file of this size may hold.
-pub(super) fn most_unpacked(packed: u64) -> u64 {
-    packed.saturating_mul(UNPACKED_TIMES).saturating_add(UNPACKED_BYTES)
-}
-
-/// What is said of a packed file that holds more.
-pub(super) fn too_large(packed: u64) -> String {
-    format!(
-        "it unpacks to more than {} MiB, which is far more than text packed into {packed} bytes \
-         has; write it without packing",
-        most_unpacked(packed) >> 20
-    )
-}
-
-/// The parts of a name between dots, in lower case, from the end: `a.jsonl.gz` has `gz` and
-/// `jsonl`.
-fn endings(path: &Path) -> impl Iterator<Item = String> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    name.rsplit('.').map(str::to_string).collect::<Vec<_>>().into_iter()
-}
-
-/// How a file is read: its ending without `gz`.
-pub(super) fn kind(path: &Path) -> Option<String> {
-    let mut endings = endings(path);
-    let first = endings.next()?;
-    let ending = if first == "gz" { endings.next()? } else { first.clone() };
-    // What stands before the first dot is not an ending.
-    endings.next()?;
-    let is_text = READERS.iter().any(|(known, _)| *known == ending);
-    (is_text || (ending == "parquet" && first != "gz")).then_some(ending)
-}
-
-/// A name for tables: the file's without the endings that say how it is read.
-pub(crate) fn name(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let mut end = name.len();
-    if let Some(kind) = kind(path) {
-        let dropped = if endings(path).next().as_deref() == Some("gz") {
-            kind.len() + 4
-        } else {
-            kind.len() + 1
-        };
-        end = end.saturating_sub(dropped);
-    }
-    name.get(..end).unwrap_or(&name).to_string()
-}
 
 /// The rows of a file, or of a folder of shards.
 ///
@@ -124,13 +31,11 @@ pub(super) fn read_rows(path: &Path) -> Result<Vec<(PathBuf, Row)>> {
                          it is read; the first four may also be packed by gzip, such as .jsonl.gz"
                     .to_string())
             }
-            Some(kind) if kind == "parquet" => parquet::read(&file),
-            Some(kind) => text(&file).and_then(|text| {
-                READERS
-                    .iter()
-                    .find(|(known, _)| *known == kind)
-                    .map_or(Ok(Vec::new()), |(_, read)| read(&text))
-            }),
+            Some((_, Format::Parquet)) => parquet::read(&file),
+            Some((_, Format::Json)) => text(&file).and_then(|text| json::whole(&text)),
+            Some((_, Format::JsonLines)) => text(&file).and_then(|text| json::lines(&text)),
+            Some((_, Format::Csv)) => text(&file).and_then(|text| csv::commas(&text)),
+            Some((_, Format::Tsv)) => text(&file).and_then(|text| csv::tabs(&text)),
         };
         rows.extend(found.map_err(fault)?.into_iter().map(|row| (file.clone(), row)));
     }
@@ -146,7 +51,7 @@ fn text(path: &Path) -> Result<String, String> {
     }
     file.rewind().map_err(unreadable)?;
     let mut bytes = Vec::new();
-    if endings(path).next().as_deref() == Some("gz") {
+    if is_packed(path) {
         let packed = file.metadata().map_err(unreadable)?.len();
         let most = most_unpacked(packed);
         let unpacked =
@@ -229,7 +134,7 @@ mod tests {
 
     #[test]
     fn faults_name_the_file_and_the_line() {
-        let bomb = packed(&vec![b' '; (UNPACKED_BYTES + (64 << 20)) as usize]);
+        let bomb = packed(&vec![b' '; (most_unpacked(0) + (64 << 20)) as usize]);
         for (name, content, words) in [
             ("a.jsonl", b"{\"p\": \"1\"}\n\n{\"p\": ".as_slice(), ["line 3, column 6", "a.jsonl"]),
             ("a.jsonl", b"{\"p\": \"1\"}\n[1]\n", ["line 2: not an object", "a.jsonl"]),
@@ -283,19 +188,6 @@ mod tests {
         for name in ["no.json", "no.csv", "no.parquet"] {
             let error = read_rows(Path::new(name)).err().unwrap().to_string();
             assert!(error.contains("cannot be read") && error.contains(name), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_name_for_tables_has_no_endings() {
-        for (path, expected) in [
-            ("a/b.jsonl", "b"),
-            ("b.c.CSV.GZ", "b.c"),
-            ("shards", "shards"),
-            ("v1.5", "v1.5"),
-            ("a.parquet", "a"),
-        ] {
-            assert_eq!(name(Path::new(path)), expected);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Rows of JSON files, and values of JSON texts as they are written: numbers keep their digits, and
 //! no key may be there twice.
 
-use super::files::Row;
+use super::row::Row;
 use crate::escape::{MOST_LISTED, MOST_SHOWN, cut, listed};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};

@@ -7,19 +7,23 @@
 
 mod answers;
 mod choices;
+mod columns;
 mod csv;
+mod endings;
 mod files;
 mod jinja;
 mod json;
 mod named;
 mod overlap;
+mod packed;
 mod parquet;
 mod prompt;
 mod record;
+mod row;
 mod shards;
 
 pub(crate) use answers::same_answer;
-pub(crate) use files::name;
+pub(crate) use endings::name;
 pub use json::Label;
 pub(crate) use named::{NAMED, named};
 pub(crate) use overlap::{TrainingTexts, WORDS};

@@ -1,7 +1,8 @@
 //! Rows of Parquet files.
 
-use super::files::{Row, most_unpacked, too_large};
 use super::json;
+use super::packed::{most_unpacked, too_large};
+use super::row::Row;
 use crate::files::{beginning, not_fetched, open_regular};
 use crate::guard::caught;
 use parquet::errors::ParquetError;

@@ -10,9 +10,9 @@
 //! | level | `level`, `difficulty` |
 
 use super::choices::{CHOICES, CORRECT, INCORRECT, LETTERS, choices};
-use super::files::{Row, read_rows};
-use super::json::DIGITS;
-use super::parquet::BYTES;
+use super::columns::{ANSWER, column, kind, not_text, plain_text};
+use super::files::read_rows;
+use super::row::Row;
 use crate::error::{Error, Result};
 use crate::escape::{MOST_LISTED, listed, shown};
 use crate::verify::boxed::{last_boxed, open_box};
@@ -136,35 +136,10 @@ pub fn read_records(files: &[PathBuf]) -> Result<Vec<Record>> {
 }
 
 const PROBLEM: &[&str] = &["problem", "question", "prompt"];
-pub(super) const ANSWER: &[&str] = &["answer", "ground_truth", "reward_model.ground_truth"];
 const SOLUTION: &[&str] = &["solution"];
 const ID: &[&str] = &["id", "unique_id", "question_id", "record id", "extra_info.index"];
 const SUBJECT: &[&str] = &["subject", "type", "category", "subdomain"];
 const LEVEL: &[&str] = &["level", "difficulty"];
-
-/// The values of these columns that the row has and that are neither null nor empty, in this order.
-/// A dot leads into an object.
-pub(super) fn columns<'a>(
-    row: &'a Row,
-    aliases: &'a [&'a str],
-) -> impl Iterator<Item = (&'a str, &'a Value)> {
-    aliases.iter().filter_map(|alias| {
-        let (name, inner) =
-            alias.split_once('.').map_or((*alias, None), |(name, inner)| (name, Some(inner)));
-        let value =
-            row.columns.iter().find(|(known, _)| known.trim().eq_ignore_ascii_case(name))?.1;
-        let value = match inner {
-            None => value,
-            Some(inner) => value.get(inner)?,
-        };
-        let is_empty = value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty());
-        (!is_empty).then_some((*alias, value))
-    })
-}
-
-pub(super) fn column<'a>(row: &'a Row, aliases: &'a [&'a str]) -> Option<(&'a str, &'a Value)> {
-    columns(row, aliases).next()
-}
 
 /// Refuses a file in which no row has a column for the problem or the answer, be it null, or with
 /// two that mean the same.
@@ -255,36 +230,6 @@ fn record(row: &Row, number: usize) -> Result<Record, String> {
             level.strip_prefix("Level ").map_or_else(|| level.clone(), str::to_string)
         }),
     })
-}
-
-pub(super) fn plain_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.trim().to_string()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Object(object) => object.get(DIGITS).and_then(Value::as_str).map(str::to_string),
-        _ => None,
-    }
-}
-
-/// What a value is, where it is not text.
-pub(super) fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a truth value",
-        Value::Array(_) => "a list",
-        Value::Number(_) => "a number",
-        Value::Object(object) if object.contains_key(DIGITS) => "a number",
-        Value::Object(object) if object.contains_key(BYTES) => "bytes that are not UTF-8",
-        _ => "an object",
-    }
-}
-
-/// What is said of a column that should hold a text or a number.
-pub(super) fn not_text(what: &str, column: &str, value: &Value) -> String {
-    format!(
-        "the {what} is neither a text nor a number: the column `{column}` holds {}",
-        kind(value)
-    )
 }
 
 /// The list in a text that is a conversation written as JSON, be it a good one; `None` where the

@@ -1,6 +1,6 @@
 //! Folders that hold one data set in several files.
 
-use super::files::kind;
+use super::endings::kind;
 use crate::error::{Error, Result};
 use crate::escape::{MOST_LISTED, listed};
 use std::path::{Path, PathBuf};
@@ -61,12 +61,12 @@ struct Shard {
     set: String,
     number: usize,
     count: Option<usize>,
-    kind: String,
+    kind: &'static str,
 }
 
 impl Shard {
     fn of(name: &str) -> Option<Self> {
-        let kind = kind(Path::new(name))?;
+        let (kind, _) = kind(Path::new(name))?;
         let stem = name.split('.').next()?;
         let parts: Vec<&str> = stem.split('-').collect();
         let number = |text: &str| {

@@ -5,7 +5,6 @@
 //! In files an adapter is what Python's PEFT reads and writes: `adapter_config.json`, which names
 //! the base model, and `adapter_model.safetensors`.
 
-use super::adapter_files::AdapterFiles;
 use super::decoder::{DecoderSpec, LowRank};
 use crate::error::{Error, Result};
 use crate::experiment::{LoraConfig, ModelSource};
@@ -64,7 +63,7 @@ impl LoraAdapter {
     }
 
     /// An adapter whose settings are those of an experiment.
-    fn of_config(config: &LoraConfig, base: ModelSource, weights: Weights) -> Self {
+    pub(super) fn of_config(config: &LoraConfig, base: ModelSource, weights: Weights) -> Self {
         let modules =
             weights.variables().filter_map(|(name, _)| name.strip_suffix(".lora_A.weight"));
         let scales = modules.map(|module| (module.to_string(), config.scale())).collect();
@@ -78,20 +77,6 @@ impl LoraAdapter {
         weights: Weights,
     ) -> Self {
         Self { settings, base, scales, weights }
-    }
-
-    /// The adapter in a checkpoint, with the settings that the experiment gives.
-    pub fn read(
-        folder: &Path,
-        config: &LoraConfig,
-        base: ModelSource,
-        shape: &DecoderSpec,
-        dtype: DType,
-        device: &Device,
-    ) -> Result<Self> {
-        let files = AdapterFiles::open(folder)?.fit(base.clone(), shape)?;
-        let weights = files.load_as(parameters(config, shape), dtype, device)?;
-        Ok(Self::of_config(config, base, weights))
     }
 
     /// Its parameters.

@@ -5,13 +5,13 @@
 //! and give the scale. What they say beyond that must be at its default or without effect on an
 //! adapter that is trained already; anything else is refused by name.
 
-use super::adapter::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraAdapter, PREFIX};
+use super::adapter::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraAdapter, PREFIX, parameters};
 use super::adapter_targets::{DEFAULT_TARGETS, Patterns, Targets};
 use super::bundled;
 use super::decoder::DecoderSpec;
 use super::fields::{Fields, in_words};
 use crate::error::{Error, Result};
-use crate::experiment::{HubRepository, ModelSource};
+use crate::experiment::{HubRepository, LoraConfig, ModelSource};
 use crate::files::folder;
 use crate::weights::{TensorFiles, Weights};
 use candle_core::{DType, Device};
@@ -267,6 +267,22 @@ impl FittingAdapter {
             return Err(Error::input(format!("{what} ({})", self.files.path())));
         }
         read(&self.files, parameters, dtype, device)
+    }
+}
+
+impl LoraAdapter {
+    /// The adapter in a checkpoint, with the settings that the experiment gives.
+    pub fn read(
+        folder: &Path,
+        config: &LoraConfig,
+        base: ModelSource,
+        shape: &DecoderSpec,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
+        let files = AdapterFiles::open(folder)?.fit(base.clone(), shape)?;
+        let weights = files.load_as(parameters(config, shape), dtype, device)?;
+        Ok(Self::of_config(config, base, weights))
     }
 }
 

@@ -7,7 +7,6 @@
 
 use super::bert_shape::Shape;
 use super::codec::Codec;
-use super::encoder::BATCH_TOKENS;
 use super::pooling::{self, Limits};
 use crate::error::{Error, Result};
 use crate::files::{TOKENIZER_BYTES, folder};
@@ -21,6 +20,9 @@ use tokenizers::Encoding;
 
 /// The files of an encoder's folder.
 pub(crate) const FILES: [&str; 3] = ["config.json", "tokenizer.json", "model.safetensors"];
+
+/// Most tokens, prompts and padding included, of one forward pass of an encoder. Decides memory, not results.
+pub(super) const BATCH_TOKENS: usize = 4096;
 
 /// A loaded encoder.
 pub struct BertEncoder {

@@ -9,16 +9,13 @@
 //! Cosines of the first are all high, because hidden states of a language model share a large
 //! common part; they rank texts all the same.
 
-use super::bert::BertEncoder;
+use super::bert::{BATCH_TOKENS, BertEncoder};
 use super::decoder::{Decoder, PackedTokens};
 use super::frozen_network::FrozenNetwork;
 use super::responses::micro_batches;
 use super::tokenizer::TextTokenizer;
 use crate::error::{Error, Result};
 use candle_core::DType;
-
-/// Most tokens, prompts and padding included, of one forward pass. Decides memory, not results.
-pub(super) const BATCH_TOKENS: usize = 4096;
 
 /// Ends the part of a response that is not meant for the reader.
 const END_OF_THINKING: &str = "</think>";

@@ -1,5 +1,5 @@
 //! What a model source holds, looked at before it is loaded: shape, tokenizer and the headers of
-//! its tensors.
+//! its tensors; and how it is loaded.
 
 use super::adapter::ADAPTER_CONFIG;
 use super::adapter_files::{AdapterFiles, FittingAdapter};
@@ -173,6 +173,42 @@ impl ModelFiles {
                 model.with_adapter(adapter)
             }
         }
+    }
+}
+
+impl LanguageModel {
+    /// Loads the model that an experiment names.
+    pub fn load(source: &ModelSource, dtype: DType, device: &Device) -> Result<Self> {
+        ModelFiles::open(source)?.load(dtype, device)
+    }
+
+    /// [`Self::load`] of an adapter, for the base model `base` in place of the one that the adapter
+    /// names.
+    pub fn load_on(
+        source: &ModelSource,
+        base: Option<&ModelSource>,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
+        ModelFiles::open_on(source, base)?.load(dtype, device)
+    }
+
+    /// Reads a Hugging Face folder, of a model or of an adapter.
+    pub fn read(folder: &Path, dtype: DType, device: &Device) -> Result<Self> {
+        ModelFiles::open_folder(folder)?.load(dtype, device)
+    }
+
+    /// The same model with the weights of a checkpoint in `folder`, which must have its shape. Its
+    /// own weights are given back first.
+    pub(crate) fn with_weights_of(
+        self,
+        folder: &Path,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
+        let Self { config, tokenizer, settings, .. } = self;
+        let checkpoint = Self::read(folder, dtype, device)?;
+        Ok(Self::new(config, tokenizer, checkpoint.weights)?.with_settings(settings))
     }
 }
 

@@ -3,14 +3,12 @@
 
 use super::adapter::LoraAdapter;
 use super::decoder::{Decoder, DecoderSpec};
-use super::files::ModelFiles;
 use super::settings::ModelSettings;
 use super::tokenizer::TextTokenizer;
 use crate::error::{Error, Result};
-use crate::experiment::ModelSource;
 use crate::files::checksums::sha256;
 use crate::weights::{WHOLE, Weights};
-use candle_core::{DType, Device, Var};
+use candle_core::{DType, Var};
 use std::path::Path;
 
 /// A loaded language model.
@@ -28,7 +26,7 @@ pub struct LanguageModel {
     /// The same network, seeing the same weights as they change, without gradients.
     pub frozen: Decoder,
     /// What came with it.
-    settings: ModelSettings,
+    pub(super) settings: ModelSettings,
 }
 
 /// Refuses a tokenizer with tokens that the model has not, and a model in which no token ends a
@@ -88,19 +86,6 @@ impl LanguageModel {
         all
     }
 
-    /// The same model with the weights of a checkpoint in `folder`, which must have its shape. Its
-    /// own weights are given back first.
-    pub(crate) fn with_weights_of(
-        self,
-        folder: &Path,
-        dtype: DType,
-        device: &Device,
-    ) -> Result<Self> {
-        let Self { config, tokenizer, settings, .. } = self;
-        let checkpoint = Self::read(folder, dtype, device)?;
-        Ok(Self::new(config, tokenizer, checkpoint.weights)?.with_settings(settings))
-    }
-
     /// The same model with an adapter, which is what is trained from now on.
     pub fn with_adapter(self, adapter: LoraAdapter) -> Result<Self> {
         let trainable = Decoder::adapted(&self.config, &self.weights, &adapter, true)?;
@@ -130,27 +115,6 @@ impl LanguageModel {
         let weights =
             Weights::of(self.weights.variables().map(convert).collect::<Result<Vec<_>>>()?);
         Ok(Self::new(self.config, self.tokenizer, weights)?.with_settings(self.settings))
-    }
-
-    /// Loads the model that an experiment names.
-    pub fn load(source: &ModelSource, dtype: DType, device: &Device) -> Result<Self> {
-        ModelFiles::open(source)?.load(dtype, device)
-    }
-
-    /// [`Self::load`] of an adapter, for the base model `base` in place of the one that the adapter
-    /// names.
-    pub fn load_on(
-        source: &ModelSource,
-        base: Option<&ModelSource>,
-        dtype: DType,
-        device: &Device,
-    ) -> Result<Self> {
-        ModelFiles::open_on(source, base)?.load(dtype, device)
-    }
-
-    /// Reads a Hugging Face folder, of a model or of an adapter.
-    pub fn read(folder: &Path, dtype: DType, device: &Device) -> Result<Self> {
-        ModelFiles::open_folder(folder)?.load(dtype, device)
     }
 
     /// Writes a Hugging Face folder; the folder must exist. A model with an adapter becomes a PEFT

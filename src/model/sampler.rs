@@ -72,6 +72,19 @@ struct Row {
     finished: bool,
 }
 
+impl Row {
+    /// The rows of all completions, in order.
+    fn of(prompts: &[PromptRequest], samples: usize) -> Vec<Self> {
+        (0..prompts.len() * samples)
+            .map(|index| {
+                let key = prompts[index / samples].key;
+                let rest = [key.step, key.prompt, (index % samples) as u64];
+                Self { index, rng: rng::stream(key.seed, Domain::Samples, rest), finished: false }
+            })
+            .collect()
+    }
+}
+
 impl Decoder {
     /// Samples `samples` completions of each prompt; completion s of prompt p is at p * samples +
     /// s. `features` asks for [`Completion::feature_sum`] and says how tokens are weighed in it.
@@ -96,29 +109,10 @@ impl Decoder {
         if completions.is_empty() || sampling.max_new_tokens == 0 {
             return Ok(completions);
         }
-        if prompts.iter().any(|prompt| prompt.ids.is_empty()) {
-            return Err(Error::failed(
-                "a prompt has no token; sampling needs at least one to start from",
-            ));
-        }
-        let longest = prompts.iter().map(|prompt| prompt.ids.len()).max().unwrap_or(0);
-        if longest + sampling.max_new_tokens > self.spec().max_position_embeddings {
-            return Err(Error::failed(format!(
-                "a prompt of {longest} tokens and {} new ones exceed the model's {} positions; \
-                 lower max_new_tokens",
-                sampling.max_new_tokens,
-                self.spec().max_position_embeddings
-            )));
-        }
+        self.check_prompts(prompts, sampling)?;
         let ids: Vec<&[u32]> = prompts.iter().map(|prompt| prompt.ids.as_slice()).collect();
         let (mut hidden, mut cache) = self.prefill(&ids, samples, sampling.max_new_tokens)?;
-        let mut rows: Vec<Row> = (0..completions.len())
-            .map(|index| {
-                let key = prompts[index / samples].key;
-                let rest = [key.step, key.prompt, (index % samples) as u64];
-                Row { index, rng: rng::stream(key.seed, Domain::Samples, rest), finished: false }
-            })
-            .collect();
+        let mut rows = Row::of(prompts, samples);
         // Where features are made on a GPU they stay there until all are summed.
         let mut sums_on_gpu = None;
         for step in 0..sampling.max_new_tokens {
@@ -132,31 +126,10 @@ impl Decoder {
                         phi.device(),
                     )?),
                 };
-                let index: Vec<u32> = rows.iter().map(|row| row.index as u32).collect();
-                let alpha = rows.iter().zip(&draws.entropies);
-                let alpha: Vec<f32> = alpha
-                    .map(|(row, &entropy)| if row.finished { 0.0 } else { weights.alpha(entropy) })
-                    .collect();
-                add_features(sums, phi, &index, &alpha)?;
+                add_on_gpu(sums, phi, &rows, &draws.entropies, weights)?;
             }
-            for (r, row) in rows.iter_mut().enumerate().filter(|(_, row)| !row.finished) {
-                let completion = &mut completions[row.index];
-                completion.ids.push(draws.tokens[r]);
-                completion.logprobs.push(draws.logprobs[r]);
-                completion.entropies.push(draws.entropies[r]);
-                if let (Some(weights), None) = (features, &phi) {
-                    let alpha = weights.alpha(draws.entropies[r]);
-                    for (sum, phi) in
-                        completion.feature_sum.iter_mut().zip(&draws.phi[r * hidden_size..])
-                    {
-                        *sum += alpha * phi;
-                    }
-                }
-                if self.spec().eos_token_ids.contains(&draws.tokens[r]) {
-                    completion.truncated = false;
-                    row.finished = true;
-                }
-            }
+            let weights = features.filter(|_| phi.is_none());
+            self.append(&mut completions, &mut rows, &draws, weights);
             progress((step + 1) as f32 / sampling.max_new_tokens as f32);
             let active: Vec<u32> =
                 (0..rows.len() as u32).filter(|&r| !rows[r as usize].finished).collect();
@@ -177,6 +150,55 @@ impl Decoder {
             }
         }
         Ok(completions)
+    }
+
+    /// Refuses prompts that cannot be continued.
+    fn check_prompts(&self, prompts: &[PromptRequest], sampling: &Sampling) -> Result<()> {
+        if prompts.iter().any(|prompt| prompt.ids.is_empty()) {
+            return Err(Error::failed(
+                "a prompt has no token; sampling needs at least one to start from",
+            ));
+        }
+        let longest = prompts.iter().map(|prompt| prompt.ids.len()).max().unwrap_or(0);
+        if longest + sampling.max_new_tokens > self.spec().max_position_embeddings {
+            return Err(Error::failed(format!(
+                "a prompt of {longest} tokens and {} new ones exceed the model's {} positions; \
+                 lower max_new_tokens",
+                sampling.max_new_tokens,
+                self.spec().max_position_embeddings
+            )));
+        }
+        Ok(())
+    }
+
+    /// Appends the draws to the completions of the rows that go on, with the features in them where
+    /// there are `weights`. A row that has drawn the end is finished.
+    fn append(
+        &self,
+        completions: &mut [Completion],
+        rows: &mut [Row],
+        draws: &HeadDraws,
+        weights: Option<TokenWeights>,
+    ) {
+        let hidden_size = self.spec().hidden_size;
+        for (r, row) in rows.iter_mut().enumerate().filter(|(_, row)| !row.finished) {
+            let completion = &mut completions[row.index];
+            completion.ids.push(draws.tokens[r]);
+            completion.logprobs.push(draws.logprobs[r]);
+            completion.entropies.push(draws.entropies[r]);
+            if let Some(weights) = weights {
+                let alpha = weights.alpha(draws.entropies[r]);
+                for (sum, phi) in
+                    completion.feature_sum.iter_mut().zip(&draws.phi[r * hidden_size..])
+                {
+                    *sum += alpha * phi;
+                }
+            }
+            if self.spec().eos_token_ids.contains(&draws.tokens[r]) {
+                completion.truncated = false;
+                row.finished = true;
+            }
+        }
     }
 
     /// Draws the next token of every row from its hidden state (rows, hidden). Features that are
@@ -247,6 +269,24 @@ impl Decoder {
         }
         Ok(draws)
     }
+}
+
+/// Adds features (rows, hidden) to the sums of all completions, on the GPU; those of finished rows
+/// count nothing.
+fn add_on_gpu(
+    sums: &Tensor,
+    phi: &Tensor,
+    rows: &[Row],
+    entropies: &[f32],
+    weights: TokenWeights,
+) -> Result<()> {
+    let index: Vec<u32> = rows.iter().map(|row| row.index as u32).collect();
+    let alpha: Vec<f32> = rows
+        .iter()
+        .zip(entropies)
+        .map(|(row, &entropy)| if row.finished { 0.0 } else { weights.alpha(entropy) })
+        .collect();
+    Ok(add_features(sums, phi, &index, &alpha)?)
 }
 
 /// Turns a row of logits into the sampling distribution, in place; returns its entropy in nats.

@@ -52,6 +52,14 @@ pub(super) struct ModelSettings {
     notes: Vec<String>,
 }
 
+impl DecoderSpec {
+    /// Reads `config.json`, and the end-of-sequence tokens of `generation_config.json` where there
+    /// is one, from a folder.
+    pub fn read(folder: &Path) -> Result<Self> {
+        ModelSettings::read(folder).map(|(spec, _)| spec)
+    }
+}
+
 impl ModelSettings {
     /// Reads both files of a folder; the second may be absent.
     pub(super) fn read(folder: &Path) -> Result<(DecoderSpec, Self)> {

@@ -7,6 +7,7 @@
 //! also the cosines between the gradients over all parameters, which the features stand in for.
 
 mod input;
+mod measured;
 mod output;
 
 pub use input::{ScoreInput, read_inputs};
@@ -21,6 +22,7 @@ use crate::model::{
     GradientForm, LanguageModel, ParameterBlock, ResponseBatch, response_micro_batches,
 };
 use crate::objective::group_advantages;
+use measured::Measured;
 use std::collections::HashMap;
 
 /// How responses are scored.
@@ -47,16 +49,6 @@ pub enum ScoreProgress {
     Responses(usize),
     /// One more gradient has been computed.
     Gradient,
-}
-
-/// What the model says of one response by itself.
-struct Measured {
-    /// log p of each token at temperature 1, nats.
-    logprobs: Vec<f32>,
-    /// Mean entropy per token at temperature 1, nats.
-    entropy: f64,
-    /// Phi, length d.
-    feature: Vec<f32>,
 }
 
 /// Scores `inputs`. With gradients it recurses deeply: call it on a thread with a large stack.

@@ -1,6 +1,7 @@
 //! Scores and the files that they are written to.
 
-use super::{Measured, ScoreInput};
+use super::ScoreInput;
+use super::measured::Measured;
 use crate::data::Label;
 use crate::error::{Error, Result};
 use crate::files::{self, lock::FolderLock};

@@ -6,8 +6,8 @@
 //! replaces the base reward, and G2RL shapes by its sign. Base rewards, and with them accuracy and
 //! uniform groups, do not know of it.
 
-use super::metrics::DeclareMetrics;
-use super::{ActiveExperiment, StageSystems, StepMetrics, TrainStep, mean};
+use super::step_metrics::{DeclareMetrics, mean};
+use super::{ActiveExperiment, StageSystems, StepMetrics, TrainStep};
 use crate::metrics::metrics;
 use crate::objective::{Truncated, is_uniform};
 use crate::rollout::{Advantage, Groups, Response, Reward, Rollouts, ShapedReward};

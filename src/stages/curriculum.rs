@@ -17,8 +17,9 @@
 //! belong to a checkpoint.
 
 use super::dynamic::{keep_groups, sample_further_rounds};
-use super::metrics::DeclareMetrics;
-use super::{ActiveTask, Boundary, StageSystems, StepMetrics, TrainStep, mean};
+use super::schedule::Boundary;
+use super::step_metrics::{DeclareMetrics, mean};
+use super::{ActiveTask, StageSystems, StepMetrics, TrainStep};
 use crate::experiment::CurriculumConfig;
 use crate::metrics::metrics;
 use crate::rng::{self, Domain};

@@ -12,8 +12,9 @@
 //! measure (rewards, accuracy, lengths, entropy) is of all that was sampled, so that these numbers
 //! still describe the policy; everything later is of the groups kept.
 
-use super::metrics::DeclareMetrics;
-use super::{ActiveExperiment, Boundary, SampleRound, StageSystems, StepMetrics, TrainStep};
+use super::schedule::Boundary;
+use super::step_metrics::DeclareMetrics;
+use super::{ActiveExperiment, SampleRound, StageSystems, StepMetrics, TrainStep};
 use crate::error::Error;
 use crate::metrics::metrics;
 use crate::objective::is_uniform;

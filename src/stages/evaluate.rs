@@ -1,9 +1,8 @@
 //! Measures the policy on held-out problems: the base model before the first step, then on
 //! schedule, and after the last step.
 
-use super::{
-    ActiveExperiment, Monitor, Policy, RunRecorder, StageSystems, StepCounter, TrainStep, warn,
-};
+use super::resources::warn;
+use super::{ActiveExperiment, Monitor, Policy, RunRecorder, StageSystems, StepCounter, TrainStep};
 use crate::evaluation::{Suite, evaluate};
 use crate::experiment::EvaluationConfig;
 use crate::run::{EvaluationRecord, Stage, StageProgress};

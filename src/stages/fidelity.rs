@@ -7,7 +7,7 @@
 //! those groups, and over their pairs correlates the cosines of gradients, of the whole network and
 //! of its parts, with those of features.
 
-use super::metrics::DeclareMetrics;
+use super::step_metrics::{DeclareMetrics, mean};
 use super::{
     ActiveExperiment, Monitor, Policy, RunRecorder, StageSystems, StepCounter, StepMetrics,
     TrainStep, compute_features,
@@ -112,8 +112,7 @@ pub fn measure_fidelity(
                 block: block.to_string(),
                 pearson: pearson(&features, gradients),
                 spearman: spearman(&features, gradients),
-                cosine_mean: (!gradients.is_empty())
-                    .then(|| super::mean(gradients.iter().copied())),
+                cosine_mean: (!gradients.is_empty()).then(|| mean(gradients.iter().copied())),
             })
             .collect(),
     };

@@ -4,8 +4,8 @@
 //! Reads [`Cosines`], [`Feature`], [`Novelty`] and [`Judged`]; adds [`Geometry`] to every group
 //! that has cosines, and the step's `geometry/*` metrics, which pool the pairs of all groups.
 
-use super::metrics::DeclareMetrics;
-use super::{StageSystems, StepMetrics, TrainStep, mean, score_novelty};
+use super::step_metrics::{DeclareMetrics, mean};
+use super::{StageSystems, StepMetrics, TrainStep, score_novelty};
 use crate::geometry::{GroupGeometry, PairKind, PairStatistics};
 use crate::metrics::metrics;
 use crate::rollout::{Cosines, Feature, Geometry, Groups, Judged, Novelty, Rollouts};

@@ -1,5 +1,4 @@
-//! The metrics of the built-in stages, each declared where it is measured, and how plugins declare
-//! theirs.
+//! The metrics of the built-in stages, each declared where it is measured.
 
 pub use super::advantage::{
     GROUP_SHAPING_ONLY_RATIO, GROUP_UNIFORM_RATIO, REWARD_LENGTH_PENALTY_MEAN, REWARD_SHAPED_MEAN,
@@ -28,6 +27,7 @@ pub use super::record::{
 };
 pub use super::sample::{COMPLETION_LENGTH_MEAN, COMPLETION_TRUNCATED_RATIO, POLICY_ENTROPY};
 pub use super::semantic::SEMANTIC_COSINE_MEAN;
+pub use super::step_metrics::{DeclareMetrics, DeclaredMetrics};
 pub use super::update::{
     POLICY_CLIP_RATIO, POLICY_GRAD_NORM, POLICY_KL, POLICY_KL_COEFFICIENT, POLICY_LEARNING_RATE,
     POLICY_LOSS, POLICY_SAMPLER_LOGPROB_GAP,
@@ -35,8 +35,6 @@ pub use super::update::{
 pub use super::verify::{COMPLETION_NO_ANSWER_RATIO, REWARD_ACCURACY, REWARD_MEAN};
 
 use crate::metrics::{self, Metric};
-use bevy_app::App;
-use bevy_ecs::prelude::*;
 use std::sync::Once;
 
 /// The metrics of the stages of this program, stage after stage.
@@ -64,28 +62,6 @@ pub fn built_in() -> impl Iterator<Item = &'static Metric> {
 pub fn declare_built_in() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| BUILT_IN.into_iter().for_each(metrics::declare));
-}
-
-/// The metrics that the plugins of a run have declared, in order: the run folder keeps them.
-#[derive(Resource, Clone, Debug, Default)]
-pub struct DeclaredMetrics(pub Vec<&'static Metric>);
-
-/// Declares metrics while an app is put together.
-pub trait DeclareMetrics {
-    /// Makes metrics known, and keeps their declarations in the run folder.
-    fn declare_metrics(&mut self, metrics: &[&'static Metric]) -> &mut Self;
-}
-
-impl DeclareMetrics for App {
-    fn declare_metrics(&mut self, metrics: &[&'static Metric]) -> &mut Self {
-        metrics::declare(metrics);
-        let mut declared = self.world_mut().get_resource_or_init::<DeclaredMetrics>();
-        for metric in metrics {
-            declared.0.retain(|earlier| earlier.name != metric.name);
-            declared.0.push(metric);
-        }
-        self
-    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 //! They are measured wherever there are features, whatever the method, so that methods can be
 //! compared; shaping rewards by them is G2RL's part.
 
-use super::metrics::DeclareMetrics;
-use super::{StageSystems, StepMetrics, TrainStep, features_are_wanted, mean};
+use super::step_metrics::{DeclareMetrics, mean};
+use super::{StageSystems, StepMetrics, TrainStep, features_are_wanted};
 use crate::geometry::{NoveltyForm, normalize_novelty, novelty};
 use crate::metrics::metrics;
 use crate::rollout::{Cosines, Groups, Novelty, Reward, Rollouts};

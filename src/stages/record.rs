@@ -1,9 +1,10 @@
 //! Writes the run folder and publishes the snapshot of the finished step.
 
-use super::metrics::{DeclareMetrics, DeclaredMetrics};
+use super::clock::time_metrics;
+use super::step_metrics::{DeclareMetrics, DeclaredMetrics};
 use super::{
     ActiveExperiment, Curriculum, KlCoefficient, Monitor, Policy, PolicyOptimizer, ProblemCursor,
-    StageClock, StageSystems, StepCounter, StepMetrics, TrainStep, clock::time_metrics,
+    RunRecorder, StageClock, StageSystems, StepCounter, StepMetrics, TrainStep,
 };
 use crate::geometry::{CosineMatrix, GroupGeometry, TokenAttribution};
 use crate::kernels::peak_gpu_memory;
@@ -17,7 +18,7 @@ use crate::rollout::{
 };
 use crate::run::{
     CosineKind, Event, EventKind, GroupCosines, GroupTokens, GroupView, RolloutRecord, RolloutView,
-    RunDir, SettingEdit, StepView, TrainerState,
+    SettingEdit, StepView, TrainerState,
 };
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
@@ -87,10 +88,6 @@ impl MachineLoad {
         }
     }
 }
-
-/// The run folder.
-#[derive(Resource)]
-pub struct RunRecorder(pub RunDir);
 
 /// When the run started, for wall times.
 #[derive(Resource)]

@@ -10,10 +10,11 @@
 //! The systems belong to [`SampleRound`] too: where groups have been sampled already, they add as
 //! many as lack a signal, and the metrics become those of all that was sampled.
 
-use super::metrics::DeclareMetrics;
+use super::dynamic::SampledGroups;
+use super::step_metrics::{DeclareMetrics, mean};
 use super::{
     ActiveExperiment, ActiveTask, Curriculum, FeatureDemand, FeatureWeights, Monitor, Policy,
-    SampleRound, StageSystems, StepCounter, StepMetrics, TrainStep, dynamic::SampledGroups, mean,
+    SampleRound, StageSystems, StepCounter, StepMetrics, TrainStep,
 };
 use crate::metrics::metrics;
 use crate::model::{PromptRequest, Sampling, StreamKey};

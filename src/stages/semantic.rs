@@ -5,8 +5,8 @@
 //! whatever the method is. The encoder does not change during a run, so the numbers of different
 //! steps can be compared.
 
-use super::metrics::DeclareMetrics;
-use super::{StageSystems, StepMetrics, TrainStep, mean, measure_fidelity};
+use super::step_metrics::{DeclareMetrics, mean};
+use super::{StageSystems, StepMetrics, TrainStep, measure_fidelity};
 use crate::error::Error;
 use crate::geometry::CosineMatrix;
 use crate::metrics::metrics;

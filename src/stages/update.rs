@@ -9,10 +9,11 @@
 //! loss and gradient, and what the optimizer would store are looked at, and the step ends with an
 //! error that names the tensor or the rollout.
 
-use super::metrics::DeclareMetrics;
+use super::resources::warn;
+use super::step_metrics::{DeclareMetrics, mean};
 use super::{
     ActiveExperiment, Monitor, Policy, PolicyOptimizer, RunRecorder, StageSystems, StepCounter,
-    StepMetrics, TrainStep, warn,
+    StepMetrics, TrainStep,
 };
 use crate::error::Error;
 use crate::experiment::{OptimizerConfig, Precision};
@@ -273,7 +274,7 @@ pub fn update_policy(
     }
     let tokens = totals.tokens.max(1) as f64;
     metrics.set(&POLICY_LOSS, totals.loss / passes as f64);
-    metrics.set(&POLICY_GRAD_NORM, super::mean(norms));
+    metrics.set(&POLICY_GRAD_NORM, mean(norms));
     metrics.set(&POLICY_LEARNING_RATE, rate);
     metrics.set(&POLICY_CLIP_RATIO, totals.clipped as f64 / tokens);
     metrics.set(&POLICY_SAMPLER_LOGPROB_GAP, totals.gap);

@@ -5,8 +5,8 @@
 //! In a [`SampleRound`] it judges what is new, and the metrics become those of all that was
 //! sampled.
 
-use super::metrics::DeclareMetrics;
-use super::{ActiveTask, SampleRound, StageSystems, StepMetrics, TrainStep, mean};
+use super::step_metrics::{DeclareMetrics, mean};
+use super::{ActiveTask, SampleRound, StageSystems, StepMetrics, TrainStep};
 use crate::metrics::{self, Metric, metrics};
 use crate::rollout::{CompletionText, GroupProblem, InGroup, Judged, Reward, RewardParts};
 use crate::tasks::{Problem, RewardPart, Task};

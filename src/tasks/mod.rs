@@ -5,22 +5,23 @@
 //! which `orthant pretrain` makes base models.
 
 pub mod arithmetic;
+mod build;
 pub mod countdown;
 pub mod dataset;
 mod procedural;
 mod reward;
 
+pub use build::build;
+pub(crate) use build::foreign;
 pub use procedural::split_of;
 pub use reward::{RewardPart, TaskReward};
 
 use crate::error::{Error, Result};
-use crate::experiment::TaskConfig;
 use crate::model::TextTokenizer;
 use crate::verify::Verification;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// Which part of a task's problems is meant. The parts share no problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -241,31 +242,4 @@ pub fn answer_classes(
         })
     };
     answers.iter().map(|answer| answer.map(&mut class_of)).collect()
-}
-
-/// Says that a task is one of another program.
-pub(crate) fn foreign(name: &str) -> Error {
-    Error::input(format!(
-        "the task `{name}` is not part of this program; task: Custom(..) is for programs that add \
-         their own task"
-    ))
-}
-
-/// The task that an experiment describes, for a model with this tokenizer and with `room` for
-/// prompts. Problems of a data set that are longer are left out.
-pub fn build(
-    config: &TaskConfig,
-    tokenizer: &TextTokenizer,
-    room: Option<Room>,
-) -> Result<Arc<dyn Task>> {
-    match config {
-        TaskConfig::Dataset(c) => Ok(Arc::new(dataset::Dataset::new(c, tokenizer, room)?)),
-        TaskConfig::Countdown(c) => {
-            Ok(Arc::new(countdown::Countdown::new(c.numbers, c.target, c.largest)?))
-        }
-        TaskConfig::Custom(name) => Err(foreign(name)),
-        TaskConfig::Arithmetic(c) => {
-            Ok(Arc::new(arithmetic::Arithmetic::new(c.operations, c.largest)?))
-        }
-    }
 }

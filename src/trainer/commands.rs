@@ -1,8 +1,8 @@
 //! Steps until the end, and the commands that are carried out between them.
 
+use super::end::RunEnd;
 use super::orders::Orders;
 use super::resume::with_edit;
-use super::run::RunEnd;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::run::{
@@ -12,68 +12,94 @@ use crate::stages::{
     ActiveExperiment, CheckpointRequested, LiveEdits, RunRecorder, StepCounter, record_checkpoint,
 };
 use bevy_app::App;
+use std::ops::ControlFlow;
 use std::sync::Arc;
+
+/// Whether there is a step to make, or a command to wait for.
+#[derive(Default)]
+struct Pace {
+    paused: bool,
+    /// One step is to be made all the same.
+    single: bool,
+}
+
+impl Pace {
+    fn waits(&self) -> bool {
+        self.paused && !self.single
+    }
+}
 
 /// Runs steps until the end, carrying out commands between them.
 pub(super) fn drive(app: &mut App, snapshots: &SnapshotCell, orders: &Orders) -> Result<RunEnd> {
     let last = app.world().resource::<ActiveExperiment>().0.stop.steps;
-    let mut paused = false;
-    let mut single = false;
+    let mut pace = Pace::default();
     while app.world().resource::<StepCounter>().0 < last {
         tell_wait(app, snapshots, orders)?;
         // A paused trainer waits for a command; a running one only looks.
-        let command = if paused && !single { orders.wait() } else { orders.now() };
-        match command {
-            Some(TrainerCommand::Pause) => {
-                paused = true;
-                note(app, snapshots, EventKind::Paused, RunState::Paused)?;
-                continue;
-            }
-            Some(TrainerCommand::Resume) => {
-                paused = false;
-                note(app, snapshots, EventKind::Resumed, RunState::Training)?;
-                continue;
-            }
-            Some(TrainerCommand::StepOnce) => {
-                single = true;
-                continue;
-            }
-            Some(TrainerCommand::Checkpoint) if paused => {
-                save(app)?;
-                continue;
-            }
-            Some(TrainerCommand::Checkpoint) => {
-                app.world_mut().resource_mut::<CheckpointRequested>().0 = true;
-                continue;
-            }
-            Some(TrainerCommand::Set(setting, value)) => {
-                set_live(app, snapshots, setting, value)?;
-                continue;
-            }
-            Some(TrainerCommand::Stop) => {
-                save(app)?;
-                return Ok(RunEnd::Stopped);
-            }
-            Some(TrainerCommand::WindowLost) => {
-                let what = if paused {
-                    "saved and stopped, because it was paused"
-                } else {
-                    "continues without a window"
-                };
-                warn(app, snapshots, format!("the window is gone; the run {what}"))?;
-                if paused {
-                    save(app)?;
+        match if pace.waits() { orders.wait() } else { orders.now() } {
+            Some(command) => {
+                if carry_out(app, snapshots, &mut pace, command)?.is_break() {
                     return Ok(RunEnd::Stopped);
                 }
-                continue;
             }
-            None if paused && !single => return Ok(RunEnd::Stopped), // nobody is left who could resume
-            None => {}
+            None if pace.waits() => return Ok(RunEnd::Stopped), // nobody is left who could resume
+            None => {
+                pace.single = false;
+                app.update();
+            }
         }
-        single = false;
-        app.update();
     }
     Ok(RunEnd::Finished)
+}
+
+/// Carries out a command between steps; breaks off where that stops the run.
+fn carry_out(
+    app: &mut App,
+    snapshots: &SnapshotCell,
+    pace: &mut Pace,
+    command: TrainerCommand,
+) -> Result<ControlFlow<()>> {
+    match command {
+        TrainerCommand::Pause => {
+            pace.paused = true;
+            note(app, snapshots, EventKind::Paused, RunState::Paused)?;
+        }
+        TrainerCommand::Resume => {
+            pace.paused = false;
+            note(app, snapshots, EventKind::Resumed, RunState::Training)?;
+        }
+        TrainerCommand::StepOnce => pace.single = true,
+        TrainerCommand::Checkpoint if pace.paused => save(app)?,
+        TrainerCommand::Checkpoint => {
+            app.world_mut().resource_mut::<CheckpointRequested>().0 = true;
+        }
+        TrainerCommand::Set(setting, value) => set_live(app, snapshots, setting, value)?,
+        TrainerCommand::Stop => {
+            save(app)?;
+            return Ok(ControlFlow::Break(()));
+        }
+        TrainerCommand::WindowLost => return without_window(app, snapshots, pace.paused),
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+/// Goes on where the window is gone. A paused run stops, for nobody could resume it.
+fn without_window(
+    app: &mut App,
+    snapshots: &SnapshotCell,
+    paused: bool,
+) -> Result<ControlFlow<()>> {
+    let what = if paused {
+        "saved and stopped, because it was paused"
+    } else {
+        "continues without a window"
+    };
+    warn(app, snapshots, format!("the window is gone; the run {what}"))?;
+    if paused {
+        save(app)?;
+        return Ok(ControlFlow::Break(()));
+    }
+    Ok(ControlFlow::Continue(()))
 }
 
 fn note(app: &mut App, snapshots: &SnapshotCell, kind: EventKind, state: RunState) -> Result<()> {

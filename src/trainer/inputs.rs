@@ -1,6 +1,7 @@
 //! What a run reads from outside, by its hashes, and whether it is still what the run was started
 //! with.
 
+use super::replaced::WEIGHTS;
 use super::resume::Resumed;
 use crate::error::{Error, Result};
 use crate::evaluation::Suite;
@@ -8,7 +9,7 @@ use crate::experiment::{EncoderSource, Experiment, SuiteConfig, to_text};
 use crate::files::checksums::{self, sha256};
 use crate::files::folder::member;
 use crate::model::{ENCODER_FILES, ENCODER_LIMITS, LanguageModel, hub};
-use crate::run::{ENCODER, Event, Manifest, ReplacedInput, TEMPLATE};
+use crate::run::{ENCODER, Manifest, ReplacedInput, TEMPLATE};
 use crate::tasks::{HELD_OUT_DATA, TRAINING_DATA, Task};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,9 +28,6 @@ const SHAPE: [&str; 11] = [
     "rope_scaling",
     "rope_theta",
 ];
-
-/// What the weights that a run starts from are called.
-const WEIGHTS: &str = "the base model's weights";
 
 /// What a run reads, by its hashes.
 pub(super) struct Inputs {
@@ -215,39 +213,6 @@ impl Inputs {
     }
 }
 
-/// A manifest as it was after `step`: what was replaced or read otherwise later is again what it
-/// was before. What is hashed in another way since then is not known any more.
-pub(super) fn taken_back(mut manifest: Manifest, step: u64) -> Manifest {
-    let mut later = Vec::new();
-    // Of the same step, what was replaced comes before what was read otherwise.
-    for list in [&mut manifest.replaced, &mut manifest.reread] {
-        later.extend(list.extract_if(.., |entry| entry.step > step));
-    }
-    later.sort_by_key(|entry| entry.step);
-    for ReplacedInput { input, from, to, .. } in later.into_iter().rev() {
-        match manifest.inputs.remove(&input) {
-            _ if input == WEIGHTS => manifest.model_hash = from,
-            // It was not read before.
-            Some(hash) if hash == to && from.is_empty() => {}
-            Some(hash) if hash == to => drop(manifest.inputs.insert(input, from)),
-            // It was read before.
-            None if to.is_empty() => drop(manifest.inputs.insert(input, from)),
-            _ if input == TRAINING_DATA => manifest.data_hash = from,
-            _ => {}
-        }
-    }
-    manifest
-}
-
-/// The event of an input that was replaced and accepted.
-pub(super) fn event(replaced: &ReplacedInput) -> Event {
-    let ReplacedInput { step, input, from, to } = replaced;
-    Event::warning(
-        *step,
-        format!("{input} was replaced: its SHA-256 was {from} and is {to} from here on"),
-    )
-}
-
 /// The files of a sentence encoder that is not the base model, and how it cuts texts.
 fn encoder_hashes(encoder: Option<&EncoderSource>) -> Result<Vec<(String, String)>> {
     let folder = match encoder {
@@ -276,6 +241,7 @@ fn encoder_hashes(encoder: Option<&EncoderSource>) -> Result<Vec<(String, String
 mod tests {
     use super::*;
     use crate::run::RecordedState;
+    use crate::trainer::replaced::taken_back;
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(name, hash)| ((*name).to_string(), (*hash).to_string())).collect()

@@ -1,7 +1,7 @@
 //! Continuing a run: from which checkpoint, with which settings, and what of them is not what
 //! held until then.
 
-use super::inputs;
+use super::replaced;
 use crate::error::{Error, Result};
 use crate::experiment::{Adapter, Difference, Experiment, TaskConfig, differences, set};
 use crate::files::{checksums, lock::FolderLock};
@@ -144,7 +144,8 @@ impl Resumption {
         let wanted = overrides
             .iter()
             .try_fold(recorded.clone(), |experiment, text| set(&experiment, text))?;
-        let manifest = directory.read_manifest().map(|manifest| inputs::taken_back(manifest, step));
+        let manifest =
+            directory.read_manifest().map(|manifest| replaced::taken_back(manifest, step));
         let resumed = Resumed {
             directory,
             lock,
@@ -257,7 +258,7 @@ impl Resumed {
                         data are those that the run began with";
             events.push(Event::warning(step, text));
         }
-        events.extend(replaced.iter().map(inputs::event));
+        events.extend(replaced.iter().map(replaced::event));
         events.extend(settled.events.iter().map(|edit| Event::edited(step, edit.clone())));
         events
     }

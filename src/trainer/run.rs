@@ -1,7 +1,7 @@
 //! A run as a program puts it together, starts it and waits for it.
 
+use super::end::{RunEnd, panicked};
 use super::resume::Resumption;
-use super::thread::panicked;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::model::LanguageModel;
@@ -32,15 +32,6 @@ pub(super) struct Brought {
     pub(super) model: Option<LanguageModel>,
     pub(super) stage_changes: Vec<StageChange>,
     pub(super) extensions: Vec<Extension>,
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RunEnd {
-    /// All steps were done.
-    Finished,
-    /// It was stopped on request, after saving a checkpoint.
-    Stopped,
 }
 
 /// A run that is under way in its own thread.

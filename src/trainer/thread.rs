@@ -1,15 +1,16 @@
 //! The trainer's thread: the app, its end, and how an error leaves the schedule.
 
 use super::commands::{drive, warn};
+use super::end::{RunEnd, panicked};
 use super::orders::Orders;
 use super::past::Past;
 use super::policy::FrozenBase;
-use super::run::{Brought, RunEnd};
+use super::run::Brought;
 use crate::error::{Error, Result};
 use crate::evaluation::Suite;
 use crate::experiment::Experiment;
 use crate::files::lock::FolderLock;
-use crate::guard::{self, panic_text};
+use crate::guard;
 use crate::kernels::flush_subnormals;
 use crate::metrics::Metric;
 use crate::model::LanguageModel;
@@ -27,7 +28,6 @@ use crate::tasks::Task;
 use bevy_app::{App, PluginGroup};
 use bevy_ecs::error::{BevyError, ErrorContext};
 use bevy_ecs::schedule::ScheduleLabel;
-use std::any::Any;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Instant;
@@ -217,8 +217,4 @@ fn end_the_step(mut error: BevyError, context: ErrorContext) {
         None => error.to_string().trim().to_string(),
     };
     resume_unwind(Box::new(StageFailure { system: context.name().to_string(), message }));
-}
-
-pub(super) fn panicked(payload: &(dyn Any + Send)) -> String {
-    format!("panic: {}", panic_text(payload))
 }

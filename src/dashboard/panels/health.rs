@@ -8,12 +8,10 @@ use crate::dashboard::kit::widgets::quantity::Meaning;
 use crate::dashboard::kit::{export, format};
 use crate::dashboard::panel::{Badge, Panel, PanelContext, Table};
 use crate::dashboard::state::health::{Check, Finding, Level};
+use crate::dashboard::state::pending::HEALTH;
 use crate::dashboard::state::run::State;
 use crate::verify::Verdict;
-use egui::{Color32, Frame, Margin, RichText, ScrollArea, Sense, Stroke, Ui, vec2};
-
-/// Its key, for whoever asks the window to show it.
-pub(crate) const KEY: &str = "health";
+use egui::{Frame, Margin, RichText, ScrollArea, Sense, Stroke, Ui, vec2};
 
 /// The least width of a column, points.
 const COLUMN: f32 = 420.0;
@@ -23,7 +21,7 @@ pub(super) struct HealthPanel;
 
 impl Panel for HealthPanel {
     fn key(&self) -> &'static str {
-        KEY
+        HEALTH
     }
 
     fn title(&self) -> &'static str {
@@ -42,16 +40,7 @@ impl Panel for HealthPanel {
 
     fn badge(&self, theme: &Theme, run: &State) -> Option<Badge> {
         let count = run.findings().count();
-        (count > 0).then(|| Badge { count, color: urgency(theme, run) })
-    }
-}
-
-/// The colour of what matters most, where it is more than a note.
-pub(crate) fn urgency(theme: &Theme, state: &State) -> Option<Color32> {
-    match state.findings().map(|finding| finding.level).max()? {
-        Level::Error => Some(theme.error),
-        Level::Warning => Some(theme.warning),
-        Level::Note => None,
+        (count > 0).then(|| Badge { count, color: run.urgency().map(|level| level.color(theme)) })
     }
 }
 
@@ -164,11 +153,7 @@ fn line(ui: &mut Ui, theme: &Theme, check: &Check) {
 }
 
 fn card(ui: &mut Ui, theme: &Theme, finding: &Finding) {
-    let color = match finding.level {
-        Level::Error => theme.error,
-        Level::Warning => theme.warning,
-        Level::Note => theme.text_weak,
-    };
+    let color = finding.level.color(theme);
     let frame =
         Frame::new().fill(theme.raised).corner_radius(3.0).inner_margin(Margin::symmetric(10, 8));
     let response = frame

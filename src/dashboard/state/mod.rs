@@ -22,3 +22,4 @@ pub(crate) mod run;
 pub(crate) mod selection;
 pub(crate) mod shown;
 pub(crate) mod standing;
+mod urgency;

@@ -2,6 +2,9 @@
 
 use crate::run::{LiveSetting, RunSnapshot, RunState, TrainerCommand};
 
+/// The key of the panel that says what to look after, for whoever asks the window to show it.
+pub(crate) const HEALTH: &str = "health";
+
 /// What the person asked of the window, rather than of the trainer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Request {

@@ -6,8 +6,7 @@ use crate::dashboard::kit::format;
 use crate::dashboard::kit::text::caption;
 use crate::dashboard::kit::trailing::Trailing;
 use crate::dashboard::panel::PanelContext;
-use crate::dashboard::panels::health;
-use crate::dashboard::state::pending::Request;
+use crate::dashboard::state::pending::{HEALTH, Request};
 use crate::dashboard::state::run::State;
 use egui::{Label, RichText, ScrollArea, Ui};
 use std::time::Duration;
@@ -55,12 +54,12 @@ fn concerns(ui: &mut Ui, cx: &PanelContext<'_>, state: &mut State) {
         caption(ui, theme, "No warnings");
     }
     if findings > 0 {
-        let color = health::urgency(theme, state).unwrap_or(theme.warning);
+        let color = state.urgency().map_or(theme.warning, |level| level.color(theme));
         let text =
             RichText::new(format::count(findings, "thing to look after", "things to look after"))
                 .color(color);
         if ui.button(text).on_hover_text("Show health").clicked() {
-            state.pending.request(Request::ShowPanel(health::KEY));
+            state.pending.request(Request::ShowPanel(HEALTH));
         }
     }
     if !warnings.is_empty() {

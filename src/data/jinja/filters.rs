@@ -1,8 +1,9 @@
 //! Filters (`value|name`) and tests (`value is name`).
 
+use super::arguments::CallArguments;
 use super::lexer::is_space;
-use super::machine::{CallArguments, Machine};
-use super::methods::{capitalized, lines, stripped};
+use super::machine::Machine;
+use super::methods::{self, capitalized, justified, lines, pairs, replaced, stripped};
 use super::python::{self, Json, Paid};
 use super::value::{Outcome, Value};
 use std::rc::Rc;
@@ -39,7 +40,7 @@ impl Machine<'_> {
                 let [attribute] = arguments.bind(name, ["name"])?;
                 match (attribute, &value) {
                     (Some(Value::Text(attribute)), Value::Dict(_)) => {
-                        Ok(super::methods::known(&value, &attribute)?.map_or_else(
+                        Ok(methods::known(&value, &attribute)?.map_or_else(
                             || Value::Undefined(attribute.clone()),
                             |method| Value::Method(Rc::new((value.clone(), method))),
                         ))
@@ -81,14 +82,14 @@ impl Machine<'_> {
                     return Err("`replace` takes two texts".to_string());
                 };
                 let count = count.and_then(|count| count.as_integer()).unwrap_or(-1);
-                made(&self.replaced(&text(value)?, &text(&old)?, &text(&new)?, count)?)
+                made(&replaced(&self.budget, &text(value)?, &text(&old)?, &text(&new)?, count)?)
             }
             "center" => {
                 let [width] = arguments.bind(name, ["width"])?;
                 let width = width
                     .map_or(Some(80), |width| width.as_integer())
                     .ok_or("a width is a whole number")?;
-                made(&self.justified(&text(value)?, "center", width, " ")?)
+                made(&justified(&self.budget, &text(value)?, "center", width, " ")?)
             }
             "indent" => self.indented(&text(value)?, arguments),
             "format" => {
@@ -124,7 +125,7 @@ impl Machine<'_> {
             "list" => Value::list(value.items(budget)?),
             "items" => match value {
                 Value::Undefined(_) => Value::iterator(Vec::new()),
-                Value::Dict(dict) => Value::iterator(self.pairs(&dict.entries)?),
+                Value::Dict(dict) => Value::iterator(pairs(&self.budget, &dict.entries)?),
                 other => Err(format!("`items` of a {}", other.kind())),
             },
             "first" => {
@@ -180,7 +181,7 @@ impl Machine<'_> {
                 };
                 let by = by.as_ref().and_then(Value::as_text).unwrap_or("key");
                 let place = usize::from(by == "value");
-                let pairs = self.pairs(&dict.entries)?;
+                let pairs = pairs(&self.budget, &dict.entries)?;
                 self.sorted(
                     pairs,
                     &[Value::Integer(place as i128)],

@@ -1,7 +1,7 @@
 //! Text of a template to tokens, with white space taken out as Jinja takes it out (`trim_blocks`
 //! and `lstrip_blocks` are on).
 
-use super::{Fault, Result};
+use super::fault::{Fault, Result};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {

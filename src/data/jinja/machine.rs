@@ -1,108 +1,21 @@
 //! Runs a template: statements to text, expressions to values.
 
-use super::syntax::{
-    Arguments, Comparison, Expression, Kind, Link, Loop, Signature, Statement, Target,
-};
-use super::value::{Dict, Items, Outcome, Value};
-use super::{BUDGET, Fault, MAX_DEPTH, MAX_TEXT, Result, python};
+use super::arguments::CallArguments;
+use super::budget::Budget;
+use super::fault::{Fault, Result};
+use super::syntax::{Arguments, Comparison, Expression, Kind, Link, Loop, Statement, Target};
+use super::value::{Dict, Items, LoopState, Macro, Outcome, Scope, Value};
+use super::{methods, python};
 use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
-use std::collections::HashMap;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 
-/// What is left to be spent, and how nothing is treated.
-pub(super) struct Budget {
-    left: Cell<u64>,
-    /// Whether what stands for nothing is a fault wherever something is done with it.
-    pub(super) strict: bool,
-}
+/// How deep statements, expressions and macros may be within each other while they run.
+const MAX_DEPTH: usize = 300;
 
-impl Budget {
-    pub(super) fn spend(&self, cost: u64) -> Outcome<()> {
-        let left = self.left.get().checked_sub(cost);
-        self.left.set(left.unwrap_or(0));
-        left.map(drop).ok_or_else(|| "it takes too many steps or makes too much text".to_string())
-    }
-}
-
-/// Variables of a part of the template, within those around it.
-#[derive(Debug, Default)]
-struct Scope {
-    variables: RefCell<HashMap<String, Value>>,
-    around: Option<Rc<Scope>>,
-}
-
-impl Scope {
-    fn within(around: &Rc<Self>) -> Rc<Self> {
-        Rc::new(Self { variables: RefCell::default(), around: Some(around.clone()) })
-    }
-
-    fn get(&self, name: &str) -> Option<Value> {
-        let mut scope = self;
-        loop {
-            if let Some(value) = scope.variables.borrow().get(name) {
-                return Some(value.clone());
-            }
-            scope = scope.around.as_deref()?;
-        }
-    }
-
-    fn set(&self, name: &str, value: Value) {
-        self.variables.borrow_mut().insert(name.to_string(), value);
-    }
-}
-
-/// A macro, or the body of a `call`.
-#[derive(Debug)]
-pub(in crate::data) struct Macro {
-    signature: Arc<Signature>,
-    /// Where it was made. It goes when that goes.
-    scope: Weak<Scope>,
-}
-
-/// Where a loop is.
-#[derive(Debug)]
-pub(in crate::data) struct LoopState {
-    body: Arc<Loop>,
-    scope: Weak<Scope>,
-    items: Rc<Vec<Value>>,
-    index: Cell<usize>,
-    depth: usize,
-    changed: RefCell<Option<Vec<Value>>>,
-}
-
-/// Arguments of a call.
-#[derive(Default)]
-pub(super) struct CallArguments {
-    pub(super) positional: Vec<Value>,
-    pub(super) named: Vec<(String, Value)>,
-}
-
-impl CallArguments {
-    /// The arguments in the order of these names.
-    pub(super) fn bind<const N: usize>(
-        self,
-        what: &str,
-        names: [&str; N],
-    ) -> Outcome<[Option<Value>; N]> {
-        let mut bound = [const { None }; N];
-        if self.positional.len() > N {
-            return Err(format!("`{what}` takes at most {N} arguments"));
-        }
-        for (place, value) in self.positional.into_iter().enumerate() {
-            bound[place] = Some(value);
-        }
-        for (name, value) in self.named {
-            let place = names.iter().position(|known| *known == name);
-            let place = place.ok_or_else(|| format!("`{what}` has no argument `{name}`"))?;
-            if bound[place].replace(value).is_some() {
-                return Err(format!("`{what}` has the argument `{name}` twice"));
-            }
-        }
-        Ok(bound)
-    }
-}
+/// Most bytes of a text: a million tokens or so.
+const MAX_TEXT: usize = 4 << 20;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Flow {
@@ -128,7 +41,7 @@ fn at<T>(line: usize, outcome: Outcome<T>) -> Result<T> {
 
 impl<'n> Machine<'n> {
     pub(super) fn new(strict: bool, now: &'n dyn Fn(&str) -> Result<String, String>) -> Self {
-        Self { budget: Budget { left: Cell::new(BUDGET), strict }, depth: Cell::new(0), now }
+        Self { budget: Budget::new(strict), depth: Cell::new(0), now }
     }
 
     pub(super) fn run(
@@ -380,10 +293,10 @@ impl<'n> Machine<'n> {
                 scope.get(name).unwrap_or_else(|| Value::Undefined(name.as_str().into()))
             }
             Kind::List(items) => {
-                at(line, self.made(self.values(items, scope)?).and_then(Value::list))?
+                at(line, self.budget.made(self.values(items, scope)?).and_then(Value::list))?
             }
             Kind::Tuple(items) => {
-                at(line, self.made(self.values(items, scope)?).and_then(Value::tuple))?
+                at(line, self.budget.made(self.values(items, scope)?).and_then(Value::tuple))?
             }
             Kind::Dict(entries) => {
                 let mut values = Vec::with_capacity(entries.len());
@@ -444,12 +357,6 @@ impl<'n> Machine<'n> {
             }
             Kind::Chain(first, links) => self.links(self.value(first, scope)?, links, scope)?,
         })
-    }
-
-    /// Pays for a list of these values.
-    pub(super) fn made(&self, items: Vec<Value>) -> Outcome<Vec<Value>> {
-        self.budget.spend(32 * items.len() as u64)?;
-        Ok(items)
     }
 
     /// The first value whose truth is as said, or the last one.
@@ -559,7 +466,9 @@ impl<'n> Machine<'n> {
     fn call(&self, line: usize, called: Value, arguments: CallArguments) -> Result<Value> {
         match called {
             Value::Macro(made) => self.call_macro(line, &made, arguments),
-            Value::Method(method) => at(line, self.method(&method.0, method.1, arguments)),
+            Value::Method(method) => {
+                at(line, methods::call(&self.budget, &method.0, method.1, arguments))
+            }
             Value::Function(name) => at(line, self.function(name, arguments)),
             Value::Joiner(joiner) => {
                 let used = joiner.1.replace(true);
@@ -649,8 +558,9 @@ impl<'n> Machine<'n> {
                 if count > 100_000 {
                     return Err(format!("a range of {count} numbers; 100000 is the most"));
                 }
-                let items =
-                    self.made((0..count).map(|n| Value::Integer(first + n * step)).collect())?;
+                let items = self
+                    .budget
+                    .made((0..count).map(|n| Value::Integer(first + n * step)).collect())?;
                 Ok(Value::View("range", Rc::new(Items::new(items)?)))
             }
             "dict" | "namespace" => {
@@ -717,7 +627,7 @@ impl<'n> Machine<'n> {
     /// `value.name`: what belongs to the type, else the entry of a dictionary.
     pub(super) fn attribute(&self, value: &Value, name: &str) -> Outcome {
         let undefined = || Value::Undefined(format!("a {} has no `{name}`", value.kind()).into());
-        if let Some(method) = super::methods::known(value, name)? {
+        if let Some(method) = methods::known(value, name)? {
             return Ok(Value::Method(Rc::new((value.clone(), method))));
         }
         match value {
@@ -777,7 +687,7 @@ impl<'n> Machine<'n> {
         }
         match place.as_text() {
             Some(name) if !matches!(value, Value::Dict(_)) => self.attribute(value, name),
-            Some(name) => Ok(super::methods::known(value, name)?
+            Some(name) => Ok(methods::known(value, name)?
                 .map_or_else(undefined, |method| Value::Method(Rc::new((value.clone(), method))))),
             None => Ok(undefined()),
         }
@@ -818,7 +728,7 @@ impl<'n> Machine<'n> {
                     .into_iter()
                     .map(|at| items.items[at].clone())
                     .collect();
-                let found = self.made(found)?;
+                let found = self.budget.made(found)?;
                 match value {
                     Value::Tuple(_) => Value::tuple(found),
                     Value::List(_) => Value::list(found),
@@ -943,57 +853,5 @@ fn negative(value: &Value) -> Outcome {
         }
         (None, Value::Float(number)) => Ok(Value::Float(-number)),
         _ => Err(format!("`-` of a {}", value.kind())),
-    }
-}
-
-impl LoopState {
-    fn attribute(&self, name: &str) -> Option<Value> {
-        let (index, length) = (self.index.get(), self.items.len());
-        let number = |number: usize| Some(Value::Integer(number as i128));
-        let item = |index: usize, what: &str| {
-            self.items.get(index).cloned().or_else(|| Some(Value::Undefined(what.into())))
-        };
-        match name {
-            "index" => number(index + 1),
-            "index0" => number(index),
-            "revindex" => number(length - index),
-            "revindex0" => number(length - index - 1),
-            "length" => number(length),
-            "depth" => number(self.depth + 1),
-            "depth0" => number(self.depth),
-            "first" => Some(Value::Bool(index == 0)),
-            "last" => Some(Value::Bool(index + 1 == length)),
-            "previtem" => item(index.wrapping_sub(1), "there is no item before the first"),
-            "nextitem" => item(index + 1, "there is no item after the last"),
-            _ => None,
-        }
-    }
-
-    /// `loop.cycle(..)` and `loop.changed(..)`.
-    pub(super) fn method(&self, name: &str, arguments: CallArguments, budget: &Budget) -> Outcome {
-        if name == "cycle" {
-            let count = arguments.positional.len();
-            let chosen = if count == 0 {
-                None
-            } else {
-                arguments.positional.into_iter().nth(self.index.get() % count)
-            };
-            return chosen.ok_or("`loop.cycle` takes at least one value".to_string());
-        }
-        let mut last = self.changed.borrow_mut();
-        let is_same = match &*last {
-            Some(values) if values.len() == arguments.positional.len() => {
-                let mut same = true;
-                for (one, other) in values.iter().zip(&arguments.positional) {
-                    same = same && one.equals(other, budget)?;
-                }
-                same
-            }
-            _ => false,
-        };
-        // Kept as a list, so that a namespace cannot hold on to its own loop.
-        let Items { items, .. } = Items::new(arguments.positional)?;
-        *last = Some(items);
-        Ok(Value::Bool(!is_same))
     }
 }

@@ -1,7 +1,8 @@
 //! Methods of Python's values, as far as they change nothing.
 
+use super::arguments::CallArguments;
+use super::budget::Budget;
 use super::lexer::is_space;
-use super::machine::{CallArguments, Machine};
 use super::python::{self, Paid};
 use super::value::{Items, Outcome, Value};
 use std::rc::Rc;
@@ -101,354 +102,344 @@ pub(super) fn known(value: &Value, name: &str) -> Outcome<Option<&'static str>> 
     Ok(None)
 }
 
-impl Machine<'_> {
-    pub(super) fn method(
-        &self,
-        value: &Value,
-        name: &'static str,
-        arguments: CallArguments,
-    ) -> Outcome {
-        match value {
-            Value::Text(text) => self.text_method(text, name, arguments),
-            Value::Dict(dict) => {
-                let list = |values: Vec<Value>, kind| -> Outcome {
-                    Ok(Value::View(kind, Rc::new(Items::new(self.made(values)?)?)))
-                };
-                match name {
-                    "get" => {
-                        let [key, default] = arguments.bind(name, ["key", "default"])?;
-                        let key = key.ok_or("`get` takes a key")?;
-                        Ok(dict.get(&key, &self.budget)?.or(default).unwrap_or(Value::None))
-                    }
-                    "keys" => {
-                        list(dict.entries.iter().map(|(key, _)| key.clone()).collect(), "dict_keys")
-                    }
-                    "values" => list(
-                        dict.entries.iter().map(|(_, value)| value.clone()).collect(),
-                        "dict_values",
-                    ),
-                    "items" => list(self.pairs(&dict.entries)?, "dict_items"),
-                    _ => Ok(value.clone()),
+/// What a method of a value gives.
+pub(super) fn call(
+    budget: &Budget,
+    value: &Value,
+    name: &'static str,
+    arguments: CallArguments,
+) -> Outcome {
+    match value {
+        Value::Text(text) => text_method(budget, text, name, arguments),
+        Value::Dict(dict) => {
+            let list = |values: Vec<Value>, kind| -> Outcome {
+                Ok(Value::View(kind, Rc::new(Items::new(budget.made(values)?)?)))
+            };
+            match name {
+                "get" => {
+                    let [key, default] = arguments.bind(name, ["key", "default"])?;
+                    let key = key.ok_or("`get` takes a key")?;
+                    Ok(dict.get(&key, budget)?.or(default).unwrap_or(Value::None))
+                }
+                "keys" => {
+                    list(dict.entries.iter().map(|(key, _)| key.clone()).collect(), "dict_keys")
+                }
+                "values" => list(
+                    dict.entries.iter().map(|(_, value)| value.clone()).collect(),
+                    "dict_values",
+                ),
+                "items" => list(pairs(budget, &dict.entries)?, "dict_items"),
+                _ => Ok(value.clone()),
+            }
+        }
+        Value::Loop(state) => state.method(name, arguments, budget),
+        Value::Cycler(cycler) => {
+            let place = cycler.1.take();
+            *cycler.1.borrow_mut() =
+                if name == "next" { (place + 1) % cycler.0.items.len() } else { 0 };
+            Ok(if name == "next" { cycler.0.items[place].clone() } else { Value::None })
+        }
+        _ => {
+            let items = value.sequence().unwrap_or_default();
+            if name == "copy" {
+                return Ok(value.clone());
+            }
+            let [wanted] = arguments.bind(name, ["value"])?;
+            let wanted = wanted.ok_or_else(|| format!("`{name}` takes a value"))?;
+            let mut places = Vec::new();
+            for (place, item) in items.iter().enumerate() {
+                if item.equals(&wanted, budget)? {
+                    places.push(place);
                 }
             }
-            Value::Loop(state) => state.method(name, arguments, &self.budget),
-            Value::Cycler(cycler) => {
-                let place = cycler.1.take();
-                *cycler.1.borrow_mut() =
-                    if name == "next" { (place + 1) % cycler.0.items.len() } else { 0 };
-                Ok(if name == "next" { cycler.0.items[place].clone() } else { Value::None })
-            }
-            _ => {
-                let items = value.sequence().unwrap_or_default();
-                if name == "copy" {
-                    return Ok(value.clone());
-                }
-                let [wanted] = arguments.bind(name, ["value"])?;
-                let wanted = wanted.ok_or_else(|| format!("`{name}` takes a value"))?;
-                let mut places = Vec::new();
-                for (place, item) in items.iter().enumerate() {
-                    if item.equals(&wanted, &self.budget)? {
-                        places.push(place);
-                    }
-                }
-                match (name, places.first()) {
-                    ("count", _) => Ok(Value::Integer(places.len() as i128)),
-                    (_, Some(place)) => Ok(Value::Integer(*place as i128)),
-                    _ => Err("`index`: the value is not there".to_string()),
-                }
+            match (name, places.first()) {
+                ("count", _) => Ok(Value::Integer(places.len() as i128)),
+                (_, Some(place)) => Ok(Value::Integer(*place as i128)),
+                _ => Err("`index`: the value is not there".to_string()),
             }
         }
     }
+}
 
-    pub(super) fn pairs(&self, entries: &[(Value, Value)]) -> Outcome<Vec<Value>> {
-        self.budget.spend(96 * entries.len() as u64)?;
-        entries.iter().map(|(key, value)| Value::tuple(vec![key.clone(), value.clone()])).collect()
-    }
+/// Keys with their values.
+pub(super) fn pairs(budget: &Budget, entries: &[(Value, Value)]) -> Outcome<Vec<Value>> {
+    budget.spend(96 * entries.len() as u64)?;
+    entries.iter().map(|(key, value)| Value::tuple(vec![key.clone(), value.clone()])).collect()
+}
 
-    fn text_method(&self, text: &Rc<str>, name: &str, arguments: CallArguments) -> Outcome {
-        // What a method makes of a text is about as long, unless it says what it costs.
-        self.budget.spend(2 * text.len() as u64)?;
-        let made = |text: &str| Ok(Value::text(text));
-        let truth = |value: bool| Ok(Value::Bool(value));
-        let all = |is: fn(char) -> bool| truth(!text.is_empty() && text.chars().all(is));
-        let beyond_ascii = || format!("`{name}` of such a text beyond ASCII is not known here");
-        let cased = |is: fn(char) -> bool, other: fn(char) -> bool| {
-            truth(text.chars().any(is) && !text.chars().any(other))
-        };
-        match name {
-            "lower" => made(&text.to_lowercase()),
-            "casefold" if text.is_ascii() => made(&text.to_lowercase()),
-            "upper" => made(&text.to_uppercase()),
-            "capitalize" => made(&capitalized(text)),
-            "title" => made(&titled(text)),
-            "swapcase" => {
-                let swap = |c: char| -> String {
-                    if c.is_uppercase() {
-                        c.to_lowercase().collect()
-                    } else {
-                        c.to_uppercase().collect()
-                    }
-                };
-                made(&text.chars().map(swap).collect::<String>())
-            }
-            "isalnum" => truth(of_letters(text, char::is_ascii_digit).ok_or_else(beyond_ascii)?),
-            "isalpha" => truth(of_letters(text, |_| false).ok_or_else(beyond_ascii)?),
-            "isascii" => truth(text.is_ascii()),
-            // One that is not a digit is enough to say no.
-            "isdecimal" | "isdigit" | "isnumeric"
-                if text.is_ascii() || text.chars().any(|c| is_no_digit(c, name)) =>
-            {
-                truth(!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
-            }
-            "casefold" | "isdecimal" | "isdigit" | "isnumeric" => Err(beyond_ascii()),
-            "isspace" => all(is_space),
-            "islower" => cased(char::is_lowercase, char::is_uppercase),
-            "isupper" => cased(char::is_uppercase, char::is_lowercase),
-            _ => self.parting_method(text, name, arguments),
+fn text_method(budget: &Budget, text: &Rc<str>, name: &str, arguments: CallArguments) -> Outcome {
+    // What a method makes of a text is about as long, unless it says what it costs.
+    budget.spend(2 * text.len() as u64)?;
+    let made = |text: &str| Ok(Value::text(text));
+    let truth = |value: bool| Ok(Value::Bool(value));
+    let all = |is: fn(char) -> bool| truth(!text.is_empty() && text.chars().all(is));
+    let beyond_ascii = || format!("`{name}` of such a text beyond ASCII is not known here");
+    let cased = |is: fn(char) -> bool, other: fn(char) -> bool| {
+        truth(text.chars().any(is) && !text.chars().any(other))
+    };
+    match name {
+        "lower" => made(&text.to_lowercase()),
+        "casefold" if text.is_ascii() => made(&text.to_lowercase()),
+        "upper" => made(&text.to_uppercase()),
+        "capitalize" => made(&capitalized(text)),
+        "title" => made(&titled(text)),
+        "swapcase" => {
+            let swap = |c: char| -> String {
+                if c.is_uppercase() {
+                    c.to_lowercase().collect()
+                } else {
+                    c.to_uppercase().collect()
+                }
+            };
+            made(&text.chars().map(swap).collect::<String>())
         }
+        "isalnum" => truth(of_letters(text, char::is_ascii_digit).ok_or_else(beyond_ascii)?),
+        "isalpha" => truth(of_letters(text, |_| false).ok_or_else(beyond_ascii)?),
+        "isascii" => truth(text.is_ascii()),
+        // One that is not a digit is enough to say no.
+        "isdecimal" | "isdigit" | "isnumeric"
+            if text.is_ascii() || text.chars().any(|c| is_no_digit(c, name)) =>
+        {
+            truth(!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
+        }
+        "casefold" | "isdecimal" | "isdigit" | "isnumeric" => Err(beyond_ascii()),
+        "isspace" => all(is_space),
+        "islower" => cased(char::is_lowercase, char::is_uppercase),
+        "isupper" => cased(char::is_uppercase, char::is_lowercase),
+        _ => parting_method(budget, text, name, arguments),
     }
+}
 
-    /// Methods that take a text apart, or put it together.
-    fn parting_method(&self, text: &Rc<str>, name: &str, arguments: CallArguments) -> Outcome {
-        let made = |text: &str| Ok(Value::text(text));
-        let wanted = |value: Option<&Value>| wanted(name, value);
-        match name {
-            "strip" | "lstrip" | "rstrip" => {
-                let [chars] = arguments.bind(name, ["chars"])?;
-                let chars = match chars {
-                    None | Some(Value::None) => None,
-                    other => Some(wanted(other.as_ref())?),
-                };
-                self.budget.spend(
-                    text.len() as u64 * chars.as_ref().map_or(0, |chars| chars.len() as u64),
-                )?;
-                made(stripped(text, name, chars.as_deref()))
-            }
-            "split" | "rsplit" => {
-                let [separator, most] = arguments.bind(name, ["sep", "maxsplit"])?;
-                let most = most
-                    .and_then(|most| most.as_integer())
-                    .and_then(|most| usize::try_from(most).ok());
-                let parts: Vec<Value> = match separator {
-                    None | Some(Value::None) => {
-                        words(text, most, name == "rsplit").into_iter().map(Value::text).collect()
+/// Methods that take a text apart, or put it together.
+fn parting_method(
+    budget: &Budget,
+    text: &Rc<str>,
+    name: &str,
+    arguments: CallArguments,
+) -> Outcome {
+    let made = |text: &str| Ok(Value::text(text));
+    let wanted = |value: Option<&Value>| wanted(name, value);
+    match name {
+        "strip" | "lstrip" | "rstrip" => {
+            let [chars] = arguments.bind(name, ["chars"])?;
+            let chars = match chars {
+                None | Some(Value::None) => None,
+                other => Some(wanted(other.as_ref())?),
+            };
+            budget
+                .spend(text.len() as u64 * chars.as_ref().map_or(0, |chars| chars.len() as u64))?;
+            made(stripped(text, name, chars.as_deref()))
+        }
+        "split" | "rsplit" => {
+            let [separator, most] = arguments.bind(name, ["sep", "maxsplit"])?;
+            let most =
+                most.and_then(|most| most.as_integer()).and_then(|most| usize::try_from(most).ok());
+            let parts: Vec<Value> = match separator {
+                None | Some(Value::None) => {
+                    words(text, most, name == "rsplit").into_iter().map(Value::text).collect()
+                }
+                other => {
+                    let separator = wanted(other.as_ref())?;
+                    if separator.is_empty() {
+                        return Err(format!("`{name}` by an empty text"));
                     }
-                    other => {
-                        let separator = wanted(other.as_ref())?;
-                        if separator.is_empty() {
-                            return Err(format!("`{name}` by an empty text"));
+                    split(text, &separator, most, name == "rsplit")
+                        .into_iter()
+                        .map(Value::text)
+                        .collect()
+                }
+            };
+            Value::list(budget.made(parts)?)
+        }
+        "splitlines" => {
+            let [keep] = arguments.bind(name, ["keepends"])?;
+            let keep = keep.is_some_and(|keep| keep.is_true());
+            Value::list(budget.made(lines(text, keep).into_iter().map(Value::text).collect())?)
+        }
+        "partition" | "rpartition" => {
+            let [separator] = arguments.bind(name, ["sep"])?;
+            let separator = wanted(separator.as_ref())?;
+            if separator.is_empty() {
+                return Err(format!("`{name}` by an empty text"));
+            }
+            let found =
+                if name == "partition" { text.find(&*separator) } else { text.rfind(&*separator) };
+            let parts = match found {
+                Some(at) => [&text[..at], &separator, &text[at + separator.len()..]],
+                None if name == "partition" => [text, "", ""],
+                None => ["", "", text],
+            };
+            Value::tuple(parts.into_iter().map(Value::text).collect())
+        }
+        "removeprefix" | "removesuffix" => {
+            let [affix] = arguments.bind(name, ["affix"])?;
+            let affix = wanted(affix.as_ref())?;
+            let rest = if name == "removeprefix" {
+                text.strip_prefix(&*affix)
+            } else {
+                text.strip_suffix(&*affix)
+            };
+            made(rest.unwrap_or(text))
+        }
+        "join" => {
+            let [items] = arguments.bind(name, ["items"])?;
+            let mut out = Paid::new(budget);
+            for (place, item) in items.unwrap_or(Value::None).items(budget)?.iter().enumerate() {
+                out.push(if place > 0 { text } else { "" })?;
+                out.push(item.as_text().ok_or_else(|| format!("`join` of a {}", item.kind()))?)?;
+            }
+            made(&out.text)
+        }
+        _ => searching_method(budget, text, name, arguments),
+    }
+}
+
+/// Methods that look for a text in it, or fill it in.
+fn searching_method(
+    budget: &Budget,
+    text: &Rc<str>,
+    name: &str,
+    arguments: CallArguments,
+) -> Outcome {
+    let made = |text: &str| Ok(Value::text(text));
+    let truth = |value: bool| Ok(Value::Bool(value));
+    let wanted = |value: Option<&Value>| wanted(name, value);
+    match name {
+        "startswith" | "endswith" => {
+            let [prefix, start, end] = arguments.bind(name, ["prefix", "start", "end"])?;
+            let part = part(text, start.as_ref(), end.as_ref())?;
+            let is = |prefix: &Value| -> Outcome<bool> {
+                let prefix = prefix.as_text().ok_or_else(|| format!("`{name}` takes a text"))?;
+                let is = if name == "startswith" {
+                    part.starts_with(prefix)
+                } else {
+                    part.ends_with(prefix)
+                };
+                Ok(is)
+            };
+            match &prefix {
+                Some(Value::Tuple(all)) => {
+                    for prefix in &all.items {
+                        if is(prefix)? {
+                            return truth(true);
                         }
-                        split(text, &separator, most, name == "rsplit")
-                            .into_iter()
-                            .map(Value::text)
-                            .collect()
                     }
-                };
-                Value::list(self.made(parts)?)
-            }
-            "splitlines" => {
-                let [keep] = arguments.bind(name, ["keepends"])?;
-                let keep = keep.is_some_and(|keep| keep.is_true());
-                Value::list(self.made(lines(text, keep).into_iter().map(Value::text).collect())?)
-            }
-            "partition" | "rpartition" => {
-                let [separator] = arguments.bind(name, ["sep"])?;
-                let separator = wanted(separator.as_ref())?;
-                if separator.is_empty() {
-                    return Err(format!("`{name}` by an empty text"));
+                    truth(false)
                 }
-                let found = if name == "partition" {
-                    text.find(&*separator)
+                other => truth(is(other.as_ref().unwrap_or(&Value::None))?),
+            }
+        }
+        "replace" => {
+            let [old, new, count] = arguments.bind(name, ["old", "new", "count"])?;
+            let (old, new) = (wanted(old.as_ref())?, wanted(new.as_ref())?);
+            let count = count.and_then(|count| count.as_integer()).unwrap_or(-1);
+            made(&replaced(budget, text, &old, &new, count)?)
+        }
+        "count" | "find" | "rfind" | "index" | "rindex" => {
+            let [wanted_text, start, end] = arguments.bind(name, ["sub", "start", "end"])?;
+            let wanted = wanted(wanted_text.as_ref())?;
+            let found = part(text, start.as_ref(), end.as_ref())?;
+            if name == "count" {
+                let count = if wanted.is_empty() {
+                    found.chars().count() + 1
                 } else {
-                    text.rfind(&*separator)
+                    found.matches(&*wanted).count()
                 };
-                let parts = match found {
-                    Some(at) => [&text[..at], &separator, &text[at + separator.len()..]],
-                    None if name == "partition" => [text, "", ""],
-                    None => ["", "", text],
-                };
-                Value::tuple(parts.into_iter().map(Value::text).collect())
+                return Ok(Value::Integer(count as i128));
             }
-            "removeprefix" | "removesuffix" => {
-                let [affix] = arguments.bind(name, ["affix"])?;
-                let affix = wanted(affix.as_ref())?;
-                let rest = if name == "removeprefix" {
-                    text.strip_prefix(&*affix)
+            let at =
+                if name.starts_with('r') { found.rfind(&*wanted) } else { found.find(&*wanted) };
+            let skipped = found.as_ptr() as usize - text.as_ptr() as usize;
+            let place = at.map(|at| text[..skipped + at].chars().count() as i128);
+            match (place, name) {
+                (Some(place), _) => Ok(Value::Integer(place)),
+                (None, "find" | "rfind") => Ok(Value::Integer(-1)),
+                (None, _) => Err(format!("`{name}`: the text is not there")),
+            }
+        }
+        "center" | "ljust" | "rjust" | "zfill" => {
+            let [width, fill] = arguments.bind(name, ["width", "fillchar"])?;
+            let width =
+                width.and_then(|width| width.as_integer()).ok_or("a width is a whole number")?;
+            let fill = match fill {
+                None => " ".into(),
+                other => wanted(other.as_ref())?,
+            };
+            made(&justified(budget, text, name, width, &fill)?)
+        }
+        "format" => {
+            let mut next = 0;
+            let formatted = python::format(text, budget, |field| {
+                let place = if field.is_empty() {
+                    next += 1;
+                    Some(next - 1)
                 } else {
-                    text.strip_suffix(&*affix)
+                    field.parse::<usize>().ok()
                 };
-                made(rest.unwrap_or(text))
-            }
-            "join" => {
-                let [items] = arguments.bind(name, ["items"])?;
-                let mut out = Paid::new(&self.budget);
-                for (place, item) in
-                    items.unwrap_or(Value::None).items(&self.budget)?.iter().enumerate()
-                {
-                    out.push(if place > 0 { text } else { "" })?;
-                    out.push(
-                        item.as_text().ok_or_else(|| format!("`join` of a {}", item.kind()))?,
-                    )?;
-                }
-                made(&out.text)
-            }
-            _ => self.searching_method(text, name, arguments),
+                let found = match place {
+                    Some(place) => arguments.positional.get(place).cloned(),
+                    None => arguments
+                        .named
+                        .iter()
+                        .find(|(name, _)| name == field)
+                        .map(|(_, value)| value.clone()),
+                };
+                found.ok_or_else(|| format!("`format`: nothing is arguments for `{{{field}}}`"))
+            })?;
+            made(&formatted)
         }
+        _ => Err(format!("the method `{name}` of a str is not known here")),
     }
+}
 
-    /// Methods that look for a text in it, or fill it in.
-    fn searching_method(&self, text: &Rc<str>, name: &str, arguments: CallArguments) -> Outcome {
-        let made = |text: &str| Ok(Value::text(text));
-        let truth = |value: bool| Ok(Value::Bool(value));
-        let wanted = |value: Option<&Value>| wanted(name, value);
-        match name {
-            "startswith" | "endswith" => {
-                let [prefix, start, end] = arguments.bind(name, ["prefix", "start", "end"])?;
-                let part = part(text, start.as_ref(), end.as_ref())?;
-                let is = |prefix: &Value| -> Outcome<bool> {
-                    let prefix =
-                        prefix.as_text().ok_or_else(|| format!("`{name}` takes a text"))?;
-                    let is = if name == "startswith" {
-                        part.starts_with(prefix)
-                    } else {
-                        part.ends_with(prefix)
-                    };
-                    Ok(is)
-                };
-                match &prefix {
-                    Some(Value::Tuple(all)) => {
-                        for prefix in &all.items {
-                            if is(prefix)? {
-                                return truth(true);
-                            }
-                        }
-                        truth(false)
-                    }
-                    other => truth(is(other.as_ref().unwrap_or(&Value::None))?),
-                }
-            }
-            "replace" => {
-                let [old, new, count] = arguments.bind(name, ["old", "new", "count"])?;
-                let (old, new) = (wanted(old.as_ref())?, wanted(new.as_ref())?);
-                let count = count.and_then(|count| count.as_integer()).unwrap_or(-1);
-                made(&self.replaced(text, &old, &new, count)?)
-            }
-            "count" | "find" | "rfind" | "index" | "rindex" => {
-                let [wanted_text, start, end] = arguments.bind(name, ["sub", "start", "end"])?;
-                let wanted = wanted(wanted_text.as_ref())?;
-                let found = part(text, start.as_ref(), end.as_ref())?;
-                if name == "count" {
-                    let count = if wanted.is_empty() {
-                        found.chars().count() + 1
-                    } else {
-                        found.matches(&*wanted).count()
-                    };
-                    return Ok(Value::Integer(count as i128));
-                }
-                let at = if name.starts_with('r') {
-                    found.rfind(&*wanted)
-                } else {
-                    found.find(&*wanted)
-                };
-                let skipped = found.as_ptr() as usize - text.as_ptr() as usize;
-                let place = at.map(|at| text[..skipped + at].chars().count() as i128);
-                match (place, name) {
-                    (Some(place), _) => Ok(Value::Integer(place)),
-                    (None, "find" | "rfind") => Ok(Value::Integer(-1)),
-                    (None, _) => Err(format!("`{name}`: the text is not there")),
-                }
-            }
-            "center" | "ljust" | "rjust" | "zfill" => {
-                let [width, fill] = arguments.bind(name, ["width", "fillchar"])?;
-                let width = width
-                    .and_then(|width| width.as_integer())
-                    .ok_or("a width is a whole number")?;
-                let fill = match fill {
-                    None => " ".into(),
-                    other => wanted(other.as_ref())?,
-                };
-                made(&self.justified(text, name, width, &fill)?)
-            }
-            "format" => {
-                let mut next = 0;
-                let formatted = python::format(text, &self.budget, |field| {
-                    let place = if field.is_empty() {
-                        next += 1;
-                        Some(next - 1)
-                    } else {
-                        field.parse::<usize>().ok()
-                    };
-                    let found = match place {
-                        Some(place) => arguments.positional.get(place).cloned(),
-                        None => arguments
-                            .named
-                            .iter()
-                            .find(|(name, _)| name == field)
-                            .map(|(_, value)| value.clone()),
-                    };
-                    found.ok_or_else(|| format!("`format`: nothing is arguments for `{{{field}}}`"))
-                })?;
-                made(&formatted)
-            }
-            _ => Err(format!("the method `{name}` of a str is not known here")),
-        }
-    }
+/// `text.replace(old, new, count)`; all of them where `count` is negative.
+pub(super) fn replaced(
+    budget: &Budget,
+    text: &str,
+    old: &str,
+    new: &str,
+    count: i128,
+) -> Outcome<String> {
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    let found = if old.is_empty() { text.chars().count() + 1 } else { text.matches(old).count() }
+        .min(count);
+    budget
+        .spend((found as u64).saturating_mul(new.len() as u64).saturating_add(text.len() as u64))?;
+    Ok(if count == usize::MAX { text.replace(old, new) } else { text.replacen(old, new, count) })
+}
 
-    /// `text.replace(old, new, count)`; all of them where `count` is negative.
-    pub(super) fn replaced(
-        &self,
-        text: &str,
-        old: &str,
-        new: &str,
-        count: i128,
-    ) -> Outcome<String> {
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
-        let found =
-            if old.is_empty() { text.chars().count() + 1 } else { text.matches(old).count() }
-                .min(count);
-        self.budget.spend(
-            (found as u64).saturating_mul(new.len() as u64).saturating_add(text.len() as u64),
-        )?;
-        Ok(if count == usize::MAX {
-            text.replace(old, new)
-        } else {
-            text.replacen(old, new, count)
-        })
+/// A text with `fill` around it, up to a width.
+pub(super) fn justified(
+    budget: &Budget,
+    text: &str,
+    name: &str,
+    width: i128,
+    fill: &str,
+) -> Outcome<String> {
+    if fill.chars().count() != 1 {
+        return Err(format!("`{name}` fills with one character"));
     }
-
-    pub(super) fn justified(
-        &self,
-        text: &str,
-        name: &str,
-        width: i128,
-        fill: &str,
-    ) -> Outcome<String> {
-        if fill.chars().count() != 1 {
-            return Err(format!("`{name}` fills with one character"));
-        }
-        let length = text.chars().count();
-        let width = usize::try_from(width.max(0)).unwrap_or(usize::MAX);
-        let missing = width.saturating_sub(length);
-        let mut out = Paid::new(&self.budget);
-        if name == "zfill" {
-            let (sign, rest) =
-                if text.starts_with(['+', '-']) { text.split_at(1) } else { ("", text) };
-            out.push(sign)?;
-            out.repeat("0", missing)?;
-            out.push(rest)?;
-            return Ok(out.text);
-        }
-        let before = match name {
-            "ljust" => 0,
-            "rjust" => missing,
-            // Where it does not come out even, Python puts one more before a text of odd width.
-            _ => missing / 2 + (missing & width & 1),
-        };
-        out.repeat(fill, before)?;
-        out.push(text)?;
-        out.repeat(fill, missing - before)?;
-        Ok(out.text)
+    let length = text.chars().count();
+    let width = usize::try_from(width.max(0)).unwrap_or(usize::MAX);
+    let missing = width.saturating_sub(length);
+    let mut out = Paid::new(budget);
+    if name == "zfill" {
+        let (sign, rest) = if text.starts_with(['+', '-']) { text.split_at(1) } else { ("", text) };
+        out.push(sign)?;
+        out.repeat("0", missing)?;
+        out.push(rest)?;
+        return Ok(out.text);
     }
+    let before = match name {
+        "ljust" => 0,
+        "rjust" => missing,
+        // Where it does not come out even, Python puts one more before a text of odd width.
+        _ => missing / 2 + (missing & width & 1),
+    };
+    out.repeat(fill, before)?;
+    out.push(text)?;
+    out.repeat(fill, missing - before)?;
+    Ok(out.text)
 }
 
 /// Whether a character is certainly no digit to this method. Signs for numbers are letters, too, in

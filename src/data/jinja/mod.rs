@@ -10,8 +10,12 @@
 //! do. A template may come from anybody, so everything that it does is paid from one budget, in
 //! time and memory alike, and nesting is bounded where it is read and where it runs.
 
+mod arguments;
+mod budget;
+mod fault;
 mod filters;
 mod lexer;
+mod loops;
 mod machine;
 mod methods;
 mod parser;
@@ -22,44 +26,13 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub(super) use fault::Fault;
 pub(super) use value::Value;
 
-use std::fmt;
+use fault::Result;
 
 /// Most bytes of a template's source. Those of models have up to 30 KiB.
 const MAX_SOURCE: usize = 1 << 20;
-
-/// How deep expressions and statements may be nested.
-const MAX_NESTING: usize = 64;
-
-/// How deep statements, expressions and macros may be within each other while they run.
-const MAX_DEPTH: usize = 300;
-
-/// How deep lists and dictionaries may be within each other.
-const MAX_VALUE_DEPTH: usize = 64;
-
-/// What one rendering may cost. A byte that is made costs 1, a step 16, a place in a list 32: so it
-/// takes at most some tenths of a second and about 64 MiB.
-const BUDGET: u64 = 1 << 26;
-
-/// Most bytes of a text: a million tokens or so.
-const MAX_TEXT: usize = 4 << 20;
-
-/// What is wrong with a template, and in which line.
-#[derive(Debug, PartialEq)]
-pub(super) struct Fault {
-    /// From 1; `None` where it is not of a line.
-    pub(super) line: Option<usize>,
-    pub(super) text: String,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-type Result<T, E = Fault> = std::result::Result<T, E>;
 
 /// A template that is ready to be rendered.
 #[derive(Debug)]

@@ -1,12 +1,15 @@
 //! Tokens to statements and expressions, with Jinja's order of operations.
 
+use super::fault::{Fault, Result};
 use super::lexer::Token;
 use super::syntax::{
     Arguments, Comparison, Expression, Kind, Link, Loop, Signature, Statement, Target,
 };
-use super::{Fault, MAX_NESTING, Result};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// How deep expressions and statements may be nested.
+const MAX_NESTING: usize = 64;
 
 /// A parsed template.
 #[derive(Debug)]

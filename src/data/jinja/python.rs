@@ -1,7 +1,7 @@
 //! How Python writes values: `str`, `repr`, JSON, `%` and `format`.
 
+use super::budget::Budget;
 use super::lexer::is_space;
-use super::machine::Budget;
 use super::value::{Outcome, Value};
 use std::fmt::Write;
 

@@ -1,10 +1,15 @@
 //! Values as Python has them.
 
-use super::MAX_VALUE_DEPTH;
-use super::machine::{Budget, LoopState, Macro};
-use std::cell::RefCell;
+use super::budget::Budget;
+use super::syntax::{Loop, Signature};
+use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
-use std::rc::Rc;
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+/// How deep lists and dictionaries may be within each other.
+const MAX_VALUE_DEPTH: usize = 64;
 
 /// A value of a template.
 #[derive(Clone, Debug)]
@@ -48,6 +53,52 @@ pub(in crate::data) struct Items {
 pub(in crate::data) struct Dict {
     pub(super) entries: Vec<(Value, Value)>,
     depth: usize,
+}
+
+/// Variables of a part of the template, within those around it.
+#[derive(Debug, Default)]
+pub(super) struct Scope {
+    variables: RefCell<HashMap<String, Value>>,
+    around: Option<Rc<Scope>>,
+}
+
+impl Scope {
+    pub(super) fn within(around: &Rc<Self>) -> Rc<Self> {
+        Rc::new(Self { variables: RefCell::default(), around: Some(around.clone()) })
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<Value> {
+        let mut scope = self;
+        loop {
+            if let Some(value) = scope.variables.borrow().get(name) {
+                return Some(value.clone());
+            }
+            scope = scope.around.as_deref()?;
+        }
+    }
+
+    pub(super) fn set(&self, name: &str, value: Value) {
+        self.variables.borrow_mut().insert(name.to_string(), value);
+    }
+}
+
+/// A macro, or the body of a `call`.
+#[derive(Debug)]
+pub(in crate::data) struct Macro {
+    pub(super) signature: Arc<Signature>,
+    /// Where it was made. It goes when that goes.
+    pub(super) scope: Weak<Scope>,
+}
+
+/// Where a loop is.
+#[derive(Debug)]
+pub(in crate::data) struct LoopState {
+    pub(super) body: Arc<Loop>,
+    pub(super) scope: Weak<Scope>,
+    pub(super) items: Rc<Vec<Value>>,
+    pub(super) index: Cell<usize>,
+    pub(super) depth: usize,
+    pub(super) changed: RefCell<Option<Vec<Value>>>,
 }
 
 pub(super) type Outcome<T = Value> = Result<T, String>;

@@ -1,6 +1,6 @@
 //! Kernels on a CUDA device: compiled by NVRTC when first used, launched on the device's stream.
 
-use super::launch::{Argument, COMMON, Key, Variant};
+use super::program::{Argument, COMMON, Key, Variant};
 use crate::error::{Error as OrthantError, Result as OrthantResult};
 use candle_core::cuda::cudarc::cublas::{result::gemm_ex, sys as cublas};
 use candle_core::cuda::cudarc::driver::{

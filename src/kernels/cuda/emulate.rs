@@ -1,7 +1,7 @@
 //! Kernels on the CPU, for tests: sources are compiled by the C++ compiler behind `emulator.h`, one
 //! program per variant, which is then sent launches through a pipe.
 
-use super::launch::{Argument, COMMON, Key, Variant};
+use super::program::{Argument, COMMON, Key, Variant};
 use candle_core::{Error, Result, Tensor, bail};
 use safetensors::View;
 use std::collections::HashMap;

@@ -21,6 +21,11 @@ mod linear;
 mod node;
 mod one_pass_head;
 mod optimizer;
+#[cfg_attr(
+    not(any(feature = "cuda", test)),
+    allow(dead_code, reason = "without GPUs nothing is launched")
+)]
+mod program;
 mod resident;
 mod rms_norm;
 mod rotary;

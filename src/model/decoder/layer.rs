@@ -1,5 +1,6 @@
 //! One decoder layer, made of single operations.
 
+use super::rope::rotary;
 use super::spec::DecoderSpec;
 use crate::error::Result;
 use crate::kernels::{LayerParts, Rotary, add_bias, linear, rms_norm, rotary_embedding, swiglu};
@@ -46,6 +47,23 @@ pub(super) struct Shape {
     pub(super) head_dim: usize,
     pub(super) eps: f64,
     pub(super) rotary: Rotary,
+}
+
+impl Shape {
+    pub(super) fn of(spec: &DecoderSpec) -> Self {
+        Self {
+            heads: spec.num_attention_heads,
+            kv_heads: spec.num_key_value_heads,
+            head_dim: spec.head_dim,
+            eps: spec.rms_norm_eps,
+            rotary: rotary(
+                spec.head_dim,
+                spec.max_position_embeddings,
+                spec.rope_theta,
+                spec.rope_scaling.as_ref(),
+            ),
+        }
+    }
 }
 
 /// One decoder layer.

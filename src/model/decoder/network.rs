@@ -69,7 +69,7 @@ impl Decoder {
         Ok(Self {
             embeddings,
             layers: layers.collect::<Result<_>>()?,
-            shape: spec.layer_shape(),
+            shape: Shape::of(spec),
             norm: get(LAST_NORM)?,
             head,
             spec: spec.clone(),

@@ -4,14 +4,9 @@
 //! gated MLP, each after a root-mean-square norm and added to the residual stream. What families
 //! add to that is a field, or a part of the layer that is there or not (`super::parts`).
 
-use super::layer::Shape;
-use super::rope::{RopeScaling, rotary};
+use super::rope::RopeScaling;
 use crate::error::{Error, Result};
-use crate::model::families::{self, Family};
-use crate::model::fields::Fields;
-use crate::model::settings::ModelSettings;
-use candle_core::DType;
-use std::path::Path;
+use crate::model::families::Family;
 
 /// The shape of a decoder. Names of sizes are those of Hugging Face's `config.json`.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,31 +58,7 @@ const SIZES: [(&str, usize); 8] = [
     ("max_position_embeddings", 1 << 24),
 ];
 
-impl Default for DecoderSpec {
-    /// What models have that are made here from nothing; sizes are to be filled in.
-    fn default() -> Self {
-        families::OWN.blank()
-    }
-}
-
 impl DecoderSpec {
-    /// Reads `config.json`, and the end-of-sequence tokens of `generation_config.json` where there
-    /// is one, from a folder.
-    pub fn read(folder: &Path) -> Result<Self> {
-        ModelSettings::read(folder).map(|(spec, _)| spec)
-    }
-
-    /// Parses the text of a `config.json`.
-    pub fn parse(text: &str) -> Result<Self> {
-        families::read(&Fields::parse("config.json", text)?)
-    }
-
-    /// The text of a `config.json` that both older and newer Transformers read, for weights of
-    /// `dtype`.
-    pub fn to_json(&self, dtype: DType) -> serde_json::Value {
-        families::write(self, dtype)
-    }
-
     /// Checks that the sizes fit together.
     pub fn validate(&self) -> Result<()> {
         let values = [
@@ -135,21 +106,5 @@ impl DecoderSpec {
             }
         }
         Ok(())
-    }
-
-    /// What every layer needs to know.
-    pub(super) fn layer_shape(&self) -> Shape {
-        Shape {
-            heads: self.num_attention_heads,
-            kv_heads: self.num_key_value_heads,
-            head_dim: self.head_dim,
-            eps: self.rms_norm_eps,
-            rotary: rotary(
-                self.head_dim,
-                self.max_position_embeddings,
-                self.rope_theta,
-                self.rope_scaling.as_ref(),
-            ),
-        }
     }
 }

@@ -1,24 +1,12 @@
 //! What `config.json` says in the same words in all families: sizes, rotary positions, tokens.
 
-use super::Family;
+use super::family::Family;
 use crate::error::Result;
 use crate::model::decoder::{DecoderSpec, Rope, RopeScaling};
 use crate::model::fields::Fields;
 use candle_core::DType;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
-
-/// What Transformers takes for a family where `config.json` is silent.
-#[derive(Debug)]
-pub(super) struct Silent {
-    /// Key/value heads; as many as query heads where this is absent, or the field is null.
-    pub(super) kv_heads: Option<usize>,
-    /// Elements of a head; the width divided by the query heads where this is absent.
-    pub(super) head_dim: Option<usize>,
-    pub(super) positions: usize,
-    /// The token that ends a response.
-    pub(super) end: Option<u32>,
-}
 
 /// Names of attention without a window; the second is an older one.
 const FULL: [&str; 2] = ["full_attention", "attention"];

@@ -1,9 +1,8 @@
 //! Llama 2 and 3, and what has their network, such as `SmolLM2`: neither biases nor norms of queries
 //! and keys.
 
-use super::Family;
 use super::config_fields::Rules;
-use super::config_json::Silent;
+use super::family::{Family, Silent};
 use serde_json::json;
 
 pub(super) static FAMILY: Family = Family {

@@ -3,6 +3,7 @@
 
 mod config_fields;
 mod config_json;
+mod family;
 mod llama;
 mod qwen2;
 mod qwen3;
@@ -11,14 +12,13 @@ mod tests;
 
 pub(super) use config_fields::{HARMLESS, QUANTISED};
 pub(super) use config_json::token_ids;
+pub use family::Family;
 
 use super::decoder::DecoderSpec;
 use super::fields::Fields;
 use crate::error::{Error, Result};
 use crate::escape::{MOST_SHOWN, cut, listed};
 use candle_core::DType;
-use config_fields::Rules;
-use config_json::Silent;
 use serde_json::Value;
 
 /// Those that can be loaded.
@@ -27,64 +27,30 @@ static FAMILIES: [&Family; 3] = [&qwen3::FAMILY, &qwen2::FAMILY, &llama::FAMILY]
 /// The family of models that are made here from nothing.
 pub(super) static OWN: &Family = &qwen3::FAMILY;
 
-/// A family of decoders.
-#[derive(Debug)]
-pub struct Family {
-    /// The `model_type` of its `config.json`.
-    name: &'static str,
-    /// Its classes in `architectures`; the first is the one that is written.
-    classes: &'static [&'static str],
-    /// Whether each query and key is normalised.
-    qk_norm: bool,
-    /// Whether the projections to queries, keys and values have biases.
-    qkv_bias: bool,
-    /// What Transformers takes where `config.json` is silent.
-    silent: Silent,
-    /// Which other fields `config.json` may have.
-    rules: Rules,
-    /// Reads what other families do not have, into what all have.
-    read: fn(&Fields, DecoderSpec) -> Result<DecoderSpec>,
-    /// The fields that only this family has.
-    write: fn(&DecoderSpec) -> Vec<(&'static str, Value)>,
-}
-
-impl PartialEq for Family {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-
 impl Family {
     /// The family whose `config.json` has that `model_type`.
     pub fn named(name: &str) -> Option<&'static Self> {
         FAMILIES.into_iter().find(|family| family.name == name)
     }
+}
 
-    /// The `model_type` of its `config.json`.
-    pub fn name(&self) -> &'static str {
-        self.name
+impl DecoderSpec {
+    /// Parses the text of a `config.json`.
+    pub fn parse(text: &str) -> Result<Self> {
+        read(&Fields::parse("config.json", text)?)
     }
 
-    /// A spec of this family without sizes.
-    pub fn blank(&'static self) -> DecoderSpec {
-        DecoderSpec {
-            family: self,
-            vocab_size: 0,
-            hidden_size: 0,
-            intermediate_size: 0,
-            num_hidden_layers: 0,
-            num_attention_heads: 0,
-            num_key_value_heads: 0,
-            head_dim: 0,
-            max_position_embeddings: 0,
-            rms_norm_eps: 1e-6,
-            rope_theta: 10_000.0,
-            rope_scaling: None,
-            qk_norm: self.qk_norm,
-            qkv_bias: self.qkv_bias,
-            tie_word_embeddings: true,
-            eos_token_ids: Vec::new(),
-        }
+    /// The text of a `config.json` that both older and newer Transformers read, for weights of
+    /// `dtype`.
+    pub fn to_json(&self, dtype: DType) -> Value {
+        write(self, dtype)
+    }
+}
+
+impl Default for DecoderSpec {
+    /// What models have that are made here from nothing; sizes are to be filled in.
+    fn default() -> Self {
+        OWN.blank()
     }
 }
 
@@ -140,11 +106,5 @@ fn family(fields: &Fields) -> Result<&'static Family> {
         let known = listed(family.classes, family.classes.len());
         let right = format!("of the classes of type {:?} the program has {known}", family.name);
         Err(fields.wrong("architectures", &right))
-    }
-}
-
-impl Family {
-    fn has(&self, class: &str) -> bool {
-        self.classes.contains(&class)
     }
 }

@@ -1,8 +1,8 @@
 //! Qwen3: every query and key is normalised, and nothing has a bias.
 
-use super::Family;
 use super::config_fields::Rules;
-use super::config_json::{Silent, check_full_attention};
+use super::config_json::check_full_attention;
+use super::family::{Family, Silent};
 use serde_json::json;
 
 pub(super) static FAMILY: Family = Family {

@@ -1,8 +1,9 @@
 //! The checkpoints in a run folder: whole or not there, with the experiment that held and the
 //! checksums of their files.
 
-use super::logs::LOGS;
-use super::{RunDir, list, record_step};
+use super::RunDir;
+use super::listing::{list, record_step};
+use super::names::LOGS;
 use crate::error::{Error, Result};
 use crate::experiment::{self, Experiment};
 use crate::files::{self, checksums, space, staging};

@@ -1,6 +1,7 @@
 //! The logs of a run, which grow by lines: metrics, evaluations, events, fidelity, and `log.txt`.
 
 use super::RunDir;
+use super::names::{DECLARATIONS, LOGS};
 use super::tail::Tail;
 use crate::error::{Error, Result};
 use crate::escape::{MOST_LISTED, MOST_SHOWN, cut, escaped, listed};
@@ -12,13 +13,6 @@ use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::time::SystemTime;
-
-/// What the metrics of the run are.
-pub(super) const DECLARATIONS: &str = "metrics.json";
-
-/// Files that grow by lines while a run continues.
-pub(super) const LOGS: [&str; 4] =
-    ["metrics.jsonl", "evals.jsonl", "events.jsonl", "fidelity.jsonl"];
 
 /// A line of `fidelity.jsonl`: how well features stood in for parameter gradients in one step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

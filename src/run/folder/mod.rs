@@ -7,8 +7,10 @@
 
 mod checkpoint;
 mod folders;
+mod listing;
 mod logs;
 mod manifest;
+mod names;
 mod rewind;
 mod step;
 mod tail;
@@ -25,14 +27,11 @@ pub use trainer_state::TrainerState;
 use crate::error::{Error, Result};
 use crate::experiment::{self, Experiment};
 use crate::files::{self, SETTINGS_BYTES, lock::FolderLock, space};
-use folders::FOLDERS;
-use logs::{DECLARATIONS, LOGS};
+use listing::with_copy;
+use names::{FOLDERS, LOGS, WHOLE};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Files in it that are written whole.
-const WHOLE: [&str; 3] = ["experiment.ron", "manifest.json", DECLARATIONS];
 
 /// One run's folder.
 #[derive(Clone, Debug)]
@@ -121,10 +120,7 @@ impl RunDir {
                 path.display()
             )));
         }
-        Ok((
-            Self::at(path),
-            experiment::read(&file).map_err(|error| folders::with_copy(path, error))?,
-        ))
+        Ok((Self::at(path), experiment::read(&file).map_err(|error| with_copy(path, error))?))
     }
 
     /// Refuses a folder in which something else stands where the run has a file or a folder. `look`
@@ -218,27 +214,6 @@ impl RunDir {
             }
         }
     }
-}
-
-/// What is in a folder, in no particular order; nothing where there is no folder.
-pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::io("reading a folder of the run", folder)(error)),
-    };
-    entries
-        .map(|entry| Ok(entry.map_err(Error::io("reading a folder of the run", folder))?.path()))
-        .collect()
-}
-
-/// N, where `name` is what the program calls something of step N, with one of these `endings`.
-/// Other names are somebody else's.
-pub(super) fn record_step(name: &str, endings: &[&str]) -> Option<u64> {
-    let rest = name.strip_prefix("step_")?;
-    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-    let step: u64 = rest[..digits].parse().ok()?;
-    (endings.contains(&&rest[digits..]) && format!("{step:06}") == rest[..digits]).then_some(step)
 }
 
 #[cfg(test)]

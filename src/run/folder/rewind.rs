@@ -1,10 +1,10 @@
 //! Taking a run folder back to a checkpoint: afterwards each step stands once, nothing damaged is
 //! left, and only files of names that the program gives are gone.
 
-use super::FidelityRecord;
 use super::checkpoint::RECORDS;
-use super::logs::LOGS;
-use super::{RunDir, WHOLE, list, record_step};
+use super::listing::{list, record_step};
+use super::names::{LOGS, WHOLE};
+use super::{FidelityRecord, RunDir};
 use crate::error::{Error, Result};
 use crate::files::{self, lines::Lines, lines::numbered, staging};
 use crate::metrics::MetricRow;

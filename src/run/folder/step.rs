@@ -1,6 +1,7 @@
 //! The record of a step in the run folder: rollouts, geometry and tokens, written and read back.
 
-use super::{RunDir, list, record_step};
+use super::RunDir;
+use super::listing::{list, record_step};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::run::{CosineKind, GroupCosines, GroupTokens, GroupView, RolloutView, StepView};

@@ -1,8 +1,11 @@
 //! A small base model from nothing: next-token training on worked solutions of a task.
 
 mod card;
+mod event;
 mod examples;
 mod progress;
+
+pub use event::PretrainEvent;
 
 use crate::error::{Error, Result};
 use crate::evaluation::{Suite, evaluate};
@@ -14,7 +17,6 @@ use crate::model::{
     micro_batches, open_device,
 };
 use crate::optim::{AdamW, AdamWSettings, Schedule};
-use crate::run::EvaluationRecord;
 use crate::tasks::{self, Task};
 use crate::weights::Weights;
 use card::write_card;
@@ -29,33 +31,6 @@ const INIT_STD: f64 = 0.02;
 
 /// Time after which the state is saved, whether there is something to evaluate or not.
 const SAVE_INTERVAL: Duration = Duration::from_mins(5);
-
-/// What happens while a base model is trained.
-#[derive(Debug)]
-pub enum PretrainEvent<'a> {
-    /// What an earlier try left cannot be used; why.
-    BeginsAnew(&'a str),
-    /// Training continues after this step, where an earlier try was when it ended.
-    Continues(u64),
-    /// A step was made.
-    Step {
-        /// Its number, from 1.
-        step: u64,
-        /// The running mean of the loss, nats per token.
-        loss: f64,
-        /// Tokens per second since this try began.
-        tokens_per_s: f64,
-    },
-    /// A suite was measured.
-    Evaluated {
-        /// The step after which.
-        step: u64,
-        /// The running mean of the loss, nats per token.
-        loss: f64,
-        /// What was measured.
-        record: &'a EvaluationRecord,
-    },
-}
 
 /// Trains a base model and writes it, with its model card, into the folder that the experiment
 /// names. A try that was killed is continued by the next one. `tell` is called with what happens.

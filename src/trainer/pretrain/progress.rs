@@ -1,6 +1,6 @@
 //! How far pretraining has come: what a try that was killed leaves to the next one.
 
-use super::PretrainEvent;
+use super::event::PretrainEvent;
 use crate::error::{Error, Result};
 use crate::experiment::{self, Pretrain};
 use crate::files::{self, SETTINGS_BYTES, checksums, space, staging};

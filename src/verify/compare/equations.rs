@@ -1,8 +1,8 @@
 //! Equations and chains of them: values with names.
 
+use super::comparer::{Comparer, Decided};
 use super::kinds::{has_variable, is_equality, substituted};
 use super::names::{is_combination, is_size};
-use super::{Comparer, Decided};
 use crate::verify::reals::{is_constant_letter, is_name, subject};
 use crate::verify::simplify::simplify;
 use crate::verify::tree::{Function, Node, Relation};

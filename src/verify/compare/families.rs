@@ -1,7 +1,7 @@
 //! Families of answers: progressions and intervals that are numbered by a letter.
 
-use super::kinds::{is_integer, substituted, variables};
-use super::{Comparer, Decided, as_list};
+use super::comparer::{Comparer, Decided};
+use super::kinds::{as_list, is_integer, substituted, variables};
 use crate::verify::family::{Domain, Member};
 use crate::verify::simplify::{expanded, is_zero, simplify};
 use crate::verify::tree::{Constant, Node, Relation};

@@ -1,9 +1,9 @@
 //! Inequalities and other statements.
 
+use super::comparer::{Comparer, Decided};
 use super::kinds::{has_variable, variables};
 use super::sets::{name_of, same_subject};
 use super::values::POINTS;
-use super::{Comparer, Decided};
 use crate::verify::approximate::{Comparison, Point, Value, evaluate};
 use crate::verify::tree::{Node, Relation};
 use crate::verify::{reals::intervals, simplify::simplify};

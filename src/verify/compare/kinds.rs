@@ -14,6 +14,14 @@ pub(super) fn substituted(node: Node, by: &dyn Fn(&str) -> Option<Node>) -> Node
     node
 }
 
+/// `a or b` as a list.
+pub(super) fn as_list(node: &Node) -> Node {
+    match node {
+        Node::Either(items) => Node::List(items.clone()),
+        other => other.clone(),
+    }
+}
+
 /// Whether a node can only be a number or an expression.
 pub(super) fn is_scalar(node: &Node) -> bool {
     matches!(

@@ -1,5 +1,6 @@
 //! Whether two answers are equal. The gold answer comes first, and decides what form is asked for.
 
+mod comparer;
 mod equations;
 mod families;
 mod inequalities;
@@ -17,8 +18,9 @@ use super::extract::{lone_letter, named_choice};
 use super::parse::{Fault, is_prose, parse, words};
 use super::token::{Commas, Token, tokenize};
 use super::tree::Node;
+use comparer::{Comparer, Decided};
 use equations::each_name;
-use kinds::{is_equality, is_scalar, meaning, same_text, spelt_out};
+use kinds::{as_list, is_equality, is_scalar, meaning, same_text, spelt_out};
 use readings::{
     applies, conclusion, decimal_comma, is_same_short_word, is_short_word, label, names_differ,
     restated, same_choices, with_floors, with_one_reading,
@@ -27,7 +29,7 @@ use structures::{is_point, is_unreduced, keeps_value};
 
 /// Whether `answer` is the answer `gold`.
 pub(super) fn equal(gold: &str, answer: &str) -> Result<bool, Exhausted> {
-    let mut comparer = Comparer { budget: Budget::new() };
+    let mut comparer = Comparer::new();
     if let Some(letter) = lone_letter(gold)
         && named_choice(answer) == Some(letter)
     {
@@ -50,12 +52,6 @@ pub(super) fn equal(gold: &str, answer: &str) -> Result<bool, Exhausted> {
         _ => Ok(false),
     }
 }
-
-struct Comparer {
-    budget: Budget,
-}
-
-type Decided = Result<bool, Exhausted>;
 
 impl Comparer {
     /// The result for one reading of commas, and whether there is another.
@@ -294,14 +290,6 @@ impl Comparer {
             }
             _ => self.lists(gold, answer),
         }
-    }
-}
-
-/// `a or b` as a list.
-fn as_list(node: &Node) -> Node {
-    match node {
-        Node::Either(items) => Node::List(items.clone()),
-        other => other.clone(),
     }
 }
 

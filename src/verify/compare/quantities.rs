@@ -1,8 +1,8 @@
 //! Numbers with units, percents and degrees.
 
+use super::comparer::{Comparer, Decided};
 use super::kinds::{has_letter, has_variable};
 use super::values::without_unit;
-use super::{Comparer, Decided};
 use crate::verify::tree::{Constant, Node};
 use crate::verify::units::{
     exclude, is_of_time, is_plain_sign, is_sign, is_temperature, leading_unit, same_words, unit,

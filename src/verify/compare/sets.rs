@@ -1,6 +1,6 @@
 //! Sets of real numbers, and inequalities that describe them.
 
-use super::{Comparer, Decided};
+use super::comparer::{Comparer, Decided};
 use crate::verify::reals::{Interval, intervals, subject};
 use crate::verify::tree::Node;
 

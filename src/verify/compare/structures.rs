@@ -1,9 +1,9 @@
 //! Lists, tuples and what is made of them.
 
+use super::comparer::{Comparer, Decided};
 use super::families::value_of;
 use super::kinds::{has_infinity, has_variable, is_integer, is_set, is_structure, spelt_out};
 use super::sets::name_of;
-use super::{Comparer, Decided};
 use crate::verify::tree::{Node, Relation};
 use crate::verify::{budget::Exhausted, simplify::simplify, units::same_words};
 

@@ -1,7 +1,7 @@
 //! Expressions by their values: exact forms, floats with bounds, decimals.
 
+use super::comparer::{Comparer, Decided};
 use super::kinds::{has_variable, is_integer, substituted};
-use super::{Comparer, Decided};
 use crate::verify::approximate::{Comparison, Point, evaluate, float};
 use crate::verify::budget::Exhausted;
 use crate::verify::simplify::{expanded, is_negative, same_surds, simplify};

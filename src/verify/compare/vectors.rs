@@ -1,7 +1,7 @@
 //! Vectors and matrices, and sums of unit vectors.
 
+use super::comparer::{Comparer, Decided};
 use super::kinds::is_structure;
-use super::{Comparer, Decided};
 use crate::verify::tree::{Constant, Node};
 use crate::verify::{budget::Exhausted, simplify::simplify};
 

@@ -7,7 +7,7 @@ use super::clauses::{asks, clause, denies, supposes};
 use super::correction::{corrected, rejected};
 use super::letters::{
     announced_letter, boxed_letter, is_marked, names_another, names_further_letter, names_letters,
-    without_commands,
+    without_commands, without_word,
 };
 use super::{is_bracket_or_frame, is_choice, is_choice_frame, is_frame};
 use crate::verify::boxed::last_boxed;
@@ -52,8 +52,31 @@ pub(in crate::verify) fn choice(completion: &str) -> Option<Choice> {
         .or(boxed)
 }
 
+/// The choice that an answer names in words, or with what it says: `\text{Option B}`,
+/// `\textbf{(B)}\ 12`.
+pub(in crate::verify) fn named_choice(answer: &str) -> Option<char> {
+    let answer = &half_width(answer);
+    let plain = without_commands(answer);
+    // `A: false`
+    let verdict =
+        plain.trim().trim_end_matches('.').rsplit([' ', ':', ')']).next().unwrap_or_default();
+    if matches!(
+        verdict.to_ascii_lowercase().as_str(),
+        "false" | "wrong" | "incorrect" | "no" | "not" | "?"
+    ) {
+        return None;
+    }
+    let is_capital = without_word(plain.trim())
+        .chars()
+        .find(char::is_ascii_alphabetic)
+        .is_some_and(|letter| letter.is_ascii_uppercase());
+    boxed_letter(answer)
+        .filter(|_| is_capital)
+        .or_else(|| claim(&plain).and_then(|claim| claim.letter))
+}
+
 /// The last claim of a text: `<answer>D</answer>`, "the answer is D" or "(D) is correct".
-pub(super) fn claim(text: &str) -> Option<Choice> {
+fn claim(text: &str) -> Option<Choice> {
     let found = |letter: char| Choice {
         letter: Some(letter.to_ascii_uppercase()),
         text: letter.to_string(),

@@ -1,8 +1,6 @@
 //! Letters of choices as they are written: alone, in brackets, with a word in front or text behind.
 
-use super::choices::claim;
 use super::{is_bracket_or_frame, is_choice, is_choice_frame, is_frame};
-use crate::verify::token::half_width;
 
 /// The length of the longest way to write one letter, such as `\text{Option (B).}`.
 const LONGEST_LETTER: usize = 24;
@@ -24,29 +22,6 @@ pub(in crate::verify) fn lone_letter(text: &str) -> Option<char> {
     chars.next().filter(|letter| {
         letter.is_ascii_uppercase() && is_choice(*letter) && chars.next().is_none()
     })
-}
-
-/// The choice that an answer names in words, or with what it says: `\text{Option B}`,
-/// `\textbf{(B)}\ 12`.
-pub(in crate::verify) fn named_choice(answer: &str) -> Option<char> {
-    let answer = &half_width(answer);
-    let plain = without_commands(answer);
-    // `A: false`
-    let verdict =
-        plain.trim().trim_end_matches('.').rsplit([' ', ':', ')']).next().unwrap_or_default();
-    if matches!(
-        verdict.to_ascii_lowercase().as_str(),
-        "false" | "wrong" | "incorrect" | "no" | "not" | "?"
-    ) {
-        return None;
-    }
-    let is_capital = without_word(plain.trim())
-        .chars()
-        .find(char::is_ascii_alphabetic)
-        .is_some_and(|letter| letter.is_ascii_uppercase());
-    boxed_letter(answer)
-        .filter(|_| is_capital)
-        .or_else(|| claim(&plain).and_then(|claim| claim.letter))
 }
 
 /// The letter of `B`, `(B)`, `\text{B}`, `B.`, `(B) 42` or `B: both`; of nothing that names two.
@@ -97,7 +72,7 @@ pub(super) fn without_commands(text: &str) -> String {
 }
 
 /// A text without the word in front of a letter.
-fn without_word(text: &str) -> &str {
+pub(super) fn without_word(text: &str) -> &str {
     ["Option ", "option ", "Choice ", "choice ", "Answer ", "answer ", "选项"]
         .iter()
         .find_map(|word| text.strip_prefix(word))

@@ -7,8 +7,8 @@ mod correction;
 mod letters;
 mod values;
 
-pub(super) use choices::choice;
-pub(super) use letters::{boxed_letter, lone_letter, named_choice};
+pub(super) use choices::{choice, named_choice};
+pub(super) use letters::{boxed_letter, lone_letter};
 pub(super) use values::phrase_or_number;
 
 /// Signs of emphasis and spacing around an answer.

@@ -1,5 +1,6 @@
 //! What stands between commas, "and" and "or": labels, texts, equations and inequalities.
 
+use super::moduli::modulo;
 use super::words::{is_prose, names_number, spelt, words};
 use super::{Fault, Parsed, Parser};
 use crate::verify::tree::{Node, Relation};
@@ -462,33 +463,6 @@ fn number_with_and(text: &str, rest: &[Token]) -> Option<(String, usize)> {
     let joined = format!("{text} and {}", words(&after[..length])?);
     let is_number = numeral::value(&joined).is_some() || numeral::mixed(&joined).is_some();
     is_number.then_some((joined, length + 1))
-}
-
-/// The modulus of the last item of `1, 4 (mod 5)` is that of all.
-pub(super) fn with_one_modulus(items: Vec<Node>) -> Vec<Node> {
-    let modulus = match items.last() {
-        Some(Node::Residue(_, modulus)) => modulus.clone(),
-        Some(Node::Chain { members, .. }) => match members.last() {
-            Some(Node::Residue(_, modulus)) => modulus.clone(),
-            _ => return items,
-        },
-        _ => return items,
-    };
-    items.into_iter().map(|item| modulo(item, &modulus)).collect()
-}
-
-/// An item with a modulus, if it has none: an equation's is that of its last member.
-fn modulo(item: Node, modulus: &Node) -> Node {
-    match item {
-        Node::Residue(..) => item,
-        Node::Chain { mut members, relations } => {
-            if let Some(last) = members.pop() {
-                members.push(modulo(last, modulus));
-            }
-            Node::Chain { members, relations }
-        }
-        item => Node::Residue(Box::new(item), Box::new(modulus.clone())),
-    }
 }
 
 fn relation(token: &Token, next: Option<&Token>) -> Option<Relation> {

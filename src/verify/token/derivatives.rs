@@ -1,7 +1,7 @@
 //! Derivatives: in a fraction with a differential below, `dx` is one name, and its d does not
 //! cancel.
 
-use super::Token;
+use super::kinds::Token;
 
 /// The command that stands for the differential of a name, before that name.
 const DIFFERENTIAL: &str = "differential ";

@@ -1,7 +1,8 @@
 //! Numbers: separators, decimals that repeat, powers of ten.
 
 use super::characters::{digit, is_invisible};
-use super::{Commas, Lexer, Token};
+use super::kinds::{Commas, Token};
+use super::{Lexer, without_zeros};
 
 /// The length of `2024-05-01`.
 const LONGEST_DATE: usize = 10;
@@ -263,10 +264,4 @@ fn repetition(decimals: &str) -> Option<(&str, &str)> {
         }
         Some((start, period))
     })
-}
-
-/// Digits without superfluous leading zeros.
-pub(super) fn without_zeros(digits: &str) -> String {
-    let trimmed = digits.trim_start_matches('0');
-    if trimmed.is_empty() { "0".to_string() } else { trimmed.to_string() }
 }
