@@ -153,6 +153,7 @@ fn manifest_of(info: &RunInfo, earlier: Option<Manifest>, step: u64) -> Manifest
         commit: env!("ORTHANT_COMMIT").to_string(),
         device: info.device.clone(),
         model: info.model.clone(),
+        task: Some(info.task.clone()),
         model_hash: String::new(),
         data_hash: String::new(),
         shape: None,
