@@ -6,7 +6,7 @@
 
 use super::config::{EncoderSource, Experiment};
 use super::parse::in_one_line;
-use crate::error::Result;
+use crate::error::{Result, nearest};
 use bevy_app::{App, Plugin};
 use ron::value::RawValue;
 use serde::de::{
@@ -107,6 +107,19 @@ impl MethodKind {
     pub(crate) fn registered_twice() -> Option<&'static str> {
         let mut known = BTreeSet::new();
         Self::all().map(|kind| kind.name).find(|name| !known.insert(*name))
+    }
+
+    /// Asks whether the registered method with a name like `name` was meant; empty where there is
+    /// none. Follows on a statement.
+    pub(crate) fn hint(name: &str) -> String {
+        let near = nearest(name, Self::all().map(|kind| kind.name));
+        match near.and_then(|near| Self::all().find(|kind| kind.name == near)) {
+            Some(kind) if kind.is_built_in => {
+                format!("; did you mean `{}`, without Custom(..)?", kind.name)
+            }
+            Some(kind) => format!("; did you mean `{}`?", kind.name),
+            None => String::new(),
+        }
     }
 
     /// All names as shown.
