@@ -1,7 +1,7 @@
 //! Methods: what differs from GRPO, with settings that belong to each.
 //!
 //! A method's file registers it with [`register_method!`](crate::register_method), and nothing else
-//! names it. An experiment file says `method: G2rl(lambda: 0.5)` for a method of this program, and
+//! has to name it. An experiment file says `method: G2rl(lambda: 0.5)` for a method of this program, and
 //! `method: Custom("brevity", (strength: 0.5))` for one that a program built on this crate brings.
 
 use super::config::{EncoderSource, Experiment};
@@ -66,6 +66,8 @@ pub struct MethodKind {
     color: Option<MethodColor>,
     /// Whether it is written by its name alone, and not within `Custom(..)`.
     is_built_in: bool,
+    /// Whether an experiment that names no method has it.
+    is_default: bool,
     /// Whether it has no settings, and is written without brackets.
     is_bare: bool,
     of: fn() -> TypeId,
@@ -83,6 +85,7 @@ impl MethodKind {
             label: M::LABEL,
             color: M::COLOR,
             is_built_in: false,
+            is_default: false,
             is_bare: size_of::<M>() == 0,
             of: TypeId::of::<M>,
             make: || Box::new(M::default()),
@@ -93,6 +96,11 @@ impl MethodKind {
     /// The same of a method of this program.
     pub(crate) const fn built_in<M: Method>() -> Self {
         Self { is_built_in: true, ..Self::of::<M>() }
+    }
+
+    /// The same of the one that an experiment has which names none.
+    pub(crate) const fn by_default(self) -> Self {
+        Self { is_default: true, ..self }
     }
 
     fn all() -> impl Iterator<Item = &'static Self> {
@@ -212,9 +220,6 @@ enum Held {
 }
 
 impl MethodConfig {
-    /// The method of an experiment that names none: the pipeline as it is.
-    const DEFAULT: &'static str = "Grpo";
-
     /// The settings, if the method is of this type.
     pub fn get<M: Method>(&self) -> Option<&M> {
         match &self.0 {
@@ -289,9 +294,9 @@ impl<M: Method> From<M> for MethodConfig {
 
 impl Default for MethodConfig {
     fn default() -> Self {
-        match MethodKind::find(Self::DEFAULT, true) {
+        match MethodKind::all().find(|kind| kind.is_default) {
             Some(kind) => Self(Held::Known((kind.make)())),
-            None => unreachable!("the default method is registered in this crate"),
+            None => unreachable!("a method of this crate is registered as the default"),
         }
     }
 }
@@ -373,7 +378,7 @@ impl<'de> Visitor<'de> for MethodVisitor {
     type Value = MethodConfig;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a method, such as Grpo")
+        write!(f, "a method, such as {:?}", MethodConfig::default())
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<MethodConfig, A::Error> {
