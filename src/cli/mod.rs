@@ -17,10 +17,10 @@ mod view;
 use crate::dashboard::{self, DashboardOptions, Screenshot};
 use crate::error::{Error, Result};
 use crate::escape::one_line;
-use crate::experiment::{DeviceChoice, ModelSource};
+use crate::experiment::{Bounds, DeviceChoice, ModelSource};
 use crate::guard;
 use crate::kernels::flush_subnormals;
-use crate::model::{LanguageModel, ModelFiles, bundled_models};
+use crate::model::{BACKWARD_STACK, LanguageModel, ModelFiles, bundled_models};
 use crate::stages::metrics::declare_built_in;
 use candle_core::{DType, Device};
 use clap::builder::RangedI64ValueParser;
@@ -262,6 +262,14 @@ fn whole<T: TryFrom<i64> + Clone + Send + Sync>(low: i64, high: i64) -> RangedI6
     RangedI64ValueParser::new().range(low..=high)
 }
 
+/// A number within bounds, which the refusal of any other names.
+fn number(bounds: Bounds) -> impl Fn(&str) -> Result<f64, String> + Clone + Send + Sync {
+    move |text| match text.parse() {
+        Ok(value) if bounds.contains(value) => Ok(value),
+        _ => Err(format!("give a number {bounds}")),
+    }
+}
+
 fn parse_seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("give a whole number between 0 and {}", u64::MAX))
 }
@@ -342,12 +350,12 @@ fn parse_device(text: &str) -> Result<DeviceChoice, String> {
     }
 }
 
-/// Does `work` on a thread with a large stack, because backward passes recurse over the graph.
+/// Does `work` on a thread with a stack for backward passes.
 fn on_large_stack<T: Send>(name: &str, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .name(name.to_string())
-            .stack_size(256 << 20)
+            .stack_size(BACKWARD_STACK)
             .spawn_scoped(scope, || {
                 flush_subnormals();
                 work()
