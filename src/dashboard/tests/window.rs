@@ -559,6 +559,54 @@ fn live_settings_are_edited_in_place_and_sent_with_enter() {
     assert!(!window.has("Lambda: ") && field(&window).0 == "0.5", "Escape takes it back");
 }
 
+crate::register_live_setting!(crate::run::LiveSettingKind::whole(
+    "rollout.dynamic.rounds",
+    "Rounds",
+    "A test's own: most further rounds of a step.",
+    |experiment| Some(experiment.rollout.dynamic?.rounds as u64),
+));
+
+#[test]
+fn a_setting_of_whole_numbers_takes_no_other() {
+    let mut snapshot = testing::snapshot(20, 1, 2);
+    let text = "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), \
+                rollout: (dynamic: (rounds: 3)))";
+    snapshot.info = Arc::new(crate::run::RunInfo::of(text));
+    let rounds =
+        crate::run::LiveSetting::at("rollout.dynamic.rounds", &snapshot.info.experiment).unwrap();
+    let mut window = Window::open(snapshot);
+    window.press(Modifiers::NONE, Key::Num8);
+    let type_in = |window: &mut Window, text: &str| {
+        let field = window.harness.get_by_role_and_label(Role::TextInput, "Rounds");
+        field.focus();
+        window.settle();
+        window.press(Modifiers::COMMAND, Key::A);
+        window.harness.get_by_role_and_label(Role::TextInput, "Rounds").type_text(text);
+        window.settle();
+        window.press(Modifiers::NONE, Key::Enter);
+    };
+    for (typed, said) in [
+        ("few", "Rounds: `few` is not a number; write one such as 8"),
+        ("2.5", "`rollout.dynamic.rounds` is 2.5; it must be a whole number, 0 or more"),
+        ("-1", "is -1; it must be a whole number, 0 or more"),
+        ("101", "is 101; it must be between 1 and 100"),
+    ] {
+        type_in(&mut window, typed);
+        assert!(window.commands.is_empty() && window.has(said), "{typed}");
+    }
+    type_in(&mut window, "4");
+    assert_eq!(window.commands.try_recv(), Ok(TrainerCommand::Set(rounds, 4.0)));
+    let edit = crate::run::SettingEdit {
+        path: "rollout.dynamic.rounds".into(),
+        from: 3.into(),
+        to: 4.into(),
+    };
+    window.update(|snapshot| snapshot.take_in(crate::run::Event::edited(20, edit)));
+    let field = window.harness.get_by_role_and_label(Role::TextInput, "Rounds");
+    assert_eq!(field.accesskit_node().value().as_deref(), Some("4"));
+    assert!(window.has("was 3"));
+}
+
 #[test]
 fn what_is_typed_for_a_setting_stays_until_it_is_entered() {
     let mut snapshot = testing::snapshot(20, 1, 2);
