@@ -134,7 +134,7 @@ fn show_window(
             }
             let start = places.map(|places| Start::new(places, ctx.clone()));
             let opener = Opener::new(started, ctx.clone());
-            let mut dock = Dock::new(panels::all(), creation.storage);
+            let mut dock = Dock::new(panels::all(), creation.storage)?;
             if let Some(panel) = options.panel {
                 dock.bring_up(panel);
             }
@@ -180,8 +180,5 @@ pub fn panel_titles() -> Vec<&'static str> {
 
 /// The key of the panel of that title, in lower or upper case.
 pub fn panel_named(title: &str) -> Option<&'static str> {
-    panels::all()
-        .iter()
-        .find(|panel| panel.title().eq_ignore_ascii_case(title))
-        .map(|panel| panel.key())
+    panel::named(&panels::all(), title)
 }

@@ -56,7 +56,7 @@ impl Screen {
                     Vec::new(),
                     Some(start),
                     opener,
-                    Dock::new(panels::all(), None),
+                    Dock::new(panels::all(), None).unwrap(),
                     themes,
                     None,
                     result,

@@ -337,7 +337,7 @@ pub(crate) fn dashboard_of(
     panels: Vec<Box<dyn Panel>>,
 ) -> Dashboard {
     let opener = Opener::new(StartedRuns::default(), ctx.clone());
-    let (dock, result) = (Dock::new(panels, None), ScreenshotResult::default());
+    let (dock, result) = (Dock::new(panels, None).unwrap(), ScreenshotResult::default());
     Dashboard::new(ctx, runs, None, opener, dock, themes, None, result).unwrap()
 }
 

@@ -48,7 +48,7 @@ impl Watching {
                 runs,
                 None,
                 opener,
-                Dock::new(panels::all(), None),
+                Dock::new(panels::all(), None).unwrap(),
                 themes,
                 screenshot,
                 result,

@@ -238,7 +238,8 @@ fn a_window_that_only_takes_a_picture_is_nobody_who_could_be_asked() {
         let window = Harness::builder().build_eframe(move |creation| {
             let (ctx, themes) = (&creation.egui_ctx, Themes::load().unwrap());
             let opener = Opener::new(StartedRuns::default(), ctx.clone());
-            let (dock, result) = (Dock::new(panels::all(), None), ScreenshotResult::default());
+            let (dock, result) =
+                (Dock::new(panels::all(), None).unwrap(), ScreenshotResult::default());
             Dashboard::new(ctx, runs, None, opener, dock, themes, screenshot, result).unwrap()
         });
         assert_eq!(handle.attendance.is_given(), is_there);
