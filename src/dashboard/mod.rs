@@ -42,7 +42,8 @@ use std::sync::PoisonError;
 use window::dock::Dock;
 
 pub use options::{DashboardOptions, Screenshot, WindowEnd};
-pub use runs::start::{Places, StartedRuns};
+pub use runs::found::Places;
+pub use runs::start::StartedRuns;
 
 /// Opens the window on a run of this process; does `afterwards` when it has ended and returns what
 /// that returns, an exit status. Must be called on the main thread. Runs that are started in the

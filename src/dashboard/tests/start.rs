@@ -4,8 +4,9 @@
 use crate::dashboard::app::{Dashboard, ScreenshotResult};
 use crate::dashboard::kit::theme::Themes;
 use crate::dashboard::panels;
+use crate::dashboard::runs::found::Places;
 use crate::dashboard::runs::opener::Opener;
-use crate::dashboard::runs::start::{Places, Start, StartedRuns};
+use crate::dashboard::runs::start::{Start, StartedRuns};
 use crate::dashboard::tests::testing;
 use crate::dashboard::window::dock::Dock;
 use egui::accesskit::Role;
