@@ -1,16 +1,12 @@
 //! Behaviour of the window, driven through its accessibility tree.
 
-use crate::dashboard::app::{Dashboard, ScreenshotResult};
-use crate::dashboard::kit::theme::Themes;
+use crate::dashboard::app::Dashboard;
 use crate::dashboard::options::Screenshot;
-use crate::dashboard::panels;
 use crate::dashboard::runs::open_run::RunSource;
-use crate::dashboard::runs::opener::Opener;
-use crate::dashboard::runs::start::StartedRuns;
 use crate::dashboard::state::run::State;
-use crate::dashboard::tests::testing;
-use crate::dashboard::tests::testing::{Window, name_completions, with_metric, with_step};
-use crate::dashboard::window::dock::Dock;
+use crate::dashboard::tests::testing::{
+    self, Opening, Window, name_completions, with_metric, with_step,
+};
 use crate::run::{CosineKind, RunHandle, RunSnapshot, RunState, TrainerCommand};
 use egui::accesskit::Role;
 use egui::{Event, Key, Modifiers};
@@ -235,13 +231,9 @@ fn a_window_that_only_takes_a_picture_is_nobody_who_could_be_asked() {
     for (screenshot, is_there) in [(None, true), (Some(picture), false)] {
         let (handle, _commands) = RunHandle::new(testing::snapshot(5, 1, 2));
         let runs = vec![RunSource::Trainer(handle.clone())];
-        let window = Harness::builder().build_eframe(move |creation| {
-            let (ctx, themes) = (&creation.egui_ctx, Themes::load().unwrap());
-            let opener = Opener::new(StartedRuns::default(), ctx.clone());
-            let (dock, result) =
-                (Dock::new(panels::all(), None).unwrap(), ScreenshotResult::default());
-            Dashboard::new(ctx, runs, None, opener, dock, themes, screenshot, result).unwrap()
-        });
+        let opening = Opening { screenshot, ..Opening::on(runs) };
+        let window =
+            Harness::builder().build_eframe(move |creation| opening.dashboard(&creation.egui_ctx));
         assert_eq!(handle.attendance.is_given(), is_there);
         drop(window);
         assert!(!handle.attendance.is_given());
@@ -989,9 +981,8 @@ fn an_interrupted_program_closes_its_window_once_the_run_is_over() {
     let (handle, _commands) = RunHandle::new(testing::snapshot(5, 1, 2));
     let interrupted = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let (runs, flag) = (vec![RunSource::Trainer(handle.clone())], Arc::clone(&interrupted));
-    let mut harness = Harness::builder().build_eframe(move |creation| {
-        testing::dashboard(&creation.egui_ctx, Themes::load().unwrap(), runs).until(flag)
-    });
+    let mut harness = Harness::builder()
+        .build_eframe(move |creation| Opening::on(runs).dashboard(&creation.egui_ctx).until(flag));
     harness.step();
     assert!(!closes(&harness));
     interrupted.store(true, std::sync::atomic::Ordering::SeqCst);
@@ -1037,9 +1028,9 @@ fn the_legend_has_the_line_of_every_run() {
         })
         .collect();
     let size = egui::vec2(984.0, 615.0);
-    let mut harness = Harness::builder().with_size(size).build_eframe(move |creation| {
-        testing::dashboard(&creation.egui_ctx, Themes::load().unwrap(), sources)
-    });
+    let mut harness = Harness::builder()
+        .with_size(size)
+        .build_eframe(move |creation| Opening::on(sources).dashboard(&creation.egui_ctx));
     harness.run_steps(4);
     let mut places = Vec::new();
     for seed in 0..4 {
