@@ -396,8 +396,8 @@ fn data_that_cannot_be_used_is_refused_and_says_why() {
         let source = format!("task=Dataset(source: Local({name:?}))");
         std::fs::write(
             place.path().join("experiment.ron"),
-            "Experiment(name: \"data\", model: Local(\"model\"), device: Cpu, task: \
-             Countdown(numbers: 3), stop: (steps: 1))",
+            "Experiment(name: \"data\", model: Local(\"model\"), device: Cpu, \
+             task: Countdown(numbers: 3), stop: (steps: 1))",
         )
         .unwrap();
         for arguments in [

@@ -97,8 +97,8 @@ fn settings_of_a_method_of_ones_own_are_settings_like_any_other() {
     use orthant::experiment::{differences, set, to_text};
     let read = |method: &str| {
         let text = format!(
-            "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), method: \
-             {method})"
+            "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), \
+             method: {method})"
         );
         from_text::<Experiment>(&text, "a.ron")
     };

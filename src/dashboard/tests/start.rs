@@ -12,9 +12,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-const EXPERIMENT: &str = "Experiment(name: \"mine\", description: \"What it is for.\", model: \
-                          Bundled(\"countdown\"), task: Countdown(), method: Grpo, stop: (steps: \
-                          7))";
+const EXPERIMENT: &str = "Experiment(name: \"mine\", description: \"What it is for.\", \
+                          model: Bundled(\"countdown\"), task: Countdown(), method: Grpo, \
+                          stop: (steps: 7))";
 
 struct Screen {
     harness: Harness<'static, Dashboard>,

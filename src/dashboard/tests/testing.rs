@@ -43,8 +43,8 @@ pub(crate) fn info() -> RunInfo {
 /// The same of another name or seed.
 pub(crate) fn info_with(name: &str, seed: u64) -> RunInfo {
     let text = format!(
-        "Experiment(name: {name:?}, seed: {seed}, model: Bundled(\"countdown\"), task: \
-         Countdown(), method: G2rl())"
+        "Experiment(name: {name:?}, seed: {seed}, model: Bundled(\"countdown\"), \
+         task: Countdown(), method: G2rl())"
     );
     RunInfo { directory: PathBuf::from("runs/countdown-g2rl-s0"), ..RunInfo::of(&text) }
 }

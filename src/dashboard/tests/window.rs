@@ -505,8 +505,8 @@ fn enormous_values_are_short_and_stay_in_their_plots() {
 #[test]
 fn live_settings_are_edited_in_place_and_sent_with_enter() {
     let mut snapshot = testing::snapshot(20, 1, 2);
-    let text = "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), method: \
-                G2rl(lambda: 0.5))";
+    let text = "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), \
+                method: G2rl(lambda: 0.5))";
     snapshot.info = Arc::new(crate::run::RunInfo::of(text));
     let mut window = Window::open(snapshot);
     window.press(Modifiers::NONE, Key::Num8);
@@ -603,8 +603,8 @@ fn a_setting_of_whole_numbers_takes_no_other() {
 #[test]
 fn what_is_typed_for_a_setting_stays_until_it_is_entered() {
     let mut snapshot = testing::snapshot(20, 1, 2);
-    let text = "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), method: \
-                G2rl(lambda: 0.5))";
+    let text = "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), \
+                method: G2rl(lambda: 0.5))";
     snapshot.info = Arc::new(crate::run::RunInfo::of(text));
     let mut window = Window::open(snapshot);
     window.press(Modifiers::NONE, Key::Num8);

@@ -18,9 +18,9 @@ impl Look<'_> {
                 self.present(),
                 format::percent(share)
             ),
-            advice: "Raise rollout.max_new_tokens, or set objective.truncated to Mask or \
-                     SoftPenalty."
-                .to_owned(),
+            advice:
+                "Raise rollout.max_new_tokens, or set objective.truncated to Mask or SoftPenalty."
+                    .to_owned(),
             metric,
         });
         let (name, rule) = ("Responses cut off", "above 10 %");
