@@ -44,21 +44,43 @@ pub(super) struct EvalArguments {
     #[arg(long, value_name = "NAME_OR_FILE")]
     suite: String,
     /// Completions per problem.
-    #[arg(long, value_name = "N", default_value_t = EvaluationConfig::SAMPLES, value_parser = whole::<usize>(1, EvaluationConfig::MOST_SAMPLES as i64))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = EvaluationConfig::SAMPLES,
+        value_parser = whole::<usize>(1, EvaluationConfig::MOST_SAMPLES as i64),
+    )]
     samples: usize,
     /// pass@k for these k, such as 1,4,16. Left out, the powers of 4 up to the number of samples,
     /// and that number.
-    #[arg(long, value_delimiter = ',', value_parser = whole::<usize>(1, EvaluationConfig::MOST_SAMPLES as i64))]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_parser = whole::<usize>(1, EvaluationConfig::MOST_SAMPLES as i64),
+    )]
     k: Vec<usize>,
     /// Sampling temperature; 0 takes the likeliest token.
-    #[arg(long, value_name = "T", default_value_t = EvaluationConfig::TEMPERATURE, value_parser = number(EvaluationConfig::TEMPERATURES))]
+    #[arg(
+        long,
+        value_name = "T",
+        default_value_t = EvaluationConfig::TEMPERATURE,
+        value_parser = number(EvaluationConfig::TEMPERATURES),
+    )]
     temperature: f64,
     /// Most tokens of a completion. Left out, 4096 or what the model's positions leave after the
     /// longest prompt.
-    #[arg(long, value_name = "N", value_parser = whole::<u64>(1, RolloutConfig::MOST_NEW_TOKENS as i64))]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = whole::<u64>(1, RolloutConfig::MOST_NEW_TOKENS as i64),
+    )]
     max_new_tokens: Option<u64>,
     /// The first so many problems only. Left out, all of a data set and 128 held-out problems.
-    #[arg(long, value_name = "N", value_parser = whole::<u64>(1, EvaluationConfig::MOST_PROBLEMS as i64))]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = whole::<u64>(1, EvaluationConfig::MOST_PROBLEMS as i64),
+    )]
     limit: Option<u64>,
     /// What a problem is put into: `plain`, `qwen_boxed`, `choice`, `chat` (the model's chat
     /// template) or a Jinja file. Left out, `chat` where the model has a chat template, and else
@@ -71,7 +93,11 @@ pub(super) struct EvalArguments {
     template_variable: Vec<(String, TemplateValue)>,
     /// Leaves problems out whose prompts have more tokens. Those that leave no room for new tokens
     /// are left out anyway.
-    #[arg(long, value_name = "N", value_parser = whole::<u64>(1, DatasetConfig::MOST_PROMPT_TOKENS as i64))]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = whole::<u64>(1, DatasetConfig::MOST_PROMPT_TOKENS as i64),
+    )]
     max_prompt_tokens: Option<u64>,
     /// What the answers of a file are. Left out, choices where every answer is one letter from A to
     /// J, and mathematics where not.

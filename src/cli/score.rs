@@ -38,7 +38,12 @@ pub(super) struct ScoreArguments {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// The sampling temperature that features and gradients belong to.
-    #[arg(long, value_name = "T", default_value_t = RolloutConfig::default().temperature, value_parser = number(RolloutConfig::TEMPERATURE))]
+    #[arg(
+        long,
+        value_name = "T",
+        default_value_t = RolloutConfig::default().temperature,
+        value_parser = number(RolloutConfig::TEMPERATURE),
+    )]
     temperature: f64,
     /// Strength of the shaping.
     #[arg(long, default_value_t = G2rl::default().lambda, value_parser = number(G2rl::LAMBDA))]
@@ -64,7 +69,12 @@ pub(super) struct ScoreArguments {
     exact_gradients: bool,
     /// Projects gradients to this many numbers per tensor: less memory, for a standard error of a
     /// cosine of at most sqrt(2/K).
-    #[arg(long, value_name = "K", requires = "exact_gradients", value_parser = whole::<u64>(16, (1 << 32) - 1))]
+    #[arg(
+        long,
+        value_name = "K",
+        requires = "exact_gradients",
+        value_parser = whole::<u64>(16, (1 << 32) - 1),
+    )]
     projection: Option<u64>,
     /// Decides the projection.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse_seed)]

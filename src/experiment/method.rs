@@ -1,8 +1,9 @@
 //! Methods: what differs from GRPO, with settings that belong to each.
 //!
 //! A method's file registers it with [`register_method!`](crate::register_method), and nothing else
-//! has to name it. An experiment file says `method: G2rl(lambda: 0.5)` for a method of this program, and
-//! `method: Custom("brevity", (strength: 0.5))` for one that a program built on this crate brings.
+//! has to name it. An experiment file says `method: G2rl(lambda: 0.5)` for a method of this program,
+//! and `method: Custom("brevity", (strength: 0.5))` for one that a program built on this crate
+//! brings.
 
 use super::config::{EncoderSource, Experiment};
 use super::parse::in_one_line;
