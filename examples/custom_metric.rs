@@ -18,6 +18,7 @@ pub struct VarietyPlugin;
 static VARIETY: Metric =
     Metric::new("completion/variety", "Different completions of a group, per completion.")
         .better(Better::Higher)
+        .range(0.0, 1.0)
         .plot(Plot::WhereMeasured("Variety"));
 
 impl Plugin for VarietyPlugin {

@@ -31,6 +31,13 @@ fn eval(place: &Workplace, arguments: &[&str]) -> String {
     stdout
 }
 
+/// The arguments of an evaluation of the tiny model on a suite, and more.
+fn on<'a>(suite: &'a str, samples: &'a str, new_tokens: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let model = ["--model", "model", "--suite", suite];
+    let much = ["--samples", samples, "--max-new-tokens", new_tokens];
+    [&model[..], &much, more].concat()
+}
+
 fn read(place: &Workplace, file: &str) -> String {
     std::fs::read_to_string(place.path().join(file)).unwrap()
 }
@@ -126,20 +133,8 @@ fn neither_batches_nor_a_kill_change_a_byte() {
     let place = Workplace::new();
     write_suite(&place, "suite.jsonl");
     let run = |out: &str, rows: &str| {
-        let arguments = [
-            "--model",
-            "model",
-            "--suite",
-            "suite.jsonl",
-            "--samples",
-            "3",
-            "--max-new-tokens",
-            "20",
-        ];
-        eval(
-            &place,
-            &[&arguments[..], &["--temperature", "1.2", "--rows", rows, "--out", out]].concat(),
-        )
+        let more = ["--temperature", "1.2", "--rows", rows, "--out", out];
+        eval(&place, &on("suite.jsonl", "3", "20", &more))
     };
     run("whole", "512");
     run("single", "1");
@@ -177,20 +172,8 @@ fn neither_batches_nor_a_kill_change_a_byte() {
             );
         }
     }
-    let arguments = [
-        "eval",
-        "--model",
-        "model",
-        "--suite",
-        "suite.jsonl",
-        "--samples",
-        "3",
-        "--out",
-        "whole",
-        "--seed",
-        "1",
-    ];
-    let (status, _, stderr) = orthant(&place, &arguments);
+    let other = on("suite.jsonl", "3", "20", &["--out", "whole", "--seed", "1"]);
+    let (status, _, stderr) = orthant(&place, &[&["eval"], &other[..]].concat());
     assert!(
         status == 2 && stderr.contains("other settings") && stderr.contains("--out"),
         "{stderr}"
@@ -201,22 +184,11 @@ fn neither_batches_nor_a_kill_change_a_byte() {
 fn an_evaluation_that_is_killed_goes_on_to_the_same_bytes() {
     let place = Workplace::new();
     write_suite(&place, "suite.jsonl");
-    let arguments = [
-        "--model",
-        "model",
-        "--suite",
-        "suite.jsonl",
-        "--samples",
-        "3",
-        "--max-new-tokens",
-        "100",
-        "--rows",
-        "1",
-    ];
+    let arguments = on("suite.jsonl", "3", "100", &["--rows", "1"]);
     eval(&place, &[&arguments[..], &["--out", "whole"]].concat());
     let mut child = Command::new(env!("CARGO_BIN_EXE_orthant"))
         .args(["eval", "--device", "cpu", "--out", "killed"])
-        .args(arguments)
+        .args(&arguments)
         .current_dir(place.path())
         .stderr(std::process::Stdio::null())
         .spawn()
@@ -262,9 +234,7 @@ fn an_evaluation_that_is_killed_goes_on_to_the_same_bytes() {
 fn results_stand_by_subject_and_level_too() {
     let place = Workplace::new();
     write_suite(&place, "suite.jsonl");
-    let arguments =
-        ["--model", "model", "--suite", "suite.jsonl", "--samples", "2", "--max-new-tokens", "8"];
-    let stdout = eval(&place, &[&arguments[..], &["--out", "out"]].concat());
+    let stdout = eval(&place, &on("suite.jsonl", "2", "8", &["--out", "out"]));
     let result = json(&place.path().join("out/eval.json"));
     assert_eq!(result["suite"], "suite");
     assert_eq!(result["subjects"]["sums"]["problems"], 4);
@@ -279,19 +249,8 @@ fn the_prompt_is_the_problem_or_what_the_chat_template_makes_of_it() {
     let place = Workplace::new();
     write_suite(&place, "suite.jsonl");
     let run = |out: &str, template: &[&str]| {
-        let arguments = [
-            "--model",
-            "model",
-            "--suite",
-            "suite.jsonl",
-            "--samples",
-            "2",
-            "--limit",
-            "3",
-            "--max-new-tokens",
-            "8",
-        ];
-        eval(&place, &[&arguments[..], &["--out", out], template].concat());
+        let more = [&["--limit", "3", "--out", out], template].concat();
+        eval(&place, &on("suite.jsonl", "2", "8", &more));
         read(&place, &format!("{out}/samples.jsonl"))
     };
     let plain = run("plain", &[]);
@@ -437,8 +396,8 @@ fn data_that_cannot_be_used_is_refused_and_says_why() {
         let source = format!("task=Dataset(source: Local({name:?}))");
         std::fs::write(
             place.path().join("experiment.ron"),
-            "Experiment(name: \"data\", model: Local(\"model\"), device: Cpu, task: \
-             Countdown(numbers: 3), stop: (steps: 1))",
+            "Experiment(name: \"data\", model: Local(\"model\"), device: Cpu, \
+             task: Countdown(numbers: 3), stop: (steps: 1))",
         )
         .unwrap();
         for arguments in [
@@ -473,21 +432,7 @@ fn data_that_cannot_be_used_is_refused_and_says_why() {
     for (name, content) in same {
         std::fs::write(place.path().join(name), content).unwrap();
         let out = format!("out-{name}");
-        eval(
-            &place,
-            &[
-                "--model",
-                "model",
-                "--suite",
-                name,
-                "--samples",
-                "2",
-                "--max-new-tokens",
-                "8",
-                "--out",
-                &out,
-            ],
-        );
+        eval(&place, &on(name, "2", "8", &["--out", &out]));
         assert_eq!(
             read(&place, &format!("{out}/samples.jsonl")),
             read(&place, "out-plain.csv/samples.jsonl"),
@@ -503,9 +448,8 @@ fn a_suite_of_choices_leaves_out_answers_that_are_not_letters() {
         let row = |answer: &&str| json!({"problem": "Which one?", "answer": answer}).to_string();
         let rows: Vec<String> = answers.iter().map(row).collect();
         std::fs::write(place.path().join("s.jsonl"), rows.join("\n")).unwrap();
-        let arguments = ["eval", "--device", "cpu", "--model", "model", "--suite", "s.jsonl"];
-        let more = ["--verifier", "choice", "--samples", "1", "--max-new-tokens", "4"];
-        orthant(&place, &[&arguments[..], &more, &["--out", "out"]].concat())
+        let more = ["--verifier", "choice", "--device", "cpu", "--out", "out"];
+        orthant(&place, &[&["eval"], &on("s.jsonl", "1", "4", &more)[..]].concat())
     };
     let (status, _, stderr) = suite(&["2", "3", "4"]);
     assert_eq!((status, stderr.trim_end().lines().count()), (2, 1), "{stderr}");
@@ -527,18 +471,7 @@ fn variables_reach_the_template_and_are_recorded() {
         "{{ problem }}{% if flag is false %} off{% endif %}{{ words|join }}",
     )
     .unwrap();
-    let common = [
-        "--model",
-        "model",
-        "--suite",
-        "suite.jsonl",
-        "--limit",
-        "2",
-        "--samples",
-        "1",
-        "--max-new-tokens",
-        "4",
-    ];
+    let common = on("suite.jsonl", "1", "4", &["--limit", "2"]);
     let with = [
         "--template",
         "t.jinja",
@@ -609,20 +542,8 @@ fn a_long_problem_is_left_out_and_a_long_subject_cut() {
     ];
     let text = lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     std::fs::write(place.path().join("suite.jsonl"), text).unwrap();
-    let arguments = [
-        "eval",
-        "--model",
-        "model",
-        "--suite",
-        "suite.jsonl",
-        "--samples",
-        "1",
-        "--max-new-tokens",
-        "4",
-        "--out",
-        "out",
-    ];
-    let (status, stdout, stderr) = orthant(&place, &arguments);
+    let arguments = on("suite.jsonl", "1", "4", &["--out", "out"]);
+    let (status, stdout, stderr) = orthant(&place, &[&["eval"], &arguments[..]].concat());
     assert_eq!(status, 0, "{stderr}");
     assert!(stderr.contains(
         "warning: 1 of the 3 problems of suite are left out because their prompts have more than \

@@ -97,8 +97,8 @@ fn settings_of_a_method_of_ones_own_are_settings_like_any_other() {
     use orthant::experiment::{differences, set, to_text};
     let read = |method: &str| {
         let text = format!(
-            "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), method: \
-             {method})"
+            "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), \
+             method: {method})"
         );
         from_text::<Experiment>(&text, "a.ron")
     };
@@ -159,7 +159,27 @@ fn a_method_of_another_program_is_read_and_not_run() {
     assert_eq!(paths, ["method.depth", "method.kind.by.1"]);
     let runs = tempfile::tempdir().unwrap();
     let error = RunBuilder::new(experiment).start(runs.path()).err().unwrap().to_string();
-    assert!(error.contains("the method `other` is not part of this program"), "{error}");
+    let foreign = "the method `other` is not part of this program; method: Custom(..) is for";
+    assert!(error.contains(foreign), "{error}");
+}
+
+#[test]
+fn a_misspelt_method_is_refused_with_the_name_that_was_meant() {
+    let runs = tempfile::tempdir().unwrap();
+    for (written, meant) in [
+        ("brevty", "`brevity`? method: Custom(..) is for"),
+        ("g2rl", "`G2rl`, without Custom(..)?"),
+    ] {
+        let text = format!(
+            "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), \
+             method: Custom(\"{written}\", (strength: 0.5)))"
+        );
+        let experiment = from_text(&text, "a.ron").unwrap();
+        let error = RunBuilder::new(experiment).start(runs.path()).err().unwrap().to_string();
+        let told =
+            format!("the method `{written}` is not part of this program; did you mean {meant}");
+        assert!(error.contains(&told), "{error}");
+    }
 }
 
 #[test]
@@ -189,6 +209,7 @@ fn a_metric_of_ones_own_is_recorded_with_its_declaration_and_reaches_the_sinks()
         .find(|metric| metric["name"] == "completion/variety")
         .expect("its declaration");
     assert_eq!((&own["title"], &own["better"]), (&"Variety".into(), &"higher".into()));
+    assert_eq!((&own["low"], &own["high"]), (&0.0.into(), &1.0.into()));
     assert!(declared.iter().any(|metric| metric["name"] == "reward/mean"));
     assert!(read("metrics.jsonl").lines().all(|line| line.contains("\"completion/variety\":")));
 }

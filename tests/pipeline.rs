@@ -149,6 +149,7 @@ fn a_run_folder_holds_all_that_was_promised() {
         (&"finished".into(), &3.into()),
         "{manifest}"
     );
+    assert_eq!(manifest["task"], run.snapshot.info.task);
     assert_eq!(manifest["model_hash"], tiny_model().weights.hash().unwrap());
     for field in ["version", "commit", "device", "model", "data_hash", "started"] {
         assert!(

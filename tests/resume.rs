@@ -59,6 +59,13 @@ fn weights(run: &Path, step: u64) -> Vec<u8> {
     fs::read(run.join(format!("checkpoints/step_{step:06}/model.safetensors"))).unwrap()
 }
 
+orthant::register_live_setting!(LiveSettingKind::whole(
+    "objective.epochs",
+    "Epochs",
+    "Passes over the responses of a step.",
+    |experiment| Some(experiment.objective.epochs as u64),
+));
+
 fn live(path: &str) -> LiveSetting {
     let text =
         r#"Experiment(name: "a", model: Bundled("countdown"), task: Countdown(), method: G2rl())"#;
@@ -140,6 +147,7 @@ fn a_run_whose_settings_were_changed_goes_on_with_them() {
             (live("method.lambda"), 0.9),
             (live("rollout.temperature"), 0.7),
             (live("objective.kl.coefficient"), 0.05),
+            (live("objective.epochs"), 1.0),
             (live("optimizer.learning_rate"), 5e-4),
         ] {
             assert!(handle.send(TrainerCommand::Set(setting, value)));
@@ -171,7 +179,10 @@ fn a_run_whose_settings_were_changed_goes_on_with_them() {
             .map(|e| e["text"].clone())
             .collect()
     };
-    assert_eq!(edited(&halves).len(), 5);
+    assert_eq!(edited(&halves).len(), 6);
+    let epochs = serde_json::json!({"path": "objective.epochs", "from": 2, "to": 1});
+    let events = lines(&halves, "events.jsonl");
+    assert!(events.iter().any(|event| event["edit"] == epochs), "{events:?}");
     assert_eq!(edited(&straight), edited(&halves));
     // What is set when resuming wins over what was changed before.
     let other = changed_after_step_2(4);
@@ -196,6 +207,29 @@ fn a_setting_that_cannot_be_changed_is_refused_with_its_reason() {
     assert!(refusal.reason.contains("lambda"), "{}", refusal.reason);
     assert!(end.warnings.iter().any(|(_, text)| *text == refusal.to_string()));
     assert_eq!(end.value_of(live("method.lambda")), None);
+}
+
+#[test]
+fn a_setting_of_whole_numbers_takes_no_other() {
+    let runs = tempfile::tempdir().unwrap();
+    let run = RunBuilder::new(experiment(2)).start(runs.path()).unwrap();
+    let (handle, epochs) = (run.handle.clone(), live("objective.epochs"));
+    assert!(epochs.is_whole() && !live("method.lambda").is_whole());
+    assert_eq!((epochs.text(3.0), live("method.lambda").text(3.0)), ("3".into(), "3.0".into()));
+    for value in [1.5, -1.0, 1e300, f64::NAN, 0.0] {
+        assert!(handle.send(TrainerCommand::Set(epochs, value)));
+    }
+    run.join().unwrap();
+    let end = handle.snapshots.load();
+    let reasons: Vec<&str> = end.refusals.iter().map(|refusal| refusal.reason.as_str()).collect();
+    let whole = "it must be a whole number, 0 or more";
+    let expected = ["is 1.5", "is -1", "is 1e300", "is NaN"];
+    assert_eq!(reasons.len(), 5, "{reasons:?}");
+    for (reason, value) in reasons.iter().zip(expected) {
+        assert_eq!(*reason, format!("`objective.epochs` {value}; {whole}"));
+    }
+    assert!(reasons[4].contains("is 0; it must be between 1"), "what is out of range: {reasons:?}");
+    assert_eq!(end.value_of(epochs), None);
 }
 
 /// Returns the metrics of the run.

@@ -422,8 +422,7 @@ fn a_run_that_cannot_write_fails_alone_and_waits_for_somebody_at_the_window() {
 fn a_checkpoint_that_does_not_fit_ends_a_run_and_what_it_has_stays_whole() {
     let place = Workplace::new();
     let run = four_steps(&place, "");
-    let script = "ulimit -f 200; exec \"$0\" run --headless --resume \"$1\" --set \
-                  stop.steps=8";
+    let script = r#"ulimit -f 200; exec "$0" run --headless --resume "$1" --set stop.steps=8"#;
     let output = Command::new("sh")
         .args(["-c", script, env!("CARGO_BIN_EXE_orthant"), run.to_str().unwrap()])
         .env_remove("DISPLAY")

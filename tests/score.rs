@@ -424,14 +424,14 @@ fn options_out_of_range_are_refused_by_name() {
     let line = r#"{"group": "g", "prompt": "w1", "response": "w2", "reward": 1}"#;
     std::fs::write(place.path().join("input.jsonl"), line).unwrap();
     for [option, value, word] in [
-        ["--temperature", "0", "at least 0.01"],
-        ["--temperature", "-1", "at least 0.01"],
+        ["--temperature", "0", "between 0.01 and 100"],
+        ["--temperature", "101", "between 0.01 and 100"],
         ["--lambda", "-1", "between 0 and 2"],
         ["--lambda", "5", "between 0 and 2"],
         ["--lambda", "-0.5", "between 0 and 2"],
         ["--lambda", "nan", "between 0 and 2"],
-        ["--clip", "-3", "above 0"],
-        ["--clip", "0", "above 0"],
+        ["--clip", "-3", "greater than 0"],
+        ["--clip", "1e-60", "greater than 0"],
         ["--projection", "64", "--exact-gradients"],
         ["--projection", "-64", "16.."],
         ["--seed", "-1", "between 0 and"],

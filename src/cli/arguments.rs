@@ -2,7 +2,7 @@
 
 use crate::dashboard::{self, DashboardOptions, Screenshot};
 use crate::error::{Error, Result};
-use crate::experiment::DeviceChoice;
+use crate::experiment::{Bounds, DeviceChoice};
 use candle_core::DType;
 use clap::builder::RangedI64ValueParser;
 use clap::{Args, ValueEnum};
@@ -84,6 +84,14 @@ pub(super) fn whole<T: TryFrom<i64> + Clone + Send + Sync>(
     high: i64,
 ) -> RangedI64ValueParser<T> {
     RangedI64ValueParser::new().range(low..=high)
+}
+
+/// A number within bounds, which the refusal of any other names.
+pub(super) fn number(bounds: Bounds) -> impl Fn(&str) -> Result<f64, String> + Clone + Send + Sync {
+    move |text| match text.parse() {
+        Ok(value) if bounds.contains(value) => Ok(value),
+        _ => Err(format!("give a number {bounds}")),
+    }
 }
 
 pub(super) fn parse_seed(text: &str) -> Result<u64, String> {

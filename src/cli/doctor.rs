@@ -5,8 +5,8 @@ use super::terminal::{note, say};
 use crate::error::Result;
 use crate::escape::one_line;
 use crate::experiment::{
-    self, DataSource, DeviceChoice, EncoderSource, Experiment, HeldOutSource, ModelSource,
-    SuiteConfig, TaskConfig,
+    self, DataSource, DeviceChoice, EncoderSource, Experiment, HeldOutSource, MethodKind,
+    ModelSource, SuiteConfig, TaskConfig,
 };
 use crate::files::space;
 use crate::machine;
@@ -89,14 +89,15 @@ pub(super) fn run(arguments: &DoctorArguments) -> Result<u8> {
 
 /// What of an experiment this program cannot do, because another program brings it.
 fn foreign(experiment: &Experiment) -> Vec<String> {
-    let method = experiment.method.foreign().map(|name| ("method", name));
+    let method = experiment.method.foreign().map(|name| ("method", name, MethodKind::hint(name)));
     let task = match &experiment.task {
-        TaskConfig::Custom(name) => Some(("task", name.as_str())),
+        TaskConfig::Custom(name) => Some(("task", name.as_str(), String::new())),
         _ => None,
     };
-    let text = |(what, name): (&str, &str)| {
+    let text = |(what, name, hint): (&str, &str, String)| {
         format!(
-            "the {what} `{name}` is not part of this program; the program that brings it can run this experiment"
+            "the {what} `{name}` is not part of this program; the program that brings it can run \
+             this experiment{hint}"
         )
     };
     method.into_iter().chain(task).map(text).collect()

@@ -1,6 +1,6 @@
 //! `orthant eval`: pass@k, the majority's and the mean accuracy of a model on a suite.
 
-use super::arguments::{DtypeChoice, parse_device, parse_seed, whole};
+use super::arguments::{DtypeChoice, number, parse_device, parse_seed, whole};
 use super::models::{load, model_files};
 use super::stack::on_large_stack;
 use super::terminal::{note, say};
@@ -12,8 +12,8 @@ use crate::evaluation::{
     sample_suite,
 };
 use crate::experiment::{
-    ArithmeticConfig, CountdownConfig, DeviceChoice, FileSuite, NamedSuite, TaskConfig,
-    TemplateValue, TemplateVariables,
+    ArithmeticConfig, CountdownConfig, DatasetConfig, DeviceChoice, EvaluationConfig, FileSuite,
+    HeldOutConfig, NamedSuite, RolloutConfig, TaskConfig, TemplateValue, TemplateVariables,
 };
 use crate::model::{LanguageModel, open_device};
 use crate::tasks::{self, Room};
@@ -46,21 +46,43 @@ pub(super) struct EvalArguments {
     #[arg(long, value_name = "NAME_OR_FILE")]
     suite: String,
     /// Completions per problem.
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = whole::<u64>(1, 4096))]
-    samples: u64,
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = EvaluationConfig::SAMPLES,
+        value_parser = whole::<usize>(1, EvaluationConfig::MOST_SAMPLES as i64),
+    )]
+    samples: usize,
     /// pass@k for these k, such as 1,4,16. Left out, the powers of 4 up to the number of samples,
     /// and that number.
-    #[arg(long, value_delimiter = ',', value_parser = whole::<usize>(1, 4096))]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_parser = whole::<usize>(1, EvaluationConfig::MOST_SAMPLES as i64),
+    )]
     k: Vec<usize>,
     /// Sampling temperature; 0 takes the likeliest token.
-    #[arg(long, value_name = "T", default_value_t = 0.8, value_parser = temperature)]
+    #[arg(
+        long,
+        value_name = "T",
+        default_value_t = EvaluationConfig::TEMPERATURE,
+        value_parser = number(EvaluationConfig::TEMPERATURES),
+    )]
     temperature: f64,
     /// Most tokens of a completion. Left out, 4096 or what the model's positions leave after the
     /// longest prompt.
-    #[arg(long, value_name = "N", value_parser = whole::<u64>(1, 1 << 20))]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = whole::<u64>(1, RolloutConfig::MOST_NEW_TOKENS as i64),
+    )]
     max_new_tokens: Option<u64>,
     /// The first so many problems only. Left out, all of a data set and 128 held-out problems.
-    #[arg(long, value_name = "N", value_parser = whole::<u64>(1, 1_000_000))]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = whole::<u64>(1, EvaluationConfig::MOST_PROBLEMS as i64),
+    )]
     limit: Option<u64>,
     /// What a problem is put into: `plain`, `qwen_boxed`, `choice`, `chat` (the model's chat
     /// template) or a Jinja file. Left out, `chat` where the model has a chat template, and else
@@ -73,7 +95,11 @@ pub(super) struct EvalArguments {
     template_variable: Vec<(String, TemplateValue)>,
     /// Leaves problems out whose prompts have more tokens. Those that leave no room for new tokens
     /// are left out anyway.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = whole::<u64>(1, DatasetConfig::MOST_PROMPT_TOKENS as i64),
+    )]
     max_prompt_tokens: Option<u64>,
     /// What the answers of a file are. Left out, choices where every answer is one letter from A to
     /// J, and mathematics where not.
@@ -110,13 +136,6 @@ fn answer_format() -> impl TypedValueParser<Value = AnswerFormat> {
         .try_map(|name| AnswerFormat::named(&name).ok_or("there is no such format"))
 }
 
-fn temperature(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if (0.0..=100.0).contains(&value) => Ok(value),
-        _ => Err("give a number between 0 and 100".to_string()),
-    }
-}
-
 /// `name=value`, where the value is written as in JSON or as in Python, or else is a text.
 fn template_variable(text: &str) -> Result<(String, TemplateValue), String> {
     let (name, value) =
@@ -131,9 +150,6 @@ fn template_variable(text: &str) -> Result<(String, TemplateValue), String> {
 
 /// Most tokens of a completion where nobody says.
 const NEW_TOKENS: usize = 4096;
-
-/// Held-out problems where nobody says.
-const HELD_OUT: usize = 128;
 
 impl EvalArguments {
     fn template_variables(&self) -> TemplateVariables {
@@ -171,7 +187,7 @@ impl EvalArguments {
                 )));
             }
             let task = tasks::build(&config, &model.tokenizer, Some(room))?;
-            return Ok(Suite::held_out(task, limit.unwrap_or(HELD_OUT)));
+            return Ok(Suite::held_out(task, limit.unwrap_or(HeldOutConfig::default().problems)));
         }
         if NAMED.iter().any(|suite| suite.name.eq_ignore_ascii_case(&self.suite)) {
             let config = NamedSuite {
@@ -270,7 +286,7 @@ impl EvalArguments {
 }
 
 pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
-    let samples = arguments.samples as usize;
+    let samples = arguments.samples;
     let k = arguments.k(samples)?;
     let device = open_device(arguments.device)?;
     let model = load(

@@ -1,15 +1,16 @@
 //! `orthant score`: the geometry of any responses, whoever generated them.
 
-use super::arguments::{parse_device, parse_seed, whole};
+use super::arguments::{number, parse_device, parse_seed, whole};
 use super::models::{load, model_files};
 use super::stack::on_large_stack;
 use super::terminal::{note, say};
 use crate::error::Result;
-use crate::experiment::DeviceChoice;
+use crate::experiment::{DeviceChoice, RolloutConfig};
 use crate::geometry::{
     CosineMatrix, IncorrectSign, NoveltyForm, PairStatistics, Shaping, TokenWeights, pearson,
     spearman,
 };
+use crate::methods::G2rl;
 use crate::model::{GRADIENT_MEMORY, GradientForm, open_device};
 use crate::scoring::{ScoreFolder, ScoreProgress, ScoreSettings, Scores, read_inputs, score};
 use candle_core::DType;
@@ -39,13 +40,18 @@ pub(super) struct ScoreArguments {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// The sampling temperature that features and gradients belong to.
-    #[arg(long, value_name = "T", default_value_t = 1.0, value_parser = at_least_a_hundredth)]
+    #[arg(
+        long,
+        value_name = "T",
+        default_value_t = RolloutConfig::default().temperature,
+        value_parser = number(RolloutConfig::TEMPERATURE),
+    )]
     temperature: f64,
     /// Strength of the shaping.
-    #[arg(long, default_value_t = 0.5, value_parser = strength)]
+    #[arg(long, default_value_t = G2rl::default().lambda, value_parser = number(G2rl::LAMBDA))]
     lambda: f64,
     /// Shaped rewards are clipped to plus or minus this.
-    #[arg(long, default_value_t = 3.0, value_parser = above_zero)]
+    #[arg(long, default_value_t = G2rl::default().clip, value_parser = number(G2rl::CLIP))]
     clip: f64,
     /// The length of the unexplained part of a direction, or its square.
     #[arg(long, value_enum, default_value_t = NoveltyChoice::Residual)]
@@ -65,7 +71,12 @@ pub(super) struct ScoreArguments {
     exact_gradients: bool,
     /// Projects gradients to this many numbers per tensor: less memory, for a standard error of a
     /// cosine of at most sqrt(2/K).
-    #[arg(long, value_name = "K", requires = "exact_gradients", value_parser = whole::<u64>(16, (1 << 32) - 1))]
+    #[arg(
+        long,
+        value_name = "K",
+        requires = "exact_gradients",
+        value_parser = whole::<u64>(16, (1 << 32) - 1),
+    )]
     projection: Option<u64>,
     /// Decides the projection.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse_seed)]
@@ -97,25 +108,6 @@ enum IncorrectChoice {
 enum AlphaChoice {
     Uniform,
     Entropy,
-}
-
-fn at_least_a_hundredth(text: &str) -> Result<f64, String> {
-    number(text, |value| value >= 0.01, "of at least 0.01")
-}
-
-/// As an experiment's `method.lambda`.
-fn strength(text: &str) -> Result<f64, String> {
-    number(text, |value| (0.0..=2.0).contains(&value), "between 0 and 2")
-}
-
-/// As an experiment's `method.clip`.
-fn above_zero(text: &str) -> Result<f64, String> {
-    number(text, |value| value as f32 > 0.0, "above 0")
-}
-
-fn number(text: &str, fits: impl Fn(f64) -> bool, range: &str) -> Result<f64, String> {
-    let value = text.parse().ok().filter(|value: &f64| value.is_finite() && fits(*value));
-    value.ok_or_else(|| format!("give a number {range}"))
 }
 
 impl ScoreArguments {

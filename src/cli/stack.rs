@@ -2,8 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::flush_subnormals;
+use crate::model::BACKWARD_STACK;
 
-/// Does `work` on a thread with a large stack, because backward passes recurse over the graph.
+/// Does `work` on a thread with a stack for backward passes.
 pub(super) fn on_large_stack<T: Send>(
     name: &str,
     work: impl FnOnce() -> Result<T> + Send,
@@ -11,7 +12,7 @@ pub(super) fn on_large_stack<T: Send>(
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .name(name.to_string())
-            .stack_size(256 << 20)
+            .stack_size(BACKWARD_STACK)
             .spawn_scoped(scope, || {
                 flush_subnormals();
                 work()

@@ -42,7 +42,8 @@ use std::sync::PoisonError;
 use window::dock::Dock;
 
 pub use options::{DashboardOptions, Screenshot, WindowEnd};
-pub use runs::start::{Places, StartedRuns};
+pub use runs::found::Places;
+pub use runs::start::StartedRuns;
 
 /// Opens the window on a run of this process; does `afterwards` when it has ended and returns what
 /// that returns, an exit status. Must be called on the main thread. Runs that are started in the
@@ -134,7 +135,7 @@ fn show_window(
             }
             let start = places.map(|places| Start::new(places, ctx.clone()));
             let opener = Opener::new(started, ctx.clone());
-            let mut dock = Dock::new(panels::all(), creation.storage);
+            let mut dock = Dock::new(panels::all(), creation.storage)?;
             if let Some(panel) = options.panel {
                 dock.bring_up(panel);
             }
@@ -180,8 +181,5 @@ pub fn panel_titles() -> Vec<&'static str> {
 
 /// The key of the panel of that title, in lower or upper case.
 pub fn panel_named(title: &str) -> Option<&'static str> {
-    panels::all()
-        .iter()
-        .find(|panel| panel.title().eq_ignore_ascii_case(title))
-        .map(|panel| panel.key())
+    panel::named(&panels::all(), title)
 }

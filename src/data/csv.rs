@@ -29,7 +29,7 @@ fn read(text: &str, delimiter: u8) -> Result<Vec<Row>, String> {
                 let line = pos.as_ref().map_or(0, csv::Position::line);
                 format!(
                     "line {line}: not valid CSV: {len} fields where the first line has \
-                         {expected_len}"
+                     {expected_len}"
                 )
             }
             _ => format!("not valid CSV: {e}"),

@@ -27,8 +27,8 @@ pub(super) fn read_rows(path: &Path) -> Result<Vec<(PathBuf, Row)>> {
         let fault = |problem: String| Error::input(format!("{problem} ({})", file.display()));
         let found = match kind(&file) {
             None => {
-                Err("a data file ends in .json, .jsonl, .csv, .tsv or .parquet, which says how \
-                         it is read; the first four may also be packed by gzip, such as .jsonl.gz"
+                Err("a data file ends in .json, .jsonl, .csv, .tsv or .parquet, which says how it \
+                     is read; the first four may also be packed by gzip, such as .jsonl.gz"
                     .to_string())
             }
             Some((_, Format::Parquet)) => parquet::read(&file),
@@ -104,10 +104,9 @@ mod tests {
 
     #[test]
     fn every_format_gives_the_same_rows() {
-        let lines =
-            "\u{feff}{\"p\": \"x, \\\"y\\\"\", \"q\": \"1\"}\r\n\n{\"p\": \"two\\nlines\", \"q\": \
-             \"ü\"}\n"
-                .as_bytes();
+        let lines = "\u{feff}{\"p\": \"x, \\\"y\\\"\", \"q\": \"1\"}\r\n\n\
+                     {\"p\": \"two\\nlines\", \"q\": \"ü\"}\n"
+            .as_bytes();
         let table = "\u{feff}p,q\n\"x, \"\"y\"\"\",1\n\"two\nlines\",ü\n".as_bytes();
         for (name, content) in [
             ("a.json", r#"[{"p": "x, \"y\"", "q": "1"}, {"p": "two\nlines", "q": "ü"}]"#.as_bytes()),

@@ -469,7 +469,7 @@ mod tests {
         assert!(
             error.to_string().contains(
                 "`enable_thinkng`, which the template chat does not read; did you mean \
-                           `enable_thinking`?"
+                 `enable_thinking`?"
             ),
             "{error}"
         );

@@ -1,12 +1,13 @@
 //! Methods: what differs from GRPO, with settings that belong to each.
 //!
 //! A method's file registers it with [`register_method!`](crate::register_method), and nothing else
-//! names it. An experiment file says `method: G2rl(lambda: 0.5)` for a method of this program, and
-//! `method: Custom("brevity", (strength: 0.5))` for one that a program built on this crate brings.
+//! has to name it. An experiment file says `method: G2rl(lambda: 0.5)` for a method of this program,
+//! and `method: Custom("brevity", (strength: 0.5))` for one that a program built on this crate
+//! brings.
 
 use super::config::{EncoderSource, Experiment};
 use super::parse::in_one_line;
-use crate::error::Result;
+use crate::error::{Result, nearest};
 use bevy_app::{App, Plugin};
 use ron::value::RawValue;
 use serde::de::{
@@ -66,6 +67,8 @@ pub struct MethodKind {
     color: Option<MethodColor>,
     /// Whether it is written by its name alone, and not within `Custom(..)`.
     is_built_in: bool,
+    /// Whether an experiment that names no method has it.
+    is_default: bool,
     /// Whether it has no settings, and is written without brackets.
     is_bare: bool,
     of: fn() -> TypeId,
@@ -83,6 +86,7 @@ impl MethodKind {
             label: M::LABEL,
             color: M::COLOR,
             is_built_in: false,
+            is_default: false,
             is_bare: size_of::<M>() == 0,
             of: TypeId::of::<M>,
             make: || Box::new(M::default()),
@@ -93,6 +97,11 @@ impl MethodKind {
     /// The same of a method of this program.
     pub(crate) const fn built_in<M: Method>() -> Self {
         Self { is_built_in: true, ..Self::of::<M>() }
+    }
+
+    /// The same of the one that an experiment has which names none.
+    pub(crate) const fn by_default(self) -> Self {
+        Self { is_default: true, ..self }
     }
 
     fn all() -> impl Iterator<Item = &'static Self> {
@@ -107,6 +116,19 @@ impl MethodKind {
     pub(crate) fn registered_twice() -> Option<&'static str> {
         let mut known = BTreeSet::new();
         Self::all().map(|kind| kind.name).find(|name| !known.insert(*name))
+    }
+
+    /// Asks whether the registered method with a name like `name` was meant; empty where there is
+    /// none. Follows on a statement.
+    pub(crate) fn hint(name: &str) -> String {
+        let near = nearest(name, Self::all().map(|kind| kind.name));
+        match near.and_then(|near| Self::all().find(|kind| kind.name == near)) {
+            Some(kind) if kind.is_built_in => {
+                format!("; did you mean `{}`, without Custom(..)?", kind.name)
+            }
+            Some(kind) => format!("; did you mean `{}`?", kind.name),
+            None => String::new(),
+        }
     }
 
     /// All names as shown.
@@ -199,9 +221,6 @@ enum Held {
 }
 
 impl MethodConfig {
-    /// The method of an experiment that names none: the pipeline as it is.
-    const DEFAULT: &'static str = "Grpo";
-
     /// The settings, if the method is of this type.
     pub fn get<M: Method>(&self) -> Option<&M> {
         match &self.0 {
@@ -276,9 +295,9 @@ impl<M: Method> From<M> for MethodConfig {
 
 impl Default for MethodConfig {
     fn default() -> Self {
-        match MethodKind::find(Self::DEFAULT, true) {
+        match MethodKind::all().find(|kind| kind.is_default) {
             Some(kind) => Self(Held::Known((kind.make)())),
-            None => unreachable!("the default method is registered in this crate"),
+            None => unreachable!("a method of this crate is registered as the default"),
         }
     }
 }
@@ -360,7 +379,7 @@ impl<'de> Visitor<'de> for MethodVisitor {
     type Value = MethodConfig;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a method, such as Grpo")
+        write!(f, "a method, such as {:?}", MethodConfig::default())
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<MethodConfig, A::Error> {

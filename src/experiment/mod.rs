@@ -5,6 +5,7 @@ mod every;
 mod method;
 mod parse;
 
+pub(crate) use config::Bounds;
 pub use config::{
     AdamWConfig, Adapter, ArithmeticConfig, CountdownConfig, CurriculumConfig, DataSource,
     DatasetConfig, DeviceChoice, DynamicSampling, EncoderSource, EvaluationConfig, Experiment,

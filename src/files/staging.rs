@@ -4,7 +4,7 @@
 use super::lock::{FolderLock, LOCK_FILE};
 use super::{rename, space, sync};
 use crate::error::{Error, Result};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -75,6 +75,12 @@ fn beside(target: &Path, ending: &str) -> PathBuf {
     target.with_file_name(name)
 }
 
+/// Whether `name` is one of those that the folder `folder` has: its own, and that while it is being
+/// replaced.
+fn has_name_of(name: &OsStr, folder: &str) -> bool {
+    name == folder || Some(name) == beside(Path::new(folder), BEFORE).file_name()
+}
+
 /// Removes a folder, where there is one.
 pub(crate) fn remove(folder: &Path) -> io::Result<()> {
     match fs::remove_dir_all(folder) {
@@ -102,8 +108,9 @@ const ATTEMPTS: usize = 10;
 
 impl StagedFolder {
     /// Begins to fill what will be `target`, of about `bytes` bytes, which must not exist yet or be
-    /// empty. What a process that is gone left half-filled is removed, but for what is named
-    /// `keep`; a process that is at work on it is an input error.
+    /// empty. What a process that is gone left half-filled is removed, but for folders in it that
+    /// are named in `keep`, or were while they were being replaced; a process that is at work on it
+    /// is an input error.
     pub(crate) fn begin(target: &Path, keep: &'static [&'static str], bytes: u64) -> Result<Self> {
         for _ in 0..ATTEMPTS {
             refuse_content(target)?;
@@ -161,7 +168,7 @@ impl StagedFolder {
         for entry in self.path.read_dir()? {
             let entry = entry?;
             let name = entry.file_name();
-            if self.keep.iter().any(|kept| name == *kept) {
+            if self.keep.iter().any(|kept| has_name_of(&name, kept)) {
                 keeps = true;
             } else if name != LOCK_FILE {
                 let path = entry.path();
@@ -328,9 +335,11 @@ mod tests {
             let staged = StagedFolder::begin(&target, &["progress"], 0).unwrap();
             let path = staged.path().to_path_buf();
             fs::write(path.join("half"), "x").unwrap();
-            fs::create_dir(path.join("progress")).unwrap();
+            for name in ["progress", ".progress.before", ".other.before"] {
+                fs::create_dir(path.join(name)).unwrap();
+            }
             drop(staged);
-            assert_eq!(names(&path), [".orthant.lock", "progress"]);
+            assert_eq!(names(&path), [".orthant.lock", ".progress.before", "progress"]);
             drop(StagedFolder::begin(&target, &[], 0).unwrap());
         }
         let refused =

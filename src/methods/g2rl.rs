@@ -12,7 +12,7 @@
 //! them.
 
 use crate::error::Result;
-use crate::experiment::{Experiment, Method, MethodColor, MethodKind, count, within};
+use crate::experiment::{Bounds, Experiment, Method, MethodColor, MethodKind, count};
 use crate::geometry::{
     IncorrectSign, LambdaSchedule, NoveltyForm, Shaping, TokenWeights, shape_group,
 };
@@ -49,6 +49,13 @@ pub struct G2rl {
     pub shape_uniform_groups: bool,
 }
 
+impl G2rl {
+    /// What [`Self::lambda`] can be.
+    pub(crate) const LAMBDA: Bounds = Bounds::new(0.0, 2.0);
+    /// What [`Self::clip`] can be; it is used as an `f32`.
+    pub(crate) const CLIP: Bounds = Bounds::new(f32::MIN_POSITIVE as f64, f64::MAX);
+}
+
 impl Default for G2rl {
     fn default() -> Self {
         Self {
@@ -72,12 +79,12 @@ impl Method for G2rl {
         Some(MethodColor { on_dark: [0x2e, 0xc4, 0xb6], on_light: [0x0d, 0x76, 0x6e] });
 
     fn validate(&self, _: &Experiment) -> Result<()> {
-        within("method.lambda", self.lambda, 0.0, 2.0)?;
+        Self::LAMBDA.check("method.lambda", self.lambda)?;
         if let LambdaSchedule::Linear { to, over_steps } = self.lambda_schedule {
-            within("method.lambda_schedule.to", to, 0.0, 2.0)?;
+            Self::LAMBDA.check("method.lambda_schedule.to", to)?;
             count("method.lambda_schedule.over_steps", over_steps as usize, 1, usize::MAX)?;
         }
-        within("method.clip", self.clip, f64::MIN_POSITIVE, f64::MAX)
+        Self::CLIP.check("method.clip", self.clip)
     }
 }
 

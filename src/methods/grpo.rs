@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grpo;
 
-inventory::submit! { MethodKind::built_in::<Grpo>() }
+inventory::submit! { MethodKind::built_in::<Grpo>().by_default() }
 
 impl Method for Grpo {
     const NAME: &'static str = "Grpo";

@@ -1,4 +1,5 @@
-//! Methods: each file holds what differs from GRPO, and nothing else. No other file names it, but for GRPO, which an experiment without a method has.
+//! Methods: each file holds what differs from GRPO, and nothing else. No other file has to name a
+//! method. That of GRPO says that it is the method of an experiment that names none.
 //!
 //! A method is a plugin whose fields are its settings. It shapes rewards by inserting
 //! `ShapedReward` in `StageSystems::Novelty` after `score_novelty`, or sets resources that the

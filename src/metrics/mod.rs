@@ -4,9 +4,13 @@
 //! own file, a plugin from outside with [`Metric::new`]. What has been declared, and what a run
 //! folder declares, is found here by name.
 
+mod declaration;
 mod history;
+mod range;
 
+pub use declaration::Declaration;
 pub use history::{History, MetricRow};
+pub use range::Range;
 
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -36,7 +40,7 @@ pub enum Plot {
 }
 
 /// The declaration of one metric.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub struct Metric {
     /// `area/name`, the key in `metrics.jsonl`.
     pub name: &'static str,
@@ -46,15 +50,27 @@ pub struct Metric {
     pub better: Better,
     /// When it has a plot of its own.
     pub plot: Plot,
+    /// Which values it can have.
+    pub range: Range,
+    /// Whether it is a finite number in every step that has it.
+    pub is_finite: bool,
     /// One or two sentences with the formula, for tooltips.
     pub help: &'static str,
 }
 
 impl Metric {
-    /// A metric called `area/name`, a plain number of which neither direction is good, drawn when
-    /// somebody asks for it.
+    /// A metric called `area/name`, a plain number of any size of which neither direction is good,
+    /// drawn when somebody asks for it.
     pub const fn new(name: &'static str, help: &'static str) -> Self {
-        Self { name, unit: "", better: Better::Neither, plot: Plot::Asked, help }
+        Self {
+            name,
+            unit: "",
+            better: Better::Neither,
+            plot: Plot::Asked,
+            range: Range::ANY,
+            is_finite: false,
+            help,
+        }
     }
 
     /// The same in this unit.
@@ -75,6 +91,40 @@ impl Metric {
         Self { plot, ..self }
     }
 
+    /// The same of which no value lies below `low` or above `high`.
+    ///
+    /// # Panics
+    /// Where `low` is above `high`; in a static that is an error of compilation.
+    #[must_use]
+    pub const fn range(self, low: f64, high: f64) -> Self {
+        assert!(low <= high, "the least value of a metric is above its greatest");
+        Self { range: Range { low, high, ..self.range }, ..self }
+    }
+
+    /// The same of which no value lies below `low`.
+    #[must_use]
+    pub const fn at_least(self, low: f64) -> Self {
+        self.range(low, f64::INFINITY)
+    }
+
+    /// The same of which no value lies above `high`.
+    #[must_use]
+    pub const fn at_most(self, high: f64) -> Self {
+        self.range(f64::NEG_INFINITY, high)
+    }
+
+    /// The same with values that rounding may carry beyond its range, by `rounding` at most.
+    #[must_use]
+    pub const fn rounding(self, rounding: f64) -> Self {
+        Self { range: Range { rounding, ..self.range }, ..self }
+    }
+
+    /// The same that is a finite number in every step that has it.
+    #[must_use]
+    pub const fn finite(self) -> Self {
+        Self { is_finite: true, ..self }
+    }
+
     /// Its title in the window: that of its plot where it has one, else its name.
     pub fn title(&self) -> &'static str {
         match self.plot {
@@ -84,18 +134,20 @@ impl Metric {
     }
 }
 
-/// Declares the metrics of a file, as statics, and all of them in order as `METRICS`.
+/// Declares the metrics of a file, as statics, and all of them in order as `METRICS`. After the
+/// plot come functions of [`Metric`] that say more, such as `range(0.0, 1.0)`.
 macro_rules! metrics {
-    ($($id:ident: $name:literal, $unit:literal, $better:ident, $plot:ident$(($title:literal))?, $help:literal;)*) => {
+    ($(
+        $id:ident: $name:literal, $unit:literal, $better:ident, $plot:ident$(($title:literal))?
+        $(, $more:ident($($value:expr),*))*, $help:literal;
+    )*) => {
         $(
             #[doc = $help]
-            pub static $id: $crate::metrics::Metric = $crate::metrics::Metric {
-                name: $name,
-                unit: $unit,
-                better: $crate::metrics::Better::$better,
-                plot: $crate::metrics::Plot::$plot$(($title))?,
-                help: $help,
-            };
+            pub static $id: $crate::metrics::Metric = $crate::metrics::Metric::new($name, $help)
+                .unit($unit)
+                .better($crate::metrics::Better::$better)
+                .plot($crate::metrics::Plot::$plot$(($title))?)
+                $(.$more($($value),*))*;
         )*
 
         /// The metrics that are measured here.
@@ -224,63 +276,6 @@ fn leak(text: &str, most: usize) -> &'static str {
     Box::leak(text.chars().take(most).collect::<String>().into_boxed_str())
 }
 
-/// A metric as a run folder declares it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Declaration {
-    /// `area/name`.
-    pub name: String,
-    /// The unit, empty for plain numbers.
-    #[serde(default)]
-    pub unit: String,
-    /// Which direction is good.
-    pub better: Better,
-    /// Its title in the window, if it has a plot of its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
-    /// Whether that plot is there in runs that do not measure it.
-    #[serde(default)]
-    pub always: bool,
-    /// What it is.
-    #[serde(default)]
-    pub help: String,
-}
-
-impl From<&Metric> for Declaration {
-    fn from(metric: &Metric) -> Self {
-        let (title, always) = match metric.plot {
-            Plot::Always(title) => (Some(title.to_string()), true),
-            Plot::WhereMeasured(title) => (Some(title.to_string()), false),
-            Plot::Asked => (None, false),
-        };
-        Self {
-            name: metric.name.to_string(),
-            unit: metric.unit.to_string(),
-            better: metric.better,
-            title,
-            always,
-            help: metric.help.to_string(),
-        }
-    }
-}
-
-impl Declaration {
-    /// Makes the metric known. What this program declares itself, or another run folder has
-    /// declared before, stays as it is. A plot that a folder asks for is there in runs that measure
-    /// it, so that it does not stand empty in all others.
-    pub(crate) fn adopt(&self) {
-        change(|registry| self.adopt_into(registry));
-    }
-
-    fn adopt_into(&self, registry: &mut Registry) {
-        registry.keep(&self.name, Origin::Folder, |name| {
-            let title = self.title.as_ref().map(|title| leak(title, LONGEST_NAME));
-            let plot = title.map_or(Plot::Asked, Plot::WhereMeasured);
-            let unit = leak(&self.unit, LONGEST_NAME);
-            Metric { name, unit, better: self.better, plot, help: leak(&self.help, LONGEST_HELP) }
-        });
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,7 +283,10 @@ mod tests {
     static OWN: Metric = Metric::new("test/own", "Its own.")
         .unit("s")
         .better(Better::Lower)
-        .plot(Plot::Always("Own"));
+        .plot(Plot::Always("Own"))
+        .at_least(0.0)
+        .rounding(0.25)
+        .finite();
 
     #[test]
     fn a_declaration_reads_back_and_does_not_replace_what_the_program_declares() {
@@ -300,6 +298,7 @@ mod tests {
         Declaration { name: "test/foreign".to_string(), ..read }.adopt();
         let foreign = find("test/foreign").unwrap();
         assert_eq!((foreign.unit, foreign.better, foreign.title()), ("s", Better::Lower, "Own"));
+        assert_eq!((foreign.range, foreign.is_finite), (OWN.range, true));
     }
 
     #[test]
@@ -314,7 +313,8 @@ mod tests {
     fn foreign(name: &str, help: &str) -> Declaration {
         let (name, help) = (name.to_string(), help.to_string());
         let title = Some("Foreign".to_string());
-        Declaration { name, unit: String::new(), better: Better::Higher, title, always: true, help }
+        let metric = Declaration::from(&Metric::new("test/foreign", "").better(Better::Higher));
+        Declaration { name, title, always: true, help, ..metric }
     }
 
     #[test]

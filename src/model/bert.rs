@@ -130,10 +130,9 @@ fn codec(bytes: Vec<u8>, shape: &Shape, limits: &Limits) -> Result<Codec, String
     }
     if limits.lowers && !codec.counterparts().lowers {
         return Err(
-            "the sentence encoder's sentence_bert_config.json has do_lower_case true, but \
-                    no normalizer of its tokenizer makes capital letters small; give the tokenizer \
-                    one"
-            .to_string(),
+            "the sentence encoder's sentence_bert_config.json has do_lower_case true, but no \
+             normalizer of its tokenizer makes capital letters small; give the tokenizer one"
+                .to_string(),
         );
     }
     let positions = shape.max_position_embeddings;

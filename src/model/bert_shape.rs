@@ -114,8 +114,7 @@ fn activation(fields: &Fields) -> Result<HiddenAct> {
         Some("gelu_new" | "gelu_pytorch_tanh") => Ok(HiddenAct::GeluApproximate),
         Some("relu") => Ok(HiddenAct::Relu),
         Some(_) => {
-            let known = "this program knows \"gelu\", \"gelu_new\", \"gelu_pytorch_tanh\" and \
-                         \"relu\"";
+            let known = r#"this program knows "gelu", "gelu_new", "gelu_pytorch_tanh" and "relu""#;
             Err(fields.wrong("hidden_act", known))
         }
     }

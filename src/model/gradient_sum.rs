@@ -11,6 +11,10 @@ use crate::optim::Gradients;
 use crate::weights::Weights;
 use candle_core::Tensor;
 
+/// Bytes of the stack of a thread that goes backward: candle's pass recurses over the graph, whose
+/// depth grows with the number of layers.
+pub(crate) const BACKWARD_STACK: usize = 256 << 20;
+
 /// A sum of gradients over backward passes.
 pub struct GradientSum<'a> {
     network: &'a Decoder,

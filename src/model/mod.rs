@@ -40,6 +40,7 @@ pub use families::Family;
 pub use files::ModelFiles;
 pub use frozen_network::FrozenNetwork;
 pub use gradient_products::{GRADIENT_MEMORY, GradientForm, GradientProducts, ParameterBlock};
+pub(crate) use gradient_sum::BACKWARD_STACK;
 pub use gradient_sum::{ForwardPass, GradientSum};
 pub use language_model::LanguageModel;
 pub(crate) use pooling::LIMITS as ENCODER_LIMITS;

@@ -1,7 +1,10 @@
 //! What a person may ask of a trainer, and the settings that may change during a run.
 
-use crate::experiment::Experiment;
+use crate::error::{Error, Result};
+use crate::escape::number;
+use crate::experiment::{self, Experiment};
 use bevy_ecs::world::World;
+use serde_json::Value;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
@@ -10,10 +13,20 @@ pub struct LiveSettingKind {
     path: &'static str,
     name: &'static str,
     help: &'static str,
-    of: fn(&Experiment) -> Option<f64>,
+    of: Read,
     is_offered: fn(&Experiment) -> bool,
     apply: Option<fn(&mut World, f64)>,
 }
+
+/// How the value of a setting is read from an experiment.
+#[derive(Clone, Copy)]
+enum Read {
+    Decimal(fn(&Experiment) -> Option<f64>),
+    Whole(fn(&Experiment) -> Option<u64>),
+}
+
+/// Up to here every whole number is an `f64`.
+const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
 
 inventory::collect!(LiveSettingKind);
 
@@ -21,14 +34,24 @@ impl LiveSettingKind {
     /// A setting that systems read from the experiment in force, in every step: its `path` in the
     /// experiment, such as `method.lambda`, its `name` in the window, what it is in a sentence, and
     /// its value, which is `None` where an experiment has no such setting. The field must be one of
-    /// decimals.
+    /// decimals; [`LiveSettingKind::whole`] is for one of whole numbers.
     pub const fn new(
         path: &'static str,
         name: &'static str,
         help: &'static str,
         of: fn(&Experiment) -> Option<f64>,
     ) -> Self {
-        Self { path, name, help, of, is_offered: |_| true, apply: None }
+        Self { path, name, help, of: Read::Decimal(of), is_offered: |_| true, apply: None }
+    }
+
+    /// The same for a field of whole numbers, 0 or more: no other number is taken.
+    pub const fn whole(
+        path: &'static str,
+        name: &'static str,
+        help: &'static str,
+        of: fn(&Experiment) -> Option<u64>,
+    ) -> Self {
+        Self { path, name, help, of: Read::Whole(of), is_offered: |_| true, apply: None }
     }
 
     /// The same for one that can only be changed in some runs that have it: says by the experiment
@@ -94,7 +117,38 @@ impl LiveSetting {
 
     /// The experiment's value; `None` where it has no such setting.
     pub fn of(self, experiment: &Experiment) -> Option<f64> {
-        (self.0.of)(experiment)
+        match self.0.of {
+            Read::Decimal(of) => of(experiment),
+            Read::Whole(of) => of(experiment).map(|value| value as f64),
+        }
+    }
+
+    /// Whether its values are whole numbers.
+    pub fn is_whole(self) -> bool {
+        matches!(self.0.of, Read::Whole(_))
+    }
+
+    /// A value of it as an experiment has it.
+    pub fn text(self, value: f64) -> String {
+        if self.is_whole() { format!("{value:.0}") } else { format!("{value:?}") }
+    }
+
+    /// A value of it as an event has it.
+    pub(crate) fn json(self, value: f64) -> Value {
+        if self.is_whole() { Value::from(value as u64) } else { Value::from(value) }
+    }
+
+    /// The experiment with another value of it, checked as the file is.
+    pub(crate) fn changed(self, experiment: &Experiment, value: f64) -> Result<Experiment> {
+        let is_whole = value.fract() == 0.0 && (0.0..=LARGEST_WHOLE).contains(&value);
+        if self.is_whole() && !is_whole {
+            let problem = format!("is {}; it must be a whole number, 0 or more", number(value));
+            return Err(Error::field(self.path(), problem));
+        }
+        let assignment = format!("{}={}", self.path(), self.text(value));
+        let changed = experiment::set(experiment, &assignment)?;
+        changed.validate()?;
+        Ok(changed)
     }
 
     /// Changes what has to be changed beside the experiment in force.

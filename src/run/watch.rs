@@ -319,19 +319,21 @@ fn warn_of_damage(snapshot: &mut RunSnapshot, name: &str, damaged: &[(u64, usize
     }
 }
 
+/// What a task is called whose run has not said it: that of a Dataset had the name of its data.
+fn task_of_older_version(task: &TaskConfig) -> Result<String> {
+    Ok(match task {
+        TaskConfig::Custom(name) => name.clone(),
+        task => to_text(task)?.split('(').next().unwrap_or_default().to_lowercase(),
+    })
+}
+
 fn info(run: &RunDir, experiment: &Experiment) -> Result<RunInfo> {
     let (manifest, events) = (run.read_manifest(), run.read_events()?);
-    let task = match &experiment.task {
-        TaskConfig::Custom(name) => name.clone(),
-        task => {
-            let text = to_text(task)?;
-            text.split('(').next().unwrap_or_default().to_lowercase()
-        }
-    };
+    let task = manifest.as_ref().and_then(|manifest| manifest.task.clone());
     Ok(RunInfo {
         experiment: Arc::new(RunInfo::in_force(experiment, events.iter().filter_map(Event::edit))),
         began: Arc::new(experiment.clone()),
-        task,
+        task: task.map_or_else(|| task_of_older_version(&experiment.task), Ok)?,
         model: manifest.as_ref().map(|manifest| manifest.model.clone()).unwrap_or_default(),
         device: manifest.map(|manifest| manifest.device).unwrap_or_default(),
         directory: run.path().to_path_buf(),
@@ -372,6 +374,23 @@ mod tests {
         let text = r#"{"version": "", "commit": "", "device": "", "model": "", "model_hash": "", "data_hash": "", "started": "",
             "state": "STATE", "step": 1}"#;
         fs::write(folder.join("manifest.json"), text.replace("STATE", state)).unwrap();
+    }
+
+    #[test]
+    fn a_task_has_the_name_that_the_manifest_tells_and_else_that_of_its_choice() {
+        let folder = folder();
+        let task = || Reader::open(folder.path()).unwrap().snapshot.info.task.clone();
+        assert_eq!(task(), "countdown", "a run that has no manifest");
+        manifest(folder.path(), "finished");
+        assert_eq!(task(), "countdown", "a run of an older version");
+        let dataset = SMALL.replace("Countdown()", "Dataset(source: Local(\"problems.jsonl\"))");
+        fs::write(folder.path().join("experiment.ron"), dataset).unwrap();
+        assert_eq!(task(), "dataset");
+        let path = folder.path().join("manifest.json");
+        let text = fs::read_to_string(&path).unwrap();
+        let named = text.replacen('{', r#"{"task": "problems", "#, 1);
+        fs::write(&path, named).unwrap();
+        assert_eq!(task(), "problems");
     }
 
     #[test]

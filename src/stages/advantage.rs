@@ -15,16 +15,16 @@ use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 
 metrics! {
-    REWARD_SHAPED_MEAN: "reward/shaped_mean", "", Neither, Asked,
+    REWARD_SHAPED_MEAN: "reward/shaped_mean", "", Neither, Asked, finite(),
         "Mean of the rewards that advantages are made of: base rewards after the method's shaping \
          and the penalty for length.";
-    REWARD_LENGTH_PENALTY_MEAN: "reward/length_penalty_mean", "", Higher, Asked,
+    REWARD_LENGTH_PENALTY_MEAN: "reward/length_penalty_mean", "", Higher, Asked, at_most(0.0),
         "Mean of what responses near the token limit lose of their reward, 0 or less \
          (objective.truncated).";
-    GROUP_UNIFORM_RATIO: "group/uniform_ratio", "", Lower, Asked,
+    GROUP_UNIFORM_RATIO: "group/uniform_ratio", "", Lower, Asked, range(0.0, 1.0),
         "Share of the groups trained on whose base rewards are all equal. GRPO learns nothing from \
          them.";
-    GROUP_SHAPING_ONLY_RATIO: "group/shaping_only_ratio", "", Neither, Asked,
+    GROUP_SHAPING_ONLY_RATIO: "group/shaping_only_ratio", "", Neither, Asked, range(0.0, 1.0),
         "Share of groups whose signal comes from shaping or the penalty for length alone: equal \
          base rewards, unequal shaped rewards.";
 }

@@ -7,22 +7,22 @@ use bevy_ecs::prelude::*;
 use std::time::Instant;
 
 metrics! {
-    TIME_SAMPLE_S: "time/sample_s", "s", Lower, Asked,
+    TIME_SAMPLE_S: "time/sample_s", "s", Lower, Asked, at_least(0.0),
         "Time of the sampling stage.";
-    TIME_VERIFY_S: "time/verify_s", "s", Lower, Asked,
+    TIME_VERIFY_S: "time/verify_s", "s", Lower, Asked, at_least(0.0),
         "Time of the verification stage.";
-    TIME_FEATURE_S: "time/feature_s", "s", Lower, Asked,
+    TIME_FEATURE_S: "time/feature_s", "s", Lower, Asked, at_least(0.0),
         "Time of the stages between verification and update: features, cosines, novelty, \
          advantages.";
-    TIME_NOVELTY_S: "time/novelty_s", "s", Lower, Asked,
+    TIME_NOVELTY_S: "time/novelty_s", "s", Lower, Asked, at_least(0.0),
         "Time of the novelty stage, which is part of `time/feature_s`.";
-    TIME_ADVANTAGE_S: "time/advantage_s", "s", Lower, Asked,
+    TIME_ADVANTAGE_S: "time/advantage_s", "s", Lower, Asked, at_least(0.0),
         "Time of the advantage stage, which is part of `time/feature_s`.";
-    TIME_UPDATE_S: "time/update_s", "s", Lower, Asked,
+    TIME_UPDATE_S: "time/update_s", "s", Lower, Asked, at_least(0.0),
         "Time of the update stage: forward, loss, backward and optimizer.";
-    TIME_EVALUATE_S: "time/evaluate_s", "s", Lower, Asked,
+    TIME_EVALUATE_S: "time/evaluate_s", "s", Lower, Asked, at_least(0.0),
         "Time of held-out evaluations in the step; not part of the step's time.";
-    TIME_STEP_S: "time/step_s", "s", Lower, Asked,
+    TIME_STEP_S: "time/step_s", "s", Lower, Asked, at_least(0.0),
         "Time of the whole step without evaluations.";
 }
 

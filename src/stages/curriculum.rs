@@ -29,7 +29,7 @@ use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 
 metrics! {
-    CURRICULUM_SOLVE_RATE: "curriculum/solve_rate", "", Neither, Asked,
+    CURRICULUM_SOLVE_RATE: "curriculum/solve_rate", "", Neither, Asked, range(0.0, 1.0),
         "Mean solve rate, as measured before the step, of the levels of the problems drawn: near \
          one half where the curriculum finds what it looks for.";
 }

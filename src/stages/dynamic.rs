@@ -25,7 +25,7 @@ use bevy_ecs::prelude::*;
 use bevy_ecs::system::{SystemParam, SystemState};
 
 metrics! {
-    GROUP_RESAMPLED_RATIO: "group/resampled_ratio", "", Lower, Asked,
+    GROUP_RESAMPLED_RATIO: "group/resampled_ratio", "", Lower, Asked, at_least(0.0),
         "Groups sampled in further rounds of dynamic sampling, per prompt of the step: 0 where the \
          first round had a signal everywhere.";
 }

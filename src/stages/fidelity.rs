@@ -23,18 +23,23 @@ use std::sync::Arc;
 
 metrics! {
     FIDELITY_PEARSON: "fidelity/pearson", "", Higher, WhereMeasured("Proxy fidelity"),
+        range(-1.0, 1.0), rounding(1e-3),
         "Pearson correlation, over pairs within groups, of the cosines of features with the \
          cosines of gradients over all parameters: 1 means that the cheap proxy tells the truth.";
-    FIDELITY_SPEARMAN: "fidelity/spearman", "", Higher, Asked,
+    FIDELITY_SPEARMAN: "fidelity/spearman", "", Higher, Asked, range(-1.0, 1.0), rounding(1e-3),
         "The same as fidelity/pearson for ranks: whether the proxy puts pairs in the right order.";
     FIDELITY_EMBEDDINGS_PEARSON: "fidelity/embeddings_pearson", "", Higher, Asked,
+        range(-1.0, 1.0), rounding(1e-3),
         "fidelity/pearson for the gradients of the embeddings, which are the head too where they \
          are tied.";
     FIDELITY_ATTENTION_PEARSON: "fidelity/attention_pearson", "", Higher, Asked,
+        range(-1.0, 1.0), rounding(1e-3),
         "fidelity/pearson for the gradients of the attention's projections.";
     FIDELITY_MLP_PEARSON: "fidelity/mlp_pearson", "", Higher, Asked,
+        range(-1.0, 1.0), rounding(1e-3),
         "fidelity/pearson for the gradients of the MLPs.";
     FIDELITY_NORMS_PEARSON: "fidelity/norms_pearson", "", Higher, Asked,
+        range(-1.0, 1.0), rounding(1e-3),
         "fidelity/pearson for the gradients of the norms' weights.";
 }
 

@@ -14,37 +14,48 @@ use bevy_ecs::prelude::*;
 
 metrics! {
     GEOMETRY_COSINE_MEAN: "geometry/cosine_mean", "", Neither, Always("Mean cosine"),
+        range(-1.0, 1.0), rounding(1e-3),
         "Mean cosine between the gradient directions (Phi) of two responses of a group, over all \
          pairs.";
     GEOMETRY_COSINE_Q05: "geometry/cosine_q05", "", Neither, Asked,
+        range(-1.0, 1.0), rounding(1e-3),
         "The cosine that 5 % of the pairs within groups lie below.";
     GEOMETRY_COSINE_MEDIAN: "geometry/cosine_median", "", Neither, Asked,
+        range(-1.0, 1.0), rounding(1e-3),
         "Median cosine over all pairs within groups.";
     GEOMETRY_COSINE_Q95: "geometry/cosine_q95", "", Neither, Asked,
+        range(-1.0, 1.0), rounding(1e-3),
         "The cosine that 95 % of the pairs within groups lie below.";
     GEOMETRY_CORRECT_COSINE_MEAN: "geometry/correct_cosine_mean", "", Neither, Asked,
+        range(-1.0, 1.0), rounding(1e-3),
         "Mean cosine over pairs of correct responses: high where correct answers all push the \
          policy the same way.";
     GEOMETRY_MIXED_COSINE_MEAN: "geometry/mixed_cosine_mean", "", Lower, Asked,
+        range(-1.0, 1.0), rounding(1e-3),
         "Mean cosine over pairs of a correct and an incorrect response: where it is high, \
          reinforcing one reinforces the other.";
     GEOMETRY_INCORRECT_COSINE_MEAN: "geometry/incorrect_cosine_mean", "", Neither, Asked,
+        range(-1.0, 1.0), rounding(1e-3),
         "Mean cosine over pairs of incorrect responses.";
     GEOMETRY_NEGATIVE_RATIO: "geometry/negative_ratio", "", Higher, Always("Negative pairs"),
+        range(0.0, 1.0),
         "Share of pairs within groups with a negative cosine: responses that pull the policy in \
          opposing directions.";
-    GEOMETRY_ORTHOGONAL_RATIO: "geometry/orthogonal_ratio", "", Higher, Always("Near-orthogonal \
-        pairs"),
+    GEOMETRY_ORTHOGONAL_RATIO: "geometry/orthogonal_ratio", "", Higher,
+        Always("Near-orthogonal pairs"), range(0.0, 1.0),
         "Share of pairs within groups with |cosine| < 0.1: responses that teach independent \
          things.";
     GEOMETRY_EFFECTIVE_RANK: "geometry/effective_rank", "", Higher, Always("Effective rank"),
+        at_least(0.0),
         "Mean over groups of exp(entropy of the normalised eigenvalues of the cosine matrix): how \
          many directions a group spans.";
     GEOMETRY_CORRECT_NOVELTY_MEAN: "geometry/correct_novelty_mean", "", Neither, Asked,
+        range(0.0, 1.0), rounding(1e-3),
         "Mean exploration score nu of correct responses.";
     GEOMETRY_INCORRECT_NOVELTY_MEAN: "geometry/incorrect_novelty_mean", "", Neither, Asked,
+        range(0.0, 1.0), rounding(1e-3),
         "Mean exploration score nu of incorrect responses.";
-    GEOMETRY_FEATURE_NORM_MEAN: "geometry/feature_norm_mean", "", Neither, Asked,
+    GEOMETRY_FEATURE_NORM_MEAN: "geometry/feature_norm_mean", "", Neither, Asked, at_least(0.0),
         "Mean L2 norm of the sequence features Phi: how hard a response pulls at the last layer, \
          per token.";
 }

@@ -13,6 +13,7 @@ use bevy_ecs::prelude::*;
 
 metrics! {
     GEOMETRY_NOVELTY_MEAN: "geometry/novelty_mean", "", Neither, Asked,
+        range(0.0, 1.0), rounding(1e-3),
         "Mean exploration score nu: the part of a direction that high-reward peers do not explain.";
 }
 

@@ -28,17 +28,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 metrics! {
-    TIME_CPU_S: "time/cpu_s", "s", Neither, Asked,
+    TIME_CPU_S: "time/cpu_s", "s", Neither, Asked, at_least(0.0),
         "Processor time of the whole process since the step before, all cores together.";
-    THROUGHPUT_TOKENS_PER_S: "throughput/tokens_per_s", "tokens/s", Higher, Asked,
+    THROUGHPUT_TOKENS_PER_S: "throughput/tokens_per_s", "tokens/s", Higher, Asked, at_least(0.0),
         "Response tokens sampled in the step divided by the time of the step.";
-    MEMORY_PEAK_MIB: "memory/peak_mib", "MiB", Lower, Asked,
+    MEMORY_PEAK_MIB: "memory/peak_mib", "MiB", Lower, Asked, at_least(0.0),
         "Largest resident memory of the process so far.";
-    MEMORY_RESIDENT_MIB: "memory/resident_mib", "MiB", Lower, Asked,
+    MEMORY_RESIDENT_MIB: "memory/resident_mib", "MiB", Lower, Asked, at_least(0.0),
         "Resident memory of the process at the end of the step.";
-    MEMORY_GPU_PEAK_MIB: "memory/gpu_peak_mib", "MiB", Lower, Asked,
+    MEMORY_GPU_PEAK_MIB: "memory/gpu_peak_mib", "MiB", Lower, Asked, at_least(0.0),
         "Most memory that tensors on the GPU took at one time in the step.";
-    GPU_BUSY_RATIO: "gpu/busy_ratio", "", Higher, Asked,
+    GPU_BUSY_RATIO: "gpu/busy_ratio", "", Higher, Asked, range(0.0, 1.0),
         "Share of the step's time in which the GPU computed, by the driver's samples; what is \
          missing waits for the processor.";
 }

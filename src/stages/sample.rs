@@ -30,10 +30,12 @@ use rayon::prelude::*;
 
 metrics! {
     COMPLETION_LENGTH_MEAN: "completion/length_mean", "tokens", Neither, Always("Length"),
+        at_least(0.0), finite(),
         "Mean response length, the end-of-sequence token included.";
-    COMPLETION_TRUNCATED_RATIO: "completion/truncated_ratio", "", Lower, Asked,
+    COMPLETION_TRUNCATED_RATIO: "completion/truncated_ratio", "", Lower, Asked, range(0.0, 1.0),
         "Share of responses cut off at the token limit.";
     POLICY_ENTROPY: "policy/entropy", "nats", Neither, Always("Entropy"),
+        at_least(0.0), rounding(1e-6), finite(),
         "Mean entropy per response token of the sampling distribution. A fast fall means that \
          diversity collapses.";
 }

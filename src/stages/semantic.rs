@@ -20,6 +20,7 @@ use bevy_ecs::prelude::*;
 
 metrics! {
     SEMANTIC_COSINE_MEAN: "semantic/cosine_mean", "", Neither, WhereMeasured("Semantic cosine"),
+        range(-1.0, 1.0), rounding(1e-3),
         "Mean cosine between the sentence embeddings of two responses of a group.";
 }
 

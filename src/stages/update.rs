@@ -39,20 +39,20 @@ use candle_core::{Tensor, Var};
 use std::collections::BTreeSet;
 
 metrics! {
-    POLICY_KL: "policy/kl", "nats", Lower, Always("KL to reference"),
+    POLICY_KL: "policy/kl", "nats", Lower, Always("KL to reference"), finite(),
         "Mean KL divergence from the reference policy per token trained on, by the estimator of \
          the objective.";
     POLICY_KL_COEFFICIENT: "policy/kl_coefficient", "", Neither, Asked,
         "Weight of the KL term in the step; moves where objective.kl has a target.";
-    POLICY_CLIP_RATIO: "policy/clip_ratio", "", Neither, Asked,
+    POLICY_CLIP_RATIO: "policy/clip_ratio", "", Neither, Asked, range(0.0, 1.0),
         "Share of the tokens trained on whose probability ratio was clipped with effect.";
-    POLICY_LOSS: "policy/loss", "", Neither, Asked,
+    POLICY_LOSS: "policy/loss", "", Neither, Asked, finite(),
         "The objective that was minimised, KL term and entropy bonus included.";
-    POLICY_GRAD_NORM: "policy/grad_norm", "", Neither, Asked,
+    POLICY_GRAD_NORM: "policy/grad_norm", "", Neither, Asked, at_least(0.0), finite(),
         "Global L2 norm of the gradient before clipping.";
-    POLICY_LEARNING_RATE: "policy/learning_rate", "", Neither, Asked,
+    POLICY_LEARNING_RATE: "policy/learning_rate", "", Neither, Asked, at_least(0.0), finite(),
         "Learning rate of the step, after warm-up.";
-    POLICY_SAMPLER_LOGPROB_GAP: "policy/sampler_logprob_gap", "nats", Lower, Asked,
+    POLICY_SAMPLER_LOGPROB_GAP: "policy/sampler_logprob_gap", "nats", Lower, Asked, at_least(0.0),
         "Largest |difference| between a log-probability recorded while sampling and the one \
          recomputed in the update.";
 }

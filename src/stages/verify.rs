@@ -17,11 +17,12 @@ use rayon::prelude::*;
 
 metrics! {
     REWARD_ACCURACY: "reward/accuracy", "", Higher, Always("Training accuracy"),
+        range(0.0, 1.0), finite(),
         "Share of the completions sampled in the step that are correct.";
-    REWARD_MEAN: "reward/mean", "", Higher, Always("Reward"),
+    REWARD_MEAN: "reward/mean", "", Higher, Always("Reward"), finite(),
         "Mean base reward of the completions sampled in the step: +1 for a correct answer and -1 \
          otherwise, unless the task gives others.";
-    COMPLETION_NO_ANSWER_RATIO: "completion/no_answer_ratio", "", Lower, Asked,
+    COMPLETION_NO_ANSWER_RATIO: "completion/no_answer_ratio", "", Lower, Asked, range(0.0, 1.0),
         "Share of responses without a final answer.";
 }
 

@@ -4,7 +4,6 @@ use super::end::RunEnd;
 use super::orders::Orders;
 use super::resume::with_edit;
 use crate::error::{Error, Result};
-use crate::experiment::Experiment;
 use crate::run::{
     Event, EventKind, LiveSetting, Refusal, RunState, SettingEdit, SnapshotCell, TrainerCommand,
 };
@@ -125,13 +124,6 @@ fn record_event(app: &App, snapshots: &SnapshotCell, event: Event) -> Result<()>
     Ok(())
 }
 
-/// The experiment with another value of one setting, checked as the file is.
-fn changed(experiment: &Experiment, path: &str, value: f64) -> Result<Experiment> {
-    let changed = crate::experiment::set(experiment, &format!("{path}={value:?}"))?;
-    changed.validate()?;
-    Ok(changed)
-}
-
 /// Changes a setting from the next step on. What cannot be is a warning, and the run continues as
 /// it was.
 fn set_live(
@@ -146,7 +138,7 @@ fn set_live(
     let is_offered = setting.is_offered(&snapshots.load().info.experiment);
     let tried = match setting.of(experiment).filter(|_| is_offered) {
         Some(from) if from.to_bits() == value.to_bits() => return Ok(()),
-        Some(from) => changed(experiment, path, value).map(|experiment| (from, experiment)),
+        Some(from) => setting.changed(experiment, value).map(|experiment| (from, experiment)),
         None => Err(Error::input(format!("this run has no {path} that could be changed"))),
     };
     let (from, experiment) = match tried {
@@ -161,7 +153,8 @@ fn set_live(
     let world = app.world_mut();
     world.resource_mut::<ActiveExperiment>().0 = experiment;
     setting.apply(world, value);
-    let edit = SettingEdit { path: path.into(), from: from.into(), to: value.into() };
+    let (from, to) = (setting.json(from), setting.json(value));
+    let edit = SettingEdit { path: path.into(), from, to };
     let edits = &mut world.resource_mut::<LiveEdits>().0;
     *edits = with_edit(std::mem::take(edits), edit.clone());
     record_event(app, snapshots, Event::edited(step, edit))

@@ -253,6 +253,7 @@ mod tests {
             commit: String::new(),
             device: String::new(),
             model: String::new(),
+            task: None,
             model_hash: "m".to_string(),
             data_hash: "d".to_string(),
             shape: None,

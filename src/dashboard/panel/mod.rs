@@ -13,6 +13,7 @@ pub(crate) mod traces;
 use crate::dashboard::kit::textures::Textures;
 use crate::dashboard::kit::theme::Theme;
 use crate::dashboard::state::run::State;
+use crate::error::{Error, Result};
 use egui::{Color32, Ui};
 
 /// What panels draw with.
@@ -141,4 +142,33 @@ pub(crate) trait Panel {
 
     /// Writes these.
     fn write_files(&mut self, _ctx: &egui::Context, _cx: &PanelContext<'_>, _run: &mut State) {}
+}
+
+/// The key of the panel of that title, in lower or upper case.
+pub(crate) fn named(panels: &[Box<dyn Panel>], title: &str) -> Option<&'static str> {
+    panels.iter().find(|panel| panel.title().eq_ignore_ascii_case(title)).map(|panel| panel.key())
+}
+
+/// Refuses two panels with one key or one title: nobody could say which of them is meant.
+pub(crate) fn check_names(panels: &[Box<dyn Panel>]) -> Result<()> {
+    for (place, panel) in panels.iter().enumerate() {
+        let (key, title) = (panel.key(), panel.title());
+        for other in &panels[..place] {
+            if other.key() == key {
+                return Err(Error::failed(format!(
+                    "the panels {} and {title} have the same key, `{key}`; give one of them \
+                     another key",
+                    other.title()
+                )));
+            }
+            if other.title().eq_ignore_ascii_case(title) {
+                return Err(Error::failed(format!(
+                    "the panels `{}` and `{key}` have the same title, {title}; give one of them \
+                     another title",
+                    other.key()
+                )));
+            }
+        }
+    }
+    Ok(())
 }

@@ -147,13 +147,7 @@ fn no_record(ui: &mut Ui, theme: &Theme, state: &mut State, absence: &Absence) {
                     for step in buttons {
                         let button = egui::Button::new(format!("Show step {step}"))
                             .min_size(egui::vec2(120.0, 24.0));
-                        if ui
-                            .add(button)
-                            .on_hover_text(
-                                "The nearest step with a \
-                                                         record",
-                            )
-                            .clicked()
+                        if ui.add(button).on_hover_text("The nearest step with a record").clicked()
                         {
                             state.cursor.move_to(step);
                         }
@@ -165,7 +159,7 @@ fn no_record(ui: &mut Ui, theme: &Theme, state: &mut State, absence: &Absence) {
                 ui.label(RichText::new(error).monospace().color(theme.error));
                 ui.label(
                     "The file is damaged or was changed; other steps and the metrics are not \
-                          affected.",
+                     affected.",
                 );
             }
         }

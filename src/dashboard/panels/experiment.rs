@@ -93,11 +93,11 @@ fn settings(ui: &mut Ui, theme: &Theme, state: &mut State) {
             if can_edit {
                 setting_field(ui, theme, state, setting, name, value);
             } else {
-                ui.label(RichText::new(format!("{value:?}")).monospace().color(theme.text_strong));
+                ui.label(RichText::new(setting.text(value)).monospace().color(theme.text_strong));
             }
             let written = setting.of(&state.snapshot.info.began);
             if let Some(written) = written.filter(|written| written.to_bits() != value.to_bits()) {
-                caption(ui, theme, format!("was {written:?}"));
+                caption(ui, theme, format!("was {}", setting.text(written)));
             }
         });
         // Why what was typed does not hold, right below it.
@@ -117,7 +117,7 @@ fn setting_field(
     value: f64,
 ) {
     let draft = state.drafts.of(setting).cloned();
-    let mut text = draft.as_ref().map_or_else(|| format!("{value:?}"), |draft| draft.text.clone());
+    let mut text = draft.as_ref().map_or_else(|| setting.text(value), |draft| draft.text.clone());
     let is_refused = draft.as_ref().is_some_and(|draft| draft.problem.is_some());
     let field =
         TextEdit::singleline(&mut text).min_size(vec2(110.0, 0.0)).font(egui::TextStyle::Monospace);

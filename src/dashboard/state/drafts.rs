@@ -1,6 +1,5 @@
 //! Live settings that are being edited: what was typed, why it was refused, what was sent.
 
-use crate::experiment;
 use crate::run::{LiveSetting, RunSnapshot};
 
 /// A live setting that is being edited.
@@ -94,10 +93,9 @@ pub(super) fn live(run: &RunSnapshot, setting: LiveSetting) -> Option<f64> {
 fn checked(run: &RunSnapshot, setting: LiveSetting, text: &str) -> Result<f64, String> {
     let text = text.trim();
     let value = text.parse::<f64>().ok().filter(|value| value.is_finite());
+    let such = if setting.is_whole() { "8" } else { "0.5 or 1e-5" };
     let value =
-        value.ok_or_else(|| format!("`{text}` is not a number; write one such as 0.5 or 1e-5"))?;
-    let changed =
-        experiment::set(run.info.experiment.as_ref(), &format!("{}={value:?}", setting.path()));
-    changed.and_then(|changed| changed.validate()).map_err(|error| error.to_string())?;
-    Ok(value)
+        value.ok_or_else(|| format!("`{text}` is not a number; write one such as {such}"))?;
+    let changed = setting.changed(run.info.experiment.as_ref(), value);
+    changed.map(|_| value).map_err(|error| error.to_string())
 }

@@ -165,8 +165,8 @@ mod tests {
 
     fn run(folder: &str, seed: u64, more: &str) -> State {
         let text = format!(
-            "Experiment(name: \"k\", seed: {seed}, model: Bundled(\"countdown\"), task: \
-             Countdown(), {more})"
+            "Experiment(name: \"k\", seed: {seed}, model: Bundled(\"countdown\"), \
+             task: Countdown(), {more})"
         );
         let mut snapshot = testing::snapshot(3, 1, 2);
         snapshot.info = Arc::new(RunInfo { directory: folder.into(), ..RunInfo::of(&text) });

@@ -1,11 +1,13 @@
 //! A panel that nobody but this file knows, in the window beside the others.
 
 use crate::dashboard::kit::theme::Theme;
-use crate::dashboard::panel::{Badge, Needs, Panel, PanelContext, Table};
+use crate::dashboard::panel::{self, Badge, Needs, Panel, PanelContext, Table};
 use crate::dashboard::panels;
 use crate::dashboard::state::run::State;
 use crate::dashboard::tests::testing::{self, Window};
+use crate::dashboard::window::dock::Dock;
 use crate::run::RunSnapshot;
+use egui::accesskit::Role;
 use egui::{Key, Modifiers, Ui};
 use egui_kittest::kittest::Queryable;
 use std::sync::Arc;
@@ -60,18 +62,97 @@ impl Panel for Tally {
     }
 }
 
+/// A panel of which nothing but its key and its title is known.
+struct Plain {
+    key: &'static str,
+    title: &'static str,
+}
+
+impl Panel for Plain {
+    fn key(&self) -> &'static str {
+        self.key
+    }
+
+    fn title(&self) -> &'static str {
+        self.title
+    }
+
+    fn ui(&mut self, ui: &mut Ui, _: &mut PanelContext<'_>, _: &mut State) {
+        ui.label(format!("this is {}", self.key));
+    }
+
+    fn as_table(&mut self, _: &PanelContext<'_>, _: &mut State) -> Table {
+        Table { text: "a\n1\n".to_owned(), what: self.key.to_owned() }
+    }
+}
+
 fn named(name: &str, steps: u64) -> RunSnapshot {
     let info = testing::info_with(name, 0);
     let info = Arc::new(crate::run::RunInfo { directory: format!("runs/{name}").into(), ..info });
     RunSnapshot { info, ..testing::snapshot(steps, 2, 4) }
 }
 
+/// The panels of the program, then these.
+fn with(added: Vec<Box<dyn Panel>>) -> Vec<Box<dyn Panel>> {
+    panels::all().into_iter().chain(added).collect()
+}
+
 fn window(own: RunSnapshot, others: Vec<RunSnapshot>) -> Window {
-    Window::open_with(own, others, || {
-        let mut panels = panels::all();
-        panels.push(Box::new(Tally::default()));
-        panels
-    })
+    Window::open_with(own, others, || with(vec![Box::new(Tally::default())]))
+}
+
+/// Two more than have keys.
+fn eleven() -> Vec<Box<dyn Panel>> {
+    with(vec![
+        Box::new(Tally::default()),
+        Box::new(Plain { key: "tenth", title: "Tenth" }),
+        Box::new(Plain { key: "eleventh", title: "Eleventh" }),
+    ])
+}
+
+#[test]
+fn panels_beyond_the_ninth_have_no_key_and_everything_else() {
+    assert_eq!(panel::named(&eleven(), "TENTH"), Some("tenth"), "as `--panel` takes it");
+    let dock = Dock::new(eleven(), None).unwrap();
+    let digits: Vec<(&str, &str)> =
+        dock.digits().map(|(digit, panel)| (digit.name(), panel.key())).collect();
+    assert_eq!((digits.len(), digits[0], digits[8]), (9, ("1", "groups"), ("9", "tally")));
+    let mut window = Window::open_with(named("first", 20), Vec::new(), eleven);
+    assert!(window.has("Tenth") && window.has("Eleventh") && !window.has("this is"));
+    for key in [Key::Num0, Key::Num9] {
+        window.press(Modifiers::NONE, key);
+        assert!(!window.has("this is"));
+    }
+    window.press(Modifiers::COMMAND, Key::K);
+    window.harness.get_by_role_and_label(Role::TextInput, "Command").type_text("show tenth");
+    window.settle();
+    assert!(window.has("Show tenth") && !window.has("Show eleventh"));
+    window.press(Modifiers::NONE, Key::Enter);
+    assert!(window.has("this is tenth"));
+    assert_eq!(window.copied("tenth", "Copy as CSV"), "a\n1\n");
+    window.harness.state_mut().bring_up("eleventh");
+    window.settle();
+    assert!(window.has("this is eleventh") && !window.has("this is tenth"));
+    window.click("?");
+    assert!(window.has("1 … 9") && window.has("experiment, tally"));
+    assert!(!window.has("tally, tenth"), "keys are told of panels that have one");
+}
+
+#[test]
+fn two_panels_that_cannot_be_told_apart_are_refused_with_both_names() {
+    let refused = |key, title| {
+        let panels = with(vec![Box::new(Tally::default()), Box::new(Plain { key, title })]);
+        Dock::new(panels, None).err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    assert_eq!(
+        refused("tally", "Count"),
+        "the panels Tally and Count have the same key, `tally`; give one of them another key"
+    );
+    assert_eq!(
+        refused("count", "TALLY"),
+        "the panels `tally` and `count` have the same title, TALLY; give one of them another title"
+    );
+    assert_eq!(refused("count", "Count"), "");
 }
 
 #[test]

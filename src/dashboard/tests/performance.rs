@@ -5,13 +5,10 @@
 //! tessellation. What the graphics card, or the library in its place, makes of them is not part of
 //! it.
 
-use crate::dashboard::app::{Dashboard, ScreenshotResult};
-use crate::dashboard::kit::theme::Themes;
+use crate::dashboard::app::Dashboard;
 use crate::dashboard::panels;
 use crate::dashboard::runs::open_run::RunSource;
-use crate::dashboard::runs::opener::Opener;
-use crate::dashboard::runs::start::StartedRuns;
-use crate::dashboard::tests::testing;
+use crate::dashboard::tests::testing::{self, Opening};
 use crate::dashboard::window::dock::Dock;
 use crate::run::{RunHandle, RunSnapshot, StepView, TrainerCommand, WatchedRun};
 use crate::stages::metrics;
@@ -45,11 +42,8 @@ struct Bench {
 impl Bench {
     fn new(source: RunSource) -> Self {
         let ctx = egui::Context::default();
-        let (themes, dock) = (Themes::load().unwrap(), Dock::spread(panels::all()));
-        let result = ScreenshotResult::default();
-        let opener = Opener::new(StartedRuns::default(), ctx.clone());
-        let dashboard =
-            Dashboard::new(&ctx, vec![source], None, opener, dock, themes, None, result).unwrap();
+        let dock = Some(Dock::spread(panels::all()));
+        let dashboard = Opening { dock, ..Opening::on(vec![source]) }.dashboard(&ctx);
         Self { ctx, dashboard, frames: 0 }
     }
 

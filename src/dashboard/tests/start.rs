@@ -1,13 +1,9 @@
 //! Behaviour of the start screen: experiments are looked at, edited, saved and started; runs are
 //! opened, compared and continued.
 
-use crate::dashboard::app::{Dashboard, ScreenshotResult};
-use crate::dashboard::kit::theme::Themes;
-use crate::dashboard::panels;
-use crate::dashboard::runs::opener::Opener;
-use crate::dashboard::runs::start::{Places, Start, StartedRuns};
-use crate::dashboard::tests::testing;
-use crate::dashboard::window::dock::Dock;
+use crate::dashboard::app::Dashboard;
+use crate::dashboard::runs::found::Places;
+use crate::dashboard::tests::testing::{self, Opening};
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, vec2};
 use egui_kittest::Harness;
@@ -16,9 +12,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-const EXPERIMENT: &str = "Experiment(name: \"mine\", description: \"What it is for.\", model: \
-                          Bundled(\"countdown\"), task: Countdown(), method: Grpo, stop: (steps: \
-                          7))";
+const EXPERIMENT: &str = "Experiment(name: \"mine\", description: \"What it is for.\", \
+                          model: Bundled(\"countdown\"), task: Countdown(), method: Grpo, \
+                          stop: (steps: 7))";
 
 struct Screen {
     harness: Harness<'static, Dashboard>,
@@ -45,38 +41,19 @@ impl Screen {
     }
 
     fn on(folder: TempDir, places: Places) -> Self {
-        let harness =
-            Harness::builder().with_size(vec2(1280.0, 800.0)).build_eframe(move |creation| {
-                let ctx = &creation.egui_ctx;
-                let start = Start::new(places, ctx.clone());
-                let opener = Opener::new(StartedRuns::default(), ctx.clone());
-                let (themes, result) = (Themes::load().unwrap(), ScreenshotResult::default());
-                Dashboard::new(
-                    ctx,
-                    Vec::new(),
-                    Some(start),
-                    opener,
-                    Dock::new(panels::all(), None),
-                    themes,
-                    None,
-                    result,
-                )
-                .unwrap()
-            });
+        let opening = Opening { places: Some(places), ..Opening::default() };
+        let harness = Harness::builder()
+            .with_size(vec2(1280.0, 800.0))
+            .build_eframe(move |creation| opening.dashboard(&creation.egui_ctx));
         Self { harness, folder }
     }
 
     fn has(&self, label: &str) -> bool {
-        self.harness.query_all_by_label_contains(label).next().is_some()
+        testing::has(&self.harness, label)
     }
 
     fn wait_for(&mut self, label: &str) {
-        let started = Instant::now();
-        while !self.has(label) {
-            assert!(started.elapsed() < Duration::from_secs(20), "waited in vain for `{label}`");
-            std::thread::sleep(Duration::from_millis(5));
-            self.harness.run_steps(1);
-        }
+        testing::wait_for(&mut self.harness, label);
     }
 
     fn click(&mut self, label: &str) {

@@ -3,11 +3,13 @@
 
 use crate::dashboard::app::{Dashboard, ScreenshotResult};
 use crate::dashboard::kit::theme::Themes;
+use crate::dashboard::options::Screenshot;
 use crate::dashboard::panel::Panel;
 use crate::dashboard::panels;
+use crate::dashboard::runs::found::Places;
 use crate::dashboard::runs::open_run::RunSource;
 use crate::dashboard::runs::opener::Opener;
-use crate::dashboard::runs::start::StartedRuns;
+use crate::dashboard::runs::start::{Start, StartedRuns};
 use crate::dashboard::tests::rasterizer::Rasterizer;
 use crate::dashboard::window::dock::Dock;
 use crate::metrics::{History, Metric, MetricRow};
@@ -27,6 +29,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Steps after which evaluations are done.
@@ -40,8 +43,8 @@ pub(crate) fn info() -> RunInfo {
 /// The same of another name or seed.
 pub(crate) fn info_with(name: &str, seed: u64) -> RunInfo {
     let text = format!(
-        "Experiment(name: {name:?}, seed: {seed}, model: Bundled(\"countdown\"), task: \
-         Countdown(), method: G2rl())"
+        "Experiment(name: {name:?}, seed: {seed}, model: Bundled(\"countdown\"), \
+         task: Countdown(), method: G2rl())"
     );
     RunInfo { directory: PathBuf::from("runs/countdown-g2rl-s0"), ..RunInfo::of(&text) }
 }
@@ -324,21 +327,47 @@ pub(crate) fn name_completions(view: &mut StepView) {
     }
 }
 
-/// A window on `runs`.
-pub(crate) fn dashboard(ctx: &egui::Context, themes: Themes, runs: Vec<RunSource>) -> Dashboard {
-    dashboard_of(ctx, themes, runs, panels::all())
+/// What a window is opened with. Left out, it has no run and no start screen, and all panels in the
+/// first layout.
+#[derive(Default)]
+pub(crate) struct Opening {
+    pub(crate) runs: Vec<RunSource>,
+    pub(crate) places: Option<Places>,
+    pub(crate) dock: Option<Dock>,
+    pub(crate) screenshot: Option<Screenshot>,
+    pub(crate) picture: ScreenshotResult,
 }
 
-/// A window on `runs` with these panels.
-pub(crate) fn dashboard_of(
-    ctx: &egui::Context,
-    themes: Themes,
-    runs: Vec<RunSource>,
-    panels: Vec<Box<dyn Panel>>,
-) -> Dashboard {
-    let opener = Opener::new(StartedRuns::default(), ctx.clone());
-    let (dock, result) = (Dock::new(panels, None), ScreenshotResult::default());
-    Dashboard::new(ctx, runs, None, opener, dock, themes, None, result).unwrap()
+impl Opening {
+    /// A window on `runs`.
+    pub(crate) fn on(runs: Vec<RunSource>) -> Self {
+        Self { runs, ..Self::default() }
+    }
+
+    /// The window.
+    pub(crate) fn dashboard(self, ctx: &egui::Context) -> Dashboard {
+        let Self { runs, places, dock, screenshot, picture } = self;
+        let start = places.map(|places| Start::new(places, ctx.clone()));
+        let opener = Opener::new(StartedRuns::default(), ctx.clone());
+        let dock = dock.unwrap_or_else(|| Dock::new(panels::all(), None).unwrap());
+        let themes = Themes::load().unwrap();
+        Dashboard::new(ctx, runs, start, opener, dock, themes, screenshot, picture).unwrap()
+    }
+}
+
+/// Whether a text that contains `label` can be seen.
+pub(crate) fn has(harness: &Harness<'_, Dashboard>, label: &str) -> bool {
+    harness.query_all_by_label_contains(label).next().is_some()
+}
+
+/// Draws frames until a text that contains `label` is there.
+pub(crate) fn wait_for(harness: &mut Harness<'_, Dashboard>, label: &str) {
+    let started = Instant::now();
+    while !has(harness, label) {
+        assert!(started.elapsed() < Duration::from_secs(20), "waited in vain for `{label}`");
+        std::thread::sleep(Duration::from_millis(5));
+        harness.run_steps(1);
+    }
 }
 
 /// A window on a run, with the trainer's end of its commands.
@@ -365,7 +394,8 @@ impl Window {
         let builder =
             Harness::builder().with_size(vec2(1280.0, 800.0)).renderer(Rasterizer::default());
         let harness = builder.build_eframe(move |creation| {
-            dashboard_of(&creation.egui_ctx, Themes::load().unwrap(), runs, panels())
+            let dock = Some(Dock::new(panels(), None).unwrap());
+            Opening { dock, ..Opening::on(runs) }.dashboard(&creation.egui_ctx)
         });
         let mut window = Self { harness, handle, commands };
         window.settle();
@@ -378,8 +408,7 @@ impl Window {
         let shared = handle.clone();
         let builder = Harness::builder().with_size(size).renderer(Rasterizer::default());
         let harness = builder.build_eframe(move |creation| {
-            let themes = Themes::load().unwrap();
-            dashboard(&creation.egui_ctx, themes, vec![RunSource::Trainer(shared)])
+            Opening::on(vec![RunSource::Trainer(shared)]).dashboard(&creation.egui_ctx)
         });
         let mut window = Self { harness, handle, commands };
         window.settle();
@@ -396,7 +425,7 @@ impl Window {
     }
 
     pub(crate) fn has(&self, label: &str) -> bool {
-        self.harness.query_all_by_label_contains(label).next().is_some()
+        has(&self.harness, label)
     }
 
     pub(crate) fn click(&mut self, label: &str) {

@@ -2,15 +2,10 @@
 //! that were not recorded.
 
 use crate::dashboard::app::{Dashboard, ScreenshotResult};
-use crate::dashboard::kit::theme::Themes;
 use crate::dashboard::options::Screenshot;
-use crate::dashboard::panels;
 use crate::dashboard::runs::open_run::RunSource;
-use crate::dashboard::runs::opener::Opener;
-use crate::dashboard::runs::start::StartedRuns;
 use crate::dashboard::tests::rasterizer::Rasterizer;
-use crate::dashboard::tests::testing;
-use crate::dashboard::window::dock::Dock;
+use crate::dashboard::tests::testing::{self, Opening};
 use crate::run::{SnapshotCell, WatchedRun};
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, ViewportCommand, vec2};
@@ -36,25 +31,12 @@ impl Watching {
         let run = WatchedRun::open(folder).unwrap();
         let snapshots = run.snapshots.clone();
         let picture = ScreenshotResult::default();
-        let result = ScreenshotResult::clone(&picture);
-        let builder =
-            Harness::builder().with_size(vec2(1280.0, 800.0)).renderer(Rasterizer::default());
-        let harness = builder.build_eframe(move |creation| {
-            let (ctx, themes) = (&creation.egui_ctx, Themes::load().unwrap());
-            let opener = Opener::new(StartedRuns::default(), ctx.clone());
-            let runs = vec![RunSource::Folder(run)];
-            Dashboard::new(
-                ctx,
-                runs,
-                None,
-                opener,
-                Dock::new(panels::all(), None),
-                themes,
-                screenshot,
-                result,
-            )
-            .unwrap()
-        });
+        let runs = Opening::on(vec![RunSource::Folder(run)]);
+        let opening = Opening { screenshot, picture: ScreenshotResult::clone(&picture), ..runs };
+        let harness = Harness::builder()
+            .with_size(vec2(1280.0, 800.0))
+            .renderer(Rasterizer::default())
+            .build_eframe(move |creation| opening.dashboard(&creation.egui_ctx));
         Self { harness, snapshots, picture }
     }
 
@@ -67,17 +49,12 @@ impl Watching {
     }
 
     fn has(&self, label: &str) -> bool {
-        self.harness.query_all_by_label_contains(label).next().is_some()
+        testing::has(&self.harness, label)
     }
 
     /// Draws frames until the text is there.
     fn wait_for(&mut self, label: &str) {
-        let started = Instant::now();
-        while !self.has(label) {
-            assert!(started.elapsed() < Duration::from_secs(20), "waited in vain for `{label}`");
-            std::thread::sleep(Duration::from_millis(5));
-            self.harness.run_steps(1);
-        }
+        testing::wait_for(&mut self.harness, label);
     }
 
     fn press(&mut self, key: Key) {

@@ -1,16 +1,12 @@
 //! Behaviour of the window, driven through its accessibility tree.
 
-use crate::dashboard::app::{Dashboard, ScreenshotResult};
-use crate::dashboard::kit::theme::Themes;
+use crate::dashboard::app::Dashboard;
 use crate::dashboard::options::Screenshot;
-use crate::dashboard::panels;
 use crate::dashboard::runs::open_run::RunSource;
-use crate::dashboard::runs::opener::Opener;
-use crate::dashboard::runs::start::StartedRuns;
 use crate::dashboard::state::run::State;
-use crate::dashboard::tests::testing;
-use crate::dashboard::tests::testing::{Window, name_completions, with_metric, with_step};
-use crate::dashboard::window::dock::Dock;
+use crate::dashboard::tests::testing::{
+    self, Opening, Window, name_completions, with_metric, with_step,
+};
 use crate::run::{CosineKind, RunHandle, RunSnapshot, RunState, TrainerCommand};
 use egui::accesskit::Role;
 use egui::{Event, Key, Modifiers};
@@ -235,12 +231,9 @@ fn a_window_that_only_takes_a_picture_is_nobody_who_could_be_asked() {
     for (screenshot, is_there) in [(None, true), (Some(picture), false)] {
         let (handle, _commands) = RunHandle::new(testing::snapshot(5, 1, 2));
         let runs = vec![RunSource::Trainer(handle.clone())];
-        let window = Harness::builder().build_eframe(move |creation| {
-            let (ctx, themes) = (&creation.egui_ctx, Themes::load().unwrap());
-            let opener = Opener::new(StartedRuns::default(), ctx.clone());
-            let (dock, result) = (Dock::new(panels::all(), None), ScreenshotResult::default());
-            Dashboard::new(ctx, runs, None, opener, dock, themes, screenshot, result).unwrap()
-        });
+        let opening = Opening { screenshot, ..Opening::on(runs) };
+        let window =
+            Harness::builder().build_eframe(move |creation| opening.dashboard(&creation.egui_ctx));
         assert_eq!(handle.attendance.is_given(), is_there);
         drop(window);
         assert!(!handle.attendance.is_given());
@@ -512,8 +505,8 @@ fn enormous_values_are_short_and_stay_in_their_plots() {
 #[test]
 fn live_settings_are_edited_in_place_and_sent_with_enter() {
     let mut snapshot = testing::snapshot(20, 1, 2);
-    let text = "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), method: \
-                G2rl(lambda: 0.5))";
+    let text = "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), \
+                method: G2rl(lambda: 0.5))";
     snapshot.info = Arc::new(crate::run::RunInfo::of(text));
     let mut window = Window::open(snapshot);
     window.press(Modifiers::NONE, Key::Num8);
@@ -559,11 +552,59 @@ fn live_settings_are_edited_in_place_and_sent_with_enter() {
     assert!(!window.has("Lambda: ") && field(&window).0 == "0.5", "Escape takes it back");
 }
 
+crate::register_live_setting!(crate::run::LiveSettingKind::whole(
+    "rollout.dynamic.rounds",
+    "Rounds",
+    "A test's own: most further rounds of a step.",
+    |experiment| Some(experiment.rollout.dynamic?.rounds as u64),
+));
+
+#[test]
+fn a_setting_of_whole_numbers_takes_no_other() {
+    let mut snapshot = testing::snapshot(20, 1, 2);
+    let text = "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), \
+                rollout: (dynamic: (rounds: 3)))";
+    snapshot.info = Arc::new(crate::run::RunInfo::of(text));
+    let rounds =
+        crate::run::LiveSetting::at("rollout.dynamic.rounds", &snapshot.info.experiment).unwrap();
+    let mut window = Window::open(snapshot);
+    window.press(Modifiers::NONE, Key::Num8);
+    let type_in = |window: &mut Window, text: &str| {
+        let field = window.harness.get_by_role_and_label(Role::TextInput, "Rounds");
+        field.focus();
+        window.settle();
+        window.press(Modifiers::COMMAND, Key::A);
+        window.harness.get_by_role_and_label(Role::TextInput, "Rounds").type_text(text);
+        window.settle();
+        window.press(Modifiers::NONE, Key::Enter);
+    };
+    for (typed, said) in [
+        ("few", "Rounds: `few` is not a number; write one such as 8"),
+        ("2.5", "`rollout.dynamic.rounds` is 2.5; it must be a whole number, 0 or more"),
+        ("-1", "is -1; it must be a whole number, 0 or more"),
+        ("101", "is 101; it must be between 1 and 100"),
+    ] {
+        type_in(&mut window, typed);
+        assert!(window.commands.is_empty() && window.has(said), "{typed}");
+    }
+    type_in(&mut window, "4");
+    assert_eq!(window.commands.try_recv(), Ok(TrainerCommand::Set(rounds, 4.0)));
+    let edit = crate::run::SettingEdit {
+        path: "rollout.dynamic.rounds".into(),
+        from: 3.into(),
+        to: 4.into(),
+    };
+    window.update(|snapshot| snapshot.take_in(crate::run::Event::edited(20, edit)));
+    let field = window.harness.get_by_role_and_label(Role::TextInput, "Rounds");
+    assert_eq!(field.accesskit_node().value().as_deref(), Some("4"));
+    assert!(window.has("was 3"));
+}
+
 #[test]
 fn what_is_typed_for_a_setting_stays_until_it_is_entered() {
     let mut snapshot = testing::snapshot(20, 1, 2);
-    let text = "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), method: \
-                G2rl(lambda: 0.5))";
+    let text = "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), \
+                method: G2rl(lambda: 0.5))";
     snapshot.info = Arc::new(crate::run::RunInfo::of(text));
     let mut window = Window::open(snapshot);
     window.press(Modifiers::NONE, Key::Num8);
@@ -940,9 +981,8 @@ fn an_interrupted_program_closes_its_window_once_the_run_is_over() {
     let (handle, _commands) = RunHandle::new(testing::snapshot(5, 1, 2));
     let interrupted = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let (runs, flag) = (vec![RunSource::Trainer(handle.clone())], Arc::clone(&interrupted));
-    let mut harness = Harness::builder().build_eframe(move |creation| {
-        testing::dashboard(&creation.egui_ctx, Themes::load().unwrap(), runs).until(flag)
-    });
+    let mut harness = Harness::builder()
+        .build_eframe(move |creation| Opening::on(runs).dashboard(&creation.egui_ctx).until(flag));
     harness.step();
     assert!(!closes(&harness));
     interrupted.store(true, std::sync::atomic::Ordering::SeqCst);
@@ -988,9 +1028,9 @@ fn the_legend_has_the_line_of_every_run() {
         })
         .collect();
     let size = egui::vec2(984.0, 615.0);
-    let mut harness = Harness::builder().with_size(size).build_eframe(move |creation| {
-        testing::dashboard(&creation.egui_ctx, Themes::load().unwrap(), sources)
-    });
+    let mut harness = Harness::builder()
+        .with_size(size)
+        .build_eframe(move |creation| Opening::on(sources).dashboard(&creation.egui_ctx));
     harness.run_steps(4);
     let mut places = Vec::new();
     for seed in 0..4 {

@@ -2,15 +2,29 @@
 
 use crate::dashboard::kit::theme::Theme;
 use crate::dashboard::kit::widgets::marks;
-use crate::dashboard::panel::{Panel, PanelContext, draw};
+use crate::dashboard::panel::{self, Panel, PanelContext, draw};
 use crate::dashboard::state::pending::Request;
 use crate::dashboard::state::run::State;
 use crate::dashboard::window::layout::Layout;
-use egui::{Color32, Frame, Margin, Rect, Stroke, Ui, Visuals, WidgetText};
+use crate::error::Result;
+use egui::{Color32, Frame, Key, Margin, Rect, Stroke, Ui, Visuals, WidgetText};
 use egui_tiles::{Behavior, SimplificationOptions, TabState, Tile, TileId, Tiles, UiResponse};
 
 /// Height of the line of tabs, points.
 const TAB_HEIGHT: f32 = 24.0;
+
+/// The keys of the first panels. Further ones have none: they are found in the palette.
+const DIGITS: [Key; 9] = [
+    Key::Num1,
+    Key::Num2,
+    Key::Num3,
+    Key::Num4,
+    Key::Num5,
+    Key::Num6,
+    Key::Num7,
+    Key::Num8,
+    Key::Num9,
+];
 
 /// The panels, and where they are.
 pub(crate) struct Dock {
@@ -21,9 +35,15 @@ pub(crate) struct Dock {
 }
 
 impl Dock {
-    /// `panels` in the layout that `storage` remembers; otherwise in the first layout.
-    pub(crate) fn new(panels: Vec<Box<dyn Panel>>, storage: Option<&dyn eframe::Storage>) -> Self {
-        Self { layout: Layout::remembered(&panels, storage), panels, visible: Vec::new() }
+    /// `panels` in the layout that `storage` remembers; otherwise in the first layout. Refuses
+    /// panels that cannot be told apart.
+    pub(crate) fn new(
+        panels: Vec<Box<dyn Panel>>,
+        storage: Option<&dyn eframe::Storage>,
+    ) -> Result<Self> {
+        panel::check_names(&panels)?;
+        let layout = Layout::remembered(&panels, storage);
+        Ok(Self { layout, panels, visible: Vec::new() })
     }
 
     /// `panels` in a layout in which every one of them can be seen.
@@ -50,6 +70,11 @@ impl Dock {
     /// All panels in reading order.
     pub(crate) fn panels(&self) -> impl Iterator<Item = &dyn Panel> {
         self.panels.iter().map(AsRef::as_ref)
+    }
+
+    /// The first of them, each with the key that brings it up.
+    pub(crate) fn digits(&self) -> impl Iterator<Item = (Key, &dyn Panel)> {
+        DIGITS.into_iter().zip(self.panels())
     }
 
     /// The panel of that key.
@@ -227,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_panel_behind_others_is_brought_up() {
-        let mut dock = Dock::new(panels::all(), None);
+        let mut dock = Dock::new(panels::all(), None).unwrap();
         dock.bring_up("health");
         assert!(dock.is_up("health"));
         assert!(!dock.is_up("curves"));

@@ -26,23 +26,10 @@ const KEYS: [(&str, &str); 11] = [
     ("?", "this list"),
 ];
 
-/// The keys of panels, in their order.
-const PANEL_KEYS: [Key; 9] = [
-    Key::Num1,
-    Key::Num2,
-    Key::Num3,
-    Key::Num4,
-    Key::Num5,
-    Key::Num6,
-    Key::Num7,
-    Key::Num8,
-    Key::Num9,
-];
-
 /// The line about these.
 fn panel_keys(dock: &Dock) -> (String, String) {
     let titles: Vec<String> =
-        dock.panels().take(PANEL_KEYS.len()).map(|panel| panel.title().to_lowercase()).collect();
+        dock.digits().map(|(_, panel)| panel.title().to_lowercase()).collect();
     (format!("1 … {}", titles.len()), format!("bring up {}", titles.join(", ")))
 }
 
@@ -104,7 +91,7 @@ pub(crate) fn handle(ui: &Ui, state: &mut State, dock: &Dock, palette: &Palette)
             state.cursor.step_by(by);
         }
     }
-    for (key, panel) in PANEL_KEYS.into_iter().zip(dock.panels()) {
+    for (key, panel) in dock.digits() {
         if pressed(Modifiers::NONE, key) {
             state.pending.request(Request::ShowPanel(panel.key()));
         }

@@ -49,17 +49,13 @@ enum Action {
 }
 
 impl Action {
-    /// The key that does the same; `panels` are all panels by their keys.
-    fn key(self, panels: &[&str]) -> String {
-        if let Self::Request(Request::ShowPanel(key)) = self {
-            let place = panels.iter().take(9).position(|panel| *panel == key);
-            return place.map_or_else(String::new, |place| (place + 1).to_string());
-        }
-        self.fixed_key().to_owned()
-    }
-
-    fn fixed_key(self) -> &'static str {
+    /// The key that does the same, if there is one.
+    fn key(self, dock: &Dock) -> &'static str {
         match self {
+            Self::Request(Request::ShowPanel(panel)) => {
+                let digit = dock.digits().find(|(_, other)| other.key() == panel);
+                digit.map_or("", |(digit, _)| digit.name())
+            }
             Self::Command(TrainerCommand::Pause | TrainerCommand::Resume) => "Ctrl+Space",
             Self::Follow => "End",
             Self::First => "Home",
@@ -180,7 +176,6 @@ pub(crate) fn show(
         return;
     }
     let theme = cx.theme;
-    let keys: Vec<&str> = dock.panels().map(Panel::key).collect();
     let found = matching(state, dock, &palette.text);
     let (down, up, enter, escape) = ctx.input_mut(|input| {
         let mut pressed = |key| input.consume_key(Modifiers::NONE, key);
@@ -219,7 +214,7 @@ pub(crate) fn show(
                     let response = ui.add_sized(
                         vec2(ui.available_width(), 22.0),
                         egui::Button::selectable(place == chosen, text).right_text(
-                            RichText::new(action.key(&keys)).small().color(theme.text_weak),
+                            RichText::new(action.key(dock)).small().color(theme.text_weak),
                         ),
                     );
                     if place == chosen && (down || up) {
@@ -297,7 +292,7 @@ mod tests {
     #[test]
     fn words_find_actions_and_a_number_finds_a_step() {
         let state = State::new(testing::snapshot(20, 2, 4));
-        let dock = Dock::new(panels::all(), None);
+        let dock = Dock::new(panels::all(), None).unwrap();
         let names = |text: &str| {
             matching(&state, &dock, text).into_iter().map(|(name, _)| name).collect::<Vec<_>>()
         };
@@ -311,5 +306,7 @@ mod tests {
         assert_eq!(names("pin"), ["Pin the pair that is shown"]);
         assert_eq!(names("copy experi"), ["Copy experiment as RON"]);
         assert!(names("save").is_empty(), "no panel is on the screen");
+        let key = |panel| Action::Request(Request::ShowPanel(panel)).key(&dock);
+        assert_eq!((key("groups"), key("experiment"), key("other")), ("1", "8", ""));
     }
 }

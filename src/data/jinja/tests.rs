@@ -94,9 +94,8 @@ fn a_hostile_template_comes_to_an_end() {
         format!("{{{{ {}1{} }}}}", open.repeat(50_000), close.repeat(50_000))
     };
     for source in [
-        "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor \
-         %}x"
-        .to_string(),
+        "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}x"
+            .to_string(),
         "{% for i in range(100000) %}{% for j in range(1000) %}aaaaaaaaaaaaaaaaaaaaaaaa{% endfor \
          %}{% endfor %}"
             .to_string(),

@@ -1,5 +1,6 @@
 //! Values of fields that are left out.
 
+use super::evaluation::EvaluationConfig;
 use crate::experiment::Every;
 
 pub(super) fn revision() -> String {
@@ -9,11 +10,11 @@ pub(super) fn every() -> Every {
     Every(25)
 }
 pub(super) fn samples() -> usize {
-    16
+    EvaluationConfig::SAMPLES
 }
 pub(super) fn k() -> Vec<usize> {
     vec![1, 4, 16]
 }
 pub(super) fn temperature() -> f64 {
-    0.8
+    EvaluationConfig::TEMPERATURE
 }

@@ -1,8 +1,8 @@
 //! What is measured during training.
 
 use super::defaults;
-use super::range::{count, count_up_to, within};
-use super::task::TemplateVariables;
+use super::range::{Bounds, count, count_up_to};
+use super::task::{DatasetConfig, TemplateVariables};
 use crate::error::Result;
 use crate::experiment::Every;
 use crate::verify::AnswerFormat;
@@ -27,6 +27,19 @@ pub struct EvaluationConfig {
     /// Sampling temperature.
     #[serde(default = "defaults::temperature")]
     pub temperature: f64,
+}
+
+impl EvaluationConfig {
+    /// What [`Self::samples`] is where it is left out.
+    pub(crate) const SAMPLES: usize = 16;
+    /// The largest [`Self::samples`].
+    pub(crate) const MOST_SAMPLES: usize = 4096;
+    /// What [`Self::temperature`] is where it is left out. Of 0 the likeliest token is taken.
+    pub(crate) const TEMPERATURE: f64 = 0.8;
+    /// What it can be.
+    pub(crate) const TEMPERATURES: Bounds = Bounds::new(0.0, 100.0);
+    /// Most problems of a suite.
+    pub(crate) const MOST_PROBLEMS: usize = 1_000_000;
 }
 
 /// Problems to measure on.
@@ -110,15 +123,16 @@ pub(super) fn check_evaluations(evaluations: &[EvaluationConfig]) -> Result<()> 
             SuiteConfig::Named(NamedSuite { problems, .. })
             | SuiteConfig::File(FileSuite { problems, .. }) => problems.unwrap_or(1),
         };
-        count(&field("suite.problems"), problems, 1, 1_000_000)?;
+        count(&field("suite.problems"), problems, 1, EvaluationConfig::MOST_PROBLEMS)?;
         if let SuiteConfig::Named(NamedSuite { max_prompt_tokens, .. })
         | SuiteConfig::File(FileSuite { max_prompt_tokens, .. }) = &evaluation.suite
         {
-            count(&field("suite.max_prompt_tokens"), max_prompt_tokens.unwrap_or(1), 1, 1 << 24)?;
+            let most = DatasetConfig::MOST_PROMPT_TOKENS;
+            count(&field("suite.max_prompt_tokens"), max_prompt_tokens.unwrap_or(1), 1, most)?;
         }
         count(&field("every"), evaluation.every.0 as usize, 1, usize::MAX)?;
-        count(&field("samples"), evaluation.samples, 1, 4096)?;
-        within(&field("temperature"), evaluation.temperature, 0.0, 100.0)?;
+        count(&field("samples"), evaluation.samples, 1, EvaluationConfig::MOST_SAMPLES)?;
+        EvaluationConfig::TEMPERATURES.check(&field("temperature"), evaluation.temperature)?;
         for (place, &k) in evaluation.k.iter().enumerate() {
             count_up_to(
                 &field(&format!("k.{place}")),

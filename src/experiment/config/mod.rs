@@ -25,6 +25,7 @@ pub use model::{
 pub use objective::{KlConfig, MICRO_BATCH_TOKENS, ObjectiveConfig};
 pub use optimizer::{AdamWConfig, OptimizerConfig};
 pub use pretrain::Pretrain;
+pub(crate) use range::Bounds;
 pub use range::{count, within};
 pub use record::{FidelityConfig, RecordConfig, StopConfig};
 pub use rollout::{CurriculumConfig, DynamicSampling, RolloutConfig};
@@ -107,7 +108,8 @@ impl Experiment {
         check_name(&self.name)?;
         if let TaskConfig::Dataset(data) = &self.task {
             data.source.validate("task.source")?;
-            count("task.max_prompt_tokens", data.max_prompt_tokens.unwrap_or(1), 1, 1 << 24)?;
+            let most = DatasetConfig::MOST_PROMPT_TOKENS;
+            count("task.max_prompt_tokens", data.max_prompt_tokens.unwrap_or(1), 1, most)?;
             match &data.held_out {
                 HeldOutSource::Share(share) => within("task.held_out", *share, 0.0001, 0.9999)?,
                 HeldOutSource::Other(other) => other.validate("task.held_out")?,
@@ -118,8 +120,9 @@ impl Experiment {
         }
         count("rollout.prompts_per_step", self.rollout.prompts_per_step, 1, 4096)?;
         count("rollout.group_size", self.rollout.group_size, 2, 1024)?;
-        within("rollout.temperature", self.rollout.temperature, 0.01, 100.0)?;
-        count("rollout.max_new_tokens", self.rollout.max_new_tokens, 1, 1 << 20)?;
+        RolloutConfig::TEMPERATURE.check("rollout.temperature", self.rollout.temperature)?;
+        let most = RolloutConfig::MOST_NEW_TOKENS;
+        count("rollout.max_new_tokens", self.rollout.max_new_tokens, 1, most)?;
         if let Some(groups) = self.rollout.groups_at_a_time {
             count("rollout.groups_at_a_time", groups, 1, 4096)?;
         }

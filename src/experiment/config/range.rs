@@ -2,22 +2,53 @@
 
 use crate::error::{Error, Result};
 use crate::escape::number;
+use std::fmt;
+
+/// The numbers that a setting can have, both ends included. [`f64::MAX`] stands for no upper end,
+/// and the least positive number, of `f64` or of `f32`, for a lower end that is 0 and not included.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Bounds {
+    low: f64,
+    high: f64,
+}
+
+impl Bounds {
+    /// Numbers from `low` to `high`.
+    pub(crate) const fn new(low: f64, high: f64) -> Self {
+        Self { low, high }
+    }
+
+    /// Whether a setting can have this value.
+    pub(crate) fn contains(self, value: f64) -> bool {
+        (self.low..=self.high).contains(&value)
+    }
+
+    /// Refuses a value outside, naming the field.
+    pub(crate) fn check(self, field: &str, value: f64) -> Result<()> {
+        if self.contains(value) {
+            return Ok(());
+        }
+        Err(Error::field(field, format!("is {}; it must be {self}", number(value))))
+    }
+}
+
+/// In words, as what a number must be.
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let &Self { low, high } = self;
+        let is_open = low > 0.0 && low <= f64::from(f32::MIN_POSITIVE);
+        match (is_open, high.total_cmp(&f64::MAX).is_eq()) {
+            (true, true) => write!(f, "greater than 0"),
+            (true, false) => write!(f, "greater than 0 and at most {}", number(high)),
+            (false, true) => write!(f, "at least {}", number(low)),
+            (false, false) => write!(f, "between {} and {}", number(low), number(high)),
+        }
+    }
+}
 
 /// Refuses `value` outside `[low, high]`, naming the field.
 pub fn within(field: &str, value: f64, low: f64, high: f64) -> Result<()> {
-    if value >= low && value <= high {
-        return Ok(());
-    }
-    let is = number(value);
-    // The extremes stand for "no limit on this side".
-    let bounds =
-        match (low.total_cmp(&f64::MIN_POSITIVE).is_eq(), high.total_cmp(&f64::MAX).is_eq()) {
-            (true, true) => "greater than 0".to_string(),
-            (true, false) => format!("greater than 0 and at most {}", number(high)),
-            (false, true) => format!("at least {}", number(low)),
-            (false, false) => format!("between {} and {}", number(low), number(high)),
-        };
-    Err(Error::field(field, format!("is {is}; it must be {bounds}")))
+    Bounds::new(low, high).check(field, value)
 }
 
 /// Refuses `value` outside `low..=high`, naming the field.

@@ -1,5 +1,6 @@
 //! How completions are sampled.
 
+use super::range::Bounds;
 use serde::{Deserialize, Serialize};
 
 /// Sampling in training. Tokens are drawn from the full distribution: the ratio and the KL term
@@ -26,6 +27,13 @@ pub struct RolloutConfig {
     /// levels of difficulty; left out, problems come as they are dealt. Countdown has
     /// levels, and so has a data set with a column of them.
     pub curriculum: Option<CurriculumConfig>,
+}
+
+impl RolloutConfig {
+    /// What [`Self::temperature`] can be.
+    pub(crate) const TEMPERATURE: Bounds = Bounds::new(0.01, 100.0);
+    /// The largest [`Self::max_new_tokens`].
+    pub(crate) const MOST_NEW_TOKENS: usize = 1 << 20;
 }
 
 /// A curriculum by measured solve rate; `src/stages/curriculum.rs` has the formula.

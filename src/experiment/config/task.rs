@@ -81,6 +81,11 @@ pub struct DatasetConfig {
     pub held_out: HeldOutSource,
 }
 
+impl DatasetConfig {
+    /// The largest [`Self::max_prompt_tokens`].
+    pub(crate) const MOST_PROMPT_TOKENS: usize = 1 << 24;
+}
+
 /// Variables of a template by name.
 pub type TemplateVariables = BTreeMap<String, TemplateValue>;
 

@@ -24,6 +24,9 @@ pub struct Manifest {
     pub device: String,
     /// The model in words.
     pub model: String,
+    /// The task's name; absent in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
     /// SHA-256 of the initial weights.
     pub model_hash: String,
     /// SHA-256 of the problems of a data set, and of the settings of another task.
@@ -131,7 +134,7 @@ mod tests {
         let inputs: Vec<(&str, &str)> =
             manifest.inputs.iter().map(|(name, hash)| (name.as_str(), hash.as_str())).collect();
         assert_eq!(inputs, [(TOKENIZER, "k"), (TEMPLATE, "t"), (ENCODER, "e")]);
-        assert!(manifest.is_of_older_version);
+        assert!(manifest.is_of_older_version && manifest.task.is_none());
         // Written again it is a manifest of this version.
         let again = Manifest::read(&serde_json::to_string(&manifest).unwrap()).unwrap();
         assert!(!again.is_of_older_version && again.inputs == manifest.inputs);

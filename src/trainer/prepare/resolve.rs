@@ -48,10 +48,12 @@ fn check_method(experiment: &Experiment) -> Result<()> {
         )));
     }
     let Some(name) = experiment.method.foreign() else { return Ok(()) };
+    let hint = MethodKind::hint(name);
+    let joint = if hint.is_empty() { ";" } else { "" };
     Err(Error::input(format!(
-        "the method `{name}` is not part of this program; method: Custom(..) is for programs that \
-         register their own; one whose method is in another crate names that crate once, as in \
-         `use my_methods as _;`"
+        "the method `{name}` is not part of this program{hint}{joint} method: Custom(..) is for \
+         programs that register their own; one whose method is in another crate names that crate \
+         once, as in `use my_methods as _;`"
     )))
 }
 

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::experiment::{Experiment, ModelSource};
 use crate::files::lock::FolderLock;
 use crate::machine;
-use crate::model::LanguageModel;
+use crate::model::{BACKWARD_STACK, LanguageModel};
 use crate::run::{
     Event, EventKind, Manifest, RecordedState, ReplacedInput, RunDir, RunHandle, RunInfo,
     RunSnapshot, TrainerState,
@@ -20,9 +20,6 @@ use candle_core::Device;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Backward passes recurse over the graph, whose depth grows with the number of layers.
-const STACK_BYTES: usize = 256 << 20;
 
 impl Loaded {
     /// Makes the run folder, or takes that of a run that continues back to its checkpoint, and
@@ -74,7 +71,7 @@ impl Loaded {
         let snapshots = handle.snapshots.clone();
         let thread = std::thread::Builder::new()
             .name("trainer".to_string())
-            .stack_size(STACK_BYTES)
+            .stack_size(BACKWARD_STACK)
             .spawn(move || train(trained, lock, &snapshots, &orders))
             .map_err(|e| Error::failed(format!("cannot start the trainer's thread: {e}")))?;
         Ok(Run::new(handle, thread))
@@ -153,6 +150,7 @@ fn manifest_of(info: &RunInfo, earlier: Option<Manifest>, step: u64) -> Manifest
         commit: env!("ORTHANT_COMMIT").to_string(),
         device: info.device.clone(),
         model: info.model.clone(),
+        task: Some(info.task.clone()),
         model_hash: String::new(),
         data_hash: String::new(),
         shape: None,

@@ -40,8 +40,8 @@ pub(super) struct Progress {
 impl Progress {
     /// The folder that it is saved in.
     const FOLDER: &str = "progress";
-    /// What the next try needs: that folder, under either name that it has while it is replaced.
-    pub(super) const KEPT: &[&str] = &[Self::FOLDER, ".progress.before"];
+    /// What the next try needs.
+    pub(super) const KEPT: &[&str] = &[Self::FOLDER];
     const FILE: &str = "pretrain.json";
     const STATE: &str = "trainer.safetensors";
 

@@ -128,9 +128,9 @@ fn reward(rollout: &RolloutView) -> (&'static str, String) {
 
 /// What these are, with the named parts of the base reward.
 fn reward_help(rollout: &RolloutView) -> String {
-    let help = "Base reward of the task: +1 for a correct answer and \u{2212}1 otherwise, \
-                    unless the task gives others. Shaped is the reward after the method's shaping, \
-                    if it did any."
+    let help = "Base reward of the task: +1 for a correct answer and \u{2212}1 otherwise, unless \
+                the task gives others. Shaped is the reward after the method's shaping, if it did \
+                any."
         .to_owned();
     if !rollout.reward_parts.is_empty() {
         let part = |(name, value): (&String, &f32)| {

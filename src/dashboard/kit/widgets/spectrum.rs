@@ -61,8 +61,7 @@ pub(crate) fn show(
         );
         if let Some(place) = place {
             ui.label(format!(
-                "Direction {} carries \
-                              {}",
+                "Direction {} carries {}",
                 place + 1,
                 format::percent(spectrum[place])
             ));

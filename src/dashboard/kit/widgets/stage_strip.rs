@@ -70,8 +70,8 @@ pub(crate) fn show(
                 }
                 Stage::Record if is_recorded => {
                     ui.label(
-                        "The file is written before this stage is over, so it does not have \
-                              its time.",
+                        "The file is written before this stage is over, so it does not have its \
+                         time.",
                     );
                 }
                 _ => {}

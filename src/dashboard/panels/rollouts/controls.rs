@@ -15,8 +15,7 @@ pub(super) fn show(ui: &mut Ui, theme: &Theme, choices: &mut RolloutChoices, row
             (
                 true,
                 "problems",
-                "How often each problem was solved, over the recorded steps of the \
-                                run",
+                "How often each problem was solved, over the recorded steps of the run",
             ),
         ] {
             if ui
@@ -70,10 +69,7 @@ pub(super) fn show(ui: &mut Ui, theme: &Theme, choices: &mut RolloutChoices, row
         if is_filtered
             && ui
                 .small_button("All again")
-                .on_hover_text(
-                    "Take every filter and the \
-            brush away",
-                )
+                .on_hover_text("Take every filter and the brush away")
                 .clicked()
         {
             choices.brush = None;

@@ -165,8 +165,8 @@ pub(crate) fn show(
             }
             None => {
                 ui.label(
-                    "Drag to list a part of the completions only; click beside the points to \
-                          list all again.",
+                    "Drag to list a part of the completions only; click beside the points to list \
+                     all again.",
                 );
             }
         }
