@@ -169,16 +169,39 @@ impl Codec {
 
     /// Where each token's text ends in [`Self::decode`]'s `text` of `ids`, bytes: (tokens).
     pub(super) fn text_ends(&self, ids: &[u32], text: &str) -> Vec<u32> {
-        let ends = caught(|| {
-            let mut stream = self.inner.decode_stream(true);
-            let mut end = 0;
-            let step = |&id: &u32| {
-                end += stream.step(id).ok()?.map_or(0, |piece| piece.len());
-                Some(end as u32)
-            };
-            ids.iter().map(step).collect::<Option<Vec<u32>>>()
-        });
-        ends.ok().flatten().unwrap_or_else(|| self.text_ends_apart(ids, text))
+        self.text_ends_together(ids, text).unwrap_or_else(|| self.text_ends_apart(ids, text))
+    }
+
+    /// [`Self::text_ends`] by decoding each token with the few before it; none where a token is
+    /// written differently when another one follows.
+    fn text_ends_together(&self, ids: &[u32], text: &str) -> Option<Vec<u32>> {
+        let mut ends = Vec::with_capacity(ids.len());
+        // The tokens from `first` to `next` are `before`, and their text ends at `end`.
+        let (mut first, mut next, mut before, mut end) = (0, 0, String::new(), 0);
+        for index in 0..ids.len() {
+            let decoded = self.decode(&ids[first..=index]).ok()?;
+            let piece = decoded.strip_prefix(&before)?;
+            let partial = piece.ends_with(char::REPLACEMENT_CHARACTER);
+            if !text[end..].starts_with(piece) {
+                if !partial {
+                    return None;
+                }
+            } else if !piece.is_empty() && !(partial && self.goes_on(&ids[first..], index - first, &decoded)) {
+                end += piece.len();
+                before = self.decode(&ids[next..=index]).ok()?;
+                (first, next) = (next, index + 1);
+            }
+            ends.push(end as u32);
+        }
+        (end == text.len()).then_some(ends)
+    }
+
+    /// Whether the token after `index` is part of the character that ends `decoded`, the text of the
+    /// tokens up to it.
+    fn goes_on(&self, ids: &[u32], index: usize, decoded: &str) -> bool {
+        let Some(follower) = ids.get(index + 1) else { return false };
+        self.decode(&ids[..index + 2]).is_ok_and(|longer| longer == decoded)
+            && self.decode(&[*follower]).is_ok_and(|text| !text.is_empty())
     }
 
     /// [`Self::text_ends`] where a token is written differently when another one follows: each is
