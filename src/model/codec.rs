@@ -186,7 +186,9 @@ impl Codec {
                 if !partial {
                     return None;
                 }
-            } else if !piece.is_empty() && !(partial && self.goes_on(&ids[first..], index - first, &decoded)) {
+            } else if !piece.is_empty()
+                && !(partial && self.goes_on(&ids[first..], index - first, &decoded))
+            {
                 end += piece.len();
                 before = self.decode(&ids[next..=index]).ok()?;
                 (first, next) = (next, index + 1);

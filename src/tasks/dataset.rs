@@ -439,11 +439,11 @@ mod tests {
         let lines: Vec<_> = (0..20)
             .map(|n| line(n, if hard(n) { "Level 5".into() } else { serde_json::Value::Null }))
             .collect();
-        let task = task_of(&lines, None, 4).unwrap();
-        assert_eq!(task.levels(), 2);
-        for (problem, _) in task.all(Split::Train).unwrap() {
+        let mixed = task_of(&lines, None, 4).unwrap();
+        assert_eq!(mixed.levels(), 2);
+        for (problem, _) in mixed.all(Split::Train).unwrap() {
             let number: usize = problem.answer.parse().unwrap();
-            assert_eq!(task.level(problem), usize::from(hard(number)), "{number}");
+            assert_eq!(mixed.level(problem), usize::from(hard(number)), "{number}");
         }
         let same: Vec<_> = (0..20).map(|n| line(n, 3.into())).collect();
         assert_eq!(task_of(&same, None, 4).unwrap().levels(), 1, "all of one level");

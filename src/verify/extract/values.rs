@@ -1,6 +1,7 @@
 //! Mathematical answers that stand outside of a box.
 
 use super::announcements::{MOST_ANNOUNCEMENTS, PHRASES, announcements, is_refused, tagged};
+use super::clauses::{denies, supposes};
 use super::is_frame;
 
 /// The answer in the last `<answer>` tag, else after the last "answer is" or "answer:", up to the
@@ -30,9 +31,44 @@ fn phrase(completion: &str) -> Option<&str> {
     let (_, end) = found.into_iter().find(|(begin, end)| !is_refused(completion, *begin, *end))?;
     let rest = completion[end..].trim_start_matches(is_frame);
     let line = rest.lines().next()?;
-    let sentence = line.split(". ").next()?;
+    let begin = completion.len() - rest.len();
+    let sentence = unexplained(line.split(". ").next()?, &completion[end..begin]);
     let answer = sentence.trim_end_matches(|c: char| is_frame(c) || c == '.');
     (!answer.is_empty()).then_some(answer)
+}
+
+/// What begins an explanation of the answer in front of it.
+const EXPLANATIONS: [&str; 16] = [
+    "because", "since", "which", "and it", "and it's", "and this", "and that", "and we", "and so",
+    "as it", "as we", "as the", "so it", "so the", "so we", "where we",
+];
+
+/// `5` of `5, because 2 + 3 = 5`. A sentence that denies or supposes something behind the answer
+/// stays as it is: `5, which is wrong`. `frame` is what stood in front of the sentence.
+fn unexplained<'a>(sentence: &'a str, frame: &str) -> &'a str {
+    let dollars = |text: &str| text.matches('$').count();
+    let lower = sentence.to_ascii_lowercase();
+    let begins = |words: &str| {
+        let begin = lower.find(&format!(" {words} "))?;
+        let answer = sentence[..begin].trim_end_matches([',', ';', ' ']);
+        let is_whole = ["{}", "()", "[]"].iter().all(|pair| {
+            let count = |c: &str| answer.matches(c).count();
+            count(&pair[..1]) == count(&pair[1..])
+        });
+        let in_formula = !(dollars(frame) + dollars(answer)).is_multiple_of(2);
+        (is_whole && !in_formula && !answer.is_empty()).then_some(answer)
+    };
+    let Some(answer) =
+        EXPLANATIONS.iter().filter_map(|words| begins(words)).min_by_key(|a| a.len())
+    else {
+        return sentence;
+    };
+    let words: Vec<String> = sentence[answer.len()..]
+        .split(|c: char| !(c.is_alphanumeric() || c == '\'' || c == '’'))
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect();
+    if denies(&words) || supposes(&words) { sentence } else { answer }
 }
 
 /// The last integer, decimal or fraction of two integers.
@@ -87,6 +123,14 @@ mod tests {
             ("we get 3, then -1/2", Some("-1/2")),
             ("from 10-12 people", Some("12")),
             ("it costs 1,234.50 in all", Some("1,234.50")),
+            ("The answer is 1, and it is a classic example of an identity.", Some("1")),
+            ("the answer is 5 because 2 + 3 = 5", Some("5")),
+            ("The answer is $x = 2$, since $x > 0$.", Some("x = 2")),
+            ("The answer is $5 because x$", Some("5 because x")),
+            ("The answer is 1 and 2, which are the roots", Some("1 and 2")),
+            ("The answer is 5, which is wrong", Some("5, which is wrong")),
+            ("The answer is 5, since it cannot be 7", Some("5, since it cannot be 7")),
+            ("The answer is (2, since it is even", Some("(2, since it is even")),
             ("no number", None),
             ("The answer is", None),
             ("", None),
