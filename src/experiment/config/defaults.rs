@@ -1,20 +1,5 @@
-//! Values of fields that are left out.
-
-use super::evaluation::EvaluationConfig;
-use crate::experiment::Every;
+//! Values that several sections have for a field that is left out.
 
 pub(super) fn revision() -> String {
     "main".to_string()
-}
-pub(super) fn every() -> Every {
-    Every(25)
-}
-pub(super) fn samples() -> usize {
-    EvaluationConfig::SAMPLES
-}
-pub(super) fn k() -> Vec<usize> {
-    vec![1, 4, 16]
-}
-pub(super) fn temperature() -> f64 {
-    EvaluationConfig::TEMPERATURE
 }

@@ -1,6 +1,5 @@
 //! What is measured during training.
 
-use super::defaults;
 use super::range::{Bounds, count, count_up_to};
 use super::task::{DatasetConfig, TemplateVariables};
 use crate::error::Result;
@@ -16,16 +15,16 @@ pub struct EvaluationConfig {
     /// What is measured.
     pub suite: SuiteConfig,
     /// Steps between measurements; the base model and the last step are always measured.
-    #[serde(default = "defaults::every")]
+    #[serde(default = "every")]
     pub every: Every,
     /// Completions per problem.
-    #[serde(default = "defaults::samples")]
+    #[serde(default = "samples")]
     pub samples: usize,
     /// pass@k for these k, each at most `samples`.
-    #[serde(default = "defaults::k")]
+    #[serde(default = "k")]
     pub k: Vec<usize>,
     /// Sampling temperature.
-    #[serde(default = "defaults::temperature")]
+    #[serde(default = "temperature")]
     pub temperature: f64,
 }
 
@@ -40,6 +39,22 @@ impl EvaluationConfig {
     pub(crate) const TEMPERATURES: Bounds = Bounds::new(0.0, 100.0);
     /// Most problems of a suite.
     pub(crate) const MOST_PROBLEMS: usize = 1_000_000;
+}
+
+fn every() -> Every {
+    Every(25)
+}
+
+fn samples() -> usize {
+    EvaluationConfig::SAMPLES
+}
+
+fn k() -> Vec<usize> {
+    vec![1, 4, 16]
+}
+
+fn temperature() -> f64 {
+    EvaluationConfig::TEMPERATURE
 }
 
 /// Problems to measure on.
