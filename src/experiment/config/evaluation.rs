@@ -31,11 +31,11 @@ pub struct EvaluationConfig {
 
 impl EvaluationConfig {
     /// What [`Self::samples`] is where it is left out.
-    pub(crate) const SAMPLES: usize = 16;
+    pub(crate) const SAMPLES: usize = defaults::SAMPLES;
     /// The largest [`Self::samples`].
     pub(crate) const MOST_SAMPLES: usize = 4096;
     /// What [`Self::temperature`] is where it is left out. Of 0 the likeliest token is taken.
-    pub(crate) const TEMPERATURE: f64 = 0.8;
+    pub(crate) const TEMPERATURE: f64 = defaults::TEMPERATURE;
     /// What it can be.
     pub(crate) const TEMPERATURES: Bounds = Bounds::new(0.0, 100.0);
     /// Most problems of a suite.
