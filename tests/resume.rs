@@ -226,7 +226,7 @@ fn a_setting_of_whole_numbers_takes_no_other() {
     let expected = ["is 1.5", "is -1", "is 1e300", "is NaN"];
     assert_eq!(reasons.len(), 5, "{reasons:?}");
     for (reason, value) in reasons.iter().zip(expected) {
-        assert_eq!(*reason, format!("`objective.epochs` {value}; {whole}"));
+        assert_eq!(*reason, format!("the field `objective.epochs` {value}; {whole}"));
     }
     assert!(reasons[4].contains("is 0; it must be between 1"), "what is out of range: {reasons:?}");
     assert_eq!(end.value_of(epochs), None);

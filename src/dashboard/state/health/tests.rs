@@ -192,7 +192,7 @@ fn values_that_cannot_be_are_errors_that_name_metric_and_step() {
         said(&metrics::GEOMETRY_COSINE_MEAN, -1.2),
         "geometry/cosine_mean is \u{2212}1.20 at step 3; it lies between \u{2212}1 and 1."
     );
-    said(&metrics::COMPLETION_NO_ANSWER_RATIO, -0.5);
+    said(&metrics::GROUP_SHAPING_ONLY_RATIO, -0.5);
     said(&metrics::POLICY_GRAD_NORM, -1.0);
     said(&metrics::TIME_STEP_S, -1.0);
 }
