@@ -78,3 +78,40 @@ fn a_response_that_is_cut_within_a_character_ends_as_in_transformers() {
     }
     assert!(cuts_within >= 20, "only {cuts_within} cuts within a character");
 }
+
+#[test]
+#[ignore = "temporary"]
+fn zz_full() {
+    use std::io::BufRead;
+    let (small, expected) = fixture();
+    for name in ["new", "published"] {
+        let started = std::time::Instant::now();
+        let tokenizer = TextTokenizer::read(Path::new(&format!("/tmp/qwen_{name}"))).unwrap();
+        println!("{name}: read in {:?}, vocabulary {}", started.elapsed(), tokenizer.vocabulary());
+        assert_eq!(small.vocabulary(), tokenizer.vocabulary());
+        for case in &expected.cases {
+            assert_eq!(tokenizer.encode(&case.text).unwrap(), case.ids, "{:?}", case.text);
+            assert_eq!(tokenizer.decode(&case.ids).unwrap(), case.decoded);
+            assert_eq!(tokenizer.text_ends(&case.ids).unwrap(), case.ends, "{:?}", case.text);
+        }
+        let started = std::time::Instant::now();
+        let (mut texts, mut ids, mut wrong, mut ends_time) = (0, 0, 0, std::time::Duration::ZERO);
+        for line in std::io::BufReader::new(std::fs::File::open("/tmp/fuzz.jsonl").unwrap()).lines() {
+            let case: Case = serde_json::from_str(&line.unwrap()).unwrap();
+            let found = tokenizer.encode(&case.text).unwrap();
+            let decoded = tokenizer.decode(&found).unwrap();
+            let at = std::time::Instant::now();
+            let ends = tokenizer.text_ends(&found).unwrap();
+            ends_time += at.elapsed();
+            texts += 1;
+            ids += found.len();
+            if found != case.ids || decoded != case.decoded || ends != case.ends {
+                wrong += 1;
+                if wrong < 6 {
+                    println!("DIFF {:?} {} {} {}", case.text.chars().take(60).collect::<String>(), found == case.ids, decoded == case.decoded, ends == case.ends);
+                }
+            }
+        }
+        println!("{texts} texts, {ids} ids, {wrong} wrong, {:?}, of which ends {ends_time:?}", started.elapsed());
+    }
+}

@@ -176,34 +176,37 @@ impl Codec {
     /// written differently when another one follows.
     fn text_ends_together(&self, ids: &[u32], text: &str) -> Option<Vec<u32>> {
         let mut ends = Vec::with_capacity(ids.len());
-        // The tokens from `first` to `next` are `before`, and their text ends at `end`.
-        let (mut first, mut next, mut before, mut end) = (0, 0, String::new(), 0);
+        // The tokens from `first` to `next` are `before`, which ends at `start` of the text.
+        let (mut first, mut next, mut before, mut start, mut end) = (0, 0, String::new(), 0, 0);
         for index in 0..ids.len() {
             let decoded = self.decode(&ids[first..=index]).ok()?;
-            let piece = decoded.strip_prefix(&before)?;
-            let partial = piece.ends_with(char::REPLACEMENT_CHARACTER);
-            if !text[end..].starts_with(piece) {
-                if !partial {
-                    return None;
-                }
-            } else if !piece.is_empty()
-                && !(partial && self.goes_on(&ids[first..], index - first, &decoded))
-            {
-                end += piece.len();
+            let (piece, rest) = (decoded.strip_prefix(&before)?, &text[start..]);
+            let is_whole =
+                rest.starts_with(piece) && !self.goes_on(&decoded, ids.get(first..index + 2));
+            let known =
+                if is_whole { piece } else { piece.trim_end_matches(char::REPLACEMENT_CHARACTER) };
+            if !rest.starts_with(known) {
+                return None;
+            }
+            end = end.max(start + known.len());
+            if is_whole && !piece.is_empty() {
                 before = self.decode(&ids[next..=index]).ok()?;
-                (first, next) = (next, index + 1);
+                (first, next, start) = (next, index + 1, end);
             }
             ends.push(end as u32);
         }
         (end == text.len()).then_some(ends)
     }
 
-    /// Whether the token after `index` is part of the character that ends `decoded`, the text of the
-    /// tokens up to it.
-    fn goes_on(&self, ids: &[u32], index: usize, decoded: &str) -> bool {
-        let Some(follower) = ids.get(index + 1) else { return false };
-        self.decode(&ids[..index + 2]).is_ok_and(|longer| longer == decoded)
-            && self.decode(&[*follower]).is_ok_and(|text| !text.is_empty())
+    /// Whether `text` ends within a character of which the last of `longer`, the tokens of the text
+    /// and one more, has another part, and which is none all the same.
+    fn goes_on(&self, text: &str, longer: Option<&[u32]>) -> bool {
+        let decoded = |ids: &[u32]| self.decode(ids).unwrap_or_default();
+        let is_part = |longer: &[u32]| {
+            let follower = &longer[longer.len() - 1..];
+            decoded(longer) == text && !decoded(follower).is_empty()
+        };
+        text.ends_with(char::REPLACEMENT_CHARACTER) && longer.is_some_and(is_part)
     }
 
     /// [`Self::text_ends`] where a token is written differently when another one follows: each is
