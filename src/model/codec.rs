@@ -198,8 +198,8 @@ impl Codec {
         (end == text.len()).then_some(ends)
     }
 
-    /// Whether `text` ends within a character of which the last of `longer`, the tokens of the text
-    /// and one more, has another part, and which is none all the same.
+    /// Whether a character that is not whole ends `text`, and the next token has more of it without
+    /// making it whole. The tokens of the text and the next one are `longer`.
     fn goes_on(&self, text: &str, longer: Option<&[u32]>) -> bool {
         let decoded = |ids: &[u32]| self.decode(ids).unwrap_or_default();
         let is_part = |longer: &[u32]| {
