@@ -47,11 +47,11 @@ impl Plugin for Brevity {
 fn reward_brevity(
     mut commands: Commands,
     settings: Settings<Brevity>,
-    groups: Query<&Rollouts, With<PromptGroup>>,
+    groups: Groups<&'static Rollouts>,
     rollouts: Query<(&Reward, &Response)>,
 ) -> bevy_ecs::error::Result {
     let strength = settings.get()?.strength as f32;
-    for members in groups {
+    for members in groups.iter() {
         let length = |rollout| Ok(rollouts.get(rollout)?.1.0.ids.len());
         let lengths = members.iter().map(length).collect::<Result<Vec<_>, BevyError>>()?;
         for (rollout, length) in members.iter().zip(&lengths) {

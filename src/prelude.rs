@@ -3,7 +3,7 @@
 
 pub use crate::error::{Error, Result};
 pub use crate::experiment::{
-    EncoderSource, Experiment, Method, MethodColor, from_text, read, within,
+    EncoderSource, Experiment, Method, MethodColor, count, from_text, read, within,
 };
 pub use crate::metrics::{Better, Metric, Plot};
 pub use crate::rng;

@@ -7,7 +7,7 @@
 //! what it defines, or it does something with the children. Methods are called without a path, so
 //! nothing here sees whose they are.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 #[path = "architecture/code.rs"]
 mod code;

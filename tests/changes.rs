@@ -1,7 +1,7 @@
 //! A run continues with what it began with, or says what it continues with: settings and inputs are
 //! compared when it is resumed.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! What stands in a checkpoint, byte by byte, and that Transformers reads it.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod common;
 

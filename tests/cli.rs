@@ -1,7 +1,7 @@
 //! The program as a person or a script meets it: help, errors, exit statuses, and what stands where
 //! after a run.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod common;
 

@@ -4,7 +4,7 @@
 //! Skipped where no CUDA device is at hand. `ORTHANT_DEVICE=cpu` runs the same comparisons on the
 //! CPU, to try them out.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod common;
 

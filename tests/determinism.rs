@@ -1,7 +1,7 @@
 //! The same seed on the same device gives the same run: for any number of threads byte for byte,
 //! for any size of micro-batches as far as the order of floating-point sums allows.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod common;
 

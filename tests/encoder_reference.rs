@@ -5,7 +5,7 @@
 //! nine digits; rewards 3e-8. With all-MiniLM-L6-v2 and nine texts of 0 to 4,920 characters:
 //! embeddings 3e-7.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use candle_core::Device;
 use orthant::error::Error;

@@ -1,6 +1,6 @@
 //! `orthant eval`, and training on data sets, with a tiny random model and the bundled one.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod common;
 

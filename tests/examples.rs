@@ -166,9 +166,13 @@ fn a_method_of_another_program_is_read_and_not_run() {
 #[test]
 fn a_misspelt_method_is_refused_with_the_name_that_was_meant() {
     let runs = tempfile::tempdir().unwrap();
-    for (written, meant) in [
-        ("brevty", "`brevity`? method: Custom(..) is for"),
-        ("g2rl", "`G2rl`, without Custom(..)?"),
+    let foreign = |written: &str, meant: &str| {
+        format!("the method `{written}` is not part of this program; did you mean {meant}")
+    };
+    for (written, told) in [
+        ("brevty", foreign("brevty", "`brevity`? method: Custom(..) is for")),
+        ("g2rl", foreign("g2rl", "`G2rl`, without Custom(..)?")),
+        ("G2rl", "`G2rl` is a method of this program; write it without Custom(..)".to_owned()),
     ] {
         let text = format!(
             "Experiment(name: \"a\", model: Bundled(\"countdown\"), task: Countdown(), \
@@ -176,8 +180,6 @@ fn a_misspelt_method_is_refused_with_the_name_that_was_meant() {
         );
         let experiment = from_text(&text, "a.ron").unwrap();
         let error = RunBuilder::new(experiment).start(runs.path()).err().unwrap().to_string();
-        let told =
-            format!("the method `{written}` is not part of this program; did you mean {meant}");
         assert!(error.contains(&told), "{error}");
     }
 }

@@ -3,7 +3,7 @@
 //! two steps of the paper's experiment made short, checkpoint, export. Takes 10 GiB of memory, 7
 //! GiB of disk for temporary files and about 90 s on two cores.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use orthant::model::{DecoderSpec, END_OF_TEXT, TextTokenizer};
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! What a run records of its geometry: statistics by kind of pair, real parameter gradients beside
 //! features, and tokens.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod common;
 

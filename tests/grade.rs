@@ -1,6 +1,6 @@
 //! `orthant grade` as a person or a script meets it.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! Models and encoders from the Hugging Face hub, served by a small hub on this machine.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod common;
 
@@ -605,7 +605,7 @@ fn what_is_not_what_was_announced_is_not_kept() {
 }
 
 #[test]
-fn an_earlier_part_of_a_download_is_gone_on_with_or_begun_anew() {
+fn an_earlier_part_of_a_download_is_continued_or_begun_anew() {
     let place = Workplace::new();
     let (server, experiment) = hub_model(&place);
     let (content, blob) = weights(&place);

@@ -1,7 +1,7 @@
 //! Model folders as they come: shards, types of weights, and whatever can be wrong with them; runs
 //! in bf16.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod common;
 

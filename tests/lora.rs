@@ -1,6 +1,6 @@
 //! LoRA: an adapter is trained and nothing else, and Python's PEFT reads it.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod common;
 

@@ -1,7 +1,7 @@
 //! Memory: settings that decide it change no result, and what `orthant doctor` foretells is what a
 //! run takes.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod common;
 

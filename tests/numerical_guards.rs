@@ -1,7 +1,7 @@
 //! Nothing that is not finite gets into the weights: the run ends, says where it came from, and
 //! leaves good checkpoints.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod common;
 

@@ -1,7 +1,7 @@
 //! What commands write: whole or not at all, by one process at a time, and never over what is not
 //! theirs.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod common;
 

@@ -1,7 +1,7 @@
 //! Whole runs on a tiny random model: the run folder, the numbers in it, commands, failures, and
 //! parts added from outside.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod common;
 

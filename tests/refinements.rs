@@ -2,7 +2,7 @@
 //! model: dynamic sampling, the penalty for length, the adaptive KL coefficient, the curriculum,
 //! and several passes over the rollouts.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod common;
 

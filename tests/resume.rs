@@ -1,6 +1,6 @@
 //! A run that is interrupted and resumed is the run that was not interrupted.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use orthant::experiment::Every;
 use orthant::prelude::*;

@@ -1,7 +1,7 @@
 //! What a run folder says can be relied on: one writer, the inputs that it names, the settings that
 //! it names, and checkpoints that are what they were when they were written.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod common;
 

@@ -3,7 +3,7 @@
 //!
 //! `cargo test --test score -- --nocapture` shows the largest differences.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod common;
 

@@ -1,7 +1,7 @@
 //! Whole runs with a sentence encoder: EVOL-RL, and semantic cosines beside the gradient cosines of
 //! other methods.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod common;
 

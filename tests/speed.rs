@@ -5,7 +5,7 @@
 //! at most half of what two cores with AVX-512 gain where little of the time is in matrix products,
 //! which both sides share. And a policy that is nearly certain against one that is not.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use candle_core::{DType, Device, Tensor, Var};
 use orthant::kernels::{self, Buffers, Heads, PAGE, Rotary, Segments, Uniforms};

@@ -2,7 +2,7 @@
 //! program makes of them with the part of it that they need. `fixtures/qwen_tokenizer.py` says how
 //! it was made. All ids and all texts are the same.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use orthant::model::TextTokenizer;
 use serde::Deserialize;

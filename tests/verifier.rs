@@ -4,7 +4,7 @@
 //!
 //! `cargo test --release --test verifier -- --ignored --nocapture` measures speed.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use orthant::data::read_records;
 use orthant::verify::{AnswerFormat, Equality, Verdict, answers_equal, boxed::last_boxed, verify};

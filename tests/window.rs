@@ -1,7 +1,7 @@
 //! The released program in a window of its own: what the window's tests, which see no platform,
 //! cannot find.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};

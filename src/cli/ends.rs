@@ -104,7 +104,7 @@ mod tests {
     use crate::run::RunInfo;
 
     #[test]
-    fn a_run_that_was_gone_on_with_in_the_window_ended_as_it_did_then() {
+    fn a_run_that_was_continued_in_the_window_ended_as_it_did_then() {
         let ended = |folder: &str, end: Result<RunEnd>| Ended {
             snapshot: RunSnapshot::starting(RunInfo {
                 directory: folder.into(),

@@ -214,7 +214,7 @@ fn follow(handle: &RunHandle) -> Result<()> {
     let first = handle.snapshots.load();
     let info = &first.info;
     let named = say!(
-        "{}, seed {}: {} on {} ({})",
+        "{}, seed {}: {} trains {} ({})",
         info.name(),
         info.seed(),
         info.method(),

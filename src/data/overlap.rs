@@ -34,20 +34,39 @@ impl TrainingTexts {
     }
 }
 
-/// Whether a character between words tells problems apart, such as `+` and `*`.
-fn is_sign(c: char) -> bool {
-    "+-*/^=<>!%\u{d7}\u{f7}\u{b7}\u{2212}".contains(c)
+/// A sign of arithmetic that tells problems apart, in one of the ways in which it is written.
+fn sign(c: char) -> Option<&'static str> {
+    Some(match c {
+        '+' => "+",
+        '-' | '\u{2212}' => "-",
+        '*' | '\u{d7}' | '\u{b7}' => "*",
+        '/' | '\u{f7}' => "/",
+        '^' => "^",
+        '=' => "=",
+        '<' => "<",
+        '>' => ">",
+        '!' => "!",
+        '%' => "%",
+        _ => return None,
+    })
 }
 
-/// The words of a text in lower case.
+/// The words of a text in lower case. Signs that join letters or stand in a row, as in
+/// `well-known` and `**`, are typography and not words.
 fn words(lower: &str) -> Vec<&str> {
     let mut words = Vec::new();
-    for part in lower.split_inclusive(|c: char| !c.is_alphanumeric()) {
-        let end = part.chars().next_back().filter(|c| !c.is_alphanumeric());
-        let (word, sign) = part.split_at(part.len() - end.map_or(0, char::len_utf8));
-        words.extend(Some(word).filter(|word| !word.is_empty()));
-        words.extend(end.filter(|c| is_sign(*c)).map(|_| sign));
+    let mut word = 0;
+    for (at, c) in lower.char_indices().filter(|(_, c)| !c.is_alphanumeric()) {
+        let (before, after) = (&lower[..at], &lower[at + c.len_utf8()..]);
+        words.extend(Some(&lower[word..at]).filter(|word| !word.is_empty()));
+        word = at + c.len_utf8();
+        let (last, next) = (before.chars().next_back(), after.chars().next());
+        let joins = |c: Option<char>| c.is_some_and(char::is_alphabetic);
+        let is_typography =
+            last == Some(c) || next == Some(c) || (c == '-' && joins(last) && joins(next));
+        words.extend(sign(c).filter(|_| !is_typography));
     }
+    words.extend(Some(&lower[word..]).filter(|word| !word.is_empty()));
     words
 }
 
@@ -92,5 +111,7 @@ mod tests {
         assert!(!training.overlap("What is $1 + 1$, then?"));
         assert!(!training.overlap("What is $1 * 1$?"));
         assert!(!training.overlap("What is $1 1$?"));
+        let training = TrainingTexts::new(["A **well-known** sum: 2 \u{2212} 1"].into_iter());
+        assert!(training.overlap("A well known sum: 2-1"));
     }
 }

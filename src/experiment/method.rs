@@ -99,13 +99,18 @@ impl MethodKind {
         Self { is_built_in: true, ..Self::of::<M>() }
     }
 
-    /// The same of the one that an experiment has which names none.
+    /// The same of the method of an experiment that names none.
     pub(crate) const fn by_default(self) -> Self {
         Self { is_default: true, ..self }
     }
 
     fn all() -> impl Iterator<Item = &'static Self> {
         inventory::iter::<Self>.into_iter()
+    }
+
+    /// Whether this program itself has a method of this name.
+    pub(crate) fn is_built_in(name: &str) -> bool {
+        Self::find(name, true).is_some()
     }
 
     fn find(name: &str, is_built_in: bool) -> Option<&'static Self> {

@@ -91,7 +91,7 @@ impl Metric {
         Self { plot, ..self }
     }
 
-    /// The same of which no value lies below `low` or above `high`.
+    /// The same, with values between `low` and `high`.
     ///
     /// # Panics
     /// Where `low` is above `high`; in a static that is an error of compilation.
@@ -101,25 +101,31 @@ impl Metric {
         Self { range: Range { low, high, ..self.range }, ..self }
     }
 
-    /// The same of which no value lies below `low`.
+    /// The same, with values of at least `low`.
     #[must_use]
     pub const fn at_least(self, low: f64) -> Self {
-        self.range(low, f64::INFINITY)
+        let high = self.range.high;
+        self.range(low, high)
     }
 
-    /// The same of which no value lies above `high`.
+    /// The same, with values of at most `high`.
     #[must_use]
     pub const fn at_most(self, high: f64) -> Self {
-        self.range(f64::NEG_INFINITY, high)
+        let low = self.range.low;
+        self.range(low, high)
     }
 
-    /// The same with values that rounding may carry beyond its range, by `rounding` at most.
+    /// The same, with values that rounding may carry beyond the range, by `rounding` at most.
+    ///
+    /// # Panics
+    /// Where `rounding` is negative; in a static that is an error of compilation.
     #[must_use]
     pub const fn rounding(self, rounding: f64) -> Self {
+        assert!(rounding >= 0.0, "a range is not narrowed by rounding");
         Self { range: Range { rounding, ..self.range }, ..self }
     }
 
-    /// The same that is a finite number in every step that has it.
+    /// The same, with a finite number in every step that has a value.
     #[must_use]
     pub const fn finite(self) -> Self {
         Self { is_finite: true, ..self }
@@ -143,6 +149,7 @@ macro_rules! metrics {
     )*) => {
         $(
             #[doc = $help]
+            #[allow(unreachable_pub, reason = "a list of the crate names those that others read")]
             pub static $id: $crate::metrics::Metric = $crate::metrics::Metric::new($name, $help)
                 .unit($unit)
                 .better($crate::metrics::Better::$better)
@@ -285,6 +292,7 @@ mod tests {
         .better(Better::Lower)
         .plot(Plot::Always("Own"))
         .at_least(0.0)
+        .at_most(9.0)
         .rounding(0.25)
         .finite();
 
@@ -299,6 +307,7 @@ mod tests {
         let foreign = find("test/foreign").unwrap();
         assert_eq!((foreign.unit, foreign.better, foreign.title()), ("s", Better::Lower, "Own"));
         assert_eq!((foreign.range, foreign.is_finite), (OWN.range, true));
+        assert_eq!((OWN.range.low, OWN.range.high), (0.0, 9.0), "one end leaves the other");
     }
 
     #[test]

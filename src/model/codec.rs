@@ -182,7 +182,7 @@ impl Codec {
             let decoded = self.decode(&ids[first..=index]).ok()?;
             let (piece, rest) = (decoded.strip_prefix(&before)?, &text[start..]);
             let is_whole =
-                rest.starts_with(piece) && !self.goes_on(&decoded, ids.get(first..index + 2));
+                rest.starts_with(piece) && !self.continues(&decoded, ids.get(first..index + 2));
             let known =
                 if is_whole { piece } else { piece.trim_end_matches(char::REPLACEMENT_CHARACTER) };
             if !rest.starts_with(known) {
@@ -200,7 +200,7 @@ impl Codec {
 
     /// Whether a character that is not whole ends `text`, and the next token has more of it without
     /// making it whole. The tokens of the text and the next one are `longer`.
-    fn goes_on(&self, text: &str, longer: Option<&[u32]>) -> bool {
+    fn continues(&self, text: &str, longer: Option<&[u32]>) -> bool {
         let decoded = |ids: &[u32]| self.decode(ids).unwrap_or_default();
         let is_part = |longer: &[u32]| {
             let follower = &longer[longer.len() - 1..];

@@ -171,7 +171,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// Appends the draws to the completions of the rows that go on, with the features in them where
+    /// Appends the draws to the completions of the rows that continue, with the features in them where
     /// there are `weights`. A row that has drawn the end is finished.
     fn append(
         &self,

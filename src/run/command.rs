@@ -130,7 +130,7 @@ impl LiveSetting {
 
     /// A value of it as an experiment has it.
     pub fn text(self, value: f64) -> String {
-        if self.is_whole() { format!("{value:.0}") } else { format!("{value:?}") }
+        if self.is_whole() { format!("{:.0}", value + 0.0) } else { format!("{value:?}") }
     }
 
     /// A value of it as an event has it.

@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_that_of_the_run_as_it_was_gone_on_with() {
+    fn an_error_is_that_of_the_run_as_it_was_continued() {
         let folder = folder();
         append(folder.path(), "events.jsonl", &event("error", "disk full"));
         manifest(folder.path(), "failed");
@@ -470,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_run_declares_when_it_is_gone_on_with_is_known_before_its_rows_are_read() {
+    fn what_a_run_declares_when_it_is_continued_is_known_before_its_rows_are_read() {
         let folder = folder();
         let mut reader = Reader::open(folder.path()).unwrap();
         reader.read().unwrap();

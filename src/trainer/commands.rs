@@ -82,7 +82,7 @@ fn carry_out(
     Ok(ControlFlow::Continue(()))
 }
 
-/// Goes on where the window is gone. A paused run stops, for nobody could resume it.
+/// Continues where the window is gone. A paused run stops, for nobody could resume it.
 fn without_window(
     app: &mut App,
     snapshots: &SnapshotCell,

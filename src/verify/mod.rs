@@ -149,7 +149,7 @@ impl AnswerFormat {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Math, Self::MathAnywhere, Self::Choice];
 
-    /// Its name on the command line and in the lines of `grade`.
+    /// Its name on the command line; `grade` knows `math` and `choice`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Math => "math",

@@ -2,7 +2,7 @@
 //! folders.
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use candle_core::{DType, Device, Tensor};
 use orthant::experiment::{ModelSource, TaskConfig};

@@ -37,7 +37,7 @@ impl TryFrom<String> for Hex {
     fn try_from(text: String) -> Result<Self, String> {
         Color32::from_hex(&text)
             .map(Self)
-            .map_err(|error| format!("`{text}` is no colour such as \"#2ec4b6\": {error:?}"))
+            .map_err(|error| format!("`{text}` is not a colour such as \"#2ec4b6\": {error:?}"))
     }
 }
 

@@ -89,7 +89,7 @@ impl Editor {
             || Path::new(name).extension().is_none_or(|extension| extension != "ron")
         {
             return Err(Error::input(format!(
-                "`{name}` is no name for an experiment file; write one such as mine.ron"
+                "`{name}` is not a name for an experiment file; write one such as mine.ron"
             )));
         }
         let path = self.path.with_file_name(name);

@@ -66,7 +66,7 @@ impl RunDir {
     }
 
     /// Steps of the checkpoints, ascending. One that a kill left without its name, because it was
-    /// being replaced, counts: whoever goes on with the run gives it its name back.
+    /// being replaced, counts: whoever continues the run gives it its name back.
     pub fn checkpoint_steps(&self) -> Result<Vec<u64>> {
         let step = |path: &PathBuf| {
             let name = path.file_name()?.to_str()?;

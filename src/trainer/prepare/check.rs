@@ -56,7 +56,9 @@ fn check_curriculum(experiment: &Experiment, task: &dyn Task) -> Result<()> {
     let (name, levels) = (task.name(), task.levels());
     let problem = match levels {
         _ if experiment.rollout.curriculum.is_none() => return Ok(()),
-        ..=1 => format!("needs levels of difficulty, and the task `{name}` has none; leave it out"),
+        ..=1 => format!(
+            "needs levels of difficulty, and the task `{name}` tells only one apart; leave it out"
+        ),
         2..=MOST_LEVELS => return Ok(()),
         _ => format!(
             "needs at most {MOST_LEVELS} levels of difficulty, and the task `{name}` has \

@@ -48,6 +48,11 @@ fn check_method(experiment: &Experiment) -> Result<()> {
         )));
     }
     let Some(name) = experiment.method.foreign() else { return Ok(()) };
+    if MethodKind::is_built_in(name) {
+        return Err(Error::input(format!(
+            "`{name}` is a method of this program; write it without Custom(..)"
+        )));
+    }
     let hint = MethodKind::hint(name);
     let joint = if hint.is_empty() { ";" } else { "" };
     Err(Error::input(format!(

@@ -38,28 +38,35 @@ fn phrase(completion: &str) -> Option<&str> {
 }
 
 /// What begins an explanation of the answer in front of it.
-const EXPLANATIONS: [&str; 16] = [
-    "because", "since", "which", "and it", "and it's", "and this", "and that", "and we", "and so",
-    "as it", "as we", "as the", "so it", "so the", "so we", "where we",
+const EXPLANATIONS: [&str; 12] = [
+    " because ",
+    " since ",
+    ", since ",
+    ", which ",
+    ", and it ",
+    ", and it's ",
+    ", and this ",
+    ", and we ",
+    ", as it ",
+    ", as the ",
+    ", as we ",
+    ", so the ",
 ];
 
-/// `5` of `5, because 2 + 3 = 5`. A sentence that denies or supposes something behind the answer
-/// stays as it is: `5, which is wrong`. `frame` is what stood in front of the sentence.
+/// `5` of `5, because 2 + 3 = 5`. A sentence that denies, supposes or adds something behind the
+/// answer stays as it is: `5, which is wrong`, `5, which should be 7`. `frame` is what stood in
+/// front of the sentence.
 fn unexplained<'a>(sentence: &'a str, frame: &str) -> &'a str {
-    let dollars = |text: &str| text.matches('$').count();
-    let lower = sentence.to_ascii_lowercase();
-    let begins = |words: &str| {
-        let begin = lower.find(&format!(" {words} "))?;
-        let answer = sentence[..begin].trim_end_matches([',', ';', ' ']);
-        let is_whole = ["{}", "()", "[]"].iter().all(|pair| {
-            let count = |c: &str| answer.matches(c).count();
-            count(&pair[..1]) == count(&pair[1..])
-        });
-        let in_formula = !(dollars(frame) + dollars(answer)).is_multiple_of(2);
-        (is_whole && !in_formula && !answer.is_empty()).then_some(answer)
+    let count = |text: &str, of: &[char]| text.matches(of).count();
+    let is_whole = |answer: &str| {
+        let in_formula = !(count(frame, &['$']) + count(answer, &['$'])).is_multiple_of(2);
+        let is_open = count(answer, &['(', '[', '{']) != count(answer, &[')', ']', '}']);
+        !(in_formula || is_open || answer.is_empty())
     };
-    let Some(answer) =
-        EXPLANATIONS.iter().filter_map(|words| begins(words)).min_by_key(|a| a.len())
+    let lower = sentence.to_ascii_lowercase() + " ";
+    let begins = EXPLANATIONS.iter().flat_map(|words| lower.match_indices(words));
+    let answers = begins.map(|(begin, _)| sentence[..begin].trim_end_matches([',', ';', ' ']));
+    let Some(answer) = answers.filter(|answer| is_whole(answer)).min_by_key(|answer| answer.len())
     else {
         return sentence;
     };
@@ -68,7 +75,8 @@ fn unexplained<'a>(sentence: &'a str, frame: &str) -> &'a str {
         .filter(|word| !word.is_empty())
         .map(str::to_lowercase)
         .collect();
-    if denies(&words) || supposes(&words) { sentence } else { answer }
+    let adds = words.iter().any(|word| matches!(word.as_str(), "should" | "also" | "or"));
+    if adds || denies(&words) || supposes(&words) { sentence } else { answer }
 }
 
 /// The last integer, decimal or fraction of two integers.
@@ -131,6 +139,11 @@ mod tests {
             ("The answer is 5, which is wrong", Some("5, which is wrong")),
             ("The answer is 5, since it cannot be 7", Some("5, since it cannot be 7")),
             ("The answer is (2, since it is even", Some("(2, since it is even")),
+            ("The answer is [0,1), since f is increasing", Some("[0,1)")),
+            ("The answer is 5 because", Some("5")),
+            ("The answer is 5, which should be 7", Some("5, which should be 7")),
+            ("The answer is 5 and so is 7", Some("5 and so is 7")),
+            ("The answer is all x which satisfy x>2", Some("all x which satisfy x>2")),
             ("no number", None),
             ("The answer is", None),
             ("", None),
