@@ -96,7 +96,8 @@ fn zz_full() {
         }
         let started = std::time::Instant::now();
         let (mut texts, mut ids, mut wrong, mut ends_time) = (0, 0, 0, std::time::Duration::ZERO);
-        for line in std::io::BufReader::new(std::fs::File::open("/tmp/fuzz.jsonl").unwrap()).lines() {
+        for line in std::io::BufReader::new(std::fs::File::open("/tmp/fuzz.jsonl").unwrap()).lines()
+        {
             let case: Case = serde_json::from_str(&line.unwrap()).unwrap();
             let found = tokenizer.encode(&case.text).unwrap();
             let decoded = tokenizer.decode(&found).unwrap();
@@ -108,10 +109,19 @@ fn zz_full() {
             if found != case.ids || decoded != case.decoded || ends != case.ends {
                 wrong += 1;
                 if wrong < 6 {
-                    println!("DIFF {:?} {} {} {}", case.text.chars().take(60).collect::<String>(), found == case.ids, decoded == case.decoded, ends == case.ends);
+                    println!(
+                        "DIFF {:?} {} {} {}",
+                        case.text.chars().take(60).collect::<String>(),
+                        found == case.ids,
+                        decoded == case.decoded,
+                        ends == case.ends
+                    );
                 }
             }
         }
-        println!("{texts} texts, {ids} ids, {wrong} wrong, {:?}, of which ends {ends_time:?}", started.elapsed());
+        println!(
+            "{texts} texts, {ids} ids, {wrong} wrong, {:?}, of which ends {ends_time:?}",
+            started.elapsed()
+        );
     }
 }
