@@ -84,12 +84,12 @@ mod decode_attention {
     fn fused(bencher: Bencher, slots: usize) {
         let page: Vec<f32> = random(&[HEADS.page_len()]).to_vec1().unwrap();
         let pages = vec![page; slots / kernels::PAGE];
-        let pages: Vec<(&[f32], usize)> =
-            pages.iter().map(|page| (page.as_slice(), kernels::PAGE)).collect();
+        let pages: Vec<kernels::Page> =
+            pages.iter().map(|page| (page.as_slice(), 0..kernels::PAGE)).collect();
         let q: Vec<f32> = random(&[HEADS.heads * HEADS.head_dim]).to_vec1().unwrap();
-        let mut out = vec![0.0; q.len()];
+        let (mut out, scale) = (vec![0.0; q.len()], 1.0 / (HEADS.head_dim as f32).sqrt());
         bencher.bench_local(|| {
-            kernels::paged_attention(&mut out, black_box(&q), black_box(&pages), HEADS);
+            kernels::paged_attention(&mut out, black_box(&q), black_box(&pages), HEADS, scale);
         });
     }
 
@@ -97,9 +97,9 @@ mod decode_attention {
     fn reference(bencher: Bencher, slots: usize) {
         let cache = random(&[1, HEADS.kv_heads, slots, HEADS.head_dim]);
         let q = random(&[1, HEADS.heads, HEADS.head_dim]);
-        let starts = [0].into();
+        let (starts, scope) = ([0].into(), kernels::Scope::full(HEADS.head_dim));
         bencher.bench(|| {
-            kernels::padded_attention(black_box(&q), &cache, &cache, &starts, slots).unwrap()
+            kernels::padded_attention(black_box(&q), &cache, &cache, &starts, slots, scope).unwrap()
         });
     }
 }
@@ -179,7 +179,7 @@ mod rms_norm {
     #[divan::bench]
     fn reference(bencher: Bencher) {
         both(bencher, &[&[TOKENS, HIDDEN], &[HIDDEN]], |t| {
-            kernels::rms_norm_reference(&t[0], &t[1], 1e-6)
+            kernels::rms_norm_reference(&t[0], &t[1], 1e-6, 0.0)
         });
     }
 }
@@ -215,26 +215,27 @@ mod rotary_embedding {
 }
 
 /// Gated activation of a micro-batch.
-mod swiglu {
+mod gated {
     use super::{Bencher, INTERMEDIATE, TOKENS, both, kernels};
+    use kernels::Activation::{self, GeluTanh, Silu};
 
     const SHAPE: [usize; 2] = [TOKENS, INTERMEDIATE];
 
-    #[divan::bench]
-    fn fused(bencher: Bencher) {
-        both(bencher, &[&SHAPE, &SHAPE], |t| kernels::swiglu(&t[0], &t[1]));
+    #[divan::bench(args = [Silu, GeluTanh])]
+    fn fused(bencher: Bencher, activation: Activation) {
+        both(bencher, &[&SHAPE, &SHAPE], |t| kernels::gated(&t[0], &t[1], activation));
     }
 
-    #[divan::bench]
-    fn reference(bencher: Bencher) {
-        both(bencher, &[&SHAPE, &SHAPE], |t| kernels::swiglu_reference(&t[0], &t[1]));
+    #[divan::bench(args = [Silu, GeluTanh])]
+    fn reference(bencher: Bencher, activation: Activation) {
+        both(bencher, &[&SHAPE, &SHAPE], |t| kernels::gated_reference(&t[0], &t[1], activation));
     }
 }
 
 /// Attention within the sequences of a micro-batch.
 mod causal_attention {
     use super::{Bencher, HEADS, LENGTH, TOKENS, both, kernels};
-    use kernels::Segments;
+    use kernels::{Scope, Segments};
 
     const Q: [usize; 3] = [TOKENS, HEADS.heads, HEADS.head_dim];
     const KV: [usize; 3] = [TOKENS, HEADS.kv_heads, HEADS.head_dim];
@@ -245,17 +246,17 @@ mod causal_attention {
 
     #[divan::bench]
     fn fused(bencher: Bencher) {
-        let segments = segments();
+        let (segments, scope) = (segments(), Scope::full(HEADS.head_dim));
         both(bencher, &[&Q, &KV, &KV], |t| {
-            kernels::causal_attention(&t[0], &t[1], &t[2], &segments)
+            kernels::causal_attention(&t[0], &t[1], &t[2], &segments, scope)
         });
     }
 
     #[divan::bench]
     fn reference(bencher: Bencher) {
-        let segments = segments();
+        let (segments, scope) = (segments(), Scope::full(HEADS.head_dim));
         both(bencher, &[&Q, &KV, &KV], |t| {
-            kernels::causal_attention_reference(&t[0], &t[1], &t[2], &segments)
+            kernels::causal_attention_reference(&t[0], &t[1], &t[2], &segments, scope)
         });
     }
 }

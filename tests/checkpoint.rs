@@ -4,6 +4,7 @@
 
 mod common;
 
+use candle_core::{DType, Device};
 use common::{Workplace, checkpoint, json, tiny_model_of};
 use orthant::model::{LanguageModel, ResponseBatch};
 use serde_json::{Value, json};
@@ -222,6 +223,39 @@ fn ask_transformers(folder: &Path, texts: &[&str]) -> Option<Vec<Answer>> {
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }
 
+/// Folders that Transformers wrote are written again with all that came with them.
+#[test]
+fn transformers_reads_what_is_made_of_its_folders_and_says_the_same() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let text = "w3 w14 w15 w9 w2 w6 w5 w3 w58 w0 w11 w12 w13 w1";
+    for name in ["qwen2", "llama3", "mistral", "smollm3", "olmo2", "gemma3"] {
+        let place = tempfile::tempdir().unwrap();
+        let [before, after] = ["before", "after"].map(|name| place.path().join(name));
+        for folder in [&before, &after] {
+            std::fs::create_dir(folder).unwrap();
+        }
+        for file in ["config.json", "model.safetensors"] {
+            std::fs::copy(fixtures.join(name).join(file), before.join(file)).unwrap();
+        }
+        std::fs::copy(fixtures.join("score/tokenizer.json"), before.join("tokenizer.json"))
+            .unwrap();
+        let model = LanguageModel::read(&before, DType::F32, &Device::Cpu).unwrap();
+        model.write(&after).unwrap();
+        let again = LanguageModel::read(&after, DType::F32, &Device::Cpu).unwrap();
+        assert_eq!(again.config, model.config, "{name}");
+        let Some(answers) = ask_transformers(&after, &[text]) else { return };
+        let ids = model.tokenizer.encode(text).unwrap();
+        assert_eq!(ids, answers[0].ids, "{name}");
+        let batch = ResponseBatch::new(&[(&ids[..1], &ids[1..])]).unwrap();
+        let found = model.frozen.response_logprobs(&batch, 1.0).unwrap().narrow(1, 0, 1).unwrap();
+        let found: Vec<f32> = found.flatten_all().unwrap().to_vec1().unwrap();
+        let off = found.iter().zip(&answers[0].logprobs).map(|(a, b)| (a - b).abs());
+        let off = off.fold(0.0, f32::max);
+        eprintln!("{name}, log-probabilities against Transformers: {off:.1e}");
+        assert!(found.len() == answers[0].logprobs.len() && off < 1e-3, "{name}: {off}");
+    }
+}
+
 #[test]
 fn transformers_reads_a_checkpoint_and_says_the_same() {
     let texts = [
@@ -229,7 +263,9 @@ fn transformers_reads_a_checkpoint_and_says_the_same() {
         "grüße, 你好 \u{1F600}\t'boxed' .",
         "Use<|endoftext|>x",
     ];
-    for (family, tied) in [("qwen3", true), ("qwen3", false), ("qwen2", false), ("llama", true)] {
+    let kinds =
+        common::FAMILIES.into_iter().flat_map(|name| [true, false].map(|tied| (name, tied)));
+    for (family, tied) in kinds {
         let place = Workplace::new();
         let folder = trained(&place, family, tied);
         let Some(answers) = ask_transformers(&folder, &texts) else { return };

@@ -13,8 +13,9 @@ use common::Workplace;
 use orthant::experiment::{DeviceChoice, ModelSource, Precision};
 use orthant::geometry::TokenWeights;
 use orthant::kernels::{
-    Rotary, Segments, Uniforms, causal_attention, gather_rows, linear, one_pass_head,
-    padded_attention, rms_norm, rotary_embedding, swiglu, token_logprob_entropy,
+    Activation, Rotary, Scope, Segments, Uniforms, causal_attention, gated, gather_rows, linear,
+    offset_rms_norm, one_pass_head, padded_attention, rms_norm, rotary_embedding,
+    token_logprob_entropy,
 };
 use orthant::model::{
     Completion, LanguageModel, PromptRequest, ResponseBatch, Sampling, StreamKey, data_type,
@@ -123,8 +124,13 @@ fn operations_agree_with_the_cpu() {
     });
     let heads = [random(&[tokens * 16, 128], 1), random(&[128], 2)];
     compare("rms_norm of heads", &device, &heads, &|t| rms_norm(&t[0], &t[1], 1e-6));
+    compare("rms_norm by one plus weight", &device, &heads, &|t| {
+        offset_rms_norm(&t[0], &t[1], 1e-6, 1.0)
+    });
     let gates = [(random(&[tokens, 6144], 1) * 4.0).unwrap(), random(&[tokens, 6144], 2)];
-    compare("swiglu", &device, &gates, &|t| swiglu(&t[0], &t[1]));
+    for activation in [Activation::Silu, Activation::GeluTanh] {
+        compare(&format!("{activation:?}"), &device, &gates, &|t| gated(&t[0], &t[1], activation));
+    }
     compare("linear", &device, &[random(&[tokens, 512], 1), random(&[768, 512], 2)], &|t| {
         linear(&t[0], &t[1])
     });
@@ -148,26 +154,30 @@ fn attention_agrees_with_the_cpu() {
         let tokens = segments.tokens();
         let inputs = [(tokens, heads, 1), (tokens, kv_heads, 2), (tokens, kv_heads, 3)]
             .map(|(tokens, heads, seed)| (random(&[tokens, heads, head_dim], seed) * 2.0).unwrap());
-        compare(
-            &format!("attention with {heads}/{kv_heads} heads of {head_dim}"),
-            &device,
-            &inputs,
-            &|t| causal_attention(&t[0], &t[1], &t[2], &segments),
-        );
+        let scopes = [None, Some(50)].map(|window| Scope { window, ..Scope::full(head_dim) });
+        for scope in scopes {
+            compare(
+                &format!("attention with {heads}/{kv_heads} heads of {head_dim}, {scope:?}"),
+                &device,
+                &inputs,
+                &|t| causal_attention(&t[0], &t[1], &t[2], &segments, scope),
+            );
+        }
         let (rows, slots) = (5, 700);
         let q = random(&[rows, heads, head_dim], 1);
         let cache = [2, 3].map(|seed| random(&[rows, kv_heads, slots, head_dim], seed));
         let starts: Arc<[u32]> = [0, 1, 100, 512, 649].into();
-        let decode = |dtype, device: &Device| {
-            let on = |t: &Tensor| t.to_device(device).unwrap().to_dtype(dtype).unwrap();
-            values(
-                &padded_attention(&on(&q), &on(&cache[0]), &on(&cache[1]), &starts, 650).unwrap(),
-            )
+        let decode = |dtype, device: &Device, scope| {
+            let [q, keys, cached] = [&q, &cache[0], &cache[1]]
+                .map(|t| t.to_device(device).unwrap().to_dtype(dtype).unwrap());
+            values(&padded_attention(&q, &keys, &cached, &starts, 650, scope).unwrap())
         };
-        let expected = decode(DType::F32, &Device::Cpu);
-        for dtype in TYPES {
-            let error = relative_error(&decode(dtype, &device), &expected);
-            assert!(error < bound(dtype), "decoding in {dtype:?} is off by {error:e}");
+        for scope in scopes {
+            let expected = decode(DType::F32, &Device::Cpu, scope);
+            for dtype in TYPES {
+                let error = relative_error(&decode(dtype, &device, scope), &expected);
+                assert!(error < bound(dtype), "decoding in {dtype:?} is off by {error:e}");
+            }
         }
     }
 }
@@ -282,6 +292,42 @@ fn the_model_and_its_gradients_agree_with_the_cpu() {
             worst.1,
             worst.0
         );
+    }
+}
+
+/// Small random models of all families, with layers of all kinds that these have.
+#[test]
+fn every_family_agrees_with_the_cpu() {
+    let Some(device) = device() else { return };
+    let ids: Vec<u32> = (0..90).map(|i| (i * i * 5 + i * 3 + 1) % 90).collect();
+    let pairs: [(&[u32], &[u32]); 3] =
+        [(&ids[..5], &ids[5..40]), (&ids[..5], &ids[40..55]), (&ids[50..51], &ids[51..])];
+    let batch = ResponseBatch::new(&pairs).unwrap();
+    for family in common::FAMILIES {
+        let folder = tempfile::tempdir().unwrap();
+        common::tiny_model_of(family, true).write(folder.path()).unwrap();
+        let run = |dtype, device: &Device| {
+            let model = LanguageModel::read(folder.path(), dtype, device).unwrap();
+            let out = model.trainable.response_logprobs(&batch, 1.0).unwrap();
+            let store = out.narrow(1, 0, 1).unwrap().mean_all().unwrap().backward().unwrap();
+            let of = |(name, variable): (&str, &Var)| {
+                (name.to_string(), values(store.get(variable).unwrap()))
+            };
+            (values(&out), model.weights.variables().map(of).collect::<Vec<_>>())
+        };
+        let (expected, expected_gradients) = run(DType::F32, &Device::Cpu);
+        let (found, gradients) = run(DType::F32, &device);
+        let error = relative_error(&found, &expected);
+        let worst = gradients
+            .iter()
+            .zip(&expected_gradients)
+            .map(|((_, found), (_, expected))| relative_error(found, expected))
+            .fold(0.0, f64::max);
+        eprintln!("{family}: log-probabilities {error:.1e}, worst gradient {worst:.1e}");
+        assert!(error < 1e-4 && worst < 3e-4, "{family}: {error:e}, {worst:e}");
+        let (rounded, _) = run(DType::BF16, &device);
+        let error = relative_error(&rounded, &expected);
+        assert!(error < 0.15, "{family} in bf16 is off by {error:e}");
     }
 }
 

@@ -6,7 +6,9 @@
 mod common;
 
 use candle_core::{DType, Device, Tensor};
-use common::{Workplace, json, largest_difference, tiny_model, tiny_model_with_head};
+use common::{
+    FAMILIES, Workplace, json, largest_difference, tiny_model, tiny_model_of, tiny_model_with_head,
+};
 use orthant::experiment::Precision;
 use orthant::model::{LanguageModel, ResponseBatch};
 use orthant::prelude::*;
@@ -50,8 +52,8 @@ fn write_folder(folder: &Path, model: &LanguageModel, dtype: DType, sharded: boo
 
 #[test]
 fn shards_and_types_of_weights_make_no_difference() {
-    for tied in [true, false] {
-        let model = tiny_model_with_head(tied);
+    for (family, tied) in FAMILIES.into_iter().flat_map(|name| [(name, true), (name, false)]) {
+        let model = tiny_model_of(family, tied);
         for stored in [DType::F32, DType::F16, DType::BF16] {
             let folders = [false, true].map(|sharded| {
                 let folder = tempfile::tempdir().unwrap();
@@ -70,7 +72,8 @@ fn shards_and_types_of_weights_make_no_difference() {
                     let expected = expected.to_dtype(dtype).unwrap().to_dtype(DType::F32).unwrap();
                     let found = variable.to_dtype(DType::F32).unwrap();
                     let off = (found - expected).unwrap().abs().unwrap().max_all().unwrap();
-                    assert!(off.to_scalar::<f32>().unwrap() == 0.0, "{name} {stored:?} {dtype:?}");
+                    let off = off.to_scalar::<f32>().unwrap();
+                    assert!(off == 0.0, "{family}, {name} {stored:?} {dtype:?}");
                 }
             }
         }

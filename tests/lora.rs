@@ -5,7 +5,9 @@
 mod common;
 
 use candle_core::{DType, Device, Tensor, Var};
-use common::{Workplace, checkpoint, json, largest_difference, tiny_model, tiny_model_of};
+use common::{
+    FAMILIES, Workplace, checkpoint, json, largest_difference, tiny_model, tiny_model_of,
+};
 use orthant::experiment::{LoraConfig, LoraTarget, ModelSource};
 use orthant::model::{LanguageModel, LoraAdapter, ResponseBatch, TextTokenizer};
 use serde_json::json;
@@ -13,9 +15,6 @@ use std::path::{Path, PathBuf};
 
 const SETTINGS: &str =
     "adapter: Lora(rank: 4, alpha: 8.0), method: G2rl(), record: (checkpoint_every: 2)";
-
-/// Families, by the names of their types.
-const FAMILIES: [&str; 3] = ["qwen3", "qwen2", "llama"];
 
 /// A tiny model of a family with an adapter whose B is not zero any more.
 fn adapted(family: &str, targets: &[LoraTarget]) -> LanguageModel {

@@ -7,7 +7,7 @@ mod common;
 
 use candle_core::{DType, Device};
 use common::{Workplace, largest_difference, tiny_model, tiny_model_with_head};
-use orthant::model::{DecoderSpec, LanguageModel, TextTokenizer};
+use orthant::model::{DecoderSpec, Family, LanguageModel, TextTokenizer};
 use orthant::weights::Weights;
 use serde_json::Value;
 use std::path::Path;
@@ -88,7 +88,7 @@ fn what_was_chosen_stands_in_the_run_folder() {
 
 /// Writes a random model that is large enough for what a run needs to stand out from the program
 /// itself.
-fn write_model(folder: &Path, dtype: DType) {
+fn write_model(folder: &Path, family: &str, dtype: DType) {
     let tokenizer = TextTokenizer::bytes_and_words(&["Use", " to make ", "\\boxed{"]).unwrap();
     let config = DecoderSpec {
         vocab_size: 8192,
@@ -101,8 +101,9 @@ fn write_model(folder: &Path, dtype: DType) {
         max_position_embeddings: 512,
         tie_word_embeddings: true,
         eos_token_ids: vec![8191],
-        ..DecoderSpec::default()
+        ..Family::named(family).unwrap().blank()
     };
+    let config = common::with_layers_of_its_family(config);
     let weights = Weights::random(&config, 0.02, 1, dtype, &Device::Cpu).unwrap();
     LanguageModel::new(config, tokenizer, weights).unwrap().write(folder).unwrap();
 }
@@ -141,7 +142,7 @@ fn the_estimate_is_within_15_per_cent_of_the_measured_peak() {
     experiment_file(&place);
     let mut report = Vec::new();
     for precision in ["F32", "Bf16"] {
-        write_model(&place.model(), if precision == "F32" { DType::F32 } else { DType::BF16 });
+        write_model(&place.model(), "qwen3", data_type(precision));
         for adapter in ["Full", "Lora(rank: 16)"] {
             for recompute in [false, true] {
                 let settings = [
@@ -151,22 +152,49 @@ fn the_estimate_is_within_15_per_cent_of_the_measured_peak() {
                     // A group of responses fills a micro-batch.
                     "objective.micro_batch_tokens=420".to_string(),
                 ];
-                let estimated = answer(&orthant(&place, "doctor", &settings));
-                let run = answer(&orthant(&place, "run", &settings));
-                let folder = place.path().join(run["run"].as_str().unwrap());
-                let row = common::lines(&folder.join("metrics.jsonl")).pop().unwrap();
-                let measured = row["memory/peak_mib"].as_f64().unwrap();
-                let peak = estimated["peak"].as_f64().unwrap() / f64::from(1 << 20);
-                report.push((
-                    peak / measured,
-                    format!("{settings:?}: {peak:.0} MiB estimated, {measured:.0} measured"),
-                ));
-                std::fs::remove_dir_all(folder).unwrap();
+                report.push(compared(&place, "qwen3", &settings));
             }
         }
     }
-    for (ratio, text) in &report {
-        eprintln!("{ratio:.3}  {text}");
+    assert!(report.iter().all(|(ratio, _)| (0.85..=1.15).contains(ratio)), "{report:#?}");
+}
+
+fn data_type(precision: &str) -> DType {
+    if precision == "F32" { DType::F32 } else { DType::BF16 }
+}
+
+/// The estimated peak by the measured one, and both in words.
+fn compared(place: &Workplace, family: &str, settings: &[String]) -> (f64, String) {
+    let estimated = answer(&orthant(place, "doctor", settings));
+    let run = answer(&orthant(place, "run", settings));
+    let folder = place.path().join(run["run"].as_str().unwrap());
+    let row = common::lines(&folder.join("metrics.jsonl")).pop().unwrap();
+    let measured = row["memory/peak_mib"].as_f64().unwrap();
+    let peak = estimated["peak"].as_f64().unwrap() / f64::from(1 << 20);
+    std::fs::remove_dir_all(folder).unwrap();
+    let (ratio, settings) = (peak / measured, settings.join(" "));
+    let text = format!("{family} {settings}: {peak:.0} MiB estimated, {measured:.0} measured");
+    eprintln!("{ratio:.3}  {text}");
+    (ratio, text)
+}
+
+/// Norms after attention and MLP, other activations, layers that are not rotated.
+#[test]
+fn the_estimate_holds_for_every_family() {
+    let place = Workplace::new();
+    experiment_file(&place);
+    let mut report = Vec::new();
+    for family in common::FAMILIES.into_iter().filter(|name| *name != "qwen3") {
+        for (precision, adapter) in [("F32", "Full"), ("F32", "Lora(rank: 16)"), ("Bf16", "Full")] {
+            write_model(&place.model(), family, data_type(precision));
+            let settings = [
+                format!("precision={precision}"),
+                format!("adapter={adapter}"),
+                "objective.recompute_layers=false".to_string(),
+                "objective.micro_batch_tokens=420".to_string(),
+            ];
+            report.push(compared(&place, family, &settings));
+        }
     }
     assert!(report.iter().all(|(ratio, _)| (0.85..=1.15).contains(ratio)), "{report:#?}");
 }

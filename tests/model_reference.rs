@@ -7,8 +7,11 @@
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test, in helpers too")]
 #![allow(clippy::float_cmp, reason = "some results must be equal bit for bit")]
 
+mod common;
+
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
+use common::with_layers_of_its_family;
 use orthant::error::{Error, Result};
 use orthant::geometry::TokenWeights;
 use orthant::kernels::{Buffers, linear, token_statistics};
@@ -19,13 +22,26 @@ use orthant::model::{
 use orthant::objective::{BatchTotals, KlEstimator, Loss, MicroBatch, Objective, RatioLevel};
 use orthant::optim::Gradients;
 use orthant::weights::Weights;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 const CPU: Device = Device::Cpu;
 
 /// The fixtures of `fixtures/generate.py`.
-const FIXTURES: [&str; 5] = ["qwen3_tied", "qwen3_untied", "qwen3_yarn", "qwen2", "llama3"];
+const FIXTURES: [&str; 9] = [
+    "qwen3_tied",
+    "qwen3_untied",
+    "qwen3_yarn",
+    "qwen2",
+    "llama3",
+    "mistral",
+    "smollm3",
+    "olmo2",
+    "gemma3",
+];
+
+/// Temperature of log-probabilities, entropies and features in the fixtures.
+const TEMPERATURE: f64 = 0.7;
 
 /// One fixture: a model and what Transformers says of it.
 struct Fixture {
@@ -56,6 +72,41 @@ impl Fixture {
         let network = Decoder::trainable(&self.config, &self.weights).unwrap();
         let out = network.response_logprobs(&ResponseBatch::new(&pairs).unwrap(), 1.0).unwrap(); // (33, 2)
         out.narrow(1, 0, 1).unwrap()
+    }
+
+    /// Log-probabilities and entropies (33 each) of the same tokens at [`TEMPERATURE`], and the sum
+    /// of each row's features (3, hidden).
+    fn statistics(&self) -> [Vec<f32>; 3] {
+        let pairs: Vec<(&[u32], &[u32])> = self.rows.iter().map(|row| row.split_at(1)).collect();
+        let batch = ResponseBatch::new(&pairs).unwrap();
+        let network = Decoder::frozen(&self.config, &self.weights).unwrap();
+        let hidden = network.response_hidden(&batch).unwrap();
+        let (head, targets) = (network.head(), batch.targets());
+        let phi = token_statistics(&hidden, head, targets, TEMPERATURE).unwrap().phi;
+        let (d, length) = (self.config.hidden_size, self.rows[0].len() - 1);
+        let features = phi.chunks_exact(length * d).flat_map(|row| {
+            (0..d).map(|i| row.iter().skip(i).step_by(d).sum::<f32>()).collect::<Vec<_>>()
+        });
+        let both = network.response_logprobs(&batch, TEMPERATURE).unwrap();
+        let column = |index| numbers(&both.narrow(1, index, 1).unwrap());
+        [column(0), column(1), features.collect()]
+    }
+
+    /// The likeliest text after the rows, and that of Transformers.
+    fn greedy(&self) -> Option<[Vec<Vec<u32>>; 2]> {
+        let expected = self.expected.get("greedy")?.to_dtype(DType::U32).unwrap();
+        let expected: Vec<Vec<u32>> = expected.to_vec2().unwrap();
+        let length = self.rows[0].len();
+        // So that no text ends.
+        let spec = DecoderSpec { eos_token_ids: Vec::new(), ..self.config.clone() };
+        let network = Decoder::frozen(&spec, &self.weights).unwrap();
+        let key = StreamKey { seed: 1, step: 0, prompt: 0 };
+        let prompt = |ids: &Vec<u32>| PromptRequest { ids: ids.clone(), key };
+        let prompts: Vec<PromptRequest> = self.rows.iter().map(prompt).collect();
+        let settings = sampling(0.0, expected[0].len() - length);
+        let found = sample(&network, &prompts, 1, &settings);
+        let found = found.into_iter().map(|completion| completion.ids).collect();
+        Some([found, expected.into_iter().map(|ids| ids[length..].to_vec()).collect()])
     }
 
     /// The gradients of the sum of [`Self::logprobs`] as training computes them.
@@ -94,7 +145,16 @@ fn assert_near(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
 type Kind = (&'static str, bool);
 
 /// Of every family one at least.
-const KINDS: [Kind; 4] = [("qwen3", true), ("qwen3", false), ("qwen2", false), ("llama", true)];
+const KINDS: [Kind; 8] = [
+    ("qwen3", true),
+    ("qwen3", false),
+    ("qwen2", false),
+    ("llama", true),
+    ("mistral", false),
+    ("smollm3", true),
+    ("olmo2", false),
+    ("gemma3_text", false),
+];
 
 /// A small random model, sharper than a freshly initialised one, so that its choices depend on the
 /// context.
@@ -112,6 +172,7 @@ fn random_model((family, tied): Kind, eos: &[u32]) -> (DecoderSpec, Weights) {
         eos_token_ids: eos.to_vec(),
         ..Family::named(family).unwrap().blank()
     };
+    let spec = with_layers_of_its_family(spec);
     let weights = random_weights(&spec, 11, DType::F32);
     (spec, weights)
 }
@@ -234,25 +295,47 @@ fn loss_and_all_gradients_agree_with_transformers() {
 
 #[test]
 fn greedy_text_is_that_of_transformers() {
-    for (name, (dtype, _)) in
-        ["qwen2", "llama3"].into_iter().flat_map(|name| TYPES.map(|t| (name, t)))
-    {
+    let mut families = BTreeSet::new();
+    for (name, (dtype, _)) in FIXTURES.into_iter().flat_map(|name| TYPES.map(|t| (name, t))) {
         let fixture = Fixture::read(name, dtype);
-        // So that no text ends.
-        let spec = DecoderSpec { eos_token_ids: Vec::new(), ..fixture.config.clone() };
-        let network = Decoder::frozen(&spec, &fixture.weights).unwrap();
-        let prompt = |ids: &Vec<u32>| PromptRequest {
-            ids: ids.clone(),
-            key: StreamKey { seed: 1, step: 0, prompt: 0 },
-        };
-        let prompts: Vec<PromptRequest> = fixture.rows.iter().map(prompt).collect();
-        let expected = &fixture.expected["greedy"].to_dtype(DType::U32).unwrap();
-        let expected: Vec<Vec<u32>> = expected.to_vec2().unwrap();
-        for (found, expected) in
-            sample(&network, &prompts, 1, &sampling(0.0, 40)).iter().zip(&expected)
-        {
-            assert_eq!(found.ids, expected[12..], "{name} {dtype:?}");
+        let Some([found, expected]) = fixture.greedy() else { continue };
+        assert!(expected.iter().all(|ids| ids.len() == 200));
+        assert_eq!(found, expected, "{name} {dtype:?}");
+        families.insert(fixture.config.family.name());
+    }
+    assert_eq!(families.len(), common::FAMILIES.len(), "{families:?}");
+}
+
+/// All that is measured of a text, against Transformers with weights and products in `f64`.
+#[test]
+fn every_family_says_what_transformers_says() {
+    eprintln!("{:12} hidden   logprob  entropy  feature  gradient greedy", "");
+    for name in FIXTURES {
+        let fixture = Fixture::read(name, DType::F32);
+        let Some(expected) = fixture.expected.get("logprobs") else { continue };
+        let network = Decoder::frozen(&fixture.config, &fixture.weights).unwrap();
+        let hidden = network.forward(&PackedTokens::new(fixture.slices())).unwrap();
+        let mut errors =
+            vec![largest_difference(&numbers(&hidden), &numbers(&fixture.expected["hidden"]))];
+        let [logprobs, entropies, features] = fixture.statistics();
+        errors.push(largest_difference(&logprobs, &numbers(expected)));
+        for (found, what) in [(entropies, "entropies"), (features, "features")] {
+            errors.push(largest_difference(&found, &numbers(&fixture.expected[what])));
         }
+        let gradients = fixture.summed_gradients();
+        let relative = fixture.weights.variables().map(|(parameter, _)| {
+            let expected = numbers(&fixture.expected[&format!("grad.{parameter}")]);
+            let scale = expected.iter().fold(0f32, |top, x| top.max(x.abs()));
+            largest_difference(&numbers(gradients.get(parameter).unwrap()), &expected) / scale
+        });
+        let gradient = relative.fold(0f32, f32::max);
+        let [found, expected] = fixture.greedy().unwrap();
+        let same = found.iter().flatten().zip(expected.iter().flatten()).filter(|(a, b)| a == b);
+        let listed: Vec<String> = errors.iter().map(|error| format!("{error:.1e}  ")).collect();
+        let (same, all) = (same.count(), expected.iter().flatten().count());
+        eprintln!("{name:12} {}{gradient:.1e}  {same} of {all}", listed.concat());
+        assert!(errors.iter().all(|error| *error <= 1e-4), "{name}: {errors:?}");
+        assert!(gradient <= 2e-5 && same == all, "{name}: {gradient:e}, {same} of {all}");
     }
 }
 
@@ -406,9 +489,8 @@ fn summed_gradients(
 
 #[test]
 fn gradients_layer_by_layer_are_those_of_the_graph() {
-    let kinds = KINDS.map(|kind| (kind, DType::F32));
-    for (kind, dtype) in kinds.into_iter().chain([(KINDS[0], DType::BF16), (KINDS[2], DType::BF16)])
-    {
+    let of = |dtype| KINDS.map(|kind| (kind, dtype));
+    for (kind, dtype) in of(DType::F32).into_iter().chain(of(DType::BF16)) {
         let (config, _) = random_model(kind, &[2]);
         let weights = random_weights(&config, 11, dtype);
         let network = Decoder::trainable(&config, &weights).unwrap();
@@ -1001,10 +1083,9 @@ fn other_architectures_and_tokenizers_that_do_not_fit_are_refused() {
         text.replace("\"qwen3\"", "\"gpt2\"").replace("Qwen3ForCausalLM", "GPT2LMHeadModel"),
     )
     .unwrap();
-    assert_refused(
-        folder.path(),
-        &["gpt2", "\"qwen3\", \"qwen2\", \"llama\"", &path.display().to_string()],
-    );
+    let mut words = vec!["gpt2".to_string(), path.display().to_string()];
+    words.extend(common::FAMILIES.map(|family| format!("{family:?}")));
+    assert_refused(folder.path(), &words.iter().map(String::as_str).collect::<Vec<_>>());
     std::fs::write(&path, &text).unwrap();
 
     let words: Vec<String> = (0..9).map(|i| format!("word {i}")).collect();

@@ -8,7 +8,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use candle_core::{DType, Device, Tensor, Var};
-use orthant::kernels::{self, Buffers, Heads, PAGE, Rotary, Segments, Uniforms};
+use orthant::kernels::{
+    self, Activation, Buffers, Heads, PAGE, Page, Rotary, Scope, Segments, Uniforms,
+};
 use orthant::model::{Decoder, DecoderSpec, GradientSum, ResponseBatch};
 use orthant::weights::Weights;
 use std::sync::Arc;
@@ -63,18 +65,19 @@ fn fused_operations_are_faster_than_what_they_replace() {
     let mut add = |name, wanted, found| report.push((name, wanted, found));
 
     let segments = Segments::from_lengths([LENGTH; TOKENS / LENGTH]);
+    let scope = Scope::full(HEADS.head_dim);
     let q = [TOKENS, HEADS.heads, HEADS.head_dim];
     let kv = [TOKENS, HEADS.kv_heads, HEADS.head_dim];
     let attention = training(
         &[&q, &kv, &kv],
-        |t| kernels::causal_attention(&t[0], &t[1], &t[2], &segments),
-        |t| kernels::causal_attention_reference(&t[0], &t[1], &t[2], &segments),
+        |t| kernels::causal_attention(&t[0], &t[1], &t[2], &segments, scope),
+        |t| kernels::causal_attention_reference(&t[0], &t[1], &t[2], &segments, scope),
     );
     add("causal_attention", 5.0, attention);
     let norm = training(
         &[&[TOKENS, HIDDEN], &[HIDDEN]],
         |t| kernels::rms_norm(&t[0], &t[1], 1e-6),
-        |t| kernels::rms_norm_reference(&t[0], &t[1], 1e-6),
+        |t| kernels::rms_norm_reference(&t[0], &t[1], 1e-6, 0.0),
     );
     add("rms_norm", 2.0, norm);
     let positions: Arc<[u32]> = (0..TOKENS).map(|token| (token % LENGTH) as u32).collect();
@@ -86,12 +89,16 @@ fn fused_operations_are_faster_than_what_they_replace() {
     );
     add("rotary_embedding", 1.3, rotary_embedding);
     let mlp = [TOKENS, INTERMEDIATE];
-    let swiglu = training(
-        &[&mlp, &mlp],
-        |t| kernels::swiglu(&t[0], &t[1]),
-        |t| kernels::swiglu_reference(&t[0], &t[1]),
-    );
-    add("swiglu", 2.2, swiglu);
+    for (name, wanted, activation) in
+        [("swiglu", 2.2, Activation::Silu), ("geglu", 2.2, Activation::GeluTanh)]
+    {
+        let found = training(
+            &[&mlp, &mlp],
+            |t| kernels::gated(&t[0], &t[1], activation),
+            |t| kernels::gated_reference(&t[0], &t[1], activation),
+        );
+        add(name, wanted, found);
+    }
     let targets: Arc<[u32]> = (0..TOKENS).map(|token| (token * 7 % VOCABULARY) as u32).collect();
     let head = training(
         &[&[TOKENS, HIDDEN], &[VOCABULARY, HIDDEN]],
@@ -116,15 +123,15 @@ fn fused_operations_are_faster_than_what_they_replace() {
     add("thin_linear", 0.9, thin);
     let page: Vec<f32> = random(&[HEADS.page_len()]).to_vec1().unwrap();
     let pages = vec![page; LENGTH / PAGE];
-    let pages: Vec<(&[f32], usize)> = pages.iter().map(|page| (page.as_slice(), PAGE)).collect();
+    let pages: Vec<Page> = pages.iter().map(|page| (page.as_slice(), 0..PAGE)).collect();
     let q: Vec<f32> = random(&[HEADS.heads * HEADS.head_dim]).to_vec1().unwrap();
     let mut out = vec![0.0; q.len()];
     let cache = random(&[1, HEADS.kv_heads, LENGTH, HEADS.head_dim]);
     let query = random(&[1, HEADS.heads, HEADS.head_dim]);
-    let starts = [0].into();
+    let (starts, scale) = ([0].into(), 1.0 / (HEADS.head_dim as f32).sqrt());
     let decode = ratio(
-        || kernels::paged_attention(&mut out, &q, &pages, HEADS),
-        || drop(kernels::padded_attention(&query, &cache, &cache, &starts, LENGTH).unwrap()),
+        || kernels::paged_attention(&mut out, &q, &pages, HEADS, scale),
+        || drop(kernels::padded_attention(&query, &cache, &cache, &starts, LENGTH, scope).unwrap()),
     );
     add("paged_attention", 8.0, decode);
 

@@ -6,11 +6,13 @@
 //! again.
 
 use super::buffers::{Buffers, with_thread_buffers};
+use super::scope::Scope;
 use super::segments::{Segment, Segments};
 use super::simd::{self, LANES};
 use super::tiles::{Matrix, MatrixMut, ROWS, add_transposed_product, product};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Queries of a block of the backward pass.
 const BLOCK: usize = 4 * ROWS;
@@ -24,6 +26,8 @@ pub(super) struct Heads {
     pub(super) keys: usize,
     /// Elements of a head.
     pub(super) size: usize,
+    /// What a query sees.
+    pub(super) scope: Scope,
 }
 
 impl Heads {
@@ -43,7 +47,14 @@ impl Heads {
     }
 
     fn scale(self) -> f32 {
-        1.0 / (self.size as f32).sqrt()
+        self.scope.scale()
+    }
+
+    /// The first key that the query at `place` of its sequence sees, and where the vector begins
+    /// that holds it.
+    fn first_seen(self, place: usize) -> (usize, usize) {
+        let first = self.scope.first(place);
+        (first, first / LANES * LANES)
     }
 }
 
@@ -289,19 +300,36 @@ fn copy_rows<'a>(out: &mut [f32], width: usize, rows: impl Iterator<Item = &'a [
     }
 }
 
-/// Turns the first `seen` of a query's scores into e^(score - largest) and the rest into zeros;
-/// returns 1 / their sum.
+/// Turns those of a query's scores that it sees, by number, into e^(score - largest) and the rest
+/// into zeros; returns 1 / their sum.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
-fn exponentials(scores: &mut [f32], seen: usize) -> f32 {
-    // Whole vectors only: lanes beyond the end must not count as the largest.
-    scores[seen..].fill(f32::NEG_INFINITY);
+fn exponentials(scores: &mut [f32], seen: Range<usize>) -> f32 {
+    // Whole vectors only: lanes beyond the ends must not count as the largest.
+    scores[..seen.start].fill(f32::NEG_INFINITY);
+    scores[seen.end..].fill(f32::NEG_INFINITY);
     let top = simd::max(scores);
     for score in scores.iter_mut() {
         *score = simd::exp(*score - top);
     }
-    scores[seen..].fill(0.0);
+    scores[..seen.start].fill(0.0);
+    scores[seen.end..].fill(0.0);
     1.0 / simd::sum(scores)
+}
+
+/// Turns a query's scores, of which it sees some, into their probabilities, and the gradients with
+/// respect to these into those with respect to the scores.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
+fn score_gradients(p: &mut [f32], ds: &mut [f32], seen: Range<usize>) {
+    let scale = exponentials(p, seen);
+    for p in p.iter_mut() {
+        *p *= scale;
+    }
+    let mean = simd::dot(p, ds);
+    for (ds, p) in ds.iter_mut().zip(p) {
+        *ds = *p * (*ds - mean);
+    }
 }
 
 /// out (tokens, group, size)
@@ -329,26 +357,30 @@ fn forward_unit<S: Simd>(simd: S, unit: ForwardUnit) {
             );
             let seen = (before + first + ROWS).min(before + own);
             let n = seen.next_multiple_of(LANES);
+            let (_, begin) = heads.first_seen(before + first);
             product(
                 simd,
                 MatrixMut { data: &mut scores, stride },
                 Matrix { data: &queries, stride: heads.size },
                 Matrix { data: &keys, stride },
                 heads.size,
-                n,
+                begin..n,
             );
             let mut scales = [0.0; ROWS];
             for (r, (scores, scale)) in scores.chunks_exact_mut(stride).zip(&mut scales).enumerate()
             {
-                *scale = exponentials(&mut scores[..n], (before + first + r + 1).min(seen));
+                // Rows beyond the last query see what that one sees.
+                let end = (before + first + r + 1).min(seen);
+                let (start, _) = heads.first_seen(end - 1);
+                *scale = exponentials(&mut scores[begin..n], start - begin..end - begin);
             }
             product(
                 simd,
                 MatrixMut { data: &mut sums, stride: width },
-                Matrix { data: &scores, stride },
-                Matrix { data: &values, stride: width },
-                seen,
-                width,
+                Matrix { data: &scores[begin..], stride },
+                Matrix { data: &values[begin * width..], stride: width },
+                seen - begin,
+                0..width,
             );
             let rows = out.chunks_exact_mut(columns).skip(first);
             for ((out, sums), scale) in rows.zip(sums.chunks_exact(width)).zip(scales) {
@@ -394,9 +426,11 @@ fn backward_unit<S: Simd>(simd: S, unit: BackwardUnit) {
             );
             copy_rows(&mut grads, width, tokens().map(|token| &grad.row(token)[of.clone()]), 1.0);
             let block_n = (before + (block + rows).min(own)).next_multiple_of(LANES);
+            let (_, block_begin) = heads.first_seen(before + block);
             for first in (0..rows).step_by(ROWS) {
                 let seen = before + (block + first + ROWS).min(own);
                 let n = seen.next_multiple_of(LANES);
+                let (_, begin) = heads.first_seen(before + block + first);
                 let (p, ds) = (
                     &mut p[first * stride..][..ROWS * stride],
                     &mut ds[first * stride..][..ROWS * stride],
@@ -407,7 +441,7 @@ fn backward_unit<S: Simd>(simd: S, unit: BackwardUnit) {
                     Matrix { data: &queries[first * width..], stride: width },
                     Matrix { data: &keys_t, stride },
                     heads.size,
-                    n,
+                    begin..n,
                 );
                 product(
                     simd,
@@ -415,30 +449,27 @@ fn backward_unit<S: Simd>(simd: S, unit: BackwardUnit) {
                     Matrix { data: &grads[first * width..], stride: width },
                     Matrix { data: &values_t, stride },
                     heads.size,
-                    n,
+                    begin..n,
                 );
                 for (r, (p, ds)) in
                     p.chunks_exact_mut(stride).zip(ds.chunks_exact_mut(stride)).enumerate()
                 {
-                    let scale =
-                        exponentials(&mut p[..n], (before + block + first + r + 1).min(seen));
-                    for p in &mut p[..n] {
-                        *p *= scale;
+                    let end = (before + block + first + r + 1).min(seen);
+                    let (start, _) = heads.first_seen(end - 1);
+                    let seen = start - begin..end - begin;
+                    score_gradients(&mut p[begin..n], &mut ds[begin..n], seen);
+                    for beside in [block_begin..begin, n..block_n] {
+                        p[beside.clone()].fill(0.0);
+                        ds[beside].fill(0.0);
                     }
-                    let mean = simd::dot(&p[..n], &ds[..n]);
-                    for (ds, p) in ds[..n].iter_mut().zip(&p[..n]) {
-                        *ds = p * (*ds - mean);
-                    }
-                    p[n..block_n].fill(0.0);
-                    ds[n..block_n].fill(0.0);
                 }
                 product(
                     simd,
                     MatrixMut { data: &mut dq_rows, stride: width },
-                    Matrix { data: ds, stride },
-                    Matrix { data: &keys, stride: width },
-                    seen,
-                    width,
+                    Matrix { data: &ds[begin..], stride },
+                    Matrix { data: &keys[begin * width..], stride: width },
+                    seen - begin,
+                    0..width,
                 );
                 let out = dq.chunks_exact_mut(columns).skip(block + first);
                 for (out, row) in out.zip(dq_rows.chunks_exact(width)) {
@@ -451,11 +482,11 @@ fn backward_unit<S: Simd>(simd: S, unit: BackwardUnit) {
             for (sum, left, right) in [(&mut *dk, &ds, &queries), (&mut *dv, &p, &grads)] {
                 add_transposed_product(
                     simd,
-                    MatrixMut { data: sum, stride: width },
-                    Matrix { data: &left[..rows * stride], stride },
+                    MatrixMut { data: &mut sum[block_begin * width..], stride: width },
+                    Matrix { data: &left[block_begin..rows * stride], stride },
                     Matrix { data: right, stride: width },
                     rows,
-                    block_n,
+                    block_n - block_begin,
                     width,
                 );
             }

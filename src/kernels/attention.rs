@@ -8,6 +8,9 @@
 //! out[i] = sum over j of p[i, j] v[j]
 //! ```
 //!
+//! A [`Scope`] may divide the scores by another number, and may have a window of w tokens: then the
+//! sums are over i - w < j <= i.
+//!
 //! Backward recomputes p instead of keeping it. With g = d loss / d out and s the scores before the
 //! softmax:
 //!
@@ -20,23 +23,31 @@ use super::attend::{self, Columns, Heads, Inputs};
 use super::buffers::Buffers;
 use super::cuda;
 use super::gather::select;
+use super::scope::Scope;
 use super::segments::Segments;
 use super::storage::{fused, slice, with_slices};
 use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor, bail};
 
-/// Causal attention within each segment and to all of the segment that it continues: q (tokens,
-/// heads, `head_dim`), k and v (tokens, `kv_heads`, `head_dim`); returns (tokens, heads *
-/// `head_dim`).
-pub fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor, segments: &Segments) -> Result<Tensor> {
+/// Causal attention within each segment and to the segment that it continues, as far as `scope`
+/// reaches: q (tokens, heads, `head_dim`), k and v (tokens, `kv_heads`, `head_dim`); returns
+/// (tokens, heads * `head_dim`).
+pub fn causal_attention(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    segments: &Segments,
+    scope: Scope,
+) -> Result<Tensor> {
     let (tokens, heads, head_dim) = q.dims3()?;
     let kv_heads = k.dim(1)?;
     if tokens != segments.tokens()
         || k.dims() != [tokens, kv_heads, head_dim]
         || v.dims() != k.dims()
         || heads % kv_heads != 0
+        || scope.window == Some(0)
     {
         bail!(
-            "attention of q {:?}, k {:?}, v {:?} over {} tokens",
+            "attention of q {:?}, k {:?}, v {:?} over {} tokens with {scope:?}",
             q.shape(),
             k.shape(),
             v.shape(),
@@ -44,13 +55,13 @@ pub fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor, segments: &Segments)
         );
     }
     if fused(&[q, k, v]) {
-        let heads = Heads { queries: heads, keys: kv_heads, size: head_dim };
+        let heads = Heads { queries: heads, keys: kv_heads, size: head_dim, scope };
         let op = Attention { segments: segments.clone(), heads };
         q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op)
     } else if cuda::applies(&[q, k, v]) {
-        cuda::causal_attention(q, k, v, segments)
+        cuda::causal_attention(q, k, v, segments, scope)
     } else {
-        causal_attention_reference(q, k, v, segments)
+        causal_attention_reference(q, k, v, segments, scope)
     }
 }
 
@@ -61,6 +72,7 @@ pub fn causal_attention_reference(
     k: &Tensor,
     v: &Tensor,
     segments: &Segments,
+    scope: Scope,
 ) -> Result<Tensor> {
     let (_, heads, head_dim) = q.dims3()?;
     let kv_heads = k.dim(1)?;
@@ -104,11 +116,11 @@ pub fn causal_attention_reference(
             .reshape((batch, heads, longest, head_dim))
     };
     let (q, k, v) = (pad(q, heads)?, repeat(pad(k, kv_heads)?)?, repeat(pad(v, kv_heads)?)?);
-    let scores = (q.matmul(&k.transpose(2, 3)?.contiguous()?)? * (1.0 / (head_dim as f64).sqrt()))?
+    let scores = (q.matmul(&k.transpose(2, 3)?.contiguous()?)? * scope.wide_scale())?
         .to_dtype(DType::F32)?;
-    let mask: Vec<f32> = (0..longest)
-        .flat_map(|i| (0..longest).map(move |j| if j <= i { 0.0 } else { f32::NEG_INFINITY }))
-        .collect();
+    let masked = |i, j| if scope.sees(i, j) { 0.0 } else { f32::NEG_INFINITY };
+    let mask: Vec<f32> =
+        (0..longest).flat_map(|i| (0..longest).map(move |j| masked(i, j))).collect();
     let scores = scores.broadcast_add(&Tensor::from_vec(mask, (longest, longest), device)?)?;
     let shifted = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
     let probabilities =
@@ -128,7 +140,7 @@ struct Attention {
 
 impl Attention {
     fn inputs<'a>(&self, q: &'a [f32], k: &'a [f32], v: &'a [f32]) -> Inputs<'a> {
-        let Heads { queries, keys, size } = self.heads;
+        let Heads { queries, keys, size, .. } = self.heads;
         let [k, v] = [k, v].map(|data| Columns { data, width: keys * size });
         Inputs { q: Columns { data: q, width: queries * size }, k, v, heads: self.heads }
     }
@@ -188,19 +200,40 @@ mod tests {
     fn fused_attention_agrees_with_the_reference_forward_and_backward() {
         let branching =
             [(7, None), (20, Some(0)), (1, Some(0)), (0, Some(0)), (18, None), (4, Some(4))];
-        for (segments, [heads, kv_heads, size]) in [
-            (Segments::from_lengths([5, 1, 9, 3]), [4, 2, 6]),
-            (Segments::branching(branching).unwrap(), [4, 2, 6]),
-            (Segments::branching(branching).unwrap(), [3, 3, 16]),
+        for (segments, [heads, kv_heads, size], window) in [
+            (Segments::from_lengths([5, 1, 9, 3]), [4, 2, 6], None),
+            (Segments::branching(branching).unwrap(), [4, 2, 6], None),
+            (Segments::branching(branching).unwrap(), [3, 3, 16], None),
+            (Segments::from_lengths([5, 1, 9, 3]), [4, 2, 6], Some(4)),
+            (Segments::branching(branching).unwrap(), [4, 2, 6], Some(1)),
+            (Segments::branching(branching).unwrap(), [3, 3, 16], Some(6)),
+            (Segments::branching([(50, None), (37, Some(0))]).unwrap(), [2, 1, 4], Some(21)),
         ] {
             let tokens = segments.tokens();
             let [q, k] = [heads, kv_heads].map(|heads| [tokens, heads, size]);
+            let scope = Scope { window, scalar: if window.is_some() { 3.0 } else { size as f64 } };
             agree(
                 &[random(&q, 1), random(&k, 2), random(&k, 3)],
-                |t| causal_attention(&t[0], &t[1], &t[2], &segments),
-                |t| causal_attention_reference(&t[0], &t[1], &t[2], &segments),
+                |t| causal_attention(&t[0], &t[1], &t[2], &segments, scope),
+                |t| causal_attention_reference(&t[0], &t[1], &t[2], &segments, scope),
                 2e-5,
             );
+        }
+    }
+
+    /// The last token of a window of w sees what it would see as the last of w tokens.
+    #[test]
+    fn tokens_before_the_window_are_not_seen() {
+        let (q, k, v) = (random(&[60, 2, 4], 1), random(&[60, 1, 4], 2), random(&[60, 1, 4], 3));
+        let branches = Segments::branching([(20, None), (15, Some(0)), (25, Some(0))]).unwrap();
+        for (segments, place) in [(Segments::from_lengths([60]), 59), (branches, 59)] {
+            let scope = Scope { window: Some(19), ..Scope::full(4) };
+            let whole = causal_attention(&q, &k, &v, &segments, scope).unwrap();
+            let part = |t: &Tensor| t.narrow(0, place - 18, 19).unwrap();
+            let (segments, full) = (Segments::from_lengths([19]), Scope::full(4));
+            let alone = causal_attention(&part(&q), &part(&k), &part(&v), &segments, full).unwrap();
+            let (whole, alone) = (whole.get(place).unwrap(), alone.get(18).unwrap());
+            assert!(values(&(whole - alone).unwrap()).iter().all(|x| x.abs() < 1e-6));
         }
     }
 
@@ -208,12 +241,13 @@ mod tests {
     fn a_branch_sees_what_a_whole_sequence_would() {
         let (q, k, v) = (random(&[12, 2, 4], 1), random(&[12, 2, 4], 2), random(&[12, 2, 4], 3));
         let segments = Segments::branching([(5, None), (4, Some(0)), (3, Some(0))]).unwrap();
-        let shared = causal_attention(&q, &k, &v, &segments).unwrap();
+        let shared = causal_attention(&q, &k, &v, &segments, Scope::full(4)).unwrap();
         let part = |t: &Tensor| {
             Tensor::cat(&[t.narrow(0, 0, 5).unwrap(), t.narrow(0, 9, 3).unwrap()], 0).unwrap()
         };
-        let alone = causal_attention(&part(&q), &part(&k), &part(&v), &Segments::from_lengths([8]))
-            .unwrap();
+        let whole = Segments::from_lengths([8]);
+        let alone =
+            causal_attention(&part(&q), &part(&k), &part(&v), &whole, Scope::full(4)).unwrap();
         let tail = (&shared.narrow(0, 9, 3).unwrap() - &alone.narrow(0, 5, 3).unwrap()).unwrap();
         assert!(values(&tail).iter().all(|difference| difference.abs() < 1e-6));
     }
@@ -221,10 +255,11 @@ mod tests {
     #[test]
     fn sequences_do_not_see_each_other() {
         let (q, k, v) = (random(&[8, 2, 4], 1), random(&[8, 2, 4], 2), random(&[8, 2, 4], 3));
-        let packed = causal_attention(&q, &k, &v, &Segments::from_lengths([3, 5])).unwrap();
+        let (both, one) = (Segments::from_lengths([3, 5]), Segments::from_lengths([5]));
+        let packed = causal_attention(&q, &k, &v, &both, Scope::full(4)).unwrap();
         let part = |t: &Tensor| t.narrow(0, 3, 5).unwrap();
-        let alone = causal_attention(&part(&q), &part(&k), &part(&v), &Segments::from_lengths([5]))
-            .unwrap();
+        let alone =
+            causal_attention(&part(&q), &part(&k), &part(&v), &one, Scope::full(4)).unwrap();
         assert_eq!(values(&packed.narrow(0, 3, 5).unwrap()), values(&alone));
     }
 }

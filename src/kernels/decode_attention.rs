@@ -6,10 +6,12 @@
 //! a prompt serve all rows of its group.
 
 use super::cuda;
+use super::scope::Scope;
 use super::simd::{self, LANES, multiply_add};
-use candle_core::{D, DType, Result, Tensor};
+use candle_core::{D, DType, Result, Tensor, bail};
 use multiversion::multiversion;
 use multiversion::target::target_cfg_f;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Slots of a page.
@@ -47,16 +49,18 @@ impl Heads {
     }
 }
 
-/// Attends from one row's q (heads, `head_dim`) to `pages`, a layer's pages with the number of
-/// slots filled in each; writes (heads, `head_dim`) to `out`. There must be a filled slot.
+/// A layer's part of a page, and which of its slots are attended to.
+pub type Page<'a> = (&'a [f32], Range<usize>);
+
+/// Attends from one row's q (heads, `head_dim`) to `pages`, with scores times `scale`; writes
+/// (heads, `head_dim`) to `out`. There must be a slot that is attended to.
 #[multiversion(targets = "simd")]
-pub fn paged_attention(out: &mut [f32], q: &[f32], pages: &[(&[f32], usize)], dims: Heads) {
+pub fn paged_attention(out: &mut [f32], q: &[f32], pages: &[Page], dims: Heads, scale: f32) {
     const FMA: bool = target_cfg_f!(target_feature = "fma");
     let Heads { heads, kv_heads, head_dim } = dims;
     let (group, slots) = (heads / kv_heads, pages.len() * PAGE);
-    let scale = 1.0 / (head_dim as f32).sqrt();
     let mut scores = vec![0.0; heads * slots]; // (heads, slots)
-    for (index, (page, filled)) in pages.iter().enumerate() {
+    for (index, (page, seen)) in pages.iter().enumerate() {
         for (head, q) in q.chunks_exact(head_dim).enumerate() {
             let keys =
                 page[head / group * head_dim * PAGE..][..head_dim * PAGE].as_chunks::<PAGE>().0;
@@ -78,7 +82,8 @@ pub fn paged_attention(out: &mut [f32], q: &[f32], pages: &[(&[f32], usize)], di
             for i in 0..PAGE {
                 scores[i] = ((sums[0][i] + sums[1][i]) + (sums[2][i] + sums[3][i])) * scale;
             }
-            scores[*filled..].fill(f32::NEG_INFINITY);
+            scores[..seen.start].fill(f32::NEG_INFINITY);
+            scores[seen.end..].fill(f32::NEG_INFINITY);
         }
     }
     out.fill(0.0);
@@ -135,21 +140,25 @@ fn add_weighted<const FMA: bool>(out: &mut [f32], p: &[f32], values: &[f32]) {
 }
 
 /// Attends from q (rows, heads, `head_dim`) to the slots `starts[row]..end` of the caches (rows,
-/// `kv_heads`, slots, `head_dim`); returns (rows, heads * `head_dim`). Slots before a row's start
-/// are left padding.
+/// `kv_heads`, slots, `head_dim`), as far as `scope` reaches back from the last one; returns (rows,
+/// heads * `head_dim`). Slots before a row's start are left padding.
 pub fn padded_attention(
     q: &Tensor,
     keys: &Tensor,
     values: &Tensor,
     starts: &Arc<[u32]>,
     end: usize,
+    scope: Scope,
 ) -> Result<Tensor> {
+    if end == 0 || scope.window == Some(0) {
+        bail!("attention to {end} slots with {scope:?}");
+    }
     if cuda::applies(&[q, keys, values])
-        && let Some(out) = cuda::decode_attention(q, keys, values, starts, end)?
+        && let Some(out) = cuda::decode_attention(q, keys, values, starts, end, scope)?
     {
         return Ok(out);
     }
-    padded_attention_reference(q, keys, values, starts, end)
+    padded_attention_reference(q, keys, values, starts, end, scope)
 }
 
 /// [`padded_attention`] from plain candle operations.
@@ -159,19 +168,20 @@ pub(super) fn padded_attention_reference(
     values: &Tensor,
     starts: &[u32],
     end: usize,
+    scope: Scope,
 ) -> Result<Tensor> {
     let (rows, heads, head_dim) = q.dims3()?;
     let kv_heads = keys.dim(1)?;
     let q = q.reshape((rows, kv_heads, heads / kv_heads, head_dim))?;
     let keys = keys.narrow(2, 0, end)?;
     let values = values.narrow(2, 0, end)?.contiguous()?;
-    let scores = (q.matmul(&keys.transpose(2, 3)?.contiguous()?)?
-        * (1.0 / (head_dim as f64).sqrt()))?
-    .to_dtype(DType::F32)?;
+    let scores = (q.matmul(&keys.transpose(2, 3)?.contiguous()?)? * scope.wide_scale())?
+        .to_dtype(DType::F32)?;
     let mask: Vec<f32> = starts
         .iter()
         .flat_map(|&start| {
-            (0..end).map(move |slot| if slot >= start as usize { 0.0 } else { f32::NEG_INFINITY })
+            let first = scope.first(end - 1).max(start as usize);
+            (0..end).map(move |slot| if slot >= first { 0.0 } else { f32::NEG_INFINITY })
         })
         .collect();
     let scores = scores.broadcast_add(&Tensor::from_vec(mask, (rows, 1, 1, end), q.device())?)?;
@@ -189,30 +199,36 @@ mod tests {
 
     #[test]
     fn attention_over_pages_agrees_with_the_reference() {
-        for (heads, kv_heads, head_dim, filled) in
-            [(4, 2, 6, [1, 0, 0]), (4, 4, 32, [16, 16, 3]), (6, 2, 40, [5, 16, 1])]
-        {
+        for (heads, kv_heads, head_dim, filled, window) in [
+            (4, 2, 6, [1, 0, 0], None),
+            (4, 4, 32, [16, 16, 3], None),
+            (6, 2, 40, [5, 16, 1], None),
+            (4, 4, 32, [16, 16, 3], Some(24)),
+            (6, 2, 40, [5, 16, 1], Some(1)),
+        ] {
+            let scope = Scope { window, ..Scope::full(head_dim) };
             let dims = Heads { heads, kv_heads, head_dim };
             let slots: usize = filled.iter().sum();
             let q = random(&[1, heads, head_dim], 1);
             let keys = random(&[1, kv_heads, slots, head_dim], 2);
             let cached = random(&[1, kv_heads, slots, head_dim], 3);
-            let expected = padded_attention(&q, &keys, &cached, &[0].into(), slots).unwrap();
+            let expected = padded_attention(&q, &keys, &cached, &[0].into(), slots, scope).unwrap();
 
             let token = |t: &Tensor, slot: usize| values(&t.narrow(2, slot, 1).unwrap());
             let (mut pages, mut slot) = (Vec::new(), 0);
             for filled in filled.into_iter().filter(|filled| *filled > 0) {
                 let mut page = vec![0.0; dims.page_len()];
+                let seen = scope.first(slots - 1).saturating_sub(slot).min(filled)..filled;
                 for place in 0..filled {
                     dims.write(&mut page, place, &token(&keys, slot), &token(&cached, slot));
                     slot += 1;
                 }
-                pages.push((page, filled));
+                pages.push((page, seen));
             }
-            let pages: Vec<(&[f32], usize)> =
-                pages.iter().map(|(page, filled)| (page.as_slice(), *filled)).collect();
+            let pages: Vec<Page> =
+                pages.iter().map(|(page, seen)| (page.as_slice(), seen.clone())).collect();
             let mut out = vec![f32::NAN; heads * head_dim];
-            paged_attention(&mut out, &values(&q), &pages, dims);
+            paged_attention(&mut out, &values(&q), &pages, dims, scope.scale());
             let found = Tensor::from_vec(out, (1, heads * head_dim), &Device::Cpu).unwrap();
             assert!(difference(&found, &expected) < 1e-5);
         }
@@ -222,10 +238,22 @@ mod tests {
     fn slots_before_a_rows_start_are_not_seen() {
         let q = random(&[2, 4, 6], 1);
         let (keys, cached) = (random(&[2, 2, 10, 6], 2), random(&[2, 2, 10, 6], 3));
-        let both = padded_attention(&q, &keys, &cached, &[0, 5].into(), 8).unwrap();
-        let part = |t: &Tensor| t.narrow(0, 1, 1).unwrap().narrow(2, 5, 3).unwrap();
-        let q = q.narrow(0, 1, 1).unwrap();
-        let alone = padded_attention(&q, &part(&keys), &part(&cached), &[0].into(), 3).unwrap();
-        assert!(difference(&both.narrow(0, 1, 1).unwrap(), &alone) < 1e-5);
+        let (full, starts) = (Scope::full(6), Arc::from([0, 5]));
+        let both = padded_attention(&q, &keys, &cached, &starts, 8, full).unwrap();
+        let of = |row: usize, slot: usize| {
+            let part = |t: &Tensor| t.narrow(0, row, 1).unwrap().narrow(2, slot, 8 - slot).unwrap();
+            let (q, end) = (q.narrow(0, row, 1).unwrap(), 8 - slot);
+            padded_attention(&q, &part(&keys), &part(&cached), &[0].into(), end, full).unwrap()
+        };
+        assert!(difference(&both.narrow(0, 1, 1).unwrap(), &of(1, 5)) < 1e-5);
+
+        // Nor are those before its window.
+        for (window, firsts) in [(2, [6, 6]), (4, [4, 5])] {
+            let scope = Scope { window: Some(window), ..full };
+            let both = padded_attention(&q, &keys, &cached, &starts, 8, scope).unwrap();
+            for (row, first) in firsts.into_iter().enumerate() {
+                assert!(difference(&both.narrow(0, row, 1).unwrap(), &of(row, first)) < 1e-5);
+            }
+        }
     }
 }

@@ -5,34 +5,35 @@
 //!
 //! ```text
 //! q, k, v = Wq n + bq, Wk n + bk, Wv n + bv     with n = norm(x)
-//! x1 = x + Wo attention(rope(norm(q)), rope(norm(k)), v)
-//! y = x1 + Wdown (silu(Wgate n1) * Wup n1)      with n1 = norm(x1)
+//! x1 = x + norm(Wo attention(rope(norm(q)), rope(norm(k)), v))
+//! y = x1 + norm(Wdown (f(Wgate n1) * Wup n1))   with n1 = norm(x1)
 //! ```
 //!
-//! Biases and the norms of queries and keys are there where the layer has them.
+//! Biases, norms and rotary embedding are there where the layer has them.
 //!
 //! Between the matrix products every element is touched once: norms take in the residual sum, and
 //! head norms and rotary embedding are one pass. Backward keeps what the products made (q, k and v
-//! before their norms, the attention's output, x1, gate and up) and computes everything else again.
-//! Gradients with respect to weights are added where they are summed. Buffers are used again by the
-//! next layer.
+//! before their norms, the attention's output, what a norm takes after the last product of a
+//! branch, x1, gate and up) and computes everything else again. Gradients with respect to weights
+//! are added where they are summed. Buffers are used again by the next layer.
 
 use super::attend::{self, Columns, Heads, Inputs};
 use super::buffers::Buffers;
+use super::gated::{Activation, activate, activate_backward};
 use super::layer_parts::LayerParts;
 use super::matmul::{View, matmul};
 use super::rms_norm::{ROWS, add_norm_backward, norm, norm_rows};
 use super::rotary::{self, Rotary};
+use super::scope::Scope;
 use super::segments::Segments;
 use super::simd;
-use super::swiglu::{activate, activate_backward};
 use multiversion::multiversion;
 use rayon::prelude::*;
 
 /// Elements per parallel task.
 const ELEMENTS: usize = 16_384;
 
-/// What all layers share.
+/// What a layer is beside its weights, and what it works on.
 #[derive(Clone, Copy)]
 pub(crate) struct LayerShape<'a> {
     pub(crate) hidden: usize,
@@ -41,7 +42,10 @@ pub(crate) struct LayerShape<'a> {
     pub(crate) kv_heads: usize,
     pub(crate) head_dim: usize,
     pub(crate) eps: f32,
-    pub(crate) rotary: &'a Rotary,
+    pub(crate) activation: Activation,
+    /// Absent where queries and keys are not rotated.
+    pub(crate) rotary: Option<&'a Rotary>,
+    pub(crate) scope: Scope,
     /// Of each token.
     pub(crate) positions: &'a [u32],
     pub(crate) segments: &'a Segments,
@@ -54,23 +58,28 @@ pub(crate) struct Saved {
     k: Vec<f32>,
     v: Vec<f32>,
     attention: Vec<f32>,
+    /// What the norm after the attention takes.
+    attention_out: Option<Vec<f32>>,
     x1: Vec<f32>,
     gate: Vec<f32>,
     up: Vec<f32>,
+    /// What the norm after the MLP takes.
+    mlp_out: Option<Vec<f32>>,
 }
 
 impl Saved {
     /// The layer's input alone; gives all other buffers back.
     pub(crate) fn into_input(self, buffers: &mut Buffers) -> Vec<f32> {
-        let Self { x, q, k, v, attention, x1, gate, up } = self;
+        let Self { x, q, k, v, attention, attention_out, x1, gate, up, mlp_out } = self;
         buffers.give([q, k, v, attention, x1, gate, up]);
+        buffers.give(attention_out.into_iter().chain(mlp_out));
         x
     }
 
     /// Gives all buffers back.
     pub(crate) fn free(self, buffers: &mut Buffers) {
-        let Self { x, q, k, v, attention, x1, gate, up } = self;
-        buffers.give([x, q, k, v, attention, x1, gate, up]);
+        let x = self.into_input(buffers);
+        buffers.give([x]);
     }
 }
 
@@ -80,7 +89,8 @@ impl LayerShape<'_> {
     }
 
     fn attention_heads(&self) -> Heads {
-        Heads { queries: self.heads, keys: self.kv_heads, size: self.head_dim }
+        let (size, scope) = (self.head_dim, self.scope);
+        Heads { queries: self.heads, keys: self.kv_heads, size, scope }
     }
 
     fn widths(&self) -> (usize, usize) {
@@ -95,6 +105,59 @@ impl LayerShape<'_> {
         y
     }
 
+    /// The norm of x where there is one, written to `y`, and x itself where there is none.
+    fn norm<'a>(&self, y: &'a mut [f32], x: &'a [f32], weight: Option<&[f32]>) -> &'a [f32] {
+        let Some(weight) = weight else { return x };
+        norm(y, x, weight, self.eps);
+        y
+    }
+
+    /// The result of a branch after its norm, and before it where there is one.
+    fn norm_after(
+        &self,
+        result: Vec<f32>,
+        weight: Option<&[f32]>,
+        buffers: &mut Buffers,
+    ) -> (Vec<f32>, Option<Vec<f32>>) {
+        let Some(weight) = weight else { return (result, None) };
+        let mut normed = buffers.take(result.len());
+        norm(&mut normed, &result, weight, self.eps);
+        (normed, Some(result))
+    }
+
+    /// The gradient with respect to the result of a branch before its norm; none where there is no
+    /// norm, which leaves `grad` as it is.
+    fn norm_after_backward(
+        &self,
+        grad: &[f32],
+        result: Option<Vec<f32>>,
+        norm: Option<(&[f32], &mut Vec<f32>)>,
+        buffers: &mut Buffers,
+    ) -> Option<Vec<f32>> {
+        let (result, (weight, sum)) = result.zip(norm)?;
+        let mut d_result = buffers.zeros(grad.len());
+        add_norm_backward(&mut d_result, grad, &result, weight, sum, self.eps);
+        buffers.give([result]);
+        Some(d_result)
+    }
+
+    /// Adds the gradient with respect to a branch's input x before its norm to `sum`, from the one
+    /// after it.
+    fn add_norm_before_backward(
+        &self,
+        sum: &mut [f32],
+        grad: &[f32],
+        x: &[f32],
+        norm: Option<(&[f32], &mut Vec<f32>)>,
+    ) {
+        match norm {
+            Some((weight, weight_sum)) => {
+                add_norm_backward(sum, grad, x, weight, weight_sum, self.eps);
+            }
+            None => add(sum, grad),
+        }
+    }
+
     /// The layer's output for `x` (tokens, hidden), and what its backward pass needs.
     pub(crate) fn forward(
         &self,
@@ -103,10 +166,10 @@ impl LayerShape<'_> {
         buffers: &mut Buffers,
     ) -> (Vec<f32>, Saved) {
         let mut normed = buffers.take(x.len());
-        norm(&mut normed, &x, w.attention_norm, self.eps);
-        let mut q = self.linear(&normed, w.q_proj, buffers);
-        let mut k = self.linear(&normed, w.k_proj, buffers);
-        let mut v = self.linear(&normed, w.v_proj, buffers);
+        let input = self.norm(&mut normed, &x, w.attention_norm);
+        let mut q = self.linear(input, w.q_proj, buffers);
+        let mut k = self.linear(input, w.k_proj, buffers);
+        let mut v = self.linear(input, w.v_proj, buffers);
         for (y, bias) in [(&mut q, w.q_bias), (&mut k, w.k_bias), (&mut v, w.v_bias)] {
             if let Some(bias) = bias {
                 add_bias(y, bias);
@@ -122,16 +185,24 @@ impl LayerShape<'_> {
             self.segments,
             buffers,
         );
-        let mut x1 = self.linear(&attention, w.o_proj, buffers);
-        add_norm(&mut normed, &mut x1, &x, w.mlp_norm, self.eps);
-        let gate = self.linear(&normed, w.gate_proj, buffers);
-        let up = self.linear(&normed, w.up_proj, buffers);
+        let out = self.linear(&attention, w.o_proj, buffers);
+        let (mut x1, attention_out) = self.norm_after(out, w.attention_out_norm, buffers);
+        let input = if let Some(weight) = w.mlp_norm {
+            add_norm(&mut normed, &mut x1, &x, weight, self.eps);
+            &normed
+        } else {
+            add(&mut x1, &x);
+            &x1
+        };
+        let gate = self.linear(input, w.gate_proj, buffers);
+        let up = self.linear(input, w.up_proj, buffers);
         let mut activated = buffers.take(gate.len());
-        activate(&mut activated, &gate, &up);
-        let mut y = self.linear(&activated, w.down_proj, buffers);
+        activate(&mut activated, &gate, &up, self.activation);
+        let out = self.linear(&activated, w.down_proj, buffers);
+        let (mut y, mlp_out) = self.norm_after(out, w.mlp_out_norm, buffers);
         add(&mut y, &x1);
         buffers.give([normed, rotated_q, rotated_k, activated]);
-        (y, Saved { x, q, k, v, attention, x1, gate, up })
+        (y, Saved { x, q, k, v, attention, attention_out, x1, gate, up, mlp_out })
     }
 
     /// Turns the gradient with respect to the output, `grad` (tokens, hidden), into the one with
@@ -144,7 +215,7 @@ impl LayerShape<'_> {
         sums: &mut LayerParts<Vec<f32>>,
         buffers: &mut Buffers,
     ) {
-        let Saved { x, q, k, v, attention, x1, mut gate, mut up } = saved;
+        let Saved { x, q, k, v, attention, attention_out, x1, mut gate, mut up, mlp_out } = saved;
         let (hidden, intermediate) = (self.hidden, self.intermediate);
         let (q_width, kv_width) = self.widths();
         let mut normed = buffers.take(x.len());
@@ -152,19 +223,22 @@ impl LayerShape<'_> {
 
         // The MLP.
         let mut activated = buffers.take(gate.len());
-        activate(&mut activated, &gate, &up);
-        add_weight_gradient(&mut sums.down_proj, grad, &activated, hidden, intermediate);
+        activate(&mut activated, &gate, &up, self.activation);
+        let of_norm = w.mlp_out_norm.zip(sums.mlp_out_norm.as_mut());
+        let d_mlp = self.norm_after_backward(grad, mlp_out, of_norm, buffers);
+        let d_out = d_mlp.as_deref().unwrap_or(grad);
+        add_weight_gradient(&mut sums.down_proj, d_out, &activated, hidden, intermediate);
         // `activated`, `gate` and `up` become the gradients with respect to themselves.
         matmul(
             &mut activated,
-            View::new(grad, hidden),
+            View::new(d_out, hidden),
             View::new(w.down_proj, intermediate),
             false,
         );
-        activate_backward(&mut gate, &mut up, &activated);
-        norm(&mut normed, &x1, w.mlp_norm, self.eps);
-        add_weight_gradient(&mut sums.gate_proj, &gate, &normed, intermediate, hidden);
-        add_weight_gradient(&mut sums.up_proj, &up, &normed, intermediate, hidden);
+        activate_backward(&mut gate, &mut up, &activated, self.activation);
+        let input = self.norm(&mut normed, &x1, w.mlp_norm);
+        add_weight_gradient(&mut sums.gate_proj, &gate, input, intermediate, hidden);
+        add_weight_gradient(&mut sums.up_proj, &up, input, intermediate, hidden);
         matmul(
             &mut d_normed,
             View::new(&gate, intermediate),
@@ -172,13 +246,18 @@ impl LayerShape<'_> {
             false,
         );
         matmul(&mut d_normed, View::new(&up, intermediate), View::new(w.up_proj, hidden), true);
-        add_norm_backward(grad, &d_normed, &x1, w.mlp_norm, &mut sums.mlp_norm, self.eps);
-        buffers.give([activated, gate, up, x1]);
+        let of_norm = w.mlp_norm.zip(sums.mlp_norm.as_mut());
+        self.add_norm_before_backward(grad, &d_normed, &x1, of_norm);
+        buffers.give([activated, gate, up, x1].into_iter().chain(d_mlp));
 
         // The attention.
-        add_weight_gradient(&mut sums.o_proj, grad, &attention, hidden, q_width);
+        let of_norm = w.attention_out_norm.zip(sums.attention_out_norm.as_mut());
+        let d_branch = self.norm_after_backward(grad, attention_out, of_norm, buffers);
+        let d_out = d_branch.as_deref().unwrap_or(grad);
+        add_weight_gradient(&mut sums.o_proj, d_out, &attention, hidden, q_width);
         let mut d_attention = attention;
-        matmul(&mut d_attention, View::new(grad, hidden), View::new(w.o_proj, q_width), false);
+        matmul(&mut d_attention, View::new(d_out, hidden), View::new(w.o_proj, q_width), false);
+        buffers.give(d_branch);
         let (rotated_q, rotated_k) =
             (self.rotate(&q, w.q_norm, buffers), self.rotate(&k, w.k_norm, buffers));
         let (mut dq, mut dk, mut dv) =
@@ -202,7 +281,7 @@ impl LayerShape<'_> {
             }
         }
 
-        norm(&mut normed, &x, w.attention_norm, self.eps);
+        let input = self.norm(&mut normed, &x, w.attention_norm);
         let parts = [
             (&dq, w.q_proj, &mut sums.q_proj, q_width),
             (&dk, w.k_proj, &mut sums.k_proj, kv_width),
@@ -210,17 +289,11 @@ impl LayerShape<'_> {
         for (index, (d, weight, sum, width)) in
             parts.into_iter().chain([(&dv, w.v_proj, &mut sums.v_proj, kv_width)]).enumerate()
         {
-            add_weight_gradient(sum, d, &normed, width, hidden);
+            add_weight_gradient(sum, d, input, width, hidden);
             matmul(&mut d_normed, View::new(d, width), View::new(weight, hidden), index > 0);
         }
-        add_norm_backward(
-            grad,
-            &d_normed,
-            &x,
-            w.attention_norm,
-            &mut sums.attention_norm,
-            self.eps,
-        );
+        let of_norm = w.attention_norm.zip(sums.attention_norm.as_mut());
+        self.add_norm_before_backward(grad, &d_normed, &x, of_norm);
         buffers.give([normed, d_normed, d_attention, rotated_q, rotated_k, dq, dk, dv, x, q, k, v]);
     }
 
@@ -230,8 +303,8 @@ impl LayerShape<'_> {
         Inputs { q: Columns { data: q, width: q_width }, k, v, heads: self.attention_heads() }
     }
 
-    /// Every head of x (tokens, heads * `head_dim`), normalised where there is a norm, and rotated
-    /// by its token's position.
+    /// Every head of x (tokens, heads * `head_dim`), normalised where there is a norm, by itself or
+    /// with all others, and rotated by its token's position where the layer rotates.
     fn rotate(&self, x: &[f32], norm: Option<&[f32]>, buffers: &mut Buffers) -> Vec<f32> {
         let mut y = buffers.take(x.len());
         let width = x.len() / self.tokens().max(1);
@@ -242,10 +315,18 @@ impl LayerShape<'_> {
             .for_each(|((y, x), positions)| {
                 let rows = y.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(positions);
                 for ((y, x), &position) in rows {
-                    let (cos, sin) = self.rotary.rows(position);
-                    match norm {
-                        Some(weight) => rotate_heads(y, x, weight, (cos, sin), self.eps),
-                        None => rotary::rotate(y, x, cos, sin, 1.0),
+                    match (norm, self.rotary.map(|rotary| rotary.rows(position))) {
+                        (None, None) => y.copy_from_slice(x),
+                        (None, Some((cos, sin))) => rotary::rotate(y, x, cos, sin, 1.0),
+                        (Some(weight), Some(turn)) if weight.len() == self.head_dim => {
+                            rotate_heads(y, x, weight, turn, self.eps);
+                        }
+                        (Some(weight), turn) => {
+                            norm_rows(y, x, weight, self.eps);
+                            if let Some(turn) = turn {
+                                rotate_in_place(y, turn);
+                            }
+                        }
                     }
                 }
             });
@@ -259,10 +340,11 @@ impl LayerShape<'_> {
         let width = x.len() / self.tokens().max(1);
         let block = (ROWS * width).max(1);
         let Some((weight, sum)) = norm else {
+            let Some(rotary) = self.rotary else { return };
             grad.par_chunks_mut(block).zip(self.positions.par_chunks(ROWS)).for_each(
                 |(grad, positions)| {
                     for (grad, &position) in grad.chunks_exact_mut(width).zip(positions) {
-                        rotate_back(grad, self.rotary.rows(position));
+                        rotate_back(grad, rotary.rows(position));
                     }
                 },
             );
@@ -277,14 +359,8 @@ impl LayerShape<'_> {
                 let mut part = vec![0.0; weight.len()];
                 let rows = grad.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(positions);
                 for ((grad, x), &position) in rows {
-                    rotate_heads_backward(
-                        grad,
-                        x,
-                        weight,
-                        &mut part,
-                        self.rotary.rows(position),
-                        self.eps,
-                    );
+                    let turn = self.rotary.map(|rotary| rotary.rows(position));
+                    rotate_heads_backward(grad, x, weight, &mut part, turn, self.eps);
                 }
                 part
             })
@@ -364,20 +440,39 @@ fn rotate_heads(y: &mut [f32], x: &[f32], weight: &[f32], (cos, sin): (&[f32], &
     }
 }
 
-/// The gradient with respect to one token's heads before norm and rotation, in place.
+/// One token's heads, rotated by (cos, sin) in halves.
+#[multiversion(targets = "simd")]
+fn rotate_in_place(y: &mut [f32], (cos, sin): (&[f32], &[f32])) {
+    let half = cos.len();
+    for y in y.chunks_exact_mut(2 * half) {
+        let (y1, y2) = y.split_at_mut(half);
+        for i in 0..half {
+            let (a, b) = (y1[i], y2[i]);
+            y1[i] = a * cos[i] - b * sin[i];
+            y2[i] = b * cos[i] + a * sin[i];
+        }
+    }
+}
+
+/// The gradient with respect to one token's heads before norm and rotation, in place. The norm is
+/// over as many elements as its weight has: a head's, or all.
 #[multiversion(targets = "simd")]
 fn rotate_heads_backward(
     grad: &mut [f32],
     x: &[f32],
     weight: &[f32],
     d_weight: &mut [f32],
-    (cos, sin): (&[f32], &[f32]),
+    turn: Option<(&[f32], &[f32])>,
     eps: f32,
 ) {
     let d = weight.len();
     for (grad, x) in grad.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
         let r = 1.0 / (simd::dot(x, x) / d as f32 + eps).sqrt();
-        rotate_head_back(grad, cos, sin);
+        if let Some((cos, sin)) = turn {
+            for head in grad.chunks_exact_mut(2 * cos.len()) {
+                rotate_head_back(head, cos, sin);
+            }
+        }
         for (((g, dw), x), w) in grad.iter_mut().zip(d_weight.iter_mut()).zip(x).zip(weight) {
             *dw += *g * x * r;
             *g *= w;

@@ -9,6 +9,7 @@
 //! The plain references are those of the operations on rows, [`super::linear_reference`] and its
 //! like.
 
+use super::gated::{Activation, gelu};
 use super::linear::linear_reference;
 use super::rotary::Rotary;
 use super::simd::{self, LANES, multiply_add};
@@ -181,6 +182,12 @@ pub fn add_bias(x: &mut [f32], bias: &[f32], lanes: usize) {
     }
 }
 
+/// y += x.
+#[multiversion(targets = "simd")]
+pub fn add(y: &mut [f32], x: &[f32]) {
+    simd::add_scaled(y, 1.0, x);
+}
+
 /// Cosines, then sines (`head_dim` / 2, lanes) of the positions of a block's rows.
 pub fn rotations(rotary: &Rotary, positions: &[u32], lanes: usize) -> (Vec<f32>, Vec<f32>) {
     let rows: Vec<(&[f32], &[f32])> =
@@ -208,9 +215,23 @@ pub fn rotate(x: &mut [f32], cos: &[f32], sin: &[f32]) {
     }
 }
 
-/// gate = silu(gate) * up: see [`super::swiglu`].
+/// gate = f(gate) * up: see [`super::gated`].
+pub fn gated(gate: &mut [f32], up: &[f32], activation: Activation) {
+    match activation {
+        Activation::Silu => swiglu(gate, up),
+        Activation::GeluTanh => geglu(gate, up),
+    }
+}
+
 #[multiversion(targets = "simd")]
-pub fn swiglu(gate: &mut [f32], up: &[f32]) {
+fn geglu(gate: &mut [f32], up: &[f32]) {
+    for (g, u) in gate.iter_mut().zip(up) {
+        *g = gelu(*g) * u;
+    }
+}
+
+#[multiversion(targets = "simd")]
+fn swiglu(gate: &mut [f32], up: &[f32]) {
     for (g, u) in gate.iter_mut().zip(up) {
         *g = *g / (1.0 + simd::exp(-*g)) * u;
     }
@@ -250,7 +271,7 @@ pub fn untranspose(rows: &mut [f32], transposed: &[f32], lanes: usize) {
 #[cfg(test)]
 mod tests {
     use super::super::check::{difference, random, values};
-    use super::super::{rms_norm_reference, rotary_embedding_reference, swiglu_reference};
+    use super::super::{gated_reference, rms_norm_reference, rotary_embedding_reference};
     use super::*;
     use candle_core::Device;
 
@@ -328,7 +349,7 @@ mod tests {
         let (mut found, lanes) = block(&x);
         rms_norm(&mut found, &values(&weight), 1e-6, lanes);
         let expected =
-            rms_norm_reference(&by_head, &weight, 1e-6).unwrap().reshape((count, d)).unwrap();
+            rms_norm_reference(&by_head, &weight, 1e-6, 0.0).unwrap().reshape((count, d)).unwrap();
         assert!(difference(&rows(&found, lanes, count), &expected) < 2e-5);
 
         let rotary = Rotary::new(head_dim, 64, 10_000.0);
@@ -342,10 +363,11 @@ mod tests {
             .unwrap();
         assert!(difference(&rows(&found, lanes, count), &expected) < 1e-5);
 
-        let (mut found, _) = block(&x);
-        swiglu(&mut found, &block(&up).0);
-        assert!(
-            difference(&rows(&found, lanes, count), &swiglu_reference(&x, &up).unwrap()) < 1e-5
-        );
+        for activation in [Activation::Silu, Activation::GeluTanh] {
+            let (mut found, _) = block(&x);
+            gated(&mut found, &block(&up).0, activation);
+            let expected = gated_reference(&x, &up, activation).unwrap();
+            assert!(difference(&rows(&found, lanes, count), &expected) < 1e-5);
+        }
     }
 }

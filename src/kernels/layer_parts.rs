@@ -44,7 +44,7 @@ macro_rules! layer_parts {
 // In the order of the forward pass. The order decides which random numbers a new model gets.
 layer_parts! {
     /// Scale of the norm before the attention (hidden).
-    attention_norm: one,
+    attention_norm: maybe,
     /// (heads * `head_dim`, hidden)
     q_proj: one,
     /// (heads * `head_dim`)
@@ -57,20 +57,25 @@ layer_parts! {
     v_proj: one,
     /// (`kv_heads` * `head_dim`)
     v_bias: maybe,
-    /// Scale of the norm of each query (`head_dim`).
+    /// Scale of the norm of queries: of each one (`head_dim`), or of all heads' together (heads *
+    /// `head_dim`).
     q_norm: maybe,
-    /// Scale of the norm of each key (`head_dim`).
+    /// Scale of the norm of keys, likewise.
     k_norm: maybe,
     /// (hidden, heads * `head_dim`)
     o_proj: one,
+    /// Scale of the norm after the attention, before its result is added (hidden).
+    attention_out_norm: maybe,
     /// Scale of the norm before the MLP (hidden).
-    mlp_norm: one,
+    mlp_norm: maybe,
     /// (intermediate, hidden)
     gate_proj: one,
     /// (intermediate, hidden)
     up_proj: one,
     /// (hidden, intermediate)
     down_proj: one,
+    /// Scale of the norm after the MLP, before its result is added (hidden).
+    mlp_out_norm: maybe,
 }
 
 impl<T: Clone> Clone for LayerParts<T> {

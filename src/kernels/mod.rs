@@ -18,6 +18,7 @@ mod cuda;
 mod custom_gradient;
 mod decode_attention;
 mod decoder_layer;
+mod gated;
 mod gather;
 mod half;
 pub mod lanes;
@@ -27,11 +28,11 @@ mod matmul;
 mod one_pass_head;
 mod rms_norm;
 mod rotary;
+mod scope;
 mod segments;
 mod simd;
 mod storage;
 mod subnormals;
-mod swiglu;
 mod tiles;
 mod token_head;
 
@@ -39,25 +40,26 @@ pub use attention::{causal_attention, causal_attention_reference};
 pub use bias::{add_bias, add_bias_reference};
 pub use buffers::Buffers;
 pub(crate) use cuda::{
-    Parameter, Rule, accumulate, adamw, add_features, applies as on_gpu,
+    Parameter, Rule, accumulate, adamw, add_features, applies as on_gpu, largest_device_head,
     one_pass_head as one_pass_head_on_gpu, open as open_cuda, peak_memory as peak_gpu_memory,
     squared_norms,
 };
-pub use decode_attention::{Heads, PAGE, padded_attention, paged_attention};
+pub use decode_attention::{Heads, PAGE, Page, padded_attention, paged_attention};
 pub(crate) use decoder_layer::{LayerShape, Saved};
+pub use gated::{Activation, gated, gated_reference};
 pub use gather::gather_rows;
 pub use lanes::thin_linear;
 pub(crate) use layer_parts::LayerParts;
 pub use linear::{linear, linear_reference};
 pub use one_pass_head::{HeadDraws, Uniforms, one_pass_head, one_pass_head_reference};
 pub(crate) use one_pass_head::{TILE, place};
-pub(crate) use rms_norm::{add_norm_backward, norm};
-pub use rms_norm::{rms_norm, rms_norm_reference};
+pub(crate) use rms_norm::{add_norm_backward, norm, shifted};
+pub use rms_norm::{offset_rms_norm, rms_norm, rms_norm_reference};
 pub use rotary::{Rotary, rotary_embedding, rotary_embedding_reference};
+pub use scope::Scope;
 pub use segments::{Segment, Segments};
 pub(crate) use storage::{Elements, fused, slice, slice_mut, with_slices};
 pub use subnormals::flush_subnormals;
-pub use swiglu::{swiglu, swiglu_reference};
 pub(crate) use token_head::{TokenHead, rows_per_device_slice, softmax_entropy};
 pub use token_head::{
     TokenStatistics, token_logprob_entropy, token_logprob_entropy_reference, token_statistics,

@@ -1,4 +1,5 @@
-//! Root-mean-square normalisation: y = x / sqrt(mean(x^2) + eps) * w (Zhang and Sennrich, 2019).
+//! Root-mean-square normalisation: y = x / sqrt(mean(x^2) + eps) * w (Zhang and Sennrich, 2019). Some
+//! models keep w - 1 in place of w, so an offset can be added to it. The gradients are the same.
 
 use super::custom_gradient::{Gradients2, with_gradients};
 use super::storage::{fused, slice, with_slices};
@@ -6,40 +7,58 @@ use super::{cuda, half, simd};
 use candle_core::{CpuStorage, CustomOp2, D, DType, Layout, Result, Shape, Tensor};
 use multiversion::multiversion;
 use rayon::prelude::*;
+use std::borrow::Cow;
 
 /// Rows per parallel task. Fixed, so that sums over rows have one order for any number of threads.
 pub(super) const ROWS: usize = 64;
 
 /// Normalises the last dimension of x (..., d) and scales it by `weight` (d).
 pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
+    offset_rms_norm(x, weight, eps, 0.0)
+}
+
+/// Normalises the last dimension of x (..., d) and scales it by `offset` + `weight` (d).
+pub fn offset_rms_norm(x: &Tensor, weight: &Tensor, eps: f64, offset: f32) -> Result<Tensor> {
     if fused(&[x, weight]) {
-        x.contiguous()?.apply_op2(weight, RmsNorm { eps: eps as f32 })
+        x.contiguous()?.apply_op2(weight, RmsNorm { eps: eps as f32, offset })
     } else if cuda::applies(&[x, weight]) {
-        cuda::rms_norm(x, weight, eps)
+        cuda::rms_norm(x, weight, eps, offset)
     } else if half::applies(&[x, weight]) {
-        let y = rms_norm_reference(&x.detach(), &weight.detach(), eps)?;
+        let y = rms_norm_reference(&x.detach(), &weight.detach(), eps, offset)?;
         with_gradients(x, weight, y, move |x, weight, grad| {
-            backward_in_f32(x, weight, grad, eps as f32)
+            backward_in_f32(x, weight, grad, eps as f32, offset)
         })
     } else {
-        rms_norm_reference(x, weight, eps)
+        rms_norm_reference(x, weight, eps, offset)
     }
 }
 
-/// [`rms_norm`] from plain candle operations; statistics are in `f32` whatever the type of x.
-pub fn rms_norm_reference(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
+/// [`offset_rms_norm`] from plain candle operations; statistics are in `f32` whatever the type of
+/// x.
+pub fn rms_norm_reference(x: &Tensor, weight: &Tensor, eps: f64, offset: f32) -> Result<Tensor> {
     let wide = x.to_dtype(DType::F32)?;
     let mean_square = wide.sqr()?.mean_keepdim(D::Minus1)?;
     let normed = wide.broadcast_div(&(mean_square + eps)?.sqrt()?)?;
-    normed.to_dtype(x.dtype())?.broadcast_mul(weight)
+    if offset == 0.0 {
+        return normed.to_dtype(x.dtype())?.broadcast_mul(weight);
+    }
+    // In a type of few digits the sum would lose most of the weight's.
+    let weight = (weight.to_dtype(DType::F32)? + f64::from(offset))?;
+    normed.broadcast_mul(&weight)?.to_dtype(x.dtype())
 }
 
 /// Gradients of tensors of another type. candle would sum those of the weight over the rows in that
 /// type, which in `bf16` loses all but the first few hundred of them.
-fn backward_in_f32(x: &Tensor, weight: &Tensor, grad: &Tensor, eps: f32) -> Result<Gradients2> {
+fn backward_in_f32(
+    x: &Tensor,
+    weight: &Tensor,
+    grad: &Tensor,
+    eps: f32,
+    offset: f32,
+) -> Result<Gradients2> {
     let dtype = x.dtype();
     let wide = |t: &Tensor| t.detach().to_dtype(DType::F32);
-    let (dx, dw) = gradients(&wide(x)?, &wide(weight)?, &wide(grad)?, eps)?;
+    let (dx, dw) = gradients(&wide(x)?, &wide(weight)?, &wide(grad)?, eps, offset)?;
     Ok((
         Some(dx.to_dtype(dtype)?),
         if weight.track_op() { Some(dw.to_dtype(dtype)?) } else { None },
@@ -47,10 +66,16 @@ fn backward_in_f32(x: &Tensor, weight: &Tensor, grad: &Tensor, eps: f32) -> Resu
 }
 
 /// Gradients of x and of the weight, given that of the norm.
-fn gradients(x: &Tensor, weight: &Tensor, grad: &Tensor, eps: f32) -> Result<(Tensor, Tensor)> {
+fn gradients(
+    x: &Tensor,
+    weight: &Tensor,
+    grad: &Tensor,
+    eps: f32,
+    offset: f32,
+) -> Result<(Tensor, Tensor)> {
     with_slices([x, weight, grad], |[x_data, w, g]| {
         let (mut dx, mut dw) = (vec![0.0; x_data.len()], vec![0.0; w.len()]);
-        add_norm_backward(&mut dx, g, x_data, w, &mut dw, eps);
+        add_norm_backward(&mut dx, g, x_data, &shifted(w, offset), &mut dw, eps);
         Ok((
             Tensor::from_vec(dx, x.shape(), x.device())?,
             Tensor::from_vec(dw, weight.shape(), x.device())?,
@@ -60,6 +85,15 @@ fn gradients(x: &Tensor, weight: &Tensor, grad: &Tensor, eps: f32) -> Result<(Te
 
 struct RmsNorm {
     eps: f32,
+    offset: f32,
+}
+
+/// `offset` + `weight`.
+pub(crate) fn shifted(weight: &[f32], offset: f32) -> Cow<'_, [f32]> {
+    if offset == 0.0 {
+        return weight.into();
+    }
+    weight.iter().map(|w| offset + w).collect()
 }
 
 /// y = x / sqrt(mean(x^2) + eps) * weight, by rows.
@@ -150,7 +184,7 @@ impl CustomOp2 for RmsNorm {
     ) -> Result<(CpuStorage, Shape)> {
         let (x, weight) = (slice(s1, l1)?, slice(s2, l2)?);
         let mut y = vec![0.0; x.len()];
-        norm(&mut y, x, weight, self.eps);
+        norm(&mut y, x, &shifted(weight, self.offset), self.eps);
         Ok((CpuStorage::F32(y), l1.shape().clone()))
     }
 
@@ -161,7 +195,7 @@ impl CustomOp2 for RmsNorm {
         _y: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (dx, dw) = gradients(x, weight, grad, self.eps)?;
+        let (dx, dw) = gradients(x, weight, grad, self.eps, self.offset)?;
         Ok((Some(dx), Some(dw)))
     }
 }
@@ -195,13 +229,28 @@ mod tests {
 
     #[test]
     fn fused_rms_norm_agrees_with_the_reference_forward_and_backward() {
-        for (rows, d) in [(5, 33), (300, 16)] {
+        for (rows, d, offset) in [(5, 33, 0.0), (300, 16, 0.0), (70, 33, 1.0)] {
             agree(
                 &[random(&[rows, d], 1), random(&[d], 2)],
-                |t| rms_norm(&t[0], &t[1], 1e-6),
-                |t| rms_norm_reference(&t[0], &t[1], 1e-6),
+                |t| offset_rms_norm(&t[0], &t[1], 1e-6, offset),
+                |t| rms_norm_reference(&t[0], &t[1], 1e-6, offset),
                 2e-5,
             );
         }
+    }
+
+    /// In `bf16` 1 + 0.001 is 1.
+    #[test]
+    fn an_offset_takes_no_digits_from_a_weight() {
+        let (x, weight) = (rounded(&random(&[40, 16], 1)), rounded(&random(&[16], 2)));
+        let small = (weight * 1e-3).unwrap();
+        let wide = |t: &Tensor| t.to_dtype(DType::F32).unwrap();
+        let expected = offset_rms_norm(&wide(&x), &wide(&small), 1e-6, 1.0).unwrap();
+        let found = wide(&offset_rms_norm(&x, &small, 1e-6, 1.0).unwrap());
+        let off = values(&found).into_iter().zip(values(&expected));
+        // Half a unit in the last place, everywhere.
+        assert!(off.into_iter().all(|(a, b)| (a - b).abs() <= b.abs() / 256.0));
+        let once = wide(&rounded(&expected));
+        assert_eq!(values(&found), values(&once));
     }
 }

@@ -5,6 +5,7 @@
 //! neighbours are.
 
 use pulp::Simd;
+use std::ops::Range;
 
 /// Rows of a tile of a product.
 pub(super) const ROWS: usize = 4;
@@ -22,7 +23,8 @@ pub(super) struct MatrixMut<'a> {
     pub(super) stride: usize,
 }
 
-/// out = a b for one tile's rows: out ([`ROWS`], n), a ([`ROWS`], inner), b (inner, n).
+/// out = a b for one tile's rows and some columns, whose bounds are multiples of 16: out ([`ROWS`],
+/// n), a ([`ROWS`], inner), b (inner, n).
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
 pub(super) fn product<S: Simd>(
@@ -31,14 +33,14 @@ pub(super) fn product<S: Simd>(
     a: Matrix,
     b: Matrix,
     inner: usize,
-    n: usize,
+    columns: Range<usize>,
 ) {
     let rows: [&[f32]; ROWS] = std::array::from_fn(|r| &a.data[r * a.stride..][..inner]);
     let a = |k: usize| [rows[0][k], rows[1][k], rows[2][k], rows[3][k]];
     let b = Matrix { data: &b.data[..inner * b.stride], stride: b.stride };
-    let mut column = 0;
-    while column < n {
-        if column + 2 * S::F32_LANES <= n {
+    let mut column = columns.start;
+    while column < columns.end {
+        if column + 2 * S::F32_LANES <= columns.end {
             tile::<S, 2, false>(simd, out.data, out.stride, a, b, column);
             column += 2 * S::F32_LANES;
         } else {

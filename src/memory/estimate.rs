@@ -11,8 +11,8 @@
 //! keep their inputs and outputs, the others what candle's graph keeps of each small operation.
 
 use crate::experiment::{Adapter, Experiment, Precision};
-use crate::kernels::rows_per_device_slice;
-use crate::model::{DecoderSpec, adapter_parameters};
+use crate::kernels::{Activation, largest_device_head, rows_per_device_slice};
+use crate::model::{DecoderSpec, adapter_parameters, data_type};
 
 /// Where the frozen base model is that the KL term or an encoder asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,10 +171,7 @@ impl Workload {
     }
 
     fn element(&self) -> usize {
-        match self.precision {
-            Precision::F32 => 4,
-            Precision::Bf16 => 2,
-        }
+        data_type(self.precision).size_in_bytes()
     }
 
     /// Whether the fused operations apply: on a GPU, and in `f32` on the CPU.
@@ -233,30 +230,40 @@ impl Workload {
             shape.num_attention_heads * shape.head_dim,
             shape.num_key_value_heads * shape.head_dim,
         );
+        let (before, after) = (shape.norms.has_before(), shape.norms.has_after());
         if self.is_layerwise() {
-            // The layer's input and the sum after attention (d); projection and attention (q);
-            // projections (kv); gate, up (mlp).
-            return self.element() * (2 * d + 2 * q + 2 * kv + 2 * mlp);
+            // The layer's input and the sum after attention, and what norms after attention and
+            // MLP take (d); projection and attention (q); projections (kv); gate, up (mlp).
+            let widths = 2 * d + 2 * usize::from(after) * d;
+            return self.element() * (widths + 2 * q + 2 * kv + 2 * mlp);
         }
         // An adapter adds its product and the sum to each output.
         let added = 2 * self.adapted_outputs();
-        let (norms, biases) = (usize::from(shape.qk_norm), usize::from(shape.qkv_bias));
+        let biases = usize::from(shape.qkv_bias);
         let projected = (1 + biases) * (q + 2 * kv);
-        if self.is_fused() {
-            // Outputs of: two norms and two sums with their projections (d); projections to q, k, v
-            // and their biases; norms of q and k; rotary (q, kv) and attention (q); gate, up,
-            // product (mlp).
-            let attention = projected + norms * (q + kv) + 2 * q + kv;
-            return self.element() * (6 * d + attention + 3 * mlp + added);
-        }
-        // In elements of two bytes: results of the norms.
-        let norms = 2 * d + norms * (q + kv);
-        let rotary = 4 * (q + kv);
-        let projections = projected + 2 * d + 2 * mlp;
-        let rest = 2 * mlp + 2 * d;
-        let attention =
+        let norms = 2 * (usize::from(before) + usize::from(after)) * d
+            + usize::from(shape.qk_norm.is_some()) * (q + kv);
+        // Of the layers that rotate, spread over all.
+        let rotated = shape.num_hidden_layers - shape.unrotated.len().min(shape.num_hidden_layers);
+        let rotated = (q + kv) * rotated / shape.num_hidden_layers.max(1);
+        // In elements of two bytes.
+        let unfused_attention =
             8 * q + 4 * kv + 13 * shape.num_attention_heads * (self.prompt + self.new_tokens);
-        self.element() * (norms + rotary + projections + rest + attention + added)
+        if self.is_fused() {
+            // Outputs of: norms; two sums with their projections (d); projections to q, k, v and
+            // their biases; rotary (q, kv) and attention (q); gate, up, product (mlp).
+            let is_too_large =
+                !self.on_cpu && shape.head_dim > largest_device_head(data_type(self.precision));
+            let attention = if is_too_large { unfused_attention } else { q };
+            let layer = norms + projected + rotated + attention + 4 * d + 3 * mlp;
+            return self.element() * (layer + added);
+        }
+        let projections = projected + 2 * d + 2 * mlp;
+        let rest = match shape.activation {
+            Activation::Silu => 2 * mlp + 2 * d,
+            Activation::GeluTanh => mlp + 2 * d,
+        };
+        self.element() * (norms + 4 * rotated + projections + rest + unfused_attention + added)
     }
 
     /// Bytes that backward through one layer holds per token beside the graph.
@@ -270,8 +277,10 @@ impl Workload {
             );
             // Two norms and the gradient (d); queries and keys after their norms, their gradients
             // and what these are put together from (q, kv); the activation (mlp). The head's inputs
-            // and their gradients before that (d).
-            return 4 * (mlp + 3 * d + 3 * q + 5 * kv).max(4 * d);
+            // and their gradients before that (d). The gradient before a norm that comes after
+            // attention or MLP (d).
+            let after = usize::from(shape.norms.has_after()) * d;
+            return 4 * (mlp + 3 * d + after + 3 * q + 5 * kv).max(4 * d);
         }
         self.element().max(if self.on_cpu { 4 } else { 2 }) * (3 * mlp + 2 * d)
     }
@@ -287,6 +296,8 @@ impl Workload {
         let layer = tokens * self.layer_bytes();
         let (layers, d) = (shape.num_hidden_layers, shape.hidden_size);
         let inputs = tokens * d * element * (layers + 1);
+        // Embeddings before they are scaled.
+        let unscaled = if shape.scaled_embeddings && !self.is_layerwise() { tokens * d } else { 0 };
         let (activations, again) = if self.recompute {
             (inputs, layer)
         } else {
@@ -337,7 +348,7 @@ impl Workload {
             ),
             logits: bytes(self.slice_bytes(self.groups * self.group_size)),
             gradients: bytes(trained * 4),
-            activations: bytes(activations),
+            activations: bytes(activations + unscaled * element),
             head: bytes(self.head_bytes(tokens, largest)),
             layer: bytes(backward),
             embeddings: bytes(embeddings),
@@ -393,6 +404,7 @@ impl Workload {
 pub(super) mod tests {
     use super::*;
     use crate::experiment::LoraConfig;
+    use crate::model::{NormPlacement, QkNorm};
 
     /// The shape of Qwen3-1.7B.
     pub(in crate::memory) fn qwen3_1_7b() -> DecoderSpec {
@@ -451,17 +463,43 @@ pub(super) mod tests {
         }
     }
 
-    /// A norm of queries and keys is an output each, and so is a bias.
+    /// A norm of queries and keys is an output each, and so are a bias and a norm after attention
+    /// or MLP. What is not rotated has no output.
     #[test]
     fn a_graph_keeps_what_the_layers_of_the_family_have() {
         let plain = workload(Precision::Bf16, false);
-        let bytes = |qk_norm, qkv_bias| {
-            let shape = DecoderSpec { qk_norm, qkv_bias, ..plain.shape.clone() };
-            Workload { shape, ..plain.clone() }.layer_bytes()
+        let plain_shape = DecoderSpec { qk_norm: None, ..plain.shape.clone() };
+        let bytes =
+            |shape: &DecoderSpec| Workload { shape: shape.clone(), ..plain.clone() }.layer_bytes();
+        let more = |shape: DecoderSpec| bytes(&shape) - bytes(&plain_shape);
+        let (d, q, kv) = (2048, 16 * 128, 8 * 128);
+        for kind in [QkNorm::Head, QkNorm::Whole] {
+            let shape = DecoderSpec { qk_norm: Some(kind), ..plain_shape.clone() };
+            assert_eq!(more(shape), 2 * (q + kv));
+        }
+        let biased = DecoderSpec { qkv_bias: true, ..plain_shape.clone() };
+        assert_eq!(more(biased), 2 * (q + 2 * kv));
+        let of = |norms| DecoderSpec { norms, ..plain_shape.clone() };
+        assert_eq!(more(of(NormPlacement::After)), 0);
+        assert_eq!(more(of(NormPlacement::Both)), 2 * 2 * d);
+        let unrotated =
+            DecoderSpec { unrotated: (0..28).step_by(4).collect(), ..of(NormPlacement::Before) };
+        assert_eq!(bytes(&plain_shape) - bytes(&unrotated), 2 * (q + kv) / 4);
+    }
+
+    /// Kernels of attention keep one number for each query and head, the plain operations those of
+    /// all tokens before it.
+    #[test]
+    fn heads_that_no_kernel_is_made_for_need_room_for_their_scores() {
+        let of = |precision, head_dim| {
+            let plain = workload(precision, false);
+            let heads = 2048 / head_dim;
+            let shape = DecoderSpec { head_dim, num_attention_heads: heads, ..plain.shape.clone() };
+            Workload { shape, ..plain }.layer_bytes()
         };
-        let (q, kv) = (16 * 128, 8 * 128);
-        assert_eq!(bytes(true, false) - bytes(false, false), 2 * (q + kv));
-        assert_eq!(bytes(false, true) - bytes(false, false), 2 * (q + 2 * kv));
+        let scores = 13 * 8 * 1200;
+        assert!(of(Precision::F32, 256) > of(Precision::F32, 128) + 4 * scores);
+        assert!(of(Precision::Bf16, 256) < of(Precision::Bf16, 128) + 2 * scores);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use std::path::Path;
 
 impl Weights {
     /// Random weights in the manner of Transformers: normal with standard deviation `std` for
-    /// matrices (output projections of the residual branches scaled down by sqrt(2 layers)), ones
-    /// for norms, zeros for biases.
+    /// matrices (output projections of the residual branches scaled down by sqrt(2 layers)), zeros
+    /// for biases, and norms that scale by one.
     pub fn random(
         spec: &DecoderSpec,
         std: f64,
@@ -27,7 +27,7 @@ impl Weights {
                 (0..count).map(|_| (rng::normal(&mut stream) * std) as f32).collect()
             };
             let values = match role {
-                Role::Norm => vec![1.0; count],
+                Role::Norm => vec![1.0 - spec.norm_offset; count],
                 Role::Bias => vec![0.0; count],
                 Role::Table | Role::Projection => normal(std),
                 Role::Output => normal(residual),

@@ -33,7 +33,9 @@ pub(crate) use adapter::parameters as adapter_parameters;
 pub use bert::BertEncoder;
 pub(crate) use bert::FILES as ENCODER_FILES;
 pub use bundled::names as bundled_models;
-pub use decoder::{Decoder, DecoderSpec, LayerInputs, PackedTokens, RopeScaling};
+pub use decoder::{
+    Decoder, DecoderSpec, LayerInputs, NormPlacement, PackedTokens, QkNorm, RopeScaling, Sliding,
+};
 pub use device::{data_type, open_device};
 pub use encoder::{Embed, Passage, PolicyEncoder, SentenceEncoder};
 pub use families::Family;

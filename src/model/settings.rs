@@ -194,6 +194,9 @@ impl ModelSettings {
         };
         // Both names and both places, for older and newer Transformers.
         ["torch_dtype", "tie_word_embeddings", "rope_theta"].into_iter().for_each(&mut set);
+        if own.contains_key("rope_local_base_freq") {
+            set("rope_local_base_freq");
+        }
         if config.rope_scaling.is_some()
             && self.config.get("rope_scaling").is_none_or(Value::is_null)
         {

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What of a model's `config.json` decides the shapes of its weights and what is made of them.
-const SHAPE: [&str; 11] = [
+const SHAPE: [&str; 16] = [
     "hidden_size",
     "intermediate_size",
     "num_hidden_layers",
@@ -27,6 +27,11 @@ const SHAPE: [&str; 11] = [
     "rms_norm_eps",
     "rope_scaling",
     "rope_theta",
+    "rope_local_base_freq",
+    "layer_types",
+    "no_rope_layers",
+    "sliding_window",
+    "query_pre_attn_scalar",
 ];
 
 /// What a run reads, by its hashes.

@@ -6,7 +6,9 @@
 
 use candle_core::{DType, Device, Tensor};
 use orthant::experiment::{ModelSource, TaskConfig};
-use orthant::model::{DecoderSpec, END_OF_TEXT, Family, LanguageModel, TextTokenizer};
+use orthant::model::{
+    DecoderSpec, END_OF_TEXT, Family, LanguageModel, RopeScaling, Sliding, TextTokenizer,
+};
 use orthant::prelude::*;
 use orthant::weights::Weights;
 use serde_json::Value;
@@ -101,6 +103,30 @@ pub(crate) fn tiny_model_with_head(tied: bool) -> LanguageModel {
     tiny_model_of("qwen3", tied)
 }
 
+/// Every family that can be loaded, by the name of its type.
+pub(crate) const FAMILIES: [&str; 7] =
+    ["qwen3", "qwen2", "llama", "mistral", "smollm3", "olmo2", "gemma3_text"];
+
+/// The spec with layers of all kinds that its family has, and windows shorter than most texts of
+/// the tests. The first layer is the one that differs.
+pub(crate) fn with_layers_of_its_family(spec: DecoderSpec) -> DecoderSpec {
+    let sliding = |layers: Vec<usize>, rope_theta| Some(Sliding { window: 6, layers, rope_theta });
+    match spec.family.name() {
+        "mistral" => {
+            let layers = (0..spec.num_hidden_layers).collect();
+            DecoderSpec { sliding: sliding(layers, None), ..spec }
+        }
+        "smollm3" => DecoderSpec { unrotated: vec![0], ..spec },
+        "gemma3_text" => DecoderSpec {
+            sliding: sliding(vec![0], Some(500.0)),
+            query_pre_attn_scalar: Some(11.0),
+            rope_scaling: Some(RopeScaling::Linear { factor: 2.0 }),
+            ..spec
+        },
+        _ => spec,
+    }
+}
+
 /// [`tiny_model_with_head`] of a family, with biases that are not zero where it has some.
 pub(crate) fn tiny_model_of(family: &str, tied: bool) -> LanguageModel {
     let tokenizer = TextTokenizer::bytes_and_words(&["Use", " to make ", "\\boxed{"]).unwrap();
@@ -119,6 +145,7 @@ pub(crate) fn tiny_model_of(family: &str, tied: bool) -> LanguageModel {
         eos_token_ids: ends,
         ..Family::named(family).unwrap().blank()
     };
+    let config = with_layers_of_its_family(config);
     let weights = Weights::random(&config, 0.3, 1, DType::F32, &Device::Cpu).unwrap();
     let is_bias = |name: &str| name.rsplit_once('.').is_some_and(|(_, last)| last == "bias");
     for (name, variable) in weights.variables().filter(|(name, _)| is_bias(name)) {

@@ -6,7 +6,8 @@
 // logarithm of the row's sum. Nothing is added atomically, so results do not depend on the order in which blocks run.
 //
 // HEAD_DIM is known at compile time. Tensors are q, out (tokens, heads, HEAD_DIM), k, v (tokens, kv_heads, HEAD_DIM), and
-// lse, delta (tokens, heads); sequence s is the tokens offsets[s] .. offsets[s + 1].
+// lse, delta (tokens, heads); sequence s is the tokens offsets[s] .. offsets[s + 1]. A token sees the last `window` tokens of
+// its sequence, itself among them.
 
 #define WARPS 4
 #define BLOCK (16 * WARPS)                   // queries or keys of a block: 16 per warp
@@ -202,9 +203,15 @@ __device__ __forceinline__ Place place_of(const unsigned* offsets, unsigned tile
     return place;
 }
 
+// Where the tile begins that holds the first key that the token at `place` sees.
+__device__ __forceinline__ int first_tile(int place, int window) {
+    int key = place - window + 1;
+    return key > 0 ? key / TILE * TILE : 0;
+}
+
 extern "C" __global__ void __launch_bounds__(WARPS* WARP)
     attention_forward(const scalar* q, const scalar* k, const scalar* v, const unsigned* offsets, scalar* out, float* lse,
-                      unsigned tiles, unsigned heads, unsigned kv_heads, float scale) {
+                      unsigned tiles, unsigned heads, unsigned kv_heads, float scale, int window) {
     __shared__ __align__(16) scalar keys[TILE * STRIDE];
     __shared__ __align__(16) scalar values[TILE * STRIDE];
     Place at = place_of(offsets, tiles);
@@ -221,7 +228,7 @@ extern "C" __global__ void __launch_bounds__(WARPS* WARP)
     float top[2] = {MINUS_INFINITY, MINUS_INFINITY}, sum[2] = {0.0f, 0.0f};
     float factor = scale * LOG2_E;
     int limit = at.first + BLOCK < at.length ? at.first + BLOCK : at.length;
-    for (int begin = 0; begin < limit; begin += TILE) {
+    for (int begin = first_tile(at.first, window); begin < limit; begin += TILE) {
         size_t source = (at.start + begin) * kv_stride + (size_t)kv_head * HEAD_DIM;
         __syncthreads();
         copy_tile(keys, k + source, kv_stride, at.length - begin);
@@ -233,14 +240,15 @@ extern "C" __global__ void __launch_bounds__(WARPS* WARP)
 #pragma unroll
         for (int n = 0; n < TILE / 8; n++) {
             int key = begin + 8 * n;
-            if (key < limit && key <= at.warp + 15) {
+            if (key < limit && key <= at.warp + 15 && at.warp - (key + 7) < window) {
 #pragma unroll
                 for (int s = 0; s < STEPS; s++) multiply(scores[n], query[s], transposed(keys, 8 * n, 16 * s));
             }
 #pragma unroll
             for (int i = 0; i < 4; i++) {
                 int column = key + 2 * (threadIdx.x % 4) + i % 2, row = i < 2 ? at.upper : at.lower;
-                scores[n][i] = column <= row && column < at.length ? scores[n][i] * factor : MINUS_INFINITY;
+                bool seen = column <= row && row - column < window && column < at.length;
+                scores[n][i] = seen ? scores[n][i] * factor : MINUS_INFINITY;
                 highest[i / 2] = larger(scores[n][i], highest[i / 2]);
             }
         }
@@ -249,7 +257,7 @@ extern "C" __global__ void __launch_bounds__(WARPS* WARP)
         for (int i = 0; i < 2; i++) {
             highest[i] = larger(highest[i], __shfl_xor_sync(FULL, highest[i], 1));
             highest[i] = larger(highest[i], __shfl_xor_sync(FULL, highest[i], 2));
-            // Scores that are all NaN leave no maximum; they make NaN of the sum.
+            // Where no key is seen there is no maximum. Nor is there where all scores are NaN, which make NaN of the sum.
             shrink[i] = highest[i] == MINUS_INFINITY ? 1.0f : exp2_fast(top[i] - highest[i]);
             top[i] = highest[i];
             sum[i] *= shrink[i];
@@ -258,7 +266,7 @@ extern "C" __global__ void __launch_bounds__(WARPS* WARP)
         for (int n = 0; n < TILE / 8; n++) {
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                scores[n][i] = exp2_fast(scores[n][i] - top[i / 2]);
+                scores[n][i] = scores[n][i] == MINUS_INFINITY ? 0.0f : exp2_fast(scores[n][i] - top[i / 2]);
                 sum[i / 2] += scores[n][i];
             }
         }
@@ -270,7 +278,7 @@ extern "C" __global__ void __launch_bounds__(WARPS* WARP)
 #pragma unroll
         for (int c = 0; c < TILE / 16; c++) {
             int key = begin + 16 * c;
-            if (key < limit && key <= at.warp + 15) {
+            if (key < limit && key <= at.warp + 15 && at.warp - (key + 15) < window) {
                 Left probabilities = as_left(scores[2 * c], scores[2 * c + 1]);
 #pragma unroll
                 for (int n = 0; n < DIMS / 8; n++) multiply(result[n], probabilities, straight(values, 16 * c, 8 * n));
@@ -309,7 +317,7 @@ extern "C" __global__ void attention_delta(const scalar* out, const scalar* grad
 extern "C" __global__ void __launch_bounds__(WARPS* WARP)
     attention_backward_queries(const scalar* q, const scalar* k, const scalar* v, const scalar* grad, const float* lse,
                                const float* delta, const unsigned* offsets, scalar* dq, unsigned tiles, unsigned heads,
-                               unsigned kv_heads, float scale) {
+                               unsigned kv_heads, float scale, int window) {
     __shared__ __align__(16) scalar keys[TILE * STRIDE];
     __shared__ __align__(16) scalar values[TILE * STRIDE];
     Place at = place_of(offsets, tiles);
@@ -334,7 +342,7 @@ extern "C" __global__ void __launch_bounds__(WARPS* WARP)
     }
     float result[DIMS / 8][4] = {};
     int limit = at.first + BLOCK < at.length ? at.first + BLOCK : at.length;
-    for (int begin = 0; begin < limit; begin += TILE) {
+    for (int begin = first_tile(at.first, window); begin < limit; begin += TILE) {
         size_t source = (at.start + begin) * kv_stride + (size_t)kv_head * HEAD_DIM;
         __syncthreads();
         copy_tile(keys, k + source, kv_stride, at.length - begin);
@@ -345,6 +353,7 @@ extern "C" __global__ void __launch_bounds__(WARPS* WARP)
         for (int c = 0; c < TILE / 16; c++) {
             int key = begin + 16 * c;
             if (key >= limit || key > at.warp + 15) break;
+            if (at.warp - (key + 15) >= window) continue;
             float scores[2][4] = {}, pulls[2][4] = {};
 #pragma unroll
             for (int n = 0; n < 2; n++) {
@@ -356,7 +365,7 @@ extern "C" __global__ void __launch_bounds__(WARPS* WARP)
 #pragma unroll
                 for (int i = 0; i < 4; i++) {
                     int column = key + 8 * n + 2 * (threadIdx.x % 4) + i % 2, row = i < 2 ? at.upper : at.lower;
-                    bool seen = column <= row && row < at.length;
+                    bool seen = column <= row && row - column < window && row < at.length;
                     float p = seen ? exp2_fast(scores[n][i] * scale * LOG2_E - log_sum[i / 2]) : 0.0f;
                     scores[n][i] = p * (pulls[n][i] - pull[i / 2]) * scale;
                 }
@@ -372,7 +381,7 @@ extern "C" __global__ void __launch_bounds__(WARPS* WARP)
 extern "C" __global__ void __launch_bounds__(WARPS* WARP)
     attention_backward_keys(const scalar* q, const scalar* k, const scalar* v, const scalar* grad, const float* lse,
                             const float* delta, const unsigned* offsets, scalar* dk, scalar* dv, unsigned tiles,
-                            unsigned heads, unsigned kv_heads, float scale) {
+                            unsigned heads, unsigned kv_heads, float scale, int window) {
     __shared__ __align__(16) scalar queries[TILE * STRIDE];
     __shared__ __align__(16) scalar gradients[TILE * STRIDE];
     __shared__ float log_sums[TILE], pulls[TILE];
@@ -388,9 +397,11 @@ extern "C" __global__ void __launch_bounds__(WARPS* WARP)
         key[s] = rows_of(has_upper ? k + upper_row : 0, has_lower ? k + lower_row : 0, 16 * s);
         value[s] = rows_of(has_upper ? v + upper_row : 0, has_lower ? v + lower_row : 0, 16 * s);
     }
+    // Behind the last query that sees the block's last key.
+    int limit = at.length - at.first - BLOCK < window ? at.length : at.first + BLOCK + window;
     float of_keys[DIMS / 8][4] = {}, of_values[DIMS / 8][4] = {};
     for (unsigned head = kv_head * group; head < kv_head * group + group; head++) {
-        for (int begin = at.first; begin < at.length; begin += TILE) {
+        for (int begin = at.first; begin < limit; begin += TILE) {
             size_t source = (at.start + begin) * stride + (size_t)head * HEAD_DIM;
             __syncthreads();
             copy_tile(queries, q + source, stride, at.length - begin);
@@ -406,8 +417,8 @@ extern "C" __global__ void __launch_bounds__(WARPS* WARP)
 #pragma unroll 1
             for (int c = 0; c < TILE / 16; c++) {
                 int query = begin + 16 * c;
-                if (query >= at.length) break;
-                if (query + 15 < at.warp) continue;
+                if (query >= limit) break;
+                if (query + 15 < at.warp || query - (at.warp + 15) >= window) continue;
                 float p[2][4] = {}, d_scores[2][4] = {};
 #pragma unroll
                 for (int n = 0; n < 2; n++) {
@@ -420,7 +431,7 @@ extern "C" __global__ void __launch_bounds__(WARPS* WARP)
                     for (int i = 0; i < 4; i++) {
                         int in_tile = 16 * c + 8 * n + 2 * (threadIdx.x % 4) + i % 2;
                         int column = begin + in_tile, row = i < 2 ? at.upper : at.lower;
-                        bool seen = row <= column && column < at.length;
+                        bool seen = row <= column && column - row < window && column < at.length;
                         p[n][i] = seen ? exp2_fast(p[n][i] * scale * LOG2_E - log_sums[in_tile]) : 0.0f;
                         d_scores[n][i] = p[n][i] * (d_scores[n][i] - pulls[in_tile]) * scale;
                     }

@@ -1,6 +1,6 @@
 //! Causal attention over packed sequences; see [`crate::kernels::causal_attention`].
 
-use super::super::{Segments, causal_attention_reference};
+use super::super::{Scope, Segments, causal_attention_reference};
 use super::launch::{Program, aligned, arguments, launch, uninitialised};
 use super::node::node3;
 use super::resident::resident;
@@ -22,8 +22,12 @@ pub(super) static PROGRAM: Program = Program {
 const THREADS: usize = 128;
 const BLOCK: usize = 64;
 
-/// Largest size of heads whose fragments fit into a thread's registers.
-const LARGEST_HEAD: usize = 128;
+/// Largest size of heads that the kernels are for. In `bf16` a thread's registers hold the fragments
+/// of 128 elements, and few of 256 are kept elsewhere. In `f32`, which needs twice as many, those of
+/// 256 take the compiler many minutes.
+pub(crate) fn largest_head(dtype: DType) -> usize {
+    if dtype == DType::BF16 { 256 } else { 128 }
+}
 
 /// Sizes of one call.
 #[derive(Clone, Copy)]
@@ -34,16 +38,13 @@ struct Sizes {
     /// Blocks of the longest sequence.
     tiles: usize,
     sequences: usize,
+    scope: Scope,
 }
 
 impl Sizes {
     /// `BLOCK` tokens of a sequence by one of `heads` heads.
     fn blocks(self, heads: usize) -> [usize; 2] {
         [self.sequences * self.tiles, heads]
-    }
-
-    fn scale(self) -> f32 {
-        1.0 / (self.head_dim as f32).sqrt()
     }
 }
 
@@ -53,17 +54,19 @@ pub(in crate::kernels) fn causal_attention(
     k: &Tensor,
     v: &Tensor,
     segments: &Segments,
+    scope: Scope,
 ) -> Result<Tensor> {
     let (tokens, heads, head_dim) = q.dims3()?;
-    if head_dim > LARGEST_HEAD || !head_dim.is_multiple_of(2) {
-        return causal_attention_reference(q, k, v, segments);
+    if head_dim > largest_head(q.dtype()) || !head_dim.is_multiple_of(2) {
+        return causal_attention_reference(q, k, v, segments, scope);
     }
     if segments.parts().iter().any(|segment| segment.parent.is_some()) {
-        return branching_attention(q, k, v, segments);
+        return branching_attention(q, k, v, segments, scope);
     }
     let longest = segments.ranges().map(|range| range.len()).max().unwrap_or(0);
     let tiles = longest.div_ceil(BLOCK).max(1);
-    let sizes = Sizes { heads, kv_heads: k.dim(1)?, head_dim, tiles, sequences: segments.len() };
+    let (kv_heads, sequences) = (k.dim(1)?, segments.len());
+    let sizes = Sizes { heads, kv_heads, head_dim, tiles, sequences, scope };
     let (q, k, v) = (aligned(q)?, aligned(k)?, aligned(v)?);
     let offsets = resident(segments.shared_parts(), q.device(), |parts| {
         let offsets =
@@ -76,8 +79,9 @@ pub(in crate::kernels) fn causal_attention(
         node3([&q, &k, &v], (tokens, heads * head_dim), q.dtype(), move |inputs, out, grad| {
             backward(inputs, out, grad, &lse_back, &offsets_back, sizes)
         })?;
+    let window = scope.window_or_largest();
     let arguments =
-        arguments![&q, &k, &v, &offsets, &out, &lse, tiles, heads, sizes.kv_heads, sizes.scale()];
+        arguments![&q, &k, &v, &offsets, &out, &lse, tiles, heads, kv_heads, scope.scale(), window];
     launch(
         PROGRAM.of(q.dtype()).heads(head_dim, 0),
         "attention_forward",
@@ -90,7 +94,13 @@ pub(in crate::kernels) fn causal_attention(
 
 /// Segments that continue others, as whole sequences: each branch is given its prefix's rows, and
 /// keeps its own of the result.
-fn branching_attention(q: &Tensor, k: &Tensor, v: &Tensor, segments: &Segments) -> Result<Tensor> {
+fn branching_attention(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    segments: &Segments,
+    scope: Scope,
+) -> Result<Tensor> {
     let (mut rows, mut own, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
     for segment in segments.parts() {
         rows.extend(segment.prefix.clone().chain(segment.tokens.clone()).map(|token| token as u32));
@@ -101,8 +111,8 @@ fn branching_attention(q: &Tensor, k: &Tensor, v: &Tensor, segments: &Segments) 
         let (_, heads, head_dim) = x.dims3()?;
         gather_rows(&x.flatten_from(1)?, &rows)?.reshape((rows.len(), heads, head_dim))
     };
-    let out =
-        causal_attention(&whole(q)?, &whole(k)?, &whole(v)?, &Segments::from_lengths(lengths))?;
+    let sequences = Segments::from_lengths(lengths);
+    let out = causal_attention(&whole(q)?, &whole(k)?, &whole(v)?, &sequences, scope)?;
     gather_rows(&out, &own)
 }
 
@@ -114,7 +124,7 @@ fn backward(
     offsets: &Tensor,
     sizes: Sizes,
 ) -> Result<[Option<Tensor>; 3]> {
-    let Sizes { heads, kv_heads, head_dim, tiles, .. } = sizes;
+    let Sizes { heads, kv_heads, head_dim, tiles, scope, .. } = sizes;
     let program = PROGRAM.of(q.dtype()).heads(head_dim, 0);
     let grad = aligned(grad)?;
     let delta = uninitialised(lse.shape(), DType::F32, q.device())?;
@@ -128,12 +138,14 @@ fn backward(
         128,
         arguments![out, &grad, &delta, rows],
     )?;
-    let scale = sizes.scale();
-    let arguments =
-        arguments![q, k, v, &grad, lse, &delta, offsets, &dq, tiles, heads, kv_heads, scale];
+    let (scale, window) = (scope.scale(), scope.window_or_largest());
+    let arguments = arguments![
+        q, k, v, &grad, lse, &delta, offsets, &dq, tiles, heads, kv_heads, scale, window
+    ];
     launch(program, "attention_backward_queries", sizes.blocks(heads), THREADS, arguments)?;
-    let arguments =
-        arguments![q, k, v, &grad, lse, &delta, offsets, &dk, &dv, tiles, heads, kv_heads, scale];
+    let arguments = arguments![
+        q, k, v, &grad, lse, &delta, offsets, &dk, &dv, tiles, heads, kv_heads, scale, window
+    ];
     launch(program, "attention_backward_keys", sizes.blocks(kv_heads), THREADS, arguments)?;
     Ok([Some(dq), Some(dk), Some(dv)])
 }
@@ -158,12 +170,14 @@ mod tests {
             return;
         }
         let segments = Segments::from_lengths([5, 1, 9, 3]);
-        agree(
-            &inputs(18, 4, 2, 6),
-            |t| causal_attention(&t[0], &t[1], &t[2], &segments),
-            |t| causal_attention_reference(&t[0], &t[1], &t[2], &segments),
-            2e-5,
-        );
+        for scope in [Scope::full(6), Scope { scalar: 11.0, window: Some(4) }] {
+            agree(
+                &inputs(18, 4, 2, 6),
+                |t| causal_attention(&t[0], &t[1], &t[2], &segments, scope),
+                |t| causal_attention_reference(&t[0], &t[1], &t[2], &segments, scope),
+                2e-5,
+            );
+        }
     }
 
     #[test]
@@ -173,12 +187,15 @@ mod tests {
         }
         let parts = [(5, None), (3, Some(0)), (0, Some(0)), (2, None), (4, Some(3)), (1, Some(0))];
         let segments = Segments::branching(parts).unwrap();
-        agree(
-            &inputs(15, 4, 2, 6),
-            |t| causal_attention(&t[0], &t[1], &t[2], &segments),
-            |t| causal_attention_reference(&t[0], &t[1], &t[2], &segments),
-            2e-5,
-        );
+        for window in [None, Some(4)] {
+            let scope = Scope { window, ..Scope::full(6) };
+            agree(
+                &inputs(15, 4, 2, 6),
+                |t| causal_attention(&t[0], &t[1], &t[2], &segments, scope),
+                |t| causal_attention_reference(&t[0], &t[1], &t[2], &segments, scope),
+                2e-5,
+            );
+        }
     }
 
     #[test]
@@ -186,18 +203,25 @@ mod tests {
         if !emulate::available() {
             return;
         }
-        // Lengths around the sizes of fragments, tiles and blocks, an empty sequence, and groups of
-        // one and of three heads.
-        for (lengths, heads, kv_heads, head_dim) in [
-            (&[65usize, 0, 16, 33][..], 3, 1, 16),
-            (&[130, 64], 1, 1, 64),
-            (&[1, 47, 3], 2, 1, 128),
+        // Lengths around the sizes of fragments, tiles and blocks, an empty sequence, groups of one
+        // and of three heads, and windows shorter than a fragment and longer than a block.
+        for (lengths, heads, kv_heads, head_dim, window) in [
+            (&[65usize, 0, 16, 33][..], 3, 1, 16, None),
+            (&[130, 64], 1, 1, 64, None),
+            (&[1, 47, 3], 2, 1, 128, None),
+            (&[65, 0, 16, 33], 3, 1, 16, Some(7)),
+            (&[200], 1, 1, 16, Some(2)),
+            (&[200, 3], 1, 1, 16, Some(70)),
+            (&[140], 1, 1, 64, Some(33)),
+            (&[50, 3], 2, 1, 256, None),
+            (&[50], 2, 1, 256, Some(20)),
         ] {
+            let scope = Scope { window, ..Scope::full(head_dim) };
             let segments = Segments::from_lengths(lengths.iter().copied());
             let inputs = inputs(segments.tokens(), heads, kv_heads, head_dim);
-            let emulated = |t: &[Tensor]| causal_attention(&t[0], &t[1], &t[2], &segments);
+            let emulated = |t: &[Tensor]| causal_attention(&t[0], &t[1], &t[2], &segments, scope);
             let reference =
-                |t: &[Tensor]| causal_attention_reference(&t[0], &t[1], &t[2], &segments);
+                |t: &[Tensor]| causal_attention_reference(&t[0], &t[1], &t[2], &segments, scope);
             if head_dim < 128 {
                 agree_without_differences(&inputs, emulated, reference, 2e-5);
             }

@@ -11,12 +11,12 @@ fn every_program_compiles_for_every_generation() {
     let programs = [
         &attention::PROGRAM,
         &decode_attention::PROGRAM,
+        &gated::PROGRAM,
         &one_pass_head::PROGRAM,
         &optimizer::PROGRAM,
         &rms_norm::PROGRAM,
         &rotary::PROGRAM,
         &rows::PROGRAM,
-        &swiglu::PROGRAM,
         &token_head::PROGRAM,
     ];
     let sources =
@@ -31,7 +31,8 @@ fn every_program_compiles_for_every_generation() {
         .flat_map(|(program, dtype)| ["sm_80", "sm_90"].map(|to| (program, dtype, to)))
         .collect();
     kinds.into_par_iter().for_each(|(program, dtype, architecture)| {
-        for (head_dim, group) in [(128, 2), (32, 4)] {
+        let largest = attention::largest_head(dtype);
+        for (head_dim, group) in [(128, 2), (32, 4), (largest, 4)] {
             let ptx = compile(program.of(dtype).heads(head_dim, group), architecture).unwrap();
             for kernel in program.kernels {
                 assert!(

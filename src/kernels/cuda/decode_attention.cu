@@ -1,4 +1,5 @@
-// Attention of one new token per row over cached keys and values (rows, kv_heads, slots, HEAD_DIM), slots starts[row] to `end`.
+// Attention of one new token per row over cached keys and values (rows, kv_heads, slots, HEAD_DIM), slots starts[row] to `end`,
+// of which the last `window` are seen.
 //
 // A block serves the GROUP query heads of one key/value head, so that keys and values are read once. Eight threads share a key:
 // each holds some of its elements. Every eight threads go through keys of their own with an online softmax; the parts are merged
@@ -32,11 +33,12 @@ __device__ __forceinline__ void merge(State& state, int distance) {
 
 extern "C" __global__ void __launch_bounds__(WARPS* WARP)
     decode_attention(const scalar* q, const scalar* keys, const scalar* values, const unsigned* starts, scalar* out,
-                     float* partial, unsigned kv_heads, unsigned slots, unsigned end, float scale) {
+                     float* partial, unsigned kv_heads, unsigned slots, unsigned end, float scale, unsigned window) {
     __shared__ float tops[WARPS][GROUP], sums[WARPS][GROUP], results[WARPS][GROUP][HEAD_DIM];
     unsigned row = blockIdx.x / kv_heads, kv_head = blockIdx.x % kv_heads, splits = gridDim.y;
     unsigned lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, member = lane % MEMBERS;
     unsigned start = starts[row];
+    if (end > window && end - window > start) start = end - window;
     unsigned share = (end - start + splits - 1) / splits;
     unsigned begin = start + blockIdx.y * share, stop = begin + share < end ? begin + share : end;
     size_t head = (size_t)blockIdx.x * GROUP;  // first query head, over all rows

@@ -1,6 +1,7 @@
 //! Attention of one new token per row over cached keys and values; see
 //! [`crate::kernels::padded_attention`].
 
+use super::super::Scope;
 use super::launch::{Program, aligned, arguments, launch, uninitialised};
 use super::resident::indices;
 use candle_core::{DType, Result, Tensor, bail};
@@ -28,6 +29,7 @@ pub(in crate::kernels) fn decode_attention(
     values: &Tensor,
     starts: &Arc<[u32]>,
     end: usize,
+    scope: Scope,
 ) -> Result<Option<Tensor>> {
     let (rows, heads, head_dim) = q.dims3()?;
     let (cached, kv_heads, slots, width) = keys.dims4()?;
@@ -51,9 +53,10 @@ pub(in crate::kernels) fn decode_attention(
     {
         return Ok(None);
     }
+    let seen = end - scope.first(end - 1);
     let splits =
-        ENOUGH_BLOCKS.div_ceil((rows * kv_heads).max(1)).min(end.div_ceil(FEWEST_SLOTS)).max(1);
-    attend(q, keys, values, starts, end, splits).map(Some)
+        ENOUGH_BLOCKS.div_ceil((rows * kv_heads).max(1)).min(seen.div_ceil(FEWEST_SLOTS)).max(1);
+    attend(q, keys, values, starts, end, scope, splits).map(Some)
 }
 
 fn attend(
@@ -62,6 +65,7 @@ fn attend(
     values: &Tensor,
     starts: &Arc<[u32]>,
     end: usize,
+    scope: Scope,
     splits: usize,
 ) -> Result<Tensor> {
     let (rows, heads, head_dim) = q.dims3()?;
@@ -73,9 +77,9 @@ fn attend(
     let parts = if splits > 1 { rows * heads * splits * (head_dim + 2) } else { 1 };
     let partial = uninitialised(parts, DType::F32, device)?;
     let starts = indices(starts, device)?;
-    let scale = 1.0 / (head_dim as f32).sqrt();
+    let (scale, window) = (scope.scale(), scope.window_or_largest());
     let arguments =
-        arguments![&q, keys, values, &starts, &out, &partial, kv_heads, slots, end, scale];
+        arguments![&q, keys, values, &starts, &out, &partial, kv_heads, slots, end, scale, window];
     launch(program, "decode_attention", [rows * kv_heads, splits], 128, arguments)?;
     if splits > 1 {
         let arguments = arguments![&partial, &out, splits];
@@ -96,21 +100,27 @@ mod tests {
         if !emulate::available() {
             return;
         }
-        for (heads, kv_heads, head_dim, slots, end) in
-            [(4, 2, 8, 10, 8), (3, 1, 40, 70, 70), (2, 2, 128, 40, 33)]
-        {
+        for (heads, kv_heads, head_dim, slots, end, window) in [
+            (4, 2, 8, 10, 8, None),
+            (3, 1, 40, 70, 70, None),
+            (2, 2, 128, 40, 33, None),
+            (3, 1, 40, 70, 70, Some(19)),
+            (2, 2, 16, 40, 33, Some(1)),
+            (2, 1, 256, 40, 33, Some(9)),
+        ] {
+            let scope = Scope { window, ..Scope::full(head_dim) };
             let q = random(&[3, heads, head_dim], 1);
             let keys = random(&[3, kv_heads, slots, head_dim], 2);
             let values = random(&[3, kv_heads, slots, head_dim], 3);
             let starts: Arc<[u32]> = [0, 3, end as u32 - 1].into();
-            let expected = on_cpu(&q, &keys, &values, &starts, end).unwrap();
+            let expected = on_cpu(&q, &keys, &values, &starts, end, scope).unwrap();
             for splits in [1, 3] {
-                let found = attend(&q, &keys, &values, &starts, end, splits).unwrap();
+                let found = attend(&q, &keys, &values, &starts, end, scope, splits).unwrap();
                 assert!(difference(&found, &expected) < 1e-5, "{splits} splits");
                 let [q, keys, values] = [&q, &keys, &values].map(rounded);
-                let found = attend(&q, &keys, &values, &starts, end, splits).unwrap();
+                let found = attend(&q, &keys, &values, &starts, end, scope, splits).unwrap();
                 let [q, keys, values] = [q, keys, values].map(|t| t.to_dtype(DType::F32).unwrap());
-                within_bf16(&found, &on_cpu(&q, &keys, &values, &starts, end).unwrap());
+                within_bf16(&found, &on_cpu(&q, &keys, &values, &starts, end, scope).unwrap());
             }
         }
     }

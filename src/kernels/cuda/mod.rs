@@ -12,6 +12,7 @@
 
 mod attention;
 mod decode_attention;
+mod gated;
 #[cfg_attr(
     not(any(feature = "cuda", test)),
     allow(dead_code, unused_variables, reason = "without GPUs nothing is launched")
@@ -30,7 +31,6 @@ mod resident;
 mod rms_norm;
 mod rotary;
 mod rows;
-mod swiglu;
 mod token_head;
 
 #[cfg(all(test, feature = "cuda"))]
@@ -44,15 +44,16 @@ mod device;
 mod emulate;
 
 pub(super) use attention::causal_attention;
+pub(crate) use attention::largest_head as largest_device_head;
 pub(super) use decode_attention::decode_attention;
 pub(crate) use device::{open, peak_memory};
+pub(super) use gated::gated;
 pub(super) use linear::linear;
 pub(crate) use one_pass_head::{add_features, one_pass_head};
 pub(crate) use optimizer::{Parameter, Rule, accumulate, adamw, squared_norms};
 pub(super) use rms_norm::rms_norm;
 pub(super) use rotary::rotary_embedding;
 pub(crate) use rows::gather_rows;
-pub(super) use swiglu::swiglu;
 pub(super) use token_head::token_logprob_entropy;
 
 use candle_core::{DType, Tensor};

@@ -1,4 +1,4 @@
-// y = x r w with r = 1 / sqrt(mean(x^2) + eps), row by row; a warp per row.
+// y = x r (offset + w) with r = 1 / sqrt(mean(x^2) + eps), row by row; a warp per row.
 
 __device__ __forceinline__ float inverse_rms(const scalar* x, unsigned d, float eps) {
     float sum = 0.0f;
@@ -12,7 +12,7 @@ __device__ __forceinline__ float inverse_rms(const scalar* x, unsigned d, float 
 }
 
 extern "C" __global__ void rms_norm_forward(const scalar* x, const scalar* weight, scalar* y, unsigned rows, unsigned d,
-                                            float eps) {
+                                            float eps, float offset) {
     unsigned row = blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP;
     if (row >= rows) return;
     x += (size_t)row * d;
@@ -23,14 +23,14 @@ extern "C" __global__ void rms_norm_forward(const scalar* x, const scalar* weigh
         load(values, x + i, d - i);
         load(w, weight + i, d - i);
 #pragma unroll
-        for (int j = 0; j < PACK; j++) values[j] *= r * w[j];
+        for (int j = 0; j < PACK; j++) values[j] *= r * (offset + w[j]);
         store(y + i, values, d - i);
     }
 }
 
-// dx = r (w g - x r^2 mean(w g x)); keeps r for the weight's gradient.
+// dx = r (w g - x r^2 mean(w g x)), with offset + w for w; keeps r for the weight's gradient.
 extern "C" __global__ void rms_norm_backward_input(const scalar* x, const scalar* weight, const scalar* grad, scalar* dx,
-                                                   float* scales, unsigned rows, unsigned d, float eps) {
+                                                   float* scales, unsigned rows, unsigned d, float eps, float offset) {
     unsigned row = blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP;
     if (row >= rows) return;
     x += (size_t)row * d;
@@ -44,7 +44,7 @@ extern "C" __global__ void rms_norm_backward_input(const scalar* x, const scalar
         load(w, weight + i, d - i);
         load(g, grad + i, d - i);
 #pragma unroll
-        for (int j = 0; j < PACK; j++) product += w[j] * g[j] * values[j];
+        for (int j = 0; j < PACK; j++) product += (offset + w[j]) * g[j] * values[j];
     }
     float pull = r * r * r * warp_sum(product) / d;
     for (unsigned i = threadIdx.x % WARP * PACK; i < d; i += WARP * PACK) {
@@ -53,7 +53,7 @@ extern "C" __global__ void rms_norm_backward_input(const scalar* x, const scalar
         load(w, weight + i, d - i);
         load(g, grad + i, d - i);
 #pragma unroll
-        for (int j = 0; j < PACK; j++) values[j] = r * w[j] * g[j] - values[j] * pull;
+        for (int j = 0; j < PACK; j++) values[j] = r * (offset + w[j]) * g[j] - values[j] * pull;
         store(dx + i, values, d - i);
     }
     if (threadIdx.x % WARP == 0) scales[row] = r;

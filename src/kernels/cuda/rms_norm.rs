@@ -1,4 +1,4 @@
-//! Root-mean-square normalisation; see [`crate::kernels::rms_norm`].
+//! Root-mean-square normalisation; see [`crate::kernels::offset_rms_norm`].
 
 use super::launch::{Program, aligned, arguments, launch, uninitialised};
 use super::node::node2;
@@ -21,16 +21,21 @@ const WARPS: usize = 4;
 /// Fewest rows of a partial sum of the weight's gradient, and most partial sums.
 const CHUNK: usize = 256;
 
-/// [`crate::kernels::rms_norm`] on a GPU.
-pub(in crate::kernels) fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
+/// [`crate::kernels::offset_rms_norm`] on a GPU.
+pub(in crate::kernels) fn rms_norm(
+    x: &Tensor,
+    weight: &Tensor,
+    eps: f64,
+    offset: f32,
+) -> Result<Tensor> {
     let (x, eps) = (aligned(x)?, eps as f32);
     let y = node2([&x, weight], x.shape(), x.dtype(), move |[x, weight], _, grad| {
-        backward(x, weight, grad, eps)
+        backward(x, weight, grad, eps, offset)
     })?;
     let d = weight.elem_count();
     let rows = x.elem_count() / d;
     let weight = aligned(weight)?;
-    let arguments = arguments![&x, &weight, &y, rows, d, eps];
+    let arguments = arguments![&x, &weight, &y, rows, d, eps, offset];
     launch(
         PROGRAM.of(x.dtype()),
         "rms_norm_forward",
@@ -41,14 +46,20 @@ pub(in crate::kernels) fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Res
     Ok(y)
 }
 
-fn backward(x: &Tensor, weight: &Tensor, grad: &Tensor, eps: f32) -> Result<[Option<Tensor>; 2]> {
+fn backward(
+    x: &Tensor,
+    weight: &Tensor,
+    grad: &Tensor,
+    eps: f32,
+    offset: f32,
+) -> Result<[Option<Tensor>; 2]> {
     let (program, device) = (PROGRAM.of(x.dtype()), x.device());
     let (w, grad) = (aligned(weight)?, aligned(grad)?);
     let d = weight.elem_count();
     let rows = x.elem_count() / d;
     let dx = uninitialised(x.shape(), x.dtype(), device)?;
     let scales = uninitialised(rows, DType::F32, device)?;
-    let inputs = arguments![x, &w, &grad, &dx, &scales, rows, d, eps];
+    let inputs = arguments![x, &w, &grad, &dx, &scales, rows, d, eps, offset];
     launch(program, "rms_norm_backward_input", [rows.div_ceil(WARPS), 1], 32 * WARPS, inputs)?;
     if !weight.track_op() {
         return Ok([Some(dx), None]);
@@ -81,11 +92,11 @@ mod tests {
         if !emulate::available() {
             return;
         }
-        for (rows, d) in [(5, 33), (300, 16), (1, 264)] {
+        for (rows, d, offset) in [(5, 33, 0.0), (300, 16, 0.0), (1, 264, 0.0), (70, 33, 1.0)] {
             let inputs = [random(&[rows, d], 1), random(&[d], 2)];
-            let reference = |t: &[Tensor]| rms_norm_reference(&t[0], &t[1], 1e-6);
-            agree(&inputs, |t| rms_norm(&t[0], &t[1], 1e-6), reference, 2e-5);
-            agree_in_bf16(&inputs, |t| rms_norm(&t[0], &t[1], 1e-6), reference);
+            let reference = |t: &[Tensor]| rms_norm_reference(&t[0], &t[1], 1e-6, offset);
+            agree(&inputs, |t| rms_norm(&t[0], &t[1], 1e-6, offset), reference, 2e-5);
+            agree_in_bf16(&inputs, |t| rms_norm(&t[0], &t[1], 1e-6, offset), reference);
         }
     }
 }

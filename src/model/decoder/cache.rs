@@ -171,14 +171,15 @@ impl Decoder {
         let rows = tokens.len();
         let slot = cache.filled;
         let positions: Arc<[u32]> = cache.starts.iter().map(|&start| slot as u32 - start).collect();
+        self.shape.check_positions(&positions)?;
         let mut x = self.embed(tokens)?;
         for (layer, (keys, values)) in self.layers.iter().zip(&cache.layers) {
-            x = layer.forward(&x, &positions, &self.shape, |q, (k, v)| {
+            x = layer.forward(&x, &positions, &self.shape, |q, (k, v), scope| {
                 let (_, kv_heads, head_dim) = k.dims3()?;
                 let new = (rows, kv_heads, 1, head_dim);
                 keys.slice_set(&k.contiguous()?.reshape(new)?, 2, slot)?;
                 values.slice_set(&v.contiguous()?.reshape(new)?, 2, slot)?;
-                padded_attention(q, keys, values, &cache.starts, slot + 1)
+                padded_attention(q, keys, values, &cache.starts, slot + 1, scope)
             })?;
         }
         cache.filled += 1;

@@ -2,7 +2,7 @@
 //! layer's forward and backward pass as one operation each. Only the loss, a function of the
 //! tokens' statistics, is differentiated by candle.
 
-use super::layer::{Layer, Shape};
+use super::layer::{Layer, Shape, Sight, Weight};
 use super::network::Decoder;
 use super::packed::PackedTokens;
 use crate::error::{Error, Result};
@@ -17,7 +17,7 @@ use candle_core::{Device, Tensor, TensorId, Var};
 use std::collections::HashMap;
 
 /// The weights of all layers.
-pub(super) type FusedLayers<'a> = Vec<LayerParts<&'a Tensor>>;
+pub(super) type FusedLayers<'a> = Vec<LayerParts<&'a Weight>>;
 
 /// Sums of gradients, part by part.
 pub(in crate::model) struct LayerSums<'a> {
@@ -43,7 +43,7 @@ pub(in crate::model) struct FusedBackward {
 }
 
 enum SavedLayer {
-    Whole(Saved),
+    Whole(Box<Saved>),
     /// The layer's input (tokens, hidden), from which backward computes the rest again.
     Input(Vec<f32>),
 }
@@ -57,9 +57,9 @@ impl<'a> LayerSums<'a> {
             embeddings: zeros(&network.embeddings),
             layers: weights
                 .iter()
-                .map(|layer| layer.as_ref().map(|tensor| zeros(tensor)))
+                .map(|layer| layer.as_ref().map(|weight| zeros(&weight.tensor)))
                 .collect(),
-            norm: zeros(&network.norm),
+            norm: zeros(&network.norm.tensor),
             head: (!network.is_tied()).then(|| zeros(&network.head)),
             network,
             weights,
@@ -82,7 +82,7 @@ impl<'a> LayerSums<'a> {
             layers.push(if recompute {
                 SavedLayer::Input(saved.into_input(buffers))
             } else {
-                SavedLayer::Whole(saved)
+                SavedLayer::Whole(Box::new(saved))
             });
         })?;
 
@@ -127,22 +127,13 @@ impl<'a> LayerSums<'a> {
         let (d, eps) = (network.spec().hidden_size, network.spec().rms_norm_eps as f32);
         let mut d_hidden = buffers.take(hidden.len());
         let mut d_selected = buffers.zeros(selected.len());
-        with_slices(
-            [&network.head, &network.norm, d_statistics],
-            |[weight, norm_weight, grad]| {
-                let sum = self.head.as_mut().unwrap_or(&mut self.embeddings);
-                head.backward(&mut d_hidden, Some(sum), &hidden, weight, grad, d, buffers);
-                add_norm_backward(
-                    &mut d_selected,
-                    &d_hidden,
-                    &selected,
-                    norm_weight,
-                    &mut self.norm,
-                    eps,
-                );
-                Ok(())
-            },
-        )?;
+        with_slices([&network.head, d_statistics], |[weight, grad]| {
+            let sum = self.head.as_mut().unwrap_or(&mut self.embeddings);
+            head.backward(&mut d_hidden, Some(sum), &hidden, weight, grad, d, buffers);
+            Ok(())
+        })?;
+        let weight = network.norm.elements()?;
+        add_norm_backward(&mut d_selected, &d_hidden, &selected, &weight, &mut self.norm, eps);
 
         let mut grad = buffers.zeros(batch.tokens().len() * d);
         // A prompt's last token predicts the first token of all of its responses.
@@ -161,12 +152,13 @@ impl<'a> LayerSums<'a> {
         mut grad: Vec<f32>,
         buffers: &mut Buffers,
     ) -> Result<()> {
-        let shape = self.network.fused_shape(tokens);
-        for ((layer, saved), sums) in self.weights.iter().zip(saved).zip(&mut self.layers).rev() {
+        let weights = self.weights.iter().zip(&self.network.layers);
+        for (((layer, of), saved), sums) in weights.zip(saved).zip(&mut self.layers).rev() {
+            let shape = self.network.fused_shape(tokens, &of.sight);
             let elements = elements(layer)?;
             let parts = elements.as_ref().map(|part| &**part);
             let saved = match saved {
-                SavedLayer::Whole(saved) => saved,
+                SavedLayer::Whole(saved) => *saved,
                 SavedLayer::Input(x) => {
                     let (y, saved) = shape.forward(x, &parts, buffers);
                     buffers.give([y]);
@@ -177,6 +169,9 @@ impl<'a> LayerSums<'a> {
         }
 
         let d = self.network.spec().hidden_size;
+        if let Some(scale) = self.network.spec().embedding_scale() {
+            scale_elements(&mut grad, scale);
+        }
         for (row, &id) in grad.chunks_exact(d).zip(&tokens.ids) {
             add_row(&mut self.embeddings[id as usize * d..][..d], row);
         }
@@ -189,10 +184,12 @@ impl<'a> LayerSums<'a> {
         let Self { network, weights: layers, embeddings, layers: sums, norm, head } = self;
         let mut by_id: HashMap<TensorId, Vec<f32>> = HashMap::new();
         by_id.insert(network.embeddings.id(), embeddings);
-        by_id.insert(network.norm.id(), norm);
+        by_id.insert(network.norm.tensor.id(), norm);
         by_id.extend(head.map(|head| (network.head.id(), head)));
         for (layer, sums) in layers.into_iter().zip(sums) {
-            by_id.extend(layer.map(Tensor::id).into_vec().into_iter().zip(sums.into_vec()));
+            by_id.extend(
+                layer.map(|weight| weight.tensor.id()).into_vec().into_iter().zip(sums.into_vec()),
+            );
         }
 
         let tensor = |(name, variable): (&str, &Var)| {
@@ -214,13 +211,15 @@ impl Decoder {
     ) -> Option<FusedLayers<'_>> {
         let layers: FusedLayers = self.layers.iter().map(Layer::plain).collect::<Option<_>>()?;
         let weights = layers.iter().flat_map(|layer| layer.clone().into_vec());
-        let mut weights = [&self.embeddings, &self.norm, &self.head].into_iter().chain(weights);
+        let weights = weights.map(|weight| &weight.tensor);
+        let own = [&self.embeddings, &self.norm.tensor, &self.head];
+        let mut weights = own.into_iter().chain(weights);
         weights.all(|weight| fused(&[weight]) && accepts(weight)).then_some(layers)
     }
 
-    /// What the layers need to know beside the weights.
-    fn fused_shape<'a>(&'a self, tokens: &'a PackedTokens) -> LayerShape<'a> {
-        let Shape { heads, kv_heads, head_dim, eps, rotary } = &self.shape;
+    /// What a layer needs to know beside its weights.
+    fn fused_shape<'a>(&'a self, tokens: &'a PackedTokens, sight: &Sight) -> LayerShape<'a> {
+        let Shape { heads, kv_heads, head_dim, eps, activation, .. } = &self.shape;
         LayerShape {
             hidden: self.spec().hidden_size,
             intermediate: self.spec().intermediate_size,
@@ -228,7 +227,9 @@ impl Decoder {
             kv_heads: *kv_heads,
             head_dim: *head_dim,
             eps: *eps as f32,
-            rotary,
+            activation: *activation,
+            rotary: self.shape.rotary(sight),
+            scope: sight.scope,
             positions: &tokens.positions,
             segments: &tokens.segments,
         }
@@ -259,7 +260,7 @@ impl Decoder {
     /// Final hidden states (tokens, hidden), given the layers' weights.
     pub(super) fn fused_forward(
         &self,
-        layers: &[LayerParts<&Tensor>],
+        layers: &[LayerParts<&Weight>],
         tokens: &PackedTokens,
     ) -> Result<Tensor> {
         let x = self.run_layers(layers, tokens, &mut Buffers::default(), Saved::free)?;
@@ -270,10 +271,8 @@ impl Decoder {
 
     fn last_norm(&self, hidden: &mut [f32], x: &[f32]) -> Result<()> {
         let eps = self.spec().rms_norm_eps as f32;
-        Ok(with_slices([&self.norm], |[weight]| {
-            norm(hidden, x, weight, eps);
-            Ok(())
-        })?)
+        norm(hidden, x, &self.norm.elements()?, eps);
+        Ok(())
     }
 
     /// The rows of x (tokens, hidden) that `predictors` names.
@@ -309,13 +308,12 @@ impl Decoder {
     /// needs to `keep`.
     fn run_layers(
         &self,
-        layers: &[LayerParts<&Tensor>],
+        layers: &[LayerParts<&Weight>],
         tokens: &PackedTokens,
         buffers: &mut Buffers,
         mut keep: impl FnMut(Saved, &mut Buffers),
     ) -> Result<Vec<f32>> {
         self.check(tokens)?;
-        let shape = self.fused_shape(tokens);
         let d = self.spec().hidden_size;
         let mut x = buffers.take(tokens.len() * d);
         with_slices([&self.embeddings], |[table]| {
@@ -324,8 +322,11 @@ impl Decoder {
             }
             Ok(())
         })?;
-        for layer in layers {
-            let elements = elements(layer)?;
+        if let Some(scale) = self.spec().embedding_scale() {
+            scale_elements(&mut x, scale);
+        }
+        for (layer, of) in layers.iter().zip(&self.layers) {
+            let (shape, elements) = (self.fused_shape(tokens, &of.sight), elements(layer)?);
             let (y, saved) = shape.forward(x, &elements.as_ref().map(|part| &**part), buffers);
             keep(saved, buffers);
             x = y;
@@ -334,11 +335,18 @@ impl Decoder {
     }
 }
 
-/// The elements of a layer's weights, readable.
+/// The elements of a layer's weights as they are used, readable.
 pub(super) fn elements<'a>(
-    layer: &LayerParts<&'a Tensor>,
+    layer: &LayerParts<&'a Weight>,
 ) -> candle_core::Result<LayerParts<Elements<'a>>> {
-    layer.clone().try_map(Elements::of)
+    layer.clone().try_map(Weight::elements)
+}
+
+/// x *= scale.
+pub(super) fn scale_elements(x: &mut [f32], scale: f32) {
+    for x in x {
+        *x *= scale;
+    }
 }
 
 /// sum += row.

@@ -1,19 +1,26 @@
 //! One decoder layer, made of single operations.
 
+use super::parts::Role;
 use super::rope::rotary;
 use super::spec::DecoderSpec;
 use crate::error::Result;
-use crate::kernels::{LayerParts, Rotary, add_bias, linear, rms_norm, rotary_embedding, swiglu};
+use crate::kernels::{
+    Activation, Elements, LayerParts, Rotary, Scope, add_bias, gated, linear, offset_rms_norm,
+    rotary_embedding, shifted,
+};
 use candle_core::Tensor;
 use std::sync::Arc;
 
 /// Keys and values of one layer's tokens: each (tokens, `kv_heads`, `head_dim`).
 pub(super) type KeysValues = (Tensor, Tensor);
 
-/// A parameter of a layer, with what an adapter adds to it.
+/// A parameter, with what is added to it where it is used.
 pub(super) struct Weight {
-    tensor: Tensor,
+    pub(super) tensor: Tensor,
+    /// Of an adapter.
     low_rank: Option<LowRank>,
+    /// To every element.
+    offset: f32,
 }
 
 /// scale B A, which is added to the weight of a linear layer.
@@ -26,6 +33,25 @@ pub(in crate::model) struct LowRank {
 }
 
 impl Weight {
+    /// The scale of a norm.
+    pub(super) fn of_norm(spec: &DecoderSpec, tensor: Tensor) -> Self {
+        Self { tensor, low_rank: None, offset: spec.norm_offset }
+    }
+
+    /// The norm of x (..., d) that this is the scale of.
+    pub(super) fn norm(&self, x: &Tensor, eps: f64) -> candle_core::Result<Tensor> {
+        offset_rms_norm(x, &self.tensor, eps, self.offset)
+    }
+
+    /// The elements as they are used, of a weight in `f32` on the CPU without an adapter.
+    pub(super) fn elements(&self) -> candle_core::Result<Elements<'_>> {
+        let elements = Elements::of(&self.tensor)?;
+        if self.offset == 0.0 {
+            return Ok(elements);
+        }
+        Ok(shifted(&elements, self.offset).into_owned().into())
+    }
+
     /// x W^T, or x W^T + (scale x A^T) B^T, and the bias: (n, out) for x (n, in).
     fn apply(&self, x: &Tensor, bias: Option<&Self>) -> candle_core::Result<Tensor> {
         let mut y = linear(x, &self.tensor)?;
@@ -46,28 +72,64 @@ pub(super) struct Shape {
     pub(super) kv_heads: usize,
     pub(super) head_dim: usize,
     pub(super) eps: f64,
-    pub(super) rotary: Rotary,
+    pub(super) activation: Activation,
+    /// Tables of the layers, then those of sliding ones where they have others.
+    pub(super) rotaries: Vec<Rotary>,
 }
 
 impl Shape {
     pub(super) fn of(spec: &DecoderSpec) -> Self {
+        let tables =
+            |theta, scaling| rotary(spec.head_dim, spec.max_position_embeddings, theta, scaling);
+        let of_sliding = spec.sliding.as_ref().and_then(|sliding| sliding.rope_theta);
+        let mut rotaries = vec![tables(spec.rope_theta, spec.rope_scaling.as_ref())];
+        rotaries.extend(of_sliding.map(|theta| tables(theta, None)));
         Self {
             heads: spec.num_attention_heads,
             kv_heads: spec.num_key_value_heads,
             head_dim: spec.head_dim,
             eps: spec.rms_norm_eps,
-            rotary: rotary(
-                spec.head_dim,
-                spec.max_position_embeddings,
-                spec.rope_theta,
-                spec.rope_scaling.as_ref(),
-            ),
+            activation: spec.activation,
+            rotaries,
+        }
+    }
+
+    /// Fails where a position is beyond the model's.
+    pub(super) fn check_positions(&self, positions: &[u32]) -> candle_core::Result<()> {
+        self.rotaries.iter().try_for_each(|rotary| rotary.check_positions(positions))
+    }
+
+    /// The tables of a layer, where it rotates.
+    pub(super) fn rotary(&self, sight: &Sight) -> Option<&Rotary> {
+        sight.rotary.map(|index| &self.rotaries[index])
+    }
+}
+
+/// What a layer sees, and by which positions.
+pub(super) struct Sight {
+    pub(super) scope: Scope,
+    /// Which of [`Shape::rotaries`]; absent where queries and keys are not rotated.
+    pub(super) rotary: Option<usize>,
+}
+
+impl Sight {
+    /// That of the layer of that number.
+    fn of(spec: &DecoderSpec, index: usize) -> Self {
+        let sliding = spec.sliding.as_ref().filter(|sliding| sliding.layers.contains(&index));
+        let scalar = spec.query_pre_attn_scalar.unwrap_or(spec.head_dim as f64);
+        let is_other = sliding.is_some_and(|sliding| sliding.rope_theta.is_some());
+        Self {
+            scope: Scope { scalar, window: sliding.map(|sliding| sliding.window) },
+            rotary: (!spec.unrotated.contains(&index)).then_some(usize::from(is_other)),
         }
     }
 }
 
 /// One decoder layer.
-pub(super) struct Layer(LayerParts<Weight>);
+pub(super) struct Layer {
+    parts: LayerParts<Weight>,
+    pub(super) sight: Sight,
+}
 
 impl Layer {
     /// The layer of that number, over the tensors that `get` finds by name, with what `low_rank`
@@ -79,22 +141,26 @@ impl Layer {
         low_rank: &dyn Fn(&str) -> Result<Option<LowRank>>,
     ) -> Result<Self> {
         let parts = spec.layer_parts(index).try_map(|part| {
+            let tensor = get(&part.name)?;
+            if part.role == Role::Norm {
+                return Ok(Weight::of_norm(spec, tensor));
+            }
             let low_rank = part.module().map(low_rank).transpose()?.flatten();
-            Ok::<_, crate::error::Error>(Weight { tensor: get(&part.name)?, low_rank })
+            Ok::<_, crate::error::Error>(Weight { tensor, low_rank, offset: 0.0 })
         })?;
-        Ok(Self(parts))
+        Ok(Self { parts, sight: Sight::of(spec, index) })
     }
 
-    /// Whether nothing is added to its weights.
+    /// Whether no adapter adds to its weights.
     pub(super) fn is_plain(&self) -> bool {
         self.plain().is_some()
     }
 
-    /// The weights, where nothing is added to them.
-    pub(super) fn plain(&self) -> Option<LayerParts<&Tensor>> {
+    /// The weights, where no adapter adds to them.
+    pub(super) fn plain(&self) -> Option<LayerParts<&Weight>> {
         let plain = |weight: &Weight| weight.low_rank.is_none();
-        let is_plain = self.0.as_ref().into_vec().into_iter().all(plain);
-        is_plain.then(|| self.0.as_ref().map(|weight| &weight.tensor))
+        let is_plain = self.parts.as_ref().into_vec().into_iter().all(plain);
+        is_plain.then(|| self.parts.as_ref())
     }
 
     /// x + attention(x), then + mlp. `attend` turns queries (tokens, heads, `head_dim`) and this
@@ -104,29 +170,43 @@ impl Layer {
         x: &Tensor, // (tokens, hidden)
         positions: &Arc<[u32]>,
         shape: &Shape,
-        attend: impl FnOnce(&Tensor, KeysValues) -> candle_core::Result<Tensor>,
+        attend: impl FnOnce(&Tensor, KeysValues, Scope) -> candle_core::Result<Tensor>,
     ) -> candle_core::Result<Tensor> {
-        let (parts, tokens) = (&self.0, x.dim(0)?);
-        let norm = |x: &Tensor, weight: &Weight| rms_norm(x, &weight.tensor, shape.eps);
-        let normed = norm(x, &parts.attention_norm)?;
+        let (parts, tokens) = (&self.parts, x.dim(0)?);
+        let norm = |x: Tensor, weight: &Option<Weight>| match weight {
+            Some(weight) => weight.norm(&x, shape.eps),
+            None => Ok(x),
+        };
+        let normed = norm(x.clone(), &parts.attention_norm)?;
         let project = |weight: &Weight, bias: &Option<Weight>, heads: usize| {
             let y = weight.apply(&normed, bias.as_ref())?;
             y.reshape((tokens, heads, shape.head_dim))
         };
         let place = |x: Tensor, weight: &Option<Weight>| {
-            let x = weight.as_ref().map_or_else(|| Ok(x.clone()), |weight| norm(&x, weight))?;
-            rotary_embedding(&x, positions, &shape.rotary)
+            // Its weight says whether a norm is over a head or over all.
+            let is_whole = weight.as_ref().is_some_and(|w| w.tensor.dims() != [shape.head_dim]);
+            let x = if is_whole {
+                norm(x.flatten_from(1)?, weight)?.reshape(x.shape())?
+            } else {
+                norm(x, weight)?
+            };
+            match shape.rotary(&self.sight) {
+                Some(rotary) => rotary_embedding(&x, positions, rotary),
+                None => Ok(x),
+            }
         };
 
         let q = project(&parts.q_proj, &parts.q_bias, shape.heads)?;
         let k = project(&parts.k_proj, &parts.k_bias, shape.kv_heads)?;
         let v = project(&parts.v_proj, &parts.v_bias, shape.kv_heads)?;
         let (q, k) = (place(q, &parts.q_norm)?, place(k, &parts.k_norm)?);
-        let x = (x + parts.o_proj.apply(&attend(&q, (k, v))?, None)?)?;
+        let out = parts.o_proj.apply(&attend(&q, (k, v), self.sight.scope)?, None)?;
+        let x = (x + norm(out, &parts.attention_out_norm)?)?;
 
-        let normed = norm(&x, &parts.mlp_norm)?;
+        let normed = norm(x.clone(), &parts.mlp_norm)?;
         let (gate, up) =
             (parts.gate_proj.apply(&normed, None)?, parts.up_proj.apply(&normed, None)?);
-        x + parts.down_proj.apply(&swiglu(&gate, &up)?, None)?
+        let out = parts.down_proj.apply(&gated(&gate, &up, shape.activation)?, None)?;
+        x + norm(out, &parts.mlp_out_norm)?
     }
 }

@@ -27,4 +27,4 @@ pub(super) use parts::{EMBEDDINGS, HEAD, LAYERS, Part, Role};
 pub use recompute::LayerInputs;
 pub(super) use rope::Rope;
 pub use rope::RopeScaling;
-pub use spec::DecoderSpec;
+pub use spec::{DecoderSpec, NormPlacement, QkNorm, Sliding};

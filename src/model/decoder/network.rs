@@ -3,12 +3,12 @@
 //! Cached decoding (`super::cache`) uses the same layers, so there is one definition of the
 //! network.
 
-use super::layer::{KeysValues, Layer, LowRank, Shape};
+use super::layer::{KeysValues, Layer, LowRank, Shape, Weight};
 use super::packed::PackedTokens;
 use super::parts::{EMBEDDINGS, HEAD, LAST_NORM};
 use super::spec::DecoderSpec;
 use crate::error::{Error, Result};
-use crate::kernels::{causal_attention, gather_rows, rms_norm};
+use crate::kernels::{Scope, causal_attention, gather_rows};
 use crate::model::LoraAdapter;
 use crate::weights::Weights;
 use candle_core::{Device, Tensor};
@@ -19,7 +19,7 @@ pub struct Decoder {
     pub(super) embeddings: Tensor, // (vocabulary, hidden)
     pub(super) layers: Vec<Layer>,
     pub(super) shape: Shape,
-    pub(super) norm: Tensor,
+    pub(super) norm: Weight,
     pub(super) head: Tensor, // (vocabulary, hidden)
 }
 
@@ -70,7 +70,7 @@ impl Decoder {
             embeddings,
             layers: layers.collect::<Result<_>>()?,
             shape: Shape::of(spec),
-            norm: get(LAST_NORM)?,
+            norm: Weight::of_norm(spec, get(LAST_NORM)?),
             head,
             spec: spec.clone(),
         })
@@ -105,10 +105,11 @@ impl Decoder {
         tokens: &PackedTokens,
         mut keep: impl FnMut(KeysValues),
     ) -> Result<Tensor> {
+        self.shape.check_positions(&tokens.positions)?;
         let mut x = self.embed(&tokens.ids)?;
         for layer in &self.layers {
-            x = layer.forward(&x, &tokens.positions, &self.shape, |q, (k, v)| {
-                let out = causal_attention(q, &k, &v, &tokens.segments)?;
+            x = layer.forward(&x, &tokens.positions, &self.shape, |q, (k, v), scope| {
+                let out = causal_attention(q, &k, &v, &tokens.segments, scope)?;
                 keep((k, v));
                 Ok(out)
             })?;
@@ -123,20 +124,26 @@ impl Decoder {
 
     /// Fails where a token or a position is beyond what the model has.
     pub(super) fn check(&self, tokens: &PackedTokens) -> Result<()> {
-        self.shape.rotary.check_positions(&tokens.positions)?;
+        self.shape.check_positions(&tokens.positions)?;
         self.check_ids(&tokens.ids)
     }
 
     /// The output of one layer (tokens, hidden) from its input, over whole sequences.
     pub(super) fn layer(&self, index: usize, x: &Tensor, tokens: &PackedTokens) -> Result<Tensor> {
-        let attend = |q: &Tensor, (k, v): KeysValues| causal_attention(q, &k, &v, &tokens.segments);
+        let attend = |q: &Tensor, (k, v): KeysValues, scope: Scope| {
+            causal_attention(q, &k, &v, &tokens.segments, scope)
+        };
         Ok(self.layers[index].forward(x, &tokens.positions, &self.shape, attend)?)
     }
 
     /// Input embeddings (tokens, hidden).
     pub(super) fn embed(&self, ids: &[u32]) -> Result<Tensor> {
         self.check_ids(ids)?;
-        Ok(gather_rows(&self.embeddings, ids)?)
+        let x = gather_rows(&self.embeddings, ids)?;
+        match self.spec.embedding_scale() {
+            Some(scale) => Ok((x * f64::from(scale))?),
+            None => Ok(x),
+        }
     }
 
     pub(super) fn check_ids(&self, ids: &[u32]) -> Result<()> {
@@ -151,6 +158,6 @@ impl Decoder {
 
     /// The last norm.
     pub(super) fn finish(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(rms_norm(x, &self.norm, self.spec.rms_norm_eps)?)
+        Ok(self.norm.norm(x, self.spec.rms_norm_eps)?)
     }
 }

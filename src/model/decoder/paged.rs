@@ -7,11 +7,11 @@
 //! of its group. Every row's numbers are the same to the last bit whatever other rows are decoded
 //! beside it, and on any number of threads.
 
-use super::fused::elements;
+use super::fused::{elements, scale_elements};
 use super::network::Decoder;
 use super::packed::PackedTokens;
 use crate::error::{Error, Result};
-use crate::kernels::{Elements, Heads, LayerParts, PAGE, lanes, paged_attention};
+use crate::kernels::{Elements, Heads, LayerParts, PAGE, Page, Scope, lanes, paged_attention};
 use candle_core::{Tensor, bail};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -43,20 +43,34 @@ impl Pages {
         (&mut self.pages[page], slot)
     }
 
-    /// A layer's part of every page, with the number of slots filled when there are `tokens`
-    /// tokens.
+    /// A layer's part of every page that has a token from `first` on, with the slots of these when
+    /// there are `tokens` tokens.
     fn layer(
         &self,
         layer: usize,
         part: usize,
+        first: usize,
         tokens: usize,
-    ) -> impl Iterator<Item = (&[f32], usize)> {
-        let filled = move |index: usize| (tokens - index * PAGE).min(PAGE);
+    ) -> impl Iterator<Item = Page<'_>> {
+        let seen = move |index: usize| {
+            first.saturating_sub(index * PAGE)..(tokens - index * PAGE).min(PAGE)
+        };
         self.pages
             .iter()
             .enumerate()
-            .map(move |(index, page)| (&page[layer * part..][..part], filled(index)))
+            .skip(first / PAGE)
+            .map(move |(index, page)| (&page[layer * part..][..part], seen(index)))
+            .filter(|(_, seen)| !seen.is_empty())
     }
+}
+
+/// What attention of a layer needs to know.
+struct OfLayer {
+    layer: usize,
+    layers: usize,
+    heads: Heads,
+    scope: Scope,
+    scale: f32,
 }
 
 impl Row {
@@ -64,19 +78,24 @@ impl Row {
         (self.prompt.tokens + self.completion.tokens) as u32
     }
 
-    /// Keeps the new token's keys and values of a layer and attends to all tokens: `qkv` is the
-    /// layer's q (heads, `head_dim`), k and v (`kv_heads`, `head_dim`) one after another, `out`
-    /// (heads, `head_dim`).
-    fn attend(&mut self, out: &mut [f32], qkv: &[f32], layer: usize, layers: usize, heads: Heads) {
+    /// Keeps the new token's keys and values of a layer and attends to all tokens that it sees:
+    /// `qkv` is the layer's q (heads, `head_dim`), k and v (`kv_heads`, `head_dim`) one after
+    /// another, `out` (heads, `head_dim`).
+    fn attend(&mut self, out: &mut [f32], qkv: &[f32], of: &OfLayer) {
+        let OfLayer { layer, layers, heads, scope, scale } = *of;
+        let first = scope.first(self.position() as usize);
         let (q, kv) = qkv.split_at(heads.heads * heads.head_dim);
         let (k, v) = kv.split_at(kv.len() / 2);
         let part = heads.page_len();
         let (page, slot) = self.completion.next(layers * part);
         heads.write(&mut page[layer * part..][..part], slot, k, v);
-        let prompt = self.prompt.layer(layer, part, self.prompt.tokens);
-        let pages: Vec<_> =
-            prompt.chain(self.completion.layer(layer, part, self.completion.tokens + 1)).collect();
-        paged_attention(out, q, &pages, heads);
+        let (prompt, completion) = (&self.prompt, &self.completion);
+        let own = first.saturating_sub(prompt.tokens);
+        let pages: Vec<Page> = prompt
+            .layer(layer, part, first, prompt.tokens)
+            .chain(completion.layer(layer, part, own, completion.tokens + 1))
+            .collect();
+        paged_attention(out, q, &pages, heads, scale);
     }
 }
 
@@ -152,7 +171,7 @@ impl Decoder {
     /// [`Decoder::decode`] with pages.
     pub(super) fn decode_paged(&self, tokens: &[u32], cache: &mut PagedCache) -> Result<Tensor> {
         self.check_ids(tokens)?;
-        let positions = self.shape.rotary.positions();
+        let positions = self.spec().max_position_embeddings;
         if cache.rows.iter().any(|row| row.position() as usize >= positions) {
             return Err(Error::failed(format!(
                 "a sequence grows beyond the model's {positions} positions"
@@ -165,7 +184,7 @@ impl Decoder {
             heads: self.heads(),
             embeddings: Elements::of(&self.embeddings)?,
             layers: self.readable_layers()?,
-            norm: Elements::of(&self.norm)?,
+            norm: self.norm.elements()?,
             splits,
         };
         let mut out = vec![0.0; rows * hidden];
@@ -213,25 +232,32 @@ impl Step<'_> {
         let width = q_width + 2 * kv_width;
 
         let positions: Vec<u32> = rows.iter().map(Row::position).collect();
-        let (cos, sin) = lanes::rotations(&shape.rotary, &positions, lanes);
+        let turns: Vec<_> = shape
+            .rotaries
+            .iter()
+            .map(|rotary| lanes::rotations(rotary, &positions, lanes))
+            .collect();
         let embedding = |&token: &u32| &self.embeddings[token as usize * hidden..][..hidden];
         // x is (hidden, lanes). All that follows is allocated once for all layers.
         let mut x = lanes::transpose(tokens.iter().map(embedding), hidden, lanes);
+        if let Some(scale) = config.embedding_scale() {
+            scale_elements(&mut x, scale);
+        }
         let mut normed = vec![0.0; hidden * lanes];
         let mut qkv = vec![0.0; width * lanes];
         let mut qkv_rows = vec![0.0; count * width];
         let mut attended_rows = vec![0.0; count * q_width];
         let mut gate = vec![0.0; config.intermediate_size * lanes];
         let mut up = vec![0.0; config.intermediate_size * lanes];
+        let mut branch = Branch { result: Vec::new(), eps, lanes, splits };
 
-        for (index, layer) in self.layers.iter().enumerate() {
-            normed.copy_from_slice(&x);
-            lanes::rms_norm(&mut normed, &layer.attention_norm, eps, lanes);
+        for (index, (layer, of)) in self.layers.iter().zip(&self.network.layers).enumerate() {
+            let input = branch.input(&mut normed, &x, layer.attention_norm.as_deref());
             let (q, kv) = qkv.split_at_mut(q_width * lanes);
             let (k, v) = kv.split_at_mut(kv_width * lanes);
-            lanes::product(q, &layer.q_proj, &normed, lanes, false, splits);
-            lanes::product(k, &layer.k_proj, &normed, lanes, false, splits);
-            lanes::product(v, &layer.v_proj, &normed, lanes, false, splits);
+            lanes::product(q, &layer.q_proj, input, lanes, false, splits);
+            lanes::product(k, &layer.k_proj, input, lanes, false, splits);
+            lanes::product(v, &layer.v_proj, input, lanes, false, splits);
             for (y, bias) in
                 [(&mut *q, &layer.q_bias), (&mut *k, &layer.k_bias), (v, &layer.v_bias)]
             {
@@ -243,25 +269,29 @@ impl Step<'_> {
                 if let Some(weight) = norm {
                     lanes::rms_norm(x, weight, eps, lanes);
                 }
-                lanes::rotate(x, &cos, &sin);
+                if let Some((cos, sin)) = of.sight.rotary.map(|index| &turns[index]) {
+                    lanes::rotate(x, cos, sin);
+                }
             }
 
             // Each row has keys and values of its own, so attention goes row by row.
             lanes::untranspose(&mut qkv_rows, &qkv, lanes);
+            let scope = of.sight.scope;
+            let of =
+                OfLayer { layer: index, layers, heads: self.heads, scope, scale: scope.scale() };
             rows.par_iter_mut()
                 .zip(attended_rows.par_chunks_mut(q_width))
                 .zip(qkv_rows.par_chunks(width))
                 .with_min_len(count.div_ceil(splits))
-                .for_each(|((row, out), qkv)| row.attend(out, qkv, index, layers, self.heads));
+                .for_each(|((row, out), qkv)| row.attend(out, qkv, &of));
             let attended = lanes::transpose(attended_rows.chunks_exact(q_width), q_width, lanes);
-            lanes::product(&mut x, &layer.o_proj, &attended, lanes, true, splits);
+            branch.add(&mut x, &layer.o_proj, &attended, layer.attention_out_norm.as_deref());
 
-            normed.copy_from_slice(&x);
-            lanes::rms_norm(&mut normed, &layer.mlp_norm, eps, lanes);
-            lanes::product(&mut gate, &layer.gate_proj, &normed, lanes, false, splits);
-            lanes::product(&mut up, &layer.up_proj, &normed, lanes, false, splits);
-            lanes::swiglu(&mut gate, &up);
-            lanes::product(&mut x, &layer.down_proj, &gate, lanes, true, splits);
+            let input = branch.input(&mut normed, &x, layer.mlp_norm.as_deref());
+            lanes::product(&mut gate, &layer.gate_proj, input, lanes, false, splits);
+            lanes::product(&mut up, &layer.up_proj, input, lanes, false, splits);
+            lanes::gated(&mut gate, &up, shape.activation);
+            branch.add(&mut x, &layer.down_proj, &gate, layer.mlp_out_norm.as_deref());
         }
 
         lanes::rms_norm(&mut x, &self.norm, eps, lanes);
@@ -272,38 +302,86 @@ impl Step<'_> {
     }
 }
 
+/// What the two branches of a layer begin and end with, in lanes.
+struct Branch {
+    /// Memory for a result before its norm.
+    result: Vec<f32>,
+    eps: f32,
+    lanes: usize,
+    splits: usize,
+}
+
+impl Branch {
+    /// The norm of x where there is one, in `normed`, and x itself where there is none.
+    fn input<'a>(&self, normed: &'a mut [f32], x: &'a [f32], weight: Option<&[f32]>) -> &'a [f32] {
+        let Some(weight) = weight else { return x };
+        normed.copy_from_slice(x);
+        lanes::rms_norm(normed, weight, self.eps, self.lanes);
+        normed
+    }
+
+    /// x += W y, or the norm of W y where there is one.
+    fn add(&mut self, x: &mut [f32], w: &[f32], y: &[f32], norm: Option<&[f32]>) {
+        let Some(weight) = norm else {
+            return lanes::product(x, w, y, self.lanes, true, self.splits);
+        };
+        self.result.resize(x.len(), 0.0);
+        lanes::product(&mut self.result, w, y, self.lanes, false, self.splits);
+        lanes::rms_norm(&mut self.result, weight, self.eps, self.lanes);
+        lanes::add(x, &self.result);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::spec::DecoderSpec;
     use super::*;
-    use crate::kernels::check::difference;
+    use crate::kernels::check::{difference, random};
     use crate::weights::Weights;
     use candle_core::{DType, Device};
 
-    fn network() -> Decoder {
-        let config = DecoderSpec {
-            vocab_size: 48,
-            hidden_size: 36,
-            intermediate_size: 56,
-            num_hidden_layers: 3,
-            num_attention_heads: 4,
-            num_key_value_heads: 2,
-            head_dim: 18,
-            max_position_embeddings: 96,
-            tie_word_embeddings: true,
-            eos_token_ids: vec![2],
-            ..DecoderSpec::default()
-        };
-        Decoder::frozen(
-            &config,
-            &Weights::random(&config, 0.3, 11, DType::F32, &Device::Cpu).unwrap(),
-        )
-        .unwrap()
+    /// A network of a family with random weights, those of norms among them.
+    fn network(family: &str, layers: &str) -> Decoder {
+        let config = DecoderSpec::parse(&format!(
+            r#"{{"model_type": "{family}", "vocab_size": 48, "hidden_size": 36,
+            "intermediate_size": 56, "num_hidden_layers": 3, "num_attention_heads": 4,
+            "num_key_value_heads": 2, "head_dim": 18, "max_position_embeddings": 96,
+            "tie_word_embeddings": true, "eos_token_id": 2{layers}}}"#
+        ))
+        .unwrap();
+        let weights = Weights::random(&config, 0.3, 11, DType::F32, &Device::Cpu).unwrap();
+        for (index, (_, variable)) in weights.variables().enumerate() {
+            if variable.rank() == 1 {
+                let noise = (random(variable.dims(), index as u64) * 0.3).unwrap();
+                variable.set(&(variable.as_tensor() + noise).unwrap()).unwrap();
+            }
+        }
+        Decoder::frozen(&config, &weights).unwrap()
     }
 
     #[test]
     fn pages_and_padded_caches_of_plain_operations_agree_while_rows_grow_and_leave() {
-        let network = network();
+        let s = r#""sliding_attention""#;
+        let gemma = format!(
+            r#", "layer_types": [{s}, "full_attention", {s}], "sliding_window": 20,
+            "query_pre_attn_scalar": 11"#
+        );
+        for (family, layers) in [
+            ("qwen3", ""),
+            ("qwen2", ""),
+            ("llama", ""),
+            ("mistral", r#", "sliding_window": 1"#),
+            ("mistral", r#", "sliding_window": 16"#),
+            ("mistral", r#", "sliding_window": 37"#),
+            ("smollm3", r#", "no_rope_layers": [1, 0, 1]"#),
+            ("olmo2", ""),
+            ("gemma3_text", &gemma),
+        ] {
+            agree_while_rows_grow_and_leave(&network(family, layers), family);
+        }
+    }
+
+    fn agree_while_rows_grow_and_leave(network: &Decoder, family: &str) {
         let text: Vec<u32> = (0..40).map(|i| (i * 7 + i / 5) % 48).collect();
         let prompts: [&[u32]; 4] = [&text[..1], &text[1..18], &text[18..34], &text[34..]];
         let (mut found, mut paged) = network.prefill_paged(&prompts, 9).unwrap();
@@ -321,8 +399,8 @@ mod tests {
             found = network.decode_paged(&tokens, &mut paged).unwrap();
             expected = network.decode_padded(&tokens, &mut padded).unwrap();
         }
-        eprintln!("paged against padded: {worst:.1e}");
-        assert!(worst < 1e-4, "{worst:e}");
+        eprintln!("{family}, paged against padded: {worst:.1e}");
+        assert!(worst < 1e-4, "{family}: {worst:e}");
     }
 
     #[test]
@@ -342,7 +420,7 @@ mod tests {
 
     #[test]
     fn a_sequence_does_not_grow_beyond_the_positions() {
-        let network = network();
+        let network = network("qwen3", "");
         let prompt = vec![3; 95];
         let (_, mut cache) = network.prefill_paged(&[&prompt], 1).unwrap();
         assert!(network.decode_paged(&[1], &mut cache).is_ok());

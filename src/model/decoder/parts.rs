@@ -3,7 +3,7 @@
 //! Whatever goes over the parameters goes over this list: building and reading a network, its first
 //! weights, LoRA's targets, the estimate of memory. A part that a spec does not have is not in it.
 
-use super::spec::DecoderSpec;
+use super::spec::{DecoderSpec, NormPlacement, QkNorm};
 use crate::kernels::LayerParts;
 
 /// The input embeddings (vocabulary, hidden).
@@ -71,22 +71,45 @@ impl DecoderSpec {
         let bias = |at: &str, size| {
             self.qkv_bias.then(|| Part::new(name(&format!("{at}.bias")), [size], Role::Bias))
         };
+        let head_norm = |at: &str, all| {
+            let size = |kind| if kind == QkNorm::Head { head } else { all };
+            self.qk_norm.map(|kind| norm(at, size(kind)))
+        };
+        // Names of the norms before and after the attention, and before and after the MLP.
+        let names = match self.norms {
+            NormPlacement::Before => {
+                [Some("input_layernorm"), None, Some("post_attention_layernorm"), None]
+            }
+            NormPlacement::After => {
+                [None, Some("post_attention_layernorm"), None, Some("post_feedforward_layernorm")]
+            }
+            NormPlacement::Both => [
+                Some("input_layernorm"),
+                Some("post_attention_layernorm"),
+                Some("pre_feedforward_layernorm"),
+                Some("post_feedforward_layernorm"),
+            ],
+        };
+        let [attention_norm, attention_out_norm, mlp_norm, mlp_out_norm] =
+            names.map(|at| at.map(|at| norm(at, d)));
 
         LayerParts {
-            attention_norm: norm("input_layernorm", d),
+            attention_norm,
             q_proj: projection("self_attn.q_proj", [q, d]),
             q_bias: bias("self_attn.q_proj", q),
             k_proj: projection("self_attn.k_proj", [kv, d]),
             k_bias: bias("self_attn.k_proj", kv),
             v_proj: projection("self_attn.v_proj", [kv, d]),
             v_bias: bias("self_attn.v_proj", kv),
-            q_norm: self.qk_norm.then(|| norm("self_attn.q_norm", head)),
-            k_norm: self.qk_norm.then(|| norm("self_attn.k_norm", head)),
+            q_norm: head_norm("self_attn.q_norm", q),
+            k_norm: head_norm("self_attn.k_norm", kv),
             o_proj: output("self_attn.o_proj", [d, q]),
-            mlp_norm: norm("post_attention_layernorm", d),
+            attention_out_norm,
+            mlp_norm,
             gate_proj: projection("mlp.gate_proj", [mlp, d]),
             up_proj: projection("mlp.up_proj", [mlp, d]),
             down_proj: output("mlp.down_proj", [d, mlp]),
+            mlp_out_norm,
         }
     }
 

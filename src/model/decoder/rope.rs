@@ -52,13 +52,56 @@ pub(in crate::model) struct Rope {
 
 impl Rope {
     /// Reads `rope_theta`, `rope_parameters` (as newer Transformers write it) and `rope_scaling`
-    /// (as older ones do).
-    pub(in crate::model) fn read(config: &Fields, positions: usize) -> Result<Self> {
+    /// (as older ones do); `silent` is the base where none is given.
+    pub(in crate::model) fn read(config: &Fields, positions: usize, silent: f64) -> Result<Self> {
+        Self::read_beside(config, config.object("rope_parameters")?, positions, silent)
+    }
+
+    /// [`Self::read`] of layers that see everything, where sliding ones have rotary positions of
+    /// their own.
+    pub(in crate::model) fn read_of_full(
+        config: &Fields,
+        positions: usize,
+        silent: f64,
+    ) -> Result<Self> {
+        let parameters = by_kind(config)?;
+        let full = parameters.map(|parameters| parameters.object("full_attention")).transpose()?;
+        Self::read_beside(config, full.flatten(), positions, silent)
+    }
+
+    /// The base of the sliding layers' rotary positions, which are not scaled.
+    pub(in crate::model) fn read_of_sliding(config: &Fields, silent: f64) -> Result<f64> {
+        let parameters = by_kind(config)?;
+        let own =
+            parameters.map(|parameters| parameters.object("sliding_attention")).transpose()?;
+        let (mut theta, name) = (config.number("rope_local_base_freq")?, "rope_theta");
+        if let Some(own) = own.flatten() {
+            let right = "rotary positions of sliding layers have no such setting";
+            let default = json!("default");
+            let defaults = [("rope_type", default.clone()), ("type", default)];
+            own.only(&defaults, [name], right)?;
+            let within = own.number(name)?;
+            if theta.is_some() && within.is_some() && within != theta {
+                return Err(own.wrong(name, "but rope_local_base_freq is another; leave one out"));
+            }
+            theta = theta.or(within);
+        }
+        checked_theta("rope_local_base_freq", theta.unwrap_or(silent))
+    }
+
+    /// What `config` says itself, in `rope_scaling`, and in `parameters`.
+    fn read_beside(
+        config: &Fields,
+        parameters: Option<Fields>,
+        positions: usize,
+        silent: f64,
+    ) -> Result<Self> {
         let mut theta = config.number("rope_theta")?;
         let mut scaling: Option<Option<RopeScaling>> = None;
-        for name in ["rope_parameters", "rope_scaling"] {
-            let Some(parameters) =
-                config.object(name)?.filter(|parameters| !parameters.map().is_empty())
+        for (name, parameters) in
+            [("rope_parameters", parameters), ("rope_scaling", config.object("rope_scaling")?)]
+        {
+            let Some(parameters) = parameters.filter(|parameters| !parameters.map().is_empty())
             else {
                 continue;
             };
@@ -81,14 +124,24 @@ impl Rope {
             }
             scaling = Some(found);
         }
-        let theta = theta.unwrap_or(10_000.0);
-        if theta <= 1.0 {
-            return Err(Error::input(format!(
-                "config.json's rope_theta is {theta}; it must be greater than 1"
-            )));
-        }
+        let theta = checked_theta("rope_theta", theta.unwrap_or(silent))?;
         Ok(Self { theta, scaling: scaling.flatten() })
     }
+}
+
+/// The `rope_parameters` of each kind of layers.
+fn by_kind(config: &Fields) -> Result<Option<Fields>> {
+    let Some(parameters) = config.object("rope_parameters")? else { return Ok(None) };
+    let right = "only full_attention and sliding_attention have rotary positions";
+    parameters.only(&[], ["full_attention", "sliding_attention"], right)?;
+    Ok(Some(parameters))
+}
+
+fn checked_theta(name: &str, theta: f64) -> Result<f64> {
+    if theta > 1.0 {
+        return Ok(theta);
+    }
+    Err(Error::input(format!("config.json's {name} is {theta}; it must be greater than 1")))
 }
 
 /// The text of `rope_type`, or of `type`, its older name.
@@ -310,7 +363,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Rope> {
-        Rope::read(&Fields::parse("config.json", text)?, 40_960)
+        Rope::read(&Fields::parse("config.json", text)?, 40_960, 10_000.0)
     }
 
     #[derive(Deserialize)]

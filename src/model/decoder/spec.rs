@@ -1,11 +1,12 @@
 //! What a decoder is made of: sizes, and what distinguishes one family from another.
 //!
-//! Every decoder here is a stack of layers with grouped-query attention over rotary positions and a
-//! gated MLP, each after a root-mean-square norm and added to the residual stream. What families
-//! add to that is a field, or a part of the layer that is there or not (`super::parts`).
+//! Every decoder here is a stack of layers with grouped-query attention and a gated MLP, whose
+//! results are added to the residual stream, with root-mean-square norms before or after them. What
+//! families differ in is a field, or a part of the layer that is there or not (`super::parts`).
 
 use super::rope::RopeScaling;
 use crate::error::{Error, Result};
+use crate::kernels::Activation;
 use crate::model::families::Family;
 
 /// The shape of a decoder. Names of sizes are those of Hugging Face's `config.json`.
@@ -35,14 +36,69 @@ pub struct DecoderSpec {
     pub rope_theta: f64,
     /// How its angles are scaled for long sequences.
     pub rope_scaling: Option<RopeScaling>,
-    /// Whether each query and key is normalised before it is rotated.
-    pub qk_norm: bool,
+    /// Layers whose queries and keys are not rotated, by number: they know no positions.
+    pub unrotated: Vec<usize>,
+    /// Layers that see the last tokens only.
+    pub sliding: Option<Sliding>,
+    /// Scores are divided by the square root of this number; of `head_dim` where it is absent.
+    pub query_pre_attn_scalar: Option<f64>,
+    /// Where the norms of attention and MLP stand.
+    pub norms: NormPlacement,
+    /// What is added to the weights of norms: 1 where they are kept less one.
+    pub norm_offset: f32,
+    /// How queries and keys are normalised before they are rotated, where they are.
+    pub qk_norm: Option<QkNorm>,
+    /// The function of the MLP's gate.
+    pub activation: Activation,
+    /// Whether the embeddings are multiplied by the square root of `hidden_size` on their way in.
+    pub scaled_embeddings: bool,
     /// Whether the projections to queries, keys and values have biases.
     pub qkv_bias: bool,
     /// Whether the head is the embedding matrix itself.
     pub tie_word_embeddings: bool,
     /// Tokens that end a response.
     pub eos_token_ids: Vec<u32>,
+}
+
+/// Where the norms of a layer's attention and MLP stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NormPlacement {
+    /// Before each.
+    Before,
+    /// After each, before its result is added to the residual stream.
+    After,
+    /// Before and after each.
+    Both,
+}
+
+impl NormPlacement {
+    pub(crate) fn has_before(self) -> bool {
+        self != Self::After
+    }
+
+    pub(crate) fn has_after(self) -> bool {
+        self != Self::Before
+    }
+}
+
+/// What is normalised together of a token's queries, and of its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QkNorm {
+    /// Each head.
+    Head,
+    /// All heads.
+    Whole,
+}
+
+/// Layers that see the last tokens only.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sliding {
+    /// How many tokens a token sees, itself among them.
+    pub window: usize,
+    /// The layers, by number.
+    pub layers: Vec<usize>,
+    /// The base of their rotary embedding, which is not scaled, where it is not the other layers'.
+    pub rope_theta: Option<f64>,
 }
 
 /// The largest size of each kind that a model may have. Products of them fit into 64 bits, so that
@@ -96,8 +152,12 @@ impl DecoderSpec {
                 self.head_dim
             )));
         }
-        for (name, value) in [("rms_norm_eps", self.rms_norm_eps), ("rope_theta", self.rope_theta)]
-        {
+        let of_sliding = self.sliding.as_ref().and_then(|sliding| sliding.rope_theta);
+        for (name, value) in [
+            ("rms_norm_eps", self.rms_norm_eps),
+            ("rope_theta", self.rope_theta),
+            ("rope_theta of sliding layers", of_sliding.unwrap_or(1.0)),
+        ] {
             if value < 0.0 || !(value as f32).is_finite() {
                 return Err(Error::input(format!(
                     "the model's {name} is {value:?}; it must not be negative, and be a number of \
@@ -105,6 +165,23 @@ impl DecoderSpec {
                 )));
             }
         }
+        let scalar = self.query_pre_attn_scalar.unwrap_or(1.0);
+        if scalar <= 0.0 || !(scalar as f32).is_normal() {
+            return Err(Error::input(format!(
+                "the model's query_pre_attn_scalar is {scalar:?}; it must be positive, and be a \
+                 number of 32 bits"
+            )));
+        }
+        if self.sliding.as_ref().is_some_and(|sliding| sliding.window == 0) {
+            return Err(Error::input(
+                "the model's sliding_window is 0; it must be at least 1, for the token itself",
+            ));
+        }
         Ok(())
+    }
+
+    /// What embeddings are multiplied by on their way in.
+    pub(super) fn embedding_scale(&self) -> Option<f32> {
+        self.scaled_embeddings.then(|| (self.hidden_size as f64).sqrt() as f32)
     }
 }

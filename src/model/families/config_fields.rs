@@ -14,6 +14,7 @@
 //! and of the tools that write into them.
 
 use crate::error::Result;
+use crate::kernels::Activation;
 use crate::model::fields::Fields;
 use serde_json::{Value, json};
 
@@ -39,12 +40,15 @@ const READ: [&str; 17] = [
 ];
 
 /// Fields that would change the network, each with the only value that this program has.
-fn defaults() -> Vec<(&'static str, Value)> {
+fn defaults(activation: Activation) -> Vec<(&'static str, Value)> {
     let is = |value: Value, names: &[&'static str]| {
         names.iter().map(|name| (*name, value.clone())).collect::<Vec<_>>()
     };
     [
-        is(json!("silu"), &["hidden_act", "hidden_activation", "activation_function"]),
+        is(
+            json!(activation_name(activation)),
+            &["hidden_act", "hidden_activation", "activation_function"],
+        ),
         // Whatever has a bias or a window elsewhere, and networks of other kinds.
         is(
             json!(false),
@@ -99,6 +103,14 @@ fn defaults() -> Vec<(&'static str, Value)> {
     .concat()
 }
 
+/// What the function of the gate is called.
+pub(super) fn activation_name(activation: Activation) -> &'static str {
+    match activation {
+        Activation::Silu => "silu",
+        Activation::GeluTanh => "gelu_pytorch_tanh",
+    }
+}
+
 /// Fields that ask for something that this program does not have at all, whatever they hold.
 const REFUSED: [(&str, &str); 4] = [
     ("quantization_config", QUANTISED),
@@ -147,14 +159,14 @@ pub(super) struct Rules {
 
 impl Rules {
     /// Refuses a configuration with a field that says what this program does not do.
-    pub(super) fn check(&self, fields: &Fields) -> Result<()> {
+    pub(super) fn check(&self, fields: &Fields, activation: Activation) -> Result<()> {
         for (name, why) in REFUSED {
             if fields.get(name).is_some() {
                 return Err(fields.wrong(name, why));
             }
         }
         let own = self.fixed.iter().map(|(name, value)| (*name, json!(value)));
-        let defaults: Vec<_> = defaults().into_iter().chain(own).collect();
+        let defaults: Vec<_> = defaults(activation).into_iter().chain(own).collect();
         let own = self.read.iter().chain(self.harmless).copied();
         let known = READ.into_iter().chain(HARMLESS.split_whitespace()).chain(own);
         let right = "what that changes is not known here, so the model is refused; take the field \

@@ -1,5 +1,6 @@
 //! What `config.json` says in the same words in all families: sizes, rotary positions, tokens.
 
+use super::config_fields::activation_name;
 use super::family::Family;
 use crate::error::Result;
 use crate::model::decoder::{DecoderSpec, Rope, RopeScaling};
@@ -34,7 +35,8 @@ pub(super) fn read(fields: &Fields, family: &'static Family) -> Result<DecoderSp
     };
     let vocab_size = count("vocab_size")?;
     let positions = fields.count("max_position_embeddings")?.unwrap_or(silent.positions);
-    let Rope { theta, scaling } = Rope::read(fields, positions)?;
+    let read = if family.has_own_sliding_rope { Rope::read_of_full } else { Rope::read };
+    let Rope { theta, scaling } = read(fields, positions, silent.theta)?;
     let scaled = scaling.as_ref().and_then(RopeScaling::positions).unwrap_or(0);
     let mut eos_token_ids = token_ids(fields, "eos_token_id", vocab_size)?;
     if !fields.has("eos_token_id") {
@@ -50,10 +52,10 @@ pub(super) fn read(fields: &Fields, family: &'static Family) -> Result<DecoderSp
         num_key_value_heads,
         head_dim,
         max_position_embeddings: positions.max(scaled),
-        rms_norm_eps: fields.number("rms_norm_eps")?.unwrap_or(1e-6),
+        rms_norm_eps: fields.number("rms_norm_eps")?.unwrap_or(silent.eps),
         rope_theta: theta,
         rope_scaling: scaling,
-        tie_word_embeddings: fields.flag("tie_word_embeddings")?.unwrap_or(false),
+        tie_word_embeddings: fields.flag("tie_word_embeddings")?.unwrap_or(silent.tied),
         eos_token_ids,
         ..family.blank()
     })
@@ -106,7 +108,7 @@ pub(super) fn write(
         ("attention_dropout", json!(0.0)),
         ("eos_token_id", json!(spec.eos_token_ids.first())),
         ("head_dim", json!(spec.head_dim)),
-        ("hidden_act", json!("silu")),
+        (spec.family.gate_field, json!(activation_name(spec.activation))),
         ("hidden_size", json!(spec.hidden_size)),
         ("initializer_range", json!(0.02)),
         ("intermediate_size", json!(spec.intermediate_size)),

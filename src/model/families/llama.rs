@@ -2,15 +2,16 @@
 //! and keys.
 
 use super::config_fields::Rules;
-use super::family::{Family, Silent};
+use super::family::{Family, Network, Silent};
 use serde_json::json;
 
 pub(super) static FAMILY: Family = Family {
     name: "llama",
     classes: &["LlamaForCausalLM", "LlamaModel", "FSDPLlamaForCausalLM"],
-    qk_norm: false,
-    qkv_bias: false,
-    silent: Silent { kv_heads: None, head_dim: None, positions: 2048, end: Some(2) },
+    gate_field: "hidden_act",
+    has_own_sliding_rope: false,
+    network: Network::LLAMA,
+    silent: Silent { end: Some(2), ..Silent::USUAL },
     rules: Rules {
         read: &[],
         fixed: &[

@@ -4,9 +4,13 @@
 mod config_fields;
 mod config_json;
 mod family;
+mod gemma3;
 mod llama;
+mod mistral;
+mod olmo2;
 mod qwen2;
 mod qwen3;
+mod smollm3;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +26,15 @@ use candle_core::DType;
 use serde_json::Value;
 
 /// Those that can be loaded.
-static FAMILIES: [&Family; 3] = [&qwen3::FAMILY, &qwen2::FAMILY, &llama::FAMILY];
+static FAMILIES: [&Family; 7] = [
+    &qwen3::FAMILY,
+    &qwen2::FAMILY,
+    &llama::FAMILY,
+    &mistral::FAMILY,
+    &smollm3::FAMILY,
+    &olmo2::FAMILY,
+    &gemma3::FAMILY,
+];
 
 /// The family of models that are made here from nothing.
 pub(super) static OWN: &Family = &qwen3::FAMILY;
@@ -62,7 +74,7 @@ fn known() -> String {
 /// Takes what is known from a `config.json`, and refuses what would change the network.
 pub(super) fn read(fields: &Fields) -> Result<DecoderSpec> {
     let family = family(fields)?;
-    family.rules.check(fields)?;
+    family.rules.check(fields, family.network.activation)?;
     let spec = (family.read)(fields, config_json::read(fields, family)?)?;
     spec.validate()?;
     Ok(spec)

@@ -2,15 +2,16 @@
 
 use super::config_fields::Rules;
 use super::config_json::check_full_attention;
-use super::family::{Family, Silent};
+use super::family::{Family, Network, Silent};
 use serde_json::json;
 
 pub(super) static FAMILY: Family = Family {
     name: "qwen2",
     classes: &["Qwen2ForCausalLM", "Qwen2Model", "FSDPQwen2ForCausalLM"],
-    qk_norm: false,
-    qkv_bias: true,
-    silent: Silent { kv_heads: Some(32), head_dim: None, positions: 32_768, end: None },
+    gate_field: "hidden_act",
+    has_own_sliding_rope: false,
+    network: Network { qkv_bias: true, ..Network::LLAMA },
+    silent: Silent { kv_heads: Some(32), positions: 32_768, ..Silent::USUAL },
     rules: Rules {
         // `sliding_window` is the width of windows, which no layer has where `use_sliding_window`
         // is false.

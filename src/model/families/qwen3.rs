@@ -2,15 +2,17 @@
 
 use super::config_fields::Rules;
 use super::config_json::check_full_attention;
-use super::family::{Family, Silent};
+use super::family::{Family, Network, Silent};
+use crate::model::decoder::QkNorm;
 use serde_json::json;
 
 pub(super) static FAMILY: Family = Family {
     name: "qwen3",
     classes: &["Qwen3ForCausalLM", "Qwen3Model", "FSDPQwen3ForCausalLM"],
-    qk_norm: true,
-    qkv_bias: false,
-    silent: Silent { kv_heads: Some(32), head_dim: Some(128), positions: 32_768, end: None },
+    gate_field: "hidden_act",
+    has_own_sliding_rope: false,
+    network: Network { qk_norm: Some(QkNorm::Head), ..Network::LLAMA },
+    silent: Silent { kv_heads: Some(32), head_dim: Some(128), positions: 32_768, ..Silent::USUAL },
     rules: Rules {
         // `sliding_window` is the width of windows, which no layer has where `use_sliding_window`
         // is false.

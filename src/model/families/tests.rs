@@ -1,6 +1,7 @@
 //! What a `config.json` may say, for all families.
 
 use super::*;
+use crate::model::{NormPlacement, QkNorm, RopeScaling, Sliding};
 
 const SHAPE: &str = r#""vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
     "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16"#;
@@ -75,7 +76,8 @@ fn written_configurations_read_back_equal() {
 /// Looks at the fields alone, without the sizes.
 fn check_fields(text: &str) -> Result<()> {
     let fields = Fields::parse("config.json", text)?;
-    family(&fields)?.rules.check(&fields)
+    let family = family(&fields)?;
+    family.rules.check(&fields, family.network.activation)
 }
 
 fn checked(text: &str) -> Result<()> {
@@ -176,10 +178,14 @@ fn what_every_family_writes_reads_back_equal_and_says_what_it_is() {
 
 #[test]
 fn families_have_their_own_parts_and_defaults() {
-    for (kind, qk_norm, qkv_bias, kv_heads, positions, ends) in [
-        ("qwen3", true, false, 32, 32_768, vec![]),
-        ("qwen2", false, true, 32, 32_768, vec![]),
-        ("llama", false, false, 64, 2048, vec![2]),
+    for (kind, qk_norm, qkv_bias, kv_heads, head_dim, positions, ends) in [
+        ("qwen3", Some(QkNorm::Head), false, 32, 128, 32_768, vec![]),
+        ("qwen2", None, true, 32, 8, 32_768, vec![]),
+        ("llama", None, false, 64, 8, 2048, vec![2]),
+        ("mistral", None, false, 8, 8, 131_072, vec![2]),
+        ("smollm3", None, false, 4, 8, 32_768, vec![]),
+        ("olmo2", Some(QkNorm::Whole), false, 64, 8, 2048, vec![]),
+        ("gemma3_text", Some(QkNorm::Head), false, 4, 256, 131_072, vec![1]),
     ] {
         let sizes = r#""vocab_size": 64, "hidden_size": 512, "intermediate_size": 48,
             "num_hidden_layers": 1, "num_attention_heads": 64"#;
@@ -191,10 +197,11 @@ fn families_have_their_own_parts_and_defaults() {
             (positions, &ends),
             "{kind}"
         );
-        assert_eq!(spec.head_dim, if kind == "qwen3" { 128 } else { 8 });
+        assert_eq!(spec.head_dim, head_dim, "{kind}");
         let names: Vec<String> = spec.parameters().into_iter().map(|(name, _)| name).collect();
         let has = |ending: &str| names.iter().any(|name| name.ends_with(ending));
-        assert_eq!((has("q_norm.weight"), has("k_norm.weight")), (qk_norm, qk_norm), "{kind}");
+        let normed = qk_norm.is_some();
+        assert_eq!((has("q_norm.weight"), has("k_norm.weight")), (normed, normed), "{kind}");
         let biases = ["q_proj.bias", "k_proj.bias", "v_proj.bias"].map(has);
         assert_eq!(biases, [qkv_bias; 3], "{kind}");
         assert!(!has("o_proj.bias"));
@@ -222,12 +229,87 @@ fn published_files_are_read() {
         "transformers.js_config": {"kv_cache_dtype": {"q4f16": "float16"}}"#,
     )
     .unwrap();
+    let mistral = of(
+        "mistral",
+        r#", "architectures": ["MistralForCausalLM"], "attention_dropout": 0.0, "bos_token_id": 1,
+        "eos_token_id": 2, "hidden_act": "silu", "initializer_range": 0.02,
+        "max_position_embeddings": 32768, "rms_norm_eps": 1e-05, "rope_theta": 1000000.0,
+        "sliding_window": null, "tie_word_embeddings": false, "torch_dtype": "bfloat16",
+        "transformers_version": "4.42.0.dev0", "use_cache": true"#,
+    )
+    .unwrap();
+    assert!(mistral.sliding.is_none());
+    let every = Sliding { window: 4096, layers: vec![0, 1], rope_theta: None };
+    assert_eq!(of("mistral", "").unwrap().sliding, Some(every));
+    let smollm = of(
+        "smollm3",
+        r#", "architectures": ["SmolLM3ForCausalLM"], "attention_bias": false, "eos_token_id": 12,
+        "layer_types": ["full_attention", "full_attention"], "max_window_layers": 28,
+        "mlp_bias": false, "no_rope_layer_interval": 4, "no_rope_layers": [1, 0], "pretraining_tp": 2,
+        "rope_scaling": null, "sliding_window": null, "use_sliding_window": false"#,
+    )
+    .unwrap();
+    assert_eq!((smollm.unrotated, smollm.rope_theta), (vec![1], 2e6));
+    assert!(smollm.tie_word_embeddings);
+    let every_second = of("smollm3", r#", "no_rope_layer_interval": 1"#).unwrap();
+    assert_eq!(every_second.unrotated, [0, 1]);
+    let olmo = of(
+        "olmo2",
+        r#", "architectures": ["Olmo2ForCausalLM"], "attention_bias": false, "pad_token_id": 10,
+        "rope_scaling": null, "rope_theta": 500000, "tie_word_embeddings": false"#,
+    )
+    .unwrap();
+    assert!((olmo.rms_norm_eps - 1e-5).abs() < 1e-12 && olmo.norms == NormPlacement::After);
     of(
         "qwen2",
         r#", "max_window_layers": 28, "sliding_window": 131072, "use_sliding_window": false,
         "use_mrope": false, "rope_theta": 1000000.0"#,
     )
     .unwrap();
+}
+
+/// Gemma's file as it was published, and as newer and older Transformers write it.
+#[test]
+fn layers_of_gemma_are_read_from_all_places() {
+    let rest = r#""attn_logit_softcapping": null, "bos_token_id": 2, "cache_implementation": "hybrid",
+        "eos_token_id": [1, 60], "final_logit_softcapping": null, "sliding_window": 512,
+        "hidden_activation": "gelu_pytorch_tanh", "query_pre_attn_scalar": 256"#;
+    let eight = |more: &str| {
+        let sizes = SHAPE.replace("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 8");
+        DecoderSpec::parse(&format!(r#"{{{sizes}, "model_type": "gemma3_text", {rest}, {more}}}"#))
+            .unwrap()
+    };
+    let published = eight(
+        r#""rope_local_base_freq": 10000, "rope_theta": 1000000, "sliding_window_pattern": 6,
+        "rope_scaling": {"factor": 8.0, "rope_type": "linear"}"#,
+    );
+    let layers = vec![0, 1, 2, 3, 4, 6, 7];
+    let sliding = Sliding { window: 512, layers, rope_theta: Some(10_000.0) };
+    assert_eq!(published.sliding, Some(sliding));
+    assert_eq!(published.rope_scaling, Some(RopeScaling::Linear { factor: 8.0 }));
+    assert!(published.tie_word_embeddings && (published.rope_theta - 1e6).abs() < 1e-6);
+    let written = published.to_json(DType::F32);
+    assert_eq!(written["sliding_window_pattern"], 6);
+    assert_eq!(written["query_pre_attn_scalar"].to_string(), "256");
+
+    let s = r#""sliding_attention""#;
+    let kinds = format!(r#"[{s}, {s}, {s}, {s}, {s}, "full_attention", {s}, {s}]"#);
+    let newer = eight(&format!(
+        r#""layer_types": {kinds}, "_sliding_window_pattern": 6, "rope_parameters": {{
+        "full_attention": {{"factor": 8.0, "rope_theta": 1000000.0, "rope_type": "linear"}},
+        "sliding_attention": {{"rope_theta": 10000.0, "rope_type": "default"}}}}"#
+    ));
+    assert_eq!(newer, published);
+    let silent = eight(r#""rope_scaling": {"factor": 8.0, "rope_type": "linear"}"#);
+    assert_eq!(silent, published);
+
+    // Without sliding layers there is no window, and an irregular order has no pattern.
+    assert_eq!(eight(r#""sliding_window_pattern": 1"#).sliding, None);
+    let odd = Sliding { window: 512, layers: vec![1, 6], rope_theta: Some(10_000.0) };
+    let odd = DecoderSpec { sliding: Some(odd), eos_token_ids: vec![1], ..published };
+    let written = odd.to_json(DType::F32);
+    assert!(written.get("sliding_window_pattern").is_none());
+    assert_eq!(DecoderSpec::parse(&written.to_string()).unwrap(), odd);
 }
 
 #[test]
@@ -239,6 +321,50 @@ fn what_another_family_has_is_refused_by_name() {
             "llama",
             r#""sliding_window": 4096"#,
             "sliding_window is 4096; what that changes is not known",
+        ),
+        ("mistral", r#""use_sliding_window": true"#, "use_sliding_window is true"),
+        ("mistral", r#""sliding_window": 0"#, "sliding_window is 0; it must be at least 1"),
+        ("mistral", r#""sliding_window": 1.5"#, "sliding_window is 1.5; it must be a whole number"),
+        (
+            "mistral",
+            r#""layer_types": ["full_attention", "sliding_attention"]"#,
+            "what that changes is not known",
+        ),
+        ("smollm3", r#""no_rope_layers": [1]"#, "no_rope_layers is [1]; it must be a list of 0"),
+        ("smollm3", r#""no_rope_layers": [1, 2]"#, "no_rope_layers is [1,2]"),
+        ("smollm3", r#""no_rope_layer_interval": 0"#, "no_rope_layer_interval is 0"),
+        ("smollm3", r#""layer_types": ["full_attention", "sliding_attention"]"#, "layer_types is"),
+        ("olmo2", r#""attention_bias": true"#, "attention_bias is true"),
+        ("olmo2", r#""sliding_window": 4096"#, "sliding_window is 4096"),
+        ("gemma3_text", r#""hidden_activation": "silu""#, "only \"gelu_pytorch_tanh\""),
+        ("gemma3_text", r#""attn_logit_softcapping": 50.0"#, "attn_logit_softcapping is 50.0"),
+        ("gemma3_text", r#""final_logit_softcapping": 30.0"#, "final_logit_softcapping is 30.0"),
+        ("gemma3_text", r#""use_bidirectional_attention": true"#, "is true"),
+        ("gemma3_text", r#""query_pre_attn_scalar": 0"#, "query_pre_attn_scalar is 0"),
+        ("gemma3_text", r#""sliding_window": null"#, "sliding_window is null; it must be"),
+        ("gemma3_text", r#""sliding_window_pattern": 0"#, "sliding_window_pattern is 0"),
+        ("gemma3_text", r#""layer_types": ["full_attention"]"#, "each of the 2 layers"),
+        ("gemma3_text", r#""layer_types": ["full_attention", "linear"]"#, "each of the 2 layers"),
+        ("gemma3_text", r#""rope_local_base_freq": 1"#, "must be greater than 1"),
+        (
+            "gemma3_text",
+            r#""rope_parameters": {"rope_theta": 5.0}"#,
+            "only full_attention and sliding_attention",
+        ),
+        (
+            "gemma3_text",
+            r#""rope_parameters": {"sliding_attention": {"rope_type": "linear", "factor": 2.0}}"#,
+            "rope_type is \"linear\"; that is not supported",
+        ),
+        (
+            "gemma3_text",
+            r#""rope_local_base_freq": 5.0, "rope_parameters": {"sliding_attention": {"rope_theta": 6.0}}"#,
+            "rope_local_base_freq is another",
+        ),
+        (
+            "gemma3_text",
+            r#""rope_theta": 5.0, "rope_parameters": {"full_attention": {"rope_theta": 6.0}}"#,
+            "but it has another value elsewhere",
         ),
         ("llama", r#""pretraining_tp": 1, "no_rope_layers": [1, 0]"#, "no_rope_layers is [1,0]"),
         ("qwen2", r#""use_sliding_window": true"#, "use_sliding_window is true"),

@@ -1,0 +1,71 @@
+// silu(gate) * up; PACK elements per thread.
+extern "C" __global__ void swiglu_forward(const scalar* gate, const scalar* up, scalar* y, unsigned n) {
+    size_t i = ((size_t)blockIdx.x * blockDim.x + threadIdx.x) * PACK;
+    if (i >= n) return;
+    float g[PACK], u[PACK];
+    load(g, gate + i, n - i);
+    load(u, up + i, n - i);
+#pragma unroll
+    for (int j = 0; j < PACK; j++) g[j] = g[j] / (1.0f + expf(-g[j])) * u[j];
+    store(y + i, g, n - i);
+}
+
+// gelu(gate) * up by tanh: gate sigmoid(z) up, with z = 2 sqrt(2 / pi) (gate + 0.044715 gate^3).
+#define OUTER 1.5957691216057308f
+#define CUBIC 0.044715f
+
+extern "C" __global__ void geglu_forward(const scalar* gate, const scalar* up, scalar* y, unsigned n) {
+    size_t i = ((size_t)blockIdx.x * blockDim.x + threadIdx.x) * PACK;
+    if (i >= n) return;
+    float g[PACK], u[PACK];
+    load(g, gate + i, n - i);
+    load(u, up + i, n - i);
+#pragma unroll
+    for (int j = 0; j < PACK; j++) {
+        float z = OUTER * g[j] * (1.0f + CUBIC * g[j] * g[j]);
+        g[j] = g[j] / (1.0f + expf(-z)) * u[j];
+    }
+    store(y + i, g, n - i);
+}
+
+// d gate = grad up s (1 + gate (1 - s) z'), d up = grad gate s, with s = sigmoid(z).
+extern "C" __global__ void geglu_backward(const scalar* gate, const scalar* up, const scalar* grad, scalar* d_gate,
+                                          scalar* d_up, unsigned n) {
+    size_t i = ((size_t)blockIdx.x * blockDim.x + threadIdx.x) * PACK;
+    if (i >= n) return;
+    float g[PACK], u[PACK], d[PACK];
+    load(g, gate + i, n - i);
+    load(u, up + i, n - i);
+    load(d, grad + i, n - i);
+#pragma unroll
+    for (int j = 0; j < PACK; j++) {
+        float square = CUBIC * g[j] * g[j];
+        float s = 1.0f / (1.0f + expf(-OUTER * g[j] * (1.0f + square)));
+        float slope = OUTER * (1.0f + 3.0f * square);
+        float of_gate = d[j] * u[j] * s * (1.0f + g[j] * (1.0f - s) * slope);
+        u[j] = d[j] * g[j] * s;
+        g[j] = of_gate;
+    }
+    store(d_gate + i, g, n - i);
+    store(d_up + i, u, n - i);
+}
+
+// d gate = grad up s (1 + gate (1 - s)), d up = grad gate s, with s = sigmoid(gate).
+extern "C" __global__ void swiglu_backward(const scalar* gate, const scalar* up, const scalar* grad, scalar* d_gate,
+                                           scalar* d_up, unsigned n) {
+    size_t i = ((size_t)blockIdx.x * blockDim.x + threadIdx.x) * PACK;
+    if (i >= n) return;
+    float g[PACK], u[PACK], d[PACK];
+    load(g, gate + i, n - i);
+    load(u, up + i, n - i);
+    load(d, grad + i, n - i);
+#pragma unroll
+    for (int j = 0; j < PACK; j++) {
+        float s = 1.0f / (1.0f + expf(-g[j]));
+        float of_gate = d[j] * u[j] * s * (1.0f + g[j] * (1.0f - s));
+        u[j] = d[j] * g[j] * s;
+        g[j] = of_gate;
+    }
+    store(d_gate + i, g, n - i);
+    store(d_up + i, u, n - i);
+}
